@@ -1,0 +1,10 @@
+//! The LLM primitives that policies can ask for: token counts, prices and cost, PII.
+//!
+//! Pure functions over text and numbers: no I/O, no clock, no request or policy types. `policy-runtime` calls them
+//! lazily, when a rule that can fire reads a derived field.
+
+#![forbid(unsafe_code)]
+
+pub mod pii;
+pub mod prices;
+pub mod tokens;
