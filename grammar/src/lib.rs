@@ -1,1 +1,16 @@
-//! Placeholder; filled by the next commit.
+//! Surface syntax of policies: YAML and JSON documents with the span of every key and value, the AST they become,
+//! diagnostics, and the printer.
+//!
+//! First stage of the compile-time journey (see `ARCHITECTURE.md`). Parsing never fails as a whole: [`parse_source`]
+//! returns what it understood together with every problem it found. Nothing here knows of fields, types or bytecode;
+//! that is the business of `policy-compiler`.
+
+#![forbid(unsafe_code)]
+
+pub mod ast;
+pub mod codes;
+pub mod diagnostic;
+pub mod source;
+
+pub use diagnostic::{Diagnostic, Label, Severity};
+pub use source::{FileId, SourceFile, SourceMap, Span};

@@ -1,0 +1,95 @@
+//! The one table of diagnostic codes. `docs/errors.md` and the SARIF rule list are expansions of it.
+//!
+//! Codes are never reused. `E00xx` document shape, `E01xx` conditions, `E02xx` actions, `E03xx` compile-time meaning,
+//! `W….` warnings, `B….` internal errors.
+
+use crate::diagnostic::Severity;
+
+macro_rules! codes {
+    ($( $variant:ident = $code:literal, $severity:ident, $name:literal, $explanation:literal; )*) => {
+        /// Stable code of a diagnostic.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Code { $( #[doc = $explanation] $variant, )* }
+
+        impl Code {
+            /// Every code, in table order.
+            pub const ALL: &'static [Code] = &[ $( Code::$variant, )* ];
+
+            /// The code as printed, such as `E0001`.
+            #[must_use]
+            pub fn as_str(self) -> &'static str { match self { $( Code::$variant => $code, )* } }
+
+            /// Short kebab-case name.
+            #[must_use]
+            pub fn name(self) -> &'static str { match self { $( Code::$variant => $name, )* } }
+
+            /// Severity unless raised by `--strict`.
+            #[must_use]
+            pub fn severity(self) -> Severity { match self { $( Code::$variant => Severity::$severity, )* } }
+
+            /// What it means and what to do about it.
+            #[must_use]
+            pub fn explanation(self) -> &'static str { match self { $( Code::$variant => $explanation, )* } }
+        }
+    };
+}
+
+codes! {
+    Syntax = "E0001", Error, "syntax", "The text is not well-formed YAML or JSON.";
+    Limit = "E0002", Error, "limit", "The document exceeds a limit: size, depth, number of nodes, or alias expansion.";
+    WrongType = "E0003", Error, "wrong-type", "A value has another type than this place takes.";
+    UnknownKey = "E0004", Error, "unknown-key", "A key that this place does not know; most often a spelling mistake.";
+    DuplicateKey = "E0005", Error, "duplicate-key", "The same key occurs twice in one mapping.";
+    MissingKey = "E0006", Error, "missing-key", "A required key is absent.";
+    EmptyDocument = "E0007", Error, "empty-document", "The file holds no policy document.";
+    InvalidValue = "E0008", Error, "invalid-value", "A value outside what this place takes, such as an unknown status.";
+    OtherDialect = "E0009", Error, "other-dialect", "The document is written in another policy dialect; the help says how to express it here.";
+    NotUtf8 = "E0010", Error, "not-utf8", "The file is not valid UTF-8.";
+    NotSupportedYet = "E0011", Error, "not-supported-yet", "A construct that is part of the language but that this version does not compile yet.";
+    DuplicateRuleId = "E0012", Error, "duplicate-rule-id", "Two rules of one policy share an id.";
+    UnknownOperator = "E0101", Error, "unknown-operator", "The condition operator does not exist.";
+    MissingOperand = "E0102", Error, "missing-operand", "An operator lacks what it needs: `field`, `value` or `conditions`.";
+    UnexpectedOperand = "E0103", Error, "unexpected-operand", "An operator was given something that it does not take.";
+    EmptyConditions = "E0104", Error, "empty-conditions", "`and` and `or` need at least one condition.";
+    NotArity = "E0105", Error, "not-arity", "`not` takes exactly one condition.";
+    InvalidRegex = "E0106", Error, "invalid-regex", "The pattern is not a valid regular expression of the linear-time dialect.";
+    UnsupportedRegex = "E0107", Error, "unsupported-regex", "The pattern uses look-around or back-references, which no linear-time engine can run.";
+    InvalidPath = "E0108", Error, "invalid-path", "The field path is malformed.";
+    OperandType = "E0109", Error, "operand-type", "The operator can never work with an operand of this type.";
+    MissingModifications = "E0201", Error, "missing-modifications", "A `modify` action needs `modifications`.";
+    UnexpectedModifications = "E0202", Error, "unexpected-modifications", "Only a `modify` action takes `modifications`.";
+    UnknownVerb = "E0203", Error, "unknown-verb", "The modification verb does not exist.";
+    InvalidVerb = "E0204", Error, "invalid-verb", "A modification verb was given an operand that it does not take.";
+    InvalidTemplate = "E0205", Error, "invalid-template", "A `{{ … }}` placeholder is malformed.";
+    DuplicatePolicyId = "E0301", Error, "duplicate-policy-id", "Two policies of one bundle share an id.";
+    TypeMismatch = "E0302", Error, "type-mismatch", "A condition compares a field with a value of a type that the field never has.";
+    SchemaInvalid = "E0303", Error, "schema-invalid", "The context schema given with `--schema` cannot be used.";
+    ReadOnlyField = "E0304", Error, "read-only-field", "A modification of a field that is computed, not sent.";
+    TooLarge = "E0305", Error, "too-large", "The policy set exceeds a limit of the bytecode format.";
+    NotSemver = "W0001", Warning, "not-semver", "The policy version is not a semantic version.";
+    UnknownField = "W0002", Warning, "unknown-field", "A path below a known part of the context that is not a known field.";
+    AlwaysTrue = "W0101", Warning, "always-true", "The condition is true for every request.";
+    AlwaysFalse = "W0102", Warning, "always-false", "The condition is false for every request: the rule never fires.";
+    Contradiction = "W0103", Warning, "contradiction", "Two parts of the condition contradict each other.";
+    UnreachableRule = "W0104", Warning, "unreachable-rule", "The rule can never be reached or never changes a decision.";
+    ShadowedRule = "W0105", Warning, "shadowed-rule", "Whenever this rule fires, an earlier rule has already decided.";
+    RedundantCondition = "W0106", Warning, "redundant-condition", "A part of the condition is implied by another part.";
+    UnindexedRule = "W0107", Warning, "unindexed-rule", "The rule has to be looked at for every request.";
+    DisabledRule = "W0108", Warning, "no-active-rules", "The policy has no rule that could ever fire.";
+    UnknownTemplateField = "W0201", Warning, "unknown-template-field", "A `{{ path }}` whose path is not a known context field.";
+    Internal = "B0001", Bug, "internal", "An internal error of the compiler; please report it with the policy that caused it.";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Code;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn codes_and_names_are_unique() {
+        let codes: BTreeSet<_> = Code::ALL.iter().map(|c| c.as_str()).collect();
+        let names: BTreeSet<_> = Code::ALL.iter().map(|c| c.name()).collect();
+        assert_eq!(codes.len(), Code::ALL.len());
+        assert_eq!(names.len(), Code::ALL.len());
+    }
+}
