@@ -1,0 +1,110 @@
+//! The constant pool: flat, so that neither decoding nor verification recurses on hostile input.
+//!
+//! Arrays and objects name their items by index, and an item always stands before its collection. Equal constants are
+//! stored once.
+
+use crate::ids::ConstIdx;
+use crate::number::Number;
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+
+/// One constant.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Const {
+    /// JSON null.
+    Null,
+    /// A boolean.
+    Bool(bool),
+    /// A number.
+    Number(Number),
+    /// A string.
+    Str(String),
+    /// An array of earlier constants.
+    Array(Vec<ConstIdx>),
+    /// An object: keys strictly ascending by bytes, values earlier constants.
+    Object(Vec<(String, ConstIdx)>),
+}
+
+impl Const {
+    /// Name of the type, as used in messages.
+    #[must_use]
+    pub fn type_name(&self) -> &'static str {
+        match self {
+            Self::Null => "null",
+            Self::Bool(_) => "boolean",
+            Self::Number(_) => "number",
+            Self::Str(_) => "string",
+            Self::Array(_) => "array",
+            Self::Object(_) => "object",
+        }
+    }
+}
+
+/// Builds a pool in which equal constants share one entry.
+#[derive(Debug, Clone, Default)]
+pub struct ConstPool {
+    entries: Vec<Const>,
+    index: HashMap<Key, ConstIdx>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Key {
+    Null,
+    Bool(bool),
+    Int(i64),
+    UInt(u64),
+    Float(u64),
+    Str(String),
+    Array(Vec<ConstIdx>),
+    Object(Vec<(String, ConstIdx)>),
+}
+
+impl ConstPool {
+    /// An empty pool.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The index of `value`, added when it is new. Object keys are put in order.
+    pub fn intern(&mut self, mut value: Const) -> ConstIdx {
+        let key = match &mut value {
+            Const::Null => Key::Null,
+            Const::Bool(b) => Key::Bool(*b),
+            Const::Number(Number::Int(n)) => Key::Int(*n),
+            Const::Number(Number::UInt(n)) => Key::UInt(*n),
+            Const::Number(Number::Float(x)) => Key::Float(x.to_bits()),
+            Const::Str(s) => Key::Str(s.clone()),
+            Const::Array(items) => Key::Array(items.clone()),
+            Const::Object(fields) => {
+                fields.sort_by(|a, b| a.0.as_bytes().cmp(b.0.as_bytes()));
+                Key::Object(fields.clone())
+            }
+        };
+        if let Some(&known) = self.index.get(&key) {
+            return known;
+        }
+        let id = ConstIdx(u32::try_from(self.entries.len()).unwrap_or(u32::MAX));
+        self.entries.push(value);
+        self.index.insert(key, id);
+        id
+    }
+
+    /// The constant at `index`.
+    #[must_use]
+    pub fn get(&self, index: ConstIdx) -> Option<&Const> {
+        self.entries.get(index.index())
+    }
+
+    /// All constants.
+    #[must_use]
+    pub fn entries(&self) -> &[Const] {
+        &self.entries
+    }
+
+    /// Gives up the pool for its entries.
+    #[must_use]
+    pub fn into_entries(self) -> Vec<Const> {
+        self.entries
+    }
+}

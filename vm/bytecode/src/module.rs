@@ -1,0 +1,336 @@
+//! The module: only what is on disk, as typed tables. No resolved pointers, no caches.
+
+use crate::consts::Const;
+use crate::context::Derived;
+use crate::ids::{FuncIdx, PolicyIdx};
+use crate::instr::Instr;
+use crate::predicate::Predicate;
+use crate::wire::{DecodeError, Reader, Writer};
+use serde::{Deserialize, Serialize};
+
+/// Version of the instruction set. Additions keep it; a changed or retired instruction raises it.
+pub const ISA_VERSION: u16 = 1;
+
+/// A compiled policy set: tables and code.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Module {
+    /// Bounds of every evaluation.
+    pub limits: Limits,
+    /// Request fields that the module reads; their values land in the slots of the same index.
+    pub fields: Vec<Field>,
+    /// Constants.
+    pub consts: Vec<Const>,
+    /// Regular expressions.
+    pub patterns: Vec<Pattern>,
+    /// Comparisons.
+    pub predicates: Vec<Predicate>,
+    /// Number of memo cells that the predicates use.
+    pub memo_cells: u32,
+    /// Code.
+    pub functions: Vec<Function>,
+    /// Rules in evaluation order.
+    pub rules: Vec<Rule>,
+    /// Policies in evaluation order; their rules are consecutive.
+    pub policies: Vec<PolicyRange>,
+}
+
+/// Bounds of one evaluation. Exceeding one makes the rule at hand an error, never an allow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Instructions.
+    pub fuel: u64,
+    /// Bytes of the request body.
+    pub body_bytes: u64,
+    /// Nesting depth of the request body.
+    pub depth: u32,
+    /// Bytes of the evaluation arena.
+    pub arena_bytes: u64,
+    /// Nested calls.
+    pub call_depth: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            fuel: 50_000_000,
+            body_bytes: 16 << 20,
+            depth: 128,
+            arena_bytes: 64 << 20,
+            call_depth: 64,
+        }
+    }
+}
+
+/// One request field.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Field {
+    /// Where it stands in the request; never empty, the first step is a key.
+    pub path: Vec<PathSegment>,
+    /// Computed by the host, when it is.
+    pub derived: Option<Derived>,
+}
+
+/// One step of a field's path.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum PathSegment {
+    /// A key of an object, and another spelling that is accepted where the first does not occur.
+    Key {
+        /// Canonical spelling.
+        name: String,
+        /// Accepted other spelling.
+        alias: Option<String>,
+    },
+    /// An element of an array, or the object key of that decimal spelling.
+    Index(u32),
+}
+
+/// One regular expression.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pattern {
+    /// As written in the policy.
+    pub source: String,
+    /// How it is run.
+    pub engine: PatternEngine,
+}
+
+/// How a pattern is run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PatternEngine {
+    /// A dense automaton, serialised little-endian.
+    Dfa {
+        /// The automaton.
+        #[serde(with = "bytes")]
+        bytes: Vec<u8>,
+        /// It gives up on non-ASCII text (Unicode word boundaries), where the pattern is run from its source instead.
+        ascii_only: bool,
+    },
+    /// Built from its source when the module is loaded, because of this.
+    Source {
+        /// Why no automaton is stored.
+        reason: String,
+    },
+}
+
+/// One function.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Function {
+    /// Registers `r0…` that hold the arguments on entry.
+    pub params: u16,
+    /// Registers of a frame, parameters included.
+    pub registers: u16,
+    /// Error flags of a frame, at most 64.
+    pub flags: u8,
+    /// Iterators of a frame.
+    pub iterators: u8,
+    /// Builders of a frame.
+    pub builders: u8,
+    /// Result is kept and reused within one evaluation; only for functions without parameters.
+    pub memoised: bool,
+    /// Instructions.
+    pub code: Vec<Instr>,
+}
+
+/// One rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rule {
+    /// Its condition: a function without parameters that returns an outcome.
+    pub condition: FuncIdx,
+    /// Its policy.
+    pub policy: PolicyIdx,
+    /// What it decides.
+    pub decision: Decision,
+    /// Whether it fires when its condition is an error.
+    pub fires_on_error: bool,
+}
+
+/// The four decisions, from weakest to strongest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Decision {
+    /// Let it pass.
+    Allow,
+    /// Let it pass, with a reason.
+    Warn,
+    /// Let it pass changed.
+    Modify,
+    /// Refuse it.
+    Deny,
+}
+
+impl Decision {
+    /// Spelling in documents and responses.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Warn => "warn",
+            Self::Modify => "modify",
+            Self::Deny => "deny",
+        }
+    }
+}
+
+/// The rules of one policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PolicyRange {
+    /// First rule.
+    pub first_rule: u32,
+    /// Number of rules.
+    pub rule_count: u32,
+}
+
+/// Byte strings take one length and their bytes, instead of one integer per byte.
+mod bytes {
+    use serde::{Deserializer, Serializer, de};
+    use std::fmt;
+
+    pub(super) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(bytes)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+        struct Visitor;
+        impl de::Visitor<'_> for Visitor {
+            type Value = Vec<u8>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("bytes")
+            }
+            fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<Vec<u8>, E> {
+                Ok(bytes.to_vec())
+            }
+        }
+        deserializer.deserialize_bytes(Visitor)
+    }
+}
+
+/// A function as stored: everything but the code, which has its own encoding.
+#[derive(Serialize, Deserialize)]
+struct WireFunction<'a> {
+    params: u16,
+    registers: u16,
+    flags: u8,
+    iterators: u8,
+    builders: u8,
+    memoised: bool,
+    instructions: u32,
+    #[serde(borrow)]
+    code: &'a [u8],
+}
+
+#[derive(Serialize, Deserialize)]
+struct WireModule<'a> {
+    isa_version: u16,
+    limits: Limits,
+    fields: Vec<Field>,
+    consts: Vec<Const>,
+    patterns: Vec<Pattern>,
+    predicates: Vec<Predicate>,
+    memo_cells: u32,
+    #[serde(borrow)]
+    functions: Vec<WireFunction<'a>>,
+    rules: Vec<Rule>,
+    policies: Vec<PolicyRange>,
+}
+
+impl Module {
+    /// The wire form. Equal modules give equal bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError::LimitExceeded`] when a function is too long for the format.
+    pub fn encode(&self) -> Result<Vec<u8>, DecodeError> {
+        let mut codes = Vec::with_capacity(self.functions.len());
+        for function in &self.functions {
+            let mut writer = Writer::new();
+            for instr in &function.code {
+                instr.encode(&mut writer);
+            }
+            codes.push(writer.into_bytes());
+        }
+        let mut functions = Vec::with_capacity(codes.len());
+        for (function, code) in self.functions.iter().zip(&codes) {
+            let instructions =
+                u32::try_from(function.code.len()).map_err(|_| DecodeError::LimitExceeded {
+                    what: "instructions of a function",
+                    limit: u32::MAX as usize,
+                    actual: function.code.len(),
+                })?;
+            functions.push(WireFunction {
+                params: function.params,
+                registers: function.registers,
+                flags: function.flags,
+                iterators: function.iterators,
+                builders: function.builders,
+                memoised: function.memoised,
+                instructions,
+                code,
+            });
+        }
+        let wire = WireModule {
+            isa_version: ISA_VERSION,
+            limits: self.limits,
+            fields: self.fields.clone(),
+            consts: self.consts.clone(),
+            patterns: self.patterns.clone(),
+            predicates: self.predicates.clone(),
+            memo_cells: self.memo_cells,
+            functions,
+            rules: self.rules.clone(),
+            policies: self.policies.clone(),
+        };
+        postcard::to_stdvec(&wire).map_err(|_| DecodeError::BadTable { section: "module" })
+    }
+
+    /// Reads the wire form. Checks shape only; call [`crate::verify::verify`] before running anything.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError`]; never panics, for any bytes.
+    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let bad = |_| DecodeError::BadTable { section: "module" };
+        // The version stands first so that a newer module is refused by version, not by shape.
+        let (found, _) = postcard::take_from_bytes::<u16>(bytes).map_err(bad)?;
+        if found != ISA_VERSION {
+            return Err(DecodeError::UnsupportedVersion {
+                found,
+                supported: ISA_VERSION,
+            });
+        }
+        let (wire, rest) = postcard::take_from_bytes::<WireModule<'_>>(bytes).map_err(bad)?;
+        if !rest.is_empty() {
+            return Err(DecodeError::TrailingBytes {
+                offset: bytes.len() - rest.len(),
+            });
+        }
+        let mut functions = Vec::with_capacity(wire.functions.len().min(bytes.len()));
+        for function in &wire.functions {
+            let mut reader = Reader::new(function.code);
+            let mut code = Vec::with_capacity(function.code.len().min(function.instructions as usize));
+            while !reader.is_empty() {
+                code.push(Instr::decode(&mut reader)?);
+            }
+            if code.len() != function.instructions as usize {
+                return Err(DecodeError::BadTable { section: "code" });
+            }
+            functions.push(Function {
+                params: function.params,
+                registers: function.registers,
+                flags: function.flags,
+                iterators: function.iterators,
+                builders: function.builders,
+                memoised: function.memoised,
+                code,
+            });
+        }
+        Ok(Self {
+            limits: wire.limits,
+            fields: wire.fields,
+            consts: wire.consts,
+            patterns: wire.patterns,
+            predicates: wire.predicates,
+            memo_cells: wire.memo_cells,
+            functions,
+            rules: wire.rules,
+            policies: wire.policies,
+        })
+    }
+}

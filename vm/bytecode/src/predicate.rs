@@ -1,0 +1,84 @@
+//! Predicates: the atoms of conditions. One entry of the predicate table is one comparison of a field with a constant,
+//! a pattern or another field.
+//!
+//! Predicates are data, not code, so that one comparison that occurs in many policies is evaluated once, an index can
+//! be built over them, and explanations can name them.
+
+use crate::ids::{ConstIdx, FieldIdx, MemoIdx, PatternIdx};
+use serde::{Deserialize, Serialize};
+
+macro_rules! pred_ops {
+    ($( $variant:ident = $name:literal, $doc:literal; )*) => {
+        /// What a predicate asks of its field. Negated operators of the surface language are these with the other
+        /// branch sense.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        pub enum PredOp { $( #[doc = $doc] $variant, )* }
+
+        impl PredOp {
+            /// Every operator.
+            pub const ALL: &'static [Self] = &[ $( Self::$variant, )* ];
+
+            /// Name in text forms.
+            #[must_use]
+            pub fn as_str(self) -> &'static str { match self { $( Self::$variant => $name, )* } }
+        }
+    };
+}
+
+pred_ops! {
+    Eq = "eq", "Same type and equal.";
+    Gt = "gt", "Greater.";
+    Gte = "gte", "Greater or equal.";
+    Lt = "lt", "Less.";
+    Lte = "lte", "Less or equal.";
+    In = "in", "Some item of the list equals the field, or one of its elements.";
+    Contains = "contains", "Substring of a string, or element of an array.";
+    StartsWith = "starts_with", "Prefix of a string.";
+    EndsWith = "ends_with", "Suffix of a string.";
+    Matches = "matches", "The pattern is found in a string.";
+    Exists = "exists", "Present and not null.";
+}
+
+impl PredOp {
+    /// Whether it can be an error on a field that is present (missing fields never are).
+    #[must_use]
+    pub fn fallible(self) -> bool {
+        match self {
+            Self::Gt
+            | Self::Gte
+            | Self::Lt
+            | Self::Lte
+            | Self::Contains
+            | Self::StartsWith
+            | Self::EndsWith
+            | Self::Matches => true,
+            Self::Eq | Self::In | Self::Exists => false,
+        }
+    }
+}
+
+/// What a predicate compares its field with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum PredOperand {
+    /// Nothing: `exists`.
+    None,
+    /// A constant.
+    Const(ConstIdx),
+    /// A pattern: `matches`.
+    Pattern(PatternIdx),
+    /// Another field, read at run time.
+    Field(FieldIdx),
+}
+
+/// One entry of the predicate table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Predicate {
+    /// What is asked.
+    pub op: PredOp,
+    /// Of which field.
+    pub field: FieldIdx,
+    /// Compared with what.
+    pub operand: PredOperand,
+    /// Where its outcome is kept once known, when several places ask for it.
+    pub memo: Option<MemoIdx>,
+}

@@ -1,0 +1,214 @@
+//! V2–V7: fields, constants, predicates, rules and policies name entries that exist and fit.
+//!
+//! Second of the checkers; assumes V1.
+
+use super::VerifyError;
+use crate::consts::Const;
+use crate::module::{Module, PathSegment};
+use crate::predicate::{PredOp, PredOperand};
+use std::collections::HashSet;
+
+const MAX_PATH: usize = 64;
+const MAX_CONST_DEPTH: usize = 128;
+
+pub(super) fn check(module: &Module) -> Result<(), VerifyError> {
+    fields(module)?;
+    consts(module)?;
+    predicates(module)?;
+    rules(module)
+}
+
+/// Whether `path` is the canonical dotted spelling `dotted`.
+fn is_path(path: &[PathSegment], dotted: &str) -> bool {
+    let mut keys = dotted.split('.');
+    path.iter()
+        .all(|s| matches!(s, PathSegment::Key { name, .. } if keys.next() == Some(name.as_str())))
+        && keys.next().is_none()
+}
+
+fn fields(module: &Module) -> Result<(), VerifyError> {
+    let mut seen: HashSet<Vec<(Option<&str>, u32)>> = HashSet::with_capacity(module.fields.len());
+    for (i, field) in module.fields.iter().enumerate() {
+        if field.path.is_empty() || field.path.len() > MAX_PATH {
+            return Err(VerifyError::table(2, i, "a field path is empty or too long"));
+        }
+        if !matches!(field.path.first(), Some(PathSegment::Key { .. })) {
+            return Err(VerifyError::table(2, i, "a field path does not start with a key"));
+        }
+        let spelling = field.path.iter().map(|s| match s {
+            PathSegment::Key { name, .. } => (Some(name.as_str()), 0),
+            PathSegment::Index(n) => (None, *n),
+        });
+        if !seen.insert(spelling.collect()) {
+            return Err(VerifyError::table(2, i, "two fields have the same path"));
+        }
+        let Some(derived) = field.derived else { continue };
+        if !is_path(&field.path, derived.path()) {
+            return Err(VerifyError::table(
+                2,
+                i,
+                "a derived field has another path than its own",
+            ));
+        }
+        for input in derived.inputs() {
+            if !module
+                .fields
+                .iter()
+                .any(|f| f.derived.is_none() && is_path(&f.path, input))
+            {
+                return Err(VerifyError::table(
+                    3,
+                    i,
+                    "an input of a derived field is not in the field table",
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn consts(module: &Module) -> Result<(), VerifyError> {
+    let mut depths: Vec<usize> = Vec::with_capacity(module.consts.len());
+    for (i, value) in module.consts.iter().enumerate() {
+        let mut depth = 0;
+        let mut earlier =
+            |k: crate::ConstIdx| depths.get(k.index()).map(|d| depth = depth.max(d + 1)).is_some();
+        let ok = match value {
+            Const::Null | Const::Bool(_) | Const::Number(_) | Const::Str(_) => true,
+            Const::Array(items) => items.iter().all(|k| earlier(*k)),
+            Const::Object(members) => {
+                members.iter().all(|(_, k)| earlier(*k))
+                    && members
+                        .iter()
+                        .zip(members.iter().skip(1))
+                        .all(|((a, _), (b, _))| a.as_bytes() < b.as_bytes())
+            }
+        };
+        if !ok {
+            return Err(VerifyError::table(
+                4,
+                i,
+                "a constant names a later constant, or its keys are not in order",
+            ));
+        }
+        if depth > MAX_CONST_DEPTH {
+            return Err(VerifyError::table(4, i, "a constant nests too deeply"));
+        }
+        depths.push(depth);
+    }
+    Ok(())
+}
+
+fn predicates(module: &Module) -> Result<(), VerifyError> {
+    for (i, predicate) in module.predicates.iter().enumerate() {
+        if predicate.field.index() >= module.fields.len() {
+            return Err(VerifyError::table(
+                5,
+                i,
+                "a predicate names a field that does not exist",
+            ));
+        }
+        if predicate.memo.is_some_and(|m| m.0 >= module.memo_cells) {
+            return Err(VerifyError::table(
+                5,
+                i,
+                "a predicate names a memo cell that does not exist",
+            ));
+        }
+        let constant = match predicate.operand {
+            PredOperand::Const(k) => match module.consts.get(k.index()) {
+                Some(value) => Some(value),
+                None => {
+                    return Err(VerifyError::table(
+                        5,
+                        i,
+                        "a predicate names a constant that does not exist",
+                    ));
+                }
+            },
+            PredOperand::Pattern(x) if x.index() >= module.patterns.len() => {
+                return Err(VerifyError::table(
+                    5,
+                    i,
+                    "a predicate names a pattern that does not exist",
+                ));
+            }
+            PredOperand::Field(f) if f.index() >= module.fields.len() => {
+                return Err(VerifyError::table(
+                    5,
+                    i,
+                    "a predicate names a field that does not exist",
+                ));
+            }
+            PredOperand::None | PredOperand::Pattern(_) | PredOperand::Field(_) => None,
+        };
+        let fits = match (predicate.op, predicate.operand) {
+            (PredOp::Exists, PredOperand::None) | (PredOp::Matches, PredOperand::Pattern(_)) => true,
+            (PredOp::Exists | PredOp::Matches, _) | (_, PredOperand::None | PredOperand::Pattern(_)) => false,
+            (_, PredOperand::Field(_)) | (PredOp::Eq | PredOp::Contains, PredOperand::Const(_)) => true,
+            (PredOp::In, PredOperand::Const(_)) => matches!(constant, Some(Const::Array(_))),
+            (PredOp::StartsWith | PredOp::EndsWith, PredOperand::Const(_)) => {
+                matches!(constant, Some(Const::Str(_)))
+            }
+            (PredOp::Gt | PredOp::Gte | PredOp::Lt | PredOp::Lte, PredOperand::Const(_)) => {
+                matches!(constant, Some(Const::Number(_) | Const::Str(_)))
+            }
+        };
+        if !fits {
+            return Err(VerifyError::table(
+                5,
+                i,
+                "a predicate has an operand that its operator does not take",
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn rules(module: &Module) -> Result<(), VerifyError> {
+    let mut next: u64 = 0;
+    for (i, policy) in module.policies.iter().enumerate() {
+        if u64::from(policy.first_rule) != next {
+            return Err(VerifyError::table(
+                6,
+                i,
+                "the rules of the policies are not consecutive",
+            ));
+        }
+        let end = next + u64::from(policy.rule_count);
+        let own = usize::try_from(next)
+            .ok()
+            .zip(usize::try_from(end).ok())
+            .and_then(|(a, b)| module.rules.get(a..b));
+        if !own.is_some_and(|rules| rules.iter().all(|r| r.policy.index() == i)) {
+            return Err(VerifyError::table(
+                6,
+                i,
+                "a policy claims rules that are not its own",
+            ));
+        }
+        next = end;
+    }
+    if next != module.rules.len() as u64 {
+        return Err(VerifyError {
+            rule: 6,
+            function: None,
+            index: None,
+            detail: "a rule belongs to no policy",
+        });
+    }
+    for (i, rule) in module.rules.iter().enumerate() {
+        if !module
+            .functions
+            .get(rule.condition.index())
+            .is_some_and(|f| f.params == 0)
+        {
+            return Err(VerifyError::table(
+                7,
+                i,
+                "a rule's condition is not a function without parameters",
+            ));
+        }
+    }
+    Ok(())
+}
