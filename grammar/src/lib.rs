@@ -12,5 +12,14 @@ pub mod codes;
 pub mod diagnostic;
 pub mod source;
 
+mod document;
+mod limits;
+mod load;
+pub mod path;
+pub mod template;
+
 pub use diagnostic::{Diagnostic, Label, Severity};
+pub use document::{Format, ParseOutput, duplicate_policy_ids, parse_source, parse_source_with};
+pub use limits::Limits;
+pub use load::{Loaded, load_bytes, parse_bytes};
 pub use source::{FileId, SourceFile, SourceMap, Span};

@@ -1,0 +1,538 @@
+//! Conditions: operator trees from the node tree, and everything that an operator needs or refuses.
+//!
+//! Each operator has one [`Takes`], from which the checks here and the JSON Schema both follow. What a field's type
+//! makes of an operator is the business of the compiler.
+
+use super::dialect;
+use super::pattern;
+use super::scalar::Scalar;
+use super::suggest::{Words, suggest};
+use super::tree::{Kind, NodeId};
+use super::walk::{Entry, Walk, list, requote, shorten};
+use crate::ast::{Condition, Literal, Operand, Operator, Test};
+use crate::codes::Code;
+use crate::diagnostic::Diagnostic;
+use crate::source::{Span, Spanned};
+
+/// Keys of a condition.
+pub(crate) const CONDITION_KEYS: [&str; 5] = ["operator", "field", "value", "valueFrom", "conditions"];
+
+/// What an operator takes as `value`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Takes {
+    /// Any constant.
+    Any,
+    /// A number or a string.
+    Ordered,
+    /// A list.
+    List,
+    /// Anything but a list or a mapping.
+    Scalar,
+    /// A string.
+    Text,
+    /// A string that is a regular expression; never `valueFrom`.
+    Pattern,
+    /// `true` (the default) or `false`; never `valueFrom`.
+    Presence,
+}
+
+impl Takes {
+    /// What `operator` takes.
+    pub(crate) fn of(operator: Operator) -> Self {
+        match operator {
+            Operator::Eq | Operator::Ne => Self::Any,
+            Operator::Gt | Operator::Gte | Operator::Lt | Operator::Lte => Self::Ordered,
+            Operator::In | Operator::NotIn => Self::List,
+            Operator::Contains | Operator::NotContains => Self::Scalar,
+            Operator::StartsWith | Operator::EndsWith => Self::Text,
+            Operator::Matches => Self::Pattern,
+            Operator::Exists => Self::Presence,
+        }
+    }
+
+    /// In words.
+    pub(crate) fn words(self) -> &'static str {
+        match self {
+            Self::Any => "a value",
+            Self::Ordered => "a number or a string",
+            Self::List => "a list",
+            Self::Scalar => "a string, number, boolean or null",
+            Self::Text => "a string",
+            Self::Pattern => "a string with a regular expression",
+            Self::Presence => "`true` or `false`",
+        }
+    }
+
+    fn accepts(self, literal: &Literal) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Ordered => matches!(literal, Literal::Number(_) | Literal::String(_)),
+            Self::List => matches!(literal, Literal::Array(_)),
+            Self::Scalar => !matches!(literal, Literal::Array(_) | Literal::Object(_)),
+            Self::Text | Self::Pattern => matches!(literal, Literal::String(_)),
+            Self::Presence => matches!(literal, Literal::Bool(_)),
+        }
+    }
+
+    /// Whether the right-hand side may come from a field.
+    pub(crate) fn allows_field(self) -> bool {
+        match self {
+            Self::Any | Self::Ordered | Self::List | Self::Scalar | Self::Text => true,
+            Self::Pattern | Self::Presence => false,
+        }
+    }
+}
+
+/// The operators that combine conditions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Logic {
+    /// All of them.
+    And,
+    /// At least one.
+    Or,
+    /// Not the one.
+    Not,
+}
+
+impl Logic {
+    /// Every one, in documentation order.
+    pub(crate) const ALL: [Self; 3] = [Self::And, Self::Or, Self::Not];
+
+    /// Spelling in documents.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::And => "and",
+            Self::Or => "or",
+            Self::Not => "not",
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum AnyOperator {
+    Logic(Logic),
+    Test(Operator),
+}
+
+impl AnyOperator {
+    fn parse(text: &str) -> Option<Self> {
+        Logic::ALL
+            .iter()
+            .find(|o| o.as_str() == text)
+            .map(|o| Self::Logic(*o))
+            .or_else(|| {
+                Operator::ALL
+                    .iter()
+                    .find(|o| o.as_str() == text)
+                    .map(|o| Self::Test(*o))
+            })
+    }
+}
+
+/// Spellings of all operators.
+pub(crate) fn operator_names() -> Vec<&'static str> {
+    Operator::ALL
+        .iter()
+        .map(|o| o.as_str())
+        .chain(Logic::ALL.iter().map(|o| o.as_str()))
+        .collect()
+}
+
+impl Walk<'_, '_> {
+    /// One condition with everything below it. Depth is bounded by that of the document.
+    pub(crate) fn condition(&mut self, id: NodeId) -> Option<Condition> {
+        let children =
+            match &self.tree.node(id).kind {
+                Kind::Mapping(children) => *children,
+                Kind::Scalar(text, Scalar::String) => {
+                    let text = text.clone();
+                    dialect::expression(self, id, &text);
+                    return None;
+                }
+                Kind::Sequence(_) => {
+                    if let Some(diagnostic) = self.wrong_type(id, "a condition", "a mapping") {
+                        self.report(diagnostic.help(
+                            "to combine conditions, write `operator: and` (or `or`) with `conditions:`",
+                        ));
+                    }
+                    return None;
+                }
+                Kind::Scalar(..) | Kind::Broken => {
+                    self.report_wrong_type(id, "a condition", "a mapping");
+                    return None;
+                }
+            };
+        let mut shorthand = false;
+        let tree = self.tree;
+        for (key, _) in tree.pairs(children) {
+            if let Kind::Scalar(text, _) = &tree.node(key).kind {
+                shorthand |= shorthand_advice(text).is_some();
+            }
+        }
+        let [operator, field, value, value_from, conditions] =
+            self.fields(children, "a condition", &CONDITION_KEYS, shorthand_advice);
+        let Some(operator_entry) = operator else {
+            if !shorthand {
+                let missing = Diagnostic::new(
+                    Code::MissingOperand,
+                    self.head(id),
+                    "the condition lacks `operator`",
+                );
+                self.report(missing.help(format!("it is one of {}", list(&operator_names()))));
+            }
+            // What hangs below may have problems of its own.
+            if let Some(entry) = self.present(conditions) {
+                self.children_of(entry);
+            }
+            return None;
+        };
+        let operator = self.operator(operator_entry.value);
+        let place = self.extent(operator_entry.value);
+        match operator {
+            Some(AnyOperator::Logic(logic)) => {
+                for (entry, name) in [(field, "field"), (value, "value"), (value_from, "valueFrom")] {
+                    if let Some(entry) = entry {
+                        self.report(
+                            Diagnostic::new(
+                                Code::UnexpectedOperand,
+                                self.head(entry.key),
+                                format!("`{}` takes no `{name}`", logic.as_str()),
+                            )
+                            .help("it combines the conditions in `conditions:`"),
+                        );
+                    }
+                }
+                self.logic(logic, place, conditions)
+            }
+            Some(AnyOperator::Test(operator)) => {
+                if let Some(entry) = self.present(conditions) {
+                    self.report(
+                        Diagnostic::new(
+                            Code::UnexpectedOperand,
+                            self.head(entry.key),
+                            format!("`{}` takes no `conditions`", operator.as_str()),
+                        )
+                        .help("only `and`, `or` and `not` combine conditions"),
+                    );
+                    self.children_of(entry);
+                }
+                self.test(id, Spanned::new(operator, place), field, value, value_from)
+            }
+            None => {
+                if let Some(entry) = self.present(conditions) {
+                    self.children_of(entry);
+                }
+                if let Some(entry) = field {
+                    self.path(entry.value, "`field`");
+                }
+                if let Some(entry) = self.present(value_from) {
+                    self.path(entry.value, "`valueFrom`");
+                }
+                None
+            }
+        }
+    }
+
+    /// The operator, or the one that was most likely meant: then the error is reported and the rest still looked at.
+    fn operator(&mut self, id: NodeId) -> Option<AnyOperator> {
+        let text = self.string(id, "`operator`")?;
+        if let Some(operator) = AnyOperator::parse(&text.value) {
+            return Some(operator);
+        }
+        let diagnostic = Diagnostic::new(
+            Code::UnknownOperator,
+            text.span,
+            format!("unknown operator `{}`", shorten(&text.value)),
+        );
+        let plain = text.value.replace(['_', '-'], "").to_ascii_lowercase();
+        if matches!(
+            plain.as_str(),
+            "notexists" | "missing" | "absent" | "isnull" | "notpresent"
+        ) {
+            self.report(diagnostic.help("write `operator: exists` with `value: false`"));
+            return None;
+        }
+        let names = operator_names();
+        match suggest(&text.value, Words::Operator, &names) {
+            Some(near) => {
+                let style = self.tree.node(id).style;
+                self.report(
+                    diagnostic
+                        .help(format!("did you mean `{near}`?"))
+                        .fix(text.span, requote(near, style)),
+                );
+                AnyOperator::parse(near)
+            }
+            None => {
+                self.report(diagnostic.help(format!("operators are {}", list(&names))));
+                None
+            }
+        }
+    }
+
+    /// Walks what stands under `conditions:` and returns what of it is sound.
+    fn children_of(&mut self, entry: Entry) -> Option<Vec<Condition>> {
+        match self.tree.node(entry.value).kind {
+            Kind::Sequence(items) => {
+                let tree = self.tree;
+                let items = tree.children(items);
+                let sound: Vec<_> = items.iter().filter_map(|item| self.condition(*item)).collect();
+                (sound.len() == items.len()).then_some(sound)
+            }
+            Kind::Mapping(_) => {
+                if let Some(diagnostic) = self.wrong_type(entry.value, "`conditions`", "a list") {
+                    self.report(
+                        diagnostic.help("start each condition with `- operator: …`, even a single one"),
+                    );
+                }
+                self.condition(entry.value);
+                None
+            }
+            Kind::Scalar(..) | Kind::Broken => {
+                self.report_wrong_type(entry.value, "`conditions`", "a list");
+                None
+            }
+        }
+    }
+
+    fn logic(&mut self, logic: Logic, span: Span, conditions: Option<Entry>) -> Option<Condition> {
+        let Some(entry) = self.present(conditions) else {
+            self.report(
+                Diagnostic::new(
+                    Code::MissingOperand,
+                    span,
+                    format!("`{}` lacks `conditions`", logic.as_str()),
+                )
+                .help("add `conditions:` with a list of conditions"),
+            );
+            return None;
+        };
+        if let Kind::Sequence(items) = self.tree.node(entry.value).kind {
+            let count = self.tree.children(items).len();
+            let place = self.head(entry.key);
+            match logic {
+                Logic::And | Logic::Or if count == 0 => {
+                    let meaning = if logic == Logic::And {
+                        "every request"
+                    } else {
+                        "no request"
+                    };
+                    self.report(
+                        Diagnostic::new(
+                            Code::EmptyConditions,
+                            place,
+                            format!("`{}` needs at least one condition", logic.as_str()),
+                        )
+                        .help(format!("as it stands it would be true for {meaning}")),
+                    );
+                    return None;
+                }
+                Logic::Not if count != 1 => {
+                    let diagnostic = Diagnostic::new(
+                        Code::NotArity,
+                        place,
+                        format!("`not` takes exactly one condition, found {count}"),
+                    );
+                    self.report(if count == 0 {
+                        diagnostic
+                    } else {
+                        diagnostic.help("put them under one `and` or `or`, to say which is meant")
+                    });
+                    self.children_of(entry);
+                    return None;
+                }
+                Logic::And | Logic::Or | Logic::Not => {}
+            }
+        }
+        let operands = self.children_of(entry)?;
+        match logic {
+            Logic::And => Some(Condition::And { span, operands }),
+            Logic::Or => Some(Condition::Or { span, operands }),
+            Logic::Not => operands.into_iter().next().map(|operand| Condition::Not {
+                span,
+                operand: Box::new(operand),
+            }),
+        }
+    }
+
+    fn test(
+        &mut self,
+        id: NodeId,
+        operator: Spanned<Operator>,
+        field: Option<Entry>,
+        value: Option<Entry>,
+        value_from: Option<Entry>,
+    ) -> Option<Condition> {
+        let name = operator.value.as_str();
+        let takes = Takes::of(operator.value);
+        let field = match field {
+            Some(entry) => self.path(entry.value, "`field`"),
+            None => {
+                self.report(
+                    Diagnostic::new(
+                        Code::MissingOperand,
+                        operator.span,
+                        format!("`{name}` lacks `field`"),
+                    )
+                    .help("add `field:` with a path such as `llm.model`"),
+                );
+                None
+            }
+        };
+        let operand = match (value, self.present(value_from)) {
+            (Some(value), Some(from)) => {
+                self.report(
+                    Diagnostic::new(
+                        Code::UnexpectedOperand,
+                        self.head(from.key),
+                        "a condition has either `value` or `valueFrom`",
+                    )
+                    .also(self.head(value.key), "`value` is here")
+                    .help(
+                        "keep `value` to compare with a constant, `valueFrom` to compare with another field",
+                    ),
+                );
+                self.value(operator.value, takes, value.value);
+                self.path(from.value, "`valueFrom`");
+                None
+            }
+            (Some(value), None) => self.value(operator.value, takes, value.value),
+            (None, Some(from)) => {
+                let path = self.path(from.value, "`valueFrom`");
+                if takes.allows_field() {
+                    path.map(Operand::Path)
+                } else {
+                    let why = match takes {
+                        Takes::Pattern => {
+                            "a pattern is checked and compiled with the policy, so it must be a constant; use `contains`, `starts_with` or `ends_with` to compare with a field"
+                        }
+                        Takes::Presence
+                        | Takes::Any
+                        | Takes::Ordered
+                        | Takes::List
+                        | Takes::Scalar
+                        | Takes::Text => "it asks whether the field is there: `value` is `true` or `false`",
+                    };
+                    self.report(
+                        Diagnostic::new(
+                            Code::UnexpectedOperand,
+                            self.head(from.key),
+                            format!("`{name}` takes no `valueFrom`"),
+                        )
+                        .help(why),
+                    );
+                    None
+                }
+            }
+            (None, None) if takes == Takes::Presence => {
+                Some(Operand::Value(Spanned::new(Literal::Bool(true), operator.span)))
+            }
+            (None, None) => {
+                let or_field = if takes.allows_field() {
+                    ", or `valueFrom:` with a field path"
+                } else {
+                    ""
+                };
+                self.report(
+                    Diagnostic::new(
+                        Code::MissingOperand,
+                        operator.span,
+                        format!("`{name}` lacks `value`"),
+                    )
+                    .help(format!("add `value:` with {}{or_field}", takes.words())),
+                );
+                None
+            }
+        };
+        Some(Condition::Test(Test {
+            span: self.extent(id),
+            field: field?,
+            operator,
+            operand: operand?,
+        }))
+    }
+
+    fn value(&mut self, operator: Operator, takes: Takes, id: NodeId) -> Option<Operand> {
+        if takes == Takes::Presence && self.is_null(id) {
+            return Some(Operand::Value(Spanned::new(Literal::Bool(true), self.extent(id))));
+        }
+        let literal = self.literal(id, false)?;
+        if !takes.accepts(&literal.value) {
+            self.report_operand(operator, takes, id, &literal);
+            return None;
+        }
+        if let (Takes::Pattern, Literal::String(text)) = (takes, &literal.value)
+            && let Err(error) = pattern::check(text)
+        {
+            let span = self.inside(id, error.start, error.end);
+            let mut diagnostic = Diagnostic::new(error.code, span, error.message);
+            diagnostic.help.extend(error.help);
+            self.report(diagnostic);
+            return None;
+        }
+        Some(Operand::Value(literal))
+    }
+
+    fn report_operand(&mut self, operator: Operator, takes: Takes, id: NodeId, literal: &Spanned<Literal>) {
+        let name = operator.as_str();
+        let span = self.head(id);
+        let diagnostic = Diagnostic::new(
+            Code::OperandType,
+            span,
+            format!("`{name}` takes {}, found {}", takes.words(), self.found(id)),
+        );
+        let node = self.tree.node(id);
+        let written = self
+            .text
+            .get(node.start as usize..node.end as usize)
+            .unwrap_or("");
+        self.report(match (takes, &literal.value) {
+            (Takes::List, Literal::String(_) | Literal::Number(_) | Literal::Bool(_)) if !written.contains('\n') => {
+                diagnostic
+                    .help(format!("put it into a list, or use `{}` for a single value", match operator {
+                        Operator::NotIn => "ne",
+                        _ => "eq",
+                    }))
+                    .fix(span, format!("[{written}]"))
+            }
+            (Takes::Scalar, Literal::Array(_)) => diagnostic.help(
+                "to look for any of several values, combine one condition for each with `or`, or use `in` on a list field",
+            ),
+            (Takes::Text | Takes::Pattern, Literal::Number(_) | Literal::Bool(_)) => diagnostic
+                .help("put it in quotes")
+                .fix(span, format!("\"{written}\"")),
+            (Takes::Ordered, Literal::Null | Literal::Bool(_)) => diagnostic.help("use `eq` or `ne`"),
+            (Takes::Presence, _) => diagnostic.help("`value: false` asks for the field to be absent"),
+            _ => diagnostic,
+        });
+    }
+}
+
+/// Conditions written as `{and: […]}` or `{eq: …}`.
+fn shorthand_advice(key: &str) -> Option<(Code, String)> {
+    if Logic::ALL.iter().any(|o| o.as_str() == key) {
+        return Some((
+            Code::OtherDialect,
+            format!("write `operator: {key}` and put the list under `conditions:`"),
+        ));
+    }
+    match key {
+        "all" => Some((
+            Code::OtherDialect,
+            "write `operator: and` and put the list under `conditions:`".to_owned(),
+        )),
+        "any" => Some((
+            Code::OtherDialect,
+            "write `operator: or` and put the list under `conditions:`".to_owned(),
+        )),
+        "match" | "expression" | "expr" => Some((
+            Code::OtherDialect,
+            "write `operator`, `field` and `value` instead of an expression".to_owned(),
+        )),
+        _ if Operator::ALL.iter().any(|o| o.as_str() == key) => Some((
+            Code::OtherDialect,
+            format!("write `operator: {key}` with `field:` and `value:`"),
+        )),
+        _ => None,
+    }
+}

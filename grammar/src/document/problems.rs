@@ -1,0 +1,85 @@
+//! The list of diagnostics of one file, with a ceiling and without repetitions.
+//!
+//! Every part of the document parser reports here. A value that is used through several aliases is walked several
+//! times; its problems are kept once.
+
+use crate::codes::Code;
+use crate::diagnostic::Diagnostic;
+use crate::source::{FileId, Span};
+use std::collections::HashSet;
+
+/// Collects the diagnostics of one file.
+#[derive(Debug)]
+pub(crate) struct Problems {
+    file: FileId,
+    limit: usize,
+    list: Vec<Diagnostic>,
+    seen: HashSet<(Code, Span, String)>,
+    suppressed: usize,
+    errors: usize,
+}
+
+impl Problems {
+    pub(crate) fn new(file: FileId, limit: usize) -> Self {
+        Self {
+            file,
+            limit,
+            list: Vec::new(),
+            seen: HashSet::new(),
+            suppressed: 0,
+            errors: 0,
+        }
+    }
+
+    /// Adds a diagnostic, unless the same one is there already.
+    pub(crate) fn report(&mut self, diagnostic: Diagnostic) {
+        if diagnostic.is_error() {
+            self.errors += 1;
+        }
+        if self.list.len() >= self.limit {
+            self.suppressed += 1;
+            return;
+        }
+        if self.seen.insert((
+            diagnostic.code,
+            diagnostic.primary.span,
+            diagnostic.message.clone(),
+        )) {
+            self.list.push(diagnostic);
+        }
+    }
+
+    /// How many errors were reported, repetitions included.
+    pub(crate) fn errors(&self) -> usize {
+        self.errors
+    }
+
+    /// Whether an error was reported for a place in a range of bytes; yes if some were left out.
+    pub(crate) fn has_error_in(&self, start: u32, end: u32) -> bool {
+        self.suppressed > 0
+            || (self.errors > 0
+                && self.list.iter().any(|d| {
+                    let at = d.primary.span.start;
+                    d.is_error() && start <= at && at <= end
+                }))
+    }
+
+    /// A span of the file.
+    pub(crate) fn span(&self, start: u32, end: u32) -> Span {
+        Span::new(self.file, start, end)
+    }
+
+    /// All diagnostics in the order of their places.
+    pub(crate) fn into_sorted(mut self) -> Vec<Diagnostic> {
+        self.list
+            .sort_by_key(|d| (d.primary.span.start, d.primary.span.end, d.code));
+        if self.suppressed > 0 {
+            self.list.push(Diagnostic::new(
+                Code::Limit,
+                Span::new(self.file, 0, 0),
+                format!("{} more problems of this file are not shown", self.suppressed),
+            ));
+        }
+        self.list
+    }
+}

@@ -1,0 +1,246 @@
+//! "Did you mean": the known word that an unknown one most likely stands for.
+//!
+//! First a table of words from other policy languages and the habits of other tools, then spelling distance. Pure
+//! functions over strings; the walk turns the answer into a diagnostic.
+
+/// Words of other policy languages for our operators.
+const OPERATORS: &[(&str, &str)] = &[
+    ("equals", "eq"),
+    ("equal", "eq"),
+    ("equalto", "eq"),
+    ("is", "eq"),
+    ("=", "eq"),
+    ("==", "eq"),
+    ("===", "eq"),
+    ("notequals", "ne"),
+    ("notequal", "ne"),
+    ("isnot", "ne"),
+    ("neq", "ne"),
+    ("!=", "ne"),
+    ("!==", "ne"),
+    ("<>", "ne"),
+    ("greaterthan", "gt"),
+    ("greater", "gt"),
+    ("above", "gt"),
+    (">", "gt"),
+    ("greaterthanorequal", "gte"),
+    ("greaterthanorequals", "gte"),
+    ("greaterthanorequalto", "gte"),
+    ("greaterorequal", "gte"),
+    ("atleast", "gte"),
+    ("ge", "gte"),
+    (">=", "gte"),
+    ("lessthan", "lt"),
+    ("less", "lt"),
+    ("below", "lt"),
+    ("<", "lt"),
+    ("lessthanorequal", "lte"),
+    ("lessthanorequals", "lte"),
+    ("lessthanorequalto", "lte"),
+    ("lessorequal", "lte"),
+    ("atmost", "lte"),
+    ("le", "lte"),
+    ("<=", "lte"),
+    ("oneof", "in"),
+    ("anyof", "in"),
+    ("memberof", "in"),
+    ("noneof", "not_in"),
+    ("nin", "not_in"),
+    ("includes", "contains"),
+    ("has", "contains"),
+    ("excludes", "not_contains"),
+    ("doesnotcontain", "not_contains"),
+    ("prefix", "starts_with"),
+    ("hasprefix", "starts_with"),
+    ("beginswith", "starts_with"),
+    ("suffix", "ends_with"),
+    ("hassuffix", "ends_with"),
+    ("regex", "matches"),
+    ("regexp", "matches"),
+    ("match", "matches"),
+    ("like", "matches"),
+    ("=~", "matches"),
+    ("~", "matches"),
+    ("present", "exists"),
+    ("defined", "exists"),
+    ("isset", "exists"),
+    ("all", "and"),
+    ("allof", "and"),
+    ("&&", "and"),
+    ("any", "or"),
+    ("||", "or"),
+    ("none", "not"),
+    ("!", "not"),
+];
+
+/// Words for decisions.
+const DECISIONS: &[(&str, &str)] = &[
+    ("block", "deny"),
+    ("reject", "deny"),
+    ("refuse", "deny"),
+    ("forbid", "deny"),
+    ("denied", "deny"),
+    ("permit", "allow"),
+    ("accept", "allow"),
+    ("pass", "allow"),
+    ("allowed", "allow"),
+    ("alert", "warn"),
+    ("warning", "warn"),
+    ("log", "warn"),
+    ("audit", "warn"),
+    ("allowwithwarning", "warn"),
+    ("redact", "modify"),
+    ("transform", "modify"),
+    ("mutate", "modify"),
+    ("change", "modify"),
+];
+
+/// Words for the states of a policy.
+const STATUSES: &[(&str, &str)] = &[
+    ("enabled", "active"),
+    ("enforced", "active"),
+    ("on", "active"),
+    ("disabled", "draft"),
+    ("inactive", "draft"),
+    ("off", "draft"),
+    ("retired", "deprecated"),
+    ("archived", "deprecated"),
+];
+
+/// Words for what a condition that cannot be evaluated does.
+const ON_ERROR: &[(&str, &str)] = &[
+    ("fire", "match"),
+    ("deny", "match"),
+    ("closed", "match"),
+    ("failclosed", "match"),
+    ("ignore", "skip"),
+    ("allow", "skip"),
+    ("open", "skip"),
+    ("failopen", "skip"),
+];
+
+/// Words for modification verbs.
+const VERBS: &[(&str, &str)] = &[
+    ("$max", "$cap"),
+    ("$limit", "$cap"),
+    ("$atmost", "$cap"),
+    ("$min", "$floor"),
+    ("$atleast", "$floor"),
+    ("$push", "$append"),
+    ("$add", "$append"),
+    ("$concat", "$append"),
+    ("$unset", "$remove"),
+    ("$delete", "$remove"),
+    ("$drop", "$remove"),
+    ("$mask", "$redact"),
+    ("$setdefault", "$default"),
+    ("$setoninsert", "$default"),
+];
+
+/// Words for keys.
+const KEYS: &[(&str, &str)] = &[
+    ("op", "operator"),
+    ("path", "field"),
+    ("attribute", "field"),
+    ("key", "field"),
+    ("values", "value"),
+    ("operands", "conditions"),
+    ("children", "conditions"),
+    ("type", "decision"),
+    ("effect", "decision"),
+    ("message", "reason"),
+    ("changes", "modifications"),
+    ("valueref", "valueFrom"),
+    ("otherfield", "valueFrom"),
+    ("labels", "tags"),
+    ("title", "name"),
+    ("state", "status"),
+    ("if", "condition"),
+    ("then", "action"),
+];
+
+/// What kind of word is unknown; decides which table of other languages' words applies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Words {
+    /// A key of a mapping.
+    Key,
+    /// An operator.
+    Operator,
+    /// A decision.
+    Decision,
+    /// A policy status.
+    Status,
+    /// `match` or `skip`.
+    OnError,
+    /// A `$verb`.
+    Verb,
+}
+
+/// The known word that `word` most likely stands for, if any is near.
+pub(crate) fn suggest(word: &str, words: Words, known: &[&'static str]) -> Option<&'static str> {
+    let plain = normalise(word);
+    if let Some(exact) = known.iter().find(|k| normalise(k) == plain) {
+        return Some(exact);
+    }
+    let table = match words {
+        Words::Key => KEYS,
+        Words::Operator => OPERATORS,
+        Words::Decision => DECISIONS,
+        Words::Status => STATUSES,
+        Words::OnError => ON_ERROR,
+        Words::Verb => VERBS,
+    };
+    if let Some((_, ours)) = table
+        .iter()
+        .find(|(theirs, ours)| *theirs == plain && known.contains(ours))
+    {
+        return Some(ours);
+    }
+    // Comparing is quadratic in the length, and a long word is no spelling mistake.
+    if plain.chars().count() > 40 {
+        return None;
+    }
+    known
+        .iter()
+        .map(|k| (strsim::damerau_levenshtein(&plain, &normalise(k)), *k))
+        .filter(|(distance, k)| {
+            let length = plain.chars().count().max(k.chars().count());
+            *distance <= (length / 3).clamp(1, 3) && *distance < plain.chars().count()
+        })
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, k)| k)
+}
+
+/// Lower case without `_`, `-` and blanks.
+fn normalise(word: &str) -> String {
+    word.chars()
+        .filter(|c| !matches!(c, '_' | '-' | ' '))
+        .flat_map(char::to_lowercase)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn near_words() {
+        let operators = &[
+            "eq", "ne", "gt", "gte", "in", "not_in", "contains", "matches", "and",
+        ];
+        let op = |w| suggest(w, Words::Operator, operators);
+        assert_eq!(op("equals"), Some("eq"));
+        assert_eq!(op("greater_than_or_equals"), Some("gte"));
+        assert_eq!(op("EQ"), Some("eq"));
+        assert_eq!(op("notIn"), Some("not_in"));
+        assert_eq!(op("contians"), Some("contains"));
+        assert_eq!(op(">="), Some("gte"));
+        assert_eq!(op("semantic_similarity"), None);
+        assert_eq!(op("x"), None);
+        assert_eq!(op(&"é".repeat(100_000)), None);
+        let keys = &["id", "name", "priority", "tags"];
+        assert_eq!(suggest("priorty", Words::Key, keys), Some("priority"));
+        assert_eq!(suggest("labels", Words::Key, keys), Some("tags"));
+        assert_eq!(suggest("message", Words::Key, keys), None);
+    }
+}

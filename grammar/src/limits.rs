@@ -1,0 +1,31 @@
+//! Ceilings that keep hostile or mistaken documents from costing more than they are worth.
+//!
+//! Used by the document parser; a host may lower or raise each one. Exceeding one is a diagnostic of code `E0002`,
+//! never a hang or an exhausted stack. The defaults leave room for about 80,000 rules in one file.
+
+/// Limits for one source file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Size of the file, in bytes. Never more than 4 GiB − 1, whatever is set.
+    pub max_bytes: usize,
+    /// Nesting of lists and mappings. A level of `and`/`or` costs two.
+    pub max_depth: usize,
+    /// Keys, values, lists and mappings of the whole file, as written.
+    pub max_nodes: usize,
+    /// Nodes that all aliases of the file stand for, after expansion.
+    pub max_alias_nodes: usize,
+    /// Diagnostics kept for one file; one more says how many were left out.
+    pub max_diagnostics: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_bytes: 32 << 20,
+            max_depth: 128,
+            max_nodes: 4_000_000,
+            max_alias_nodes: 100_000,
+            max_diagnostics: 1_000,
+        }
+    }
+}
