@@ -1,1 +1,32 @@
-//! Placeholder; filled by the next commit.
+//! Runs verified bytecode against requests: projection into slots, the interpreter, limits.
+//!
+//! The journey of a request: [`LoadedModule::begin`] projects the request body into slots in one pass over its JSON
+//! (only the fields that the module reads; everything else is validated and skipped), [`Evaluation::decide`] runs the
+//! rules in order and lists those that fired, and the caller builds its response from that list and from
+//! [`Evaluation::field`].
+//!
+//! **Invariants.** Takes only a [`policy_bytecode::VerifiedModule`]; never sees an AST or a policy language. In steady
+//! state nothing is allocated: values live in the arena of a [`Scratch`] that one worker reuses. Every evaluation is
+//! bounded by the module's limits; exceeding one makes the rule at hand an error, never an allow. Values that the
+//! request does not hold (tokens, cost, PII) come from a [`Host`], lazily and at most once.
+
+#![forbid(unsafe_code)]
+
+mod interp;
+mod json;
+mod load;
+mod pattern;
+mod predicate;
+mod project;
+mod scratch;
+mod value;
+
+pub use interp::{Evaluation, Hit, Host, Inputs, Mode, Scope, Trap};
+pub use json::{JsonError, JsonErrorKind};
+pub use load::{LoadError, LoadedModule};
+pub use predicate::Comparison;
+pub use scratch::Scratch;
+pub use value::{Value, write_json_str};
+
+/// The arena that values of one evaluation live in.
+pub use bumpalo::Bump;

@@ -1,0 +1,857 @@
+//! The interpreter: rules in order, predicates at most once where they are shared, derived fields on first use.
+//!
+//! Code was verified when it was loaded, so operands are in range, registers are written before they are read, and
+//! calls do not recurse without bound. What can still go wrong is the closed list in [`Trap`]; a trap makes the rule at
+//! hand an error in the sense of three-valued logic.
+
+use crate::json::JsonError;
+use crate::load::LoadedModule;
+use crate::pattern::PatternCaches;
+use crate::predicate::{self, Comparison, LoadedPredicate, Test};
+use crate::scratch::{Memo, Scratch};
+use crate::value::Value;
+use bumpalo::Bump;
+use bumpalo::collections::Vec as BumpVec;
+use policy_bytecode::context::Derived;
+use policy_bytecode::instr::{Dst, Src};
+use policy_bytecode::module::Decision;
+use policy_bytecode::number::Arith;
+use policy_bytecode::{
+    BuilderIdx, FieldIdx, FuncIdx, Instr, IterIdx, Label, Number, Outcome, PolicyIdx, PredIdx, RuleIdx,
+};
+
+/// Computes derived fields. Called at most once per field and evaluation, and only when a rule that runs needs it.
+pub trait Host {
+    /// The value of `what`. `sent` is what the request holds at that path; `bump` is where new text and lists go.
+    /// [`Value::Unknown`] when it cannot be computed.
+    fn derive<'a>(
+        &mut self,
+        what: Derived,
+        sent: Value<'a>,
+        inputs: &Inputs<'a>,
+        bump: &'a Bump,
+    ) -> Value<'a>;
+
+    /// Answers `what <comparison> constant` without computing `what`, where bounds decide it. `None` to compute.
+    fn compare(
+        &mut self,
+        what: Derived,
+        comparison: Comparison,
+        constant: Number,
+        sent: Value<'_>,
+        inputs: &Inputs<'_>,
+    ) -> Option<Outcome>;
+}
+
+/// What derived fields are computed from, as the request holds it.
+#[derive(Debug, Clone, Copy)]
+pub struct Inputs<'a> {
+    /// `llm.prompt`.
+    pub prompt: Value<'a>,
+    /// `llm.messages`.
+    pub messages: Value<'a>,
+    /// `llm.model`.
+    pub model: Value<'a>,
+    /// `llm.provider`.
+    pub provider: Value<'a>,
+    /// `llm.maxTokens`.
+    pub max_tokens: Value<'a>,
+}
+
+/// Which policies take part.
+#[derive(Debug, Clone, Copy)]
+pub enum Scope<'s> {
+    /// All of them.
+    All,
+    /// Those whose entry is true, by policy index.
+    Only(&'s [bool]),
+}
+
+impl Scope<'_> {
+    fn holds(&self, policy: usize) -> bool {
+        match self {
+            Self::All => true,
+            Self::Only(mask) => mask.get(policy).copied().unwrap_or(false),
+        }
+    }
+}
+
+/// When to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// At the first deny.
+    FirstDeny,
+    /// After every rule.
+    All,
+}
+
+/// A rule whose condition was not false.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hit {
+    /// The rule.
+    pub rule: RuleIdx,
+    /// Whether it fired. An `allow` rule, or one of a policy that skips errors, does not fire on an error.
+    pub fired: bool,
+    /// Its condition could not be told.
+    pub error: bool,
+    /// Why evaluation broke off, when it did.
+    pub trap: Option<Trap>,
+}
+
+/// Why evaluation of a rule broke off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trap {
+    /// The instruction budget of the evaluation is used up.
+    OutOfFuel,
+    /// The arena budget of the evaluation is used up.
+    OutOfMemory,
+}
+
+impl Trap {
+    /// One sentence without a final stop.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::OutOfFuel => "the evaluation exceeds its instruction budget",
+            Self::OutOfMemory => "the evaluation exceeds its memory budget",
+        }
+    }
+}
+
+/// One evaluation of one request.
+pub struct Evaluation<'a, H> {
+    module: &'a LoadedModule,
+    host: &'a mut H,
+    bump: &'a Bump,
+    slots: &'a mut [Value<'a>],
+    /// What the request held at derived paths, parallel to the module's derived fields.
+    sent: [Value<'a>; DERIVED],
+    memo: &'a mut Memo,
+    hits: &'a mut Vec<Hit>,
+    caches: &'a mut PatternCaches,
+    /// Results of memoised functions that returned values, by memo cell.
+    results: BumpVec<'a, (u32, Value<'a>)>,
+    fuel: u64,
+    denied: bool,
+}
+
+const DERIVED: usize = Derived::ALL.len();
+
+impl<H> std::fmt::Debug for Evaluation<'_, H> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Evaluation")
+            .field("slots", &self.slots)
+            .field("hits", &self.hits)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How a function ended.
+enum Return<'a> {
+    Outcome(Outcome),
+    Value(Value<'a>),
+}
+
+impl Return<'_> {
+    /// A condition's outcome; a value is true when it is exactly `true`.
+    fn outcome(&self) -> Outcome {
+        match self {
+            Self::Outcome(outcome) => *outcome,
+            Self::Value(value) => matches!(value, Value::Bool(true)).into(),
+        }
+    }
+}
+
+/// A position in a collection.
+#[derive(Clone, Copy)]
+enum Iterator<'a> {
+    Done,
+    Array(&'a [Value<'a>], usize),
+    Object(&'a [(&'a str, Value<'a>)], usize),
+    Set(&'a [Value<'a>], usize),
+}
+
+/// A collection under construction.
+enum Builder<'a> {
+    Array(BumpVec<'a, Value<'a>>),
+    Object(BumpVec<'a, (&'a str, Value<'a>)>),
+    Set(BumpVec<'a, Value<'a>>),
+}
+
+/// Registers, iterators and builders of one call.
+struct Frame<'f, 'a> {
+    registers: &'f mut [Value<'a>],
+    iterators: &'f mut [Iterator<'a>],
+    builders: BumpVec<'a, Builder<'a>>,
+    flags: u64,
+}
+
+impl<'a> Frame<'_, 'a> {
+    #[inline]
+    fn read(&self, Src(r): Src) -> Value<'a> {
+        self.registers.get(r.index()).copied().unwrap_or(Value::Undefined)
+    }
+
+    #[inline]
+    fn write(&mut self, Dst(r): Dst, value: Value<'a>) {
+        if let Some(register) = self.registers.get_mut(r.index()) {
+            *register = value;
+        }
+    }
+}
+
+impl LoadedModule {
+    /// Projects `body` (a JSON object) and stands ready to run rules on it.
+    ///
+    /// # Errors
+    ///
+    /// [`JsonError`] when the body is not JSON, not an object, holds a key twice on a path that is read, or exceeds a
+    /// limit of the module.
+    pub fn begin<'a, H: Host>(
+        &'a self,
+        scratch: &'a mut Scratch,
+        host: &'a mut H,
+        body: &'a [u8],
+    ) -> Result<Evaluation<'a, H>, JsonError> {
+        scratch.reset(self);
+        let Scratch {
+            bump,
+            memo,
+            hits,
+            caches,
+        } = scratch;
+        let bump: &'a Bump = bump;
+        let slots = crate::project::project(self, body, bump)?;
+        let mut sent = [Value::Undefined; DERIVED];
+        for ((_, field), sent) in self.derived.iter().zip(&mut sent) {
+            if let Some(slot) = slots.get_mut(field.index()) {
+                *sent = std::mem::replace(slot, Value::Pending);
+            }
+        }
+        Ok(Evaluation {
+            module: self,
+            host,
+            bump,
+            slots,
+            sent,
+            memo,
+            hits,
+            caches,
+            results: BumpVec::new_in(bump),
+            fuel: self.limits.fuel,
+            denied: false,
+        })
+    }
+}
+
+impl<'a, H: Host> Evaluation<'a, H> {
+    /// Runs the rules in order and lists those whose condition is not false. May be called again with another mode or
+    /// scope; the list is made anew, what was computed is kept.
+    pub fn decide(&mut self, scope: Scope<'_>, mode: Mode) -> &[Hit] {
+        self.hits.clear();
+        self.denied = false;
+        let module = self.module;
+        for (index, policy) in module.policies.iter().enumerate() {
+            if !scope.holds(index) {
+                continue;
+            }
+            let first = policy.first_rule as usize;
+            let rules = module
+                .rules
+                .get(first..first + policy.rule_count as usize)
+                .unwrap_or(&[]);
+            for (offset, rule) in rules.iter().enumerate() {
+                let (outcome, trap) = match self.call(rule.condition, &[]) {
+                    Ok(end) => (end.outcome(), None),
+                    Err(trap) => (Outcome::Error, Some(trap)),
+                };
+                let (fired, error) = match outcome {
+                    Outcome::False => continue,
+                    Outcome::True => (true, false),
+                    Outcome::Error => (rule.fires_on_error, true),
+                };
+                let rule_index = RuleIdx(policy.first_rule + u32::try_from(offset).unwrap_or(u32::MAX));
+                self.hits.push(Hit {
+                    rule: rule_index,
+                    fired,
+                    error,
+                    trap,
+                });
+                if fired && rule.decision == Decision::Deny {
+                    self.denied = true;
+                    if mode == Mode::FirstDeny {
+                        return self.hits;
+                    }
+                }
+            }
+        }
+        self.hits
+    }
+
+    /// The rules that [`Evaluation::decide`] listed.
+    #[must_use]
+    pub fn hits(&self) -> &[Hit] {
+        self.hits
+    }
+
+    /// Whether a deny rule fired.
+    #[must_use]
+    pub fn denied(&self) -> bool {
+        self.denied
+    }
+
+    /// The module that runs.
+    #[must_use]
+    pub fn module(&self) -> &'a LoadedModule {
+        self.module
+    }
+
+    /// The arena of this evaluation.
+    #[must_use]
+    pub fn bump(&self) -> &'a Bump {
+        self.bump
+    }
+
+    /// The host.
+    pub fn host(&mut self) -> &mut H {
+        self.host
+    }
+
+    /// Policy of a rule.
+    #[must_use]
+    pub fn policy_of(&self, rule: RuleIdx) -> Option<PolicyIdx> {
+        self.module.rules.get(rule.index()).map(|r| r.policy)
+    }
+
+    /// Value of a field; computes it when it is derived and was not needed so far.
+    #[inline]
+    pub fn field(&mut self, field: FieldIdx) -> Value<'a> {
+        match self.slots.get(field.index()) {
+            Some(Value::Pending) => self.derive(field),
+            Some(value) => *value,
+            None => Value::Undefined,
+        }
+    }
+
+    #[cold]
+    fn derive(&mut self, field: FieldIdx) -> Value<'a> {
+        let Some((what, sent)) = self.pending(field) else {
+            return Value::Undefined;
+        };
+        let inputs = self.inputs();
+        let value = self.host.derive(what, sent, &inputs, self.bump);
+        if let Some(slot) = self.slots.get_mut(field.index()) {
+            *slot = value;
+        }
+        value
+    }
+
+    fn pending(&self, field: FieldIdx) -> Option<(Derived, Value<'a>)> {
+        let found = self
+            .module
+            .derived
+            .iter()
+            .zip(&self.sent)
+            .find(|((_, f), _)| *f == field);
+        found.map(|((what, _), sent)| (*what, *sent))
+    }
+
+    /// What derived fields are computed from.
+    pub fn inputs(&self) -> Inputs<'a> {
+        let input = |slot: Option<FieldIdx>| {
+            slot.and_then(|f| self.slots.get(f.index()))
+                .copied()
+                .unwrap_or(Value::Undefined)
+        };
+        let slots = &self.module.inputs;
+        Inputs {
+            prompt: input(slots.prompt),
+            messages: input(slots.messages),
+            model: input(slots.model),
+            provider: input(slots.provider),
+            max_tokens: input(slots.max_tokens),
+        }
+    }
+
+    /// Outcome of a predicate, through its memo cell when it has one. For explanations.
+    pub fn predicate(&mut self, pred: PredIdx) -> Outcome {
+        match self.module.predicates.get(pred.index()) {
+            Some(p) if p.memo.is_some() => self.test_memo(p),
+            Some(p) => self.test(p),
+            None => Outcome::Error,
+        }
+    }
+
+    #[inline]
+    fn test_memo(&mut self, predicate: &'a LoadedPredicate) -> Outcome {
+        let Some(cell) = predicate.memo else {
+            return self.test(predicate);
+        };
+        match self.memo.get(cell) {
+            1 => Outcome::False,
+            2 => Outcome::True,
+            3 => Outcome::Error,
+            _unknown => {
+                let outcome = self.test(predicate);
+                self.memo.set(cell, 1 + outcome as u8);
+                outcome
+            }
+        }
+    }
+
+    #[inline]
+    fn test(&mut self, predicate: &'a LoadedPredicate) -> Outcome {
+        let value = match self.slots.get(predicate.field.index()) {
+            Some(Value::Pending) => match self.compare_early(predicate) {
+                Some(outcome) => return outcome,
+                None => self.derive(predicate.field),
+            },
+            Some(value) => *value,
+            None => Value::Undefined,
+        };
+        match value {
+            Value::Undefined | Value::Pending => return Outcome::False,
+            Value::Unknown => {
+                return if matches!(predicate.test, Test::Exists) {
+                    Outcome::False
+                } else {
+                    Outcome::Error
+                };
+            }
+            Value::Null
+            | Value::Bool(_)
+            | Value::Number(_)
+            | Value::Str(_)
+            | Value::Array(_)
+            | Value::Object(_)
+            | Value::Set(_) => {}
+        }
+        match &predicate.test {
+            Test::Matches(x) => match (self.module.patterns.get(x.index()), value) {
+                (Some(pattern), Value::Str(text)) => pattern
+                    .is_match(text, x.index(), self.caches)
+                    .map_or(Outcome::Error, Outcome::from),
+                _wrong_type => Outcome::Error,
+            },
+            Test::Dynamic(op, right) => match self.field(*right) {
+                Value::Undefined | Value::Pending => Outcome::False,
+                Value::Unknown => Outcome::Error,
+                right => predicate::apply_dynamic(*op, &value, &right),
+            },
+            test => test.apply(&value),
+        }
+    }
+
+    /// Answers a comparison of a derived field with a number from bounds, where they decide it.
+    #[cold]
+    fn compare_early(&mut self, predicate: &LoadedPredicate) -> Option<Outcome> {
+        let (Some(_), Test::CompareNumber(comparison, constant)) = (predicate.derived, &predicate.test)
+        else {
+            return None;
+        };
+        let (what, sent) = self.pending(predicate.field)?;
+        let inputs = self.inputs();
+        self.host.compare(what, *comparison, *constant, sent, &inputs)
+    }
+
+    fn burn(&mut self, fuel: u64) -> Result<(), Trap> {
+        match self.fuel.checked_sub(fuel) {
+            Some(left) => {
+                self.fuel = left;
+                Ok(())
+            }
+            None => {
+                self.fuel = 0;
+                Err(Trap::OutOfFuel)
+            }
+        }
+    }
+
+    /// Runs a function. Straight code is paid for on entry, loops when they jump back.
+    fn call(&mut self, function: FuncIdx, args: &[Value<'a>]) -> Result<Return<'a>, Trap> {
+        let module = self.module;
+        let Some(shape) = module.functions.get(function.index()) else {
+            return Ok(Return::Outcome(Outcome::Error));
+        };
+        if let Some(cell) = shape.memo {
+            match self.memo.get(cell) {
+                1 => return Ok(Return::Outcome(Outcome::False)),
+                2 => return Ok(Return::Outcome(Outcome::True)),
+                3 => return Ok(Return::Outcome(Outcome::Error)),
+                4 => {
+                    let known = self.results.iter().find(|(c, _)| *c == cell);
+                    return Ok(Return::Value(known.map_or(Value::Undefined, |(_, v)| *v)));
+                }
+                _unknown => {}
+            }
+        }
+        self.burn(u64::from(shape.len))?;
+        let code = module
+            .code
+            .get(shape.start as usize..shape.start as usize + shape.len as usize)
+            .unwrap_or(&[]);
+        let bump = self.bump;
+        let mut frame = Frame {
+            registers: if shape.registers == 0 {
+                &mut []
+            } else {
+                bump.alloc_slice_fill_copy(usize::from(shape.registers), Value::Undefined)
+            },
+            iterators: if shape.iterators == 0 {
+                &mut []
+            } else {
+                bump.alloc_slice_fill_copy(usize::from(shape.iterators), Iterator::Done)
+            },
+            builders: BumpVec::new_in(bump),
+            flags: 0,
+        };
+        for (register, arg) in frame.registers.iter_mut().zip(args) {
+            *register = *arg;
+        }
+        for _ in 0..shape.builders {
+            frame.builders.push(Builder::Array(BumpVec::new_in(bump)));
+        }
+        let end = self.run(code, &mut frame)?;
+        if let Some(cell) = shape.memo {
+            match &end {
+                Return::Outcome(outcome) => self.memo.set(cell, 1 + *outcome as u8),
+                Return::Value(value) => {
+                    self.memo.set(cell, 4);
+                    self.results.push((cell, *value));
+                }
+            }
+        }
+        Ok(end)
+    }
+
+    fn run(&mut self, code: &'a [Instr], frame: &mut Frame<'_, 'a>) -> Result<Return<'a>, Trap> {
+        let module = self.module;
+        let mut pc = 0usize;
+        loop {
+            // Verified: no path runs past the end (V11).
+            let Some(instr) = code.get(pc) else {
+                return Ok(Return::Outcome(Outcome::Error));
+            };
+            pc += 1;
+            match *instr {
+                Instr::Test {
+                    pred,
+                    sense,
+                    flag,
+                    target,
+                } => {
+                    let outcome = match module.predicates.get(pred.index()) {
+                        Some(p) => self.test(p),
+                        None => Outcome::Error,
+                    };
+                    if outcome as u8 == u8::from(sense.0) {
+                        self.jump(target, &mut pc)?;
+                    } else if outcome == Outcome::Error {
+                        frame.flags |= 1 << flag.0;
+                    }
+                }
+                Instr::TestMemo {
+                    pred,
+                    sense,
+                    flag,
+                    target,
+                } => {
+                    let outcome = match module.predicates.get(pred.index()) {
+                        Some(p) => self.test_memo(p),
+                        None => Outcome::Error,
+                    };
+                    if outcome as u8 == u8::from(sense.0) {
+                        self.jump(target, &mut pc)?;
+                    } else if outcome == Outcome::Error {
+                        frame.flags |= 1 << flag.0;
+                    }
+                }
+                Instr::RetTest { pred, sense } => {
+                    let outcome = match module.predicates.get(pred.index()) {
+                        Some(p) => self.test(p),
+                        None => Outcome::Error,
+                    };
+                    return Ok(Return::Outcome(if sense.0 { outcome } else { outcome.negate() }));
+                }
+                Instr::RetTestMemo { pred, sense } => {
+                    let outcome = match module.predicates.get(pred.index()) {
+                        Some(p) => self.test_memo(p),
+                        None => Outcome::Error,
+                    };
+                    return Ok(Return::Outcome(if sense.0 { outcome } else { outcome.negate() }));
+                }
+                Instr::BrFlag { flag, target } => {
+                    if frame.flags >> flag.0 & 1 == 1 {
+                        self.jump(target, &mut pc)?;
+                    }
+                }
+                Instr::RaiseFlag { flag } => frame.flags |= 1 << flag.0,
+                Instr::ClearFlag { flag } => frame.flags &= !(1 << flag.0),
+                Instr::RetTrue {} => return Ok(Return::Outcome(Outcome::True)),
+                Instr::RetFalse {} => return Ok(Return::Outcome(Outcome::False)),
+                Instr::RetError {} => return Ok(Return::Outcome(Outcome::Error)),
+                Instr::Ret { value } => return Ok(Return::Value(frame.read(value))),
+                Instr::Jump { target } => self.jump(target, &mut pc)?,
+                Instr::BrIf { cond, target } => {
+                    if matches!(frame.read(cond), Value::Bool(true)) {
+                        self.jump(target, &mut pc)?;
+                    }
+                }
+                Instr::BrUnless { cond, target } => {
+                    if !matches!(frame.read(cond), Value::Bool(true)) {
+                        self.jump(target, &mut pc)?;
+                    }
+                }
+                Instr::BrUndefined { src, target } => {
+                    if !frame.read(src).is_present() {
+                        self.jump(target, &mut pc)?;
+                    }
+                }
+                Instr::LoadConst { dst, k } => {
+                    let value = module
+                        .consts
+                        .get(k.index())
+                        .map_or(Value::Undefined, |c| c.to_value(self.bump));
+                    frame.write(dst, value);
+                }
+                Instr::LoadField { dst, field } => {
+                    let value = self.field(field);
+                    frame.write(dst, value);
+                }
+                Instr::Mov { dst, src } => frame.write(dst, frame.read(src)),
+                Instr::LoadUndefined { dst } => frame.write(dst, Value::Undefined),
+                Instr::LoadBool { dst, value } => frame.write(dst, Value::Bool(value.0)),
+                Instr::Get { dst, object, key } => {
+                    frame.write(dst, element(&frame.read(object), &frame.read(key)))
+                }
+                Instr::GetConst { dst, object, k } => {
+                    let key = module
+                        .consts
+                        .get(k.index())
+                        .map_or(Value::Undefined, |c| c.to_value(self.bump));
+                    frame.write(dst, element(&frame.read(object), &key));
+                }
+                Instr::Len { dst, src } => frame.write(dst, length(&frame.read(src))),
+                Instr::Eq { dst, lhs, rhs } => {
+                    let (a, b) = (frame.read(lhs), frame.read(rhs));
+                    let value = if a.is_present() && b.is_present() {
+                        Value::Bool(a.equals(&b))
+                    } else {
+                        Value::Undefined
+                    };
+                    frame.write(dst, value);
+                }
+                Instr::Lt { dst, lhs, rhs } => {
+                    frame.write(dst, ordered(Comparison::Lt, &frame.read(lhs), &frame.read(rhs)));
+                }
+                Instr::Lte { dst, lhs, rhs } => {
+                    frame.write(dst, ordered(Comparison::Lte, &frame.read(lhs), &frame.read(rhs)));
+                }
+                Instr::Add { dst, lhs, rhs } => arithmetic(Arith::Add, dst, lhs, rhs, frame),
+                Instr::Sub { dst, lhs, rhs } => arithmetic(Arith::Sub, dst, lhs, rhs, frame),
+                Instr::Mul { dst, lhs, rhs } => arithmetic(Arith::Mul, dst, lhs, rhs, frame),
+                Instr::Div { dst, lhs, rhs } => arithmetic(Arith::Div, dst, lhs, rhs, frame),
+                Instr::Rem { dst, lhs, rhs } => arithmetic(Arith::Rem, dst, lhs, rhs, frame),
+                Instr::IterBegin { iter, src } => {
+                    let state = match frame.read(src) {
+                        Value::Array(items) => Iterator::Array(items, 0),
+                        Value::Object(members) => Iterator::Object(members, 0),
+                        Value::Set(items) => Iterator::Set(items, 0),
+                        Value::Undefined
+                        | Value::Unknown
+                        | Value::Pending
+                        | Value::Null
+                        | Value::Bool(_)
+                        | Value::Number(_)
+                        | Value::Str(_) => Iterator::Done,
+                    };
+                    set_iterator(frame, iter, state);
+                }
+                Instr::IterNext {
+                    iter,
+                    key,
+                    value,
+                    done,
+                } => match advance(frame, iter) {
+                    Some((k, v)) => {
+                        frame.write(key, k);
+                        frame.write(value, v);
+                    }
+                    None => self.jump(done, &mut pc)?,
+                },
+                Instr::BuildArray { builder } => {
+                    self.build(frame, builder, Builder::Array(BumpVec::new_in(self.bump)))
+                }
+                Instr::BuildObject { builder } => {
+                    self.build(frame, builder, Builder::Object(BumpVec::new_in(self.bump)));
+                }
+                Instr::BuildSet { builder } => {
+                    self.build(frame, builder, Builder::Set(BumpVec::new_in(self.bump)))
+                }
+                Instr::BuildPush { builder, value } => {
+                    let value = frame.read(value);
+                    self.check_arena()?;
+                    if value.is_present()
+                        && let Some(Builder::Array(items) | Builder::Set(items)) =
+                            frame.builders.get_mut(builder.index())
+                    {
+                        items.push(value);
+                    }
+                }
+                Instr::BuildInsert { builder, key, value } => {
+                    let (key, value) = (frame.read(key), frame.read(value));
+                    self.check_arena()?;
+                    if let (Value::Str(key), true) = (key, value.is_present())
+                        && let Some(Builder::Object(members)) = frame.builders.get_mut(builder.index())
+                    {
+                        members.push((key, value));
+                    }
+                }
+                Instr::BuildEnd { dst, builder } => {
+                    let value = self.finish(frame, builder);
+                    frame.write(dst, value);
+                }
+                Instr::Call { dst, f, args } => {
+                    let first = args.first.index();
+                    let values = frame
+                        .registers
+                        .get(first..first + usize::from(args.count))
+                        .unwrap_or(&[]);
+                    let passed: &[Value<'a>] = self.bump.alloc_slice_copy(values);
+                    let value = match self.call(f, passed)? {
+                        Return::Value(value) => value,
+                        Return::Outcome(Outcome::True) => Value::Bool(true),
+                        Return::Outcome(Outcome::False) => Value::Bool(false),
+                        Return::Outcome(Outcome::Error) => Value::Unknown,
+                    };
+                    frame.write(dst, value);
+                }
+            }
+        }
+    }
+
+    /// Continues at `target`; a jump back pays for the code that runs again.
+    #[inline]
+    fn jump(&mut self, target: Label, pc: &mut usize) -> Result<(), Trap> {
+        let to = target.index();
+        if to < *pc {
+            self.burn((*pc - to) as u64)?;
+        }
+        *pc = to;
+        Ok(())
+    }
+
+    fn check_arena(&self) -> Result<(), Trap> {
+        if self.bump.allocated_bytes() as u64 > self.module.limits.arena_bytes.saturating_mul(2) {
+            return Err(Trap::OutOfMemory);
+        }
+        Ok(())
+    }
+
+    fn build(&self, frame: &mut Frame<'_, 'a>, builder: BuilderIdx, empty: Builder<'a>) {
+        if let Some(slot) = frame.builders.get_mut(builder.index()) {
+            *slot = empty;
+        }
+    }
+
+    fn finish(&self, frame: &mut Frame<'_, 'a>, builder: BuilderIdx) -> Value<'a> {
+        let Some(slot) = frame.builders.get_mut(builder.index()) else {
+            return Value::Undefined;
+        };
+        match std::mem::replace(slot, Builder::Array(BumpVec::new_in(self.bump))) {
+            Builder::Array(items) => Value::Array(items.into_bump_slice()),
+            Builder::Set(mut items) => {
+                items.sort_unstable_by(Value::total_cmp);
+                items.dedup_by(|a, b| a.equals(b));
+                Value::Set(items.into_bump_slice())
+            }
+            Builder::Object(members) => {
+                // The last of a key wins: order by key, later first, then keep the first of each.
+                let mut ordered: BumpVec<'a, (usize, (&'a str, Value<'a>))> =
+                    BumpVec::from_iter_in(members.into_iter().enumerate(), self.bump);
+                ordered.sort_unstable_by(|(i, a), (j, b)| a.0.as_bytes().cmp(b.0.as_bytes()).then(j.cmp(i)));
+                ordered.dedup_by(|a, b| a.1.0 == b.1.0);
+                let members = BumpVec::from_iter_in(ordered.into_iter().map(|(_, m)| m), self.bump);
+                Value::Object(members.into_bump_slice())
+            }
+        }
+    }
+}
+
+fn arithmetic(op: Arith, dst: Dst, lhs: Src, rhs: Src, frame: &mut Frame<'_, '_>) {
+    let value = match (frame.read(lhs), frame.read(rhs)) {
+        (Value::Number(a), Value::Number(b)) => a.arith(op, b).map_or(Value::Undefined, Value::Number),
+        _not_numbers => Value::Undefined,
+    };
+    frame.write(dst, value);
+}
+
+fn ordered<'a>(comparison: Comparison, a: &Value<'a>, b: &Value<'a>) -> Value<'a> {
+    match (a, b) {
+        (Value::Number(a), Value::Number(b)) => Value::Bool(comparison.accepts(a.compare(*b))),
+        (Value::Str(a), Value::Str(b)) => Value::Bool(comparison.accepts(a.as_bytes().cmp(b.as_bytes()))),
+        _other => Value::Undefined,
+    }
+}
+
+fn length<'a>(value: &Value<'a>) -> Value<'a> {
+    let count = match value {
+        Value::Str(s) => s.chars().count(),
+        Value::Array(items) | Value::Set(items) => items.len(),
+        Value::Object(members) => members.len(),
+        Value::Undefined
+        | Value::Unknown
+        | Value::Pending
+        | Value::Null
+        | Value::Bool(_)
+        | Value::Number(_) => {
+            return Value::Undefined;
+        }
+    };
+    Value::Number(Number::from_u64(count as u64))
+}
+
+fn element<'a>(object: &Value<'a>, key: &Value<'a>) -> Value<'a> {
+    match (object, key) {
+        (Value::Object(_), Value::Str(key)) => object.get(key),
+        (Value::Array(items), Value::Number(Number::Int(n))) => usize::try_from(*n)
+            .ok()
+            .and_then(|n| items.get(n))
+            .copied()
+            .unwrap_or(Value::Undefined),
+        (Value::Set(items), key) => items
+            .binary_search_by(|item| item.total_cmp(key))
+            .map_or(Value::Undefined, |_| *key),
+        _other => Value::Undefined,
+    }
+}
+
+fn set_iterator<'a>(frame: &mut Frame<'_, 'a>, iter: IterIdx, state: Iterator<'a>) {
+    if let Some(slot) = frame.iterators.get_mut(iter.index()) {
+        *slot = state;
+    }
+}
+
+/// Key and value of the next element; the index of an array, the element itself of a set.
+fn advance<'a>(frame: &mut Frame<'_, 'a>, iter: IterIdx) -> Option<(Value<'a>, Value<'a>)> {
+    let slot = frame.iterators.get_mut(iter.index())?;
+    match slot {
+        Iterator::Done => None,
+        Iterator::Array(items, at) => {
+            let value = *items.get(*at)?;
+            let key = Value::Number(Number::from_u64(*at as u64));
+            *at += 1;
+            Some((key, value))
+        }
+        Iterator::Object(members, at) => {
+            let (key, value) = *members.get(*at)?;
+            *at += 1;
+            Some((Value::Str(key), value))
+        }
+        Iterator::Set(items, at) => {
+            let value = *items.get(*at)?;
+            *at += 1;
+            Some((value, value))
+        }
+    }
+}

@@ -1,0 +1,172 @@
+use super::{Reader, plain_prefix};
+use bumpalo::Bump;
+use proptest::prelude::*;
+
+fn ours(text: &str, skip: bool) -> Option<String> {
+    let bump = Bump::new();
+    let mut reader = Reader::new(text, &bump, 128, 1 << 24);
+    let value = if skip {
+        reader.skip().map(|()| None)
+    } else {
+        reader.value().map(Some)
+    };
+    let value = value.ok()?;
+    reader.end().ok()?;
+    let mut out = String::new();
+    if let Some(value) = value {
+        value.write_json(&mut out).ok()?;
+    }
+    Some(out)
+}
+
+fn theirs(text: &str) -> Option<serde_json::Value> {
+    serde_json::from_str(text).ok()
+}
+
+/// The reader agrees with `serde_json` on what is JSON and on what it means; it is stricter only on duplicate keys.
+fn agree(text: &str) {
+    let expected = theirs(text);
+    let skipped = ours(text, true);
+    assert_eq!(skipped.is_some(), expected.is_some(), "skip: {text:?}");
+    match ours(text, false) {
+        Some(json) => assert_eq!(
+            serde_json::from_str::<serde_json::Value>(&json).ok(),
+            expected,
+            "{text:?}"
+        ),
+        None => assert!(expected.is_none() || text.contains('{'), "{text:?}"),
+    }
+}
+
+#[test]
+fn hand_picked_documents_agree_with_serde_json() {
+    let cases = [
+        "",
+        " ",
+        "{",
+        "}",
+        "[]",
+        "[ ]",
+        "{}",
+        "{ }",
+        "[1,]",
+        "[,1]",
+        "{\"a\":1,}",
+        "{\"a\"}",
+        "{\"a\":}",
+        "nul",
+        "null",
+        "nulll",
+        "true",
+        "tru",
+        "-",
+        "-0",
+        "0",
+        "00",
+        "01",
+        "1.",
+        ".1",
+        "1.5",
+        "-1.5e3",
+        "1e",
+        "1e+",
+        "1E-2",
+        "1e999",
+        "[1e999]",
+        "-1e999",
+        "18446744073709551615",
+        "18446744073709551616",
+        "-9223372036854775808",
+        "-9223372036854775809",
+        "9007199254740993",
+        "\"",
+        "\"\\",
+        "\"\\u12\"",
+        "\"\\u0041\"",
+        "\"\\ud83d\\ude00\"",
+        "\"\\ud83d\"",
+        "\"\\ude00\"",
+        "\"\\ud83dx\"",
+        "\"\\ud83d\\u0041\"",
+        "\"a\tb\"",
+        "\"a\\tb\"",
+        "\"\u{1}\"",
+        "\"\u{7f}\"",
+        "{\"a\":[{\"b\":{}},[],\"x\"]}",
+        "[1 2]",
+        "{\"a\" 1}",
+        "{1:2}",
+        "[\"\\q\"]",
+        "\u{feff}{}",
+        "[0.1,1e-7,123456789012345678901234567890]",
+        "{\"a\":1}x",
+        "1 1",
+        "\"\\/\"",
+        "2.5e-324",
+        "[-]",
+        "[--1]",
+    ];
+    for case in cases {
+        agree(case);
+    }
+    agree(&"9".repeat(400));
+    agree(&"[".repeat(200));
+}
+
+#[test]
+fn nesting_is_refused_not_overflowed() {
+    let deep = "[".repeat(100_000);
+    assert!(ours(&deep, true).is_none());
+    assert!(ours(&deep, false).is_none());
+    let fits = format!("{}{}", "[".repeat(128), "]".repeat(128));
+    assert!(ours(&fits, true).is_some());
+}
+
+#[test]
+fn duplicate_keys_of_what_is_read_are_refused() {
+    assert!(ours(r#"{"a":1,"\u0061":2}"#, false).is_none());
+    assert!(ours(r#"{"a":1,"a":2}"#, true).is_some());
+}
+
+fn json_text() -> impl Strategy<Value = String> {
+    let leaf = prop_oneof![
+        Just("null".to_owned()),
+        Just("true".to_owned()),
+        any::<i64>().prop_map(|n| n.to_string()),
+        any::<f64>()
+            .prop_filter("finite", |x| x.is_finite())
+            .prop_map(|x| format!("{x:?}")),
+        any::<String>().prop_map(|s| serde_json::to_string(&s).unwrap_or_default()),
+    ];
+    leaf.prop_recursive(5, 40, 6, |inner| {
+        prop_oneof![
+            proptest::collection::vec(inner.clone(), 0..6).prop_map(|v| format!("[{}]", v.join(" ,"))),
+            proptest::collection::vec((any::<String>(), inner), 0..6).prop_map(|v| {
+                let members: Vec<_> = v
+                    .into_iter()
+                    .map(|(k, v)| format!("{}: {v}", serde_json::to_string(&k).unwrap_or_default()))
+                    .collect();
+                format!("{{{}}}", members.join(","))
+            }),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn arbitrary_text_agrees_with_serde_json(text in "[\\[\\]{}\",:0-9eE+.\\\\untrfals \t-]{0,24}") { agree(&text); }
+
+    #[test]
+    fn generated_documents_agree_with_serde_json(text in json_text(), cut in any::<prop::sample::Index>()) {
+        agree(&text);
+        let mut at = cut.index(text.len() + 1);
+        while !text.is_char_boundary(at) { at -= 1; }
+        agree(&text[..at]);
+    }
+
+    #[test]
+    fn plain_prefix_finds_the_first_stop(bytes: Vec<u8>) {
+        let expected = bytes.iter().position(|b| matches!(b, b'"' | b'\\' | 0..0x20)).unwrap_or(bytes.len());
+        prop_assert_eq!(plain_prefix(&bytes), expected);
+    }
+}

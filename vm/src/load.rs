@@ -1,0 +1,285 @@
+//! The loaded form of a module: what the interpreter reads, built once from a verified module.
+//!
+//! Constants become comparable values, `in` lists become sets, patterns become automata, field paths become a trie for
+//! projection. The bundle's own tables are not kept.
+
+use crate::pattern::LoadedPattern;
+use crate::predicate::LoadedPredicate;
+use crate::project::Trie;
+use policy_bytecode::context::Derived;
+use policy_bytecode::module::{Function, Limits, PathSegment, PolicyRange, Rule};
+use policy_bytecode::{Const, ConstIdx, FieldIdx, Instr, Number, VerifiedModule};
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A module ready to run. Immutable; shared by all workers.
+#[derive(Debug)]
+pub struct LoadedModule {
+    identity: u64,
+    pub(crate) limits: Limits,
+    pub(crate) trie: Trie,
+    pub(crate) field_count: usize,
+    pub(crate) fields: Vec<Vec<PathSegment>>,
+    /// Derived fields that the module reads, and the slot of each.
+    pub(crate) derived: Vec<(Derived, FieldIdx)>,
+    /// Slots of what derived fields are computed from.
+    pub(crate) inputs: InputSlots,
+    pub(crate) consts: Vec<LoadedConst>,
+    pub(crate) patterns: Vec<LoadedPattern>,
+    pub(crate) predicates: Vec<LoadedPredicate>,
+    memo_cells: u32,
+    pub(crate) functions: Vec<FunctionShape>,
+    pub(crate) code: Vec<Instr>,
+    pub(crate) rules: Vec<Rule>,
+    pub(crate) policies: Vec<PolicyRange>,
+}
+
+/// A function's frame and where its code lies.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FunctionShape {
+    pub(crate) start: u32,
+    pub(crate) len: u32,
+    pub(crate) registers: u16,
+    pub(crate) iterators: u8,
+    pub(crate) builders: u8,
+    /// Memo cell of a memoised function, after those of the predicates.
+    pub(crate) memo: Option<u32>,
+}
+
+/// Slots of the fields that derived fields are computed from.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct InputSlots {
+    pub(crate) prompt: Option<FieldIdx>,
+    pub(crate) messages: Option<FieldIdx>,
+    pub(crate) model: Option<FieldIdx>,
+    pub(crate) provider: Option<FieldIdx>,
+    pub(crate) max_tokens: Option<FieldIdx>,
+}
+
+/// A constant in the form that comparisons read.
+#[derive(Debug, Clone)]
+pub(crate) enum LoadedConst {
+    Null,
+    Bool(bool),
+    Number(Number),
+    Str(Box<str>),
+    Array(Box<[LoadedConst]>),
+    /// Keys strictly ascending by bytes.
+    Object(Box<[(Box<str>, LoadedConst)]>),
+}
+
+/// Why a verified module cannot be loaded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// A stored automaton or a pattern's source is not usable by this build.
+    Pattern {
+        /// Index in the pattern table.
+        index: usize,
+        /// The pattern.
+        source: String,
+    },
+    /// The module is too large for this machine's index range.
+    TooLarge,
+}
+
+impl fmt::Display for LoadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Pattern { index, source } => write!(f, "pattern {index} (`{source}`) cannot be loaded"),
+            Self::TooLarge => f.write_str("the module is too large"),
+        }
+    }
+}
+
+impl std::error::Error for LoadError {}
+
+static NEXT_IDENTITY: AtomicU64 = AtomicU64::new(1);
+
+impl LoadedModule {
+    /// Builds the loaded form. O(size of the module), plus building the patterns that have no stored automaton.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadError::Pattern`] for an automaton or pattern that this build cannot run, [`LoadError::TooLarge`].
+    pub fn new(module: &VerifiedModule) -> Result<Self, LoadError> {
+        let consts = load_consts(&module.consts);
+        let patterns = module
+            .patterns
+            .iter()
+            .enumerate()
+            .map(|(index, p)| {
+                LoadedPattern::load(p).ok_or_else(|| LoadError::Pattern {
+                    index,
+                    source: p.source.clone(),
+                })
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        let mut code = Vec::with_capacity(module.functions.iter().map(|f| f.code.len()).sum());
+        let mut memo_cells = module.memo_cells;
+        let mut functions = Vec::with_capacity(module.functions.len());
+        for function in &module.functions {
+            functions.push(shape(function, code.len(), &mut memo_cells)?);
+            code.extend_from_slice(&function.code);
+        }
+        let slot = |dotted: &str| {
+            let found = module
+                .fields
+                .iter()
+                .position(|f| f.derived.is_none() && is_path(&f.path, dotted));
+            found.and_then(FieldIdx::from_index)
+        };
+        let derived: Vec<_> = module
+            .fields
+            .iter()
+            .enumerate()
+            .filter_map(|(i, f)| f.derived.zip(FieldIdx::from_index(i)))
+            .collect();
+        let predicates = module
+            .predicates
+            .iter()
+            .map(|p| {
+                let derived = derived.iter().find(|(_, f)| *f == p.field).map(|(d, _)| *d);
+                LoadedPredicate::load(p, &consts, derived)
+            })
+            .collect();
+        Ok(Self {
+            identity: NEXT_IDENTITY.fetch_add(1, Ordering::Relaxed),
+            limits: module.limits,
+            trie: Trie::build(&module.fields),
+            field_count: module.fields.len(),
+            fields: module.fields.iter().map(|f| f.path.clone()).collect(),
+            inputs: InputSlots {
+                prompt: slot("llm.prompt"),
+                messages: slot("llm.messages"),
+                model: slot("llm.model"),
+                provider: slot("llm.provider"),
+                max_tokens: slot("llm.maxTokens"),
+            },
+            derived,
+            consts,
+            patterns,
+            predicates,
+            memo_cells,
+            functions,
+            code,
+            rules: module.rules.clone(),
+            policies: module.policies.clone(),
+        })
+    }
+
+    /// Distinguishes loaded modules, so that worker memory notices a change.
+    pub(crate) fn identity(&self) -> u64 {
+        self.identity
+    }
+
+    pub(crate) fn pattern_count(&self) -> usize {
+        self.patterns.len()
+    }
+
+    pub(crate) fn memo_cells(&self) -> usize {
+        self.memo_cells as usize
+    }
+
+    /// Number of rules.
+    #[must_use]
+    pub fn rule_count(&self) -> usize {
+        self.rules.len()
+    }
+
+    /// Number of policies.
+    #[must_use]
+    pub fn policy_count(&self) -> usize {
+        self.policies.len()
+    }
+
+    /// Path of a field.
+    #[must_use]
+    pub fn field_path(&self, field: FieldIdx) -> Option<&[PathSegment]> {
+        self.fields.get(field.index()).map(Vec::as_slice)
+    }
+
+    /// The rule at `index`.
+    #[must_use]
+    pub fn rule(&self, index: usize) -> Option<&Rule> {
+        self.rules.get(index)
+    }
+}
+
+fn shape(function: &Function, start: usize, memo_cells: &mut u32) -> Result<FunctionShape, LoadError> {
+    let memo = if function.memoised {
+        let cell = *memo_cells;
+        *memo_cells = memo_cells.checked_add(1).ok_or(LoadError::TooLarge)?;
+        Some(cell)
+    } else {
+        None
+    };
+    Ok(FunctionShape {
+        start: u32::try_from(start).map_err(|_| LoadError::TooLarge)?,
+        len: u32::try_from(function.code.len()).map_err(|_| LoadError::TooLarge)?,
+        registers: function.registers,
+        iterators: function.iterators,
+        builders: function.builders,
+        memo,
+    })
+}
+
+/// Whether `path` is the canonical dotted spelling `dotted`.
+fn is_path(path: &[PathSegment], dotted: &str) -> bool {
+    let mut keys = dotted.split('.');
+    path.iter()
+        .all(|s| matches!(s, PathSegment::Key { name, .. } if keys.next() == Some(name.as_str())))
+        && keys.next().is_none()
+}
+
+/// Verified: collections name earlier constants only, so one pass builds every tree.
+fn load_consts(consts: &[Const]) -> Vec<LoadedConst> {
+    let mut out: Vec<LoadedConst> = Vec::with_capacity(consts.len());
+    for value in consts {
+        let earlier = |k: &ConstIdx| out.get(k.index()).cloned().unwrap_or(LoadedConst::Null);
+        let loaded = match value {
+            Const::Null => LoadedConst::Null,
+            Const::Bool(b) => LoadedConst::Bool(*b),
+            Const::Number(n) => LoadedConst::Number(*n),
+            Const::Str(s) => LoadedConst::Str(s.as_str().into()),
+            Const::Array(items) => LoadedConst::Array(items.iter().map(earlier).collect()),
+            Const::Object(members) => LoadedConst::Object(
+                members
+                    .iter()
+                    .map(|(k, v)| (k.as_str().into(), earlier(v)))
+                    .collect(),
+            ),
+        };
+        out.push(loaded);
+    }
+    out
+}
+
+impl LoadedConst {
+    /// The constant as a value; collections are built in the arena.
+    pub(crate) fn to_value<'a>(&'a self, bump: &'a bumpalo::Bump) -> crate::Value<'a> {
+        use crate::Value;
+        match self {
+            Self::Null => Value::Null,
+            Self::Bool(b) => Value::Bool(*b),
+            Self::Number(n) => Value::Number(*n),
+            Self::Str(s) => Value::Str(s),
+            Self::Array(items) => {
+                Value::Array(bump.alloc_slice_fill_iter(items.iter().map(|i| i.to_value(bump))))
+            }
+            Self::Object(members) => Value::Object(
+                bump.alloc_slice_fill_iter(members.iter().map(|(k, v)| (&**k, v.to_value(bump)))),
+            ),
+        }
+    }
+}
+
+impl LoadedModule {
+    /// The constant at `index` as a value; collections are built in `bump`.
+    #[must_use]
+    pub fn constant<'a>(&'a self, index: ConstIdx, bump: &'a bumpalo::Bump) -> crate::Value<'a> {
+        self.consts
+            .get(index.index())
+            .map_or(crate::Value::Undefined, |c| c.to_value(bump))
+    }
+}

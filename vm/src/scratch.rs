@@ -1,0 +1,71 @@
+//! Per-worker memory: the arena, memo cells, hit list and pattern caches that one evaluation after another reuses.
+
+use crate::interp::Hit;
+use crate::load::LoadedModule;
+use crate::pattern::PatternCaches;
+use bumpalo::Bump;
+
+/// Reusable memory of one worker. Grows to what the largest request needed and then stays.
+///
+/// Belongs to the [`LoadedModule`] that it was made for; with another one it is resized first.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    pub(crate) bump: Bump,
+    pub(crate) memo: Memo,
+    pub(crate) hits: Vec<Hit>,
+    pub(crate) caches: PatternCaches,
+}
+
+impl Scratch {
+    /// Empty memory; the first evaluations fill it.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Makes it ready for the next evaluation of `module`. O(what the last evaluation touched).
+    pub(crate) fn reset(&mut self, module: &LoadedModule) {
+        self.bump.reset();
+        self.memo.reset(module.memo_cells());
+        self.hits.clear();
+        self.caches.reset(module);
+    }
+}
+
+/// Memo cells: outcomes of shared predicates. Clearing costs what was written, not what exists.
+#[derive(Debug, Default)]
+pub(crate) struct Memo {
+    /// 0 = unknown, else 1 + outcome.
+    cells: Vec<u8>,
+    touched: Vec<u32>,
+}
+
+impl Memo {
+    fn reset(&mut self, count: usize) {
+        if self.cells.len() != count {
+            self.cells.clear();
+            self.cells.resize(count, 0);
+            self.touched.clear();
+            self.touched.reserve(count);
+            return;
+        }
+        for cell in self.touched.drain(..) {
+            if let Some(c) = self.cells.get_mut(cell as usize) {
+                *c = 0;
+            }
+        }
+    }
+
+    #[inline]
+    pub(crate) fn get(&self, cell: u32) -> u8 {
+        self.cells.get(cell as usize).copied().unwrap_or(0)
+    }
+
+    #[inline]
+    pub(crate) fn set(&mut self, cell: u32, state: u8) {
+        if let Some(c) = self.cells.get_mut(cell as usize) {
+            *c = state;
+            self.touched.push(cell);
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! Values at run time: small, `Copy`, borrowed from the request body or from the evaluation arena.
+
+use policy_bytecode::Number;
+use std::cmp::Ordering;
+use std::fmt;
+
+/// A value of the request, a derived field, or a result of code.
+#[derive(Debug, Clone, Copy)]
+pub enum Value<'a> {
+    /// Missing: a path that leads nowhere. A state, not an error, and not null.
+    Undefined,
+    /// A derived field that cannot be computed, such as the cost of a model without a known price.
+    Unknown,
+    /// A derived field before its first use. Never leaves this crate.
+    #[doc(hidden)]
+    Pending,
+    /// JSON null.
+    Null,
+    /// A boolean.
+    Bool(bool),
+    /// A number.
+    Number(Number),
+    /// A string.
+    Str(&'a str),
+    /// An array.
+    Array(&'a [Value<'a>]),
+    /// An object; keys strictly ascending by bytes.
+    Object(&'a [(&'a str, Value<'a>)]),
+    /// A set; elements strictly ascending in the total order of values.
+    Set(&'a [Value<'a>]),
+}
+
+impl<'a> Value<'a> {
+    /// Name of the type, as used in messages.
+    #[must_use]
+    pub fn type_name(&self) -> &'static str {
+        match self {
+            Self::Undefined | Self::Pending => "missing",
+            Self::Unknown => "unknown",
+            Self::Null => "null",
+            Self::Bool(_) => "boolean",
+            Self::Number(_) => "number",
+            Self::Str(_) => "string",
+            Self::Array(_) => "array",
+            Self::Object(_) => "object",
+            Self::Set(_) => "set",
+        }
+    }
+
+    /// Whether there is a value at all.
+    #[must_use]
+    pub fn is_present(&self) -> bool {
+        !matches!(self, Self::Undefined | Self::Unknown | Self::Pending)
+    }
+
+    /// The text of a string.
+    #[must_use]
+    pub fn as_str(&self) -> Option<&'a str> {
+        match self {
+            Self::Str(s) => Some(s),
+            _other => None,
+        }
+    }
+
+    /// The member of an object, or `Undefined`. O(log members).
+    #[must_use]
+    pub fn get(&self, key: &str) -> Self {
+        match self {
+            Self::Object(members) => members
+                .binary_search_by(|(k, _)| k.as_bytes().cmp(key.as_bytes()))
+                .ok()
+                .and_then(|i| members.get(i))
+                .map_or(Self::Undefined, |(_, v)| *v),
+            _other => Self::Undefined,
+        }
+    }
+
+    /// Deep equality: same type and equal; numbers by value, key order ignored. Undefined equals nothing.
+    #[must_use]
+    pub fn equals(&self, other: &Value<'_>) -> bool {
+        match (self, other) {
+            (Self::Null, Value::Null) => true,
+            (Self::Bool(a), Value::Bool(b)) => a == b,
+            (Self::Number(a), Value::Number(b)) => a == b,
+            (Self::Str(a), Value::Str(b)) => a == b,
+            (Self::Array(a), Value::Array(b)) | (Self::Set(a), Value::Set(b)) => {
+                a.len() == b.len() && a.iter().zip(*b).all(|(x, y)| x.equals(y))
+            }
+            (Self::Object(a), Value::Object(b)) => {
+                a.len() == b.len() && a.iter().zip(*b).all(|((k, x), (l, y))| k == l && x.equals(y))
+            }
+            _different => false,
+        }
+    }
+
+    /// The total order of values: by kind, then by value. Used for sets.
+    #[must_use]
+    pub fn total_cmp(&self, other: &Value<'_>) -> Ordering {
+        match (self, other) {
+            (Self::Bool(a), Value::Bool(b)) => a.cmp(b),
+            (Self::Number(a), Value::Number(b)) => a.compare(*b),
+            (Self::Str(a), Value::Str(b)) => a.as_bytes().cmp(b.as_bytes()),
+            (Self::Array(a), Value::Array(b)) | (Self::Set(a), Value::Set(b)) => a
+                .iter()
+                .zip(*b)
+                .map(|(x, y)| x.total_cmp(y))
+                .find(|o| o.is_ne())
+                .unwrap_or_else(|| a.len().cmp(&b.len())),
+            (Self::Object(a), Value::Object(b)) => a
+                .iter()
+                .zip(*b)
+                .map(|((k, x), (l, y))| k.as_bytes().cmp(l.as_bytes()).then_with(|| x.total_cmp(y)))
+                .find(|o| o.is_ne())
+                .unwrap_or_else(|| a.len().cmp(&b.len())),
+            _different => self.rank().cmp(&other.rank()),
+        }
+    }
+
+    fn rank(&self) -> u8 {
+        match self {
+            Self::Undefined | Self::Pending => 0,
+            Self::Unknown => 1,
+            Self::Null => 2,
+            Self::Bool(_) => 3,
+            Self::Number(_) => 4,
+            Self::Str(_) => 5,
+            Self::Array(_) => 6,
+            Self::Object(_) => 7,
+            Self::Set(_) => 8,
+        }
+    }
+
+    /// Writes compact JSON; sets as arrays, what is missing as `null`.
+    ///
+    /// # Errors
+    ///
+    /// Whatever `out` returns.
+    pub fn write_json(&self, out: &mut impl fmt::Write) -> fmt::Result {
+        match self {
+            Self::Undefined | Self::Unknown | Self::Pending | Self::Null => out.write_str("null"),
+            Self::Bool(b) => out.write_str(if *b { "true" } else { "false" }),
+            Self::Number(n) => write!(out, "{n}"),
+            Self::Str(s) => write_json_str(s, out),
+            Self::Array(items) | Self::Set(items) => {
+                out.write_char('[')?;
+                for (i, item) in items.iter().enumerate() {
+                    if i > 0 {
+                        out.write_char(',')?;
+                    }
+                    item.write_json(out)?;
+                }
+                out.write_char(']')
+            }
+            Self::Object(members) => {
+                out.write_char('{')?;
+                for (i, (key, value)) in members.iter().enumerate() {
+                    if i > 0 {
+                        out.write_char(',')?;
+                    }
+                    write_json_str(key, out)?;
+                    out.write_char(':')?;
+                    value.write_json(out)?;
+                }
+                out.write_char('}')
+            }
+        }
+    }
+}
+
+/// Writes a JSON string with its quotes.
+///
+/// # Errors
+///
+/// Whatever `out` returns.
+pub fn write_json_str(text: &str, out: &mut impl fmt::Write) -> fmt::Result {
+    out.write_char('"')?;
+    let mut clean = 0;
+    for (i, b) in text.bytes().enumerate() {
+        let escape = match b {
+            b'"' => "\\\"",
+            b'\\' => "\\\\",
+            b'\n' => "\\n",
+            b'\r' => "\\r",
+            b'\t' => "\\t",
+            0x08 => "\\b",
+            0x0C => "\\f",
+            0x00..0x20 => "",
+            _plain => continue,
+        };
+        out.write_str(text.get(clean..i).unwrap_or(""))?;
+        if escape.is_empty() {
+            write!(out, "\\u{b:04x}")?;
+        } else {
+            out.write_str(escape)?;
+        }
+        clean = i + 1;
+    }
+    out.write_str(text.get(clean..).unwrap_or(""))?;
+    out.write_char('"')
+}
