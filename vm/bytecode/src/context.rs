@@ -274,3 +274,28 @@ pub fn known(path: &str) -> Option<&'static ContextField> {
 
 /// Top-level objects whose keys are all known: a path below one of them that is not in the table is suspicious.
 pub const CLOSED_OBJECTS: &[&str] = &["llm", "user", "team", "project", "request"];
+
+/// Types of personal data, as `llm.piiTypes` and `$redact` spell them, in the order of the detectors' table.
+pub const PII_TYPES: &[&str] = &[
+    "email",
+    "phone",
+    "ssn",
+    "credit_card",
+    "iban",
+    "ip_address",
+    "address",
+    "date_of_birth",
+    "api_key",
+    "private_key",
+    "jwt",
+    "mac_address",
+    "crypto_wallet",
+    "us_itin",
+    "uk_nino",
+    "uk_nhs",
+    "ca_sin",
+    "in_aadhaar",
+    "br_cpf",
+    "driver_license",
+    "passport",
+];

@@ -198,10 +198,10 @@ fn rules(module: &Module) -> Result<(), VerifyError> {
         });
     }
     for (i, rule) in module.rules.iter().enumerate() {
-        if !module
+        if module
             .functions
             .get(rule.condition.index())
-            .is_some_and(|f| f.params == 0)
+            .is_none_or(|f| f.params != 0)
         {
             return Err(VerifyError::table(
                 7,
