@@ -1,1 +1,60 @@
-//! Placeholder; filled by the next commit.
+//! Personal data and secrets in text: which types occur, where, how sure we are, and the text without them.
+//!
+//! Called by `policy-runtime` when a rule that can fire reads `containsPII` or `piiTypes`, and by the `$redact`
+//! verb. Input is one `&str`; output is a set of types, a list of [`Match`]es, or the redacted text.
+//!
+//! # Flow
+//!
+//! One left-to-right pass ([`scan`](self::scan())) classifies bytes by a table and stops only at triggers:
+//!
+//! | trigger | goes to | finds |
+//! | --- | --- | --- |
+//! | digit, `+`, `(` | `number` | IP v4, dates of birth, cards, SSN and other national numbers, phones, addresses |
+//! | word with a digit or `_`, or followed by `-`, `.`, `/`, `+` | `secrets`, `iban`, `national`, `wallet` | keys, accounts |
+//! | `@` | `email` | e-mail addresses |
+//! | `:` | `ip` | IP v6, MAC |
+//! | `-----BEGIN` | `secrets` | private keys |
+//!
+//! A detector decides by format, checksum and the few words before the candidate (`context`), never by a regular
+//! expression.
+//!
+//! # Invariants
+//!
+//! - Time is linear in the text for any input: every look behind or ahead is bounded by a constant or consumes what
+//!   it read. `pii/tests.rs` counts the steps.
+//! - Offsets are bytes and always character boundaries.
+//! - Nothing is allocated once a [`Findings`] or [`Redactor`] has grown to its working size; [`contains`] and
+//!   [`types_in`] never allocate.
+//! - What is found never depends on which types the caller wants: a card is a card even when only phones are asked
+//!   for.
+//! - Redaction is idempotent, and what it returns holds no match that it was asked to remove.
+//!
+//! # Not done here
+//!
+//! Free-form names, organisations and places are not claimed: their form does not identify them. Homoglyphs and
+//! encodings (base64, URL escapes) are not undone.
+
+mod address;
+mod bytes;
+mod cards;
+mod checksum;
+mod context;
+mod dates;
+mod email;
+mod iban;
+mod ip;
+mod national;
+mod number;
+mod phone;
+mod redact;
+mod scan;
+mod secrets;
+mod types;
+mod wallet;
+
+#[cfg(test)]
+mod tests;
+
+pub use redact::{Redactor, redact};
+pub use scan::{Findings, contains, contains_any, scan, types_in, visit};
+pub use types::{Confidence, Match, PiiType, PiiTypeSet, PiiTypes, UnknownPiiType};

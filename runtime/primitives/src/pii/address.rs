@@ -1,0 +1,254 @@
+//! Street addresses: a house number, a street's name and a street word, with unit and US city, state and ZIP after it.
+//!
+//! Called by `number` with a group that nothing stricter wanted. Three forms: `221B Baker Street`, `12 rue Descartes`,
+//! `Hauptstraße 5`. Capitals carry the English form; in lower case a word such as `lives` must come before. Street
+//! words that are ordinary words too (`Drive`, `Way`) count only with such a word, or with a unit or city after them.
+
+use super::bytes::{at, is_digit, is_word, run_end, slice};
+use super::context::Topic;
+use super::number::{Found, Group};
+use super::scan::Scanner;
+use super::types::{Confidence, PiiType};
+
+/// Most words between the number and the street word.
+const MAX_NAME_WORDS: usize = 4;
+/// Longest word of a street's name.
+const MAX_WORD: usize = 24;
+
+/// What a word says as the last word of a street.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum StreetWord {
+    /// Hardly anything but a street.
+    Strong,
+    /// A street or an ordinary word.
+    Weak,
+}
+
+/// An address around the number `group`.
+pub(super) fn find(scanner: &mut Scanner<'_, '_>, group: Group) -> Option<Found> {
+    if group.len() > 6
+        || matches!(
+            at(scanner.text, group.start.wrapping_sub(1)),
+            b'$' | b'#' | b'.' | b','
+        )
+    {
+        return None;
+    }
+    let found = number_first(scanner, group).or_else(|| street_first(scanner, group));
+    let (start, end, confidence) = found?;
+    Some(Found {
+        kind: PiiType::Address,
+        start,
+        end,
+        confidence,
+    })
+}
+
+/// `221B Baker Street`, `12 rue Descartes`.
+fn number_first(scanner: &mut Scanner<'_, '_>, group: Group) -> Option<(usize, usize, Confidence)> {
+    let text = scanner.text;
+    let mut position = group.end;
+    if matches!(at(text, position), b'A'..=b'F' | b'a'..=b'f') && !is_word(text, position + 1) {
+        position += 1;
+    } else if at(text, position) == b'-' && is_digit(text, position + 1) {
+        position = run_end(text, position + 1, 5, |b| b.is_ascii_digit());
+    }
+    let mut capitals = true;
+    let mut romance = false;
+    for index in 0..=MAX_NAME_WORDS + 1 {
+        if at(text, position) != b' ' {
+            return None;
+        }
+        let start = position + 1;
+        let end = run_end(text, start, MAX_WORD, is_name_byte);
+        scanner.step(end - position);
+        if end - start == MAX_WORD {
+            // Too long, and perhaps cut inside a character.
+            return None;
+        }
+        let word = slice(text, start, end);
+        let first = *word.first()?;
+        if index == 0 {
+            romance = is_romance_street(word);
+        } else if romance {
+            if first.is_ascii_uppercase() || first >= 0x80 {
+                return Some((group.start, end, Confidence::Medium));
+            }
+            if !matches!(
+                word,
+                b"de" | b"la" | b"le" | b"du" | b"des" | b"del" | b"della" | b"da" | b"do" | b"dos" | b"San"
+            ) {
+                return None;
+            }
+        } else if let Some(kind) = street_word(word) {
+            let capital = capitals && first.is_ascii_uppercase();
+            let end = if at(text, end) == b'.' && word.len() <= 4 {
+                end + 1
+            } else {
+                end
+            };
+            let (end, extended) = tail(text, end);
+            let residence = scanner.nearby(group.start).has(Topic::Residence);
+            let confidence = match (kind, capital) {
+                (StreetWord::Strong, true) => Confidence::Medium,
+                (StreetWord::Strong, false) if residence && index <= 2 && word.len() > 2 => {
+                    Confidence::Medium
+                }
+                (StreetWord::Weak, true) if residence || extended => Confidence::Medium,
+                (StreetWord::Weak, true) => Confidence::Low,
+                (StreetWord::Strong | StreetWord::Weak, false) => return None,
+            };
+            return Some((group.start, end, confidence));
+        }
+        capitals &= first.is_ascii_uppercase() || first.is_ascii_digit() || first >= 0x80;
+        position = if at(text, end) == b'.' && word.len() <= 2 {
+            end + 1
+        } else {
+            end
+        };
+    }
+    None
+}
+
+/// `Hauptstraße 5`, `Kapelaniestraat 88`, `P.O. Box 12`.
+fn street_first(scanner: &mut Scanner<'_, '_>, group: Group) -> Option<(usize, usize, Confidence)> {
+    const ENDINGS: [&str; 8] = [
+        "straße", "strasse", "strase", "straat", "gasse", "gatan", "vägen", "laan",
+    ];
+    let text = scanner.text;
+    let floor = scanner.barrier.end;
+    let end = group.start.checked_sub(1)?;
+    if group.len() > 5
+        || end <= floor
+        || text[end] != b' '
+        || is_word(text, group.end) && is_word(text, group.end + 1)
+    {
+        return None;
+    }
+    let mut start = end;
+    while start > floor && end - start < MAX_WORD * 2 && is_name_byte(text[start - 1]) {
+        start -= 1;
+    }
+    scanner.step(end - start);
+    let word = slice(text, start, end);
+    if word == b"Box" {
+        let office = [&b"P.O. "[..], b"PO ", b"P.O.", b"P O "]
+            .into_iter()
+            .find(|office| {
+                start >= floor + office.len() && slice(text, start - office.len(), start) == *office
+            })?;
+        return Some((start - office.len(), group.end, Confidence::Medium));
+    }
+    let street = ENDINGS.iter().any(|ending| {
+        let ending = ending.as_bytes();
+        word.len() > ending.len() + 1 && word[word.len() - ending.len()..].eq_ignore_ascii_case(ending)
+    });
+    // A word cut by the bound could start inside a character.
+    let whole = start == floor || !is_name_byte(text[start - 1]);
+    (street && whole).then_some((start, group.end, Confidence::Medium))
+}
+
+/// Bytes of a street's name. Bytes of multi-byte characters are letters here.
+fn is_name_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'\'' | b'-') || byte >= 0x80
+}
+
+/// French, Italian, Spanish and Portuguese street words, which come first.
+fn is_romance_street(word: &[u8]) -> bool {
+    [
+        &b"rue"[..],
+        b"avenue",
+        b"boulevard",
+        b"via",
+        b"viale",
+        b"piazza",
+        b"calle",
+        b"avenida",
+        b"rua",
+        b"plaza",
+    ]
+    .iter()
+    .any(|street| word.eq_ignore_ascii_case(street))
+}
+
+/// The table of English street words.
+fn street_word(word: &[u8]) -> Option<StreetWord> {
+    const LONGEST: usize = 10;
+    if word.len() < 2 || word.len() > LONGEST {
+        return None;
+    }
+    let mut lower = [0u8; LONGEST];
+    let lower = &mut lower[..word.len()];
+    lower.copy_from_slice(word);
+    lower.make_ascii_lowercase();
+    match &*lower {
+        b"street" | b"st" | b"avenue" | b"ave" | b"road" | b"rd" | b"boulevard" | b"blvd" | b"lane"
+        | b"ln" | b"parkway" | b"pkwy" | b"highway" | b"hwy" | b"terrace" | b"crescent" | b"cres" => {
+            Some(StreetWord::Strong)
+        }
+        b"drive" | b"dr" | b"court" | b"ct" | b"circle" | b"cir" | b"way" | b"place" | b"pl" | b"square"
+        | b"sq" | b"close" | b"trail" | b"row" | b"hill" | b"gardens" | b"grove" | b"mews" | b"alley"
+        | b"plaza" => Some(StreetWord::Weak),
+        _ => None,
+    }
+}
+
+/// Extends an address that ends at `end` by a unit and by `, City, ST 12345`. Returns the new end, and whether it grew.
+fn tail(text: &[u8], end: usize) -> (usize, bool) {
+    let unit = unit_end(text, end).unwrap_or(end);
+    let city = city_end(text, unit).unwrap_or(unit);
+    (city, city > end)
+}
+
+/// `, Apt. 4B`, ` Suite 100`, ` #12`.
+fn unit_end(text: &[u8], end: usize) -> Option<usize> {
+    let start = run_end(text, end, 2, |b| matches!(b, b',' | b' '));
+    if start == end {
+        return None;
+    }
+    let word_end = run_end(text, start, 9, |b| b.is_ascii_alphabetic() || b == b'#');
+    let word = slice(text, start, word_end);
+    let known = [
+        &b"apt"[..],
+        b"apartment",
+        b"suite",
+        b"ste",
+        b"unit",
+        b"floor",
+        b"room",
+        b"#",
+    ];
+    if !known.iter().any(|unit| word.eq_ignore_ascii_case(unit)) {
+        return None;
+    }
+    let number = run_end(text, word_end, 2, |b| matches!(b, b'.' | b' '));
+    let last = run_end(text, number, 6, |b| b.is_ascii_alphanumeric());
+    let telling = slice(text, number, last).iter().any(u8::is_ascii_digit) || last - number == 1;
+    (telling && !is_word(text, last)).then_some(last)
+}
+
+/// `, Springfield, IL 62704`, with one or two words for the city.
+fn city_end(text: &[u8], end: usize) -> Option<usize> {
+    let mut position = end;
+    let mut words = 0;
+    loop {
+        let start = run_end(text, position, 2, |b| matches!(b, b',' | b' ' | b'\n'));
+        let last = run_end(text, start, MAX_WORD, |b| b.is_ascii_alphabetic());
+        let word = slice(text, start, last);
+        if start == position || !word.first()?.is_ascii_uppercase() || words > 3 {
+            return None;
+        }
+        words += 1;
+        position = last;
+        let state = word.len() == 2 && word[1].is_ascii_uppercase() && words > 1;
+        if state && at(text, last) == b' ' {
+            let zip = run_end(text, last + 1, 6, |b| b.is_ascii_digit());
+            if zip != last + 6 || is_word(text, zip) {
+                return None;
+            }
+            let plus = run_end(text, zip + 1, 5, |b| b.is_ascii_digit());
+            let long = at(text, zip) == b'-' && plus == zip + 5 && !is_word(text, plus);
+            return Some(if long { plus } else { zip });
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! Network addresses: IPv4 from digit groups, IPv6 and MAC from runs of hexadecimal digits and colons.
+//!
+//! Addresses that name no one (loopback, unspecified, netmasks, private ones with no word such as `ip` or `host` before
+//! them) are reported with low confidence, and so is anything after a word such as `version`.
+
+use std::net::Ipv6Addr;
+
+use super::bytes::{HEX, at, class_at, is_digit, is_word, run_end, slice};
+use super::context::Topic;
+use super::number::{Candidate, Found, Separator};
+use super::scan::Scanner;
+use super::types::{Confidence, PiiType};
+
+/// Longest IPv6 address in text, with an embedded IPv4 address.
+const MAX_V6: usize = 45;
+
+/// An IPv4 address at the start of the candidate.
+pub(super) fn find_v4(candidate: &mut Candidate<'_>) -> Option<Found> {
+    if !candidate.joined_by(4, Separator::Dot) || !candidate.ends_after_v4() {
+        return None;
+    }
+    let mut octets = [0u8; 4];
+    for (index, octet) in octets.iter_mut().enumerate() {
+        let group = candidate.group(index);
+        if group.len() > 3 || group.len() > 1 && at(candidate.text, group.start) == b'0' {
+            return None;
+        }
+        *octet = u8::try_from(candidate.value(index)).ok()?;
+    }
+    let nearby = candidate.nearby();
+    let version = nearby.has(Topic::Version) && !nearby.favours(Topic::Network, Topic::Version);
+    let network = nearby.has(Topic::Network);
+    let bits = u32::from_be_bytes(octets);
+    let netmask = bits.leading_ones() + bits.trailing_zeros() == 32;
+    let confidence = if version || netmask || octets == [127, 0, 0, 1] {
+        Confidence::Low
+    } else if octets.iter().all(|octet| *octet < 10) && !network {
+        // Four single digits are more often a section or a version than a host.
+        Confidence::Low
+    } else if octets[0] == 10
+        || octets[..2] == [192, 168]
+        || octets[0] == 172 && (16..32).contains(&octets[1])
+    {
+        // Private addresses identify no one outside their network: they count only as someone's or some host's, and
+        // never as a network of their own (`10.0.0.0/8`).
+        let range = at(candidate.text, candidate.group(3).end) == b'/';
+        if network && !range {
+            Confidence::Medium
+        } else {
+            Confidence::Low
+        }
+    } else {
+        Confidence::High
+    };
+    Some(candidate.found(PiiType::IpAddress, 4, confidence))
+}
+
+impl Candidate<'_> {
+    /// Whether an IPv4 address can end after four groups. A slash may follow (`10.0.0.0/8`), more dots and digits not.
+    fn ends_after_v4(&self) -> bool {
+        let end = self.group(3).end;
+        let dotted = at(self.text, end) == b'.' && is_digit(self.text, end + 1);
+        !is_word(self.text, end) && !dotted
+    }
+}
+
+/// Looks at the colon at `colon`: the first of an IPv6 or MAC address. Returns the end of what was found.
+pub(super) fn scan_colon(scanner: &mut Scanner<'_, '_>, colon: usize) -> Option<usize> {
+    if colon < scanner.colons_done {
+        return None;
+    }
+    let text = scanner.text;
+    let floor = scanner.barrier.end.max(colon.saturating_sub(4));
+    let mut start = colon;
+    while start > floor && class_at(text, start - 1) & HEX != 0 {
+        start -= 1;
+    }
+    // Without a hexadecimal digit on the left, only `::` can start an address.
+    if start == colon && at(text, colon + 1) != b':' {
+        return None;
+    }
+    let mut end = run_end(text, colon, MAX_V6, |b| b.is_ascii_hexdigit() || b == b':');
+    if at(text, end) == b'.' {
+        // An IPv4 tail.
+        end = run_end(text, end, 12, |b| b.is_ascii_digit() || b == b'.');
+    }
+    scanner.colons_done = end;
+    scanner.step(end - start);
+    if !scanner.starts_word(start) || is_word(text, end) {
+        return None;
+    }
+    while end > colon && matches!(text[end - 1], b'.' | b':') && slice(text, end - 2, end) != b"::" {
+        end -= 1;
+    }
+    let bytes = slice(text, start, end);
+    let (kind, confidence) = if is_mac(bytes, b':') {
+        (PiiType::MacAddress, Confidence::High)
+    } else {
+        (PiiType::IpAddress, v6_confidence(bytes)?)
+    };
+    scanner.emit(kind, start, end, confidence);
+    (confidence >= Confidence::Medium).then_some(end)
+}
+
+/// How sure a run is an IPv6 address; `None` when it does not parse.
+fn v6_confidence(bytes: &[u8]) -> Option<Confidence> {
+    let colons = bytes.iter().filter(|b| **b == b':').count();
+    if colons < 2 || bytes.len() > MAX_V6 {
+        return None;
+    }
+    let address: Ipv6Addr = std::str::from_utf8(bytes).ok()?.parse().ok()?;
+    if address.is_loopback() || address.is_unspecified() {
+        return Some(Confidence::Low);
+    }
+    let groups = bytes.split(|b| *b == b':').filter(|group| !group.is_empty());
+    let telling = groups.clone().filter(|group| group.len() >= 3).count();
+    let digits = bytes.iter().any(u8::is_ascii_digit);
+    // `a::b` is a path in several languages; `fe80::1` and `2001:db8::1` are not.
+    Some(match (telling, groups.count()) {
+        (_, 8) => Confidence::High,
+        (2.., _) if digits => Confidence::High,
+        (1, 2..) if digits => Confidence::Medium,
+        _ => Confidence::Low,
+    })
+}
+
+/// Whether `bytes` are six pairs of hexadecimal digits, not all equal to `00` or `ff`.
+fn is_mac(bytes: &[u8], separator: u8) -> bool {
+    let layout = bytes.len() == 17
+        && bytes.iter().enumerate().all(|(index, b)| {
+            if index % 3 == 2 {
+                *b == separator
+            } else {
+                b.is_ascii_hexdigit()
+            }
+        });
+    let pair = slice(bytes, 0, 2);
+    layout
+        && !(matches!(pair, b"00" | b"ff" | b"FF") && bytes.chunks(3).all(|chunk| slice(chunk, 0, 2) == pair))
+}
+
+/// Looks at the dash at `dash`: the first of a MAC address such as `00-1B-44-11-3A-B7`.
+pub(super) fn scan_dashed_mac(scanner: &mut Scanner<'_, '_>, dash: usize) -> Option<usize> {
+    let text = scanner.text;
+    let start = dash.checked_sub(2)?;
+    if at(text, dash + 3) != b'-' || class_at(text, start) & HEX == 0 {
+        return None;
+    }
+    let end = start + 17;
+    let bounded =
+        start >= scanner.barrier.end && scanner.starts_word(start) && at(text, start.wrapping_sub(1)) != b'-';
+    if !bounded || is_word(text, end) || at(text, end) == b'-' || !is_mac(slice(text, start, end), b'-') {
+        return None;
+    }
+    scanner.emit(PiiType::MacAddress, start, end, Confidence::High);
+    Some(end)
+}

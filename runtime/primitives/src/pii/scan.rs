@@ -1,0 +1,278 @@
+//! The one pass over the text: classifies bytes, stops at triggers, hands candidates to the detectors.
+//!
+//! Entry points of the module for reading (redaction is in `redact`). The detectors receive the [`Scanner`], or a
+//! candidate cut out by `number`, and report through [`Scanner::emit`]; the position they return is where the pass
+//! goes on, which is never before the byte after the trigger.
+
+use std::ops::ControlFlow;
+
+use super::bytes::{ALPHA, CLASS, DIGIT, TRIGGER, UNDERSCORE, WORD, at, class_at, is_word};
+use super::context::{self, Barrier, Nearby};
+use super::types::{Confidence, Match, PiiType, PiiTypeSet};
+use super::{email, iban, ip, national, number, secrets, wallet};
+
+/// A reusable list of matches. Keeps its memory between scans.
+#[derive(Debug, Clone, Default)]
+pub struct Findings {
+    matches: Vec<Match>,
+}
+
+impl Findings {
+    /// An empty list; allocates at the first match.
+    #[must_use]
+    pub const fn new() -> Findings {
+        Findings { matches: Vec::new() }
+    }
+
+    /// The matches by start, longer ones first. Matches of different types may overlap.
+    #[must_use]
+    pub fn as_slice(&self) -> &[Match] {
+        &self.matches
+    }
+
+    /// The matches in the order of [`Findings::as_slice`].
+    pub fn iter(&self) -> std::slice::Iter<'_, Match> {
+        self.matches.iter()
+    }
+
+    /// How many matches there are, of any confidence.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.matches.len()
+    }
+
+    /// Whether nothing was found, at any confidence.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.matches.is_empty()
+    }
+
+    /// The types found with at least confidence `min`.
+    #[must_use]
+    pub fn types(&self, min: Confidence) -> PiiTypeSet {
+        self.matches
+            .iter()
+            .filter(|found| found.confidence >= min)
+            .map(|found| found.kind)
+            .collect()
+    }
+
+    /// Forgets the matches and keeps the memory.
+    pub fn clear(&mut self) {
+        self.matches.clear();
+    }
+}
+
+impl<'f> IntoIterator for &'f Findings {
+    type Item = &'f Match;
+    type IntoIter = std::slice::Iter<'f, Match>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+/// Replaces the contents of `findings` with every match in `text`, of any confidence.
+///
+/// O(length of `text`) time; allocates only when `findings` has to grow.
+pub fn scan(text: &str, findings: &mut Findings) {
+    findings.clear();
+    let matches = &mut findings.matches;
+    Scanner::new(text, &mut |found| {
+        matches.push(found);
+        ControlFlow::Continue(())
+    })
+    .run();
+    // Almost always in order already: only an e-mail address starts before its trigger.
+    matches.sort_unstable_by(|a, b| {
+        a.start
+            .cmp(&b.start)
+            .then(b.end.cmp(&a.end))
+            .then(a.kind.cmp(&b.kind))
+    });
+}
+
+/// Calls `visitor` with every match as it is found, of any confidence, until it breaks.
+///
+/// The order is that of the triggers, which is not always that of the starts. Does not allocate.
+pub fn visit(text: &str, mut visitor: impl FnMut(Match) -> ControlFlow<()>) {
+    Scanner::new(text, &mut visitor).run();
+}
+
+/// Whether `text` holds any type with confidence medium or high: what `containsPII` answers.
+///
+/// Stops at the first such match. Does not allocate.
+#[must_use]
+pub fn contains(text: &str) -> bool {
+    contains_any(text, PiiTypeSet::ALL, Confidence::Medium)
+}
+
+/// Whether `text` holds one of `types` with at least confidence `min`. Stops at the first such match.
+#[must_use]
+pub fn contains_any(text: &str, types: PiiTypeSet, min: Confidence) -> bool {
+    let mut any = false;
+    visit(text, |found| {
+        if found.confidence >= min && types.contains(found.kind) {
+            any = true;
+            return ControlFlow::Break(());
+        }
+        ControlFlow::Continue(())
+    });
+    any
+}
+
+/// The types in `text` with confidence medium or high: what `piiTypes` answers. Does not allocate.
+#[must_use]
+pub fn types_in(text: &str) -> PiiTypeSet {
+    let mut types = PiiTypeSet::EMPTY;
+    visit(text, |found| {
+        if found.confidence >= Confidence::Medium {
+            types.insert(found.kind);
+        }
+        ControlFlow::Continue(())
+    });
+    types
+}
+
+/// The state of one pass.
+pub(super) struct Scanner<'t, 's> {
+    /// The whole text. UTF-8, although detectors look at bytes.
+    pub(super) text: &'t [u8],
+    /// The end of the last match that counts; see `context`.
+    pub(super) barrier: Barrier,
+    /// Colons before this offset belong to a run that was looked at already.
+    pub(super) colons_done: usize,
+    sink: &'s mut dyn FnMut(Match) -> ControlFlow<()>,
+    stopped: bool,
+    /// Bytes read by detectors and by the pass itself: what the growth test counts.
+    #[cfg(test)]
+    pub(super) steps: usize,
+}
+
+impl<'t, 's> Scanner<'t, 's> {
+    pub(super) fn new(text: &'t str, sink: &'s mut dyn FnMut(Match) -> ControlFlow<()>) -> Self {
+        Scanner {
+            text: text.as_bytes(),
+            barrier: Barrier { end: 0, kind: None },
+            colons_done: 0,
+            sink,
+            stopped: false,
+            #[cfg(test)]
+            steps: 0,
+        }
+    }
+
+    /// Scans the text from start to end, or until the sink breaks.
+    pub(super) fn run(&mut self) {
+        let text = self.text;
+        let mut position = 0;
+        while position < text.len() && !self.stopped {
+            let class = CLASS[text[position] as usize];
+            let start = position;
+            position += 1;
+            if class & WORD != 0 {
+                let mut seen = class;
+                while position < text.len() {
+                    let class = CLASS[text[position] as usize];
+                    if class & WORD == 0 {
+                        break;
+                    }
+                    seen |= class;
+                    position += 1;
+                }
+                let telling = seen & (DIGIT | UNDERSCORE) != 0
+                    || matches!(at(text, position), b'-' | b'.' | b'/' | b'+');
+                if telling {
+                    position = self.word(start, position, seen).max(position);
+                }
+            } else if class & TRIGGER != 0 {
+                position = self.trigger(start).max(position);
+            }
+            self.step(position - start);
+        }
+    }
+
+    /// Looks at the word `start..end`, whose bytes have the classes `seen`. Returns where to go on.
+    fn word(&mut self, start: usize, end: usize, seen: u8) -> usize {
+        let text = self.text;
+        if class_at(text, start) & DIGIT != 0 {
+            if let Some(next) = number::scan_at(self, start) {
+                return next;
+            }
+            if seen & ALPHA == 0 {
+                return end;
+            }
+            return wallet::scan_word(self, start, end)
+                .or_else(|| national::scan_word(self, start, end))
+                .unwrap_or(end);
+        }
+        if let Some(next) = secrets::scan_word(self, start) {
+            return next;
+        }
+        if seen & DIGIT == 0 {
+            return end;
+        }
+        iban::scan_word(self, start, end)
+            .or_else(|| national::scan_word(self, start, end))
+            .or_else(|| wallet::scan_word(self, start, end))
+            .unwrap_or(end)
+    }
+
+    /// Looks at a trigger byte outside words. Returns where to go on.
+    fn trigger(&mut self, position: usize) -> usize {
+        let text = self.text;
+        let next = match text[position] {
+            b'@' => email::scan_at(self, position),
+            b':' => ip::scan_colon(self, position),
+            b'-' => secrets::scan_pem(self, position).or_else(|| ip::scan_dashed_mac(self, position)),
+            b'+' | b'(' if matches!(at(text, position + 1), b'0'..=b'9' | b'(' | b'+') => {
+                number::scan_at(self, position)
+            }
+            _ => None,
+        };
+        next.unwrap_or(position + 1)
+    }
+
+    /// Reports a match.
+    pub(super) fn emit(&mut self, kind: PiiType, start: usize, end: usize, confidence: Confidence) {
+        if confidence >= Confidence::Medium && end > self.barrier.end {
+            self.barrier = Barrier {
+                end,
+                kind: Some(kind),
+            };
+        }
+        if (self.sink)(Match {
+            kind,
+            start,
+            end,
+            confidence,
+        })
+        .is_break()
+        {
+            self.stopped = true;
+        }
+    }
+
+    /// The words before `position`.
+    pub(super) fn nearby(&mut self, position: usize) -> Nearby {
+        let nearby = context::before(self.text, position, self.barrier);
+        self.step(nearby.bytes_read);
+        nearby
+    }
+
+    /// Whether a word may start at `position`: nothing before it, a match, or a byte that is not of a word.
+    pub(super) fn starts_word(&self, position: usize) -> bool {
+        position <= self.barrier.end || !is_word(self.text, position - 1)
+    }
+
+    /// Counts work, in bytes read. Nothing outside tests.
+    #[inline(always)]
+    pub(super) fn step(&mut self, bytes: usize) {
+        #[cfg(test)]
+        {
+            self.steps += bytes;
+        }
+        #[cfg(not(test))]
+        let _ = bytes;
+    }
+}

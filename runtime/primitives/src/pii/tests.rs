@@ -1,0 +1,254 @@
+//! What can only be tested from inside: check digits against independent formulations, and the number of steps.
+
+use std::ops::ControlFlow;
+
+use proptest::prelude::*;
+
+use super::checksum::{base58check, bech32, cpf, iban_mod97, luhn, nhs, verhoeff};
+use super::scan::Scanner;
+
+/// Digits of a number with `width` places.
+fn digits_of(mut number: u64, width: usize) -> Vec<u8> {
+    let mut digits = vec![0; width];
+    for digit in digits.iter_mut().rev() {
+        *digit = (number % 10) as u8;
+        number /= 10;
+    }
+    digits
+}
+
+/// Luhn by the table of doubled digits.
+fn luhn_by_table(digits: &[u8]) -> bool {
+    const DOUBLED: [u32; 10] = [0, 2, 4, 6, 8, 1, 3, 5, 7, 9];
+    let parity = digits.len() % 2;
+    let sum: u32 = digits
+        .iter()
+        .enumerate()
+        .map(|(place, d)| {
+            if place % 2 == parity {
+                DOUBLED[usize::from(*d)]
+            } else {
+                u32::from(*d)
+            }
+        })
+        .sum();
+    sum % 10 == 0
+}
+
+/// Mod 97 of the whole number, by long division of its decimal text.
+fn mod97_of_text(iban: &str) -> u32 {
+    let moved = format!("{}{}", &iban[4..], &iban[..4]);
+    let decimal: String = moved
+        .chars()
+        .map(|c| c.to_digit(36).unwrap().to_string())
+        .collect();
+    decimal
+        .bytes()
+        .fold(0, |rest, digit| (rest * 10 + u32::from(digit - b'0')) % 97)
+}
+
+#[test]
+fn luhn_agrees_with_a_table_on_all_short_numbers() {
+    for number in 0..200_000 {
+        let digits = digits_of(number, 6);
+        assert_eq!(luhn(&digits), luhn_by_table(&digits), "{digits:?}");
+    }
+    assert!(!luhn(&[]));
+}
+
+#[test]
+fn exactly_one_check_digit_fits() {
+    for number in 0..20_000u64 {
+        let fits = |check: fn(&[u8]) -> bool, scale: u64| {
+            (0..10)
+                .filter(|last| check(&digits_of(number * scale * 10 + last, 12)))
+                .count()
+        };
+        assert_eq!(fits(luhn, 7919), 1);
+        assert_eq!(fits(verhoeff, 7919), 1);
+    }
+}
+
+#[test]
+fn verhoeff_sees_every_swap_of_neighbours() {
+    for number in (0..50_000u64).map(|n| n * 104_729 % 100_000_000_000) {
+        let Some(last) = (0..10).find(|last| verhoeff(&digits_of(number * 10 + last, 12))) else {
+            unreachable!()
+        };
+        let digits = digits_of(number * 10 + last, 12);
+        for place in 0..11 {
+            let mut swapped = digits.clone();
+            swapped.swap(place, place + 1);
+            assert_eq!(
+                verhoeff(&swapped),
+                digits[place] == digits[place + 1],
+                "{digits:?} {place}"
+            );
+        }
+    }
+}
+
+#[test]
+fn nhs_and_cpf_have_published_examples() {
+    assert!(nhs(&digits_of(9_434_765_919, 10)));
+    assert!(nhs(&digits_of(4_505_577_104, 10)));
+    assert!(!nhs(&digits_of(4_505_577_105, 10)));
+    assert!(cpf(&digits_of(52_998_224_725, 11)));
+    assert!(!cpf(&digits_of(52_998_224_735, 11)));
+    assert!(!cpf(&[1; 11]));
+    assert!(verhoeff(&[2, 3, 6, 3]));
+    assert!(!verhoeff(&[2, 3, 6, 4]));
+}
+
+#[test]
+fn nhs_check_digit_is_the_weighted_sum() {
+    for number in 0..100_000u64 {
+        let digits = digits_of(number * 9973 % 10_000_000_000, 10);
+        // With the check digit weighted 1, the sum of a valid number is a multiple of 11.
+        let sum: usize = digits
+            .iter()
+            .enumerate()
+            .map(|(place, d)| usize::from(*d) * (10 - place))
+            .sum();
+        assert_eq!(nhs(&digits), sum % 11 == 0, "{digits:?}");
+    }
+}
+
+#[test]
+fn wallets_have_published_examples() {
+    assert!(base58check(b"1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa"));
+    assert!(base58check(b"3J98t1WpEZ73CNmQviecrnyiWrnqRhWNLy"));
+    assert!(!base58check(b"1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNb"));
+    assert!(bech32(b"bc", b"qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4"));
+    assert!(bech32(
+        b"bc",
+        b"p0xlxvlhemja6c4dqv22uapctqupfhlxm9h8z3k2e72q4k9hcz7vqzk5jj0"
+    ));
+    assert!(!bech32(b"bc", b"qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t5"));
+}
+
+proptest! {
+    #[test]
+    fn mod97_agrees_with_long_division(iban in "[A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}") {
+        prop_assert_eq!(iban_mod97(iban.as_bytes()), mod97_of_text(&iban) == 1);
+        prop_assert_eq!(iban_mod97(iban.to_lowercase().as_bytes()), mod97_of_text(&iban) == 1);
+    }
+}
+
+/// Bytes read for `text`.
+fn steps(text: &str) -> usize {
+    let mut sink = |_| ControlFlow::Continue(());
+    let mut scanner = Scanner::new(text, &mut sink);
+    scanner.run();
+    scanner.steps
+}
+
+/// Units that make some detector start, over and over.
+const HOSTILE: &[&str] = &[
+    "a",
+    "1",
+    "1-",
+    "@",
+    "1 ",
+    "+1",
+    ":",
+    "a@a.",
+    "1.",
+    "1/",
+    "(",
+    "(1",
+    "(1)",
+    "-",
+    "a-",
+    "a.",
+    "a1-",
+    "A1 ",
+    "_",
+    "::",
+    "a:",
+    "1:",
+    "a@",
+    "@a.a",
+    "@a.",
+    "a.a@",
+    "sk-",
+    "sk-a1",
+    "eyJ",
+    "eyJ.",
+    "eyJa.eyJa.",
+    "AKIA",
+    "-----BEGIN ",
+    "-----BEGIN PRIVATE KEY-----",
+    "GB82",
+    "GB82 ",
+    "call 1234567 ",
+    "phone 12 34 56 ",
+    "123-45-6789",
+    "1234567 ",
+    "4111 1111 1111 1111 ",
+    "4111111111111111 ",
+    "0x",
+    "1 Main ",
+    "1 A ",
+    "a 1 ",
+    "Box 1 ",
+    "straße 1 ",
+    "1900 ",
+    "May 1900 ",
+    "born 1/1/1990 ",
+    "://a:a@",
+    "://a:",
+    "key=a1b2",
+    "key=a1/",
+    "key=a1B2c3/",
+    "token: a1B2-",
+    "a1B2c3",
+    "é",
+    "é1",
+    "1é",
+    "a1.a1",
+    "\u{200b}1",
+    "bc1q",
+    "00-",
+    "00:",
+    "ext",
+    "1x",
+    "1 x1",
+    "[EMAIL] ",
+    "]1",
+    "Aa1=",
+    "hooks.slack.com/services/",
+    "1234567890123456789 ",
+    "1 1 1 1-",
+    "eyJeyJ-",
+];
+
+#[test]
+fn work_grows_with_the_text_and_not_faster() {
+    for unit in HOSTILE {
+        let short = unit.repeat(50_000 / unit.len());
+        let long = unit.repeat(100_000 / unit.len());
+        let (few, many) = (steps(&short), steps(&long));
+        assert!(
+            many * 10 <= few * 25,
+            "{unit:?}: {few} steps for 50 KB, {many} for 100 KB"
+        );
+        assert!(
+            many <= long.len() * 60,
+            "{unit:?}: {} steps a byte",
+            many / long.len()
+        );
+    }
+}
+
+#[test]
+fn prose_costs_little_more_than_one_look_a_byte() {
+    let prose = "The quick brown fox jumps over the lazy dog, and nobody minds. It was a well-known trick. "
+        .repeat(500);
+    assert!(
+        steps(&prose) * 4 < prose.len() * 6,
+        "{} steps for {} bytes",
+        steps(&prose),
+        prose.len()
+    );
+}
