@@ -1,1 +1,24 @@
-//! Placeholder; filled by the next commit.
+//! Conformance: what the language means, in executable form.
+//!
+//! - [`reference`]: the naive evaluator that reads the semantics page word for word.
+//! - `cases/`: the cases, in files; [`case`] reads them, `tests/cases.rs` runs each on every engine configuration.
+//! - [`generate`]: policy sets and contexts that collide; `tests/differential.rs` compares engines on them.
+//! - [`fuzz_entry`]: what the fuzz targets run, callable from ordinary tests.
+//! - [`pairs`], [`tables`]: the commands of the `conformance` binary.
+//!
+//! Test infrastructure: nothing of the product depends on it.
+
+#![forbid(unsafe_code)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "test infrastructure: an impossible state is best reported where it is found"
+)]
+
+pub mod case;
+pub mod compare;
+pub mod engine;
+pub mod generate;
+pub mod reference;
+pub mod rng;
