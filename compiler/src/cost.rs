@@ -1,0 +1,132 @@
+//! The cost table: what a comparison costs, in units of roughly a nanosecond on a current server core.
+//!
+//! One table for two uses: the `order` pass puts cheap operands first with it, and the certificate that `emit` writes
+//! into the bundle adds it up. A computed field costs most by far on its first use; it is charged to every comparison
+//! that may be the first.
+
+use crate::ir::{Predicate, Program};
+use policy_bytecode::context::Derived;
+use policy_bytecode::module::{Pattern, PatternEngine};
+use policy_bytecode::predicate::{PredOp, PredOperand};
+use policy_bytecode::{Const, FieldIdx};
+
+/// Cost of something: a fixed part, and a part that grows with the text of the request.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Cost {
+    /// Units, whatever the request.
+    pub fixed: u64,
+    /// Units per kilobyte of text.
+    pub per_text_kb: u64,
+    /// Passes over the text.
+    pub scans: u64,
+}
+
+/// Units of one instruction.
+pub const INSTRUCTION: u64 = 1;
+
+/// Length of text that `order` reckons with, in bytes: of prompts, and of every other text.
+const PROMPT_BYTES: u64 = 2048;
+const SHORT_TEXT_BYTES: u64 = 48;
+
+const fn cost(fixed: u64, per_text_kb: u64, scans: u64) -> Cost {
+    Cost {
+        fixed,
+        per_text_kb,
+        scans,
+    }
+}
+
+/// What computing a field costs.
+#[must_use]
+pub fn derived(field: Derived) -> Cost {
+    match field {
+        Derived::EstimatedTokens => cost(200, 20_000, 1),
+        Derived::EstimatedCost | Derived::MaxCost => cost(400, 20_000, 1),
+        Derived::ContainsPii | Derived::PiiTypes => cost(300, 5_000, 1),
+    }
+}
+
+/// What a comparison costs once its field is there.
+#[must_use]
+pub fn predicate(program: &Program, predicate: &Predicate) -> Cost {
+    let constant = match predicate.operand {
+        PredOperand::Const(k) => program.consts.get(k.index()),
+        PredOperand::None | PredOperand::Pattern(_) | PredOperand::Field(_) => None,
+    };
+    let pattern = match predicate.operand {
+        PredOperand::Pattern(x) => program.patterns.get(x.index()),
+        PredOperand::None | PredOperand::Const(_) | PredOperand::Field(_) => None,
+    };
+    match predicate.op {
+        PredOp::Exists => cost(2, 0, 0),
+        PredOp::Eq => match constant {
+            Some(Const::Array(items)) => cost(8 + 4 * len(items.len()), 0, 0),
+            Some(Const::Object(members)) => cost(8 + 8 * len(members.len()), 0, 0),
+            Some(Const::Null | Const::Bool(_) | Const::Number(_)) => cost(3, 0, 0),
+            Some(Const::Str(_)) | None => cost(5, 0, 0),
+        },
+        PredOp::Gt | PredOp::Gte | PredOp::Lt | PredOp::Lte => cost(4, 0, 0),
+        PredOp::In => match constant {
+            Some(Const::Array(items)) => cost(6 + 2 * len(items.len()), 0, 0),
+            Some(Const::Null | Const::Bool(_) | Const::Number(_) | Const::Str(_) | Const::Object(_))
+            | None => cost(20, 0, 0),
+        },
+        PredOp::StartsWith | PredOp::EndsWith => cost(6, 0, 0),
+        PredOp::Contains => cost(15, 100, 1),
+        PredOp::Matches => match pattern {
+            Some(Pattern {
+                engine: PatternEngine::Dfa { .. },
+                ..
+            }) => cost(25, 1_000, 1),
+            Some(Pattern {
+                engine: PatternEngine::Source { .. },
+                ..
+            })
+            | None => cost(60, 1_500, 1),
+        },
+    }
+}
+
+/// What a comparison is expected to cost, its field included, for ordering operands.
+#[must_use]
+pub fn expected(program: &Program, pred: &Predicate) -> u64 {
+    let own = predicate(program, pred);
+    let other = match pred.operand {
+        PredOperand::Field(f) => field(program, f),
+        PredOperand::None | PredOperand::Const(_) | PredOperand::Pattern(_) => 0,
+    };
+    let bytes = if is_prompt(program, pred.field) {
+        PROMPT_BYTES
+    } else {
+        SHORT_TEXT_BYTES
+    };
+    own.fixed + own.per_text_kb * bytes / 1024 + field(program, pred.field) + other
+}
+
+fn field(program: &Program, field: FieldIdx) -> u64 {
+    let computed = program
+        .fields
+        .get(field.index())
+        .and_then(|f| f.derived)
+        .map(derived)
+        .unwrap_or_default();
+    computed.fixed + computed.per_text_kb * PROMPT_BYTES / 1024
+}
+
+/// Whether a field holds the long texts of a request.
+fn is_prompt(program: &Program, field: FieldIdx) -> bool {
+    use policy_bytecode::module::PathSegment::{Index, Key};
+    program
+        .fields
+        .get(field.index())
+        .is_some_and(|f| match f.path.as_slice() {
+            [Key { name: llm, .. }, Key { name, .. }, ..] => {
+                llm == "llm" && (name == "prompt" || name == "messages")
+            }
+            [] | [Key { .. }] | [Index(_), ..] | [Key { .. }, Index(_), ..] => false,
+        })
+}
+
+fn len(n: usize) -> u64 {
+    u64::try_from(n).unwrap_or(u64::MAX / 16).min(1 << 32)
+}

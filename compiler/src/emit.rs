@@ -1,0 +1,243 @@
+//! Emit: IR → module, manifest, source map and cost certificate.
+//!
+//! Sixth stage. Code generation is in `emit/code.rs`, the certificate in `emit/certificate.rs`; here the tables are
+//! laid out. Shared predicates get memo cells, in table order. Nothing is reordered or dropped: what the passes left is
+//! what the module holds.
+
+mod certificate;
+mod code;
+
+use crate::ir::{Function, Inst, Program};
+use crate::options::{BuildStats, Options, PatternReport};
+use crate::pipeline::internal;
+use policy_bytecode::bundle::{self, CostCertificate, SourceMapSection, SourcePlace};
+use policy_bytecode::manifest::Manifest;
+use policy_bytecode::module::{Module, PatternEngine, PolicyRange, Rule};
+use policy_bytecode::predicate::Predicate;
+use policy_bytecode::{FuncIdx, MemoIdx, PolicyIdx};
+use policy_grammar::codes::Code;
+use policy_grammar::{Diagnostic, FileId, SourceMap, Span};
+use sha2::{Digest as _, Sha256};
+
+/// What `emit` hands over.
+#[derive(Debug)]
+pub(crate) struct Emitted {
+    pub(crate) module: Module,
+    pub(crate) manifest: Manifest,
+    pub(crate) source_map: SourceMapSection,
+    pub(crate) certificate: CostCertificate,
+}
+
+/// Lays out the module.
+///
+/// # Errors
+///
+/// A diagnostic when the program exceeds the format: a condition that nests too deeply, or code that is too long.
+pub(crate) fn emit(program: Program, sources: &SourceMap, options: &Options) -> Result<Emitted, Diagnostic> {
+    let functions = program
+        .functions
+        .iter()
+        .map(|function| {
+            code::function(&program, function).map_err(|e| e.diagnostic(first_span(&program, function)))
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    let mut memo_cells = 0;
+    let predicates = program
+        .predicates
+        .iter()
+        .map(|p| Predicate {
+            op: p.op,
+            field: p.field,
+            operand: p.operand,
+            memo: p.shared.then(|| {
+                memo_cells += 1;
+                MemoIdx(memo_cells - 1)
+            }),
+        })
+        .collect();
+    let rules: Vec<Rule> = program
+        .rules
+        .iter()
+        .map(|rule| Rule {
+            condition: FuncIdx(rule.condition.0),
+            policy: PolicyIdx(rule.policy),
+            decision: rule.decision,
+            fires_on_error: rule.fires_on_error,
+        })
+        .collect();
+    let certificate = certificate::certificate(&program, &functions, options);
+    let source_map = source_map(&program, sources);
+    let policies = ranges(&program);
+    let module = Module {
+        limits: options.limits,
+        fields: program.fields,
+        consts: program.consts,
+        patterns: program.patterns,
+        predicates,
+        memo_cells,
+        functions,
+        rules,
+        policies,
+    };
+    let mut manifest = program.manifest;
+    manifest.revision = match &options.revision {
+        Some(revision) => revision.clone(),
+        None => revision(&module, &manifest, &source_map, &certificate)
+            .map_err(|e| Diagnostic::new(Code::TooLarge, start(), e.to_string()))?,
+    };
+    Ok(Emitted {
+        module,
+        manifest,
+        source_map,
+        certificate,
+    })
+}
+
+fn start() -> Span {
+    Span::new(FileId(0), 0, 0)
+}
+
+/// The rules of each policy; they are consecutive because lowering made them so.
+fn ranges(program: &Program) -> Vec<PolicyRange> {
+    let mut ranges: Vec<PolicyRange> = Vec::with_capacity(program.policies as usize);
+    let mut next = 0;
+    for policy in 0..program.policies {
+        let first_rule = next;
+        while program
+            .rules
+            .get(next as usize)
+            .is_some_and(|r| r.policy == policy)
+        {
+            next += 1;
+        }
+        ranges.push(PolicyRange {
+            first_rule,
+            rule_count: next - first_rule,
+        });
+    }
+    ranges
+}
+
+fn source_map(program: &Program, sources: &SourceMap) -> SourceMapSection {
+    let place = |span: Span| {
+        let (line, column) = sources
+            .file(span.file)
+            .map_or((0, 0), |file| file.line_column(span.start));
+        SourcePlace {
+            file: span.file.0,
+            line,
+            column,
+        }
+    };
+    SourceMapSection {
+        predicates: program
+            .predicates
+            .iter()
+            .map(|p| p.span.map(place).unwrap_or_default())
+            .collect(),
+    }
+}
+
+/// Where to point for a function: its first comparison.
+fn first_span(program: &Program, function: &Function) -> Span {
+    function
+        .values
+        .iter()
+        .find_map(|inst| match inst {
+            Inst::Test { pred, .. } => program.predicates.get(pred.index()).and_then(|p| p.span),
+            _other => None,
+        })
+        .unwrap_or_else(start)
+}
+
+/// Derived from the contents, so that equal policies have equal revisions on every machine.
+fn revision(
+    module: &Module,
+    manifest: &Manifest,
+    source_map: &SourceMapSection,
+    certificate: &CostCertificate,
+) -> Result<String, policy_bytecode::wire::DecodeError> {
+    let bytes = bundle::encode(bundle::Contents {
+        module,
+        manifest,
+        source_map,
+        certificate,
+    })?;
+    let digest = Sha256::digest(&bytes);
+    let hex: String = digest.iter().take(6).map(|b| format!("{b:02x}")).collect();
+    Ok(format!("sha256:{hex}"))
+}
+
+/// Sizes of a module.
+pub(crate) fn stats(module: &Module) -> BuildStats {
+    BuildStats {
+        policies: module.policies.len(),
+        rules: module.rules.len(),
+        fields: module.fields.len(),
+        consts: module.consts.len(),
+        patterns: module.patterns.len(),
+        predicates: module.predicates.len(),
+        memo_cells: module.memo_cells as usize,
+        functions: module.functions.len(),
+        instructions: module.functions.iter().map(|f| f.code.len()).sum(),
+        automaton_bytes: module
+            .patterns
+            .iter()
+            .map(|p| match &p.engine {
+                PatternEngine::Dfa { bytes, .. } => bytes.len(),
+                PatternEngine::Source { .. } => 0,
+            })
+            .sum(),
+    }
+}
+
+/// How each pattern of a module will be run.
+pub(crate) fn pattern_reports(module: &Module) -> Vec<PatternReport> {
+    module
+        .patterns
+        .iter()
+        .map(|pattern| match &pattern.engine {
+            PatternEngine::Dfa { bytes, .. } => PatternReport {
+                source: pattern.source.clone(),
+                automaton_bytes: Some(bytes.len()),
+                fallback: None,
+            },
+            PatternEngine::Source { reason } => PatternReport {
+                source: pattern.source.clone(),
+                automaton_bytes: None,
+                fallback: Some(reason.clone()),
+            },
+        })
+        .collect()
+}
+
+/// What a function of the IR can ask for that the format cannot express.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CodeError {
+    /// More nested operators that can be errors than a frame has flags.
+    TooManyFlags,
+    /// More values than a frame has registers.
+    TooManyRegisters,
+    /// More instructions than a label reaches.
+    TooLong,
+    /// The IR is not well-formed.
+    Malformed(&'static str),
+}
+
+impl CodeError {
+    fn diagnostic(self, span: Span) -> Diagnostic {
+        match self {
+            Self::TooManyFlags => Diagnostic::new(
+                Code::TooLarge,
+                span,
+                format!("the condition nests deeper than {} operators", code::MAX_FLAGS),
+            )
+            .help("write nested `and`s and `or`s of one kind as one list"),
+            Self::TooManyRegisters => {
+                Diagnostic::new(Code::TooLarge, span, "the rule needs too many registers")
+            }
+            Self::TooLong => Diagnostic::new(Code::TooLarge, span, "the condition is too long"),
+            Self::Malformed(detail) => internal(format!("the program is malformed: {detail}")),
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! The cost certificate: an upper bound of what one evaluation can cost, whatever the request.
+//!
+//! Instructions: the longest path of each rule's condition, functions that keep their result counted once. Code with
+//! loops has no such path and is charged the module's fuel. Comparisons: every one that code can reach, those with a
+//! memo cell once. Weights come from [`crate::cost`].
+
+use crate::cost::{self, Cost};
+use crate::ir::{Inst, Program};
+use crate::options::Options;
+use policy_bytecode::bundle::CostCertificate;
+use policy_bytecode::context::Derived;
+use policy_bytecode::instr::{Instr, Role};
+use policy_bytecode::module::Function;
+
+pub(super) fn certificate(program: &Program, functions: &[Function], options: &Options) -> CostCertificate {
+    // Iterations of a loop follow the size of a value of the request: no bound but the fuel.
+    let paths: Vec<u64> = functions
+        .iter()
+        .map(|f| longest_path(f).unwrap_or(options.limits.fuel))
+        .collect();
+    let mut seen = vec![false; functions.len()];
+    let mut out = CostCertificate::default();
+    let mut total = Cost::default();
+    let mut shared_seen = vec![false; program.predicates.len()];
+    for rule in &program.rules {
+        let f = rule.condition.index();
+        let shared = program.functions.get(f).is_some_and(|f| f.shared);
+        if shared && std::mem::replace(seen.get_mut(f).unwrap_or(&mut false), true) {
+            continue;
+        }
+        out.instructions = out
+            .instructions
+            .saturating_add(paths.get(f).copied().unwrap_or(0));
+        if let Some(function) = program.functions.get(f) {
+            function.each_inst(|_, inst| {
+                let Inst::Test { pred, .. } = inst else { return };
+                let Some(predicate) = program.predicates.get(pred.index()) else {
+                    return;
+                };
+                let counted = shared_seen.get_mut(pred.index());
+                if predicate.shared && std::mem::replace(counted.unwrap_or(&mut false), true) {
+                    return;
+                }
+                out.predicates += 1;
+                add(&mut total, cost::predicate(program, predicate));
+            });
+        }
+    }
+    // Each field is computed at most once. Templates may ask for fields that no condition reads.
+    let mut derived: Vec<Derived> = program.fields.iter().filter_map(|f| f.derived).collect();
+    derived.sort();
+    for field in derived {
+        out.derived.push(field.path().to_owned());
+        add(&mut total, cost::derived(field));
+    }
+    out.scans_per_text_byte = total.scans;
+    out.fixed_cost = total
+        .fixed
+        .saturating_add(out.instructions.saturating_mul(cost::INSTRUCTION));
+    out.cost_per_text_kb = total.per_text_kb;
+    out
+}
+
+fn add(total: &mut Cost, more: Cost) {
+    total.fixed = total.fixed.saturating_add(more.fixed);
+    total.per_text_kb = total.per_text_kb.saturating_add(more.per_text_kb);
+    total.scans = total.scans.saturating_add(more.scans);
+}
+
+/// Instructions of the longest path, `None` when the code loops or calls (a callee's own path is not known here).
+fn longest_path(function: &Function) -> Option<u64> {
+    let mut longest = vec![0u64; function.code.len()];
+    for (i, instr) in function.code.iter().enumerate().rev() {
+        if matches!(instr, Instr::Call { .. }) {
+            return None;
+        }
+        let mut best = 0;
+        let mut backward = false;
+        instr.roles(|role| {
+            if let Role::Jump(target) = role {
+                backward |= target.index() <= i;
+                best = best.max(longest.get(target.index()).copied().unwrap_or(0));
+            }
+        });
+        if backward {
+            return None;
+        }
+        if !instr.opcode().is_terminator() {
+            best = best.max(longest.get(i + 1).copied().unwrap_or(0));
+        }
+        if let Some(place) = longest.get_mut(i) {
+            *place = best + 1;
+        }
+    }
+    longest.first().copied()
+}

@@ -1,0 +1,237 @@
+//! The field table: every path that the policies read or change, once, in canonical spelling.
+//!
+//! Part of `resolve`. A path is matched key by key against the known context fields, so that `llm.max_tokens` and
+//! `llm.maxTokens` become one field that accepts both spellings in requests; what lies outside the known context keeps
+//! its own spelling. Fields that a derived field is computed from enter the table with it (rule V3 of the bytecode).
+
+use crate::schema::{ContextSchema, Lookup};
+use crate::types::TypeSet;
+use policy_bytecode::FieldIdx;
+use policy_bytecode::context::{self, ContextField, FieldType};
+use policy_bytecode::module::{Field, PathSegment};
+use policy_grammar::ast::{FieldPath, Segment};
+use std::collections::HashMap;
+
+/// A field with what is known about it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FieldInfo {
+    /// As it goes into the module.
+    pub field: Field,
+    /// Canonical spelling.
+    pub path: FieldPath,
+    /// What it can hold, missing aside.
+    pub types: TypeSet,
+    /// What its elements can be, for arrays.
+    pub items: TypeSet,
+    /// The only strings it can be, when the schema says so.
+    pub strings: Option<Vec<String>>,
+    /// What is suspicious about the path.
+    pub suspicion: Option<Suspicion>,
+    /// Whether the context table or the schema describes it.
+    pub known: bool,
+}
+
+/// Why a path is probably not what was meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Suspicion {
+    /// All keys of `parent` are known, and this is none of them.
+    UnknownKey {
+        /// The object.
+        parent: String,
+        /// A key with a similar name.
+        near: Option<String>,
+    },
+    /// The path goes on below a value that holds nothing.
+    BelowScalar {
+        /// The value's path.
+        parent: String,
+        /// Its type.
+        ty: String,
+    },
+}
+
+/// See the module documentation.
+#[derive(Debug, Clone, Default)]
+pub struct FieldTable {
+    entries: Vec<FieldInfo>,
+    by_canonical: HashMap<FieldPath, FieldIdx>,
+    /// Spelling as written → entry, so that a path is matched against the context once.
+    by_spelling: HashMap<FieldPath, FieldIdx>,
+}
+
+impl FieldTable {
+    /// All fields, in order of first use.
+    #[must_use]
+    pub fn entries(&self) -> &[FieldInfo] {
+        &self.entries
+    }
+
+    /// The field at `index`.
+    #[must_use]
+    pub fn get(&self, index: FieldIdx) -> Option<&FieldInfo> {
+        self.entries.get(index.index())
+    }
+
+    /// The entry of `path`, added together with the inputs of a derived field when it is new.
+    pub(crate) fn intern(&mut self, path: &FieldPath, schema: Option<&ContextSchema>) -> FieldIdx {
+        if let Some(&known) = self.by_spelling.get(path) {
+            return known;
+        }
+        let info = describe(path, schema);
+        let id = match self.by_canonical.get(&info.path) {
+            Some(&id) => id,
+            None => {
+                let id = FieldIdx(u32::try_from(self.entries.len()).unwrap_or(u32::MAX));
+                self.by_canonical.insert(info.path.clone(), id);
+                let derived = info.field.derived;
+                self.entries.push(info);
+                for input in derived.map_or(&[][..], |d| d.inputs()) {
+                    let segments = input.split('.').map(|key| Segment::Key(key.to_owned())).collect();
+                    self.intern(&FieldPath { segments }, schema);
+                }
+                id
+            }
+        };
+        self.by_spelling.insert(path.clone(), id);
+        id
+    }
+}
+
+/// The known field of `parent.key`, also by its alias; `parent` is empty at the top.
+fn known_child(parent: &str, key: &str) -> Option<&'static ContextField> {
+    context::FIELDS.iter().find(|f| match f.path.rsplit_once('.') {
+        Some((object, last)) => object == parent && (last == key || f.alias == Some(key)),
+        None => parent.is_empty() && f.path == key,
+    })
+}
+
+/// The segments of the module's field for an already canonical path.
+pub(crate) fn describe(path: &FieldPath, schema: Option<&ContextSchema>) -> FieldInfo {
+    let mut canonical = Vec::with_capacity(path.segments.len());
+    let mut segments = Vec::with_capacity(path.segments.len());
+    // The known field that the steps so far lead to; `None` once they have left the known context.
+    let mut at: Option<&'static ContextField> = None;
+    let mut inside = true;
+    let mut suspicion = None;
+    for (i, segment) in path.segments.iter().enumerate() {
+        let found = match segment {
+            Segment::Key(key) if inside => known_child(at.map_or("", |f| f.path), key),
+            Segment::Key(_) | Segment::Index(_) => None,
+        };
+        if inside && found.is_none() && i > 0 {
+            suspicion = at.and_then(|parent| suspect(parent, segment));
+        }
+        match (segment, found) {
+            (Segment::Key(_), Some(field)) => {
+                let name = field.path.rsplit('.').next().unwrap_or(field.path).to_owned();
+                canonical.push(Segment::Key(name.clone()));
+                segments.push(PathSegment::Key {
+                    name,
+                    alias: field.alias.map(str::to_owned),
+                });
+            }
+            (Segment::Key(key), None) => {
+                canonical.push(segment.clone());
+                segments.push(PathSegment::Key {
+                    name: key.clone(),
+                    alias: None,
+                });
+            }
+            (Segment::Index(n), _) => {
+                canonical.push(segment.clone());
+                segments.push(PathSegment::Index(*n));
+            }
+        }
+        inside &= found.is_some();
+        if inside {
+            at = found;
+        }
+    }
+    let canonical = FieldPath { segments: canonical };
+    let exact = if inside { at } else { None };
+    let mut info = FieldInfo {
+        field: Field {
+            path: segments,
+            derived: exact.and_then(|f| f.derived),
+        },
+        types: exact.map_or(TypeSet::ANY, |f| TypeSet::of_field(f.ty)),
+        items: match exact.map(|f| f.ty) {
+            Some(FieldType::StringArray) => TypeSet::STRING,
+            _other => TypeSet::ANY,
+        },
+        strings: None,
+        // Whatever lies below `metadata` is known to be free.
+        known: exact.is_some() || at.is_some_and(|f| f.path == "metadata"),
+        suspicion,
+        path: canonical,
+    };
+    if exact.is_none() {
+        apply_schema(&mut info, schema);
+    }
+    info
+}
+
+fn apply_schema(info: &mut FieldInfo, schema: Option<&ContextSchema>) {
+    match schema.map(|s| s.lookup(&info.path)) {
+        Some(Lookup::Known(node)) => {
+            info.types = node.types;
+            info.items = node.items.as_ref().map_or(TypeSet::ANY, |n| n.types);
+            info.strings.clone_from(&node.strings);
+            info.known = true;
+            info.suspicion = None;
+        }
+        Some(Lookup::Absent(parent)) => {
+            let key = info.path.segments.iter().rev().find_map(|s| match s {
+                Segment::Key(key) => Some(key.as_str()),
+                Segment::Index(_) => None,
+            });
+            info.known = false;
+            info.suspicion = Some(Suspicion::UnknownKey {
+                parent: "the context schema".to_owned(),
+                near: key.and_then(|key| nearest(key, parent.properties.keys().map(String::as_str))),
+            });
+        }
+        Some(Lookup::Open) | None => {}
+    }
+}
+
+/// What is odd about going from the known field `parent` to an unknown `segment`.
+fn suspect(parent: &ContextField, segment: &Segment) -> Option<Suspicion> {
+    let below = |ty: FieldType| {
+        Some(Suspicion::BelowScalar {
+            parent: parent.path.to_owned(),
+            ty: ty.as_str().to_owned(),
+        })
+    };
+    match (parent.ty, segment) {
+        (FieldType::Object, Segment::Key(key)) if context::CLOSED_OBJECTS.contains(&parent.path) => {
+            let siblings = context::FIELDS
+                .iter()
+                .filter_map(|f| {
+                    f.path
+                        .rsplit_once('.')
+                        .map(|(object, last)| (object, last, f.alias))
+                })
+                .filter(|(object, ..)| *object == parent.path)
+                .flat_map(|(_, last, alias)| [Some(last), alias])
+                .flatten();
+            Some(Suspicion::UnknownKey {
+                parent: parent.path.to_owned(),
+                near: nearest(key, siblings),
+            })
+        }
+        (FieldType::String | FieldType::Number | FieldType::Bool, _) => below(parent.ty),
+        (FieldType::StringArray | FieldType::Array, Segment::Key(_)) => below(parent.ty),
+        (FieldType::Object | FieldType::StringArray | FieldType::Array | FieldType::Any, _) => None,
+    }
+}
+
+/// The most similar of `names`, when one is near enough to be a spelling mistake.
+pub(crate) fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<String> {
+    let lower = name.to_lowercase();
+    names
+        .map(|candidate| (strsim::osa_distance(&lower, &candidate.to_lowercase()), candidate))
+        .filter(|(distance, candidate)| *distance <= (candidate.len().min(name.len()) / 3).clamp(1, 3))
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate.to_owned())
+}

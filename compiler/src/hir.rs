@@ -1,0 +1,147 @@
+//! HIR: policies with every name resolved. Made by `resolve`, read by `check` and `lower`.
+//!
+//! Conditions keep the shape and the spans of the source, because diagnostics and explanations speak of them; fields,
+//! constants, patterns and predicates are entries of shared tables. A negated operator (`ne`, `exists: false`) is its
+//! predicate with [`Test::negated`].
+
+pub use crate::fields::{FieldInfo, FieldTable, Suspicion};
+use policy_bytecode::manifest::{ModificationInfo, TemplatePart, ValueNode};
+use policy_bytecode::module::Decision;
+use policy_bytecode::predicate::{PredOp, PredOperand};
+use policy_bytecode::{ConstPool, FieldIdx, PredIdx};
+use policy_grammar::Span;
+use policy_grammar::ast::Operator;
+
+/// Policies with their tables.
+#[derive(Debug, Clone, Default)]
+pub struct Program {
+    /// Fields that are read or changed.
+    pub fields: FieldTable,
+    /// Constants.
+    pub consts: ConstPool,
+    /// Regular expressions as written.
+    pub patterns: Vec<String>,
+    /// Comparisons, each once.
+    pub predicates: Vec<Predicate>,
+    /// Parsed `{{ path }}` texts.
+    pub templates: Vec<Vec<TemplatePart>>,
+    /// Action values, children before parents.
+    pub values: Vec<ValueNode>,
+    /// In evaluation order.
+    pub policies: Vec<Policy>,
+}
+
+/// One comparison.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Predicate {
+    /// What is asked.
+    pub op: PredOp,
+    /// Of which field.
+    pub field: FieldIdx,
+    /// Compared with what.
+    pub operand: PredOperand,
+    /// The first place that asks.
+    pub span: Span,
+}
+
+/// One policy.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Policy {
+    /// First token of the document.
+    pub span: Span,
+    /// Unique.
+    pub id: String,
+    /// Display name.
+    pub name: String,
+    /// Version text.
+    pub version: String,
+    /// Namespace.
+    pub namespace: String,
+    /// Free text.
+    pub description: String,
+    /// Free labels.
+    pub tags: Vec<String>,
+    /// Higher is earlier.
+    pub priority: i64,
+    /// A condition that cannot be evaluated does not fire its rule.
+    pub skip_errors: bool,
+    /// In document order.
+    pub rules: Vec<Rule>,
+}
+
+/// One rule.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rule {
+    /// Where its id stands.
+    pub span: Span,
+    /// Unique in its policy.
+    pub id: String,
+    /// Display name.
+    pub name: String,
+    /// When it fires.
+    pub condition: Cond,
+    /// What it decides.
+    pub decision: Decision,
+    /// Index into [`Program::templates`].
+    pub reason: Option<u32>,
+    /// Key and index into [`Program::values`].
+    pub metadata: Vec<(String, u32)>,
+    /// What it changes.
+    pub modifications: Vec<ModificationInfo>,
+}
+
+/// A condition tree in source shape.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Cond {
+    /// Conjunction; never empty.
+    And {
+        /// The operator's place.
+        span: Span,
+        /// The parts.
+        operands: Vec<Cond>,
+    },
+    /// Disjunction; never empty.
+    Or {
+        /// The operator's place.
+        span: Span,
+        /// The parts.
+        operands: Vec<Cond>,
+    },
+    /// Negation.
+    Not {
+        /// The operator's place.
+        span: Span,
+        /// What is negated.
+        operand: Box<Cond>,
+    },
+    /// A comparison.
+    Test(Test),
+}
+
+impl Cond {
+    /// Where it was written.
+    #[must_use]
+    pub fn span(&self) -> Span {
+        match self {
+            Self::And { span, .. } | Self::Or { span, .. } | Self::Not { span, .. } => *span,
+            Self::Test(test) => test.span,
+        }
+    }
+}
+
+/// A use of a predicate.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Test {
+    /// Place of the comparison.
+    pub span: Span,
+    /// The predicate.
+    pub pred: PredIdx,
+    /// Whether its outcome is negated.
+    pub negated: bool,
+    /// The operator as written.
+    pub operator: Operator,
+    /// Place of the field.
+    pub field_span: Span,
+    /// Place of the value or of the other field.
+    pub operand_span: Span,
+}

@@ -1,0 +1,144 @@
+//! Lower: HIR → IR. One function per rule, plus the manifest, whose condition trees keep the source shape.
+//!
+//! Fourth stage; cannot fail. Conditions become one block of outcome instructions in source order. Nothing is improved
+//! here: that is what the passes are for.
+
+use crate::hir;
+use crate::ir::{BlockId, FuncId, Function, Inst, Predicate, Program, Rule, Terminator, ValueId};
+use crate::options::Options;
+use crate::resolve::module_fields;
+use policy_bytecode::manifest::{CondNode, Manifest, PolicyInfo, RuleInfo};
+use policy_bytecode::module::{Decision, Pattern, PatternEngine};
+use policy_grammar::SourceMap;
+use std::collections::HashMap;
+
+/// Reason that stands in the module for patterns that the `regex_dfa` pass has not seen.
+pub(crate) const NOT_PRECOMPILED: &str = "not precompiled at this optimisation level";
+
+/// Lowers a whole program.
+pub(crate) fn lower(program: &hir::Program, sources: &SourceMap, options: &Options) -> Program {
+    let mut out = Program {
+        fields: module_fields(&program.fields),
+        consts: program.consts.entries().to_vec(),
+        patterns: program
+            .patterns
+            .iter()
+            .map(|source| Pattern {
+                source: source.clone(),
+                engine: PatternEngine::Source {
+                    reason: NOT_PRECOMPILED.to_owned(),
+                },
+            })
+            .collect(),
+        predicates: program
+            .predicates
+            .iter()
+            .map(|p| Predicate {
+                op: p.op,
+                field: p.field,
+                operand: p.operand,
+                shared: false,
+                span: Some(p.span),
+            })
+            .collect(),
+        functions: Vec::new(),
+        rules: Vec::new(),
+        policies: u32::try_from(program.policies.len()).unwrap_or(u32::MAX),
+        manifest: Manifest {
+            revision: String::new(),
+            compiler: env!("CARGO_PKG_VERSION").to_owned(),
+            opt_level: options.opt_level.number(),
+            files: sources.iter().map(|(_, file)| file.name().to_owned()).collect(),
+            templates: program.templates.clone(),
+            values: program.values.clone(),
+            ..Manifest::default()
+        },
+    };
+    let shared_ids = shared_rule_ids(program);
+    for (policy, index) in program.policies.iter().zip(0u32..) {
+        out.manifest.policies.push(PolicyInfo {
+            id: policy.id.clone(),
+            name: policy.name.clone(),
+            version: policy.version.clone(),
+            namespace: policy.namespace.clone(),
+            description: policy.description.clone(),
+            tags: policy.tags.clone(),
+            priority: policy.priority,
+            file: policy.span.file.0,
+        });
+        for rule in &policy.rules {
+            let mut function = Function::new();
+            let value = condition(&rule.condition, &mut function);
+            if let Some(block) = function.blocks.first_mut() {
+                block.end = Terminator::Ret(value);
+            }
+            out.rules.push(Rule {
+                name: format!("{}/{}", policy.id, rule.id),
+                policy: index,
+                condition: FuncId::from_index(out.functions.len()),
+                decision: rule.decision,
+                fires_on_error: !policy.skip_errors && rule.decision != Decision::Allow,
+            });
+            out.functions.push(function);
+            let (line, column) = sources
+                .file(rule.span.file)
+                .map_or((1, 1), |file| file.line_column(rule.span.start));
+            let condition = cond_tree(&rule.condition, &mut out.manifest.conditions);
+            out.manifest.rules.push(RuleInfo {
+                id: rule.id.clone(),
+                qualified: shared_ids.get(rule.id.as_str()).is_some_and(|n| *n > 1),
+                name: rule.name.clone(),
+                reason: rule.reason,
+                metadata: rule.metadata.clone(),
+                modifications: rule.modifications.clone(),
+                condition,
+                line,
+                column,
+            });
+        }
+    }
+    out
+}
+
+/// How many rules have an id.
+fn shared_rule_ids(program: &hir::Program) -> HashMap<&str, u32> {
+    let mut counts = HashMap::new();
+    for rule in program.policies.iter().flat_map(|p| &p.rules) {
+        *counts.entry(rule.id.as_str()).or_insert(0) += 1;
+    }
+    counts
+}
+
+fn condition(cond: &hir::Cond, function: &mut Function) -> ValueId {
+    let inst = match cond {
+        hir::Cond::And { operands, .. } => {
+            Inst::And(operands.iter().map(|c| condition(c, function)).collect())
+        }
+        hir::Cond::Or { operands, .. } => Inst::Or(operands.iter().map(|c| condition(c, function)).collect()),
+        hir::Cond::Not { operand, .. } => Inst::Not(condition(operand, function)),
+        hir::Cond::Test(test) => Inst::Test {
+            pred: test.pred,
+            negated: test.negated,
+        },
+    };
+    function.push(BlockId(0), inst)
+}
+
+/// Appends the tree of `cond`, children first, and returns the index of its root.
+fn cond_tree(cond: &hir::Cond, nodes: &mut Vec<CondNode>) -> u32 {
+    let node = match cond {
+        hir::Cond::And { operands, .. } => {
+            CondNode::And(operands.iter().map(|c| cond_tree(c, nodes)).collect())
+        }
+        hir::Cond::Or { operands, .. } => {
+            CondNode::Or(operands.iter().map(|c| cond_tree(c, nodes)).collect())
+        }
+        hir::Cond::Not { operand, .. } => CondNode::Not(cond_tree(operand, nodes)),
+        hir::Cond::Test(test) => CondNode::Test {
+            pred: test.pred,
+            negated: test.negated,
+        },
+    };
+    nodes.push(node);
+    u32::try_from(nodes.len() - 1).unwrap_or(u32::MAX)
+}

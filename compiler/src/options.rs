@@ -1,0 +1,226 @@
+//! What the caller chooses and what the caller gets: options, result and report of a compilation.
+//!
+//! Plain data, read and filled by [`crate::pipeline`].
+
+use crate::schema::ContextSchema;
+use policy_bytecode::bundle::{self, CostCertificate, SourceMapSection};
+use policy_bytecode::manifest::Manifest;
+use policy_bytecode::module::Limits;
+use policy_bytecode::verify::VerifiedModule;
+use policy_bytecode::wire::DecodeError;
+use policy_grammar::Diagnostic;
+use std::time::Duration;
+
+/// How much the passes do. Every level decides alike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum OptLevel {
+    /// No passes.
+    O0,
+    /// Folding, simplification and removal of what nobody uses.
+    O1,
+    /// Everything.
+    #[default]
+    O2,
+}
+
+impl OptLevel {
+    /// Every level.
+    pub const ALL: &'static [Self] = &[Self::O0, Self::O1, Self::O2];
+
+    /// 0, 1 or 2.
+    #[must_use]
+    pub fn number(self) -> u8 {
+        match self {
+            Self::O0 => 0,
+            Self::O1 => 1,
+            Self::O2 => 2,
+        }
+    }
+
+    /// The level of a number.
+    #[must_use]
+    pub fn from_number(number: u8) -> Option<Self> {
+        Self::ALL.iter().copied().find(|level| level.number() == number)
+    }
+}
+
+/// When to print the IR into the report.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum DumpPoint {
+    /// As lowered, before the first pass.
+    Lowered,
+    /// After the pass of this name.
+    After(String),
+    /// At every point above.
+    All,
+}
+
+/// What the caller chooses.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// How much the passes do.
+    pub opt_level: OptLevel,
+    /// Revision of the result; `None` derives one from the contents.
+    pub revision: Option<String>,
+    /// What the caller knows about the context beyond the known fields.
+    pub schema: Option<ContextSchema>,
+    /// Bounds of an evaluation, written into the module.
+    pub limits: Limits,
+    /// Bytes that the automaton of one pattern may take; a larger one is not stored.
+    pub dfa_limit_bytes: usize,
+    /// Bytes that the automata of all patterns may take.
+    pub dfa_total_limit_bytes: usize,
+    /// When to print the IR into the report.
+    pub dump_ir: Vec<DumpPoint>,
+    /// Measure each pass. Off, the report holds no times and is reproducible.
+    pub time_passes: bool,
+    /// Name of the last pass to run.
+    pub stop_after: Option<String>,
+    /// Compile drafts and deprecated policies too, as a simulation does.
+    pub include_inactive: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            opt_level: OptLevel::default(),
+            revision: None,
+            schema: None,
+            limits: Limits::default(),
+            dfa_limit_bytes: 64 << 10,
+            dfa_total_limit_bytes: 4 << 20,
+            dump_ir: Vec::new(),
+            time_passes: false,
+            stop_after: None,
+            include_inactive: false,
+        }
+    }
+}
+
+/// A compiled policy set.
+#[derive(Debug, Clone)]
+pub struct Compiled {
+    /// Code and tables, verified.
+    pub module: VerifiedModule,
+    /// Reasons, metadata, modifications, condition trees.
+    pub manifest: Manifest,
+    /// Source places.
+    pub source_map: SourceMapSection,
+    /// What one evaluation can cost at the most.
+    pub certificate: CostCertificate,
+    /// Warnings.
+    pub diagnostics: Vec<Diagnostic>,
+    /// How it was made.
+    pub report: BuildReport,
+}
+
+impl Compiled {
+    /// Packs everything into an unsigned bundle. Equal policies, options and compilers give equal bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError::LimitExceeded`] when something is too large for the format.
+    pub fn to_bundle(&self) -> Result<Vec<u8>, DecodeError> {
+        bundle::encode(bundle::Contents {
+            module: &self.module,
+            manifest: &self.manifest,
+            source_map: &self.source_map,
+            certificate: &self.certificate,
+        })
+    }
+}
+
+/// Why nothing was compiled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failed {
+    /// Everything found, warnings included; at least one is an error.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+impl std::fmt::Display for Failed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let errors = self.diagnostics.iter().filter(|d| d.is_error()).count();
+        match self.diagnostics.iter().find(|d| d.is_error()) {
+            Some(first) if errors == 1 => write!(f, "{}: {}", first.code.as_str(), first.message),
+            Some(first) => write!(
+                f,
+                "{}: {} (and {} more errors)",
+                first.code.as_str(),
+                first.message,
+                errors - 1
+            ),
+            None => f.write_str("the policies do not compile"),
+        }
+    }
+}
+
+impl std::error::Error for Failed {}
+
+/// How a module was made.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BuildReport {
+    /// The passes that ran, in order.
+    pub passes: Vec<PassReport>,
+    /// The IR where it was asked for, in order.
+    pub dumps: Vec<IrDump>,
+    /// Every pattern of the module and how it will be run.
+    pub patterns: Vec<PatternReport>,
+    /// Sizes of the module.
+    pub stats: BuildStats,
+}
+
+/// One pass that ran.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PassReport {
+    /// Its name.
+    pub name: &'static str,
+    /// How many places it changed.
+    pub changes: usize,
+    /// How long it took, when asked for.
+    pub time: Option<Duration>,
+}
+
+/// The IR at one point.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IrDump {
+    /// `lowered`, or the name of the pass that ran last.
+    pub after: &'static str,
+    /// The text form.
+    pub text: String,
+}
+
+/// How one pattern will be run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PatternReport {
+    /// As written.
+    pub source: String,
+    /// Bytes of its stored automaton; `None` when it is built from its source at load time.
+    pub automaton_bytes: Option<usize>,
+    /// Why no automaton is stored.
+    pub fallback: Option<String>,
+}
+
+/// Sizes of a module.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct BuildStats {
+    /// Policies.
+    pub policies: usize,
+    /// Rules.
+    pub rules: usize,
+    /// Request fields read.
+    pub fields: usize,
+    /// Constants.
+    pub consts: usize,
+    /// Regular expressions.
+    pub patterns: usize,
+    /// Comparisons.
+    pub predicates: usize,
+    /// Comparisons whose outcome is kept.
+    pub memo_cells: usize,
+    /// Functions.
+    pub functions: usize,
+    /// Instructions.
+    pub instructions: usize,
+    /// Bytes of stored automata.
+    pub automaton_bytes: usize,
+}

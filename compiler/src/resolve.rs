@@ -1,0 +1,271 @@
+//! Resolve: AST → HIR. Every path becomes a field, every comparison a predicate, every template its parts.
+//!
+//! Second stage. Policies that take part in decisions go into one program, in evaluation order (priority descending,
+//! then id by bytes); drafts, deprecated policies and disabled rules go into another, which is checked but never
+//! compiled, so that nothing of theirs reaches the tables of the module.
+//!
+//! Reports: duplicate policy ids, operands that an operator can never take, unknown fields, unknown fields in
+//! templates, modifications of computed fields, documents that are too deep. Types are the business of `check`.
+
+mod actions;
+mod conditions;
+
+use crate::fields::{FieldInfo, FieldTable, Suspicion};
+use crate::hir::{Policy, Predicate, Program, Rule};
+use crate::options::Options;
+use crate::schema::ContextSchema;
+use policy_bytecode::manifest::ValueNode;
+use policy_bytecode::module::Decision;
+use policy_bytecode::predicate::{PredOp, PredOperand};
+use policy_bytecode::{Const, ConstIdx, FieldIdx, Number, PatternIdx, PredIdx};
+use policy_grammar::ast::{self, FieldPath, Literal, OnError, Status};
+use policy_grammar::codes::Code;
+use policy_grammar::source::Spanned;
+use policy_grammar::{Diagnostic, Span};
+use std::cmp::Reverse;
+use std::collections::HashMap;
+
+/// Levels that conditions and values may nest; deeper ones are refused. Within what the format allows.
+const MAX_DEPTH: usize = 120;
+
+/// What `resolve` hands over.
+#[derive(Debug)]
+pub(crate) struct Resolved {
+    /// What will be compiled.
+    pub(crate) live: Program,
+    /// What is only checked.
+    pub(crate) idle: Program,
+}
+
+/// Resolves `policies`; every problem goes to `diagnostics`.
+pub(crate) fn resolve(
+    policies: &[ast::Policy],
+    options: &Options,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Resolved {
+    let live = |policy: &ast::Policy| policy.status == Status::Active || options.include_inactive;
+    let mut order: Vec<&ast::Policy> = policies.iter().collect();
+    order.sort_by(|a, b| {
+        let key = |p: &ast::Policy| Reverse(p.metadata.priority.value);
+        key(a)
+            .cmp(&key(b))
+            .then_with(|| a.metadata.id.value.as_bytes().cmp(b.metadata.id.value.as_bytes()))
+    });
+    duplicates(policies.iter().filter(|p| live(p)), diagnostics);
+
+    let mut resolver = Resolver::new(options.schema.as_ref(), diagnostics);
+    for policy in order.iter().filter(|p| live(p)) {
+        resolver.policy(policy, |rule| rule.enabled);
+    }
+    let live_program = resolver.finish();
+    let mut resolver = Resolver::new(options.schema.as_ref(), diagnostics);
+    for policy in &order {
+        if !live(policy) {
+            resolver.policy(policy, |_| true);
+        } else if policy.rules.iter().any(|rule| !rule.enabled) {
+            resolver.policy(policy, |rule| !rule.enabled);
+        }
+    }
+    Resolved {
+        live: live_program,
+        idle: resolver.finish(),
+    }
+}
+
+/// Two policies of one bundle must not share an id: responses and `policies: [ids]` name them by it.
+fn duplicates<'a>(policies: impl Iterator<Item = &'a ast::Policy>, diagnostics: &mut Vec<Diagnostic>) {
+    let mut seen: HashMap<&str, Span> = HashMap::new();
+    for policy in policies {
+        let id = &policy.metadata.id;
+        if let Some(first) = seen.insert(&id.value, id.span) {
+            seen.insert(&id.value, first);
+            diagnostics.push(
+                Diagnostic::new(
+                    Code::DuplicatePolicyId,
+                    id.span,
+                    format!("two policies have the id `{}`", id.value),
+                )
+                .label("used again here")
+                .also(first, "first used here"),
+            );
+        }
+    }
+}
+
+/// Builds one [`Program`].
+struct Resolver<'a> {
+    program: Program,
+    schema: Option<&'a ContextSchema>,
+    diagnostics: &'a mut Vec<Diagnostic>,
+    predicate_index: HashMap<(PredOp, FieldIdx, PredOperand), PredIdx>,
+    pattern_index: HashMap<String, PatternIdx>,
+    template_index: HashMap<String, u32>,
+    value_index: HashMap<ConstIdx, u32>,
+}
+
+fn index_u32(index: usize) -> u32 {
+    u32::try_from(index).unwrap_or(u32::MAX)
+}
+
+impl<'a> Resolver<'a> {
+    fn new(schema: Option<&'a ContextSchema>, diagnostics: &'a mut Vec<Diagnostic>) -> Self {
+        Self {
+            program: Program::default(),
+            schema,
+            diagnostics,
+            predicate_index: HashMap::new(),
+            pattern_index: HashMap::new(),
+            template_index: HashMap::new(),
+            value_index: HashMap::new(),
+        }
+    }
+
+    fn finish(self) -> Program {
+        self.program
+    }
+
+    fn policy(&mut self, policy: &ast::Policy, wanted: impl Fn(&ast::Rule) -> bool) {
+        let rules = policy
+            .rules
+            .iter()
+            .filter(|r| wanted(r))
+            .filter_map(|rule| self.rule(rule))
+            .collect();
+        let metadata = &policy.metadata;
+        self.program.policies.push(Policy {
+            span: policy.span,
+            id: metadata.id.value.clone(),
+            name: metadata.name.value.clone(),
+            version: metadata.version.value.clone(),
+            namespace: metadata.namespace.value.clone(),
+            description: metadata
+                .description
+                .as_ref()
+                .map(|d| d.value.clone())
+                .unwrap_or_default(),
+            tags: metadata.tags.iter().map(|t| t.value.clone()).collect(),
+            priority: metadata.priority.value,
+            skip_errors: policy.on_error == OnError::Skip,
+            rules,
+        });
+    }
+
+    /// `None` when the condition could not be resolved; then a diagnostic says why.
+    fn rule(&mut self, rule: &ast::Rule) -> Option<Rule> {
+        let condition = self.condition(&rule.condition, 0);
+        let action = self.action(&rule.action);
+        Some(Rule {
+            span: rule.id.span,
+            id: rule.id.value.clone(),
+            name: rule.name.as_ref().unwrap_or(&rule.id).value.clone(),
+            condition: condition?,
+            decision: decision(rule.action.decision.value),
+            reason: action.reason,
+            metadata: action.metadata,
+            modifications: action.modifications,
+        })
+    }
+
+    /// The field of a path that a condition reads.
+    fn read_field(&mut self, path: &Spanned<FieldPath>) -> FieldIdx {
+        let field = self.program.fields.intern(&path.value, self.schema);
+        if let Some(suspicion) = self.field_info(field).and_then(|f| f.suspicion.clone()) {
+            let shown = path.value.to_string();
+            self.diagnostics.push(match suspicion {
+                Suspicion::UnknownKey { parent, near } => {
+                    let mut d = Diagnostic::new(
+                        Code::UnknownField,
+                        path.span,
+                        format!("`{shown}` is not a known field of `{parent}`"),
+                    )
+                    .label("requests never hold this");
+                    if let Some(near) = near {
+                        d = d.help(format!("did you mean `{near}`?"));
+                    }
+                    d
+                }
+                Suspicion::BelowScalar { parent, ty } => Diagnostic::new(
+                    Code::UnknownField,
+                    path.span,
+                    format!("`{shown}` leads nowhere: `{parent}` is of type {ty}"),
+                )
+                .label("always missing"),
+            });
+        }
+        field
+    }
+
+    fn field_info(&self, field: FieldIdx) -> Option<&FieldInfo> {
+        self.program.fields.get(field)
+    }
+
+    fn constant(&mut self, literal: &Literal) -> ConstIdx {
+        let value = match literal {
+            Literal::Null => Const::Null,
+            Literal::Bool(b) => Const::Bool(*b),
+            Literal::Number(n) => Const::Number(number(*n)),
+            Literal::String(s) => Const::Str(s.clone()),
+            Literal::Array(items) => Const::Array(items.iter().map(|i| self.constant(&i.value)).collect()),
+            Literal::Object(members) => Const::Object(
+                members
+                    .iter()
+                    .map(|(key, value)| (key.value.clone(), self.constant(&value.value)))
+                    .collect(),
+            ),
+        };
+        self.program.consts.intern(value)
+    }
+
+    fn predicate(&mut self, op: PredOp, field: FieldIdx, operand: PredOperand, span: Span) -> PredIdx {
+        let next = PredIdx(index_u32(self.program.predicates.len()));
+        let id = *self.predicate_index.entry((op, field, operand)).or_insert(next);
+        if id == next {
+            self.program.predicates.push(Predicate {
+                op,
+                field,
+                operand,
+                span,
+            });
+        }
+        id
+    }
+
+    fn too_deep(&mut self, span: Span, what: &str) {
+        self.diagnostics.push(Diagnostic::new(
+            Code::TooLarge,
+            span,
+            format!("{what} nests deeper than {MAX_DEPTH} levels"),
+        ));
+    }
+}
+
+/// Fields of a table, without what only the checks need.
+pub(crate) fn module_fields(table: &FieldTable) -> Vec<policy_bytecode::module::Field> {
+    table.entries().iter().map(|info| info.field.clone()).collect()
+}
+
+fn number(n: ast::Number) -> Number {
+    match n {
+        ast::Number::Int(n) => Number::Int(n),
+        ast::Number::UInt(n) => Number::from_u64(n),
+        // INVARIANT: literals are finite, so the fallback is never taken.
+        ast::Number::Float(x) => Number::from_f64(x).unwrap_or(Number::Int(0)),
+    }
+}
+
+fn decision(d: ast::Decision) -> Decision {
+    match d {
+        ast::Decision::Allow => Decision::Allow,
+        ast::Decision::Warn => Decision::Warn,
+        ast::Decision::Modify => Decision::Modify,
+        ast::Decision::Deny => Decision::Deny,
+    }
+}
+
+/// A value node that is not a plain constant is never shared.
+fn is_const(node: Option<&ValueNode>) -> Option<ConstIdx> {
+    match node {
+        Some(ValueNode::Const(k)) => Some(*k),
+        Some(ValueNode::Template(_) | ValueNode::Array(_) | ValueNode::Object(_)) | None => None,
+    }
+}

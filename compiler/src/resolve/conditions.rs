@@ -1,0 +1,177 @@
+//! Resolving conditions: comparisons become predicates of the shared table.
+//!
+//! `ne`, `not_in`, `not_contains` and `exists: false` become negated uses of the positive predicate, so that a
+//! comparison and its negation share one entry.
+
+use super::{MAX_DEPTH, Resolver, index_u32};
+use crate::hir::{Cond, Test};
+use policy_bytecode::PatternIdx;
+use policy_bytecode::predicate::{PredOp, PredOperand};
+use policy_grammar::Diagnostic;
+use policy_grammar::ast::{self, Condition, Literal, Operand, Operator};
+use policy_grammar::codes::Code;
+use policy_grammar::source::Spanned;
+
+/// The predicate that an operator stands for, and whether it is negated.
+pub(crate) fn predicate_op(operator: Operator) -> (PredOp, bool) {
+    match operator {
+        Operator::Eq => (PredOp::Eq, false),
+        Operator::Ne => (PredOp::Eq, true),
+        Operator::Gt => (PredOp::Gt, false),
+        Operator::Gte => (PredOp::Gte, false),
+        Operator::Lt => (PredOp::Lt, false),
+        Operator::Lte => (PredOp::Lte, false),
+        Operator::In => (PredOp::In, false),
+        Operator::NotIn => (PredOp::In, true),
+        Operator::Contains => (PredOp::Contains, false),
+        Operator::NotContains => (PredOp::Contains, true),
+        Operator::StartsWith => (PredOp::StartsWith, false),
+        Operator::EndsWith => (PredOp::EndsWith, false),
+        Operator::Matches => (PredOp::Matches, false),
+        Operator::Exists => (PredOp::Exists, false),
+    }
+}
+
+impl Resolver<'_> {
+    pub(super) fn condition(&mut self, condition: &Condition, depth: usize) -> Option<Cond> {
+        if depth > MAX_DEPTH {
+            self.too_deep(condition.span(), "the condition");
+            return None;
+        }
+        match condition {
+            Condition::And { span, operands } => Some(Cond::And {
+                span: *span,
+                operands: self.operands(operands, depth)?,
+            }),
+            Condition::Or { span, operands } => Some(Cond::Or {
+                span: *span,
+                operands: self.operands(operands, depth)?,
+            }),
+            Condition::Not { span, operand } => Some(Cond::Not {
+                span: *span,
+                operand: Box::new(self.condition(operand, depth + 1)?),
+            }),
+            Condition::Test(test) => self.test(test).map(Cond::Test),
+        }
+    }
+
+    /// All operands, each resolved even when an earlier one failed, so that every problem is reported.
+    fn operands(&mut self, operands: &[Condition], depth: usize) -> Option<Vec<Cond>> {
+        let resolved: Vec<Option<Cond>> = operands.iter().map(|c| self.condition(c, depth + 1)).collect();
+        resolved.into_iter().collect()
+    }
+
+    fn test(&mut self, test: &ast::Test) -> Option<Test> {
+        let (op, mut negated) = predicate_op(test.operator.value);
+        let field = self.read_field(&test.field);
+        let (operand, operand_span) = match &test.operand {
+            Operand::Path(path) => {
+                if matches!(op, PredOp::Matches | PredOp::Exists) {
+                    self.diagnostics.push(
+                        Diagnostic::new(
+                            Code::UnexpectedOperand,
+                            path.span,
+                            format!(
+                                "`{}` takes a `value`, not a `valueFrom`",
+                                test.operator.value.as_str()
+                            ),
+                        )
+                        .help("patterns are compiled ahead of time and cannot come from the request"),
+                    );
+                    return None;
+                }
+                (PredOperand::Field(self.read_field(path)), path.span)
+            }
+            Operand::Value(value) => (
+                self.value(op, test.operator.value, value, &mut negated)?,
+                value.span,
+            ),
+        };
+        Some(Test {
+            span: test.span,
+            pred: self.predicate(op, field, operand, test.span),
+            negated,
+            operator: test.operator.value,
+            field_span: test.field.span,
+            operand_span,
+        })
+    }
+
+    fn value(
+        &mut self,
+        op: PredOp,
+        operator: Operator,
+        value: &Spanned<Literal>,
+        negated: &mut bool,
+    ) -> Option<PredOperand> {
+        let expected = match (op, &value.value) {
+            (PredOp::Exists, Literal::Bool(wanted)) => {
+                *negated ^= !wanted;
+                return Some(PredOperand::None);
+            }
+            (PredOp::Matches, Literal::String(source)) => {
+                return Some(PredOperand::Pattern(self.pattern(source)));
+            }
+            (PredOp::In, Literal::Array(_))
+            | (PredOp::StartsWith | PredOp::EndsWith, Literal::String(_))
+            | (
+                PredOp::Gt | PredOp::Gte | PredOp::Lt | PredOp::Lte,
+                Literal::Number(_) | Literal::String(_),
+            )
+            | (PredOp::Eq | PredOp::Contains, _) => {
+                if depth(&value.value) > MAX_DEPTH {
+                    self.too_deep(value.span, "the value");
+                    return None;
+                }
+                return Some(PredOperand::Const(self.constant(&value.value)));
+            }
+            (PredOp::Exists, _) => "a boolean",
+            (PredOp::Matches | PredOp::StartsWith | PredOp::EndsWith, _) => "a string",
+            (PredOp::In, _) => "a list",
+            (PredOp::Gt | PredOp::Gte | PredOp::Lt | PredOp::Lte, _) => "a number or a string",
+        };
+        self.diagnostics.push(
+            Diagnostic::new(
+                Code::OperandType,
+                value.span,
+                format!(
+                    "`{}` takes {expected}, not a value of type {}",
+                    operator.as_str(),
+                    value.value.type_name()
+                ),
+            )
+            .label(format!("expected {expected}")),
+        );
+        None
+    }
+
+    fn pattern(&mut self, source: &str) -> PatternIdx {
+        if let Some(&known) = self.pattern_index.get(source) {
+            return known;
+        }
+        let id = PatternIdx(index_u32(self.program.patterns.len()));
+        self.program.patterns.push(source.to_owned());
+        self.pattern_index.insert(source.to_owned(), id);
+        id
+    }
+}
+
+/// Nesting depth of a literal, counted no further than it takes to refuse it.
+pub(super) fn depth(literal: &Literal) -> usize {
+    fn walk(literal: &Literal, left: usize) -> usize {
+        if left == 0 {
+            return 0;
+        }
+        let below = match literal {
+            Literal::Null | Literal::Bool(_) | Literal::Number(_) | Literal::String(_) => 0,
+            Literal::Array(items) => items.iter().map(|i| walk(&i.value, left - 1)).max().unwrap_or(0),
+            Literal::Object(members) => members
+                .iter()
+                .map(|(_, v)| walk(&v.value, left - 1))
+                .max()
+                .unwrap_or(0),
+        };
+        below + 1
+    }
+    walk(literal, MAX_DEPTH + 2)
+}
