@@ -17,6 +17,13 @@ mod tree;
 mod walk;
 mod yaml;
 
+/// The tables that the JSON Schema is made of.
+pub(crate) mod schema_tables {
+    pub(crate) use super::action::ACTION_KEYS;
+    pub(crate) use super::condition::{CONDITION_KEYS, Logic, Takes};
+    pub(crate) use super::walk::{DEFAULT_NAMESPACE, DEFAULT_VERSION, METADATA_KEYS, POLICY_KEYS, RULE_KEYS};
+}
+
 use crate::ast::Policy;
 use crate::codes::Code;
 use crate::diagnostic::Diagnostic;
@@ -205,6 +212,11 @@ pub fn duplicate_policy_ids(policies: &[Policy]) -> Vec<Diagnostic> {
         }
     }
     diagnostics
+}
+
+/// Whether a plain scalar of this text is a string.
+pub(crate) fn plain_scalar_is_string(text: &str) -> bool {
+    scalar::resolve(text) == scalar::Scalar::String
 }
 
 /// One document, unless the walk or the reader before it found an error between `from` and its end.

@@ -13,13 +13,20 @@ pub mod diagnostic;
 pub mod source;
 
 mod document;
+mod format;
 mod limits;
 mod load;
 pub mod path;
+mod print;
+mod schema;
+mod spans;
 pub mod template;
 
 pub use diagnostic::{Diagnostic, Label, Severity};
 pub use document::{Format, ParseOutput, duplicate_policy_ids, parse_source, parse_source_with};
+pub use format::format_source;
 pub use limits::Limits;
 pub use load::{Loaded, load_bytes, parse_bytes};
+pub use print::{to_json, to_yaml};
+pub use schema::json_schema;
 pub use source::{FileId, SourceFile, SourceMap, Span};

@@ -1,6 +1,12 @@
 //! The policies that users and benchmarks bring: they are outside the repository, and each test says so when they are
 //! not there.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test fails by panicking"
+)]
+
 mod support;
 
 use std::path::PathBuf;

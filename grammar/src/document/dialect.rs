@@ -319,7 +319,8 @@ fn constant(text: &str) -> Option<String> {
             .collect::<Option<Vec<_>>>()?;
         return Some(format!("[{}]", items.join(", ")));
     }
-    let simple = quoted(text) || text == "true" || text == "false" || text == "null" || text.parse::<f64>().is_ok();
+    let simple =
+        quoted(text) || text == "true" || text == "false" || text == "null" || text.parse::<f64>().is_ok();
     (simple && !text.contains('\\')).then(|| shorten(text))
 }
 

@@ -32,6 +32,15 @@ pub(crate) fn read<'s>(
         let span = place_of(body, mark, &error, problems);
         let message = error.to_string();
         let message = message.split(" at line ").next().unwrap_or("not JSON").to_owned();
+        let before = text.get(..span.start as usize).unwrap_or("").trim_end();
+        let closes = text
+            .get(span.start as usize..)
+            .is_some_and(|rest| rest.starts_with(['}', ']']));
+        let message = if closes && before.ends_with(',') {
+            "a comma stands before the closing bracket".to_owned()
+        } else {
+            message
+        };
         let diagnostic = Diagnostic::new(Code::Syntax, span, message);
         problems.report(match error.classify() {
             serde_json::error::Category::Eof => {

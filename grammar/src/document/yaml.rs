@@ -194,6 +194,12 @@ fn refuse_unless(known: bool, tag: &Tag, at: &granit_parser::Span, text: &str, p
 fn syntax_error(text: &str, error: &ScanError, limits: &Limits, problems: &Problems) -> Diagnostic {
     let start = error.marker().byte_offset().unwrap_or(text.len()).min(text.len());
     let start = (0..=start).rev().find(|i| text.is_char_boundary(*i)).unwrap_or(0);
+    // After a tab that is in the way, the marker stands behind it.
+    let behind_tab = matches!(
+        error.kind(),
+        ErrorKind::TabInBlockIndentation | ErrorKind::TabInIndentation | ErrorKind::TabNotAllowed
+    ) && text.get(..start).is_some_and(|before| before.ends_with('\t'));
+    let start = if behind_tab { start - 1 } else { start };
     let width = text
         .get(start..)
         .and_then(|rest| rest.chars().next())
@@ -218,15 +224,27 @@ fn syntax_error(text: &str, error: &ScanError, limits: &Limits, problems: &Probl
 /// Clearer words for the errors that people make, and advice.
 fn explain(kind: &ErrorKind) -> (Option<&'static str>, Option<&'static str>) {
     match kind {
-        ErrorKind::UnclosedQuotedScalar => (Some("this quote is never closed"), None),
+        ErrorKind::UnclosedQuotedScalar | ErrorKind::DocumentIndicatorInQuotedScalar => {
+            (Some("this quote is never closed"), None)
+        }
         ErrorKind::UnclosedFlowCollection { .. }
         | ErrorKind::UnexpectedEofFlowSequence
         | ErrorKind::UnexpectedEofFlowMapping
         | ErrorKind::UnexpectedEofImplicitFlowMapping => {
             (None, Some("close every `[` with `]` and every `{` with `}`"))
         }
-        ErrorKind::ExpectedFlowMappingSeparator => (Some("expected `,` or `}`"), None),
-        ErrorKind::ExpectedFlowSequenceSeparator => (Some("expected `,` or `]`"), None),
+        ErrorKind::ExpectedFlowMappingSeparator => (
+            Some("expected `,` or `}`"),
+            Some(
+                "in `{…}` and `[…]`, quote text with brackets or commas: write `'list[0].id'` or `list.0.id`",
+            ),
+        ),
+        ErrorKind::ExpectedFlowSequenceSeparator => (
+            Some("expected `,` or `]`"),
+            Some(
+                "in `{…}` and `[…]`, quote text with brackets or commas: write `'list[0].id'` or `list.0.id`",
+            ),
+        ),
         ErrorKind::TabInBlockIndentation | ErrorKind::TabInIndentation | ErrorKind::TabNotAllowed => (
             Some("a tab cannot be used for indentation"),
             Some("indent with spaces"),

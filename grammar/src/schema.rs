@@ -1,0 +1,463 @@
+//! The JSON Schema of policy documents, for editors that complete and validate.
+//!
+//! Written by hand over the same tables that the parser uses: keys, operators and what they take, decisions, verbs,
+//! states. A key or an operator that is in a table and has no description here fails a test. The schema accepts what
+//! the parser accepts as far as JSON Schema can tell; ids, patterns and paths are checked by the parser alone.
+
+use crate::ast::{Decision, OnError, Operator, Status, Verb};
+use crate::document::schema_tables::{
+    ACTION_KEYS, CONDITION_KEYS, DEFAULT_NAMESPACE, DEFAULT_VERSION, Logic, METADATA_KEYS, POLICY_KEYS,
+    RULE_KEYS, Takes,
+};
+use serde_json::{Map, Value, json};
+
+/// The schema of one policy document, in JSON Schema draft 2020-12.
+#[must_use]
+pub fn json_schema() -> Value {
+    let mut schema = object(
+        "A policy: who it is, its rules, and whether it takes part in decisions.",
+        &POLICY_KEYS,
+        &["metadata", "rules"],
+        policy_key,
+    );
+    let mut defs = Map::new();
+    defs.insert(
+        "metadata".to_owned(),
+        object(
+            "Who the policy is.",
+            &METADATA_KEYS,
+            &["id", "name"],
+            metadata_key,
+        ),
+    );
+    let mut rule = object(
+        "One rule: when the condition is true, the action is taken.",
+        &RULE_KEYS,
+        &["id", "action"],
+        rule_key,
+    );
+    extend(
+        &mut rule,
+        "oneOf",
+        json!([{ "required": ["condition"] }, { "required": ["when"] }]),
+    );
+    defs.insert("rule".to_owned(), rule);
+    defs.insert("condition".to_owned(), condition());
+    defs.insert("action".to_owned(), action());
+    defs.insert("modification".to_owned(), modification());
+    defs.insert(
+        "path".to_owned(),
+        json!({
+            "type": "string",
+            "minLength": 1,
+            "description": "A field path: `llm.model`, `list[0].id`, `metadata[\"a.b\"]`.",
+            "examples": KNOWN_FIELDS,
+        }),
+    );
+    extend(&mut schema, "$defs", Value::Object(defs));
+    let mut whole = Map::new();
+    whole.insert(
+        "$schema".to_owned(),
+        json!("https://json-schema.org/draft/2020-12/schema"),
+    );
+    whole.insert("$id".to_owned(), json!("policy.schema.json"));
+    whole.insert("title".to_owned(), json!("LLM policy"));
+    if let Value::Object(rest) = schema {
+        whole.extend(rest);
+    }
+    Value::Object(whole)
+}
+
+/// Paths that editors offer; any other path is as good.
+const KNOWN_FIELDS: &[&str] = &[
+    "llm.provider",
+    "llm.model",
+    "llm.prompt",
+    "llm.messages",
+    "llm.tools",
+    "llm.maxTokens",
+    "llm.temperature",
+    "llm.estimatedTokens",
+    "llm.estimatedCost",
+    "llm.maxCost",
+    "llm.containsPII",
+    "llm.piiTypes",
+    "user.id",
+    "user.email",
+    "user.roles",
+    "user.permissions",
+    "team.id",
+    "team.name",
+    "team.tier",
+    "project.id",
+    "project.name",
+    "project.environment",
+    "request.id",
+    "request.timestamp",
+    "request.ipAddress",
+    "request.userAgent",
+];
+
+/// An object that takes exactly `keys`.
+fn object(description: &str, keys: &[&str], required: &[&str], property: fn(&str) -> Value) -> Value {
+    let properties: Map<String, Value> = keys
+        .iter()
+        .map(|key| ((*key).to_owned(), property(key)))
+        .collect();
+    json!({
+        "type": "object",
+        "description": description,
+        "properties": properties,
+        "required": required,
+        "additionalProperties": false,
+    })
+}
+
+fn extend(schema: &mut Value, key: &str, value: Value) {
+    if let Value::Object(map) = schema {
+        map.insert(key.to_owned(), value);
+    }
+}
+
+fn words<T: Copy>(all: &[T], name: fn(T) -> &'static str, description: impl Fn(T) -> &'static str) -> Value {
+    Value::Array(
+        all.iter()
+            .map(|w| json!({ "const": name(*w), "description": description(*w) }))
+            .collect(),
+    )
+}
+
+/// Null stands for an absent optional key.
+fn or_null(description: &str, schema: &Value) -> Value {
+    json!({ "description": description, "anyOf": [schema, { "type": "null" }] })
+}
+
+fn policy_key(key: &str) -> Value {
+    match key {
+        "metadata" => json!({ "$ref": "#/$defs/metadata" }),
+        "rules" => json!({
+            "type": "array",
+            "description": "Rules, looked at in the order in which they stand.",
+            "items": { "$ref": "#/$defs/rule" },
+        }),
+        "status" => or_null(
+            "Only active policies take part in decisions. Default: active.",
+            &json!({ "oneOf": words(Status::ALL, Status::as_str, |s| match s {
+                Status::Active => "Takes part in decisions.",
+                Status::Draft => "Being written; ignored by decisions.",
+                Status::Deprecated => "No longer used; ignored by decisions.",
+            }) }),
+        ),
+        "onError" => or_null(
+            "What a rule (other than allow) does when its condition cannot be evaluated. Default: match.",
+            &json!({ "oneOf": words(OnError::ALL, OnError::as_str, |s| match s {
+                OnError::Match => "The rule fires: a deny rule that cannot be evaluated must not turn into an allow.",
+                OnError::Skip => "The rule does not fire; the error is still listed.",
+            }) }),
+        ),
+        _ => Value::Bool(true),
+    }
+}
+
+fn metadata_key(key: &str) -> Value {
+    let text = json!({ "type": "string", "minLength": 1 });
+    match key {
+        "id" => {
+            json!({ "type": "string", "minLength": 1, "description": "Unique among the policies of a bundle." })
+        }
+        "name" => json!({ "type": "string", "minLength": 1, "description": "Display name." }),
+        "version" => {
+            let description = format!("Semantic version, in quotes. Default: {DEFAULT_VERSION}.");
+            or_null(&description, &text)
+        }
+        "namespace" => {
+            let description = format!(
+                "Requests may ask for one namespace; policies of `global` apply to all. Default: {DEFAULT_NAMESPACE}."
+            );
+            or_null(&description, &text)
+        }
+        "description" => or_null("Free text.", &json!({ "type": "string" })),
+        "tags" => or_null(
+            "Free labels.",
+            &json!({ "type": "array", "items": { "type": "string" } }),
+        ),
+        "priority" => or_null(
+            "Policies of higher priority come first. Default: 0.",
+            &json!({ "type": "integer", "minimum": i64::MIN, "maximum": i64::MAX }),
+        ),
+        _ => Value::Bool(true),
+    }
+}
+
+fn rule_key(key: &str) -> Value {
+    match key {
+        "id" => json!({ "type": "string", "minLength": 1, "description": "Unique in the policy." }),
+        "name" => or_null("Display name. Default: the id.", &json!({ "type": "string" })),
+        "description" => or_null("Free text.", &json!({ "type": "string" })),
+        "enabled" => or_null(
+            "A disabled rule never fires. Default: true.",
+            &json!({ "type": "boolean" }),
+        ),
+        "condition" => json!({ "$ref": "#/$defs/condition" }),
+        "when" => {
+            json!({ "type": "string", "description": "A rule body of the text DSL, in place of `condition`." })
+        }
+        "action" => json!({ "$ref": "#/$defs/action" }),
+        _ => Value::Bool(true),
+    }
+}
+
+fn condition_key(key: &str) -> Value {
+    match key {
+        "operator" => {
+            let mut all = words(Operator::ALL, Operator::as_str, operator_description);
+            if let Value::Array(all) = &mut all {
+                for logic in Logic::ALL {
+                    let description = match logic {
+                        Logic::And => "All of `conditions` are true.",
+                        Logic::Or => "At least one of `conditions` is true.",
+                        Logic::Not => "The one condition in `conditions` is false.",
+                    };
+                    all.push(json!({ "const": logic.as_str(), "description": description }));
+                }
+            }
+            json!({ "description": "How the field is compared, or how conditions are combined.", "oneOf": all })
+        }
+        "field" => json!({ "$ref": "#/$defs/path", "description": "What is compared." }),
+        "value" => json!({ "description": "The constant that the field is compared with." }),
+        "valueFrom" => {
+            json!({ "$ref": "#/$defs/path", "description": "The other field that the field is compared with." })
+        }
+        "conditions" => json!({
+            "type": "array",
+            "description": "The conditions that `and`, `or` and `not` combine.",
+            "minItems": 1,
+            "items": { "$ref": "#/$defs/condition" },
+        }),
+        _ => Value::Bool(true),
+    }
+}
+
+fn operator_description(operator: Operator) -> &'static str {
+    match operator {
+        Operator::Eq => "Same type and equal; numbers by value. False when the field is missing.",
+        Operator::Ne => "Not `eq`. True when the field is missing.",
+        Operator::Gt => "Greater than: numbers by value, strings by code point.",
+        Operator::Gte => "Greater than or equal.",
+        Operator::Lt => "Less than.",
+        Operator::Lte => "Less than or equal.",
+        Operator::In => "Some item of the list equals the field, or one of its elements.",
+        Operator::NotIn => "Not `in`. True when the field is missing.",
+        Operator::Contains => "Substring of a string, or element of an array.",
+        Operator::NotContains => "Not `contains`. True when the field is missing.",
+        Operator::StartsWith => "The field, a string, starts with the value.",
+        Operator::EndsWith => "The field, a string, ends with the value.",
+        Operator::Matches => "The regular expression is found in the field, a string; `(?i)` ignores case.",
+        Operator::Exists => "The field is present and not null; `value: false` asks for the opposite.",
+    }
+}
+
+fn condition() -> Value {
+    let mut schema = object(
+        "A comparison of a field, or a combination of conditions.",
+        &CONDITION_KEYS,
+        &["operator"],
+        condition_key,
+    );
+    let mut cases = Vec::new();
+    for operator in Operator::ALL {
+        let takes = Takes::of(*operator);
+        let value = match takes {
+            Takes::Any => Value::Bool(true),
+            Takes::Ordered => json!({ "type": ["number", "string"] }),
+            Takes::List => json!({ "type": "array" }),
+            Takes::Scalar => json!({ "type": ["string", "number", "boolean", "null"] }),
+            Takes::Text => json!({ "type": "string" }),
+            Takes::Pattern => json!({ "type": "string", "format": "regex" }),
+            Takes::Presence => json!({ "type": ["boolean", "null"] }),
+        };
+        let mut then = json!({
+            "required": ["field"],
+            "properties": { "value": value, "conditions": false },
+        });
+        if !takes.allows_field() {
+            then = json!({
+                "required": ["field"],
+                "properties": { "value": value, "conditions": false, "valueFrom": false },
+            });
+        }
+        if takes != Takes::Presence {
+            let one_of = if takes.allows_field() {
+                json!([{ "required": ["value"] }, { "required": ["valueFrom"] }])
+            } else {
+                json!([{ "required": ["value"] }])
+            };
+            extend(&mut then, "oneOf", one_of);
+        }
+        cases.push(case(operator.as_str(), &then));
+    }
+    for logic in Logic::ALL {
+        let mut conditions = json!({ "minItems": 1 });
+        if logic == Logic::Not {
+            extend(&mut conditions, "maxItems", json!(1));
+        }
+        cases.push(case(
+            logic.as_str(),
+            &json!({
+                "required": ["conditions"],
+                "properties": { "conditions": conditions, "field": false, "value": false, "valueFrom": false },
+            }),
+        ));
+    }
+    extend(&mut schema, "allOf", Value::Array(cases));
+    schema
+}
+
+fn case(operator: &str, then: &Value) -> Value {
+    json!({
+        "if": { "properties": { "operator": { "const": operator } }, "required": ["operator"] },
+        "then": then,
+    })
+}
+
+fn action_key(key: &str) -> Value {
+    match key {
+        "decision" => json!({
+            "description": "deny is stronger than modify, modify than warn, warn than allow.",
+            "oneOf": words(Decision::ALL, Decision::as_str, |d| match d {
+                Decision::Allow => "Let the request pass.",
+                Decision::Deny => "Refuse the request.",
+                Decision::Warn => "Let the request pass, with a reason.",
+                Decision::Modify => "Let the request pass changed; needs `modifications`.",
+            }),
+        }),
+        "reason" => or_null(
+            "Shown to the caller. `{{ path }}` is replaced by the value at that path.",
+            &json!({ "type": "string" }),
+        ),
+        "metadata" => or_null(
+            "Returned to the caller; strings may hold `{{ path }}`.",
+            &json!({ "type": "object" }),
+        ),
+        "modifications" => or_null(
+            "Changes by field path: a value to set, or a verb.",
+            &json!({
+                "type": "object",
+                "minProperties": 1,
+                "additionalProperties": { "$ref": "#/$defs/modification" },
+            }),
+        ),
+        _ => Value::Bool(true),
+    }
+}
+
+fn action() -> Value {
+    let mut schema = object("What the rule does.", &ACTION_KEYS, &["decision"], action_key);
+    let modify = Decision::Modify.as_str();
+    extend(
+        &mut schema,
+        "if",
+        json!({ "properties": { "decision": { "const": modify } }, "required": ["decision"] }),
+    );
+    extend(
+        &mut schema,
+        "then",
+        json!({ "required": ["modifications"], "properties": { "modifications": { "type": "object" } } }),
+    );
+    extend(
+        &mut schema,
+        "else",
+        json!({ "properties": { "modifications": { "type": "null" } } }),
+    );
+    schema
+}
+
+fn modification() -> Value {
+    let mut cases: Vec<Value> = Verb::NAMES
+        .iter()
+        .map(|name| {
+            let (description, operand) = verb_operand(name);
+            let properties: Map<String, Value> = [((*name).to_owned(), operand)].into_iter().collect();
+            json!({
+                "type": "object",
+                "description": description,
+                "properties": properties,
+                "required": [name],
+                "additionalProperties": false,
+            })
+        })
+        .collect();
+    // A plain value: anything but an object with a key that starts with `$`.
+    cases.push(json!({
+        "description": "The value to set; strings may hold `{{ path }}`.",
+        "if": { "type": "object" },
+        "then": { "propertyNames": { "pattern": "^([^$]|$)" } },
+    }));
+    json!({ "oneOf": cases })
+}
+
+fn verb_operand(name: &str) -> (&'static str, Value) {
+    match name {
+        "$cap" => (
+            "The smaller of the present number and this one; this one when missing.",
+            json!({ "type": "number" }),
+        ),
+        "$floor" => (
+            "The larger of the present number and this one; this one when missing.",
+            json!({ "type": "number" }),
+        ),
+        "$default" => ("This value, only when the field is missing.", Value::Bool(true)),
+        "$append" => ("One more element at the end of the array.", Value::Bool(true)),
+        "$remove" => ("The value is dropped.", json!({ "const": true })),
+        "$redact" => (
+            "Personal data of these types is replaced by placeholders such as `[EMAIL]`.",
+            json!({ "oneOf": [
+                { "const": "all" },
+                { "type": "array", "minItems": 1, "items": { "type": "string", "minLength": 1 } },
+            ] }),
+        ),
+        _ => ("", Value::Bool(true)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_and_verb_is_described() {
+        for (keys, property) in [
+            (&POLICY_KEYS[..], policy_key as fn(&str) -> Value),
+            (&METADATA_KEYS, metadata_key),
+            (&RULE_KEYS, rule_key),
+            (&CONDITION_KEYS, condition_key),
+            (&ACTION_KEYS, action_key),
+        ] {
+            for key in keys {
+                assert_ne!(property(key), Value::Bool(true), "{key}");
+            }
+        }
+        for verb in Verb::NAMES {
+            assert_ne!(verb_operand(verb).0, "", "{verb}");
+        }
+    }
+
+    #[test]
+    fn references_lead_somewhere() {
+        fn visit(value: &Value, defs: &Value) {
+            match value {
+                Value::Object(map) => {
+                    if let Some(Value::String(target)) = map.get("$ref") {
+                        let name = target.strip_prefix("#/$defs/").unwrap();
+                        assert!(defs.get(name).is_some(), "{target}");
+                    }
+                    map.values().for_each(|v| visit(v, defs));
+                }
+                Value::Array(items) => items.iter().for_each(|v| visit(v, defs)),
+                Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+            }
+        }
+        let schema = json_schema();
+        visit(&schema, &schema["$defs"]);
+    }
+}
