@@ -99,7 +99,7 @@ fn cards() {
             ("2223003122003222", "2223003122003222"),
             ("card 501800000009", "501800000009"),
             ("card 4222222222222", "4222222222222"),
-            ("6304000000000000000 ", "6304000000000000000"),
+            ("card 6304000000000000000 ", "6304000000000000000"),
             ("pan=4111111111111111&x=1", "4111111111111111"),
             (
                 "4111\u{a0}1111\u{a0}1111\u{a0}1111",
@@ -374,6 +374,7 @@ fn service_keys() {
         format!("sk_live_{}", body(ALNUM, 24)),
         format!("rk_live_{}", body(ALNUM, 24)),
         format!("sk-{}", body(ALNUM, 48)),
+        "sk-abcdefghijklmnopqrstuvwxyz123456".to_owned(),
         format!(
             "sk-proj-{}-{}_{}",
             body(ALNUM, 40),
@@ -418,6 +419,7 @@ fn service_keys() {
         "task-based-approach-to-learning-things",
         "sk-loading-spinner-abc-1",
         "ghp_short",
+        "x509KeyUsage: X509RequestInheritOptions2",
         "hf_transfer",
         "npm_config_registry",
         "AKIAXXXXXXXXXXXXXXXX",

@@ -155,20 +155,21 @@ fn is_name_byte(byte: u8) -> bool {
 
 /// French, Italian, Spanish and Portuguese street words, which come first.
 fn is_romance_street(word: &[u8]) -> bool {
-    [
-        &b"rue"[..],
-        b"avenue",
-        b"boulevard",
-        b"via",
-        b"viale",
-        b"piazza",
-        b"calle",
-        b"avenida",
-        b"rua",
-        b"plaza",
-    ]
-    .iter()
-    .any(|street| word.eq_ignore_ascii_case(street))
+    const STREETS: [&str; 8] = [
+        "rue",
+        "avenue",
+        "boulevard",
+        "viale",
+        "piazza",
+        "calle",
+        "avenida",
+        "rua",
+    ];
+    // `via` in lower case is an English word.
+    word == b"Via"
+        || STREETS
+            .iter()
+            .any(|street| word.eq_ignore_ascii_case(street.as_bytes()))
 }
 
 /// The table of English street words.

@@ -124,6 +124,12 @@ pub(super) fn find(candidate: &mut Candidate<'_>) -> Option<Found> {
         let (digits, length) = candidate.digits(k);
         let digits = &digits[..length];
         let Some(strength) = issuer(digits) else { continue };
+        // Long numbers without groups are more often hashes and 64-bit constants.
+        let strength = if k == 1 && length > 16 {
+            Strength::Rare
+        } else {
+            strength
+        };
         let confidence = match (luhn(digits), strength) {
             (true, Strength::Common) => Confidence::High,
             (true, Strength::Rare) if candidate.nearby().has(Topic::Card) => Confidence::High,

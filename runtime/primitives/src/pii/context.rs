@@ -187,8 +187,8 @@ fn topic_of(word: &[u8]) -> Option<Topic> {
         b"phone" | b"telephone" | b"tel" | b"call" | b"calling" | b"cell" | b"cellphone" | b"cellular"
         | b"mobile" | b"mob" | b"fax" | b"whatsapp" | b"sms" | b"dial" | b"reach" | b"contact"
         | b"phonenumber" | b"phoneno" | b"telefon" | b"handy" | b"hotline" | b"voicemail" | b"helpline"
-        | b"landline" | b"pager" | b"ring" | b"desk" | b"ph" | b"mobil" | b"portable" | b"celular"
-        | b"cellulare" | b"telefono" | b"telefoon" => Topic::Phone,
+        | b"landline" | b"pager" | b"desk" | b"ph" | b"mobil" | b"celular" | b"cellulare" | b"telefono"
+        | b"telefoon" => Topic::Phone,
         _ if word == "téléphone".as_bytes() || word == "teléfono".as_bytes() => Topic::Phone,
         b"card" | b"credit" | b"debit" | b"visa" | b"mastercard" | b"amex" | b"maestro" | b"cc"
         | b"cardnumber" | b"creditcard" | b"ccnumber" | b"payment" | b"kreditkarte" | b"tarjeta"

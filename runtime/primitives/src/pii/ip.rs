@@ -34,8 +34,8 @@ pub(super) fn find_v4(candidate: &mut Candidate<'_>) -> Option<Found> {
     let netmask = bits.leading_ones() + bits.trailing_zeros() == 32;
     let confidence = if version || netmask || octets == [127, 0, 0, 1] {
         Confidence::Low
-    } else if octets.iter().all(|octet| *octet < 10) && !network {
-        // Four single digits are more often a section or a version than a host.
+    } else if octets[0] < 10 && octets.iter().all(|octet| *octet < 64) && !network {
+        // Four small numbers are more often a section, a version or an object identifier than a host.
         Confidence::Low
     } else if octets[0] == 10
         || octets[..2] == [192, 168]
@@ -112,6 +112,7 @@ fn v6_confidence(bytes: &[u8]) -> Option<Confidence> {
     if address.is_loopback() || address.is_unspecified() {
         return Some(Confidence::Low);
     }
+    let first = bytes.iter().take_while(|b| b.is_ascii_hexdigit()).count();
     let groups = bytes.split(|b| *b == b':').filter(|group| !group.is_empty());
     let telling = groups.clone().filter(|group| group.len() >= 3).count();
     let digits = bytes.iter().any(u8::is_ascii_digit);
@@ -119,7 +120,7 @@ fn v6_confidence(bytes: &[u8]) -> Option<Confidence> {
     Some(match (telling, groups.count()) {
         (_, 8) => Confidence::High,
         (2.., _) if digits => Confidence::High,
-        (1, 2..) if digits => Confidence::Medium,
+        (1, 2..) if digits && first == 4 => Confidence::Medium,
         _ => Confidence::Low,
     })
 }

@@ -6,7 +6,7 @@
 //! 3-3-4 with a valid area and exchange, and groups after a trunk zero. Words that name another kind of number
 //! (`order`, `account`) take that back.
 
-use super::bytes::{at, is_digit, is_word, run_end};
+use super::bytes::{HEX, at, class_at, is_digit, is_word, run_end};
 use super::context::{Topic, phone_word_after};
 use super::number::{Candidate, Found, Separator};
 use super::types::{Confidence, PiiType};
@@ -293,7 +293,7 @@ fn trunk_zero(candidate: &mut Candidate<'_>) -> Option<(usize, Confidence)> {
     let dotted_pair = k == 2 && rest[0].separator == Separator::Dot;
     // A social security number that was never issued is not a telephone either.
     let us_number = candidate.has_lengths(&[3, 2, 4]) && k == 3;
-    if !lengths_fit || counts || dotted_pair || us_number {
+    if !lengths_fit || counts || dotted_pair || us_number || hex_dump(candidate, k) {
         return None;
     }
     Some((
@@ -304,6 +304,17 @@ fn trunk_zero(candidate: &mut Candidate<'_>) -> Option<(usize, Confidence)> {
             Confidence::Medium
         },
     ))
+}
+
+/// Whether the groups are bytes in hexadecimal, with more of them before or after: `04 86 23 90 68 B8`.
+fn hex_dump(candidate: &Candidate<'_>, k: usize) -> bool {
+    let pair = |index: usize| {
+        class_at(candidate.text, index) & HEX != 0 && class_at(candidate.text, index + 1) & HEX != 0
+    };
+    let end = candidate.group(k - 1).end;
+    let follows = at(candidate.text, end) == b' ' && pair(end + 1) && !is_word(candidate.text, end + 3);
+    let precedes = candidate.byte_before() == b' ' && candidate.start >= 3 && pair(candidate.start - 3);
+    candidate.group(0).len() == 2 && (follows || precedes)
 }
 
 /// `11 98765-4321`: area, nine digits that start with 9, a space and a dash.

@@ -202,9 +202,7 @@ impl<'t, 's> Scanner<'t, 's> {
             if seen & ALPHA == 0 {
                 return end;
             }
-            return wallet::scan_word(self, start, end)
-                .or_else(|| national::scan_word(self, start, end))
-                .unwrap_or(end);
+            return wallet::scan_word(self, start, end).unwrap_or(end);
         }
         if let Some(next) = secrets::scan_word(self, start) {
             return next;

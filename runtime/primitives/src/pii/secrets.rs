@@ -57,6 +57,7 @@ const fn token(prefix: &'static str, body: Body, shortest: usize, longest: usize
 /// Keys of known services.
 const TOKENS: &[Token] = &[
     // Amazon Web Services: access key ids.
+    token("A3T", Body::Upper, 17, 17),
     token("AKIA", Body::Upper, 16, 16),
     token("ASIA", Body::Upper, 16, 16),
     token("ABIA", Body::Upper, 16, 16),
@@ -87,10 +88,12 @@ const TOKENS: &[Token] = &[
     token("xapp-", Body::Url, 20, 255),
     token("hooks.slack.com/services/", Body::Wide, 40, 60),
     // Stripe, Square, PayPal's Braintree.
-    token("sk_live_", Body::Alnum, 16, 255),
-    token("rk_live_", Body::Alnum, 16, 255),
-    token("sk_test_", Body::Alnum, 16, 255),
-    token("rk_test_", Body::Alnum, 16, 255),
+    token("sk_live_", Body::Alnum, 10, 255),
+    token("rk_live_", Body::Alnum, 10, 255),
+    token("sk_test_", Body::Alnum, 10, 255),
+    token("rk_test_", Body::Alnum, 10, 255),
+    token("sk_prod_", Body::Alnum, 10, 255),
+    token("rk_prod_", Body::Alnum, 10, 255),
     token("whsec_", Body::Wide, 24, 255),
     token("sq0atp-", Body::Url, 22, 60),
     token("sq0csp-", Body::Url, 43, 60),
@@ -149,6 +152,30 @@ const TOKENS: &[Token] = &[
     token("pscale_pw_", Body::Wide, 32, 64),
     token("LTAI", Body::Alnum, 16, 24),
     token("EAAC", Body::Alnum, 100, 300),
+    token("AKCp", Body::Alnum, 69, 69),
+    token("cmVmd", Body::Alnum, 59, 59),
+    token("p8e-", Body::Alnum, 32, 32),
+    token("dp.pt.", Body::Alnum, 43, 43),
+    token("duffel_live_", Body::Url, 43, 43),
+    token("duffel_test_", Body::Url, 43, 43),
+    token("dt0c01.", Body::Wide, 89, 89),
+    token("EZAK", Body::Alnum, 54, 54),
+    token("EZTK", Body::Alnum, 54, 54),
+    token("fo1_", Body::Url, 43, 43),
+    token("HRKU-AA", Body::Url, 58, 58),
+    token("ico-", Body::Alnum, 32, 32),
+    token("API-", Body::Upper, 26, 26),
+    token("pnu_", Body::Alnum, 36, 36),
+    token("rdme_", Body::Alnum, 70, 70),
+    token("sgp_", Body::Url, 40, 60),
+    token("shippo_live_", Body::Hex, 40, 40),
+    token("shippo_test_", Body::Hex, 40, 40),
+    token("sm_aat_", Body::Alnum, 16, 16),
+    token("sm_pat_", Body::Alnum, 16, 16),
+    token("sm_sat_", Body::Alnum, 16, 16),
+    token("pscale_oauth_", Body::Wide, 32, 64),
+    token("sl.", Body::Url, 130, 300),
+    token("CLOJARS_", Body::Alnum, 60, 60),
     token("AGE-SECRET-KEY-1", Body::Upper, 58, 58),
 ];
 
@@ -209,8 +236,8 @@ fn service_token(scanner: &mut Scanner<'_, '_>, start: usize, token: &Token) -> 
     let body = start + token.prefix.len();
     let mut end = run_end(text, body, token.lengths.1 + 1, |b| token.body.has(b));
     scanner.step(end - start);
-    // A full stop or dash after the token belongs to the sentence.
-    while end > body && matches!(text[end - 1], b'.' | b'-' | b'/' | b'=') {
+    // A full stop or dash after the token belongs to the sentence, unless the token would be too short without it.
+    while end > body + token.lengths.0 && matches!(text[end - 1], b'.' | b'-' | b'/' | b'=') {
         end -= 1;
     }
     let length = end - body;
@@ -221,10 +248,14 @@ fn service_token(scanner: &mut Scanner<'_, '_>, start: usize, token: &Token) -> 
         return None;
     }
     let bytes = slice(text, body, end);
-    let generic = token.prefix == b"sk-" || token.prefix == b"key-" || token.prefix == b"SK";
+    // A short prefix followed by dashes and words is a name (`sk-loading-spinner`), unless the words look random.
+    let named = token.prefix.len() <= 4
+        && token.body == Body::Url
+        && bytes.iter().any(|b| !b.is_ascii_alphanumeric());
+    let lettered = token.prefix == b"hf_" || token.prefix == b"api_org_";
     let telling = distinct(bytes) >= DISTINCT
-        && (bytes.iter().any(u8::is_ascii_digit) || token.prefix == b"hf_" || token.prefix == b"api_org_")
-        && (!generic || token.body == Body::Hex || is_random(bytes));
+        && (lettered || bytes.iter().any(u8::is_ascii_digit))
+        && (!named || is_random(bytes));
     if !telling {
         return None;
     }
@@ -247,9 +278,21 @@ fn is_random(bytes: &[u8]) -> bool {
     let upper = bytes.iter().filter(|b| b.is_ascii_uppercase()).count();
     let lower = bytes.iter().filter(|b| b.is_ascii_lowercase()).count();
     let hex = bytes.len() >= 32 && bytes.iter().all(u8::is_ascii_hexdigit);
-    let long_key = bytes.len() == 40 && digits == 1 && upper >= 6 && lower >= 6;
-    distinct(bytes) >= DISTINCT
-        && (digits >= 2 && (upper >= 2 && lower >= 2 || hex && upper + lower >= 4) || long_key)
+    let kind = |byte: u8| {
+        (
+            byte.is_ascii_digit(),
+            byte.is_ascii_uppercase(),
+            byte.is_ascii_lowercase(),
+        )
+    };
+    let changes = bytes
+        .windows(2)
+        .filter(|pair| kind(pair[0]) != kind(pair[1]))
+        .count();
+    // Identifiers change between capitals and small letters once a word, random text at two of three places.
+    let jumbled = changes * 5 >= bytes.len() * 2 && upper >= 2 && lower >= 2;
+    let enough = digits >= 2 || bytes.len() == 40 && digits == 1;
+    distinct(bytes) >= DISTINCT && (enough && jumbled || hex && digits >= 2 && upper + lower >= 4)
 }
 
 /// A JSON web token: `eyJ….eyJ….signature`, the signature possibly empty.

@@ -32,7 +32,7 @@ fn luhn_by_table(digits: &[u8]) -> bool {
             }
         })
         .sum();
-    sum % 10 == 0
+    sum.is_multiple_of(10)
 }
 
 /// Mod 97 of the whole number, by long division of its decimal text.
@@ -110,7 +110,7 @@ fn nhs_check_digit_is_the_weighted_sum() {
             .enumerate()
             .map(|(place, d)| usize::from(*d) * (10 - place))
             .sum();
-        assert_eq!(nhs(&digits), sum % 11 == 0, "{digits:?}");
+        assert_eq!(nhs(&digits), sum.is_multiple_of(11), "{digits:?}");
     }
 }
 
