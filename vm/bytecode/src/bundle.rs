@@ -24,7 +24,8 @@ use std::fmt;
 pub const MAGIC: &[u8; 8] = b"LLMPOLB\0";
 /// Version of the container. A reader refuses any other.
 pub const FORMAT_VERSION: u16 = 1;
-/// Bytes that a bundle may have at the most, unless the caller says otherwise.
+/// Bytes that a bundle may have at the most. Decoded tables take up to about 32 times their stored size, so a host that
+/// takes bundles from others should set a lower one: [`Bundle::decode_limited`].
 pub const MAX_BYTES: usize = 256 << 20;
 
 const HEADER: usize = 8 + 2 + 2;
@@ -98,8 +99,34 @@ pub fn key_id(public_key: &[u8; 32]) -> String {
 /// From instructions to source places, for messages and listings.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct SourceMapSection {
-    /// Parallel to [`Module::predicates`]: file, line and column of the first place that asks.
+    /// Parallel to [`Module::predicates`], or empty when stripped: file, line and column of the first place that asks.
     pub predicates: Vec<SourcePlace>,
+}
+
+impl SourceMapSection {
+    fn check(&self, module: &Module, manifest: &Manifest) -> Result<(), ManifestError> {
+        let fail = |index, detail| {
+            Err(ManifestError {
+                table: "source map",
+                index,
+                detail,
+            })
+        };
+        if !self.predicates.is_empty() && self.predicates.len() != module.predicates.len() {
+            return fail(
+                self.predicates.len(),
+                "there are not as many entries as predicates",
+            );
+        }
+        match self
+            .predicates
+            .iter()
+            .position(|place| place.file as usize >= manifest.files.len())
+        {
+            Some(index) => fail(index, "it names a file that does not exist"),
+            None => Ok(()),
+        }
+    }
 }
 
 /// A place in a source file, 1-based.
@@ -287,11 +314,11 @@ struct Layout<'a> {
     signatures: Vec<BundleSignature>,
 }
 
-fn layout(bytes: &[u8]) -> Result<Layout<'_>, DecodeError> {
-    if bytes.len() > MAX_BYTES {
+fn layout(bytes: &[u8], max_bytes: usize) -> Result<Layout<'_>, DecodeError> {
+    if bytes.len() > max_bytes {
         return Err(DecodeError::LimitExceeded {
             what: "bundle bytes",
-            limit: MAX_BYTES,
+            limit: max_bytes,
             actual: bytes.len(),
         });
     }
@@ -302,6 +329,7 @@ fn layout(bytes: &[u8]) -> Result<Layout<'_>, DecodeError> {
     let found = reader.u16()?;
     if found != FORMAT_VERSION {
         return Err(DecodeError::UnsupportedVersion {
+            what: "bundle format",
             found,
             supported: FORMAT_VERSION,
         });
@@ -382,7 +410,16 @@ impl Bundle {
     ///
     /// [`BundleError`]; never panics, for any bytes.
     pub fn decode(bytes: &[u8]) -> Result<Self, BundleError> {
-        let layout = layout(bytes)?;
+        Self::decode_limited(bytes, MAX_BYTES)
+    }
+
+    /// As [`Bundle::decode`], with a ceiling of the caller's on the bundle's size.
+    ///
+    /// # Errors
+    ///
+    /// [`BundleError`]; never panics, for any bytes.
+    pub fn decode_limited(bytes: &[u8], max_bytes: usize) -> Result<Self, BundleError> {
+        let layout = layout(bytes, max_bytes)?;
         for (id, flags, _) in &layout.sections {
             if !Section::ALL.iter().any(|s| *s as u16 == *id) && flags & 1 == 0 {
                 return Err(DecodeError::BadSection { id: *id }.into());
@@ -401,8 +438,12 @@ impl Bundle {
         let module = Module::decode(section(Section::Module)?)?;
         let manifest: Manifest = table(section(Section::Manifest)?, Section::Manifest)?;
         manifest.check(&module).map_err(BundleError::Manifest)?;
+        let source_map: SourceMapSection = table(section(Section::SourceMap)?, Section::SourceMap)?;
+        source_map
+            .check(&module, &manifest)
+            .map_err(BundleError::Manifest)?;
         Ok(Self {
-            source_map: table(section(Section::SourceMap)?, Section::SourceMap)?,
+            source_map,
             certificate: table(section(Section::Certificate)?, Section::Certificate)?,
             module,
             manifest,
@@ -441,7 +482,7 @@ fn table<'a, T: Deserialize<'a>>(bytes: &'a [u8], section: Section) -> Result<T,
 ///
 /// [`BundleError::Decode`] when `bytes` are not a bundle or it has no room for another signature.
 pub fn sign(bytes: &[u8], key: &PrivateKey) -> Result<Vec<u8>, BundleError> {
-    let layout = layout(bytes)?;
+    let layout = layout(bytes, MAX_BYTES)?;
     let public_key = key.public().0;
     let mut signatures = layout.signatures;
     signatures.retain(|s| s.public_key != public_key);

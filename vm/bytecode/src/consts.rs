@@ -40,6 +40,26 @@ impl Const {
     }
 }
 
+/// For each constant, how much it is when written out in full: values and bytes of text, shared items counted wherever
+/// they occur. Items that are not earlier constants count as nothing; [`crate::verify`] refuses them.
+pub(crate) fn written_sizes(consts: &[Const]) -> Vec<u64> {
+    let mut sizes: Vec<u64> = Vec::with_capacity(consts.len());
+    for value in consts {
+        let earlier = |k: &ConstIdx| sizes.get(k.index()).copied().unwrap_or(0);
+        let own = match value {
+            Const::Null | Const::Bool(_) | Const::Number(_) => 0,
+            Const::Str(s) => s.len() as u64,
+            Const::Array(items) => items.iter().map(earlier).fold(0, u64::saturating_add),
+            Const::Object(members) => members
+                .iter()
+                .map(|(key, k)| earlier(k).saturating_add(key.len() as u64))
+                .fold(0, u64::saturating_add),
+        };
+        sizes.push(own.saturating_add(1));
+    }
+    sizes
+}
+
 /// Builds a pool in which equal constants share one entry.
 #[derive(Debug, Clone, Default)]
 pub struct ConstPool {

@@ -4,9 +4,11 @@
 //! it and from the fired rules, and explanations by walking the condition trees over the predicate table. Everything
 //! is flat, so that decoding never recurses.
 
+use crate::consts::written_sizes;
 use crate::ids::{ConstIdx, FieldIdx, PredIdx};
 use crate::module::{Decision, Module};
 use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
 
 /// See the module documentation.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -154,14 +156,16 @@ pub struct ManifestError {
     pub table: &'static str,
     /// Which entry.
     pub index: usize,
+    /// What is wrong with it.
+    pub detail: &'static str,
 }
 
 impl std::fmt::Display for ManifestError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(
             f,
-            "manifest entry {} of `{}` points outside its table",
-            self.index, self.table
+            "manifest entry {} of `{}`: {}",
+            self.index, self.table, self.detail
         )
     }
 }
@@ -171,73 +175,115 @@ impl std::error::Error for ManifestError {}
 impl Manifest {
     /// Nesting depth that condition trees and values may have.
     pub const MAX_DEPTH: usize = 256;
+    /// Nodes of a condition tree, a shared node counted wherever it occurs.
+    pub const MAX_CONDITION_NODES: u64 = 1 << 20;
+    /// Values and bytes of text of a value written out, a shared node counted wherever it occurs. Templates count as
+    /// one: what they become depends on the request.
+    pub const MAX_VALUE_SIZE: u64 = 1 << 24;
 
-    /// Checks every index against its table and the nesting of trees, so that readers need not.
+    /// Checks every index against its table, the nesting and the size of trees, and that ids are unique, so that
+    /// readers need not. Trees may share nodes, which is why their written-out size is bounded and not only their
+    /// depth: readers walk them as trees.
     ///
     /// # Errors
     ///
-    /// The first entry that points outside its table, forward, or nests too deeply.
+    /// The first entry that points outside its table or forward, nests too deeply, is too large, or repeats an id.
     pub fn check(&self, module: &Module) -> Result<(), ManifestError> {
-        let fail = |table, index| Err(ManifestError { table, index });
         if self.policies.len() != module.policies.len() {
-            return fail("policies", self.policies.len());
+            return fail(
+                "policies",
+                self.policies.len(),
+                "there are not as many entries as policies",
+            );
         }
         if self.rules.len() != module.rules.len() {
-            return fail("rules", self.rules.len());
+            return fail(
+                "rules",
+                self.rules.len(),
+                "there are not as many entries as rules",
+            );
         }
+        let mut ids = HashSet::with_capacity(self.policies.len());
         for (i, policy) in self.policies.iter().enumerate() {
             if policy.file as usize >= self.files.len() {
-                return fail("policies", i);
+                return fail("policies", i, OUTSIDE);
+            }
+            if !ids.insert(policy.id.as_str()) {
+                return fail("policies", i, "its id occurs twice");
             }
         }
-        let field_ok = |f: FieldIdx| f.index() < module.fields.len();
+        self.check_templates(module)?;
+        self.check_conditions(module)?;
+        self.check_values(module)?;
+        self.check_rules(module)
+    }
+
+    fn check_templates(&self, module: &Module) -> Result<(), ManifestError> {
         for (i, parts) in self.templates.iter().enumerate() {
-            if !parts.iter().all(|p| {
-                matches!(p, TemplatePart::Text(_)) || matches!(p, TemplatePart::Field(f) if field_ok(*f))
-            }) {
-                return fail("templates", i);
+            let ok = parts.iter().all(|p| match p {
+                TemplatePart::Text(_) => true,
+                TemplatePart::Field(f) => f.index() < module.fields.len(),
+            });
+            if !ok {
+                return fail("templates", i, OUTSIDE);
             }
         }
-        let mut depths: Vec<usize> = Vec::with_capacity(self.conditions.len());
+        Ok(())
+    }
+
+    fn check_conditions(&self, module: &Module) -> Result<(), ManifestError> {
+        let mut trees: Vec<Tree> = Vec::with_capacity(self.conditions.len());
         for (i, node) in self.conditions.iter().enumerate() {
-            let mut depth = 0;
-            let mut child = |c: u32| depths.get(c as usize).map(|d| depth = depth.max(d + 1)).is_some();
+            let mut tree = Tree::LEAF;
             let ok = match node {
                 CondNode::Const(_) => true,
                 CondNode::And(children) | CondNode::Or(children) => {
-                    !children.is_empty() && children.iter().all(|c| child(*c))
+                    !children.is_empty() && children.iter().all(|c| tree.adopt(&trees, *c))
                 }
-                CondNode::Not(c) => child(*c),
+                CondNode::Not(c) => tree.adopt(&trees, *c),
                 CondNode::Test { pred, .. } => pred.index() < module.predicates.len(),
             };
-            if !ok || depth > Self::MAX_DEPTH {
-                return fail("conditions", i);
-            }
-            depths.push(depth);
+            tree.check("conditions", i, ok, Self::MAX_CONDITION_NODES)?;
+            trees.push(tree);
         }
-        depths.clear();
+        Ok(())
+    }
+
+    fn check_values(&self, module: &Module) -> Result<(), ManifestError> {
+        let consts = written_sizes(&module.consts);
+        let mut trees: Vec<Tree> = Vec::with_capacity(self.values.len());
         for (i, node) in self.values.iter().enumerate() {
-            let mut depth = 0;
-            let mut child = |c: u32| depths.get(c as usize).map(|d| depth = depth.max(d + 1)).is_some();
+            let mut tree = Tree::LEAF;
             let ok = match node {
-                ValueNode::Const(k) => k.index() < module.consts.len(),
+                ValueNode::Const(k) => match consts.get(k.index()) {
+                    Some(size) => {
+                        tree.size = *size;
+                        true
+                    }
+                    None => false,
+                },
                 ValueNode::Template(t) => (*t as usize) < self.templates.len(),
-                ValueNode::Array(items) => items.iter().all(|c| child(*c)),
-                ValueNode::Object(fields) => fields.iter().all(|(_, c)| child(*c)),
+                ValueNode::Array(items) => items.iter().all(|c| tree.adopt(&trees, *c)),
+                ValueNode::Object(members) => members.iter().all(|(key, c)| {
+                    tree.size = tree.size.saturating_add(key.len() as u64);
+                    tree.adopt(&trees, *c)
+                }),
             };
-            if !ok || depth > Self::MAX_DEPTH {
-                return fail("values", i);
-            }
-            depths.push(depth);
+            tree.check("values", i, ok, Self::MAX_VALUE_SIZE)?;
+            trees.push(tree);
         }
+        Ok(())
+    }
+
+    fn check_rules(&self, module: &Module) -> Result<(), ManifestError> {
         let value_ok = |v: u32| (v as usize) < self.values.len();
+        let mut ids = HashSet::with_capacity(self.rules.len());
         for (i, (info, rule)) in self.rules.iter().zip(&module.rules).enumerate() {
             let ok = info.reason.is_none_or(|t| (t as usize) < self.templates.len())
                 && info.metadata.iter().all(|(_, v)| value_ok(*v))
                 && (info.condition as usize) < self.conditions.len()
-                && (rule.decision == Decision::Modify || info.modifications.is_empty())
                 && info.modifications.iter().all(|m| {
-                    field_ok(m.field)
+                    m.field.index() < module.fields.len()
                         && match &m.verb {
                             VerbInfo::Set(v) | VerbInfo::Default(v) | VerbInfo::Append(v) => value_ok(*v),
                             VerbInfo::Cap(k) | VerbInfo::Floor(k) => {
@@ -247,9 +293,66 @@ impl Manifest {
                         }
                 });
             if !ok {
-                return fail("rules", i);
+                return fail("rules", i, OUTSIDE);
+            }
+            if rule.decision != Decision::Modify && !info.modifications.is_empty() {
+                return fail(
+                    "rules",
+                    i,
+                    "it has modifications, but its decision is not `modify`",
+                );
+            }
+            if !ids.insert((rule.policy, info.id.as_str())) {
+                return fail("rules", i, "its id occurs twice in its policy");
             }
         }
         Ok(())
+    }
+}
+
+const OUTSIDE: &str = "it points outside a table, or forward";
+
+fn fail(table: &'static str, index: usize, detail: &'static str) -> Result<(), ManifestError> {
+    Err(ManifestError { table, index, detail })
+}
+
+/// How deep and how large the tree under a node is.
+#[derive(Clone, Copy)]
+struct Tree {
+    depth: usize,
+    size: u64,
+}
+
+impl Tree {
+    const LEAF: Self = Self { depth: 0, size: 1 };
+
+    /// Hangs an earlier node under this one; false when there is none.
+    fn adopt(&mut self, earlier: &[Self], child: u32) -> bool {
+        match earlier.get(child as usize) {
+            Some(child) => {
+                self.depth = self.depth.max(child.depth + 1);
+                self.size = self.size.saturating_add(child.size);
+                true
+            }
+            None => false,
+        }
+    }
+
+    fn check(
+        self,
+        table: &'static str,
+        index: usize,
+        in_table: bool,
+        max_size: u64,
+    ) -> Result<(), ManifestError> {
+        if !in_table {
+            fail(table, index, OUTSIDE)
+        } else if self.depth > Manifest::MAX_DEPTH {
+            fail(table, index, "it nests too deeply")
+        } else if self.size > max_size {
+            fail(table, index, "it is too large when written out")
+        } else {
+            Ok(())
+        }
     }
 }

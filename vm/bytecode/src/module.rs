@@ -291,6 +291,7 @@ impl Module {
         let (found, _) = postcard::take_from_bytes::<u16>(bytes).map_err(bad)?;
         if found != ISA_VERSION {
             return Err(DecodeError::UnsupportedVersion {
+                what: "instruction set",
                 found,
                 supported: ISA_VERSION,
             });

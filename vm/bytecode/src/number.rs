@@ -35,6 +35,16 @@ impl Number {
         }
     }
 
+    /// Whether it is the one number of its value that decoding may yield; see the type's documentation.
+    #[must_use]
+    pub fn is_canonical(self) -> bool {
+        match self {
+            Self::Int(_) => true,
+            Self::UInt(n) => i64::try_from(n).is_err(),
+            Self::Float(x) => !x.is_nan(),
+        }
+    }
+
     /// The nearest double.
     #[must_use]
     #[expect(
@@ -133,7 +143,7 @@ impl Number {
 }
 
 /// An arithmetic operator.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Arith {
     /// Sum.
     Add,

@@ -5,7 +5,8 @@
 
 use std::fmt;
 
-/// Why bytes are not a module or a bundle. Offsets are bytes from the start of what was decoded.
+/// Why bytes are not a module or a bundle. Offsets are bytes from the start of what was decoded: of the bundle for its
+/// container, of the module section for its tables, of a function's code for its instructions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DecodeError {
@@ -18,6 +19,8 @@ pub enum DecodeError {
     BadMagic,
     /// Made by an incompatible version.
     UnsupportedVersion {
+        /// Version of what.
+        what: &'static str,
         /// What the bytes say.
         found: u16,
         /// What this build reads.
@@ -70,10 +73,14 @@ impl fmt::Display for DecodeError {
         match self {
             Self::Truncated { offset } => write!(f, "truncated at byte {offset}"),
             Self::BadMagic => f.write_str("not a policy bundle (wrong magic number)"),
-            Self::UnsupportedVersion { found, supported } => {
+            Self::UnsupportedVersion {
+                what,
+                found,
+                supported,
+            } => {
                 write!(
                     f,
-                    "format version {found} is not supported; this build reads version {supported}"
+                    "{what} version {found} is not supported; this build reads version {supported}"
                 )
             }
             Self::BadValue { offset, what } => write!(f, "invalid {what} at byte {offset}"),

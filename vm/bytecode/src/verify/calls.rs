@@ -1,10 +1,22 @@
-//! V13, V14: calls have the right number of arguments, and the call graph has no cycle and bounded depth.
+//! V13, V14, V20: calls have the right number of arguments, and the call graph has no cycle and bounded depth and width.
 //!
-//! Last of the checkers; assumes V1–V12 and V15. Iterative, so that a long call chain cannot overflow the stack.
+//! Last of the checkers; assumes all other rules. Iterative, so that a long call chain cannot overflow the stack.
 
 use super::VerifyError;
 use crate::instr::Instr;
 use crate::module::Module;
+
+/// Registers that the frames of nested calls may hold together.
+const MAX_STACK_REGISTERS: u64 = 1 << 18;
+
+/// What a call of a function can lead to.
+#[derive(Clone, Copy)]
+struct Reach {
+    /// Longest chain of calls below it.
+    depth: u32,
+    /// Registers of its frame and of the widest chain of frames below it.
+    registers: u64,
+}
 
 pub(super) fn check(module: &Module) -> Result<(), VerifyError> {
     let mut callees: Vec<Vec<usize>> = Vec::with_capacity(module.functions.len());
@@ -27,14 +39,14 @@ pub(super) fn check(module: &Module) -> Result<(), VerifyError> {
         }
         callees.push(own);
     }
-    // Depth-first with an explicit stack. Depth of a function: longest chain of calls below it.
-    let mut depth: Vec<Option<u32>> = vec![None; callees.len()];
+    // Depth-first with an explicit stack.
+    let mut reach: Vec<Option<Reach>> = vec![None; callees.len()];
     let mut open = vec![false; callees.len()];
     for root in 0..callees.len() {
         let mut stack = vec![(root, 0usize)];
         while let Some((f, next)) = stack.pop() {
             if next == 0 {
-                if depth.get(f).copied().flatten().is_some() {
+                if reach.get(f).copied().flatten().is_some() {
                     continue;
                 }
                 if let Some(o) = open.get_mut(f) {
@@ -50,17 +62,24 @@ pub(super) fn check(module: &Module) -> Result<(), VerifyError> {
                 stack.push((callee, 0));
                 continue;
             }
-            let below = own
-                .iter()
-                .filter_map(|c| depth.get(*c).copied().flatten())
-                .map(|d| d + 1)
-                .max()
-                .unwrap_or(0);
-            if below > module.limits.call_depth {
+            let below = own.iter().filter_map(|c| reach.get(*c).copied().flatten());
+            let (depth, registers) = below.fold((0, 0), |(depth, registers), callee| {
+                (depth.max(callee.depth + 1), registers.max(callee.registers))
+            });
+            if depth > module.limits.call_depth {
                 return Err(VerifyError::function(14, f, "calls nest too deeply"));
             }
-            if let (Some(d), Some(o)) = (depth.get_mut(f), open.get_mut(f)) {
-                *d = Some(below);
+            let frame = module.functions.get(f).map_or(0, |g| u64::from(g.registers));
+            let registers = registers + frame;
+            if registers > MAX_STACK_REGISTERS {
+                return Err(VerifyError::function(
+                    20,
+                    f,
+                    "the frames of nested calls hold too many registers",
+                ));
+            }
+            if let (Some(known), Some(o)) = (reach.get_mut(f), open.get_mut(f)) {
+                *known = Some(Reach { depth, registers });
                 *o = false;
             }
         }

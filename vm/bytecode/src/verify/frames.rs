@@ -1,20 +1,33 @@
-//! V12: nothing in a frame is read before it is written.
+//! V12, V19: nothing in a frame is read before it is written, and builders are used as what they were started as.
 //!
 //! Fifth of the checkers; assumes that operands and control flow are well-formed (V8–V11, V15).
 //!
 //! # Method
 //!
-//! Forward data flow over instructions. The state of an instruction is the set of frame places written on *every* path
-//! to it; the join is intersection, so sets only shrink and the iteration ends. Registers, iterators and builders share
-//! one bit vector. Functions that use none of them (all conditions of documents) are skipped.
+//! Forward data flow over basic blocks. The state of a block is the set of frame places written on *every* path to its
+//! start; the join is intersection, so sets only shrink and the iteration ends. Registers and iterators are one bit
+//! each, a builder three: started, started as a list (array or set), started as an object. Functions that use none of
+//! them (all conditions of documents) are skipped.
+//!
+//! Blocks are visited in code order, for which compilers lay out definitions before uses: one pass is the rule. Hostile
+//! code can make a fixed point as slow as blocks × places, and the states of a long function with a wide frame large;
+//! both are bounded by [`MAX_PASSES`] and [`MAX_STATE_WORDS`], and code that needs more is refused.
 //!
 //! # Not done here
 //!
-//! Value kinds are not tracked: comparing an array with a number is legal bytecode and gives undefined.
+//! Value kinds are not tracked: comparing an array with a number is legal bytecode and gives undefined. Code that no
+//! path reaches is not looked at.
 
 use super::VerifyError;
+use crate::ids::{BuilderIdx, IterIdx};
 use crate::instr::{Instr, Role};
 use crate::module::{Function, Module};
+use std::collections::BTreeSet;
+
+/// Passes over a function after which the proof is given up.
+const MAX_PASSES: usize = 64;
+/// Words that the states of a function's blocks may take: 128 MiB.
+const MAX_STATE_WORDS: usize = 1 << 24;
 
 pub(super) fn check(module: &Module) -> Result<(), VerifyError> {
     for (f, function) in module.functions.iter().enumerate() {
@@ -25,17 +38,24 @@ pub(super) fn check(module: &Module) -> Result<(), VerifyError> {
     Ok(())
 }
 
-#[derive(Clone, PartialEq)]
+/// A set of frame places.
+#[derive(Clone)]
 struct Places(Vec<u64>);
 
 impl Places {
-    fn new(count: usize) -> Self {
-        Self(vec![0; count.div_ceil(64)])
+    fn new(words: usize) -> Self {
+        Self(vec![0; words])
     }
 
     fn insert(&mut self, place: usize) {
         if let Some(word) = self.0.get_mut(place / 64) {
             *word |= 1 << (place % 64);
+        }
+    }
+
+    fn remove(&mut self, place: usize) {
+        if let Some(word) = self.0.get_mut(place / 64) {
+            *word &= !(1 << (place % 64));
         }
     }
 
@@ -56,73 +76,206 @@ impl Places {
     }
 }
 
-fn check_function(f: usize, function: &Function) -> Result<(), VerifyError> {
-    let registers = usize::from(function.registers);
-    let iterators = registers + usize::from(function.iterators);
-    let count = iterators + usize::from(function.builders);
-    let iter_place = |it: crate::IterIdx| registers + it.index();
-    let builder_place = |b: crate::BuilderIdx| iterators + b.index();
+/// Which bit stands for what.
+struct Layout {
+    registers: usize,
+    iterators: usize,
+    words: usize,
+}
 
-    let mut states: Vec<Option<Places>> = vec![None; function.code.len()];
-    let mut entry = Places::new(count);
+#[derive(Clone, Copy)]
+enum Kind {
+    Started = 0,
+    List = 1,
+    Object = 2,
+}
+
+impl Layout {
+    fn of(function: &Function) -> Self {
+        let registers = usize::from(function.registers);
+        let iterators = usize::from(function.iterators);
+        let places = registers + iterators + 3 * usize::from(function.builders);
+        Self {
+            registers,
+            iterators,
+            words: places.div_ceil(64),
+        }
+    }
+
+    fn iterator(&self, iter: IterIdx) -> usize {
+        self.registers + iter.index()
+    }
+
+    fn builder(&self, builder: BuilderIdx, kind: Kind) -> usize {
+        self.registers + self.iterators + 3 * builder.index() + kind as usize
+    }
+}
+
+fn check_function(f: usize, function: &Function) -> Result<(), VerifyError> {
+    let layout = Layout::of(function);
+    let starts = block_starts(function);
+    if starts.len().saturating_mul(layout.words) > MAX_STATE_WORDS {
+        return Err(VerifyError::function(
+            12,
+            f,
+            "the function is too long for so wide a frame",
+        ));
+    }
+    let mut budget = (function.code.len() + starts.len() * layout.words).saturating_mul(MAX_PASSES);
+    let mut states: Vec<Option<Places>> = vec![None; starts.len()];
+    let mut entry = Places::new(layout.words);
     (0..usize::from(function.params)).for_each(|p| entry.insert(p));
-    let mut work: Vec<(usize, Places)> = vec![(0, entry)];
-    while let Some((at, incoming)) = work.pop() {
-        let Some(slot) = states.get_mut(at) else { continue };
-        let mut state = match slot {
-            None => slot.insert(incoming).clone(),
-            Some(known) => {
-                if !known.intersect(&incoming) {
-                    continue;
-                }
-                known.clone()
-            }
-        };
-        let Some(instr) = function.code.get(at) else {
+    if let Some(first) = states.first_mut() {
+        *first = Some(entry);
+    }
+    let mut changed: BTreeSet<usize> = BTreeSet::from([0]);
+    while let Some(block) = changed.pop_first() {
+        let (Some(&start), Some(Some(state))) = (starts.get(block), states.get(block)) else {
             continue;
         };
-        let mut unwritten = false;
-        let mut targets: Vec<usize> = Vec::new();
-        let mut defs: Vec<usize> = Vec::new();
-        instr.roles(|role| match role {
-            Role::Use(range) => {
-                let first = range.first.index();
-                unwritten |= (first..first + usize::from(range.count)).any(|r| !state.contains(r));
+        let mut state = state.clone();
+        let end = starts.get(block + 1).copied().unwrap_or(function.code.len());
+        let code = function.code.get(start..end).unwrap_or(&[]);
+        match budget.checked_sub(code.len() + layout.words) {
+            Some(left) => budget = left,
+            None => {
+                return Err(VerifyError::function(
+                    12,
+                    f,
+                    "what is written takes too many passes to find out",
+                ));
             }
-            Role::Def(r) => defs.push(r.index()),
-            Role::Jump(target) => targets.push(target.index()),
-            Role::Iter(it) => match instr {
-                Instr::IterBegin { .. } => defs.push(iter_place(it)),
-                _other => unwritten |= !state.contains(iter_place(it)),
-            },
-            Role::Builder(b) => match instr {
-                Instr::BuildArray { .. } | Instr::BuildObject { .. } | Instr::BuildSet { .. } => {
-                    defs.push(builder_place(b));
-                }
-                _other => unwritten |= !state.contains(builder_place(b)),
-            },
-            Role::Const(_)
-            | Role::Field(_)
-            | Role::Pred(_)
-            | Role::Func(_)
-            | Role::Flag(_)
-            | Role::Immediate => {}
-        });
-        if unwritten {
-            return Err(VerifyError::code(
-                12,
-                f,
-                at,
-                "something is read that is not written on every path",
-            ));
         }
-        // What `iter_next` writes is not there on the `done` edge.
-        let on_jump = state.clone();
-        defs.into_iter().for_each(|place| state.insert(place));
-        work.extend(targets.into_iter().map(|target| (target, on_jump.clone())));
-        if !instr.opcode().is_terminator() {
-            work.push((at + 1, state));
+        let mut reach = |target: usize, incoming: &Places| {
+            if let Ok(block) = starts.binary_search(&target)
+                && let Some(slot) = states.get_mut(block)
+            {
+                let news = match slot {
+                    None => {
+                        *slot = Some(incoming.clone());
+                        true
+                    }
+                    Some(known) => known.intersect(incoming),
+                };
+                if news {
+                    changed.insert(block);
+                }
+            }
+        };
+        for (offset, instr) in code.iter().enumerate() {
+            check_reads(*instr, &layout, &state)
+                .map_err(|(rule, detail)| VerifyError::code(rule, f, start + offset, detail))?;
+            // What `iter_next` writes is not there on the `done` edge, so targets come before writes.
+            instr.roles(|role| {
+                if let Role::Jump(target) = role {
+                    reach(target.index(), &state);
+                }
+            });
+            write(*instr, &layout, &mut state);
+        }
+        if code.last().is_some_and(|last| !last.opcode().is_terminator()) {
+            reach(end, &state);
         }
     }
     Ok(())
+}
+
+/// Indexes of the instructions that start a basic block, ascending.
+fn block_starts(function: &Function) -> Vec<usize> {
+    let mut starts = vec![0];
+    for (i, instr) in function.code.iter().enumerate() {
+        let mut ends = instr.opcode().is_terminator();
+        instr.roles(|role| {
+            if let Role::Jump(target) = role {
+                starts.push(target.index());
+                ends = true;
+            }
+        });
+        if ends && i + 1 < function.code.len() {
+            starts.push(i + 1);
+        }
+    }
+    starts.sort_unstable();
+    starts.dedup();
+    starts
+}
+
+/// Whether all that an instruction reads is there; else the broken rule.
+fn check_reads(instr: Instr, layout: &Layout, state: &Places) -> Result<(), (u8, &'static str)> {
+    let mut result = Ok(());
+    let mut need = |present: bool, rule: u8, detail: &'static str| {
+        if !present && result.is_ok() {
+            result = Err((rule, detail));
+        }
+    };
+    const UNWRITTEN: &str = "something is read that is not written on every path";
+    instr.roles(|role| match role {
+        Role::Use(range) => {
+            let first = range.first.index();
+            let all = (first..first + usize::from(range.count)).all(|r| state.contains(r));
+            need(all, 12, UNWRITTEN);
+        }
+        Role::Iter(iter) => {
+            let starts = matches!(instr, Instr::IterBegin { .. });
+            need(starts || state.contains(layout.iterator(iter)), 12, UNWRITTEN);
+        }
+        Role::Builder(b) => {
+            let starts = matches!(
+                instr,
+                Instr::BuildArray { .. } | Instr::BuildObject { .. } | Instr::BuildSet { .. }
+            );
+            let has = |kind| state.contains(layout.builder(b, kind));
+            need(
+                starts || has(Kind::Started),
+                12,
+                "a builder is used that is not started on every path",
+            );
+            let fits = match instr {
+                Instr::BuildPush { .. } => has(Kind::List),
+                Instr::BuildInsert { .. } => has(Kind::Object),
+                _other => true,
+            };
+            need(fits, 19, "a builder is used as what it was not started as");
+        }
+        Role::Def(_)
+        | Role::Jump(_)
+        | Role::Const(_)
+        | Role::Field(_)
+        | Role::Pred(_)
+        | Role::Func(_)
+        | Role::Flag(_)
+        | Role::Immediate => {}
+    });
+    result
+}
+
+/// The state after an instruction that goes on to the next one.
+fn write(instr: Instr, layout: &Layout, state: &mut Places) {
+    instr.roles(|role| match role {
+        Role::Def(r) => state.insert(r.index()),
+        Role::Iter(iter) => state.insert(layout.iterator(iter)),
+        Role::Builder(b) => {
+            let kind = match instr {
+                Instr::BuildArray { .. } | Instr::BuildSet { .. } => Some(Kind::List),
+                Instr::BuildObject { .. } => Some(Kind::Object),
+                Instr::BuildEnd { .. } => None,
+                _other => return,
+            };
+            for place in [Kind::Started, Kind::List, Kind::Object] {
+                state.remove(layout.builder(b, place));
+            }
+            if let Some(kind) = kind {
+                state.insert(layout.builder(b, Kind::Started));
+                state.insert(layout.builder(b, kind));
+            }
+        }
+        Role::Use(_)
+        | Role::Jump(_)
+        | Role::Const(_)
+        | Role::Field(_)
+        | Role::Pred(_)
+        | Role::Func(_)
+        | Role::Flag(_)
+        | Role::Immediate => {}
+    });
 }

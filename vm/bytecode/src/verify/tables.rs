@@ -1,9 +1,10 @@
-//! V2–V7: fields, constants, predicates, rules and policies name entries that exist and fit.
+//! V2–V7, V16–V18: fields, constants, predicates, rules and policies name entries that exist and fit.
 //!
 //! Second of the checkers; assumes V1.
 
-use super::VerifyError;
-use crate::consts::Const;
+use super::{HostLimits, VerifyError};
+use crate::consts::{Const, written_sizes};
+use crate::ids::MemoIdx;
 use crate::module::{Module, PathSegment};
 use crate::predicate::{PredOp, PredOperand};
 use std::collections::HashSet;
@@ -11,9 +12,9 @@ use std::collections::HashSet;
 const MAX_PATH: usize = 64;
 const MAX_CONST_DEPTH: usize = 128;
 
-pub(super) fn check(module: &Module) -> Result<(), VerifyError> {
+pub(super) fn check(module: &Module, host: &HostLimits) -> Result<(), VerifyError> {
     fields(module)?;
-    consts(module)?;
+    consts(module, host)?;
     predicates(module)?;
     rules(module)
 }
@@ -67,7 +68,7 @@ fn fields(module: &Module) -> Result<(), VerifyError> {
     Ok(())
 }
 
-fn consts(module: &Module) -> Result<(), VerifyError> {
+fn consts(module: &Module, host: &HostLimits) -> Result<(), VerifyError> {
     let mut depths: Vec<usize> = Vec::with_capacity(module.consts.len());
     for (i, value) in module.consts.iter().enumerate() {
         let mut depth = 0;
@@ -94,12 +95,28 @@ fn consts(module: &Module) -> Result<(), VerifyError> {
         if depth > MAX_CONST_DEPTH {
             return Err(VerifyError::table(4, i, "a constant nests too deeply"));
         }
+        if matches!(value, Const::Number(n) if !n.is_canonical()) {
+            return Err(VerifyError::table(16, i, "a number is not in canonical form"));
+        }
         depths.push(depth);
+    }
+    // Items may be shared, so a pool of a few hundred bytes can be more than memory holds once it is written out.
+    let mut written: u64 = 0;
+    for (i, size) in written_sizes(&module.consts).into_iter().enumerate() {
+        written = written.saturating_add(size);
+        if written > host.constant_size {
+            return Err(VerifyError::table(
+                17,
+                i,
+                "the constants are larger than the host allows when written out",
+            ));
+        }
     }
     Ok(())
 }
 
 fn predicates(module: &Module) -> Result<(), VerifyError> {
+    let mut cells: HashSet<MemoIdx> = HashSet::new();
     for (i, predicate) in module.predicates.iter().enumerate() {
         if predicate.field.index() >= module.fields.len() {
             return Err(VerifyError::table(
@@ -114,6 +131,9 @@ fn predicates(module: &Module) -> Result<(), VerifyError> {
                 i,
                 "a predicate names a memo cell that does not exist",
             ));
+        }
+        if predicate.memo.is_some_and(|m| !cells.insert(m)) {
+            return Err(VerifyError::table(18, i, "two predicates share a memo cell"));
         }
         let constant = match predicate.operand {
             PredOperand::Const(k) => match module.consts.get(k.index()) {

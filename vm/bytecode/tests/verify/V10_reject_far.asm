@@ -1,0 +1,4 @@
+; a target far away
+.function fn0
+    ret_true
+    jump L4294967295

@@ -1,0 +1,2 @@
+; a function without code
+.function fn0

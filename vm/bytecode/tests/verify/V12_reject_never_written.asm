@@ -1,0 +1,3 @@
+; nothing writes the register
+.function fn0 registers=1
+    ret r0

@@ -1,0 +1,3 @@
+; one more than allowed
+.function fn0 builders=17
+    ret_true

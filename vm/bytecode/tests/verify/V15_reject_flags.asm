@@ -1,0 +1,3 @@
+; flags are bits of one word
+.function fn0 flags=65
+    ret_true

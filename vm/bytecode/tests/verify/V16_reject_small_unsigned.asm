@@ -1,0 +1,3 @@
+; the same number would have two forms
+.constants
+  k0: 9223372036854775807u

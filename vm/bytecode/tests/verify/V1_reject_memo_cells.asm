@@ -1,0 +1,2 @@
+; memory that no predicate asks for
+.memo_cells 8000001

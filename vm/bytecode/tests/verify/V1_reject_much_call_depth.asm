@@ -1,0 +1,2 @@
+; one more than the default host allows
+.limits call_depth=257

@@ -1,0 +1,2 @@
+; one more than the default host allows
+.limits depth=1025

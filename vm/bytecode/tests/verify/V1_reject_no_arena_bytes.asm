@@ -1,0 +1,2 @@
+; a limit of zero
+.limits arena_bytes=0

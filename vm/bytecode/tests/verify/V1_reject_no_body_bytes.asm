@@ -1,0 +1,2 @@
+; a limit of zero
+.limits body_bytes=0

@@ -1,0 +1,2 @@
+; a limit of zero
+.limits call_depth=0

@@ -1,0 +1,2 @@
+; a limit of zero
+.limits depth=0

@@ -1,0 +1,2 @@
+; a limit of zero
+.limits fuel=0

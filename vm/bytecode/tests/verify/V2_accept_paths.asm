@@ -1,0 +1,9 @@
+; keys, aliases, indexes, a derived field with its inputs
+.fields
+  f0: llm.model
+  f1: llm.prompt
+  f2: llm.messages
+  f3: llm.estimatedTokens|estimated_tokens derived llm.estimatedTokens
+  f4: metadata."a key".list[0]
+  f5: metadata."a key".list."0"
+  f6: a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a

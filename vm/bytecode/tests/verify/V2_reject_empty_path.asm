@@ -1,0 +1,3 @@
+; a field that is nowhere
+.fields
+  f0: ()

@@ -1,0 +1,3 @@
+; the request is an object
+.fields
+  f0: [0].a

@@ -1,0 +1,3 @@
+; a constant that holds itself
+.constants
+  k0: [k0]

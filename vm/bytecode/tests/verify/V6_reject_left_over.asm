@@ -1,0 +1,8 @@
+; a rule of no policy
+.function fn0
+    ret_true
+.rules
+  rule0: policy0 deny fn0
+  rule1: policy0 deny fn0
+.policies
+  policy0: rule0+1

@@ -1,0 +1,9 @@
+; a rule of two policies
+.function fn0
+    ret_true
+.rules
+  rule0: policy0 deny fn0
+  rule1: policy0 deny fn0
+.policies
+  policy0: rule0+2
+  policy1: rule1+1

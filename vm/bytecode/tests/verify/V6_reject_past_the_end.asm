@@ -1,0 +1,7 @@
+; more rules than there are
+.function fn0
+    ret_true
+.rules
+  rule0: policy0 deny fn0
+.policies
+  policy0: rule0+2
