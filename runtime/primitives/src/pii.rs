@@ -5,7 +5,7 @@
 //!
 //! # Flow
 //!
-//! One left-to-right pass ([`scan`](self::scan())) classifies bytes by a table and stops only at triggers:
+//! One left-to-right pass ([`scan`](fn@scan)) classifies bytes by a table and stops only at triggers:
 //!
 //! | trigger | goes to | finds |
 //! | --- | --- | --- |

@@ -35,7 +35,7 @@ pub(super) fn find(candidate: &mut Candidate<'_>) -> Option<Found> {
         return None;
     }
     let (k, confidence) = if candidate.plus {
-        international(candidate, 0)?
+        international(candidate, 0).or_else(|| named(candidate))?
     } else if candidate.group(0).bracketed {
         bracketed(candidate).or_else(|| named(candidate))?
     } else {

@@ -11,8 +11,8 @@
 use super::scan::{Findings, scan};
 use super::types::{Confidence, Match, PiiTypeSet};
 
-/// Most scans of one text. Each but the last replaces at least one match, and only neighbours of a match that was
-/// replaced can appear anew, so that more than three have not been seen.
+/// Most scans of one text: a bound on the work for texts made to need many. Every scan but the last replaces at least
+/// one match, and only what touched a replaced match can be found anew.
 const MAX_ROUNDS: usize = 16;
 
 /// Redacts texts with memory that is kept between them: nothing is allocated once it has grown to its working size.
