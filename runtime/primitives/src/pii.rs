@@ -10,7 +10,7 @@
 //! | trigger | goes to | finds |
 //! | --- | --- | --- |
 //! | digit, `+`, `(` | `number` | IP v4, dates of birth, cards, SSN and other national numbers, phones, addresses |
-//! | word with a digit or `_`, or followed by `-`, `.`, `/`, `+` | `secrets`, `iban`, `national`, `wallet` | keys, accounts |
+//! | word with a digit or `_`, or before `-` `.` `/` `+` | `secrets`, `iban`, `national`, `wallet` | keys, accounts |
 //! | `@` | `email` | e-mail addresses |
 //! | `:` | `ip` | IP v6, MAC |
 //! | `-----BEGIN` | `secrets` | private keys |

@@ -43,6 +43,7 @@ pub(super) fn find(candidate: &mut Candidate<'_>) -> Option<Found> {
             .or_else(|| north_american(candidate))
             .or_else(|| trunk_zero(candidate))
             .or_else(|| brazilian(candidate))
+            .or_else(|| russian(candidate))
             .or_else(|| named(candidate))?
     };
     let confidence = weigh(candidate, k, confidence);
@@ -324,6 +325,13 @@ fn brazilian(candidate: &mut Candidate<'_>) -> Option<(usize, Confidence)> {
         && candidate.group(2).separator == Separator::Dash
         && at(candidate.text, candidate.group(1).start) == b'9';
     (layout && ends_after(candidate, 3)).then_some((3, Confidence::Medium))
+}
+
+/// `8 (912) 345-67-89`: the Russian trunk eight, an area code in brackets, seven digits.
+fn russian(candidate: &mut Candidate<'_>) -> Option<(usize, Confidence)> {
+    let layout =
+        candidate.has_lengths(&[1, 3, 3, 2, 2]) && candidate.value(0) == 8 && candidate.group(1).bracketed;
+    (layout && ends_after(candidate, 5)).then_some((5, Confidence::Medium))
 }
 
 /// Any plausible grouping, next to a telling word.
