@@ -6,6 +6,7 @@
 //! that is the business of `policy-compiler`.
 
 #![forbid(unsafe_code)]
+#![warn(missing_docs)]
 
 pub mod ast;
 pub mod codes;

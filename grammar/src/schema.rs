@@ -272,8 +272,8 @@ fn condition() -> Value {
             Takes::Ordered => json!({ "type": ["number", "string"] }),
             Takes::List => json!({ "type": "array" }),
             Takes::Scalar => json!({ "type": ["string", "number", "boolean", "null"] }),
-            Takes::Text => json!({ "type": "string" }),
-            Takes::Pattern => json!({ "type": "string", "format": "regex" }),
+            // No `format: regex`: that would be the dialect of ECMAScript, which has no `(?i)`.
+            Takes::Text | Takes::Pattern => json!({ "type": "string" }),
             Takes::Presence => json!({ "type": ["boolean", "null"] }),
         };
         let mut then = json!({

@@ -10,7 +10,9 @@
 mod support;
 
 use policy_grammar::ast::Policy;
+use policy_grammar::codes::Code;
 use policy_grammar::{SourceMap, parse_source, to_json, to_yaml};
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use support::{parse, render};
@@ -227,4 +229,21 @@ fn policy_ids_are_compared_over_files_by_one_call() {
     assert_eq!(diagnostics.len(), 1);
     assert_eq!(diagnostics[0].primary.span.file.0, 1);
     assert_eq!(diagnostics[0].secondary[0].span.file.0, 0);
+}
+
+#[test]
+fn every_code_of_the_document_stage_has_a_fixture() {
+    let mut shown: BTreeSet<&str> = files("err")
+        .iter()
+        .flat_map(|path| {
+            let (_, output) = parse(&name(path), &std::fs::read_to_string(path).unwrap());
+            output.diagnostics.into_iter().map(|d| d.code.as_str())
+        })
+        .collect();
+    // Shown by tests of their own: limits, empty files, other encodings.
+    shown.extend(["E0002", "E0007", "E0010"]);
+    let ours = |code: &&str| code.starts_with("E00") || code.starts_with("E01") || code.starts_with("E02");
+    let all: Vec<_> = Code::ALL.iter().map(|c| c.as_str()).filter(ours).collect();
+    let missing: Vec<_> = all.iter().filter(|code| !shown.contains(**code)).collect();
+    assert!(missing.is_empty(), "{missing:?}");
 }

@@ -341,13 +341,19 @@ fn mangled() -> impl Strategy<Value = String> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig {
+        failure_persistence: Some(Box::new(proptest::test_runner::FileFailurePersistence::WithSource("regressions"))),
+        ..ProptestConfig::default()
+    })]
+
     #[test]
     fn no_text_panics(text in "\\PC{0,200}|.{0,200}|[-a: \\n#'\"{}\\[\\],&*!|>%@`\\\\{}$]{0,120}") {
         for name in ["a.yaml", "a.json", "a"] {
-            let _ = parse(name, &text);
+            let (map, _) = parse(name, &text);
+            prop_assert_eq!(map.iter().count(), 1);
         }
-        let _ = FieldPath::parse(&text);
-        let _ = Template::parse(&text);
+        FieldPath::parse(&text).ok();
+        Template::parse(&text).ok();
     }
 
     #[test]
@@ -365,7 +371,8 @@ proptest! {
     #[test]
     fn bytes_never_panic(bytes in vec(any::<u8>(), 0..200)) {
         let mut map = SourceMap::new();
-        let _ = policy_grammar::parse_bytes(&mut map, "a.yaml", bytes);
+        let (file, _) = policy_grammar::parse_bytes(&mut map, "a.yaml", bytes);
+        prop_assert!(map.file(file).is_some());
     }
 
     #[test]

@@ -486,24 +486,28 @@ impl Walk<'_, '_> {
             .text
             .get(node.start as usize..node.end as usize)
             .unwrap_or("");
-        self.report(match (takes, &literal.value) {
-            (Takes::List, Literal::String(_) | Literal::Number(_) | Literal::Bool(_)) if !written.contains('\n') => {
+        let single = matches!(
+            literal.value,
+            Literal::String(_) | Literal::Number(_) | Literal::Bool(_)
+        );
+        self.report(match takes {
+            Takes::List if single && !written.contains('\n') => {
+                let other = if operator == Operator::NotIn { "ne" } else { "eq" };
                 diagnostic
-                    .help(format!("put it into a list, or use `{}` for a single value", match operator {
-                        Operator::NotIn => "ne",
-                        _ => "eq",
-                    }))
+                    .help(format!("put it into a list, or use `{other}` for a single value"))
                     .fix(span, format!("[{written}]"))
             }
-            (Takes::Scalar, Literal::Array(_)) => diagnostic.help(
+            Takes::Scalar if matches!(literal.value, Literal::Array(_)) => diagnostic.help(
                 "to look for any of several values, combine one condition for each with `or`, or use `in` on a list field",
             ),
-            (Takes::Text | Takes::Pattern, Literal::Number(_) | Literal::Bool(_)) => diagnostic
+            Takes::Text | Takes::Pattern if single => diagnostic
                 .help("put it in quotes")
                 .fix(span, format!("\"{written}\"")),
-            (Takes::Ordered, Literal::Null | Literal::Bool(_)) => diagnostic.help("use `eq` or `ne`"),
-            (Takes::Presence, _) => diagnostic.help("`value: false` asks for the field to be absent"),
-            _ => diagnostic,
+            Takes::Ordered if matches!(literal.value, Literal::Null | Literal::Bool(_)) => {
+                diagnostic.help("use `eq` or `ne`")
+            }
+            Takes::Presence => diagnostic.help("`value: false` asks for the field to be absent"),
+            Takes::Any | Takes::Ordered | Takes::List | Takes::Scalar | Takes::Text | Takes::Pattern => diagnostic,
         });
     }
 }

@@ -763,6 +763,7 @@ impl<'a, 's> Walk<'a, 's> {
             Some(entry) => self.boolean(entry.value, "a rule's `enabled`").map(|b| b.value),
             None => Some(true),
         };
+        let when = self.present(when);
         if let Some(when) = when {
             self.report(
                 Diagnostic::new(
