@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! path    = first { "." bare | "[" index "]" | "[" quoted "]" }
-//! first   = bare | "[" quoted "]"
+//! first   = bare, but not "$", | "[" quoted "]"
 //! bare    = one or more characters other than . [ ] { } " ' , white space and control characters
 //! index   = "0" | a number without leading zero, at most 4294967295
 //! quoted  = "…" or '…' with the escapes of JSON, and \' as well
@@ -130,6 +130,12 @@ fn bare(text: &str, at: usize, first: bool) -> Result<(Segment, usize), PathErro
     if step.is_empty() {
         return Err(PathError::new(at, "a step of a field path must not be empty"));
     }
+    if first && step == "$" {
+        return Err(PathError::new(
+            at,
+            "a field path starts at the root of the context as in `llm.model`, without `$`",
+        ));
+    }
     let digits = step.bytes().all(|b| b.is_ascii_digit());
     if !first && digits && (step == "0" || !step.starts_with('0')) {
         return Ok((Segment::Index(index(step, at)?), at + length));
@@ -252,6 +258,8 @@ mod tests {
         assert_eq!(keys(r#"metadata["a.b"]"#), [k("metadata"), k("a.b")]);
         assert_eq!(keys("metadata['a']"), [k("metadata"), k("a")]);
         assert_eq!(keys(r#"["a b"].c"#), [k("a b"), k("c")]);
+        assert_eq!(keys("$a.$"), [k("$a"), k("$")]);
+        assert_eq!(keys(r#"["$"].a"#), [k("$"), k("a")]);
         assert_eq!(keys("a.007"), [k("a"), k("007")]);
         assert_eq!(keys("0.a"), [k("0"), k("a")]);
         assert_eq!(keys("数据.größe-x_1"), [k("数据"), k("größe-x_1")]);
@@ -275,6 +283,7 @@ mod tests {
         assert_eq!(at("a[007]"), 2);
         assert_eq!(at("a[4294967296]"), 2);
         assert_eq!(at("a.4294967296"), 2);
+        assert_eq!(at("$.a"), 0);
         assert_eq!(at("a b"), 1);
         assert_eq!(at("a[0]b"), 4);
         assert_eq!(at(r#"a["b"#), 2);

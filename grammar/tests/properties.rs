@@ -69,7 +69,7 @@ fn path() -> impl Strategy<Value = FieldPath> {
         vec(segment, 0..4),
     )
         .prop_map(|(first, rest)| {
-            let mut segments = vec![Segment::Key(if first == "$" { "x".to_owned() } else { first })];
+            let mut segments = vec![Segment::Key(first)];
             segments.extend(rest);
             FieldPath { segments }
         })

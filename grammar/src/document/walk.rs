@@ -9,7 +9,7 @@ use super::problems::Problems;
 use super::scalar::{self, Scalar};
 use super::suggest::{Words, suggest};
 use super::tree::{Children, Kind, NodeId, Style, Tree};
-use crate::ast::{FieldPath, Literal, Metadata, Number, OnError, Policy, Rule, Segment, Status, Template};
+use crate::ast::{FieldPath, Literal, Metadata, Number, OnError, Policy, Rule, Status, Template};
 use crate::codes::Code;
 use crate::diagnostic::Diagnostic;
 use crate::source::{Span, Spanned};
@@ -368,14 +368,6 @@ impl<'a, 's> Walk<'a, 's> {
     pub(crate) fn path(&mut self, id: NodeId, what: &str) -> Option<Spanned<FieldPath>> {
         let text = self.string(id, what)?;
         match FieldPath::parse(&text.value) {
-            Ok(path) if path.segments.first() == Some(&Segment::Key("$".to_owned())) => {
-                let span = self.inside(id, 0, 1);
-                self.report(
-                    Diagnostic::new(Code::InvalidPath, span, "a field path does not start with `$`")
-                        .help("write it from the root of the context, as in `llm.model`"),
-                );
-                None
-            }
             Ok(path) => Some(Spanned::new(path, text.span)),
             Err(error) => {
                 let next = text
