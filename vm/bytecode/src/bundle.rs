@@ -35,7 +35,7 @@ const MAX_SIGNATURES: usize = 16;
 const SIGNATURE_CONTEXT: &[u8] = b"llm-policy-engine bundle signature v1\0";
 
 macro_rules! sections {
-    ($( $variant:ident = $id:literal, $name:literal; )*) => {
+    ($( $variant:ident = $id:literal, $name:literal, $holds:literal; )*) => {
         /// Sections of a bundle.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         #[repr(u16)]
@@ -43,15 +43,21 @@ macro_rules! sections {
         impl Section {
             const ALL: &'static [Self] = &[ $( Self::$variant, )* ];
             fn name(self) -> &'static str { match self { $( Self::$variant => $name, )* } }
+            fn holds(self) -> &'static str { match self { $( Self::$variant => $holds, )* } }
         }
     };
 }
 
 sections! {
-    Module = 1, "module";
-    Manifest = 2, "manifest";
-    SourceMap = 3, "source map";
-    Certificate = 4, "cost certificate";
+    Module = 1, "module", "code and tables";
+    Manifest = 2, "manifest", "reasons, metadata, modifications, condition trees";
+    SourceMap = 3, "source map", "the place in the policies of each predicate";
+    Certificate = 4, "cost certificate", "what one evaluation can cost at the most";
+}
+
+/// Number, name and contents of every section, for the manual.
+pub(crate) fn sections() -> impl Iterator<Item = (u16, &'static str, &'static str)> {
+    Section::ALL.iter().map(|s| (*s as u16, s.name(), s.holds()))
 }
 
 /// SHA-256 over the contents of a bundle.

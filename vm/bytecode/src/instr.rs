@@ -1,5 +1,5 @@
 //! The one instruction table. Opcode numbers, encoder, decoder, verifier operand checks, disassembler, assembler and
-//! `docs/isa.md` are expansions of [`for_each_instr!`]; what an operand means follows from its type alone.
+//! `docs/isa.md` are expansions of [`crate::for_each_instr!`]; what an operand means follows from its type alone.
 //!
 //! Numbers are explicit because bundles outlive binaries: renumbering must be visible in a diff.
 

@@ -21,6 +21,10 @@ macro_rules! pred_ops {
             /// Name in text forms.
             #[must_use]
             pub fn as_str(self) -> &'static str { match self { $( Self::$variant => $name, )* } }
+
+            /// When it is true, for the manual.
+            #[must_use]
+            pub fn doc(self) -> &'static str { match self { $( Self::$variant => $doc, )* } }
         }
     };
 }

@@ -2,6 +2,13 @@
 //!
 //! Rules whose breach takes more than a page of text (`V12`: effort) are tested here in code.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests fail by panicking, their helpers too"
+)]
+
 use policy_bytecode::asm::assemble;
 use policy_bytecode::disasm::{DisasmOptions, disassemble};
 use policy_bytecode::module::{Function, Module};
