@@ -65,13 +65,14 @@ an outcome. A derived field is computed when it is first read.
 ```text
  caller's frame          fn3 params=2 registers=5 flags=1 iterators=1 builders=1
 ┌────────────────┐      ┌────────────────────────────────────────────┐
-│ r0             │      │ r0  argument 0 ◄──┐                        │
-│ r1  ───────────┼──────┼─────────────────── ┘                       │
-│ r2  ───────────┼──────┼─► r1  argument 1                           │
-│ r3  ◄── result │      │ r2 r3 r4  undefined until written (V12)    │
-│ …              │      │ e0  error flag, lowered on entry           │
-└────────────────┘      │ it0 iterator: a collection and a position  │
- call r3, fn3, r1+2     │ b0  builder: a collection in the making    │
+│ r0             │      │                                            │
+│ r1 ────────────┼─────►│ r0  argument 0                             │
+│ r2 ────────────┼─────►│ r1  argument 1                             │
+│ r3 ◄───────────┼──────┤ ret or outcome                             │
+│ …              │      │ r2 r3 r4  read only after a write (V12)    │
+└────────────────┘      │ e0  error flag, lowered on entry           │
+ call r3, fn3, r1+2     │ it0 iterator: a collection and a position  │
+                        │ b0  builder: a collection in the making    │
                         └────────────────────────────────────────────┘
  shared by all frames of one evaluation:
    slots f0…   constants k0…   memo cells m0…   arena   fuel

@@ -44,7 +44,8 @@ pred_ops! {
 }
 
 impl PredOp {
-    /// Whether it can be an error on a field that is present (missing fields never are).
+    /// Whether it can be an error on a present field of the request, with a constant or a pattern as its operand. With
+    /// a field as the operand, or on a derived field, any operator but `exists` can be one.
     #[must_use]
     pub fn fallible(self) -> bool {
         match self {
