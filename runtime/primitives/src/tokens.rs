@@ -17,7 +17,7 @@
 //! o200k and 6 MB for cl100k, shared between processes). The only memory that counting allocates is the
 //! [`TokenScratch`], which grows to the longest word of any text it has seen and is then reused.
 //!
-//! Time is linear in the text but for long runs of one repeated character, which cost some ten times more per byte.
+//! Time is linear in the text, long runs of one repeated character included.
 //!
 //! # Invariants
 //!

@@ -141,6 +141,12 @@ proptest! {
     }
 
     #[test]
+    fn random_runs(runs in prop::collection::vec((prop::sample::select(vec!['-', '=', '*', '#', ' ', '\n', 'a', '中']), 1usize..200), 1..6)) {
+        let text: String = runs.iter().flat_map(|&(c, length)| std::iter::repeat_n(c, length)).collect();
+        prop_assert_eq!(difference(&text, &mut TokenScratch::new()), None);
+    }
+
+    #[test]
     fn random_words(text in "([a-zA-Z]{1,12}[ .,'_-]{0,2}|[\\p{L}\\p{M}]{1,6}|[0-9]{1,5}|[ \\n]{1,3}){0,20}") {
         prop_assert_eq!(difference(&text, &mut TokenScratch::new()), None);
     }

@@ -422,10 +422,7 @@ fn dollars_are_correctly_rounded() {
     ] {
         assert_eq!(NanoDollars(nano).to_dollars_f64(), dollars);
     }
-    assert_eq!(
-        NanoDollars(u128::MAX).to_dollars_f64(),
-        3.402_823_669_209_385e29
-    );
+    assert_eq!(NanoDollars(u128::MAX).to_dollars_f64(), 3.402_823_669_209_385e29);
     assert_eq!(NanoDollars(1_250_000).to_string(), "0.001250000");
 }
 

@@ -106,13 +106,16 @@ fn index(id: u32) -> usize {
     id as usize
 }
 
+/// Marks a chosen token that was not the first in line, so that longer ones are still to be tried. Above all ids.
+const HINTED: u32 = 1 << 31;
+
 /// Working memory of the encoder, reused from piece to piece.
 ///
 /// Grows to the longest piece that is not itself a token (5 bytes of memory per 4 bytes of it, at worst 4⅛ per byte)
 /// and then stays: a worker that keeps its scratch does not allocate once it has seen its longest piece.
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
-    /// The tokens chosen so far, in text order.
+    /// The tokens chosen so far, in text order, some of them [`HINTED`].
     chosen: Vec<u32>,
     /// One bit per byte position: set when no valid encoding ends a token there.
     dead_ends: Vec<u64>,
@@ -143,26 +146,48 @@ impl Vocabulary {
         dead_ends.clear();
         dead_ends.resize(piece.len() / 64 + 1, 0);
         let mut start = 0;
-        let mut candidate = self.longest_match(piece);
+        // The longest match at `start`, and the token that is tried there now.
+        let mut longest = self.longest_match(piece);
+        let mut candidate = longest;
+        // The last choice made behind some token at some longest match. In a long run of one character the same
+        // situation comes up again and again, and finding the choice takes a thousand steps; so where it comes up
+        // next, the choice is tried first. Only the order of trying changes, never the outcome, which is unique.
+        let mut remembered = (NO_TOKEN, NO_TOKEN, NO_TOKEN);
+        let mut hinted = 0;
         while candidate != NO_TOKEN {
-            let last = chosen.last().copied();
+            let last = chosen.last().map(|last| last & !HINTED);
             let end = start + self.token_len(candidate);
             let alive = dead_ends[end / 64] & (1 << (end % 64)) == 0;
-            if alive && last.is_none_or(|last| self.fits(last, candidate)) {
-                chosen.push(candidate);
+            if alive && last.is_none_or(|last| hinted != 0 || self.fits(last, candidate)) {
+                if let Some(last) = last {
+                    remembered = (last, longest, candidate);
+                }
+                chosen.push(candidate | hinted);
                 start = end;
-                candidate = self.longest_match(&piece[end..]);
+                longest = self.longest_match(&piece[end..]);
+                (candidate, hinted) = match remembered {
+                    (last, same, choice) if (last, same) == (candidate, longest) => (choice, HINTED),
+                    _ => (longest, 0),
+                };
                 continue;
             }
-            candidate = word(self.prefixes, index(candidate));
+            // After a failed hint the others are tried from the longest down, and then the next shorter each.
+            candidate = if hinted != 0 {
+                longest
+            } else {
+                word(self.prefixes, index(candidate))
+            };
+            hinted = 0;
             if candidate == NO_TOKEN {
                 dead_ends[start / 64] |= 1 << (start % 64);
-                chosen.pop();
                 // Without a last token there is nothing left to try, which cannot happen: single bytes always fit
                 // somewhere. Were it to happen, the loop ends here.
-                let Some(last) = last else { break };
-                start -= self.token_len(last);
-                candidate = last;
+                let Some(popped) = chosen.pop() else { break };
+                candidate = popped & !HINTED;
+                start -= self.token_len(candidate);
+                longest = self.longest_match(&piece[start..]);
+                // Its end is a dead end now, so the loop goes on to what comes after it.
+                hinted = popped & HINTED;
             }
         }
         chosen.len() as u64
