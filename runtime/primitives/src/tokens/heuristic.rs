@@ -1,7 +1,8 @@
 //! Token counts without a vocabulary: an estimate of the o200k count from the scripts a text is written in.
 //!
 //! Used when the crate is built without feature `tokenizers`. One pass, no tables, no allocation. Always an
-//! estimate: on English prose within about 10 per cent in sum, on single short prompts up to 30.
+//! estimate: over 500 real English prompts 5 per cent above the exact sum, with a mean error of 6 per cent and 95 of
+//! 100 prompts within 20. Other scripts were not measured.
 //!
 //! # Rule
 //!
