@@ -99,9 +99,9 @@ fn start() -> Span {
 
 /// The rules of each policy; they are consecutive because lowering made them so.
 fn ranges(program: &Program) -> Vec<PolicyRange> {
-    let mut ranges: Vec<PolicyRange> = Vec::with_capacity(program.policies as usize);
+    let mut ranges: Vec<PolicyRange> = Vec::with_capacity(program.policies.len());
     let mut next = 0;
-    for policy in 0..program.policies {
+    for (_, policy) in program.policies.iter().zip(0u32..) {
         let first_rule = next;
         while program
             .rules

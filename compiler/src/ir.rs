@@ -86,8 +86,8 @@ pub struct Program {
     pub functions: Vec<Function>,
     /// In evaluation order.
     pub rules: Vec<Rule>,
-    /// Number of policies.
-    pub policies: u32,
+    /// Ids of the policies, in evaluation order.
+    pub policies: Vec<String>,
     /// Reasons, metadata, modifications, condition trees.
     pub manifest: Manifest,
 }
@@ -123,7 +123,7 @@ pub struct Rule {
 }
 
 /// One function. Block 0 is the entry; its parameters are the function's.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Function {
     /// What the values are, by [`ValueId`]. A value that no block lists is dead.
     pub values: Vec<Inst>,
@@ -134,7 +134,7 @@ pub struct Function {
 }
 
 /// One basic block.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Block {
     /// Values that whoever jumps here hands over; all are [`Inst::Param`].
     pub params: Vec<ValueId>,
@@ -145,7 +145,7 @@ pub struct Block {
 }
 
 /// Kind of a collection under construction.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Collection {
     /// Array.
     Array,
@@ -156,7 +156,7 @@ pub enum Collection {
 }
 
 /// An instruction. All but the effects (`iter_begin`, `build_…` except `build_end`) define a value.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Inst {
     /// A parameter of a block.
     Param,
@@ -242,7 +242,7 @@ pub enum Inst {
 }
 
 /// How a block ends.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Terminator {
     /// Leaves the function with an outcome or with data.
     Ret(ValueId),

@@ -21,7 +21,6 @@ pub mod ir;
 mod lower;
 mod options;
 pub mod passes;
-mod patterns;
 pub mod pipeline;
 mod resolve;
 mod schema;

@@ -43,7 +43,7 @@ pub(crate) fn lower(program: &hir::Program, sources: &SourceMap, options: &Optio
             .collect(),
         functions: Vec::new(),
         rules: Vec::new(),
-        policies: u32::try_from(program.policies.len()).unwrap_or(u32::MAX),
+        policies: program.policies.iter().map(|p| p.id.clone()).collect(),
         manifest: Manifest {
             revision: String::new(),
             compiler: env!("CARGO_PKG_VERSION").to_owned(),

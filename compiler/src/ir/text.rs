@@ -1,1 +1,86 @@
-//! Text.
+//! The text form of the IR: printed for people (`--dump-ir`) and for golden tests, and read back by the latter.
+//!
+//! ```text
+//! pred p0 = team.tier eq "free"
+//!
+//! function fn0 shared {
+//! b0:
+//!   v0 = test p0
+//!   ret v0
+//! }
+//!
+//! policy "gateway-policy"
+//! rule "gateway-policy/r03" deny on_error=match {
+//! b0:
+//!   v0 = test_not llm.model matches "^gpt-4"
+//!   v1 = test p0
+//!   v2 = and v0, v1
+//!   ret v2
+//! }
+//! rule "gateway-policy/r04" warn on_error=skip = fn0
+//! ```
+//!
+//! Shared comparisons are named in the header, the others are spelled out where they are used; constants are JSON;
+//! another field as operand is `field team.limit`. A condition that only one rule uses stands in its rule.
+//! Values, functions and shared comparisons are numbered in order of appearance. Not part of the text: the manifest,
+//! spans, automata, and table entries that no code uses.
+//!
+//! Printing what was parsed gives the same text; parsing what was printed gives the same program up to the above.
+
+mod parse;
+mod print;
+
+pub use parse::{TextError, parse};
+pub use print::print;
+
+use crate::ir::{Block, FuncId, Inst, Program, Terminator};
+use policy_bytecode::number::Arith;
+
+/// Spelling of the instructions of two data operands.
+const BINARY: &[(&str, fn(crate::ir::ValueId, crate::ir::ValueId) -> Inst)] = &[
+    ("eq", Inst::Eq),
+    ("lt", Inst::Lt),
+    ("lte", Inst::Lte),
+    ("add", |a, b| Inst::Arith(Arith::Add, a, b)),
+    ("sub", |a, b| Inst::Arith(Arith::Sub, a, b)),
+    ("mul", |a, b| Inst::Arith(Arith::Mul, a, b)),
+    ("div", |a, b| Inst::Arith(Arith::Div, a, b)),
+    ("rem", |a, b| Inst::Arith(Arith::Rem, a, b)),
+    ("get", |object, key| Inst::Get { object, key }),
+];
+
+/// Whether a function is written in the rule that uses it: only one rule does, and no code calls it.
+fn inline_functions(program: &Program) -> Vec<bool> {
+    let mut uses = vec![0usize; program.functions.len()];
+    let mut count = |f: FuncId, n: usize| {
+        if let Some(u) = uses.get_mut(f.index()) {
+            *u += n;
+        }
+    };
+    for rule in &program.rules {
+        count(rule.condition, 1);
+    }
+    for function in &program.functions {
+        function.each_inst(|_, inst| {
+            if let Inst::Call { function, .. } = inst {
+                count(*function, 2);
+            }
+        });
+    }
+    let has_params = |b: Option<&Block>| b.is_some_and(|b| !b.params.is_empty());
+    uses.iter()
+        .zip(&program.functions)
+        .map(|(n, f)| *n == 1 && !f.shared && !has_params(f.blocks.first()))
+        .collect()
+}
+
+/// Mnemonic of a terminator.
+fn terminator_name(end: &Terminator) -> &'static str {
+    match end {
+        Terminator::Ret(_) => "ret",
+        Terminator::Jump { .. } => "jump",
+        Terminator::Split { .. } => "split",
+        Terminator::Defined { .. } => "defined",
+        Terminator::IterNext { .. } => "iter_next",
+    }
+}

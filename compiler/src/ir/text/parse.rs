@@ -1,0 +1,595 @@
+//! Text → IR. See [`super`] for the form. Line by line, because the form is.
+
+use super::BINARY;
+use crate::fields::describe;
+use crate::ir::{
+    Block, BlockId, Collection, FuncId, Function, Inst, Predicate, Program, Rule, Terminator, ValueId,
+};
+use crate::lower::NOT_PRECOMPILED;
+use policy_bytecode::module::{Decision, Field, Pattern, PatternEngine};
+use policy_bytecode::predicate::{PredOp, PredOperand};
+use policy_bytecode::{Const, ConstPool, FieldIdx, Number, PatternIdx, PredIdx};
+use policy_grammar::ast::FieldPath;
+use std::collections::HashMap;
+use std::fmt;
+use std::str::Lines;
+
+/// Why a text is not IR.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TextError {
+    /// 1-based.
+    pub line: usize,
+    /// One sentence.
+    pub message: String,
+}
+
+impl fmt::Display for TextError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}: {}", self.line, self.message)
+    }
+}
+
+impl std::error::Error for TextError {}
+
+/// Reads the text form. Lines that start with `#` are comments.
+///
+/// # Errors
+///
+/// [`TextError`] with the first line that is not understood. Whether the program makes sense is for
+/// [`crate::ir::verify`] to say.
+pub fn parse(text: &str) -> Result<Program, TextError> {
+    let mut parser = Parser {
+        lines: text.lines(),
+        line: 0,
+        program: Program::default(),
+        consts: ConstPool::new(),
+        shared: HashMap::new(),
+        functions: HashMap::new(),
+    };
+    match parser.program() {
+        Ok(()) => {
+            parser.program.consts = parser.consts.into_entries();
+            Ok(parser.program)
+        }
+        Err(message) => Err(TextError {
+            line: parser.line,
+            message,
+        }),
+    }
+}
+
+type Res<T> = Result<T, String>;
+
+struct Parser<'a> {
+    lines: Lines<'a>,
+    line: usize,
+    program: Program,
+    consts: ConstPool,
+    shared: HashMap<String, PredIdx>,
+    functions: HashMap<String, FuncId>,
+}
+
+impl<'a> Parser<'a> {
+    fn next(&mut self) -> Option<&'a str> {
+        loop {
+            let line = self.lines.next()?.trim();
+            self.line += 1;
+            if !line.is_empty() && !line.starts_with('#') {
+                return Some(line);
+            }
+        }
+    }
+
+    fn program(&mut self) -> Res<()> {
+        while let Some(line) = self.next() {
+            let (word, rest) = split_word(line);
+            match word {
+                "pred" => {
+                    let (name, text) = rest.split_once('=').ok_or("expected `=`")?;
+                    let pred = self.comparison(text.trim(), true)?;
+                    self.shared.insert(name.trim().to_owned(), pred);
+                }
+                "function" => {
+                    let head = rest.strip_suffix('{').ok_or("expected `{`")?.trim();
+                    let (name, attributes) = split_word(head);
+                    let shared = match attributes {
+                        "shared" => true,
+                        "" => false,
+                        other => return Err(format!("`{other}` is not an attribute of functions")),
+                    };
+                    let mut function = self.function()?;
+                    function.shared = shared;
+                    let id = FuncId::from_index(self.program.functions.len());
+                    self.functions.insert(name.to_owned(), id);
+                    self.program.functions.push(function);
+                }
+                "policy" => {
+                    let (id, rest) = string(rest)?;
+                    expect_end(rest)?;
+                    self.program.policies.push(id);
+                }
+                "rule" => self.rule(rest)?,
+                other => return Err(format!("`{other}` does not start a declaration")),
+            }
+        }
+        Ok(())
+    }
+
+    fn rule(&mut self, text: &str) -> Res<()> {
+        let (name, rest) = string(text)?;
+        let (decision, rest) = split_word(rest);
+        let decision = match decision {
+            "allow" => Decision::Allow,
+            "warn" => Decision::Warn,
+            "modify" => Decision::Modify,
+            "deny" => Decision::Deny,
+            other => return Err(format!("`{other}` is not a decision")),
+        };
+        let (on_error, rest) = split_word(rest);
+        let fires_on_error = match on_error {
+            "on_error=match" => true,
+            "on_error=skip" => false,
+            other => {
+                return Err(format!(
+                    "expected `on_error=match` or `on_error=skip`, not `{other}`"
+                ));
+            }
+        };
+        let policy = self
+            .program
+            .policies
+            .len()
+            .checked_sub(1)
+            .ok_or("a rule before its policy")?;
+        let condition = match rest.strip_prefix('=') {
+            Some(name) => *self
+                .functions
+                .get(name.trim())
+                .ok_or_else(|| format!("`{}` is not a function", name.trim()))?,
+            None if rest == "{" => {
+                let function = self.function()?;
+                self.program.functions.push(function);
+                FuncId::from_index(self.program.functions.len() - 1)
+            }
+            None => return Err("expected `{` or `=`".to_owned()),
+        };
+        self.program.rules.push(Rule {
+            name,
+            policy: u32::try_from(policy).map_err(|e| e.to_string())?,
+            condition,
+            decision,
+            fires_on_error,
+        });
+        Ok(())
+    }
+
+    fn function(&mut self) -> Res<Function> {
+        let mut function = Function::default();
+        let mut names: HashMap<String, ValueId> = HashMap::new();
+        let mut open: Option<Block> = None;
+        while let Some(line) = self.next() {
+            if line == "}" {
+                return match open {
+                    None if !function.blocks.is_empty() => Ok(function),
+                    None => Err("a function without blocks".to_owned()),
+                    Some(_) => Err("the block has no terminator".to_owned()),
+                };
+            }
+            if let Some(head) = line.strip_suffix(':') {
+                if open.is_some() {
+                    return Err("the block before has no terminator".to_owned());
+                }
+                let (name, params) = match head.strip_suffix(')').and_then(|h| h.split_once('(')) {
+                    Some((name, params)) => (name, params),
+                    None => (head, ""),
+                };
+                if block_id(name)?.index() != function.blocks.len() {
+                    return Err(format!("expected block b{}", function.blocks.len()));
+                }
+                let mut ids = Vec::new();
+                for param in params.split(',').map(str::trim).filter(|p| !p.is_empty()) {
+                    ids.push(define(&mut function, &mut names, param, Inst::Param)?);
+                }
+                open = Some(Block {
+                    params: ids,
+                    insts: Vec::new(),
+                    end: Terminator::Ret(ValueId(u32::MAX)),
+                });
+                continue;
+            }
+            let mut block = open.take().ok_or("expected a block such as `b0:`")?;
+            if let Some(end) = terminator(line, &names)? {
+                block.end = end;
+                function.blocks.push(block);
+                continue;
+            }
+            let (name, text) = match line.split_once(" = ") {
+                Some((name, text)) if name.starts_with('v') && !name.contains(' ') => (Some(name), text),
+                Some(_) | None => (None, line),
+            };
+            let inst = self.inst(text, &names)?;
+            let id = match name {
+                Some(name) => define(&mut function, &mut names, name, inst)?,
+                None => {
+                    function.values.push(inst);
+                    ValueId::from_index(function.values.len() - 1)
+                }
+            };
+            block.insts.push(id);
+            open = Some(block);
+        }
+        Err("expected `}`".to_owned())
+    }
+
+    fn inst(&mut self, text: &str, names: &HashMap<String, ValueId>) -> Res<Inst> {
+        let (word, rest) = split_word(text);
+        let one = || value(rest, names);
+        let many = |text: &str| {
+            text.split(',')
+                .map(str::trim)
+                .filter(|t| !t.is_empty())
+                .map(|t| value(t, names))
+                .collect::<Res<Vec<_>>>()
+        };
+        if let Some((_, make)) = BINARY.iter().find(|(name, _)| *name == word) {
+            return match many(rest)?.as_slice() {
+                [a, b] => Ok(make(*a, *b)),
+                _other => Err(format!("`{word}` takes two values")),
+            };
+        }
+        let builder = |text: &str| -> Res<policy_bytecode::BuilderIdx> {
+            text.strip_prefix(policy_bytecode::BuilderIdx::PREFIX)
+                .and_then(|n| n.parse().ok())
+                .map(policy_bytecode::BuilderIdx)
+                .ok_or_else(|| format!("`{text}` is not a builder"))
+        };
+        Ok(match word {
+            "test" | "test_not" => Inst::Test {
+                pred: match self.shared.get(rest) {
+                    Some(pred) => *pred,
+                    None => self.comparison(rest, false)?,
+                },
+                negated: word == "test_not",
+            },
+            "const" => Inst::Const(match rest {
+                "true" => true,
+                "false" => false,
+                other => return Err(format!("`{other}` is not an outcome")),
+            }),
+            "and" => Inst::And(many(rest)?),
+            "or" => Inst::Or(many(rest)?),
+            "not" => Inst::Not(one()?),
+            "truth" => Inst::Truth(one()?),
+            "load_field" => Inst::LoadField(self.field(rest)?),
+            "load_const" => {
+                let (k, rest) = self.constant(rest)?;
+                expect_end(rest)?;
+                Inst::LoadConst(k)
+            }
+            "undefined" => Inst::Undefined,
+            "len" => Inst::Len(one()?),
+            "call" => {
+                let (name, args) = rest
+                    .strip_suffix(')')
+                    .and_then(|r| r.split_once('('))
+                    .ok_or("expected `call fn0(…)`")?;
+                Inst::Call {
+                    function: *self
+                        .functions
+                        .get(name)
+                        .ok_or_else(|| format!("`{name}` is not a function above"))?,
+                    args: many(args)?,
+                }
+            }
+            "iter_begin" => {
+                let (iter, src) = rest.split_once(',').ok_or("expected an iterator and a value")?;
+                Inst::IterBegin {
+                    iter: iterator(iter)?,
+                    src: value(src.trim(), names)?,
+                }
+            }
+            "build_array" | "build_object" | "build_set" => Inst::BuildBegin {
+                builder: builder(rest)?,
+                kind: match word {
+                    "build_array" => Collection::Array,
+                    "build_object" => Collection::Object,
+                    _set => Collection::Set,
+                },
+            },
+            "build_push" | "build_insert" => {
+                let (b, values) = rest.split_once(',').ok_or("expected a builder and values")?;
+                match many(values)?.as_slice() {
+                    [v] if word == "build_push" => Inst::BuildPush {
+                        builder: builder(b)?,
+                        value: *v,
+                    },
+                    [k, v] if word == "build_insert" => Inst::BuildInsert {
+                        builder: builder(b)?,
+                        key: *k,
+                        value: *v,
+                    },
+                    _other => return Err(format!("wrong number of values for `{word}`")),
+                }
+            }
+            "build_end" => Inst::BuildEnd(builder(rest)?),
+            other => return Err(format!("`{other}` is not an instruction")),
+        })
+    }
+
+    fn comparison(&mut self, text: &str, shared: bool) -> Res<PredIdx> {
+        let end = path_end(text);
+        let (path, rest) = (
+            text.get(..end).unwrap_or(""),
+            text.get(end..).unwrap_or("").trim(),
+        );
+        let field = self.field(path)?;
+        let (op, rest) = split_word(rest);
+        let op = *PredOp::ALL
+            .iter()
+            .find(|o| o.as_str() == op)
+            .ok_or_else(|| format!("`{op}` is not a comparison"))?;
+        let operand = if op == PredOp::Exists {
+            expect_end(rest)?;
+            PredOperand::None
+        } else if op == PredOp::Matches {
+            let (source, rest) = string(rest)?;
+            expect_end(rest)?;
+            PredOperand::Pattern(self.pattern(source))
+        } else if let Some(path) = rest.strip_prefix("field ") {
+            PredOperand::Field(self.field(path.trim())?)
+        } else {
+            let (k, rest) = self.constant(rest)?;
+            expect_end(rest)?;
+            PredOperand::Const(k)
+        };
+        let predicate = Predicate {
+            op,
+            field,
+            operand,
+            shared,
+            span: None,
+        };
+        let known = self.program.predicates.iter().position(|p| *p == predicate);
+        let index = known.unwrap_or_else(|| {
+            self.program.predicates.push(predicate);
+            self.program.predicates.len() - 1
+        });
+        PredIdx::from_index(index).ok_or_else(|| "too many comparisons".to_owned())
+    }
+
+    fn field(&mut self, text: &str) -> Res<FieldIdx> {
+        let path = FieldPath::parse(text).map_err(|e| e.message)?;
+        let field = describe(&path, None).field;
+        let inputs = field.derived.map_or(&[][..], |d| d.inputs());
+        let index = self.intern_field(field);
+        for input in inputs {
+            let path = FieldPath::parse(input).map_err(|e| e.message)?;
+            self.intern_field(describe(&path, None).field);
+        }
+        FieldIdx::from_index(index).ok_or_else(|| "too many fields".to_owned())
+    }
+
+    fn intern_field(&mut self, field: Field) -> usize {
+        if let Some(known) = self.program.fields.iter().position(|f| *f == field) {
+            return known;
+        }
+        self.program.fields.push(field);
+        self.program.fields.len() - 1
+    }
+
+    fn pattern(&mut self, source: String) -> PatternIdx {
+        let known = self.program.patterns.iter().position(|p| p.source == source);
+        let index = known.unwrap_or_else(|| {
+            self.program.patterns.push(Pattern {
+                source,
+                engine: PatternEngine::Source {
+                    reason: NOT_PRECOMPILED.to_owned(),
+                },
+            });
+            self.program.patterns.len() - 1
+        });
+        PatternIdx::from_index(index).unwrap_or(PatternIdx(u32::MAX))
+    }
+
+    /// A constant at the start of `text`, and what follows it.
+    fn constant<'t>(&mut self, text: &'t str) -> Res<(policy_bytecode::ConstIdx, &'t str)> {
+        let text = text.trim_start();
+        let (value, rest) = if text.starts_with('"') {
+            let (s, rest) = string(text)?;
+            (Const::Str(s), rest)
+        } else if let Some(mut rest) = text.strip_prefix('[') {
+            let mut items = Vec::new();
+            while !rest.trim_start().starts_with(']') {
+                let (item, after) = self.constant(rest)?;
+                items.push(item);
+                rest = separator(after, ']')?;
+            }
+            (Const::Array(items), after_close(rest))
+        } else if let Some(mut rest) = text.strip_prefix('{') {
+            let mut members = Vec::new();
+            while !rest.trim_start().starts_with('}') {
+                let (key, after) = string(rest.trim_start())?;
+                let after = after.trim_start().strip_prefix(':').ok_or("expected `:`")?;
+                let (item, after) = self.constant(after)?;
+                members.push((key, item));
+                rest = separator(after, '}')?;
+            }
+            (Const::Object(members), after_close(rest))
+        } else {
+            let end = text
+                .find(|c: char| c == ',' || c == ']' || c == '}' || c.is_whitespace())
+                .unwrap_or(text.len());
+            let (word, rest) = text.split_at(end);
+            (scalar(word)?, rest)
+        };
+        Ok((self.consts.intern(value), rest))
+    }
+}
+
+fn scalar(word: &str) -> Res<Const> {
+    Ok(match word {
+        "null" => Const::Null,
+        "true" => Const::Bool(true),
+        "false" => Const::Bool(false),
+        word => {
+            let integer = word
+                .parse::<i64>()
+                .map(Number::Int)
+                .or_else(|_| word.parse::<u64>().map(Number::from_u64));
+            let number = match integer {
+                Ok(n) => Some(n),
+                Err(_) => word.parse::<f64>().ok().and_then(Number::from_f64),
+            };
+            Const::Number(number.ok_or_else(|| format!("`{word}` is not a constant"))?)
+        }
+    })
+}
+
+/// What follows an item: after a comma, or at the closing bracket.
+fn separator(text: &str, close: char) -> Res<&str> {
+    let text = text.trim_start();
+    match text.strip_prefix(',') {
+        Some(rest) => Ok(rest),
+        None if text.starts_with(close) => Ok(text),
+        None => Err(format!("expected `,` or `{close}`")),
+    }
+}
+
+fn after_close(text: &str) -> &str {
+    text.trim_start().get(1..).unwrap_or("")
+}
+
+fn split_word(text: &str) -> (&str, &str) {
+    let text = text.trim();
+    match text.split_once(char::is_whitespace) {
+        Some((word, rest)) => (word, rest.trim()),
+        None => (text, ""),
+    }
+}
+
+fn expect_end(rest: &str) -> Res<()> {
+    if rest.trim().is_empty() {
+        Ok(())
+    } else {
+        Err(format!("unexpected `{}`", rest.trim()))
+    }
+}
+
+/// A JSON string at the start of `text`, and what follows it.
+fn string(text: &str) -> Res<(String, &str)> {
+    let text = text.trim_start();
+    let end = string_end(text).ok_or("expected a string")?;
+    let (literal, rest) = text.split_at(end);
+    let value = serde_json::from_str(literal).map_err(|e| format!("not a string: {e}"))?;
+    Ok((value, rest))
+}
+
+/// One past the closing quote of the string that `text` starts with.
+fn string_end(text: &str) -> Option<usize> {
+    let mut escaped = false;
+    for (i, c) in text.char_indices().skip(1) {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            '"' if text.starts_with('"') => return Some(i + 1),
+            _ => {}
+        }
+    }
+    None
+}
+
+/// Where the path at the start of `text` ends: at white space outside quotes.
+fn path_end(text: &str) -> usize {
+    let mut i = 0;
+    while let Some(rest) = text.get(i..) {
+        match rest.chars().next() {
+            None => break,
+            Some('"') => match string_end(rest) {
+                Some(n) => i += n,
+                None => break,
+            },
+            Some(c) if c.is_whitespace() => break,
+            Some(c) => i += c.len_utf8(),
+        }
+    }
+    i.min(text.len())
+}
+
+fn define(
+    function: &mut Function,
+    names: &mut HashMap<String, ValueId>,
+    name: &str,
+    inst: Inst,
+) -> Res<ValueId> {
+    let id = ValueId::from_index(function.values.len());
+    function.values.push(inst);
+    if names.insert(name.to_owned(), id).is_some() {
+        return Err(format!("`{name}` is defined twice"));
+    }
+    Ok(id)
+}
+
+fn value(name: &str, names: &HashMap<String, ValueId>) -> Res<ValueId> {
+    names
+        .get(name)
+        .copied()
+        .ok_or_else(|| format!("`{name}` is not a value above"))
+}
+
+fn block_id(name: &str) -> Res<BlockId> {
+    name.strip_prefix(BlockId::PREFIX)
+        .and_then(|n| n.parse().ok())
+        .map(BlockId)
+        .ok_or_else(|| format!("`{name}` is not a block"))
+}
+
+fn iterator(name: &str) -> Res<policy_bytecode::IterIdx> {
+    name.strip_prefix(policy_bytecode::IterIdx::PREFIX)
+        .and_then(|n| n.parse().ok())
+        .map(policy_bytecode::IterIdx)
+        .ok_or_else(|| format!("`{name}` is not an iterator"))
+}
+
+/// `None` when the line is not a terminator.
+fn terminator(line: &str, names: &HashMap<String, ValueId>) -> Res<Option<Terminator>> {
+    let (word, rest) = split_word(line);
+    let parts: Vec<&str> = rest.split(',').map(str::trim).collect();
+    Ok(Some(match (word, parts.as_slice()) {
+        ("ret", [v]) => Terminator::Ret(value(v, names)?),
+        ("jump", _) => {
+            let (target, args) = match rest.strip_suffix(')').and_then(|r| r.split_once('(')) {
+                Some((target, args)) => (target, args),
+                None => (rest, ""),
+            };
+            Terminator::Jump {
+                target: block_id(target)?,
+                args: args
+                    .split(',')
+                    .map(str::trim)
+                    .filter(|a| !a.is_empty())
+                    .map(|a| value(a, names))
+                    .collect::<Res<_>>()?,
+            }
+        }
+        ("split", [cond, t, f, e]) => Terminator::Split {
+            cond: value(cond, names)?,
+            on_true: block_id(t)?,
+            on_false: block_id(f)?,
+            on_error: block_id(e)?,
+        },
+        ("defined", [src, d, u]) => Terminator::Defined {
+            src: value(src, names)?,
+            defined: block_id(d)?,
+            undefined: block_id(u)?,
+        },
+        ("iter_next", [iter, body, done]) => Terminator::IterNext {
+            iter: iterator(iter)?,
+            body: block_id(body)?,
+            done: block_id(done)?,
+        },
+        ("ret" | "split" | "defined" | "iter_next", _) => {
+            return Err(format!("wrong number of operands for `{word}`"));
+        }
+        _ => return Ok(None),
+    }))
+}

@@ -1,0 +1,312 @@
+//! IR → text. See [`super`] for the form.
+
+use super::{inline_functions, terminator_name};
+use crate::ir::{Collection, FuncId, Function, Inst, Predicate, Program, Terminator, ValueId};
+use policy_bytecode::module::{Field, PathSegment};
+use policy_bytecode::number::Arith;
+use policy_bytecode::predicate::PredOperand;
+use policy_bytecode::{Const, ConstIdx, PredIdx};
+use policy_grammar::ast::{FieldPath, Segment};
+use std::fmt::Write as _;
+
+/// The text form of a program.
+#[must_use]
+pub fn print(program: &Program) -> String {
+    let inline = inline_functions(program);
+    let mut numbers = vec![None; program.functions.len()];
+    let mut next = 0u32;
+    for (number, inline) in numbers.iter_mut().zip(&inline) {
+        if !inline {
+            *number = Some(next);
+            next += 1;
+        }
+    }
+    let mut shared = vec![None; program.predicates.len()];
+    let mut next = 0u32;
+    for (number, predicate) in shared.iter_mut().zip(&program.predicates) {
+        if predicate.shared {
+            *number = Some(next);
+            next += 1;
+        }
+    }
+    let mut cx = Printer {
+        program,
+        functions: numbers,
+        shared,
+        out: String::new(),
+    };
+    cx.program(&inline);
+    cx.out
+}
+
+struct Printer<'a> {
+    program: &'a Program,
+    /// Number of each function that is written on its own.
+    functions: Vec<Option<u32>>,
+    /// Number of each shared comparison.
+    shared: Vec<Option<u32>>,
+    out: String,
+}
+
+impl Printer<'_> {
+    fn line(&mut self, text: &str) {
+        self.out.push_str(text);
+        self.out.push('\n');
+    }
+
+    fn program(&mut self, inline: &[bool]) {
+        let program = self.program;
+        for (number, predicate) in self.shared.clone().iter().zip(&program.predicates) {
+            if let Some(number) = number {
+                let text = self.comparison(predicate);
+                self.line(&format!("pred p{number} = {text}"));
+            }
+        }
+        for (i, function) in program.functions.iter().enumerate() {
+            if inline.get(i).copied().unwrap_or(false) {
+                continue;
+            }
+            let shared = if function.shared { " shared" } else { "" };
+            self.separate();
+            let name = self.function_name(FuncId::from_index(i));
+            self.line(&format!("function {name}{shared} {{"));
+            self.function(function);
+            self.line("}");
+        }
+        let mut rules = program.rules.iter().peekable();
+        for (policy, index) in program.policies.iter().zip(0u32..) {
+            self.separate();
+            self.line(&format!("policy {}", quote(policy)));
+            while let Some(rule) = rules.next_if(|r| r.policy == index) {
+                let on_error = if rule.fires_on_error { "match" } else { "skip" };
+                let head = format!(
+                    "rule {} {} on_error={on_error}",
+                    quote(&rule.name),
+                    rule.decision.as_str()
+                );
+                let own = inline.get(rule.condition.index()).copied().unwrap_or(false);
+                match program.functions.get(rule.condition.index()) {
+                    Some(function) if own => {
+                        self.line(&format!("{head} {{"));
+                        self.function(function);
+                        self.line("}");
+                    }
+                    Some(_) | None => {
+                        let name = self.function_name(rule.condition);
+                        self.line(&format!("{head} = {name}"));
+                    }
+                }
+            }
+        }
+    }
+
+    fn separate(&mut self) {
+        if !self.out.is_empty() {
+            self.out.push('\n');
+        }
+    }
+
+    fn function_name(&self, f: FuncId) -> String {
+        match self.functions.get(f.index()).copied().flatten() {
+            Some(number) => format!("fn{number}"),
+            None => "?".to_owned(),
+        }
+    }
+
+    fn function(&mut self, function: &Function) {
+        let mut names = vec![None; function.values.len()];
+        let mut next = 0u32;
+        let defined = function
+            .blocks
+            .iter()
+            .flat_map(|b| b.params.iter().chain(&b.insts));
+        for id in defined {
+            if let Some(place) = names.get_mut(id.index()) {
+                *place = Some(next);
+                next += 1;
+            }
+        }
+        let v = |id: ValueId| match names.get(id.index()).copied().flatten() {
+            Some(n) => format!("v{n}"),
+            None => "?".to_owned(),
+        };
+        let list = |ids: &[ValueId]| ids.iter().map(|id| v(*id)).collect::<Vec<_>>().join(", ");
+        for (i, block) in function.blocks.iter().enumerate() {
+            if block.params.is_empty() {
+                self.line(&format!("b{i}:"));
+            } else {
+                self.line(&format!("b{i}({}):", list(&block.params)));
+            }
+            for id in &block.insts {
+                let Some(inst) = function.value(*id) else { continue };
+                let text = self.inst(inst, &v, &list);
+                match inst.kind() {
+                    crate::ir::Kind::Effect => self.line(&format!("  {text}")),
+                    crate::ir::Kind::Outcome | crate::ir::Kind::Data => {
+                        self.line(&format!("  {} = {text}", v(*id)));
+                    }
+                }
+            }
+            let name = terminator_name(&block.end);
+            let operands = match &block.end {
+                Terminator::Ret(value) => v(*value),
+                Terminator::Jump { target, args } if args.is_empty() => target.to_string(),
+                Terminator::Jump { target, args } => format!("{target}({})", list(args)),
+                Terminator::Split {
+                    cond,
+                    on_true,
+                    on_false,
+                    on_error,
+                } => format!("{}, {on_true}, {on_false}, {on_error}", v(*cond)),
+                Terminator::Defined {
+                    src,
+                    defined,
+                    undefined,
+                } => format!("{}, {defined}, {undefined}", v(*src)),
+                Terminator::IterNext { iter, body, done } => format!("{iter}, {body}, {done}"),
+            };
+            self.line(&format!("  {name} {operands}"));
+        }
+    }
+
+    fn inst(
+        &self,
+        inst: &Inst,
+        v: &impl Fn(ValueId) -> String,
+        list: &impl Fn(&[ValueId]) -> String,
+    ) -> String {
+        match inst {
+            Inst::Param => "param".to_owned(),
+            Inst::Test { pred, negated: false } => format!("test {}", self.pred(*pred)),
+            Inst::Test { pred, negated: true } => format!("test_not {}", self.pred(*pred)),
+            Inst::Const(value) => format!("const {value}"),
+            Inst::And(vs) => format!("and {}", list(vs)),
+            Inst::Or(vs) => format!("or {}", list(vs)),
+            Inst::Not(x) => format!("not {}", v(*x)),
+            Inst::Truth(x) => format!("truth {}", v(*x)),
+            Inst::LoadField(f) => format!("load_field {}", field(self.program.fields.get(f.index()))),
+            Inst::LoadConst(k) => format!("load_const {}", self.constant(*k)),
+            Inst::Undefined => "undefined".to_owned(),
+            Inst::Get { object, key } => format!("get {}, {}", v(*object), v(*key)),
+            Inst::Len(x) => format!("len {}", v(*x)),
+            Inst::Eq(a, b) => format!("eq {}, {}", v(*a), v(*b)),
+            Inst::Lt(a, b) => format!("lt {}, {}", v(*a), v(*b)),
+            Inst::Lte(a, b) => format!("lte {}, {}", v(*a), v(*b)),
+            Inst::Arith(op, a, b) => {
+                let name = match op {
+                    Arith::Add => "add",
+                    Arith::Sub => "sub",
+                    Arith::Mul => "mul",
+                    Arith::Div => "div",
+                    Arith::Rem => "rem",
+                };
+                format!("{name} {}, {}", v(*a), v(*b))
+            }
+            Inst::Call { function, args } => {
+                format!("call {}({})", self.function_name(*function), list(args))
+            }
+            Inst::IterBegin { iter, src } => format!("iter_begin {iter}, {}", v(*src)),
+            Inst::BuildBegin { builder, kind } => match kind {
+                Collection::Array => format!("build_array {builder}"),
+                Collection::Object => format!("build_object {builder}"),
+                Collection::Set => format!("build_set {builder}"),
+            },
+            Inst::BuildPush { builder, value } => format!("build_push {builder}, {}", v(*value)),
+            Inst::BuildInsert { builder, key, value } => {
+                format!("build_insert {builder}, {}, {}", v(*key), v(*value))
+            }
+            Inst::BuildEnd(builder) => format!("build_end {builder}"),
+        }
+    }
+
+    fn pred(&self, pred: PredIdx) -> String {
+        match self.shared.get(pred.index()).copied().flatten() {
+            Some(number) => format!("p{number}"),
+            None => self
+                .program
+                .predicates
+                .get(pred.index())
+                .map_or_else(|| "?".to_owned(), |p| self.comparison(p)),
+        }
+    }
+
+    fn comparison(&self, predicate: &Predicate) -> String {
+        let left = field(self.program.fields.get(predicate.field.index()));
+        let op = predicate.op.as_str();
+        match predicate.operand {
+            PredOperand::None => format!("{left} {op}"),
+            PredOperand::Const(k) => format!("{left} {op} {}", self.constant(k)),
+            PredOperand::Pattern(x) => {
+                let source = self
+                    .program
+                    .patterns
+                    .get(x.index())
+                    .map_or("?", |p| p.source.as_str());
+                format!("{left} {op} {}", quote(source))
+            }
+            PredOperand::Field(f) => {
+                format!("{left} {op} field {}", field(self.program.fields.get(f.index())))
+            }
+        }
+    }
+
+    fn constant(&self, k: ConstIdx) -> String {
+        let mut out = String::new();
+        constant(&mut out, &self.program.consts, k);
+        out
+    }
+}
+
+/// Constants are at most as deep as the resolver lets them be.
+fn constant(out: &mut String, consts: &[Const], k: ConstIdx) {
+    match consts.get(k.index()) {
+        None => out.push('?'),
+        Some(Const::Null) => out.push_str("null"),
+        Some(Const::Bool(b)) => out.push_str(if *b { "true" } else { "false" }),
+        // Writing to a string cannot fail.
+        Some(Const::Number(n)) => drop(write!(out, "{n}")),
+        Some(Const::Str(s)) => out.push_str(&quote(s)),
+        Some(Const::Array(items)) => {
+            out.push('[');
+            for (i, item) in items.iter().enumerate() {
+                if i > 0 {
+                    out.push_str(", ");
+                }
+                constant(out, consts, *item);
+            }
+            out.push(']');
+        }
+        Some(Const::Object(members)) => {
+            out.push('{');
+            for (i, (key, value)) in members.iter().enumerate() {
+                if i > 0 {
+                    out.push_str(", ");
+                }
+                out.push_str(&quote(key));
+                out.push_str(": ");
+                constant(out, consts, *value);
+            }
+            out.push('}');
+        }
+    }
+}
+
+fn quote(text: &str) -> String {
+    serde_json::Value::String(text.to_owned()).to_string()
+}
+
+/// Spelling of a field's path.
+fn field(field: Option<&Field>) -> String {
+    let Some(field) = field else {
+        return "?".to_owned();
+    };
+    let segments = field
+        .path
+        .iter()
+        .map(|s| match s {
+            PathSegment::Key { name, .. } => Segment::Key(name.clone()),
+            PathSegment::Index(n) => Segment::Index(*n),
+        })
+        .collect();
+    FieldPath { segments }.to_string()
+}

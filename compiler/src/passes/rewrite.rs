@@ -1,0 +1,172 @@
+//! Rebuilding a function with other outcomes: the part that all passes over conditions share.
+//!
+//! Data, effects and control flow are copied. Outcomes are made anew, from the terminators that ask for them down to
+//! the comparisons, as the pass says; equal outcomes of a block become one value. What nobody asks for disappears.
+
+use crate::ir::{Block, BlockId, Function, Inst, Kind, Terminator, ValueId};
+use std::collections::HashMap;
+
+/// A pass over outcomes.
+pub(super) trait Rewrite {
+    /// Makes the outcome `id` of the old function, negated when `negate`, in the new one. Operands are asked for with
+    /// [`Rebuild::outcome`], results made with [`Rebuild::make`].
+    fn outcome(&self, cx: &mut Rebuild<'_>, id: ValueId, negate: bool) -> ValueId;
+}
+
+/// A function being rebuilt.
+pub(super) struct Rebuild<'a> {
+    old: &'a Function,
+    new: Function,
+    block: Block,
+    /// Old data value → new.
+    data: Vec<Option<ValueId>>,
+    /// Old outcome → new, plain and negated, in the current block.
+    done: HashMap<(ValueId, bool), ValueId>,
+    /// Outcomes of the current block.
+    made: HashMap<Inst, ValueId>,
+    pass: &'a dyn Rewrite,
+}
+
+/// The function with its outcomes rewritten by `pass`.
+pub(super) fn rebuild(old: &Function, pass: &dyn Rewrite) -> Function {
+    let mut cx = Rebuild {
+        old,
+        new: Function {
+            values: Vec::with_capacity(old.values.len()),
+            blocks: Vec::with_capacity(old.blocks.len()),
+            shared: old.shared,
+        },
+        block: empty_block(),
+        data: vec![None; old.values.len()],
+        done: HashMap::new(),
+        made: HashMap::new(),
+        pass,
+    };
+    // Data first, so that blocks may use what later blocks in the list define.
+    for block in &old.blocks {
+        for id in block.params.iter().chain(&block.insts) {
+            if let Some(inst) = old.value(*id)
+                && inst.kind() != Kind::Outcome
+            {
+                let new = cx.add_value(inst.clone());
+                if let Some(place) = cx.data.get_mut(id.index()) {
+                    *place = Some(new);
+                }
+            }
+        }
+    }
+    for block in &old.blocks {
+        cx.done.clear();
+        cx.made.clear();
+        cx.block.params = block.params.iter().map(|p| cx.data(*p)).collect();
+        for id in &block.insts {
+            if old.value(*id).is_some_and(|inst| inst.kind() != Kind::Outcome) {
+                let new = cx.data(*id);
+                cx.block.insts.push(new);
+            }
+        }
+        let mut end = block.end.clone();
+        end.map_operands(|v| cx.any(v));
+        let mut finished = std::mem::replace(&mut cx.block, empty_block());
+        finished.end = end;
+        cx.new.blocks.push(finished);
+    }
+    let data = std::mem::take(&mut cx.data);
+    let map = |v: ValueId| data.get(v.index()).copied().flatten().unwrap_or(v);
+    // Outcomes already speak of new values; data were copied with their old operands.
+    let copied: Vec<ValueId> = data.iter().copied().flatten().collect();
+    for id in copied {
+        if let Some(inst) = cx.new.values.get_mut(id.index()) {
+            inst.map_operands(map);
+        }
+    }
+    cx.new
+}
+
+fn empty_block() -> Block {
+    Block {
+        params: Vec::new(),
+        insts: Vec::new(),
+        end: Terminator::Jump {
+            target: BlockId(0),
+            args: Vec::new(),
+        },
+    }
+}
+
+impl Rebuild<'_> {
+    /// The instruction of an old value.
+    pub(super) fn old(&self, id: ValueId) -> &Inst {
+        // INVARIANT: ids come from the old function itself; the constant is never seen.
+        self.old.value(id).unwrap_or(&Inst::Const(false))
+    }
+
+    /// The instruction of a new value.
+    pub(super) fn new_inst(&self, id: ValueId) -> &Inst {
+        self.new.value(id).unwrap_or(&Inst::Const(false))
+    }
+
+    /// The new value of the old outcome `id`, negated when `negate`.
+    pub(super) fn outcome(&mut self, id: ValueId, negate: bool) -> ValueId {
+        if let Some(known) = self.done.get(&(id, negate)) {
+            return *known;
+        }
+        let pass = self.pass;
+        let new = pass.outcome(self, id, negate);
+        self.done.insert((id, negate), new);
+        new
+    }
+
+    /// The new value of old data.
+    pub(super) fn data(&self, id: ValueId) -> ValueId {
+        self.data.get(id.index()).copied().flatten().unwrap_or(id)
+    }
+
+    fn any(&mut self, id: ValueId) -> ValueId {
+        match self.old(id).kind() {
+            Kind::Outcome => self.outcome(id, false),
+            Kind::Data | Kind::Effect => self.data(id),
+        }
+    }
+
+    /// An outcome of the new function; an equal one of the same block is used again.
+    pub(super) fn make(&mut self, inst: Inst) -> ValueId {
+        if let Some(known) = self.made.get(&inst) {
+            return *known;
+        }
+        let id = self.add_value(inst.clone());
+        self.block.insts.push(id);
+        self.made.insert(inst, id);
+        id
+    }
+
+    /// The outcome `id` of the old function with each operand rewritten, and nothing else changed.
+    pub(super) fn copy(&mut self, id: ValueId) -> ValueId {
+        let inst = match self.old(id).clone() {
+            Inst::And(vs) => Inst::And(vs.into_iter().map(|v| self.outcome(v, false)).collect()),
+            Inst::Or(vs) => Inst::Or(vs.into_iter().map(|v| self.outcome(v, false)).collect()),
+            Inst::Not(v) => Inst::Not(self.outcome(v, false)),
+            Inst::Truth(v) => Inst::Truth(self.data(v)),
+            other => other,
+        };
+        self.make(inst)
+    }
+
+    fn add_value(&mut self, inst: Inst) -> ValueId {
+        self.new.values.push(inst);
+        ValueId::from_index(self.new.values.len() - 1)
+    }
+}
+
+/// Rebuilds every function and counts those that changed.
+pub(super) fn rebuild_all(functions: &mut [Function], pass: &dyn Rewrite) -> usize {
+    let mut changed = 0;
+    for function in functions {
+        let new = rebuild(function, pass);
+        if new != *function {
+            changed += 1;
+            *function = new;
+        }
+    }
+    changed
+}
