@@ -48,6 +48,7 @@ codes! {
     NotSupportedYet = "E0011", Error, "not-supported-yet", "A construct that is part of the language but that this version does not compile yet.";
     DuplicateRuleId = "E0012", Error, "duplicate-rule-id", "Two rules of one policy share an id.";
     ConflictingKeys = "E0013", Error, "conflicting-keys", "Two keys that exclude each other, such as `condition` and `when`.";
+    Unreadable = "E0014", Error, "unreadable", "The file cannot be read.";
     UnknownOperator = "E0101", Error, "unknown-operator", "The condition operator does not exist.";
     MissingOperand = "E0102", Error, "missing-operand", "An operator lacks what it needs: `field`, `value` or `conditions`.";
     UnexpectedOperand = "E0103", Error, "unexpected-operand", "An operator was given something that it does not take.";

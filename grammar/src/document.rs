@@ -7,6 +7,7 @@
 
 mod action;
 mod condition;
+mod data;
 mod dialect;
 mod json;
 mod pattern;
@@ -23,6 +24,8 @@ pub(crate) mod schema_tables {
     pub(crate) use super::condition::{CONDITION_KEYS, Logic, Takes};
     pub(crate) use super::walk::{DEFAULT_NAMESPACE, DEFAULT_VERSION, METADATA_KEYS, POLICY_KEYS, RULE_KEYS};
 }
+
+pub use data::parse_data;
 
 use crate::ast::Policy;
 use crate::codes::Code;

@@ -473,6 +473,37 @@ impl Bundle {
     }
 }
 
+/// Size of one section of a bundle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SectionSize {
+    /// Its name; `unknown` for one that this version skips.
+    pub name: &'static str,
+    /// Bytes as stored.
+    pub bytes: usize,
+}
+
+/// How the bytes of a bundle are spread over its sections, in file order.
+///
+/// # Errors
+///
+/// [`BundleError::Decode`] when `bytes` are not a bundle.
+pub fn section_sizes(bytes: &[u8]) -> Result<Vec<SectionSize>, BundleError> {
+    let name = |id: u16| {
+        Section::ALL
+            .iter()
+            .find(|s| **s as u16 == id)
+            .map_or("unknown", |s| s.name())
+    };
+    Ok(layout(bytes)?
+        .sections
+        .iter()
+        .map(|(id, _, content)| SectionSize {
+            name: name(*id),
+            bytes: content.len(),
+        })
+        .collect())
+}
+
 fn table<'a, T: Deserialize<'a>>(bytes: &'a [u8], section: Section) -> Result<T, DecodeError> {
     match postcard::take_from_bytes::<T>(bytes) {
         Ok((value, [])) => Ok(value),
