@@ -1,0 +1,104 @@
+#!/usr/bin/env bash
+# Everything that must hold before a change goes in, in one command: `./ci.sh`.
+#
+# Needs Rust (see `rust-version` in Cargo.toml) and, where the linker is missing, apt. Steps run to the end even when one
+# fails; the summary names what failed and what was skipped, and why. `./ci.sh NAME…` runs only the steps of these names.
+set -euo pipefail
+cd "$(dirname "$0")"
+
+export CARGO_TERM_COLOR="${CARGO_TERM_COLOR:-auto}"
+export INSTA_UPDATE=no
+wanted=("$@")
+passed=() failed=() skipped=()
+begin=$SECONDS
+
+wants() {
+  [ ${#wanted[@]} -eq 0 ] && return 0
+  local name
+  for name in "${wanted[@]}"; do [ "$name" = "$1" ] && return 0; done
+  return 1
+}
+
+# step NAME COMMAND…: runs it and notes how it went.
+step() {
+  local name=$1 from=$SECONDS
+  shift
+  wants "$name" || return 0
+  printf '\n=== %s: %s\n' "$name" "$*"
+  if "$@"; then
+    printf '=== %s: ok, %d s\n' "$name" $((SECONDS - from))
+    passed+=("$name")
+  else
+    printf '=== %s: FAILED, %d s\n' "$name" $((SECONDS - from))
+    failed+=("$name")
+  fi
+}
+
+skip() {
+  wants "$1" || return 0
+  printf '\n=== %s: skipped, %s\n' "$1" "$2"
+  skipped+=("$1 ($2)")
+}
+
+# A Rust component that may be missing: installed where rustup can download it.
+component() {
+  cargo "$1" --version >/dev/null 2>&1 && return 0
+  command -v rustup >/dev/null || return 1
+  timeout 120 rustup component add "$2" >/dev/null 2>&1 || return 1
+  cargo "$1" --version >/dev/null 2>&1
+}
+
+command -v cargo >/dev/null || { echo "ci.sh: cargo is not on the PATH; install Rust first" >&2; exit 2; }
+if ! command -v cc >/dev/null; then
+  echo "ci.sh: no linker (cc) found, installing gcc with apt"
+  as_root=()
+  [ "$(id -u)" -eq 0 ] || as_root=(sudo)
+  "${as_root[@]}" apt-get update -qq
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends gcc libc6-dev
+fi
+cargo --version
+
+policyc() { "${CARGO_TARGET_DIR:-target}/debug/policyc" "$@"; }
+rustdoc_step() { RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --quiet; }
+fuzz_step() { (cd conformance && cargo +nightly fuzz build); }
+
+if component fmt rustfmt; then
+  step fmt cargo fmt --all --check
+else
+  skip fmt "rustfmt is not installed and cannot be downloaded"
+fi
+if component clippy clippy; then
+  step clippy cargo clippy --locked --workspace --all-targets --quiet -- -D warnings
+else
+  skip clippy "clippy is not installed and cannot be downloaded"
+fi
+step build cargo build --locked --workspace
+# Unit, integration and documentation tests.
+step tests cargo test --locked --workspace --no-fail-fast
+step rustdoc rustdoc_step
+step tidy cargo run --locked --quiet -p xtask -- tidy
+step generated cargo run --locked --quiet -p xtask -- gen --check
+step policy-check policyc check --strict examples/policies
+step policy-tests policyc test examples/policies --coverage
+step snippets docs/run-snippets.sh README.md CONTRIBUTING.md docs
+
+targets=$(ls conformance/fuzz/fuzz_targets/*.rs 2>/dev/null | sed 's|.*/||; s|\.rs$||' | tr '\n' ' ' || true)
+if [ -z "$targets" ]; then
+  skip fuzz-build "there are no fuzz targets"
+elif ! cargo fuzz --version >/dev/null 2>&1; then
+  skip fuzz-build "cargo-fuzz is not installed; not compiled: ${targets% }"
+elif ! cargo +nightly --version >/dev/null 2>&1; then
+  skip fuzz-build "there is no nightly toolchain; not compiled: ${targets% }"
+else
+  step fuzz-build fuzz_step
+fi
+
+printf '\n=== summary, %d s\n' $((SECONDS - begin))
+printf 'passed:  %s\n' "${passed[*]:-none}"
+for s in "${skipped[@]:-}"; do [ -z "$s" ] || printf 'skipped: %s\n' "$s"; done
+for f in "${failed[@]:-}"; do [ -z "$f" ] || printf 'FAILED:  %s\n' "$f"; done
+if [ ${#passed[@]} -eq 0 ] && [ ${#skipped[@]} -eq 0 ] && [ ${#failed[@]} -eq 0 ]; then
+  echo "ci.sh: no step of that name" >&2
+  exit 2
+fi
+[ ${#failed[@]} -eq 0 ]
