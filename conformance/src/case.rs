@@ -7,6 +7,7 @@
 //! note: why this file exists
 //! context: {s: hello}            # shared by all cases without their own
 //! settings: {derive: never}      # likewise; also `default: deny`
+//! bytes: true                    # only for engines that read bodies byte by byte, so not for the reference
 //!
 //! conditions:                    # one row per condition and its three-valued outcome
 //! - {name: equal text, if: {operator: eq, field: s, value: hello}, is: true}
@@ -52,6 +53,9 @@ struct File {
     settings: Option<CaseSettings>,
     #[serde(default)]
     policies: Option<Policies>,
+    /// About the bytes of bodies, which a parsed value no longer shows: not for the reference.
+    #[serde(default)]
+    bytes: bool,
     #[serde(default)]
     conditions: Vec<Row>,
     #[serde(default)]
@@ -194,6 +198,7 @@ pub struct Case {
     body: String,
     settings: Settings,
     request: RequestOptions,
+    bytes: bool,
     expectation: Expectation,
 }
 
@@ -290,6 +295,7 @@ fn read(area: &str, text: &str, cases: &mut Vec<Case>) -> anyhow::Result<()> {
                 body: context.to_string(),
                 settings: settings(None, file.settings),
                 request: RequestOptions::default(),
+                bytes: file.bytes,
                 expectation: Expectation::Outcome(outcome),
             });
         }
@@ -336,6 +342,7 @@ fn read(area: &str, text: &str, cases: &mut Vec<Case>) -> anyhow::Result<()> {
                     Some(ModeName::FirstDeny) | None => Mode::FirstDeny,
                 },
             },
+            bytes: file.bytes,
             expectation,
         });
     }
@@ -376,6 +383,9 @@ impl Case {
     }
 
     fn try_run(&self, engine: &dyn Engine) -> anyhow::Result<Run> {
+        if self.bytes && !engine.reads_bytes() {
+            return Ok(Run::NotApplicable);
+        }
         let loaded = engine.load(&self.policies, self.settings);
         if let Expectation::Diagnostics(wanted) = &self.expectation {
             if !engine.checks_meaning() {

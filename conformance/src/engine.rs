@@ -66,6 +66,11 @@ pub trait Engine {
         true
     }
 
+    /// Whether bodies are read byte by byte, so that a key that occurs twice is seen.
+    fn reads_bytes(&self) -> bool {
+        true
+    }
+
     /// Makes policies ready.
     ///
     /// # Errors
@@ -124,6 +129,10 @@ impl Engine for Reference {
     }
 
     fn checks_meaning(&self) -> bool {
+        false
+    }
+
+    fn reads_bytes(&self) -> bool {
         false
     }
 

@@ -20,5 +20,7 @@ pub mod case;
 pub mod compare;
 pub mod engine;
 pub mod generate;
+pub mod metamorphic;
+pub mod product;
 pub mod reference;
 pub mod rng;

@@ -22,7 +22,6 @@ use policy_grammar::ast::{
 use policy_primitives::pii;
 use serde_json::{Map, Number, Value};
 use std::cmp::Ordering;
-use std::collections::BTreeSet;
 
 pub use derived::Derive;
 
@@ -89,10 +88,8 @@ pub struct RefRuleError {
     pub policy: String,
     /// Rule id, never qualified.
     pub rule: String,
-    /// Canonical path of the field.
+    /// Canonical path of the field at fault.
     pub field: String,
-    /// What the operator or verb is called.
-    pub operator: String,
     /// Type of what was found at the field.
     pub found: String,
 }
@@ -134,12 +131,11 @@ pub fn evaluate(policies: &[Policy], context: &Value, options: &RefOptions) -> R
     for (policy, rule) in rules {
         let outcome = condition(&rule.condition, &request);
         // "Every such error is listed." Ruling: also for rules that do not fire because of it.
-        for (test, found) in condition_errors(&rule.condition, &request) {
+        for (field, found) in condition_errors(&rule.condition, &request) {
             errors.push(RefRuleError {
                 policy: policy.metadata.id.value.clone(),
                 rule: rule.id.value.clone(),
-                field: canonical(&test.field.value).to_string(),
-                operator: test.operator.value.as_str().to_owned(),
+                field,
                 found,
             });
         }
@@ -194,12 +190,12 @@ pub fn evaluate(policies: &[Policy], context: &Value, options: &RefOptions) -> R
     // 1.5, rule 6: modifications merged by path, the rule first in order wins; with a deny there are none.
     let mut modifications = Map::new();
     if decision != Decision::Deny {
-        let mut decided: BTreeSet<String> = BTreeSet::new();
         for (policy, rule) in &fired {
             for modification in &rule.action.modifications {
                 let path = canonical(&modification.path.value).to_string();
-                // Ruling: the first rule that names a path has it, also where its verb then changes nothing.
-                if !decided.insert(path.clone()) {
+                // Ruling: a verb that changes nothing, such as `$default` of what is there, leaves the path to the next
+                // rule, so that it cannot switch off another rule's `$cap`.
+                if modifications.contains_key(&path) {
                     continue;
                 }
                 let current = look_up(&modification.path.value, &request);
@@ -207,12 +203,11 @@ pub fn evaluate(policies: &[Policy], context: &Value, options: &RefOptions) -> R
                 if let Some(value) = applied.entry {
                     modifications.insert(path.clone(), value);
                 }
-                if let Some((verb, found)) = applied.error {
+                if let Some(found) = applied.error {
                     errors.push(RefRuleError {
                         policy: policy.metadata.id.value.clone(),
                         rule: rule.id.value.clone(),
                         field: path,
-                        operator: verb.to_owned(),
                         found,
                     });
                 }
@@ -242,26 +237,29 @@ fn rules_in_order<'a>(
 ) -> Result<Vec<(&'a Policy, &'a Rule)>, RefError> {
     // "In scope: active policies".
     let active: Vec<&Policy> = policies.iter().filter(|p| p.status == Status::Active).collect();
-    // "an unknown id or an empty list is an error". Ruling: a policy that is not active is unknown here, because
-    // otherwise naming it would mean "nothing to check, so allow".
-    if let Some(ids) = &options.policies {
-        if ids.is_empty() {
-            return Err(RefError::EmptyPolicies);
-        }
-        for id in ids {
-            if !active.iter().any(|p| p.metadata.id.value == *id) {
-                return Err(RefError::UnknownPolicy(id.clone()));
-            }
-        }
-    }
-    let mut scope: Vec<&Policy> = active
+    // "with `namespace` in the request, those of that namespace and of `global`"
+    let visible: Vec<&Policy> = active
         .into_iter()
-        // "with `namespace` in the request, those of that namespace and of `global`"
         .filter(|p| {
             options.namespace.as_ref().is_none_or(|wanted| {
                 p.metadata.namespace.value == *wanted || p.metadata.namespace.value == "global"
             })
         })
+        .collect();
+    // "an unknown id or an empty list is an error". Ruling: a policy that is not active, or not of the namespace, is
+    // unknown here, because otherwise naming it would mean "nothing to check, so allow".
+    if let Some(ids) = &options.policies {
+        if ids.is_empty() {
+            return Err(RefError::EmptyPolicies);
+        }
+        for id in ids {
+            if !visible.iter().any(|p| p.metadata.id.value == *id) {
+                return Err(RefError::UnknownPolicy(id.clone()));
+            }
+        }
+    }
+    let mut scope: Vec<&Policy> = visible
+        .into_iter()
         // "with `policies: [ids]`, only those"
         .filter(|p| {
             options
@@ -455,27 +453,49 @@ fn negate(outcome: Outcome) -> Outcome {
     }
 }
 
-/// 1.5, rule 3: the errors behind a condition that is an error, in document order, each with the type that was found.
+/// 1.5, rule 3: the errors behind a condition that is an error, in document order: field and what was found there.
 /// Ruling: a part that is not itself an error contributes nothing.
-fn condition_errors<'a>(node: &'a Condition, request: &Request<'_>) -> Vec<(&'a Test, String)> {
+fn condition_errors(node: &Condition, request: &Request<'_>) -> Vec<(String, String)> {
     if condition(node, request) != Outcome::Error {
         return Vec::new();
     }
     match node {
-        Condition::And { operands, .. } | Condition::Or { operands, .. } => operands
-            .iter()
-            .flat_map(|c| condition_errors(c, request))
-            .collect(),
-        Condition::Not { operand, .. } => condition_errors(operand, request),
-        Condition::Test(test) => {
-            let found = match look_up(&test.field.value, request) {
-                Found::Missing => "missing".to_owned(),
-                Found::Unknown => "unknown".to_owned(),
-                Found::Present(value) => type_name(&value).to_owned(),
-            };
-            vec![(test, found)]
+        Condition::And { operands, .. } | Condition::Or { operands, .. } => {
+            operands.iter().flat_map(|c| condition_errors(c, request)).collect()
         }
+        Condition::Not { operand, .. } => condition_errors(operand, request),
+        Condition::Test(test) => vec![fault(test, request)],
     }
+}
+
+/// 1.5, rule 3: "field, what was found". Ruling: with `valueFrom`, the field is the one whose value does not fit the
+/// other's; where the left one could have been compared with something, that is the right one.
+fn fault(test: &Test, request: &Request<'_>) -> (String, String) {
+    let describe = |path: &FieldPath| {
+        let found = match look_up(path, request) {
+            Found::Missing => "missing".to_owned(),
+            Found::Unknown => "unknown".to_owned(),
+            Found::Present(value) => type_name(&value).to_owned(),
+        };
+        (canonical(path).to_string(), found)
+    };
+    let left = describe(&test.field.value);
+    let Operand::Path(path) = &test.operand else { return left };
+    let right = describe(&path.value);
+    if right.1 == "unknown" {
+        return right;
+    }
+    if left.1 == "unknown" {
+        return left;
+    }
+    let ordered = |kind: &str| kind == "number" || kind == "string";
+    let right_is_at_fault = match test.operator.value {
+        Operator::In | Operator::NotIn => true,
+        Operator::Gt | Operator::Gte | Operator::Lt | Operator::Lte => ordered(&left.1),
+        Operator::Contains | Operator::NotContains | Operator::StartsWith | Operator::EndsWith => left.1 == "string",
+        Operator::Eq | Operator::Ne | Operator::Matches | Operator::Exists => false,
+    };
+    if right_is_at_fault { right } else { left }
 }
 
 /// Name of a value's type, as error entries have it.
@@ -508,10 +528,12 @@ fn test(test: &Test, request: &Request<'_>) -> Outcome {
         exists(&field, &operand)
     } else {
         match (&field, &operand) {
-            // 1.6: "comparisons on it are errors".
-            (Found::Unknown, _) | (_, Found::Unknown) => Outcome::Error,
-            // Column "missing F"; "a missing V counts like a missing F".
-            (Found::Missing, _) | (_, Found::Missing) => Outcome::False,
+            // Column "missing F"; "a missing V counts like a missing F". 1.6: "comparisons on it are errors". Ruling:
+            // where one is missing and the other unknown, F decides.
+            (Found::Missing, _) => Outcome::False,
+            (Found::Unknown, _) => Outcome::Error,
+            (_, Found::Missing) => Outcome::False,
+            (_, Found::Unknown) => Outcome::Error,
             (Found::Present(f), Found::Present(v)) => compare(positive, f, v, &test.operand),
         }
     };
@@ -691,8 +713,8 @@ fn number_value(number: Written) -> Value {
 struct Applied {
     /// The entry of the response.
     entry: Option<Value>,
-    /// The verb and the type that it cannot work on.
-    error: Option<(&'static str, String)>,
+    /// The type that the verb cannot work on.
+    error: Option<String>,
 }
 
 impl Applied {
@@ -722,8 +744,8 @@ fn apply(verb: &Verb, current: Found, request: &Request<'_>) -> Applied {
     match verb {
         Verb::Set(literal) => Applied::entry(expand_literal(literal, request)),
         // "min of current and n; n if missing". Ruling: n and an error for what is no number, null included.
-        Verb::Cap(n) => limit("$cap", *n, current, Ordering::Greater),
-        Verb::Floor(n) => limit("$floor", *n, current, Ordering::Less),
+        Verb::Cap(n) => limit(*n, current, Ordering::Greater),
+        Verb::Floor(n) => limit(*n, current, Ordering::Less),
         // "only if missing". Ruling: null is not missing.
         Verb::Default(literal) => match current {
             None => Applied::entry(expand_literal(literal, request)),
@@ -743,7 +765,7 @@ fn apply(verb: &Verb, current: Found, request: &Request<'_>) -> Applied {
                 }
                 (Some(other), _) => Applied {
                     entry: None,
-                    error: Some(("$append", type_name(&other).to_owned())),
+                    error: Some(type_name(&other).to_owned()),
                 },
             }
         }
@@ -764,7 +786,7 @@ fn apply(verb: &Verb, current: Found, request: &Request<'_>) -> Applied {
 }
 
 /// `$cap` replaces what lies above `n`, `$floor` what lies below.
-fn limit(verb: &'static str, n: Written, current: Option<Value>, replaced: Ordering) -> Applied {
+fn limit(n: Written, current: Option<Value>, replaced: Ordering) -> Applied {
     let n = number_value(n);
     let Value::Number(bound) = &n else {
         unreachable!("a number")
@@ -774,7 +796,7 @@ fn limit(verb: &'static str, n: Written, current: Option<Value>, replaced: Order
         Some(Value::Number(now)) if compare_numbers(now, bound) == replaced => Applied::entry(n),
         Some(Value::Number(now)) => Applied::entry(Value::Number(now.clone())),
         Some(other) => Applied {
-            error: Some((verb, type_name(other).to_owned())),
+            error: Some(type_name(other).to_owned()),
             entry: Some(n),
         },
     }
@@ -822,11 +844,33 @@ fn expand(text: &str, request: &Request<'_>) -> String {
                 // "missing → empty". Ruling: null likewise; strings as they are; everything else as compact JSON.
                 Found::Missing | Found::Unknown | Found::Present(Value::Null) => {}
                 Found::Present(Value::String(s)) => out.push_str(&s),
-                Found::Present(other) => out.push_str(&other.to_string()),
+                Found::Present(other) => out.push_str(&json_text(&other)),
             },
         }
     }
     out
+}
+
+/// Compact JSON, keys by code point. Ruling: doubles in the fewest digits that read back as the same double, with a
+/// fraction or an exponent, the exponent without a plus sign.
+fn json_text(value: &Value) -> String {
+    match value {
+        Value::Number(n) if n.is_f64() => format!("{:?}", double(n)),
+        Value::Array(items) => {
+            let items: Vec<String> = items.iter().map(json_text).collect();
+            format!("[{}]", items.join(","))
+        }
+        Value::Object(members) => {
+            let mut members: Vec<(&String, &Value)> = members.iter().collect();
+            members.sort_by(|(a, _), (b, _)| by_code_point(a, b));
+            let members: Vec<String> = members
+                .into_iter()
+                .map(|(k, v)| format!("{}:{}", Value::from(k.as_str()), json_text(v)))
+                .collect();
+            format!("{{{}}}", members.join(","))
+        }
+        other => other.to_string(),
+    }
 }
 
 /// A constant with the templates in its strings replaced; keys stay as they are.

@@ -5,6 +5,7 @@
 
 use super::{Found, Request, sent};
 use policy_grammar::ast::Segment;
+use policy_primitives::prices::{PriceTable, Resolution};
 use policy_primitives::{pii, tokens};
 use serde_json::Value;
 
@@ -99,38 +100,34 @@ impl Text {
     }
 }
 
-/// 1.2: "computed from `llm.prompt`, or from the text parts of `llm.messages` when there is no prompt".
+/// 1.2: "computed from `llm.prompt`, or from the text parts of `llm.messages` when there is no prompt". Ruling: an empty
+/// prompt is none, because otherwise it would hide the messages; and where all parts are empty there is no text.
 fn text_of(request: &Request<'_>) -> Option<Text> {
-    if let Found::Present(Value::String(prompt)) = llm("prompt", request) {
+    if let Some(prompt) = llm_text("prompt", request).filter(|prompt| !prompt.is_empty()) {
         return Some(Text::Prompt(prompt));
     }
     let Found::Present(Value::Array(messages)) = llm("messages", request) else {
         return None;
     };
-    let messages: Vec<Message> = messages.iter().map(message).collect();
-    if messages.iter().all(|m| m.parts.is_empty()) {
-        return None;
-    }
-    Some(Text::Messages(messages))
+    let text = Text::Messages(messages.iter().map(message).collect());
+    if text.parts().iter().all(|part| part.is_empty()) { None } else { Some(text) }
 }
 
-/// The content of a message is a text, or a list of parts some of which hold text.
+/// The content of a message is a text, or a list of parts some of which hold text. Ruling: a message or a part that is a
+/// bare string is its own text, because a model would read it.
 fn message(value: &Value) -> Message {
     let text = |key: &str| value.get(key).and_then(Value::as_str).map(str::to_owned);
-    let parts = match value.get("content") {
+    let content = if value.is_string() { Some(value) } else { value.get("content") };
+    let parts = match content {
         Some(Value::String(content)) => vec![content.clone()],
         Some(Value::Array(parts)) => parts
             .iter()
-            .filter_map(|part| part.get("text").and_then(Value::as_str))
+            .filter_map(|part| part.as_str().or_else(|| part.get("text").and_then(Value::as_str)))
             .map(str::to_owned)
             .collect(),
         _ => Vec::new(),
     };
-    Message {
-        role: text("role"),
-        name: text("name"),
-        parts,
-    }
+    Message { role: text("role"), name: text("name"), parts }
 }
 
 fn llm(name: &str, request: &Request<'_>) -> Found {
@@ -195,6 +192,26 @@ fn count(text: &Text, request: &Request<'_>) -> u64 {
 
 /// 1.6 Cost: "`estimatedCost` = prompt + `maxTokens` (default 500) completion; `maxCost` uses the model's own limit
 /// when `maxTokens` is absent"; unknown is a state, never 0.
-fn cost(_text: &Text, _request: &Request<'_>, _max: bool) -> Found {
-    Found::Unknown
+fn cost(text: &Text, request: &Request<'_>, max: bool) -> Found {
+    let Some(model) = llm_text("model", request) else { return Found::Unknown };
+    let provider = llm_text("provider", request);
+    let Resolution::Known { entry, .. } = PriceTable::builtin().resolve(provider.as_deref(), &model) else {
+        return Found::Unknown;
+    };
+    // Ruling: a limit that is no number of tokens makes the cost unknown; null is no limit.
+    let max_tokens = match llm("maxTokens", request) {
+        Found::Missing | Found::Unknown | Found::Present(Value::Null) => None,
+        Found::Present(value) => match whole_tokens(&value) {
+            Some(tokens) => Some(tokens),
+            None => return Found::Unknown,
+        },
+    };
+    let tokens = count(text, request);
+    let cost = if max { entry.max_cost(tokens, max_tokens) } else { entry.estimated_cost(tokens, max_tokens) };
+    cost.map_or(Found::Unknown, |cost| Found::Present(Value::from(cost.to_dollars_f64())))
+}
+
+/// A number of tokens.
+fn whole_tokens(value: &Value) -> Option<u64> {
+    value.as_u64()
 }

@@ -1,0 +1,215 @@
+//! Changes of a pair with a known effect, for tests that need no reference.
+
+use crate::generate::Pair;
+use crate::reference::{ALIASES, Mode, RefResponse};
+use crate::rng::Rng;
+use serde_json::{Value, json};
+use std::fmt::Write as _;
+
+/// The pair with the operands of every `and` and `or` in another order.
+#[must_use]
+pub fn shuffle_operands(rng: &mut Rng, pair: &Pair) -> Pair {
+    change_conditions(pair, &mut |condition| {
+        if let Some(Value::Array(operands)) = condition.get_mut("conditions") {
+            rng.shuffle(operands);
+        }
+    })
+}
+
+/// The pair with `not not` around every comparison.
+#[must_use]
+pub fn negate_twice(pair: &Pair) -> Pair {
+    change_conditions(pair, &mut |condition| {
+        if condition.get("field").is_some() {
+            let once = json!({"operator": "not", "conditions": [condition.take()]});
+            *condition = json!({"operator": "not", "conditions": [once]});
+        }
+    })
+}
+
+/// The pair with the rules of every policy in another order.
+#[must_use]
+pub fn shuffle_rules(rng: &mut Rng, pair: &Pair) -> Pair {
+    let mut pair = pair.clone();
+    for document in &mut pair.documents {
+        if let Some(Value::Array(rules)) = document.get_mut("rules") {
+            rng.shuffle(rules);
+        }
+    }
+    pair
+}
+
+/// The pair with its documents in another order.
+#[must_use]
+pub fn shuffle_documents(rng: &mut Rng, pair: &Pair) -> Pair {
+    let mut pair = pair.clone();
+    rng.shuffle(&mut pair.documents);
+    pair
+}
+
+/// The pair with the other mode.
+#[must_use]
+pub fn other_mode(pair: &Pair) -> Pair {
+    let mut pair = pair.clone();
+    pair.request.mode = match pair.request.mode {
+        Mode::FirstDeny => Mode::All,
+        Mode::All => Mode::FirstDeny,
+    };
+    pair
+}
+
+/// The pair with one more rule, whose condition is an error for this request.
+#[must_use]
+pub fn add_failing_rule(rng: &mut Rng, pair: &Pair) -> Pair {
+    let mut pair = pair.clone();
+    pair.context["failing"] = json!("text");
+    let decision = *rng.pick(&["allow", "warn", "deny"]);
+    let rule = json!({
+        "id": "failing",
+        "condition": {"operator": "gt", "field": "failing", "value": 1},
+        "action": {"decision": decision},
+    });
+    let count = pair.documents.len();
+    let document = &mut pair.documents[rng.below(count)];
+    if let Some(Value::Array(rules)) = document.get_mut("rules") {
+        let at = rng.below(rules.len() + 1);
+        rules.insert(at, rule);
+    }
+    pair
+}
+
+/// The pair with one more policy, which reads other fields and some of the same and never fires.
+#[must_use]
+pub fn add_silent_policy(rng: &mut Rng, pair: &Pair) -> Pair {
+    let mut pair = pair.clone();
+    let policy = json!({
+        "metadata": {"id": "silent", "name": "S", "namespace": "global", "priority": rng.pick(&[-100, 0, 100])},
+        "rules": [
+            {"id": "silent-1", "condition": {"operator": "eq", "field": "never.there", "value": 1},
+             "action": {"decision": "deny"}},
+            {"id": "silent-2", "condition": {"operator": "and", "conditions": [
+                {"operator": "exists", "field": "llm.model"},
+                {"operator": "eq", "field": "llm.maxTokens", "value": 424_242}]},
+             "action": {"decision": "deny"}},
+        ],
+    });
+    let at = rng.below(pair.documents.len() + 1);
+    pair.documents.insert(at, policy);
+    pair
+}
+
+/// The pair with every known field that has two spellings in its other one, in the conditions of the policies.
+#[must_use]
+pub fn respell_policies(pair: &Pair) -> Pair {
+    change_conditions(pair, &mut |condition| {
+        for key in ["field", "valueFrom"] {
+            if let Some(Value::String(path)) = condition.get_mut(key) {
+                for (object, camel, snake) in ALIASES {
+                    for (from, to) in [(camel, snake), (snake, camel)] {
+                        if *path == format!("{object}.{from}") {
+                            *path = format!("{object}.{to}");
+                            return;
+                        }
+                    }
+                }
+            }
+        }
+    })
+}
+
+/// The pair with every known field that has two spellings, but occurs in one, in the other one; `None` when nothing
+/// changes. Generated policies read no object that holds such fields as a whole.
+#[must_use]
+pub fn respell_context(pair: &Pair) -> Option<Pair> {
+    let mut changed = pair.clone();
+    for (object, camel, snake) in ALIASES {
+        let Some(Value::Object(members)) = changed.context.get_mut(*object) else { continue };
+        match (members.remove(*camel), members.remove(*snake)) {
+            (Some(value), None) => {
+                members.insert((*snake).to_owned(), value);
+            }
+            (None, Some(value)) => {
+                members.insert((*camel).to_owned(), value);
+            }
+            // Camel wins, so the other one may as well be gone.
+            (Some(value), Some(_)) => {
+                members.insert((*camel).to_owned(), value);
+            }
+            (None, None) => {}
+        }
+    }
+    (changed != *pair).then_some(changed)
+}
+
+/// The pair without the rules that neither fired nor failed, as far as evaluation got; `None` when there are none.
+#[must_use]
+pub fn disable_silent_rules(pair: &Pair, answer: &RefResponse) -> Option<Pair> {
+    let mut changed = pair.clone();
+    for document in &mut changed.documents {
+        let policy = document["metadata"]["id"].as_str().unwrap_or_default().to_owned();
+        let Some(Value::Array(rules)) = document.get_mut("rules") else { continue };
+        for rule in rules {
+            let id = rule["id"].as_str().unwrap_or_default().to_owned();
+            let named = |name: &String| *name == id || *name == format!("{policy}/{id}");
+            if !answer.matched_rules.iter().any(named) {
+                rule["enabled"] = json!(false);
+            }
+        }
+    }
+    (changed != *pair).then_some(changed)
+}
+
+/// A context as JSON text with the keys of every object in another order.
+#[must_use]
+pub fn shuffled_body(rng: &mut Rng, value: &Value) -> String {
+    let mut out = String::new();
+    write_shuffled(rng, value, &mut out);
+    out
+}
+
+fn write_shuffled(rng: &mut Rng, value: &Value, out: &mut String) {
+    match value {
+        Value::Array(items) => {
+            out.push('[');
+            for (i, item) in items.iter().enumerate() {
+                if i > 0 {
+                    out.push(',');
+                }
+                write_shuffled(rng, item, out);
+            }
+            out.push(']');
+        }
+        Value::Object(members) => {
+            let mut members: Vec<(&String, &Value)> = members.iter().collect();
+            rng.shuffle(&mut members);
+            out.push('{');
+            for (i, (key, member)) in members.into_iter().enumerate() {
+                let _ = write!(out, "{}{}:", if i > 0 { ", " } else { " " }, Value::from(key.as_str()));
+                write_shuffled(rng, member, out);
+            }
+            out.push('}');
+        }
+        scalar => {
+            let _ = write!(out, "{scalar}");
+        }
+    }
+}
+
+/// Applies `change` to every condition, operands before the node that holds them.
+fn change_conditions(pair: &Pair, change: &mut dyn FnMut(&mut Value)) -> Pair {
+    let mut pair = pair.clone();
+    for document in &mut pair.documents {
+        let Some(Value::Array(rules)) = document.get_mut("rules") else { continue };
+        for condition in rules.iter_mut().filter_map(|rule| rule.get_mut("condition")) {
+            visit(condition, change);
+        }
+    }
+    pair
+}
+
+fn visit(condition: &mut Value, change: &mut dyn FnMut(&mut Value)) {
+    if let Some(Value::Array(operands)) = condition.get_mut("conditions") {
+        operands.iter_mut().for_each(|operand| visit(operand, change));
+    }
+    change(condition);
+}

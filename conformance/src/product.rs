@@ -1,0 +1,175 @@
+//! The product behind the [`Engine`] interface: every configuration that must decide alike.
+
+use crate::engine::{Engine, LoadFailure, Loaded, Refusal, RequestOptions, Settings};
+use crate::reference::{Derive, Mode, RefResponse, RefRuleError};
+use policy_compiler::{Compiled, OptLevel, Options};
+use policy_grammar::ast::Decision;
+use policy_grammar::{SourceFile, SourceMap};
+use policy_runtime::{
+    DefaultDecision, DeriveMode, EvaluateError, EvaluateOptions, Policies, PolicyEngine, Response, Verb, Worker,
+};
+use std::borrow::Cow;
+use std::cell::RefCell;
+
+/// One configuration of the product.
+#[derive(Debug, Clone)]
+pub struct Product {
+    name: String,
+    level: OptLevel,
+    bundled: bool,
+    dfa_limit_bytes: Option<usize>,
+}
+
+impl Product {
+    /// Compiled at a level and run as it is.
+    #[must_use]
+    pub fn at(level: OptLevel) -> Self {
+        Self { name: format!("-O{}", level.number()), level, bundled: false, dfa_limit_bytes: None }
+    }
+
+    /// Compiled at the highest level, encoded as a bundle, decoded, verified and run.
+    #[must_use]
+    pub fn bundle() -> Self {
+        Self { name: "bundle".to_owned(), level: OptLevel::O2, bundled: true, dfa_limit_bytes: None }
+    }
+
+    /// Like [`Product::bundle`], with no automaton stored: patterns run from their sources.
+    #[must_use]
+    pub fn without_automata() -> Self {
+        Self { name: "no automata".to_owned(), level: OptLevel::O2, bundled: true, dfa_limit_bytes: Some(0) }
+    }
+
+    /// Every configuration.
+    #[must_use]
+    pub fn all() -> Vec<Self> {
+        let mut all: Vec<Self> = OptLevel::ALL.iter().map(|level| Self::at(*level)).collect();
+        all.push(Self::bundle());
+        all.push(Self::without_automata());
+        all
+    }
+
+    fn compile(&self, policies: &str) -> Result<Compiled, LoadFailure> {
+        let mut sources = SourceMap::new();
+        sources.add(SourceFile::new("policies", policies));
+        let mut options = Options { opt_level: self.level, ..Options::default() };
+        if let Some(bytes) = self.dfa_limit_bytes {
+            options.dfa_limit_bytes = bytes;
+        }
+        policy_compiler::compile(&sources, &options).map_err(|failed| {
+            let errors = crate::engine::describe(&sources, &failed.diagnostics);
+            // An internal error is never a refusal.
+            match errors.iter().find(|e| e.starts_with('B')) {
+                Some(bug) => LoadFailure::Other(bug.clone()),
+                None => LoadFailure::Refused(errors),
+            }
+        })
+    }
+}
+
+impl Engine for Product {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn load(&self, policies: &str, settings: Settings) -> Result<Box<dyn Loaded>, LoadFailure> {
+        let other = |error: &dyn std::fmt::Display| LoadFailure::Other(error.to_string());
+        let compiled = self.compile(policies)?;
+        let loaded = if self.bundled {
+            let bytes = compiled.to_bundle().map_err(|e| other(&e))?;
+            Policies::from_bundle(&bytes, &[]).map_err(|e| other(&e))?
+        } else {
+            Policies::from_compiled(compiled).map_err(|e| other(&e))?
+        };
+        let engine = PolicyEngine::builder()
+            .policies(loaded)
+            .derive(match settings.derive {
+                Derive::Never => DeriveMode::Never,
+                Derive::Missing => DeriveMode::Missing,
+                Derive::Always => DeriveMode::Always,
+            })
+            .default_decision(match settings.default_decision {
+                Decision::Deny => DefaultDecision::Deny,
+                Decision::Allow | Decision::Warn | Decision::Modify => DefaultDecision::Allow,
+            })
+            .build()
+            .map_err(|e| other(&e))?;
+        Ok(Box::new(Running { engine, worker: RefCell::default() }))
+    }
+}
+
+struct Running {
+    engine: PolicyEngine,
+    worker: RefCell<Worker>,
+}
+
+impl Loaded for Running {
+    /// Asks twice: for the owned response, and for the JSON text of the allocation-free path, which must say the same.
+    fn evaluate(&self, body: &[u8], request: &RequestOptions) -> Result<RefResponse, Refusal> {
+        let policies: Option<Vec<Cow<'_, str>>> =
+            request.policies.as_ref().map(|ids| ids.iter().map(|id| Cow::Borrowed(id.as_str())).collect());
+        let options = EvaluateOptions {
+            request_id: Some("conformance"),
+            namespace: request.namespace.as_deref(),
+            policies: policies.as_deref(),
+            mode: match request.mode {
+                Mode::FirstDeny => policy_runtime::Mode::FirstDeny,
+                Mode::All => policy_runtime::Mode::All,
+            },
+            trace: false,
+        };
+        let owned = self.engine.evaluate_json_with(body, &options);
+        let mut worker = self.worker.borrow_mut();
+        let text = self.engine.evaluate_into(&mut worker, body, &options).map(|e| e.json.to_owned());
+        match (owned, text) {
+            (Ok(response), Ok(text)) => {
+                same_text(&response, &text).map_err(Refusal::Other)?;
+                Ok(answer(response))
+            }
+            (Err(error), Err(other)) if error == other => Err(refusal(&error)),
+            (owned, text) => Err(Refusal::Other(format!("two answers: {owned:?} and {text:?}"))),
+        }
+    }
+}
+
+/// Whether the JSON text says what the owned response says, but for times.
+fn same_text(response: &Response, text: &str) -> Result<(), String> {
+    let strip = |mut value: serde_json::Value| {
+        value["timestamp"] = 0.into();
+        value["decision"]["evaluationTimeMs"] = 0.into();
+        value
+    };
+    let owned = strip(serde_json::to_value(response).map_err(|e| e.to_string())?);
+    let text = strip(serde_json::from_str(text).map_err(|e| format!("{e} in {text}"))?);
+    if owned == text { Ok(()) } else { Err(format!("owned {owned} but text {text}")) }
+}
+
+fn refusal(error: &EvaluateError) -> Refusal {
+    match error {
+        EvaluateError::Context(_) => Refusal::Malformed,
+        EvaluateError::NoPolicies => Refusal::EmptyPolicies,
+        EvaluateError::UnknownPolicy(_) => Refusal::UnknownPolicy,
+        other => Refusal::Other(other.to_string()),
+    }
+}
+
+fn answer(response: Response) -> RefResponse {
+    let decision = response.decision;
+    RefResponse {
+        decision: match decision.decision {
+            Verb::Allow => Decision::Allow,
+            Verb::Warn => Decision::Warn,
+            Verb::Modify => Decision::Modify,
+            Verb::Deny => Decision::Deny,
+        },
+        reason: decision.reason,
+        matched_policies: decision.matched_policies,
+        matched_rules: decision.matched_rules,
+        modifications: decision.modifications,
+        metadata: decision.metadata,
+        errors: decision
+            .errors
+            .into_iter()
+            .map(|e| RefRuleError { policy: e.policy, rule: e.rule, field: e.field, found: e.found })
+            .collect(),
+    }
+}
