@@ -17,6 +17,7 @@ bin=${CARGO_TARGET_DIR:-target}/debug
 bin=$(cd "$bin" && pwd)
 output=$(mktemp)
 trap 'rm -f "$output"' EXIT
+mkdir -p target # where blocks put what they write
 ran=0 bad=0
 
 # complain FILE LINE MESSAGE
