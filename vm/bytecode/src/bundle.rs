@@ -494,7 +494,7 @@ pub fn section_sizes(bytes: &[u8]) -> Result<Vec<SectionSize>, BundleError> {
             .find(|s| **s as u16 == id)
             .map_or("unknown", |s| s.name())
     };
-    Ok(layout(bytes)?
+    Ok(layout(bytes, MAX_BYTES)?
         .sections
         .iter()
         .map(|(id, _, content)| SectionSize {
