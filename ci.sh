@@ -80,7 +80,7 @@ step tidy cargo run --locked --quiet -p xtask -- tidy
 step generated cargo run --locked --quiet -p xtask -- gen --check
 step policy-check policyc check --strict examples/policies
 step policy-tests policyc test examples/policies --coverage
-step snippets docs/run-snippets.sh README.md CONTRIBUTING.md docs
+step snippets docs/run-snippets.sh README.md CONTRIBUTING.md examples/README.md docs
 
 targets=$(ls conformance/fuzz/fuzz_targets/*.rs 2>/dev/null | sed 's|.*/||; s|\.rs$||' | tr '\n' ' ' || true)
 if [ -z "$targets" ]; then
