@@ -125,6 +125,18 @@ pub fn pair(rng: &mut Rng, dials: &Dials) -> Pair {
     }
 }
 
+/// A pair, and `count` contexts in place of its one.
+#[must_use]
+pub fn contexts(rng: &mut Rng, dials: &Dials, count: usize) -> (Pair, Vec<Value>) {
+    let mut generator = Generator::new(dials.clone());
+    let documents = generator.documents(rng);
+    let settings = generator.settings(rng);
+    let request = generator.request(rng);
+    let contexts: Vec<Value> = (0..count).map(|_| generator.context(rng)).collect();
+    let context = contexts.first().cloned().unwrap_or_else(|| json!({}));
+    (Pair { documents, json: rng.chance(dials.json), context, settings, request }, contexts)
+}
+
 /// Type of a field's values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {

@@ -18,9 +18,13 @@
 
 pub mod case;
 pub mod compare;
+pub mod data;
 pub mod engine;
+pub mod fuzz_entry;
 pub mod generate;
 pub mod metamorphic;
+pub mod pairs;
 pub mod product;
 pub mod reference;
 pub mod rng;
+pub mod tables;

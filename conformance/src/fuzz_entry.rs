@@ -1,0 +1,248 @@
+//! What the fuzz targets run. Each takes arbitrary bytes and panics when something is wrong; ordinary tests call the same
+//! functions with a seed corpus.
+//!
+//! From dumb to knowing: bytes as a policy file, bytes as a bundle, bytes as a request, and bytes as the choices of the
+//! generators for a whole pair.
+
+use crate::compare::{Verdict, dump, judge, report, shrink};
+use crate::engine::{Engine, Loaded, Refusal, RequestOptions, Settings, reference_answer};
+use crate::generate::{Dials, Pair, pair};
+use crate::product::Product;
+use crate::reference::{Derive, Mode};
+use crate::rng::Rng;
+use policy_compiler::Options;
+use policy_grammar::ast::Policy;
+use policy_grammar::{SourceFile, SourceMap, parse_source};
+use policy_runtime::{EvaluateOptions, Policies, PolicyEngine};
+use serde_json::Value;
+use std::cell::RefCell;
+use std::path::Path;
+use std::sync::OnceLock;
+
+/// Bytes as a YAML and as a JSON document: parsing and compiling report problems and never panic; what compiles also
+/// runs, at every level alike.
+pub fn document(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    for name in ["fuzz.yaml", "fuzz.json"] {
+        let mut sources = SourceMap::new();
+        let file = sources.add(SourceFile::new(name, text));
+        let parsed = parse_source(&sources, file);
+        for diagnostic in &parsed.diagnostics {
+            let span = diagnostic.primary.span;
+            assert!(span.start <= span.end && span.end as usize <= text.len(), "{diagnostic:?} points outside");
+            assert!(text.is_char_boundary(span.start as usize), "{diagnostic:?} points into a character");
+            assert!(text.is_char_boundary(span.end as usize), "{diagnostic:?} points into a character");
+        }
+        if parsed.has_errors() {
+            continue;
+        }
+        for level in policy_compiler::OptLevel::ALL {
+            let options = Options { opt_level: *level, ..Options::default() };
+            match policy_compiler::compile(&sources, &options) {
+                Ok(compiled) => {
+                    let engine = PolicyEngine::builder()
+                        .policies(Policies::from_compiled(compiled).expect("what compiles is loaded"))
+                        .build()
+                        .expect("what is loaded runs");
+                    let _answer = engine.evaluate_json(br#"{"llm":{"model":"x","prompt":"y"},"a":1}"#);
+                }
+                Err(failed) => {
+                    for diagnostic in &failed.diagnostics {
+                        assert!(!diagnostic.code.as_str().starts_with('B'), "internal error: {diagnostic:?}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Bytes as a bundle: refused, or verified and then run within its limits. Starts from a real bundle when the first
+/// byte says so, because random bytes never get past the digest.
+pub fn bundle(bytes: &[u8]) {
+    if let Some((kind, edits)) = bytes.split_first() {
+        if kind % 2 == 1 {
+            return run_bundle(&damaged(edits));
+        }
+    }
+    run_bundle(bytes);
+}
+
+fn run_bundle(bytes: &[u8]) {
+    let Ok(policies) = Policies::from_bundle(bytes, &[]) else { return };
+    let Ok(engine) = PolicyEngine::builder().policies(policies).build() else { return };
+    for body in [&b"{}"[..], br#"{"llm":{"model":"gpt-4","maxTokens":5,"prompt":"x"},"a":[1,{"b":null}]}"#, b"["] {
+        let _answer = engine.evaluate_json_with(
+            body,
+            &EvaluateOptions { mode: policy_runtime::Mode::All, trace: true, ..EvaluateOptions::default() },
+        );
+    }
+}
+
+/// A bundle with bytes replaced: each edit is four bytes, a place and two values, applied to the content of a section.
+/// Digests are mended afterwards, so that decoding and verification are reached.
+fn damaged(edits: &[u8]) -> Vec<u8> {
+    static BASE: OnceLock<Vec<u8>> = OnceLock::new();
+    let base = BASE.get_or_init(|| {
+        let mut sources = SourceMap::new();
+        sources.add(SourceFile::new("base.yaml", BASE_POLICIES));
+        let compiled = policy_compiler::compile(&sources, &Options::default()).expect("the base compiles");
+        compiled.to_bundle().expect("the base fits the format")
+    });
+    let mut bytes = base.clone();
+    for edit in edits.chunks_exact(3) {
+        let at = usize::from(edit[0]) << 8 | usize::from(edit[1]);
+        let length = bytes.len();
+        bytes[at % length] ^= edit[2];
+    }
+    bytes
+}
+
+const BASE_POLICIES: &str = r#"
+metadata: {id: base, name: Base, priority: 3}
+rules:
+  - id: a
+    condition:
+      operator: and
+      conditions:
+        - {operator: in, field: llm.model, value: [gpt-4, gpt-4o]}
+        - {operator: not, conditions: [{operator: matches, field: llm.prompt, value: "(?i)secret|\\d{4}"}]}
+        - {operator: gt, field: llm.maxTokens, valueFrom: budget.tokens}
+    action: {decision: modify, reason: "{{ llm.model }}", modifications: {llm.maxTokens: {$cap: 5}, metadata.x: {$append: "{{ a }}"}}}
+  - id: b
+    condition: {operator: or, conditions: [{operator: contains, field: a, value: 1}, {operator: exists, field: "a[1].b"}]}
+    action: {decision: deny, metadata: {k: [1, {v: "{{ user.id }}"}]}}
+"#;
+
+/// Policies that read much of a request, for [`request`].
+const READER: &str = r#"
+metadata: {id: reader, name: Reader}
+rules:
+  - {id: model, condition: {operator: starts_with, field: llm.model, value: g}, action: {decision: warn, reason: "{{ llm.model }}|{{ a.b }}|{{ list[1] }}|{{ whole }}"}}
+  - {id: tokens, condition: {operator: gte, field: llm.maxTokens, value: 5}, action: {decision: modify, modifications: {llm.maxTokens: {$cap: 10}, whole: {$append: 1}}}}
+  - {id: deep, condition: {operator: eq, field: a.b.c, value: 1}, action: {decision: warn}}
+  - {id: element, condition: {operator: eq, field: "list[0]", value: x}, action: {decision: warn}}
+  - {id: inner, condition: {operator: exists, field: "list[1].id"}, action: {decision: warn}}
+  - {id: number, condition: {operator: lt, field: n, valueFrom: m}, action: {decision: warn}}
+  - {id: whole, condition: {operator: in, field: whole, value: [1, null, [], {}, {a: [1]}]}, action: {decision: warn}}
+  - {id: strings, condition: {operator: contains, field: s, value: "é"}, action: {decision: warn, metadata: {s: "{{ s }}", n: "{{ n }}"}}}
+"#;
+
+/// Bytes as a request: the product refuses what `serde_json` refuses, and otherwise says what the reference says of the
+/// parsed value. A repeated key and too deep nesting may be refused by the product alone.
+pub fn request(bytes: &[u8]) {
+    thread_local! {
+        static READERS: RefCell<Option<(Box<dyn Loaded>, Vec<Policy>)>> = const { RefCell::new(None) };
+    }
+    let settings = Settings { derive: Derive::Never, ..Settings::default() };
+    let options = RequestOptions { mode: Mode::All, ..RequestOptions::default() };
+    READERS.with_borrow_mut(|readers| {
+        let (loaded, policies) = readers.get_or_insert_with(|| {
+            let loaded = Product::bundle().load(READER, settings).expect("the reader is loaded");
+            (loaded, crate::engine::parse(READER).expect("the reader parses"))
+        });
+        let actual = loaded.evaluate(bytes, &options);
+        let parsed: Result<Value, _> = serde_json::from_slice(bytes);
+        match (&parsed, &actual) {
+            (Err(error), Ok(answer)) => {
+                assert!(error.to_string().contains("recursion limit"), "{error}, but the answer is {answer:?}");
+            }
+            (Err(_), Err(Refusal::Malformed)) => {}
+            (Ok(context), Err(Refusal::Malformed)) => assert!(
+                !context.is_object() || repeats_a_key(bytes) || depth(context) >= 100,
+                "{context} is refused"
+            ),
+            (_, Err(other)) => panic!("{other:?}"),
+            (Ok(context), Ok(_)) => {
+                if repeats_a_key(bytes) {
+                    return;
+                }
+                let expected = reference_answer(policies, context, settings, &options);
+                let differences = crate::compare::differences(&expected, &actual);
+                assert!(differences.is_empty(), "{context}: {differences:?}");
+            }
+        }
+    });
+}
+
+/// Whether some object of a JSON text has a key twice.
+fn repeats_a_key(bytes: &[u8]) -> bool {
+    struct Strict;
+    impl<'de> serde::de::DeserializeSeed<'de> for Strict {
+        type Value = ();
+        fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+            deserializer.deserialize_any(self)
+        }
+    }
+    impl<'de> serde::de::Visitor<'de> for Strict {
+        type Value = ();
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("JSON without repeated keys")
+        }
+        fn visit_unit<E>(self) -> Result<(), E> {
+            Ok(())
+        }
+        fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+            Ok(())
+        }
+        fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+            Ok(())
+        }
+        fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+            Ok(())
+        }
+        fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+            Ok(())
+        }
+        fn visit_str<E>(self, _: &str) -> Result<(), E> {
+            Ok(())
+        }
+        fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+            while seq.next_element_seed(Strict)?.is_some() {}
+            Ok(())
+        }
+        fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+            let mut keys = std::collections::BTreeSet::new();
+            while let Some(key) = map.next_key::<String>()? {
+                if !keys.insert(key) {
+                    return Err(serde::de::Error::custom("a key twice"));
+                }
+                map.next_value_seed(Strict)?;
+            }
+            Ok(())
+        }
+    }
+    use serde::de::DeserializeSeed as _;
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    Strict.deserialize(&mut deserializer).is_err()
+}
+
+fn depth(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
+        Value::Object(members) => 1 + members.values().map(depth).max().unwrap_or(0),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => 0,
+    }
+}
+
+/// Bytes as the choices of the generators: the product agrees with the reference on the pair. With `DUMP_CASE_DIR`, a
+/// finding is made small and written there as a case.
+pub fn evaluation(bytes: &[u8]) {
+    let pair = pair(&mut Rng::from_bytes(bytes), &Dials::default());
+    for engine in [Product::at(policy_compiler::OptLevel::O0), Product::bundle()] {
+        if let Verdict::Disagree(_) = judge(&engine, &pair, &pair.body()) {
+            finding(&engine, &pair);
+        }
+    }
+}
+
+fn finding(engine: &dyn Engine, pair: &Pair) -> ! {
+    let small = shrink(pair, &|p| matches!(judge(engine, p, &p.body()), Verdict::Disagree(_)));
+    let Verdict::Disagree(differences) = judge(engine, &small, &small.body()) else {
+        panic!("not reproduced");
+    };
+    if let Some(directory) = std::env::var_os("DUMP_CASE_DIR") {
+        let name = format!("fuzz-{:016x}", Rng::from_bytes(small.policies_text().as_bytes()).next_u64());
+        dump(Path::new(&directory), &name, "Found by fuzzing.", &small).expect("the finding is written");
+    }
+    panic!("{}", report(engine.name(), &small, &differences));
+}
