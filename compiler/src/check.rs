@@ -1,6 +1,58 @@
-//! Check: what can be said about policies before any request. Adds warnings and errors, changes nothing.
+//! Check: what can be said about policies before any request. Adds errors and warnings, changes nothing.
+//!
+//! Third stage. Four looks, each a file:
+//!
+//! - `types`: comparisons that the type of their field rules out;
+//! - `constants`: conditions that are true or false for every request;
+//! - `conjunctions`: parts of one `and` that contradict or repeat each other;
+//! - `shadow`: rules that an earlier deny rule of the same policy makes superfluous.
+//!
+//! Everything said is exact in three-valued logic with missing fields and errors: where a condition can still be an
+//! error, and so fire its rule, the text says "never true", not "never fires". Only cheap cases are decided: the work
+//! is linear in the number of comparisons, but for a bounded number of pairs inside one `and`.
 
+mod conjunctions;
+mod constants;
+mod literals;
+mod shadow;
+mod types;
+
+use crate::hir::Program;
 use crate::resolve::Resolved;
 use policy_grammar::Diagnostic;
+use policy_grammar::codes::Code;
 
-pub(crate) fn check(_resolved: &Resolved, _diagnostics: &mut Vec<Diagnostic>) {}
+/// Checks everything that was resolved.
+pub(crate) fn check(resolved: &Resolved, diagnostics: &mut Vec<Diagnostic>) {
+    for program in [&resolved.live, &resolved.idle] {
+        types::check(program, diagnostics);
+        conjunctions::check(program, diagnostics);
+    }
+    for program in [&resolved.live, &resolved.idle] {
+        constants::check(program, diagnostics);
+    }
+    shadow::check(&resolved.live, diagnostics);
+    // A rule that could not be resolved is absent here, but nobody knows that it never fires.
+    if !diagnostics.iter().any(Diagnostic::is_error) {
+        no_active_rules(&resolved.live, diagnostics);
+    }
+}
+
+/// Policies that can never take part in a decision.
+fn no_active_rules(program: &Program, diagnostics: &mut Vec<Diagnostic>) {
+    for policy in &program.policies {
+        let never = |rule: &crate::hir::Rule| constants::constant(program, &rule.condition) == Some(false);
+        if policy.rules.iter().all(never) {
+            let why = if policy.rules.is_empty() {
+                "it has no enabled rule"
+            } else {
+                "every condition is false for every request"
+            };
+            diagnostics.push(Diagnostic::new(
+                Code::DisabledRule,
+                policy.span,
+                format!("no rule of the policy `{}` can ever fire: {why}", policy.id),
+            ));
+        }
+    }
+}

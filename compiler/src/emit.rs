@@ -33,12 +33,17 @@ pub(crate) struct Emitted {
 /// # Errors
 ///
 /// A diagnostic when the program exceeds the format: a condition that nests too deeply, or code that is too long.
-pub(crate) fn emit(program: Program, sources: &SourceMap, options: &Options) -> Result<Emitted, Diagnostic> {
+pub(crate) fn emit(
+    program: Program,
+    sources: &SourceMap,
+    options: &Options,
+) -> Result<Emitted, Box<Diagnostic>> {
     let functions = program
         .functions
         .iter()
         .map(|function| {
-            code::function(&program, function).map_err(|e| e.diagnostic(first_span(&program, function)))
+            code::function(&program, function)
+                .map_err(|e| Box::new(e.diagnostic(first_span(&program, function))))
         })
         .collect::<Result<Vec<_>, _>>()?;
     let mut memo_cells = 0;
@@ -83,7 +88,7 @@ pub(crate) fn emit(program: Program, sources: &SourceMap, options: &Options) -> 
     manifest.revision = match &options.revision {
         Some(revision) => revision.clone(),
         None => revision(&module, &manifest, &source_map, &certificate)
-            .map_err(|e| Diagnostic::new(Code::TooLarge, start(), e.to_string()))?,
+            .map_err(|e| Box::new(Diagnostic::new(Code::TooLarge, start(), e.to_string())))?,
     };
     Ok(Emitted {
         module,
@@ -239,5 +244,70 @@ impl CodeError {
             Self::TooLong => Diagnostic::new(Code::TooLarge, span, "the condition is too long"),
             Self::Malformed(detail) => internal(format!("the program is malformed: {detail}")),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::emit;
+    use crate::ir::{text, verify};
+    use crate::options::Options;
+    use policy_bytecode::verify::{HostLimits, verify as verify_module};
+    use policy_grammar::SourceMap;
+
+    /// Data, calls, loops and collections, as a front end with variables lowers to them.
+    const PROGRAM: &str = r#"
+function fn0 {
+b0(v0, v1):
+  v2 = add v0, v1
+  ret v2
+}
+policy "p"
+rule "p/r" deny on_error=match {
+b0:
+  v0 = load_field user.roles
+  v1 = load_const 0
+  iter_begin it0, v0
+  build_array b0
+  jump b1(v1, v1)
+b1(v2, v3):
+  iter_next it0, b2, b3
+b2(v4, v5):
+  v6 = call fn0(v2, v4)
+  build_push b0, v5
+  jump b1(v3, v6)
+b3:
+  v7 = build_end b0
+  defined v7, b4, b6
+b4:
+  v8 = len v7
+  v9 = lt v1, v8
+  v10 = truth v9
+  v11 = test team.tier contains "free"
+  v12 = and v10, v11
+  split v12, b5, b6, b7
+b5:
+  v13 = not v12
+  ret v13
+b6:
+  v14 = const false
+  ret v14
+b7:
+  v15 = test team.tier exists
+  ret v15
+}
+"#;
+
+    #[test]
+    fn general_code_passes_the_verifiers() {
+        let program = text::parse(PROGRAM).unwrap();
+        verify::verify(&program).unwrap();
+        let emitted = emit(program, &SourceMap::new(), &Options::default()).unwrap();
+        let module = verify_module(emitted.module, &HostLimits::default()).unwrap();
+        let code: Vec<String> = module.functions[1].code.iter().map(ToString::to_string).collect();
+        // Both parameters of the loop are handed over at once.
+        let moves = code.iter().filter(|i| i.starts_with("mov")).count();
+        assert!(moves >= 5, "{code:#?}");
+        assert_eq!(emitted.certificate.instructions, Options::default().limits.fuel);
     }
 }

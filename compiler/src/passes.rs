@@ -58,14 +58,14 @@ pub(crate) fn run(
     program: &mut Program,
     options: &Options,
     report: &mut BuildReport,
-) -> Result<(), Diagnostic> {
+) -> Result<(), Box<Diagnostic>> {
     let wanted = options.dump_ir.iter().filter_map(|point| match point {
         DumpPoint::After(name) => Some(name),
         DumpPoint::Lowered | DumpPoint::All => None,
     });
     for name in wanted.chain(&options.stop_after) {
         if by_name(name).is_none() {
-            return Err(unknown_pass(name));
+            return Err(Box::new(unknown_pass(name)));
         }
     }
     if options
@@ -107,11 +107,13 @@ pub(crate) fn run(
 }
 
 /// In debug and test builds, whether the program is still well-formed.
-fn verified(program: &Program, after: &str) -> Result<(), Diagnostic> {
+fn verified(program: &Program, after: &str) -> Result<(), Box<Diagnostic>> {
     if cfg!(debug_assertions)
         && let Err(error) = verify::verify(program)
     {
-        return Err(internal(format!("`{after}` left a malformed program: {error}")));
+        return Err(Box::new(internal(format!(
+            "`{after}` left a malformed program: {error}"
+        ))));
     }
     Ok(())
 }

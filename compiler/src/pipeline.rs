@@ -70,8 +70,8 @@ fn run(
 
     let mut report = BuildReport::default();
     let mut program = lower::lower(&resolved.live, sources, options);
-    passes::run(&mut program, options, &mut report).map_err(|e| failed(diagnostics.clone(), e))?;
-    let emitted = emit::emit(program, sources, options).map_err(|e| failed(diagnostics.clone(), e))?;
+    passes::run(&mut program, options, &mut report).map_err(|e| failed(diagnostics.clone(), *e))?;
+    let emitted = emit::emit(program, sources, options).map_err(|e| failed(diagnostics.clone(), *e))?;
     let module = verify(emitted.module, &HostLimits::default()).map_err(|e| {
         failed(
             diagnostics.clone(),

@@ -1,6 +1,12 @@
 //! Optimisation changes no outcome: for random conditions and random outcomes of their comparisons, the source tree,
 //! the IR after every pass and the emitted code of every level say the same, in three-valued logic.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on has failed"
+)]
+
 use policy_bytecode::module::{Module, PathSegment};
 use policy_bytecode::{FieldIdx, Instr, Outcome, PredIdx};
 use policy_compiler::ir::{self, Inst, Terminator, ValueId};
@@ -344,17 +350,26 @@ fn nested_operators_that_can_be_errors_on_every_outcome() {
 /// Sixty-four flags are enough for any condition that the parser lets through; beyond them there is a diagnostic.
 #[test]
 fn nesting_beyond_the_flags_of_a_frame_is_a_diagnostic() {
-    let mut tree = Tree::Leaf(4, false);
-    for i in 0..100 {
-        tree = if i % 2 == 0 {
-            Tree::And(vec![Tree::Leaf(5, false), tree])
-        } else {
-            Tree::Or(vec![Tree::Leaf(6, false), tree])
-        };
-        tree = Tree::Or(vec![tree, Tree::Leaf(7, false)]);
-    }
+    let nested = |levels: usize| {
+        (0..levels).fold(Tree::Leaf(4, false), |tree, i| {
+            let parts = vec![Tree::Leaf(5 + i % 3, false), tree];
+            if i % 2 == 0 {
+                Tree::And(parts)
+            } else {
+                Tree::Or(parts)
+            }
+        })
+    };
     let mut sources = SourceMap::new();
     sources.add(SourceFile::new("p.yaml", "x"));
-    let failed = compile_policies(&sources, vec![policy(&[tree])], &Options::default()).unwrap_err();
-    assert_eq!(failed.diagnostics.last().unwrap().code.as_str(), "E0305");
+    let compile = |tree| compile_policies(&sources, vec![policy(&[tree])], &Options::default());
+    assert!(compile(nested(60)).is_ok());
+    for levels in [100, 200] {
+        let failed = compile(nested(levels)).unwrap_err();
+        assert_eq!(
+            failed.diagnostics.last().unwrap().code.as_str(),
+            "E0305",
+            "{levels}"
+        );
+    }
 }

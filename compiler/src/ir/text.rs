@@ -33,11 +33,14 @@ mod print;
 pub use parse::{TextError, parse};
 pub use print::print;
 
-use crate::ir::{Block, FuncId, Inst, Program, Terminator};
+use crate::ir::{Block, FuncId, Inst, Program, Terminator, ValueId};
 use policy_bytecode::number::Arith;
 
+/// Makes an instruction of two data operands.
+type Binary = fn(ValueId, ValueId) -> Inst;
+
 /// Spelling of the instructions of two data operands.
-const BINARY: &[(&str, fn(crate::ir::ValueId, crate::ir::ValueId) -> Inst)] = &[
+const BINARY: &[(&str, Binary)] = &[
     ("eq", Inst::Eq),
     ("lt", Inst::Lt),
     ("lte", Inst::Lte),

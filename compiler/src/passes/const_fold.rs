@@ -12,7 +12,7 @@
 //! value and for a missing one, but not for a computed field, which may be an error. Data: comparisons and arithmetic
 //! on scalar constants, with the operators that the machine uses.
 //!
-//! Leaves behind: constants that nobody uses, for `dce`.
+//! Leaves behind: data and table entries that nobody uses, for `dce`.
 
 use super::rewrite::{Rebuild, Rewrite, rebuild_all};
 use super::{OptLevel, Options, Pass, Program};

@@ -18,7 +18,7 @@
 //!
 //! Leaves behind: functions that nobody uses, for `dce`.
 
-use super::rewrite::{Rebuild, Rewrite, rebuild_all};
+use super::rewrite::{Copy, rebuild_all};
 use super::{OptLevel, Options, Pass, Program};
 use crate::ir::{FuncId, Function, Inst, ValueId};
 use std::collections::HashMap;
@@ -37,17 +37,10 @@ impl Pass for Cse {
     }
 
     fn run(&self, program: &mut Program, _options: &Options) -> usize {
-        let mut changes = rebuild_all(&mut program.functions, self);
+        let mut changes = rebuild_all(&mut program.functions, &Copy);
         changes += share_functions(program);
         changes += share_predicates(program);
         changes
-    }
-}
-
-impl Rewrite for Cse {
-    /// Equal outcomes of a block become one by being rebuilt.
-    fn outcome(&self, cx: &mut Rebuild<'_>, id: ValueId, _negate: bool) -> ValueId {
-        cx.copy(id)
     }
 }
 

@@ -16,7 +16,7 @@
 
 mod tables;
 
-use super::rewrite::{Rebuild, Rewrite, rebuild};
+use super::rewrite::{Copy, rebuild};
 use super::{OptLevel, Options, Pass, Program};
 use crate::ir::{Block, BlockId, Function, Inst, Kind, Terminator, ValueId};
 
@@ -38,19 +38,12 @@ impl Pass for Dce {
         for function in &mut program.functions {
             let unreachable = drop_blocks(function);
             let dead = drop_data(function);
-            let new = rebuild(function, self);
+            let new = rebuild(function, &Copy);
             let outcomes = new != *function;
             *function = new;
             changes += usize::from(unreachable || dead || outcomes);
         }
         changes + tables::compact(program)
-    }
-}
-
-impl Rewrite for Dce {
-    /// What nobody asks for is not rebuilt.
-    fn outcome(&self, cx: &mut Rebuild<'_>, id: ValueId, _negate: bool) -> ValueId {
-        cx.copy(id)
     }
 }
 

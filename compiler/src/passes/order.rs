@@ -36,10 +36,7 @@ impl Pass for Order {
         let estimates = Estimates {
             predicates: program.predicates.iter().map(|p| estimate(program, p)).collect(),
         };
-        let changed = rebuild_all(&mut program.functions, &estimates);
-        // Once more, so that values are listed in the order in which their new places use them.
-        rebuild_all(&mut program.functions, &estimates);
-        changed
+        rebuild_all(&mut program.functions, &estimates)
     }
 }
 

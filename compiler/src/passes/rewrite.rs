@@ -165,8 +165,19 @@ pub(super) fn rebuild_all(functions: &mut [Function], pass: &dyn Rewrite) -> usi
         let new = rebuild(function, pass);
         if new != *function {
             changed += 1;
-            *function = new;
+            // Parts that the pass made and then did without are gone from the copy.
+            *function = rebuild(&new, &Copy);
         }
     }
     changed
+}
+
+/// Changes nothing: equal outcomes of a block become one, those that nobody asks for disappear.
+#[derive(Debug)]
+pub(super) struct Copy;
+
+impl Rewrite for Copy {
+    fn outcome(&self, cx: &mut Rebuild<'_>, id: ValueId, _negate: bool) -> ValueId {
+        cx.copy(id)
+    }
 }

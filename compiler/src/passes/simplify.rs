@@ -33,10 +33,7 @@ impl Pass for Simplify {
     }
 
     fn run(&self, program: &mut Program, _options: &Options) -> usize {
-        // Parts that were flattened away are listed still; the second round leaves them out.
-        let changed = rebuild_all(&mut program.functions, self);
-        rebuild_all(&mut program.functions, self);
-        changed
+        rebuild_all(&mut program.functions, self)
     }
 }
 

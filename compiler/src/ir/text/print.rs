@@ -1,7 +1,7 @@
 //! IR → text. See [`super`] for the form.
 
 use super::{inline_functions, terminator_name};
-use crate::ir::{Collection, FuncId, Function, Inst, Predicate, Program, Terminator, ValueId};
+use crate::ir::{Collection, FuncId, Function, Inst, Kind, Predicate, Program, Terminator, ValueId};
 use policy_bytecode::module::{Field, PathSegment};
 use policy_bytecode::number::Arith;
 use policy_bytecode::predicate::PredOperand;
@@ -121,7 +121,10 @@ impl Printer<'_> {
             .iter()
             .flat_map(|b| b.params.iter().chain(&b.insts));
         for id in defined {
-            if let Some(place) = names.get_mut(id.index()) {
+            let effect = function.value(*id).is_none_or(|inst| inst.kind() == Kind::Effect);
+            if let Some(place) = names.get_mut(id.index())
+                && !effect
+            {
                 *place = Some(next);
                 next += 1;
             }
@@ -141,8 +144,8 @@ impl Printer<'_> {
                 let Some(inst) = function.value(*id) else { continue };
                 let text = self.inst(inst, &v, &list);
                 match inst.kind() {
-                    crate::ir::Kind::Effect => self.line(&format!("  {text}")),
-                    crate::ir::Kind::Outcome | crate::ir::Kind::Data => {
+                    Kind::Effect => self.line(&format!("  {text}")),
+                    Kind::Outcome | Kind::Data => {
                         self.line(&format!("  {} = {text}", v(*id)));
                     }
                 }

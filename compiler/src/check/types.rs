@@ -1,0 +1,211 @@
+//! Types: comparisons that can never work, because the field never has a type that the operator takes.
+//!
+//! Types of fields come from the table of known context fields and from the schema. `null` is always allowed: a request
+//! may hold it anywhere.
+
+use crate::fields::{FieldInfo, nearest};
+use crate::hir::{Cond, Program, Test};
+use crate::types::TypeSet;
+use policy_bytecode::predicate::{PredOp, PredOperand};
+use policy_bytecode::{Const, ConstIdx, FieldIdx};
+use policy_grammar::Diagnostic;
+use policy_grammar::codes::Code;
+
+pub(super) fn check(program: &Program, diagnostics: &mut Vec<Diagnostic>) {
+    for rule in program.policies.iter().flat_map(|p| &p.rules) {
+        walk(program, &rule.condition, diagnostics);
+    }
+}
+
+fn walk(program: &Program, cond: &Cond, diagnostics: &mut Vec<Diagnostic>) {
+    match cond {
+        Cond::And { operands, .. } | Cond::Or { operands, .. } => {
+            operands.iter().for_each(|c| walk(program, c, diagnostics));
+        }
+        Cond::Not { operand, .. } => walk(program, operand, diagnostics),
+        Cond::Test(test) => diagnostics.extend(test_types(program, test)),
+    }
+}
+
+fn test_types(program: &Program, test: &Test) -> Option<Diagnostic> {
+    let predicate = program.predicates.get(test.pred.index())?;
+    let field = program.fields.get(predicate.field)?;
+    match predicate.operand {
+        PredOperand::None => None,
+        PredOperand::Pattern(_) => takes(field, test, TypeSet::STRING),
+        PredOperand::Const(k) => constant(program, predicate.op, field, k, test),
+        PredOperand::Field(other) => other_field(program, predicate.op, field, other, test),
+    }
+}
+
+/// The operator itself takes these types only.
+fn takes(field: &FieldInfo, test: &Test, wanted: TypeSet) -> Option<Diagnostic> {
+    if field.types.meets(wanted) {
+        return None;
+    }
+    Some(
+        Diagnostic::new(
+            Code::TypeMismatch,
+            test.field_span,
+            format!(
+                "`{}` needs a {wanted}, but `{}` is of type {}",
+                test.operator.as_str(),
+                field.path,
+                field.types
+            ),
+        )
+        .label("an error in every request that holds it"),
+    )
+}
+
+fn constant(
+    program: &Program,
+    op: PredOp,
+    field: &FieldInfo,
+    k: ConstIdx,
+    test: &Test,
+) -> Option<Diagnostic> {
+    let value = program.consts.get(k)?;
+    let ty = TypeSet::of_const(value);
+    match op {
+        PredOp::Eq => never_equal(field, value, test).or_else(|| not_listed(field, value, test)),
+        PredOp::In => {
+            let Const::Array(items) = value else { return None };
+            items
+                .iter()
+                .filter_map(|k| program.consts.get(*k))
+                .find_map(|item| {
+                    let element = field.types.meets(TypeSet::ARRAY)
+                        && (field.items.meets(TypeSet::of_const(item)) || matches!(item, Const::Null));
+                    if element {
+                        return None;
+                    }
+                    never_equal(field, item, test).or_else(|| not_listed(field, item, test))
+                })
+        }
+        PredOp::Gt | PredOp::Gte | PredOp::Lt | PredOp::Lte => takes(field, test, ty),
+        PredOp::StartsWith | PredOp::EndsWith => takes(field, test, TypeSet::STRING),
+        PredOp::Contains => {
+            let problem = takes(field, test, TypeSet::STRING.union(TypeSet::ARRAY));
+            if problem.is_some() {
+                return problem;
+            }
+            let substring = field.types.meets(TypeSet::STRING) && ty == TypeSet::STRING;
+            let element = field.types.meets(TypeSet::ARRAY) && (field.items.meets(ty) || ty == TypeSet::NULL);
+            if substring || element {
+                return None;
+            }
+            Some(
+                Diagnostic::new(
+                    Code::TypeMismatch,
+                    test.operand_span,
+                    format!("`{}` never contains a value of type {ty}", field.path),
+                )
+                .label(format!("this is of type {ty}")),
+            )
+        }
+        PredOp::Matches | PredOp::Exists => None,
+    }
+}
+
+fn never_equal(field: &FieldInfo, value: &Const, test: &Test) -> Option<Diagnostic> {
+    let ty = TypeSet::of_const(value);
+    if field.types.meets(ty) || matches!(value, Const::Null) {
+        return None;
+    }
+    let mut d = Diagnostic::new(
+        Code::TypeMismatch,
+        test.operand_span,
+        format!(
+            "`{}` is of type {} and never equals a value of type {ty}",
+            field.path, field.types
+        ),
+    )
+    .label(format!("this is of type {ty}"));
+    if field.types == TypeSet::ARRAY && field.items.meets(ty) {
+        d = d.help("use `contains` to look for an element");
+    } else if let (Const::Str(text), true) = (value, field.types == TypeSet::NUMBER)
+        && text.parse::<f64>().is_ok()
+    {
+        d = d
+            .help(format!("write {text} without quotes"))
+            .fix(test.operand_span, text.clone());
+    } else if let (Const::Str(text), true) = (value, field.types == TypeSet::BOOL)
+        && matches!(text.as_str(), "true" | "false")
+    {
+        d = d
+            .help(format!("write {text} without quotes"))
+            .fix(test.operand_span, text.clone());
+    }
+    // A list has one span for all its items, so a fix of one would replace them all.
+    if test.operator == policy_grammar::ast::Operator::In
+        || test.operator == policy_grammar::ast::Operator::NotIn
+    {
+        d.fix = None;
+    }
+    Some(d)
+}
+
+/// The schema lists the strings that the field can be, and this is none of them.
+fn not_listed(field: &FieldInfo, value: &Const, test: &Test) -> Option<Diagnostic> {
+    let (Const::Str(text), Some(strings)) = (value, &field.strings) else {
+        return None;
+    };
+    if strings.iter().any(|s| s == text) {
+        return None;
+    }
+    let (code, outcome) = if test.negated {
+        (Code::AlwaysTrue, "always")
+    } else {
+        (Code::AlwaysFalse, "never")
+    };
+    let mut d = Diagnostic::new(
+        code,
+        test.operand_span,
+        format!(
+            "`{text}` is not among the values of `{}` that the schema lists",
+            field.path
+        ),
+    )
+    .label(format!("{outcome} true"));
+    if let Some(near) = nearest(text, strings.iter().map(String::as_str)) {
+        d = d.help(format!("did you mean `{near}`?"));
+    }
+    Some(d)
+}
+
+fn other_field(
+    program: &Program,
+    op: PredOp,
+    field: &FieldInfo,
+    other: FieldIdx,
+    test: &Test,
+) -> Option<Diagnostic> {
+    let other = program.fields.get(other)?;
+    let (a, b) = (field.types, other.types);
+    let both = |ty: TypeSet| a.meets(ty) && b.meets(ty);
+    let fits = match op {
+        PredOp::Eq => a.meets(b),
+        PredOp::In => b.meets(TypeSet::ARRAY),
+        PredOp::Gt | PredOp::Gte | PredOp::Lt | PredOp::Lte => both(TypeSet::NUMBER) || both(TypeSet::STRING),
+        PredOp::Contains => a.meets(TypeSet::ARRAY) || both(TypeSet::STRING),
+        PredOp::StartsWith | PredOp::EndsWith => both(TypeSet::STRING),
+        PredOp::Matches | PredOp::Exists => true,
+    };
+    if fits {
+        return None;
+    }
+    Some(
+        Diagnostic::new(
+            Code::TypeMismatch,
+            test.operand_span,
+            format!(
+                "`{}` cannot compare `{}` of type {a} with `{}` of type {b}",
+                test.operator.as_str(),
+                field.path,
+                other.path
+            ),
+        )
+        .also(test.field_span, format!("of type {a}")),
+    )
+}

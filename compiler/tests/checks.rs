@@ -1,0 +1,357 @@
+//! One test per diagnostic of the compiler: the code, the place and the telling part of the message; and the near
+//! misses that must stay silent.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on has failed"
+)]
+
+use policy_compiler::{ContextSchema, Options, check, compile};
+use policy_grammar::{SourceFile, SourceMap};
+
+/// A policy whose rules have these conditions, in flow style, all of them deny rules.
+fn policy(conditions: &[&str]) -> String {
+    let mut text = "metadata: {id: p, name: p}\nrules:\n".to_owned();
+    for (i, condition) in conditions.iter().enumerate() {
+        text += &format!("  - id: r{i}\n    condition: {condition}\n    action: {{decision: deny}}\n");
+    }
+    text
+}
+
+fn diagnostics_of(text: &str, options: &Options) -> Vec<(String, String)> {
+    let mut sources = SourceMap::new();
+    let id = sources.add(SourceFile::new("p.yaml", text));
+    check(&sources, options)
+        .into_iter()
+        .map(|d| {
+            let place = sources.file(id).unwrap().slice(d.primary.span).to_owned();
+            (format!("{} {}", d.code.as_str(), d.message), place)
+        })
+        .collect()
+}
+
+/// Codes and messages for rules with these conditions.
+fn found(conditions: &[&str]) -> Vec<String> {
+    diagnostics_of(&policy(conditions), &Options::default())
+        .into_iter()
+        .map(|(text, _)| text)
+        .collect()
+}
+
+fn test(op: &str, field: &str, value: &str) -> String {
+    format!("{{operator: {op}, field: {field}, value: {value}}}")
+}
+
+fn all(parts: &[String]) -> String {
+    format!("{{operator: and, conditions: [{}]}}", parts.join(", "))
+}
+
+fn any(parts: &[String]) -> String {
+    format!("{{operator: or, conditions: [{}]}}", parts.join(", "))
+}
+
+fn not(part: &str) -> String {
+    format!("{{operator: not, conditions: [{part}]}}")
+}
+
+#[track_caller]
+fn one(conditions: &[String], code: &str, part: &str) {
+    let conditions: Vec<&str> = conditions.iter().map(String::as_str).collect();
+    // A policy of nothing but a contradiction is reported for that as well; its own test looks at it.
+    let found: Vec<String> = found(&conditions)
+        .into_iter()
+        .filter(|d| !d.starts_with("W0108"))
+        .collect();
+    let [only] = found.as_slice() else {
+        panic!("expected one diagnostic: {found:#?}");
+    };
+    assert!(only.starts_with(code) && only.contains(part), "{only}");
+}
+
+#[track_caller]
+fn silent(conditions: &[String]) {
+    let conditions: Vec<&str> = conditions.iter().map(String::as_str).collect();
+    assert_eq!(found(&conditions), Vec::<String>::new());
+}
+
+#[test]
+fn contradictory_thresholds() {
+    let f = "llm.maxTokens";
+    one(
+        &[all(&[test("gt", f, "5"), test("lt", f, "3")])],
+        "W0103",
+        "never true together",
+    );
+    one(&[all(&[test("gte", f, "5"), test("lt", f, "5")])], "W0103", f);
+    silent(&[all(&[test("gte", f, "5"), test("lte", f, "5")])]);
+    silent(&[all(&[test("gt", f, "5"), test("lt", f, "6")])]);
+    silent(&[any(&[test("gt", f, "5"), test("lt", f, "3")])]);
+    // `not (a or b)` is a conjunction too; here of negations, which are true for a missing field.
+    silent(&[not(&any(&[test("gt", f, "5"), test("lt", f, "3")]))]);
+}
+
+#[test]
+fn contradictory_constants() {
+    let f = "team.id";
+    one(&[all(&[test("eq", f, "a"), test("eq", f, "b")])], "W0103", f);
+    one(&[all(&[test("eq", f, "a"), test("ne", f, "a")])], "W0103", f);
+    one(&[all(&[test("eq", f, "a"), test("in", f, "[b, c]")])], "W0103", f);
+    one(
+        &[all(&[test("in", f, "[a]"), test("in", f, "[b, c]")])],
+        "W0103",
+        f,
+    );
+    one(
+        &[all(&[test("eq", f, "abc"), test("starts_with", f, "x")])],
+        "W0103",
+        f,
+    );
+    one(
+        &[all(&[test("exists", f, "false"), test("eq", f, "a")])],
+        "W0103",
+        f,
+    );
+    one(
+        &[not(&any(&[test("ne", f, "a"), test("ne", f, "b")]))],
+        "W0103",
+        f,
+    );
+    silent(&[all(&[test("ne", f, "a"), test("ne", f, "b")])]);
+    silent(&[all(&[test("exists", f, "false"), test("ne", f, "a")])]);
+    // An array holds elements of both lists.
+    silent(&[all(&[
+        test("in", "user.roles", "[a]"),
+        test("in", "user.roles", "[b]"),
+    ])]);
+    silent(&[all(&[
+        test("in", "metadata.x", "[a]"),
+        test("in", "metadata.x", "[b]"),
+    ])]);
+    one(
+        &[all(&[
+            test("gt", "metadata.x", "5"),
+            test("starts_with", "metadata.x", "a"),
+        ])],
+        "W0103",
+        "metadata.x",
+    );
+}
+
+#[test]
+fn redundant_parts() {
+    let f = "llm.maxTokens";
+    one(
+        &[all(&[test("gt", f, "5"), test("gt", f, "3")])],
+        "W0106",
+        "implied",
+    );
+    one(
+        &[all(&[test("eq", f, "5"), test("gt", f, "3")])],
+        "W0106",
+        "implied",
+    );
+    one(
+        &[all(&[test("eq", f, "5"), test("eq", f, "5")])],
+        "W0106",
+        "implied",
+    );
+    one(
+        &[all(&[
+            test("eq", "team.tier", "free"),
+            any(&[test("gt", f, "5"), test("gt", f, "3")]),
+        ])],
+        "W0106",
+        "covered",
+    );
+    silent(&[all(&[test("exists", f, "true"), test("gt", f, "3")])]);
+    silent(&[all(&[test("gt", f, "5"), test("lt", f, "9")])]);
+}
+
+#[test]
+fn constant_conditions() {
+    let none = test("in", "team.id", "[]");
+    let found = found(&[&none]);
+    assert!(found.iter().any(|d| d.starts_with("W0102")), "{found:?}");
+    assert!(found.iter().any(|d| d.starts_with("W0108")), "{found:?}");
+    one(
+        &[any(&[
+            test("exists", "team.id", "true"),
+            test("exists", "team.id", "false"),
+        ])],
+        "W0101",
+        "true for every request",
+    );
+    // Either part can be an error.
+    silent(&[any(&[
+        test("contains", "team.id", "a"),
+        test("not_contains", "team.id", "a"),
+    ])]);
+    // A computed field may be an error for every operator.
+    silent(&[test("in", "llm.estimatedCost", "[]")]);
+}
+
+#[test]
+fn shadowed_and_unreachable_rules() {
+    let tier = test("eq", "team.tier", "free");
+    let model = test("eq", "llm.model", "gpt-4");
+    one(
+        &[tier.clone(), all(&[tier.clone(), model.clone()])],
+        "W0105",
+        "`r0`",
+    );
+    one(&[tier.clone(), tier.clone()], "W0105", "`r0`");
+    one(
+        &[
+            any(&[tier.clone(), model.clone()]),
+            all(&[model.clone(), test("gt", "llm.maxTokens", "5")]),
+        ],
+        "W0105",
+        "`r0`",
+    );
+    one(
+        &[
+            test("gt", "llm.maxTokens", "5"),
+            test("gt", "llm.maxTokens", "10"),
+        ],
+        "W0105",
+        "`r0`",
+    );
+    one(
+        &[tier.clone(), model.clone(), any(&[model.clone(), tier.clone()])],
+        "W0105",
+        "`r1`",
+    );
+    silent(&[all(&[tier.clone(), model.clone()]), tier.clone()]);
+    silent(&[
+        test("gt", "llm.maxTokens", "10"),
+        test("gt", "llm.maxTokens", "5"),
+    ]);
+    silent(&[tier, model.clone()]);
+    let always = any(&[
+        test("exists", "team.id", "true"),
+        test("exists", "team.id", "false"),
+    ]);
+    let found = found(&[&always, &model]);
+    assert!(found.iter().any(|d| d.starts_with("W0104")), "{found:?}");
+}
+
+#[test]
+fn types_of_known_fields() {
+    one(&[test("eq", "llm.maxTokens", "'5'")], "E0302", "never equals");
+    one(&[test("gt", "llm.model", "5")], "E0302", "`gt` needs a number");
+    one(
+        &[test("matches", "llm.maxTokens", "'^5'")],
+        "E0302",
+        "`matches` needs a string",
+    );
+    one(&[test("eq", "user.roles", "admin")], "E0302", "array");
+    one(&[test("contains", "user.roles", "5")], "E0302", "never contains");
+    one(&[test("in", "llm.model", "[gpt-4, 5]")], "E0302", "number");
+    one(
+        &["{operator: gt, field: llm.maxTokens, valueFrom: llm.model}".to_owned()],
+        "E0302",
+        "cannot compare",
+    );
+    silent(&[test("eq", "llm.model", "null")]);
+    silent(&[test("contains", "user.roles", "admin")]);
+    silent(&[test("in", "user.roles", "[admin]")]);
+    silent(&[test("gt", "request.timestamp", "5")]);
+    silent(&["{operator: gt, field: llm.maxTokens, valueFrom: metadata.limit}".to_owned()]);
+}
+
+#[test]
+fn unknown_fields() {
+    one(&[test("eq", "llm.modle", "x")], "W0002", "`llm.modle`");
+    one(&[test("eq", "llm.model.name", "x")], "W0002", "leads nowhere");
+    silent(&[test("eq", "llm.max_tokens", "5")]);
+    silent(&[test("eq", "'metadata.anything.at[0].all'", "x")]);
+    silent(&[test("eq", "something.else", "x")]);
+    silent(&[test("eq", "'llm.messages[0].content'", "x")]);
+}
+
+#[test]
+fn actions() {
+    let with = |action: &str| {
+        let text = format!(
+            "metadata: {{id: p, name: p}}\nrules:\n  - id: r\n    condition: {}\n    action: {action}\n",
+            test("eq", "team.id", "a")
+        );
+        let found = diagnostics_of(&text, &Options::default());
+        found.into_iter().map(|(text, _)| text).collect::<Vec<_>>()
+    };
+    let code = |found: Vec<String>, code: &str| {
+        assert!(found.len() == 1 && found[0].starts_with(code), "{found:?}");
+    };
+    code(
+        with("{decision: modify, modifications: {llm.estimatedCost: 1}}"),
+        "E0304",
+    );
+    code(
+        with("{decision: modify, modifications: {llm.maxToken: 1}}"),
+        "W0002",
+    );
+    code(
+        with("{decision: modify, modifications: {llm.prompt: {$redact: [emial]}}}"),
+        "E0204",
+    );
+    code(with("{decision: deny, reason: 'team {{ team.nmae }}'}"), "W0201");
+    code(
+        with("{decision: deny, metadata: {a: ['{{ nowhere }}']}}"),
+        "W0201",
+    );
+    assert!(with("{decision: deny, reason: 'team {{ team.name }} {{ metadata.x }}'}").is_empty());
+    assert!(with("{decision: modify, modifications: {llm.topP: 1}}").is_empty());
+}
+
+#[test]
+fn a_schema_adds_types_names_and_values() {
+    let schema = r#"{"type": "object", "properties": {"metadata": {"type": "object",
+        "additionalProperties": false, "properties": {"region": {"type": "string", "enum": ["eu", "us"]},
+        "risk": {"type": ["number", "null"]}}}}}"#;
+    let options = Options {
+        schema: Some(ContextSchema::parse(schema).unwrap()),
+        ..Options::default()
+    };
+    let found = |condition: String| -> Vec<String> {
+        diagnostics_of(&policy(&[&condition]), &options)
+            .into_iter()
+            .map(|(text, _)| text)
+            .collect()
+    };
+    assert!(found(test("gt", "metadata.risk", "high"))[0].starts_with("E0302"));
+    assert!(found(test("eq", "metadata.region", "ue"))[0].starts_with("W0102"));
+    assert!(found(test("eq", "metadata.regoin", "eu"))[0].starts_with("W0002"));
+    assert!(found(test("eq", "metadata.region", "eu")).is_empty());
+    let error = ContextSchema::parse(r#"{"properties": {"a": {"oneOf": []}}}"#).unwrap_err();
+    assert_eq!(error.pointer, "/properties/a");
+}
+
+#[test]
+fn duplicate_policy_ids_name_both_places() {
+    let mut sources = SourceMap::new();
+    let text = policy(&[&test("eq", "team.id", "a")]);
+    sources.add(SourceFile::new("a.yaml", text.as_str()));
+    sources.add(SourceFile::new("b.yaml", text));
+    let failed = compile(&sources, &Options::default()).unwrap_err();
+    let [d] = failed.diagnostics.as_slice() else {
+        panic!("{failed:?}");
+    };
+    assert_eq!(d.code.as_str(), "E0301");
+    assert_eq!((d.secondary[0].span.file.0, d.primary.span.file.0), (0, 1));
+}
+
+#[test]
+fn drafts_and_disabled_rules_are_checked_but_not_compiled() {
+    let text = policy(&[&test("eq", "llm.modle", "a")]) + "status: draft\n";
+    let mut sources = SourceMap::new();
+    sources.add(SourceFile::new("a.yaml", text));
+    let compiled = compile(&sources, &Options::default()).unwrap();
+    assert_eq!(compiled.diagnostics[0].code.as_str(), "W0002");
+    assert!(compiled.module.policies.is_empty() && compiled.module.fields.is_empty());
+    let options = Options {
+        include_inactive: true,
+        ..Options::default()
+    };
+    assert_eq!(compile(&sources, &options).unwrap().module.rules.len(), 1);
+}

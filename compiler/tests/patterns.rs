@@ -1,0 +1,105 @@
+//! Automata mean what their patterns mean, stay within their limits, and say why one is missing.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on has failed"
+)]
+
+use policy_bytecode::module::{Pattern, PatternEngine};
+use policy_compiler::{OptLevel, Options, compile};
+use policy_grammar::{SourceFile, SourceMap};
+use proptest::prelude::*;
+use regex_automata::Input;
+use regex_automata::dfa::{Automaton as _, dense};
+use regex_automata::meta::Regex;
+
+const PATTERNS: &[&str] = &[
+    "^gpt-4",
+    "gpt-4$",
+    "^$",
+    "",
+    "(?i)straße",
+    r"\bfoo\b",
+    r"\Bo",
+    r"\d{3}-\d{2}",
+    r"[^a-z]+x",
+    r"(?m)^a$",
+    r"(?s)a.b",
+    r"a.b",
+    r"(?-u:\b)o",
+    r"é|ß+",
+    r"\p{Greek}",
+    r"(a|b)*c",
+    r"\w+@\w+",
+];
+
+fn compiled(patterns: &[&str], options: &Options) -> Vec<Pattern> {
+    let mut text = "metadata: {id: p, name: p}\nrules:\n".to_owned();
+    for (i, pattern) in patterns.iter().enumerate() {
+        let pattern = pattern.replace('\'', "''");
+        text += &format!(
+            "  - id: r{i}\n    condition: {{operator: matches, field: llm.prompt, value: '{pattern}'}}\n    \
+             action: {{decision: deny}}\n"
+        );
+    }
+    let mut sources = SourceMap::new();
+    sources.add(SourceFile::new("p.yaml", text));
+    compile(&sources, options).unwrap().module.patterns.clone()
+}
+
+fn automaton(bytes: &[u8]) -> dense::DFA<Vec<u32>> {
+    let mut aligned = vec![0u8; bytes.len() + 8];
+    let shift = aligned.as_ptr().align_offset(8);
+    aligned[shift..shift + bytes.len()].copy_from_slice(bytes);
+    let (dfa, read) = dense::DFA::from_bytes(&aligned[shift..shift + bytes.len()]).unwrap();
+    assert_eq!(read, bytes.len());
+    dfa.to_owned()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn automata_find_what_the_regex_finds(texts in prop::collection::vec("[a-dfgopt0-9 éßα@\n.x-]{0,12}", 8)) {
+        for pattern in compiled(PATTERNS, &Options::default()) {
+            let regex = Regex::new(&pattern.source).unwrap();
+            let PatternEngine::Dfa { bytes, ascii_only } = &pattern.engine else { continue };
+            let dfa = automaton(bytes);
+            for text in texts.iter().map(String::as_str).chain(["", "foo", "ofo", "gpt-4"]) {
+                match dfa.try_search_fwd(&Input::new(text).earliest(true)) {
+                    Ok(found) => prop_assert_eq!(found.is_some(), regex.is_match(text), "{} on {:?}", pattern.source, text),
+                    Err(_) => prop_assert!(*ascii_only && !text.is_ascii(), "{} gave up on {:?}", pattern.source, text),
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn small_patterns_get_automata_and_large_ones_say_why_not() {
+    let large = r"\b[\w.-]{10,200}@[\w.-]{10,200}\b";
+    let found = compiled(&["^gpt-4", r"\bfoo\b", large], &Options::default());
+    assert!(
+        matches!(&found[0].engine, PatternEngine::Dfa { ascii_only: false, bytes } if bytes.len() < 4096)
+    );
+    assert!(matches!(
+        &found[1].engine,
+        PatternEngine::Dfa { ascii_only: true, .. }
+    ));
+    assert!(matches!(&found[2].engine, PatternEngine::Source { reason } if reason.contains("larger than")));
+    let none = compiled(
+        &["^gpt-4"],
+        &Options {
+            opt_level: OptLevel::O0,
+            ..Options::default()
+        },
+    );
+    assert!(matches!(&none[0].engine, PatternEngine::Source { .. }));
+    let total = Options {
+        dfa_total_limit_bytes: 10,
+        ..Options::default()
+    };
+    assert!(matches!(&compiled(&["^gpt-4"], &total)[0].engine,
+        PatternEngine::Source { reason } if reason.contains("all automata")));
+}
