@@ -355,3 +355,59 @@ fn drafts_and_disabled_rules_are_checked_but_not_compiled() {
     };
     assert_eq!(compile(&sources, &options).unwrap().module.rules.len(), 1);
 }
+
+#[test]
+fn patterns_that_no_engine_takes() {
+    one(
+        &[test("matches", "llm.prompt", "'(\\w{1000}){1000}'")],
+        "E0106",
+        "more than 10 MiB",
+    );
+    silent(&[test("matches", "llm.prompt", "'[a-z]{1,20}'")]);
+}
+
+/// Shapes that would be quadratic if rules were compared with each other: one threshold each, equal parts everywhere,
+/// alternatives. Only release builds are held to the time.
+#[test]
+fn checking_ten_thousand_rules_is_linear() {
+    for shape in 0..3 {
+        let conditions: Vec<String> = (0..10_000)
+            .map(|i| match shape {
+                0 => test("gt", "llm.maxTokens", &(20_000 - i).to_string()),
+                1 => all(&[
+                    test("eq", "team.tier", "free"),
+                    test("eq", "llm.provider", "openai"),
+                    test("gt", "llm.maxTokens", &i.to_string()),
+                    test("ne", "team.id", &format!("t{}", i % 7)),
+                ]),
+                _ => any(&[
+                    all(&[
+                        test("eq", "team.id", &format!("t{i}")),
+                        test("eq", "team.tier", "free"),
+                    ]),
+                    all(&[
+                        test("eq", "user.id", &format!("u{i}")),
+                        test("eq", "team.tier", "free"),
+                    ]),
+                ]),
+            })
+            .collect();
+        let conditions: Vec<&str> = conditions.iter().map(String::as_str).collect();
+        let mut sources = SourceMap::new();
+        let id = sources.add(SourceFile::new("p.yaml", policy(&conditions)));
+        let start = std::time::Instant::now();
+        let parsed = policy_grammar::parse_source(&sources, id);
+        assert_eq!(parsed.policies.len(), 1);
+        let parsing = start.elapsed();
+        let start = std::time::Instant::now();
+        let found = check(&sources, &Options::default());
+        let checking = start.elapsed().saturating_sub(parsing);
+        eprintln!(
+            "shape {shape}: {checking:?} beside the parser, {} diagnostics",
+            found.len()
+        );
+        if !cfg!(debug_assertions) {
+            assert!(checking.as_millis() < 300, "shape {shape}: {checking:?}");
+        }
+    }
+}

@@ -65,7 +65,7 @@ fn leaf(program: &Program, pred: PredIdx) -> Option<bool> {
     (predicate.op == PredOp::In && empty && !fallible(program, pred)).then_some(false)
 }
 
-/// Whether a comparison can be an error.
+/// Whether a comparison can be an error; the same question as [`crate::ir::Program::fallible`], asked of HIR.
 pub(super) fn fallible(program: &Program, pred: PredIdx) -> bool {
     program.predicates.get(pred.index()).is_none_or(|p| {
         p.op.fallible()

@@ -7,10 +7,14 @@ use super::{MAX_DEPTH, Resolver, index_u32};
 use crate::hir::{Cond, Test};
 use policy_bytecode::PatternIdx;
 use policy_bytecode::predicate::{PredOp, PredOperand};
-use policy_grammar::Diagnostic;
 use policy_grammar::ast::{self, Condition, Literal, Operand, Operator};
 use policy_grammar::codes::Code;
 use policy_grammar::source::Spanned;
+use policy_grammar::{Diagnostic, Span};
+use regex_automata::meta;
+
+/// Bytes of a pattern beyond which its compiled size is measured.
+const LONG_PATTERN: usize = 1024;
 
 /// The predicate that an operator stands for, and whether it is negated.
 pub(crate) fn predicate_op(operator: Operator) -> (PredOp, bool) {
@@ -110,7 +114,7 @@ impl Resolver<'_> {
                 return Some(PredOperand::None);
             }
             (PredOp::Matches, Literal::String(source)) => {
-                return Some(PredOperand::Pattern(self.pattern(source)));
+                return self.pattern(source, value.span).map(PredOperand::Pattern);
             }
             (PredOp::In, Literal::Array(_))
             | (PredOp::StartsWith | PredOp::EndsWith, Literal::String(_))
@@ -145,14 +149,33 @@ impl Resolver<'_> {
         None
     }
 
-    fn pattern(&mut self, source: &str) -> PatternIdx {
+    fn pattern(&mut self, source: &str, span: Span) -> Option<PatternIdx> {
         if let Some(&known) = self.pattern_index.get(source) {
-            return known;
+            return Some(known);
+        }
+        // Only a repetition count, or sheer length, makes a pattern larger than what the engine takes.
+        if (source.contains('{') || source.len() > LONG_PATTERN)
+            && let Err(error) = meta::Regex::new(source)
+        {
+            self.diagnostics.push(match error.size_limit() {
+                Some(limit) => Diagnostic::new(
+                    Code::InvalidRegex,
+                    span,
+                    format!("the pattern takes more than {} MiB when compiled", limit >> 20),
+                )
+                .help("repeat less: `{1000}` copies what stands before it a thousand times"),
+                None => Diagnostic::new(
+                    Code::InvalidRegex,
+                    span,
+                    "the pattern is not a valid regular expression",
+                ),
+            });
+            return None;
         }
         let id = PatternIdx(index_u32(self.program.patterns.len()));
         self.program.patterns.push(source.to_owned());
         self.pattern_index.insert(source.to_owned(), id);
-        id
+        Some(id)
     }
 }
 
