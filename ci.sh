@@ -79,7 +79,7 @@ step rustdoc rustdoc_step
 step tidy cargo run --locked --quiet -p xtask -- tidy
 step generated cargo run --locked --quiet -p xtask -- gen --check
 step policy-check policyc check --strict examples/policies
-step policy-tests policyc test examples/policies --coverage
+step policy-tests policyc test examples/policies --coverage=condition --min-coverage 100
 step snippets docs/run-snippets.sh README.md CONTRIBUTING.md examples/README.md docs
 
 targets=$(ls conformance/fuzz/fuzz_targets/*.rs 2>/dev/null | sed 's|.*/||; s|\.rs$||' | tr '\n' ' ' || true)

@@ -35,7 +35,7 @@ run() {
   ran=$((ran + 1))
   if [ "$status" -ne "$3" ]; then
     complain "$1" "$2" "ended with status $status, expected $3; it printed:"
-    sed 's/^/    /' "$output"
+    tail -n 40 "$output" | sed 's/^/    /'
   fi
 }
 
@@ -62,7 +62,7 @@ printed() {
     done
     if [ "$found" = no ]; then
       complain "$1" "$number" "the output has no such line here: $want"
-      sed 's/^/    /' "$output"
+      tail -n 40 "$output" | sed 's/^/    /'
       break
     fi
   done <<<"$3"
