@@ -79,6 +79,7 @@ step rustdoc rustdoc_step
 step tidy cargo run --locked --quiet -p xtask -- tidy
 step generated cargo run --locked --quiet -p xtask -- gen --check
 step policy-check policyc check --strict examples/policies
+step policy-fmt policyc fmt --check examples/policies
 step policy-tests policyc test examples/policies --coverage=condition --min-coverage 100
 step snippets docs/run-snippets.sh README.md CONTRIBUTING.md examples/README.md docs
 
