@@ -41,7 +41,7 @@ fn every_pass_rewrites_what_its_goldens_say() {
         let dir = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("tests/passes")
             .join(pass.name());
-        // Automata are not part of the IR text; `patterns.rs` tests that pass.
+        // Automata are not part of the IR text; `tests/patterns.rs` tests that pass.
         if pass.name() == "regex_dfa" {
             continue;
         }
