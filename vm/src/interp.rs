@@ -4,11 +4,11 @@
 //! calls do not recurse without bound. What can still go wrong is the closed list in [`Trap`]; a trap makes the rule at
 //! hand an error in the sense of three-valued logic.
 
-use crate::json::JsonError;
-use crate::load::LoadedModule;
+use crate::json::{JsonError, MAX_DEPTH};
+use crate::load::{FrameSize, FunctionShape, LoadedModule};
 use crate::pattern::PatternCaches;
 use crate::predicate::{self, Comparison, LoadedPredicate, Test};
-use crate::scratch::{Memo, Scratch};
+use crate::scratch::{Memo, Scratch, arena_used};
 use crate::value::Value;
 use bumpalo::Bump;
 use bumpalo::collections::Vec as BumpVec;
@@ -16,8 +16,10 @@ use policy_bytecode::context::Derived;
 use policy_bytecode::instr::{Dst, Src};
 use policy_bytecode::module::Decision;
 use policy_bytecode::number::Arith;
+use policy_bytecode::predicate::PredOp;
 use policy_bytecode::{
-    BuilderIdx, FieldIdx, FuncIdx, Instr, IterIdx, Label, Number, Outcome, PolicyIdx, PredIdx, RuleIdx,
+    BuilderIdx, ConstIdx, FieldIdx, FuncIdx, Instr, IterIdx, Label, Number, Outcome, PolicyIdx, PredIdx,
+    RuleIdx,
 };
 
 /// Computes derived fields. Called at most once per field and evaluation, and only when a rule that runs needs it.
@@ -129,8 +131,14 @@ pub struct Evaluation<'a, H> {
     memo: &'a mut Memo,
     hits: &'a mut Vec<Hit>,
     caches: &'a mut PatternCaches,
-    /// Results of memoised functions that returned values, by memo cell.
-    results: BumpVec<'a, (u32, Value<'a>)>,
+    /// Memory of the frames of nested calls, as much as the widest chain of calls takes.
+    stack: Stack<'a, 'a>,
+    /// Results of memoised functions that returned values, from the first memo cell of a function on.
+    results: &'a mut [Value<'a>],
+    /// Collection constants that code has loaded, parallel to the module's list of them; `Pending` until then.
+    built: &'a mut [Value<'a>],
+    /// Long lists of the request that `in` compared other lists with, in order.
+    sorted: BumpVec<'a, (FieldIdx, &'a [Value<'a>])>,
     fuel: u64,
     denied: bool,
 }
@@ -153,10 +161,11 @@ enum Return<'a> {
 }
 
 impl Return<'_> {
-    /// A condition's outcome; a value is true when it is exactly `true`.
+    /// A condition's outcome; a value is true when it is exactly `true`, and an error when it cannot be known.
     fn outcome(&self) -> Outcome {
         match self {
             Self::Outcome(outcome) => *outcome,
+            Self::Value(Value::Unknown) => Outcome::Error,
             Self::Value(value) => matches!(value, Value::Bool(true)).into(),
         }
     }
@@ -178,12 +187,71 @@ enum Builder<'a> {
     Set(BumpVec<'a, Value<'a>>),
 }
 
+/// Memory that frames are cut from: a call takes its part from the front and hands on the rest.
+///
+/// Frames are not cleared. Verified: nothing in a frame is read before it was written (V12).
+#[derive(Default)]
+struct Stack<'s, 'a> {
+    registers: &'s mut [Value<'a>],
+    iterators: &'s mut [Iterator<'a>],
+    builders: &'s mut [Builder<'a>],
+}
+
+impl<'a> Stack<'a, 'a> {
+    fn new(size: FrameSize, bump: &'a Bump) -> Self {
+        if size == FrameSize::default() {
+            return Self::default();
+        }
+        Self {
+            registers: bump.alloc_slice_fill_copy(size.registers, Value::Undefined),
+            iterators: bump.alloc_slice_fill_copy(size.iterators, Iterator::Done),
+            builders: bump.alloc_slice_fill_with(size.builders, |_| Builder::Array(BumpVec::new_in(bump))),
+        }
+    }
+}
+
+impl<'s, 'a> Stack<'s, 'a> {
+    fn reborrow(&mut self) -> Stack<'_, 'a> {
+        Stack {
+            registers: &mut *self.registers,
+            iterators: &mut *self.iterators,
+            builders: &mut *self.builders,
+        }
+    }
+
+    /// Cuts a frame off. The stack is as large as the widest chain of calls, so the parts are there.
+    fn frame(self, shape: &FunctionShape, in_loop: bool) -> Frame<'s, 'a> {
+        fn cut<T>(memory: &mut [T], at: usize) -> (&mut [T], &mut [T]) {
+            memory.split_at_mut_checked(at).unwrap_or_default()
+        }
+        let (registers, more_registers) = cut(self.registers, usize::from(shape.registers));
+        let (iterators, more_iterators) = cut(self.iterators, usize::from(shape.iterators));
+        let (builders, more_builders) = cut(self.builders, usize::from(shape.builders));
+        Frame {
+            registers,
+            iterators,
+            builders,
+            flags: 0,
+            in_loop: in_loop || shape.loops,
+            rest: Stack {
+                registers: more_registers,
+                iterators: more_iterators,
+                builders: more_builders,
+            },
+        }
+    }
+}
+
 /// Registers, iterators and builders of one call.
 struct Frame<'f, 'a> {
     registers: &'f mut [Value<'a>],
     iterators: &'f mut [Iterator<'a>],
-    builders: BumpVec<'a, Builder<'a>>,
+    builders: &'f mut [Builder<'a>],
     flags: u64,
+    /// This code may run again: then work that grows with the request is paid for, not instructions alone.
+    in_loop: bool,
+    /// Memory for the frames of calls from here.
+    rest: Stack<'f, 'a>,
 }
 
 impl<'a> Frame<'_, 'a> {
@@ -237,7 +305,10 @@ impl LoadedModule {
             memo,
             hits,
             caches,
-            results: BumpVec::new_in(bump),
+            stack: Stack::new(self.stack, bump),
+            results: &mut [],
+            built: &mut [],
+            sorted: BumpVec::new_in(bump),
             fuel: self.limits.fuel,
             denied: false,
         })
@@ -246,10 +317,18 @@ impl LoadedModule {
 
 impl<'a, H: Host> Evaluation<'a, H> {
     /// Runs the rules in order and lists those whose condition is not false. May be called again with another mode or
-    /// scope; the list is made anew, what was computed is kept.
+    /// scope; the list is made anew with a full instruction budget, what was computed is kept.
     pub fn decide(&mut self, scope: Scope<'_>, mode: Mode) -> &[Hit] {
+        let mut stack = std::mem::take(&mut self.stack);
+        self.run_rules(scope, mode, &mut stack);
+        self.stack = stack;
+        self.hits
+    }
+
+    fn run_rules(&mut self, scope: Scope<'_>, mode: Mode, stack: &mut Stack<'_, 'a>) {
         self.hits.clear();
         self.denied = false;
+        self.fuel = self.module.limits.fuel;
         let module = self.module;
         for (index, policy) in module.policies.iter().enumerate() {
             if !scope.holds(index) {
@@ -261,7 +340,7 @@ impl<'a, H: Host> Evaluation<'a, H> {
                 .get(first..first + policy.rule_count as usize)
                 .unwrap_or(&[]);
             for (offset, rule) in rules.iter().enumerate() {
-                let (outcome, trap) = match self.call(rule.condition, &[]) {
+                let (outcome, trap) = match self.call(rule.condition, stack.reborrow(), false) {
                     Ok(end) => (end.outcome(), None),
                     Err(trap) => (Outcome::Error, Some(trap)),
                 };
@@ -280,12 +359,11 @@ impl<'a, H: Host> Evaluation<'a, H> {
                 if fired && rule.decision == Decision::Deny {
                     self.denied = true;
                     if mode == Mode::FirstDeny {
-                        return self.hits;
+                        return;
                     }
                 }
             }
         }
-        self.hits
     }
 
     /// The rules that [`Evaluation::decide`] listed.
@@ -339,7 +417,11 @@ impl<'a, H: Host> Evaluation<'a, H> {
             return Value::Undefined;
         };
         let inputs = self.inputs();
-        let value = self.host.derive(what, sent, &inputs, self.bump);
+        let value = match self.host.derive(what, sent, &inputs, self.bump) {
+            // A host has no business with this state; taken over, it would be computed again and again.
+            Value::Pending => Value::Undefined,
+            value => value,
+        };
         if let Some(slot) = self.slots.get_mut(field.index()) {
             *slot = value;
         }
@@ -436,10 +518,25 @@ impl<'a, H: Host> Evaluation<'a, H> {
             Test::Dynamic(op, right) => match self.field(*right) {
                 Value::Undefined | Value::Pending => Outcome::False,
                 Value::Unknown => Outcome::Error,
+                Value::Array(list) if *op == PredOp::In => {
+                    let sorted = || self.sorted(*right, list);
+                    predicate::is_in(&value, list, sorted).into()
+                }
                 right => predicate::apply_dynamic(*op, &value, &right),
             },
             test => test.apply(&value),
         }
+    }
+
+    /// The list in slot `field` in the total order of values; sorted once for each field.
+    fn sorted(&mut self, field: FieldIdx, list: &[Value<'a>]) -> &'a [Value<'a>] {
+        if let Some((_, known)) = self.sorted.iter().find(|(f, _)| *f == field) {
+            return known;
+        }
+        let sorted = self.bump.alloc_slice_copy(list);
+        sorted.sort_unstable_by(Value::total_cmp);
+        self.sorted.push((field, sorted));
+        sorted
     }
 
     /// Answers a comparison of a derived field with a number from bounds, where they decide it.
@@ -467,8 +564,9 @@ impl<'a, H: Host> Evaluation<'a, H> {
         }
     }
 
-    /// Runs a function. Straight code is paid for on entry, loops when they jump back.
-    fn call(&mut self, function: FuncIdx, args: &[Value<'a>]) -> Result<Return<'a>, Trap> {
+    /// Runs a function whose arguments are the first registers of `stack`. Straight code is paid for on entry, loops
+    /// when they jump back.
+    fn call(&mut self, function: FuncIdx, stack: Stack<'_, 'a>, in_loop: bool) -> Result<Return<'a>, Trap> {
         let module = self.module;
         let Some(shape) = module.functions.get(function.index()) else {
             return Ok(Return::Outcome(Outcome::Error));
@@ -478,10 +576,7 @@ impl<'a, H: Host> Evaluation<'a, H> {
                 1 => return Ok(Return::Outcome(Outcome::False)),
                 2 => return Ok(Return::Outcome(Outcome::True)),
                 3 => return Ok(Return::Outcome(Outcome::Error)),
-                4 => {
-                    let known = self.results.iter().find(|(c, _)| *c == cell);
-                    return Ok(Return::Value(known.map_or(Value::Undefined, |(_, v)| *v)));
-                }
+                4 => return Ok(Return::Value(self.result(cell))),
                 _unknown => {}
             }
         }
@@ -490,38 +585,93 @@ impl<'a, H: Host> Evaluation<'a, H> {
             .code
             .get(shape.start as usize..shape.start as usize + shape.len as usize)
             .unwrap_or(&[]);
-        let bump = self.bump;
-        let mut frame = Frame {
-            registers: if shape.registers == 0 {
-                &mut []
-            } else {
-                bump.alloc_slice_fill_copy(usize::from(shape.registers), Value::Undefined)
-            },
-            iterators: if shape.iterators == 0 {
-                &mut []
-            } else {
-                bump.alloc_slice_fill_copy(usize::from(shape.iterators), Iterator::Done)
-            },
-            builders: BumpVec::new_in(bump),
-            flags: 0,
-        };
-        for (register, arg) in frame.registers.iter_mut().zip(args) {
-            *register = *arg;
-        }
-        for _ in 0..shape.builders {
-            frame.builders.push(Builder::Array(BumpVec::new_in(bump)));
-        }
+        let mut frame = stack.frame(shape, in_loop);
         let end = self.run(code, &mut frame)?;
         if let Some(cell) = shape.memo {
             match &end {
                 Return::Outcome(outcome) => self.memo.set(cell, 1 + *outcome as u8),
                 Return::Value(value) => {
                     self.memo.set(cell, 4);
-                    self.results.push((cell, *value));
+                    self.keep_result(cell, *value);
                 }
             }
         }
         Ok(end)
+    }
+
+    fn result(&self, cell: u32) -> Value<'a> {
+        let position = cell.checked_sub(self.module.first_function_cell);
+        position
+            .and_then(|at| self.results.get(at as usize))
+            .copied()
+            .unwrap_or(Value::Undefined)
+    }
+
+    fn keep_result(&mut self, cell: u32, value: Value<'a>) {
+        if self.results.is_empty() {
+            let functions = self
+                .module
+                .memo_cells()
+                .saturating_sub(self.module.first_function_cell as usize);
+            self.results = self.bump.alloc_slice_fill_copy(functions, Value::Undefined);
+        }
+        let position = cell.checked_sub(self.module.first_function_cell);
+        if let Some(slot) = position.and_then(|at| self.results.get_mut(at as usize)) {
+            *slot = value;
+        }
+    }
+
+    /// The constant as a value. Collections are built in the arena once, however often code loads them.
+    fn constant(&mut self, k: ConstIdx) -> Result<Value<'a>, Trap> {
+        let Some(constant) = self.module.consts.get(k.index()) else {
+            return Ok(Value::Undefined);
+        };
+        let Some((position, values)) = self.module.collection(k) else {
+            return Ok(constant.to_value(self.bump));
+        };
+        if self.built.is_empty() {
+            let count = self.module.collections.len();
+            self.built = self.bump.alloc_slice_fill_copy(count, Value::Pending);
+        }
+        match self.built.get(position) {
+            Some(Value::Pending) | None => {}
+            Some(known) => return Ok(*known),
+        }
+        self.burn(values)?;
+        self.check_arena(values.saturating_mul(size_of::<(&str, Value<'_>)>() as u64))?;
+        let value = constant.to_value(self.bump);
+        if let Some(slot) = self.built.get_mut(position) {
+            *slot = value;
+        }
+        Ok(value)
+    }
+
+    /// Pays for looking at all of `value`: one unit for each element and each 64 bytes of text. Also what bounds the
+    /// nesting of values that code builds, and so the recursion of everything that walks them.
+    fn weigh(&mut self, value: &Value<'a>) -> Result<(), Trap> {
+        let mut left = self.fuel;
+        match value.weigh(MAX_NESTING, &mut left) {
+            Some(()) => {
+                self.fuel = left;
+                Ok(())
+            }
+            None if left == 0 => {
+                self.fuel = 0;
+                Err(Trap::OutOfFuel)
+            }
+            None => Err(Trap::OutOfMemory),
+        }
+    }
+
+    /// Pays for evaluating a predicate in code that may run again.
+    fn weigh_predicate(&mut self, predicate: &'a LoadedPredicate) -> Result<(), Trap> {
+        let value = self.field(predicate.field);
+        self.weigh(&value)?;
+        if let Test::Dynamic(_, right) = predicate.test {
+            let value = self.field(right);
+            self.weigh(&value)?;
+        }
+        Ok(())
     }
 
     fn run(&mut self, code: &'a [Instr], frame: &mut Frame<'_, 'a>) -> Result<Return<'a>, Trap> {
@@ -541,7 +691,12 @@ impl<'a, H: Host> Evaluation<'a, H> {
                     target,
                 } => {
                     let outcome = match module.predicates.get(pred.index()) {
-                        Some(p) => self.test(p),
+                        Some(p) => {
+                            if frame.in_loop {
+                                self.weigh_predicate(p)?;
+                            }
+                            self.test(p)
+                        }
                         None => Outcome::Error,
                     };
                     if outcome as u8 == u8::from(sense.0) {
@@ -568,7 +723,12 @@ impl<'a, H: Host> Evaluation<'a, H> {
                 }
                 Instr::RetTest { pred, sense } => {
                     let outcome = match module.predicates.get(pred.index()) {
-                        Some(p) => self.test(p),
+                        Some(p) => {
+                            if frame.in_loop {
+                                self.weigh_predicate(p)?;
+                            }
+                            self.test(p)
+                        }
                         None => Outcome::Error,
                     };
                     return Ok(Return::Outcome(if sense.0 { outcome } else { outcome.negate() }));
@@ -608,10 +768,7 @@ impl<'a, H: Host> Evaluation<'a, H> {
                     }
                 }
                 Instr::LoadConst { dst, k } => {
-                    let value = module
-                        .consts
-                        .get(k.index())
-                        .map_or(Value::Undefined, |c| c.to_value(self.bump));
+                    let value = self.constant(k)?;
                     frame.write(dst, value);
                 }
                 Instr::LoadField { dst, field } => {
@@ -622,30 +779,36 @@ impl<'a, H: Host> Evaluation<'a, H> {
                 Instr::LoadUndefined { dst } => frame.write(dst, Value::Undefined),
                 Instr::LoadBool { dst, value } => frame.write(dst, Value::Bool(value.0)),
                 Instr::Get { dst, object, key } => {
-                    frame.write(dst, element(&frame.read(object), &frame.read(key)))
+                    let (object, key) = (frame.read(object), frame.read(key));
+                    self.weigh(&key)?;
+                    frame.write(dst, element(&object, &key));
                 }
                 Instr::GetConst { dst, object, k } => {
-                    let key = module
-                        .consts
-                        .get(k.index())
-                        .map_or(Value::Undefined, |c| c.to_value(self.bump));
+                    let key = self.constant(k)?;
                     frame.write(dst, element(&frame.read(object), &key));
                 }
-                Instr::Len { dst, src } => frame.write(dst, length(&frame.read(src))),
+                Instr::Len { dst, src } => {
+                    let value = frame.read(src);
+                    if let Value::Str(text) = value {
+                        self.burn(text.len() as u64 / 64)?;
+                    }
+                    frame.write(dst, length(&value));
+                }
                 Instr::Eq { dst, lhs, rhs } => {
                     let (a, b) = (frame.read(lhs), frame.read(rhs));
-                    let value = if a.is_present() && b.is_present() {
-                        Value::Bool(a.equals(&b))
-                    } else {
-                        Value::Undefined
-                    };
+                    self.weigh(&a)?;
+                    let value = missing(&a, &b).unwrap_or_else(|| Value::Bool(a.equals(&b)));
                     frame.write(dst, value);
                 }
                 Instr::Lt { dst, lhs, rhs } => {
-                    frame.write(dst, ordered(Comparison::Lt, &frame.read(lhs), &frame.read(rhs)));
+                    let (a, b) = (frame.read(lhs), frame.read(rhs));
+                    self.weigh(&a)?;
+                    frame.write(dst, ordered(Comparison::Lt, &a, &b));
                 }
                 Instr::Lte { dst, lhs, rhs } => {
-                    frame.write(dst, ordered(Comparison::Lte, &frame.read(lhs), &frame.read(rhs)));
+                    let (a, b) = (frame.read(lhs), frame.read(rhs));
+                    self.weigh(&a)?;
+                    frame.write(dst, ordered(Comparison::Lte, &a, &b));
                 }
                 Instr::Add { dst, lhs, rhs } => arithmetic(Arith::Add, dst, lhs, rhs, frame),
                 Instr::Sub { dst, lhs, rhs } => arithmetic(Arith::Sub, dst, lhs, rhs, frame),
@@ -690,7 +853,7 @@ impl<'a, H: Host> Evaluation<'a, H> {
                 }
                 Instr::BuildPush { builder, value } => {
                     let value = frame.read(value);
-                    self.check_arena()?;
+                    self.check_arena(0)?;
                     if value.is_present()
                         && let Some(Builder::Array(items) | Builder::Set(items)) =
                             frame.builders.get_mut(builder.index())
@@ -700,7 +863,7 @@ impl<'a, H: Host> Evaluation<'a, H> {
                 }
                 Instr::BuildInsert { builder, key, value } => {
                     let (key, value) = (frame.read(key), frame.read(value));
-                    self.check_arena()?;
+                    self.check_arena(0)?;
                     if let (Value::Str(key), true) = (key, value.is_present())
                         && let Some(Builder::Object(members)) = frame.builders.get_mut(builder.index())
                     {
@@ -708,17 +871,16 @@ impl<'a, H: Host> Evaluation<'a, H> {
                     }
                 }
                 Instr::BuildEnd { dst, builder } => {
-                    let value = self.finish(frame, builder);
+                    let value = self.finish(frame, builder)?;
                     frame.write(dst, value);
                 }
                 Instr::Call { dst, f, args } => {
                     let first = args.first.index();
-                    let values = frame
-                        .registers
-                        .get(first..first + usize::from(args.count))
-                        .unwrap_or(&[]);
-                    let passed: &[Value<'a>] = self.bump.alloc_slice_copy(values);
-                    let value = match self.call(f, passed)? {
+                    let passed = frame.registers.get(first..first + usize::from(args.count));
+                    for (to, from) in frame.rest.registers.iter_mut().zip(passed.unwrap_or(&[])) {
+                        *to = *from;
+                    }
+                    let value = match self.call(f, frame.rest.reborrow(), frame.in_loop)? {
                         Return::Value(value) => value,
                         Return::Outcome(Outcome::True) => Value::Bool(true),
                         Return::Outcome(Outcome::False) => Value::Bool(false),
@@ -741,8 +903,9 @@ impl<'a, H: Host> Evaluation<'a, H> {
         Ok(())
     }
 
-    fn check_arena(&self) -> Result<(), Trap> {
-        if self.bump.allocated_bytes() as u64 > self.module.limits.arena_bytes.saturating_mul(2) {
+    /// Refuses to go on when the arena, with `more` bytes on top, is beyond its limit.
+    fn check_arena(&self, more: u64) -> Result<(), Trap> {
+        if (arena_used(self.bump) as u64).saturating_add(more) > self.module.limits.arena_bytes {
             return Err(Trap::OutOfMemory);
         }
         Ok(())
@@ -754,18 +917,24 @@ impl<'a, H: Host> Evaluation<'a, H> {
         }
     }
 
-    fn finish(&self, frame: &mut Frame<'_, 'a>, builder: BuilderIdx) -> Value<'a> {
+    fn finish(&mut self, frame: &mut Frame<'_, 'a>, builder: BuilderIdx) -> Result<Value<'a>, Trap> {
         let Some(slot) = frame.builders.get_mut(builder.index()) else {
-            return Value::Undefined;
+            return Ok(Value::Undefined);
         };
-        match std::mem::replace(slot, Builder::Array(BumpVec::new_in(self.bump))) {
+        let value = match std::mem::replace(slot, Builder::Array(BumpVec::new_in(self.bump))) {
             Builder::Array(items) => Value::Array(items.into_bump_slice()),
             Builder::Set(mut items) => {
+                // Before sorting compares them.
+                for item in &items {
+                    self.weigh(item)?;
+                }
                 items.sort_unstable_by(Value::total_cmp);
                 items.dedup_by(|a, b| a.equals(b));
                 Value::Set(items.into_bump_slice())
             }
             Builder::Object(members) => {
+                // Two copies below; a stable sort would not need them, but takes memory from the heap.
+                self.check_arena(3 * size_of_val::<[_]>(&members) as u64)?;
                 // The last of a key wins: order by key, later first, then keep the first of each.
                 let mut ordered: BumpVec<'a, (usize, (&'a str, Value<'a>))> =
                     BumpVec::from_iter_in(members.into_iter().enumerate(), self.bump);
@@ -774,14 +943,31 @@ impl<'a, H: Host> Evaluation<'a, H> {
                 let members = BumpVec::from_iter_in(ordered.into_iter().map(|(_, m)| m), self.bump);
                 Value::Object(members.into_bump_slice())
             }
-        }
+        };
+        self.weigh(&value)?;
+        Ok(value)
+    }
+}
+
+/// Deepest nesting of a value that code builds; requests and constants stay below it.
+const MAX_NESTING: u32 = MAX_DEPTH + 256;
+
+/// What an operator gives when an operand is not there: unknown where one is unknown, so that a condition that rests on
+/// it is an error, else undefined.
+fn missing<'a>(a: &Value<'a>, b: &Value<'a>) -> Option<Value<'a>> {
+    if matches!(a, Value::Unknown) || matches!(b, Value::Unknown) {
+        Some(Value::Unknown)
+    } else if a.is_present() && b.is_present() {
+        None
+    } else {
+        Some(Value::Undefined)
     }
 }
 
 fn arithmetic(op: Arith, dst: Dst, lhs: Src, rhs: Src, frame: &mut Frame<'_, '_>) {
     let value = match (frame.read(lhs), frame.read(rhs)) {
         (Value::Number(a), Value::Number(b)) => a.arith(op, b).map_or(Value::Undefined, Value::Number),
-        _not_numbers => Value::Undefined,
+        (a, b) => missing(&a, &b).unwrap_or(Value::Undefined),
     };
     frame.write(dst, value);
 }
@@ -790,7 +976,7 @@ fn ordered<'a>(comparison: Comparison, a: &Value<'a>, b: &Value<'a>) -> Value<'a
     match (a, b) {
         (Value::Number(a), Value::Number(b)) => Value::Bool(comparison.accepts(a.compare(*b))),
         (Value::Str(a), Value::Str(b)) => Value::Bool(comparison.accepts(a.as_bytes().cmp(b.as_bytes()))),
-        _other => Value::Undefined,
+        (a, b) => missing(a, b).unwrap_or(Value::Undefined),
     }
 }
 

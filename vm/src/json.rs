@@ -97,7 +97,13 @@ pub(crate) struct Reader<'a> {
     bump: &'a Bump,
     /// Bytes of the arena that may still be used for values.
     arena_left: usize,
+    /// Elements of the arrays that are open, and members of the objects: collections are copied into the arena once
+    /// their size is known, so that they take what they hold and no more.
+    elements: BumpVec<'a, Value<'a>>,
+    members: BumpVec<'a, Member<'a>>,
 }
+
+type Member<'a> = (&'a str, Value<'a>);
 
 impl<'a> Reader<'a> {
     pub(crate) fn new(text: &'a str, bump: &'a Bump, max_depth: u32, arena_bytes: usize) -> Self {
@@ -108,6 +114,8 @@ impl<'a> Reader<'a> {
             max_depth: max_depth.min(MAX_DEPTH),
             bump,
             arena_left: arena_bytes,
+            elements: BumpVec::new_in(bump),
+            members: BumpVec::new_in(bump),
         }
     }
 
@@ -433,7 +441,19 @@ impl<'a> Reader<'a> {
     }
 
     /// Validates one value and moves past it. Does not recurse.
+    #[inline]
     pub(crate) fn skip(&mut self) -> Result<()> {
+        match self.peek() {
+            b'"' => self.raw_str().map(|_| ()),
+            b't' => self.literal("true"),
+            b'f' => self.literal("false"),
+            b'n' => self.literal("null"),
+            b'-' | b'0'..=b'9' => self.skip_number(),
+            _container => self.skip_container(),
+        }
+    }
+
+    fn skip_container(&mut self) -> Result<()> {
         // One bit a level: 1 for an object. `base` is the depth at which we started.
         let mut kinds = [0u64; (MAX_DEPTH as usize).div_ceil(64)];
         let base = self.depth;
@@ -502,27 +522,48 @@ impl<'a> Reader<'a> {
         if !self.first_element() {
             return Ok(Value::Array(&[]));
         }
-        let mut items = BumpVec::with_capacity_in(4, self.bump);
+        let first = self.elements.len();
         loop {
-            self.charge(size_of::<Value<'_>>())?;
-            items.push(self.value()?);
+            let value = self.value()?;
+            self.room(
+                self.elements.len(),
+                self.elements.capacity(),
+                size_of::<Value<'_>>(),
+            )?;
+            self.elements.push(value);
             if !self.next_element()? {
-                return Ok(Value::Array(items.into_bump_slice()));
+                break;
             }
         }
+        let items = self.elements.get(first..).unwrap_or(&[]);
+        let bytes = size_of_val(items);
+        let items: &[Value<'a>] = self.bump.alloc_slice_copy(items);
+        self.elements.truncate(first);
+        self.charge(bytes)?;
+        Ok(Value::Array(items))
     }
 
     fn object(&mut self) -> Result<Value<'a>> {
         let start = self.pos;
         self.enter()?;
-        let mut members: BumpVec<'a, (&'a str, Value<'a>)> = BumpVec::new_in(self.bump);
+        let first = self.members.len();
         let mut next = self.first_key()?;
         while let Some(raw) = next {
-            self.charge(size_of::<(&str, Value<'_>)>())?;
             let key = self.decode(raw)?;
-            members.push((key, self.value()?));
+            let value = self.value()?;
+            self.room(
+                self.members.len(),
+                self.members.capacity(),
+                size_of::<Member<'_>>(),
+            )?;
+            self.members.push((key, value));
             next = self.next_key()?;
         }
+        let members = self.members.get(first..).unwrap_or(&[]);
+        let bytes = size_of_val(members);
+        let members: &mut [Member<'a>] = self.bump.alloc_slice_copy(members);
+        self.members.truncate(first);
+        self.charge(bytes)?;
         members.sort_unstable_by(|a, b| a.0.as_bytes().cmp(b.0.as_bytes()));
         if members
             .iter()
@@ -534,7 +575,16 @@ impl<'a> Reader<'a> {
                 offset: start,
             });
         }
-        Ok(Value::Object(members.into_bump_slice()))
+        Ok(Value::Object(members))
+    }
+
+    /// Charges for the growth of a list that is full: what it will take, and what it leaves behind.
+    #[inline]
+    fn room(&mut self, length: usize, capacity: usize, size: usize) -> Result<()> {
+        if length < capacity {
+            return Ok(());
+        }
+        self.charge(capacity.max(4).saturating_mul(2 * size))
     }
 }
 
@@ -552,29 +602,68 @@ fn get_bit(bits: &[u64], at: u32) -> bool {
         .is_some_and(|word| word >> ((at - 1) % 64) & 1 == 1)
 }
 
-/// Bytes before the first quote, backslash or control character: eight at a time.
+/// Bytes before the first quote, backslash or control character: eight at a time, long texts in blocks.
 #[inline]
-fn plain_prefix(bytes: &[u8]) -> usize {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGH: u64 = 0x8080_8080_8080_8080;
+pub(crate) fn plain_prefix(bytes: &[u8]) -> usize {
+    let (words, tail) = bytes.as_chunks::<8>();
     let mut at = 0;
-    for chunk in bytes.chunks_exact(8) {
-        let word = chunk.iter().rev().fold(0u64, |w, b| w << 8 | u64::from(*b));
-        let zero_byte = |x: u64| x.wrapping_sub(ONES) & !x & HIGH;
-        // Exact for the lowest hit, which is all that is used.
-        let stops = zero_byte(word ^ (ONES * b'"' as u64))
-            | zero_byte(word ^ (ONES * b'\\' as u64))
-            | (word.wrapping_sub(ONES * 0x20) & !word & HIGH);
+    for (i, word) in words.iter().enumerate() {
+        if i == SHORT {
+            return at + plain_blocks(bytes.get(at..).unwrap_or(&[]));
+        }
+        let stops = stops(*word);
         if stops != 0 {
             return at + stops.trailing_zeros() as usize / 8;
         }
         at += 8;
     }
-    let tail = bytes.get(at..).unwrap_or(&[]);
-    at + tail
-        .iter()
-        .position(|b| matches!(b, b'"' | b'\\' | 0..0x20))
-        .unwrap_or(tail.len())
+    at + tail.iter().position(|b| is_stop(*b)).unwrap_or(tail.len())
+}
+
+/// Words after which a text counts as long.
+const SHORT: usize = 4;
+
+/// As [`plain_prefix`], in blocks of a size that compilers turn into vector instructions.
+fn plain_blocks(bytes: &[u8]) -> usize {
+    let (blocks, tail) = bytes.as_chunks::<32>();
+    let mut at = 0;
+    for block in blocks {
+        if block.iter().fold(false, |any, b| any | is_stop(*b)) {
+            break;
+        }
+        at += 32;
+    }
+    let rest = if at / 32 < blocks.len() {
+        bytes.get(at..at + 32).unwrap_or(&[])
+    } else {
+        tail
+    };
+    let (words, tail) = rest.as_chunks::<8>();
+    for word in words {
+        let stops = stops(*word);
+        if stops != 0 {
+            return at + stops.trailing_zeros() as usize / 8;
+        }
+        at += 8;
+    }
+    at + tail.iter().position(|b| is_stop(*b)).unwrap_or(tail.len())
+}
+
+#[inline]
+fn is_stop(byte: u8) -> bool {
+    (byte == b'"') | (byte == b'\\') | (byte < 0x20)
+}
+
+/// The high bit of each byte that is a stop; exact for the lowest, which is all that is used.
+#[inline]
+fn stops(word: [u8; 8]) -> u64 {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    let word = u64::from_le_bytes(word);
+    let zero_byte = |x: u64| x.wrapping_sub(ONES) & !x & HIGH;
+    zero_byte(word ^ (ONES * b'"' as u64))
+        | zero_byte(word ^ (ONES * b'\\' as u64))
+        | (word.wrapping_sub(ONES * 0x20) & !word & HIGH)
 }
 
 /// The character of the escape that `bytes` start with, and its length in bytes.

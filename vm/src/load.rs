@@ -4,12 +4,15 @@
 //! projection. The bundle's own tables are not kept.
 
 use crate::pattern::LoadedPattern;
-use crate::predicate::LoadedPredicate;
+use crate::predicate::{LoadedPredicate, PredicateLoader};
 use crate::project::Trie;
 use policy_bytecode::context::Derived;
+use policy_bytecode::instr::Role;
 use policy_bytecode::module::{Function, Limits, PathSegment, PolicyRange, Rule};
-use policy_bytecode::{Const, ConstIdx, FieldIdx, Instr, Number, VerifiedModule};
+use policy_bytecode::predicate::Predicate;
+use policy_bytecode::{Const, ConstIdx, FieldIdx, Instr, Number, PatternIdx, PredIdx, VerifiedModule};
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A module ready to run. Immutable; shared by all workers.
@@ -27,7 +30,16 @@ pub struct LoadedModule {
     pub(crate) consts: Vec<LoadedConst>,
     pub(crate) patterns: Vec<LoadedPattern>,
     pub(crate) predicates: Vec<LoadedPredicate>,
+    /// As stored, for explanations.
+    raw_predicates: Vec<Predicate>,
+    pattern_sources: Vec<String>,
     memo_cells: u32,
+    /// Memo cells below this one belong to predicates.
+    pub(crate) first_function_cell: u32,
+    /// What the frames of the widest chain of calls take.
+    pub(crate) stack: FrameSize,
+    /// Collection constants that code loads, ascending, and how many values each has when written out.
+    pub(crate) collections: Vec<(ConstIdx, u64)>,
     pub(crate) functions: Vec<FunctionShape>,
     pub(crate) code: Vec<Instr>,
     pub(crate) rules: Vec<Rule>,
@@ -42,8 +54,18 @@ pub(crate) struct FunctionShape {
     pub(crate) registers: u16,
     pub(crate) iterators: u8,
     pub(crate) builders: u8,
+    /// It has a jump back.
+    pub(crate) loops: bool,
     /// Memo cell of a memoised function, after those of the predicates.
     pub(crate) memo: Option<u32>,
+}
+
+/// What frames are made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct FrameSize {
+    pub(crate) registers: usize,
+    pub(crate) iterators: usize,
+    pub(crate) builders: usize,
 }
 
 /// Slots of the fields that derived fields are computed from.
@@ -62,10 +84,11 @@ pub(crate) enum LoadedConst {
     Null,
     Bool(bool),
     Number(Number),
-    Str(Box<str>),
-    Array(Box<[LoadedConst]>),
+    Str(Arc<str>),
+    /// Shared, as in the constant pool: written out, a small pool can be very large.
+    Array(Arc<[LoadedConst]>),
     /// Keys strictly ascending by bytes.
-    Object(Box<[(Box<str>, LoadedConst)]>),
+    Object(Arc<[(Box<str>, LoadedConst)]>),
 }
 
 /// Why a verified module cannot be loaded.
@@ -135,14 +158,17 @@ impl LoadedModule {
             .enumerate()
             .filter_map(|(i, f)| f.derived.zip(FieldIdx::from_index(i)))
             .collect();
+        let mut predicate_loader = PredicateLoader::new(&consts);
         let predicates = module
             .predicates
             .iter()
             .map(|p| {
                 let derived = derived.iter().find(|(_, f)| *f == p.field).map(|(d, _)| *d);
-                LoadedPredicate::load(p, &consts, derived)
+                predicate_loader.load(p, derived)
             })
             .collect();
+        let stack = widest_stack(&module.functions);
+        let collections = collections(&module.consts, &code);
         Ok(Self {
             identity: NEXT_IDENTITY.fetch_add(1, Ordering::Relaxed),
             limits: module.limits,
@@ -160,7 +186,12 @@ impl LoadedModule {
             consts,
             patterns,
             predicates,
+            raw_predicates: module.predicates.clone(),
+            pattern_sources: module.patterns.iter().map(|p| p.source.clone()).collect(),
             memo_cells,
+            first_function_cell: module.memo_cells,
+            stack,
+            collections,
             functions,
             code,
             rules: module.rules.clone(),
@@ -171,6 +202,12 @@ impl LoadedModule {
     /// Distinguishes loaded modules, so that worker memory notices a change.
     pub(crate) fn identity(&self) -> u64 {
         self.identity
+    }
+
+    /// Position of a collection constant in the list of those that code loads, and its size written out.
+    pub(crate) fn collection(&self, k: ConstIdx) -> Option<(usize, u64)> {
+        let position = self.collections.binary_search_by_key(&k, |(k, _)| *k).ok()?;
+        self.collections.get(position).map(|(_, size)| (position, *size))
     }
 
     pub(crate) fn pattern_count(&self) -> usize {
@@ -199,6 +236,18 @@ impl LoadedModule {
         self.fields.get(field.index()).map(Vec::as_slice)
     }
 
+    /// A predicate as stored.
+    #[must_use]
+    pub fn predicate(&self, pred: PredIdx) -> Option<&Predicate> {
+        self.raw_predicates.get(pred.index())
+    }
+
+    /// The text of a pattern.
+    #[must_use]
+    pub fn pattern_source(&self, pattern: PatternIdx) -> Option<&str> {
+        self.pattern_sources.get(pattern.index()).map(String::as_str)
+    }
+
     /// The rule at `index`.
     #[must_use]
     pub fn rule(&self, index: usize) -> Option<&Rule> {
@@ -220,8 +269,98 @@ fn shape(function: &Function, start: usize, memo_cells: &mut u32) -> Result<Func
         registers: function.registers,
         iterators: function.iterators,
         builders: function.builders,
+        loops: jumps_back(&function.code),
         memo,
     })
+}
+
+fn jumps_back(code: &[Instr]) -> bool {
+    code.iter().enumerate().any(|(at, instr)| {
+        let mut back = false;
+        instr.roles(|role| back |= matches!(role, Role::Jump(target) if target.index() <= at));
+        back
+    })
+}
+
+/// What the widest chain of calls takes. Verified: calls do not go in circles (V14).
+fn widest_stack(functions: &[Function]) -> FrameSize {
+    let callees = |function: &Function| {
+        let calls = function.code.iter().filter_map(|instr| match instr {
+            Instr::Call { f, .. } => Some(f.index()),
+            _other => None,
+        });
+        calls.collect::<Vec<_>>()
+    };
+    let callees: Vec<Vec<usize>> = functions.iter().map(callees).collect();
+    let mut known: Vec<Option<FrameSize>> = vec![None; functions.len()];
+    let mut widest = FrameSize::default();
+    for root in 0..functions.len() {
+        // Depth first with an explicit stack of functions and the next callee to look at.
+        let mut open = vec![(root, 0)];
+        while let Some((at, next)) = open.pop() {
+            let (Some(function), Some(own)) = (functions.get(at), callees.get(at)) else {
+                continue;
+            };
+            if let Some(&callee) = own.get(next) {
+                open.push((at, next + 1));
+                if matches!(known.get(callee), Some(None)) {
+                    open.push((callee, 0));
+                }
+                continue;
+            }
+            let below = own.iter().filter_map(|f| known.get(*f).copied().flatten());
+            let below = below.fold(FrameSize::default(), FrameSize::max);
+            let size = FrameSize {
+                registers: below.registers + usize::from(function.registers),
+                iterators: below.iterators + usize::from(function.iterators),
+                builders: below.builders + usize::from(function.builders),
+            };
+            widest = widest.max(size);
+            if let Some(slot) = known.get_mut(at) {
+                *slot = Some(size);
+            }
+        }
+    }
+    widest
+}
+
+impl FrameSize {
+    fn max(self, other: Self) -> Self {
+        Self {
+            registers: self.registers.max(other.registers),
+            iterators: self.iterators.max(other.iterators),
+            builders: self.builders.max(other.builders),
+        }
+    }
+}
+
+/// Collection constants that code loads, and how many values each has when written out.
+fn collections(consts: &[Const], code: &[Instr]) -> Vec<(ConstIdx, u64)> {
+    let loaded = |instr: &Instr| match instr {
+        Instr::LoadConst { k, .. } | Instr::GetConst { k, .. } => Some(*k),
+        _other => None,
+    };
+    let is_collection =
+        |k: &ConstIdx| matches!(consts.get(k.index()), Some(Const::Array(_) | Const::Object(_)));
+    let mut indexes: Vec<ConstIdx> = code.iter().filter_map(loaded).filter(is_collection).collect();
+    indexes.sort_unstable();
+    indexes.dedup();
+    if indexes.is_empty() {
+        return Vec::new();
+    }
+    // Items stand before their collections, so one pass knows every size.
+    let mut sizes: Vec<u64> = Vec::with_capacity(consts.len());
+    for value in consts {
+        let size = |k: &ConstIdx| sizes.get(k.index()).copied().unwrap_or(0);
+        let items = match value {
+            Const::Array(items) => items.iter().map(size).fold(0, u64::saturating_add),
+            Const::Object(members) => members.iter().map(|(_, k)| size(k)).fold(0, u64::saturating_add),
+            Const::Null | Const::Bool(_) | Const::Number(_) | Const::Str(_) => 0,
+        };
+        sizes.push(items.saturating_add(1));
+    }
+    let size = |k: ConstIdx| (k, sizes.get(k.index()).copied().unwrap_or(0));
+    indexes.into_iter().map(size).collect()
 }
 
 /// Whether `path` is the canonical dotted spelling `dotted`.

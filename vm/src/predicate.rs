@@ -10,9 +10,10 @@ use foldhash::fast::FixedState;
 use memchr::memmem::Finder;
 use policy_bytecode::context::Derived;
 use policy_bytecode::predicate::{PredOp, PredOperand, Predicate};
-use policy_bytecode::{FieldIdx, Number, Outcome, PatternIdx};
+use policy_bytecode::{ConstIdx, FieldIdx, Number, Outcome, PatternIdx};
 use std::cmp::Ordering;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 /// An ordering comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,17 +71,17 @@ pub(crate) struct LoadedPredicate {
 /// What is asked of the field's value, specialised by the constant's type.
 #[derive(Debug)]
 pub(crate) enum Test {
-    EqStr(Box<str>),
+    EqStr(Arc<str>),
     EqBool(bool),
     EqNumber(Number),
-    EqConst(Box<LoadedConst>),
+    EqConst(LoadedConst),
     CompareNumber(Comparison, Number),
-    CompareStr(Comparison, Box<str>),
-    In(Box<InSet>),
+    CompareStr(Comparison, Arc<str>),
+    In(Arc<InSet>),
     ContainsStr(Box<ContainsStr>),
-    ContainsConst(Box<LoadedConst>),
-    StartsWith(Box<str>),
-    EndsWith(Box<str>),
+    ContainsConst(LoadedConst),
+    StartsWith(Arc<str>),
+    EndsWith(Arc<str>),
     Matches(PatternIdx),
     Exists,
     /// The right side is another field.
@@ -91,34 +92,37 @@ pub(crate) enum Test {
 #[derive(Debug)]
 pub(crate) struct ContainsStr {
     finder: Finder<'static>,
-    needle: Box<str>,
+    needle: Arc<str>,
 }
 
-/// A constant list, strings hashed.
+/// A constant list: strings hashed, numbers in order.
 #[derive(Debug)]
 pub(crate) struct InSet {
-    strings: HashSet<Box<str>, FixedState>,
+    strings: HashSet<Arc<str>, FixedState>,
+    numbers: Box<[Number]>,
     others: Box<[LoadedConst]>,
 }
 
 impl InSet {
     fn new(items: &[LoadedConst]) -> Self {
         let mut strings = HashSet::with_hasher(FixedState::with_seed(0x51_7c_c1_b7));
+        let mut numbers = Vec::new();
         let mut others = Vec::new();
         for item in items {
             match item {
                 LoadedConst::Str(s) => {
                     strings.insert(s.clone());
                 }
-                LoadedConst::Null
-                | LoadedConst::Bool(_)
-                | LoadedConst::Number(_)
-                | LoadedConst::Array(_)
-                | LoadedConst::Object(_) => others.push(item.clone()),
+                LoadedConst::Number(n) => numbers.push(*n),
+                LoadedConst::Null | LoadedConst::Bool(_) | LoadedConst::Array(_) | LoadedConst::Object(_) => {
+                    others.push(item.clone())
+                }
             }
         }
+        numbers.sort_unstable_by(|a, b| a.compare(*b));
         Self {
             strings,
+            numbers: numbers.into(),
             others: others.into(),
         }
     }
@@ -127,55 +131,73 @@ impl InSet {
     fn holds(&self, value: &Value<'_>) -> bool {
         match value {
             Value::Str(s) => self.strings.contains(*s),
+            Value::Number(n) => self.numbers.binary_search_by(|item| item.compare(*n)).is_ok(),
             other => self.others.iter().any(|item| equals_const(other, item)),
         }
     }
 }
 
-impl LoadedPredicate {
-    pub(crate) fn load(predicate: &Predicate, consts: &[LoadedConst], derived: Option<Derived>) -> Self {
+/// Turns stored predicates into the form that the interpreter reads. What is made of a constant is made once, however
+/// many predicates name it.
+#[derive(Debug)]
+pub(crate) struct PredicateLoader<'c> {
+    consts: &'c [LoadedConst],
+    sets: HashMap<ConstIdx, Arc<InSet>>,
+}
+
+impl<'c> PredicateLoader<'c> {
+    pub(crate) fn new(consts: &'c [LoadedConst]) -> Self {
+        Self {
+            consts,
+            sets: HashMap::new(),
+        }
+    }
+
+    pub(crate) fn load(&mut self, predicate: &Predicate, derived: Option<Derived>) -> LoadedPredicate {
         let test = match predicate.operand {
             PredOperand::None => Test::Exists,
             PredOperand::Pattern(x) => Test::Matches(x),
             PredOperand::Field(f) => Test::Dynamic(predicate.op, f),
-            PredOperand::Const(k) => match consts.get(k.index()) {
-                Some(constant) => Self::load_const(predicate.op, constant),
+            PredOperand::Const(k) => match (predicate.op, self.consts.get(k.index())) {
+                (PredOp::In, Some(LoadedConst::Array(items))) => {
+                    let set = self.sets.entry(k).or_insert_with(|| Arc::new(InSet::new(items)));
+                    Test::In(Arc::clone(set))
+                }
+                (op, Some(constant)) => load_const(op, constant),
                 // Verified: V5.
-                None => Test::Dynamic(predicate.op, predicate.field),
+                (op, None) => Test::Dynamic(op, predicate.field),
             },
         };
-        Self {
+        LoadedPredicate {
             field: predicate.field,
             memo: predicate.memo.map(|m| m.0),
             derived,
             test,
         }
     }
+}
 
-    fn load_const(op: PredOp, constant: &LoadedConst) -> Test {
-        if let Some(comparison) = Comparison::of(op) {
-            match constant {
-                LoadedConst::Number(n) => return Test::CompareNumber(comparison, *n),
-                LoadedConst::Str(s) => return Test::CompareStr(comparison, s.clone()),
-                // Verified: V5.
-                LoadedConst::Null | LoadedConst::Bool(_) | LoadedConst::Array(_) | LoadedConst::Object(_) => {
-                }
-            }
+fn load_const(op: PredOp, constant: &LoadedConst) -> Test {
+    if let Some(comparison) = Comparison::of(op) {
+        match constant {
+            LoadedConst::Number(n) => return Test::CompareNumber(comparison, *n),
+            LoadedConst::Str(s) => return Test::CompareStr(comparison, s.clone()),
+            // Verified: V5.
+            LoadedConst::Null | LoadedConst::Bool(_) | LoadedConst::Array(_) | LoadedConst::Object(_) => {}
         }
-        match (op, constant) {
-            (PredOp::Eq, LoadedConst::Str(s)) => Test::EqStr(s.clone()),
-            (PredOp::Eq, LoadedConst::Bool(b)) => Test::EqBool(*b),
-            (PredOp::Eq, LoadedConst::Number(n)) => Test::EqNumber(*n),
-            (PredOp::In, LoadedConst::Array(items)) => Test::In(Box::new(InSet::new(items))),
-            (PredOp::Contains, LoadedConst::Str(s)) => Test::ContainsStr(Box::new(ContainsStr {
-                finder: Finder::new(s.as_bytes()).into_owned(),
-                needle: s.clone(),
-            })),
-            (PredOp::Contains, other) => Test::ContainsConst(Box::new(other.clone())),
-            (PredOp::StartsWith, LoadedConst::Str(s)) => Test::StartsWith(s.clone()),
-            (PredOp::EndsWith, LoadedConst::Str(s)) => Test::EndsWith(s.clone()),
-            (_, other) => Test::EqConst(Box::new(other.clone())),
-        }
+    }
+    match (op, constant) {
+        (PredOp::Eq, LoadedConst::Str(s)) => Test::EqStr(s.clone()),
+        (PredOp::Eq, LoadedConst::Bool(b)) => Test::EqBool(*b),
+        (PredOp::Eq, LoadedConst::Number(n)) => Test::EqNumber(*n),
+        (PredOp::Contains, LoadedConst::Str(s)) => Test::ContainsStr(Box::new(ContainsStr {
+            finder: Finder::new(s.as_bytes()).into_owned(),
+            needle: s.clone(),
+        })),
+        (PredOp::Contains, other) => Test::ContainsConst(other.clone()),
+        (PredOp::StartsWith, LoadedConst::Str(s)) => Test::StartsWith(s.clone()),
+        (PredOp::EndsWith, LoadedConst::Str(s)) => Test::EndsWith(s.clone()),
+        (_, other) => Test::EqConst(other.clone()),
     }
 }
 
@@ -219,7 +241,33 @@ impl Test {
     }
 }
 
-/// Outcome of an operator between two values, both present.
+/// Whether `list` has an item that equals `value` or, where that is an array, one of its elements. Both lists may come
+/// from a request, so two long ones are not compared item by item: `sorted`, the list in the total order of values, is
+/// asked for where n × m is much.
+pub(crate) fn is_in<'a>(
+    value: &Value<'a>,
+    list: &[Value<'a>],
+    sorted: impl FnOnce() -> &'a [Value<'a>],
+) -> bool {
+    /// Comparisons that cost less than a sorted copy.
+    const FEW: usize = 1024;
+    let elements = match value {
+        Value::Array(items) => *items,
+        _scalar => &[],
+    };
+    if list.iter().any(|item| item.equals(value)) {
+        return true;
+    }
+    if elements.len().saturating_mul(list.len()) <= FEW {
+        return elements.iter().any(|e| list.iter().any(|item| item.equals(e)));
+    }
+    let sorted = sorted();
+    elements
+        .iter()
+        .any(|e| sorted.binary_search_by(|item| item.total_cmp(e)).is_ok())
+}
+
+/// Outcome of an operator between two values, both present. `In` with a list is the interpreter's.
 pub(crate) fn apply_dynamic(op: PredOp, left: &Value<'_>, right: &Value<'_>) -> Outcome {
     if let Some(comparison) = Comparison::of(op) {
         return match (left, right) {
@@ -230,11 +278,6 @@ pub(crate) fn apply_dynamic(op: PredOp, left: &Value<'_>, right: &Value<'_>) -> 
     }
     match (op, left, right) {
         (PredOp::Eq, a, b) => a.equals(b).into(),
-        (PredOp::In, a, Value::Array(list)) => {
-            let holds = |v: &Value<'_>| list.iter().any(|item| item.equals(v));
-            let element = matches!(a, Value::Array(items) if items.iter().any(holds));
-            (element || holds(a)).into()
-        }
         (PredOp::Contains, Value::Str(a), Value::Str(b)) => {
             memchr::memmem::find(a.as_bytes(), b.as_bytes()).is_some().into()
         }

@@ -12,7 +12,9 @@ use crate::json::{JsonError, JsonErrorKind, RawStr, Reader, Result};
 use crate::load::LoadedModule;
 use crate::value::Value;
 use bumpalo::Bump;
+use foldhash::fast::FixedState;
 use policy_bytecode::module::{Field, PathSegment};
+use std::collections::HashMap;
 
 /// The paths of a module's fields.
 #[derive(Debug)]
@@ -28,6 +30,8 @@ struct Node {
     keys: Vec<Entry>,
     /// Array elements that lead on.
     elements: Vec<(u32, u32)>,
+    /// Positions in `keys`, where there are too many to look through.
+    by_key: HashMap<Box<str>, usize, FixedState>,
     /// Has to be materialised as a whole: it is read itself, or two entries share a spelling.
     whole: bool,
 }
@@ -45,37 +49,46 @@ struct Entry {
 
 /// A child before entries are built: what the step is, and its node.
 struct Child<'a> {
-    segment: &'a PathSegment,
+    step: Step<'a>,
+    alias: Option<&'a str>,
     node: usize,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Step<'a> {
+    Key(&'a str),
+    Index(u32),
 }
 
 impl Trie {
     pub(crate) fn build(fields: &[Field]) -> Self {
         let mut nodes = vec![Node::default()];
         let mut children: Vec<Vec<Child<'_>>> = vec![Vec::new()];
+        // Where each step from a node leads: its place among the node's children.
+        let mut known: HashMap<(usize, Step<'_>), usize> = HashMap::new();
         for (slot, field) in fields.iter().enumerate() {
             let mut at = 0;
             for segment in &field.path {
-                let known = children.get(at).and_then(|c| {
-                    c.iter().find(|c| match (c.segment, segment) {
-                        (PathSegment::Key { name: a, .. }, PathSegment::Key { name: b, .. }) => a == b,
-                        (PathSegment::Index(a), PathSegment::Index(b)) => a == b,
-                        (PathSegment::Key { .. }, PathSegment::Index(_))
-                        | (PathSegment::Index(_), PathSegment::Key { .. }) => false,
-                    })
-                });
-                at = match known {
-                    Some(child) => child.node,
-                    None => {
-                        let node = nodes.len();
-                        nodes.push(Node::default());
-                        children.push(Vec::new());
-                        if let Some(own) = children.get_mut(at) {
-                            own.push(Child { segment, node });
-                        }
-                        node
-                    }
+                let (step, alias) = match segment {
+                    PathSegment::Key { name, alias } => (Step::Key(name), alias.as_deref()),
+                    PathSegment::Index(n) => (Step::Index(*n), None),
                 };
+                let Some(own) = children.get_mut(at) else { break };
+                let place = *known.entry((at, step)).or_insert_with(|| {
+                    own.push(Child {
+                        step,
+                        alias: None,
+                        node: nodes.len(),
+                    });
+                    nodes.push(Node::default());
+                    own.len() - 1
+                });
+                let Some(child) = own.get_mut(place) else { break };
+                child.alias = child.alias.or(alias);
+                at = child.node;
+                if at == children.len() {
+                    children.push(Vec::new());
+                }
             }
             if let Some(node) = nodes.get_mut(at) {
                 node.slot = u32::try_from(slot).ok();
@@ -107,10 +120,10 @@ impl Node {
                 canonical,
             });
         };
-        match child.segment {
-            PathSegment::Key { name, alias } => {
+        match child.step {
+            Step::Key(name) => {
                 entry(name, false, 0);
-                if let Some(alias) = alias.as_deref().filter(|a| a != name) {
+                if let Some(alias) = child.alias.filter(|a| *a != name) {
                     let canonical = self.keys.len() - 1;
                     self.keys.push(Entry {
                         key: alias.into(),
@@ -121,9 +134,9 @@ impl Node {
                     });
                 }
             }
-            PathSegment::Index(n) => {
+            Step::Index(n) => {
                 entry(&n.to_string(), false, 0);
-                self.elements.push((*n, node));
+                self.elements.push((n, node));
             }
         }
     }
@@ -138,6 +151,10 @@ impl Node {
         self.whole =
             (self.slot.is_some() && !(self.keys.is_empty() && self.elements.is_empty())) || ambiguous;
         self.elements.sort_unstable();
+        if self.keys.len() > FEW_KEYS {
+            let entries = self.keys.iter().enumerate();
+            self.by_key = entries.rev().map(|(i, e)| (e.key.clone(), i)).collect();
+        }
     }
 
     fn is_leaf(&self) -> bool {
@@ -146,6 +163,10 @@ impl Node {
 
     #[inline]
     fn find(&self, key: &str) -> Option<(usize, &Entry)> {
+        if !self.by_key.is_empty() {
+            let position = *self.by_key.get(key)?;
+            return self.keys.get(position).map(|entry| (position, entry));
+        }
         let wanted = head(key.as_bytes());
         self.keys
             .iter()
@@ -154,10 +175,23 @@ impl Node {
     }
 }
 
+/// Keys of a node that are looked through one by one.
+const FEW_KEYS: usize = 16;
+
 /// First eight bytes, little-endian, zero-padded.
 #[inline]
 fn head(key: &[u8]) -> u64 {
-    key.iter().take(8).rev().fold(0, |h, b| h << 8 | u64::from(*b))
+    if let Some(first) = key.first_chunk::<8>() {
+        return u64::from_le_bytes(*first);
+    }
+    // Two overlapping halves: what both hold agrees.
+    match (key.first_chunk::<4>(), key.last_chunk::<4>()) {
+        (Some(low), Some(high)) => {
+            let shift = 8 * (key.len() - 4);
+            u64::from(u32::from_le_bytes(*low)) | u64::from(u32::from_le_bytes(*high)) << shift
+        }
+        _short => key.iter().rev().fold(0, |h, b| h << 8 | u64::from(*b)),
+    }
 }
 
 /// Which entries of one object were seen. Objects with more than 64 entries keep the rest in the arena.

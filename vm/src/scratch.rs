@@ -26,11 +26,24 @@ impl Scratch {
     /// Makes it ready for the next evaluation of `module`. O(what the last evaluation touched).
     pub(crate) fn reset(&mut self, module: &LoadedModule) {
         self.bump.reset();
+        if self.bump.allocated_bytes() > KEPT_ARENA {
+            self.bump = Bump::new();
+        }
         self.memo.reset(module.memo_cells());
         self.hits.clear();
         self.caches.reset(module);
     }
 }
+
+/// Bytes of an arena that are in use. What is left of its newest chunk is not: a chunk that an earlier evaluation made
+/// large is no burden of this one.
+pub(crate) fn arena_used(bump: &Bump) -> usize {
+    bump.allocated_bytes().saturating_sub(bump.chunk_capacity())
+}
+
+/// Arenas larger than this are given back after the evaluation that made them so, in bytes: one hostile request must
+/// not cost each worker its limit for good.
+const KEPT_ARENA: usize = 16 << 20;
 
 /// Memo cells: outcomes of shared predicates. Clearing costs what was written, not what exists.
 #[derive(Debug, Default)]

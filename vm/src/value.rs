@@ -1,5 +1,6 @@
 //! Values at run time: small, `Copy`, borrowed from the request body or from the evaluation arena.
 
+use crate::json::plain_prefix;
 use policy_bytecode::Number;
 use std::cmp::Ordering;
 use std::fmt;
@@ -116,6 +117,38 @@ impl<'a> Value<'a> {
         }
     }
 
+    /// Takes one from `left` for each element and each 64 bytes of text. `None` when that is not enough, which leaves
+    /// nothing, or when the value nests deeper than `levels`.
+    pub(crate) fn weigh(&self, levels: u32, left: &mut u64) -> Option<()> {
+        let weight = match self {
+            Self::Str(text) => text.len() as u64 / 64,
+            Self::Array(items) | Self::Set(items) => items.len() as u64,
+            Self::Object(members) => members.len() as u64,
+            Self::Undefined
+            | Self::Unknown
+            | Self::Pending
+            | Self::Null
+            | Self::Bool(_)
+            | Self::Number(_) => return Some(()),
+        };
+        let enough = left.checked_sub(weight);
+        *left = enough.unwrap_or(0);
+        enough?;
+        match self {
+            Self::Array(items) | Self::Set(items) => {
+                let levels = levels.checked_sub(1)?;
+                items.iter().try_for_each(|item| item.weigh(levels, left))
+            }
+            Self::Object(members) => {
+                let levels = levels.checked_sub(1)?;
+                members
+                    .iter()
+                    .try_for_each(|(_, value)| value.weigh(levels, left))
+            }
+            _text => Some(()),
+        }
+    }
+
     fn rank(&self) -> u8 {
         match self {
             Self::Undefined | Self::Pending => 0,
@@ -139,6 +172,8 @@ impl<'a> Value<'a> {
         match self {
             Self::Undefined | Self::Unknown | Self::Pending | Self::Null => out.write_str("null"),
             Self::Bool(b) => out.write_str(if *b { "true" } else { "false" }),
+            // Only a constant can be infinite: a literal too large for a double.
+            Self::Number(n) if !n.to_f64().is_finite() => out.write_str("null"),
             Self::Number(n) => write!(out, "{n}"),
             Self::Str(s) => write_json_str(s, out),
             Self::Array(items) | Self::Set(items) => {
@@ -174,27 +209,25 @@ impl<'a> Value<'a> {
 /// Whatever `out` returns.
 pub fn write_json_str(text: &str, out: &mut impl fmt::Write) -> fmt::Result {
     out.write_char('"')?;
-    let mut clean = 0;
-    for (i, b) in text.bytes().enumerate() {
-        let escape = match b {
-            b'"' => "\\\"",
-            b'\\' => "\\\\",
-            b'\n' => "\\n",
-            b'\r' => "\\r",
-            b'\t' => "\\t",
-            0x08 => "\\b",
-            0x0C => "\\f",
-            0x00..0x20 => "",
-            _plain => continue,
+    let mut rest = text;
+    loop {
+        let clean = plain_prefix(rest.as_bytes());
+        out.write_str(rest.get(..clean).unwrap_or(""))?;
+        let Some(b) = rest.as_bytes().get(clean) else {
+            break;
         };
-        out.write_str(text.get(clean..i).unwrap_or(""))?;
-        if escape.is_empty() {
-            write!(out, "\\u{b:04x}")?;
-        } else {
-            out.write_str(escape)?;
+        match b {
+            b'"' => out.write_str("\\\"")?,
+            b'\\' => out.write_str("\\\\")?,
+            b'\n' => out.write_str("\\n")?,
+            b'\r' => out.write_str("\\r")?,
+            b'\t' => out.write_str("\\t")?,
+            0x08 => out.write_str("\\b")?,
+            0x0C => out.write_str("\\f")?,
+            control => write!(out, "\\u{control:04x}")?,
         }
-        clean = i + 1;
+        // Every stop is one ASCII byte.
+        rest = rest.get(clean + 1..).unwrap_or("");
     }
-    out.write_str(text.get(clean..).unwrap_or(""))?;
     out.write_char('"')
 }
