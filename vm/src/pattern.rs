@@ -9,7 +9,7 @@ use regex_automata::{Input, meta};
 #[derive(Debug)]
 pub(crate) struct LoadedPattern {
     dfa: Option<dense::DFA<Vec<u32>>>,
-    /// Run where there is no automaton, or where it gives up on non-ASCII text.
+    /// Run where there is no automaton, or on text that is not ASCII where the automaton would give up on it.
     regex: Option<meta::Regex>,
 }
 
@@ -61,7 +61,9 @@ impl LoadedPattern {
     #[inline]
     pub(crate) fn is_match(&self, text: &str, index: usize, caches: &mut PatternCaches) -> Option<bool> {
         let input = Input::new(text).earliest(true);
-        if let Some(dfa) = &self.dfa
+        // Asked beforehand: an automaton that gives up takes memory from the heap to say so.
+        let usable = self.regex.is_none() || text.is_ascii();
+        if let Some(dfa) = self.dfa.as_ref().filter(|_| usable)
             && let Ok(found) = dfa.try_search_fwd(&input)
         {
             return Some(found.is_some());

@@ -10,12 +10,16 @@ use policy_vm::{Bump, Comparison, Hit, Host, Inputs, LoadedModule, Mode, Scope, 
 
 /// Assembles, verifies and loads a module.
 pub(crate) fn load(text: &str) -> LoadedModule {
-    let verified = verify(module(text), &HostLimits::default()).unwrap_or_else(|e| panic!("{e}\n{text}"));
-    LoadedModule::new(&verified).unwrap()
+    load_module(module(text))
 }
 
 pub(crate) fn module(text: &str) -> Module {
     assemble(text).unwrap_or_else(|e| panic!("{e}\n{text}"))
+}
+
+pub(crate) fn load_module(module: Module) -> LoadedModule {
+    let verified = verify(module, &HostLimits::default()).unwrap_or_else(|e| panic!("{e}"));
+    LoadedModule::new(&verified).unwrap()
 }
 
 /// What the host says about every derived field.
