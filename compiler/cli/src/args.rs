@@ -1,0 +1,98 @@
+//! The command line as a whole: global options and the list of subcommands.
+
+use crate::exit::Exit;
+use crate::{
+    Host, bench, build, check, completions, diff, eval, explain, fmt, inspect, keygen, man, schema, sign,
+    test, verify,
+};
+use clap::{Parser, Subcommand, ValueEnum};
+
+/// Compiles, tests and evaluates policies for LLM requests.
+#[derive(Debug, Parser)]
+#[command(
+    name = "policyc",
+    version,
+    max_term_width = 100,
+    propagate_version = false,
+    arg_required_else_help = true,
+    after_help = "Exit codes: 0 ok or allowed · 1 a policy says no · 2 usage, I/O, or a policy that does not compile · \
+                  3 internal error\n\nExample:\n  policyc eval my-policy.yaml --context '{\"llm\": {\"model\": \"gpt-4o\"}}'"
+)]
+pub(crate) struct Cli {
+    /// When to use colours [default: auto, on a terminal unless NO_COLOR is set]
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value = "auto",
+        value_name = "auto|always|never",
+        hide_possible_values = true,
+        hide_default_value = true
+    )]
+    pub(crate) color: Color,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// When to use colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    /// On a terminal, unless NO_COLOR is set
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+impl Color {
+    pub(crate) fn apply(self) {
+        match self {
+            Self::Auto => anstream::ColorChoice::Auto,
+            Self::Always => anstream::ColorChoice::Always,
+            Self::Never => anstream::ColorChoice::Never,
+        }
+        .write_global();
+    }
+}
+
+macro_rules! commands {
+    ($( $(#[$attribute:meta])* $variant:ident => $module:ident; )*) => {
+        #[derive(Debug, Subcommand)]
+        pub(crate) enum Command { $( $(#[$attribute])* $variant($module::Args), )* }
+
+        impl Command {
+            pub(crate) fn run(self, host: Host) -> anyhow::Result<Exit> {
+                match self { $( Self::$variant(args) => $module::run(args, host), )* }
+            }
+        }
+    };
+}
+
+commands! {
+    Check => check;
+    Build => build;
+    #[command(visible_alias = "evaluate")]
+    Eval => eval;
+    Test => test;
+    Bench => bench;
+    Inspect => inspect;
+    Explain => explain;
+    Diff => diff;
+    Fmt => fmt;
+    Keygen => keygen;
+    Sign => sign;
+    Verify => verify;
+    Schema => schema;
+    Completions => completions;
+    Man => man;
+}
+
+/// Output for people or for machines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people
+    Text,
+    /// For machines
+    Json,
+}

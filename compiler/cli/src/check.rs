@@ -1,0 +1,95 @@
+//! `policyc check`: every problem of the policies, and nothing else.
+
+use crate::exit::Exit;
+use crate::{Host, inputs, output, render};
+use anyhow::Context as _;
+use clap::ValueEnum;
+use policy_compiler::{ContextSchema, OptLevel, Options};
+use policy_grammar::Diagnostic;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+/// Report every problem of policies, without building anything
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Ends with 2 when a policy does not compile, with 1 when --strict finds a warning.\n\n\
+                        Example:\n  policyc check --strict --format sarif policies/ > report.sarif"
+)]
+pub(crate) struct Args {
+    /// Policy files or directories; `-` is standard input
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<PathBuf>,
+    /// How to report
+    #[arg(long, value_enum, default_value = "text")]
+    format: Format,
+    /// Fail on warnings too
+    #[arg(long)]
+    strict: bool,
+    /// JSON Schema of the context, for fields that the engine does not know
+    #[arg(long, value_name = "FILE")]
+    schema: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// Source excerpts, for people
+    Text,
+    /// An array of objects
+    Json,
+    /// SARIF 2.1.0
+    Sarif,
+    /// Annotations of GitHub workflows
+    Github,
+}
+
+pub(crate) fn run(args: Args, _host: Host) -> anyhow::Result<Exit> {
+    let sources = inputs::read_sources(&args.paths)?;
+    let options = Options {
+        // The last stages have problems of their own to report, which take no optimisation to find.
+        opt_level: OptLevel::O0,
+        dfa_limit_bytes: 0,
+        schema: args.schema.as_deref().map(schema).transpose()?,
+        ..Options::default()
+    };
+    let diagnostics = match sources.compile(&options) {
+        Ok(compiled) => compiled.diagnostics,
+        Err(diagnostics) => diagnostics,
+    };
+    let mut out = output::machine();
+    match args.format {
+        Format::Text => {
+            output::stderr(&render::text(&sources.map, &diagnostics));
+            summary(&sources, &diagnostics);
+        }
+        Format::Json => output::json_pretty(&render::json::diagnostics(&sources.map, &diagnostics))?,
+        Format::Sarif => output::json_pretty(&render::sarif::log(&sources.map, &diagnostics))?,
+        Format::Github => {
+            out.write_all(render::github::annotations(&sources.map, &diagnostics).as_bytes())?
+        }
+    }
+    out.flush()?;
+    Ok(match render::totals(&diagnostics) {
+        (0, 0) => Exit::Ok,
+        (0, _) if args.strict => Exit::No,
+        (0, _) => Exit::Ok,
+        (_, _) => inputs::refusal(&diagnostics),
+    })
+}
+
+/// Reads a context schema.
+pub(crate) fn schema(path: &Path) -> anyhow::Result<ContextSchema> {
+    let text = output::read_text(path)?;
+    ContextSchema::parse(&text).with_context(|| format!("in `{}`", path.display()))
+}
+
+fn summary(sources: &inputs::Sources, diagnostics: &[Diagnostic]) {
+    let files = output::count(sources.map.iter().count(), "file", "files");
+    output::note(&match render::totals(diagnostics) {
+        (0, 0) => format!("{files}: no problems"),
+        (errors, warnings) => format!(
+            "{files}: {}, {}",
+            output::count(errors, "error", "errors"),
+            output::count(warnings, "warning", "warnings")
+        ),
+    });
+}

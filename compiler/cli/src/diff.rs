@@ -1,0 +1,449 @@
+//! `policyc diff`: how two policy sets differ in meaning, and on which contexts they decide differently.
+//!
+//! Both sides are compared as compiled, so sources and bundles can be mixed, and layout, comments, key order and
+//! optimisation do not show. Inactive policies and disabled rules are not part of what is compared.
+
+use crate::args::Format;
+use crate::engine::{EngineArgs, Parts, RequestArgs};
+use crate::exit::Exit;
+use crate::{Host, output};
+use anyhow::bail;
+use owo_colors::OwoColorize as _;
+use policy_bytecode::manifest::{CondNode, Manifest, TemplatePart, ValueNode, VerbInfo};
+use policy_bytecode::predicate::PredOperand;
+use policy_bytecode::{Const, Module, Number, disasm};
+use policy_runtime::{EvaluateError, Response};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::path::PathBuf;
+
+/// Compare two policy sets in meaning, and over contexts
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "With --contexts, ends with 1 when a decision differs; without, when the policies differ in meaning.\n\n\
+                        Example:\n  policyc diff live.bundle policies/ --contexts requests.jsonl"
+)]
+pub(crate) struct Args {
+    /// Policy file, directory or bundle
+    #[arg(value_name = "OLD")]
+    old: PathBuf,
+    /// Policy file, directory or bundle
+    #[arg(value_name = "NEW")]
+    new: PathBuf,
+    /// A file with one context a line, or - for standard input
+    #[arg(long, value_name = "FILE|-")]
+    contexts: Option<PathBuf>,
+    /// Contexts to show in text; all are counted
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    show: usize,
+    /// Output
+    #[arg(long, value_enum, default_value = "text")]
+    format: Format,
+    #[command(flatten)]
+    request: RequestArgs,
+    #[command(flatten)]
+    engine: EngineArgs,
+}
+
+/// One difference in meaning.
+struct Change {
+    kind: &'static str,
+    what: &'static str,
+    /// Policy id, or `policy/rule`.
+    id: String,
+    /// For a changed one: aspect, old, new.
+    aspects: Vec<(String, String, String)>,
+}
+
+/// A context on which the two sides differ.
+struct Differing {
+    line: usize,
+    aspects: Vec<(&'static str, Value, Value)>,
+}
+
+pub(crate) fn run(args: Args, _host: Host) -> anyhow::Result<Exit> {
+    if args.old.as_os_str() == "-" && args.new.as_os_str() == "-" {
+        bail!("standard input can hold one side only");
+    }
+    let (old_engine, old) = args.engine.load_with_parts(std::slice::from_ref(&args.old))?;
+    let (new_engine, new) = args.engine.load_with_parts(std::slice::from_ref(&args.new))?;
+    let changes = changes(&old, &new);
+    let mut differing = Vec::new();
+    let mut total = 0;
+    if let Some(path) = &args.contexts {
+        let text = output::read(path)?;
+        let options = args.request.options();
+        let options = options.evaluate(false);
+        for (i, line) in text.split(|b| *b == b'\n').enumerate() {
+            let line = line.trim_ascii();
+            if line.is_empty() {
+                continue;
+            }
+            total += 1;
+            let old = old_engine.evaluate_json_with(line, &options);
+            let new = new_engine.evaluate_json_with(line, &options);
+            let aspects = compare(old, new);
+            if !aspects.is_empty() {
+                differing.push(Differing { line: i + 1, aspects });
+            }
+        }
+        if total == 0 {
+            bail!("`{}` holds no contexts", path.display());
+        }
+    }
+    match args.format {
+        Format::Json => output::json(&document(
+            &changes,
+            &differing,
+            args.contexts.is_some().then_some(total),
+        ))?,
+        Format::Text => text(&args, &changes, &differing, total)?,
+    }
+    let differs = if args.contexts.is_some() {
+        !differing.is_empty()
+    } else {
+        !changes.is_empty()
+    };
+    Ok(if differs { Exit::No } else { Exit::Ok })
+}
+
+fn document(changes: &[Change], differing: &[Differing], contexts: Option<usize>) -> Value {
+    let changes: Vec<Value> = changes
+        .iter()
+        .map(|c| {
+            let aspects: Vec<Value> = c
+                .aspects
+                .iter()
+                .map(|(what, old, new)| json!({ "what": what, "old": old, "new": new }))
+                .collect();
+            json!({ "change": c.kind, "kind": c.what, "id": c.id, "aspects": aspects })
+        })
+        .collect();
+    let decisions: Vec<Value> = differing
+        .iter()
+        .map(|d| {
+            let aspects: Vec<Value> = d
+                .aspects
+                .iter()
+                .map(|(what, old, new)| json!({ "what": what, "old": old, "new": new }))
+                .collect();
+            json!({ "line": d.line, "aspects": aspects })
+        })
+        .collect();
+    json!({ "policies": changes, "contexts": contexts, "decisions": decisions })
+}
+
+fn text(args: &Args, changes: &[Change], differing: &[Differing], total: usize) -> anyhow::Result<()> {
+    let mut out = output::stdout();
+    if changes.is_empty() {
+        writeln!(out, "the policies mean the same")?;
+    }
+    for change in changes {
+        let sign = match change.kind {
+            "added" => "+".green().to_string(),
+            "removed" => "-".red().to_string(),
+            _ => "~".yellow().to_string(),
+        };
+        writeln!(out, "{sign} {} {}", change.what, change.id.bold())?;
+        for (what, old, new) in &change.aspects {
+            writeln!(out, "    {what}")?;
+            writeln!(out, "      {} {}", "-".red(), old)?;
+            writeln!(out, "      {} {}", "+".green(), new)?;
+        }
+    }
+    if args.contexts.is_some() {
+        writeln!(
+            out,
+            "\n{} of {} decided differently",
+            differing.len(),
+            output::count(total, "context", "contexts")
+        )?;
+    }
+    for d in differing.iter().take(args.show) {
+        writeln!(out, "  {}", format!("line {}", d.line).bold())?;
+        for (what, old, new) in &d.aspects {
+            writeln!(out, "    {what}: {} {} {}", old.red(), "→".dimmed(), new.green())?;
+        }
+    }
+    if differing.len() > args.show {
+        writeln!(
+            out,
+            "  … {} more (--show, or --format json)",
+            differing.len() - args.show
+        )?;
+    }
+    out.flush()?;
+    Ok(())
+}
+
+/// The aspects in which two answers differ.
+fn compare(
+    old: Result<Response, EvaluateError>,
+    new: Result<Response, EvaluateError>,
+) -> Vec<(&'static str, Value, Value)> {
+    let aspects = |answer: Result<Response, EvaluateError>| -> Vec<(&'static str, Value)> {
+        match answer {
+            Ok(response) => {
+                let d = response.decision;
+                vec![
+                    ("decision", json!(d.decision.as_str())),
+                    ("reason", json!(d.reason)),
+                    ("matchedRules", json!(d.matched_rules)),
+                    ("modifications", json!(d.modifications)),
+                    ("metadata", json!(d.metadata)),
+                    ("errors", json!(d.errors)),
+                ]
+            }
+            Err(error) => vec![("decision", json!(format!("refused: {error}")))],
+        }
+    };
+    let mut new: BTreeMap<&str, Value> = aspects(new).into_iter().collect();
+    let mut differences = Vec::new();
+    for (what, old) in aspects(old) {
+        let new = new.remove(what).unwrap_or(Value::Null);
+        if old != new {
+            differences.push((what, old, new));
+        }
+    }
+    differences
+}
+
+/// A policy or rule as comparable texts.
+type Aspects = Vec<(String, String)>;
+
+fn changes(old: &Parts, new: &Parts) -> Vec<Change> {
+    let mut changes = Vec::new();
+    pair("policy", policies(old), policies(new), &mut changes);
+    pair("rule", rules(old), rules(new), &mut changes);
+    let orders = (order(old), order(new));
+    if changes.is_empty() && orders.0 != orders.1 {
+        changes.push(Change {
+            kind: "changed",
+            what: "order",
+            id: "of rules".to_owned(),
+            aspects: vec![(
+                "evaluation order".to_owned(),
+                orders.0.join(", "),
+                orders.1.join(", "),
+            )],
+        });
+    }
+    changes
+}
+
+fn pair(
+    what: &'static str,
+    old: BTreeMap<String, Aspects>,
+    mut new: BTreeMap<String, Aspects>,
+    changes: &mut Vec<Change>,
+) {
+    for (id, before) in old {
+        let Some(after) = new.remove(&id) else {
+            changes.push(Change {
+                kind: "removed",
+                what,
+                id,
+                aspects: Vec::new(),
+            });
+            continue;
+        };
+        let mut after: BTreeMap<String, String> = after.into_iter().collect();
+        let mut aspects = Vec::new();
+        for (name, before) in before {
+            let after = after.remove(&name).unwrap_or_else(|| "none".to_owned());
+            if before != after {
+                aspects.push((name, before, after));
+            }
+        }
+        aspects.extend(
+            after
+                .into_iter()
+                .map(|(name, after)| (name, "none".to_owned(), after)),
+        );
+        if !aspects.is_empty() {
+            changes.push(Change {
+                kind: "changed",
+                what,
+                id,
+                aspects,
+            });
+        }
+    }
+    for id in new.into_keys() {
+        changes.push(Change {
+            kind: "added",
+            what,
+            id,
+            aspects: Vec::new(),
+        });
+    }
+}
+
+fn policies(parts: &Parts) -> BTreeMap<String, Aspects> {
+    parts
+        .manifest
+        .policies
+        .iter()
+        .map(|p| {
+            let aspects = vec![
+                ("version".to_owned(), p.version.clone()),
+                ("namespace".to_owned(), p.namespace.clone()),
+                ("priority".to_owned(), p.priority.to_string()),
+            ];
+            (p.id.clone(), aspects)
+        })
+        .collect()
+}
+
+fn rules(parts: &Parts) -> BTreeMap<String, Aspects> {
+    let show = Show {
+        module: &parts.module,
+        manifest: &parts.manifest,
+    };
+    parts
+        .rules()
+        .zip(parts.manifest.rules.iter().zip(&parts.module.rules))
+        .map(|(entry, (info, rule))| {
+            let mut aspects = vec![
+                ("decision".to_owned(), rule.decision.as_str().to_owned()),
+                ("condition".to_owned(), show.condition(info.condition)),
+                (
+                    "on error".to_owned(),
+                    if rule.fires_on_error {
+                        "fires"
+                    } else {
+                        "is skipped"
+                    }
+                    .to_owned(),
+                ),
+            ];
+            if let Some(reason) = info.reason {
+                aspects.push(("reason".to_owned(), show.template(reason)));
+            }
+            for (key, value) in &info.metadata {
+                aspects.push((format!("metadata {key}"), show.value(*value).to_string()));
+            }
+            for m in &info.modifications {
+                aspects.push((format!("modification {}", m.path), show.verb(&m.verb)));
+            }
+            (format!("{}/{}", entry.policy, entry.rule), aspects)
+        })
+        .collect()
+}
+
+fn order(parts: &Parts) -> Vec<String> {
+    parts
+        .rules()
+        .map(|r| format!("{}/{}", r.policy, r.rule))
+        .collect()
+}
+
+/// Prints what a manifest holds, in full.
+struct Show<'p> {
+    module: &'p Module,
+    manifest: &'p Manifest,
+}
+
+impl Show<'_> {
+    fn condition(&self, node: u32) -> String {
+        let list = |children: &[u32], word: &str| {
+            let parts: Vec<String> = children.iter().map(|c| self.condition(*c)).collect();
+            format!("({})", parts.join(&format!(" {word} ")))
+        };
+        match self.manifest.conditions.get(node as usize) {
+            Some(CondNode::Const(value)) => value.to_string(),
+            Some(CondNode::And(children)) => list(children, "and"),
+            Some(CondNode::Or(children)) => list(children, "or"),
+            Some(CondNode::Not(child)) => format!("not {}", self.condition(*child)),
+            Some(CondNode::Test { pred, negated }) => {
+                let Some(predicate) = self.module.predicates.get(pred.index()) else {
+                    return "?".to_owned();
+                };
+                let operand = match predicate.operand {
+                    PredOperand::None => String::new(),
+                    PredOperand::Const(k) => format!(" {}", self.constant(k.index())),
+                    PredOperand::Pattern(p) => {
+                        let source = self
+                            .module
+                            .patterns
+                            .get(p.index())
+                            .map_or("?", |p| p.source.as_str());
+                        format!(" /{source}/")
+                    }
+                    PredOperand::Field(f) => format!(" {}", self.field(f.index())),
+                };
+                let not = if *negated { "not " } else { "" };
+                let field = self.field(predicate.field.index());
+                format!("{field} {not}{}{operand}", predicate.op.as_str())
+            }
+            None => "?".to_owned(),
+        }
+    }
+
+    fn field(&self, index: usize) -> String {
+        self.module
+            .fields
+            .get(index)
+            .map_or_else(|| "?".to_owned(), disasm::field_path)
+    }
+
+    /// Constants refer to earlier ones only, so this ends.
+    fn constant(&self, index: usize) -> Value {
+        match self.module.consts.get(index) {
+            Some(Const::Bool(b)) => json!(b),
+            Some(Const::Number(Number::Int(n))) => json!(n),
+            Some(Const::Number(Number::UInt(n))) => json!(n),
+            Some(Const::Number(Number::Float(x))) => json!(x),
+            Some(Const::Str(s)) => json!(s),
+            Some(Const::Array(items)) => items.iter().map(|k| self.constant(k.index())).collect(),
+            Some(Const::Object(members)) => Value::Object(
+                members
+                    .iter()
+                    .map(|(key, k)| (key.clone(), self.constant(k.index())))
+                    .collect(),
+            ),
+            Some(Const::Null) | None => Value::Null,
+        }
+    }
+
+    fn template(&self, index: u32) -> String {
+        let parts = self
+            .manifest
+            .templates
+            .get(index as usize)
+            .map_or(&[][..], Vec::as_slice);
+        parts
+            .iter()
+            .map(|part| match part {
+                TemplatePart::Text(text) => text.clone(),
+                TemplatePart::Field(f) => format!("{{{{ {} }}}}", self.field(f.index())),
+            })
+            .collect()
+    }
+
+    fn value(&self, index: u32) -> Value {
+        match self.manifest.values.get(index as usize) {
+            Some(ValueNode::Const(k)) => self.constant(k.index()),
+            Some(ValueNode::Template(t)) => Value::String(self.template(*t)),
+            Some(ValueNode::Array(items)) => items.iter().map(|v| self.value(*v)).collect(),
+            Some(ValueNode::Object(members)) => {
+                Value::Object(members.iter().map(|(k, v)| (k.clone(), self.value(*v))).collect())
+            }
+            None => Value::Null,
+        }
+    }
+
+    fn verb(&self, verb: &VerbInfo) -> String {
+        match verb {
+            VerbInfo::Set(v) => format!("set to {}", self.value(*v)),
+            VerbInfo::Cap(k) => format!("cap at {}", self.constant(k.index())),
+            VerbInfo::Floor(k) => format!("floor at {}", self.constant(k.index())),
+            VerbInfo::Default(v) => format!("default {}", self.value(*v)),
+            VerbInfo::Append(v) => format!("append {}", self.value(*v)),
+            VerbInfo::Remove => "remove".to_owned(),
+            VerbInfo::Redact(types) if types.is_empty() => "redact all".to_owned(),
+            VerbInfo::Redact(types) => format!("redact {}", types.join(", ")),
+        }
+    }
+}

@@ -1,0 +1,311 @@
+//! The flags that describe an engine, shared by the commands that evaluate, and the engine made from them.
+
+use crate::inputs::{self, Input};
+use crate::output;
+use anyhow::{Context as _, bail};
+use clap::ValueEnum;
+use policy_bytecode::Module;
+use policy_bytecode::bundle::{Bundle, PublicKey};
+use policy_bytecode::manifest::Manifest;
+use policy_compiler::{Compiled, OptLevel, Options};
+use policy_runtime::primitives::prices::PriceTable;
+use policy_runtime::{
+    DefaultDecision, DeriveMode, EngineBuilder, EvaluateOptions, Mode, Policies, PolicyEngine,
+};
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Flags of the engine.
+#[derive(Debug, Clone, Default, clap::Args)]
+#[command(next_help_heading = "Engine")]
+pub(crate) struct EngineArgs {
+    /// Whose value of a computed field counts [default: always]
+    #[arg(long, value_enum, value_name = "WHEN")]
+    pub(crate) derive: Option<Derive>,
+    /// Decision where no rule fires [default: allow]
+    #[arg(long, value_enum, value_name = "DECISION")]
+    pub(crate) default_decision: Option<Default>,
+    /// Prices of models to add to the built-in table or to replace in it, as JSON
+    #[arg(long, value_name = "FILE")]
+    pub(crate) prices: Option<PathBuf>,
+    /// Accept only bundles signed by this key; may be given several times
+    #[arg(long = "public-key", value_name = "FILE")]
+    pub(crate) public_keys: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) optimise: OptArgs,
+}
+
+/// The optimisation level.
+#[derive(Debug, Clone, Copy, Default, clap::Args)]
+pub(crate) struct OptArgs {
+    /// Optimisation: 0 none, 1 some, 2 all; every level decides alike
+    #[arg(short = 'O', value_name = "LEVEL", default_value = "2", value_parser = level)]
+    pub(crate) level: OptLevel,
+}
+
+fn level(text: &str) -> Result<OptLevel, String> {
+    text.parse()
+        .ok()
+        .and_then(OptLevel::from_number)
+        .ok_or_else(|| "the levels are 0, 1 and 2, as in -O2".to_owned())
+}
+
+/// Whose value of a computed field counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub(crate) enum Derive {
+    /// The engine's, wherever there is text to compute it from
+    Always,
+    /// The request's where it is there, else the engine's
+    Missing,
+    /// The request's; nothing is computed
+    Never,
+}
+
+impl Derive {
+    /// As the engine takes it.
+    pub(crate) fn mode(self) -> DeriveMode {
+        match self {
+            Self::Always => DeriveMode::Always,
+            Self::Missing => DeriveMode::Missing,
+            Self::Never => DeriveMode::Never,
+        }
+    }
+}
+
+/// Decision where no rule fires.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub(crate) enum Default {
+    /// Let it pass
+    Allow,
+    /// Refuse it
+    Deny,
+}
+
+impl Default {
+    /// As the engine takes it.
+    pub(crate) fn decision(self) -> DefaultDecision {
+        match self {
+            Self::Allow => DefaultDecision::Allow,
+            Self::Deny => DefaultDecision::Deny,
+        }
+    }
+}
+
+/// Flags of one request.
+#[derive(Debug, Clone, Default, clap::Args)]
+#[command(next_help_heading = "Request")]
+pub(crate) struct RequestArgs {
+    /// Only policies of this namespace and of `global`
+    #[arg(long, value_name = "NAME")]
+    pub(crate) namespace: Option<String>,
+    /// Only these policies
+    #[arg(long, value_name = "ID,…", value_delimiter = ',')]
+    pub(crate) policies: Option<Vec<String>>,
+    /// Evaluate every rule instead of stopping at the first deny
+    #[arg(long)]
+    pub(crate) all: bool,
+}
+
+/// A request's options, borrowed from its flags.
+pub(crate) struct RequestOptions<'a> {
+    namespace: Option<&'a str>,
+    policies: Option<Vec<Cow<'a, str>>>,
+    mode: Mode,
+}
+
+impl RequestArgs {
+    /// As the engine takes them.
+    pub(crate) fn options(&self) -> RequestOptions<'_> {
+        RequestOptions {
+            namespace: self.namespace.as_deref(),
+            policies: self
+                .policies
+                .as_ref()
+                .map(|list| list.iter().map(|id| Cow::Borrowed(id.as_str())).collect()),
+            mode: if self.all { Mode::All } else { Mode::FirstDeny },
+        }
+    }
+}
+
+impl RequestOptions<'_> {
+    /// Options of one evaluation.
+    pub(crate) fn evaluate(&self, trace: bool) -> EvaluateOptions<'_> {
+        EvaluateOptions {
+            request_id: None,
+            namespace: self.namespace,
+            policies: self.policies.as_deref(),
+            mode: self.mode,
+            trace,
+        }
+    }
+}
+
+/// What a policy set is made of, for commands that look into it.
+pub(crate) struct Parts {
+    /// Code and tables.
+    pub(crate) module: Module,
+    /// Reasons, condition trees, places.
+    pub(crate) manifest: Manifest,
+}
+
+/// Reads the public keys of `--public-key`.
+pub(crate) fn public_keys(paths: &[PathBuf]) -> anyhow::Result<Vec<PublicKey>> {
+    paths
+        .iter()
+        .map(|path| {
+            PublicKey::from_pem(&output::read_text(path)?).with_context(|| format!("in `{}`", path.display()))
+        })
+        .collect()
+}
+
+/// Reads `--prices`.
+pub(crate) fn prices(path: &Path) -> anyhow::Result<Arc<PriceTable>> {
+    let table = PriceTable::builtin()
+        .with_overrides(&output::read_text(path)?)
+        .with_context(|| format!("in the price file `{}`", path.display()))?;
+    Ok(Arc::new(table))
+}
+
+impl EngineArgs {
+    /// A builder with every flag but the policies applied.
+    pub(crate) fn builder(&self) -> anyhow::Result<EngineBuilder> {
+        let mut builder = PolicyEngine::builder()
+            .trusted_keys(public_keys(&self.public_keys)?)
+            .derive(self.derive.unwrap_or(Derive::Always).mode())
+            .default_decision(self.default_decision.unwrap_or(Default::Allow).decision());
+        if let Some(path) = &self.prices {
+            builder = builder.prices(prices(path)?);
+        }
+        Ok(builder)
+    }
+
+    /// The engine for `paths`. Shows diagnostics and fails when policies do not compile.
+    pub(crate) fn load(&self, paths: &[PathBuf]) -> anyhow::Result<PolicyEngine> {
+        let policies = match inputs::read(paths)? {
+            Input::Bundle { name, bytes } => self.bundle(&name, &bytes)?,
+            Input::Sources(sources) => self.compiled(self.compile(&sources)?)?,
+        };
+        Ok(self.builder()?.policies(policies).build()?)
+    }
+
+    /// As [`EngineArgs::load`], together with what the policies are made of.
+    pub(crate) fn load_with_parts(&self, paths: &[PathBuf]) -> anyhow::Result<(PolicyEngine, Parts)> {
+        let (policies, parts) = match inputs::read(paths)? {
+            Input::Bundle { name, bytes } => {
+                let policies = self.bundle(&name, &bytes)?;
+                let bundle =
+                    Bundle::decode(&bytes).with_context(|| format!("`{name}` is not a usable bundle"))?;
+                let parts = Parts {
+                    module: bundle.module,
+                    manifest: bundle.manifest,
+                };
+                (policies, parts)
+            }
+            Input::Sources(sources) => {
+                let compiled = self.compile(&sources)?;
+                let parts = Parts {
+                    module: (*compiled.module).clone(),
+                    manifest: compiled.manifest.clone(),
+                };
+                (self.compiled(compiled)?, parts)
+            }
+        };
+        Ok((self.builder()?.policies(policies).build()?, parts))
+    }
+
+    fn bundle(&self, name: &str, bytes: &[u8]) -> anyhow::Result<Policies> {
+        Policies::from_bundle(bytes, &public_keys(&self.public_keys)?)
+            .with_context(|| format!("`{name}` is refused"))
+    }
+
+    fn compiled(&self, compiled: Compiled) -> anyhow::Result<Policies> {
+        Ok(Policies::from_compiled(compiled)?)
+    }
+
+    fn compile(&self, sources: &inputs::Sources) -> anyhow::Result<Compiled> {
+        if !self.public_keys.is_empty() {
+            bail!(
+                "--public-key asks for a signed bundle, but these are policy sources: make one with `policyc build --sign`"
+            );
+        }
+        sources.compile_or_show(&Options {
+            opt_level: self.optimise.level,
+            ..Options::default()
+        })
+    }
+}
+
+/// A context given on the command line: JSON text, `@FILE`, or `-` for standard input.
+pub(crate) fn context(argument: &str) -> anyhow::Result<Vec<u8>> {
+    if argument == "-" {
+        return output::read(Path::new("-"));
+    }
+    if let Some(path) = argument.strip_prefix('@') {
+        return output::read(Path::new(path));
+    }
+    if !argument.trim_start().starts_with(['{', '[', '"']) && Path::new(argument).is_file() {
+        bail!("the context is not JSON; to read the file `{argument}`, write `--context @{argument}`");
+    }
+    Ok(argument.as_bytes().to_vec())
+}
+
+/// One rule as decisions name it, and where it was written.
+pub(crate) struct RuleEntry<'p> {
+    /// As in `matchedRules`.
+    pub(crate) label: Cow<'p, str>,
+    /// Id of its policy.
+    pub(crate) policy: &'p str,
+    /// Its id.
+    pub(crate) rule: &'p str,
+    /// Its display name.
+    pub(crate) name: &'p str,
+    /// Its source file.
+    pub(crate) file: &'p str,
+    /// Line in that file.
+    pub(crate) line: u32,
+    /// Column in that line.
+    pub(crate) column: u32,
+}
+
+impl Parts {
+    /// Every rule, in evaluation order.
+    pub(crate) fn rules(&self) -> impl Iterator<Item = RuleEntry<'_>> {
+        self.manifest
+            .rules
+            .iter()
+            .zip(&self.module.rules)
+            .filter_map(|(info, rule)| {
+                let policy = self.manifest.policies.get(rule.policy.index())?;
+                Some(RuleEntry {
+                    label: if info.qualified {
+                        Cow::Owned(format!("{}/{}", policy.id, info.id))
+                    } else {
+                        Cow::Borrowed(&info.id)
+                    },
+                    policy: &policy.id,
+                    rule: &info.id,
+                    name: &info.name,
+                    file: self
+                        .manifest
+                        .files
+                        .get(policy.file as usize)
+                        .map_or("", String::as_str),
+                    line: info.line,
+                    column: info.column,
+                })
+            })
+    }
+
+    /// The rule that decisions name `label`.
+    pub(crate) fn rule(&self, label: &str) -> Option<RuleEntry<'_>> {
+        self.rules().find(|r| r.label == label)
+    }
+}
+
+impl RuleEntry<'_> {
+    /// `file:line:column`.
+    pub(crate) fn place(&self) -> String {
+        format!("{}:{}:{}", self.file, self.line, self.column)
+    }
+}

@@ -1,0 +1,211 @@
+//! `policyc eval`: one decision, or one for each line of a file.
+
+mod stream;
+
+use crate::args::Format;
+use crate::engine::{self, EngineArgs, Parts, RequestArgs};
+use crate::exit::Exit;
+use crate::{Host, output};
+use anyhow::{Context as _, bail};
+use owo_colors::{OwoColorize as _, Style};
+use policy_runtime::{ConditionTrace, Response, Trace, Verb};
+use std::io::Write;
+use std::path::PathBuf;
+
+/// Evaluate policies on a context
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Ends with 0 when the request is allowed and with 1 when it is denied. With --contexts, each line \
+of the file is a context and one JSON response is written per line, in order; a malformed line gives an object with \
+`error` and `line` in its place, and the exit code is 0 whatever the responses say.\n\nExamples:\n  \
+policyc eval my-policy.yaml --context '{\"llm\": {\"model\": \"gpt-4o\"}}'\n  \
+policyc eval policies.bundle --public-key team.pub.pem --context @request.json --format json\n  \
+policyc eval policies/ --contexts requests.jsonl > responses.jsonl"
+)]
+pub(crate) struct Args {
+    /// Policy files, directories, or one bundle; `-` is standard input
+    #[arg(required = true, value_name = "PATH|BUNDLE")]
+    paths: Vec<PathBuf>,
+    /// The context: JSON text, @FILE, or - for standard input
+    #[arg(
+        long,
+        short = 'c',
+        value_name = "JSON|@FILE|-",
+        required_unless_present = "contexts"
+    )]
+    context: Option<String>,
+    /// A file with one context a line, or - for standard input
+    #[arg(long, value_name = "FILE|-", conflicts_with = "context")]
+    contexts: Option<PathBuf>,
+    /// Output [default: text, with --contexts json]
+    #[arg(long, value_enum)]
+    format: Option<Format>,
+    /// Show the outcome of every rule and condition
+    #[arg(long)]
+    trace: bool,
+    #[command(flatten)]
+    request: RequestArgs,
+    #[command(flatten)]
+    engine: EngineArgs,
+}
+
+pub(crate) fn run(args: Args, _host: Host) -> anyhow::Result<Exit> {
+    let policies_from_stdin = args.paths.iter().any(|p| p.as_os_str() == "-");
+    let contexts_from_stdin = args.context.as_deref() == Some("-")
+        || args.contexts.as_deref().is_some_and(|p| p.as_os_str() == "-");
+    if policies_from_stdin && contexts_from_stdin {
+        bail!("standard input can hold the policies or the context, not both");
+    }
+    let options = args.request.options();
+    let options = options.evaluate(args.trace);
+    if let Some(path) = &args.contexts {
+        let engine = args.engine.load(&args.paths)?;
+        return stream::run(&engine, path, &options, args.format.unwrap_or(Format::Json));
+    }
+    let context = engine::context(args.context.as_deref().unwrap_or("-"))?;
+    let response = match args.format.unwrap_or(Format::Text) {
+        Format::Json => {
+            let engine = args.engine.load(&args.paths)?;
+            let response = engine
+                .evaluate_json_with(&context, &options)
+                .context("no decision")?;
+            output::json(&response)?;
+            response
+        }
+        Format::Text => {
+            let (engine, parts) = args.engine.load_with_parts(&args.paths)?;
+            let response = engine
+                .evaluate_json_with(&context, &options)
+                .context("no decision")?;
+            let mut out = output::stdout();
+            verdict(&mut out, &response, &parts)?;
+            if let Some(trace) = &response.decision.trace {
+                self::trace(&mut out, trace)?;
+            }
+            out.flush()?;
+            response
+        }
+    };
+    Ok(if response.decision.allowed {
+        Exit::Ok
+    } else {
+        Exit::No
+    })
+}
+
+/// A decision in capitals and in its colour.
+pub(crate) fn headline(verb: Verb) -> String {
+    let style = match verb {
+        Verb::Allow => Style::new().green(),
+        Verb::Warn => Style::new().yellow(),
+        Verb::Modify => Style::new().cyan(),
+        Verb::Deny => Style::new().red(),
+    };
+    verb.as_str().to_uppercase().style(style.bold()).to_string()
+}
+
+/// A decision for people.
+pub(crate) fn verdict(out: &mut impl Write, response: &Response, parts: &Parts) -> anyhow::Result<()> {
+    let decision = &response.decision;
+    write!(out, "{}", headline(decision.decision))?;
+    match &decision.reason {
+        Some(reason) => writeln!(out, "  {reason}")?,
+        None if decision.matched_rules.is_empty() => writeln!(out, "  no rule fired")?,
+        None => writeln!(out)?,
+    }
+    if !decision.matched_rules.is_empty() {
+        writeln!(out, "\n{}", "matched rules".bold())?;
+    }
+    for label in &decision.matched_rules {
+        match parts.rule(label) {
+            Some(rule) => {
+                let name = if rule.name == rule.rule { "" } else { rule.name };
+                let separator = if name.is_empty() { "" } else { " — " };
+                let place = rule.place();
+                writeln!(out, "  {label}{separator}{name}  {}", place.dimmed())?;
+            }
+            None => writeln!(out, "  {label}")?,
+        }
+    }
+    for (title, map) in [
+        ("modifications", &decision.modifications),
+        ("metadata", &decision.metadata),
+    ] {
+        if !map.is_empty() {
+            writeln!(out, "\n{}", title.bold())?;
+        }
+        for (key, value) in map {
+            writeln!(out, "  {key} = {value}")?;
+        }
+    }
+    if !decision.errors.is_empty() {
+        writeln!(out, "\n{}", "errors".bold())?;
+    }
+    for error in &decision.errors {
+        writeln!(out, "  {}/{}: {}", error.policy, error.rule, error.message)?;
+    }
+    Ok(())
+}
+
+/// The outcome of every rule and condition.
+fn trace(out: &mut impl Write, trace: &Trace) -> anyhow::Result<()> {
+    writeln!(out, "\n{}", "trace".bold())?;
+    for rule in &trace.rules {
+        let fired = if rule.fired { "fired" } else { "did not fire" };
+        writeln!(
+            out,
+            "  {} {}/{} ({}) {fired}",
+            mark(rule.outcome),
+            rule.policy,
+            rule.rule,
+            rule.decision
+        )?;
+        condition(out, &rule.condition, 2)?;
+    }
+    Ok(())
+}
+
+fn condition(out: &mut impl Write, node: &ConditionTrace, depth: usize) -> anyhow::Result<()> {
+    writeln!(
+        out,
+        "{}{} {}",
+        "  ".repeat(depth),
+        mark(node.outcome),
+        describe(node)
+    )?;
+    for child in &node.conditions {
+        condition(out, child, depth + 1)?;
+    }
+    Ok(())
+}
+
+/// One word per outcome, in its colour, all of one width.
+pub(crate) fn mark(outcome: &str) -> String {
+    let style = match outcome {
+        "true" => Style::new().green(),
+        "error" => Style::new().red(),
+        _ => Style::new().dimmed(),
+    };
+    format!("{outcome:<5}").style(style).to_string()
+}
+
+/// A condition with what it looked at.
+pub(crate) fn describe(node: &ConditionTrace) -> String {
+    let Some(field) = &node.field else {
+        return node.operator.clone();
+    };
+    let operand = match (&node.value, &node.value_from) {
+        (_, Some(path)) => format!(" {path}"),
+        (Some(value), None) => format!(" {value}"),
+        (None, None) => String::new(),
+    };
+    let actual = node
+        .actual
+        .as_ref()
+        .map_or_else(|| "missing".to_owned(), ToString::to_string);
+    format!(
+        "{field} {}{operand}  {}",
+        node.operator,
+        format!("({actual})").dimmed()
+    )
+}

@@ -1,0 +1,136 @@
+//! `policyc eval --contexts`: one context a line in, one response a line out, in order, in the memory of one line.
+//!
+//! Lines are read into one buffer, evaluated with one worker and written through one buffer. Output is flushed whenever
+//! the next line has yet to arrive, so that a program at the other end of two pipes can converse line by line.
+
+use crate::args::Format;
+use crate::exit::Exit;
+use crate::output;
+use anyhow::Context as _;
+use indicatif::{ProgressBar, ProgressStyle};
+use policy_runtime::{EvaluateError, EvaluateOptions, PolicyEngine, Worker};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, IsTerminal as _, Write};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+const READ_BYTES: usize = 256 << 10;
+/// A progress bar appears when work takes longer than this.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// Lines between two looks at the clock.
+const PROGRESS_LINES: u64 = 1024;
+
+pub(super) fn run(
+    engine: &PolicyEngine,
+    path: &Path,
+    options: &EvaluateOptions<'_>,
+    format: Format,
+) -> anyhow::Result<Exit> {
+    if path.as_os_str() == "-" {
+        let input = BufReader::with_capacity(READ_BYTES, io::stdin().lock());
+        return lines(engine, input, options, format, None);
+    }
+    let file = File::open(path).with_context(|| format!("cannot read `{}`", path.display()))?;
+    let length = file.metadata().map(|m| m.len()).ok();
+    lines(
+        engine,
+        BufReader::with_capacity(READ_BYTES, file),
+        options,
+        format,
+        length,
+    )
+    .with_context(|| format!("while reading `{}`", path.display()))
+}
+
+fn lines<R: io::Read>(
+    engine: &PolicyEngine,
+    mut input: BufReader<R>,
+    options: &EvaluateOptions<'_>,
+    format: Format,
+    length: Option<u64>,
+) -> anyhow::Result<Exit> {
+    let mut worker = Worker::new();
+    let mut out = output::machine();
+    let mut line = Vec::new();
+    let mut number = 0u64;
+    let mut progress = Progress::new(length);
+    loop {
+        if input.buffer().is_empty() {
+            out.flush()?;
+        }
+        line.clear();
+        let read = input.read_until(b'\n', &mut line)?;
+        if read == 0 {
+            break;
+        }
+        number += 1;
+        let context = line.trim_ascii_end();
+        match (engine.evaluate_into(&mut worker, context, options), format) {
+            (Ok(evaluated), Format::Json) => {
+                out.write_all(evaluated.json.as_bytes())?;
+                out.write_all(b"\n")?;
+            }
+            (Ok(evaluated), Format::Text) => writeln!(out, "{number}: {}", evaluated.decision.as_str())?,
+            (Err(error), Format::Json) => malformed(&mut out, &error, number)?,
+            (Err(error), Format::Text) => writeln!(out, "{number}: error: {error}")?,
+        }
+        progress.advance(read as u64, number);
+    }
+    out.flush()?;
+    progress.finish();
+    Ok(Exit::Ok)
+}
+
+fn malformed(out: &mut impl Write, error: &EvaluateError, line: u64) -> io::Result<()> {
+    let object = serde_json::json!({
+        "error": { "code": error.code(), "message": error.to_string() },
+        "line": line,
+    });
+    writeln!(out, "{object}")
+}
+
+/// A bar on stderr for long work in front of a person; otherwise nothing.
+struct Progress {
+    length: Option<u64>,
+    done: u64,
+    start: Instant,
+    wanted: bool,
+    bar: Option<ProgressBar>,
+}
+
+impl Progress {
+    fn new(length: Option<u64>) -> Self {
+        Self {
+            length,
+            done: 0,
+            start: Instant::now(),
+            // Responses on the same terminal would tear the bar apart.
+            wanted: length.is_some() && io::stderr().is_terminal() && !io::stdout().is_terminal(),
+            bar: None,
+        }
+    }
+
+    fn advance(&mut self, bytes: u64, lines: u64) {
+        self.done += bytes;
+        if !self.wanted || !lines.is_multiple_of(PROGRESS_LINES) {
+            return;
+        }
+        if self.bar.is_none() && self.start.elapsed() >= PATIENCE {
+            let style = ProgressStyle::with_template("{bar:40} {percent}% {msg} {eta} left")
+                .unwrap_or_else(|_| ProgressStyle::default_bar());
+            self.bar = self
+                .length
+                .map(|length| ProgressBar::new(length).with_style(style));
+        }
+        if let Some(bar) = &self.bar {
+            bar.set_position(self.done);
+            bar.set_message(format!("{lines} contexts"));
+        }
+    }
+
+    fn finish(self) {
+        if let Some(bar) = self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}

@@ -1,0 +1,327 @@
+//! `policyc explain`: why a decision came out as it did, and what would have changed it.
+//!
+//! Works on the trace of the response. What would have to change is computed on each rule's condition tree: the
+//! smallest set of comparisons whose outcome would have to be another for the whole to be true, or false. Comparisons
+//! are taken one by one; that two of them look at the same field is not considered.
+
+use crate::args::Format;
+use crate::engine::{self, EngineArgs, Parts, RequestArgs};
+use crate::eval::{describe, headline, mark};
+use crate::exit::Exit;
+use crate::{Host, output};
+use anyhow::Context as _;
+use owo_colors::OwoColorize as _;
+use policy_runtime::{ConditionTrace, Response, RuleTrace};
+use serde_json::{Value, json};
+use std::io::Write;
+use std::path::PathBuf;
+
+/// Explain a decision: every condition, and what would have to change
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Every rule is evaluated. Ends as `policyc eval` does: 0 when allowed, 1 when denied.\n\n\
+                        Example:\n  policyc explain my-policy.yaml --context @request.json"
+)]
+pub(crate) struct Args {
+    /// Policy files, directories, or one bundle; `-` is standard input
+    #[arg(required = true, value_name = "PATH|BUNDLE")]
+    paths: Vec<PathBuf>,
+    /// The context: JSON text, @FILE, or - for standard input
+    #[arg(long, short = 'c', value_name = "JSON|@FILE|-")]
+    context: String,
+    /// Output
+    #[arg(long, value_enum, default_value = "text")]
+    format: Format,
+    #[command(flatten)]
+    request: RequestArgs,
+    #[command(flatten)]
+    engine: EngineArgs,
+}
+
+pub(crate) fn run(args: Args, _host: Host) -> anyhow::Result<Exit> {
+    let context = engine::context(&args.context)?;
+    let (engine, parts) = args.engine.load_with_parts(&args.paths)?;
+    let options = args.request.options();
+    let response = engine
+        .evaluate_json_with(&context, &options.evaluate(true))
+        .context("no decision")?;
+    match args.format {
+        Format::Json => output::json(&document(&response, &parts))?,
+        Format::Text => text(&response, &parts)?,
+    }
+    Ok(if response.decision.allowed {
+        Exit::Ok
+    } else {
+        Exit::No
+    })
+}
+
+fn rules(response: &Response) -> &[RuleTrace] {
+    response.decision.trace.as_ref().map_or(&[], |t| &t.rules)
+}
+
+fn document(response: &Response, parts: &Parts) -> Value {
+    let rules: Vec<Value> = rules(response)
+        .iter()
+        .map(|rule| {
+            let changes: Option<Vec<Value>> = change(rule).map(|list| {
+                list.iter()
+                    .map(|c| json!({ "condition": c.node, "wanted": c.wanted, "text": c.text() }))
+                    .collect()
+            });
+            let place = parts
+                .rules()
+                .find(|r| r.policy == rule.policy && r.rule == rule.rule);
+            json!({
+                "policy": rule.policy,
+                "rule": rule.rule,
+                "decision": rule.decision,
+                "outcome": rule.outcome,
+                "fired": rule.fired,
+                "file": place.as_ref().map(|p| p.file),
+                "line": place.as_ref().map(|p| p.line),
+                "condition": rule.condition,
+                (if rule.fired { "toNotFire" } else { "toFire" }): changes,
+            })
+        })
+        .collect();
+    json!({
+        "decision": response.decision.decision.as_str(),
+        "allowed": response.decision.allowed,
+        "reason": response.decision.reason,
+        "errors": response.decision.errors,
+        "rules": rules,
+    })
+}
+
+fn text(response: &Response, parts: &Parts) -> anyhow::Result<()> {
+    let mut out = output::stdout();
+    let decision = &response.decision;
+    writeln!(
+        out,
+        "{}  {}",
+        headline(decision.decision),
+        decision
+            .reason
+            .as_deref()
+            .unwrap_or(if decision.matched_rules.is_empty() {
+                "no rule fired: the default decision"
+            } else {
+                ""
+            })
+    )?;
+    let (fired, quiet): (Vec<_>, Vec<_>) = rules(response).iter().partition(|r| r.fired);
+    for (title, rules) in [("fired", fired), ("did not fire", quiet)] {
+        if !rules.is_empty() {
+            writeln!(out, "\n{}", title.bold())?;
+        }
+        for rule in rules {
+            let place = parts
+                .rules()
+                .find(|r| r.policy == rule.policy && r.rule == rule.rule)
+                .map(|r| r.place())
+                .unwrap_or_default();
+            writeln!(
+                out,
+                "\n  {}/{} ({})  {}",
+                rule.policy.bold(),
+                rule.rule.bold(),
+                rule.decision,
+                place.dimmed()
+            )?;
+            if rule.outcome == "error" {
+                let then = if rule.fired {
+                    "so the rule fires"
+                } else {
+                    "so the rule is skipped"
+                };
+                writeln!(out, "    its condition cannot be evaluated, {then}")?;
+            }
+            condition(&mut out, &rule.condition, 2)?;
+            advice(&mut out, rule)?;
+        }
+    }
+    if !decision.errors.is_empty() {
+        writeln!(out, "\n{}", "errors".bold())?;
+    }
+    for error in &decision.errors {
+        writeln!(out, "  {}/{}: {}", error.policy, error.rule, error.message)?;
+    }
+    out.flush()?;
+    Ok(())
+}
+
+fn condition(out: &mut impl Write, node: &ConditionTrace, depth: usize) -> anyhow::Result<()> {
+    writeln!(
+        out,
+        "{}{} {}",
+        "  ".repeat(depth),
+        mark(node.outcome),
+        describe(node)
+    )?;
+    for child in &node.conditions {
+        condition(out, child, depth + 1)?;
+    }
+    Ok(())
+}
+
+fn advice(out: &mut impl Write, rule: &RuleTrace) -> anyhow::Result<()> {
+    let Some(changes) = change(rule) else {
+        let always = if rule.fired {
+            "always fires"
+        } else {
+            "can never fire"
+        };
+        writeln!(out, "    whatever the request, this rule {always}")?;
+        return Ok(());
+    };
+    let what = match (rule.fired, changes.len()) {
+        (true, 1) => "it would not fire if",
+        (true, _) => "it would not fire if all of these held",
+        (false, 1) => "held back by one condition; it would fire if",
+        (false, _) => "held back; it would fire if all of these held",
+    };
+    writeln!(out, "    {}", format!("{what}:").italic())?;
+    for change in &changes {
+        writeln!(out, "      {}", change.text())?;
+    }
+    Ok(())
+}
+
+/// A comparison that would have to come out otherwise.
+struct Change<'t> {
+    node: &'t ConditionTrace,
+    wanted: bool,
+}
+
+impl Change<'_> {
+    /// What would have to hold, and what does.
+    fn text(&self) -> String {
+        let node = self.node;
+        let field = node.field.as_deref().unwrap_or("");
+        let operand = match (&node.value_from, &node.value) {
+            (Some(path), _) => format!(" {path}"),
+            (None, Some(value)) => format!(" {value}"),
+            (None, None) => String::new(),
+        };
+        if node.operator == "exists" {
+            let present = self.wanted == (node.value != Some(Value::Bool(false)));
+            let verb = if present { "is there" } else { "is not there" };
+            return format!("{field} {verb}");
+        }
+        let actual = match &node.actual {
+            Some(value) => format!("it is {value}"),
+            None => "it is missing".to_owned(),
+        };
+        if self.wanted {
+            return format!("{field} {}{operand} ({actual})", node.operator);
+        }
+        match opposite(&node.operator) {
+            Some(operator) => format!("{field} {operator}{operand} ({actual})"),
+            None => format!("not {field} {}{operand} ({actual})", node.operator),
+        }
+    }
+}
+
+/// The operator that is true where another is false, for values of the right type.
+fn opposite(operator: &str) -> Option<&'static str> {
+    Some(match operator {
+        "eq" => "ne",
+        "ne" => "eq",
+        "gt" => "lte",
+        "gte" => "lt",
+        "lt" => "gte",
+        "lte" => "gt",
+        "in" => "not_in",
+        "not_in" => "in",
+        "contains" => "not_contains",
+        "not_contains" => "contains",
+        _ => return None,
+    })
+}
+
+/// The fewest comparisons that would have to come out otherwise for a rule to fire, or not to; `None` if nothing can.
+fn change(rule: &RuleTrace) -> Option<Vec<Change<'_>>> {
+    flip(&rule.condition, !rule.fired)
+}
+
+/// The fewest comparisons below `node` that must change for it to be exactly `wanted`.
+fn flip(node: &ConditionTrace, wanted: bool) -> Option<Vec<Change<'_>>> {
+    if node.outcome == if wanted { "true" } else { "false" } {
+        return Some(Vec::new());
+    }
+    let every = |wanted| -> Option<Vec<Change<'_>>> {
+        let lists: Option<Vec<_>> = node.conditions.iter().map(|c| flip(c, wanted)).collect();
+        Some(lists?.into_iter().flatten().collect())
+    };
+    let any = |wanted| {
+        node.conditions
+            .iter()
+            .filter_map(|c| flip(c, wanted))
+            .min_by_key(Vec::len)
+    };
+    match (node.operator.as_str(), wanted) {
+        ("and", true) => every(true),
+        ("and", false) => any(false),
+        ("or", true) => any(true),
+        ("or", false) => every(false),
+        ("not", _) => flip(node.conditions.first()?, !wanted),
+        ("const", _) => None,
+        _ => Some(vec![Change { node, wanted }]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ConditionTrace, flip};
+
+    fn leaf(outcome: &'static str) -> ConditionTrace {
+        node("eq", outcome, Vec::new())
+    }
+
+    fn node(operator: &str, outcome: &'static str, conditions: Vec<ConditionTrace>) -> ConditionTrace {
+        ConditionTrace {
+            operator: operator.to_owned(),
+            outcome,
+            field: None,
+            actual: None,
+            value: None,
+            value_from: None,
+            conditions,
+        }
+    }
+
+    fn flips(node: &ConditionTrace, wanted: bool) -> Option<usize> {
+        flip(node, wanted).map(|list| list.len())
+    }
+
+    #[test]
+    fn a_conjunction_breaks_at_one_place_and_mends_at_all() {
+        let both = node("and", "true", vec![leaf("true"), leaf("true")]);
+        assert_eq!(flips(&both, false), Some(1));
+        let neither = node("and", "false", vec![leaf("false"), leaf("error"), leaf("true")]);
+        assert_eq!(flips(&neither, true), Some(2));
+    }
+
+    #[test]
+    fn a_disjunction_is_the_mirror_image_and_negation_turns_it() {
+        let any = node("or", "true", vec![leaf("true"), leaf("false"), leaf("true")]);
+        assert_eq!(flips(&any, false), Some(2));
+        let not = node("not", "false", vec![node("or", "true", vec![leaf("true")])]);
+        assert_eq!(flips(&not, true), Some(1));
+    }
+
+    #[test]
+    fn the_cheapest_branch_is_taken_and_constants_cannot_change() {
+        let costly = node("and", "false", vec![leaf("false"), leaf("false")]);
+        let tree = node("or", "false", vec![costly, leaf("false")]);
+        assert_eq!(flips(&tree, true), Some(1));
+        assert_eq!(flips(&node("const", "false", Vec::new()), true), None);
+        let fixed = node(
+            "and",
+            "false",
+            vec![node("const", "false", Vec::new()), leaf("false")],
+        );
+        assert_eq!(flips(&fixed, true), None);
+    }
+}

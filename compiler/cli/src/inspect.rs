@@ -1,0 +1,238 @@
+//! `policyc inspect`: what a bundle holds, without running it.
+
+use crate::exit::Exit;
+use crate::{Host, output};
+use anyhow::Context as _;
+use owo_colors::OwoColorize as _;
+use policy_bytecode::bundle::{self, Bundle, SectionSize, key_id};
+use policy_bytecode::disasm::{self, DisasmOptions};
+use policy_bytecode::module::PatternEngine;
+use policy_bytecode::verify::{HostLimits, verify};
+use serde_json::{Value, json};
+use std::io::Write as _;
+use std::path::PathBuf;
+
+/// Show what a bundle holds
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Signatures are checked against their own keys; whether a key is trusted is a question for \
+                        `policyc verify`.\n\nExample:\n  policyc inspect policies.bundle --disasm"
+)]
+pub(crate) struct Args {
+    /// The bundle
+    #[arg(value_name = "BUNDLE")]
+    bundle: PathBuf,
+    /// Print the instructions instead
+    #[arg(long)]
+    disasm: bool,
+    /// With --disasm: everything that the assembler needs, automata included
+    #[arg(long, requires = "disasm")]
+    full: bool,
+    /// JSON for machines
+    #[arg(long, conflicts_with = "disasm")]
+    json: bool,
+}
+
+pub(crate) fn run(args: Args, _host: Host) -> anyhow::Result<Exit> {
+    let refused = || format!("`{}` is refused", args.bundle.display());
+    let bytes = output::read(&args.bundle)?;
+    let bundle = Bundle::decode(&bytes).with_context(refused)?;
+    verify(bundle.module.clone(), &HostLimits::default()).with_context(refused)?;
+    if args.disasm {
+        let listing = disasm::disassemble(&bundle.module, &DisasmOptions { full: args.full });
+        let mut out = output::machine();
+        out.write_all(listing.as_bytes())?;
+        out.flush()?;
+        return Ok(Exit::Ok);
+    }
+    let sections = bundle::section_sizes(&bytes).with_context(refused)?;
+    if args.json {
+        output::json(&document(&bundle, &sections, bytes.len()))?;
+    } else {
+        text(&bundle, &sections, bytes.len())?;
+    }
+    Ok(Exit::Ok)
+}
+
+fn document(bundle: &Bundle, sections: &[SectionSize], bytes: usize) -> Value {
+    let (module, manifest) = (&bundle.module, &bundle.manifest);
+    let policies: Vec<Value> = manifest
+        .policies
+        .iter()
+        .zip(&module.policies)
+        .map(|(info, range)| {
+            json!({
+                "id": info.id, "name": info.name, "version": info.version, "namespace": info.namespace,
+                "priority": info.priority, "tags": info.tags, "rules": range.rule_count,
+                "file": manifest.files.get(info.file as usize),
+            })
+        })
+        .collect();
+    let rules: Vec<Value> = manifest
+        .rules
+        .iter()
+        .zip(&module.rules)
+        .map(|(info, rule)| {
+            json!({
+                "policy": manifest.policies.get(rule.policy.index()).map(|p| &p.id),
+                "id": info.id, "name": info.name, "decision": rule.decision.as_str(),
+                "firesOnError": rule.fires_on_error, "line": info.line, "column": info.column,
+            })
+        })
+        .collect();
+    let fields: Vec<Value> = module
+        .fields
+        .iter()
+        .map(|f| json!({ "path": disasm::field_path(f), "derived": f.derived.is_some() }))
+        .collect();
+    let patterns: Vec<Value> = module
+        .patterns
+        .iter()
+        .map(|p| match &p.engine {
+            PatternEngine::Dfa { bytes, ascii_only } => json!({
+                "source": p.source, "engine": "dfa", "bytes": bytes.len(), "asciiOnly": ascii_only,
+            }),
+            PatternEngine::Source { reason } => json!({
+                "source": p.source, "engine": "source", "reason": reason,
+            }),
+        })
+        .collect();
+    let limits = &module.limits;
+    json!({
+        "revision": manifest.revision,
+        "digest": bundle.digest.to_string(),
+        "bytes": bytes,
+        "compiler": manifest.compiler,
+        "optLevel": manifest.opt_level,
+        "signatures": bundle.signatures.iter().map(|s| json!({ "keyId": key_id(&s.public_key) })).collect::<Vec<_>>(),
+        "sections": sections.iter().map(|s| json!({ "name": s.name, "bytes": s.bytes })).collect::<Vec<_>>(),
+        "files": manifest.files,
+        "policies": policies,
+        "rules": rules,
+        "fields": fields,
+        "patterns": patterns,
+        "counts": {
+            "constants": module.consts.len(), "predicates": module.predicates.len(),
+            "memoCells": module.memo_cells, "functions": module.functions.len(),
+            "instructions": instructions(bundle),
+        },
+        "limits": {
+            "fuel": limits.fuel, "bodyBytes": limits.body_bytes, "depth": limits.depth,
+            "arenaBytes": limits.arena_bytes, "callDepth": limits.call_depth,
+        },
+        "cost": {
+            "instructions": bundle.certificate.instructions, "predicates": bundle.certificate.predicates,
+            "scansPerTextByte": bundle.certificate.scans_per_text_byte, "derived": bundle.certificate.derived,
+            "fixedCost": bundle.certificate.fixed_cost, "costPerTextKb": bundle.certificate.cost_per_text_kb,
+        },
+    })
+}
+
+fn instructions(bundle: &Bundle) -> usize {
+    bundle.module.functions.iter().map(|f| f.code.len()).sum()
+}
+
+fn text(bundle: &Bundle, sections: &[SectionSize], bytes: usize) -> anyhow::Result<()> {
+    let (module, manifest, cost) = (&bundle.module, &bundle.manifest, &bundle.certificate);
+    let mut out = output::stdout();
+    let signers: Vec<String> = bundle.signatures.iter().map(|s| key_id(&s.public_key)).collect();
+    writeln!(out, "revision   {}", manifest.revision)?;
+    writeln!(out, "digest     {}", bundle.digest)?;
+    writeln!(
+        out,
+        "signed by  {}",
+        if signers.is_empty() {
+            "nobody".to_owned()
+        } else {
+            signers.join(", ")
+        }
+    )?;
+    writeln!(out, "compiler   {}, -O{}", manifest.compiler, manifest.opt_level)?;
+    let sizes: Vec<String> = sections
+        .iter()
+        .map(|s| format!("{} {}", s.name, output::bytes(s.bytes)))
+        .collect();
+    writeln!(out, "size       {} ({})", output::bytes(bytes), sizes.join(", "))?;
+
+    writeln!(
+        out,
+        "\n{}",
+        format!("policies ({})", manifest.policies.len()).bold()
+    )?;
+    for (info, range) in manifest.policies.iter().zip(&module.policies) {
+        let file = manifest.files.get(info.file as usize).map_or("", String::as_str);
+        writeln!(
+            out,
+            "  {} {}  namespace {}, priority {}, {}  {}",
+            info.id,
+            info.version,
+            info.namespace,
+            info.priority,
+            output::count(range.rule_count as usize, "rule", "rules"),
+            file.dimmed()
+        )?;
+    }
+    writeln!(
+        out,
+        "\n{}",
+        format!("fields read ({})", module.fields.len()).bold()
+    )?;
+    for field in &module.fields {
+        let derived = if field.derived.is_some() { "  computed" } else { "" };
+        writeln!(out, "  {}{derived}", disasm::field_path(field))?;
+    }
+    if !module.patterns.is_empty() {
+        writeln!(
+            out,
+            "\n{}",
+            format!("patterns ({})", module.patterns.len()).bold()
+        )?;
+    }
+    for pattern in &module.patterns {
+        let engine = match &pattern.engine {
+            PatternEngine::Dfa { bytes, ascii_only } => {
+                let ascii = if *ascii_only {
+                    ", from source on non-ASCII text"
+                } else {
+                    ""
+                };
+                format!("automaton of {}{ascii}", output::bytes(bytes.len()))
+            }
+            PatternEngine::Source { reason } => format!("built when loaded: {reason}"),
+        };
+        writeln!(out, "  /{}/  {}", pattern.source, engine.dimmed())?;
+    }
+    writeln!(out, "\n{}", "code".bold())?;
+    writeln!(
+        out,
+        "  {} rules, {} predicates, {} memo cells, {} constants, {} functions, {} instructions",
+        module.rules.len(),
+        module.predicates.len(),
+        module.memo_cells,
+        module.consts.len(),
+        module.functions.len(),
+        instructions(bundle)
+    )?;
+    writeln!(out, "\n{}", "cost of one evaluation at the most".bold())?;
+    writeln!(
+        out,
+        "  {} instructions, {} predicates, {} passes over each byte of text",
+        cost.instructions, cost.predicates, cost.scans_per_text_byte
+    )?;
+    if !cost.derived.is_empty() {
+        writeln!(out, "  may compute {}", cost.derived.join(", "))?;
+    }
+    let limits = &module.limits;
+    writeln!(out, "\n{}", "limits".bold())?;
+    writeln!(
+        out,
+        "  {} instructions, body {}, depth {}, arena {}, {} nested calls",
+        limits.fuel,
+        output::bytes(usize::try_from(limits.body_bytes).unwrap_or(usize::MAX)),
+        limits.depth,
+        output::bytes(usize::try_from(limits.arena_bytes).unwrap_or(usize::MAX)),
+        limits.call_depth
+    )?;
+    out.flush()?;
+    Ok(())
+}

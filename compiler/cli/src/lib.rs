@@ -1,0 +1,119 @@
+//! The command line: check, build, test, evaluate and explain policies.
+//!
+//! One file per subcommand, each with its arguments and a `run` that returns an [`Exit`]. `inputs` finds and compiles
+//! policies, `engine` builds the engine from the flags that several commands share, `render` shows diagnostics,
+//! `output` knows the terminal.
+//!
+//! **Invariants.** Machine output goes to stdout, everything else to stderr. Exit codes come from the one table in
+//! [`Exit`]. A closed pipe on stdout is not an error; a panic ends with [`Exit::Internal`]. Files are written whole or
+//! not at all. Nothing is started before it is needed: evaluating one rule takes a few milliseconds.
+
+#![forbid(unsafe_code)]
+
+mod args;
+mod atomic;
+mod bench;
+mod build;
+mod check;
+mod completions;
+mod diff;
+mod engine;
+mod eval;
+mod exit;
+mod explain;
+mod fmt;
+mod inputs;
+mod inspect;
+mod keygen;
+mod man;
+mod output;
+mod reference;
+mod render;
+mod schema;
+mod sign;
+mod test;
+mod verify;
+
+pub use exit::Exit;
+pub use reference::reference;
+
+use args::Cli;
+use clap::{CommandFactory as _, Parser as _};
+use exit::{Bug, Shown};
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+/// What the program lends to the commands.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Host {
+    /// Allocations that the calling thread has made so far.
+    pub(crate) allocations: fn() -> u64,
+}
+
+/// The command line as `clap` knows it, for documentation.
+#[must_use]
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
+/// Runs the program. `allocations` counts the allocations of the calling thread.
+#[must_use]
+pub fn main(allocations: fn() -> u64) -> ExitCode {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic
+            .location()
+            .map_or_else(String::new, |l| format!(" at {}:{}", l.file(), l.line()));
+        let message = panic.payload_as_str().unwrap_or("no message");
+        report_bug(&format!("{message}{place}"));
+    }));
+    let host = Host { allocations };
+    let exit = std::panic::catch_unwind(move || run(host)).unwrap_or(Exit::Internal);
+    ExitCode::from(exit.code())
+}
+
+fn run(host: Host) -> Exit {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Ok };
+            // Nobody is left to tell when this cannot be written.
+            return error.print().map_or(exit, |()| exit);
+        }
+    };
+    cli.color.apply();
+    match cli.command.run(host) {
+        Ok(exit) => exit,
+        Err(error) => failed(&error),
+    }
+}
+
+fn failed(error: &anyhow::Error) -> Exit {
+    if let Some(Shown(exit)) = error.downcast_ref() {
+        return *exit;
+    }
+    if let Some(Bug(message)) = error.downcast_ref() {
+        report_bug(message);
+        return Exit::Internal;
+    }
+    let closed = |cause: &(dyn std::error::Error + 'static)| {
+        cause
+            .downcast_ref::<io::Error>()
+            .is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
+    };
+    if error.chain().any(closed) {
+        return Exit::Ok;
+    }
+    output::error(&output::chain(error));
+    Exit::Usage
+}
+
+fn report_bug(message: &str) {
+    let text = format!(
+        "policyc {}: internal error: {message}\n\
+         This is a mistake in policyc, not in your policies. Please report it with the command and the files \
+         that caused it.\n",
+        env!("CARGO_PKG_VERSION")
+    );
+    // Nobody is left to tell when stderr is closed.
+    io::stderr().write_all(text.as_bytes()).unwrap_or(());
+}

@@ -1,0 +1,250 @@
+//! Coverage: which rules the tests made fire, and which comparisons they saw come out both ways.
+//!
+//! Counted over all test files of a run; a policy that several of them load is one policy. Comparisons are told apart
+//! by their position in the rule's condition, which traces list in document order.
+
+use super::Of;
+use policy_bytecode::disasm;
+use policy_bytecode::manifest::{CondNode, Manifest};
+use policy_compiler::Compiled;
+use policy_grammar::ast::Condition;
+use policy_grammar::{SourceMap, parse_source};
+use policy_runtime::{ConditionTrace, Trace};
+use std::collections::BTreeMap;
+
+/// What was reached.
+#[derive(Default)]
+pub(crate) struct Coverage {
+    /// By file, policy and rule.
+    pub(super) rules: BTreeMap<(String, String, String), RuleCoverage>,
+}
+
+/// What was reached of one rule.
+#[derive(Default)]
+pub(super) struct RuleCoverage {
+    pub(super) line: u32,
+    pub(super) column: u32,
+    pub(super) fired: bool,
+    pub(super) quiet: bool,
+    pub(super) leaves: Vec<LeafCoverage>,
+}
+
+/// What was reached of one comparison.
+#[derive(Default)]
+pub(super) struct LeafCoverage {
+    pub(super) text: String,
+    pub(super) line: u32,
+    pub(super) column: u32,
+    pub(super) was_true: bool,
+    pub(super) was_false: bool,
+}
+
+/// Something that the tests did not reach.
+pub(super) struct Gap<'c> {
+    pub(super) file: &'c str,
+    pub(super) line: u32,
+    pub(super) column: u32,
+    pub(super) text: String,
+}
+
+impl Coverage {
+    /// Adds the policies of one test file and what its tests reached of them.
+    pub(super) fn add(&mut self, compiled: &Compiled, sources: &SourceMap, traces: &[Trace]) {
+        let places = leaf_places(sources);
+        let manifest = &compiled.manifest;
+        let mut keys = BTreeMap::new();
+        for (info, rule) in manifest.rules.iter().zip(&compiled.module.rules) {
+            let Some(policy) = manifest.policies.get(rule.policy.index()) else {
+                continue;
+            };
+            let file = manifest
+                .files
+                .get(policy.file as usize)
+                .cloned()
+                .unwrap_or_default();
+            let key = (file, policy.id.clone(), info.id.clone());
+            keys.insert((policy.id.clone(), info.id.clone()), key.clone());
+            let entry = self.rules.entry(key).or_insert_with(|| {
+                let mut texts = Vec::new();
+                leaf_texts(manifest, compiled, info.condition, &mut texts);
+                let known = places.get(&(policy.id.clone(), info.id.clone()));
+                let known = known.filter(|known| known.len() == texts.len());
+                let leaves = texts.into_iter().enumerate().map(|(i, text)| {
+                    let (line, column) = known
+                        .and_then(|known| known.get(i).copied())
+                        .unwrap_or((info.line, info.column));
+                    LeafCoverage {
+                        text,
+                        line,
+                        column,
+                        ..LeafCoverage::default()
+                    }
+                });
+                RuleCoverage {
+                    leaves: leaves.collect(),
+                    ..RuleCoverage::default()
+                }
+            });
+            entry.line = info.line;
+            entry.column = info.column;
+        }
+        for rule in traces.iter().flat_map(|t| &t.rules) {
+            let key = keys.get(&(rule.policy.clone(), rule.rule.clone()));
+            let Some(covered) = key.and_then(|key| self.rules.get_mut(key)) else {
+                continue;
+            };
+            if rule.fired {
+                covered.fired = true;
+            } else {
+                covered.quiet = true;
+            }
+            let mut leaves = covered.leaves.iter_mut();
+            outcomes(&rule.condition, &mut |outcome| {
+                if let Some(leaf) = leaves.next() {
+                    leaf.was_true |= outcome == "true";
+                    leaf.was_false |= outcome == "false";
+                }
+            });
+        }
+    }
+
+    /// Reached and reachable.
+    pub(super) fn totals(&self, of: Of) -> (usize, usize) {
+        match of {
+            Of::Rule => (self.rules.values().filter(|r| r.fired).count(), self.rules.len()),
+            Of::Condition => {
+                let leaves = self.rules.values().flat_map(|r| &r.leaves);
+                leaves.fold((0, 0), |(reached, all), leaf| {
+                    (
+                        reached + usize::from(leaf.was_true) + usize::from(leaf.was_false),
+                        all + 2,
+                    )
+                })
+            }
+        }
+    }
+
+    /// Per cent; everything when there is nothing to reach.
+    pub(super) fn percent(&self, of: Of) -> f64 {
+        match self.totals(of) {
+            (_, 0) => 100.0,
+            (reached, all) => 100.0 * reached as f64 / all as f64,
+        }
+    }
+
+    /// What was not reached, by place.
+    pub(super) fn gaps(&self, of: Of) -> Vec<Gap<'_>> {
+        let mut gaps = Vec::new();
+        for ((file, policy, rule), covered) in &self.rules {
+            if !covered.fired {
+                gaps.push(Gap {
+                    file,
+                    line: covered.line,
+                    column: covered.column,
+                    text: format!("{policy}/{rule} never fired"),
+                });
+            } else if !covered.quiet && of == Of::Rule {
+                gaps.push(Gap {
+                    file,
+                    line: covered.line,
+                    column: covered.column,
+                    text: format!("{policy}/{rule} always fired"),
+                });
+            }
+            if of == Of::Rule {
+                continue;
+            }
+            for leaf in &covered.leaves {
+                let missing = match (leaf.was_true, leaf.was_false) {
+                    (true, true) => continue,
+                    (true, false) => "never false",
+                    (false, true) => "never true",
+                    (false, false) => "never true and never false",
+                };
+                gaps.push(Gap {
+                    file,
+                    line: leaf.line,
+                    column: leaf.column,
+                    text: format!("{policy}/{rule}: `{}` was {missing}", leaf.text),
+                });
+            }
+        }
+        gaps.sort_by(|a, b| (a.file, a.line, a.column).cmp(&(b.file, b.line, b.column)));
+        gaps
+    }
+}
+
+/// Outcomes of the comparisons of a traced condition, in document order.
+fn outcomes(node: &ConditionTrace, visit: &mut impl FnMut(&str)) {
+    if node.field.is_some() {
+        visit(node.outcome);
+    }
+    for child in &node.conditions {
+        outcomes(child, visit);
+    }
+}
+
+/// Texts of the comparisons of a condition, in document order. The manifest bounds how deep this goes.
+fn leaf_texts(manifest: &Manifest, compiled: &Compiled, node: u32, texts: &mut Vec<String>) {
+    match manifest.conditions.get(node as usize) {
+        Some(CondNode::And(children) | CondNode::Or(children)) => {
+            for child in children {
+                leaf_texts(manifest, compiled, *child, texts);
+            }
+        }
+        Some(CondNode::Not(child)) => leaf_texts(manifest, compiled, *child, texts),
+        Some(CondNode::Test { pred, negated }) => {
+            let text = compiled
+                .module
+                .predicates
+                .get(pred.index())
+                .map_or_else(String::new, |p| disasm::predicate_text(&compiled.module, p));
+            texts.push(if *negated { negated_text(&text) } else { text });
+        }
+        Some(CondNode::Const(_)) | None => {}
+    }
+}
+
+/// A comparison with the negated operator, as policies spell it.
+fn negated_text(text: &str) -> String {
+    [
+        (" eq ", " ne "),
+        (" in ", " not_in "),
+        (" contains ", " not_contains "),
+    ]
+    .iter()
+    .find(|(plain, _)| text.contains(plain))
+    .map_or_else(
+        || format!("not {text}"),
+        |(plain, negated)| text.replacen(plain, negated, 1),
+    )
+}
+
+/// Line and column of each comparison of each rule, by policy and rule.
+type Places = BTreeMap<(String, String), Vec<(u32, u32)>>;
+
+fn leaf_places(sources: &SourceMap) -> Places {
+    let mut places = BTreeMap::new();
+    for (id, file) in sources.iter() {
+        for policy in parse_source(sources, id).policies {
+            for rule in &policy.rules {
+                let mut list = Vec::new();
+                spans(&rule.condition, &mut |start| list.push(file.line_column(start)));
+                places.insert((policy.metadata.id.value.clone(), rule.id.value.clone()), list);
+            }
+        }
+    }
+    places
+}
+
+fn spans(condition: &Condition, visit: &mut impl FnMut(u32)) {
+    match condition {
+        Condition::And { operands, .. } | Condition::Or { operands, .. } => {
+            for operand in operands {
+                spans(operand, visit);
+            }
+        }
+        Condition::Not { operand, .. } => spans(operand, visit),
+        Condition::Test(test) => visit(test.span.start),
+    }
+}

@@ -1,0 +1,563 @@
+//! Test files: from text to tests, with every problem at its place.
+//!
+//! Read as plain data by the reader of policies, so that a scalar means the same in both, then walked key by key.
+
+use crate::engine::Derive;
+use policy_grammar::ast::{FieldPath, Literal, Number};
+use policy_grammar::codes::Code;
+use policy_grammar::source::Spanned;
+use policy_grammar::{Diagnostic, FileId, SourceMap, Span};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// A test file.
+pub(crate) struct TestFile {
+    /// Paths of policy files or directories, relative to the test file; `None` when left to its name.
+    pub(crate) policies: Option<Vec<Spanned<String>>>,
+    /// In file order.
+    pub(crate) tests: Vec<Test>,
+}
+
+/// One test on one context.
+pub(crate) struct Test {
+    /// With the context's name in brackets where the test has several.
+    pub(crate) name: Spanned<String>,
+    /// After `set` and `unset`.
+    pub(crate) context: Value,
+    pub(crate) namespace: Option<String>,
+    pub(crate) derive: Derive,
+    pub(crate) expect: Expect,
+}
+
+/// What a test expects. What is `None` is not compared.
+#[derive(Clone, Default)]
+pub(crate) struct Expect {
+    pub(crate) decision: Option<String>,
+    pub(crate) reason: Option<Value>,
+    pub(crate) matched_rules: Option<Value>,
+    pub(crate) matched_policies: Option<Value>,
+    pub(crate) modifications: Option<Value>,
+    pub(crate) metadata: Option<Value>,
+    pub(crate) errors: Option<Vec<Value>>,
+}
+
+const FILE_KEYS: &[&str] = &["policies", "contexts", "tests"];
+const TEST_KEYS: &[&str] = &[
+    "name",
+    "context",
+    "contexts",
+    "set",
+    "unset",
+    "namespace",
+    "derive",
+    "expect",
+];
+const EXPECT_KEYS: &[&str] = &[
+    "decision",
+    "reason",
+    "matchedRules",
+    "matchedPolicies",
+    "modifications",
+    "metadata",
+    "errors",
+];
+const ERROR_KEYS: &[&str] = &["policy", "rule", "field", "found", "expected", "message"];
+const DECISIONS: &[&str] = &["allow", "deny", "warn", "modify"];
+/// Highest index that `set` may write to in an array.
+const MAX_INDEX: usize = 10_000;
+
+/// Reads a test file.
+pub(crate) fn parse(map: &SourceMap, file: FileId) -> Result<TestFile, Vec<Diagnostic>> {
+    let root = policy_grammar::parse_data(map, file)?;
+    let mut reader = Reader { problems: Vec::new() };
+    let parsed = reader.file(&root);
+    match parsed {
+        Some(parsed) if reader.problems.is_empty() => Ok(parsed),
+        Some(_) | None => Err(reader.problems),
+    }
+}
+
+type Entries<'l> = BTreeMap<&'l str, (Span, &'l Spanned<Literal>)>;
+
+struct Reader {
+    problems: Vec<Diagnostic>,
+}
+
+impl Reader {
+    fn report(&mut self, diagnostic: Diagnostic) {
+        self.problems.push(diagnostic);
+    }
+
+    fn wrong_type(&mut self, value: &Spanned<Literal>, what: &str, wanted: &str) {
+        let message = format!(
+            "{what} must be {wanted}, found {}",
+            article(value.value.type_name())
+        );
+        self.report(Diagnostic::new(Code::WrongType, value.span, message));
+    }
+
+    fn file(&mut self, root: &Spanned<Literal>) -> Option<TestFile> {
+        let entries = self.mapping(root, "a test file", FILE_KEYS)?;
+        let policies = entries
+            .get("policies")
+            .map(|(_, value)| self.texts(value, "`policies`"));
+        let mut contexts = BTreeMap::new();
+        if let Some((_, value)) = entries.get("contexts") {
+            match &value.value {
+                Literal::Object(members) => {
+                    for (name, context) in members {
+                        if let Some(context) = self.context(context) {
+                            contexts.insert(name.value.as_str(), context);
+                        }
+                    }
+                }
+                _ => self.wrong_type(value, "`contexts`", "a mapping of names to contexts"),
+            }
+        }
+        let mut tests = Vec::new();
+        match entries.get("tests") {
+            Some((_, value)) => match &value.value {
+                Literal::Array(items) if !items.is_empty() => {
+                    for item in items {
+                        self.test(item, &contexts, &mut tests);
+                    }
+                }
+                _ => self.wrong_type(value, "`tests`", "a list with at least one test"),
+            },
+            None => self.report(
+                Diagnostic::new(Code::MissingKey, head(root.span), "a test file needs `tests`")
+                    .help("see `policyc test --help` for the format"),
+            ),
+        }
+        Some(TestFile { policies, tests })
+    }
+
+    fn test(&mut self, item: &Spanned<Literal>, contexts: &BTreeMap<&str, Value>, tests: &mut Vec<Test>) {
+        let Some(entries) = self.mapping(item, "a test", TEST_KEYS) else {
+            return;
+        };
+        let name = match entries.get("name") {
+            Some((_, value)) => self
+                .text(value, "`name`")
+                .map(|text| Spanned::new(text, value.span)),
+            None => {
+                self.report(Diagnostic::new(
+                    Code::MissingKey,
+                    head(item.span),
+                    "a test needs a `name`",
+                ));
+                None
+            }
+        };
+        let bases = self.bases(&entries, contexts);
+        let namespace = entries
+            .get("namespace")
+            .and_then(|(_, v)| self.text(v, "`namespace`"));
+        let derive = match entries.get("derive") {
+            Some((_, value)) => self.derive(value),
+            None => Derive::Missing,
+        };
+        let expect = match entries.get("expect") {
+            Some((_, value)) => self.expect(value),
+            None => {
+                self.report(Diagnostic::new(
+                    Code::MissingKey,
+                    head(item.span),
+                    "a test needs `expect`",
+                ));
+                None
+            }
+        };
+        let (Some(name), Some(expect)) = (name, expect) else {
+            return;
+        };
+        let several = bases.len() > 1;
+        for (label, mut context) in bases {
+            self.set(&entries, &mut context);
+            self.unset(&entries, &mut context);
+            let text = match label {
+                Some(label) if several => format!("{} [{label}]", name.value),
+                Some(_) | None => name.value.clone(),
+            };
+            tests.push(Test {
+                name: Spanned::new(text, name.span),
+                context,
+                namespace: namespace.clone(),
+                derive,
+                expect: expect.clone(),
+            });
+        }
+    }
+
+    /// The contexts that a test starts from.
+    fn bases(
+        &mut self,
+        entries: &Entries<'_>,
+        contexts: &BTreeMap<&str, Value>,
+    ) -> Vec<(Option<String>, Value)> {
+        if let (Some(_), Some((span, _))) = (entries.get("context"), entries.get("contexts")) {
+            self.report(Diagnostic::new(
+                Code::ConflictingKeys,
+                *span,
+                "a test has either `context` or `contexts`",
+            ));
+        }
+        if let Some((_, value)) = entries.get("contexts") {
+            return match &value.value {
+                Literal::Array(items) if !items.is_empty() => items
+                    .iter()
+                    .filter_map(|item| self.base(item, contexts))
+                    .collect(),
+                _ => {
+                    self.wrong_type(value, "`contexts`", "a list with at least one name");
+                    Vec::new()
+                }
+            };
+        }
+        match entries.get("context") {
+            Some((_, value)) => self.base(value, contexts).into_iter().collect(),
+            None => vec![(None, Value::Object(serde_json::Map::new()))],
+        }
+    }
+
+    /// A named context, or one that is written out.
+    fn base(
+        &mut self,
+        value: &Spanned<Literal>,
+        contexts: &BTreeMap<&str, Value>,
+    ) -> Option<(Option<String>, Value)> {
+        let Literal::String(name) = &value.value else {
+            return self.context(value).map(|context| (None, context));
+        };
+        let found = contexts.get(name.as_str()).cloned();
+        if found.is_none() {
+            let names: Vec<&str> = contexts.keys().copied().collect();
+            let diagnostic = Diagnostic::new(
+                Code::InvalidValue,
+                value.span,
+                format!("there is no context `{name}`"),
+            );
+            let near = near(name, &names);
+            self.report(match near {
+                Some(near) => diagnostic
+                    .help(format!("did you mean `{near}`?"))
+                    .fix(value.span, near),
+                None if names.is_empty() => diagnostic.help("name it under `contexts`"),
+                None => diagnostic.help(format!("the contexts are {}", names.join(", "))),
+            });
+        }
+        Some((Some(name.clone()), found?))
+    }
+
+    fn context(&mut self, value: &Spanned<Literal>) -> Option<Value> {
+        match json(&value.value) {
+            context @ Value::Object(_) => Some(context),
+            _ => {
+                self.wrong_type(value, "a context", "a mapping");
+                None
+            }
+        }
+    }
+
+    fn set(&mut self, entries: &Entries<'_>, context: &mut Value) {
+        let Some((_, value)) = entries.get("set") else {
+            return;
+        };
+        let Literal::Object(members) = &value.value else {
+            self.wrong_type(value, "`set`", "a mapping of paths to values");
+            return;
+        };
+        for (key, value) in members {
+            let Some(path) = self.path(key) else {
+                continue;
+            };
+            if let Err(message) = set(context, &path, json(&value.value)) {
+                self.report(Diagnostic::new(Code::InvalidValue, key.span, message));
+            }
+        }
+    }
+
+    fn unset(&mut self, entries: &Entries<'_>, context: &mut Value) {
+        let Some((_, value)) = entries.get("unset") else {
+            return;
+        };
+        for text in self.texts(value, "`unset`") {
+            if let Some(path) = self.path(&text) {
+                unset(context, &path);
+            }
+        }
+    }
+
+    fn path(&mut self, text: &Spanned<String>) -> Option<FieldPath> {
+        match FieldPath::parse(&text.value) {
+            Ok(path) => Some(path),
+            Err(error) => {
+                self.report_once(Diagnostic::new(Code::InvalidPath, text.span, error.message));
+                None
+            }
+        }
+    }
+
+    /// For what is looked at once per context.
+    fn report_once(&mut self, diagnostic: Diagnostic) {
+        if !self.problems.contains(&diagnostic) {
+            self.problems.push(diagnostic);
+        }
+    }
+
+    fn derive(&mut self, value: &Spanned<Literal>) -> Derive {
+        match &value.value {
+            Literal::String(s) if s == "always" => Derive::Always,
+            Literal::String(s) if s == "missing" => Derive::Missing,
+            Literal::String(s) if s == "never" => Derive::Never,
+            _ => {
+                let message = "`derive` is `always`, `missing` or `never`";
+                self.report(Diagnostic::new(Code::InvalidValue, value.span, message));
+                Derive::Missing
+            }
+        }
+    }
+
+    fn expect(&mut self, value: &Spanned<Literal>) -> Option<Expect> {
+        let entries = self.mapping(value, "`expect`", EXPECT_KEYS)?;
+        if entries.is_empty() {
+            self.report(Diagnostic::new(
+                Code::MissingKey,
+                value.span,
+                "`expect` says nothing",
+            ));
+            return None;
+        }
+        let mut expect = Expect::default();
+        if let Some((_, value)) = entries.get("decision") {
+            expect.decision = self.text(value, "`decision`");
+            if let Some(text) = expect.decision.as_deref().filter(|t| !DECISIONS.contains(t)) {
+                let diagnostic = Diagnostic::new(
+                    Code::InvalidValue,
+                    value.span,
+                    format!("there is no decision `{text}`"),
+                );
+                let diagnostic = match near(text, DECISIONS) {
+                    Some(near) => diagnostic
+                        .help(format!("did you mean `{near}`?"))
+                        .fix(value.span, near),
+                    None => diagnostic.help("the decisions are allow, deny, warn and modify"),
+                };
+                self.report(diagnostic);
+            }
+        }
+        if let Some((_, value)) = entries.get("reason") {
+            match &value.value {
+                Literal::String(_) | Literal::Null => expect.reason = Some(json(&value.value)),
+                _ => self.wrong_type(value, "`reason`", "a text, or null for none"),
+            }
+        }
+        for (key, slot) in [
+            ("matchedRules", &mut expect.matched_rules),
+            ("matchedPolicies", &mut expect.matched_policies),
+        ] {
+            if let Some((_, value)) = entries.get(key) {
+                let texts = self.texts(value, &format!("`{key}`"));
+                *slot = Some(texts.into_iter().map(|t| Value::String(t.value)).collect());
+            }
+        }
+        for (key, slot) in [
+            ("modifications", &mut expect.modifications),
+            ("metadata", &mut expect.metadata),
+        ] {
+            if let Some((_, value)) = entries.get(key) {
+                match &value.value {
+                    Literal::Object(_) => *slot = Some(json(&value.value)),
+                    _ => self.wrong_type(value, &format!("`{key}`"), "a mapping"),
+                }
+            }
+        }
+        if let Some((_, value)) = entries.get("errors") {
+            match &value.value {
+                Literal::Array(items) => {
+                    for item in items {
+                        self.mapping(item, "an expected error", ERROR_KEYS);
+                    }
+                    expect.errors = Some(items.iter().map(|item| json(&item.value)).collect());
+                }
+                _ => self.wrong_type(value, "`errors`", "a list of mappings"),
+            }
+        }
+        Some(expect)
+    }
+
+    /// The entries of a mapping that knows its keys.
+    fn mapping<'l>(&mut self, value: &'l Spanned<Literal>, what: &str, keys: &[&str]) -> Option<Entries<'l>> {
+        let Literal::Object(members) = &value.value else {
+            self.wrong_type(value, what, "a mapping");
+            return None;
+        };
+        let mut entries = BTreeMap::new();
+        for (key, member) in members {
+            if keys.contains(&key.value.as_str()) {
+                entries.insert(key.value.as_str(), (key.span, member));
+                continue;
+            }
+            let diagnostic = Diagnostic::new(
+                Code::UnknownKey,
+                key.span,
+                format!("{what} has no key `{}`", key.value),
+            );
+            self.report(match near(&key.value, keys) {
+                Some(near) => diagnostic
+                    .help(format!("did you mean `{near}`?"))
+                    .fix(key.span, near),
+                None => diagnostic.help(format!("the keys are {}", keys.join(", "))),
+            });
+        }
+        Some(entries)
+    }
+
+    fn text(&mut self, value: &Spanned<Literal>, what: &str) -> Option<String> {
+        match &value.value {
+            Literal::String(text) => Some(text.clone()),
+            _ => {
+                self.wrong_type(value, what, "a text");
+                None
+            }
+        }
+    }
+
+    /// A list of texts, or one text.
+    fn texts(&mut self, value: &Spanned<Literal>, what: &str) -> Vec<Spanned<String>> {
+        match &value.value {
+            Literal::String(text) => vec![Spanned::new(text.clone(), value.span)],
+            Literal::Array(items) => items
+                .iter()
+                .filter_map(|item| {
+                    let text = self.text(item, &format!("an item of {what}"))?;
+                    Some(Spanned::new(text, item.span))
+                })
+                .collect(),
+            _ => {
+                self.wrong_type(value, what, "a list of texts");
+                Vec::new()
+            }
+        }
+    }
+}
+
+/// The first character of a collection, which is what its problems are shown at.
+fn head(span: Span) -> Span {
+    Span::new(span.file, span.start, span.end.min(span.start.saturating_add(1)))
+}
+
+fn article(type_name: &str) -> String {
+    let article = if type_name.starts_with(['a', 'e', 'i', 'o', 'u']) {
+        "an"
+    } else {
+        "a"
+    };
+    if type_name == "null" {
+        "nothing".to_owned()
+    } else {
+        format!("{article} {type_name}")
+    }
+}
+
+/// The known word that an unknown one most likely stands for.
+fn near<'w>(word: &str, known: &[&'w str]) -> Option<&'w str> {
+    known
+        .iter()
+        .map(|k| {
+            (
+                strsim::damerau_levenshtein(&word.to_lowercase(), &k.to_lowercase()),
+                *k,
+            )
+        })
+        .min()
+        .filter(|(distance, k)| *distance <= (k.chars().count() / 3).max(1))
+        .map(|(_, k)| k)
+}
+
+/// A literal as JSON.
+fn json(literal: &Literal) -> Value {
+    match literal {
+        Literal::Null => Value::Null,
+        Literal::Bool(b) => Value::Bool(*b),
+        Literal::Number(Number::Int(n)) => Value::from(*n),
+        Literal::Number(Number::UInt(n)) => Value::from(*n),
+        Literal::Number(Number::Float(x)) => Value::from(*x),
+        Literal::String(s) => Value::String(s.clone()),
+        Literal::Array(items) => items.iter().map(|item| json(&item.value)).collect(),
+        Literal::Object(members) => Value::Object(
+            members
+                .iter()
+                .map(|(k, v)| (k.value.clone(), json(&v.value)))
+                .collect(),
+        ),
+    }
+}
+
+/// Writes a value at a path; objects on the way are made where they are missing.
+fn set(context: &mut Value, path: &FieldPath, value: Value) -> Result<(), String> {
+    use policy_grammar::ast::Segment;
+    let mut at = context;
+    for segment in &path.segments {
+        at = match (segment, at) {
+            (Segment::Key(key), Value::Object(members)) => members.entry(key.as_str()).or_insert(Value::Null),
+            (Segment::Index(n), Value::Object(members)) => {
+                members.entry(n.to_string()).or_insert(Value::Null)
+            }
+            (Segment::Index(n), Value::Array(items)) => {
+                let n = usize::try_from(*n).unwrap_or(usize::MAX);
+                if n > MAX_INDEX {
+                    return Err(format!("index {n} is above {MAX_INDEX}"));
+                }
+                if n >= items.len() {
+                    items.resize(n + 1, Value::Null);
+                }
+                let Some(item) = items.get_mut(n) else {
+                    return Err(format!("there is no element {n}"));
+                };
+                item
+            }
+            (Segment::Key(key), at @ Value::Null) => {
+                *at = Value::Object(serde_json::Map::new());
+                match at {
+                    Value::Object(members) => members.entry(key.as_str()).or_insert(Value::Null),
+                    other => other,
+                }
+            }
+            (Segment::Key(_) | Segment::Index(_), at) => {
+                return Err(format!("`{path}` leads through {at}, which has no parts"));
+            }
+        };
+    }
+    *at = value;
+    Ok(())
+}
+
+/// Removes what stands at a path, if anything.
+fn unset(context: &mut Value, path: &FieldPath) {
+    use policy_grammar::ast::Segment;
+    let Some((last, way)) = path.segments.split_last() else {
+        return;
+    };
+    let mut at = context;
+    for segment in way {
+        let next = match (segment, at) {
+            (Segment::Key(key), Value::Object(members)) => members.get_mut(key.as_str()),
+            (Segment::Index(n), Value::Object(members)) => members.get_mut(n.to_string().as_str()),
+            (Segment::Index(n), Value::Array(items)) => items.get_mut(*n as usize),
+            (Segment::Key(_) | Segment::Index(_), _) => None,
+        };
+        let Some(next) = next else {
+            return;
+        };
+        at = next;
+    }
+    match (last, at) {
+        (Segment::Key(key), Value::Object(members)) => drop(members.remove(key.as_str())),
+        (Segment::Index(n), Value::Object(members)) => drop(members.remove(n.to_string().as_str())),
+        (Segment::Index(n), Value::Array(items)) if (*n as usize) < items.len() => {
+            drop(items.remove(*n as usize))
+        }
+        (Segment::Key(_) | Segment::Index(_), _) => {}
+    }
+}

@@ -1,0 +1,282 @@
+//! Running test files: compile their policies, evaluate each test, compare.
+
+use super::coverage::Coverage;
+use super::file::{Expect, Test, TestFile, parse};
+use super::{Failure, FileReport, Refusal, TestReport};
+use crate::engine::Derive;
+use crate::inputs;
+use anyhow::Context as _;
+use policy_compiler::Compiled;
+use policy_grammar::codes::Code;
+use policy_grammar::source::Spanned;
+use policy_grammar::{Diagnostic, SourceMap, Span};
+use policy_runtime::primitives::prices::PriceTable;
+use policy_runtime::{Decision, EvaluateOptions, Mode, Policies, PolicyEngine};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// What all test files share.
+pub(super) struct Settings {
+    pub(super) options: policy_compiler::Options,
+    pub(super) prices: Option<Arc<PriceTable>>,
+    pub(super) filter: Option<String>,
+}
+
+/// Runs one test file.
+pub(super) fn file(
+    path: &Path,
+    settings: &Settings,
+    coverage: Option<&mut Coverage>,
+) -> anyhow::Result<FileReport> {
+    let name = inputs::display(path);
+    let mut map = SourceMap::new();
+    let bytes = crate::output::read(path)?;
+    let loaded = policy_grammar::load_bytes(&mut map, name.as_str(), bytes);
+    let parsed = match loaded.diagnostic {
+        Some(diagnostic) => Err(vec![diagnostic]),
+        None => parse(&map, loaded.file),
+    };
+    let parsed = parsed.and_then(|file| policy_paths(path, &map, &file).map(|paths| (file, paths)));
+    let (file, paths) = match parsed {
+        Ok(parsed) => parsed,
+        Err(diagnostics) => {
+            return Ok(FileReport {
+                name,
+                outcome: Err(Refusal { map, diagnostics }),
+            });
+        }
+    };
+    let sources = inputs::read_sources(&paths).with_context(|| format!("in `{name}`"))?;
+    let compiled = match sources.compile(&settings.options) {
+        Ok(compiled) => compiled,
+        Err(diagnostics) => {
+            let refusal = Refusal {
+                map: sources.map,
+                diagnostics,
+            };
+            return Ok(FileReport {
+                name,
+                outcome: Err(refusal),
+            });
+        }
+    };
+    let mut engines = BTreeMap::new();
+    let mut tests = Vec::new();
+    let mut seen = Vec::new();
+    let wanted = |test: &&Test| {
+        settings
+            .filter
+            .as_deref()
+            .is_none_or(|f| test.name.value.contains(f))
+    };
+    for test in file.tests.iter().filter(wanted) {
+        let engine = engine(&mut engines, test.derive, &compiled, settings)?;
+        tests.push(one(test, engine, &map, coverage.is_some().then_some(&mut seen)));
+    }
+    if let Some(coverage) = coverage {
+        coverage.add(&compiled, &sources.map, &seen);
+    }
+    Ok(FileReport {
+        name,
+        outcome: Ok(tests),
+    })
+}
+
+/// Where the policies of a test file are. Each path must exist.
+fn policy_paths(path: &Path, map: &SourceMap, file: &TestFile) -> Result<Vec<PathBuf>, Vec<Diagnostic>> {
+    let Some(listed) = &file.policies else {
+        return beside(path).map(|found| vec![found]).ok_or_else(|| {
+            let start = map
+                .iter()
+                .next()
+                .map_or(Span::new(policy_grammar::FileId(0), 0, 0), |(id, _)| {
+                    Span::new(id, 0, 0)
+                });
+            vec![
+                Diagnostic::new(Code::MissingKey, start, "no policy stands beside this test file")
+                    .help("list the policies under `policies`, relative to this file"),
+            ]
+        });
+    };
+    let directory = path.parent().unwrap_or(Path::new(""));
+    let mut paths = Vec::new();
+    let mut problems = Vec::new();
+    for Spanned { value, span } in listed {
+        let path = directory.join(value);
+        if path.exists() {
+            paths.push(path);
+        } else {
+            problems.push(Diagnostic::new(
+                Code::Unreadable,
+                *span,
+                format!("there is no file `{}`", path.display()),
+            ));
+        }
+    }
+    if let (true, true, Some((id, _))) = (paths.is_empty(), problems.is_empty(), map.iter().next()) {
+        problems.push(Diagnostic::new(
+            Code::InvalidValue,
+            Span::new(id, 0, 0),
+            "`policies` is empty",
+        ));
+    }
+    if problems.is_empty() {
+        Ok(paths)
+    } else {
+        Err(problems)
+    }
+}
+
+/// The policy file that a test file is named after.
+fn beside(path: &Path) -> Option<PathBuf> {
+    let name = path.file_name()?.to_string_lossy();
+    let stem = inputs::stem(&name)?.strip_suffix("_test")?;
+    ["yaml", "yml", "json"]
+        .iter()
+        .map(|ending| path.with_file_name(format!("{stem}.{ending}")))
+        .find(|path| path.is_file())
+}
+
+/// The engine of a way to derive, made when a test first asks for it.
+fn engine<'e>(
+    engines: &'e mut BTreeMap<Derive, PolicyEngine>,
+    derive: Derive,
+    compiled: &Compiled,
+    settings: &Settings,
+) -> anyhow::Result<&'e PolicyEngine> {
+    use std::collections::btree_map::Entry;
+    Ok(match engines.entry(derive) {
+        Entry::Occupied(entry) => entry.into_mut(),
+        Entry::Vacant(entry) => {
+            let mut builder = PolicyEngine::builder()
+                .policies(Policies::from_compiled(compiled.clone())?)
+                .derive(derive.mode());
+            if let Some(prices) = &settings.prices {
+                builder = builder.prices(Arc::clone(prices));
+            }
+            entry.insert(builder.build()?)
+        }
+    })
+}
+
+fn one(
+    test: &Test,
+    engine: &PolicyEngine,
+    map: &SourceMap,
+    seen: Option<&mut Vec<policy_runtime::Trace>>,
+) -> TestReport {
+    let line = map
+        .file(test.name.span.file)
+        .map_or(1, |file| file.line_column(test.name.span.start).0);
+    let options = EvaluateOptions {
+        request_id: Some("test"),
+        namespace: test.namespace.as_deref(),
+        policies: None,
+        mode: Mode::All,
+        trace: seen.is_some(),
+    };
+    let context = test.context.to_string();
+    let start = Instant::now();
+    let answer = engine.evaluate_json_with(context.as_bytes(), &options);
+    let time = start.elapsed();
+    let failures = match answer {
+        Ok(response) => {
+            let failures = compare(&test.expect, &response.decision);
+            if let (Some(seen), Some(trace)) = (seen, response.decision.trace) {
+                seen.push(trace);
+            }
+            failures
+        }
+        Err(error) => vec![Failure {
+            what: "decision",
+            expected: json!(test.expect.decision),
+            actual: json!(format!("no decision: {error}")),
+        }],
+    };
+    TestReport {
+        name: test.name.value.clone(),
+        line,
+        time,
+        failures,
+    }
+}
+
+fn compare(expect: &Expect, decision: &Decision) -> Vec<Failure> {
+    let pairs = [
+        (
+            "decision",
+            expect.decision.as_ref().map(|text| json!(text)),
+            json!(decision.decision.as_str()),
+        ),
+        ("reason", expect.reason.clone(), json!(decision.reason)),
+        (
+            "matchedRules",
+            expect.matched_rules.clone(),
+            json!(decision.matched_rules),
+        ),
+        (
+            "matchedPolicies",
+            expect.matched_policies.clone(),
+            json!(decision.matched_policies),
+        ),
+        (
+            "modifications",
+            expect.modifications.clone(),
+            json!(decision.modifications),
+        ),
+        ("metadata", expect.metadata.clone(), json!(decision.metadata)),
+    ];
+    let mut failures = Vec::new();
+    for (what, expected, actual) in pairs {
+        if let Some(expected) = expected
+            && !same(&expected, &actual)
+        {
+            failures.push(Failure {
+                what,
+                expected,
+                actual,
+            });
+        }
+    }
+    if let Some(expected) = &expect.errors {
+        let actual: Vec<Value> = decision.errors.iter().map(|e| json!(e)).collect();
+        let met = expected.len() == actual.len()
+            && expected
+                .iter()
+                .zip(&actual)
+                .all(|(expected, actual)| part_of(expected, actual));
+        if !met {
+            failures.push(Failure {
+                what: "errors",
+                expected: json!(expected),
+                actual: json!(actual),
+            });
+        }
+    }
+    failures
+}
+
+/// Equality of JSON with numbers by value.
+fn same(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Number(x), Value::Number(y)) => x == y || x.as_f64() == y.as_f64(),
+        (Value::Array(x), Value::Array(y)) => x.len() == y.len() && x.iter().zip(y).all(|(x, y)| same(x, y)),
+        (Value::Object(x), Value::Object(y)) => {
+            x.len() == y.len() && x.iter().all(|(key, x)| y.get(key).is_some_and(|y| same(x, y)))
+        }
+        (a, b) => a == b,
+    }
+}
+
+/// Whether every member of the expected error is one of the actual error.
+fn part_of(expected: &Value, actual: &Value) -> bool {
+    match (expected, actual) {
+        (Value::Object(expected), Value::Object(actual)) => expected
+            .iter()
+            .all(|(key, value)| actual.get(key).is_some_and(|actual| same(value, actual))),
+        (expected, actual) => same(expected, actual),
+    }
+}

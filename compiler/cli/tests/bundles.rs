@@ -1,0 +1,189 @@
+//! `build`, `keygen`, `sign`, `verify`, `inspect`: the life of a bundle.
+
+mod support;
+
+use support::{Dir, QUICKSTART};
+
+const DEAR: &str = r#"{"llm": {"estimatedCost": 2}, "team": {"tier": "free"}}"#;
+
+fn dir() -> Dir {
+    let dir = Dir::with(&[("p.yaml", QUICKSTART)]);
+    dir.run(&["keygen", "-o", "team"]).exits(0);
+    dir.run(&["keygen", "-o", "other"]).exits(0);
+    dir.run(&["build", "p.yaml", "-o", "p.bundle", "--revision", "r7"])
+        .exits(0);
+    dir
+}
+
+#[test]
+fn a_bundle_decides_as_its_sources_do() {
+    let dir = dir();
+    let bundle = dir
+        .run(&["eval", "p.bundle", "-c", DEAR, "--format", "json"])
+        .exits(1)
+        .json();
+    let source = dir
+        .run(&["eval", "p.yaml", "-c", DEAR, "--format", "json"])
+        .exits(1)
+        .json();
+    for key in ["decision", "reason", "matchedRules", "matchedPolicies", "allowed"] {
+        assert_eq!(bundle["decision"][key], source["decision"][key]);
+    }
+    assert_eq!(bundle["bundle"]["revision"], "r7");
+}
+
+#[test]
+fn builds_are_reproducible_and_independent_of_argument_order() {
+    let dir = dir();
+    dir.write("q.yaml", QUICKSTART.replace("cost-limit-policy", "q").as_bytes());
+    dir.run(&["build", "p.yaml", "q.yaml", "-o", "1.bundle"]).exits(0);
+    dir.run(&["build", "q.yaml", "p.yaml", "-o", "2.bundle"]).exits(0);
+    assert_eq!(dir.read("1.bundle"), dir.read("2.bundle"));
+    let left: Vec<_> = std::fs::read_dir(&dir.0)
+        .unwrap()
+        .map(|e| e.unwrap().file_name())
+        .collect();
+    assert!(
+        !left.iter().any(|n| n.to_string_lossy().contains("tmp")),
+        "{left:?}"
+    );
+}
+
+#[test]
+fn a_failed_build_leaves_the_old_bundle() {
+    let dir = dir();
+    let before = dir.read("p.bundle");
+    dir.write("p.yaml", b"nonsense");
+    dir.run(&["build", "p.yaml", "-o", "p.bundle"]).exits(2);
+    assert_eq!(dir.read("p.bundle"), before);
+    dir.run(&["build", "p.yaml", "-o", "no/such/dir.bundle"]).exits(2);
+}
+
+#[test]
+fn keys_are_secret_and_never_overwritten() {
+    let dir = dir();
+    let before = dir.read("team.pem");
+    let again = dir.run(&["keygen", "-o", "team"]).exits(2);
+    assert!(again.err.contains("exists"), "{}", again.err);
+    assert_eq!(dir.read("team.pem"), before);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = std::fs::metadata(dir.0.join("team.pem"))
+            .unwrap()
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+    let public = String::from_utf8(dir.read("team.pub.pem")).unwrap();
+    assert!(public.starts_with("-----BEGIN PUBLIC KEY-----"));
+}
+
+#[test]
+fn only_bundles_signed_by_a_trusted_key_are_used() {
+    let dir = dir();
+    let verify = |bundle: &str, key: &str, code: i32| {
+        dir.run(&["verify", bundle, "--public-key", key]).exits(code);
+        let allowed = dir.run(&["eval", bundle, "-c", DEAR, "--public-key", key]);
+        assert_eq!(allowed.code, if code == 0 { 1 } else { 2 }, "{}", allowed.err);
+    };
+    verify("p.bundle", "team.pub.pem", 2);
+    dir.run(&["sign", "p.bundle", "--key", "team.pem", "-o", "signed.bundle"])
+        .exits(0);
+    verify("signed.bundle", "team.pub.pem", 0);
+    verify("signed.bundle", "other.pub.pem", 2);
+    verify("p.bundle", "team.pub.pem", 2);
+    dir.run(&["sign", "signed.bundle", "--key", "other.pem"]).exits(0);
+    verify("signed.bundle", "other.pub.pem", 0);
+    verify("signed.bundle", "team.pub.pem", 0);
+    dir.run(&["build", "p.yaml", "-o", "direct.bundle", "--sign", "team.pem"])
+        .exits(0);
+    verify("direct.bundle", "team.pub.pem", 0);
+    dir.run(&["verify", "signed.bundle"]).exits(2);
+    dir.run(&["verify", "signed.bundle", "--public-key", "team.pem"])
+        .exits(2);
+    let sources = dir
+        .run(&["eval", "p.yaml", "-c", DEAR, "--public-key", "team.pub.pem"])
+        .exits(2);
+    assert!(sources.err.contains("policyc build --sign"), "{}", sources.err);
+}
+
+#[test]
+fn any_flipped_byte_is_refused() {
+    let dir = dir();
+    dir.run(&["sign", "p.bundle", "--key", "team.pem"]).exits(0);
+    let whole = dir.read("p.bundle");
+    let step = (whole.len() / 24).max(1);
+    for at in (8..whole.len()).step_by(step) {
+        let mut damaged = whole.clone();
+        damaged[at] ^= 1;
+        dir.write("damaged.bundle", &damaged);
+        for command in [
+            &["eval", "damaged.bundle", "-c", DEAR][..],
+            &["verify", "damaged.bundle", "--public-key", "team.pub.pem"],
+            &["inspect", "damaged.bundle"],
+        ] {
+            let ran = dir.run(command);
+            assert_eq!(ran.code, 2, "byte {at}: {} {}", ran.out, ran.err);
+        }
+    }
+    dir.write("short.bundle", &whole[..whole.len() - 1]);
+    dir.run(&["eval", "short.bundle", "-c", DEAR]).exits(2);
+}
+
+#[test]
+fn inspect_tells_what_is_inside() {
+    let dir = dir();
+    dir.run(&["sign", "p.bundle", "--key", "team.pem"]).exits(0);
+    let text = dir.run(&["inspect", "p.bundle"]).exits(0).out;
+    for part in [
+        "revision   r7",
+        "sha256:",
+        "llm.estimatedCost  computed",
+        "team.tier",
+        "cost of one evaluation",
+        "limits",
+    ] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
+    let json = dir.run(&["inspect", "p.bundle", "--json"]).exits(0).json();
+    assert_eq!(json["revision"], "r7");
+    assert_eq!(json["policies"][0]["id"], "cost-limit-policy");
+    assert_eq!(json["rules"][0]["line"], 9);
+    assert_eq!(json["signatures"].as_array().unwrap().len(), 1);
+    let sizes = json["sections"].as_array().unwrap();
+    let sum: u64 = sizes.iter().map(|s| s["bytes"].as_u64().unwrap()).sum();
+    assert!(sum > 0 && sum < json["bytes"].as_u64().unwrap());
+    let listing = dir.run(&["inspect", "p.bundle", "--disasm"]).exits(0).out;
+    assert!(
+        listing.contains("llm.estimatedCost") && listing.contains(".fields"),
+        "{listing}"
+    );
+    dir.run(&["inspect", "p.yaml"]).exits(2);
+}
+
+#[test]
+fn builds_can_be_looked_into() {
+    let dir = dir();
+    let ran = dir
+        .run(&[
+            "build",
+            "p.yaml",
+            "-o",
+            "x.bundle",
+            "--dump-ir=lowered",
+            "--time-passes",
+        ])
+        .exits(0);
+    assert!(ran.out.starts_with("; after lowered\n"), "{}", ran.out);
+    let unknown = dir
+        .run(&["build", "p.yaml", "-o", "x.bundle", "--dump-ir=after=nonsense"])
+        .exits(2);
+    assert!(unknown.err.contains("nonsense"), "{}", unknown.err);
+    dir.run(&["build", "p.yaml", "-o", "x.bundle", "--dump-ir=nonsense"])
+        .exits(2);
+    for level in ["-O0", "-O1", "-O2"] {
+        dir.run(&["build", "p.yaml", "-o", "x.bundle", level]).exits(0);
+        dir.run(&["eval", "x.bundle", "-c", DEAR]).exits(1);
+    }
+}

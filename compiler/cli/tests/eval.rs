@@ -1,0 +1,298 @@
+//! `policyc eval`: verdicts, formats, exit codes, streams, and the inputs they come from.
+
+mod support;
+
+use serde_json::json;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::process::Stdio;
+use support::{Dir, QUICKSTART, command};
+
+const DEAR: &str = r#"{"llm": {"estimatedCost": 2}, "team": {"tier": "free"}}"#;
+const CHEAP: &str = r#"{"llm": {"estimatedCost": 0.5}, "team": {"tier": "free"}}"#;
+
+fn dir() -> Dir {
+    Dir::with(&[("my-policy.yaml", QUICKSTART)])
+}
+
+#[test]
+fn the_quick_start_denies_above_a_dollar_and_allows_below() {
+    let dir = dir();
+    let denied = dir.run(&["eval", "my-policy.yaml", "--context", DEAR]).exits(1);
+    assert!(
+        denied
+            .out
+            .starts_with("DENY  Cost exceeds free tier limit ($1.00)\n"),
+        "{}",
+        denied.out
+    );
+    assert!(denied.out.contains("my-policy.yaml:9:"), "{}", denied.out);
+    let allowed = dir.run(&["eval", "my-policy.yaml", "--context", CHEAP]).exits(0);
+    assert_eq!(allowed.out, "ALLOW  no rule fired\n");
+}
+
+#[test]
+fn the_form_of_the_readme_computes_the_cost() {
+    let context = r#"{
+  "llm": { "provider": "openai", "model": "gpt-4", "prompt": "Write a long essay...", "maxTokens": 2000 },
+  "team": { "id": "team-123", "tier": "free" }
+}"#;
+    let ran = dir()
+        .run(&["evaluate", "my-policy.yaml", "--context", context])
+        .exits(0);
+    assert_eq!(ran.out, "ALLOW  no rule fired\n");
+    let dear = context.replace("2000", "200000");
+    dir()
+        .run(&["evaluate", "my-policy.yaml", "--context", &dear])
+        .exits(1);
+}
+
+#[test]
+fn json_is_the_documented_response() {
+    let ran = dir()
+        .run(&["eval", "my-policy.yaml", "--context", DEAR, "--format", "json"])
+        .exits(1);
+    let response = ran.json();
+    let decision = &response["decision"];
+    assert_eq!(decision["decision"], "deny");
+    assert_eq!(decision["allowed"], false);
+    assert_eq!(decision["reason"], "Cost exceeds free tier limit ($1.00)");
+    assert_eq!(decision["matchedPolicies"], json!(["cost-limit-policy"]));
+    assert_eq!(decision["matchedRules"], json!(["deny-expensive-models"]));
+    assert!(decision["evaluationTimeMs"].is_number());
+    assert!(decision.get("trace").is_none());
+    assert!(response["requestId"].is_string() && response["timestamp"].is_number());
+    assert!(response["bundle"]["revision"].is_string());
+}
+
+#[test]
+fn contexts_come_from_text_file_and_standard_input() {
+    let dir = dir();
+    dir.write("context.json", DEAR.as_bytes());
+    dir.run(&["eval", "my-policy.yaml", "-c", "@context.json"])
+        .exits(1);
+    dir.run_with(&["eval", "my-policy.yaml", "-c", "-"], DEAR.as_bytes())
+        .exits(1);
+    dir.run_with(&["eval", "-", "-c", DEAR], QUICKSTART.as_bytes())
+        .exits(1);
+    let hint = dir
+        .run(&["eval", "my-policy.yaml", "-c", "context.json"])
+        .exits(2);
+    assert!(hint.err.contains("--context @context.json"), "{}", hint.err);
+    let both = dir.run(&["eval", "-", "-c", "-"]).exits(2);
+    assert!(both.err.contains("not both"), "{}", both.err);
+}
+
+#[test]
+fn what_cannot_be_evaluated_exits_with_2() {
+    let dir = dir();
+    dir.run(&["eval", "my-policy.yaml", "-c", "{"]).exits(2);
+    dir.run(&["eval", "my-policy.yaml", "-c", "[]"]).exits(2);
+    dir.run(&["eval", "my-policy.yaml", "-c", "@missing.json"])
+        .exits(2);
+    dir.run(&["eval", "missing.yaml", "-c", "{}"]).exits(2);
+    dir.run(&["eval", "my-policy.yaml"]).exits(2);
+    dir.run(&["eval", "my-policy.yaml", "-c", "{}", "-O3"]).exits(2);
+    dir.run(&["eval", "my-policy.yaml", "-c", "{}", "--policies", "nobody"])
+        .exits(2);
+    dir.write("broken.yaml", b"metadata: {id: a, name: A}\nruls: []\n");
+    let broken = dir.run(&["eval", "broken.yaml", "-c", "{}"]).exits(2);
+    assert!(
+        broken.err.contains("did you mean `rules`?") && broken.out.is_empty(),
+        "{}",
+        broken.err
+    );
+}
+
+#[test]
+fn flags_choose_policies_defaults_and_derivation() {
+    let dir = dir();
+    let eval = |more: &[&str], code: i32| {
+        let mut arguments = vec!["eval", "my-policy.yaml", "-c", DEAR];
+        arguments.extend(more);
+        dir.run(&arguments).exits(code)
+    };
+    eval(&["--namespace", "production"], 1);
+    eval(&["--namespace", "staging"], 0);
+    eval(&["--policies", "cost-limit-policy"], 1);
+    eval(&["--namespace", "staging", "--default-decision", "deny"], 1);
+    eval(&["--all", "-O0"], 1);
+    let prompt =
+        r#"{"llm": {"model": "gpt-4", "prompt": "hi", "estimatedCost": 2}, "team": {"tier": "free"}}"#;
+    dir.run(&["eval", "my-policy.yaml", "-c", prompt]).exits(0);
+    dir.run(&["eval", "my-policy.yaml", "-c", prompt, "--derive", "missing"])
+        .exits(1);
+    dir.run(&["eval", "my-policy.yaml", "-c", prompt, "--derive", "never"])
+        .exits(1);
+}
+
+#[test]
+fn prices_can_be_replaced() {
+    let dir = dir();
+    dir.write(
+        "prices.json",
+        br#"{"models": {"gpt-4": {"provider": "openai", "input_per_million": 1, "output_per_million": 1000000}}}"#,
+    );
+    let context = r#"{"llm": {"model": "gpt-4", "prompt": "hi", "maxTokens": 2}, "team": {"tier": "free"}}"#;
+    dir.run(&["eval", "my-policy.yaml", "-c", context]).exits(0);
+    dir.run(&["eval", "my-policy.yaml", "-c", context, "--prices", "prices.json"])
+        .exits(1);
+    dir.write("prices.json", b"{");
+    let refused = dir
+        .run(&["eval", "my-policy.yaml", "-c", context, "--prices", "prices.json"])
+        .exits(2);
+    assert!(refused.err.contains("prices.json"), "{}", refused.err);
+}
+
+#[test]
+fn the_trace_shows_every_condition() {
+    let dir = dir();
+    let text = dir
+        .run(&["eval", "my-policy.yaml", "-c", CHEAP, "--trace"])
+        .exits(0);
+    assert!(text.out.contains("llm.estimatedCost gt 1"), "{}", text.out);
+    let json = dir
+        .run(&[
+            "eval",
+            "my-policy.yaml",
+            "-c",
+            CHEAP,
+            "--trace",
+            "--format",
+            "json",
+        ])
+        .exits(0)
+        .json();
+    let rule = &json["decision"]["trace"]["rules"][0];
+    assert_eq!(rule["fired"], false);
+    assert_eq!(rule["condition"]["conditions"][1]["outcome"], "true");
+}
+
+#[test]
+fn a_stream_keeps_order_and_goes_on_after_malformed_lines() {
+    let dir = dir();
+    let input = format!("{DEAR}\n{{bad\n\n{CHEAP}\r\n[1]\n{DEAR}");
+    dir.write("contexts.jsonl", input.as_bytes());
+    let file = dir
+        .run(&[
+            "eval",
+            "my-policy.yaml",
+            "--contexts",
+            "contexts.jsonl",
+            "--format",
+            "json",
+        ])
+        .exits(0);
+    let stdin = dir
+        .run_with(&["eval", "my-policy.yaml", "--contexts", "-"], input.as_bytes())
+        .exits(0);
+    for ran in [file, stdin] {
+        let lines = ran.json_lines();
+        assert_eq!(lines.len(), 6, "{}", ran.out);
+        let decision = |i: usize| lines[i]["decision"]["decision"].clone();
+        assert_eq!([decision(0), decision(3), decision(5)], ["deny", "allow", "deny"]);
+        for i in [1, 2, 4] {
+            assert_eq!(lines[i]["line"], i + 1);
+            assert_eq!(lines[i]["error"]["code"], "malformed_context");
+            assert!(lines[i]["error"]["message"].is_string());
+        }
+    }
+    let text = dir
+        .run(&[
+            "eval",
+            "my-policy.yaml",
+            "--contexts",
+            "contexts.jsonl",
+            "--format",
+            "text",
+        ])
+        .exits(0);
+    assert_eq!(text.out.lines().next(), Some("1: deny"));
+}
+
+#[test]
+fn a_stream_answers_before_the_next_line_is_written() {
+    let dir = dir();
+    let mut child = command(&["eval", "my-policy.yaml", "--contexts", "-"])
+        .current_dir(&dir.0)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    for (context, wanted) in [(DEAR, "\"deny\""), (CHEAP, "\"allow\"")] {
+        writeln!(stdin, "{context}").unwrap();
+        stdin.flush().unwrap();
+        let mut line = String::new();
+        stdout.read_line(&mut line).unwrap();
+        assert!(line.contains(wanted), "{line}");
+    }
+    drop(stdin);
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let dir = dir();
+    dir.write("contexts.jsonl", format!("{CHEAP}\n").repeat(20_000).as_bytes());
+    let mut child = command(&["eval", "my-policy.yaml", "--contexts", "contexts.jsonl"])
+        .current_dir(&dir.0)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert!(
+        output.stderr.is_empty(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+#[test]
+fn directories_are_searched_and_test_files_left_out() {
+    let other = QUICKSTART
+        .replace("cost-limit-policy", "other")
+        .replace("production", "default");
+    let dir = Dir::with(&[
+        ("policies/a.yaml", QUICKSTART),
+        ("policies/deep/b.yml", &other),
+        ("policies/a_test.yaml", "tests: []"),
+        ("policies/.hidden.yaml", "nonsense"),
+        ("policies/notes.txt", "nonsense"),
+    ]);
+    let ran = dir
+        .run(&["eval", "policies", "-c", DEAR, "--all", "--format", "json"])
+        .exits(1)
+        .json();
+    let rules = &ran["decision"]["matchedRules"];
+    assert_eq!(
+        *rules,
+        json!([
+            "cost-limit-policy/deny-expensive-models",
+            "other/deny-expensive-models"
+        ])
+    );
+    let same = dir
+        .run(&["eval", "policies/a.yaml", "./policies/a.yaml", "-c", DEAR])
+        .exits(1);
+    assert!(same.err.is_empty(), "{}", same.err);
+    let empty = Dir::with(&[("empty/notes.txt", "")]);
+    empty.run(&["eval", "empty", "-c", "{}"]).exits(2);
+}
+
+#[test]
+fn colours_only_where_they_are_wanted() {
+    let dir = dir();
+    let plain = dir.run(&["eval", "my-policy.yaml", "-c", DEAR]).exits(1);
+    assert!(!plain.out.contains('\u{1b}'));
+    let coloured = dir
+        .run(&["eval", "my-policy.yaml", "-c", DEAR, "--color", "always"])
+        .exits(1);
+    assert!(coloured.out.contains('\u{1b}'));
+}

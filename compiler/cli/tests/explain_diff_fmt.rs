@@ -1,0 +1,217 @@
+//! `explain`, `diff`, `fmt`, `bench`, and what prints documentation.
+
+mod support;
+
+use serde_json::json;
+use support::{Dir, QUICKSTART, command};
+
+const DEAR: &str = r#"{"llm": {"estimatedCost": 2}, "team": {"tier": "free"}}"#;
+const CHEAP: &str = r#"{"llm": {"estimatedCost": 0.5}, "team": {"tier": "free"}}"#;
+
+#[test]
+fn explain_says_what_would_have_to_change() {
+    let dir = Dir::with(&[("p.yaml", QUICKSTART)]);
+    let denied = dir.run(&["explain", "p.yaml", "-c", DEAR]).exits(1).out;
+    assert!(
+        denied.contains("it would not fire if:\n      llm.estimatedCost lte 1"),
+        "{denied}"
+    );
+    assert!(denied.contains("p.yaml:9:9"), "{denied}");
+    let allowed = dir.run(&["explain", "p.yaml", "-c", CHEAP]).exits(0).out;
+    assert!(
+        allowed.contains("held back by one condition; it would fire if:\n      llm.estimatedCost gt 1"),
+        "{allowed}"
+    );
+    assert!(allowed.contains("(it is 0.5)"), "{allowed}");
+    let json = dir
+        .run(&["explain", "p.yaml", "-c", "{}", "--format", "json"])
+        .exits(0)
+        .json();
+    assert_eq!(json["rules"][0]["toFire"].as_array().unwrap().len(), 2);
+    assert_eq!(json["rules"][0]["line"], 9);
+}
+
+#[test]
+fn diff_compares_meaning_and_decisions() {
+    let stricter = QUICKSTART.replace("1.0\n", "0.1\n").replace("$1.00", "$0.10");
+    let relaid = QUICKSTART.replace("status: active\n", "status: active # as before\n");
+    let dir = Dir::with(&[
+        ("old.yaml", QUICKSTART),
+        ("new.yaml", &stricter),
+        ("same.yaml", &relaid),
+    ]);
+    dir.write("contexts.jsonl", format!("{CHEAP}\n{DEAR}\n{{}}\n").as_bytes());
+    dir.write("dear.jsonl", b"{}\n{\"llm\": 1}\n");
+
+    let same = dir.run(&["diff", "old.yaml", "same.yaml"]).exits(0);
+    assert_eq!(same.out, "the policies mean the same\n");
+    let differs = dir.run(&["diff", "old.yaml", "new.yaml"]).exits(1);
+    assert!(
+        differs
+            .out
+            .contains("~ rule cost-limit-policy/deny-expensive-models"),
+        "{}",
+        differs.out
+    );
+    assert!(
+        differs.out.contains("llm.estimatedCost gt 0.1"),
+        "{}",
+        differs.out
+    );
+
+    let contexts = dir
+        .run(&["diff", "old.yaml", "new.yaml", "--contexts", "contexts.jsonl"])
+        .exits(1);
+    assert!(
+        contexts.out.contains("2 of 3 contexts decided differently"),
+        "{}",
+        contexts.out
+    );
+    dir.run(&["diff", "old.yaml", "new.yaml", "--contexts", "dear.jsonl"])
+        .exits(0);
+    let json = dir
+        .run(&[
+            "diff",
+            "old.yaml",
+            "new.yaml",
+            "--contexts",
+            "contexts.jsonl",
+            "--format",
+            "json",
+        ])
+        .exits(1)
+        .json();
+    assert_eq!(json["decisions"][0]["line"], 1);
+    assert_eq!(
+        json["decisions"][0]["aspects"][0],
+        json!({"what": "decision", "old": "allow", "new": "deny"})
+    );
+    assert_eq!(json["contexts"], 3);
+
+    dir.run(&["build", "old.yaml", "-o", "old.bundle", "-O0"])
+        .exits(0);
+    dir.run(&["diff", "old.bundle", "same.yaml"]).exits(0);
+    let more = QUICKSTART
+        .replace("id: cost-limit-policy", "id: another")
+        .replace("id: deny-", "id: also-deny-");
+    dir.write("more/a.yaml", QUICKSTART.as_bytes());
+    dir.write("more/b.yaml", more.as_bytes());
+    let added = dir.run(&["diff", "old.yaml", "more"]).exits(1);
+    assert!(
+        added.out.contains("+ policy another")
+            && added.out.contains("+ rule another/also-deny-expensive-models")
+    );
+    let removed = dir.run(&["diff", "more", "old.yaml"]).exits(1);
+    assert!(removed.out.contains("- policy another"), "{}", removed.out);
+}
+
+#[test]
+fn fmt_is_idempotent_and_keeps_comments() {
+    let ugly = QUICKSTART
+        .replace("  id: cost", "  id:   cost")
+        .replace("rules:\n", "rules:   # the rules   \n\n\n");
+    let dir = Dir::with(&[("p.yaml", &ugly), ("broken.yaml", "nonsense")]);
+    let check = dir.run(&["fmt", "--check", "p.yaml"]).exits(1);
+    assert_eq!(check.out, "p.yaml\n");
+    assert_eq!(dir.read("p.yaml"), ugly.as_bytes());
+    dir.run(&["fmt", "p.yaml"]).exits(0);
+    let once = dir.read("p.yaml");
+    assert!(String::from_utf8_lossy(&once).contains("# the rules"));
+    dir.run(&["fmt", "p.yaml"]).exits(0);
+    assert_eq!(dir.read("p.yaml"), once);
+    dir.run(&["fmt", "--check", "p.yaml"]).exits(0);
+    assert_eq!(
+        dir.run_with(&["fmt", "-"], ugly.as_bytes())
+            .exits(0)
+            .out
+            .as_bytes(),
+        once
+    );
+    dir.run(&["fmt", "broken.yaml"]).exits(2);
+    assert_eq!(dir.read("broken.yaml"), b"nonsense");
+}
+
+#[test]
+fn bench_reports_times_rate_and_allocations() {
+    let dir = Dir::with(&[("p.yaml", QUICKSTART)]);
+    dir.write("contexts.jsonl", format!("{CHEAP}\n{DEAR}\n").as_bytes());
+    let arguments = [
+        "bench",
+        "p.yaml",
+        "--contexts",
+        "contexts.jsonl",
+        "--time",
+        "0.05",
+        "--format",
+        "json",
+    ];
+    let json = dir.run(&arguments).exits(0).json();
+    assert!(json["nsPerDecision"]["p50"].as_u64().unwrap() > 0);
+    assert!(json["nsPerDecision"]["p99"].as_u64() >= json["nsPerDecision"]["p50"].as_u64());
+    assert!(json["evaluationsPerSecond"].as_f64().unwrap() > 0.0);
+    assert_eq!(json["allocationsPerEvaluation"], 0.0);
+    dir.run(&[
+        "bench",
+        "p.yaml",
+        "--contexts",
+        "contexts.jsonl",
+        "--time",
+        "0.05",
+    ])
+    .exits(0);
+    dir.write("bad.jsonl", b"{}\n{\n");
+    let bad = dir.run(&["bench", "p.yaml", "--contexts", "bad.jsonl"]).exits(2);
+    assert!(bad.err.contains("context 2"), "{}", bad.err);
+    dir.run(&["bench", "p.yaml", "--contexts", "contexts.jsonl", "--time", "-1"])
+        .exits(2);
+}
+
+#[test]
+fn documentation_prints() {
+    let dir = Dir::new();
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        assert!(dir.run(&["completions", shell]).exits(0).out.contains("policyc"));
+    }
+    assert!(dir.run(&["man"]).exits(0).out.contains(".TH policyc"));
+    dir.run(&["man", "-o", "pages"]).exits(0);
+    assert!(dir.exists("pages/policyc.1") && dir.exists("pages/policyc-eval.1"));
+    let schema = dir.run(&["schema"]).exits(0).json();
+    assert!(schema["$schema"].is_string());
+    assert!(dir.run(&["--version"]).exits(0).out.starts_with("policyc "));
+}
+
+#[test]
+fn every_command_has_help_with_an_example() {
+    let dir = Dir::new();
+    let help = dir.run(&["--help"]).exits(0).out;
+    let commands: Vec<&str> = help
+        .lines()
+        .skip_while(|l| !l.starts_with("Commands:"))
+        .skip(1)
+        .take_while(|l| !l.is_empty())
+        .filter_map(|l| l.split_whitespace().next())
+        .filter(|name| *name != "help")
+        .collect();
+    assert!(commands.len() >= 15, "{commands:?}");
+    for name in commands {
+        let help = dir.run(&[name, "--help"]).exits(0).out;
+        assert!(help.contains("Example"), "{name}: {help}");
+    }
+}
+
+#[test]
+fn wrong_usage_exits_with_2_and_says_so_on_stderr() {
+    let dir = Dir::new();
+    for arguments in [
+        &["nonsense"][..],
+        &["check"],
+        &["eval", "--nonsense"],
+        &["build", "x.yaml"],
+        &[],
+    ] {
+        let ran = dir.run(arguments).exits(2);
+        assert!(ran.out.is_empty() && !ran.err.is_empty(), "{arguments:?}");
+    }
+    let status = command(&["--help"]).output().unwrap().status;
+    assert!(status.success());
+}

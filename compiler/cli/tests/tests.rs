@@ -1,0 +1,205 @@
+//! `policyc test`: outcomes, reports, coverage, and test files that are refused.
+
+mod support;
+
+use support::{Dir, QUICKSTART, repository};
+
+const TESTS: &str = "\
+policies: [cost.yaml]
+contexts:
+  free: { llm: { provider: openai, model: gpt-4, prompt: Hello, maxTokens: 10 }, team: { tier: free } }
+  paid: { team: { tier: paid } }
+tests:
+  - { name: cheap passes, context: free, expect: { decision: allow, matchedRules: [], reason: null } }
+  - name: dear is denied
+    context: free
+    set: { llm.estimatedCost: 2 }
+    expect:
+      decision: deny
+      reason: Cost exceeds free tier limit ($1.00)
+      matchedRules: [deny-expensive-models]
+      matchedPolicies: [cost-limit-policy]
+  - { name: namespace, contexts: [free, paid], namespace: elsewhere, expect: { decision: allow } }
+  - { name: computed, context: free, set: { llm.estimatedCost: 2 }, derive: always, expect: { decision: allow } }
+  - name: wrong type
+    context: { team: { tier: free } }
+    set: { llm.estimatedCost: high }
+    expect: { decision: deny, errors: [ { rule: deny-expensive-models, field: llm.estimatedCost, found: string } ] }
+";
+
+fn dir(tests: &str) -> Dir {
+    Dir::with(&[("p/cost.yaml", QUICKSTART), ("p/cost_test.yaml", tests)])
+}
+
+#[test]
+fn passing_tests_exit_with_0_however_they_are_named() {
+    let dir = dir(TESTS);
+    for path in ["p", "p/cost.yaml", "p/cost_test.yaml"] {
+        let ran = dir.run(&["test", path]).exits(0);
+        assert!(ran.out.contains("6 passed, 0 failed (1 file"), "{}", ran.out);
+        assert!(ran.out.contains("ok   namespace [paid]"), "{}", ran.out);
+    }
+    let filtered = dir.run(&["test", "p", "--filter", "dear"]).exits(0);
+    assert!(filtered.out.contains("1 passed"), "{}", filtered.out);
+    dir.run(&["test", "p", "--filter", "nothing is called so"])
+        .exits(2);
+}
+
+#[test]
+fn policies_default_to_the_file_that_the_tests_are_named_after() {
+    dir(TESTS.strip_prefix("policies: [cost.yaml]\n").unwrap())
+        .run(&["test", "p"])
+        .exits(0);
+}
+
+#[test]
+fn a_failing_test_shows_what_differs_and_exits_with_1() {
+    let wrong = TESTS
+        .replace("decision: deny\n      reason", "decision: warn\n      reason")
+        .replace("[deny-expensive-models]", "[some-rule]");
+    let dir = dir(&wrong);
+    let text = dir.run(&["test", "p"]).exits(1).out;
+    assert!(text.contains("FAIL dear is denied  p/cost_test.yaml:7"), "{text}");
+    assert!(
+        text.contains("decision: expected \"warn\", got \"deny\""),
+        "{text}"
+    );
+    assert!(
+        text.contains("-   \"some-rule\"") && text.contains("+   \"deny-expensive-models\""),
+        "{text}"
+    );
+    let json = dir.run(&["test", "p", "--format", "json"]).exits(1).json();
+    assert_eq!((&json["passed"], &json["failed"]), (&5.into(), &1.into()));
+    assert_eq!(json["files"][0]["tests"][1]["failures"][0]["what"], "decision");
+}
+
+#[test]
+fn junit_counts_and_escapes() {
+    let wrong = TESTS
+        .replace("name: cheap passes", "name: 'a < b & \"c\"'")
+        .replace("decision: deny\n", "decision: warn\n");
+    let out = dir(&wrong).run(&["test", "p", "--format", "junit"]).exits(1).out;
+    assert!(
+        out.starts_with("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites"),
+        "{out}"
+    );
+    assert!(out.contains("tests=\"6\" failures=\"1\" errors=\"0\""), "{out}");
+    assert!(out.contains("name=\"a &lt; b &amp; &quot;c&quot;\""), "{out}");
+    assert!(out.contains("<failure message=\"decision\">"), "{out}");
+    assert_eq!(out.matches("<testcase").count(), 6);
+    assert!(out.trim_end().ends_with("</testsuites>"));
+}
+
+#[test]
+fn coverage_names_what_was_not_reached() {
+    let one = TESTS.split("  - name: dear is denied").next().unwrap();
+    let dir = dir(one);
+    let rule = dir.run(&["test", "p", "--coverage"]).exits(0).out;
+    assert!(rule.contains("0 of 1 rules fired (0.0 %)"), "{rule}");
+    assert!(
+        rule.contains("p/cost.yaml:9:9: cost-limit-policy/deny-expensive-models never fired"),
+        "{rule}"
+    );
+    let condition = dir.run(&["test", "p", "--coverage=condition"]).exits(0).out;
+    assert!(
+        condition.contains("2 of 4 condition outcomes seen (50.0 %)"),
+        "{condition}"
+    );
+    assert!(
+        condition.contains("p/cost.yaml:13:11:") && condition.contains("was never true"),
+        "{condition}"
+    );
+    dir.run(&["test", "p", "--coverage=condition", "--min-coverage", "50"])
+        .exits(0);
+    dir.run(&["test", "p", "--coverage=condition", "--min-coverage", "51"])
+        .exits(1);
+    dir.run(&["test", "p", "--min-coverage", "1"]).exits(1);
+    let json = dir
+        .run(&["test", "p", "--coverage=condition", "--format", "json"])
+        .exits(0)
+        .json();
+    assert_eq!(json["coverage"]["covered"], 2);
+}
+
+#[test]
+fn mistakes_in_test_files_are_shown_at_their_place() {
+    for (text, place, message) in [
+        (
+            "tests:\n  - nam: x\n    expect: {decision: deny}\n",
+            "2:5",
+            "did you mean `name`?",
+        ),
+        (
+            "tests:\n  - name: x\n    expect: {decison: deny}\n",
+            "3:14",
+            "did you mean `decision`?",
+        ),
+        (
+            "tests:\n  - name: x\n    expect: {decision: block}\n",
+            "3:24",
+            "there is no decision `block`",
+        ),
+        ("tests:\n  - name: x\n", "2:5", "a test needs `expect`"),
+        (
+            "tests:\n  - {name: x, context: nobody, expect: {decision: deny}}\n",
+            "2:24",
+            "there is no context `nobody`",
+        ),
+        ("tests: []\n", "1:8", "a list with at least one test"),
+        (
+            "tests:\n  - {name: x, set: {a..b: 1}, expect: {decision: deny}}\n",
+            "2:21",
+            "field path",
+        ),
+        (
+            "policies: [nowhere.yaml]\ntests:\n  - {name: x, expect: {decision: deny}}\n",
+            "1:12",
+            "there is no file",
+        ),
+        (
+            "tests:\n  - {name: x, name: y, expect: {decision: deny}}\n",
+            "2:15",
+            "twice",
+        ),
+    ] {
+        let ran = dir(text).run(&["test", "p"]).exits(2);
+        assert!(
+            ran.err.contains(&format!("p/cost_test.yaml:{place}\n")),
+            "{place} in {}",
+            ran.err
+        );
+        assert!(ran.err.contains(message), "{message} in {}", ran.err);
+    }
+}
+
+#[test]
+fn policies_that_do_not_compile_and_missing_tests_exit_with_2() {
+    let broken = Dir::with(&[("p/cost.yaml", "nonsense"), ("p/cost_test.yaml", TESTS)]);
+    let ran = broken.run(&["test", "p"]).exits(2);
+    assert!(
+        ran.out.contains("not run:") && ran.err.contains("p/cost.yaml"),
+        "{}{}",
+        ran.out,
+        ran.err
+    );
+    let none = Dir::with(&[("p/cost.yaml", QUICKSTART)]);
+    none.run(&["test", "p"]).exits(2);
+    none.run(&["test", "p/cost.yaml"]).exits(2);
+    none.run(&["test", "nowhere"]).exits(2);
+}
+
+#[test]
+fn the_shipped_examples_pass() {
+    let examples = repository("examples/policies").display().to_string();
+    let ran = Dir::new().run(&["test", &examples]);
+    assert_eq!(
+        ran.code,
+        0,
+        "{}",
+        ran.out
+            .lines()
+            .filter(|l| !l.contains("  ok "))
+            .collect::<Vec<_>>()
+            .join("\n")
+    );
+}
