@@ -1,1 +1,53 @@
-//! Placeholder; filled by the next commit.
+//! The library users embed: load policies, verify, activate, evaluate.
+//!
+//! ```
+//! # #[cfg(feature = "compile")] {
+//! use policy_runtime::PolicyEngine;
+//!
+//! let engine = PolicyEngine::builder()
+//!     .policies_from_yaml("
+//! metadata: { id: models, name: Allowed models }
+//! rules:
+//!   - id: allow-list
+//!     condition: { operator: not_in, field: llm.model, value: [gpt-4o, gpt-4o-mini] }
+//!     action: { decision: deny, reason: 'model {{ llm.model }} is not approved' }
+//! ")?
+//!     .build()?;
+//! let response = engine.evaluate_json(br#"{"llm": {"model": "gpt-3.5-turbo"}}"#)?;
+//! assert!(!response.decision.allowed);
+//! assert_eq!(response.decision.reason.as_deref(), Some("model gpt-3.5-turbo is not approved"));
+//! # }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! [`PolicyEngine`] is `Send + Sync`, cheap to clone, and replaces its policies atomically. It has no network or disk
+//! in it. [`Worker`] is the allocation-free path for servers: one per thread, with buffers that are reused.
+//!
+//! **Invariants.** A request sees one snapshot of the policies from start to end. Whatever cannot be evaluated is an
+//! error in the decision's `errors` and fires its rule; nothing that fails turns into an allow.
+
+#![forbid(unsafe_code)]
+
+mod cost;
+mod decision;
+mod derive;
+mod engine;
+mod error;
+mod explain;
+mod modify;
+mod response;
+mod snapshot;
+mod template;
+mod worker;
+
+pub use derive::DeriveMode;
+pub use engine::{EngineBuilder, EvaluateOptions, PolicyEngine};
+pub use error::{BuildError, EvaluateError, LoadError};
+pub use explain::{ConditionTrace, RuleTrace, Trace};
+pub use policy_bytecode::bundle::{PrivateKey, PublicKey};
+pub use policy_bytecode::module::Decision as Verb;
+pub use policy_primitives as primitives;
+pub use policy_vm::{JsonError, Mode};
+pub use response::{BundleRef, Decision, ErrorEntry, Response};
+pub use snapshot::Policies;
+pub use worker::{DefaultDecision, Evaluated, Verdict, Worker};

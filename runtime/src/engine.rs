@@ -1,0 +1,403 @@
+//! The engine: settings, the active policies behind an atomic pointer, and a worker per thread.
+
+use crate::derive::DeriveMode;
+use crate::error::{BuildError, EvaluateError, LoadError};
+use crate::response::Response;
+use crate::snapshot::Policies;
+use crate::worker::{DEFAULT_DERIVE, DefaultDecision, Evaluated, Verdict, Worker};
+use arc_swap::ArcSwap;
+use policy_bytecode::bundle::PublicKey;
+use policy_primitives::prices::PriceTable;
+use policy_vm::Mode;
+use serde::Serialize;
+use std::borrow::Cow;
+use std::cell::RefCell;
+use std::sync::Arc;
+use thread_local::ThreadLocal;
+
+/// Evaluates requests against the active policies. `Send + Sync`; clones share everything.
+#[derive(Clone)]
+pub struct PolicyEngine {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    settings: Settings,
+    active: ArcSwap<Policies>,
+    workers: ThreadLocal<RefCell<Worker>>,
+}
+
+impl std::fmt::Debug for PolicyEngine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PolicyEngine")
+            .field("revision", &self.policies().revision())
+            .field("settings", &self.shared.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What does not change while an engine lives.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    pub(crate) derive: DeriveMode,
+    pub(crate) default_decision: DefaultDecision,
+    /// `None` is the built-in table, loaded when the first price is asked for.
+    pub(crate) prices: Option<Arc<PriceTable>>,
+    pub(crate) trusted: Vec<PublicKey>,
+}
+
+/// Per-request choices. The default asks every loaded policy and stops at the first deny.
+#[derive(Debug, Clone)]
+pub struct EvaluateOptions<'o> {
+    /// Echoed in the response; generated when absent.
+    pub request_id: Option<&'o str>,
+    /// Only policies of this namespace and of `global`.
+    pub namespace: Option<&'o str>,
+    /// Only these policies; one that is not loaded is an error, and so is an empty list.
+    pub policies: Option<&'o [Cow<'o, str>]>,
+    /// Whether to stop at the first deny.
+    pub mode: Mode,
+    /// Adds the outcome of every rule and condition to the response; implies [`Mode::All`].
+    pub trace: bool,
+}
+
+impl Default for EvaluateOptions<'_> {
+    fn default() -> Self {
+        Self {
+            request_id: None,
+            namespace: None,
+            policies: None,
+            mode: Mode::FirstDeny,
+            trace: false,
+        }
+    }
+}
+
+impl PolicyEngine {
+    /// Starts an engine.
+    #[must_use]
+    pub fn builder() -> EngineBuilder {
+        EngineBuilder::default()
+    }
+
+    /// Evaluates a context given as JSON text.
+    ///
+    /// # Errors
+    ///
+    /// [`EvaluateError::Context`] when it is not a JSON object, holds a key twice where it is read, or is too large.
+    pub fn evaluate_json(&self, context: impl AsRef<[u8]>) -> Result<Response, EvaluateError> {
+        self.evaluate_json_with(context.as_ref(), &EvaluateOptions::default())
+    }
+
+    /// Evaluates a context given as JSON text, with options.
+    ///
+    /// # Errors
+    ///
+    /// [`EvaluateError::Context`] for a malformed context, [`EvaluateError::UnknownPolicy`] and
+    /// [`EvaluateError::NoPolicies`] for a list of policies that cannot be asked.
+    pub fn evaluate_json_with(
+        &self,
+        context: &[u8],
+        options: &EvaluateOptions<'_>,
+    ) -> Result<Response, EvaluateError> {
+        let policies = self.shared.active.load();
+        self.with_worker(|worker| worker.evaluate_owned(&policies, &self.shared.settings, context, options))
+    }
+
+    /// Evaluates any value that serialises to a JSON object.
+    ///
+    /// # Errors
+    ///
+    /// As [`PolicyEngine::evaluate_json`], and [`EvaluateError::Serialize`].
+    pub fn evaluate(&self, context: &impl Serialize) -> Result<Response, EvaluateError> {
+        let json = serde_json::to_vec(context).map_err(|e| EvaluateError::Serialize(e.to_string()))?;
+        self.evaluate_json(json)
+    }
+
+    /// Evaluates with memory of the caller's, and returns the response as JSON text in it. Allocates nothing once the
+    /// worker has grown to the size of the traffic (but for `trace`).
+    ///
+    /// # Errors
+    ///
+    /// As [`PolicyEngine::evaluate_json_with`].
+    pub fn evaluate_into<'w>(
+        &self,
+        worker: &'w mut Worker,
+        context: &[u8],
+        options: &EvaluateOptions<'_>,
+    ) -> Result<Evaluated<'w>, EvaluateError> {
+        let policies = self.shared.active.load();
+        worker.evaluate_json(&policies, &self.shared.settings, context, options)
+    }
+
+    /// Decides with memory of the caller's, without making a response: no reason, request id, time, JSON or trace. The
+    /// fastest path for callers in the same process that only ask whether to go on. Allocates nothing once the worker
+    /// has grown to the size of the traffic.
+    ///
+    /// ```
+    /// # #[cfg(feature = "compile")] {
+    /// # use policy_runtime::{EvaluateOptions, PolicyEngine, Verb, Worker};
+    /// # let engine = PolicyEngine::builder()
+    /// #     .policies_from_yaml("
+    /// # metadata: { id: models, name: Models }
+    /// # rules:
+    /// #   - id: allow-list
+    /// #     condition: { operator: ne, field: llm.model, value: gpt-4o }
+    /// #     action: { decision: deny, reason: no }
+    /// # ")?
+    /// #     .build()?;
+    /// let mut worker = Worker::new();
+    /// let verdict = engine.decide(&mut worker, br#"{"llm": {"model": "other"}}"#, &EvaluateOptions::default())?;
+    /// assert_eq!((verdict.decision, verdict.rule), (Verb::Deny, Some("allow-list")));
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`PolicyEngine::evaluate_json_with`].
+    pub fn decide<'w>(
+        &self,
+        worker: &'w mut Worker,
+        context: &[u8],
+        options: &EvaluateOptions<'_>,
+    ) -> Result<Verdict<'w>, EvaluateError> {
+        let policies = self.shared.active.load();
+        worker.decide(&policies, &self.shared.settings, context, options)
+    }
+
+    fn with_worker<R>(&self, f: impl FnOnce(&mut Worker) -> R) -> R {
+        let cell = self.shared.workers.get_or_default();
+        match cell.try_borrow_mut() {
+            Ok(mut worker) => f(&mut worker),
+            // Re-entered on one thread, from a `Serialize` implementation say.
+            Err(_busy) => f(&mut Worker::new()),
+        }
+    }
+
+    /// The active policies.
+    #[must_use]
+    pub fn policies(&self) -> Arc<Policies> {
+        self.shared.active.load_full()
+    }
+
+    /// Replaces the active policies. Requests under way end with those that they started with.
+    pub fn activate(&self, policies: Policies) {
+        self.shared.active.store(Arc::new(policies));
+    }
+
+    /// Loads a bundle and activates it; on an error the active policies stay.
+    ///
+    /// # Errors
+    ///
+    /// As [`Policies::from_bundle`], with the keys that the engine was built with.
+    pub fn activate_bundle(&self, bytes: &[u8]) -> Result<(), LoadError> {
+        self.activate(Policies::from_bundle(bytes, &self.shared.settings.trusted)?);
+        Ok(())
+    }
+}
+
+/// Builds a [`PolicyEngine`].
+#[derive(Debug)]
+pub struct EngineBuilder {
+    settings: Settings,
+    bundle: Option<Vec<u8>>,
+    policies: Option<Policies>,
+    #[cfg(feature = "compile")]
+    sources: policy_grammar::SourceMap,
+    #[cfg(feature = "compile")]
+    options: policy_compiler::Options,
+}
+
+impl Default for EngineBuilder {
+    fn default() -> Self {
+        Self {
+            settings: Settings {
+                derive: DEFAULT_DERIVE,
+                default_decision: DefaultDecision::default(),
+                prices: None,
+                trusted: Vec::new(),
+            },
+            bundle: None,
+            policies: None,
+            #[cfg(feature = "compile")]
+            sources: policy_grammar::SourceMap::new(),
+            #[cfg(feature = "compile")]
+            options: policy_compiler::Options::default(),
+        }
+    }
+}
+
+impl EngineBuilder {
+    /// Policies from a bundle, as `policyc build` makes it.
+    #[must_use]
+    pub fn bundle(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+        self.bundle = Some(bytes.into());
+        self
+    }
+
+    /// Policies that were loaded before.
+    #[must_use]
+    pub fn policies(mut self, policies: Policies) -> Self {
+        self.policies = Some(policies);
+        self
+    }
+
+    /// Accepts only bundles signed by one of these keys.
+    #[must_use]
+    pub fn trusted_keys(mut self, keys: impl IntoIterator<Item = PublicKey>) -> Self {
+        self.settings.trusted.extend(keys);
+        self
+    }
+
+    /// How derived fields are filled. Default [`DeriveMode::Always`].
+    #[must_use]
+    pub fn derive(mut self, mode: DeriveMode) -> Self {
+        self.settings.derive = mode;
+        self
+    }
+
+    /// Decision where no rule fires. Default allow.
+    #[must_use]
+    pub fn default_decision(mut self, decision: DefaultDecision) -> Self {
+        self.settings.default_decision = decision;
+        self
+    }
+
+    /// Prices to use instead of the built-in table.
+    #[must_use]
+    pub fn prices(mut self, prices: Arc<PriceTable>) -> Self {
+        self.settings.prices = Some(prices);
+        self
+    }
+
+    /// The engine.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError::Policies`] when policies do not compile, [`BuildError::Load`] when a bundle cannot be loaded,
+    /// [`BuildError::Source`] when there is not exactly one source of policies.
+    pub fn build(self) -> Result<PolicyEngine, BuildError> {
+        let settings = self.settings.clone();
+        let policies = self.load()?;
+        Ok(PolicyEngine {
+            shared: Arc::new(Shared {
+                settings,
+                active: ArcSwap::from_pointee(policies),
+                workers: ThreadLocal::new(),
+            }),
+        })
+    }
+
+    #[cfg(not(feature = "compile"))]
+    fn load(self) -> Result<Policies, BuildError> {
+        self.load_ready()
+    }
+
+    #[cfg(feature = "compile")]
+    fn load(self) -> Result<Policies, BuildError> {
+        if self.sources.iter().next().is_none() {
+            return self.load_ready();
+        }
+        if self.bundle.is_some() || self.policies.is_some() {
+            return Err(BuildError::Source("give either policies or a bundle, not both"));
+        }
+        if !self.settings.trusted.is_empty() {
+            return Err(BuildError::Source(
+                "policies from source text are not signed, but trusted keys were given",
+            ));
+        }
+        let compiled = policy_compiler::compile(&self.sources, &self.options)
+            .map_err(|failed| BuildError::Policies(lines(&self.sources, &failed.diagnostics)))?;
+        Ok(Policies::from_compiled(compiled)?)
+    }
+
+    fn load_ready(self) -> Result<Policies, BuildError> {
+        match (self.bundle, self.policies) {
+            (Some(bytes), None) => Ok(Policies::from_bundle(&bytes, &self.settings.trusted)?),
+            (None, Some(policies)) => Ok(policies),
+            (Some(_), Some(_)) => Err(BuildError::Source("give either policies or a bundle, not both")),
+            (None, None) => Err(BuildError::Source("no policies were given")),
+        }
+    }
+}
+
+#[cfg(feature = "compile")]
+impl EngineBuilder {
+    /// Adds policies from YAML text (or JSON, which is YAML). May be called several times.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError::Policies`] with every problem of the text. What only shows in the whole set is reported by
+    /// [`EngineBuilder::build`].
+    pub fn policies_from_yaml(self, text: &str) -> Result<Self, BuildError> {
+        let name = format!("policies-{}.yaml", self.sources.iter().count() + 1);
+        self.policies_from_source(&name, text)
+    }
+
+    /// Adds policies from strict JSON text.
+    ///
+    /// # Errors
+    ///
+    /// As [`EngineBuilder::policies_from_yaml`].
+    pub fn policies_from_json(self, text: &str) -> Result<Self, BuildError> {
+        let name = format!("policies-{}.json", self.sources.iter().count() + 1);
+        self.policies_from_source(&name, text)
+    }
+
+    /// Adds policies from text under a display name, whose ending tells its language.
+    ///
+    /// # Errors
+    ///
+    /// As [`EngineBuilder::policies_from_yaml`].
+    pub fn policies_from_source(mut self, name: &str, text: &str) -> Result<Self, BuildError> {
+        let file = self.sources.add(policy_grammar::SourceFile::new(name, text));
+        let parsed = policy_grammar::parse_source(&self.sources, file);
+        if parsed
+            .diagnostics
+            .iter()
+            .any(policy_grammar::Diagnostic::is_error)
+        {
+            return Err(BuildError::Policies(lines(&self.sources, &parsed.diagnostics)));
+        }
+        Ok(self)
+    }
+
+    /// Adds all files of a source map that was read elsewhere.
+    #[must_use]
+    pub fn policies_from_sources(mut self, sources: policy_grammar::SourceMap) -> Self {
+        self.sources = sources;
+        self
+    }
+
+    /// Compiler options: optimisation level, revision, limits.
+    #[must_use]
+    pub fn compiler_options(mut self, options: policy_compiler::Options) -> Self {
+        self.options = options;
+        self
+    }
+}
+
+/// One line per problem.
+#[cfg(feature = "compile")]
+fn lines(sources: &policy_grammar::SourceMap, diagnostics: &[policy_grammar::Diagnostic]) -> Vec<String> {
+    diagnostics
+        .iter()
+        .map(|d| {
+            let file = sources.file(d.primary.span.file);
+            let (line, column) = file.map_or((1, 1), |f| f.line_column(d.primary.span.start));
+            let name = file.map_or("?", |f| f.name());
+            let severity = d.severity.as_str();
+            let mut text = format!(
+                "{name}:{line}:{column}: {severity}[{}]: {}",
+                d.code.as_str(),
+                d.message
+            );
+            for help in &d.help {
+                text.push_str("\n  help: ");
+                text.push_str(help);
+            }
+            text
+        })
+        .collect()
+}

@@ -1,0 +1,140 @@
+//! Errors of building an engine, loading policies and evaluating requests.
+
+use policy_bytecode::bundle::BundleError;
+use policy_bytecode::verify::VerifyError;
+use policy_vm::JsonError;
+use std::fmt;
+
+/// Why policies cannot be loaded from a bundle.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// The bytes are not a usable bundle, or no trusted key signed it.
+    Bundle(BundleError),
+    /// The module breaks a verification rule.
+    Verify(VerifyError),
+    /// The module cannot be prepared for running.
+    Vm(policy_vm::LoadError),
+}
+
+impl fmt::Display for LoadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bundle(e) => write!(f, "invalid bundle: {e}"),
+            Self::Verify(e) => write!(f, "the bundle's module is refused: {e}"),
+            Self::Vm(e) => write!(f, "the bundle's module cannot be loaded: {e}"),
+        }
+    }
+}
+
+impl std::error::Error for LoadError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Bundle(e) => Some(e),
+            Self::Verify(e) => Some(e),
+            Self::Vm(e) => Some(e),
+        }
+    }
+}
+
+impl From<BundleError> for LoadError {
+    fn from(error: BundleError) -> Self {
+        Self::Bundle(error)
+    }
+}
+
+impl From<VerifyError> for LoadError {
+    fn from(error: VerifyError) -> Self {
+        Self::Verify(error)
+    }
+}
+
+impl From<policy_vm::LoadError> for LoadError {
+    fn from(error: policy_vm::LoadError) -> Self {
+        Self::Vm(error)
+    }
+}
+
+/// Why an engine cannot be built.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// The policies do not compile; one line per problem, `file:line:column: severity[code]: message`.
+    Policies(Vec<String>),
+    /// A bundle cannot be loaded.
+    Load(LoadError),
+    /// Neither policies nor a bundle were given, or both.
+    Source(&'static str),
+}
+
+impl fmt::Display for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Policies(lines) => f.write_str(&lines.join("\n")),
+            Self::Load(e) => fmt::Display::fmt(e, f),
+            Self::Source(text) => f.write_str(text),
+        }
+    }
+}
+
+impl std::error::Error for BuildError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Load(e) => Some(e),
+            Self::Policies(_) | Self::Source(_) => None,
+        }
+    }
+}
+
+impl From<LoadError> for BuildError {
+    fn from(error: LoadError) -> Self {
+        Self::Load(error)
+    }
+}
+
+/// Why a request gets no decision. The caller's fault, always; nothing was decided.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EvaluateError {
+    /// The context is malformed.
+    Context(JsonError),
+    /// A requested policy is not loaded (or not in the requested namespace).
+    UnknownPolicy(String),
+    /// The list of requested policies is empty.
+    NoPolicies,
+    /// A context given as a Rust value does not serialise.
+    Serialize(String),
+}
+
+impl fmt::Display for EvaluateError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Context(e) => write!(f, "malformed context: {e}"),
+            Self::UnknownPolicy(id) => write!(f, "policy `{id}` is not loaded"),
+            Self::NoPolicies => f.write_str("the list of policies is empty"),
+            Self::Serialize(detail) => write!(f, "the context does not serialise: {detail}"),
+        }
+    }
+}
+
+impl std::error::Error for EvaluateError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Context(e) => Some(e),
+            Self::UnknownPolicy(_) | Self::NoPolicies | Self::Serialize(_) => None,
+        }
+    }
+}
+
+impl EvaluateError {
+    /// Stable code for machines.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Context(_) => "malformed_context",
+            Self::UnknownPolicy(_) => "unknown_policy",
+            Self::NoPolicies => "no_policies",
+            Self::Serialize(_) => "unserialisable_context",
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! A loaded policy set: verified code, manifest, and what is looked up per request, immutable.
+
+use crate::error::LoadError;
+use policy_bytecode::bundle::{Bundle, BundleDigest, CostCertificate, PublicKey};
+use policy_bytecode::manifest::Manifest;
+use policy_bytecode::verify::{HostLimits, verify};
+use policy_vm::LoadedModule;
+use std::collections::HashMap;
+
+/// Policies ready to be activated in a [`crate::PolicyEngine`]. Immutable.
+#[derive(Debug)]
+pub struct Policies {
+    pub(crate) module: LoadedModule,
+    pub(crate) manifest: Manifest,
+    pub(crate) certificate: CostCertificate,
+    pub(crate) digest: Option<BundleDigest>,
+    /// How responses name each rule: its id, or `policyId/ruleId` where ids collide.
+    pub(crate) rule_labels: Vec<String>,
+    pub(crate) policy_index: HashMap<String, usize>,
+    /// Which policies a namespace sees, by policy index; `global` is in each.
+    pub(crate) namespaces: HashMap<String, Box<[bool]>>,
+    /// What a namespace without policies of its own sees.
+    pub(crate) global: Box<[bool]>,
+    /// Canonical spelling of each field's path.
+    pub(crate) field_names: Vec<String>,
+}
+
+impl Policies {
+    /// Loads a bundle. With `trusted` keys, one of them must have signed it; without, any or no signature is accepted.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadError::Bundle`] for damaged, malformed, unsigned or wrongly signed bytes; [`LoadError::Verify`] for code
+    /// that breaks a rule; [`LoadError::Vm`] for patterns that this build cannot run.
+    pub fn from_bundle(bytes: &[u8], trusted: &[PublicKey]) -> Result<Self, LoadError> {
+        let bundle = Bundle::decode(bytes)?;
+        if !trusted.is_empty() {
+            bundle.signed_by(&trusted.iter().map(|k| k.0).collect::<Vec<_>>())?;
+        }
+        let verified = verify(bundle.module, &HostLimits::default())?;
+        let digest = Some(bundle.digest);
+        Self::new(&verified, bundle.manifest, bundle.certificate, digest)
+    }
+
+    /// Loads what the compiler made, without going through bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadError::Vm`] for patterns that cannot be run.
+    #[cfg(feature = "compile")]
+    pub fn from_compiled(compiled: policy_compiler::Compiled) -> Result<Self, LoadError> {
+        Self::new(&compiled.module, compiled.manifest, compiled.certificate, None)
+    }
+
+    fn new(
+        module: &policy_bytecode::VerifiedModule,
+        manifest: Manifest,
+        certificate: CostCertificate,
+        digest: Option<BundleDigest>,
+    ) -> Result<Self, LoadError> {
+        manifest
+            .check(module)
+            .map_err(policy_bytecode::bundle::BundleError::Manifest)?;
+        let loaded = LoadedModule::new(module)?;
+        let rule_labels = manifest
+            .rules
+            .iter()
+            .zip(&module.rules)
+            .map(|(info, rule)| match manifest.policies.get(rule.policy.index()) {
+                Some(policy) if info.qualified => format!("{}/{}", policy.id, info.id),
+                Some(_) | None => info.id.clone(),
+            })
+            .collect();
+        let policy_index = manifest
+            .policies
+            .iter()
+            .enumerate()
+            .map(|(i, p)| (p.id.clone(), i))
+            .collect();
+        let sees = |namespace: &str| -> Box<[bool]> {
+            manifest
+                .policies
+                .iter()
+                .map(|p| p.namespace == namespace || p.namespace == GLOBAL)
+                .collect()
+        };
+        let namespaces = manifest
+            .policies
+            .iter()
+            .map(|p| (p.namespace.clone(), sees(&p.namespace)))
+            .collect();
+        let field_names = module.fields.iter().map(|f| path_text(&f.path)).collect();
+        let global = sees(GLOBAL);
+        Ok(Self {
+            module: loaded,
+            certificate,
+            digest,
+            rule_labels,
+            policy_index,
+            namespaces,
+            global,
+            field_names,
+            manifest,
+        })
+    }
+
+    /// Revision that decisions report.
+    #[must_use]
+    pub fn revision(&self) -> &str {
+        &self.manifest.revision
+    }
+
+    /// The manifest.
+    #[must_use]
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// Cost bound stated by the compiler.
+    #[must_use]
+    pub fn certificate(&self) -> &CostCertificate {
+        &self.certificate
+    }
+
+    /// Digest of the bundle, when it came from one.
+    #[must_use]
+    pub fn digest(&self) -> Option<BundleDigest> {
+        self.digest
+    }
+}
+
+/// Policies of this namespace apply to every request.
+pub(crate) const GLOBAL: &str = "global";
+
+/// Canonical spelling of a path: dots, `[n]`, and `["…"]` where a key needs quotes.
+pub(crate) fn path_text(path: &[policy_bytecode::module::PathSegment]) -> String {
+    use policy_bytecode::module::PathSegment;
+    let mut out = String::new();
+    for (i, segment) in path.iter().enumerate() {
+        match segment {
+            PathSegment::Index(n) => out.push_str(&format!("[{n}]")),
+            PathSegment::Key { name, .. } => {
+                let plain = name.chars().next().is_some_and(|c| c.is_alphabetic() || c == '_')
+                    && name.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-');
+                if plain {
+                    if i > 0 {
+                        out.push('.');
+                    }
+                    out.push_str(name);
+                } else {
+                    out.push_str(&format!("[{}]", serde_json::Value::String(name.clone())));
+                }
+            }
+        }
+    }
+    out
+}
