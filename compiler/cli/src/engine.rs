@@ -25,7 +25,7 @@ pub(crate) struct EngineArgs {
     pub(crate) derive: Option<Derive>,
     /// Decision where no rule fires [default: allow]
     #[arg(long, value_enum, value_name = "DECISION")]
-    pub(crate) default_decision: Option<Default>,
+    pub(crate) default_decision: Option<Fallback>,
     /// Prices of models to add to the built-in table or to replace in it, as JSON
     #[arg(long, value_name = "FILE")]
     pub(crate) prices: Option<PathBuf>,
@@ -75,14 +75,14 @@ impl Derive {
 
 /// Decision where no rule fires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
-pub(crate) enum Default {
+pub(crate) enum Fallback {
     /// Let it pass
     Allow,
     /// Refuse it
     Deny,
 }
 
-impl Default {
+impl Fallback {
     /// As the engine takes it.
     pub(crate) fn decision(self) -> DefaultDecision {
         match self {
@@ -173,7 +173,7 @@ impl EngineArgs {
         let mut builder = PolicyEngine::builder()
             .trusted_keys(public_keys(&self.public_keys)?)
             .derive(self.derive.unwrap_or(Derive::Always).mode())
-            .default_decision(self.default_decision.unwrap_or(Default::Allow).decision());
+            .default_decision(self.default_decision.unwrap_or(Fallback::Allow).decision());
         if let Some(path) = &self.prices {
             builder = builder.prices(prices(path)?);
         }

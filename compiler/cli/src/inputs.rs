@@ -2,7 +2,7 @@
 //!
 //! A path is a file, a directory (searched for `*.yaml`, `*.yml` and `*.json`, in sorted order; hidden entries, test
 //! files `*_test.yaml` and links to directories are passed over), a bundle (told by its first bytes), or `-` for
-//! standard input. Files that cannot be read or are not UTF-8 become diagnostics, so that one bad file does not hide
+//! standard input. Test files that are named, as shells do for `*.yaml`, are passed over with a note. Files that cannot be read or are not UTF-8 become diagnostics, so that one bad file does not hide
 //! the problems of the others.
 
 use crate::exit::{Exit, Shown};
@@ -43,7 +43,13 @@ pub(crate) struct Sources {
 /// Reads everything that `paths` name.
 pub(crate) fn read(paths: &[PathBuf]) -> anyhow::Result<Input> {
     let mut files = Vec::new();
+    let mut tests = Vec::new();
     for path in paths {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if is_test_file(&name) && path.is_file() {
+            tests.push(path);
+            continue;
+        }
         let found = expand(path)?;
         if found.is_empty() {
             bail!(
@@ -52,6 +58,17 @@ pub(crate) fn read(paths: &[PathBuf]) -> anyhow::Result<Input> {
             );
         }
         files.extend(found);
+    }
+    match (tests.as_slice(), files.is_empty()) {
+        ([first, ..], true) => bail!(
+            "`{0}` holds tests, not policies; run them with `policyc test {0}`",
+            first.display()
+        ),
+        ([], _) => {}
+        (several, false) => output::note(&format!(
+            "{} passed over (run with `policyc test`)",
+            output::count(several.len(), "test file", "test files")
+        )),
     }
     normalise(&mut files);
 

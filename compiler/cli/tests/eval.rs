@@ -210,6 +210,30 @@ fn a_stream_keeps_order_and_goes_on_after_malformed_lines() {
 }
 
 #[test]
+fn a_stream_ends_at_once_when_its_flags_are_wrong() {
+    let dir = dir();
+    let ran = dir
+        .run_with(
+            &[
+                "eval",
+                "my-policy.yaml",
+                "--contexts",
+                "-",
+                "--policies",
+                "nobody",
+            ],
+            b"{}\n{}\n",
+        )
+        .exits(2);
+    assert!(
+        ran.out.is_empty() && ran.err.contains("`nobody`"),
+        "{}{}",
+        ran.out,
+        ran.err
+    );
+}
+
+#[test]
 fn a_stream_answers_before_the_next_line_is_written() {
     let dir = dir();
     let mut child = command(&["eval", "my-policy.yaml", "--contexts", "-"])
@@ -282,6 +306,16 @@ fn directories_are_searched_and_test_files_left_out() {
         .run(&["eval", "policies/a.yaml", "./policies/a.yaml", "-c", DEAR])
         .exits(1);
     assert!(same.err.is_empty(), "{}", same.err);
+    let globbed = dir
+        .run(&["eval", "policies/a.yaml", "policies/a_test.yaml", "-c", DEAR])
+        .exits(1);
+    assert!(globbed.err.contains("1 test file passed over"), "{}", globbed.err);
+    let tests = dir.run(&["eval", "policies/a_test.yaml", "-c", DEAR]).exits(2);
+    assert!(
+        tests.err.contains("policyc test policies/a_test.yaml"),
+        "{}",
+        tests.err
+    );
     let empty = Dir::with(&[("empty/notes.txt", "")]);
     empty.run(&["eval", "empty", "-c", "{}"]).exits(2);
 }

@@ -106,7 +106,7 @@ fn coverage_names_what_was_not_reached() {
         "{condition}"
     );
     assert!(
-        condition.contains("p/cost.yaml:13:11:") && condition.contains("was never true"),
+        condition.contains("p/cost.yaml:14:11:") && condition.contains("was never true"),
         "{condition}"
     );
     dir.run(&["test", "p", "--coverage=condition", "--min-coverage", "50"])

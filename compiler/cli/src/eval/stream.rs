@@ -71,6 +71,10 @@ fn lines<R: io::Read>(
                 out.write_all(b"\n")?;
             }
             (Ok(evaluated), Format::Text) => writeln!(out, "{number}: {}", evaluated.decision.as_str())?,
+            // Not the line's fault: every line would say the same.
+            (Err(error @ (EvaluateError::UnknownPolicy(_) | EvaluateError::NoPolicies)), _) => {
+                return Err(error.into());
+            }
             (Err(error), Format::Json) => malformed(&mut out, &error, number)?,
             (Err(error), Format::Text) => writeln!(out, "{number}: error: {error}")?,
         }
