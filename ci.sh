@@ -58,7 +58,7 @@ if ! command -v cc >/dev/null; then
 fi
 cargo --version
 
-policyc() { "${CARGO_TARGET_DIR:-target}/debug/policyc" "$@"; }
+policyc() { cargo run --locked --quiet -p policyc -- "$@"; }
 rustdoc_step() { RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --quiet; }
 fuzz_step() { (cd conformance && cargo +nightly fuzz build); }
 

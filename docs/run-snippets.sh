@@ -12,9 +12,12 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-bin=${CARGO_TARGET_DIR:-target}/debug
-[ -x "$bin/policyc" ] || cargo build --locked --quiet -p policyc
-bin=$(cd "$bin" && pwd)
+# POLICYC_DIR: a directory with a `policyc` to use instead of building this one.
+if [ -z "${POLICYC_DIR:-}" ]; then
+  cargo build --locked --quiet -p policyc
+  POLICYC_DIR=${CARGO_TARGET_DIR:-target}/debug
+fi
+bin=$(cd "$POLICYC_DIR" && pwd)
 output=$(mktemp)
 trap 'rm -f "$output"' EXIT
 mkdir -p target # where blocks put what they write
