@@ -278,11 +278,14 @@ impl Code<'_> {
     }
 
     /// The flag of nesting depth `depth`, lowered.
+    ///
+    /// A flag that was raised once stays suspect to the end: the instruction that lowers it may itself be jumped over
+    /// by an operand that decides early.
     fn flag(&mut self, depth: usize) -> Result<FlagIdx, CodeError> {
-        let dirty = self.dirty.get_mut(depth).ok_or(CodeError::TooManyFlags)?;
+        let dirty = *self.dirty.get(depth).ok_or(CodeError::TooManyFlags)?;
         let flag = FlagIdx(u8::try_from(depth).map_err(|_| CodeError::TooManyFlags)?);
         self.flags = self.flags.max(depth + 1);
-        if std::mem::replace(dirty, false) {
+        if dirty {
             self.push(Instr::ClearFlag { flag });
         }
         Ok(flag)
