@@ -291,7 +291,7 @@ fn read(area: &str, text: &str, cases: &mut Vec<Case>) -> anyhow::Result<()> {
         ] {
             cases.push(Case {
                 name: format!("{area}/{name}"),
-                policies: condition_policy(condition).to_string(),
+                policies: condition_policies(condition).to_string(),
                 body: context.to_string(),
                 settings: settings(None, file.settings),
                 request: RequestOptions::default(),
@@ -364,13 +364,16 @@ fn settings(own: Option<CaseSettings>, shared: Option<CaseSettings>) -> Settings
     }
 }
 
-/// A policy whose only rule fires when the condition is true, and not when it is an error.
-fn condition_policy(condition: &Value) -> Value {
-    json!({
-        "metadata": {"id": "p", "name": "P"},
-        "onError": "skip",
-        "rules": [{"id": "r", "condition": condition, "action": {"decision": "warn"}}],
-    })
+/// Two policies with the condition: one fires when it is true, the other also when it is an error.
+fn condition_policies(condition: &Value) -> Value {
+    let policy = |id: &str| {
+        json!({
+            "metadata": {"id": id, "name": "P"},
+            "onError": id,
+            "rules": [{"id": id, "condition": condition, "action": {"decision": "warn"}}],
+        })
+    };
+    json!([policy("match"), policy("skip")])
 }
 
 impl Case {
@@ -417,11 +420,12 @@ impl Case {
             (Expectation::Refusal(wanted), Ok(found)) => bail!("wanted {wanted:?}, found {found:?}"),
             (_, Err(found)) => bail!("refused: {found:?}"),
             (Expectation::Outcome(wanted), Ok(found)) => {
-                let outcome = match (found.matched_rules.is_empty(), found.errors.is_empty()) {
-                    (false, true) => Outcome::True,
-                    (true, true) => Outcome::False,
-                    (true, false) => Outcome::Error,
-                    (false, false) => bail!("fired and failed: {found:?}"),
+                let fired: Vec<&str> = found.matched_rules.iter().map(String::as_str).collect();
+                let outcome = match (fired.as_slice(), found.errors.is_empty()) {
+                    (["match", "skip"], true) => Outcome::True,
+                    ([], true) => Outcome::False,
+                    (["match"], false) => Outcome::Error,
+                    _ => bail!("neither true nor false nor an error: {found:?}"),
                 };
                 ensure!(*wanted == outcome, "wanted {wanted:?}, found {outcome:?}");
             }

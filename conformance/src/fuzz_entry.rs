@@ -10,11 +10,13 @@ use crate::generate::{Dials, Pair, pair};
 use crate::product::Product;
 use crate::reference::{Derive, Mode};
 use crate::rng::Rng;
+use policy_bytecode::bundle;
 use policy_compiler::Options;
 use policy_grammar::ast::Policy;
 use policy_grammar::{SourceFile, SourceMap, parse_source};
 use policy_runtime::{EvaluateOptions, Policies, PolicyEngine};
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 use std::cell::RefCell;
 use std::path::Path;
 use std::sync::OnceLock;
@@ -65,6 +67,9 @@ pub fn bundle(bytes: &[u8]) {
         }
     }
     run_bundle(bytes);
+    let mut mended = bytes.to_vec();
+    mend_digest(&mut mended);
+    run_bundle(&mended);
 }
 
 fn run_bundle(bytes: &[u8]) {
@@ -78,8 +83,8 @@ fn run_bundle(bytes: &[u8]) {
     }
 }
 
-/// A bundle with bytes replaced: each edit is four bytes, a place and two values, applied to the content of a section.
-/// Digests are mended afterwards, so that decoding and verification are reached.
+/// A bundle with bytes replaced and its digest mended, so that decoding and verification are reached: each edit is
+/// three bytes, a place and what is flipped there.
 fn damaged(edits: &[u8]) -> Vec<u8> {
     static BASE: OnceLock<Vec<u8>> = OnceLock::new();
     let base = BASE.get_or_init(|| {
@@ -89,12 +94,29 @@ fn damaged(edits: &[u8]) -> Vec<u8> {
         compiled.to_bundle().expect("the base fits the format")
     });
     let mut bytes = base.clone();
+    let length = bytes.len();
     for edit in edits.chunks_exact(3) {
         let at = usize::from(edit[0]) << 8 | usize::from(edit[1]);
-        let length = bytes.len();
         bytes[at % length] ^= edit[2];
     }
+    mend_digest(&mut bytes);
     bytes
+}
+
+/// Puts the right digest into an unsigned bundle: it stands after magic, version and section count, covers everything
+/// but itself and the signatures, of which there are none (two zero bytes at the end).
+fn mend_digest(bytes: &mut [u8]) {
+    const DIGEST: usize = 32;
+    let header = bundle::MAGIC.len() + 4;
+    let content = bytes.len().saturating_sub(2);
+    if content < header + DIGEST {
+        return;
+    }
+    let mut hash = Sha256::new();
+    hash.update(&bytes[..header]);
+    hash.update(&bytes[header + DIGEST..content]);
+    let digest = hash.finalize();
+    bytes[header..header + DIGEST].copy_from_slice(&digest);
 }
 
 const BASE_POLICIES: &str = r#"
@@ -245,4 +267,57 @@ fn finding(engine: &dyn Engine, pair: &Pair) -> ! {
         dump(Path::new(&directory), &name, "Found by fuzzing.", &small).expect("the finding is written");
     }
     panic!("{}", report(engine.name(), &small, &differences));
+}
+
+/// Writes starting points for the fuzz targets below `out`, one folder per target, and returns how many.
+///
+/// # Errors
+///
+/// Whatever writing files returns.
+pub fn write_seeds(out: &Path) -> std::io::Result<usize> {
+    const SEEDS: u64 = 40;
+    let mut written = 0;
+    let mut write = |target: &str, name: &str, bytes: &[u8]| -> std::io::Result<()> {
+        let folder = out.join(target);
+        std::fs::create_dir_all(&folder)?;
+        std::fs::write(folder.join(name), bytes)?;
+        written += 1;
+        Ok(())
+    };
+    for (i, text) in [BASE_POLICIES, READER].into_iter().enumerate() {
+        write("document", &format!("base-{i}"), text.as_bytes())?;
+        let mut sources = SourceMap::new();
+        sources.add(SourceFile::new("seed.yaml", text));
+        if let Ok(compiled) = policy_compiler::compile(&sources, &Options::default())
+            && let Ok(bytes) = compiled.to_bundle()
+        {
+            write("bundle", &format!("base-{i}"), &bytes)?;
+        }
+    }
+    for seed in 0..SEEDS {
+        let mut rng = Rng::seeded(seed);
+        let dials = Dials { max_policies: 2, max_rules: 2, invalid: 10, ..Dials::default() };
+        let pair = pair(&mut rng, &dials);
+        write("document", &format!("pair-{seed}"), pair.policies_text().as_bytes())?;
+        write("request", &format!("pair-{seed}"), pair.body().as_bytes())?;
+        let choices: Vec<u8> = (0..64).flat_map(|_| rng.next_u64().to_le_bytes()).collect();
+        write("evaluation", &format!("choices-{seed}"), &choices)?;
+        write("bundle", &format!("edits-{seed}"), &[&[1], &choices[..9]].concat())?;
+    }
+    Ok(written)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Otherwise the target would only ever see refused digests.
+    #[test]
+    fn mended_bundles_get_past_the_digest() {
+        assert!(Policies::from_bundle(&damaged(&[]), &[]).is_ok());
+        let refused_for = |edits: &[u8]| Policies::from_bundle(&damaged(edits), &[]).err().map(|e| e.to_string());
+        let reasons: std::collections::BTreeSet<String> =
+            (0..200_u8).filter_map(|at| refused_for(&[1, at, 0x10])).collect();
+        assert!(reasons.iter().all(|r| !r.contains("digest")), "{reasons:?}");
+    }
 }

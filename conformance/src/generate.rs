@@ -399,6 +399,25 @@ impl Generator {
         (path, spelled, *kind)
     }
 
+    /// A field that a field of type `kind` may be compared with; mostly, not always, one that makes sense.
+    fn partner(&self, rng: &mut Rng, operator: &str, kind: Kind) -> String {
+        for _ in 0..20 {
+            let (_, spelled, other) = self.field(rng);
+            let fits = match operator {
+                "in" | "not_in" => matches!(other, Kind::List | Kind::Texts | Kind::Any),
+                "contains" | "not_contains" => match kind {
+                    Kind::Text | Kind::Texts => matches!(other, Kind::Text | Kind::Any),
+                    _ => other == Kind::Any,
+                },
+                _ => other == kind || other == Kind::Any || (kind == Kind::Any && matches!(other, Kind::Text)),
+            };
+            if fits {
+                return spelled;
+            }
+        }
+        "metadata.text".to_owned()
+    }
+
     fn test(&mut self, rng: &mut Rng) -> Value {
         if !self.tests.is_empty() && rng.chance(self.dials.shared) {
             return rng.pick(&self.tests).clone();
@@ -455,8 +474,7 @@ impl Generator {
                 value = Some(json!(sample));
             }
             _ if rng.chance(self.dials.value_from) => {
-                let (_, other, _) = self.field(rng);
-                test["valueFrom"] = json!(other);
+                test["valueFrom"] = json!(self.partner(rng, operator, kind));
             }
             "in" | "not_in" => {
                 let count = rng.weighted(&[5, 25, 35, 25, 10]);
@@ -466,8 +484,12 @@ impl Generator {
                 test["value"] = json!(items);
             }
             "contains" | "not_contains" => {
-                let element = if used == Kind::List { Kind::Any } else { Kind::Text };
-                let item = self.value(rng, element, 1);
+                // Constant lists and objects are refused here; `valueFrom` brings them.
+                let element = match used {
+                    Kind::List => *rng.pick(&[Kind::Text, Kind::Number, Kind::Bool]),
+                    _ => Kind::Text,
+                };
+                let item = if used == Kind::List && rng.chance(10) { Value::Null } else { self.value(rng, element, 1) };
                 value = Some(item.clone());
                 test["value"] = item;
             }

@@ -1,7 +1,7 @@
 //! Generated pairs: every engine configuration against the reference, and what must not change a decision.
 //!
 //! `DIFF_CASES` sets how many pairs (default 20,000 in a release build, fewer in a debug build), `DIFF_SEED` where to
-//! start. A disagreement is made small and, with `DUMP_CASE_DIR`, written there as a case file.
+//! start, `DIFF_SHOW_REFUSED` prints what the compiler refuses. A disagreement is made small and, with `DUMP_CASE_DIR`, written there as a case file.
 
 use policy_conformance::compare::{Verdict, dump, judge, report, shrink};
 use policy_conformance::engine::{Engine, LoadFailure, Reference, RequestOptions};
@@ -61,8 +61,11 @@ fn engines_agree_with_the_reference() {
                     }
                 }
                 Verdict::Agree(_) => {}
-                Verdict::Refused(_) => {
+                Verdict::Refused(errors) => {
                     refused += 1;
+                    if std::env::var_os("DIFF_SHOW_REFUSED").is_some() {
+                        println!("refused {}: {errors:?}", seed().wrapping_add(n));
+                    }
                     break;
                 }
                 Verdict::Disagree(_) => fail(engine, &pair, &format!("differential-{}", seed().wrapping_add(n))),

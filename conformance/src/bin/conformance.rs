@@ -2,8 +2,11 @@
 
 use anyhow::ensure;
 use clap::{Parser, Subcommand};
-use policy_conformance::{pairs, tables};
-use std::path::PathBuf;
+use policy_conformance::case::{self, Run};
+use policy_conformance::engine::{Engine, Reference};
+use policy_conformance::product::Product;
+use policy_conformance::{fuzz_entry, pairs, tables};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Tables and corpora that show what the product does.
@@ -38,6 +41,18 @@ enum Command {
         #[arg(long, default_value_t = 1)]
         seed: u64,
     },
+    /// Run case files on every engine configuration.
+    Cases {
+        /// Directory of case files.
+        #[arg(long)]
+        directory: PathBuf,
+    },
+    /// Write starting points for the fuzz targets.
+    Seeds {
+        /// Directory to write to; one folder per target.
+        #[arg(long)]
+        out: PathBuf,
+    },
     /// Run a `policyc` over such a corpus and report every disagreement with the reference.
     Compare {
         /// Directory that `pairs` wrote.
@@ -68,6 +83,8 @@ fn main() -> anyhow::Result<ExitCode> {
                 written.refused
             );
         }
+        Command::Cases { directory } => return run_cases(&directory),
+        Command::Seeds { out } => println!("{} files written to {}", fuzz_entry::write_seeds(&out)?, out.display()),
         Command::Compare { corpus, policyc, show } => {
             let compared = pairs::compare(&corpus, &policyc)?;
             for line in compared.disagreements.iter().take(show) {
@@ -80,4 +97,21 @@ fn main() -> anyhow::Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn run_cases(directory: &Path) -> anyhow::Result<ExitCode> {
+    let cases = case::load_all(directory)?;
+    let mut engines: Vec<Box<dyn Engine>> = vec![Box::new(Reference)];
+    engines.extend(Product::all().into_iter().map(|p| Box::new(p) as Box<dyn Engine>));
+    let mut failed = 0;
+    for engine in &engines {
+        for case in &cases {
+            if let Run::Failed(why) = case.run(engine.as_ref()) {
+                println!("{}: {}\n    {why}", engine.name(), case.name);
+                failed += 1;
+            }
+        }
+    }
+    println!("{} cases on {} engines, {failed} runs failed", cases.len(), engines.len());
+    Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
