@@ -5,7 +5,6 @@ use crate::engine::{Engine, LoadFailure, Loaded, Refusal, RequestOptions, refere
 use crate::generate::Pair;
 use crate::reference::RefResponse;
 use serde_json::Value;
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 /// An answer or a refusal.
@@ -237,17 +236,12 @@ pub fn dump(directory: &Path, name: &str, note: &str, pair: &Pair) -> std::io::R
 /// The pair and what differs, for a failing test's message.
 #[must_use]
 pub fn report(engine: &str, pair: &Pair, differences: &[String]) -> String {
-    let mut out = String::new();
-    let _ = writeln!(out, "reference | {engine}");
-    for difference in differences {
-        let _ = writeln!(out, "  {difference}");
-    }
-    let _ = writeln!(out, "settings: {:?}\nrequest: {:?}", pair.settings, pair.request);
-    let _ = writeln!(
-        out,
-        "context: {}\npolicies:\n{}",
+    format!(
+        "reference | {engine}\n  {}\nsettings: {:?}\nrequest: {:?}\ncontext: {}\npolicies:\n{}",
+        differences.join("\n  "),
+        pair.settings,
+        pair.request,
         pair.body(),
         pair.policies_text()
-    );
-    out
+    )
 }

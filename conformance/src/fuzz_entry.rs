@@ -4,6 +4,12 @@
 //! From dumb to knowing: bytes as a policy file, bytes as a bundle, bytes as a request, and bytes as the choices of the
 //! generators for a whole pair.
 
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a fuzz target reports what it finds by panicking"
+)]
+
 use crate::compare::{Verdict, dump, judge, report, shrink};
 use crate::engine::{Engine, Loaded, Refusal, RequestOptions, Settings, reference_answer};
 use crate::generate::{Dials, Pair, pair};
@@ -24,22 +30,36 @@ use std::sync::OnceLock;
 /// Bytes as a YAML and as a JSON document: parsing and compiling report problems and never panic; what compiles also
 /// runs, at every level alike.
 pub fn document(bytes: &[u8]) {
-    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return;
+    };
     for name in ["fuzz.yaml", "fuzz.json"] {
         let mut sources = SourceMap::new();
         let file = sources.add(SourceFile::new(name, text));
         let parsed = parse_source(&sources, file);
         for diagnostic in &parsed.diagnostics {
             let span = diagnostic.primary.span;
-            assert!(span.start <= span.end && span.end as usize <= text.len(), "{diagnostic:?} points outside");
-            assert!(text.is_char_boundary(span.start as usize), "{diagnostic:?} points into a character");
-            assert!(text.is_char_boundary(span.end as usize), "{diagnostic:?} points into a character");
+            assert!(
+                span.start <= span.end && span.end as usize <= text.len(),
+                "{diagnostic:?} points outside"
+            );
+            assert!(
+                text.is_char_boundary(span.start as usize),
+                "{diagnostic:?} points into a character"
+            );
+            assert!(
+                text.is_char_boundary(span.end as usize),
+                "{diagnostic:?} points into a character"
+            );
         }
         if parsed.has_errors() {
             continue;
         }
         for level in policy_compiler::OptLevel::ALL {
-            let options = Options { opt_level: *level, ..Options::default() };
+            let options = Options {
+                opt_level: *level,
+                ..Options::default()
+            };
             match policy_compiler::compile(&sources, &options) {
                 Ok(compiled) => {
                     let engine = PolicyEngine::builder()
@@ -50,7 +70,10 @@ pub fn document(bytes: &[u8]) {
                 }
                 Err(failed) => {
                     for diagnostic in &failed.diagnostics {
-                        assert!(!diagnostic.code.as_str().starts_with('B'), "internal error: {diagnostic:?}");
+                        assert!(
+                            !diagnostic.code.as_str().starts_with('B'),
+                            "internal error: {diagnostic:?}"
+                        );
                     }
                 }
             }
@@ -61,10 +84,10 @@ pub fn document(bytes: &[u8]) {
 /// Bytes as a bundle: refused, or verified and then run within its limits. Starts from a real bundle when the first
 /// byte says so, because random bytes never get past the digest.
 pub fn bundle(bytes: &[u8]) {
-    if let Some((kind, edits)) = bytes.split_first() {
-        if kind % 2 == 1 {
-            return run_bundle(&damaged(edits));
-        }
+    if let Some((kind, edits)) = bytes.split_first()
+        && kind % 2 == 1
+    {
+        return run_bundle(&damaged(edits));
     }
     run_bundle(bytes);
     let mut mended = bytes.to_vec();
@@ -73,12 +96,24 @@ pub fn bundle(bytes: &[u8]) {
 }
 
 fn run_bundle(bytes: &[u8]) {
-    let Ok(policies) = Policies::from_bundle(bytes, &[]) else { return };
-    let Ok(engine) = PolicyEngine::builder().policies(policies).build() else { return };
-    for body in [&b"{}"[..], br#"{"llm":{"model":"gpt-4","maxTokens":5,"prompt":"x"},"a":[1,{"b":null}]}"#, b"["] {
+    let Ok(policies) = Policies::from_bundle(bytes, &[]) else {
+        return;
+    };
+    let Ok(engine) = PolicyEngine::builder().policies(policies).build() else {
+        return;
+    };
+    for body in [
+        &b"{}"[..],
+        br#"{"llm":{"model":"gpt-4","maxTokens":5,"prompt":"x"},"a":[1,{"b":null}]}"#,
+        b"[",
+    ] {
         let _answer = engine.evaluate_json_with(
             body,
-            &EvaluateOptions { mode: policy_runtime::Mode::All, trace: true, ..EvaluateOptions::default() },
+            &EvaluateOptions {
+                mode: policy_runtime::Mode::All,
+                trace: true,
+                ..EvaluateOptions::default()
+            },
         );
     }
 }
@@ -149,24 +184,44 @@ rules:
   - {id: strings, condition: {operator: contains, field: s, value: "é"}, action: {decision: warn, metadata: {s: "{{ s }}", n: "{{ n }}"}}}
 "#;
 
+/// [`READER`], loaded by the product and parsed for the reference.
+struct Reader {
+    loaded: Box<dyn Loaded>,
+    policies: Vec<Policy>,
+}
+
 /// Bytes as a request: the product refuses what `serde_json` refuses, and otherwise says what the reference says of the
 /// parsed value. A repeated key and too deep nesting may be refused by the product alone.
 pub fn request(bytes: &[u8]) {
     thread_local! {
-        static READERS: RefCell<Option<(Box<dyn Loaded>, Vec<Policy>)>> = const { RefCell::new(None) };
+        static READERS: RefCell<Option<Reader>> = const { RefCell::new(None) };
     }
-    let settings = Settings { derive: Derive::Never, ..Settings::default() };
-    let options = RequestOptions { mode: Mode::All, ..RequestOptions::default() };
+    let settings = Settings {
+        derive: Derive::Never,
+        ..Settings::default()
+    };
+    let options = RequestOptions {
+        mode: Mode::All,
+        ..RequestOptions::default()
+    };
     READERS.with_borrow_mut(|readers| {
-        let (loaded, policies) = readers.get_or_insert_with(|| {
-            let loaded = Product::bundle().load(READER, settings).expect("the reader is loaded");
-            (loaded, crate::engine::parse(READER).expect("the reader parses"))
+        let Reader { loaded, policies } = readers.get_or_insert_with(|| {
+            let loaded = Product::bundle()
+                .load(READER, settings)
+                .expect("the reader is loaded");
+            Reader {
+                loaded,
+                policies: crate::engine::parse(READER).expect("the reader parses"),
+            }
         });
         let actual = loaded.evaluate(bytes, &options);
         let parsed: Result<Value, _> = serde_json::from_slice(bytes);
         match (&parsed, &actual) {
             (Err(error), Ok(answer)) => {
-                assert!(error.to_string().contains("recursion limit"), "{error}, but the answer is {answer:?}");
+                assert!(
+                    error.to_string().contains("recursion limit"),
+                    "{error}, but the answer is {answer:?}"
+                );
             }
             (Err(_), Err(Refusal::Malformed)) => {}
             (Ok(context), Err(Refusal::Malformed)) => assert!(
@@ -258,12 +313,17 @@ pub fn evaluation(bytes: &[u8]) {
 }
 
 fn finding(engine: &dyn Engine, pair: &Pair) -> ! {
-    let small = shrink(pair, &|p| matches!(judge(engine, p, &p.body()), Verdict::Disagree(_)));
+    let small = shrink(pair, &|p| {
+        matches!(judge(engine, p, &p.body()), Verdict::Disagree(_))
+    });
     let Verdict::Disagree(differences) = judge(engine, &small, &small.body()) else {
         panic!("not reproduced");
     };
     if let Some(directory) = std::env::var_os("DUMP_CASE_DIR") {
-        let name = format!("fuzz-{:016x}", Rng::from_bytes(small.policies_text().as_bytes()).next_u64());
+        let name = format!(
+            "fuzz-{:016x}",
+            Rng::from_bytes(small.policies_text().as_bytes()).next_u64()
+        );
         dump(Path::new(&directory), &name, "Found by fuzzing.", &small).expect("the finding is written");
     }
     panic!("{}", report(engine.name(), &small, &differences));
@@ -296,13 +356,26 @@ pub fn write_seeds(out: &Path) -> std::io::Result<usize> {
     }
     for seed in 0..SEEDS {
         let mut rng = Rng::seeded(seed);
-        let dials = Dials { max_policies: 2, max_rules: 2, invalid: 10, ..Dials::default() };
+        let dials = Dials {
+            max_policies: 2,
+            max_rules: 2,
+            invalid: 10,
+            ..Dials::default()
+        };
         let pair = pair(&mut rng, &dials);
-        write("document", &format!("pair-{seed}"), pair.policies_text().as_bytes())?;
+        write(
+            "document",
+            &format!("pair-{seed}"),
+            pair.policies_text().as_bytes(),
+        )?;
         write("request", &format!("pair-{seed}"), pair.body().as_bytes())?;
         let choices: Vec<u8> = (0..64).flat_map(|_| rng.next_u64().to_le_bytes()).collect();
         write("evaluation", &format!("choices-{seed}"), &choices)?;
-        write("bundle", &format!("edits-{seed}"), &[&[1], &choices[..9]].concat())?;
+        write(
+            "bundle",
+            &format!("edits-{seed}"),
+            &[&[1], &choices[..9]].concat(),
+        )?;
     }
     Ok(written)
 }
@@ -315,7 +388,11 @@ mod tests {
     #[test]
     fn mended_bundles_get_past_the_digest() {
         assert!(Policies::from_bundle(&damaged(&[]), &[]).is_ok());
-        let refused_for = |edits: &[u8]| Policies::from_bundle(&damaged(edits), &[]).err().map(|e| e.to_string());
+        let refused_for = |edits: &[u8]| {
+            Policies::from_bundle(&damaged(edits), &[])
+                .err()
+                .map(|e| e.to_string())
+        };
         let reasons: std::collections::BTreeSet<String> =
             (0..200_u8).filter_map(|at| refused_for(&[1, at, 0x10])).collect();
         assert!(reasons.iter().all(|r| !r.contains("digest")), "{reasons:?}");

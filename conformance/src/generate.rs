@@ -134,7 +134,16 @@ pub fn contexts(rng: &mut Rng, dials: &Dials, count: usize) -> (Pair, Vec<Value>
     let request = generator.request(rng);
     let contexts: Vec<Value> = (0..count).map(|_| generator.context(rng)).collect();
     let context = contexts.first().cloned().unwrap_or_else(|| json!({}));
-    (Pair { documents, json: rng.chance(dials.json), context, settings, request }, contexts)
+    (
+        Pair {
+            documents,
+            json: rng.chance(dials.json),
+            context,
+            settings,
+            request,
+        },
+        contexts,
+    )
 }
 
 /// Type of a field's values.
@@ -409,7 +418,9 @@ impl Generator {
                     Kind::Text | Kind::Texts => matches!(other, Kind::Text | Kind::Any),
                     _ => other == Kind::Any,
                 },
-                _ => other == kind || other == Kind::Any || (kind == Kind::Any && matches!(other, Kind::Text)),
+                _ => {
+                    other == kind || other == Kind::Any || (kind == Kind::Any && matches!(other, Kind::Text))
+                }
             };
             if fits {
                 return spelled;
@@ -489,7 +500,11 @@ impl Generator {
                     Kind::List => *rng.pick(&[Kind::Text, Kind::Number, Kind::Bool]),
                     _ => Kind::Text,
                 };
-                let item = if used == Kind::List && rng.chance(10) { Value::Null } else { self.value(rng, element, 1) };
+                let item = if used == Kind::List && rng.chance(10) {
+                    Value::Null
+                } else {
+                    self.value(rng, element, 1)
+                };
                 value = Some(item.clone());
                 test["value"] = item;
             }
@@ -731,17 +746,17 @@ impl Generator {
             .chain(DERIVED)
             .find(|(p, ..)| *p == path)
             .and_then(|(_, alias, _)| *alias);
-        if let Some(alias) = alias {
-            if rng.chance(self.dials.aliases) {
-                put(rng, context, alias, value.clone());
-                if !rng.chance(20) {
-                    return;
-                }
-                // Both spellings, mostly with different values.
-                let other = if rng.chance(80) { Value::from(7) } else { value };
-                put(rng, context, path, other);
+        if let Some(alias) = alias
+            && rng.chance(self.dials.aliases)
+        {
+            put(rng, context, alias, value.clone());
+            if !rng.chance(20) {
                 return;
             }
+            // Both spellings, mostly with different values.
+            let other = if rng.chance(80) { Value::from(7) } else { value };
+            put(rng, context, path, other);
+            return;
         }
         put(rng, context, path, value);
     }

@@ -9,12 +9,6 @@
 //! Test infrastructure: nothing of the product depends on it.
 
 #![forbid(unsafe_code)]
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "test infrastructure: an impossible state is best reported where it is found"
-)]
 
 pub mod case;
 pub mod compare;

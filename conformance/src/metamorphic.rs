@@ -4,7 +4,6 @@ use crate::generate::Pair;
 use crate::reference::{ALIASES, Mode, RefResponse};
 use crate::rng::Rng;
 use serde_json::{Value, json};
-use std::fmt::Write as _;
 
 /// The pair with the operands of every `and` and `or` in another order.
 #[must_use]
@@ -123,7 +122,9 @@ pub fn respell_policies(pair: &Pair) -> Pair {
 pub fn respell_context(pair: &Pair) -> Option<Pair> {
     let mut changed = pair.clone();
     for (object, camel, snake) in ALIASES {
-        let Some(Value::Object(members)) = changed.context.get_mut(*object) else { continue };
+        let Some(Value::Object(members)) = changed.context.get_mut(*object) else {
+            continue;
+        };
         match (members.remove(*camel), members.remove(*snake)) {
             (Some(value), None) => {
                 members.insert((*snake).to_owned(), value);
@@ -147,7 +148,9 @@ pub fn disable_silent_rules(pair: &Pair, answer: &RefResponse) -> Option<Pair> {
     let mut changed = pair.clone();
     for document in &mut changed.documents {
         let policy = document["metadata"]["id"].as_str().unwrap_or_default().to_owned();
-        let Some(Value::Array(rules)) = document.get_mut("rules") else { continue };
+        let Some(Value::Array(rules)) = document.get_mut("rules") else {
+            continue;
+        };
         for rule in rules {
             let id = rule["id"].as_str().unwrap_or_default().to_owned();
             let named = |name: &String| *name == id || *name == format!("{policy}/{id}");
@@ -184,13 +187,15 @@ fn write_shuffled(rng: &mut Rng, value: &Value, out: &mut String) {
             rng.shuffle(&mut members);
             out.push('{');
             for (i, (key, member)) in members.into_iter().enumerate() {
-                let _ = write!(out, "{}{}:", if i > 0 { ", " } else { " " }, Value::from(key.as_str()));
+                out.push_str(if i > 0 { ", " } else { " " });
+                out.push_str(&Value::from(key.as_str()).to_string());
+                out.push(':');
                 write_shuffled(rng, member, out);
             }
             out.push('}');
         }
         scalar => {
-            let _ = write!(out, "{scalar}");
+            out.push_str(&scalar.to_string());
         }
     }
 }
@@ -199,7 +204,9 @@ fn write_shuffled(rng: &mut Rng, value: &Value, out: &mut String) {
 fn change_conditions(pair: &Pair, change: &mut dyn FnMut(&mut Value)) -> Pair {
     let mut pair = pair.clone();
     for document in &mut pair.documents {
-        let Some(Value::Array(rules)) = document.get_mut("rules") else { continue };
+        let Some(Value::Array(rules)) = document.get_mut("rules") else {
+            continue;
+        };
         for condition in rules.iter_mut().filter_map(|rule| rule.get_mut("condition")) {
             visit(condition, change);
         }

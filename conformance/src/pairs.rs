@@ -68,9 +68,15 @@ pub fn write(out: &Path, count: usize, seed: u64) -> anyhow::Result<Written> {
         std::fs::create_dir_all(&directory).with_context(|| directory.display().to_string())?;
         let extension = if pair.json { "json" } else { "yaml" };
         std::fs::write(directory.join(format!("policies.{extension}")), &text)?;
-        let mut lines = std::fs::File::create(directory.join("contexts.jsonl")).map(std::io::BufWriter::new)?;
-        let mut answers = std::fs::File::create(directory.join("expected.jsonl")).map(std::io::BufWriter::new)?;
-        let request = RequestOptions { policies: None, mode: Mode::FirstDeny, ..pair.request.clone() };
+        let mut lines =
+            std::fs::File::create(directory.join("contexts.jsonl")).map(std::io::BufWriter::new)?;
+        let mut answers =
+            std::fs::File::create(directory.join("expected.jsonl")).map(std::io::BufWriter::new)?;
+        let request = RequestOptions {
+            policies: None,
+            mode: Mode::FirstDeny,
+            ..pair.request.clone()
+        };
         for context in &bodies {
             writeln!(lines, "{context}")?;
             let answer = reference_answer(&policies, context, pair.settings, &request)
@@ -122,7 +128,10 @@ pub fn compare(corpus: &Path, policyc: &Path) -> anyhow::Result<Compared> {
     ensure!(!sets.is_empty(), "{} holds no sets", corpus.display());
     let mut compared = Compared::default();
     for set in &sets {
-        let name = set.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+        let name = set
+            .file_name()
+            .map(|n| n.to_string_lossy().into_owned())
+            .unwrap_or_default();
         let expected = lines(&set.join("expected.jsonl"))?;
         compared.pairs += expected.len();
         match run(policyc, set) {
@@ -133,12 +142,16 @@ pub fn compare(corpus: &Path, policyc: &Path) -> anyhow::Result<Compared> {
                         Ok(answer) => differences(&Ok(expected), &Ok(answer)),
                         Err(error) => vec![format!("{error:#}")],
                     };
-                    compared.disagreements.extend(found.iter().map(|d| format!("{name} line {}: {d}", i + 1)));
+                    compared
+                        .disagreements
+                        .extend(found.iter().map(|d| format!("{name} line {}: {d}", i + 1)));
                 }
             }
-            Ok(answers) => compared
-                .disagreements
-                .push(format!("{name}: {} answers to {} contexts", answers.len(), expected.len())),
+            Ok(answers) => compared.disagreements.push(format!(
+                "{name}: {} answers to {} contexts",
+                answers.len(),
+                expected.len()
+            )),
             Err(error) => compared.disagreements.push(format!("{name}: {error:#}")),
         }
     }
@@ -147,7 +160,9 @@ pub fn compare(corpus: &Path, policyc: &Path) -> anyhow::Result<Compared> {
 
 fn lines(path: &Path) -> anyhow::Result<Vec<Value>> {
     let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
-    text.lines().map(|line| serde_json::from_str(line).context("not JSON")).collect()
+    text.lines()
+        .map(|line| serde_json::from_str(line).context("not JSON"))
+        .collect()
 }
 
 /// The answers of one run: one JSON value per line, or one array of them.
@@ -159,7 +174,12 @@ fn run(policyc: &Path, set: &Path) -> anyhow::Result<Vec<Value>> {
         .find(|path| path.is_file())
         .context("no policies")?;
     let mut command = Command::new(policyc);
-    command.arg("eval").arg(policies).arg("--contexts").arg(set.join("contexts.jsonl")).args(["--format", "json"]);
+    command
+        .arg("eval")
+        .arg(policies)
+        .arg("--contexts")
+        .arg(set.join("contexts.jsonl"))
+        .args(["--format", "json"]);
     command.args(["--derive", options["derive"].as_str().unwrap_or("always")]);
     if options["default"] == "deny" {
         command.args(["--default", "deny"]);
@@ -172,18 +192,34 @@ fn run(policyc: &Path, set: &Path) -> anyhow::Result<Vec<Value>> {
     let answers = match serde_json::from_str::<Value>(&text) {
         Ok(Value::Array(answers)) => Ok(answers),
         Ok(one) => Ok(vec![one]),
-        Err(_) => text.lines().map(serde_json::from_str).collect::<Result<Vec<_>, _>>(),
+        Err(_) => text
+            .lines()
+            .map(serde_json::from_str)
+            .collect::<Result<Vec<_>, _>>(),
     };
     answers.with_context(|| {
-        format!("{} and {}", output.status, String::from_utf8_lossy(&output.stderr).lines().next().unwrap_or(""))
+        format!(
+            "{} and {}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr)
+                .lines()
+                .next()
+                .unwrap_or("")
+        )
     })
 }
 
 /// A response of the command line, or a `want` of the reference.
 fn response(value: &Value) -> anyhow::Result<RefResponse> {
-    let decision = if value["decision"].is_object() { &value["decision"] } else { value };
+    let decision = if value["decision"].is_object() {
+        &value["decision"]
+    } else {
+        value
+    };
     let texts = |key: &str| -> anyhow::Result<Vec<String>> {
-        let list = decision[key].as_array().with_context(|| format!("no `{key}` in {value}"))?;
+        let list = decision[key]
+            .as_array()
+            .with_context(|| format!("no `{key}` in {value}"))?;
         Ok(list.iter().filter_map(Value::as_str).map(str::to_owned).collect())
     };
     let map = |key: &str| decision[key].as_object().cloned().unwrap_or_default();

@@ -6,7 +6,8 @@ use policy_compiler::{Compiled, OptLevel, Options};
 use policy_grammar::ast::Decision;
 use policy_grammar::{SourceFile, SourceMap};
 use policy_runtime::{
-    DefaultDecision, DeriveMode, EvaluateError, EvaluateOptions, Policies, PolicyEngine, Response, Verb, Worker,
+    DefaultDecision, DeriveMode, EvaluateError, EvaluateOptions, Policies, PolicyEngine, Response, Verb,
+    Worker,
 };
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -24,19 +25,34 @@ impl Product {
     /// Compiled at a level and run as it is.
     #[must_use]
     pub fn at(level: OptLevel) -> Self {
-        Self { name: format!("-O{}", level.number()), level, bundled: false, dfa_limit_bytes: None }
+        Self {
+            name: format!("-O{}", level.number()),
+            level,
+            bundled: false,
+            dfa_limit_bytes: None,
+        }
     }
 
     /// Compiled at the highest level, encoded as a bundle, decoded, verified and run.
     #[must_use]
     pub fn bundle() -> Self {
-        Self { name: "bundle".to_owned(), level: OptLevel::O2, bundled: true, dfa_limit_bytes: None }
+        Self {
+            name: "bundle".to_owned(),
+            level: OptLevel::O2,
+            bundled: true,
+            dfa_limit_bytes: None,
+        }
     }
 
     /// Like [`Product::bundle`], with no automaton stored: patterns run from their sources.
     #[must_use]
     pub fn without_automata() -> Self {
-        Self { name: "no automata".to_owned(), level: OptLevel::O2, bundled: true, dfa_limit_bytes: Some(0) }
+        Self {
+            name: "no automata".to_owned(),
+            level: OptLevel::O2,
+            bundled: true,
+            dfa_limit_bytes: Some(0),
+        }
     }
 
     /// Every configuration.
@@ -51,7 +67,10 @@ impl Product {
     fn compile(&self, policies: &str) -> Result<Compiled, LoadFailure> {
         let mut sources = SourceMap::new();
         sources.add(SourceFile::new("policies", policies));
-        let mut options = Options { opt_level: self.level, ..Options::default() };
+        let mut options = Options {
+            opt_level: self.level,
+            ..Options::default()
+        };
         if let Some(bytes) = self.dfa_limit_bytes {
             options.dfa_limit_bytes = bytes;
         }
@@ -93,7 +112,10 @@ impl Engine for Product {
             })
             .build()
             .map_err(|e| other(&e))?;
-        Ok(Box::new(Running { engine, worker: RefCell::default() }))
+        Ok(Box::new(Running {
+            engine,
+            worker: RefCell::default(),
+        }))
     }
 }
 
@@ -105,8 +127,10 @@ struct Running {
 impl Loaded for Running {
     /// Asks twice: for the owned response, and for the JSON text of the allocation-free path, which must say the same.
     fn evaluate(&self, body: &[u8], request: &RequestOptions) -> Result<RefResponse, Refusal> {
-        let policies: Option<Vec<Cow<'_, str>>> =
-            request.policies.as_ref().map(|ids| ids.iter().map(|id| Cow::Borrowed(id.as_str())).collect());
+        let policies: Option<Vec<Cow<'_, str>>> = request
+            .policies
+            .as_ref()
+            .map(|ids| ids.iter().map(|id| Cow::Borrowed(id.as_str())).collect());
         let options = EvaluateOptions {
             request_id: Some("conformance"),
             namespace: request.namespace.as_deref(),
@@ -119,7 +143,10 @@ impl Loaded for Running {
         };
         let owned = self.engine.evaluate_json_with(body, &options);
         let mut worker = self.worker.borrow_mut();
-        let text = self.engine.evaluate_into(&mut worker, body, &options).map(|e| e.json.to_owned());
+        let text = self
+            .engine
+            .evaluate_into(&mut worker, body, &options)
+            .map(|e| e.json.to_owned());
         match (owned, text) {
             (Ok(response), Ok(text)) => {
                 same_text(&response, &text).map_err(Refusal::Other)?;
@@ -140,7 +167,11 @@ fn same_text(response: &Response, text: &str) -> Result<(), String> {
     };
     let owned = strip(serde_json::to_value(response).map_err(|e| e.to_string())?);
     let text = strip(serde_json::from_str(text).map_err(|e| format!("{e} in {text}"))?);
-    if owned == text { Ok(()) } else { Err(format!("owned {owned} but text {text}")) }
+    if owned == text {
+        Ok(())
+    } else {
+        Err(format!("owned {owned} but text {text}"))
+    }
 }
 
 fn refusal(error: &EvaluateError) -> Refusal {
@@ -169,7 +200,12 @@ fn answer(response: Response) -> RefResponse {
         errors: decision
             .errors
             .into_iter()
-            .map(|e| RefRuleError { policy: e.policy, rule: e.rule, field: e.field, found: e.found })
+            .map(|e| RefRuleError {
+                policy: e.policy,
+                rule: e.rule,
+                field: e.field,
+                found: e.found,
+            })
             .collect(),
     }
 }

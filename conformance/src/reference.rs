@@ -13,6 +13,12 @@
 //! arrives. Duplicate keys in a request cannot be told from a `serde_json::Value`; the cases under `cases/context`
 //! hold the engines to that rule.
 
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "what the compiler refuses never arrives; reading on regardless would hide a mistake"
+)]
+
 pub mod derived;
 
 use policy_grammar::ast::{
@@ -460,9 +466,10 @@ fn condition_errors(node: &Condition, request: &Request<'_>) -> Vec<(String, Str
         return Vec::new();
     }
     match node {
-        Condition::And { operands, .. } | Condition::Or { operands, .. } => {
-            operands.iter().flat_map(|c| condition_errors(c, request)).collect()
-        }
+        Condition::And { operands, .. } | Condition::Or { operands, .. } => operands
+            .iter()
+            .flat_map(|c| condition_errors(c, request))
+            .collect(),
         Condition::Not { operand, .. } => condition_errors(operand, request),
         Condition::Test(test) => vec![fault(test, request)],
     }
@@ -480,7 +487,9 @@ fn fault(test: &Test, request: &Request<'_>) -> (String, String) {
         (canonical(path).to_string(), found)
     };
     let left = describe(&test.field.value);
-    let Operand::Path(path) = &test.operand else { return left };
+    let Operand::Path(path) = &test.operand else {
+        return left;
+    };
     let right = describe(&path.value);
     if right.1 == "unknown" {
         return right;
@@ -492,7 +501,9 @@ fn fault(test: &Test, request: &Request<'_>) -> (String, String) {
     let right_is_at_fault = match test.operator.value {
         Operator::In | Operator::NotIn => true,
         Operator::Gt | Operator::Gte | Operator::Lt | Operator::Lte => ordered(&left.1),
-        Operator::Contains | Operator::NotContains | Operator::StartsWith | Operator::EndsWith => left.1 == "string",
+        Operator::Contains | Operator::NotContains | Operator::StartsWith | Operator::EndsWith => {
+            left.1 == "string"
+        }
         Operator::Eq | Operator::Ne | Operator::Matches | Operator::Exists => false,
     };
     if right_is_at_fault { right } else { left }

@@ -50,7 +50,11 @@ impl Score {
 
 #[expect(clippy::cast_precision_loss, reason = "counts of a few thousand")]
 fn share(part: usize, whole: usize) -> f64 {
-    if whole == 0 { 1.0 } else { part as f64 / whole as f64 }
+    if whole == 0 {
+        1.0
+    } else {
+        part as f64 / whole as f64
+    }
 }
 
 /// Scores on labelled texts: a JSON list of `{text, spans: [{type, start, end}]}`, offsets in characters.
@@ -60,36 +64,55 @@ fn share(part: usize, whole: usize) -> f64 {
 /// Texts that are not such a list.
 pub fn pii_scores(labelled: &str) -> anyhow::Result<Vec<(PiiType, Score)>> {
     let records: Vec<Value> = serde_json::from_str(labelled)?;
-    let mut scores: Vec<(PiiType, Score)> = LABELS.iter().map(|(_, kind)| (*kind, Score::default())).collect();
+    let mut scores: Vec<(PiiType, Score)> =
+        LABELS.iter().map(|(_, kind)| (*kind, Score::default())).collect();
     let mut findings = Findings::new();
     for record in &records {
-        let text = record["text"].as_str().or_else(|| record["full_text"].as_str()).context("no text")?;
+        let text = record["text"]
+            .as_str()
+            .or_else(|| record["full_text"].as_str())
+            .context("no text")?;
         let spans = record["spans"].as_array().context("no spans")?;
         scan(text, &mut findings);
         for ((label, kind), (_, score)) in LABELS.iter().zip(&mut scores) {
-            let labels: Vec<(usize, usize)> =
-                spans.iter().filter(|s| text_of(s, "type", "entity_type") == *label).map(|s| bytes(text, s)).collect();
-            let found: Vec<&Match> =
-                findings.iter().filter(|f| f.kind == *kind && f.confidence >= Confidence::Medium).collect();
+            let labels: Vec<(usize, usize)> = spans
+                .iter()
+                .filter(|s| text_of(s, "type", "entity_type") == *label)
+                .map(|s| bytes(text, s))
+                .collect();
+            let found: Vec<&Match> = findings
+                .iter()
+                .filter(|f| f.kind == *kind && f.confidence >= Confidence::Medium)
+                .collect();
             score.labels += labels.len();
             score.findings += found.len();
-            score.covered +=
-                labels.iter().filter(|(start, end)| found.iter().any(|f| f.start <= *start && f.end >= *end)).count();
-            score.right +=
-                found.iter().filter(|f| labels.iter().any(|(start, end)| f.start < *end && f.end > *start)).count();
+            score.covered += labels
+                .iter()
+                .filter(|(start, end)| found.iter().any(|f| f.start <= *start && f.end >= *end))
+                .count();
+            score.right += found
+                .iter()
+                .filter(|f| labels.iter().any(|(start, end)| f.start < *end && f.end > *start))
+                .count();
         }
     }
     Ok(scores)
 }
 
 fn text_of<'v>(value: &'v Value, name: &str, other: &str) -> &'v str {
-    value[name].as_str().or_else(|| value[other].as_str()).unwrap_or_default()
+    value[name]
+        .as_str()
+        .or_else(|| value[other].as_str())
+        .unwrap_or_default()
 }
 
 /// Byte offsets of a span given in characters.
 fn bytes(text: &str, span: &Value) -> (usize, usize) {
     let offset = |name: &str, other: &str| {
-        let chars = span[name].as_u64().or_else(|| span[other].as_u64()).unwrap_or_default();
+        let chars = span[name]
+            .as_u64()
+            .or_else(|| span[other].as_u64())
+            .unwrap_or_default();
         let chars = usize::try_from(chars).unwrap_or(usize::MAX);
         text.char_indices().nth(chars).map_or(text.len(), |(at, _)| at)
     };
@@ -167,7 +190,11 @@ pub fn print_pii(verbose: bool) -> anyhow::Result<()> {
 pub fn token_differences(prompts: &[String]) -> anyhow::Result<Vec<(&'static str, u64, usize)>> {
     let encodings = [
         ("o200k_base", Family::O200K, tiktoken_rs::o200k_base_singleton()),
-        ("cl100k_base", Family::CL100K, tiktoken_rs::cl100k_base_singleton()),
+        (
+            "cl100k_base",
+            Family::CL100K,
+            tiktoken_rs::cl100k_base_singleton(),
+        ),
     ];
     let mut scratch = TokenScratch::new();
     let mut rows = Vec::new();
@@ -190,11 +217,18 @@ pub fn token_differences(prompts: &[String]) -> anyhow::Result<Vec<(&'static str
 ///
 /// Data that cannot be read as what it should be.
 pub fn print_tokens() -> anyhow::Result<()> {
-    let Some(lines) = data::read("token exactness", "prompts/benign_dev.jsonl") else { return Ok(()) };
+    let Some(lines) = data::read("token exactness", "prompts/benign_dev.jsonl") else {
+        return Ok(());
+    };
     let prompts = prompts(&lines)?;
     let mut table = table(&["encoding", "prompts", "tokens", "different from tiktoken"]);
     for (name, tokens, differing) in token_differences(&prompts)? {
-        table.add_row([name.to_owned(), prompts.len().to_string(), tokens.to_string(), differing.to_string()]);
+        table.add_row([
+            name.to_owned(),
+            prompts.len().to_string(),
+            tokens.to_string(),
+            differing.to_string(),
+        ]);
     }
     println!("{table}");
     Ok(())
@@ -227,7 +261,14 @@ const MODELS: &[(&str, &str)] = &[
 /// Prints what 1,000 tokens of prompt with 500 of completion cost, by model, in dollars.
 pub fn print_prices() {
     let prices = PriceTable::builtin();
-    let mut table = table(&["provider", "model", "found as", "how", "1,000 in + 500 out", "1,000 in + longest out"]);
+    let mut table = table(&[
+        "provider",
+        "model",
+        "found as",
+        "how",
+        "1,000 in + 500 out",
+        "1,000 in + longest out",
+    ]);
     for (provider, model) in MODELS {
         let row = match prices.resolve(Some(provider), model) {
             Resolution::Known { entry, how } => {
@@ -241,9 +282,18 @@ pub fn print_prices() {
                     dollars(entry.max_cost(1000, None)),
                 ]
             }
-            Resolution::Unknown => ["-".to_owned(), "-".to_owned(), "unknown".to_owned(), "unknown".to_owned()],
+            Resolution::Unknown => [
+                "-".to_owned(),
+                "-".to_owned(),
+                "unknown".to_owned(),
+                "unknown".to_owned(),
+            ],
         };
-        table.add_row([(*provider).to_owned(), (*model).to_owned()].into_iter().chain(row));
+        table.add_row(
+            [(*provider).to_owned(), (*model).to_owned()]
+                .into_iter()
+                .chain(row),
+        );
     }
     println!("{} models in the table\n{table}", prices.entries().len());
 }

@@ -38,8 +38,20 @@ fn every_case_on_every_engine() {
             }
         }
     }
-    println!("{} cases, {} engines, {passed} runs passed", cases.len(), engines.len());
+    println!(
+        "{} cases, {} engines, {passed} runs passed",
+        cases.len(),
+        engines.len()
+    );
     let mended: Vec<&String> = known.difference(&failed).collect();
-    assert!(messages.is_empty(), "{} runs failed:\n{}", messages.len(), messages.join("\n"));
-    assert!(mended.is_empty(), "these pass now; take them off the list: {mended:?}");
+    assert!(
+        messages.is_empty(),
+        "{} runs failed:\n{}",
+        messages.len(),
+        messages.join("\n")
+    );
+    assert!(
+        mended.is_empty(),
+        "these pass now; take them off the list: {mended:?}"
+    );
 }

@@ -3,6 +3,8 @@
 //! `DIFF_CASES` sets how many pairs (default 20,000 in a release build, fewer in a debug build), `DIFF_SEED` where to
 //! start, `DIFF_SHOW_REFUSED` prints what the compiler refuses. A disagreement is made small and, with `DUMP_CASE_DIR`, written there as a case file.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
 use policy_conformance::compare::{Verdict, dump, judge, report, shrink};
 use policy_conformance::engine::{Engine, LoadFailure, Reference, RequestOptions};
 use policy_conformance::generate::{Dials, Pair, pair};
@@ -48,8 +50,11 @@ fn engines_agree_with_the_reference() {
         let body = pair.body();
         // Two levels for every pair, all configurations for every eighth: they differ from -O2 in ways that few pairs
         // touch.
-        let engines: Vec<&Product> =
-            if n % 8 == 0 { engines.iter().collect() } else { vec![&engines[0], &engines[2]] };
+        let engines: Vec<&Product> = if n % 8 == 0 {
+            engines.iter().collect()
+        } else {
+            vec![&engines[0], &engines[2]]
+        };
         for (i, engine) in engines.into_iter().enumerate() {
             match judge(engine, &pair, &body) {
                 Verdict::Agree(answer) if i == 0 => {
@@ -68,23 +73,36 @@ fn engines_agree_with_the_reference() {
                     }
                     break;
                 }
-                Verdict::Disagree(_) => fail(engine, &pair, &format!("differential-{}", seed().wrapping_add(n))),
+                Verdict::Disagree(_) => {
+                    fail(engine, &pair, &format!("differential-{}", seed().wrapping_add(n)))
+                }
             }
         }
     }
-    println!("{agreed} pairs agree, {refused} sets refused; {fired} with fired rules, {failed} with errors, {stopped} denied");
+    println!(
+        "{agreed} pairs agree, {refused} sets refused; {fired} with fired rules, {failed} with errors, {stopped} denied"
+    );
     // The generator is worth nothing when it only makes what is refused, or what never fires or fails.
     let total = agreed + refused;
     assert!(refused * 4 < total, "{refused} of {total} sets are refused");
     assert!(fired * 3 > agreed, "only {fired} of {agreed} pairs fire a rule");
-    assert!(failed * 20 > agreed, "only {failed} of {agreed} pairs have an error");
-    assert!(stopped * 10 > agreed, "only {stopped} of {agreed} pairs are denied");
+    assert!(
+        failed * 20 > agreed,
+        "only {failed} of {agreed} pairs have an error"
+    );
+    assert!(
+        stopped * 10 > agreed,
+        "only {stopped} of {agreed} pairs are denied"
+    );
 }
 
 /// Documents with mistakes are refused or not, but never panic, at any level; and all levels agree on which.
 #[test]
 fn invalid_policies_are_refused_alike() {
-    let dials = Dials { invalid: 60, ..Dials::default() };
+    let dials = Dials {
+        invalid: 60,
+        ..Dials::default()
+    };
     let engines = Product::all();
     let mut refused = 0;
     for n in 0..pairs() / 10 {
@@ -126,8 +144,13 @@ fn property(
     for n in 0..pairs() / 8 {
         let mut rng = Rng::seeded(seed().wrapping_add(n).wrapping_mul(31));
         let mut original = pair(&mut rng, &Dials::default());
-        original.request = RequestOptions { policies: None, ..original.request };
-        let Some(changed) = change(&mut rng, &original) else { continue };
+        original.request = RequestOptions {
+            policies: None,
+            ..original.request
+        };
+        let Some(changed) = change(&mut rng, &original) else {
+            continue;
+        };
         let engines: [&dyn Engine; 2] = [&Reference, &product];
         for engine in engines {
             let (Some(before), Some(after)) = (answer(engine, &original), answer(engine, &changed)) else {
@@ -151,7 +174,11 @@ fn property(
 
 fn same(what: &str, left: &impl std::fmt::Debug, right: &impl std::fmt::Debug) -> Result<(), String> {
     let (left, right) = (format!("{left:?}"), format!("{right:?}"));
-    if left == right { Ok(()) } else { Err(format!("{what}: {left} and {right}")) }
+    if left == right {
+        Ok(())
+    } else {
+        Err(format!("{what}: {left} and {right}"))
+    }
 }
 
 fn same_answer(before: &RefResponse, after: &RefResponse) -> Result<(), String> {
@@ -160,69 +187,116 @@ fn same_answer(before: &RefResponse, after: &RefResponse) -> Result<(), String> 
 
 #[test]
 fn the_order_of_operands_changes_no_outcome() {
-    property("operand order", |rng, pair| Some(metamorphic::shuffle_operands(rng, pair)), |before, after| {
-        // Errors are listed in document order, so only their order may change.
-        let (mut before, mut after) = (before.clone(), after.clone());
-        for answer in [&mut before, &mut after] {
-            answer.errors.sort_by_key(|e| format!("{e:?}"));
-        }
-        same_answer(&before, &after)
-    });
+    property(
+        "operand order",
+        |rng, pair| Some(metamorphic::shuffle_operands(rng, pair)),
+        |before, after| {
+            // Errors are listed in document order, so only their order may change.
+            let (mut before, mut after) = (before.clone(), after.clone());
+            for answer in [&mut before, &mut after] {
+                answer.errors.sort_by_key(|e| format!("{e:?}"));
+            }
+            same_answer(&before, &after)
+        },
+    );
 }
 
 #[test]
 fn the_order_of_rules_changes_no_decision() {
-    property("rule order", |rng, pair| Some(metamorphic::shuffle_rules(rng, pair)), |before, after| {
-        same("decision", &before.decision, &after.decision)
-    });
+    property(
+        "rule order",
+        |rng, pair| Some(metamorphic::shuffle_rules(rng, pair)),
+        |before, after| same("decision", &before.decision, &after.decision),
+    );
 }
 
 #[test]
 fn the_order_of_documents_changes_nothing() {
-    property("document order", |rng, pair| Some(metamorphic::shuffle_documents(rng, pair)), same_answer);
+    property(
+        "document order",
+        |rng, pair| Some(metamorphic::shuffle_documents(rng, pair)),
+        same_answer,
+    );
 }
 
 #[test]
 fn yaml_and_json_mean_the_same() {
-    property("yaml and json", |_, pair| Some(Pair { json: !pair.json, ..pair.clone() }), same_answer);
+    property(
+        "yaml and json",
+        |_, pair| {
+            Some(Pair {
+                json: !pair.json,
+                ..pair.clone()
+            })
+        },
+        same_answer,
+    );
 }
 
 #[test]
 fn the_spelling_of_known_fields_in_policies_changes_nothing() {
-    property("spelling in policies", |_, pair| Some(metamorphic::respell_policies(pair)), same_answer);
+    property(
+        "spelling in policies",
+        |_, pair| Some(metamorphic::respell_policies(pair)),
+        same_answer,
+    );
 }
 
 #[test]
 fn the_spelling_of_known_fields_in_requests_changes_nothing() {
-    property("spelling in requests", |_, pair| metamorphic::respell_context(pair), same_answer);
+    property(
+        "spelling in requests",
+        |_, pair| metamorphic::respell_context(pair),
+        same_answer,
+    );
 }
 
 #[test]
 fn an_added_rule_that_fails_never_turns_deny_into_allow() {
-    property("added error", |rng, pair| Some(metamorphic::add_failing_rule(rng, pair)), |before, after| {
-        if before.decision == Decision::Deny && after.decision != Decision::Deny {
-            return Err("a deny was lost".to_owned());
-        }
-        if after.decision < before.decision { Err("the decision became weaker".to_owned()) } else { Ok(()) }
-    });
+    property(
+        "added error",
+        |rng, pair| Some(metamorphic::add_failing_rule(rng, pair)),
+        |before, after| {
+            if before.decision == Decision::Deny && after.decision != Decision::Deny {
+                return Err("a deny was lost".to_owned());
+            }
+            if after.decision < before.decision {
+                Err("the decision became weaker".to_owned())
+            } else {
+                Ok(())
+            }
+        },
+    );
 }
 
 #[test]
 fn an_added_policy_that_never_fires_changes_nothing() {
-    property("added policy", |rng, pair| Some(metamorphic::add_silent_policy(rng, pair)), same_answer);
+    property(
+        "added policy",
+        |rng, pair| Some(metamorphic::add_silent_policy(rng, pair)),
+        same_answer,
+    );
 }
 
 #[test]
 fn both_modes_decide_alike() {
-    property("modes", |_, pair| Some(metamorphic::other_mode(pair)), |before, after| {
-        same("decision", &before.decision, &after.decision)?;
-        same("reason", &before.reason, &after.reason)
-    });
+    property(
+        "modes",
+        |_, pair| Some(metamorphic::other_mode(pair)),
+        |before, after| {
+            same("decision", &before.decision, &after.decision)?;
+            same("reason", &before.reason, &after.reason)
+        },
+    );
 }
 
 #[test]
 fn double_negation_changes_nothing() {
-    property("double negation", |_, pair| Some(metamorphic::negate_twice(pair)), same_answer);
+    property(
+        "double negation",
+        |_, pair| Some(metamorphic::negate_twice(pair)),
+        same_answer,
+    );
 }
 
 #[test]
@@ -249,7 +323,9 @@ fn the_order_of_keys_in_requests_changes_nothing() {
     for n in 0..pairs() / 8 {
         let mut rng = Rng::seeded(seed().wrapping_add(n));
         let pair = pair(&mut rng, &Dials::default());
-        let Ok(loaded) = product.load(&pair.policies_text(), pair.settings) else { continue };
+        let Ok(loaded) = product.load(&pair.policies_text(), pair.settings) else {
+            continue;
+        };
         let before = loaded.evaluate(pair.body().as_bytes(), &pair.request);
         let body = metamorphic::shuffled_body(&mut rng, &pair.context);
         let after = loaded.evaluate(body.as_bytes(), &pair.request);

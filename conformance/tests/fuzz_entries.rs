@@ -1,12 +1,16 @@
 //! The fuzz targets' entry points over a seed corpus, as ordinary tests.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use policy_conformance::fuzz_entry;
 use policy_conformance::generate::{Dials, pair};
 use policy_conformance::rng::Rng;
 
 /// Bytes that depend on a seed.
 fn noise(rng: &mut Rng, length: usize) -> Vec<u8> {
-    (0..length).map(|_| u8::try_from(rng.below(256)).unwrap()).collect()
+    (0..length)
+        .map(|_| u8::try_from(rng.below(256)).unwrap())
+        .collect()
 }
 
 /// A text with a few bytes replaced, left out or repeated.
@@ -38,14 +42,36 @@ const ROUNDS: u64 = 150;
 #[test]
 fn documents() {
     for text in [
-        "", "\u{FEFF}", "---\n---\n", "{", "[]", "a: &a [*a]", "? [a]: b", "%YAML 1.2\n---\n", "\t", "'", "!!binary x", "<<: *x",
-        "metadata: {id: a, name: 😀", "\u{0}", "- - - - -", "a: |\n  b\n c", "{\"metadata\":{\"id\":\"\\ud83d\"}}",
+        "",
+        "\u{FEFF}",
+        "---\n---\n",
+        "{",
+        "[]",
+        "a: &a [*a]",
+        "? [a]: b",
+        "%YAML 1.2\n---\n",
+        "\t",
+        "'",
+        "!!binary x",
+        "<<: *x",
+        "metadata: {id: a, name: 😀",
+        "\u{0}",
+        "- - - - -",
+        "a: |\n  b\n c",
+        "{\"metadata\":{\"id\":\"\\ud83d\"}}",
     ] {
         fuzz_entry::document(text.as_bytes());
     }
     for seed in 0..ROUNDS {
         let mut rng = Rng::seeded(seed);
-        let text = pair(&mut rng, &Dials { invalid: 30, ..Dials::default() }).policies_text();
+        let text = pair(
+            &mut rng,
+            &Dials {
+                invalid: 30,
+                ..Dials::default()
+            },
+        )
+        .policies_text();
         fuzz_entry::document(&damaged(&mut rng, &text));
     }
 }

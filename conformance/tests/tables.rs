@@ -7,30 +7,43 @@ use policy_primitives::pii::{PiiType, contains};
 
 #[test]
 fn personal_data_is_found_precisely() {
-    let Some(labelled) = data::read("personal_data_is_found_precisely", "pii/labelled_dev.json") else { return };
+    let Some(labelled) = data::read("personal_data_is_found_precisely", "pii/labelled_dev.json") else {
+        return;
+    };
     for (kind, score) in tables::pii_scores(&labelled).unwrap() {
         let floor = match kind {
             PiiType::CreditCard | PiiType::Ssn | PiiType::Iban | PiiType::Email | PiiType::IpAddress => 0.99,
             PiiType::Phone => 0.85,
             _ => 0.0,
         };
-        assert!(score.precision() >= floor && score.recall() >= floor, "{kind}: {score:?}");
+        assert!(
+            score.precision() >= floor && score.recall() >= floor,
+            "{kind}: {score:?}"
+        );
     }
 }
 
 #[test]
 fn harmless_prompts_are_rarely_flagged() {
-    let Some(lines) = data::read("harmless_prompts_are_rarely_flagged", "prompts/benign_dev.jsonl") else { return };
+    let Some(lines) = data::read("harmless_prompts_are_rarely_flagged", "prompts/benign_dev.jsonl") else {
+        return;
+    };
     let prompts = tables::prompts(&lines).unwrap();
     let flagged = prompts.iter().filter(|text| contains(text)).count();
-    assert!(flagged * 100 < prompts.len(), "{flagged} of {} prompts are flagged", prompts.len());
+    assert!(
+        flagged * 100 < prompts.len(),
+        "{flagged} of {} prompts are flagged",
+        prompts.len()
+    );
 }
 
 /// The reference has its own list of spellings; the product's is a table elsewhere.
 #[test]
 fn the_reference_knows_every_alias() {
-    let mut ours: Vec<(String, String)> =
-        ALIASES.iter().map(|(o, c, s)| (format!("{o}.{c}"), (*s).to_owned())).collect();
+    let mut ours: Vec<(String, String)> = ALIASES
+        .iter()
+        .map(|(o, c, s)| (format!("{o}.{c}"), (*s).to_owned()))
+        .collect();
     let mut theirs: Vec<(String, String)> = policy_bytecode::context::FIELDS
         .iter()
         .filter_map(|f| f.alias.map(|alias| (f.path.to_owned(), alias.to_owned())))
@@ -40,5 +53,8 @@ fn the_reference_knows_every_alias() {
     assert_eq!(ours, theirs);
     let path = |text: &str| FieldPath::parse(text).unwrap();
     assert_eq!(canonical(&path("llm.max_tokens")), path("llm.maxTokens"));
-    assert_eq!(canonical(&path("metadata.max_tokens")), path("metadata.max_tokens"));
+    assert_eq!(
+        canonical(&path("metadata.max_tokens")),
+        path("metadata.max_tokens")
+    );
 }

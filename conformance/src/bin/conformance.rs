@@ -84,13 +84,25 @@ fn main() -> anyhow::Result<ExitCode> {
             );
         }
         Command::Cases { directory } => return run_cases(&directory),
-        Command::Seeds { out } => println!("{} files written to {}", fuzz_entry::write_seeds(&out)?, out.display()),
-        Command::Compare { corpus, policyc, show } => {
+        Command::Seeds { out } => println!(
+            "{} files written to {}",
+            fuzz_entry::write_seeds(&out)?,
+            out.display()
+        ),
+        Command::Compare {
+            corpus,
+            policyc,
+            show,
+        } => {
             let compared = pairs::compare(&corpus, &policyc)?;
             for line in compared.disagreements.iter().take(show) {
                 println!("{line}");
             }
-            println!("{} pairs compared, {} disagreements", compared.pairs, compared.disagreements.len());
+            println!(
+                "{} pairs compared, {} disagreements",
+                compared.pairs,
+                compared.disagreements.len()
+            );
             if !compared.disagreements.is_empty() {
                 return Ok(ExitCode::FAILURE);
             }
@@ -112,6 +124,14 @@ fn run_cases(directory: &Path) -> anyhow::Result<ExitCode> {
             }
         }
     }
-    println!("{} cases on {} engines, {failed} runs failed", cases.len(), engines.len());
-    Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    println!(
+        "{} cases on {} engines, {failed} runs failed",
+        cases.len(),
+        engines.len()
+    );
+    Ok(if failed == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }

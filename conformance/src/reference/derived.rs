@@ -110,14 +110,22 @@ fn text_of(request: &Request<'_>) -> Option<Text> {
         return None;
     };
     let text = Text::Messages(messages.iter().map(message).collect());
-    if text.parts().iter().all(|part| part.is_empty()) { None } else { Some(text) }
+    if text.parts().iter().all(|part| part.is_empty()) {
+        None
+    } else {
+        Some(text)
+    }
 }
 
 /// The content of a message is a text, or a list of parts some of which hold text. Ruling: a message or a part that is a
 /// bare string is its own text, because a model would read it.
 fn message(value: &Value) -> Message {
     let text = |key: &str| value.get(key).and_then(Value::as_str).map(str::to_owned);
-    let content = if value.is_string() { Some(value) } else { value.get("content") };
+    let content = if value.is_string() {
+        Some(value)
+    } else {
+        value.get("content")
+    };
     let parts = match content {
         Some(Value::String(content)) => vec![content.clone()],
         Some(Value::Array(parts)) => parts
@@ -127,7 +135,11 @@ fn message(value: &Value) -> Message {
             .collect(),
         _ => Vec::new(),
     };
-    Message { role: text("role"), name: text("name"), parts }
+    Message {
+        role: text("role"),
+        name: text("name"),
+        parts,
+    }
 }
 
 fn llm(name: &str, request: &Request<'_>) -> Found {
@@ -193,7 +205,9 @@ fn count(text: &Text, request: &Request<'_>) -> u64 {
 /// 1.6 Cost: "`estimatedCost` = prompt + `maxTokens` (default 500) completion; `maxCost` uses the model's own limit
 /// when `maxTokens` is absent"; unknown is a state, never 0.
 fn cost(text: &Text, request: &Request<'_>, max: bool) -> Found {
-    let Some(model) = llm_text("model", request) else { return Found::Unknown };
+    let Some(model) = llm_text("model", request) else {
+        return Found::Unknown;
+    };
     let provider = llm_text("provider", request);
     let Resolution::Known { entry, .. } = PriceTable::builtin().resolve(provider.as_deref(), &model) else {
         return Found::Unknown;
@@ -207,8 +221,14 @@ fn cost(text: &Text, request: &Request<'_>, max: bool) -> Found {
         },
     };
     let tokens = count(text, request);
-    let cost = if max { entry.max_cost(tokens, max_tokens) } else { entry.estimated_cost(tokens, max_tokens) };
-    cost.map_or(Found::Unknown, |cost| Found::Present(Value::from(cost.to_dollars_f64())))
+    let cost = if max {
+        entry.max_cost(tokens, max_tokens)
+    } else {
+        entry.estimated_cost(tokens, max_tokens)
+    };
+    cost.map_or(Found::Unknown, |cost| {
+        Found::Present(Value::from(cost.to_dollars_f64()))
+    })
 }
 
 /// A number of tokens.
