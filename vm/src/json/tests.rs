@@ -1,3 +1,5 @@
+//! The JSON reader against `serde_json`, on texts and on mutations of them.
+
 use super::{Reader, plain_prefix};
 use bumpalo::Bump;
 use proptest::prelude::*;
