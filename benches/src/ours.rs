@@ -1,0 +1,143 @@
+//! The engine on a workload, and its stages alone.
+
+use crate::workloads::{Expected, Workload};
+use policy_bytecode::bundle::Bundle;
+use policy_bytecode::context::Derived;
+use policy_bytecode::verify::{HostLimits, verify};
+use policy_bytecode::{Number, Outcome};
+use policy_compiler::{Compiled, OptLevel, Options};
+use policy_grammar::{SourceFile, SourceMap};
+use policy_runtime::{DeriveMode, EvaluateOptions, PolicyEngine, Worker};
+use policy_vm::{Bump, Comparison, Host, Inputs, LoadedModule, Scratch, Value};
+
+/// Compiles the policy of a workload; the text of its errors where it does not compile.
+///
+/// # Errors
+///
+/// One line for all problems.
+pub fn compile(policy: &str, level: OptLevel) -> Result<Compiled, String> {
+    let mut sources = SourceMap::new();
+    sources.add(SourceFile::new("policy.yaml", policy));
+    let options = Options {
+        opt_level: level,
+        ..Options::default()
+    };
+    policy_compiler::compile(&sources, &options).map_err(|failed| failed.to_string())
+}
+
+/// From policy text to the bytes of a bundle.
+///
+/// # Errors
+///
+/// One line for all problems.
+pub fn bundle(policy: &str) -> Result<Vec<u8>, String> {
+    compile(policy, OptLevel::O2)?
+        .to_bundle()
+        .map_err(|e| e.to_string())
+}
+
+/// An engine on a bundle that derives nothing, as gateways use it that send their own counts.
+///
+/// # Errors
+///
+/// One line.
+pub fn engine(bundle: &[u8]) -> Result<PolicyEngine, String> {
+    PolicyEngine::builder()
+        .bundle(bundle)
+        .derive(DeriveMode::Never)
+        .build()
+        .map_err(|e| e.to_string())
+}
+
+/// What `engine` decides on a request: the decision of its JSON response and the first rule that it names.
+///
+/// # Errors
+///
+/// One line, when the request is refused or the response is not the JSON that it should be.
+pub fn decision(engine: &PolicyEngine, worker: &mut Worker, body: &[u8]) -> Result<Expected, String> {
+    let evaluated = engine
+        .evaluate_into(worker, body, &EvaluateOptions::default())
+        .map_err(|e| e.to_string())?;
+    let response: serde_json::Value = serde_json::from_str(evaluated.json).map_err(|e| e.to_string())?;
+    let decision = &response["decision"];
+    let text = |value: &serde_json::Value| value.as_str().map(str::to_owned);
+    Ok(Expected {
+        decision: text(&decision["decision"]).ok_or("the response holds no decision")?,
+        rule: text(&decision["matchedRules"][0]),
+    })
+}
+
+/// Holds every request of a workload against its expected decision.
+///
+/// # Errors
+///
+/// The first request that got another one.
+pub fn check(engine: &PolicyEngine, workload: &Workload) -> Result<(), String> {
+    let mut worker = Worker::new();
+    if workload.contexts.is_empty() || workload.contexts.len() != workload.expected.len() {
+        return Err(format!(
+            "{}: requests and expected decisions do not pair up",
+            workload.name
+        ));
+    }
+    for (i, (body, expected)) in workload.contexts.iter().zip(&workload.expected).enumerate() {
+        let found = decision(engine, &mut worker, body)?;
+        if found != *expected {
+            return Err(format!(
+                "{}: request {i} got {found:?} instead of {expected:?}",
+                workload.name
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Reading a request alone: the first of the two halves of an evaluation.
+#[derive(Debug)]
+pub struct Projection {
+    module: LoadedModule,
+    scratch: Scratch,
+}
+
+impl Projection {
+    /// For the module of a bundle.
+    ///
+    /// # Errors
+    ///
+    /// One line.
+    pub fn of_bundle(bytes: &[u8]) -> Result<Self, String> {
+        let bundle = Bundle::decode(bytes).map_err(|e| e.to_string())?;
+        let module = verify(bundle.module, &HostLimits::default()).map_err(|e| e.to_string())?;
+        let module = LoadedModule::new(&module).map_err(|e| e.to_string())?;
+        Ok(Self {
+            module,
+            scratch: Scratch::new(),
+        })
+    }
+
+    /// Reads the fields of one request; whether it could be read.
+    pub fn run(&mut self, body: &[u8]) -> bool {
+        self.module.begin(&mut self.scratch, &mut Sent, body).is_ok()
+    }
+}
+
+/// Takes derived fields as they were sent.
+#[derive(Debug)]
+struct Sent;
+
+impl Host for Sent {
+    fn derive<'a>(&mut self, _: Derived, sent: Value<'a>, _: &Inputs<'a>, _: &'a Bump) -> Value<'a> {
+        sent
+    }
+
+    fn compare(
+        &mut self,
+        _: Derived,
+        _: Comparison,
+        _: Number,
+        _: Value<'_>,
+        _: &Inputs<'_>,
+    ) -> Option<Outcome> {
+        None
+    }
+}

@@ -1,0 +1,312 @@
+//! The workloads: a policy, request bodies, and the decision that each must get.
+//!
+//! Three are files in `workloads/`; they fix random choices that were made once. The tenants workloads are generated,
+//! for any number of rules, from a seeded Mersenne Twister, so that they are the same bytes everywhere (and the same as
+//! a Python script with `random.Random(n)` makes).
+
+use serde::Deserialize;
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+/// A policy and requests to it.
+#[derive(Debug, Clone)]
+pub struct Workload {
+    /// Its name in tables.
+    pub name: String,
+    /// The policy document.
+    pub policy: Cow<'static, str>,
+    /// Request bodies, JSON objects.
+    pub contexts: Vec<Vec<u8>>,
+    /// What each request must get, parallel to `contexts`.
+    pub expected: Vec<Expected>,
+}
+
+/// The decision that a request must get.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Expected {
+    /// `allow` or `deny`.
+    pub decision: String,
+    /// The rule that denies.
+    pub rule: Option<String>,
+}
+
+impl Expected {
+    fn of(rule: Option<String>) -> Self {
+        let decision = if rule.is_some() { "deny" } else { "allow" };
+        Self {
+            decision: decision.to_owned(),
+            rule,
+        }
+    }
+}
+
+impl Workload {
+    /// Mean size of a request in bytes.
+    #[must_use]
+    pub fn mean_bytes(&self) -> usize {
+        self.contexts.iter().map(Vec::len).sum::<usize>() / self.contexts.len().max(1)
+    }
+}
+
+/// Names of all workloads, smallest first.
+pub const NAMES: [&str; 5] = [
+    "quickstart",
+    "gateway-20",
+    "tenants-1k",
+    "tenants-10k",
+    "prompt-scan-100",
+];
+
+/// Every workload of [`NAMES`].
+#[must_use]
+pub fn all() -> Vec<Workload> {
+    NAMES.iter().filter_map(|name| by_name(name)).collect()
+}
+
+/// The workload of this name. `tenants-N` and `tenants-Nk` exist for every `N` above 0.
+#[must_use]
+pub fn by_name(name: &str) -> Option<Workload> {
+    match name {
+        "quickstart" => Some(quickstart()),
+        "gateway-20" => Some(gateway_20()),
+        "prompt-scan-100" => Some(prompt_scan_100()),
+        other => {
+            let count = other.strip_prefix("tenants-")?;
+            let rules = match count.strip_suffix('k') {
+                Some(thousands) => thousands.parse::<usize>().ok()?.checked_mul(1000)?,
+                None => count.parse().ok()?,
+            };
+            (rules > 0).then(|| tenants(other, rules))
+        }
+    }
+}
+
+macro_rules! files {
+    ($name:literal) => {
+        from_files(
+            $name,
+            include_str!(concat!("../workloads/", $name, "/policy.yaml")),
+            include_str!(concat!("../workloads/", $name, "/contexts.jsonl")),
+            include_str!(concat!("../workloads/", $name, "/expected.jsonl")),
+        )
+    };
+}
+
+/// One rule: a cost limit for a tier.
+#[must_use]
+pub fn quickstart() -> Workload {
+    files!("quickstart")
+}
+
+/// Twenty rules of a gateway, with every operator, on requests of 1.5 KB.
+#[must_use]
+pub fn gateway_20() -> Workload {
+    files!("gateway-20")
+}
+
+/// A hundred patterns for secrets, personal data and injections, on prompts of 4 KB.
+#[must_use]
+pub fn prompt_scan_100() -> Workload {
+    files!("prompt-scan-100")
+}
+
+fn from_files(name: &str, policy: &'static str, contexts: &str, expected: &str) -> Workload {
+    Workload {
+        name: name.to_owned(),
+        policy: Cow::Borrowed(policy),
+        contexts: contexts.lines().map(|line| line.as_bytes().to_vec()).collect(),
+        // The files are part of this crate; the tests read all of them.
+        expected: expected
+            .lines()
+            .filter_map(|line| serde_json::from_str(line).ok())
+            .collect(),
+    }
+}
+
+const PROVIDERS: [&str; 4] = ["openai", "anthropic", "google", "azure"];
+
+/// The limit of one tenant.
+#[derive(Debug, Clone, Copy)]
+pub struct Tenant {
+    /// Provider that the limit is for.
+    pub provider: &'static str,
+    /// Dollars.
+    pub limit: f64,
+}
+
+/// The tenants of the workload with this many rules.
+#[must_use]
+pub fn tenant_limits(rules: usize) -> Vec<Tenant> {
+    limits(&mut Twister::new(rules), rules)
+}
+
+fn limits(random: &mut Twister, rules: usize) -> Vec<Tenant> {
+    (0..rules)
+        .map(|_| {
+            let provider = random.choice(&PROVIDERS);
+            Tenant {
+                provider,
+                limit: cents(random.uniform(0.5, 4.0)),
+            }
+        })
+        .collect()
+}
+
+/// One rule per tenant: its id, a cost limit, a provider. Each request belongs to one tenant or to none.
+#[must_use]
+pub fn tenants(name: &str, rules: usize) -> Workload {
+    let mut random = Twister::new(rules);
+    let tenants = limits(&mut random, rules);
+    let mut policy = String::from(
+        "metadata:\n  id: tenant-limits\n  name: Per tenant limits\n  version: 1.0.0\n  namespace: production\n  \
+         priority: 100\nrules:\n",
+    );
+    for (i, Tenant { provider, limit }) in tenants.iter().enumerate() {
+        push(
+            &mut policy,
+            format_args!(
+                "- id: tenant-{i}\n  name: Tenant {i} limit\n  enabled: true\n  condition:\n    operator: and\n    \
+                 conditions:\n    - operator: eq\n      field: team.id\n      value: team-{i}\n    - operator: gt\n      \
+                 field: llm.estimatedCost\n      value: {limit:?}\n    - operator: eq\n      field: llm.provider\n      \
+                 value: {provider}\n  action:\n    decision: deny\n    reason: limit of tenant {i}\n"
+            ),
+        );
+    }
+    policy.push_str("status: active\n");
+
+    let mut contexts = Vec::with_capacity(256);
+    let mut expected = Vec::with_capacity(256);
+    for user in 0..256 {
+        let kind = random.choice(&["hit", "hit", "cost", "prov", "none"]);
+        let i = random.below(rules);
+        let Tenant { mut provider, limit } = tenants.get(i).copied().unwrap_or(Tenant {
+            provider: "",
+            limit: 0.0,
+        });
+        let mut cost = cents(limit + 0.5);
+        let mut team = i;
+        match kind {
+            "cost" => cost = cents(limit - 0.4),
+            "prov" => {
+                let others: Vec<&str> = PROVIDERS.into_iter().filter(|p| *p != provider).collect();
+                provider = random.choice(&others);
+            }
+            "none" => team = rules + i,
+            _hit => {}
+        }
+        let model = random.choice(&["gpt-5-mini", "claude-3-haiku", "gemini-1.5-flash"]);
+        contexts.push(
+            format!(
+                "{{\"llm\":{{\"provider\":\"{provider}\",\"model\":\"{model}\",\"prompt\":\"Explain the refund policy to \
+                 this customer in two sentences, politely.\",\"maxTokens\":512,\"temperature\":0.2,\
+                 \"estimatedTokens\":180,\"estimatedCost\":{cost:?}}},\"user\":{{\"id\":\"user-{user}\",\"email\":\
+                 \"u{user}@corp.example\",\"roles\":[\"employee\"]}},\"team\":{{\"id\":\"team-{team}\",\"name\":\
+                 \"Tenant team\",\"tier\":\"pro\"}},\"project\":{{\"id\":\"p1\",\"environment\":\"production\"}}}}"
+            )
+            .into_bytes(),
+        );
+        expected.push(Expected::of((kind == "hit").then(|| format!("tenant-{i}"))));
+    }
+    Workload {
+        name: name.to_owned(),
+        policy: Cow::Owned(policy),
+        contexts,
+        expected,
+    }
+}
+
+fn push(out: &mut String, args: std::fmt::Arguments<'_>) {
+    // Writing to a string cannot fail.
+    if out.write_fmt(args).is_err() {
+        out.clear();
+    }
+}
+
+/// Rounded to two decimals.
+fn cents(x: f64) -> f64 {
+    format!("{x:.2}").parse().unwrap_or(x)
+}
+
+/// MT19937, seeded and drawn from as CPython's `random.Random` does.
+struct Twister {
+    state: [u32; 624],
+    next: usize,
+}
+
+impl Twister {
+    /// `random.Random(seed)`.
+    fn new(seed: usize) -> Self {
+        let mut state = [0u32; 624];
+        let mut previous = 19_650_218;
+        for (i, word) in state.iter_mut().enumerate() {
+            if i > 0 {
+                previous = 1_812_433_253u32
+                    .wrapping_mul(previous ^ previous >> 30)
+                    .wrapping_add(low_word(i));
+            }
+            *word = previous;
+        }
+        let mut i = 1;
+        let mut step = |state: &mut [u32; 624], factor: u32, add: &dyn Fn(usize) -> u32| {
+            let previous = state[i - 1];
+            state[i] = (state[i] ^ (previous ^ previous >> 30).wrapping_mul(factor)).wrapping_add(add(i));
+            i += 1;
+            if i == 624 {
+                state[0] = state[623];
+                i = 1;
+            }
+        };
+        // The key is the seed alone, so its index is always 0.
+        for _ in 0..624 {
+            step(&mut state, 1_664_525, &|_| low_word(seed));
+        }
+        for _ in 0..623 {
+            step(&mut state, 1_566_083_941, &|i| low_word(i).wrapping_neg());
+        }
+        state[0] = 0x8000_0000;
+        Self { state, next: 624 }
+    }
+
+    fn word(&mut self) -> u32 {
+        if self.next == 624 {
+            for i in 0..624 {
+                let joined = self.state[i] & 0x8000_0000 | self.state[(i + 1) % 624] & 0x7fff_ffff;
+                let twist = if joined & 1 == 1 { 0x9908_b0df } else { 0 };
+                self.state[i] = self.state[(i + 397) % 624] ^ joined >> 1 ^ twist;
+            }
+            self.next = 0;
+        }
+        let mut y = self.state[self.next];
+        self.next += 1;
+        y ^= y >> 11;
+        y ^= y << 7 & 0x9d2c_5680;
+        y ^= y << 15 & 0xefc6_0000;
+        y ^ y >> 18
+    }
+
+    /// `randrange(count)`.
+    fn below(&mut self, count: usize) -> usize {
+        let bits = usize::BITS - count.leading_zeros();
+        loop {
+            let drawn = (self.word() >> (32 - bits)) as usize;
+            if drawn < count {
+                return drawn;
+            }
+        }
+    }
+
+    fn choice<T: Copy>(&mut self, items: &[T]) -> T {
+        items[self.below(items.len())]
+    }
+
+    fn uniform(&mut self, low: f64, high: f64) -> f64 {
+        let (a, b) = (self.word() >> 5, self.word() >> 6);
+        let unit = (f64::from(a) * 67_108_864.0 + f64::from(b)) / 9_007_199_254_740_992.0;
+        low + (high - low) * unit
+    }
+}
+
+/// Seeds and indices here are far below 2^32.
+fn low_word(n: usize) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
+}

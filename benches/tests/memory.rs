@@ -1,0 +1,19 @@
+//! What policies cost in memory once they are loaded.
+
+use policy_benches::{ours, workloads};
+use policy_runtime::Policies;
+
+#[test]
+fn a_loaded_rule_of_tenants_10k_takes_less_than_two_kilobytes() {
+    let bundle = ours::bundle(&workloads::by_name("tenants-10k").unwrap().policy).unwrap();
+    let mut loaded = None;
+    let counted = allocation_counter::measure(|| loaded = Some(Policies::from_bundle(&bundle, &[]).unwrap()));
+    let rules = loaded.unwrap().manifest().rules.len();
+    assert_eq!(rules, 10_000);
+    let (kept, peak) = (counted.bytes_current, counted.bytes_max);
+    println!(
+        "{kept} bytes stay, {peak} at the most while loading: {} a rule",
+        kept / 10_000
+    );
+    assert!(kept > 0 && kept < 2048 * 10_000, "{kept} bytes for 10,000 rules");
+}
