@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! set-00000/
-//!   policies.yaml  or  policies.json
+//!   policies/          one YAML or JSON file per policy
 //!   contexts.jsonl     one context per line
 //!   expected.jsonl     the reference's answer to each
 //!   options.json       derive, default decision, namespace: what the command line is given
@@ -13,7 +13,7 @@
 use crate::case::want;
 use crate::compare::differences;
 use crate::engine::{Engine, LoadFailure, RequestOptions, parse, reference_answer};
-use crate::generate::{Dials, contexts};
+use crate::generate::{Dials, contexts, write_documents};
 use crate::product::Product;
 use crate::reference::{Derive, Mode, RefResponse};
 use crate::rng::Rng;
@@ -65,9 +65,13 @@ pub fn write(out: &Path, count: usize, seed: u64) -> anyhow::Result<Written> {
             Err(error) => bail!("{error:?}\n{text}"),
         };
         let directory = out.join(format!("set-{:05}", written.sets));
-        std::fs::create_dir_all(&directory).with_context(|| directory.display().to_string())?;
+        let folder = directory.join("policies");
+        std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
         let extension = if pair.json { "json" } else { "yaml" };
-        std::fs::write(directory.join(format!("policies.{extension}")), &text)?;
+        for (i, document) in pair.documents.iter().enumerate() {
+            let one = write_documents(std::slice::from_ref(document), pair.json);
+            std::fs::write(folder.join(format!("policy-{i}.{extension}")), one)?;
+        }
         let mut lines =
             std::fs::File::create(directory.join("contexts.jsonl")).map(std::io::BufWriter::new)?;
         let mut answers =
@@ -168,21 +172,16 @@ fn lines(path: &Path) -> anyhow::Result<Vec<Value>> {
 /// The answers of one run: one JSON value per line, or one array of them.
 fn run(policyc: &Path, set: &Path) -> anyhow::Result<Vec<Value>> {
     let options: Value = serde_json::from_str(&std::fs::read_to_string(set.join("options.json"))?)?;
-    let policies = ["policies.yaml", "policies.json"]
-        .iter()
-        .map(|name| set.join(name))
-        .find(|path| path.is_file())
-        .context("no policies")?;
     let mut command = Command::new(policyc);
     command
         .arg("eval")
-        .arg(policies)
+        .arg(set.join("policies"))
         .arg("--contexts")
         .arg(set.join("contexts.jsonl"))
         .args(["--format", "json"]);
     command.args(["--derive", options["derive"].as_str().unwrap_or("always")]);
     if options["default"] == "deny" {
-        command.args(["--default", "deny"]);
+        command.args(["--default-decision", "deny"]);
     }
     if let Some(namespace) = options["namespace"].as_str() {
         command.args(["--namespace", namespace]);

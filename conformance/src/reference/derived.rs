@@ -231,7 +231,18 @@ fn cost(text: &Text, request: &Request<'_>, max: bool) -> Found {
     })
 }
 
-/// A number of tokens.
+/// A number of tokens. Ruling: a fraction is the next whole token.
 fn whole_tokens(value: &Value) -> Option<u64> {
-    value.as_u64()
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "inside the range of 63 bits"
+    )]
+    let ceiling = |x: f64| x.ceil() as u64;
+    value.as_u64().or_else(|| {
+        value
+            .as_f64()
+            .filter(|x| *x >= 0.0 && *x < 9.2e18 && value.is_f64())
+            .map(ceiling)
+    })
 }
