@@ -271,7 +271,6 @@ fn condition() -> Value {
             Takes::Any => Value::Bool(true),
             Takes::Ordered => json!({ "type": ["number", "string"] }),
             Takes::List => json!({ "type": "array" }),
-            Takes::Scalar => json!({ "type": ["string", "number", "boolean", "null"] }),
             // No `format: regex`: that would be the dialect of ECMAScript, which has no `(?i)`.
             Takes::Text | Takes::Pattern => json!({ "type": "string" }),
             Takes::Presence => json!({ "type": ["boolean", "null"] }),

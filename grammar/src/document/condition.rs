@@ -26,8 +26,6 @@ pub(crate) enum Takes {
     Ordered,
     /// A list.
     List,
-    /// Anything but a list or a mapping.
-    Scalar,
     /// A string.
     Text,
     /// A string that is a regular expression; never `valueFrom`.
@@ -40,10 +38,9 @@ impl Takes {
     /// What `operator` takes.
     pub(crate) fn of(operator: Operator) -> Self {
         match operator {
-            Operator::Eq | Operator::Ne => Self::Any,
+            Operator::Eq | Operator::Ne | Operator::Contains | Operator::NotContains => Self::Any,
             Operator::Gt | Operator::Gte | Operator::Lt | Operator::Lte => Self::Ordered,
             Operator::In | Operator::NotIn => Self::List,
-            Operator::Contains | Operator::NotContains => Self::Scalar,
             Operator::StartsWith | Operator::EndsWith => Self::Text,
             Operator::Matches => Self::Pattern,
             Operator::Exists => Self::Presence,
@@ -56,7 +53,6 @@ impl Takes {
             Self::Any => "a value",
             Self::Ordered => "a number or a string",
             Self::List => "a list",
-            Self::Scalar => "a string, number, boolean or null",
             Self::Text => "a string",
             Self::Pattern => "a string with a regular expression",
             Self::Presence => "`true` or `false`",
@@ -68,7 +64,6 @@ impl Takes {
             Self::Any => true,
             Self::Ordered => matches!(literal, Literal::Number(_) | Literal::String(_)),
             Self::List => matches!(literal, Literal::Array(_)),
-            Self::Scalar => !matches!(literal, Literal::Array(_) | Literal::Object(_)),
             Self::Text | Self::Pattern => matches!(literal, Literal::String(_)),
             Self::Presence => matches!(literal, Literal::Bool(_)),
         }
@@ -77,7 +72,7 @@ impl Takes {
     /// Whether the right-hand side may come from a field.
     pub(crate) fn allows_field(self) -> bool {
         match self {
-            Self::Any | Self::Ordered | Self::List | Self::Scalar | Self::Text => true,
+            Self::Any | Self::Ordered | Self::List | Self::Text => true,
             Self::Pattern | Self::Presence => false,
         }
     }
@@ -406,12 +401,9 @@ impl Walk<'_, '_> {
                         Takes::Pattern => {
                             "a pattern is checked and compiled with the policy, so it must be a constant; use `contains`, `starts_with` or `ends_with` to compare with a field"
                         }
-                        Takes::Presence
-                        | Takes::Any
-                        | Takes::Ordered
-                        | Takes::List
-                        | Takes::Scalar
-                        | Takes::Text => "it asks whether the field is there: `value` is `true` or `false`",
+                        Takes::Presence | Takes::Any | Takes::Ordered | Takes::List | Takes::Text => {
+                            "it asks whether the field is there: `value` is `true` or `false`"
+                        }
                     };
                     self.report(
                         Diagnostic::new(
@@ -461,6 +453,17 @@ impl Walk<'_, '_> {
             self.report_operand(operator, takes, id, &literal);
             return None;
         }
+        if matches!(operator, Operator::Contains | Operator::NotContains)
+            && matches!(literal.value, Literal::Array(_))
+        {
+            let message = format!(
+                "`{}` looks for the list as one element, not for any of its items",
+                operator.as_str()
+            );
+            self.report(Diagnostic::new(Code::ListInContains, self.head(id), message).help(
+                "to look for any of several values, combine one condition for each with `or`, or use `in` on a list field",
+            ));
+        }
         if let (Takes::Pattern, Literal::String(text)) = (takes, &literal.value)
             && let Err(error) = pattern::check(text)
         {
@@ -497,9 +500,6 @@ impl Walk<'_, '_> {
                     .help(format!("put it into a list, or use `{other}` for a single value"))
                     .fix(span, format!("[{written}]"))
             }
-            Takes::Scalar if matches!(literal.value, Literal::Array(_)) => diagnostic.help(
-                "to look for any of several values, combine one condition for each with `or`, or use `in` on a list field",
-            ),
             Takes::Text | Takes::Pattern if single => diagnostic
                 .help("put it in quotes")
                 .fix(span, format!("\"{written}\"")),
@@ -507,7 +507,7 @@ impl Walk<'_, '_> {
                 diagnostic.help("use `eq` or `ne`")
             }
             Takes::Presence => diagnostic.help("`value: false` asks for the field to be absent"),
-            Takes::Any | Takes::Ordered | Takes::List | Takes::Scalar | Takes::Text | Takes::Pattern => diagnostic,
+            Takes::Any | Takes::Ordered | Takes::List | Takes::Text | Takes::Pattern => diagnostic,
         });
     }
 }
