@@ -154,12 +154,21 @@ impl<'a> Reader<'a> {
     /// Skips white space and returns the next byte, NUL at the end.
     #[inline]
     pub(crate) fn peek(&mut self) -> u8 {
-        let mut byte = self.peek_raw();
-        while matches!(byte, b' ' | b'\n' | b'\r' | b'\t') {
-            self.pos += 1;
-            byte = self.peek_raw();
+        let byte = self.peek_raw();
+        if byte > b' ' {
+            byte
+        } else {
+            self.peek_after_space()
         }
-        byte
+    }
+
+    fn peek_after_space(&mut self) -> u8 {
+        loop {
+            match self.peek_raw() {
+                b' ' | b'\n' | b'\r' | b'\t' => self.pos += 1,
+                byte => return byte,
+            }
+        }
     }
 
     /// Enters a container whose opening bracket is next.
@@ -267,28 +276,40 @@ impl<'a> Reader<'a> {
     /// A string; its opening quote is next. Escapes are validated, not decoded.
     #[inline]
     fn raw_str(&mut self) -> Result<RawStr<'a>> {
-        self.pos += 1;
-        let start = self.pos;
-        let mut escaped = false;
+        let start = self.pos + 1;
+        let rest = self.bytes().get(start..).unwrap_or(&[]);
+        let end = start + plain_prefix(rest);
+        self.pos = end;
+        if self.peek_raw() != b'"' {
+            return self.rest_of_str(start);
+        }
+        self.pos = end + 1;
+        Ok(RawStr {
+            text: self.text.get(start..end).unwrap_or(""),
+            escaped: false,
+            offset: start,
+        })
+    }
+
+    /// As [`Reader::raw_str`], from the first byte on that is not plain.
+    #[cold]
+    fn rest_of_str(&mut self, start: usize) -> Result<RawStr<'a>> {
         loop {
-            self.pos += plain_prefix(self.bytes().get(self.pos..).unwrap_or(&[]));
             match self.bytes().get(self.pos) {
                 Some(b'"') => {
                     let text = self.text.get(start..self.pos).unwrap_or("");
                     self.pos += 1;
                     return Ok(RawStr {
                         text,
-                        escaped,
+                        escaped: true,
                         offset: start,
                     });
                 }
-                Some(b'\\') => {
-                    escaped = true;
-                    self.escape()?;
-                }
+                Some(b'\\') => self.escape()?,
                 Some(_control) => return self.fail(JsonErrorKind::ControlCharacter),
                 None => return self.fail(JsonErrorKind::UnexpectedEnd),
             }
+            self.pos += plain_prefix(self.bytes().get(self.pos..).unwrap_or(&[]));
         }
     }
 
@@ -505,6 +526,9 @@ impl<'a> Reader<'a> {
         match self.peek() {
             b'"' => {
                 let raw = self.raw_str()?;
+                if !raw.escaped {
+                    return Ok(Value::Str(raw.text));
+                }
                 self.decode(raw).map(Value::Str)
             }
             b'{' => self.object(),
@@ -605,23 +629,23 @@ fn get_bit(bits: &[u64], at: u32) -> bool {
 /// Bytes before the first quote, backslash or control character: eight at a time, long texts in blocks.
 #[inline]
 pub(crate) fn plain_prefix(bytes: &[u8]) -> usize {
-    let (words, tail) = bytes.as_chunks::<8>();
     let mut at = 0;
-    for (i, word) in words.iter().enumerate() {
-        if i == SHORT {
-            return at + plain_blocks(bytes.get(at..).unwrap_or(&[]));
-        }
+    while let Some(word) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
         let stops = stops(*word);
         if stops != 0 {
             return at + stops.trailing_zeros() as usize / 8;
         }
         at += 8;
+        if at == SHORT {
+            return at + plain_blocks(bytes.get(at..).unwrap_or(&[]));
+        }
     }
+    let tail = bytes.get(at..).unwrap_or(&[]);
     at + tail.iter().position(|b| is_stop(*b)).unwrap_or(tail.len())
 }
 
-/// Words after which a text counts as long.
-const SHORT: usize = 4;
+/// Bytes after which a text counts as long.
+const SHORT: usize = 32;
 
 /// As [`plain_prefix`], in blocks of a size that compilers turn into vector instructions.
 fn plain_blocks(bytes: &[u8]) -> usize {
@@ -660,10 +684,10 @@ fn stops(word: [u8; 8]) -> u64 {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGH: u64 = 0x8080_8080_8080_8080;
     let word = u64::from_le_bytes(word);
-    let zero_byte = |x: u64| x.wrapping_sub(ONES) & !x & HIGH;
-    zero_byte(word ^ (ONES * b'"' as u64))
-        | zero_byte(word ^ (ONES * b'\\' as u64))
-        | (word.wrapping_sub(ONES * 0x20) & !word & HIGH)
+    // With its second bit flipped, a quote follows directly on the control characters, and a space no longer does.
+    let low = (word ^ (ONES * 0x02)).wrapping_sub(ONES * 0x21);
+    let backslash = word ^ (ONES * b'\\' as u64);
+    (low & !word | backslash.wrapping_sub(ONES) & !backslash) & HIGH
 }
 
 /// The character of the escape that `bytes` start with, and its length in bytes.

@@ -30,8 +30,8 @@ struct Node {
     keys: Vec<Entry>,
     /// Array elements that lead on.
     elements: Vec<(u32, u32)>,
-    /// Positions in `keys`, where there are too many to look through.
-    by_key: HashMap<Box<str>, usize, FixedState>,
+    /// Finds keys.
+    index: Index,
     /// Has to be materialised as a whole: it is read itself, or two entries share a spelling.
     whole: bool,
 }
@@ -39,8 +39,7 @@ struct Node {
 #[derive(Debug)]
 struct Entry {
     key: Box<str>,
-    /// First eight bytes of `key`, zero-padded: most lookups end here.
-    head: u64,
+    print: Fingerprint,
     node: u32,
     alias: bool,
     /// Position of the entry of the canonical spelling when this is an alias.
@@ -114,7 +113,7 @@ impl Node {
         let mut entry = |key: &str, alias: bool, canonical: usize| {
             self.keys.push(Entry {
                 key: key.into(),
-                head: head(key.as_bytes()),
+                print: Fingerprint::of(key.as_bytes()),
                 node,
                 alias,
                 canonical,
@@ -127,7 +126,7 @@ impl Node {
                     let canonical = self.keys.len() - 1;
                     self.keys.push(Entry {
                         key: alias.into(),
-                        head: head(alias.as_bytes()),
+                        print: Fingerprint::of(alias.as_bytes()),
                         node,
                         alias: true,
                         canonical,
@@ -151,10 +150,7 @@ impl Node {
         self.whole =
             (self.slot.is_some() && !(self.keys.is_empty() && self.elements.is_empty())) || ambiguous;
         self.elements.sort_unstable();
-        if self.keys.len() > FEW_KEYS {
-            let entries = self.keys.iter().enumerate();
-            self.by_key = entries.rev().map(|(i, e)| (e.key.clone(), i)).collect();
-        }
+        self.index = Index::new(&self.keys);
     }
 
     fn is_leaf(&self) -> bool {
@@ -163,27 +159,49 @@ impl Node {
 
     #[inline]
     fn find(&self, key: &str) -> Option<(usize, &Entry)> {
-        if !self.by_key.is_empty() {
-            let position = *self.by_key.get(key)?;
-            return self.keys.get(position).map(|entry| (position, entry));
-        }
-        let wanted = head(key.as_bytes());
-        self.keys
-            .iter()
-            .enumerate()
-            .find(|(_, e)| e.head == wanted && e.key.len() == key.len() && (key.len() <= 8 || *e.key == *key))
+        let print = Fingerprint::of(key.as_bytes());
+        let position = match &self.index {
+            Index::Slots { factor, positions } => {
+                let slot = Index::slot(print, *factor);
+                usize::from(*positions.get(slot)?)
+            }
+            Index::Map(positions) => *positions.get(key)?,
+        };
+        let entry = self.keys.get(position)?;
+        let same = entry.print == print && (key.len() <= Fingerprint::WHOLE || *entry.key == *key);
+        same.then_some((position, entry))
     }
 }
 
-/// Keys of a node that are looked through one by one.
-const FEW_KEYS: usize = 16;
+/// What most keys differ in, and short ones always: the first eight bytes, the last eight, and the length.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Fingerprint {
+    head: u64,
+    tail: u64,
+    length: usize,
+}
 
-/// First eight bytes, little-endian, zero-padded.
+impl Fingerprint {
+    /// Longest key that is told from others by its fingerprint alone.
+    const WHOLE: usize = 16;
+
+    #[inline]
+    fn of(key: &[u8]) -> Self {
+        let (head, tail) = match (key.first_chunk::<8>(), key.last_chunk::<8>()) {
+            (Some(first), Some(last)) => (u64::from_le_bytes(*first), u64::from_le_bytes(*last)),
+            _short => (head(key), 0),
+        };
+        Self {
+            head,
+            tail,
+            length: key.len(),
+        }
+    }
+}
+
+/// First bytes of a key of less than eight, little-endian, zero-padded.
 #[inline]
 fn head(key: &[u8]) -> u64 {
-    if let Some(first) = key.first_chunk::<8>() {
-        return u64::from_le_bytes(*first);
-    }
     // Two overlapping halves: what both hold agrees.
     match (key.first_chunk::<4>(), key.last_chunk::<4>()) {
         (Some(low), Some(high)) => {
@@ -191,6 +209,70 @@ fn head(key: &[u8]) -> u64 {
             u64::from(u32::from_le_bytes(*low)) | u64::from(u32::from_le_bytes(*high)) << shift
         }
         _short => key.iter().rev().fold(0, |h, b| h << 8 | u64::from(*b)),
+    }
+}
+
+/// From a key to its position in a node's list of keys.
+#[derive(Debug)]
+enum Index {
+    /// A table without collisions, for nodes with few keys. The position of no key stands where no key belongs.
+    Slots {
+        factor: u64,
+        positions: Box<[u8; SLOTS]>,
+    },
+    /// For nodes with many keys, and for keys that are too much alike.
+    Map(HashMap<Box<str>, usize, FixedState>),
+}
+
+const SLOTS: usize = 64;
+/// Keys for which a factor without collisions is soon found.
+const FEW_KEYS: usize = 16;
+/// Factors that are tried.
+const ATTEMPTS: u64 = 4096;
+
+impl Default for Index {
+    fn default() -> Self {
+        Self::new(&[])
+    }
+}
+
+impl Index {
+    fn new(keys: &[Entry]) -> Self {
+        // Where a spelling occurs twice, the first entry stands for it.
+        let map = || {
+            Self::Map(
+                keys.iter()
+                    .enumerate()
+                    .rev()
+                    .map(|(i, e)| (e.key.clone(), i))
+                    .collect(),
+            )
+        };
+        if keys.len() > FEW_KEYS {
+            return map();
+        }
+        // Odd multiples of the golden ratio: any odd factor would do, these spread well.
+        let factors = (0..ATTEMPTS).map(|n| 0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(2 * n + 1));
+        factors
+            .filter_map(|factor| {
+                let mut positions = Box::new([u8::MAX; SLOTS]);
+                for (position, entry) in keys.iter().enumerate() {
+                    let slot = positions.get_mut(Self::slot(entry.print, factor))?;
+                    if *slot != u8::MAX {
+                        return None;
+                    }
+                    *slot = u8::try_from(position).ok()?;
+                }
+                Some(Self::Slots { factor, positions })
+            })
+            .next()
+            .unwrap_or_else(map)
+    }
+
+    #[inline]
+    fn slot(print: Fingerprint, factor: u64) -> usize {
+        let mixed = print.head ^ print.tail.rotate_left(23) ^ print.length as u64;
+        (mixed.wrapping_mul(factor) >> (u64::BITS - SLOTS.ilog2())) as usize
     }
 }
 
@@ -281,7 +363,14 @@ impl<'a> Projection<'_, '_, '_, 'a> {
         let Some(node) = self.trie.node(index) else {
             return self.reader.skip();
         };
-        if node.is_leaf() || node.whole {
+        if node.is_leaf() {
+            let value = self.reader.value()?;
+            if let Some(slot) = node.slot.and_then(|s| self.slots.get_mut(s as usize)) {
+                *slot = value;
+            }
+            return Ok(());
+        }
+        if node.whole {
             let value = self.reader.value()?;
             self.assign(index, value);
             return Ok(());

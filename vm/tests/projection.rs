@@ -603,14 +603,11 @@ fn hostile_bodies_take_linear_time() {
         ("spaces", |n| format!(r#"{{"a":{}1}}"#, " ".repeat(n))),
     ];
     for (name, body) in bodies {
-        let n = 20_000;
-        let small = time(&module, body(n).as_bytes());
-        let large = time(&module, body(4 * n).as_bytes());
-        // Quadratic would be 16 times; the machine's noise is less than the rest.
-        assert!(
-            large < small * 9 + Duration::from_millis(20),
-            "{name}: {small:?} {large:?}"
-        );
+        let (small, large) = (body(20_000), body(80_000));
+        // Quadratic would be 16 times. Others use the machine too, so one good measurement out of several will do.
+        let measure = |_| (time(&module, small.as_bytes()), time(&module, large.as_bytes()));
+        let mut measured = (0..12).map(measure);
+        assert!(measured.any(|(small, large)| large < small * 8), "{name}");
     }
 }
 
