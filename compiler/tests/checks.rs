@@ -238,19 +238,19 @@ fn shadowed_and_unreachable_rules() {
 
 #[test]
 fn types_of_known_fields() {
-    one(&[test("eq", "llm.maxTokens", "'5'")], "E0302", "never equals");
-    one(&[test("gt", "llm.model", "5")], "E0302", "`gt` needs a number");
+    one(&[test("eq", "llm.maxTokens", "'5'")], "W0109", "never equals");
+    one(&[test("gt", "llm.model", "5")], "W0109", "`gt` needs a number");
     one(
         &[test("matches", "llm.maxTokens", "'^5'")],
-        "E0302",
+        "W0109",
         "`matches` needs a string",
     );
-    one(&[test("eq", "user.roles", "admin")], "E0302", "array");
-    one(&[test("contains", "user.roles", "5")], "E0302", "never contains");
-    one(&[test("in", "llm.model", "[gpt-4, 5]")], "E0302", "number");
+    one(&[test("eq", "user.roles", "admin")], "W0109", "array");
+    one(&[test("contains", "user.roles", "5")], "W0109", "never contains");
+    one(&[test("in", "llm.model", "[gpt-4, 5]")], "W0109", "number");
     one(
         &["{operator: gt, field: llm.maxTokens, valueFrom: llm.model}".to_owned()],
-        "E0302",
+        "W0109",
         "cannot compare",
     );
     silent(&[test("eq", "llm.model", "null")]);
@@ -319,7 +319,7 @@ fn a_schema_adds_types_names_and_values() {
             .map(|(text, _)| text)
             .collect()
     };
-    assert!(found(test("gt", "metadata.risk", "high"))[0].starts_with("E0302"));
+    assert!(found(test("gt", "metadata.risk", "high"))[0].starts_with("W0109"));
     assert!(found(test("eq", "metadata.region", "ue"))[0].starts_with("W0102"));
     assert!(found(test("eq", "metadata.regoin", "eu"))[0].starts_with("W0002"));
     assert!(found(test("eq", "metadata.region", "eu")).is_empty());

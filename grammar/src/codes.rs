@@ -64,7 +64,6 @@ codes! {
     InvalidVerb = "E0204", Error, "invalid-verb", "A modification verb was given an operand that it does not take.";
     InvalidTemplate = "E0205", Error, "invalid-template", "A `{{ … }}` placeholder is malformed.";
     DuplicatePolicyId = "E0301", Error, "duplicate-policy-id", "Two policies of one bundle share an id.";
-    TypeMismatch = "E0302", Error, "type-mismatch", "A condition compares a field with a value of a type that the field never has.";
     SchemaInvalid = "E0303", Error, "schema-invalid", "The context schema given with `--schema` cannot be used.";
     ReadOnlyField = "E0304", Error, "read-only-field", "A modification of a field that is computed, not sent.";
     TooLarge = "E0305", Error, "too-large", "The policy set exceeds a limit of the bytecode format.";
@@ -79,6 +78,7 @@ codes! {
     RedundantCondition = "W0106", Warning, "redundant-condition", "A part of the condition is implied by another part.";
     UnindexedRule = "W0107", Warning, "unindexed-rule", "The rule has to be looked at for every request.";
     DisabledRule = "W0108", Warning, "no-active-rules", "The policy has no rule that could ever fire.";
+    TypeMismatch = "W0109", Warning, "type-mismatch", "A condition compares a field with a value of a type that the field never has.";
     UnknownTemplateField = "W0201", Warning, "unknown-template-field", "A `{{ path }}` whose path is not a known context field.";
     Internal = "B0001", Bug, "internal", "An internal error of the compiler; please report it with the policy that caused it.";
 }
