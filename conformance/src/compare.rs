@@ -4,6 +4,7 @@ use crate::case;
 use crate::engine::{Engine, LoadFailure, Loaded, Refusal, RequestOptions, reference_answer};
 use crate::generate::Pair;
 use crate::reference::RefResponse;
+use policy_grammar::ast::Policy;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
@@ -95,16 +96,19 @@ pub fn judge(engine: &dyn Engine, pair: &Pair, body: &str) -> Verdict {
 /// Like [`judge`], with the policies loaded before.
 #[must_use]
 pub fn judge_loaded(loaded: &dyn Loaded, pair: &Pair, text: &str, body: &str) -> Verdict {
-    let policies = match crate::engine::parse(text) {
-        Ok(policies) => policies,
-        Err(error) => {
-            return Verdict::Disagree(vec![format!(
-                "the engine loads what the parser refuses: {error:?}"
-            )]);
-        }
-    };
+    match crate::engine::parse(text) {
+        Ok(policies) => judge_parsed(loaded, &policies, pair, body),
+        Err(error) => Verdict::Disagree(vec![format!(
+            "the engine loads what the parser refuses: {error:?}"
+        )]),
+    }
+}
+
+/// Like [`judge`], with the policies loaded and parsed before.
+#[must_use]
+pub fn judge_parsed(loaded: &dyn Loaded, policies: &[Policy], pair: &Pair, body: &str) -> Verdict {
     let expected = match serde_json::from_str(body) {
-        Ok(context) => reference_answer(&policies, &context, pair.settings, &pair.request),
+        Ok(context) => reference_answer(policies, &context, pair.settings, &pair.request),
         Err(_) => Err(Refusal::Malformed),
     };
     let actual = loaded.evaluate(body.as_bytes(), &pair.request);

@@ -1,13 +1,13 @@
 //! Generated pairs: every engine configuration against the reference, and what must not change a decision.
 //!
-//! `DIFF_CASES` sets how many pairs (default 20,000 in a release build, fewer in a debug build), `DIFF_SEED` where to
+//! `DIFF_CASES` sets how many pairs (default 20,000; properties run on a fraction of that), `DIFF_SEED` where to
 //! start, `DIFF_SHOW_REFUSED` prints what the compiler refuses. A disagreement is made small and, with `DUMP_CASE_DIR`, written there as a case file.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
-use policy_conformance::compare::{Verdict, dump, judge, report, shrink};
-use policy_conformance::engine::{Engine, LoadFailure, Reference, RequestOptions};
-use policy_conformance::generate::{Dials, Pair, pair};
+use policy_conformance::compare::{Verdict, dump, judge, judge_parsed, report, shrink};
+use policy_conformance::engine::{Engine, LoadFailure, Reference, RequestOptions, parse};
+use policy_conformance::generate::{Dials, Pair, contexts, pair};
 use policy_conformance::metamorphic;
 use policy_conformance::product::Product;
 use policy_conformance::reference::RefResponse;
@@ -20,7 +20,12 @@ fn variable(name: &str) -> Option<u64> {
 }
 
 fn pairs() -> u64 {
-    variable("DIFF_CASES").unwrap_or(if cfg!(debug_assertions) { 4_000 } else { 20_000 })
+    variable("DIFF_CASES").unwrap_or(20_000)
+}
+
+/// Rounds of a property that compiles twice for every pair.
+fn rounds() -> u64 {
+    pairs() / 50
 }
 
 fn seed() -> u64 {
@@ -41,14 +46,26 @@ fn fail(engine: &dyn Engine, pair: &Pair, name: &str) -> ! {
     panic!("{name}\n{}", report(engine.name(), &small, &differences));
 }
 
+/// Contexts for one policy set: loading costs far more than deciding.
+const CONTEXTS: usize = 8;
+
 #[test]
 fn engines_agree_with_the_reference() {
     let engines = Product::all();
     let (mut agreed, mut refused, mut fired, mut failed, mut stopped) = (0_u32, 0_u32, 0_u32, 0_u32, 0_u32);
-    for n in 0..pairs() {
-        let pair = pair(&mut Rng::seeded(seed().wrapping_add(n)), &Dials::default());
-        let body = pair.body();
-        // Two levels for every pair, all configurations for every eighth: they differ from -O2 in ways that few pairs
+    let sets = pairs().div_ceil(CONTEXTS as u64);
+    for n in 0..sets {
+        let (mut pair, contexts) = contexts(
+            &mut Rng::seeded(seed().wrapping_add(n)),
+            &Dials::default(),
+            CONTEXTS,
+        );
+        let text = pair.policies_text();
+        let Ok(policies) = parse(&text) else {
+            refused += 1;
+            continue;
+        };
+        // Two levels for every set, all configurations for every eighth: they differ from -O2 in ways that few sets
         // touch.
         let engines: Vec<&Product> = if n % 8 == 0 {
             engines.iter().collect()
@@ -56,35 +73,47 @@ fn engines_agree_with_the_reference() {
             vec![&engines[0], &engines[2]]
         };
         for (i, engine) in engines.into_iter().enumerate() {
-            match judge(engine, &pair, &body) {
-                Verdict::Agree(answer) if i == 0 => {
-                    agreed += 1;
-                    if let Ok(answer) = answer {
-                        fired += u32::from(!answer.matched_rules.is_empty());
-                        failed += u32::from(!answer.errors.is_empty());
-                        stopped += u32::from(answer.decision == Decision::Deny);
-                    }
-                }
-                Verdict::Agree(_) => {}
-                Verdict::Refused(errors) => {
+            let loaded = match engine.load(&text, pair.settings) {
+                Ok(loaded) => loaded,
+                Err(LoadFailure::Refused(errors)) => {
                     refused += 1;
                     if std::env::var_os("DIFF_SHOW_REFUSED").is_some() {
                         println!("refused {}: {errors:?}", seed().wrapping_add(n));
                     }
                     break;
                 }
-                Verdict::Disagree(_) => {
-                    fail(engine, &pair, &format!("differential-{}", seed().wrapping_add(n)))
+                Err(LoadFailure::Other(_)) => {
+                    fail(engine, &pair, &format!("load-{}", seed().wrapping_add(n)))
+                }
+            };
+            for context in &contexts {
+                match judge_parsed(loaded.as_ref(), &policies, &pair, &context.to_string()) {
+                    Verdict::Agree(answer) if i == 0 => {
+                        agreed += 1;
+                        if let Ok(answer) = answer {
+                            fired += u32::from(!answer.matched_rules.is_empty());
+                            failed += u32::from(!answer.errors.is_empty());
+                            stopped += u32::from(answer.decision == Decision::Deny);
+                        }
+                    }
+                    Verdict::Agree(_) => {}
+                    Verdict::Refused(_) | Verdict::Disagree(_) => {
+                        pair.context = context.clone();
+                        fail(engine, &pair, &format!("differential-{}", seed().wrapping_add(n)));
+                    }
                 }
             }
         }
     }
     println!(
-        "{agreed} pairs agree, {refused} sets refused; {fired} with fired rules, {failed} with errors, {stopped} denied"
+        "{agreed} pairs agree, {refused} of {sets} sets refused; {fired} with fired rules, {failed} with errors, \
+         {stopped} denied"
     );
     // The generator is worth nothing when it only makes what is refused, or what never fires or fails.
-    let total = agreed + refused;
-    assert!(refused * 4 < total, "{refused} of {total} sets are refused");
+    assert!(
+        u64::from(refused) * 4 < sets,
+        "{refused} of {sets} sets are refused"
+    );
     assert!(fired * 3 > agreed, "only {fired} of {agreed} pairs fire a rule");
     assert!(
         failed * 20 > agreed,
@@ -105,7 +134,7 @@ fn invalid_policies_are_refused_alike() {
     };
     let engines = Product::all();
     let mut refused = 0;
-    for n in 0..pairs() / 10 {
+    for n in 0..rounds() {
         let pair = pair(&mut Rng::seeded(seed().wrapping_add(n)), &dials);
         let text = pair.policies_text();
         let outcomes: Vec<_> = engines
@@ -141,7 +170,7 @@ fn property(
 ) {
     let product = Product::bundle();
     let mut looked_at = 0;
-    for n in 0..pairs() / 8 {
+    for n in 0..rounds() {
         let mut rng = Rng::seeded(seed().wrapping_add(n).wrapping_mul(31));
         let mut original = pair(&mut rng, &Dials::default());
         original.request = RequestOptions {
@@ -324,7 +353,7 @@ fn disabling_a_rule_that_did_not_fire_changes_nothing() {
 #[test]
 fn the_order_of_keys_in_requests_changes_nothing() {
     let product = Product::bundle();
-    for n in 0..pairs() / 8 {
+    for n in 0..rounds() {
         let mut rng = Rng::seeded(seed().wrapping_add(n));
         let pair = pair(&mut rng, &Dials::default());
         let Ok(loaded) = product.load(&pair.policies_text(), pair.settings) else {
