@@ -1,0 +1,371 @@
+//! The engine as its users see it: decisions, what surrounds them, replacing policies, and what it costs.
+
+#![cfg(feature = "compile")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
+
+use policy_runtime::{
+    DefaultDecision, DeriveMode, EvaluateError, EvaluateOptions, JsonError, Mode, Policies, PolicyEngine,
+    Verb, Worker,
+};
+use serde_json::{Value, json};
+use std::borrow::Cow;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+const POLICIES: &str = r#"
+metadata: { id: p-first, name: First, priority: 10, namespace: global }
+rules:
+  - id: warn-big
+    condition: { operator: gt, field: llm.maxTokens, value: 100 }
+    action: { decision: warn, reason: 'asks for {{ llm.maxTokens }}', metadata: { level: first, who: '{{ user.id }}' } }
+  - id: clamp
+    condition: { operator: exists, field: llm.model }
+    action:
+      decision: modify
+      reason: clamped
+      modifications: { llm.maxTokens: { $cap: 50 }, metadata.seen: true }
+---
+metadata: { id: p-second, name: Second, priority: 5, namespace: team-a }
+rules:
+  - id: no-mail
+    condition: { operator: contains, field: user.email, value: '@bad.example' }
+    action: { decision: deny, reason: 'no {{ user.email }} here{{ user.missing }}' }
+  - id: clamp
+    condition: { operator: starts_with, field: llm.model, value: gpt }
+    action: { decision: modify, reason: late, modifications: { llm.maxTokens: { $cap: 20 }, metadata.late: [1, '{{ user.id }}'] } }
+---
+metadata: { id: p-third, name: Third, namespace: team-b }
+onError: skip
+rules:
+  - id: skipped
+    condition: { operator: gt, field: user.id, value: 5 }
+    action: { decision: deny, reason: never }
+  - id: fine
+    condition: { operator: eq, field: user.id, value: u }
+    action: { decision: allow, metadata: { level: third, third: 3 } }
+"#;
+
+fn engine() -> PolicyEngine {
+    PolicyEngine::builder()
+        .policies_from_yaml(POLICIES)
+        .unwrap()
+        .build()
+        .unwrap()
+}
+
+/// The response in both forms, which have to agree; what differs from call to call is taken out.
+fn decide(engine: &PolicyEngine, context: &Value, options: &EvaluateOptions<'_>) -> Value {
+    let context = context.to_string();
+    let owned = engine.evaluate_json_with(context.as_bytes(), options).unwrap();
+    let mut worker = Worker::new();
+    let written = engine
+        .evaluate_into(&mut worker, context.as_bytes(), options)
+        .unwrap();
+    assert_eq!(written.decision, owned.decision.decision);
+    let strip = |mut response: Value| {
+        assert!(response["timestamp"].is_u64() && response["decision"]["evaluationTimeMs"].is_number());
+        response["timestamp"].take();
+        response["requestId"].take();
+        response["decision"]["evaluationTimeMs"].take();
+        response
+    };
+    let owned = strip(serde_json::to_value(&owned).unwrap());
+    assert_eq!(strip(serde_json::from_str(written.json).unwrap()), owned);
+    let mut decision = owned["decision"].clone();
+    decision.as_object_mut().unwrap().remove("evaluationTimeMs");
+    decision
+}
+
+fn all() -> EvaluateOptions<'static> {
+    EvaluateOptions {
+        mode: Mode::All,
+        ..EvaluateOptions::default()
+    }
+}
+
+#[test]
+fn the_strongest_verb_decides_and_the_first_rule_with_it_gives_the_reason() {
+    let context = json!({ "llm": { "model": "gpt-4", "maxTokens": 200 }, "user": { "id": "u" } });
+    assert_eq!(
+        decide(&engine(), &context, &EvaluateOptions::default()),
+        json!({
+            "decision": "modify",
+            "allowed": true,
+            "reason": "clamped",
+            "matchedPolicies": ["p-first", "p-second", "p-third"],
+            "matchedRules": ["warn-big", "p-first/clamp", "p-second/clamp", "fine"],
+            "modifications": { "llm.maxTokens": 50, "metadata.seen": true, "metadata.late": [1, "u"] },
+            "metadata": { "level": "first", "who": "u", "third": 3 },
+            "errors": [{
+                "policy": "p-third", "rule": "skipped", "field": "user.id", "found": "string", "expected": "number",
+                "message": "`gt` on `user.id` needs number, found string",
+            }],
+        })
+    );
+}
+
+#[test]
+fn a_deny_ends_evaluation_and_decides_alike_in_both_modes() {
+    let context =
+        json!({ "llm": { "model": "gpt-4", "max_tokens": 200 }, "user": { "email": "x@bad.example" } });
+    let first = decide(&engine(), &context, &EvaluateOptions::default());
+    assert_eq!(first["decision"], "deny");
+    assert_eq!(first["allowed"], false);
+    assert_eq!(first["reason"], "no x@bad.example here");
+    assert_eq!(
+        first["matchedRules"],
+        json!(["warn-big", "p-first/clamp", "no-mail"])
+    );
+    assert_eq!(first["modifications"], Value::Null);
+    assert_eq!(first["metadata"], json!({ "level": "first", "who": "" }));
+    let every = decide(&engine(), &context, &all());
+    assert_eq!(
+        (&every["decision"], &every["reason"]),
+        (&first["decision"], &first["reason"])
+    );
+    assert_eq!(
+        every["matchedRules"],
+        json!(["warn-big", "p-first/clamp", "no-mail", "p-second/clamp"])
+    );
+    // An error fires a deny unless the policy says otherwise.
+    let context = json!({ "user": { "email": 5, "id": 9 } });
+    let erring = decide(&engine(), &context, &all());
+    assert_eq!(erring["decision"], "deny");
+    assert_eq!(erring["reason"], "no 5 here");
+    assert_eq!(erring["matchedRules"], json!(["no-mail", "skipped"]));
+}
+
+#[test]
+fn nothing_that_fires_gives_the_default() {
+    let nothing = decide(&engine(), &json!({}), &EvaluateOptions::default());
+    assert_eq!(
+        nothing,
+        json!({ "decision": "allow", "allowed": true, "matchedPolicies": [], "matchedRules": [] })
+    );
+    let strict = PolicyEngine::builder()
+        .policies_from_yaml(POLICIES)
+        .unwrap()
+        .default_decision(DefaultDecision::Deny)
+        .build()
+        .unwrap();
+    assert_eq!(
+        decide(&strict, &json!({}), &EvaluateOptions::default())["allowed"],
+        false
+    );
+    assert_eq!(
+        decide(
+            &strict,
+            &json!({ "user": { "id": "u" } }),
+            &EvaluateOptions::default()
+        )["allowed"],
+        true
+    );
+}
+
+#[test]
+fn scopes_are_namespaces_and_lists_and_never_empty_by_mistake() {
+    let context = json!({ "llm": { "model": "gpt-4" }, "user": { "id": "u" } });
+    let matched = |namespace: Option<&str>, ids: Option<&[&str]>| {
+        let ids: Option<Vec<Cow<'_, str>>> = ids.map(|ids| ids.iter().map(|id| Cow::Borrowed(*id)).collect());
+        let options = EvaluateOptions {
+            namespace,
+            policies: ids.as_deref(),
+            ..EvaluateOptions::default()
+        };
+        let engine = engine();
+        match engine.evaluate_json_with(context.to_string().as_bytes(), &options) {
+            Ok(response) => Ok(response.decision.matched_policies.join(" ")),
+            Err(e) => Err(e),
+        }
+    };
+    assert_eq!(matched(None, None).unwrap(), "p-first p-second p-third");
+    assert_eq!(matched(Some("team-a"), None).unwrap(), "p-first p-second");
+    assert_eq!(matched(Some("nowhere"), None).unwrap(), "p-first");
+    assert_eq!(matched(Some("global"), None).unwrap(), "p-first");
+    assert_eq!(matched(None, Some(&["p-third"])).unwrap(), "p-third");
+    assert_eq!(
+        matched(Some("team-b"), Some(&["p-third", "p-first"])).unwrap(),
+        "p-first p-third"
+    );
+    assert_eq!(matched(None, Some(&[])), Err(EvaluateError::NoPolicies));
+    for (namespace, ids) in [
+        (None, ["p-first", "gone"]),
+        (Some("team-a"), ["p-first", "p-third"]),
+    ] {
+        let unknown = EvaluateError::UnknownPolicy(ids[1].to_owned());
+        assert_eq!(matched(namespace, Some(&ids)), Err(unknown));
+    }
+}
+
+#[test]
+fn malformed_contexts_are_refused_and_the_worker_goes_on() {
+    let engine = engine();
+    let mut worker = Worker::new();
+    let options = EvaluateOptions {
+        request_id: Some("r \"1\"\n"),
+        ..EvaluateOptions::default()
+    };
+    for context in [
+        "",
+        "[]",
+        "{",
+        r#"{"user":{"id":1,"id":2}}"#,
+        "{} {}",
+        "\u{feff}{}",
+    ] {
+        let refused = engine.evaluate_into(&mut worker, context.as_bytes(), &options);
+        assert!(
+            matches!(refused, Err(EvaluateError::Context(JsonError { .. }))),
+            "{context}"
+        );
+        assert_eq!(
+            engine.evaluate_json(context).unwrap_err().code(),
+            "malformed_context"
+        );
+        let fine = engine
+            .evaluate_into(&mut worker, br#"{"user":{"id":"u"}}"#, &options)
+            .unwrap();
+        assert_eq!(fine.decision, Verb::Allow);
+        assert_eq!(
+            serde_json::from_str::<Value>(fine.json).unwrap()["requestId"],
+            "r \"1\"\n"
+        );
+    }
+}
+
+#[test]
+fn traces_show_every_rule_and_change_nothing() {
+    let context =
+        json!({ "llm": { "model": "gpt-4", "maxTokens": 200 }, "user": { "email": "x@bad.example" } });
+    let options = EvaluateOptions {
+        trace: true,
+        ..EvaluateOptions::default()
+    };
+    let mut traced = decide(&engine(), &context, &options);
+    let trace = traced.as_object_mut().unwrap().remove("trace").unwrap();
+    assert_eq!(traced, decide(&engine(), &context, &all()));
+    let rules = trace["rules"].as_array().unwrap();
+    let outcomes: Vec<_> = rules
+        .iter()
+        .map(|r| (r["rule"].as_str().unwrap(), r["outcome"].as_str().unwrap()))
+        .collect();
+    assert_eq!(
+        outcomes,
+        [
+            ("warn-big", "true"),
+            ("clamp", "true"),
+            ("no-mail", "true"),
+            ("clamp", "true"),
+            ("skipped", "false"),
+            ("fine", "false")
+        ]
+    );
+    assert_eq!(rules[0]["condition"]["actual"], 200);
+}
+
+#[test]
+fn hostile_text_leaves_the_response_well_formed() {
+    let texts = [
+        "\"",
+        "\\",
+        "\u{0}\u{1f}\u{7f}\u{2028}",
+        "{{ user.id }}",
+        "é😀",
+        "</script>",
+    ];
+    for text in texts {
+        let email = format!("{text}@bad.example");
+        let context =
+            json!({ "user": { "email": email, "id": text }, "llm": { "model": text, "maxTokens": 101 } });
+        let denied = decide(&engine(), &context, &all());
+        assert_eq!(denied["reason"], format!("no {email} here"));
+        assert_eq!(denied["metadata"]["who"], text);
+    }
+}
+
+/// One deny rule; `n` is in its ids and its constant.
+fn numbered(n: usize) -> Policies {
+    let text = format!(
+        "metadata: {{ id: p{n}, name: P }}\nrules:\n  - id: r{n}\n    condition: {{ operator: eq, field: user.id, value: u{n} }}\n    \
+         action: {{ decision: deny, reason: 'r{n}' }}\n"
+    );
+    let mut sources = policy_grammar::SourceMap::new();
+    sources.add(policy_grammar::SourceFile::new("p.yaml", &text));
+    let compiled = policy_compiler::compile(&sources, &policy_compiler::Options::default());
+    Policies::from_compiled(compiled.unwrap_or_else(|_| panic!("{text}"))).unwrap()
+}
+
+/// Policies are replaced while others evaluate: every answer is that of one set or the other.
+#[test]
+fn replacing_policies_under_load_mixes_nothing() {
+    let engine = PolicyEngine::builder().policies(numbered(0)).build().unwrap();
+    let done = AtomicBool::new(false);
+    let done = &done;
+    std::thread::scope(|threads| {
+        for _ in 0..2 {
+            let engine = engine.clone();
+            threads.spawn(move || {
+                let mut worker = Worker::new();
+                while !done.load(Ordering::Relaxed) {
+                    let answer = engine.evaluate_into(
+                        &mut worker,
+                        br#"{"user":{"id":"u1"}}"#,
+                        &EvaluateOptions::default(),
+                    );
+                    let answer: Value = serde_json::from_str(answer.unwrap().json).unwrap();
+                    let decision = &answer["decision"];
+                    match decision["decision"].as_str().unwrap() {
+                        "deny" => assert_eq!(decision["matchedRules"], json!(["r1"])),
+                        allow => assert_eq!((allow, &decision["matchedRules"]), ("allow", &json!([]))),
+                    }
+                }
+            });
+        }
+        for i in 0..100 {
+            engine.activate(numbered(i % 2));
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+}
+
+#[test]
+fn nothing_is_allocated_from_request_bytes_to_response() {
+    let engine = PolicyEngine::builder()
+        .policies_from_yaml(POLICIES)
+        .unwrap()
+        .derive(DeriveMode::Never)
+        .build()
+        .unwrap();
+    let contexts = [
+        json!({ "llm": { "model": "gpt-4", "maxTokens": 200 }, "user": { "id": "u\n\"", "email": "x@bad.example" } }).to_string(),
+        json!({ "llm": { "model": "gpt-4", "max_tokens": 2 }, "user": { "id": "u" }, "metadata": { "a": [1, { "b": 2 }] } }).to_string(),
+        json!({ "user": { "id": [1], "email": 4 } }).to_string(),
+    ];
+    let ids = [Cow::Borrowed("p-first"), Cow::Borrowed("p-third")];
+    let options = [
+        EvaluateOptions::default(),
+        all(),
+        EvaluateOptions {
+            namespace: Some("team-a"),
+            ..EvaluateOptions::default()
+        },
+        EvaluateOptions {
+            policies: Some(&ids),
+            request_id: Some("r1"),
+            ..EvaluateOptions::default()
+        },
+    ];
+    let mut worker = Worker::new();
+    let mut round = || {
+        for context in &contexts {
+            for options in &options {
+                engine
+                    .evaluate_into(&mut worker, context.as_bytes(), options)
+                    .unwrap();
+            }
+        }
+    };
+    round();
+    round();
+    let counted = allocation_counter::measure(round);
+    assert_eq!(counted.count_total, 0, "{counted:?}");
+}
