@@ -20,8 +20,9 @@ use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
-/// How long a contender runs in one round.
-const SLICE: Duration = Duration::from_millis(4);
+/// How long a contender runs in one round, where one pass over the requests does not take longer. Shorter than the turns
+/// that systems give to processes, so that most slices are not cut in two when the machine has other work.
+const SLICE: Duration = Duration::from_millis(1);
 
 /// One workload.
 #[derive(Debug, Serialize)]
