@@ -663,13 +663,17 @@ impl<'a, H: Host> Evaluation<'a, H> {
         }
     }
 
-    /// Pays for evaluating a predicate in code that may run again.
-    fn weigh_predicate(&mut self, predicate: &'a LoadedPredicate) -> Result<(), Trap> {
-        let value = self.field(predicate.field);
-        self.weigh(&value)?;
-        if let Test::Dynamic(_, right) = predicate.test {
-            let value = self.field(right);
-            self.weigh(&value)?;
+    /// Pays for evaluating a predicate in code that may run again. A derived field that is not computed yet is for the
+    /// host to bound.
+    fn weigh_predicate(&mut self, predicate: &LoadedPredicate) -> Result<(), Trap> {
+        let right = match &predicate.test {
+            Test::Dynamic(_, right) => Some(*right),
+            _constant => None,
+        };
+        for field in [Some(predicate.field), right].into_iter().flatten() {
+            if let Some(&value) = self.slots.get(field.index()) {
+                self.weigh(&value)?;
+            }
         }
         Ok(())
     }
