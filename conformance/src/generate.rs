@@ -422,7 +422,7 @@ impl Generator {
                     other == kind || other == Kind::Any || (kind == Kind::Any && matches!(other, Kind::Text))
                 }
             };
-            if fits {
+            if fits || rng.chance(15) {
                 return spelled;
             }
         }
@@ -434,8 +434,8 @@ impl Generator {
             return rng.pick(&self.tests).clone();
         }
         let (path, spelled, kind) = self.field(rng);
-        // A field of any type is treated as one type for this test.
-        let used = if kind == Kind::Any {
+        // A field of any type is treated as one type for this test; now and then a field of another type, too.
+        let used = if kind == Kind::Any || rng.chance(12) {
             *rng.pick(&[
                 Kind::Text,
                 Kind::Number,
@@ -495,16 +495,8 @@ impl Generator {
                 test["value"] = json!(items);
             }
             "contains" | "not_contains" => {
-                // Constant lists and objects are refused here; `valueFrom` brings them.
-                let element = match used {
-                    Kind::List => *rng.pick(&[Kind::Text, Kind::Number, Kind::Bool]),
-                    _ => Kind::Text,
-                };
-                let item = if used == Kind::List && rng.chance(10) {
-                    Value::Null
-                } else {
-                    self.value(rng, element, 1)
-                };
+                let element = if used == Kind::List { Kind::Any } else { Kind::Text };
+                let item = self.value(rng, element, 1);
                 value = Some(item.clone());
                 test["value"] = item;
             }
