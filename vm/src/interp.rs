@@ -14,7 +14,7 @@ use bumpalo::Bump;
 use bumpalo::collections::Vec as BumpVec;
 use policy_bytecode::context::Derived;
 use policy_bytecode::instr::{Dst, Src};
-use policy_bytecode::module::Decision;
+use policy_bytecode::module::{Decision, PathSegment};
 use policy_bytecode::number::Arith;
 use policy_bytecode::predicate::PredOp;
 use policy_bytecode::{
@@ -296,6 +296,11 @@ impl LoadedModule {
                 *sent = std::mem::replace(slot, Value::Pending);
             }
         }
+        for (field, _) in &self.inside_derived {
+            if let Some(slot) = slots.get_mut(field.index()) {
+                *slot = Value::Pending;
+            }
+        }
         Ok(Evaluation {
             module: self,
             host,
@@ -414,7 +419,11 @@ impl<'a, H: Host> Evaluation<'a, H> {
     #[cold]
     fn derive(&mut self, field: FieldIdx) -> Value<'a> {
         let Some((what, sent)) = self.pending(field) else {
-            return Value::Undefined;
+            let value = self.inside_derived(field);
+            if let Some(slot) = self.slots.get_mut(field.index()) {
+                *slot = value;
+            }
+            return value;
         };
         let inputs = self.inputs();
         let value = match self.host.derive(what, sent, &inputs, self.bump) {
@@ -426,6 +435,27 @@ impl<'a, H: Host> Evaluation<'a, H> {
             *slot = value;
         }
         value
+    }
+
+    /// Value of a field inside a derived one.
+    fn inside_derived(&mut self, field: FieldIdx) -> Value<'a> {
+        let module = self.module;
+        let found = module.inside_derived.iter().find(|(f, _)| *f == field);
+        let Some((_, parent)) = found else {
+            return Value::Undefined;
+        };
+        let whole = self.field(*parent);
+        let path = |f: FieldIdx| module.fields.get(f.index()).map_or(&[][..], Vec::as_slice);
+        let rest = path(field).get(path(*parent).len()..).unwrap_or(&[]);
+        rest.iter().fold(whole, |value, step| match (value, step) {
+            // What cannot be known holds nothing that can.
+            (Value::Unknown, _) => Value::Unknown,
+            (Value::Array(items), PathSegment::Index(n)) => {
+                items.get(*n as usize).copied().unwrap_or(Value::Undefined)
+            }
+            (value, PathSegment::Key { name, .. }) => value.get(name),
+            (_, PathSegment::Index(_)) => Value::Undefined,
+        })
     }
 
     fn pending(&self, field: FieldIdx) -> Option<(Derived, Value<'a>)> {

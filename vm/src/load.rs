@@ -25,6 +25,9 @@ pub struct LoadedModule {
     pub(crate) fields: Vec<Vec<PathSegment>>,
     /// Derived fields that the module reads, and the slot of each.
     pub(crate) derived: Vec<(Derived, FieldIdx)>,
+    /// Fields inside the value of a derived field, and the derived field of each: they are what was computed, not what
+    /// was sent.
+    pub(crate) inside_derived: Vec<(FieldIdx, FieldIdx)>,
     /// Slots of what derived fields are computed from.
     pub(crate) inputs: InputSlots,
     pub(crate) consts: Vec<LoadedConst>,
@@ -158,6 +161,17 @@ impl LoadedModule {
             .enumerate()
             .filter_map(|(i, f)| f.derived.zip(FieldIdx::from_index(i)))
             .collect();
+        let parent = |path: &[PathSegment]| {
+            let above = |field: &FieldIdx| {
+                let own = module.fields.get(field.index()).map(|f| f.path.as_slice());
+                own.is_some_and(|own| path.len() > own.len() && is_below(path, own))
+            };
+            derived.iter().map(|(_, field)| *field).find(above)
+        };
+        let inside_derived = module.fields.iter().enumerate();
+        let inside_derived = inside_derived
+            .filter_map(|(i, field)| FieldIdx::from_index(i).zip(parent(&field.path)))
+            .collect();
         let mut predicate_loader = PredicateLoader::new(&consts);
         let predicates = module
             .predicates
@@ -183,6 +197,7 @@ impl LoadedModule {
                 max_tokens: slot("llm.maxTokens"),
             },
             derived,
+            inside_derived,
             consts,
             patterns,
             predicates,
@@ -271,6 +286,16 @@ fn shape(function: &Function, start: usize, memo_cells: &mut u32) -> Result<Func
         builders: function.builders,
         loops: jumps_back(&function.code),
         memo,
+    })
+}
+
+/// Whether `path` starts with the steps of `above`, whatever other spellings they have.
+fn is_below(path: &[PathSegment], above: &[PathSegment]) -> bool {
+    path.iter().zip(above).all(|pair| match pair {
+        (PathSegment::Key { name: a, .. }, PathSegment::Key { name: b, .. }) => a == b,
+        (PathSegment::Index(a), PathSegment::Index(b)) => a == b,
+        (PathSegment::Key { .. }, PathSegment::Index(_))
+        | (PathSegment::Index(_), PathSegment::Key { .. }) => false,
     })
 }
 

@@ -932,6 +932,59 @@ fn derived_fields_are_computed_at_most_once_and_only_on_need() {
     assert_eq!(eval.host().derived, 1);
 }
 
+/// What stands inside a derived field is what was computed, not what the caller sent.
+#[test]
+fn elements_of_derived_fields_are_derived() {
+    let module = load(
+        r#"
+.fields
+  f0: llm.piiTypes[0]
+  f1: llm.piiTypes|pii_types derived llm.piiTypes
+  f2: llm.prompt
+  f3: llm.messages
+  f4: llm.piiTypes[1]
+  f5: llm.piiTypes.x
+.constants
+  k0: "email"
+.predicates
+  p0: f0 eq k0
+  p1: f4 exists
+  p2: f5 exists
+.function fn0
+  ret_test p0, 1
+.function fn1
+  ret_test p1, 1
+.function fn2
+  ret_test p2, 1
+.rules
+  rule0: policy0 warn fn0 fires_on_error
+  rule1: policy0 warn fn1 fires_on_error
+  rule2: policy0 warn fn2 fires_on_error
+.policies
+  policy0: rule0+3
+"#,
+    );
+    let outcomes = |answer: Answer| {
+        let mut host = TestHost {
+            answer,
+            ..TestHost::default()
+        };
+        let hits = decide_with(
+            &module,
+            r#"{"llm":{"piiTypes":["none","of","it"]}}"#,
+            Mode::All,
+            &mut host,
+        );
+        assert_eq!(host.derived, 1);
+        [0, 1, 2].map(|rule| outcome_of(&hits, rule))
+    };
+    use Outcome::{Error, False, True};
+    assert_eq!(outcomes(Answer::Texts(&["email"])), [True, False, False]);
+    assert_eq!(outcomes(Answer::Texts(&["ssn", "email"])), [False, True, False]);
+    assert_eq!(outcomes(Answer::Sent), [False, True, False]);
+    assert_eq!(outcomes(Answer::Unknown), [Error, False, False]);
+}
+
 /// The state before the first use is never seen outside, even when a host returns it.
 #[test]
 fn pending_is_not_observable() {

@@ -30,6 +30,8 @@ pub(crate) enum Answer {
     Sent,
     Unknown,
     Number(f64),
+    /// A list of texts.
+    Texts(&'static [&'static str]),
     /// A state that no host should give.
     Pending,
 }
@@ -44,12 +46,15 @@ pub(crate) struct TestHost {
 }
 
 impl Host for TestHost {
-    fn derive<'a>(&mut self, _: Derived, sent: Value<'a>, _: &Inputs<'a>, _: &'a Bump) -> Value<'a> {
+    fn derive<'a>(&mut self, _: Derived, sent: Value<'a>, _: &Inputs<'a>, bump: &'a Bump) -> Value<'a> {
         self.derived += 1;
         match self.answer {
             Answer::Sent => sent,
             Answer::Unknown => Value::Unknown,
             Answer::Number(x) => Value::Number(Number::from_f64(x).unwrap()),
+            Answer::Texts(texts) => {
+                Value::Array(bump.alloc_slice_fill_iter(texts.iter().map(|text| Value::Str(text))))
+            }
             Answer::Pending => Value::Pending,
         }
     }
