@@ -72,7 +72,8 @@ impl FieldTable {
         self.entries.get(index.index())
     }
 
-    /// The entry of `path`, added together with the inputs of a derived field when it is new.
+    /// The entry of `path`, added together with the inputs of a derived field when it is new. A path into a derived field
+    /// brings that field with it: what it reads is what was computed, never what was sent.
     pub(crate) fn intern(&mut self, path: &FieldPath, schema: Option<&ContextSchema>) -> FieldIdx {
         if let Some(&known) = self.by_spelling.get(path) {
             return known;
@@ -84,7 +85,11 @@ impl FieldTable {
                 let id = FieldIdx(u32::try_from(self.entries.len()).unwrap_or(u32::MAX));
                 self.by_canonical.insert(info.path.clone(), id);
                 let derived = info.field.derived;
+                let above = derived_above(&info.path);
                 self.entries.push(info);
+                if let Some(above) = above {
+                    self.intern(&above, schema);
+                }
                 for input in derived.map_or(&[][..], |d| d.inputs()) {
                     let segments = input.split('.').map(|key| Segment::Key(key.to_owned())).collect();
                     self.intern(&FieldPath { segments }, schema);
@@ -102,6 +107,15 @@ fn known_child(parent: &str, key: &str) -> Option<&'static ContextField> {
     context::FIELDS.iter().find(|f| match f.path.rsplit_once('.') {
         Some((object, last)) => object == parent && (last == key || f.alias == Some(key)),
         None => parent.is_empty() && f.path == key,
+    })
+}
+
+/// The derived field that a canonical path leads into, if it leads further.
+pub(crate) fn derived_above(path: &FieldPath) -> Option<FieldPath> {
+    context::FIELDS.iter().filter(|field| field.derived.is_some()).find_map(|field| {
+        let segments: Vec<Segment> = field.path.split('.').map(|key| Segment::Key(key.to_owned())).collect();
+        let inside = path.segments.len() > segments.len() && path.segments.starts_with(&segments);
+        inside.then_some(FieldPath { segments })
     })
 }
 

@@ -203,6 +203,7 @@ const DERIVED: &[(&str, Option<&str>, Kind)] = &[
     ("llm.maxCost", Some("llm.max_cost"), Kind::Number),
     ("llm.containsPII", Some("llm.contains_pii"), Kind::Bool),
     ("llm.piiTypes", Some("llm.pii_types"), Kind::Texts),
+    ("llm.piiTypes[0]", Some("llm.pii_types[0]"), Kind::Text),
 ];
 
 /// Short, overlapping, and awkward: prefixes of each other, characters beyond the BMP, what YAML 1.1 misreads.

@@ -447,6 +447,7 @@ impl<'a, H: Host> Evaluation<'a, H> {
         let whole = self.field(*parent);
         let path = |f: FieldIdx| module.fields.get(f.index()).map_or(&[][..], Vec::as_slice);
         let rest = path(field).get(path(*parent).len()..).unwrap_or(&[]);
+        let bump = self.bump;
         rest.iter().fold(whole, |value, step| match (value, step) {
             // What cannot be known holds nothing that can.
             (Value::Unknown, _) => Value::Unknown,
@@ -454,7 +455,7 @@ impl<'a, H: Host> Evaluation<'a, H> {
                 items.get(*n as usize).copied().unwrap_or(Value::Undefined)
             }
             (value, PathSegment::Key { name, .. }) => value.get(name),
-            (_, PathSegment::Index(_)) => Value::Undefined,
+            (value, PathSegment::Index(n)) => value.get(&bumpalo::format!(in bump, "{}", n)),
         })
     }
 

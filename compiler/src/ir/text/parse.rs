@@ -1,7 +1,7 @@
 //! Text → IR. See [`super`] for the form. Line by line, because the form is.
 
 use super::BINARY;
-use crate::fields::describe;
+use crate::fields::{derived_above, describe};
 use crate::ir::{
     Block, BlockId, Collection, FuncId, Function, Inst, Predicate, Program, Rule, Terminator, ValueId,
 };
@@ -359,9 +359,13 @@ impl<'a> Parser<'a> {
 
     fn field(&mut self, text: &str) -> Res<FieldIdx> {
         let path = FieldPath::parse(text).map_err(|e| e.message)?;
-        let field = describe(&path, None).field;
-        let inputs = field.derived.map_or(&[][..], |d| d.inputs());
-        let index = self.intern_field(field);
+        let info = describe(&path, None);
+        let above = derived_above(&info.path);
+        let inputs = info.field.derived.map_or(&[][..], |d| d.inputs());
+        let index = self.intern_field(info.field);
+        if let Some(above) = above {
+            self.field(&above.to_string())?;
+        }
         for input in inputs {
             let path = FieldPath::parse(input).map_err(|e| e.message)?;
             self.intern_field(describe(&path, None).field);
