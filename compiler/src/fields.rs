@@ -112,11 +112,18 @@ fn known_child(parent: &str, key: &str) -> Option<&'static ContextField> {
 
 /// The derived field that a canonical path leads into, if it leads further.
 pub(crate) fn derived_above(path: &FieldPath) -> Option<FieldPath> {
-    context::FIELDS.iter().filter(|field| field.derived.is_some()).find_map(|field| {
-        let segments: Vec<Segment> = field.path.split('.').map(|key| Segment::Key(key.to_owned())).collect();
-        let inside = path.segments.len() > segments.len() && path.segments.starts_with(&segments);
-        inside.then_some(FieldPath { segments })
-    })
+    context::FIELDS
+        .iter()
+        .filter(|field| field.derived.is_some())
+        .find_map(|field| {
+            let segments: Vec<Segment> = field
+                .path
+                .split('.')
+                .map(|key| Segment::Key(key.to_owned()))
+                .collect();
+            let inside = path.segments.len() > segments.len() && path.segments.starts_with(&segments);
+            inside.then_some(FieldPath { segments })
+        })
 }
 
 /// The segments of the module's field for an already canonical path.

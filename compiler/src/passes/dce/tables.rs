@@ -125,9 +125,20 @@ fn marks(program: &Program) -> Marks {
 
 /// Derived fields that used fields lie in, and fields that used derived fields are computed from.
 fn mark_inputs(program: &Program, fields: &mut [bool]) {
-    for (i, field) in program.fields.iter().enumerate().filter(|(_, f)| f.derived.is_some()) {
-        let inside = |other: &Field| other.path.len() > field.path.len() && other.path.starts_with(&field.path);
-        if program.fields.iter().zip(fields.iter()).any(|(other, used)| *used && inside(other)) {
+    for (i, field) in program
+        .fields
+        .iter()
+        .enumerate()
+        .filter(|(_, f)| f.derived.is_some())
+    {
+        let inside =
+            |other: &Field| other.path.len() > field.path.len() && other.path.starts_with(&field.path);
+        if program
+            .fields
+            .iter()
+            .zip(fields.iter())
+            .any(|(other, used)| *used && inside(other))
+        {
             mark(fields, i);
         }
     }
