@@ -1,6 +1,6 @@
 //! Conformance: what the language means, in executable form.
 //!
-//! - [`reference`]: the naive evaluator that reads the semantics page word for word.
+//! - [`mod@reference`]: the naive evaluator that reads the semantics page word for word.
 //! - `cases/`: the cases, in files; [`case`] reads them, `tests/cases.rs` runs each on every engine configuration.
 //! - [`generate`]: policy sets and contexts that collide; `tests/differential.rs` compares engines on them.
 //! - [`fuzz_entry`]: what the fuzz targets run, callable from ordinary tests.

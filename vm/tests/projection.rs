@@ -556,7 +556,7 @@ fn time(module: &LoadedModule, body: &[u8]) -> Duration {
         .unwrap_or_default()
 }
 
-/// Four times the body takes about four times as long, whatever stands in it.
+/// Eight times the body takes about eight times as long, whatever stands in it.
 #[test]
 fn hostile_bodies_take_linear_time() {
     let paths: Vec<_> = (0..500).map(|i| format!("m.feature_flag_{i}")).collect();
@@ -603,11 +603,11 @@ fn hostile_bodies_take_linear_time() {
         ("spaces", |n| format!(r#"{{"a":{}1}}"#, " ".repeat(n))),
     ];
     for (name, body) in bodies {
-        let (small, large) = (body(20_000), body(80_000));
-        // Quadratic would be 16 times. Others use the machine too, so one good measurement out of several will do.
+        let (small, large) = (body(20_000), body(160_000));
+        // Quadratic would be 64 times; leaving the caches alone can double the eight. Others use the machine too, so one good measurement out of several will do.
         let measure = |_| (time(&module, small.as_bytes()), time(&module, large.as_bytes()));
         let mut measured = (0..12).map(measure);
-        assert!(measured.any(|(small, large)| large < small * 8), "{name}");
+        assert!(measured.any(|(small, large)| large < small * 32), "{name}");
     }
 }
 
