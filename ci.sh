@@ -49,18 +49,18 @@ component() {
 }
 
 command -v cargo >/dev/null || { echo "ci.sh: cargo is not on the PATH; install Rust first" >&2; exit 2; }
-if ! command -v cc >/dev/null; then
-  echo "ci.sh: no linker (cc) found, installing gcc with apt"
+# A linker, and a C++ compiler for the run time of the fuzz targets.
+if ! command -v cc >/dev/null || ! command -v c++ >/dev/null; then
+  echo "ci.sh: no C or C++ compiler found, installing gcc and g++ with apt"
   as_root=()
   [ "$(id -u)" -eq 0 ] || as_root=(sudo)
   "${as_root[@]}" apt-get update -qq
-  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends gcc libc6-dev
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends gcc g++ libc6-dev
 fi
 cargo --version
 
 policyc() { cargo run --locked --quiet -p policyc -- "$@"; }
 rustdoc_step() { RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --quiet; }
-fuzz_step() { (cd conformance && cargo +nightly fuzz build); }
 
 if component fmt rustfmt; then
   step fmt cargo fmt --all --check
@@ -83,16 +83,8 @@ step policy-fmt policyc fmt --check examples/policies
 step policy-tests policyc test examples/policies --coverage=condition --min-coverage 100
 step snippets docs/run-snippets.sh README.md CONTRIBUTING.md examples/README.md docs
 
-targets=$(ls conformance/fuzz/fuzz_targets/*.rs 2>/dev/null | sed 's|.*/||; s|\.rs$||' | tr '\n' ' ' || true)
-if [ -z "$targets" ]; then
-  skip fuzz-build "there are no fuzz targets"
-elif ! cargo fuzz --version >/dev/null 2>&1; then
-  skip fuzz-build "cargo-fuzz is not installed; not compiled: ${targets% }"
-elif ! cargo +nightly --version >/dev/null 2>&1; then
-  skip fuzz-build "there is no nightly toolchain; not compiled: ${targets% }"
-else
-  step fuzz-build fuzz_step
-fi
+# The fuzz targets stay compilable; running them is a matter of minutes and of nightly (conformance/fuzz/README.md).
+step fuzz-check cargo check --locked --quiet --manifest-path conformance/fuzz/Cargo.toml --target-dir target/fuzz-check
 
 printf '\n=== summary, %d s\n' $((SECONDS - begin))
 printf 'passed:  %s\n' "${passed[*]:-none}"
