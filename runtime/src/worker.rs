@@ -42,7 +42,7 @@ pub struct Worker {
     out: String,
 }
 
-/// What [`Worker::evaluate`] decided. The response is JSON in the worker's buffer.
+/// What [`crate::PolicyEngine::evaluate_into`] decided. The response is JSON in the worker's buffer.
 #[derive(Debug, Clone, Copy)]
 pub struct Evaluated<'w> {
     /// `allow`, `deny`, `warn` or `modify`.

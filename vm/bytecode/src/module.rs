@@ -52,7 +52,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            fuel: 50_000_000,
+            fuel: 4_000_000,
             body_bytes: 16 << 20,
             depth: 128,
             arena_bytes: 64 << 20,

@@ -91,7 +91,7 @@ impl Default for HostLimits {
     fn default() -> Self {
         Self {
             evaluation: crate::module::Limits {
-                fuel: 1 << 40,
+                fuel: 8_000_000,
                 body_bytes: 1 << 30,
                 depth: 1024,
                 arena_bytes: 1 << 32,

@@ -1,2 +1,2 @@
 ; one more than the default host allows
-.limits fuel=1099511627777
+.limits fuel=8000001
