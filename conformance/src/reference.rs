@@ -133,6 +133,7 @@ pub fn evaluate(policies: &[Policy], context: &Value, options: &RefOptions) -> R
 
     // 1.5, rules 3 and 5: which rules fire, up to and with the first deny.
     let mut fired: Vec<(&Policy, &Rule)> = Vec::new();
+    let mut told = false;
     let mut errors = Vec::new();
     for (policy, rule) in rules {
         let outcome = condition(&rule.condition, &request);
@@ -155,6 +156,7 @@ pub fn evaluate(policies: &[Policy], context: &Value, options: &RefOptions) -> R
         if !fires {
             continue;
         }
+        told |= outcome == Outcome::True;
         fired.push((policy, rule));
         if rule.action.decision.value == Decision::Deny && options.mode == Mode::FirstDeny {
             break;
@@ -165,7 +167,13 @@ pub fn evaluate(policies: &[Policy], context: &Value, options: &RefOptions) -> R
     let strongest = [Decision::Deny, Decision::Modify, Decision::Warn, Decision::Allow]
         .into_iter()
         .find(|d| fired.iter().any(|(_, rule)| rule.action.decision.value == *d));
-    let decision = strongest.unwrap_or(options.default_decision);
+    // Ruling: what cannot be evaluated never allows, so rules that fired only because of errors do not take the place of
+    // a stronger default.
+    let decision = match strongest {
+        Some(decision) if told => decision,
+        Some(decision) => decision.max(options.default_decision),
+        None => options.default_decision,
+    };
     // "`reason` is that of the first fired rule, in order, with that decision." Ruling: none, if that rule has none.
     let reason = fired
         .iter()

@@ -15,14 +15,19 @@ use policy_vm::{Evaluation, Hit, Host, Value};
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Strongest {
     pub(crate) verb: Verb,
-    /// The first fired rule with that verb; `None` where none fired.
+    /// The first fired rule with that verb; `None` where the default decided.
     pub(crate) rule: Option<RuleIdx>,
 }
 
 /// The strongest verb of the fired rules, or `default` where none fired.
+///
+/// A rule that fired because its condition could not be told takes the place of the default only where it is stronger:
+/// what cannot be evaluated must not turn a default deny into a warning that lets the request pass.
 pub(crate) fn strongest<H: Host>(default: Verb, eval: &Evaluation<'_, H>) -> Strongest {
     let mut best: Option<(Verb, RuleIdx)> = None;
+    let mut told = false;
     for hit in eval.hits().iter().filter(|hit| hit.fired) {
+        told |= !hit.error;
         let Some(rule) = eval.module().rule(hit.rule.index()) else {
             continue;
         };
@@ -31,11 +36,11 @@ pub(crate) fn strongest<H: Host>(default: Verb, eval: &Evaluation<'_, H>) -> Str
         }
     }
     match best {
-        Some((verb, rule)) => Strongest {
+        Some((verb, rule)) if told || verb >= default => Strongest {
             verb,
             rule: Some(rule),
         },
-        None => Strongest {
+        Some(_) | None => Strongest {
             verb: default,
             rule: None,
         },
@@ -55,7 +60,6 @@ pub(crate) fn assemble<'a>(
     let mut errors: BumpVec<'a, ErrorView<'a>> = BumpVec::new_in(bump);
     let mut matched_rules: BumpVec<'a, &'a str> = BumpVec::with_capacity_in(hits.len(), bump);
     let mut matched_policies: BumpVec<'a, &'a str> = BumpVec::new_in(bump);
-    let mut strongest: Option<(Verb, &'a Hit)> = None;
     let mut last_policy = usize::MAX;
     for hit in hits {
         let Some(rule) = eval.module().rule(hit.rule.index()).copied() else {
@@ -83,14 +87,11 @@ pub(crate) fn assemble<'a>(
             last_policy = rule.policy.index();
             matched_policies.push(blame.policy);
         }
-        if strongest.is_none_or(|(verb, _)| rule.decision > verb) {
-            strongest = Some((rule.decision, hit));
-        }
     }
 
-    let verb = strongest.map_or(default, |(verb, _)| verb);
-    let reason = strongest
-        .and_then(|(_, hit)| manifest.rules.get(hit.rule.index()))
+    let Strongest { verb, rule } = strongest(default, eval);
+    let reason = rule
+        .and_then(|rule| manifest.rules.get(rule.index()))
         .and_then(|info| info.reason)
         .map(|t| template::render(manifest, t, eval));
 
