@@ -80,6 +80,8 @@ fn documents() {
 fn bundles() {
     fuzz_entry::bundle(b"");
     fuzz_entry::bundle(&[1]);
+    // A finding: damage that makes a condition loop until its budget is spent.
+    fuzz_entry::bundle(&[0x11, 0xe2, 0x12, 0x05, 0xff]);
     for seed in 0..ROUNDS {
         let mut rng = Rng::seeded(seed);
         let length = rng.below(64);
