@@ -140,6 +140,15 @@ fn table(header: &[&str]) -> Table {
     table
 }
 
+/// A share as the table shows it: a dash where there was nothing to measure.
+fn measured(share: f64, of: usize) -> String {
+    if of == 0 {
+        "–".to_owned()
+    } else {
+        format!("{share:.3}")
+    }
+}
+
 /// Prints precision and recall per type, and which harmless prompts are flagged.
 ///
 /// # Errors
@@ -153,8 +162,8 @@ pub fn print_pii(verbose: bool) -> anyhow::Result<()> {
                 kind.name().to_owned(),
                 score.labels.to_string(),
                 score.findings.to_string(),
-                format!("{:.3}", score.precision()),
-                format!("{:.3}", score.recall()),
+                measured(score.precision(), score.findings),
+                measured(score.recall(), score.labels),
             ]);
         }
         println!("pii/labelled_dev.json\n{table}");

@@ -165,7 +165,8 @@ fn trace(out: &mut impl Write, trace: &Trace) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn condition(out: &mut impl Write, node: &ConditionTrace, depth: usize) -> anyhow::Result<()> {
+/// One line per node of a condition, indented by depth.
+pub(crate) fn condition(out: &mut impl Write, node: &ConditionTrace, depth: usize) -> anyhow::Result<()> {
     writeln!(
         out,
         "{}{} {}",
@@ -180,7 +181,7 @@ fn condition(out: &mut impl Write, node: &ConditionTrace, depth: usize) -> anyho
 }
 
 /// One word per outcome, in its colour, all of one width.
-pub(crate) fn mark(outcome: &str) -> String {
+fn mark(outcome: &str) -> String {
     let style = match outcome {
         "true" => Style::new().green(),
         "error" => Style::new().red(),
@@ -190,7 +191,7 @@ pub(crate) fn mark(outcome: &str) -> String {
 }
 
 /// A condition with what it looked at.
-pub(crate) fn describe(node: &ConditionTrace) -> String {
+fn describe(node: &ConditionTrace) -> String {
     let Some(field) = &node.field else {
         return node.operator.clone();
     };

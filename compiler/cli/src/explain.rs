@@ -6,7 +6,7 @@
 
 use crate::args::Format;
 use crate::engine::{self, EngineArgs, Parts, RequestArgs};
-use crate::eval::{describe, headline, mark};
+use crate::eval::{condition, headline};
 use crate::exit::Exit;
 use crate::{Host, output};
 use anyhow::Context as _;
@@ -148,20 +148,6 @@ fn text(response: &Response, parts: &Parts) -> anyhow::Result<()> {
         writeln!(out, "  {}/{}: {}", error.policy, error.rule, error.message)?;
     }
     out.flush()?;
-    Ok(())
-}
-
-fn condition(out: &mut impl Write, node: &ConditionTrace, depth: usize) -> anyhow::Result<()> {
-    writeln!(
-        out,
-        "{}{} {}",
-        "  ".repeat(depth),
-        mark(node.outcome),
-        describe(node)
-    )?;
-    for child in &node.conditions {
-        condition(out, child, depth + 1)?;
-    }
     Ok(())
 }
 
