@@ -131,6 +131,9 @@ pub struct Function {
     pub blocks: Vec<Block>,
     /// Its result is kept within one evaluation, because several places ask.
     pub shared: bool,
+    /// Lists of `test`s without negation. Where all of one list are false, so is the function: what the index reaches
+    /// rules through. Chosen by the last pass; a function that is rebuilt has none.
+    pub guards: Vec<Vec<ValueId>>,
 }
 
 /// One basic block.
@@ -440,6 +443,7 @@ impl Function {
                 end: Terminator::Ret(ValueId(u32::MAX)),
             }],
             shared: false,
+            guards: Vec::new(),
         }
     }
 

@@ -7,6 +7,7 @@
 mod const_fold;
 mod cse;
 mod dce;
+mod index;
 mod normalise;
 mod order;
 mod regex_dfa;
@@ -40,7 +41,8 @@ pub const ALL: &[&dyn Pass] = &[
     &cse::Cse,             // before order: a shared comparison costs less
     &regex_dfa::RegexDfa,  // before order: an automaton costs less than a pattern built from its source
     &order::Order,         // after everything that changes what operands cost
-    &dce::Dce,             // last: every pass above may leave something that nobody uses
+    &dce::Dce,             // every pass above may leave something that nobody uses
+    &index::Index,         // last: guards rest on the code as it will be emitted
 ];
 
 /// The pass of this name.

@@ -197,6 +197,13 @@ impl<'a> Parser<'a> {
                 });
                 continue;
             }
+            if let Some(guard) = line.strip_prefix("guard ")
+                && open.is_none()
+            {
+                let tests = guard.split(',').map(|name| value(name.trim(), &names));
+                function.guards.push(tests.collect::<Res<_>>()?);
+                continue;
+            }
             let mut block = open.take().ok_or("expected a block such as `b0:`")?;
             if let Some(end) = terminator(line, &names)? {
                 block.end = end;
