@@ -120,6 +120,8 @@ pub struct Rule {
     pub decision: Decision,
     /// Whether it fires when its condition is an error.
     pub fires_on_error: bool,
+    /// Where its id stands; `None` in programs read from text.
+    pub span: Option<Span>,
 }
 
 /// One function. Block 0 is the entry; its parameters are the function's.

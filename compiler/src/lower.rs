@@ -78,6 +78,7 @@ pub(crate) fn lower(program: &hir::Program, sources: &SourceMap, options: &Optio
                 condition: FuncId::from_index(out.functions.len()),
                 decision: rule.decision,
                 fires_on_error: !policy.skip_errors && rule.decision != Decision::Allow,
+                span: Some(rule.span),
             });
             out.functions.push(function);
             let (line, column) = sources

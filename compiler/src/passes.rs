@@ -108,6 +108,24 @@ pub(crate) fn run(
     Ok(())
 }
 
+/// A warning for each rule that has to be looked at for every request.
+pub(crate) fn unindexed(program: &Program) -> Vec<Diagnostic> {
+    let rules = index::out_of_reach(program).into_iter();
+    rules
+        .map(|rule| {
+            Diagnostic::new(
+                Code::UnindexedRule,
+                rule.span.unwrap_or(Span::new(FileId(0), 0, 0)),
+                format!("`{}` has to be looked at for every request", rule.name),
+            )
+            .help(
+                "a rule is found by lookup when it cannot fire unless some field equals, is in, starts with or exceeds a \
+                 constant; add such a condition with `and`",
+            )
+        })
+        .collect()
+}
+
 /// In debug and test builds, whether the program is still well-formed.
 fn verified(program: &Program, after: &str) -> Result<(), Box<Diagnostic>> {
     if cfg!(debug_assertions)

@@ -71,6 +71,10 @@ fn run(
     let mut report = BuildReport::default();
     let mut program = lower::lower(&resolved.live, sources, options);
     passes::run(&mut program, options, &mut report).map_err(|e| failed(diagnostics.clone(), *e))?;
+    if options.warn_unindexed {
+        diagnostics.extend(passes::unindexed(&program));
+        sort(&mut diagnostics);
+    }
     let emitted = emit::emit(program, sources, options).map_err(|e| failed(diagnostics.clone(), *e))?;
     let module = verify(emitted.module, &HostLimits::default()).map_err(|e| {
         failed(

@@ -208,7 +208,10 @@ impl RuleIndex {
     }
 
     fn look_up(&self, switch: &Switch, slots: &[Value<'_>], found: &mut Candidates) {
-        let value = slots.get(switch.field.index()).copied().unwrap_or(Value::Undefined);
+        let value = slots
+            .get(switch.field.index())
+            .copied()
+            .unwrap_or(Value::Undefined);
         let mut take = |target: Target| self.take(target, slots, found);
         match value {
             // Every operator is false of what is missing.
@@ -286,7 +289,10 @@ impl Affixes {
     /// Lengths that `text` is long enough for.
     #[inline]
     fn lengths_within(&self, text: &[u8]) -> impl Iterator<Item = usize> {
-        self.lengths.iter().copied().take_while(move |length| *length <= text.len())
+        self.lengths
+            .iter()
+            .copied()
+            .take_while(move |length| *length <= text.len())
     }
 }
 
@@ -437,7 +443,10 @@ impl Builder<'_> {
             }
         }
         let always = self.rules(&always);
-        let switches = drafts.into_iter().map(|(field, draft)| self.switch(field, draft)).collect();
+        let switches = drafts
+            .into_iter()
+            .map(|(field, draft)| self.switch(field, draft))
+            .collect();
         self.index.nodes.push(Node { always, switches });
         u32::try_from(self.index.nodes.len() - 1).unwrap_or(u32::MAX)
     }
@@ -450,7 +459,10 @@ impl Builder<'_> {
     /// What stands below a predicate: its rules, or a node where their next guard tells them apart.
     fn target(&mut self, rules: &[u32], level: usize) -> Target {
         self.entries_left = self.entries_left.saturating_sub(rules.len());
-        let guarded = rules.iter().filter(|rule| self.guard(**rule, level + 1).is_some()).count();
+        let guarded = rules
+            .iter()
+            .filter(|rule| self.guard(**rule, level + 1).is_some())
+            .count();
         if rules.len() > SPLIT
             && level + 1 < MAX_GUARDS
             && 2 * guarded > rules.len()

@@ -345,7 +345,9 @@ impl<'a, H: Host> Evaluation<'a, H> {
                     continue;
                 }
                 let first = range.first_rule;
-                let rules = module.rules.get(first as usize..(first + range.rule_count) as usize);
+                let rules = module
+                    .rules
+                    .get(first as usize..(first + range.rule_count) as usize);
                 for (rule, number) in rules.unwrap_or(&[]).iter().zip(first..) {
                     if self.run_rule(RuleIdx(number), rule, stack) && mode == Mode::FirstDeny {
                         return;
@@ -743,7 +745,12 @@ impl<'a, H: Host> Evaluation<'a, H> {
         while let Some(instr) = code.get(pc) {
             pc += 1;
             match *instr {
-                Instr::Test { pred, sense, flag, target } => {
+                Instr::Test {
+                    pred,
+                    sense,
+                    flag,
+                    target,
+                } => {
                     let Some(predicate) = module.predicates.get(pred.index()) else {
                         break;
                     };
@@ -754,7 +761,12 @@ impl<'a, H: Host> Evaluation<'a, H> {
                         flags |= 1 << flag.0;
                     }
                 }
-                Instr::TestMemo { pred, sense, flag, target } => {
+                Instr::TestMemo {
+                    pred,
+                    sense,
+                    flag,
+                    target,
+                } => {
                     let Some(predicate) = module.predicates.get(pred.index()) else {
                         break;
                     };

@@ -71,7 +71,9 @@ fn guards(function: &Function) -> Vec<Vec<PredIdx>> {
         _other => None,
     };
     let guards = function.guards.iter();
-    guards.map(|guard| guard.iter().filter_map(pred).collect()).collect()
+    guards
+        .map(|guard| guard.iter().filter_map(pred).collect())
+        .collect()
 }
 
 /// Iterators and builders that a frame needs.

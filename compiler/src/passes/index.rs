@@ -21,7 +21,7 @@
 //! Guards are facts about the code, proved again by the verifier (V21), and change no decision.
 
 use super::{OptLevel, Options, Pass, Program};
-use crate::ir::{Function, Inst, ValueId};
+use crate::ir::{Function, Inst, Rule, ValueId};
 use policy_bytecode::context;
 use policy_bytecode::guard::{MAX_GUARD, MAX_GUARDS, indexable, plain_fields};
 use policy_bytecode::module::{Field, PathSegment};
@@ -53,8 +53,8 @@ impl Pass for Index {
         OptLevel::O2
     }
 
-    fn run(&self, program: &mut Program, _options: &Options) -> usize {
-        let guards = choose(program);
+    fn run(&self, program: &mut Program, options: &Options) -> usize {
+        let guards = choose(program, options.index_always);
         let mut changes = 0;
         for (function, guards) in program.functions.iter_mut().zip(guards) {
             changes += usize::from(function.guards != guards);
@@ -62,6 +62,25 @@ impl Pass for Index {
         }
         changes
     }
+}
+
+/// Rules that could not be guarded, however many there were of them.
+pub(super) fn out_of_reach(program: &Program) -> Vec<&Rule> {
+    let shares = shares(program);
+    let guarded = |rule: &&Rule| {
+        let function = program.functions.get(rule.condition.index());
+        function.is_some_and(|function| {
+            let finder = Finder {
+                program,
+                function,
+                shares: &shares,
+            };
+            function
+                .single_outcome()
+                .is_some_and(|root| !finder.guards(root).is_empty())
+        })
+    };
+    program.rules.iter().filter(|rule| !guarded(rule)).collect()
 }
 
 /// One way to guard a function.
@@ -76,7 +95,7 @@ struct Guard {
 }
 
 /// The guards of every function.
-fn choose(program: &Program) -> Vec<Vec<Vec<ValueId>>> {
+fn choose(program: &Program, always: bool) -> Vec<Vec<Vec<ValueId>>> {
     let shares = shares(program);
     let mut uses = vec![0u32; program.functions.len()];
     for rule in &program.rules {
@@ -89,15 +108,28 @@ fn choose(program: &Program) -> Vec<Vec<Vec<ValueId>>> {
         .iter()
         .zip(&uses)
         .map(|(function, uses)| match function.single_outcome() {
-            Some(root) if *uses > 0 => Finder { program, function, shares: &shares }.guards(root),
+            Some(root) if *uses > 0 => Finder {
+                program,
+                function,
+                shares: &shares,
+            }
+            .guards(root),
             Some(_) | None => Vec::new(),
         })
         .collect();
-    let fields = worthwhile(&possible, &uses, program.fields.len());
+    let fields = if always {
+        vec![true; program.fields.len()]
+    } else {
+        worthwhile(&possible, &uses, program.fields.len())
+    };
     let kept: Vec<Vec<&Guard>> = possible
         .iter()
         .map(|guards| {
-            let all_kept = |g: &&Guard| g.fields.iter().all(|f| fields.get(f.index()).copied().unwrap_or(false));
+            let all_kept = |g: &&Guard| {
+                g.fields
+                    .iter()
+                    .all(|f| fields.get(f.index()).copied().unwrap_or(false))
+            };
             guards.iter().filter(all_kept).collect()
         })
         .collect();
@@ -112,8 +144,10 @@ fn choose(program: &Program) -> Vec<Vec<Vec<ValueId>>> {
             let crowded = first.tests.iter().any(|test| {
                 pred(function, *test).is_some_and(|p| crowds.get(&p).copied().unwrap_or(0) > CROWD)
             });
-            if crowded {
-                let new = |g: &&&Guard| g.share <= NARROW && !g.fields.iter().any(|f| first.fields.contains(f));
+            if crowded || always {
+                let new = |g: &&&Guard| {
+                    (g.share <= NARROW || always) && !g.fields.iter().any(|f| first.fields.contains(f))
+                };
                 let narrower = others.iter().filter(new).take(MAX_GUARDS - 1);
                 chosen.extend(narrower.map(|g| g.tests.clone()));
             }
@@ -149,7 +183,11 @@ fn worthwhile(possible: &[Vec<Guard>], uses: &[u32], fields: usize) -> Vec<bool>
     loop {
         let mut saved: Vec<Option<f64>> = vec![None; fields];
         for (guards, uses) in possible.iter().zip(uses) {
-            let usable = |g: &&Guard| g.fields.iter().all(|f| kept.get(f.index()).copied().unwrap_or(false));
+            let usable = |g: &&Guard| {
+                g.fields
+                    .iter()
+                    .all(|f| kept.get(f.index()).copied().unwrap_or(false))
+            };
             let Some(best) = guards.iter().find(usable) else {
                 continue;
             };
@@ -238,7 +276,9 @@ fn is_text(field: Option<&Field>) -> bool {
         });
         keys.collect::<Option<Vec<_>>>().map(|keys| keys.join("."))
     };
-    let known = field.and_then(path).and_then(|path| context::FIELDS.iter().find(|f| f.path == path));
+    let known = field
+        .and_then(path)
+        .and_then(|path| context::FIELDS.iter().find(|f| f.path == path));
     known.is_some_and(|f| f.ty == context::FieldType::String)
 }
 
@@ -270,7 +310,12 @@ impl Finder<'_> {
             _other => Vec::new(),
         };
         guards.sort_by(|a, b| {
-            let by_fields = || a.fields.len().cmp(&b.fields.len()).then_with(|| a.fields.cmp(&b.fields));
+            let by_fields = || {
+                a.fields
+                    .len()
+                    .cmp(&b.fields.len())
+                    .then_with(|| a.fields.cmp(&b.fields))
+            };
             a.share.total_cmp(&b.share).then_with(by_fields)
         });
         guards.truncate(CONSIDERED);

@@ -35,8 +35,7 @@ pub fn indexable(op: PredOp, operand: PredOperand, consts: &[Const]) -> bool {
         PredOperand::Const(k) => consts.get(k.index()),
         PredOperand::None | PredOperand::Pattern(_) | PredOperand::Field(_) => None,
     };
-    let scalar =
-        |c: &Const| matches!(c, Const::Null | Const::Bool(_) | Const::Number(_) | Const::Str(_));
+    let scalar = |c: &Const| matches!(c, Const::Null | Const::Bool(_) | Const::Number(_) | Const::Str(_));
     match (op, constant) {
         (PredOp::Exists, _) => operand == PredOperand::None,
         (PredOp::Eq | PredOp::Contains, Some(c)) => scalar(c),
@@ -120,6 +119,15 @@ impl<'m> Prover<'m> {
         })
     }
 
+    /// Whether a predicate can be an error.
+    fn fallible(&self, pred: PredIdx) -> bool {
+        self.predicates.get(pred.index()).is_none_or(|p| {
+            p.op.fallible()
+                || matches!(p.operand, PredOperand::Field(_))
+                || !self.plain.get(p.field.index()).copied().unwrap_or(false)
+        })
+    }
+
     /// Whether `function` returns false wherever every predicate of `guard` is false. O(code): code that jumps back in
     /// ways that take more than a few passes to follow is not proved.
     #[must_use]
@@ -169,7 +177,8 @@ impl<'m> Prover<'m> {
                 } => match (is_false(pred), sense.0) {
                     (true, true) => (Some(flags), None),
                     (true, false) => (None, Some((target, flags))),
-                    (false, _) => (Some(flags | bit(flag)), Some((target, flags))),
+                    (false, _) if self.fallible(pred) => (Some(flags | bit(flag)), Some((target, flags))),
+                    (false, _) => (Some(flags), Some((target, flags))),
                 },
                 Instr::RetTest { pred, sense } | Instr::RetTestMemo { pred, sense } => {
                     if !is_false(pred) || !sense.0 {

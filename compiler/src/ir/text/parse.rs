@@ -159,6 +159,7 @@ impl<'a> Parser<'a> {
             condition,
             decision,
             fires_on_error,
+            span: None,
         });
         Ok(())
     }
