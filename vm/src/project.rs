@@ -8,7 +8,7 @@
 //! A node whose value is itself read, or whose keys are ambiguous, is materialised as a whole and its children are
 //! looked up in the value.
 
-use crate::json::{JsonError, JsonErrorKind, RawStr, Reader, Result};
+use crate::json::{JsonError, JsonErrorKind, Key, Reader, Result, word};
 use crate::load::LoadedModule;
 use crate::value::Value;
 use bumpalo::Bump;
@@ -41,9 +41,19 @@ struct Entry {
     key: Box<str>,
     print: Fingerprint,
     node: u32,
-    alias: bool,
-    /// Position of the entry of the canonical spelling when this is an alias.
-    canonical: usize,
+    /// The slot of a field that ends here and leads no further; [`NO_SLOT`] otherwise.
+    slot: u32,
+    spelling: Spelling,
+}
+
+const NO_SLOT: u32 = u32::MAX;
+
+/// Whether there is another spelling of a key, and at which position it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Spelling {
+    Only,
+    Canonical { alias: usize },
+    Alias { canonical: usize },
 }
 
 /// A child before entries are built: what the step is, and its node.
@@ -93,11 +103,17 @@ impl Trie {
                 node.slot = u32::try_from(slot).ok();
             }
         }
-        for (node, own) in nodes.iter_mut().zip(&children) {
-            for child in own {
-                node.add(child);
+        // From the last on: children stand behind their parents, and must be complete when they are added.
+        for index in (0..nodes.len()).rev() {
+            let mut node = nodes.get_mut(index).map(std::mem::take).unwrap_or_default();
+            for child in children.get(index).into_iter().flatten() {
+                let leaf = nodes.get(child.node).filter(|n| n.is_leaf()).and_then(|n| n.slot);
+                node.add(child, leaf.unwrap_or(NO_SLOT));
             }
             node.finish();
+            if let Some(place) = nodes.get_mut(index) {
+                *place = node;
+            }
         }
         Self { nodes }
     }
@@ -108,33 +124,33 @@ impl Trie {
 }
 
 impl Node {
-    fn add(&mut self, child: &Child<'_>) {
+    fn add(&mut self, child: &Child<'_>, slot: u32) {
         let node = u32::try_from(child.node).unwrap_or(u32::MAX);
-        let mut entry = |key: &str, alias: bool, canonical: usize| {
+        let mut entry = |key: &str, spelling: Spelling| {
             self.keys.push(Entry {
                 key: key.into(),
                 print: Fingerprint::of(key.as_bytes()),
                 node,
-                alias,
-                canonical,
+                slot,
+                spelling,
             });
+            self.keys.len()
         };
         match child.step {
-            Step::Key(name) => {
-                entry(name, false, 0);
-                if let Some(alias) = child.alias.filter(|a| *a != name) {
-                    let canonical = self.keys.len() - 1;
-                    self.keys.push(Entry {
-                        key: alias.into(),
-                        print: Fingerprint::of(alias.as_bytes()),
-                        node,
-                        alias: true,
-                        canonical,
-                    });
+            Step::Key(name) => match child.alias.filter(|a| *a != name) {
+                Some(alias) => {
+                    let next = entry(name, Spelling::Only);
+                    entry(alias, Spelling::Alias { canonical: next - 1 });
+                    if let Some(canonical) = self.keys.get_mut(next - 1) {
+                        canonical.spelling = Spelling::Canonical { alias: next };
+                    }
                 }
-            }
+                None => {
+                    entry(name, Spelling::Only);
+                }
+            },
             Step::Index(n) => {
-                entry(&n.to_string(), false, 0);
+                entry(&n.to_string(), Spelling::Only);
                 self.elements.push((n, node));
             }
         }
@@ -158,8 +174,7 @@ impl Node {
     }
 
     #[inline]
-    fn find(&self, key: &str) -> Option<(usize, &Entry)> {
-        let print = Fingerprint::of(key.as_bytes());
+    fn find(&self, key: &str, print: Fingerprint) -> Option<(usize, &Entry)> {
         let position = match &self.index {
             Index::Slots { factor, positions } => {
                 let slot = Index::slot(print, *factor);
@@ -195,6 +210,25 @@ impl Fingerprint {
             head,
             tail,
             length: key.len(),
+        }
+    }
+
+    /// Of the key between `start` and `end`, by the words of the body that it lies in.
+    #[inline(always)]
+    fn within(body: &[u8], start: usize, end: usize) -> Self {
+        let length = end - start;
+        match word(body, start) {
+            Some(head) if length < 8 => Self {
+                head: head & !(u64::MAX << (8 * length)),
+                tail: 0,
+                length,
+            },
+            Some(head) => Self {
+                head,
+                tail: word(body, end - 8).unwrap_or(0),
+                length,
+            },
+            None => Self::of(body.get(start..end).unwrap_or(&[])),
         }
     }
 
@@ -308,13 +342,20 @@ impl<'a> Seen<'a> {
             .is_some_and(|w| w >> (entry % 64) & 1 == 1)
     }
 
+    /// Adds an entry; whether it was there.
     #[inline]
-    fn set(&mut self, entry: usize) {
-        if entry < 64 {
-            self.first |= 1 << entry;
-        } else if let Some(word) = self.rest.get_mut((entry - 64) / 64) {
-            *word |= 1 << (entry % 64);
-        }
+    fn put(&mut self, entry: usize) -> bool {
+        let word = match entry.checked_sub(64) {
+            None => &mut self.first,
+            Some(entry) => match self.rest.get_mut(entry / 64) {
+                Some(word) => word,
+                None => return false,
+            },
+        };
+        let bit = 1 << (entry % 64);
+        let was = *word & bit != 0;
+        *word |= bit;
+        was
     }
 }
 
@@ -323,7 +364,7 @@ pub(crate) fn project<'a>(
     module: &LoadedModule,
     body: &'a [u8],
     bump: &'a Bump,
-) -> Result<&'a mut [Value<'a>]> {
+) -> std::result::Result<&'a mut [Value<'a>], JsonError> {
     if body.len() as u64 > module.limits.body_bytes {
         return Err(JsonError {
             kind: JsonErrorKind::TooLarge,
@@ -336,121 +377,131 @@ pub(crate) fn project<'a>(
     })?;
     let slots = bump.alloc_slice_fill_copy(module.field_count, Value::Undefined);
     let arena = usize::try_from(module.limits.arena_bytes).unwrap_or(usize::MAX);
-    let mut reader = Reader::new(text, bump, module.limits.depth, arena);
-    if reader.peek() != b'{' {
-        // Tell malformed documents from well-formed ones of another kind.
-        reader.skip()?;
-        reader.end()?;
-        return Err(JsonError {
-            kind: JsonErrorKind::NotAnObject,
-            offset: 0,
-        });
-    }
-    Projection {
+    let mut projection = Projection {
         trie: &module.trie,
-        reader: &mut reader,
+        reader: Reader::new(text, bump, module.limits.depth, arena),
         slots,
+    };
+    if projection.document().is_err() {
+        return Err(projection.reader.error());
     }
-    .node(0)?;
-    reader.end()?;
-    Ok(slots)
+    Ok(projection.slots)
 }
 
-struct Projection<'t, 'r, 's, 'a> {
+struct Projection<'t, 'a> {
     trie: &'t Trie,
-    reader: &'r mut Reader<'a>,
-    slots: &'s mut [Value<'a>],
+    reader: Reader<'a>,
+    slots: &'a mut [Value<'a>],
 }
 
-impl<'a> Projection<'_, '_, '_, 'a> {
-    /// Reads the value of a node: into its slot, into its children's slots, or past it.
+impl<'a> Projection<'_, 'a> {
+    fn document(&mut self) -> Result<()> {
+        let (byte, at) = self.reader.token(0);
+        if byte != b'{' {
+            // Tell malformed documents from well-formed ones of another kind.
+            let at = self.reader.skip(byte, at)?;
+            self.reader.end(at)?;
+            return self.reader.fail(JsonErrorKind::NotAnObject, 0);
+        }
+        let at = self.node(0, byte, at)?;
+        self.reader.end(at)
+    }
+
+    /// Reads the value of a node, which starts with `byte` at `at`: into its slot, into its children's slots, or past
+    /// it. Returns where it ends.
     /// Recursion is as deep as the trie, and the trie as deep as the verifier allows paths to be.
-    fn node(&mut self, index: u32) -> Result<()> {
+    fn node(&mut self, index: u32, byte: u8, at: usize) -> Result<usize> {
         let Some(node) = self.trie.node(index) else {
-            return self.reader.skip();
+            return self.reader.skip(byte, at);
         };
-        if node.is_leaf() {
-            let value = self.reader.value()?;
-            if let Some(slot) = node.slot.and_then(|s| self.slots.get_mut(s as usize)) {
-                *slot = value;
-            }
-            return Ok(());
-        }
-        if node.whole {
-            let value = self.reader.value()?;
+        if node.whole || node.is_leaf() {
+            let mut value = Value::Undefined;
+            let at = self.reader.value(byte, at, &mut value)?;
             self.assign(index, value);
-            return Ok(());
+            return Ok(at);
         }
-        match self.reader.peek() {
-            b'{' => self.object(node),
-            b'[' if !node.elements.is_empty() => self.array(node),
-            _scalar_or_array => self.reader.skip(),
+        match byte {
+            b'{' => self.object(node, at),
+            b'[' if !node.elements.is_empty() => self.array(node, at),
+            _scalar_or_array => self.reader.skip(byte, at),
         }
     }
 
-    fn object(&mut self, node: &Node) -> Result<()> {
-        self.reader.enter()?;
+    fn object(&mut self, node: &Node, at: usize) -> Result<usize> {
+        self.reader.enter(at)?;
         let mut seen = Seen::new(node.keys.len(), self.reader.bump());
-        let mut next = self.reader.first_key()?;
-        while let Some(raw) = next {
-            self.member(node, raw, &mut seen)?;
-            next = self.reader.next_key()?;
+        let (mut byte, mut at) = self.reader.token(at + 1);
+        if byte == b'}' {
+            self.reader.leave();
+            return Ok(at + 1);
         }
-        Ok(())
+        loop {
+            let key = self.reader.key(byte, at)?;
+            at = self.member(node, key, &mut seen)?;
+            (byte, at) = self.reader.token(at);
+            match byte {
+                b',' => (byte, at) = self.reader.token(at + 1),
+                b'}' => {
+                    self.reader.leave();
+                    return Ok(at + 1);
+                }
+                _other => return self.reader.unexpected(at),
+            }
+        }
     }
 
-    #[inline]
-    fn member(&mut self, node: &Node, raw: RawStr<'a>, seen: &mut Seen<'_>) -> Result<()> {
-        let key = if raw.escaped {
-            self.reader.decode(raw)?
+    #[inline(always)]
+    fn member(&mut self, node: &Node, key: Key, seen: &mut Seen<'_>) -> Result<usize> {
+        let text = self.reader.key_text(key)?;
+        let print = if key.escaped {
+            Fingerprint::of(text.as_bytes())
         } else {
-            raw.text
+            Fingerprint::within(self.reader.bytes(), key.start, key.end)
         };
-        let Some((position, entry)) = node.find(key) else {
-            return self.reader.skip();
+        let (byte, at) = self.reader.token(key.after);
+        let Some((position, entry)) = node.find(text, print) else {
+            return self.reader.skip(byte, at);
         };
-        if seen.get(position) {
-            return Err(JsonError {
-                kind: JsonErrorKind::DuplicateKey,
-                offset: raw.offset,
-            });
+        if seen.put(position) {
+            return self.reader.fail(JsonErrorKind::DuplicateKey, key.start);
         }
-        seen.set(position);
-        if entry.alias && seen.get(entry.canonical) {
-            return self.reader.skip();
+        match entry.spelling {
+            Spelling::Alias { canonical } if seen.get(canonical) => return self.reader.skip(byte, at),
+            Spelling::Canonical { alias } if seen.get(alias) => self.clear(entry.node),
+            Spelling::Only | Spelling::Canonical { .. } | Spelling::Alias { .. } => {}
         }
-        if !entry.alias && self.alias_seen(node, position, seen) {
-            self.clear(entry.node);
+        match self.slots.get_mut(entry.slot as usize) {
+            Some(slot) => self.reader.value(byte, at, slot),
+            None => self.node(entry.node, byte, at),
         }
-        self.node(entry.node)
     }
 
-    /// Whether the alias of the canonical entry at `position` was read before it.
-    fn alias_seen(&self, node: &Node, position: usize, seen: &Seen<'_>) -> bool {
-        node.keys
-            .get(position + 1)
-            .is_some_and(|e| e.alias && e.canonical == position)
-            && seen.get(position + 1)
-    }
-
-    fn array(&mut self, node: &Node) -> Result<()> {
-        self.reader.enter()?;
-        if !self.reader.first_element() {
-            return Ok(());
+    fn array(&mut self, node: &Node, at: usize) -> Result<usize> {
+        self.reader.enter(at)?;
+        let (mut byte, mut at) = self.reader.token(at + 1);
+        if byte == b']' {
+            self.reader.leave();
+            return Ok(at + 1);
         }
         let mut wanted = node.elements.iter().peekable();
         let mut position: u32 = 0;
         loop {
-            match wanted.peek() {
+            at = match wanted.peek() {
                 Some((n, child)) if *n == position => {
                     wanted.next();
-                    self.node(*child)?;
+                    self.node(*child, byte, at)?
                 }
-                Some(_) | None => self.reader.skip()?,
-            }
+                Some(_) | None => self.reader.skip(byte, at)?,
+            };
             position = position.saturating_add(1);
-            if !self.reader.next_element()? {
-                return Ok(());
+            (byte, at) = self.reader.token(at);
+            match byte {
+                b',' => (byte, at) = self.reader.token(at + 1),
+                b']' => {
+                    self.reader.leave();
+                    return Ok(at + 1);
+                }
+                _other => return self.reader.unexpected(at),
             }
         }
     }
@@ -466,14 +517,13 @@ impl<'a> Projection<'_, '_, '_, 'a> {
         if let Some(slot) = node.slot.and_then(|s| self.slots.get_mut(s as usize)) {
             *slot = value;
         }
-        for (position, entry) in node.keys.iter().enumerate() {
-            if entry.alias {
-                continue;
-            }
-            let mut child = value.get(&entry.key);
-            if let (Value::Undefined, Some(alias)) = (child, node.keys.get(position + 1))
-                && alias.alias
-                && alias.canonical == position
+        for entry in &node.keys {
+            let mut child = match entry.spelling {
+                Spelling::Alias { .. } => continue,
+                Spelling::Only | Spelling::Canonical { .. } => value.get(&entry.key),
+            };
+            if let (Value::Undefined, Spelling::Canonical { alias }) = (child, entry.spelling)
+                && let Some(alias) = node.keys.get(alias)
             {
                 child = value.get(&alias.key);
             }

@@ -1,19 +1,21 @@
 //! The JSON reader against `serde_json`, on texts and on mutations of them.
 
 use super::{Reader, plain_prefix};
+use crate::value::Value;
 use bumpalo::Bump;
 use proptest::prelude::*;
 
 fn ours(text: &str, skip: bool) -> Option<String> {
     let bump = Bump::new();
     let mut reader = Reader::new(text, &bump, 128, 1 << 24);
-    let value = if skip {
-        reader.skip().map(|()| None)
+    let (byte, at) = reader.token(0);
+    let mut value = None;
+    let at = if skip {
+        reader.skip(byte, at)
     } else {
-        reader.value().map(Some)
+        reader.value(byte, at, value.insert(Value::Undefined))
     };
-    let value = value.ok()?;
-    reader.end().ok()?;
+    reader.end(at.ok()?).ok()?;
     let mut out = String::new();
     if let Some(value) = value {
         value.write_json(&mut out).ok()?;
