@@ -287,9 +287,10 @@ impl LoadedModule {
             memo,
             hits,
             caches,
+            hints,
         } = scratch;
         let bump: &'a Bump = bump;
-        let slots = crate::project::project(self, body, bump)?;
+        let slots = crate::project::project(self, body, bump, hints)?;
         let mut sent = [Value::Undefined; DERIVED];
         for ((_, field), sent) in self.derived.iter().zip(&mut sent) {
             if let Some(slot) = slots.get_mut(field.index()) {

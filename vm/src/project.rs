@@ -5,10 +5,14 @@
 //! a path is refused: the model behind us might read the other one. An alias fills a slot only while the canonical
 //! spelling has not been seen.
 //!
+//! Clients write their keys in the same order every time. So each worker remembers which key came after which, and looks
+//! whether it stands there again before it looks for the key's end and then for the key ([`Hints`]). That is a guess about
+//! speed and nothing else: keys are compared in full.
+//!
 //! A node whose value is itself read, or whose keys are ambiguous, is materialised as a whole and its children are
 //! looked up in the value.
 
-use crate::json::{JsonError, JsonErrorKind, Key, Reader, Result, word};
+use crate::json::{JsonError, JsonErrorKind, Key, Reader, Result, plain_prefix, word};
 use crate::load::LoadedModule;
 use crate::value::Value;
 use bumpalo::Bump;
@@ -20,6 +24,8 @@ use std::collections::HashMap;
 #[derive(Debug)]
 pub(crate) struct Trie {
     nodes: Vec<Node>,
+    /// Places that [`Hints`] need.
+    hints: usize,
 }
 
 #[derive(Debug, Default)]
@@ -32,6 +38,8 @@ struct Node {
     elements: Vec<(u32, u32)>,
     /// Finds keys.
     index: Index,
+    /// Where the hints for its keys begin.
+    hints: usize,
     /// Has to be materialised as a whole: it is read itself, or two entries share a spelling.
     whole: bool,
 }
@@ -40,6 +48,7 @@ struct Node {
 struct Entry {
     key: Box<str>,
     print: Fingerprint,
+    quoted: Quoted,
     node: u32,
     /// The slot of a field that ends here and leads no further; [`NO_SLOT`] otherwise.
     slot: u32,
@@ -52,8 +61,8 @@ const NO_SLOT: u32 = u32::MAX;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Spelling {
     Only,
-    Canonical { alias: usize },
-    Alias { canonical: usize },
+    Canonical { alias: u32 },
+    Alias { canonical: u32 },
 }
 
 /// A child before entries are built: what the step is, and its node.
@@ -103,6 +112,7 @@ impl Trie {
                 node.slot = u32::try_from(slot).ok();
             }
         }
+        let mut hints = 0;
         // From the last on: children stand behind their parents, and must be complete when they are added.
         for index in (0..nodes.len()).rev() {
             let mut node = nodes.get_mut(index).map(std::mem::take).unwrap_or_default();
@@ -111,11 +121,13 @@ impl Trie {
                 node.add(child, leaf.unwrap_or(NO_SLOT));
             }
             node.finish();
+            node.hints = hints;
+            hints += Hints::places(node.keys.len());
             if let Some(place) = nodes.get_mut(index) {
                 *place = node;
             }
         }
-        Self { nodes }
+        Self { nodes, hints }
     }
 
     fn node(&self, index: u32) -> Option<&Node> {
@@ -130,18 +142,19 @@ impl Node {
             self.keys.push(Entry {
                 key: key.into(),
                 print: Fingerprint::of(key.as_bytes()),
+                quoted: Quoted::new(key),
                 node,
                 slot,
                 spelling,
             });
-            self.keys.len()
+            u32::try_from(self.keys.len()).unwrap_or(u32::MAX)
         };
         match child.step {
             Step::Key(name) => match child.alias.filter(|a| *a != name) {
                 Some(alias) => {
                     let next = entry(name, Spelling::Only);
                     entry(alias, Spelling::Alias { canonical: next - 1 });
-                    if let Some(canonical) = self.keys.get_mut(next - 1) {
+                    if let Some(canonical) = self.keys.get_mut(next as usize - 1) {
                         canonical.spelling = Spelling::Canonical { alias: next };
                     }
                 }
@@ -174,7 +187,7 @@ impl Node {
     }
 
     #[inline]
-    fn find(&self, key: &str, print: Fingerprint) -> Option<(usize, &Entry)> {
+    fn find(&self, key: &[u8], print: Fingerprint) -> Option<(usize, &Entry)> {
         let position = match &self.index {
             Index::Slots { factor, positions } => {
                 let slot = Index::slot(print, *factor);
@@ -183,7 +196,7 @@ impl Node {
             Index::Map(positions) => *positions.get(key)?,
         };
         let entry = self.keys.get(position)?;
-        let same = entry.print == print && (key.len() <= Fingerprint::WHOLE || *entry.key == *key);
+        let same = entry.print == print && (key.len() <= Fingerprint::WHOLE || entry.key.as_bytes() == key);
         same.then_some((position, entry))
     }
 }
@@ -251,6 +264,75 @@ fn head(key: &[u8]) -> u64 {
     }
 }
 
+/// A key as it stands in most bodies: behind its opening quote, with the closing quote and a colon.
+#[derive(Debug)]
+struct Quoted {
+    /// The first eight bytes, and those of them that there are.
+    head: u64,
+    mask: u64,
+    /// The last eight; all of them again where there are less.
+    tail: u64,
+    tail_at: usize,
+    text: Box<[u8]>,
+}
+
+impl Quoted {
+    fn new(key: &str) -> Self {
+        let mut text = key.as_bytes().to_vec();
+        text.extend_from_slice(b"\":");
+        // Such keys are never written as they are, and this byte never stands in UTF-8.
+        if plain_prefix(key.as_bytes()) < key.len() {
+            text = vec![u8::MAX];
+        }
+        let mut padded = text.clone();
+        padded.resize(text.len().max(8), 0);
+        let tail_at = text.len().saturating_sub(8);
+        Self {
+            head: word(&padded, 0).unwrap_or(0),
+            mask: u64::MAX >> (64 - 8 * text.len().min(8)),
+            tail: word(&padded, tail_at).unwrap_or(0),
+            tail_at,
+            text: text.into(),
+        }
+    }
+
+    /// Whether it stands at `at`. It may be missed in the last few bytes of a body.
+    #[inline(always)]
+    fn is_at(&self, at: usize, body: &[u8]) -> bool {
+        let (Some(head), Some(tail)) = (word(body, at), word(body, at + self.tail_at)) else {
+            return false;
+        };
+        ((head ^ self.head) | (tail ^ self.tail)) & self.mask == 0
+            && (self.text.len() <= 16 || body.get(at..at + self.text.len()) == Some(&*self.text))
+    }
+}
+
+/// Which key came after which, in the requests that one worker has seen.
+///
+/// For each key of a node, and for the beginning of an object, two places: what came directly after it, and what came
+/// after a key that is not read. The second outlives runs of such keys.
+#[derive(Debug, Default)]
+pub(crate) struct Hints {
+    next: Vec<u16>,
+    module: u64,
+}
+
+const NO_HINT: u16 = u16::MAX;
+
+impl Hints {
+    fn places(keys: usize) -> usize {
+        2 * (keys + 1)
+    }
+
+    pub(crate) fn reset(&mut self, module: &LoadedModule) {
+        if self.module != module.identity() {
+            self.module = module.identity();
+            self.next.clear();
+            self.next.resize(module.trie.hints, NO_HINT);
+        }
+    }
+}
+
 /// From a key to its position in a node's list of keys.
 #[derive(Debug)]
 enum Index {
@@ -260,7 +342,7 @@ enum Index {
         positions: Box<[u8; SLOTS]>,
     },
     /// For nodes with many keys, and for keys that are too much alike.
-    Map(HashMap<Box<str>, usize, FixedState>),
+    Map(HashMap<Box<[u8]>, usize, FixedState>),
 }
 
 const SLOTS: usize = 64;
@@ -283,7 +365,7 @@ impl Index {
                 keys.iter()
                     .enumerate()
                     .rev()
-                    .map(|(i, e)| (e.key.clone(), i))
+                    .map(|(i, e)| (e.key.as_bytes().into(), i))
                     .collect(),
             )
         };
@@ -364,6 +446,7 @@ pub(crate) fn project<'a>(
     module: &LoadedModule,
     body: &'a [u8],
     bump: &'a Bump,
+    hints: &mut Hints,
 ) -> std::result::Result<&'a mut [Value<'a>], JsonError> {
     if body.len() as u64 > module.limits.body_bytes {
         return Err(JsonError {
@@ -381,6 +464,7 @@ pub(crate) fn project<'a>(
         trie: &module.trie,
         reader: Reader::new(text, bump, module.limits.depth, arena),
         slots,
+        hints: &mut hints.next,
     };
     if projection.document().is_err() {
         return Err(projection.reader.error());
@@ -392,9 +476,10 @@ struct Projection<'t, 'a> {
     trie: &'t Trie,
     reader: Reader<'a>,
     slots: &'a mut [Value<'a>],
+    hints: &'t mut [u16],
 }
 
-impl<'a> Projection<'_, 'a> {
+impl<'t, 'a> Projection<'t, 'a> {
     fn document(&mut self) -> Result<()> {
         let (byte, at) = self.reader.token(0);
         if byte != b'{' {
@@ -411,7 +496,8 @@ impl<'a> Projection<'_, 'a> {
     /// it. Returns where it ends.
     /// Recursion is as deep as the trie, and the trie as deep as the verifier allows paths to be.
     fn node(&mut self, index: u32, byte: u8, at: usize) -> Result<usize> {
-        let Some(node) = self.trie.node(index) else {
+        let trie: &'t Trie = self.trie;
+        let Some(node) = trie.node(index) else {
             return self.reader.skip(byte, at);
         };
         if node.whole || node.is_leaf() {
@@ -427,7 +513,7 @@ impl<'a> Projection<'_, 'a> {
         }
     }
 
-    fn object(&mut self, node: &Node, at: usize) -> Result<usize> {
+    fn object(&mut self, node: &'t Node, at: usize) -> Result<usize> {
         self.reader.enter(at)?;
         let mut seen = Seen::new(node.keys.len(), self.reader.bump());
         let (mut byte, mut at) = self.reader.token(at + 1);
@@ -435,9 +521,38 @@ impl<'a> Projection<'_, 'a> {
             self.reader.leave();
             return Ok(at + 1);
         }
+        let mut place = node.hints;
         loop {
-            let key = self.reader.key(byte, at)?;
-            at = self.member(node, key, &mut seen)?;
+            let hint = self.hints.get(place).copied().unwrap_or(NO_HINT);
+            let guess = node.keys.get(usize::from(hint));
+            at = match guess {
+                Some(entry) if byte == b'"' && entry.quoted.is_at(at + 1, self.reader.bytes()) => {
+                    let after = at + 1 + entry.quoted.text.len();
+                    place = node.hints + Hints::places(usize::from(hint));
+                    self.member(entry, usize::from(hint), at + 1, after, &mut seen)?
+                }
+                Some(_) | None => {
+                    let key = self.reader.key(byte, at)?;
+                    match self.find(node, key)? {
+                        Some((position, entry)) => {
+                            if let Some(hint) = self.hints.get_mut(place) {
+                                *hint = u16::try_from(position).unwrap_or(NO_HINT);
+                            }
+                            place = node.hints + Hints::places(position);
+                            self.member(entry, position, key.start, key.after, &mut seen)?
+                        }
+                        None => {
+                            let first_unread = place.is_multiple_of(2);
+                            if let Some(hint) = self.hints.get_mut(place).filter(|_| first_unread) {
+                                *hint = NO_HINT;
+                            }
+                            place |= 1;
+                            let (byte, at) = self.reader.token(key.after);
+                            self.reader.skip(byte, at)?
+                        }
+                    }
+                }
+            };
             (byte, at) = self.reader.token(at);
             match byte {
                 b',' => (byte, at) = self.reader.token(at + 1),
@@ -450,24 +565,37 @@ impl<'a> Projection<'_, 'a> {
         }
     }
 
+    /// The entry of a key.
     #[inline(always)]
-    fn member(&mut self, node: &Node, key: Key, seen: &mut Seen<'_>) -> Result<usize> {
-        let text = self.reader.key_text(key)?;
-        let print = if key.escaped {
-            Fingerprint::of(text.as_bytes())
-        } else {
-            Fingerprint::within(self.reader.bytes(), key.start, key.end)
-        };
-        let (byte, at) = self.reader.token(key.after);
-        let Some((position, entry)) = node.find(text, print) else {
-            return self.reader.skip(byte, at);
-        };
+    fn find(&mut self, node: &'t Node, key: Key) -> Result<Option<(usize, &'t Entry)>> {
+        if key.escaped {
+            let text = self.reader.key_text(key)?.as_bytes();
+            return Ok(node.find(text, Fingerprint::of(text)));
+        }
+        let body = self.reader.bytes();
+        let print = Fingerprint::within(body, key.start, key.end);
+        Ok(node.find(body.get(key.start..key.end).unwrap_or(&[]), print))
+    }
+
+    /// Reads the value behind the key of an entry; the key begins at `start`, and `after` is behind its colon.
+    #[inline(always)]
+    fn member(
+        &mut self,
+        entry: &Entry,
+        position: usize,
+        start: usize,
+        after: usize,
+        seen: &mut Seen<'_>,
+    ) -> Result<usize> {
+        let (byte, at) = self.reader.token(after);
         if seen.put(position) {
-            return self.reader.fail(JsonErrorKind::DuplicateKey, key.start);
+            return self.reader.fail(JsonErrorKind::DuplicateKey, start);
         }
         match entry.spelling {
-            Spelling::Alias { canonical } if seen.get(canonical) => return self.reader.skip(byte, at),
-            Spelling::Canonical { alias } if seen.get(alias) => self.clear(entry.node),
+            Spelling::Alias { canonical } if seen.get(canonical as usize) => {
+                return self.reader.skip(byte, at);
+            }
+            Spelling::Canonical { alias } if seen.get(alias as usize) => self.clear(entry.node),
             Spelling::Only | Spelling::Canonical { .. } | Spelling::Alias { .. } => {}
         }
         match self.slots.get_mut(entry.slot as usize) {
@@ -476,7 +604,7 @@ impl<'a> Projection<'_, 'a> {
         }
     }
 
-    fn array(&mut self, node: &Node, at: usize) -> Result<usize> {
+    fn array(&mut self, node: &'t Node, at: usize) -> Result<usize> {
         self.reader.enter(at)?;
         let (mut byte, mut at) = self.reader.token(at + 1);
         if byte == b']' {
@@ -523,7 +651,7 @@ impl<'a> Projection<'_, 'a> {
                 Spelling::Only | Spelling::Canonical { .. } => value.get(&entry.key),
             };
             if let (Value::Undefined, Spelling::Canonical { alias }) = (child, entry.spelling)
-                && let Some(alias) = node.keys.get(alias)
+                && let Some(alias) = node.keys.get(alias as usize)
             {
                 child = value.get(&alias.key);
             }

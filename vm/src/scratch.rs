@@ -3,6 +3,7 @@
 use crate::interp::Hit;
 use crate::load::LoadedModule;
 use crate::pattern::PatternCaches;
+use crate::project::Hints;
 use bumpalo::Bump;
 
 /// Reusable memory of one worker. Grows to what the largest request needed and then stays.
@@ -14,6 +15,7 @@ pub struct Scratch {
     pub(crate) memo: Memo,
     pub(crate) hits: Vec<Hit>,
     pub(crate) caches: PatternCaches,
+    pub(crate) hints: Hints,
 }
 
 impl Scratch {
@@ -32,6 +34,7 @@ impl Scratch {
         self.memo.reset(module.memo_cells());
         self.hits.clear();
         self.caches.reset(module);
+        self.hints.reset(module);
     }
 }
 
