@@ -127,7 +127,7 @@ pub struct Evaluation<'a, H> {
     bump: &'a Bump,
     slots: &'a mut [Value<'a>],
     /// What the request held at derived paths, parallel to the module's derived fields.
-    sent: [Value<'a>; DERIVED],
+    sent: &'a [Value<'a>],
     memo: &'a mut Memo,
     hits: &'a mut Vec<Hit>,
     caches: &'a mut PatternCaches,
@@ -142,8 +142,6 @@ pub struct Evaluation<'a, H> {
     fuel: u64,
     denied: bool,
 }
-
-const DERIVED: usize = Derived::ALL.len();
 
 impl<H> std::fmt::Debug for Evaluation<'_, H> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -291,13 +289,9 @@ impl LoadedModule {
         } = scratch;
         let bump: &'a Bump = bump;
         let slots = crate::project::project(self, body, bump, hints)?;
-        let mut sent = [Value::Undefined; DERIVED];
-        for ((_, field), sent) in self.derived.iter().zip(&mut sent) {
-            if let Some(slot) = slots.get_mut(field.index()) {
-                *sent = std::mem::replace(slot, Value::Pending);
-            }
-        }
-        for (field, _) in &self.inside_derived {
+        let (slots, sent) = slots.split_at_mut_checked(self.field_count).unwrap_or_default();
+        let fields = self.derived.iter().map(|(_, field)| field);
+        for field in fields.chain(self.inside_derived.iter().map(|(field, _)| field)) {
             if let Some(slot) = slots.get_mut(field.index()) {
                 *slot = Value::Pending;
             }
@@ -465,7 +459,7 @@ impl<'a, H: Host> Evaluation<'a, H> {
             .module
             .derived
             .iter()
-            .zip(&self.sent)
+            .zip(self.sent)
             .find(|((_, f), _)| *f == field);
         found.map(|((what, _), sent)| (*what, *sent))
     }

@@ -17,6 +17,8 @@ use crate::load::LoadedModule;
 use crate::value::Value;
 use bumpalo::Bump;
 use foldhash::fast::FixedState;
+use policy_bytecode::FieldIdx;
+use policy_bytecode::context::Derived;
 use policy_bytecode::module::{Field, PathSegment};
 use std::collections::HashMap;
 
@@ -79,12 +81,13 @@ enum Step<'a> {
 }
 
 impl Trie {
-    pub(crate) fn build(fields: &[Field]) -> Self {
+    /// What the request holds at the paths of derived fields goes into slots of its own, behind those of all fields.
+    pub(crate) fn build(fields: &[Field], derived: &[(Derived, FieldIdx)]) -> Self {
         let mut nodes = vec![Node::default()];
         let mut children: Vec<Vec<Child<'_>>> = vec![Vec::new()];
         // Where each step from a node leads: its place among the node's children.
         let mut known: HashMap<(usize, Step<'_>), usize> = HashMap::new();
-        for (slot, field) in fields.iter().enumerate() {
+        for (index, field) in fields.iter().enumerate() {
             let mut at = 0;
             for segment in &field.path {
                 let (step, alias) = match segment {
@@ -109,6 +112,8 @@ impl Trie {
                 }
             }
             if let Some(node) = nodes.get_mut(at) {
+                let sent = derived.iter().position(|(_, f)| f.index() == index);
+                let slot = sent.map_or(index, |position| fields.len() + position);
                 node.slot = u32::try_from(slot).ok();
             }
         }
@@ -441,7 +446,8 @@ impl<'a> Seen<'a> {
     }
 }
 
-/// Reads `body` into one slot per field of the module. Missing fields stay [`Value::Undefined`].
+/// Reads `body` into one slot per field of the module, and behind those one per derived field for what was sent in its
+/// place. Missing fields stay [`Value::Undefined`].
 pub(crate) fn project<'a>(
     module: &LoadedModule,
     body: &'a [u8],
@@ -458,7 +464,7 @@ pub(crate) fn project<'a>(
         kind: JsonErrorKind::NotUtf8,
         offset: e.valid_up_to(),
     })?;
-    let slots = bump.alloc_slice_fill_copy(module.field_count, Value::Undefined);
+    let slots = bump.alloc_slice_fill_copy(module.field_count + module.derived.len(), Value::Undefined);
     let arena = usize::try_from(module.limits.arena_bytes).unwrap_or(usize::MAX);
     let mut projection = Projection {
         trie: &module.trie,
