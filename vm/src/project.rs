@@ -12,7 +12,7 @@
 //! A node whose value is itself read, or whose keys are ambiguous, is materialised as a whole and its children are
 //! looked up in the value.
 
-use crate::json::{JsonError, JsonErrorKind, Key, Reader, Result, plain_prefix, word};
+use crate::json::{Failed, JsonError, JsonErrorKind, Key, Reader, Result, plain_prefix, word};
 use crate::load::LoadedModule;
 use crate::value::Value;
 use bumpalo::Bump;
@@ -469,19 +469,19 @@ pub(crate) fn project<'a>(
     let mut projection = Projection {
         trie: &module.trie,
         reader: Reader::new(text, bump, module.limits.depth, arena),
-        slots,
+        slots: &mut *slots,
         hints: &mut hints.next,
     };
-    if projection.document().is_err() {
-        return Err(projection.reader.error());
+    match projection.document() {
+        Ok(()) => Ok(slots),
+        Err(Failed) => Err(projection.reader.error()),
     }
-    Ok(projection.slots)
 }
 
 struct Projection<'t, 'a> {
     trie: &'t Trie,
     reader: Reader<'a>,
-    slots: &'a mut [Value<'a>],
+    slots: &'t mut [Value<'a>],
     hints: &'t mut [u16],
 }
 
