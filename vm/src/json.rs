@@ -574,7 +574,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads the value that starts with `byte` at `at` into `out`, collections into the arena. Returns where it ends.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn value(&mut self, byte: u8, at: usize, out: &mut Value<'a>) -> Result<usize> {
         if byte == b'"' {
             let start = at + 1;
