@@ -764,6 +764,9 @@ pub(crate) fn word(bytes: &[u8], at: usize) -> Option<u64> {
     Some(u64::from_le_bytes(*chunk))
 }
 
+/// Bytes that are searched at once in long texts; a multiple of the blocks' size.
+const WINDOW: usize = 512;
+
 /// As [`plain_end`], by the word at first, then in blocks of a size that compilers turn into vector instructions.
 #[inline(never)]
 fn plain_long(bytes: &[u8], mut at: usize) -> usize {
@@ -777,12 +780,18 @@ fn plain_long(bytes: &[u8], mut at: usize) -> usize {
         }
         at += 8;
     }
-    let (blocks, _) = bytes.get(at..).unwrap_or(&[]).as_chunks::<32>();
-    for block in blocks {
-        if block.iter().fold(false, |any, b| any | is_stop(*b)) {
+    // By windows, so that texts with many control characters are not searched to their end for each of them.
+    'windows: for window in bytes.get(at..).unwrap_or(&[]).chunks(WINDOW) {
+        let plain = memchr::memchr2(b'"', b'\\', window).unwrap_or(window.len());
+        for block in window.get(..plain).unwrap_or(&[]).as_chunks::<64>().0 {
+            if block.iter().fold(u8::MAX, |least, byte| least.min(*byte)) < 0x20 {
+                break 'windows;
+            }
+            at += 64;
+        }
+        if plain < window.len() {
             break;
         }
-        at += 32;
     }
     while let Some(word) = word(bytes, at) {
         let found = stops(word);

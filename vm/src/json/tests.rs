@@ -156,6 +156,20 @@ fn json_text() -> impl Strategy<Value = String> {
     })
 }
 
+#[test]
+fn plain_prefix_finds_a_stop_at_every_place_of_a_long_text() {
+    for length in [0, 7, 8, 31, 32, 33, 95, 543, 544, 545, 1200] {
+        for at in 0..=length {
+            for stop in [b'"', b'\\', 0x1f, 0] {
+                let mut text = vec![b'a'; length];
+                text.insert(at, stop);
+                assert_eq!(plain_prefix(&text), at);
+            }
+        }
+        assert_eq!(plain_prefix(&vec![0xff; length]), length);
+    }
+}
+
 proptest! {
     #[test]
     fn arbitrary_text_agrees_with_serde_json(text in "[\\[\\]{}\",:0-9eE+.\\\\untrfals \t-]{0,24}") { agree(&text); }
