@@ -17,10 +17,15 @@ use crate::product::Product;
 use crate::reference::{Derive, Mode};
 use crate::rng::Rng;
 use policy_bytecode::bundle;
+use policy_bytecode::context::Derived;
+use policy_bytecode::module::{Field, Module, PathSegment};
+use policy_bytecode::verify::{HostLimits, verify};
+use policy_bytecode::{FieldIdx, Number, Outcome};
 use policy_compiler::Options;
 use policy_grammar::ast::Policy;
 use policy_grammar::{SourceFile, SourceMap, parse_source};
 use policy_runtime::{EvaluateOptions, Policies, PolicyEngine};
+use policy_vm::{Bump, Comparison, Host, Inputs, LoadedModule, Scratch};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use std::cell::RefCell;
@@ -241,6 +246,157 @@ pub fn request(bytes: &[u8]) {
     });
 }
 
+/// Paths that [`projection`] chooses from. Spellings differ from path to path in what a reader might get wrong: their
+/// length, what they share, other spellings, what has to be escaped, numbers that are also keys.
+const PATHS: [&str; 16] = [
+    "a",
+    "a.b",
+    "a.b.c",
+    "a.0",
+    "a.0.b",
+    "a.7",
+    "list.1.id",
+    "b|B",
+    "b|B.c|cc.d",
+    "maxTokens|max_tokens",
+    "max|maxTokens",
+    "m.dataClassification|data_classification",
+    "m.dataClassifiCation",
+    "é.😀",
+    "m.q\"\\\n",
+    "",
+];
+
+/// `a.b|other.0`: keys with other spellings; a number is an index.
+fn path(text: &str) -> Vec<PathSegment> {
+    let segment = |s: &str| match (s.parse(), s.split_once('|')) {
+        (Ok(n), _) => PathSegment::Index(n),
+        (Err(_), spellings) => PathSegment::Key {
+            name: spellings.map_or(s, |(name, _)| name).to_owned(),
+            alias: spellings.map(|(_, alias)| alias.to_owned()),
+        },
+    };
+    text.split('.').map(segment).collect()
+}
+
+/// A module that reads the fields of [`PATHS`] whose bits are set.
+fn reads(chosen: u16) -> (Vec<Vec<PathSegment>>, LoadedModule) {
+    let paths: Vec<_> = PATHS
+        .iter()
+        .enumerate()
+        .filter(|(i, _)| chosen >> i & 1 == 1)
+        .map(|(_, text)| path(text))
+        .collect();
+    let field = |path: &Vec<PathSegment>| Field {
+        path: path.clone(),
+        derived: None,
+    };
+    let module = Module {
+        fields: paths.iter().map(field).collect(),
+        ..Module::default()
+    };
+    let module = verify(module, &HostLimits::default()).expect("a module without code is legal");
+    (paths, LoadedModule::new(&module).expect("and loads"))
+}
+
+/// What a path means, in the plainest way.
+fn resolve<'v>(document: &'v Value, path: &[PathSegment]) -> Option<&'v Value> {
+    path.iter().try_fold(document, |value, segment| match segment {
+        PathSegment::Key { name, alias } => value
+            .get(name)
+            .or_else(|| alias.as_ref().and_then(|alias| value.get(alias))),
+        PathSegment::Index(n) => match value {
+            Value::Array(items) => items.get(*n as usize),
+            object => object.get(n.to_string()),
+        },
+    })
+}
+
+/// Bytes as a choice of fields (two) and the bodies of requests to one worker, each twice and with 0xFF between them: a
+/// body is refused where `serde_json` refuses it, and otherwise every field is what its path leads to in the parsed
+/// value, whatever the worker has read before. A repeated key and too deep nesting may be refused by projection alone.
+pub fn projection(bytes: &[u8]) {
+    let Some((chosen, bodies)) = bytes.split_first_chunk::<2>() else {
+        return;
+    };
+    let (paths, module) = reads(u16::from_le_bytes(*chosen));
+    let mut scratch = Scratch::new();
+    let bodies = bodies.split(|byte| *byte == u8::MAX);
+    for body in bodies.flat_map(|body| [body, body]) {
+        let parsed: Result<Value, _> = serde_json::from_slice(body);
+        let mut host = NoHost;
+        let mut read = match (module.begin(&mut scratch, &mut host, body), &parsed) {
+            (Ok(read), _) => read,
+            (Err(_), Err(_)) => continue,
+            (Err(error), Ok(context)) => {
+                assert!(
+                    !context.is_object() || repeats_a_key(body) || depth(context) >= 100,
+                    "{context} is refused: {error}"
+                );
+                continue;
+            }
+        };
+        let context = match parsed {
+            Ok(context) => context,
+            Err(error) => {
+                let error = error.to_string();
+                assert!(error.contains("recursion limit"), "{error}, but it is read");
+                continue;
+            }
+        };
+        for (index, path) in paths.iter().enumerate() {
+            let value = read.field(FieldIdx::from_index(index).expect("there are few"));
+            let mut text = String::new();
+            value.write_json(&mut text).expect("writing to text never fails");
+            let found: Value = serde_json::from_str(&text).expect("what is written is JSON");
+            let expected = resolve(&context, path);
+            assert_eq!(
+                value.is_present().then_some(&found),
+                expected,
+                "{path:?} of {context}"
+            );
+        }
+    }
+}
+
+/// Nothing is derived.
+struct NoHost;
+
+impl Host for NoHost {
+    fn derive<'a>(
+        &mut self,
+        _: Derived,
+        sent: policy_vm::Value<'a>,
+        _: &Inputs<'a>,
+        _: &'a Bump,
+    ) -> policy_vm::Value<'a> {
+        sent
+    }
+
+    fn compare(
+        &mut self,
+        _: Derived,
+        _: Comparison,
+        _: Number,
+        _: policy_vm::Value<'_>,
+        _: &Inputs<'_>,
+    ) -> Option<Outcome> {
+        None
+    }
+}
+
+/// Bodies for [`projection`] that hold what [`PATHS`] lead to.
+pub const PROJECTION_SEEDS: [&str; 8] = [
+    r#"{"a":{"b":{"c":1}},"list":[0,{"id":"x"}],"b":{"c":{"d":-0}},"maxTokens":18446744073709551615}"#,
+    r#"{ "a" : [ { "b" : 1.5e3 }, 2 ], "B": {"cc": {"d": "\ud83d\ude00"}}, "max_tokens": 9223372036854775808 }"#,
+    r#"{"a":{"0":{"b":[]},"7":null},"B":1,"b":{"cc":{"d":1},"c":{"d":2}},"max":0.1,"maxTokens":-1.25E-7}"#,
+    r#"{"m":{"dataClassification":"c","dataClassifiCation":12345678901234567890123,"data_classification":{}}}"#,
+    r#"{"é":{"😀":"na\u00efve"},"m":{"q\"\\\n":true,"\u0064ataClassification":false},"":[""]}"#,
+    r#"{"x":{"y":1,"y":[{"z":[[]]}]},"a":{"b":1,"\u0062":2}}"#,
+    r#"{"a":[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]}"#,
+    r#"{"x":[{"k":[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[{"k":[[[[[[[[[[[[[[[[[[[[[[[[[[[[[{}]]]]]]]]]]]]]]]]]]]]]]]]]]]]]}]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]}]}"#,
+];
+
 /// Whether some object of a JSON text has a key twice.
 fn repeats_a_key(bytes: &[u8]) -> bool {
     struct Strict;
@@ -377,7 +533,18 @@ pub fn write_seeds(out: &Path) -> std::io::Result<usize> {
             &format!("pair-{seed}"),
             pair.policies_text().as_bytes(),
         )?;
-        write("request", &format!("pair-{seed}"), pair.body().as_bytes())?;
+        let own = pair.body();
+        write("request", &format!("pair-{seed}"), own.as_bytes())?;
+        let place = usize::try_from(seed).unwrap_or(0) % PROJECTION_SEEDS.len();
+        let bodies = [
+            PROJECTION_SEEDS.get(place).copied().unwrap_or("").as_bytes(),
+            own.as_bytes(),
+        ];
+        let chosen = u16::try_from(rng.below(1 << 16))
+            .unwrap_or(u16::MAX)
+            .to_le_bytes();
+        let bytes = [&chosen, bodies.join(&u8::MAX).as_slice()].concat();
+        write("projection", &format!("pair-{seed}"), &bytes)?;
         let choices: Vec<u8> = (0..64).flat_map(|_| rng.next_u64().to_le_bytes()).collect();
         write("evaluation", &format!("choices-{seed}"), &choices)?;
         write(

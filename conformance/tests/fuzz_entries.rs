@@ -115,6 +115,23 @@ fn requests() {
 }
 
 #[test]
+fn projections() {
+    for (first, second) in fuzz_entry::PROJECTION_SEEDS
+        .iter()
+        .zip(fuzz_entry::PROJECTION_SEEDS.iter().rev())
+    {
+        for seed in 0..ROUNDS {
+            let mut rng = Rng::seeded(seed);
+            let mut bytes = noise(&mut rng, 2);
+            bytes.extend(damaged(&mut rng, first));
+            bytes.push(u8::MAX);
+            bytes.extend(damaged(&mut rng, second));
+            fuzz_entry::projection(&bytes);
+        }
+    }
+}
+
+#[test]
 fn evaluations() {
     fuzz_entry::evaluation(b"");
     for seed in 0..ROUNDS {

@@ -128,7 +128,7 @@ pub struct Evaluation<'a, H> {
     bump: &'a Bump,
     slots: &'a mut [Value<'a>],
     /// What the request held at derived paths, parallel to the module's derived fields.
-    sent: [Value<'a>; DERIVED],
+    sent: &'a [Value<'a>],
     memo: &'a mut Memo,
     candidates: &'a mut Candidates,
     hits: &'a mut Vec<Hit>,
@@ -144,8 +144,6 @@ pub struct Evaluation<'a, H> {
     fuel: u64,
     denied: bool,
 }
-
-const DERIVED: usize = Derived::ALL.len();
 
 impl<H> std::fmt::Debug for Evaluation<'_, H> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -290,16 +288,13 @@ impl LoadedModule {
             candidates,
             hits,
             caches,
+            hints,
         } = scratch;
         let bump: &'a Bump = bump;
-        let slots = crate::project::project(self, body, bump)?;
-        let mut sent = [Value::Undefined; DERIVED];
-        for ((_, field), sent) in self.derived.iter().zip(&mut sent) {
-            if let Some(slot) = slots.get_mut(field.index()) {
-                *sent = std::mem::replace(slot, Value::Pending);
-            }
-        }
-        for (field, _) in &self.inside_derived {
+        let slots = crate::project::project(self, body, bump, hints)?;
+        let (slots, sent) = slots.split_at_mut_checked(self.field_count).unwrap_or_default();
+        let fields = self.derived.iter().map(|(_, field)| field);
+        for field in fields.chain(self.inside_derived.iter().map(|(field, _)| field)) {
             if let Some(slot) = slots.get_mut(field.index()) {
                 *slot = Value::Pending;
             }
@@ -487,7 +482,7 @@ impl<'a, H: Host> Evaluation<'a, H> {
             .module
             .derived
             .iter()
-            .zip(&self.sent)
+            .zip(self.sent)
             .find(|((_, f), _)| *f == field);
         found.map(|((what, _), sent)| (*what, *sent))
     }

@@ -4,6 +4,10 @@
 //! in strings and numbers beyond a double. Input is UTF-8 that was validated as a whole before. Skipping keeps its
 //! nesting in a fixed bit stack, so that hostile nesting costs an error and not the thread's stack; materialising
 //! recurses at most as deep as the module's depth limit.
+//!
+//! Made for speed in two ways that shape every signature here. Positions are passed in and returned, so that they stay in
+//! registers; a position in the reader would be written to memory and read back for every token. For the same reason
+//! results carry no error: what failed, and where, is noted in the reader. And texts are scanned by the word.
 
 use crate::value::Value;
 use bumpalo::Bump;
@@ -77,21 +81,27 @@ impl fmt::Display for JsonError {
 
 impl std::error::Error for JsonError {}
 
-pub(crate) type Result<T> = std::result::Result<T, JsonError>;
+/// What was read, or that the reader noted why it could not be. Small, so that it is returned in registers.
+pub(crate) type Result<T> = std::result::Result<T, Failed>;
 
-/// A string as it stands in the body: without its quotes, and whether it holds escapes.
+/// The reader knows more: see [`Reader::error`].
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Failed;
+
+/// A key as it stands in the body, without its quotes.
 #[derive(Clone, Copy)]
-pub(crate) struct RawStr<'a> {
-    pub(crate) text: &'a str,
+pub(crate) struct Key {
+    pub(crate) start: usize,
+    pub(crate) end: usize,
     pub(crate) escaped: bool,
-    pub(crate) offset: usize,
+    /// Behind its colon.
+    pub(crate) after: usize,
 }
 
-/// A cursor over the body.
+/// Reads the body, at positions that its callers hold.
 #[derive(Debug)]
 pub(crate) struct Reader<'a> {
     text: &'a str,
-    pos: usize,
     depth: u32,
     max_depth: u32,
     bump: &'a Bump,
@@ -101,21 +111,31 @@ pub(crate) struct Reader<'a> {
     /// their size is known, so that they take what they hold and no more.
     elements: BumpVec<'a, Value<'a>>,
     members: BumpVec<'a, Member<'a>>,
+    /// Kinds of the containers that are open while skipping, from the outermost on, 64 a word. In the arena, and only
+    /// when there are more than 64.
+    outer_kinds: Option<&'a mut [u64; KIND_WORDS]>,
+    error: JsonError,
 }
 
 type Member<'a> = (&'a str, Value<'a>);
+
+const KIND_WORDS: usize = (MAX_DEPTH as usize).div_ceil(64);
 
 impl<'a> Reader<'a> {
     pub(crate) fn new(text: &'a str, bump: &'a Bump, max_depth: u32, arena_bytes: usize) -> Self {
         Self {
             text,
-            pos: 0,
             depth: 0,
             max_depth: max_depth.min(MAX_DEPTH),
             bump,
             arena_left: arena_bytes,
             elements: BumpVec::new_in(bump),
             members: BumpVec::new_in(bump),
+            outer_kinds: None,
+            error: JsonError {
+                kind: JsonErrorKind::UnexpectedByte,
+                offset: 0,
+            },
         }
     }
 
@@ -123,223 +143,151 @@ impl<'a> Reader<'a> {
         self.bump
     }
 
-    #[cold]
-    pub(crate) fn fail<T>(&self, kind: JsonErrorKind) -> Result<T> {
-        Err(JsonError {
-            kind,
-            offset: self.pos,
-        })
+    /// Why something was [`Failed`].
+    pub(crate) fn error(&self) -> JsonError {
+        self.error
     }
 
     #[cold]
-    fn unexpected<T>(&self) -> Result<T> {
-        self.fail(if self.pos >= self.text.len() {
+    #[inline(never)]
+    pub(crate) fn fail<T>(&mut self, kind: JsonErrorKind, offset: usize) -> Result<T> {
+        self.error = JsonError { kind, offset };
+        Err(Failed)
+    }
+
+    /// Fails on the byte at `at`, which is not white space.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn unexpected<T>(&mut self, at: usize) -> Result<T> {
+        let kind = if at >= self.text.len() {
             JsonErrorKind::UnexpectedEnd
         } else {
             JsonErrorKind::UnexpectedByte
-        })
+        };
+        self.fail(kind, at)
     }
 
     #[inline]
-    fn bytes(&self) -> &'a [u8] {
+    pub(crate) fn bytes(&self) -> &'a [u8] {
         self.text.as_bytes()
     }
 
     #[inline]
-    fn peek_raw(&self) -> u8 {
+    fn byte(&self, at: usize) -> u8 {
         // NUL is no valid JSON outside strings, so it can stand for the end.
-        self.bytes().get(self.pos).copied().unwrap_or(0)
+        self.bytes().get(at).copied().unwrap_or(0)
     }
 
-    /// Skips white space and returns the next byte, NUL at the end.
-    #[inline]
-    pub(crate) fn peek(&mut self) -> u8 {
-        let byte = self.peek_raw();
+    /// The first byte that is not white space from `at` on, NUL at the end, and its position.
+    #[inline(always)]
+    pub(crate) fn token(&self, at: usize) -> (u8, usize) {
+        let byte = self.byte(at);
         if byte > b' ' {
-            byte
-        } else {
-            self.peek_after_space()
+            return (byte, at);
         }
+        // One space behind each comma and colon is what many clients write.
+        let next = self.byte(at + 1);
+        if byte == b' ' && next > b' ' {
+            return (next, at + 1);
+        }
+        let at = self.after_space(at);
+        (self.byte(at), at)
     }
 
-    fn peek_after_space(&mut self) -> u8 {
-        loop {
-            match self.peek_raw() {
-                b' ' | b'\n' | b'\r' | b'\t' => self.pos += 1,
-                byte => return byte,
-            }
-        }
+    #[inline(never)]
+    fn after_space(&self, at: usize) -> usize {
+        let rest = self.bytes().get(at..).unwrap_or(&[]);
+        let space = |byte: &u8| matches!(byte, b' ' | b'\n' | b'\r' | b'\t');
+        at + rest.iter().position(|byte| !space(byte)).unwrap_or(rest.len())
     }
 
-    /// Enters a container whose opening bracket is next.
+    /// Enters the container whose opening bracket is at `at`.
     #[inline]
-    pub(crate) fn enter(&mut self) -> Result<()> {
-        self.pos += 1;
+    pub(crate) fn enter(&mut self, at: usize) -> Result<()> {
         self.depth += 1;
         if self.depth > self.max_depth {
-            self.fail(JsonErrorKind::TooDeep)
-        } else {
-            Ok(())
+            return self.fail(JsonErrorKind::TooDeep, at + 1);
         }
+        Ok(())
     }
 
-    /// Leaves a container whose closing bracket was read.
+    /// Leaves a container.
     #[inline]
     pub(crate) fn leave(&mut self) {
         self.depth -= 1;
     }
 
     /// After the document: only white space may follow.
-    pub(crate) fn end(&mut self) -> Result<()> {
-        self.peek();
-        if self.pos < self.text.len() {
-            self.fail(JsonErrorKind::TrailingBytes)
-        } else {
-            Ok(())
+    pub(crate) fn end(&mut self, at: usize) -> Result<()> {
+        let (_, at) = self.token(at);
+        if at < self.text.len() {
+            return self.fail(JsonErrorKind::TrailingBytes, at);
         }
+        Ok(())
     }
 
-    /// First key of an object that was just entered, or `None` for `{}`.
-    #[inline]
-    pub(crate) fn first_key(&mut self) -> Result<Option<RawStr<'a>>> {
-        match self.peek() {
-            b'"' => self.key().map(Some),
-            b'}' => {
-                self.pos += 1;
-                self.leave();
-                Ok(None)
-            }
-            _other => self.unexpected(),
+    /// The key whose opening quote is `byte` at `at`, and its colon.
+    #[inline(always)]
+    pub(crate) fn key(&mut self, byte: u8, at: usize) -> Result<Key> {
+        if byte != b'"' {
+            return self.unexpected(at);
         }
-    }
-
-    /// Next key of an object after a member, or `None` at its end.
-    #[inline]
-    pub(crate) fn next_key(&mut self) -> Result<Option<RawStr<'a>>> {
-        match self.peek() {
-            b',' => {
-                self.pos += 1;
-                if self.peek() == b'"' {
-                    self.key().map(Some)
-                } else {
-                    self.unexpected()
-                }
-            }
-            b'}' => {
-                self.pos += 1;
-                self.leave();
-                Ok(None)
-            }
-            _other => self.unexpected(),
+        let start = at + 1;
+        let mut end = plain_end(self.bytes(), start);
+        let escaped = self.byte(end) != b'"';
+        if escaped {
+            end = self.rest_of_str(end)?;
         }
-    }
-
-    /// A key and its colon; the opening quote is next.
-    #[inline]
-    fn key(&mut self) -> Result<RawStr<'a>> {
-        let key = self.raw_str()?;
-        if self.peek() != b':' {
-            return self.unexpected();
+        let (byte, at) = self.token(end + 1);
+        if byte != b':' {
+            return self.unexpected(at);
         }
-        self.pos += 1;
-        Ok(key)
-    }
-
-    /// Whether an array that was just entered has a first element; leaves it if not.
-    #[inline]
-    pub(crate) fn first_element(&mut self) -> bool {
-        if self.peek() == b']' {
-            self.pos += 1;
-            self.leave();
-            return false;
-        }
-        true
-    }
-
-    /// Whether another element follows; leaves the array if not.
-    #[inline]
-    pub(crate) fn next_element(&mut self) -> Result<bool> {
-        match self.peek() {
-            b',' => {
-                self.pos += 1;
-                Ok(true)
-            }
-            b']' => {
-                self.pos += 1;
-                self.leave();
-                Ok(false)
-            }
-            _other => self.unexpected(),
-        }
-    }
-
-    /// A string; its opening quote is next. Escapes are validated, not decoded.
-    #[inline]
-    fn raw_str(&mut self) -> Result<RawStr<'a>> {
-        let start = self.pos + 1;
-        let rest = self.bytes().get(start..).unwrap_or(&[]);
-        let end = start + plain_prefix(rest);
-        self.pos = end;
-        if self.peek_raw() != b'"' {
-            return self.rest_of_str(start);
-        }
-        self.pos = end + 1;
-        Ok(RawStr {
-            text: self.text.get(start..end).unwrap_or(""),
-            escaped: false,
-            offset: start,
+        Ok(Key {
+            start,
+            end,
+            escaped,
+            after: at + 1,
         })
     }
 
-    /// As [`Reader::raw_str`], from the first byte on that is not plain.
+    /// Closing quote of a string, from its first byte on that is not plain. Escapes are validated, not decoded.
     #[cold]
-    fn rest_of_str(&mut self, start: usize) -> Result<RawStr<'a>> {
+    #[inline(never)]
+    fn rest_of_str(&mut self, mut at: usize) -> Result<usize> {
         loop {
-            match self.bytes().get(self.pos) {
-                Some(b'"') => {
-                    let text = self.text.get(start..self.pos).unwrap_or("");
-                    self.pos += 1;
-                    return Ok(RawStr {
-                        text,
-                        escaped: true,
-                        offset: start,
-                    });
-                }
-                Some(b'\\') => self.escape()?,
-                Some(_control) => return self.fail(JsonErrorKind::ControlCharacter),
-                None => return self.fail(JsonErrorKind::UnexpectedEnd),
+            match self.bytes().get(at) {
+                Some(b'"') => return Ok(at),
+                // A surrogate pair is one escape.
+                Some(b'\\') => match decode_escape(self.bytes().get(at..).unwrap_or(&[])) {
+                    Some((_, length)) => at += length,
+                    None => return self.fail(JsonErrorKind::BadEscape, at),
+                },
+                Some(_control) => return self.fail(JsonErrorKind::ControlCharacter, at),
+                None => return self.fail(JsonErrorKind::UnexpectedEnd, at),
             }
-            self.pos += plain_prefix(self.bytes().get(self.pos..).unwrap_or(&[]));
+            at = plain_end(self.bytes(), at);
         }
     }
 
-    /// Validates one escape sequence (a surrogate pair is one) and moves past it.
-    fn escape(&mut self) -> Result<()> {
-        match decode_escape(self.bytes().get(self.pos..).unwrap_or(&[])) {
-            Some((_, length)) => {
-                self.pos += length;
-                Ok(())
-            }
-            None => self.fail(JsonErrorKind::BadEscape),
-        }
+    /// The text between two positions, both of which are beside an ASCII character.
+    #[inline]
+    pub(crate) fn text(&self, start: usize, end: usize) -> &'a str {
+        self.text.get(start..end).unwrap_or("")
     }
 
-    /// The text of a raw string: borrowed from the body, or decoded into the arena.
-    pub(crate) fn decode(&mut self, raw: RawStr<'a>) -> Result<&'a str> {
-        if !raw.escaped {
-            return Ok(raw.text);
-        }
-        self.charge(raw.text.len())?;
-        let mut out = bumpalo::collections::String::with_capacity_in(raw.text.len(), self.bump);
-        let mut rest = raw.text;
+    /// The text of a string with escapes, decoded into the arena. `at` is where to report that there is no room.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn decode(&mut self, start: usize, end: usize, at: usize) -> Result<&'a str> {
+        let text = self.text(start, end);
+        self.charge(text.len(), at)?;
+        let mut out = bumpalo::collections::String::with_capacity_in(text.len(), self.bump);
+        let mut rest = text;
         while let Some(at) = memchr::memchr(b'\\', rest.as_bytes()) {
             out.push_str(rest.get(..at).unwrap_or(""));
             // Validated when it was read.
             let Some((c, length)) = decode_escape(rest.as_bytes().get(at..).unwrap_or(&[])) else {
-                return Err(JsonError {
-                    kind: JsonErrorKind::BadEscape,
-                    offset: raw.offset,
-                });
+                return self.fail(JsonErrorKind::BadEscape, start);
             };
             out.push(c);
             rest = rest.get(at + length..).unwrap_or("");
@@ -348,329 +296,524 @@ impl<'a> Reader<'a> {
         Ok(out.into_bump_str())
     }
 
-    fn charge(&mut self, bytes: usize) -> Result<()> {
+    fn charge(&mut self, bytes: usize, at: usize) -> Result<()> {
         match self.arena_left.checked_sub(bytes) {
             Some(left) => {
                 self.arena_left = left;
                 Ok(())
             }
-            None => self.fail(JsonErrorKind::TooLarge),
+            None => self.fail(JsonErrorKind::TooLarge, at),
         }
     }
 
-    fn literal(&mut self, word: &str) -> Result<()> {
-        if self
-            .bytes()
-            .get(self.pos..)
-            .is_some_and(|rest| rest.starts_with(word.as_bytes()))
-        {
-            self.pos += word.len();
-            return Ok(());
-        }
-        self.unexpected()
-    }
-
-    /// Span of a number's text; its first character is next. Also whether it has a fraction or exponent.
     #[inline]
-    fn number_text(&mut self) -> Result<(&'a str, bool)> {
-        let bytes = self.bytes();
-        let start = self.pos;
-        let mut pos = self.pos;
-        let digits = |mut at: usize| {
-            while bytes.get(at).is_some_and(u8::is_ascii_digit) {
-                at += 1;
-            }
-            at
-        };
-        if bytes.get(pos) == Some(&b'-') {
-            pos += 1;
+    fn literal(&mut self, word: &[u8], at: usize) -> Result<usize> {
+        let end = at + word.len();
+        if self.bytes().get(at..end) == Some(word) {
+            return Ok(end);
         }
-        let whole = digits(pos);
-        let leading_zero = bytes.get(pos) == Some(&b'0') && whole > pos + 1;
-        if whole == pos || leading_zero {
-            self.pos = pos;
-            return self.fail(JsonErrorKind::BadNumber);
-        }
-        pos = whole;
-        let mut float = false;
-        if bytes.get(pos) == Some(&b'.') {
-            float = true;
-            let end = digits(pos + 1);
-            if end == pos + 1 {
-                self.pos = pos;
-                return self.fail(JsonErrorKind::BadNumber);
-            }
-            pos = end;
-        }
-        if matches!(bytes.get(pos), Some(b'e' | b'E')) {
-            float = true;
-            pos += 1;
-            if matches!(bytes.get(pos), Some(b'+' | b'-')) {
-                pos += 1;
-            }
-            let end = digits(pos);
-            if end == pos {
-                self.pos = pos;
-                return self.fail(JsonErrorKind::BadNumber);
-            }
-            pos = end;
-        }
-        self.pos = pos;
-        Ok((self.text.get(start..pos).unwrap_or(""), float))
+        self.unexpected(at)
     }
 
-    fn number(&mut self) -> Result<Number> {
-        let start = self.pos;
-        let (text, float) = self.number_text()?;
-        if !float && text.len() <= 20 {
+    /// End of the number that starts at `at`, and whether it has a fraction or exponent.
+    fn number_end(&mut self, at: usize) -> Result<(usize, bool)> {
+        let whole = at + usize::from(self.byte(at) == b'-');
+        let mut end = self.digits_end(whole);
+        let leading_zero = self.byte(whole) == b'0' && end > whole + 1;
+        if end == whole || leading_zero {
+            return self.fail(JsonErrorKind::BadNumber, whole);
+        }
+        let mut float = false;
+        if self.byte(end) == b'.' {
+            float = true;
+            let point = end;
+            end = self.digits_end(point + 1);
+            if end == point + 1 {
+                return self.fail(JsonErrorKind::BadNumber, point);
+            }
+        }
+        if matches!(self.byte(end), b'e' | b'E') {
+            float = true;
+            let digits = end + 1 + usize::from(matches!(self.byte(end + 1), b'+' | b'-'));
+            end = self.digits_end(digits);
+            if end == digits {
+                return self.fail(JsonErrorKind::BadNumber, digits);
+            }
+        }
+        Ok((end, float))
+    }
+
+    #[inline]
+    fn digits_end(&self, mut at: usize) -> usize {
+        while self.byte(at).is_ascii_digit() {
+            at += 1;
+        }
+        at
+    }
+
+    /// The number that starts at `at`, where it is a short one.
+    #[inline]
+    fn short_number(&self, at: usize) -> Option<(Number, usize)> {
+        let negative = self.byte(at) == b'-';
+        let whole = at + usize::from(negative);
+        let (digits, mut end) = self.digits(whole, 0);
+        let mut count = end - whole;
+        if count == 0 || (count > 1 && self.byte(whole) == b'0') {
+            return None;
+        }
+        let next = self.byte(end);
+        let fraction = next == b'.';
+        let mut mantissa = digits;
+        if fraction {
+            let point = end;
+            (mantissa, end) = self.digits(point + 1, digits);
+            count += end - point - 1;
+            if end == point + 1 {
+                return None;
+            }
+            let next = self.byte(end);
+            let scale = POWERS_OF_TEN.get(end - point - 1)?;
+            // Both are exact as doubles, so that one division rounds once: this is the nearest double.
+            if count > EXACT_DIGITS || matches!(next, b'e' | b'E') {
+                return None;
+            }
+            #[expect(clippy::cast_precision_loss, reason = "fifteen digits are exact")]
+            let value = mantissa as f64 / scale;
+            return Some((Number::Float(if negative { -value } else { value }), end));
+        }
+        if count > SHORT_DIGITS || matches!(next, b'e' | b'E') {
+            return None;
+        }
+        let number = match (negative, mantissa) {
             // `-0` is a double in JSON implementations; keep its sign.
+            (true, 0) => Number::Float(-0.0),
+            (true, n) => Number::Int(-n),
+            (false, n) => Number::Int(n),
+        };
+        Some((number, end))
+    }
+
+    /// `value` with the decimal digits from `at` on appended, and where they end. Wraps.
+    #[inline]
+    fn digits(&self, mut at: usize, mut value: i64) -> (i64, usize) {
+        loop {
+            let digit = self.byte(at).wrapping_sub(b'0');
+            if digit > 9 {
+                return (value, at);
+            }
+            value = value.wrapping_mul(10).wrapping_add(i64::from(digit));
+            at += 1;
+        }
+    }
+
+    #[inline]
+    fn number(&mut self, at: usize, out: &mut Value<'a>) -> Result<usize> {
+        if let Some((number, end)) = self.short_number(at) {
+            *out = Value::Number(number);
+            return Ok(end);
+        }
+        self.any_number(at, out)
+    }
+
+    #[inline(never)]
+    fn any_number(&mut self, at: usize, out: &mut Value<'a>) -> Result<usize> {
+        let (end, float) = self.number_end(at)?;
+        let text = self.text(at, end);
+        if !float && text.len() <= 20 {
             if text == "-0" {
-                return Ok(Number::Float(-0.0));
+                *out = Value::Number(Number::Float(-0.0));
+                return Ok(end);
             }
             if let Ok(n) = text.parse::<i64>() {
-                return Ok(Number::Int(n));
+                *out = Value::Number(Number::Int(n));
+                return Ok(end);
             }
             if let Ok(n) = text.parse::<u64>() {
-                return Ok(Number::from_u64(n));
+                *out = Value::Number(Number::from_u64(n));
+                return Ok(end);
             }
         }
         match text.parse::<f64>() {
-            Ok(x) if x.is_finite() => Ok(Number::Float(x)),
-            Ok(_) | Err(_) => Err(JsonError {
-                kind: JsonErrorKind::BadNumber,
-                offset: start,
-            }),
+            Ok(x) if x.is_finite() => {
+                *out = Value::Number(Number::Float(x));
+                Ok(end)
+            }
+            Ok(_) | Err(_) => self.fail(JsonErrorKind::BadNumber, at),
         }
     }
 
     /// Validates a number without converting it, unless only conversion tells whether it fits a double.
-    fn skip_number(&mut self) -> Result<()> {
-        let start = self.pos;
-        let (text, float) = self.number_text()?;
+    fn skip_number(&mut self, at: usize) -> Result<usize> {
+        let (end, float) = self.number_end(at)?;
+        let text = self.text(at, end);
         if (float && text.bytes().any(|b| matches!(b, b'e' | b'E'))) || text.len() > 300 {
             match text.parse::<f64>() {
                 Ok(x) if x.is_finite() => {}
-                Ok(_) | Err(_) => {
-                    return Err(JsonError {
-                        kind: JsonErrorKind::BadNumber,
-                        offset: start,
-                    });
-                }
+                Ok(_) | Err(_) => return self.fail(JsonErrorKind::BadNumber, at),
             }
         }
-        Ok(())
+        Ok(end)
     }
 
-    /// Validates one value and moves past it. Does not recurse.
     #[inline]
-    pub(crate) fn skip(&mut self) -> Result<()> {
-        match self.peek() {
-            b'"' => self.raw_str().map(|_| ()),
-            b't' => self.literal("true"),
-            b'f' => self.literal("false"),
-            b'n' => self.literal("null"),
-            b'-' | b'0'..=b'9' => self.skip_number(),
-            _container => self.skip_container(),
+    fn skip_str(&mut self, start: usize) -> Result<usize> {
+        let mut end = plain_end(self.bytes(), start);
+        if self.byte(end) != b'"' {
+            end = self.rest_of_str(end)?;
+        }
+        Ok(end + 1)
+    }
+
+    /// Validates the value that starts with `byte` at `at` and returns where it ends. Does not recurse.
+    #[inline]
+    pub(crate) fn skip(&mut self, byte: u8, at: usize) -> Result<usize> {
+        if byte == b'"' {
+            return self.skip_str(at + 1);
+        }
+        self.skip_other(byte, at)
+    }
+
+    #[inline(never)]
+    fn skip_other(&mut self, byte: u8, at: usize) -> Result<usize> {
+        match byte {
+            b't' => self.literal(b"true", at),
+            b'f' => self.literal(b"false", at),
+            b'n' => self.literal(b"null", at),
+            b'-' | b'0'..=b'9' => self.skip_number(at),
+            b'{' | b'[' => self.skip_container(at),
+            _other => self.unexpected(at),
         }
     }
 
-    fn skip_container(&mut self) -> Result<()> {
-        // One bit a level: 1 for an object. `base` is the depth at which we started.
-        let mut kinds = [0u64; (MAX_DEPTH as usize).div_ceil(64)];
-        let base = self.depth;
+    /// Validates the container that opens at `at`.
+    fn skip_container(&mut self, mut at: usize) -> Result<usize> {
+        // Kinds of the innermost containers that are open, the innermost in the lowest bit: 1 for an object.
+        let mut kinds = 0u64;
+        let mut level: u32 = 0;
+        let levels = self.max_depth.saturating_sub(self.depth);
         loop {
             // A value is next.
-            match self.peek() {
-                b'"' => {
-                    self.raw_str()?;
-                }
-                b'{' => {
-                    self.enter()?;
-                    if self.first_key()?.is_some() {
-                        set_bit(&mut kinds, self.depth, true);
+            let (byte, here) = self.token(at);
+            at = match byte {
+                b'"' => self.skip_str(here + 1)?,
+                b'{' | b'[' => {
+                    if level >= levels {
+                        return self.fail(JsonErrorKind::TooDeep, here + 1);
+                    }
+                    let object = byte == b'{';
+                    let (first, inside) = self.token(here + 1);
+                    if first == closing(object) {
+                        inside + 1
+                    } else {
+                        if level.is_multiple_of(64) {
+                            self.put_kinds(level, kinds);
+                        }
+                        level += 1;
+                        kinds = kinds << 1 | u64::from(object);
+                        at = if object {
+                            self.key(first, inside)?.after
+                        } else {
+                            inside
+                        };
                         continue;
                     }
                 }
-                b'[' => {
-                    self.enter()?;
-                    if self.first_element() {
-                        set_bit(&mut kinds, self.depth, false);
-                        continue;
-                    }
-                }
-                b't' => self.literal("true")?,
-                b'f' => self.literal("false")?,
-                b'n' => self.literal("null")?,
-                b'-' | b'0'..=b'9' => self.skip_number()?,
-                _other => return self.unexpected(),
-            }
+                b't' => self.literal(b"true", here)?,
+                b'f' => self.literal(b"false", here)?,
+                b'n' => self.literal(b"null", here)?,
+                b'-' | b'0'..=b'9' => self.skip_number(here)?,
+                _other => return self.unexpected(here),
+            };
             // A value ended: close containers until another value follows.
             loop {
-                if self.depth == base {
-                    return Ok(());
+                if level == 0 {
+                    return Ok(at);
                 }
-                let more = if get_bit(&kinds, self.depth) {
-                    self.next_key()?.is_some()
-                } else {
-                    self.next_element()?
-                };
-                if more {
+                let object = kinds & 1 == 1;
+                let (byte, here) = self.token(at);
+                at = here + 1;
+                if byte == b',' {
+                    if object {
+                        let (byte, here) = self.token(at);
+                        at = self.key(byte, here)?.after;
+                    }
                     break;
                 }
-            }
-        }
-    }
-
-    /// Reads one value into the arena.
-    pub(crate) fn value(&mut self) -> Result<Value<'a>> {
-        match self.peek() {
-            b'"' => {
-                let raw = self.raw_str()?;
-                if !raw.escaped {
-                    return Ok(Value::Str(raw.text));
+                if byte != closing(object) {
+                    return self.unexpected(here);
                 }
-                self.decode(raw).map(Value::Str)
+                level -= 1;
+                kinds >>= 1;
+                if level.is_multiple_of(64) {
+                    kinds = self.outer_kinds(level);
+                }
             }
-            b'{' => self.object(),
-            b'[' => self.array(),
-            b't' => self.literal("true").map(|()| Value::Bool(true)),
-            b'f' => self.literal("false").map(|()| Value::Bool(false)),
-            b'n' => self.literal("null").map(|()| Value::Null),
-            b'-' | b'0'..=b'9' => self.number().map(Value::Number),
-            _other => self.unexpected(),
         }
     }
 
-    fn array(&mut self) -> Result<Value<'a>> {
-        self.enter()?;
-        if !self.first_element() {
-            return Ok(Value::Array(&[]));
+    /// Keeps the kinds of the containers below `level`, a multiple of 64, while more are open.
+    fn put_kinds(&mut self, level: u32, kinds: u64) {
+        if level == 0 {
+            return;
+        }
+        let bump = self.bump;
+        let words = self
+            .outer_kinds
+            .get_or_insert_with(|| bump.alloc([0; KIND_WORDS]));
+        if let Some(word) = words.get_mut(level as usize / 64 - 1) {
+            *word = kinds;
+        }
+    }
+
+    fn outer_kinds(&self, level: u32) -> u64 {
+        let words = self.outer_kinds.as_deref();
+        (level as usize / 64)
+            .checked_sub(1)
+            .and_then(|word| words?.get(word).copied())
+            .unwrap_or(0)
+    }
+
+    /// Reads the value that starts with `byte` at `at` into `out`, collections into the arena. Returns where it ends.
+    #[inline(always)]
+    pub(crate) fn value(&mut self, byte: u8, at: usize, out: &mut Value<'a>) -> Result<usize> {
+        if byte == b'"' {
+            let start = at + 1;
+            let end = plain_end(self.bytes(), start);
+            if self.byte(end) == b'"' {
+                *out = Value::Str(self.text(start, end));
+                return Ok(end + 1);
+            }
+            return self.escaped_str(start, end, out);
+        }
+        self.other_value(byte, at, out)
+    }
+
+    /// The string from `start` on, whose first byte that is not plain is at `stop`.
+    #[cold]
+    #[inline(never)]
+    fn escaped_str(&mut self, start: usize, stop: usize, out: &mut Value<'a>) -> Result<usize> {
+        let end = self.rest_of_str(stop)?;
+        *out = Value::Str(self.decode(start, end, end + 1)?);
+        Ok(end + 1)
+    }
+
+    /// As [`Reader::value`], for what is no string.
+    #[inline(never)]
+    fn other_value(&mut self, byte: u8, at: usize, out: &mut Value<'a>) -> Result<usize> {
+        let (value, end) = match byte {
+            b'-' | b'0'..=b'9' => return self.number(at, out),
+            b't' => (Value::Bool(true), self.literal(b"true", at)?),
+            b'f' => (Value::Bool(false), self.literal(b"false", at)?),
+            b'n' => (Value::Null, self.literal(b"null", at)?),
+            b'[' => return self.array(at, out),
+            b'{' => return self.object(at, out),
+            _other => return self.unexpected(at),
+        };
+        *out = value;
+        Ok(end)
+    }
+
+    /// As [`Reader::value`], inside a collection. Few frames a level: as many levels as may be fit the stack.
+    #[inline(always)]
+    fn nested(&mut self, byte: u8, at: usize, out: &mut Value<'a>) -> Result<usize> {
+        match byte {
+            b'[' => self.array(at, out),
+            b'{' => self.object(at, out),
+            _scalar => self.value(byte, at, out),
+        }
+    }
+
+    fn array(&mut self, at: usize, out: &mut Value<'a>) -> Result<usize> {
+        self.enter(at)?;
+        let (mut byte, mut at) = self.token(at + 1);
+        if byte == b']' {
+            self.leave();
+            *out = Value::Array(&[]);
+            return Ok(at + 1);
         }
         let first = self.elements.len();
         loop {
-            let value = self.value()?;
+            let mut value = Value::Null;
+            at = self.nested(byte, at, &mut value)?;
             self.room(
                 self.elements.len(),
                 self.elements.capacity(),
                 size_of::<Value<'_>>(),
+                at,
             )?;
             self.elements.push(value);
-            if !self.next_element()? {
-                break;
+            (byte, at) = self.token(at);
+            match byte {
+                b',' => (byte, at) = self.token(at + 1),
+                b']' => break,
+                _other => return self.unexpected(at),
             }
         }
+        self.leave();
         let items = self.elements.get(first..).unwrap_or(&[]);
         let bytes = size_of_val(items);
         let items: &[Value<'a>] = self.bump.alloc_slice_copy(items);
         self.elements.truncate(first);
-        self.charge(bytes)?;
-        Ok(Value::Array(items))
+        self.charge(bytes, at + 1)?;
+        *out = Value::Array(items);
+        Ok(at + 1)
     }
 
-    fn object(&mut self) -> Result<Value<'a>> {
-        let start = self.pos;
-        self.enter()?;
+    fn object(&mut self, at: usize, out: &mut Value<'a>) -> Result<usize> {
+        let start = at;
+        self.enter(at)?;
         let first = self.members.len();
-        let mut next = self.first_key()?;
-        while let Some(raw) = next {
-            let key = self.decode(raw)?;
-            let value = self.value()?;
+        let (mut byte, mut at) = self.token(at + 1);
+        while byte != b'}' {
+            let key = self.key(byte, at)?;
+            let name = self.key_text(key)?;
+            let (byte_of_value, at_value) = self.token(key.after);
+            let mut value = Value::Null;
+            at = self.nested(byte_of_value, at_value, &mut value)?;
             self.room(
                 self.members.len(),
                 self.members.capacity(),
                 size_of::<Member<'_>>(),
+                at,
             )?;
-            self.members.push((key, value));
-            next = self.next_key()?;
+            self.members.push((name, value));
+            (byte, at) = self.token(at);
+            match byte {
+                b',' => {
+                    (byte, at) = self.token(at + 1);
+                    if byte != b'"' {
+                        return self.unexpected(at);
+                    }
+                }
+                b'}' => {}
+                _other => return self.unexpected(at),
+            }
         }
+        self.leave();
         let members = self.members.get(first..).unwrap_or(&[]);
         let bytes = size_of_val(members);
         let members: &mut [Member<'a>] = self.bump.alloc_slice_copy(members);
         self.members.truncate(first);
-        self.charge(bytes)?;
+        self.charge(bytes, at + 1)?;
         members.sort_unstable_by(|a, b| a.0.as_bytes().cmp(b.0.as_bytes()));
         if members
             .iter()
             .zip(members.iter().skip(1))
             .any(|(a, b)| a.0 == b.0)
         {
-            return Err(JsonError {
-                kind: JsonErrorKind::DuplicateKey,
-                offset: start,
-            });
+            return self.fail(JsonErrorKind::DuplicateKey, start);
         }
-        Ok(Value::Object(members))
+        *out = Value::Object(members);
+        Ok(at + 1)
+    }
+
+    /// The text of a key: borrowed from the body, or decoded into the arena.
+    #[inline]
+    pub(crate) fn key_text(&mut self, key: Key) -> Result<&'a str> {
+        if key.escaped {
+            return self.decode(key.start, key.end, key.after);
+        }
+        Ok(self.text(key.start, key.end))
     }
 
     /// Charges for the growth of a list that is full: what it will take, and what it leaves behind.
     #[inline]
-    fn room(&mut self, length: usize, capacity: usize, size: usize) -> Result<()> {
+    fn room(&mut self, length: usize, capacity: usize, size: usize, at: usize) -> Result<()> {
         if length < capacity {
             return Ok(());
         }
-        self.charge(capacity.max(4).saturating_mul(2 * size))
+        self.charge(capacity.max(4).saturating_mul(2 * size), at)
     }
 }
 
-#[inline]
-fn set_bit(bits: &mut [u64], at: u32, on: bool) {
-    if let Some(word) = bits.get_mut((at as usize - 1) / 64) {
-        let mask = 1u64 << ((at - 1) % 64);
-        *word = if on { *word | mask } else { *word & !mask };
-    }
+/// Digits that an integer of 64 bits holds in any case.
+const SHORT_DIGITS: usize = 18;
+/// Digits that a double holds in any case.
+const EXACT_DIGITS: usize = 15;
+/// Exact as doubles.
+const POWERS_OF_TEN: [f64; EXACT_DIGITS + 1] = [
+    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+];
+
+fn closing(object: bool) -> u8 {
+    if object { b'}' } else { b']' }
 }
 
-#[inline]
-fn get_bit(bits: &[u64], at: u32) -> bool {
-    bits.get((at as usize - 1) / 64)
-        .is_some_and(|word| word >> ((at - 1) % 64) & 1 == 1)
-}
-
-/// Bytes before the first quote, backslash or control character: eight at a time, long texts in blocks.
+/// Bytes before the first quote, backslash or control character.
 #[inline]
 pub(crate) fn plain_prefix(bytes: &[u8]) -> usize {
-    let mut at = 0;
-    while let Some(word) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
-        let stops = stops(*word);
-        if stops != 0 {
-            return at + stops.trailing_zeros() as usize / 8;
-        }
-        at += 8;
-        if at == SHORT {
-            return at + plain_blocks(bytes.get(at..).unwrap_or(&[]));
-        }
-    }
-    let tail = bytes.get(at..).unwrap_or(&[]);
-    at + tail.iter().position(|b| is_stop(*b)).unwrap_or(tail.len())
+    plain_end(bytes, 0)
 }
 
-/// Bytes after which a text counts as long.
-const SHORT: usize = 32;
-
-/// As [`plain_prefix`], in blocks of a size that compilers turn into vector instructions.
-fn plain_blocks(bytes: &[u8]) -> usize {
-    let (blocks, tail) = bytes.as_chunks::<32>();
-    let mut at = 0;
-    for block in blocks {
-        if block.iter().fold(false, |any, b| any | is_stop(*b)) {
-            break;
-        }
-        at += 32;
-    }
-    let rest = if at / 32 < blocks.len() {
-        bytes.get(at..at + 32).unwrap_or(&[])
-    } else {
-        tail
+/// Position of the first quote, backslash or control character from `at` on, else the end.
+#[inline(always)]
+fn plain_end(bytes: &[u8], at: usize) -> usize {
+    let Some(first) = word(bytes, at) else {
+        return plain_tail(bytes, at);
     };
-    let (words, tail) = rest.as_chunks::<8>();
-    for word in words {
-        let stops = stops(*word);
-        if stops != 0 {
-            return at + stops.trailing_zeros() as usize / 8;
+    let found = stops(first);
+    if found != 0 {
+        return at + found.trailing_zeros() as usize / 8;
+    }
+    plain_long(bytes, at + 8)
+}
+
+#[inline]
+pub(crate) fn word(bytes: &[u8], at: usize) -> Option<u64> {
+    let chunk = bytes.get(at..)?.first_chunk::<8>()?;
+    Some(u64::from_le_bytes(*chunk))
+}
+
+/// Bytes that are searched at once in long texts; a multiple of the blocks' size.
+const WINDOW: usize = 512;
+
+/// As [`plain_end`], by the word at first, then in blocks of a size that compilers turn into vector instructions.
+#[inline(never)]
+fn plain_long(bytes: &[u8], mut at: usize) -> usize {
+    for _word in 0..3 {
+        let Some(word) = word(bytes, at) else {
+            return plain_tail(bytes, at);
+        };
+        let found = stops(word);
+        if found != 0 {
+            return at + found.trailing_zeros() as usize / 8;
         }
         at += 8;
     }
-    at + tail.iter().position(|b| is_stop(*b)).unwrap_or(tail.len())
+    // By windows, so that texts with many control characters are not searched to their end for each of them.
+    'windows: for window in bytes.get(at..).unwrap_or(&[]).chunks(WINDOW) {
+        let plain = memchr::memchr2(b'"', b'\\', window).unwrap_or(window.len());
+        for block in window.get(..plain).unwrap_or(&[]).as_chunks::<64>().0 {
+            if block.iter().fold(u8::MAX, |least, byte| least.min(*byte)) < 0x20 {
+                break 'windows;
+            }
+            at += 64;
+        }
+        if plain < window.len() {
+            break;
+        }
+    }
+    while let Some(word) = word(bytes, at) {
+        let found = stops(word);
+        if found != 0 {
+            return at + found.trailing_zeros() as usize / 8;
+        }
+        at += 8;
+    }
+    plain_tail(bytes, at)
+}
+
+/// As [`plain_end`], where less than a word is left.
+#[inline(never)]
+fn plain_tail(bytes: &[u8], at: usize) -> usize {
+    let Some(last) = bytes.last_chunk::<8>() else {
+        let rest = bytes.get(at..).unwrap_or(&[]);
+        return at + rest.iter().position(|b| is_stop(*b)).unwrap_or(rest.len());
+    };
+    // The last word without what lies before `at`: the zeros that move in are stops, just behind the end.
+    let before = u32::try_from(8 * (at + 8 - bytes.len())).unwrap_or(u32::MAX);
+    let rest = u64::from_le_bytes(*last).checked_shr(before).unwrap_or(0);
+    at + stops(rest).trailing_zeros() as usize / 8
 }
 
 #[inline]
@@ -680,10 +823,9 @@ fn is_stop(byte: u8) -> bool {
 
 /// The high bit of each byte that is a stop; exact for the lowest, which is all that is used.
 #[inline]
-fn stops(word: [u8; 8]) -> u64 {
+fn stops(word: u64) -> u64 {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGH: u64 = 0x8080_8080_8080_8080;
-    let word = u64::from_le_bytes(word);
     // With its second bit flipped, a quote follows directly on the control characters, and a space no longer does.
     let low = (word ^ (ONES * 0x02)).wrapping_sub(ONES * 0x21);
     let backslash = word ^ (ONES * b'\\' as u64);

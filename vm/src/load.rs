@@ -192,7 +192,7 @@ impl LoadedModule {
         Ok(Self {
             identity: NEXT_IDENTITY.fetch_add(1, Ordering::Relaxed),
             limits: module.limits,
-            trie: Trie::build(&module.fields),
+            trie: Trie::build(&module.fields, &derived),
             field_count: module.fields.len(),
             fields: module.fields.iter().map(|f| f.path.clone()).collect(),
             inputs: InputSlots {

@@ -5,14 +5,20 @@
 //! a path is refused: the model behind us might read the other one. An alias fills a slot only while the canonical
 //! spelling has not been seen.
 //!
+//! Clients write their keys in the same order every time. So each worker remembers which key came after which, and looks
+//! whether it stands there again before it looks for the key's end and then for the key ([`Hints`]). That is a guess about
+//! speed and nothing else: keys are compared in full.
+//!
 //! A node whose value is itself read, or whose keys are ambiguous, is materialised as a whole and its children are
 //! looked up in the value.
 
-use crate::json::{JsonError, JsonErrorKind, RawStr, Reader, Result};
+use crate::json::{Failed, JsonError, JsonErrorKind, Key, Reader, Result, plain_prefix, word};
 use crate::load::LoadedModule;
 use crate::value::Value;
 use bumpalo::Bump;
 use foldhash::fast::FixedState;
+use policy_bytecode::FieldIdx;
+use policy_bytecode::context::Derived;
 use policy_bytecode::module::{Field, PathSegment};
 use std::collections::HashMap;
 
@@ -20,6 +26,8 @@ use std::collections::HashMap;
 #[derive(Debug)]
 pub(crate) struct Trie {
     nodes: Vec<Node>,
+    /// Places that [`Hints`] need.
+    hints: usize,
 }
 
 #[derive(Debug, Default)]
@@ -32,6 +40,8 @@ struct Node {
     elements: Vec<(u32, u32)>,
     /// Finds keys.
     index: Index,
+    /// Where the hints for its keys begin.
+    hints: usize,
     /// Has to be materialised as a whole: it is read itself, or two entries share a spelling.
     whole: bool,
 }
@@ -40,10 +50,21 @@ struct Node {
 struct Entry {
     key: Box<str>,
     print: Fingerprint,
+    quoted: Quoted,
     node: u32,
-    alias: bool,
-    /// Position of the entry of the canonical spelling when this is an alias.
-    canonical: usize,
+    /// The slot of a field that ends here and leads no further; [`NO_SLOT`] otherwise.
+    slot: u32,
+    spelling: Spelling,
+}
+
+const NO_SLOT: u32 = u32::MAX;
+
+/// Whether there is another spelling of a key, and at which position it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Spelling {
+    Only,
+    Canonical { alias: u32 },
+    Alias { canonical: u32 },
 }
 
 /// A child before entries are built: what the step is, and its node.
@@ -60,12 +81,13 @@ enum Step<'a> {
 }
 
 impl Trie {
-    pub(crate) fn build(fields: &[Field]) -> Self {
+    /// What the request holds at the paths of derived fields goes into slots of its own, behind those of all fields.
+    pub(crate) fn build(fields: &[Field], derived: &[(Derived, FieldIdx)]) -> Self {
         let mut nodes = vec![Node::default()];
         let mut children: Vec<Vec<Child<'_>>> = vec![Vec::new()];
         // Where each step from a node leads: its place among the node's children.
         let mut known: HashMap<(usize, Step<'_>), usize> = HashMap::new();
-        for (slot, field) in fields.iter().enumerate() {
+        for (index, field) in fields.iter().enumerate() {
             let mut at = 0;
             for segment in &field.path {
                 let (step, alias) = match segment {
@@ -90,16 +112,27 @@ impl Trie {
                 }
             }
             if let Some(node) = nodes.get_mut(at) {
+                let sent = derived.iter().position(|(_, f)| f.index() == index);
+                let slot = sent.map_or(index, |position| fields.len() + position);
                 node.slot = u32::try_from(slot).ok();
             }
         }
-        for (node, own) in nodes.iter_mut().zip(&children) {
-            for child in own {
-                node.add(child);
+        let mut hints = 0;
+        // From the last on: children stand behind their parents, and must be complete when they are added.
+        for index in (0..nodes.len()).rev() {
+            let mut node = nodes.get_mut(index).map(std::mem::take).unwrap_or_default();
+            for child in children.get(index).into_iter().flatten() {
+                let leaf = nodes.get(child.node).filter(|n| n.is_leaf()).and_then(|n| n.slot);
+                node.add(child, leaf.unwrap_or(NO_SLOT));
             }
             node.finish();
+            node.hints = hints;
+            hints += Hints::places(node.keys.len());
+            if let Some(place) = nodes.get_mut(index) {
+                *place = node;
+            }
         }
-        Self { nodes }
+        Self { nodes, hints }
     }
 
     fn node(&self, index: u32) -> Option<&Node> {
@@ -108,33 +141,34 @@ impl Trie {
 }
 
 impl Node {
-    fn add(&mut self, child: &Child<'_>) {
+    fn add(&mut self, child: &Child<'_>, slot: u32) {
         let node = u32::try_from(child.node).unwrap_or(u32::MAX);
-        let mut entry = |key: &str, alias: bool, canonical: usize| {
+        let mut entry = |key: &str, spelling: Spelling| {
             self.keys.push(Entry {
                 key: key.into(),
                 print: Fingerprint::of(key.as_bytes()),
+                quoted: Quoted::new(key),
                 node,
-                alias,
-                canonical,
+                slot,
+                spelling,
             });
+            u32::try_from(self.keys.len()).unwrap_or(u32::MAX)
         };
         match child.step {
-            Step::Key(name) => {
-                entry(name, false, 0);
-                if let Some(alias) = child.alias.filter(|a| *a != name) {
-                    let canonical = self.keys.len() - 1;
-                    self.keys.push(Entry {
-                        key: alias.into(),
-                        print: Fingerprint::of(alias.as_bytes()),
-                        node,
-                        alias: true,
-                        canonical,
-                    });
+            Step::Key(name) => match child.alias.filter(|a| *a != name) {
+                Some(alias) => {
+                    let next = entry(name, Spelling::Only);
+                    entry(alias, Spelling::Alias { canonical: next - 1 });
+                    if let Some(canonical) = self.keys.get_mut(next as usize - 1) {
+                        canonical.spelling = Spelling::Canonical { alias: next };
+                    }
                 }
-            }
+                None => {
+                    entry(name, Spelling::Only);
+                }
+            },
             Step::Index(n) => {
-                entry(&n.to_string(), false, 0);
+                entry(&n.to_string(), Spelling::Only);
                 self.elements.push((n, node));
             }
         }
@@ -158,8 +192,7 @@ impl Node {
     }
 
     #[inline]
-    fn find(&self, key: &str) -> Option<(usize, &Entry)> {
-        let print = Fingerprint::of(key.as_bytes());
+    fn find(&self, key: &[u8], print: Fingerprint) -> Option<(usize, &Entry)> {
         let position = match &self.index {
             Index::Slots { factor, positions } => {
                 let slot = Index::slot(print, *factor);
@@ -168,7 +201,7 @@ impl Node {
             Index::Map(positions) => *positions.get(key)?,
         };
         let entry = self.keys.get(position)?;
-        let same = entry.print == print && (key.len() <= Fingerprint::WHOLE || *entry.key == *key);
+        let same = entry.print == print && (key.len() <= Fingerprint::WHOLE || entry.key.as_bytes() == key);
         same.then_some((position, entry))
     }
 }
@@ -198,6 +231,25 @@ impl Fingerprint {
         }
     }
 
+    /// Of the key between `start` and `end`, by the words of the body that it lies in.
+    #[inline(always)]
+    fn within(body: &[u8], start: usize, end: usize) -> Self {
+        let length = end - start;
+        match word(body, start) {
+            Some(head) if length < 8 => Self {
+                head: head & !(u64::MAX << (8 * length)),
+                tail: 0,
+                length,
+            },
+            Some(head) => Self {
+                head,
+                tail: word(body, end - 8).unwrap_or(0),
+                length,
+            },
+            None => Self::of(body.get(start..end).unwrap_or(&[])),
+        }
+    }
+
     #[inline]
     fn mixed(self) -> u64 {
         self.head ^ self.tail.rotate_left(23) ^ self.length as u64
@@ -217,6 +269,75 @@ fn head(key: &[u8]) -> u64 {
     }
 }
 
+/// A key as it stands in most bodies: behind its opening quote, with the closing quote and a colon.
+#[derive(Debug)]
+struct Quoted {
+    /// The first eight bytes, and those of them that there are.
+    head: u64,
+    mask: u64,
+    /// The last eight; all of them again where there are less.
+    tail: u64,
+    tail_at: usize,
+    text: Box<[u8]>,
+}
+
+impl Quoted {
+    fn new(key: &str) -> Self {
+        let mut text = key.as_bytes().to_vec();
+        text.extend_from_slice(b"\":");
+        // Such keys are never written as they are, and this byte never stands in UTF-8.
+        if plain_prefix(key.as_bytes()) < key.len() {
+            text = vec![u8::MAX];
+        }
+        let mut padded = text.clone();
+        padded.resize(text.len().max(8), 0);
+        let tail_at = text.len().saturating_sub(8);
+        Self {
+            head: word(&padded, 0).unwrap_or(0),
+            mask: u64::MAX >> (64 - 8 * text.len().min(8)),
+            tail: word(&padded, tail_at).unwrap_or(0),
+            tail_at,
+            text: text.into(),
+        }
+    }
+
+    /// Whether it stands at `at`. It may be missed in the last few bytes of a body.
+    #[inline(always)]
+    fn is_at(&self, at: usize, body: &[u8]) -> bool {
+        let (Some(head), Some(tail)) = (word(body, at), word(body, at + self.tail_at)) else {
+            return false;
+        };
+        ((head ^ self.head) | (tail ^ self.tail)) & self.mask == 0
+            && (self.text.len() <= 16 || body.get(at..at + self.text.len()) == Some(&*self.text))
+    }
+}
+
+/// Which key came after which, in the requests that one worker has seen.
+///
+/// For each key of a node, and for the beginning of an object, two places: what came directly after it, and what came
+/// after a key that is not read. The second outlives runs of such keys.
+#[derive(Debug, Default)]
+pub(crate) struct Hints {
+    next: Vec<u16>,
+    module: u64,
+}
+
+const NO_HINT: u16 = u16::MAX;
+
+impl Hints {
+    fn places(keys: usize) -> usize {
+        2 * (keys + 1)
+    }
+
+    pub(crate) fn reset(&mut self, module: &LoadedModule) {
+        if self.module != module.identity() {
+            self.module = module.identity();
+            self.next.clear();
+            self.next.resize(module.trie.hints, NO_HINT);
+        }
+    }
+}
+
 /// From a key to its position in a node's list of keys.
 #[derive(Debug)]
 enum Index {
@@ -226,7 +347,7 @@ enum Index {
         positions: Box<[u8; SLOTS]>,
     },
     /// For nodes with many keys, and for keys that are too much alike.
-    Map(HashMap<Box<str>, usize, FixedState>),
+    Map(HashMap<Box<[u8]>, usize, FixedState>),
 }
 
 const SLOTS: usize = 64;
@@ -249,7 +370,7 @@ impl Index {
                 keys.iter()
                     .enumerate()
                     .rev()
-                    .map(|(i, e)| (e.key.clone(), i))
+                    .map(|(i, e)| (e.key.as_bytes().into(), i))
                     .collect(),
             )
         };
@@ -308,22 +429,31 @@ impl<'a> Seen<'a> {
             .is_some_and(|w| w >> (entry % 64) & 1 == 1)
     }
 
+    /// Adds an entry; whether it was there.
     #[inline]
-    fn set(&mut self, entry: usize) {
-        if entry < 64 {
-            self.first |= 1 << entry;
-        } else if let Some(word) = self.rest.get_mut((entry - 64) / 64) {
-            *word |= 1 << (entry % 64);
-        }
+    fn put(&mut self, entry: usize) -> bool {
+        let word = match entry.checked_sub(64) {
+            None => &mut self.first,
+            Some(entry) => match self.rest.get_mut(entry / 64) {
+                Some(word) => word,
+                None => return false,
+            },
+        };
+        let bit = 1 << (entry % 64);
+        let was = *word & bit != 0;
+        *word |= bit;
+        was
     }
 }
 
-/// Reads `body` into one slot per field of the module. Missing fields stay [`Value::Undefined`].
+/// Reads `body` into one slot per field of the module, and behind those one per derived field for what was sent in its
+/// place. Missing fields stay [`Value::Undefined`].
 pub(crate) fn project<'a>(
     module: &LoadedModule,
     body: &'a [u8],
     bump: &'a Bump,
-) -> Result<&'a mut [Value<'a>]> {
+    hints: &mut Hints,
+) -> std::result::Result<&'a mut [Value<'a>], JsonError> {
     if body.len() as u64 > module.limits.body_bytes {
         return Err(JsonError {
             kind: JsonErrorKind::TooLarge,
@@ -334,123 +464,178 @@ pub(crate) fn project<'a>(
         kind: JsonErrorKind::NotUtf8,
         offset: e.valid_up_to(),
     })?;
-    let slots = bump.alloc_slice_fill_copy(module.field_count, Value::Undefined);
+    let slots = bump.alloc_slice_fill_copy(module.field_count + module.derived.len(), Value::Undefined);
     let arena = usize::try_from(module.limits.arena_bytes).unwrap_or(usize::MAX);
-    let mut reader = Reader::new(text, bump, module.limits.depth, arena);
-    if reader.peek() != b'{' {
-        // Tell malformed documents from well-formed ones of another kind.
-        reader.skip()?;
-        reader.end()?;
-        return Err(JsonError {
-            kind: JsonErrorKind::NotAnObject,
-            offset: 0,
-        });
-    }
-    Projection {
+    let mut projection = Projection {
         trie: &module.trie,
-        reader: &mut reader,
-        slots,
+        reader: Reader::new(text, bump, module.limits.depth, arena),
+        slots: &mut *slots,
+        hints: &mut hints.next,
+    };
+    match projection.document() {
+        Ok(()) => Ok(slots),
+        Err(Failed) => Err(projection.reader.error()),
     }
-    .node(0)?;
-    reader.end()?;
-    Ok(slots)
 }
 
-struct Projection<'t, 'r, 's, 'a> {
+struct Projection<'t, 'a> {
     trie: &'t Trie,
-    reader: &'r mut Reader<'a>,
-    slots: &'s mut [Value<'a>],
+    reader: Reader<'a>,
+    slots: &'t mut [Value<'a>],
+    hints: &'t mut [u16],
 }
 
-impl<'a> Projection<'_, '_, '_, 'a> {
-    /// Reads the value of a node: into its slot, into its children's slots, or past it.
+impl<'t, 'a> Projection<'t, 'a> {
+    fn document(&mut self) -> Result<()> {
+        let (byte, at) = self.reader.token(0);
+        if byte != b'{' {
+            // Tell malformed documents from well-formed ones of another kind.
+            let at = self.reader.skip(byte, at)?;
+            self.reader.end(at)?;
+            return self.reader.fail(JsonErrorKind::NotAnObject, 0);
+        }
+        let at = self.node(0, byte, at)?;
+        self.reader.end(at)
+    }
+
+    /// Reads the value of a node, which starts with `byte` at `at`: into its slot, into its children's slots, or past
+    /// it. Returns where it ends.
     /// Recursion is as deep as the trie, and the trie as deep as the verifier allows paths to be.
-    fn node(&mut self, index: u32) -> Result<()> {
-        let Some(node) = self.trie.node(index) else {
-            return self.reader.skip();
+    fn node(&mut self, index: u32, byte: u8, at: usize) -> Result<usize> {
+        let trie: &'t Trie = self.trie;
+        let Some(node) = trie.node(index) else {
+            return self.reader.skip(byte, at);
         };
-        if node.is_leaf() {
-            let value = self.reader.value()?;
-            if let Some(slot) = node.slot.and_then(|s| self.slots.get_mut(s as usize)) {
-                *slot = value;
-            }
-            return Ok(());
-        }
-        if node.whole {
-            let value = self.reader.value()?;
+        if node.whole || node.is_leaf() {
+            let mut value = Value::Undefined;
+            let at = self.reader.value(byte, at, &mut value)?;
             self.assign(index, value);
-            return Ok(());
+            return Ok(at);
         }
-        match self.reader.peek() {
-            b'{' => self.object(node),
-            b'[' if !node.elements.is_empty() => self.array(node),
-            _scalar_or_array => self.reader.skip(),
+        match byte {
+            b'{' => self.object(node, at),
+            b'[' if !node.elements.is_empty() => self.array(node, at),
+            _scalar_or_array => self.reader.skip(byte, at),
         }
     }
 
-    fn object(&mut self, node: &Node) -> Result<()> {
-        self.reader.enter()?;
+    fn object(&mut self, node: &'t Node, at: usize) -> Result<usize> {
+        self.reader.enter(at)?;
         let mut seen = Seen::new(node.keys.len(), self.reader.bump());
-        let mut next = self.reader.first_key()?;
-        while let Some(raw) = next {
-            self.member(node, raw, &mut seen)?;
-            next = self.reader.next_key()?;
+        let (mut byte, mut at) = self.reader.token(at + 1);
+        if byte == b'}' {
+            self.reader.leave();
+            return Ok(at + 1);
         }
-        Ok(())
+        let mut place = node.hints;
+        loop {
+            let hint = self.hints.get(place).copied().unwrap_or(NO_HINT);
+            let guess = node.keys.get(usize::from(hint));
+            at = match guess {
+                Some(entry) if byte == b'"' && entry.quoted.is_at(at + 1, self.reader.bytes()) => {
+                    let after = at + 1 + entry.quoted.text.len();
+                    place = node.hints + Hints::places(usize::from(hint));
+                    self.member(entry, usize::from(hint), at + 1, after, &mut seen)?
+                }
+                Some(_) | None => {
+                    let key = self.reader.key(byte, at)?;
+                    match self.find(node, key)? {
+                        Some((position, entry)) => {
+                            if let Some(hint) = self.hints.get_mut(place) {
+                                *hint = u16::try_from(position).unwrap_or(NO_HINT);
+                            }
+                            place = node.hints + Hints::places(position);
+                            self.member(entry, position, key.start, key.after, &mut seen)?
+                        }
+                        None => {
+                            let first_unread = place.is_multiple_of(2);
+                            if let Some(hint) = self.hints.get_mut(place).filter(|_| first_unread) {
+                                *hint = NO_HINT;
+                            }
+                            place |= 1;
+                            let (byte, at) = self.reader.token(key.after);
+                            self.reader.skip(byte, at)?
+                        }
+                    }
+                }
+            };
+            (byte, at) = self.reader.token(at);
+            match byte {
+                b',' => (byte, at) = self.reader.token(at + 1),
+                b'}' => {
+                    self.reader.leave();
+                    return Ok(at + 1);
+                }
+                _other => return self.reader.unexpected(at),
+            }
+        }
     }
 
-    #[inline]
-    fn member(&mut self, node: &Node, raw: RawStr<'a>, seen: &mut Seen<'_>) -> Result<()> {
-        let key = if raw.escaped {
-            self.reader.decode(raw)?
-        } else {
-            raw.text
-        };
-        let Some((position, entry)) = node.find(key) else {
-            return self.reader.skip();
-        };
-        if seen.get(position) {
-            return Err(JsonError {
-                kind: JsonErrorKind::DuplicateKey,
-                offset: raw.offset,
-            });
+    /// The entry of a key.
+    #[inline(always)]
+    fn find(&mut self, node: &'t Node, key: Key) -> Result<Option<(usize, &'t Entry)>> {
+        if key.escaped {
+            let text = self.reader.key_text(key)?.as_bytes();
+            return Ok(node.find(text, Fingerprint::of(text)));
         }
-        seen.set(position);
-        if entry.alias && seen.get(entry.canonical) {
-            return self.reader.skip();
-        }
-        if !entry.alias && self.alias_seen(node, position, seen) {
-            self.clear(entry.node);
-        }
-        self.node(entry.node)
+        let body = self.reader.bytes();
+        let print = Fingerprint::within(body, key.start, key.end);
+        Ok(node.find(body.get(key.start..key.end).unwrap_or(&[]), print))
     }
 
-    /// Whether the alias of the canonical entry at `position` was read before it.
-    fn alias_seen(&self, node: &Node, position: usize, seen: &Seen<'_>) -> bool {
-        node.keys
-            .get(position + 1)
-            .is_some_and(|e| e.alias && e.canonical == position)
-            && seen.get(position + 1)
+    /// Reads the value behind the key of an entry; the key begins at `start`, and `after` is behind its colon.
+    #[inline(always)]
+    fn member(
+        &mut self,
+        entry: &Entry,
+        position: usize,
+        start: usize,
+        after: usize,
+        seen: &mut Seen<'_>,
+    ) -> Result<usize> {
+        let (byte, at) = self.reader.token(after);
+        if seen.put(position) {
+            return self.reader.fail(JsonErrorKind::DuplicateKey, start);
+        }
+        match entry.spelling {
+            Spelling::Alias { canonical } if seen.get(canonical as usize) => {
+                return self.reader.skip(byte, at);
+            }
+            Spelling::Canonical { alias } if seen.get(alias as usize) => self.clear(entry.node),
+            Spelling::Only | Spelling::Canonical { .. } | Spelling::Alias { .. } => {}
+        }
+        match self.slots.get_mut(entry.slot as usize) {
+            Some(slot) => self.reader.value(byte, at, slot),
+            None => self.node(entry.node, byte, at),
+        }
     }
 
-    fn array(&mut self, node: &Node) -> Result<()> {
-        self.reader.enter()?;
-        if !self.reader.first_element() {
-            return Ok(());
+    fn array(&mut self, node: &'t Node, at: usize) -> Result<usize> {
+        self.reader.enter(at)?;
+        let (mut byte, mut at) = self.reader.token(at + 1);
+        if byte == b']' {
+            self.reader.leave();
+            return Ok(at + 1);
         }
         let mut wanted = node.elements.iter().peekable();
         let mut position: u32 = 0;
         loop {
-            match wanted.peek() {
+            at = match wanted.peek() {
                 Some((n, child)) if *n == position => {
                     wanted.next();
-                    self.node(*child)?;
+                    self.node(*child, byte, at)?
                 }
-                Some(_) | None => self.reader.skip()?,
-            }
+                Some(_) | None => self.reader.skip(byte, at)?,
+            };
             position = position.saturating_add(1);
-            if !self.reader.next_element()? {
-                return Ok(());
+            (byte, at) = self.reader.token(at);
+            match byte {
+                b',' => (byte, at) = self.reader.token(at + 1),
+                b']' => {
+                    self.reader.leave();
+                    return Ok(at + 1);
+                }
+                _other => return self.reader.unexpected(at),
             }
         }
     }
@@ -466,14 +651,13 @@ impl<'a> Projection<'_, '_, '_, 'a> {
         if let Some(slot) = node.slot.and_then(|s| self.slots.get_mut(s as usize)) {
             *slot = value;
         }
-        for (position, entry) in node.keys.iter().enumerate() {
-            if entry.alias {
-                continue;
-            }
-            let mut child = value.get(&entry.key);
-            if let (Value::Undefined, Some(alias)) = (child, node.keys.get(position + 1))
-                && alias.alias
-                && alias.canonical == position
+        for entry in &node.keys {
+            let mut child = match entry.spelling {
+                Spelling::Alias { .. } => continue,
+                Spelling::Only | Spelling::Canonical { .. } => value.get(&entry.key),
+            };
+            if let (Value::Undefined, Spelling::Canonical { alias }) = (child, entry.spelling)
+                && let Some(alias) = node.keys.get(alias as usize)
             {
                 child = value.get(&alias.key);
             }

@@ -4,6 +4,7 @@ use crate::index::Candidates;
 use crate::interp::Hit;
 use crate::load::LoadedModule;
 use crate::pattern::PatternCaches;
+use crate::project::Hints;
 use bumpalo::Bump;
 
 /// Reusable memory of one worker. Grows to what the largest request needed and then stays.
@@ -16,6 +17,7 @@ pub struct Scratch {
     pub(crate) candidates: Candidates,
     pub(crate) hits: Vec<Hit>,
     pub(crate) caches: PatternCaches,
+    pub(crate) hints: Hints,
 }
 
 impl Scratch {
@@ -35,6 +37,7 @@ impl Scratch {
         self.candidates.reset(module.rules.len());
         self.hits.clear();
         self.caches.reset(module);
+        self.hints.reset(module);
     }
 }
 

@@ -1,19 +1,21 @@
 //! The JSON reader against `serde_json`, on texts and on mutations of them.
 
 use super::{Reader, plain_prefix};
+use crate::value::Value;
 use bumpalo::Bump;
 use proptest::prelude::*;
 
 fn ours(text: &str, skip: bool) -> Option<String> {
     let bump = Bump::new();
     let mut reader = Reader::new(text, &bump, 128, 1 << 24);
-    let value = if skip {
-        reader.skip().map(|()| None)
+    let (byte, at) = reader.token(0);
+    let mut value = None;
+    let at = if skip {
+        reader.skip(byte, at)
     } else {
-        reader.value().map(Some)
+        reader.value(byte, at, value.insert(Value::Undefined))
     };
-    let value = value.ok()?;
-    reader.end().ok()?;
+    reader.end(at.ok()?).ok()?;
     let mut out = String::new();
     if let Some(value) = value {
         value.write_json(&mut out).ok()?;
@@ -152,6 +154,20 @@ fn json_text() -> impl Strategy<Value = String> {
             }),
         ]
     })
+}
+
+#[test]
+fn plain_prefix_finds_a_stop_at_every_place_of_a_long_text() {
+    for length in [0, 7, 8, 31, 32, 33, 95, 543, 544, 545, 1200] {
+        for at in 0..=length {
+            for stop in [b'"', b'\\', 0x1f, 0] {
+                let mut text = vec![b'a'; length];
+                text.insert(at, stop);
+                assert_eq!(plain_prefix(&text), at);
+            }
+        }
+        assert_eq!(plain_prefix(&vec![0xff; length]), length);
+    }
 }
 
 proptest! {
