@@ -153,6 +153,10 @@ impl<'w> DeriveHost<'w> {
 }
 
 impl Host for DeriveHost<'_> {
+    fn computes(&self) -> bool {
+        self.mode != DeriveMode::Never
+    }
+
     fn derive<'a>(
         &mut self,
         what: Derived,

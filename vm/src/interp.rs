@@ -44,6 +44,11 @@ pub trait Host {
         sent: Value<'_>,
         inputs: &Inputs<'_>,
     ) -> Option<Outcome>;
+
+    /// Whether it computes anything. Where it does not, what the request holds is the value, and is not asked for.
+    fn computes(&self) -> bool {
+        true
+    }
 }
 
 /// What derived fields are computed from, as the request holds it.
@@ -153,6 +158,9 @@ impl<H> std::fmt::Debug for Evaluation<'_, H> {
             .finish_non_exhaustive()
     }
 }
+
+/// State of a memo cell whose function returned a value.
+const KEPT_VALUE: u8 = 4;
 
 /// How a function ended.
 enum Return<'a> {
@@ -293,10 +301,18 @@ impl LoadedModule {
         let bump: &'a Bump = bump;
         let slots = crate::project::project(self, body, bump, hints)?;
         let (slots, sent) = slots.split_at_mut_checked(self.field_count).unwrap_or_default();
-        let fields = self.derived.iter().map(|(_, field)| field);
-        for field in fields.chain(self.inside_derived.iter().map(|(field, _)| field)) {
-            if let Some(slot) = slots.get_mut(field.index()) {
-                *slot = Value::Pending;
+        if host.computes() {
+            let fields = self.derived.iter().map(|(_, field)| field);
+            for field in fields.chain(self.inside_derived.iter().map(|(field, _)| field)) {
+                if let Some(slot) = slots.get_mut(field.index()) {
+                    *slot = Value::Pending;
+                }
+            }
+        } else {
+            for ((_, field), sent) in self.derived.iter().zip(&*sent) {
+                if let Some(slot) = slots.get_mut(field.index()) {
+                    *slot = *sent;
+                }
             }
         }
         Ok(Evaluation {
@@ -369,8 +385,8 @@ impl<'a, H: Host> Evaluation<'a, H> {
     /// Runs one rule and lists it unless its condition is false. Says whether it is a deny that fired.
     #[inline]
     fn run_rule(&mut self, index: RuleIdx, rule: &Rule, stack: &mut Stack<'_, 'a>) -> bool {
-        let (outcome, trap) = match self.call(rule.condition, stack.reborrow(), false) {
-            Ok(end) => (end.outcome(), None),
+        let (outcome, trap) = match self.condition(rule.condition, stack) {
+            Ok(outcome) => (outcome, None),
             Err(trap) => (Outcome::Error, Some(trap)),
         };
         let (fired, error) = match outcome {
@@ -387,6 +403,27 @@ impl<'a, H: Host> Evaluation<'a, H> {
         let denies = fired && rule.decision == Decision::Deny;
         self.denied |= denies;
         denies
+    }
+
+    /// Outcome of a rule's condition. Most need no frame, and nothing goes through memory for those.
+    #[inline]
+    fn condition(&mut self, function: FuncIdx, stack: &mut Stack<'_, 'a>) -> Result<Outcome, Trap> {
+        let module = self.module;
+        let Some(shape) = module.functions.get(function.index()).filter(|shape| shape.bare) else {
+            return self
+                .call(function, stack.reborrow(), false)
+                .map(|end| end.outcome());
+        };
+        if let Some(known) = shape.memo.and_then(|cell| self.memo.outcome(cell)) {
+            return Ok(known);
+        }
+        self.burn(u64::from(shape.len))?;
+        let code = shape.start as usize..shape.start as usize + shape.len as usize;
+        let outcome = self.run_bare(module.code.get(code).unwrap_or(&[]));
+        if let Some(cell) = shape.memo {
+            self.memo.set(cell, 1 + outcome as u8);
+        }
+        Ok(outcome)
     }
 
     /// The rules that [`Evaluation::decide`] listed.
@@ -518,16 +555,12 @@ impl<'a, H: Host> Evaluation<'a, H> {
         let Some(cell) = predicate.memo else {
             return self.test(predicate);
         };
-        match self.memo.get(cell) {
-            1 => Outcome::False,
-            2 => Outcome::True,
-            3 => Outcome::Error,
-            _unknown => {
-                let outcome = self.test(predicate);
-                self.memo.set(cell, 1 + outcome as u8);
-                outcome
-            }
+        if let Some(known) = self.memo.outcome(cell) {
+            return known;
         }
+        let outcome = self.test(predicate);
+        self.memo.set(cell, 1 + outcome as u8);
+        outcome
     }
 
     #[inline]
@@ -621,12 +654,11 @@ impl<'a, H: Host> Evaluation<'a, H> {
             return Ok(Return::Outcome(Outcome::Error));
         };
         if let Some(cell) = shape.memo {
-            match self.memo.get(cell) {
-                1 => return Ok(Return::Outcome(Outcome::False)),
-                2 => return Ok(Return::Outcome(Outcome::True)),
-                3 => return Ok(Return::Outcome(Outcome::Error)),
-                4 => return Ok(Return::Value(self.result(cell))),
-                _unknown => {}
+            if let Some(outcome) = self.memo.outcome(cell) {
+                return Ok(Return::Outcome(outcome));
+            }
+            if self.memo.get(cell) == KEPT_VALUE {
+                return Ok(Return::Value(self.result(cell)));
             }
         }
         self.burn(u64::from(shape.len))?;
@@ -634,17 +666,13 @@ impl<'a, H: Host> Evaluation<'a, H> {
             .code
             .get(shape.start as usize..shape.start as usize + shape.len as usize)
             .unwrap_or(&[]);
-        let end = if shape.bare && !in_loop {
-            Return::Outcome(self.run_bare(code))
-        } else {
-            let mut frame = stack.frame(shape, in_loop);
-            self.run(code, &mut frame)?
-        };
+        let mut frame = stack.frame(shape, in_loop);
+        let end = self.run(code, &mut frame)?;
         if let Some(cell) = shape.memo {
             match &end {
                 Return::Outcome(outcome) => self.memo.set(cell, 1 + *outcome as u8),
                 Return::Value(value) => {
-                    self.memo.set(cell, 4);
+                    self.memo.set(cell, KEPT_VALUE);
                     self.keep_result(cell, *value);
                 }
             }

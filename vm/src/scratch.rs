@@ -6,6 +6,7 @@ use crate::load::LoadedModule;
 use crate::pattern::PatternCaches;
 use crate::project::Hints;
 use bumpalo::Bump;
+use policy_bytecode::Outcome;
 
 /// Reusable memory of one worker. Grows to what the largest request needed and then stays.
 ///
@@ -78,6 +79,17 @@ impl Memo {
     #[inline]
     pub(crate) fn get(&self, cell: u32) -> u8 {
         self.cells.get(cell as usize).copied().unwrap_or(0)
+    }
+
+    /// The outcome that a cell keeps.
+    #[inline]
+    pub(crate) fn outcome(&self, cell: u32) -> Option<Outcome> {
+        match self.get(cell) {
+            1 => Some(Outcome::False),
+            2 => Some(Outcome::True),
+            3 => Some(Outcome::Error),
+            _unknown => None,
+        }
     }
 
     #[inline]

@@ -191,7 +191,10 @@ fn rules_that_no_index_reaches_can_be_refused() {
     let dir = Dir::new();
     dir.write("free.yaml", QUICKSTART.as_bytes());
     dir.run(&["check", "--require-indexed", "free.yaml"]).exits(0);
-    dir.write("any.yaml", QUICKSTART.replace("operator: and", "operator: or").as_bytes());
+    dir.write(
+        "any.yaml",
+        QUICKSTART.replace("operator: and", "operator: or").as_bytes(),
+    );
     dir.run(&["check", "any.yaml"]).exits(0);
     let ran = dir.run(&["check", "--require-indexed", "any.yaml"]).exits(1);
     assert!(
