@@ -613,14 +613,26 @@ impl<'a> Reader<'a> {
         Ok(end)
     }
 
-    /// As [`Reader::value`], inside a collection. Few frames a level: as many levels as may be fit the stack.
+    /// As [`Reader::value`], inside a collection. Few and small frames a level, so that all levels fit the stack.
     #[inline(always)]
     fn nested(&mut self, byte: u8, at: usize, out: &mut Value<'a>) -> Result<usize> {
         match byte {
             b'[' => self.array(at, out),
             b'{' => self.object(at, out),
-            _scalar => self.value(byte, at, out),
+            _scalar => self.scalar(byte, at, out),
         }
+    }
+
+    #[inline(never)]
+    fn scalar(&mut self, byte: u8, at: usize, out: &mut Value<'a>) -> Result<usize> {
+        self.value(byte, at, out)
+    }
+
+    /// As [`Reader::key`] with [`Reader::key_text`]; also where the value is looked for.
+    #[inline(never)]
+    fn member_key(&mut self, byte: u8, at: usize) -> Result<(&'a str, usize)> {
+        let key = self.key(byte, at)?;
+        Ok((self.key_text(key)?, key.after))
     }
 
     fn array(&mut self, at: usize, out: &mut Value<'a>) -> Result<usize> {
@@ -665,9 +677,8 @@ impl<'a> Reader<'a> {
         let first = self.members.len();
         let (mut byte, mut at) = self.token(at + 1);
         while byte != b'}' {
-            let key = self.key(byte, at)?;
-            let name = self.key_text(key)?;
-            let (byte_of_value, at_value) = self.token(key.after);
+            let (name, after) = self.member_key(byte, at)?;
+            let (byte_of_value, at_value) = self.token(after);
             let mut value = Value::Null;
             at = self.nested(byte_of_value, at_value, &mut value)?;
             self.room(
