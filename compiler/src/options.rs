@@ -169,6 +169,30 @@ pub struct BuildReport {
     pub stats: BuildStats,
 }
 
+impl BuildReport {
+    /// Adds what another part of the same build reports of the same passes.
+    pub(crate) fn absorb(&mut self, part: &Self) {
+        for pass in &part.passes {
+            match self.passes.iter_mut().find(|p| p.name == pass.name) {
+                Some(known) => {
+                    known.changes += pass.changes;
+                    known.time = known.time.zip(pass.time).map(|(a, b)| a + b);
+                }
+                None => self.passes.push(pass.clone()),
+            }
+        }
+        for dump in &part.dumps {
+            match self.dumps.iter_mut().find(|d| d.after == dump.after) {
+                Some(known) => {
+                    known.text.push('\n');
+                    known.text.push_str(&dump.text);
+                }
+                None => self.dumps.push(dump.clone()),
+            }
+        }
+    }
+}
+
 /// One pass that ran.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PassReport {

@@ -7,6 +7,7 @@ use crate::instr::Instr;
 use crate::predicate::Predicate;
 use crate::wire::{DecodeError, Reader, Writer};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// Version of the instruction set. Additions keep it; a changed or retired instruction raises it.
 pub const ISA_VERSION: u16 = 1;
@@ -98,9 +99,9 @@ pub struct Pattern {
 pub enum PatternEngine {
     /// A dense automaton, serialised little-endian.
     Dfa {
-        /// The automaton.
+        /// The automaton; shared, so that a table is cheap to copy.
         #[serde(with = "bytes")]
-        bytes: Vec<u8>,
+        bytes: Arc<[u8]>,
         /// It gives up on non-ASCII text (Unicode word boundaries), where the pattern is run from its source instead.
         ascii_only: bool,
     },
@@ -182,20 +183,21 @@ pub struct PolicyRange {
 mod bytes {
     use serde::{Deserializer, Serializer, de};
     use std::fmt;
+    use std::sync::Arc;
 
     pub(super) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_bytes(bytes)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<[u8]>, D::Error> {
         struct Visitor;
         impl de::Visitor<'_> for Visitor {
-            type Value = Vec<u8>;
+            type Value = Arc<[u8]>;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("bytes")
             }
-            fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<Vec<u8>, E> {
-                Ok(bytes.to_vec())
+            fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<Arc<[u8]>, E> {
+                Ok(bytes.into())
             }
         }
         deserializer.deserialize_bytes(Visitor)
