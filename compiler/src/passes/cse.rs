@@ -18,7 +18,7 @@
 //!
 //! Leaves behind: functions that nobody uses, for `dce`.
 
-use super::rewrite::{Copy, rebuild_all};
+use super::rewrite::copy_all;
 use super::{OptLevel, Options, Pass, Program};
 use crate::ir::{FuncId, Function, Inst, ValueId};
 use std::collections::HashMap;
@@ -37,7 +37,7 @@ impl Pass for Cse {
     }
 
     fn run(&self, program: &mut Program, _options: &Options) -> usize {
-        let mut changes = rebuild_all(&mut program.functions, &Copy);
+        let mut changes = copy_all(&mut program.functions);
         changes += share_functions(program);
         changes += share_predicates(program);
         changes
