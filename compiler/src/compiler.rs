@@ -32,7 +32,7 @@ use std::sync::Arc;
 /// assert_ne!(compiler.build()?.manifest.revision, first.manifest.revision);
 /// # Ok::<(), policy_compiler::Failed>(())
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Compiler {
     options: Options,
     files: BTreeMap<Arc<str>, File>,
@@ -55,6 +55,13 @@ impl Compiler {
             files: BTreeMap::new(),
             automata: Automata::default(),
         }
+    }
+
+    /// Compiles with other options from now on: everything is compiled again.
+    pub fn set_options(&mut self, options: Options) {
+        self.options = options;
+        self.automata = Automata::default();
+        self.files.values_mut().for_each(|file| file.unit = None);
     }
 
     /// Adds or replaces the file of this name. The ending of the name tells the language. A file that is replaced by
@@ -133,14 +140,18 @@ impl Compiler {
     /// What is wrong with one file on its own, compiled now if it was not yet; `None` when there is no such file. The
     /// spans are those of [`Compiler::sources`]. What only shows in the whole set is reported by [`Compiler::build`].
     pub fn problems(&mut self, name: &str) -> Option<Vec<Diagnostic>> {
-        let position = self.files.keys().position(|known| &**known == name)?;
-        let id = FileId(u32::try_from(position).unwrap_or(u32::MAX));
         let file = self.files.get_mut(name)?;
         let unit = file.unit.get_or_insert_with(|| {
             let mut sources = SourceMap::new();
             let only = sources.add(Arc::clone(&file.source));
             Arc::new(unit::of_file(&sources, only, &self.options, &mut self.automata))
         });
-        Some(pipeline::said(&[(id, &**unit)]))
+        let unit = Arc::clone(unit);
+        if unit.diagnostics.is_empty() {
+            return Some(Vec::new());
+        }
+        let position = self.files.keys().position(|known| &**known == name)?;
+        let id = FileId(u32::try_from(position).unwrap_or(u32::MAX));
+        Some(pipeline::said(&[(id, &*unit)]))
     }
 }

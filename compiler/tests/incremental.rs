@@ -52,7 +52,7 @@ fn rule(i: usize, pick: u32) -> String {
         39 => 9,
         n => n as usize % 6,
     }];
-    let enabled = pick % 7 != 0;
+    let enabled = !pick.is_multiple_of(7);
     format!(
         "- id: r{i}\n  enabled: {enabled}\n  condition: {condition}\n  action: {}\n",
         action[pick as usize / 64 % 4]

@@ -274,7 +274,7 @@ mod tests {
                     },
                 );
             }
-            let root = if function.values.len() % 3 == 0 {
+            let root = if function.values.len().is_multiple_of(3) {
                 root.index(function.values.len())
             } else {
                 function.values.len() - 1

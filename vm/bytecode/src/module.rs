@@ -7,6 +7,7 @@ use crate::instr::Instr;
 use crate::predicate::Predicate;
 use crate::wire::{DecodeError, Reader, Writer};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// Version of the instruction set. Additions keep it; a changed or retired instruction raises it.
@@ -222,15 +223,15 @@ struct WireFunction<'a> {
 struct WireModule<'a> {
     isa_version: u16,
     limits: Limits,
-    fields: Vec<Field>,
-    consts: Vec<Const>,
-    patterns: Vec<Pattern>,
-    predicates: Vec<Predicate>,
+    fields: Cow<'a, [Field]>,
+    consts: Cow<'a, [Const]>,
+    patterns: Cow<'a, [Pattern]>,
+    predicates: Cow<'a, [Predicate]>,
     memo_cells: u32,
     #[serde(borrow)]
     functions: Vec<WireFunction<'a>>,
-    rules: Vec<Rule>,
-    policies: Vec<PolicyRange>,
+    rules: Cow<'a, [Rule]>,
+    policies: Cow<'a, [PolicyRange]>,
 }
 
 impl Module {
@@ -270,14 +271,14 @@ impl Module {
         let wire = WireModule {
             isa_version: ISA_VERSION,
             limits: self.limits,
-            fields: self.fields.clone(),
-            consts: self.consts.clone(),
-            patterns: self.patterns.clone(),
-            predicates: self.predicates.clone(),
+            fields: (&self.fields).into(),
+            consts: (&self.consts).into(),
+            patterns: (&self.patterns).into(),
+            predicates: (&self.predicates).into(),
             memo_cells: self.memo_cells,
             functions,
-            rules: self.rules.clone(),
-            policies: self.policies.clone(),
+            rules: (&self.rules).into(),
+            policies: (&self.policies).into(),
         };
         postcard::to_stdvec(&wire).map_err(|_| DecodeError::BadTable { section: "module" })
     }
@@ -326,14 +327,14 @@ impl Module {
         }
         Ok(Self {
             limits: wire.limits,
-            fields: wire.fields,
-            consts: wire.consts,
-            patterns: wire.patterns,
-            predicates: wire.predicates,
+            fields: wire.fields.into_owned(),
+            consts: wire.consts.into_owned(),
+            patterns: wire.patterns.into_owned(),
+            predicates: wire.predicates.into_owned(),
             memo_cells: wire.memo_cells,
             functions,
-            rules: wire.rules,
-            policies: wire.policies,
+            rules: wire.rules.into_owned(),
+            policies: wire.policies.into_owned(),
         })
     }
 }
