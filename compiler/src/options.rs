@@ -70,6 +70,9 @@ pub struct Options {
     pub dfa_limit_bytes: usize,
     /// Bytes that the automata of all patterns may take.
     pub dfa_total_limit_bytes: usize,
+    /// Units that one evaluation may cost whatever the request, see [`CostCertificate::fixed_cost`]; a set that may cost
+    /// more is refused.
+    pub max_cost: Option<u64>,
     /// When to print the IR into the report.
     pub dump_ir: Vec<DumpPoint>,
     /// Measure each pass. Off, the report holds no times and is reproducible.
@@ -89,6 +92,7 @@ impl Default for Options {
             limits: Limits::default(),
             dfa_limit_bytes: 64 << 10,
             dfa_total_limit_bytes: 4 << 20,
+            max_cost: None,
             dump_ir: Vec::new(),
             time_passes: false,
             stop_after: None,

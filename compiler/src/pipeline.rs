@@ -8,6 +8,7 @@
 use crate::options::{BuildReport, Compiled, Failed, Options};
 use crate::unit::{Automata, Head, Unit};
 use crate::{emit, link, passes, set, unit};
+use policy_bytecode::bundle::CostCertificate;
 use policy_bytecode::verify::{HostLimits, verify};
 use policy_grammar::ast::Policy;
 use policy_grammar::codes::Code;
@@ -119,6 +120,7 @@ fn make(
         passes::run(passes::GLOBAL, &mut program, options, &mut report)?;
     }
     let emitted = emit::emit(program, sources, options)?;
+    affordable(&emitted.certificate, options)?;
     let module = verify(emitted.module, &HostLimits::default())
         .map_err(|e| internal(format!("the emitted module breaks {e}")))?;
     emitted
@@ -136,6 +138,27 @@ fn make(
         diagnostics: Vec::new(),
         report,
     })
+}
+
+/// Whether an evaluation can cost more than the options allow. That is a mistake of no single policy, so it is reported
+/// at the start of the first file.
+fn affordable(certificate: &CostCertificate, options: &Options) -> Result<(), Box<Diagnostic>> {
+    let cost = certificate.fixed_cost;
+    let Some(limit) = options.max_cost.filter(|limit| cost > *limit) else {
+        return Ok(());
+    };
+    let message = format!("one evaluation may cost {cost} units, more than the {limit} allowed");
+    Err(Box::new(
+        Diagnostic::new(Code::TooExpensive, Span::new(FileId(0), 0, 0), message).help(format!(
+            "the bound is for all policies together: {} instructions, {} comparisons, {}; a unit is roughly a nanosecond",
+            certificate.instructions,
+            certificate.predicates,
+            match certificate.derived.as_slice() {
+                [] => "nothing computed".to_owned(),
+                derived => format!("and computing {}", derived.join(", ")),
+            }
+        )),
+    ))
 }
 
 /// What was said of each file, with the numbers that the files have now.

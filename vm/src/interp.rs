@@ -120,6 +120,15 @@ impl Trap {
     }
 }
 
+/// Work that an evaluation has done, as the cost certificate of a bundle bounds it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tally {
+    /// Instructions executed.
+    pub instructions: u64,
+    /// Predicates evaluated; one whose outcome was kept counts once.
+    pub predicates: u64,
+}
+
 /// One evaluation of one request.
 pub struct Evaluation<'a, H> {
     module: &'a LoadedModule,
@@ -140,6 +149,8 @@ pub struct Evaluation<'a, H> {
     /// Long lists of the request that `in` compared other lists with, in order.
     sorted: BumpVec<'a, (FieldIdx, &'a [Value<'a>])>,
     fuel: u64,
+    /// Counted in builds with debug assertions only, where tests look at it.
+    tally: Tally,
     denied: bool,
 }
 
@@ -315,6 +326,7 @@ impl LoadedModule {
             built: &mut [],
             sorted: BumpVec::new_in(bump),
             fuel: self.limits.fuel,
+            tally: Tally::default(),
             denied: false,
         })
     }
@@ -334,6 +346,7 @@ impl<'a, H: Host> Evaluation<'a, H> {
         self.hits.clear();
         self.denied = false;
         self.fuel = self.module.limits.fuel;
+        self.tally = Tally::default();
         let module = self.module;
         for (index, policy) in module.policies.iter().enumerate() {
             if !scope.holds(index) {
@@ -375,6 +388,12 @@ impl<'a, H: Host> Evaluation<'a, H> {
     #[must_use]
     pub fn hits(&self) -> &[Hit] {
         self.hits
+    }
+
+    /// What the last [`Evaluation::decide`] did. `None` in builds without debug assertions, which do not count.
+    #[must_use]
+    pub fn tally(&self) -> Option<Tally> {
+        cfg!(debug_assertions).then_some(self.tally)
     }
 
     /// Whether a deny rule fired.
@@ -514,6 +533,9 @@ impl<'a, H: Host> Evaluation<'a, H> {
 
     #[inline]
     fn test(&mut self, predicate: &'a LoadedPredicate) -> Outcome {
+        if cfg!(debug_assertions) {
+            self.tally.predicates += 1;
+        }
         let value = match self.slots.get(predicate.field.index()) {
             Some(Value::Pending) => match self.compare_early(predicate) {
                 Some(outcome) => return outcome,
@@ -718,6 +740,9 @@ impl<'a, H: Host> Evaluation<'a, H> {
                 return Ok(Return::Outcome(Outcome::Error));
             };
             pc += 1;
+            if cfg!(debug_assertions) {
+                self.tally.instructions += 1;
+            }
             match *instr {
                 Instr::Test {
                     pred,

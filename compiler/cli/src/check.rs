@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 /// Report every problem of policies, without building anything
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Ends with 2 when a policy does not compile, with 1 when --strict finds a warning.\n\n\
+    after_help = "Ends with 2 when a policy does not compile or --max-cost is exceeded, with 1 when --strict finds a warning.\n\n\
                         Example:\n  policyc check --strict --format sarif policies/ > report.sarif"
 )]
 pub(crate) struct Args {
@@ -28,6 +28,10 @@ pub(crate) struct Args {
     /// JSON Schema of the context, for fields that the engine does not know
     #[arg(long, value_name = "FILE")]
     schema: Option<PathBuf>,
+    /// Refuse policies of which one evaluation may cost more than this many units, whatever the request; a unit is
+    /// roughly a nanosecond, and `policyc inspect` shows the bound of a bundle
+    #[arg(long, value_name = "UNITS")]
+    max_cost: Option<u64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -44,13 +48,17 @@ enum Format {
 
 pub(crate) fn run(args: Args, _host: Host) -> anyhow::Result<Exit> {
     let sources = inputs::read_sources(&args.paths)?;
-    let options = Options {
-        // The last stages have problems of their own to report, which take no optimisation to find.
-        opt_level: OptLevel::O0,
-        dfa_limit_bytes: 0,
+    let mut options = Options {
         schema: args.schema.as_deref().map(schema).transpose()?,
+        max_cost: args.max_cost,
         ..Options::default()
     };
+    // The last stages have problems of their own to report, which take no optimisation to find. The bound is that of
+    // the bundle that `policyc build` makes.
+    if args.max_cost.is_none() {
+        options.opt_level = OptLevel::O0;
+        options.dfa_limit_bytes = 0;
+    }
     let diagnostics = match sources.compile(&options) {
         Ok(compiled) => compiled.diagnostics,
         Err(diagnostics) => diagnostics,
