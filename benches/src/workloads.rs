@@ -215,6 +215,26 @@ pub fn tenants(name: &str, rules: usize) -> Workload {
     }
 }
 
+/// The rules of `tenants-N` as policies of their own, one file each: its name and its text. What a host compiles whose
+/// customers write their policies themselves.
+#[must_use]
+pub fn tenant_policies(count: usize) -> Vec<(String, String)> {
+    let policy = |(i, tenant): (usize, Tenant)| (format!("tenant-{i}.yaml"), tenant_policy(i, tenant));
+    tenant_limits(count).into_iter().enumerate().map(policy).collect()
+}
+
+/// The policy of one tenant.
+#[must_use]
+pub fn tenant_policy(i: usize, Tenant { provider, limit }: Tenant) -> String {
+    format!(
+        "metadata:\n  id: tenant-{i}\n  name: Limit of tenant {i}\n  version: 1.0.0\n  namespace: production\n  \
+         priority: 100\nrules:\n- id: limit\n  condition:\n    operator: and\n    conditions:\n    - operator: eq\n      \
+         field: team.id\n      value: team-{i}\n    - operator: gt\n      field: llm.estimatedCost\n      value: \
+         {limit:?}\n    - operator: eq\n      field: llm.provider\n      value: {provider}\n  action:\n    decision: \
+         deny\n    reason: limit of tenant {i}\nstatus: active\n"
+    )
+}
+
 fn push(out: &mut String, args: std::fmt::Arguments<'_>) {
     // Writing to a string cannot fail.
     if out.write_fmt(args).is_err() {

@@ -1,6 +1,6 @@
 //! Check: what can be said about policies before any request. Adds errors and warnings, changes nothing.
 //!
-//! Third stage. Four looks, each a file:
+//! Third stage, one policy at a time. Four looks, each a file:
 //!
 //! - `types`: comparisons that the type of their field rules out;
 //! - `constants`: conditions that are true or false for every request;
@@ -22,7 +22,7 @@ use crate::resolve::Resolved;
 use policy_grammar::Diagnostic;
 use policy_grammar::codes::Code;
 
-/// Checks everything that was resolved.
+/// Checks one policy.
 pub(crate) fn check(resolved: &Resolved, diagnostics: &mut Vec<Diagnostic>) {
     for program in [&resolved.live, &resolved.idle] {
         types::check(program, diagnostics);
@@ -32,27 +32,23 @@ pub(crate) fn check(resolved: &Resolved, diagnostics: &mut Vec<Diagnostic>) {
         constants::check(program, diagnostics);
     }
     shadow::check(&resolved.live, diagnostics);
-    // A rule that could not be resolved is absent here, but nobody knows that it never fires.
-    if !diagnostics.iter().any(Diagnostic::is_error) {
-        no_active_rules(&resolved.live, diagnostics);
-    }
 }
 
-/// Policies that can never take part in a decision.
-fn no_active_rules(program: &Program, diagnostics: &mut Vec<Diagnostic>) {
-    for policy in &program.policies {
-        let never = |rule: &crate::hir::Rule| constants::constant(program, &rule.condition) == Some(false);
-        if policy.rules.iter().all(never) {
-            let why = if policy.rules.is_empty() {
-                "it has no enabled rule"
-            } else {
-                "every condition is false for every request"
-            };
-            diagnostics.push(Diagnostic::new(
-                Code::DisabledRule,
-                policy.span,
-                format!("no rule of the policy `{}` can ever fire: {why}", policy.id),
-            ));
-        }
-    }
+/// Whether a policy can never take part in a decision. To be reported only where nothing is an error: a rule that
+/// could not be resolved is absent here, but nobody knows that it never fires.
+pub(crate) fn never_fires(program: &Program) -> Option<Diagnostic> {
+    let policy = program.policies.first()?;
+    let never = |rule: &crate::hir::Rule| constants::constant(program, &rule.condition) == Some(false);
+    policy.rules.iter().all(never).then(|| {
+        let why = if policy.rules.is_empty() {
+            "it has no enabled rule"
+        } else {
+            "every condition is false for every request"
+        };
+        Diagnostic::new(
+            Code::DisabledRule,
+            policy.span,
+            format!("no rule of the policy `{}` can ever fire: {why}", policy.id),
+        )
+    })
 }

@@ -104,9 +104,14 @@ impl FieldTable {
 
 /// The known field of `parent.key`, also by its alias; `parent` is empty at the top.
 fn known_child(parent: &str, key: &str) -> Option<&'static ContextField> {
-    context::FIELDS.iter().find(|f| match f.path.rsplit_once('.') {
-        Some((object, last)) => object == parent && (last == key || f.alias == Some(key)),
-        None => parent.is_empty() && f.path == key,
+    let below = |path: &'static str| match parent {
+        "" => Some(path),
+        _ => path.strip_prefix(parent)?.strip_prefix('.'),
+    };
+    context::FIELDS.iter().find(|f| {
+        below(f.path).is_some_and(|rest| {
+            (rest == key || (f.alias == Some(key) && !parent.is_empty())) && !rest.contains('.')
+        })
     })
 }
 
@@ -116,13 +121,13 @@ pub(crate) fn derived_above(path: &FieldPath) -> Option<FieldPath> {
         .iter()
         .filter(|field| field.derived.is_some())
         .find_map(|field| {
-            let segments: Vec<Segment> = field
-                .path
-                .split('.')
-                .map(|key| Segment::Key(key.to_owned()))
-                .collect();
-            let inside = path.segments.len() > segments.len() && path.segments.starts_with(&segments);
-            inside.then_some(FieldPath { segments })
+            let mut rest = path.segments.iter();
+            let mut keys = field.path.split('.');
+            let inside = keys.all(|key| matches!(rest.next(), Some(Segment::Key(own)) if own == key));
+            let steps = path.segments.len() - rest.len();
+            (inside && rest.len() > 0).then(|| FieldPath {
+                segments: path.segments.iter().take(steps).cloned().collect(),
+            })
         })
 }
 

@@ -20,6 +20,7 @@
 //! Values are in static single assignment form: a value is defined once, before its uses, in a block that dominates
 //! them; blocks take parameters where paths meet. [`text`] prints and parses this form, [`verify`] checks it.
 
+pub(crate) mod renumber;
 pub mod text;
 pub mod verify;
 

@@ -1,22 +1,21 @@
 //! Lower: HIR → IR. One function per rule, plus the manifest, whose condition trees keep the source shape.
 //!
-//! Fourth stage; cannot fail. Conditions become one block of outcome instructions in source order. Nothing is improved
-//! here: that is what the passes are for.
+//! Fourth stage, one policy at a time; cannot fail. Conditions become one block of outcome instructions in source
+//! order. Nothing is improved here: that is what the passes are for. What the manifest says of the whole set (revision,
+//! files, which rule ids collide) is left to `link`.
 
 use crate::hir;
 use crate::ir::{BlockId, FuncId, Function, Inst, Predicate, Program, Rule, Terminator, ValueId};
-use crate::options::Options;
 use crate::resolve::module_fields;
 use policy_bytecode::manifest::{CondNode, Manifest, PolicyInfo, RuleInfo};
 use policy_bytecode::module::{Decision, Pattern, PatternEngine};
-use policy_grammar::SourceMap;
-use std::collections::HashMap;
+use policy_grammar::SourceFile;
 
 /// Reason that stands in the module for patterns that the `regex_dfa` pass has not seen.
 pub(crate) const NOT_PRECOMPILED: &str = "not precompiled at this optimisation level";
 
-/// Lowers a whole program.
-pub(crate) fn lower(program: &hir::Program, sources: &SourceMap, options: &Options) -> Program {
+/// Lowers the program of one policy, which stands in `file`.
+pub(crate) fn lower(program: &hir::Program, file: Option<&SourceFile>) -> Program {
     let mut out = Program {
         fields: module_fields(&program.fields),
         consts: program.consts.entries().to_vec(),
@@ -45,16 +44,11 @@ pub(crate) fn lower(program: &hir::Program, sources: &SourceMap, options: &Optio
         rules: Vec::new(),
         policies: program.policies.iter().map(|p| p.id.clone()).collect(),
         manifest: Manifest {
-            revision: String::new(),
-            compiler: env!("CARGO_PKG_VERSION").to_owned(),
-            opt_level: options.opt_level.number(),
-            files: sources.iter().map(|(_, file)| file.name().to_owned()).collect(),
             templates: program.templates.clone(),
             values: program.values.clone(),
             ..Manifest::default()
         },
     };
-    let shared_ids = shared_rule_ids(program);
     for (policy, index) in program.policies.iter().zip(0u32..) {
         out.manifest.policies.push(PolicyInfo {
             id: policy.id.clone(),
@@ -64,7 +58,7 @@ pub(crate) fn lower(program: &hir::Program, sources: &SourceMap, options: &Optio
             description: policy.description.clone(),
             tags: policy.tags.clone(),
             priority: policy.priority,
-            file: policy.span.file.0,
+            file: 0,
         });
         for rule in &policy.rules {
             let mut function = Function::new();
@@ -81,13 +75,11 @@ pub(crate) fn lower(program: &hir::Program, sources: &SourceMap, options: &Optio
                 span: Some(rule.span),
             });
             out.functions.push(function);
-            let (line, column) = sources
-                .file(rule.span.file)
-                .map_or((1, 1), |file| file.line_column(rule.span.start));
+            let (line, column) = file.map_or((1, 1), |file| file.line_column(rule.span.start));
             let condition = cond_tree(&rule.condition, &mut out.manifest.conditions);
             out.manifest.rules.push(RuleInfo {
                 id: rule.id.clone(),
-                qualified: shared_ids.get(rule.id.as_str()).is_some_and(|n| *n > 1),
+                qualified: false,
                 name: rule.name.clone(),
                 reason: rule.reason,
                 metadata: rule.metadata.clone(),
@@ -99,15 +91,6 @@ pub(crate) fn lower(program: &hir::Program, sources: &SourceMap, options: &Optio
         }
     }
     out
-}
-
-/// How many rules have an id.
-fn shared_rule_ids(program: &hir::Program) -> HashMap<&str, u32> {
-    let mut counts = HashMap::new();
-    for rule in program.policies.iter().flat_map(|p| &p.rules) {
-        *counts.entry(rule.id.as_str()).or_insert(0) += 1;
-    }
-    counts
 }
 
 fn condition(cond: &hir::Cond, function: &mut Function) -> ValueId {

@@ -70,6 +70,9 @@ pub struct Options {
     pub dfa_limit_bytes: usize,
     /// Bytes that the automata of all patterns may take.
     pub dfa_total_limit_bytes: usize,
+    /// Units that one evaluation may cost whatever the request, see [`CostCertificate::fixed_cost`]; a set that may cost
+    /// more is refused.
+    pub max_cost: Option<u64>,
     /// When to print the IR into the report.
     pub dump_ir: Vec<DumpPoint>,
     /// Measure each pass. Off, the report holds no times and is reproducible.
@@ -93,6 +96,7 @@ impl Default for Options {
             limits: Limits::default(),
             dfa_limit_bytes: 64 << 10,
             dfa_total_limit_bytes: 4 << 20,
+            max_cost: None,
             dump_ir: Vec::new(),
             time_passes: false,
             stop_after: None,
@@ -173,6 +177,30 @@ pub struct BuildReport {
     pub patterns: Vec<PatternReport>,
     /// Sizes of the module.
     pub stats: BuildStats,
+}
+
+impl BuildReport {
+    /// Adds what another part of the same build reports of the same passes.
+    pub(crate) fn absorb(&mut self, part: &Self) {
+        for pass in &part.passes {
+            match self.passes.iter_mut().find(|p| p.name == pass.name) {
+                Some(known) => {
+                    known.changes += pass.changes;
+                    known.time = known.time.zip(pass.time).map(|(a, b)| a + b);
+                }
+                None => self.passes.push(pass.clone()),
+            }
+        }
+        for dump in &part.dumps {
+            match self.dumps.iter_mut().find(|d| d.after == dump.after) {
+                Some(known) => {
+                    known.text.push('\n');
+                    known.text.push_str(&dump.text);
+                }
+                None => self.dumps.push(dump.clone()),
+            }
+        }
+    }
 }
 
 /// One pass that ran.

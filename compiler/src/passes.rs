@@ -3,16 +3,22 @@
 //! A pass is one file: a function of the program, idempotent, that says in its module documentation what it turns into
 //! what. It neither times, prints nor verifies; that is the runner's business. No pass changes what any rule decides,
 //! for any request: level 0 runs none of them and decides exactly as level 2 does.
+//!
+//! A pass is local when it looks at one policy at a time: it runs once for each policy, before linking. The others are
+//! global and run on the linked program.
 
 mod const_fold;
 mod cse;
 mod dce;
+mod dfa_limit;
 mod index;
 mod normalise;
 mod order;
 mod regex_dfa;
 mod rewrite;
 mod simplify;
+
+pub(crate) use regex_dfa::untried;
 
 use crate::ir::{Program, text, verify};
 use crate::options::{BuildReport, DumpPoint, IrDump, OptLevel, Options, PassReport};
@@ -33,55 +39,68 @@ pub trait Pass: fmt::Debug + Sync {
     fn run(&self, program: &mut Program, options: &Options) -> usize;
 }
 
-/// All passes, in the order in which they run.
-pub const ALL: &[&dyn Pass] = &[
+/// Passes that look at one policy. Their results are kept as long as the policy stays.
+pub const LOCAL: &[&dyn Pass] = &[
     &normalise::Normalise, // first: without negated operators inside, the next two see operators of one kind nested
     &const_fold::ConstFold, // before simplify: what it folds leaves operators of one operand
     &simplify::Simplify,   // before cse: flat operators without repetitions are equal more often
-    &cse::Cse,             // before order: a shared comparison costs less
     &regex_dfa::RegexDfa,  // before order: an automaton costs less than a pattern built from its source
     &order::Order,         // after everything that changes what operands cost
-    &dce::Dce,             // every pass above may leave something that nobody uses
-    &index::Index,         // last: guards rest on the code as it will be emitted
 ];
+
+/// Passes that look at the whole set. They run again for each change of the set, so they must be cheap where nothing is
+/// to do.
+pub const GLOBAL: &[&dyn Pass] = &[
+    &cse::Cse,            // first: sees every condition in its final form
+    &dfa_limit::DfaLimit, // after linking: equal patterns are one entry
+    &dce::Dce,            // every pass above may leave something that nobody uses
+    &index::Index,        // last: guards rest on the code as it will be emitted
+];
+
+/// All passes, in the order in which they run.
+pub fn all() -> impl Iterator<Item = &'static dyn Pass> {
+    LOCAL.iter().chain(GLOBAL).copied()
+}
 
 /// The pass of this name.
 #[must_use]
 pub fn by_name(name: &str) -> Option<&'static dyn Pass> {
-    ALL.iter().copied().find(|pass| pass.name() == name)
+    all().find(|pass| pass.name() == name)
 }
 
-/// Runs the passes of the chosen level.
+/// Whether every pass that the options name exists.
 ///
 /// # Errors
 ///
-/// A diagnostic when `stop_after` or `dump_ir` names no pass, or (in debug builds) when a pass broke the program.
+/// A diagnostic when `stop_after` or `dump_ir` names no pass.
+pub(crate) fn known(options: &Options) -> Result<(), Box<Diagnostic>> {
+    let dumped = options.dump_ir.iter().filter_map(|point| match point {
+        DumpPoint::After(name) => Some(name),
+        DumpPoint::Lowered | DumpPoint::All => None,
+    });
+    match dumped
+        .chain(&options.stop_after)
+        .find(|name| by_name(name).is_none())
+    {
+        Some(name) => Err(Box::new(unknown_pass(name))),
+        None => Ok(()),
+    }
+}
+
+/// Runs those of `passes` that the chosen level has.
+///
+/// # Errors
+///
+/// A diagnostic (in debug builds) when a pass broke the program.
 pub(crate) fn run(
+    passes: &[&dyn Pass],
     program: &mut Program,
     options: &Options,
     report: &mut BuildReport,
 ) -> Result<(), Box<Diagnostic>> {
-    let wanted = options.dump_ir.iter().filter_map(|point| match point {
-        DumpPoint::After(name) => Some(name),
-        DumpPoint::Lowered | DumpPoint::All => None,
-    });
-    for name in wanted.chain(&options.stop_after) {
-        if by_name(name).is_none() {
-            return Err(Box::new(unknown_pass(name)));
-        }
-    }
-    if options
-        .dump_ir
-        .iter()
-        .any(|point| matches!(point, DumpPoint::Lowered | DumpPoint::All))
-    {
-        report.dumps.push(IrDump {
-            after: "lowered",
-            text: text::print(program),
-        });
-    }
     verified(program, "lower")?;
-    for pass in ALL.iter().filter(|pass| pass.level() <= options.opt_level) {
+    let last = options.stop_after.as_deref();
+    for pass in passes.iter().filter(|pass| pass.level() <= options.opt_level) {
         let start = options.time_passes.then(Instant::now);
         let changes = pass.run(program, options);
         report.passes.push(PassReport {
@@ -101,7 +120,7 @@ pub(crate) fn run(
                 text: text::print(program),
             });
         }
-        if options.stop_after.as_deref() == Some(pass.name()) {
+        if last == Some(pass.name()) {
             break;
         }
     }
@@ -126,6 +145,13 @@ pub(crate) fn unindexed(program: &Program) -> Vec<Diagnostic> {
         .collect()
 }
 
+/// Whether the last pass to run is a local one, so that no global pass runs.
+pub(crate) fn stops_locally(options: &Options) -> bool {
+    LOCAL
+        .iter()
+        .any(|pass| pass.level() <= options.opt_level && options.stop_after.as_deref() == Some(pass.name()))
+}
+
 /// In debug and test builds, whether the program is still well-formed.
 fn verified(program: &Program, after: &str) -> Result<(), Box<Diagnostic>> {
     if cfg!(debug_assertions)
@@ -139,7 +165,7 @@ fn verified(program: &Program, after: &str) -> Result<(), Box<Diagnostic>> {
 }
 
 fn unknown_pass(name: &str) -> Diagnostic {
-    let names: Vec<&str> = ALL.iter().map(|pass| pass.name()).collect();
+    let names: Vec<&str> = all().map(|pass| pass.name()).collect();
     Diagnostic::new(
         Code::InvalidValue,
         Span::new(FileId(0), 0, 0),

@@ -1,14 +1,19 @@
-//! The whole journey on one screen: parse → resolve → check → lower → passes → emit → verify.
+//! The whole journey on one screen: parse → resolve → check → lower → local passes, for each file; then link →
+//! global passes → emit → verify.
 //!
-//! Each line of [`compile_policies`] is one stage and returns a named type; between stages the journey ends when an
-//! error has been reported. The stages themselves are the modules of the same names.
+//! The first half is [`unit`], whose results a [`crate::Compiler`] keeps; each line of `make` is one stage of the
+//! second half and returns a named type. There is one path: compiling once is compiling with nothing kept. Between the
+//! halves the journey ends when an error has been reported.
 
 use crate::options::{BuildReport, Compiled, Failed, Options};
-use crate::{check as checks, emit, lower, passes, resolve};
+use crate::unit::{Automata, Head, Unit};
+use crate::{emit, link, passes, set, unit};
+use policy_bytecode::bundle::CostCertificate;
 use policy_bytecode::verify::{HostLimits, verify};
 use policy_grammar::ast::Policy;
 use policy_grammar::codes::Code;
 use policy_grammar::{Diagnostic, FileId, SourceMap, Span};
+use std::borrow::Borrow;
 
 /// Compiles every file of `sources`.
 ///
@@ -16,8 +21,12 @@ use policy_grammar::{Diagnostic, FileId, SourceMap, Span};
 ///
 /// [`Failed`] with everything that was found, when at least one problem is an error.
 pub fn compile(sources: &SourceMap, options: &Options) -> Result<Compiled, Failed> {
-    let (policies, diagnostics) = parse(sources);
-    run(sources, &policies, options, diagnostics)
+    let mut automata = Automata::default();
+    let files = sources.iter().map(|(file, _)| file);
+    let units: Vec<(FileId, Unit)> = files
+        .map(|file| (file, unit::of_file(sources, file, options, &mut automata)))
+        .collect();
+    finish(sources, &units, options)
 }
 
 /// Compiles policies that are already parsed. `sources` holds the files that their spans point into.
@@ -34,60 +43,99 @@ pub fn compile_policies(
     policies: Vec<Policy>,
     options: &Options,
 ) -> Result<Compiled, Failed> {
-    run(sources, &policies, options, Vec::new())
+    let mut automata = Automata::default();
+    let units: Vec<(FileId, Unit)> = policies
+        .iter()
+        .map(|policy| {
+            let file = policy.span.file;
+            let policy = std::slice::from_ref(policy);
+            let unit = unit::of_policies(sources.file(file), policy, options, &mut automata);
+            (file, unit)
+        })
+        .collect();
+    finish(sources, &units, options)
 }
 
 /// Every diagnostic of `sources`, without making anything. Checks what parsed even when other parts did not.
 #[must_use]
 pub fn check(sources: &SourceMap, options: &Options) -> Vec<Diagnostic> {
-    let (policies, mut diagnostics) = parse(sources);
-    let resolved = resolve::resolve(&policies, options, &mut diagnostics);
-    checks::check(&resolved, &mut diagnostics);
+    let mut heads: Vec<(FileId, Head)> = Vec::new();
+    let mut diagnostics = Vec::new();
+    for (file, _) in sources.iter() {
+        let parsed = policy_grammar::parse_source(sources, file);
+        diagnostics.extend(parsed.diagnostics);
+        for policy in &parsed.policies {
+            let (head, _) = unit::examine(policy, options, &mut diagnostics);
+            heads.push((file, head));
+        }
+    }
+    set::check(heads.iter().map(|(file, head)| (*file, head)), &mut diagnostics);
     sort(&mut diagnostics);
     diagnostics
 }
 
-fn parse(sources: &SourceMap) -> (Vec<Policy>, Vec<Diagnostic>) {
-    let mut policies = Vec::new();
-    let mut diagnostics = Vec::new();
-    for (id, _) in sources.iter() {
-        let output = policy_grammar::parse_source(sources, id);
-        policies.extend(output.policies);
-        diagnostics.extend(output.diagnostics);
-    }
-    (policies, diagnostics)
-}
-
-fn run(
+/// From units, each with the number of its file in `sources`, to a verified module.
+pub(crate) fn finish<U: Borrow<Unit>>(
     sources: &SourceMap,
-    policies: &[Policy],
+    units: &[(FileId, U)],
     options: &Options,
-    mut diagnostics: Vec<Diagnostic>,
 ) -> Result<Compiled, Failed> {
-    let resolved = resolve::resolve(policies, options, &mut diagnostics);
-    checks::check(&resolved, &mut diagnostics);
+    let mut diagnostics = said(units);
+    let policies = || {
+        units
+            .iter()
+            .flat_map(|(file, unit)| unit.borrow().policies.iter().map(|policy| (*file, policy)))
+    };
+    set::check(
+        policies().map(|(file, policy)| (file, &policy.head)),
+        &mut diagnostics,
+    );
     gate(&mut diagnostics)?;
 
-    let mut report = BuildReport::default();
-    let mut program = lower::lower(&resolved.live, sources, options);
-    passes::run(&mut program, options, &mut report).map_err(|e| failed(diagnostics.clone(), *e))?;
-    if options.warn_unindexed {
-        diagnostics.extend(passes::unindexed(&program));
-        sort(&mut diagnostics);
+    match make(&link::in_order(policies()), sources, options) {
+        Ok(compiled) => {
+            diagnostics.extend(compiled.diagnostics);
+            sort(&mut diagnostics);
+            Ok(Compiled {
+                diagnostics,
+                ..compiled
+            })
+        }
+        Err(last) => {
+            diagnostics.push(*last);
+            Err(Failed { diagnostics })
+        }
     }
-    let emitted = emit::emit(program, sources, options).map_err(|e| failed(diagnostics.clone(), *e))?;
-    let module = verify(emitted.module, &HostLimits::default()).map_err(|e| {
-        failed(
-            diagnostics.clone(),
-            internal(format!("the emitted module breaks {e}")),
-        )
-    })?;
-    emitted.manifest.check(&module).map_err(|e| {
-        failed(
-            diagnostics.clone(),
-            internal(format!("the manifest is wrong: {e}")),
-        )
-    })?;
+}
+
+/// The second half. `policies` are in evaluation order and hold no mistake.
+fn make(
+    policies: &[link::Placed<'_>],
+    sources: &SourceMap,
+    options: &Options,
+) -> Result<Compiled, Box<Diagnostic>> {
+    passes::known(options)?;
+    let mut report = BuildReport::default();
+    for (_, policy) in policies {
+        report.absorb(&policy.report);
+    }
+    let mut program = link::link(policies, sources, options);
+    if !passes::stops_locally(options) {
+        passes::run(passes::GLOBAL, &mut program, options, &mut report)?;
+    }
+    let unindexed = if options.warn_unindexed {
+        passes::unindexed(&program)
+    } else {
+        Vec::new()
+    };
+    let emitted = emit::emit(program, sources, options)?;
+    affordable(&emitted.certificate, options)?;
+    let module = verify(emitted.module, &HostLimits::default())
+        .map_err(|e| internal(format!("the emitted module breaks {e}")))?;
+    emitted
+        .manifest
+        .check(&module)
+        .map_err(|e| internal(format!("the manifest is wrong: {e}")))?;
 
     report.stats = emit::stats(&module);
     report.patterns = emit::pattern_reports(&module);
@@ -96,9 +144,38 @@ fn run(
         manifest: emitted.manifest,
         source_map: emitted.source_map,
         certificate: emitted.certificate,
-        diagnostics,
+        diagnostics: unindexed,
         report,
     })
+}
+
+/// Whether an evaluation can cost more than the options allow. That is a mistake of no single policy, so it is reported
+/// at the start of the first file.
+fn affordable(certificate: &CostCertificate, options: &Options) -> Result<(), Box<Diagnostic>> {
+    let cost = certificate.fixed_cost;
+    let Some(limit) = options.max_cost.filter(|limit| cost > *limit) else {
+        return Ok(());
+    };
+    let message = format!("one evaluation may cost {cost} units, more than the {limit} allowed");
+    Err(Box::new(
+        Diagnostic::new(Code::TooExpensive, Span::new(FileId(0), 0, 0), message).help(format!(
+            "the bound is for all policies together: {} instructions, {} comparisons, {}; a unit is roughly a nanosecond",
+            certificate.instructions,
+            certificate.predicates,
+            match certificate.derived.as_slice() {
+                [] => "nothing computed".to_owned(),
+                derived => format!("and computing {}", derived.join(", ")),
+            }
+        )),
+    ))
+}
+
+/// What was said of each file, with the numbers that the files have now.
+pub(crate) fn said<U: Borrow<Unit>>(units: &[(FileId, U)]) -> Vec<Diagnostic> {
+    units
+        .iter()
+        .flat_map(|(file, unit)| unit.borrow().diagnostics.iter().map(|d| set::moved(d, *file)))
+        .collect()
 }
 
 /// Ends the journey when an error has been reported.
@@ -115,11 +192,6 @@ fn gate(diagnostics: &mut Vec<Diagnostic>) -> Result<(), Failed> {
 /// File order, then order in the file, so that stages do not show.
 fn sort(diagnostics: &mut [Diagnostic]) {
     diagnostics.sort_by_key(|d| (d.primary.span, d.code));
-}
-
-fn failed(mut diagnostics: Vec<Diagnostic>, last: Diagnostic) -> Failed {
-    diagnostics.push(last);
-    Failed { diagnostics }
 }
 
 /// A mistake of ours. Speaks of no place in a policy, so it points at the start of the first file.

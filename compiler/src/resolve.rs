@@ -1,11 +1,11 @@
 //! Resolve: AST → HIR. Every path becomes a field, every comparison a predicate, every template its parts.
 //!
-//! Second stage. Policies that take part in decisions go into one program, in evaluation order (priority descending,
-//! then id by bytes); drafts, deprecated policies and disabled rules go into another, which is checked but never
-//! compiled, so that nothing of theirs reaches the tables of the module.
+//! Second stage, one policy at a time. What takes part in decisions goes into one program; drafts, deprecated policies
+//! and disabled rules go into another, which is checked but never compiled, so that nothing of theirs reaches the
+//! tables of the module.
 //!
-//! Reports: duplicate policy ids, operands that an operator can never take, unknown fields, unknown fields in
-//! templates, modifications of computed fields, documents that are too deep. Types are the business of `check`.
+//! Reports: operands that an operator can never take, unknown fields, unknown fields in templates, modifications of
+//! computed fields, documents that are too deep. Types are the business of `check`, duplicate ids that of `set`.
 
 mod actions;
 mod conditions;
@@ -22,73 +22,47 @@ use policy_grammar::ast::{self, FieldPath, Literal, OnError, Status};
 use policy_grammar::codes::Code;
 use policy_grammar::source::Spanned;
 use policy_grammar::{Diagnostic, Span};
-use std::cmp::Reverse;
 use std::collections::HashMap;
 
 /// Levels that conditions and values may nest; deeper ones are refused. Within what the format allows.
 const MAX_DEPTH: usize = 120;
 
-/// What `resolve` hands over.
+/// What `resolve` hands over: two programs of at most one policy.
 #[derive(Debug)]
 pub(crate) struct Resolved {
-    /// What will be compiled.
+    /// What will be compiled; without a policy when this one takes no part in decisions.
     pub(crate) live: Program,
     /// What is only checked.
     pub(crate) idle: Program,
 }
 
-/// Resolves `policies`; every problem goes to `diagnostics`.
+/// Whether a policy takes part in decisions.
+pub(crate) fn is_live(policy: &ast::Policy, options: &Options) -> bool {
+    policy.status == Status::Active || options.include_inactive
+}
+
+/// Resolves one policy; every problem goes to `diagnostics`.
 pub(crate) fn resolve(
-    policies: &[ast::Policy],
+    policy: &ast::Policy,
     options: &Options,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Resolved {
-    let live = |policy: &ast::Policy| policy.status == Status::Active || options.include_inactive;
-    let mut order: Vec<&ast::Policy> = policies.iter().collect();
-    order.sort_by(|a, b| {
-        let key = |p: &ast::Policy| Reverse(p.metadata.priority.value);
-        key(a)
-            .cmp(&key(b))
-            .then_with(|| a.metadata.id.value.as_bytes().cmp(b.metadata.id.value.as_bytes()))
-    });
-    duplicates(policies.iter().filter(|p| live(p)), diagnostics);
-
-    let mut resolver = Resolver::new(options.schema.as_ref(), diagnostics);
-    for policy in order.iter().filter(|p| live(p)) {
-        resolver.policy(policy, |rule| rule.enabled);
+    let schema = options.schema.as_ref();
+    let live = is_live(policy, options);
+    let mut active = Resolver::new(schema, diagnostics);
+    if live {
+        active.policy(policy, |rule| rule.enabled);
     }
-    let live_program = resolver.finish();
-    let mut resolver = Resolver::new(options.schema.as_ref(), diagnostics);
-    for policy in &order {
-        if !live(policy) {
-            resolver.policy(policy, |_| true);
-        } else if policy.rules.iter().any(|rule| !rule.enabled) {
-            resolver.policy(policy, |rule| !rule.enabled);
-        }
+    let active = active.finish();
+    let mut idle = Resolver::new(schema, diagnostics);
+    if !live {
+        idle.policy(policy, |_| true);
+    } else if policy.rules.iter().any(|rule| !rule.enabled) {
+        idle.policy(policy, |rule| !rule.enabled);
     }
     Resolved {
-        live: live_program,
-        idle: resolver.finish(),
-    }
-}
-
-/// Two policies of one bundle must not share an id: responses and `policies: [ids]` name them by it.
-fn duplicates<'a>(policies: impl Iterator<Item = &'a ast::Policy>, diagnostics: &mut Vec<Diagnostic>) {
-    let mut seen: HashMap<&str, Span> = HashMap::new();
-    for policy in policies {
-        let id = &policy.metadata.id;
-        if let Some(first) = seen.insert(&id.value, id.span) {
-            seen.insert(&id.value, first);
-            diagnostics.push(
-                Diagnostic::new(
-                    Code::DuplicatePolicyId,
-                    id.span,
-                    format!("two policies have the id `{}`", id.value),
-                )
-                .label("used again here")
-                .also(first, "first used here"),
-            );
-        }
+        live: active,
+        idle: idle.finish(),
     }
 }
 

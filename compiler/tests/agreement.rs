@@ -292,7 +292,7 @@ proptest! {
     fn passes_are_idempotent(trees in prop::collection::vec(tree(), 1..4)) {
         let compiled = compile(&trees, OptLevel::O0);
         let mut program = ir::text::parse(&compiled.report.dumps[0].text).unwrap();
-        for pass in policy_compiler::passes::ALL {
+        for pass in policy_compiler::passes::all() {
             pass.run(&mut program, &Options::default());
             let once = ir::text::print(&program);
             pass.run(&mut program, &Options::default());

@@ -18,11 +18,11 @@ use thread_local::ThreadLocal;
 /// Evaluates requests against the active policies. `Send + Sync`; clones share everything.
 #[derive(Clone)]
 pub struct PolicyEngine {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
-struct Shared {
-    settings: Settings,
+pub(crate) struct Shared {
+    pub(crate) settings: Settings,
     active: ArcSwap<Policies>,
     workers: ThreadLocal<RefCell<Worker>>,
 }
@@ -204,9 +204,7 @@ pub struct EngineBuilder {
     bundle: Option<Vec<u8>>,
     policies: Option<Policies>,
     #[cfg(feature = "compile")]
-    sources: policy_grammar::SourceMap,
-    #[cfg(feature = "compile")]
-    options: policy_compiler::Options,
+    pub(crate) sources: crate::sources::Sources,
 }
 
 impl Default for EngineBuilder {
@@ -221,9 +219,7 @@ impl Default for EngineBuilder {
             bundle: None,
             policies: None,
             #[cfg(feature = "compile")]
-            sources: policy_grammar::SourceMap::new(),
-            #[cfg(feature = "compile")]
-            options: policy_compiler::Options::default(),
+            sources: crate::sources::Sources::default(),
         }
     }
 }
@@ -296,20 +292,14 @@ impl EngineBuilder {
 
     #[cfg(feature = "compile")]
     fn load(self) -> Result<Policies, BuildError> {
-        if self.sources.iter().next().is_none() {
+        if self.sources.is_empty() {
             return self.load_ready();
         }
         if self.bundle.is_some() || self.policies.is_some() {
             return Err(BuildError::Source("give either policies or a bundle, not both"));
         }
-        if !self.settings.trusted.is_empty() {
-            return Err(BuildError::Source(
-                "policies from source text are not signed, but trusted keys were given",
-            ));
-        }
-        let compiled = policy_compiler::compile(&self.sources, &self.options)
-            .map_err(|failed| BuildError::Policies(lines(&self.sources, &failed.diagnostics)))?;
-        Ok(Policies::from_compiled(compiled)?)
+        self.settings.takes_sources()?;
+        self.sources.load()
     }
 
     fn load_ready(self) -> Result<Policies, BuildError> {
@@ -320,84 +310,4 @@ impl EngineBuilder {
             (None, None) => Err(BuildError::Source("no policies were given")),
         }
     }
-}
-
-#[cfg(feature = "compile")]
-impl EngineBuilder {
-    /// Adds policies from YAML text (or JSON, which is YAML). May be called several times.
-    ///
-    /// # Errors
-    ///
-    /// [`BuildError::Policies`] with every problem of the text. What only shows in the whole set is reported by
-    /// [`EngineBuilder::build`].
-    pub fn policies_from_yaml(self, text: &str) -> Result<Self, BuildError> {
-        let name = format!("policies-{}.yaml", self.sources.iter().count() + 1);
-        self.policies_from_source(&name, text)
-    }
-
-    /// Adds policies from strict JSON text.
-    ///
-    /// # Errors
-    ///
-    /// As [`EngineBuilder::policies_from_yaml`].
-    pub fn policies_from_json(self, text: &str) -> Result<Self, BuildError> {
-        let name = format!("policies-{}.json", self.sources.iter().count() + 1);
-        self.policies_from_source(&name, text)
-    }
-
-    /// Adds policies from text under a display name, whose ending tells its language.
-    ///
-    /// # Errors
-    ///
-    /// As [`EngineBuilder::policies_from_yaml`].
-    pub fn policies_from_source(mut self, name: &str, text: &str) -> Result<Self, BuildError> {
-        let file = self.sources.add(policy_grammar::SourceFile::new(name, text));
-        let parsed = policy_grammar::parse_source(&self.sources, file);
-        if parsed
-            .diagnostics
-            .iter()
-            .any(policy_grammar::Diagnostic::is_error)
-        {
-            return Err(BuildError::Policies(lines(&self.sources, &parsed.diagnostics)));
-        }
-        Ok(self)
-    }
-
-    /// Adds all files of a source map that was read elsewhere.
-    #[must_use]
-    pub fn policies_from_sources(mut self, sources: policy_grammar::SourceMap) -> Self {
-        self.sources = sources;
-        self
-    }
-
-    /// Compiler options: optimisation level, revision, limits.
-    #[must_use]
-    pub fn compiler_options(mut self, options: policy_compiler::Options) -> Self {
-        self.options = options;
-        self
-    }
-}
-
-/// One line per problem.
-#[cfg(feature = "compile")]
-fn lines(sources: &policy_grammar::SourceMap, diagnostics: &[policy_grammar::Diagnostic]) -> Vec<String> {
-    diagnostics
-        .iter()
-        .map(|d| {
-            let file = sources.file(d.primary.span.file);
-            let (line, column) = file.map_or((1, 1), |f| f.line_column(d.primary.span.start));
-            let name = file.map_or("?", |f| f.name());
-            let severity = d.severity.as_str();
-            let mut text = format!(
-                "{name}:{line}:{column}: {severity}[{}]: {}",
-                d.code.as_str(),
-                d.message
-            );
-            for help in &d.help {
-                text.push_str("\n  help: ");
-                text.push_str(help);
-            }
-            text
-        })
-        .collect()
 }

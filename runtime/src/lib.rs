@@ -37,6 +37,8 @@ mod explain;
 mod modify;
 mod response;
 mod snapshot;
+#[cfg(feature = "compile")]
+mod sources;
 mod template;
 mod worker;
 
@@ -46,6 +48,8 @@ pub use error::{BuildError, EvaluateError, LoadError};
 pub use explain::{ConditionTrace, RuleTrace, Trace};
 pub use policy_bytecode::bundle::{PrivateKey, PublicKey};
 pub use policy_bytecode::module::Decision as Verb;
+#[cfg(feature = "compile")]
+pub use policy_compiler::Compiler;
 pub use policy_primitives as primitives;
 pub use policy_vm::{JsonError, Mode};
 pub use response::{BundleRef, Decision, ErrorEntry, Response};

@@ -84,11 +84,12 @@ impl Policies {
                 .map(|p| p.namespace == namespace || p.namespace == GLOBAL)
                 .collect()
         };
-        let namespaces = manifest
-            .policies
-            .iter()
-            .map(|p| (p.namespace.clone(), sees(&p.namespace)))
-            .collect();
+        let mut namespaces: HashMap<String, Box<[bool]>> = HashMap::new();
+        for policy in &manifest.policies {
+            if !namespaces.contains_key(&policy.namespace) {
+                namespaces.insert(policy.namespace.clone(), sees(&policy.namespace));
+            }
+        }
         let field_names = module.fields.iter().map(|f| path_text(&f.path)).collect();
         let global = sees(GLOBAL);
         Ok(Self {

@@ -4,8 +4,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
 use policy_runtime::{
-    DefaultDecision, DeriveMode, EvaluateError, EvaluateOptions, JsonError, Mode, Policies, PolicyEngine,
-    Verb, Worker,
+    Compiler, DefaultDecision, DeriveMode, EvaluateError, EvaluateOptions, JsonError, Mode, Policies,
+    PolicyEngine, Verb, Worker,
 };
 use serde_json::{Value, json};
 use std::borrow::Cow;
@@ -368,4 +368,62 @@ fn nothing_is_allocated_from_request_bytes_to_response() {
     round();
     let counted = allocation_counter::measure(round);
     assert_eq!(counted.count_total, 0, "{counted:?}");
+}
+
+/// A policy of one rule that denies every model but one.
+fn only(id: &str, model: &str) -> String {
+    format!(
+        "metadata: {{id: {id}, name: {id}}}\nrules:\n- id: only\n  condition: {{operator: ne, field: llm.model, value: \
+         {model}}}\n  action: {{decision: deny}}\n"
+    )
+}
+
+#[test]
+fn edits_of_a_set_are_activated_or_leave_everything_as_it_is() {
+    let mut compiler = Compiler::default();
+    for i in 0..20 {
+        compiler.set(format!("{i}.yaml"), only(&format!("p{i}"), "gpt-4o"));
+    }
+    let engine = PolicyEngine::builder()
+        .policies(Policies::from_sources(&mut compiler).unwrap())
+        .build()
+        .unwrap();
+    let denies = |model: &str| {
+        let context = format!(r#"{{"llm": {{"model": "{model}"}}}}"#);
+        engine.evaluate_json(context).unwrap().decision.matched_policies
+    };
+    assert!(denies("gpt-4o").is_empty());
+
+    compiler.set("7.yaml", only("p7", "o3"));
+    engine.activate_sources(&mut compiler).unwrap();
+    assert_eq!(denies("gpt-4o"), ["p7"]);
+
+    compiler.set("8.yaml", only("p7", "o3"));
+    let error = engine.activate_sources(&mut compiler).unwrap_err().to_string();
+    assert!(error.contains("8.yaml:1:16: error[E0301]"), "{error}");
+    assert_eq!(denies("gpt-4o"), ["p7"]);
+
+    assert!(compiler.remove("7.yaml"));
+    engine.activate_sources(&mut compiler).unwrap();
+    assert_eq!(denies("gpt-4o"), ["p7"]);
+    assert!(compiler.remove("8.yaml"));
+    engine.activate_sources(&mut compiler).unwrap();
+    assert!(denies("gpt-4o").is_empty());
+}
+
+#[test]
+fn sources_of_one_name_are_refused() {
+    let builder = || {
+        PolicyEngine::builder()
+            .policies_from_source("a.yaml", &only("a", "x"))
+            .unwrap()
+    };
+    let error = builder()
+        .policies_from_source("a.yaml", &only("b", "x"))
+        .unwrap_err();
+    assert_eq!(error.to_string(), "two sources of policies have the same name");
+    let mut sources = policy_grammar::SourceMap::new();
+    sources.add(policy_grammar::SourceFile::new("a.yaml", only("b", "x")));
+    let error = builder().policies_from_sources(sources).build().unwrap_err();
+    assert_eq!(error.to_string(), "two sources of policies have the same name");
 }

@@ -126,6 +126,15 @@ impl Trap {
     }
 }
 
+/// Work that an evaluation has done, as the cost certificate of a bundle bounds it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tally {
+    /// Instructions executed.
+    pub instructions: u64,
+    /// Predicates evaluated; one whose outcome was kept counts once.
+    pub predicates: u64,
+}
+
 /// One evaluation of one request.
 pub struct Evaluation<'a, H> {
     module: &'a LoadedModule,
@@ -147,6 +156,8 @@ pub struct Evaluation<'a, H> {
     /// Long lists of the request that `in` compared other lists with, in order.
     sorted: BumpVec<'a, (FieldIdx, &'a [Value<'a>])>,
     fuel: u64,
+    /// Counted in builds with debug assertions only, where tests look at it.
+    tally: Tally,
     denied: bool,
 }
 
@@ -330,6 +341,7 @@ impl LoadedModule {
             built: &mut [],
             sorted: BumpVec::new_in(bump),
             fuel: self.limits.fuel,
+            tally: Tally::default(),
             denied: false,
         })
     }
@@ -349,6 +361,7 @@ impl<'a, H: Host> Evaluation<'a, H> {
         self.hits.clear();
         self.denied = false;
         self.fuel = self.module.limits.fuel;
+        self.tally = Tally::default();
         let module = self.module;
         let Some(index) = &module.index else {
             for (policy, range) in module.policies.iter().enumerate() {
@@ -430,6 +443,12 @@ impl<'a, H: Host> Evaluation<'a, H> {
     #[must_use]
     pub fn hits(&self) -> &[Hit] {
         self.hits
+    }
+
+    /// What the last [`Evaluation::decide`] did. `None` in builds without debug assertions, which do not count.
+    #[must_use]
+    pub fn tally(&self) -> Option<Tally> {
+        cfg!(debug_assertions).then_some(self.tally)
     }
 
     /// Whether a deny rule fired.
@@ -565,6 +584,9 @@ impl<'a, H: Host> Evaluation<'a, H> {
 
     #[inline]
     fn test(&mut self, predicate: &'a LoadedPredicate) -> Outcome {
+        if cfg!(debug_assertions) {
+            self.tally.predicates += 1;
+        }
         let value = match self.slots.get(predicate.field.index()) {
             Some(Value::Pending) => match self.compare_early(predicate) {
                 Some(outcome) => return outcome,
@@ -840,6 +862,9 @@ impl<'a, H: Host> Evaluation<'a, H> {
                 return Ok(Return::Outcome(Outcome::Error));
             };
             pc += 1;
+            if cfg!(debug_assertions) {
+                self.tally.instructions += 1;
+            }
             match *instr {
                 Instr::Test {
                     pred,

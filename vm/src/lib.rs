@@ -22,7 +22,7 @@ mod project;
 mod scratch;
 mod value;
 
-pub use interp::{Evaluation, Hit, Host, Inputs, Mode, Scope, Trap};
+pub use interp::{Evaluation, Hit, Host, Inputs, Mode, Scope, Tally, Trap};
 pub use json::{JsonError, JsonErrorKind};
 pub use load::{LoadError, LoadedModule};
 pub use predicate::Comparison;

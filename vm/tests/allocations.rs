@@ -115,7 +115,7 @@ fn everything() -> LoadedModule {
         };
         let dfa = dense::Builder::new().configure(config).build(pattern).unwrap();
         let (bytes, padding) = dfa.to_bytes_little_endian();
-        let bytes = bytes.get(padding..).unwrap().to_vec();
+        let bytes = bytes.get(padding..).unwrap().into();
         let slot = module.patterns.get_mut(index).unwrap();
         slot.source = pattern.to_owned();
         slot.engine = PatternEngine::Dfa { bytes, ascii_only };

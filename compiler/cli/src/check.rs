@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 /// Report every problem of policies, without building anything
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Ends with 2 when a policy does not compile, with 1 when --strict finds a warning or\n\
-                        --require-indexed a rule that is not indexed.\n\n\
+    after_help = "Ends with 2 when a policy does not compile or --max-cost is exceeded, with 1 when --strict finds a \
+                        warning or --require-indexed a rule that is not indexed.\n\n\
                         Example:\n  policyc check --strict --format sarif policies/ > report.sarif"
 )]
 pub(crate) struct Args {
@@ -33,6 +33,10 @@ pub(crate) struct Args {
     /// JSON Schema of the context, for fields that the engine does not know
     #[arg(long, value_name = "FILE")]
     schema: Option<PathBuf>,
+    /// Refuse policies of which one evaluation may cost more than this many units, whatever the request; a unit is
+    /// roughly a nanosecond, and `policyc inspect` shows the bound of a bundle
+    #[arg(long, value_name = "UNITS")]
+    max_cost: Option<u64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -49,19 +53,18 @@ enum Format {
 
 pub(crate) fn run(args: Args, _host: Host) -> anyhow::Result<Exit> {
     let sources = inputs::read_sources(&args.paths)?;
-    let options = Options {
-        // The last stages have problems of their own to report, which take no optimisation to find; how a rule is
-        // reached is what the optimiser makes of it.
-        opt_level: if args.require_indexed {
-            OptLevel::O2
-        } else {
-            OptLevel::O0
-        },
+    let mut options = Options {
         warn_unindexed: args.require_indexed,
-        dfa_limit_bytes: 0,
         schema: args.schema.as_deref().map(schema).transpose()?,
+        max_cost: args.max_cost,
         ..Options::default()
     };
+    // The last stages have problems of their own to report, which take no optimisation to find. The bound is that of
+    // the bundle that `policyc build` makes, and how a rule is reached is what the optimiser makes of it.
+    if args.max_cost.is_none() && !args.require_indexed {
+        options.opt_level = OptLevel::O0;
+        options.dfa_limit_bytes = 0;
+    }
     let diagnostics = match sources.compile(&options) {
         Ok(compiled) => compiled.diagnostics,
         Err(diagnostics) => diagnostics,

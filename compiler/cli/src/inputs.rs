@@ -134,7 +134,7 @@ impl Sources {
         } else {
             let mut usable = SourceMap::new();
             for (_, file) in self.map.iter().take(self.usable) {
-                usable.add(file.clone());
+                usable.add(std::sync::Arc::clone(file));
             }
             policy_compiler::compile(&usable, options)
         };

@@ -231,6 +231,11 @@ fn text(bundle: &Bundle, sections: &[SectionSize], bytes: usize) -> anyhow::Resu
     if !cost.derived.is_empty() {
         writeln!(out, "  may compute {}", cost.derived.join(", "))?;
     }
+    writeln!(
+        out,
+        "  {} units, and {} for each kilobyte of text (a unit is roughly a nanosecond of one core)",
+        cost.fixed_cost, cost.cost_per_text_kb
+    )?;
     let limits = &module.limits;
     writeln!(out, "\n{}", "limits".bold())?;
     writeln!(

@@ -203,3 +203,34 @@ fn rules_that_no_index_reaches_can_be_refused() {
         ran.err
     );
 }
+
+/// The bound that `check` holds policies to is the one that a bundle of them states.
+#[test]
+fn a_limit_of_cost_refuses_what_may_cost_more() {
+    let dir = Dir::new();
+    dir.write("p.yaml", QUICKSTART.as_bytes());
+    dir.run(&["build", "p.yaml", "-o", "p.bundle"]).exits(0);
+    let stated = dir.run(&["inspect", "--json", "p.bundle"]).exits(0).json();
+    let cost = stated["cost"]["fixedCost"].as_u64().unwrap();
+    let text = dir.run(&["inspect", "p.bundle"]).exits(0).out;
+    assert!(text.contains(&format!("  {cost} units, and ")), "{text}");
+    assert!(text.contains("a unit is roughly a nanosecond"), "{text}");
+
+    dir.run(&["check", "--max-cost", &cost.to_string(), "p.yaml"])
+        .exits(0);
+    let below = (cost - 1).to_string();
+    let refused = dir.run(&["check", "--max-cost", &below, "p.yaml"]).exits(2);
+    assert!(
+        refused.err.contains(&format!(
+            "one evaluation may cost {cost} units, more than the {below} allowed"
+        )),
+        "{}",
+        refused.err
+    );
+    let list = dir
+        .run(&["check", "--max-cost", "0", "--format", "json", "p.yaml"])
+        .exits(2)
+        .json();
+    assert_eq!(list[0]["code"], "E0306");
+    dir.run(&["check", "--max-cost", "few", "p.yaml"]).exits(2);
+}

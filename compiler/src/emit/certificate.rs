@@ -1,12 +1,13 @@
 //! The cost certificate: an upper bound of what one evaluation can cost, whatever the request.
 //!
 //! Instructions: the longest path of each rule's condition, functions that keep their result counted once. Code with
-//! loops has no such path and is charged the module's fuel. Comparisons: every one that code can reach, those with a
-//! memo cell once. Weights come from [`crate::cost`].
+//! loops has no such path and is charged the module's fuel. Comparisons: every place of the code that asks for one, those
+//! with a memo cell once. Weights come from [`crate::cost`].
 
 use crate::cost::{self, Cost};
-use crate::ir::{Inst, Program};
+use crate::ir::Program;
 use crate::options::Options;
+use policy_bytecode::PredIdx;
 use policy_bytecode::bundle::CostCertificate;
 use policy_bytecode::context::Derived;
 use policy_bytecode::instr::{Instr, Role};
@@ -14,10 +15,8 @@ use policy_bytecode::module::Function;
 
 pub(super) fn certificate(program: &Program, functions: &[Function], options: &Options) -> CostCertificate {
     // Iterations of a loop follow the size of a value of the request: no bound but the fuel.
-    let paths: Vec<u64> = functions
-        .iter()
-        .map(|f| longest_path(f).unwrap_or(options.limits.fuel))
-        .collect();
+    let fuel = options.limits.fuel;
+    let paths: Vec<Option<u64>> = functions.iter().map(longest_path).collect();
     let mut seen = vec![false; functions.len()];
     let mut out = CostCertificate::default();
     let mut total = Cost::default();
@@ -28,22 +27,26 @@ pub(super) fn certificate(program: &Program, functions: &[Function], options: &O
         if shared && std::mem::replace(seen.get_mut(f).unwrap_or(&mut false), true) {
             continue;
         }
-        out.instructions = out
-            .instructions
-            .saturating_add(paths.get(f).copied().unwrap_or(0));
-        if let Some(function) = program.functions.get(f) {
-            function.each_inst(|_, inst| {
-                let Inst::Test { pred, .. } = inst else { return };
-                let Some(predicate) = program.predicates.get(pred.index()) else {
-                    return;
-                };
-                let counted = shared_seen.get_mut(pred.index());
-                if predicate.shared && std::mem::replace(counted.unwrap_or(&mut false), true) {
-                    return;
-                }
-                out.predicates += 1;
-                add(&mut total, cost::predicate(program, predicate));
-            });
+        let path = paths.get(f).copied().flatten();
+        out.instructions = out.instructions.saturating_add(path.unwrap_or(fuel));
+        if path.is_none() {
+            out.predicates = out.predicates.saturating_add(fuel);
+        }
+        for pred in functions
+            .get(f)
+            .into_iter()
+            .flat_map(|f| &f.code)
+            .filter_map(asks)
+        {
+            let Some(predicate) = program.predicates.get(pred.index()) else {
+                continue;
+            };
+            let counted = shared_seen.get_mut(pred.index());
+            if predicate.shared && std::mem::replace(counted.unwrap_or(&mut false), true) {
+                continue;
+            }
+            out.predicates = out.predicates.saturating_add(1);
+            add(&mut total, cost::predicate(program, predicate));
         }
     }
     // Each field is computed at most once. Templates may ask for fields that no condition reads.
@@ -65,6 +68,17 @@ fn add(total: &mut Cost, more: Cost) {
     total.fixed = total.fixed.saturating_add(more.fixed);
     total.per_text_kb = total.per_text_kb.saturating_add(more.per_text_kb);
     total.scans = total.scans.saturating_add(more.scans);
+}
+
+/// The comparison that an instruction evaluates.
+fn asks(instr: &Instr) -> Option<PredIdx> {
+    match instr {
+        Instr::Test { pred, .. }
+        | Instr::TestMemo { pred, .. }
+        | Instr::RetTest { pred, .. }
+        | Instr::RetTestMemo { pred, .. } => Some(*pred),
+        _other => None,
+    }
 }
 
 /// Instructions of the longest path, `None` when the code loops or calls (a callee's own path is not known here).

@@ -14,11 +14,11 @@
 //! ```
 //!
 //! Rules with equal conditions share a function that keeps its result; conditions are equal when they differ in the
-//! order of operands only. Comparisons that more than one instruction asks for get a memo cell.
+//! order of operands only. Comparisons that stand in more than one place of the code get a memo cell.
 //!
 //! Leaves behind: functions that nobody uses, for `dce`.
 
-use super::rewrite::{Copy, rebuild_all};
+use super::rewrite::copy_all;
 use super::{OptLevel, Options, Pass, Program};
 use crate::ir::{FuncId, Function, Inst, ValueId};
 use std::collections::HashMap;
@@ -37,7 +37,7 @@ impl Pass for Cse {
     }
 
     fn run(&self, program: &mut Program, _options: &Options) -> usize {
-        let mut changes = rebuild_all(&mut program.functions, &Copy);
+        let mut changes = copy_all(&mut program.functions);
         changes += share_functions(program);
         changes += share_predicates(program);
         changes
@@ -129,6 +129,28 @@ fn tree(function: &Function, id: ValueId) -> Option<Vec<u32>> {
     })
 }
 
+/// In how many places of the code each value stands: an outcome that two operators ask for is evaluated in two places.
+fn asked(function: &Function) -> Vec<u32> {
+    let mut asked = vec![0u32; function.values.len()];
+    for block in function.blocks.iter().rev() {
+        block.end.operands(|v| add(&mut asked, v, 1));
+        // Operands stand before what uses them, so each is complete when its turn comes.
+        for id in block.insts.iter().rev() {
+            let times = asked.get(id.index()).copied().unwrap_or(0);
+            let Some(inst) = function.value(*id) else { continue };
+            // What is done for its effect is there although nobody asks for it.
+            inst.operands(|v| add(&mut asked, v, times.max(1)));
+        }
+    }
+    asked
+}
+
+fn add(counts: &mut [u32], value: ValueId, times: u32) {
+    if let Some(n) = counts.get_mut(value.index()) {
+        *n = n.saturating_add(times);
+    }
+}
+
 fn share_predicates(program: &mut Program) -> usize {
     let mut live = vec![false; program.functions.len()];
     for rule in &program.rules {
@@ -147,13 +169,13 @@ fn share_predicates(program: &mut Program) -> usize {
     }
     let mut uses = vec![0u32; program.predicates.len()];
     for (function, _) in program.functions.iter().zip(live).filter(|(_, live)| *live) {
-        function.each_inst(|_, inst| {
+        for (inst, asked) in function.values.iter().zip(asked(function)) {
             if let Inst::Test { pred, .. } = inst
                 && let Some(n) = uses.get_mut(pred.index())
             {
-                *n += 1;
+                *n = n.saturating_add(asked);
             }
-        });
+        }
     }
     let mut changes = 0;
     for (predicate, uses) in program.predicates.iter_mut().zip(uses) {

@@ -16,7 +16,7 @@
 
 mod tables;
 
-use super::rewrite::{Copy, rebuild};
+use super::rewrite::{Copy, is_copy, rebuild};
 use super::{OptLevel, Options, Pass, Program};
 use crate::ir::{Block, BlockId, Function, Inst, Kind, Terminator, ValueId};
 
@@ -35,7 +35,7 @@ impl Pass for Dce {
 
     fn run(&self, program: &mut Program, _options: &Options) -> usize {
         let mut changes = 0;
-        for function in &mut program.functions {
+        for function in program.functions.iter_mut().filter(|f| !is_copy(f)) {
             let unreachable = drop_blocks(function);
             let dead = drop_data(function);
             let new = rebuild(function, &Copy);

@@ -9,16 +9,19 @@
 //! The automaton answers whether the pattern is found anywhere (unanchored), with Unicode on, so it means exactly what
 //! the pattern means. A dense automaton cannot decide Unicode word boundaries: it gives up on the first byte that is
 //! not ASCII, and the pattern is then run from its source; the module says so. Sizes are limited while building, not
-//! after, so that no pattern costs more than a fixed amount of time. Equal patterns are one table entry already.
+//! after, so that no pattern costs more than a fixed amount of time. A pattern that was looked at before keeps what was
+//! found. Whether all automata together fit their limit is the business of `dfa_limit`.
 //!
 //! The IR text does not show engines; the build report and `inspect` do.
 
 use super::{OptLevel, Options, Pass, Program};
+use crate::lower::NOT_PRECOMPILED;
 use policy_bytecode::module::PatternEngine;
 use regex_automata::MatchKind;
 use regex_automata::dfa::{StartKind, dense};
 use regex_automata::nfa::thompson;
 use regex_syntax::hir::Look;
+use std::sync::Arc;
 
 /// See the module documentation.
 #[derive(Debug)]
@@ -39,36 +42,25 @@ impl Pass for RegexDfa {
     }
 
     fn run(&self, program: &mut Program, options: &Options) -> usize {
-        let mut left = options.dfa_total_limit_bytes;
         let mut changes = 0;
-        for pattern in &mut program.patterns {
-            if let PatternEngine::Dfa { bytes, .. } = &pattern.engine {
-                left = left.saturating_sub(bytes.len());
-                continue;
-            }
-            let engine = match precompile(&pattern.source, options.dfa_limit_bytes) {
-                Ok((bytes, ascii_only)) if bytes.len() <= left => {
-                    left -= bytes.len();
-                    PatternEngine::Dfa { bytes, ascii_only }
-                }
-                Ok((bytes, _)) => PatternEngine::Source {
-                    reason: format!(
-                        "its automaton of {} bytes does not fit the {} bytes for all automata",
-                        bytes.len(),
-                        options.dfa_total_limit_bytes
-                    ),
-                },
+        for pattern in program.patterns.iter_mut().filter(|p| untried(&p.engine)) {
+            pattern.engine = match precompile(&pattern.source, options.dfa_limit_bytes) {
+                Ok((bytes, ascii_only)) => PatternEngine::Dfa { bytes, ascii_only },
                 Err(reason) => PatternEngine::Source { reason },
             };
-            changes += usize::from(engine != pattern.engine);
-            pattern.engine = engine;
+            changes += 1;
         }
         changes
     }
 }
 
+/// Whether nobody has tried to make an automaton yet.
+pub(crate) fn untried(engine: &PatternEngine) -> bool {
+    matches!(engine, PatternEngine::Source { reason } if reason == NOT_PRECOMPILED)
+}
+
 /// The automaton, and whether it gives up on text that is not ASCII.
-fn precompile(source: &str, limit: usize) -> Result<(Vec<u8>, bool), String> {
+fn precompile(source: &str, limit: usize) -> Result<(Arc<[u8]>, bool), String> {
     let hir = regex_syntax::parse(source).map_err(|e| format!("the pattern does not parse: {e}"))?;
     let looks = hir.properties().look_set();
     let ascii_only = [
@@ -105,7 +97,7 @@ fn precompile(source: &str, limit: usize) -> Result<(Vec<u8>, bool), String> {
         .build_from_nfa(&nfa)
         .map_err(|_| format!("its automaton is larger than {} KiB", limit >> 10))?;
     let (bytes, padding) = dfa.to_bytes_little_endian();
-    let bytes = bytes.get(padding..).unwrap_or(&[]).to_vec();
+    let bytes: Arc<[u8]> = bytes.get(padding..).unwrap_or(&[]).into();
     if bytes.len() > limit {
         return Err(format!("its automaton is larger than {} KiB", limit >> 10));
     }

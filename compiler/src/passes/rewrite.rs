@@ -173,6 +173,62 @@ pub(super) fn rebuild_all(functions: &mut [Function], pass: &dyn Rewrite) -> usi
     changed
 }
 
+/// Rebuilds with [`Copy`] the functions that it would change, and counts them.
+pub(super) fn copy_all(functions: &mut [Function]) -> usize {
+    let mut changed = 0;
+    for function in functions.iter_mut().filter(|f| !is_copy(f)) {
+        let new = rebuild(function, &Copy);
+        changed += usize::from(new != *function);
+        *function = new;
+    }
+    changed
+}
+
+/// Whether [`Copy`] leaves a function as it is, told without making anything: one block of few outcomes, all different,
+/// in the order in which they are asked for. `false` where that takes more than a look.
+pub(super) fn is_copy(function: &Function) -> bool {
+    const FEW: usize = 16;
+    let [block] = function.blocks.as_slice() else {
+        return false;
+    };
+    let values = &function.values;
+    let Terminator::Ret(root) = block.end else {
+        return false;
+    };
+    let listed = block.insts.iter().enumerate();
+    values.len() <= FEW
+        && block.params.is_empty()
+        && block.insts.len() == values.len()
+        && listed.into_iter().all(|(i, id)| id.index() == i)
+        && values
+            .iter()
+            .all(|inst| inst.kind() == Kind::Outcome && !matches!(inst, Inst::Truth(_)))
+        && asked_in_order(values, root, &mut 0)
+        && root.index() + 1 == values.len()
+        && values
+            .iter()
+            .enumerate()
+            .all(|(i, inst)| !values.iter().skip(i + 1).any(|other| other == inst))
+}
+
+/// Walks the outcomes as a rebuilding does, depth first; `next` is the number that the next new one gets.
+fn asked_in_order(values: &[Inst], id: ValueId, next: &mut usize) -> bool {
+    if id.index() < *next {
+        return true;
+    }
+    let Some(inst) = values.get(id.index()) else {
+        return false;
+    };
+    let mut ok = true;
+    inst.operands(|operand| {
+        // Operands stand before what uses them; anything else is not well-formed and might never end.
+        ok = ok && operand < id && asked_in_order(values, operand, next);
+    });
+    ok &= id.index() == *next;
+    *next += 1;
+    ok
+}
+
 /// Changes nothing: equal outcomes of a block become one, those that nobody asks for disappear.
 #[derive(Debug)]
 pub(super) struct Copy;
@@ -180,5 +236,61 @@ pub(super) struct Copy;
 impl Rewrite for Copy {
     fn outcome(&self, cx: &mut Rebuild<'_>, id: ValueId, _negate: bool) -> ValueId {
         cx.copy(id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Copy, Function, Inst, ValueId, is_copy, rebuild};
+    use crate::ir::{BlockId, Terminator};
+    use policy_bytecode::PredIdx;
+    use proptest::prelude::*;
+
+    /// A function of one block over few comparisons, so that many are equal; values may be dead or out of order.
+    fn function() -> impl Strategy<Value = Function> {
+        let inst = (
+            0u32..6,
+            0u32..4,
+            prop::collection::vec(any::<prop::sample::Index>(), 1..4),
+        );
+        (prop::collection::vec(inst, 1..8), any::<prop::sample::Index>()).prop_map(|(insts, root)| {
+            let mut function = Function::new();
+            for (i, (kind, pred, operands)) in insts.into_iter().enumerate() {
+                let operands: Vec<ValueId> = operands
+                    .into_iter()
+                    .filter(|_| i > 0)
+                    .map(|o| ValueId::from_index(o.index(i.max(1))))
+                    .collect();
+                function.push(
+                    BlockId(0),
+                    match (kind, operands.first()) {
+                        (0, Some(_)) => Inst::And(operands),
+                        (1, Some(_)) => Inst::Or(operands),
+                        (2, Some(first)) => Inst::Not(*first),
+                        (3, _) => Inst::Const(pred % 2 == 0),
+                        _test => Inst::Test {
+                            pred: PredIdx(pred),
+                            negated: false,
+                        },
+                    },
+                );
+            }
+            let root = if function.values.len().is_multiple_of(3) {
+                root.index(function.values.len())
+            } else {
+                function.values.len() - 1
+            };
+            function.blocks[0].end = Terminator::Ret(ValueId::from_index(root));
+            function
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn a_look_tells_what_copying_would_do(function in function()) {
+            let copied = rebuild(&function, &Copy);
+            prop_assert_eq!(is_copy(&function), copied == function);
+            prop_assert!(is_copy(&copied));
+        }
     }
 }

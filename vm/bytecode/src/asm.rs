@@ -564,7 +564,10 @@ impl<'a> Cursor<'a> {
                 let digits = self.while_matching(|c| c.is_ascii_alphanumeric());
                 let bytes = hex(digits)
                     .ok_or_else(|| self.error_at(start, "two hexadecimal digits a byte are expected"))?;
-                PatternEngine::Dfa { bytes, ascii_only }
+                PatternEngine::Dfa {
+                    bytes: bytes.into(),
+                    ascii_only,
+                }
             }
             "source" => PatternEngine::Source {
                 reason: self.quoted()?,

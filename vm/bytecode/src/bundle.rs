@@ -157,7 +157,7 @@ pub struct CostCertificate {
     pub scans_per_text_byte: u64,
     /// Derived fields that may have to be computed.
     pub derived: Vec<String>,
-    /// Cost units: the above weighted by the cost table of the compiler.
+    /// Cost units: the above weighted by the cost table of the compiler. A unit is roughly a nanosecond of one core.
     pub fixed_cost: u64,
     /// Cost units per kilobyte of text.
     pub cost_per_text_kb: u64,

@@ -172,7 +172,7 @@ impl Listing<'_> {
                     }
                     if self.full {
                         line.push_str(" hex ");
-                        for byte in bytes {
+                        for byte in bytes.iter() {
                             for nibble in [byte >> 4, byte & 15] {
                                 line.extend(char::from_digit(u32::from(nibble), 16));
                             }

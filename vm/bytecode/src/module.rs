@@ -8,6 +8,7 @@ use crate::predicate::Predicate;
 use crate::wire::{DecodeError, Reader, Writer};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
+use std::sync::Arc;
 
 /// Version of the instruction set. Additions keep it; a changed or retired instruction raises it.
 pub const ISA_VERSION: u16 = 2;
@@ -99,9 +100,9 @@ pub struct Pattern {
 pub enum PatternEngine {
     /// A dense automaton, serialised little-endian.
     Dfa {
-        /// The automaton.
+        /// The automaton; shared, so that a table is cheap to copy.
         #[serde(with = "bytes")]
-        bytes: Vec<u8>,
+        bytes: Arc<[u8]>,
         /// It gives up on non-ASCII text (Unicode word boundaries), where the pattern is run from its source instead.
         ascii_only: bool,
     },
@@ -186,20 +187,21 @@ pub struct PolicyRange {
 mod bytes {
     use serde::{Deserializer, Serializer, de};
     use std::fmt;
+    use std::sync::Arc;
 
     pub(super) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_bytes(bytes)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<[u8]>, D::Error> {
         struct Visitor;
         impl de::Visitor<'_> for Visitor {
-            type Value = Vec<u8>;
+            type Value = Arc<[u8]>;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("bytes")
             }
-            fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<Vec<u8>, E> {
-                Ok(bytes.to_vec())
+            fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<Arc<[u8]>, E> {
+                Ok(bytes.into())
             }
         }
         deserializer.deserialize_bytes(Visitor)
@@ -225,15 +227,15 @@ struct WireFunction<'a> {
 struct WireModule<'a> {
     isa_version: u16,
     limits: Limits,
-    fields: Vec<Field>,
-    consts: Vec<Const>,
-    patterns: Vec<Pattern>,
-    predicates: Vec<Predicate>,
+    fields: Cow<'a, [Field]>,
+    consts: Cow<'a, [Const]>,
+    patterns: Cow<'a, [Pattern]>,
+    predicates: Cow<'a, [Predicate]>,
     memo_cells: u32,
     #[serde(borrow)]
     functions: Vec<WireFunction<'a>>,
-    rules: Vec<Rule>,
-    policies: Vec<PolicyRange>,
+    rules: Cow<'a, [Rule]>,
+    policies: Cow<'a, [PolicyRange]>,
 }
 
 impl Module {
@@ -274,14 +276,14 @@ impl Module {
         let wire = WireModule {
             isa_version: ISA_VERSION,
             limits: self.limits,
-            fields: self.fields.clone(),
-            consts: self.consts.clone(),
-            patterns: self.patterns.clone(),
-            predicates: self.predicates.clone(),
+            fields: (&self.fields).into(),
+            consts: (&self.consts).into(),
+            patterns: (&self.patterns).into(),
+            predicates: (&self.predicates).into(),
             memo_cells: self.memo_cells,
             functions,
-            rules: self.rules.clone(),
-            policies: self.policies.clone(),
+            rules: (&self.rules).into(),
+            policies: (&self.policies).into(),
         };
         postcard::to_stdvec(&wire).map_err(|_| DecodeError::BadTable { section: "module" })
     }
@@ -331,14 +333,14 @@ impl Module {
         }
         Ok(Self {
             limits: wire.limits,
-            fields: wire.fields,
-            consts: wire.consts,
-            patterns: wire.patterns,
-            predicates: wire.predicates,
+            fields: wire.fields.into_owned(),
+            consts: wire.consts.into_owned(),
+            patterns: wire.patterns.into_owned(),
+            predicates: wire.predicates.into_owned(),
             memo_cells: wire.memo_cells,
             functions,
-            rules: wire.rules,
-            policies: wire.policies,
+            rules: wire.rules.into_owned(),
+            policies: wire.policies.into_owned(),
         })
     }
 }

@@ -1,10 +1,11 @@
 //! Compacts the tables of a program: marks what is used, drops the rest, renumbers every reference.
 
+use crate::ir::renumber::{Numbers, Table};
 use crate::ir::{FuncId, Inst, Program};
 use policy_bytecode::manifest::{CondNode, TemplatePart, ValueNode, VerbInfo};
 use policy_bytecode::module::{Field, PathSegment};
 use policy_bytecode::predicate::PredOperand;
-use policy_bytecode::{Const, ConstIdx, FieldIdx, PatternIdx, PredIdx};
+use policy_bytecode::{Const, ConstIdx};
 use std::collections::HashMap;
 
 /// Which entries of each table are used.
@@ -196,17 +197,15 @@ fn keep<T>(table: &mut Vec<T>, used: &[bool]) {
 }
 
 fn renumber(program: &mut Program, marks: &Marks) {
-    let functions = numbers(&marks.functions);
-    let predicates = numbers(&marks.predicates);
-    let patterns = numbers(&marks.patterns);
-    let consts = numbers(&marks.consts);
-    let fields = numbers(&marks.fields);
-    let new = |table: &[u32], old: usize| table.get(old).copied().unwrap_or(u32::MAX);
-    let field = |f: &mut FieldIdx| f.0 = new(&fields, f.index());
-    let constant = |k: &mut ConstIdx| k.0 = new(&consts, k.index());
-    let pred = |p: &mut PredIdx| p.0 = new(&predicates, p.index());
-    let pattern = |x: &mut PatternIdx| x.0 = new(&patterns, x.index());
-    let function = |f: &mut FuncId| f.0 = new(&functions, f.index());
+    let table = |used: &[bool]| Table::To(numbers(used));
+    let new = Numbers {
+        functions: table(&marks.functions),
+        predicates: table(&marks.predicates),
+        patterns: table(&marks.patterns),
+        consts: table(&marks.consts),
+        fields: table(&marks.fields),
+        ..Numbers::default()
+    };
 
     keep(&mut program.functions, &marks.functions);
     keep(&mut program.predicates, &marks.predicates);
@@ -214,54 +213,14 @@ fn renumber(program: &mut Program, marks: &Marks) {
     keep(&mut program.consts, &marks.consts);
     keep(&mut program.fields, &marks.fields);
 
-    for inst in program.functions.iter_mut().flat_map(|f| &mut f.values) {
-        match inst {
-            Inst::Test { pred: p, .. } => pred(p),
-            Inst::LoadField(f) => field(f),
-            Inst::LoadConst(k) => constant(k),
-            Inst::Call { function: f, .. } => function(f),
-            _other => {}
-        }
-    }
-    for rule in &mut program.rules {
-        function(&mut rule.condition);
-    }
-    for predicate in &mut program.predicates {
-        field(&mut predicate.field);
-        match &mut predicate.operand {
-            PredOperand::None => {}
-            PredOperand::Const(k) => constant(k),
-            PredOperand::Pattern(x) => pattern(x),
-            PredOperand::Field(f) => field(f),
-        }
-    }
-    for value in &mut program.consts {
-        match value {
-            Const::Array(items) => items.iter_mut().for_each(constant),
-            Const::Object(members) => members.iter_mut().for_each(|(_, k)| constant(k)),
-            Const::Null | Const::Bool(_) | Const::Number(_) | Const::Str(_) => {}
-        }
-    }
+    program.functions.iter_mut().for_each(|f| new.function(f));
+    program.rules.iter_mut().for_each(|r| new.rule(r));
+    program.predicates.iter_mut().for_each(|p| new.predicate(p));
+    program.consts.iter_mut().for_each(|k| new.items(k));
     let manifest = &mut program.manifest;
-    for node in &mut manifest.conditions {
-        if let CondNode::Test { pred: p, .. } = node {
-            pred(p);
-        }
-    }
-    for part in manifest.templates.iter_mut().flatten() {
-        if let TemplatePart::Field(f) = part {
-            field(f);
-        }
-    }
-    for value in &mut manifest.values {
-        if let ValueNode::Const(k) = value {
-            constant(k);
-        }
-    }
-    for modification in manifest.rules.iter_mut().flat_map(|r| &mut r.modifications) {
-        field(&mut modification.field);
-        if let VerbInfo::Cap(k) | VerbInfo::Floor(k) = &mut modification.verb {
-            constant(k);
-        }
-    }
+    manifest.conditions.iter_mut().for_each(|c| new.condition(c));
+    let parts = manifest.templates.iter_mut().flatten();
+    parts.for_each(|part| new.template_part(part));
+    manifest.values.iter_mut().for_each(|v| new.value(v));
+    manifest.rules.iter_mut().for_each(|r| new.rule_info(r));
 }

@@ -70,8 +70,10 @@ fn field() -> impl Strategy<Value = Field> {
 
 fn pattern() -> impl Strategy<Value = Pattern> {
     let engine = prop_oneof![
-        (vec(any::<u8>(), 0..20), any::<bool>())
-            .prop_map(|(bytes, ascii_only)| PatternEngine::Dfa { bytes, ascii_only }),
+        (vec(any::<u8>(), 0..20), any::<bool>()).prop_map(|(bytes, ascii_only)| PatternEngine::Dfa {
+            bytes: bytes.into(),
+            ascii_only
+        }),
         text().prop_map(|reason| PatternEngine::Source { reason }),
     ];
     (text(), engine).prop_map(|(source, engine)| Pattern { source, engine })

@@ -1,0 +1,157 @@
+//! The compiler as a thing that stays: a set of files that is edited and built again and again.
+//!
+//! Holds each file with its [`Unit`], so that a build compiles only the files that changed since the last one and links
+//! the rest. A unit lives exactly as long as its file stays, so nothing has to be evicted. A compiler is `Send` and is
+//! not shared: whoever edits from several threads puts it behind a lock. A clone shares texts and units, and is the
+//! cheap way to try an edit.
+//!
+//! **Invariant.** A build gives what [`crate::compile`] gives for the same files in order of their names: the same
+//! bytes and the same diagnostics, whatever was set, removed or built before.
+
+use crate::options::{Compiled, Failed, Options};
+use crate::pipeline;
+use crate::unit::{self, Automata, Unit};
+use policy_grammar::{Diagnostic, FileId, SourceFile, SourceMap};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// See the module documentation.
+///
+/// ```
+/// use policy_compiler::{Compiler, Options};
+///
+/// let policy = |id: &str, model: &str| format!(
+///     "metadata: {{id: {id}, name: {id}}}\nrules:\n- id: model\n  \
+///      condition: {{operator: eq, field: llm.model, value: {model}}}\n  action: {{decision: deny}}\n"
+/// );
+/// let mut compiler = Compiler::new(Options::default());
+/// compiler.set("a.yaml", policy("a", "gpt-4o"));
+/// compiler.set("b.yaml", policy("b", "o1"));
+/// let first = compiler.build()?;
+/// compiler.set("b.yaml", policy("b", "o3")); // `a.yaml` is not compiled again
+/// assert_ne!(compiler.build()?.manifest.revision, first.manifest.revision);
+/// # Ok::<(), policy_compiler::Failed>(())
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct Compiler {
+    options: Options,
+    files: BTreeMap<Arc<str>, File>,
+    automata: Automata,
+}
+
+#[derive(Debug, Clone)]
+struct File {
+    source: Arc<SourceFile>,
+    /// `None` until the next build.
+    unit: Option<Arc<Unit>>,
+}
+
+impl Compiler {
+    /// An empty set.
+    #[must_use]
+    pub fn new(options: Options) -> Self {
+        Self {
+            options,
+            files: BTreeMap::new(),
+            automata: Automata::default(),
+        }
+    }
+
+    /// Compiles with other options from now on: everything is compiled again.
+    pub fn set_options(&mut self, options: Options) {
+        self.options = options;
+        self.automata = Automata::default();
+        self.files.values_mut().for_each(|file| file.unit = None);
+    }
+
+    /// Adds or replaces the file of this name. The ending of the name tells the language. A file that is replaced by
+    /// an equal text is not compiled again.
+    pub fn set(&mut self, name: impl Into<String>, text: impl Into<String>) {
+        self.set_file(SourceFile::new(name, text));
+    }
+
+    /// Adds or replaces a file under the name that it has.
+    pub fn set_file(&mut self, source: impl Into<Arc<SourceFile>>) {
+        let source = source.into();
+        match self.files.get_mut(source.name()) {
+            Some(known) if known.source.text() == source.text() => {}
+            Some(known) => *known = File { source, unit: None },
+            None => {
+                self.files
+                    .insert(source.name().into(), File { source, unit: None });
+            }
+        }
+    }
+
+    /// Removes a file; says whether it was there.
+    pub fn remove(&mut self, name: &str) -> bool {
+        self.files.remove(name).is_some()
+    }
+
+    /// The file of this name.
+    #[must_use]
+    pub fn file(&self, name: &str) -> Option<&Arc<SourceFile>> {
+        self.files.get(name).map(|file| &file.source)
+    }
+
+    /// Number of files.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.files.len()
+    }
+
+    /// Whether there is no file.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.files.is_empty()
+    }
+
+    /// The files in order of their names, numbered as the spans in the diagnostics of [`Compiler::build`] say.
+    #[must_use]
+    pub fn sources(&self) -> SourceMap {
+        let mut sources = SourceMap::new();
+        for file in self.files.values() {
+            sources.add(Arc::clone(&file.source));
+        }
+        sources
+    }
+
+    /// Compiles the files that changed since the last build, and links all of them.
+    ///
+    /// # Errors
+    ///
+    /// [`Failed`] with everything that was found, when at least one problem is an error. The files stay as they are.
+    pub fn build(&mut self) -> Result<Compiled, Failed> {
+        let sources = self.sources();
+        let mut units: Vec<(FileId, &Unit)> = Vec::with_capacity(self.files.len());
+        for ((id, _), file) in sources.iter().zip(self.files.values_mut()) {
+            let unit = file.unit.get_or_insert_with(|| {
+                Arc::new(unit::of_file(&sources, id, &self.options, &mut self.automata))
+            });
+            units.push((id, unit));
+        }
+        let built = pipeline::finish(&sources, &units, &self.options);
+        if let Ok(compiled) = &built {
+            self.automata.trim(compiled.module.patterns.len());
+        }
+        built
+    }
+
+    /// What is wrong with one file on its own, compiled now if it was not yet; `None` when there is no such file. The
+    /// spans are those of [`Compiler::sources`]. What only shows in the whole set is reported by [`Compiler::build`].
+    pub fn problems(&mut self, name: &str) -> Option<Vec<Diagnostic>> {
+        let file = self.files.get_mut(name)?;
+        let unit = file.unit.get_or_insert_with(|| {
+            let mut sources = SourceMap::new();
+            let only = sources.add(Arc::clone(&file.source));
+            Arc::new(unit::of_file(&sources, only, &self.options, &mut self.automata))
+        });
+        let unit = Arc::clone(unit);
+        if unit.diagnostics.is_empty() {
+            return Some(Vec::new());
+        }
+        let position = self.files.keys().position(|known| &**known == name)?;
+        let id = FileId(u32::try_from(position).unwrap_or(u32::MAX));
+        Some(pipeline::said(&[(id, &*unit)]))
+    }
+}

@@ -1,0 +1,168 @@
+//! Units: what one source file contributes to a set, whatever the other files hold.
+//!
+//! ```text
+//! file ─parse→ policies, each: resolve → check → lower → local passes ─► unit ─┐
+//! file ─ … ───────────────────────────────────────────────────────────► unit ─┴ link → passes → emit
+//! ```
+//!
+//! A unit depends on the text and the language of its file and on the options, on nothing else: it may be kept for as
+//! long as these stay, and is used again wherever the file stands in the set. Each of its policies is a program with
+//! small tables of its own, which `link` puts together. Patterns are the exception: their automata are the dearest
+//! thing that a compilation makes, so all units of a compiler share them through [`Automata`].
+
+use crate::ir::{Program, text};
+use crate::options::{BuildReport, DumpPoint, IrDump, OptLevel, Options};
+use crate::resolve::Resolved;
+use crate::{check, lower, passes, resolve};
+use policy_bytecode::module::{Pattern, PatternEngine};
+use policy_grammar::ast::Policy;
+use policy_grammar::{Diagnostic, FileId, SourceFile, SourceMap, Span};
+use std::collections::HashMap;
+
+/// What one file contributes. All spans point into that file, under the number that it had when the unit was made.
+#[derive(Debug)]
+pub(crate) struct Unit {
+    /// What parser, resolver and checks said.
+    pub(crate) diagnostics: Vec<Diagnostic>,
+    /// In file order.
+    pub(crate) policies: Vec<PolicyUnit>,
+}
+
+/// What one policy contributes.
+#[derive(Debug)]
+pub(crate) struct PolicyUnit {
+    pub(crate) head: Head,
+    /// `None` when the policy takes no part in decisions or cannot be compiled.
+    pub(crate) program: Option<Program>,
+    /// Of the local passes.
+    pub(crate) report: BuildReport,
+}
+
+/// What the checks of the whole set look at.
+#[derive(Debug)]
+pub(crate) struct Head {
+    pub(crate) id: String,
+    pub(crate) id_span: Span,
+    pub(crate) priority: i64,
+    /// It takes part in decisions.
+    pub(crate) live: bool,
+    /// To be reported where nothing in the set is an error.
+    pub(crate) never_fires: Option<Diagnostic>,
+}
+
+/// What the patterns of a compiler were compiled to.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Automata(HashMap<String, PatternEngine>);
+
+impl Automata {
+    fn fill(&self, patterns: &mut [Pattern]) {
+        for pattern in patterns {
+            if let Some(known) = self.0.get(&pattern.source) {
+                pattern.engine = known.clone();
+            }
+        }
+    }
+
+    fn keep(&mut self, patterns: &[Pattern]) {
+        for pattern in patterns.iter().filter(|p| !passes::untried(&p.engine)) {
+            if !self.0.contains_key(&pattern.source) {
+                self.0.insert(pattern.source.clone(), pattern.engine.clone());
+            }
+        }
+    }
+
+    /// Forgets everything when more patterns are known than a set of `live` patterns accounts for, so that years of
+    /// edits do not pile up. Units keep theirs.
+    pub(crate) fn trim(&mut self, live: usize) {
+        if self.0.len() > 2 * live + 64 {
+            self.0.clear();
+        }
+    }
+}
+
+/// Compiles one file.
+pub(crate) fn of_file(sources: &SourceMap, file: FileId, options: &Options, automata: &mut Automata) -> Unit {
+    let parsed = policy_grammar::parse_source(sources, file);
+    let mut unit = of_policies(sources.file(file), &parsed.policies, options, automata);
+    unit.diagnostics.splice(..0, parsed.diagnostics);
+    unit
+}
+
+/// Compiles policies that are parsed already; all of them stand in `source`.
+pub(crate) fn of_policies(
+    source: Option<&SourceFile>,
+    policies: &[Policy],
+    options: &Options,
+    automata: &mut Automata,
+) -> Unit {
+    let mut diagnostics = Vec::new();
+    let policies = policies
+        .iter()
+        .map(|policy| of_policy(source, policy, options, automata, &mut diagnostics))
+        .collect();
+    Unit {
+        diagnostics,
+        policies,
+    }
+}
+
+fn of_policy(
+    source: Option<&SourceFile>,
+    policy: &Policy,
+    options: &Options,
+    automata: &mut Automata,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> PolicyUnit {
+    let known = diagnostics.len();
+    let (head, resolved) = examine(policy, options, diagnostics);
+    let mut unit = PolicyUnit {
+        head,
+        program: None,
+        report: BuildReport::default(),
+    };
+    let broken = diagnostics.iter().skip(known).any(Diagnostic::is_error);
+    if !unit.head.live || broken {
+        return unit;
+    }
+    let mut program = lower::lower(&resolved.live, source);
+    if options.opt_level >= OptLevel::O2 {
+        automata.fill(&mut program.patterns);
+    }
+    if options
+        .dump_ir
+        .iter()
+        .any(|p| matches!(p, DumpPoint::Lowered | DumpPoint::All))
+    {
+        unit.report.dumps.push(IrDump {
+            after: "lowered",
+            text: text::print(&program),
+        });
+    }
+    match passes::run(passes::LOCAL, &mut program, options, &mut unit.report) {
+        Ok(()) => {
+            automata.keep(&program.patterns);
+            unit.program = Some(program);
+        }
+        Err(bug) => diagnostics.push(*bug),
+    }
+    unit
+}
+
+/// Everything that can be said about one policy, without making anything of it.
+pub(crate) fn examine(
+    policy: &Policy,
+    options: &Options,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> (Head, Resolved) {
+    let resolved = resolve::resolve(policy, options, diagnostics);
+    check::check(&resolved, diagnostics);
+    let id = &policy.metadata.id;
+    let head = Head {
+        id: id.value.clone(),
+        id_span: id.span,
+        priority: policy.metadata.priority.value,
+        live: resolve::is_live(policy, options),
+        never_fires: check::never_fires(&resolved.live),
+    };
+    (head, resolved)
+}
