@@ -30,6 +30,7 @@ pub(crate) fn lower(program: &hir::Program, sources: &SourceMap, options: &Optio
                 },
             })
             .collect(),
+        scans: Vec::new(),
         predicates: program
             .predicates
             .iter()

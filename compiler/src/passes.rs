@@ -9,7 +9,8 @@ mod cse;
 mod dce;
 mod normalise;
 mod order;
-mod regex_dfa;
+pub(crate) mod patterns;
+pub(crate) mod regex_dfa;
 mod rewrite;
 mod simplify;
 
@@ -38,6 +39,7 @@ pub const ALL: &[&dyn Pass] = &[
     &const_fold::ConstFold, // before simplify: what it folds leaves operators of one operand
     &simplify::Simplify,   // before cse: flat operators without repetitions are equal more often
     &cse::Cse,             // before order: a shared comparison costs less
+    &patterns::Patterns,   // before regex_dfa: patterns that a scan looks for need no automaton
     &regex_dfa::RegexDfa,  // before order: an automaton costs less than a pattern built from its source
     &order::Order,         // after everything that changes what operands cost
     &dce::Dce,             // last: every pass above may leave something that nobody uses

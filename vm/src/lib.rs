@@ -14,10 +14,12 @@
 
 mod interp;
 mod json;
+mod literals;
 mod load;
 mod pattern;
 mod predicate;
 mod project;
+mod scan;
 mod scratch;
 mod value;
 

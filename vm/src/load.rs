@@ -6,6 +6,7 @@
 use crate::pattern::LoadedPattern;
 use crate::predicate::{LoadedPredicate, PredicateLoader};
 use crate::project::Trie;
+use crate::scan::{LoadedScan, ScanPlace};
 use policy_bytecode::context::Derived;
 use policy_bytecode::instr::Role;
 use policy_bytecode::module::{Function, Limits, PathSegment, PolicyRange, Rule};
@@ -33,6 +34,7 @@ pub struct LoadedModule {
     pub(crate) consts: Vec<LoadedConst>,
     pub(crate) patterns: Vec<LoadedPattern>,
     pub(crate) predicates: Vec<LoadedPredicate>,
+    pub(crate) scans: Vec<LoadedScan>,
     /// As stored, for explanations.
     raw_predicates: Vec<Predicate>,
     pattern_sources: Vec<String>,
@@ -173,7 +175,7 @@ impl LoadedModule {
             .filter_map(|(i, field)| FieldIdx::from_index(i).zip(parent(&field.path)))
             .collect();
         let mut predicate_loader = PredicateLoader::new(&consts);
-        let predicates = module
+        let mut predicates: Vec<LoadedPredicate> = module
             .predicates
             .iter()
             .map(|p| {
@@ -181,6 +183,7 @@ impl LoadedModule {
                 predicate_loader.load(p, derived)
             })
             .collect();
+        let scans = load_scans(module, &mut predicates);
         let stack = widest_stack(&module.functions);
         let collections = collections(&module.consts, &code);
         Ok(Self {
@@ -201,6 +204,7 @@ impl LoadedModule {
             consts,
             patterns,
             predicates,
+            scans,
             raw_predicates: module.predicates.clone(),
             pattern_sources: module.patterns.iter().map(|p| p.source.clone()).collect(),
             memo_cells,
@@ -268,6 +272,19 @@ impl LoadedModule {
     pub fn rule(&self, index: usize) -> Option<&Rule> {
         self.rules.get(index)
     }
+}
+
+/// Builds the scans and tells their predicates where the answers will stand.
+fn load_scans(module: &VerifiedModule, predicates: &mut [LoadedPredicate]) -> Vec<LoadedScan> {
+    let scans: Vec<LoadedScan> = module.scans.iter().map(|scan| LoadedScan::load(scan, module)).collect();
+    for (loaded, scan) in scans.iter().zip(0..) {
+        for (predicate, answer) in loaded.predicates().iter().zip(0..) {
+            if let Some(predicate) = predicates.get_mut(predicate.index()) {
+                predicate.scan = Some(ScanPlace { scan, answer });
+            }
+        }
+    }
+    scans
 }
 
 fn shape(function: &Function, start: usize, memo_cells: &mut u32) -> Result<FunctionShape, LoadError> {

@@ -3,7 +3,7 @@
 use crate::load::LoadedModule;
 use policy_bytecode::module::{Pattern, PatternEngine};
 use regex_automata::dfa::{Automaton as _, dense};
-use regex_automata::{Input, meta};
+use regex_automata::{Anchored, Input, meta};
 
 /// One loaded pattern.
 #[derive(Debug)]
@@ -27,6 +27,14 @@ impl PatternCaches {
             self.caches.clear();
             self.caches.resize_with(module.pattern_count(), || None);
         }
+    }
+}
+
+impl PatternCaches {
+    /// The search memory of the pattern at `index`.
+    fn of(&mut self, index: usize, regex: &meta::Regex) -> Option<&mut meta::Cache> {
+        let cache = self.caches.get_mut(index)?;
+        Some(cache.get_or_insert_with(|| regex.create_cache()))
     }
 }
 
@@ -56,6 +64,22 @@ impl LoadedPattern {
         }
     }
 
+    /// Whether a match starts at byte `at` of `text`; `None` when only the whole text can be searched.
+    pub(crate) fn starts_at(
+        &self,
+        text: &str,
+        at: usize,
+        index: usize,
+        caches: &mut PatternCaches,
+    ) -> Option<bool> {
+        let regex = self.regex.as_ref()?;
+        if !text.is_char_boundary(at) {
+            return Some(false);
+        }
+        let input = Input::new(text).range(at..).anchored(Anchored::Yes).earliest(true);
+        Some(regex.search_half_with(caches.of(index, regex)?, &input).is_some())
+    }
+
     /// Whether the pattern is found in `text`; `None` when its automaton gave up and there is no other engine, which
     /// only a bundle that states its automata wrongly can bring about. Linear in the text.
     #[inline]
@@ -69,11 +93,7 @@ impl LoadedPattern {
             return Some(found.is_some());
         }
         let regex = self.regex.as_ref()?;
-        let cache = caches
-            .caches
-            .get_mut(index)?
-            .get_or_insert_with(|| regex.create_cache());
-        Some(regex.search_half_with(cache, &input).is_some())
+        Some(regex.search_half_with(caches.of(index, regex)?, &input).is_some())
     }
 }
 

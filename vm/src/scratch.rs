@@ -1,8 +1,9 @@
-//! Per-worker memory: the arena, memo cells, hit list and pattern caches that one evaluation after another reuses.
+//! Per-worker memory: the arena, memo cells, hit list, answers of scans and pattern caches that one evaluation after another reuses.
 
 use crate::interp::Hit;
 use crate::load::LoadedModule;
 use crate::pattern::PatternCaches;
+use crate::scan::ScanAnswers;
 use bumpalo::Bump;
 
 /// Reusable memory of one worker. Grows to what the largest request needed and then stays.
@@ -14,6 +15,7 @@ pub struct Scratch {
     pub(crate) memo: Memo,
     pub(crate) hits: Vec<Hit>,
     pub(crate) caches: PatternCaches,
+    pub(crate) scans: ScanAnswers,
 }
 
 impl Scratch {
@@ -32,6 +34,7 @@ impl Scratch {
         self.memo.reset(module.memo_cells());
         self.hits.clear();
         self.caches.reset(module);
+        self.scans.reset(module);
     }
 }
 

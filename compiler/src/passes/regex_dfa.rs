@@ -9,21 +9,27 @@
 //! The automaton answers whether the pattern is found anywhere (unanchored), with Unicode on, so it means exactly what
 //! the pattern means. A dense automaton cannot decide Unicode word boundaries: it gives up on the first byte that is
 //! not ASCII, and the pattern is then run from its source; the module says so. Sizes are limited while building, not
-//! after, so that no pattern costs more than a fixed amount of time. Equal patterns are one table entry already.
+//! after, so that no pattern costs more than a fixed amount of time. Equal patterns are one table entry already. Patterns that only
+//! scans ask for ([`super::patterns`]) get none: they seldom run.
 //!
 //! The IR text does not show engines; the build report and `inspect` do.
 
 use super::{OptLevel, Options, Pass, Program};
+use policy_bytecode::PredIdx;
 use policy_bytecode::module::PatternEngine;
+use policy_bytecode::predicate::PredOperand;
 use regex_automata::MatchKind;
 use regex_automata::dfa::{StartKind, dense};
 use regex_automata::nfa::thompson;
 use regex_syntax::hir::Look;
+use std::collections::BTreeSet;
 
 /// See the module documentation.
 #[derive(Debug)]
 pub(super) struct RegexDfa;
 
+/// Why a pattern that a scan looks for has no automaton.
+const SCANNED: &str = "a scan of the text looks for its literals first";
 /// Memory that building one automaton may take beyond the automaton itself, in multiples of its limit.
 const SCRATCH_FACTOR: usize = 4;
 /// Bytes of the non-deterministic automaton above which determinising is not tried: it would run into its limit.
@@ -41,9 +47,16 @@ impl Pass for RegexDfa {
     fn run(&self, program: &mut Program, options: &Options) -> usize {
         let mut left = options.dfa_total_limit_bytes;
         let mut changes = 0;
-        for pattern in &mut program.patterns {
+        let scanned = scanned(program);
+        for (pattern, scanned) in program.patterns.iter_mut().zip(scanned) {
             if let PatternEngine::Dfa { bytes, .. } = &pattern.engine {
                 left = left.saturating_sub(bytes.len());
+                continue;
+            }
+            if scanned {
+                let reason = SCANNED.to_owned();
+                changes += usize::from(!matches!(&pattern.engine, PatternEngine::Source { reason } if reason == SCANNED));
+                pattern.engine = PatternEngine::Source { reason };
                 continue;
             }
             let engine = match precompile(&pattern.source, options.dfa_limit_bytes) {
@@ -65,6 +78,22 @@ impl Pass for RegexDfa {
         }
         changes
     }
+}
+
+/// By pattern: whether a scan answers every comparison with it.
+fn scanned(program: &Program) -> Vec<bool> {
+    let answered = program.scans.iter().flat_map(|scan| &scan.predicates);
+    let answered: BTreeSet<PredIdx> = answered.map(|scanned| scanned.predicate).collect();
+    let mut scanned = vec![true; program.patterns.len()];
+    for (predicate, index) in program.predicates.iter().zip(0..) {
+        if let PredOperand::Pattern(x) = predicate.operand
+            && !answered.contains(&PredIdx(index))
+            && let Some(scanned) = scanned.get_mut(x.index())
+        {
+            *scanned = false;
+        }
+    }
+    scanned
 }
 
 /// The automaton, and whether it gives up on text that is not ASCII.

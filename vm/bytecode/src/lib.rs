@@ -20,6 +20,7 @@ pub mod bundle;
 pub mod consts;
 pub mod context;
 pub mod disasm;
+pub mod fold;
 pub mod ids;
 pub mod instr;
 pub mod isa_doc;
@@ -28,6 +29,7 @@ pub mod module;
 pub mod number;
 pub mod ops;
 pub mod predicate;
+pub mod scan;
 pub mod verify;
 pub mod wire;
 

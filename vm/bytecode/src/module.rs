@@ -5,11 +5,12 @@ use crate::context::Derived;
 use crate::ids::{FuncIdx, PolicyIdx};
 use crate::instr::Instr;
 use crate::predicate::Predicate;
+use crate::scan::Scan;
 use crate::wire::{DecodeError, Reader, Writer};
 use serde::{Deserialize, Serialize};
 
 /// Version of the instruction set. Additions keep it; a changed or retired instruction raises it.
-pub const ISA_VERSION: u16 = 1;
+pub const ISA_VERSION: u16 = 2;
 
 /// A compiled policy set: tables and code.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -24,6 +25,8 @@ pub struct Module {
     pub patterns: Vec<Pattern>,
     /// Comparisons.
     pub predicates: Vec<Predicate>,
+    /// Predicates that are answered together by one pass over a text.
+    pub scans: Vec<Scan>,
     /// Number of memo cells that the predicates use.
     pub memo_cells: u32,
     /// Code.
@@ -224,6 +227,7 @@ struct WireModule<'a> {
     consts: Vec<Const>,
     patterns: Vec<Pattern>,
     predicates: Vec<Predicate>,
+    scans: Vec<Scan>,
     memo_cells: u32,
     #[serde(borrow)]
     functions: Vec<WireFunction<'a>>,
@@ -272,6 +276,7 @@ impl Module {
             consts: self.consts.clone(),
             patterns: self.patterns.clone(),
             predicates: self.predicates.clone(),
+            scans: self.scans.clone(),
             memo_cells: self.memo_cells,
             functions,
             rules: self.rules.clone(),
@@ -328,6 +333,7 @@ impl Module {
             consts: wire.consts,
             patterns: wire.patterns,
             predicates: wire.predicates,
+            scans: wire.scans,
             memo_cells: wire.memo_cells,
             functions,
             rules: wire.rules,

@@ -8,6 +8,7 @@ mod flow;
 mod frames;
 mod limits;
 mod operands;
+mod scans;
 mod tables;
 
 use crate::module::Module;
@@ -72,6 +73,9 @@ rules! {
     18 "tables" "no two predicates share a memo cell";
     19 "frames" "elements are added to builders that were started as an array or a set, members to builders that were started as an object";
     20 "calls" "the frames of any chain of calls hold at most 262144 registers together";
+    30 "scans" "every scan is of a field of the request, and no two are of the same";
+    31 "scans" "literals of a scan have 1 to 255 bytes and are folded, and what they ask of the text itself folds to them";
+    32 "scans" "every predicate of a scan is on its field, in no other scan, and names at least one literal; it is `matches`, with at most 16 starts of a match to a hit, or `contains` with a string constant that folds to its one literal, and is true on a hit only where the literal is that very string";
 }
 
 /// Ceilings chosen by the host.
@@ -169,6 +173,7 @@ impl VerifyError {
 pub fn verify(module: Module, host: &HostLimits) -> Result<VerifiedModule, VerifyError> {
     limits::check(&module, host)?;
     tables::check(&module, host)?;
+    scans::check(&module)?;
     operands::check(&module)?;
     flow::check(&module)?;
     frames::check(&module)?;

@@ -4,6 +4,7 @@ use crate::ir::{FuncId, Inst, Program};
 use policy_bytecode::manifest::{CondNode, TemplatePart, ValueNode, VerbInfo};
 use policy_bytecode::module::{Field, PathSegment};
 use policy_bytecode::predicate::PredOperand;
+use policy_bytecode::scan::Scanned;
 use policy_bytecode::{Const, ConstIdx, FieldIdx, PatternIdx, PredIdx};
 use std::collections::HashMap;
 
@@ -234,6 +235,15 @@ fn renumber(program: &mut Program, marks: &Marks) {
             PredOperand::Pattern(x) => pattern(x),
             PredOperand::Field(f) => field(f),
         }
+    }
+    let used = |scanned: &Scanned| marks.predicates.get(scanned.predicate.index()).copied().unwrap_or(true);
+    for scan in &mut program.scans {
+        scan.predicates.retain(used);
+    }
+    program.scans.retain(|scan| !scan.predicates.is_empty());
+    for scan in &mut program.scans {
+        field(&mut scan.field);
+        scan.predicates.iter_mut().for_each(|scanned| pred(&mut scanned.predicate));
     }
     for value in &mut program.consts {
         match value {
