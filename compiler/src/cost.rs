@@ -6,7 +6,7 @@
 
 use crate::ir::{Predicate, Program};
 use policy_bytecode::context::Derived;
-use policy_bytecode::module::{Pattern, PatternEngine};
+use policy_bytecode::module::{PathSegment, Pattern, PatternEngine};
 use policy_bytecode::predicate::{PredOp, PredOperand};
 use policy_bytecode::{Const, FieldIdx};
 
@@ -138,18 +138,20 @@ fn field(program: &Program, field: FieldIdx) -> u64 {
     computed.fixed + computed.per_text_kb * PROMPT_BYTES / 1024
 }
 
-/// Whether a field holds the long texts of a request.
 fn is_prompt(program: &Program, field: FieldIdx) -> bool {
-    use policy_bytecode::module::PathSegment::{Index, Key};
-    program
-        .fields
-        .get(field.index())
-        .is_some_and(|f| match f.path.as_slice() {
-            [Key { name: llm, .. }, Key { name, .. }, ..] => {
-                llm == "llm" && (name == "prompt" || name == "messages")
-            }
-            [] | [Key { .. }] | [Index(_), ..] | [Key { .. }, Index(_), ..] => false,
-        })
+    program.fields.get(field.index()).is_some_and(|f| holds_long_text(&f.path))
+}
+
+/// Whether a field holds the long texts of a request.
+#[must_use]
+pub fn holds_long_text(path: &[PathSegment]) -> bool {
+    use PathSegment::{Index, Key};
+    match path {
+        [Key { name: llm, .. }, Key { name, .. }, ..] => {
+            llm == "llm" && (name == "prompt" || name == "messages")
+        }
+        [] | [Key { .. }] | [Index(_), ..] | [Key { .. }, Index(_), ..] => false,
+    }
 }
 
 fn len(n: usize) -> u64 {

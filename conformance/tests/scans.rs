@@ -217,12 +217,12 @@ fn text(random: &mut Rng, samples: &[String]) -> String {
     const BETWEEN: &[&str] = &["", " ", "x", "\n", ". ", "some longer text before it ", "é", "K", "0"];
     let mut text = String::new();
     for _ in 0..random.below(8) {
-        text += random.pick(BETWEEN);
+        text += *random.pick(BETWEEN);
         let sample: Vec<char> = random.pick(samples).chars().collect();
         let lost = if random.chance(30) { random.below(sample.len().max(1)) } else { usize::MAX };
         text.extend(sample.iter().enumerate().filter(|(i, _)| *i != lost).map(|(_, c)| c));
     }
-    text += random.pick(BETWEEN);
+    text += *random.pick(BETWEEN);
     text
 }
 

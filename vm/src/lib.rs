@@ -14,6 +14,7 @@
 
 mod interp;
 mod json;
+mod lazy;
 mod literals;
 mod load;
 mod pattern;

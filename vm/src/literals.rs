@@ -17,6 +17,7 @@
 use aho_corasick::packed;
 use memchr::memmem;
 use policy_bytecode::scan::commonness;
+use std::collections::BTreeMap;
 
 /// Zero bytes that must follow a folded text, so that no searcher has a last place of its own.
 pub(crate) const PADDING: usize = 64;
@@ -33,10 +34,12 @@ pub(crate) struct Literals {
     single: Vec<Single>,
 }
 
+/// A packed search of texts of one length, so that no two of them start at one place.
 #[derive(Debug)]
 struct Packed {
     searcher: packed::Searcher,
-    literals: Vec<u32>,
+    /// By text: the literals that are it. Some differ only in what they ask of the text that is not folded.
+    literals: Vec<Vec<u32>>,
 }
 
 #[derive(Debug)]
@@ -49,20 +52,23 @@ impl Literals {
     /// For these literals, which are folded and not empty.
     pub(crate) fn new(texts: Vec<Box<[u8]>>) -> Self {
         let numbered = || texts.iter().zip(0u32..);
-        let mut short: Vec<(&Box<[u8]>, u32)> =
-            numbered().filter(|(text, _)| (3..Grams::SHORTEST).contains(&text.len())).collect();
-        // Neighbours that look alike share the buckets of the packed search.
-        short.sort_unstable();
-        let mut single: Vec<u32> = numbered().filter(|(text, _)| text.len() < 3).map(|(_, l)| l).collect();
-        let mut packed = Vec::new();
-        for chunk in short.chunks(PACKED) {
-            let mut builder = packed::Config::new().builder();
-            builder.extend(chunk.iter().map(|(text, _)| text));
-            let literals: Vec<u32> = chunk.iter().map(|(_, literal)| *literal).collect();
-            match builder.build() {
-                Some(searcher) => packed.push(Packed { searcher, literals }),
-                // Not on this processor.
-                None => single.extend(literals),
+        // Texts that look alike are neighbours, and so share the buckets of a packed search.
+        let mut short: BTreeMap<(usize, &[u8]), Vec<u32>> = BTreeMap::new();
+        for (text, literal) in numbered().filter(|(text, _)| text.len() < Grams::SHORTEST) {
+            short.entry((text.len(), text)).or_default().push(literal);
+        }
+        let short: Vec<((usize, &[u8]), Vec<u32>)> = short.into_iter().collect();
+        let (mut packed, mut single) = (Vec::new(), Vec::new());
+        for same_length in short.chunk_by(|((a, _), _), ((b, _), _)| a == b) {
+            for chunk in same_length.chunks(PACKED) {
+                let literals: Vec<Vec<u32>> = chunk.iter().map(|(_, literals)| literals.clone()).collect();
+                let mut builder = packed::Config::new().builder();
+                builder.extend(chunk.iter().map(|((_, text), _)| text));
+                match builder.build().filter(|_| chunk.iter().all(|((length, _), _)| *length >= 3)) {
+                    Some(searcher) => packed.push(Packed { searcher, literals }),
+                    // Too short, or not on this processor.
+                    None => single.extend(literals.into_iter().flatten()),
+                }
             }
         }
         let single = single.into_iter().filter_map(|literal| {
@@ -90,11 +96,8 @@ impl Literals {
             let mut from = 0;
             while let Some(found) = searcher.find_in(text, (from..text.len()).into()) {
                 from = found.start() + 1;
-                // Of several that start here only one was told.
-                for literal in literals {
-                    if starts_with(text, found.start(), self.text(*literal)) {
-                        hit(*literal, found.start());
-                    }
+                for literal in literals.get(found.pattern().as_usize()).into_iter().flatten() {
+                    hit(*literal, found.start());
                 }
             }
         }
@@ -107,10 +110,6 @@ impl Literals {
                 from += at + 1;
             }
         }
-    }
-
-    fn text(&self, literal: u32) -> &[u8] {
-        self.texts.get(literal as usize).map_or(&[], |text| text)
     }
 }
 
@@ -136,6 +135,8 @@ struct Place {
     literal: u32,
     /// Bytes of the literal before the piece.
     offset: u32,
+    /// Lists hold pieces of other hashes too, and most of what is looked up is none of the literals.
+    piece: u32,
 }
 
 impl Grams {
@@ -171,7 +172,11 @@ impl Grams {
                     };
                 }
                 if let Some(list) = lists.get_mut(usize::from(*entry)) {
-                    list.push(Place { literal, offset });
+                    list.push(Place {
+                        literal,
+                        offset,
+                        piece: u32::from_le_bytes(piece),
+                    });
                 }
             }
         }
@@ -224,8 +229,10 @@ impl Grams {
                 continue;
             }
             for (i, list) in found.iter().enumerate().filter(|(_, list)| **list != 0) {
-                for place in self.places_of(*list) {
-                    let from = (start + i * Self::STRIDE).checked_sub(place.offset as usize);
+                let at = i * Self::STRIDE;
+                let piece = u32::from_le_bytes([window[at], window[at + 1], window[at + 2], window[at + 3]]);
+                for place in self.places_of(*list).iter().filter(|place| place.piece == piece) {
+                    let from = (start + at).checked_sub(place.offset as usize);
                     let literal = texts.get(place.literal as usize).map_or(&[][..], |t| t);
                     if let Some(from) = from.filter(|from| starts_with(text, *from, literal)) {
                         hit(place.literal, from);

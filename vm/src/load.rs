@@ -6,7 +6,7 @@
 use crate::pattern::LoadedPattern;
 use crate::predicate::{LoadedPredicate, PredicateLoader};
 use crate::project::Trie;
-use crate::scan::{LoadedScan, ScanPlace};
+use crate::scan::{self, LoadedScan, ScanPlace};
 use policy_bytecode::context::Derived;
 use policy_bytecode::instr::Role;
 use policy_bytecode::module::{Function, Limits, PathSegment, PolicyRange, Rule};
@@ -132,12 +132,14 @@ impl LoadedModule {
     /// [`LoadError::Pattern`] for an automaton or pattern that this build cannot run, [`LoadError::TooLarge`].
     pub fn new(module: &VerifiedModule) -> Result<Self, LoadError> {
         let consts = load_consts(&module.consts);
+        let scanned = scan::only_scanned(module);
         let patterns = module
             .patterns
             .iter()
+            .zip(scanned)
             .enumerate()
-            .map(|(index, p)| {
-                LoadedPattern::load(p).ok_or_else(|| LoadError::Pattern {
+            .map(|(index, (p, scanned))| {
+                LoadedPattern::load(p, scanned).ok_or_else(|| LoadError::Pattern {
                     index,
                     source: p.source.clone(),
                 })

@@ -273,6 +273,25 @@ impl User {
     }
 }
 
+/// By pattern: whether every predicate that has it is answered by a scan.
+pub(crate) fn only_scanned(module: &VerifiedModule) -> Vec<bool> {
+    let mut answered = vec![false; module.predicates.len()];
+    for scanned in module.scans.iter().flat_map(|scan| &scan.predicates) {
+        if let Some(answered) = answered.get_mut(scanned.predicate.index()) {
+            *answered = true;
+        }
+    }
+    let mut only = vec![true; module.patterns.len()];
+    for (predicate, answered) in module.predicates.iter().zip(answered) {
+        if let (PredOperand::Pattern(x), false) = (predicate.operand, answered)
+            && let Some(only) = only.get_mut(x.index())
+        {
+            *only = false;
+        }
+    }
+    only
+}
+
 /// Folds a text that has special characters; returns how many bytes were written.
 #[cold]
 fn fold_special(text: &str, out: &mut [u8]) -> usize {

@@ -21,6 +21,7 @@ pub(crate) mod literals;
 use super::{OptLevel, Options, Pass, Program};
 use crate::cost;
 use crate::ir::{Inst, Predicate};
+use literals::Required;
 use policy_bytecode::predicate::{PredOp, PredOperand};
 use policy_bytecode::scan::{Literal, OnHit, Scan, Scanned};
 use policy_bytecode::{Const, FieldIdx, PredIdx};
@@ -81,6 +82,28 @@ impl Pass for Patterns {
     }
 }
 
+/// How a pattern can be searched for.
+#[derive(Debug)]
+pub(crate) enum Search {
+    /// Every match holds one of these.
+    Literals(Required),
+    /// A match starts where the text does.
+    AtStart,
+    /// Only by running it over the whole text.
+    Whole,
+}
+
+/// How the pattern of this source can be searched for.
+pub(crate) fn search(source: &str) -> Search {
+    let Ok(hir) = regex_syntax::parse(source) else {
+        return Search::Whole;
+    };
+    if hir.properties().look_set_prefix().contains(Look::Start) {
+        return Search::AtStart;
+    }
+    literals::required(&hir).map_or(Search::Whole, Search::Literals)
+}
+
 /// A predicate that a scan can answer.
 struct Candidate {
     pred: PredIdx,
@@ -120,11 +143,9 @@ fn candidate(program: &Program, pred: PredIdx, predicate: &Predicate) -> Option<
             })
         }
         (PredOp::Matches, PredOperand::Pattern(x)) => {
-            let hir = regex_syntax::parse(&program.patterns.get(x.index())?.source).ok()?;
-            if hir.properties().look_set_prefix().contains(Look::Start) {
+            let Search::Literals(required) = search(&program.patterns.get(x.index())?.source) else {
                 return None;
-            }
-            let required = literals::required(&hir)?;
+            };
             let on_hit = match required.before {
                 (min, Some(max)) if max - min < STARTS && max <= REACH => OnHit::Near { min, max },
                 _far => OnHit::Search,

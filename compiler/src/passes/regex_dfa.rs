@@ -80,6 +80,11 @@ impl Pass for RegexDfa {
     }
 }
 
+/// Whether an automaton of the pattern fits into `limit` bytes.
+pub(crate) fn fits(source: &str, limit: usize) -> bool {
+    precompile(source, limit).is_ok()
+}
+
 /// By pattern: whether a scan answers every comparison with it.
 fn scanned(program: &Program) -> Vec<bool> {
     let answered = program.scans.iter().flat_map(|scan| &scan.predicates);
