@@ -139,7 +139,10 @@ fn field(program: &Program, field: FieldIdx) -> u64 {
 }
 
 fn is_prompt(program: &Program, field: FieldIdx) -> bool {
-    program.fields.get(field.index()).is_some_and(|f| holds_long_text(&f.path))
+    program
+        .fields
+        .get(field.index())
+        .is_some_and(|f| holds_long_text(&f.path))
 }
 
 /// Whether a field holds the long texts of a request.

@@ -110,14 +110,17 @@ fn small_patterns_get_automata_and_large_ones_say_why_not() {
 fn scans(conditions: &[&str]) -> String {
     let mut text = "metadata: {id: p, name: p}\nrules:\n".to_owned();
     for (i, condition) in conditions.iter().enumerate() {
-        text += &format!("  - id: r{i}\n    condition: {condition}\n    action: {{decision: warn, reason: r}}\n");
+        text +=
+            &format!("  - id: r{i}\n    condition: {condition}\n    action: {{decision: warn, reason: r}}\n");
     }
     let mut sources = SourceMap::new();
     sources.add(SourceFile::new("p.yaml", text));
     let module = compile(&sources, &Options::default()).unwrap().module;
     let listing = disassemble(&module, &DisasmOptions { full: true });
     let scans = listing.lines().skip_while(|line| *line != ".scans").skip(1);
-    let lines = scans.take_while(|line| !line.is_empty()).map(|line| line.split(';').next().unwrap().trim());
+    let lines = scans
+        .take_while(|line| !line.is_empty())
+        .map(|line| line.split(';').next().unwrap().trim());
     lines.collect::<Vec<_>>().join("\n")
 }
 

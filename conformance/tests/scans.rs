@@ -14,6 +14,7 @@ use policy_runtime::{DeriveMode, EvaluateOptions, Mode, Policies, PolicyEngine};
 use regex::Regex;
 use serde_json::json;
 use std::collections::BTreeSet;
+use std::path::Path;
 
 /// What a rule asks of the prompt.
 #[derive(Debug, Clone)]
@@ -55,7 +56,12 @@ fn engine(asks: &[Ask], level: OptLevel) -> (PolicyEngine, usize) {
         ..Options::default()
     };
     let compiled = compile(&sources, &options).unwrap_or_else(|e| panic!("{e}: {asks:?}"));
-    let scanned = compiled.module.scans.iter().map(|scan| scan.predicates.len()).sum();
+    let scanned = compiled
+        .module
+        .scans
+        .iter()
+        .map(|scan| scan.predicates.len())
+        .sum();
     let bytes = compiled.to_bundle().unwrap();
     let engine = PolicyEngine::builder()
         .policies(Policies::from_bundle(&bytes, &[]).unwrap())
@@ -73,7 +79,10 @@ fn fired(engine: &PolicyEngine, text: &str) -> BTreeSet<usize> {
     };
     let response = engine.evaluate_json_with(body.as_bytes(), &options).unwrap();
     let matched = &response.decision.matched_rules;
-    matched.iter().map(|rule| rule.trim_start_matches('r').parse().unwrap()).collect()
+    matched
+        .iter()
+        .map(|rule| rule.trim_start_matches('r').parse().unwrap())
+        .collect()
 }
 
 /// Every engine fires what the patterns alone say; returns how many did.
@@ -100,8 +109,8 @@ fn agree(asks: &[Ask], engines: &[(&str, &PolicyEngine)], texts: &[String]) -> u
 }
 
 const WORDS: &[&str] = &[
-    "secret", "Key", "pass", "k", "S", "sk-", "AKIA", "4", "12", "é", "ß", "Straße", "-", "@", "::", "κ", "你好", "or ", "a b",
-    "KISS", "id", "##", "\u{212a}", "\u{17f}", "٣", "_", "the ",
+    "secret", "Key", "pass", "k", "S", "sk-", "AKIA", "4", "12", "é", "ß", "Straße", "-", "@", "::", "κ",
+    "你好", "or ", "a b", "KISS", "id", "##", "\u{212a}", "\u{17f}", "٣", "_", "the ",
 ];
 /// Classes and a member of each.
 const CLASSES: &[(&str, &[&str])] = &[
@@ -138,12 +147,15 @@ fn piece(random: &mut Rng, depth: usize, folded: bool) -> (String, String) {
             ((*class).to_owned(), respelled(random, member, folded))
         }
         _more => match random.below(5) {
-            0 | 1 => (0..=1 + random.below(3)).map(|_| piece(random, depth - 1, folded)).fold(
-                (String::new(), String::new()),
-                |(pattern, text), (p, t)| (pattern + &p, text + &t),
-            ),
+            0 | 1 => (0..=1 + random.below(3))
+                .map(|_| piece(random, depth - 1, folded))
+                .fold((String::new(), String::new()), |(pattern, text), (p, t)| {
+                    (pattern + &p, text + &t)
+                }),
             2 => {
-                let branches: Vec<_> = (0..=random.below(4)).map(|_| piece(random, depth - 1, folded)).collect();
+                let branches: Vec<_> = (0..=random.below(4))
+                    .map(|_| piece(random, depth - 1, folded))
+                    .collect();
                 let text = random.pick(&branches).1.clone();
                 let patterns: Vec<String> = branches.into_iter().map(|(pattern, _)| pattern).collect();
                 (format!("(?:{})", patterns.join("|")), text)
@@ -151,7 +163,14 @@ fn piece(random: &mut Rng, depth: usize, folded: bool) -> (String, String) {
             3 => {
                 let (pattern, text) = piece(random, depth - 1, folded);
                 let (count, times) = *random.pick(&[
-                    ("?", 1), ("*", 2), ("+", 1), ("{2}", 2), ("{1,3}", 2), ("{3,}", 3), ("{0}", 0), ("+?", 2),
+                    ("?", 1),
+                    ("*", 2),
+                    ("+", 1),
+                    ("{2}", 2),
+                    ("{1,3}", 2),
+                    ("{3,}", 3),
+                    ("{0}", 0),
+                    ("+?", 2),
                 ]);
                 (format!("(?:{pattern}){count}"), text.repeat(times))
             }
@@ -180,7 +199,10 @@ fn respelled(random: &mut Rng, text: &str, folded: bool) -> String {
 }
 
 fn variable(name: &str, default: u64) -> u64 {
-    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+    std::env::var(name)
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(default)
 }
 
 #[test]
@@ -214,28 +236,57 @@ fn made_patterns_are_found_together_as_alone() {
 
 /// Samples, some of them damaged, between other things.
 fn text(random: &mut Rng, samples: &[String]) -> String {
-    const BETWEEN: &[&str] = &["", " ", "x", "\n", ". ", "some longer text before it ", "é", "K", "0"];
+    const BETWEEN: &[&str] = &[
+        "",
+        " ",
+        "x",
+        "\n",
+        ". ",
+        "some longer text before it ",
+        "é",
+        "K",
+        "0",
+    ];
     let mut text = String::new();
     for _ in 0..random.below(8) {
         text += *random.pick(BETWEEN);
         let sample: Vec<char> = random.pick(samples).chars().collect();
-        let lost = if random.chance(30) { random.below(sample.len().max(1)) } else { usize::MAX };
-        text.extend(sample.iter().enumerate().filter(|(i, _)| *i != lost).map(|(_, c)| c));
+        let lost = if random.chance(30) {
+            random.below(sample.len().max(1))
+        } else {
+            usize::MAX
+        };
+        text.extend(
+            sample
+                .iter()
+                .enumerate()
+                .filter(|(i, _)| *i != lost)
+                .map(|(_, c)| c),
+        );
     }
     text += *random.pick(BETWEEN);
     text
 }
 
-/// The patterns of a policy or of a list of rules; both are regular enough to be read by line.
+/// The patterns of a list of rules, which is regular enough to be read by line.
 fn patterns(text: &str) -> Vec<Ask> {
-    let quoted = text.lines().filter_map(|line| line.strip_prefix("regex = '''")?.strip_suffix("'''"));
+    let quoted = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("regex = '''")?.strip_suffix("'''"));
     let usable = |pattern: &&str| Regex::new(pattern).is_ok();
-    quoted.filter(usable).map(|pattern| Ask::Matches(pattern.to_owned())).collect()
+    quoted
+        .filter(usable)
+        .map(|pattern| Ask::Matches(pattern.to_owned()))
+        .collect()
 }
 
 fn prompts(text: &str) -> Vec<String> {
-    let texts = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
-    texts.map(|value| value["text"].as_str().unwrap().to_owned()).collect()
+    let texts = text
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    texts
+        .map(|value| value["text"].as_str().unwrap().to_owned())
+        .collect()
 }
 
 #[test]
@@ -255,15 +306,47 @@ fn public_rules_for_secrets_are_found_together_as_alone() {
         .filter(|line| line.contains("keywords"))
         .flat_map(|line| line.split('"').skip(1).step_by(2))
         .collect();
-    let mut texts = prompts(&benign);
+    // Every fourth: each is run against every pattern alone.
+    let mut texts: Vec<String> = prompts(&benign).into_iter().step_by(4).collect();
     for text in texts.iter_mut().step_by(2) {
         for _ in 0..4 {
-            let filler: String = (0..20 + random.below(60)).map(|_| *random.pick(&['a', '7', 'F', 'x', '0'])).collect();
-            *text += &format!("\n{}{} = '{filler}' ", random.pick(&keywords), random.pick(&["", "_key", "-secret"]));
+            let filler: String = (0..20 + random.below(60))
+                .map(|_| *random.pick(&['a', '7', 'F', 'x', '0']))
+                .collect();
+            *text += &format!(
+                "\n{}{} = '{filler}' ",
+                random.pick(&keywords),
+                random.pick(&["", "_key", "-secret"])
+            );
         }
     }
     let (engine, scanned) = engine(&asks, OptLevel::O2);
     let hits = agree(&asks, &[("-O2", &engine)], &texts);
     println!("{scanned} of {} rules scanned, {hits} hits", asks.len());
     assert!(scanned * 10 > asks.len() * 8);
+}
+
+/// The patterns of the benchmark, on its own prompts and, where they are, on real ones.
+#[test]
+fn the_patterns_of_the_benchmark_are_found_together_as_alone() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../benches/workloads/prompt-scan-100");
+    let policy = std::fs::read_to_string(folder.join("policy.yaml")).unwrap();
+    let policy: serde_json::Value = serde_yaml::from_str(&policy).unwrap();
+    let rules = policy["rules"].as_array().unwrap();
+    let pattern = |rule: &serde_json::Value| rule["condition"]["value"].as_str().unwrap().to_owned();
+    let asks: Vec<Ask> = rules.iter().map(|rule| Ask::Matches(pattern(rule))).collect();
+    let contexts = std::fs::read_to_string(folder.join("contexts.jsonl")).unwrap();
+    let mut texts: Vec<String> = contexts
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+        .map(|body| body["llm"]["prompt"].as_str().unwrap().to_owned())
+        .collect();
+    let real = data::read(
+        "the patterns of the benchmark on real prompts",
+        "prompts/benign_dev.jsonl",
+    );
+    texts.extend(real.iter().flat_map(|text| prompts(text)).step_by(4));
+    let (engine, scanned) = engine(&asks, OptLevel::O2);
+    assert_eq!(scanned, asks.len(), "every one of them has literals");
+    assert!(agree(&asks, &[("-O2", &engine)], &texts) >= 16);
 }

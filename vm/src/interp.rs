@@ -550,7 +550,9 @@ impl<'a, H: Host> Evaluation<'a, H> {
             | Value::Set(_) => {}
         }
         if let (Some(place), Value::Str(text)) = (predicate.scan, value)
-            && let Some(outcome) = self.scans.answer(place, text, self.module, self.bump, self.caches)
+            && let Some(outcome) = self
+                .scans
+                .answer(place, text, self.module, self.bump, self.caches)
         {
             return outcome;
         }

@@ -51,7 +51,9 @@ impl Lazy {
         Some(Self {
             ascii_only: program.look_set_any().contains_word_unicode(),
             automaton: automaton.build_from_nfa(program.clone()).ok()?,
-            backtracker: BoundedBacktracker::builder().build_from_nfa(program.clone()).ok()?,
+            backtracker: BoundedBacktracker::builder()
+                .build_from_nfa(program.clone())
+                .ok()?,
             simulation: PikeVM::builder().build_from_nfa(program).ok()?,
         })
     }
@@ -75,12 +77,16 @@ impl Lazy {
         let anchored = input.get_anchored() != Anchored::No;
         // Clears memory for the whole of the text first, which a try that soon ends is not worth.
         if !anchored && input.get_span().len() <= self.backtracker.max_haystack_len() {
-            let memory = cache.backtracker.get_or_insert_with(|| self.backtracker.create_cache());
+            let memory = cache
+                .backtracker
+                .get_or_insert_with(|| self.backtracker.create_cache());
             if let Ok(found) = self.backtracker.try_is_match(memory, input.clone()) {
                 return found;
             }
         }
-        let memory = cache.simulation.get_or_insert_with(|| self.simulation.create_cache());
+        let memory = cache
+            .simulation
+            .get_or_insert_with(|| self.simulation.create_cache());
         self.simulation.is_match(memory, input)
     }
 }

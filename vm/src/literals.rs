@@ -64,7 +64,10 @@ impl Literals {
                 let literals: Vec<Vec<u32>> = chunk.iter().map(|(_, literals)| literals.clone()).collect();
                 let mut builder = packed::Config::new().builder();
                 builder.extend(chunk.iter().map(|((_, text), _)| text));
-                match builder.build().filter(|_| chunk.iter().all(|((length, _), _)| *length >= 3)) {
+                match builder
+                    .build()
+                    .filter(|_| chunk.iter().all(|((length, _), _)| *length >= 3))
+                {
                     Some(searcher) => packed.push(Packed { searcher, literals }),
                     // Too short, or not on this processor.
                     None => single.extend(literals.into_iter().flatten()),
@@ -158,9 +161,13 @@ impl Grams {
                 continue;
             };
             for (piece, offset) in window.windows(4).zip(offset..) {
-                let Ok(piece) = <[u8; 4]>::try_from(piece) else { continue };
+                let Ok(piece) = <[u8; 4]>::try_from(piece) else {
+                    continue;
+                };
                 let hash = Self::hash(piece);
-                let Some(entry) = table.get_mut(hash) else { continue };
+                let Some(entry) = table.get_mut(hash) else {
+                    continue;
+                };
                 if *entry == 0 {
                     *entry = match u8::try_from(lists.len()) {
                         Ok(fresh) => {

@@ -278,7 +278,11 @@ impl LoadedModule {
 
 /// Builds the scans and tells their predicates where the answers will stand.
 fn load_scans(module: &VerifiedModule, predicates: &mut [LoadedPredicate]) -> Vec<LoadedScan> {
-    let scans: Vec<LoadedScan> = module.scans.iter().map(|scan| LoadedScan::load(scan, module)).collect();
+    let scans: Vec<LoadedScan> = module
+        .scans
+        .iter()
+        .map(|scan| LoadedScan::load(scan, module))
+        .collect();
     for (loaded, scan) in scans.iter().zip(0..) {
         for (predicate, answer) in loaded.predicates().iter().zip(0..) {
             if let Some(predicate) = predicates.get_mut(predicate.index()) {

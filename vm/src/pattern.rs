@@ -78,7 +78,11 @@ impl LoadedPattern {
         if !text.is_char_boundary(at) {
             return Some(false);
         }
-        source.is_match(Input::new(text).range(at..).anchored(Anchored::Yes), index, caches)
+        source.is_match(
+            Input::new(text).range(at..).anchored(Anchored::Yes),
+            index,
+            caches,
+        )
     }
 
     /// Whether the pattern is found in `text`; `None` when its automaton gave up and there is no other engine, which

@@ -98,7 +98,10 @@ impl ScanAnswers {
         let answers = self.scans.get_mut(place.scan as usize)?;
         if !answers.ran {
             answers.ran = true;
-            module.scans.get(place.scan as usize)?.run(text, answers, module, bump, caches);
+            module
+                .scans
+                .get(place.scan as usize)?
+                .run(text, answers, module, bump, caches);
         }
         match *answers.answers.get(place.answer as usize)? {
             TRUE => Some(Outcome::True),
@@ -140,7 +143,10 @@ impl LoadedScan {
     pub(crate) fn load(scan: &Scan, module: &VerifiedModule) -> Self {
         let mut users: Vec<Vec<User>> = vec![Vec::new(); scan.literals.len()];
         for (scanned, answer) in scan.predicates.iter().zip(0u32..) {
-            let operand = module.predicates.get(scanned.predicate.index()).map(|p| p.operand);
+            let operand = module
+                .predicates
+                .get(scanned.predicate.index())
+                .map(|p| p.operand);
             let pattern = match operand {
                 Some(PredOperand::Pattern(x)) => x,
                 // `contains`: has no use for it.
@@ -159,7 +165,9 @@ impl LoadedScan {
             }
         }
         let mut next = 0;
-        let counts = users.iter().map(|users| u32::try_from(users.len()).unwrap_or(u32::MAX));
+        let counts = users
+            .iter()
+            .map(|users| u32::try_from(users.len()).unwrap_or(u32::MAX));
         let starts = std::iter::once(0).chain(counts.map(|count| {
             next += count;
             next
@@ -205,7 +213,9 @@ impl LoadedScan {
             let length = fold_special(text, padded);
             let padded = padded.get(..length + PADDING).unwrap_or(padded);
             self.literals.each(padded, |literal, _| {
-                self.users_of(literal).iter().for_each(|user| answers.set(user.answer, OPEN));
+                self.users_of(literal)
+                    .iter()
+                    .for_each(|user| answers.set(user.answer, OPEN));
                 false
             });
             return;
@@ -230,7 +240,11 @@ impl LoadedScan {
     fn is_exact(&self, literal: u32, text: &str, at: usize) -> bool {
         let exact = self.exact.get(literal as usize).map_or(&[][..], |exact| exact);
         let found = text.as_bytes().get(at..).unwrap_or(&[]);
-        found.len() >= exact.len() && exact.iter().zip(found).all(|(want, byte)| *want == 0 || want == byte)
+        found.len() >= exact.len()
+            && exact
+                .iter()
+                .zip(found)
+                .all(|(want, byte)| *want == 0 || want == byte)
     }
 }
 
@@ -253,7 +267,9 @@ impl User {
             OnHit::Search => answers.set(self.answer, OPEN),
             OnHit::Near { min, max } => {
                 for before in min..=max {
-                    let Some(start) = at.checked_sub(before as usize) else { break };
+                    let Some(start) = at.checked_sub(before as usize) else {
+                        break;
+                    };
                     let pattern = module.patterns.get(self.pattern.index());
                     let found = pattern.and_then(|p| p.starts_at(text, start, self.pattern.index(), caches));
                     tries = match found {

@@ -95,7 +95,11 @@ fn the_scan_changes_no_outcome() {
         "id-a id-b id-c id-d id-e id-f id-g id-h id-i id-j id-k!",
     ];
     for text in texts {
-        for body in [text.to_owned(), format!("{long}{text}"), format!("{text}{many}{long}")] {
+        for body in [
+            text.to_owned(),
+            format!("{long}{text}"),
+            format!("{text}{many}{long}"),
+        ] {
             let body = format!("{{\"text\": \"{body}\"}}");
             assert_eq!(
                 outcomes(&scanned, &mut scratch, &body),

@@ -102,7 +102,11 @@ fn document(bundle: &Bundle, sections: &[SectionSize], bytes: usize) -> Value {
             }),
         })
         .collect();
-    let scans: Vec<Value> = module.scans.iter().map(|scan| scan_document(&bundle.module, scan)).collect();
+    let scans: Vec<Value> = module
+        .scans
+        .iter()
+        .map(|scan| scan_document(&bundle.module, scan))
+        .collect();
     let limits = &module.limits;
     json!({
         "revision": manifest.revision,
@@ -176,7 +180,12 @@ fn asked(module: &Module, scanned: &Scanned) -> String {
 fn searched_alone(module: &Module) -> usize {
     let searches = |p: &&Predicate| matches!(p.op, PredOp::Matches | PredOp::Contains);
     let scanned: usize = module.scans.iter().map(|scan| scan.predicates.len()).sum();
-    module.predicates.iter().filter(searches).count().saturating_sub(scanned)
+    module
+        .predicates
+        .iter()
+        .filter(searches)
+        .count()
+        .saturating_sub(scanned)
 }
 
 fn instructions(bundle: &Bundle) -> usize {
@@ -201,7 +210,10 @@ fn scans(out: &mut impl Write, module: &Module) -> anyhow::Result<()> {
             output::count(scan.predicates.len(), "comparison", "comparisons")
         )?;
         for scanned in &scan.predicates {
-            let literals = scanned.literals.iter().filter_map(|l| scan.literals.get(*l as usize));
+            let literals = scanned
+                .literals
+                .iter()
+                .filter_map(|l| scan.literals.get(*l as usize));
             let mut named: Vec<String> = literals.map(|literal| format!("{:?}", literal.folded)).collect();
             named.dedup();
             let more = named.len().saturating_sub(LITERALS_NAMED);
@@ -215,12 +227,22 @@ fn scans(out: &mut impl Write, module: &Module) -> anyhow::Result<()> {
                 OnHit::Near { .. } => ", then tried there",
                 OnHit::Search => ", then the whole text",
             };
-            writeln!(out, "    {}  {}{}", asked(module, scanned), named.dimmed(), then.dimmed())?;
+            writeln!(
+                out,
+                "    {}  {}{}",
+                asked(module, scanned),
+                named.dimmed(),
+                then.dimmed()
+            )?;
         }
     }
     let alone = searched_alone(module);
     if alone > 0 {
-        writeln!(out, "  {} run on their own", output::count(alone, "other search", "other searches"))?;
+        writeln!(
+            out,
+            "  {} run on their own",
+            output::count(alone, "other search", "other searches")
+        )?;
     }
     Ok(())
 }

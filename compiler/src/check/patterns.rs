@@ -19,9 +19,10 @@ pub(super) fn check(program: &Program, diagnostics: &mut Vec<Diagnostic>) {
         let PredOperand::Pattern(x) = predicate.operand else {
             continue;
         };
-        let (Some(field), Some(source)) =
-            (program.fields.get(predicate.field), program.patterns.get(x.index()))
-        else {
+        let (Some(field), Some(source)) = (
+            program.fields.get(predicate.field),
+            program.patterns.get(x.index()),
+        ) else {
             continue;
         };
         let slow = holds_long_text(&field.field.path)

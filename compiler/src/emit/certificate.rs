@@ -49,8 +49,13 @@ pub(super) fn certificate(program: &Program, functions: &[Function], options: &O
     }
     for scan in &program.scans {
         add(&mut total, cost::SCAN);
-        let tried = scan.predicates.iter().filter(|s| matches!(s.on_hit, OnHit::Near { .. }));
-        total.scans = total.scans.saturating_add(u64::from(TRIES).saturating_mul(tried.count() as u64));
+        let tried = scan
+            .predicates
+            .iter()
+            .filter(|s| matches!(s.on_hit, OnHit::Near { .. }));
+        total.scans = total
+            .scans
+            .saturating_add(u64::from(TRIES).saturating_mul(tried.count() as u64));
     }
     // Each field is computed at most once. Templates may ask for fields that no condition reads.
     let mut derived: Vec<Derived> = program.fields.iter().filter_map(|f| f.derived).collect();

@@ -35,7 +35,7 @@ pub(super) struct Patterns;
 /// How many times its cost a scan must save.
 const WORTH: u64 = 3;
 /// Starts of a match that may be tried at one hit; with more, searching the text once is cheaper.
-const STARTS: u32 = 3;
+const STARTS: u32 = 4;
 /// Bytes between the start of a match and a literal, when matches are tried there.
 const REACH: u32 = 256;
 /// Bytes of a constant that is looked for.
@@ -58,7 +58,10 @@ impl Pass for Patterns {
             };
             let plain = program.fields.get(predicate.field.index()).is_some_and(|field| {
                 let inside = |other: &policy_bytecode::module::Field| field.path.starts_with(&other.path);
-                !program.fields.iter().any(|other| other.derived.is_some() && inside(other))
+                !program
+                    .fields
+                    .iter()
+                    .any(|other| other.derived.is_some() && inside(other))
             });
             if let Some(candidate) = candidate(program, pred, predicate).filter(|_| plain) {
                 fields.entry(predicate.field).or_default().push(candidate);
@@ -66,7 +69,9 @@ impl Pass for Patterns {
         }
         let mut scans = Vec::new();
         for (field, candidates) in fields {
-            let alone = candidates.iter().filter_map(|c| program.predicates.get(c.pred.index()));
+            let alone = candidates
+                .iter()
+                .filter_map(|c| program.predicates.get(c.pred.index()));
             let alone: u64 = alone.map(|p| cost::searched_alone(program, p)).sum();
             if alone > WORTH * cost::scan(program, field) {
                 scans.push(scan(field, candidates));
@@ -161,7 +166,10 @@ fn candidate(program: &Program, pred: PredIdx, predicate: &Predicate) -> Option<
 }
 
 fn scan(field: FieldIdx, candidates: Vec<Candidate>) -> Scan {
-    let all: BTreeSet<Literal> = candidates.iter().flat_map(|c| c.literals.iter().cloned()).collect();
+    let all: BTreeSet<Literal> = candidates
+        .iter()
+        .flat_map(|c| c.literals.iter().cloned())
+        .collect();
     let numbers: BTreeMap<Literal, u32> = all.iter().cloned().zip(0..).collect();
     Scan {
         field,
@@ -170,7 +178,11 @@ fn scan(field: FieldIdx, candidates: Vec<Candidate>) -> Scan {
             .into_iter()
             .map(|candidate| Scanned {
                 predicate: candidate.pred,
-                literals: candidate.literals.iter().filter_map(|l| numbers.get(l).copied()).collect(),
+                literals: candidate
+                    .literals
+                    .iter()
+                    .filter_map(|l| numbers.get(l).copied())
+                    .collect(),
                 on_hit: candidate.on_hit,
             })
             .collect(),

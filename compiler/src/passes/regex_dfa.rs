@@ -55,7 +55,9 @@ impl Pass for RegexDfa {
             }
             if scanned {
                 let reason = SCANNED.to_owned();
-                changes += usize::from(!matches!(&pattern.engine, PatternEngine::Source { reason } if reason == SCANNED));
+                changes += usize::from(
+                    !matches!(&pattern.engine, PatternEngine::Source { reason } if reason == SCANNED),
+                );
                 pattern.engine = PatternEngine::Source { reason };
                 continue;
             }

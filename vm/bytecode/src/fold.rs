@@ -16,16 +16,76 @@
 
 /// First characters of the runs of decimal digits outside ASCII, and how many each run has.
 const DIGITS: [(u32, u32); 70] = [
-    (0x0660, 10), (0x06f0, 10), (0x07c0, 10), (0x0966, 10), (0x09e6, 10), (0x0a66, 10), (0x0ae6, 10),
-    (0x0b66, 10), (0x0be6, 10), (0x0c66, 10), (0x0ce6, 10), (0x0d66, 10), (0x0de6, 10), (0x0e50, 10),
-    (0x0ed0, 10), (0x0f20, 10), (0x1040, 10), (0x1090, 10), (0x17e0, 10), (0x1810, 10), (0x1946, 10),
-    (0x19d0, 10), (0x1a80, 10), (0x1a90, 10), (0x1b50, 10), (0x1bb0, 10), (0x1c40, 10), (0x1c50, 10),
-    (0xa620, 10), (0xa8d0, 10), (0xa900, 10), (0xa9d0, 10), (0xa9f0, 10), (0xaa50, 10), (0xabf0, 10),
-    (0xff10, 10), (0x104a0, 10), (0x10d30, 10), (0x10d40, 10), (0x11066, 10), (0x110f0, 10), (0x11136, 10),
-    (0x111d0, 10), (0x112f0, 10), (0x11450, 10), (0x114d0, 10), (0x11650, 10), (0x116c0, 10), (0x116d0, 20),
-    (0x11730, 10), (0x118e0, 10), (0x11950, 10), (0x11bf0, 10), (0x11c50, 10), (0x11d50, 10), (0x11da0, 10),
-    (0x11f50, 10), (0x16130, 10), (0x16a60, 10), (0x16ac0, 10), (0x16b50, 10), (0x16d70, 10), (0x1ccf0, 10),
-    (0x1d7ce, 50), (0x1e140, 10), (0x1e2f0, 10), (0x1e4f0, 10), (0x1e5f1, 10), (0x1e950, 10), (0x1fbf0, 10),
+    (0x0660, 10),
+    (0x06f0, 10),
+    (0x07c0, 10),
+    (0x0966, 10),
+    (0x09e6, 10),
+    (0x0a66, 10),
+    (0x0ae6, 10),
+    (0x0b66, 10),
+    (0x0be6, 10),
+    (0x0c66, 10),
+    (0x0ce6, 10),
+    (0x0d66, 10),
+    (0x0de6, 10),
+    (0x0e50, 10),
+    (0x0ed0, 10),
+    (0x0f20, 10),
+    (0x1040, 10),
+    (0x1090, 10),
+    (0x17e0, 10),
+    (0x1810, 10),
+    (0x1946, 10),
+    (0x19d0, 10),
+    (0x1a80, 10),
+    (0x1a90, 10),
+    (0x1b50, 10),
+    (0x1bb0, 10),
+    (0x1c40, 10),
+    (0x1c50, 10),
+    (0xa620, 10),
+    (0xa8d0, 10),
+    (0xa900, 10),
+    (0xa9d0, 10),
+    (0xa9f0, 10),
+    (0xaa50, 10),
+    (0xabf0, 10),
+    (0xff10, 10),
+    (0x104a0, 10),
+    (0x10d30, 10),
+    (0x10d40, 10),
+    (0x11066, 10),
+    (0x110f0, 10),
+    (0x11136, 10),
+    (0x111d0, 10),
+    (0x112f0, 10),
+    (0x11450, 10),
+    (0x114d0, 10),
+    (0x11650, 10),
+    (0x116c0, 10),
+    (0x116d0, 20),
+    (0x11730, 10),
+    (0x118e0, 10),
+    (0x11950, 10),
+    (0x11bf0, 10),
+    (0x11c50, 10),
+    (0x11d50, 10),
+    (0x11da0, 10),
+    (0x11f50, 10),
+    (0x16130, 10),
+    (0x16a60, 10),
+    (0x16ac0, 10),
+    (0x16b50, 10),
+    (0x16d70, 10),
+    (0x1ccf0, 10),
+    (0x1d7ce, 50),
+    (0x1e140, 10),
+    (0x1e2f0, 10),
+    (0x1e4f0, 10),
+    (0x1e5f1, 10),
+    (0x1e950, 10),
+    (0x1fbf0, 10),
 ];
 
 /// Bytes that the UTF-8 form of a special character starts with.
@@ -48,7 +108,11 @@ pub fn fold_ascii(byte: u8) -> u8 {
     // No branches and no table, so that a loop over a text is done sixteen bytes at a time.
     let upper = byte.wrapping_sub(b'A') < 26;
     let digit = byte.wrapping_sub(b'0') < 10;
-    if digit { b'0' } else { byte | (u8::from(upper) << 5) }
+    if digit {
+        b'0'
+    } else {
+        byte | (u8::from(upper) << 5)
+    }
 }
 
 fn fold_other(c: char) -> char {
@@ -78,7 +142,10 @@ pub fn has_special(text: &str) -> bool {
     if text.is_ascii() {
         return false;
     }
-    let starts = text.bytes().enumerate().filter(|(_, byte)| SPECIAL_LEADS.contains(byte));
+    let starts = text
+        .bytes()
+        .enumerate()
+        .filter(|(_, byte)| SPECIAL_LEADS.contains(byte));
     starts
         .filter_map(|(at, _)| text.get(at..)?.chars().next())
         .any(is_special)

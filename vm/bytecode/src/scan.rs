@@ -55,7 +55,7 @@ impl Literal {
 }
 
 /// Starts of a match that are tried for one predicate before it is left to be evaluated on its own.
-pub const TRIES: u8 = 8;
+pub const TRIES: u8 = 16;
 
 /// One predicate of a scan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,6 +91,7 @@ pub fn commonness(folded: u8) -> u32 {
     match LETTERS.iter().zip(8..).find(|(letter, _)| **letter == folded) {
         Some((_, rank)) => 8 * rank - 40,
         None if matches!(folded, b'0' | b'.' | b',' | b'-' | b'\n') => 60,
+        None if matches!(folded, b'\'' | b'"' | b'(' | b')' | b'_' | b'/') => 40,
         None => 12,
     }
 }

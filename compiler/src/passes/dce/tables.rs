@@ -236,14 +236,22 @@ fn renumber(program: &mut Program, marks: &Marks) {
             PredOperand::Field(f) => field(f),
         }
     }
-    let used = |scanned: &Scanned| marks.predicates.get(scanned.predicate.index()).copied().unwrap_or(true);
+    let used = |scanned: &Scanned| {
+        marks
+            .predicates
+            .get(scanned.predicate.index())
+            .copied()
+            .unwrap_or(true)
+    };
     for scan in &mut program.scans {
         scan.predicates.retain(used);
     }
     program.scans.retain(|scan| !scan.predicates.is_empty());
     for scan in &mut program.scans {
         field(&mut scan.field);
-        scan.predicates.iter_mut().for_each(|scanned| pred(&mut scanned.predicate));
+        scan.predicates
+            .iter_mut()
+            .for_each(|scanned| pred(&mut scanned.predicate));
     }
     for value in &mut program.consts {
         match value {

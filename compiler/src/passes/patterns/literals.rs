@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! \bAKIA[0-9A-Z]{16}\b                "akia", exactly "AKIA", where a match starts
-//! (?i)ignore (all )?previous          "ignore "            (of three, the rarest is taken)
+//! (?i)ignore (all )?previous          "ignore ", where a match starts
 //! (?i)\b(password|pwd)\s*[=:]         "password" or "pwd", where a match starts
 //! \b\d{3}-\d{2}-\d{4}\b               "000-00-0000"        (digits fold to 0)
 //! \w+@\w+                             "@", anywhere in a match
@@ -43,7 +43,9 @@ pub(crate) struct Required {
 
 /// What every match of `hir` holds; `None` when nothing is proved that is rare enough to look for.
 pub(crate) fn required(hir: &Hir) -> Option<Required> {
-    let best = summary(hir).best.filter(|best| best.pieces.iter().all(Piece::is_rare))?;
+    let best = summary(hir)
+        .best
+        .filter(|best| best.pieces.iter().all(Piece::is_rare))?;
     Some(Required {
         literals: best.pieces.iter().map(Piece::literal).collect(),
         before: (best.before.min, best.before.max),
@@ -107,6 +109,8 @@ impl Piece {
             // One digit is rare, the next one is not.
             bits += match (folded, previous) {
                 (b'0', b'0') => 1.0,
+                // Letters come in words.
+                (b'a'..=b'z' | b' ', _) => 0.75 * (9.0 - f64::from(commonness(folded)) / 32.0),
                 (b, _) => 9.0 - f64::from(commonness(b)) / 32.0,
             };
             // A capital, and one digit among ten.
@@ -116,6 +120,12 @@ impl Piece {
             previous = folded;
         }
         bits
+    }
+
+    /// What looking for one more literal costs, as the bits of one that is found so often that it is as bad. The VM
+    /// takes longer for short ones.
+    fn own_bits(&self) -> f64 {
+        if self.folded.len() < 5 { 13.0 } else { 15.0 }
     }
 
     /// Whether looking for it is better than running the pattern.
@@ -176,9 +186,13 @@ struct Factor {
 impl Factor {
     /// How often one of the pieces is expected, lower is better.
     fn cost(&self) -> f64 {
-        let often: f64 = self.pieces.iter().map(|p| (-p.bits().min(48.0)).exp2()).sum();
+        let often = |p: &Piece| (-p.bits()).exp2() + (-p.own_bits()).exp2();
+        let often: f64 = self.pieces.iter().map(often).sum();
         // Where matches start is worth knowing: then a hit costs a look, not a pass.
-        let near = self.before.max.is_some_and(|max| max - self.before.min.min(max) < 4);
+        let near = self
+            .before
+            .max
+            .is_some_and(|max| max - self.before.min.min(max) < 4);
         let common = self.pieces.iter().any(|p| !p.is_rare());
         often * if near { 1.0 } else { 16.0 } + if common { 1.0 } else { 0.0 }
     }
@@ -228,9 +242,21 @@ fn nothing() -> BTreeSet<Piece> {
 fn factor(pieces: &BTreeSet<Piece>, before: Span) -> Option<Factor> {
     let useful = !pieces.is_empty() && pieces.iter().all(|p| !p.folded.is_empty());
     useful.then(|| Factor {
-        pieces: pieces.clone(),
+        pieces: shortest(pieces),
         before,
     })
+}
+
+/// Without pieces that start with another one: where they are, that one is.
+fn shortest(pieces: &BTreeSet<Piece>) -> BTreeSet<Piece> {
+    let starts = |long: &Piece, short: &Piece| {
+        let alike = |(a, b): (u8, u8)| b == 0 || a == b;
+        long != short
+            && long.folded.starts_with(&short.folded)
+            && long.exact.bytes().zip(short.exact.bytes()).all(alike)
+    };
+    let implied = |long: &&Piece| pieces.iter().any(|short| starts(long, short));
+    pieces.iter().filter(|piece| !implied(piece)).cloned().collect()
 }
 
 fn better(a: Option<Factor>, b: Option<Factor>) -> Option<Factor> {
@@ -269,7 +295,12 @@ fn summary(hir: &Hir) -> Summary {
 fn text_summary(text: &str) -> Summary {
     let parts: Vec<Summary> = text
         .chars()
-        .map(|c| Summary::whole(BTreeSet::from([Piece::of(c.encode_utf8(&mut [0; 4]))]), char_length(c)))
+        .map(|c| {
+            Summary::whole(
+                BTreeSet::from([Piece::of(c.encode_utf8(&mut [0; 4]))]),
+                char_length(c),
+            )
+        })
         .collect();
     concat(&parts)
 }
@@ -289,7 +320,9 @@ fn class_summary(class: &Class) -> Summary {
         Class::Unicode(class) => class.ranges().iter().map(|r| (r.start(), r.end())).collect(),
         Class::Bytes(class) if class.is_ascii() => {
             let ranges = class.ranges().iter();
-            ranges.map(|r| (char::from(r.start()), char::from(r.end()))).collect()
+            ranges
+                .map(|r| (char::from(r.start()), char::from(r.end())))
+                .collect()
         }
         Class::Bytes(_) => return Summary::unknown(Span { min: 1, max: Some(1) }),
     };
@@ -304,7 +337,10 @@ fn class_summary(class: &Class) -> Summary {
         let own = char_length(c);
         length = Some(length.map_or(own, |length| length.or(own)));
         let source = Some(c).filter(|c| !is_special(*c));
-        folds.entry(fold(c)).and_modify(|known| *known = None).or_insert(source);
+        folds
+            .entry(fold(c))
+            .and_modify(|known| *known = None)
+            .or_insert(source);
     }
     // A class without members never matches; nothing has to be said of it.
     let length = length.unwrap_or(Span::ANY);
@@ -363,7 +399,9 @@ fn alternation(branches: impl Iterator<Item = Summary>) -> Summary {
             length: a.length.or(b.length),
         }
     };
-    let united = branches.reduce(unite).unwrap_or_else(|| Summary::unknown(Span::ANY));
+    let united = branches
+        .reduce(unite)
+        .unwrap_or_else(|| Summary::unknown(Span::ANY));
     let whole = factor(&united.starts, Span::NONE);
     Summary {
         best: better(united.best, whole),
@@ -386,6 +424,10 @@ fn concat(parts: &[Summary]) -> Summary {
             pieces: best.pieces,
         });
         best = better(best, shifted);
+        if part.starts.len() > 1 {
+            // Joining makes more of them; these may do.
+            best = better(best, factor(&run, before));
+        }
         let joined = cross(&run, &part.starts);
         let after = length.plus(part.length);
         match joined {
@@ -448,11 +490,17 @@ mod tests {
         for (pattern, expected) in [
             (r"\bAKIA[0-9A-Z]{16}\b", "akia=AKIA"),
             (r"(?i)\bkiss\b", "kiss"),
-            (r"(?i)ignore (all )?previous", "ignore all previous ignore previous"),
+            (r"(?i)ignore (all )?previous", "ignore "),
             (r"(?i)\b(password|pwd)\s*[=:]", "password pwd"),
             (r"\b\d{3}-\d{2}-\d{4}\b", "000-00-0000"),
-            (r"\b4\d{3}[ -]?\d{4}\b", "0000 0000=4~~~ ~~~~ 0000-0000=4~~~-~~~~ 00000000=4~~~~~~~"),
-            (r"[A-Z]{2}\d{6}[A-D]", "000000a=~~~~~~A 000000b=~~~~~~B 000000c=~~~~~~C 000000d=~~~~~~D after 2..2"),
+            (
+                r"\b4\d{3}[ -]?\d{4}\b",
+                "0000 0000=4~~~ ~~~~ 0000-0000=4~~~-~~~~ 00000000=4~~~~~~~",
+            ),
+            (
+                r"[A-Z]{2}\d{6}[A-D]",
+                "000000a=~~~~~~A 000000b=~~~~~~B 000000c=~~~~~~C 000000d=~~~~~~D after 2..2",
+            ),
             (r"\w+@\w+", "@ after 1.."),
             (r"[a-z]{20,}", "none"),
             (r"", "none"),
@@ -465,7 +513,7 @@ mod tests {
             (r".{3,5}secret", "secret=secret after 3..20"),
             (r".*secret", "secret=secret after 0.."),
             (r"(?:[a-z]+:){3}//", ":// after 5.."),
-            (r"é(?i)é", "éÉ éé"),
+            (r"é(?i)é", "é"),
             (r"(?:25[0-5]|\d)\.\d", "0.0 000.0=25~.~"),
             (r"\u{212a}elvin", "kelvin=~elvin"),
         ] {

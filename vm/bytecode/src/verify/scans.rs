@@ -19,7 +19,10 @@ pub(super) fn check(module: &Module) -> Result<(), VerifyError> {
     let mut fields = HashSet::new();
     let mut answered = HashSet::new();
     for (i, scan) in module.scans.iter().enumerate() {
-        let plain = module.fields.get(scan.field.index()).is_some_and(|f| f.derived.is_none());
+        let plain = module
+            .fields
+            .get(scan.field.index())
+            .is_some_and(|f| f.derived.is_none());
         if !plain || !fields.insert(scan.field) {
             return Err(VerifyError::table(
                 30,
@@ -27,9 +30,14 @@ pub(super) fn check(module: &Module) -> Result<(), VerifyError> {
                 "the field of a scan does not exist, is computed, or has another scan",
             ));
         }
-        let fits = |literal: &crate::scan::Literal| literal.folded.len() <= MAX_LITERAL && literal.is_well_formed();
+        let fits =
+            |literal: &crate::scan::Literal| literal.folded.len() <= MAX_LITERAL && literal.is_well_formed();
         if !scan.literals.iter().all(fits) {
-            return Err(VerifyError::table(31, i, "a literal is empty, too long or not folded"));
+            return Err(VerifyError::table(
+                31,
+                i,
+                "a literal is empty, too long or not folded",
+            ));
         }
         for scanned in &scan.predicates {
             if !answered.insert(scanned.predicate) || !answers(module, scan, scanned) {
@@ -49,7 +57,11 @@ fn answers(module: &Module, scan: &Scan, scanned: &Scanned) -> bool {
     let Some(predicate) = module.predicates.get(scanned.predicate.index()) else {
         return false;
     };
-    let literals: Option<Vec<_>> = scanned.literals.iter().map(|l| scan.literals.get(*l as usize)).collect();
+    let literals: Option<Vec<_>> = scanned
+        .literals
+        .iter()
+        .map(|l| scan.literals.get(*l as usize))
+        .collect();
     let Some(literals) = literals.filter(|found| !found.is_empty()) else {
         return false;
     };

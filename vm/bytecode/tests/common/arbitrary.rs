@@ -8,8 +8,7 @@ use policy_bytecode::predicate::{PredOp, PredOperand, Predicate};
 use policy_bytecode::scan::{Literal, OnHit, Scan, Scanned};
 use policy_bytecode::wire::{Reader, Writer};
 use policy_bytecode::{
-    Const, ConstIdx, FieldIdx, FuncIdx, Instr, MemoIdx, Number, Opcode, PatternIdx, PolicyIdx,
-    PredIdx,
+    Const, ConstIdx, FieldIdx, FuncIdx, Instr, MemoIdx, Number, Opcode, PatternIdx, PolicyIdx, PredIdx,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -209,7 +208,16 @@ pub(crate) fn module() -> impl Strategy<Value = Module> {
         vec((index(), index()), 0..4),
     )
         .prop_map(
-            |((limits, memo_cells), fields, consts, patterns, (predicates, scans), functions, rules, policies)| {
+            |(
+                (limits, memo_cells),
+                fields,
+                consts,
+                patterns,
+                (predicates, scans),
+                functions,
+                rules,
+                policies,
+            )| {
                 Module {
                     limits,
                     fields,
