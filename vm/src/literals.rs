@@ -1,11 +1,12 @@
 //! Finds every occurrence of many literals in one folded text, in one pass or nearly so.
 //!
-//! Three searchers share the work, by length of the literals, because what is fast for one is not for another:
+//! Four searchers share the work, by length of the literals, because what is fast for one is not for another:
 //!
 //! | bytes | searcher |
 //! |---|---|
 //! | 5 and more | [`Grams`]: looks at four bytes at every second place, in a table of hashes that says what may lie there |
 //! | 3 and 4 | packed search (Teddy) of a few literals at a time; it slows down with more |
+//! | 3 and 4, many with one mark at one place | [`Marked`]: `memchr` for the mark, then a look around it |
 //! | 1 and 2 | one `memmem` each |
 //!
 //! One automaton for all takes four to six times as long on 4 KB: each of its steps waits for the one before.
@@ -25,11 +26,15 @@ pub(crate) const PADDING: usize = 64;
 /// Literals that one packed search looks for; twice as many take several times as long.
 const PACKED: usize = 24;
 
+/// Literals that share a mark before they are looked for by it.
+const MARKED: usize = 12;
+
 /// Finds literals; see the module documentation.
 #[derive(Debug)]
 pub(crate) struct Literals {
     texts: Box<[Box<[u8]>]>,
     grams: Option<Grams>,
+    marked: Vec<Marked>,
     packed: Vec<Packed>,
     single: Vec<Single>,
 }
@@ -41,6 +46,63 @@ struct Packed {
     /// By text: the literals that are it. Some differ only in what they ask of the text that is not folded.
     literals: Vec<Vec<u32>>,
 }
+
+/// Texts of one length, at most four bytes, that have one punctuation mark at one place: what a few classes around a mark
+/// expand to, such as two hexadecimal digits and the colon between them.
+#[derive(Debug)]
+struct Marked {
+    mark: u8,
+    offset: usize,
+    length: usize,
+    /// Ascending; with the literals that are this text.
+    texts: Vec<(u32, Vec<u32>)>,
+}
+
+impl Marked {
+    fn each(&self, text: &[u8], hit: &mut impl FnMut(u32, usize) -> bool) {
+        for mark in memchr::memchr_iter(self.mark, text) {
+            let found = mark.checked_sub(self.offset).and_then(|start| {
+                let around = text.get(start..start + self.length)?;
+                let at = self
+                    .texts
+                    .binary_search_by_key(&number(around), |(text, _)| *text)
+                    .ok()?;
+                Some((start, &self.texts.get(at)?.1))
+            });
+            if let Some((start, literals)) = found {
+                literals.iter().for_each(|literal| {
+                    hit(*literal, start);
+                });
+            }
+        }
+    }
+}
+
+/// Up to four bytes as a number.
+fn number(bytes: &[u8]) -> u32 {
+    bytes
+        .iter()
+        .fold(0, |number, byte| number << 8 | u32::from(*byte))
+}
+
+/// The mark that most of these texts have at one place, where enough have one.
+fn common_mark(texts: &[ShortText<'_>]) -> Option<(usize, u8)> {
+    let mut counts: BTreeMap<(usize, u8), usize> = BTreeMap::new();
+    for ((_, text), _) in texts {
+        for (offset, byte) in text
+            .iter()
+            .enumerate()
+            .filter(|(_, byte)| byte.is_ascii_punctuation())
+        {
+            *counts.entry((offset, *byte)).or_default() += 1;
+        }
+    }
+    let most = counts.into_iter().max_by_key(|(_, count)| *count);
+    most.filter(|(_, count)| *count >= MARKED).map(|(mark, _)| mark)
+}
+
+/// A text below five bytes after its length, and the literals that are it.
+type ShortText<'t> = ((usize, &'t [u8]), Vec<u32>);
 
 #[derive(Debug)]
 struct Single {
@@ -57,10 +119,26 @@ impl Literals {
         for (text, literal) in numbered().filter(|(text, _)| text.len() < Grams::SHORTEST) {
             short.entry((text.len(), text)).or_default().push(literal);
         }
-        let short: Vec<((usize, &[u8]), Vec<u32>)> = short.into_iter().collect();
-        let (mut packed, mut single) = (Vec::new(), Vec::new());
+        let short: Vec<ShortText<'_>> = short.into_iter().collect();
+        let (mut marked, mut packed, mut single) = (Vec::new(), Vec::new(), Vec::new());
         for same_length in short.chunk_by(|((a, _), _), ((b, _), _)| a == b) {
-            for chunk in same_length.chunks(PACKED) {
+            let mut rest = same_length.to_vec();
+            while let Some((offset, mark)) = common_mark(&rest) {
+                let (with, without) = rest
+                    .into_iter()
+                    .partition::<Vec<_>, _>(|((_, text), _)| text.get(offset) == Some(&mark));
+                rest = without;
+                marked.push(Marked {
+                    mark,
+                    offset,
+                    length: with.first().map_or(0, |((length, _), _)| *length),
+                    texts: with
+                        .into_iter()
+                        .map(|((_, text), literals)| (number(text), literals))
+                        .collect(),
+                });
+            }
+            for chunk in rest.chunks(PACKED) {
                 let literals: Vec<Vec<u32>> = chunk.iter().map(|(_, literals)| literals.clone()).collect();
                 let mut builder = packed::Config::new().builder();
                 builder.extend(chunk.iter().map(|((_, text), _)| text));
@@ -80,6 +158,7 @@ impl Literals {
         });
         Self {
             single: single.collect(),
+            marked,
             packed,
             grams: Grams::new(&texts),
             texts: texts.into(),
@@ -94,6 +173,9 @@ impl Literals {
         let text = padded.get(..padded.len().saturating_sub(PADDING)).unwrap_or(&[]);
         if let Some(grams) = &self.grams {
             grams.each(&self.texts, padded, text, &mut hit);
+        }
+        for marked in &self.marked {
+            marked.each(text, &mut hit);
         }
         for Packed { searcher, literals } in &self.packed {
             let mut from = 0;
@@ -265,8 +347,8 @@ mod tests {
     proptest! {
         #[test]
         fn every_occurrence_is_found_once(
-            literals in vec("[ab0-]{1,7}|[a-z]{5,12}|é{1,4}", 1..60),
-            pieces in vec("[ab0-]{0,9}|[a-zé ]{0,40}", 0..20),
+            literals in vec("[ab0-]{1,7}|[a-e]:[a-e]|[a-z]{5,12}|é{1,4}", 1..60),
+            pieces in vec("[ab0:-]{0,9}|[a-zé ]{0,40}", 0..20),
             picks in vec(any::<prop::sample::Index>(), 20),
         ) {
             let mut literals = literals;

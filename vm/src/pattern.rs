@@ -26,7 +26,7 @@ enum Source {
 
 #[derive(Debug)]
 enum Cache {
-    Whole(meta::Cache),
+    Whole(Box<meta::Cache>),
     Scanned(Box<lazy::Cache>),
 }
 
@@ -105,7 +105,7 @@ impl Source {
     fn is_match(&self, input: Input<'_>, index: usize, caches: &mut PatternCaches) -> Option<bool> {
         let cache = caches.caches.get_mut(index)?;
         let cache = cache.get_or_insert_with(|| match self {
-            Self::Whole(regex) => Cache::Whole(regex.create_cache()),
+            Self::Whole(regex) => Cache::Whole(Box::new(regex.create_cache())),
             Self::Scanned(lazy) => Cache::Scanned(Box::new(lazy.create_cache())),
         });
         match (self, cache) {

@@ -91,7 +91,7 @@ pub fn commonness(folded: u8) -> u32 {
     match LETTERS.iter().zip(8..).find(|(letter, _)| **letter == folded) {
         Some((_, rank)) => 8 * rank - 40,
         None if matches!(folded, b'0' | b'.' | b',' | b'-' | b'\n') => 60,
-        None if matches!(folded, b'\'' | b'"' | b'(' | b')' | b'_' | b'/') => 40,
+        None if matches!(folded, b'\'' | b'"' | b'(' | b')' | b'_' | b'/' | b':') => 40,
         None => 12,
     }
 }
