@@ -1,11 +1,12 @@
 //! Check: what can be said about policies before any request. Adds errors and warnings, changes nothing.
 //!
-//! Third stage, one policy at a time. Four looks, each a file:
+//! Third stage, one policy at a time. Five looks, each a file:
 //!
 //! - `types`: comparisons that the type of their field rules out;
 //! - `constants`: conditions that are true or false for every request;
 //! - `conjunctions`: parts of one `and` that contradict or repeat each other;
-//! - `shadow`: rules that an earlier deny rule of the same policy makes superfluous.
+//! - `shadow`: rules that an earlier deny rule of the same policy makes superfluous;
+//! - `patterns`: patterns that each take a pass of their own over long texts.
 //!
 //! Everything said is exact in three-valued logic with missing fields and errors: where a condition can still be an
 //! error, and so fire its rule, the text says "never true", not "never fires". Only cheap cases are decided: the work
@@ -14,6 +15,7 @@
 mod conjunctions;
 mod constants;
 mod literals;
+mod patterns;
 mod shadow;
 mod types;
 
@@ -32,6 +34,7 @@ pub(crate) fn check(resolved: &Resolved, diagnostics: &mut Vec<Diagnostic>) {
         constants::check(program, diagnostics);
     }
     shadow::check(&resolved.live, diagnostics);
+    patterns::check(&resolved.live, diagnostics);
 }
 
 /// Whether a policy can never take part in a decision. To be reported only where nothing is an error: a rule that

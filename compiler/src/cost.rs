@@ -6,7 +6,7 @@
 
 use crate::ir::{Predicate, Program};
 use policy_bytecode::context::Derived;
-use policy_bytecode::module::{Pattern, PatternEngine};
+use policy_bytecode::module::{PathSegment, Pattern, PatternEngine};
 use policy_bytecode::predicate::{PredOp, PredOperand};
 use policy_bytecode::{Const, FieldIdx};
 
@@ -23,6 +23,9 @@ pub struct Cost {
 
 /// Units of one instruction.
 pub const INSTRUCTION: u64 = 1;
+
+const CONTAINS: Cost = cost(15, 100, 1);
+const MATCHES_DFA: Cost = cost(25, 1_000, 1);
 
 /// Length of text that `order` reckons with, in bytes: of prompts, and of every other text.
 const PROMPT_BYTES: u64 = 2048;
@@ -72,12 +75,12 @@ pub fn predicate(program: &Program, predicate: &Predicate) -> Cost {
             | None => cost(20, 0, 0),
         },
         PredOp::StartsWith | PredOp::EndsWith => cost(6, 0, 0),
-        PredOp::Contains => cost(15, 100, 1),
+        PredOp::Contains => CONTAINS,
         PredOp::Matches => match pattern {
             Some(Pattern {
                 engine: PatternEngine::Dfa { .. },
                 ..
-            }) => cost(25, 1_000, 1),
+            }) => MATCHES_DFA,
             Some(Pattern {
                 engine: PatternEngine::Source { .. },
                 ..
@@ -95,12 +98,34 @@ pub fn expected(program: &Program, pred: &Predicate) -> u64 {
         PredOperand::Field(f) => field(program, f),
         PredOperand::None | PredOperand::Const(_) | PredOperand::Pattern(_) => 0,
     };
-    let bytes = if is_prompt(program, pred.field) {
+    own.fixed + own.per_text_kb * text_bytes(program, pred.field) / 1024 + field(program, pred.field) + other
+}
+
+/// What one scan of a field costs, hits aside.
+pub const SCAN: Cost = cost(80, 600, 1);
+
+/// What a scan of `field` is expected to cost.
+#[must_use]
+pub fn scan(program: &Program, field: FieldIdx) -> u64 {
+    SCAN.fixed + SCAN.per_text_kb * text_bytes(program, field) / 1024
+}
+
+/// What a comparison that a scan could answer is expected to cost without it, with an automaton for its pattern.
+#[must_use]
+pub fn searched_alone(program: &Program, predicate: &Predicate) -> u64 {
+    let own = match predicate.op {
+        PredOp::Contains => CONTAINS,
+        _pattern => MATCHES_DFA,
+    };
+    own.fixed + own.per_text_kb * text_bytes(program, predicate.field) / 1024
+}
+
+fn text_bytes(program: &Program, field: FieldIdx) -> u64 {
+    if is_prompt(program, field) {
         PROMPT_BYTES
     } else {
         SHORT_TEXT_BYTES
-    };
-    own.fixed + own.per_text_kb * bytes / 1024 + field(program, pred.field) + other
+    }
 }
 
 fn field(program: &Program, field: FieldIdx) -> u64 {
@@ -113,18 +138,23 @@ fn field(program: &Program, field: FieldIdx) -> u64 {
     computed.fixed + computed.per_text_kb * PROMPT_BYTES / 1024
 }
 
-/// Whether a field holds the long texts of a request.
 fn is_prompt(program: &Program, field: FieldIdx) -> bool {
-    use policy_bytecode::module::PathSegment::{Index, Key};
     program
         .fields
         .get(field.index())
-        .is_some_and(|f| match f.path.as_slice() {
-            [Key { name: llm, .. }, Key { name, .. }, ..] => {
-                llm == "llm" && (name == "prompt" || name == "messages")
-            }
-            [] | [Key { .. }] | [Index(_), ..] | [Key { .. }, Index(_), ..] => false,
-        })
+        .is_some_and(|f| holds_long_text(&f.path))
+}
+
+/// Whether a field holds the long texts of a request.
+#[must_use]
+pub fn holds_long_text(path: &[PathSegment]) -> bool {
+    use PathSegment::{Index, Key};
+    match path {
+        [Key { name: llm, .. }, Key { name, .. }, ..] => {
+            llm == "llm" && (name == "prompt" || name == "messages")
+        }
+        [] | [Key { .. }] | [Index(_), ..] | [Key { .. }, Index(_), ..] => false,
+    }
 }
 
 fn len(n: usize) -> u64 {

@@ -79,6 +79,7 @@ pub(crate) fn emit(
         consts: program.consts,
         patterns: program.patterns,
         predicates,
+        scans: program.scans,
         memo_cells,
         functions,
         rules,

@@ -28,6 +28,7 @@ use policy_bytecode::manifest::Manifest;
 use policy_bytecode::module::{Decision, Field, Pattern};
 use policy_bytecode::number::Arith;
 use policy_bytecode::predicate::{PredOp, PredOperand};
+use policy_bytecode::scan::Scan;
 use policy_bytecode::{BuilderIdx, Const, ConstIdx, FieldIdx, IterIdx, PredIdx};
 use policy_grammar::Span;
 use std::fmt;
@@ -83,6 +84,8 @@ pub struct Program {
     pub patterns: Vec<Pattern>,
     /// Comparisons.
     pub predicates: Vec<Predicate>,
+    /// Comparisons that are answered together by one pass over a text.
+    pub scans: Vec<Scan>,
     /// Code.
     pub functions: Vec<Function>,
     /// In evaluation order.

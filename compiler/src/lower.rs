@@ -29,6 +29,7 @@ pub(crate) fn lower(program: &hir::Program, file: Option<&SourceFile>) -> Progra
                 },
             })
             .collect(),
+        scans: Vec::new(),
         predicates: program
             .predicates
             .iter()

@@ -14,7 +14,8 @@ mod dfa_limit;
 mod index;
 mod normalise;
 mod order;
-mod regex_dfa;
+pub(crate) mod patterns;
+pub(crate) mod regex_dfa;
 mod rewrite;
 mod simplify;
 
@@ -52,6 +53,7 @@ pub const LOCAL: &[&dyn Pass] = &[
 /// to do.
 pub const GLOBAL: &[&dyn Pass] = &[
     &cse::Cse,            // first: sees every condition in its final form
+    &patterns::Patterns,  // before dfa_limit: patterns that a scan looks for need no automaton
     &dfa_limit::DfaLimit, // after linking: equal patterns are one entry
     &dce::Dce,            // every pass above may leave something that nobody uses
     &index::Index,        // last: guards rest on the code as it will be emitted

@@ -237,6 +237,21 @@ fn shadowed_and_unreachable_rules() {
 }
 
 #[test]
+fn patterns_that_need_a_slow_pass_of_their_own() {
+    let pattern = |field, pattern: &str| test("matches", field, &format!("'{pattern}'"));
+    one(
+        &[pattern("llm.prompt", r"[a-z0-9]{20,40}x[a-z0-9]{20,40}")],
+        "W0110",
+        "every `llm.prompt`",
+    );
+    // A literal, a small automaton, the start of the text, a short field.
+    silent(&[pattern("llm.prompt", r"[a-z0-9]{20,40}-key-[a-z0-9]{20,40}")]);
+    silent(&[pattern("llm.prompt", r"(?-u:[a-z])[0-9]")]);
+    silent(&[pattern("llm.prompt", r"^[a-z0-9]{20,40}x[a-z0-9]{20,40}")]);
+    silent(&[pattern("llm.model", r"[a-z0-9]{20,40}x[a-z0-9]{20,40}")]);
+}
+
+#[test]
 fn types_of_known_fields() {
     one(&[test("eq", "llm.maxTokens", "'5'")], "W0109", "never equals");
     one(&[test("gt", "llm.model", "5")], "W0109", "`gt` needs a number");

@@ -1,4 +1,5 @@
-//! Automata mean what their patterns mean, stay within their limits, and say why one is missing.
+//! Automata mean what their patterns mean, stay within their limits, and say why one is missing; scans take what a text
+//! of the request alone decides, where it pays.
 
 #![allow(
     clippy::unwrap_used,
@@ -6,6 +7,7 @@
     reason = "a test that cannot go on has failed"
 )]
 
+use policy_bytecode::disasm::{DisasmOptions, disassemble};
 use policy_bytecode::module::{Pattern, PatternEngine};
 use policy_compiler::{OptLevel, Options, compile};
 use policy_grammar::{SourceFile, SourceMap};
@@ -39,7 +41,7 @@ fn compiled(patterns: &[&str], options: &Options) -> Vec<Pattern> {
     for (i, pattern) in patterns.iter().enumerate() {
         let pattern = pattern.replace('\'', "''");
         text += &format!(
-            "  - id: r{i}\n    condition: {{operator: matches, field: llm.prompt, value: '{pattern}'}}\n    \
+            "  - id: r{i}\n    condition: {{operator: matches, field: metadata.f{i}, value: '{pattern}'}}\n    \
              action: {{decision: deny}}\n"
         );
     }
@@ -102,4 +104,54 @@ fn small_patterns_get_automata_and_large_ones_say_why_not() {
     };
     assert!(matches!(&compiled(&["^gpt-4"], &total)[0].engine,
         PatternEngine::Source { reason } if reason.contains("all automata")));
+}
+
+/// The scans that policies with these conditions have, as a listing.
+fn scans(conditions: &[&str]) -> String {
+    let mut text = "metadata: {id: p, name: p}\nrules:\n".to_owned();
+    for (i, condition) in conditions.iter().enumerate() {
+        text +=
+            &format!("  - id: r{i}\n    condition: {condition}\n    action: {{decision: warn, reason: r}}\n");
+    }
+    let mut sources = SourceMap::new();
+    sources.add(SourceFile::new("p.yaml", text));
+    let module = compile(&sources, &Options::default()).unwrap().module;
+    let listing = disassemble(&module, &DisasmOptions { full: true });
+    let scans = listing.lines().skip_while(|line| *line != ".scans").skip(1);
+    let lines = scans
+        .take_while(|line| !line.is_empty())
+        .map(|line| line.split(';').next().unwrap().trim());
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn searches_of_one_text_are_one_scan() {
+    let found = scans(&[
+        r"{operator: matches, field: llm.prompt, value: '\bAKIA[0-9A-Z]{16}\b'}",
+        r"{operator: matches, field: llm.prompt, value: '(?i)\bsecret:\s'}",
+        r"{operator: matches, field: llm.prompt, value: '[a-z]{20,}'}",
+        r"{operator: matches, field: llm.prompt, value: '^system prompt'}",
+        r"{operator: not_contains, field: llm.prompt, value: 'Key #1'}",
+        r"{operator: contains, field: llm.prompt, value: '<<<'}",
+        r"{operator: starts_with, field: llm.prompt, value: 'Key'}",
+        r"{operator: contains, field: user.roles, value: admin}",
+    ]);
+    let expected = r#"s0: f0
+literal "<<<"
+literal "akia" exact "AKIA"
+literal "key #0" exact "Key #1"
+literal "secret:"
+predicate p0 near 0 0 l1
+predicate p1 near 0 0 l3
+predicate p4 true l2
+predicate p5 true l0"#;
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn a_scan_has_to_pay() {
+    let one = r"{operator: matches, field: llm.prompt, value: 'secret'}";
+    let short = r"{operator: contains, field: llm.model, value: 'gpt'}";
+    let other = r"{operator: contains, field: llm.model, value: 'mini'}";
+    assert_eq!(scans(&[one, short, other]), "");
 }

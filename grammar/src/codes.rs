@@ -80,6 +80,7 @@ codes! {
     UnindexedRule = "W0107", Warning, "unindexed-rule", "The rule has to be looked at for every request.";
     DisabledRule = "W0108", Warning, "no-active-rules", "The policy has no rule that could ever fire.";
     TypeMismatch = "W0109", Warning, "type-mismatch", "A condition compares a field with a value of a type that the field never has.";
+    SlowPattern = "W0110", Warning, "slow-pattern", "No text is part of every match of this pattern, and its automaton is too large to store: unlike other patterns it takes a slow pass of its own over every prompt.";
     UnknownTemplateField = "W0201", Warning, "unknown-template-field", "A `{{ path }}` whose path is not a known context field.";
     Internal = "B0001", Bug, "internal", "An internal error of the compiler; please report it with the policy that caused it.";
 }

@@ -9,6 +9,7 @@ use crate::json::{JsonError, MAX_DEPTH};
 use crate::load::{FrameSize, FunctionShape, LoadedModule};
 use crate::pattern::PatternCaches;
 use crate::predicate::{self, Comparison, LoadedPredicate, Test};
+use crate::scan::ScanAnswers;
 use crate::scratch::{Memo, Scratch, arena_used};
 use crate::value::Value;
 use bumpalo::Bump;
@@ -147,6 +148,7 @@ pub struct Evaluation<'a, H> {
     candidates: &'a mut Candidates,
     hits: &'a mut Vec<Hit>,
     caches: &'a mut PatternCaches,
+    scans: &'a mut ScanAnswers,
     /// Memory of the frames of nested calls, as much as the widest chain of calls takes.
     stack: Stack<'a, 'a>,
     /// Results of memoised functions that returned values, from the first memo cell of a function on.
@@ -308,6 +310,7 @@ impl LoadedModule {
             hits,
             caches,
             hints,
+            scans,
         } = scratch;
         let bump: &'a Bump = bump;
         let slots = crate::project::project(self, body, bump, hints)?;
@@ -336,6 +339,7 @@ impl LoadedModule {
             candidates,
             hits,
             caches,
+            scans,
             stack: Stack::new(self.stack, bump),
             results: &mut [],
             built: &mut [],
@@ -455,6 +459,12 @@ impl<'a, H: Host> Evaluation<'a, H> {
     #[must_use]
     pub fn denied(&self) -> bool {
         self.denied
+    }
+
+    /// The predicates of a scan that can be other than false; `None` while nobody asked one of them. All others of the
+    /// scan are false.
+    pub fn possible(&self, scan: u32) -> Option<impl std::iter::Iterator<Item = PredIdx> + '_> {
+        self.scans.possible(scan, self.module)
     }
 
     /// The module that runs.
@@ -611,6 +621,13 @@ impl<'a, H: Host> Evaluation<'a, H> {
             | Value::Array(_)
             | Value::Object(_)
             | Value::Set(_) => {}
+        }
+        if let (Some(place), Value::Str(text)) = (predicate.scan, value)
+            && let Some(outcome) = self
+                .scans
+                .answer(place, text, self.module, self.bump, self.caches)
+        {
+            return outcome;
         }
         match &predicate.test {
             Test::Matches(x) => match (self.module.patterns.get(x.index()), value) {

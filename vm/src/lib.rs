@@ -15,10 +15,13 @@
 mod index;
 mod interp;
 mod json;
+mod lazy;
+mod literals;
 mod load;
 mod pattern;
 mod predicate;
 mod project;
+mod scan;
 mod scratch;
 mod value;
 

@@ -7,6 +7,7 @@ use crate::index::RuleIndex;
 use crate::pattern::LoadedPattern;
 use crate::predicate::{LoadedPredicate, PredicateLoader};
 use crate::project::Trie;
+use crate::scan::{self, LoadedScan, ScanPlace};
 use policy_bytecode::context::Derived;
 use policy_bytecode::instr::Role;
 use policy_bytecode::module::{Function, Limits, PathSegment, PolicyRange, Rule};
@@ -34,6 +35,7 @@ pub struct LoadedModule {
     pub(crate) consts: Vec<LoadedConst>,
     pub(crate) patterns: Vec<LoadedPattern>,
     pub(crate) predicates: Vec<LoadedPredicate>,
+    pub(crate) scans: Vec<LoadedScan>,
     /// As stored, for explanations.
     raw_predicates: Vec<Predicate>,
     pattern_sources: Vec<String>,
@@ -135,12 +137,14 @@ impl LoadedModule {
     /// [`LoadError::Pattern`] for an automaton or pattern that this build cannot run, [`LoadError::TooLarge`].
     pub fn new(module: &VerifiedModule) -> Result<Self, LoadError> {
         let consts = load_consts(&module.consts);
+        let scanned = scan::only_scanned(module);
         let patterns = module
             .patterns
             .iter()
+            .zip(scanned)
             .enumerate()
-            .map(|(index, p)| {
-                LoadedPattern::load(p).ok_or_else(|| LoadError::Pattern {
+            .map(|(index, (p, scanned))| {
+                LoadedPattern::load(p, scanned).ok_or_else(|| LoadError::Pattern {
                     index,
                     source: p.source.clone(),
                 })
@@ -178,7 +182,7 @@ impl LoadedModule {
             .filter_map(|(i, field)| FieldIdx::from_index(i).zip(parent(&field.path)))
             .collect();
         let mut predicate_loader = PredicateLoader::new(&consts);
-        let predicates = module
+        let mut predicates: Vec<LoadedPredicate> = module
             .predicates
             .iter()
             .map(|p| {
@@ -186,6 +190,7 @@ impl LoadedModule {
                 predicate_loader.load(p, derived)
             })
             .collect();
+        let scans = load_scans(module, &mut predicates);
         let stack = widest_stack(&module.functions);
         let collections = collections(&module.consts, &code);
         let index = RuleIndex::new(&module.rules, &module.functions, &module.predicates, &consts);
@@ -207,6 +212,7 @@ impl LoadedModule {
             consts,
             patterns,
             predicates,
+            scans,
             raw_predicates: module.predicates.clone(),
             pattern_sources: module.patterns.iter().map(|p| p.source.clone()).collect(),
             memo_cells,
@@ -275,6 +281,23 @@ impl LoadedModule {
     pub fn rule(&self, index: usize) -> Option<&Rule> {
         self.rules.get(index)
     }
+}
+
+/// Builds the scans and tells their predicates where the answers will stand.
+fn load_scans(module: &VerifiedModule, predicates: &mut [LoadedPredicate]) -> Vec<LoadedScan> {
+    let scans: Vec<LoadedScan> = module
+        .scans
+        .iter()
+        .map(|scan| LoadedScan::load(scan, module))
+        .collect();
+    for (loaded, scan) in scans.iter().zip(0..) {
+        for (predicate, answer) in loaded.predicates().iter().zip(0..) {
+            if let Some(predicate) = predicates.get_mut(predicate.index()) {
+                predicate.scan = Some(ScanPlace { scan, answer });
+            }
+        }
+    }
+    scans
 }
 
 fn shape(function: &Function, start: usize, memo_cells: &mut u32) -> Result<FunctionShape, LoadError> {

@@ -5,6 +5,7 @@
 //! of the wrong type. An unknown derived value fails everything but `exists`.
 
 use crate::load::LoadedConst;
+use crate::scan::ScanPlace;
 use crate::value::Value;
 use foldhash::fast::FixedState;
 use memchr::memmem::Finder;
@@ -66,6 +67,8 @@ pub(crate) struct LoadedPredicate {
     /// Set when the field is computed by the host: then a comparison may be answered without computing it.
     pub(crate) derived: Option<Derived>,
     pub(crate) test: Test,
+    /// Where its answer stands when a scan of its field answers it.
+    pub(crate) scan: Option<ScanPlace>,
 }
 
 /// What is asked of the field's value, specialised by the constant's type.
@@ -173,6 +176,7 @@ impl<'c> PredicateLoader<'c> {
             memo: predicate.memo.map(|m| m.0),
             derived,
             test,
+            scan: None,
         }
     }
 }

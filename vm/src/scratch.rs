@@ -1,10 +1,11 @@
-//! Per-worker memory: the arena, memo cells, hit list and pattern caches that one evaluation after another reuses.
+//! Per-worker memory: the arena, memo cells, hit list, answers of scans and pattern caches that one evaluation after another reuses.
 
 use crate::index::Candidates;
 use crate::interp::Hit;
 use crate::load::LoadedModule;
 use crate::pattern::PatternCaches;
 use crate::project::Hints;
+use crate::scan::ScanAnswers;
 use bumpalo::Bump;
 use policy_bytecode::Outcome;
 
@@ -19,6 +20,7 @@ pub struct Scratch {
     pub(crate) hits: Vec<Hit>,
     pub(crate) caches: PatternCaches,
     pub(crate) hints: Hints,
+    pub(crate) scans: ScanAnswers,
 }
 
 impl Scratch {
@@ -39,6 +41,7 @@ impl Scratch {
         self.hits.clear();
         self.caches.reset(module);
         self.hints.reset(module);
+        self.scans.reset(module);
     }
 }
 

@@ -11,7 +11,7 @@ use policy_vm::{LoadedModule, Mode, Scope, Scratch, write_json_str};
 use regex_automata::MatchKind;
 use regex_automata::dfa::{StartKind, dense};
 
-/// Projection into many slots, patterns of both kinds, memo cells, memoised functions, calls, iterators, builders,
+/// Projection into many slots, patterns of both kinds, a scan, memo cells, memoised functions, calls, iterators, builders,
 /// constants, long lists.
 const EVERYTHING: &str = r#"
 .memo_cells 2
@@ -32,11 +32,14 @@ const EVERYTHING: &str = r#"
   k2: [k0, k1]
   k3: {"x": k2}
   k4: "role"
+  k5: "key"
 .patterns
   x0: /(?i)secret \d+/ source "test"
   x1: /\b\w{3,40}\s+[а-я]+\b/ source "test"
   x2: /pass(word|phrase)/ source "test"
   x3: /(?-u:\b)key(?-u:\b)/ source "test"
+  x4: /\bsecret \w+\b!/ source "test"
+  x5: /\w+pass\w+\b/ source "test"
 .predicates
   p0: f1 matches x0
   p1: f1 matches x1 memo m0
@@ -46,12 +49,27 @@ const EVERYTHING: &str = r#"
   p5: f7 in f9 memo m1
   p6: f6 eq k3
   p7: f1 contains k4
+  p8: f1 matches x4
+  p9: f1 contains k5
+  p10: f1 matches x5
+.scans
+  s0: f1
+    literal "pass"
+    literal "secret " exact "secret "
+    literal "key" exact "key"
+  predicate p8 near 0 0 l1
+  predicate p9 true l2
+  predicate p10 search l0
 .function fn0 flags=4
   test p0, 1, e0, no
   test_memo p1, 1, e1, no
   test p2, 1, e2, no
   test p3, 1, e3, no
  no:
+  test p8, 1, e0, done
+  test p9, 1, e0, done
+  test p10, 1, e0, done
+ done:
   ret_test_memo p1, 1
 .function fn1 flags=1
   test p4, 1, e0, on

@@ -8,11 +8,16 @@ use anyhow::Context as _;
 use owo_colors::OwoColorize as _;
 use policy_bytecode::bundle::{self, Bundle, SectionSize, key_id};
 use policy_bytecode::disasm::{self, DisasmOptions};
-use policy_bytecode::module::PatternEngine;
+use policy_bytecode::module::{Module, PatternEngine};
+use policy_bytecode::predicate::{PredOp, Predicate};
+use policy_bytecode::scan::{OnHit, Scan, Scanned};
 use policy_bytecode::verify::{HostLimits, verify};
 use serde_json::{Value, json};
-use std::io::Write as _;
+use std::io::Write;
 use std::path::PathBuf;
+
+/// Literals of one comparison that are named.
+const LITERALS_NAMED: usize = 4;
 
 /// Show what a bundle holds
 #[derive(Debug, clap::Args)]
@@ -106,6 +111,11 @@ fn document(bundle: &Bundle, sections: &[SectionSize], bytes: usize) -> Value {
             }),
         })
         .collect();
+    let scans: Vec<Value> = module
+        .scans
+        .iter()
+        .map(|scan| scan_document(&bundle.module, scan))
+        .collect();
     let limits = &module.limits;
     json!({
         "revision": manifest.revision,
@@ -120,6 +130,7 @@ fn document(bundle: &Bundle, sections: &[SectionSize], bytes: usize) -> Value {
         "rules": rules,
         "fields": fields,
         "patterns": patterns,
+        "scans": scans,
         "counts": {
             "constants": module.consts.len(), "predicates": module.predicates.len(),
             "memoCells": module.memo_cells, "functions": module.functions.len(),
@@ -137,8 +148,112 @@ fn document(bundle: &Bundle, sections: &[SectionSize], bytes: usize) -> Value {
     })
 }
 
+fn scan_document(module: &Module, scan: &Scan) -> Value {
+    let literals: Vec<Value> = scan
+        .literals
+        .iter()
+        .map(|literal| {
+            let exact = Some(&literal.exact).filter(|exact| !exact.is_empty());
+            json!({ "folded": literal.folded, "exact": exact })
+        })
+        .collect();
+    let predicates: Vec<Value> = scan
+        .predicates
+        .iter()
+        .map(|scanned| {
+            let (on_hit, range) = match scanned.on_hit {
+                OnHit::True => ("true", None),
+                OnHit::Search => ("search", None),
+                OnHit::Near { min, max } => ("near", Some([min, max])),
+            };
+            json!({
+                "predicate": asked(module, scanned), "literals": scanned.literals, "onHit": on_hit,
+                "bytesBefore": range,
+            })
+        })
+        .collect();
+    json!({
+        "field": module.fields.get(scan.field.index()).map(disasm::field_path),
+        "literals": literals,
+        "predicates": predicates,
+    })
+}
+
+/// A predicate of a scan as it was written.
+fn asked(module: &Module, scanned: &Scanned) -> String {
+    let predicate = module.predicates.get(scanned.predicate.index());
+    predicate.map_or_else(String::new, |p| disasm::predicate_text(module, p))
+}
+
+/// Predicates that search a field as a scan does, but on their own.
+fn searched_alone(module: &Module) -> usize {
+    let searches = |p: &&Predicate| matches!(p.op, PredOp::Matches | PredOp::Contains);
+    let scanned: usize = module.scans.iter().map(|scan| scan.predicates.len()).sum();
+    module
+        .predicates
+        .iter()
+        .filter(searches)
+        .count()
+        .saturating_sub(scanned)
+}
+
 fn instructions(bundle: &Bundle) -> usize {
     bundle.module.functions.iter().map(|f| f.code.len()).sum()
+}
+
+fn scans(out: &mut impl Write, module: &Module) -> anyhow::Result<()> {
+    if module.scans.is_empty() {
+        return Ok(());
+    }
+    let heading = format!("one scan per text ({})", module.scans.len());
+    writeln!(out, "\n{}", heading.bold())?;
+    for scan in &module.scans {
+        let field = module.fields.get(scan.field.index()).map(disasm::field_path);
+        let bytes = scan.literals.iter().map(|literal| literal.folded.len()).sum();
+        writeln!(
+            out,
+            "  {}: {} looked for ({}), {} answered",
+            field.unwrap_or_default(),
+            output::count(scan.literals.len(), "literal", "literals"),
+            output::bytes(bytes),
+            output::count(scan.predicates.len(), "comparison", "comparisons")
+        )?;
+        for scanned in &scan.predicates {
+            let literals = scanned
+                .literals
+                .iter()
+                .filter_map(|l| scan.literals.get(*l as usize));
+            let mut named: Vec<String> = literals.map(|literal| format!("{:?}", literal.folded)).collect();
+            named.dedup();
+            let more = named.len().saturating_sub(LITERALS_NAMED);
+            named.truncate(LITERALS_NAMED);
+            let mut named = named.join(" ");
+            if more > 0 {
+                named.push_str(&format!(" and {more} more"));
+            }
+            let then = match scanned.on_hit {
+                OnHit::True => "",
+                OnHit::Near { .. } => ", then tried there",
+                OnHit::Search => ", then the whole text",
+            };
+            writeln!(
+                out,
+                "    {}  {}{}",
+                asked(module, scanned),
+                named.dimmed(),
+                then.dimmed()
+            )?;
+        }
+    }
+    let alone = searched_alone(module);
+    if alone > 0 {
+        writeln!(
+            out,
+            "  {} run on their own",
+            output::count(alone, "other search", "other searches")
+        )?;
+    }
+    Ok(())
 }
 
 fn text(bundle: &Bundle, sections: &[SectionSize], bytes: usize) -> anyhow::Result<()> {
@@ -211,6 +326,7 @@ fn text(bundle: &Bundle, sections: &[SectionSize], bytes: usize) -> anyhow::Resu
         };
         writeln!(out, "  /{}/  {}", pattern.source, engine.dimmed())?;
     }
+    scans(&mut out, module)?;
     writeln!(out, "\n{}", "code".bold())?;
     writeln!(
         out,

@@ -12,6 +12,7 @@ use policy_bytecode::bundle::CostCertificate;
 use policy_bytecode::context::Derived;
 use policy_bytecode::instr::{Instr, Role};
 use policy_bytecode::module::Function;
+use policy_bytecode::scan::{OnHit, TRIES};
 
 pub(super) fn certificate(program: &Program, functions: &[Function], options: &Options) -> CostCertificate {
     // Iterations of a loop follow the size of a value of the request: no bound but the fuel.
@@ -48,6 +49,16 @@ pub(super) fn certificate(program: &Program, functions: &[Function], options: &O
             out.predicates = out.predicates.saturating_add(1);
             add(&mut total, cost::predicate(program, predicate));
         }
+    }
+    for scan in &program.scans {
+        add(&mut total, cost::SCAN);
+        let tried = scan
+            .predicates
+            .iter()
+            .filter(|s| matches!(s.on_hit, OnHit::Near { .. }));
+        total.scans = total
+            .scans
+            .saturating_add(u64::from(TRIES).saturating_mul(tried.count() as u64));
     }
     // Each field is computed at most once. Templates may ask for fields that no condition reads.
     let mut derived: Vec<Derived> = program.fields.iter().filter_map(|f| f.derived).collect();

@@ -6,6 +6,7 @@
 use crate::ir::{FuncId, Function, Inst, Predicate, Rule};
 use policy_bytecode::manifest::{CondNode, RuleInfo, TemplatePart, ValueNode, VerbInfo};
 use policy_bytecode::predicate::PredOperand;
+use policy_bytecode::scan::Scan;
 use policy_bytecode::{Const, ConstIdx, FieldIdx, PatternIdx, PredIdx};
 
 /// How the numbers of one table change.
@@ -95,6 +96,13 @@ impl Numbers {
             PredOperand::Pattern(x) => self.pattern(x),
             PredOperand::Field(f) => self.field(f),
         }
+    }
+
+    /// The field and the comparisons of a scan.
+    pub(crate) fn scan(&self, scan: &mut Scan) {
+        self.field(&mut scan.field);
+        let predicates = scan.predicates.iter_mut();
+        predicates.for_each(|scanned| self.pred(&mut scanned.predicate));
     }
 
     /// The code of a function.

@@ -1,4 +1,5 @@
-//! Keeps automata, in table order, as long as they fit the limit for all of them together.
+//! Keeps automata, in table order, as long as they fit the limit for all of them together. Patterns that only scans ask
+//! for ([`super::patterns`]) need none: they seldom run.
 //!
 //! ```text
 //! x0 "^gpt-4"    dfa, 3 MiB              x0 "^gpt-4"    dfa, 3 MiB
@@ -9,7 +10,13 @@
 //! The IR text does not show engines; the build report and `inspect` do.
 
 use super::{OptLevel, Options, Pass, Program};
+use policy_bytecode::PredIdx;
 use policy_bytecode::module::PatternEngine;
+use policy_bytecode::predicate::PredOperand;
+use std::collections::HashSet;
+
+/// Why a pattern that a scan looks for has no automaton.
+const SCANNED: &str = "a scan of the text looks for its literals first";
 
 /// See the module documentation.
 #[derive(Debug)]
@@ -27,7 +34,16 @@ impl Pass for DfaLimit {
     fn run(&self, program: &mut Program, options: &Options) -> usize {
         let mut left = options.dfa_total_limit_bytes;
         let mut changes = 0;
-        for pattern in &mut program.patterns {
+        let scanned = scanned(program);
+        for (pattern, scanned) in program.patterns.iter_mut().zip(scanned) {
+            if scanned {
+                let known = matches!(&pattern.engine, PatternEngine::Source { reason } if reason == SCANNED);
+                changes += usize::from(!known);
+                pattern.engine = PatternEngine::Source {
+                    reason: SCANNED.to_owned(),
+                };
+                continue;
+            }
             let PatternEngine::Dfa { bytes, .. } = &pattern.engine else {
                 continue;
             };
@@ -46,4 +62,20 @@ impl Pass for DfaLimit {
         }
         changes
     }
+}
+
+/// By pattern: whether scans answer every comparison with it.
+fn scanned(program: &Program) -> Vec<bool> {
+    let answered = program.scans.iter().flat_map(|scan| &scan.predicates);
+    let answered: HashSet<PredIdx> = answered.map(|scanned| scanned.predicate).collect();
+    let mut scanned = vec![!answered.is_empty(); program.patterns.len()];
+    for (predicate, index) in program.predicates.iter().zip(0..) {
+        if let PredOperand::Pattern(x) = predicate.operand
+            && !answered.contains(&PredIdx(index))
+            && let Some(scanned) = scanned.get_mut(x.index())
+        {
+            *scanned = false;
+        }
+    }
+    scanned
 }

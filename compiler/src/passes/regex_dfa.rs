@@ -59,6 +59,11 @@ pub(crate) fn untried(engine: &PatternEngine) -> bool {
     matches!(engine, PatternEngine::Source { reason } if reason == NOT_PRECOMPILED)
 }
 
+/// Whether an automaton of the pattern fits into `limit` bytes.
+pub(crate) fn fits(source: &str, limit: usize) -> bool {
+    precompile(source, limit).is_ok()
+}
+
 /// The automaton, and whether it gives up on text that is not ASCII.
 fn precompile(source: &str, limit: usize) -> Result<(Arc<[u8]>, bool), String> {
     let hir = regex_syntax::parse(source).map_err(|e| format!("the pattern does not parse: {e}"))?;

@@ -22,6 +22,10 @@
 //!   x0: /^gpt-4/ source "too large"         ; or: dfa hex 00ff, dfa ascii_only hex 00ff; "…" where it has a slash
 //! .predicates
 //!   p0: f0 gt k0 memo m0                    ; operand: k…, x…, f… or nothing
+//! .scans
+//!   s0: f0                                  ; its field, then a line for each literal and each predicate
+//!   literal "akia" exact "AKIA"             ; `exact` where the fold does not decide everywhere
+//!   predicate p0 near 0 1 l0 l1             ; or: true, search; then literals by number
 //! .function fn0 params=0 registers=2 flags=1 iterators=0 builders=0 memoised guard=p0|p1
 //!     test p0, 1, e0, done                  ; a label by name …
 //!     ret_false
@@ -43,6 +47,7 @@ use crate::module::{
 };
 use crate::number::Number;
 use crate::predicate::{PredOp, PredOperand, Predicate};
+use crate::scan::{Literal, OnHit, Scan, Scanned};
 use std::collections::HashMap;
 use std::fmt;
 use std::str::FromStr;
@@ -101,6 +106,7 @@ enum Section {
     Constants,
     Patterns,
     Predicates,
+    Scans,
     Code,
     Rules,
     Policies,
@@ -152,6 +158,7 @@ impl<'a> Assembler<'a> {
                 self.module.predicates.push(predicate);
                 cursor.end()
             }
+            Section::Scans => cursor.scan_line(&mut self.module.scans),
             Section::Rules => {
                 cursor.entry(RuleIdx::PREFIX, self.module.rules.len())?;
                 let rule = cursor.rule()?;
@@ -187,6 +194,7 @@ impl<'a> Assembler<'a> {
             "constants" => Section::Constants,
             "patterns" => Section::Patterns,
             "predicates" => Section::Predicates,
+            "scans" => Section::Scans,
             "rules" => Section::Rules,
             "policies" => Section::Policies,
             "function" => {
@@ -603,6 +611,62 @@ impl<'a> Cursor<'a> {
             field,
             operand,
             memo,
+        })
+    }
+
+    /// A line of a scan: its head, a literal, or a predicate.
+    fn scan_line(&mut self, scans: &mut Vec<Scan>) -> Result<(), AsmError> {
+        self.skip_space();
+        let start = self.at;
+        let word = self.word();
+        match (word, scans.last_mut()) {
+            ("literal", Some(scan)) => {
+                let folded = self.quoted()?;
+                let exact = if self.eat("exact") {
+                    self.quoted()?
+                } else {
+                    String::new()
+                };
+                scan.literals.push(Literal { folded, exact });
+            }
+            ("predicate", Some(scan)) => {
+                let scanned = self.scanned()?;
+                scan.predicates.push(scanned);
+            }
+            _head => {
+                self.at = start;
+                self.entry("s", scans.len())?;
+                scans.push(Scan {
+                    field: FieldIdx(self.index(FieldIdx::PREFIX)?),
+                    literals: Vec::new(),
+                    predicates: Vec::new(),
+                });
+            }
+        }
+        self.end()
+    }
+
+    fn scanned(&mut self) -> Result<Scanned, AsmError> {
+        let predicate = PredIdx(self.index(PredIdx::PREFIX)?);
+        self.skip_space();
+        let start = self.at;
+        let on_hit = match self.word() {
+            "true" => OnHit::True,
+            "search" => OnHit::Search,
+            "near" => OnHit::Near {
+                min: self.integer()?,
+                max: self.integer()?,
+            },
+            _unknown => return Err(self.error_at(start, "`true`, `search` or `near` is expected")),
+        };
+        let mut literals = Vec::new();
+        while !self.at_end() {
+            literals.push(self.index("l")?);
+        }
+        Ok(Scanned {
+            predicate,
+            literals,
+            on_hit,
         })
     }
 

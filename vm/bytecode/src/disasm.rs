@@ -14,6 +14,7 @@ use crate::instr::{Instr, Role};
 use crate::module::{Field, Function, ISA_VERSION, Module, PathSegment, PatternEngine, Rule};
 use crate::number::Number;
 use crate::predicate::{PredOperand, Predicate};
+use crate::scan::OnHit;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
@@ -46,6 +47,7 @@ pub fn disassemble(module: &Module, options: &DisasmOptions) -> String {
     out.consts();
     out.patterns();
     out.predicates();
+    out.scans();
     out.functions();
     out.rules();
     out.policies();
@@ -210,6 +212,38 @@ impl Listing<'_> {
                 self.commented(line, &spelled);
             } else {
                 self.line(&format!("  p{i}: {spelled}{memo}"));
+            }
+        }
+    }
+
+    fn scans(&mut self) {
+        self.section(".scans", self.module.scans.len());
+        for (i, scan) in self.module.scans.iter().enumerate() {
+            let mut comment = Comment::new(self.module);
+            comment.field(scan.field);
+            self.commented(format!("  s{i}: {}", scan.field), &comment.text);
+            for (n, literal) in scan.literals.iter().enumerate() {
+                let mut line = String::from("    literal ");
+                quote(&mut line, &literal.folded);
+                if !literal.exact.is_empty() {
+                    line.push_str(" exact ");
+                    quote(&mut line, &literal.exact);
+                }
+                self.commented(line, &format!("l{n}"));
+            }
+            for scanned in &scan.predicates {
+                let on_hit = match scanned.on_hit {
+                    OnHit::True => "true".to_owned(),
+                    OnHit::Search => "search".to_owned(),
+                    OnHit::Near { min, max } => format!("near {min} {max}"),
+                };
+                let mut line = format!("    predicate {} {on_hit}", scanned.predicate);
+                for literal in &scanned.literals {
+                    line.push_str(&format!(" l{literal}"));
+                }
+                let mut comment = Comment::new(self.module);
+                comment.pred(scanned.predicate);
+                self.commented(line, &comment.text);
             }
         }
     }

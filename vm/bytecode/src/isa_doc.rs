@@ -7,6 +7,7 @@ use crate::bundle::{FORMAT_VERSION, MAGIC, MAX_BYTES};
 use crate::instr::Opcode;
 use crate::module::{ISA_VERSION, Limits};
 use crate::predicate::PredOp;
+use crate::scan::TRIES;
 use crate::verify::{HostLimits, RULES};
 use std::fmt::Write as _;
 
@@ -20,6 +21,7 @@ pub fn isa_markdown() -> String {
     encoding(&mut out);
     instructions(&mut out);
     predicates(&mut out);
+    scans(&mut out);
     verification(&mut out);
     versioning(&mut out);
     out
@@ -37,8 +39,9 @@ What a bundle holds, what its instructions do, and what is proved about it befor
 2. [Encoding](#encoding)
 3. [Instructions](#instructions)
 4. [Predicates](#predicates)
-5. [Verification](#verification)
-6. [Versioning](#versioning)
+5. [Scans](#scans)
+6. [Verification](#verification)
+7. [Versioning](#versioning)
 
 ";
 
@@ -53,6 +56,7 @@ A module is a set of tables. Code names their entries by index; nothing is named
 | constants | `k0` | null, booleans, numbers, strings; arrays and objects of earlier constants |
 | patterns | `x0` | regular expressions, with an automaton where one fits |
 | predicates | `p0` | comparisons of a field with a constant, a pattern or another field |
+| scans | `s0` | predicates on one field that one pass over its text answers |
 | functions | `fn0` | frame sizes and code |
 | rules | `rule0` | condition, policy, decision, and whether an error fires it; in evaluation order |
 | policies | `policy0` | consecutive rules |
@@ -301,10 +305,36 @@ fn predicates(out: &mut String) {
     out.push('\n');
 }
 
+fn scans(out: &mut String) {
+    let _infallible = write!(
+        out,
+        "\
+## Scans
+
+A scan answers many `matches` and `contains` predicates of one field. It looks for literals in the *folded* text of the
+field, all of them in one pass, when the first of its predicates is asked and the field holds a string. A predicate none of
+whose literals occurs is false. What a literal that occurs says is one of these:
+
+| on a hit | the predicate |
+|---|---|
+| `true` | is true: `contains` of that very text |
+| `search` | may be true anywhere in the text; it is evaluated as without the scan |
+| `near` *min* *max* | is true if a match starts that many bytes before the literal; tried at most {TRIES} times, then as `search` |
+
+On any other value, and where the field is missing, predicates of a scan mean what they mean without it.
+
+**Folding** maps one character to one character: `A` to `Z` to the small letter, every decimal digit (general category Nd
+of Unicode 16) to `0`, U+212A to `k`, U+017F to `s`, every other to itself. A literal can ask for more: where its *exact*
+text has a character other than NUL, the text of the field has that very character.
+
+"
+    );
+}
+
 fn verification(out: &mut String) {
     out.push_str(
         "## Verification\n\nA module is verified when it is loaded, and the VM takes only verified modules. Every sentence \
-         below holds for each of them; an error names the rule. Checkers run in the order limits, tables, operands, flow, \
+         below holds for each of them; an error names the rule. Checkers run in the order limits, tables, scans, operands, flow, \
          frames, calls, and each assumes what the earlier ones proved. Modules that a rule accepts and rejects stand in \
          `vm/bytecode/tests/verify/V<n>_*.asm`.\n\n",
     );

@@ -20,6 +20,7 @@ pub mod bundle;
 pub mod consts;
 pub mod context;
 pub mod disasm;
+pub mod fold;
 pub mod guard;
 pub mod ids;
 pub mod instr;
@@ -29,6 +30,7 @@ pub mod module;
 pub mod number;
 pub mod ops;
 pub mod predicate;
+pub mod scan;
 pub mod verify;
 pub mod wire;
 

@@ -5,6 +5,7 @@ use crate::context::Derived;
 use crate::ids::{FuncIdx, PolicyIdx, PredIdx};
 use crate::instr::Instr;
 use crate::predicate::Predicate;
+use crate::scan::Scan;
 use crate::wire::{DecodeError, Reader, Writer};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -26,6 +27,8 @@ pub struct Module {
     pub patterns: Vec<Pattern>,
     /// Comparisons.
     pub predicates: Vec<Predicate>,
+    /// Predicates that are answered together by one pass over a text.
+    pub scans: Vec<Scan>,
     /// Number of memo cells that the predicates use.
     pub memo_cells: u32,
     /// Code.
@@ -231,6 +234,7 @@ struct WireModule<'a> {
     consts: Cow<'a, [Const]>,
     patterns: Cow<'a, [Pattern]>,
     predicates: Cow<'a, [Predicate]>,
+    scans: Cow<'a, [Scan]>,
     memo_cells: u32,
     #[serde(borrow)]
     functions: Vec<WireFunction<'a>>,
@@ -280,6 +284,7 @@ impl Module {
             consts: (&self.consts).into(),
             patterns: (&self.patterns).into(),
             predicates: (&self.predicates).into(),
+            scans: (&self.scans).into(),
             memo_cells: self.memo_cells,
             functions,
             rules: (&self.rules).into(),
@@ -337,6 +342,7 @@ impl Module {
             consts: wire.consts.into_owned(),
             patterns: wire.patterns.into_owned(),
             predicates: wire.predicates.into_owned(),
+            scans: wire.scans.into_owned(),
             memo_cells: wire.memo_cells,
             functions,
             rules: wire.rules.into_owned(),

@@ -49,7 +49,7 @@ proptest! {
     #[test]
     fn any_lines_in_any_section_are_assembled_or_refused(lines in vec((
         prop_oneof![
-            Just(".fields\nf0:"), Just(".constants\nk0:"), Just(".patterns\nx0:"), Just(".predicates\np0:"),
+            Just(".fields\nf0:"), Just(".constants\nk0:"), Just(".patterns\nx0:"), Just(".predicates\np0:"), Just(".scans\ns0: f0\n"), Just(".scans\n"),
             Just(".function fn0"), Just(".rules\nrule0:"), Just(".policies\npolicy0:"), Just(".limits"),
             Just(".function fn0 flags=1\n test p0,"), Just("x:"),
         ],

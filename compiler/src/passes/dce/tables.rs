@@ -5,6 +5,7 @@ use crate::ir::{FuncId, Inst, Program};
 use policy_bytecode::manifest::{CondNode, TemplatePart, ValueNode, VerbInfo};
 use policy_bytecode::module::{Field, PathSegment};
 use policy_bytecode::predicate::PredOperand;
+use policy_bytecode::scan::Scanned;
 use policy_bytecode::{Const, ConstIdx};
 use std::collections::HashMap;
 
@@ -216,6 +217,15 @@ fn renumber(program: &mut Program, marks: &Marks) {
     program.functions.iter_mut().for_each(|f| new.function(f));
     program.rules.iter_mut().for_each(|r| new.rule(r));
     program.predicates.iter_mut().for_each(|p| new.predicate(p));
+    let used = |scanned: &Scanned| {
+        let mark = marks.predicates.get(scanned.predicate.index());
+        mark.copied().unwrap_or(true)
+    };
+    for scan in &mut program.scans {
+        scan.predicates.retain(used);
+    }
+    program.scans.retain(|scan| !scan.predicates.is_empty());
+    program.scans.iter_mut().for_each(|s| new.scan(s));
     program.consts.iter_mut().for_each(|k| new.items(k));
     let manifest = &mut program.manifest;
     manifest.conditions.iter_mut().for_each(|c| new.condition(c));

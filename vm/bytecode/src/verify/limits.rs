@@ -29,6 +29,7 @@ pub(super) fn check(module: &Module, host: &HostLimits) -> Result<(), VerifyErro
         module.consts.len(),
         module.patterns.len(),
         module.predicates.len(),
+        module.scans.len(),
         module.memo_cells as usize,
         module.functions.len(),
         module.rules.len(),

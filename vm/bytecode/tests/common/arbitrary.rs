@@ -5,6 +5,7 @@ use policy_bytecode::module::{
     Decision, Field, Function, Limits, Module, PathSegment, Pattern, PatternEngine, PolicyRange, Rule,
 };
 use policy_bytecode::predicate::{PredOp, PredOperand, Predicate};
+use policy_bytecode::scan::{Literal, OnHit, Scan, Scanned};
 use policy_bytecode::wire::{Reader, Writer};
 use policy_bytecode::{
     Const, ConstIdx, FieldIdx, FuncIdx, Instr, MemoIdx, Number, Opcode, PatternIdx, PolicyIdx, PredIdx,
@@ -93,6 +94,25 @@ fn predicate() -> impl Strategy<Value = Predicate> {
             operand,
             memo: memo.map(MemoIdx),
         }
+    })
+}
+
+fn scan() -> impl Strategy<Value = Scan> {
+    let literal = (text(), text()).prop_map(|(folded, exact)| Literal { folded, exact });
+    let on_hit = prop_oneof![
+        Just(OnHit::True),
+        Just(OnHit::Search),
+        (index(), index()).prop_map(|(min, max)| OnHit::Near { min, max }),
+    ];
+    let scanned = (index(), vec(index(), 0..3), on_hit).prop_map(|(predicate, literals, on_hit)| Scanned {
+        predicate: PredIdx(predicate),
+        literals,
+        on_hit,
+    });
+    (index(), vec(literal, 0..3), vec(scanned, 0..3)).prop_map(|(field, literals, predicates)| Scan {
+        field: FieldIdx(field),
+        literals,
+        predicates,
     })
 }
 
@@ -186,19 +206,29 @@ pub(crate) fn module() -> impl Strategy<Value = Module> {
         vec(field(), 0..6),
         vec(constant(), 0..6),
         vec(pattern(), 0..4),
-        vec(predicate(), 0..6),
+        (vec(predicate(), 0..6), vec(scan(), 0..3)),
         vec(function(), 0..5),
         vec(rule(), 0..4),
         vec((index(), index()), 0..4),
     )
         .prop_map(
-            |((limits, memo_cells), fields, consts, patterns, predicates, functions, rules, policies)| {
+            |(
+                (limits, memo_cells),
+                fields,
+                consts,
+                patterns,
+                (predicates, scans),
+                functions,
+                rules,
+                policies,
+            )| {
                 Module {
                     limits,
                     fields,
                     consts,
                     patterns,
                     predicates,
+                    scans,
                     memo_cells,
                     functions,
                     rules,

@@ -1,0 +1,43 @@
+//! Patterns that each take a slow pass of their own over the long texts of a request.
+//!
+//! Most patterns cost next to nothing: a scan looks for literals that their matches hold, all in one pass, or a stored
+//! automaton runs them fast, or they are tied to the start of the text. Only what is none of these is worth a word, and
+//! only on fields that hold long texts: so the warning names patterns that somebody can do something about.
+
+use crate::cost::holds_long_text;
+use crate::hir::Program;
+use crate::options::Options;
+use crate::passes::patterns::{Search, search};
+use crate::passes::regex_dfa;
+use policy_bytecode::predicate::PredOperand;
+use policy_grammar::Diagnostic;
+use policy_grammar::codes::Code;
+
+pub(super) fn check(program: &Program, diagnostics: &mut Vec<Diagnostic>) {
+    let limit = Options::default().dfa_limit_bytes;
+    for predicate in &program.predicates {
+        let PredOperand::Pattern(x) = predicate.operand else {
+            continue;
+        };
+        let (Some(field), Some(source)) = (
+            program.fields.get(predicate.field),
+            program.patterns.get(x.index()),
+        ) else {
+            continue;
+        };
+        let slow = holds_long_text(&field.field.path)
+            && matches!(search(source), Search::Whole)
+            && !regex_dfa::fits(source, limit);
+        if slow {
+            diagnostics.push(
+                Diagnostic::new(
+                    Code::SlowPattern,
+                    predicate.span,
+                    format!("this pattern takes a slow pass of its own over every `{}`", field.path),
+                )
+                .label("no text is part of every match, and its automaton is large")
+                .help("add something fixed that every match has, such as a keyword before it, or shorten its repetitions"),
+            );
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! Scans: predicates on one field that are answered together by one pass over its text.
+//!
+//! The compiler proves of each pattern that every match holds at least one of a few literals, and of each `contains`
+//! that its constant is one. The VM looks for all literals at once, in the folded text ([`crate::fold`]). A predicate
+//! none of whose literals occurs is false; what a literal that does occur says is its [`OnHit`].
+//!
+//! That a pattern needs its literals is the compiler's promise, as the code of a rule is: it cannot be checked here.
+
+use crate::fold::{fold, is_shared};
+use crate::ids::{FieldIdx, PredIdx};
+use serde::{Deserialize, Serialize};
+
+/// Predicates on one field that are answered by one pass over its text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Scan {
+    /// Whose text.
+    pub field: FieldIdx,
+    /// What is looked for.
+    pub literals: Vec<Literal>,
+    /// What is answered.
+    pub predicates: Vec<Scanned>,
+}
+
+/// One text that is looked for.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Literal {
+    /// What the folded text has to hold; folded itself.
+    pub folded: String,
+    /// What the text itself has to hold at that place, where that is less than everything that folds alike: as long as
+    /// `folded`, with NUL wherever the fold decides. Empty when it decides everywhere.
+    pub exact: String,
+}
+
+impl Literal {
+    /// Whether a text holds `text` wherever this literal is found, and nowhere else.
+    #[must_use]
+    pub fn is_exactly(&self, text: &str) -> bool {
+        if self.exact.is_empty() {
+            self.folded == text && !text.chars().any(is_shared)
+        } else {
+            self.exact == text
+        }
+    }
+
+    /// Whether both texts fit each other: rule V31.
+    #[must_use]
+    pub fn is_well_formed(&self) -> bool {
+        let folded = self.folded.chars().all(|c| fold(c) == c);
+        let pair = |(folded, exact): (char, char)| exact == '\0' || fold(exact) == folded;
+        let fits = self.exact.len() == self.folded.len()
+            && self.exact.chars().count() == self.folded.chars().count()
+            && self.folded.chars().zip(self.exact.chars()).all(pair);
+        !self.folded.is_empty() && folded && (self.exact.is_empty() || fits)
+    }
+}
+
+/// Starts of a match that are tried for one predicate before it is left to be evaluated on its own.
+pub const TRIES: u8 = 16;
+
+/// One predicate of a scan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Scanned {
+    /// Which.
+    pub predicate: PredIdx,
+    /// It is false of a text that holds none of these: indexes of the scan's literals.
+    pub literals: Vec<u32>,
+    /// What one of them says.
+    pub on_hit: OnHit,
+}
+
+/// What a literal that was found says of a predicate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum OnHit {
+    /// The predicate is true: it asks for that very text.
+    True,
+    /// It may be true anywhere in the text.
+    Search,
+    /// A match starts so many bytes before the literal, or there is none that holds it.
+    Near {
+        /// At the least.
+        min: u32,
+        /// At the most.
+        max: u32,
+    },
+}
+
+/// How common a byte is in folded prose, for choosing what to look for: the higher, the more often it occurs.
+#[must_use]
+pub fn commonness(folded: u8) -> u32 {
+    const LETTERS: &[u8; 27] = b"zqxjkvbpygfwmucldrhsnioate ";
+    match LETTERS.iter().zip(8..).find(|(letter, _)| **letter == folded) {
+        Some((_, rank)) => 8 * rank - 40,
+        None if matches!(folded, b'0' | b'.' | b',' | b'-' | b'\n') => 60,
+        None if matches!(folded, b'\'' | b'"' | b'(' | b')' | b'_' | b'/' | b':') => 40,
+        None => 12,
+    }
+}
