@@ -133,7 +133,7 @@ impl Piece {
         match self.folded.as_bytes() {
             [] => false,
             [byte] => byte.is_ascii_punctuation() && commonness(*byte) == commonness(b'@'),
-            _more => self.bits() >= 11.0,
+            _more => self.bits() >= 10.0,
         }
     }
 }
