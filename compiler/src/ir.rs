@@ -121,6 +121,8 @@ pub struct Rule {
     pub decision: Decision,
     /// Whether it fires when its condition is an error.
     pub fires_on_error: bool,
+    /// Where its id stands; `None` in programs read from text.
+    pub span: Option<Span>,
 }
 
 /// One function. Block 0 is the entry; its parameters are the function's.
@@ -132,6 +134,9 @@ pub struct Function {
     pub blocks: Vec<Block>,
     /// Its result is kept within one evaluation, because several places ask.
     pub shared: bool,
+    /// Lists of `test`s without negation. Where all of one list are false, so is the function: what the index reaches
+    /// rules through. Chosen by the last pass; a function that is rebuilt has none.
+    pub guards: Vec<Vec<ValueId>>,
 }
 
 /// One basic block.
@@ -441,6 +446,7 @@ impl Function {
                 end: Terminator::Ret(ValueId(u32::MAX)),
             }],
             shared: false,
+            guards: Vec::new(),
         }
     }
 

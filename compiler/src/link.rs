@@ -150,6 +150,7 @@ impl<'a> Linker<'a> {
             let mut rule = rule.clone();
             new.rule(&mut rule);
             rule.policy += policy;
+            rule.span = rule.span.map(|span| in_file(span, file));
             rule
         }));
         let manifest = &mut out.manifest;

@@ -72,6 +72,7 @@ pub(crate) fn lower(program: &hir::Program, file: Option<&SourceFile>) -> Progra
                 condition: FuncId::from_index(out.functions.len()),
                 decision: rule.decision,
                 fires_on_error: !policy.skip_errors && rule.decision != Decision::Allow,
+                span: Some(rule.span),
             });
             out.functions.push(function);
             let (line, column) = file.map_or((1, 1), |file| file.line_column(rule.span.start));

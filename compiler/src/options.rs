@@ -81,6 +81,10 @@ pub struct Options {
     pub stop_after: Option<String>,
     /// Compile drafts and deprecated policies too, as a simulation does.
     pub include_inactive: bool,
+    /// Guard every rule that can be guarded, with as many guards as can be, whether it pays or not. For tests.
+    pub index_always: bool,
+    /// Warn of rules that no index can reach, which have to be looked at for every request.
+    pub warn_unindexed: bool,
 }
 
 impl Default for Options {
@@ -97,6 +101,8 @@ impl Default for Options {
             time_passes: false,
             stop_after: None,
             include_inactive: false,
+            index_always: false,
+            warn_unindexed: false,
         }
     }
 }

@@ -11,6 +11,7 @@ mod const_fold;
 mod cse;
 mod dce;
 mod dfa_limit;
+mod index;
 mod normalise;
 mod order;
 mod regex_dfa;
@@ -52,7 +53,8 @@ pub const LOCAL: &[&dyn Pass] = &[
 pub const GLOBAL: &[&dyn Pass] = &[
     &cse::Cse,            // first: sees every condition in its final form
     &dfa_limit::DfaLimit, // after linking: equal patterns are one entry
-    &dce::Dce,            // last: every pass above may leave something that nobody uses
+    &dce::Dce,            // every pass above may leave something that nobody uses
+    &index::Index,        // last: guards rest on the code as it will be emitted
 ];
 
 /// All passes, in the order in which they run.
@@ -130,6 +132,24 @@ pub(crate) fn stops_locally(options: &Options) -> bool {
     LOCAL
         .iter()
         .any(|pass| pass.level() <= options.opt_level && options.stop_after.as_deref() == Some(pass.name()))
+}
+
+/// A warning for each rule that has to be looked at for every request.
+pub(crate) fn unindexed(program: &Program) -> Vec<Diagnostic> {
+    let rules = index::out_of_reach(program).into_iter();
+    rules
+        .map(|rule| {
+            Diagnostic::new(
+                Code::UnindexedRule,
+                rule.span.unwrap_or(Span::new(FileId(0), 0, 0)),
+                format!("`{}` has to be looked at for every request", rule.name),
+            )
+            .help(
+                "a rule is found by lookup when it cannot fire unless some field equals, is in, starts with or exceeds a \
+                 constant; add such a condition with `and`",
+            )
+        })
+        .collect()
 }
 
 /// In debug and test builds, whether the program is still well-formed.

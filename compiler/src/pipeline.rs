@@ -93,10 +93,11 @@ pub(crate) fn finish<U: Borrow<Unit>>(
     gate(&mut diagnostics)?;
 
     match make(&link::in_order(policies()), sources, options) {
-        Ok(compiled) => Ok(Compiled {
-            diagnostics,
-            ..compiled
-        }),
+        Ok(mut compiled) => {
+            compiled.diagnostics.append(&mut diagnostics);
+            sort(&mut compiled.diagnostics);
+            Ok(compiled)
+        }
         Err(last) => {
             diagnostics.push(*last);
             Err(Failed { diagnostics })
@@ -119,6 +120,11 @@ fn make(
     if !passes::stops_locally(options) {
         passes::run(passes::GLOBAL, &mut program, options, &mut report)?;
     }
+    let unindexed = if options.warn_unindexed {
+        passes::unindexed(&program)
+    } else {
+        Vec::new()
+    };
     let emitted = emit::emit(program, sources, options)?;
     affordable(&emitted.certificate, options)?;
     let module = verify(emitted.module, &HostLimits::default())
@@ -135,7 +141,7 @@ fn make(
         manifest: emitted.manifest,
         source_map: emitted.source_map,
         certificate: emitted.certificate,
-        diagnostics: Vec::new(),
+        diagnostics: unindexed,
         report,
     })
 }

@@ -20,6 +20,8 @@ pub struct Dials {
     pub max_rules: usize,
     /// Deepest nesting of conditions.
     pub depth: usize,
+    /// Different fields that the tests of a set are about; 0 for any number.
+    pub max_fields: usize,
     /// Tests that repeat one of the set's earlier tests.
     pub shared: u8,
     /// Tests with `valueFrom`.
@@ -48,6 +50,7 @@ impl Default for Dials {
             max_policies: 4,
             max_rules: 4,
             depth: 3,
+            max_fields: 0,
             shared: 20,
             value_from: 12,
             aliases: 20,
@@ -58,6 +61,25 @@ impl Default for Dials {
             missing: 14,
             invalid: 0,
             json: 30,
+        }
+    }
+}
+
+impl Dials {
+    /// Many rules about few fields, as the rule index likes them: keys that several rules share, thresholds and
+    /// prefixes beside each other, guards below guards.
+    #[must_use]
+    pub fn crowded() -> Self {
+        Self {
+            max_policies: 3,
+            max_rules: 60,
+            depth: 2,
+            max_fields: 4,
+            shared: 30,
+            value_from: 3,
+            derived: 2,
+            templates: 5,
+            ..Self::default()
         }
     }
 }
@@ -111,7 +133,7 @@ fn to_yaml(document: &Value) -> String {
 /// A whole pair.
 #[must_use]
 pub fn pair(rng: &mut Rng, dials: &Dials) -> Pair {
-    let mut generator = Generator::new(dials.clone());
+    let mut generator = Generator::new(dials.clone(), rng);
     let documents = generator.documents(rng);
     let context = generator.context(rng);
     let settings = generator.settings(rng);
@@ -128,7 +150,7 @@ pub fn pair(rng: &mut Rng, dials: &Dials) -> Pair {
 /// A pair, and `count` contexts in place of its one.
 #[must_use]
 pub fn contexts(rng: &mut Rng, dials: &Dials, count: usize) -> (Pair, Vec<Value>) {
-    let mut generator = Generator::new(dials.clone());
+    let mut generator = Generator::new(dials.clone(), rng);
     let documents = generator.documents(rng);
     let settings = generator.settings(rng);
     let request = generator.request(rng);
@@ -296,15 +318,19 @@ struct Seen {
 #[derive(Debug)]
 struct Generator {
     dials: Dials,
+    /// The fields that tests are about, where the dials limit them.
+    fields: Vec<(&'static str, Option<&'static str>, Kind)>,
     seen: Vec<Seen>,
     tests: Vec<Value>,
     ids: Vec<String>,
 }
 
 impl Generator {
-    fn new(dials: Dials) -> Self {
+    fn new(dials: Dials, rng: &mut Rng) -> Self {
+        let fields = (0..dials.max_fields).map(|_| *rng.pick(FIELDS)).collect();
         Self {
             dials,
+            fields,
             seen: Vec::new(),
             tests: Vec::new(),
             ids: Vec::new(),
@@ -340,13 +366,16 @@ impl Generator {
             metadata["tags"] = json!(["generated"]);
         }
         let count = 1 + rng.below(self.dials.max_rules);
-        let mut ids = vec!["r1", "r2", "r3", "r4", "shared", "other"];
+        let mut ids = ["r1", "r2", "r3", "r4", "shared", "other"]
+            .map(str::to_owned)
+            .to_vec();
+        ids.extend(
+            (5..)
+                .map(|n| format!("r{n}"))
+                .take(count.saturating_sub(ids.len())),
+        );
         rng.shuffle(&mut ids);
-        let rules: Vec<Value> = ids
-            .into_iter()
-            .take(count)
-            .map(|rule| self.rule(rng, rule))
-            .collect();
+        let rules: Vec<Value> = ids.iter().take(count).map(|rule| self.rule(rng, rule)).collect();
         let mut document = json!({"metadata": metadata, "rules": rules});
         if rng.chance(15) {
             document["status"] = json!(rng.pick(&["active", "active", "draft", "deprecated"]));
@@ -392,8 +421,10 @@ impl Generator {
     fn field(&self, rng: &mut Rng) -> (&'static str, String, Kind) {
         let table = if rng.chance(self.dials.derived) {
             DERIVED
-        } else {
+        } else if self.fields.is_empty() {
             FIELDS
+        } else {
+            &self.fields
         };
         let (path, alias, kind) = rng.pick(table);
         let spelled = match alias {

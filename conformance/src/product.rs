@@ -19,6 +19,7 @@ pub struct Product {
     level: OptLevel,
     bundled: bool,
     dfa_limit_bytes: Option<usize>,
+    index_always: bool,
 }
 
 impl Product {
@@ -30,6 +31,7 @@ impl Product {
             level,
             bundled: false,
             dfa_limit_bytes: None,
+            index_always: false,
         }
     }
 
@@ -41,6 +43,7 @@ impl Product {
             level: OptLevel::O2,
             bundled: true,
             dfa_limit_bytes: None,
+            index_always: false,
         }
     }
 
@@ -52,6 +55,19 @@ impl Product {
             level: OptLevel::O2,
             bundled: true,
             dfa_limit_bytes: Some(0),
+            index_always: false,
+        }
+    }
+
+    /// Like [`Product::bundle`], with every rule behind the index that can be, whether it pays or not.
+    #[must_use]
+    pub fn indexed() -> Self {
+        Self {
+            name: "indexed".to_owned(),
+            level: OptLevel::O2,
+            bundled: true,
+            dfa_limit_bytes: None,
+            index_always: true,
         }
     }
 
@@ -61,6 +77,7 @@ impl Product {
         let mut all: Vec<Self> = OptLevel::ALL.iter().map(|level| Self::at(*level)).collect();
         all.push(Self::bundle());
         all.push(Self::without_automata());
+        all.push(Self::indexed());
         all
     }
 
@@ -69,6 +86,7 @@ impl Product {
         sources.add(SourceFile::new("policies", policies));
         let mut options = Options {
             opt_level: self.level,
+            index_always: self.index_always,
             ..Options::default()
         };
         if let Some(bytes) = self.dfa_limit_bytes {

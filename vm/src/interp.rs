@@ -4,6 +4,7 @@
 //! calls do not recurse without bound. What can still go wrong is the closed list in [`Trap`]; a trap makes the rule at
 //! hand an error in the sense of three-valued logic.
 
+use crate::index::{Candidates, Cursor};
 use crate::json::{JsonError, MAX_DEPTH};
 use crate::load::{FrameSize, FunctionShape, LoadedModule};
 use crate::pattern::PatternCaches;
@@ -14,7 +15,7 @@ use bumpalo::Bump;
 use bumpalo::collections::Vec as BumpVec;
 use policy_bytecode::context::Derived;
 use policy_bytecode::instr::{Dst, Src};
-use policy_bytecode::module::{Decision, PathSegment};
+use policy_bytecode::module::{Decision, PathSegment, Rule};
 use policy_bytecode::number::Arith;
 use policy_bytecode::predicate::PredOp;
 use policy_bytecode::{
@@ -138,6 +139,7 @@ pub struct Evaluation<'a, H> {
     /// What the request held at derived paths, parallel to the module's derived fields.
     sent: [Value<'a>; DERIVED],
     memo: &'a mut Memo,
+    candidates: &'a mut Candidates,
     hits: &'a mut Vec<Hit>,
     caches: &'a mut PatternCaches,
     /// Memory of the frames of nested calls, as much as the widest chain of calls takes.
@@ -296,6 +298,7 @@ impl LoadedModule {
         let Scratch {
             bump,
             memo,
+            candidates,
             hits,
             caches,
         } = scratch;
@@ -319,6 +322,7 @@ impl LoadedModule {
             slots,
             sent,
             memo,
+            candidates,
             hits,
             caches,
             stack: Stack::new(self.stack, bump),
@@ -348,40 +352,59 @@ impl<'a, H: Host> Evaluation<'a, H> {
         self.fuel = self.module.limits.fuel;
         self.tally = Tally::default();
         let module = self.module;
-        for (index, policy) in module.policies.iter().enumerate() {
-            if !scope.holds(index) {
-                continue;
-            }
-            let first = policy.first_rule as usize;
-            let rules = module
-                .rules
-                .get(first..first + policy.rule_count as usize)
-                .unwrap_or(&[]);
-            for (offset, rule) in rules.iter().enumerate() {
-                let (outcome, trap) = match self.call(rule.condition, stack.reborrow(), false) {
-                    Ok(end) => (end.outcome(), None),
-                    Err(trap) => (Outcome::Error, Some(trap)),
-                };
-                let (fired, error) = match outcome {
-                    Outcome::False => continue,
-                    Outcome::True => (true, false),
-                    Outcome::Error => (rule.fires_on_error, true),
-                };
-                let rule_index = RuleIdx(policy.first_rule + u32::try_from(offset).unwrap_or(u32::MAX));
-                self.hits.push(Hit {
-                    rule: rule_index,
-                    fired,
-                    error,
-                    trap,
-                });
-                if fired && rule.decision == Decision::Deny {
-                    self.denied = true;
-                    if mode == Mode::FirstDeny {
+        let Some(index) = &module.index else {
+            for (policy, range) in module.policies.iter().enumerate() {
+                if !scope.holds(policy) {
+                    continue;
+                }
+                let first = range.first_rule;
+                let rules = module
+                    .rules
+                    .get(first as usize..(first + range.rule_count) as usize);
+                for (rule, number) in rules.unwrap_or(&[]).iter().zip(first..) {
+                    if self.run_rule(RuleIdx(number), rule, stack) && mode == Mode::FirstDeny {
                         return;
                     }
                 }
             }
+            return;
+        };
+        index.collect(self.slots, self.candidates);
+        let mut cursor = Cursor::default();
+        while let Some(number) = self.candidates.next(&mut cursor) {
+            let Some(rule) = module.rules.get(number as usize) else {
+                continue;
+            };
+            if scope.holds(rule.policy.index())
+                && self.run_rule(RuleIdx(number), rule, stack)
+                && mode == Mode::FirstDeny
+            {
+                return;
+            }
         }
+    }
+
+    /// Runs one rule and lists it unless its condition is false. Says whether it is a deny that fired.
+    #[inline]
+    fn run_rule(&mut self, index: RuleIdx, rule: &Rule, stack: &mut Stack<'_, 'a>) -> bool {
+        let (outcome, trap) = match self.call(rule.condition, stack.reborrow(), false) {
+            Ok(end) => (end.outcome(), None),
+            Err(trap) => (Outcome::Error, Some(trap)),
+        };
+        let (fired, error) = match outcome {
+            Outcome::False => return false,
+            Outcome::True => (true, false),
+            Outcome::Error => (rule.fires_on_error, true),
+        };
+        self.hits.push(Hit {
+            rule: index,
+            fired,
+            error,
+            trap,
+        });
+        let denies = fired && rule.decision == Decision::Deny;
+        self.denied |= denies;
+        denies
     }
 
     /// The rules that [`Evaluation::decide`] listed.
@@ -638,8 +661,12 @@ impl<'a, H: Host> Evaluation<'a, H> {
             .code
             .get(shape.start as usize..shape.start as usize + shape.len as usize)
             .unwrap_or(&[]);
-        let mut frame = stack.frame(shape, in_loop);
-        let end = self.run(code, &mut frame)?;
+        let end = if shape.bare && !in_loop {
+            Return::Outcome(self.run_bare(code))
+        } else {
+            let mut frame = stack.frame(shape, in_loop);
+            self.run(code, &mut frame)?
+        };
         if let Some(cell) = shape.memo {
             match &end {
                 Return::Outcome(outcome) => self.memo.set(cell, 1 + *outcome as u8),
@@ -729,6 +756,81 @@ impl<'a, H: Host> Evaluation<'a, H> {
             }
         }
         Ok(())
+    }
+
+    /// Runs code that needs no frame: most conditions are nothing else. Ends, because it only jumps ahead.
+    fn run_bare(&mut self, code: &'a [Instr]) -> Outcome {
+        let module = self.module;
+        let mut flags = 0u64;
+        let mut pc = 0usize;
+        // Verified: no path runs past the end (V11), and operands are in range (V8).
+        while let Some(instr) = code.get(pc) {
+            pc += 1;
+            if cfg!(debug_assertions) {
+                self.tally.instructions += 1;
+            }
+            match *instr {
+                Instr::Test {
+                    pred,
+                    sense,
+                    flag,
+                    target,
+                } => {
+                    let Some(predicate) = module.predicates.get(pred.index()) else {
+                        break;
+                    };
+                    let outcome = self.test(predicate);
+                    if outcome as u8 == u8::from(sense.0) {
+                        pc = target.index();
+                    } else if outcome == Outcome::Error {
+                        flags |= 1 << flag.0;
+                    }
+                }
+                Instr::TestMemo {
+                    pred,
+                    sense,
+                    flag,
+                    target,
+                } => {
+                    let Some(predicate) = module.predicates.get(pred.index()) else {
+                        break;
+                    };
+                    let outcome = self.test_memo(predicate);
+                    if outcome as u8 == u8::from(sense.0) {
+                        pc = target.index();
+                    } else if outcome == Outcome::Error {
+                        flags |= 1 << flag.0;
+                    }
+                }
+                Instr::RetTest { pred, sense } => {
+                    let Some(predicate) = module.predicates.get(pred.index()) else {
+                        break;
+                    };
+                    let outcome = self.test(predicate);
+                    return if sense.0 { outcome } else { outcome.negate() };
+                }
+                Instr::RetTestMemo { pred, sense } => {
+                    let Some(predicate) = module.predicates.get(pred.index()) else {
+                        break;
+                    };
+                    let outcome = self.test_memo(predicate);
+                    return if sense.0 { outcome } else { outcome.negate() };
+                }
+                Instr::BrFlag { flag, target } => {
+                    if flags >> flag.0 & 1 == 1 {
+                        pc = target.index();
+                    }
+                }
+                Instr::RaiseFlag { flag } => flags |= 1 << flag.0,
+                Instr::ClearFlag { flag } => flags &= !(1 << flag.0),
+                Instr::Jump { target } => pc = target.index(),
+                Instr::RetTrue {} => return Outcome::True,
+                Instr::RetFalse {} => return Outcome::False,
+                // `load::is_bare` lets nothing else through.
+                _error => return Outcome::Error,
+            }
+        }
+        Outcome::Error
     }
 
     fn run(&mut self, code: &'a [Instr], frame: &mut Frame<'_, 'a>) -> Result<Return<'a>, Trap> {

@@ -12,6 +12,7 @@
 
 #![forbid(unsafe_code)]
 
+mod index;
 mod interp;
 mod json;
 mod load;

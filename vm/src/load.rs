@@ -3,6 +3,7 @@
 //! Constants become comparable values, `in` lists become sets, patterns become automata, field paths become a trie for
 //! projection. The bundle's own tables are not kept.
 
+use crate::index::RuleIndex;
 use crate::pattern::LoadedPattern;
 use crate::predicate::{LoadedPredicate, PredicateLoader};
 use crate::project::Trie;
@@ -47,6 +48,8 @@ pub struct LoadedModule {
     pub(crate) code: Vec<Instr>,
     pub(crate) rules: Vec<Rule>,
     pub(crate) policies: Vec<PolicyRange>,
+    /// Which rules may be anything but false; `None` to run them all.
+    pub(crate) index: Option<RuleIndex>,
 }
 
 /// A function's frame and where its code lies.
@@ -59,6 +62,8 @@ pub(crate) struct FunctionShape {
     pub(crate) builders: u8,
     /// It has a jump back.
     pub(crate) loops: bool,
+    /// It needs no frame: tests, flags, jumps ahead and outcomes are all there is.
+    pub(crate) bare: bool,
     /// Memo cell of a memoised function, after those of the predicates.
     pub(crate) memo: Option<u32>,
 }
@@ -183,6 +188,7 @@ impl LoadedModule {
             .collect();
         let stack = widest_stack(&module.functions);
         let collections = collections(&module.consts, &code);
+        let index = RuleIndex::new(&module.rules, &module.functions, &module.predicates, &consts);
         Ok(Self {
             identity: NEXT_IDENTITY.fetch_add(1, Ordering::Relaxed),
             limits: module.limits,
@@ -211,6 +217,7 @@ impl LoadedModule {
             code,
             rules: module.rules.clone(),
             policies: module.policies.clone(),
+            index,
         })
     }
 
@@ -278,13 +285,15 @@ fn shape(function: &Function, start: usize, memo_cells: &mut u32) -> Result<Func
     } else {
         None
     };
+    let loops = jumps_back(&function.code);
     Ok(FunctionShape {
         start: u32::try_from(start).map_err(|_| LoadError::TooLarge)?,
         len: u32::try_from(function.code.len()).map_err(|_| LoadError::TooLarge)?,
         registers: function.registers,
         iterators: function.iterators,
         builders: function.builders,
-        loops: jumps_back(&function.code),
+        loops,
+        bare: !loops && function.code.iter().all(is_bare),
         memo,
     })
 }
@@ -297,6 +306,23 @@ fn is_below(path: &[PathSegment], above: &[PathSegment]) -> bool {
         (PathSegment::Key { .. }, PathSegment::Index(_))
         | (PathSegment::Index(_), PathSegment::Key { .. }) => false,
     })
+}
+
+fn is_bare(instr: &Instr) -> bool {
+    matches!(
+        instr,
+        Instr::Test { .. }
+            | Instr::TestMemo { .. }
+            | Instr::RetTest { .. }
+            | Instr::RetTestMemo { .. }
+            | Instr::BrFlag { .. }
+            | Instr::RaiseFlag { .. }
+            | Instr::ClearFlag { .. }
+            | Instr::Jump { .. }
+            | Instr::RetTrue {}
+            | Instr::RetFalse {}
+            | Instr::RetError {}
+    )
 }
 
 fn jumps_back(code: &[Instr]) -> bool {

@@ -1,5 +1,6 @@
 //! Per-worker memory: the arena, memo cells, hit list and pattern caches that one evaluation after another reuses.
 
+use crate::index::Candidates;
 use crate::interp::Hit;
 use crate::load::LoadedModule;
 use crate::pattern::PatternCaches;
@@ -12,6 +13,7 @@ use bumpalo::Bump;
 pub struct Scratch {
     pub(crate) bump: Bump,
     pub(crate) memo: Memo,
+    pub(crate) candidates: Candidates,
     pub(crate) hits: Vec<Hit>,
     pub(crate) caches: PatternCaches,
 }
@@ -30,6 +32,7 @@ impl Scratch {
             self.bump = Bump::new();
         }
         self.memo.reset(module.memo_cells());
+        self.candidates.reset(module.rules.len());
         self.hits.clear();
         self.caches.reset(module);
     }

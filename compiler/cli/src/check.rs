@@ -6,13 +6,15 @@ use anyhow::Context as _;
 use clap::ValueEnum;
 use policy_compiler::{ContextSchema, OptLevel, Options};
 use policy_grammar::Diagnostic;
+use policy_grammar::codes::Code;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 /// Report every problem of policies, without building anything
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Ends with 2 when a policy does not compile or --max-cost is exceeded, with 1 when --strict finds a warning.\n\n\
+    after_help = "Ends with 2 when a policy does not compile or --max-cost is exceeded, with 1 when --strict finds a\n\
+                        warning or --require-indexed a rule that is not indexed.\n\n\
                         Example:\n  policyc check --strict --format sarif policies/ > report.sarif"
 )]
 pub(crate) struct Args {
@@ -25,6 +27,9 @@ pub(crate) struct Args {
     /// Fail on warnings too
     #[arg(long)]
     strict: bool,
+    /// Fail on rules that no index can reach: their cost grows with their number
+    #[arg(long)]
+    require_indexed: bool,
     /// JSON Schema of the context, for fields that the engine does not know
     #[arg(long, value_name = "FILE")]
     schema: Option<PathBuf>,
@@ -49,13 +54,14 @@ enum Format {
 pub(crate) fn run(args: Args, _host: Host) -> anyhow::Result<Exit> {
     let sources = inputs::read_sources(&args.paths)?;
     let mut options = Options {
+        warn_unindexed: args.require_indexed,
         schema: args.schema.as_deref().map(schema).transpose()?,
         max_cost: args.max_cost,
         ..Options::default()
     };
-    // The last stages have problems of their own to report, which take no optimisation to find. The bound is that of
-    // the bundle that `policyc build` makes.
-    if args.max_cost.is_none() {
+    // The last stages have problems of their own to report, which take no optimisation to find. How a rule is reached
+    // and what it costs at the most is what the optimiser makes of it, as in the bundle that `policyc build` makes.
+    if args.max_cost.is_none() && !args.require_indexed {
         options.opt_level = OptLevel::O0;
         options.dfa_limit_bytes = 0;
     }
@@ -76,9 +82,10 @@ pub(crate) fn run(args: Args, _host: Host) -> anyhow::Result<Exit> {
         }
     }
     out.flush()?;
+    let unindexed = diagnostics.iter().any(|d| d.code == Code::UnindexedRule);
     Ok(match render::totals(&diagnostics) {
         (0, 0) => Exit::Ok,
-        (0, _) if args.strict => Exit::No,
+        (0, _) if args.strict || unindexed => Exit::No,
         (0, _) => Exit::Ok,
         (_, _) => inputs::refusal(&diagnostics),
     })

@@ -1,5 +1,7 @@
 //! `policyc inspect`: what a bundle holds, without running it.
 
+mod index;
+
 use crate::exit::Exit;
 use crate::{Host, output};
 use anyhow::Context as _;
@@ -28,6 +30,9 @@ pub(crate) struct Args {
     /// With --disasm: everything that the assembler needs, automata included
     #[arg(long, requires = "disasm")]
     full: bool,
+    /// Show how each rule is reached, and why a rule is looked at for every request
+    #[arg(long, conflicts_with = "disasm")]
+    index: bool,
     /// JSON for machines
     #[arg(long, conflicts_with = "disasm")]
     json: bool,
@@ -43,6 +48,10 @@ pub(crate) fn run(args: Args, _host: Host) -> anyhow::Result<Exit> {
         let mut out = output::machine();
         out.write_all(listing.as_bytes())?;
         out.flush()?;
+        return Ok(Exit::Ok);
+    }
+    if args.index {
+        index::show(&bundle, args.json)?;
         return Ok(Exit::Ok);
     }
     let sections = bundle::section_sizes(&bytes).with_context(refused)?;

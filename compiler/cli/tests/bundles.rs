@@ -187,3 +187,37 @@ fn builds_can_be_looked_into() {
         dir.run(&["eval", "x.bundle", "-c", DEAR]).exits(1);
     }
 }
+
+#[test]
+fn the_index_says_how_each_rule_is_reached() {
+    let dir = dir();
+    let mut policy = String::from("metadata: { id: tenants, name: Tenants }\nrules:\n");
+    for i in 0..5 {
+        policy.push_str(&format!(
+            "  - {{ id: t{i}, condition: {{ operator: eq, field: team.id, value: team-{i} }}, action: {{ decision: deny }} }}\n"
+        ));
+    }
+    policy.push_str(
+        "  - { id: cost, condition: { operator: gt, field: llm.maxCost, value: 1 }, action: { decision: warn } }\n",
+    );
+    dir.write("t.yaml", policy.as_bytes());
+    dir.run(&["build", "t.yaml", "-o", "t.bundle"]).exits(0);
+    let text = dir.run(&["inspect", "t.bundle", "--index"]).exits(0).out;
+    for part in [
+        "5 of 6 rules found by lookup",
+        "tenants/t3  team.id eq \"team-3\"",
+        "tenants/cost  always: no comparison of a request field",
+    ] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
+    let json = dir
+        .run(&["inspect", "t.bundle", "--index", "--json"])
+        .exits(0)
+        .json();
+    assert_eq!(json["rules"][3]["guards"][0][0], "team.id eq \"team-3\"");
+    assert!(json["rules"][5]["always"].is_string());
+
+    dir.run(&["build", "t.yaml", "-O0", "-o", "t0.bundle"]).exits(0);
+    let text = dir.run(&["inspect", "t0.bundle", "--index"]).exits(0).out;
+    assert!(text.contains("0 of 6 rules"), "{text}");
+}

@@ -215,3 +215,22 @@ fn a_limit_of_cost_refuses_what_may_cost_more() {
     assert_eq!(list[0]["code"], "E0306");
     dir.run(&["check", "--max-cost", "few", "p.yaml"]).exits(2);
 }
+
+/// A rule that is reached by nothing but running it fails the gate, one of a few that could be looked up does not.
+#[test]
+fn rules_that_no_index_reaches_can_be_refused() {
+    let dir = Dir::new();
+    dir.write("free.yaml", QUICKSTART.as_bytes());
+    dir.run(&["check", "--require-indexed", "free.yaml"]).exits(0);
+    dir.write(
+        "any.yaml",
+        QUICKSTART.replace("operator: and", "operator: or").as_bytes(),
+    );
+    dir.run(&["check", "any.yaml"]).exits(0);
+    let ran = dir.run(&["check", "--require-indexed", "any.yaml"]).exits(1);
+    assert!(
+        ran.err.contains("W0107") && ran.err.contains("any.yaml:9:9\n"),
+        "{}",
+        ran.err
+    );
+}

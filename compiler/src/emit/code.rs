@@ -55,12 +55,25 @@ pub(super) fn function(program: &Program, function: &Function) -> Result<module:
         iterators,
         builders,
         memoised: function.shared,
+        guards: guards(function),
         code: cx.code,
     })
 }
 
 fn narrow(n: usize) -> Result<u16, CodeError> {
     u16::try_from(n).map_err(|_| CodeError::TooManyRegisters)
+}
+
+/// The guards, by predicate.
+fn guards(function: &Function) -> Vec<Vec<PredIdx>> {
+    let pred = |test: &ValueId| match function.value(*test) {
+        Some(Inst::Test { pred, .. }) => Some(*pred),
+        _other => None,
+    };
+    let guards = function.guards.iter();
+    guards
+        .map(|guard| guard.iter().filter_map(pred).collect())
+        .collect()
 }
 
 /// Iterators and builders that a frame needs.

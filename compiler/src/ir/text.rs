@@ -20,7 +20,7 @@
 //! rule "gateway-policy/r04" warn on_error=skip = fn0
 //! ```
 //!
-//! Shared comparisons are named in the header, the others are spelled out where they are used; constants are JSON;
+//! A line `guard v0, v1` after the blocks of a function is one of its guards. Shared comparisons are named in the header, the others are spelled out where they are used; constants are JSON;
 //! another field as operand is `field team.limit`. A condition that only one rule uses stands in its rule.
 //! Values, functions and shared comparisons are numbered in order of appearance. Not part of the text: the manifest,
 //! spans, automata, and table entries that no code uses.

@@ -118,6 +118,11 @@ fn check_function(program: &Program, function: &Function) -> Result<(), &'static
             }
         }
     }
+    for test in function.guards.iter().flatten() {
+        if !matches!(function.value(*test), Some(Inst::Test { negated: false, .. })) {
+            return Err("a guard names something else than a plain test");
+        }
+    }
     check_definitions(function)
 }
 

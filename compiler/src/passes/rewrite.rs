@@ -35,6 +35,7 @@ pub(super) fn rebuild(old: &Function, pass: &dyn Rewrite) -> Function {
             values: Vec::with_capacity(old.values.len()),
             blocks: Vec::with_capacity(old.blocks.len()),
             shared: old.shared,
+            guards: Vec::new(),
         },
         block: empty_block(),
         data: vec![None; old.values.len()],

@@ -22,7 +22,7 @@
 //!   x0: /^gpt-4/ source "too large"         ; or: dfa hex 00ff, dfa ascii_only hex 00ff; "…" where it has a slash
 //! .predicates
 //!   p0: f0 gt k0 memo m0                    ; operand: k…, x…, f… or nothing
-//! .function fn0 params=0 registers=2 flags=1 iterators=0 builders=0 memoised
+//! .function fn0 params=0 registers=2 flags=1 iterators=0 builders=0 memoised guard=p0|p1
 //!     test p0, 1, e0, done                  ; a label by name …
 //!     ret_false
 //!  done:                                    ; … or L and the instruction's index, checked where it is written
@@ -36,7 +36,7 @@
 use crate::consts::Const;
 use crate::context::Derived;
 use crate::disasm::is_bare_key;
-use crate::ids::{ConstIdx, FieldIdx, FuncIdx, Label, MemoIdx, PatternIdx, PolicyIdx, RuleIdx};
+use crate::ids::{ConstIdx, FieldIdx, FuncIdx, Label, MemoIdx, PatternIdx, PolicyIdx, PredIdx, RuleIdx};
 use crate::instr::{Instr, Opcode, Operand};
 use crate::module::{
     Decision, Field, Function, Limits, Module, PathSegment, Pattern, PatternEngine, PolicyRange, Rule,
@@ -423,6 +423,13 @@ impl<'a> Cursor<'a> {
                 "flags" => function.flags = self.integer()?,
                 "iterators" => function.iterators = self.integer()?,
                 "builders" => function.builders = self.integer()?,
+                "guard" => {
+                    let mut guard = vec![PredIdx(self.index(PredIdx::PREFIX)?)];
+                    while self.eat("|") {
+                        guard.push(PredIdx(self.index(PredIdx::PREFIX)?));
+                    }
+                    function.guards.push(guard);
+                }
                 _unknown => return Err(self.error_at(start, "unknown property of a function")),
             }
         }

@@ -237,6 +237,10 @@ impl Listing<'_> {
             if function.memoised {
                 line.push_str(" memoised");
             }
+            for guard in &function.guards {
+                let preds: Vec<String> = guard.iter().map(ToString::to_string).collect();
+                line.push_str(&format!(" guard={}", preds.join("|")));
+            }
             let users = conditions.get(i).map_or(&[][..], Vec::as_slice);
             let mut comment = String::new();
             for (n, rule) in users.iter().take(RULES_NAMED).enumerate() {

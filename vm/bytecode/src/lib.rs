@@ -20,6 +20,7 @@ pub mod bundle;
 pub mod consts;
 pub mod context;
 pub mod disasm;
+pub mod guard;
 pub mod ids;
 pub mod instr;
 pub mod isa_doc;

@@ -2,7 +2,7 @@
 
 use crate::consts::Const;
 use crate::context::Derived;
-use crate::ids::{FuncIdx, PolicyIdx};
+use crate::ids::{FuncIdx, PolicyIdx, PredIdx};
 use crate::instr::Instr;
 use crate::predicate::Predicate;
 use crate::wire::{DecodeError, Reader, Writer};
@@ -11,7 +11,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 /// Version of the instruction set. Additions keep it; a changed or retired instruction raises it.
-pub const ISA_VERSION: u16 = 1;
+pub const ISA_VERSION: u16 = 2;
 
 /// A compiled policy set: tables and code.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -128,6 +128,9 @@ pub struct Function {
     pub builders: u8,
     /// Result is kept and reused within one evaluation; only for functions without parameters.
     pub memoised: bool,
+    /// What has to be so for the result to be anything but false: where every predicate of one of these lists is false,
+    /// so is the function (V21 proves it). The rule index reaches a rule through them; the first list narrows best.
+    pub guards: Vec<Vec<PredIdx>>,
     /// Instructions.
     pub code: Vec<Instr>,
 }
@@ -214,6 +217,7 @@ struct WireFunction<'a> {
     iterators: u8,
     builders: u8,
     memoised: bool,
+    guards: Cow<'a, [Vec<PredIdx>]>,
     instructions: u32,
     #[serde(borrow)]
     code: &'a [u8],
@@ -264,6 +268,7 @@ impl Module {
                 iterators: function.iterators,
                 builders: function.builders,
                 memoised: function.memoised,
+                guards: Cow::Borrowed(&function.guards),
                 instructions,
                 code,
             });
@@ -306,7 +311,7 @@ impl Module {
             });
         }
         let mut functions = Vec::with_capacity(wire.functions.len().min(bytes.len()));
-        for function in &wire.functions {
+        for function in wire.functions {
             let mut reader = Reader::new(function.code);
             let mut code = Vec::with_capacity(function.code.len().min(function.instructions as usize));
             while !reader.is_empty() {
@@ -322,6 +327,7 @@ impl Module {
                 iterators: function.iterators,
                 builders: function.builders,
                 memoised: function.memoised,
+                guards: function.guards.into_owned(),
                 code,
             });
         }

@@ -6,6 +6,7 @@
 mod calls;
 mod flow;
 mod frames;
+mod guards;
 mod limits;
 mod operands;
 mod tables;
@@ -72,6 +73,8 @@ rules! {
     18 "tables" "no two predicates share a memo cell";
     19 "frames" "elements are added to builders that were started as an array or a set, members to builders that were started as an object";
     20 "calls" "the frames of any chain of calls hold at most 262144 registers together";
+    21 "guards" "where every predicate of a guard is false, so is the function: proved on its code";
+    22 "guards" "a function has at most 4 guards of 1 to 1024 predicates, each of which compares a plain field with constants that can be looked up";
 }
 
 /// Ceilings chosen by the host.
@@ -173,5 +176,6 @@ pub fn verify(module: Module, host: &HostLimits) -> Result<VerifiedModule, Verif
     flow::check(&module)?;
     frames::check(&module)?;
     calls::check(&module)?;
+    guards::check(&module)?;
     Ok(VerifiedModule(module))
 }

@@ -159,6 +159,7 @@ impl<'a> Parser<'a> {
             condition,
             decision,
             fires_on_error,
+            span: None,
         });
         Ok(())
     }
@@ -195,6 +196,13 @@ impl<'a> Parser<'a> {
                     insts: Vec::new(),
                     end: Terminator::Ret(ValueId(u32::MAX)),
                 });
+                continue;
+            }
+            if let Some(guard) = line.strip_prefix("guard ")
+                && open.is_none()
+            {
+                let tests = guard.split(',').map(|name| value(name.trim(), &names));
+                function.guards.push(tests.collect::<Res<_>>()?);
                 continue;
             }
             let mut block = open.take().ok_or("expected a block such as `b0:`")?;

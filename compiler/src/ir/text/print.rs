@@ -170,6 +170,10 @@ impl Printer<'_> {
             };
             self.line(&format!("  {name} {operands}"));
         }
+        for guard in &function.guards {
+            let line = format!("guard {}", list(guard));
+            self.line(&line);
+        }
     }
 
     fn inst(

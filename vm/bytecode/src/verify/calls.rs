@@ -1,6 +1,6 @@
 //! V13, V14, V20: calls have the right number of arguments, and the call graph has no cycle and bounded depth and width.
 //!
-//! Last of the checkers; assumes all other rules. Iterative, so that a long call chain cannot overflow the stack.
+//! Sixth of the checkers; assumes the rules of those before. Iterative, so that a long call chain cannot overflow the stack.
 
 use super::VerifyError;
 use crate::instr::Instr;

@@ -7,7 +7,7 @@ use policy_bytecode::module::{
 use policy_bytecode::predicate::{PredOp, PredOperand, Predicate};
 use policy_bytecode::wire::{Reader, Writer};
 use policy_bytecode::{
-    Const, ConstIdx, FieldIdx, FuncIdx, Instr, MemoIdx, Number, Opcode, PatternIdx, PolicyIdx,
+    Const, ConstIdx, FieldIdx, FuncIdx, Instr, MemoIdx, Number, Opcode, PatternIdx, PolicyIdx, PredIdx,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -126,15 +126,17 @@ fn function() -> impl Strategy<Value = Function> {
         (0u8..3, 0u8..3, 0u8..3),
         vec(instr(), 0..12),
         any::<bool>(),
+        vec(vec(index().prop_map(PredIdx), 1..4), 0..3),
     )
         .prop_map(
-            |((params, registers, memoised), (flags, iterators, builders), code, full)| Function {
+            |((params, registers, memoised), (flags, iterators, builders), code, full, guards)| Function {
                 params,
                 registers: if full { u16::MAX } else { registers },
                 flags,
                 iterators,
                 builders,
                 memoised,
+                guards,
                 code,
             },
         )

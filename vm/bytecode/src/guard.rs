@@ -1,0 +1,269 @@
+//! Guards: what the rule index may rest on, and the proof that it may.
+//!
+//! A guard of a function is a list of predicates. Where all of them are false, the function returns false, so a rule
+//! whose condition it is need not be looked at. The compiler chooses guards; nobody has to believe it, because the proof
+//! is a walk over the code: take each predicate of the guard as false and every other one as anything, and see whether
+//! an end that is not false can be reached.
+//!
+//! ```text
+//! test p0, 0, e0, L4      ; p0 is no guard: goes on, e0 raised or not, or to L4
+//! test p1, 0, e0, L4      ; p1 is the guard, so false: goes to L4
+//! br_flag e0, L5          ; not reached
+//! ret_true
+//! L4: ret_false
+//! ```
+
+use crate::consts::Const;
+use crate::ids::{FlagIdx, PredIdx};
+use crate::instr::Instr;
+use crate::module::{Field, Function, Module, PathSegment};
+use crate::predicate::{PredOp, PredOperand, Predicate};
+
+/// Predicates of one guard, at the most.
+pub const MAX_GUARD: usize = 1024;
+/// Guards of one function, at the most.
+pub const MAX_GUARDS: usize = 4;
+
+/// Whether an index can tell, from the value of the field alone and without running the predicate, where a comparison
+/// of this kind may be anything but false.
+///
+/// Equality with scalars, membership in lists of scalars, elements of arrays, order among numbers, prefixes, suffixes
+/// and presence can be looked up. Comparisons with collections, with other fields and with patterns cannot.
+#[must_use]
+pub fn indexable(op: PredOp, operand: PredOperand, consts: &[Const]) -> bool {
+    let constant = match operand {
+        PredOperand::Const(k) => consts.get(k.index()),
+        PredOperand::None | PredOperand::Pattern(_) | PredOperand::Field(_) => None,
+    };
+    let scalar = |c: &Const| matches!(c, Const::Null | Const::Bool(_) | Const::Number(_) | Const::Str(_));
+    match (op, constant) {
+        (PredOp::Exists, _) => operand == PredOperand::None,
+        (PredOp::Eq | PredOp::Contains, Some(c)) => scalar(c),
+        (PredOp::In, Some(Const::Array(items))) => {
+            items.iter().all(|k| consts.get(k.index()).is_some_and(scalar))
+        }
+        (PredOp::Gt | PredOp::Gte | PredOp::Lt | PredOp::Lte, Some(c)) => matches!(c, Const::Number(_)),
+        (PredOp::StartsWith | PredOp::EndsWith, Some(c)) => matches!(c, Const::Str(s) if !s.is_empty()),
+        (
+            PredOp::Eq
+            | PredOp::Contains
+            | PredOp::In
+            | PredOp::Gt
+            | PredOp::Gte
+            | PredOp::Lt
+            | PredOp::Lte
+            | PredOp::StartsWith
+            | PredOp::EndsWith
+            | PredOp::Matches,
+            _,
+        ) => false,
+    }
+}
+
+/// For each field, whether its value stands in the request as it is: neither computed, nor inside what is computed.
+#[must_use]
+pub fn plain_fields(fields: &[Field]) -> Vec<bool> {
+    let derived: Vec<&[PathSegment]> = fields
+        .iter()
+        .filter(|f| f.derived.is_some())
+        .map(|f| f.path.as_slice())
+        .collect();
+    fn name(step: &PathSegment) -> (Option<&str>, u32) {
+        match step {
+            PathSegment::Key { name, .. } => (Some(name), 0),
+            PathSegment::Index(n) => (None, *n),
+        }
+    }
+    let is_below = |path: &[PathSegment], above: &[PathSegment]| {
+        path.len() >= above.len() && path.iter().zip(above).all(|(a, b)| name(a) == name(b))
+    };
+    fields
+        .iter()
+        .map(|f| !derived.iter().any(|above| is_below(&f.path, above)))
+        .collect()
+}
+
+/// Checks the guards of functions, one after the other.
+#[derive(Debug)]
+pub struct Prover<'m> {
+    predicates: &'m [Predicate],
+    consts: &'m [Const],
+    plain: Vec<bool>,
+    /// The number of the guard that named a predicate last: no list to clear between guards.
+    named: Vec<u32>,
+    guard: u32,
+    /// For each instruction that can be reached, the flags that may be raised when it is.
+    states: Vec<Option<u64>>,
+}
+
+impl<'m> Prover<'m> {
+    /// For the functions of a module.
+    #[must_use]
+    pub fn new(module: &'m Module) -> Self {
+        Self {
+            predicates: &module.predicates,
+            consts: &module.consts,
+            plain: plain_fields(&module.fields),
+            named: vec![0; module.predicates.len()],
+            guard: 0,
+            states: Vec::new(),
+        }
+    }
+
+    /// Whether an index can answer for this predicate.
+    #[must_use]
+    pub fn indexable(&self, pred: PredIdx) -> bool {
+        self.predicates.get(pred.index()).is_some_and(|p| {
+            indexable(p.op, p.operand, self.consts)
+                && self.plain.get(p.field.index()).copied().unwrap_or(false)
+        })
+    }
+
+    /// Whether a predicate can be an error.
+    fn fallible(&self, pred: PredIdx) -> bool {
+        self.predicates.get(pred.index()).is_none_or(|p| {
+            p.op.fallible()
+                || matches!(p.operand, PredOperand::Field(_))
+                || !self.plain.get(p.field.index()).copied().unwrap_or(false)
+        })
+    }
+
+    /// Whether `function` returns false wherever every predicate of `guard` is false. O(code): code that jumps back in
+    /// ways that take more than a few passes to follow is not proved.
+    #[must_use]
+    pub fn proves(&mut self, function: &Function, guard: &[PredIdx]) -> bool {
+        self.guard = self.guard.wrapping_add(1);
+        for pred in guard {
+            if let Some(place) = self.named.get_mut(pred.index()) {
+                *place = self.guard;
+            }
+        }
+        self.states.clear();
+        self.states.resize(function.code.len(), None);
+        match self.states.first_mut() {
+            Some(entry) => *entry = Some(0),
+            None => return false,
+        }
+        for _ in 0..PASSES {
+            match self.pass(&function.code) {
+                Pass::Settled => return true,
+                Pass::Changed => {}
+                Pass::Refuted => return false,
+            }
+        }
+        false
+    }
+
+    /// One walk over the code in order. Only a jump back can leave work for another.
+    fn pass(&mut self, code: &[Instr]) -> Pass {
+        let mut outcome = Pass::Settled;
+        for (at, instr) in code.iter().enumerate() {
+            let Some(flags) = self.states.get(at).copied().flatten() else {
+                continue;
+            };
+            let is_false = |pred: PredIdx| self.named.get(pred.index()) == Some(&self.guard);
+            let (next, jump) = match *instr {
+                Instr::Test {
+                    pred,
+                    sense,
+                    flag,
+                    target,
+                }
+                | Instr::TestMemo {
+                    pred,
+                    sense,
+                    flag,
+                    target,
+                } => match (is_false(pred), sense.0) {
+                    (true, true) => (Some(flags), None),
+                    (true, false) => (None, Some((target, flags))),
+                    (false, _) if self.fallible(pred) => (Some(flags | bit(flag)), Some((target, flags))),
+                    (false, _) => (Some(flags), Some((target, flags))),
+                },
+                Instr::RetTest { pred, sense } | Instr::RetTestMemo { pred, sense } => {
+                    if !is_false(pred) || !sense.0 {
+                        return Pass::Refuted;
+                    }
+                    (None, None)
+                }
+                Instr::RetFalse {} => (None, None),
+                Instr::RetTrue {} | Instr::RetError {} | Instr::Ret { .. } => return Pass::Refuted,
+                Instr::Jump { target } => (None, Some((target, flags))),
+                Instr::BrFlag { flag, target } => {
+                    let raised = flags & bit(flag) != 0;
+                    (Some(flags & !bit(flag)), raised.then_some((target, flags)))
+                }
+                Instr::RaiseFlag { flag } => (Some(flags | bit(flag)), None),
+                Instr::ClearFlag { flag } => (Some(flags & !bit(flag)), None),
+                Instr::BrIf { target, .. }
+                | Instr::BrUnless { target, .. }
+                | Instr::BrUndefined { target, .. }
+                | Instr::IterNext { done: target, .. } => (Some(flags), Some((target, flags))),
+                Instr::LoadConst { .. }
+                | Instr::LoadField { .. }
+                | Instr::Mov { .. }
+                | Instr::LoadUndefined { .. }
+                | Instr::LoadBool { .. }
+                | Instr::Get { .. }
+                | Instr::GetConst { .. }
+                | Instr::Len { .. }
+                | Instr::Eq { .. }
+                | Instr::Lt { .. }
+                | Instr::Lte { .. }
+                | Instr::Add { .. }
+                | Instr::Sub { .. }
+                | Instr::Mul { .. }
+                | Instr::Div { .. }
+                | Instr::Rem { .. }
+                | Instr::IterBegin { .. }
+                | Instr::BuildArray { .. }
+                | Instr::BuildObject { .. }
+                | Instr::BuildSet { .. }
+                | Instr::BuildPush { .. }
+                | Instr::BuildInsert { .. }
+                | Instr::BuildEnd { .. }
+                | Instr::Call { .. } => (Some(flags), None),
+            };
+            if let Some(flags) = next {
+                // Past the end is not false either.
+                if at + 1 == code.len() {
+                    return Pass::Refuted;
+                }
+                self.join(at + 1, flags);
+            }
+            if let Some((target, flags)) = jump {
+                let news = self.join(target.index(), flags);
+                if news && target.index() <= at {
+                    outcome = Pass::Changed;
+                }
+            }
+        }
+        outcome
+    }
+
+    /// Notes that an instruction can be reached; says whether that is news.
+    fn join(&mut self, at: usize, flags: u64) -> bool {
+        let Some(state) = self.states.get_mut(at) else {
+            return false;
+        };
+        let joined = state.map_or(flags, |known| known | flags);
+        let news = *state != Some(joined);
+        *state = Some(joined);
+        news
+    }
+}
+
+/// How often code is walked before a proof is given up.
+const PASSES: usize = 8;
+
+/// What one walk came to.
+enum Pass {
+    Settled,
+    Changed,
+    Refuted,
+}
+
+/// A flag's bit. A frame has at most 64 (V15).
+fn bit(flag: FlagIdx) -> u64 {
+    1u64.checked_shl(u32::from(flag.0)).unwrap_or(0)
+}

@@ -1,0 +1,36 @@
+//! V21, V22: the rule index prunes only what cannot matter.
+//!
+//! Last of the checkers; assumes all other rules.
+
+use super::VerifyError;
+use crate::guard::{MAX_GUARD, MAX_GUARDS, Prover};
+use crate::module::Module;
+
+pub(super) fn check(module: &Module) -> Result<(), VerifyError> {
+    let mut prover = Prover::new(module);
+    for (f, function) in module.functions.iter().enumerate() {
+        if function.guards.len() > MAX_GUARDS {
+            return Err(VerifyError::function(22, f, "too many guards"));
+        }
+        for guard in &function.guards {
+            if guard.is_empty() || guard.len() > MAX_GUARD {
+                return Err(VerifyError::function(22, f, "a guard is empty or too long"));
+            }
+            if !guard.iter().all(|p| prover.indexable(*p)) {
+                return Err(VerifyError::function(
+                    22,
+                    f,
+                    "a guard names a predicate that no index can answer for",
+                ));
+            }
+            if !prover.proves(function, guard) {
+                return Err(VerifyError::function(
+                    21,
+                    f,
+                    "the result can be other than false where the guard is false",
+                ));
+            }
+        }
+    }
+    Ok(())
+}

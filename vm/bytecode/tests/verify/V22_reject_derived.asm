@@ -1,0 +1,11 @@
+; computed when it is first needed, not when rules are looked up
+.fields
+  f0: llm.prompt
+  f1: llm.messages
+  f2: llm.containsPII derived llm.containsPII
+.constants
+  k0: true
+.predicates
+  p0: f2 eq k0
+.function fn0 guard=p0
+    ret_test p0, 1
