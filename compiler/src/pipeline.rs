@@ -93,13 +93,10 @@ pub(crate) fn finish<U: Borrow<Unit>>(
     gate(&mut diagnostics)?;
 
     match make(&link::in_order(policies()), sources, options) {
-        Ok(compiled) => {
-            diagnostics.extend(compiled.diagnostics);
-            sort(&mut diagnostics);
-            Ok(Compiled {
-                diagnostics,
-                ..compiled
-            })
+        Ok(mut compiled) => {
+            compiled.diagnostics.append(&mut diagnostics);
+            sort(&mut compiled.diagnostics);
+            Ok(compiled)
         }
         Err(last) => {
             diagnostics.push(*last);

@@ -106,6 +106,11 @@ fn options() -> Vec<Options> {
             ..default()
         },
         Options {
+            index_always: true,
+            warn_unindexed: true,
+            ..default()
+        },
+        Options {
             stop_after: Some("simplify".to_owned()),
             ..default()
         },

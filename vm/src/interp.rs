@@ -806,6 +806,9 @@ impl<'a, H: Host> Evaluation<'a, H> {
         // Verified: no path runs past the end (V11), and operands are in range (V8).
         while let Some(instr) = code.get(pc) {
             pc += 1;
+            if cfg!(debug_assertions) {
+                self.tally.instructions += 1;
+            }
             match *instr {
                 Instr::Test {
                     pred,

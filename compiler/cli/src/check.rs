@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 /// Report every problem of policies, without building anything
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Ends with 2 when a policy does not compile or --max-cost is exceeded, with 1 when --strict finds a \
+    after_help = "Ends with 2 when a policy does not compile or --max-cost is exceeded, with 1 when --strict finds a\n\
                         warning or --require-indexed a rule that is not indexed.\n\n\
                         Example:\n  policyc check --strict --format sarif policies/ > report.sarif"
 )]
@@ -59,8 +59,8 @@ pub(crate) fn run(args: Args, _host: Host) -> anyhow::Result<Exit> {
         max_cost: args.max_cost,
         ..Options::default()
     };
-    // The last stages have problems of their own to report, which take no optimisation to find. The bound is that of
-    // the bundle that `policyc build` makes, and how a rule is reached is what the optimiser makes of it.
+    // The last stages have problems of their own to report, which take no optimisation to find. How a rule is reached
+    // and what it costs at the most is what the optimiser makes of it, as in the bundle that `policyc build` makes.
     if args.max_cost.is_none() && !args.require_indexed {
         options.opt_level = OptLevel::O0;
         options.dfa_limit_bytes = 0;
