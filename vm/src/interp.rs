@@ -4,7 +4,7 @@
 //! calls do not recurse without bound. What can still go wrong is the closed list in [`Trap`]; a trap makes the rule at
 //! hand an error in the sense of three-valued logic.
 
-use crate::index::{Candidates, Cursor};
+use crate::index::{Candidates, Cursor, RuleIndex, Search};
 use crate::json::{JsonError, MAX_DEPTH};
 use crate::load::{FrameSize, FunctionShape, LoadedModule};
 use crate::pattern::PatternCaches;
@@ -386,7 +386,11 @@ impl<'a, H: Host> Evaluation<'a, H> {
         };
         index.collect(self.slots, self.candidates);
         let mut cursor = Cursor::default();
+        let mut searches = index.searches().peekable();
         while let Some(number) = self.candidates.next(&mut cursor) {
+            while let Some(search) = searches.next_if(|search| search.first() <= number) {
+                self.search(index, search, &mut cursor, number);
+            }
             let Some(rule) = module.rules.get(number as usize) else {
                 continue;
             };
@@ -397,6 +401,21 @@ impl<'a, H: Host> Evaluation<'a, H> {
                 return;
             }
         }
+    }
+
+    /// Runs the scan that rules hang on, because the first of them is reached, and adds those that it does not show to
+    /// be false.
+    fn search(&mut self, index: &RuleIndex, search: &Search, cursor: &mut Cursor, reached: u32) {
+        let Some(Value::Str(text)) = self.slots.get(search.field().index()).copied() else {
+            return;
+        };
+        let found = self
+            .scans
+            .possible(search.scan(), text, self.module, self.bump, self.caches);
+        for answer in found {
+            index.take_answer(search, answer, self.candidates);
+        }
+        self.candidates.refill(cursor, reached);
     }
 
     /// Runs one rule and lists it unless its condition is false. Says whether it is a deny that fired.
@@ -459,12 +478,6 @@ impl<'a, H: Host> Evaluation<'a, H> {
     #[must_use]
     pub fn denied(&self) -> bool {
         self.denied
-    }
-
-    /// The predicates of a scan that can be other than false; `None` while nobody asked one of them. All others of the
-    /// scan are false.
-    pub fn possible(&self, scan: u32) -> Option<impl std::iter::Iterator<Item = PredIdx> + '_> {
-        self.scans.possible(scan, self.module)
     }
 
     /// The module that runs.

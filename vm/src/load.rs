@@ -191,9 +191,9 @@ impl LoadedModule {
             })
             .collect();
         let scans = load_scans(module, &mut predicates);
+        let index = RuleIndex::new(module, &consts, &predicates);
         let stack = widest_stack(&module.functions);
         let collections = collections(&module.consts, &code);
-        let index = RuleIndex::new(&module.rules, &module.functions, &module.predicates, &consts);
         Ok(Self {
             identity: NEXT_IDENTITY.fetch_add(1, Ordering::Relaxed),
             limits: module.limits,

@@ -110,17 +110,22 @@ impl ScanAnswers {
         }
     }
 
-    /// The predicates of a scan that ran and did not show them to be false. All others of it are false.
-    pub(crate) fn possible<'s>(
-        &'s self,
+    /// The answers of a scan of `text` that are not false. All others of it are.
+    pub(crate) fn possible(
+        &mut self,
         scan: u32,
-        module: &'s LoadedModule,
-    ) -> Option<impl Iterator<Item = PredIdx> + 's> {
-        let answers = self.scans.get(scan as usize).filter(|answers| answers.ran)?;
-        let loaded = module.scans.get(scan as usize)?;
-        let possible = |answer: &&u32| answers.answers.get(**answer as usize).is_some_and(|a| *a >= OPEN);
-        let touched = answers.touched.iter().filter(possible);
-        Some(touched.filter_map(|answer| loaded.predicates.get(*answer as usize).copied()))
+        text: &str,
+        module: &LoadedModule,
+        bump: &Bump,
+        caches: &mut PatternCaches,
+    ) -> impl Iterator<Item = u32> {
+        // Any of its answers makes it run.
+        self.answer(ScanPlace { scan, answer: 0 }, text, module, bump, caches);
+        let answers = self.scans.get(scan as usize);
+        answers.into_iter().flat_map(|answers| {
+            let possible = |answer: &u32| answers.answers.get(*answer as usize).is_some_and(|a| *a >= OPEN);
+            answers.touched.iter().copied().filter(possible)
+        })
     }
 }
 

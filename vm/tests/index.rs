@@ -176,3 +176,70 @@ fn a_second_guard_narrows_what_the_first_leaves() {
     assert!(decide(&module, r#"{"team": "v1", "region": "v150"}"#, Mode::All).is_empty());
     assert!(decide(&module, r#"{"team": "v2", "region": "v52"}"#, Mode::All).is_empty());
 }
+
+/// Six hundred rules that look for a word each, with policies of one rule in front; guarded by the scan or not.
+fn words(fuel: usize, guarded: bool) -> LoadedModule {
+    let words: Vec<String> = ('a'..='z')
+        .flat_map(|a| ('a'..='z').map(move |b| format!("q{a}{b}x")))
+        .take(600)
+        .collect();
+    let mut text = format!(".limits fuel={fuel}\n.fields\n f0: prompt\n f1: user\n.constants\n");
+    for (i, word) in words.iter().enumerate() {
+        writeln!(text, " k{i}: \"{word}\"").unwrap();
+    }
+    text.push_str(".predicates\n");
+    for (i, _) in words.iter().enumerate() {
+        writeln!(text, " p{i}: f0 contains k{i}").unwrap();
+    }
+    text.push_str(" p600: f1 exists\n.scans\n s0: f0\n");
+    for word in &words {
+        writeln!(text, " literal \"{word}\" exact \"{word}\"").unwrap();
+    }
+    for (i, _) in words.iter().enumerate() {
+        writeln!(text, " predicate p{i} true l{i}").unwrap();
+    }
+    for (i, _) in words.iter().enumerate() {
+        let guard = if guarded {
+            format!(" guard=p{i}")
+        } else {
+            String::new()
+        };
+        writeln!(text, ".function fn{i}{guard}\n ret_test p{i}, 1").unwrap();
+    }
+    text.push_str(".function fn600\n ret_test p600, 1\n.rules\n rule0: policy0 deny fn600 fires_on_error\n");
+    for (i, _) in words.iter().enumerate() {
+        writeln!(text, " rule{}: policy0 warn fn{i} fires_on_error", i + 1).unwrap();
+    }
+    text.push_str(".policies\n policy0: rule0+601\n");
+    load(&text)
+}
+
+/// Rules that hang on a scan are run where it finds something, in order, among the others.
+#[test]
+fn a_scan_leads_to_the_rules_that_may_fire() {
+    let (few, plain) = (words(8, true), words(100_000, false));
+    for body in [
+        r#"{"prompt": "nothing"}"#,
+        r#"{"prompt": "xx qzzx qaax qadx QABX qnnx"}"#,
+        r#"{"prompt": "qabx", "user": 1}"#,
+        r#"{"user": 1}"#,
+        "{}",
+    ] {
+        for mode in [Mode::All, Mode::FirstDeny] {
+            let hits = decide(&few, body, mode);
+            assert_eq!(hits, decide(&plain, body, mode), "{body}");
+            assert!(hits.iter().all(|hit| hit.trap.is_none()));
+        }
+    }
+    // No text: an error of every rule, and elements of an array are compared one by one.
+    let (all, plain) = (words(100_000, true), words(100_000, false));
+    for body in [
+        r#"{"prompt": 7}"#,
+        r#"{"prompt": ["qabx"]}"#,
+        r#"{"prompt": null}"#,
+    ] {
+        let hits = decide(&all, body, Mode::All);
+        assert!(!hits.is_empty());
+        assert_eq!(hits, decide(&plain, body, Mode::All), "{body}");
+    }
+}

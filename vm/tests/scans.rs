@@ -5,7 +5,7 @@
 mod common;
 
 use common::{TestHost, load, outcome_of};
-use policy_bytecode::{Outcome, PredIdx};
+use policy_bytecode::Outcome;
 use policy_vm::{LoadedModule, Mode, Scope, Scratch};
 
 const TABLES: &str = r####"
@@ -125,20 +125,6 @@ fn other_values_keep_their_outcomes() {
         let found = outcomes(&scanned, &mut scratch, body);
         assert_eq!(found, outcomes(&alone, &mut Scratch::new(), body), "{body}");
     }
-}
-
-#[test]
-fn what_is_possible_is_told_once_the_scan_ran() {
-    let [scanned, _] = modules();
-    let (mut scratch, mut host) = (Scratch::new(), TestHost::default());
-    let body = br#"{"text": "a@b and Key #1, AKIA, id-"}"#;
-    let mut evaluation = scanned.begin(&mut scratch, &mut host, body).unwrap();
-    assert!(evaluation.possible(0).is_none());
-    assert_eq!(evaluation.predicate(PredIdx(0)), Outcome::False);
-    let mut possible: Vec<PredIdx> = evaluation.possible(0).unwrap().collect();
-    possible.sort();
-    assert_eq!(possible, [PredIdx(2), PredIdx(3)]);
-    assert!(evaluation.possible(1).is_none());
 }
 
 /// A text made of hits takes a few passes, not one for each hit.

@@ -18,9 +18,12 @@
 //! where that saves more than looking it up costs, so small policy sets have few guards or none. Where many rules share
 //! a comparison, a second guard on another field tells them apart below it.
 //!
+//! A rule without such a guard whose condition starts by searching a text that is scanned ([`super::patterns`]) hangs on
+//! the scan, which would run for it anyway: a `matches` or `contains`, an `or` of them, or an `and` that begins with one.
+//!
 //! Guards are facts about the code, proved again by the verifier (V21), and change no decision.
 
-use super::{OptLevel, Options, Pass, Program};
+use super::{OptLevel, Options, Pass, Program, patterns};
 use crate::ir::{Function, Inst, Rule, ValueId};
 use policy_bytecode::context;
 use policy_bytecode::guard::{MAX_GUARD, MAX_GUARDS, indexable, plain_fields};
@@ -67,6 +70,7 @@ impl Pass for Index {
 /// Rules that could not be guarded, however many there were of them.
 pub(super) fn out_of_reach(program: &Program) -> Vec<&Rule> {
     let shares = shares(program);
+    let searches = Searches::possible(program);
     let guarded = |rule: &&Rule| {
         let function = program.functions.get(rule.condition.index());
         function.is_some_and(|function| {
@@ -75,9 +79,9 @@ pub(super) fn out_of_reach(program: &Program) -> Vec<&Rule> {
                 function,
                 shares: &shares,
             };
-            function
-                .single_outcome()
-                .is_some_and(|root| !finder.guards(root).is_empty())
+            function.single_outcome().is_some_and(|root| {
+                !finder.guards(root).is_empty() || searches.guard(function, root).is_some()
+            })
         })
     };
     program.rules.iter().filter(|rule| !guarded(rule)).collect()
@@ -134,11 +138,15 @@ fn choose(program: &Program, always: bool) -> Vec<Vec<Vec<ValueId>>> {
         })
         .collect();
     let crowds = crowds(program, &kept, &uses);
+    let searches = Searches::new(program);
     kept.iter()
         .zip(&program.functions)
         .map(|(guards, function)| {
             let Some((first, others)) = guards.split_first() else {
-                return Vec::new();
+                let searched = function
+                    .single_outcome()
+                    .and_then(|root| searches.guard(function, root));
+                return searched.map(|(_, tests)| tests).into_iter().collect();
             };
             let mut chosen = vec![first.tests.clone()];
             let crowded = first.tests.iter().any(|test| {
@@ -280,6 +288,50 @@ fn is_text(field: Option<&Field>) -> bool {
         .and_then(path)
         .and_then(|path| context::FIELDS.iter().find(|f| f.path == path));
     known.is_some_and(|f| f.ty == context::FieldType::String)
+}
+
+/// Which text each comparison searches, for those that scans answer.
+struct Searches(Vec<Option<FieldIdx>>);
+
+impl Searches {
+    /// Those that the program's scans answer.
+    fn new(program: &Program) -> Self {
+        let mut fields = vec![None; program.predicates.len()];
+        for scan in &program.scans {
+            for scanned in &scan.predicates {
+                if let Some(place) = fields.get_mut(scanned.predicate.index()) {
+                    *place = Some(scan.field);
+                }
+            }
+        }
+        Self(fields)
+    }
+
+    /// Those that a scan could answer if there were enough of them.
+    fn possible(program: &Program) -> Self {
+        let field = |p: &crate::ir::Predicate| patterns::can_be_scanned(program, p).then_some(p.field);
+        Self(program.predicates.iter().map(field).collect())
+    }
+
+    /// Tests of which one is asked whenever the outcome `id` is, and that are all false when none of them is found.
+    fn guard(&self, function: &Function, id: ValueId) -> Option<(FieldIdx, Vec<ValueId>)> {
+        match function.value(id)? {
+            Inst::Test { pred, negated: false } => {
+                let field = self.0.get(pred.index()).copied().flatten()?;
+                Some((field, vec![id]))
+            }
+            Inst::And(operands) => self.guard(function, *operands.first()?),
+            Inst::Or(operands) => {
+                let own = operands.iter().map(|v| self.guard(function, *v));
+                let own = own.collect::<Option<Vec<_>>>()?;
+                let field = own.first()?.0;
+                let same = own.iter().all(|(other, _)| *other == field);
+                let tests: Vec<ValueId> = own.into_iter().flat_map(|(_, tests)| tests).collect();
+                (same && tests.len() <= MAX_GUARD).then_some((field, tests))
+            }
+            _other => None,
+        }
+    }
 }
 
 struct Finder<'a> {

@@ -56,13 +56,7 @@ impl Pass for Patterns {
             let Some(predicate) = program.predicates.get(pred.index()) else {
                 continue;
             };
-            let plain = program.fields.get(predicate.field.index()).is_some_and(|field| {
-                let inside = |other: &policy_bytecode::module::Field| field.path.starts_with(&other.path);
-                !program
-                    .fields
-                    .iter()
-                    .any(|other| other.derived.is_some() && inside(other))
-            });
+            let plain = is_plain(program, predicate.field);
             if let Some(candidate) = candidate(program, pred, predicate).filter(|_| plain) {
                 fields.entry(predicate.field).or_default().push(candidate);
             }
@@ -127,6 +121,22 @@ fn asked(program: &Program) -> BTreeSet<PredIdx> {
         });
     }
     asked
+}
+
+/// Whether a scan could answer a comparison, if it were not the only one on its field.
+pub(crate) fn can_be_scanned(program: &Program, predicate: &Predicate) -> bool {
+    is_plain(program, predicate.field) && candidate(program, PredIdx(0), predicate).is_some()
+}
+
+/// Whether a field stands in the request as it is.
+fn is_plain(program: &Program, field: FieldIdx) -> bool {
+    program.fields.get(field.index()).is_some_and(|field| {
+        let inside = |other: &policy_bytecode::module::Field| field.path.starts_with(&other.path);
+        !program
+            .fields
+            .iter()
+            .any(|other| other.derived.is_some() && inside(other))
+    })
 }
 
 fn candidate(program: &Program, pred: PredIdx, predicate: &Predicate) -> Option<Candidate> {

@@ -12,6 +12,9 @@
 //! ret_true
 //! L4: ret_false
 //! ```
+//!
+//! A guard of searches that one scan answers ([`crate::scan`]) serves as well: what the scan does not find is false. It
+//! runs when the first rule that hangs on it is reached, and so it is the only guard of its function.
 
 use crate::consts::Const;
 use crate::ids::{FlagIdx, PredIdx};
@@ -89,6 +92,8 @@ pub struct Prover<'m> {
     predicates: &'m [Predicate],
     consts: &'m [Const],
     plain: Vec<bool>,
+    /// For each predicate, the scan that answers it.
+    scans: Vec<Option<u32>>,
     /// The number of the guard that named a predicate last: no list to clear between guards.
     named: Vec<u32>,
     guard: u32,
@@ -100,7 +105,16 @@ impl<'m> Prover<'m> {
     /// For the functions of a module.
     #[must_use]
     pub fn new(module: &'m Module) -> Self {
+        let mut scans = vec![None; module.predicates.len()];
+        for (scan, number) in module.scans.iter().zip(0u32..) {
+            for scanned in &scan.predicates {
+                if let Some(place) = scans.get_mut(scanned.predicate.index()) {
+                    *place = Some(number);
+                }
+            }
+        }
         Self {
+            scans,
             predicates: &module.predicates,
             consts: &module.consts,
             plain: plain_fields(&module.fields),
@@ -126,6 +140,12 @@ impl<'m> Prover<'m> {
                 || matches!(p.operand, PredOperand::Field(_))
                 || !self.plain.get(p.field.index()).copied().unwrap_or(false)
         })
+    }
+
+    /// The scan that answers a predicate.
+    #[must_use]
+    pub fn scan_of(&self, pred: PredIdx) -> Option<u32> {
+        self.scans.get(pred.index()).copied().flatten()
     }
 
     /// Whether `function` returns false wherever every predicate of `guard` is false. O(code): code that jumps back in

@@ -16,7 +16,10 @@ pub(super) fn check(module: &Module) -> Result<(), VerifyError> {
             if guard.is_empty() || guard.len() > MAX_GUARD {
                 return Err(VerifyError::function(22, f, "a guard is empty or too long"));
             }
-            if !guard.iter().all(|p| prover.indexable(*p)) {
+            let scan = guard.first().and_then(|p| prover.scan_of(*p));
+            let scanned = scan.is_some() && guard.iter().all(|p| prover.scan_of(*p) == scan);
+            let alone = function.guards.len() == 1;
+            if !(guard.iter().all(|p| prover.indexable(*p)) || scanned && alone) {
                 return Err(VerifyError::function(
                     22,
                     f,
