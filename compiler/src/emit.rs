@@ -13,11 +13,12 @@ use crate::pipeline::internal;
 use policy_bytecode::bundle::{self, CostCertificate, SourceMapSection, SourcePlace};
 use policy_bytecode::manifest::Manifest;
 use policy_bytecode::module::{Module, PatternEngine, PolicyRange, Rule};
-use policy_bytecode::predicate::Predicate;
-use policy_bytecode::{FuncIdx, MemoIdx, PolicyIdx};
+use policy_bytecode::predicate::{PredOperand, Predicate};
+use policy_bytecode::{FuncIdx, MemoIdx, PatternIdx, PolicyIdx, PredIdx};
 use policy_grammar::codes::Code;
 use policy_grammar::{Diagnostic, FileId, SourceMap, Span};
 use sha2::{Digest as _, Sha256};
+use std::collections::BTreeSet;
 
 /// What `emit` hands over.
 #[derive(Debug)]
@@ -199,19 +200,34 @@ pub(crate) fn stats(module: &Module) -> BuildStats {
 
 /// How each pattern of a module will be run.
 pub(crate) fn pattern_reports(module: &Module) -> Vec<PatternReport> {
+    let scans = module.scans.iter().flat_map(|scan| &scan.predicates);
+    let answered: BTreeSet<PredIdx> = scans.map(|scanned| scanned.predicate).collect();
+    let alone: BTreeSet<PatternIdx> = module
+        .predicates
+        .iter()
+        .zip(0..)
+        .filter_map(|(predicate, index)| match predicate.operand {
+            PredOperand::Pattern(x) if !answered.contains(&PredIdx(index)) => Some(x),
+            _other => None,
+        })
+        .collect();
     module
         .patterns
         .iter()
-        .map(|pattern| match &pattern.engine {
+        .zip(0..)
+        .map(|(pattern, index)| (pattern, !alone.contains(&PatternIdx(index))))
+        .map(|(pattern, scanned)| match &pattern.engine {
             PatternEngine::Dfa { bytes, .. } => PatternReport {
                 source: pattern.source.clone(),
                 automaton_bytes: Some(bytes.len()),
                 fallback: None,
+                scanned,
             },
             PatternEngine::Source { reason } => PatternReport {
                 source: pattern.source.clone(),
                 automaton_bytes: None,
                 fallback: Some(reason.clone()),
+                scanned,
             },
         })
         .collect()

@@ -232,6 +232,8 @@ pub struct PatternReport {
     pub automaton_bytes: Option<usize>,
     /// Why no automaton is stored.
     pub fallback: Option<String>,
+    /// A scan looks for its literals, so that it seldom runs and needs none.
+    pub scanned: bool,
 }
 
 /// Sizes of a module.

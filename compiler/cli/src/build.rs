@@ -5,7 +5,7 @@ use crate::exit::{Bug, Exit};
 use crate::{Host, atomic, check, inputs, output, render};
 use anyhow::{Context as _, bail};
 use policy_bytecode::bundle::{self, PrivateKey};
-use policy_compiler::{BuildReport, Compiled, DumpPoint, Options};
+use policy_compiler::{BuildReport, Compiled, DumpPoint, Options, PatternReport};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -147,7 +147,8 @@ fn summary(args: &Args, compiled: &Compiled, bytes: usize, key: Option<&PrivateK
         }
     }
     let stats = &report.stats;
-    let fallbacks = report.patterns.iter().filter(|p| p.fallback.is_some()).count();
+    let slow = |p: &&PatternReport| p.fallback.is_some() && !p.scanned;
+    let fallbacks = report.patterns.iter().filter(slow).count();
     let mut line = format!(
         "{}: {}, {}, {}, {}, revision {}",
         args.output.display(),

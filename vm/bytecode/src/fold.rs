@@ -91,6 +91,17 @@ const DIGITS: [(u32, u32); 70] = [
 /// Bytes that the UTF-8 form of a special character starts with.
 const SPECIAL_LEADS: [u8; 10] = [0xC5, 0xD9, 0xDB, 0xDF, 0xE0, 0xE1, 0xE2, 0xEA, 0xEF, 0xF0];
 
+/// By byte: whether it is one of these.
+const MAY_BE_SPECIAL: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut i = 0;
+    while i < SPECIAL_LEADS.len() {
+        table[SPECIAL_LEADS[i] as usize] = true;
+        i += 1;
+    }
+    table
+};
+
 /// The folded character.
 #[must_use]
 #[inline]
@@ -145,7 +156,7 @@ pub fn has_special(text: &str) -> bool {
     let starts = text
         .bytes()
         .enumerate()
-        .filter(|(_, byte)| SPECIAL_LEADS.contains(byte));
+        .filter(|(_, byte)| MAY_BE_SPECIAL[usize::from(*byte)]);
     starts
         .filter_map(|(at, _)| text.get(at..)?.chars().next())
         .any(is_special)
