@@ -64,6 +64,7 @@ rustdoc_step() { RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-
 
 if component fmt rustfmt; then
   step fmt cargo fmt --all --check
+  step fmt-peers cargo fmt --manifest-path benches/peers/Cargo.toml --check
 else
   skip fmt "rustfmt is not installed and cannot be downloaded"
 fi
@@ -82,6 +83,22 @@ step policy-check policyc check --strict examples/policies
 step policy-fmt policyc fmt --check examples/policies
 step policy-tests policyc test examples/policies --coverage=condition --min-coverage 100
 step snippets docs/run-snippets.sh README.md CONTRIBUTING.md examples/README.md docs
+
+# Instructions per decision against the recorded ones: a regression shows on a busy machine too. Ends with 77 where counts
+# would not compare. Other engines (benches/peers) are not built here: their 600 dependencies take a quarter of an hour.
+if ! command -v valgrind >/dev/null && [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null && wants instructions; then
+  { timeout 60 apt-get update -qq &&
+    timeout 120 env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends valgrind; } >/dev/null 2>&1 || true
+fi
+if wants instructions; then
+  status=0
+  reason=$(benches/callgrind.sh --check 2>&1 | tee /dev/stderr; exit "${PIPESTATUS[0]}") || status=$?
+  if [ "$status" -eq 77 ]; then
+    skip instructions "${reason#skipped: }"
+  else
+    step instructions test "$status" -eq 0
+  fi
+fi
 
 # The fuzz targets stay compilable; running them is a matter of minutes and of nightly (conformance/fuzz/README.md).
 step fuzz-check cargo check --locked --quiet --manifest-path conformance/fuzz/Cargo.toml --target-dir target/fuzz-check

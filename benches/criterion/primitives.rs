@@ -1,25 +1,15 @@
-//! Token counts and the search for personal data, on prose and on text made to hurt.
+//! Token counts, the search for personal data and a hundred patterns, on ordinary text and on text made to hurt.
+//!
+//! Beside crates that do the same: `benches/peers`, `policy-peers primitives`.
+
+#![expect(clippy::unwrap_used, reason = "what cannot be set up cannot be measured")]
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use policy_benches::scan::Scanner;
+use policy_benches::{texts, workloads};
 use policy_primitives::pii;
 use policy_primitives::tokens::{self, TokenScratch};
 use std::hint::black_box;
-
-const SENTENCE: &str = "Please summarise the quarterly incident report for the platform team, list the open risks by \
-                        owner with dates, and draft an email that explains the outage in plain language. ";
-
-/// What is measured: a name and a text.
-fn texts() -> Vec<(&'static str, String)> {
-    let prose = |bytes: usize| SENTENCE.chars().cycle().take(bytes).collect::<String>();
-    vec![
-        ("prose-2k", prose(2_000)),
-        ("prose-100k", prose(100_000)),
-        ("letters-100k", "a".repeat(100_000)),
-        ("digits-100k", "1-".repeat(50_000)),
-        ("at-signs-100k", "a@".repeat(50_000)),
-        ("equals-100k", "=".repeat(100_000)),
-    ]
-}
 
 fn count(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("tokens");
@@ -27,14 +17,18 @@ fn count(criterion: &mut Criterion) {
     for (encoding, model) in [("o200k", "gpt-4o"), ("cl100k", "gpt-4-0613")] {
         let family = tokens::family_for(model);
         let mut scratch = TokenScratch::new();
-        for (name, text) in texts() {
+        let long = [
+            ("prose, 100 KB", texts::prose(100_000)),
+            ("100 KB of \"=\"", "=".repeat(100_000)),
+        ];
+        for (name, text) in texts::for_tokens().into_iter().chain(long) {
             group.throughput(Throughput::Bytes(text.len() as u64));
             group.bench_with_input(BenchmarkId::new(encoding, name), &text, |bencher, text| {
                 bencher.iter(|| tokens::count(black_box(text), family, &mut scratch).tokens);
             });
         }
         // The question that a rule asks: a limit that the length alone does not decide.
-        let text = SENTENCE.repeat(500);
+        let text = texts::prose(85_000);
         group.throughput(Throughput::Elements(1));
         group.bench_with_input(
             BenchmarkId::new(encoding, "limit-64-of-85k"),
@@ -50,7 +44,7 @@ fn count(criterion: &mut Criterion) {
 fn personal_data(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("pii");
     group.sample_size(20);
-    for (name, text) in texts() {
+    for (name, text) in texts::for_personal_data() {
         group.throughput(Throughput::Bytes(text.len() as u64));
         group.bench_with_input(name, &text, |bencher, text| {
             bencher.iter(|| pii::types_in(black_box(text)))
@@ -59,5 +53,29 @@ fn personal_data(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, count, personal_data);
+/// Every prompt differs from the one before, as in life; one iteration is one prompt.
+fn patterns(criterion: &mut Criterion) {
+    let policy = workloads::prompt_scan_100().policy;
+    let requests: Vec<Vec<u8>> = texts::prompts().iter().map(|p| texts::request(p)).collect();
+    let mut group = criterion.benchmark_group("patterns");
+    group.sample_size(10);
+    let scanners = [
+        ("ours", Scanner::ours(&policy).unwrap()),
+        ("regex-set", Scanner::set(&policy).unwrap()),
+        ("separate", Scanner::separate(&policy).unwrap()),
+    ];
+    for (name, mut scanner) in scanners {
+        let mut next = requests.iter().cycle();
+        group.throughput(Throughput::Elements(1));
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| {
+                let body = next.next().map(Vec::as_slice).unwrap_or_default();
+                scanner.first(black_box(body)).is_ok()
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, count, personal_data, patterns);
 criterion_main!(benches);

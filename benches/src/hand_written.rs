@@ -61,8 +61,7 @@ impl HandWritten {
             Policy::Gateway(gateway) => gateway.decide(body),
             Policy::Tenants(tenants) => tenant(tenants, body),
             Policy::PromptScan(set, rules) => {
-                let request: Scan<'_> = serde_json::from_slice(body)?;
-                let first = set.matches(&request.llm.prompt).iter().next();
+                let first = set.matches(&prompt(body)?).iter().next();
                 Ok(first.and_then(|i| rules.get(i)).map(String::as_str))
             }
         }
@@ -130,6 +129,15 @@ fn tenant<'t>(
     Ok(denied.then_some(rule))
 }
 
+/// The prompt of a request.
+///
+/// # Errors
+///
+/// When the body is not JSON, or holds no prompt.
+pub fn prompt(body: &[u8]) -> Result<Cow<'_, str>, serde_json::Error> {
+    serde_json::from_slice::<Scan<'_>>(body).map(|request| request.llm.prompt)
+}
+
 #[derive(Deserialize)]
 struct Scan<'a> {
     #[serde(borrow)]
@@ -142,8 +150,9 @@ struct ScanLlm<'a> {
     prompt: Cow<'a, str>,
 }
 
-/// Rule and pattern of every rule of the prompt scan, in order.
-fn patterns(policy: &str) -> Vec<(String, String)> {
+/// Rule and pattern of every rule of a policy that consists of patterns, in order.
+#[must_use]
+pub fn patterns(policy: &str) -> Vec<(String, String)> {
     use policy_grammar::ast::{Condition, Literal, Operand};
     let mut sources = policy_grammar::SourceMap::new();
     let file = sources.add(policy_grammar::SourceFile::new("policy.yaml", policy));

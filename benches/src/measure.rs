@@ -14,32 +14,61 @@ pub type Batch<'a> = Box<dyn FnMut() + 'a>;
 
 /// Times `batches` in turns; returns the nanoseconds of one call of each, one entry per round.
 pub fn interleave(rounds: usize, slice: Duration, batches: &mut [Batch<'_>]) -> Vec<Vec<f64>> {
-    let repeats: Vec<u32> = batches.iter_mut().map(|batch| calibrate(slice, batch)).collect();
+    interleave_within(rounds, slice, Duration::MAX, batches)
+}
+
+/// As [`interleave`], where a contender that would take longer than `budget` over all rounds sits some of them out.
+/// Every one has at least three turns, spread evenly.
+pub fn interleave_within(
+    rounds: usize,
+    slice: Duration,
+    budget: Duration,
+    batches: &mut [Batch<'_>],
+) -> Vec<Vec<f64>> {
+    let pace: Vec<(u32, usize)> = batches
+        .iter_mut()
+        .map(|batch| {
+            let once = calibrate(batch);
+            let repeats = whole(slice, once).max(1);
+            let turns = usize::try_from(whole(budget, once * repeats)).unwrap_or(usize::MAX);
+            (repeats, turns.clamp(3, rounds.max(3)).min(rounds))
+        })
+        .collect();
     let mut samples = vec![Vec::with_capacity(rounds); batches.len()];
     for round in 0..rounds {
         for turn in 0..batches.len() {
             let who = (round + turn) % batches.len();
+            let (repeats, turns) = pace[who];
+            if round * turns / rounds == (round + 1) * turns / rounds {
+                continue;
+            }
             let start = Instant::now();
-            for _ in 0..repeats[who] {
+            for _ in 0..repeats {
                 batches[who]();
             }
-            samples[who].push(start.elapsed().as_nanos() as f64 / f64::from(repeats[who]));
+            samples[who].push(start.elapsed().as_nanos() as f64 / f64::from(repeats));
         }
     }
     samples
 }
 
-/// How often to call `batch` to fill `slice`. Warms it up.
-fn calibrate(slice: Duration, batch: &mut Batch<'_>) -> u32 {
+/// What one call of `batch` takes once it is warm.
+fn calibrate(batch: &mut Batch<'_>) -> Duration {
+    let begin = Instant::now();
     for _ in 0..3 {
         batch();
+        if begin.elapsed() > Duration::from_millis(200) {
+            break;
+        }
     }
     let start = Instant::now();
     batch();
-    let once = start.elapsed().max(Duration::from_nanos(1));
-    u32::try_from(slice.as_nanos() / once.as_nanos())
-        .unwrap_or(u32::MAX)
-        .max(1)
+    start.elapsed().max(Duration::from_nanos(1))
+}
+
+/// How often `part` fits into `time`.
+fn whole(time: Duration, part: Duration) -> u32 {
+    u32::try_from(time.as_nanos() / part.as_nanos().max(1)).unwrap_or(u32::MAX)
 }
 
 /// The middle value.
@@ -79,4 +108,23 @@ fn lap(f: impl FnOnce()) -> f64 {
     f();
     black_box(());
     start.elapsed().as_nanos() as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slow_contender_has_fewer_turns() {
+        let mut batches: Vec<Batch<'_>> = vec![
+            Box::new(|| {
+                black_box(());
+            }),
+            Box::new(|| std::thread::sleep(Duration::from_millis(2))),
+        ];
+        let budget = Duration::from_millis(10);
+        let samples = interleave_within(31, Duration::from_micros(10), budget, &mut batches);
+        assert_eq!(samples[0].len(), 31);
+        assert!((3..=5).contains(&samples[1].len()), "{}", samples[1].len());
+    }
 }

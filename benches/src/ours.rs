@@ -9,6 +9,7 @@ use policy_compiler::{Compiled, OptLevel, Options};
 use policy_grammar::{SourceFile, SourceMap};
 use policy_runtime::{DeriveMode, EvaluateOptions, PolicyEngine, Worker};
 use policy_vm::{Bump, Comparison, Host, Inputs, LoadedModule, Scratch, Value};
+use std::borrow::Cow;
 
 /// Compiles the policy of a workload; the text of its errors where it does not compile.
 ///
@@ -17,12 +18,39 @@ use policy_vm::{Bump, Comparison, Host, Inputs, LoadedModule, Scratch, Value};
 /// One line for all problems.
 pub fn compile(policy: &str, level: OptLevel) -> Result<Compiled, String> {
     let mut sources = SourceMap::new();
-    sources.add(SourceFile::new("policy.yaml", policy));
+    for (i, part) in parts(policy).into_iter().enumerate() {
+        sources.add(SourceFile::new(format!("policy-{i}.yaml"), part));
+    }
     let options = Options {
         opt_level: level,
         ..Options::default()
     };
     policy_compiler::compile(&sources, &options).map_err(|failed| failed.to_string())
+}
+
+/// The policy as files that are not too large: one, or as many as its rules need, each a policy of its own.
+fn parts(policy: &str) -> Vec<Cow<'_, str>> {
+    const RULES: usize = 50_000;
+    let starts: Vec<usize> = policy.match_indices("\n- id: ").map(|(at, _)| at + 1).collect();
+    let (Some(first), Some(id)) = (
+        starts.first(),
+        policy.lines().find(|line| line.starts_with("  id: ")),
+    ) else {
+        return vec![Cow::Borrowed(policy)];
+    };
+    if starts.len() <= RULES {
+        return vec![Cow::Borrowed(policy)];
+    }
+    starts
+        .iter()
+        .step_by(RULES)
+        .enumerate()
+        .map(|(i, from)| {
+            let to = starts.get((i + 1) * RULES).copied().unwrap_or(policy.len());
+            let head = policy[..*first].replacen(id, &format!("{id}-{i}"), 1);
+            Cow::Owned(head + &policy[*from..to])
+        })
+        .collect()
 }
 
 /// From policy text to the bytes of a bundle.

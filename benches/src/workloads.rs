@@ -4,9 +4,11 @@
 //! for any number of rules, from a seeded Mersenne Twister, so that they are the same bytes everywhere (and the same as
 //! a Python script with `random.Random(n)` makes).
 
+use crate::random::Twister;
 use serde::Deserialize;
 use std::borrow::Cow;
 use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
 
 /// A policy and requests to it.
 #[derive(Debug, Clone)]
@@ -46,6 +48,15 @@ impl Workload {
     pub fn mean_bytes(&self) -> usize {
         self.contexts.iter().map(Vec::len).sum::<usize>() / self.contexts.len().max(1)
     }
+
+    /// How many rules the policy has.
+    #[must_use]
+    pub fn rules(&self) -> usize {
+        self.policy
+            .lines()
+            .filter(|line| line.starts_with("- id: "))
+            .count()
+    }
 }
 
 /// Names of all workloads, smallest first.
@@ -61,6 +72,15 @@ pub const NAMES: [&str; 5] = [
 #[must_use]
 pub fn all() -> Vec<Workload> {
     NAMES.iter().filter_map(|name| by_name(name)).collect()
+}
+
+/// The folder of test data: where `POLICY_TEST_DATA` points, or beside the project. It need not exist.
+#[must_use]
+pub fn data_folder() -> PathBuf {
+    std::env::var_os("POLICY_TEST_DATA").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data"),
+        PathBuf::from,
+    )
 }
 
 /// The workload of this name. `tenants-N` and `tenants-Nk` exist for every `N` above 0.
@@ -245,88 +265,4 @@ fn push(out: &mut String, args: std::fmt::Arguments<'_>) {
 /// Rounded to two decimals.
 fn cents(x: f64) -> f64 {
     format!("{x:.2}").parse().unwrap_or(x)
-}
-
-/// MT19937, seeded and drawn from as CPython's `random.Random` does.
-struct Twister {
-    state: [u32; 624],
-    next: usize,
-}
-
-impl Twister {
-    /// `random.Random(seed)`.
-    fn new(seed: usize) -> Self {
-        let mut state = [0u32; 624];
-        let mut previous = 19_650_218;
-        for (i, word) in state.iter_mut().enumerate() {
-            if i > 0 {
-                previous = 1_812_433_253u32
-                    .wrapping_mul(previous ^ previous >> 30)
-                    .wrapping_add(low_word(i));
-            }
-            *word = previous;
-        }
-        let mut i = 1;
-        let mut step = |state: &mut [u32; 624], factor: u32, add: &dyn Fn(usize) -> u32| {
-            let previous = state[i - 1];
-            state[i] = (state[i] ^ (previous ^ previous >> 30).wrapping_mul(factor)).wrapping_add(add(i));
-            i += 1;
-            if i == 624 {
-                state[0] = state[623];
-                i = 1;
-            }
-        };
-        // The key is the seed alone, so its index is always 0.
-        for _ in 0..624 {
-            step(&mut state, 1_664_525, &|_| low_word(seed));
-        }
-        for _ in 0..623 {
-            step(&mut state, 1_566_083_941, &|i| low_word(i).wrapping_neg());
-        }
-        state[0] = 0x8000_0000;
-        Self { state, next: 624 }
-    }
-
-    fn word(&mut self) -> u32 {
-        if self.next == 624 {
-            for i in 0..624 {
-                let joined = self.state[i] & 0x8000_0000 | self.state[(i + 1) % 624] & 0x7fff_ffff;
-                let twist = if joined & 1 == 1 { 0x9908_b0df } else { 0 };
-                self.state[i] = self.state[(i + 397) % 624] ^ joined >> 1 ^ twist;
-            }
-            self.next = 0;
-        }
-        let mut y = self.state[self.next];
-        self.next += 1;
-        y ^= y >> 11;
-        y ^= y << 7 & 0x9d2c_5680;
-        y ^= y << 15 & 0xefc6_0000;
-        y ^ y >> 18
-    }
-
-    /// `randrange(count)`.
-    fn below(&mut self, count: usize) -> usize {
-        let bits = usize::BITS - count.leading_zeros();
-        loop {
-            let drawn = (self.word() >> (32 - bits)) as usize;
-            if drawn < count {
-                return drawn;
-            }
-        }
-    }
-
-    fn choice<T: Copy>(&mut self, items: &[T]) -> T {
-        items[self.below(items.len())]
-    }
-
-    fn uniform(&mut self, low: f64, high: f64) -> f64 {
-        let (a, b) = (self.word() >> 5, self.word() >> 6);
-        let unit = (f64::from(a) * 67_108_864.0 + f64::from(b)) / 9_007_199_254_740_992.0;
-        low + (high - low) * unit
-    }
-}
-
-/// Seeds and indices here are far below 2^32.
-fn low_word(n: usize) -> u32 {
-    u32::try_from(n).unwrap_or(u32::MAX)
 }

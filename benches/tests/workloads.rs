@@ -7,7 +7,6 @@ use policy_benches::ours;
 use policy_benches::workloads::{self, Workload};
 use policy_compiler::OptLevel;
 use policy_runtime::{DeriveMode, EvaluateOptions, Policies, PolicyEngine, Worker};
-use std::path::PathBuf;
 
 /// An engine on freshly compiled code, which never was bytes.
 fn compiled(workload: &Workload, level: OptLevel) -> PolicyEngine {
@@ -99,11 +98,7 @@ fn generated_workloads_are_the_same_bytes_everywhere() {
 
 #[test]
 fn workloads_are_those_of_the_shared_data() {
-    let data = std::env::var_os("POLICY_TEST_DATA").map(PathBuf::from);
-    let project = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
-    let folder = data
-        .unwrap_or_else(|| project.join("../shared/data"))
-        .join("workloads");
+    let folder = workloads::data_folder().join("workloads");
     for workload in workloads::all() {
         let read = |file: &str| std::fs::read_to_string(folder.join(&workload.name).join(file));
         let (Ok(policy), Ok(contexts), Ok(expected)) = (

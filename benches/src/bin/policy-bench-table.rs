@@ -6,12 +6,14 @@
 //! cargo run --release -p policy-benches -- quickstart      only these workloads
 //! ```
 //!
-//! Every expected decision is checked before anything is timed.
+//! Every expected decision is checked before anything is timed. The third table is the work of two threads as a multiple
+//! of the work of one; how to read it on a busy machine is said in `policy_benches::threads`.
 
 use policy_benches::hand_written::HandWritten;
 use policy_benches::machine::{self, Machine};
 use policy_benches::measure::{self, Batch, ROUNDS};
 use policy_benches::ours::{self, Projection};
+use policy_benches::threads::{self, Scaling};
 use policy_benches::workloads::{self, Workload};
 use policy_runtime::{EvaluateOptions, Worker};
 use serde::Serialize;
@@ -55,6 +57,8 @@ struct Row {
     load_ms: f64,
     /// Of a process that loaded this bundle and decided every request.
     resident_bytes: Option<u64>,
+    /// Two threads on one engine; `None` on one core.
+    threads: Option<Scaling>,
 }
 
 /// Everything that was measured.
@@ -223,6 +227,7 @@ fn row(workload: &Workload) -> Result<Row, String> {
         compile_ms,
         load_ms,
         resident_bytes: resident_of(&workload.name, &bundle),
+        threads: threads::scaling(&engine, contexts, ROUNDS),
     })
 }
 
@@ -361,6 +366,30 @@ fn print(report: &Report) {
             row.resident_bytes
                 .map_or("not told".to_owned(), |b| format!("{:.1} MB", b as f64 / 1e6)),
         );
+    }
+    println!("\n| workload | two threads, one engine | two threads that share nothing | of it |");
+    println!("|---|--:|--:|--:|");
+    for row in &report.rows {
+        match row.threads {
+            Some(Scaling {
+                engine,
+                control,
+                relative,
+            }) => {
+                let reached = if engine >= threads::TARGET {
+                    ""
+                } else if control < threads::TARGET {
+                    " (the machine was busy)"
+                } else {
+                    " (**below the target**)"
+                };
+                println!(
+                    "| `{}` | {engine:.2} ×{reached} | {control:.2} × | {relative:.2} |",
+                    row.workload
+                );
+            }
+            None => println!("| `{}` | – | – | – |", row.workload),
+        }
     }
     match report.start_up_ms {
         Some(ms) => println!("\n`policyc eval` of `quickstart`, start to exit, median of 20: {ms:.1} ms."),

@@ -1,7 +1,8 @@
 //! `policyc bench`: how long decisions take on this machine, and what they allocate.
 //!
-//! Two measurements on one worker: a loop without a clock in it gives the rate and the allocations; then each
-//! evaluation is timed alone, for the percentiles, with the cost of reading the clock taken off.
+//! Three measurements on one worker: a loop without a clock in it gives the mean and the allocations, once with the
+//! response and once with the verdict only; then each evaluation is timed alone, for the percentiles, with the cost of
+//! reading the clock taken off.
 
 use crate::args::Format;
 use crate::engine::{EngineArgs, RequestArgs};
@@ -30,7 +31,7 @@ pub(crate) struct Args {
     /// A file with one context a line, or - for standard input
     #[arg(long, value_name = "FILE|-")]
     contexts: PathBuf,
-    /// Seconds that each of the two measurements takes
+    /// Seconds that each of the three measurements takes
     #[arg(long, value_name = "SECONDS", default_value_t = 1.0)]
     time: f64,
     /// Output
@@ -56,7 +57,9 @@ pub(crate) fn run(args: Args, host: Host) -> anyhow::Result<Exit> {
     if contexts.is_empty() {
         bail!("`{}` holds no contexts", args.contexts.display());
     }
+    let start = Instant::now();
     let engine = args.engine.load(&args.paths)?;
+    let load_ms = start.elapsed().as_secs_f64() * 1e3;
     let options = args.request.options();
     let options = EvaluateOptions {
         request_id: Some("bench"),
@@ -66,30 +69,56 @@ pub(crate) fn run(args: Args, host: Host) -> anyhow::Result<Exit> {
     check(&engine, &mut worker, &contexts, &options, &args.contexts)?;
 
     // Warm: buffers have grown, caches are filled, the clock speed is up.
-    rate(&engine, &mut worker, &contexts, &options, time / 5, host);
-    let rate = rate(&engine, &mut worker, &contexts, &options, time, host);
-    let samples = samples(&engine, &mut worker, &contexts, &options, time);
-    let (p50, p99) = (percentile(&samples, 50), percentile(&samples, 99));
+    let mut respond = |context: &[u8]| once(&engine, &mut worker, context, &options);
+    rate(&contexts, time / 5, host, &mut respond);
+    let rate = self::rate(&contexts, time, host, &mut respond);
+    let samples = samples(&contexts, time, &mut respond);
+    let verdict = self::rate(&contexts, time, host, &mut |context| {
+        if let Ok(verdict) = engine.decide(&mut worker, black_box(context), &options) {
+            black_box(verdict);
+        }
+    });
+    let percentile = |per_mille| percentile(&samples, per_mille);
+    let (p50, p99, p999) = (percentile(500), percentile(990), percentile(999));
 
     match args.format {
         Format::Json => output::json(&serde_json::json!({
             "contexts": contexts.len(),
+            "loadMs": load_ms,
             "evaluations": rate.evaluations,
-            "nsPerDecision": { "p50": p50, "p99": p99 },
+            "nsPerDecision": {
+                "mean": rate.nanoseconds().round(),
+                "verdictOnly": verdict.nanoseconds().round(),
+                "p50": p50,
+                "p99": p99,
+                "p999": p999,
+            },
             "evaluationsPerSecond": rate.per_second().round(),
             "allocationsPerEvaluation": rate.allocations_per_evaluation(),
             "revision": engine.policies().revision(),
         }))?,
         Format::Text => {
             let mut out = output::stdout();
-            writeln!(out, "contexts                    {:>14}", contexts.len())?;
-            writeln!(out, "evaluations                 {:>14}", rate.evaluations)?;
-            writeln!(out, "ns per decision, p50        {p50:>14}")?;
-            writeln!(out, "ns per decision, p99        {p99:>14}")?;
-            writeln!(out, "evaluations per second      {:>14.0}", rate.per_second())?;
+            writeln!(out, "contexts                        {:>14}", contexts.len())?;
+            writeln!(out, "ms to load the policies         {load_ms:>14.3}")?;
+            writeln!(out, "evaluations                     {:>14}", rate.evaluations)?;
             writeln!(
                 out,
-                "allocations per evaluation  {:>14.3}",
+                "ns per decision, mean           {:>14.0}",
+                rate.nanoseconds()
+            )?;
+            writeln!(
+                out,
+                "  of it up to the verdict       {:>14.0}",
+                verdict.nanoseconds()
+            )?;
+            writeln!(out, "ns per decision, p50            {p50:>14}")?;
+            writeln!(out, "ns per decision, p99            {p99:>14}")?;
+            writeln!(out, "ns per decision, p99.9          {p999:>14}")?;
+            writeln!(out, "evaluations per second          {:>14.0}", rate.per_second())?;
+            writeln!(
+                out,
+                "allocations per evaluation      {:>14.3}",
                 rate.allocations_per_evaluation()
             )?;
             out.flush()?;
@@ -128,6 +157,10 @@ struct Rate {
 }
 
 impl Rate {
+    fn nanoseconds(&self) -> f64 {
+        self.elapsed.as_secs_f64() * 1e9 / self.evaluations as f64
+    }
+
     fn per_second(&self) -> f64 {
         self.evaluations as f64 / self.elapsed.as_secs_f64()
     }
@@ -138,20 +171,13 @@ impl Rate {
 }
 
 /// Rounds over all contexts until `time` is over.
-fn rate(
-    engine: &PolicyEngine,
-    worker: &mut Worker,
-    contexts: &[&[u8]],
-    options: &EvaluateOptions<'_>,
-    time: Duration,
-    host: Host,
-) -> Rate {
+fn rate(contexts: &[&[u8]], time: Duration, host: Host, evaluate: &mut impl FnMut(&[u8])) -> Rate {
     let before = (host.allocations)();
     let start = Instant::now();
     let mut evaluations = 0;
     loop {
         for context in contexts {
-            once(engine, worker, context, options);
+            evaluate(context);
         }
         evaluations += contexts.len() as u64;
         if start.elapsed() >= time {
@@ -166,22 +192,16 @@ fn rate(
 }
 
 /// Nanoseconds of single evaluations, sorted.
-fn samples(
-    engine: &PolicyEngine,
-    worker: &mut Worker,
-    contexts: &[&[u8]],
-    options: &EvaluateOptions<'_>,
-    time: Duration,
-) -> Vec<u64> {
+fn samples(contexts: &[&[u8]], time: Duration, evaluate: &mut impl FnMut(&[u8])) -> Vec<u64> {
     let mut clock: Vec<u64> = (0..1001).map(|_| nanoseconds(Instant::now().elapsed())).collect();
     clock.sort_unstable();
-    let clock = percentile(&clock, 50);
+    let clock = percentile(&clock, 500);
     let mut samples = Vec::with_capacity(MAX_SAMPLES.min(1 << 16));
     let start = Instant::now();
     'measure: loop {
         for context in contexts {
             let begin = Instant::now();
-            once(engine, worker, context, options);
+            evaluate(context);
             samples.push(nanoseconds(begin.elapsed()).saturating_sub(clock));
             if samples.len() >= MAX_SAMPLES {
                 break 'measure;
@@ -200,8 +220,8 @@ fn nanoseconds(duration: Duration) -> u64 {
 }
 
 /// Nearest rank of sorted samples.
-fn percentile(sorted: &[u64], percent: usize) -> u64 {
-    let rank = (sorted.len() * percent).div_ceil(100).max(1) - 1;
+fn percentile(sorted: &[u64], per_mille: usize) -> u64 {
+    let rank = (sorted.len() * per_mille).div_ceil(1000).max(1) - 1;
     sorted.get(rank).copied().unwrap_or(0)
 }
 
@@ -212,9 +232,9 @@ mod tests {
     #[test]
     fn percentiles_are_nearest_ranks() {
         let samples: Vec<u64> = (1..=100).collect();
-        assert_eq!(percentile(&samples, 50), 50);
-        assert_eq!(percentile(&samples, 99), 99);
-        assert_eq!(percentile(&[7], 99), 7);
-        assert_eq!(percentile(&[], 50), 0);
+        assert_eq!(percentile(&samples, 500), 50);
+        assert_eq!(percentile(&samples, 990), 99);
+        assert_eq!(percentile(&[7], 990), 7);
+        assert_eq!(percentile(&[], 500), 0);
     }
 }

@@ -148,6 +148,10 @@ fn bench_reports_times_rate_and_allocations() {
     let json = dir.run(&arguments).exits(0).json();
     assert!(json["nsPerDecision"]["p50"].as_u64().unwrap() > 0);
     assert!(json["nsPerDecision"]["p99"].as_u64() >= json["nsPerDecision"]["p50"].as_u64());
+    assert!(json["nsPerDecision"]["p999"].as_u64() >= json["nsPerDecision"]["p99"].as_u64());
+    assert!(json["nsPerDecision"]["mean"].as_f64().unwrap() > 0.0);
+    assert!(json["nsPerDecision"]["verdictOnly"].as_f64().unwrap() > 0.0);
+    assert!(json["loadMs"].as_f64().unwrap() > 0.0);
     assert!(json["evaluationsPerSecond"].as_f64().unwrap() > 0.0);
     assert_eq!(json["allocationsPerEvaluation"], 0.0);
     dir.run(&[

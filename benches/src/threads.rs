@@ -1,0 +1,123 @@
+//! How much more two threads do than one, when they share one engine.
+//!
+//! A round runs one thread alone and then two at once, each as often as the first did; two cores that are free do twice the
+//! work. Whether they are free is what the control tells: arithmetic in registers, which shares nothing at all. On a
+//! machine with other work, or whose two processors are one core, the control stays below 2 as well, and what is to be
+//! read is the engine's number divided by the control's.
+
+use policy_runtime::{EvaluateOptions, PolicyEngine, Worker};
+use serde::Serialize;
+use std::hint::black_box;
+use std::sync::Barrier;
+use std::time::{Duration, Instant};
+
+use crate::measure::median;
+
+/// What is expected of two free cores.
+pub const TARGET: f64 = 1.95;
+
+/// Work of two threads as a multiple of the work of one; medians over rounds.
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Scaling {
+    /// Two threads that decide with one engine.
+    pub engine: f64,
+    /// Two threads that share nothing.
+    pub control: f64,
+    /// `engine / control`, round by round: what sharing the engine costs, on a busy machine too.
+    pub relative: f64,
+}
+
+/// Measures `rounds` rounds on the requests `contexts`; `None` on a machine with one core.
+#[must_use]
+pub fn scaling(engine: &PolicyEngine, contexts: &[Vec<u8>], rounds: usize) -> Option<Scaling> {
+    if std::thread::available_parallelism().map_or(1, usize::from) < 2 {
+        return None;
+    }
+    let decide = |worker: &mut Worker| {
+        for body in contexts {
+            let options = EvaluateOptions::default();
+            black_box(engine.evaluate_into(worker, black_box(body), &options).is_ok());
+        }
+    };
+    let mut deciding = Pair::new([Worker::new(), Worker::new()], decide);
+    let mut computing = Pair::new([1u64, 2], |state: &mut u64| {
+        for _ in 0..10_000 {
+            *state = black_box(state.wrapping_mul(6_364_136_223_846_793_005).rotate_left(17));
+        }
+    });
+    let mut samples: [Vec<f64>; 3] = Default::default();
+    for _ in 0..rounds {
+        let (engine, control) = (deciding.round(), computing.round());
+        for (samples, value) in samples.iter_mut().zip([engine, control, engine / control]) {
+            samples.push(value);
+        }
+    }
+    let [engine, control, relative] = samples.map(|samples| median(&samples));
+    Some(Scaling {
+        engine,
+        control,
+        relative,
+    })
+}
+
+/// Two threads' states and what each does with its own.
+struct Pair<W, F> {
+    states: [W; 2],
+    step: F,
+    /// Calls of `step` in a round: about ten milliseconds.
+    calls: u32,
+}
+
+impl<W: Send, F: Fn(&mut W) + Sync> Pair<W, F> {
+    fn new(mut states: [W; 2], step: F) -> Self {
+        for state in &mut states {
+            (0..3).for_each(|_| step(state));
+        }
+        let start = Instant::now();
+        step(&mut states[0]);
+        let once = start.elapsed().as_nanos().max(1);
+        let calls = Duration::from_millis(10).as_nanos() / once;
+        Self {
+            states,
+            step,
+            calls: u32::try_from(calls).unwrap_or(u32::MAX).max(1),
+        }
+    }
+
+    /// Work of two threads at once as a multiple of the work of one.
+    fn round(&mut self) -> f64 {
+        let [first, second] = &mut self.states;
+        let alone = elapsed(&self.step, self.calls, [first]);
+        let both = elapsed(&self.step, self.calls, [first, second]);
+        2.0 * alone.as_secs_f64() / both.as_secs_f64()
+    }
+}
+
+/// From the first thread's start to the last one's end.
+fn elapsed<W: Send, const N: usize>(
+    step: &(impl Fn(&mut W) + Sync),
+    calls: u32,
+    states: [&mut W; N],
+) -> Duration {
+    let ready = Barrier::new(N);
+    let spans: Vec<(Instant, Instant)> = std::thread::scope(|scope| {
+        let threads = states.map(|state| {
+            let ready = &ready;
+            scope.spawn(move || {
+                step(state);
+                ready.wait();
+                let start = Instant::now();
+                (0..calls).for_each(|_| step(state));
+                (start, Instant::now())
+            })
+        });
+        threads
+            .into_iter()
+            .filter_map(|thread| thread.join().ok())
+            .collect()
+    });
+    let start = spans.iter().map(|(start, _)| *start).min();
+    let end = spans.iter().map(|(_, end)| *end).max();
+    start.zip(end).map_or(Duration::ZERO, |(start, end)| end - start)
+}
