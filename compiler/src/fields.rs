@@ -115,6 +115,18 @@ fn known_child(parent: &str, key: &str) -> Option<&'static ContextField> {
     })
 }
 
+/// Whether a path is that of a derived field, or leads into one.
+pub(crate) fn is_computed(path: &[PathSegment]) -> bool {
+    context::FIELDS
+        .iter()
+        .filter(|field| field.derived.is_some())
+        .any(|field| {
+            let mut rest = path.iter();
+            let mut keys = field.path.split('.');
+            keys.all(|key| matches!(rest.next(), Some(PathSegment::Key { name, .. }) if name == key))
+        })
+}
+
 /// The derived field that a canonical path leads into, if it leads further.
 pub(crate) fn derived_above(path: &FieldPath) -> Option<FieldPath> {
     context::FIELDS

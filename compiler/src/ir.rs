@@ -24,6 +24,7 @@ pub(crate) mod renumber;
 pub mod text;
 pub mod verify;
 
+use crate::fields::is_computed;
 use policy_bytecode::manifest::Manifest;
 use policy_bytecode::module::{Decision, Field, Pattern};
 use policy_bytecode::number::Arith;
@@ -494,8 +495,8 @@ impl Function {
 }
 
 impl Program {
-    /// Whether a predicate can be an error. Missing fields never are; computed ones can be for every operator, because
-    /// a price may be unknown.
+    /// Whether a predicate can be an error. Missing fields never are; computed ones, and what lies in them, can be for
+    /// every operator, because a price may be unknown.
     #[must_use]
     pub fn fallible(&self, pred: PredIdx) -> bool {
         let Some(predicate) = self.predicates.get(pred.index()) else {
@@ -504,7 +505,7 @@ impl Program {
         let derived = self
             .fields
             .get(predicate.field.index())
-            .is_none_or(|f| f.derived.is_some());
+            .is_none_or(|f| is_computed(&f.path));
         predicate.op.fallible() || derived || matches!(predicate.operand, PredOperand::Field(_))
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Only what holds for missing fields and for every type counts; a part that can be an error is never a constant.
 
+use crate::fields::is_computed;
 use crate::hir::{Cond, Program, Rule};
 use policy_bytecode::predicate::{PredOp, PredOperand};
 use policy_bytecode::{Const, PredIdx};
@@ -73,7 +74,7 @@ pub(super) fn fallible(program: &Program, pred: PredIdx) -> bool {
             || program
                 .fields
                 .get(p.field)
-                .is_none_or(|f| f.field.derived.is_some())
+                .is_none_or(|f| is_computed(&f.field.path))
     })
 }
 
