@@ -367,28 +367,19 @@ fn print(report: &Report) {
                 .map_or("not told".to_owned(), |b| format!("{:.1} MB", b as f64 / 1e6)),
         );
     }
-    println!("\n| workload | two threads, one engine | two threads that share nothing | of it |");
-    println!("|---|--:|--:|--:|");
+    println!("\n| workload | two threads, one engine | two threads that share nothing | of it | reading |");
+    println!("|---|--:|--:|--:|---|");
     for row in &report.rows {
         match row.threads {
-            Some(Scaling {
-                engine,
-                control,
-                relative,
-            }) => {
-                let reached = if engine >= threads::TARGET {
-                    ""
-                } else if control < threads::TARGET {
-                    " (the machine was busy)"
-                } else {
-                    " (**below the target**)"
-                };
-                println!(
-                    "| `{}` | {engine:.2} ×{reached} | {control:.2} × | {relative:.2} |",
-                    row.workload
-                );
-            }
-            None => println!("| `{}` | – | – | – |", row.workload),
+            Some(scaling) => println!(
+                "| `{}` | {:.2} × | {:.2} × | {:.2} | {} |",
+                row.workload,
+                scaling.engine,
+                scaling.control,
+                scaling.relative,
+                scaling.verdict()
+            ),
+            None => println!("| `{}` | – | – | – | one core |", row.workload),
         }
     }
     match report.start_up_ms {
