@@ -18,7 +18,14 @@ use crate::measure::median;
 /// What is expected of two free cores.
 pub const TARGET: f64 = 1.95;
 
-/// Work of two threads as a multiple of the work of one; medians over rounds.
+/// A control from here on had two cores to itself.
+const FREE: f64 = 1.9;
+
+/// So many such rounds are enough to look at them alone.
+const ENOUGH: usize = 5;
+
+/// Work of two threads as a multiple of the work of one: medians over the rounds in which both cores were free, or over all
+/// where those are too few.
 #[derive(Debug, Clone, Copy, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Scaling {
@@ -28,6 +35,24 @@ pub struct Scaling {
     pub control: f64,
     /// `engine / control`, round by round: what sharing the engine costs, on a busy machine too.
     pub relative: f64,
+    /// Rounds in which both cores were free.
+    pub free_rounds: usize,
+}
+
+impl Scaling {
+    /// How to read it, in a word.
+    #[must_use]
+    pub fn verdict(&self) -> &'static str {
+        if self.engine >= TARGET {
+            "reached"
+        } else if self.control < 1.5 {
+            "says nothing: the threads took turns"
+        } else if self.relative >= TARGET / 2.0 {
+            "the machine was busy: as good as nothing shared"
+        } else {
+            "**below the target**"
+        }
+    }
 }
 
 impl Scaling {
@@ -64,18 +89,21 @@ pub fn scaling(engine: &PolicyEngine, contexts: &[Vec<u8>], rounds: usize) -> Op
             *state = black_box(state.wrapping_mul(6_364_136_223_846_793_005).rotate_left(17));
         }
     });
-    let mut samples: [Vec<f64>; 3] = Default::default();
-    for _ in 0..rounds {
-        let (engine, control) = (deciding.round(), computing.round());
-        for (samples, value) in samples.iter_mut().zip([engine, control, engine / control]) {
-            samples.push(value);
-        }
-    }
-    let [engine, control, relative] = samples.map(|samples| median(&samples));
+    let samples: Vec<[f64; 2]> = (0..rounds)
+        .map(|_| [deciding.round(), computing.round()])
+        .collect();
+    let free: Vec<[f64; 2]> = samples
+        .iter()
+        .copied()
+        .filter(|[_, control]| *control >= FREE)
+        .collect();
+    let used = if free.len() >= ENOUGH { &free } else { &samples };
+    let middle = |value: fn(&[f64; 2]) -> f64| median(&used.iter().map(value).collect::<Vec<_>>());
     Some(Scaling {
-        engine,
-        control,
-        relative,
+        engine: middle(|[engine, _]| *engine),
+        control: middle(|[_, control]| *control),
+        relative: middle(|[engine, control]| engine / control),
+        free_rounds: free.len(),
     })
 }
 

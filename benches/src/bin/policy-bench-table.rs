@@ -227,7 +227,7 @@ fn row(workload: &Workload) -> Result<Row, String> {
         compile_ms,
         load_ms,
         resident_bytes: resident_of(&workload.name, &bundle),
-        threads: threads::scaling(&engine, contexts, ROUNDS),
+        threads: threads::scaling(&engine, contexts, 2 * ROUNDS),
     })
 }
 
