@@ -55,22 +55,6 @@ impl Scaling {
     }
 }
 
-impl Scaling {
-    /// How to read it, in a word.
-    #[must_use]
-    pub fn verdict(&self) -> &'static str {
-        if self.engine >= TARGET {
-            "reached"
-        } else if self.control < 1.5 {
-            "says nothing: the threads took turns"
-        } else if self.relative >= TARGET / 2.0 {
-            "the machine was busy: as good as nothing shared"
-        } else {
-            "**below the target**"
-        }
-    }
-}
-
 /// Measures `rounds` rounds on the requests `contexts`; `None` on a machine with one core.
 #[must_use]
 pub fn scaling(engine: &PolicyEngine, contexts: &[Vec<u8>], rounds: usize) -> Option<Scaling> {
@@ -184,6 +168,7 @@ mod tests {
                 engine,
                 control,
                 relative: engine / control,
+                free_rounds: 0,
             }
             .verdict()
         };

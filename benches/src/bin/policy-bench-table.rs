@@ -367,19 +367,23 @@ fn print(report: &Report) {
                 .map_or("not told".to_owned(), |b| format!("{:.1} MB", b as f64 / 1e6)),
         );
     }
-    println!("\n| workload | two threads, one engine | two threads that share nothing | of it | reading |");
-    println!("|---|--:|--:|--:|---|");
+    println!(
+        "\n| workload | two threads, one engine | two threads that share nothing | of it | rounds with two free cores | reading |"
+    );
+    println!("|---|--:|--:|--:|--:|---|");
     for row in &report.rows {
         match row.threads {
             Some(scaling) => println!(
-                "| `{}` | {:.2} × | {:.2} × | {:.2} | {} |",
+                "| `{}` | {:.2} × | {:.2} × | {:.2} | {} of {} | {} |",
                 row.workload,
                 scaling.engine,
                 scaling.control,
                 scaling.relative,
+                scaling.free_rounds,
+                2 * ROUNDS,
                 scaling.verdict()
             ),
-            None => println!("| `{}` | – | – | – | one core |", row.workload),
+            None => println!("| `{}` | – | – | – | – | one core |", row.workload),
         }
     }
     match report.start_up_ms {
