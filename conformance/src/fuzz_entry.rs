@@ -385,7 +385,7 @@ impl Host for NoHost {
     }
 }
 
-/// Bodies for [`projection`] that hold what [`PATHS`] lead to.
+/// Bodies for [`projection`] that hold what the fuzzed paths lead to.
 pub const PROJECTION_SEEDS: [&str; 8] = [
     r#"{"a":{"b":{"c":1}},"list":[0,{"id":"x"}],"b":{"c":{"d":-0}},"maxTokens":18446744073709551615}"#,
     r#"{ "a" : [ { "b" : 1.5e3 }, 2 ], "B": {"cc": {"d": "\ud83d\ude00"}}, "max_tokens": 9223372036854775808 }"#,
