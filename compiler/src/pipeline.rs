@@ -1,7 +1,7 @@
 //! The whole journey on one screen: parse → resolve → check → lower → local passes, for each file; then link →
 //! global passes → emit → verify.
 //!
-//! The first half is [`unit`], whose results a [`crate::Compiler`] keeps; each line of `make` is one stage of the
+//! The first half is `unit.rs`, whose results a [`crate::Compiler`] keeps; each line of `make` is one stage of the
 //! second half and returns a named type. There is one path: compiling once is compiling with nothing kept. Between the
 //! halves the journey ends when an error has been reported.
 
