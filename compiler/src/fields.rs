@@ -115,6 +115,19 @@ fn known_child(parent: &str, key: &str) -> Option<&'static ContextField> {
     })
 }
 
+/// Dotted spelling of a path of keys only.
+pub(crate) fn dotted(field: &Field) -> Option<String> {
+    field
+        .path
+        .iter()
+        .map(|s| match s {
+            PathSegment::Key { name, .. } => Some(name.as_str()),
+            PathSegment::Index(_) => None,
+        })
+        .collect::<Option<Vec<_>>>()
+        .map(|keys| keys.join("."))
+}
+
 /// Whether a path is that of a derived field, or leads into one.
 pub(crate) fn is_computed(path: &[PathSegment]) -> bool {
     context::FIELDS

@@ -198,11 +198,16 @@ impl RuleIndex {
                 searches: Vec::new(),
             },
         };
-        let all: Vec<u32> = (0u32..).take(module.rules.len()).collect();
-        let (searched, others): (Vec<u32>, Vec<u32>) =
-            all.into_iter().partition(|rule| builder.scan_of(*rule).is_some());
+        let mut searched: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
+        let mut others = Vec::with_capacity(module.rules.len());
+        for rule in (0u32..).take(module.rules.len()) {
+            match builder.scan_of(rule) {
+                Some(scan) => searched.entry(scan).or_default().push(rule),
+                None => others.push(rule),
+            }
+        }
         builder.node(&others, 0);
-        builder.searches(&searched, module);
+        builder.searches(searched, module);
         Some(builder.index)
     }
 
@@ -533,13 +538,7 @@ impl Builder<'_> {
     }
 
     /// Hangs rules on their scans.
-    fn searches(&mut self, rules: &[u32], module: &VerifiedModule) {
-        let mut by_scan: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
-        for rule in rules {
-            if let Some(scan) = self.scan_of(*rule) {
-                by_scan.entry(scan).or_default().push(*rule);
-            }
-        }
+    fn searches(&mut self, by_scan: BTreeMap<u32, Vec<u32>>, module: &VerifiedModule) {
         for (scan, rules) in by_scan {
             let (Some(first), Some(own)) = (rules.first(), module.scans.get(scan as usize)) else {
                 continue;

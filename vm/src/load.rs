@@ -10,7 +10,7 @@ use crate::project::Trie;
 use crate::scan::{self, LoadedScan, ScanPlace};
 use policy_bytecode::context::Derived;
 use policy_bytecode::instr::Role;
-use policy_bytecode::module::{Function, Limits, PathSegment, PolicyRange, Rule};
+use policy_bytecode::module::{Function, Limits, PathSegment, PolicyRange, Rule, is_at_or_below};
 use policy_bytecode::predicate::Predicate;
 use policy_bytecode::{Const, ConstIdx, FieldIdx, Instr, Number, PatternIdx, PredIdx, VerifiedModule};
 use std::fmt;
@@ -173,7 +173,7 @@ impl LoadedModule {
         let parent = |path: &[PathSegment]| {
             let above = |field: &FieldIdx| {
                 let own = module.fields.get(field.index()).map(|f| f.path.as_slice());
-                own.is_some_and(|own| path.len() > own.len() && is_below(path, own))
+                own.is_some_and(|own| path.len() > own.len() && is_at_or_below(path, own))
             };
             derived.iter().map(|(_, field)| *field).find(above)
         };
@@ -318,16 +318,6 @@ fn shape(function: &Function, start: usize, memo_cells: &mut u32) -> Result<Func
         loops,
         bare: !loops && function.code.iter().all(is_bare),
         memo,
-    })
-}
-
-/// Whether `path` starts with the steps of `above`, whatever other spellings they have.
-fn is_below(path: &[PathSegment], above: &[PathSegment]) -> bool {
-    path.iter().zip(above).all(|pair| match pair {
-        (PathSegment::Key { name: a, .. }, PathSegment::Key { name: b, .. }) => a == b,
-        (PathSegment::Index(a), PathSegment::Index(b)) => a == b,
-        (PathSegment::Key { .. }, PathSegment::Index(_))
-        | (PathSegment::Index(_), PathSegment::Key { .. }) => false,
     })
 }
 

@@ -24,10 +24,11 @@
 //! Guards are facts about the code, proved again by the verifier (V21), and change no decision.
 
 use super::{OptLevel, Options, Pass, Program, patterns};
+use crate::fields::dotted;
 use crate::ir::{Function, Inst, Rule, ValueId};
 use policy_bytecode::context;
 use policy_bytecode::guard::{MAX_GUARD, MAX_GUARDS, indexable, plain_fields};
-use policy_bytecode::module::{Field, PathSegment};
+use policy_bytecode::module::Field;
 use policy_bytecode::predicate::{PredOp, PredOperand};
 use policy_bytecode::{Const, FieldIdx, PredIdx};
 use std::collections::{HashMap, HashSet};
@@ -277,16 +278,7 @@ fn shares(program: &Program) -> Vec<Option<f64>> {
 
 /// Whether a field is known to hold text: then `contains` asks for a substring, which cannot be looked up.
 fn is_text(field: Option<&Field>) -> bool {
-    let path = |f: &Field| {
-        let keys = f.path.iter().map(|step| match step {
-            PathSegment::Key { name, .. } => Some(name.as_str()),
-            PathSegment::Index(_) => None,
-        });
-        keys.collect::<Option<Vec<_>>>().map(|keys| keys.join("."))
-    };
-    let known = field
-        .and_then(path)
-        .and_then(|path| context::FIELDS.iter().find(|f| f.path == path));
+    let known = field.and_then(dotted).and_then(|path| context::known(&path));
     known.is_some_and(|f| f.ty == context::FieldType::String)
 }
 
@@ -309,7 +301,11 @@ impl Searches {
 
     /// Those that a scan could answer if there were enough of them.
     fn possible(program: &Program) -> Self {
-        let field = |p: &crate::ir::Predicate| patterns::can_be_scanned(program, p).then_some(p.field);
+        let plain = plain_fields(&program.fields);
+        let field = |p: &crate::ir::Predicate| {
+            let plain = plain.get(p.field.index()).copied().unwrap_or(false);
+            (plain && patterns::can_be_scanned(program, p)).then_some(p.field)
+        };
         Self(program.predicates.iter().map(field).collect())
     }
 

@@ -12,8 +12,8 @@
 //! `starts_with` and `ends_with`, which look at no more of the text than their constant is long, and patterns that are
 //! tied to the start of the text, which give up at once.
 //!
-//! A pattern of a scan seldom runs, and mostly for a few bytes, so no automaton is stored for it: `regex_dfa` leaves it
-//! to be determinised while it runs. A scan costs a pass over the text, so a field has one only where the comparisons
+//! A pattern of a scan seldom runs, and mostly for a few bytes, so no automaton is stored for it: `dfa_limit` drops the
+//! one that `regex_dfa` made, and it is determinised while it runs. A scan costs a pass over the text, so a field has one only where the comparisons
 //! that it answers cost several.
 
 pub(crate) mod literals;
@@ -22,6 +22,7 @@ use super::{OptLevel, Options, Pass, Program};
 use crate::cost;
 use crate::ir::{Inst, Predicate};
 use literals::Required;
+use policy_bytecode::guard::plain_fields;
 use policy_bytecode::predicate::{PredOp, PredOperand};
 use policy_bytecode::scan::{Literal, OnHit, Scan, Scanned};
 use policy_bytecode::{Const, FieldIdx, PredIdx};
@@ -51,13 +52,16 @@ impl Pass for Patterns {
     }
 
     fn run(&self, program: &mut Program, _options: &Options) -> usize {
+        let plain = plain_fields(&program.fields);
         let mut fields: BTreeMap<FieldIdx, Vec<Candidate>> = BTreeMap::new();
         for pred in asked(program) {
             let Some(predicate) = program.predicates.get(pred.index()) else {
                 continue;
             };
-            let plain = is_plain(program, predicate.field);
-            if let Some(candidate) = candidate(program, pred, predicate).filter(|_| plain) {
+            if !plain.get(predicate.field.index()).copied().unwrap_or(false) {
+                continue;
+            }
+            if let Some(candidate) = candidate(program, pred, predicate) {
                 fields.entry(predicate.field).or_default().push(candidate);
             }
         }
@@ -123,20 +127,9 @@ fn asked(program: &Program) -> BTreeSet<PredIdx> {
     asked
 }
 
-/// Whether a scan could answer a comparison, if it were not the only one on its field.
+/// Whether a scan could answer a comparison with a plain field, if it were not the only one on its field.
 pub(crate) fn can_be_scanned(program: &Program, predicate: &Predicate) -> bool {
-    is_plain(program, predicate.field) && candidate(program, PredIdx(0), predicate).is_some()
-}
-
-/// Whether a field stands in the request as it is.
-fn is_plain(program: &Program, field: FieldIdx) -> bool {
-    program.fields.get(field.index()).is_some_and(|field| {
-        let inside = |other: &policy_bytecode::module::Field| field.path.starts_with(&other.path);
-        !program
-            .fields
-            .iter()
-            .any(|other| other.derived.is_some() && inside(other))
-    })
+    candidate(program, PredIdx(0), predicate).is_some()
 }
 
 fn candidate(program: &Program, pred: PredIdx, predicate: &Predicate) -> Option<Candidate> {

@@ -19,7 +19,7 @@
 use crate::consts::Const;
 use crate::ids::{FlagIdx, PredIdx};
 use crate::instr::Instr;
-use crate::module::{Field, Function, Module, PathSegment};
+use crate::module::{Field, Function, Module, PathSegment, is_at_or_below};
 use crate::predicate::{PredOp, PredOperand, Predicate};
 
 /// Predicates of one guard, at the most.
@@ -71,18 +71,9 @@ pub fn plain_fields(fields: &[Field]) -> Vec<bool> {
         .filter(|f| f.derived.is_some())
         .map(|f| f.path.as_slice())
         .collect();
-    fn name(step: &PathSegment) -> (Option<&str>, u32) {
-        match step {
-            PathSegment::Key { name, .. } => (Some(name), 0),
-            PathSegment::Index(n) => (None, *n),
-        }
-    }
-    let is_below = |path: &[PathSegment], above: &[PathSegment]| {
-        path.len() >= above.len() && path.iter().zip(above).all(|(a, b)| name(a) == name(b))
-    };
     fields
         .iter()
-        .map(|f| !derived.iter().any(|above| is_below(&f.path, above)))
+        .map(|f| !derived.iter().any(|above| is_at_or_below(&f.path, above)))
         .collect()
 }
 

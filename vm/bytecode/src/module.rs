@@ -89,6 +89,18 @@ pub enum PathSegment {
     Index(u32),
 }
 
+/// Whether `path` is `above` or leads further from there, whatever other spellings the keys have.
+#[must_use]
+pub fn is_at_or_below(path: &[PathSegment], above: &[PathSegment]) -> bool {
+    let same = |steps: (&PathSegment, &PathSegment)| match steps {
+        (PathSegment::Key { name: a, .. }, PathSegment::Key { name: b, .. }) => a == b,
+        (PathSegment::Index(a), PathSegment::Index(b)) => a == b,
+        (PathSegment::Key { .. }, PathSegment::Index(_))
+        | (PathSegment::Index(_), PathSegment::Key { .. }) => false,
+    };
+    path.len() >= above.len() && path.iter().zip(above).all(same)
+}
+
 /// One regular expression.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pattern {

@@ -1,9 +1,10 @@
 //! Compacts the tables of a program: marks what is used, drops the rest, renumbers every reference.
 
+use crate::fields::dotted;
 use crate::ir::renumber::{Numbers, Table};
 use crate::ir::{FuncId, Inst, Program};
 use policy_bytecode::manifest::{CondNode, TemplatePart, ValueNode, VerbInfo};
-use policy_bytecode::module::{Field, PathSegment};
+use policy_bytecode::module::{Field, is_at_or_below};
 use policy_bytecode::predicate::PredOperand;
 use policy_bytecode::scan::Scanned;
 use policy_bytecode::{Const, ConstIdx};
@@ -134,7 +135,7 @@ fn mark_inputs(program: &Program, fields: &mut [bool]) {
         .filter(|(_, f)| f.derived.is_some())
     {
         let inside =
-            |other: &Field| other.path.len() > field.path.len() && other.path.starts_with(&field.path);
+            |other: &Field| other.path.len() > field.path.len() && is_at_or_below(&other.path, &field.path);
         if program
             .fields
             .iter()
@@ -165,19 +166,6 @@ fn mark_inputs(program: &Program, fields: &mut [bool]) {
             mark(fields, *i);
         }
     }
-}
-
-/// Dotted spelling of a path of keys only.
-fn dotted(field: &Field) -> Option<String> {
-    field
-        .path
-        .iter()
-        .map(|s| match s {
-            PathSegment::Key { name, .. } => Some(name.as_str()),
-            PathSegment::Index(_) => None,
-        })
-        .collect::<Option<Vec<_>>>()
-        .map(|keys| keys.join("."))
 }
 
 /// New number of each used entry.

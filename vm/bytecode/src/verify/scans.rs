@@ -5,6 +5,7 @@
 use super::VerifyError;
 use crate::consts::Const;
 use crate::fold::fold_text;
+use crate::guard::plain_fields;
 use crate::module::Module;
 use crate::predicate::{PredOp, PredOperand};
 use crate::scan::{OnHit, Scan, Scanned};
@@ -16,13 +17,11 @@ const MAX_STARTS: u32 = 16;
 const MAX_LITERAL: usize = 255;
 
 pub(super) fn check(module: &Module) -> Result<(), VerifyError> {
+    let plain = plain_fields(&module.fields);
     let mut fields = HashSet::new();
     let mut answered = HashSet::new();
     for (i, scan) in module.scans.iter().enumerate() {
-        let plain = module
-            .fields
-            .get(scan.field.index())
-            .is_some_and(|f| f.derived.is_none());
+        let plain = plain.get(scan.field.index()).copied().unwrap_or(false);
         if !plain || !fields.insert(scan.field) {
             return Err(VerifyError::table(
                 30,
