@@ -1,11 +1,11 @@
 //! How much more two threads do than one, when they share one engine.
 //!
 //! A round runs one thread alone and then two at once, each as often as the first did; two cores that are free do twice the
-//! work. Whether they are free is what the control tells: arithmetic in registers, which shares nothing at all. On a
-//! machine with other work, or whose two processors are one core, the control stays below 2 as well, and what is to be
-//! read is the engine's number divided by the control's. A control near 1 means that the two threads took turns on one
-//! processor (schedulers share out time by session, however many threads it has): then nothing ran at once, and the
-//! measurement says nothing.
+//! work. Whether they are free is what the control tells: the same requests, where each thread has an engine of its own
+//! that it loaded itself, so that nothing is shared. On a machine with other work, or whose two processors are two threads
+//! of one core (virtual machines do not tell), the control stays below 2 as well, and what is to be read is the engine's
+//! number divided by the control's. A control near 1 means that the two threads took turns on one processor (schedulers
+//! share out time by session, however many threads it has): then nothing ran at once, and the measurement says nothing.
 
 use policy_runtime::{EvaluateOptions, PolicyEngine, Worker};
 use serde::Serialize;
@@ -13,19 +13,16 @@ use std::hint::black_box;
 use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
-use crate::measure::median;
+use crate::measure::percentile;
 
 /// What is expected of two free cores.
 pub const TARGET: f64 = 1.95;
 
-/// A control from here on had two cores to itself.
-const FREE: f64 = 1.9;
+/// The part of all rounds that counts as undisturbed.
+const UNDISTURBED: f64 = 0.1;
 
-/// So many such rounds are enough to look at them alone.
-const ENOUGH: usize = 5;
-
-/// Work of two threads as a multiple of the work of one: medians over the rounds in which both cores were free, or over all
-/// where those are too few.
+/// Work of two threads as a multiple of the work of one: the fastest run of one thread against the fastest tenth of those of
+/// two, so that neither can be above 2, and rounds in which something else had a processor do not count.
 #[derive(Debug, Clone, Copy, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Scaling {
@@ -33,10 +30,8 @@ pub struct Scaling {
     pub engine: f64,
     /// Two threads that share nothing.
     pub control: f64,
-    /// `engine / control`, round by round: what sharing the engine costs, on a busy machine too.
+    /// `engine / control`: what sharing the engine costs, on a busy machine too.
     pub relative: f64,
-    /// Rounds in which both cores were free.
-    pub free_rounds: usize,
 }
 
 impl Scaling {
@@ -55,39 +50,37 @@ impl Scaling {
     }
 }
 
-/// Measures `rounds` rounds on the requests `contexts`; `None` on a machine with one core.
+/// Measures `rounds` rounds on the requests `contexts`, with two engines that were loaded apart and hold the same
+/// policies; `None` on a machine with one core.
 #[must_use]
-pub fn scaling(engine: &PolicyEngine, contexts: &[Vec<u8>], rounds: usize) -> Option<Scaling> {
+pub fn scaling<'e>(engines: [&'e PolicyEngine; 2], contexts: &[Vec<u8>], rounds: usize) -> Option<Scaling> {
     if std::thread::available_parallelism().map_or(1, usize::from) < 2 {
         return None;
     }
-    let decide = |worker: &mut Worker| {
+    let decide = |(engine, worker): &mut (&'e PolicyEngine, Worker)| {
         for body in contexts {
             let options = EvaluateOptions::default();
             black_box(engine.evaluate_into(worker, black_box(body), &options).is_ok());
         }
     };
-    let mut deciding = Pair::new([Worker::new(), Worker::new()], decide);
-    let mut computing = Pair::new([1, 2], |state: &mut u64| {
-        for _ in 0..10_000 {
-            *state = black_box(state.wrapping_mul(6_364_136_223_846_793_005).rotate_left(17));
+    let [first, second] = engines;
+    let pair = |engines: [&'e PolicyEngine; 2]| engines.map(|engine| (engine, Worker::new()));
+    let calls = calls(&decide, pair([first, second]));
+    let mut sharing = Pair::new(pair([first, first]), &decide, calls);
+    let mut apart = Pair::new(pair([first, second]), &decide, calls);
+    let (mut one, mut shared, mut own) = (f64::INFINITY, Vec::new(), Vec::new());
+    for _ in 0..rounds {
+        for (pair, both) in [(&mut sharing, &mut shared), (&mut apart, &mut own)] {
+            let round = pair.round();
+            one = one.min(round[0]);
+            both.push(round[1]);
         }
-    });
-    let samples: Vec<[f64; 2]> = (0..rounds)
-        .map(|_| [deciding.round(), computing.round()])
-        .collect();
-    let free: Vec<[f64; 2]> = samples
-        .iter()
-        .copied()
-        .filter(|[_, control]| *control >= FREE)
-        .collect();
-    let used = if free.len() >= ENOUGH { &free } else { &samples };
-    let middle = |value: fn(&[f64; 2]) -> f64| median(&used.iter().map(value).collect::<Vec<_>>());
+    }
+    let [engine, control] = [shared, own].map(|both| 2.0 * one / percentile(&both, UNDISTURBED));
     Some(Scaling {
-        engine: middle(|[engine, _]| *engine),
-        control: middle(|[_, control]| *control),
-        relative: middle(|[engine, control]| engine / control),
-        free_rounds: free.len(),
+        engine,
+        control,
+        relative: engine / control,
     })
 }
 
@@ -95,37 +88,39 @@ pub fn scaling(engine: &PolicyEngine, contexts: &[Vec<u8>], rounds: usize) -> Op
 #[repr(align(128))]
 struct Apart<W>(W);
 
+/// So many calls that a thread has about ten milliseconds of work.
+fn calls<W>(step: &impl Fn(&mut W), [mut state, _]: [W; 2]) -> u32 {
+    (0..3).for_each(|_| step(&mut state));
+    let start = Instant::now();
+    step(&mut state);
+    let once = start.elapsed().as_nanos().max(1);
+    let calls = Duration::from_millis(10).as_nanos() / once;
+    u32::try_from(calls).unwrap_or(u32::MAX).max(1)
+}
+
 /// Two threads' states and what each does with its own.
-struct Pair<W, F> {
+struct Pair<'s, W, F> {
     states: [Apart<W>; 2],
-    step: F,
-    /// Calls of `step` in a round: about ten milliseconds.
+    step: &'s F,
+    /// Calls of `step` in a round.
     calls: u32,
 }
 
-impl<W: Send, F: Fn(&mut W) + Sync> Pair<W, F> {
-    fn new(states: [W; 2], step: F) -> Self {
-        let mut states = states.map(Apart);
-        for Apart(state) in &mut states {
-            (0..3).for_each(|_| step(state));
-        }
-        let start = Instant::now();
-        step(&mut states[0].0);
-        let once = start.elapsed().as_nanos().max(1);
-        let calls = Duration::from_millis(10).as_nanos() / once;
+impl<'s, W: Send, F: Fn(&mut W) + Sync> Pair<'s, W, F> {
+    fn new(states: [W; 2], step: &'s F, calls: u32) -> Self {
         Self {
-            states,
+            states: states.map(Apart),
             step,
-            calls: u32::try_from(calls).unwrap_or(u32::MAX).max(1),
+            calls,
         }
     }
 
-    /// Work of two threads at once as a multiple of the work of one.
-    fn round(&mut self) -> f64 {
+    /// Seconds of one thread alone, and of two at once.
+    fn round(&mut self) -> [f64; 2] {
         let [Apart(first), Apart(second)] = &mut self.states;
-        let alone = elapsed(&self.step, self.calls, [first]);
-        let both = elapsed(&self.step, self.calls, [first, second]);
-        2.0 * alone.as_secs_f64() / both.as_secs_f64()
+        let alone = elapsed(self.step, self.calls, [first]);
+        let both = elapsed(self.step, self.calls, [first, second]);
+        [alone, both].map(|time| time.as_secs_f64())
     }
 }
 
@@ -168,7 +163,6 @@ mod tests {
                 engine,
                 control,
                 relative: engine / control,
-                free_rounds: 0,
             }
             .verdict()
         };
