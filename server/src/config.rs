@@ -1,0 +1,969 @@
+//! Configuration: from defaults, a file, the environment and flags (the later wins) to one typed value.
+//!
+//! Settings stand in [`table`]. [`Raw::collect`] gathers their texts with where each came from, [`Config::parse`] checks all
+//! of them and reports every problem at once. Reading a file is the only side effect, and only `main` asks for it: tests
+//! pass texts. Secrets are [`SecretString`]s and print nowhere.
+
+pub mod table;
+mod value;
+
+use policy_runtime::{DefaultDecision, DeriveMode};
+use secrecy::SecretString;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+use table::{SETTINGS, Setting};
+
+/// Where the text of a setting came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// The table.
+    Default,
+    /// The file of this name.
+    File(String),
+    /// The environment.
+    Environment,
+    /// The command line.
+    Flag,
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::File(name) => f.write_str(name),
+            Self::Environment => f.write_str("environment"),
+            Self::Flag => f.write_str("command line"),
+        }
+    }
+}
+
+/// One thing that is wrong with the configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The setting, as its source spells it.
+    pub setting: String,
+    /// Where it came from.
+    pub source: Source,
+    /// What is wrong; holds no secret.
+    pub message: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({}): {}", self.setting, self.source, self.message)
+    }
+}
+
+/// The texts of all settings that have one.
+#[derive(Debug, Clone, Default)]
+pub struct Raw {
+    values: BTreeMap<&'static str, (String, Source)>,
+    problems: Vec<Problem>,
+}
+
+impl Raw {
+    /// Gathers settings. `file` is name and text of the file, `env` and `flag` look up a setting by its name.
+    pub fn collect(
+        file: Option<(&str, &str)>,
+        env: impl Fn(&str) -> Option<String>,
+        flag: impl Fn(&str) -> Option<String>,
+    ) -> Self {
+        let mut raw = Self::default();
+        for setting in SETTINGS {
+            if let Some(default) = setting.default {
+                raw.values
+                    .insert(setting.name, (default.to_owned(), Source::Default));
+            }
+        }
+        if let Some((name, text)) = file {
+            raw.read_file(name, text);
+        }
+        for setting in SETTINGS {
+            for (text, source) in [
+                (env(setting.name), Source::Environment),
+                (flag(setting.name), Source::Flag),
+            ] {
+                // Deployments set variables to nothing to unset them.
+                if let Some(text) = text.filter(|t| !t.is_empty()) {
+                    raw.values.insert(setting.name, (text, source));
+                }
+            }
+        }
+        raw
+    }
+
+    fn read_file(&mut self, name: &str, text: &str) {
+        let source = Source::File(name.to_owned());
+        let table: toml::Table = match text.parse() {
+            Ok(table) => table,
+            Err(error) => {
+                let line = error.span().map_or(1, |span| {
+                    text.get(..span.start).unwrap_or(text).matches('\n').count() + 1
+                });
+                self.problems.push(Problem {
+                    setting: format!("line {line}"),
+                    source,
+                    message: error.message().to_owned(),
+                });
+                return;
+            }
+        };
+        for (key, value) in table {
+            let Some(setting) = SETTINGS.iter().find(|s| s.key() == key) else {
+                let near = SETTINGS
+                    .iter()
+                    .map(|s| (strsim::damerau_levenshtein(&s.key(), &key), s.key()))
+                    .min()
+                    .filter(|(distance, _)| *distance <= 3);
+                let help = near.map_or(String::new(), |(_, near)| format!("; did you mean `{near}`?"));
+                self.problems.push(Problem {
+                    setting: key,
+                    source: source.clone(),
+                    message: format!("there is no such setting{help}"),
+                });
+                continue;
+            };
+            let text = match &value {
+                toml::Value::Array(items) => items
+                    .iter()
+                    .map(scalar)
+                    .collect::<Option<Vec<_>>>()
+                    .map(|t| t.join(",")),
+                value => scalar(value),
+            };
+            match text {
+                Some(text) => drop(self.values.insert(setting.name, (text, source.clone()))),
+                None => self.problems.push(Problem {
+                    setting: key,
+                    source: source.clone(),
+                    message: format!("expected {}", setting.value),
+                }),
+            }
+        }
+    }
+
+    /// Setting, text and source of everything that is not a default, for the log; secrets as `***`.
+    pub fn shown(&self) -> impl Iterator<Item = (&'static str, &str, &Source)> {
+        self.values
+            .iter()
+            .filter(|(_, (_, source))| *source != Source::Default)
+            .map(|(name, (text, source))| {
+                let secret = setting(name).is_some_and(|s| s.secret);
+                (*name, if secret { "***" } else { text.as_str() }, source)
+            })
+    }
+}
+
+/// Text of a value that is not a list or a table.
+fn scalar(value: &toml::Value) -> Option<String> {
+    match value {
+        toml::Value::String(text) => Some(text.clone()),
+        toml::Value::Integer(n) => Some(n.to_string()),
+        toml::Value::Float(n) => Some(n.to_string()),
+        toml::Value::Boolean(b) => Some(b.to_string()),
+        toml::Value::Datetime(_) | toml::Value::Array(_) | toml::Value::Table(_) => None,
+    }
+}
+
+fn setting(name: &str) -> Option<&'static Setting> {
+    SETTINGS.iter().find(|s| s.name == name)
+}
+
+/// Everything a server is told.
+#[derive(Debug)]
+pub struct Config {
+    /// Listeners.
+    pub net: Net,
+    /// Where policies come from and how they decide.
+    pub policies: Policies,
+    /// Storage.
+    pub store: StoreConfig,
+    /// Caches.
+    pub cache: Cache,
+    /// Authentication.
+    pub auth: Auth,
+    /// Limits.
+    pub limits: Limits,
+    /// Decision log.
+    pub log: DecisionLog,
+    /// Logs and traces.
+    pub telemetry: Telemetry,
+}
+
+/// Listeners.
+#[derive(Debug, Clone)]
+pub struct Net {
+    /// REST.
+    pub http: SocketAddr,
+    /// gRPC.
+    pub grpc: SocketAddr,
+    /// Metrics and health.
+    pub admin: SocketAddr,
+    /// TLS of REST and gRPC.
+    pub tls: Option<Tls>,
+    /// Time for requests under way after a signal.
+    pub shutdown_grace: Duration,
+}
+
+/// TLS of REST and gRPC.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tls {
+    /// PEM certificate chain.
+    pub cert: PathBuf,
+    /// PEM private key.
+    pub key: PathBuf,
+    /// PEM certificates of those who sign clients' certificates.
+    pub client_ca: Option<PathBuf>,
+}
+
+/// Where the active policies come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// The store, written through the API.
+    Store,
+    /// A directory.
+    Directory(PathBuf),
+    /// A bundle in a file.
+    BundleFile(PathBuf),
+    /// A bundle at a URL.
+    BundleUrl(String),
+}
+
+impl Origin {
+    /// In a word, for people.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        match self {
+            Self::Store => "the store".to_owned(),
+            Self::Directory(path) => format!("the directory {}", path.display()),
+            Self::BundleFile(path) => format!("the bundle {}", path.display()),
+            Self::BundleUrl(url) => format!("the bundle at {url}"),
+        }
+    }
+}
+
+/// Where policies come from and how they decide.
+#[derive(Debug, Clone)]
+pub struct Policies {
+    /// Where they come from.
+    pub origin: Origin,
+    /// How often a URL is asked.
+    pub poll: Duration,
+    /// Files of public keys.
+    pub keys: Vec<PathBuf>,
+    /// Derived fields.
+    pub derive: DeriveMode,
+    /// Decision where no rule fires.
+    pub default_decision: DefaultDecision,
+    /// Prices instead of the built-in ones.
+    pub prices: Option<PathBuf>,
+    /// Whether somebody other than the author has to approve.
+    pub approval: bool,
+}
+
+/// Storage.
+#[derive(Debug)]
+pub struct StoreConfig {
+    /// Which database.
+    pub database: Database,
+    /// Where files are kept.
+    pub data_dir: PathBuf,
+    /// Connections at the most.
+    pub pool: u32,
+    /// How often the revision is asked for.
+    pub poll: Duration,
+}
+
+/// Which database.
+#[derive(Debug)]
+pub enum Database {
+    /// SQLite in this file.
+    SqliteFile(PathBuf),
+    /// SQLite in memory.
+    SqliteMemory,
+    /// PostgreSQL.
+    Postgres(Postgres),
+}
+
+/// How to reach PostgreSQL.
+#[derive(Debug)]
+pub enum Postgres {
+    /// By URL.
+    Url(SecretString),
+    /// By parts.
+    Parts {
+        /// Host.
+        host: String,
+        /// Port.
+        port: u16,
+        /// User.
+        user: String,
+        /// Password.
+        password: Option<SecretString>,
+        /// Database.
+        database: String,
+        /// One of libpq's modes.
+        ssl_mode: String,
+    },
+}
+
+/// Caches.
+#[derive(Debug)]
+pub struct Cache {
+    /// Whether decisions are kept.
+    pub enabled: bool,
+    /// For how long.
+    pub ttl: Duration,
+    /// Bytes in process.
+    pub bytes: u64,
+    /// `redis://` or `rediss://` URL.
+    pub redis: Option<SecretString>,
+}
+
+/// Authentication.
+#[derive(Debug)]
+pub struct Auth {
+    /// Keys of tokens; `None` accepts no tokens.
+    pub jwt: Option<Jwt>,
+    /// Whether API keys are accepted.
+    pub api_keys: bool,
+}
+
+impl Auth {
+    /// Whether callers must prove who they are.
+    #[must_use]
+    pub fn required(&self) -> bool {
+        self.jwt.is_some() || self.api_keys
+    }
+}
+
+/// Tokens.
+#[derive(Debug)]
+pub struct Jwt {
+    /// The only algorithm, when it is fixed; a key set may hold keys of several.
+    pub algorithm: Option<Algorithm>,
+    /// Where keys are.
+    pub keys: JwtKeys,
+    /// `iss`.
+    pub issuer: String,
+    /// `aud`.
+    pub audience: String,
+    /// Longest life.
+    pub life: Duration,
+}
+
+/// Algorithms of tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Algorithm {
+    /// HMAC with SHA-256.
+    Hs256,
+    /// RSA PKCS #1 1.5 with SHA-256.
+    Rs256,
+    /// ECDSA on P-256.
+    Es256,
+    /// Ed25519.
+    EdDsa,
+}
+
+/// Where the keys of tokens are.
+#[derive(Debug)]
+pub enum JwtKeys {
+    /// A shared secret.
+    Secret(SecretString),
+    /// A PEM file.
+    PublicKey(PathBuf),
+    /// A key set in a file.
+    JwksFile(PathBuf),
+    /// A key set at a URL.
+    JwksUrl(String),
+}
+
+/// Limits.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Bytes of a body.
+    pub body: usize,
+    /// Contexts of a batch.
+    pub batch: usize,
+    /// Time of a request.
+    pub timeout: Duration,
+    /// Requests at once.
+    pub concurrency: usize,
+    /// Threads for what takes long.
+    pub heavy_workers: usize,
+    /// Requests a second of an identity; `None` is no limit.
+    pub rate: Rate,
+}
+
+/// Rate limits.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rate {
+    /// A second; 0 is no limit.
+    pub per_second: u32,
+    /// At once; 0 is `per_second`.
+    pub burst: u32,
+    /// Limits of routes that differ.
+    pub routes: Vec<(String, u32)>,
+    /// Whether servers on one Redis share them.
+    pub shared: bool,
+}
+
+/// Where decisions are written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sink {
+    /// The database.
+    Store,
+    /// Standard output.
+    Stdout,
+    /// A file, as JSON lines.
+    File(PathBuf),
+}
+
+/// What is kept of a context.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kept {
+    /// Nothing.
+    None,
+    /// All but what masks replace.
+    Masked,
+    /// All.
+    Full,
+}
+
+/// The decision log.
+#[derive(Debug)]
+pub struct DecisionLog {
+    /// Where to; empty is off.
+    pub sinks: Vec<Sink>,
+    /// What is kept of contexts.
+    pub context: Kept,
+    /// Paths that are masked.
+    pub masks: Vec<String>,
+    /// Decisions that may wait.
+    pub queue: usize,
+    /// Whether to wait when the queue is full.
+    pub block: bool,
+    /// How long decisions are kept; zero is for ever.
+    pub retention: Duration,
+    /// Keys of stored contexts: id and 32 bytes; the first encrypts.
+    pub keys: Vec<(String, secrecy::SecretBox<[u8; 32]>)>,
+}
+
+/// How logs look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// One JSON object a line.
+    Json,
+    /// For people.
+    Text,
+}
+
+/// Logs and traces.
+#[derive(Debug, Clone)]
+pub struct Telemetry {
+    /// Filter directives.
+    pub level: String,
+    /// How logs look.
+    pub format: LogFormat,
+    /// Where traces go; `None` is nowhere.
+    pub otlp: Option<String>,
+    /// Share of traces.
+    pub sample: f64,
+}
+
+/// Reads settings and gathers problems.
+struct Parser<'r> {
+    raw: &'r Raw,
+    problems: Vec<Problem>,
+}
+
+impl Parser<'_> {
+    fn text(&self, name: &str) -> Option<&str> {
+        self.raw.values.get(name).map(|(text, _)| text.as_str())
+    }
+
+    fn list(&self, name: &str) -> Vec<String> {
+        let items = self.text(name).unwrap_or_default().split(',');
+        items
+            .map(|item| item.trim().to_owned())
+            .filter(|item| !item.is_empty())
+            .collect()
+    }
+
+    fn path(&self, name: &str) -> Option<PathBuf> {
+        self.text(name).map(PathBuf::from)
+    }
+
+    fn secret(&self, name: &str) -> Option<SecretString> {
+        self.text(name).map(SecretString::from)
+    }
+
+    fn problem(&mut self, name: &str, message: impl Into<String>) {
+        let source = self
+            .raw
+            .values
+            .get(name)
+            .map_or(Source::Default, |(_, source)| source.clone());
+        let setting = match (&source, setting(name)) {
+            (Source::File(_), Some(setting)) => setting.key(),
+            (Source::Flag, Some(setting)) => format!("--{}", setting.flag()),
+            _ => name.to_owned(),
+        };
+        self.problems.push(Problem {
+            setting,
+            source,
+            message: message.into(),
+        });
+    }
+
+    /// Reads a value; on a problem notes it and goes on with `fallback`, which no server will ever run with.
+    fn value<T>(&mut self, name: &str, fallback: T, read: impl Fn(&str) -> Option<T>) -> T {
+        let Some(text) = self.text(name) else {
+            return fallback;
+        };
+        match read(text) {
+            Some(value) => value,
+            None => {
+                let secret = setting(name).is_some_and(|s| s.secret);
+                let expected = setting(name).map_or("a value", |s| s.value);
+                let found = if secret {
+                    String::new()
+                } else {
+                    format!(", found `{text}`")
+                };
+                self.problem(name, format!("expected {expected}{found}"));
+                fallback
+            }
+        }
+    }
+
+    fn flag(&mut self, name: &str) -> bool {
+        self.value(name, false, value::boolean)
+    }
+
+    fn number<T: std::str::FromStr + Default>(&mut self, name: &str) -> T {
+        self.value(name, T::default(), |text| text.parse().ok())
+    }
+
+    fn duration(&mut self, name: &str) -> Duration {
+        self.value(name, Duration::ZERO, value::duration)
+    }
+}
+
+impl Config {
+    /// Checks all settings.
+    ///
+    /// # Errors
+    ///
+    /// Every problem, in the order of the table.
+    pub fn parse(raw: &Raw) -> Result<Self, Vec<Problem>> {
+        let mut parser = Parser {
+            raw,
+            problems: raw.problems.clone(),
+        };
+        let p = &mut parser;
+        let config = Self {
+            net: net(p),
+            policies: policies(p),
+            store: store(p),
+            cache: cache(p),
+            auth: auth(p),
+            limits: limits(p),
+            log: decision_log(p),
+            telemetry: telemetry(p),
+        };
+        for (name, addr) in [("HOST", config.net.http), ("HOST", config.net.grpc)]
+            .iter()
+            .take(1)
+        {
+            if !addr.ip().is_loopback() && !config.auth.required() && !p.flag("INSECURE_NO_AUTH") {
+                p.problem(
+                    name,
+                    format!(
+                        "refusing to listen on {} without authentication; set JWT_SECRET, JWT_PUBLIC_KEY, JWT_JWKS or \
+                         API_KEYS_ENABLED, or say --insecure-no-auth",
+                        addr.ip()
+                    ),
+                );
+            }
+        }
+        if config.policies.approval && !config.auth.required() {
+            p.problem(
+                "APPROVAL_REQUIRED",
+                "needs authentication: without it nobody is somebody else",
+            );
+        }
+        if config.policies.approval && config.policies.origin != Origin::Store {
+            p.problem(
+                "APPROVAL_REQUIRED",
+                "has no effect where the policies do not come through the API",
+            );
+        }
+        if config.limits.rate.shared && config.cache.redis.is_none() {
+            p.problem("RATE_LIMIT_SHARED", "needs REDIS_URL or REDIS_HOST");
+        }
+        if parser.problems.is_empty() {
+            Ok(config)
+        } else {
+            Err(parser.problems)
+        }
+    }
+}
+
+fn net(p: &mut Parser<'_>) -> Net {
+    let address = |text: &str| match text {
+        "localhost" => Some(IpAddr::from([127, 0, 0, 1])),
+        text => text.parse().ok(),
+    };
+    let local = IpAddr::from([127, 0, 0, 1]);
+    let host = p.value("HOST", local, address);
+    let admin = p.value("METRICS_HOST", local, address);
+    let tls = match (p.path("TLS_CERT"), p.path("TLS_KEY"), p.path("TLS_CLIENT_CA")) {
+        (Some(cert), Some(key), client_ca) => Some(Tls { cert, key, client_ca }),
+        (None, None, None) => None,
+        (Some(_), None, _) => {
+            p.problem("TLS_CERT", "needs TLS_KEY");
+            None
+        }
+        (None, Some(_), _) => {
+            p.problem("TLS_KEY", "needs TLS_CERT");
+            None
+        }
+        (None, None, Some(_)) => {
+            p.problem("TLS_CLIENT_CA", "needs TLS_CERT and TLS_KEY");
+            None
+        }
+    };
+    let net = Net {
+        http: SocketAddr::new(host, p.number("PORT")),
+        grpc: SocketAddr::new(host, p.number("GRPC_PORT")),
+        admin: SocketAddr::new(admin, p.number("METRICS_PORT")),
+        tls,
+        shutdown_grace: p.duration("SHUTDOWN_GRACE"),
+    };
+    let mut seen: Vec<(u16, &str)> = Vec::new();
+    for (addr, name) in [
+        (net.http, "PORT"),
+        (net.grpc, "GRPC_PORT"),
+        (net.admin, "METRICS_PORT"),
+    ] {
+        if addr.port() != 0 {
+            if let Some((_, other)) = seen.iter().find(|(port, _)| *port == addr.port()) {
+                p.problem(name, format!("port {} is that of {other}", addr.port()));
+            }
+            seen.push((addr.port(), name));
+        }
+    }
+    net
+}
+
+fn policies(p: &mut Parser<'_>) -> Policies {
+    let is_url = |text: &str| text.starts_with("http://") || text.starts_with("https://");
+    let origin = match (p.path("POLICIES"), p.text("BUNDLE").map(str::to_owned)) {
+        (Some(_), Some(_)) => {
+            p.problem("BUNDLE", "give either POLICIES or BUNDLE");
+            Origin::Store
+        }
+        (Some(dir), None) => Origin::Directory(dir),
+        (None, Some(url)) if is_url(&url) => Origin::BundleUrl(url),
+        (None, Some(file)) => Origin::BundleFile(PathBuf::from(file)),
+        (None, None) => Origin::Store,
+    };
+    let keys: Vec<PathBuf> = p.list("BUNDLE_KEYS").into_iter().map(PathBuf::from).collect();
+    if !keys.is_empty() && matches!(origin, Origin::Directory(_)) {
+        p.problem("BUNDLE_KEYS", "policies from a directory are not signed");
+    }
+    Policies {
+        origin,
+        poll: p.duration("BUNDLE_POLL"),
+        keys,
+        derive: p.value("DERIVE", DeriveMode::Always, |text| match text {
+            "always" => Some(DeriveMode::Always),
+            "missing" => Some(DeriveMode::Missing),
+            "never" => Some(DeriveMode::Never),
+            _ => None,
+        }),
+        default_decision: p.value("DEFAULT_DECISION", DefaultDecision::Allow, |text| match text {
+            "allow" => Some(DefaultDecision::Allow),
+            "deny" => Some(DefaultDecision::Deny),
+            _ => None,
+        }),
+        prices: p.path("PRICES_FILE"),
+        approval: p.flag("APPROVAL_REQUIRED"),
+    }
+}
+
+fn store(p: &mut Parser<'_>) -> StoreConfig {
+    let data_dir = p.path("DATA_DIR").unwrap_or_default();
+    let database = match (p.text("DATABASE_URL"), p.text("DATABASE_HOST")) {
+        (Some(url), None) if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
+            Database::Postgres(Postgres::Url(SecretString::from(url)))
+        }
+        (Some("sqlite::memory:"), None) => Database::SqliteMemory,
+        (Some(url), None) if url.starts_with("sqlite:") => Database::SqliteFile(PathBuf::from(
+            url.trim_start_matches("sqlite:").trim_start_matches("//"),
+        )),
+        (Some(_), Some(_)) => {
+            p.problem("DATABASE_HOST", "give either DATABASE_URL or DATABASE_HOST");
+            Database::SqliteMemory
+        }
+        (Some(_), None) => {
+            p.problem("DATABASE_URL", "expected postgresql://… or sqlite:…");
+            Database::SqliteMemory
+        }
+        (None, Some(host)) => {
+            let host = host.to_owned();
+            let text = |name: &str| p.text(name).unwrap_or_default().to_owned();
+            let (user, database, mode) = (
+                text("DATABASE_USERNAME"),
+                text("DATABASE_NAME"),
+                text("DATABASE_SSL_MODE"),
+            );
+            if !["disable", "prefer", "require", "verify-ca", "verify-full"].contains(&mode.as_str()) {
+                p.value("DATABASE_SSL_MODE", (), |_| None);
+            }
+            Database::Postgres(Postgres::Parts {
+                host,
+                port: p.number("DATABASE_PORT"),
+                user,
+                password: p.secret("DATABASE_PASSWORD"),
+                database,
+                ssl_mode: mode,
+            })
+        }
+        (None, None) => Database::SqliteFile(data_dir.join("policyd.db")),
+    };
+    StoreConfig {
+        database,
+        data_dir,
+        pool: p.number::<u32>("DATABASE_POOL").max(1),
+        poll: p.duration("POLL_INTERVAL"),
+    }
+}
+
+fn cache(p: &mut Parser<'_>) -> Cache {
+    let redis = match (p.text("REDIS_URL"), p.text("REDIS_HOST")) {
+        (Some(url), None) if url.starts_with("redis://") || url.starts_with("rediss://") => {
+            Some(SecretString::from(url))
+        }
+        (Some(_), Some(_)) => {
+            p.problem("REDIS_HOST", "give either REDIS_URL or REDIS_HOST");
+            None
+        }
+        (Some(_), None) => {
+            p.problem("REDIS_URL", "expected redis://… or rediss://…");
+            None
+        }
+        (None, Some(host)) => {
+            let host = host.to_owned();
+            let scheme = if p.flag("REDIS_TLS_ENABLED") {
+                "rediss"
+            } else {
+                "redis"
+            };
+            let password = p.text("REDIS_PASSWORD").map_or(String::new(), |password| {
+                format!(":{}@", value::percent_encoded(password))
+            });
+            let (port, db) = (p.number::<u16>("REDIS_PORT"), p.number::<u32>("REDIS_DB"));
+            Some(SecretString::from(format!(
+                "{scheme}://{password}{host}:{port}/{db}"
+            )))
+        }
+        (None, None) => None,
+    };
+    Cache {
+        enabled: p.flag("CACHE_ENABLED"),
+        ttl: p.duration("CACHE_TTL"),
+        bytes: p.value("CACHE_SIZE", 0, value::bytes),
+        redis,
+    }
+}
+
+fn auth(p: &mut Parser<'_>) -> Auth {
+    let algorithm = p.value("JWT_ALGORITHM", None, |text| match text {
+        "HS256" => Some(Some(Algorithm::Hs256)),
+        "RS256" => Some(Some(Algorithm::Rs256)),
+        "ES256" => Some(Some(Algorithm::Es256)),
+        "EdDSA" => Some(Some(Algorithm::EdDsa)),
+        _ => None,
+    });
+    let secret = p
+        .text("JWT_SECRET")
+        .map(|secret| (secret.len(), SecretString::from(secret)));
+    let jwks = p.text("JWT_JWKS").map(str::to_owned);
+    let given = [
+        secret.is_some(),
+        p.path("JWT_PUBLIC_KEY").is_some(),
+        jwks.is_some(),
+    ];
+    if given.iter().filter(|g| **g).count() > 1 {
+        p.problem(
+            "JWT_SECRET",
+            "give one of JWT_SECRET, JWT_PUBLIC_KEY and JWT_JWKS",
+        );
+    }
+    let keys = match (secret, p.path("JWT_PUBLIC_KEY"), jwks) {
+        (Some((length, secret)), ..) => {
+            if length < 32 {
+                p.problem(
+                    "JWT_SECRET",
+                    format!("{length} bytes are too few, at least 32 are needed"),
+                );
+            }
+            if algorithm.is_some_and(|a| a != Algorithm::Hs256) {
+                p.problem(
+                    "JWT_ALGORITHM",
+                    "a secret is for HS256; other algorithms need JWT_PUBLIC_KEY or JWT_JWKS",
+                );
+            }
+            Some(JwtKeys::Secret(secret))
+        }
+        (None, Some(file), _) => Some(JwtKeys::PublicKey(file)),
+        (None, None, Some(url)) if url.starts_with("http://") || url.starts_with("https://") => {
+            Some(JwtKeys::JwksUrl(url))
+        }
+        (None, None, Some(file)) => Some(JwtKeys::JwksFile(PathBuf::from(file))),
+        (None, None, None) => None,
+    };
+    if algorithm == Some(Algorithm::Hs256) && matches!(keys, Some(JwtKeys::PublicKey(_))) {
+        p.problem("JWT_ALGORITHM", "a public key cannot check HS256");
+    }
+    let algorithm = match keys {
+        Some(JwtKeys::Secret(_)) => Some(Algorithm::Hs256),
+        Some(JwtKeys::PublicKey(_)) => algorithm.or(Some(Algorithm::Rs256)),
+        _ => algorithm,
+    };
+    let text = |p: &Parser<'_>, name: &str| p.text(name).unwrap_or_default().to_owned();
+    Auth {
+        jwt: keys.map(|keys| Jwt {
+            algorithm,
+            keys,
+            issuer: text(p, "JWT_ISSUER"),
+            audience: text(p, "JWT_AUDIENCE"),
+            life: p.duration("JWT_EXPIRES_IN"),
+        }),
+        api_keys: p.flag("API_KEYS_ENABLED"),
+    }
+}
+
+fn limits(p: &mut Parser<'_>) -> Limits {
+    let routes = p.list("RATE_LIMIT_ROUTES");
+    let mut limits = Vec::new();
+    for route in &routes {
+        let known = ["evaluate", "policies", "bundle", "decisions", "audit", "keys"];
+        match route
+            .split_once('=')
+            .map(|(name, n)| (name.trim(), n.trim().parse::<u32>()))
+        {
+            Some((name, Ok(limit))) if known.contains(&name) => limits.push((name.to_owned(), limit)),
+            _ => p.problem(
+                "RATE_LIMIT_ROUTES",
+                format!(
+                    "expected ROUTE=NUMBER with a route of {}, found `{route}`",
+                    known.join(", ")
+                ),
+            ),
+        }
+    }
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let number = |p: &mut Parser<'_>, name| {
+        let n = p.number::<usize>(name);
+        if n == 0 {
+            p.problem(name, "must be at least 1");
+        }
+        n
+    };
+    Limits {
+        body: usize::try_from(p.value("MAX_BODY", 0, value::bytes)).unwrap_or(usize::MAX),
+        batch: number(p, "MAX_BATCH"),
+        timeout: p.duration("REQUEST_TIMEOUT"),
+        concurrency: number(p, "MAX_CONCURRENCY"),
+        heavy_workers: match p.number::<usize>("HEAVY_WORKERS") {
+            0 => cores,
+            n => n,
+        },
+        rate: Rate {
+            per_second: p.number("RATE_LIMIT"),
+            burst: p.number("RATE_LIMIT_BURST"),
+            routes: limits,
+            shared: p.flag("RATE_LIMIT_SHARED"),
+        },
+    }
+}
+
+fn decision_log(p: &mut Parser<'_>) -> DecisionLog {
+    let mut sinks = Vec::new();
+    for sink in p.list("DECISION_LOG") {
+        match sink.as_str() {
+            "off" => {}
+            "store" => sinks.push(Sink::Store),
+            "stdout" => sinks.push(Sink::Stdout),
+            other => match other.strip_prefix("file:").filter(|path| !path.is_empty()) {
+                Some(path) => sinks.push(Sink::File(PathBuf::from(path))),
+                None => {
+                    let message = format!("expected off, store, stdout or file:FILE, found `{other}`");
+                    p.problem("DECISION_LOG", message);
+                }
+            },
+        }
+    }
+    let mut keys = Vec::new();
+    for (i, entry) in p.list("ENCRYPTION_KEYS").iter().enumerate() {
+        match value::encryption_key(entry) {
+            Some(key) => keys.push(key),
+            None => p.problem(
+                "ENCRYPTION_KEYS",
+                format!("entry {} is not ID:BASE64 with a key of 32 bytes", i + 1),
+            ),
+        }
+    }
+    DecisionLog {
+        sinks,
+        context: p.value("DECISION_LOG_CONTEXT", Kept::Masked, |text| match text {
+            "none" => Some(Kept::None),
+            "masked" => Some(Kept::Masked),
+            "full" => Some(Kept::Full),
+            _ => None,
+        }),
+        masks: p.list("DECISION_LOG_MASK"),
+        queue: p.number::<usize>("DECISION_LOG_QUEUE").max(1),
+        block: p.value("DECISION_LOG_OVERFLOW", true, |text| match text {
+            "block" => Some(true),
+            "drop" => Some(false),
+            _ => None,
+        }),
+        retention: p.duration("DECISION_LOG_RETENTION"),
+        keys,
+    }
+}
+
+fn telemetry(p: &mut Parser<'_>) -> Telemetry {
+    use std::io::IsTerminal as _;
+    let auto = if std::io::stderr().is_terminal() {
+        LogFormat::Text
+    } else {
+        LogFormat::Json
+    };
+    let sample = p.value("TRACE_SAMPLE", 0.0, |text| {
+        text.parse::<f64>()
+            .ok()
+            .filter(|share| (0.0..=1.0).contains(share))
+    });
+    Telemetry {
+        level: p.text("LOG_LEVEL").unwrap_or("info").to_owned(),
+        format: p.value("LOG_FORMAT", auto, |text| match text {
+            "auto" => Some(auto),
+            "json" => Some(LogFormat::Json),
+            "text" => Some(LogFormat::Text),
+            _ => None,
+        }),
+        otlp: (p.flag("TRACE_ENABLED")).then(|| p.text("OTLP_ENDPOINT").unwrap_or_default().to_owned()),
+        sample,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,478 @@
+//! The one table of settings. Flags, environment variables, keys of `policyd.toml` and the reference page are expansions
+//! of it: `PORT` is `--port`, the variable `PORT`, and `port = …` in the file.
+
+/// One setting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Setting {
+    /// Name of the environment variable; the flag and the key in the file are spelled after it.
+    pub name: &'static str,
+    /// Value when nothing is given; `None` is no value.
+    pub default: Option<&'static str>,
+    /// What a value looks like, with its unit.
+    pub value: &'static str,
+    /// Whether the value is never shown.
+    pub secret: bool,
+    /// Heading on the reference page.
+    pub group: &'static str,
+    /// What it does.
+    pub help: &'static str,
+}
+
+impl Setting {
+    /// The command line flag, without dashes in front.
+    #[must_use]
+    pub fn flag(&self) -> String {
+        self.name.to_ascii_lowercase().replace('_', "-")
+    }
+
+    /// The key in the file.
+    #[must_use]
+    pub fn key(&self) -> String {
+        self.name.to_ascii_lowercase()
+    }
+}
+
+const fn of(
+    group: &'static str,
+    name: &'static str,
+    default: &'static str,
+    value: &'static str,
+    help: &'static str,
+) -> Setting {
+    Setting {
+        name,
+        default: if default.is_empty() { None } else { Some(default) },
+        value,
+        secret: false,
+        group,
+        help,
+    }
+}
+
+const fn secret(group: &'static str, name: &'static str, value: &'static str, help: &'static str) -> Setting {
+    Setting {
+        name,
+        default: None,
+        value,
+        secret: true,
+        group,
+        help,
+    }
+}
+
+const NET: &str = "Network";
+const POLICIES: &str = "Policies";
+const STORE: &str = "Storage";
+const CACHE: &str = "Cache";
+const AUTH: &str = "Authentication";
+const LIMITS: &str = "Limits";
+const LOG: &str = "Decision log and audit";
+const TELEMETRY: &str = "Telemetry";
+
+/// Every setting, in the order of the reference page.
+pub const SETTINGS: &[Setting] = &[
+    of(
+        NET,
+        "HOST",
+        "127.0.0.1",
+        "ADDRESS",
+        "Address of the REST and gRPC listeners. Anything but loopback needs authentication.",
+    ),
+    of(NET, "PORT", "3000", "PORT", "REST port; 0 takes a free one."),
+    of(
+        NET,
+        "GRPC_PORT",
+        "50051",
+        "PORT",
+        "gRPC port; 0 takes a free one.",
+    ),
+    of(
+        NET,
+        "METRICS_HOST",
+        "127.0.0.1",
+        "ADDRESS",
+        "Address of the admin listener: metrics and health.",
+    ),
+    of(
+        NET,
+        "METRICS_PORT",
+        "9090",
+        "PORT",
+        "Port of the admin listener; 0 takes a free one.",
+    ),
+    of(
+        NET,
+        "TLS_CERT",
+        "",
+        "FILE",
+        "PEM certificate chain for both ports; read again when it changes.",
+    ),
+    of(NET, "TLS_KEY", "", "FILE", "PEM private key of TLS_CERT."),
+    of(
+        NET,
+        "TLS_CLIENT_CA",
+        "",
+        "FILE",
+        "PEM certificates; only clients with a certificate signed by one of them are let in (mTLS).",
+    ),
+    of(
+        NET,
+        "SHUTDOWN_GRACE",
+        "20s",
+        "DURATION",
+        "How long requests under way may take after a signal to stop.",
+    ),
+    of(
+        POLICIES,
+        "POLICIES",
+        "",
+        "DIR",
+        "Directory of policies, watched; the API cannot change them then.",
+    ),
+    of(
+        POLICIES,
+        "BUNDLE",
+        "",
+        "FILE|URL",
+        "Bundle to run, watched or polled; the API cannot change it then.",
+    ),
+    of(
+        POLICIES,
+        "BUNDLE_POLL",
+        "10s",
+        "DURATION",
+        "How often a BUNDLE at a URL is asked for.",
+    ),
+    of(
+        POLICIES,
+        "BUNDLE_KEYS",
+        "",
+        "FILE,…",
+        "Public keys; with them, only bundles that one of them signed are run, and no policies from source text.",
+    ),
+    of(
+        POLICIES,
+        "DERIVE",
+        "always",
+        "always|missing|never",
+        "Which derived fields are computed.",
+    ),
+    of(
+        POLICIES,
+        "DEFAULT_DECISION",
+        "allow",
+        "allow|deny",
+        "Decision where no rule fires.",
+    ),
+    of(
+        POLICIES,
+        "PRICES_FILE",
+        "",
+        "FILE",
+        "Price table instead of the built-in one.",
+    ),
+    of(
+        POLICIES,
+        "APPROVAL_REQUIRED",
+        "false",
+        "BOOL",
+        "Whether a version is active only when somebody other than its author approved it.",
+    ),
+    of(
+        STORE,
+        "DATA_DIR",
+        "./data",
+        "DIR",
+        "Where SQLite and the last good bundle are kept.",
+    ),
+    secret(
+        STORE,
+        "DATABASE_URL",
+        "URL",
+        "`postgresql://…` or `sqlite:FILE` or `sqlite::memory:`; SQLite under DATA_DIR when neither this nor DATABASE_HOST is given.",
+    ),
+    of(
+        STORE,
+        "DATABASE_HOST",
+        "",
+        "HOST",
+        "PostgreSQL host, instead of DATABASE_URL.",
+    ),
+    of(STORE, "DATABASE_PORT", "5432", "PORT", "PostgreSQL port."),
+    of(
+        STORE,
+        "DATABASE_USERNAME",
+        "llm_policy_engine",
+        "NAME",
+        "PostgreSQL user.",
+    ),
+    secret(STORE, "DATABASE_PASSWORD", "TEXT", "PostgreSQL password."),
+    of(
+        STORE,
+        "DATABASE_NAME",
+        "llm_policy_engine",
+        "NAME",
+        "PostgreSQL database.",
+    ),
+    of(
+        STORE,
+        "DATABASE_SSL_MODE",
+        "prefer",
+        "disable|prefer|require|verify-ca|verify-full",
+        "TLS to PostgreSQL.",
+    ),
+    of(
+        STORE,
+        "DATABASE_POOL",
+        "10",
+        "NUMBER",
+        "Connections to the database at the most.",
+    ),
+    of(
+        STORE,
+        "POLL_INTERVAL",
+        "250ms",
+        "DURATION",
+        "How often the database is asked whether another server changed something.",
+    ),
+    of(
+        CACHE,
+        "CACHE_ENABLED",
+        "true",
+        "BOOL",
+        "Whether decisions that cost more than a lookup are kept.",
+    ),
+    of(
+        CACHE,
+        "CACHE_TTL",
+        "300s",
+        "DURATION",
+        "How long a decision is kept.",
+    ),
+    of(
+        CACHE,
+        "CACHE_SIZE",
+        "64MB",
+        "BYTES",
+        "Memory of the cache in process.",
+    ),
+    secret(
+        CACHE,
+        "REDIS_URL",
+        "URL",
+        "Redis, shared by several servers: second cache level and rate limits.",
+    ),
+    of(
+        CACHE,
+        "REDIS_HOST",
+        "",
+        "HOST",
+        "Redis host, instead of REDIS_URL.",
+    ),
+    of(CACHE, "REDIS_PORT", "6379", "PORT", "Redis port."),
+    secret(CACHE, "REDIS_PASSWORD", "TEXT", "Redis password."),
+    of(CACHE, "REDIS_DB", "0", "NUMBER", "Redis database."),
+    of(CACHE, "REDIS_TLS_ENABLED", "false", "BOOL", "TLS to Redis."),
+    secret(
+        AUTH,
+        "JWT_SECRET",
+        "TEXT",
+        "Secret of HS256 tokens, at least 32 bytes. Turns authentication on.",
+    ),
+    of(
+        AUTH,
+        "JWT_ALGORITHM",
+        "",
+        "HS256|RS256|ES256|EdDSA",
+        "The only algorithm accepted; HS256 with JWT_SECRET, RS256 with a key.",
+    ),
+    of(
+        AUTH,
+        "JWT_PUBLIC_KEY",
+        "",
+        "FILE",
+        "PEM public key of RS256, ES256 or EdDSA tokens. Turns authentication on.",
+    ),
+    of(
+        AUTH,
+        "JWT_JWKS",
+        "",
+        "FILE|URL",
+        "Key set of tokens, read again when it changes. Turns authentication on.",
+    ),
+    of(
+        AUTH,
+        "JWT_ISSUER",
+        "llm-policy-engine",
+        "TEXT",
+        "`iss` that tokens must have.",
+    ),
+    of(
+        AUTH,
+        "JWT_AUDIENCE",
+        "llm-policy-engine-api",
+        "TEXT",
+        "`aud` that tokens must have.",
+    ),
+    of(
+        AUTH,
+        "JWT_EXPIRES_IN",
+        "1h",
+        "DURATION",
+        "Life of the tokens that `policyd token` makes, and the longest that is accepted of any token with an `iat`.",
+    ),
+    of(
+        AUTH,
+        "API_KEYS_ENABLED",
+        "false",
+        "BOOL",
+        "Whether API keys are accepted. Turns authentication on.",
+    ),
+    of(
+        AUTH,
+        "INSECURE_NO_AUTH",
+        "false",
+        "BOOL",
+        "Listen on other addresses than loopback without authentication.",
+    ),
+    of(LIMITS, "MAX_BODY", "4MB", "BYTES", "Largest body of a request."),
+    of(
+        LIMITS,
+        "MAX_BATCH",
+        "1000",
+        "NUMBER",
+        "Contexts of one batch at the most.",
+    ),
+    of(
+        LIMITS,
+        "REQUEST_TIMEOUT",
+        "10s",
+        "DURATION",
+        "Longest time of one request.",
+    ),
+    of(
+        LIMITS,
+        "MAX_CONCURRENCY",
+        "4096",
+        "NUMBER",
+        "Requests at once; more are refused with 503.",
+    ),
+    of(
+        LIMITS,
+        "HEAVY_WORKERS",
+        "0",
+        "NUMBER",
+        "Threads for compiling and for long evaluations; 0 is one a processor.",
+    ),
+    of(
+        LIMITS,
+        "RATE_LIMIT",
+        "0",
+        "NUMBER",
+        "Requests a second of one identity; 0 is no limit.",
+    ),
+    of(
+        LIMITS,
+        "RATE_LIMIT_BURST",
+        "0",
+        "NUMBER",
+        "Requests that may come at once; 0 is RATE_LIMIT.",
+    ),
+    of(
+        LIMITS,
+        "RATE_LIMIT_ROUTES",
+        "",
+        "ROUTE=NUMBER,…",
+        "Other limits for routes: evaluate, policies, bundle, decisions, audit, keys.",
+    ),
+    of(
+        LIMITS,
+        "RATE_LIMIT_SHARED",
+        "false",
+        "BOOL",
+        "Whether the servers on one Redis share the limits.",
+    ),
+    of(
+        LOG,
+        "DECISION_LOG",
+        "store",
+        "off|store|stdout|file:FILE,…",
+        "Where decisions are written.",
+    ),
+    of(
+        LOG,
+        "DECISION_LOG_CONTEXT",
+        "masked",
+        "none|masked|full",
+        "What is kept of a context.",
+    ),
+    of(
+        LOG,
+        "DECISION_LOG_MASK",
+        "llm.prompt,llm.messages,llm.tools,user.email,request.ipAddress",
+        "PATH,…",
+        "Paths that `masked` replaces.",
+    ),
+    of(
+        LOG,
+        "DECISION_LOG_QUEUE",
+        "10000",
+        "NUMBER",
+        "Decisions that may wait to be written.",
+    ),
+    of(
+        LOG,
+        "DECISION_LOG_OVERFLOW",
+        "block",
+        "block|drop",
+        "When the queue is full: wait, or drop and count.",
+    ),
+    of(
+        LOG,
+        "DECISION_LOG_RETENTION",
+        "30d",
+        "DURATION",
+        "How long the database keeps decisions; 0s is for ever.",
+    ),
+    secret(
+        LOG,
+        "ENCRYPTION_KEYS",
+        "ID:BASE64,…",
+        "AES-256-GCM keys for stored contexts; the first encrypts, all decrypt.",
+    ),
+    of(
+        TELEMETRY,
+        "LOG_LEVEL",
+        "info",
+        "error|warn|info|debug|trace",
+        "What is logged, to stderr; directives like `policy_server=debug` work.",
+    ),
+    of(
+        TELEMETRY,
+        "LOG_FORMAT",
+        "auto",
+        "auto|json|text",
+        "`auto` is text on a terminal, else JSON.",
+    ),
+    of(
+        TELEMETRY,
+        "TRACE_ENABLED",
+        "false",
+        "BOOL",
+        "Whether traces are sent to OTLP_ENDPOINT.",
+    ),
+    of(
+        TELEMETRY,
+        "OTLP_ENDPOINT",
+        "http://127.0.0.1:4317",
+        "URL",
+        "OTLP collector (gRPC).",
+    ),
+    of(
+        TELEMETRY,
+        "TRACE_SAMPLE",
+        "0.1",
+        "0…1",
+        "Share of traces kept, where the caller did not decide.",
+    ),
+];

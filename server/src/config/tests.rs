@@ -1,0 +1,106 @@
+use super::{Config, Origin, Raw};
+
+fn parse(file: &str, env: &[(&str, &str)], flags: &[(&str, &str)]) -> Result<Config, Vec<String>> {
+    let find = |list: &[(&str, &str)], name: &str| {
+        list.iter()
+            .find(|(n, _)| *n == name)
+            .map(|(_, v)| (*v).to_owned())
+    };
+    let raw = Raw::collect(
+        Some(("policyd.toml", file)),
+        |name| find(env, name),
+        |name| find(flags, name),
+    );
+    Config::parse(&raw).map_err(|problems| problems.iter().map(ToString::to_string).collect())
+}
+
+#[test]
+fn defaults_are_a_server_on_loopback() {
+    let config = parse("", &[], &[]).unwrap();
+    assert_eq!(config.net.http.to_string(), "127.0.0.1:3000");
+    assert_eq!(config.net.grpc.to_string(), "127.0.0.1:50051");
+    assert_eq!(config.net.admin.to_string(), "127.0.0.1:9090");
+    assert_eq!(config.policies.origin, Origin::Store);
+    assert!(!config.auth.required());
+}
+
+#[test]
+fn flags_beat_the_environment_which_beats_the_file() {
+    let file = "port = 1\ngrpc_port = 2\nmetrics_port = 3";
+    let config = parse(file, &[("PORT", "4"), ("GRPC_PORT", "5")], &[("PORT", "6")]).unwrap();
+    let ports = [config.net.http, config.net.grpc, config.net.admin].map(|a| a.port());
+    assert_eq!(ports, [6, 5, 3]);
+}
+
+#[test]
+fn every_problem_is_reported_with_its_source() {
+    let problems = parse(
+        "prot = 1\nrequest_timeout = \"soon\"",
+        &[("HOST", "0.0.0.0"), ("JWT_ALGORITHM", "none")],
+        &[("TLS_CERT", "cert.pem"), ("PORT", "99999")],
+    )
+    .unwrap_err();
+    let expected = [
+        "prot (policyd.toml): there is no such setting; did you mean `port`?",
+        "--port (command line): expected PORT, found `99999`",
+        "request_timeout (policyd.toml): expected DURATION, found `soon`",
+        "JWT_ALGORITHM (environment): expected HS256|RS256|ES256|EdDSA, found `none`",
+        "HOST (environment): refusing to listen on 0.0.0.0 without authentication",
+        "--tls-cert (command line): needs TLS_KEY",
+    ];
+    for text in expected {
+        assert!(
+            problems.iter().any(|p| p.starts_with(text)),
+            "{text} not in {problems:#?}"
+        );
+    }
+    assert_eq!(problems.len(), expected.len(), "{problems:#?}");
+}
+
+#[test]
+fn secrets_are_never_shown() {
+    let secret = "a-secret-that-must-not-be-seen-anywhere";
+    let raw = Raw::collect(
+        None,
+        |name| {
+            matches!(
+                name,
+                "JWT_SECRET" | "DATABASE_URL" | "REDIS_URL" | "ENCRYPTION_KEYS"
+            )
+            .then(|| secret.to_owned())
+        },
+        |_| None,
+    );
+    assert!(raw.shown().all(|(_, text, _)| !text.contains(secret)));
+    let problems = Config::parse(&raw).unwrap_err();
+    assert!(!problems.is_empty());
+    assert!(
+        problems.iter().all(|p| !p.to_string().contains(secret)),
+        "{problems:?}"
+    );
+    let ok = parse("", &[("JWT_SECRET", secret)], &[]).unwrap();
+    assert!(!format!("{ok:?}").contains(secret));
+}
+
+#[test]
+fn redis_parts_make_a_url() {
+    use secrecy::ExposeSecret as _;
+    let env = [
+        ("REDIS_HOST", "cache"),
+        ("REDIS_PASSWORD", "p@ss/word"),
+        ("REDIS_TLS_ENABLED", "true"),
+    ];
+    let config = parse("", &env, &[]).unwrap();
+    assert_eq!(
+        config.cache.redis.unwrap().expose_secret(),
+        "rediss://:p%40ss%2Fword@cache:6379/0"
+    );
+}
+
+#[test]
+fn listening_everywhere_needs_authentication_or_a_word() {
+    assert!(parse("", &[("HOST", "0.0.0.0")], &[]).is_err());
+    assert!(parse("", &[("HOST", "0.0.0.0")], &[("INSECURE_NO_AUTH", "true")]).is_ok());
+    assert!(parse("", &[("HOST", "0.0.0.0"), ("API_KEYS_ENABLED", "true")], &[]).is_ok());
+    assert!(parse("", &[("HOST", "::1")], &[]).is_ok());
+}

@@ -1,0 +1,230 @@
+//! Who is asking, and what they may do: scopes, the roles that bundle them, namespaces as tenants.
+//!
+//! Made by `auth` from a token or a key, read by the service layer. Nothing here knows how an identity was proved.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// Calls `$consumer!` once with every scope.
+macro_rules! for_each_scope {
+    ($consumer:ident) => {
+        $consumer! {
+            /// Ask for decisions.
+            Evaluate = 0, "policy:evaluate";
+            /// Read policies, versions and bundles, validate and simulate.
+            Read = 1, "policy:read";
+            /// Write policies and bundles.
+            Write = 2, "policy:write";
+            /// Activate what somebody else wrote.
+            Approve = 3, "policy:approve";
+            /// Read the decision log and the audit trail.
+            Audit = 4, "audit:read";
+            /// Manage API keys.
+            Keys = 5, "keys:manage";
+        }
+    };
+}
+
+macro_rules! declare_scopes {
+    ($($(#[doc = $doc:literal])+ $name:ident = $bit:literal, $text:literal;)+) => {
+        /// One right.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Scope {
+            $($(#[doc = $doc])+ $name = $bit,)+
+        }
+
+        impl Scope {
+            /// Every scope.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)+];
+
+            /// The scope as tokens and keys spell it.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $text,)+ }
+            }
+
+            /// What it allows, in a sentence.
+            #[must_use]
+            pub fn help(self) -> &'static str {
+                match self { $(Self::$name => concat!($($doc),+),)+ }
+            }
+        }
+    };
+}
+for_each_scope!(declare_scopes);
+
+impl Scope {
+    /// The scope of this spelling.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|scope| scope.as_str() == text)
+    }
+}
+
+/// A set of scopes.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+pub struct Scopes(u8);
+
+impl Scopes {
+    /// No right at all.
+    pub const NONE: Self = Self(0);
+
+    /// Every right.
+    #[must_use]
+    pub fn all() -> Self {
+        Scope::ALL.iter().copied().collect()
+    }
+
+    /// Whether the set holds a scope.
+    #[must_use]
+    pub fn has(self, scope: Scope) -> bool {
+        self.0 & (1 << scope as u8) != 0
+    }
+
+    /// Both sets together.
+    #[must_use]
+    pub fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// What both sets hold.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
+    /// Whether no scope is in the set.
+    #[must_use]
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// The scopes of the set, in the order of the table.
+    pub fn iter(self) -> impl Iterator<Item = Scope> {
+        Scope::ALL.iter().copied().filter(move |scope| self.has(*scope))
+    }
+}
+
+impl FromIterator<Scope> for Scopes {
+    fn from_iter<T: IntoIterator<Item = Scope>>(iter: T) -> Self {
+        Self(iter.into_iter().fold(0, |bits, scope| bits | 1 << scope as u8))
+    }
+}
+
+impl fmt::Debug for Scopes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.iter().map(Scope::as_str)).finish()
+    }
+}
+
+/// A named set of scopes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Everything.
+    Admin,
+    /// Writes policies.
+    Author,
+    /// Activates what authors wrote.
+    Approver,
+    /// Reads policies.
+    Viewer,
+    /// Reads decisions and the audit trail.
+    Auditor,
+    /// Asks for decisions: what a gateway is given.
+    Evaluator,
+}
+
+impl Role {
+    /// Every role.
+    pub const ALL: &'static [Self] = &[
+        Self::Admin,
+        Self::Author,
+        Self::Approver,
+        Self::Viewer,
+        Self::Auditor,
+        Self::Evaluator,
+    ];
+
+    /// The role as tokens and keys spell it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Admin => "admin",
+            Self::Author => "policy.author",
+            Self::Approver => "policy.approver",
+            Self::Viewer => "policy.viewer",
+            Self::Auditor => "auditor",
+            Self::Evaluator => "evaluator",
+        }
+    }
+
+    /// The role of this spelling.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|role| role.as_str() == text)
+    }
+
+    /// What the role may do.
+    #[must_use]
+    pub fn scopes(self) -> Scopes {
+        match self {
+            Self::Admin => Scopes::all(),
+            Self::Author => [Scope::Read, Scope::Write, Scope::Evaluate].into_iter().collect(),
+            Self::Approver => [Scope::Read, Scope::Approve].into_iter().collect(),
+            Self::Viewer => [Scope::Read].into_iter().collect(),
+            Self::Auditor => [Scope::Read, Scope::Audit].into_iter().collect(),
+            Self::Evaluator => [Scope::Evaluate].into_iter().collect(),
+        }
+    }
+}
+
+/// How an identity was proved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Proof {
+    /// Not at all: authentication is off.
+    None,
+    /// A signed token.
+    Token,
+    /// An API key.
+    Key,
+}
+
+/// Who is asking. Cheap to clone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// Subject of a token, or name of a key.
+    pub subject: Arc<str>,
+    /// How it was proved.
+    pub proof: Proof,
+    /// What it may do.
+    pub scopes: Scopes,
+    /// The namespaces that it may touch; `None` is all of them.
+    pub namespaces: Option<Arc<[String]>>,
+}
+
+impl Identity {
+    /// Everybody, where authentication is off.
+    #[must_use]
+    pub fn anonymous() -> Self {
+        Self {
+            subject: Arc::from("anonymous"),
+            proof: Proof::None,
+            scopes: Scopes::all(),
+            namespaces: None,
+        }
+    }
+
+    /// Whether it may touch a namespace.
+    #[must_use]
+    pub fn may_touch(&self, namespace: &str) -> bool {
+        self.namespaces
+            .as_ref()
+            .is_none_or(|own| own.iter().any(|n| n == namespace))
+    }
+
+    /// Whether it may read the policies of a namespace: its own, and `global`, which binds everybody.
+    #[must_use]
+    pub fn may_read(&self, namespace: &str) -> bool {
+        namespace == "global" || self.may_touch(namespace)
+    }
+}

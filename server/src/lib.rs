@@ -1,0 +1,8 @@
+//! `policyd`: policy decisions for LLM traffic over REST and gRPC.
+
+#![forbid(unsafe_code)]
+
+pub mod config;
+pub mod error;
+pub mod identity;
+pub mod storage;

@@ -1,0 +1,3 @@
+//! `policyd`.
+
+fn main() {}

@@ -1,0 +1,169 @@
+//! Storage: policies with every version, bundles, API keys, the decision log and the audit trail.
+//!
+//! One trait in the words of the domain, no SQL types in it. Two implementations, [`sqlite`] and [`postgres`], held to the
+//! same behaviour by `tests/storage.rs`.
+//!
+//! # Invariants
+//!
+//! - Every change of what is active raises the **revision** by one, in the transaction of the change, together with its
+//!   record in the audit trail. Two writers never get the same revision.
+//! - A write names the revision that it was checked against ([`Base`]); if another write came first, it fails with
+//!   [`StoreError::Conflict`] and changes nothing. So what was never compiled together is never active together.
+//! - What a method acknowledged survives a crash of the process and of the database.
+//! - An error means that nothing was changed, but for [`StoreError::Unavailable`] on a write, where the answer was lost: the
+//!   caller reads again.
+
+pub mod model;
+pub mod postgres;
+pub mod sqlite;
+
+use async_trait::async_trait;
+use model::{
+    ActiveSet, ApiKey, AuditRecord, BundleRecord, DecisionFilter, DecisionRecord, DecisionStats, KeyChange,
+    NewAudit, NewBundle, Page, PolicyFilter, PolicyRecord, PolicyVersion, PolicyWrite, Slice,
+};
+use std::fmt;
+
+/// Why a storage operation failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StoreError {
+    /// What was to be changed is not there.
+    Missing(String),
+    /// What was to be created is there.
+    Exists(String),
+    /// The version that the caller expected is not the current one.
+    VersionMismatch {
+        /// The current version.
+        current: u64,
+    },
+    /// Another write came first; read again and retry.
+    Conflict,
+    /// The database cannot be reached, or did not answer in time.
+    Unavailable(String),
+    /// The database holds what this program did not write.
+    Corrupt(String),
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing(what) => write!(f, "{what} does not exist"),
+            Self::Exists(what) => write!(f, "{what} exists already"),
+            Self::VersionMismatch { current } => write!(f, "the current version is {current}"),
+            Self::Conflict => f.write_str("another write came first"),
+            Self::Unavailable(detail) => write!(f, "the database cannot be reached: {detail}"),
+            Self::Corrupt(detail) => write!(f, "the database holds something unexpected: {detail}"),
+        }
+    }
+}
+
+impl std::error::Error for StoreError {}
+
+/// Result of a storage operation.
+pub type Result<T> = std::result::Result<T, StoreError>;
+
+/// The revision that a write was checked against.
+pub type Base = u64;
+
+/// Storage of a server.
+#[async_trait]
+pub trait Store: fmt::Debug + Send + Sync {
+    /// `sqlite` or `postgres`.
+    fn backend(&self) -> &'static str;
+
+    /// Whether the database answers.
+    async fn ping(&self) -> Result<()>;
+
+    /// Number of the last change of what is active; 0 at the beginning.
+    async fn revision(&self) -> Result<u64>;
+
+    /// What is active, with its revision, read at one moment.
+    async fn active(&self) -> Result<ActiveSet>;
+
+    /// Resolves when something may have changed: a hint, which may come late, twice, or never.
+    async fn changed(&self);
+
+    /// The current state of a policy.
+    async fn policy(&self, id: &str) -> Result<Option<PolicyRecord>>;
+
+    /// Policies in the order of their ids, from after `page.after`.
+    async fn policies(&self, filter: &PolicyFilter, page: &Page) -> Result<Slice<PolicyRecord>>;
+
+    /// Versions of a policy, newest first; `page.after` is the number of the last one seen.
+    async fn versions(&self, id: &str, page: &Page) -> Result<Slice<PolicyVersion>>;
+
+    /// One version of a policy.
+    async fn version(&self, id: &str, version: u64) -> Result<Option<PolicyVersion>>;
+
+    /// Writes a version of a policy, or activates or retires one.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Exists`], [`StoreError::Missing`] and [`StoreError::VersionMismatch`] as `write.expected` says;
+    /// [`StoreError::Conflict`] when `write.base` is not the current revision.
+    async fn write_policy(&self, write: &PolicyWrite, audit: &NewAudit) -> Result<PolicyRecord>;
+
+    /// Removes a policy; its versions stay readable.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::write_policy`].
+    async fn delete_policy(
+        &self,
+        id: &str,
+        expected: Option<u64>,
+        base: Base,
+        audit: &NewAudit,
+    ) -> Result<u64>;
+
+    /// Stores a bundle; activates it as well when `bundle.activate`. A bundle of the same digest that is there already is
+    /// not stored twice. Returns its record and the revision.
+    async fn put_bundle(
+        &self,
+        bundle: &NewBundle,
+        base: Base,
+        audit: &NewAudit,
+    ) -> Result<(BundleRecord, u64)>;
+
+    /// Makes a stored bundle the active one, or with `None` the stored policies. Returns the revision.
+    async fn activate_bundle(&self, digest: Option<&str>, base: Base, audit: &NewAudit) -> Result<u64>;
+
+    /// Bundles, newest deployment first; without their bytes.
+    async fn bundles(&self, page: &Page) -> Result<Slice<BundleRecord>>;
+
+    /// The bytes of a bundle.
+    async fn bundle_bytes(&self, digest: &str) -> Result<Option<Vec<u8>>>;
+
+    /// An API key by its public part.
+    async fn key(&self, id: &str) -> Result<Option<ApiKey>>;
+
+    /// API keys, in the order of their ids.
+    async fn keys(&self, page: &Page) -> Result<Slice<ApiKey>>;
+
+    /// Creates, rotates or revokes a key.
+    async fn change_key(&self, change: &KeyChange, audit: &NewAudit) -> Result<()>;
+
+    /// Appends decisions; one whose request id and time are there already is not stored twice.
+    async fn append_decisions(&self, decisions: &[DecisionRecord]) -> Result<()>;
+
+    /// Decisions on a request id, newest first.
+    async fn decision(&self, request_id: &str) -> Result<Vec<DecisionRecord>>;
+
+    /// Decisions, newest first; `page.after` is the `seq` of the last one seen.
+    async fn decisions(&self, filter: &DecisionFilter, page: &Page) -> Result<Slice<DecisionRecord>>;
+
+    /// Counts of decisions.
+    async fn decision_stats(&self, filter: &DecisionFilter) -> Result<DecisionStats>;
+
+    /// Removes decisions older than this, at most `limit` of them; returns how many.
+    async fn prune_decisions(&self, before_ms: i64, limit: u32) -> Result<u64>;
+
+    /// Appends a record to the audit trail that belongs to no other change.
+    async fn append_audit(&self, audit: &NewAudit) -> Result<AuditRecord>;
+
+    /// Audit records in their order, from after sequence number `after`.
+    async fn audit(&self, after: u64, limit: u32) -> Result<Vec<AuditRecord>>;
+
+    /// Ends connections; what was acknowledged is on disk.
+    async fn close(&self);
+}

@@ -1,0 +1,376 @@
+//! What storage holds, in the words of the domain. Times are milliseconds since the epoch.
+
+use crate::identity::Scopes;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use utoipa::ToSchema;
+
+/// Part of a long list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    /// Entries at the most.
+    pub limit: u32,
+    /// Cursor of the last entry seen, as the list defines it.
+    pub after: Option<String>,
+}
+
+/// Entries of a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Slice<T> {
+    /// The entries.
+    pub items: Vec<T>,
+    /// Cursor to go on with; `None` at the end.
+    pub next: Option<String>,
+}
+
+/// Status of a policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum PolicyStatus {
+    /// It decides.
+    Active,
+    /// It does not decide yet.
+    Draft,
+    /// It does not decide any more.
+    Deprecated,
+}
+
+impl PolicyStatus {
+    /// As documents spell it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Draft => "draft",
+            Self::Deprecated => "deprecated",
+        }
+    }
+
+    /// The status of this spelling.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Active, Self::Draft, Self::Deprecated]
+            .into_iter()
+            .find(|s| s.as_str() == text)
+    }
+}
+
+/// One version of a policy. Never changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PolicyVersion {
+    /// Id of the policy.
+    pub id: String,
+    /// From 1.
+    pub version: u64,
+    /// Namespace in the document.
+    pub namespace: String,
+    /// Name in the document.
+    pub name: String,
+    /// Version in the document's metadata.
+    pub document_version: String,
+    /// Status in the document.
+    pub status: PolicyStatus,
+    /// The document as it was written. Shared: sets of thousands are copied about.
+    pub source: Arc<str>,
+    /// `yaml` or `json`: the ending of the document's name.
+    pub format: String,
+    /// SHA-256 of the document, in hexadecimal.
+    pub digest: String,
+    /// Who wrote it.
+    pub author: String,
+    /// When.
+    pub created_ms: i64,
+}
+
+/// A policy: its newest version, and the one that decides.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PolicyRecord {
+    /// The newest version.
+    pub latest: PolicyVersion,
+    /// The version that decides; `None` when none does. Older than the newest while that waits for approval.
+    pub active_version: Option<u64>,
+    /// Who approved the active version, where that is not its author.
+    pub approved_by: Option<String>,
+    /// When the first version was written.
+    pub created_ms: i64,
+    /// When anything last changed.
+    pub updated_ms: i64,
+    /// Revision of the last change.
+    pub revision: u64,
+}
+
+/// Which policies to list.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PolicyFilter {
+    /// Only of these namespaces.
+    pub namespaces: Option<Vec<String>>,
+    /// Only where the newest version has this status.
+    pub status: Option<PolicyStatus>,
+}
+
+/// A change of a policy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PolicyWrite {
+    /// The policy.
+    pub id: String,
+    /// What the caller expects to find.
+    pub expected: Expected,
+    /// Revision that the change was checked against.
+    pub base: u64,
+    /// A new version; its number is given by the store. `None` leaves the newest version as it is.
+    pub version: Option<PolicyVersion>,
+    /// Which version decides afterwards.
+    pub activate: Activate,
+    /// Who approved, when the change activates what somebody else wrote.
+    pub approved_by: Option<String>,
+}
+
+/// What a write expects to find.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expected {
+    /// No policy of this id.
+    Nothing,
+    /// A policy, in whatever version.
+    Any,
+    /// A policy whose newest version has this number.
+    Version(u64),
+}
+
+/// Which version decides after a write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Activate {
+    /// The newest one.
+    Latest,
+    /// None.
+    None,
+    /// The one that did before.
+    Unchanged,
+}
+
+/// What decides.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ActiveSet {
+    /// Number of the last change.
+    pub revision: u64,
+    /// Time of the last change.
+    pub changed_ms: i64,
+    /// What is deployed.
+    pub deployment: Deployment,
+}
+
+/// Where the active policies come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Deployment {
+    /// The active versions of the stored policies, in the order of their ids.
+    Policies(Vec<PolicyVersion>),
+    /// A bundle.
+    Bundle {
+        /// Its digest.
+        digest: String,
+        /// Its bytes.
+        bytes: Arc<[u8]>,
+    },
+}
+
+/// A bundle to store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewBundle {
+    /// `sha256:` and hexadecimal digits.
+    pub digest: String,
+    /// Revision in its manifest.
+    pub revision: String,
+    /// Policies in it.
+    pub policies: u32,
+    /// Rules in it.
+    pub rules: u32,
+    /// Who deployed it.
+    pub author: String,
+    /// When.
+    pub created_ms: i64,
+    /// Whether it becomes active at once.
+    pub activate: bool,
+    /// The bundle.
+    pub bytes: Arc<[u8]>,
+}
+
+/// A stored bundle, without its bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BundleRecord {
+    /// `sha256:` and hexadecimal digits.
+    pub digest: String,
+    /// Revision in its manifest.
+    pub revision: String,
+    /// Policies in it.
+    pub policies: u32,
+    /// Rules in it.
+    pub rules: u32,
+    /// Size in bytes.
+    pub size: u64,
+    /// Who deployed it first.
+    pub author: String,
+    /// When it was stored.
+    pub created_ms: i64,
+    /// When it last became active; `None` while it waits for approval.
+    pub activated_ms: Option<i64>,
+    /// Whether it is the active one.
+    pub active: bool,
+}
+
+/// An API key. The secret itself is nowhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiKey {
+    /// Public part, by which it is found.
+    pub id: String,
+    /// What people call it.
+    pub name: String,
+    /// SHA-256 of the secret part: random, so a slow hash adds nothing.
+    pub hash: [u8; 32],
+    /// SHA-256 of the secret before the last rotation, and until when it is still good.
+    pub previous: Option<([u8; 32], i64)>,
+    /// What it may do.
+    pub scopes: Scopes,
+    /// The namespaces that it may touch; `None` is all.
+    pub namespaces: Option<Vec<String>>,
+    /// Who made it.
+    pub author: String,
+    /// When.
+    pub created_ms: i64,
+    /// Until when it is good; `None` is for ever.
+    pub expires_ms: Option<i64>,
+    /// When it was revoked.
+    pub revoked_ms: Option<i64>,
+}
+
+/// A change of a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeyChange {
+    /// A new key.
+    Create(ApiKey),
+    /// A new secret; the old one stays good until `previous_until_ms`.
+    Rotate {
+        /// The key.
+        id: String,
+        /// Hash of the new secret.
+        hash: [u8; 32],
+        /// Until when the old secret is good.
+        previous_until_ms: i64,
+        /// New expiry.
+        expires_ms: Option<i64>,
+    },
+    /// No longer good.
+    Revoke {
+        /// The key.
+        id: String,
+        /// Since when.
+        at_ms: i64,
+    },
+}
+
+/// One decision in the log.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DecisionRecord {
+    /// Order in the log, given by the store; 0 before it is stored.
+    pub seq: u64,
+    /// Of the request.
+    pub request_id: String,
+    /// When it was decided.
+    pub at_ms: i64,
+    /// Of the request; empty when it named none.
+    pub namespace: String,
+    /// Who asked.
+    pub subject: String,
+    /// `allow`, `deny`, `warn` or `modify`.
+    pub decision: String,
+    /// Why.
+    pub reason: Option<String>,
+    /// Rules that fired.
+    pub matched_rules: Vec<String>,
+    /// Policies that fired.
+    pub matched_policies: Vec<String>,
+    /// How many conditions could not be evaluated.
+    pub errors: u32,
+    /// Which policies decided.
+    pub revision: String,
+    /// How long it took, in nanoseconds.
+    pub duration_ns: u64,
+    /// Whether it came from a cache.
+    pub cached: bool,
+    /// The masked context as JSON, or encrypted (`enc:v1:` in front); `None` where contexts are not kept.
+    pub context: Option<String>,
+}
+
+/// Which decisions to look at.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DecisionFilter {
+    /// Only of these namespaces.
+    pub namespaces: Option<Vec<String>>,
+    /// Only with this outcome.
+    pub decision: Option<String>,
+    /// Only asked by this one.
+    pub subject: Option<String>,
+    /// Only where this rule fired.
+    pub rule: Option<String>,
+    /// From this time on.
+    pub from_ms: Option<i64>,
+    /// Before this time.
+    pub to_ms: Option<i64>,
+}
+
+/// Counts of decisions.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DecisionStats {
+    /// Of all outcomes.
+    pub total: u64,
+    /// By outcome, in the order `allow`, `deny`, `modify`, `warn`.
+    pub by_decision: std::collections::BTreeMap<String, u64>,
+    /// The rules that fired most often, at most 20.
+    pub top_rules: Vec<RuleCount>,
+    /// Mean time of a decision, in milliseconds; 0 without decisions.
+    pub mean_duration_ms: f64,
+    /// Share of decisions from the cache, 0 … 1.
+    pub cached_ratio: f64,
+}
+
+/// How often a rule fired.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct RuleCount {
+    /// The rule.
+    pub rule: String,
+    /// How often.
+    pub count: u64,
+}
+
+/// A change to record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewAudit {
+    /// When.
+    pub at_ms: i64,
+    /// Who.
+    pub actor: String,
+    /// What was done, such as `policy.update`.
+    pub action: String,
+    /// To what, such as the id of a policy.
+    pub target: String,
+    /// Namespace of the target; empty where it has none.
+    pub namespace: String,
+    /// Request id.
+    pub request_id: String,
+    /// More, as a JSON object: versions, digests.
+    pub detail: String,
+}
+
+/// A record of the audit trail. `hash` covers every other field and the hash of the record before it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditRecord {
+    /// From 1, without gaps.
+    pub seq: u64,
+    /// The change.
+    pub entry: NewAudit,
+    /// Revision after the change.
+    pub revision: u64,
+    /// Hash of the record before; zeros for the first.
+    pub previous: [u8; 32],
+    /// Hash of this record.
+    pub hash: [u8; 32],
+}
