@@ -2,7 +2,12 @@
 
 #![forbid(unsafe_code)]
 
+pub mod active;
+pub mod auth;
 pub mod config;
+pub mod document;
 pub mod error;
+pub mod heavy;
 pub mod identity;
+pub mod service;
 pub mod storage;
