@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod active;
+pub mod audit;
 pub mod auth;
 pub mod config;
 pub mod document;
