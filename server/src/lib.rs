@@ -12,3 +12,4 @@ pub mod heavy;
 pub mod identity;
 pub mod service;
 pub mod storage;
+pub mod telemetry;
