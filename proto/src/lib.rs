@@ -5,6 +5,9 @@
 
 #![forbid(unsafe_code)]
 
+/// Encoding and decoding of the messages.
+pub use prost::Message;
+
 /// The package `llmpolicy.v1`.
 #[allow(
     missing_debug_implementations,
