@@ -8,6 +8,7 @@ pub mod auth;
 pub mod config;
 pub mod document;
 pub mod error;
+pub mod grpc;
 pub mod heavy;
 pub mod identity;
 pub mod service;
