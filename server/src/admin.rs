@@ -38,7 +38,10 @@ async fn metrics(State(app): State<App>) -> Response {
 }
 
 async fn log_level(State(app): State<App>, directives: String) -> Response {
-    match app.telemetry.set_log_level(directives.trim()) {
+    let Some(level) = &app.log_level else {
+        return (StatusCode::CONFLICT, "logs are not this server's\n").into_response();
+    };
+    match level.set(directives.trim()) {
         Ok(()) => StatusCode::NO_CONTENT.into_response(),
         Err(error) => (StatusCode::BAD_REQUEST, format!("{error}\n")).into_response(),
     }

@@ -46,10 +46,7 @@ impl Health {
 
     /// Notes whether a dependency can be reached. Says whether that is news.
     pub fn note(&self, name: &'static str, down: Option<String>) -> bool {
-        let mut dependencies = self
-            .dependencies
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut dependencies = self.dependencies.write().unwrap_or_else(PoisonError::into_inner);
         let news = dependencies.get(name).map(Option::is_some) != Some(down.is_some());
         if news {
             match &down {
@@ -63,11 +60,11 @@ impl Health {
 
     /// Names of dependencies and whether they are up.
     pub fn dependencies(&self) -> Vec<(&'static str, bool)> {
-        let dependencies = self
-            .dependencies
-            .read()
-            .unwrap_or_else(PoisonError::into_inner);
-        dependencies.iter().map(|(name, down)| (*name, down.is_none())).collect()
+        let dependencies = self.dependencies.read().unwrap_or_else(PoisonError::into_inner);
+        dependencies
+            .iter()
+            .map(|(name, down)| (*name, down.is_none()))
+            .collect()
     }
 
     /// Whether requests should come here, and why not.
@@ -81,10 +78,7 @@ impl Health {
         }
         let mut degraded: Vec<String> = info.failure.iter().cloned().collect();
         let mut up = BTreeMap::new();
-        let dependencies = self
-            .dependencies
-            .read()
-            .unwrap_or_else(PoisonError::into_inner);
+        let dependencies = self.dependencies.read().unwrap_or_else(PoisonError::into_inner);
         for (name, down) in dependencies.iter() {
             up.insert(*name, if down.is_none() { "up" } else { "down" });
             if let Some(reason) = down {

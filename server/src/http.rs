@@ -13,6 +13,7 @@ mod keys;
 pub mod openapi;
 mod policies;
 pub mod problem;
+pub mod routes;
 mod shell;
 mod view;
 
@@ -26,10 +27,12 @@ pub fn router(app: App) -> Router {
     let (api, document) = api().split_for_parts();
     let document = openapi::finish(document);
     let routes = Router::new()
-        .merge(api.clone())
+        .merge(api)
         .merge(docs::router(&document))
         .merge(crate::admin::health_router());
-    let routes = routes.fallback(problem::unknown_route).method_not_allowed_fallback(problem::unknown_method);
+    let routes = routes
+        .fallback(problem::unknown_route)
+        .method_not_allowed_fallback(problem::unknown_method);
     shell::around(routes, app)
 }
 

@@ -1,6 +1,7 @@
 //! `/audit`: the hash-chained record of every change.
 
 use super::extract::{Caller, Query};
+use super::policies::PageQuery;
 use super::problem::{Answer, Failure, ProblemDocument};
 use super::view::{Audit, List};
 use crate::error::{Code, ServiceError};
@@ -8,7 +9,6 @@ use crate::service;
 use crate::state::App;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
-use super::policies::PageQuery;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 

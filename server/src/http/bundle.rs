@@ -49,7 +49,10 @@ async fn get(State(app): State<App>, caller: Caller, headers: HeaderMap) -> Answ
     let info = app.service.active.info();
     let known = text(header::IF_NONE_MATCH).map(|tag| tag.trim_start_matches("W/").trim_matches('"'));
     if known.is_some() && known == info.digest.as_deref() {
-        return Ok(tagged(info.digest.as_deref(), StatusCode::NOT_MODIFIED.into_response()));
+        return Ok(tagged(
+            info.digest.as_deref(),
+            StatusCode::NOT_MODIFIED.into_response(),
+        ));
     }
     if text(header::ACCEPT).is_some_and(|accept| accept.contains("application/octet-stream")) {
         let (record, bytes) = app.service.active_bundle(caller.call()).await?;
@@ -136,7 +139,10 @@ async fn activate(
     caller: Caller,
     Json(request): Json<ActivateRequest>,
 ) -> Answer<Response> {
-    let record = app.service.activate_bundle(caller.call(), &request.digest).await?;
+    let record = app
+        .service
+        .activate_bundle(caller.call(), &request.digest)
+        .await?;
     let view = Bundle::of(record);
     Ok(tagged(view.digest.as_deref(), axum::Json(&view).into_response()))
 }
@@ -164,7 +170,10 @@ async fn rollback(
     caller: Caller,
     Json(request): Json<RollbackRequest>,
 ) -> Answer<Response> {
-    let record = app.service.rollback_bundle(caller.call(), request.digest.as_deref()).await?;
+    let record = app
+        .service
+        .rollback_bundle(caller.call(), request.digest.as_deref())
+        .await?;
     let view = Bundle::of(record);
     Ok(tagged(view.digest.as_deref(), axum::Json(&view).into_response()))
 }

@@ -92,7 +92,11 @@ fn view(app: &App, mut record: DecisionRecord) -> LoggedDecision {
         (status = "default", description = "Refused.", body = ProblemDocument, content_type = "application/problem+json"),
     )
 )]
-async fn list(State(app): State<App>, caller: Caller, Query(query): Query<DecisionQuery>) -> Answer<Response> {
+async fn list(
+    State(app): State<App>,
+    caller: Caller,
+    Query(query): Query<DecisionQuery>,
+) -> Answer<Response> {
     let filter = query.filter()?;
     let page = service::page(query.limit, query.cursor)?;
     let slice = app.service.decisions(caller.call(), filter, &page).await?;
@@ -107,7 +111,11 @@ async fn list(State(app): State<App>, caller: Caller, Query(query): Query<Decisi
         (status = "default", description = "Refused.", body = ProblemDocument, content_type = "application/problem+json"),
     )
 )]
-async fn stats(State(app): State<App>, caller: Caller, Query(query): Query<DecisionQuery>) -> Answer<Response> {
+async fn stats(
+    State(app): State<App>,
+    caller: Caller,
+    Query(query): Query<DecisionQuery>,
+) -> Answer<Response> {
     let filter = query.filter()?;
     service::page(query.limit, query.cursor)?;
     let stats = app.service.decision_stats(caller.call(), filter).await?;

@@ -13,7 +13,12 @@ pub(super) fn router(document: &utoipa::openapi::OpenApi) -> Router<App> {
     let json = Bytes::from(document.to_json().unwrap_or_default());
     let serve = move || {
         let json = json.clone();
-        async move { ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], json) }
+        async move {
+            (
+                [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))],
+                json,
+            )
+        }
     };
     let policy = (
         HeaderName::from_static("content-security-policy"),

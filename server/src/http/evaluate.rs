@@ -14,7 +14,6 @@ use axum::response::{IntoResponse as _, Response};
 use policy_runtime::Verb;
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use std::sync::Arc;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -232,12 +231,19 @@ fn results(outcomes: Vec<Result<Outcome>>) -> String {
             }
             Err(error) => {
                 summary.errors += 1;
-                let error = serde_json::json!({"error": {"code": error.code.as_str(), "detail": error.detail}});
+                let error =
+                    serde_json::json!({"error": {"code": error.code.as_str(), "detail": error.detail}});
                 out.push_str(&error.to_string());
             }
         }
     }
-    let Summary { allow, deny, warn, modify, errors } = summary;
+    let Summary {
+        allow,
+        deny,
+        warn,
+        modify,
+        errors,
+    } = summary;
     out.push_str(&format!(
         "],\"count\":{count},\"summary\":{{\"allow\":{allow},\"deny\":{deny},\"warn\":{warn},\"modify\":{modify},\"errors\":{errors}}}}}"
     ));
@@ -297,7 +303,11 @@ async fn simulate(
     };
     let simulation = Simulation {
         contexts: contexts.iter().map(|context| context.get().to_owned()).collect(),
-        drafts: request.drafts.iter().map(|draft| read_draft(draft)).collect::<Result<_>>()?,
+        drafts: request
+            .drafts
+            .iter()
+            .map(|draft| read_draft(draft))
+            .collect::<Result<_>>()?,
         policies: request.policies,
         namespace: request.namespace,
         trace: request.trace.unwrap_or(true),

@@ -5,6 +5,7 @@ use super::problem::Failure;
 use crate::document::Format;
 use crate::error::{Code, ServiceError};
 use crate::identity::Identity;
+use crate::limits::Route;
 use crate::service::Call;
 use crate::state::App;
 use axum::extract::{FromRequest, FromRequestParts, Request};
@@ -59,17 +60,17 @@ impl FromRequestParts<App> for Caller {
 }
 
 /// The class that rate limits are set for.
-fn route_class(path: &str) -> &'static str {
+fn route_class(path: &str) -> Route {
     let path = path.strip_prefix("/api").unwrap_or(path);
     let path = path.strip_prefix("/v1").unwrap_or(path);
     let first = path.split('/').nth(1).unwrap_or_default();
     match first {
-        "evaluate" | "simulate" => "evaluate",
-        "bundle" => "bundle",
-        "decisions" => "decisions",
-        "audit" => "audit",
-        "keys" => "keys",
-        _ => "policies",
+        "evaluate" => Route::Evaluate,
+        "bundle" => Route::Bundle,
+        "decisions" => Route::Decisions,
+        "audit" => Route::Audit,
+        "keys" => Route::Keys,
+        _ => Route::Policies,
     }
 }
 
@@ -82,8 +83,12 @@ impl FromRequest<App> for Body {
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Failure> {
         let limit = app.service.limits.body;
-        let too_large =
-            || Failure(ServiceError::new(Code::TooLarge, format!("the body is larger than {limit} bytes")));
+        let too_large = || {
+            Failure(ServiceError::new(
+                Code::TooLarge,
+                format!("the body is larger than {limit} bytes"),
+            ))
+        };
         let declared = text(request.headers(), "content-length").and_then(|n| n.parse::<usize>().ok());
         if declared.is_some_and(|length| length > limit) {
             return Err(too_large());
@@ -154,7 +159,10 @@ impl FromRequest<App> for Document {
         let source = String::from_utf8(bytes.into()).map_err(|error| {
             Failure(ServiceError::new(
                 Code::MalformedRequest,
-                format!("the document is not UTF-8, at byte {}", error.utf8_error().valid_up_to()),
+                format!(
+                    "the document is not UTF-8, at byte {}",
+                    error.utf8_error().valid_up_to()
+                ),
             ))
         })?;
         Ok(Self { source, format })

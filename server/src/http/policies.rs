@@ -145,7 +145,9 @@ async fn delete(
     Path(id): Path<String>,
     tag: IfMatch,
 ) -> Answer<StatusCode> {
-    app.service.delete_policy(caller.call(), &id, tag.version()?).await?;
+    app.service
+        .delete_policy(caller.call(), &id, tag.version()?)
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -7,11 +7,13 @@ use super::extract::RequestId;
 use super::problem::Failure;
 use crate::error::{Code, ServiceError};
 use crate::state::App;
+use crate::telemetry::metrics::Status;
+use crate::telemetry::traces::request_span;
 use axum::Router;
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{Request, State};
 use axum::http::uri::PathAndQuery;
 use axum::http::{HeaderName, HeaderValue, Uri};
-use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use futures_util::FutureExt as _;
 use std::panic::AssertUnwindSafe;
@@ -23,25 +25,11 @@ const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Puts everything around the routes.
 pub(super) fn around(routes: Router<App>, app: App) -> Router {
-    // Inside routing, where it is known which route it is; outside, where its path may still be changed.
-    let routes = routes.layer(from_fn(note_route)).with_state(app.clone());
+    // Around routing and not inside it: the path may still be changed here, and what has no route is counted as well.
     let whole = tower::ServiceBuilder::new()
-        .layer(from_fn_with_state(app, outermost))
-        .service(routes);
+        .layer(from_fn_with_state(app.clone(), outermost))
+        .service(routes.with_state(app));
     Router::new().fallback_service(whole)
-}
-
-/// The route that answered, for metrics.
-#[derive(Clone)]
-struct Route(MatchedPath);
-
-async fn note_route(request: Request, next: Next) -> Response {
-    let matched = request.extensions().get::<MatchedPath>().cloned();
-    let mut response = next.run(request).await;
-    if let Some(matched) = matched {
-        response.extensions_mut().insert(Route(matched));
-    }
-    response
 }
 
 /// The id that the caller gave, where it is one that can be logged, or a new one.
@@ -88,23 +76,30 @@ async fn outermost(State(app): State<App>, mut request: Request, next: Next) -> 
     let start = Instant::now();
     let id = request_id(&request);
     unalias(request.uri_mut());
-    let method = request.method().clone();
-    let served = always_served(request.uri().path());
-    let span = app.telemetry.request_span("rest", &method, request.uri().path(), &id, request.headers());
+    let path = request.uri().path();
+    let served = always_served(path);
+    let route = app.routes.find(path);
+    let span = request_span(request.headers(), route.name, &id);
     request.extensions_mut().insert(RequestId(Arc::clone(&id)));
-    let place = if served { Ok(None) } else { app.gate.enter().map(Some) };
+    let in_flight = route.metrics.start();
+    let place = if served {
+        Ok(None)
+    } else {
+        app.gate.enter().map(Some)
+    };
     let mut response = match place {
-        Err(error) => Failure(error).respond(Some(&id)),
+        Err(error) => {
+            app.metrics.shed("concurrency");
+            Failure(error).respond(Some(&id))
+        }
         Ok(place) => {
             let run = AssertUnwindSafe(next.run(request)).catch_unwind();
-            let run = async { tokio::time::timeout(app.service.limits.timeout, run).await };
-            let result = if span.is_disabled() { run.await } else { run.instrument(span).await };
+            let limited = tokio::time::timeout(app.service.limits.timeout, run).instrument(span.clone());
+            let result = limited.await;
             drop(place);
             match result {
                 Ok(Ok(response)) => response,
-                Ok(Err(_panic)) => {
-                    Failure(ServiceError::internal("a handler panicked")).respond(Some(&id))
-                }
+                Ok(Err(_panic)) => Failure(ServiceError::internal("a handler panicked")).respond(Some(&id)),
                 Err(_elapsed) => Failure(ServiceError::new(
                     Code::DeadlineExceeded,
                     format!("took longer than {:?}", app.service.limits.timeout),
@@ -113,16 +108,19 @@ async fn outermost(State(app): State<App>, mut request: Request, next: Next) -> 
             }
         }
     };
-    let route = response.extensions_mut().remove::<Route>();
     if let Some(failure) = response.extensions_mut().remove::<Failure>() {
         response = failure.respond(Some(&id));
     }
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(X_REQUEST_ID, value);
     }
-    let route = route.as_ref().map_or("unknown", |Route(path)| path.as_str());
-    app.telemetry
-        .request_done("rest", route, &method, response.status().as_u16(), start.elapsed(), &id);
+    let status = response.status().as_u16();
+    span.record("status", status);
+    if status >= 500 {
+        span.in_scope(|| tracing::warn!(status, "request failed"));
+    }
+    drop(in_flight);
+    route.metrics.record(Status::Http(status), start.elapsed());
     response
 }
 

@@ -3,7 +3,9 @@
 use crate::active::Info;
 use crate::error::Problem;
 use crate::service::policies::Written;
-use crate::storage::model::{ApiKey, AuditRecord, BundleRecord, DecisionRecord, PolicyRecord, PolicyStatus, PolicyVersion, Slice};
+use crate::storage::model::{
+    ApiKey, AuditRecord, BundleRecord, DecisionRecord, PolicyRecord, PolicyStatus, PolicyVersion, Slice,
+};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -78,7 +80,8 @@ impl Policy {
     pub(super) fn of(record: PolicyRecord, with_source: bool) -> Self {
         let latest = record.latest;
         Self {
-            pending_approval: latest.status == PolicyStatus::Active && record.active_version != Some(latest.version),
+            pending_approval: latest.status == PolicyStatus::Active
+                && record.active_version != Some(latest.version),
             id: latest.id,
             name: latest.name,
             namespace: latest.namespace,

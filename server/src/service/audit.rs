@@ -12,7 +12,12 @@ impl Service {
     /// # Errors
     ///
     /// `forbidden`, store errors.
-    pub async fn audit(&self, call: Call<'_>, after: u64, limit: u32) -> Result<(Vec<AuditRecord>, Option<u64>)> {
+    pub async fn audit(
+        &self,
+        call: Call<'_>,
+        after: u64,
+        limit: u32,
+    ) -> Result<(Vec<AuditRecord>, Option<u64>)> {
         call.require(Scope::Audit)?;
         let mut records = self.store.audit(after, limit).await?;
         let full = u32::try_from(records.len()).is_ok_and(|n| n >= limit);
