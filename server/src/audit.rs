@@ -82,9 +82,10 @@ impl Broken {
     #[must_use]
     pub fn seq(self) -> u64 {
         match self {
-            Self::Changed { seq } | Self::Replaced { seq } | Self::Missing { seq } | Self::Reordered { seq } => {
-                seq
-            }
+            Self::Changed { seq }
+            | Self::Replaced { seq }
+            | Self::Missing { seq }
+            | Self::Reordered { seq } => seq,
         }
     }
 }

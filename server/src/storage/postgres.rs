@@ -131,7 +131,8 @@ impl Postgres {
     /// The pool, once the tables are up to date.
     async fn readers(&self) -> Result<&Pool<Db>> {
         let mut ready = self.ready.clone();
-        let waited = tokio::time::timeout(ACQUIRE, ready.wait_for(|state| !matches!(state, Ready::NotYet))).await;
+        let waited =
+            tokio::time::timeout(ACQUIRE, ready.wait_for(|state| !matches!(state, Ready::NotYet))).await;
         match waited {
             Ok(Ok(state)) => match &*state {
                 Ready::Yes => Ok(&self.pool),

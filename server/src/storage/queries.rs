@@ -354,7 +354,9 @@ impl Store for Handle {
                         .bind(&digest)
                         .fetch_optional(&mut *read)
                         .await?
-                        .ok_or_else(|| StoreError::Corrupt(format!("the active {} is gone", bundle_name(&digest))))?;
+                        .ok_or_else(|| {
+                            StoreError::Corrupt(format!("the active {} is gone", bundle_name(&digest)))
+                        })?;
                     Deployment::Bundle {
                         digest,
                         bytes: Arc::from(bytes),
@@ -367,7 +369,11 @@ impl Store for Handle {
                     ))
                     .fetch_all(&mut *read)
                     .await?;
-                    Deployment::Policies(rows.into_iter().map(PolicyVersion::try_from).collect::<Result<_>>()?)
+                    Deployment::Policies(
+                        rows.into_iter()
+                            .map(PolicyVersion::try_from)
+                            .collect::<Result<_>>()?,
+                    )
                 }
             };
             read.commit().await?;
@@ -515,7 +521,11 @@ impl Store for Handle {
         within(SHORT, async {
             let mut change = self.write().await?;
             let head = head(&mut change.transaction, id).await?;
-            check(id, expected.map_or(Expected::Any, Expected::Version), head.as_ref())?;
+            check(
+                id,
+                expected.map_or(Expected::Any, Expected::Version),
+                head.as_ref(),
+            )?;
             if head.is_some_and(|head| head.active.is_some()) {
                 change.raise(base, audit.at_ms)?;
             }
@@ -602,10 +612,12 @@ impl Store for Handle {
 
     async fn bundle_bytes(&self, digest: &str) -> Result<Option<Vec<u8>>> {
         within(SHORT, async {
-            Ok(query_scalar::<Db, Vec<u8>>("SELECT bytes FROM bundles WHERE digest = $1")
-                .bind(digest)
-                .fetch_optional(self.readers().await?)
-                .await?)
+            Ok(
+                query_scalar::<Db, Vec<u8>>("SELECT bytes FROM bundles WHERE digest = $1")
+                    .bind(digest)
+                    .fetch_optional(self.readers().await?)
+                    .await?,
+            )
         })
         .await
     }
@@ -762,11 +774,9 @@ impl Store for Handle {
             );
             narrow(&mut sql, filter);
             sql.push(" GROUP BY d.decision");
-            let outcomes = sql
-                .build_query_as::<OutcomeRow>()
-                .fetch_all(&mut *read)
-                .await?;
-            let mut sql = QueryBuilder::<Db>::new("SELECT r.value AS rule, COUNT(*) AS count FROM decisions d ");
+            let outcomes = sql.build_query_as::<OutcomeRow>().fetch_all(&mut *read).await?;
+            let mut sql =
+                QueryBuilder::<Db>::new("SELECT r.value AS rule, COUNT(*) AS count FROM decisions d ");
             sql.push(RULES).push(" WHERE 1 = 1");
             narrow(&mut sql, filter);
             sql.push(" GROUP BY r.value ORDER BY COUNT(*) DESC, r.value ")
@@ -849,7 +859,9 @@ async fn deploy(change: &mut Write, digest: &str, base: Base, at_ms: i64) -> Res
 }
 
 async fn create_key(connection: &mut Connection, key: &ApiKey) -> Result<()> {
-    let (previous, until) = key.previous.map_or((None, None), |(hash, until)| (Some(hash), Some(until)));
+    let (previous, until) = key
+        .previous
+        .map_or((None, None), |(hash, until)| (Some(hash), Some(until)));
     let done = query::<Db>(
         "INSERT INTO api_keys (id, name, hash, previous_hash, previous_until_ms, scopes, namespaces, author, created_ms, \
          expires_ms, revoked_ms) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (id) DO NOTHING",
@@ -888,7 +900,8 @@ fn clean_list(texts: &[String]) -> Result<String> {
 
 #[expect(clippy::cast_precision_loss, reason = "means and shares, not counts")]
 fn stats(outcomes: &[OutcomeRow], rules: Vec<RuleRow>) -> DecisionStats {
-    let mut by_decision: BTreeMap<String, u64> = OUTCOMES.iter().map(|name| ((*name).to_owned(), 0)).collect();
+    let mut by_decision: BTreeMap<String, u64> =
+        OUTCOMES.iter().map(|name| ((*name).to_owned(), 0)).collect();
     by_decision.extend(outcomes.iter().map(|row| (row.decision.clone(), row.count)));
     let total: u64 = outcomes.iter().map(|row| row.count).sum();
     let cached: u64 = outcomes.iter().map(|row| row.cached).sum();

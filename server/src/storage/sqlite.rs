@@ -45,8 +45,7 @@ const BEGIN_READ: &str = "BEGIN";
 /// A write locks at once. A transaction that began as a reader could find that another writer came between.
 const BEGIN_WRITE: &str = "BEGIN IMMEDIATE";
 /// Locked with the rest of the file by [`BEGIN_WRITE`].
-const LOCK_STATE: &str =
-    "SELECT revision, audit_seq, audit_hash, bundle, changed_ms FROM state WHERE id = 1";
+const LOCK_STATE: &str = "SELECT revision, audit_seq, audit_hash, bundle, changed_ms FROM state WHERE id = 1";
 /// Opens the condition that a rule, bound next, is among those that fired.
 const RULE_FIRED: &str = " AND EXISTS (SELECT 1 FROM json_each(d.matched_rules) WHERE value = ";
 /// One row for each rule that fired.
