@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod config;
+pub mod decisions;
 pub mod error;
 pub mod identity;
 pub mod storage;

@@ -16,7 +16,7 @@
 use super::TelemetryError;
 use crate::config::{self, LogFormat};
 use serde_json::{Map, Value};
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::io::IsTerminal as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
@@ -70,7 +70,11 @@ fn filter(directives: &str) -> Result<EnvFilter, TelemetryError> {
     for directive in directives.split(',').map(str::trim) {
         // The library takes a bare word that is no level for a target, so that `inof` would silence everything.
         let bare = !directive.contains(['=', '[']);
-        if bare && directive.parse::<tracing_subscriber::filter::LevelFilter>().is_err() {
+        if bare
+            && directive
+                .parse::<tracing_subscriber::filter::LevelFilter>()
+                .is_err()
+        {
             return Err(TelemetryError::Level(format!("`{directive}` is not a level")));
         }
     }
@@ -137,9 +141,7 @@ where
         let message = fields.remove("message").unwrap_or_default();
         // From the inside out, so that the inner span wins.
         for span in context.event_scope().into_iter().flatten() {
-            fields
-                .entry("span")
-                .or_insert_with(|| Value::from(span.name()));
+            fields.entry("span").or_insert_with(|| Value::from(span.name()));
             let extensions = span.extensions();
             let Some(text) = extensions.get::<FormattedFields<N>>() else {
                 continue;

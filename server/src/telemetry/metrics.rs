@@ -18,7 +18,8 @@ use crate::config::{Origin, Sink};
 use policy_runtime::Verb;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{
-    DescriptorEncoder, EncodeLabel as _, EncodeLabelSet, EncodeMetric, LabelSetEncoder, MetricEncoder, NoLabelSet,
+    DescriptorEncoder, EncodeLabel as _, EncodeLabelSet, EncodeMetric, LabelSetEncoder, MetricEncoder,
+    NoLabelSet,
 };
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -823,11 +824,7 @@ impl Metrics {
             transport,
             route,
             families: Arc::clone(&self.families),
-            duration: self
-                .families
-                .request_duration
-                .0
-                .with([transport.as_str(), route]),
+            duration: self.families.request_duration.0.with([transport.as_str(), route]),
             in_flight: self.families.requests_in_flight.with([]),
             statuses: (0..=HTTP_STATUSES.len() + GRPC_STATUSES.len())
                 .map(|_| OnceLock::new())

@@ -101,7 +101,8 @@ impl Traces {
     /// Sends what waits, for at most `deadline`, and stops. Says whether all of it was handed over in time.
     pub async fn shutdown(self, deadline: Duration) -> bool {
         // It blocks until the sending thread has answered.
-        let stopped = tokio::task::spawn_blocking(move || self.provider.shutdown_with_timeout(deadline)).await;
+        let stopped =
+            tokio::task::spawn_blocking(move || self.provider.shutdown_with_timeout(deadline)).await;
         matches!(stopped, Ok(Ok(())))
     }
 }
