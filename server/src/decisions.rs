@@ -121,11 +121,10 @@ impl fmt::Debug for Preparer {
 impl Shared {
     fn written(&self, decisions: usize) {
         // Saturates: `Log::flush` may have given up on them a moment ago.
-        let fewer = |pending: u64| Some(pending.saturating_sub(decisions as u64));
-        drop(
-            self.pending
-                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, fewer),
-        );
+        self.pending
+            .update(Ordering::Relaxed, Ordering::Relaxed, |pending| {
+                pending.saturating_sub(decisions as u64)
+            });
         self.metrics.queue.dec_by(decisions as f64);
     }
 }

@@ -93,11 +93,11 @@ fn what_is_counted_is_shown() {
             0.000_003,
         ),
         (
-            r#"llm_policy_evaluation_duration_seconds_bucket{le="2.5e-6",transport="grpc"}"#,
+            r#"llm_policy_evaluation_duration_seconds_bucket{le="0.0000025",transport="grpc"}"#,
             0.0,
         ),
         (
-            r#"llm_policy_evaluation_duration_seconds_bucket{le="5e-6",transport="grpc"}"#,
+            r#"llm_policy_evaluation_duration_seconds_bucket{le="0.000005",transport="grpc"}"#,
             1.0,
         ),
         (
