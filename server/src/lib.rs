@@ -7,6 +7,7 @@ pub mod admin;
 pub mod audit;
 pub mod auth;
 pub mod config;
+pub mod decisions;
 pub mod document;
 pub mod error;
 pub mod file_stamp;
