@@ -1,0 +1,20 @@
+//! The audit trail, read.
+
+use super::{Call, Service};
+use crate::error::Result;
+use crate::identity::Scope;
+use crate::storage::model::AuditRecord;
+
+impl Service {
+    /// Records in their order, from after a sequence number. A caller that is bound to namespaces sees theirs only.
+    ///
+    /// # Errors
+    ///
+    /// `forbidden`, store errors.
+    pub async fn audit(&self, call: Call<'_>, after: u64, limit: u32) -> Result<Vec<AuditRecord>> {
+        call.require(Scope::Audit)?;
+        let mut records = self.store.audit(after, limit).await?;
+        records.retain(|record| call.identity.may_touch(&record.entry.namespace));
+        Ok(records)
+    }
+}
