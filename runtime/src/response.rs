@@ -147,6 +147,7 @@ impl Part {
     }
 
     /// The same part where it stands in a text that begins `by` later.
+    #[cfg(feature = "cache")]
     pub(crate) fn moved(self, by: usize) -> Self {
         Self {
             start: self.start + by,
