@@ -6,6 +6,7 @@ pub mod active;
 pub mod admin;
 pub mod audit;
 pub mod auth;
+pub mod cache;
 pub mod config;
 pub mod decisions;
 pub mod document;
