@@ -112,6 +112,8 @@ impl Store for KeyShelf {
     async fn decision_stats(&self, _: &DecisionFilter) -> StoreResult<DecisionStats> { down() }
     async fn prune_decisions(&self, _: i64, _: u32) -> StoreResult<u64> { down() }
     async fn append_audit(&self, _: &NewAudit) -> StoreResult<AuditRecord> { down() }
+    async fn audit_head(&self) -> StoreResult<(u64, [u8; 32])> { down() }
+
     async fn audit(&self, _: u64, _: u32) -> StoreResult<Vec<AuditRecord>> { down() }
 }
 
