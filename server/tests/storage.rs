@@ -1,6 +1,8 @@
 //! The contract of [`Store`]: one list of cases, run on SQLite in memory, SQLite in a file and PostgreSQL, and what is
 //! particular to one of them: survival of a killed process, of a restart, of a crash of the database.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
 #[path = "support/postgres.rs"]
 mod postgres;
 
