@@ -150,6 +150,7 @@ cases! {
     racing_writers_lose_nothing,
     writers_that_do_not_clash_queue,
     of_two_on_one_base_one_wins,
+    callers_that_leave_do_no_harm,
     readers_see_one_moment,
     deleted_policies_leave_their_versions,
     bundles_are_stored_activated_and_rolled_back,
@@ -693,6 +694,38 @@ async fn of_two_on_one_base_one_wins(bed: &Bed) {
         assert_eq!(loser, Err(StoreError::Conflict));
     }
     assert_eq!(verify(&*bed.store).await, Ok(20));
+}
+
+async fn callers_that_leave_do_no_harm(bed: &Bed) {
+    // A client that hangs up drops its operation, at whatever point it is.
+    for delay in 0..150_u64 {
+        let store = Arc::clone(&bed.store);
+        let task = tokio::spawn(async move {
+            let base = store.revision().await.unwrap();
+            let _ended = write(
+                &*store,
+                &active(&format!("p{delay}"), Expected::Nothing, base, "1"),
+            )
+            .await;
+            store
+                .append_decisions(&[decision(&format!("r{delay}"), 1)])
+                .await
+                .unwrap();
+            store.active().await.unwrap();
+        });
+        tokio::time::sleep(Duration::from_micros(delay * 53 % 4000)).await;
+        task.abort();
+        if let Err(error) = task.await {
+            assert!(error.is_cancelled(), "{error}");
+        }
+    }
+    let revision = bed.store.revision().await.unwrap();
+    assert_eq!(active_policies(&*bed.store).await.len() as u64, revision);
+    assert_eq!(verify(&*bed.store).await, Ok(revision));
+    write(&*bed.store, &active("last", Expected::Nothing, revision, "1"))
+        .await
+        .unwrap();
+    bed.store.append_decisions(&[decision("last", 1)]).await.unwrap();
 }
 
 async fn readers_see_one_moment(bed: &Bed) {
