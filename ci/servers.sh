@@ -58,7 +58,7 @@ servers_free_port() {
 servers_start_postgres() {
   local bin data port
   bin=${TEST_POSTGRES_BIN:-$(servers_postgres_bin)} || {
-    # The package would start a server of its own, which nobody asked for; containers do not run it anyway.
+    # Where an init system runs, the packages start servers of their own. They are left alone.
     servers_install postgresql || return 1
     bin=$(servers_postgres_bin) || return 1
   }
