@@ -60,7 +60,8 @@ pub fn file_name(id: &str, format: &str) -> String {
 ///
 /// [`Code::PolicyInvalid`] with every problem, and where there is not exactly one policy.
 pub fn check(source: &str, format: Format) -> Result<(PolicyVersion, Vec<Problem>)> {
-    let file = SourceFile::new(format!("policy.{}", format.as_str()), source);
+    let name = format!("policy.{}", format.as_str());
+    let file = SourceFile::new(&name, source);
     let mut map = SourceMap::new();
     let id = map.add(file);
     let parsed = parse_source(&map, id);
@@ -75,7 +76,6 @@ pub fn check(source: &str, format: Format) -> Result<(PolicyVersion, Vec<Problem
         ));
     };
     let mut compiler = Compiler::new(options());
-    let name = format!("policy.{}", format.as_str());
     compiler.set(&name, source);
     let warnings = match compiler.build() {
         Ok(compiled) => problems(&compiler.sources(), &compiled.diagnostics),
@@ -105,13 +105,13 @@ pub fn check(source: &str, format: Format) -> Result<(PolicyVersion, Vec<Problem
 #[must_use]
 pub fn problems(map: &SourceMap, diagnostics: &[Diagnostic]) -> Vec<Problem> {
     let problem = |d: &Diagnostic| {
-        let (line, column) = map
-            .file(d.primary.span.file)
-            .map_or((1, 1), |file| file.line_column(d.primary.span.start));
+        let file = map.file(d.primary.span.file);
+        let (line, column) = file.map_or((1, 1), |file| file.line_column(d.primary.span.start));
         Problem {
             severity: d.severity.as_str().to_owned(),
             code: d.code.as_str().to_owned(),
             message: d.message.clone(),
+            file: file.map_or(String::new(), |file| file.name().to_owned()),
             line: line as usize,
             column: column as usize,
             help: d.help.clone(),

@@ -97,3 +97,67 @@ impl Service {
         })
     }
 }
+
+/// A request for several decisions.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Batch<'a> {
+    /// What is to be judged.
+    #[serde(borrow)]
+    pub contexts: Vec<&'a RawValue>,
+    /// As in [`Evaluation`].
+    #[serde(borrow, default)]
+    pub namespace: Option<Cow<'a, str>>,
+    /// As in [`Evaluation`].
+    #[serde(borrow, default)]
+    pub policies: Option<Vec<Cow<'a, str>>>,
+    /// As in [`Evaluation`].
+    #[serde(default)]
+    pub trace: bool,
+    /// As in [`Evaluation`].
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
+/// Reads the body of a batch.
+///
+/// # Errors
+///
+/// [`Code::MalformedRequest`] with line and column, [`Code::TooLarge`] for more than `most` contexts.
+pub fn parse_batch(body: &[u8], most: usize) -> Result<Batch<'_>> {
+    let batch: Batch<'_> = serde_json::from_slice(body)
+        .map_err(|error| ServiceError::new(Code::MalformedRequest, error.to_string()))?;
+    if batch.contexts.len() > most {
+        return Err(ServiceError::new(
+            Code::TooLarge,
+            format!("{} contexts, at most {most} are taken", batch.contexts.len()),
+        ));
+    }
+    Ok(batch)
+}
+
+impl Service {
+    /// Decides on every context of a batch, in order, on this thread. A context that gets no decision does not keep the
+    /// others from theirs.
+    ///
+    /// # Errors
+    ///
+    /// What concerns all: [`Code::Forbidden`], [`Code::NotReady`].
+    pub fn evaluate_batch(&self, call: Call<'_>, batch: &Batch<'_>) -> Result<Vec<Result<Outcome>>> {
+        call.require(Scope::Evaluate)?;
+        call.namespace(batch.namespace.as_deref())?;
+        Active::engine(&self.active)?;
+        let one = |(i, context): (usize, &&RawValue)| {
+            let request = Evaluation {
+                request_id: Some(Cow::Owned(format!("{}-{i}", call.request_id))),
+                context,
+                namespace: batch.namespace.clone(),
+                policies: batch.policies.clone(),
+                trace: batch.trace,
+                dry_run: batch.dry_run,
+            };
+            self.evaluate(call, &request)
+        };
+        Ok(batch.contexts.iter().enumerate().map(one).collect())
+    }
+}

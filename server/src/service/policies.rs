@@ -451,6 +451,7 @@ impl Service {
                 severity: "error".to_owned(),
                 code: error.code.as_str().to_owned(),
                 message: error.detail,
+                file: String::new(),
                 line: 1,
                 column: 1,
                 help: Vec::new(),
