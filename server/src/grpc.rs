@@ -2,3 +2,8 @@
 
 pub mod convert;
 pub mod status;
+
+/// placeholder
+pub fn router(_app: crate::state::App) -> axum::Router {
+    axum::Router::new()
+}
