@@ -199,7 +199,7 @@ impl Writing {
         match self.output.clone() {
             Output::Store(store) => self.append(store.as_ref(), &batch.records).await,
             Output::Stdout => {
-                self.repeat(batch, |lines| write_stdout(lines)).await;
+                self.repeat(batch, write_stdout).await;
             }
             Output::File(path) => {
                 self.repeat(batch, |lines| write_file(path.clone(), lines)).await;

@@ -955,4 +955,6 @@ fn millis(ms: i64) -> f64 {
 }
 
 #[cfg(test)]
+mod boards;
+#[cfg(test)]
 mod tests;
