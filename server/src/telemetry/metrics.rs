@@ -973,4 +973,6 @@ fn millis(ms: i64) -> f64 {
 }
 
 #[cfg(test)]
+mod boards;
+#[cfg(test)]
 mod tests;
