@@ -6,23 +6,36 @@
 //! # Invariants
 //!
 //! - Every change of what is active raises the **revision** by one, in the transaction of the change, together with its
-//!   record in the audit trail. Two writers never get the same revision.
-//! - A write names the revision that it was checked against ([`Base`]); if another write came first, it fails with
-//!   [`StoreError::Conflict`] and changes nothing. So what was never compiled together is never active together.
+//!   record in the audit trail. Two writers never get the same revision. Active is: which version of each stored policy
+//!   decides, and which bundle is deployed. Drafts, keys and activations of what is active keep the revision.
+//! - A write that raises the revision names the one that it was checked against ([`Base`]); if another came first, it fails
+//!   with [`StoreError::Conflict`] and changes nothing. So what was never compiled together is never active together. A write
+//!   that keeps the revision is not compared with its base, because there is nothing that it could contradict.
+//! - Every write, also one that keeps the revision, has one record in the audit trail, whose numbers have no gaps.
 //! - What a method acknowledged survives a crash of the process and of the database.
 //! - An error means that nothing was changed, but for [`StoreError::Unavailable`] on a write, where the answer was lost: the
 //!   caller reads again.
+//! - Each operation ends within a minute, whatever the database does.
+//!
+//! What comes from requests (decisions, audit entries) may hold U+0000, which PostgreSQL cannot store: it becomes U+FFFD.
 
+mod failure;
 pub mod model;
 pub mod postgres;
+mod rows;
+mod signal;
 pub mod sqlite;
 
+use crate::config::{Database, StoreConfig};
 use async_trait::async_trait;
 use model::{
     ActiveSet, ApiKey, AuditRecord, BundleRecord, DecisionFilter, DecisionRecord, DecisionStats, KeyChange,
     NewAudit, NewBundle, Page, PolicyFilter, PolicyRecord, PolicyVersion, PolicyWrite, Slice,
 };
 use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
 
 /// Why a storage operation failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,7 +93,8 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// What is active, with its revision, read at one moment.
     async fn active(&self) -> Result<ActiveSet>;
 
-    /// Resolves when something may have changed: a hint, which may come late, twice, or never.
+    /// Resolves when something may have changed: a hint, which may come late, twice, or never. PostgreSQL tells of changes by
+    /// every server, SQLite of those through this handle. A hint while nobody waits is kept for one who does.
     async fn changed(&self);
 
     /// The current state of a policy.
@@ -100,10 +114,13 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// # Errors
     ///
     /// [`StoreError::Exists`], [`StoreError::Missing`] and [`StoreError::VersionMismatch`] as `write.expected` says;
-    /// [`StoreError::Conflict`] when `write.base` is not the current revision.
+    /// [`StoreError::VersionMismatch`] also when it activates the newest version, brings none and does not expect one by its
+    /// number: the version that was checked has to be named. [`StoreError::Conflict`] when it changes what is active and
+    /// `write.base` is not the current revision.
     async fn write_policy(&self, write: &PolicyWrite, audit: &NewAudit) -> Result<PolicyRecord>;
 
-    /// Removes a policy; its versions stay readable.
+    /// Removes a policy; its versions stay readable, and a policy that is created again counts on from them. Returns the
+    /// revision.
     ///
     /// # Errors
     ///
@@ -118,6 +135,10 @@ pub trait Store: fmt::Debug + Send + Sync {
 
     /// Stores a bundle; activates it as well when `bundle.activate`. A bundle of the same digest that is there already is
     /// not stored twice. Returns its record and the revision.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Conflict`] when it changes what is active and `base` is not the current revision.
     async fn put_bundle(
         &self,
         bundle: &NewBundle,
@@ -126,6 +147,11 @@ pub trait Store: fmt::Debug + Send + Sync {
     ) -> Result<(BundleRecord, u64)>;
 
     /// Makes a stored bundle the active one, or with `None` the stored policies. Returns the revision.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Missing`] when there is no such bundle; [`StoreError::Conflict`] when it changes what is active and
+    /// `base` is not the current revision.
     async fn activate_bundle(&self, digest: Option<&str>, base: Base, audit: &NewAudit) -> Result<u64>;
 
     /// Bundles, newest deployment first; without their bytes.
@@ -140,7 +166,11 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// API keys, in the order of their ids.
     async fn keys(&self, page: &Page) -> Result<Slice<ApiKey>>;
 
-    /// Creates, rotates or revokes a key.
+    /// Creates, rotates or revokes a key. A key that is revoked again stays revoked since the first time.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Exists`] and [`StoreError::Missing`]; [`StoreError::Conflict`] when a revoked key is to be rotated.
     async fn change_key(&self, change: &KeyChange, audit: &NewAudit) -> Result<()>;
 
     /// Appends decisions; one whose request id and time are there already is not stored twice.
@@ -164,6 +194,33 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// Audit records in their order, from after sequence number `after`.
     async fn audit(&self, after: u64, limit: u32) -> Result<Vec<AuditRecord>>;
 
+    /// The end of the audit trail: the sequence number of the last record and its hash. Without it, records that are missing
+    /// at the end would not show.
+    async fn audit_head(&self) -> Result<(u64, [u8; 32])>;
+
     /// Ends connections; what was acknowledged is on disk.
     async fn close(&self);
+}
+
+/// Opens the store that the configuration names. A file is opened, and created, before this returns; PostgreSQL may be away
+/// for now, which [`Store::ping`] tells.
+///
+/// # Errors
+///
+/// [`StoreError::Unavailable`] when a file cannot be opened or the settings are not valid, [`StoreError::Corrupt`] when a
+/// file holds something else.
+pub async fn open(config: &StoreConfig) -> Result<Arc<dyn Store>> {
+    Ok(match &config.database {
+        Database::SqliteFile(path) => Arc::new(sqlite::Sqlite::open(path, config.pool).await?),
+        Database::SqliteMemory => Arc::new(sqlite::Sqlite::in_memory().await?),
+        Database::Postgres(settings) => Arc::new(postgres::Postgres::connect(settings, config.pool)?),
+    })
+}
+
+/// Gives up on an operation after a time, so that a database that hangs does not take its callers with it.
+async fn within<T>(limit: Duration, work: impl Future<Output = Result<T>> + Send) -> Result<T> {
+    match tokio::time::timeout(limit, work).await {
+        Ok(result) => result,
+        Err(_) => Err(StoreError::Unavailable(format!("no answer within {limit:?}"))),
+    }
 }

@@ -91,7 +91,7 @@ pub struct PolicyRecord {
     pub active_version: Option<u64>,
     /// Who approved the active version, where that is not its author.
     pub approved_by: Option<String>,
-    /// When the first version was written.
+    /// When the first version was written, since the policy was last deleted.
     pub created_ms: i64,
     /// When anything last changed.
     pub updated_ms: i64,
@@ -115,7 +115,7 @@ pub struct PolicyWrite {
     pub id: String,
     /// What the caller expects to find.
     pub expected: Expected,
-    /// Revision that the change was checked against.
+    /// Revision that the change was checked against; compared when the change alters what is active.
     pub base: u64,
     /// A new version; its number is given by the store. `None` leaves the newest version as it is.
     pub version: Option<PolicyVersion>,
@@ -130,7 +130,7 @@ pub struct PolicyWrite {
 pub enum Expected {
     /// No policy of this id.
     Nothing,
-    /// A policy, in whatever version.
+    /// A policy, in whatever version. Not enough to activate a version that the write does not bring along.
     Any,
     /// A policy whose newest version has this number.
     Version(u64),

@@ -1,1 +1,254 @@
-//! Storage in postgres.
+//! Storage in PostgreSQL: for several servers that share their policies.
+//!
+//! What is the same for both databases is in `queries.rs`; here are the connections, the locks, the notifications and the
+//! fragments of SQL that differ.
+//!
+//! # Invariants
+//!
+//! - [`Postgres::connect`] does not wait for the database. A task of the handle, its keeper, brings the tables up to date as
+//!   soon as it can connect, and tries again until it could; until then operations fail with [`StoreError::Unavailable`] and
+//!   the reason of the last attempt. Servers that start at once queue for an advisory lock.
+//! - Afterwards the keeper listens for the notifications that every change sends in its transaction, and listens again
+//!   after a lost connection. It has a connection of its own, so that listening takes none from the pool.
+//! - Connections that were lost are replaced by the pool; an operation waits [`ACQUIRE`] for one.
+//! - Writers lock the row of the state. It is the first lock that they take, so that they cannot block each other in a
+//!   circle.
+
+use super::signal::Signal;
+use super::{Result, StoreError};
+use crate::config;
+use secrecy::ExposeSecret as _;
+use sqlx::migrate::Migrator;
+use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions, PgSslMode};
+use sqlx::{ConnectOptions as _, Connection as _, Executor as _, Pool};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio_util::task::AbortOnDropHandle;
+
+// Compiled once for each database: the queries are the same, the types of connections and rows are not.
+#[expect(clippy::duplicate_mod, reason = "the same queries for another database")]
+#[path = "queries.rs"]
+mod queries;
+
+static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
+
+/// How long an operation waits for a connection.
+const ACQUIRE: Duration = Duration::from_secs(2);
+
+/// How long the keeper waits between two attempts: at first, and at the most.
+const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
+
+type Db = sqlx::Postgres;
+type Handle = Postgres;
+
+const NAME: &str = "postgres";
+/// Several queries see one moment.
+const BEGIN_READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+/// After the lock on the state was waited for, queries see what the writer before committed.
+const BEGIN_WRITE: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
+const LOCK_STATE: &str =
+    "SELECT revision, audit_seq, audit_hash, bundle, changed_ms FROM state WHERE id = 1 FOR UPDATE";
+/// Opens the condition that a rule, bound next, is among those that fired. As the index is declared.
+const RULE_FIRED: &str = " AND d.matched_rules::jsonb @> jsonb_build_array(";
+/// One row for each rule that fired.
+const RULES: &str = "CROSS JOIN LATERAL jsonb_array_elements_text(d.matched_rules::jsonb) AS r(value)";
+/// Compares texts by their bytes.
+const BYTES: &str = "COLLATE \"C\"";
+/// Where changes are announced. Channels belong to one database.
+const CHANNEL: &str = "policyd_changed";
+
+/// Settings of every connection of the pool. A query that nobody waits for any more ends, a transaction of a server that
+/// hangs gives up its lock, and a commit is on disk even where the database would rather be fast.
+const SETTINGS: &str = "SELECT set_config('statement_timeout', '60000', false), \
+     set_config('idle_in_transaction_session_timeout', '30000', false), \
+     set_config('synchronous_commit', CASE current_setting('synchronous_commit') WHEN 'off' THEN 'on' \
+     ELSE current_setting('synchronous_commit') END, false)";
+
+/// How far the keeper has come.
+#[derive(Debug, Clone)]
+enum Ready {
+    /// The first attempt goes on.
+    NotYet,
+    /// The last attempt failed; another will follow.
+    Failed(StoreError),
+    /// The tables are up to date.
+    Yes,
+}
+
+/// Storage in PostgreSQL.
+pub struct Postgres {
+    pool: Pool<Db>,
+    listener: Pool<Db>,
+    signal: Arc<Signal>,
+    ready: watch::Receiver<Ready>,
+    keeper: AbortOnDropHandle<()>,
+}
+
+impl fmt::Debug for Postgres {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Postgres")
+            .field("ready", &*self.ready.borrow())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Postgres {
+    /// A handle with at most `connections` connections, and one more to listen. Returns at once, whether or not the
+    /// database answers. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`] when the settings are not valid; the text does not repeat them.
+    pub fn connect(settings: &config::Postgres, connections: u32) -> Result<Self> {
+        let options = options(settings)?;
+        let pool = PgPoolOptions::new()
+            .max_connections(connections.max(1))
+            .acquire_timeout(ACQUIRE)
+            .after_connect(|connection, _| {
+                Box::pin(async move { connection.execute(SETTINGS).await.map(|_| ()) })
+            })
+            .connect_lazy_with(options.clone());
+        let listener = PgPoolOptions::new()
+            .max_connections(1)
+            .acquire_timeout(ACQUIRE)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .connect_lazy_with(options.clone());
+        let signal = Arc::new(Signal::default());
+        let (sender, ready) = watch::channel(Ready::NotYet);
+        let keeper = tokio::spawn(keep(options, listener.clone(), sender, Arc::clone(&signal)));
+        Ok(Self {
+            pool,
+            listener,
+            signal,
+            ready,
+            keeper: AbortOnDropHandle::new(keeper),
+        })
+    }
+
+    /// The pool, once the tables are up to date.
+    async fn readers(&self) -> Result<&Pool<Db>> {
+        let mut ready = self.ready.clone();
+        let waited =
+            tokio::time::timeout(ACQUIRE, ready.wait_for(|state| !matches!(state, Ready::NotYet))).await;
+        match waited {
+            Ok(Ok(state)) => match &*state {
+                Ready::Yes => Ok(&self.pool),
+                Ready::Failed(error) => Err(error.clone()),
+                Ready::NotYet => Err(StoreError::Unavailable("no answer yet".to_owned())),
+            },
+            Ok(Err(_)) => Err(StoreError::Unavailable("the store is closed".to_owned())),
+            Err(_) => Err(StoreError::Unavailable("no answer yet".to_owned())),
+        }
+    }
+
+    async fn writers(&self) -> Result<&Pool<Db>> {
+        self.readers().await
+    }
+
+    /// Tells every server that listens, when the transaction commits.
+    async fn announce(&self, connection: &mut sqlx::PgConnection, revision: u64) -> Result<()> {
+        sqlx::query("SELECT pg_notify($1, $2)")
+            .bind(CHANNEL)
+            .bind(revision.to_string())
+            .execute(connection)
+            .await?;
+        Ok(())
+    }
+
+    async fn shut(&self) {
+        self.keeper.abort();
+        self.listener.close().await;
+        self.pool.close().await;
+    }
+}
+
+fn options(settings: &config::Postgres) -> Result<PgConnectOptions> {
+    let invalid = |what: &str| StoreError::Unavailable(format!("{what} is not valid"));
+    let options = match settings {
+        config::Postgres::Url(url) => url
+            .expose_secret()
+            .parse::<PgConnectOptions>()
+            .map_err(|_| invalid("DATABASE_URL"))?,
+        config::Postgres::Parts {
+            host,
+            port,
+            user,
+            password,
+            database,
+            ssl_mode,
+        } => {
+            let options = PgConnectOptions::new_without_pgpass()
+                .host(host)
+                .port(*port)
+                .username(user)
+                .database(database)
+                .ssl_mode(
+                    ssl_mode
+                        .parse::<PgSslMode>()
+                        .map_err(|_| invalid("DATABASE_SSL_MODE"))?,
+                );
+            match password {
+                Some(password) => options.password(password.expose_secret()),
+                None => options,
+            }
+        }
+    };
+    Ok(options.application_name("policyd").disable_statement_logging())
+}
+
+/// Prepares the tables, then listens, for as long as the handle lives.
+async fn keep(
+    options: PgConnectOptions,
+    listener: Pool<Db>,
+    ready: watch::Sender<Ready>,
+    signal: Arc<Signal>,
+) {
+    let mut wait = RETRY.0;
+    while let Err(error) = prepare(&options).await {
+        tracing::warn!(%error, "the database is not ready, trying again");
+        ready.send_replace(Ready::Failed(error));
+        tokio::time::sleep(wait).await;
+        wait = (wait * 2).min(RETRY.1);
+    }
+    ready.send_replace(Ready::Yes);
+    let mut wait = RETRY.0;
+    loop {
+        match listen(&listener, &signal, &mut wait).await {
+            Ok(never) => match never {},
+            Err(error) => {
+                tracing::debug!(%error, "not listening for changes, trying again");
+                tokio::time::sleep(wait).await;
+                wait = (wait * 2).min(RETRY.1);
+            }
+        }
+    }
+}
+
+/// Brings the tables up to date, on a connection of its own: a failure in the middle would leave the advisory lock with a
+/// connection of the pool. There is no limit on the time once connected, as a change of large tables takes long.
+async fn prepare(options: &PgConnectOptions) -> Result<()> {
+    let mut connection = tokio::time::timeout(ACQUIRE, sqlx::PgConnection::connect_with(options))
+        .await
+        .map_err(|_| StoreError::Unavailable("no connection in time".to_owned()))??;
+    MIGRATIONS.run_direct(None, &mut connection, false).await?;
+    connection.close().await?;
+    Ok(())
+}
+
+/// Raises the signal on each notification; ends when the connection is lost.
+async fn listen(pool: &Pool<Db>, signal: &Signal, wait: &mut Duration) -> Result<std::convert::Infallible> {
+    let mut listener = PgListener::connect_with(pool).await?;
+    listener.listen(CHANNEL).await?;
+    *wait = RETRY.0;
+    // What came while nobody listened.
+    signal.raise();
+    loop {
+        if listener.try_recv().await?.is_none() {
+            return Err(StoreError::Unavailable("the connection was lost".to_owned()));
+        }
+        signal.raise();
+    }
+}

@@ -1,1 +1,162 @@
-//! Storage in sqlite.
+//! Storage in SQLite: one file, or memory. The default, which needs no other server.
+//!
+//! What is the same for both databases is in `queries.rs`; here are the connections, the locks and the fragments of SQL that
+//! differ.
+//!
+//! # Invariants
+//!
+//! - The file is in WAL mode with `synchronous=FULL`: a commit returns after the log is on disk.
+//! - Writers of this process queue for one connection and take SQLite's write lock as their transaction begins, so that
+//!   what they read stays true until they commit. Writers of other processes are waited for ([`BUSY`]).
+//! - In memory there is one connection, which is never given up: the data lives in it.
+//!
+//! # Not done here
+//!
+//! [`Store::changed`] hears of changes by this process only; others show when the revision is read again.
+
+use super::signal::Signal;
+use super::{Result, StoreError};
+use sqlx::migrate::Migrator;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions as _, Pool};
+use std::fmt;
+use std::path::Path;
+use std::time::Duration;
+
+// Compiled once for each database: the queries are the same, the types of connections and rows are not.
+#[expect(clippy::duplicate_mod, reason = "the same queries for another database")]
+#[path = "queries.rs"]
+mod queries;
+
+static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
+
+/// How long an operation waits for a connection.
+const ACQUIRE: Duration = Duration::from_secs(2);
+
+/// How long a writer waits for another process.
+const BUSY: Duration = Duration::from_secs(5);
+
+type Db = sqlx::Sqlite;
+type Handle = Sqlite;
+
+const NAME: &str = "sqlite";
+/// A read sees one moment from its first query on.
+const BEGIN_READ: &str = "BEGIN";
+/// A write locks at once. A transaction that began as a reader could find that another writer came between.
+const BEGIN_WRITE: &str = "BEGIN IMMEDIATE";
+/// Locked with the rest of the file by [`BEGIN_WRITE`].
+const LOCK_STATE: &str = "SELECT revision, audit_seq, audit_hash, bundle, changed_ms FROM state WHERE id = 1";
+/// Opens the condition that a rule, bound next, is among those that fired.
+const RULE_FIRED: &str = " AND EXISTS (SELECT 1 FROM json_each(d.matched_rules) WHERE value = ";
+/// One row for each rule that fired.
+const RULES: &str = "JOIN json_each(d.matched_rules) AS r";
+/// Compares texts by their bytes.
+const BYTES: &str = "COLLATE BINARY";
+
+/// Storage in SQLite.
+pub struct Sqlite {
+    readers: Pool<Db>,
+    writer: Pool<Db>,
+    signal: Signal,
+}
+
+impl fmt::Debug for Sqlite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sqlite").finish_non_exhaustive()
+    }
+}
+
+impl Sqlite {
+    /// Opens a file with at most `readers` connections besides the one that writes; creates it, and the directories above
+    /// it, where they are missing. Directories that it creates are for the owner only.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`] when the file cannot be opened or created, [`StoreError::Corrupt`] when it is something
+    /// else or of a later version.
+    pub async fn open(path: &Path, readers: u32) -> Result<Self> {
+        if let Some(directory) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            let mut builder = tokio::fs::DirBuilder::new();
+            builder.recursive(true);
+            #[cfg(unix)]
+            builder.mode(0o700);
+            builder.create(directory).await.map_err(|error| {
+                StoreError::Unavailable(format!("cannot create {}: {error}", directory.display()))
+            })?;
+        }
+        let options = common().filename(path).journal_mode(SqliteJournalMode::Wal);
+        let pool = SqlitePoolOptions::new().acquire_timeout(ACQUIRE);
+        let writer = pool.clone().max_connections(1).connect_lazy_with(options.clone());
+        prepare(&writer, path).await?;
+        Ok(Self {
+            readers: pool.max_connections(readers.max(1)).connect_lazy_with(options),
+            writer,
+            signal: Signal::default(),
+        })
+    }
+
+    /// Opens an empty database in memory, gone when the last handle is.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`] when there is not enough memory.
+    pub async fn in_memory() -> Result<Self> {
+        let writer = SqlitePoolOptions::new()
+            .min_connections(1)
+            .max_connections(1)
+            .max_lifetime(None)
+            .idle_timeout(None)
+            .test_before_acquire(false)
+            .acquire_timeout(ACQUIRE)
+            .connect_lazy_with(common().in_memory(true).filename(":memory:"));
+        prepare(&writer, Path::new(":memory:")).await?;
+        Ok(Self {
+            readers: writer.clone(),
+            writer,
+            signal: Signal::default(),
+        })
+    }
+
+    async fn readers(&self) -> Result<&Pool<Db>> {
+        Ok(&self.readers)
+    }
+
+    async fn writers(&self) -> Result<&Pool<Db>> {
+        Ok(&self.writer)
+    }
+
+    /// Tells other processes in the transaction of a change: SQLite has no means.
+    async fn announce(&self, _: &mut sqlx::SqliteConnection, _revision: u64) -> Result<()> {
+        Ok(())
+    }
+
+    async fn shut(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+}
+
+fn common() -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .create_if_missing(true)
+        .foreign_keys(true)
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(BUSY)
+        .disable_statement_logging()
+}
+
+/// Brings the tables up to date. Several processes may do so at once: each takes the write lock of the whole file first,
+/// then finds what is left to do.
+async fn prepare(pool: &Pool<Db>, path: &Path) -> Result<()> {
+    let prepared = async {
+        let mut transaction = pool.begin_with("BEGIN EXCLUSIVE").await?;
+        MIGRATIONS.run_direct(None, &mut *transaction, false).await?;
+        transaction.commit().await?;
+        Ok(())
+    };
+    prepared.await.map_err(|error| match error {
+        StoreError::Unavailable(detail) => StoreError::Unavailable(format!("{}: {detail}", path.display())),
+        StoreError::Corrupt(detail) => StoreError::Corrupt(format!("{}: {detail}", path.display())),
+        other => other,
+    })
+}

@@ -1,0 +1,923 @@
+//! Every query, for both databases: `sqlite.rs` and `postgres.rs` each compile this file with their own `Db` (the driver),
+//! `Handle` (the type that implements [`Store`]) and the few fragments of SQL that differ.
+//!
+//! # Writes
+//!
+//! Each mutation is one transaction: [`Handle::write`] begins it and locks the one row of `state`; the method checks and
+//! changes; [`Write::commit`] appends the audit record, notes the new end of the chain and the revision in the locked row,
+//! and commits. So writers of all servers come one after the other, and nobody sees a revision without its change.
+//!
+//! A write that changes what is active goes through [`Write::raise`], which compares the revision that the caller checked
+//! against and counts up. What is active: which version of each stored policy decides, and which bundle is deployed. The
+//! former counts also while a bundle is deployed, because the stored policies come back as they are when it goes. A write
+//! that changes neither (a draft, an activation of what is active) keeps the revision and needs no comparison.
+//!
+//! # Input
+//!
+//! Values reach SQL as bound parameters only; what is pushed onto a [`QueryBuilder`] is text of this file.
+
+use super::super::model::{
+    Activate, ActiveSet, ApiKey, AuditRecord, BundleRecord, DecisionFilter, DecisionRecord, DecisionStats,
+    Deployment, Expected, KeyChange, NewAudit, NewBundle, Page, PolicyFilter, PolicyRecord, PolicyVersion,
+    PolicyWrite, RuleCount, Slice,
+};
+use super::super::rows::{
+    AuditRow, BundleRow, DecisionRow, Head, KeyRow, OutcomeRow, PolicyRow, RuleRow, State, VersionRow, clean,
+    hash32, json, scope_names, signed,
+};
+use super::super::{Base, Result, Store, StoreError, within};
+use super::{BEGIN_READ, BEGIN_WRITE, BYTES, Db, Handle, LOCK_STATE, NAME, RULE_FIRED, RULES};
+use crate::audit;
+use async_trait::async_trait;
+use sqlx::{Database, QueryBuilder, Transaction, query, query_as, query_scalar};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long an operation may take that touches a few rows.
+const SHORT: Duration = Duration::from_secs(10);
+/// How long an operation may take that reads the decision log.
+const LONG: Duration = Duration::from_secs(60);
+/// Decisions in one statement: 13 parameters each, and databases allow 32766.
+const ROWS: usize = 500;
+/// Rules in statistics.
+const TOP_RULES: i64 = 20;
+/// Outcomes that statistics always name.
+const OUTCOMES: [&str; 4] = ["allow", "deny", "modify", "warn"];
+
+macro_rules! version_columns {
+    () => {
+        "v.id, v.version, v.namespace, v.name, v.document_version, v.status, v.source, v.format, v.digest, v.author, \
+         v.created_ms"
+    };
+}
+
+macro_rules! select_policies {
+    () => {
+        concat!(
+            "SELECT ",
+            version_columns!(),
+            ", p.active, p.approved_by, p.created_ms AS first_ms, p.updated_ms, p.revision \
+             FROM policies p JOIN policy_versions v ON v.id = p.id AND v.version = p.latest"
+        )
+    };
+}
+
+macro_rules! select_versions {
+    () => {
+        concat!("SELECT ", version_columns!(), " FROM policy_versions v")
+    };
+}
+
+macro_rules! select_bundles {
+    () => {
+        "SELECT b.digest, b.revision, b.policies, b.rules, CAST(length(b.bytes) AS BIGINT) AS size, b.author, \
+         b.created_ms, b.activated_ms, EXISTS (SELECT 1 FROM state s WHERE s.bundle = b.digest) AS active, b.deployed \
+         FROM bundles b"
+    };
+}
+
+macro_rules! select_keys {
+    () => {
+        "SELECT id, name, hash, previous_hash, previous_until_ms, scopes, namespaces, author, created_ms, expires_ms, \
+         revoked_ms FROM api_keys"
+    };
+}
+
+macro_rules! select_decisions {
+    () => {
+        "SELECT d.seq, d.request_id, d.at_ms, d.namespace, d.subject, d.decision, d.reason, d.matched_rules, \
+         d.matched_policies, d.errors, d.revision, d.duration_ns, d.cached, d.context FROM decisions d"
+    };
+}
+
+const READ_STATE: &str = "SELECT revision, audit_seq, audit_hash, bundle, changed_ms FROM state WHERE id = 1";
+const POLICY: &str = concat!(select_policies!(), " WHERE p.id = $1");
+
+type Connection = <Db as Database>::Connection;
+
+/// A transaction that holds the lock on the state.
+struct Write {
+    transaction: Transaction<'static, Db>,
+    state: State,
+}
+
+impl Write {
+    /// Counts a change of what is active.
+    fn raise(&mut self, base: Base, at_ms: i64) -> Result<()> {
+        if self.state.revision != base {
+            return Err(StoreError::Conflict);
+        }
+        self.state.revision += 1;
+        self.state.changed_ms = at_ms;
+        Ok(())
+    }
+
+    /// Sequence number of the audit record that this write will have.
+    fn seq(&self) -> i64 {
+        signed(self.state.audit_seq + 1)
+    }
+
+    /// Records the change and makes it last.
+    async fn commit(mut self, handle: &Handle, entry: &NewAudit) -> Result<AuditRecord> {
+        let entry = NewAudit {
+            at_ms: entry.at_ms,
+            actor: clean(&entry.actor),
+            action: clean(&entry.action),
+            target: clean(&entry.target),
+            namespace: clean(&entry.namespace),
+            request_id: clean(&entry.request_id),
+            detail: clean(&entry.detail),
+        };
+        let (seq, revision) = (self.state.audit_seq + 1, self.state.revision);
+        let previous = hash32(&self.state.audit_hash)?;
+        let hash = audit::hash(&previous, seq, revision, &entry);
+        let connection = &mut *self.transaction;
+        query::<Db>(
+            "INSERT INTO audit (seq, at_ms, actor, action, target, namespace, request_id, detail, revision, previous, \
+             hash) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+        )
+        .bind(signed(seq))
+        .bind(entry.at_ms)
+        .bind(&entry.actor)
+        .bind(&entry.action)
+        .bind(&entry.target)
+        .bind(&entry.namespace)
+        .bind(&entry.request_id)
+        .bind(&entry.detail)
+        .bind(signed(revision))
+        .bind(&previous[..])
+        .bind(&hash[..])
+        .execute(&mut *connection)
+        .await?;
+        query::<Db>(
+            "UPDATE state SET revision = $1, audit_seq = $2, audit_hash = $3, bundle = $4, changed_ms = $5 WHERE id = 1",
+        )
+        .bind(signed(revision))
+        .bind(signed(seq))
+        .bind(&hash[..])
+        .bind(self.state.bundle.as_deref())
+        .bind(self.state.changed_ms)
+        .execute(&mut *connection)
+        .await?;
+        handle.announce(connection, revision).await?;
+        self.transaction.commit().await?;
+        handle.signal.raise();
+        Ok(AuditRecord {
+            seq,
+            entry,
+            revision,
+            previous,
+            hash,
+        })
+    }
+}
+
+impl Handle {
+    async fn write(&self) -> Result<Write> {
+        let mut transaction = self.writers().await?.begin_with(BEGIN_WRITE).await?;
+        let state = state(LOCK_STATE, &mut transaction).await?;
+        Ok(Write { transaction, state })
+    }
+}
+
+async fn state(sql: &'static str, connection: &mut Connection) -> Result<State> {
+    query_as::<Db, State>(sql)
+        .fetch_optional(connection)
+        .await?
+        .ok_or_else(|| StoreError::Corrupt("the row of the state is gone".to_owned()))
+}
+
+async fn head(connection: &mut Connection, id: &str) -> Result<Option<Head>> {
+    Ok(
+        query_as::<Db, Head>("SELECT latest, active, approved_by, created_ms FROM policies WHERE id = $1")
+            .bind(id)
+            .fetch_optional(connection)
+            .await?,
+    )
+}
+
+/// Whether a policy is as the caller expects it.
+fn check(id: &str, expected: Expected, head: Option<&Head>) -> Result<()> {
+    match (expected, head) {
+        (Expected::Nothing, None) | (Expected::Any, Some(_)) => Ok(()),
+        (Expected::Nothing, Some(_)) => Err(StoreError::Exists(policy_name(id))),
+        (Expected::Any | Expected::Version(_), None) => Err(StoreError::Missing(policy_name(id))),
+        (Expected::Version(version), Some(head)) if head.latest == version => Ok(()),
+        (Expected::Version(_), Some(head)) => Err(StoreError::VersionMismatch { current: head.latest }),
+    }
+}
+
+fn policy_name(id: &str) -> String {
+    format!("policy `{id}`")
+}
+
+fn bundle_name(digest: &str) -> String {
+    format!("bundle `{digest}`")
+}
+
+fn key_name(id: &str) -> String {
+    format!("key `{id}`")
+}
+
+/// Appends a version with the next number, which counts on over a deletion. Returns the number.
+async fn insert_version(connection: &mut Connection, id: &str, version: &PolicyVersion) -> Result<u64> {
+    let last: i64 =
+        query_scalar::<Db, i64>("SELECT COALESCE(MAX(version), 0) FROM policy_versions WHERE id = $1")
+            .bind(id)
+            .fetch_one(&mut *connection)
+            .await?;
+    let number = u64::try_from(last)
+        .map_err(|_| StoreError::Corrupt(format!("{} has version {last}", policy_name(id))))?
+        + 1;
+    query::<Db>(
+        "INSERT INTO policy_versions (id, version, namespace, name, document_version, status, source, format, digest, \
+         author, created_ms) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+    )
+    .bind(id)
+    .bind(signed(number))
+    .bind(&version.namespace)
+    .bind(&version.name)
+    .bind(&version.document_version)
+    .bind(version.status.as_str())
+    .bind(&*version.source)
+    .bind(&version.format)
+    .bind(&version.digest)
+    .bind(&version.author)
+    .bind(version.created_ms)
+    .execute(connection)
+    .await?;
+    Ok(number)
+}
+
+/// The part of a list that was asked for. `rows` has one more than the page when the list goes on.
+fn slice<R, T>(
+    mut rows: Vec<R>,
+    page: &Page,
+    cursor: impl Fn(&R) -> String,
+    convert: impl Fn(R) -> Result<T>,
+) -> Result<Slice<T>> {
+    let limit = usize::try_from(page.limit.max(1)).unwrap_or(usize::MAX);
+    let more = rows.len() > limit;
+    rows.truncate(limit);
+    let next = rows.last().filter(|_| more).map(cursor);
+    let items = rows.into_iter().map(convert).collect::<Result<_>>()?;
+    Ok(Slice { items, next })
+}
+
+/// One row more than a page, to see whether the list goes on.
+fn limit(page: &Page) -> i64 {
+    i64::from(page.limit.max(1)) + 1
+}
+
+/// A cursor that is a number. Lists with such a cursor run downwards, so without one they begin above every number.
+fn below(page: &Page) -> Result<i64> {
+    match &page.after {
+        None => Ok(i64::MAX),
+        Some(text) => text
+            .parse::<u64>()
+            .map(signed)
+            .map_err(|_| StoreError::Missing(format!("cursor `{text}`"))),
+    }
+}
+
+/// Adds ` AND column IN (…)`; an empty list fits nothing.
+fn among(sql: &mut QueryBuilder<Db>, column: &'static str, values: &[String]) {
+    if values.is_empty() {
+        sql.push(" AND 1 = 0");
+        return;
+    }
+    sql.push(" AND ").push(column).push(" IN (");
+    let mut list = sql.separated(", ");
+    for value in values {
+        list.push_bind(value.clone());
+    }
+    sql.push(")");
+}
+
+/// Adds the conditions of a filter on `decisions d`.
+fn narrow(sql: &mut QueryBuilder<Db>, filter: &DecisionFilter) {
+    // All fields by name: a new one does not compile until it narrows.
+    let DecisionFilter {
+        namespaces,
+        decision,
+        subject,
+        rule,
+        from_ms,
+        to_ms,
+    } = filter;
+    if let Some(namespaces) = namespaces {
+        among(sql, "d.namespace", namespaces);
+    }
+    if let Some(decision) = decision {
+        sql.push(" AND d.decision = ").push_bind(clean(decision));
+    }
+    if let Some(subject) = subject {
+        sql.push(" AND d.subject = ").push_bind(clean(subject));
+    }
+    if let Some(rule) = rule {
+        sql.push(RULE_FIRED).push_bind(clean(rule)).push(")");
+    }
+    if let Some(from) = from_ms {
+        sql.push(" AND d.at_ms >= ").push_bind(*from);
+    }
+    if let Some(to) = to_ms {
+        sql.push(" AND d.at_ms < ").push_bind(*to);
+    }
+}
+
+#[async_trait]
+impl Store for Handle {
+    fn backend(&self) -> &'static str {
+        NAME
+    }
+
+    async fn ping(&self) -> Result<()> {
+        self.revision().await.map(|_| ())
+    }
+
+    async fn revision(&self) -> Result<u64> {
+        within(SHORT, async {
+            let mut connection = self.readers().await?.acquire().await?;
+            Ok(state(READ_STATE, &mut connection).await?.revision)
+        })
+        .await
+    }
+
+    async fn active(&self) -> Result<ActiveSet> {
+        within(SHORT, async {
+            let mut read = self.readers().await?.begin_with(BEGIN_READ).await?;
+            let state = state(READ_STATE, &mut read).await?;
+            let deployment = match state.bundle {
+                Some(digest) => {
+                    let bytes = query_scalar::<Db, Vec<u8>>("SELECT bytes FROM bundles WHERE digest = $1")
+                        .bind(&digest)
+                        .fetch_optional(&mut *read)
+                        .await?
+                        .ok_or_else(|| {
+                            StoreError::Corrupt(format!("the active {} is gone", bundle_name(&digest)))
+                        })?;
+                    Deployment::Bundle {
+                        digest,
+                        bytes: Arc::from(bytes),
+                    }
+                }
+                None => {
+                    let rows = query_as::<Db, VersionRow>(concat!(
+                        select_versions!(),
+                        " JOIN policies p ON p.id = v.id AND p.active = v.version ORDER BY v.id"
+                    ))
+                    .fetch_all(&mut *read)
+                    .await?;
+                    Deployment::Policies(
+                        rows.into_iter()
+                            .map(PolicyVersion::try_from)
+                            .collect::<Result<_>>()?,
+                    )
+                }
+            };
+            read.commit().await?;
+            Ok(ActiveSet {
+                revision: state.revision,
+                changed_ms: state.changed_ms,
+                deployment,
+            })
+        })
+        .await
+    }
+
+    async fn changed(&self) {
+        self.signal.wait().await;
+    }
+
+    async fn policy(&self, id: &str) -> Result<Option<PolicyRecord>> {
+        within(SHORT, async {
+            query_as::<Db, PolicyRow>(POLICY)
+                .bind(id)
+                .fetch_optional(self.readers().await?)
+                .await?
+                .map(PolicyRecord::try_from)
+                .transpose()
+        })
+        .await
+    }
+
+    async fn policies(&self, filter: &PolicyFilter, page: &Page) -> Result<Slice<PolicyRecord>> {
+        within(SHORT, async {
+            let PolicyFilter { namespaces, status } = filter;
+            let mut sql = QueryBuilder::<Db>::new(concat!(select_policies!(), " WHERE 1 = 1"));
+            if let Some(after) = &page.after {
+                sql.push(" AND p.id > ").push_bind(after.clone());
+            }
+            if let Some(namespaces) = namespaces {
+                among(&mut sql, "v.namespace", namespaces);
+            }
+            if let Some(status) = status {
+                sql.push(" AND v.status = ").push_bind(status.as_str());
+            }
+            sql.push(" ORDER BY p.id LIMIT ").push_bind(limit(page));
+            let rows = sql
+                .build_query_as::<PolicyRow>()
+                .fetch_all(self.readers().await?)
+                .await?;
+            slice(rows, page, PolicyRow::cursor, PolicyRecord::try_from)
+        })
+        .await
+    }
+
+    async fn versions(&self, id: &str, page: &Page) -> Result<Slice<PolicyVersion>> {
+        within(SHORT, async {
+            let rows = query_as::<Db, VersionRow>(concat!(
+                select_versions!(),
+                " WHERE v.id = $1 AND v.version < $2 ORDER BY v.version DESC LIMIT $3"
+            ))
+            .bind(id)
+            .bind(below(page)?)
+            .bind(limit(page))
+            .fetch_all(self.readers().await?)
+            .await?;
+            slice(rows, page, |row| row.version.to_string(), PolicyVersion::try_from)
+        })
+        .await
+    }
+
+    async fn version(&self, id: &str, version: u64) -> Result<Option<PolicyVersion>> {
+        within(SHORT, async {
+            query_as::<Db, VersionRow>(concat!(select_versions!(), " WHERE v.id = $1 AND v.version = $2"))
+                .bind(id)
+                .bind(signed(version))
+                .fetch_optional(self.readers().await?)
+                .await?
+                .map(PolicyVersion::try_from)
+                .transpose()
+        })
+        .await
+    }
+
+    async fn write_policy(&self, write: &PolicyWrite, audit: &NewAudit) -> Result<PolicyRecord> {
+        within(SHORT, async {
+            let id = &write.id;
+            let mut change = self.write().await?;
+            let head = head(&mut change.transaction, id).await?;
+            check(id, write.expected, head.as_ref())?;
+            let latest = match (&write.version, &head) {
+                (Some(version), _) => insert_version(&mut change.transaction, id, version).await?,
+                (None, None) => return Err(StoreError::Missing(policy_name(id))),
+                // A newer draft does not raise the revision, so that the base does not say which version was checked.
+                (None, Some(head))
+                    if write.activate == Activate::Latest && write.expected == Expected::Any =>
+                {
+                    return Err(StoreError::VersionMismatch { current: head.latest });
+                }
+                (None, Some(head)) => head.latest,
+            };
+            let before = head.as_ref().and_then(|head| head.active);
+            let (active, approved_by) = match write.activate {
+                Activate::Latest => (Some(signed(latest)), write.approved_by.clone()),
+                Activate::None => (None, None),
+                Activate::Unchanged => (before, head.as_ref().and_then(|head| head.approved_by.clone())),
+            };
+            if active != before {
+                change.raise(write.base, audit.at_ms)?;
+            }
+            let created_ms = match (&head, &write.version) {
+                (Some(head), _) => head.created_ms,
+                (None, Some(version)) => version.created_ms,
+                (None, None) => audit.at_ms,
+            };
+            query::<Db>(
+                "INSERT INTO policies (id, latest, active, approved_by, created_ms, updated_ms, revision) \
+                 VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (id) DO UPDATE SET latest = excluded.latest, \
+                 active = excluded.active, approved_by = excluded.approved_by, updated_ms = excluded.updated_ms, \
+                 revision = excluded.revision",
+            )
+            .bind(id)
+            .bind(signed(latest))
+            .bind(active)
+            .bind(approved_by)
+            .bind(created_ms)
+            .bind(audit.at_ms)
+            .bind(signed(change.state.revision))
+            .execute(&mut *change.transaction)
+            .await?;
+            let record = query_as::<Db, PolicyRow>(POLICY)
+                .bind(id)
+                .fetch_one(&mut *change.transaction)
+                .await?
+                .try_into()?;
+            change.commit(self, audit).await?;
+            Ok(record)
+        })
+        .await
+    }
+
+    async fn delete_policy(
+        &self,
+        id: &str,
+        expected: Option<u64>,
+        base: Base,
+        audit: &NewAudit,
+    ) -> Result<u64> {
+        within(SHORT, async {
+            let mut change = self.write().await?;
+            let head = head(&mut change.transaction, id).await?;
+            check(
+                id,
+                expected.map_or(Expected::Any, Expected::Version),
+                head.as_ref(),
+            )?;
+            if head.is_some_and(|head| head.active.is_some()) {
+                change.raise(base, audit.at_ms)?;
+            }
+            query::<Db>("DELETE FROM policies WHERE id = $1")
+                .bind(id)
+                .execute(&mut *change.transaction)
+                .await?;
+            Ok(change.commit(self, audit).await?.revision)
+        })
+        .await
+    }
+
+    async fn put_bundle(
+        &self,
+        bundle: &NewBundle,
+        base: Base,
+        audit: &NewAudit,
+    ) -> Result<(BundleRecord, u64)> {
+        within(SHORT, async {
+            let mut change = self.write().await?;
+            query::<Db>(
+                "INSERT INTO bundles (digest, revision, policies, rules, author, created_ms, activated_ms, deployed, \
+                 bytes) VALUES ($1, $2, $3, $4, $5, $6, NULL, $7, $8) ON CONFLICT (digest) DO NOTHING",
+            )
+            .bind(&bundle.digest)
+            .bind(&bundle.revision)
+            .bind(i64::from(bundle.policies))
+            .bind(i64::from(bundle.rules))
+            .bind(&bundle.author)
+            .bind(bundle.created_ms)
+            .bind(change.seq())
+            .bind(&bundle.bytes[..])
+            .execute(&mut *change.transaction)
+            .await?;
+            if bundle.activate {
+                deploy(&mut change, &bundle.digest, base, audit.at_ms).await?;
+            }
+            // The answer has to say what is active after this write, so the state is written before it is read.
+            query::<Db>("UPDATE state SET bundle = $1 WHERE id = 1")
+                .bind(change.state.bundle.as_deref())
+                .execute(&mut *change.transaction)
+                .await?;
+            let record = query_as::<Db, BundleRow>(concat!(select_bundles!(), " WHERE b.digest = $1"))
+                .bind(&bundle.digest)
+                .fetch_one(&mut *change.transaction)
+                .await?
+                .into();
+            let revision = change.commit(self, audit).await?.revision;
+            Ok((record, revision))
+        })
+        .await
+    }
+
+    async fn activate_bundle(&self, digest: Option<&str>, base: Base, audit: &NewAudit) -> Result<u64> {
+        within(SHORT, async {
+            let mut change = self.write().await?;
+            match digest {
+                Some(digest) => deploy(&mut change, digest, base, audit.at_ms).await?,
+                None if change.state.bundle.is_some() => {
+                    change.raise(base, audit.at_ms)?;
+                    change.state.bundle = None;
+                }
+                None => {}
+            }
+            Ok(change.commit(self, audit).await?.revision)
+        })
+        .await
+    }
+
+    async fn bundles(&self, page: &Page) -> Result<Slice<BundleRecord>> {
+        within(SHORT, async {
+            let rows = query_as::<Db, BundleRow>(concat!(
+                select_bundles!(),
+                " WHERE b.deployed < $1 ORDER BY b.deployed DESC LIMIT $2"
+            ))
+            .bind(below(page)?)
+            .bind(limit(page))
+            .fetch_all(self.readers().await?)
+            .await?;
+            slice(rows, page, |row| row.deployed.to_string(), |row| Ok(row.into()))
+        })
+        .await
+    }
+
+    async fn bundle_bytes(&self, digest: &str) -> Result<Option<Vec<u8>>> {
+        within(SHORT, async {
+            Ok(
+                query_scalar::<Db, Vec<u8>>("SELECT bytes FROM bundles WHERE digest = $1")
+                    .bind(digest)
+                    .fetch_optional(self.readers().await?)
+                    .await?,
+            )
+        })
+        .await
+    }
+
+    async fn key(&self, id: &str) -> Result<Option<ApiKey>> {
+        within(SHORT, async {
+            query_as::<Db, KeyRow>(concat!(select_keys!(), " WHERE id = $1"))
+                .bind(id)
+                .fetch_optional(self.readers().await?)
+                .await?
+                .map(ApiKey::try_from)
+                .transpose()
+        })
+        .await
+    }
+
+    async fn keys(&self, page: &Page) -> Result<Slice<ApiKey>> {
+        within(SHORT, async {
+            // Every text but the empty one, which is no id, comes after it.
+            let rows = query_as::<Db, KeyRow>(concat!(select_keys!(), " WHERE id > $1 ORDER BY id LIMIT $2"))
+                .bind(page.after.as_deref().unwrap_or_default())
+                .bind(limit(page))
+                .fetch_all(self.readers().await?)
+                .await?;
+            slice(rows, page, |row| row.id.clone(), ApiKey::try_from)
+        })
+        .await
+    }
+
+    async fn change_key(&self, change: &KeyChange, audit: &NewAudit) -> Result<()> {
+        within(SHORT, async {
+            let mut write = self.write().await?;
+            match change {
+                KeyChange::Create(key) => create_key(&mut write.transaction, key).await?,
+                KeyChange::Rotate {
+                    id,
+                    hash,
+                    previous_until_ms,
+                    expires_ms,
+                } => {
+                    if revoked(&mut write.transaction, id).await?.is_some() {
+                        // Revoked is for ever, and the caller has not seen it yet.
+                        return Err(StoreError::Conflict);
+                    }
+                    query::<Db>(
+                        "UPDATE api_keys SET previous_hash = hash, previous_until_ms = $1, hash = $2, expires_ms = $3 \
+                         WHERE id = $4",
+                    )
+                    .bind(previous_until_ms)
+                    .bind(&hash[..])
+                    .bind(expires_ms)
+                    .bind(id)
+                    .execute(&mut *write.transaction)
+                    .await?;
+                }
+                KeyChange::Revoke { id, at_ms } => {
+                    // The first time counts: it says from when on the key was of no use.
+                    if revoked(&mut write.transaction, id).await?.is_none() {
+                        query::<Db>("UPDATE api_keys SET revoked_ms = $1 WHERE id = $2")
+                            .bind(at_ms)
+                            .bind(id)
+                            .execute(&mut *write.transaction)
+                            .await?;
+                    }
+                }
+            }
+            write.commit(self, audit).await?;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn append_decisions(&self, decisions: &[DecisionRecord]) -> Result<()> {
+        if decisions.is_empty() {
+            return Ok(());
+        }
+        within(LONG, async {
+            let mut transaction = self.writers().await?.begin_with(BEGIN_WRITE).await?;
+            for rows in decisions.chunks(ROWS) {
+                let mut lists = Vec::with_capacity(rows.len());
+                for row in rows {
+                    lists.push((clean_list(&row.matched_rules)?, clean_list(&row.matched_policies)?));
+                }
+                let mut sql = QueryBuilder::<Db>::new(
+                    "INSERT INTO decisions (request_id, at_ms, namespace, subject, decision, reason, matched_rules, \
+                     matched_policies, errors, revision, duration_ns, cached, context) ",
+                );
+                sql.push_values(rows.iter().zip(lists), |mut values, (row, (rules, policies))| {
+                    values
+                        .push_bind(clean(&row.request_id))
+                        .push_bind(row.at_ms)
+                        .push_bind(clean(&row.namespace))
+                        .push_bind(clean(&row.subject))
+                        .push_bind(clean(&row.decision))
+                        .push_bind(row.reason.as_deref().map(clean))
+                        .push_bind(rules)
+                        .push_bind(policies)
+                        .push_bind(i64::from(row.errors))
+                        .push_bind(clean(&row.revision))
+                        .push_bind(signed(row.duration_ns))
+                        .push_bind(row.cached)
+                        .push_bind(row.context.as_deref().map(clean));
+                });
+                sql.push(" ON CONFLICT (request_id, at_ms) DO NOTHING");
+                // Only a full chunk comes again often enough to keep its statement.
+                sql.build()
+                    .persistent(rows.len() == ROWS)
+                    .execute(&mut *transaction)
+                    .await?;
+            }
+            Ok(transaction.commit().await?)
+        })
+        .await
+    }
+
+    async fn decision(&self, request_id: &str) -> Result<Vec<DecisionRecord>> {
+        within(SHORT, async {
+            query_as::<Db, DecisionRow>(concat!(
+                select_decisions!(),
+                " WHERE d.request_id = $1 ORDER BY d.seq DESC"
+            ))
+            .bind(clean(request_id))
+            .fetch_all(self.readers().await?)
+            .await?
+            .into_iter()
+            .map(DecisionRecord::try_from)
+            .collect()
+        })
+        .await
+    }
+
+    async fn decisions(&self, filter: &DecisionFilter, page: &Page) -> Result<Slice<DecisionRecord>> {
+        within(LONG, async {
+            let mut sql = QueryBuilder::<Db>::new(concat!(select_decisions!(), " WHERE d.seq < "));
+            sql.push_bind(below(page)?);
+            narrow(&mut sql, filter);
+            sql.push(" ORDER BY d.seq DESC LIMIT ").push_bind(limit(page));
+            let rows = sql
+                .build_query_as::<DecisionRow>()
+                .fetch_all(self.readers().await?)
+                .await?;
+            slice(rows, page, |row| row.seq.to_string(), DecisionRecord::try_from)
+        })
+        .await
+    }
+
+    async fn decision_stats(&self, filter: &DecisionFilter) -> Result<DecisionStats> {
+        within(LONG, async {
+            let mut read = self.readers().await?.begin_with(BEGIN_READ).await?;
+            let mut sql = QueryBuilder::<Db>::new(
+                "SELECT d.decision, COUNT(*) AS count, SUM(CASE WHEN d.cached THEN 1 ELSE 0 END) AS cached, \
+                 CAST(SUM(CAST(d.duration_ns AS DOUBLE PRECISION)) AS DOUBLE PRECISION) AS duration_ns \
+                 FROM decisions d WHERE 1 = 1",
+            );
+            narrow(&mut sql, filter);
+            sql.push(" GROUP BY d.decision");
+            let outcomes = sql.build_query_as::<OutcomeRow>().fetch_all(&mut *read).await?;
+            let mut sql =
+                QueryBuilder::<Db>::new("SELECT r.value AS rule, COUNT(*) AS count FROM decisions d ");
+            sql.push(RULES).push(" WHERE 1 = 1");
+            narrow(&mut sql, filter);
+            sql.push(" GROUP BY r.value ORDER BY COUNT(*) DESC, r.value ")
+                .push(BYTES)
+                .push(" LIMIT ")
+                .push_bind(TOP_RULES);
+            let rules = sql.build_query_as::<RuleRow>().fetch_all(&mut *read).await?;
+            read.commit().await?;
+            Ok(stats(&outcomes, rules))
+        })
+        .await
+    }
+
+    async fn prune_decisions(&self, before_ms: i64, limit: u32) -> Result<u64> {
+        within(LONG, async {
+            let done = query::<Db>(
+                "DELETE FROM decisions WHERE seq IN (SELECT seq FROM decisions WHERE at_ms < $1 ORDER BY at_ms LIMIT $2)",
+            )
+            .bind(before_ms)
+            .bind(i64::from(limit))
+            .execute(self.writers().await?)
+            .await?;
+            Ok(done.rows_affected())
+        })
+        .await
+    }
+
+    async fn append_audit(&self, audit: &NewAudit) -> Result<AuditRecord> {
+        within(SHORT, async { self.write().await?.commit(self, audit).await }).await
+    }
+
+    async fn audit(&self, after: u64, limit: u32) -> Result<Vec<AuditRecord>> {
+        within(SHORT, async {
+            query_as::<Db, AuditRow>(
+                "SELECT seq, at_ms, actor, action, target, namespace, request_id, detail, revision, previous, hash \
+                 FROM audit WHERE seq > $1 ORDER BY seq LIMIT $2",
+            )
+            .bind(signed(after))
+            .bind(i64::from(limit))
+            .fetch_all(self.readers().await?)
+            .await?
+            .into_iter()
+            .map(AuditRecord::try_from)
+            .collect()
+        })
+        .await
+    }
+
+    async fn audit_head(&self) -> Result<(u64, [u8; 32])> {
+        within(SHORT, async {
+            let mut connection = self.readers().await?.acquire().await?;
+            let state = state(READ_STATE, &mut connection).await?;
+            Ok((state.audit_seq, hash32(&state.audit_hash)?))
+        })
+        .await
+    }
+
+    async fn close(&self) {
+        self.shut().await;
+    }
+}
+
+/// Makes a stored bundle the active one.
+async fn deploy(change: &mut Write, digest: &str, base: Base, at_ms: i64) -> Result<()> {
+    if change.state.bundle.as_deref() == Some(digest) {
+        return Ok(());
+    }
+    let done = query::<Db>("UPDATE bundles SET activated_ms = $1, deployed = $2 WHERE digest = $3")
+        .bind(at_ms)
+        .bind(change.seq())
+        .bind(digest)
+        .execute(&mut *change.transaction)
+        .await?;
+    if done.rows_affected() == 0 {
+        return Err(StoreError::Missing(bundle_name(digest)));
+    }
+    change.raise(base, at_ms)?;
+    change.state.bundle = Some(digest.to_owned());
+    Ok(())
+}
+
+async fn create_key(connection: &mut Connection, key: &ApiKey) -> Result<()> {
+    let (previous, until) = key
+        .previous
+        .map_or((None, None), |(hash, until)| (Some(hash), Some(until)));
+    let done = query::<Db>(
+        "INSERT INTO api_keys (id, name, hash, previous_hash, previous_until_ms, scopes, namespaces, author, created_ms, \
+         expires_ms, revoked_ms) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (id) DO NOTHING",
+    )
+    .bind(&key.id)
+    .bind(&key.name)
+    .bind(&key.hash[..])
+    .bind(previous.as_ref().map(|hash| &hash[..]))
+    .bind(until)
+    .bind(scope_names(key.scopes))
+    .bind(key.namespaces.as_deref().map(json).transpose()?)
+    .bind(&key.author)
+    .bind(key.created_ms)
+    .bind(key.expires_ms)
+    .bind(key.revoked_ms)
+    .execute(connection)
+    .await?;
+    if done.rows_affected() == 0 {
+        return Err(StoreError::Exists(key_name(&key.id)));
+    }
+    Ok(())
+}
+
+/// When a key was revoked.
+async fn revoked(connection: &mut Connection, id: &str) -> Result<Option<i64>> {
+    query_scalar::<Db, Option<i64>>("SELECT revoked_ms FROM api_keys WHERE id = $1")
+        .bind(id)
+        .fetch_optional(connection)
+        .await?
+        .ok_or_else(|| StoreError::Missing(key_name(id)))
+}
+
+fn clean_list(texts: &[String]) -> Result<String> {
+    json(&texts.iter().map(|text| clean(text)).collect::<Vec<_>>())
+}
+
+#[expect(clippy::cast_precision_loss, reason = "means and shares, not counts")]
+fn stats(outcomes: &[OutcomeRow], rules: Vec<RuleRow>) -> DecisionStats {
+    let mut by_decision: BTreeMap<String, u64> =
+        OUTCOMES.iter().map(|name| ((*name).to_owned(), 0)).collect();
+    by_decision.extend(outcomes.iter().map(|row| (row.decision.clone(), row.count)));
+    let total: u64 = outcomes.iter().map(|row| row.count).sum();
+    let cached: u64 = outcomes.iter().map(|row| row.cached).sum();
+    let duration_ns: f64 = outcomes.iter().map(|row| row.duration_ns).sum();
+    let mean = |sum: f64| if total == 0 { 0.0 } else { sum / total as f64 };
+    DecisionStats {
+        total,
+        by_decision,
+        top_rules: rules
+            .into_iter()
+            .map(|row| RuleCount {
+                rule: row.rule,
+                count: row.count,
+            })
+            .collect(),
+        mean_duration_ms: mean(duration_ns / 1e6),
+        cached_ratio: mean(cached as f64),
+    }
+}

@@ -1,0 +1,92 @@
+//! What a server says about itself: logs, metrics and traces.
+//!
+//! `main` calls [`start`] before anything else that may log, hands the [`Metrics`] to the parts, and
+//! [`Telemetry::shutdown`] after the last of them has stopped.
+//!
+//! # Invariants
+//!
+//! - Nothing here makes a request fail or wait: logs go to stderr, metrics are atomics, spans that cannot be sent are
+//!   dropped by the exporter.
+//! - Metrics have no global state. The subscriber of `tracing` is the one global, set once by [`start`].
+//!
+//! # Not done here
+//!
+//! The decision log is no telemetry: nothing of it may be lost. It lives in [`crate::decisions`].
+
+pub mod logs;
+pub mod metrics;
+pub mod traces;
+
+use crate::config;
+use std::fmt;
+use std::time::Duration;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+pub use logs::LevelHandle;
+pub use metrics::Metrics;
+pub use traces::Traces;
+
+/// Why telemetry could not be started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TelemetryError {
+    /// `LOG_LEVEL` is not a filter.
+    Level(String),
+    /// `OTLP_ENDPOINT` is not an address that spans can be sent to.
+    Exporter(String),
+    /// A subscriber is set already.
+    AlreadyStarted,
+}
+
+impl fmt::Display for TelemetryError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Level(detail) => write!(f, "LOG_LEVEL is not a filter: {detail}"),
+            Self::Exporter(detail) => write!(f, "OTLP_ENDPOINT cannot be used: {detail}"),
+            Self::AlreadyStarted => f.write_str("logging is started already"),
+        }
+    }
+}
+
+impl std::error::Error for TelemetryError {}
+
+/// Running logs and traces.
+#[derive(Debug)]
+pub struct Telemetry {
+    /// Changes the log level of the running server.
+    pub level: LevelHandle,
+    /// Sends spans; `None` where `TRACE_ENABLED` is off.
+    pub traces: Option<Traces>,
+}
+
+/// Starts logs, and traces where they are on. Call it inside a tokio runtime: the exporter's connection lives there.
+///
+/// # Errors
+///
+/// - [`TelemetryError::Level`] — the level is not a filter.
+/// - [`TelemetryError::Exporter`] — the endpoint is no address. A collector that is down is no error.
+/// - [`TelemetryError::AlreadyStarted`] — it was called before.
+pub fn start(config: &config::Telemetry) -> Result<Telemetry, TelemetryError> {
+    let (log_layer, level) = logs::layer(config, std::io::stderr)?;
+    let traces = config
+        .otlp
+        .as_deref()
+        .map(|endpoint| Traces::start(endpoint, config.sample))
+        .transpose()?;
+    tracing_subscriber::registry()
+        .with(log_layer)
+        .with(traces.as_ref().map(Traces::layer))
+        .try_init()
+        .map_err(|_| TelemetryError::AlreadyStarted)?;
+    Ok(Telemetry { level, traces })
+}
+
+impl Telemetry {
+    /// Sends the spans that wait, for at most `deadline`. Says whether all of them could be handed over.
+    pub async fn shutdown(self, deadline: Duration) -> bool {
+        match self.traces {
+            Some(traces) => traces.shutdown(deadline).await,
+            None => true,
+        }
+    }
+}
