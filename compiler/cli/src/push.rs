@@ -343,7 +343,8 @@ fn show(map: &SourceMap, document: &Document, problem: &Problem) {
     for reported in &problem.diagnostics {
         match diagnostic(map, document, reported) {
             Some(diagnostic) => shown.push(diagnostic),
-            None => output::note(&reported.line_of(name)),
+            None if reported.is_ours() => output::note(&reported.line_of(name)),
+            None => output::note(&reported.line_of(&reported.file)),
         }
     }
     output::stderr(&render::text(map, &shown));
@@ -353,6 +354,10 @@ fn show(map: &SourceMap, document: &Document, problem: &Problem) {
 
 /// A server's diagnostic with its place in the file, when we know its code too.
 fn diagnostic(map: &SourceMap, document: &Document, reported: &Reported) -> Option<Diagnostic> {
+    let own_name = format!("{}.{}", document.id, document.format);
+    if !reported.is_ours() && reported.file != own_name {
+        return None;
+    }
     let code = Code::ALL.iter().find(|c| c.as_str() == reported.code)?;
     let file = map.file(document.file)?;
     let line = reported.line.checked_add(document.lines_before?)?;

@@ -139,6 +139,8 @@ pub(crate) struct Reported {
     pub(crate) code: String,
     /// What is wrong.
     pub(crate) message: String,
+    /// `policy.yaml` or `policy.json` for the document that was sent, else that of another policy.
+    pub(crate) file: String,
     /// From 1.
     pub(crate) line: u32,
     /// In characters, from 1.
@@ -463,7 +465,7 @@ impl Problem {
     pub(crate) fn show(&self) {
         output::error(&self.headline());
         for reported in &self.diagnostics {
-            output::note(&format!("  {}", reported.line_of("")));
+            output::note(&format!("  {}", reported.line_of(&reported.file)));
         }
         self.show_rest();
     }
@@ -508,9 +510,15 @@ impl Problem {
 }
 
 impl Reported {
+    /// Whether it is about the document that was sent.
+    pub(crate) fn is_ours(&self) -> bool {
+        matches!(self.file.as_str(), "" | "policy.yaml" | "policy.json")
+    }
+
     /// `file:line:column: severity[code]: message`.
     pub(crate) fn line_of(&self, file: &str) -> String {
         let separator = if file.is_empty() { "" } else { ":" };
+        let file = clean(file);
         format!(
             "{file}{separator}{}:{}: {}[{}]: {}",
             self.line,
