@@ -28,6 +28,8 @@
 
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "cache")]
+mod cache;
 mod cost;
 mod decision;
 mod derive;
@@ -42,6 +44,8 @@ mod sources;
 mod template;
 mod worker;
 
+#[cfg(feature = "cache")]
+pub use cache::{CacheOptions, Fresh, KeptDecision, LocalCache, LocalStats, LookUp, Worth};
 pub use derive::DeriveMode;
 pub use engine::{EngineBuilder, EvaluateOptions, PolicyEngine};
 pub use error::{BuildError, EvaluateError, LoadError};
@@ -52,6 +56,6 @@ pub use policy_bytecode::module::Decision as Verb;
 pub use policy_compiler::Compiler;
 pub use policy_primitives as primitives;
 pub use policy_vm::{JsonError, Mode};
-pub use response::{BundleRef, Decision, ErrorEntry, Response};
+pub use response::{BundleRef, Decision, ErrorEntry, Parts, Response};
 pub use snapshot::Policies;
-pub use worker::{DefaultDecision, Evaluated, Verdict, Worker};
+pub use worker::{Answer, DefaultDecision, Evaluated, Origin, Verdict, Worker};

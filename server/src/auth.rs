@@ -16,6 +16,8 @@
 //! - Refusals tell the honest what is wrong (expired, other issuer) and say nothing of keys, secrets or records.
 
 pub mod api_key;
+#[cfg(test)]
+mod fixtures;
 mod jwks;
 mod jwt;
 mod provider;

@@ -27,7 +27,7 @@ use tonic_reflection::server::{Builder, Error};
 /// # Errors
 ///
 /// When the descriptors for reflection cannot be read, which a test rules out.
-pub fn router(app: &App) -> Result<Router, Error> {
+pub fn router(app: App) -> Result<Router, Error> {
     let service = PolicyServiceServer::new(Policies::new(app.clone()))
         .max_decoding_message_size(app.service.limits.body);
     let descriptors = || {
@@ -39,8 +39,5 @@ pub fn router(app: &App) -> Result<Router, Error> {
         .add_service(HealthServer::new(health::Readiness::new(app.clone())))
         .add_service(descriptors().build_v1()?)
         .add_service(descriptors().build_v1alpha()?);
-    Ok(shell::around(routes.into_axum_router(), app.clone()))
+    Ok(shell::around(routes.into_axum_router(), app))
 }
-
-#[cfg(test)]
-mod tests;

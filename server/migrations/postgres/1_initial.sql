@@ -58,7 +58,7 @@ CREATE TABLE api_keys (
     id                TEXT   COLLATE "C" NOT NULL PRIMARY KEY,
     name              TEXT   NOT NULL,
     hash              BYTEA  NOT NULL,
-    previous_hash     BLOB,
+    previous_hash     BYTEA,
     previous_until_ms BIGINT,
     scopes            TEXT   NOT NULL,
     namespaces        TEXT,

@@ -89,14 +89,13 @@ impl Reading {
     /// The next request, let in or refused; `None` when the caller has no more.
     async fn step(&mut self) -> Option<Step> {
         let message = loop {
-            let stopping = self.app.health.is_draining();
-            match timeout(LOOK, self.incoming.next()).await {
-                Ok(message) => break message?,
-                Err(_elapsed) if stopping => {
-                    let error = ServiceError::new(Code::ShuttingDown, "the server is about to stop");
-                    return Some(Step::End(status::status(&error, &self.caller.request_id)));
-                }
-                Err(_elapsed) => {}
+            if self.app.health.is_draining() {
+                let error = ServiceError::new(Code::ShuttingDown, "the server is about to stop");
+                return Some(Step::End(status::status(&error, &self.caller.request_id)));
+            }
+            // An idle caller must not keep the server from stopping.
+            if let Ok(message) = timeout(LOOK, self.incoming.next()).await {
+                break message?;
             }
         };
         let request = match message {

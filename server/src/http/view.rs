@@ -16,7 +16,7 @@ pub(super) fn time(ms: i64) -> String {
 
 /// Part of a list.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct List<T> {
+pub(super) struct List<T> {
     /// The entries.
     pub items: Vec<T>,
     /// `cursor` of the next part; absent at the end.
@@ -36,7 +36,7 @@ impl<T> List<T> {
 /// A policy.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Policy {
+pub(super) struct Policy {
     /// Its id.
     pub id: String,
     /// Its name.
@@ -112,7 +112,7 @@ impl Policy {
 /// A version of a policy.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Version {
+pub(super) struct Version {
     /// The policy.
     pub id: String,
     /// From 1.
@@ -153,7 +153,7 @@ impl Version {
 /// A bundle.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Bundle {
+pub(super) struct Bundle {
     /// Its digest; the `ETag` holds it. Absent where policies are compiled from source text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
@@ -226,7 +226,7 @@ impl Bundle {
 /// A decision in the log.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct LoggedDecision {
+pub(super) struct LoggedDecision {
     /// Of the request.
     pub request_id: String,
     /// When it was decided.
@@ -282,7 +282,7 @@ impl LoggedDecision {
 /// A record of the audit trail.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Audit {
+pub(super) struct Audit {
     /// From 1, without gaps.
     pub seq: u64,
     /// When.
@@ -329,7 +329,7 @@ impl Audit {
 /// An API key, without its secret.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Key {
+pub(super) struct Key {
     /// Public part.
     pub id: String,
     /// What people call it.

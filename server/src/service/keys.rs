@@ -4,7 +4,8 @@ use super::{Call, Service};
 use crate::active::now_ms;
 use crate::auth::api_key;
 use crate::error::{Code, Result, ServiceError};
-use crate::identity::{Role, Scope, Scopes};
+use crate::identity::{Identity, Role, Scope, Scopes};
+use crate::storage::Store;
 use crate::storage::model::{ApiKey, KeyChange, Page, Slice};
 use secrecy::SecretString;
 use serde_json::json;
@@ -64,51 +65,67 @@ fn after(life: Duration) -> i64 {
     now_ms().saturating_add(i64::try_from(life.as_millis()).unwrap_or(i64::MAX))
 }
 
+/// Makes a key in a store.
+///
+/// # Errors
+///
+/// `malformed_request`, `forbidden` for more than the maker has, store errors.
+pub async fn make_key(
+    store: &dyn Store,
+    maker: &Identity,
+    request_id: &str,
+    new: NewKey,
+) -> Result<(ApiKey, SecretString)> {
+    let call = Call {
+        identity: maker,
+        request_id,
+    };
+    if new.name.trim().is_empty() {
+        return Err(malformed("`name` is empty"));
+    }
+    let scopes = rights(&new.roles, &new.scopes)?;
+    // Nobody hands on what they do not have.
+    if scopes.and(maker.scopes) != scopes {
+        return Err(ServiceError::new(
+            Code::Forbidden,
+            "a key cannot do more than who makes it",
+        ));
+    }
+    let namespaces = match (new.namespaces, maker.namespaces.as_deref()) {
+        (Some(named), _) => {
+            named.iter().try_for_each(|n| call.require_namespace(n))?;
+            Some(named)
+        }
+        (None, own) => own.map(<[String]>::to_vec),
+    };
+    let generated = api_key::generate().map_err(ServiceError::internal)?;
+    let key = ApiKey {
+        id: generated.id,
+        name: new.name,
+        hash: generated.hash,
+        previous: None,
+        scopes,
+        namespaces,
+        author: maker.subject.to_string(),
+        created_ms: now_ms(),
+        expires_ms: new.life.map(after),
+        revoked_ms: None,
+    };
+    let detail = json!({"name": key.name, "scopes": format!("{:?}", key.scopes)});
+    let audit = call.audit("key.create", &key.id, "", &detail);
+    store.change_key(&KeyChange::Create(key.clone()), &audit).await?;
+    Ok((key, generated.secret))
+}
+
 impl Service {
     /// Makes a key; returns it with its secret, which is stored nowhere.
     ///
     /// # Errors
     ///
-    /// `malformed_request`, `forbidden`, store errors.
+    /// As [`make_key`], and `forbidden`.
     pub async fn create_key(&self, call: Call<'_>, new: NewKey) -> Result<(ApiKey, SecretString)> {
         call.require(Scope::Keys)?;
-        if new.name.trim().is_empty() {
-            return Err(malformed("`name` is empty"));
-        }
-        let scopes = rights(&new.roles, &new.scopes)?;
-        // Nobody hands on what they do not have.
-        if scopes.and(call.identity.scopes) != scopes {
-            return Err(ServiceError::new(
-                Code::Forbidden,
-                "a key cannot do more than who makes it",
-            ));
-        }
-        let namespaces = match (new.namespaces, call.identity.namespaces.as_deref()) {
-            (Some(named), _) => {
-                named.iter().try_for_each(|n| call.require_namespace(n))?;
-                Some(named)
-            }
-            (None, own) => own.map(<[String]>::to_vec),
-        };
-        let generated = api_key::generate()?;
-        let key = ApiKey {
-            id: generated.id,
-            name: new.name,
-            hash: generated.hash,
-            previous: None,
-            scopes,
-            namespaces,
-            author: call.identity.subject.to_string(),
-            created_ms: now_ms(),
-            expires_ms: new.life.map(after),
-            revoked_ms: None,
-        };
-        let detail = json!({"name": key.name, "scopes": format!("{:?}", key.scopes)});
-        let audit = call.audit("key.create", &key.id, "", &detail);
-        self.store
-            .change_key(&KeyChange::Create(key.clone()), &audit)
-            .await?;
-        Ok((key, generated.secret))
+        make_key(&*self.store, call.identity, call.request_id, new).await
     }
 
     /// Gives a key a new secret. The old one stays good for `overlap`.
@@ -124,7 +141,7 @@ impl Service {
         life: Option<Duration>,
     ) -> Result<(ApiKey, SecretString)> {
         let mut key = self.own_key(call, id).await?;
-        let generated = api_key::generate_for(id)?;
+        let generated = api_key::generate_for(id).map_err(ServiceError::internal)?;
         let until = after(overlap.unwrap_or(OVERLAP));
         let expires_ms = life.map(after).or(key.expires_ms);
         let change = KeyChange::Rotate {

@@ -16,12 +16,13 @@
 use super::TelemetryError;
 use crate::config::{self, LogFormat};
 use serde_json::{Map, Value};
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::io::IsTerminal as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::format::{JsonFields, Writer};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields, MakeWriter};
 use tracing_subscriber::layer::Layer;
@@ -70,11 +71,8 @@ fn filter(directives: &str) -> Result<EnvFilter, TelemetryError> {
     for directive in directives.split(',').map(str::trim) {
         // The library takes a bare word that is no level for a target, so that `inof` would silence everything.
         let bare = !directive.contains(['=', '[']);
-        if bare
-            && directive
-                .parse::<tracing_subscriber::filter::LevelFilter>()
-                .is_err()
-        {
+        // Nothing at all is a level to it as well.
+        if directive.is_empty() || bare && directive.parse::<LevelFilter>().is_err() {
             return Err(TelemetryError::Level(format!("`{directive}` is not a level")));
         }
     }

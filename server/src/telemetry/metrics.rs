@@ -192,12 +192,17 @@ trait Kind: Sized {
 struct Series<M: 'static> {
     labels: &'static [&'static str],
     family: Family<Labels, M, fn() -> M>,
+    /// The one series of a family without labels.
+    single: M,
 }
 
 impl<M: Clone> Series<M> {
     /// The series with these label values, in the order of the table. Takes a lock: not for the hot path.
     fn with<const N: usize>(&self, values: [&'static str; N]) -> M {
         debug_assert_eq!(N, self.labels.len());
+        if N == 0 {
+            return self.single.clone();
+        }
         self.family.get_or_create_owned(&Labels {
             names: self.labels,
             values: values.map(Cow::Borrowed).to_vec(),
@@ -256,9 +261,19 @@ where
     M: Clone + EncodeMetric + TypedMetric + fmt::Debug + Send + Sync + 'static,
 {
     let family = Family::new_with_constructor(make);
+    let single = make();
     // The encoder appends `_total` to counters itself.
-    registry.register(name.strip_suffix("_total").unwrap_or(name), help, family.clone());
-    Series { labels, family }
+    let bare = name.strip_suffix("_total").unwrap_or(name);
+    if labels.is_empty() {
+        registry.register(bare, help, single.clone());
+    } else {
+        registry.register(bare, help, family.clone());
+    }
+    Series {
+        labels,
+        family,
+        single,
+    }
 }
 
 /// Times of evaluations.
@@ -378,7 +393,7 @@ impl EncodeMetric for Latency {
     fn encode(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
         let bounds = self.0.bounds.iter().map(|bound| seconds(*bound));
         let buckets: Vec<(f64, u64)> = bounds
-            .chain([f64::MAX])
+            .chain([f64::INFINITY])
             .zip(&self.0.counts)
             .map(|(bound, count)| (bound, count.load(Ordering::Relaxed)))
             .collect();
@@ -784,16 +799,6 @@ impl Metrics {
         }
         for origin in ORIGINS {
             families.reload_failures.with([origin]);
-        }
-        for gauge in [
-            &families.active_policies,
-            &families.active_rules,
-            &families.store_revision,
-            &families.requests_in_flight,
-            &families.log_queue,
-            &families.log_capacity,
-        ] {
-            gauge.with([]);
         }
         Self {
             rest: evaluations(Transport::Rest),

@@ -56,6 +56,10 @@ impl Traces {
     ///
     /// [`TelemetryError::Exporter`] when the endpoint is no address.
     pub fn start(endpoint: &str, sample: f64) -> Result<Self, TelemetryError> {
+        // Given nothing, the library would take an endpoint of its own.
+        if endpoint.is_empty() {
+            return Err(TelemetryError::Exporter("it is empty".to_owned()));
+        }
         let exporter = opentelemetry_otlp::SpanExporter::builder()
             .with_tonic()
             .with_endpoint(endpoint)
@@ -146,7 +150,10 @@ struct Incoming<'h>(&'h HeaderMap);
 
 impl Extractor for Incoming<'_> {
     fn get(&self, key: &str) -> Option<&str> {
-        self.0.get(key).and_then(|value| value.to_str().ok())
+        let value = self.0.get(key)?.to_str().ok()?;
+        // The library takes ids of fewer digits than the standard demands.
+        let lengths = value.split('-').map(str::len).take(4);
+        (key != "traceparent" || lengths.eq([2, 32, 16, 2])).then_some(value)
     }
 
     fn keys(&self) -> Vec<&str> {

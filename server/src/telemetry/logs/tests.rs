@@ -1,1 +1,147 @@
-//! Tests.
+use super::layer;
+use crate::config::{LogFormat, Telemetry};
+use crate::telemetry::traces::request_span;
+use http::HeaderMap;
+use serde_json::Value;
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
+use tracing_subscriber::layer::SubscriberExt as _;
+
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Lines {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+
+    fn json(&self) -> Vec<Value> {
+        self.text()
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    }
+}
+
+fn config(level: &str, format: LogFormat) -> Telemetry {
+    Telemetry {
+        level: level.to_owned(),
+        format,
+        otlp: None,
+        sample: 0.0,
+    }
+}
+
+fn run(level: &str, format: LogFormat, events: impl FnOnce(&super::LevelHandle)) -> Lines {
+    let lines = Lines::default();
+    let writer = lines.clone();
+    let (layer, handle) = layer(&config(level, format), move || writer.clone()).unwrap();
+    let subscriber = tracing_subscriber::registry().with(layer);
+    tracing::subscriber::with_default(subscriber, || events(&handle));
+    lines
+}
+
+const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+
+fn headers() -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    let value = format!("00-{TRACE}-b7ad6b7169203331-01");
+    headers.insert("traceparent", value.parse().unwrap());
+    headers
+}
+
+#[test]
+fn each_line_of_a_request_carries_its_ids() {
+    let lines = run("info", LogFormat::Json, |_| {
+        let span = request_span(&headers(), "/api/v1/evaluate", "req-1");
+        span.in_scope(|| {
+            tracing::info!(answer = 42, ok = true, "plain \"text\"\nof two lines");
+            let inner = tracing::info_span!("compile", policy = "p1");
+            inner.in_scope(|| tracing::warn!(policy = "p2", "inside"));
+        });
+        tracing::info!("outside");
+    });
+    let lines = lines.json();
+    assert_eq!(lines.len(), 3);
+    assert_eq!(lines[0]["message"], "plain \"text\"\nof two lines");
+    assert_eq!(lines[0]["answer"], 42);
+    assert_eq!(lines[0]["ok"], true);
+    assert_eq!(lines[0]["level"], "INFO");
+    assert_eq!(lines[0]["target"], "policy_server::telemetry::logs::tests");
+    for line in &lines[..2] {
+        assert_eq!(line["request_id"], "req-1");
+        assert_eq!(line["trace_id"], TRACE);
+        assert_eq!(line["route"], "/api/v1/evaluate");
+        assert_eq!(line.get("otel.kind"), None);
+        let timestamp = line["timestamp"].as_str().unwrap();
+        assert!(timestamp.parse::<jiff::Timestamp>().is_ok(), "{timestamp}");
+    }
+    assert_eq!(lines[1]["span"], "compile");
+    assert_eq!(lines[1]["policy"], "p2", "the event wins over its span");
+    assert_eq!(lines[2].get("request_id"), None);
+}
+
+#[test]
+fn ids_are_there_when_only_errors_are_logged() {
+    let lines = run("error", LogFormat::Json, |_| {
+        request_span(&headers(), "/x", "req-2").in_scope(|| {
+            tracing::info!("not shown");
+            tracing::error!("shown");
+        });
+    });
+    let lines = lines.json();
+    assert_eq!(lines.len(), 1);
+    assert_eq!(lines[0]["request_id"], "req-2");
+    assert_eq!(lines[0]["trace_id"], TRACE);
+}
+
+#[test]
+fn fields_cannot_pose_as_the_head_of_a_line() {
+    let lines = run("info", LogFormat::Json, |_| {
+        tracing::info!(timestamp = "never", level = "NONE", target = "x", "head");
+    });
+    let line = lines.json().remove(0);
+    assert_eq!(line["level"], "INFO");
+    assert_eq!(lines.text().matches("\"level\"").count(), 1);
+}
+
+#[test]
+fn the_level_changes_while_running_and_mistakes_change_nothing() {
+    let lines = run("warn", LogFormat::Json, |level| {
+        tracing::info!("one");
+        level.set("info").unwrap();
+        tracing::info!("two");
+        for wrong in ["inof", "", "policy_server=loud", "info,,warn"] {
+            assert!(level.set(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(level.get(), "info");
+        tracing::info!("three");
+        level.set("info,policy_server::telemetry=error").unwrap();
+        tracing::info!("four");
+    });
+    let messages: Vec<Value> = lines.json().iter().map(|line| line["message"].clone()).collect();
+    assert_eq!(messages, ["two", "three"]);
+}
+
+#[test]
+fn text_is_for_people() {
+    let lines = run("info", LogFormat::Text, |_| {
+        request_span(&headers(), "/x", "req-3").in_scope(|| tracing::info!("hello"));
+    });
+    let text = lines.text();
+    assert!(
+        text.contains("INFO") && text.contains("hello") && text.contains("req-3"),
+        "{text}"
+    );
+}

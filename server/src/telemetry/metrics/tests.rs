@@ -1,1 +1,228 @@
-//! Tests.
+use super::{FAMILIES, Layer, Metrics, Status, Transport, Withheld, markdown, names};
+use crate::config::Origin;
+use policy_runtime::Verb;
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// Value of a series, by the text before its value.
+fn value(text: &str, series: &str) -> Option<f64> {
+    text.lines()
+        .find_map(|line| line.strip_prefix(series)?.strip_prefix(' ')?.parse().ok())
+}
+
+/// Metrics in which every family has a series.
+fn everything() -> Metrics {
+    let metrics = Metrics::new();
+    metrics
+        .evaluations(Transport::Grpc)
+        .record(Verb::Deny, Duration::from_micros(3), 2);
+    metrics.activated(3, 20, "r1", "sha256:aa", 1_700_000_000_123);
+    metrics.store_revision(7);
+    metrics.reload_failed(&Origin::Store);
+    let route = metrics.route(Transport::Rest, "/api/v1/evaluate");
+    let _guard = route.start();
+    route.record(Status::Http(200), Duration::from_millis(3));
+    route.record(Status::Http(418), Duration::from_millis(3));
+    metrics
+        .route(Transport::Grpc, "EvaluatePolicy")
+        .record(Status::Grpc(tonic::Code::NotFound), Duration::from_millis(3));
+    metrics.shed("concurrency");
+    metrics.rate_limited("evaluate");
+    metrics.auth_failed("expired");
+    metrics.cache_hit(Layer::Process, Duration::from_millis(250));
+    metrics.cache_miss(Layer::Redis);
+    metrics.cache_bypassed();
+    metrics.dependency("postgres", false);
+    let log = metrics.decision_log(10);
+    log.queue.inc();
+    log.pruned.inc();
+    log.written("store").inc();
+    log.errors("file").inc();
+    log.withheld(Withheld::Mask).inc();
+    metrics
+}
+
+#[test]
+fn every_family_of_the_table_is_in_the_exposition_and_nothing_else() {
+    let text = everything().encode();
+    let shown: BTreeSet<&str> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE "))
+        .filter_map(|line| line.split(' ').next())
+        .collect();
+    let table: BTreeSet<&str> = FAMILIES
+        .iter()
+        .map(|family| family.name.strip_suffix("_total").unwrap_or(family.name))
+        .collect();
+    assert_eq!(shown, table);
+    for family in FAMILIES {
+        let bare = family.name.strip_suffix("_total").unwrap_or(family.name);
+        assert!(
+            text.contains(&format!("# TYPE {bare} {}\n", family.kind)),
+            "{bare}"
+        );
+        assert_eq!(family.name != bare, family.kind == "counter", "{}", family.name);
+        assert!(
+            !family.help.ends_with('.'),
+            "the encoder adds the full stop: {bare}"
+        );
+    }
+    assert!(text.ends_with("# EOF\n"));
+}
+
+#[test]
+fn what_is_counted_is_shown() {
+    let text = everything().encode();
+    for (series, expected) in [
+        (
+            r#"llm_policy_evaluations_total{decision="deny",transport="grpc"}"#,
+            1.0,
+        ),
+        // There before anything happened, so that rates work from the first event.
+        (
+            r#"llm_policy_evaluations_total{decision="allow",transport="rest"}"#,
+            0.0,
+        ),
+        (
+            r#"llm_policy_evaluation_duration_seconds_count{transport="grpc"}"#,
+            1.0,
+        ),
+        (
+            r#"llm_policy_evaluation_duration_seconds_sum{transport="grpc"}"#,
+            0.000_003,
+        ),
+        (
+            r#"llm_policy_evaluation_duration_seconds_bucket{le="0.0000025",transport="grpc"}"#,
+            0.0,
+        ),
+        (
+            r#"llm_policy_evaluation_duration_seconds_bucket{le="0.000005",transport="grpc"}"#,
+            1.0,
+        ),
+        (
+            r#"llm_policy_evaluation_duration_seconds_bucket{le="+Inf",transport="grpc"}"#,
+            1.0,
+        ),
+        ("llm_policy_evaluation_errors_total", 2.0),
+        ("llm_policy_active_rules", 20.0),
+        (r#"llm_policy_bundle_info{revision="r1",digest="sha256:aa"}"#, 1.0),
+        ("llm_policy_bundle_activated_timestamp_seconds", 1_700_000_000.123),
+        (
+            r#"llm_policy_requests_total{transport="rest",route="/api/v1/evaluate",status="200"}"#,
+            1.0,
+        ),
+        (
+            r#"llm_policy_requests_total{transport="rest",route="/api/v1/evaluate",status="other"}"#,
+            1.0,
+        ),
+        (
+            r#"llm_policy_requests_total{transport="grpc",route="EvaluatePolicy",status="not_found"}"#,
+            1.0,
+        ),
+        ("llm_policy_cache_saved_seconds_total", 0.25),
+        (r#"llm_policy_cache_hits_total{layer="redis"}"#, 0.0),
+        (r#"llm_policy_decision_log_dropped_total{reason="overflow"}"#, 0.0),
+        (r#"llm_policy_dependency_up{dependency="postgres"}"#, 0.0),
+        ("llm_policy_requests_in_flight", 0.0),
+    ] {
+        assert_eq!(value(&text, series), Some(expected), "{series}\n{text}");
+    }
+    assert!(value(&text, names::BUNDLE_AGE).is_some_and(|age| age > 1_000_000.0));
+}
+
+#[test]
+fn another_bundle_takes_the_labels_of_the_one_before() {
+    let metrics = everything();
+    metrics.activated(1, 2, "r2 \"quoted\"\n", "sha256:bb", 1_700_000_001_000);
+    let text = metrics.encode();
+    let series: Vec<&str> = text
+        .lines()
+        .filter(|line| line.starts_with("llm_policy_bundle_info{"))
+        .collect();
+    assert_eq!(
+        series,
+        [r#"llm_policy_bundle_info{revision="r2 \"quoted\"\n",digest="sha256:bb"} 1"#]
+    );
+}
+
+#[test]
+fn unknown_statuses_make_no_series_of_their_own() {
+    let metrics = Metrics::new();
+    let route = metrics.route(Transport::Rest, "/x");
+    for status in 0..1000 {
+        route.record(Status::Http(status), Duration::ZERO);
+    }
+    for code in -5..40 {
+        route.record(Status::Grpc(tonic::Code::from_i32(code)), Duration::ZERO);
+    }
+    let series = metrics
+        .encode()
+        .lines()
+        .filter(|line| line.starts_with("llm_policy_requests_total{"))
+        .count();
+    assert_eq!(
+        series,
+        super::HTTP_STATUSES.len() + super::GRPC_STATUSES.len() + 1
+    );
+}
+
+#[test]
+fn counting_from_many_threads_loses_nothing() {
+    let metrics = Metrics::new();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let evaluations = metrics.evaluations(Transport::Rest).clone();
+                for n in 0..10_000 {
+                    evaluations.record(Verb::Allow, Duration::from_nanos(n), 0);
+                }
+            });
+        }
+    });
+    let text = metrics.encode();
+    let count = value(
+        &text,
+        r#"llm_policy_evaluation_duration_seconds_count{transport="rest"}"#,
+    );
+    let allowed = value(
+        &text,
+        r#"llm_policy_evaluations_total{decision="allow",transport="rest"}"#,
+    );
+    assert_eq!((count, allowed), (Some(40_000.0), Some(40_000.0)));
+}
+
+/// The budget is 200 ns. Unoptimised code on a shared machine is allowed more; a lock, an allocation or a lookup by label
+/// would still show.
+#[test]
+fn counting_an_evaluation_is_cheap() {
+    let metrics = Metrics::new();
+    let evaluations = metrics.evaluations(Transport::Rest);
+    let round = || {
+        let start = Instant::now();
+        for n in 0..10_000_u64 {
+            evaluations.record(Verb::Allow, Duration::from_nanos(n * 37), 0);
+        }
+        start.elapsed() / 10_000
+    };
+    let best = (0..20).map(|_| round()).min().unwrap_or_default();
+    println!("one evaluation is counted in {best:?}");
+    let budget = if cfg!(debug_assertions) { 600 } else { 200 };
+    assert!(best < Duration::from_nanos(budget), "{best:?}");
+}
+
+/// `UPDATE_DOCS=1 cargo test -p policy-server --lib` writes the table.
+#[test]
+fn the_page_shows_the_table() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/observability.md");
+    let page = std::fs::read_to_string(&path).unwrap();
+    let (begin, end) = ("<!-- metrics: begin -->\n", "<!-- metrics: end -->\n");
+    let start = page.find(begin).unwrap() + begin.len();
+    let stop = page.find(end).unwrap();
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        let page = format!("{}{}{}", &page[..start], markdown(), &page[stop..]);
+        std::fs::write(&path, page).unwrap();
+    } else {
+        assert_eq!(&page[start..stop], markdown());
+    }
+}

@@ -1,1 +1,183 @@
-//! Tests.
+use super::{Traces, extract, inject, inject_metadata, request_span};
+use crate::telemetry::TelemetryError;
+use http::HeaderMap;
+use opentelemetry::trace::TraceContextExt as _;
+use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
+    TraceService, TraceServiceServer,
+};
+use opentelemetry_proto::tonic::collector::trace::v1::{
+    ExportTraceServiceRequest, ExportTraceServiceResponse,
+};
+use opentelemetry_proto::tonic::trace::v1::Span as Sent;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+use tokio_stream::wrappers::TcpListenerStream;
+use tonic::{Request, Response, Status};
+use tracing_subscriber::layer::SubscriberExt as _;
+
+const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+const PARENT: &str = "b7ad6b7169203331";
+
+fn headers(flags: &str) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    let value = format!("00-{TRACE}-{PARENT}-{flags}");
+    headers.insert("traceparent", value.parse().unwrap());
+    headers
+}
+
+/// A collector: takes spans by the OTLP protocol.
+#[derive(Clone, Default)]
+struct Collector(Arc<Mutex<Vec<ExportTraceServiceRequest>>>);
+
+#[tonic::async_trait]
+impl TraceService for Collector {
+    async fn export(
+        &self,
+        request: Request<ExportTraceServiceRequest>,
+    ) -> Result<Response<ExportTraceServiceResponse>, Status> {
+        self.0.lock().unwrap().push(request.into_inner());
+        Ok(Response::new(ExportTraceServiceResponse::default()))
+    }
+}
+
+impl Collector {
+    async fn start(&self) -> SocketAddr {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let service = TraceServiceServer::new(self.clone());
+        tokio::spawn(
+            tonic::transport::Server::builder()
+                .add_service(service)
+                .serve_with_incoming(TcpListenerStream::new(listener)),
+        );
+        address
+    }
+
+    fn spans(&self) -> Vec<Sent> {
+        let requests = self.0.lock().unwrap();
+        let scopes = requests
+            .iter()
+            .flat_map(|request| &request.resource_spans)
+            .flat_map(|resource| &resource.scope_spans);
+        scopes.flat_map(|scope| scope.spans.clone()).collect()
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn spans_arrive_at_a_collector_in_the_trace_of_the_caller() {
+    let collector = Collector::default();
+    let address = collector.start().await;
+    let traces = Traces::start(&format!("http://{address}"), 0.0).unwrap();
+    let subscriber = tracing_subscriber::registry().with(traces.layer());
+    let mut onward = HeaderMap::new();
+    tracing::subscriber::with_default(subscriber, || {
+        let span = request_span(&headers("01"), "/api/v1/evaluate", "req-1");
+        span.in_scope(|| tracing::info_span!("compile").in_scope(|| {}));
+        inject(&span, &mut onward);
+        // Not sampled: neither by its caller, nor by the share of 0.
+        drop(request_span(&headers("00"), "/unsampled", "req-2"));
+        drop(request_span(&HeaderMap::new(), "/nobody", "req-3"));
+    });
+    assert!(traces.shutdown(Duration::from_secs(5)).await);
+
+    let spans = collector.spans();
+    let names: Vec<&str> = spans.iter().map(|span| span.name.as_str()).collect();
+    assert_eq!(names, ["compile", "/api/v1/evaluate"]);
+    assert!(spans.iter().all(|span| hex(&span.trace_id) == TRACE));
+    let (inner, outer) = (&spans[0], &spans[1]);
+    assert_eq!(hex(&outer.parent_span_id), PARENT);
+    assert_eq!(inner.parent_span_id, outer.span_id);
+    assert!(outer.attributes.iter().any(|a| a.key == "request_id"));
+    let resource = collector.0.lock().unwrap()[0].resource_spans[0]
+        .resource
+        .clone()
+        .unwrap();
+    assert!(resource.attributes.iter().any(|a| a.key == "service.name"));
+    // Who is called from here continues at the span of the request.
+    let expected = format!("00-{TRACE}-{}-01", hex(&outer.span_id));
+    assert_eq!(onward["traceparent"], expected.as_str());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_without_a_trace_begins_one() {
+    let collector = Collector::default();
+    let address = collector.start().await;
+    let traces = Traces::start(&format!("http://{address}"), 1.0).unwrap();
+    let subscriber = tracing_subscriber::registry().with(traces.layer());
+    tracing::subscriber::with_default(subscriber, || {
+        drop(request_span(&HeaderMap::new(), "/a", "req-1"));
+        drop(request_span(&HeaderMap::new(), "/b", "req-2"));
+    });
+    assert!(traces.shutdown(Duration::from_secs(5)).await);
+    let spans = collector.spans();
+    assert_eq!(spans.len(), 2);
+    assert_ne!(spans[0].trace_id, spans[1].trace_id);
+    for span in spans {
+        let recorded = span
+            .attributes
+            .iter()
+            .find(|a| a.key == "trace_id")
+            .and_then(|a| a.value.clone());
+        assert!(
+            format!("{recorded:?}").contains(&hex(&span.trace_id)),
+            "{recorded:?}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_collector_that_is_away_holds_nothing_up() {
+    // A port on which nobody listens: bound and let go.
+    let address = {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.local_addr().unwrap()
+    };
+    let traces = Traces::start(&format!("http://{address}"), 1.0).unwrap();
+    let subscriber = tracing_subscriber::registry().with(traces.layer());
+    let start = Instant::now();
+    tracing::subscriber::with_default(subscriber, || {
+        for _ in 0..10_000 {
+            drop(request_span(&headers("01"), "/api/v1/evaluate", "req-1"));
+        }
+    });
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    let start = Instant::now();
+    traces.shutdown(Duration::from_millis(300)).await;
+    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+}
+
+#[tokio::test]
+async fn an_endpoint_that_is_no_address_is_refused_at_the_start() {
+    for wrong in ["", "not a url", "https://collector:4317"] {
+        let started = Traces::start(wrong, 1.0);
+        assert!(
+            matches!(started, Err(TelemetryError::Exporter(_))),
+            "{wrong}: {started:?}"
+        );
+    }
+}
+
+#[test]
+fn malformed_headers_are_no_trace() {
+    let zeros = format!("00-{}-{PARENT}-01", "0".repeat(32));
+    for wrong in ["", "00", "ff-x-y-z", zeros.as_str(), "00-abc-def-01"] {
+        let mut headers = HeaderMap::new();
+        headers.insert("traceparent", wrong.parse().unwrap());
+        assert!(!extract(&headers).span().span_context().is_valid(), "{wrong}");
+    }
+    assert!(extract(&headers("01")).span().span_context().is_valid());
+}
+
+#[test]
+fn metadata_keeps_what_was_in_it() {
+    let mut metadata = tonic::metadata::MetadataMap::new();
+    metadata.insert("authorization", "x".parse().unwrap());
+    inject_metadata(&tracing::Span::none(), &mut metadata);
+    assert!(metadata.contains_key("authorization"));
+    assert!(!metadata.contains_key("traceparent"));
+}

@@ -1,0 +1,350 @@
+//! The decision log: who asked what and was answered how, written where `DECISION_LOG` says.
+//!
+//! ```text
+//! evaluation ─► Log::record ─► queue ─► LogTask: batch ─► mask, seal ─► store, stdout, file
+//!                  hot path    bounded      decisions/writer.rs            decisions/sinks.rs
+//! ```
+//!
+//! # Invariants
+//!
+//! - With `DECISION_LOG_OVERFLOW=block`, every decision that [`Log::record`] returned from is written, or counted by
+//!   [`Log::flush`] as not written. With `drop`, every decision that is not written is counted.
+//! - The queue is bounded in decisions and in bytes of contexts ([`MAX_BYTES`]): large requests do not fill the memory while
+//!   a database is away.
+//! - No sink sees a context before it is masked, where masking is on, and sealed, where keys are given.
+//!
+//! # Not done here
+//!
+//! The audit trail of changes is part of the store: it is written in the transaction of the change.
+
+mod export;
+pub mod mask;
+mod record;
+mod sinks;
+mod writer;
+
+use crate::config::{self, Kept, Sink};
+use crate::storage::Store;
+use crate::telemetry::Metrics;
+use crate::telemetry::metrics::{Dropped, LogMetrics};
+use record::Preparer;
+use sinks::Output;
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use writer::Pruner;
+
+pub use export::{ExportError, Open, export};
+pub use record::{Entry, SEALED, Seal, associated_data, push_line};
+pub use writer::LogTask;
+
+/// Bytes of contexts that may wait to be written.
+pub const MAX_BYTES: usize = 256 << 20;
+
+/// Bytes are counted in pieces of this many.
+const PIECE: usize = 1 << 10;
+
+/// How long a writer that was told to stop is waited for.
+const STOP: Duration = Duration::from_secs(1);
+
+/// How long a blocking thread sleeps before it looks for a place again.
+const NAP: Duration = Duration::from_millis(1);
+
+/// Why the decision log could not be started.
+#[derive(Debug)]
+pub enum LogError {
+    /// It is to be written to the store, and there is none.
+    NoStore,
+    /// Keys are configured and nothing to encrypt with was given.
+    NoSeal,
+    /// The file cannot be written.
+    File(std::path::PathBuf, std::io::Error),
+}
+
+impl fmt::Display for LogError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoStore => f.write_str("DECISION_LOG names the store, and there is none"),
+            Self::NoSeal => {
+                f.write_str("ENCRYPTION_KEYS are given, and contexts would be stored in clear text")
+            }
+            Self::File(path, error) => write!(f, "DECISION_LOG: cannot write {}: {error}", path.display()),
+        }
+    }
+}
+
+impl std::error::Error for LogError {}
+
+/// Where evaluations leave their decisions. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Log {
+    /// `None` where the log is off.
+    queue: Option<mpsc::Sender<Queued>>,
+    shared: Arc<Shared>,
+    finished: watch::Receiver<()>,
+}
+
+/// What the log and its writer share.
+pub(crate) struct Shared {
+    metrics: LogMetrics,
+    /// Accepted and not written yet.
+    pending: AtomicU64,
+    /// Free pieces of [`MAX_BYTES`].
+    bytes: Arc<Semaphore>,
+    kept: Kept,
+    block: bool,
+    /// Nothing more is accepted; what is queued is written.
+    closing: CancellationToken,
+    /// The time for that is over.
+    abandon: CancellationToken,
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared")
+            .field("pending", &self.pending)
+            .field("block", &self.block)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Preparer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Preparer")
+    }
+}
+
+impl Shared {
+    fn written(&self, decisions: usize) {
+        // Saturates: `Log::flush` may have given up on them a moment ago.
+        self.pending
+            .update(Ordering::Relaxed, Ordering::Relaxed, |pending| {
+                pending.saturating_sub(decisions as u64)
+            });
+        self.metrics.queue.dec_by(decisions as f64);
+    }
+}
+
+/// A decision in the queue, with the place that its context takes.
+#[derive(Debug)]
+pub(crate) struct Queued {
+    entry: Entry,
+    place: Option<OwnedSemaphorePermit>,
+}
+
+/// Why there is no place for a decision.
+enum NoPlace {
+    Full(Entry),
+    Closed,
+}
+
+impl Log {
+    /// Makes the log and its writer, which the caller runs ([`LogTask::run`]). `seal` encrypts contexts; it is needed where
+    /// `config.keys` are given. Old decisions are removed from `store` whether or not it is a sink.
+    ///
+    /// # Errors
+    ///
+    /// - [`LogError::NoStore`], [`LogError::NoSeal`] — what the configuration asks for was not passed.
+    /// - [`LogError::File`] — a file cannot be opened for appending.
+    pub fn start(
+        config: &config::DecisionLog,
+        store: Option<Arc<dyn Store>>,
+        metrics: &Metrics,
+        seal: Option<Seal>,
+    ) -> Result<(Self, LogTask), LogError> {
+        if seal.is_none() && !config.keys.is_empty() {
+            return Err(LogError::NoSeal);
+        }
+        let mut outputs = Vec::new();
+        for sink in &config.sinks {
+            if let Sink::File(path) = sink {
+                sinks::check(path).map_err(|error| LogError::File(path.clone(), error))?;
+            }
+            outputs.push(Output::of(sink, store.as_ref()).ok_or(LogError::NoStore)?);
+        }
+        let on = !outputs.is_empty();
+        let shared = Arc::new(Shared {
+            metrics: metrics.decision_log(if on { config.queue } else { 0 }),
+            pending: AtomicU64::new(0),
+            bytes: Arc::new(Semaphore::new(MAX_BYTES / PIECE)),
+            kept: config.context,
+            block: config.block,
+            closing: CancellationToken::new(),
+            abandon: CancellationToken::new(),
+        });
+        let (sender, receiver) = mpsc::channel(config.queue.max(1));
+        let (running, finished) = watch::channel(());
+        let pruner = store.filter(|_| !config.retention.is_zero()).map(|store| Pruner {
+            store,
+            retention: config.retention,
+        });
+        let task = LogTask {
+            queue: receiver,
+            shared: Arc::clone(&shared),
+            outputs,
+            preparer: Arc::new(Mutex::new(Preparer::new(config.context, &config.masks, seal))),
+            pruner,
+            finished: running,
+        };
+        let log = Self {
+            queue: Some(sender).filter(|_| on),
+            shared,
+            finished,
+        };
+        Ok((log, task))
+    }
+
+    /// Whether decisions are written anywhere. Where not, making an [`Entry`] is work for nothing.
+    #[must_use]
+    pub fn is_on(&self) -> bool {
+        self.queue.is_some()
+    }
+
+    /// Queues a decision. Waits for a free place where `DECISION_LOG_OVERFLOW` is `block`; with `drop`, never.
+    pub async fn record(&self, entry: Entry) {
+        let Err(entry) = self.try_record(entry) else {
+            return;
+        };
+        let Some(queue) = &self.queue else {
+            return;
+        };
+        let entry = self.shared.trim(entry);
+        let place = match pieces(&entry) {
+            0 => None,
+            // Closed only with the process.
+            pieces => Arc::clone(&self.shared.bytes)
+                .acquire_many_owned(pieces)
+                .await
+                .ok(),
+        };
+        // Counted only once it is in: a caller who goes away while it waits takes its decision along.
+        match queue.reserve().await {
+            Ok(slot) => {
+                self.shared.accepted();
+                slot.send(Queued { entry, place });
+            }
+            Err(_) => self.shared.dropped(Dropped::Closed),
+        }
+    }
+
+    /// Queues a decision without waiting.
+    ///
+    /// # Errors
+    ///
+    /// The decision, where it would have to wait: overflow is `block` and the queue is full. It is not counted then.
+    #[expect(
+        clippy::result_large_err,
+        reason = "the decision goes back to its owner, without a copy"
+    )]
+    pub fn try_record(&self, entry: Entry) -> Result<(), Entry> {
+        let Some(queue) = &self.queue else {
+            return Ok(());
+        };
+        match self.shared.push(queue, self.shared.trim(entry)) {
+            Ok(()) => {}
+            Err(NoPlace::Closed) => self.shared.dropped(Dropped::Closed),
+            Err(NoPlace::Full(entry)) if self.shared.block => return Err(entry),
+            Err(NoPlace::Full(_)) => self.shared.dropped(Dropped::Overflow),
+        }
+        Ok(())
+    }
+
+    /// As [`Log::record`], for threads that may block. Not for async code, whose thread it would stop.
+    pub fn record_blocking(&self, mut entry: Entry) {
+        while let Err(back) = self.try_record(entry) {
+            entry = back;
+            std::thread::sleep(NAP);
+        }
+    }
+
+    /// Decisions accepted and not written yet.
+    #[must_use]
+    pub fn pending(&self) -> u64 {
+        self.shared.pending.load(Ordering::Relaxed)
+    }
+
+    /// Accepts nothing more, and waits until everything queued is written, for at most `deadline`. Returns how many were
+    /// not; they are counted as dropped. The writer ends.
+    pub async fn flush(&self, deadline: Duration) -> u64 {
+        self.shared.closing.cancel();
+        if !self.ended_within(deadline).await {
+            self.shared.abandon.cancel();
+            // Until then it may still be counting what it wrote; it stops where it waits next.
+            self.ended_within(STOP).await;
+        }
+        let left = self.shared.pending.swap(0, Ordering::Relaxed);
+        if left > 0 {
+            self.shared.metrics.dropped(Dropped::Shutdown).inc_by(left);
+            tracing::error!(
+                decisions = left,
+                "the decision log could not be written to the end in time"
+            );
+        }
+        left
+    }
+}
+
+impl Log {
+    /// Whether the writer has ended, after at most this time.
+    async fn ended_within(&self, time: Duration) -> bool {
+        let mut finished = self.finished.clone();
+        // Nothing is ever sent: an error says that the other side is gone.
+        let ended = async { while finished.changed().await.is_ok() {} };
+        tokio::time::timeout(time, ended).await.is_ok()
+    }
+}
+
+impl Shared {
+    /// The decision without a context that nobody will look at.
+    fn trim(&self, mut entry: Entry) -> Entry {
+        match self.kept {
+            // The context is needed to mask the reason, which may quote it.
+            Kept::None if entry.record.reason.is_none() => entry.context = None,
+            Kept::None | Kept::Masked | Kept::Full => {}
+        }
+        entry
+    }
+
+    #[expect(
+        clippy::result_large_err,
+        reason = "the decision goes back to its owner, without a copy"
+    )]
+    fn push(&self, queue: &mpsc::Sender<Queued>, entry: Entry) -> Result<(), NoPlace> {
+        let place = match pieces(&entry) {
+            0 => None,
+            pieces => match Arc::clone(&self.bytes).try_acquire_many_owned(pieces) {
+                Ok(place) => Some(place),
+                Err(_) if queue.is_closed() => return Err(NoPlace::Closed),
+                Err(_) => return Err(NoPlace::Full(entry)),
+            },
+        };
+        match queue.try_reserve() {
+            Ok(slot) => {
+                self.accepted();
+                slot.send(Queued { entry, place });
+                Ok(())
+            }
+            Err(TrySendError::Full(())) => Err(NoPlace::Full(entry)),
+            Err(TrySendError::Closed(())) => Err(NoPlace::Closed),
+        }
+    }
+
+    fn accepted(&self) {
+        self.pending.fetch_add(1, Ordering::Relaxed);
+        self.metrics.queue.inc();
+    }
+
+    fn dropped(&self, why: Dropped) {
+        self.metrics.dropped(why).inc();
+    }
+}
+
+/// Pieces of memory that a context takes; at the most all there are, so that every context fits at last.
+fn pieces(entry: &Entry) -> u32 {
+    let bytes = entry.context.as_ref().map_or(0, bytes::Bytes::len);
+    u32::try_from(bytes.div_ceil(PIECE).min(MAX_BYTES / PIECE)).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,79 @@
+//! Decisions out of the database, as JSON lines: for archives, for other systems, and before retention takes them.
+
+use super::record::{SEALED, associated_data, push_line};
+use crate::storage::model::{DecisionFilter, Page};
+use crate::storage::{Store, StoreError};
+use std::fmt;
+use std::io::{self, Write};
+
+/// Decisions read at once.
+const PAGE: u32 = 500;
+
+/// Why an export stopped. What was written before is whole lines.
+#[derive(Debug)]
+pub enum ExportError {
+    /// The database failed.
+    Store(StoreError),
+    /// The output failed.
+    Output(io::Error),
+    /// A context could not be opened: request id, and why.
+    Open(String, String),
+}
+
+impl fmt::Display for ExportError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Store(error) => error.fmt(f),
+            Self::Output(error) => write!(f, "cannot write: {error}"),
+            Self::Open(id, error) => write!(f, "the context of {id} cannot be decrypted: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for ExportError {}
+
+/// Opens what [`super::Seal`] sealed: stored text and associated data to plaintext.
+pub type Open<'o> = &'o (dyn Fn(&str, &str) -> Result<String, String> + Sync);
+
+/// Writes decisions as JSON lines, newest first, page by page; returns how many. With `open`, sealed contexts are written
+/// in clear text, without it as they are stored. Decisions that are made meanwhile are not among them.
+///
+/// # Errors
+///
+/// - [`ExportError::Store`], [`ExportError::Output`] — as they say.
+/// - [`ExportError::Open`] — `open` failed on a context.
+pub async fn export(
+    store: &dyn Store,
+    filter: &DecisionFilter,
+    open: Option<Open<'_>>,
+    out: &mut (dyn Write + Send),
+) -> Result<u64, ExportError> {
+    let mut page = Page {
+        limit: PAGE,
+        after: None,
+    };
+    let mut count = 0;
+    let mut lines = String::new();
+    loop {
+        let slice = store.decisions(filter, &page).await.map_err(ExportError::Store)?;
+        lines.clear();
+        for mut record in slice.items {
+            if let (Some(open), Some(context)) = (open, &record.context)
+                && context.starts_with(SEALED)
+            {
+                let opened = open(context, &associated_data(&record))
+                    .map_err(|error| ExportError::Open(record.request_id.clone(), error))?;
+                record.context = Some(opened);
+            }
+            push_line(&record, &mut lines);
+            count += 1;
+        }
+        out.write_all(lines.as_bytes()).map_err(ExportError::Output)?;
+        match slice.next {
+            Some(next) => page.after = Some(next),
+            None => break,
+        }
+    }
+    out.flush().map_err(ExportError::Output)?;
+    Ok(count)
+}

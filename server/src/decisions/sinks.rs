@@ -1,0 +1,122 @@
+//! Where decisions are written: the database, standard output, a file. One attempt each; the writer repeats.
+//!
+//! # Invariants
+//!
+//! - A batch is written to a file whole or, when that fails, taken back: no half line stays, no line twice.
+//! - A batch that was acknowledged is on disk (`fdatasync`, and the directory where the file is new).
+//! - The file is opened by its name for every batch, so that one that was rotated away is left alone from then on.
+//! - A line that a crash left unfinished is ended before the next one begins.
+//!
+//! # Not done here
+//!
+//! Rotating: `logrotate` and its like move the file. Two servers do not share one file.
+
+use crate::config::Sink;
+use crate::storage::Store;
+use crate::telemetry::metrics::sink_label;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A sink that can be written to.
+#[derive(Debug, Clone)]
+pub(crate) enum Output {
+    /// The database.
+    Store(Arc<dyn Store>),
+    /// Standard output.
+    Stdout,
+    /// A file.
+    File(PathBuf),
+}
+
+impl Output {
+    /// The sink of a setting; `None` where it needs a store and there is none.
+    pub(crate) fn of(sink: &Sink, store: Option<&Arc<dyn Store>>) -> Option<Self> {
+        match sink {
+            Sink::Store => store.map(|store| Self::Store(Arc::clone(store))),
+            Sink::Stdout => Some(Self::Stdout),
+            Sink::File(path) => Some(Self::File(path.clone())),
+        }
+    }
+
+    /// As labels spell it.
+    pub(crate) fn label(&self) -> &'static str {
+        match self {
+            Self::Store(_) => sink_label(&Sink::Store),
+            Self::Stdout => sink_label(&Sink::Stdout),
+            Self::File(_) => "file",
+        }
+    }
+}
+
+/// Writes lines to standard output.
+pub(crate) async fn write_stdout(lines: Arc<str>) -> io::Result<()> {
+    blocking(move || {
+        let mut out = io::stdout().lock();
+        out.write_all(lines.as_bytes())?;
+        out.flush()
+    })
+    .await
+}
+
+/// Appends lines to a file, and waits until they are on disk.
+pub(crate) async fn write_file(path: PathBuf, lines: Arc<str>) -> io::Result<()> {
+    blocking(move || append(&path, lines.as_bytes())).await
+}
+
+async fn blocking(work: impl FnOnce() -> io::Result<()> + Send + 'static) -> io::Result<()> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(io::Error::other)?
+}
+
+/// Opens the file for appending, as only its owner may read it: decisions are nobody else's business.
+fn open(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).append(true).create(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        options.mode(0o600);
+    }
+    options.open(path)
+}
+
+/// Whether lines can be appended to the file; makes it where it is not there.
+pub(crate) fn check(path: &Path) -> io::Result<()> {
+    open(path).map(drop)
+}
+
+fn append(path: &Path, lines: &[u8]) -> io::Result<()> {
+    let mut file = open(path)?;
+    let length = file.metadata()?.len();
+    let unfinished = length > 0 && {
+        file.seek(SeekFrom::Start(length - 1))?;
+        let mut last = [0];
+        file.read_exact(&mut last)?;
+        last != [b'\n']
+    };
+    let written = (if unfinished { file.write_all(b"\n") } else { Ok(()) })
+        .and_then(|()| file.write_all(lines))
+        .and_then(|()| file.sync_data());
+    if let Err(error) = written {
+        // What got there is written again; if it cannot be taken back either, the next attempt ends its line.
+        file.set_len(length)?;
+        return Err(error);
+    }
+    if length == 0 {
+        let directory = path
+            .parent()
+            .filter(|p| !p.as_os_str().is_empty())
+            .unwrap_or(Path::new("."));
+        #[cfg(unix)]
+        File::open(directory)?.sync_all()?;
+        #[cfg(not(unix))]
+        let _ = directory;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,1675 @@
+//! The contract of [`Store`]: one list of cases, run on SQLite in memory, SQLite in a file and PostgreSQL, and what is
+//! particular to one of them: survival of a killed process, of a restart, of a crash of the database.
+
+#[path = "support/postgres.rs"]
+mod postgres;
+
+use policy_server::audit::{Broken, Verifier};
+use policy_server::config;
+use policy_server::identity::{Scope, Scopes};
+use policy_server::storage::model::{
+    Activate, ApiKey, DecisionFilter, DecisionRecord, Deployment, Expected, KeyChange, NewAudit, NewBundle,
+    Page, PolicyFilter, PolicyRecord, PolicyStatus, PolicyVersion, PolicyWrite,
+};
+use policy_server::storage::postgres::Postgres;
+use policy_server::storage::sqlite::Sqlite;
+use policy_server::storage::{Store, StoreError};
+use sqlx::{Connection as _, Executor as _};
+use std::collections::BTreeSet;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// A store under test, and how to reach the database behind it.
+struct Bed {
+    store: Arc<dyn Store>,
+    place: Place,
+}
+
+enum Place {
+    Memory,
+    File(tempfile::TempDir),
+    Postgres(postgres::Database),
+}
+
+const FILE: &str = "some/where/policyd.db";
+
+impl Bed {
+    async fn memory() -> Self {
+        Self {
+            store: Arc::new(Sqlite::in_memory().await.unwrap()),
+            place: Place::Memory,
+        }
+    }
+
+    async fn file() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        Self {
+            store: file(&directory.path().join(FILE)).await,
+            place: Place::File(directory),
+        }
+    }
+
+    async fn postgres() -> Option<Self> {
+        let database = postgres::Database::create().await?;
+        Some(Self {
+            store: connect(&database.url()),
+            place: Place::Postgres(database),
+        })
+    }
+
+    /// Another handle on the same database, as another server has; `None` in memory.
+    async fn another(&self) -> Option<Arc<dyn Store>> {
+        match &self.place {
+            Place::Memory => None,
+            Place::File(directory) => Some(file(&directory.path().join(FILE)).await),
+            Place::Postgres(database) => Some(connect(&database.url())),
+        }
+    }
+
+    /// Changes the database behind the store's back; `false` in memory, where nothing else reaches.
+    async fn sql(&self, statement: &'static str) -> bool {
+        match &self.place {
+            Place::Memory => return false,
+            Place::File(directory) => {
+                let url = format!("sqlite:{}", directory.path().join(FILE).display());
+                let mut connection = sqlx::SqliteConnection::connect(&url).await.unwrap();
+                connection.execute(statement).await.unwrap();
+                connection.close().await.unwrap();
+            }
+            Place::Postgres(database) => {
+                let mut connection = sqlx::PgConnection::connect(&database.url()).await.unwrap();
+                connection.execute(statement).await.unwrap();
+                connection.close().await.unwrap();
+            }
+        }
+        true
+    }
+
+    async fn end(self) {
+        self.store.close().await;
+        if let Place::Postgres(database) = self.place {
+            database.remove().await;
+        }
+    }
+}
+
+async fn file(path: &Path) -> Arc<dyn Store> {
+    Arc::new(Sqlite::open(path, 4).await.unwrap())
+}
+
+fn connect(url: &str) -> Arc<dyn Store> {
+    Arc::new(Postgres::connect(&config::Postgres::Url(url.to_owned().into()), 8).unwrap())
+}
+
+/// Runs each case on each database.
+macro_rules! cases {
+    ($($case:ident,)+) => {
+        mod sqlite_memory {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                let bed = super::Bed::memory().await;
+                super::$case(&bed).await;
+                bed.end().await;
+            })+
+        }
+        mod sqlite_file {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                let bed = super::Bed::file().await;
+                super::$case(&bed).await;
+                bed.end().await;
+            })+
+        }
+        mod on_postgres {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                let Some(bed) = super::Bed::postgres().await else {
+                    return super::postgres::missing(concat!("on_postgres::", stringify!($case)));
+                };
+                super::$case(&bed).await;
+                bed.end().await;
+            })+
+        }
+    };
+}
+
+cases! {
+    a_new_store_is_empty,
+    policies_are_created_read_and_listed,
+    lists_are_filtered_and_come_in_pages,
+    writes_say_what_they_expect,
+    a_stale_base_changes_nothing,
+    drafts_keep_the_revision,
+    activation_names_the_version_that_was_checked,
+    approval_and_retirement,
+    racing_writers_lose_nothing,
+    readers_see_one_moment,
+    deleted_policies_leave_their_versions,
+    bundles_are_stored_activated_and_rolled_back,
+    keys_are_created_rotated_and_revoked,
+    decisions_are_logged_once_and_found,
+    decisions_are_counted,
+    old_decisions_are_pruned_in_parts,
+    every_change_is_in_the_audit_trail,
+    a_tampered_trail_is_found,
+    waiting_ends_with_a_change,
+    other_handles_see_and_write_the_same,
+    awkward_text_is_only_text,
+    what_nobody_wrote_is_corrupt,
+    a_closed_store_is_unavailable,
+}
+
+fn entry(action: &str) -> NewAudit {
+    NewAudit {
+        at_ms: 1_700_000_000_000,
+        actor: "ann".into(),
+        action: action.into(),
+        target: "target".into(),
+        namespace: "team".into(),
+        request_id: "request".into(),
+        detail: "{}".into(),
+    }
+}
+
+fn at(at_ms: i64) -> NewAudit {
+    NewAudit {
+        at_ms,
+        ..entry("test")
+    }
+}
+
+fn version(id: &str, namespace: &str, status: PolicyStatus, source: &str) -> PolicyVersion {
+    PolicyVersion {
+        id: id.into(),
+        version: 0,
+        namespace: namespace.into(),
+        name: format!("name of {id}"),
+        document_version: "1.0.0".into(),
+        status,
+        source: source.into(),
+        format: "yaml".into(),
+        digest: format!("digest of {source}"),
+        author: "ann".into(),
+        created_ms: 5,
+    }
+}
+
+/// A new active version.
+fn active(id: &str, expected: Expected, base: u64, source: &str) -> PolicyWrite {
+    PolicyWrite {
+        id: id.into(),
+        expected,
+        base,
+        version: Some(version(id, "team", PolicyStatus::Active, source)),
+        activate: Activate::Latest,
+        approved_by: None,
+    }
+}
+
+/// A new version that waits.
+fn draft(id: &str, expected: Expected, base: u64, source: &str) -> PolicyWrite {
+    PolicyWrite {
+        version: Some(version(id, "team", PolicyStatus::Draft, source)),
+        activate: Activate::Unchanged,
+        ..active(id, expected, base, source)
+    }
+}
+
+async fn write(store: &dyn Store, write: &PolicyWrite) -> Result<PolicyRecord, StoreError> {
+    store.write_policy(write, &entry("policy.write")).await
+}
+
+fn page(limit: u32) -> Page {
+    Page { limit, after: None }
+}
+
+async fn active_policies(store: &dyn Store) -> Vec<(String, u64)> {
+    match store.active().await.unwrap().deployment {
+        Deployment::Policies(policies) => policies.into_iter().map(|p| (p.id, p.version)).collect(),
+        Deployment::Bundle { digest, .. } => panic!("bundle {digest} is active"),
+    }
+}
+
+/// The whole trail holds and ends where the store says; returns the number of its records.
+async fn verify(store: &dyn Store) -> Result<u64, Broken> {
+    let mut verifier = Verifier::new();
+    loop {
+        let records = store.audit(verifier.head().0, 7).await.unwrap();
+        if records.is_empty() {
+            break;
+        }
+        records.iter().try_for_each(|record| verifier.push(record))?;
+    }
+    let (seq, hash) = store.audit_head().await.unwrap();
+    verifier.end(seq, hash)?;
+    Ok(seq)
+}
+
+async fn a_new_store_is_empty(bed: &Bed) {
+    let store = &*bed.store;
+    store.ping().await.unwrap();
+    assert_eq!(store.revision().await.unwrap(), 0);
+    let active = store.active().await.unwrap();
+    assert_eq!((active.revision, active.changed_ms), (0, 0));
+    assert_eq!(active.deployment, Deployment::Policies(Vec::new()));
+    assert_eq!(store.policy("p").await.unwrap(), None);
+    assert_eq!(store.version("p", 1).await.unwrap(), None);
+    assert_eq!(store.version("p", u64::MAX).await.unwrap(), None);
+    assert_eq!(store.versions("p", &page(5)).await.unwrap().items, []);
+    assert_eq!(store.bundles(&page(5)).await.unwrap().items, []);
+    assert_eq!(store.bundle_bytes("b").await.unwrap(), None);
+    assert_eq!(store.key("k").await.unwrap(), None);
+    assert_eq!(store.decision("r").await.unwrap(), []);
+    assert_eq!(store.audit(0, 5).await.unwrap(), []);
+    assert_eq!(store.audit_head().await.unwrap(), (0, [0; 32]));
+    let stats = store.decision_stats(&DecisionFilter::default()).await.unwrap();
+    assert_eq!(
+        (stats.total, stats.mean_duration_ms, stats.cached_ratio),
+        (0, 0.0, 0.0)
+    );
+}
+
+async fn policies_are_created_read_and_listed(bed: &Bed) {
+    let store = &*bed.store;
+    let created = store
+        .write_policy(&active("p", Expected::Nothing, 0, "text — ü\n"), &at(70))
+        .await
+        .unwrap();
+    let mut want = version("p", "team", PolicyStatus::Active, "text — ü\n");
+    want.version = 1;
+    assert_eq!(
+        created,
+        PolicyRecord {
+            latest: want.clone(),
+            active_version: Some(1),
+            approved_by: None,
+            created_ms: 5,
+            updated_ms: 70,
+            revision: 1,
+        }
+    );
+    assert_eq!(store.policy("p").await.unwrap(), Some(created.clone()));
+    assert_eq!(store.version("p", 1).await.unwrap(), Some(want.clone()));
+    assert_eq!(
+        store
+            .policies(&PolicyFilter::default(), &page(9))
+            .await
+            .unwrap()
+            .items,
+        [created]
+    );
+    let set = store.active().await.unwrap();
+    assert_eq!((set.revision, set.changed_ms), (1, 70));
+    assert_eq!(set.deployment, Deployment::Policies(vec![want]));
+
+    // Written at another time: the policy keeps the time of its first version.
+    let mut second = active("p", Expected::Version(1), 1, "second");
+    second.version.as_mut().unwrap().created_ms = 80;
+    let updated = store.write_policy(&second, &at(80)).await.unwrap();
+    assert_eq!(
+        (updated.created_ms, updated.updated_ms, updated.revision),
+        (5, 80, 2)
+    );
+    assert_eq!((updated.latest.version, updated.active_version), (2, Some(2)));
+    assert_eq!(
+        store.version("p", 1).await.unwrap().unwrap().source,
+        "text — ü\n".into()
+    );
+    assert_eq!(active_policies(store).await, [("p".to_owned(), 2)]);
+}
+
+async fn lists_are_filtered_and_come_in_pages(bed: &Bed) {
+    let store = &*bed.store;
+    // By bytes, capitals come before small letters.
+    let ids = ["B", "a", "a-1", "a_1", "b", "ä"];
+    for (i, id) in ids.iter().rev().enumerate() {
+        let mut w = active(id, Expected::Nothing, 0, id);
+        let status = if i % 2 == 0 {
+            PolicyStatus::Draft
+        } else {
+            PolicyStatus::Deprecated
+        };
+        w.version = Some(version(id, if i < 2 { "one" } else { "two" }, status, id));
+        w.activate = Activate::Unchanged;
+        write(store, &w).await.unwrap();
+    }
+    let list = async |filter: PolicyFilter, limit| {
+        let (mut seen, mut after, mut pages) = (Vec::new(), None, 0);
+        loop {
+            let slice = store.policies(&filter, &Page { limit, after }).await.unwrap();
+            assert!(slice.items.len() <= limit as usize);
+            seen.extend(slice.items.into_iter().map(|p| p.latest.id));
+            pages += 1;
+            after = slice.next;
+            if after.is_none() {
+                return (seen, pages);
+            }
+        }
+    };
+    let all = PolicyFilter::default();
+    assert_eq!(list(all.clone(), 100).await, (ids.map(str::to_owned).to_vec(), 1));
+    assert_eq!(list(all.clone(), 6).await.1, 1, "a full last page is the last");
+    assert_eq!(list(all.clone(), 4).await, (ids.map(str::to_owned).to_vec(), 2));
+    assert_eq!(list(all, 1).await, (ids.map(str::to_owned).to_vec(), 6));
+    let of = |namespaces: &[&str], status| PolicyFilter {
+        namespaces: Some(namespaces.iter().map(|n| (*n).to_owned()).collect()),
+        status,
+    };
+    assert_eq!(list(of(&["one"], None), 9).await.0, ["b", "ä"]);
+    assert_eq!(list(of(&["one", "two", "three"], None), 9).await.0.len(), 6);
+    assert_eq!(list(of(&["three"], None), 9).await.0.len(), 0);
+    assert_eq!(
+        list(of(&[], None), 9).await.0.len(),
+        0,
+        "no namespace is not every namespace"
+    );
+    assert_eq!(list(of(&["one"], Some(PolicyStatus::Draft)), 9).await.0, ["ä"]);
+    let status = PolicyFilter {
+        namespaces: None,
+        status: Some(PolicyStatus::Active),
+    };
+    assert_eq!(list(status, 9).await.0.len(), 0);
+
+    for n in 2..=5 {
+        write(store, &draft("a", Expected::Any, 0, &format!("{n}")))
+            .await
+            .unwrap();
+    }
+    let first = store.versions("a", &page(2)).await.unwrap();
+    assert_eq!(first.items.iter().map(|v| v.version).collect::<Vec<_>>(), [5, 4]);
+    let rest = store
+        .versions(
+            "a",
+            &Page {
+                limit: 9,
+                after: first.next,
+            },
+        )
+        .await
+        .unwrap();
+    assert_eq!(
+        rest.items.iter().map(|v| v.version).collect::<Vec<_>>(),
+        [3, 2, 1]
+    );
+    assert_eq!(rest.next, None);
+    let wrong = Page {
+        limit: 2,
+        after: Some("x".into()),
+    };
+    assert!(matches!(
+        store.versions("a", &wrong).await,
+        Err(StoreError::Missing(_))
+    ));
+}
+
+async fn writes_say_what_they_expect(bed: &Bed) {
+    let store = &*bed.store;
+    let missing = Err(StoreError::Missing("policy `p`".into()));
+    assert_eq!(write(store, &active("p", Expected::Any, 0, "x")).await, missing);
+    assert_eq!(
+        write(store, &active("p", Expected::Version(1), 0, "x")).await,
+        missing
+    );
+    let nothing = PolicyWrite {
+        version: None,
+        ..active("p", Expected::Nothing, 0, "x")
+    };
+    assert_eq!(write(store, &nothing).await, missing);
+    let deleted = store.delete_policy("p", None, 0, &entry("policy.delete")).await;
+    assert_eq!(deleted, Err(StoreError::Missing("policy `p`".into())));
+
+    write(store, &active("p", Expected::Nothing, 0, "1"))
+        .await
+        .unwrap();
+    let again = write(store, &active("p", Expected::Nothing, 1, "x")).await;
+    assert_eq!(again, Err(StoreError::Exists("policy `p`".into())));
+    let second = write(store, &active("p", Expected::Version(1), 1, "2"))
+        .await
+        .unwrap();
+    assert_eq!(second.latest.version, 2);
+    // What the caller expects is looked at before the base.
+    for base in [1, 2] {
+        let stale = write(store, &active("p", Expected::Version(1), base, "x")).await;
+        assert_eq!(stale, Err(StoreError::VersionMismatch { current: 2 }));
+        let stale = store
+            .delete_policy("p", Some(1), base, &entry("policy.delete"))
+            .await;
+        assert_eq!(stale, Err(StoreError::VersionMismatch { current: 2 }));
+    }
+    let any = write(store, &active("p", Expected::Any, 2, "3")).await.unwrap();
+    assert_eq!((any.latest.version, any.revision), (3, 3));
+    // Nothing that failed left a trace.
+    assert_eq!(store.versions("p", &page(9)).await.unwrap().items.len(), 3);
+    assert_eq!(verify(store).await, Ok(3));
+}
+
+async fn a_stale_base_changes_nothing(bed: &Bed) {
+    let store = &*bed.store;
+    write(store, &active("p", Expected::Nothing, 0, "1"))
+        .await
+        .unwrap();
+    write(store, &active("q", Expected::Nothing, 1, "1"))
+        .await
+        .unwrap();
+    let before = (store.active().await.unwrap(), verify(store).await);
+    for base in [0, 1, 3, u64::MAX] {
+        let conflict = Err(StoreError::Conflict);
+        assert_eq!(
+            write(store, &active("p", Expected::Any, base, "2")).await,
+            conflict
+        );
+        assert_eq!(
+            write(store, &active("r", Expected::Nothing, base, "2")).await,
+            conflict
+        );
+        let retire = PolicyWrite {
+            version: None,
+            activate: Activate::None,
+            ..active("p", Expected::Any, base, "")
+        };
+        assert_eq!(write(store, &retire).await, conflict);
+        let deleted = store
+            .delete_policy("p", None, base, &entry("policy.delete"))
+            .await;
+        assert_eq!(deleted, Err(StoreError::Conflict));
+        let put = store
+            .put_bundle(&bundle("b", true), base, &entry("bundle.put"))
+            .await;
+        assert_eq!(put.unwrap_err(), StoreError::Conflict);
+    }
+    assert_eq!((store.active().await.unwrap(), verify(store).await), before);
+    assert_eq!(store.policy("r").await.unwrap(), None);
+    assert_eq!(store.versions("p", &page(9)).await.unwrap().items.len(), 1);
+    assert_eq!(store.bundles(&page(9)).await.unwrap().items, []);
+}
+
+async fn drafts_keep_the_revision(bed: &Bed) {
+    let store = &*bed.store;
+    let first = write(store, &draft("p", Expected::Nothing, 0, "1"))
+        .await
+        .unwrap();
+    assert_eq!(
+        (first.latest.version, first.active_version, first.revision),
+        (1, None, 0)
+    );
+    write(store, &active("q", Expected::Nothing, 0, "1"))
+        .await
+        .unwrap();
+    // Checked against a revision that has gone: nothing is active that it could contradict.
+    let second = write(store, &draft("p", Expected::Version(1), 0, "2"))
+        .await
+        .unwrap();
+    assert_eq!(
+        (second.latest.version, second.active_version, second.revision),
+        (2, None, 1)
+    );
+    let later = write(store, &draft("q", Expected::Version(1), 1, "2"))
+        .await
+        .unwrap();
+    assert_eq!((later.latest.version, later.active_version), (2, Some(1)));
+    assert_eq!(store.revision().await.unwrap(), 1);
+    assert_eq!(active_policies(store).await, [("q".to_owned(), 1)]);
+    // Two who write drafts still see each other.
+    let stale = write(store, &draft("p", Expected::Version(1), 1, "x")).await;
+    assert_eq!(stale, Err(StoreError::VersionMismatch { current: 2 }));
+    assert_eq!(
+        store.delete_policy("p", None, 0, &entry("policy.delete")).await,
+        Ok(1)
+    );
+    assert_eq!(verify(store).await, Ok(5));
+}
+
+async fn activation_names_the_version_that_was_checked(bed: &Bed) {
+    let store = &*bed.store;
+    write(store, &draft("p", Expected::Nothing, 0, "1"))
+        .await
+        .unwrap();
+    write(store, &draft("p", Expected::Version(1), 0, "2"))
+        .await
+        .unwrap();
+    let activate = |expected, base| PolicyWrite {
+        version: None,
+        ..active("p", expected, base, "")
+    };
+    let mismatch = Err(StoreError::VersionMismatch { current: 2 });
+    assert_eq!(write(store, &activate(Expected::Any, 0)).await, mismatch);
+    assert_eq!(write(store, &activate(Expected::Version(1), 0)).await, mismatch);
+    assert_eq!(
+        write(store, &activate(Expected::Version(2), 5)).await,
+        Err(StoreError::Conflict)
+    );
+    let done = write(store, &activate(Expected::Version(2), 0)).await.unwrap();
+    assert_eq!((done.active_version, done.revision), (Some(2), 1));
+    // Again: it is active, nothing changes.
+    let again = write(store, &activate(Expected::Version(2), 0)).await.unwrap();
+    assert_eq!((again.active_version, again.revision), (Some(2), 1));
+}
+
+async fn approval_and_retirement(bed: &Bed) {
+    let store = &*bed.store;
+    write(store, &draft("p", Expected::Nothing, 0, "1"))
+        .await
+        .unwrap();
+    let approve = PolicyWrite {
+        version: None,
+        approved_by: Some("bob".into()),
+        ..active("p", Expected::Version(1), 0, "")
+    };
+    let approved = write(store, &approve).await.unwrap();
+    assert_eq!(
+        (approved.active_version, approved.approved_by.as_deref()),
+        (Some(1), Some("bob"))
+    );
+    // A newer draft leaves alone what decides, and who approved it.
+    let waiting = write(store, &draft("p", Expected::Version(1), 1, "2"))
+        .await
+        .unwrap();
+    assert_eq!(
+        (waiting.active_version, waiting.approved_by.as_deref()),
+        (Some(1), Some("bob"))
+    );
+    assert_eq!(active_policies(store).await, [("p".to_owned(), 1)]);
+    let retire = PolicyWrite {
+        version: None,
+        activate: Activate::None,
+        ..active("p", Expected::Any, 1, "")
+    };
+    let retired = write(store, &retire).await.unwrap();
+    assert_eq!(
+        (retired.active_version, retired.approved_by, retired.revision),
+        (None, None, 2)
+    );
+    assert_eq!(active_policies(store).await, []);
+}
+
+async fn racing_writers_lose_nothing(bed: &Bed) {
+    const WRITERS: usize = 16;
+    const EACH: usize = 4;
+    let other = bed.another().await;
+    write(&*bed.store, &active("shared", Expected::Nothing, 0, "0"))
+        .await
+        .unwrap();
+    let tasks: Vec<_> = (0..WRITERS)
+        .map(|writer| {
+            let store = match &other {
+                Some(other) if writer % 2 == 1 => Arc::clone(other),
+                _ => Arc::clone(&bed.store),
+            };
+            tokio::spawn(async move {
+                let (mut revisions, mut conflicts) = (Vec::new(), 0);
+                while revisions.len() < EACH {
+                    let current = store.policy("shared").await.unwrap().unwrap();
+                    let base = store.revision().await.unwrap();
+                    // Adds itself to what it read: a lost update would miss a name.
+                    let source = format!("{} {writer}.{}", current.latest.source, revisions.len());
+                    match write(
+                        &*store,
+                        &active("shared", Expected::Version(current.latest.version), base, &source),
+                    )
+                    .await
+                    {
+                        Ok(record) => revisions.push(record.revision),
+                        Err(StoreError::Conflict | StoreError::VersionMismatch { .. }) => conflicts += 1,
+                        Err(error) => panic!("{error}"),
+                    }
+                }
+                (revisions, conflicts)
+            })
+        })
+        .collect();
+    let (mut revisions, mut conflicts) = (BTreeSet::new(), 0);
+    for task in tasks {
+        let (own, lost) = task.await.unwrap();
+        assert!(own.is_sorted());
+        revisions.extend(own);
+        conflicts += lost;
+    }
+    let count = (WRITERS * EACH) as u64;
+    assert_eq!(
+        revisions,
+        (2..=count + 1).collect(),
+        "each success has a revision of its own"
+    );
+    assert!(conflicts > 0, "the writers never met");
+    let last = bed.store.policy("shared").await.unwrap().unwrap();
+    let names: BTreeSet<_> = last.latest.source.split(' ').collect();
+    assert_eq!(names.len() as u64, count + 1);
+    assert_eq!(last.latest.version, count + 1);
+    assert_eq!(verify(&*bed.store).await, Ok(count + 1));
+    if let Some(other) = other {
+        other.close().await;
+    }
+}
+
+async fn readers_see_one_moment(bed: &Bed) {
+    // Version n is active since revision n.
+    let store = Arc::clone(&bed.store);
+    write(&*store, &active("p", Expected::Nothing, 0, "1"))
+        .await
+        .unwrap();
+    let writer = tokio::spawn(async move {
+        for n in 1..40 {
+            write(&*store, &active("p", Expected::Version(n), n, "x"))
+                .await
+                .unwrap();
+        }
+    });
+    let mut last = 0;
+    while last < 40 {
+        let active = bed.store.active().await.unwrap();
+        let Deployment::Policies(policies) = active.deployment else {
+            panic!("a bundle")
+        };
+        assert_eq!(policies[0].version, active.revision);
+        assert!(active.revision >= last, "the revision went back");
+        last = active.revision;
+    }
+    writer.await.unwrap();
+}
+
+async fn deleted_policies_leave_their_versions(bed: &Bed) {
+    let store = &*bed.store;
+    write(store, &active("p", Expected::Nothing, 0, "1"))
+        .await
+        .unwrap();
+    write(store, &active("p", Expected::Version(1), 1, "2"))
+        .await
+        .unwrap();
+    assert_eq!(
+        store
+            .delete_policy("p", Some(2), 2, &entry("policy.delete"))
+            .await,
+        Ok(3)
+    );
+    assert_eq!(store.policy("p").await.unwrap(), None);
+    assert_eq!(active_policies(store).await, []);
+    assert_eq!(store.versions("p", &page(9)).await.unwrap().items.len(), 2);
+    assert_eq!(&*store.version("p", 1).await.unwrap().unwrap().source, "1");
+    let mut again = active("p", Expected::Nothing, 3, "3");
+    again.version.as_mut().unwrap().created_ms = 99;
+    let again = write(store, &again).await.unwrap();
+    assert_eq!(
+        (again.latest.version, again.active_version, again.created_ms),
+        (3, Some(3), 99)
+    );
+    assert_eq!(store.versions("p", &page(9)).await.unwrap().items.len(), 3);
+}
+
+fn bundle(digest: &str, activate: bool) -> NewBundle {
+    NewBundle {
+        digest: digest.into(),
+        revision: format!("manifest {digest}"),
+        policies: 3,
+        rules: 7,
+        author: "ann".into(),
+        created_ms: 11,
+        activate,
+        bytes: Arc::from(&b"\0bytes\xff"[..]),
+    }
+}
+
+async fn bundles_are_stored_activated_and_rolled_back(bed: &Bed) {
+    let store = &*bed.store;
+    write(store, &active("p", Expected::Nothing, 0, "1"))
+        .await
+        .unwrap();
+
+    // Stored to wait: nothing changes.
+    let (record, revision) = store.put_bundle(&bundle("a", false), 77, &at(20)).await.unwrap();
+    assert_eq!(revision, 1);
+    assert_eq!((record.activated_ms, record.active), (None, false));
+    assert_eq!(
+        (record.policies, record.rules, record.size, record.created_ms),
+        (3, 7, 7, 11)
+    );
+    assert_eq!((&*record.revision, &*record.author), ("manifest a", "ann"));
+    assert_eq!(store.activate_bundle(Some("a"), 1, &at(21)).await, Ok(2));
+
+    // Stored and activated at once.
+    let (record, revision) = store.put_bundle(&bundle("b", true), 2, &at(22)).await.unwrap();
+    assert_eq!(
+        (revision, record.activated_ms, record.active),
+        (3, Some(22), true)
+    );
+    let set = store.active().await.unwrap();
+    assert_eq!((set.revision, set.changed_ms), (3, 22));
+    let bytes: Arc<[u8]> = Arc::from(&b"\0bytes\xff"[..]);
+    assert_eq!(
+        set.deployment,
+        Deployment::Bundle {
+            digest: "b".into(),
+            bytes: Arc::clone(&bytes)
+        }
+    );
+    assert_eq!(store.bundle_bytes("a").await.unwrap().as_deref(), Some(&*bytes));
+
+    // The same again is what is active already: the caller whose answer was lost may repeat itself.
+    let (record, revision) = store.put_bundle(&bundle("b", true), 2, &at(23)).await.unwrap();
+    assert_eq!((revision, record.activated_ms), (3, Some(22)));
+    // Another author, the same digest: stored once, by the first.
+    let other = NewBundle {
+        author: "bob".into(),
+        ..bundle("a", false)
+    };
+    assert_eq!(
+        store.put_bundle(&other, 3, &at(24)).await.unwrap().0.author,
+        "ann"
+    );
+
+    // While a bundle decides, the stored policies go on, in the order of revisions.
+    let next = write(store, &active("p", Expected::Version(1), 3, "2"))
+        .await
+        .unwrap();
+    assert_eq!(next.revision, 4);
+
+    let digests = async || {
+        let slice = store.bundles(&page(9)).await.unwrap();
+        slice
+            .items
+            .into_iter()
+            .map(|b| (b.digest, b.active))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(digests().await, [("b".to_owned(), true), ("a".to_owned(), false)]);
+    assert_eq!(
+        store.activate_bundle(Some("a"), 3, &at(25)).await,
+        Err(StoreError::Conflict)
+    );
+    assert_eq!(store.activate_bundle(Some("a"), 4, &at(25)).await, Ok(5));
+    assert_eq!(digests().await, [("a".to_owned(), true), ("b".to_owned(), false)]);
+    let first = store.bundles(&page(1)).await.unwrap();
+    assert_eq!(
+        (&*first.items[0].digest, first.items[0].activated_ms),
+        ("a", Some(25))
+    );
+    let second = store
+        .bundles(&Page {
+            limit: 1,
+            after: first.next,
+        })
+        .await
+        .unwrap();
+    assert_eq!((&*second.items[0].digest, second.next), ("b", None));
+
+    let missing = store.activate_bundle(Some("c"), 5, &at(26)).await;
+    assert_eq!(missing, Err(StoreError::Missing("bundle `c`".into())));
+    assert_eq!(store.activate_bundle(None, 5, &at(27)).await, Ok(6));
+    assert_eq!(active_policies(store).await, [("p".to_owned(), 2)]);
+    assert!(digests().await.iter().all(|(_, active)| !active));
+    assert_eq!(
+        store.activate_bundle(None, 0, &at(28)).await,
+        Ok(6),
+        "none is active already"
+    );
+    verify(store).await.unwrap();
+}
+
+fn key(id: &str) -> ApiKey {
+    ApiKey {
+        id: id.into(),
+        name: "gateway".into(),
+        hash: [1; 32],
+        previous: None,
+        scopes: [Scope::Evaluate, Scope::Read].into_iter().collect(),
+        namespaces: Some(vec!["team".into(), "a \"b\"".into()]),
+        author: "ann".into(),
+        created_ms: 3,
+        expires_ms: Some(1000),
+        revoked_ms: None,
+    }
+}
+
+async fn keys_are_created_rotated_and_revoked(bed: &Bed) {
+    let store = &*bed.store;
+    let change = async |change: KeyChange| store.change_key(&change, &entry("key")).await;
+    change(KeyChange::Create(key("k2"))).await.unwrap();
+    let plain = ApiKey {
+        namespaces: None,
+        scopes: Scopes::all(),
+        expires_ms: None,
+        previous: Some(([9; 32], 8)),
+        ..key("k1")
+    };
+    change(KeyChange::Create(plain.clone())).await.unwrap();
+    assert_eq!(store.key("k2").await.unwrap(), Some(key("k2")));
+    assert_eq!(store.key("k1").await.unwrap(), Some(plain.clone()));
+    let exists = change(KeyChange::Create(key("k1"))).await;
+    assert_eq!(exists, Err(StoreError::Exists("key `k1`".into())));
+
+    let rotate = |id: &str, hash| KeyChange::Rotate {
+        id: id.into(),
+        hash: [hash; 32],
+        previous_until_ms: 500,
+        expires_ms: Some(2000),
+    };
+    change(rotate("k2", 2)).await.unwrap();
+    let rotated = store.key("k2").await.unwrap().unwrap();
+    assert_eq!(
+        (rotated.hash, rotated.previous, rotated.expires_ms),
+        ([2; 32], Some(([1; 32], 500)), Some(2000))
+    );
+    change(rotate("k2", 3)).await.unwrap();
+    assert_eq!(
+        store.key("k2").await.unwrap().unwrap().previous,
+        Some(([2; 32], 500))
+    );
+
+    change(KeyChange::Revoke {
+        id: "k2".into(),
+        at_ms: 600,
+    })
+    .await
+    .unwrap();
+    change(KeyChange::Revoke {
+        id: "k2".into(),
+        at_ms: 700,
+    })
+    .await
+    .unwrap();
+    assert_eq!(store.key("k2").await.unwrap().unwrap().revoked_ms, Some(600));
+    assert_eq!(change(rotate("k2", 4)).await, Err(StoreError::Conflict));
+    assert_eq!(store.key("k2").await.unwrap().unwrap().hash, [3; 32]);
+    let missing = Err(StoreError::Missing("key `k3`".into()));
+    assert_eq!(change(rotate("k3", 4)).await, missing);
+    assert_eq!(
+        change(KeyChange::Revoke {
+            id: "k3".into(),
+            at_ms: 1
+        })
+        .await,
+        missing
+    );
+
+    let first = store.keys(&page(1)).await.unwrap();
+    assert_eq!(first.items, [plain]);
+    let rest = store
+        .keys(&Page {
+            limit: 1,
+            after: first.next,
+        })
+        .await
+        .unwrap();
+    assert_eq!((rest.items[0].id.as_str(), rest.next), ("k2", None));
+    // Keys are in the trail and change nothing that is active.
+    assert_eq!(store.revision().await.unwrap(), 0);
+    assert_eq!(verify(store).await, Ok(6));
+}
+
+fn decision(request: &str, at_ms: i64) -> DecisionRecord {
+    DecisionRecord {
+        seq: 0,
+        request_id: request.into(),
+        at_ms,
+        namespace: "team".into(),
+        subject: "ann".into(),
+        decision: "allow".into(),
+        reason: None,
+        matched_rules: Vec::new(),
+        matched_policies: Vec::new(),
+        errors: 0,
+        revision: "7".into(),
+        duration_ns: 1_000_000,
+        cached: false,
+        context: None,
+    }
+}
+
+async fn decisions_are_logged_once_and_found(bed: &Bed) {
+    let store = &*bed.store;
+    store.append_decisions(&[]).await.unwrap();
+    let full = DecisionRecord {
+        decision: "deny".into(),
+        reason: Some("too dear".into()),
+        matched_rules: vec!["p/cost".into(), "p/\"odd\" %_'".into()],
+        matched_policies: vec!["p".into()],
+        errors: 2,
+        duration_ns: u64::from(u32::MAX) * 1000,
+        cached: true,
+        context: Some("{\"a\":1}".into()),
+        subject: "bob".into(),
+        namespace: String::new(),
+        ..decision("r1", 10)
+    };
+    store
+        .append_decisions(&[
+            full.clone(),
+            decision("r2", 20),
+            decision("r1", 11),
+            decision("r2", 20),
+        ])
+        .await
+        .unwrap();
+    store
+        .append_decisions(&[decision("r3", 30), full.clone()])
+        .await
+        .unwrap();
+
+    let found = store.decision("r1").await.unwrap();
+    assert_eq!(
+        found.iter().map(|d| d.at_ms).collect::<Vec<_>>(),
+        [11, 10],
+        "newest first"
+    );
+    assert_eq!(
+        found[1],
+        DecisionRecord {
+            seq: found[1].seq,
+            ..full
+        }
+    );
+    let list = async |filter: DecisionFilter| {
+        let slice = store.decisions(&filter, &page(99)).await.unwrap();
+        slice
+            .items
+            .into_iter()
+            .map(|d| (d.request_id, d.at_ms))
+            .collect::<Vec<_>>()
+    };
+    let none = DecisionFilter::default;
+    let all: Vec<_> = [("r3", 30), ("r1", 11), ("r2", 20), ("r1", 10)]
+        .map(|(r, t)| (r.to_owned(), t))
+        .into();
+    assert_eq!(list(none()).await, all);
+    let one = [("r1".to_owned(), 10)];
+    assert_eq!(
+        list(DecisionFilter {
+            decision: Some("deny".into()),
+            ..none()
+        })
+        .await,
+        one
+    );
+    assert_eq!(
+        list(DecisionFilter {
+            subject: Some("bob".into()),
+            ..none()
+        })
+        .await,
+        one
+    );
+    assert_eq!(
+        list(DecisionFilter {
+            rule: Some("p/cost".into()),
+            ..none()
+        })
+        .await,
+        one
+    );
+    assert_eq!(
+        list(DecisionFilter {
+            rule: Some("p/\"odd\" %_'".into()),
+            ..none()
+        })
+        .await,
+        one
+    );
+    assert_eq!(
+        list(DecisionFilter {
+            rule: Some("p/".into()),
+            ..none()
+        })
+        .await,
+        []
+    );
+    assert_eq!(
+        list(DecisionFilter {
+            namespaces: Some(vec![String::new()]),
+            ..none()
+        })
+        .await,
+        one
+    );
+    assert_eq!(
+        list(DecisionFilter {
+            namespaces: Some(vec!["team".into(), "x".into()]),
+            ..none()
+        })
+        .await,
+        all[..3]
+    );
+    assert_eq!(
+        list(DecisionFilter {
+            namespaces: Some(Vec::new()),
+            ..none()
+        })
+        .await,
+        []
+    );
+    assert_eq!(
+        list(DecisionFilter {
+            from_ms: Some(11),
+            to_ms: Some(30),
+            ..none()
+        })
+        .await,
+        all[1..3]
+    );
+    let both = DecisionFilter {
+        subject: Some("bob".into()),
+        from_ms: Some(11),
+        ..none()
+    };
+    assert_eq!(list(both).await, []);
+
+    let (mut seen, mut after) = (Vec::new(), None);
+    loop {
+        let slice = store.decisions(&none(), &Page { limit: 3, after }).await.unwrap();
+        seen.extend(slice.items.into_iter().map(|d| (d.request_id, d.at_ms)));
+        after = slice.next;
+        // What comes meanwhile is newer, and does not shift what follows.
+        store.append_decisions(&[decision("late", 40)]).await.unwrap();
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(seen, all);
+}
+
+async fn decisions_are_counted(bed: &Bed) {
+    let store = &*bed.store;
+    // More than one statement takes.
+    let many: Vec<_> = (0..1203)
+        .map(|i| DecisionRecord {
+            decision: if i % 3 == 0 { "deny" } else { "allow" }.into(),
+            matched_rules: if i % 3 == 0 {
+                vec!["p/b".into(), format!("p/{}", i % 60)]
+            } else {
+                Vec::new()
+            },
+            cached: i % 2 == 0,
+            duration_ns: 2_000_000,
+            namespace: if i < 3 { "small" } else { "big" }.into(),
+            ..decision(&format!("r{i}"), i)
+        })
+        .collect();
+    store.append_decisions(&many).await.unwrap();
+    store.append_decisions(&many[..700]).await.unwrap();
+    let stats = store.decision_stats(&DecisionFilter::default()).await.unwrap();
+    assert_eq!(stats.total, 1203);
+    let by: Vec<_> = stats
+        .by_decision
+        .iter()
+        .map(|(name, n)| (name.as_str(), *n))
+        .collect();
+    assert_eq!(by, [("allow", 802), ("deny", 401), ("modify", 0), ("warn", 0)]);
+    assert_eq!(stats.top_rules.len(), 20);
+    assert_eq!(
+        (stats.top_rules[0].rule.as_str(), stats.top_rules[0].count),
+        ("p/b", 401)
+    );
+    // Equal counts come in the order of bytes.
+    assert_eq!(
+        (stats.top_rules[1].rule.as_str(), stats.top_rules[1].count),
+        ("p/0", 21)
+    );
+    assert_eq!(
+        (stats.top_rules[2].rule.as_str(), stats.top_rules[2].count),
+        ("p/12", 20)
+    );
+    assert!((stats.mean_duration_ms - 2.0).abs() < 1e-9);
+    assert!((stats.cached_ratio - 602.0 / 1203.0).abs() < 1e-9);
+    let small = DecisionFilter {
+        namespaces: Some(vec!["small".into()]),
+        ..DecisionFilter::default()
+    };
+    let stats = store.decision_stats(&small).await.unwrap();
+    assert_eq!(
+        (stats.total, stats.by_decision["deny"], stats.top_rules.len()),
+        (3, 1, 2)
+    );
+}
+
+async fn old_decisions_are_pruned_in_parts(bed: &Bed) {
+    let store = &*bed.store;
+    let rows: Vec<_> = (0..10).map(|i| decision(&format!("r{i}"), i)).collect();
+    store.append_decisions(&rows).await.unwrap();
+    let newest = store
+        .decisions(&DecisionFilter::default(), &page(1))
+        .await
+        .unwrap()
+        .items[0]
+        .seq;
+    assert_eq!(store.prune_decisions(7, 4).await, Ok(4));
+    assert_eq!(store.prune_decisions(7, 4).await, Ok(3));
+    assert_eq!(store.prune_decisions(7, 4).await, Ok(0));
+    assert_eq!(store.decision("r6").await.unwrap(), []);
+    assert_eq!(store.decision("r7").await.unwrap().len(), 1);
+    assert_eq!(store.prune_decisions(i64::MAX, 100).await, Ok(3));
+    // Numbers are not given twice, or cursors would point elsewhere.
+    store.append_decisions(&[decision("new", 50)]).await.unwrap();
+    assert!(store.decision("new").await.unwrap()[0].seq > newest);
+}
+
+async fn every_change_is_in_the_audit_trail(bed: &Bed) {
+    let store = &*bed.store;
+    write(store, &active("p", Expected::Nothing, 0, "1"))
+        .await
+        .unwrap();
+    store
+        .change_key(&KeyChange::Create(key("k")), &entry("key.create"))
+        .await
+        .unwrap();
+    let own = store.append_audit(&entry("login.refused")).await.unwrap();
+    store
+        .put_bundle(&bundle("b", true), 1, &entry("bundle.put"))
+        .await
+        .unwrap();
+    store
+        .activate_bundle(None, 2, &entry("bundle.rollback"))
+        .await
+        .unwrap();
+    store
+        .delete_policy("p", None, 3, &entry("policy.delete"))
+        .await
+        .unwrap();
+    let records = store.audit(0, 99).await.unwrap();
+    let seen: Vec<_> = records
+        .iter()
+        .map(|r| (r.seq, r.entry.action.as_str(), r.revision))
+        .collect();
+    assert_eq!(
+        seen,
+        [
+            (1, "policy.write", 1),
+            (2, "key.create", 1),
+            (3, "login.refused", 1),
+            (4, "bundle.put", 2),
+            (5, "bundle.rollback", 3),
+            (6, "policy.delete", 4),
+        ]
+    );
+    assert_eq!(records[2], own);
+    assert_eq!(records[0].entry, entry("policy.write"));
+    assert_eq!(store.audit(4, 1).await.unwrap(), records[4..5]);
+    assert_eq!(store.audit(u64::MAX, 1).await.unwrap(), []);
+    assert_eq!(verify(store).await, Ok(6));
+}
+
+async fn a_tampered_trail_is_found(bed: &Bed) {
+    let store = &*bed.store;
+    for n in 0..9 {
+        store.append_audit(&at(n)).await.unwrap();
+    }
+    assert_eq!(verify(store).await, Ok(9));
+    if !bed.sql("UPDATE audit SET actor = 'eve' WHERE seq = 3").await {
+        return;
+    }
+    assert_eq!(verify(store).await, Err(Broken::Changed { seq: 3 }));
+    bed.sql("UPDATE audit SET actor = 'ann' WHERE seq = 3").await;
+    assert_eq!(verify(store).await, Ok(9));
+    bed.sql("UPDATE audit SET seq = -seq WHERE seq IN (4, 5)").await;
+    bed.sql("UPDATE audit SET seq = 9 + seq WHERE seq IN (-4, -5)")
+        .await;
+    assert_eq!(
+        verify(store).await,
+        Err(Broken::Replaced { seq: 4 }),
+        "4 and 5 changed places"
+    );
+    bed.sql("DELETE FROM audit WHERE seq = 4").await;
+    assert_eq!(verify(store).await, Err(Broken::Missing { seq: 4 }));
+    bed.sql("DELETE FROM audit WHERE seq >= 4").await;
+    assert_eq!(
+        verify(store).await,
+        Err(Broken::Missing { seq: 4 }),
+        "the end was cut off"
+    );
+}
+
+async fn soon(what: impl Future<Output = ()>) -> bool {
+    tokio::time::timeout(Duration::from_secs(10), what).await.is_ok()
+}
+
+async fn waiting_ends_with_a_change(bed: &Bed) {
+    let store = Arc::clone(&bed.store);
+    store.ping().await.unwrap();
+    // A change while nobody waits is not missed.
+    write(&*store, &active("p", Expected::Nothing, 0, "1"))
+        .await
+        .unwrap();
+    assert!(soon(store.changed()).await);
+    let waiting: Vec<_> = (0..2)
+        .map(|_| {
+            let store = Arc::clone(&store);
+            tokio::spawn(async move {
+                // Hints may come twice: go on until the change shows.
+                while store.revision().await.unwrap() < 2 {
+                    store.changed().await;
+                }
+            })
+        })
+        .collect();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    write(&*store, &active("p", Expected::Version(1), 1, "2"))
+        .await
+        .unwrap();
+    for task in waiting {
+        assert!(soon(async { task.await.unwrap() }).await);
+    }
+}
+
+async fn other_handles_see_and_write_the_same(bed: &Bed) {
+    let Some(other) = bed.another().await else { return };
+    write(&*bed.store, &active("p", Expected::Nothing, 0, "1"))
+        .await
+        .unwrap();
+    assert_eq!(other.active().await.unwrap(), bed.store.active().await.unwrap());
+    assert_eq!(
+        write(&*other, &active("q", Expected::Nothing, 0, "1")).await,
+        Err(StoreError::Conflict)
+    );
+    if other.backend() == "postgres" {
+        // Hints for what is past may wait; after them comes one for what the other handle writes.
+        let reader = Arc::clone(&bed.store);
+        let waiting = tokio::spawn(async move {
+            while reader.revision().await.unwrap() < 2 {
+                reader.changed().await;
+            }
+        });
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        write(&*other, &active("q", Expected::Nothing, 1, "1"))
+            .await
+            .unwrap();
+        assert!(
+            soon(async { waiting.await.unwrap() }).await,
+            "no hint from another handle"
+        );
+    } else {
+        write(&*other, &active("q", Expected::Nothing, 1, "1"))
+            .await
+            .unwrap();
+    }
+    assert_eq!(bed.store.revision().await.unwrap(), 2);
+    assert_eq!(verify(&*other).await, Ok(2));
+    other.close().await;
+    bed.store.ping().await.unwrap();
+}
+
+async fn awkward_text_is_only_text(bed: &Bed) {
+    let store = &*bed.store;
+    let odd = "'; DROP TABLE policies; -- \" \\ % _ $1 ? \u{1F600}\u{7f}\r\n\t";
+    write(store, &active(odd, Expected::Nothing, 0, odd))
+        .await
+        .unwrap();
+    assert_eq!(&*store.policy(odd).await.unwrap().unwrap().latest.source, odd);
+    let filter = PolicyFilter {
+        namespaces: Some(vec![odd.into()]),
+        status: None,
+    };
+    assert_eq!(
+        store
+            .policies(
+                &filter,
+                &Page {
+                    limit: 3,
+                    after: Some(odd.into())
+                }
+            )
+            .await
+            .unwrap()
+            .items,
+        []
+    );
+    let record = DecisionRecord {
+        namespace: odd.into(),
+        subject: odd.into(),
+        matched_rules: vec![odd.into()],
+        ..decision(odd, 1)
+    };
+    store
+        .append_decisions(std::slice::from_ref(&record))
+        .await
+        .unwrap();
+    let filter = DecisionFilter {
+        namespaces: Some(vec![odd.into()]),
+        subject: Some(odd.into()),
+        rule: Some(odd.into()),
+        decision: Some("allow".into()),
+        from_ms: None,
+        to_ms: None,
+    };
+    let found = store.decisions(&filter, &page(3)).await.unwrap().items;
+    assert_eq!(
+        found,
+        [DecisionRecord {
+            seq: found[0].seq,
+            ..record
+        }]
+    );
+    assert_eq!(
+        store.decision_stats(&filter).await.unwrap().top_rules[0].rule,
+        odd
+    );
+
+    // What PostgreSQL cannot store neither loses a record nor holds up the others.
+    let nul = DecisionRecord {
+        matched_rules: vec!["a\0b".into()],
+        context: Some("{\"a\":\"\0\"}".into()),
+        ..decision("nul\0", 2)
+    };
+    store.append_decisions(&[nul, decision("next", 3)]).await.unwrap();
+    let found = store.decision("nul\0").await.unwrap();
+    assert_eq!(
+        (found[0].request_id.as_str(), found[0].matched_rules[0].as_str()),
+        ("nul\u{fffd}", "a\u{fffd}b")
+    );
+    let audit = NewAudit {
+        actor: "a\0".into(),
+        ..entry("odd")
+    };
+    assert_eq!(store.append_audit(&audit).await.unwrap().entry.actor, "a\u{fffd}");
+    assert_eq!(verify(store).await, Ok(2));
+}
+
+async fn what_nobody_wrote_is_corrupt(bed: &Bed) {
+    let store = &*bed.store;
+    write(store, &active("p", Expected::Nothing, 0, "1"))
+        .await
+        .unwrap();
+    store
+        .change_key(&KeyChange::Create(key("k")), &entry("key"))
+        .await
+        .unwrap();
+    if !bed.sql("UPDATE policy_versions SET status = 'bogus'").await {
+        return;
+    }
+    let corrupt =
+        |result: Result<(), StoreError>| assert!(matches!(result, Err(StoreError::Corrupt(_))), "{result:?}");
+    corrupt(store.policy("p").await.map(|_| ()));
+    corrupt(store.active().await.map(|_| ()));
+    bed.sql("UPDATE api_keys SET scopes = 'policy:read root'").await;
+    corrupt(store.key("k").await.map(|_| ()));
+    bed.sql("UPDATE state SET revision = -1").await;
+    corrupt(store.revision().await.map(|_| ()));
+    bed.sql("DELETE FROM state").await;
+    corrupt(store.ping().await);
+    corrupt(
+        write(store, &active("q", Expected::Nothing, 1, "1"))
+            .await
+            .map(|_| ()),
+    );
+}
+
+async fn a_closed_store_is_unavailable(bed: &Bed) {
+    bed.store.ping().await.unwrap();
+    bed.store.close().await;
+    assert!(matches!(bed.store.ping().await, Err(StoreError::Unavailable(_))));
+    let late = write(&*bed.store, &active("p", Expected::Nothing, 0, "1")).await;
+    assert!(matches!(late, Err(StoreError::Unavailable(_))));
+}
+
+/// Several servers that start at once make the tables once.
+async fn opened_at_once(open: impl AsyncFn() -> Arc<dyn Store>) {
+    let stores = futures_util::future::join_all((0..8).map(|_| open())).await;
+    futures_util::future::join_all(stores.iter().map(async |store| store.ping().await.unwrap())).await;
+    for (base, store) in (0..).zip(&stores) {
+        write(
+            &**store,
+            &active(&format!("p{base}"), Expected::Nothing, base, "1"),
+        )
+        .await
+        .unwrap();
+    }
+    assert_eq!(verify(&*stores[0]).await, Ok(8));
+    for store in stores {
+        store.close().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sqlite_opened_by_several_at_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join(FILE);
+    opened_at_once(async || file(&path).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn postgres_prepared_by_several_at_once() {
+    let Some(database) = postgres::Database::create().await else {
+        return postgres::missing("postgres_prepared_by_several_at_once");
+    };
+    opened_at_once(async || connect(&database.url())).await;
+    database.remove().await;
+}
+
+#[tokio::test]
+async fn a_reopened_file_has_everything() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join(FILE);
+    let store = file(&path).await;
+    write(&*store, &active("p", Expected::Nothing, 0, "1"))
+        .await
+        .unwrap();
+    write(&*store, &draft("p", Expected::Version(1), 1, "2"))
+        .await
+        .unwrap();
+    store
+        .put_bundle(&bundle("b", true), 1, &entry("bundle.put"))
+        .await
+        .unwrap();
+    store
+        .change_key(&KeyChange::Create(key("k")), &entry("key"))
+        .await
+        .unwrap();
+    store.append_decisions(&[decision("r", 1)]).await.unwrap();
+    let all = async |store: &dyn Store| {
+        (
+            store.active().await.unwrap(),
+            store.policy("p").await.unwrap(),
+            store.versions("p", &page(9)).await.unwrap(),
+            store.bundles(&page(9)).await.unwrap(),
+            store.key("k").await.unwrap(),
+            store.decision("r").await.unwrap(),
+            store.audit(0, 99).await.unwrap(),
+        )
+    };
+    let before = all(&*store).await;
+    store.close().await;
+    drop(store);
+    let store = file(&path).await;
+    assert_eq!(all(&*store).await, before);
+    assert_eq!(verify(&*store).await, Ok(4));
+}
+
+#[tokio::test]
+async fn directories_of_our_making_are_private_and_other_files_are_refused() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let directory = tempfile::tempdir().unwrap();
+    drop(file(&directory.path().join(FILE)).await);
+    let mode = std::fs::metadata(directory.path().join("some/where"))
+        .unwrap()
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o700);
+
+    let other = directory.path().join("other");
+    std::fs::write(&other, "this is a text and no database ".repeat(100)).unwrap();
+    let error = Sqlite::open(&other, 1).await.unwrap_err();
+    assert!(
+        matches!(&error, StoreError::Corrupt(text) if text.contains("other")),
+        "{error:?}"
+    );
+    let error = Sqlite::open(&other.join("below"), 1).await.unwrap_err();
+    assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
+
+    // A database that a later program has changed.
+    let url = format!("sqlite:{}", directory.path().join(FILE).display());
+    let mut connection = sqlx::SqliteConnection::connect(&url).await.unwrap();
+    connection
+        .execute("INSERT INTO _sqlx_migrations VALUES (9999, 'later', CURRENT_TIMESTAMP, TRUE, x'00', 1)")
+        .await
+        .unwrap();
+    connection.close().await.unwrap();
+    let error = Sqlite::open(&directory.path().join(FILE), 1).await.unwrap_err();
+    assert!(matches!(error, StoreError::Corrupt(_)), "{error:?}");
+}
+
+/// Set in the process that is to be killed: the file to write to.
+const VICTIM: &str = "STORAGE_TEST_VICTIM";
+
+/// Not a test by itself: the process that [`what_was_acknowledged_survives_a_kill`] kills.
+#[tokio::test]
+async fn victim() {
+    let Some(path) = std::env::var_os(VICTIM) else {
+        return;
+    };
+    let store = file(Path::new(&path)).await;
+    // Past the capture of the harness, and at once.
+    let mut out = std::io::stdout();
+    for n in 0.. {
+        let expected = if n == 0 {
+            Expected::Nothing
+        } else {
+            Expected::Version(n)
+        };
+        write(&*store, &active("p", expected, n, &format!("source {n}")))
+            .await
+            .unwrap();
+        store
+            .append_decisions(&[decision(&format!("r{n}"), 1)])
+            .await
+            .unwrap();
+        writeln!(out, "\nacknowledged {n}").unwrap();
+        out.flush().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_survives_a_kill() {
+    for round in 1..=3_usize {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(FILE);
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "victim", "--nocapture"])
+            .env(VICTIM, &path)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut last = None;
+        for line in lines.map_while(Result::ok) {
+            if let Some(n) = line.strip_prefix("acknowledged ") {
+                last = Some(n.parse::<u64>().unwrap());
+                if last == Some(round as u64 * 17) {
+                    child.kill().unwrap();
+                }
+            }
+        }
+        assert!(!child.wait().unwrap().success());
+        let last = last.unwrap();
+        assert!(last >= round as u64 * 17);
+
+        let store = file(&path).await;
+        let revision = store.revision().await.unwrap();
+        assert!(revision > last, "acknowledged {last}, found revision {revision}");
+        for n in 0..=last {
+            let version = store.version("p", n + 1).await.unwrap().unwrap();
+            assert_eq!(*version.source, format!("source {n}"));
+            assert_eq!(store.decision(&format!("r{n}")).await.unwrap().len(), 1);
+        }
+        assert_eq!(store.policy("p").await.unwrap().unwrap().latest.version, revision);
+        assert_eq!(verify(&*store).await, Ok(revision));
+        store.close().await;
+    }
+}
+
+/// Waits until the store answers.
+async fn recovered(store: &dyn Store) {
+    let begin = Instant::now();
+    while let Err(error) = store.ping().await {
+        assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
+        assert!(begin.elapsed() < Duration::from_secs(30), "still away: {error}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn postgres_may_go_away_and_come_back() {
+    let Some(server) = tokio::task::spawn_blocking(postgres::Server::start)
+        .await
+        .unwrap()
+    else {
+        return postgres::missing("postgres_may_go_away_and_come_back");
+    };
+    server.crash();
+    // Not there at the start: the handle can be had, operations say why they fail, and soon.
+    let store = connect(&server.url("postgres"));
+    let begin = Instant::now();
+    assert!(matches!(store.ping().await, Err(StoreError::Unavailable(_))));
+    let refused = write(&*store, &active("p", Expected::Nothing, 0, "1")).await;
+    assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
+    assert!(begin.elapsed() < Duration::from_secs(6), "{:?}", begin.elapsed());
+    server.resume();
+    recovered(&*store).await;
+    let other = connect(&server.url("postgres"));
+    recovered(&*other).await;
+    for n in 0..5 {
+        let expected = if n == 0 {
+            Expected::Nothing
+        } else {
+            Expected::Version(n)
+        };
+        write(&*store, &active("p", expected, n, "x")).await.unwrap();
+    }
+    let before = store.active().await.unwrap();
+
+    server.crash();
+    let lost = write(&*store, &active("p", Expected::Version(5), 5, "lost")).await;
+    assert!(matches!(lost, Err(StoreError::Unavailable(_))), "{lost:?}");
+    assert!(matches!(store.active().await, Err(StoreError::Unavailable(_))));
+    assert!(matches!(
+        store.append_decisions(&[decision("r", 1)]).await,
+        Err(StoreError::Unavailable(_))
+    ));
+    server.resume();
+    recovered(&*store).await;
+    recovered(&*other).await;
+    assert_eq!(
+        store.active().await.unwrap(),
+        before,
+        "acknowledged before the crash, there after it"
+    );
+    assert_eq!(verify(&*store).await, Ok(5));
+
+    // The hints come again as well.
+    let reader = Arc::clone(&other);
+    let waiting = tokio::spawn(async move {
+        while reader.revision().await.unwrap() < 6 {
+            reader.changed().await;
+        }
+    });
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    write(&*store, &active("p", Expected::Version(5), 5, "6"))
+        .await
+        .unwrap();
+    assert!(soon(async { waiting.await.unwrap() }).await);
+    store.close().await;
+    other.close().await;
+    tokio::task::spawn_blocking(move || drop(server)).await.unwrap();
+}
+
+#[tokio::test]
+async fn settings_for_postgres_are_checked_and_kept_secret() {
+    let url = config::Postgres::Url("postgres://ann:hunter2@host:notaport/db".to_owned().into());
+    let error = Postgres::connect(&url, 1).unwrap_err();
+    assert!(matches!(error, StoreError::Unavailable(_)));
+    assert!(!format!("{error:?} {error}").contains("hunter2"));
+    let parts = |ssl_mode: &str| config::Postgres::Parts {
+        host: "127.0.0.1".into(),
+        port: 1,
+        user: "ann".into(),
+        password: Some("hunter2".to_owned().into()),
+        database: "db".into(),
+        ssl_mode: ssl_mode.into(),
+    };
+    assert!(Postgres::connect(&parts("sometimes"), 1).is_err());
+    let store = Postgres::connect(&parts("verify-full"), 1).unwrap();
+    let error = store.ping().await.unwrap_err();
+    assert!(matches!(error, StoreError::Unavailable(_)));
+    assert!(!format!("{store:?} {error:?}").contains("hunter2"));
+    store.close().await;
+}
