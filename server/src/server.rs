@@ -231,7 +231,7 @@ impl Server {
             http_handle.clone(),
             http::router(app.clone()),
         );
-        let rpc = serve(self.grpc, rustls, grpc_handle.clone(), grpc::router(app.clone()));
+        let rpc = serve(self.grpc, rustls, grpc_handle.clone(), grpc::router(app.clone())?);
         let drain = async {
             stop.cancelled().await;
             tracing::info!("stopping: readiness is off, requests under way are finished");
