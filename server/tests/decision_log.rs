@@ -1,8 +1,10 @@
 //! The decision log on real sinks: files, SQLite and PostgreSQL. What is accepted is written, whatever happens to the sink;
 //! what is not written is counted, exactly.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 #[path = "support/postgres.rs"]
-#[allow(dead_code, reason = "databases for single tests are for another suite")]
+#[expect(dead_code, reason = "databases for single tests are for another suite")]
 mod postgres;
 
 use bytes::Bytes;
@@ -530,6 +532,36 @@ async fn contexts_are_sealed_in_every_sink_and_opened_by_an_export() {
             .await
             .is_err()
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ids_of_any_kind_are_stored_and_stay_bound_to_their_contexts() {
+    let store: Arc<dyn Store> = Arc::new(Sqlite::in_memory().await.unwrap());
+    let metrics = Metrics::new();
+    let seal: Seal = Arc::new(|_, data| Ok(format!("enc:v1:{data}")));
+    let config = settings(vec![Sink::Store], 2000, true);
+    let (log, task) = Log::start(&config, Some(Arc::clone(&store)), &metrics, Some(seal)).unwrap();
+    tokio::spawn(task.run());
+    // Two that differ only where they are cut, and what PostgreSQL has no letters for.
+    let ids = [
+        "é".repeat(400),
+        format!("{}x", "é".repeat(399)),
+        "nul\0\0".to_owned(),
+        String::new(),
+    ];
+    for id in &ids {
+        log.record(entry(id)).await;
+    }
+    assert_eq!(log.flush(LONG).await, 0);
+    let open = |text: &str, data: &str| match text == format!("enc:v1:{data}") {
+        true => Ok("{}".to_owned()),
+        false => Err(format!("{data} is not what it was sealed with")),
+    };
+    let filter = DecisionFilter::default();
+    let count = export(&*store, &filter, Some(&open), &mut Vec::new())
+        .await
+        .unwrap();
+    assert_eq!(count, 4);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
