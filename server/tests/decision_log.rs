@@ -241,6 +241,72 @@ async fn overflow_blocks_until_there_is_a_place() {
     }
 }
 
+#[test]
+fn evaluations_that_wait_on_every_blocking_thread_do_not_stop_the_writer() {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .max_blocking_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("d.jsonl");
+        let (_, log, task) = to_file(&path, 1, true);
+        let jobs: Vec<_> = (0..2)
+            .map(|job| {
+                let log = log.clone();
+                tokio::task::spawn_blocking(move || {
+                    for n in 0..50 {
+                        log.record_blocking(entry(format!("{job}-{n}")));
+                    }
+                })
+            })
+            .collect();
+        tokio::time::sleep(SHORT).await;
+        tokio::spawn(task.run());
+        for job in jobs {
+            timeout(LONG, job).await.unwrap().unwrap();
+        }
+        assert_eq!(log.flush(LONG).await, 0);
+        assert_eq!(ids(&lines(&path)).len(), 100);
+    });
+}
+
+/// The log of a process of its own, whose standard output can be read; without the variable, nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn child_that_writes_to_stdout() {
+    if std::env::var_os("DECISION_LOG_CHILD").is_none() {
+        return;
+    }
+    let metrics = Metrics::new();
+    let config = settings(vec![Sink::Stdout], 100, true);
+    let (log, task) = Log::start(&config, None, &metrics, None).unwrap();
+    tokio::spawn(task.run());
+    for n in 0..50 {
+        log.record(entry(n)).await;
+    }
+    assert_eq!(log.flush(LONG).await, 0);
+    assert_eq!(written(&metrics, "stdout"), 50);
+}
+
+#[test]
+fn standard_output_gets_lines_of_json() {
+    let output = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "child_that_writes_to_stdout", "--nocapture"])
+        .env("DECISION_LOG_CHILD", "1")
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    // The test harness of the child writes there as well.
+    let lines: Vec<Value> = text
+        .lines()
+        .filter_map(|line| serde_json::from_str(&line[line.find('{')?..]).ok())
+        .collect();
+    assert_eq!(ids(&lines).len(), 50);
+}
+
 #[tokio::test]
 async fn large_contexts_are_bounded_by_bytes() {
     let directory = tempfile::tempdir().unwrap();
