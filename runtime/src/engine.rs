@@ -4,7 +4,7 @@ use crate::derive::DeriveMode;
 use crate::error::{BuildError, EvaluateError, LoadError};
 use crate::response::Response;
 use crate::snapshot::Policies;
-use crate::worker::{DEFAULT_DERIVE, DefaultDecision, Evaluated, Verdict, Worker};
+use crate::worker::{Answer, DEFAULT_DERIVE, DefaultDecision, Evaluated, Verdict, Worker};
 use arc_swap::ArcSwap;
 use policy_bytecode::bundle::PublicKey;
 use policy_primitives::prices::PriceTable;
@@ -23,7 +23,7 @@ pub struct PolicyEngine {
 
 pub(crate) struct Shared {
     pub(crate) settings: Settings,
-    active: ArcSwap<Policies>,
+    pub(crate) active: ArcSwap<Policies>,
     workers: ThreadLocal<RefCell<Worker>>,
 }
 
@@ -43,6 +43,9 @@ pub(crate) struct Settings {
     pub(crate) default_decision: DefaultDecision,
     /// `None` is the built-in table, loaded when the first price is asked for.
     pub(crate) prices: Option<Arc<PriceTable>>,
+    /// Digest of the price table, made when a cache first needs it.
+    #[cfg(feature = "cache")]
+    pub(crate) price_identity: std::sync::OnceLock<[u8; 32]>,
     pub(crate) trusted: Vec<PublicKey>,
 }
 
@@ -126,6 +129,24 @@ impl PolicyEngine {
         context: &[u8],
         options: &EvaluateOptions<'_>,
     ) -> Result<Evaluated<'w>, EvaluateError> {
+        let answer = self.answer(worker, context, options)?;
+        Ok(Evaluated {
+            decision: answer.decision,
+            json: answer.json,
+        })
+    }
+
+    /// As [`PolicyEngine::evaluate_into`], and says more about the response, for those who log decisions.
+    ///
+    /// # Errors
+    ///
+    /// As [`PolicyEngine::evaluate_json_with`].
+    pub fn answer<'w>(
+        &self,
+        worker: &'w mut Worker,
+        context: &[u8],
+        options: &EvaluateOptions<'_>,
+    ) -> Result<Answer<'w>, EvaluateError> {
         let policies = self.shared.active.load();
         worker.evaluate_json(&policies, &self.shared.settings, context, options)
     }
@@ -214,6 +235,8 @@ impl Default for EngineBuilder {
                 derive: DEFAULT_DERIVE,
                 default_decision: DefaultDecision::default(),
                 prices: None,
+                #[cfg(feature = "cache")]
+                price_identity: std::sync::OnceLock::new(),
                 trusted: Vec::new(),
             },
             bundle: None,

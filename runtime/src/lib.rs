@@ -21,13 +21,16 @@
 //! ```
 //!
 //! [`PolicyEngine`] is `Send + Sync`, cheap to clone, and replaces its policies atomically. It has no network or disk
-//! in it. [`Worker`] is the allocation-free path for servers: one per thread, with buffers that are reused.
+//! in it. [`Worker`] is the allocation-free path for servers: one per thread, with buffers that are reused. With the
+//! feature `cache`, `LocalCache` answers equal requests that cost more to decide than to recognise.
 //!
 //! **Invariants.** A request sees one snapshot of the policies from start to end. Whatever cannot be evaluated is an
 //! error in the decision's `errors` and fires its rule; nothing that fails turns into an allow.
 
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "cache")]
+mod cache;
 mod cost;
 mod decision;
 mod derive;
@@ -42,6 +45,8 @@ mod sources;
 mod template;
 mod worker;
 
+#[cfg(feature = "cache")]
+pub use cache::{CacheOptions, Fresh, KeptDecision, LocalCache, LocalStats, LookUp, Worth};
 pub use derive::DeriveMode;
 pub use engine::{EngineBuilder, EvaluateOptions, PolicyEngine};
 pub use error::{BuildError, EvaluateError, LoadError};
@@ -52,6 +57,6 @@ pub use policy_bytecode::module::Decision as Verb;
 pub use policy_compiler::Compiler;
 pub use policy_primitives as primitives;
 pub use policy_vm::{JsonError, Mode};
-pub use response::{BundleRef, Decision, ErrorEntry, Response};
+pub use response::{BundleRef, Decision, ErrorEntry, Parts, Response};
 pub use snapshot::Policies;
-pub use worker::{DefaultDecision, Evaluated, Verdict, Worker};
+pub use worker::{Answer, DefaultDecision, Evaluated, Origin, Verdict, Worker};

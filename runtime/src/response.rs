@@ -117,6 +117,81 @@ pub(crate) struct Envelope<'a> {
     pub(crate) revision: &'a str,
 }
 
+/// Where the parts of a response lie in its JSON text, for those who log or keep a decision without reading it again.
+///
+/// Each part is JSON itself: a text with its quotes, a list with its brackets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Parts {
+    /// Behind the request id.
+    pub(crate) decision: usize,
+    /// Empty where there is no reason.
+    pub(crate) reason: Part,
+    pub(crate) policies: Part,
+    pub(crate) rules: Part,
+    pub(crate) time: Part,
+    pub(crate) timestamp: Part,
+    pub(crate) cached: Part,
+    pub(crate) revision: Part,
+}
+
+/// A part of a text, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Part {
+    pub(crate) start: usize,
+    pub(crate) end: usize,
+}
+
+impl Part {
+    pub(crate) fn of(self, text: &str) -> Option<&str> {
+        text.get(self.start..self.end)
+    }
+
+    /// The same part where it stands in a text that begins `by` later.
+    #[cfg(feature = "cache")]
+    pub(crate) fn moved(self, by: usize) -> Self {
+        Self {
+            start: self.start + by,
+            end: self.end + by,
+        }
+    }
+}
+
+impl Parts {
+    /// The reason, when there is one.
+    #[must_use]
+    pub fn reason(self, response: &str) -> Option<&str> {
+        self.reason.of(response).filter(|reason| !reason.is_empty())
+    }
+
+    /// The list of the policies with fired rules.
+    #[must_use]
+    pub fn matched_policies(self, response: &str) -> &str {
+        self.policies.of(response).unwrap_or("[]")
+    }
+
+    /// The list of the fired rules.
+    #[must_use]
+    pub fn matched_rules(self, response: &str) -> &str {
+        self.rules.of(response).unwrap_or("[]")
+    }
+
+    /// The revision of the policies.
+    #[must_use]
+    pub fn revision(self, response: &str) -> &str {
+        self.revision.of(response).unwrap_or("\"\"")
+    }
+}
+
+/// Appends a part, and says where it is.
+fn part(out: &mut String, write: impl FnOnce(&mut String)) -> Part {
+    let start = out.len();
+    write(out);
+    Part {
+        start,
+        end: out.len(),
+    }
+}
+
 impl DecisionView<'_> {
     /// The owned form.
     pub(crate) fn to_response(self, envelope: Envelope<'_>, trace: Option<Trace>) -> Response {
@@ -156,10 +231,11 @@ impl DecisionView<'_> {
         }
     }
 
-    /// Appends the JSON form. Allocates only where `out` has to grow.
-    pub(crate) fn write_json(self, envelope: Envelope<'_>, out: &mut String) {
-        out.push_str("{\"requestId\":");
-        push_text(envelope.request_id, out);
+    /// Appends the JSON form, with a trace that is JSON already. Allocates only where `out` has to grow.
+    pub(crate) fn write_json(self, envelope: Envelope<'_>, trace: Option<&str>, out: &mut String) -> Parts {
+        let mut parts = Parts::default();
+        push_request_id(envelope.request_id, out);
+        parts.decision = out.len();
         out.push_str(",\"decision\":{\"decision\":\"");
         out.push_str(self.verb.as_str());
         out.push_str(if self.verb == Verb::Deny {
@@ -169,12 +245,14 @@ impl DecisionView<'_> {
         });
         if let Some(reason) = self.reason {
             out.push_str(",\"reason\":");
-            push_text(reason, out);
+            parts.reason = part(out, |out| push_text(reason, out));
         }
-        push_texts(",\"matchedPolicies\":[", self.matched_policies, out);
-        push_texts(",\"matchedRules\":[", self.matched_rules, out);
+        out.push_str(",\"matchedPolicies\":");
+        parts.policies = part(out, |out| push_texts(self.matched_policies, out));
+        out.push_str(",\"matchedRules\":");
+        parts.rules = part(out, |out| push_texts(self.matched_rules, out));
         out.push_str(",\"evaluationTimeMs\":");
-        push_milliseconds(envelope.evaluation_time_ns, out);
+        parts.time = part(out, |out| push_milliseconds(envelope.evaluation_time_ns, out));
         push_map(",\"modifications\":{", self.modifications, out);
         push_map(",\"metadata\":{", self.metadata, out);
         for (i, e) in self.errors.iter().enumerate() {
@@ -198,12 +276,25 @@ impl DecisionView<'_> {
             push_text(e.message, out);
             out.push_str(if i + 1 == self.errors.len() { "}]" } else { "}" });
         }
+        if let Some(trace) = trace {
+            out.push_str(",\"trace\":");
+            out.push_str(trace);
+        }
         out.push_str("},\"timestamp\":");
-        push_digits(envelope.timestamp_ms, 1, out);
-        out.push_str(",\"cached\":false,\"bundle\":{\"revision\":");
-        push_text(envelope.revision, out);
+        parts.timestamp = part(out, |out| push_digits(envelope.timestamp_ms, 1, out));
+        out.push_str(",\"cached\":");
+        parts.cached = part(out, |out| out.push_str("false"));
+        out.push_str(",\"bundle\":{\"revision\":");
+        parts.revision = part(out, |out| push_text(envelope.revision, out));
         out.push_str("}}");
+        parts
     }
+}
+
+/// Appends the beginning of a response, up to the decision.
+pub(crate) fn push_request_id(id: &str, out: &mut String) {
+    out.push_str("{\"requestId\":");
+    push_text(id, out);
 }
 
 /// Appends a JSON string. Most texts need no escape, which one pass without branches tells.
@@ -219,8 +310,8 @@ fn push_text(text: &str, out: &mut String) {
     }
 }
 
-fn push_texts(open: &str, list: &[&str], out: &mut String) {
-    out.push_str(open);
+fn push_texts(list: &[&str], out: &mut String) {
+    out.push('[');
     for (i, text) in list.iter().enumerate() {
         if i > 0 {
             out.push(',');
@@ -247,7 +338,7 @@ fn push_map(open: &str, map: &[(&str, Value<'_>)], out: &mut String) {
 }
 
 /// Nanoseconds as milliseconds with a fraction; exact, and the same double as a division would give.
-fn push_milliseconds(nanoseconds: u64, out: &mut String) {
+pub(crate) fn push_milliseconds(nanoseconds: u64, out: &mut String) {
     push_digits(nanoseconds / 1_000_000, 1, out);
     out.push('.');
     push_digits(nanoseconds % 1_000_000, 6, out);
@@ -259,7 +350,7 @@ fn push_milliseconds(nanoseconds: u64, out: &mut String) {
 }
 
 /// Decimal digits of a number, zeros in front up to `width`.
-fn push_digits(mut n: u64, width: usize, out: &mut String) {
+pub(crate) fn push_digits(mut n: u64, width: usize, out: &mut String) {
     // No `u64` has more.
     let mut digits = [b'0'; 20];
     let mut count = 0;
@@ -302,10 +393,11 @@ pub(crate) fn to_json(value: &Value<'_>) -> serde_json::Value {
 #[cfg(test)]
 mod tests {
     use super::{DecisionView, Envelope, ErrorView, Verb, push_digits, push_milliseconds};
+    use crate::explain::Trace;
     use policy_bytecode::Number;
     use policy_vm::Value;
 
-    fn written(write: impl FnOnce(&mut String)) -> String {
+    fn written<R>(write: impl FnOnce(&mut String) -> R) -> String {
         let mut out = String::new();
         write(&mut out);
         out
@@ -385,12 +477,31 @@ mod tests {
                     evaluation_time_ns: 12_345,
                     revision: "r1",
                 };
-                let text = written(|out| view.write_json(envelope, out));
+                let text = written(|out| view.write_json(envelope, None, out));
                 let written: serde_json::Value = serde_json::from_str(&text).unwrap();
                 assert_eq!(
                     written,
                     serde_json::to_value(view.to_response(envelope, None)).unwrap()
                 );
+
+                let trace = Trace { rules: Vec::new() };
+                let json = serde_json::to_string(&trace).unwrap();
+                let mut text = String::from("in front ");
+                let parts = view.write_json(envelope, Some(&json), &mut text);
+                let response = view.to_response(envelope, Some(trace));
+                let rest = text.get("in front ".len()..).unwrap();
+                let document: serde_json::Value = serde_json::from_str(rest).unwrap();
+                assert_eq!(document, serde_json::to_value(&response).unwrap());
+                let read = |part: &str| serde_json::from_str::<serde_json::Value>(part).unwrap();
+                let decision = serde_json::to_value(&response.decision).unwrap();
+                let reason = parts.reason(&text).map(read);
+                assert_eq!(reason.as_ref(), decision.get("reason"));
+                assert_eq!(read(parts.matched_policies(&text)), decision["matchedPolicies"]);
+                assert_eq!(read(parts.matched_rules(&text)), decision["matchedRules"]);
+                assert_eq!(read(parts.time.of(&text).unwrap()), decision["evaluationTimeMs"]);
+                assert_eq!(read(parts.timestamp.of(&text).unwrap()), response.timestamp);
+                assert_eq!(parts.cached.of(&text), Some("false"));
+                assert_eq!(parts.revision(&text), "\"r1\"");
             }
         }
     }

@@ -14,6 +14,12 @@ pub struct Policies {
     pub(crate) manifest: Manifest,
     pub(crate) certificate: CostCertificate,
     pub(crate) digest: Option<BundleDigest>,
+    /// Differs wherever a decision could: the digest of the bundle that these policies are, or would be.
+    #[cfg(feature = "cache")]
+    pub(crate) identity: [u8; 32],
+    /// What decisions have taken.
+    #[cfg(feature = "cache")]
+    pub(crate) timings: crate::cache::Timings,
     /// How responses name each rule: its id, or `policyId/ruleId` where ids collide.
     pub(crate) rule_labels: Vec<String>,
     pub(crate) policy_index: HashMap<String, usize>,
@@ -38,25 +44,44 @@ impl Policies {
             bundle.signed_by(&trusted.iter().map(|k| k.0).collect::<Vec<_>>())?;
         }
         let verified = verify(bundle.module, &HostLimits::default())?;
-        let digest = Some(bundle.digest);
-        Self::new(&verified, bundle.manifest, bundle.certificate, digest)
+        let mut policies = Self::new(&verified, bundle.manifest, bundle.certificate, bundle.digest)?;
+        policies.digest = Some(bundle.digest);
+        Ok(policies)
     }
 
     /// Loads what the compiler made, without going through bytes.
     ///
     /// # Errors
     ///
-    /// [`LoadError::Vm`] for patterns that cannot be run.
+    /// [`LoadError::Vm`] for patterns that cannot be run; with the feature `cache` also [`LoadError::Bundle`] when
+    /// something is too large for a bundle.
     #[cfg(feature = "compile")]
     pub fn from_compiled(compiled: policy_compiler::Compiled) -> Result<Self, LoadError> {
-        Self::new(&compiled.module, compiled.manifest, compiled.certificate, None)
+        #[cfg(feature = "cache")]
+        let identity = policy_bytecode::bundle::digest(policy_bytecode::bundle::Contents {
+            module: &compiled.module,
+            manifest: &compiled.manifest,
+            source_map: &compiled.source_map,
+            certificate: &compiled.certificate,
+        })
+        .map_err(policy_bytecode::bundle::BundleError::from)?;
+        // Nothing asks for it.
+        #[cfg(not(feature = "cache"))]
+        let identity = BundleDigest([0; 32]);
+        Self::new(
+            &compiled.module,
+            compiled.manifest,
+            compiled.certificate,
+            identity,
+        )
     }
 
     fn new(
         module: &policy_bytecode::VerifiedModule,
         manifest: Manifest,
         certificate: CostCertificate,
-        digest: Option<BundleDigest>,
+        #[cfg_attr(not(feature = "cache"), expect(unused_variables, reason = "only caches ask"))]
+        identity: BundleDigest,
     ) -> Result<Self, LoadError> {
         manifest
             .check(module)
@@ -95,7 +120,11 @@ impl Policies {
         Ok(Self {
             module: loaded,
             certificate,
-            digest,
+            digest: None,
+            #[cfg(feature = "cache")]
+            identity: identity.0,
+            #[cfg(feature = "cache")]
+            timings: crate::cache::Timings::default(),
             rule_labels,
             policy_index,
             namespaces,

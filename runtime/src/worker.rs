@@ -1,15 +1,18 @@
 //! The allocation-free path: one worker per thread, its buffers reused from request to request.
+//!
+//! An evaluation has two steps: the request is projected, and what was projected is decided. A cache of decisions
+//! (feature `cache`) looks for the answer between them.
 
 use crate::decision;
 use crate::derive::{DeriveHost, DeriveMode, DeriveScratch};
 use crate::engine::{EvaluateOptions, Settings};
 use crate::error::EvaluateError;
 use crate::explain;
-use crate::response::{Envelope, Response};
+use crate::response::{Envelope, Parts, Response};
 use crate::snapshot::Policies;
 use policy_bytecode::module::Decision as Verb;
-use policy_vm::{Mode, Scope, Scratch};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use policy_vm::{Evaluation, Mode, Scope, Scratch};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Decision where no rule fires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -35,11 +38,14 @@ impl DefaultDecision {
 /// Once its buffers have grown to the size of the traffic, an evaluation allocates nothing.
 #[derive(Debug, Default)]
 pub struct Worker {
-    scratch: Scratch,
-    derive: DeriveScratch,
-    mask: Vec<bool>,
+    pub(crate) scratch: Scratch,
+    pub(crate) derive: DeriveScratch,
+    pub(crate) mask: Vec<bool>,
     rule: String,
-    out: String,
+    pub(crate) out: String,
+    /// Key of the request in the cache.
+    #[cfg(feature = "cache")]
+    pub(crate) key: Vec<u8>,
 }
 
 /// What [`crate::PolicyEngine::evaluate_into`] decided. The response is JSON in the worker's buffer.
@@ -49,6 +55,36 @@ pub struct Evaluated<'w> {
     pub decision: Verb,
     /// The response as JSON.
     pub json: &'w str,
+}
+
+/// A response with what is known about it, for those who log decisions. The response is JSON in the worker's buffer.
+#[derive(Debug, Clone, Copy)]
+pub struct Answer<'w> {
+    /// `allow`, `deny`, `warn` or `modify`.
+    pub decision: Verb,
+    /// The response as JSON.
+    pub json: &'w str,
+    /// Where the parts of the response are.
+    pub parts: Parts,
+    /// Where it comes from.
+    pub origin: Origin,
+    /// Entries of the decision's `errors`.
+    pub errors: usize,
+    /// When, in milliseconds since the epoch.
+    pub timestamp_ms: u64,
+    /// How long it took, in nanoseconds.
+    pub evaluation_time_ns: u64,
+}
+
+/// Where an answer comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// It was decided, and no cache was asked.
+    Decided,
+    /// It was decided, because the cache did not have it.
+    Missed,
+    /// The cache had it.
+    Cached,
 }
 
 /// What [`crate::PolicyEngine::decide`] decided.
@@ -64,8 +100,54 @@ pub struct Verdict<'w> {
 
 /// How a caller wants the result.
 enum Output<'o> {
-    Json(&'o mut String),
+    Json(&'o mut String, &'o mut Parts),
     Owned(&'o mut Option<Response>),
+}
+
+/// What came of an evaluation, beside its output.
+struct Finished {
+    verb: Verb,
+    errors: usize,
+    now: Now,
+}
+
+/// When a response was made.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Now {
+    /// Since the epoch.
+    pub(crate) since_epoch: Duration,
+    /// From the request to the decision, in nanoseconds.
+    pub(crate) evaluation_time_ns: u64,
+}
+
+impl Now {
+    /// The end of what began at `start`.
+    pub(crate) fn since(start: Instant) -> Self {
+        Self {
+            evaluation_time_ns: nanoseconds(start.elapsed()),
+            since_epoch: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default(),
+        }
+    }
+
+    pub(crate) fn timestamp_ms(self) -> u64 {
+        u64::try_from(self.since_epoch.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// The id that was given, or a new one. It holds the time of the response: the clock is asked once.
+    pub(crate) fn request_id<'i>(self, given: Option<&'i str>, buffer: &'i mut [u8]) -> &'i str {
+        match given {
+            Some(id) => id,
+            None => {
+                let (seconds, subsec) = (self.since_epoch.as_secs(), self.since_epoch.subsec_nanos());
+                let time = uuid::Timestamp::from_unix(uuid::NoContext, seconds, subsec);
+                uuid::Uuid::new_v7(time).hyphenated().encode_lower(buffer)
+            }
+        }
+    }
+}
+
+pub(crate) fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 impl Worker {
@@ -82,15 +164,22 @@ impl Worker {
         settings: &Settings,
         context: &[u8],
         options: &EvaluateOptions<'_>,
-    ) -> Result<Evaluated<'_>, EvaluateError> {
-        let mut out = std::mem::take(&mut self.out);
-        out.clear();
-        let decided = self.run(policies, settings, context, options, Output::Json(&mut out));
-        self.out = out;
-        Ok(Evaluated {
-            decision: decided?,
-            json: &self.out,
-        })
+    ) -> Result<Answer<'_>, EvaluateError> {
+        let start = Instant::now();
+        let scope = scope(policies, options, &mut self.mask)?;
+        let mut host = DeriveHost::new(settings.derive, settings.prices.as_ref(), &mut self.derive);
+        let mut eval = policies
+            .module
+            .begin(&mut self.scratch, &mut host, context)
+            .map_err(EvaluateError::Context)?;
+        let request = Request {
+            policies,
+            settings,
+            scope,
+            options,
+            start,
+        };
+        write(request, &mut eval, &mut self.out)
     }
 
     /// Decides, and makes no response.
@@ -129,72 +218,110 @@ impl Worker {
         context: &[u8],
         options: &EvaluateOptions<'_>,
     ) -> Result<Response, EvaluateError> {
-        let mut response = None;
-        self.run(policies, settings, context, options, Output::Owned(&mut response))?;
-        // `run` fills it on every successful path.
-        response.ok_or_else(|| EvaluateError::Serialize("no response was made".to_owned()))
-    }
-
-    fn run(
-        &mut self,
-        policies: &Policies,
-        settings: &Settings,
-        context: &[u8],
-        options: &EvaluateOptions<'_>,
-        output: Output<'_>,
-    ) -> Result<Verb, EvaluateError> {
         let start = Instant::now();
         let scope = scope(policies, options, &mut self.mask)?;
-        let prices = settings.prices.as_ref();
-        let mut host = DeriveHost::new(settings.derive, prices, &mut self.derive);
+        let mut host = DeriveHost::new(settings.derive, settings.prices.as_ref(), &mut self.derive);
         let mut eval = policies
             .module
             .begin(&mut self.scratch, &mut host, context)
             .map_err(EvaluateError::Context)?;
-        let mode = if options.trace { Mode::All } else { options.mode };
-        eval.decide(scope, mode);
-        let view = decision::assemble(policies, settings.default_decision.verb(), &mut eval);
-        let trace = options.trace.then(|| {
-            let in_scope = |policy: usize| match scope {
-                Scope::All => true,
-                Scope::Only(mask) => mask.get(policy).copied().unwrap_or(false),
-            };
-            explain::trace(policies, in_scope, &mut eval)
-        });
-        let evaluation_time_ns = u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        // The clock is asked once; a request id holds the same time.
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let mut buffer = uuid::Uuid::encode_buffer();
-        let request_id = match options.request_id {
-            Some(id) => id,
-            None => {
-                let time = uuid::Timestamp::from_unix(uuid::NoContext, now.as_secs(), now.subsec_nanos());
-                uuid::Uuid::new_v7(time).hyphenated().encode_lower(&mut buffer)
-            }
+        let request = Request {
+            policies,
+            settings,
+            scope,
+            options,
+            start,
         };
-        let envelope = Envelope {
-            request_id,
-            timestamp_ms: u64::try_from(now.as_millis()).unwrap_or(u64::MAX),
-            evaluation_time_ns,
-            revision: policies.revision(),
-        };
-        match output {
-            Output::Json(out) if trace.is_none() => view.write_json(envelope, out),
-            Output::Json(out) => {
-                let response = view.to_response(envelope, trace);
-                let json =
-                    serde_json::to_string(&response).map_err(|e| EvaluateError::Serialize(e.to_string()))?;
-                out.push_str(&json);
-            }
-            Output::Owned(response) => *response = Some(view.to_response(envelope, trace)),
-        }
-        Ok(view.verb)
+        let mut response = None;
+        finish(request, &mut eval, Output::Owned(&mut response))?;
+        // `finish` fills it on every successful path.
+        response.ok_or_else(|| EvaluateError::Serialize("no response was made".to_owned()))
     }
+}
+
+/// A request that has been projected, and what it is decided with.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Request<'r> {
+    pub(crate) policies: &'r Policies,
+    pub(crate) settings: &'r Settings,
+    pub(crate) scope: Scope<'r>,
+    pub(crate) options: &'r EvaluateOptions<'r>,
+    pub(crate) start: Instant,
+}
+
+/// Decides what was projected, and writes the response into `out`.
+pub(crate) fn write<'a, 'o>(
+    request: Request<'a>,
+    eval: &mut Evaluation<'a, DeriveHost<'_>>,
+    out: &'o mut String,
+) -> Result<Answer<'o>, EvaluateError> {
+    out.clear();
+    let mut parts = Parts::default();
+    let finished = finish(request, eval, Output::Json(out, &mut parts))?;
+    Ok(Answer {
+        decision: finished.verb,
+        json: out,
+        parts,
+        origin: Origin::Decided,
+        errors: finished.errors,
+        timestamp_ms: finished.now.timestamp_ms(),
+        evaluation_time_ns: finished.now.evaluation_time_ns,
+    })
+}
+
+/// Decides what was projected.
+fn finish<'a>(
+    request: Request<'a>,
+    eval: &mut Evaluation<'a, DeriveHost<'_>>,
+    output: Output<'_>,
+) -> Result<Finished, EvaluateError> {
+    let Request {
+        policies,
+        settings,
+        scope,
+        options,
+        start,
+    } = request;
+    let mode = if options.trace { Mode::All } else { options.mode };
+    eval.decide(scope, mode);
+    let view = decision::assemble(policies, settings.default_decision.verb(), eval);
+    let trace = options.trace.then(|| {
+        let in_scope = |policy: usize| match scope {
+            Scope::All => true,
+            Scope::Only(mask) => mask.get(policy).copied().unwrap_or(false),
+        };
+        explain::trace(policies, in_scope, eval)
+    });
+    let now = Now::since(start);
+    let mut buffer = uuid::Uuid::encode_buffer();
+    let envelope = Envelope {
+        request_id: now.request_id(options.request_id, &mut buffer),
+        timestamp_ms: now.timestamp_ms(),
+        evaluation_time_ns: now.evaluation_time_ns,
+        revision: policies.revision(),
+    };
+    match output {
+        Output::Json(out, parts) => {
+            let trace = match trace {
+                Some(trace) => {
+                    Some(serde_json::to_string(&trace).map_err(|e| EvaluateError::Serialize(e.to_string()))?)
+                }
+                None => None,
+            };
+            *parts = view.write_json(envelope, trace.as_deref(), out);
+        }
+        Output::Owned(response) => *response = Some(view.to_response(envelope, trace)),
+    }
+    Ok(Finished {
+        verb: view.verb,
+        errors: view.errors.len(),
+        now,
+    })
 }
 
 /// Which policies a request asks for. A policy that is not loaded, or not in the namespace, is an error: an empty
 /// scope must not turn into an allow.
-fn scope<'s>(
+pub(crate) fn scope<'s>(
     policies: &'s Policies,
     options: &EvaluateOptions<'_>,
     mask: &'s mut Vec<bool>,

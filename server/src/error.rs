@@ -92,6 +92,9 @@ pub struct Problem {
     pub code: String,
     /// What is wrong.
     pub message: String,
+    /// File, where policies come from files.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub file: String,
     /// Line, from 1.
     pub line: usize,
     /// Column in characters, from 1.

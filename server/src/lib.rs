@@ -2,10 +2,29 @@
 
 #![forbid(unsafe_code)]
 
+pub mod active;
+pub mod admin;
 pub mod audit;
+pub mod auth;
+pub mod cache;
 pub mod config;
 pub mod decisions;
+pub mod document;
 pub mod error;
+pub mod file_stamp;
+pub mod gate;
+pub mod grpc;
+pub mod health;
+pub mod heavy;
+pub mod http;
 pub mod identity;
+pub mod limits;
+pub mod seal;
+pub mod server;
+pub mod service;
+pub mod state;
 pub mod storage;
+pub mod sync;
 pub mod telemetry;
+pub mod tls;
+pub mod tools;

@@ -1,3 +1,220 @@
-//! `policyd`.
+//! The `policyd` program: settings from the command line, the environment and a file, and one of a few commands.
 
-fn main() {}
+use anyhow::Context as _;
+use clap::{Arg, ArgAction, ArgMatches, Command};
+use policy_server::config::table::SETTINGS;
+use policy_server::config::{Config, Raw};
+use policy_server::server::Server;
+use policy_server::telemetry::{self, Metrics};
+use policy_server::{audit, storage, tools};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// The configuration is wrong (`EX_CONFIG` of sysexits).
+const BAD_CONFIG: u8 = 78;
+
+/// Spans that wait are given this long at the end.
+const LAST_SPANS: Duration = Duration::from_secs(3);
+
+fn command() -> Command {
+    let mut command = Command::new("policyd")
+        .about(
+            "Decides over requests to language models: REST, gRPC, storage, caches, authentication, audit.",
+        )
+        .version(env!("CARGO_PKG_VERSION"))
+        .arg(
+            Arg::new("config")
+                .long("config")
+                .env("CONFIG")
+                .value_name("FILE")
+                .global(true)
+                .help("TOML file of settings; default policyd.toml where it is there"),
+        )
+        .arg(
+            Arg::new("dev")
+                .long("dev")
+                .action(ArgAction::SetTrue)
+                .global(true)
+                .help("For trying out: nothing is kept, logs are for people"),
+        )
+        .subcommand(Command::new("run").about("Serve; what happens without a command as well"))
+        .subcommand(
+            Command::new("check-config").about("Say what is wrong with the settings; exit status 0 or 78"),
+        )
+        .subcommand(
+            Command::new("audit")
+                .about("The audit trail")
+                .subcommand_required(true)
+                .subcommand(
+                    Command::new("verify").about("Check that no record was changed, removed or moved"),
+                ),
+        );
+    command = tools::commands(command);
+    for setting in SETTINGS {
+        let mut arg = Arg::new(setting.name)
+            .long(setting.flag())
+            .global(true)
+            .value_name(setting.value)
+            .help_heading(setting.group)
+            .help(format!(
+                "{}{}",
+                setting.help,
+                setting
+                    .default
+                    .map_or(String::new(), |d| format!(" [default: {d}]"))
+            ));
+        if setting.value == "BOOL" {
+            arg = arg
+                .num_args(0..=1)
+                .default_missing_value("true")
+                .require_equals(true);
+        }
+        if setting.secret {
+            // A secret on a command line can be read by everybody on the machine.
+            arg = arg.hide(true);
+        }
+        command = command.arg(arg);
+    }
+    command
+}
+
+fn raw(matches: &ArgMatches) -> anyhow::Result<Raw> {
+    let named = matches.get_one::<String>("config");
+    let path = named.map_or("policyd.toml", String::as_str);
+    let file = match std::fs::read_to_string(path) {
+        Ok(text) => Some(text),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && named.is_none() => None,
+        Err(error) => return Err(error).with_context(|| format!("cannot read {path}")),
+    };
+    let dev = matches.get_flag("dev");
+    let env = |name: &str| {
+        let given = std::env::var(name).ok();
+        match name {
+            "DATABASE_URL" if dev && std::env::var("DATABASE_HOST").is_err() => {
+                given.or_else(|| Some("sqlite::memory:".to_owned()))
+            }
+            "LOG_FORMAT" if dev => given.or_else(|| Some("text".to_owned())),
+            _ => given,
+        }
+    };
+    let flag = |name: &str| matches.get_one::<String>(name).cloned();
+    Ok(Raw::collect(
+        file.as_ref().map(|text| (path, text.as_str())),
+        env,
+        flag,
+    ))
+}
+
+fn main() -> ExitCode {
+    let matches = command().get_matches();
+    let raw = match raw(&matches) {
+        Ok(raw) => raw,
+        Err(error) => {
+            eprintln!("policyd: {error:#}");
+            return ExitCode::from(BAD_CONFIG);
+        }
+    };
+    let config = match Config::parse(&raw) {
+        Ok(config) => config,
+        Err(problems) => {
+            eprintln!("policyd: {} problems with the settings", problems.len());
+            for problem in problems {
+                eprintln!("  {problem}");
+            }
+            return ExitCode::from(BAD_CONFIG);
+        }
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("policyd: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let result = match matches.subcommand() {
+        None | Some(("run", _)) => runtime.block_on(run(&raw, config)),
+        Some(("check-config", _)) => {
+            println!("the settings are fine");
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(("audit", _)) => runtime.block_on(verify(config)),
+        Some((name, arguments)) => runtime.block_on(tools::run(name, arguments, config)),
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("policyd: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+async fn run(raw: &Raw, config: Config) -> anyhow::Result<ExitCode> {
+    let telemetry = telemetry::start(&config.telemetry)?;
+    for (name, text, source) in raw.shown() {
+        tracing::info!(setting = name, value = text, %source, "setting");
+    }
+    if !config.auth.required() {
+        tracing::warn!("authentication is off: everybody who reaches the ports may do everything");
+    }
+    let server = Server::build(config, Arc::new(Metrics::new()), Some(telemetry.level.clone())).await?;
+    let addresses = server.addresses();
+    tracing::info!(rest = %addresses.http, grpc = %addresses.grpc, admin = %addresses.admin, "listening");
+    let stop = CancellationToken::new();
+    tokio::spawn(signals(stop.clone()));
+    let cut = server.run(stop).await?;
+    let spans_sent = telemetry.shutdown(LAST_SPANS).await;
+    if cut.connections == 0 && cut.decisions == 0 && spans_sent {
+        return Ok(ExitCode::SUCCESS);
+    }
+    eprintln!(
+        "policyd: stopped with {} connections cut and {} decisions not written",
+        cut.connections, cut.decisions
+    );
+    Ok(ExitCode::FAILURE)
+}
+
+/// Cancels at the first signal; ends the process at the second.
+async fn signals(stop: CancellationToken) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut terminate), Ok(mut interrupt)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        tracing::error!("signals cannot be caught; the process ends without draining");
+        return;
+    };
+    for attempt in 0..2 {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        if attempt == 0 {
+            stop.cancel();
+        }
+    }
+    std::process::exit(1);
+}
+
+async fn verify(config: Config) -> anyhow::Result<ExitCode> {
+    const PART: u32 = 1000;
+    let store = storage::open(&config.store).await?;
+    let mut verifier = audit::Verifier::new();
+    loop {
+        let (seq, _) = verifier.head();
+        let records = store.audit(seq, PART).await?;
+        if records.is_empty() {
+            break;
+        }
+        for record in &records {
+            if let Err(broken) = verifier.push(record) {
+                println!("the audit trail is broken: {broken}");
+                return Ok(ExitCode::FAILURE);
+            }
+        }
+    }
+    let (seq, hash) = verifier.head();
+    println!(
+        "{seq} records, unbroken; head {}",
+        policy_server::document::hex(&hash)
+    );
+    Ok(ExitCode::SUCCESS)
+}

@@ -320,8 +320,8 @@ async fn policies_are_created_read_and_listed(bed: &Bed) {
     );
     assert_eq!((updated.latest.version, updated.active_version), (2, Some(2)));
     assert_eq!(
-        store.version("p", 1).await.unwrap().unwrap().source,
-        "text — ü\n".into()
+        &*store.version("p", 1).await.unwrap().unwrap().source,
+        "text — ü\n"
     );
     assert_eq!(active_policies(store).await, [("p".to_owned(), 2)]);
 }

@@ -474,6 +474,13 @@ impl<'a, H: Host> Evaluation<'a, H> {
         cfg!(debug_assertions).then_some(self.tally)
     }
 
+    /// All that the request says to the module: each of its fields as projected, then what was sent in place of each
+    /// derived field. Equal values here mean equal evaluations. Before [`Evaluation::decide`] only: what that computes
+    /// stands in the same slots.
+    pub fn projected(&self) -> impl std::iter::Iterator<Item = &Value<'a>> {
+        self.slots.iter().chain(self.sent)
+    }
+
     /// Whether a deny rule fired.
     #[must_use]
     pub fn denied(&self) -> bool {

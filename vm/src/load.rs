@@ -246,6 +246,11 @@ impl LoadedModule {
         self.memo_cells as usize
     }
 
+    /// Derived fields that the module reads.
+    pub fn derived_fields(&self) -> impl Iterator<Item = Derived> {
+        self.derived.iter().map(|(derived, _)| *derived)
+    }
+
     /// Number of rules.
     #[must_use]
     pub fn rule_count(&self) -> usize {

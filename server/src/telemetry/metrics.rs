@@ -14,6 +14,7 @@
 //!
 //! Serving: the admin listener answers `/metrics` with [`Metrics::encode`] as [`CONTENT_TYPE`].
 
+use crate::cache::CacheStats;
 use crate::config::{Origin, Sink};
 use policy_runtime::Verb;
 use prometheus_client::collector::Collector;
@@ -841,6 +842,23 @@ impl Metrics {
     pub fn cache_hit(&self, layer: Layer, saved: Duration) {
         let (hits, _) = self.cache(layer);
         hits.inc();
+        self.cache_saved.inc_by(saved.as_secs_f64());
+    }
+
+    /// What the caches counted between two looks.
+    pub fn cache_counted(&self, before: &CacheStats, now: &CacheStats) {
+        let (local_hits, local_misses) = self.cache(Layer::Process);
+        let (shared_hits, shared_misses) = self.cache(Layer::Redis);
+        let found_there = now.l2_hits - before.l2_hits;
+        let missed = now.misses - before.misses;
+        local_hits.inc_by(now.l1_hits - before.l1_hits);
+        local_misses.inc_by(missed + found_there);
+        shared_hits.inc_by(found_there);
+        if now.l2_hits > 0 {
+            shared_misses.inc_by(missed);
+        }
+        self.cache_bypassed.inc_by(now.bypassed - before.bypassed);
+        let saved = Duration::from_nanos(now.saved_ns - before.saved_ns);
         self.cache_saved.inc_by(saved.as_secs_f64());
     }
 

@@ -299,6 +299,15 @@ pub fn encode(contents: Contents<'_>) -> Result<Vec<u8>, DecodeError> {
     Ok(out)
 }
 
+/// The digest that a bundle of these contents has.
+///
+/// # Errors
+///
+/// As [`encode`].
+pub fn digest(contents: Contents<'_>) -> Result<BundleDigest, DecodeError> {
+    encode(contents).map(|bundle| content_digest(bundle.get(..bundle.len().saturating_sub(2)).unwrap_or(&[])))
+}
+
 /// Digest of a bundle's contents (everything before the signatures, without the digest field).
 fn content_digest(contents: &[u8]) -> BundleDigest {
     let mut hash = Sha256::new();

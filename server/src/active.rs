@@ -1,0 +1,378 @@
+//! The active policies: the engine that decides, where its policies come from, and how it follows changes.
+//!
+//! Every origin ends here: the store (`sync/store.rs` and the writes of the service layer), a directory
+//! (`sync/directory.rs`), bundles from a file, a URL (`sync/bundle.rs`) or the API. Requests read the engine and
+//! [`Info`] without a lock; changes are made one after another.
+//!
+//! # Invariants
+//!
+//! - What does not compile or load replaces nothing: the last good policies go on deciding, and [`Info::failure`] says so.
+//! - Until something was loaded, [`Active::engine`] gives `not_ready`, never a decision.
+//! - With trusted keys nothing runs that they did not sign.
+
+use crate::document;
+use crate::error::{Code, Result, ServiceError};
+use crate::heavy::Heavy;
+use crate::storage::Store;
+use crate::storage::model::{ActiveSet, Deployment, PolicyVersion};
+use arc_swap::ArcSwap;
+use policy_compiler::Compiler;
+use policy_primitives::prices::PriceTable;
+use policy_runtime::{BuildError, DefaultDecision, DeriveMode, Policies, PolicyEngine, PublicKey};
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+use tokio::sync::{Mutex, MutexGuard};
+
+/// How decisions are made, whatever the policies.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    /// Derived fields.
+    pub derive: DeriveMode,
+    /// Decision where no rule fires.
+    pub default_decision: DefaultDecision,
+    /// Prices instead of the built-in ones.
+    pub prices: Option<Arc<PriceTable>>,
+    /// Keys of which one must have signed a bundle.
+    pub trusted: Vec<PublicKey>,
+}
+
+impl Settings {
+    /// An engine that decides with these policies.
+    ///
+    /// # Errors
+    ///
+    /// As [`policy_runtime::EngineBuilder::build`].
+    pub fn engine(&self, policies: Policies) -> Result<PolicyEngine, BuildError> {
+        let builder = PolicyEngine::builder()
+            .policies(policies)
+            .derive(self.derive)
+            .default_decision(self.default_decision);
+        match &self.prices {
+            Some(prices) => builder.prices(Arc::clone(prices)),
+            None => builder,
+        }
+        .build()
+    }
+}
+
+/// What is active.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Info {
+    /// Whether anything was ever loaded.
+    pub ready: bool,
+    /// Revision that decisions report.
+    pub revision: String,
+    /// Digest, where a bundle is active.
+    pub digest: Option<String>,
+    /// Revision of the store that is active here.
+    pub store_revision: u64,
+    /// Policies.
+    pub policies: usize,
+    /// Rules.
+    pub rules: usize,
+    /// Since when, in milliseconds since the epoch.
+    pub activated_ms: i64,
+    /// Why something newer is not active.
+    pub failure: Option<String>,
+}
+
+/// What changes are made on.
+#[derive(Debug)]
+pub struct State {
+    /// The stored policies that are active; empty while a bundle is.
+    pub compiler: Compiler,
+    /// Whether a bundle is active.
+    pub bundle: bool,
+    /// Revision of the store that could not be activated; it is not tried again.
+    failed: Option<u64>,
+}
+
+/// The active policies.
+#[derive(Debug)]
+pub struct Active {
+    engine: PolicyEngine,
+    settings: Settings,
+    info: ArcSwap<Info>,
+    state: Mutex<State>,
+    heavy: Heavy,
+}
+
+/// Now, in milliseconds since the epoch.
+#[must_use]
+pub fn now_ms() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(now.as_millis()).unwrap_or(i64::MAX)
+}
+
+impl Active {
+    /// Nothing active yet.
+    ///
+    /// # Errors
+    ///
+    /// When an engine cannot be made at all.
+    pub fn new(settings: Settings, heavy: Heavy) -> Result<Self, BuildError> {
+        let mut compiler = Compiler::new(document::options());
+        let engine = settings.engine(Policies::from_sources(&mut compiler)?)?;
+        Ok(Self {
+            engine,
+            settings,
+            info: ArcSwap::from_pointee(Info {
+                ready: false,
+                revision: String::new(),
+                digest: None,
+                store_revision: 0,
+                policies: 0,
+                rules: 0,
+                activated_ms: 0,
+                failure: None,
+            }),
+            state: Mutex::new(State {
+                compiler,
+                bundle: false,
+                failed: None,
+            }),
+            heavy,
+        })
+    }
+
+    /// The engine.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::NotReady`] until policies were loaded.
+    pub fn engine(&self) -> Result<&PolicyEngine> {
+        if self.info.load().ready {
+            Ok(&self.engine)
+        } else {
+            Err(ServiceError::new(Code::NotReady, "no policies are loaded yet"))
+        }
+    }
+
+    /// How decisions are made.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// What is active.
+    #[must_use]
+    pub fn info(&self) -> Arc<Info> {
+        self.info.load_full()
+    }
+
+    /// For a change: nobody else makes one meanwhile.
+    pub async fn change(&self) -> MutexGuard<'_, State> {
+        self.state.lock().await
+    }
+
+    fn activate(&self, policies: Policies, store_revision: u64) {
+        let manifest = policies.manifest();
+        let info = Info {
+            ready: true,
+            revision: policies.revision().to_owned(),
+            digest: policies.digest().map(|digest| digest.to_string()),
+            store_revision,
+            policies: manifest.policies.len(),
+            rules: manifest.rules.len(),
+            activated_ms: now_ms(),
+            failure: None,
+        };
+        tracing::info!(
+            revision = info.revision,
+            store_revision,
+            policies = info.policies,
+            rules = info.rules,
+            "policies activated"
+        );
+        self.engine.activate(policies);
+        self.info.store(Arc::new(info));
+    }
+
+    /// Notes that the store is at a later revision with the same active policies.
+    pub fn note_revision(&self, store_revision: u64) {
+        let info = self.info.load_full();
+        if info.store_revision != store_revision {
+            self.info.store(Arc::new(Info {
+                store_revision,
+                ..(*info).clone()
+            }));
+        }
+    }
+
+    /// Notes that something newer could not be activated.
+    pub fn note_failure(&self, failure: String) {
+        let info = self.info.load_full();
+        if info.failure.as_ref() != Some(&failure) {
+            tracing::error!(%failure, "policies not activated; the last good ones go on deciding");
+            self.info.store(Arc::new(Info {
+                failure: Some(failure),
+                ..(*info).clone()
+            }));
+        }
+    }
+
+    /// Compiles a set.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::PolicyInvalid`] with every problem.
+    pub async fn compile(&self, mut compiler: Compiler) -> Result<(Compiler, Policies)> {
+        self.heavy
+            .run(move || {
+                let compiled = match compiler.build() {
+                    Ok(compiled) => compiled,
+                    Err(failed) => return Err(document::invalid(&compiler.sources(), &failed.diagnostics)),
+                };
+                let policies = Policies::from_compiled(compiled).map_err(ServiceError::internal)?;
+                Ok((compiler, policies))
+            })
+            .await?
+    }
+
+    /// Decodes, checks the signature of, verifies and loads a bundle.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::UntrustedBundle`] and [`Code::InvalidBundle`].
+    pub async fn load(&self, bytes: Arc<[u8]>) -> Result<Policies> {
+        let trusted = self.settings.trusted.clone();
+        self.heavy
+            .run(move || {
+                use policy_bytecode::bundle::BundleError as B;
+                use policy_runtime::LoadError as L;
+                Policies::from_bundle(&bytes, &trusted).map_err(|error| {
+                    let untrusted = matches!(&error, L::Bundle(B::Untrusted { .. }));
+                    let code = if untrusted {
+                        Code::UntrustedBundle
+                    } else {
+                        Code::InvalidBundle
+                    };
+                    ServiceError::new(code, error.to_string())
+                })
+            })
+            .await?
+    }
+
+    /// Makes compiled sources active.
+    pub fn adopt_sources(
+        &self,
+        state: &mut State,
+        compiler: Compiler,
+        policies: Policies,
+        store_revision: u64,
+    ) {
+        state.compiler = compiler;
+        state.bundle = false;
+        self.activate(policies, store_revision);
+    }
+
+    /// Makes a loaded bundle active.
+    pub fn adopt_bundle(&self, state: &mut State, policies: Policies, store_revision: u64) {
+        state.compiler = Compiler::new(document::options());
+        state.bundle = true;
+        self.activate(policies, store_revision);
+    }
+
+    /// Whether policies from source text may run.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::ReadOnly`] when only signed bundles may.
+    pub fn takes_sources(&self) -> Result<()> {
+        if self.settings.trusted.is_empty() {
+            return Ok(());
+        }
+        Err(ServiceError::new(
+            Code::ReadOnly,
+            "this server runs signed bundles only; policies from source text are not signed",
+        ))
+    }
+
+    /// Follows the store: makes active what is active there, if that is not so already.
+    ///
+    /// # Errors
+    ///
+    /// What the store answers; what does not compile or load is noted as failure as well.
+    pub async fn follow(&self, store: &dyn Store) -> Result<()> {
+        let mut state = self.change().await;
+        self.follow_locked(store, &mut state).await
+    }
+
+    /// As [`Active::follow`], for a caller that is making a change.
+    ///
+    /// # Errors
+    ///
+    /// As [`Active::follow`].
+    pub async fn follow_locked(&self, store: &dyn Store, state: &mut State) -> Result<()> {
+        let revision = store.revision().await?;
+        let info = self.info.load_full();
+        let known = info.ready && info.store_revision == revision && info.failure.is_none();
+        if known || state.failed == Some(revision) {
+            return Ok(());
+        }
+        let set = store.active().await?;
+        let result = self.adopt(state, &set).await;
+        if let Err(error) = &result {
+            let places: Vec<String> = error
+                .diagnostics
+                .iter()
+                .map(|d| format!("{}:{}: {}", d.line, d.column, d.message))
+                .collect();
+            if error.code != Code::StoreUnavailable && error.code != Code::Overloaded {
+                state.failed = Some(set.revision);
+            }
+            self.note_failure(format!(
+                "revision {} of the store: {error} {}",
+                set.revision,
+                places.join("; ")
+            ));
+        }
+        result
+    }
+
+    async fn adopt(&self, state: &mut State, set: &ActiveSet) -> Result<()> {
+        match &set.deployment {
+            Deployment::Policies(versions) => {
+                if versions.is_empty() && !self.settings.trusted.is_empty() {
+                    // Nothing deployed yet; nothing may decide.
+                    self.note_revision(set.revision);
+                    return Ok(());
+                }
+                self.takes_sources()?;
+                let compiler = with_versions(&state.compiler, versions);
+                let (compiler, policies) = self.compile(compiler).await?;
+                self.adopt_sources(state, compiler, policies, set.revision);
+            }
+            Deployment::Bundle { bytes, .. } => {
+                let policies = self.load(Arc::clone(bytes)).await?;
+                self.adopt_bundle(state, policies, set.revision);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A compiler with exactly these policies; what it had before is not compiled again.
+fn with_versions(before: &Compiler, versions: &[PolicyVersion]) -> Compiler {
+    let mut compiler = before.clone();
+    let names: std::collections::BTreeSet<String> = versions
+        .iter()
+        .map(|v| document::file_name(&v.id, &v.format))
+        .collect();
+    let gone: Vec<String> = before
+        .sources()
+        .iter()
+        .map(|(_, file)| file.name().to_owned())
+        .filter(|name| !names.contains(name))
+        .collect();
+    for name in gone {
+        compiler.remove(&name);
+    }
+    for version in versions {
+        compiler.set(
+            document::file_name(&version.id, &version.format),
+            &*version.source,
+        );
+    }
+    compiler
+}

@@ -1,0 +1,432 @@
+//! Tokens (JWT): from the text after `Bearer` to an [`Identity`], and the making of tokens for development.
+//!
+//! Called by [`super::Authenticator`]; keys of issuers come from [`super::jwks`], signatures are checked by
+//! [`super::provider`].
+//!
+//! # Rules
+//!
+//! - Nothing of a token is believed before its signature is checked, but for `alg` and `kid`, which only pick the key.
+//! - A key checks one algorithm. What the token says must be that, so a public key is never taken for a secret and `none`
+//!   is no algorithm at all.
+//! - `iss`, `aud`, `exp` and `sub` must be there and right; `nbf` and `iat` must be right where they are there. Clocks may
+//!   differ by [`LEEWAY_SECONDS`].
+//! - A claim of the wrong type refuses the token. An unknown role or scope is passed over: it gives nothing.
+//! - No namespace claim means all namespaces; an empty list means none.
+//! - A token that was found good is remembered by its hash (a signature costs more to check than a decision). It is good
+//!   again until it expires or the keys change, whichever comes first.
+
+use super::jwks::KeySet;
+use super::{AuthError, provider};
+use crate::config;
+use crate::identity::{Identity, Proof, Role, Scope, Scopes};
+use jsonwebtoken::errors::ErrorKind;
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use quick_cache::sync::Cache;
+use ring::digest;
+use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::{Map, Value};
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// Longest token that is looked at, in bytes.
+pub const MAX_TOKEN_BYTES: usize = 8 * 1024;
+
+/// How far the clocks of issuer and server may differ.
+pub const LEEWAY_SECONDS: u64 = 30;
+
+/// Shortest secret of HS256, in bytes: as long as the hash.
+const MIN_SECRET_BYTES: usize = 32;
+
+/// Good tokens that are remembered at the most.
+const REMEMBERED: usize = 4096;
+
+/// Longest subject, in bytes. Subjects stand in every decision and audit record.
+const MAX_SUBJECT_BYTES: usize = 256;
+
+/// Why a token was refused. Says nothing that the caller did not send, and nothing of keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TokenError {
+    /// It has more than [`MAX_TOKEN_BYTES`].
+    TooLong,
+    /// It is not three parts of base64url with JSON in them.
+    Malformed,
+    /// Its algorithm is not the one of the key.
+    Algorithm,
+    /// Its header has `crit`, and this server knows no extension.
+    Critical,
+    /// Its header has no `kid`, and there are several keys.
+    NoKeyId,
+    /// No key has its `kid`.
+    UnknownKey,
+    /// No key was ever loaded, so nothing can be said about the token.
+    KeysUnavailable,
+    /// Its signature is wrong.
+    Signature,
+    /// `exp` has passed.
+    Expired,
+    /// `nbf` or `iat` lies ahead.
+    NotYetValid,
+    /// `iss` is another.
+    Issuer,
+    /// `aud` does not hold this server.
+    Audience,
+    /// It lives longer than this server accepts.
+    Life,
+    /// A claim is not there.
+    Missing(String),
+    /// A claim is not what it should be.
+    Claim(String),
+}
+
+impl fmt::Display for TokenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooLong => write!(f, "the token is longer than {MAX_TOKEN_BYTES} bytes"),
+            Self::Malformed => {
+                f.write_str("the token cannot be read, or names an algorithm that is never accepted")
+            }
+            Self::Algorithm => f.write_str("the token is signed with an algorithm that is not accepted"),
+            Self::Critical => f.write_str("the token needs an extension (`crit`) that is not known"),
+            Self::NoKeyId => f.write_str("the token does not name its key (`kid`)"),
+            Self::UnknownKey => f.write_str("the token names a key (`kid`) that is not known"),
+            Self::KeysUnavailable => f.write_str("the keys of tokens cannot be read at the moment"),
+            Self::Signature => f.write_str("the signature of the token is wrong"),
+            Self::Expired => f.write_str("the token has expired"),
+            Self::NotYetValid => f.write_str("the token is not valid yet"),
+            Self::Issuer => f.write_str("the token is of another issuer (`iss`)"),
+            Self::Audience => f.write_str("the token is for another audience (`aud`)"),
+            Self::Life => f.write_str("the token lives longer than is accepted"),
+            Self::Missing(claim) => write!(f, "the token has no `{claim}`"),
+            Self::Claim(claim) => write!(f, "`{claim}` of the token is not what it should be"),
+        }
+    }
+}
+
+impl std::error::Error for TokenError {}
+
+impl From<jsonwebtoken::errors::Error> for TokenError {
+    fn from(error: jsonwebtoken::errors::Error) -> Self {
+        match error.into_kind() {
+            ErrorKind::InvalidToken | ErrorKind::Base64(_) | ErrorKind::Json(_) | ErrorKind::Utf8(_) => {
+                Self::Malformed
+            }
+            ErrorKind::InvalidAlgorithm
+            | ErrorKind::InvalidAlgorithmName
+            | ErrorKind::MissingAlgorithm
+            | ErrorKind::UnsupportedAlgorithm
+            | ErrorKind::InvalidKeyFormat => Self::Algorithm,
+            ErrorKind::ExpiredSignature => Self::Expired,
+            ErrorKind::ImmatureSignature => Self::NotYetValid,
+            ErrorKind::InvalidIssuer => Self::Issuer,
+            ErrorKind::InvalidAudience => Self::Audience,
+            ErrorKind::InvalidSubject => Self::Claim("sub".to_owned()),
+            ErrorKind::MissingRequiredClaim(claim) => Self::Missing(claim),
+            ErrorKind::InvalidClaimFormat(claim) => Self::Claim(claim),
+            // What is left are keys that do not work, and kinds to come: no token passes by one.
+            _ => Self::Signature,
+        }
+    }
+}
+
+/// The algorithm as `jsonwebtoken` calls it.
+pub(super) fn algorithm(of: config::Algorithm) -> Algorithm {
+    match of {
+        config::Algorithm::Hs256 => Algorithm::HS256,
+        config::Algorithm::Rs256 => Algorithm::RS256,
+        config::Algorithm::Es256 => Algorithm::ES256,
+        config::Algorithm::EdDsa => Algorithm::EdDSA,
+    }
+}
+
+/// Where keys are looked up.
+#[derive(Debug)]
+enum Keys {
+    /// One secret, for HS256.
+    Secret(DecodingKey),
+    /// Public keys.
+    Set(Arc<KeySet>),
+}
+
+/// A token that was found good.
+#[derive(Debug, Clone)]
+struct Known {
+    identity: Identity,
+    /// Last second at which it has not expired.
+    until: u64,
+    /// Of the keys that it was checked with.
+    generation: u64,
+}
+
+/// Checks tokens.
+#[derive(Debug)]
+pub(super) struct Tokens {
+    keys: Keys,
+    /// By SHA-256 of the whole token.
+    known: Cache<[u8; 32], Known>,
+    /// The only algorithm, where the configuration fixes it.
+    only: Option<Algorithm>,
+    issuer: String,
+    audience: String,
+    life: Duration,
+}
+
+impl Tokens {
+    /// Reads the keys and installs the cryptography.
+    ///
+    /// # Errors
+    ///
+    /// Keys that cannot be read or used. A key set at a URL that does not answer is no error: it is asked again.
+    pub(super) async fn build(jwt: &config::Jwt) -> Result<Self, AuthError> {
+        provider::install()?;
+        let keys = match &jwt.keys {
+            config::JwtKeys::Secret(secret) => {
+                if jwt.algorithm.is_some_and(|a| a != config::Algorithm::Hs256) {
+                    return Err(AuthError::Algorithm("a secret is for HS256"));
+                }
+                Keys::Secret(DecodingKey::from_secret(long_enough(secret)?))
+            }
+            config::JwtKeys::PublicKey(_) | config::JwtKeys::JwksFile(_) | config::JwtKeys::JwksUrl(_) => {
+                if jwt.algorithm == Some(config::Algorithm::Hs256) {
+                    return Err(AuthError::Algorithm("public keys cannot check HS256"));
+                }
+                Keys::Set(KeySet::build(jwt).await?)
+            }
+        };
+        Ok(Self {
+            only: match keys {
+                Keys::Secret(_) => Some(Algorithm::HS256),
+                Keys::Set(_) => jwt.algorithm.map(algorithm),
+            },
+            keys,
+            known: Cache::new(REMEMBERED),
+            issuer: jwt.issuer.clone(),
+            audience: jwt.audience.clone(),
+            life: jwt.life,
+        })
+    }
+
+    /// Who a token speaks for.
+    pub(super) async fn verify(&self, token: &str) -> Result<Identity, TokenError> {
+        if token.len() > MAX_TOKEN_BYTES {
+            return Err(TokenError::TooLong);
+        }
+        let mut hash = [0; 32];
+        hash.copy_from_slice(digest::digest(&digest::SHA256, token.as_bytes()).as_ref());
+        // ORDER: before the key is looked up. When keys change in between, what is remembered is of no use, not wrong.
+        let generation = match &self.keys {
+            Keys::Secret(_) => 0,
+            Keys::Set(set) => set.generation(),
+        };
+        if let Some(known) = self.known.get(&hash)
+            && known.generation == generation
+            && now_seconds() <= known.until
+        {
+            return Ok(known.identity);
+        }
+        let claims = self.checked(token).await?;
+        let identity = identity(&claims)?;
+        if let Some(expires) = claims.get("exp").and_then(seconds) {
+            let known = Known {
+                identity: identity.clone(),
+                // Too large a number becomes the largest, a fraction is cut off.
+                until: (expires as u64).saturating_add(LEEWAY_SECONDS),
+                generation,
+            };
+            self.known.insert(hash, known);
+        }
+        Ok(identity)
+    }
+
+    /// The claims of a token, once header, signature and standard claims are found to be right.
+    async fn checked(&self, token: &str) -> Result<Map<String, Value>, TokenError> {
+        let header = jsonwebtoken::decode_header(token)?;
+        if header.crit.is_some() {
+            return Err(TokenError::Critical);
+        }
+        if self.only.is_some_and(|only| only != header.alg) {
+            return Err(TokenError::Algorithm);
+        }
+        match &self.keys {
+            Keys::Secret(key) => self.claims(token, key, Algorithm::HS256),
+            Keys::Set(set) => {
+                let key = set.key(header.alg, header.kid.as_deref()).await?;
+                self.claims(token, &key.key, key.algorithm)
+            }
+        }
+    }
+
+    /// The claims of a token, once signature and standard claims are found to be right with this key.
+    fn claims(
+        &self,
+        token: &str,
+        key: &DecodingKey,
+        algorithm: Algorithm,
+    ) -> Result<Map<String, Value>, TokenError> {
+        let mut rules = Validation::new(algorithm);
+        rules.leeway = LEEWAY_SECONDS;
+        rules.validate_nbf = true;
+        rules.set_issuer(&[&self.issuer]);
+        rules.set_audience(&[&self.audience]);
+        rules.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
+        let claims = jsonwebtoken::decode::<Map<String, Value>>(token, key, &rules)?.claims;
+        // The crate takes a list of issuers as well, of which one has to fit: who issued it is then not said.
+        if claims.get("iss").and_then(Value::as_str) != Some(self.issuer.as_str()) {
+            return Err(TokenError::Issuer);
+        }
+        if let Some(issued) = claims.get("iat") {
+            let issued = seconds(issued).ok_or_else(|| TokenError::Claim("iat".to_owned()))?;
+            let expires = claims.get("exp").and_then(seconds);
+            let expires = expires.ok_or_else(|| TokenError::Claim("exp".to_owned()))?;
+            if issued > (now_seconds() + LEEWAY_SECONDS) as f64 {
+                return Err(TokenError::NotYetValid);
+            }
+            if expires - issued > self.life.as_secs_f64() {
+                return Err(TokenError::Life);
+            }
+        }
+        Ok(claims)
+    }
+}
+
+fn now_seconds() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs()
+}
+
+/// A time claim, in seconds since the epoch.
+fn seconds(value: &Value) -> Option<f64> {
+    value
+        .as_f64()
+        .filter(|seconds| seconds.is_finite() && *seconds >= 0.0)
+}
+
+/// The identity that checked claims describe.
+fn identity(claims: &Map<String, Value>) -> Result<Identity, TokenError> {
+    let bad = |claim: &str| TokenError::Claim(claim.to_owned());
+    let subject = claims
+        .get("sub")
+        .and_then(Value::as_str)
+        .ok_or_else(|| bad("sub"))?;
+    if subject.is_empty() || subject.len() > MAX_SUBJECT_BYTES || subject.chars().any(char::is_control) {
+        return Err(bad("sub"));
+    }
+    let mut words = [Vec::new(), Vec::new()];
+    for (list, names) in words.iter_mut().zip([["roles", "role"], ["scope", "scopes"]]) {
+        for name in names {
+            match claims.get(name) {
+                None | Some(Value::Null) => {}
+                Some(value) => list.extend(words_of(value).ok_or_else(|| bad(name))?),
+            }
+        }
+    }
+    let [roles, scopes] = words;
+    let mut namespaces = None;
+    for name in ["namespaces", "namespace", "tenant"] {
+        // A `null` here is a refusal, not the absence that means all namespaces.
+        let Some(value) = claims.get(name) else { continue };
+        let list = match (name, value) {
+            ("namespaces", value) => words_of(value),
+            (_, Value::String(one)) => Some(vec![one.as_str()]),
+            _ => None,
+        };
+        let list = list
+            .filter(|list| list.iter().all(|n| !n.is_empty()))
+            .ok_or_else(|| bad(name))?;
+        namespaces = Some(list.into_iter().map(str::to_owned).collect::<Arc<[String]>>());
+        break;
+    }
+    Ok(Identity {
+        subject: Arc::from(subject),
+        proof: Proof::Token,
+        scopes: granted(roles, scopes),
+        namespaces,
+    })
+}
+
+/// The words of a claim: an array of texts, or one text with blanks or commas between.
+fn words_of(value: &Value) -> Option<Vec<&str>> {
+    match value {
+        Value::String(text) => Some(
+            text.split(|c: char| c == ',' || c.is_whitespace())
+                .filter(|word| !word.is_empty())
+                .collect(),
+        ),
+        Value::Array(items) => items.iter().map(Value::as_str).collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => None,
+    }
+}
+
+/// What roles and scopes allow together; unknown ones allow nothing.
+fn granted<'w>(
+    roles: impl IntoIterator<Item = &'w str>,
+    scopes: impl IntoIterator<Item = &'w str>,
+) -> Scopes {
+    let by_role = roles.into_iter().filter_map(Role::parse).map(Role::scopes);
+    let by_name: Scopes = scopes.into_iter().filter_map(Scope::parse).collect();
+    by_role.fold(by_name, Scopes::with)
+}
+
+fn long_enough(secret: &SecretString) -> Result<&[u8], AuthError> {
+    let bytes = secret.expose_secret().as_bytes();
+    if bytes.len() < MIN_SECRET_BYTES {
+        return Err(AuthError::SecretTooShort);
+    }
+    Ok(bytes)
+}
+
+/// Makes a token, signed with the shared secret of the configuration. For development and first steps: in production an
+/// issuer does that.
+///
+/// `namespaces` of `None` are all of them. `life` starts now.
+///
+/// # Errors
+///
+/// - [`AuthError::Algorithm`]: the configuration has public keys only.
+/// - [`AuthError::SecretTooShort`]: the secret is too short.
+/// - [`AuthError::Token`]: this server would refuse the token, for example because it would live too long.
+pub fn issue(
+    jwt: &config::Jwt,
+    subject: &str,
+    roles: &[Role],
+    namespaces: Option<&[String]>,
+    life: Duration,
+) -> Result<SecretString, AuthError> {
+    provider::install()?;
+    let config::JwtKeys::Secret(secret) = &jwt.keys else {
+        return Err(AuthError::Algorithm("tokens are made with a secret (HS256) only"));
+    };
+    let secret = long_enough(secret)?;
+    if life > jwt.life || life.is_zero() {
+        return Err(AuthError::Token(TokenError::Life));
+    }
+    let now = now_seconds();
+    let mut claims = Map::new();
+    for (name, text) in [("sub", subject), ("iss", &jwt.issuer), ("aud", &jwt.audience)] {
+        claims.insert(name.to_owned(), Value::from(text));
+    }
+    for (name, at) in [("iat", now), ("exp", now.saturating_add(life.as_secs()))] {
+        claims.insert(name.to_owned(), Value::from(at));
+    }
+    let roles: Vec<&str> = roles.iter().map(|role| role.as_str()).collect();
+    claims.insert("roles".to_owned(), Value::from(roles));
+    if let Some(namespaces) = namespaces {
+        claims.insert("namespaces".to_owned(), Value::from(namespaces));
+    }
+    identity(&claims).map_err(AuthError::Token)?;
+    let token = jsonwebtoken::encode(
+        &Header::new(Algorithm::HS256),
+        &claims,
+        &EncodingKey::from_secret(secret),
+    )
+    .map_err(|error| AuthError::Token(error.into()))?;
+    if token.len() > MAX_TOKEN_BYTES {
+        return Err(AuthError::Token(TokenError::TooLong));
+    }
+    Ok(SecretString::from(token))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,191 @@
+//! One policy document of a request: read, checked on its own, and made into a version that can be stored.
+
+use crate::error::{Code, Problem, Result, ServiceError};
+use crate::storage::model::{PolicyStatus, PolicyVersion};
+use policy_compiler::{Compiler, Options};
+use policy_grammar::ast::Status;
+use policy_grammar::parse_source;
+use policy_grammar::{Diagnostic, SourceFile, SourceMap};
+use sha2::{Digest as _, Sha256};
+use std::sync::Arc;
+
+/// Language of a document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// YAML.
+    Yaml,
+    /// Strict JSON.
+    Json,
+}
+
+impl Format {
+    /// Ending of file names.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Yaml => "yaml",
+            Self::Json => "json",
+        }
+    }
+
+    /// The format of a content type, without parameters.
+    #[must_use]
+    pub fn of_content_type(content_type: &str) -> Option<Self> {
+        match content_type.split(';').next().unwrap_or_default().trim() {
+            "application/json" => Some(Self::Json),
+            "application/yaml" | "application/x-yaml" | "text/yaml" | "text/x-yaml" => Some(Self::Yaml),
+            _ => None,
+        }
+    }
+}
+
+/// Options that stored policies are compiled with: whether one is active is the store's business, not the document's.
+#[must_use]
+pub fn options() -> Options {
+    Options {
+        include_inactive: true,
+        ..Options::default()
+    }
+}
+
+/// Bytes of an id, a name, a namespace or a version that can be stored and looked up.
+const MAX_TEXT: usize = 255;
+
+/// Name of the file that a policy is to the compiler.
+#[must_use]
+pub fn file_name(id: &str, format: &str) -> String {
+    format!("{id}.{format}")
+}
+
+/// Reads a document and compiles it alone.
+///
+/// # Errors
+///
+/// [`Code::PolicyInvalid`] with every problem, and where there is not exactly one policy.
+pub fn check(source: &str, format: Format) -> Result<(PolicyVersion, Vec<Problem>)> {
+    let name = format!("policy.{}", format.as_str());
+    let file = SourceFile::new(&name, source);
+    let mut map = SourceMap::new();
+    let id = map.add(file);
+    let parsed = parse_source(&map, id);
+    if parsed.has_errors() {
+        return Err(invalid(&map, &parsed.diagnostics));
+    }
+    let [policy] = parsed.policies.as_slice() else {
+        let found = parsed.policies.len();
+        return Err(ServiceError::new(
+            Code::PolicyInvalid,
+            format!("a request holds one policy, this one holds {found}"),
+        ));
+    };
+    for (what, text) in [
+        ("id", &policy.metadata.id.value),
+        ("namespace", &policy.metadata.namespace.value),
+        ("name", &policy.metadata.name.value),
+        ("version", &policy.metadata.version.value),
+    ] {
+        if text.len() > MAX_TEXT || text.chars().any(char::is_control) {
+            return Err(ServiceError::new(
+                Code::PolicyInvalid,
+                format!("`metadata.{what}` is longer than {MAX_TEXT} bytes or holds control characters"),
+            ));
+        }
+    }
+    let mut compiler = Compiler::new(options());
+    compiler.set(&name, source);
+    let warnings = match compiler.build() {
+        Ok(compiled) => problems(&compiler.sources(), &compiled.diagnostics),
+        Err(failed) => return Err(invalid(&compiler.sources(), &failed.diagnostics)),
+    };
+    let version = PolicyVersion {
+        id: policy.metadata.id.value.clone(),
+        version: 0,
+        namespace: policy.metadata.namespace.value.clone(),
+        name: policy.metadata.name.value.clone(),
+        document_version: policy.metadata.version.value.clone(),
+        status: match policy.status {
+            Status::Active => PolicyStatus::Active,
+            Status::Draft => PolicyStatus::Draft,
+            Status::Deprecated => PolicyStatus::Deprecated,
+        },
+        source: Arc::from(source),
+        format: format.as_str().to_owned(),
+        digest: hex(&Sha256::digest(source.as_bytes())),
+        author: String::new(),
+        created_ms: 0,
+    };
+    Ok((version, warnings))
+}
+
+/// Diagnostics as the API shows them.
+#[must_use]
+pub fn problems(map: &SourceMap, diagnostics: &[Diagnostic]) -> Vec<Problem> {
+    let problem = |d: &Diagnostic| {
+        let file = map.file(d.primary.span.file);
+        let (line, column) = file.map_or((1, 1), |file| file.line_column(d.primary.span.start));
+        Problem {
+            severity: d.severity.as_str().to_owned(),
+            code: d.code.as_str().to_owned(),
+            message: d.message.clone(),
+            file: file.map_or(String::new(), |file| file.name().to_owned()),
+            line: line as usize,
+            column: column as usize,
+            help: d.help.clone(),
+        }
+    };
+    diagnostics.iter().map(problem).collect()
+}
+
+/// The error of policies that do not compile.
+#[must_use]
+pub fn invalid(map: &SourceMap, diagnostics: &[Diagnostic]) -> ServiceError {
+    let errors = diagnostics.iter().filter(|d| d.is_error()).count();
+    let detail = match errors {
+        1 => "the policy has an error".to_owned(),
+        n => format!("the policy has {n} errors"),
+    };
+    ServiceError::new(Code::PolicyInvalid, detail).with_diagnostics(problems(map, diagnostics))
+}
+
+/// Lower-case hexadecimal digits.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |n: u8| char::from(DIGITS.get(usize::from(n & 15)).copied().unwrap_or(b'?'));
+    bytes.iter().flat_map(|b| [digit(b >> 4), digit(*b)]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Format, check};
+    use crate::error::Code;
+
+    const POLICY: &str = "metadata: {id: p, name: P, namespace: team}\nrules:\n- id: r\n  condition: {operator: eq, \
+                          field: llm.model, value: x}\n  action: {decision: deny}\nstatus: draft\n";
+
+    #[test]
+    fn a_draft_is_compiled_too() {
+        let (version, warnings) = check(POLICY, Format::Yaml).unwrap();
+        assert_eq!((version.id.as_str(), version.namespace.as_str()), ("p", "team"));
+        assert_eq!(version.status.as_str(), "draft");
+        assert_eq!(warnings, []);
+        let broken = POLICY
+            .replace("operator: eq", "operator: matches")
+            .replace("value: x", "value: '('");
+        let error = check(&broken, Format::Yaml).unwrap_err();
+        assert_eq!(error.code, Code::PolicyInvalid);
+        assert_eq!((error.diagnostics[0].line, error.diagnostics.len()), (4, 1));
+    }
+
+    #[test]
+    fn one_request_holds_one_policy() {
+        let two = format!("{POLICY}---\n{}", POLICY.replace("id: p", "id: q"));
+        for text in ["", "[]", two.as_str()] {
+            assert_eq!(
+                check(text, Format::Yaml).unwrap_err().code,
+                Code::PolicyInvalid,
+                "{text}"
+            );
+        }
+    }
+}

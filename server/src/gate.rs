@@ -1,0 +1,72 @@
+//! Load shed: so many requests at once, and no more. One gate for all transports.
+
+use crate::error::{Code, Result, ServiceError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+/// The gate. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Gate {
+    inside: Arc<AtomicUsize>,
+    most: usize,
+}
+
+/// A place inside, given back when dropped.
+#[derive(Debug)]
+pub struct Place(Arc<AtomicUsize>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+impl Gate {
+    /// A gate for so many.
+    #[must_use]
+    pub fn new(most: usize) -> Self {
+        Self {
+            inside: Arc::new(AtomicUsize::new(0)),
+            most,
+        }
+    }
+
+    /// Requests inside.
+    #[must_use]
+    pub fn inside(&self) -> usize {
+        self.inside.load(Ordering::Acquire)
+    }
+
+    /// A place, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::Overloaded`].
+    pub fn enter(&self) -> Result<Place> {
+        let place = Place(Arc::clone(&self.inside));
+        if self.inside.fetch_add(1, Ordering::AcqRel) >= self.most {
+            return Err(ServiceError::new(
+                Code::Overloaded,
+                format!("{} requests are being served", self.most),
+            )
+            .retry_after(Duration::from_secs(1)));
+        }
+        Ok(place)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Gate;
+
+    #[test]
+    fn places_are_given_back() {
+        let gate = Gate::new(2);
+        let (first, _second) = (gate.enter().unwrap(), gate.enter().unwrap());
+        assert!(gate.enter().is_err());
+        assert_eq!(gate.inside(), 2);
+        drop(first);
+        assert!(gate.enter().is_ok());
+    }
+}

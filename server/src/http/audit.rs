@@ -1,0 +1,44 @@
+//! `/audit`: the hash-chained record of every change.
+
+use super::extract::{Caller, Query};
+use super::policies::PageQuery;
+use super::problem::{Answer, Failure, ProblemDocument};
+use super::view::{Audit, List};
+use crate::error::{Code, ServiceError};
+use crate::service;
+use crate::state::App;
+use axum::extract::State;
+use axum::response::{IntoResponse as _, Response};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+pub(super) fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(list))
+}
+
+/// List changes in their order.
+#[utoipa::path(
+    get, path = "/api/v1/audit", tag = "audit", operation_id = "listAudit", params(PageQuery),
+    responses(
+        (status = 200, description = "Records; `next` is the sequence number to go on from.", body = List<Audit>),
+        (status = "default", description = "Refused.", body = ProblemDocument, content_type = "application/problem+json"),
+    )
+)]
+async fn list(State(app): State<App>, caller: Caller, Query(query): Query<PageQuery>) -> Answer<Response> {
+    let after: u64 = match &query.cursor {
+        None => 0,
+        Some(cursor) => cursor.parse().map_err(|_| {
+            Failure(ServiceError::new(
+                Code::MalformedRequest,
+                format!("`cursor` is a sequence number, not `{cursor}`"),
+            ))
+        })?,
+    };
+    let page = service::page(query.limit, None)?;
+    let (records, last) = app.service.audit(caller.call(), after, page.limit).await?;
+    Ok(axum::Json(List {
+        items: records.into_iter().map(Audit::of).collect(),
+        next: last.map(|seq| seq.to_string()),
+    })
+    .into_response())
+}

@@ -1,0 +1,179 @@
+//! `/bundle`: what decides, deployment of precompiled bundles, history.
+
+use super::extract::{Body, Caller, IfMatch, Json, Query};
+use super::policies::PageQuery;
+use super::problem::{Answer, ProblemDocument};
+use super::view::{Bundle, List};
+use crate::config::Origin;
+use crate::identity::Scope;
+use crate::service;
+use crate::state::App;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use serde::Deserialize;
+use std::sync::Arc;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+pub(super) fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(get, deploy, remove))
+        .routes(routes!(history))
+        .routes(routes!(activate))
+        .routes(routes!(rollback))
+}
+
+fn tagged(digest: Option<&str>, mut response: Response) -> Response {
+    let tag = digest.and_then(|digest| HeaderValue::from_str(&format!("\"{digest}\"")).ok());
+    if let Some(tag) = tag {
+        response.headers_mut().insert(header::ETAG, tag);
+    }
+    response
+}
+
+/// What decides: with `Accept: application/octet-stream` the bytes of the deployed bundle, else what is known of it.
+#[utoipa::path(
+    get, path = "/api/v1/bundle", tag = "bundles", operation_id = "getBundle",
+    params(("If-None-Match" = Option<String>, Header, description = "Digest that the caller has.")),
+    responses(
+        (status = 200, description = "What decides.", content((Bundle = "application/json"), (Vec<u8> = "application/octet-stream"))),
+        (status = 304, description = "The caller has it."),
+        (status = "default", description = "Refused.", body = ProblemDocument, content_type = "application/problem+json"),
+    )
+)]
+async fn get(State(app): State<App>, caller: Caller, headers: HeaderMap) -> Answer<Response> {
+    caller.call().require(Scope::Read)?;
+    let text = |name: header::HeaderName| headers.get(name).and_then(|v| v.to_str().ok());
+    let info = app.service.active.info();
+    let known = text(header::IF_NONE_MATCH).map(|tag| tag.trim_start_matches("W/").trim_matches('"'));
+    if known.is_some() && known == info.digest.as_deref() {
+        return Ok(tagged(
+            info.digest.as_deref(),
+            StatusCode::NOT_MODIFIED.into_response(),
+        ));
+    }
+    if text(header::ACCEPT).is_some_and(|accept| accept.contains("application/octet-stream")) {
+        let (record, bytes) = app.service.active_bundle(caller.call()).await?;
+        let mut response = bytes.into_response();
+        response.headers_mut().insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/octet-stream"),
+        );
+        return Ok(tagged(Some(&record.digest), response));
+    }
+    let origin = match &app.service.origin {
+        Origin::Store if info.digest.is_some() => "api".to_owned(),
+        origin => origin.describe(),
+    };
+    let view = Bundle::active(&info, origin);
+    Ok(tagged(info.digest.as_deref(), axum::Json(&view).into_response()))
+}
+
+/// Deploy a bundle.
+#[utoipa::path(
+    put, path = "/api/v1/bundle", tag = "bundles", operation_id = "deployBundle",
+    params(("If-Match" = Option<String>, Header, description = "Digest of the bundle that is to be replaced.")),
+    request_body(description = "What `policyc build` made.", content((Vec<u8> = "application/octet-stream"))),
+    responses(
+        (status = 200, description = "Deployed, and active unless it waits for approval.", body = Bundle),
+        (status = "default", description = "Refused; nothing was changed.", body = ProblemDocument, content_type = "application/problem+json"),
+    )
+)]
+async fn deploy(State(app): State<App>, caller: Caller, tag: IfMatch, Body(bytes): Body) -> Answer<Response> {
+    let record = app
+        .service
+        .deploy_bundle(caller.call(), Arc::from(&*bytes), tag.0.as_deref())
+        .await?;
+    let view = Bundle::of(record);
+    Ok(tagged(view.digest.as_deref(), axum::Json(&view).into_response()))
+}
+
+/// Go back to the stored policies.
+#[utoipa::path(
+    delete, path = "/api/v1/bundle", tag = "bundles", operation_id = "removeBundle",
+    responses(
+        (status = 204, description = "The stored policies decide."),
+        (status = "default", description = "Refused; nothing was changed.", body = ProblemDocument, content_type = "application/problem+json"),
+    )
+)]
+async fn remove(State(app): State<App>, caller: Caller) -> Answer<StatusCode> {
+    app.service.remove_bundle(caller.call()).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// List deployed bundles, newest first.
+#[utoipa::path(
+    get, path = "/api/v1/bundle/history", tag = "bundles", operation_id = "listBundles", params(PageQuery),
+    responses(
+        (status = 200, description = "Bundles.", body = List<Bundle>),
+        (status = "default", description = "Refused.", body = ProblemDocument, content_type = "application/problem+json"),
+    )
+)]
+async fn history(State(app): State<App>, caller: Caller, Query(query): Query<PageQuery>) -> Answer<Response> {
+    let page = service::page(query.limit, query.cursor)?;
+    let slice = app.service.bundle_history(caller.call(), &page).await?;
+    Ok(axum::Json(List::of(slice, Bundle::of)).into_response())
+}
+
+/// A bundle to activate.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct ActivateRequest {
+    /// Its digest.
+    digest: String,
+}
+
+/// Activate a stored bundle.
+#[utoipa::path(
+    post, path = "/api/v1/bundle/activate", tag = "bundles", operation_id = "activateBundle",
+    request_body = ActivateRequest,
+    responses(
+        (status = 200, description = "Active.", body = Bundle),
+        (status = "default", description = "Refused; nothing was changed.", body = ProblemDocument, content_type = "application/problem+json"),
+    )
+)]
+async fn activate(
+    State(app): State<App>,
+    caller: Caller,
+    Json(request): Json<ActivateRequest>,
+) -> Answer<Response> {
+    let record = app
+        .service
+        .activate_bundle(caller.call(), &request.digest)
+        .await?;
+    let view = Bundle::of(record);
+    Ok(tagged(view.digest.as_deref(), axum::Json(&view).into_response()))
+}
+
+/// A bundle to go back to.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct RollbackRequest {
+    /// Its digest; the bundle that was active before when absent.
+    #[serde(default)]
+    digest: Option<String>,
+}
+
+/// Go back to an earlier bundle.
+#[utoipa::path(
+    post, path = "/api/v1/bundle/rollback", tag = "bundles", operation_id = "rollbackBundle",
+    request_body = RollbackRequest,
+    responses(
+        (status = 200, description = "Active.", body = Bundle),
+        (status = "default", description = "Refused; nothing was changed.", body = ProblemDocument, content_type = "application/problem+json"),
+    )
+)]
+async fn rollback(
+    State(app): State<App>,
+    caller: Caller,
+    Json(request): Json<RollbackRequest>,
+) -> Answer<Response> {
+    let record = app
+        .service
+        .rollback_bundle(caller.call(), request.digest.as_deref())
+        .await?;
+    let view = Bundle::of(record);
+    Ok(tagged(view.digest.as_deref(), axum::Json(&view).into_response()))
+}

@@ -1,0 +1,383 @@
+//! `/evaluate`, `/evaluate/batch`, `/simulate`.
+
+use super::extract::{Body, Caller, Json, require_json};
+use super::problem::{Answer, Failure, ProblemDocument};
+use crate::document::Format;
+use crate::error::{Code, Result, ServiceError};
+use crate::service::evaluate::Outcome;
+use crate::service::simulate::{Draft, Simulated, Simulation};
+use crate::state::App;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::response::Response;
+use policy_runtime::Verb;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+pub(super) fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(evaluate))
+        .routes(routes!(batch))
+        .routes(routes!(simulate))
+}
+
+/// A request for a decision.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "describes what service::evaluate reads")]
+pub(super) struct EvaluateRequest {
+    /// Echoed in the response; generated when absent.
+    request_id: Option<String>,
+    /// What is to be judged: `llm`, `user`, `team`, `project`, `request`, `metadata` and anything else.
+    #[schema(value_type = Object)]
+    context: serde_json::Value,
+    /// Only policies of this namespace and of `global`.
+    namespace: Option<String>,
+    /// Only these policies; an id that is not active is an error, and so is an empty list.
+    policies: Option<Vec<String>>,
+    /// Whether to explain every rule.
+    trace: Option<bool>,
+    /// Whether the decision is neither logged nor kept.
+    dry_run: Option<bool>,
+}
+
+/// A request for several decisions.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "describes what service::evaluate reads")]
+pub(super) struct BatchRequest {
+    /// What is to be judged.
+    #[schema(value_type = Vec<Object>)]
+    contexts: Vec<serde_json::Value>,
+    /// Only policies of this namespace and of `global`.
+    namespace: Option<String>,
+    /// Only these policies.
+    policies: Option<Vec<String>>,
+    /// Whether to explain every rule.
+    trace: Option<bool>,
+    /// Whether the decisions are neither logged nor kept.
+    dry_run: Option<bool>,
+}
+
+/// Answer to a request.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "describes what the runtime writes")]
+pub(super) struct EvaluateResponse {
+    /// As given, or generated.
+    request_id: String,
+    /// What was decided, and why.
+    decision: DecisionView,
+    /// When, in milliseconds since the epoch.
+    timestamp: u64,
+    /// Whether it came from a cache.
+    cached: bool,
+    /// Which policies decided.
+    bundle: BundleView,
+}
+
+/// Which policies decided.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what the runtime writes")]
+pub(super) struct BundleView {
+    /// Revision of the policy set.
+    revision: String,
+}
+
+/// A decision.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "describes what the runtime writes")]
+pub(super) struct DecisionView {
+    /// `allow`, `deny`, `warn` or `modify`.
+    decision: String,
+    /// Everything but `deny`.
+    allowed: bool,
+    /// Reason of the first fired rule with this decision.
+    reason: Option<String>,
+    /// Policies with fired rules, in evaluation order.
+    matched_policies: Vec<String>,
+    /// Fired rules, in evaluation order.
+    matched_rules: Vec<String>,
+    /// Time from request bytes to decision, in milliseconds.
+    evaluation_time_ms: f64,
+    /// New values by path.
+    #[schema(value_type = Option<Object>)]
+    modifications: Option<serde_json::Value>,
+    /// Action metadata of the fired rules.
+    #[schema(value_type = Option<Object>)]
+    metadata: Option<serde_json::Value>,
+    /// Conditions that could not be evaluated.
+    #[schema(value_type = Option<Vec<Object>>)]
+    errors: Option<serde_json::Value>,
+    /// Every rule and condition, when asked for.
+    #[schema(value_type = Option<Object>)]
+    trace: Option<serde_json::Value>,
+}
+
+/// Answers to a batch.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "describes what `batch` writes")]
+pub(super) struct BatchResponse {
+    /// One response, or `{"error": {code, detail}}`, for each context, in their order.
+    #[schema(value_type = Vec<Object>)]
+    results: Vec<serde_json::Value>,
+    /// How many.
+    count: usize,
+    /// How many of each outcome.
+    summary: Summary,
+}
+
+/// How many of each outcome.
+#[derive(Default, ToSchema)]
+struct Summary {
+    /// Allowed.
+    allow: usize,
+    /// Denied.
+    deny: usize,
+    /// Allowed with a warning.
+    warn: usize,
+    /// Allowed with changes.
+    modify: usize,
+    /// Not decided.
+    errors: usize,
+}
+
+fn json(body: impl Into<axum::body::Body>) -> Response {
+    let mut response = Response::new(body.into());
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// Decide on one request.
+#[utoipa::path(
+    post, path = "/api/v1/evaluate", tag = "decisions", operation_id = "evaluate",
+    request_body = EvaluateRequest,
+    responses(
+        (status = 200, description = "The decision, whatever it is.", body = EvaluateResponse),
+        (status = "default", description = "No decision was made.", body = ProblemDocument, content_type = "application/problem+json"),
+    )
+)]
+async fn evaluate(
+    State(app): State<App>,
+    caller: Caller,
+    headers: HeaderMap,
+    Body(body): Body,
+) -> Answer<Response> {
+    require_json(&headers)?;
+    Ok(json(app.service.evaluate(&caller, body).await?.json))
+}
+
+/// Decide on several requests.
+#[utoipa::path(
+    post, path = "/api/v1/evaluate/batch", tag = "decisions", operation_id = "evaluateBatch",
+    request_body = BatchRequest,
+    responses(
+        (status = 200, description = "A result for each context, in their order.", body = BatchResponse),
+        (status = "default", description = "No decision was made.", body = ProblemDocument, content_type = "application/problem+json"),
+    )
+)]
+async fn batch(
+    State(app): State<App>,
+    caller: Caller,
+    headers: HeaderMap,
+    Body(body): Body,
+) -> Answer<Response> {
+    require_json(&headers)?;
+    let outcomes = app.service.evaluate_batch(&caller, body).await?;
+    Ok(json(results(
+        outcomes.into_iter().map(|o| o.map(Shown::from)).collect(),
+    )))
+}
+
+/// An outcome as results show it.
+struct Shown {
+    verb: Verb,
+    json: String,
+}
+
+impl From<Outcome> for Shown {
+    fn from(outcome: Outcome) -> Self {
+        Self {
+            verb: outcome.decision,
+            json: String::from_utf8_lossy(&outcome.json).into_owned(),
+        }
+    }
+}
+
+impl From<Simulated> for Shown {
+    fn from(outcome: Simulated) -> Self {
+        Self {
+            verb: outcome.verb,
+            json: outcome.json,
+        }
+    }
+}
+
+/// The document of several outcomes.
+fn results(outcomes: Vec<Result<Shown>>) -> String {
+    let mut summary = Summary::default();
+    let count = outcomes.len();
+    let mut out = String::from("{\"results\":[");
+    for (i, outcome) in outcomes.into_iter().enumerate() {
+        if i > 0 {
+            out.push(',');
+        }
+        match outcome {
+            Ok(outcome) => {
+                *match outcome.verb {
+                    Verb::Allow => &mut summary.allow,
+                    Verb::Deny => &mut summary.deny,
+                    Verb::Warn => &mut summary.warn,
+                    Verb::Modify => &mut summary.modify,
+                } += 1;
+                out.push_str(&outcome.json);
+            }
+            Err(error) => {
+                summary.errors += 1;
+                let error =
+                    serde_json::json!({"error": {"code": error.code.as_str(), "detail": error.detail}});
+                out.push_str(&error.to_string());
+            }
+        }
+    }
+    let Summary {
+        allow,
+        deny,
+        warn,
+        modify,
+        errors,
+    } = summary;
+    out.push_str(&format!(
+        "],\"count\":{count},\"summary\":{{\"allow\":{allow},\"deny\":{deny},\"warn\":{warn},\"modify\":{modify},\"errors\":{errors}}}}}"
+    ));
+    out
+}
+
+/// What to simulate: one context or several.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct SimulateRequest {
+    /// What is to be judged; the answer is one response.
+    #[serde(default)]
+    #[schema(value_type = Option<Object>)]
+    context: Option<Box<RawValue>>,
+    /// Several; the answer is that of a batch.
+    #[serde(default)]
+    #[schema(value_type = Option<Vec<Object>>)]
+    contexts: Option<Vec<Box<RawValue>>>,
+    /// Policies to try: a text is YAML, an object is the document itself.
+    #[serde(default)]
+    #[schema(value_type = Vec<Object>)]
+    drafts: Vec<Box<RawValue>>,
+    /// Only these policies; ones that are not active are tried in their newest version.
+    #[serde(default)]
+    policies: Option<Vec<String>>,
+    /// Only policies of this namespace and of `global`.
+    #[serde(default)]
+    namespace: Option<String>,
+    /// Whether to explain every rule; default true.
+    #[serde(default)]
+    trace: Option<bool>,
+}
+
+/// Try policies without storing, counting or logging anything.
+#[utoipa::path(
+    post, path = "/api/v1/simulate", tag = "decisions", operation_id = "simulate",
+    request_body = SimulateRequest,
+    responses(
+        (status = 200, description = "The decision; for `contexts`, as a batch.", body = EvaluateResponse),
+        (status = "default", description = "Nothing was tried.", body = ProblemDocument, content_type = "application/problem+json"),
+    )
+)]
+async fn simulate(
+    State(app): State<App>,
+    caller: Caller,
+    Json(request): Json<SimulateRequest>,
+) -> Answer<Response> {
+    let (contexts, single) = match (request.context, request.contexts) {
+        (Some(one), None) => (vec![one], true),
+        (None, Some(several)) => (several, false),
+        (Some(_), Some(_)) | (None, None) => {
+            return Err(Failure(ServiceError::new(
+                Code::MalformedRequest,
+                "give either `context` or `contexts`",
+            )));
+        }
+    };
+    let simulation = Simulation {
+        contexts: contexts.iter().map(|context| context.get().to_owned()).collect(),
+        drafts: request
+            .drafts
+            .iter()
+            .map(|draft| read_draft(draft))
+            .collect::<Result<_>>()?,
+        policies: request.policies,
+        namespace: request.namespace,
+        trace: request.trace.unwrap_or(true),
+    };
+    let mut outcomes = app.service.simulate(caller.call(), simulation).await?;
+    if single && outcomes.len() == 1 {
+        if let Some(outcome) = outcomes.pop() {
+            return Ok(json(outcome?.json));
+        }
+    }
+    Ok(json(results(
+        outcomes.into_iter().map(|o| o.map(Shown::from)).collect(),
+    )))
+}
+
+fn read_draft(draft: &RawValue) -> Result<Draft> {
+    let text = draft.get();
+    if text.starts_with('"') {
+        let source = serde_json::from_str(text)
+            .map_err(|error| ServiceError::new(Code::MalformedRequest, error.to_string()))?;
+        return Ok(Draft {
+            source,
+            format: Format::Yaml,
+        });
+    }
+    Ok(Draft {
+        source: text.to_owned(),
+        format: Format::Json,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Shown, results};
+    use crate::error::{Code, ServiceError};
+    use policy_runtime::Verb;
+
+    #[test]
+    fn a_batch_keeps_order_and_counts_everything() {
+        let ok = |verb, json: &str| {
+            Ok(Shown {
+                verb,
+                json: json.to_owned(),
+            })
+        };
+        let text = results(vec![
+            ok(Verb::Deny, "{\"n\":1}"),
+            Err(ServiceError::new(Code::MalformedContext, "a \"quote\"")),
+            ok(Verb::Allow, "{\"n\":3}"),
+        ]);
+        let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(value["results"][0]["n"], 1);
+        assert_eq!(value["results"][1]["error"]["detail"], "a \"quote\"");
+        assert_eq!(value["results"][2]["n"], 3);
+        assert_eq!(
+            value["summary"],
+            serde_json::json!({"allow": 1, "deny": 1, "warn": 0, "modify": 0, "errors": 1})
+        );
+        assert_eq!(value["count"], 3);
+        let empty: serde_json::Value = serde_json::from_str(&results(Vec::new())).unwrap();
+        assert_eq!(empty["count"], 0);
+    }
+}

@@ -1,0 +1,304 @@
+//! `/policies`: documents, versions, status.
+
+use super::extract::{Caller, Document, IfMatch, Json, Path, Query};
+use super::problem::{Answer, ProblemDocument};
+use super::view::{List, Policy, Version};
+use crate::error::Problem;
+use crate::service;
+use crate::state::App;
+use crate::storage::model::PolicyStatus;
+use axum::extract::State;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+pub(super) fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(list, create))
+        .routes(routes!(validate))
+        .routes(routes!(get, update, delete))
+        .routes(routes!(set_status))
+        .routes(routes!(versions))
+        .routes(routes!(version))
+        .routes(routes!(rollback))
+}
+
+/// A policy with its `ETag`.
+fn tagged(status: StatusCode, policy: &Policy) -> Response {
+    let mut response = (status, axum::Json(policy)).into_response();
+    if let Ok(tag) = HeaderValue::from_str(&format!("\"{}\"", policy.version)) {
+        response.headers_mut().insert(header::ETAG, tag);
+    }
+    response
+}
+
+/// Which policies to list.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct ListQuery {
+    /// Only of this namespace.
+    namespace: Option<String>,
+    /// Only where the newest version has this status.
+    status: Option<PolicyStatus>,
+    /// Entries at the most, 1 to 500; default 50.
+    #[param(minimum = 1, maximum = 500)]
+    limit: Option<u32>,
+    /// `next` of the part before.
+    cursor: Option<String>,
+}
+
+/// List policies.
+#[utoipa::path(
+    get, path = "/api/v1/policies", tag = "policies", operation_id = "listPolicies", params(ListQuery),
+    responses(
+        (status = 200, description = "Policies in the order of their ids, without documents.", body = List<Policy>),
+        (status = "default", description = "Refused.", body = ProblemDocument, content_type = "application/problem+json"),
+    )
+)]
+async fn list(State(app): State<App>, caller: Caller, Query(query): Query<ListQuery>) -> Answer<Response> {
+    let page = service::page(query.limit, query.cursor)?;
+    let slice = app
+        .service
+        .policies(caller.call(), query.namespace.as_deref(), query.status, &page)
+        .await?;
+    Ok(axum::Json(List::of(slice, |record| Policy::of(record, false))).into_response())
+}
+
+/// Store a policy that is not there yet.
+#[utoipa::path(
+    post, path = "/api/v1/policies", tag = "policies", operation_id = "createPolicy",
+    request_body(description = "The document.", content((Object = "application/json"), (String = "application/yaml"))),
+    responses(
+        (status = 201, description = "Stored, and active unless it is a draft or waits for approval.", body = Policy),
+        (status = "default", description = "Refused; nothing was stored.", body = ProblemDocument, content_type = "application/problem+json"),
+    )
+)]
+async fn create(State(app): State<App>, caller: Caller, document: Document) -> Answer<Response> {
+    let written = app
+        .service
+        .create_policy(caller.call(), &document.source, document.format)
+        .await?;
+    Ok(tagged(StatusCode::CREATED, &Policy::written(written)))
+}
+
+/// Read a policy.
+#[utoipa::path(
+    get, path = "/api/v1/policies/{id}", tag = "policies", operation_id = "getPolicy",
+    params(("id" = String, Path, description = "Id of the policy.")),
+    responses(
+        (status = 200, description = "The newest version.", body = Policy),
+        (status = "default", description = "Refused.", body = ProblemDocument, content_type = "application/problem+json"),
+    )
+)]
+async fn get(State(app): State<App>, caller: Caller, Path(id): Path<String>) -> Answer<Response> {
+    let record = app.service.policy(caller.call(), &id).await?;
+    Ok(tagged(StatusCode::OK, &Policy::of(record, true)))
+}
+
+/// Store a new version of a policy.
+#[utoipa::path(
+    put, path = "/api/v1/policies/{id}", tag = "policies", operation_id = "updatePolicy",
+    params(
+        ("id" = String, Path, description = "Id of the policy."),
+        ("If-Match" = Option<String>, Header, description = "Version that is to be replaced, such as \"3\"."),
+    ),
+    request_body(description = "The document.", content((Object = "application/json"), (String = "application/yaml"))),
+    responses(
+        (status = 200, description = "Stored.", body = Policy),
+        (status = "default", description = "Refused; nothing was stored.", body = ProblemDocument, content_type = "application/problem+json"),
+    )
+)]
+async fn update(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+    tag: IfMatch,
+    document: Document,
+) -> Answer<Response> {
+    let expected = tag.version()?;
+    let written = app
+        .service
+        .update_policy(caller.call(), &id, &document.source, document.format, expected)
+        .await?;
+    Ok(tagged(StatusCode::OK, &Policy::written(written)))
+}
+
+/// Remove a policy. Its versions stay readable.
+#[utoipa::path(
+    delete, path = "/api/v1/policies/{id}", tag = "policies", operation_id = "deletePolicy",
+    params(
+        ("id" = String, Path, description = "Id of the policy."),
+        ("If-Match" = Option<String>, Header, description = "Version that is to be removed."),
+    ),
+    responses(
+        (status = 204, description = "Removed."),
+        (status = "default", description = "Refused; nothing was removed.", body = ProblemDocument, content_type = "application/problem+json"),
+    )
+)]
+async fn delete(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+    tag: IfMatch,
+) -> Answer<StatusCode> {
+    app.service
+        .delete_policy(caller.call(), &id, tag.version()?)
+        .await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// A status to set.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct StatusRequest {
+    /// `active` activates the newest version, the others end that any is active.
+    status: PolicyStatus,
+}
+
+/// Activate the newest version of a policy, or end that any is active.
+#[utoipa::path(
+    patch, path = "/api/v1/policies/{id}/status", tag = "policies", operation_id = "setPolicyStatus",
+    params(
+        ("id" = String, Path, description = "Id of the policy."),
+        ("If-Match" = Option<String>, Header, description = "Version that is meant."),
+    ),
+    request_body = StatusRequest,
+    responses(
+        (status = 200, description = "Done.", body = Policy),
+        (status = "default", description = "Refused; nothing was changed.", body = ProblemDocument, content_type = "application/problem+json"),
+    )
+)]
+async fn set_status(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+    tag: IfMatch,
+    Json(request): Json<StatusRequest>,
+) -> Answer<Response> {
+    let expected = tag.version()?;
+    let record = app
+        .service
+        .set_policy_status(caller.call(), &id, request.status, expected)
+        .await?;
+    Ok(tagged(StatusCode::OK, &Policy::of(record, true)))
+}
+
+/// Part of a list.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct PageQuery {
+    /// Entries at the most, 1 to 500; default 50.
+    #[param(minimum = 1, maximum = 500)]
+    pub(super) limit: Option<u32>,
+    /// `next` of the part before.
+    pub(super) cursor: Option<String>,
+}
+
+/// List the versions of a policy, newest first.
+#[utoipa::path(
+    get, path = "/api/v1/policies/{id}/versions", tag = "policies", operation_id = "listPolicyVersions",
+    params(("id" = String, Path, description = "Id of the policy."), PageQuery),
+    responses(
+        (status = 200, description = "Versions without documents.", body = List<Version>),
+        (status = "default", description = "Refused.", body = ProblemDocument, content_type = "application/problem+json"),
+    )
+)]
+async fn versions(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+    Query(query): Query<PageQuery>,
+) -> Answer<Response> {
+    let page = service::page(query.limit, query.cursor)?;
+    let slice = app.service.policy_versions(caller.call(), &id, &page).await?;
+    Ok(axum::Json(List::of(slice, |version| Version::of(version, false))).into_response())
+}
+
+/// Read a version of a policy.
+#[utoipa::path(
+    get, path = "/api/v1/policies/{id}/versions/{version}", tag = "policies", operation_id = "getPolicyVersion",
+    params(
+        ("id" = String, Path, description = "Id of the policy."),
+        ("version" = u64, Path, description = "Number of the version."),
+    ),
+    responses(
+        (status = 200, description = "The version with its document.", body = Version),
+        (status = "default", description = "Refused.", body = ProblemDocument, content_type = "application/problem+json"),
+    )
+)]
+async fn version(
+    State(app): State<App>,
+    caller: Caller,
+    Path((id, version)): Path<(String, u64)>,
+) -> Answer<Response> {
+    let version = app.service.policy_version(caller.call(), &id, version).await?;
+    Ok(axum::Json(Version::of(version, true)).into_response())
+}
+
+/// A version to go back to.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct RollbackRequest {
+    /// Number of the version.
+    version: u64,
+}
+
+/// Store an older version of a policy as the newest one.
+#[utoipa::path(
+    post, path = "/api/v1/policies/{id}/rollback", tag = "policies", operation_id = "rollbackPolicy",
+    params(
+        ("id" = String, Path, description = "Id of the policy."),
+        ("If-Match" = Option<String>, Header, description = "Version that is to be replaced."),
+    ),
+    request_body = RollbackRequest,
+    responses(
+        (status = 200, description = "Done.", body = Policy),
+        (status = "default", description = "Refused; nothing was changed.", body = ProblemDocument, content_type = "application/problem+json"),
+    )
+)]
+async fn rollback(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+    tag: IfMatch,
+    Json(request): Json<RollbackRequest>,
+) -> Answer<Response> {
+    let expected = tag.version()?;
+    let written = app
+        .service
+        .rollback_policy(caller.call(), &id, request.version, expected)
+        .await?;
+    Ok(tagged(StatusCode::OK, &Policy::written(written)))
+}
+
+/// What the compiler says.
+#[derive(Debug, Serialize, ToSchema)]
+struct Validation {
+    /// Whether there is no error.
+    valid: bool,
+    /// Errors and warnings, with line and column.
+    diagnostics: Vec<Problem>,
+}
+
+/// Check a document without storing it.
+#[utoipa::path(
+    post, path = "/api/v1/policies/validate", tag = "policies", operation_id = "validatePolicy",
+    request_body(description = "The document.", content((Object = "application/json"), (String = "application/yaml"))),
+    responses(
+        (status = 200, description = "What the compiler says.", body = Validation),
+        (status = "default", description = "Refused.", body = ProblemDocument, content_type = "application/problem+json"),
+    )
+)]
+async fn validate(State(app): State<App>, caller: Caller, document: Document) -> Answer<Response> {
+    let diagnostics = app
+        .service
+        .validate_policy(caller.call(), document.source, document.format)
+        .await?;
+    let valid = diagnostics.iter().all(|d| d.severity != "error");
+    Ok(axum::Json(Validation { valid, diagnostics }).into_response())
+}

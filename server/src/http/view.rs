@@ -1,0 +1,373 @@
+//! How policies, bundles and the rest look in REST: names of the contract, times in RFC 3339.
+
+use crate::active::Info;
+use crate::error::Problem;
+use crate::service::policies::Written;
+use crate::storage::model::{
+    ApiKey, AuditRecord, BundleRecord, DecisionRecord, PolicyRecord, PolicyStatus, PolicyVersion, Slice,
+};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// A time as RFC 3339 with milliseconds.
+pub(super) fn time(ms: i64) -> String {
+    jiff::Timestamp::from_millisecond(ms).map_or_else(|_| ms.to_string(), |t| format!("{t:.3}"))
+}
+
+/// Part of a list.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct List<T> {
+    /// The entries.
+    pub items: Vec<T>,
+    /// `cursor` of the next part; absent at the end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+impl<T> List<T> {
+    pub(super) fn of<U>(slice: Slice<U>, view: impl FnMut(U) -> T) -> Self {
+        Self {
+            items: slice.items.into_iter().map(view).collect(),
+            next: slice.next,
+        }
+    }
+}
+
+/// A policy.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Policy {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Its namespace.
+    pub namespace: String,
+    /// Number of the newest version; the `ETag` holds it.
+    pub version: u64,
+    /// Number of the version that decides; null when none does.
+    pub active_version: Option<u64>,
+    /// Version in the document's metadata.
+    pub document_version: String,
+    /// Status of the newest version.
+    pub status: PolicyStatus,
+    /// Whether the newest version waits for somebody other than its author.
+    pub pending_approval: bool,
+    /// SHA-256 of the document.
+    pub digest: String,
+    /// Who wrote the newest version.
+    pub author: String,
+    /// Who approved the active version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approved_by: Option<String>,
+    /// When the first version was written.
+    pub created_at: String,
+    /// When anything last changed.
+    pub updated_at: String,
+    /// Revision of the store after the last change.
+    pub revision: u64,
+    /// `yaml` or `json`.
+    pub format: String,
+    /// The document; left out in lists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// What the compiler warns of; after writes.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<Problem>,
+}
+
+impl Policy {
+    pub(super) fn of(record: PolicyRecord, with_source: bool) -> Self {
+        let latest = record.latest;
+        Self {
+            pending_approval: latest.status == PolicyStatus::Active
+                && record.active_version != Some(latest.version),
+            id: latest.id,
+            name: latest.name,
+            namespace: latest.namespace,
+            version: latest.version,
+            active_version: record.active_version,
+            document_version: latest.document_version,
+            status: latest.status,
+            digest: latest.digest,
+            author: latest.author,
+            approved_by: record.approved_by,
+            created_at: time(record.created_ms),
+            updated_at: time(record.updated_ms),
+            revision: record.revision,
+            format: latest.format,
+            source: with_source.then(|| latest.source.to_string()),
+            warnings: Vec::new(),
+        }
+    }
+
+    pub(super) fn written(written: Written) -> Self {
+        Self {
+            warnings: written.warnings,
+            ..Self::of(written.record, true)
+        }
+    }
+}
+
+/// A version of a policy.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Version {
+    /// The policy.
+    pub id: String,
+    /// From 1.
+    pub version: u64,
+    /// Version in the document's metadata.
+    pub document_version: String,
+    /// Its status.
+    pub status: PolicyStatus,
+    /// SHA-256 of the document.
+    pub digest: String,
+    /// Who wrote it.
+    pub author: String,
+    /// When.
+    pub created_at: String,
+    /// `yaml` or `json`.
+    pub format: String,
+    /// The document; left out in lists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+}
+
+impl Version {
+    pub(super) fn of(version: PolicyVersion, with_source: bool) -> Self {
+        Self {
+            id: version.id,
+            version: version.version,
+            document_version: version.document_version,
+            status: version.status,
+            digest: version.digest,
+            author: version.author,
+            created_at: time(version.created_ms),
+            format: version.format,
+            source: with_source.then(|| version.source.to_string()),
+        }
+    }
+}
+
+/// A bundle.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Bundle {
+    /// Its digest; the `ETag` holds it. Absent where policies are compiled from source text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+    /// Revision that decisions report.
+    pub revision: String,
+    /// Where it came from.
+    pub origin: String,
+    /// Policies in it.
+    pub policies: usize,
+    /// Rules in it.
+    pub rules: usize,
+    /// Size in bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
+    /// Who deployed it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub author: Option<String>,
+    /// When it was stored.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub created_at: Option<String>,
+    /// When it last became active; absent while it waits for approval.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub activated_at: Option<String>,
+    /// Whether it is the one that decides.
+    pub active: bool,
+    /// Revision of the store that is active here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub store_revision: Option<u64>,
+    /// Why something newer is not active.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
+}
+
+impl Bundle {
+    pub(super) fn of(record: BundleRecord) -> Self {
+        Self {
+            digest: Some(record.digest),
+            revision: record.revision,
+            origin: "api".to_owned(),
+            policies: record.policies as usize,
+            rules: record.rules as usize,
+            size: Some(record.size),
+            author: Some(record.author),
+            created_at: Some(time(record.created_ms)),
+            activated_at: record.activated_ms.map(time),
+            active: record.active,
+            store_revision: None,
+            failure: None,
+        }
+    }
+
+    pub(super) fn active(info: &Info, origin: String) -> Self {
+        Self {
+            digest: info.digest.clone(),
+            revision: info.revision.clone(),
+            origin,
+            policies: info.policies,
+            rules: info.rules,
+            size: None,
+            author: None,
+            created_at: None,
+            activated_at: info.ready.then(|| time(info.activated_ms)),
+            active: info.ready,
+            store_revision: Some(info.store_revision),
+            failure: info.failure.clone(),
+        }
+    }
+}
+
+/// A decision in the log.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct LoggedDecision {
+    /// Of the request.
+    pub request_id: String,
+    /// When it was decided.
+    pub at: String,
+    /// Of the request.
+    pub namespace: String,
+    /// Who asked.
+    pub subject: String,
+    /// `allow`, `deny`, `warn` or `modify`.
+    pub decision: String,
+    /// Why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Policies that fired.
+    pub matched_policies: Vec<String>,
+    /// Rules that fired.
+    pub matched_rules: Vec<String>,
+    /// Conditions that could not be evaluated.
+    pub errors: u32,
+    /// Which policies decided.
+    pub revision: String,
+    /// How long it took, in milliseconds.
+    pub duration_ms: f64,
+    /// Whether it came from a cache.
+    pub cached: bool,
+    /// The context, as far as it is kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Object)]
+    pub context: Option<Box<serde_json::value::RawValue>>,
+}
+
+impl LoggedDecision {
+    /// `context` is what was kept, opened where it was sealed.
+    pub(super) fn of(record: DecisionRecord, context: Option<String>) -> Self {
+        Self {
+            request_id: record.request_id,
+            at: time(record.at_ms),
+            namespace: record.namespace,
+            subject: record.subject,
+            decision: record.decision,
+            reason: record.reason,
+            matched_policies: record.matched_policies,
+            matched_rules: record.matched_rules,
+            errors: record.errors,
+            revision: record.revision,
+            duration_ms: record.duration_ns as f64 / 1e6,
+            cached: record.cached,
+            context: context.and_then(|text| serde_json::value::RawValue::from_string(text).ok()),
+        }
+    }
+}
+
+/// A record of the audit trail.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Audit {
+    /// From 1, without gaps.
+    pub seq: u64,
+    /// When.
+    pub at: String,
+    /// Who.
+    pub actor: String,
+    /// What was done.
+    pub action: String,
+    /// To what.
+    pub target: String,
+    /// Namespace of the target.
+    pub namespace: String,
+    /// Request id.
+    pub request_id: String,
+    /// Revision of the store after it.
+    pub revision: u64,
+    /// More.
+    #[schema(value_type = Object)]
+    pub detail: Option<Box<serde_json::value::RawValue>>,
+    /// Hash of the record before.
+    pub previous: String,
+    /// Hash of this record.
+    pub hash: String,
+}
+
+impl Audit {
+    pub(super) fn of(record: AuditRecord) -> Self {
+        Self {
+            seq: record.seq,
+            at: time(record.entry.at_ms),
+            actor: record.entry.actor,
+            action: record.entry.action,
+            target: record.entry.target,
+            namespace: record.entry.namespace,
+            request_id: record.entry.request_id,
+            revision: record.revision,
+            detail: serde_json::value::RawValue::from_string(record.entry.detail).ok(),
+            previous: crate::document::hex(&record.previous),
+            hash: crate::document::hex(&record.hash),
+        }
+    }
+}
+
+/// An API key, without its secret.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Key {
+    /// Public part.
+    pub id: String,
+    /// What people call it.
+    pub name: String,
+    /// What it may do.
+    pub scopes: Vec<&'static str>,
+    /// The namespaces that it may touch; null is all.
+    pub namespaces: Option<Vec<String>>,
+    /// Who made it.
+    pub author: String,
+    /// When.
+    pub created_at: String,
+    /// Until when it is good; null is for ever.
+    pub expires_at: Option<String>,
+    /// When it was revoked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub revoked_at: Option<String>,
+    /// Until when the secret before the last rotation is good.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub previous_until: Option<String>,
+    /// The whole key. Shown once, and stored nowhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+}
+
+impl Key {
+    pub(super) fn of(key: ApiKey, secret: Option<String>) -> Self {
+        Self {
+            id: key.id,
+            name: key.name,
+            scopes: key.scopes.iter().map(crate::identity::Scope::as_str).collect(),
+            namespaces: key.namespaces,
+            author: key.author,
+            created_at: time(key.created_ms),
+            expires_at: key.expires_ms.map(time),
+            revoked_at: key.revoked_ms.map(time),
+            previous_until: key.previous.map(|(_, until)| time(until)),
+            key: secret,
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! Encryption at rest: what the decision log keeps of contexts, sealed with AES-256-GCM.
+//!
+//! The decision log seals a context before it goes to a sink and opens it when somebody with the right to asks. The text is
+//! `enc:v1:<key id>:<base64 of nonce, ciphertext and tag>`; the request id is bound to it as associated data, so a context
+//! cannot be moved to another decision.
+//!
+//! # Invariants
+//!
+//! - The first key seals, all keys open: a new key goes in front, the old one stays until nothing is left of it.
+//! - Nonces are 96 random bits. One key is good for about 2^32 contexts; change it before.
+//! - What cannot be opened is an error, never the text itself.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use ring::rand::{SecureRandom as _, SystemRandom};
+use secrecy::{ExposeSecret as _, SecretBox};
+use std::fmt;
+
+/// What sealed texts begin with.
+pub const PREFIX: &str = "enc:v1:";
+
+/// Why something could not be sealed or opened. Holds nothing of keys or texts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SealError {
+    /// There is no key.
+    NoKeys,
+    /// Two keys have this id.
+    DuplicateKey(String),
+    /// The text was sealed with a key of this id, which is not here.
+    UnknownKey(String),
+    /// The text is not one that this module wrote.
+    Malformed,
+    /// The text, its key or its associated data is not what it was.
+    Damaged,
+    /// The system gives no random bytes.
+    Random,
+}
+
+impl fmt::Display for SealError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoKeys => f.write_str("there is no encryption key"),
+            Self::DuplicateKey(id) => write!(f, "two encryption keys have the id `{id}`"),
+            Self::UnknownKey(id) => write!(f, "the encryption key `{id}` is not here"),
+            Self::Malformed => f.write_str("this is no encrypted text"),
+            Self::Damaged => f.write_str("the encrypted text is damaged, or belongs elsewhere"),
+            Self::Random => f.write_str("the system gives no random bytes"),
+        }
+    }
+}
+
+impl std::error::Error for SealError {}
+
+/// Seals and opens texts.
+pub struct Sealer {
+    /// INVARIANT: not empty; the first seals.
+    keys: Vec<(String, LessSafeKey)>,
+    random: SystemRandom,
+}
+
+impl fmt::Debug for Sealer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ids = self.keys.iter().map(|(id, _)| id);
+        f.debug_list().entries(ids).finish()
+    }
+}
+
+impl Sealer {
+    /// A sealer with keys as the configuration has them: id and 32 bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`SealError::NoKeys`] and [`SealError::DuplicateKey`].
+    pub fn new(keys: &[(String, SecretBox<[u8; 32]>)]) -> Result<Self, SealError> {
+        let mut own: Vec<(String, LessSafeKey)> = Vec::with_capacity(keys.len());
+        for (id, key) in keys {
+            if own.iter().any(|(other, _)| other == id) {
+                return Err(SealError::DuplicateKey(id.clone()));
+            }
+            let key = UnboundKey::new(&AES_256_GCM, key.expose_secret()).map_err(|_| SealError::Damaged)?;
+            own.push((id.clone(), LessSafeKey::new(key)));
+        }
+        if own.is_empty() {
+            return Err(SealError::NoKeys);
+        }
+        Ok(Self {
+            keys: own,
+            random: SystemRandom::new(),
+        })
+    }
+
+    /// Seals a text with the first key, bound to `aad`.
+    ///
+    /// # Errors
+    ///
+    /// [`SealError::Random`] when the system gives no random bytes.
+    pub fn seal(&self, plaintext: &str, aad: &str) -> Result<String, SealError> {
+        let (id, key) = self.keys.first().ok_or(SealError::NoKeys)?;
+        let mut nonce = [0; NONCE_LEN];
+        self.random.fill(&mut nonce).map_err(|_| SealError::Random)?;
+        let mut bytes = Vec::with_capacity(NONCE_LEN + plaintext.len() + AES_256_GCM.tag_len());
+        bytes.extend_from_slice(&nonce);
+        bytes.extend_from_slice(plaintext.as_bytes());
+        let (_, message) = bytes.split_at_mut(NONCE_LEN);
+        let tag = key
+            .seal_in_place_separate_tag(
+                Nonce::assume_unique_for_key(nonce),
+                Aad::from(aad.as_bytes()),
+                message,
+            )
+            .map_err(|_| SealError::Damaged)?;
+        bytes.extend_from_slice(tag.as_ref());
+        let mut text = format!("{PREFIX}{id}:");
+        STANDARD.encode_string(&bytes, &mut text);
+        Ok(text)
+    }
+
+    /// Opens what [`Sealer::seal`] made with the same `aad` and a key that is still here.
+    ///
+    /// # Errors
+    ///
+    /// [`SealError::Malformed`], [`SealError::UnknownKey`], [`SealError::Damaged`].
+    pub fn open(&self, text: &str, aad: &str) -> Result<String, SealError> {
+        let (id, sealed) = text
+            .strip_prefix(PREFIX)
+            .and_then(|rest| rest.split_once(':'))
+            .ok_or(SealError::Malformed)?;
+        let (_, key) = self
+            .keys
+            .iter()
+            .find(|(own, _)| own == id)
+            .ok_or_else(|| SealError::UnknownKey(id.to_owned()))?;
+        let bytes = STANDARD.decode(sealed).map_err(|_| SealError::Malformed)?;
+        let (nonce, message) = bytes
+            .split_first_chunk::<NONCE_LEN>()
+            .ok_or(SealError::Malformed)?;
+        let mut message = message.to_vec();
+        let plain = key
+            .open_in_place(
+                Nonce::assume_unique_for_key(*nonce),
+                Aad::from(aad.as_bytes()),
+                &mut message,
+            )
+            .map_err(|_| SealError::Damaged)?;
+        String::from_utf8(plain.to_vec()).map_err(|_| SealError::Damaged)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,340 @@
+//! From a configuration to a running server, and down again.
+//!
+//! [`Server::build`] makes every part in the order in which they need each other and binds the sockets, so that whatever
+//! can fail at the start fails there. [`Server::run`] starts the tasks and serves until it is told to stop; then it turns
+//! readiness off, stops accepting, waits for requests under way, and writes out what waits to be written.
+//!
+//! Metrics and health have a port, a thread and a runtime of their own: they answer however busy the others are.
+
+use crate::active::{Active, Settings};
+use crate::auth::Authenticator;
+use crate::cache::DecisionCache;
+use crate::config::{Config, Origin};
+use crate::decisions::{Log, LogTask, Seal};
+use crate::gate::Gate;
+use crate::health::Health;
+use crate::heavy::Heavy;
+use crate::http::routes::Routes;
+use crate::limits::RateLimiter;
+use crate::seal::Sealer;
+use crate::service::Service;
+use crate::state::{App, Parts};
+use crate::sync::bundle::{Follower, Location};
+use crate::telemetry::{LevelHandle, Metrics};
+use crate::tls::{self, Tls};
+use crate::{admin, grpc, http, storage, sync};
+use anyhow::Context as _;
+use axum::Router;
+use axum_server::Handle;
+use policy_primitives::prices::PriceTable;
+use policy_runtime::PublicKey;
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// How long the first requests of a connection may take to arrive.
+const HEADERS: Duration = Duration::from_secs(10);
+
+/// Where a server listens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Addresses {
+    /// REST.
+    pub http: SocketAddr,
+    /// gRPC.
+    pub grpc: SocketAddr,
+    /// Metrics and health.
+    pub admin: SocketAddr,
+}
+
+/// What a server did not get done before it stopped.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Cut {
+    /// Connections that were closed with a request under way.
+    pub connections: usize,
+    /// Decisions that were not written to the log.
+    pub decisions: usize,
+}
+
+/// A server with its sockets bound, not serving yet.
+#[derive(Debug)]
+pub struct Server {
+    app: App,
+    http: TcpListener,
+    grpc: TcpListener,
+    admin: TcpListener,
+    tls: Option<Tls>,
+    addresses: Addresses,
+    grace: Duration,
+    poll: Duration,
+    log_task: LogTask,
+    follower: Option<Follower>,
+    directory: Option<PathBuf>,
+}
+
+fn bind(address: SocketAddr, what: &str) -> anyhow::Result<(TcpListener, SocketAddr)> {
+    let listener =
+        TcpListener::bind(address).with_context(|| format!("{what}: cannot listen on {address}"))?;
+    listener.set_nonblocking(true)?;
+    let bound = listener.local_addr()?;
+    Ok((listener, bound))
+}
+
+impl Server {
+    /// Makes every part and binds the sockets. Needs a Tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// Whatever cannot be read, opened or bound, with what it was for.
+    pub async fn build(
+        config: Config,
+        metrics: Arc<Metrics>,
+        log_level: Option<LevelHandle>,
+    ) -> anyhow::Result<Self> {
+        tls::install_provider();
+        let (http, http_addr) = bind(config.net.http, "PORT")?;
+        let (grpc, grpc_addr) = bind(config.net.grpc, "GRPC_PORT")?;
+        let (admin, admin_addr) = bind(config.net.admin, "METRICS_PORT")?;
+        let tls = config.net.tls.as_ref().map(Tls::build).transpose()?;
+
+        let heavy = Heavy::new(config.limits.heavy_workers);
+        let settings = Settings {
+            derive: config.policies.derive,
+            default_decision: config.policies.default_decision,
+            prices: config.policies.prices.as_ref().map(prices).transpose()?,
+            trusted: config
+                .policies
+                .keys
+                .iter()
+                .map(key)
+                .collect::<anyhow::Result<_>>()?,
+        };
+        let active = Arc::new(Active::new(settings, heavy.clone())?);
+        let store = storage::open(&config.store)
+            .await
+            .context("the database cannot be opened")?;
+        let auth = Authenticator::build(&config.auth, Arc::clone(&store)).await?;
+        let limiter = RateLimiter::build(&config.limits.rate, config.cache.redis.as_ref())?;
+        let sealer = match config.log.keys.as_slice() {
+            [] => None,
+            keys => Some(Arc::new(Sealer::new(keys)?)),
+        };
+        let seal = sealer.as_ref().map(|sealer| -> Seal {
+            let sealer = Arc::clone(sealer);
+            Arc::new(move |text: &str, bound: &str| {
+                sealer.seal(text, bound).map_err(|error| error.to_string())
+            })
+        });
+        let (log, log_task) = Log::start(&config.log, Some(Arc::clone(&store)), &metrics, seal)?;
+        let cache = DecisionCache::build(&config.cache).context("REDIS_URL")?;
+        let data_dir = &config.store.data_dir;
+        let (follower, directory) = match &config.policies.origin {
+            Origin::Store => (None, None),
+            Origin::Directory(path) => (None, Some(path.clone())),
+            Origin::BundleFile(path) => (Some(Follower::new(Location::File(path.clone()), data_dir)?), None),
+            Origin::BundleUrl(url) => {
+                let location = Location::Url(url.clone(), config.policies.poll);
+                (Some(Follower::new(location, data_dir)?), None)
+            }
+        };
+        let app = App::new(Parts {
+            gate: Gate::new(config.limits.concurrency),
+            service: Arc::new(Service {
+                active,
+                store,
+                origin: config.policies.origin,
+                approval: config.policies.approval,
+                heavy,
+                limits: config.limits,
+                cache,
+                log,
+                metrics: Arc::clone(&metrics),
+            }),
+            auth,
+            limiter,
+            health: Arc::new(Health::default()),
+            routes: Routes::new(&metrics),
+            metrics,
+            log_level,
+            sealer,
+            counted: Mutex::default(),
+        });
+        Ok(Self {
+            app,
+            http,
+            grpc,
+            admin,
+            tls,
+            addresses: Addresses {
+                http: http_addr,
+                grpc: grpc_addr,
+                admin: admin_addr,
+            },
+            grace: config.net.shutdown_grace,
+            poll: config.store.poll,
+            log_task,
+            follower,
+            directory,
+        })
+    }
+
+    /// Where it listens, with the ports that were given.
+    #[must_use]
+    pub fn addresses(&self) -> Addresses {
+        self.addresses
+    }
+
+    /// The parts that requests share.
+    #[must_use]
+    pub fn app(&self) -> App {
+        self.app.clone()
+    }
+
+    /// Serves until `stop` is cancelled, then drains.
+    ///
+    /// # Errors
+    ///
+    /// When a listener fails.
+    pub async fn run(self, stop: CancellationToken) -> anyhow::Result<Cut> {
+        let app = self.app;
+        // Background work goes on while requests drain.
+        let background = CancellationToken::new();
+        let mut tasks = JoinSet::new();
+        let log_task = tokio::spawn(self.log_task.run());
+        tasks.spawn(sync::store::run(app.clone(), self.poll, background.clone()));
+        if let Some(follower) = self.follower {
+            tasks.spawn(follower.run(app.clone(), background.clone()));
+        }
+        if let Some(directory) = self.directory {
+            tasks.spawn(sync::directory::run(app.clone(), directory, background.clone()));
+        }
+        let rustls = self.tls.as_ref().map(Tls::rustls);
+        if let Some(tls) = self.tls {
+            let ended = background.clone();
+            tasks.spawn(async move {
+                tokio::select! {
+                    () = ended.cancelled() => {}
+                    () = tls.watch(tls::POLL) => {}
+                }
+            });
+        }
+        let admin_stop = CancellationToken::new();
+        let admin = admin_thread(self.admin, admin::router(app.clone()), admin_stop.clone())?;
+
+        let handles = [Handle::new(), Handle::new()];
+        let [http_handle, grpc_handle] = &handles;
+        let rest = serve(
+            self.http,
+            rustls.clone(),
+            http_handle.clone(),
+            http::router(app.clone()),
+        );
+        let rpc = serve(self.grpc, rustls, grpc_handle.clone(), grpc::router(app.clone())?);
+        let drain = async {
+            stop.cancelled().await;
+            tracing::info!("stopping: readiness is off, requests under way are finished");
+            app.health.drain();
+            for handle in &handles {
+                handle.graceful_shutdown(Some(self.grace));
+            }
+            tokio::time::sleep(self.grace).await;
+            handles.iter().map(Handle::connection_count).sum::<usize>()
+        };
+        let serving = async { tokio::try_join!(rest, rpc) };
+        tokio::pin!(drain, serving);
+        let mut cut = Cut::default();
+        tokio::select! {
+            result = &mut serving => { result?; }
+            connections = &mut drain => {
+                cut.connections = connections;
+                // The servers close what is left by themselves.
+                serving.await?;
+            }
+        }
+        let unwritten = app.service.log.flush(self.grace).await;
+        cut.decisions = usize::try_from(unwritten).unwrap_or(usize::MAX);
+        if let Err(error) = log_task.await {
+            tracing::error!(%error, "the decision log ended early");
+        }
+        background.cancel();
+        while tasks.join_next().await.is_some() {}
+        app.service.store.close().await;
+        admin_stop.cancel();
+        if admin.join().is_err() {
+            tracing::error!("the admin listener panicked");
+        }
+        Ok(cut)
+    }
+}
+
+async fn serve(
+    listener: TcpListener,
+    rustls: Option<axum_server::tls_rustls::RustlsConfig>,
+    handle: Handle<SocketAddr>,
+    router: Router,
+) -> std::io::Result<()> {
+    let service = router.into_make_service();
+    match rustls {
+        Some(rustls) => {
+            let mut server = axum_server::from_tcp_rustls(listener, rustls)?.handle(handle);
+            limit(server.http_builder());
+            server.serve(service).await
+        }
+        None => {
+            let mut server = axum_server::from_tcp(listener)?.handle(handle);
+            limit(server.http_builder());
+            server.serve(service).await
+        }
+    }
+}
+
+/// Connections that send nothing are closed; so are those whose headers come drop by drop.
+fn limit(builder: &mut hyper_util::server::conn::auto::Builder<hyper_util::rt::TokioExecutor>) {
+    let timer = hyper_util::rt::TokioTimer::new;
+    builder.http1().timer(timer()).header_read_timeout(HEADERS);
+    builder
+        .http2()
+        .timer(timer())
+        .keep_alive_interval(Duration::from_secs(30))
+        .keep_alive_timeout(Duration::from_secs(10));
+}
+
+fn admin_thread(
+    listener: TcpListener,
+    router: Router,
+    stop: CancellationToken,
+) -> anyhow::Result<std::thread::JoinHandle<()>> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let thread = std::thread::Builder::new()
+        .name("admin".to_owned())
+        .spawn(move || {
+            runtime.block_on(async move {
+                let handle = Handle::new();
+                let served = serve(listener, None, handle.clone(), router);
+                tokio::select! {
+                    result = served => {
+                        if let Err(error) = result {
+                            tracing::error!(%error, "the admin listener stopped");
+                        }
+                    }
+                    () = stop.cancelled() => handle.shutdown(),
+                }
+            });
+        })?;
+    Ok(thread)
+}
+
+fn prices(path: &PathBuf) -> anyhow::Result<Arc<PriceTable>> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("PRICES_FILE {}", path.display()))?;
+    let table = PriceTable::parse(&text).with_context(|| format!("PRICES_FILE {}", path.display()))?;
+    Ok(Arc::new(table))
+}
+
+fn key(path: &PathBuf) -> anyhow::Result<PublicKey> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("BUNDLE_KEYS {}", path.display()))?;
+    PublicKey::from_pem(&text).with_context(|| format!("BUNDLE_KEYS {}", path.display()))
+}

@@ -1,0 +1,163 @@
+//! The operations of the server, whatever the transport: REST and gRPC call the same functions with the same rules.
+//!
+//! Each checks what the caller may do, does it, and answers with domain types or a [`ServiceError`]. Nothing here knows
+//! of HTTP or gRPC.
+
+pub mod audit;
+pub mod bundles;
+pub mod decisions;
+pub mod evaluate;
+pub mod keys;
+pub mod policies;
+pub mod simulate;
+
+use crate::active::{Active, now_ms};
+use crate::cache::DecisionCache;
+use crate::config::Origin;
+use crate::decisions::Log;
+use crate::error::{Code, Result, ServiceError};
+use crate::heavy::Heavy;
+use crate::identity::{Identity, Scope};
+use crate::storage::Store;
+use crate::storage::model::{NewAudit, Page};
+use crate::telemetry::Metrics;
+use crate::telemetry::metrics::Transport;
+use std::sync::Arc;
+
+/// Everything that operations need. Shared by all transports.
+#[derive(Debug)]
+pub struct Service {
+    /// What decides.
+    pub active: Arc<Active>,
+    /// Storage.
+    pub store: Arc<dyn Store>,
+    /// Where policies come from.
+    pub origin: Origin,
+    /// Whether somebody other than the author has to approve.
+    pub approval: bool,
+    /// For what takes long.
+    pub heavy: Heavy,
+    /// Limits of requests.
+    pub limits: crate::config::Limits,
+    /// Decisions that were made before.
+    pub cache: DecisionCache,
+    /// Where decisions are written.
+    pub log: Log,
+    /// Counters.
+    pub metrics: Arc<Metrics>,
+}
+
+/// Who calls, in which request, through which interface. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// Who.
+    pub identity: Identity,
+    /// In which request.
+    pub request_id: Arc<str>,
+    /// Through which interface.
+    pub transport: Transport,
+}
+
+impl Caller {
+    /// For operations.
+    #[must_use]
+    pub fn call(&self) -> Call<'_> {
+        Call {
+            identity: &self.identity,
+            request_id: &self.request_id,
+        }
+    }
+}
+
+/// Who calls, and in which request.
+#[derive(Debug, Clone, Copy)]
+pub struct Call<'c> {
+    /// Who.
+    pub identity: &'c Identity,
+    /// In which request.
+    pub request_id: &'c str,
+}
+
+impl Call<'_> {
+    /// # Errors
+    ///
+    /// [`Code::Forbidden`] without the scope.
+    pub fn require(&self, scope: Scope) -> Result<()> {
+        if self.identity.scopes.has(scope) {
+            return Ok(());
+        }
+        Err(ServiceError::new(
+            Code::Forbidden,
+            format!("`{}` lacks the scope `{}`", self.identity.subject, scope.as_str()),
+        ))
+    }
+
+    /// # Errors
+    ///
+    /// [`Code::Forbidden`] for a namespace that is not the caller's.
+    pub fn require_namespace(&self, namespace: &str) -> Result<()> {
+        if self.identity.may_touch(namespace) {
+            return Ok(());
+        }
+        Err(ServiceError::new(
+            Code::Forbidden,
+            format!(
+                "`{}` may not touch the namespace `{namespace}`",
+                self.identity.subject
+            ),
+        ))
+    }
+
+    /// The namespace that a request is about: the one that it names, or the caller's only one.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::Forbidden`] for one that is not the caller's, or where several are and none is named.
+    pub fn namespace<'n>(&'n self, named: Option<&'n str>) -> Result<Option<&'n str>> {
+        match (named, self.identity.namespaces.as_deref()) {
+            (Some(named), _) => {
+                self.require_namespace(named)?;
+                Ok(Some(named))
+            }
+            (None, None) => Ok(None),
+            (None, Some([only])) => Ok(Some(only)),
+            (None, Some(own)) => Err(ServiceError::new(
+                Code::Forbidden,
+                format!("name one of your namespaces: {}", own.join(", ")),
+            )),
+        }
+    }
+
+    fn audit(&self, action: &str, target: &str, namespace: &str, detail: &serde_json::Value) -> NewAudit {
+        NewAudit {
+            at_ms: now_ms(),
+            actor: self.identity.subject.to_string(),
+            action: action.to_owned(),
+            target: target.to_owned(),
+            namespace: namespace.to_owned(),
+            request_id: self.request_id.to_owned(),
+            detail: detail.to_string(),
+        }
+    }
+}
+
+/// Entries of a list when the caller does not say.
+const PAGE: u32 = 50;
+/// Entries of a list at the most.
+const LARGEST_PAGE: u32 = 500;
+
+/// A page as callers ask for it.
+///
+/// # Errors
+///
+/// [`Code::MalformedRequest`] for a limit of 0 or more than 500.
+pub fn page(limit: Option<u32>, cursor: Option<String>) -> Result<Page> {
+    let limit = limit.unwrap_or(PAGE);
+    if limit == 0 || limit > LARGEST_PAGE {
+        return Err(ServiceError::new(
+            Code::MalformedRequest,
+            format!("`limit` is 1 to {LARGEST_PAGE}, not {limit}"),
+        ));
+    }
+    Ok(Page { limit, after: cursor })
+}

@@ -1,0 +1,251 @@
+//! Bundles: deploy, history, activate, roll back, go back to stored policies.
+
+use super::{Call, Service};
+use crate::active::now_ms;
+use crate::config::Origin;
+use crate::error::{Code, Result, ServiceError};
+use crate::identity::Scope;
+use crate::storage::StoreError;
+use crate::storage::model::{BundleRecord, NewBundle, Page, Slice};
+use serde_json::json;
+use std::sync::Arc;
+
+/// How often a change is done again when others come first.
+const TRIES: usize = 16;
+
+impl Service {
+    fn may_deploy(&self, call: Call<'_>, scope: Scope) -> Result<()> {
+        call.require(scope)?;
+        // A bundle holds policies of any namespace.
+        if call.identity.namespaces.is_some() {
+            return Err(ServiceError::new(
+                Code::Forbidden,
+                "bundles span namespaces; this identity is bound to some",
+            ));
+        }
+        if self.origin != Origin::Store {
+            return Err(ServiceError::new(
+                Code::ReadOnly,
+                format!("the policies come from {}", self.origin.describe()),
+            ));
+        }
+        Ok(())
+    }
+
+    /// Deploys a bundle. Where approval is configured it is stored, and active once somebody else activates it.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::InvalidBundle`], [`Code::UntrustedBundle`], [`Code::VersionMismatch`] when `expected` is not the digest of
+    /// the active bundle, [`Code::Forbidden`], [`Code::ReadOnly`], store errors.
+    pub async fn deploy_bundle(
+        &self,
+        call: Call<'_>,
+        bytes: Arc<[u8]>,
+        expected: Option<&str>,
+    ) -> Result<BundleRecord> {
+        self.may_deploy(call, Scope::Write)?;
+        for _ in 0..TRIES {
+            let mut state = self.active.change().await;
+            self.catch_up(&mut state).await?;
+            let info = self.active.info();
+            if let Some(expected) = expected.filter(|e| info.digest.as_deref() != Some(*e)) {
+                return Err(ServiceError::new(
+                    Code::VersionMismatch,
+                    format!("the active bundle is not {expected}"),
+                ));
+            }
+            let policies = self.active.load(Arc::clone(&bytes)).await?;
+            let digest = policies.digest().map(|d| d.to_string()).unwrap_or_default();
+            let manifest = policies.manifest();
+            let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+            let new = NewBundle {
+                digest: digest.clone(),
+                revision: policies.revision().to_owned(),
+                policies: count(manifest.policies.len()),
+                rules: count(manifest.rules.len()),
+                author: call.identity.subject.to_string(),
+                created_ms: now_ms(),
+                activate: !self.approval,
+                bytes: Arc::clone(&bytes),
+            };
+            let audit = call.audit("bundle.deploy", &digest, "", &json!({"active": new.activate}));
+            match self.store.put_bundle(&new, info.store_revision, &audit).await {
+                Err(StoreError::Conflict) => {}
+                Err(error) => return Err(error.into()),
+                Ok((record, revision)) => {
+                    if new.activate {
+                        self.active.adopt_bundle(&mut state, policies, revision);
+                    } else {
+                        self.active.note_revision(revision);
+                    }
+                    return Ok(record);
+                }
+            }
+        }
+        Err(StoreError::Conflict.into())
+    }
+
+    /// Makes a stored bundle the active one.
+    ///
+    /// # Errors
+    ///
+    /// As [`Service::deploy_bundle`], and [`Code::NotFound`], [`Code::SelfApproval`].
+    pub async fn activate_bundle(&self, call: Call<'_>, digest: &str) -> Result<BundleRecord> {
+        self.may_deploy(
+            call,
+            if self.approval {
+                Scope::Approve
+            } else {
+                Scope::Write
+            },
+        )?;
+        self.switch(call, Some(digest), "bundle.activate").await?;
+        self.bundle_record(digest).await
+    }
+
+    /// Makes an earlier bundle the active one: the one of this digest, or the one that was active before.
+    ///
+    /// # Errors
+    ///
+    /// As [`Service::activate_bundle`].
+    pub async fn rollback_bundle(&self, call: Call<'_>, digest: Option<&str>) -> Result<BundleRecord> {
+        self.may_deploy(
+            call,
+            if self.approval {
+                Scope::Approve
+            } else {
+                Scope::Write
+            },
+        )?;
+        let digest = match digest {
+            Some(digest) => digest.to_owned(),
+            None => {
+                let mut earlier: Vec<BundleRecord> = self.all_bundles().await?;
+                earlier.retain(|bundle| !bundle.active && bundle.activated_ms.is_some());
+                earlier.sort_by_key(|bundle| std::cmp::Reverse(bundle.activated_ms));
+                earlier
+                    .into_iter()
+                    .next()
+                    .map(|bundle| bundle.digest)
+                    .ok_or_else(|| ServiceError::new(Code::NotFound, "no bundle was active before"))?
+            }
+        };
+        self.switch(call, Some(&digest), "bundle.rollback").await?;
+        self.bundle_record(&digest).await
+    }
+
+    /// Goes back to the stored policies.
+    ///
+    /// # Errors
+    ///
+    /// As [`Service::activate_bundle`].
+    pub async fn remove_bundle(&self, call: Call<'_>) -> Result<()> {
+        self.may_deploy(
+            call,
+            if self.approval {
+                Scope::Approve
+            } else {
+                Scope::Write
+            },
+        )?;
+        self.active.takes_sources()?;
+        self.switch(call, None, "bundle.remove").await
+    }
+
+    async fn switch(&self, call: Call<'_>, digest: Option<&str>, action: &str) -> Result<()> {
+        for _ in 0..TRIES {
+            let mut state = self.active.change().await;
+            self.catch_up(&mut state).await?;
+            if let Some(digest) = digest {
+                let record = self.bundle_record(digest).await?;
+                if self.approval && *record.author == *call.identity.subject {
+                    return Err(ServiceError::new(
+                        Code::SelfApproval,
+                        format!("`{}` deployed this bundle", record.author),
+                    ));
+                }
+                let bytes = self
+                    .store
+                    .bundle_bytes(digest)
+                    .await?
+                    .ok_or_else(|| ServiceError::not_found("bundle", digest))?;
+                // A bundle that this server cannot run, or does not trust any more, is not switched to.
+                self.active.load(Arc::from(bytes)).await?;
+            }
+            let base = self.active.info().store_revision;
+            let audit = call.audit(action, digest.unwrap_or("policies"), "", &json!({}));
+            match self.store.activate_bundle(digest, base, &audit).await {
+                Err(StoreError::Conflict) => {}
+                Err(error) => return Err(error.into()),
+                Ok(_) => return self.active.follow_locked(&*self.store, &mut state).await,
+            }
+        }
+        Err(StoreError::Conflict.into())
+    }
+
+    /// Follows the store before a change. What is active there may be what this server cannot run; the change is the way out.
+    async fn catch_up(&self, state: &mut crate::active::State) -> Result<()> {
+        match self.active.follow_locked(&*self.store, state).await {
+            Ok(()) => Ok(()),
+            Err(error) if error.code == Code::StoreUnavailable => Err(error),
+            Err(_noted) => {
+                self.active.note_revision(self.store.revision().await?);
+                Ok(())
+            }
+        }
+    }
+
+    async fn all_bundles(&self) -> Result<Vec<BundleRecord>> {
+        let mut page = Page {
+            limit: 500,
+            after: None,
+        };
+        let mut all = Vec::new();
+        loop {
+            let slice = self.store.bundles(&page).await?;
+            all.extend(slice.items);
+            match slice.next {
+                Some(next) => page.after = Some(next),
+                None => return Ok(all),
+            }
+        }
+    }
+
+    async fn bundle_record(&self, digest: &str) -> Result<BundleRecord> {
+        let all = self.all_bundles().await?;
+        all.into_iter()
+            .find(|bundle| bundle.digest == digest)
+            .ok_or_else(|| ServiceError::not_found("bundle", digest))
+    }
+
+    /// The active bundle: its record and its bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::NotFound`] where no bundle of the store is active, [`Code::Forbidden`], store errors.
+    pub async fn active_bundle(&self, call: Call<'_>) -> Result<(BundleRecord, Vec<u8>)> {
+        call.require(Scope::Read)?;
+        let all = self.all_bundles().await?;
+        let record = all
+            .into_iter()
+            .find(|bundle| bundle.active)
+            .ok_or_else(|| ServiceError::new(Code::NotFound, "no deployed bundle is active"))?;
+        let bytes = self
+            .store
+            .bundle_bytes(&record.digest)
+            .await?
+            .ok_or_else(|| ServiceError::not_found("bundle", &record.digest))?;
+        Ok((record, bytes))
+    }
+
+    /// Bundles, newest deployment first.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::Forbidden`], store errors.
+    pub async fn bundle_history(&self, call: Call<'_>, page: &Page) -> Result<Slice<BundleRecord>> {
+        call.require(Scope::Read)?;
+        Ok(self.store.bundles(page).await?)
+    }
+}

@@ -1,0 +1,298 @@
+//! Decisions: one, or a batch.
+//!
+//! The context of a request is passed on as the bytes that came in. Short ones are decided where they arrive, which takes
+//! microseconds; long ones go to the bounded pool, so that no async thread is held up.
+
+use super::{Caller, Service};
+use crate::active::Active;
+pub use crate::cache::Outcome;
+use crate::decisions::Entry;
+use crate::error::{Code, Result, ServiceError};
+use crate::identity::Scope;
+use crate::storage::model::DecisionRecord;
+use bytes::Bytes;
+use policy_runtime::EvaluateOptions;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Bodies from this size on are decided in the pool: tokens and patterns take up to 30 ns a byte, so this is a millisecond.
+pub const LONG: usize = 32 << 10;
+
+/// A request for a decision.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Evaluation<'a> {
+    /// Echoed; generated when absent.
+    #[serde(borrow, default)]
+    pub request_id: Option<Cow<'a, str>>,
+    /// What is to be judged, as JSON.
+    #[serde(borrow)]
+    pub context: &'a RawValue,
+    /// Only policies of this namespace and of `global`.
+    #[serde(borrow, default)]
+    pub namespace: Option<Cow<'a, str>>,
+    /// Only these policies.
+    #[serde(borrow, default)]
+    pub policies: Option<Vec<Cow<'a, str>>>,
+    /// Whether to explain every rule.
+    #[serde(default)]
+    pub trace: bool,
+    /// Whether the decision is neither logged nor kept.
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
+impl Question {
+    fn ask(&self) -> Result<Evaluation<'_>> {
+        let context: &RawValue = serde_json::from_slice(&self.context)
+            .map_err(|error| ServiceError::new(Code::MalformedContext, error.to_string()))?;
+        Ok(Evaluation {
+            request_id: self.request_id.as_deref().map(Cow::Borrowed),
+            context,
+            namespace: self.namespace.as_deref().map(Cow::Borrowed),
+            policies: self
+                .policies
+                .as_ref()
+                .map(|ids| ids.iter().map(|id| Cow::Borrowed(id.as_str())).collect()),
+            trace: self.trace,
+            dry_run: self.dry_run,
+        })
+    }
+}
+
+/// Reads the body of a request for a decision.
+///
+/// # Errors
+///
+/// [`Code::MalformedRequest`] with line and column.
+fn parse(body: &[u8]) -> Result<Evaluation<'_>> {
+    serde_json::from_slice(body).map_err(|error| ServiceError::new(Code::MalformedRequest, error.to_string()))
+}
+
+/// A decision, and what the log keeps of it.
+struct Decided {
+    outcome: Outcome,
+    entry: Option<Entry>,
+}
+
+impl Service {
+    /// Decides. `body` is where the context of `request` stands.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::MalformedRequest`], [`Code::Forbidden`], [`Code::NotReady`], [`Code::MalformedContext`],
+    /// [`Code::UnknownPolicy`], [`Code::NoPolicies`], [`Code::Overloaded`].
+    pub async fn evaluate(self: &Arc<Self>, caller: &Caller, body: Bytes) -> Result<Outcome> {
+        let decided = if body.len() < LONG {
+            self.decide(caller, &body, parse(&body)?).await?
+        } else {
+            let (service, caller) = (Arc::clone(self), caller.clone());
+            let runtime = tokio::runtime::Handle::current();
+            self.heavy
+                .run(move || runtime.block_on(async { service.decide(&caller, &body, parse(&body)?).await }))
+                .await??
+        };
+        self.keep(caller, &decided.outcome, decided.entry).await;
+        Ok(decided.outcome)
+    }
+
+    /// As [`Service::evaluate`], where transport and context are not one text.
+    ///
+    /// # Errors
+    ///
+    /// As [`Service::evaluate`].
+    pub async fn evaluate_context(self: &Arc<Self>, caller: &Caller, question: Question) -> Result<Outcome> {
+        let decided = if question.context.len() < LONG {
+            self.decide(caller, &question.context, question.ask()?).await?
+        } else {
+            let (service, caller) = (Arc::clone(self), caller.clone());
+            let runtime = tokio::runtime::Handle::current();
+            self.heavy
+                .run(move || {
+                    runtime
+                        .block_on(async { service.decide(&caller, &question.context, question.ask()?).await })
+                })
+                .await??
+        };
+        self.keep(caller, &decided.outcome, decided.entry).await;
+        Ok(decided.outcome)
+    }
+
+    async fn decide(&self, caller: &Caller, body: &Bytes, request: Evaluation<'_>) -> Result<Decided> {
+        let call = caller.call();
+        call.require(Scope::Evaluate)?;
+        let namespace = call.namespace(request.namespace.as_deref())?;
+        let engine = Active::engine(&self.active)?;
+        let options = EvaluateOptions {
+            request_id: Some(request.request_id.as_deref().unwrap_or(call.request_id)),
+            namespace,
+            policies: request.policies.as_deref(),
+            trace: request.trace,
+            ..EvaluateOptions::default()
+        };
+        let context = request.context.get().as_bytes();
+        let outcome = if request.dry_run {
+            self.cache.evaluate_uncached(engine, context, &options)?
+        } else {
+            self.cache.evaluate(engine, context, &options).await?
+        };
+        let entry =
+            (!request.dry_run).then(|| self.entry(caller, &options, &outcome, body.slice_ref(context)));
+        Ok(Decided {
+            outcome,
+            entry: entry.flatten(),
+        })
+    }
+
+    /// What the log keeps; nothing where it is off.
+    fn entry(
+        &self,
+        caller: &Caller,
+        options: &EvaluateOptions<'_>,
+        outcome: &Outcome,
+        context: Bytes,
+    ) -> Option<Entry> {
+        if !self.log.is_on() {
+            return None;
+        }
+        let record = DecisionRecord {
+            seq: 0,
+            request_id: options.request_id.unwrap_or_default().to_owned(),
+            at_ms: outcome.at_ms,
+            namespace: options.namespace.unwrap_or_default().to_owned(),
+            subject: caller.identity.subject.to_string(),
+            decision: outcome.decision.as_str().to_owned(),
+            reason: outcome.reason(),
+            matched_rules: outcome.matched_rules(),
+            matched_policies: outcome.matched_policies(),
+            errors: outcome.errors,
+            revision: outcome.revision(),
+            duration_ns: outcome.duration_ns,
+            cached: outcome.cached(),
+            context: None,
+        };
+        Some(Entry {
+            record,
+            context: Some(context),
+        })
+    }
+
+    /// Counts and logs a decision, before it is answered: what the log cannot take yet is not answered yet.
+    async fn keep(&self, caller: &Caller, outcome: &Outcome, entry: Option<Entry>) {
+        self.metrics.evaluations(caller.transport).record(
+            outcome.decision,
+            Duration::from_nanos(outcome.duration_ns),
+            outcome.errors as usize,
+        );
+        if let Some(entry) = entry {
+            self.log.record(entry).await;
+        }
+    }
+}
+
+/// A question that is not one JSON text.
+#[derive(Debug, Clone)]
+pub struct Question {
+    /// As in [`Evaluation`].
+    pub request_id: Option<String>,
+    /// As in [`Evaluation`].
+    pub context: Bytes,
+    /// As in [`Evaluation`].
+    pub namespace: Option<String>,
+    /// As in [`Evaluation`].
+    pub policies: Option<Vec<String>>,
+    /// As in [`Evaluation`].
+    pub trace: bool,
+    /// As in [`Evaluation`].
+    pub dry_run: bool,
+}
+
+/// A request for several decisions.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Batch<'a> {
+    /// What is to be judged.
+    #[serde(borrow)]
+    pub contexts: Vec<&'a RawValue>,
+    /// As in [`Evaluation`].
+    #[serde(borrow, default)]
+    pub namespace: Option<Cow<'a, str>>,
+    /// As in [`Evaluation`].
+    #[serde(borrow, default)]
+    pub policies: Option<Vec<Cow<'a, str>>>,
+    /// As in [`Evaluation`].
+    #[serde(default)]
+    pub trace: bool,
+    /// As in [`Evaluation`].
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
+/// Reads the body of a batch.
+///
+/// # Errors
+///
+/// [`Code::MalformedRequest`] with line and column, [`Code::TooLarge`] for more than `most` contexts.
+fn parse_batch(body: &[u8], most: usize) -> Result<Batch<'_>> {
+    let batch: Batch<'_> = serde_json::from_slice(body)
+        .map_err(|error| ServiceError::new(Code::MalformedRequest, error.to_string()))?;
+    if batch.contexts.len() > most {
+        return Err(ServiceError::new(
+            Code::TooLarge,
+            format!("{} contexts, at most {most} are taken", batch.contexts.len()),
+        ));
+    }
+    Ok(batch)
+}
+
+impl Service {
+    /// Decides on every context of a batch, in order. A context that gets no decision does not keep the others from theirs.
+    ///
+    /// # Errors
+    ///
+    /// What concerns all: [`Code::MalformedRequest`], [`Code::TooLarge`], [`Code::Forbidden`], [`Code::NotReady`],
+    /// [`Code::Overloaded`].
+    pub async fn evaluate_batch(
+        self: &Arc<Self>,
+        caller: &Caller,
+        body: Bytes,
+    ) -> Result<Vec<Result<Outcome>>> {
+        let (service, asker) = (Arc::clone(self), caller.clone());
+        let runtime = tokio::runtime::Handle::current();
+        let job = move || {
+            let batch = parse_batch(&body, service.limits.batch)?;
+            let call = asker.call();
+            call.require(Scope::Evaluate)?;
+            call.namespace(batch.namespace.as_deref())?;
+            Active::engine(&service.active)?;
+            let mut decided = Vec::with_capacity(batch.contexts.len());
+            for (i, context) in batch.contexts.iter().enumerate() {
+                let request = Evaluation {
+                    request_id: Some(Cow::Owned(format!("{}-{i}", call.request_id))),
+                    context,
+                    namespace: batch.namespace.clone(),
+                    policies: batch.policies.clone(),
+                    trace: batch.trace,
+                    dry_run: batch.dry_run,
+                };
+                decided.push(runtime.block_on(service.decide(&asker, &body, request)));
+            }
+            Ok::<_, ServiceError>(decided)
+        };
+        let decided = self.heavy.run(job).await??;
+        let mut outcomes = Vec::with_capacity(decided.len());
+        for result in decided {
+            outcomes.push(match result {
+                Ok(Decided { outcome, entry }) => {
+                    self.keep(caller, &outcome, entry).await;
+                    Ok(outcome)
+                }
+                Err(error) => Err(error),
+            });
+        }
+        Ok(outcomes)
+    }
+}

@@ -1,0 +1,203 @@
+//! API keys: make, list, rotate, revoke. The secret is shown once, when it is made.
+
+use super::{Call, Service};
+use crate::active::now_ms;
+use crate::auth::api_key;
+use crate::error::{Code, Result, ServiceError};
+use crate::identity::{Identity, Role, Scope, Scopes};
+use crate::storage::Store;
+use crate::storage::model::{ApiKey, KeyChange, Page, Slice};
+use secrecy::SecretString;
+use serde_json::json;
+use std::time::Duration;
+
+/// How long the old secret stays good after a rotation, when the caller does not say.
+const OVERLAP: Duration = Duration::from_secs(24 * 3600);
+
+/// A key to make.
+#[derive(Debug, Clone, Default)]
+pub struct NewKey {
+    /// What people call it.
+    pub name: String,
+    /// Roles.
+    pub roles: Vec<String>,
+    /// Scopes beside those of the roles.
+    pub scopes: Vec<String>,
+    /// Namespaces; `None` is all that the maker has.
+    pub namespaces: Option<Vec<String>>,
+    /// How long it is good; `None` is for ever.
+    pub life: Option<Duration>,
+}
+
+fn rights(roles: &[String], scopes: &[String]) -> Result<Scopes> {
+    let mut rights = Scopes::NONE;
+    for role in roles {
+        let role = Role::parse(role).ok_or_else(|| {
+            let known: Vec<&str> = Role::ALL.iter().map(|r| r.as_str()).collect();
+            malformed(format!(
+                "there is no role `{role}`; roles are {}",
+                known.join(", ")
+            ))
+        })?;
+        rights = rights.with(role.scopes());
+    }
+    for scope in scopes {
+        let scope = Scope::parse(scope).ok_or_else(|| {
+            let known: Vec<&str> = Scope::ALL.iter().map(|s| s.as_str()).collect();
+            malformed(format!(
+                "there is no scope `{scope}`; scopes are {}",
+                known.join(", ")
+            ))
+        })?;
+        rights = rights.with([scope].into_iter().collect());
+    }
+    if rights.is_empty() {
+        return Err(malformed("a key needs a role or a scope"));
+    }
+    Ok(rights)
+}
+
+fn malformed(detail: impl Into<String>) -> ServiceError {
+    ServiceError::new(Code::MalformedRequest, detail)
+}
+
+fn after(life: Duration) -> i64 {
+    now_ms().saturating_add(i64::try_from(life.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// Makes a key in a store.
+///
+/// # Errors
+///
+/// `malformed_request`, `forbidden` for more than the maker has, store errors.
+pub async fn make_key(
+    store: &dyn Store,
+    maker: &Identity,
+    request_id: &str,
+    new: NewKey,
+) -> Result<(ApiKey, SecretString)> {
+    let call = Call {
+        identity: maker,
+        request_id,
+    };
+    if new.name.trim().is_empty() {
+        return Err(malformed("`name` is empty"));
+    }
+    let scopes = rights(&new.roles, &new.scopes)?;
+    // Nobody hands on what they do not have.
+    if scopes.and(maker.scopes) != scopes {
+        return Err(ServiceError::new(
+            Code::Forbidden,
+            "a key cannot do more than who makes it",
+        ));
+    }
+    let namespaces = match (new.namespaces, maker.namespaces.as_deref()) {
+        (Some(named), _) => {
+            named.iter().try_for_each(|n| call.require_namespace(n))?;
+            Some(named)
+        }
+        (None, own) => own.map(<[String]>::to_vec),
+    };
+    let generated = api_key::generate().map_err(ServiceError::internal)?;
+    let key = ApiKey {
+        id: generated.id,
+        name: new.name,
+        hash: generated.hash,
+        previous: None,
+        scopes,
+        namespaces,
+        author: maker.subject.to_string(),
+        created_ms: now_ms(),
+        expires_ms: new.life.map(after),
+        revoked_ms: None,
+    };
+    let detail = json!({"name": key.name, "scopes": format!("{:?}", key.scopes)});
+    let audit = call.audit("key.create", &key.id, "", &detail);
+    store.change_key(&KeyChange::Create(key.clone()), &audit).await?;
+    Ok((key, generated.secret))
+}
+
+impl Service {
+    /// Makes a key; returns it with its secret, which is stored nowhere.
+    ///
+    /// # Errors
+    ///
+    /// As [`make_key`], and `forbidden`.
+    pub async fn create_key(&self, call: Call<'_>, new: NewKey) -> Result<(ApiKey, SecretString)> {
+        call.require(Scope::Keys)?;
+        make_key(&*self.store, call.identity, call.request_id, new).await
+    }
+
+    /// Gives a key a new secret. The old one stays good for `overlap`.
+    ///
+    /// # Errors
+    ///
+    /// `not_found`, `forbidden`, store errors.
+    pub async fn rotate_key(
+        &self,
+        call: Call<'_>,
+        id: &str,
+        overlap: Option<Duration>,
+        life: Option<Duration>,
+    ) -> Result<(ApiKey, SecretString)> {
+        let mut key = self.own_key(call, id).await?;
+        let generated = api_key::generate_for(id).map_err(ServiceError::internal)?;
+        let until = after(overlap.unwrap_or(OVERLAP));
+        let expires_ms = life.map(after).or(key.expires_ms);
+        let change = KeyChange::Rotate {
+            id: id.to_owned(),
+            hash: generated.hash,
+            previous_until_ms: until,
+            expires_ms,
+        };
+        let audit = call.audit("key.rotate", id, "", &json!({"previousUntil": until}));
+        self.store.change_key(&change, &audit).await?;
+        key.previous = Some((key.hash, until));
+        key.hash = generated.hash;
+        key.expires_ms = expires_ms;
+        Ok((key, generated.secret))
+    }
+
+    /// Revokes a key.
+    ///
+    /// # Errors
+    ///
+    /// `not_found`, `forbidden`, store errors.
+    pub async fn revoke_key(&self, call: Call<'_>, id: &str) -> Result<()> {
+        self.own_key(call, id).await?;
+        let change = KeyChange::Revoke {
+            id: id.to_owned(),
+            at_ms: now_ms(),
+        };
+        let audit = call.audit("key.revoke", id, "", &json!({}));
+        Ok(self.store.change_key(&change, &audit).await?)
+    }
+
+    /// Keys that the caller may manage.
+    ///
+    /// # Errors
+    ///
+    /// `forbidden`, store errors.
+    pub async fn keys(&self, call: Call<'_>, page: &Page) -> Result<Slice<ApiKey>> {
+        call.require(Scope::Keys)?;
+        let mut slice = self.store.keys(page).await?;
+        slice.items.retain(|key| manages(call, key));
+        Ok(slice)
+    }
+
+    async fn own_key(&self, call: Call<'_>, id: &str) -> Result<ApiKey> {
+        call.require(Scope::Keys)?;
+        let key = self.store.key(id).await?;
+        key.filter(|key| manages(call, key) && key.revoked_ms.is_none())
+            .ok_or_else(|| ServiceError::not_found("key", id))
+    }
+}
+
+/// Whether a key reaches no further than the caller.
+fn manages(call: Call<'_>, key: &ApiKey) -> bool {
+    match (&key.namespaces, &call.identity.namespaces) {
+        (_, None) => true,
+        (None, Some(_)) => false,
+        (Some(of_key), Some(_)) => of_key.iter().all(|n| call.identity.may_touch(n)),
+    }
+}

@@ -1,0 +1,129 @@
+//! What requests of all transports share.
+
+use crate::auth::Authenticator;
+use crate::cache::CacheStats;
+use crate::decisions::associated_data;
+use crate::error::{Code, Result};
+use crate::gate::Gate;
+use crate::health::Health;
+use crate::http::routes::Routes;
+use crate::identity::Identity;
+use crate::limits::{RateLimiter, Route};
+use crate::seal::{self, Sealer};
+use crate::service::Service;
+use crate::storage::model::DecisionRecord;
+use crate::telemetry::{LevelHandle, Metrics};
+use std::ops::Deref;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The running server. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct App(Arc<Parts>);
+
+/// Its parts.
+#[derive(Debug)]
+pub struct Parts {
+    /// The operations.
+    pub service: Arc<Service>,
+    /// Who is asking.
+    pub auth: Authenticator,
+    /// How often they may.
+    pub limiter: RateLimiter,
+    /// How many at once.
+    pub gate: Gate,
+    /// Liveness and readiness.
+    pub health: Arc<Health>,
+    /// Counters.
+    pub metrics: Arc<Metrics>,
+    /// REST routes with their counters.
+    pub routes: Routes,
+    /// Log level of the running server; none in tests that set up no logs.
+    pub log_level: Option<LevelHandle>,
+    /// Opens what the decision log sealed.
+    pub sealer: Option<Arc<Sealer>>,
+    /// What the caches had counted when the metrics were last asked for.
+    pub counted: Mutex<CacheStats>,
+}
+
+impl Deref for App {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+impl App {
+    /// Puts the parts together.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+
+    /// Lets a caller in: who it is, and whether it comes too often.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::Unauthenticated`], [`Code::RateLimited`], [`Code::StoreUnavailable`].
+    pub async fn admit(
+        &self,
+        authorization: Option<&str>,
+        api_key: Option<&str>,
+        route: Route,
+    ) -> Result<Identity> {
+        let identity = self
+            .auth
+            .authenticate(authorization, api_key)
+            .await
+            .inspect_err(|error| {
+                if error.code == Code::Unauthenticated {
+                    let given = authorization.is_some() || api_key.is_some();
+                    self.metrics
+                        .auth_failed(if given { "invalid" } else { "missing" });
+                }
+            })?;
+        self.limiter.check(&identity, route).await.inspect_err(|_| {
+            self.metrics.rate_limited(route.as_str());
+        })?;
+        Ok(identity)
+    }
+
+    /// The context of a logged decision as JSON; `None` where it is sealed with a key that this server does not have.
+    #[must_use]
+    pub fn open(&self, decision: &DecisionRecord) -> Option<String> {
+        let kept = decision.context.as_ref()?;
+        if !kept.starts_with(seal::PREFIX) {
+            return Some(kept.clone());
+        }
+        let opened = self.sealer.as_ref()?.open(kept, &associated_data(decision));
+        opened
+            .inspect_err(|error| tracing::warn!(%error, "a stored context cannot be opened"))
+            .ok()
+    }
+
+    /// The metrics, with what is only asked for now.
+    #[must_use]
+    pub fn scrape(&self) -> String {
+        let info = self.service.active.info();
+        self.metrics.store_revision(info.store_revision);
+        if info.ready {
+            let digest = info.digest.as_deref().unwrap_or_default();
+            self.metrics.activated(
+                info.policies,
+                info.rules,
+                &info.revision,
+                digest,
+                info.activated_ms,
+            );
+        }
+        let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = self.service.cache.stats();
+        self.metrics.cache_counted(&counted, &now);
+        *counted = now;
+        drop(counted);
+        for (name, up) in self.health.dependencies() {
+            self.metrics.dependency(name, up);
+        }
+        self.metrics.encode()
+    }
+}

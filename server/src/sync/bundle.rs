@@ -1,0 +1,252 @@
+//! A bundle from a file or a URL: loaded at the start, followed, the last good one kept on disk.
+//!
+//! A URL is asked with the `ETag` of what is active. What cannot be reached, decoded, trusted or verified replaces nothing.
+//! The last good bundle of a URL stands in `DATA_DIR`, so that a restart needs no network.
+//!
+//! Anti-rollback: a bundle that was active here and was replaced does not come back through the same URL or file, because
+//! who can replay an old signed bundle could bring back an old hole. Digests of replaced bundles are kept in `DATA_DIR`;
+//! removing `bundle-replaced.json` there allows going back on purpose.
+
+use crate::error::{Code, Result, ServiceError};
+use crate::state::App;
+use policy_runtime::Policies;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+use tokio_util::sync::CancellationToken;
+
+/// Bundles larger than this are not fetched.
+const MAX_BYTES: u64 = 256 << 20;
+/// How long a fetch may take.
+const FETCH: Duration = Duration::from_secs(30);
+/// How often a file is looked at.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Where the bundle is.
+#[derive(Debug, Clone)]
+pub enum Location {
+    /// A file.
+    File(PathBuf),
+    /// A URL, and how often it is asked.
+    Url(String, Duration),
+}
+
+/// What was seen last, so that it is not loaded twice.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Seen {
+    Stamp(u64, Option<SystemTime>),
+    Tag(String),
+    Nothing,
+}
+
+/// Follows one bundle.
+#[derive(Debug)]
+pub struct Follower {
+    location: Location,
+    kept: PathBuf,
+    replaced_file: PathBuf,
+    replaced: BTreeSet<String>,
+    active: Option<String>,
+    seen: Seen,
+}
+
+fn failed(detail: impl std::fmt::Display) -> ServiceError {
+    ServiceError::new(Code::NotReady, detail.to_string())
+}
+
+impl Follower {
+    /// Nothing loaded yet.
+    ///
+    /// # Errors
+    ///
+    /// When the list of replaced bundles is there and cannot be read: it must not be forgotten.
+    pub fn new(location: Location, data_dir: &Path) -> Result<Self> {
+        let replaced_file = data_dir.join("bundle-replaced.json");
+        let replaced = match std::fs::read(&replaced_file) {
+            Ok(bytes) => serde_json::from_slice(&bytes)
+                .map_err(|error| failed(format!("{}: {error}", replaced_file.display())))?,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => BTreeSet::new(),
+            Err(error) => return Err(failed(format!("{}: {error}", replaced_file.display()))),
+        };
+        Ok(Self {
+            location,
+            kept: data_dir.join("bundle-last-good"),
+            replaced_file,
+            replaced,
+            active: None,
+            seen: Seen::Nothing,
+        })
+    }
+
+    /// Looks whether there is a new bundle, and activates it. `Ok(false)` is nothing new.
+    ///
+    /// # Errors
+    ///
+    /// Whatever kept it from being active; the last good one stays.
+    pub async fn look(&mut self, app: &App) -> Result<bool> {
+        let (bytes, seen) = match &self.location {
+            Location::File(path) => {
+                let meta = tokio::fs::metadata(path)
+                    .await
+                    .map_err(|error| failed(format!("{}: {error}", path.display())))?;
+                let seen = Seen::Stamp(meta.len(), meta.modified().ok());
+                if seen == self.seen {
+                    return Ok(false);
+                }
+                let bytes = tokio::fs::read(path)
+                    .await
+                    .map_err(|error| failed(format!("{}: {error}", path.display())))?;
+                (bytes, seen)
+            }
+            Location::Url(url, _) => {
+                let tag = match &self.seen {
+                    Seen::Tag(tag) => Some(tag.clone()),
+                    Seen::Stamp(..) | Seen::Nothing => None,
+                };
+                let url = url.clone();
+                let fetched = tokio::task::spawn_blocking(move || fetch(&url, tag.as_deref()))
+                    .await
+                    .map_err(ServiceError::internal)??;
+                match fetched {
+                    None => return Ok(false),
+                    Some((bytes, tag)) => (bytes, tag.map_or(Seen::Nothing, Seen::Tag)),
+                }
+            }
+        };
+        let result = self.adopt(app, bytes).await;
+        // What is broken is broken until it changes; what has no tag is asked for again.
+        if result.is_ok() || matches!(seen, Seen::Stamp(..)) {
+            self.seen = seen;
+        }
+        result
+    }
+
+    async fn adopt(&mut self, app: &App, bytes: Vec<u8>) -> Result<bool> {
+        let bytes: Arc<[u8]> = Arc::from(bytes);
+        let policies = app.service.active.load(Arc::clone(&bytes)).await?;
+        let digest = digest(&policies);
+        if self.active.as_ref() == Some(&digest) {
+            return Ok(false);
+        }
+        if self.replaced.contains(&digest) {
+            return Err(ServiceError::new(
+                Code::UntrustedBundle,
+                format!("{digest} was replaced before and does not come back"),
+            ));
+        }
+        if let Some(before) = &self.active {
+            let mut replaced = self.replaced.clone();
+            replaced.insert(before.clone());
+            let json = serde_json::to_vec(&replaced).map_err(ServiceError::internal)?;
+            write(&self.replaced_file, &json)?;
+            self.replaced = replaced;
+        }
+        write(&self.kept, &bytes)?;
+        let mut state = app.service.active.change().await;
+        app.service.active.adopt_bundle(&mut state, policies, 0);
+        self.active = Some(digest);
+        Ok(true)
+    }
+
+    /// Activates the last good bundle from disk, where there is one.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read, trusted or verified.
+    pub async fn restore(&mut self, app: &App) -> Result<bool> {
+        let bytes = match tokio::fs::read(&self.kept).await {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(failed(format!("{}: {error}", self.kept.display()))),
+        };
+        let policies = app.service.active.load(Arc::from(bytes)).await?;
+        let digest = digest(&policies);
+        let mut state = app.service.active.change().await;
+        app.service.active.adopt_bundle(&mut state, policies, 0);
+        self.active = Some(digest);
+        Ok(true)
+    }
+
+    /// Runs until cancelled.
+    pub async fn run(mut self, app: App, stop: CancellationToken) {
+        if let Err(error) = self.restore(&app).await {
+            tracing::warn!(%error, "the last good bundle cannot be used");
+        }
+        let wait = match &self.location {
+            Location::File(_) => LOOK,
+            Location::Url(_, poll) => *poll,
+        };
+        loop {
+            match self.look(&app).await {
+                Ok(_) => {
+                    app.health.note("bundle", None);
+                }
+                Err(error) => {
+                    app.metrics.reload_failed(&app.service.origin);
+                    app.health.note("bundle", Some(error.detail.clone()));
+                    if error.code != Code::NotReady {
+                        app.service.active.note_failure(error.detail);
+                    }
+                }
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+    }
+}
+
+fn digest(policies: &Policies) -> String {
+    policies
+        .digest()
+        .map(|digest| digest.to_string())
+        .unwrap_or_default()
+}
+
+/// Writes a file as a whole or not at all.
+fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    use std::io::Write as _;
+    let attempt = || -> std::io::Result<()> {
+        if let Some(directory) = path.parent() {
+            std::fs::create_dir_all(directory)?;
+        }
+        let part = path.with_extension("part");
+        let mut file = std::fs::File::create(&part)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        std::fs::rename(&part, path)
+    };
+    attempt().map_err(|error| failed(format!("{}: {error}", path.display())))
+}
+
+/// Bytes and `ETag` of what stands at a URL; `None` where it is what the caller has.
+fn fetch(url: &str, tag: Option<&str>) -> Result<Option<(Vec<u8>, Option<String>)>> {
+    let agent: ureq::Agent = ureq::Agent::config_builder()
+        .timeout_global(Some(FETCH))
+        .build()
+        .into();
+    let mut request = agent.get(url).header("Accept", "application/octet-stream");
+    if let Some(tag) = tag {
+        request = request.header("If-None-Match", tag);
+    }
+    let mut response = request
+        .call()
+        .map_err(|error| failed(format!("{url}: {error}")))?;
+    if response.status() == 304 {
+        return Ok(None);
+    }
+    let tag = response
+        .headers()
+        .get("etag")
+        .and_then(|v| v.to_str().ok())
+        .map(str::to_owned);
+    let bytes = response
+        .body_mut()
+        .with_config()
+        .limit(MAX_BYTES)
+        .read_to_vec()
+        .map_err(|error| failed(format!("{url}: {error}")))?;
+    Ok(Some((bytes, tag)))
+}

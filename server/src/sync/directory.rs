@@ -1,0 +1,200 @@
+//! Policies from a directory: compiled at the start and again when a file changes. What does not compile replaces nothing.
+//!
+//! The directory is asked for changes by events and, since events get lost on some file systems (mounted volumes of clusters
+//! among them), every few seconds by a look at names, sizes and times. A set is compiled only once it stood still for a
+//! moment: an editor or `git checkout` writes file by file.
+
+use crate::error::{Code, Result, ServiceError};
+use crate::state::App;
+use notify::{RecursiveMode, Watcher as _};
+use policy_compiler::{Compiler, Options};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+/// How often the directory is looked at without an event.
+const LOOK: Duration = Duration::from_secs(2);
+/// How long it has to stand still.
+const STILL: Duration = Duration::from_millis(100);
+/// Directories below each other at the most; a link that leads back ends there.
+const DEPTH: usize = 16;
+
+/// Names, sizes and times of the policy files.
+type Stamp = BTreeMap<PathBuf, (u64, Option<SystemTime>)>;
+
+fn io(path: &Path, error: &std::io::Error) -> ServiceError {
+    ServiceError::new(Code::NotReady, format!("{}: {error}", path.display()))
+}
+
+fn look(directory: &Path, depth: usize, stamp: &mut Stamp) -> Result<()> {
+    let entries = std::fs::read_dir(directory).map_err(|error| io(directory, &error))?;
+    for entry in entries {
+        let path = entry.map_err(|error| io(directory, &error))?.path();
+        let name = path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        // Volumes of clusters keep their files below `..data`, reached by links beside it.
+        if name.starts_with('.') {
+            continue;
+        }
+        let meta = std::fs::metadata(&path).map_err(|error| io(&path, &error))?;
+        if meta.is_dir() {
+            if depth < DEPTH {
+                look(&path, depth + 1, stamp)?;
+            }
+            continue;
+        }
+        let extension = path
+            .extension()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        let stem = path
+            .file_stem()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        if matches!(extension.as_str(), "yaml" | "yml" | "json") && !stem.ends_with("_test") {
+            stamp.insert(path, (meta.len(), meta.modified().ok()));
+        }
+    }
+    Ok(())
+}
+
+fn stamp(directory: &Path) -> Result<Stamp> {
+    let mut stamp = Stamp::new();
+    look(directory, 0, &mut stamp)?;
+    Ok(stamp)
+}
+
+/// A compiler with the files of the directory; what `before` has is not compiled again.
+fn read(directory: &Path, stamp: &Stamp, before: &Compiler) -> Result<Compiler> {
+    let mut compiler = before.clone();
+    let mut names = Vec::with_capacity(stamp.len());
+    for path in stamp.keys() {
+        let text = std::fs::read_to_string(path).map_err(|error| io(path, &error))?;
+        let name = path.strip_prefix(directory).unwrap_or(path).display().to_string();
+        compiler.set(&name, text);
+        names.push(name);
+    }
+    let gone: Vec<String> = before
+        .sources()
+        .iter()
+        .map(|(_, file)| file.name().to_owned())
+        .filter(|name| !names.contains(name))
+        .collect();
+    for name in gone {
+        compiler.remove(&name);
+    }
+    Ok(compiler)
+}
+
+/// Compiles and activates what the directory holds now.
+///
+/// # Errors
+///
+/// [`Code::NotReady`] when files cannot be read, [`Code::PolicyInvalid`] when they do not compile. Nothing is replaced.
+async fn load(app: &App, directory: &Path, files: &Stamp) -> Result<()> {
+    let active = &app.service.active;
+    let mut state = active.change().await;
+    let before = state.compiler.clone();
+    let (directory, files) = (directory.to_owned(), files.clone());
+    let compiler = app
+        .service
+        .heavy
+        .run(move || read(&directory, &files, &before))
+        .await??;
+    let (compiler, policies) = active.compile(compiler).await?;
+    active.adopt_sources(&mut state, compiler, policies, 0);
+    Ok(())
+}
+
+/// Why a load failed, with places.
+fn reasons(error: &ServiceError) -> String {
+    let places = error.diagnostics.iter().filter(|d| d.severity == "error");
+    let places: Vec<String> = places
+        .map(|d| format!("{}:{}:{}: {}", d.file, d.line, d.column, d.message))
+        .collect();
+    if places.is_empty() {
+        error.detail.clone()
+    } else {
+        places.join("; ")
+    }
+}
+
+/// Makes the compiler start empty, with the options of directories: what documents say of their status counts.
+pub async fn prepare(app: &App) {
+    app.service.active.change().await.compiler = Compiler::new(Options::default());
+}
+
+/// Runs until cancelled.
+pub async fn run(app: App, directory: PathBuf, stop: CancellationToken) {
+    prepare(&app).await;
+    let event = Arc::new(Notify::new());
+    let woken = Arc::clone(&event);
+    let mut watcher = notify::recommended_watcher(move |_| woken.notify_one()).ok();
+    let mut watched = false;
+    let mut loaded: Option<Stamp> = None;
+    loop {
+        if let Some(watcher) = watcher.as_mut().filter(|_| !watched) {
+            watched = watcher.watch(&directory, RecursiveMode::Recursive).is_ok();
+        }
+        let found = stamp(&directory);
+        let changed = match &found {
+            Ok(found) => loaded.as_ref() != Some(found),
+            Err(_) => true,
+        };
+        if changed {
+            let result = match &found {
+                Ok(found) => load(&app, &directory, found).await,
+                Err(error) => Err(error.clone()),
+            };
+            if let Err(error) = &result {
+                app.metrics.reload_failed(&app.service.origin);
+                app.service.active.note_failure(reasons(error));
+            }
+            // What failed is tried again when it changed, or could not even be looked at.
+            loaded = found.ok();
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(LOOK) => {}
+            () = event.notified() => tokio::time::sleep(STILL).await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::stamp;
+
+    #[test]
+    fn only_policy_files_count() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in [
+            "a.yaml",
+            "a_test.yaml",
+            "b.json",
+            ".hidden.yaml",
+            "note.txt",
+            "sub/c.yml",
+            "..data/d.yaml",
+        ] {
+            let path = dir.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, "x").unwrap();
+        }
+        let found: Vec<String> = stamp(dir.path())
+            .unwrap()
+            .keys()
+            .map(|p| p.strip_prefix(dir.path()).unwrap().display().to_string())
+            .collect();
+        assert_eq!(found, ["a.yaml", "b.json", "sub/c.yml"]);
+        assert!(stamp(&dir.path().join("nowhere")).is_err());
+    }
+}
