@@ -137,6 +137,10 @@ pub(crate) struct Queued {
 }
 
 /// Why there is no place for a decision.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "lives for a moment, and a box would be an allocation"
+)]
 enum NoPlace {
     Full(Entry),
     Closed,

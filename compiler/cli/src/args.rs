@@ -2,8 +2,8 @@
 
 use crate::exit::Exit;
 use crate::{
-    Host, bench, build, check, completions, diff, eval, explain, fmt, inspect, keygen, man, schema, sign,
-    test, verify,
+    Host, activate, bench, build, check, completions, diff, eval, explain, fmt, history, inspect, keygen,
+    list, man, push, rollback, schema, sign, test, verify,
 };
 use clap::{Parser, Subcommand, ValueEnum};
 
@@ -15,7 +15,7 @@ use clap::{Parser, Subcommand, ValueEnum};
     max_term_width = 100,
     propagate_version = false,
     arg_required_else_help = true,
-    after_help = "Exit codes: 0 ok or allowed · 1 a policy says no · 2 usage, I/O, or a policy that does not compile · \
+    after_help = "Exit codes: 0 ok or allowed · 1 a policy or a server says no · 2 usage, I/O, or a policy that does not compile · \
                   3 internal error\n\nExample:\n  policyc eval my-policy.yaml --context '{\"llm\": {\"model\": \"gpt-4o\"}}'"
 )]
 pub(crate) struct Cli {
@@ -83,6 +83,11 @@ commands! {
     Keygen => keygen;
     Sign => sign;
     Verify => verify;
+    Push => push;
+    List => list;
+    History => history;
+    Activate => activate;
+    Rollback => rollback;
     Schema => schema;
     Completions => completions;
     Man => man;

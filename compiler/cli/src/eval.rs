@@ -1,10 +1,12 @@
-//! `policyc eval`: one decision, or one for each line of a file.
+//! `policyc eval`: one decision, or one for each line of a file; or the decision of a server.
 
+mod server;
 mod stream;
 
 use crate::args::Format;
 use crate::engine::{self, EngineArgs, Parts, RequestArgs};
 use crate::exit::Exit;
+use crate::remote::ServerArgs;
 use crate::{Host, output};
 use anyhow::{Context as _, bail};
 use owo_colors::{OwoColorize as _, Style};
@@ -17,14 +19,20 @@ use std::path::PathBuf;
 #[command(
     after_help = "Ends with 0 when the request is allowed and with 1 when it is denied. With --contexts, each line \
 of the file is a context and one JSON response is written per line, in order; a malformed line gives an object with \
-`error` and `line` in its place, and the exit code is 0 whatever the responses say.\n\nExamples:\n  \
+`error` and `line` in its place, and the exit code is 0 whatever the responses say.\n\nWith --server, the policies of that \
+server decide.\n\nExamples:\n  \
 policyc eval my-policy.yaml --context '{\"llm\": {\"model\": \"gpt-4o\"}}'\n  \
 policyc eval policies.bundle --public-key team.pub.pem --context @request.json --format json\n  \
-policyc eval policies/ --contexts requests.jsonl > responses.jsonl"
+policyc eval policies/ --contexts requests.jsonl > responses.jsonl\n  \
+policyc eval --server http://127.0.0.1:3000 --context @request.json"
 )]
 pub(crate) struct Args {
     /// Policy files, directories, or one bundle; `-` is standard input
-    #[arg(required = true, value_name = "PATH|BUNDLE")]
+    #[arg(
+        required_unless_present = "server",
+        conflicts_with = "server",
+        value_name = "PATH|BUNDLE"
+    )]
     paths: Vec<PathBuf>,
     /// The context: JSON text, @FILE, or - for standard input
     #[arg(
@@ -35,7 +43,7 @@ pub(crate) struct Args {
     )]
     context: Option<String>,
     /// A file with one context a line, or - for standard input
-    #[arg(long, value_name = "FILE|-", conflicts_with = "context")]
+    #[arg(long, value_name = "FILE|-", conflicts_with_all = ["context", "server"])]
     contexts: Option<PathBuf>,
     /// Output [default: text, with --contexts json]
     #[arg(long, value_enum)]
@@ -47,9 +55,44 @@ pub(crate) struct Args {
     request: RequestArgs,
     #[command(flatten)]
     engine: EngineArgs,
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+/// Asks the server of `--server`.
+fn remote(args: &Args) -> anyhow::Result<Exit> {
+    let engine = &args.engine;
+    let local = [
+        (args.request.all, "--all"),
+        (engine.derive.is_some(), "--derive"),
+        (engine.default_decision.is_some(), "--default-decision"),
+        (engine.prices.is_some(), "--prices"),
+        (!engine.public_keys.is_empty(), "--public-key"),
+    ];
+    if let Some((_, flag)) = local.iter().find(|(given, _)| *given) {
+        bail!("{flag} is not for --server: the server has its own settings");
+    }
+    let context = engine::context(args.context.as_deref().unwrap_or("-"))?;
+    let question = server::Question {
+        namespace: args.request.namespace.as_deref(),
+        policies: args.request.policies.as_deref(),
+        trace: args.trace,
+    };
+    server::run(
+        &args.server,
+        &context,
+        &question,
+        args.format.unwrap_or(Format::Text),
+    )
 }
 
 pub(crate) fn run(args: Args, _host: Host) -> anyhow::Result<Exit> {
+    if args.server.server.is_some() {
+        return remote(&args);
+    }
+    if let Some(flag) = args.server.given() {
+        bail!("{flag} is for --server");
+    }
     let policies_from_stdin = args.paths.iter().any(|p| p.as_os_str() == "-");
     let contexts_from_stdin = args.context.as_deref() == Some("-")
         || args.contexts.as_deref().is_some_and(|p| p.as_os_str() == "-");

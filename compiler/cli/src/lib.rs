@@ -2,7 +2,7 @@
 //!
 //! One file per subcommand, each with its arguments and a `run` that returns an [`Exit`]. `inputs` finds and compiles
 //! policies, `engine` builds the engine from the flags that several commands share, `render` shows diagnostics,
-//! `output` knows the terminal.
+//! `output` knows the terminal, `remote` calls a server.
 //!
 //! **Invariants.** Machine output goes to stdout, everything else to stderr. Exit codes come from the one table in
 //! [`Exit`]. A closed pipe on stdout is not an error; a panic ends with [`Exit::Internal`]. Files are written whole or
@@ -10,6 +10,7 @@
 
 #![forbid(unsafe_code)]
 
+mod activate;
 mod args;
 mod atomic;
 mod bench;
@@ -22,13 +23,18 @@ mod eval;
 mod exit;
 mod explain;
 mod fmt;
+mod history;
 mod inputs;
 mod inspect;
 mod keygen;
+mod list;
 mod man;
 mod output;
+mod push;
 mod reference;
+mod remote;
 mod render;
+mod rollback;
 mod schema;
 mod sign;
 mod test;

@@ -29,8 +29,8 @@ const GATHER: Duration = Duration::from_millis(50);
 /// First and longest pause between attempts.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
 
-/// How often a record that the database refuses is tried again. About 20 seconds.
-const REFUSALS: u32 = 10;
+/// How often a record that the database refuses is tried again. About 3 seconds.
+const REFUSALS: u32 = 6;
 
 /// Decisions removed at once, and how often is looked for old ones.
 const PRUNE_BATCH: u32 = 1000;
@@ -144,6 +144,7 @@ async fn prepare(preparer: &Arc<Mutex<Preparer>>, batch: Arc<Vec<Entry>>, metric
     let (worker, entries) = (Arc::clone(preparer), Arc::clone(&batch));
     let work = move || {
         let mut preparer = worker.lock().unwrap_or_else(PoisonError::into_inner);
+        preparer.next_batch();
         entries
             .iter()
             .map(|entry| preparer.prepare(entry))
@@ -198,7 +199,7 @@ impl Writing {
         match self.output.clone() {
             Output::Store(store) => self.append(store.as_ref(), &batch.records).await,
             Output::Stdout => {
-                self.repeat(batch, |lines| write_stdout(lines)).await;
+                self.repeat(batch, write_stdout).await;
             }
             Output::File(path) => {
                 self.repeat(batch, |lines| write_file(path.clone(), lines)).await;

@@ -13,8 +13,9 @@
 //!
 //! Recursion follows the nesting of messages, which the decoder bounds, and of documents, which the parser bounds.
 
+use crate::document::Format;
 use crate::error::{Code, Problem, Result, ServiceError};
-use crate::storage::model::PolicyStatus;
+use crate::storage::model::{PolicyRecord, PolicyStatus, PolicyVersion};
 use policy_grammar::ast;
 use policy_grammar::{SourceFile, SourceMap};
 use policy_proto::v1;
@@ -374,20 +375,56 @@ pub fn diagnostic(problem: &Problem) -> v1::Diagnostic {
         line: u32::try_from(problem.line).unwrap_or(u32::MAX),
         column: u32::try_from(problem.column).unwrap_or(u32::MAX),
         help: problem.help.clone(),
+        file: problem.file.clone(),
     }
 }
 
-/// A policy as source text, and its format: the ending of its name.
+/// A stored policy as a message, without its document.
+#[must_use]
+pub fn policy(record: PolicyRecord) -> v1::Policy {
+    let latest = record.latest;
+    v1::Policy {
+        pending_approval: latest.status == PolicyStatus::Active
+            && record.active_version != Some(latest.version),
+        active_version: record.active_version,
+        approved_by: record.approved_by,
+        created_at: Some(timestamp(record.created_ms)),
+        updated_at: Some(timestamp(record.updated_ms)),
+        revision: record.revision,
+        ..version(&latest)
+    }
+}
+
+/// One version of a policy as a message, without its document.
+#[must_use]
+pub fn version(version: &PolicyVersion) -> v1::Policy {
+    v1::Policy {
+        id: version.id.clone(),
+        name: version.name.clone(),
+        namespace: version.namespace.clone(),
+        version: version.version,
+        document_version: version.document_version.clone(),
+        status: status_message(version.status).into(),
+        digest: version.digest.clone(),
+        author: version.author.clone(),
+        created_at: Some(timestamp(version.created_ms)),
+        updated_at: Some(timestamp(version.created_ms)),
+        format: version.format.clone(),
+        ..Default::default()
+    }
+}
+
+/// A policy as source text, and its language.
 ///
 /// # Errors
 ///
 /// `malformed_request` when there is none, or a typed one holds what a document cannot hold.
-pub fn document(document: Option<v1::PolicyDocument>) -> Result<(String, &'static str)> {
+pub fn document(document: Option<v1::PolicyDocument>) -> Result<(String, Format)> {
     use v1::policy_document::Document as D;
     match document.and_then(|d| d.document) {
-        Some(D::Yaml(text)) => Ok((text, "yaml")),
-        Some(D::Json(text)) => Ok((text, "json")),
-        Some(D::Definition(definition)) => Ok((definition_json(&definition)?, "json")),
+        Some(D::Yaml(text)) => Ok((text, Format::Yaml)),
+        Some(D::Json(text)) => Ok((text, Format::Json)),
+        Some(D::Definition(definition)) => Ok((definition_json(&definition)?, Format::Json)),
         None => Err(malformed("policy: give one of definition, yaml and json")),
     }
 }

@@ -120,6 +120,7 @@ mod tests {
             severity: "error".to_owned(),
             code: "E0105".to_owned(),
             message: message.to_owned(),
+            file: String::new(),
             line: 3,
             column: 7,
             help: vec!["did you mean `eq`?".to_owned()],

@@ -21,7 +21,8 @@ pub(crate) fn missing(test: &str) {
         std::env::var_os("REQUIRE_SERVERS").is_none(),
         "{test} needs PostgreSQL, and REQUIRE_SERVERS is set"
     );
-    writeln!(std::io::stderr(), "skipped: {test} (no PostgreSQL)").unwrap();
+    let mut stderr = std::io::stderr();
+    writeln!(stderr, "skipped: {test} (no PostgreSQL)").unwrap();
 }
 
 /// Where the programs of the server are.

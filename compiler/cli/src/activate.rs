@@ -1,0 +1,81 @@
+//! `policyc activate`: a stored policy, or a stored bundle, starts to decide.
+
+use crate::args::Format;
+use crate::exit::Exit;
+use crate::list::Status;
+use crate::remote::{self, ServerArgs};
+use crate::{Host, output};
+use anyhow::Context as _;
+use serde_json::{Value, json};
+use ureq::http::Method;
+
+/// Let a stored policy or bundle decide
+#[derive(Debug, clap::Args)]
+#[command(after_help = concat!(
+    "Where the server asks for approval, this approves what somebody else wrote: give --if-match with the version that you \
+     looked at, so that a later one is not approved unseen.\n\n",
+    crate::remote::exits!(),
+    "\n\nExamples:\n  policyc activate cost-limit --if-match 4\n  policyc activate cost-limit --status deprecated\n  \
+     policyc activate --bundle sha256:9f86d0…"
+))]
+pub(crate) struct Args {
+    /// The policy
+    #[arg(
+        value_name = "ID",
+        required_unless_present = "bundle",
+        conflicts_with = "bundle"
+    )]
+    id: Option<String>,
+    /// The status that it gets
+    #[arg(long, value_enum, default_value = "active", conflicts_with = "bundle")]
+    status: Status,
+    /// Only if this is its newest version
+    #[arg(long, value_name = "N", conflicts_with = "bundle")]
+    if_match: Option<u64>,
+    /// A bundle that was pushed, by its digest
+    #[arg(long, value_name = "DIGEST")]
+    bundle: Option<String>,
+    /// How to report
+    #[arg(long, value_enum, default_value = "text")]
+    format: Format,
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+pub(crate) fn run(args: Args, _host: Host) -> anyhow::Result<Exit> {
+    let server = args.server.connect()?;
+    if let Some(digest) = &args.bundle {
+        let body = json!({ "digest": digest });
+        let record: Value = server.send(&Method::POST, "/api/v1/bundle/activate", None, &body)?;
+        return report_bundle(&record, args.format);
+    }
+    let path = remote::policy_path(args.id.as_deref().context("no policy is named")?, "/status")?;
+    let tag = args.if_match.map_or_else(|| "*".to_owned(), remote::version_tag);
+    let body = json!({ "status": args.status.as_str() });
+    let policy: Value = server.send(&Method::PATCH, &path, Some(&tag), &body)?;
+    report_policy(&policy, args.format)
+}
+
+/// Shows the policy that was changed.
+pub(crate) fn report_policy(policy: &Value, format: Format) -> anyhow::Result<Exit> {
+    match format {
+        Format::Json => output::json(policy)?,
+        Format::Text => {
+            let row = ["id", "version", "activeVersion", "status"].map(|key| remote::cell(policy, key));
+            remote::table(&["POLICY", "VERSION", "ACTIVE", "STATUS"], &[row.to_vec()])?;
+        }
+    }
+    Ok(Exit::Ok)
+}
+
+/// Shows the bundle that decides now.
+pub(crate) fn report_bundle(record: &Value, format: Format) -> anyhow::Result<Exit> {
+    match format {
+        Format::Json => output::json(record)?,
+        Format::Text => {
+            let row = ["digest", "revision", "policies", "rules"].map(|key| remote::cell(record, key));
+            remote::table(&["BUNDLE", "REVISION", "POLICIES", "RULES"], &[row.to_vec()])?;
+        }
+    }
+    Ok(Exit::Ok)
+}

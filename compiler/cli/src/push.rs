@@ -1,0 +1,431 @@
+//! `policyc push`: policies, or a bundle, to a server.
+//!
+//! Everything is read and parsed before the first call, so that a file that is no policy stops the command while nothing has
+//! changed. Each policy is then a change of its own: one that the server refuses does not undo the others, and all refusals
+//! are shown. A bundle is one change.
+
+use crate::args::Format;
+use crate::exit::{Exit, Shown};
+use crate::inputs::Sources;
+use crate::remote::{self, Answer, Call, Content, Problem, Reported, Server, ServerArgs};
+use crate::{Host, inputs, output, render};
+use anyhow::{Context as _, bail};
+use policy_bytecode::bundle;
+use policy_grammar::codes::Code;
+use policy_grammar::{Diagnostic, FileId, Severity, SourceFile, SourceMap, Span};
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use ureq::http::Method;
+
+/// Send policies or a bundle to a server
+#[derive(Debug, clap::Args)]
+#[command(after_help = concat!(
+    "A policy that the server does not have is created, another one gets a new version, and one that has not changed is \
+     left alone. Without --if-match and --force, a policy is only replaced if nobody changed it since this command read \
+     it. Each policy is a change of its own; to change all or nothing, build a bundle and push that.\n\n",
+    crate::remote::exits!(),
+    "\n\nExamples:\n  policyc push policies/ --server https://policy.example.com --token-file token\n  \
+     policyc push cost-limit.yaml --if-match 3\n  policyc push --bundle policies.bundle"
+))]
+pub(crate) struct Args {
+    /// Policy files or directories; `-` is standard input
+    #[arg(
+        value_name = "PATH",
+        required_unless_present = "bundle",
+        conflicts_with = "bundle"
+    )]
+    paths: Vec<PathBuf>,
+    /// A bundle, which takes the place of all stored policies
+    #[arg(long, value_name = "FILE")]
+    bundle: Option<PathBuf>,
+    /// Replace only this version; for one policy
+    #[arg(long, value_name = "N", conflicts_with_all = ["force", "bundle"])]
+    if_match: Option<u64>,
+    /// Replace whatever version is there
+    #[arg(long, conflicts_with = "bundle")]
+    force: bool,
+    /// How to report
+    #[arg(long, value_enum, default_value = "text")]
+    format: Format,
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+/// One policy to send.
+#[derive(Debug, PartialEq, Eq)]
+struct Document {
+    /// Its id.
+    id: String,
+    /// Its text alone.
+    text: String,
+    /// `yaml` or `json`.
+    format: &'static str,
+    /// The file that it is in.
+    file: FileId,
+    /// Lines of the file before it; `None` where the text was written anew and its places are not those of the file.
+    lines_before: Option<u32>,
+}
+
+/// What became of one.
+enum Pushed {
+    Created(Value),
+    Updated(Value),
+    Unchanged(Value),
+    Refused(Problem),
+}
+
+pub(crate) fn run(args: Args, _host: Host) -> anyhow::Result<Exit> {
+    if let Some(path) = &args.bundle {
+        return push_bundle(&args, path);
+    }
+    let sources = inputs::read_sources(&args.paths)?;
+    let documents = documents(&sources)?;
+    if args.if_match.is_some() && documents.len() > 1 {
+        bail!(
+            "--if-match is for one policy, and these are {}",
+            output::count(documents.len(), "policy", "policies")
+        );
+    }
+    let server = args.server.connect()?;
+    let mut exit = Exit::Ok;
+    let mut report = Vec::new();
+    let mut rows = Vec::new();
+    for document in &documents {
+        let (done, policy) = match push(&server, document, &args)? {
+            Pushed::Created(policy) => ("created", policy),
+            Pushed::Updated(policy) => ("updated", policy),
+            Pushed::Unchanged(policy) => ("unchanged", policy),
+            Pushed::Refused(problem) => {
+                exit = exit.max(problem.exit());
+                show(&sources.map, document, &problem);
+                report.push(json!({ "id": document.id, "result": "refused", "problem": problem.to_json() }));
+                continue;
+            }
+        };
+        let mut status = remote::cell(&policy, "status");
+        if policy.get("pendingApproval") == Some(&Value::Bool(true)) {
+            status.push_str(", waits for approval");
+        }
+        rows.push(vec![
+            document.id.clone(),
+            remote::cell(&policy, "version"),
+            status,
+            done.to_owned(),
+        ]);
+        report.push(json!({
+            "id": document.id,
+            "result": done,
+            "version": policy.get("version"),
+            "activeVersion": policy.get("activeVersion"),
+            "status": policy.get("status"),
+            "pendingApproval": policy.get("pendingApproval"),
+        }));
+    }
+    match args.format {
+        Format::Json => output::json(&report)?,
+        Format::Text if rows.is_empty() => {}
+        Format::Text => remote::table(&["POLICY", "VERSION", "STATUS", "RESULT"], &rows)?,
+    }
+    Ok(exit)
+}
+
+fn push(server: &Server, document: &Document, args: &Args) -> anyhow::Result<Pushed> {
+    let path = remote::policy_path(&document.id, "")?;
+    let content = Content {
+        kind: if document.format == "json" {
+            "application/json"
+        } else {
+            "application/yaml"
+        },
+        bytes: document.text.as_bytes(),
+    };
+    let create = || -> anyhow::Result<Pushed> {
+        let answer = server.call(Call {
+            method: &Method::POST,
+            path: "/api/v1/policies",
+            if_match: None,
+            body: Some(content),
+        })?;
+        outcome(&answer, Pushed::Created)
+    };
+    let replace = |tag: &str| -> anyhow::Result<Answer> {
+        server.call(Call {
+            method: &Method::PUT,
+            path: &path,
+            if_match: Some(tag),
+            body: Some(content),
+        })
+    };
+    if let Some(version) = args.if_match {
+        return outcome(&replace(&remote::version_tag(version))?, Pushed::Updated);
+    }
+    let current = server.call(Call::get(&path))?;
+    if current.status() == 404 {
+        return create();
+    }
+    if !current.is_success() {
+        return Ok(Pushed::Refused(current.problem()));
+    }
+    let policy: Value = current.json()?;
+    let same = policy.get("source").and_then(Value::as_str) == Some(document.text.as_str());
+    if same && policy.get("format").and_then(Value::as_str) == Some(document.format) {
+        return Ok(Pushed::Unchanged(policy));
+    }
+    let tag = if args.force {
+        "*"
+    } else {
+        current
+            .etag()
+            .context("the server's answer has no ETag, so that the policy cannot be replaced safely")?
+    };
+    outcome(&replace(tag)?, Pushed::Updated)
+}
+
+fn outcome(answer: &Answer, done: fn(Value) -> Pushed) -> anyhow::Result<Pushed> {
+    if answer.is_success() {
+        Ok(done(answer.json()?))
+    } else {
+        Ok(Pushed::Refused(answer.problem()))
+    }
+}
+
+fn push_bundle(args: &Args, path: &Path) -> anyhow::Result<Exit> {
+    let bytes = output::read(path)?;
+    if !bytes.starts_with(bundle::MAGIC) {
+        bail!(
+            "`{}` is not a bundle; make one with `policyc build`",
+            path.display()
+        );
+    }
+    let server = args.server.connect()?;
+    let answer = server
+        .call(Call {
+            method: &Method::PUT,
+            path: "/api/v1/bundle",
+            if_match: None,
+            body: Some(Content {
+                kind: "application/octet-stream",
+                bytes: &bytes,
+            }),
+        })?
+        .accepted()?;
+    let record: Value = answer.json()?;
+    match args.format {
+        Format::Json => output::json(&record)?,
+        Format::Text => {
+            let active = record.get("active") == Some(&Value::Bool(true));
+            remote::table(
+                &["BUNDLE", "REVISION", "POLICIES", "RULES", "STATUS"],
+                &[vec![
+                    remote::cell(&record, "digest"),
+                    remote::cell(&record, "revision"),
+                    remote::cell(&record, "policies"),
+                    remote::cell(&record, "rules"),
+                    if active { "active" } else { "waits for approval" }.to_owned(),
+                ]],
+            )?;
+        }
+    }
+    Ok(Exit::Ok)
+}
+
+/// The policies of the files, one text each. Shows what does not parse and fails then.
+fn documents(sources: &Sources) -> anyhow::Result<Vec<Document>> {
+    let mut documents = Vec::new();
+    let mut problems = sources.problems.clone();
+    for (file, source) in sources.map.iter() {
+        if problems.iter().any(|p| p.primary.span.file == file) {
+            continue;
+        }
+        let parsed = policy_grammar::parse_source(&sources.map, file);
+        if parsed.has_errors() {
+            problems.extend(parsed.diagnostics);
+            continue;
+        }
+        let format = if source.name().ends_with(".json") {
+            "json"
+        } else {
+            "yaml"
+        };
+        match parsed.policies.as_slice() {
+            [] => bail!("`{}` holds no policy", source.name()),
+            [policy] if format == "yaml" || source.text().trim_start().starts_with('{') => {
+                documents.push(Document {
+                    id: policy.metadata.id.value.clone(),
+                    text: source.text().to_owned(),
+                    format,
+                    file,
+                    lines_before: Some(0),
+                });
+            }
+            // JSON has no comments to lose, and a list of policies is not a policy.
+            several if format == "json" => documents.extend(several.iter().map(|policy| Document {
+                id: policy.metadata.id.value.clone(),
+                text: policy_grammar::to_json(std::slice::from_ref(policy)),
+                format,
+                file,
+                lines_before: None,
+            })),
+            several => {
+                let ids: Vec<&str> = several.iter().map(|p| p.metadata.id.value.as_str()).collect();
+                let Some(parts) = split(source.text(), &ids) else {
+                    bail!(
+                        "`{}` holds several policies that cannot be told apart; put each into a file of its own",
+                        source.name()
+                    );
+                };
+                documents.extend(ids.iter().zip(parts).map(|(id, (lines_before, text))| Document {
+                    id: (*id).to_owned(),
+                    text,
+                    format,
+                    file,
+                    lines_before: Some(lines_before),
+                }));
+            }
+        }
+    }
+    if !problems.is_empty() {
+        output::stderr(&render::text(&sources.map, &problems));
+        return Err(Shown(inputs::refusal(&problems)).into());
+    }
+    let mut seen = std::collections::BTreeSet::new();
+    if let Some(twice) = documents.iter().find(|d| !seen.insert(d.id.as_str())) {
+        bail!("the policy `{}` occurs twice", twice.id);
+    }
+    Ok(documents)
+}
+
+/// The documents of a YAML text, each with the lines before it; comments stay with the document that they stand in.
+/// `None` when what comes out does not hold exactly these policies, one each.
+fn split(text: &str, ids: &[&str]) -> Option<Vec<(u32, String)>> {
+    let marker = |line: &str| {
+        let line = line.trim_end_matches(['\n', '\r']);
+        // At the beginning of a line these are markers wherever they stand, also inside texts.
+        ["---", "..."].iter().any(|m| {
+            line.strip_prefix(m)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t']))
+        })
+    };
+    let mut parts: Vec<(u32, String)> = vec![(0, String::new())];
+    for (number, line) in (0_u32..).zip(text.split_inclusive('\n')) {
+        if marker(line) {
+            parts.push((number, String::new()));
+        }
+        if let Some((_, part)) = parts.last_mut() {
+            part.push_str(line);
+        }
+    }
+    let mut documents = Vec::with_capacity(ids.len());
+    for (lines_before, part) in parts {
+        let mut map = SourceMap::new();
+        let file = map.add(SourceFile::new("part.yaml", part.as_str()));
+        let parsed = policy_grammar::parse_source(&map, file);
+        match parsed.policies.as_slice() {
+            // Comments, or a marker at the end.
+            [] => {}
+            [policy] => {
+                let expected = ids.get(documents.len())?;
+                if parsed.has_errors() || policy.metadata.id.value != *expected {
+                    return None;
+                }
+                documents.push((lines_before, part));
+            }
+            _ => return None,
+        }
+    }
+    (documents.len() == ids.len()).then_some(documents)
+}
+
+/// Shows why a policy was refused; its diagnostics as `policyc check` shows them, where their places are known.
+fn show(map: &SourceMap, document: &Document, problem: &Problem) {
+    let name = map.file(document.file).map_or("", SourceFile::name);
+    let mut shown = Vec::new();
+    for reported in &problem.diagnostics {
+        match diagnostic(map, document, reported) {
+            Some(diagnostic) => shown.push(diagnostic),
+            None if reported.is_ours() => output::note(&reported.line_of(name)),
+            None => output::note(&reported.line_of(&reported.file)),
+        }
+    }
+    output::stderr(&render::text(map, &shown));
+    output::error(&format!("{}: {}", document.id, problem.headline()));
+    problem.show_rest();
+}
+
+/// A server's diagnostic with its place in the file, when we know its code too.
+fn diagnostic(map: &SourceMap, document: &Document, reported: &Reported) -> Option<Diagnostic> {
+    let own_name = format!("{}.{}", document.id, document.format);
+    if !reported.is_ours() && reported.file != own_name {
+        return None;
+    }
+    let code = Code::ALL.iter().find(|c| c.as_str() == reported.code)?;
+    let file = map.file(document.file)?;
+    let line = reported.line.checked_add(document.lines_before?)?;
+    let start = offset(file.text(), line, reported.column)?;
+    let rest = file.text().get(start..)?;
+    let word = rest
+        .find(|c: char| c.is_whitespace() || ",:{}[]".contains(c))
+        .unwrap_or(rest.len());
+    let end = start + word.max(rest.chars().next().map_or(0, char::len_utf8));
+    let span = Span::new(
+        document.file,
+        u32::try_from(start).ok()?,
+        u32::try_from(end).ok()?,
+    );
+    let mut diagnostic = Diagnostic::new(*code, span, remote::clean(&reported.message));
+    diagnostic.severity = match reported.severity.as_str() {
+        "error" => Severity::Error,
+        "bug" => Severity::Bug,
+        _ => Severity::Warning,
+    };
+    diagnostic.help = reported.help.iter().map(|h| remote::clean(h)).collect();
+    Some(diagnostic)
+}
+
+/// Byte offset of a line and a column in characters, both from 1.
+fn offset(text: &str, line: u32, column: u32) -> Option<usize> {
+    let before: usize = text
+        .split_inclusive('\n')
+        .take(line.checked_sub(1)? as usize)
+        .map(str::len)
+        .sum();
+    let rest = text.get(before..)?;
+    let skipped: usize = rest
+        .chars()
+        .take(column.checked_sub(1)? as usize)
+        .map(char::len_utf8)
+        .sum();
+    Some(before + skipped)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{offset, split};
+
+    const ONE: &str = "metadata: { id: one, name: One }\nrules: []\n";
+    const TWO: &str = "metadata: { id: two, name: Two }\nrules: []\n";
+
+    #[test]
+    fn documents_of_a_file_keep_their_comments_and_places() {
+        let text = format!("# about one\n{ONE}---\n# about two\n{TWO}...\n---\n# nothing\n");
+        let parts = split(&text, &["one", "two"]).unwrap();
+        assert_eq!(parts[0], (0, format!("# about one\n{ONE}")));
+        assert_eq!(parts[1], (3, format!("---\n# about two\n{TWO}")));
+    }
+
+    #[test]
+    fn a_split_that_does_not_come_out_is_refused() {
+        let text = format!("{ONE}---\n{TWO}");
+        assert!(split(&text, &["one"]).is_none());
+        assert!(split(&text, &["two", "one"]).is_none());
+        assert!(split(&text, &["one", "two", "three"]).is_none());
+    }
+
+    #[test]
+    fn places_are_counted_in_characters() {
+        let text = "a\nüb c\n";
+        assert_eq!(offset(text, 2, 2), Some(4));
+        assert_eq!(offset(text, 1, 1), Some(0));
+        assert_eq!(offset(text, 0, 1), None);
+    }
+}

@@ -1,0 +1,65 @@
+//! `policyc rollback`: an earlier version of a policy, or an earlier bundle, decides again.
+
+use crate::Host;
+use crate::activate::{report_bundle, report_policy};
+use crate::args::Format;
+use crate::exit::Exit;
+use crate::remote::{self, ServerArgs};
+use anyhow::{Context as _, bail};
+use serde_json::{Value, json};
+use ureq::http::Method;
+
+/// Go back to an earlier version of a policy, or to an earlier bundle
+#[derive(Debug, clap::Args)]
+#[command(after_help = concat!(
+    "Going back writes a new version with the text of the earlier one, so that nothing is lost from the history.\n\n",
+    crate::remote::exits!(),
+    "\n\nExamples:\n  policyc rollback cost-limit --to 3\n  policyc rollback --bundle\n  \
+     policyc rollback --bundle --to sha256:9f86d0…"
+))]
+pub(crate) struct Args {
+    /// The policy
+    #[arg(
+        value_name = "ID",
+        required_unless_present = "bundle",
+        conflicts_with = "bundle",
+        requires = "to"
+    )]
+    id: Option<String>,
+    /// The bundle that decided before the present one
+    #[arg(long)]
+    bundle: bool,
+    /// The version, or with --bundle the digest of a bundle
+    #[arg(long, value_name = "N|DIGEST")]
+    to: Option<String>,
+    /// Only if this is the newest version of the policy
+    #[arg(long, value_name = "N", conflicts_with = "bundle")]
+    if_match: Option<u64>,
+    /// How to report
+    #[arg(long, value_enum, default_value = "text")]
+    format: Format,
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+pub(crate) fn run(args: Args, _host: Host) -> anyhow::Result<Exit> {
+    if args.bundle {
+        let body = args
+            .to
+            .as_ref()
+            .map_or_else(|| json!({}), |digest| json!({ "digest": digest }));
+        let server = args.server.connect()?;
+        let record: Value = server.send(&Method::POST, "/api/v1/bundle/rollback", None, &body)?;
+        return report_bundle(&record, args.format);
+    }
+    let path = remote::policy_path(args.id.as_deref().context("no policy is named")?, "/rollback")?;
+    let to = args.to.as_deref().context("no version is named")?;
+    let Ok(version) = to.parse::<u64>() else {
+        bail!("`{to}` is not the number of a version; see `policyc history`");
+    };
+    let tag = args.if_match.map_or_else(|| "*".to_owned(), remote::version_tag);
+    let server = args.server.connect()?;
+    let body = json!({ "version": version });
+    let policy: Value = server.send(&Method::POST, &path, Some(&tag), &body)?;
+    report_policy(&policy, args.format)
+}

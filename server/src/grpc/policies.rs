@@ -1,0 +1,299 @@
+//! `llmpolicy.v1.PolicyService`: each method takes a message apart, calls one function of the service layer and puts the
+//! answer together. Who calls stands beside the request, put there by the shell.
+
+use super::shell::Caller;
+use super::{convert, status, stream};
+use crate::document::Format;
+use crate::error::{Code, Result, ServiceError};
+use crate::service;
+use crate::service::evaluate::Question;
+use crate::service::policies::Written;
+use crate::service::simulate::{Draft, Simulation};
+use crate::state::App;
+use crate::storage::model::PolicyVersion;
+use policy_proto::v1;
+use policy_proto::v1::policy_service_server::PolicyService;
+use prost_types::Struct;
+use serde_json::value::RawValue;
+use std::future::Future;
+use tonic::{Request, Response, Status, Streaming};
+
+/// The service.
+#[derive(Debug)]
+pub(super) struct Policies {
+    app: App,
+}
+
+impl Policies {
+    pub(super) fn new(app: App) -> Self {
+        Self { app }
+    }
+}
+
+/// Takes the caller from beside the request, runs the operation, and makes a status of its error.
+async fn answer<T, R, F>(request: Request<T>, run: impl FnOnce(Caller, T) -> F) -> Result<Response<R>, Status>
+where
+    F: Future<Output = Result<R>>,
+{
+    let (_, mut extensions, message) = request.into_parts();
+    let caller = caller(&mut extensions)?;
+    let id = caller.request_id.clone();
+    run(caller, message)
+        .await
+        .map(Response::new)
+        .map_err(|error| status::status(&error, &id))
+}
+
+/// Without a caller no method runs, however the routes were put together.
+fn caller(extensions: &mut tonic::Extensions) -> Result<Caller, Status> {
+    extensions.remove::<Caller>().ok_or_else(|| {
+        let error = ServiceError::internal("a method was called without a caller");
+        status::status(&error, "")
+    })
+}
+
+/// A context in either form, as a message holds it.
+#[derive(Debug)]
+pub(super) enum Context {
+    /// As messages.
+    Struct(Struct),
+    /// As JSON text.
+    Json(bytes::Bytes),
+}
+
+impl Context {
+    /// The context as JSON. What came as JSON is not changed.
+    fn json(self) -> Result<bytes::Bytes> {
+        match self {
+            Self::Json(bytes) => Ok(bytes),
+            Self::Struct(object) => {
+                let mut out = Vec::new();
+                convert::write_context(&object, &mut out)?;
+                Ok(out.into())
+            }
+        }
+    }
+}
+
+fn missing_context() -> ServiceError {
+    ServiceError::new(Code::MalformedRequest, "give one of context and context_json")
+}
+
+/// JSON text that is one value, for the service layer.
+fn raw(json: &[u8]) -> Result<&RawValue> {
+    serde_json::from_slice(json)
+        .map_err(|error| ServiceError::new(Code::MalformedContext, format!("context_json: {error}")))
+}
+
+/// Decides about one request.
+pub(super) async fn evaluate(
+    app: &App,
+    caller: &Caller,
+    request: v1::EvaluatePolicyRequest,
+) -> Result<v1::EvaluatePolicyResponse> {
+    use v1::evaluate_policy_request::Input;
+    let context = match request.input.ok_or_else(missing_context)? {
+        Input::Context(object) => Context::Struct(object),
+        Input::ContextJson(bytes) => Context::Json(bytes),
+    };
+    let question = Question {
+        request_id: (!request.request_id.is_empty()).then_some(request.request_id),
+        context: context.json()?,
+        namespace: request.namespace,
+        // An empty list cannot be told from none, and none is all.
+        policies: (!request.policy_ids.is_empty()).then_some(request.policy_ids),
+        trace: request.trace,
+        dry_run: request.dry_run,
+    };
+    let outcome = app.service.evaluate_context(&caller.asker(), question).await?;
+    convert::response(outcome.json, request.json_response)
+}
+
+async fn simulate(app: &App, caller: Caller, request: v1::SimulateRequest) -> Result<v1::SimulateResponse> {
+    use v1::simulate_request::Input;
+    let context = match request.input.ok_or_else(missing_context)? {
+        Input::Context(object) => Context::Struct(object),
+        Input::ContextJson(bytes) => Context::Json(bytes),
+    };
+    let json = context.json()?;
+    let drafts = request.policies.into_iter().map(|document| {
+        let (source, format) = convert::document(Some(document))?;
+        Ok(Draft { source, format })
+    });
+    let simulation = Simulation {
+        contexts: vec![raw(&json)?.get().to_owned()],
+        drafts: drafts.collect::<Result<_>>()?,
+        policies: (!request.policy_ids.is_empty()).then_some(request.policy_ids),
+        namespace: request.namespace,
+        trace: request.trace.unwrap_or(true),
+    };
+    let mut call = caller.call();
+    if !request.request_id.is_empty() {
+        call.request_id = &request.request_id;
+    }
+    let mut outcomes = app.service.simulate(call, simulation).await?;
+    let outcome = outcomes
+        .pop()
+        .ok_or_else(|| ServiceError::internal("a simulation gave no decision"))??;
+    Ok(v1::SimulateResponse {
+        result: Some(convert::response(outcome.json.into(), request.json_response)?),
+    })
+}
+
+/// The answer to a write.
+fn written(written: Written) -> v1::Policy {
+    let source = written.record.latest.source.to_string();
+    v1::Policy {
+        source,
+        warnings: written.warnings.iter().map(convert::diagnostic).collect(),
+        ..convert::policy(written.record)
+    }
+}
+
+/// Puts the document in, as it was asked for.
+fn with_document(
+    mut policy: v1::Policy,
+    version: &PolicyVersion,
+    view: v1::PolicyView,
+) -> Result<v1::Policy> {
+    match view {
+        v1::PolicyView::Unspecified | v1::PolicyView::Source => policy.source = version.source.to_string(),
+        v1::PolicyView::Definition => {
+            policy.definition = Some(convert::definition(&version.source, &version.format)?);
+        }
+    }
+    Ok(policy)
+}
+
+async fn get(app: &App, caller: Caller, request: v1::GetPolicyRequest) -> Result<v1::Policy> {
+    let view = v1::PolicyView::try_from(request.view).map_err(|_| {
+        ServiceError::new(
+            Code::MalformedRequest,
+            format!("there is no PolicyView {}", request.view),
+        )
+    })?;
+    match request.version {
+        Some(number) => {
+            let version = app
+                .service
+                .policy_version(caller.call(), &request.id, number)
+                .await?;
+            with_document(convert::version(&version), &version, view)
+        }
+        None => {
+            let record = app.service.policy(caller.call(), &request.id).await?;
+            let version = record.latest.clone();
+            with_document(convert::policy(record), &version, view)
+        }
+    }
+}
+
+async fn list(
+    app: &App,
+    caller: Caller,
+    request: v1::ListPoliciesRequest,
+) -> Result<v1::ListPoliciesResponse> {
+    let limit = (request.page_size != 0).then_some(request.page_size);
+    let token = (!request.page_token.is_empty()).then_some(request.page_token);
+    let page = service::page(limit, token)?;
+    let status = convert::status_filter(request.status)?;
+    let slice = app
+        .service
+        .policies(caller.call(), request.namespace.as_deref(), status, &page)
+        .await?;
+    Ok(v1::ListPoliciesResponse {
+        policies: slice.items.into_iter().map(convert::policy).collect(),
+        next_page_token: slice.next.unwrap_or_default(),
+    })
+}
+
+#[tonic::async_trait]
+impl PolicyService for Policies {
+    async fn create_policy(
+        &self,
+        request: Request<v1::CreatePolicyRequest>,
+    ) -> Result<Response<v1::Policy>, Status> {
+        answer(request, |caller, message| async move {
+            let (source, format): (String, Format) = convert::document(message.policy)?;
+            let service = &self.app.service;
+            let done = service.create_policy(caller.call(), &source, format).await?;
+            Ok(written(done))
+        })
+        .await
+    }
+
+    async fn get_policy(
+        &self,
+        request: Request<v1::GetPolicyRequest>,
+    ) -> Result<Response<v1::Policy>, Status> {
+        answer(request, |caller, message| get(&self.app, caller, message)).await
+    }
+
+    async fn update_policy(
+        &self,
+        request: Request<v1::UpdatePolicyRequest>,
+    ) -> Result<Response<v1::Policy>, Status> {
+        answer(request, |caller, message| async move {
+            let (source, format) = convert::document(message.policy)?;
+            let (id, expected) = (&message.id, message.expected_version);
+            let service = &self.app.service;
+            let done = service
+                .update_policy(caller.call(), id, &source, format, expected)
+                .await?;
+            Ok(written(done))
+        })
+        .await
+    }
+
+    async fn delete_policy(
+        &self,
+        request: Request<v1::DeletePolicyRequest>,
+    ) -> Result<Response<v1::DeletePolicyResponse>, Status> {
+        answer(request, |caller, message| async move {
+            let service = &self.app.service;
+            service
+                .delete_policy(caller.call(), &message.id, message.expected_version)
+                .await?;
+            Ok(v1::DeletePolicyResponse {})
+        })
+        .await
+    }
+
+    async fn list_policies(
+        &self,
+        request: Request<v1::ListPoliciesRequest>,
+    ) -> Result<Response<v1::ListPoliciesResponse>, Status> {
+        answer(request, |caller, message| list(&self.app, caller, message)).await
+    }
+
+    async fn evaluate_policy(
+        &self,
+        request: Request<v1::EvaluatePolicyRequest>,
+    ) -> Result<Response<v1::EvaluatePolicyResponse>, Status> {
+        answer(request, |caller, message| async move {
+            evaluate(&self.app, &caller, message).await
+        })
+        .await
+    }
+
+    type EvaluatePolicyStreamStream = stream::Answers;
+
+    async fn evaluate_policy_stream(
+        &self,
+        mut request: Request<Streaming<v1::EvaluatePolicyRequest>>,
+    ) -> Result<Response<Self::EvaluatePolicyStreamStream>, Status> {
+        let caller = caller(request.extensions_mut())?;
+        Ok(Response::new(stream::answers(
+            self.app.clone(),
+            caller,
+            request.into_inner(),
+        )))
+    }
+
+    async fn simulate(
+        &self,
+        request: Request<v1::SimulateRequest>,
+    ) -> Result<Response<v1::SimulateResponse>, Status> {
+        answer(request, |caller, message| simulate(&self.app, caller, message)).await
+    }
+}

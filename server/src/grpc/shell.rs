@@ -1,0 +1,338 @@
+//! What stands around every gRPC method, outermost first: request id, metrics and span, panic catch, load shed, deadline,
+//! authentication and rate limit, and statuses in our own words for what the library refuses.
+//!
+//! The deadline is the shorter of the caller's `grpc-timeout` and our own; a stream only has the caller's, and keeps it
+//! itself. Health and reflection are served to everybody, however busy the server is.
+
+use super::status::{self, REQUEST_ID};
+use crate::error::{Code, ServiceError};
+use crate::identity::Identity;
+use crate::limits::Route;
+use crate::service::{self, Call};
+use crate::state::App;
+use crate::telemetry::metrics::{RouteMetrics, Status as Counted, Transport};
+use crate::telemetry::traces::request_span;
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderValue};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::Response;
+use futures_util::FutureExt as _;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+use tracing::Instrument as _;
+
+/// The service whose methods need credentials.
+const PREFIX: &str = "/llmpolicy.v1.PolicyService/";
+
+/// Its methods, the busiest first, with the class that rate limits are set for.
+const METHODS: &[(&str, Route)] = &[
+    ("/llmpolicy.v1.PolicyService/EvaluatePolicy", Route::Evaluate),
+    (STREAM, Route::Evaluate),
+    ("/llmpolicy.v1.PolicyService/Simulate", Route::Policies),
+    ("/llmpolicy.v1.PolicyService/GetPolicy", Route::Policies),
+    ("/llmpolicy.v1.PolicyService/ListPolicies", Route::Policies),
+    ("/llmpolicy.v1.PolicyService/CreatePolicy", Route::Policies),
+    ("/llmpolicy.v1.PolicyService/UpdatePolicy", Route::Policies),
+    ("/llmpolicy.v1.PolicyService/DeletePolicy", Route::Policies),
+];
+
+/// The method that answers many requests.
+const STREAM: &str = "/llmpolicy.v1.PolicyService/EvaluatePolicyStream";
+
+/// Who calls, how it was proved, and until when it wants an answer. Put beside the request for the method.
+#[derive(Debug, Clone)]
+pub(super) struct Caller {
+    identity: Identity,
+    pub(super) request_id: Arc<str>,
+    /// When the caller gives up.
+    pub(super) deadline: Option<Instant>,
+    pub(super) credentials: Arc<Credentials>,
+}
+
+/// What a caller gave to prove who it is.
+pub(super) struct Credentials {
+    authorization: Option<HeaderValue>,
+    api_key: Option<HeaderValue>,
+}
+
+impl std::fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Credentials(***)")
+    }
+}
+
+impl Credentials {
+    fn of(headers: &HeaderMap) -> Self {
+        Self {
+            authorization: headers.get("authorization").cloned(),
+            api_key: headers.get("x-api-key").cloned(),
+        }
+    }
+
+    /// Lets the caller in, once more for each request of a stream: credentials end, and limits count requests.
+    pub(super) async fn admit(&self, app: &App, route: Route) -> Result<Identity, ServiceError> {
+        // What is no text is no credential, and must not count as none given.
+        let text = |value: &'_ Option<HeaderValue>| {
+            value.as_ref().map(|v| v.to_str().unwrap_or_default().to_owned())
+        };
+        let (authorization, api_key) = (text(&self.authorization), text(&self.api_key));
+        app.admit(authorization.as_deref(), api_key.as_deref(), route)
+            .await
+    }
+}
+
+impl Caller {
+    /// For the service layer.
+    pub(super) fn call(&self) -> Call<'_> {
+        Call {
+            identity: &self.identity,
+            request_id: &self.request_id,
+        }
+    }
+
+    /// For decisions.
+    pub(super) fn asker(&self) -> service::Caller {
+        service::Caller {
+            identity: self.identity.clone(),
+            request_id: Arc::clone(&self.request_id),
+            transport: Transport::Grpc,
+        }
+    }
+
+    /// The same caller, proved again, in a request of another id.
+    pub(super) fn again(&self, identity: Identity, request_id: Arc<str>) -> Self {
+        Self {
+            identity,
+            request_id,
+            ..self.clone()
+        }
+    }
+}
+
+/// A method with what counts it.
+#[derive(Debug)]
+struct Method {
+    name: &'static str,
+    class: Route,
+    metrics: RouteMetrics,
+}
+
+/// The server and its methods.
+#[derive(Debug, Clone)]
+struct Shell {
+    app: App,
+    methods: Arc<[Method]>,
+    /// Health, reflection, and what does not exist.
+    other: Arc<Method>,
+}
+
+/// Puts everything around the routes.
+pub(super) fn around(routes: Router, app: App) -> Router {
+    let method = |name, class| Method {
+        name,
+        class,
+        metrics: app.metrics.route(Transport::Grpc, name),
+    };
+    let shell = Shell {
+        methods: METHODS.iter().map(|(name, class)| method(name, *class)).collect(),
+        other: Arc::new(method("other", Route::Policies)),
+        app,
+    };
+    let whole = tower::ServiceBuilder::new()
+        .layer(from_fn_with_state(shell, outermost))
+        .service(routes);
+    Router::new().fallback_service(whole)
+}
+
+/// The id that the caller gave, where it is one that can be logged, or a new one.
+fn request_id(headers: &HeaderMap) -> Arc<str> {
+    let given = headers
+        .get(REQUEST_ID)
+        .and_then(|value| value.to_str().ok())
+        .filter(|id| !id.is_empty() && id.len() <= 128 && id.bytes().all(|b| b.is_ascii_graphic()));
+    match given {
+        Some(id) => Arc::from(id),
+        None => {
+            let mut buffer = uuid::Uuid::encode_buffer();
+            Arc::from(&*uuid::Uuid::now_v7().hyphenated().encode_lower(&mut buffer))
+        }
+    }
+}
+
+/// `grpc-timeout`: up to eight digits and a unit.
+///
+/// # Errors
+///
+/// `malformed_request` for anything else: a caller whose deadline is not understood must not wait for ever.
+fn timeout(headers: &HeaderMap) -> Result<Option<Duration>, ServiceError> {
+    let Some(value) = headers.get("grpc-timeout") else {
+        return Ok(None);
+    };
+    let malformed = || {
+        ServiceError::new(
+            Code::MalformedRequest,
+            "`grpc-timeout` is not a time such as 100m",
+        )
+    };
+    let text = value.to_str().map_err(|_| malformed())?;
+    let (digits, unit) = text
+        .split_at_checked(text.len().saturating_sub(1))
+        .ok_or_else(malformed)?;
+    if digits.is_empty() || digits.len() > 8 || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(malformed());
+    }
+    let n: u64 = digits.parse().map_err(|_| malformed())?;
+    Ok(Some(match unit {
+        "H" => Duration::from_secs(n * 3600),
+        "M" => Duration::from_secs(n * 60),
+        "S" => Duration::from_secs(n),
+        "m" => Duration::from_millis(n),
+        "u" => Duration::from_micros(n),
+        "n" => Duration::from_nanos(n),
+        _ => return Err(malformed()),
+    }))
+}
+
+async fn outermost(State(shell): State<Shell>, mut request: Request, next: Next) -> Response {
+    let start = Instant::now();
+    let app = &shell.app;
+    let id = request_id(request.headers());
+    let path = request.uri().path();
+    let guarded = path.starts_with(PREFIX);
+    let method = shell
+        .methods
+        .iter()
+        .find(|method| method.name == path)
+        .unwrap_or(&shell.other);
+    let span = request_span(request.headers(), method.name, &id);
+    let in_flight = method.metrics.start();
+    let result = async {
+        if !guarded {
+            return Ok(next.run(request).await);
+        }
+        let place = app
+            .gate
+            .enter()
+            .inspect_err(|_| app.metrics.shed("concurrency"))?;
+        let wanted = timeout(request.headers())?;
+        let own = app.service.limits.timeout;
+        let limit = wanted.map_or(own, |wanted| wanted.min(own));
+        let deadline = wanted.map(|wanted| start + wanted);
+        let credentials = Arc::new(Credentials::of(request.headers()));
+        let run = async {
+            let identity = credentials.admit(app, method.class).await?;
+            let caller = Caller {
+                identity,
+                request_id: Arc::clone(&id),
+                deadline,
+                credentials: Arc::clone(&credentials),
+            };
+            request.extensions_mut().insert(caller);
+            Ok(next.run(request).await)
+        };
+        let answered = tokio::time::timeout_at(start + limit, AssertUnwindSafe(run).catch_unwind()).await;
+        drop(place);
+        match answered {
+            Ok(Ok(result)) => result,
+            Ok(Err(_panic)) => Err(ServiceError::internal("a method panicked")),
+            Err(_elapsed) => Err(late(limit)),
+        }
+    }
+    .instrument(span.clone())
+    .await;
+    let limit = app.service.limits.body;
+    let result = result.and_then(|response| match refused_by_library(&response, limit) {
+        Some(error) => Err(error),
+        None => Ok(response),
+    });
+    let mut response = result.unwrap_or_else(|error| status::status(&error, &id).into_http::<Body>());
+    if let Ok(value) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert(REQUEST_ID, value);
+    }
+    // Answers that go well say so in trailers, after this.
+    let code = tonic::Status::from_header_map(response.headers()).map_or(tonic::Code::Ok, |s| s.code());
+    span.record("status", i32::from(code));
+    if matches!(code, tonic::Code::Internal | tonic::Code::Unknown) {
+        span.in_scope(|| tracing::warn!(%code, "request failed"));
+    }
+    drop(in_flight);
+    method.metrics.record(Counted::Grpc(code), start.elapsed());
+    response
+}
+
+/// The error of a deadline that has passed.
+pub(super) fn late(limit: Duration) -> ServiceError {
+    ServiceError::new(Code::DeadlineExceeded, format!("took longer than {limit:?}"))
+}
+
+/// What the library refused before a method saw it, in our own words.
+fn refused_by_library(response: &Response, limit: usize) -> Option<ServiceError> {
+    let headers = response.headers();
+    if headers.contains_key(status::ERROR_CODE) {
+        return None;
+    }
+    let status = tonic::Status::from_header_map(headers)?;
+    match status.code() {
+        tonic::Code::OutOfRange => Some(ServiceError::new(
+            Code::TooLarge,
+            format!("the message is larger than {limit} bytes"),
+        )),
+        // Methods never end so without a word of ours: it is a message that does not decode.
+        tonic::Code::Internal => Some(ServiceError::new(Code::MalformedRequest, status.message())),
+        tonic::Code::Unimplemented => Some(ServiceError::new(
+            Code::MethodNotAllowed,
+            "there is no such method, or not with this encoding",
+        )),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{METHODS, PREFIX, STREAM, timeout};
+    use axum::http::HeaderMap;
+    use std::time::Duration;
+
+    #[test]
+    fn every_method_of_the_proto_is_counted() {
+        let text = include_str!("../../../proto/policy.proto");
+        let methods: Vec<&str> = text
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("rpc "))
+            .filter_map(|line| line.split('(').next())
+            .collect();
+        assert_eq!(methods.len(), METHODS.len());
+        for method in methods {
+            let path = format!("{PREFIX}{method}");
+            assert!(METHODS.iter().any(|(name, _)| *name == path), "{path}");
+        }
+        assert!(STREAM.starts_with(PREFIX));
+    }
+
+    #[test]
+    fn deadlines_are_read_or_refused() {
+        let read = |text: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert("grpc-timeout", text.parse().unwrap());
+            timeout(&headers)
+        };
+        assert_eq!(timeout(&HeaderMap::new()), Ok(None));
+        for (text, expected) in [
+            ("1H", Duration::from_secs(3600)),
+            ("2M", Duration::from_secs(120)),
+            ("3S", Duration::from_secs(3)),
+            ("100m", Duration::from_millis(100)),
+            ("5u", Duration::from_micros(5)),
+            ("99999999n", Duration::from_nanos(99_999_999)),
+        ] {
+            assert_eq!(read(text), Ok(Some(expected)), "{text}");
+        }
+        for text in ["", "m", "5", "1s", "-1S", "123456789S", "1.5S", "5 S"] {
+            assert!(read(text).is_err(), "{text}");
+        }
+    }
+}

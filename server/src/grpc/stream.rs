@@ -1,0 +1,196 @@
+//! `EvaluatePolicyStream`: answers in the order of the requests, however long each takes.
+//!
+//! # Invariants
+//!
+//! - Each request counts by itself: for the rate limit, for the load shed, with the time limit of a request. One that gets
+//!   no decision gets an error in its place, and the stream goes on.
+//! - Credentials are looked at again for each request; when they are no longer good, the stream ends. A stream never
+//!   outlives the right to ask.
+//! - At most [`IN_FLIGHT`] requests are read ahead of the answers. A caller that does not read its answers is not read
+//!   either: the window of HTTP/2 holds it up.
+//! - The stream ends when the server stops, at the latest a second after: an idle caller does not hold up the end.
+
+use super::policies;
+use super::shell::{Caller, late};
+use super::status;
+use crate::error::{Code, ServiceError};
+use crate::limits::Route;
+use crate::state::App;
+use futures_util::FutureExt as _;
+use futures_util::stream::{self, Stream, StreamExt as _};
+use policy_proto::v1;
+use policy_proto::v1::evaluate_policy_stream_response::Outcome;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{Instant, timeout, timeout_at};
+use tonic::{Status, Streaming};
+
+/// Requests of one stream that are under way at once.
+const IN_FLIGHT: usize = 16;
+
+/// How often a stream that waits for a request looks whether the server stops.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// The answers of a stream.
+pub(super) type Answers =
+    Pin<Box<dyn Stream<Item = Result<v1::EvaluatePolicyStreamResponse, Status>> + Send>>;
+
+/// A request that was let in or refused, or what ends the stream.
+enum Step {
+    Decide(u64, Caller, Box<v1::EvaluatePolicyRequest>),
+    Refuse(u64, Arc<str>, ServiceError),
+    End(Status),
+}
+
+/// The stream while it is read.
+struct Reading {
+    app: App,
+    caller: Caller,
+    incoming: Streaming<v1::EvaluatePolicyRequest>,
+    /// Position of the next request.
+    next: u64,
+    ended: bool,
+}
+
+/// Answers the requests of a stream.
+pub(super) fn answers(app: App, caller: Caller, incoming: Streaming<v1::EvaluatePolicyRequest>) -> Answers {
+    let deadline = caller.deadline;
+    let opened_by = Arc::clone(&caller.request_id);
+    let reading = Reading {
+        app: app.clone(),
+        caller,
+        incoming,
+        next: 0,
+        ended: false,
+    };
+    let steps = stream::unfold(reading, |mut reading| async move {
+        if reading.ended {
+            return None;
+        }
+        let step = reading.step().await?;
+        reading.ended = matches!(step, Step::End(_));
+        Some((step, reading))
+    });
+    let answers = steps
+        .map(move |step| {
+            let app = app.clone();
+            async move { carry_out(&app, step).await }
+        })
+        .buffered(IN_FLIGHT);
+    match deadline {
+        None => Box::pin(answers),
+        Some(deadline) => Box::pin(until(answers, deadline, opened_by)),
+    }
+}
+
+impl Reading {
+    /// The next request, let in or refused; `None` when the caller has no more.
+    async fn step(&mut self) -> Option<Step> {
+        let message = loop {
+            if self.app.health.is_draining() {
+                let error = ServiceError::new(Code::ShuttingDown, "the server is about to stop");
+                return Some(Step::End(status::status(&error, &self.caller.request_id)));
+            }
+            // An idle caller must not keep the server from stopping.
+            if let Ok(message) = timeout(LOOK, self.incoming.next()).await {
+                break message?;
+            }
+        };
+        let request = match message {
+            Ok(request) => request,
+            Err(error) => return Some(Step::End(self.not_a_message(&error))),
+        };
+        let sequence = self.next;
+        self.next += 1;
+        let id: Arc<str> = Arc::from(format!("{}-{sequence}", self.caller.request_id));
+        // The request that opened the stream was let in by the shell.
+        if sequence == 0 {
+            let caller = self.caller.again(self.caller.call().identity.clone(), id);
+            return Some(Step::Decide(sequence, caller, Box::new(request)));
+        }
+        Some(
+            match self.caller.credentials.admit(&self.app, Route::Evaluate).await {
+                Ok(identity) => Step::Decide(sequence, self.caller.again(identity, id), Box::new(request)),
+                Err(error) if error.code == Code::Unauthenticated => Step::End(status::status(&error, &id)),
+                Err(error) => Step::Refuse(sequence, id, error),
+            },
+        )
+    }
+
+    /// What the library says of bytes that are not a request.
+    fn not_a_message(&self, error: &Status) -> Status {
+        let limit = self.app.service.limits.body;
+        let (code, detail) = match error.code() {
+            tonic::Code::OutOfRange => (Code::TooLarge, format!("a message is larger than {limit} bytes")),
+            tonic::Code::Cancelled => return error.clone(),
+            _ => (Code::MalformedRequest, error.message().to_owned()),
+        };
+        status::status(&ServiceError::new(code, detail), &self.caller.request_id)
+    }
+}
+
+/// The answer to one step.
+async fn carry_out(app: &App, step: Step) -> Result<v1::EvaluatePolicyStreamResponse, Status> {
+    let (sequence, id, result) = match step {
+        Step::End(status) => return Err(status),
+        Step::Refuse(sequence, id, error) => (sequence, id, Err(error)),
+        Step::Decide(sequence, caller, request) => {
+            let id: Arc<str> = if request.request_id.is_empty() {
+                Arc::clone(&caller.request_id)
+            } else {
+                Arc::from(request.request_id.as_str())
+            };
+            (sequence, id, decide(app, &caller, *request).await)
+        }
+    };
+    Ok(v1::EvaluatePolicyStreamResponse {
+        sequence,
+        outcome: Some(match result {
+            Ok(response) => Outcome::Result(response),
+            Err(error) => Outcome::Error(status::failure(&error, &id)),
+        }),
+    })
+}
+
+/// One decision, with everything that surrounds that of a call.
+async fn decide(
+    app: &App,
+    caller: &Caller,
+    request: v1::EvaluatePolicyRequest,
+) -> Result<v1::EvaluatePolicyResponse, ServiceError> {
+    let _place = app
+        .gate
+        .enter()
+        .inspect_err(|_| app.metrics.shed("concurrency"))?;
+    let limit = app.service.limits.timeout;
+    let run = AssertUnwindSafe(policies::evaluate(app, caller, request)).catch_unwind();
+    match timeout(limit, run).await {
+        Ok(Ok(result)) => result,
+        Ok(Err(_panic)) => Err(ServiceError::internal("a method panicked")),
+        Err(_elapsed) => Err(late(limit)),
+    }
+}
+
+/// The answers until the caller's deadline, and the status of a deadline then.
+fn until<S>(
+    answers: S,
+    deadline: Instant,
+    request_id: Arc<str>,
+) -> impl Stream<Item = Result<v1::EvaluatePolicyStreamResponse, Status>> + Send
+where
+    S: Stream<Item = Result<v1::EvaluatePolicyStreamResponse, Status>> + Send + 'static,
+{
+    let start = Instant::now();
+    stream::unfold(Some((Box::pin(answers), request_id)), move |state| async move {
+        let (mut answers, request_id) = state?;
+        match timeout_at(deadline, answers.next()).await {
+            Ok(answer) => Some((answer?, Some((answers, request_id)))),
+            Err(_elapsed) => {
+                let error = late(deadline.saturating_duration_since(start));
+                Some((Err(status::status(&error, &request_id)), None))
+            }
+        }
+    })
+}
