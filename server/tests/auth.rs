@@ -82,7 +82,7 @@ async fn create(store: &Arc<dyn Store>, alter: impl FnOnce(&mut ApiKey)) -> Gene
 }
 
 fn refusal(result: Result<Identity, ServiceError>) -> (Code, String) {
-    let error = result.expect_err("refused");
+    let error = result.unwrap_err();
     (error.code, error.detail)
 }
 
