@@ -6,9 +6,12 @@
 //! request; every answer is compared with an evaluation that no cache takes part in. `DIFF_CASES` and `DIFF_SEED` as in the
 //! differential tests.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests may panic like the tests")]
+
 use policy_conformance::generate::{Dials, contexts};
 use policy_conformance::reference::{Derive, Mode};
 use policy_conformance::rng::Rng;
+use policy_grammar::ast::Decision;
 use policy_runtime::{
     Answer, CacheOptions, DefaultDecision, DeriveMode, EvaluateOptions, LocalCache, Origin, PolicyEngine,
     Worker, Worth,
@@ -149,8 +152,8 @@ fn equal_keys_mean_equal_decisions() {
             Derive::Always => DeriveMode::Always,
         };
         let default = match pair.settings.default_decision {
-            policy_grammar::ast::Decision::Deny => DefaultDecision::Deny,
-            _other => DefaultDecision::Allow,
+            Decision::Deny => DefaultDecision::Deny,
+            Decision::Allow | Decision::Warn | Decision::Modify => DefaultDecision::Allow,
         };
         let Ok(engine) = builder.derive(derive).default_decision(default).build() else {
             continue;

@@ -21,7 +21,8 @@
 //! ```
 //!
 //! [`PolicyEngine`] is `Send + Sync`, cheap to clone, and replaces its policies atomically. It has no network or disk
-//! in it. [`Worker`] is the allocation-free path for servers: one per thread, with buffers that are reused.
+//! in it. [`Worker`] is the allocation-free path for servers: one per thread, with buffers that are reused. With the
+//! feature `cache`, `LocalCache` answers equal requests that cost more to decide than to recognise.
 //!
 //! **Invariants.** A request sees one snapshot of the policies from start to end. Whatever cannot be evaluated is an
 //! error in the decision's `errors` and fires its rule; nothing that fails turns into an allow.

@@ -189,7 +189,7 @@ impl DecisionCache {
             Some(_) | None => None,
         };
         Ok(Self::new(
-            config.enabled.then(|| CacheOptions {
+            config.enabled.then_some(CacheOptions {
                 bytes: config.bytes,
                 ttl: config.ttl,
                 worth,

@@ -48,6 +48,9 @@ pub fn options() -> Options {
     }
 }
 
+/// Bytes of an id, a name, a namespace or a version that can be stored and looked up.
+const MAX_TEXT: usize = 255;
+
 /// Name of the file that a policy is to the compiler.
 #[must_use]
 pub fn file_name(id: &str, format: &str) -> String {
@@ -75,6 +78,19 @@ pub fn check(source: &str, format: Format) -> Result<(PolicyVersion, Vec<Problem
             format!("a request holds one policy, this one holds {found}"),
         ));
     };
+    for (what, text) in [
+        ("id", &policy.metadata.id.value),
+        ("namespace", &policy.metadata.namespace.value),
+        ("name", &policy.metadata.name.value),
+        ("version", &policy.metadata.version.value),
+    ] {
+        if text.len() > MAX_TEXT || text.chars().any(char::is_control) {
+            return Err(ServiceError::new(
+                Code::PolicyInvalid,
+                format!("`metadata.{what}` is longer than {MAX_TEXT} bytes or holds control characters"),
+            ));
+        }
+    }
     let mut compiler = Compiler::new(options());
     compiler.set(&name, source);
     let warnings = match compiler.build() {

@@ -8,7 +8,9 @@
 
 use crate::active::{Active, Settings};
 use crate::auth::Authenticator;
+use crate::cache::DecisionCache;
 use crate::config::{Config, Origin};
+use crate::decisions::{Log, LogTask, Seal};
 use crate::gate::Gate;
 use crate::health::Health;
 use crate::heavy::Heavy;
@@ -28,7 +30,7 @@ use policy_primitives::prices::PriceTable;
 use policy_runtime::PublicKey;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -67,6 +69,7 @@ pub struct Server {
     addresses: Addresses,
     grace: Duration,
     poll: Duration,
+    log_task: LogTask,
     follower: Option<Follower>,
     directory: Option<PathBuf>,
 }
@@ -118,6 +121,14 @@ impl Server {
             [] => None,
             keys => Some(Arc::new(Sealer::new(keys)?)),
         };
+        let seal = sealer.as_ref().map(|sealer| -> Seal {
+            let sealer = Arc::clone(sealer);
+            Arc::new(move |text: &str, bound: &str| {
+                sealer.seal(text, bound).map_err(|error| error.to_string())
+            })
+        });
+        let (log, log_task) = Log::start(&config.log, Some(Arc::clone(&store)), &metrics, seal)?;
+        let cache = DecisionCache::build(&config.cache).context("REDIS_URL")?;
         let data_dir = &config.store.data_dir;
         let (follower, directory) = match &config.policies.origin {
             Origin::Store => (None, None),
@@ -130,14 +141,17 @@ impl Server {
         };
         let app = App::new(Parts {
             gate: Gate::new(config.limits.concurrency),
-            service: Service {
+            service: Arc::new(Service {
                 active,
                 store,
                 origin: config.policies.origin,
                 approval: config.policies.approval,
                 heavy,
                 limits: config.limits,
-            },
+                cache,
+                log,
+                metrics: Arc::clone(&metrics),
+            }),
             auth,
             limiter,
             health: Arc::new(Health::default()),
@@ -145,6 +159,7 @@ impl Server {
             metrics,
             log_level,
             sealer,
+            counted: Mutex::default(),
         });
         Ok(Self {
             app,
@@ -159,6 +174,7 @@ impl Server {
             },
             grace: config.net.shutdown_grace,
             poll: config.store.poll,
+            log_task,
             follower,
             directory,
         })
@@ -186,6 +202,7 @@ impl Server {
         // Background work goes on while requests drain.
         let background = CancellationToken::new();
         let mut tasks = JoinSet::new();
+        let log_task = tokio::spawn(self.log_task.run());
         tasks.spawn(sync::store::run(app.clone(), self.poll, background.clone()));
         if let Some(follower) = self.follower {
             tasks.spawn(follower.run(app.clone(), background.clone()));
@@ -235,6 +252,11 @@ impl Server {
                 // The servers close what is left by themselves.
                 serving.await?;
             }
+        }
+        let unwritten = app.service.log.flush(self.grace).await;
+        cut.decisions = usize::try_from(unwritten).unwrap_or(usize::MAX);
+        if let Err(error) = log_task.await {
+            tracing::error!(%error, "the decision log ended early");
         }
         background.cancel();
         while tasks.join_next().await.is_some() {}

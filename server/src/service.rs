@@ -12,12 +12,16 @@ pub mod policies;
 pub mod simulate;
 
 use crate::active::{Active, now_ms};
+use crate::cache::DecisionCache;
 use crate::config::Origin;
+use crate::decisions::Log;
 use crate::error::{Code, Result, ServiceError};
 use crate::heavy::Heavy;
 use crate::identity::{Identity, Scope};
 use crate::storage::Store;
 use crate::storage::model::{NewAudit, Page};
+use crate::telemetry::Metrics;
+use crate::telemetry::metrics::Transport;
 use std::sync::Arc;
 
 /// Everything that operations need. Shared by all transports.
@@ -35,6 +39,34 @@ pub struct Service {
     pub heavy: Heavy,
     /// Limits of requests.
     pub limits: crate::config::Limits,
+    /// Decisions that were made before.
+    pub cache: DecisionCache,
+    /// Where decisions are written.
+    pub log: Log,
+    /// Counters.
+    pub metrics: Arc<Metrics>,
+}
+
+/// Who calls, in which request, through which interface. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// Who.
+    pub identity: Identity,
+    /// In which request.
+    pub request_id: Arc<str>,
+    /// Through which interface.
+    pub transport: Transport,
+}
+
+impl Caller {
+    /// For operations.
+    #[must_use]
+    pub fn call(&self) -> Call<'_> {
+        Call {
+            identity: &self.identity,
+            request_id: &self.request_id,
+        }
+    }
 }
 
 /// Who calls, and in which request.

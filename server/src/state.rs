@@ -1,6 +1,8 @@
 //! What requests of all transports share.
 
 use crate::auth::Authenticator;
+use crate::cache::CacheStats;
+use crate::decisions::associated_data;
 use crate::error::{Code, Result};
 use crate::gate::Gate;
 use crate::health::Health;
@@ -9,9 +11,10 @@ use crate::identity::Identity;
 use crate::limits::{RateLimiter, Route};
 use crate::seal::{self, Sealer};
 use crate::service::Service;
+use crate::storage::model::DecisionRecord;
 use crate::telemetry::{LevelHandle, Metrics};
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// The running server. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -21,7 +24,7 @@ pub struct App(Arc<Parts>);
 #[derive(Debug)]
 pub struct Parts {
     /// The operations.
-    pub service: Service,
+    pub service: Arc<Service>,
     /// Who is asking.
     pub auth: Authenticator,
     /// How often they may.
@@ -38,6 +41,8 @@ pub struct Parts {
     pub log_level: Option<LevelHandle>,
     /// Opens what the decision log sealed.
     pub sealer: Option<Arc<Sealer>>,
+    /// What the caches had counted when the metrics were last asked for.
+    pub counted: Mutex<CacheStats>,
 }
 
 impl Deref for App {
@@ -83,13 +88,14 @@ impl App {
         Ok(identity)
     }
 
-    /// A context of the decision log as JSON; `None` where it is sealed with a key that this server does not have.
+    /// The context of a logged decision as JSON; `None` where it is sealed with a key that this server does not have.
     #[must_use]
-    pub fn open(&self, kept: &str, request_id: &str) -> Option<String> {
+    pub fn open(&self, decision: &DecisionRecord) -> Option<String> {
+        let kept = decision.context.as_ref()?;
         if !kept.starts_with(seal::PREFIX) {
-            return Some(kept.to_owned());
+            return Some(kept.clone());
         }
-        let opened = self.sealer.as_ref()?.open(kept, request_id);
+        let opened = self.sealer.as_ref()?.open(kept, &associated_data(decision));
         opened
             .inspect_err(|error| tracing::warn!(%error, "a stored context cannot be opened"))
             .ok()
@@ -100,6 +106,21 @@ impl App {
     pub fn scrape(&self) -> String {
         let info = self.service.active.info();
         self.metrics.store_revision(info.store_revision);
+        if info.ready {
+            let digest = info.digest.as_deref().unwrap_or_default();
+            self.metrics.activated(
+                info.policies,
+                info.rules,
+                &info.revision,
+                digest,
+                info.activated_ms,
+            );
+        }
+        let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = self.service.cache.stats();
+        self.metrics.cache_counted(&counted, &now);
+        *counted = now;
+        drop(counted);
         for (name, up) in self.health.dependencies() {
             self.metrics.dependency(name, up);
         }

@@ -18,6 +18,7 @@
 //! - Each operation ends within a minute, whatever the database does.
 //!
 //! What comes from requests (decisions, audit entries) may hold U+0000, which PostgreSQL cannot store: it becomes U+FFFD.
+//! Request ids and namespaces of decisions are cut at 512 bytes.
 
 mod failure;
 pub mod model;

@@ -1,6 +1,8 @@
 //! The contract of [`Store`]: one list of cases, run on SQLite in memory, SQLite in a file and PostgreSQL, and what is
 //! particular to one of them: survival of a killed process, of a restart, of a crash of the database.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
 #[path = "support/postgres.rs"]
 mod postgres;
 
@@ -13,7 +15,7 @@ use policy_server::storage::model::{
 };
 use policy_server::storage::postgres::Postgres;
 use policy_server::storage::sqlite::Sqlite;
-use policy_server::storage::{Store, StoreError};
+use policy_server::storage::{self, Store, StoreError};
 use sqlx::{Connection as _, Executor as _};
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -146,6 +148,9 @@ cases! {
     activation_names_the_version_that_was_checked,
     approval_and_retirement,
     racing_writers_lose_nothing,
+    writers_that_do_not_clash_queue,
+    of_two_on_one_base_one_wins,
+    callers_that_leave_do_no_harm,
     readers_see_one_moment,
     deleted_policies_leave_their_versions,
     bundles_are_stored_activated_and_rolled_back,
@@ -315,8 +320,8 @@ async fn policies_are_created_read_and_listed(bed: &Bed) {
     );
     assert_eq!((updated.latest.version, updated.active_version), (2, Some(2)));
     assert_eq!(
-        store.version("p", 1).await.unwrap().unwrap().source,
-        "text — ü\n".into()
+        &*store.version("p", 1).await.unwrap().unwrap().source,
+        "text — ü\n"
     );
     assert_eq!(active_policies(store).await, [("p".to_owned(), 2)]);
 }
@@ -642,6 +647,85 @@ async fn racing_writers_lose_nothing(bed: &Bed) {
     if let Some(other) = other {
         other.close().await;
     }
+}
+
+async fn writers_that_do_not_clash_queue(bed: &Bed) {
+    let other = bed.another().await;
+    let tasks: Vec<_> = (0..16)
+        .map(|n| {
+            let store = match &other {
+                Some(other) if n % 2 == 1 => Arc::clone(other),
+                _ => Arc::clone(&bed.store),
+            };
+            tokio::spawn(async move {
+                for round in 0..3 {
+                    store.append_audit(&at(n)).await.unwrap();
+                    let id = format!("{n}-{round}");
+                    store
+                        .change_key(&KeyChange::Create(key(&id)), &entry("key"))
+                        .await
+                        .unwrap();
+                    write(&*store, &draft(&id, Expected::Nothing, 0, "x"))
+                        .await
+                        .unwrap();
+                    store.append_decisions(&[decision(&id, 1)]).await.unwrap();
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+    assert_eq!(verify(&*bed.store).await, Ok(16 * 3 * 3));
+    assert_eq!(bed.store.revision().await.unwrap(), 0);
+    if let Some(other) = other {
+        other.close().await;
+    }
+}
+
+async fn of_two_on_one_base_one_wins(bed: &Bed) {
+    // Different policies, which no key of a table keeps apart.
+    for base in 0..20 {
+        let one = active(&format!("a{base}"), Expected::Nothing, base, "1");
+        let two = active(&format!("b{base}"), Expected::Nothing, base, "1");
+        let (one, two) = tokio::join!(write(&*bed.store, &one), write(&*bed.store, &two));
+        let (winner, loser) = if one.is_ok() { (one, two) } else { (two, one) };
+        assert_eq!(winner.unwrap().revision, base + 1);
+        assert_eq!(loser, Err(StoreError::Conflict));
+    }
+    assert_eq!(verify(&*bed.store).await, Ok(20));
+}
+
+async fn callers_that_leave_do_no_harm(bed: &Bed) {
+    // A client that hangs up drops its operation, at whatever point it is.
+    for delay in 0..150_u64 {
+        let store = Arc::clone(&bed.store);
+        let task = tokio::spawn(async move {
+            let base = store.revision().await.unwrap();
+            let _ended = write(
+                &*store,
+                &active(&format!("p{delay}"), Expected::Nothing, base, "1"),
+            )
+            .await;
+            store
+                .append_decisions(&[decision(&format!("r{delay}"), 1)])
+                .await
+                .unwrap();
+            store.active().await.unwrap();
+        });
+        tokio::time::sleep(Duration::from_micros(delay * 53 % 4000)).await;
+        task.abort();
+        if let Err(error) = task.await {
+            assert!(error.is_cancelled(), "{error}");
+        }
+    }
+    let revision = bed.store.revision().await.unwrap();
+    assert_eq!(active_policies(&*bed.store).await.len() as u64, revision);
+    assert_eq!(verify(&*bed.store).await, Ok(revision));
+    write(&*bed.store, &active("last", Expected::Nothing, revision, "1"))
+        .await
+        .unwrap();
+    bed.store.append_decisions(&[decision("last", 1)]).await.unwrap();
 }
 
 async fn readers_see_one_moment(bed: &Bed) {
@@ -1355,6 +1439,28 @@ async fn awkward_text_is_only_text(bed: &Bed) {
         (found[0].request_id.as_str(), found[0].matched_rules[0].as_str()),
         ("nul\u{fffd}", "a\u{fffd}b")
     );
+    // Nor does what an index cannot hold: random text, which cannot be compressed.
+    let long: String = (0..4000_u64)
+        .map(|n| char::from(b'a' + u8::try_from(n.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 59).unwrap() % 26))
+        .collect();
+    let record = DecisionRecord {
+        namespace: long.clone(),
+        matched_rules: vec![long.clone()],
+        ..decision(&long, 4)
+    };
+    store
+        .append_decisions(&[record, decision("after", 5)])
+        .await
+        .unwrap();
+    assert_eq!(store.decision(&long).await.unwrap()[0].request_id, long[..512]);
+    assert_eq!(store.decision("after").await.unwrap().len(), 1);
+    let filter = DecisionFilter {
+        namespaces: Some(vec![long.clone()]),
+        rule: Some(long),
+        ..DecisionFilter::default()
+    };
+    assert_eq!(store.decision_stats(&filter).await.unwrap().total, 1);
+
     let audit = NewAudit {
         actor: "a\0".into(),
         ..entry("odd")
@@ -1471,6 +1577,34 @@ async fn a_reopened_file_has_everything() {
     let store = file(&path).await;
     assert_eq!(all(&*store).await, before);
     assert_eq!(verify(&*store).await, Ok(4));
+}
+
+#[tokio::test]
+async fn the_configuration_names_the_store() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join(FILE);
+    for (database, backend) in [
+        (config::Database::SqliteMemory, "sqlite"),
+        (config::Database::SqliteFile(path.clone()), "sqlite"),
+        (
+            config::Database::Postgres(config::Postgres::Url(
+                "postgres://127.0.0.1:1/x".to_owned().into(),
+            )),
+            "postgres",
+        ),
+    ] {
+        let config = config::StoreConfig {
+            database,
+            data_dir: directory.path().to_owned(),
+            pool: 2,
+            poll: Duration::from_secs(1),
+        };
+        let store = storage::open(&config).await.unwrap();
+        assert_eq!(store.backend(), backend);
+        assert_eq!(store.ping().await.is_ok(), backend == "sqlite");
+        store.close().await;
+    }
+    assert!(path.exists());
 }
 
 #[tokio::test]

@@ -1,5 +1,11 @@
 //! TLS as clients see it: `axum-server` with the configuration of `tls`, certificates made in the test, real connections.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests may panic like the tests"
+)]
+
 use axum::Router;
 use axum::routing::get;
 use axum_server::tls_rustls::RustlsConfig;

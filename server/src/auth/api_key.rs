@@ -14,8 +14,9 @@
 use super::AuthError;
 use crate::error::{Code, ServiceError};
 use crate::identity::{Identity, Proof};
-use crate::storage::Store;
 use crate::storage::model::ApiKey;
+use crate::storage::{Store, StoreError};
+use async_trait::async_trait;
 use quick_cache::sync::Cache;
 use ring::rand::{SecureRandom as _, SystemRandom};
 use secrecy::SecretString;
@@ -167,6 +168,20 @@ fn check(record: &ApiKey, secret: &str, now_ms: i64) -> Result<(), KeyError> {
     Ok(())
 }
 
+/// Where records are: the one thing that this module asks of a store.
+#[async_trait]
+trait Records: fmt::Debug + Send + Sync {
+    /// The record of an id.
+    async fn record(&self, id: &str) -> Result<Option<ApiKey>, StoreError>;
+}
+
+#[async_trait]
+impl Records for Arc<dyn Store> {
+    async fn record(&self, id: &str) -> Result<Option<ApiKey>, StoreError> {
+        self.key(id).await
+    }
+}
+
 /// A record, or that there is none, and when it was asked for.
 #[derive(Debug, Clone)]
 struct Known {
@@ -184,7 +199,7 @@ struct Record {
 /// Checks keys.
 #[derive(Debug)]
 pub(super) struct Keys {
-    store: Arc<dyn Store>,
+    records: Box<dyn Records>,
     /// Apart, so that guessed ids cannot push the records of real keys out.
     present: Cache<String, Known>,
     absent: Cache<String, Known>,
@@ -194,8 +209,12 @@ pub(super) struct Keys {
 
 impl Keys {
     pub(super) fn new(store: Arc<dyn Store>) -> Self {
+        Self::over(Box::new(store))
+    }
+
+    fn over(records: Box<dyn Records>) -> Self {
         Self {
-            store,
+            records,
             present: Cache::new(CACHED),
             absent: Cache::new(CACHED),
             locks: (0..LOCKS).map(|_| Mutex::new(())).collect(),
@@ -250,7 +269,7 @@ impl Keys {
         }
         // The age counts from the question: the answer may be that old.
         let at = Instant::now();
-        let record = self.store.key(id).await?.map(|key| {
+        let record = self.records.record(id).await?.map(|key| {
             Arc::new(Record {
                 identity: Identity {
                     subject: Arc::from(key.name.as_str()),

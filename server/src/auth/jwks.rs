@@ -51,6 +51,14 @@ pub(super) struct PublicKey {
     pub(super) key: DecodingKey,
 }
 
+/// What a source held when it was last read.
+#[derive(Debug)]
+struct Held {
+    /// Grows with each reading that changed something or may have.
+    generation: u64,
+    keys: Vec<PublicKey>,
+}
+
 /// Where keys come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Source {
@@ -122,7 +130,7 @@ pub(super) struct KeySet {
     only: Option<Algorithm>,
     pace: Pace,
     /// `None` until the source was read once.
-    keys: ArcSwapOption<Vec<PublicKey>>,
+    held: ArcSwapOption<Held>,
     attempt: Mutex<Attempt>,
 }
 
@@ -148,13 +156,13 @@ impl KeySet {
             source,
             only,
             pace,
-            keys: ArcSwapOption::empty(),
+            held: ArcSwapOption::empty(),
             attempt: Mutex::new(Attempt::default()),
         });
         let outcome = set.read(&mut *set.attempt.lock().await).await;
         if set.source.path().is_some() {
             outcome.map_err(|reason| set.failure(reason))?;
-            if set.keys.load().as_ref().is_none_or(|keys| keys.is_empty()) {
+            if set.held.load().as_ref().is_none_or(|held| held.keys.is_empty()) {
                 return Err(set.failure("it holds no key that can be used".to_owned()));
             }
         }
@@ -185,9 +193,14 @@ impl KeySet {
         }
     }
 
+    /// Which keys these are: while the number stays, no key came or went. 0 is none.
+    pub(super) fn generation(&self) -> u64 {
+        self.held.load().as_ref().map_or(0, |held| held.generation)
+    }
+
     fn find(&self, algorithm: Algorithm, kid: Option<&str>) -> Result<PublicKey, TokenError> {
-        let keys = self.keys.load();
-        let Some(keys) = keys.as_ref() else {
+        let held = self.held.load();
+        let Some(Held { keys, .. }) = held.as_deref() else {
             return Err(TokenError::KeysUnavailable);
         };
         let key = match (&self.source, kid) {
@@ -237,7 +250,8 @@ impl KeySet {
                 } else {
                     tracing::debug!(source = %self.source, keys = keys.len(), "read the keys of tokens");
                 }
-                self.keys.store(Some(Arc::new(keys)));
+                let generation = self.generation() + 1;
+                self.held.store(Some(Arc::new(Held { generation, keys })));
                 (attempt.stamp, attempt.error) = (stamp, None);
                 Ok(())
             }

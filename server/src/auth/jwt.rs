@@ -12,6 +12,8 @@
 //!   differ by [`LEEWAY_SECONDS`].
 //! - A claim of the wrong type refuses the token. An unknown role or scope is passed over: it gives nothing.
 //! - No namespace claim means all namespaces; an empty list means none.
+//! - A token that was found good is remembered by its hash (a signature costs more to check than a decision). It is good
+//!   again until it expires or the keys change, whichever comes first.
 
 use super::jwks::KeySet;
 use super::{AuthError, provider};
@@ -19,6 +21,8 @@ use crate::config;
 use crate::identity::{Identity, Proof, Role, Scope, Scopes};
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use quick_cache::sync::Cache;
+use ring::digest;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Map, Value};
 use std::fmt;
@@ -33,6 +37,9 @@ pub const LEEWAY_SECONDS: u64 = 30;
 
 /// Shortest secret of HS256, in bytes: as long as the hash.
 const MIN_SECRET_BYTES: usize = 32;
+
+/// Good tokens that are remembered at the most.
+const REMEMBERED: usize = 4096;
 
 /// Longest subject, in bytes. Subjects stand in every decision and audit record.
 const MAX_SUBJECT_BYTES: usize = 256;
@@ -141,10 +148,22 @@ enum Keys {
     Set(Arc<KeySet>),
 }
 
+/// A token that was found good.
+#[derive(Debug, Clone)]
+struct Known {
+    identity: Identity,
+    /// Last second at which it has not expired.
+    until: u64,
+    /// Of the keys that it was checked with.
+    generation: u64,
+}
+
 /// Checks tokens.
 #[derive(Debug)]
 pub(super) struct Tokens {
     keys: Keys,
+    /// By SHA-256 of the whole token.
+    known: Cache<[u8; 32], Known>,
     /// The only algorithm, where the configuration fixes it.
     only: Option<Algorithm>,
     issuer: String,
@@ -180,6 +199,7 @@ impl Tokens {
                 Keys::Set(_) => jwt.algorithm.map(algorithm),
             },
             keys,
+            known: Cache::new(REMEMBERED),
             issuer: jwt.issuer.clone(),
             audience: jwt.audience.clone(),
             life: jwt.life,
@@ -191,6 +211,35 @@ impl Tokens {
         if token.len() > MAX_TOKEN_BYTES {
             return Err(TokenError::TooLong);
         }
+        let mut hash = [0; 32];
+        hash.copy_from_slice(digest::digest(&digest::SHA256, token.as_bytes()).as_ref());
+        // ORDER: before the key is looked up. When keys change in between, what is remembered is of no use, not wrong.
+        let generation = match &self.keys {
+            Keys::Secret(_) => 0,
+            Keys::Set(set) => set.generation(),
+        };
+        if let Some(known) = self.known.get(&hash)
+            && known.generation == generation
+            && now_seconds() <= known.until
+        {
+            return Ok(known.identity);
+        }
+        let claims = self.checked(token).await?;
+        let identity = identity(&claims)?;
+        if let Some(expires) = claims.get("exp").and_then(seconds) {
+            let known = Known {
+                identity: identity.clone(),
+                // Too large a number becomes the largest, a fraction is cut off.
+                until: (expires as u64).saturating_add(LEEWAY_SECONDS),
+                generation,
+            };
+            self.known.insert(hash, known);
+        }
+        Ok(identity)
+    }
+
+    /// The claims of a token, once header, signature and standard claims are found to be right.
+    async fn checked(&self, token: &str) -> Result<Map<String, Value>, TokenError> {
         let header = jsonwebtoken::decode_header(token)?;
         if header.crit.is_some() {
             return Err(TokenError::Critical);
@@ -198,17 +247,16 @@ impl Tokens {
         if self.only.is_some_and(|only| only != header.alg) {
             return Err(TokenError::Algorithm);
         }
-        let claims = match &self.keys {
+        match &self.keys {
             Keys::Secret(key) => self.claims(token, key, Algorithm::HS256),
             Keys::Set(set) => {
                 let key = set.key(header.alg, header.kid.as_deref()).await?;
                 self.claims(token, &key.key, key.algorithm)
             }
-        }?;
-        identity(&claims)
+        }
     }
 
-    /// The claims of a token, once signature and standard claims are found to be right.
+    /// The claims of a token, once signature and standard claims are found to be right with this key.
     fn claims(
         &self,
         token: &str,

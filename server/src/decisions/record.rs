@@ -5,6 +5,8 @@
 //! # Invariants
 //!
 //! - Where contexts are to be masked or sealed and cannot be, the decision is written without its context.
+//! - No two decisions have the same request id and time, by which the store tells decisions apart: callers choose ids, and
+//!   one that is used twice must not hide a decision. The later one is put a millisecond later.
 //! - A line is one JSON object and holds no line break.
 
 use super::mask::{self, Masked, Masker};
@@ -14,11 +16,15 @@ use crate::telemetry::metrics::Withheld;
 use bytes::Bytes;
 use serde::Serialize;
 use serde::de::IgnoredAny;
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
 /// What sealed contexts begin with.
 pub const SEALED: &str = "enc:v1:";
+
+/// Longest request id and namespace that an index of the store holds, in bytes.
+const LONGEST_KEY: usize = 512;
 
 /// Seals a text: plaintext and associated data to what is stored, or why it cannot be.
 pub type Seal = Arc<dyn Fn(&str, &str) -> Result<String, String> + Send + Sync>;
@@ -53,6 +59,8 @@ pub(crate) struct Preparer {
     kept: Kept,
     masker: Masker,
     seal: Option<Seal>,
+    /// Last time of each request id, in this batch and in the one before.
+    times: [HashMap<String, i64>; 2],
 }
 
 /// What became of the context of a decision.
@@ -70,12 +78,33 @@ impl Preparer {
             kept,
             masker: Masker::new(masks),
             seal,
+            times: [HashMap::new(), HashMap::new()],
         }
+    }
+
+    /// Another batch begins.
+    pub(crate) fn next_batch(&mut self) {
+        self.times.swap(0, 1);
+        let [current, _] = &mut self.times;
+        current.clear();
+    }
+
+    /// Moves the time of a record behind that of the last one of its request.
+    fn tell_apart(&mut self, record: &mut DecisionRecord) {
+        let [current, before] = &mut self.times;
+        let last = current
+            .get(&record.request_id)
+            .or_else(|| before.get(&record.request_id));
+        if let Some(last) = last {
+            record.at_ms = record.at_ms.max(last.saturating_add(1));
+        }
+        current.insert(record.request_id.clone(), record.at_ms);
     }
 
     /// The record to store.
     pub(crate) fn prepare(&mut self, entry: &Entry) -> (DecisionRecord, Outcome) {
         let mut record = bare(entry);
+        self.tell_apart(&mut record);
         let context = entry.context.as_deref();
         let (kept, outcome) = match self.kept {
             Kept::Full => match context.map(mask::compact).transpose() {
@@ -147,6 +176,14 @@ fn bare(entry: &Entry) -> DecisionRecord {
         if text.contains('\0') {
             *text = text.replace('\0', "\u{fffd}");
         }
+    }
+    // The store would cut them as well, but then a sealed context would be bound to what is not stored.
+    for key in [
+        &mut record.request_id,
+        &mut record.namespace,
+        &mut record.decision,
+    ] {
+        key.truncate(key.floor_char_boundary(LONGEST_KEY));
     }
     record
 }

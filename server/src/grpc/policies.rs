@@ -5,18 +5,16 @@ use super::shell::Caller;
 use super::{convert, status, stream};
 use crate::document::Format;
 use crate::error::{Code, Result, ServiceError};
-use crate::service::evaluate::{Evaluation, LONG};
+use crate::service;
+use crate::service::evaluate::Question;
 use crate::service::policies::Written;
 use crate::service::simulate::{Draft, Simulation};
-use crate::service::{self, Call};
 use crate::state::App;
 use crate::storage::model::PolicyVersion;
-use policy_proto::Message as _;
 use policy_proto::v1;
 use policy_proto::v1::policy_service_server::PolicyService;
 use prost_types::Struct;
 use serde_json::value::RawValue;
-use std::borrow::Cow;
 use std::future::Future;
 use tonic::{Request, Response, Status, Streaming};
 
@@ -87,23 +85,10 @@ fn raw(json: &[u8]) -> Result<&RawValue> {
         .map_err(|error| ServiceError::new(Code::MalformedContext, format!("context_json: {error}")))
 }
 
-/// Decides about one request; long ones in the pool.
+/// Decides about one request.
 pub(super) async fn evaluate(
     app: &App,
     caller: &Caller,
-    request: v1::EvaluatePolicyRequest,
-) -> Result<v1::EvaluatePolicyResponse> {
-    if request.encoded_len() < LONG {
-        return decide(app, caller.call(), request);
-    }
-    let (app, caller) = (app.clone(), caller.clone());
-    let heavy = app.service.heavy.clone();
-    heavy.run(move || decide(&app, caller.call(), request)).await?
-}
-
-fn decide(
-    app: &App,
-    call: Call<'_>,
     request: v1::EvaluatePolicyRequest,
 ) -> Result<v1::EvaluatePolicyResponse> {
     use v1::evaluate_policy_request::Input;
@@ -111,19 +96,17 @@ fn decide(
         Input::Context(object) => Context::Struct(object),
         Input::ContextJson(bytes) => Context::Json(bytes),
     };
-    let json = context.json()?;
-    let evaluation = Evaluation {
-        request_id: (!request.request_id.is_empty()).then_some(Cow::Owned(request.request_id)),
-        context: raw(&json)?,
-        namespace: request.namespace.map(Cow::Owned),
+    let question = Question {
+        request_id: (!request.request_id.is_empty()).then_some(request.request_id),
+        context: context.json()?,
+        namespace: request.namespace,
         // An empty list cannot be told from none, and none is all.
-        policies: (!request.policy_ids.is_empty())
-            .then(|| request.policy_ids.into_iter().map(Cow::Owned).collect()),
+        policies: (!request.policy_ids.is_empty()).then_some(request.policy_ids),
         trace: request.trace,
         dry_run: request.dry_run,
     };
-    let outcome = app.service.evaluate(call, &evaluation)?;
-    convert::response(outcome.json.into(), request.json_response)
+    let outcome = app.service.evaluate_context(&caller.asker(), question).await?;
+    convert::response(outcome.json, request.json_response)
 }
 
 async fn simulate(app: &App, caller: Caller, request: v1::SimulateRequest) -> Result<v1::SimulateResponse> {

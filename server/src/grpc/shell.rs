@@ -8,7 +8,7 @@ use super::status::{self, REQUEST_ID};
 use crate::error::{Code, ServiceError};
 use crate::identity::Identity;
 use crate::limits::Route;
-use crate::service::Call;
+use crate::service::{self, Call};
 use crate::state::App;
 use crate::telemetry::metrics::{RouteMetrics, Status as Counted, Transport};
 use crate::telemetry::traces::request_span;
@@ -91,6 +91,15 @@ impl Caller {
         Call {
             identity: &self.identity,
             request_id: &self.request_id,
+        }
+    }
+
+    /// For decisions.
+    pub(super) fn asker(&self) -> service::Caller {
+        service::Caller {
+            identity: self.identity.clone(),
+            request_id: Arc::clone(&self.request_id),
+            transport: Transport::Grpc,
         }
     }
 

@@ -78,9 +78,8 @@ impl DecisionQuery {
     }
 }
 
-fn view(app: &App, mut record: DecisionRecord) -> LoggedDecision {
-    let context = record.context.take();
-    let context = context.and_then(|kept| app.open(&kept, &record.request_id));
+fn view(app: &App, record: DecisionRecord) -> LoggedDecision {
+    let context = app.open(&record);
     LoggedDecision::of(record, context)
 }
 

@@ -4,13 +4,12 @@ use super::extract::{Body, Caller, Json, require_json};
 use super::problem::{Answer, Failure, ProblemDocument};
 use crate::document::Format;
 use crate::error::{Code, Result, ServiceError};
-use crate::service::Call;
-use crate::service::evaluate::{self, LONG, Outcome};
-use crate::service::simulate::{Draft, Simulation};
+use crate::service::evaluate::Outcome;
+use crate::service::simulate::{Draft, Simulated, Simulation};
 use crate::state::App;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, header};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use policy_runtime::Verb;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -148,8 +147,8 @@ struct Summary {
     errors: usize,
 }
 
-fn json(body: String) -> Response {
-    let mut response = body.into_response();
+fn json(body: impl Into<axum::body::Body>) -> Response {
+    let mut response = Response::new(body.into());
     response
         .headers_mut()
         .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -172,17 +171,7 @@ async fn evaluate(
     Body(body): Body,
 ) -> Answer<Response> {
     require_json(&headers)?;
-    let outcome = if body.len() < LONG {
-        decide(&app, caller.call(), &body)?
-    } else {
-        let (app, heavy) = (app.clone(), app.service.heavy.clone());
-        heavy.run(move || decide(&app, caller.call(), &body)).await??
-    };
-    Ok(json(outcome.json))
-}
-
-fn decide(app: &App, call: Call<'_>, body: &[u8]) -> Result<Outcome> {
-    app.service.evaluate(call, &evaluate::parse(body)?)
+    Ok(json(app.service.evaluate(&caller, body).await?.json))
 }
 
 /// Decide on several requests.
@@ -201,17 +190,38 @@ async fn batch(
     Body(body): Body,
 ) -> Answer<Response> {
     require_json(&headers)?;
-    let heavy = app.service.heavy.clone();
-    let decide = move || {
-        let batch = evaluate::parse_batch(&body, app.service.limits.batch)?;
-        let outcomes = app.service.evaluate_batch(caller.call(), &batch)?;
-        Ok::<_, ServiceError>(results(outcomes))
-    };
-    Ok(json(heavy.run(decide).await??))
+    let outcomes = app.service.evaluate_batch(&caller, body).await?;
+    Ok(json(results(
+        outcomes.into_iter().map(|o| o.map(Shown::from)).collect(),
+    )))
+}
+
+/// An outcome as results show it.
+struct Shown {
+    verb: Verb,
+    json: String,
+}
+
+impl From<Outcome> for Shown {
+    fn from(outcome: Outcome) -> Self {
+        Self {
+            verb: outcome.decision,
+            json: String::from_utf8_lossy(&outcome.json).into_owned(),
+        }
+    }
+}
+
+impl From<Simulated> for Shown {
+    fn from(outcome: Simulated) -> Self {
+        Self {
+            verb: outcome.verb,
+            json: outcome.json,
+        }
+    }
 }
 
 /// The document of several outcomes.
-fn results(outcomes: Vec<Result<Outcome>>) -> String {
+fn results(outcomes: Vec<Result<Shown>>) -> String {
     let mut summary = Summary::default();
     let count = outcomes.len();
     let mut out = String::from("{\"results\":[");
@@ -318,7 +328,9 @@ async fn simulate(
             return Ok(json(outcome?.json));
         }
     }
-    Ok(json(results(outcomes)))
+    Ok(json(results(
+        outcomes.into_iter().map(|o| o.map(Shown::from)).collect(),
+    )))
 }
 
 fn read_draft(draft: &RawValue) -> Result<Draft> {
@@ -339,15 +351,14 @@ fn read_draft(draft: &RawValue) -> Result<Draft> {
 
 #[cfg(test)]
 mod tests {
-    use super::results;
+    use super::{Shown, results};
     use crate::error::{Code, ServiceError};
-    use crate::service::evaluate::Outcome;
     use policy_runtime::Verb;
 
     #[test]
     fn a_batch_keeps_order_and_counts_everything() {
         let ok = |verb, json: &str| {
-            Ok(Outcome {
+            Ok(Shown {
                 verb,
                 json: json.to_owned(),
             })

@@ -4,10 +4,10 @@
 use super::problem::Failure;
 use crate::document::Format;
 use crate::error::{Code, ServiceError};
-use crate::identity::Identity;
 use crate::limits::Route;
-use crate::service::Call;
+pub(super) use crate::service::Caller;
 use crate::state::App;
+use crate::telemetry::metrics::Transport;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
@@ -20,26 +20,11 @@ use std::sync::Arc;
 #[derive(Debug, Clone)]
 pub(super) struct RequestId(pub(super) Arc<str>);
 
-/// Who calls. Proving it and the rate limit come first, before the body is read.
-#[derive(Debug, Clone)]
-pub(super) struct Caller {
-    pub(super) identity: Identity,
-    pub(super) request_id: Arc<str>,
-}
-
-impl Caller {
-    pub(super) fn call(&self) -> Call<'_> {
-        Call {
-            identity: &self.identity,
-            request_id: &self.request_id,
-        }
-    }
-}
-
 fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 
+/// Proving who calls, and the rate limit, come first, before the body is read.
 impl FromRequestParts<App> for Caller {
     type Rejection = Failure;
 
@@ -55,7 +40,11 @@ impl FromRequestParts<App> for Caller {
                 route_class(parts.uri.path()),
             )
             .await?;
-        Ok(Self { identity, request_id })
+        Ok(Self {
+            identity,
+            request_id,
+            transport: Transport::Rest,
+        })
     }
 }
 

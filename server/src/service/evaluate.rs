@@ -3,15 +3,20 @@
 //! The context of a request is passed on as the bytes that came in. Short ones are decided where they arrive, which takes
 //! microseconds; long ones go to the bounded pool, so that no async thread is held up.
 
-use super::{Call, Service};
+use super::{Caller, Service};
 use crate::active::Active;
+pub use crate::cache::Outcome;
+use crate::decisions::Entry;
 use crate::error::{Code, Result, ServiceError};
 use crate::identity::Scope;
-use policy_runtime::{EvaluateOptions, Verb, Worker};
+use crate::storage::model::DecisionRecord;
+use bytes::Bytes;
+use policy_runtime::EvaluateOptions;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
-use std::cell::RefCell;
+use std::sync::Arc;
+use std::time::Duration;
 
 /// Bodies from this size on are decided in the pool: tokens and patterns take up to 30 ns a byte, so this is a millisecond.
 pub const LONG: usize = 32 << 10;
@@ -40,25 +45,22 @@ pub struct Evaluation<'a> {
     pub dry_run: bool,
 }
 
-/// A decision as it is sent.
-#[derive(Debug, Clone)]
-pub struct Outcome {
-    /// What was decided.
-    pub verb: Verb,
-    /// The response of the contract, as JSON.
-    pub json: String,
-}
-
-thread_local! {
-    static WORKER: RefCell<Worker> = RefCell::new(Worker::new());
-}
-
-/// Runs with the memory of this thread.
-fn with_worker<R>(f: impl FnOnce(&mut Worker) -> R) -> R {
-    WORKER.with(|worker| match worker.try_borrow_mut() {
-        Ok(mut worker) => f(&mut worker),
-        Err(_busy) => f(&mut Worker::new()),
-    })
+impl Question {
+    fn ask(&self) -> Result<Evaluation<'_>> {
+        let context: &RawValue = serde_json::from_slice(&self.context)
+            .map_err(|error| ServiceError::new(Code::MalformedContext, error.to_string()))?;
+        Ok(Evaluation {
+            request_id: self.request_id.as_deref().map(Cow::Borrowed),
+            context,
+            namespace: self.namespace.as_deref().map(Cow::Borrowed),
+            policies: self
+                .policies
+                .as_ref()
+                .map(|ids| ids.iter().map(|id| Cow::Borrowed(id.as_str())).collect()),
+            trace: self.trace,
+            dry_run: self.dry_run,
+        })
+    }
 }
 
 /// Reads the body of a request for a decision.
@@ -66,18 +68,61 @@ fn with_worker<R>(f: impl FnOnce(&mut Worker) -> R) -> R {
 /// # Errors
 ///
 /// [`Code::MalformedRequest`] with line and column.
-pub fn parse(body: &[u8]) -> Result<Evaluation<'_>> {
+fn parse(body: &[u8]) -> Result<Evaluation<'_>> {
     serde_json::from_slice(body).map_err(|error| ServiceError::new(Code::MalformedRequest, error.to_string()))
 }
 
+/// A decision, and what the log keeps of it.
+struct Decided {
+    outcome: Outcome,
+    entry: Option<Entry>,
+}
+
 impl Service {
-    /// Decides, on this thread.
+    /// Decides. `body` is where the context of `request` stands.
     ///
     /// # Errors
     ///
-    /// [`Code::Forbidden`], [`Code::NotReady`], [`Code::MalformedContext`], [`Code::UnknownPolicy`],
-    /// [`Code::NoPolicies`].
-    pub fn evaluate(&self, call: Call<'_>, request: &Evaluation<'_>) -> Result<Outcome> {
+    /// [`Code::MalformedRequest`], [`Code::Forbidden`], [`Code::NotReady`], [`Code::MalformedContext`],
+    /// [`Code::UnknownPolicy`], [`Code::NoPolicies`], [`Code::Overloaded`].
+    pub async fn evaluate(self: &Arc<Self>, caller: &Caller, body: Bytes) -> Result<Outcome> {
+        let decided = if body.len() < LONG {
+            self.decide(caller, &body, parse(&body)?).await?
+        } else {
+            let (service, caller) = (Arc::clone(self), caller.clone());
+            let runtime = tokio::runtime::Handle::current();
+            self.heavy
+                .run(move || runtime.block_on(async { service.decide(&caller, &body, parse(&body)?).await }))
+                .await??
+        };
+        self.keep(caller, &decided.outcome, decided.entry).await;
+        Ok(decided.outcome)
+    }
+
+    /// As [`Service::evaluate`], where transport and context are not one text.
+    ///
+    /// # Errors
+    ///
+    /// As [`Service::evaluate`].
+    pub async fn evaluate_context(self: &Arc<Self>, caller: &Caller, question: Question) -> Result<Outcome> {
+        let decided = if question.context.len() < LONG {
+            self.decide(caller, &question.context, question.ask()?).await?
+        } else {
+            let (service, caller) = (Arc::clone(self), caller.clone());
+            let runtime = tokio::runtime::Handle::current();
+            self.heavy
+                .run(move || {
+                    runtime
+                        .block_on(async { service.decide(&caller, &question.context, question.ask()?).await })
+                })
+                .await??
+        };
+        self.keep(caller, &decided.outcome, decided.entry).await;
+        Ok(decided.outcome)
+    }
+
+    async fn decide(&self, caller: &Caller, body: &Bytes, request: Evaluation<'_>) -> Result<Decided> {
+        let call = caller.call();
         call.require(Scope::Evaluate)?;
         let namespace = call.namespace(request.namespace.as_deref())?;
         let engine = Active::engine(&self.active)?;
@@ -88,14 +133,81 @@ impl Service {
             trace: request.trace,
             ..EvaluateOptions::default()
         };
-        with_worker(|worker| {
-            let evaluated = engine.evaluate_into(worker, request.context.get().as_bytes(), &options)?;
-            Ok(Outcome {
-                verb: evaluated.decision,
-                json: evaluated.json.to_owned(),
-            })
+        let context = request.context.get().as_bytes();
+        let outcome = if request.dry_run {
+            self.cache.evaluate_uncached(engine, context, &options)?
+        } else {
+            self.cache.evaluate(engine, context, &options).await?
+        };
+        let entry =
+            (!request.dry_run).then(|| self.entry(caller, &options, &outcome, body.slice_ref(context)));
+        Ok(Decided {
+            outcome,
+            entry: entry.flatten(),
         })
     }
+
+    /// What the log keeps; nothing where it is off.
+    fn entry(
+        &self,
+        caller: &Caller,
+        options: &EvaluateOptions<'_>,
+        outcome: &Outcome,
+        context: Bytes,
+    ) -> Option<Entry> {
+        if !self.log.is_on() {
+            return None;
+        }
+        let record = DecisionRecord {
+            seq: 0,
+            request_id: options.request_id.unwrap_or_default().to_owned(),
+            at_ms: outcome.at_ms,
+            namespace: options.namespace.unwrap_or_default().to_owned(),
+            subject: caller.identity.subject.to_string(),
+            decision: outcome.decision.as_str().to_owned(),
+            reason: outcome.reason(),
+            matched_rules: outcome.matched_rules(),
+            matched_policies: outcome.matched_policies(),
+            errors: outcome.errors,
+            revision: outcome.revision(),
+            duration_ns: outcome.duration_ns,
+            cached: outcome.cached(),
+            context: None,
+        };
+        Some(Entry {
+            record,
+            context: Some(context),
+        })
+    }
+
+    /// Counts and logs a decision, before it is answered: what the log cannot take yet is not answered yet.
+    async fn keep(&self, caller: &Caller, outcome: &Outcome, entry: Option<Entry>) {
+        self.metrics.evaluations(caller.transport).record(
+            outcome.decision,
+            Duration::from_nanos(outcome.duration_ns),
+            outcome.errors as usize,
+        );
+        if let Some(entry) = entry {
+            self.log.record(entry).await;
+        }
+    }
+}
+
+/// A question that is not one JSON text.
+#[derive(Debug, Clone)]
+pub struct Question {
+    /// As in [`Evaluation`].
+    pub request_id: Option<String>,
+    /// As in [`Evaluation`].
+    pub context: Bytes,
+    /// As in [`Evaluation`].
+    pub namespace: Option<String>,
+    /// As in [`Evaluation`].
+    pub policies: Option<Vec<String>>,
+    /// As in [`Evaluation`].
+    pub trace: bool,
+    /// As in [`Evaluation`].
+    pub dry_run: bool,
 }
 
 /// A request for several decisions.
@@ -124,7 +236,7 @@ pub struct Batch<'a> {
 /// # Errors
 ///
 /// [`Code::MalformedRequest`] with line and column, [`Code::TooLarge`] for more than `most` contexts.
-pub fn parse_batch(body: &[u8], most: usize) -> Result<Batch<'_>> {
+fn parse_batch(body: &[u8], most: usize) -> Result<Batch<'_>> {
     let batch: Batch<'_> = serde_json::from_slice(body)
         .map_err(|error| ServiceError::new(Code::MalformedRequest, error.to_string()))?;
     if batch.contexts.len() > most {
@@ -137,27 +249,50 @@ pub fn parse_batch(body: &[u8], most: usize) -> Result<Batch<'_>> {
 }
 
 impl Service {
-    /// Decides on every context of a batch, in order, on this thread. A context that gets no decision does not keep the
-    /// others from theirs.
+    /// Decides on every context of a batch, in order. A context that gets no decision does not keep the others from theirs.
     ///
     /// # Errors
     ///
-    /// What concerns all: [`Code::Forbidden`], [`Code::NotReady`].
-    pub fn evaluate_batch(&self, call: Call<'_>, batch: &Batch<'_>) -> Result<Vec<Result<Outcome>>> {
-        call.require(Scope::Evaluate)?;
-        call.namespace(batch.namespace.as_deref())?;
-        Active::engine(&self.active)?;
-        let one = |(i, context): (usize, &&RawValue)| {
-            let request = Evaluation {
-                request_id: Some(Cow::Owned(format!("{}-{i}", call.request_id))),
-                context,
-                namespace: batch.namespace.clone(),
-                policies: batch.policies.clone(),
-                trace: batch.trace,
-                dry_run: batch.dry_run,
-            };
-            self.evaluate(call, &request)
+    /// What concerns all: [`Code::MalformedRequest`], [`Code::TooLarge`], [`Code::Forbidden`], [`Code::NotReady`],
+    /// [`Code::Overloaded`].
+    pub async fn evaluate_batch(
+        self: &Arc<Self>,
+        caller: &Caller,
+        body: Bytes,
+    ) -> Result<Vec<Result<Outcome>>> {
+        let (service, asker) = (Arc::clone(self), caller.clone());
+        let runtime = tokio::runtime::Handle::current();
+        let job = move || {
+            let batch = parse_batch(&body, service.limits.batch)?;
+            let call = asker.call();
+            call.require(Scope::Evaluate)?;
+            call.namespace(batch.namespace.as_deref())?;
+            Active::engine(&service.active)?;
+            let mut decided = Vec::with_capacity(batch.contexts.len());
+            for (i, context) in batch.contexts.iter().enumerate() {
+                let request = Evaluation {
+                    request_id: Some(Cow::Owned(format!("{}-{i}", call.request_id))),
+                    context,
+                    namespace: batch.namespace.clone(),
+                    policies: batch.policies.clone(),
+                    trace: batch.trace,
+                    dry_run: batch.dry_run,
+                };
+                decided.push(runtime.block_on(service.decide(&asker, &body, request)));
+            }
+            Ok::<_, ServiceError>(decided)
         };
-        Ok(batch.contexts.iter().enumerate().map(one).collect())
+        let decided = self.heavy.run(job).await??;
+        let mut outcomes = Vec::with_capacity(decided.len());
+        for result in decided {
+            outcomes.push(match result {
+                Ok(Decided { outcome, entry }) => {
+                    self.keep(caller, &outcome, entry).await;
+                    Ok(outcome)
+                }
+                Err(error) => Err(error),
+            });
+        }
+        Ok(outcomes)
     }
 }

@@ -1,12 +1,11 @@
 //! Simulation: decisions with drafts, stored nowhere and counted nowhere.
 
-use super::evaluate::Outcome;
 use super::{Call, Service};
 use crate::document::{self, Format, file_name};
 use crate::error::{Code, Result, ServiceError};
 use crate::identity::Scope;
 use policy_compiler::Compiler;
-use policy_runtime::{EvaluateOptions, Mode, Policies};
+use policy_runtime::{EvaluateOptions, Mode, Policies, Verb};
 use std::borrow::Cow;
 
 /// A policy that is to be tried.
@@ -16,6 +15,15 @@ pub struct Draft {
     pub source: String,
     /// Its language.
     pub format: Format,
+}
+
+/// A decision that was tried.
+#[derive(Debug, Clone)]
+pub struct Simulated {
+    /// What would be decided.
+    pub verb: Verb,
+    /// The response of the contract, as JSON.
+    pub json: String,
 }
 
 /// What to try.
@@ -40,7 +48,7 @@ impl Service {
     ///
     /// `policy_invalid` with the problems of the drafts, `unknown_policy`, `read_only` while a bundle is active and no draft
     /// is given, and those of an evaluation.
-    pub async fn simulate(&self, call: Call<'_>, simulation: Simulation) -> Result<Vec<Result<Outcome>>> {
+    pub async fn simulate(&self, call: Call<'_>, simulation: Simulation) -> Result<Vec<Result<Simulated>>> {
         call.require(Scope::Read)?;
         let namespace = call
             .namespace(simulation.namespace.as_deref())?
@@ -107,7 +115,7 @@ impl Service {
                 let one = |context: &String| {
                     let response = engine.evaluate_json_with(context.as_bytes(), &options)?;
                     let json = serde_json::to_string(&response).map_err(ServiceError::internal)?;
-                    Ok(Outcome {
+                    Ok(Simulated {
                         verb: response.decision.decision,
                         json,
                     })

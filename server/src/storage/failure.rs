@@ -56,8 +56,8 @@ fn of_postgres(code: &str, text: String) -> StoreError {
         "40001" | "40P01" | "23505" => StoreError::Conflict,
         // A standby after a fail-over, a lock that does not come free, a query that was cancelled by a time-out.
         "25006" | "55P03" | "57014" => StoreError::Unavailable(text),
-        // No such database, no right to log in: the server is there but not for us.
-        "3D000" => StoreError::Unavailable(text),
+        // No such database, no right to its tables: the server is there but not for us.
+        "3D000" | "42501" => StoreError::Unavailable(text),
         _ => match code.get(..2) {
             // Connection, log-in, resources, the operator's intervention, the system.
             Some("08" | "28" | "53" | "57" | "58") => StoreError::Unavailable(text),

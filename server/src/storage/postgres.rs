@@ -10,7 +10,7 @@
 //!   the reason of the last attempt. Servers that start at once queue for an advisory lock.
 //! - Afterwards the keeper listens for the notifications that every change sends in its transaction, and listens again
 //!   after a lost connection. It has a connection of its own, so that listening takes none from the pool.
-//! - Connections that were lost are replaced by the pool; an operation waits [`ACQUIRE`] for one.
+//! - Connections that were lost are replaced by the pool; an operation waits two seconds for one.
 //! - Writers lock the row of the state. It is the first lock that they take, so that they cannot block each other in a
 //!   circle.
 

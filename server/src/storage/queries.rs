@@ -23,7 +23,7 @@ use super::super::model::{
 };
 use super::super::rows::{
     AuditRow, BundleRow, DecisionRow, Head, KeyRow, OutcomeRow, PolicyRow, RuleRow, State, VersionRow, clean,
-    hash32, json, scope_names, signed,
+    clean_key, hash32, json, scope_names, signed,
 };
 use super::super::{Base, Result, Store, StoreError, within};
 use super::{BEGIN_READ, BEGIN_WRITE, BYTES, Db, Handle, LOCK_STATE, NAME, RULE_FIRED, RULES};
@@ -282,7 +282,7 @@ fn below(page: &Page) -> Result<i64> {
 }
 
 /// Adds ` AND column IN (…)`; an empty list fits nothing.
-fn among(sql: &mut QueryBuilder<Db>, column: &'static str, values: &[String]) {
+fn among(sql: &mut QueryBuilder<Db>, column: &'static str, values: Vec<String>) {
     if values.is_empty() {
         sql.push(" AND 1 = 0");
         return;
@@ -290,7 +290,7 @@ fn among(sql: &mut QueryBuilder<Db>, column: &'static str, values: &[String]) {
     sql.push(" AND ").push(column).push(" IN (");
     let mut list = sql.separated(", ");
     for value in values {
-        list.push_bind(value.clone());
+        list.push_bind(value);
     }
     sql.push(")");
 }
@@ -307,10 +307,14 @@ fn narrow(sql: &mut QueryBuilder<Db>, filter: &DecisionFilter) {
         to_ms,
     } = filter;
     if let Some(namespaces) = namespaces {
-        among(sql, "d.namespace", namespaces);
+        among(
+            sql,
+            "d.namespace",
+            namespaces.iter().map(|name| clean_key(name)).collect(),
+        );
     }
     if let Some(decision) = decision {
-        sql.push(" AND d.decision = ").push_bind(clean(decision));
+        sql.push(" AND d.decision = ").push_bind(clean_key(decision));
     }
     if let Some(subject) = subject {
         sql.push(" AND d.subject = ").push_bind(clean(subject));
@@ -410,7 +414,7 @@ impl Store for Handle {
                 sql.push(" AND p.id > ").push_bind(after.clone());
             }
             if let Some(namespaces) = namespaces {
-                among(&mut sql, "v.namespace", namespaces);
+                among(&mut sql, "v.namespace", namespaces.clone());
             }
             if let Some(status) = status {
                 sql.push(" AND v.status = ").push_bind(status.as_str());
@@ -707,11 +711,11 @@ impl Store for Handle {
                 );
                 sql.push_values(rows.iter().zip(lists), |mut values, (row, (rules, policies))| {
                     values
-                        .push_bind(clean(&row.request_id))
+                        .push_bind(clean_key(&row.request_id))
                         .push_bind(row.at_ms)
-                        .push_bind(clean(&row.namespace))
+                        .push_bind(clean_key(&row.namespace))
                         .push_bind(clean(&row.subject))
-                        .push_bind(clean(&row.decision))
+                        .push_bind(clean_key(&row.decision))
                         .push_bind(row.reason.as_deref().map(clean))
                         .push_bind(rules)
                         .push_bind(policies)
@@ -739,7 +743,7 @@ impl Store for Handle {
                 select_decisions!(),
                 " WHERE d.request_id = $1 ORDER BY d.seq DESC"
             ))
-            .bind(clean(request_id))
+            .bind(clean_key(request_id))
             .fetch_all(self.readers().await?)
             .await?
             .into_iter()

@@ -325,6 +325,17 @@ fn scopes(text: &str) -> Result<Scopes, StoreError> {
         .collect()
 }
 
+/// [`clean`] text that an index of the decision log holds, cut at [`KEY_BYTES`]: PostgreSQL refuses a row with a longer
+/// one, and with it every other row of its batch. What is looked for is cut alike, and so found.
+pub(super) fn clean_key(text: &str) -> String {
+    let mut text = clean(text);
+    text.truncate(text.floor_char_boundary(KEY_BYTES));
+    text
+}
+
+/// See [`clean_key`].
+const KEY_BYTES: usize = 512;
+
 /// Text that both databases take: PostgreSQL knows no U+0000, so that it becomes U+FFFD. For what comes from requests; a
 /// record with one must neither be lost nor hold up the others.
 pub(super) fn clean(text: &str) -> String {

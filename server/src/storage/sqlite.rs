@@ -7,12 +7,13 @@
 //!
 //! - The file is in WAL mode with `synchronous=FULL`: a commit returns after the log is on disk.
 //! - Writers of this process queue for one connection and take SQLite's write lock as their transaction begins, so that
-//!   what they read stays true until they commit. Writers of other processes are waited for ([`BUSY`]).
+//!   what they read stays true until they commit. Writers of other processes are waited for, five seconds at the
+//!   most.
 //! - In memory there is one connection, which is never given up: the data lives in it.
 //!
 //! # Not done here
 //!
-//! [`Store::changed`] hears of changes by this process only; others show when the revision is read again.
+//! [`changed`](super::Store::changed) hears of changes by this process only; others show when the revision is read again.
 
 use super::signal::Signal;
 use super::{Result, StoreError};
@@ -159,4 +160,27 @@ async fn prepare(pool: &Pool<Db>, path: &Path) -> Result<()> {
         StoreError::Corrupt(detail) => StoreError::Corrupt(format!("{}: {detail}", path.display())),
         other => other,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn every_connection_writes_through_and_checks_references() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Sqlite::open(&directory.path().join("db"), 2).await.unwrap();
+        for pool in [&store.readers, &store.writer] {
+            let pragma =
+                async |sql: &'static str| sqlx::query_scalar::<Db, i64>(sql).fetch_one(pool).await.unwrap();
+            assert_eq!(pragma("PRAGMA synchronous").await, 2, "full");
+            assert_eq!(pragma("PRAGMA foreign_keys").await, 1);
+            assert_eq!(pragma("PRAGMA busy_timeout").await, 5000);
+            let mode = sqlx::query_scalar::<Db, String>("PRAGMA journal_mode")
+                .fetch_one(pool)
+                .await
+                .unwrap();
+            assert_eq!(mode, "wal");
+        }
+    }
 }

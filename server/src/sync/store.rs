@@ -22,6 +22,10 @@ pub async fn run(app: App, poll: Duration, stop: CancellationToken) {
             Ok(()) | Err(_) => None,
         };
         app.health.note("store", down);
+        if let Some(up) = app.service.cache.shared_is_up() {
+            app.health
+                .note("redis", (!up).then(|| "does not answer".to_owned()));
+        }
         let info = app.service.active.info();
         if failed != info.failure && info.failure.is_some() {
             app.metrics.reload_failed(&app.service.origin);

@@ -14,6 +14,7 @@
 //!
 //! Serving: the admin listener answers `/metrics` with [`Metrics::encode`] as [`CONTENT_TYPE`].
 
+use crate::cache::CacheStats;
 use crate::config::{Origin, Sink};
 use policy_runtime::Verb;
 use prometheus_client::collector::Collector;
@@ -844,6 +845,23 @@ impl Metrics {
         self.cache_saved.inc_by(saved.as_secs_f64());
     }
 
+    /// What the caches counted between two looks.
+    pub fn cache_counted(&self, before: &CacheStats, now: &CacheStats) {
+        let (local_hits, local_misses) = self.cache(Layer::Process);
+        let (shared_hits, shared_misses) = self.cache(Layer::Redis);
+        let found_there = now.l2_hits - before.l2_hits;
+        let missed = now.misses - before.misses;
+        local_hits.inc_by(now.l1_hits - before.l1_hits);
+        local_misses.inc_by(missed + found_there);
+        shared_hits.inc_by(found_there);
+        if now.l2_hits > 0 {
+            shared_misses.inc_by(missed);
+        }
+        self.cache_bypassed.inc_by(now.bypassed - before.bypassed);
+        let saved = Duration::from_nanos(now.saved_ns - before.saved_ns);
+        self.cache_saved.inc_by(saved.as_secs_f64());
+    }
+
     /// A decision was not found in a cache.
     pub fn cache_miss(&self, layer: Layer) {
         let (_, misses) = self.cache(layer);
@@ -954,5 +972,7 @@ fn millis(ms: i64) -> f64 {
     ms as f64 / 1000.0
 }
 
+#[cfg(test)]
+mod boards;
 #[cfg(test)]
 mod tests;

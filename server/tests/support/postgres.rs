@@ -7,6 +7,8 @@
 //! Without a server and without its programs there is nothing to test against. [`missing`] says so on the real stderr, past
 //! the capture of the test harness, and fails where `REQUIRE_SERVERS` is set.
 
+#![allow(dead_code, reason = "each test program uses the part that it needs")]
+
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
 use std::io::Write as _;
 use std::net::TcpListener;
@@ -21,7 +23,8 @@ pub(crate) fn missing(test: &str) {
         std::env::var_os("REQUIRE_SERVERS").is_none(),
         "{test} needs PostgreSQL, and REQUIRE_SERVERS is set"
     );
-    writeln!(std::io::stderr(), "skipped: {test} (no PostgreSQL)").unwrap();
+    let mut stderr = std::io::stderr();
+    writeln!(stderr, "skipped: {test} (no PostgreSQL)").unwrap();
 }
 
 /// Where the programs of the server are.

@@ -2,9 +2,6 @@
 
 use super::*;
 use crate::identity::{Role, Scopes};
-use crate::storage::model::*;
-use crate::storage::{Base, Result as StoreResult, StoreError};
-use async_trait::async_trait;
 use secrecy::ExposeSecret as _;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex as StdMutex;
@@ -40,79 +37,54 @@ enum Mood {
     Hanging,
 }
 
-/// Holds API keys and nothing else; can fail and hang, which no database does on request. Everything but the question for a
-/// key answers that the store is down.
+/// Records that can be slow to come, or not come at all, which no database does on request; counts the questions.
+#[derive(Debug, Clone)]
+struct Shelf(Arc<Inside>);
+
 #[derive(Debug)]
-struct KeyShelf {
+struct Inside {
     keys: StdMutex<BTreeMap<String, ApiKey>>,
     mood: StdMutex<Mood>,
     asked: AtomicUsize,
 }
 
-impl KeyShelf {
-    fn new(keys: impl IntoIterator<Item = ApiKey>) -> Arc<Self> {
-        Arc::new(Self {
+impl Shelf {
+    fn new(keys: impl IntoIterator<Item = ApiKey>) -> Self {
+        Self(Arc::new(Inside {
             keys: StdMutex::new(keys.into_iter().map(|key| (key.id.clone(), key)).collect()),
             mood: StdMutex::new(Mood::Good),
             asked: AtomicUsize::new(0),
-        })
+        }))
+    }
+
+    fn keys(&self) -> Keys {
+        Keys::over(Box::new(self.clone()))
     }
 
     fn asked(&self) -> usize {
-        self.asked.load(Ordering::SeqCst)
+        self.0.asked.load(Ordering::SeqCst)
     }
 
     fn be(&self, mood: Mood) {
-        *self.mood.lock().unwrap() = mood;
+        *self.0.mood.lock().unwrap() = mood;
     }
 
-    fn change(&self, id: &str, change: impl FnOnce(&mut ApiKey)) {
-        change(self.keys.lock().unwrap().get_mut(id).unwrap());
+    fn put(&self, key: ApiKey) {
+        self.0.keys.lock().unwrap().insert(key.id.clone(), key);
     }
-}
-
-fn down<T>() -> StoreResult<T> {
-    Err(StoreError::Unavailable("not here".to_owned()))
 }
 
 #[async_trait]
-#[rustfmt::skip]
-impl Store for KeyShelf {
-    async fn key(&self, id: &str) -> StoreResult<Option<ApiKey>> {
-        self.asked.fetch_add(1, Ordering::SeqCst);
-        let mood = *self.mood.lock().unwrap();
+impl Records for Shelf {
+    async fn record(&self, id: &str) -> Result<Option<ApiKey>, StoreError> {
+        self.0.asked.fetch_add(1, Ordering::SeqCst);
+        let mood = *self.0.mood.lock().unwrap();
         match mood {
-            Mood::Good => Ok(self.keys.lock().unwrap().get(id).cloned()),
-            Mood::Down => down(),
+            Mood::Good => Ok(self.0.keys.lock().unwrap().get(id).cloned()),
+            Mood::Down => Err(StoreError::Unavailable("down".to_owned())),
             Mood::Hanging => std::future::pending().await,
         }
     }
-
-    fn backend(&self) -> &'static str { "test" }
-    async fn changed(&self) {}
-    async fn close(&self) {}
-    async fn ping(&self) -> StoreResult<()> { down() }
-    async fn revision(&self) -> StoreResult<u64> { down() }
-    async fn active(&self) -> StoreResult<ActiveSet> { down() }
-    async fn policy(&self, _: &str) -> StoreResult<Option<PolicyRecord>> { down() }
-    async fn policies(&self, _: &PolicyFilter, _: &Page) -> StoreResult<Slice<PolicyRecord>> { down() }
-    async fn versions(&self, _: &str, _: &Page) -> StoreResult<Slice<PolicyVersion>> { down() }
-    async fn version(&self, _: &str, _: u64) -> StoreResult<Option<PolicyVersion>> { down() }
-    async fn write_policy(&self, _: &PolicyWrite, _: &NewAudit) -> StoreResult<PolicyRecord> { down() }
-    async fn delete_policy(&self, _: &str, _: Option<u64>, _: Base, _: &NewAudit) -> StoreResult<u64> { down() }
-    async fn put_bundle(&self, _: &NewBundle, _: Base, _: &NewAudit) -> StoreResult<(BundleRecord, u64)> { down() }
-    async fn activate_bundle(&self, _: Option<&str>, _: Base, _: &NewAudit) -> StoreResult<u64> { down() }
-    async fn bundles(&self, _: &Page) -> StoreResult<Slice<BundleRecord>> { down() }
-    async fn bundle_bytes(&self, _: &str) -> StoreResult<Option<Vec<u8>>> { down() }
-    async fn keys(&self, _: &Page) -> StoreResult<Slice<ApiKey>> { down() }
-    async fn change_key(&self, _: &KeyChange, _: &NewAudit) -> StoreResult<()> { down() }
-    async fn append_decisions(&self, _: &[DecisionRecord]) -> StoreResult<()> { down() }
-    async fn decision(&self, _: &str) -> StoreResult<Vec<DecisionRecord>> { down() }
-    async fn decisions(&self, _: &DecisionFilter, _: &Page) -> StoreResult<Slice<DecisionRecord>> { down() }
-    async fn decision_stats(&self, _: &DecisionFilter) -> StoreResult<DecisionStats> { down() }
-    async fn prune_decisions(&self, _: i64, _: u32) -> StoreResult<u64> { down() }
-    async fn append_audit(&self, _: &NewAudit) -> StoreResult<AuditRecord> { down() }
-    async fn audit(&self, _: u64, _: u32) -> StoreResult<Vec<AuditRecord>> { down() }
 }
 
 fn refused(result: Result<Identity, ServiceError>) -> (Code, String) {
@@ -286,8 +258,8 @@ fn secrets_are_compared_in_constant_time() {
 #[tokio::test]
 async fn a_key_gives_its_identity_and_the_store_is_asked_once() {
     let key = generate().unwrap();
-    let shelf = KeyShelf::new([record(&key)]);
-    let keys = Arc::new(Keys::new(Arc::clone(&shelf) as Arc<dyn Store>));
+    let shelf = Shelf::new([record(&key)]);
+    let keys = Arc::new(shelf.keys());
     let tasks: Vec<_> = (0..100)
         .map(|_| {
             let (keys, text) = (Arc::clone(&keys), key.secret.clone());
@@ -316,8 +288,8 @@ async fn a_key_gives_its_identity_and_the_store_is_asked_once() {
 #[tokio::test]
 async fn guessed_keys_are_remembered_too_in_bounded_memory() {
     let key = generate().unwrap();
-    let shelf = KeyShelf::new([record(&key)]);
-    let keys = Keys::new(Arc::clone(&shelf) as Arc<dyn Store>);
+    let shelf = Shelf::new([record(&key)]);
+    let keys = shelf.keys();
     let guess = generate().unwrap();
     for _ in 0..10 {
         let refusal = refused(keys.verify(guess.secret.expose_secret()).await);
@@ -342,10 +314,10 @@ async fn guessed_keys_are_remembered_too_in_bounded_memory() {
 #[tokio::test]
 async fn a_store_that_fails_or_hangs_lets_nobody_in() {
     let key = generate().unwrap();
-    let shelf = KeyShelf::new([record(&key)]);
+    let shelf = Shelf::new([record(&key)]);
     let text = key.secret.expose_secret();
     for mood in [Mood::Down, Mood::Hanging] {
-        let keys = Arc::new(Keys::new(Arc::clone(&shelf) as Arc<dyn Store>));
+        let keys = Arc::new(shelf.keys());
         shelf.be(mood);
         let start = Instant::now();
         // All that wait for the same key get their answer in the same time, not one after the other.
@@ -370,13 +342,15 @@ async fn a_store_that_fails_or_hangs_lets_nobody_in() {
 #[tokio::test]
 async fn a_revoked_key_dies_within_five_seconds() {
     let key = generate().unwrap();
-    let shelf = KeyShelf::new([record(&key)]);
-    let keys = Keys::new(Arc::clone(&shelf) as Arc<dyn Store>);
-    let here = Keys::new(Arc::clone(&shelf) as Arc<dyn Store>);
+    let shelf = Shelf::new([record(&key)]);
+    let keys = shelf.keys();
+    let here = shelf.keys();
     let text = key.secret.expose_secret();
     assert!(keys.verify(text).await.is_ok() && here.verify(text).await.is_ok());
-    shelf.change(&key.id, |record| record.revoked_ms = Some(now_ms()));
-    let revoked = Instant::now();
+    let mut revoked = record(&key);
+    revoked.revoked_ms = Some(now_ms());
+    shelf.put(revoked);
+    let since = Instant::now();
     // On the server that did it, at once.
     here.forget(&key.id);
     let refusal = refused(here.verify(text).await);
@@ -386,7 +360,7 @@ async fn a_revoked_key_dies_within_five_seconds() {
     );
     // On any other, in time, though it is asked all the while.
     while keys.verify(text).await.is_ok() {
-        assert!(revoked.elapsed() < Duration::from_secs(5));
+        assert!(since.elapsed() < Duration::from_secs(5));
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     // A store that is gone by then does not bring it back to life.
@@ -397,11 +371,11 @@ async fn a_revoked_key_dies_within_five_seconds() {
 #[tokio::test]
 async fn a_new_key_is_good_at_once_where_it_was_guessed_before() {
     let key = generate().unwrap();
-    let shelf = KeyShelf::new([]);
-    let keys = Keys::new(Arc::clone(&shelf) as Arc<dyn Store>);
+    let shelf = Shelf::new([]);
+    let keys = shelf.keys();
     let text = key.secret.expose_secret();
     assert!(keys.verify(text).await.is_err());
-    shelf.keys.lock().unwrap().insert(key.id.clone(), record(&key));
+    shelf.put(record(&key));
     keys.forget(&key.id);
     let identity = keys.verify(text).await.unwrap();
     assert_ne!(identity.scopes, Scopes::NONE);

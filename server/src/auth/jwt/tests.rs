@@ -585,6 +585,47 @@ async fn tokens_that_are_made_here_pass_here() {
 }
 
 #[tokio::test]
+async fn a_remembered_token_dies_with_its_time_and_with_its_key() {
+    let tokens = hs().await;
+    // One second before the leeway is over.
+    let late = with(json!({"iat": now() - 600, "exp": now() - 28}));
+    assert!(tokens.verify(&late).await.is_ok());
+    assert_eq!(tokens.known.len(), 1);
+    for part in 0..3 {
+        let other = replaced(&late, part, &b64("{}"));
+        assert!(tokens.verify(&other).await.is_err());
+    }
+    assert_eq!(tokens.known.len(), 1, "only good tokens are remembered");
+    let start = std::time::Instant::now();
+    while tokens.verify(&late).await.is_ok() {
+        assert!(start.elapsed() < Duration::from_secs(5));
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(tokens.verify(&late).await, Err(TokenError::Expired));
+
+    let (old, new) = (Pair::ec(), Pair::ec());
+    let set = file(key_set([old.jwk("k")]));
+    let keys = config::JwtKeys::JwksFile(set.path().to_owned());
+    let tokens = Tokens::build(&config(keys, None)).await.unwrap();
+    let token = old.token(Some("k"), &claims(json!({})));
+    assert!(tokens.verify(&token).await.is_ok());
+    // Another key under the same name.
+    std::fs::write(set.path(), key_set([new.jwk("k")])).unwrap();
+    let start = std::time::Instant::now();
+    while tokens.verify(&token).await.is_ok() {
+        assert!(start.elapsed() < Duration::from_secs(10));
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(tokens.verify(&token).await, Err(TokenError::Signature));
+    assert!(
+        tokens
+            .verify(&new.token(Some("k"), &claims(json!({}))))
+            .await
+            .is_ok()
+    );
+}
+
+#[tokio::test]
 async fn keys_that_do_not_fit_stop_the_start() {
     let short = config(config::JwtKeys::Secret(SecretString::from("x".repeat(31))), None);
     assert_eq!(

@@ -1,0 +1,683 @@
+//! The decision log on real sinks: files, SQLite and PostgreSQL. What is accepted is written, whatever happens to the sink;
+//! what is not written is counted, exactly.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[path = "support/postgres.rs"]
+#[expect(dead_code, reason = "databases for single tests are for another suite")]
+mod postgres;
+
+use bytes::Bytes;
+use policy_server::config::{self, Kept, Sink};
+use policy_server::decisions::{Entry, Log, LogError, LogTask, MAX_BYTES, Seal, export};
+use policy_server::storage::Store;
+use policy_server::storage::model::{DecisionFilter, DecisionRecord, Page};
+use policy_server::storage::postgres::Postgres;
+use policy_server::storage::sqlite::Sqlite;
+use policy_server::telemetry::Metrics;
+use serde_json::Value;
+use sqlx::{Connection as _, Executor as _, SqliteConnection};
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::time::timeout;
+
+const LONG: Duration = Duration::from_secs(30);
+const SHORT: Duration = Duration::from_millis(200);
+
+fn settings(sinks: Vec<Sink>, queue: usize, block: bool) -> config::DecisionLog {
+    config::DecisionLog {
+        sinks,
+        context: Kept::Masked,
+        masks: vec!["llm.prompt".to_owned()],
+        queue,
+        block,
+        retention: Duration::ZERO,
+        keys: Vec::new(),
+    }
+}
+
+fn now() -> i64 {
+    jiff::Timestamp::now().as_millisecond()
+}
+
+fn entry(id: impl ToString) -> Entry {
+    let context = format!(
+        r#"{{"llm": {{"prompt": "the plan", "model": "m"}}, "metadata": {{"n": "{}"}}}}"#,
+        id.to_string()
+    );
+    Entry {
+        record: DecisionRecord {
+            seq: 0,
+            request_id: id.to_string(),
+            at_ms: now(),
+            namespace: "global".to_owned(),
+            subject: "gateway".to_owned(),
+            decision: "deny".to_owned(),
+            reason: Some("`the plan` is not for jane@example.com".to_owned()),
+            matched_rules: vec!["p/r".to_owned()],
+            matched_policies: vec!["p".to_owned()],
+            errors: 0,
+            revision: "sha256:aa".to_owned(),
+            duration_ns: 1500,
+            cached: false,
+            context: None,
+        },
+        context: Some(Bytes::from(context)),
+    }
+}
+
+/// Value of a series.
+fn metric(metrics: &Metrics, series: &str) -> u64 {
+    let text = metrics.encode();
+    let value = text
+        .lines()
+        .find_map(|line| line.strip_prefix(series)?.strip_prefix(' ')?.parse::<f64>().ok());
+    value.map_or(0, |value| value as u64)
+}
+
+fn dropped(metrics: &Metrics, reason: &str) -> u64 {
+    metric(
+        metrics,
+        &format!("llm_policy_decision_log_dropped_total{{reason=\"{reason}\"}}"),
+    )
+}
+
+fn written(metrics: &Metrics, sink: &str) -> u64 {
+    metric(
+        metrics,
+        &format!("llm_policy_decision_log_written_total{{sink=\"{sink}\"}}"),
+    )
+}
+
+fn errors(metrics: &Metrics, sink: &str) -> u64 {
+    metric(
+        metrics,
+        &format!("llm_policy_decision_log_errors_total{{sink=\"{sink}\"}}"),
+    )
+}
+
+fn lines(path: &Path) -> Vec<Value> {
+    let text = std::fs::read_to_string(path).unwrap();
+    assert!(text.is_empty() || text.ends_with('\n'));
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+fn ids(lines: &[Value]) -> BTreeSet<String> {
+    let ids: BTreeSet<String> = lines
+        .iter()
+        .map(|line| line["requestId"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(ids.len(), lines.len(), "one of them is there twice");
+    ids
+}
+
+async fn stored(store: &dyn Store) -> Vec<DecisionRecord> {
+    let mut all = Vec::new();
+    let mut page = Page {
+        limit: 500,
+        after: None,
+    };
+    loop {
+        let slice = store.decisions(&DecisionFilter::default(), &page).await.unwrap();
+        all.extend(slice.items);
+        match slice.next {
+            Some(next) => page.after = Some(next),
+            None => return all,
+        }
+    }
+}
+
+async fn until(what: &str, mut done: impl FnMut() -> bool) {
+    let begin = Instant::now();
+    while !done() {
+        assert!(begin.elapsed() < LONG, "waited in vain until {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// A log to a file, not running yet.
+fn to_file(path: &Path, queue: usize, block: bool) -> (Arc<Metrics>, Log, LogTask) {
+    let metrics = Arc::new(Metrics::new());
+    let config = settings(vec![Sink::File(path.to_owned())], queue, block);
+    let (log, task) = Log::start(&config, None, &metrics, None).unwrap();
+    (metrics, log, task)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn everything_recorded_before_the_flush_is_in_the_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("d.jsonl");
+    // A small queue: most of them have to wait for a place.
+    let (metrics, log, task) = to_file(&path, 16, true);
+    let running = tokio::spawn(task.run());
+    let mut jobs = Vec::new();
+    for job in 0..6 {
+        let log = log.clone();
+        jobs.push(tokio::spawn(async move {
+            for n in 0..500 {
+                log.record(entry(format!("a{job}-{n}"))).await;
+            }
+        }));
+    }
+    for job in 0..2 {
+        let log = log.clone();
+        jobs.push(tokio::task::spawn_blocking(move || {
+            for n in 0..250 {
+                log.record_blocking(entry(format!("b{job}-{n}")));
+            }
+        }));
+    }
+    for job in jobs {
+        job.await.unwrap();
+    }
+    assert_eq!(log.flush(LONG).await, 0);
+    running.await.unwrap();
+    let lines = lines(&path);
+    assert_eq!(ids(&lines).len(), 3500);
+    assert_eq!(written(&metrics, "file"), 3500);
+    assert_eq!(metric(&metrics, "llm_policy_decision_log_queue"), 0);
+    assert_eq!(lines[0]["context"]["llm"]["prompt"], "[masked]");
+    assert_eq!(lines[0]["reason"], "`[masked]` is not for [EMAIL]");
+
+    // What comes later is refused and counted; nobody waits.
+    log.record(entry("late")).await;
+    assert!(log.try_record(entry("later")).is_ok());
+    log.record_blocking(entry("latest"));
+    assert_eq!(dropped(&metrics, "closed"), 3);
+    assert_eq!(log.flush(LONG).await, 0);
+}
+
+#[tokio::test]
+async fn overflow_drops_and_counts_exactly() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("d.jsonl");
+    let (metrics, log, task) = to_file(&path, 5, false);
+    for n in 0..12 {
+        log.record(entry(n)).await;
+    }
+    assert_eq!(log.pending(), 5);
+    assert_eq!(dropped(&metrics, "overflow"), 7);
+    assert_eq!(metric(&metrics, "llm_policy_decision_log_queue"), 5);
+    assert_eq!(metric(&metrics, "llm_policy_decision_log_capacity"), 5);
+    tokio::spawn(task.run());
+    assert_eq!(log.flush(LONG).await, 0);
+    let expected: BTreeSet<String> = (0..5).map(|n| n.to_string()).collect();
+    assert_eq!(ids(&lines(&path)), expected);
+    assert_eq!(written(&metrics, "file") + dropped(&metrics, "overflow"), 12);
+}
+
+#[tokio::test]
+async fn overflow_blocks_until_there_is_a_place() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("d.jsonl");
+    let (metrics, log, task) = to_file(&path, 5, true);
+    for n in 0..5 {
+        log.record(entry(n)).await;
+    }
+    assert_eq!(
+        log.try_record(entry("back")).unwrap_err().record.request_id,
+        "back"
+    );
+    // A caller who goes away while waiting takes the decision along.
+    assert!(timeout(SHORT, log.record(entry("gone"))).await.is_err());
+    let waiting = tokio::spawn({
+        let log = log.clone();
+        async move { log.record(entry("waits")).await }
+    });
+    tokio::time::sleep(SHORT).await;
+    assert!(!waiting.is_finished());
+    assert_eq!(log.pending(), 5);
+    tokio::spawn(task.run());
+    waiting.await.unwrap();
+    assert_eq!(log.flush(LONG).await, 0);
+    let expected: BTreeSet<String> = ["0", "1", "2", "3", "4", "waits"].map(str::to_owned).into();
+    assert_eq!(ids(&lines(&path)), expected);
+    for reason in ["overflow", "closed", "refused", "shutdown"] {
+        assert_eq!(dropped(&metrics, reason), 0, "{reason}");
+    }
+}
+
+#[test]
+fn evaluations_that_wait_on_every_blocking_thread_do_not_stop_the_writer() {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .max_blocking_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("d.jsonl");
+        let (_, log, task) = to_file(&path, 1, true);
+        let jobs: Vec<_> = (0..2)
+            .map(|job| {
+                let log = log.clone();
+                tokio::task::spawn_blocking(move || {
+                    for n in 0..50 {
+                        log.record_blocking(entry(format!("{job}-{n}")));
+                    }
+                })
+            })
+            .collect();
+        tokio::time::sleep(SHORT).await;
+        tokio::spawn(task.run());
+        for job in jobs {
+            timeout(LONG, job).await.unwrap().unwrap();
+        }
+        assert_eq!(log.flush(LONG).await, 0);
+        assert_eq!(ids(&lines(&path)).len(), 100);
+    });
+}
+
+/// The log of a process of its own, whose standard output can be read; without the variable, nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn child_that_writes_to_stdout() {
+    if std::env::var_os("DECISION_LOG_CHILD").is_none() {
+        return;
+    }
+    let metrics = Metrics::new();
+    let config = settings(vec![Sink::Stdout], 100, true);
+    let (log, task) = Log::start(&config, None, &metrics, None).unwrap();
+    tokio::spawn(task.run());
+    for n in 0..50 {
+        log.record(entry(n)).await;
+    }
+    assert_eq!(log.flush(LONG).await, 0);
+    assert_eq!(written(&metrics, "stdout"), 50);
+}
+
+#[test]
+fn standard_output_gets_lines_of_json() {
+    let output = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "child_that_writes_to_stdout", "--nocapture"])
+        .env("DECISION_LOG_CHILD", "1")
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    // The test harness of the child writes there as well.
+    let lines: Vec<Value> = text
+        .lines()
+        .filter_map(|line| serde_json::from_str(&line[line.find('{')?..]).ok())
+        .collect();
+    assert_eq!(ids(&lines).len(), 50);
+}
+
+#[tokio::test]
+async fn large_contexts_are_bounded_by_bytes() {
+    let directory = tempfile::tempdir().unwrap();
+    let (metrics, log, task) = to_file(&directory.path().join("d.jsonl"), 1000, false);
+    let context = Bytes::from(vec![b' '; MAX_BYTES / 4]);
+    for n in 0..6 {
+        let large = Entry {
+            context: Some(context.clone()),
+            ..entry(n)
+        };
+        log.record(large).await;
+    }
+    assert_eq!((log.pending(), dropped(&metrics, "overflow")), (4, 2));
+    // Small ones without a context still find a place.
+    let small = Entry {
+        context: None,
+        ..entry("small")
+    };
+    log.record(small).await;
+    assert_eq!(log.pending(), 5);
+    drop(task);
+    assert_eq!(log.flush(SHORT).await, 5);
+    assert_eq!(dropped(&metrics, "shutdown"), 5);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_may_be_rotated_away() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("d.jsonl");
+    let (metrics, log, task) = to_file(&path, 100, true);
+    tokio::spawn(task.run());
+    let mut rotated = Vec::new();
+    for round in 0..5 {
+        for n in 0..20 {
+            log.record(entry(format!("{round}-{n}"))).await;
+        }
+        if round % 2 == 0 {
+            // Between two batches; otherwise in the middle of whatever happens.
+            until("it is written", || written(&metrics, "file") == (round + 1) * 20).await;
+        }
+        let away = directory.path().join(format!("d.{round}"));
+        if path.exists() {
+            std::fs::rename(&path, &away).unwrap();
+            rotated.push(away);
+        }
+    }
+    log.record(entry("last")).await;
+    assert_eq!(log.flush(LONG).await, 0);
+    rotated.push(path);
+    let all: Vec<Value> = rotated.iter().flat_map(|path| lines(path)).collect();
+    assert_eq!(ids(&all).len(), 101);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_that_cannot_be_written_holds_decisions_back_and_gets_all_of_them() {
+    let directory = tempfile::tempdir().unwrap();
+    let inner = directory.path().join("inner");
+    std::fs::create_dir(&inner).unwrap();
+    let path = inner.join("d.jsonl");
+    let (metrics, log, task) = to_file(&path, 10, true);
+    tokio::spawn(task.run());
+    std::fs::rename(&inner, directory.path().join("away")).unwrap();
+    for n in 0..8 {
+        log.record(entry(n)).await;
+    }
+    until("it fails", || errors(&metrics, "file") > 2).await;
+    assert_eq!((log.pending(), written(&metrics, "file")), (8, 0));
+    std::fs::create_dir(&inner).unwrap();
+    assert_eq!(log.flush(LONG).await, 0);
+    assert_eq!(ids(&lines(&path)).len(), 8);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_locked_sqlite_holds_decisions_back_and_gets_all_of_them() {
+    let directory = tempfile::tempdir().unwrap();
+    let database = directory.path().join("policyd.db");
+    let file = directory.path().join("d.jsonl");
+    let store: Arc<dyn Store> = Arc::new(Sqlite::open(&database, 2).await.unwrap());
+    let metrics = Arc::new(Metrics::new());
+    let config = settings(vec![Sink::File(file.clone()), Sink::Store], 10, true);
+    let (log, task) = Log::start(&config, Some(Arc::clone(&store)), &metrics, None).unwrap();
+    tokio::spawn(task.run());
+
+    let url = format!("sqlite:{}", database.display());
+    let mut other = SqliteConnection::connect(&url).await.unwrap();
+    other.execute("BEGIN IMMEDIATE").await.unwrap();
+    log.record(entry("first")).await;
+    until("the file has it", || written(&metrics, "file") == 1).await;
+    let mut accepted = 1;
+    while timeout(SHORT, log.record(entry(accepted))).await.is_ok() {
+        accepted += 1;
+    }
+    // One batch on its way, and a full queue.
+    assert_eq!((accepted, log.pending()), (11, 11));
+    until("the database refuses", || errors(&metrics, "store") > 0).await;
+    other.execute("ROLLBACK").await.unwrap();
+
+    for n in 0..100 {
+        log.record(entry(format!("after-{n}"))).await;
+    }
+    assert_eq!(log.flush(LONG).await, 0);
+    let stored: BTreeSet<String> = stored(&*store)
+        .await
+        .into_iter()
+        .map(|record| record.request_id)
+        .collect();
+    assert_eq!(stored.len(), 111);
+    assert_eq!(ids(&lines(&file)), stored, "each sink has all of them once");
+    assert_eq!(written(&metrics, "store"), 111);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn postgres_may_crash_while_decisions_are_made() {
+    let Some(server) = tokio::task::spawn_blocking(postgres::Server::start)
+        .await
+        .unwrap()
+    else {
+        return postgres::missing("postgres_may_crash_while_decisions_are_made");
+    };
+    let settings_of = config::Postgres::Url(server.url("postgres").into());
+    let store: Arc<dyn Store> = Arc::new(Postgres::connect(&settings_of, 4).unwrap());
+    let metrics = Arc::new(Metrics::new());
+    let config = settings(vec![Sink::Store], 50, true);
+    let (log, task) = Log::start(&config, Some(Arc::clone(&store)), &metrics, None).unwrap();
+    tokio::spawn(task.run());
+    let deciding = tokio::spawn({
+        let log = log.clone();
+        async move {
+            for n in 0..2000 {
+                log.record(entry(n)).await;
+            }
+        }
+    });
+    until("some are written", || written(&metrics, "store") > 100).await;
+    let server = tokio::task::spawn_blocking(|| {
+        server.crash();
+        server
+    })
+    .await
+    .unwrap();
+    until("the crash is noticed", || errors(&metrics, "store") > 1).await;
+    assert!(
+        !deciding.is_finished(),
+        "the queue is full, and those who decide wait"
+    );
+    let server = tokio::task::spawn_blocking(|| {
+        server.resume();
+        server
+    })
+    .await
+    .unwrap();
+    deciding.await.unwrap();
+    assert_eq!(log.flush(LONG).await, 0);
+    let stored = stored(&*store).await;
+    let ids: BTreeSet<&str> = stored.iter().map(|record| record.request_id.as_str()).collect();
+    assert_eq!((stored.len(), ids.len()), (2000, 2000));
+    store.close().await;
+    tokio::task::spawn_blocking(|| drop(server)).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flush_that_runs_out_of_time_says_how_many_are_missing() {
+    let directory = tempfile::tempdir().unwrap();
+    let database = directory.path().join("policyd.db");
+    let store: Arc<dyn Store> = Arc::new(Sqlite::open(&database, 2).await.unwrap());
+    let metrics = Arc::new(Metrics::new());
+    let config = settings(vec![Sink::Store], 100, true);
+    let (log, task) = Log::start(&config, Some(Arc::clone(&store)), &metrics, None).unwrap();
+    let running = tokio::spawn(task.run());
+    for n in 0..10 {
+        log.record(entry(n)).await;
+    }
+    until("they are written", || written(&metrics, "store") == 10).await;
+    let url = format!("sqlite:{}", database.display());
+    let mut other = SqliteConnection::connect(&url).await.unwrap();
+    other.execute("BEGIN IMMEDIATE").await.unwrap();
+    for n in 10..17 {
+        log.record(entry(n)).await;
+    }
+    let begin = Instant::now();
+    assert_eq!(log.flush(SHORT).await, 7);
+    assert!(begin.elapsed() < Duration::from_secs(2), "{:?}", begin.elapsed());
+    running.await.unwrap();
+    assert_eq!(dropped(&metrics, "shutdown"), 7);
+    assert_eq!(log.flush(SHORT).await, 0, "counted once");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_record_that_the_database_refuses_does_not_hold_up_the_others() {
+    let directory = tempfile::tempdir().unwrap();
+    let database = directory.path().join("policyd.db");
+    let store: Arc<dyn Store> = Arc::new(Sqlite::open(&database, 2).await.unwrap());
+    let url = format!("sqlite:{}", database.display());
+    let mut other = SqliteConnection::connect(&url).await.unwrap();
+    other
+        .execute(
+            "CREATE TRIGGER refuse BEFORE INSERT ON decisions WHEN NEW.request_id = '13' \
+             BEGIN SELECT RAISE(ABORT, 'not this one'); END",
+        )
+        .await
+        .unwrap();
+    let metrics = Arc::new(Metrics::new());
+    let config = settings(vec![Sink::Store], 100, true);
+    let (log, task) = Log::start(&config, Some(Arc::clone(&store)), &metrics, None).unwrap();
+    for n in 0..40 {
+        log.record(entry(n)).await;
+    }
+    tokio::spawn(task.run());
+    assert_eq!(log.flush(LONG).await, 0);
+    assert_eq!(stored(&*store).await.len(), 39);
+    assert_eq!(
+        (dropped(&metrics, "refused"), written(&metrics, "store")),
+        (1, 39)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_id_that_is_used_again_hides_no_decision() {
+    let store: Arc<dyn Store> = Arc::new(Sqlite::in_memory().await.unwrap());
+    let metrics = Metrics::new();
+    let config = settings(vec![Sink::Store], 2000, true);
+    let (log, task) = Log::start(&config, Some(Arc::clone(&store)), &metrics, None).unwrap();
+    let at_ms = now();
+    for n in 0..1200 {
+        let mut entry = entry("same");
+        entry.record.at_ms = at_ms;
+        entry.record.duration_ns = n;
+        log.record(entry).await;
+    }
+    tokio::spawn(task.run());
+    assert_eq!(log.flush(LONG).await, 0);
+    assert_eq!(stored(&*store).await.len(), 1200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn contexts_are_sealed_in_every_sink_and_opened_by_an_export() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("d.jsonl");
+    let store: Arc<dyn Store> = Arc::new(Sqlite::in_memory().await.unwrap());
+    let metrics = Metrics::new();
+    let seal: Seal = Arc::new(|text, data| {
+        // Reversed: enough to see that no plaintext passes, and what it is bound to.
+        let hidden: String = text.chars().rev().collect();
+        Ok(format!("enc:v1:{data}|{hidden}"))
+    });
+    let config = settings(vec![Sink::Store, Sink::File(file.clone())], 2000, true);
+    let (log, task) = Log::start(&config, Some(Arc::clone(&store)), &metrics, Some(seal)).unwrap();
+    tokio::spawn(task.run());
+    for n in 0..1234 {
+        log.record(entry(n)).await;
+    }
+    assert_eq!(log.flush(LONG).await, 0);
+    let text = std::fs::read_to_string(&file).unwrap();
+    assert!(!text.contains("metadata") && text.contains("enc:v1:decision:0:"));
+
+    let open = |text: &str, data: &str| {
+        let hidden = text
+            .strip_prefix(&format!("enc:v1:{data}|"))
+            .ok_or("bound to another")?;
+        Ok(hidden.chars().rev().collect())
+    };
+    let mut out = Vec::new();
+    let filter = DecisionFilter::default();
+    let count = export(&*store, &filter, Some(&open), &mut out).await.unwrap();
+    let exported: Vec<Value> = String::from_utf8(out)
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!((count, ids(&exported).len()), (1234, 1234));
+    assert_eq!(exported[0]["requestId"], "1233", "newest first");
+    assert_eq!(exported[0]["context"]["metadata"]["n"], "1233");
+    assert_eq!(exported[0]["context"]["llm"]["prompt"], "[masked]");
+
+    let mut closed = Vec::new();
+    let one = DecisionFilter {
+        to_ms: Some(0),
+        ..filter.clone()
+    };
+    assert_eq!(export(&*store, &one, None, &mut closed).await.unwrap(), 0);
+    assert_eq!(export(&*store, &filter, None, &mut closed).await.unwrap(), 1234);
+    assert!(
+        !String::from_utf8(closed).unwrap().contains("[masked]\","),
+        "still sealed"
+    );
+    let wrong = |_: &str, _: &str| Err("no such key".to_owned());
+    assert!(
+        export(&*store, &filter, Some(&wrong), &mut Vec::new())
+            .await
+            .is_err()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ids_of_any_kind_are_stored_and_stay_bound_to_their_contexts() {
+    let store: Arc<dyn Store> = Arc::new(Sqlite::in_memory().await.unwrap());
+    let metrics = Metrics::new();
+    let seal: Seal = Arc::new(|_, data| Ok(format!("enc:v1:{data}")));
+    let config = settings(vec![Sink::Store], 2000, true);
+    let (log, task) = Log::start(&config, Some(Arc::clone(&store)), &metrics, Some(seal)).unwrap();
+    tokio::spawn(task.run());
+    // Two that differ only where they are cut, and what PostgreSQL has no letters for.
+    let ids = [
+        "é".repeat(400),
+        format!("{}x", "é".repeat(399)),
+        "nul\0\0".to_owned(),
+        String::new(),
+    ];
+    for id in &ids {
+        log.record(entry(id)).await;
+    }
+    assert_eq!(log.flush(LONG).await, 0);
+    let open = |text: &str, data: &str| match text == format!("enc:v1:{data}") {
+        true => Ok("{}".to_owned()),
+        false => Err(format!("{data} is not what it was sealed with")),
+    };
+    let filter = DecisionFilter::default();
+    let count = export(&*store, &filter, Some(&open), &mut Vec::new())
+        .await
+        .unwrap();
+    assert_eq!(count, 4);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn old_decisions_are_removed_even_where_the_log_is_off() {
+    let store: Arc<dyn Store> = Arc::new(Sqlite::in_memory().await.unwrap());
+    let record = |id: String, at_ms| DecisionRecord {
+        at_ms,
+        ..entry(id).record
+    };
+    let old: Vec<DecisionRecord> = (0..2500)
+        .map(|n| record(format!("old-{n}"), now() - 60_000))
+        .collect();
+    store.append_decisions(&old).await.unwrap();
+    store
+        .append_decisions(&[record("new".to_owned(), now())])
+        .await
+        .unwrap();
+    let metrics = Metrics::new();
+    let mut config = settings(Vec::new(), 10, true);
+    config.retention = Duration::from_secs(30);
+    let (log, task) = Log::start(&config, Some(Arc::clone(&store)), &metrics, None).unwrap();
+    assert!(!log.is_on());
+    let running = tokio::spawn(task.run());
+    log.record(entry("nowhere")).await;
+    until("they are gone", || {
+        metric(&metrics, "llm_policy_decision_log_pruned_total") == 2500
+    })
+    .await;
+    let left = stored(&*store).await;
+    assert_eq!(left.len(), 1);
+    assert_eq!(left[0].request_id, "new");
+    assert_eq!(log.flush(LONG).await, 0);
+    running.await.unwrap();
+    assert_eq!(dropped(&metrics, "closed"), 0);
+}
+
+#[tokio::test]
+async fn what_cannot_work_is_refused_at_the_start() {
+    let metrics = Metrics::new();
+    let start = |config: &config::DecisionLog| Log::start(config, None, &metrics, None).map(drop);
+    assert!(matches!(
+        start(&settings(vec![Sink::Store], 1, true)),
+        Err(LogError::NoStore)
+    ));
+    let nowhere = Sink::File("/nowhere/at/all/d.jsonl".into());
+    assert!(matches!(
+        start(&settings(vec![nowhere], 1, true)),
+        Err(LogError::File(..))
+    ));
+    let mut keys = settings(vec![Sink::Stdout], 1, true);
+    keys.keys = vec![("k1".to_owned(), Box::new([7; 32]).into())];
+    assert!(matches!(start(&keys), Err(LogError::NoSeal)));
+}
