@@ -253,13 +253,13 @@ async fn refusals_say_what_is_wrong_and_where() {
     let shell = Shell::new(&server);
     // Parses, but does not compile: the server says so, with its place in the file.
     let broken = TWO.replace(
-        "operator: eq, field: a, value: 1",
-        "operator: gt, field: llm.model, value: [1]",
+        "decision: warn",
+        "decision: modify, modifications: { llm.estimatedCost: 1 }",
     );
     shell.write("both.yaml", format!("{ONE}---\n{broken}"));
     let refused = shell.run(&["push", "both.yaml"]).exits(2);
     refused.says(&["one", "1", "active", "created"]);
-    assert!(refused.err.contains("both.yaml:10:"), "{}", refused.err);
+    assert!(refused.err.contains("both.yaml:12:"), "{}", refused.err);
     assert!(refused.err.contains("policy_invalid"), "{}", refused.err);
     let report = shell
         .run(&["push", "both.yaml", "--format", "json"])

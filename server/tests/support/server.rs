@@ -1,6 +1,8 @@
 //! A whole server in the process of the test: everything that `policyd` runs, on free loopback ports and a database in
 //! memory.
 
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
 use policy_server::config::{Config, Raw};
 use policy_server::server::{Addresses, Cut, Server};
 use policy_server::state::App;
