@@ -1,5 +1,11 @@
 //! The gRPC interface as clients see it: a whole server, real connections, the generated client.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a helper of tests fails as tests do"
+)]
+
 #[path = "support/server.rs"]
 mod server;
 

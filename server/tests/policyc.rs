@@ -2,6 +2,12 @@
 //!
 //! The program is another package's, so it is built here first, which costs a moment when it is there already.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a helper of tests fails as tests do"
+)]
+
 #[path = "support/server.rs"]
 mod server;
 
