@@ -41,6 +41,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ),
     ("policy-conformance", &["*"]),
     ("policy-benches", &["*"]),
+    ("policy-load", &["*"]),
     ("xtask", &["*"]),
 ];
 
