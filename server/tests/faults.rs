@@ -165,13 +165,21 @@ fn decisions_go_on_while_redis_is_away() {
     };
     let policyd = Policyd::start(&[("REDIS_URL", &redis.url())]);
     let client = &policyd.client;
-    create(client, &policy("limit", 10, 1));
-    // Long enough for the cache to be worth it.
-    let prompt = "mail to jo@example.org about the quarterly report ".repeat(80);
-    let mut cases = cases();
-    for (context, _) in &mut cases {
-        context["llm"]["prompt"] = json!(prompt);
-    }
+    let pii = json!({
+        "metadata": {"id": "pii", "name": "pii"},
+        "rules": [{
+            "id": "pii",
+            "condition": {"operator": "eq", "field": "llm.containsPII", "value": true},
+            "action": {"decision": "deny", "reason": "personal data"},
+        }],
+    });
+    create(client, &pii);
+    // Redis is asked where deciding takes longer: texts that are long, and new each time.
+    let text = "the quarterly report of the platform team is late again ".repeat(1500);
+    let cases = [
+        (json!({"llm": {"prompt": format!("%n% {text}")}}), "allow"),
+        (json!({"llm": {"prompt": format!("%n% {text} jo@example.org")}}), "deny"),
+    ];
     let load = Load::start(client, &cases);
     for round in 0..2 {
         until("Redis is known to be up", || client.ready()["dependencies"]["redis"] == "up");

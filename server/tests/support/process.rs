@@ -254,28 +254,34 @@ pub(crate) struct Load {
 }
 
 impl Load {
-    /// `cases` are contexts and the decision that each must get.
+    /// `cases` are contexts and the decision that each must get. `%n%` in a context becomes a number that no other request
+    /// has.
     pub(crate) fn start(client: &Client, cases: &[(Value, &str)]) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let answered = Arc::new(AtomicU64::new(0));
         let slowest_ms = Arc::new(AtomicU64::new(0));
-        let cases: Vec<(Value, String)> = cases
+        let cases: Vec<(String, String)> = cases
             .iter()
-            .map(|(context, decision)| (json!({ "context": context }), (*decision).to_owned()))
+            .map(|(context, decision)| (json!({ "context": context }).to_string(), (*decision).to_owned()))
             .collect();
+        let number = Arc::new(AtomicU64::new(0));
         let threads = (0..2)
             .map(|_| {
                 let (client, cases) = (client.clone(), cases.clone());
                 let (stop, answered) = (Arc::clone(&stop), Arc::clone(&answered));
-                let slowest_ms = Arc::clone(&slowest_ms);
+                let (slowest_ms, number) = (Arc::clone(&slowest_ms), Arc::clone(&number));
                 std::thread::spawn(move || {
                     for (body, expected) in cases.iter().cycle() {
                         if stop.load(Ordering::SeqCst) {
                             return;
                         }
+                        let body = body.replace("%n%", &number.fetch_add(1, Ordering::SeqCst).to_string());
                         let begin = Instant::now();
-                        let answer = client.json("POST", "/api/v1/evaluate", body).expect(200);
-                        assert_eq!(answer["decision"]["decision"], **expected, "{body}");
+                        let answer = client
+                            .try_send("POST", "/api/v1/evaluate", "application/json", &body)
+                            .unwrap()
+                            .expect(200);
+                        assert_eq!(answer["decision"]["decision"], **expected, "{answer}");
                         let took = begin.elapsed().as_millis() as u64;
                         slowest_ms.fetch_max(took, Ordering::SeqCst);
                         answered.fetch_add(1, Ordering::SeqCst);
