@@ -55,12 +55,18 @@ fn number(client: &Client) -> Option<u64> {
 }
 
 fn database() -> Option<postgres::Database> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     runtime.block_on(postgres::Database::create())
 }
 
 fn remove(database: postgres::Database) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     runtime.block_on(database.remove());
 }
 
@@ -100,9 +106,13 @@ fn decisions_go_on_while_postgresql_is_away() {
         let revision = ready["revision"].clone();
         let id = format!("refused-{round}");
         // It would deny what the load expects to be allowed.
-        let refused = client.json("POST", "/api/v1/policies", &policy(&id, 1, 0)).expect(503);
+        let refused = client
+            .json("POST", "/api/v1/policies", &policy(&id, 1, 0))
+            .expect(503);
         assert_eq!(refused["code"], "store_unavailable", "{refused}");
-        let refused = client.json("PUT", "/api/v1/policies/limit", &policy("limit", 1, 2)).expect(503);
+        let refused = client
+            .json("PUT", "/api/v1/policies/limit", &policy("limit", 1, 2))
+            .expect(503);
         assert_eq!(refused["code"], "store_unavailable", "{refused}");
         assert_eq!(client.ready()["revision"], revision);
         load.goes_on("evaluations go on after refused writes");
@@ -178,11 +188,16 @@ fn decisions_go_on_while_redis_is_away() {
     let text = "the quarterly report of the platform team is late again ".repeat(1500);
     let cases = [
         (json!({"llm": {"prompt": format!("%n% {text}")}}), "allow"),
-        (json!({"llm": {"prompt": format!("%n% {text} jo@example.org")}}), "deny"),
+        (
+            json!({"llm": {"prompt": format!("%n% {text} jo@example.org")}}),
+            "deny",
+        ),
     ];
     let load = Load::start(client, &cases);
     for round in 0..2 {
-        until("Redis is known to be up", || client.ready()["dependencies"]["redis"] == "up");
+        until("Redis is known to be up", || {
+            client.ready()["dependencies"]["redis"] == "up"
+        });
         redis.stop();
         until("readiness says that Redis is away", || client.is("degraded"));
         let ready = client.ready();
@@ -249,7 +264,9 @@ fn killed_in_a_stream_of_writes(settings: &[(&str, &str)]) {
         );
         assert_eq!(found["activeVersion"], version);
         for n in newest..=version {
-            let kept = client.get(&format!("/api/v1/policies/stream/versions/{n}")).expect(200);
+            let kept = client
+                .get(&format!("/api/v1/policies/stream/versions/{n}"))
+                .expect(200);
             let source = kept["source"].as_str().unwrap();
             assert!(source.contains(&format!("number {n}\"")), "{kept}");
         }
@@ -358,7 +375,9 @@ fn servers_on_one_postgresql_agree() {
     // Cut off, a server decides as before, says so, and takes no writes; then it catches up.
     let load = Load::start(&b.client, &cases());
     wire.cut();
-    until("the server notices that it is cut off", || b.client.is("degraded"));
+    until("the server notices that it is cut off", || {
+        b.client.is("degraded")
+    });
     a.client
         .json("PUT", "/api/v1/policies/counter", &policy("counter", 10, n + 1))
         .expect(200);
@@ -399,7 +418,9 @@ fn a_stop_answers_what_is_under_way() {
     std::thread::sleep(Duration::from_millis(100));
 
     policyd.terminate();
-    until("new connections are refused", || TcpStream::connect(policyd.rest).is_err());
+    until("new connections are refused", || {
+        TcpStream::connect(policyd.rest).is_err()
+    });
     slow.write_all(end.as_bytes()).unwrap();
     let mut answer = String::new();
     slow.read_to_string(&mut answer).unwrap();
@@ -436,7 +457,10 @@ fn what_is_unsafe_does_not_start() {
     let directory = tempfile::tempdir().unwrap();
     let key = "0123456789abcdef0123456789abcdef";
     for (settings, reason) in [
-        (&[("HOST", "0.0.0.0")] as &[(&str, &str)], "without authentication"),
+        (
+            &[("HOST", "0.0.0.0")] as &[(&str, &str)],
+            "without authentication",
+        ),
         (&[("HOST", "::")], "without authentication"),
         (&[("JWT_SECRET", "short")], "at least 32"),
         (&[("APPROVAL_REQUIRED", "true")], "needs authentication"),
@@ -447,7 +471,10 @@ fn what_is_unsafe_does_not_start() {
         let (code, stdout, stderr) = finished(settings, &[], directory.path());
         assert_eq!(code, 78, "{settings:?}: {stdout}{stderr}");
         assert!(stderr.contains(reason), "{settings:?}: {stderr}");
-        assert!(!stderr.contains("hunter2") && !stderr.contains("short"), "{stderr}");
+        assert!(
+            !stderr.contains("hunter2") && !stderr.contains("short"),
+            "{stderr}"
+        );
     }
     for settings in [
         &[("HOST", "0.0.0.0"), ("JWT_SECRET", key)] as &[(&str, &str)],

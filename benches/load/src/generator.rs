@@ -206,9 +206,7 @@ async fn grpc(address: SocketAddr, traffic: Arc<Traffic>, mut state: u64, end: I
                     rule: answer.matched_rules.first().map(|r| r.as_bytes()),
                     cached: answer.cached,
                 };
-                traffic
-                    .check(which, since, &seen)
-                    .map(|()| (took, seen.cached))
+                traffic.check(which, since, &seen).map(|()| (took, seen.cached))
             }
             Err(status) => Err(anyhow::anyhow!("{status}")),
         };
@@ -239,7 +237,10 @@ pub(crate) async fn deploy(address: SocketAddr, traffic: &Traffic) -> anyhow::Re
             String::from_utf8_lossy(answer.body)
         );
     }
-    traffic.generation.acknowledged.store(generation, Ordering::SeqCst);
+    traffic
+        .generation
+        .acknowledged
+        .store(generation, Ordering::SeqCst);
     Ok(())
 }
 

@@ -82,7 +82,10 @@ impl Connection {
 fn head(head: &[u8]) -> anyhow::Result<(u16, usize)> {
     let text = std::str::from_utf8(head)?;
     let mut lines = text.split("\r\n");
-    let status = lines.next().and_then(|line| line.get(9..12)).context("no status")?;
+    let status = lines
+        .next()
+        .and_then(|line| line.get(9..12))
+        .context("no status")?;
     let length = lines
         .filter_map(|line| line.split_once(':'))
         .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))

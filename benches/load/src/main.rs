@@ -121,7 +121,10 @@ fn protocol(name: &str) -> anyhow::Result<Protocol> {
 /// Fails where an answer was wrong: how fast wrong answers come is of no interest.
 fn right(server: &str, tally: Tally) -> anyhow::Result<Tally> {
     match &tally.first_wrong {
-        Some(first) => bail!("{server}: {} wrong or missing answers; the first: {first}", tally.wrong),
+        Some(first) => bail!(
+            "{server}: {} wrong or missing answers; the first: {first}",
+            tally.wrong
+        ),
         None => Ok(tally),
     }
 }
@@ -192,7 +195,10 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     if arguments.alone {
         println!("policyd is process {}", policyd.id());
         let target = ours(protocols.first().copied().unwrap_or(Protocol::Rest));
-        let tally = right("policyd", drive(target, &traffic, arguments.connections, time).await?)?;
+        let tally = right(
+            "policyd",
+            drive(target, &traffic, arguments.connections, time).await?,
+        )?;
         println!("{:.0} requests/s", tally.rate());
         return Ok(());
     }

@@ -34,14 +34,25 @@ pub(crate) fn build() -> anyhow::Result<PathBuf> {
     let path = std::env::current_exe()?.with_file_name("policyd");
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let status = Command::new(cargo)
-        .args(["build", "--release", "--locked", "-p", "policy-server", "--bin", "policyd"])
+        .args([
+            "build",
+            "--release",
+            "--locked",
+            "-p",
+            "policy-server",
+            "--bin",
+            "policyd",
+        ])
         .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../.."))
         .status()?;
     if !status.success() {
         bail!("policyd does not build");
     }
     if !path.is_file() {
-        bail!("{} is not there; run this program with --release or say --policyd", path.display());
+        bail!(
+            "{} is not there; run this program with --release or say --policyd",
+            path.display()
+        );
     }
     Ok(path)
 }

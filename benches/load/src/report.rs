@@ -76,10 +76,16 @@ impl Comparison {
             protocol,
             policyd: Side::of("policyd", policyd.0, policyd.1),
             constant: Side::of("constant", constant.0, constant.1),
-            rate_ratio: median(pairs().map(|(ours, theirs)| ours.rate() / theirs.rate()).collect()),
+            rate_ratio: median(
+                pairs()
+                    .map(|(ours, theirs)| ours.rate() / theirs.rate())
+                    .collect(),
+            ),
             p99_ratio: median(
                 pairs()
-                    .map(|(ours, theirs)| ours.times.quantile(0.99) as f64 / theirs.times.quantile(0.99) as f64)
+                    .map(|(ours, theirs)| {
+                        ours.times.quantile(0.99) as f64 / theirs.times.quantile(0.99) as f64
+                    })
                     .collect(),
             ),
             rate_target,

@@ -33,7 +33,9 @@ struct Workload {
 
 impl Workload {
     fn read(name: &str) -> anyhow::Result<Self> {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../workloads").join(name);
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../workloads")
+            .join(name);
         let read = |file: &str| {
             let path = folder.join(file);
             std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))
@@ -45,7 +47,10 @@ impl Workload {
                 .lines()
                 .map(|line| line.as_bytes().to_vec())
                 .collect(),
-            expected: expected.lines().map(serde_json::from_str).collect::<Result<_, _>>()?,
+            expected: expected
+                .lines()
+                .map(serde_json::from_str)
+                .collect::<Result<_, _>>()?,
         })
     }
 }
@@ -274,10 +279,7 @@ mod tests {
 
     #[test]
     fn both_bundles_decide_as_expected_and_never_alike() {
-        for traffic in [
-            Traffic::named("gateway-20").unwrap(),
-            Traffic::replay().unwrap(),
-        ] {
+        for traffic in [Traffic::named("gateway-20").unwrap(), Traffic::replay().unwrap()] {
             for which in 0..2 {
                 let engine = PolicyEngine::builder()
                     .bundle(&traffic.bundles[which])
@@ -292,10 +294,7 @@ mod tests {
                     let answer = Seen::in_json(answer.json.as_bytes()).unwrap();
                     traffic.check_decision(which, i, &answer).unwrap();
                     assert!(traffic.check_decision(1 - which, i, &answer).is_err());
-                    traffic
-                        .generation
-                        .begun
-                        .store(which as u64, Ordering::SeqCst);
+                    traffic.generation.begun.store(which as u64, Ordering::SeqCst);
                     traffic.check(i, which as u64, &answer).unwrap();
                     traffic.generation.begun.store(which as u64 + 1, Ordering::SeqCst);
                     assert!(traffic.check(i, which as u64 + 1, &answer).is_err());

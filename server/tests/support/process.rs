@@ -463,7 +463,11 @@ impl Wire {
 }
 
 /// Runs `policyd` with a command that ends by itself: its exit code, stdout, stderr.
-pub(crate) fn finished(settings: &[(&str, &str)], arguments: &[&str], directory: &Path) -> (i32, String, String) {
+pub(crate) fn finished(
+    settings: &[(&str, &str)],
+    arguments: &[&str],
+    directory: &Path,
+) -> (i32, String, String) {
     let output = command(settings)
         .args(arguments)
         .current_dir(directory)
