@@ -21,6 +21,7 @@ mod export;
 pub mod mask;
 mod record;
 mod sinks;
+mod thread;
 mod writer;
 
 use crate::config::{self, Kept, Sink};
@@ -33,6 +34,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use thread::Thread;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -63,6 +65,8 @@ pub enum LogError {
     NoSeal,
     /// The file cannot be written.
     File(std::path::PathBuf, std::io::Error),
+    /// The system has no thread for the writer.
+    Thread(std::io::Error),
 }
 
 impl fmt::Display for LogError {
@@ -73,6 +77,7 @@ impl fmt::Display for LogError {
                 f.write_str("ENCRYPTION_KEYS are given, and contexts would be stored in clear text")
             }
             Self::File(path, error) => write!(f, "DECISION_LOG: cannot write {}: {error}", path.display()),
+            Self::Thread(error) => write!(f, "the decision log has no thread to write on: {error}"),
         }
     }
 }
@@ -154,6 +159,7 @@ impl Log {
     ///
     /// - [`LogError::NoStore`], [`LogError::NoSeal`] — what the configuration asks for was not passed.
     /// - [`LogError::File`] — a file cannot be opened for appending.
+    /// - [`LogError::Thread`] — there is no thread left.
     pub fn start(
         config: &config::DecisionLog,
         store: Option<Arc<dyn Store>>,
@@ -191,6 +197,7 @@ impl Log {
             shared: Arc::clone(&shared),
             outputs,
             preparer: Arc::new(Mutex::new(Preparer::new(config.context, &config.masks, seal))),
+            thread: Thread::start().map_err(LogError::Thread)?,
             pruner,
             finished: running,
         };

@@ -203,3 +203,19 @@ impl From<crate::storage::StoreError> for ServiceError {
         }
     }
 }
+
+/// The table of codes for `docs/api-errors.md`.
+#[must_use]
+pub fn markdown() -> String {
+    let mut out = String::from("| `code` | HTTP | gRPC | meaning |\n|---|--:|---|---|\n");
+    for code in Code::ALL {
+        out.push_str(&format!(
+            "| `{}` | {} | {:?} | {} |\n",
+            code.as_str(),
+            code.http(),
+            code.grpc(),
+            code.title()
+        ));
+    }
+    out
+}

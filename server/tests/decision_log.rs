@@ -1,8 +1,10 @@
 //! The decision log on real sinks: files, SQLite and PostgreSQL. What is accepted is written, whatever happens to the sink;
 //! what is not written is counted, exactly.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 #[path = "support/postgres.rs"]
-#[allow(dead_code, reason = "databases for single tests are for another suite")]
+#[expect(dead_code, reason = "databases for single tests are for another suite")]
 mod postgres;
 
 use bytes::Bytes;
@@ -237,6 +239,72 @@ async fn overflow_blocks_until_there_is_a_place() {
     for reason in ["overflow", "closed", "refused", "shutdown"] {
         assert_eq!(dropped(&metrics, reason), 0, "{reason}");
     }
+}
+
+#[test]
+fn evaluations_that_wait_on_every_blocking_thread_do_not_stop_the_writer() {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .max_blocking_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("d.jsonl");
+        let (_, log, task) = to_file(&path, 1, true);
+        let jobs: Vec<_> = (0..2)
+            .map(|job| {
+                let log = log.clone();
+                tokio::task::spawn_blocking(move || {
+                    for n in 0..50 {
+                        log.record_blocking(entry(format!("{job}-{n}")));
+                    }
+                })
+            })
+            .collect();
+        tokio::time::sleep(SHORT).await;
+        tokio::spawn(task.run());
+        for job in jobs {
+            timeout(LONG, job).await.unwrap().unwrap();
+        }
+        assert_eq!(log.flush(LONG).await, 0);
+        assert_eq!(ids(&lines(&path)).len(), 100);
+    });
+}
+
+/// The log of a process of its own, whose standard output can be read; without the variable, nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn child_that_writes_to_stdout() {
+    if std::env::var_os("DECISION_LOG_CHILD").is_none() {
+        return;
+    }
+    let metrics = Metrics::new();
+    let config = settings(vec![Sink::Stdout], 100, true);
+    let (log, task) = Log::start(&config, None, &metrics, None).unwrap();
+    tokio::spawn(task.run());
+    for n in 0..50 {
+        log.record(entry(n)).await;
+    }
+    assert_eq!(log.flush(LONG).await, 0);
+    assert_eq!(written(&metrics, "stdout"), 50);
+}
+
+#[test]
+fn standard_output_gets_lines_of_json() {
+    let output = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "child_that_writes_to_stdout", "--nocapture"])
+        .env("DECISION_LOG_CHILD", "1")
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    // The test harness of the child writes there as well.
+    let lines: Vec<Value> = text
+        .lines()
+        .filter_map(|line| serde_json::from_str(&line[line.find('{')?..]).ok())
+        .collect();
+    assert_eq!(ids(&lines).len(), 50);
 }
 
 #[tokio::test]
@@ -530,6 +598,36 @@ async fn contexts_are_sealed_in_every_sink_and_opened_by_an_export() {
             .await
             .is_err()
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ids_of_any_kind_are_stored_and_stay_bound_to_their_contexts() {
+    let store: Arc<dyn Store> = Arc::new(Sqlite::in_memory().await.unwrap());
+    let metrics = Metrics::new();
+    let seal: Seal = Arc::new(|_, data| Ok(format!("enc:v1:{data}")));
+    let config = settings(vec![Sink::Store], 2000, true);
+    let (log, task) = Log::start(&config, Some(Arc::clone(&store)), &metrics, Some(seal)).unwrap();
+    tokio::spawn(task.run());
+    // Two that differ only where they are cut, and what PostgreSQL has no letters for.
+    let ids = [
+        "é".repeat(400),
+        format!("{}x", "é".repeat(399)),
+        "nul\0\0".to_owned(),
+        String::new(),
+    ];
+    for id in &ids {
+        log.record(entry(id)).await;
+    }
+    assert_eq!(log.flush(LONG).await, 0);
+    let open = |text: &str, data: &str| match text == format!("enc:v1:{data}") {
+        true => Ok("{}".to_owned()),
+        false => Err(format!("{data} is not what it was sealed with")),
+    };
+    let filter = DecisionFilter::default();
+    let count = export(&*store, &filter, Some(&open), &mut Vec::new())
+        .await
+        .unwrap();
+    assert_eq!(count, 4);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -100,7 +100,7 @@ struct Pace {
 impl Pace {
     fn of(source: &Source) -> Self {
         match source {
-            // Looking at the time of a file's last change costs next to nothing.
+            // A look at a small file costs next to nothing.
             Source::Pem(_) | Source::File(_) => Self {
                 poll: Duration::from_secs(2),
                 demand: Duration::from_secs(1),

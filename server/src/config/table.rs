@@ -476,3 +476,32 @@ pub const SETTINGS: &[Setting] = &[
         "Share of traces kept, where the caller did not decide.",
     ),
 ];
+
+/// The table of settings for `docs/configuration.md`.
+#[must_use]
+pub fn markdown() -> String {
+    let mut out = String::new();
+    let mut group = "";
+    for setting in SETTINGS {
+        if setting.group != group {
+            group = setting.group;
+            out.push_str(&format!(
+                "\n## {group}\n\n| variable | flag | key | value | default | |\n|---|---|---|---|---|---|\n"
+            ));
+        }
+        let default = setting.default.map_or(String::new(), |d| format!("`{d}`"));
+        let flag = if setting.secret {
+            "–".to_owned()
+        } else {
+            format!("`--{}`", setting.flag())
+        };
+        out.push_str(&format!(
+            "| `{}` | {flag} | `{}` | {} | {default} | {} |\n",
+            setting.name,
+            setting.key(),
+            setting.value.replace('|', "\\|"),
+            setting.help
+        ));
+    }
+    out
+}

@@ -23,6 +23,9 @@ use std::sync::Arc;
 /// What sealed contexts begin with.
 pub const SEALED: &str = "enc:v1:";
 
+/// Longest request id and namespace that an index of the store holds, in bytes.
+const LONGEST_KEY: usize = 512;
+
 /// Seals a text: plaintext and associated data to what is stored, or why it cannot be.
 pub type Seal = Arc<dyn Fn(&str, &str) -> Result<String, String> + Send + Sync>;
 
@@ -173,6 +176,14 @@ fn bare(entry: &Entry) -> DecisionRecord {
         if text.contains('\0') {
             *text = text.replace('\0', "\u{fffd}");
         }
+    }
+    // The store would cut them as well, but then a sealed context would be bound to what is not stored.
+    for key in [
+        &mut record.request_id,
+        &mut record.namespace,
+        &mut record.decision,
+    ] {
+        key.truncate(key.floor_char_boundary(LONGEST_KEY));
     }
     record
 }

@@ -11,6 +11,7 @@
 //!
 //! Rotating: `logrotate` and its like move the file. Two servers do not share one file.
 
+use super::thread::Thread;
 use crate::config::Sink;
 use crate::storage::Store;
 use crate::telemetry::metrics::sink_label;
@@ -51,24 +52,19 @@ impl Output {
 }
 
 /// Writes lines to standard output.
-pub(crate) async fn write_stdout(lines: Arc<str>) -> io::Result<()> {
-    blocking(move || {
-        let mut out = io::stdout().lock();
-        out.write_all(lines.as_bytes())?;
-        out.flush()
-    })
-    .await
+pub(crate) async fn write_stdout(thread: &Thread, lines: Arc<str>) -> io::Result<()> {
+    thread
+        .run(move || {
+            let mut out = io::stdout().lock();
+            out.write_all(lines.as_bytes())?;
+            out.flush()
+        })
+        .await?
 }
 
 /// Appends lines to a file, and waits until they are on disk.
-pub(crate) async fn write_file(path: PathBuf, lines: Arc<str>) -> io::Result<()> {
-    blocking(move || append(&path, lines.as_bytes())).await
-}
-
-async fn blocking(work: impl FnOnce() -> io::Result<()> + Send + 'static) -> io::Result<()> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(io::Error::other)?
+pub(crate) async fn write_file(thread: &Thread, path: PathBuf, lines: Arc<str>) -> io::Result<()> {
+    thread.run(move || append(&path, lines.as_bytes())).await?
 }
 
 /// Opens the file for appending, as only its owner may read it: decisions are nobody else's business.

@@ -4,12 +4,14 @@
 //!
 //! - A batch leaves only when every sink has it. While one is away the batch is repeated, the queue fills, and what
 //!   `DECISION_LOG_OVERFLOW` says begins. So nothing is lost, and every sink has the same decisions in the same order.
-//! - Masking and disks have threads of their own; the task itself never blocks.
+//! - Masking and disks have a thread of their own; the task itself never blocks, and needs no thread that may be waiting
+//!   for it.
 //! - A record that the database refuses for what it is does not hold up the others: it is found by halving the batch,
 //!   tried again a few times, counted and left out.
 
 use super::record::{Entry, Outcome, Preparer, push_line, stripped};
 use super::sinks::{Output, write_file, write_stdout};
+use super::thread::Thread;
 use super::{Queued, Shared};
 use crate::storage::model::DecisionRecord;
 use crate::storage::{Store, StoreError};
@@ -43,6 +45,7 @@ pub struct LogTask {
     pub(crate) shared: Arc<Shared>,
     pub(crate) outputs: Vec<Output>,
     pub(crate) preparer: Arc<Mutex<Preparer>>,
+    pub(crate) thread: Thread,
     pub(crate) pruner: Option<Pruner>,
     /// Dropped when the task ends, which [`super::Log::flush`] waits for.
     pub(crate) finished: tokio::sync::watch::Sender<()>,
@@ -56,6 +59,7 @@ impl LogTask {
             shared,
             outputs,
             preparer,
+            thread,
             pruner,
             finished,
         } = self;
@@ -78,9 +82,9 @@ impl LogTask {
                     .into_iter()
                     .map(|queued| (queued.entry, queued.place))
                     .unzip();
-                let prepared = prepare(&preparer, Arc::new(batch), &shared.metrics).await;
+                let prepared = prepare(&thread, &preparer, Arc::new(batch), &shared.metrics).await;
                 for sink in &mut sinks {
-                    sink.write(&prepared).await;
+                    sink.write(&thread, &prepared).await;
                 }
                 shared.written(prepared.records.len());
                 drop(places);
@@ -139,8 +143,13 @@ struct Prepared {
     lines: Arc<str>,
 }
 
-/// Masks and seals a batch on a thread for such work.
-async fn prepare(preparer: &Arc<Mutex<Preparer>>, batch: Arc<Vec<Entry>>, metrics: &LogMetrics) -> Prepared {
+/// Masks and seals a batch.
+async fn prepare(
+    thread: &Thread,
+    preparer: &Arc<Mutex<Preparer>>,
+    batch: Arc<Vec<Entry>>,
+    metrics: &LogMetrics,
+) -> Prepared {
     let (worker, entries) = (Arc::clone(preparer), Arc::clone(&batch));
     let work = move || {
         let mut preparer = worker.lock().unwrap_or_else(PoisonError::into_inner);
@@ -150,7 +159,7 @@ async fn prepare(preparer: &Arc<Mutex<Preparer>>, batch: Arc<Vec<Entry>>, metric
             .map(|entry| preparer.prepare(entry))
             .collect::<Vec<_>>()
     };
-    let done = match tokio::task::spawn_blocking(work).await {
+    let done = match thread.run(work).await {
         Ok(done) => done,
         Err(error) => {
             tracing::error!(%error, "contexts could not be masked and are left out");
@@ -195,14 +204,15 @@ impl Writing {
     }
 
     /// Writes a batch, however often it takes.
-    async fn write(&mut self, batch: &Prepared) {
+    async fn write(&mut self, thread: &Thread, batch: &Prepared) {
         match self.output.clone() {
             Output::Store(store) => self.append(store.as_ref(), &batch.records).await,
             Output::Stdout => {
-                self.repeat(batch, write_stdout).await;
+                self.repeat(batch, |lines| write_stdout(thread, lines)).await;
             }
             Output::File(path) => {
-                self.repeat(batch, |lines| write_file(path.clone(), lines)).await;
+                self.repeat(batch, |lines| write_file(thread, path.clone(), lines))
+                    .await;
             }
         }
     }

@@ -111,6 +111,7 @@ async fn rotate(
         request.expires_in.map(Duration::from_secs),
     );
     let (key, secret) = app.service.rotate_key(caller.call(), &id, overlap, life).await?;
+    app.auth.forget_key(&id);
     let view = Key::of(key, Some(secret.expose_secret().to_owned()));
     Ok(axum::Json(view).into_response())
 }
@@ -126,5 +127,6 @@ async fn rotate(
 )]
 async fn revoke(State(app): State<App>, caller: Caller, Path(id): Path<String>) -> Answer<StatusCode> {
     app.service.revoke_key(caller.call(), &id).await?;
+    app.auth.forget_key(&id);
     Ok(StatusCode::NO_CONTENT)
 }

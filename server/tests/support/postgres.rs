@@ -7,6 +7,8 @@
 //! Without a server and without its programs there is nothing to test against. [`missing`] says so on the real stderr, past
 //! the capture of the test harness, and fails where `REQUIRE_SERVERS` is set.
 
+#![allow(dead_code, reason = "each test program uses the part that it needs")]
+
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
 use std::io::Write as _;
 use std::net::TcpListener;

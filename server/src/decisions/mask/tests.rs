@@ -1,3 +1,5 @@
+//! What masking hides and what it keeps; no planted secret survives it.
+
 use super::{MaskError, Masker, compact};
 use proptest::prelude::*;
 use serde_json::{Value, json};

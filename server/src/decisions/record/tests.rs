@@ -1,3 +1,5 @@
+//! What is kept of a decision under each setting, and its line of JSON.
+
 use super::{Entry, Outcome, Preparer, Seal, push_line};
 use crate::config::Kept;
 use crate::storage::model::DecisionRecord;

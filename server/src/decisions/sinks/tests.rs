@@ -1,3 +1,5 @@
+//! Appending to files that were left in any state.
+
 use super::append;
 use std::fs;
 

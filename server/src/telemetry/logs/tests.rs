@@ -1,3 +1,5 @@
+//! The lines of the log, and its level.
+
 use super::layer;
 use crate::config::{LogFormat, Telemetry};
 use crate::telemetry::traces::request_span;

@@ -1,3 +1,5 @@
+//! The exposition, the table of families, and what counting costs.
+
 use super::{FAMILIES, Layer, Metrics, Status, Transport, Withheld, markdown, names};
 use crate::config::Origin;
 use policy_runtime::Verb;

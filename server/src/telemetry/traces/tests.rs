@@ -1,3 +1,5 @@
+//! Spans at a collector that speaks OTLP, and at one that is away.
+
 use super::{Traces, extract, inject, inject_metadata, request_span};
 use crate::telemetry::TelemetryError;
 use http::HeaderMap;

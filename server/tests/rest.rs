@@ -1,0 +1,1189 @@
+//! REST as callers see it: a whole server on loopback, every route, every kind of bad input.
+//!
+//! The table of bad inputs is the source of `docs/api-errors.md`; run with `UPDATE_GOLDEN=1` after changing it.
+
+#[path = "support/server.rs"]
+mod server;
+
+use policy_compiler::{Compiler, Options};
+use serde_json::{Value, json};
+use server::Running;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+/// An answer, as far as tests look at it.
+struct Answer {
+    status: u16,
+    headers: ureq::http::HeaderMap,
+    body: Vec<u8>,
+}
+
+impl Answer {
+    fn json(&self) -> Value {
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(&self.body)))
+    }
+
+    fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |v| v.to_str().unwrap())
+    }
+}
+
+/// What is sent.
+#[derive(Clone, Default)]
+struct Send {
+    method: &'static str,
+    path: String,
+    headers: Vec<(&'static str, String)>,
+    body: Vec<u8>,
+}
+
+fn send(method: &'static str, path: impl Into<String>) -> Send {
+    Send {
+        method,
+        path: path.into(),
+        ..Send::default()
+    }
+}
+
+impl Send {
+    fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    fn json(mut self, body: &Value) -> Self {
+        self.body = body.to_string().into_bytes();
+        self.header("content-type", "application/json")
+    }
+
+    fn yaml(mut self, body: &str) -> Self {
+        self.body = body.as_bytes().to_vec();
+        self.header("content-type", "application/yaml")
+    }
+
+    fn bytes(mut self, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
+        self.body = body.into();
+        self.header("content-type", content_type)
+    }
+
+    async fn to(self, server: &Running) -> Answer {
+        let url = format!("http://{}{}", server.addresses.http, self.path);
+        tokio::task::spawn_blocking(move || {
+            let agent: ureq::Agent = ureq::Agent::config_builder()
+                .http_status_as_error(false)
+                .allow_non_standard_methods(true)
+                .timeout_global(Some(Duration::from_secs(20)))
+                .build()
+                .into();
+            let mut request = ureq::http::Request::builder().method(self.method).uri(url);
+            for (name, value) in self.headers {
+                request = request.header(name, value);
+            }
+            let mut response = agent.run(request.body(self.body).unwrap()).unwrap();
+            Answer {
+                status: response.status().as_u16(),
+                headers: response.headers().clone(),
+                body: response.body_mut().read_to_vec().unwrap(),
+            }
+        })
+        .await
+        .unwrap()
+    }
+}
+
+/// A policy that refuses one model.
+fn policy(id: &str, namespace: &str, model: &str, status: &str) -> String {
+    format!(
+        "metadata: {{id: {id}, name: {id}, namespace: {namespace}}}\nrules:\n- id: refuse-{model}\n  condition: \
+         {{operator: eq, field: llm.model, value: {model}}}\n  action: {{decision: deny, reason: 'no {model}'}}\n\
+         status: {status}\n"
+    )
+}
+
+async fn decide(server: &Running, model: &str) -> Value {
+    let answer = send("POST", "/api/v1/evaluate")
+        .json(&json!({"context": {"llm": {"model": model}}}))
+        .to(server)
+        .await;
+    assert_eq!(answer.status, 200, "{}", String::from_utf8_lossy(&answer.body));
+    answer.json()
+}
+
+async fn decision(server: &Running, model: &str) -> String {
+    decide(server, model).await["decision"]["decision"]
+        .as_str()
+        .unwrap()
+        .to_owned()
+}
+
+fn bundle(sources: &[(&str, &str)]) -> Vec<u8> {
+    let mut compiler = Compiler::new(Options::default());
+    for (name, text) in sources {
+        compiler.set(*name, *text);
+    }
+    compiler.build().unwrap().to_bundle().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_policy_lives_from_create_to_delete() {
+    let server = Running::start(&[]).await;
+    assert_eq!(decision(&server, "a").await, "allow");
+    let made = send("POST", "/api/v1/policies")
+        .yaml(&policy("p", "team", "a", "active"))
+        .to(&server)
+        .await;
+    assert_eq!(
+        (made.status, made.header("etag")),
+        (201, "\"1\""),
+        "{}",
+        made.json()
+    );
+    assert_eq!(made.json()["activeVersion"], 1);
+    assert_eq!(decision(&server, "a").await, "deny");
+
+    let revision = decide(&server, "a").await["bundle"]["revision"].clone();
+    let text = policy("p", "team", "b", "active");
+    let put = send("PUT", "/api/v1/policies/p")
+        .header("if-match", "\"1\"")
+        .yaml(&text)
+        .to(&server)
+        .await;
+    assert_eq!((put.status, put.header("etag")), (200, "\"2\""));
+    assert_eq!(
+        [decision(&server, "a").await, decision(&server, "b").await],
+        ["allow", "deny"]
+    );
+    assert_ne!(decide(&server, "a").await["bundle"]["revision"], revision);
+
+    let stale = send("PUT", "/api/v1/policies/p")
+        .header("if-match", "\"1\"")
+        .yaml(&text)
+        .to(&server)
+        .await;
+    assert_eq!(
+        (stale.status, stale.json()["code"].as_str()),
+        (412, Some("version_mismatch"))
+    );
+
+    let off = send("PATCH", "/api/v1/policies/p/status")
+        .json(&json!({"status": "draft"}))
+        .to(&server)
+        .await;
+    assert_eq!((off.status, &off.json()["activeVersion"]), (200, &Value::Null));
+    assert_eq!(decision(&server, "b").await, "allow");
+    let on = send("PATCH", "/api/v1/policies/p/status")
+        .json(&json!({"status": "active"}))
+        .to(&server)
+        .await;
+    assert_eq!(on.json()["activeVersion"], 4);
+    assert_eq!(decision(&server, "b").await, "deny");
+
+    let back = send("POST", "/api/v1/policies/p/rollback")
+        .json(&json!({"version": 1}))
+        .to(&server)
+        .await;
+    assert_eq!((back.status, &back.json()["version"]), (200, &json!(5)));
+    assert_eq!(
+        [decision(&server, "a").await, decision(&server, "b").await],
+        ["deny", "allow"]
+    );
+
+    let versions = send("GET", "/api/v1/policies/p/versions?limit=3")
+        .to(&server)
+        .await
+        .json();
+    let numbers: Vec<_> = versions["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|v| v["version"].clone())
+        .collect();
+    assert_eq!(numbers, [5, 4, 3]);
+    let rest = send(
+        "GET",
+        format!(
+            "/api/v1/policies/p/versions?cursor={}",
+            versions["next"].as_str().unwrap()
+        ),
+    );
+    assert_eq!(
+        rest.to(&server).await.json()["items"].as_array().unwrap().len(),
+        2
+    );
+    let first = send("GET", "/api/v1/policies/p/versions/1")
+        .to(&server)
+        .await
+        .json();
+    assert_eq!(first["source"], policy("p", "team", "a", "active"));
+    assert_eq!(first["author"], "anonymous");
+
+    let listed = send("GET", "/api/policies?namespace=team&status=active")
+        .to(&server)
+        .await
+        .json();
+    assert_eq!(listed["items"][0]["id"], "p");
+    assert_eq!(listed["items"][0].get("source"), None);
+    assert_eq!(send("DELETE", "/api/v1/policies/p").to(&server).await.status, 204);
+    assert_eq!(decision(&server, "a").await, "allow");
+    assert_eq!(send("GET", "/api/v1/policies/p").to(&server).await.status, 404);
+    assert_eq!(
+        send("GET", "/api/v1/policies/p/versions")
+            .to(&server)
+            .await
+            .status,
+        200
+    );
+
+    let audit = send("GET", "/api/v1/audit").to(&server).await.json();
+    let actions: Vec<_> = audit["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|r| r["action"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(
+        actions,
+        [
+            "policy.create",
+            "policy.update",
+            "policy.status",
+            "policy.status",
+            "policy.rollback",
+            "policy.delete"
+        ]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_does_not_compile_together_is_not_stored() {
+    let server = Running::start(&[]).await;
+    let broken = policy("p", "team", "a", "active").replace("operator: eq", "operator: equals");
+    let answer = send("POST", "/api/v1/policies").yaml(&broken).to(&server).await;
+    let problem = answer.json();
+    assert_eq!(
+        (answer.status, answer.header("content-type")),
+        (422, "application/problem+json")
+    );
+    assert_eq!(problem["diagnostics"][0]["line"], 4);
+    assert_eq!(problem["diagnostics"][0]["code"], "E0101");
+    assert_eq!(problem["requestId"].as_str(), Some(answer.header("x-request-id")));
+    assert_eq!(
+        send("GET", "/api/v1/policies").to(&server).await.json()["items"],
+        json!([])
+    );
+
+    let checked = send("POST", "/api/v1/policies/validate")
+        .yaml(&broken)
+        .to(&server)
+        .await;
+    assert_eq!((checked.status, &checked.json()["valid"]), (200, &json!(false)));
+    let json_form = json!({
+        "metadata": {"id": "j", "name": "J"},
+        "rules": [{"id": "r", "condition": {"operator": "exists", "field": "user.id", "value": false},
+                   "action": {"decision": "warn"}}],
+    });
+    let fine = send("POST", "/api/v1/policies/validate")
+        .json(&json_form)
+        .to(&server)
+        .await;
+    assert_eq!(fine.json(), json!({"valid": true, "diagnostics": []}));
+    assert_eq!(
+        send("POST", "/api/v1/policies")
+            .json(&json_form)
+            .to(&server)
+            .await
+            .status,
+        201
+    );
+    assert_eq!(decision(&server, "x").await, "warn");
+    // The language may change between versions.
+    let yaml = policy("j", "default", "x", "active");
+    assert_eq!(
+        send("PUT", "/api/v1/policies/j")
+            .yaml(&yaml)
+            .to(&server)
+            .await
+            .status,
+        200
+    );
+    assert_eq!(decision(&server, "x").await, "deny");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bundles_are_deployed_rolled_back_and_removed() {
+    let server = Running::start(&[]).await;
+    send("POST", "/api/v1/policies")
+        .yaml(&policy("stored", "team", "s", "active"))
+        .to(&server)
+        .await;
+    let [one, two] = ["a", "b"].map(|model| bundle(&[("p.yaml", &policy("p", "team", model, "active"))]));
+    let put = |bytes: &[u8]| send("PUT", "/api/v1/bundle").bytes("application/octet-stream", bytes);
+    let first = put(&one).to(&server).await;
+    assert_eq!((first.status, &first.json()["active"]), (200, &json!(true)));
+    assert_eq!(first.header("etag"), format!("{}", first.json()["digest"]));
+    assert_eq!(
+        [decision(&server, "a").await, decision(&server, "s").await],
+        ["deny", "allow"]
+    );
+
+    let refused = send("POST", "/api/v1/policies")
+        .yaml(&policy("q", "team", "q", "active"))
+        .to(&server)
+        .await;
+    assert_eq!(
+        (refused.status, refused.json()["code"].as_str()),
+        (409, Some("read_only"))
+    );
+    let wrong = put(&two).header("if-match", "\"sha256:0\"").to(&server).await;
+    assert_eq!(wrong.status, 412);
+    assert_eq!(
+        put(&two)
+            .header("if-match", first.header("etag"))
+            .to(&server)
+            .await
+            .status,
+        200
+    );
+    assert_eq!(
+        [decision(&server, "a").await, decision(&server, "b").await],
+        ["allow", "deny"]
+    );
+
+    let known = send("GET", "/api/v1/bundle").to(&server).await;
+    let tag = known.header("etag").to_owned();
+    assert_eq!(
+        send("GET", "/api/v1/bundle")
+            .header("if-none-match", tag)
+            .to(&server)
+            .await
+            .status,
+        304
+    );
+    let bytes = send("GET", "/api/v1/bundle")
+        .header("accept", "application/octet-stream")
+        .to(&server)
+        .await;
+    assert_eq!(bytes.body, two);
+
+    let back = send("POST", "/api/v1/bundle/rollback")
+        .json(&json!({}))
+        .to(&server)
+        .await;
+    assert_eq!(
+        (back.status, &back.json()["digest"]),
+        (200, &first.json()["digest"])
+    );
+    assert_eq!(decision(&server, "a").await, "deny");
+    let history = send("GET", "/api/v1/bundle/history").to(&server).await.json();
+    assert_eq!(history["items"].as_array().unwrap().len(), 2);
+    assert_eq!(history["items"][0]["active"], true);
+
+    let mut damaged = one.clone();
+    let middle = damaged.len() / 2;
+    damaged[middle] ^= 1;
+    let answer = put(&damaged).to(&server).await;
+    assert_eq!(
+        (answer.status, answer.json()["code"].as_str()),
+        (400, Some("invalid_bundle"))
+    );
+    assert_eq!(send("DELETE", "/api/v1/bundle").to(&server).await.status, 204);
+    assert_eq!(
+        [decision(&server, "a").await, decision(&server, "s").await],
+        ["allow", "deny"]
+    );
+}
+
+/// Makes a key as an administrator and returns it.
+async fn key(server: &Running, admin: &str, name: &str, body: Value) -> (String, String) {
+    let mut body = body;
+    body["name"] = json!(name);
+    let answer = send("POST", "/api/v1/keys")
+        .header("x-api-key", admin)
+        .json(&body)
+        .to(server)
+        .await;
+    assert_eq!(answer.status, 201, "{}", answer.json());
+    let made = answer.json();
+    (
+        made["id"].as_str().unwrap().to_owned(),
+        made["key"].as_str().unwrap().to_owned(),
+    )
+}
+
+async fn first_key(server: &Running) -> String {
+    use policy_server::identity::Identity;
+    use policy_server::service::keys::{NewKey, make_key};
+    use secrecy::ExposeSecret as _;
+    let new = NewKey {
+        name: "root".to_owned(),
+        roles: vec!["admin".to_owned()],
+        ..NewKey::default()
+    };
+    let made = make_key(&*server.app.service.store, &Identity::anonymous(), "test", new).await;
+    made.unwrap().1.expose_secret().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_approves_what_they_wrote() {
+    let server = Running::start(&[("API_KEYS_ENABLED", "true"), ("APPROVAL_REQUIRED", "true")]).await;
+    let admin = first_key(&server).await;
+    let (_, author) = key(&server, &admin, "ann", json!({"roles": ["policy.author"]})).await;
+    let (_, approver) = key(
+        &server,
+        &admin,
+        "bob",
+        json!({"roles": ["policy.approver", "evaluator"]}),
+    )
+    .await;
+    let made = send("POST", "/api/v1/policies")
+        .header("x-api-key", &author)
+        .yaml(&policy("p", "team", "a", "active"))
+        .to(&server)
+        .await;
+    assert_eq!(
+        (made.status, &made.json()["pendingApproval"]),
+        (201, &json!(true))
+    );
+    let ask = |key: &str| {
+        send("POST", "/api/v1/evaluate")
+            .header("authorization", format!("Bearer {key}"))
+            .json(&json!({"context": {"llm": {"model": "a"}}}))
+    };
+    assert_eq!(
+        ask(&approver).to(&server).await.json()["decision"]["decision"],
+        "allow"
+    );
+    let approve = |key: &str| {
+        send("PATCH", "/api/v1/policies/p/status")
+            .header("x-api-key", key)
+            .json(&json!({"status": "active"}))
+    };
+    let own = approve(&author).to(&server).await;
+    assert_eq!(
+        (own.status, own.json()["code"].as_str()),
+        (403, Some("forbidden"))
+    );
+    let done = approve(&approver).to(&server).await.json();
+    assert_eq!(
+        (&done["approvedBy"], &done["activeVersion"]),
+        (&json!("bob"), &json!(1))
+    );
+    assert_eq!(
+        ask(&approver).to(&server).await.json()["decision"]["decision"],
+        "deny"
+    );
+
+    // A new version waits as well, and the approved one goes on deciding.
+    let next = send("PUT", "/api/v1/policies/p")
+        .header("x-api-key", &admin)
+        .yaml(&policy("p", "team", "b", "active"))
+        .to(&server)
+        .await
+        .json();
+    assert_eq!(
+        (&next["pendingApproval"], &next["activeVersion"]),
+        (&json!(true), &json!(1))
+    );
+    assert_eq!(
+        ask(&approver).to(&server).await.json()["decision"]["decision"],
+        "deny"
+    );
+    let own = approve(&admin).to(&server).await;
+    assert_eq!(
+        (own.status, own.json()["code"].as_str()),
+        (403, Some("self_approval"))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_reaches_its_namespaces_and_scopes_only() {
+    let server = Running::start(&[("API_KEYS_ENABLED", "true")]).await;
+    let admin = first_key(&server).await;
+    for (id, namespace, model) in [("one", "red", "a"), ("two", "blue", "b"), ("all", "global", "g")] {
+        let made = send("POST", "/api/v1/policies")
+            .header("x-api-key", &admin)
+            .yaml(&policy(id, namespace, model, "active"))
+            .to(&server)
+            .await;
+        assert_eq!(made.status, 201);
+    }
+    let (id, red) = key(
+        &server,
+        &admin,
+        "red",
+        json!({"roles": ["policy.author"], "namespaces": ["red"]}),
+    )
+    .await;
+    let as_red = |send: Send| send.header("x-api-key", &red);
+    let listed = as_red(send("GET", "/api/v1/policies")).to(&server).await.json();
+    let ids: Vec<_> = listed["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|p| p["id"].clone())
+        .collect();
+    assert_eq!(ids, ["all", "one"]);
+    assert_eq!(
+        as_red(send("GET", "/api/v1/policies/two"))
+            .to(&server)
+            .await
+            .status,
+        404
+    );
+    for (method, path, body) in [
+        (
+            "PUT",
+            "/api/v1/policies/all",
+            policy("all", "global", "x", "active"),
+        ),
+        (
+            "PUT",
+            "/api/v1/policies/one",
+            policy("one", "blue", "x", "active"),
+        ),
+        ("POST", "/api/v1/policies", policy("new", "blue", "x", "active")),
+    ] {
+        let answer = as_red(send(method, path).yaml(&body)).to(&server).await;
+        assert_eq!(answer.status, 403, "{method} {path}");
+    }
+    // Without a namespace in the request, the key's own one counts.
+    for (model, expected) in [("a", "deny"), ("b", "allow"), ("g", "deny")] {
+        let ask = send("POST", "/api/v1/evaluate").json(&json!({"context": {"llm": {"model": model}}}));
+        assert_eq!(
+            as_red(ask).to(&server).await.json()["decision"]["decision"],
+            expected,
+            "{model}"
+        );
+    }
+    let ask = send("POST", "/api/v1/evaluate").json(&json!({"context": {}, "namespace": "blue"}));
+    assert_eq!(as_red(ask).to(&server).await.status, 403);
+    assert_eq!(
+        as_red(send("GET", "/api/v1/decisions")).to(&server).await.status,
+        403
+    );
+    let put = send("PUT", "/api/v1/bundle").bytes("application/octet-stream", *b"x");
+    assert_eq!(as_red(put).to(&server).await.status, 403);
+
+    // Nobody hands on what they do not have; a rotated key works with both secrets, a revoked one with none.
+    let rotated = send("POST", format!("/api/v1/keys/{id}/rotate"))
+        .header("x-api-key", &admin)
+        .json(&json!({"overlap": 60}));
+    let fresh = rotated.to(&server).await.json()["key"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    for key in [&red, &fresh] {
+        let list = send("GET", "/api/v1/policies").header("x-api-key", key);
+        assert_eq!(list.to(&server).await.status, 200);
+    }
+    assert_eq!(
+        send("DELETE", format!("/api/v1/keys/{id}"))
+            .header("x-api-key", &admin)
+            .to(&server)
+            .await
+            .status,
+        204
+    );
+    assert_eq!(
+        send("GET", "/api/v1/policies")
+            .header("x-api-key", &fresh)
+            .to(&server)
+            .await
+            .status,
+        401
+    );
+    let shown = send("GET", "/api/v1/keys")
+        .header("x-api-key", &admin)
+        .to(&server)
+        .await;
+    assert!(!String::from_utf8_lossy(&shown.body).contains(&fresh));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn batches_and_simulations_answer_in_order() {
+    let server = Running::start(&[]).await;
+    send("POST", "/api/v1/policies")
+        .yaml(&policy("p", "team", "a", "active"))
+        .to(&server)
+        .await;
+    send("POST", "/api/v1/policies")
+        .yaml(&policy("d", "team", "d", "draft"))
+        .to(&server)
+        .await;
+    let contexts = json!([{"llm": {"model": "a"}}, [1], {"llm": {"model": "b"}}]);
+    let batch = send("POST", "/api/v1/evaluate/batch")
+        .json(&json!({"contexts": contexts}))
+        .to(&server)
+        .await
+        .json();
+    assert_eq!(batch["count"], 3);
+    assert_eq!(batch["results"][0]["decision"]["decision"], "deny");
+    assert_eq!(batch["results"][1]["error"]["code"], "malformed_context");
+    assert_eq!(batch["results"][2]["decision"]["decision"], "allow");
+    assert_eq!(
+        batch["summary"],
+        json!({"allow": 1, "deny": 1, "warn": 0, "modify": 0, "errors": 1})
+    );
+
+    let context = json!({"llm": {"model": "d"}});
+    let simulate = |body: Value| send("POST", "/api/v1/simulate").json(&body);
+    let without = simulate(json!({"context": context})).to(&server).await.json();
+    assert_eq!(without["decision"]["decision"], "allow");
+    assert!(without["decision"]["trace"].is_object(), "{without}");
+    let by_id = simulate(json!({"context": context, "policies": ["d"]}))
+        .to(&server)
+        .await
+        .json();
+    assert_eq!(by_id["decision"]["decision"], "deny");
+    let draft = policy("p", "team", "d", "draft");
+    let inline = simulate(json!({"context": context, "drafts": [draft], "trace": false}))
+        .to(&server)
+        .await
+        .json();
+    assert_eq!(inline["decision"]["matchedPolicies"], json!(["p"]));
+    assert_eq!(inline["decision"].get("trace"), None);
+    let broken = simulate(json!({"context": context, "drafts": ["metadata: {}"]}))
+        .to(&server)
+        .await;
+    assert_eq!(broken.status, 422);
+    assert_eq!(decision(&server, "d").await, "allow");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn decisions_are_logged_masked_and_counted() {
+    let server = Running::start(&[(
+        "ENCRYPTION_KEYS",
+        "k1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
+    )])
+    .await;
+    send("POST", "/api/v1/policies")
+        .yaml(&policy("p", "team", "a", "active"))
+        .to(&server)
+        .await;
+    for (i, model) in ["a", "b", "a"].iter().enumerate() {
+        let body = json!({
+            "requestId": format!("r{i}"),
+            "context": {"llm": {"model": model, "prompt": "secret plan"}, "user": {"id": "mail me at x@example.com"}},
+        });
+        send("POST", "/api/v1/evaluate").json(&body).to(&server).await;
+    }
+    let dry = json!({"requestId": "dry", "context": {"llm": {"model": "a"}}, "dryRun": true});
+    send("POST", "/api/v1/evaluate").json(&dry).to(&server).await;
+    let logged = loop {
+        let logged = send("GET", "/api/v1/decisions?decision=deny")
+            .to(&server)
+            .await
+            .json();
+        if logged["items"].as_array().unwrap().len() == 2 {
+            break logged;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    assert_eq!(logged["items"][0]["requestId"], "r2");
+    assert_eq!(logged["items"][0]["matchedRules"], json!(["refuse-a"]));
+    let context = &logged["items"][0]["context"];
+    assert_eq!(context["llm"]["prompt"], "[masked]");
+    assert_eq!(context["llm"]["model"], "a");
+    assert!(!logged.to_string().contains("x@example.com"), "{logged}");
+    // In the database it is not even that.
+    let stored = server.app.service.store.decision("r2").await.unwrap();
+    assert!(stored[0].context.as_ref().unwrap().starts_with("enc:v1:k1:"));
+    let one = send("GET", "/api/v1/decisions/r1").to(&server).await.json();
+    assert_eq!(one["items"][0]["decision"], "allow");
+    assert_eq!(send("GET", "/api/v1/decisions/dry").to(&server).await.status, 404);
+    let stats = send("GET", "/api/v1/decisions/stats").to(&server).await.json();
+    assert_eq!(
+        (&stats["total"], &stats["byDecision"]["deny"]),
+        (&json!(3), &json!(2))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_directory_is_followed_and_its_last_good_state_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("p.yaml");
+    std::fs::write(&file, policy("p", "team", "a", "active")).unwrap();
+    std::fs::write(dir.path().join("d.yaml"), policy("d", "team", "d", "draft")).unwrap();
+    let path = dir.path().to_str().unwrap();
+    let server = Running::start(&[("POLICIES", path)]).await;
+    assert_eq!(
+        [decision(&server, "a").await, decision(&server, "d").await],
+        ["deny", "allow"]
+    );
+    let until = async |model: &str, expected: &str| {
+        for _ in 0..500 {
+            if decision(&server, model).await == expected {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("{model} never got {expected}");
+    };
+    std::fs::write(&file, policy("p", "team", "b", "active")).unwrap();
+    until("b", "deny").await;
+    std::fs::write(&file, "rules: [").unwrap();
+    for _ in 0..500 {
+        if server.app.service.active.info().failure.is_some() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let ready = send("GET", "/readyz").to(&server).await;
+    assert_eq!((ready.status, &ready.json()["status"]), (200, &json!("degraded")));
+    assert!(
+        ready.json()["reasons"][0].as_str().unwrap().contains("p.yaml:1:"),
+        "{}",
+        ready.json()
+    );
+    assert_eq!(decision(&server, "b").await, "deny");
+    std::fs::write(&file, policy("p", "team", "c", "active")).unwrap();
+    until("c", "deny").await;
+    assert_eq!(send("GET", "/readyz").to(&server).await.json()["status"], "ready");
+    let refused = send("POST", "/api/v1/policies")
+        .yaml(&policy("q", "t", "q", "active"))
+        .to(&server)
+        .await;
+    assert_eq!(refused.status, 409);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replaced_bundle_does_not_come_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("policies.bundle");
+    let [one, two] = ["a", "b"].map(|model| bundle(&[("p.yaml", &policy("p", "team", model, "active"))]));
+    std::fs::write(&file, &one).unwrap();
+    let server = Running::start(&[("BUNDLE", file.to_str().unwrap())]).await;
+    assert_eq!(decision(&server, "a").await, "deny");
+    std::fs::write(&file, &two).unwrap();
+    while decision(&server, "b").await != "deny" {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    std::fs::write(&file, &one).unwrap();
+    while server.app.service.active.info().failure.is_none() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(decision(&server, "b").await, "deny");
+    let reasons = send("GET", "/readyz").to(&server).await.json()["reasons"].to_string();
+    assert!(reasons.contains("was replaced before"), "{reasons}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_shell_answers_for_everything() {
+    let server = Running::start(&[]).await;
+    let page = send("GET", "/docs").to(&server).await;
+    assert_eq!(
+        (page.status, page.header("content-type")),
+        (200, "text/html; charset=utf-8")
+    );
+    let api = send("GET", "/openapi.json").to(&server).await.json();
+    assert!(api["paths"]["/api/v1/evaluate"]["post"].is_object());
+    let own = send("GET", "/livez")
+        .header("x-request-id", "mine-1")
+        .to(&server)
+        .await;
+    assert_eq!(own.header("x-request-id"), "mine-1");
+    let new = send("GET", "/livez")
+        .header("x-request-id", "not one\tword")
+        .to(&server)
+        .await;
+    assert_ne!(new.header("x-request-id"), "not one\tword");
+    assert_eq!(new.header("x-request-id").len(), 36);
+    let metrics = server.app.scrape();
+    assert!(
+        metrics.contains("llm_policy_requests_total{transport=\"rest\",route=\"/livez\",status=\"200\"} 2"),
+        "{metrics}"
+    );
+    assert_eq!(server.stopped().await, policy_server::server::Cut::default());
+}
+
+/// A kind of bad input: what it is, the request, and what it gets.
+struct Bad {
+    what: &'static str,
+    send: Send,
+    status: u16,
+    code: &'static str,
+}
+
+fn bad_inputs() -> Vec<Bad> {
+    let row = |what, send, status, code| Bad {
+        what,
+        send,
+        status,
+        code,
+    };
+    let evaluate = |body: &str| send("POST", "/api/v1/evaluate").bytes("application/json", body);
+    let yaml = |text: &str| send("POST", "/api/v1/policies").yaml(text);
+    let good = policy("p", "team", "a", "active");
+    vec![
+        row("a body that is not JSON", evaluate("{"), 400, "malformed_request"),
+        row("no body", evaluate(""), 400, "malformed_request"),
+        row("no `context`", evaluate("{}"), 400, "malformed_request"),
+        row(
+            "a key that the request does not know",
+            evaluate(r#"{"context": {}, "polices": []}"#),
+            400,
+            "malformed_request",
+        ),
+        row(
+            "the same key twice in the request",
+            evaluate(r#"{"context": {}, "context": {}}"#),
+            400,
+            "malformed_request",
+        ),
+        row(
+            "a value of the wrong type",
+            evaluate(r#"{"context": {}, "trace": "yes"}"#),
+            400,
+            "malformed_request",
+        ),
+        row(
+            "text after the JSON",
+            evaluate(r#"{"context": {}} x"#),
+            400,
+            "malformed_request",
+        ),
+        row(
+            "a context that is not an object",
+            evaluate(r#"{"context": []}"#),
+            400,
+            "malformed_context",
+        ),
+        row(
+            "the same key twice on a path that is read",
+            evaluate(r#"{"context": {"llm": {"model": "a", "model": "b"}}}"#),
+            400,
+            "malformed_context",
+        ),
+        row(
+            "a context nested too deep",
+            evaluate(&format!(
+                r#"{{"context": {{"x": {}1{}}}}}"#,
+                "[".repeat(1000),
+                "]".repeat(1000)
+            )),
+            400,
+            "malformed_context",
+        ),
+        row(
+            "bytes that are not UTF-8",
+            send("POST", "/api/v1/evaluate")
+                .bytes("application/json", b"{\"context\": {\"x\": \"\xff\"}}".to_vec()),
+            400,
+            "malformed_request",
+        ),
+        row(
+            "an empty list of policies",
+            evaluate(r#"{"context": {}, "policies": []}"#),
+            400,
+            "no_policies",
+        ),
+        row(
+            "a policy that is not active",
+            evaluate(r#"{"context": {}, "policies": ["nope"]}"#),
+            400,
+            "unknown_policy",
+        ),
+        row(
+            "a body of another type",
+            send("POST", "/api/v1/evaluate").bytes("text/plain", "{}"),
+            415,
+            "unsupported_media_type",
+        ),
+        row(
+            "a body that is too large",
+            evaluate(&format!(r#"{{"context": {{"x": "{}"}}}}"#, "x".repeat(70_000))),
+            413,
+            "too_large",
+        ),
+        row(
+            "a batch that is too large",
+            send("POST", "/api/v1/evaluate/batch").json(&json!({"contexts": vec![json!({}); 11]})),
+            413,
+            "too_large",
+        ),
+        row(
+            "a batch without contexts",
+            send("POST", "/api/v1/evaluate/batch").json(&json!({})),
+            400,
+            "malformed_request",
+        ),
+        row(
+            "a simulation without a context",
+            send("POST", "/api/v1/simulate").json(&json!({})),
+            400,
+            "malformed_request",
+        ),
+        row(
+            "a draft that does not compile",
+            send("POST", "/api/v1/simulate").json(&json!({"context": {}, "drafts": [{}]})),
+            422,
+            "policy_invalid",
+        ),
+        row(
+            "a policy that is not YAML",
+            yaml("rules: ["),
+            422,
+            "policy_invalid",
+        ),
+        row(
+            "a policy with an unknown key",
+            yaml(&good.replace("rules:", "ruels:")),
+            422,
+            "policy_invalid",
+        ),
+        row(
+            "a policy with an invalid pattern",
+            yaml(
+                &good
+                    .replace("operator: eq", "operator: matches")
+                    .replace("value: a", "value: '('"),
+            ),
+            422,
+            "policy_invalid",
+        ),
+        row(
+            "two policies in one request",
+            yaml(&format!("{good}---\n{}", good.replace("id: p,", "id: q,"))),
+            422,
+            "policy_invalid",
+        ),
+        row(
+            "a policy with an id of 300 bytes",
+            yaml(&good.replace("id: p,", &format!("id: {},", "p".repeat(300)))),
+            422,
+            "policy_invalid",
+        ),
+        row(
+            "a policy of another type",
+            send("POST", "/api/v1/policies").bytes("text/html", good.clone()),
+            415,
+            "unsupported_media_type",
+        ),
+        row(
+            "a policy whose id is taken",
+            yaml(&policy("taken", "team", "a", "active")),
+            409,
+            "already_exists",
+        ),
+        row(
+            "a document of another policy",
+            send("PUT", "/api/v1/policies/taken").yaml(&good),
+            400,
+            "malformed_request",
+        ),
+        row(
+            "an update of what is not there",
+            send("PUT", "/api/v1/policies/p").yaml(&good),
+            404,
+            "not_found",
+        ),
+        row(
+            "`If-Match` with another version",
+            send("DELETE", "/api/v1/policies/taken").header("if-match", "\"7\""),
+            412,
+            "version_mismatch",
+        ),
+        row(
+            "`If-Match` that is no version",
+            send("DELETE", "/api/v1/policies/taken").header("if-match", "\"x\""),
+            400,
+            "malformed_request",
+        ),
+        row(
+            "a status that does not exist",
+            send("PATCH", "/api/v1/policies/taken/status").json(&json!({"status": "on"})),
+            400,
+            "malformed_request",
+        ),
+        row(
+            "a version that does not exist",
+            send("GET", "/api/v1/policies/taken/versions/9"),
+            404,
+            "not_found",
+        ),
+        row(
+            "a version that is no number",
+            send("GET", "/api/v1/policies/taken/versions/x"),
+            400,
+            "malformed_request",
+        ),
+        row(
+            "a rollback to a version that does not exist",
+            send("POST", "/api/v1/policies/taken/rollback").json(&json!({"version": 9})),
+            404,
+            "not_found",
+        ),
+        row(
+            "a `limit` of 0",
+            send("GET", "/api/v1/policies?limit=0"),
+            400,
+            "malformed_request",
+        ),
+        row(
+            "a parameter that does not exist",
+            send("GET", "/api/v1/policies?limt=1"),
+            400,
+            "malformed_request",
+        ),
+        row(
+            "a time that is none",
+            send("GET", "/api/v1/decisions?from=yesterday"),
+            400,
+            "malformed_request",
+        ),
+        row(
+            "an outcome that does not exist",
+            send("GET", "/api/v1/decisions?decision=maybe"),
+            400,
+            "malformed_request",
+        ),
+        row(
+            "a decision that was not made",
+            send("GET", "/api/v1/decisions/nope"),
+            404,
+            "not_found",
+        ),
+        row(
+            "a bundle that is none",
+            send("PUT", "/api/v1/bundle").bytes("application/octet-stream", "nonsense"),
+            400,
+            "invalid_bundle",
+        ),
+        row(
+            "a bundle that was never deployed",
+            send("POST", "/api/v1/bundle/activate").json(&json!({"digest": "sha256:00"})),
+            404,
+            "not_found",
+        ),
+        row(
+            "a rollback without an earlier bundle",
+            send("POST", "/api/v1/bundle/rollback").json(&json!({})),
+            404,
+            "not_found",
+        ),
+        row(
+            "a key without a name",
+            send("POST", "/api/v1/keys").json(&json!({"name": " ", "roles": ["evaluator"]})),
+            400,
+            "malformed_request",
+        ),
+        row(
+            "a key with a role that does not exist",
+            send("POST", "/api/v1/keys").json(&json!({"name": "k", "roles": ["root"]})),
+            400,
+            "malformed_request",
+        ),
+        row(
+            "a route that does not exist",
+            send("GET", "/api/v1/nope"),
+            404,
+            "not_found",
+        ),
+        row(
+            "a method that a route does not know",
+            send("PUT", "/api/v1/evaluate"),
+            405,
+            "method_not_allowed",
+        ),
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_bad_input_gets_its_answer() {
+    let server = Running::start(&[("MAX_BODY", "65536"), ("MAX_BATCH", "10")]).await;
+    let taken = policy("taken", "team", "a", "active");
+    assert_eq!(
+        send("POST", "/api/v1/policies")
+            .yaml(&taken)
+            .to(&server)
+            .await
+            .status,
+        201
+    );
+    let mut table = String::from("| input | status | `code` |\n|---|--:|---|\n");
+    let mut wrong = Vec::new();
+    for Bad {
+        what,
+        send,
+        status,
+        code,
+    } in bad_inputs()
+    {
+        let answer = send.to(&server).await;
+        let text = String::from_utf8_lossy(&answer.body).into_owned();
+        let found = serde_json::from_str::<Value>(&text).unwrap_or_default();
+        if (answer.status, found["code"].as_str()) != (status, Some(code))
+            || answer.header("content-type") != "application/problem+json"
+            || found["requestId"].as_str() != Some(answer.header("x-request-id"))
+            || found["detail"].as_str().is_none_or(str::is_empty)
+        {
+            wrong.push(format!(
+                "{what}: expected {status} {code}, got {} {text}",
+                answer.status
+            ));
+        }
+        writeln!(table, "| {what} | {status} | `{code}` |").unwrap();
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert_eq!(
+        decision(&server, "a").await,
+        "deny",
+        "bad input changed something"
+    );
+    page("docs/api-errors.md", "bad inputs", &table);
+}
+
+/// Compares a part of a page with what it should be, or writes it.
+fn page(path: &str, part: &str, text: &str) {
+    let path = format!("{}/../{path}", env!("CARGO_MANIFEST_DIR"));
+    let found = std::fs::read_to_string(&path).unwrap();
+    let (begin, end) = (format!("<!-- {part} -->\n"), format!("<!-- /{part} -->"));
+    let from = found.find(&begin).unwrap() + begin.len();
+    let to = found.find(&end).unwrap();
+    if found[from..to] == *text {
+        return;
+    }
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(&path, format!("{}{text}{}", &found[..from], &found[to..])).unwrap();
+        return;
+    }
+    panic!("{path} is stale; run with UPDATE_GOLDEN=1");
+}
+
+#[test]
+fn pages_show_the_tables() {
+    page("docs/api-errors.md", "codes", &policy_server::error::markdown());
+    page(
+        "docs/configuration.md",
+        "settings",
+        &policy_server::config::table::markdown(),
+    );
+    let document = policy_server::http::document().to_pretty_json().unwrap() + "\n";
+    let path = format!("{}/../docs/openapi.json", env!("CARGO_MANIFEST_DIR"));
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(&path, &document).unwrap();
+    }
+    assert_eq!(
+        std::fs::read_to_string(&path).unwrap(),
+        document,
+        "run with UPDATE_GOLDEN=1"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn limits_hold_and_say_when_to_come_back() {
+    let server = Running::start(&[("RATE_LIMIT", "2"), ("RATE_LIMIT_ROUTES", "evaluate=1000")]).await;
+    let mut statuses = Vec::new();
+    for _ in 0..4 {
+        let answer = send("GET", "/api/v1/policies").to(&server).await;
+        if answer.status == 429 {
+            assert_eq!(answer.header("retry-after"), "1");
+            assert_eq!(answer.json()["code"], "rate_limited");
+        }
+        statuses.push(answer.status);
+    }
+    assert_eq!(statuses[..2], [200, 200]);
+    assert!(statuses[2..].contains(&429), "{statuses:?}");
+    assert_eq!(decision(&server, "a").await, "allow");
+}

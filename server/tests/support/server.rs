@@ -1,0 +1,69 @@
+//! A whole server in the process of the test: everything that `policyd` runs, on free loopback ports and a database in
+//! memory.
+
+use policy_server::config::{Config, Raw};
+use policy_server::server::{Addresses, Cut, Server};
+use policy_server::state::App;
+use policy_server::telemetry::Metrics;
+use std::sync::Arc;
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// A server that serves until it is stopped or dropped.
+pub(crate) struct Running {
+    pub(crate) app: App,
+    pub(crate) addresses: Addresses,
+    pub(crate) stop: CancellationToken,
+    served: JoinHandle<anyhow::Result<Cut>>,
+    _data: TempDir,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+impl Running {
+    /// Starts a server with these settings besides those of a test.
+    pub(crate) async fn start(settings: &[(&str, &str)]) -> Self {
+        let data = TempDir::new().unwrap();
+        let directory = data.path().to_str().unwrap().to_owned();
+        let flag = |name: &str| {
+            let own = settings.iter().find(|(key, _)| *key == name);
+            match (own, name) {
+                (Some((_, value)), _) => Some((*value).to_owned()),
+                (None, "PORT" | "GRPC_PORT" | "METRICS_PORT") => Some("0".to_owned()),
+                (None, "DATABASE_URL") => Some("sqlite::memory:".to_owned()),
+                (None, "DATA_DIR") => Some(directory.clone()),
+                (None, "SHUTDOWN_GRACE") => Some("5s".to_owned()),
+                (None, _) => None,
+            }
+        };
+        let config = Config::parse(&Raw::collect(None, |_| None, flag)).unwrap();
+        let server = Server::build(config, Arc::new(Metrics::new()), None)
+            .await
+            .unwrap();
+        let (app, addresses) = (server.app(), server.addresses());
+        let stop = CancellationToken::new();
+        let served = tokio::spawn(server.run(stop.clone()));
+        while !app.service.active.info().ready {
+            assert!(!served.is_finished(), "the server ended");
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        Self {
+            app,
+            addresses,
+            stop,
+            served,
+            _data: data,
+        }
+    }
+
+    /// Stops the server and says what it did not get done.
+    pub(crate) async fn stopped(mut self) -> Cut {
+        self.stop.cancel();
+        (&mut self.served).await.unwrap().unwrap()
+    }
+}
