@@ -236,11 +236,16 @@ impl Server {
             stop.cancelled().await;
             tracing::info!("stopping: readiness is off, requests under way are finished");
             app.health.drain();
+            // The servers get no deadline: they would close what is left a moment before it is counted.
             for handle in &handles {
-                handle.graceful_shutdown(Some(self.grace));
+                handle.graceful_shutdown(None);
             }
             tokio::time::sleep(self.grace).await;
-            handles.iter().map(Handle::connection_count).sum::<usize>()
+            let left = handles.iter().map(Handle::connection_count).sum::<usize>();
+            for handle in &handles {
+                handle.shutdown();
+            }
+            left
         };
         let serving = async { tokio::try_join!(rest, rpc) };
         tokio::pin!(drain, serving);
@@ -249,7 +254,6 @@ impl Server {
             result = &mut serving => { result?; }
             connections = &mut drain => {
                 cut.connections = connections;
-                // The servers close what is left by themselves.
                 serving.await?;
             }
         }

@@ -170,8 +170,12 @@ async fn grpc(address: SocketAddr, traffic: Arc<Traffic>, mut state: u64, end: I
         .iter()
         .map(|body| Bytes::copy_from_slice(&body["{\"context\":".len()..body.len() - 1]))
         .collect();
-    let mut client = match PolicyServiceClient::connect(format!("http://{address}")).await {
-        Ok(client) => client,
+    let channel = match tonic::transport::Endpoint::from_shared(format!("http://{address}")) {
+        Ok(endpoint) => endpoint.connect().await,
+        Err(error) => Err(error),
+    };
+    let mut client = match channel {
+        Ok(channel) => PolicyServiceClient::new(channel),
         Err(error) => {
             tally.fail(&error.into());
             return tally;
