@@ -2,6 +2,12 @@
 //!
 //! The table of bad inputs is the source of `docs/api-errors.md`; run with `UPDATE_GOLDEN=1` after changing it.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a helper of tests fails as tests do"
+)]
+
 #[path = "support/server.rs"]
 mod server;
 

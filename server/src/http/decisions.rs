@@ -51,12 +51,11 @@ fn malformed(detail: String) -> Failure {
 
 impl DecisionQuery {
     fn filter(&self) -> Answer<DecisionFilter> {
-        if let Some(decision) = self.decision.as_deref() {
-            if !["allow", "deny", "warn", "modify"].contains(&decision) {
-                return Err(malformed(format!(
-                    "`decision` is allow, deny, warn or modify, not `{decision}`"
-                )));
-            }
+        let known = ["allow", "deny", "warn", "modify"];
+        if let Some(decision) = self.decision.as_deref().filter(|d| !known.contains(d)) {
+            return Err(malformed(format!(
+                "`decision` is allow, deny, warn or modify, not `{decision}`"
+            )));
         }
         let time = |name: &str, text: &Option<String>| {
             text.as_ref()

@@ -323,10 +323,8 @@ async fn simulate(
         trace: request.trace.unwrap_or(true),
     };
     let mut outcomes = app.service.simulate(caller.call(), simulation).await?;
-    if single && outcomes.len() == 1 {
-        if let Some(outcome) = outcomes.pop() {
-            return Ok(json(outcome?.json));
-        }
+    if single && let Some(outcome) = outcomes.pop() {
+        return Ok(json(outcome?.json));
     }
     Ok(json(results(
         outcomes.into_iter().map(|o| o.map(Shown::from)).collect(),

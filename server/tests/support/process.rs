@@ -352,7 +352,7 @@ impl Redis {
             std::env::var_os("REQUIRE_SERVERS").is_none(),
             "{test} needs redis-server, and REQUIRE_SERVERS is set"
         );
-        writeln!(std::io::stderr(), "skipped: {test} (no redis-server)").unwrap();
+        eprintln!("skipped: {test} (no redis-server)");
         None
     }
 
