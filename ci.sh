@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Everything that must hold before a change goes in, in one command: `./ci.sh`.
 #
-# Needs Rust (see `rust-version` in Cargo.toml) and, where the linker is missing, apt. Steps run to the end even when one
+# Needs Rust (see `rust-version` in Cargo.toml) and apt for what is missing of a linker, PostgreSQL and Redis. Databases are
+# started on loopback, on free ports, and stopped at the end. Steps run to the end even when one
 # fails; the summary names what failed and what was skipped, and why. `./ci.sh NAME…` runs only the steps of these names.
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -74,11 +75,24 @@ else
   skip clippy "clippy is not installed and cannot be downloaded"
 fi
 step build cargo build --locked --workspace
-# Unit, integration and documentation tests.
-step tests cargo test --locked --workspace --no-fail-fast
+# Unit, integration and documentation tests, with real databases.
+tests_step() { REQUIRE_SERVERS=1 ci/servers.sh cargo test --locked --workspace --no-fail-fast; }
+step tests tests_step
 step rustdoc rustdoc_step
 step tidy cargo run --locked --quiet -p xtask -- tidy
 step generated cargo run --locked --quiet -p xtask -- gen --check
+# Licences and sources of dependencies; advisories where the database can be fetched.
+if cargo deny --version >/dev/null 2>&1; then
+  step licences cargo deny --locked --offline check licenses bans sources
+  if timeout 60 git ls-remote -q https://github.com/RustSec/advisory-db >/dev/null 2>&1; then
+    step advisories cargo deny --locked check advisories
+  else
+    skip advisories "the advisory database cannot be reached"
+  fi
+else
+  skip licences "cargo-deny is not installed (cargo install cargo-deny)"
+  skip advisories "cargo-deny is not installed (cargo install cargo-deny)"
+fi
 step policy-check policyc check --strict examples/policies
 step policy-fmt policyc fmt --check examples/policies
 step policy-tests policyc test examples/policies --coverage=condition --min-coverage 100

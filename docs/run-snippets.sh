@@ -9,17 +9,23 @@
 #   <!-- prints -->
 #
 # says what the block before it printed: its lines have to occur in the output, in this order; `…` stands for anything.
+# A block below
+#
+#   <!-- serve -->
+#
+# starts `policyd`; the blocks below it in the same file find it, on ports that are free here whatever they name.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# POLICYC_DIR: a directory with a `policyc` to use instead of building this one.
+# POLICYC_DIR: a directory with a `policyc` and a `policyd` to use instead of building these.
 if [ -z "${POLICYC_DIR:-}" ]; then
-  cargo build --locked --quiet -p policyc
+  cargo build --locked --quiet -p policyc -p policy-server
   POLICYC_DIR=${CARGO_TARGET_DIR:-target}/debug
 fi
 bin=$(cd "$POLICYC_DIR" && pwd)
-output=$(mktemp)
-trap 'rm -f "$output"' EXIT
+output=$(mktemp) log=$(mktemp)
+server='' ports=()
+trap 'stop; rm -f "$output" "$log"' EXIT
 mkdir -p target # where blocks put what they write
 ran=0 bad=0
 
@@ -29,12 +35,58 @@ complain() {
   bad=$((bad + 1))
 }
 
+stop() {
+  if [ -n "$server" ]; then
+    kill "$server" 2>/dev/null || true
+    wait "$server" 2>/dev/null || true
+  fi
+  server=''
+}
+
+# The script with this machine's server and ports in it.
+here() {
+  local text=${1//cargo run --release -q -p policy-server -- /policyd }
+  if [ ${#ports[@]} -eq 3 ]; then
+    text=${text//:3000/:${ports[0]}}
+    text=${text//:50051/:${ports[1]}}
+    text=${text//:9090/:${ports[2]}}
+  fi
+  printf '%s' "$text"
+}
+
+# serve FILE LINE SCRIPT: starts a server, and waits until it is ready.
+serve() {
+  stop
+  mapfile -t ports < <(python3 - <<'PY'
+import socket
+held = [socket.socket() for _ in range(3)]
+for s in held:
+    s.bind(("127.0.0.1", 0))
+    print(s.getsockname()[1])
+PY
+  )
+  printf '%s:%d: %s\n' "$1" "$2" "${3%%$'\n'*}"
+  ran=$((ran + 1))
+  PATH="$bin:$PATH" PORT=${ports[0]} GRPC_PORT=${ports[1]} METRICS_PORT=${ports[2]} \
+    POLICY_SERVER=http://127.0.0.1:${ports[0]} POLICY_GRPC_SERVER=http://127.0.0.1:${ports[1]} \
+    bash -c "exec $(here "$3")" >"$log" 2>&1 </dev/null &
+  server=$!
+  export POLICY_SERVER=http://127.0.0.1:${ports[0]} POLICY_GRPC_SERVER=http://127.0.0.1:${ports[1]}
+  local i
+  for i in $(seq 100); do
+    if curl -sf "http://127.0.0.1:${ports[2]}/readyz" >/dev/null; then return 0; fi
+    sleep 0.1
+  done
+  complain "$1" "$2" "the server is not ready after $i tries; it printed:"
+  sed 's/^/    /' "$log"
+}
+
 # run FILE LINE STATUS SCRIPT
 run() {
   local status=0
   printf '%s:%d: ' "$1" "$2"
   printf '%s' "$4" | head -n 1
-  PATH="$bin:$PATH" NO_COLOR=1 bash -euo pipefail -c "$4" >"$output" 2>&1 </dev/null || status=$?
+  PATH="$bin:$PATH" NO_COLOR=1 bash -euo pipefail -c "$(here "$4")" >"$output" 2>&1 </dev/null || status=$?
   ran=$((ran + 1))
   if [ "$status" -ne "$3" ]; then
     complain "$1" "$2" "ended with status $status, expected $3; it printed:"
@@ -82,6 +134,7 @@ snippets() {
           '<!-- run -->') mode=want-run status=0 ;;
           '<!-- run exit='*' -->') mode=want-run status=${line#*exit=} && status=${status% -->} ;;
           '<!-- prints -->') mode=want-prints ;;
+          '<!-- serve -->') mode=want-serve ;;
         esac
         ;;
       want-*)
@@ -93,11 +146,11 @@ snippets() {
         ;;
       *)
         if [ "$line" = '```' ]; then
-          if [ "$mode" = run ]; then
-            run "$file" "$start" "$status" "$block"
-          else
-            printed "$file" "$start" "$block"
-          fi
+          case $mode in
+            run) run "$file" "$start" "$status" "$block" ;;
+            serve) serve "$file" "$start" "$block" ;;
+            *) printed "$file" "$start" "$block" ;;
+          esac
           mode=text
         else
           block+=$line$'\n'
@@ -105,6 +158,8 @@ snippets() {
         ;;
     esac
   done <"$file"
+  stop
+  ports=()
 }
 
 for argument in "$@"; do

@@ -1,6 +1,7 @@
 //! The admin listener, on a port of its own: metrics, health, log level. Health is served on the REST port as well.
 
 use crate::state::App;
+use crate::telemetry::metrics::CONTENT_TYPE;
 use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -33,7 +34,7 @@ async fn ready(State(app): State<App>) -> Response {
 }
 
 async fn metrics(State(app): State<App>) -> Response {
-    let kind = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
+    let kind = HeaderValue::from_static(CONTENT_TYPE);
     ([(header::CONTENT_TYPE, kind)], app.scrape()).into_response()
 }
 

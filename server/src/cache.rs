@@ -14,6 +14,7 @@ pub mod redis;
 
 use self::redis::{RedisCache, RedisOptions};
 use crate::config;
+use crate::seal::Sealer;
 use ::redis::RedisError;
 use bytes::Bytes;
 use policy_runtime::{
@@ -170,8 +171,8 @@ impl DecisionCache {
     /// # Errors
     ///
     /// When the URL of Redis is not one. A Redis that cannot be reached is no error.
-    pub fn build(config: &config::Cache) -> Result<Self, RedisError> {
-        Self::with_worth(config, Worth::default())
+    pub fn build(config: &config::Cache, sealer: Option<Arc<Sealer>>) -> Result<Self, RedisError> {
+        Self::with_worth(config, Worth::default(), sealer)
     }
 
     /// As [`DecisionCache::build`], with another notion of when looking is worth it. For tests and measurements.
@@ -179,12 +180,17 @@ impl DecisionCache {
     /// # Errors
     ///
     /// As [`DecisionCache::build`].
-    pub fn with_worth(config: &config::Cache, worth: Worth) -> Result<Self, RedisError> {
+    pub fn with_worth(
+        config: &config::Cache,
+        worth: Worth,
+        sealer: Option<Arc<Sealer>>,
+    ) -> Result<Self, RedisError> {
         let shared = match &config.redis {
             Some(url) if config.enabled => Some(RedisCache::connect(
                 url.expose_secret(),
                 config.ttl,
                 RedisOptions::default(),
+                sealer,
             )?),
             Some(_) | None => None,
         };

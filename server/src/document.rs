@@ -110,7 +110,7 @@ pub fn check(source: &str, format: Format) -> Result<(PolicyVersion, Vec<Problem
         },
         source: Arc::from(source),
         format: format.as_str().to_owned(),
-        digest: hex(&Sha256::digest(source.as_bytes())),
+        digest: digest(source),
         author: String::new(),
         created_ms: 0,
     };
@@ -145,6 +145,12 @@ pub fn invalid(map: &SourceMap, diagnostics: &[Diagnostic]) -> ServiceError {
         n => format!("the policy has {n} errors"),
     };
     ServiceError::new(Code::PolicyInvalid, detail).with_diagnostics(problems(map, diagnostics))
+}
+
+/// SHA-256 of a document, in hexadecimal.
+#[must_use]
+pub fn digest(source: &str) -> String {
+    hex(&Sha256::digest(source.as_bytes()))
 }
 
 /// Lower-case hexadecimal digits.

@@ -32,6 +32,7 @@ fn namespaces_arg() -> Arg {
 #[must_use]
 pub fn commands(command: Command) -> Command {
     command
+        .subcommand(call_command())
         .subcommand(
             Command::new("token")
                 .about("Make a token, signed with JWT_SECRET")
@@ -80,6 +81,7 @@ pub async fn run(name: &str, arguments: &ArgMatches, config: Config) -> anyhow::
         .unwrap_or(false)
         .then(|| many(arguments, "namespaces"));
     match name {
+        "call" => return call(arguments).await,
         "token" => {
             let jwt = config.auth.jwt.context("tokens need JWT_SECRET")?;
             let roles = many(arguments, "roles")
@@ -113,4 +115,78 @@ pub async fn run(name: &str, arguments: &ArgMatches, config: Config) -> anyhow::
         other => bail!("there is no command `{other}`"),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Adds the client command.
+fn call_command() -> Command {
+    Command::new("call")
+        .about("Ask a running server over gRPC for a decision; prints the response as JSON, ends with 1 when denied")
+        .arg(
+            Arg::new("server")
+                .long("server")
+                .env("POLICY_GRPC_SERVER")
+                .value_name("URL")
+                .default_value("http://127.0.0.1:50051"),
+        )
+        .arg(
+            Arg::new("context")
+                .long("context")
+                .value_name("JSON|@FILE|-")
+                .required(true)
+                .help("The context, a file that holds it, or standard input"),
+        )
+        .arg(Arg::new("namespace").long("namespace").value_name("NAME"))
+        .arg(
+            Arg::new("token-file")
+                .long("token-file")
+                .value_name("FILE")
+                .help("File with a token or an API key; the environment variable POLICY_TOKEN works as well"),
+        )
+}
+
+async fn call(arguments: &ArgMatches) -> anyhow::Result<ExitCode> {
+    use policy_proto::v1;
+    use policy_proto::v1::policy_service_client::PolicyServiceClient;
+    let context = match arguments.get_one::<String>("context").map_or("", String::as_str) {
+        "-" => std::io::read_to_string(std::io::stdin())?,
+        text => match text.strip_prefix('@') {
+            Some(path) => std::fs::read_to_string(path).with_context(|| format!("cannot read {path}"))?,
+            None => text.to_owned(),
+        },
+    };
+    let credential = match arguments.get_one::<String>("token-file") {
+        Some(path) => Some(std::fs::read_to_string(path).with_context(|| format!("cannot read {path}"))?),
+        None => std::env::var("POLICY_TOKEN").ok(),
+    };
+    let server = arguments.get_one::<String>("server").cloned().unwrap_or_default();
+    let channel = tonic::transport::Endpoint::from_shared(server.clone())
+        .with_context(|| format!("{server} is no URL"))?
+        .connect()
+        .await
+        .with_context(|| format!("{server} cannot be reached"))?;
+    let mut client = PolicyServiceClient::new(channel);
+    let mut request = tonic::Request::new(v1::EvaluatePolicyRequest {
+        input: Some(v1::evaluate_policy_request::Input::ContextJson(context.into())),
+        namespace: arguments.get_one::<String>("namespace").cloned(),
+        json_response: true,
+        ..v1::EvaluatePolicyRequest::default()
+    });
+    if let Some(credential) = credential {
+        let value = format!("Bearer {}", credential.trim());
+        request.metadata_mut().insert(
+            "authorization",
+            value.parse().context("the token holds what no header can")?,
+        );
+    }
+    let response = client
+        .evaluate_policy(request)
+        .await
+        .map_err(|status| anyhow::anyhow!("{:?}: {}", status.code(), status.message()))?
+        .into_inner();
+    println!("{}", String::from_utf8_lossy(&response.response_json));
+    Ok(if response.allowed {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }

@@ -104,7 +104,7 @@ impl Redis {
 
     async fn cache(&self) -> DecisionCache {
         self.client().await;
-        let shared = RedisCache::connect(&self.url, Duration::from_secs(300), PATIENT).unwrap();
+        let shared = RedisCache::connect(&self.url, Duration::from_secs(300), PATIENT, None).unwrap();
         let cache = DecisionCache::new(Some(options()), Some(shared));
         until("Redis answers", || cache.shared_is_up() == Some(true)).await;
         cache
@@ -213,7 +213,7 @@ async fn off_means_that_nothing_is_kept() {
         bytes: 1 << 20,
         redis: Some(SecretString::from("redis://127.0.0.1:1/0")),
     };
-    let cache = DecisionCache::build(&config).unwrap();
+    let cache = DecisionCache::build(&config, None).unwrap();
     let engine = engine(POLICIES);
     let body = context(&"text ".repeat(5_000));
     for _ in 0..3 {
@@ -264,7 +264,7 @@ async fn two_servers_share_what_one_of_them_decided() {
 #[tokio::test]
 async fn what_is_damaged_in_redis_is_a_miss() {
     let Some(redis) = Redis::start() else { return };
-    let writer = RedisCache::connect(&redis.url, Duration::from_secs(300), PATIENT).unwrap();
+    let writer = RedisCache::connect(&redis.url, Duration::from_secs(300), PATIENT, None).unwrap();
     let mut connection = redis.client().await;
     until("Redis answers", || writer.is_up()).await;
 
@@ -428,7 +428,7 @@ async fn a_redis_that_does_not_answer_is_left_alone_soon() {
         bytes: 1 << 20,
         redis: Some(SecretString::from(format!("redis://:secret@127.0.0.1:{port}/0"))),
     };
-    let cache = DecisionCache::with_worth(&config, Worth::ALWAYS).unwrap();
+    let cache = DecisionCache::with_worth(&config, Worth::ALWAYS, None).unwrap();
     let engine = engine(POLICIES);
     let start = Instant::now();
     for n in 0..20 {

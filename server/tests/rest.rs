@@ -429,7 +429,7 @@ async fn nobody_approves_what_they_wrote() {
     let server = Running::start(&[("API_KEYS_ENABLED", "true"), ("APPROVAL_REQUIRED", "true")]).await;
     let admin = first_key(&server).await;
     let (_, author) = key(&server, &admin, "ann", json!({"roles": ["policy.author"]})).await;
-    let (_, approver) = key(
+    let (bob, approver) = key(
         &server,
         &admin,
         "bob",
@@ -467,7 +467,7 @@ async fn nobody_approves_what_they_wrote() {
     let done = approve(&approver).to(&server).await.json();
     assert_eq!(
         (&done["approvedBy"], &done["activeVersion"]),
-        (&json!("bob"), &json!(1))
+        (&json!(format!("bob (key {bob})")), &json!(1))
     );
     assert_eq!(
         ask(&approver).to(&server).await.json()["decision"]["decision"],
@@ -720,6 +720,11 @@ async fn a_directory_is_followed_and_its_last_good_state_kept() {
         }
         panic!("{model} never got {expected}");
     };
+    let listed = send("GET", "/api/v1/policies").to(&server).await.json();
+    assert_eq!(listed["items"].as_array().unwrap().len(), 1, "{listed}");
+    assert_eq!(listed["items"][0]["author"], "p.yaml");
+    let shown = send("GET", "/api/v1/policies/p").to(&server).await.json();
+    assert_eq!(shown["source"], policy("p", "team", "a", "active"));
     std::fs::write(&file, policy("p", "team", "b", "active")).unwrap();
     until("b", "deny").await;
     std::fs::write(&file, "rules: [").unwrap();

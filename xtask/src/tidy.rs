@@ -39,6 +39,18 @@ const EDGES: &[(&str, &[&str])] = &[
             "policy-bytecode",
         ],
     ),
+    ("policy-proto", &[]),
+    (
+        "policy-server",
+        &[
+            "policy-proto",
+            "policy-runtime",
+            "policy-compiler",
+            "policy-grammar",
+            "policy-bytecode",
+            "policy-primitives",
+        ],
+    ),
     ("policy-conformance", &["*"]),
     ("policy-benches", &["*"]),
     ("policy-load", &["*"]),

@@ -272,7 +272,8 @@ impl Keys {
         let record = self.records.record(id).await?.map(|key| {
             Arc::new(Record {
                 identity: Identity {
-                    subject: Arc::from(key.name.as_str()),
+                    // Names need not be unique, and who wrote a policy must not pass for somebody else.
+                    subject: Arc::from(format!("{} (key {})", key.name, key.id)),
                     proof: Proof::Key,
                     scopes: key.scopes,
                     namespaces: key.namespaces.clone().map(Arc::from),

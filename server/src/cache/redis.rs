@@ -8,6 +8,9 @@
 //! from a bounded queue; what does not fit is dropped and counted. After [`FAILURES`] failures in a row Redis is left
 //! alone for [`RedisOptions::pause`], then a task asks whether it is back; until then nobody waits for it.
 
+use crate::seal::Sealer;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use policy_runtime::KeptDecision;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::{AsyncCommands as _, Client, RedisError, RedisResult};
@@ -99,6 +102,7 @@ pub struct RedisCache {
     ttl: Duration,
     options: RedisOptions,
     state: Arc<State>,
+    sealer: Option<Arc<Sealer>>,
     puts: mpsc::Sender<Put>,
     /// Ends with the cache.
     _tasks: JoinSet<()>,
@@ -116,12 +120,18 @@ impl fmt::Debug for RedisCache {
 }
 
 impl RedisCache {
-    /// Begins to connect, in the background. Needs a Tokio runtime.
+    /// Begins to connect, in the background. Needs a Tokio runtime. With a `sealer`, values are encrypted, and what was not
+    /// written with one of its keys is never taken for a decision.
     ///
     /// # Errors
     ///
     /// When `url` is not one.
-    pub fn connect(url: &str, ttl: Duration, options: RedisOptions) -> Result<Self, RedisError> {
+    pub fn connect(
+        url: &str,
+        ttl: Duration,
+        options: RedisOptions,
+        sealer: Option<Arc<Sealer>>,
+    ) -> Result<Self, RedisError> {
         let config = ConnectionManagerConfig::new()
             .set_connection_timeout(Some(PATIENCE))
             .set_response_timeout(Some(PATIENCE))
@@ -131,12 +141,19 @@ impl RedisCache {
         let (puts, queue) = mpsc::channel(options.queue.max(1));
         let mut tasks = JoinSet::new();
         tasks.spawn(watch(connection.clone(), Arc::clone(&state), options.pause));
-        tasks.spawn(write(connection.clone(), Arc::clone(&state), queue, ttl));
+        tasks.spawn(write(
+            connection.clone(),
+            Arc::clone(&state),
+            queue,
+            ttl,
+            sealer.clone(),
+        ));
         Ok(Self {
             connection,
             ttl,
             options,
             state,
+            sealer,
             puts,
             _tasks: tasks,
         })
@@ -168,11 +185,12 @@ impl RedisCache {
         let name = name(key);
         let mut connection = self.connection.clone();
         let answer: Result<RedisResult<Option<Vec<u8>>>, _> =
-            tokio::time::timeout(self.options.timeout, connection.get(name)).await;
+            tokio::time::timeout(self.options.timeout, connection.get(&name)).await;
         match answer {
             Ok(Ok(value)) => {
                 self.state.succeeded();
-                KeptDecision::decode(&value?, key).filter(|decision| decision.age() < self.ttl)
+                let value = opened(self.sealer.as_deref(), &name, value?)?;
+                KeptDecision::decode(&value, key).filter(|decision| decision.age() < self.ttl)
             }
             Ok(Err(error)) => {
                 self.state.failed(&kind(&error));
@@ -214,6 +232,24 @@ fn name(key: &[u8]) -> String {
     name
 }
 
+/// A value as it is written: bound to its name, so that it is no decision under another one.
+fn sealed(sealer: Option<&Sealer>, name: &str, value: Vec<u8>) -> Option<Vec<u8>> {
+    let Some(sealer) = sealer else {
+        return Some(value);
+    };
+    let text = STANDARD_NO_PAD.encode(value);
+    sealer.seal(&text, name).ok().map(String::into_bytes)
+}
+
+/// Undoes [`sealed`]; `None` for anything else.
+fn opened(sealer: Option<&Sealer>, name: &str, value: Vec<u8>) -> Option<Vec<u8>> {
+    let Some(sealer) = sealer else {
+        return Some(value);
+    };
+    let text = sealer.open(std::str::from_utf8(&value).ok()?, name).ok()?;
+    STANDARD_NO_PAD.decode(text).ok()
+}
+
 /// Asks whether Redis is there until it is, then waits for it to fail.
 async fn watch(mut connection: ConnectionManager, state: Arc<State>, pause: Duration) {
     loop {
@@ -236,6 +272,7 @@ async fn write(
     state: Arc<State>,
     mut queue: mpsc::Receiver<Put>,
     ttl: Duration,
+    sealer: Option<Arc<Sealer>>,
 ) {
     while let Some(Put { key, decision }) = queue.recv().await {
         let left = ttl.saturating_sub(decision.age());
@@ -244,12 +281,13 @@ async fn write(
             state.drop_one();
             continue;
         }
-        let value = decision.encode(&key);
-        if value.len() > MAX_VALUE {
+        let name = name(&key);
+        let value = sealed(sealer.as_deref(), &name, decision.encode(&key));
+        let Some(value) = value.filter(|value| value.len() <= MAX_VALUE) else {
             state.drop_one();
             continue;
-        }
-        let answer: RedisResult<()> = connection.pset_ex(name(&key), value, left).await;
+        };
+        let answer: RedisResult<()> = connection.pset_ex(name, value, left).await;
         match answer {
             Ok(()) => state.succeeded(),
             Err(error) => state.failed(&kind(&error)),
@@ -259,7 +297,26 @@ async fn write(
 
 #[cfg(test)]
 mod tests {
-    use super::name;
+    use super::{name, opened, sealed};
+    use crate::seal::Sealer;
+    use secrecy::SecretBox;
+
+    #[test]
+    fn sealed_values_open_under_their_name_and_key_only() {
+        let sealer = |byte| Sealer::new(&[("k".to_owned(), SecretBox::new(Box::new([byte; 32])))]).unwrap();
+        let (own, other) = (sealer(1), sealer(2));
+        let value = b"a prompt \xff".to_vec();
+        let kept = sealed(Some(&own), "n", value.clone()).unwrap();
+        assert!(!kept.windows(6).any(|w| w == b"prompt"));
+        assert_eq!(opened(Some(&own), "n", kept.clone()), Some(value.clone()));
+        assert_eq!(opened(Some(&own), "m", kept.clone()), None);
+        assert_eq!(opened(Some(&other), "n", kept), None);
+        assert_eq!(opened(Some(&own), "n", value.clone()), None);
+        assert_eq!(
+            opened(None, "n", sealed(None, "n", value.clone()).unwrap()),
+            Some(value)
+        );
+    }
 
     #[test]
     fn names_are_hashes_of_keys() {

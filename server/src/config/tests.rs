@@ -1,3 +1,5 @@
+//! Settings from every source, and every problem with its place.
+
 use super::{Config, Origin, Raw};
 
 fn parse(file: &str, env: &[(&str, &str)], flags: &[(&str, &str)]) -> Result<Config, Vec<String>> {

@@ -356,7 +356,14 @@ impl Service {
 
     /// A policy that the caller may read; otherwise there is none.
     async fn readable(&self, call: Call<'_>, id: &str) -> Result<PolicyRecord> {
-        let record = self.store.policy(id).await?;
+        let record = match self.origin {
+            Origin::Store => self.store.policy(id).await?,
+            Origin::Directory(_) | Origin::BundleFile(_) | Origin::BundleUrl(_) => self
+                .loaded()
+                .await?
+                .into_iter()
+                .find(|record| record.latest.id == id),
+        };
         record
             .filter(|record| call.identity.may_read(&record.latest.namespace))
             .ok_or_else(|| ServiceError::not_found("policy", id))
@@ -395,7 +402,74 @@ impl Service {
             (None, Some(own)) => Some(own.iter().cloned().chain(["global".to_owned()]).collect()),
         };
         let filter = PolicyFilter { namespaces, status };
-        Ok(self.store.policies(&filter, page).await?)
+        if self.origin == Origin::Store {
+            return Ok(self.store.policies(&filter, page).await?);
+        }
+        let mut items = self.loaded().await?;
+        items.retain(|record| {
+            let latest = &record.latest;
+            filter
+                .namespaces
+                .as_ref()
+                .is_none_or(|own| own.contains(&latest.namespace))
+                && filter.status.is_none_or(|status| status == latest.status)
+                && page.after.as_ref().is_none_or(|after| latest.id > *after)
+        });
+        let most = page.limit as usize;
+        let next =
+            (items.len() > most).then(|| items.get(most.saturating_sub(1)).map(|r| r.latest.id.clone()));
+        items.truncate(most);
+        Ok(Slice {
+            items,
+            next: next.flatten(),
+        })
+    }
+
+    /// The policies that decide, where they do not come from the store: each in its only version.
+    async fn loaded(&self) -> Result<Vec<PolicyRecord>> {
+        let sources = self.active.change().await.compiler.sources();
+        let info = self.active.info();
+        let policies = self.active.engine()?.policies();
+        let manifest = policies.manifest();
+        let mut records: Vec<PolicyRecord> = manifest
+            .policies
+            .iter()
+            .map(|policy| {
+                let name = manifest
+                    .files
+                    .get(policy.file as usize)
+                    .map_or("", String::as_str);
+                let file = sources
+                    .iter()
+                    .map(|(_, file)| file)
+                    .find(|file| file.name() == name);
+                // Bundles hold no source text.
+                let source = file.map_or("", |file| file.text());
+                let version = PolicyVersion {
+                    id: policy.id.clone(),
+                    version: 1,
+                    namespace: policy.namespace.clone(),
+                    name: policy.name.clone(),
+                    document_version: policy.version.clone(),
+                    status: PolicyStatus::Active,
+                    source: source.into(),
+                    format: if name.ends_with(".json") { "json" } else { "yaml" }.to_owned(),
+                    digest: document::digest(source),
+                    author: name.to_owned(),
+                    created_ms: info.activated_ms,
+                };
+                PolicyRecord {
+                    latest: version,
+                    active_version: Some(1),
+                    approved_by: None,
+                    created_ms: info.activated_ms,
+                    updated_ms: info.activated_ms,
+                    revision: 0,
+                }
+            })
+            .collect();
+        records.sort_by(|a, b| a.latest.id.cmp(&b.latest.id));
+        Ok(records)
     }
 
     /// Versions of a policy, newest first. They stay when the policy is removed.

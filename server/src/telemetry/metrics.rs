@@ -849,16 +849,17 @@ impl Metrics {
     pub fn cache_counted(&self, before: &CacheStats, now: &CacheStats) {
         let (local_hits, local_misses) = self.cache(Layer::Process);
         let (shared_hits, shared_misses) = self.cache(Layer::Redis);
-        let found_there = now.l2_hits - before.l2_hits;
-        let missed = now.misses - before.misses;
-        local_hits.inc_by(now.l1_hits - before.l1_hits);
+        let found_there = now.l2_hits.saturating_sub(before.l2_hits);
+        let missed = now.misses.saturating_sub(before.misses);
+        local_hits.inc_by(now.l1_hits.saturating_sub(before.l1_hits));
         local_misses.inc_by(missed + found_there);
         shared_hits.inc_by(found_there);
         if now.l2_hits > 0 {
             shared_misses.inc_by(missed);
         }
-        self.cache_bypassed.inc_by(now.bypassed - before.bypassed);
-        let saved = Duration::from_nanos(now.saved_ns - before.saved_ns);
+        self.cache_bypassed
+            .inc_by(now.bypassed.saturating_sub(before.bypassed));
+        let saved = Duration::from_nanos(now.saved_ns.saturating_sub(before.saved_ns));
         self.cache_saved.inc_by(saved.as_secs_f64());
     }
 

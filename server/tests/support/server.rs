@@ -1,6 +1,13 @@
 //! A whole server in the process of the test: everything that `policyd` runs, on free loopback ports and a database in
 //! memory.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a helper of tests fails as tests do"
+)]
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
 use policy_server::config::{Config, Raw};
 use policy_server::server::{Addresses, Cut, Server};
 use policy_server::state::App;

@@ -1,0 +1,426 @@
+//! The client commands of `policyc` against a whole server: the real program, real connections.
+//!
+//! The program is another package's, so it is built here first, which costs a moment when it is there already.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a helper of tests fails as tests do"
+)]
+
+#[path = "support/server.rs"]
+mod server;
+
+use policy_server::identity::{Identity, Role};
+use policy_server::service::Call;
+use policy_server::service::keys::NewKey;
+use secrecy::ExposeSecret as _;
+use serde_json::Value;
+use server::Running;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+use tempfile::TempDir;
+
+const ONE: &str = "# about one\nmetadata: { id: one, name: One, namespace: production }\nrules:\n  - id: r\n    \
+                   condition: { operator: gt, field: llm.maxTokens, value: 100 }\n    action: { decision: deny, reason: too many }\n";
+const TWO: &str = "metadata: { id: two, name: Two }\nrules:\n  - id: s\n    condition: { operator: eq, field: a, value: 1 }\n    \
+                   action: { decision: warn }\nstatus: draft\n";
+
+fn program() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| {
+        let built = Command::new(env!("CARGO"))
+            .args([
+                "build",
+                "--quiet",
+                "--offline",
+                "--package",
+                "policyc",
+                "--bin",
+                "policyc",
+            ])
+            .args(["--message-format", "json"])
+            .output()
+            .unwrap();
+        assert!(
+            built.status.success(),
+            "{}",
+            String::from_utf8_lossy(&built.stderr)
+        );
+        let text = String::from_utf8(built.stdout).unwrap();
+        let executable = text
+            .lines()
+            .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+            .filter(|message| message["target"]["name"] == "policyc")
+            .find_map(|message| message["executable"].as_str().map(PathBuf::from));
+        executable.unwrap()
+    })
+}
+
+/// A directory to run in, and the server to talk to.
+struct Shell {
+    dir: TempDir,
+    url: String,
+}
+
+struct Ran {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+impl Ran {
+    #[track_caller]
+    fn exits(self, code: i32) -> Self {
+        assert_eq!(self.code, code, "stdout: {}\nstderr: {}", self.out, self.err);
+        self
+    }
+
+    #[track_caller]
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.out).unwrap()
+    }
+
+    /// Whether a line of the output has these words in this order.
+    #[track_caller]
+    fn says(&self, words: &[&str]) -> &Self {
+        let found = self.out.lines().any(|line| {
+            let mut given = line.split_whitespace();
+            words.iter().all(|word| given.any(|g| g == *word))
+        });
+        assert!(found, "{words:?} not in: {}", self.out);
+        self
+    }
+}
+
+impl Shell {
+    fn new(server: &Running) -> Self {
+        Self {
+            dir: TempDir::new().unwrap(),
+            url: format!("http://{}", server.addresses.http),
+        }
+    }
+
+    fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
+        std::fs::write(self.dir.path().join(name), bytes).unwrap();
+    }
+
+    fn run(&self, arguments: &[&str]) -> Ran {
+        self.run_with(arguments, &[])
+    }
+
+    fn run_with(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Ran {
+        let mut command = Command::new(program());
+        command
+            .args(arguments)
+            .current_dir(self.dir.path())
+            .env("POLICY_SERVER", &self.url)
+            .env_remove("POLICY_TOKEN")
+            .env_remove("POLICY_API_KEY");
+        for (name, value) in variables {
+            command.env(name, value);
+        }
+        let output = command.output().unwrap();
+        Ran {
+            code: output.status.code().unwrap(),
+            out: String::from_utf8(output.stdout).unwrap(),
+            err: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn policies_are_pushed_listed_activated_and_rolled_back() {
+    let server = Running::start(&[]).await;
+    let shell = Shell::new(&server);
+    shell.write("both.yaml", format!("{ONE}---\n{TWO}"));
+    let first = shell.run(&["push", "both.yaml"]).exits(0);
+    first
+        .says(&["one", "1", "active", "created"])
+        .says(&["two", "1", "draft", "created"]);
+    // Nothing changed, so nothing is written.
+    shell
+        .run(&["push", "both.yaml"])
+        .exits(0)
+        .says(&["one", "1", "active", "unchanged"]);
+    shell.write("one.yaml", ONE.replace("100", "50"));
+    let updated = shell
+        .run(&["push", "one.yaml", "--format", "json"])
+        .exits(0)
+        .json();
+    assert_eq!(
+        (&updated[0]["result"], &updated[0]["version"]),
+        (&"updated".into(), &2.into())
+    );
+
+    // Another version than the one that is there.
+    shell.write("one.yaml", ONE.replace("100", "60"));
+    let stale = shell.run(&["push", "one.yaml", "--if-match", "1"]).exits(1);
+    assert!(stale.err.contains("version_mismatch"), "{}", stale.err);
+    shell.run(&["push", "one.yaml", "--if-match", "2"]).exits(0);
+    shell.write("one.yaml", ONE.replace("100", "70"));
+    shell
+        .run(&["push", "one.yaml", "--force"])
+        .exits(0)
+        .says(&["one", "4", "active", "updated"]);
+
+    let list = shell.run(&["list"]).exits(0);
+    list.says(&["one", "production", "4", "4", "active"])
+        .says(&["two", "default", "1", "draft"]);
+    let drafts = shell
+        .run(&["list", "--status", "draft", "--format", "json"])
+        .exits(0)
+        .json();
+    assert_eq!(drafts.as_array().unwrap().len(), 1);
+    let namespace = shell
+        .run(&["list", "--namespace", "production", "--format", "json"])
+        .exits(0)
+        .json();
+    assert_eq!(
+        (namespace.as_array().unwrap().len(), &namespace[0]["id"]),
+        (1, &"one".into())
+    );
+
+    shell.run(&["activate", "two"]).exits(0).says(&["two", "active"]);
+    shell.run(&["activate", "two", "--if-match", "1"]).exits(1);
+    shell
+        .run(&["activate", "two", "--status", "deprecated"])
+        .exits(0)
+        .says(&["two", "deprecated"]);
+
+    let history = shell.run(&["history", "one", "--format", "json"]).exits(0).json();
+    let versions: Vec<_> = history
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|v| v["version"].clone())
+        .collect();
+    assert_eq!(versions, [4, 3, 2, 1]);
+    let short = shell
+        .run(&["history", "one", "--limit", "2", "--format", "json"])
+        .exits(0)
+        .json();
+    assert_eq!(short.as_array().unwrap().len(), 2);
+    shell
+        .run(&["rollback", "one", "--to", "1"])
+        .exits(0)
+        .says(&["one", "5", "5", "active"]);
+    // The text is that of the first version again.
+    shell.write("one.yaml", ONE);
+    shell
+        .run(&["push", "one.yaml"])
+        .exits(0)
+        .says(&["one", "5", "active", "updated"].map(|w| if w == "updated" { "unchanged" } else { w }));
+
+    let denied = shell
+        .run(&[
+            "eval",
+            "--server",
+            &shell.url,
+            "-c",
+            r#"{"llm":{"maxTokens":101}}"#,
+        ])
+        .exits(1);
+    assert!(denied.out.starts_with("DENY  too many\n"), "{}", denied.out);
+    let allowed = shell
+        .run(&[
+            "eval",
+            "--server",
+            &shell.url,
+            "-c",
+            r#"{"llm":{"maxTokens":100}}"#,
+            "--format",
+            "json",
+        ])
+        .exits(0)
+        .json();
+    assert_eq!(allowed["decision"]["allowed"], true);
+    let traced = shell
+        .run(&[
+            "eval",
+            "--server",
+            &shell.url,
+            "-c",
+            r#"{"llm":{"maxTokens":"x"}}"#,
+            "--trace",
+        ])
+        .exits(1);
+    assert!(
+        traced.out.contains("error") && traced.out.contains("llm.maxTokens gt 100"),
+        "{}",
+        traced.out
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refusals_say_what_is_wrong_and_where() {
+    let server = Running::start(&[]).await;
+    let shell = Shell::new(&server);
+    // Parses, but does not compile: the server says so, with its place in the file.
+    let broken = TWO.replace(
+        "decision: warn",
+        "decision: modify, modifications: { llm.estimatedCost: 1 }",
+    );
+    shell.write("both.yaml", format!("{ONE}---\n{broken}"));
+    let refused = shell.run(&["push", "both.yaml"]).exits(2);
+    refused.says(&["one", "1", "active", "created"]);
+    assert!(refused.err.contains("both.yaml:12:"), "{}", refused.err);
+    assert!(refused.err.contains("policy_invalid"), "{}", refused.err);
+    let report = shell
+        .run(&["push", "both.yaml", "--format", "json"])
+        .exits(2)
+        .json();
+    assert_eq!(
+        (&report[0]["result"], &report[1]["result"]),
+        (&"unchanged".into(), &"refused".into())
+    );
+    assert_eq!(report[1]["problem"]["code"], "policy_invalid");
+    assert!(report[1]["problem"]["diagnostics"][0]["line"].is_number());
+
+    // Does not parse: nothing is sent.
+    shell.write("bad.yaml", format!("{TWO}---\nrules: [\n"));
+    shell.run(&["push", "bad.yaml"]).exits(2);
+    shell.run(&["history", "two"]).exits(2);
+    shell.write("twice.yaml", format!("{ONE}---\n{ONE}"));
+    shell.run(&["push", "twice.yaml"]).exits(2);
+    let many = shell.run(&["push", "both.yaml", "--if-match", "1"]).exits(2);
+    assert!(many.err.contains("for one policy"), "{}", many.err);
+    let context = shell
+        .run(&["eval", "--server", &shell.url, "-c", r#"{}, "trace": true"#])
+        .exits(2);
+    assert!(context.err.contains("not JSON"), "{}", context.err);
+    shell.run(&["eval", "--server", &shell.url, "-c", "[]"]).exits(2);
+    let local = shell
+        .run(&["eval", "--server", &shell.url, "-c", "{}", "--all"])
+        .exits(2);
+    assert!(local.err.contains("--all is not for --server"), "{}", local.err);
+    shell.run(&["rollback", "one", "--to", "soon"]).exits(2);
+    let gone = shell.run(&["list", "--server", "http://127.0.0.1:1"]).exits(2);
+    assert!(
+        gone.err.contains("no answer from http://127.0.0.1:1"),
+        "{}",
+        gone.err
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bundles_are_pushed_and_rolled_back() {
+    let server = Running::start(&[]).await;
+    let shell = Shell::new(&server);
+    shell.write("one.yaml", ONE);
+    shell.run(&["build", "one.yaml", "-o", "a.bundle"]).exits(0);
+    shell.write("one.yaml", ONE.replace("100", "7"));
+    shell.run(&["build", "one.yaml", "-o", "b.bundle"]).exits(0);
+    let a = shell
+        .run(&["push", "--bundle", "a.bundle", "--format", "json"])
+        .exits(0)
+        .json();
+    shell
+        .run(&["push", "--bundle", "b.bundle"])
+        .exits(0)
+        .says(&["active"]);
+    let digest = a["digest"].as_str().unwrap();
+    let eight = [
+        "eval",
+        "--server",
+        shell.url.as_str(),
+        "-c",
+        r#"{"llm":{"maxTokens":8}}"#,
+    ];
+    shell.run(&eight).exits(1);
+    shell.run(&["rollback", "--bundle"]).exits(0).says(&[digest]);
+    shell.run(&eight).exits(0);
+    let history = shell
+        .run(&["history", "--bundle", "--format", "json"])
+        .exits(0)
+        .json();
+    assert_eq!(history.as_array().unwrap().len(), 2);
+    let other = history
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|b| b["digest"] != digest)
+        .unwrap()["digest"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    shell
+        .run(&["activate", "--bundle", &other])
+        .exits(0)
+        .says(&[other.as_str()]);
+    shell.run(&eight).exits(1);
+    shell.run(&["rollback", "--bundle", "--to", digest]).exits(0);
+    // While a bundle decides, policies cannot be changed.
+    let read_only = shell.run(&["push", "one.yaml"]).exits(1);
+    assert!(read_only.err.contains("read_only"), "{}", read_only.err);
+    shell.write("none.bundle", "text");
+    shell.run(&["push", "--bundle", "none.bundle"]).exits(2);
+    let mut cut = std::fs::read(shell.dir.path().join("a.bundle")).unwrap();
+    cut.truncate(cut.len() / 2);
+    shell.write("cut.bundle", cut);
+    let refused = shell.run(&["push", "--bundle", "cut.bundle"]).exits(2);
+    assert!(refused.err.contains("invalid_bundle"), "{}", refused.err);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn secrets_come_from_files_and_the_environment_and_are_never_shown() {
+    let server = Running::start(&[("API_KEYS_ENABLED", "true")]).await;
+    let shell = Shell::new(&server);
+    let key = async |role: Role| {
+        let admin = Identity::anonymous();
+        let call = Call {
+            identity: &admin,
+            request_id: "test",
+        };
+        let new = NewKey {
+            name: role.as_str().to_owned(),
+            roles: vec![role.as_str().to_owned()],
+            ..NewKey::default()
+        };
+        let (_, secret) = server.app.service.create_key(call, new).await.unwrap();
+        secret.expose_secret().to_owned()
+    };
+    let (author, viewer) = (key(Role::Author).await, key(Role::Viewer).await);
+    shell.write("one.yaml", ONE);
+    let nobody = shell.run(&["push", "one.yaml"]).exits(2);
+    assert!(
+        nobody.err.contains("unauthenticated") && nobody.err.contains("--token-file"),
+        "{}",
+        nobody.err
+    );
+    shell.write("viewer", format!("{viewer}\n"));
+    let weak = shell
+        .run(&["push", "one.yaml", "--api-key-file", "viewer"])
+        .exits(1);
+    assert!(weak.err.contains("forbidden"), "{}", weak.err);
+    assert!(!weak.err.contains(&viewer));
+    shell
+        .run_with(&["push", "one.yaml"], &[("POLICY_API_KEY", &author)])
+        .exits(0);
+    shell.run_with(&["list"], &[("POLICY_TOKEN", &viewer)]).exits(0);
+    // A file wins over the environment.
+    shell
+        .run_with(
+            &["list", "--api-key-file", "viewer"],
+            &[("POLICY_API_KEY", "wrong")],
+        )
+        .exits(0);
+    let both = shell
+        .run_with(
+            &["list"],
+            &[("POLICY_API_KEY", &author), ("POLICY_TOKEN", &author)],
+        )
+        .exits(2);
+    assert!(
+        both.err.contains("set one") && !both.err.contains(&author),
+        "{}",
+        both.err
+    );
+    let odd = shell
+        .run_with(&["list"], &[("POLICY_TOKEN", "a\nb-secret")])
+        .exits(2);
+    assert!(!odd.err.contains("b-secret"), "{}", odd.err);
+    shell.write("empty", "\n");
+    shell.run(&["list", "--token-file", "empty"]).exits(2);
+}
