@@ -16,10 +16,12 @@ use axum::http::{HeaderName, HeaderValue, Uri};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use futures_util::FutureExt as _;
+use opentelemetry::trace::TraceContextExt as _;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Instant;
 use tracing::Instrument as _;
+use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -115,7 +117,11 @@ async fn outermost(State(app): State<App>, mut request: Request, next: Next) -> 
         response.headers_mut().insert(X_REQUEST_ID, value);
     }
     let status = response.status().as_u16();
-    span.record("status", status);
+    // Only for traces: to note it for log lines, the fields of the span would be parsed and written again, and what is logged
+    // here says it anyway. Where no traces are sent, the span has no context.
+    if span.context().span().span_context().is_valid() {
+        span.record("status", status);
+    }
     if status >= 500 {
         span.in_scope(|| tracing::warn!(status, "request failed"));
     }
