@@ -4,7 +4,6 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "support/postgres.rs"]
-#[expect(dead_code, reason = "databases for single tests are for another suite")]
 mod postgres;
 
 use bytes::Bytes;
