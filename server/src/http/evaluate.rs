@@ -287,12 +287,23 @@ pub(super) struct SimulateRequest {
     trace: Option<bool>,
 }
 
+/// Answer to a simulation.
+#[derive(ToSchema)]
+#[schema(untagged)]
+#[expect(dead_code, reason = "describes what `simulate` writes")]
+pub(super) enum SimulateResponse {
+    /// To `context`.
+    One(EvaluateResponse),
+    /// To `contexts`.
+    Several(BatchResponse),
+}
+
 /// Try policies without storing, counting or logging anything.
 #[utoipa::path(
     post, path = "/api/v1/simulate", tag = "decisions", operation_id = "simulate",
     request_body = SimulateRequest,
     responses(
-        (status = 200, description = "The decision; for `contexts`, as a batch.", body = EvaluateResponse),
+        (status = 200, description = "The decision; for `contexts`, as a batch.", body = SimulateResponse),
         (status = "default", description = "Nothing was tried.", body = ProblemDocument, content_type = "application/problem+json"),
     )
 )]
