@@ -289,7 +289,7 @@ pub(super) struct SimulateRequest {
 
 /// Answer to a simulation.
 #[derive(ToSchema)]
-#[schema(untagged)]
+#[serde(untagged)]
 #[expect(dead_code, reason = "describes what `simulate` writes")]
 pub(super) enum SimulateResponse {
     /// To `context`.
