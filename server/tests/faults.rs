@@ -9,7 +9,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 #[path = "support/postgres.rs"]
-#[allow(dead_code, reason = "other tests use the rest")]
 mod postgres;
 #[path = "support/process.rs"]
 mod process;
