@@ -282,7 +282,7 @@ mod tests {
         for traffic in [Traffic::named("gateway-20").unwrap(), Traffic::replay().unwrap()] {
             for which in 0..2 {
                 let engine = PolicyEngine::builder()
-                    .bundle(traffic.bundles[which].clone())
+                    .bundle(&*traffic.bundles[which])
                     .derive(DeriveMode::Never)
                     .build()
                     .unwrap();
