@@ -272,6 +272,12 @@ impl Log {
         }
     }
 
+    /// Decisions that may wait.
+    #[must_use]
+    pub fn capacity(&self) -> u64 {
+        self.queue.as_ref().map_or(0, |queue| queue.max_capacity() as u64)
+    }
+
     /// Decisions accepted and not written yet.
     #[must_use]
     pub fn pending(&self) -> u64 {

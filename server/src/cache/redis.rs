@@ -20,7 +20,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 /// Failures in a row after which Redis is left alone.
@@ -63,8 +63,6 @@ struct State {
     failures: AtomicU32,
     errors: AtomicU64,
     dropped: AtomicU64,
-    /// Wakes the task that asks whether it is back.
-    down: Notify,
 }
 
 impl State {
@@ -81,7 +79,6 @@ impl State {
         let failures = self.failures.fetch_add(1, Ordering::Relaxed) + 1;
         if failures >= FAILURES && self.up.swap(false, Ordering::Relaxed) {
             tracing::warn!(what, "the shared cache does not answer; going on without it");
-            self.down.notify_one();
         }
     }
 
@@ -250,18 +247,20 @@ fn opened(sealer: Option<&Sealer>, name: &str, value: Vec<u8>) -> Option<Vec<u8>
     STANDARD_NO_PAD.decode(text).ok()
 }
 
-/// Asks whether Redis is there until it is, then waits for it to fail.
+/// Asks whether Redis is there, again and again.
 async fn watch(mut connection: ConnectionManager, state: Arc<State>, pause: Duration) {
     loop {
         let answer: Result<RedisResult<()>, _> = tokio::time::timeout(PATIENCE, connection.ping()).await;
         if let Ok(Ok(())) = answer {
             state.succeeded();
-            state.up.store(true, Ordering::Relaxed);
-            tracing::info!("the shared cache answers");
-            state.down.notified().await;
+            if !state.up.swap(true, Ordering::Relaxed) {
+                tracing::info!("the shared cache answers");
+            }
         } else {
-            state.errors.fetch_add(1, Ordering::Relaxed);
+            // Requests that never reach Redis would not notice that it is away; readiness has to.
+            state.failed("no answer to a ping");
         }
+        // A failure just now does not hurry the next ping: Redis is given the pause.
         tokio::time::sleep(pause).await;
     }
 }

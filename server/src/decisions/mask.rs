@@ -23,7 +23,9 @@
 
 use policy_primitives::pii::{Confidence, PiiType, PiiTypeSet, Redactor};
 use serde::de::IgnoredAny;
+use std::collections::HashMap;
 use std::fmt;
+use std::sync::Arc;
 
 /// What stands in place of a masked value.
 pub const MASKED: &str = "[masked]";
@@ -36,6 +38,13 @@ const LONG_NUMBER: usize = 9;
 
 /// A hidden text shorter than this is not searched for in reasons: it would be found in ordinary words.
 const SHORTEST_HIDDEN: usize = 3;
+
+/// Keys that are remembered.
+const KNOWN_KEYS: usize = 2048;
+/// Bytes of a key that is remembered.
+const LONGEST_KNOWN_KEY: usize = 64;
+/// Bytes of a word in lower case that is nothing to look for.
+const SHORT_WORD: usize = 16;
 
 /// Why a context could not be masked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,6 +86,20 @@ pub struct Masker {
     redactor: Redactor,
     buffer: String,
     labelled: String,
+    /// Keys that were seen, at most [`KNOWN_KEYS`] of at most [`LONGEST_KNOWN_KEY`] bytes.
+    keys: HashMap<Box<str>, Arc<Facts>>,
+}
+
+/// What is known of a key.
+#[derive(Debug)]
+struct Facts {
+    /// Without personal data.
+    shown: String,
+    /// What paths compare with.
+    parts: Vec<String>,
+    words: String,
+    /// Whether it names a secret.
+    secret: bool,
 }
 
 /// An object or array that is open.
@@ -99,6 +122,7 @@ impl Masker {
             redactor: Redactor::new(),
             buffer: String::new(),
             labelled: String::new(),
+            keys: HashMap::new(),
         }
     }
 
@@ -152,13 +176,12 @@ impl Masker {
                     scan.skip(&mut hidden)?;
                     continue;
                 };
-                let shown = self.redact(&key, "");
-                push_string(&shown, &mut out);
+                let facts = self.facts(&key);
+                push_string(&facts.shown, &mut out);
                 out.push(':');
-                let places = key
-                    .split('.')
-                    .fold(places, |places, part| self.step(&places, &plain(part)));
-                (places, words(&key), names_a_secret(&key))
+                let parts = facts.parts.iter();
+                let places = parts.fold(places, |places, part| self.step(&places, part));
+                (places, facts.words.clone(), facts.secret)
             } else {
                 let mut places = top.places.clone();
                 places.extend(self.step(&top.places, &top.index.to_string()));
@@ -189,6 +212,27 @@ impl Masker {
             }
         }
         self.redact(&text, "")
+    }
+
+    /// What is known of a key. Requests have the same keys again and again.
+    fn facts(&mut self, key: &str) -> Arc<Facts> {
+        if let Some(known) = self.keys.get(key) {
+            return Arc::clone(known);
+        }
+        let facts = Arc::new(Facts {
+            shown: self.redact(key, ""),
+            parts: key.split('.').map(plain).collect(),
+            words: words(key),
+            secret: names_a_secret(key),
+        });
+        if key.len() <= LONGEST_KNOWN_KEY {
+            if self.keys.len() == KNOWN_KEYS {
+                // Keys that come once must not fill the memory; those that come again are soon back.
+                self.keys.clear();
+            }
+            self.keys.insert(key.into(), Arc::clone(&facts));
+        }
+        facts
     }
 
     /// The places of a value under the next key.
@@ -271,6 +315,10 @@ impl Masker {
     /// A text without personal data and secrets; `words` say what it is.
     fn redact(&mut self, text: &str, words: &str) -> String {
         let mut shown = text.to_owned();
+        // Names of models, teams and the like: nothing personal and no secret is that short and has no digit.
+        if text.len() <= SHORT_WORD && text.bytes().all(|b| b.is_ascii_lowercase() || b == b'-') {
+            return shown;
+        }
         if !words.is_empty() {
             let label = format!("{words}: ");
             self.labelled.clear();

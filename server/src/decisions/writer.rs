@@ -68,6 +68,10 @@ impl LogTask {
             .map(|output| Writing::new(output, &shared.metrics))
             .collect();
         let off = sinks.is_empty();
+        let in_lines = sinks.iter().any(|sink| match sink.output {
+            Output::Stdout | Output::File(_) => true,
+            Output::Store(_) => false,
+        });
         let write = async {
             if off {
                 // There may still be something to prune.
@@ -82,7 +86,7 @@ impl LogTask {
                     .into_iter()
                     .map(|queued| (queued.entry, queued.place))
                     .unzip();
-                let prepared = prepare(&thread, &preparer, Arc::new(batch), &shared.metrics).await;
+                let prepared = prepare(&thread, &preparer, Arc::new(batch), &shared.metrics, in_lines).await;
                 for sink in &mut sinks {
                     sink.write(&thread, &prepared).await;
                 }
@@ -149,6 +153,7 @@ async fn prepare(
     preparer: &Arc<Mutex<Preparer>>,
     batch: Arc<Vec<Entry>>,
     metrics: &LogMetrics,
+    in_lines: bool,
 ) -> Prepared {
     let (worker, entries) = (Arc::clone(preparer), Arc::clone(&batch));
     let work = move || {
@@ -174,7 +179,9 @@ async fn prepare(
             Outcome::Done => {}
             Outcome::Withheld(why) => drop(metrics.withheld(why).inc()),
         }
-        push_line(&record, &mut lines);
+        if in_lines {
+            push_line(&record, &mut lines);
+        }
         records.push(record);
     }
     Prepared {

@@ -122,7 +122,8 @@ async fn outermost(State(app): State<App>, mut request: Request, next: Next) -> 
     if span.context().span().span_context().is_valid() {
         span.record("status", status);
     }
-    if status >= 500 {
+    // Probes of a server that is not ready say nothing new.
+    if status >= 500 && !served {
         span.in_scope(|| tracing::warn!(status, "request failed"));
     }
     drop(in_flight);

@@ -6,6 +6,13 @@ use crate::state::App;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
+/// Why the decision log holds requests up, or soon will.
+fn crowded(app: &App) -> Option<String> {
+    let (waiting, room) = (app.service.log.pending(), app.service.log.capacity());
+    (waiting.saturating_mul(5) > room.saturating_mul(4))
+        .then(|| format!("{waiting} of {room} places are taken"))
+}
+
 /// Runs until cancelled. Where the policies come from elsewhere it only watches whether the store can be reached.
 pub async fn run(app: App, poll: Duration, stop: CancellationToken) {
     let store = &app.service.store;
@@ -26,6 +33,7 @@ pub async fn run(app: App, poll: Duration, stop: CancellationToken) {
             app.health
                 .note("redis", (!up).then(|| "does not answer".to_owned()));
         }
+        app.health.note("decision log", crowded(&app));
         let info = app.service.active.info();
         if failed != info.failure && info.failure.is_some() {
             app.metrics.reload_failed(&app.service.origin);
