@@ -4,7 +4,7 @@
 //! `Hauptstraße 5`. Capitals carry the English form; in lower case a word such as `lives` must come before. Street
 //! words that are ordinary words too (`Drive`, `Way`) count only with such a word, or with a unit or city after them.
 
-use super::bytes::{at, is_digit, is_word, run_end, slice};
+use super::bytes::{CLASS, NAME, at, is_digit, is_word, run_end, slice};
 use super::context::Topic;
 use super::number::{Found, Group};
 use super::scan::Scanner;
@@ -12,6 +12,8 @@ use super::types::{Confidence, PiiType};
 
 /// Most words between the number and the street word.
 const MAX_NAME_WORDS: usize = 4;
+/// Most words between the number and a street word in lower case.
+const LOWER_CASE_WORDS: usize = 2;
 /// Longest word of a street's name.
 const MAX_WORD: usize = 24;
 
@@ -56,7 +58,8 @@ fn number_first(scanner: &mut Scanner<'_, '_>, group: Group) -> Option<(usize, u
     let mut capitals = true;
     let mut romance = false;
     for index in 0..=MAX_NAME_WORDS + 1 {
-        if at(text, position) != b' ' {
+        // In lower case only the first words count, and most texts are in lower case.
+        if at(text, position) != b' ' || index > LOWER_CASE_WORDS && !capitals && !romance {
             return None;
         }
         let start = position + 1;
@@ -91,7 +94,7 @@ fn number_first(scanner: &mut Scanner<'_, '_>, group: Group) -> Option<(usize, u
             let residence = scanner.nearby(group.start).has(Topic::Residence);
             let confidence = match (kind, capital) {
                 (StreetWord::Strong, true) => Confidence::Medium,
-                (StreetWord::Strong, false) if residence && index <= 2 && word.len() > 2 => {
+                (StreetWord::Strong, false) if residence && index <= LOWER_CASE_WORDS && word.len() > 2 => {
                     Confidence::Medium
                 }
                 (StreetWord::Weak, true) if residence || extended => Confidence::Medium,
@@ -148,9 +151,9 @@ fn street_first(scanner: &mut Scanner<'_, '_>, group: Group) -> Option<(usize, u
     (street && whole).then_some((start, group.end, Confidence::Medium))
 }
 
-/// Bytes of a street's name. Bytes of multi-byte characters are letters here.
+/// Bytes of a street's name.
 fn is_name_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'\'' | b'-') || byte >= 0x80
+    CLASS[usize::from(byte)] & NAME != 0
 }
 
 /// French, Italian, Spanish and Portuguese street words, which come first.
