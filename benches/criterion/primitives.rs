@@ -6,9 +6,10 @@
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use policy_benches::scan::Scanner;
-use policy_benches::{texts, workloads};
+use policy_benches::{ours, texts, workloads};
 use policy_primitives::pii;
 use policy_primitives::tokens::{self, TokenScratch};
+use policy_runtime::{EvaluateOptions, PolicyEngine, Worker};
 use std::hint::black_box;
 
 fn count(criterion: &mut Criterion) {
@@ -77,5 +78,55 @@ fn patterns(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, count, personal_data, patterns);
+/// Patterns and personal data of the same prompts: each alone, and by one policy that asks for both. One iteration is one
+/// prompt, none of which is denied, so that nothing stops early.
+fn patterns_and_personal_data(criterion: &mut Criterion) {
+    const RULE: &str = "\
+- id: personal-data
+  name: Personal data
+  condition: { operator: eq, field: llm.containsPII, value: true }
+  action: { decision: deny, reason: personal data }
+";
+    let engine = |policy: &str| {
+        let bundle = ours::bundle(policy).unwrap();
+        PolicyEngine::builder().bundle(bundle).build().unwrap()
+    };
+    let scan = workloads::prompt_scan_100();
+    let (head, patterns) = scan.policy.split_once("rules:\n").unwrap();
+    let engines = [
+        ("both", engine(&format!("{head}rules:\n{RULE}{patterns}"))),
+        ("patterns", engine(&scan.policy)),
+        ("personal data", engine(&format!("{head}rules:\n{RULE}"))),
+    ];
+    let options = EvaluateOptions::default();
+    let mut worker = Worker::new();
+    let different = texts::prompts().iter().map(|p| texts::request(p)).collect();
+    for (prompts, mut requests) in [("of the workload", scan.contexts), ("different", different)] {
+        requests.retain(|body: &Vec<u8>| {
+            let verdict = engines[0].1.decide(&mut worker, body, &options);
+            verdict.is_ok_and(|verdict| verdict.rule.is_none())
+        });
+        let mut group = criterion.benchmark_group(format!("patterns and personal data/{prompts}"));
+        group.sample_size(10);
+        group.throughput(Throughput::Elements(1));
+        for (name, engine) in &engines {
+            let mut next = requests.iter().cycle();
+            group.bench_function(*name, |bencher| {
+                bencher.iter(|| {
+                    let body = next.next().map(Vec::as_slice).unwrap_or_default();
+                    engine.decide(&mut worker, black_box(body), &options).is_ok()
+                });
+            });
+        }
+        group.finish();
+    }
+}
+
+criterion_group!(
+    benches,
+    count,
+    personal_data,
+    patterns,
+    patterns_and_personal_data
+);
 criterion_main!(benches);

@@ -5,7 +5,8 @@
 //!
 //! # Flow
 //!
-//! One left-to-right pass ([`scan`](fn@scan)) classifies bytes by a table and stops only at triggers:
+//! One left-to-right pass ([`scan`](fn@scan)) looks at 64 bytes at once for marks (digits and a few signs), and stops
+//! only at these:
 //!
 //! | trigger | goes to | finds |
 //! | --- | --- | --- |

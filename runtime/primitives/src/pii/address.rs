@@ -4,7 +4,7 @@
 //! `Hauptstraße 5`. Capitals carry the English form; in lower case a word such as `lives` must come before. Street
 //! words that are ordinary words too (`Drive`, `Way`) count only with such a word, or with a unit or city after them.
 
-use super::bytes::{at, is_digit, is_word, run_end, slice};
+use super::bytes::{CLASS, NAME, at, is_digit, is_word, run_end, slice};
 use super::context::Topic;
 use super::number::{Found, Group};
 use super::scan::Scanner;
@@ -12,6 +12,8 @@ use super::types::{Confidence, PiiType};
 
 /// Most words between the number and the street word.
 const MAX_NAME_WORDS: usize = 4;
+/// Most words between the number and a street word in lower case.
+const LOWER_CASE_WORDS: usize = 2;
 /// Longest word of a street's name.
 const MAX_WORD: usize = 24;
 
@@ -56,7 +58,8 @@ fn number_first(scanner: &mut Scanner<'_, '_>, group: Group) -> Option<(usize, u
     let mut capitals = true;
     let mut romance = false;
     for index in 0..=MAX_NAME_WORDS + 1 {
-        if at(text, position) != b' ' {
+        // In lower case only the first words count, and most texts are in lower case.
+        if at(text, position) != b' ' || index > LOWER_CASE_WORDS && !capitals && !romance {
             return None;
         }
         let start = position + 1;
@@ -91,7 +94,7 @@ fn number_first(scanner: &mut Scanner<'_, '_>, group: Group) -> Option<(usize, u
             let residence = scanner.nearby(group.start).has(Topic::Residence);
             let confidence = match (kind, capital) {
                 (StreetWord::Strong, true) => Confidence::Medium,
-                (StreetWord::Strong, false) if residence && index <= 2 && word.len() > 2 => {
+                (StreetWord::Strong, false) if residence && index <= LOWER_CASE_WORDS && word.len() > 2 => {
                     Confidence::Medium
                 }
                 (StreetWord::Weak, true) if residence || extended => Confidence::Medium,
@@ -148,9 +151,9 @@ fn street_first(scanner: &mut Scanner<'_, '_>, group: Group) -> Option<(usize, u
     (street && whole).then_some((start, group.end, Confidence::Medium))
 }
 
-/// Bytes of a street's name. Bytes of multi-byte characters are letters here.
+/// Bytes of a street's name.
 fn is_name_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'\'' | b'-') || byte >= 0x80
+    CLASS[usize::from(byte)] & NAME != 0
 }
 
 /// French, Italian, Spanish and Portuguese street words, which come first.
@@ -172,26 +175,75 @@ fn is_romance_street(word: &[u8]) -> bool {
             .any(|street| word.eq_ignore_ascii_case(street.as_bytes()))
 }
 
-/// The table of English street words.
+/// English street words. None has more letters than [`LONGEST_STREET`].
+const STREET_WORDS: &[(&[u8], StreetWord)] = &[
+    (b"street", StreetWord::Strong),
+    (b"st", StreetWord::Strong),
+    (b"avenue", StreetWord::Strong),
+    (b"ave", StreetWord::Strong),
+    (b"road", StreetWord::Strong),
+    (b"rd", StreetWord::Strong),
+    (b"boulevard", StreetWord::Strong),
+    (b"blvd", StreetWord::Strong),
+    (b"lane", StreetWord::Strong),
+    (b"ln", StreetWord::Strong),
+    (b"parkway", StreetWord::Strong),
+    (b"pkwy", StreetWord::Strong),
+    (b"highway", StreetWord::Strong),
+    (b"hwy", StreetWord::Strong),
+    (b"terrace", StreetWord::Strong),
+    (b"crescent", StreetWord::Strong),
+    (b"cres", StreetWord::Strong),
+    (b"drive", StreetWord::Weak),
+    (b"dr", StreetWord::Weak),
+    (b"court", StreetWord::Weak),
+    (b"ct", StreetWord::Weak),
+    (b"circle", StreetWord::Weak),
+    (b"cir", StreetWord::Weak),
+    (b"way", StreetWord::Weak),
+    (b"place", StreetWord::Weak),
+    (b"pl", StreetWord::Weak),
+    (b"square", StreetWord::Weak),
+    (b"sq", StreetWord::Weak),
+    (b"close", StreetWord::Weak),
+    (b"trail", StreetWord::Weak),
+    (b"row", StreetWord::Weak),
+    (b"hill", StreetWord::Weak),
+    (b"gardens", StreetWord::Weak),
+    (b"grove", StreetWord::Weak),
+    (b"mews", StreetWord::Weak),
+    (b"alley", StreetWord::Weak),
+    (b"plaza", StreetWord::Weak),
+];
+/// Letters of the longest of [`STREET_WORDS`].
+const LONGEST_STREET: usize = 9;
+
+/// By letter, a bit for each length that a street word that starts with it has: most words are dismissed by one load.
+static STREET_LENGTHS: [u16; 256] = street_lengths();
+
+const fn street_lengths() -> [u16; 256] {
+    let mut lengths = [0; 256];
+    let mut row = 0;
+    while row < STREET_WORDS.len() {
+        let word = STREET_WORDS[row].0;
+        assert!(word.len() <= LONGEST_STREET, "the longest street word is longer");
+        lengths[word[0] as usize] |= 1 << word.len();
+        lengths[word[0].to_ascii_uppercase() as usize] |= 1 << word.len();
+        row += 1;
+    }
+    lengths
+}
+
+/// What `word` says as the last word of a street, in English.
 fn street_word(word: &[u8]) -> Option<StreetWord> {
-    const LONGEST: usize = 10;
-    if word.len() < 2 || word.len() > LONGEST {
+    let lengths = STREET_LENGTHS[usize::from(*word.first()?)];
+    if word.len() > LONGEST_STREET || lengths >> word.len() & 1 == 0 {
         return None;
     }
-    let mut lower = [0u8; LONGEST];
-    let lower = &mut lower[..word.len()];
-    lower.copy_from_slice(word);
-    lower.make_ascii_lowercase();
-    match &*lower {
-        b"street" | b"st" | b"avenue" | b"ave" | b"road" | b"rd" | b"boulevard" | b"blvd" | b"lane"
-        | b"ln" | b"parkway" | b"pkwy" | b"highway" | b"hwy" | b"terrace" | b"crescent" | b"cres" => {
-            Some(StreetWord::Strong)
-        }
-        b"drive" | b"dr" | b"court" | b"ct" | b"circle" | b"cir" | b"way" | b"place" | b"pl" | b"square"
-        | b"sq" | b"close" | b"trail" | b"row" | b"hill" | b"gardens" | b"grove" | b"mews" | b"alley"
-        | b"plaza" => Some(StreetWord::Weak),
-        _ => None,
-    }
+    STREET_WORDS
+        .iter()
+        .find(|(street, _)| word.eq_ignore_ascii_case(street))
+        .map(|(_, kind)| *kind)
 }
 
 /// Extends an address that ends at `end` by a unit and by `, City, ST 12345`. Returns the new end, and whether it grew.

@@ -14,6 +14,8 @@ use super::{address, cards, dates, ip, national, phone};
 const MAX_GROUPS: usize = 8;
 /// Longest group that can be part of anything; a longer one is cut here and matches nothing.
 pub(super) const MAX_GROUP_DIGITS: usize = 20;
+/// Fewest digits in one group that are a number of some kind whatever the words around them.
+const MIN_DIGITS: usize = 6;
 /// Most digits that [`Candidate::digits`] returns.
 pub(super) const MAX_DIGITS: usize = 24;
 
@@ -80,6 +82,7 @@ pub(super) struct Found {
 
 impl<'t> Candidate<'t> {
     /// Cuts the run that starts at `start`: a digit, `+` or `(`.
+    #[inline]
     fn cut(text: &'t [u8], start: usize, barrier: Barrier) -> Option<Candidate<'t>> {
         let mut position = start;
         let mut plus = false;
@@ -238,27 +241,31 @@ impl<'t> Candidate<'t> {
 
     /// Whether the first digits continue something: `1.2.` before `3.4`, `v` before `1.2`, a UUID before its last part.
     fn glued(&self) -> bool {
-        let floor = self.barrier.end;
-        if self.start <= floor {
-            return false;
-        }
-        let before = self.text[self.start - 1];
-        match before {
-            b'.' | b'-' | b'/' | b':' | b',' | b'+' => {
-                let mut position = self.start - 1;
-                let stop = floor.max(position.saturating_sub(16));
-                if matches!(before, b':' | b',' | b'/' | b'+') {
-                    return position > stop && is_digit(self.text, position - 1) && before != b',';
-                }
-                let mut digit = false;
-                while position > stop && is_word(self.text, position - 1) {
-                    position -= 1;
-                    digit |= is_digit(self.text, position);
-                }
-                digit
+        glued(self.text, self.start, self.barrier.end)
+    }
+}
+
+/// [`Candidate::glued`] of a candidate that starts at `start`, where nothing before `floor` counts.
+fn glued(text: &[u8], start: usize, floor: usize) -> bool {
+    if start <= floor {
+        return false;
+    }
+    let before = text[start - 1];
+    match before {
+        b'.' | b'-' | b'/' | b':' | b',' | b'+' => {
+            let mut position = start - 1;
+            let stop = floor.max(position.saturating_sub(16));
+            if matches!(before, b':' | b',' | b'/' | b'+') {
+                return position > stop && is_digit(text, position - 1) && before != b',';
             }
-            _ => is_word(self.text, self.start - 1),
+            let mut digit = false;
+            while position > stop && is_word(text, position - 1) {
+                position -= 1;
+                digit |= is_digit(text, position);
+            }
+            digit
         }
+        _ => is_word(text, start - 1),
     }
 }
 
@@ -320,19 +327,41 @@ fn next_group(text: &[u8], end: usize, bracketed: bool) -> Option<(usize, Separa
 
 /// Looks at the digits, sign or bracket at `start`. Returns the end of what was found, if it counts.
 pub(super) fn scan_at(scanner: &mut Scanner<'_, '_>, start: usize) -> Option<usize> {
-    let mut candidate = Candidate::cut(scanner.text, start, scanner.barrier)?;
-    scanner.step(candidate.group(candidate.count - 1).end - start);
-    let found = detect(&mut candidate);
-    if let Some(nearby) = candidate.nearby {
-        scanner.step(nearby.bytes_read);
-    }
-    let found = match found {
-        Some(found) => found,
-        None if candidate.plus || candidate.bracket => return None,
-        None => words_around(scanner, &candidate)?,
+    let found = match short_number(scanner.text, start) {
+        Some(group) => words_around(scanner, group)?,
+        None => {
+            let mut candidate = Candidate::cut(scanner.text, start, scanner.barrier)?;
+            scanner.step(candidate.group(candidate.count - 1).end - start);
+            let found = detect(&mut candidate);
+            if let Some(nearby) = candidate.nearby {
+                scanner.step(nearby.bytes_read);
+            }
+            match found {
+                Some(found) => found,
+                None if candidate.plus || candidate.bracket => return None,
+                None => words_around(scanner, candidate.group(0))?,
+            }
+        }
     };
     scanner.emit(found.kind, found.start, found.end, found.confidence);
     (found.confidence >= Confidence::Medium).then_some(found.end)
+}
+
+/// The digits at `start` where no group follows, and which are too few for anything that digits alone can be. Most
+/// numbers in a text are such, and a [`Candidate`] is large. `None` is no answer.
+fn short_number(text: &[u8], start: usize) -> Option<Group> {
+    let joins = |byte: u8| matches!(byte, b' ' | b'-' | b'.' | b'/' | b'(');
+    let end = run_end(text, start, MIN_DIGITS, |b| b.is_ascii_digit());
+    let (first, second) = (at(text, end), at(text, end + 1));
+    let goes_on =
+        first >= 0x80 || joins(first) && (joins(second) || second >= 0x80 || second.is_ascii_digit());
+    let short = end > start && end - start < MIN_DIGITS && !goes_on;
+    short.then_some(Group {
+        start,
+        end,
+        separator: Separator::Start,
+        bracketed: false,
+    })
 }
 
 /// The strictest detector that accepts the candidate; a finding that counts wins over one that does not.
@@ -360,9 +389,9 @@ fn detect(candidate: &mut Candidate<'_>) -> Option<Found> {
 }
 
 /// Findings that need the words around a number: a date with the month's name, a street address.
-fn words_around(scanner: &mut Scanner<'_, '_>, candidate: &Candidate<'_>) -> Option<Found> {
-    if candidate.glued() {
+fn words_around(scanner: &mut Scanner<'_, '_>, number: Group) -> Option<Found> {
+    if glued(scanner.text, number.start, scanner.barrier.end) {
         return None;
     }
-    dates::find_textual(scanner, candidate.group(0)).or_else(|| address::find(scanner, candidate.group(0)))
+    dates::find_textual(scanner, number).or_else(|| address::find(scanner, number))
 }

@@ -1,4 +1,4 @@
-//! The one pass over the text: classifies bytes, stops at triggers, hands candidates to the detectors.
+//! The one pass over the text: finds marks, cuts the words around them, hands candidates to the detectors.
 //!
 //! Entry points of the module for reading (redaction is in `redact`). The detectors receive the [`Scanner`], or a
 //! candidate cut out by `number`, and report through [`Scanner::emit`]; the position they return is where the pass
@@ -6,7 +6,9 @@
 
 use std::ops::ControlFlow;
 
-use super::bytes::{ALPHA, CLASS, DIGIT, TRIGGER, UNDERSCORE, WORD, at, class_at, is_word};
+use super::bytes::{
+    self, ALPHA, BLOCK, CLASS, DIGIT, ENDS_WORD, TRIGGER, WORD, at, class_at, is_word, slice,
+};
 use super::context::{self, Barrier, Nearby};
 use super::types::{Confidence, Match, PiiType, PiiTypeSet};
 use super::{email, iban, ip, national, number, secrets, wallet};
@@ -166,30 +168,77 @@ impl<'t, 's> Scanner<'t, 's> {
     pub(super) fn run(&mut self) {
         let text = self.text;
         let mut position = 0;
-        while position < text.len() && !self.stopped {
-            let class = CLASS[text[position] as usize];
-            let start = position;
-            position += 1;
-            if class & WORD != 0 {
-                let mut seen = class;
-                while position < text.len() {
-                    let class = CLASS[text[position] as usize];
-                    if class & WORD == 0 {
-                        break;
-                    }
-                    seen |= class;
-                    position += 1;
-                }
-                let telling = seen & (DIGIT | UNDERSCORE) != 0
-                    || matches!(at(text, position), b'-' | b'.' | b'/' | b'+');
-                if telling {
-                    position = self.word(start, position, seen).max(position);
-                }
-            } else if class & TRIGGER != 0 {
-                position = self.trigger(start).max(position);
+        let (blocks, rest) = text.as_chunks::<BLOCK>();
+        let mut last = [0; BLOCK];
+        last[..rest.len()].copy_from_slice(rest);
+        for (block, start) in blocks.iter().chain([&last]).zip((0..).step_by(BLOCK)) {
+            self.step(BLOCK);
+            if position >= start + BLOCK {
+                continue;
             }
-            self.step(position - start);
+            let mut marks = bytes::marks(block);
+            if position > start {
+                marks &= u64::MAX << (position - start);
+            }
+            while marks != 0 {
+                position = self.mark(start + marks.trailing_zeros() as usize, position);
+                if self.stopped {
+                    return;
+                }
+                // What was looked at is done, the marks of a long number at once.
+                match u32::try_from(position - start)
+                    .ok()
+                    .and_then(|done| u64::MAX.checked_shl(done))
+                {
+                    Some(open) => marks &= open,
+                    None => break,
+                }
+            }
         }
+    }
+
+    /// Looks at the mark at `mark`, and at the word that it is in or ends, which starts at `floor` or later. Returns
+    /// where to go on.
+    fn mark(&mut self, mark: usize, floor: usize) -> usize {
+        let class = class_at(self.text, mark);
+        if class & (WORD | ENDS_WORD) != 0 {
+            let next = self.word_at(mark, floor);
+            if next > mark || self.stopped {
+                return next;
+            }
+        }
+        if class & TRIGGER == 0 {
+            return mark + 1;
+        }
+        let next = self.trigger(mark).max(mark + 1);
+        self.step(next - mark);
+        next
+    }
+
+    /// Looks at the word around or before `mark`. Returns where to go on: `mark` itself when it is not in the word and
+    /// was not consumed.
+    fn word_at(&mut self, mark: usize, floor: usize) -> usize {
+        let text = self.text;
+        let mut start = mark;
+        while start > floor && is_word(text, start - 1) {
+            start -= 1;
+        }
+        // Digits and underscores are marks themselves: what stands before the first one is letters.
+        let mut seen = if start < mark { ALPHA } else { 0 };
+        let mut end = mark;
+        for byte in slice(text, mark, text.len()) {
+            let class = CLASS[usize::from(*byte)];
+            if class & WORD == 0 {
+                break;
+            }
+            seen |= class;
+            end += 1;
+        }
+        self.step(end - start);
+        if start == end {
+            return mark;
+        }
+        self.word(start, end, seen).max(end)
     }
 
     /// Looks at the word `start..end`, whose bytes have the classes `seen`. Returns where to go on.
@@ -204,7 +253,7 @@ impl<'t, 's> Scanner<'t, 's> {
             }
             return wallet::scan_word(self, start, end).unwrap_or(end);
         }
-        if let Some(next) = secrets::scan_word(self, start) {
+        if let Some(next) = secrets::scan_word(self, start, end) {
             return next;
         }
         if seen & DIGIT == 0 {

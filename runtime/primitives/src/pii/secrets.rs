@@ -179,18 +179,31 @@ const TOKENS: &[Token] = &[
     token("AGE-SECRET-KEY-1", Body::Upper, 58, 58),
 ];
 
-/// First bytes of [`TOKENS`] and of a JWT: everything else is dismissed with one load.
-static FIRST: [bool; 256] = first_bytes();
+/// Rows of [`TOKENS`] by their first byte, in order: trying them all for every word would take longer than the rest.
+struct Rows {
+    first: [u8; 256],
+    next: [u8; TOKENS.len()],
+}
 
-const fn first_bytes() -> [bool; 256] {
-    let mut table = [false; 256];
-    let mut row = 0;
-    while row < TOKENS.len() {
-        table[TOKENS[row].prefix[0] as usize] = true;
-        row += 1;
+/// No row; also how many rows there can be.
+const NO_ROW: u8 = u8::MAX;
+
+static ROWS: Rows = rows();
+
+const fn rows() -> Rows {
+    assert!(TOKENS.len() < NO_ROW as usize, "rows are numbered by a byte");
+    let mut rows = Rows {
+        first: [NO_ROW; 256],
+        next: [NO_ROW; TOKENS.len()],
+    };
+    let mut row = TOKENS.len();
+    while row > 0 {
+        row -= 1;
+        let first = TOKENS[row].prefix[0] as usize;
+        rows.next[row] = rows.first[first];
+        rows.first[first] = row as u8;
     }
-    table[b'e' as usize] = true;
-    table
+    rows
 }
 
 /// Fewest bytes without a space that any secret has.
@@ -203,29 +216,30 @@ const LONGEST_VALUE: usize = 4096;
 /// words would be quadratic.
 const JUMP: usize = 128;
 
-/// Looks at the word that starts at `start`. Returns the end of the secret that starts there.
-pub(super) fn scan_word(scanner: &mut Scanner<'_, '_>, start: usize) -> Option<usize> {
+/// Looks at the word `start..end`. Returns the end of the secret that starts there.
+pub(super) fn scan_word(scanner: &mut Scanner<'_, '_>, start: usize, end: usize) -> Option<usize> {
     let text = scanner.text;
-    let solid = run_end(text, start, SHORTEST, |b| b > b' ' && b != b',' && b < 0x80);
-    scanner.step(solid - start);
+    // A word has no space.
+    let missing = SHORTEST.saturating_sub(end - start);
+    let solid = run_end(text, end, missing, |b| b > b' ' && b != b',' && b < 0x80);
+    scanner.step(solid - end);
     if solid - start < SHORTEST {
         return None;
     }
-    if FIRST[text[start] as usize] {
-        let rest = slice(text, start, text.len());
-        if rest.starts_with(b"eyJ")
-            && let Some(next) = jwt(scanner, start)
+    let rest = slice(text, start, text.len());
+    if rest.starts_with(b"eyJ")
+        && let Some(next) = jwt(scanner, start)
+    {
+        return Some(next);
+    }
+    let mut row = ROWS.first[usize::from(at(text, start))];
+    while let Some(token) = TOKENS.get(usize::from(row)) {
+        if rest.starts_with(token.prefix)
+            && let Some(next) = service_token(scanner, start, token)
         {
             return Some(next);
         }
-        for token in TOKENS {
-            if token.prefix[0] == rest[0]
-                && rest.starts_with(token.prefix)
-                && let Some(next) = service_token(scanner, start, token)
-            {
-                return Some(next);
-            }
-        }
+        row = ROWS.next[usize::from(row)];
     }
     assigned(scanner, start)
 }

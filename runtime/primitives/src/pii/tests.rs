@@ -4,8 +4,9 @@ use std::ops::ControlFlow;
 
 use proptest::prelude::*;
 
+use super::bytes::{BLOCK, marks};
 use super::checksum::{base58check, bech32, cpf, iban_mod97, luhn, nhs, verhoeff};
-use super::scan::Scanner;
+use super::scan::{Findings, Scanner, scan};
 
 /// Digits of a number with `width` places.
 fn digits_of(mut number: u64, width: usize) -> Vec<u8> {
@@ -132,6 +133,39 @@ proptest! {
     fn mod97_agrees_with_long_division(iban in "[A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}") {
         prop_assert_eq!(iban_mod97(iban.as_bytes()), mod97_of_text(&iban) == 1);
         prop_assert_eq!(iban_mod97(iban.to_lowercase().as_bytes()), mod97_of_text(&iban) == 1);
+    }
+}
+
+proptest! {
+    #[test]
+    fn marks_are_digits_and_signs(bytes in proptest::array::uniform32(any::<u8>()), ascii in "[ -~]{32}") {
+        let mut block = [0; BLOCK];
+        block[..32].copy_from_slice(&bytes);
+        block[32..].copy_from_slice(ascii.as_bytes());
+        for (place, byte) in block.iter().enumerate() {
+            let expected = byte.is_ascii_digit() || b"_@:+(-./".contains(byte);
+            prop_assert_eq!(marks(&block) >> place & 1 == 1, expected, "{}", byte);
+        }
+    }
+}
+
+#[test]
+fn matches_do_not_depend_on_where_blocks_end() {
+    let text = "mail ann@example.com or call +1 (415) 555-2671, card 4111 1111 1111 1111, 12 Baker Street, \
+                AKIAIOSFODNN7EXAMPLE, fe80::1ff:fe23:4567:890a, born 14 March 1980, GB82 WEST 1234 5698 7654 32, \
+                postgres://user:hunter22@db, 00-1B-44-11-3A-B7, token = Zk3vQ9xT1bLm7Rw2Yp5S.";
+    let mut findings = Findings::new();
+    let mut found = |indent: usize| {
+        scan(&("\n".repeat(indent) + text), &mut findings);
+        let matches = findings.iter();
+        matches
+            .map(|m| (m.kind, m.start - indent, m.end - indent, m.confidence))
+            .collect::<Vec<_>>()
+    };
+    let expected = found(1);
+    assert!(expected.len() >= 11, "{expected:?}");
+    for indent in 2..2 * BLOCK + 2 {
+        assert_eq!(found(indent), expected, "{indent} lines before");
     }
 }
 
