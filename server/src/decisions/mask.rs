@@ -21,7 +21,7 @@
 //!
 //! Encodings (base64, URL escapes) are not undone, and a secret that is spread over several strings is not put together.
 
-use policy_primitives::pii::{Confidence, PiiType, PiiTypeSet, Redactor};
+use policy_primitives::pii::{self, Confidence, PiiType, PiiTypeSet, Redactor};
 use serde::de::IgnoredAny;
 use std::collections::HashMap;
 use std::fmt;
@@ -314,16 +314,24 @@ impl Masker {
 
     /// A text without personal data and secrets; `words` say what it is.
     fn redact(&mut self, text: &str, words: &str) -> String {
-        let mut shown = text.to_owned();
         // Names of models, teams and the like: nothing personal and no secret is that short and has no digit.
         if text.len() <= SHORT_WORD && text.bytes().all(|b| b.is_ascii_lowercase() || b == b'-') {
-            return shown;
+            return text.to_owned();
         }
+        self.labelled.clear();
         if !words.is_empty() {
-            let label = format!("{words}: ");
-            self.labelled.clear();
-            self.labelled.push_str(&label);
-            self.labelled.push_str(text);
+            self.labelled.push_str(words);
+            self.labelled.push_str(": ");
+        }
+        let label = self.labelled.len();
+        self.labelled.push_str(text);
+        // Most texts hold nothing, and looking does not copy.
+        let any = |text: &str, min| pii::contains_any(text, PiiTypeSet::ALL, min);
+        if !any(text, Confidence::Low) && (label == 0 || !any(&self.labelled, Confidence::Medium)) {
+            return text.to_owned();
+        }
+        let mut shown = text.to_owned();
+        if label > 0 {
             self.redactor.redact(
                 &self.labelled,
                 PiiTypeSet::ALL,
@@ -331,7 +339,11 @@ impl Masker {
                 &mut self.buffer,
             );
             // Where the label was changed as well, the text alone decides.
-            if let Some(rest) = self.buffer.strip_prefix(&label) {
+            let unchanged = self
+                .labelled
+                .get(..label)
+                .and_then(|label| self.buffer.strip_prefix(label));
+            if let Some(rest) = unchanged {
                 shown.clear();
                 shown.push_str(rest);
             }
