@@ -2,9 +2,12 @@
 
 use crate::auth;
 use crate::config::Config;
+use crate::decisions;
 use crate::identity::{Identity, Role};
+use crate::seal::Sealer;
 use crate::service::keys::{NewKey, make_key};
 use crate::storage;
+use crate::storage::model::DecisionFilter;
 use anyhow::{Context as _, bail};
 use clap::{Arg, ArgMatches, Command};
 use secrecy::ExposeSecret as _;
@@ -33,6 +36,28 @@ fn namespaces_arg() -> Arg {
 pub fn commands(command: Command) -> Command {
     command
         .subcommand(call_command())
+        .subcommand(
+            Command::new("decisions")
+                .about("The decision log")
+                .subcommand_required(true)
+                .subcommand(
+                    Command::new("export")
+                        .about("Write the decisions in the database to standard output as JSON lines, newest first")
+                        .arg(
+                            Arg::new("decision")
+                                .long("decision")
+                                .value_name("OUTCOME")
+                                .value_parser(["allow", "deny", "warn", "modify"])
+                                .help("Only with this outcome"),
+                        )
+                        .arg(
+                            Arg::new("open")
+                                .long("open")
+                                .action(clap::ArgAction::SetTrue)
+                                .help("Decrypt contexts with ENCRYPTION_KEYS; otherwise as they are stored"),
+                        ),
+                ),
+        )
         .subcommand(
             Command::new("token")
                 .about("Make a token, signed with JWT_SECRET")
@@ -82,6 +107,7 @@ pub async fn run(name: &str, arguments: &ArgMatches, config: Config) -> anyhow::
         .then(|| many(arguments, "namespaces"));
     match name {
         "call" => return call(arguments).await,
+        "decisions" => return export(arguments, &config).await,
         "token" => {
             let jwt = config.auth.jwt.context("tokens need JWT_SECRET")?;
             let roles = many(arguments, "roles")
@@ -189,4 +215,32 @@ async fn call(arguments: &ArgMatches) -> anyhow::Result<ExitCode> {
     } else {
         ExitCode::FAILURE
     })
+}
+
+async fn export(arguments: &ArgMatches, config: &Config) -> anyhow::Result<ExitCode> {
+    let Some(("export", arguments)) = arguments.subcommand() else {
+        bail!("say what to do with the decisions");
+    };
+    let store = storage::open(&config.store).await?;
+    let filter = DecisionFilter {
+        decision: arguments.get_one::<String>("decision").cloned(),
+        ..DecisionFilter::default()
+    };
+    let sealer = match config.log.keys.as_slice() {
+        [] => None,
+        keys => Some(Sealer::new(keys)?),
+    };
+    let open = |text: &str, bound: &str| match &sealer {
+        Some(sealer) => sealer.open(text, bound).map_err(|error| error.to_string()),
+        None => Err("ENCRYPTION_KEYS are not given".to_owned()),
+    };
+    let open: Option<decisions::Open<'_>> = if arguments.get_flag("open") {
+        Some(&open)
+    } else {
+        None
+    };
+    let count = decisions::export(&*store, &filter, open, &mut std::io::stdout()).await?;
+    store.close().await;
+    eprintln!("{count} decisions");
+    Ok(ExitCode::SUCCESS)
 }

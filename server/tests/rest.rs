@@ -568,6 +568,8 @@ async fn a_key_reaches_its_namespaces_and_scopes_only() {
         as_red(send("GET", "/api/v1/decisions")).to(&server).await.status,
         403
     );
+    let bytes = send("GET", "/api/v1/bundle").header("accept", "application/octet-stream");
+    assert_eq!(as_red(bytes).to(&server).await.status, 403);
     let put = send("PUT", "/api/v1/bundle").bytes("application/octet-stream", *b"x");
     assert_eq!(as_red(put).to(&server).await.status, 403);
 

@@ -280,7 +280,7 @@ mod tests {
     #[test]
     fn both_bundles_decide_as_expected_and_never_alike() {
         for traffic in [Traffic::named("gateway-20").unwrap(), Traffic::replay().unwrap()] {
-            for which in 0..2 {
+            for (which, revision) in REVISIONS.iter().enumerate() {
                 let engine = PolicyEngine::builder()
                     .bundle(&*traffic.bundles[which])
                     .derive(DeriveMode::Never)
@@ -298,7 +298,7 @@ mod tests {
                     traffic.check(i, which as u64, &answer).unwrap();
                     traffic.generation.begun.store(which as u64 + 1, Ordering::SeqCst);
                     assert!(traffic.check(i, which as u64 + 1, &answer).is_err());
-                    assert_eq!(answer.revision, REVISIONS[which].as_bytes());
+                    assert_eq!(answer.revision, revision.as_bytes());
                 }
             }
         }

@@ -293,7 +293,7 @@ pub(super) struct SimulateRequest {
 #[expect(dead_code, reason = "describes what `simulate` writes")]
 pub(super) enum SimulateResponse {
     /// To `context`.
-    One(EvaluateResponse),
+    One(Box<EvaluateResponse>),
     /// To `contexts`.
     Several(BatchResponse),
 }

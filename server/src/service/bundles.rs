@@ -14,15 +14,20 @@ use std::sync::Arc;
 const TRIES: usize = 16;
 
 impl Service {
+    /// A bundle holds policies of any namespace: who is bound to some may neither read nor write one.
+    fn spans_namespaces(call: Call<'_>) -> Result<()> {
+        if call.identity.namespaces.is_none() {
+            return Ok(());
+        }
+        Err(ServiceError::new(
+            Code::Forbidden,
+            "bundles span namespaces; this identity is bound to some",
+        ))
+    }
+
     fn may_deploy(&self, call: Call<'_>, scope: Scope) -> Result<()> {
         call.require(scope)?;
-        // A bundle holds policies of any namespace.
-        if call.identity.namespaces.is_some() {
-            return Err(ServiceError::new(
-                Code::Forbidden,
-                "bundles span namespaces; this identity is bound to some",
-            ));
-        }
+        Self::spans_namespaces(call)?;
         if self.origin != Origin::Store {
             return Err(ServiceError::new(
                 Code::ReadOnly,
@@ -226,6 +231,7 @@ impl Service {
     /// [`Code::NotFound`] where no bundle of the store is active, [`Code::Forbidden`], store errors.
     pub async fn active_bundle(&self, call: Call<'_>) -> Result<(BundleRecord, Vec<u8>)> {
         call.require(Scope::Read)?;
+        Self::spans_namespaces(call)?;
         let all = self.all_bundles().await?;
         let record = all
             .into_iter()
