@@ -123,7 +123,8 @@ fn main() -> ExitCode {
     let config = match Config::parse(&raw) {
         Ok(config) => config,
         Err(problems) => {
-            eprintln!("policyd: {} problems with the settings", problems.len());
+            let plural = if problems.len() == 1 { "" } else { "s" };
+            eprintln!("policyd: {} problem{plural} with the settings", problems.len());
             for problem in problems {
                 eprintln!("  {problem}");
             }
