@@ -24,7 +24,7 @@ if [ -z "$tool" ]; then
   tool=$venv/bin/schemathesis
 fi
 
-cargo build --locked --quiet -p policy-server
+cargo build --locked --quiet --workspace --bin policyd
 mapfile -t ports < <(python3 - <<'PY'
 import socket
 held = [socket.socket() for _ in range(3)]

@@ -19,7 +19,7 @@ cd "$(dirname "$0")/.."
 
 # POLICYC_DIR: a directory with a `policyc` and a `policyd` to use instead of building these.
 if [ -z "${POLICYC_DIR:-}" ]; then
-  cargo build --locked --quiet -p policyc -p policy-server
+  cargo build --locked --quiet --workspace --bin policyc --bin policyd
   POLICYC_DIR=${CARGO_TARGET_DIR:-target}/debug
 fi
 bin=$(cd "$POLICYC_DIR" && pwd)

@@ -35,8 +35,8 @@ fn program() -> &'static Path {
                 "build",
                 "--quiet",
                 "--offline",
-                "--package",
-                "policyc",
+                // As a whole, so that dependencies have the features that they were built with before.
+                "--workspace",
                 "--bin",
                 "policyc",
             ])
