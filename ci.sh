@@ -89,7 +89,7 @@ step generated xtask gen --check
 # tool cannot be installed.
 if wants schemathesis; then
   status=0
-  reason=$(ci/schemathesis.sh 2>&1 | tee /dev/stderr; exit "${PIPESTATUS[0]}") || status=$?
+  reason=$(ci/schemathesis.sh 2>&1 | tee -a /dev/stderr; exit "${PIPESTATUS[0]}") || status=$?
   if [ "$status" -eq 77 ]; then
     skip schemathesis "$(tail -n 1 <<<"$reason")"
   else
@@ -121,7 +121,7 @@ if ! command -v valgrind >/dev/null && [ "$(id -u)" -eq 0 ] && command -v apt-ge
 fi
 if wants instructions; then
   status=0
-  reason=$(benches/callgrind.sh --check 2>&1 | tee /dev/stderr; exit "${PIPESTATUS[0]}") || status=$?
+  reason=$(benches/callgrind.sh --check 2>&1 | tee -a /dev/stderr; exit "${PIPESTATUS[0]}") || status=$?
   if [ "$status" -eq 77 ]; then
     skip instructions "${reason#skipped: }"
   else
