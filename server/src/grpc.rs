@@ -1,7 +1,7 @@
 //! gRPC: the service of `policy.proto` over the service layer, health and reflection, and what stands around them.
 //!
-//! [`router`] makes routes for an HTTP/2 listener; `app` serves them with the same TLS as REST. The layers of [`shell`] come
-//! first: request id, span, metrics, panics, load shed, deadline, authentication, rate limit. A method of [`policies`] then
+//! [`router`] makes routes for an HTTP/2 listener; `app` serves them with the same TLS as REST. The layers of `shell` come
+//! first: request id, span, metrics, panics, load shed, deadline, authentication, rate limit. A method of `policies` then
 //! takes a message apart, calls one function of the service layer and puts the answer together ([`convert`]); errors become
 //! statuses in [`status`].
 //!

@@ -1,14 +1,14 @@
 //! API keys: `lpk_<id>_<secret>`, made here and checked here.
 //!
 //! The id (16 hexadecimal digits) is public and finds the record; the secret (64 hexadecimal digits, 32 random bytes) is
-//! shown once, when it is made, and kept nowhere: the store has its SHA-256. [`Keys::verify`] is called by
-//! [`super::Authenticator`] for every request, so records stay in memory for [`TTL`].
+//! shown once, when it is made, and kept nowhere: the store has its SHA-256. `Keys::verify` is called by
+//! [`super::Authenticator`] for every request, so records stay in memory for `TTL`.
 //!
 //! # Invariants
 //!
 //! - Hashes are compared in constant time, and all of them always.
 //! - What is said about a key beyond "not valid" is said only to who has its secret.
-//! - A record is never used more than [`TTL`] after it was read: a revoked key dies within five seconds on every server.
+//! - A record is never used more than `TTL` after it was read: a revoked key dies within five seconds on every server.
 //! - When the store cannot be asked, that is an error, never a pass.
 
 use super::AuthError;

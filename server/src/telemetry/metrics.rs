@@ -1,6 +1,6 @@
 //! Metrics: one table of families, and the handles that the parts of the server count with.
 //!
-//! [`for_each_family`] is the table. The fields of [`Metrics`], their registration, [`FAMILIES`] (which the checks of the
+//! `for_each_family` is the table. The fields of [`Metrics`], their registration, [`FAMILIES`] (which the checks of the
 //! dashboards and the page `docs/observability.md` read) and the name constants in [`names`] are expansions of it.
 //!
 //! # Invariants
