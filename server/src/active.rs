@@ -10,6 +10,7 @@
 //! - Until something was loaded, [`Active::engine`] gives `not_ready`, never a decision.
 //! - With trusted keys nothing runs that they did not sign.
 
+use crate::clock::now_ms;
 use crate::document;
 use crate::error::{Code, Result, ServiceError};
 use crate::heavy::Heavy;
@@ -20,7 +21,6 @@ use policy_compiler::Compiler;
 use policy_primitives::prices::PriceTable;
 use policy_runtime::{BuildError, DefaultDecision, DeriveMode, Policies, PolicyEngine, PublicKey};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::sync::{Mutex, MutexGuard};
 
 /// How decisions are made, whatever the policies.
@@ -95,13 +95,6 @@ pub struct Active {
     info: ArcSwap<Info>,
     state: Mutex<State>,
     heavy: Heavy,
-}
-
-/// Now, in milliseconds since the epoch.
-#[must_use]
-pub fn now_ms() -> i64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(now.as_millis()).unwrap_or(i64::MAX)
 }
 
 impl Active {

@@ -1,6 +1,7 @@
 //! One policy document of a request: read, checked on its own, and made into a version that can be stored.
 
 use crate::error::{Code, Problem, Result, ServiceError};
+use crate::hex;
 use crate::storage::model::{PolicyStatus, PolicyVersion};
 use policy_compiler::{Compiler, Options};
 use policy_grammar::ast::Status;
@@ -150,15 +151,7 @@ pub fn invalid(map: &SourceMap, diagnostics: &[Diagnostic]) -> ServiceError {
 /// SHA-256 of a document, in hexadecimal.
 #[must_use]
 pub fn digest(source: &str) -> String {
-    hex(&Sha256::digest(source.as_bytes()))
-}
-
-/// Lower-case hexadecimal digits.
-#[must_use]
-pub fn hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digit = |n: u8| char::from(DIGITS.get(usize::from(n & 15)).copied().unwrap_or(b'?'));
-    bytes.iter().flat_map(|b| [digit(b >> 4), digit(*b)]).collect()
+    hex::of(&Sha256::digest(source.as_bytes()))
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@
 
 use crate::config;
 use crate::error::{Code, ServiceError};
+use crate::hex;
 use crate::identity::{Identity, Proof};
 use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota};
@@ -330,9 +331,7 @@ impl Shared {
         }
         let interval = 1e6 / f64::from(limit.per_second.get());
         let mut key = format!("policyd:rate:{}:", limit.route.as_str());
-        for byte in bucket {
-            key.push_str(&format!("{byte:02x}"));
-        }
+        hex::push(bucket, &mut key);
         let mut call = self.script.prepare_invoke();
         call.key(key)
             .arg(interval)

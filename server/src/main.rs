@@ -217,9 +217,6 @@ async fn verify(config: Config) -> anyhow::Result<ExitCode> {
         }
     }
     let (seq, hash) = verifier.head();
-    println!(
-        "{seq} records, unbroken; head {}",
-        policy_server::document::hex(&hash)
-    );
+    println!("{seq} records, unbroken; head {}", policy_server::hex::of(&hash));
     Ok(ExitCode::SUCCESS)
 }

@@ -11,8 +11,9 @@ pub mod keys;
 pub mod policies;
 pub mod simulate;
 
-use crate::active::{Active, now_ms};
+use crate::active::Active;
 use crate::cache::DecisionCache;
+use crate::clock::now_ms;
 use crate::config::Origin;
 use crate::decisions::Log;
 use crate::error::{Code, Result, ServiceError};

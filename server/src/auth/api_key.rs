@@ -16,6 +16,7 @@ use crate::error::{Code, ServiceError};
 use crate::identity::{Identity, Proof};
 use crate::storage::model::ApiKey;
 use crate::storage::{Store, StoreError};
+use crate::{clock, hex};
 use async_trait::async_trait;
 use quick_cache::sync::Cache;
 use ring::rand::{SecureRandom as _, SystemRandom};
@@ -24,7 +25,7 @@ use sha2::{Digest as _, Sha256};
 use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 use subtle::{Choice, ConstantTimeEq as _};
 use tokio::sync::Mutex;
 use zeroize::Zeroizing;
@@ -95,7 +96,7 @@ pub fn generate() -> Result<Generated, AuthError> {
         .fill(&mut bytes)
         .map_err(|_| AuthError::Random)?;
     let mut id = String::with_capacity(ID_DIGITS);
-    hex(&bytes, &mut id);
+    hex::push(&bytes, &mut id);
     generate_for(&id)
 }
 
@@ -110,7 +111,8 @@ pub fn generate_for(id: &str) -> Result<Generated, AuthError> {
         .fill(bytes.as_mut())
         .map_err(|_| AuthError::Random)?;
     let mut digits = Zeroizing::new(String::with_capacity(SECRET_DIGITS));
-    hex(bytes.as_ref(), &mut digits);
+    // Into room that is there: no secret stays behind in freed memory.
+    hex::push(bytes.as_ref(), &mut digits);
     let mut whole = String::with_capacity(PREFIX.len() + id.len() + 1 + SECRET_DIGITS);
     for part in [PREFIX, id, "_", &digits] {
         whole.push_str(part);
@@ -120,15 +122,6 @@ pub fn generate_for(id: &str) -> Result<Generated, AuthError> {
         hash: hash(&digits),
         secret: SecretString::from(whole),
     })
-}
-
-/// Appends bytes as hexadecimal digits. `out` must have the room, so that no secret stays behind in freed memory.
-fn hex(bytes: &[u8], out: &mut String) {
-    for byte in bytes {
-        for digit in [byte >> 4, byte & 15] {
-            out.push(char::from(b"0123456789abcdef"[usize::from(digit)]));
-        }
-    }
 }
 
 /// What the store keeps of a secret.
@@ -237,9 +230,7 @@ impl Keys {
                 })??,
         };
         let record = record.ok_or_else(|| refuse(KeyError::Invalid))?;
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let now_ms = i64::try_from(now.as_millis()).unwrap_or(i64::MAX);
-        check(&record.key, secret, now_ms).map_err(refuse)?;
+        check(&record.key, secret, clock::now_ms()).map_err(refuse)?;
         Ok(record.identity.clone())
     }
 

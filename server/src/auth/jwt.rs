@@ -17,6 +17,7 @@
 
 use super::jwks::KeySet;
 use super::{AuthError, provider};
+use crate::clock;
 use crate::config;
 use crate::identity::{Identity, Proof, Role, Scope, Scopes};
 use jsonwebtoken::errors::ErrorKind;
@@ -27,7 +28,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Map, Value};
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 /// Longest token that is looked at, in bytes.
 pub const MAX_TOKEN_BYTES: usize = 8 * 1024;
@@ -290,10 +291,7 @@ impl Tokens {
 }
 
 fn now_seconds() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_secs()
+    clock::since_epoch().as_secs()
 }
 
 /// A time claim, in seconds since the epoch.

@@ -8,6 +8,7 @@
 //! from a bounded queue; what does not fit is dropped and counted. After [`FAILURES`] failures in a row Redis is left
 //! alone for [`RedisOptions::pause`], then a task asks whether it is back; until then nobody waits for it.
 
+use crate::hex;
 use crate::seal::Sealer;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
@@ -16,7 +17,6 @@ use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::{AsyncCommands as _, Client, RedisError, RedisResult};
 use sha2::{Digest as _, Sha256};
 use std::fmt;
-use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
@@ -222,10 +222,7 @@ fn kind(error: &RedisError) -> String {
 fn name(key: &[u8]) -> String {
     let mut name = String::with_capacity(6 + 64);
     name.push_str("lpe:d:");
-    for byte in Sha256::digest(key) {
-        // Writing to a text cannot fail.
-        write!(name, "{byte:02x}").unwrap_or_default();
-    }
+    hex::push(&Sha256::digest(key), &mut name);
     name
 }
 

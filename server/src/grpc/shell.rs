@@ -4,10 +4,11 @@
 //! The deadline is the shorter of the caller's `grpc-timeout` and our own; a stream only has the caller's, and keeps it
 //! itself. Health and reflection are served to everybody, however busy the server is.
 
-use super::status::{self, REQUEST_ID};
+use super::status;
 use crate::error::{Code, ServiceError};
 use crate::identity::Identity;
 use crate::limits::Route;
+use crate::request_id;
 use crate::service::{self, Call};
 use crate::state::App;
 use crate::telemetry::metrics::{RouteMetrics, Status as Counted, Transport};
@@ -148,21 +149,6 @@ pub(super) fn around(routes: Router, app: App) -> Router {
     Router::new().fallback_service(whole)
 }
 
-/// The id that the caller gave, where it is one that can be logged, or a new one.
-fn request_id(headers: &HeaderMap) -> Arc<str> {
-    let given = headers
-        .get(REQUEST_ID)
-        .and_then(|value| value.to_str().ok())
-        .filter(|id| !id.is_empty() && id.len() <= 128 && id.bytes().all(|b| b.is_ascii_graphic()));
-    match given {
-        Some(id) => Arc::from(id),
-        None => {
-            let mut buffer = uuid::Uuid::encode_buffer();
-            Arc::from(&*uuid::Uuid::now_v7().hyphenated().encode_lower(&mut buffer))
-        }
-    }
-}
-
 /// `grpc-timeout`: up to eight digits and a unit.
 ///
 /// # Errors
@@ -200,7 +186,7 @@ fn timeout(headers: &HeaderMap) -> Result<Option<Duration>, ServiceError> {
 async fn outermost(State(shell): State<Shell>, mut request: Request, next: Next) -> Response {
     let start = Instant::now();
     let app = &shell.app;
-    let id = request_id(request.headers());
+    let id = request_id::of(request.headers());
     let path = request.uri().path();
     let guarded = path.starts_with(PREFIX);
     let method = shell
@@ -251,7 +237,7 @@ async fn outermost(State(shell): State<Shell>, mut request: Request, next: Next)
     });
     let mut response = result.unwrap_or_else(|error| status::status(&error, &id).into_http::<Body>());
     if let Ok(value) = HeaderValue::from_str(&id) {
-        response.headers_mut().insert(REQUEST_ID, value);
+        response.headers_mut().insert(request_id::HEADER, value);
     }
     // Answers that go well say so in trailers, after this.
     let code = tonic::Status::from_header_map(response.headers()).map_or(tonic::Code::Ok, |s| s.code());

@@ -8,6 +8,7 @@
 
 use super::convert;
 use crate::error::ServiceError;
+use crate::request_id;
 use bytes::Bytes;
 use policy_proto::{Message as _, rpc, v1};
 use std::time::Duration;
@@ -16,8 +17,6 @@ use tonic::metadata::{AsciiMetadataValue, MetadataMap};
 
 /// Metadata key of the stable word.
 pub const ERROR_CODE: &str = "error-code";
-/// Metadata key of the request id, on answers of every kind.
-pub const REQUEST_ID: &str = "x-request-id";
 /// Metadata key of the seconds to wait.
 pub const RETRY_AFTER: &str = "retry-after";
 
@@ -56,7 +55,7 @@ pub fn status(error: &ServiceError, request_id: &str) -> Status {
     metadata.insert(ERROR_CODE, AsciiMetadataValue::from_static(error.code.as_str()));
     // An id that is no header value is in the details all the same.
     if let Ok(id) = AsciiMetadataValue::try_from(request_id) {
-        metadata.insert(REQUEST_ID, id);
+        metadata.insert(request_id::NAME, id);
     }
     if let Some(wait) = error.retry_after {
         metadata.insert(RETRY_AFTER, AsciiMetadataValue::from(whole_seconds(wait)));

@@ -6,13 +6,14 @@
 use super::extract::RequestId;
 use super::problem::Failure;
 use crate::error::{Code, ServiceError};
+use crate::request_id;
 use crate::state::App;
 use crate::telemetry::metrics::Status;
 use crate::telemetry::traces::request_span;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::uri::PathAndQuery;
-use axum::http::{HeaderName, HeaderValue, Uri};
+use axum::http::{HeaderValue, Uri};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use futures_util::FutureExt as _;
@@ -23,8 +24,6 @@ use std::time::Instant;
 use tracing::Instrument as _;
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
-const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-
 /// Puts everything around the routes.
 pub(super) fn around(routes: Router<App>, app: App) -> Router {
     // Around routing and not inside it: the path may still be changed here, and what has no route is counted as well.
@@ -32,22 +31,6 @@ pub(super) fn around(routes: Router<App>, app: App) -> Router {
         .layer(from_fn_with_state(app.clone(), outermost))
         .service(routes.with_state(app));
     Router::new().fallback_service(whole)
-}
-
-/// The id that the caller gave, where it is one that can be logged, or a new one.
-fn request_id(request: &Request) -> Arc<str> {
-    let given = request
-        .headers()
-        .get(X_REQUEST_ID)
-        .and_then(|value| value.to_str().ok())
-        .filter(|id| !id.is_empty() && id.len() <= 128 && id.bytes().all(|b| b.is_ascii_graphic()));
-    match given {
-        Some(id) => Arc::from(id),
-        None => {
-            let mut buffer = uuid::Uuid::encode_buffer();
-            Arc::from(&*uuid::Uuid::now_v7().hyphenated().encode_lower(&mut buffer))
-        }
-    }
 }
 
 /// `/api/x` is `/api/v1/x`.
@@ -76,7 +59,7 @@ fn always_served(path: &str) -> bool {
 
 async fn outermost(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let start = Instant::now();
-    let id = request_id(&request);
+    let id = request_id::of(request.headers());
     unalias(request.uri_mut());
     let path = request.uri().path();
     let served = always_served(path);
@@ -114,7 +97,7 @@ async fn outermost(State(app): State<App>, mut request: Request, next: Next) -> 
         response = failure.respond(Some(&id));
     }
     if let Ok(value) = HeaderValue::from_str(&id) {
-        response.headers_mut().insert(X_REQUEST_ID, value);
+        response.headers_mut().insert(request_id::HEADER, value);
     }
     let status = response.status().as_u16();
     // Only for traces: to note it for log lines, the fields of the span would be parsed and written again, and what is logged

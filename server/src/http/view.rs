@@ -320,8 +320,8 @@ impl Audit {
             request_id: record.entry.request_id,
             revision: record.revision,
             detail: serde_json::value::RawValue::from_string(record.entry.detail).ok(),
-            previous: crate::document::hex(&record.previous),
-            hash: crate::document::hex(&record.hash),
+            previous: crate::hex::of(&record.previous),
+            hash: crate::hex::of(&record.hash),
         }
     }
 }

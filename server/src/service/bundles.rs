@@ -1,7 +1,7 @@
 //! Bundles: deploy, history, activate, roll back, go back to stored policies.
 
 use super::{Call, Service};
-use crate::active::now_ms;
+use crate::clock::now_ms;
 use crate::config::Origin;
 use crate::error::{Code, Result, ServiceError};
 use crate::identity::Scope;

@@ -1,8 +1,8 @@
 //! API keys: make, list, rotate, revoke. The secret is shown once, when it is made.
 
 use super::{Call, Service};
-use crate::active::now_ms;
 use crate::auth::api_key;
+use crate::clock::now_ms;
 use crate::error::{Code, Result, ServiceError};
 use crate::identity::{Identity, Role, Scope, Scopes};
 use crate::storage::Store;

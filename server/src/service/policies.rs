@@ -5,7 +5,8 @@
 //! not compile together, whatever several servers do at once.
 
 use super::{Call, Service};
-use crate::active::{State, now_ms};
+use crate::active::State;
+use crate::clock::now_ms;
 use crate::config::Origin;
 use crate::document::{self, Format, file_name};
 use crate::error::{Code, Problem, Result, ServiceError};

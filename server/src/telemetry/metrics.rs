@@ -15,6 +15,7 @@
 //! Serving: the admin listener answers `/metrics` with [`Metrics::encode`] as [`CONTENT_TYPE`].
 
 use crate::cache::CacheStats;
+use crate::clock;
 use crate::config::{Origin, Sink};
 use policy_runtime::Verb;
 use prometheus_client::collector::Collector;
@@ -31,7 +32,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 /// Content type of [`Metrics::encode`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -838,13 +839,6 @@ impl Metrics {
         }
     }
 
-    /// A decision was found in a cache, and `saved` of evaluation time with it.
-    pub fn cache_hit(&self, layer: Layer, saved: Duration) {
-        let (hits, _) = self.cache(layer);
-        hits.inc();
-        self.cache_saved.inc_by(saved.as_secs_f64());
-    }
-
     /// What the caches counted between two looks.
     pub fn cache_counted(&self, before: &CacheStats, now: &CacheStats) {
         let (local_hits, local_misses) = self.cache(Layer::Process);
@@ -863,22 +857,11 @@ impl Metrics {
         self.cache_saved.inc_by(saved.as_secs_f64());
     }
 
-    /// A decision was not found in a cache.
-    pub fn cache_miss(&self, layer: Layer) {
-        let (_, misses) = self.cache(layer);
-        misses.inc();
-    }
-
     fn cache(&self, layer: Layer) -> &(Counter, Counter) {
         match layer {
             Layer::Process => &self.process_cache,
             Layer::Redis => &self.redis_cache,
         }
-    }
-
-    /// An evaluation was cheaper than a lookup.
-    pub fn cache_bypassed(&self) {
-        self.cache_bypassed.inc();
     }
 
     /// Other policies decide from now on.
@@ -947,10 +930,7 @@ impl Metrics {
     pub fn encode(&self) -> String {
         let activated = self.activated_ms.load(Ordering::Relaxed);
         if activated > 0 {
-            let now = SystemTime::now()
-                .duration_since(UNIX_EPOCH)
-                .unwrap_or_default()
-                .as_secs_f64();
+            let now = clock::since_epoch().as_secs_f64();
             let age = (now - millis(activated)).max(0.0);
             self.families.bundle_age.with([]).set(age);
         }

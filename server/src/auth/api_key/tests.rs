@@ -1,6 +1,7 @@
 //! Keys: how they are made and written, what makes one bad, and what the store is asked.
 
 use super::*;
+use crate::clock::now_ms;
 use crate::identity::{Role, Scopes};
 use secrecy::ExposeSecret as _;
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,11 +9,6 @@ use std::sync::Mutex as StdMutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 const HOUR: i64 = 3_600_000;
-
-fn now_ms() -> i64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    i64::try_from(now.as_millis()).unwrap()
-}
 
 fn record(generated: &Generated) -> ApiKey {
     ApiKey {

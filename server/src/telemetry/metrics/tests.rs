@@ -1,6 +1,7 @@
 //! The exposition, the table of families, and what counting costs.
 
-use super::{FAMILIES, Layer, Metrics, Status, Transport, Withheld, markdown, names};
+use super::{FAMILIES, Metrics, Status, Transport, Withheld, markdown, names};
+use crate::cache::CacheStats;
 use crate::config::Origin;
 use policy_runtime::Verb;
 use std::collections::BTreeSet;
@@ -32,9 +33,15 @@ fn everything() -> Metrics {
     metrics.shed("concurrency");
     metrics.rate_limited("evaluate");
     metrics.auth_failed("expired");
-    metrics.cache_hit(Layer::Process, Duration::from_millis(250));
-    metrics.cache_miss(Layer::Redis);
-    metrics.cache_bypassed();
+    let counted = CacheStats {
+        l1_hits: 1,
+        l2_hits: 1,
+        misses: 1,
+        bypassed: 1,
+        saved_ns: 250_000_000,
+        ..CacheStats::default()
+    };
+    metrics.cache_counted(&CacheStats::default(), &counted);
     metrics.dependency("postgres", false);
     let log = metrics.decision_log(10);
     log.queue.inc();
@@ -123,7 +130,10 @@ fn what_is_counted_is_shown() {
             1.0,
         ),
         ("llm_policy_cache_saved_seconds_total", 0.25),
-        (r#"llm_policy_cache_hits_total{layer="redis"}"#, 0.0),
+        (r#"llm_policy_cache_hits_total{layer="process"}"#, 1.0),
+        (r#"llm_policy_cache_misses_total{layer="process"}"#, 2.0),
+        (r#"llm_policy_cache_hits_total{layer="redis"}"#, 1.0),
+        (r#"llm_policy_cache_misses_total{layer="redis"}"#, 1.0),
         (r#"llm_policy_decision_log_dropped_total{reason="overflow"}"#, 0.0),
         (r#"llm_policy_dependency_up{dependency="postgres"}"#, 0.0),
         ("llm_policy_requests_in_flight", 0.0),
