@@ -4,6 +4,7 @@
 //! are refused with `overloaded`, so that a flood of them cannot hold up the rest of the server.
 
 use crate::error::{Code, Result, ServiceError};
+use crate::telemetry::request::carry;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -57,6 +58,7 @@ impl Heavy {
             .acquire_owned()
             .await
             .map_err(ServiceError::internal)?;
+        let job = carry(job);
         let done = tokio::task::spawn_blocking(move || {
             // Held until the job is done, even where nobody waits for it any more.
             let held = (permit, place);

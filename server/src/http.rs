@@ -17,13 +17,16 @@ pub mod routes;
 mod shell;
 mod view;
 
+pub use shell::Front;
+
 use crate::state::App;
 use axum::Router;
 use utoipa::OpenApi as _;
 use utoipa_axum::router::OpenApiRouter;
 
-/// All routes with the middleware around them.
-pub fn router(app: App) -> Router {
+/// All routes with what stands around them.
+#[must_use]
+pub fn service(app: App) -> Front {
     let (api, document) = api().split_for_parts();
     let document = openapi::finish(document);
     let routes = Router::new()

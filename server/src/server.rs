@@ -22,12 +22,16 @@ use crate::state::{App, Parts};
 use crate::sync::bundle::{Follower, Location};
 use crate::telemetry::{LevelHandle, Metrics};
 use crate::tls::{self, Tls};
-use crate::{admin, grpc, http, storage, sync};
+use crate::{admin, grpc, storage, sync};
 use anyhow::Context as _;
-use axum::Router;
+use axum::response::Response;
+use axum::{Router, ServiceExt as _};
 use axum_server::Handle;
+use http::Request;
+use hyper::body::Incoming;
 use policy_primitives::prices::PriceTable;
 use policy_runtime::PublicKey;
+use std::convert::Infallible;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -229,7 +233,7 @@ impl Server {
             self.http,
             rustls.clone(),
             http_handle.clone(),
-            http::router(app.clone()),
+            crate::http::service(app.clone()),
         );
         let rpc = serve(self.grpc, rustls, grpc_handle.clone(), grpc::router(app.clone())?);
         let drain = async {
@@ -273,13 +277,17 @@ impl Server {
     }
 }
 
-async fn serve(
+async fn serve<S>(
     listener: TcpListener,
     rustls: Option<axum_server::tls_rustls::RustlsConfig>,
     handle: Handle<SocketAddr>,
-    router: Router,
-) -> std::io::Result<()> {
-    let service = router.into_make_service();
+    service: S,
+) -> std::io::Result<()>
+where
+    S: tower::Service<Request<Incoming>, Response = Response, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send,
+{
+    let service = service.into_make_service();
     match rustls {
         Some(rustls) => {
             let mut server = axum_server::from_tcp_rustls(listener, rustls)?.handle(handle);

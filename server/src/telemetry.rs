@@ -15,6 +15,7 @@
 
 pub mod logs;
 pub mod metrics;
+pub mod request;
 pub mod traces;
 
 use crate::config;
@@ -25,6 +26,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 pub use logs::LevelHandle;
 pub use metrics::Metrics;
+pub use request::Request;
 pub use traces::Traces;
 
 /// Why telemetry could not be started.
@@ -73,11 +75,13 @@ pub fn start(config: &config::Telemetry) -> Result<Telemetry, TelemetryError> {
         .as_deref()
         .map(|endpoint| Traces::start(endpoint, config.sample))
         .transpose()?;
-    tracing_subscriber::registry()
-        .with(log_layer)
-        .with(traces.as_ref().map(Traces::layer))
-        .try_init()
-        .map_err(|_| TelemetryError::AlreadyStarted)?;
+    let registry = tracing_subscriber::registry().with(log_layer);
+    // Without a layer for traces, and not with an empty one: it would ask for every span.
+    match &traces {
+        Some(traces) => registry.with(traces.layer()).try_init(),
+        None => registry.try_init(),
+    }
+    .map_err(|_| TelemetryError::AlreadyStarted)?;
     Ok(Telemetry { level, traces })
 }
 

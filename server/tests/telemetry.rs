@@ -27,14 +27,14 @@ async fn it_starts_once_changes_its_level_and_stops_in_time() {
     assert!(matches!(again, Err(TelemetryError::AlreadyStarted)));
 
     let headers = http::HeaderMap::new();
-    let span = telemetry::traces::request_span(&headers, "/api/v1/evaluate", "r1");
-    assert!(!span.is_disabled());
-    span.in_scope(|| {
+    let request = telemetry::Request::begin(&headers, "/api/v1/evaluate", "r1".into());
+    assert!(!request.span().is_disabled());
+    request.enter(|| {
         assert!(!tracing::event_enabled!(tracing::Level::DEBUG));
         running.level.set("debug").unwrap();
         assert!(tracing::event_enabled!(tracing::Level::DEBUG));
     });
-    drop(span);
+    drop(request);
     let begin = Instant::now();
     running.shutdown(Duration::from_millis(200)).await;
     assert!(begin.elapsed() < Duration::from_secs(2), "{:?}", begin.elapsed());

@@ -105,7 +105,7 @@ pub(super) async fn evaluate(
         trace: request.trace,
         dry_run: request.dry_run,
     };
-    let outcome = app.service.evaluate_context(&caller.asker(), question).await?;
+    let outcome = app.service.evaluate(&caller.asker(), question).await?;
     convert::response(outcome.json, request.json_response)
 }
 

@@ -11,8 +11,8 @@ use crate::limits::Route;
 use crate::request_id;
 use crate::service::{self, Call};
 use crate::state::App;
+use crate::telemetry;
 use crate::telemetry::metrics::{RouteMetrics, Status as Counted, Transport};
-use crate::telemetry::traces::request_span;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -24,7 +24,6 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
-use tracing::Instrument as _;
 
 /// The service whose methods need credentials.
 const PREFIX: &str = "/llmpolicy.v1.PolicyService/";
@@ -194,9 +193,9 @@ async fn outermost(State(shell): State<Shell>, mut request: Request, next: Next)
         .iter()
         .find(|method| method.name == path)
         .unwrap_or(&shell.other);
-    let span = request_span(request.headers(), method.name, &id);
+    let scope = telemetry::Request::begin(request.headers(), method.name, Arc::clone(&id));
     let in_flight = method.metrics.start();
-    let result = async {
+    let work = std::pin::pin!(async {
         if !guarded {
             return Ok(next.run(request).await);
         }
@@ -227,9 +226,8 @@ async fn outermost(State(shell): State<Shell>, mut request: Request, next: Next)
             Ok(Err(_panic)) => Err(ServiceError::internal("a method panicked")),
             Err(_elapsed) => Err(late(limit)),
         }
-    }
-    .instrument(span.clone())
-    .await;
+    });
+    let result = scope.run(work).await;
     let limit = app.service.limits.body;
     let result = result.and_then(|response| match refused_by_library(&response, limit) {
         Some(error) => Err(error),
@@ -241,9 +239,9 @@ async fn outermost(State(shell): State<Shell>, mut request: Request, next: Next)
     }
     // Answers that go well say so in trailers, after this.
     let code = tonic::Status::from_header_map(response.headers()).map_or(tonic::Code::Ok, |s| s.code());
-    span.record("status", i32::from(code));
+    scope.ended(i64::from(i32::from(code)));
     if matches!(code, tonic::Code::Internal | tonic::Code::Unknown) {
-        span.in_scope(|| tracing::warn!(%code, "request failed"));
+        scope.enter(|| tracing::warn!(%code, "request failed"));
     }
     drop(in_flight);
     method.metrics.record(Counted::Grpc(code), start.elapsed());

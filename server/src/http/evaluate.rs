@@ -1,21 +1,29 @@
 //! `/evaluate`, `/evaluate/batch`, `/simulate`.
 
-use super::extract::{Body, Caller, Json, require_json};
+use super::extract::{Body, Caller, Json, RequestId, admit, require_json};
 use super::problem::{Answer, Failure, ProblemDocument};
 use crate::document::Format;
 use crate::error::{Code, Result, ServiceError};
-use crate::service::evaluate::Outcome;
+use crate::service::evaluate::{Outcome, Whole};
 use crate::service::simulate::{Draft, Simulated, Simulation};
 use crate::state::App;
+use axum::Extension;
+use axum::body::HttpBody;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderValue, Request, header};
 use axum::response::Response;
+use bytes::Bytes;
 use policy_runtime::Verb;
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use std::sync::Arc;
+use tower::BoxError;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
+
+/// Where decisions are asked for.
+pub(super) const PATH: &str = "/api/v1/evaluate";
 
 pub(super) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -157,7 +165,7 @@ fn json(body: impl Into<axum::body::Body>) -> Response {
 
 /// Decide on one request.
 #[utoipa::path(
-    post, path = "/api/v1/evaluate", tag = "decisions", operation_id = "evaluate",
+    post, path = PATH, tag = "decisions", operation_id = "evaluate",
     request_body = EvaluateRequest,
     responses(
         (status = 200, description = "The decision, whatever it is.", body = EvaluateResponse),
@@ -166,12 +174,23 @@ fn json(body: impl Into<axum::body::Body>) -> Response {
 )]
 async fn evaluate(
     State(app): State<App>,
-    caller: Caller,
-    headers: HeaderMap,
-    Body(body): Body,
+    Extension(RequestId(id)): Extension<RequestId>,
+    request: axum::extract::Request,
 ) -> Answer<Response> {
-    require_json(&headers)?;
-    Ok(json(app.service.evaluate(&caller, body).await?.json))
+    answer(&app, request, id).await
+}
+
+/// Decides on the request in a body.
+pub(super) async fn answer<B>(app: &App, request: Request<B>, id: Arc<str>) -> Answer<Response>
+where
+    B: HttpBody<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    let (parts, body) = request.into_parts();
+    let caller = admit(app, &parts, id).await?;
+    require_json(&parts.headers)?;
+    let Body(body) = Body::read(&parts.headers, body, app.service.limits.body).await?;
+    Ok(json(app.service.evaluate(&caller, Whole(body)).await?.json))
 }
 
 /// Decide on several requests.

@@ -8,23 +8,42 @@ use crate::limits::Route;
 pub(super) use crate::service::Caller;
 use crate::state::App;
 use crate::telemetry::metrics::Transport;
+use axum::body::HttpBody;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderName, header};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
+use tower::BoxError;
 
 /// Id of the request, put in by the outermost layer.
 #[derive(Debug, Clone)]
 pub(super) struct RequestId(pub(super) Arc<str>);
 
-fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+
+fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 
 /// Proving who calls, and the rate limit, come first, before the body is read.
+pub(super) async fn admit(app: &App, parts: &Parts, request_id: Arc<str>) -> Result<Caller, Failure> {
+    let identity = app
+        .admit(
+            text(&parts.headers, header::AUTHORIZATION),
+            text(&parts.headers, API_KEY),
+            route_class(parts.uri.path()),
+        )
+        .await?;
+    Ok(Caller {
+        identity,
+        request_id,
+        transport: Transport::Rest,
+    })
+}
+
 impl FromRequestParts<App> for Caller {
     type Rejection = Failure;
 
@@ -33,18 +52,7 @@ impl FromRequestParts<App> for Caller {
             .extensions
             .get::<RequestId>()
             .map_or_else(|| Arc::from(""), |id| Arc::clone(&id.0));
-        let identity = app
-            .admit(
-                text(&parts.headers, "authorization"),
-                text(&parts.headers, "x-api-key"),
-                route_class(parts.uri.path()),
-            )
-            .await?;
-        Ok(Self {
-            identity,
-            request_id,
-            transport: Transport::Rest,
-        })
+        admit(app, parts, request_id).await
     }
 }
 
@@ -67,22 +75,24 @@ fn route_class(path: &str) -> Route {
 #[derive(Debug)]
 pub(super) struct Body(pub(super) Bytes);
 
-impl FromRequest<App> for Body {
-    type Rejection = Failure;
-
-    async fn from_request(request: Request, app: &App) -> Result<Self, Failure> {
-        let limit = app.service.limits.body;
+impl Body {
+    /// Reads it to its end, and no further than `limit` bytes.
+    pub(super) async fn read<B>(headers: &HeaderMap, body: B, limit: usize) -> Result<Self, Failure>
+    where
+        B: HttpBody<Data = Bytes>,
+        B::Error: Into<BoxError>,
+    {
         let too_large = || {
             Failure(ServiceError::new(
                 Code::TooLarge,
                 format!("the body is larger than {limit} bytes"),
             ))
         };
-        let declared = text(request.headers(), "content-length").and_then(|n| n.parse::<usize>().ok());
+        let declared = text(headers, header::CONTENT_LENGTH).and_then(|n| n.parse::<usize>().ok());
         if declared.is_some_and(|length| length > limit) {
             return Err(too_large());
         }
-        match Limited::new(request.into_body(), limit).collect().await {
+        match Limited::new(body, limit).collect().await {
             Ok(body) => Ok(Self(body.to_bytes())),
             Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
             Err(error) => Err(Failure(ServiceError::new(
@@ -90,6 +100,15 @@ impl FromRequest<App> for Body {
                 format!("the body could not be read: {error}"),
             ))),
         }
+    }
+}
+
+impl FromRequest<App> for Body {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, Failure> {
+        let (parts, body) = request.into_parts();
+        Self::read(&parts.headers, body, app.service.limits.body).await
     }
 }
 
@@ -111,7 +130,7 @@ impl<T: DeserializeOwned> FromRequest<App> for Json<T> {
 
 /// A missing content type is taken for JSON: everything else in this API is.
 pub(super) fn require_json(headers: &HeaderMap) -> Result<(), Failure> {
-    let Some(found) = text(headers, header::CONTENT_TYPE.as_str()) else {
+    let Some(found) = text(headers, header::CONTENT_TYPE) else {
         return Ok(());
     };
     let kind = found.split(';').next().unwrap_or_default().trim();
@@ -135,7 +154,7 @@ impl FromRequest<App> for Document {
     type Rejection = Failure;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Failure> {
-        let content_type = text(request.headers(), header::CONTENT_TYPE.as_str())
+        let content_type = text(request.headers(), header::CONTENT_TYPE)
             .unwrap_or("application/json")
             .to_owned();
         let format = Format::of_content_type(&content_type).ok_or_else(|| {
@@ -211,7 +230,7 @@ impl<S: Sync> FromRequestParts<S> for IfMatch {
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
-        let tag = text(&parts.headers, header::IF_MATCH.as_str()).map(str::trim);
+        let tag = text(&parts.headers, header::IF_MATCH).map(str::trim);
         Ok(Self(tag.filter(|tag| *tag != "*").map(|tag| {
             let tag = tag.strip_prefix("W/").unwrap_or(tag);
             tag.trim_matches('"').to_owned()

@@ -1,36 +1,61 @@
 //! What stands around every route, outermost first: request id, alias paths, metrics and span, panic catch, load shed,
 //! time limit, and the problem documents of whatever failed inside.
 //!
+//! [`Front`] is what a listener serves. Decisions go from here straight to their handler, without a look at the other
+//! routes: routing, boxing and extracting would take longer than deciding. Everything else goes through the router.
+//!
 //! Authentication, rate limits and the size of bodies come after routing, in `extract`, because they depend on the route.
 
+use super::evaluate;
 use super::extract::RequestId;
 use super::problem::Failure;
 use crate::error::{Code, ServiceError};
 use crate::request_id;
 use crate::state::App;
+use crate::telemetry;
 use crate::telemetry::metrics::Status;
-use crate::telemetry::traces::request_span;
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::body::{Body, HttpBody};
 use axum::http::uri::PathAndQuery;
-use axum::http::{HeaderValue, Uri};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::http::{HeaderValue, Method, Request, Uri};
 use axum::response::Response;
+use bytes::Bytes;
 use futures_util::FutureExt as _;
-use opentelemetry::trace::TraceContextExt as _;
+use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::time::Instant;
-use tracing::Instrument as _;
-use tracing_opentelemetry::OpenTelemetrySpanExt as _;
+use std::task::{Context, Poll};
+use tokio::time::{Instant, timeout_at};
+use tower::{BoxError, Service};
+
+/// All of REST as one service. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Front(Arc<(App, Router)>);
 
 /// Puts everything around the routes.
-pub(super) fn around(routes: Router<App>, app: App) -> Router {
-    // Around routing and not inside it: the path may still be changed here, and what has no route is counted as well.
-    let whole = tower::ServiceBuilder::new()
-        .layer(from_fn_with_state(app.clone(), outermost))
-        .service(routes.with_state(app));
-    Router::new().fallback_service(whole)
+pub(super) fn around(routes: Router<App>, app: App) -> Front {
+    let routes = routes.with_state(app.clone());
+    Front(Arc::new((app, routes)))
+}
+
+impl<B> Service<Request<B>> for Front
+where
+    B: HttpBody<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let front = self.clone();
+        Box::pin(async move { Ok(front.answer(request).await) })
+    }
 }
 
 /// `/api/x` is `/api/v1/x`.
@@ -57,61 +82,81 @@ fn always_served(path: &str) -> bool {
     matches!(path, "/livez" | "/readyz" | "/health")
 }
 
-async fn outermost(State(app): State<App>, mut request: Request, next: Next) -> Response {
-    let start = Instant::now();
-    let id = request_id::of(request.headers());
-    unalias(request.uri_mut());
-    let path = request.uri().path();
-    let served = always_served(path);
-    let route = app.routes.find(path);
-    let span = request_span(request.headers(), route.name, &id);
-    request.extensions_mut().insert(RequestId(Arc::clone(&id)));
-    let in_flight = route.metrics.start();
-    let place = if served {
-        Ok(None)
-    } else {
-        app.gate.enter().map(Some)
-    };
-    let mut response = match place {
-        Err(error) => {
-            app.metrics.shed("concurrency");
-            Failure(error).respond(Some(&id))
-        }
-        Ok(place) => {
-            let run = AssertUnwindSafe(next.run(request)).catch_unwind();
-            let limited = tokio::time::timeout(app.service.limits.timeout, run).instrument(span.clone());
-            let result = limited.await;
-            drop(place);
-            match result {
-                Ok(Ok(response)) => response,
-                Ok(Err(_panic)) => Failure(ServiceError::internal("a handler panicked")).respond(Some(&id)),
-                Err(_elapsed) => Failure(ServiceError::new(
-                    Code::DeadlineExceeded,
-                    format!("took longer than {:?}", app.service.limits.timeout),
-                ))
-                .respond(Some(&id)),
+impl Front {
+    async fn answer<B>(&self, mut request: Request<B>) -> Response
+    where
+        B: HttpBody<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let (app, _) = &*self.0;
+        let start = Instant::now();
+        let id = request_id::of(request.headers());
+        unalias(request.uri_mut());
+        let path = request.uri().path();
+        let served = always_served(path);
+        let route = app.routes.find(path);
+        let scope = telemetry::Request::begin(request.headers(), route.name, Arc::clone(&id));
+        let in_flight = route.metrics.start();
+        let place = if served {
+            Ok(None)
+        } else {
+            app.gate.enter().map(Some)
+        };
+        let mut response = match place {
+            Err(error) => {
+                app.metrics.shed("concurrency");
+                Failure(error).respond(Some(&id))
             }
+            Ok(place) => {
+                let limit = app.service.limits.timeout;
+                let run = pin!(self.run(request, &id));
+                let limited = pin!(timeout_at(start + limit, AssertUnwindSafe(run).catch_unwind()));
+                let result = scope.run(limited).await;
+                drop(place);
+                match result {
+                    Ok(Ok(response)) => response,
+                    Ok(Err(_panic)) => {
+                        Failure(ServiceError::internal("a handler panicked")).respond(Some(&id))
+                    }
+                    Err(_elapsed) => Failure(ServiceError::new(
+                        Code::DeadlineExceeded,
+                        format!("took longer than {limit:?}"),
+                    ))
+                    .respond(Some(&id)),
+                }
+            }
+        };
+        if let Some(failure) = response.extensions_mut().remove::<Failure>() {
+            response = failure.respond(Some(&id));
         }
-    };
-    if let Some(failure) = response.extensions_mut().remove::<Failure>() {
-        response = failure.respond(Some(&id));
+        if let Ok(value) = HeaderValue::from_str(&id) {
+            response.headers_mut().insert(request_id::HEADER, value);
+        }
+        let status = response.status().as_u16();
+        scope.ended(i64::from(status));
+        // Probes of a server that is not ready say nothing new.
+        if status >= 500 && !served {
+            scope.enter(|| tracing::warn!(status, "request failed"));
+        }
+        drop(in_flight);
+        route.metrics.record(Status::Http(status), start.elapsed());
+        response
     }
-    if let Ok(value) = HeaderValue::from_str(&id) {
-        response.headers_mut().insert(request_id::HEADER, value);
+
+    async fn run<B>(&self, mut request: Request<B>, id: &Arc<str>) -> Response
+    where
+        B: HttpBody<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let (app, routes) = &*self.0;
+        if request.uri().path() == evaluate::PATH && request.method() == Method::POST {
+            let answer = evaluate::answer(app, request, Arc::clone(id)).await;
+            return answer.unwrap_or_else(|failure| failure.respond(Some(id)));
+        }
+        request.extensions_mut().insert(RequestId(Arc::clone(id)));
+        let Ok(response) = routes.clone().call(request.map(Body::new)).await;
+        response
     }
-    let status = response.status().as_u16();
-    // Only for traces: to note it for log lines, the fields of the span would be parsed and written again, and what is logged
-    // here says it anyway. Where no traces are sent, the span has no context.
-    if span.context().span().span_context().is_valid() {
-        span.record("status", status);
-    }
-    // Probes of a server that is not ready say nothing new.
-    if status >= 500 && !served {
-        span.in_scope(|| tracing::warn!(status, "request failed"));
-    }
-    drop(in_flight);
-    route.metrics.record(Status::Http(status), start.elapsed());
-    response
 }
 
 #[cfg(test)]

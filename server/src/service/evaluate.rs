@@ -1,7 +1,9 @@
 //! Decisions: one, or a batch.
 //!
-//! The context of a request is passed on as the bytes that came in. Short ones are decided where they arrive, which takes
+//! The context of a request is passed on as the bytes that came in, and read once, by the evaluation. Short ones are decided where they arrive, which takes
 //! microseconds; long ones go to the bounded pool, so that no async thread is held up.
+
+mod envelope;
 
 use super::{Caller, Service};
 use crate::active::Active;
@@ -12,9 +14,10 @@ use crate::identity::Scope;
 use crate::storage::model::DecisionRecord;
 use bytes::Bytes;
 use policy_runtime::EvaluateOptions;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
+use std::result::Result as StdResult;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,9 +31,9 @@ pub struct Evaluation<'a> {
     /// Echoed; generated when absent.
     #[serde(borrow, default)]
     pub request_id: Option<Cow<'a, str>>,
-    /// What is to be judged, as JSON.
-    #[serde(borrow)]
-    pub context: &'a RawValue,
+    /// What is to be judged, as JSON. Where it did not come out of a larger text, nobody has looked at it yet.
+    #[serde(borrow, deserialize_with = "bytes_of_json")]
+    pub context: &'a [u8],
     /// Only policies of this namespace and of `global`.
     #[serde(borrow, default)]
     pub namespace: Option<Cow<'a, str>>,
@@ -45,13 +48,55 @@ pub struct Evaluation<'a> {
     pub dry_run: bool,
 }
 
-impl Question {
+fn bytes_of_json<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> StdResult<&'a [u8], D::Error> {
+    <&RawValue>::deserialize(deserializer).map(|raw| raw.get().as_bytes())
+}
+
+/// What asks for a decision.
+pub trait Ask: Send + Sync + 'static {
+    /// Where the context stands.
+    fn text(&self) -> &Bytes;
+
+    /// The request.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::MalformedRequest`] with line and column.
+    fn ask(&self) -> Result<Evaluation<'_>>;
+
+    /// The request, where it can be told without reading the context. A context that turns out to be no JSON may mean that
+    /// this was not how to read it.
+    fn shortcut(&self) -> Option<Evaluation<'_>>;
+}
+
+/// The request as one JSON text.
+#[derive(Debug, Clone)]
+pub struct Whole(pub Bytes);
+
+impl Ask for Whole {
+    fn text(&self) -> &Bytes {
+        &self.0
+    }
+
     fn ask(&self) -> Result<Evaluation<'_>> {
-        let context: &RawValue = serde_json::from_slice(&self.context)
-            .map_err(|error| ServiceError::new(Code::MalformedContext, error.to_string()))?;
+        serde_json::from_slice(&self.0)
+            .map_err(|error| ServiceError::new(Code::MalformedRequest, error.to_string()))
+    }
+
+    fn shortcut(&self) -> Option<Evaluation<'_>> {
+        envelope::read(&self.0)
+    }
+}
+
+impl Ask for Question {
+    fn text(&self) -> &Bytes {
+        &self.context
+    }
+
+    fn ask(&self) -> Result<Evaluation<'_>> {
         Ok(Evaluation {
             request_id: self.request_id.as_deref().map(Cow::Borrowed),
-            context,
+            context: &self.context,
             namespace: self.namespace.as_deref().map(Cow::Borrowed),
             policies: self
                 .policies
@@ -61,15 +106,10 @@ impl Question {
             dry_run: self.dry_run,
         })
     }
-}
 
-/// Reads the body of a request for a decision.
-///
-/// # Errors
-///
-/// [`Code::MalformedRequest`] with line and column.
-fn parse(body: &[u8]) -> Result<Evaluation<'_>> {
-    serde_json::from_slice(body).map_err(|error| ServiceError::new(Code::MalformedRequest, error.to_string()))
+    fn shortcut(&self) -> Option<Evaluation<'_>> {
+        None
+    }
 }
 
 /// A decision, and what the log keeps of it.
@@ -79,46 +119,35 @@ struct Decided {
 }
 
 impl Service {
-    /// Decides. `body` is where the context of `request` stands.
+    /// Decides.
     ///
     /// # Errors
     ///
     /// [`Code::MalformedRequest`], [`Code::Forbidden`], [`Code::NotReady`], [`Code::MalformedContext`],
     /// [`Code::UnknownPolicy`], [`Code::NoPolicies`], [`Code::Overloaded`].
-    pub async fn evaluate(self: &Arc<Self>, caller: &Caller, body: Bytes) -> Result<Outcome> {
-        let decided = if body.len() < LONG {
-            self.decide(caller, &body, parse(&body)?).await?
+    pub async fn evaluate(self: &Arc<Self>, caller: &Caller, asked: impl Ask) -> Result<Outcome> {
+        let decided = if asked.text().len() < LONG {
+            self.decide_on(caller, &asked).await?
         } else {
             let (service, caller) = (Arc::clone(self), caller.clone());
             let runtime = tokio::runtime::Handle::current();
             self.heavy
-                .run(move || runtime.block_on(async { service.decide(&caller, &body, parse(&body)?).await }))
+                .run(move || runtime.block_on(service.decide_on(&caller, &asked)))
                 .await??
         };
         self.keep(caller, &decided.outcome, decided.entry).await;
         Ok(decided.outcome)
     }
 
-    /// As [`Service::evaluate`], where transport and context are not one text.
-    ///
-    /// # Errors
-    ///
-    /// As [`Service::evaluate`].
-    pub async fn evaluate_context(self: &Arc<Self>, caller: &Caller, question: Question) -> Result<Outcome> {
-        let decided = if question.context.len() < LONG {
-            self.decide(caller, &question.context, question.ask()?).await?
-        } else {
-            let (service, caller) = (Arc::clone(self), caller.clone());
-            let runtime = tokio::runtime::Handle::current();
-            self.heavy
-                .run(move || {
-                    runtime
-                        .block_on(async { service.decide(&caller, &question.context, question.ask()?).await })
-                })
-                .await??
-        };
-        self.keep(caller, &decided.outcome, decided.entry).await;
-        Ok(decided.outcome)
+    async fn decide_on(&self, caller: &Caller, asked: &impl Ask) -> Result<Decided> {
+        if let Some(request) = asked.shortcut() {
+            match self.decide(caller, asked.text(), request).await {
+                // Whoever reads all of it knows better what is wrong.
+                Err(error) if error.code == Code::MalformedContext => {}
+                decided => return decided,
+            }
+        }
+        self.decide(caller, asked.text(), asked.ask()?).await
     }
 
     async fn decide(&self, caller: &Caller, body: &Bytes, request: Evaluation<'_>) -> Result<Decided> {
@@ -133,7 +162,7 @@ impl Service {
             trace: request.trace,
             ..EvaluateOptions::default()
         };
-        let context = request.context.get().as_bytes();
+        let context = request.context;
         let outcome = if request.dry_run {
             self.cache.evaluate_uncached(engine, context, &options)?
         } else {
@@ -272,7 +301,7 @@ impl Service {
             for (i, context) in batch.contexts.iter().enumerate() {
                 let request = Evaluation {
                     request_id: Some(Cow::Owned(format!("{}-{i}", call.request_id))),
-                    context,
+                    context: context.get().as_bytes(),
                     namespace: batch.namespace.clone(),
                     policies: batch.policies.clone(),
                     trace: batch.trace,

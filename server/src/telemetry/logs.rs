@@ -1,8 +1,8 @@
 //! Logs: one line an event, JSON or text, to stderr, with a level that can be changed while the server runs.
 //!
-//! [`layer`] makes the part of the subscriber that `telemetry::start` assembles. In JSON, the fields of all spans around an
-//! event stand in its line beside its own: whatever is logged during a request carries `request_id` and `trace_id`, which
-//! [`super::traces::request_span`] sets.
+//! [`layer`] makes the part of the subscriber that `telemetry::start` assembles. Whatever is logged during a request carries
+//! its `request_id`, `route` and `trace_id`, from [`super::request`]. In JSON, the fields of all spans around an event stand
+//! in its line beside its own.
 //!
 //! # Invariants
 //!
@@ -14,6 +14,8 @@
 //! Masking: no code may log a secret or a context in the first place.
 
 use super::TelemetryError;
+use super::request;
+use super::traces::SPANS;
 use crate::config::{self, LogFormat};
 use serde_json::{Map, Value};
 use std::fmt;
@@ -22,8 +24,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
-use tracing_subscriber::filter::LevelFilter;
-use tracing_subscriber::fmt::format::{JsonFields, Writer};
+use tracing_subscriber::filter::{FilterExt as _, LevelFilter, filter_fn};
+use tracing_subscriber::fmt::format::{Format, Full, JsonFields, Writer};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields, MakeWriter};
 use tracing_subscriber::layer::Layer;
 use tracing_subscriber::registry::LookupSpan;
@@ -98,6 +100,8 @@ where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
     let (filter, reload) = reload::Layer::new(filter(&config.level)?);
+    // Where nobody else asks for them either, they are not even made.
+    let filter = filter.and(filter_fn(|meta| meta.target() != SPANS));
     let layer: LogLayer<S> = match config.format {
         LogFormat::Json => tracing_subscriber::fmt::layer()
             .fmt_fields(JsonFields::new())
@@ -107,6 +111,7 @@ where
             .boxed(),
         LogFormat::Text => tracing_subscriber::fmt::layer()
             .with_ansi(std::io::stderr().is_terminal())
+            .event_format(TextLine(Format::default()))
             .with_writer(writer)
             .with_filter(filter)
             .boxed(),
@@ -154,6 +159,16 @@ where
                 }
             }
         }
+        let mut add = |name: &str, value: &str| {
+            fields.entry(name).or_insert_with(|| Value::from(value));
+        };
+        request::current(|names| {
+            add("request_id", &names.request_id);
+            add("route", names.route);
+            if let Some(trace_id) = &names.trace_id {
+                add("trace_id", trace_id);
+            }
+        });
         let timestamp = jiff::Timestamp::try_from(SystemTime::now()).map_err(|_| fmt::Error)?;
         write!(
             writer,
@@ -167,6 +182,25 @@ where
             }
         }
         writer.write_str("}\n")
+    }
+}
+
+/// Formats an event for people: as the library does, behind the request that it belongs to.
+struct TextLine(Format<Full>);
+
+impl<S, N> FormatEvent<S, N> for TextLine
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        request::current(|names| write!(writer, "[{} {}] ", names.route, names.request_id)).transpose()?;
+        self.0.format_event(context, writer, event)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Traces: spans to an OTLP collector, and the trace that a caller began carried on.
 //!
-//! Both interfaces make the span of a request with [`request_span`] from its headers (`traceparent`, `tracestate`: W3C
-//! Trace Context); what is called onwards gets them with [`inject`]. [`Traces`] is the exporter behind.
+//! The span of a request is made from its headers (`traceparent`, `tracestate`: W3C Trace Context) by
+//! [`super::request::Request`]; what is called onwards gets them with [`inject`]. [`Traces`] is the exporter behind.
 //!
 //! # Invariants
 //!
@@ -14,7 +14,7 @@
 //!
 //! Contexts, prompts and reasons are not attributes: traces leave the house.
 
-use super::TelemetryError;
+use super::{TelemetryError, request};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator as _};
 use opentelemetry::trace::{TraceContextExt as _, TracerProvider as _};
@@ -26,6 +26,7 @@ use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{
     BatchConfigBuilder, BatchSpanProcessor, Sampler, SdkTracerProvider, SpanData, SpanExporter,
 };
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tracing::{Level, Span, Subscriber};
@@ -33,6 +34,11 @@ use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::Layer;
 use tracing_subscriber::registry::LookupSpan;
+
+/// Target of the spans of requests, which are for traces only.
+pub(super) const SPANS: &str = "policyd::request";
+
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// Longest time of one attempt to send.
 const EXPORT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -153,7 +159,7 @@ impl Extractor for Incoming<'_> {
         let value = self.0.get(key)?.to_str().ok()?;
         // The library takes ids of fewer digits than the standard demands.
         let lengths = value.split('-').map(str::len).take(4);
-        (key != "traceparent" || lengths.eq([2, 32, 16, 2])).then_some(value)
+        (key != TRACEPARENT.as_str() || lengths.eq([2, 32, 16, 2])).then_some(value)
     }
 
     fn keys(&self) -> Vec<&str> {
@@ -176,15 +182,17 @@ impl Injector for Outgoing<'_> {
     }
 }
 
-/// The trace that a request belongs to, from its headers; empty where there is none, or none that is well formed. The
+/// The trace that a request belongs to, from its headers; `None` where there is none, or none that is well formed. The
 /// metadata of a gRPC request are headers as well: `extract(metadata.as_ref())`.
 #[must_use]
-pub fn extract(headers: &HeaderMap) -> Context {
+pub fn extract(headers: &HeaderMap) -> Option<Context> {
     // Most requests of most clients have none.
-    if !headers.contains_key("traceparent") {
-        return Context::new();
+    if !headers.contains_key(TRACEPARENT) {
+        return None;
     }
-    TraceContextPropagator::new().extract_with_context(&Context::new(), &Incoming(headers))
+    let context = TraceContextPropagator::new().extract_with_context(&Context::new(), &Incoming(headers));
+    let known = context.span().span_context().is_valid();
+    known.then_some(context)
 }
 
 /// Writes the trace of a span into the headers of a request to somebody else.
@@ -199,15 +207,21 @@ pub fn inject_metadata(span: &Span, metadata: &mut tonic::metadata::MetadataMap)
     *metadata = tonic::metadata::MetadataMap::from_headers(headers);
 }
 
-/// The span of one request, under the trace that its headers name. `route` is the pattern of the route or the name of the
-/// method, never the path. Everything logged inside it carries `request_id` and, where there is one, `trace_id`.
-#[must_use]
-pub fn request_span(headers: &HeaderMap, route: &'static str, request_id: &str) -> Span {
+/// The span of one request, under the trace that its headers name, and the id of that trace. Disabled, and next to free,
+/// where no spans are sent: [`super::logs`] does not ask for it.
+pub(super) fn request_span(
+    headers: &HeaderMap,
+    route: &'static str,
+    request_id: &str,
+) -> (Span, Option<Arc<str>>) {
     let parent = extract(headers);
-    let remote = parent.span().span_context().clone();
-    let known = remote.is_valid().then(|| remote.trace_id().to_string());
-    // The level of errors: a span of a lesser level is off when only errors are logged, and so would be its fields.
+    let known = parent
+        .as_ref()
+        .map(|parent| parent.span().span_context().trace_id());
+    let known = known.map(|id| Arc::from(id.to_string()));
+    // The level of errors: a span of a lesser level is off when only errors are sent, and so would be its fields.
     let span = tracing::error_span!(
+        target: SPANS,
         parent: None,
         "request",
         otel.name = route,
@@ -217,12 +231,17 @@ pub fn request_span(headers: &HeaderMap, route: &'static str, request_id: &str) 
         route,
         status = tracing::field::Empty,
     );
-    let exported = span.set_parent(parent).is_ok();
-    if exported && known.is_none() {
-        let own = span.context().span().span_context().trace_id();
-        span.record("trace_id", own.to_string());
+    if span.is_disabled() {
+        return (span, known);
     }
-    span
+    // Refused only where the span is not sent.
+    let exported = span.set_parent(parent.unwrap_or_default()).is_ok();
+    if !exported || known.is_some() {
+        return (span, known);
+    }
+    let own = request::trace_of(&span);
+    span.record("trace_id", own.as_deref());
+    (span, own)
 }
 
 #[cfg(test)]

@@ -2,7 +2,8 @@
 
 use super::layer;
 use crate::config::{LogFormat, Telemetry};
-use crate::telemetry::traces::request_span;
+use crate::heavy::Heavy;
+use crate::telemetry::Request;
 use http::HeaderMap;
 use serde_json::Value;
 use std::io::{self, Write};
@@ -66,8 +67,9 @@ fn headers() -> HeaderMap {
 #[test]
 fn each_line_of_a_request_carries_its_ids() {
     let lines = run("info", LogFormat::Json, |_| {
-        let span = request_span(&headers(), "/api/v1/evaluate", "req-1");
-        span.in_scope(|| {
+        let request = Request::begin(&headers(), "/api/v1/evaluate", "req-1".into());
+        assert!(request.span().is_disabled(), "nobody reads it");
+        request.enter(|| {
             tracing::info!(answer = 42, ok = true, "plain \"text\"\nof two lines");
             let inner = tracing::info_span!("compile", policy = "p1");
             inner.in_scope(|| tracing::warn!(policy = "p2", "inside"));
@@ -97,7 +99,7 @@ fn each_line_of_a_request_carries_its_ids() {
 #[test]
 fn ids_are_there_when_only_errors_are_logged() {
     let lines = run("error", LogFormat::Json, |_| {
-        request_span(&headers(), "/x", "req-2").in_scope(|| {
+        Request::begin(&headers(), "/x", "req-2".into()).enter(|| {
             tracing::info!("not shown");
             tracing::error!("shown");
         });
@@ -139,11 +141,31 @@ fn the_level_changes_while_running_and_mistakes_change_nothing() {
 #[test]
 fn text_is_for_people() {
     let lines = run("info", LogFormat::Text, |_| {
-        request_span(&headers(), "/x", "req-3").in_scope(|| tracing::info!("hello"));
+        Request::begin(&headers(), "/x", "req-3".into()).enter(|| tracing::info!("hello"));
     });
     let text = lines.text();
     assert!(
         text.contains("INFO") && text.contains("hello") && text.contains("req-3"),
         "{text}"
     );
+}
+
+#[tokio::test]
+async fn other_threads_know_the_request_too() {
+    let lines = Lines::default();
+    let writer = lines.clone();
+    let (layer, _) = layer(&config("info", LogFormat::Json), move || writer.clone()).unwrap();
+    let subscriber = tracing::Dispatch::new(tracing_subscriber::registry().with(layer));
+    let request = Request::begin(&headers(), "/x", "req-4".into());
+    let pool = Heavy::new(1);
+    let work = std::pin::pin!(async {
+        let subscriber = subscriber.clone();
+        let job = move || tracing::dispatcher::with_default(&subscriber, || tracing::info!("there"));
+        pool.run(job).await.unwrap();
+    });
+    request.run(work).await;
+    let lines = lines.json();
+    assert_eq!(lines.len(), 1);
+    assert_eq!(lines[0]["request_id"], "req-4");
+    assert_eq!(lines[0]["trace_id"], TRACE);
 }
