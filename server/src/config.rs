@@ -446,10 +446,23 @@ pub struct DecisionLog {
     pub queue: usize,
     /// Whether to wait when the queue is full.
     pub block: bool,
+    /// Where decisions wait on disk for a database that is away; `None` where the store is no sink, or never away.
+    pub spool: Option<Spool>,
     /// How long decisions are kept; zero is for ever.
     pub retention: Duration,
     /// Keys of stored contexts: id and 32 bytes; the first encrypts.
     pub keys: Vec<(String, secrecy::SecretBox<[u8; 32]>)>,
+}
+
+/// Decisions that wait on disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spool {
+    /// The folder.
+    pub directory: PathBuf,
+    /// Bytes at the most; 0 is off.
+    pub bytes: u64,
+    /// Whether it was asked for, and a server that cannot have it must not start.
+    pub required: bool,
 }
 
 /// How logs look.
@@ -565,14 +578,15 @@ impl Config {
             problems: raw.problems.clone(),
         };
         let p = &mut parser;
+        let store = store(p);
         let config = Self {
             net: net(p),
             policies: policies(p),
-            store: store(p),
             cache: cache(p),
             auth: auth(p),
             limits: limits(p),
-            log: decision_log(p),
+            log: decision_log(p, &store),
+            store,
             telemetry: telemetry(p),
         };
         for (name, addr) in [("HOST", config.net.http), ("HOST", config.net.grpc)]
@@ -894,7 +908,32 @@ fn limits(p: &mut Parser<'_>) -> Limits {
     }
 }
 
-fn decision_log(p: &mut Parser<'_>) -> DecisionLog {
+/// The least that a spool may hold: less is a number that was given without its unit.
+const LEAST_SPOOL: u64 = 1 << 20;
+
+fn spool(p: &mut Parser<'_>, store: &StoreConfig) -> Option<Spool> {
+    let name = "DECISION_LOG_SPOOL";
+    let bytes = p.value(name, 0, value::bytes);
+    if (1..LEAST_SPOOL).contains(&bytes) {
+        p.problem(name, "must be at least 1MB, or 0 for none");
+    }
+    let required = p
+        .raw
+        .values
+        .get(name)
+        .is_some_and(|(_, source)| *source != Source::Default);
+    match &store.database {
+        Database::Postgres(_) => Some(Spool {
+            directory: store.data_dir.join("decisions-spool"),
+            bytes,
+            required,
+        }),
+        // A file of this machine: where it cannot be written, neither could a spool. What is in memory is never away.
+        Database::SqliteFile(_) | Database::SqliteMemory => None,
+    }
+}
+
+fn decision_log(p: &mut Parser<'_>, store: &StoreConfig) -> DecisionLog {
     let mut sinks = Vec::new();
     for sink in p.list("DECISION_LOG") {
         match sink.as_str() {
@@ -920,8 +959,10 @@ fn decision_log(p: &mut Parser<'_>) -> DecisionLog {
             ),
         }
     }
+    let spool = spool(p, store).filter(|_| sinks.contains(&Sink::Store));
     DecisionLog {
         sinks,
+        spool,
         context: p.value("DECISION_LOG_CONTEXT", Kept::Masked, |text| match text {
             "none" => Some(Kept::None),
             "masked" => Some(Kept::Masked),

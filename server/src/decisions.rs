@@ -2,13 +2,18 @@
 //!
 //! ```text
 //! evaluation ─► Log::record ─► queue ─► LogTask: batch ─► mask, seal ─► store, stdout, file
-//!                  hot path    bounded      decisions/writer.rs            decisions/sinks.rs
+//!                  hot path    bounded      decisions/writer.rs       │    decisions/sinks.rs
+//!                                                                     ▼
+//!                                                  spool on disk ─► replayer ─► store
+//!                                              decisions/spool.rs   decisions/replay.rs
 //! ```
 //!
 //! # Invariants
 //!
 //! - With `DECISION_LOG_OVERFLOW=block`, every decision that [`Log::record`] returned from is written, or counted by
 //!   [`Log::flush`] as not written. With `drop`, every decision that is not written is counted.
+//! - With a spool, a database that is away holds up nobody before the spool is full, and written includes what is on disk
+//!   there; the next start goes on with it. A process that is killed loses what is in its queue, and one batch.
 //! - The queue is bounded in decisions and in bytes of contexts ([`MAX_BYTES`]): large requests do not fill the memory while
 //!   a database is away.
 //! - No sink sees a context before it is masked, where masking is on, and sealed, where keys are given.
@@ -20,7 +25,9 @@
 mod export;
 pub mod mask;
 mod record;
+mod replay;
 mod sinks;
+mod spool;
 mod thread;
 mod writer;
 
@@ -30,6 +37,7 @@ use crate::telemetry::Metrics;
 use crate::telemetry::metrics::{Dropped, LogMetrics};
 use record::Preparer;
 use sinks::Output;
+use spool::{OpenError, Spool};
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -65,6 +73,8 @@ pub enum LogError {
     NoSeal,
     /// The file cannot be written.
     File(std::path::PathBuf, std::io::Error),
+    /// The folder of the spool cannot be used, and why.
+    Spool(std::path::PathBuf, String),
     /// The system has no thread for the writer.
     Thread(std::io::Error),
 }
@@ -77,6 +87,11 @@ impl fmt::Display for LogError {
                 f.write_str("ENCRYPTION_KEYS are given, and contexts would be stored in clear text")
             }
             Self::File(path, error) => write!(f, "DECISION_LOG: cannot write {}: {error}", path.display()),
+            Self::Spool(path, why) => write!(
+                f,
+                "DECISION_LOG_SPOOL: cannot keep decisions in {}: {why}",
+                path.display()
+            ),
             Self::Thread(error) => write!(f, "the decision log has no thread to write on: {error}"),
         }
     }
@@ -90,6 +105,7 @@ pub struct Log {
     /// `None` where the log is off.
     queue: Option<mpsc::Sender<Queued>>,
     shared: Arc<Shared>,
+    spool: Option<Arc<Spool>>,
     finished: watch::Receiver<()>,
 }
 
@@ -159,6 +175,7 @@ impl Log {
     ///
     /// - [`LogError::NoStore`], [`LogError::NoSeal`] — what the configuration asks for was not passed.
     /// - [`LogError::File`] — a file cannot be opened for appending.
+    /// - [`LogError::Spool`] — another process has the folder of the spool, or it was asked for and cannot be used.
     /// - [`LogError::Thread`] — there is no thread left.
     pub fn start(
         config: &config::DecisionLog,
@@ -177,8 +194,15 @@ impl Log {
             outputs.push(Output::of(sink, store.as_ref()).ok_or(LogError::NoStore)?);
         }
         let on = !outputs.is_empty();
+        let spool = match &config.spool {
+            Some(spool) => open(spool)?.map(Arc::new),
+            None => None,
+        };
         let shared = Arc::new(Shared {
-            metrics: metrics.decision_log(if on { config.queue } else { 0 }),
+            metrics: metrics.decision_log(
+                if on { config.queue } else { 0 },
+                spool.as_ref().map_or(0, |spool| spool.most()),
+            ),
             pending: AtomicU64::new(0),
             bytes: Arc::new(Semaphore::new(MAX_BYTES / PIECE)),
             kept: config.context,
@@ -186,6 +210,13 @@ impl Log {
             closing: CancellationToken::new(),
             abandon: CancellationToken::new(),
         });
+        if let Some(spool) = spool.as_ref().filter(|spool| !spool.is_empty()) {
+            shared.metrics.spool.set(spool.bytes() as f64);
+            tracing::info!(
+                bytes = spool.bytes(),
+                "decisions of an earlier run wait on disk for the database"
+            );
+        }
         let (sender, receiver) = mpsc::channel(config.queue.max(1));
         let (running, finished) = watch::channel(());
         let pruner = store.filter(|_| !config.retention.is_zero()).map(|store| Pruner {
@@ -197,13 +228,15 @@ impl Log {
             shared: Arc::clone(&shared),
             outputs,
             preparer: Arc::new(Mutex::new(Preparer::new(config.context, &config.masks, seal))),
-            thread: Thread::start().map_err(LogError::Thread)?,
+            thread: Thread::start("decision-log").map_err(LogError::Thread)?,
+            spool: spool.clone(),
             pruner,
-            finished: running,
+            finished: Some(running),
         };
         let log = Self {
             queue: Some(sender).filter(|_| on),
             shared,
+            spool,
             finished,
         };
         Ok((log, task))
@@ -284,8 +317,17 @@ impl Log {
         self.shared.pending.load(Ordering::Relaxed)
     }
 
+    /// Bytes of decisions that wait on disk.
+    #[must_use]
+    pub fn on_disk(&self) -> u64 {
+        self.spool.as_ref().map_or(0, |spool| spool.bytes())
+    }
+
     /// Accepts nothing more, and waits until everything queued is written, for at most `deadline`. Returns how many were
     /// not; they are counted as dropped. The writer ends.
+    ///
+    /// What is on disk in the spool is written. While the database takes it, it is waited for as well; for a database that
+    /// is away it is not.
     pub async fn flush(&self, deadline: Duration) -> u64 {
         self.shared.closing.cancel();
         if !self.ended_within(deadline).await {
@@ -357,6 +399,31 @@ impl Shared {
 
     fn dropped(&self, why: Dropped) {
         self.metrics.dropped(why).inc();
+    }
+}
+
+/// Opens the spool. One that was not asked for, and that a system without a disk for it has no place for, is none: better
+/// to decide without than not at all.
+fn open(config: &config::Spool) -> Result<Option<Spool>, LogError> {
+    let directory = &config.directory;
+    if config.bytes == 0 {
+        if spool::is_left_behind(directory) {
+            let directory = directory.display();
+            tracing::warn!(%directory, "decisions wait on disk, and nobody writes them while DECISION_LOG_SPOOL is 0");
+        }
+        return Ok(None);
+    }
+    match Spool::open(directory, config.bytes) {
+        Ok(spool) => Ok(Some(spool)),
+        Err(OpenError::Io(error)) if !config.required => {
+            let directory = directory.display();
+            tracing::warn!(
+                %directory, %error,
+                "there is no place on disk for decisions: they wait in the queue alone while the database is away"
+            );
+            Ok(None)
+        }
+        Err(error) => Err(LogError::Spool(directory.clone(), error.to_string())),
     }
 }
 

@@ -32,6 +32,7 @@ fn settings(sinks: Vec<Sink>, queue: usize, block: bool) -> config::DecisionLog 
         masks: vec!["llm.prompt".to_owned()],
         queue,
         block,
+        spool: None,
         retention: Duration::ZERO,
         keys: Vec::new(),
     }
@@ -464,6 +465,445 @@ async fn postgres_may_crash_while_decisions_are_made() {
     assert_eq!((stored.len(), ids.len()), (2000, 2000));
     store.close().await;
     tokio::task::spawn_blocking(|| drop(server)).await.unwrap();
+}
+
+/// A server of its own, and a handle on it.
+async fn own_postgres(test: &str) -> Option<(Arc<postgres::Server>, Arc<dyn Store>)> {
+    let Some(server) = tokio::task::spawn_blocking(postgres::Server::start)
+        .await
+        .unwrap()
+    else {
+        postgres::missing(test);
+        return None;
+    };
+    let url = config::Postgres::Url(server.url("postgres").into());
+    let store: Arc<dyn Store> = Arc::new(Postgres::connect(&url, 4).unwrap());
+    // Up to date before anything happens to it.
+    while store.ping().await.is_err() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    Some((Arc::new(server), store))
+}
+
+async fn crash(server: &Arc<postgres::Server>) {
+    let server = Arc::clone(server);
+    tokio::task::spawn_blocking(move || server.crash()).await.unwrap();
+}
+
+async fn resume(server: &Arc<postgres::Server>) {
+    let server = Arc::clone(server);
+    tokio::task::spawn_blocking(move || server.resume())
+        .await
+        .unwrap();
+}
+
+fn spooled_settings(directory: &Path, queue: usize, block: bool, bytes: u64) -> config::DecisionLog {
+    config::DecisionLog {
+        spool: Some(config::Spool {
+            directory: directory.join("decisions-spool"),
+            bytes,
+            required: true,
+        }),
+        ..settings(vec![Sink::Store], queue, block)
+    }
+}
+
+/// Request ids in the order in which they were stored; each once.
+async fn stored_in_order(store: &dyn Store) -> Vec<String> {
+    let mut all = stored(store).await;
+    all.sort_by_key(|record| record.seq);
+    let ids: Vec<String> = all.into_iter().map(|record| record.request_id).collect();
+    assert_eq!(
+        ids.iter().collect::<BTreeSet<_>>().len(),
+        ids.len(),
+        "one of them is there twice"
+    );
+    ids
+}
+
+fn numbers(numbers: std::ops::Range<usize>) -> Vec<String> {
+    numbers.map(|n| n.to_string()).collect()
+}
+
+const SPOOLED: &str = "llm_policy_decision_log_spooled_total";
+const REPLAYED: &str = "llm_policy_decision_log_replayed_total";
+const SPOOL_BYTES: &str = "llm_policy_decision_log_spool_bytes";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_outage_holds_nobody_up_and_all_decisions_arrive_once_and_in_order() {
+    let test = "an_outage_holds_nobody_up_and_all_decisions_arrive_once_and_in_order";
+    let Some((server, store)) = own_postgres(test).await else {
+        return;
+    };
+    let directory = tempfile::tempdir().unwrap();
+    let metrics = Arc::new(Metrics::new());
+    // A queue that would be full at once.
+    let config = spooled_settings(directory.path(), 50, true, 64 << 20);
+    let (log, task) = Log::start(&config, Some(Arc::clone(&store)), &metrics, None).unwrap();
+    tokio::spawn(task.run());
+    let (mut next, mut slowest) = (0, Duration::ZERO);
+    for _ in 0..2 {
+        for away in [false, true] {
+            if away {
+                crash(&server).await;
+            }
+            for _ in 0..2000 {
+                let begin = Instant::now();
+                log.record(entry(next)).await;
+                slowest = slowest.max(begin.elapsed());
+                next += 1;
+            }
+            if away {
+                until("all of it is on disk", || log.pending() == 0).await;
+                assert!(log.on_disk() > 0);
+                assert_eq!(metric(&metrics, SPOOL_BYTES), log.on_disk());
+            }
+        }
+        let end = next + 500;
+        let (deciding, deciding_log) = (next..end, log.clone());
+        let deciding = tokio::spawn(async move {
+            // What comes while the spool is emptied goes behind it.
+            for n in deciding {
+                deciding_log.record(entry(n)).await;
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        });
+        resume(&server).await;
+        deciding.await.unwrap();
+        next = end;
+        until("the spool is empty", || log.on_disk() == 0).await;
+    }
+    assert_eq!(log.flush(LONG).await, 0);
+    println!("{next} decisions, the slowest waited {slowest:?}");
+    // `REQUEST_TIMEOUT` is 10 s, and PostgreSQL was away for longer than any one waited.
+    assert!(slowest < Duration::from_secs(3), "{slowest:?}");
+    assert_eq!(stored_in_order(&*store).await, numbers(0..next));
+    assert_eq!(written(&metrics, "store"), next as u64);
+    assert!(metric(&metrics, SPOOLED) >= 4000);
+    assert_eq!(metric(&metrics, SPOOLED), metric(&metrics, REPLAYED));
+    assert_eq!(metric(&metrics, SPOOL_BYTES), 0);
+    for reason in ["overflow", "closed", "refused", "shutdown", "damaged", "torn"] {
+        assert_eq!(dropped(&metrics, reason), 0, "{reason}");
+    }
+    store.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_on_disk_outlives_the_process_and_damage_is_counted() {
+    let Some((server, store)) =
+        own_postgres("what_is_on_disk_outlives_the_process_and_damage_is_counted").await
+    else {
+        return;
+    };
+    let directory = tempfile::tempdir().unwrap();
+    let config = spooled_settings(directory.path(), 1000, true, 64 << 20);
+    crash(&server).await;
+    let metrics = Arc::new(Metrics::new());
+    let (log, task) = Log::start(&config, Some(Arc::clone(&store)), &metrics, None).unwrap();
+    let running = tokio::spawn(task.run());
+    for n in 0..300 {
+        log.record(entry(n)).await;
+    }
+    until("all of it is on disk", || log.pending() == 0).await;
+    // As a kill: nothing is told, nothing is finished.
+    running.abort();
+    assert!(running.await.unwrap_err().is_cancelled());
+    drop(log);
+
+    let folder = &config.spool.as_ref().unwrap().directory;
+    let mut segments: Vec<_> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|ending| ending == "v1"))
+        .collect();
+    segments.sort();
+    let mut bytes = std::fs::read(&segments[0]).unwrap();
+    let needle = b"\"request_id\":\"7\"";
+    let at = bytes
+        .windows(needle.len())
+        .position(|window| window == needle)
+        .unwrap();
+    bytes[at] ^= 1;
+    std::fs::write(&segments[0], bytes).unwrap();
+    let last = segments.last().unwrap();
+    let file = std::fs::OpenOptions::new().write(true).open(last).unwrap();
+    file.set_len(file.metadata().unwrap().len() - 1).unwrap();
+
+    // Once more without the database: nothing that is not stored is removed.
+    let metrics = Arc::new(Metrics::new());
+    let (log, task) = Log::start(&config, Some(Arc::clone(&store)), &metrics, None).unwrap();
+    tokio::spawn(task.run());
+    assert_eq!(metric(&metrics, SPOOL_BYTES), log.on_disk());
+    until("the database is asked", || errors(&metrics, "store") > 0).await;
+    log.record(entry(300)).await;
+    until("it is on disk", || log.pending() == 0).await;
+    let begin = Instant::now();
+    assert_eq!(log.flush(LONG).await, 0);
+    assert!(begin.elapsed() < Duration::from_secs(10), "{:?}", begin.elapsed());
+    assert!(log.on_disk() > 0);
+    drop(log);
+
+    let metrics = Arc::new(Metrics::new());
+    let (log, task) = Log::start(&config, Some(Arc::clone(&store)), &metrics, None).unwrap();
+    tokio::spawn(task.run());
+    resume(&server).await;
+    until("the spool is empty", || log.on_disk() == 0).await;
+    let mut expected = numbers(0..301);
+    expected.retain(|id| id != "7" && id != "299");
+    assert_eq!(stored_in_order(&*store).await, expected);
+    assert_eq!((dropped(&metrics, "damaged"), dropped(&metrics, "torn")), (1, 1));
+    assert_eq!(log.flush(LONG).await, 0);
+    store.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flush_without_the_database_puts_the_queue_on_disk() {
+    let Some((server, store)) = own_postgres("a_flush_without_the_database_puts_the_queue_on_disk").await
+    else {
+        return;
+    };
+    let directory = tempfile::tempdir().unwrap();
+    let config = spooled_settings(directory.path(), 2000, true, 64 << 20);
+    crash(&server).await;
+    let mut next = 0;
+    for (count, grace) in [(1500, LONG), (100, Duration::ZERO)] {
+        let metrics = Arc::new(Metrics::new());
+        let (log, task) = Log::start(&config, Some(Arc::clone(&store)), &metrics, None).unwrap();
+        for n in next..next + count {
+            log.record(entry(n)).await;
+        }
+        next += count;
+        let running = tokio::spawn(task.run());
+        let begin = Instant::now();
+        // Also where there is no time at all: a disk is quick.
+        assert_eq!(log.flush(grace).await, 0);
+        assert!(begin.elapsed() < Duration::from_secs(10), "{:?}", begin.elapsed());
+        running.await.unwrap();
+        assert_eq!(dropped(&metrics, "shutdown"), 0);
+    }
+    resume(&server).await;
+    let metrics = Arc::new(Metrics::new());
+    let (log, task) = Log::start(&config, Some(Arc::clone(&store)), &metrics, None).unwrap();
+    tokio::spawn(task.run());
+    while store.ping().await.is_err() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    // While the database takes it, a flush gives it what is on disk as well.
+    assert_eq!(log.flush(LONG).await, 0);
+    until("the spool is empty", || log.on_disk() == 0).await;
+    assert_eq!(stored_in_order(&*store).await, numbers(0..next));
+    store.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_spool_blocks_or_drops_as_the_queue_does() {
+    let Some((server, store)) = own_postgres("a_full_spool_blocks_or_drops_as_the_queue_does").await else {
+        return;
+    };
+    const MOST: u64 = 1 << 20;
+    let large = |n: usize| {
+        let context = format!(r#"{{"metadata": {{"n": "{}"}}}}"#, "word ".repeat(2000));
+        Entry {
+            context: Some(Bytes::from(context)),
+            ..entry(n)
+        }
+    };
+    let mut accepted = 0;
+    for block in [true, false] {
+        let directory = tempfile::tempdir().unwrap();
+        let metrics = Arc::new(Metrics::new());
+        let config = spooled_settings(directory.path(), 10, block, MOST);
+        let (log, task) = Log::start(&config, Some(Arc::clone(&store)), &metrics, None).unwrap();
+        tokio::spawn(task.run());
+        crash(&server).await;
+        let before = accepted;
+        let begin = Instant::now();
+        if block {
+            while timeout(Duration::from_secs(3), log.record(large(accepted)))
+                .await
+                .is_ok()
+            {
+                accepted += 1;
+                assert!(begin.elapsed() < LONG, "it never blocks");
+            }
+        } else {
+            let mut seen = 0;
+            while dropped(&metrics, "overflow") < 20 || log.on_disk() < MOST / 10 * 9 {
+                log.record(large(accepted)).await;
+                let overflow = dropped(&metrics, "overflow");
+                // One at a time, so that it is known which one was dropped.
+                if overflow == seen {
+                    accepted += 1;
+                }
+                seen = overflow;
+                tokio::time::sleep(Duration::from_millis(1)).await;
+                assert!(begin.elapsed() < LONG, "it never drops");
+            }
+        }
+        assert!(accepted - before > 90, "{accepted}");
+        assert!(
+            (MOST / 10 * 9..=MOST).contains(&log.on_disk()),
+            "{}",
+            log.on_disk()
+        );
+        assert!(log.pending() >= 10, "{}", log.pending());
+        resume(&server).await;
+        until("the spool is empty", || log.on_disk() == 0 && log.pending() == 0).await;
+        assert_eq!(log.flush(LONG).await, 0);
+        assert_eq!(stored_in_order(&*store).await, numbers(0..accepted));
+    }
+    store.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_record_that_is_refused_does_not_hold_up_what_waits_on_disk() {
+    let directory = tempfile::tempdir().unwrap();
+    let database = directory.path().join("policyd.db");
+    let store: Arc<dyn Store> = Arc::new(Sqlite::open(&database, 2).await.unwrap());
+    let url = format!("sqlite:{}", database.display());
+    let mut other = SqliteConnection::connect(&url).await.unwrap();
+    other
+        .execute(
+            "CREATE TRIGGER refuse BEFORE INSERT ON decisions WHEN NEW.request_id = '13' \
+             BEGIN SELECT RAISE(ABORT, 'not this one'); END",
+        )
+        .await
+        .unwrap();
+    let metrics = Arc::new(Metrics::new());
+    let config = spooled_settings(directory.path(), 100, true, 64 << 20);
+    let (log, task) = Log::start(&config, Some(Arc::clone(&store)), &metrics, None).unwrap();
+    for n in 0..40 {
+        log.record(entry(n)).await;
+    }
+    tokio::spawn(task.run());
+    until("the others are stored", || written(&metrics, "store") == 39).await;
+    until("nothing waits", || log.on_disk() == 0).await;
+    assert_eq!(dropped(&metrics, "refused"), 1);
+    // A database that is locked is one that is away.
+    other.execute("BEGIN IMMEDIATE").await.unwrap();
+    for n in 40..60 {
+        log.record(entry(n)).await;
+    }
+    until("they are on disk", || log.pending() == 0).await;
+    assert!(log.on_disk() > 0);
+    other.execute("ROLLBACK").await.unwrap();
+    until("nothing waits", || log.on_disk() == 0).await;
+    assert_eq!(log.flush(LONG).await, 0);
+    let mut expected = numbers(0..60);
+    expected.retain(|id| id != "13");
+    assert_eq!(stored_in_order(&*store).await, expected);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flush_does_not_wait_for_a_database_that_hangs() {
+    let directory = tempfile::tempdir().unwrap();
+    let database = directory.path().join("policyd.db");
+    let store: Arc<dyn Store> = Arc::new(Sqlite::open(&database, 2).await.unwrap());
+    let url = format!("sqlite:{}", database.display());
+    let mut other = SqliteConnection::connect(&url).await.unwrap();
+    // Its answer comes after the five seconds that SQLite waits for a lock.
+    other.execute("BEGIN IMMEDIATE").await.unwrap();
+    let metrics = Arc::new(Metrics::new());
+    let config = spooled_settings(directory.path(), 100, true, 64 << 20);
+    let (log, task) = Log::start(&config, Some(Arc::clone(&store)), &metrics, None).unwrap();
+    for n in 0..10 {
+        log.record(entry(n)).await;
+    }
+    tokio::spawn(task.run());
+    let begin = Instant::now();
+    assert_eq!(log.flush(LONG).await, 0);
+    assert!(begin.elapsed() < Duration::from_secs(4), "{:?}", begin.elapsed());
+    assert!(log.on_disk() > 0);
+    other.execute("ROLLBACK").await.unwrap();
+    drop(log);
+    let (log, task) = Log::start(&config, Some(Arc::clone(&store)), &metrics, None).unwrap();
+    tokio::spawn(task.run());
+    until("nothing waits", || log.on_disk() == 0).await;
+    assert_eq!(log.flush(LONG).await, 0);
+    assert_eq!(stored_in_order(&*store).await, numbers(0..10));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_decision_that_is_larger_than_the_spool_waits_for_the_database() {
+    let directory = tempfile::tempdir().unwrap();
+    let database = directory.path().join("policyd.db");
+    let store: Arc<dyn Store> = Arc::new(Sqlite::open(&database, 2).await.unwrap());
+    let url = format!("sqlite:{}", database.display());
+    let mut other = SqliteConnection::connect(&url).await.unwrap();
+    let metrics = Arc::new(Metrics::new());
+    let config = spooled_settings(directory.path(), 100, true, 1000);
+    let (log, task) = Log::start(&config, Some(Arc::clone(&store)), &metrics, None).unwrap();
+    other.execute("BEGIN IMMEDIATE").await.unwrap();
+    let large = format!(r#"{{"metadata": {{"n": "{}"}}}}"#, "word ".repeat(500));
+    for n in 0..3 {
+        let context = (n == 1).then(|| Bytes::from(large.clone()));
+        let entry = entry(n);
+        log.record(Entry {
+            context: context.or(entry.context.clone()),
+            ..entry
+        })
+        .await;
+    }
+    tokio::spawn(task.run());
+    until("the first is on disk", || log.on_disk() > 0).await;
+    tokio::time::sleep(SHORT).await;
+    assert_eq!((log.pending(), metric(&metrics, SPOOLED)), (3, 1));
+    other.execute("ROLLBACK").await.unwrap();
+    until("nothing waits", || log.on_disk() == 0 && log.pending() == 0).await;
+    assert_eq!(log.flush(LONG).await, 0);
+    assert_eq!(stored_in_order(&*store).await, numbers(0..3));
+}
+
+#[tokio::test]
+async fn a_folder_that_cannot_be_had_is_an_error_where_it_was_asked_for() {
+    let directory = tempfile::tempdir().unwrap();
+    let store: Arc<dyn Store> = Arc::new(Sqlite::in_memory().await.unwrap());
+    let metrics = Metrics::new();
+    let start = |config: &config::DecisionLog| Log::start(config, Some(Arc::clone(&store)), &metrics, None);
+    let with = |directory: &Path, required, bytes| {
+        let mut config = spooled_settings(directory, 10, true, bytes);
+        config.spool.as_mut().unwrap().required = required;
+        config
+    };
+    // A file where the folder should be: nobody's permissions help.
+    let file = directory.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    match start(&with(&file, true, 1 << 20)) {
+        Err(error @ LogError::Spool(..)) => {
+            let text = error.to_string();
+            assert!(
+                text.contains("DECISION_LOG_SPOOL") && text.contains("file/decisions-spool"),
+                "{text}"
+            );
+        }
+        other => panic!("{other:?}"),
+    }
+    let (log, task) = start(&with(&file, false, 1 << 20)).unwrap();
+    tokio::spawn(task.run());
+    log.record(entry(0)).await;
+    assert_eq!(log.flush(LONG).await, 0);
+    assert_eq!(
+        metric(&metrics, "llm_policy_decision_log_spool_capacity_bytes"),
+        0
+    );
+    // One that another server has is an error in any case.
+    let first = start(&with(directory.path(), false, 1 << 20)).unwrap();
+    for required in [true, false] {
+        match start(&with(directory.path(), required, 1 << 20)) {
+            Err(error @ LogError::Spool(..)) => assert!(error.to_string().contains("DATA_DIR"), "{error}"),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(
+        metric(&metrics, "llm_policy_decision_log_spool_capacity_bytes"),
+        1 << 20
+    );
+    drop(first);
+    start(&with(directory.path(), true, 1 << 20)).map(drop).unwrap();
+    // Off, it takes nothing.
+    let other = directory.path().join("other");
+    start(&with(&other, true, 0)).map(drop).unwrap();
+    assert!(!other.exists());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -183,7 +183,7 @@ pub const SETTINGS: &[Setting] = &[
         "DATA_DIR",
         "./data",
         "DIR",
-        "Where SQLite and the last good bundle are kept.",
+        "Where SQLite, the last good bundle, and decisions that wait for PostgreSQL are kept.",
     ),
     secret(
         STORE,
@@ -426,6 +426,13 @@ pub const SETTINGS: &[Setting] = &[
         "block",
         "block|drop",
         "When the queue is full: wait, or drop and count.",
+    ),
+    of(
+        LOG,
+        "DECISION_LOG_SPOOL",
+        "1GB",
+        "BYTES",
+        "Decisions that may wait under DATA_DIR on disk while PostgreSQL is away; 0 is none. Given, a server without the place for it does not start.",
     ),
     of(
         LOG,

@@ -106,3 +106,29 @@ fn listening_everywhere_needs_authentication_or_a_word() {
     assert!(parse("", &[("HOST", "0.0.0.0"), ("API_KEYS_ENABLED", "true")], &[]).is_ok());
     assert!(parse("", &[("HOST", "::1")], &[]).is_ok());
 }
+
+#[test]
+fn decisions_wait_on_disk_for_postgresql_and_for_nothing_else() {
+    let spool = |env: &[(&str, &str)]| parse("data_dir = \"/d\"", env, &[]).unwrap().log.spool;
+    let postgres = ("DATABASE_URL", "postgres://h/d");
+    let own = spool(&[postgres]).unwrap();
+    assert_eq!(own.directory, std::path::Path::new("/d/decisions-spool"));
+    assert_eq!((own.bytes, own.required), (1 << 30, false));
+    let given = spool(&[postgres, ("DECISION_LOG_SPOOL", "64MB")]).unwrap();
+    assert_eq!((given.bytes, given.required), (64 << 20, true));
+    assert_eq!(spool(&[postgres, ("DECISION_LOG_SPOOL", "0")]).unwrap().bytes, 0);
+    for env in [
+        &[] as &[(&str, &str)],
+        &[("DATABASE_URL", "sqlite::memory:")],
+        &[postgres, ("DECISION_LOG", "stdout")],
+        &[postgres, ("DECISION_LOG", "off")],
+    ] {
+        assert_eq!(spool(env), None, "{env:?}");
+    }
+    // A number of megabytes, for which the unit was forgotten.
+    let problems = parse("", &[("DECISION_LOG_SPOOL", "1024")], &[]).unwrap_err();
+    assert_eq!(
+        problems,
+        ["DECISION_LOG_SPOOL (environment): must be at least 1MB, or 0 for none"]
+    );
+}

@@ -41,6 +41,14 @@ impl Output {
         }
     }
 
+    /// The database, where it is one.
+    pub(crate) fn store(&self) -> Option<Arc<dyn Store>> {
+        match self {
+            Self::Store(store) => Some(Arc::clone(store)),
+            Self::Stdout | Self::File(_) => None,
+        }
+    }
+
     /// As labels spell it.
     pub(crate) fn label(&self) -> &'static str {
         match self {

@@ -1,4 +1,4 @@
-//! The thread on which the writer masks and waits for disks.
+//! The threads on which the writer masks and waits for disks, and on which what waits in the spool is read.
 //!
 //! Not the runtime's pool for blocking work: evaluations on that pool may wait for a place in the queue
 //! ([`super::Log::record_blocking`]), and if they held all of its threads, the writer that makes room could never run.
@@ -20,16 +20,14 @@ impl Thread {
     /// # Errors
     ///
     /// When the system has no thread left.
-    pub(crate) fn start() -> io::Result<Self> {
+    pub(crate) fn start(name: &str) -> io::Result<Self> {
         let (jobs, todo) = mpsc::channel::<Job>();
-        std::thread::Builder::new()
-            .name("decision-log".to_owned())
-            .spawn(move || {
-                for job in todo {
-                    // The message is on stderr already, and whoever waits for the job learns that it broke.
-                    drop(catch_unwind(AssertUnwindSafe(job)));
-                }
-            })?;
+        std::thread::Builder::new().name(name.to_owned()).spawn(move || {
+            for job in todo {
+                // The message is on stderr already, and whoever waits for the job learns that it broke.
+                drop(catch_unwind(AssertUnwindSafe(job)));
+            }
+        })?;
         Ok(Self { jobs })
     }
 
@@ -56,7 +54,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_job_that_panics_fails_and_the_next_one_is_done() {
-        let thread = Thread::start().unwrap();
+        let thread = Thread::start("test").unwrap();
         let broken = thread.run(|| -> u32 { panic!("on purpose") }).await;
         assert!(broken.is_err());
         assert_eq!(thread.run(|| 7).await.unwrap(), 7);

@@ -4,35 +4,43 @@
 //!
 //! - A batch leaves only when every sink has it. While one is away the batch is repeated, the queue fills, and what
 //!   `DECISION_LOG_OVERFLOW` says begins. So nothing is lost, and every sink has the same decisions in the same order.
+//! - With a spool, the store has a batch when the database took it or when it is on disk in the spool. The database is
+//!   asked at all only while the spool is empty: what comes later never overtakes what waits.
+//! - A database that refuses, hangs or is away holds the task up for [`PATIENCE`] at the most, and not at all once
+//!   something waits in the spool.
 //! - Masking and disks have a thread of their own; the task itself never blocks, and needs no thread that may be waiting
 //!   for it.
-//! - A record that the database refuses for what it is does not hold up the others: it is found by halving the batch,
-//!   tried again a few times, counted and left out.
 
 use super::record::{Entry, Outcome, Preparer, push_line, stripped};
+use super::replay::{Appender, BATCH, Pause, Replayer};
 use super::sinks::{Output, write_file, write_stdout};
+use super::spool::{Pushed, Spool};
 use super::thread::Thread;
-use super::{Queued, Shared};
+use super::{Queued, STOP, Shared};
+use crate::config::Sink;
+use crate::storage::Store;
 use crate::storage::model::DecisionRecord;
-use crate::storage::{Store, StoreError};
-use crate::telemetry::metrics::{Dropped, LogMetrics, Withheld};
+use crate::telemetry::metrics::{LogMetrics, Withheld, sink_label};
+use prometheus_client::metrics::counter::Counter;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio_util::sync::CancellationToken;
 
-/// Decisions written at once, at the most.
-const BATCH: usize = 500;
+/// Put on disk at once, at the most: to wait for the disk takes as long for many as for few.
+const SPOOL_BATCH: usize = 4000;
 
 /// How long a decision waits for others to be written with.
 const GATHER: Duration = Duration::from_millis(50);
 
-/// First and longest pause between attempts.
-const BACKOFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
+/// How long the database may take for a batch before the spool gets it. Longer than any batch takes that goes well; and the
+/// queue, as it is by default, holds the 5,000 decisions that come meanwhile on a busy machine.
+const PATIENCE: Duration = Duration::from_millis(250);
 
-/// How often a record that the database refuses is tried again. About 3 seconds.
-const REFUSALS: u32 = 6;
+/// How long is waited, or the database asked instead, where the spool takes nothing; then that is tried again.
+const RETRY: Duration = Duration::from_secs(5);
 
 /// Decisions removed at once, and how often is looked for old ones.
 const PRUNE_BATCH: u32 = 1000;
@@ -46,31 +54,44 @@ pub struct LogTask {
     pub(crate) outputs: Vec<Output>,
     pub(crate) preparer: Arc<Mutex<Preparer>>,
     pub(crate) thread: Thread,
+    pub(crate) spool: Option<Arc<Spool>>,
     pub(crate) pruner: Option<Pruner>,
     /// Dropped when the task ends, which [`super::Log::flush`] waits for.
-    pub(crate) finished: tokio::sync::watch::Sender<()>,
+    pub(crate) finished: Option<tokio::sync::watch::Sender<()>>,
 }
 
 impl LogTask {
     /// Runs until [`super::Log::flush`] is called and what was queued is written, or the time for that is over.
-    pub async fn run(self) {
+    pub async fn run(mut self) {
+        // Dropped last: whoever waits for it finds the folder of the spool free.
+        let finished = self.finished.take();
+        self.work().await;
+        drop(finished);
+    }
+
+    async fn work(self) {
         let Self {
             mut queue,
             shared,
             outputs,
             preparer,
             thread,
+            spool,
             pruner,
-            finished,
+            finished: _,
         } = self;
+        let replayer = spool.as_ref().and_then(|spool| {
+            let store = outputs.iter().find_map(Output::store)?;
+            Some(Replayer::new(Arc::clone(spool), store, &shared.metrics))
+        });
         let mut sinks: Vec<Writing> = outputs
             .into_iter()
-            .map(|output| Writing::new(output, &shared.metrics))
+            .map(|output| Writing::new(output, spool.as_ref(), &shared))
             .collect();
         let off = sinks.is_empty();
-        let in_lines = sinks.iter().any(|sink| match sink.output {
-            Output::Stdout | Output::File(_) => true,
-            Output::Store(_) => false,
+        let in_lines = sinks.iter().any(|sink| match sink {
+            Writing::Lines(_) => true,
+            Writing::Store(_) | Writing::Spooled(_) => false,
         });
         let write = async {
             if off {
@@ -78,7 +99,9 @@ impl LogTask {
                 shared.closing.cancelled().await;
             }
             loop {
-                let batch = gather(&mut queue, &shared).await;
+                let in_use = spool.as_ref().is_some_and(|spool| !spool.is_empty());
+                let most = if in_use { SPOOL_BATCH } else { BATCH };
+                let batch = gather(&mut queue, &shared, most).await;
                 if batch.is_empty() {
                     break;
                 }
@@ -94,39 +117,66 @@ impl LogTask {
                 drop(places);
             }
         };
+        let last = CancellationToken::new();
+        let replay = async {
+            match replayer {
+                Some(replayer) => replayer.run(&last).await,
+                None => last.cancelled().await,
+            }
+        };
+        let write = async {
+            write.await;
+            // What waits in the spool is safe there. While the database takes it, it is given it all the same: a
+            // container may be gone with its disk.
+            last.cancel();
+        };
+        let work = async { tokio::join!(write, replay) };
         let prune = async {
             match pruner {
                 Some(pruner) => pruner.run(&shared.metrics).await,
                 None => std::future::pending().await,
             }
         };
+        let over = async {
+            shared.abandon.cancelled().await;
+            if spool.is_some() {
+                // From then on the writer asks no database: what is queued is on disk in no time.
+                sleep(STOP / 2).await;
+            }
+        };
         tokio::select! {
-            () = write => {}
+            _ = work => {}
             () = prune => {}
-            () = shared.abandon.cancelled() => {}
+            () = over => {}
         }
-        drop(finished);
+        if let Some(spool) = spool.filter(|spool| !spool.is_empty()) {
+            tracing::warn!(
+                bytes = spool.bytes(),
+                directory = %spool.directory().display(),
+                "decisions are kept on disk, and are written to the database after the next start"
+            );
+        }
     }
 }
 
 /// The next batch; empty when the queue is closed and drained.
-async fn gather(queue: &mut mpsc::Receiver<Queued>, shared: &Shared) -> Vec<Queued> {
+async fn gather(queue: &mut mpsc::Receiver<Queued>, shared: &Shared, most: usize) -> Vec<Queued> {
     let mut batch = Vec::new();
     tokio::select! {
-        _ = queue.recv_many(&mut batch, BATCH) => {}
+        _ = queue.recv_many(&mut batch, most) => {}
         () = shared.closing.cancelled(), if !queue.is_closed() => queue.close(),
     }
     if queue.is_closed() {
         // At the end nobody waits for company.
-        let room = BATCH - batch.len();
+        let room = most - batch.len();
         if room > 0 {
             queue.recv_many(&mut batch, room).await;
         }
         return batch;
     }
     let until = Instant::now() + GATHER;
-    while batch.len() < BATCH {
-        let room = BATCH - batch.len();
+    while batch.len() < most {
+        let room = most - batch.len();
         tokio::select! {
             more = timeout_at(until, queue.recv_many(&mut batch, room)) => match more {
                 Ok(0) | Err(_) => break,
@@ -143,7 +193,7 @@ async fn gather(queue: &mut mpsc::Receiver<Queued>, shared: &Shared) -> Vec<Queu
 
 /// A batch as the sinks take it.
 struct Prepared {
-    records: Vec<DecisionRecord>,
+    records: Arc<Vec<DecisionRecord>>,
     lines: Arc<str>,
 }
 
@@ -185,50 +235,66 @@ async fn prepare(
         records.push(record);
     }
     Prepared {
-        records,
+        records: Arc::new(records),
         lines: Arc::from(lines),
     }
 }
 
 /// A sink with what it is counted with.
-struct Writing {
-    output: Output,
-    written: prometheus_client::metrics::counter::Counter,
-    errors: prometheus_client::metrics::counter::Counter,
-    refused: prometheus_client::metrics::counter::Counter,
-    pause: Pause,
+enum Writing {
+    /// Text, to standard output or a file.
+    Lines(Lines),
+    /// The database, which has a batch when it has stored it.
+    Store(Appender),
+    /// The database with a spool in front of it.
+    Spooled(Spooled),
 }
 
 impl Writing {
-    fn new(output: Output, metrics: &LogMetrics) -> Self {
-        Self {
-            written: metrics.written(output.label()),
-            errors: metrics.errors(output.label()),
-            refused: metrics.dropped(Dropped::Refused),
-            pause: Pause::new(output.label()),
-            output,
+    fn new(output: Output, spool: Option<&Arc<Spool>>, shared: &Arc<Shared>) -> Self {
+        match (output, spool) {
+            (Output::Store(store), Some(spool)) => Self::Spooled(Spooled {
+                store,
+                spool: Arc::clone(spool),
+                shared: Arc::clone(shared),
+                in_use: false,
+                stuck: false,
+            }),
+            (Output::Store(store), None) => Self::Store(Appender::new(store, &shared.metrics)),
+            (output @ (Output::Stdout | Output::File(_)), _) => Self::Lines(Lines {
+                written: shared.metrics.written(output.label()),
+                errors: shared.metrics.errors(output.label()),
+                pause: Pause::new(output.label()),
+                output,
+            }),
         }
     }
 
     /// Writes a batch, however often it takes.
     async fn write(&mut self, thread: &Thread, batch: &Prepared) {
-        match self.output.clone() {
-            Output::Store(store) => self.append(store.as_ref(), &batch.records).await,
-            Output::Stdout => {
-                self.repeat(batch, |lines| write_stdout(thread, lines)).await;
+        match self {
+            Self::Lines(lines) => lines.write(thread, batch).await,
+            Self::Store(appender) => {
+                // Never told to give up: whoever has no time any more drops this.
+                let never = CancellationToken::new();
+                appender.append(&batch.records, &mut 0, &never).await;
             }
-            Output::File(path) => {
-                self.repeat(batch, |lines| write_file(thread, path.clone(), lines))
-                    .await;
-            }
+            Self::Spooled(spooled) => spooled.write(thread, &batch.records).await,
         }
     }
+}
 
-    async fn repeat<F>(&mut self, batch: &Prepared, attempt: impl Fn(Arc<str>) -> F)
-    where
-        F: Future<Output = io::Result<()>>,
-    {
-        while let Err(error) = attempt(Arc::clone(&batch.lines)).await {
+/// A sink of text.
+struct Lines {
+    output: Output,
+    written: Counter,
+    errors: Counter,
+    pause: Pause,
+}
+
+impl Lines {
+    async fn write(&mut self, thread: &Thread, batch: &Prepared) {
+        while let Err(error) = self.attempt(thread, Arc::clone(&batch.lines)).await {
             self.errors.inc();
             self.pause.after(&error).await;
         }
@@ -236,76 +302,124 @@ impl Writing {
         self.written.inc_by(batch.records.len() as u64);
     }
 
-    /// Appends records to the database. What it has already it does not store twice, so a lost answer does no harm.
-    async fn append(&mut self, store: &dyn Store, records: &[DecisionRecord]) {
-        let mut parts: Vec<&[DecisionRecord]> = vec![records];
-        let mut refusals = 0;
-        while let Some(part) = parts.pop() {
-            match store.append_decisions(part).await {
-                Ok(()) => {
-                    self.written.inc_by(part.len() as u64);
-                    self.pause.over();
-                }
-                Err(error @ (StoreError::Unavailable(_) | StoreError::Conflict)) => {
-                    self.errors.inc();
-                    parts.push(part);
-                    self.pause.after(&error).await;
-                }
-                Err(
-                    error @ (StoreError::Missing(_)
-                    | StoreError::Exists(_)
-                    | StoreError::VersionMismatch { .. }
-                    | StoreError::Corrupt(_)),
-                ) => {
-                    self.errors.inc();
-                    if let (first, second @ [_, ..]) = part.split_at(part.len() / 2)
-                        && !first.is_empty()
-                    {
-                        parts.push(second);
-                        parts.push(first);
-                    } else if refusals < REFUSALS {
-                        refusals += 1;
-                        parts.push(part);
-                        self.pause.after(&error).await;
-                    } else {
-                        let request_id = part.first().map(|record| record.request_id.as_str());
-                        tracing::error!(request_id, %error, "the database refuses a decision; it is not in the log");
-                        self.refused.inc_by(part.len() as u64);
-                    }
-                }
+    async fn attempt(&self, thread: &Thread, lines: Arc<str>) -> io::Result<()> {
+        match &self.output {
+            Output::Stdout => write_stdout(thread, lines).await,
+            Output::File(path) => write_file(thread, path.clone(), lines).await,
+            Output::Store(_) => Err(io::Error::other("a database takes no lines")),
+        }
+    }
+}
+
+/// The database with a spool in front of it.
+struct Spooled {
+    store: Arc<dyn Store>,
+    spool: Arc<Spool>,
+    shared: Arc<Shared>,
+    /// It was said that decisions wait on disk.
+    in_use: bool,
+    /// It was said that the disk takes nothing more.
+    stuck: bool,
+}
+
+impl Spooled {
+    /// Gives a batch to the database, or to the spool where that does not take it at once.
+    async fn write(&mut self, thread: &Thread, records: &Arc<Vec<DecisionRecord>>) {
+        if self.spool.is_empty() && self.store_at_once(records).await {
+            self.in_use = false;
+            return;
+        }
+        let mut done = 0;
+        loop {
+            let pushed = push(thread, &self.spool, records, done).await;
+            done += pushed.kept;
+            self.shared.metrics.spooled.inc_by(pushed.kept as u64);
+            self.shared.metrics.spool.set(self.spool.bytes() as f64);
+            let Some(rest) = records.get(done..).filter(|rest| !rest.is_empty()) else {
+                self.stuck = false;
+                return;
+            };
+            self.say_that_it_is_stuck(pushed.failed);
+            if self.spool.is_empty() {
+                // A broken disk, or a decision larger than the spool: as if there were no spool, for a while.
+                done += self.store_without(rest).await;
+            } else {
+                // The replayer makes room. What others remove from a full disk nobody tells, so the wait has an end.
+                drop(timeout(RETRY, self.spool.room.notified()).await);
             }
         }
     }
+
+    /// One attempt with little patience. Whatever else goes wrong than that it takes long, the replayer looks into.
+    async fn store_at_once(&mut self, records: &[DecisionRecord]) -> bool {
+        let attempt = tokio::select! {
+            attempt = timeout(PATIENCE, self.store.append_decisions(records)) => attempt,
+            // No time for answers; what was stored all the same is not stored twice.
+            () = self.shared.abandon.cancelled() => return false,
+        };
+        let label = sink_label(&Sink::Store);
+        let error = match attempt {
+            Ok(Ok(())) => {
+                self.shared.metrics.written(label).inc_by(records.len() as u64);
+                return true;
+            }
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => format!("no answer in {} ms", PATIENCE.as_millis()),
+        };
+        self.shared.metrics.errors(label).inc();
+        if !std::mem::replace(&mut self.in_use, true) {
+            tracing::warn!(%error, "the database does not take decisions; they wait on disk");
+        }
+        false
+    }
+
+    /// Attempts until the first failure after some time. Says how many, from the first on, are done.
+    async fn store_without(&self, records: &[DecisionRecord]) -> usize {
+        let (mut done, last) = (0, CancellationToken::new());
+        let mut appender = Appender::new(Arc::clone(&self.store), &self.shared.metrics);
+        {
+            let append = appender.append(records, &mut done, &last);
+            tokio::pin!(append);
+            if timeout(RETRY, &mut append).await.is_err() {
+                last.cancel();
+                append.await;
+            }
+        }
+        done
+    }
+
+    fn say_that_it_is_stuck(&mut self, failed: Option<io::Error>) {
+        let news = !std::mem::replace(&mut self.stuck, true);
+        let directory = self.spool.directory().display();
+        match failed {
+            Some(error) => {
+                self.shared.metrics.errors("spool").inc();
+                if news {
+                    tracing::error!(%error, %directory, "decisions cannot be kept on disk; they wait in the queue");
+                }
+            }
+            None if news => {
+                let most = self.spool.most();
+                tracing::error!(most, %directory, "the spool of the decision log is full; decisions wait in the queue");
+            }
+            None => {}
+        }
+    }
 }
 
-/// The time between attempts, which grows, and the two lines about it in the server's own log.
-struct Pause {
-    sink: &'static str,
-    next: Duration,
-}
-
-impl Pause {
-    fn new(sink: &'static str) -> Self {
-        Self {
-            sink,
-            next: BACKOFF.0,
-        }
-    }
-
-    async fn after(&mut self, error: &impl std::fmt::Display) {
-        if self.next == BACKOFF.0 {
-            tracing::warn!(sink = self.sink, %error, "decisions cannot be written; they wait");
-        }
-        sleep(self.next).await;
-        self.next = (self.next * 2).min(BACKOFF.1);
-    }
-
-    fn over(&mut self) {
-        if self.next != BACKOFF.0 {
-            tracing::info!(sink = self.sink, "decisions are written again");
-            self.next = BACKOFF.0;
-        }
-    }
+/// Puts decisions into the spool, from the one with this number on.
+async fn push(
+    thread: &Thread,
+    spool: &Arc<Spool>,
+    records: &Arc<Vec<DecisionRecord>>,
+    from: usize,
+) -> Pushed {
+    let (spool, records) = (Arc::clone(spool), Arc::clone(records));
+    let job = move || spool.push(records.get(from..).unwrap_or_default());
+    thread.run(job).await.unwrap_or_else(|error| Pushed {
+        kept: 0,
+        failed: Some(error),
+    })
 }
 
 /// Removes decisions that were kept long enough.

@@ -266,8 +266,8 @@ pub enum KeyChange {
     },
 }
 
-/// One decision in the log.
-#[derive(Debug, Clone, PartialEq)]
+/// One decision in the log. Its serialisation is what the spool of the decision log holds: a change of it is a version of that.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DecisionRecord {
     /// Order in the log, given by the store; 0 before it is stored.
     pub seq: u64,

@@ -6,11 +6,20 @@ use crate::state::App;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-/// Why the decision log holds requests up, or soon will.
-fn crowded(app: &App) -> Option<String> {
-    let (waiting, room) = (app.service.log.pending(), app.service.log.capacity());
-    (waiting.saturating_mul(5) > room.saturating_mul(4))
-        .then(|| format!("{waiting} of {room} places are taken"))
+/// Why decisions are not in the log yet that should be: the queue holds requests up, or soon will, or some wait on disk.
+fn behind(app: &App) -> Option<String> {
+    let log = &app.service.log;
+    let (waiting, room) = (log.pending(), log.capacity());
+    let crowded = waiting.saturating_mul(5) > room.saturating_mul(4);
+    let on_disk = log.on_disk();
+    match (crowded, on_disk) {
+        (false, 0) => None,
+        (true, 0) => Some(format!("{waiting} of {room} places are taken")),
+        (false, bytes) => Some(format!("{bytes} bytes wait on disk")),
+        (true, bytes) => Some(format!(
+            "{bytes} bytes wait on disk, {waiting} of {room} places are taken"
+        )),
+    }
 }
 
 /// Runs until cancelled. Where the policies come from elsewhere it only watches whether the store can be reached.
@@ -33,7 +42,7 @@ pub async fn run(app: App, poll: Duration, stop: CancellationToken) {
             app.health
                 .note("redis", (!up).then(|| "does not answer".to_owned()));
         }
-        app.health.note("decision log", crowded(&app));
+        app.health.note("decision log", behind(&app));
         let info = app.service.active.info();
         if failed != info.failure && info.failure.is_some() {
             app.metrics.reload_failed(&app.service.origin);

@@ -91,6 +91,14 @@ macro_rules! for_each_family {
                 "Decisions written";
             log_dropped DECISION_LOG_DROPPED: Counters, "llm_policy_decision_log_dropped_total", ["reason"],
                 "Decisions that are not in the log";
+            log_spool DECISION_LOG_SPOOL: Gauges, "llm_policy_decision_log_spool_bytes", [],
+                "Bytes of decisions that wait on disk for the database";
+            log_spool_capacity DECISION_LOG_SPOOL_CAPACITY: Gauges, "llm_policy_decision_log_spool_capacity_bytes", [],
+                "Bytes of decisions that may wait on disk; 0 where none may";
+            log_spooled DECISION_LOG_SPOOLED: Counters, "llm_policy_decision_log_spooled_total", [],
+                "Decisions put on disk because the database did not take them at once";
+            log_replayed DECISION_LOG_REPLAYED: Counters, "llm_policy_decision_log_replayed_total", [],
+                "Decisions that waited on disk and are done with: the database has them, or refused them for good";
             log_errors DECISION_LOG_ERRORS: Counters, "llm_policy_decision_log_errors_total", ["sink"],
                 "Failed attempts to write; they are repeated";
             log_withheld DECISION_LOG_WITHHELD: Counters, "llm_policy_decision_log_contexts_withheld_total", ["reason"],
@@ -672,6 +680,10 @@ impl Drop for InFlight {
 pub(crate) struct LogMetrics {
     pub(crate) queue: Gauge<f64, AtomicU64>,
     pub(crate) pruned: Counter,
+    /// Bytes on disk.
+    pub(crate) spool: Gauge<f64, AtomicU64>,
+    pub(crate) spooled: Counter,
+    pub(crate) replayed: Counter,
     families: Arc<Families>,
 }
 
@@ -686,10 +698,21 @@ pub(crate) enum Dropped {
     Refused,
     /// The time to write it at the end was over.
     Shutdown,
+    /// It waited on disk, and was damaged there.
+    Damaged,
+    /// It was being put on disk when the process ended.
+    Torn,
 }
 
 impl Dropped {
-    pub(crate) const ALL: [Self; 4] = [Self::Overflow, Self::Closed, Self::Refused, Self::Shutdown];
+    pub(crate) const ALL: [Self; 6] = [
+        Self::Overflow,
+        Self::Closed,
+        Self::Refused,
+        Self::Shutdown,
+        Self::Damaged,
+        Self::Torn,
+    ];
 
     pub(crate) fn as_str(self) -> &'static str {
         match self {
@@ -697,6 +720,8 @@ impl Dropped {
             Self::Closed => "closed",
             Self::Refused => "refused",
             Self::Shutdown => "shutdown",
+            Self::Damaged => "damaged",
+            Self::Torn => "torn",
         }
     }
 }
@@ -915,12 +940,16 @@ impl Metrics {
             .set(if up { 1.0 } else { 0.0 });
     }
 
-    /// What the decision log counts with; `capacity` is how many decisions may wait.
-    pub(crate) fn decision_log(&self, capacity: usize) -> LogMetrics {
+    /// What the decision log counts with; `capacity` is how many decisions may wait, `spool` how many bytes on disk.
+    pub(crate) fn decision_log(&self, capacity: usize, spool: u64) -> LogMetrics {
         self.families.log_capacity.with([]).set(float(capacity));
+        self.families.log_spool_capacity.with([]).set(spool as f64);
         LogMetrics {
             queue: self.families.log_queue.with([]),
             pruned: self.families.log_pruned.with([]),
+            spool: self.families.log_spool.with([]),
+            spooled: self.families.log_spooled.with([]),
+            replayed: self.families.log_replayed.with([]),
             families: Arc::clone(&self.families),
         }
     }

@@ -155,6 +155,8 @@ pub(crate) struct Policyd {
     child: Child,
     pub(crate) client: Client,
     pub(crate) rest: SocketAddr,
+    /// The admin listener.
+    admin: Client,
     log: Arc<Mutex<String>>,
     reader: Option<JoinHandle<()>>,
     _directory: TempDir,
@@ -179,13 +181,13 @@ impl Policyd {
             .unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let log = Arc::new(Mutex::new(String::new()));
-        let rest = loop {
+        let (rest, admin) = loop {
             let Some(Ok(line)) = lines.next() else {
                 panic!("policyd did not start: {}", log.lock().unwrap());
             };
             let event: Value = serde_json::from_str(&line).unwrap_or_default();
-            if let Some(rest) = event["rest"].as_str() {
-                break rest.parse().unwrap();
+            if let (Some(rest), Some(admin)) = (event["rest"].as_str(), event["admin"].as_str()) {
+                break (rest.parse().unwrap(), admin.parse().unwrap());
             }
             log.lock().unwrap().push_str(&format!("{line}\n"));
         };
@@ -199,10 +201,24 @@ impl Policyd {
             child,
             client: Client::new(rest),
             rest,
+            admin: Client::new(admin),
             log,
             reader: Some(reader),
             _directory: directory,
         }
+    }
+
+    /// Value of a metric; of one with labels also where there was nothing to count yet.
+    #[track_caller]
+    pub(crate) fn metric(&self, name: &str) -> u64 {
+        let text = self.admin.get("/metrics").body;
+        let value = text
+            .as_str()
+            .unwrap()
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse::<f64>().ok());
+        assert!(value.is_some() || name.contains('{'), "no {name} in {text}");
+        value.unwrap_or_default() as u64
     }
 
     /// Ends it as the system does that runs out of memory: at once, with nothing written that was not yet.
@@ -250,7 +266,31 @@ pub(crate) struct Load {
     stop: Arc<AtomicBool>,
     answered: Arc<AtomicU64>,
     slowest_ms: Arc<AtomicU64>,
-    threads: Vec<JoinHandle<()>>,
+    /// Each gives back how many it got answered.
+    threads: Vec<JoinHandle<usize>>,
+}
+
+/// What a load got.
+#[derive(Debug)]
+pub(crate) struct Answered {
+    pub(crate) count: u64,
+    pub(crate) slowest: Duration,
+    /// Request ids, in the order of the requests, of each of those who asked.
+    pub(crate) ids: Vec<Vec<String>>,
+}
+
+impl std::fmt::Display for Answered {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "{} evaluations, the slowest took {:?}",
+            self.count, self.slowest
+        )
+    }
+}
+
+fn load_id(thread: usize, request: usize) -> String {
+    format!("load-{thread}-{request}")
 }
 
 impl Load {
@@ -262,20 +302,25 @@ impl Load {
         let slowest_ms = Arc::new(AtomicU64::new(0));
         let cases: Vec<(String, String)> = cases
             .iter()
-            .map(|(context, decision)| (json!({ "context": context }).to_string(), (*decision).to_owned()))
+            .map(|(context, decision)| {
+                let body = json!({"requestId": "%id%", "context": context});
+                (body.to_string(), (*decision).to_owned())
+            })
             .collect();
         let number = Arc::new(AtomicU64::new(0));
         let threads = (0..2)
-            .map(|_| {
+            .map(|thread| {
                 let (client, cases) = (client.clone(), cases.clone());
                 let (stop, answered) = (Arc::clone(&stop), Arc::clone(&answered));
                 let (slowest_ms, number) = (Arc::clone(&slowest_ms), Arc::clone(&number));
                 std::thread::spawn(move || {
-                    for (body, expected) in cases.iter().cycle() {
+                    for (request, (body, expected)) in cases.iter().cycle().enumerate() {
                         if stop.load(Ordering::SeqCst) {
-                            return;
+                            return request;
                         }
-                        let body = body.replace("%n%", &number.fetch_add(1, Ordering::SeqCst).to_string());
+                        let body = body
+                            .replace("%n%", &number.fetch_add(1, Ordering::SeqCst).to_string())
+                            .replace("%id%", &load_id(thread, request));
                         let begin = Instant::now();
                         let answer = client
                             .try_send("POST", "/api/v1/evaluate", "application/json", &body)
@@ -287,6 +332,7 @@ impl Load {
                         answered.fetch_add(1, Ordering::SeqCst);
                         std::thread::sleep(Duration::from_millis(1));
                     }
+                    unreachable!("a cycle has no end")
                 })
             })
             .collect();
@@ -310,18 +356,20 @@ impl Load {
         });
     }
 
-    /// Ends it; fails where an answer was missing or wrong. Says how many there were, and how long the slowest took.
-    pub(crate) fn finish(self) -> (u64, Duration) {
+    /// Ends it; fails where an answer was missing or wrong. Says what was answered.
+    pub(crate) fn finish(self) -> Answered {
         self.stop.store(true, Ordering::SeqCst);
-        for thread in self.threads {
-            if let Err(panic) = thread.join() {
-                std::panic::resume_unwind(panic);
-            }
+        let ids = self.threads.into_iter().enumerate().map(|(thread, handle)| {
+            let requests = handle
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            (0..requests).map(|request| load_id(thread, request)).collect()
+        });
+        Answered {
+            ids: ids.collect(),
+            count: self.answered.load(Ordering::SeqCst),
+            slowest: Duration::from_millis(self.slowest_ms.load(Ordering::SeqCst)),
         }
-        (
-            self.answered.load(Ordering::SeqCst),
-            Duration::from_millis(self.slowest_ms.load(Ordering::SeqCst)),
-        )
     }
 }
 

@@ -43,8 +43,11 @@ fn everything() -> Metrics {
     };
     metrics.cache_counted(&CacheStats::default(), &counted);
     metrics.dependency("postgres", false);
-    let log = metrics.decision_log(10);
+    let log = metrics.decision_log(10, 1 << 20);
     log.queue.inc();
+    log.spool.set(300.0);
+    log.spooled.inc_by(3);
+    log.replayed.inc_by(2);
     log.pruned.inc();
     log.written("store").inc();
     log.errors("file").inc();
@@ -135,6 +138,11 @@ fn what_is_counted_is_shown() {
         (r#"llm_policy_cache_hits_total{layer="redis"}"#, 1.0),
         (r#"llm_policy_cache_misses_total{layer="redis"}"#, 1.0),
         (r#"llm_policy_decision_log_dropped_total{reason="overflow"}"#, 0.0),
+        (r#"llm_policy_decision_log_dropped_total{reason="damaged"}"#, 0.0),
+        ("llm_policy_decision_log_spool_bytes", 300.0),
+        ("llm_policy_decision_log_spool_capacity_bytes", 1_048_576.0),
+        ("llm_policy_decision_log_spooled_total", 3.0),
+        ("llm_policy_decision_log_replayed_total", 2.0),
         (r#"llm_policy_dependency_up{dependency="postgres"}"#, 0.0),
         ("llm_policy_requests_in_flight", 0.0),
     ] {

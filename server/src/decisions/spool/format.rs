@@ -1,0 +1,124 @@
+//! What a segment of the spool looks like: frames, one behind the other, one for each decision.
+//!
+//! ```text
+//! frame:  mark (4) │ length of the record (4, little endian) │ sum (8) │ record as JSON
+//! ```
+//!
+//! # Invariants
+//!
+//! - A frame with the right sum is given back as it was written; what has another sum is never given back. The sum covers
+//!   the number of the segment and the place in it, so no frame passes for one of another place.
+//! - The mark holds bytes that are in no UTF-8 text, so that no record holds one. After damage, reading goes on at the next
+//!   frame: one flipped bit costs one decision.
+//! - [`decode`] takes any bytes, never panics, and needs no more memory than the records that it gives back.
+//!
+//! # Not done here
+//!
+//! Protection against those who may write to the folder: the sum finds accidents, and needs no key. Versions: the name of
+//! the file has it.
+
+use crate::storage::model::DecisionRecord;
+use sha2::{Digest as _, Sha256};
+
+/// Where a frame begins.
+const MARK: [u8; 4] = [0xff, b'd', b'l', 0xfe];
+
+/// Bytes in front of a record.
+const HEAD: usize = 16;
+
+/// Bytes of a sum. Chance lets one in 2^64 pass.
+const SUM: usize = 8;
+
+/// What was found in a segment.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Decoded {
+    /// The decisions, in the order in which they were written.
+    pub(crate) records: Vec<DecisionRecord>,
+    /// Stretches that cannot be read, with something readable behind them. How many decisions were in one, nobody knows.
+    pub(crate) damaged: u64,
+    /// Bytes at the end that are no whole frame: writing them was cut short.
+    pub(crate) torn: usize,
+}
+
+fn sum(segment: u64, at: u64, record: &[u8]) -> [u8; SUM] {
+    let mut hash = Sha256::new();
+    hash.update(segment.to_le_bytes());
+    hash.update(at.to_le_bytes());
+    hash.update(record);
+    let mut sum = [0; SUM];
+    for (to, from) in sum.iter_mut().zip(hash.finalize()) {
+        *to = from;
+    }
+    sum
+}
+
+/// Appends the frame of a record that will begin at byte `at` of a segment. On an error `out` is as it was.
+pub(crate) fn push(
+    record: &DecisionRecord,
+    segment: u64,
+    at: u64,
+    out: &mut Vec<u8>,
+) -> serde_json::Result<()> {
+    let json = serde_json::to_vec(record)?;
+    let length = u32::try_from(json.len())
+        .map_err(|_| serde::ser::Error::custom("a decision of more than 4 GB is not kept"))?;
+    out.reserve(HEAD + json.len());
+    out.extend(MARK);
+    out.extend(length.to_le_bytes());
+    out.extend(sum(segment, at, &json));
+    out.extend(json);
+    Ok(())
+}
+
+/// The record in the frame at the front of `bytes`, and the length of the frame; `None` where there is no whole one.
+fn frame(segment: u64, at: usize, bytes: &[u8]) -> Option<(&[u8], usize)> {
+    let rest = bytes.strip_prefix(&MARK)?;
+    let (length, rest) = rest.split_first_chunk::<4>()?;
+    let (found, rest) = rest.split_first_chunk::<SUM>()?;
+    let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
+    let record = rest.get(..length)?;
+    (sum(segment, at as u64, record) == *found).then_some((record, HEAD + length))
+}
+
+/// The next place from `at` on where a whole frame stands.
+fn resume(segment: u64, mut at: usize, bytes: &[u8]) -> Option<usize> {
+    loop {
+        let rest = bytes.get(at..)?;
+        at += rest.windows(MARK.len()).position(|window| window == MARK)?;
+        if frame(segment, at, bytes.get(at..)?).is_some() {
+            return Some(at);
+        }
+        at += 1;
+    }
+}
+
+/// Everything readable in the bytes of a segment.
+pub(crate) fn decode(segment: u64, bytes: &[u8]) -> Decoded {
+    let mut found = Decoded::default();
+    let mut at = 0;
+    while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
+        match frame(segment, at, rest) {
+            Some((json, length)) => {
+                match serde_json::from_slice(json) {
+                    Ok(record) => found.records.push(record),
+                    Err(_) => found.damaged += 1,
+                }
+                at += length;
+            }
+            None => match resume(segment, at + 1, bytes) {
+                Some(next) => {
+                    found.damaged += 1;
+                    at = next;
+                }
+                None => {
+                    found.torn = rest.len();
+                    return found;
+                }
+            },
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests;
