@@ -128,7 +128,7 @@ impl Server {
             })
         });
         let (log, log_task) = Log::start(&config.log, Some(Arc::clone(&store)), &metrics, seal)?;
-        let cache = DecisionCache::build(&config.cache, sealer.clone()).context("REDIS_URL")?;
+        let cache = DecisionCache::build(&config.cache, sealer.clone())?;
         let data_dir = &config.store.data_dir;
         let (follower, directory) = match &config.policies.origin {
             Origin::Store => (None, None),

@@ -1807,3 +1807,4 @@ async fn settings_for_postgres_are_checked_and_kept_secret() {
     assert!(!format!("{store:?} {error:?}").contains("hunter2"));
     store.close().await;
 }
+        ssl_root_cert: None,

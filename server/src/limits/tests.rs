@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::identity::Scopes;
+use secrecy::{ExposeSecret as _, SecretString};
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 
@@ -127,7 +128,7 @@ async fn memory_holds_no_full_buckets() {
 async fn sharing_needs_a_redis_that_can_be_meant() {
     let none = RateLimiter::build(&rate(1, 1, true), None);
     assert_eq!(none.unwrap_err(), LimitError::NoRedis);
-    let url = SecretString::from("redis://:hunter2@[::/0");
+    let url = SecretString::from("redis://:hunter2@[::/0").into();
     let error = RateLimiter::build(&rate(1, 1, true), Some(&url)).unwrap_err();
     assert!(!error.to_string().contains("hunter2"), "{error}");
 }
@@ -179,8 +180,8 @@ impl Redis {
         }
     }
 
-    fn url(&self) -> SecretString {
-        SecretString::from(format!("redis://127.0.0.1:{}/0", self.port))
+    fn url(&self) -> config::Redis {
+        SecretString::from(format!("redis://127.0.0.1:{}/0", self.port)).into()
     }
 
     fn stop(&mut self) {
@@ -198,16 +199,16 @@ impl Drop for Redis {
 }
 
 /// URL of a Redis: the one of `TEST_REDIS_URL`, or one that is started.
-fn redis_url() -> Option<(SecretString, Option<Redis>)> {
+fn redis_url() -> Option<(config::Redis, Option<Redis>)> {
     if let Ok(url) = std::env::var("TEST_REDIS_URL") {
-        return Some((SecretString::from(url), None));
+        return Some((SecretString::from(url).into(), None));
     }
     let redis = Redis::start(free_port())?;
     Some((redis.url(), Some(redis)))
 }
 
 /// A limiter whose Redis answers.
-async fn connected(config: &config::Rate, url: &SecretString) -> RateLimiter {
+async fn connected(config: &config::Rate, url: &config::Redis) -> RateLimiter {
     let limiter = RateLimiter::build(config, Some(url)).unwrap();
     let probe = identity(&format!("probe {}", uuid::Uuid::now_v7()), Proof::None, None);
     for _ in 0..200 {
@@ -287,7 +288,7 @@ async fn redis_knows_no_names_and_forgets_full_buckets() {
     let limiter = connected(&rate(5, 5, true), &url).await;
     let who = somebody();
     limiter.check(&who, Route::Evaluate).await.unwrap();
-    let client = redis::Client::open(url.expose_secret()).unwrap();
+    let client = redis::Client::open(url.url.expose_secret()).unwrap();
     let mut connection = client.get_multiplexed_async_connection().await.unwrap();
     let keys: Vec<String> = redis::cmd("KEYS")
         .arg("*")
@@ -372,7 +373,7 @@ async fn a_redis_that_hangs_stalls_nobody() {
             held.push(socket);
         }
     });
-    let url = SecretString::from(format!("redis://:hunter2@{address}/0"));
+    let url = SecretString::from(format!("redis://:hunter2@{address}/0")).into();
     let limiter = RateLimiter::build(&rate(1, 50, true), Some(&url)).unwrap();
     assert!(!format!("{limiter:?}").contains("hunter2"));
     let start = Instant::now();
