@@ -18,8 +18,10 @@ use crate::error::{Code, ServiceError};
 use crate::hex;
 use crate::identity::{Identity, Proof};
 use crate::redis_client::{self, Unusable};
+use crate::telemetry::Metrics;
 use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota};
+use prometheus_client::metrics::counter::Counter;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use sha2::{Digest as _, Sha256};
 use std::fmt;
@@ -123,7 +125,7 @@ struct Inner {
     limits: Vec<Limit>,
     shared: Option<Shared>,
     clock: DefaultClock,
-    fallbacks: AtomicU64,
+    fallbacks: Counter,
 }
 
 impl RateLimiter {
@@ -132,7 +134,11 @@ impl RateLimiter {
     /// # Errors
     ///
     /// See [`LimitError`].
-    pub fn build(rate: &config::Rate, redis: Option<&config::Redis>) -> Result<Self, LimitError> {
+    pub fn build(
+        rate: &config::Rate,
+        redis: Option<&config::Redis>,
+        metrics: &Metrics,
+    ) -> Result<Self, LimitError> {
         for (name, _) in &rate.routes {
             if !Route::ALL.iter().any(|route| route.as_str() == name) {
                 return Err(LimitError::UnknownRoute(name.clone()));
@@ -163,7 +169,7 @@ impl RateLimiter {
             limits,
             shared,
             clock: DefaultClock::default(),
-            fallbacks: AtomicU64::new(0),
+            fallbacks: metrics.rate_limit_fallbacks(),
         });
         if !inner.limits.is_empty() {
             tokio::spawn(clean(Arc::downgrade(&inner)));
@@ -185,7 +191,7 @@ impl RateLimiter {
             match shared.take(limit, &bucket).await {
                 Some(Ok(())) => return Ok(()),
                 Some(Err(wait)) => return Err(limited(limit, wait)),
-                None => self.0.fallbacks.fetch_add(1, Ordering::Relaxed),
+                None => self.0.fallbacks.inc(),
             };
         }
         limit
@@ -197,7 +203,7 @@ impl RateLimiter {
     /// How many requests were counted in process because Redis did not answer, since the start.
     #[must_use]
     pub fn fallbacks(&self) -> u64 {
-        self.0.fallbacks.load(Ordering::Relaxed)
+        self.0.fallbacks.get()
     }
 }
 

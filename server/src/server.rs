@@ -116,7 +116,7 @@ impl Server {
             .await
             .context("the database cannot be opened")?;
         let auth = Authenticator::build(&config.auth, Arc::clone(&store)).await?;
-        let limiter = RateLimiter::build(&config.limits.rate, config.cache.redis.as_ref())?;
+        let limiter = RateLimiter::build(&config.limits.rate, config.cache.redis.as_ref(), &metrics)?;
         let sealer = match config.log.keys.as_slice() {
             [] => None,
             keys => Some(Arc::new(Sealer::new(keys)?)),

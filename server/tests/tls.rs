@@ -510,6 +510,15 @@ async fn redis_is_used_where_the_named_authority_vouches_for_it() {
         assert_eq!(bad.app.service.cache.shared_is_up(), Some(false));
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
+    // The page of metrics tells of it; every look at `shared` was a request.
+    let shown = |server: &Running| {
+        let name = "llm_policy_rate_limit_fallbacks_total ";
+        let page = server.app.scrape();
+        page.lines()
+            .find_map(|line| line.strip_prefix(name)?.parse::<u64>().ok())
+    };
+    assert_eq!(shown(&bad), Some(3));
+    assert_eq!(shown(&good), Some(good.app.limiter.fallbacks()));
     // What nothing can be trusted by is said before anything is served.
     let unusable = config::Redis {
         url: SecretString::from("rediss://:hunter2@127.0.0.1/0"),
