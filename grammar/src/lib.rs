@@ -17,6 +17,7 @@ mod document;
 mod format;
 mod limits;
 mod load;
+pub mod names;
 pub mod path;
 mod print;
 mod schema;

@@ -14,14 +14,13 @@ pub mod redis;
 
 use self::redis::{RedisCache, RedisOptions};
 use crate::config;
+use crate::redis_client::Unusable;
 use crate::seal::Sealer;
-use ::redis::RedisError;
 use bytes::Bytes;
 use policy_runtime::{
     Answer, CacheOptions, EvaluateError, EvaluateOptions, LocalCache, LookUp, Origin, Parts, PolicyEngine,
     Verb, Worker, Worth,
 };
-use secrecy::ExposeSecret as _;
 use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -170,8 +169,8 @@ impl DecisionCache {
     ///
     /// # Errors
     ///
-    /// When the URL of Redis is not one. A Redis that cannot be reached is no error.
-    pub fn build(config: &config::Cache, sealer: Option<Arc<Sealer>>) -> Result<Self, RedisError> {
+    /// When Redis cannot be used as it is configured. One that cannot be reached is no error.
+    pub fn build(config: &config::Cache, sealer: Option<Arc<Sealer>>) -> Result<Self, Unusable> {
         Self::with_worth(config, Worth::default(), sealer)
     }
 
@@ -184,10 +183,10 @@ impl DecisionCache {
         config: &config::Cache,
         worth: Worth,
         sealer: Option<Arc<Sealer>>,
-    ) -> Result<Self, RedisError> {
+    ) -> Result<Self, Unusable> {
         let shared = match &config.redis {
-            Some(url) if config.enabled => Some(RedisCache::connect(
-                url.expose_secret(),
+            Some(redis) if config.enabled => Some(RedisCache::connect(
+                redis,
                 config.ttl,
                 RedisOptions::default(),
                 sealer,

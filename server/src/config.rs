@@ -8,7 +8,7 @@ pub mod table;
 mod value;
 
 use policy_runtime::{DefaultDecision, DeriveMode};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -307,6 +307,8 @@ pub enum Postgres {
         database: String,
         /// One of libpq's modes.
         ssl_mode: String,
+        /// Certificates that are trusted besides the public ones.
+        ssl_root_cert: Option<PathBuf>,
     },
 }
 
@@ -319,8 +321,23 @@ pub struct Cache {
     pub ttl: Duration,
     /// Bytes in process.
     pub bytes: u64,
+    /// Redis, where there is one.
+    pub redis: Option<Redis>,
+}
+
+/// How to reach Redis.
+#[derive(Debug, Clone)]
+pub struct Redis {
     /// `redis://` or `rediss://` URL.
-    pub redis: Option<SecretString>,
+    pub url: SecretString,
+    /// Certificates that are trusted instead of the public ones.
+    pub ca: Option<PathBuf>,
+}
+
+impl From<SecretString> for Redis {
+    fn from(url: SecretString) -> Self {
+        Self { url, ca: None }
+    }
 }
 
 /// Authentication.
@@ -712,6 +729,13 @@ fn policies(p: &mut Parser<'_>) -> Policies {
 
 fn store(p: &mut Parser<'_>) -> StoreConfig {
     let data_dir = p.path("DATA_DIR").unwrap_or_default();
+    let ssl_root_cert = p.path("DATABASE_SSL_ROOT_CERT");
+    if ssl_root_cert.is_some() && p.text("DATABASE_HOST").is_none() {
+        p.problem(
+            "DATABASE_SSL_ROOT_CERT",
+            "needs DATABASE_HOST; in DATABASE_URL it is `?sslrootcert=FILE`",
+        );
+    }
     let database = match (p.text("DATABASE_URL"), p.text("DATABASE_HOST")) {
         (Some(url), None) if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
             Database::Postgres(Postgres::Url(SecretString::from(url)))
@@ -746,6 +770,7 @@ fn store(p: &mut Parser<'_>) -> StoreConfig {
                 password: p.secret("DATABASE_PASSWORD"),
                 database,
                 ssl_mode: mode,
+                ssl_root_cert,
             })
         }
         (None, None) => Database::SqliteFile(data_dir.join("policyd.db")),
@@ -788,6 +813,23 @@ fn cache(p: &mut Parser<'_>) -> Cache {
         }
         (None, None) => None,
     };
+    let ca = p.path("REDIS_TLS_CA");
+    let encrypted = redis
+        .as_ref()
+        .is_some_and(|url| url.expose_secret().starts_with("rediss://"));
+    if ca.is_some() && !encrypted {
+        p.problem(
+            "REDIS_TLS_CA",
+            "needs TLS to Redis: rediss://… or REDIS_TLS_ENABLED",
+        );
+    }
+    if redis.is_some() && p.flag("REDIS_TLS_ENABLED") && !encrypted {
+        p.problem(
+            "REDIS_TLS_ENABLED",
+            "contradicts REDIS_URL, which is redis://… and not rediss://…",
+        );
+    }
+    let redis = redis.map(|url| Redis { url, ca });
     Cache {
         enabled: p.flag("CACHE_ENABLED"),
         ttl: p.duration("CACHE_TTL"),

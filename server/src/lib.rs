@@ -21,6 +21,7 @@ pub mod hex;
 pub mod http;
 pub mod identity;
 pub mod limits;
+pub mod redis_client;
 pub mod request_id;
 pub mod seal;
 pub mod server;

@@ -17,10 +17,12 @@ use crate::config;
 use crate::error::{Code, ServiceError};
 use crate::hex;
 use crate::identity::{Identity, Proof};
+use crate::redis_client::{self, Unusable};
+use crate::telemetry::Metrics;
 use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota};
+use prometheus_client::metrics::counter::Counter;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256};
 use std::fmt;
 use std::num::NonZeroU32;
@@ -86,8 +88,8 @@ pub enum LimitError {
     UnknownRoute(String),
     /// Limits are to be shared, and there is no Redis.
     NoRedis,
-    /// The URL of Redis cannot be used. The URL itself may hold a password and is not here.
-    Redis(String),
+    /// Redis cannot be used as it is configured.
+    Redis(Unusable),
 }
 
 impl fmt::Display for LimitError {
@@ -95,7 +97,7 @@ impl fmt::Display for LimitError {
         match self {
             Self::UnknownRoute(name) => write!(f, "there is no class of routes `{name}`"),
             Self::NoRedis => f.write_str("shared rate limits need Redis"),
-            Self::Redis(reason) => write!(f, "cannot use Redis: {reason}"),
+            Self::Redis(reason) => reason.fmt(f),
         }
     }
 }
@@ -123,16 +125,20 @@ struct Inner {
     limits: Vec<Limit>,
     shared: Option<Shared>,
     clock: DefaultClock,
-    fallbacks: AtomicU64,
+    fallbacks: Counter,
 }
 
 impl RateLimiter {
-    /// Sets up the limits of the configuration; `redis` is its URL. Needs a Tokio runtime. Redis need not be up.
+    /// Sets up the limits of the configuration. Needs a Tokio runtime. Redis need not be up.
     ///
     /// # Errors
     ///
     /// See [`LimitError`].
-    pub fn build(rate: &config::Rate, redis: Option<&SecretString>) -> Result<Self, LimitError> {
+    pub fn build(
+        rate: &config::Rate,
+        redis: Option<&config::Redis>,
+        metrics: &Metrics,
+    ) -> Result<Self, LimitError> {
         for (name, _) in &rate.routes {
             if !Route::ALL.iter().any(|route| route.as_str() == name) {
                 return Err(LimitError::UnknownRoute(name.clone()));
@@ -157,13 +163,13 @@ impl RateLimiter {
         let shared = match (rate.shared && !limits.is_empty(), redis) {
             (false, _) => None,
             (true, None) => return Err(LimitError::NoRedis),
-            (true, Some(url)) => Some(Shared::build(url)?),
+            (true, Some(redis)) => Some(Shared::build(redis)?),
         };
         let inner = Arc::new(Inner {
             limits,
             shared,
             clock: DefaultClock::default(),
-            fallbacks: AtomicU64::new(0),
+            fallbacks: metrics.rate_limit_fallbacks(),
         });
         if !inner.limits.is_empty() {
             tokio::spawn(clean(Arc::downgrade(&inner)));
@@ -185,7 +191,7 @@ impl RateLimiter {
             match shared.take(limit, &bucket).await {
                 Some(Ok(())) => return Ok(()),
                 Some(Err(wait)) => return Err(limited(limit, wait)),
-                None => self.0.fallbacks.fetch_add(1, Ordering::Relaxed),
+                None => self.0.fallbacks.inc(),
             };
         }
         limit
@@ -197,7 +203,7 @@ impl RateLimiter {
     /// How many requests were counted in process because Redis did not answer, since the start.
     #[must_use]
     pub fn fallbacks(&self) -> u64 {
-        self.0.fallbacks.load(Ordering::Relaxed)
+        self.0.fallbacks.get()
     }
 }
 
@@ -289,16 +295,14 @@ impl fmt::Debug for Shared {
 }
 
 impl Shared {
-    fn build(url: &SecretString) -> Result<Self, LimitError> {
-        crate::tls::install_provider();
-        // Errors of the library may quote the URL, so only their kind is told.
-        let reason = |error: redis::RedisError| LimitError::Redis(format!("{:?}", error.kind()));
-        let client = redis::Client::open(url.expose_secret()).map_err(reason)?;
+    fn build(redis: &config::Redis) -> Result<Self, LimitError> {
+        let client = redis_client::open(redis).map_err(LimitError::Redis)?;
         let config = ConnectionManagerConfig::new()
             .set_connection_timeout(Some(Duration::from_secs(1)))
             .set_max_delay(Duration::from_secs(1))
             .set_number_of_retries(2);
-        let connection = ConnectionManager::new_lazy_with_config(client, config).map_err(reason)?;
+        let connection = ConnectionManager::new_lazy_with_config(client, config)
+            .map_err(|error| LimitError::Redis(error.into()))?;
         // Connecting takes longer than a request may wait, so it is done beside the requests.
         let mut first = connection.clone();
         tokio::spawn(async move {

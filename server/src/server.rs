@@ -120,7 +120,7 @@ impl Server {
             .await
             .context("the database cannot be opened")?;
         let auth = Authenticator::build(&config.auth, Arc::clone(&store)).await?;
-        let limiter = RateLimiter::build(&config.limits.rate, config.cache.redis.as_ref())?;
+        let limiter = RateLimiter::build(&config.limits.rate, config.cache.redis.as_ref(), &metrics)?;
         let sealer = match config.log.keys.as_slice() {
             [] => None,
             keys => Some(Arc::new(Sealer::new(keys)?)),
@@ -132,7 +132,7 @@ impl Server {
             })
         });
         let (log, log_task) = Log::start(&config.log, Some(Arc::clone(&store)), &metrics, seal)?;
-        let cache = DecisionCache::build(&config.cache, sealer.clone()).context("REDIS_URL")?;
+        let cache = DecisionCache::build(&config.cache, sealer.clone())?;
         let data_dir = &config.store.data_dir;
         let (follower, directory) = match &config.policies.origin {
             Origin::Store => (None, None),

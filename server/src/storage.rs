@@ -158,6 +158,12 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// Bundles, newest deployment first; without their bytes.
     async fn bundles(&self, page: &Page) -> Result<Slice<BundleRecord>>;
 
+    /// The record of a bundle; without its bytes.
+    async fn bundle(&self, digest: &str) -> Result<Option<BundleRecord>>;
+
+    /// The record of the bundle that is active; `None` while the stored policies are.
+    async fn active_bundle(&self) -> Result<Option<BundleRecord>>;
+
     /// The bytes of a bundle.
     async fn bundle_bytes(&self, digest: &str) -> Result<Option<Vec<u8>>>;
 

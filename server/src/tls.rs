@@ -1,4 +1,5 @@
 //! TLS of the REST and gRPC listeners: certificates from files, clients' certificates (mTLS), new files without a restart.
+//! And what clients of other servers need: the provider, certificates to trust.
 //!
 //! `app` builds a [`Tls`], gives [`Tls::rustls`] to both listeners (`axum-server`) and runs [`Tls::watch`] beside them. All
 //! of the process uses `ring`; `main` calls [`install_provider`] first, and so does everything here that needs it.
@@ -100,9 +101,26 @@ fn file(path: &Path, reason: impl fmt::Display) -> TlsError {
     }
 }
 
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+/// The PEM text of certificates that are to be trusted, for libraries that read it themselves. Blocks for the reading.
+///
+/// # Errors
+///
+/// [`TlsError::File`]: it cannot be read, or holds no certificate, or one that nothing can be signed by.
+pub fn authorities(path: &Path) -> Result<Vec<u8>, TlsError> {
     let bytes = std::fs::read(path).map_err(|e| file(path, e))?;
-    let list = CertificateDer::pem_slice_iter(&bytes)
+    let mut roots = RootCertStore::empty();
+    for certificate in parsed(path, &bytes)? {
+        roots.add(certificate).map_err(|e| file(path, e))?;
+    }
+    Ok(bytes)
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    parsed(path, &std::fs::read(path).map_err(|e| file(path, e))?)
+}
+
+fn parsed(path: &Path, bytes: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let list = CertificateDer::pem_slice_iter(bytes)
         .collect::<Result<Vec<_>, _>>()
         .map_err(|e| file(path, e))?;
     if list.is_empty() {

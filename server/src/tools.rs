@@ -8,11 +8,14 @@ use crate::seal::Sealer;
 use crate::service::keys::{NewKey, make_key};
 use crate::storage;
 use crate::storage::model::DecisionFilter;
+use crate::tls;
 use anyhow::{Context as _, bail};
 use clap::{Arg, ArgMatches, Command};
 use secrecy::ExposeSecret as _;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
+use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity as Shown};
 
 fn roles_arg() -> Arg {
     Arg::new("roles")
@@ -168,6 +171,61 @@ fn call_command() -> Command {
                 .value_name("FILE")
                 .help("File with a token or an API key; the environment variable POLICY_TOKEN works as well"),
         )
+        .arg(
+            Arg::new("ca")
+                .long("ca")
+                .value_name("FILE")
+                .help("PEM certificates to trust instead of the public ones"),
+        )
+        .arg(
+            Arg::new("client-cert")
+                .long("client-cert")
+                .value_name("FILE")
+                .requires("client-key")
+                .help("PEM certificate chain to show, where the server has a TLS_CLIENT_CA"),
+        )
+        .arg(
+            Arg::new("client-key")
+                .long("client-key")
+                .value_name("FILE")
+                .requires("client-cert")
+                .help("PEM private key of the certificate to show"),
+        )
+}
+
+/// Where a server is, and what proves to either side who the other is.
+fn endpoint(server: &str, arguments: &ArgMatches) -> anyhow::Result<Endpoint> {
+    let endpoint = Endpoint::from_shared(server.to_owned()).with_context(|| format!("{server} is no URL"))?;
+    let file = |name: &str| -> anyhow::Result<Option<Vec<u8>>> {
+        let path = arguments.get_one::<String>(name);
+        path.map(|path| std::fs::read(path).with_context(|| format!("cannot read {path}")))
+            .transpose()
+    };
+    let identity = match (file("client-cert")?, file("client-key")?) {
+        (Some(cert), Some(key)) => Some(Shown::from_pem(cert, key)),
+        _ => None,
+    };
+    let ca = arguments.get_one::<String>("ca");
+    if endpoint.uri().scheme_str() != Some("https") {
+        // Without this, what was meant to be protected would not be, and nobody would know.
+        if ca.is_some() || identity.is_some() {
+            bail!("{server} is not https, so there are no certificates to look at or to show");
+        }
+        return Ok(endpoint);
+    }
+    tls::install_provider();
+    let mut config = match ca {
+        Some(path) => {
+            ClientTlsConfig::new().ca_certificate(Certificate::from_pem(tls::authorities(Path::new(path))?))
+        }
+        None => ClientTlsConfig::new().with_webpki_roots(),
+    };
+    if let Some(identity) = identity {
+        config = config.identity(identity);
+    }
+    endpoint
+        .tls_config(config)
+        .context("the certificates cannot be used")
 }
 
 async fn call(arguments: &ArgMatches) -> anyhow::Result<ExitCode> {
@@ -185,8 +243,7 @@ async fn call(arguments: &ArgMatches) -> anyhow::Result<ExitCode> {
         None => std::env::var("POLICY_TOKEN").ok(),
     };
     let server = arguments.get_one::<String>("server").cloned().unwrap_or_default();
-    let channel = tonic::transport::Endpoint::from_shared(server.clone())
-        .with_context(|| format!("{server} is no URL"))?
+    let channel = endpoint(&server, arguments)?
         .connect()
         .await
         .with_context(|| format!("{server} cannot be reached"))?;

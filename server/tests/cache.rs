@@ -28,6 +28,10 @@ rules:
     action: { decision: warn, reason: 'found {{ llm.piiTypes }}', metadata: { model: '{{ llm.model }}' } }
 "#;
 
+fn at(url: &str) -> config::Redis {
+    SecretString::from(url).into()
+}
+
 /// Generous where machines are busy: what is tested is what is found, not how fast.
 const PATIENT: RedisOptions = RedisOptions {
     timeout: Duration::from_secs(2),
@@ -104,7 +108,7 @@ impl Redis {
 
     async fn cache(&self) -> DecisionCache {
         self.client().await;
-        let shared = RedisCache::connect(&self.url, Duration::from_secs(300), PATIENT, None).unwrap();
+        let shared = RedisCache::connect(&at(&self.url), Duration::from_secs(300), PATIENT, None).unwrap();
         let cache = DecisionCache::new(Some(options()), Some(shared));
         until("Redis answers", || cache.shared_is_up() == Some(true)).await;
         cache
@@ -211,7 +215,7 @@ async fn off_means_that_nothing_is_kept() {
         enabled: false,
         ttl: Duration::from_secs(300),
         bytes: 1 << 20,
-        redis: Some(SecretString::from("redis://127.0.0.1:1/0")),
+        redis: Some(at("redis://127.0.0.1:1/0")),
     };
     let cache = DecisionCache::build(&config, None).unwrap();
     let engine = engine(POLICIES);
@@ -264,7 +268,7 @@ async fn two_servers_share_what_one_of_them_decided() {
 #[tokio::test]
 async fn what_is_damaged_in_redis_is_a_miss() {
     let Some(redis) = Redis::start() else { return };
-    let writer = RedisCache::connect(&redis.url, Duration::from_secs(300), PATIENT, None).unwrap();
+    let writer = RedisCache::connect(&at(&redis.url), Duration::from_secs(300), PATIENT, None).unwrap();
     let mut connection = redis.client().await;
     until("Redis answers", || writer.is_up()).await;
 
@@ -426,7 +430,7 @@ async fn a_redis_that_does_not_answer_is_left_alone_soon() {
         enabled: true,
         ttl: Duration::from_secs(300),
         bytes: 1 << 20,
-        redis: Some(SecretString::from(format!("redis://:secret@127.0.0.1:{port}/0"))),
+        redis: Some(at(&format!("redis://:secret@127.0.0.1:{port}/0"))),
     };
     let cache = DecisionCache::with_worth(&config, Worth::ALWAYS, None).unwrap();
     let engine = engine(POLICIES);

@@ -10,6 +10,8 @@
 
 #[path = "support/server.rs"]
 mod server;
+#[path = "support/tls.rs"]
+mod tls;
 
 use policy_server::identity::{Identity, Role};
 use policy_server::service::Call;
@@ -21,6 +23,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 use tempfile::TempDir;
+use tls::{Authority, Files};
 
 const ONE: &str = "# about one\nmetadata: { id: one, name: One, namespace: production }\nrules:\n  - id: r\n    \
                    condition: { operator: gt, field: llm.maxTokens, value: 100 }\n    action: { decision: deny, reason: too many }\n";
@@ -423,4 +426,60 @@ async fn secrets_come_from_files_and_the_environment_and_are_never_shown() {
     assert!(!odd.err.contains("b-secret"), "{}", odd.err);
     shell.write("empty", "\n");
     shell.run(&["list", "--token-file", "empty"]).exits(2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_with_tls_is_trusted_by_the_given_authority_only() {
+    let (authority, stranger) = (Authority::new("ours"), Authority::new("theirs"));
+    let files = Files::new(&authority.leaf("127.0.0.1"));
+    files.put("ca.pem", &authority.0.pem());
+    files.put("other.pem", &stranger.0.pem());
+    let (cert, key) = (files.text("cert.pem"), files.text("key.pem"));
+    let server = Running::start(&[("TLS_CERT", &cert), ("TLS_KEY", &key)]).await;
+    let mut shell = Shell::new(&server);
+    let (ca, other) = (files.text("ca.pem"), files.text("other.pem"));
+    let plain = shell.run(&["list", "--ca", &ca]).exits(2);
+    assert!(plain.err.contains("--ca is for https"), "{}", plain.err);
+    shell.url = format!("https://{}", server.addresses.http);
+    shell.write("one.yaml", ONE);
+    shell
+        .run(&["push", "one.yaml", "--ca", &ca])
+        .exits(0)
+        .says(&["one", "1", "active", "created"]);
+    shell
+        .run(&["list", "--ca", &ca])
+        .exits(0)
+        .says(&["one", "production"]);
+    let eval = [
+        "eval",
+        "--server",
+        shell.url.as_str(),
+        "-c",
+        r#"{"llm":{"maxTokens":101}}"#,
+    ];
+    let denied = shell.run(&[&eval[..], &["--ca", &ca]].concat()).exits(1);
+    assert!(denied.out.starts_with("DENY  too many\n"), "{}", denied.out);
+
+    // Neither another authority nor the public ones vouch for it, and a certificate for another host does not count.
+    let elsewhere = format!("https://localhost:{}", server.addresses.http.port());
+    let cases: [(&[&str], &str); 6] = [
+        (&["push", "one.yaml", "--ca", &other], "UnknownIssuer"),
+        (&["list", "--ca", &other], "UnknownIssuer"),
+        (&[&eval[..], &["--ca", &other]].concat(), "UnknownIssuer"),
+        (&["list"], "UnknownIssuer"),
+        (
+            &["list", "--server", &elsewhere, "--ca", &ca],
+            "not valid for name",
+        ),
+        (&["list", "--ca", &key], "holds something other than certificates"),
+    ];
+    for (arguments, reason) in cases {
+        let refused = shell.run(arguments).exits(2);
+        assert!(refused.err.contains(reason), "{arguments:?}: {}", refused.err);
+        assert!(
+            refused.err.contains("no answer from https://") || reason.starts_with("holds"),
+            "{arguments:?}: {}",
+            refused.err
+        );
+    }
 }

@@ -15,6 +15,7 @@ use policy_compiler::{Compiler, Options};
 use serde_json::{Value, json};
 use server::Running;
 use std::fmt::Write as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// An answer, as far as tests look at it.
@@ -1199,4 +1200,61 @@ async fn limits_hold_and_say_when_to_come_back() {
     assert_eq!(statuses[..2], [200, 200]);
     assert!(statuses[2..].contains(&429), "{statuses:?}");
     assert_eq!(decision(&server, "a").await, "allow");
+}
+
+/// A document is never compiled where requests are answered: while the pool is full, none is, and decisions go on.
+#[tokio::test]
+async fn documents_wait_for_the_pool_and_decisions_do_not() {
+    const WORKERS: usize = 1;
+    let server = Running::start(&[("HEAVY_WORKERS", "1"), ("REQUEST_TIMEOUT", "60s")]).await;
+    let draft = policy("p", "team", "a", "draft");
+    for (method, path) in [("POST", "/api/v1/policies"), ("PUT", "/api/v1/policies/p")] {
+        let stored = send(method, path).yaml(&draft).to(&server).await;
+        assert!(stored.status < 300, "{}", String::from_utf8_lossy(&stored.body));
+    }
+    // None of these compiles anything but the document itself, so the pool is full for that or for nothing.
+    let broken = "metadata: {}";
+    let requests = [
+        send("POST", "/api/v1/policies").yaml(broken),
+        send("PUT", "/api/v1/policies/p").yaml(broken),
+        send("POST", "/api/v1/policies/p/rollback").json(&json!({"version": 1})),
+        send("POST", "/api/v1/policies/validate").yaml(broken),
+        send("POST", "/api/v1/simulate").json(&json!({"context": {}, "drafts": [broken]})),
+    ];
+    let free: Vec<u16> = {
+        let mut statuses = Vec::new();
+        for request in &requests {
+            statuses.push(request.clone().to(&server).await.status);
+        }
+        statuses
+    };
+    assert_eq!(free, [422, 422, 200, 200, 422]);
+
+    let (release, wait) = std::sync::mpsc::channel::<()>();
+    let held = Arc::new(std::sync::Mutex::new(wait));
+    let jobs: Vec<_> = (0..WORKERS * 9)
+        .map(|_| {
+            let (pool, held) = (server.app.service.heavy.clone(), Arc::clone(&held));
+            tokio::spawn(async move { pool.run(move || held.lock().unwrap().recv().is_ok()).await })
+        })
+        .collect();
+    tokio::task::yield_now().await;
+    for request in &requests {
+        let answer = request.clone().to(&server).await;
+        assert_eq!(
+            (answer.status, answer.json()["code"].as_str()),
+            (503, Some("overloaded")),
+            "{} {}",
+            request.method,
+            request.path
+        );
+    }
+    assert_eq!(decision(&server, "a").await, "allow");
+    for _ in &jobs {
+        release.send(()).unwrap();
+    }
+    for job in jobs {
+        assert!(job.await.unwrap().unwrap());
+    }
+    assert_eq!(requests[3].clone().to(&server).await.status, 200);
 }

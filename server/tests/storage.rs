@@ -265,6 +265,8 @@ async fn a_new_store_is_empty(bed: &Bed) {
     assert_eq!(store.version("p", u64::MAX).await.unwrap(), None);
     assert_eq!(store.versions("p", &page(5)).await.unwrap().items, []);
     assert_eq!(store.bundles(&page(5)).await.unwrap().items, []);
+    assert_eq!(store.bundle("b").await.unwrap(), None);
+    assert_eq!(store.active_bundle().await.unwrap(), None);
     assert_eq!(store.bundle_bytes("b").await.unwrap(), None);
     assert_eq!(store.key("k").await.unwrap(), None);
     assert_eq!(store.decision("r").await.unwrap(), []);
@@ -849,8 +851,15 @@ async fn bundles_are_stored_activated_and_rolled_back(bed: &Bed) {
         .unwrap();
     assert_eq!(next.revision, 4);
 
+    // What a list says of a bundle, and what is said of it alone, is the same.
     let digests = async || {
         let slice = store.bundles(&page(9)).await.unwrap();
+        for record in &slice.items {
+            assert_eq!(store.bundle(&record.digest).await.unwrap().as_ref(), Some(record));
+        }
+        let listed = slice.items.iter().find(|record| record.active);
+        assert_eq!(store.active_bundle().await.unwrap().as_ref(), listed);
+        assert_eq!(store.bundle("none").await.unwrap(), None);
         slice
             .items
             .into_iter()
@@ -1799,6 +1808,7 @@ async fn settings_for_postgres_are_checked_and_kept_secret() {
         password: Some("hunter2".to_owned().into()),
         database: "db".into(),
         ssl_mode: ssl_mode.into(),
+        ssl_root_cert: None,
     };
     assert!(Postgres::connect(&parts("sometimes"), 1).is_err());
     let store = Postgres::connect(&parts("verify-full"), 1).unwrap();

@@ -1,4 +1,5 @@
-//! TLS as clients see it: `axum-server` with the configuration of `tls`, certificates made in the test, real connections.
+//! TLS at both ends: our listeners as clients see them, and the databases that we are a client of. Certificates are made in
+//! the test, connections and servers are real.
 
 #![expect(
     clippy::unwrap_used,
@@ -6,90 +7,40 @@
     reason = "helpers of tests may panic like the tests"
 )]
 
+#[path = "support/postgres.rs"]
+mod postgres;
+#[path = "support/process.rs"]
+mod process;
+#[path = "support/server.rs"]
+mod server;
+#[path = "support/tls.rs"]
+mod support;
+
 use axum::Router;
 use axum::routing::get;
 use axum_server::tls_rustls::RustlsConfig;
-use policy_server::config;
+use policy_proto::v1::policy_service_client::PolicyServiceClient;
+use policy_proto::v1::{self, evaluate_policy_request::Input};
+use policy_server::config::{self, Config, Raw};
+use policy_server::identity::Identity;
+use policy_server::limits::Route;
+use policy_server::redis_client::{self, Unusable};
+use policy_server::storage;
 use policy_server::tls::{Tls, TlsError, install_provider, server_config};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use process::Redis;
 use rustls::{ClientConfig, ClientConnection, ProtocolVersion, RootCertStore, StreamOwned};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use secrecy::SecretString;
+use server::Running;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use tempfile::TempDir;
+use support::{Authority, Files, Leaf};
+use tonic::transport::{Certificate, ClientTlsConfig, Endpoint};
 
 static TLS12: &[&rustls::SupportedProtocolVersion] = &[&rustls::version::TLS12];
 static TLS13: &[&rustls::SupportedProtocolVersion] = &[&rustls::version::TLS13];
-
-/// Who signs certificates.
-struct Authority(CertifiedIssuer<'static, KeyPair>);
-
-/// A certificate and its key.
-struct Leaf {
-    cert_pem: String,
-    key_pem: String,
-    cert: CertificateDer<'static>,
-    key: PrivateKeyDer<'static>,
-}
-
-impl Authority {
-    fn new(name: &str) -> Self {
-        let mut params = CertificateParams::default();
-        params.distinguished_name.push(DnType::CommonName, name);
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
-    }
-
-    fn leaf(&self, name: &str) -> Leaf {
-        let key = KeyPair::generate().unwrap();
-        let mut params = CertificateParams::new([name.to_owned()]).unwrap();
-        params.distinguished_name.push(DnType::CommonName, name);
-        let cert = params.signed_by(&key, &self.0).unwrap();
-        Leaf {
-            cert_pem: cert.pem(),
-            key_pem: key.serialize_pem(),
-            cert: cert.der().clone(),
-            key: PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
-        }
-    }
-}
-
-/// The files that a server is configured with.
-struct Files {
-    dir: TempDir,
-}
-
-impl Files {
-    fn new(leaf: &Leaf) -> Self {
-        let files = Self {
-            dir: TempDir::new().unwrap(),
-        };
-        files.put("key.pem", &leaf.key_pem);
-        files.put("cert.pem", &leaf.cert_pem);
-        files
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
-    }
-
-    fn put(&self, name: &str, content: &str) {
-        let new = self.path("new");
-        std::fs::write(&new, content).unwrap();
-        std::fs::rename(new, self.path(name)).unwrap();
-    }
-
-    fn config(&self, client_ca: bool) -> config::Tls {
-        config::Tls {
-            cert: self.path("cert.pem"),
-            key: self.path("key.pem"),
-            client_ca: client_ca.then(|| self.path("ca.pem")),
-        }
-    }
-}
 
 fn serve(rustls: RustlsConfig) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -367,4 +318,292 @@ fn installing_the_provider_is_safe_to_repeat() {
         thread.join().unwrap();
     }
     assert!(rustls::crypto::CryptoProvider::get_default().is_some());
+}
+
+/// A whole server with the certificates of these files.
+async fn whole(files: &Files, client_ca: bool) -> Running {
+    let (cert, key, ca) = (
+        files.text("cert.pem"),
+        files.text("key.pem"),
+        files.text("ca.pem"),
+    );
+    let mut settings = vec![("TLS_CERT", cert.as_str()), ("TLS_KEY", key.as_str())];
+    if client_ca {
+        settings.push(("TLS_CLIENT_CA", ca.as_str()));
+    }
+    Running::start(&settings).await
+}
+
+/// Asks for a decision over gRPC, with the generated client.
+async fn decide(server: &Running, trusts: &Authority, shows: Option<&Leaf>) -> Result<bool, String> {
+    let mut tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(trusts.0.pem()));
+    if let Some(leaf) = shows {
+        tls = tls.identity(tonic::transport::Identity::from_pem(
+            &leaf.cert_pem,
+            &leaf.key_pem,
+        ));
+    }
+    let endpoint = Endpoint::from_shared(format!("https://{}", server.addresses.grpc)).unwrap();
+    let channel = endpoint.tls_config(tls).unwrap().connect().await;
+    let mut client = PolicyServiceClient::new(channel.map_err(|error| format!("{error:?}"))?);
+    let request = v1::EvaluatePolicyRequest {
+        input: Some(Input::ContextJson("{}".into())),
+        ..v1::EvaluatePolicyRequest::default()
+    };
+    let answer = client.evaluate_policy(request).await;
+    Ok(answer
+        .map_err(|status| format!("{status:?}"))?
+        .into_inner()
+        .allowed)
+}
+
+/// What `policyd call` ends with: its exit code and everything that it said.
+async fn call(url: String, arguments: &[(&'static str, String)]) -> (i32, String) {
+    let arguments: Vec<String> = arguments
+        .iter()
+        .flat_map(|(flag, value)| [(*flag).to_owned(), value.clone()])
+        .collect();
+    tokio::task::spawn_blocking(move || {
+        let mut all = vec!["call", "--server", &url, "--context", "{}"];
+        all.extend(arguments.iter().map(String::as_str));
+        let (code, out, err) = process::finished(&[], &all, &std::env::temp_dir());
+        (code, out + &err)
+    })
+    .await
+    .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn grpc_is_served_to_clients_that_trust_the_authority() {
+    let (authority, stranger) = (Authority::new("ours"), Authority::new("theirs"));
+    let files = Files::new(&authority.leaf("127.0.0.1"));
+    files.put("ca.pem", &authority.0.pem());
+    files.put("other.pem", &stranger.0.pem());
+    let server = whole(&files, false).await;
+    assert_eq!(decide(&server, &authority, None).await, Ok(true));
+    let refused = decide(&server, &stranger, None).await.unwrap_err();
+    assert!(refused.contains("UnknownIssuer"), "{refused}");
+
+    let url = format!("https://{}", server.addresses.grpc);
+    let ca = |name| [("--ca", files.text(name))];
+    let (code, said) = call(url.clone(), &ca("ca.pem")).await;
+    assert!(
+        code == 0 && said.contains(r#""decision":"allow""#),
+        "{code}: {said}"
+    );
+    for arguments in [ca("other.pem").as_slice(), &[]] {
+        let (code, said) = call(url.clone(), arguments).await;
+        assert!(
+            code == 1 && said.contains(&format!("{url} cannot be reached")) && said.contains("UnknownIssuer"),
+            "{code}: {said}"
+        );
+    }
+    // A certificate for another host does not count.
+    let other = format!("https://localhost:{}", server.addresses.grpc.port());
+    let (code, said) = call(other, &ca("ca.pem")).await;
+    assert!(code == 1 && said.contains("not valid for name"), "{code}: {said}");
+    let (code, said) = call(format!("http://{}", server.addresses.grpc), &ca("ca.pem")).await;
+    assert!(code == 1 && said.contains("is not https"), "{code}: {said}");
+    let (code, said) = call(url, &ca("key.pem")).await;
+    assert!(
+        code == 1 && said.contains("holds no certificate"),
+        "{code}: {said}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn grpc_with_a_client_authority_answers_nobody_without_its_certificate() {
+    let (authority, clients, stranger) = (
+        Authority::new("ours"),
+        Authority::new("clients"),
+        Authority::new("theirs"),
+    );
+    let files = Files::new(&authority.leaf("127.0.0.1"));
+    files.put("ca.pem", &clients.0.pem());
+    files.put("server-ca.pem", &authority.0.pem());
+    let server = whole(&files, true).await;
+    let (good, other) = (clients.leaf("gateway"), stranger.leaf("gateway"));
+    assert_eq!(decide(&server, &authority, Some(&good)).await, Ok(true));
+    assert!(decide(&server, &authority, Some(&other)).await.is_err());
+    assert!(decide(&server, &authority, None).await.is_err());
+
+    let url = format!("https://{}", server.addresses.grpc);
+    let mut arguments = vec![("--ca", files.text("server-ca.pem"))];
+    let (code, said) = call(url.clone(), &arguments).await;
+    assert_eq!(code, 1, "{said}");
+    for (name, leaf, expected) in [("other", &other, 1), ("good", &good, 0)] {
+        files.put(&format!("{name}.pem"), &leaf.cert_pem);
+        files.put(&format!("{name}.key"), &leaf.key_pem);
+        arguments.truncate(1);
+        arguments.push(("--client-cert", files.text(&format!("{name}.pem"))));
+        arguments.push(("--client-key", files.text(&format!("{name}.key"))));
+        let (code, said) = call(url.clone(), &arguments).await;
+        assert_eq!(code, expected, "{name}: {said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn redis_is_used_where_the_named_authority_vouches_for_it() {
+    let (authority, stranger) = (Authority::new("ours"), Authority::new("theirs"));
+    let files = Files::new(&authority.leaf("127.0.0.1"));
+    files.put("ca.pem", &authority.0.pem());
+    files.put("other.pem", &stranger.0.pem());
+    let test = "redis_is_used_where_the_named_authority_vouches_for_it";
+    let Some(redis) = Redis::start_tls(test, files.text("cert.pem"), files.text("key.pem")) else {
+        return;
+    };
+    let server = async |ca: &str| {
+        let (url, ca) = (redis.url(), files.text(ca));
+        Running::start(&[
+            ("REDIS_URL", url.as_str()),
+            ("REDIS_TLS_CA", ca.as_str()),
+            ("RATE_LIMIT", "1000"),
+            ("RATE_LIMIT_SHARED", "true"),
+        ])
+        .await
+    };
+    // Whether a request is counted in Redis: one that is not is counted in process.
+    let shared = async |server: &Running| {
+        let limiter = &server.app.limiter;
+        let before = limiter.fallbacks();
+        limiter
+            .check(&Identity::anonymous(), Route::Evaluate)
+            .await
+            .unwrap();
+        limiter.fallbacks() == before
+    };
+    let good = server("ca.pem").await;
+    for _ in 0..400 {
+        if good.app.service.cache.shared_is_up() == Some(true) && shared(&good).await {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    assert_eq!(good.app.service.cache.shared_is_up(), Some(true));
+    assert!(shared(&good).await);
+
+    // The refusal, and that it is what keeps servers from using it.
+    let connect = async |url: String, ca: Option<&str>| {
+        let config = config::Redis {
+            url: SecretString::from(url),
+            ca: ca.map(|name| files.path(name)),
+        };
+        let client = redis_client::open(&config).map_err(|error| error.to_string())?;
+        let connection = client.get_multiplexed_async_connection().await;
+        connection.map(drop).map_err(|error| error.to_string())
+    };
+    assert_eq!(connect(redis.url(), Some("ca.pem")).await, Ok(()));
+    let elsewhere = redis.url().replace("127.0.0.1", "localhost");
+    for (url, ca, reason) in [
+        (redis.url(), Some("other.pem"), "UnknownIssuer"),
+        (redis.url(), None, "UnknownIssuer"),
+        (elsewhere, Some("ca.pem"), "not valid for name"),
+        (redis.url(), Some("key.pem"), "holds no certificate"),
+        (redis.url(), Some("none.pem"), "none.pem"),
+    ] {
+        let refused = connect(url, ca).await.unwrap_err();
+        assert!(refused.contains(reason), "{reason}: {refused}");
+    }
+    let bad = server("other.pem").await;
+    for _ in 0..3 {
+        assert!(!shared(&bad).await);
+        assert_eq!(bad.app.service.cache.shared_is_up(), Some(false));
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    // The page of metrics tells of it; every look at `shared` was a request.
+    let shown = |server: &Running| {
+        let name = "llm_policy_rate_limit_fallbacks_total ";
+        let page = server.app.scrape();
+        page.lines()
+            .find_map(|line| line.strip_prefix(name)?.parse::<u64>().ok())
+    };
+    assert_eq!(shown(&bad), Some(3));
+    assert_eq!(shown(&good), Some(good.app.limiter.fallbacks()));
+    // What nothing can be trusted by is said before anything is served.
+    let unusable = config::Redis {
+        url: SecretString::from("rediss://:hunter2@127.0.0.1/0"),
+        ca: Some(files.path("key.pem")),
+    };
+    let error = redis_client::open(&unusable).unwrap_err();
+    assert!(
+        matches!(&error, Unusable::Ca(_)) && !error.to_string().contains("hunter2"),
+        "{error}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn postgresql_is_used_where_its_certificate_is_for_it_and_trusted() {
+    let Some(database) = tokio::task::spawn_blocking(postgres::Server::start)
+        .await
+        .unwrap()
+    else {
+        return postgres::missing("postgresql_is_used_where_its_certificate_is_for_it_and_trusted");
+    };
+    let (authority, stranger) = (Authority::new("ours"), Authority::new("theirs"));
+    let leaf = authority.leaf("127.0.0.1");
+    let files = Files::new(&leaf);
+    files.put("ca.pem", &authority.0.pem());
+    files.put("other.pem", &stranger.0.pem());
+    database.secure(&leaf.cert_pem, &leaf.key_pem);
+    let open = async |settings: &[(&str, &str)]| {
+        let given = |name: &str| {
+            settings
+                .iter()
+                .find(|(n, _)| *n == name)
+                .map(|(_, v)| (*v).to_owned())
+        };
+        let config = Config::parse(&Raw::collect(None, given, |_| None)).unwrap();
+        let store = storage::open(&config.store).await.unwrap();
+        let answer = store.revision().await;
+        store.close().await;
+        answer.map(drop).map_err(|error| error.to_string())
+    };
+    let (port, ca, other) = (
+        database.port().to_string(),
+        files.text("ca.pem"),
+        files.text("other.pem"),
+    );
+    // Host, parameters, and why it is refused.
+    let cases = [
+        ("127.0.0.1", format!("sslmode=verify-full&sslrootcert={ca}"), ""),
+        (
+            "127.0.0.1",
+            format!("sslmode=verify-full&sslrootcert={other}"),
+            "UnknownIssuer",
+        ),
+        ("127.0.0.1", "sslmode=verify-full".to_owned(), "UnknownIssuer"),
+        (
+            "localhost",
+            format!("sslmode=verify-full&sslrootcert={ca}"),
+            "not valid for name",
+        ),
+        ("localhost", format!("sslmode=verify-ca&sslrootcert={ca}"), ""),
+        (
+            "127.0.0.1",
+            format!("sslmode=verify-ca&sslrootcert={other}"),
+            "UnknownIssuer",
+        ),
+        ("127.0.0.1", "sslmode=require".to_owned(), ""),
+        ("127.0.0.1", "sslmode=disable".to_owned(), "no encryption"),
+    ];
+    for (host, parameters, reason) in cases {
+        let url = format!("postgres://postgres@{host}:{port}/postgres?{parameters}");
+        match open(&[("DATABASE_URL", &url)]).await {
+            Ok(()) => assert_eq!(reason, "", "{url} was accepted"),
+            Err(error) => assert!(!reason.is_empty() && error.contains(reason), "{url}: {error}"),
+        }
+    }
+    let parts = |ca| {
+        [
+            ("DATABASE_HOST", "127.0.0.1"),
+            ("DATABASE_PORT", port.as_str()),
+            ("DATABASE_USERNAME", "postgres"),
+            ("DATABASE_NAME", "postgres"),
+            ("DATABASE_SSL_MODE", "verify-full"),
+            ("DATABASE_SSL_ROOT_CERT", ca),
+        ]
+    };
+    assert_eq!(open(&parts(&ca)).await, Ok(()));
+    let refused = open(&parts(&other)).await.unwrap_err();
+    assert!(refused.contains("UnknownIssuer"), "{refused}");
 }

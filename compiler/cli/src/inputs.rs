@@ -11,6 +11,7 @@ use anyhow::{Context as _, bail};
 use policy_bytecode::bundle;
 use policy_compiler::{Compiled, Options};
 use policy_grammar::codes::Code;
+use policy_grammar::names::{is_hidden, is_policy_file, is_test_file};
 use policy_grammar::{Diagnostic, SourceFile, SourceMap, Span};
 use std::collections::BTreeSet;
 use std::fs;
@@ -172,7 +173,7 @@ fn expand(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
     if !metadata.is_dir() {
         return Ok(vec![path.to_owned()]);
     }
-    walk(path, &|name| is_policy_file(name) && !is_test_file(name))
+    walk(path, &is_policy_file)
 }
 
 /// Files below `directory` whose name is wanted, sorted by path.
@@ -187,7 +188,7 @@ pub(crate) fn walk(directory: &Path, wanted: &dyn Fn(&str) -> bool) -> anyhow::R
                 entry.with_context(|| format!("cannot list the directory `{}`", directory.display()))?;
             let name = entry.file_name();
             let name = name.to_string_lossy();
-            if name.starts_with('.') {
+            if is_hidden(&name) {
                 continue;
             }
             let kind = entry.file_type()?;
@@ -200,23 +201,6 @@ pub(crate) fn walk(directory: &Path, wanted: &dyn Fn(&str) -> bool) -> anyhow::R
     }
     files.sort();
     Ok(files)
-}
-
-/// Whether a file of this name is searched for in directories.
-pub(crate) fn is_policy_file(name: &str) -> bool {
-    stem(name).is_some()
-}
-
-/// Whether a file of this name holds tests.
-pub(crate) fn is_test_file(name: &str) -> bool {
-    stem(name).is_some_and(|stem| stem.ends_with("_test"))
-}
-
-/// The name without the ending of a policy file.
-pub(crate) fn stem(name: &str) -> Option<&str> {
-    [".yaml", ".yml", ".json"]
-        .iter()
-        .find_map(|ending| name.strip_suffix(ending))
 }
 
 /// A file that is named twice, or named and found, is read once; the order of arguments does not matter.

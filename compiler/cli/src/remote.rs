@@ -169,6 +169,9 @@ impl ServerArgs {
         if uri.query().is_some() || uri.authority().is_some_and(|a| a.as_str().contains('@')) {
             bail!("the URL of a server has no user, password or query; see --token-file and --api-key-file");
         }
+        if self.ca.is_some() && scheme == "http" {
+            bail!("--ca is for https, and `{}` is not", clean(&base));
+        }
         let credentials = self.credentials(&variable)?;
         if credentials.is_some() && scheme == "http" && !uri.host().is_some_and(is_loopback) {
             output::note(&format!(

@@ -18,7 +18,7 @@ use anyhow::{Context as _, bail};
 use clap::ValueEnum;
 use coverage::Coverage;
 use notify::Watcher as _;
-use policy_grammar::{Diagnostic, SourceMap};
+use policy_grammar::{Diagnostic, SourceMap, names};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
@@ -225,7 +225,7 @@ fn discover(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
             std::fs::metadata(path).with_context(|| format!("cannot read `{}`", path.display()))?;
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         if metadata.is_dir() {
-            let found = inputs::walk(path, &inputs::is_test_file)?;
+            let found = inputs::walk(path, &names::is_test_file)?;
             if found.is_empty() {
                 bail!(
                     "`{}` holds no test files (*_test.yaml, *_test.yml, *_test.json)",
@@ -233,7 +233,7 @@ fn discover(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
                 );
             }
             files.extend(found);
-        } else if inputs::is_test_file(&name) {
+        } else if names::is_test_file(&name) {
             files.insert(path.clone());
         } else if let Some(found) = test_of(path, &name) {
             files.insert(found);
@@ -241,7 +241,7 @@ fn discover(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
             bail!(
                 "`{}` is not a test file, and there is none beside it: its tests would stand in `{}_test.yaml`",
                 path.display(),
-                inputs::stem(&name).unwrap_or(&name)
+                names::stem(&name).unwrap_or(&name)
             );
         }
     }
@@ -250,10 +250,10 @@ fn discover(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
 
 /// The test file beside a policy file.
 fn test_of(path: &Path, name: &str) -> Option<PathBuf> {
-    let stem = inputs::stem(name)?;
-    ["yaml", "yml", "json"]
+    let stem = names::stem(name)?;
+    names::ENDINGS
         .iter()
-        .map(|ending| path.with_file_name(format!("{stem}_test.{ending}")))
+        .map(|ending| path.with_file_name(format!("{stem}_test{ending}")))
         .find(|path| path.is_file())
 }
 

@@ -8,13 +8,15 @@
 //! from a bounded queue; what does not fit is dropped and counted. After [`FAILURES`] failures in a row Redis is left
 //! alone for [`RedisOptions::pause`], then a task asks whether it is back; until then nobody waits for it.
 
+use crate::config;
 use crate::hex;
+use crate::redis_client::{self, Unusable};
 use crate::seal::Sealer;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use policy_runtime::KeptDecision;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use redis::{AsyncCommands as _, Client, RedisError, RedisResult};
+use redis::{AsyncCommands as _, RedisError, RedisResult};
 use sha2::{Digest as _, Sha256};
 use std::fmt;
 use std::sync::Arc;
@@ -122,18 +124,18 @@ impl RedisCache {
     ///
     /// # Errors
     ///
-    /// When `url` is not one.
+    /// When it cannot be used as it is configured. One that does not answer is no error.
     pub fn connect(
-        url: &str,
+        redis: &config::Redis,
         ttl: Duration,
         options: RedisOptions,
         sealer: Option<Arc<Sealer>>,
-    ) -> Result<Self, RedisError> {
+    ) -> Result<Self, Unusable> {
         let config = ConnectionManagerConfig::new()
             .set_connection_timeout(Some(PATIENCE))
             .set_response_timeout(Some(PATIENCE))
             .set_number_of_retries(1);
-        let connection = Client::open(url)?.get_connection_manager_lazy(config)?;
+        let connection = redis_client::open(redis)?.get_connection_manager_lazy(config)?;
         let state = Arc::new(State::default());
         let (puts, queue) = mpsc::channel(options.queue.max(1));
         let mut tasks = JoinSet::new();

@@ -223,6 +223,13 @@ pub const SETTINGS: &[Setting] = &[
     ),
     of(
         STORE,
+        "DATABASE_SSL_ROOT_CERT",
+        "",
+        "FILE",
+        "PEM certificates; PostgreSQL may show one signed by them, besides by a public authority, with verify-ca and verify-full.",
+    ),
+    of(
+        STORE,
         "DATABASE_POOL",
         "10",
         "NUMBER",
@@ -273,6 +280,13 @@ pub const SETTINGS: &[Setting] = &[
     secret(CACHE, "REDIS_PASSWORD", "TEXT", "Redis password."),
     of(CACHE, "REDIS_DB", "0", "NUMBER", "Redis database."),
     of(CACHE, "REDIS_TLS_ENABLED", "false", "BOOL", "TLS to Redis."),
+    of(
+        CACHE,
+        "REDIS_TLS_CA",
+        "",
+        "FILE",
+        "PEM certificates; Redis must show one signed by one of them, not by a public authority.",
+    ),
     secret(
         AUTH,
         "JWT_SECRET",

@@ -94,9 +94,33 @@ fn redis_parts_make_a_url() {
     ];
     let config = parse("", &env, &[]).unwrap();
     assert_eq!(
-        config.cache.redis.unwrap().expose_secret(),
+        config.cache.redis.unwrap().url.expose_secret(),
         "rediss://:p%40ss%2Fword@cache:6379/0"
     );
+}
+
+#[test]
+fn settings_of_tls_that_would_do_nothing_are_refused() {
+    let redis = |url| [("REDIS_URL", url), ("REDIS_TLS_CA", "ca.pem")];
+    let config = parse("", &redis("rediss://cache"), &[]).unwrap();
+    assert_eq!(config.cache.redis.unwrap().ca.unwrap().to_str(), Some("ca.pem"));
+    let cases: [&[(&str, &str)]; 4] = [
+        &redis("redis://cache"),
+        &[("REDIS_HOST", "cache"), ("REDIS_TLS_CA", "ca.pem")],
+        &[("REDIS_URL", "redis://cache"), ("REDIS_TLS_ENABLED", "true")],
+        &[
+            ("DATABASE_URL", "postgres://db/p"),
+            ("DATABASE_SSL_ROOT_CERT", "ca.pem"),
+        ],
+    ];
+    for settings in cases {
+        let (name, _) = settings[1];
+        let problems = parse("", settings, &[]).unwrap_err();
+        assert!(
+            problems[0].starts_with(name) && problems.len() == 1,
+            "{problems:?}"
+        );
+    }
 }
 
 #[test]

@@ -216,7 +216,7 @@ impl PolicyService for Policies {
         answer(request, |caller, message| async move {
             let (source, format): (String, Format) = convert::document(message.policy)?;
             let service = &self.app.service;
-            let done = service.create_policy(caller.call(), &source, format).await?;
+            let done = service.create_policy(caller.call(), source, format).await?;
             Ok(written(done))
         })
         .await
@@ -238,7 +238,7 @@ impl PolicyService for Policies {
             let (id, expected) = (&message.id, message.expected_version);
             let service = &self.app.service;
             let done = service
-                .update_policy(caller.call(), id, &source, format, expected)
+                .update_policy(caller.call(), id, source, format, expected)
                 .await?;
             Ok(written(done))
         })

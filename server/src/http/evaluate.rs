@@ -4,7 +4,7 @@ use super::extract::{Body, Caller, Json, RequestId, admit, require_json};
 use super::problem::{Answer, Failure, ProblemDocument};
 use crate::document::Format;
 use crate::error::{Code, Result, ServiceError};
-use crate::service::evaluate::{Outcome, Whole};
+use crate::service::evaluate::{Batch, Evaluation, Outcome, Whole};
 use crate::service::simulate::{Draft, Simulated, Simulation};
 use crate::state::App;
 use axum::Extension;
@@ -30,44 +30,6 @@ pub(super) fn router() -> OpenApiRouter<App> {
         .routes(routes!(evaluate))
         .routes(routes!(batch))
         .routes(routes!(simulate))
-}
-
-/// A request for a decision.
-#[derive(ToSchema)]
-#[schema(rename_all = "camelCase")]
-#[expect(dead_code, reason = "describes what service::evaluate reads")]
-pub(super) struct EvaluateRequest {
-    /// Echoed in the response; generated when absent.
-    request_id: Option<String>,
-    /// What is to be judged: `llm`, `user`, `team`, `project`, `request`, `metadata` and anything else.
-    #[schema(value_type = Object)]
-    context: serde_json::Value,
-    /// Only policies of this namespace and of `global`.
-    namespace: Option<String>,
-    /// Only these policies; an id that is not active is an error, and so is an empty list.
-    policies: Option<Vec<String>>,
-    /// Whether to explain every rule.
-    trace: Option<bool>,
-    /// Whether the decision is neither logged nor kept.
-    dry_run: Option<bool>,
-}
-
-/// A request for several decisions.
-#[derive(ToSchema)]
-#[schema(rename_all = "camelCase")]
-#[expect(dead_code, reason = "describes what service::evaluate reads")]
-pub(super) struct BatchRequest {
-    /// What is to be judged.
-    #[schema(value_type = Vec<Object>)]
-    contexts: Vec<serde_json::Value>,
-    /// Only policies of this namespace and of `global`.
-    namespace: Option<String>,
-    /// Only these policies.
-    policies: Option<Vec<String>>,
-    /// Whether to explain every rule.
-    trace: Option<bool>,
-    /// Whether the decisions are neither logged nor kept.
-    dry_run: Option<bool>,
 }
 
 /// Answer to a request.
@@ -166,7 +128,7 @@ fn json(body: impl Into<axum::body::Body>) -> Response {
 /// Decide on one request.
 #[utoipa::path(
     post, path = PATH, tag = "decisions", operation_id = "evaluate",
-    request_body = EvaluateRequest,
+    request_body = Evaluation<'static>,
     responses(
         (status = 200, description = "The decision, whatever it is.", body = EvaluateResponse),
         (status = "default", description = "No decision was made.", body = ProblemDocument, content_type = "application/problem+json"),
@@ -196,7 +158,7 @@ where
 /// Decide on several requests.
 #[utoipa::path(
     post, path = "/api/v1/evaluate/batch", tag = "decisions", operation_id = "evaluateBatch",
-    request_body = BatchRequest,
+    request_body = Batch<'static>,
     responses(
         (status = 200, description = "A result for each context, in their order.", body = BatchResponse),
         (status = "default", description = "No decision was made.", body = ProblemDocument, content_type = "application/problem+json"),

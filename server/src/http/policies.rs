@@ -80,7 +80,7 @@ async fn list(State(app): State<App>, caller: Caller, Query(query): Query<ListQu
 async fn create(State(app): State<App>, caller: Caller, document: Document) -> Answer<Response> {
     let written = app
         .service
-        .create_policy(caller.call(), &document.source, document.format)
+        .create_policy(caller.call(), document.source, document.format)
         .await?;
     Ok(tagged(StatusCode::CREATED, &Policy::written(written)))
 }
@@ -122,7 +122,7 @@ async fn update(
     let expected = tag.version()?;
     let written = app
         .service
-        .update_policy(caller.call(), &id, &document.source, document.format, expected)
+        .update_policy(caller.call(), &id, document.source, document.format, expected)
         .await?;
     Ok(tagged(StatusCode::OK, &Policy::written(written)))
 }

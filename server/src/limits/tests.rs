@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::identity::Scopes;
+use crate::telemetry::metrics::names;
+use secrecy::{ExposeSecret as _, SecretString};
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 
@@ -27,6 +29,10 @@ fn rate(per_second: u32, burst: u32, shared: bool) -> config::Rate {
     }
 }
 
+fn build(rate: &config::Rate, redis: Option<&config::Redis>) -> Result<RateLimiter, LimitError> {
+    RateLimiter::build(rate, redis, &Metrics::new())
+}
+
 /// How many requests pass in a row.
 async fn passing(limiter: &RateLimiter, identity: &Identity, route: Route) -> u32 {
     for n in 0..1000 {
@@ -39,7 +45,7 @@ async fn passing(limiter: &RateLimiter, identity: &Identity, route: Route) -> u3
 
 #[tokio::test]
 async fn a_burst_passes_and_then_one_at_a_time() {
-    let limiter = RateLimiter::build(&rate(2, 5, false), None).unwrap();
+    let limiter = build(&rate(2, 5, false), None).unwrap();
     assert_eq!(passing(&limiter, &alice(), Route::Evaluate).await, 5);
     let error = limiter.check(&alice(), Route::Evaluate).await.unwrap_err();
     assert_eq!(error.code, Code::RateLimited);
@@ -54,7 +60,7 @@ async fn a_burst_passes_and_then_one_at_a_time() {
 
 #[tokio::test]
 async fn buckets_are_of_an_identity_and_a_class_of_routes() {
-    let limiter = RateLimiter::build(&rate(1, 2, false), None).unwrap();
+    let limiter = build(&rate(1, 2, false), None).unwrap();
     for route in Route::ALL {
         assert_eq!(passing(&limiter, &alice(), *route).await, 2, "{}", route.as_str());
     }
@@ -81,14 +87,14 @@ async fn buckets_are_of_an_identity_and_a_class_of_routes() {
 async fn routes_have_limits_of_their_own_or_none() {
     let mut config = rate(3, 0, false);
     config.routes = vec![("evaluate".to_owned(), 0), ("keys".to_owned(), 1)];
-    let limiter = RateLimiter::build(&config, None).unwrap();
+    let limiter = build(&config, None).unwrap();
     assert_eq!(passing(&limiter, &alice(), Route::Evaluate).await, 1000);
     assert_eq!(passing(&limiter, &alice(), Route::Keys).await, 1);
     assert_eq!(passing(&limiter, &alice(), Route::Audit).await, 3);
-    let off = RateLimiter::build(&config::Rate::default(), None).unwrap();
+    let off = build(&config::Rate::default(), None).unwrap();
     assert_eq!(passing(&off, &alice(), Route::Evaluate).await, 1000);
     config.routes = vec![("evaluat".to_owned(), 1)];
-    let unknown = RateLimiter::build(&config, None);
+    let unknown = build(&config, None);
     assert_eq!(
         unknown.unwrap_err(),
         LimitError::UnknownRoute("evaluat".to_owned())
@@ -105,13 +111,13 @@ async fn routes_are_those_of_the_configuration() {
             |name| (name == "RATE_LIMIT_ROUTES").then(|| text.clone()),
         );
         let config = config::Config::parse(&raw).unwrap();
-        assert!(RateLimiter::build(&config.limits.rate, None).is_ok());
+        assert!(build(&config.limits.rate, None).is_ok());
     }
 }
 
 #[tokio::test]
 async fn memory_holds_no_full_buckets() {
-    let limiter = RateLimiter::build(&rate(1000, 1, false), None).unwrap();
+    let limiter = build(&rate(1000, 1, false), None).unwrap();
     for n in 0..500 {
         let somebody = identity(&n.to_string(), Proof::Token, None);
         limiter.check(&somebody, Route::Evaluate).await.unwrap();
@@ -125,10 +131,10 @@ async fn memory_holds_no_full_buckets() {
 
 #[tokio::test]
 async fn sharing_needs_a_redis_that_can_be_meant() {
-    let none = RateLimiter::build(&rate(1, 1, true), None);
+    let none = build(&rate(1, 1, true), None);
     assert_eq!(none.unwrap_err(), LimitError::NoRedis);
-    let url = SecretString::from("redis://:hunter2@[::/0");
-    let error = RateLimiter::build(&rate(1, 1, true), Some(&url)).unwrap_err();
+    let url = SecretString::from("redis://:hunter2@[::/0").into();
+    let error = build(&rate(1, 1, true), Some(&url)).unwrap_err();
     assert!(!error.to_string().contains("hunter2"), "{error}");
 }
 
@@ -179,8 +185,8 @@ impl Redis {
         }
     }
 
-    fn url(&self) -> SecretString {
-        SecretString::from(format!("redis://127.0.0.1:{}/0", self.port))
+    fn url(&self) -> config::Redis {
+        SecretString::from(format!("redis://127.0.0.1:{}/0", self.port)).into()
     }
 
     fn stop(&mut self) {
@@ -198,17 +204,17 @@ impl Drop for Redis {
 }
 
 /// URL of a Redis: the one of `TEST_REDIS_URL`, or one that is started.
-fn redis_url() -> Option<(SecretString, Option<Redis>)> {
+fn redis_url() -> Option<(config::Redis, Option<Redis>)> {
     if let Ok(url) = std::env::var("TEST_REDIS_URL") {
-        return Some((SecretString::from(url), None));
+        return Some((SecretString::from(url).into(), None));
     }
     let redis = Redis::start(free_port())?;
     Some((redis.url(), Some(redis)))
 }
 
 /// A limiter whose Redis answers.
-async fn connected(config: &config::Rate, url: &SecretString) -> RateLimiter {
-    let limiter = RateLimiter::build(config, Some(url)).unwrap();
+async fn connected(config: &config::Rate, url: &config::Redis) -> RateLimiter {
+    let limiter = build(config, Some(url)).unwrap();
     let probe = identity(&format!("probe {}", uuid::Uuid::now_v7()), Proof::None, None);
     for _ in 0..200 {
         let before = limiter.fallbacks();
@@ -287,7 +293,7 @@ async fn redis_knows_no_names_and_forgets_full_buckets() {
     let limiter = connected(&rate(5, 5, true), &url).await;
     let who = somebody();
     limiter.check(&who, Route::Evaluate).await.unwrap();
-    let client = redis::Client::open(url.expose_secret()).unwrap();
+    let client = redis::Client::open(url.url.expose_secret()).unwrap();
     let mut connection = client.get_multiplexed_async_connection().await.unwrap();
     let keys: Vec<String> = redis::cmd("KEYS")
         .arg("*")
@@ -372,8 +378,14 @@ async fn a_redis_that_hangs_stalls_nobody() {
             held.push(socket);
         }
     });
-    let url = SecretString::from(format!("redis://:hunter2@{address}/0"));
-    let limiter = RateLimiter::build(&rate(1, 50, true), Some(&url)).unwrap();
+    let url = SecretString::from(format!("redis://:hunter2@{address}/0")).into();
+    let metrics = Metrics::new();
+    let limiter = RateLimiter::build(&rate(1, 50, true), Some(&url), &metrics).unwrap();
+    let shows = |count: u64| {
+        let series = format!("{} {count}\n", names::RATE_LIMIT_FALLBACKS);
+        assert!(metrics.encode().contains(&series), "{series} is not shown");
+    };
+    shows(0);
     assert!(!format!("{limiter:?}").contains("hunter2"));
     let start = Instant::now();
     for _ in 0..50 {
@@ -381,6 +393,7 @@ async fn a_redis_that_hangs_stalls_nobody() {
     }
     assert!(start.elapsed() < REDIS_TIMEOUT * 4, "{:?}", start.elapsed());
     assert_eq!(limiter.fallbacks(), 50);
+    shows(50);
     assert!(
         limiter.check(&alice(), Route::Evaluate).await.is_err(),
         "the limit holds in process"

@@ -218,10 +218,8 @@ impl Service {
     }
 
     async fn bundle_record(&self, digest: &str) -> Result<BundleRecord> {
-        let all = self.all_bundles().await?;
-        all.into_iter()
-            .find(|bundle| bundle.digest == digest)
-            .ok_or_else(|| ServiceError::not_found("bundle", digest))
+        let record = self.store.bundle(digest).await?;
+        record.ok_or_else(|| ServiceError::not_found("bundle", digest))
     }
 
     /// The active bundle: its record and its bytes.
@@ -232,10 +230,10 @@ impl Service {
     pub async fn active_bundle(&self, call: Call<'_>) -> Result<(BundleRecord, Vec<u8>)> {
         call.require(Scope::Read)?;
         Self::spans_namespaces(call)?;
-        let all = self.all_bundles().await?;
-        let record = all
-            .into_iter()
-            .find(|bundle| bundle.active)
+        let record = self
+            .store
+            .active_bundle()
+            .await?
             .ok_or_else(|| ServiceError::new(Code::NotFound, "no deployed bundle is active"))?;
         let bytes = self
             .store

@@ -20,24 +20,28 @@ use std::borrow::Cow;
 use std::result::Result as StdResult;
 use std::sync::Arc;
 use std::time::Duration;
+use utoipa::ToSchema;
 
 /// Bodies from this size on are decided in the pool: tokens and patterns take up to 30 ns a byte, so this is a millisecond.
 pub const LONG: usize = 32 << 10;
 
 /// A request for a decision.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = EvaluateRequest)]
 pub struct Evaluation<'a> {
-    /// Echoed; generated when absent.
+    /// Echoed in the response; generated when absent.
     #[serde(borrow, default)]
     pub request_id: Option<Cow<'a, str>>,
-    /// What is to be judged, as JSON. Where it did not come out of a larger text, nobody has looked at it yet.
+    /// What is to be judged: `llm`, `user`, `team`, `project`, `request`, `metadata` and anything else.
+    // As JSON. Where it did not come out of a larger text, nobody has looked at it yet.
     #[serde(borrow, deserialize_with = "bytes_of_json")]
+    #[schema(value_type = Object)]
     pub context: &'a [u8],
     /// Only policies of this namespace and of `global`.
     #[serde(borrow, default)]
     pub namespace: Option<Cow<'a, str>>,
-    /// Only these policies.
+    /// Only these policies; an id that is not active is an error, and so is an empty list.
     #[serde(borrow, default)]
     pub policies: Option<Vec<Cow<'a, str>>>,
     /// Whether to explain every rule.
@@ -240,22 +244,24 @@ pub struct Question {
 }
 
 /// A request for several decisions.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = BatchRequest)]
 pub struct Batch<'a> {
     /// What is to be judged.
     #[serde(borrow)]
+    #[schema(value_type = Vec<Object>)]
     pub contexts: Vec<&'a RawValue>,
-    /// As in [`Evaluation`].
+    /// Only policies of this namespace and of `global`.
     #[serde(borrow, default)]
     pub namespace: Option<Cow<'a, str>>,
-    /// As in [`Evaluation`].
+    /// Only these policies; an id that is not active is an error, and so is an empty list.
     #[serde(borrow, default)]
     pub policies: Option<Vec<Cow<'a, str>>>,
-    /// As in [`Evaluation`].
+    /// Whether to explain every rule.
     #[serde(default)]
     pub trace: bool,
-    /// As in [`Evaluation`].
+    /// Whether the decisions are neither logged nor kept.
     #[serde(default)]
     pub dry_run: bool,
 }

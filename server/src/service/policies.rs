@@ -49,9 +49,9 @@ impl Service {
     /// # Errors
     ///
     /// [`Code::PolicyInvalid`], [`Code::AlreadyExists`], [`Code::Forbidden`], [`Code::ReadOnly`], store errors.
-    pub async fn create_policy(&self, call: Call<'_>, source: &str, format: Format) -> Result<Written> {
+    pub async fn create_policy(&self, call: Call<'_>, source: String, format: Format) -> Result<Written> {
         self.may_write(call)?;
-        let (version, warnings) = document::check(source, format)?;
+        let (version, warnings) = self.check(source, format).await?;
         let id = version.id.clone();
         let record = self
             .put(call, &id, version, Expected::Nothing, "policy.create")
@@ -68,12 +68,12 @@ impl Service {
         &self,
         call: Call<'_>,
         id: &str,
-        source: &str,
+        source: String,
         format: Format,
         expected: Option<u64>,
     ) -> Result<Written> {
         self.may_write(call)?;
-        let (version, warnings) = document::check(source, format)?;
+        let (version, warnings) = self.check(source, format).await?;
         if version.id != id {
             return Err(ServiceError::new(
                 Code::MalformedRequest,
@@ -112,11 +112,23 @@ impl Service {
         } else {
             Format::Yaml
         };
-        let (mut version, warnings) = document::check(&old.source, format)?;
+        let (mut version, warnings) = self.check(old.source, format).await?;
         version.status = old.status;
         let expected = expected.map_or(Expected::Any, Expected::Version);
         let record = self.put(call, id, version, expected, "policy.rollback").await?;
         Ok(Written { record, warnings })
+    }
+
+    /// Reads and compiles one document, in the pool: how long that takes is the caller's choice, and it must not be at the
+    /// cost of the decisions that this thread serves.
+    pub(super) async fn check(
+        &self,
+        source: impl AsRef<str> + Send + 'static,
+        format: Format,
+    ) -> Result<(PolicyVersion, Vec<Problem>)> {
+        self.heavy
+            .run(move || document::check(source.as_ref(), format))
+            .await?
     }
 
     async fn put(
@@ -511,7 +523,7 @@ impl Service {
     ///
     /// # Errors
     ///
-    /// [`Code::Forbidden`]; a document with errors is an answer, not an error.
+    /// [`Code::Forbidden`], [`Code::Overloaded`]; a document with errors is an answer, not an error.
     pub async fn validate_policy(
         &self,
         call: Call<'_>,
@@ -519,9 +531,9 @@ impl Service {
         format: Format,
     ) -> Result<Vec<Problem>> {
         call.require(Scope::Read)?;
-        let checked = self.heavy.run(move || document::check(&source, format)).await?;
-        match checked {
+        match self.check(source, format).await {
             Ok((_, warnings)) => Ok(warnings),
+            Err(error) if error.code != Code::PolicyInvalid => Err(error),
             Err(error) if error.diagnostics.is_empty() => Ok(vec![Problem {
                 severity: "error".to_owned(),
                 code: error.code.as_str().to_owned(),

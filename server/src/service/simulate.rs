@@ -48,7 +48,11 @@ impl Service {
     ///
     /// `policy_invalid` with the problems of the drafts, `unknown_policy`, `read_only` while a bundle is active and no draft
     /// is given, and those of an evaluation.
-    pub async fn simulate(&self, call: Call<'_>, simulation: Simulation) -> Result<Vec<Result<Simulated>>> {
+    pub async fn simulate(
+        &self,
+        call: Call<'_>,
+        mut simulation: Simulation,
+    ) -> Result<Vec<Result<Simulated>>> {
         call.require(Scope::Read)?;
         let namespace = call
             .namespace(simulation.namespace.as_deref())?
@@ -73,10 +77,10 @@ impl Service {
             }
             state.compiler.clone()
         };
-        for draft in &simulation.drafts {
-            let (version, _) = document::check(&draft.source, draft.format)?;
+        for draft in std::mem::take(&mut simulation.drafts) {
+            let (version, _) = self.check(draft.source, draft.format).await?;
             call.require_namespace(&version.namespace)?;
-            set(&mut compiler, &version.id, &version.format, &draft.source);
+            set(&mut compiler, &version.id, &version.format, &version.source);
         }
         for id in simulation.policies.iter().flatten() {
             let known = ["yaml", "json"]

@@ -179,6 +179,7 @@ fn options(settings: &config::Postgres) -> Result<PgConnectOptions> {
             password,
             database,
             ssl_mode,
+            ssl_root_cert,
         } => {
             let options = PgConnectOptions::new_without_pgpass()
                 .host(host)
@@ -190,6 +191,10 @@ fn options(settings: &config::Postgres) -> Result<PgConnectOptions> {
                         .parse::<PgSslMode>()
                         .map_err(|_| invalid("DATABASE_SSL_MODE"))?,
                 );
+            let options = match ssl_root_cert {
+                Some(path) => options.ssl_root_cert(path),
+                None => options,
+            };
             match password {
                 Some(password) => options.password(password.expose_secret()),
                 None => options,

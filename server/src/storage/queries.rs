@@ -93,6 +93,11 @@ macro_rules! select_decisions {
 
 const READ_STATE: &str = "SELECT revision, audit_seq, audit_hash, bundle, changed_ms FROM state WHERE id = 1";
 const POLICY: &str = concat!(select_policies!(), " WHERE p.id = $1");
+const BUNDLE: &str = concat!(select_bundles!(), " WHERE b.digest = $1");
+const ACTIVE_BUNDLE: &str = concat!(
+    select_bundles!(),
+    " WHERE b.digest = (SELECT bundle FROM state WHERE id = 1)"
+);
 
 type Connection = <Db as Database>::Connection;
 
@@ -572,7 +577,7 @@ impl Store for Handle {
                 .bind(change.state.bundle.as_deref())
                 .execute(&mut *change.transaction)
                 .await?;
-            let record = query_as::<Db, BundleRow>(concat!(select_bundles!(), " WHERE b.digest = $1"))
+            let record = query_as::<Db, BundleRow>(BUNDLE)
                 .bind(&bundle.digest)
                 .fetch_one(&mut *change.transaction)
                 .await?
@@ -610,6 +615,27 @@ impl Store for Handle {
             .fetch_all(self.readers().await?)
             .await?;
             slice(rows, page, |row| row.deployed.to_string(), |row| Ok(row.into()))
+        })
+        .await
+    }
+
+    async fn bundle(&self, digest: &str) -> Result<Option<BundleRecord>> {
+        within(SHORT, async {
+            let row = query_as::<Db, BundleRow>(BUNDLE)
+                .bind(digest)
+                .fetch_optional(self.readers().await?)
+                .await?;
+            Ok(row.map(BundleRecord::from))
+        })
+        .await
+    }
+
+    async fn active_bundle(&self) -> Result<Option<BundleRecord>> {
+        within(SHORT, async {
+            let row = query_as::<Db, BundleRow>(ACTIVE_BUNDLE)
+                .fetch_optional(self.readers().await?)
+                .await?;
+            Ok(row.map(BundleRecord::from))
         })
         .await
     }

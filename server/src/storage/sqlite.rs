@@ -19,10 +19,10 @@ use super::signal::Signal;
 use super::{Result, StoreError};
 use sqlx::migrate::Migrator;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions as _, Pool};
+use sqlx::{ConnectOptions as _, Pool, Transaction};
 use std::fmt;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 // Compiled once for each database: the queries are the same, the types of connections and rows are not.
 #[expect(clippy::duplicate_mod, reason = "the same queries for another database")]
@@ -36,6 +36,9 @@ const ACQUIRE: Duration = Duration::from_secs(2);
 
 /// How long a writer waits for another process.
 const BUSY: Duration = Duration::from_secs(5);
+
+/// How long it waits where SQLite does not do so itself.
+const AGAIN: Duration = Duration::from_millis(10);
 
 type Db = sqlx::Sqlite;
 type Handle = Sqlite;
@@ -150,7 +153,7 @@ fn common() -> SqliteConnectOptions {
 /// then finds what is left to do.
 async fn prepare(pool: &Pool<Db>, path: &Path) -> Result<()> {
     let prepared = async {
-        let mut transaction = pool.begin_with("BEGIN EXCLUSIVE").await?;
+        let mut transaction = lock(pool).await?;
         MIGRATIONS.run_direct(None, &mut *transaction, false).await?;
         transaction.commit().await?;
         Ok(())
@@ -160,6 +163,27 @@ async fn prepare(pool: &Pool<Db>, path: &Path) -> Result<()> {
         StoreError::Corrupt(detail) => StoreError::Corrupt(format!("{}: {detail}", path.display())),
         other => other,
     })
+}
+
+/// Takes the write lock of the whole file. The first connection makes the file a WAL file, and to that SQLite says that
+/// others are busy at once, whatever the time that it may wait.
+async fn lock(pool: &Pool<Db>) -> sqlx::Result<Transaction<'static, Db>> {
+    const BUSY_CODE: u32 = 5;
+    let begin = Instant::now();
+    loop {
+        let result = pool.begin_with("BEGIN EXCLUSIVE").await;
+        let busy = match &result {
+            Err(sqlx::Error::Database(error)) => error
+                .code()
+                .and_then(|code| code.parse::<u32>().ok())
+                .is_some_and(|code| code & 0xff == BUSY_CODE),
+            _ => false,
+        };
+        if !busy || begin.elapsed() > BUSY {
+            return result;
+        }
+        tokio::time::sleep(AGAIN).await;
+    }
 }
 
 #[cfg(test)]

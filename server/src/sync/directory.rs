@@ -8,6 +8,7 @@ use crate::error::{Code, Result, ServiceError};
 use crate::state::App;
 use notify::{RecursiveMode, Watcher as _};
 use policy_compiler::{Compiler, Options};
+use policy_grammar::names;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -33,15 +34,11 @@ fn look(directory: &Path, depth: usize, stamp: &mut Stamp) -> Result<()> {
     let entries = std::fs::read_dir(directory).map_err(|error| io(directory, &error))?;
     for entry in entries {
         let path = entry.map_err(|error| io(directory, &error))?.path();
-        let name = path
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
-        // Volumes of clusters keep their files below `..data`, reached by links beside it.
-        if name.starts_with('.') {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if names::is_hidden(&name) {
             continue;
         }
+        let wanted = names::is_policy_file(&name);
         let meta = std::fs::metadata(&path).map_err(|error| io(&path, &error))?;
         if meta.is_dir() {
             if depth < DEPTH {
@@ -49,17 +46,7 @@ fn look(directory: &Path, depth: usize, stamp: &mut Stamp) -> Result<()> {
             }
             continue;
         }
-        let extension = path
-            .extension()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
-        let stem = path
-            .file_stem()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
-        if matches!(extension.as_str(), "yaml" | "yml" | "json") && !stem.ends_with("_test") {
+        if wanted {
             stamp.insert(path, (meta.len(), meta.modified().ok()));
         }
     }

@@ -81,6 +81,8 @@ macro_rules! for_each_family {
                 "Requests refused because the server was busy";
             rate_limited RATE_LIMITED: Counters, "llm_policy_rate_limited_total", ["route"],
                 "Requests refused because the caller sent too many";
+            rate_limit_fallbacks RATE_LIMIT_FALLBACKS: Counters, "llm_policy_rate_limit_fallbacks_total", [],
+                "Requests counted by this server alone, though RATE_LIMIT_SHARED, because Redis did not answer";
             auth_failures AUTH_FAILURES: Counters, "llm_policy_auth_failures_total", ["reason"],
                 "Requests without a valid token or key";
             log_queue DECISION_LOG_QUEUE: Gauges, "llm_policy_decision_log_queue", [],
@@ -920,6 +922,12 @@ impl Metrics {
     /// A request was refused because the server was busy.
     pub fn shed(&self, reason: &'static str) {
         self.families.shed.with([reason]).inc();
+    }
+
+    /// Requests that could not be counted for all servers together; there from now on.
+    #[must_use]
+    pub fn rate_limit_fallbacks(&self) -> Counter {
+        self.families.rate_limit_fallbacks.with([])
     }
 
     /// A request was refused because its caller sent too many.

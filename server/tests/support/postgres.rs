@@ -165,6 +165,33 @@ impl Server {
         );
     }
 
+    /// Makes it speak TLS, and take no connection over TCP without.
+    pub(crate) fn secure(&self, cert_pem: &str, key_pem: &str) {
+        use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+        self.crash();
+        let owner = std::fs::metadata(self.data()).unwrap();
+        for (name, text) in [("server.crt", cert_pem), ("server.key", key_pem)] {
+            let path = self.data().join(name);
+            std::fs::write(&path, text).unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+            std::os::unix::fs::chown(&path, Some(owner.uid()), Some(owner.gid())).unwrap();
+        }
+        let settings = self.data().join("postgresql.conf");
+        let before = std::fs::read_to_string(&settings).unwrap();
+        std::fs::write(settings, before + "ssl = on\n").unwrap();
+        std::fs::write(
+            self.data().join("pg_hba.conf"),
+            "hostssl all all 127.0.0.1/32 trust\n",
+        )
+        .unwrap();
+        self.resume();
+    }
+
+    /// Its address, without a database.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
     fn data(&self) -> PathBuf {
         self.directory.join("data")
     }

@@ -3,6 +3,8 @@
 //! A test talks to them as a customer would, over HTTP. They end with the value that stands for them; what `policyd` logged
 //! is printed when a test fails.
 
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
 use serde_json::{Value, json};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -383,14 +385,26 @@ fn free_port() -> u16 {
 #[derive(Debug)]
 pub(crate) struct Redis {
     port: u16,
+    /// Certificate and key, where it speaks TLS and nothing else.
+    tls: Option<(String, String)>,
     child: Option<Child>,
 }
 
 impl Redis {
     /// A new one; `None` without the program, which is said, and a failure where `REQUIRE_SERVERS` is set.
     pub(crate) fn start(test: &str) -> Option<Self> {
+        Self::start_with(test, None)
+    }
+
+    /// As [`Redis::start`], with TLS: the files of its certificate and its key.
+    pub(crate) fn start_tls(test: &str, cert: String, key: String) -> Option<Self> {
+        Self::start_with(test, Some((cert, key)))
+    }
+
+    fn start_with(test: &str, tls: Option<(String, String)>) -> Option<Self> {
         let mut redis = Self {
             port: free_port(),
+            tls,
             child: None,
         };
         if redis.resume() {
@@ -408,9 +422,16 @@ impl Redis {
 
     /// Starts it again. Says whether the program is there.
     pub(crate) fn resume(&mut self) -> bool {
-        let child = Command::new("redis-server")
-            .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1"])
-            .args(["--save", "", "--appendonly", "no"])
+        let mut command = Command::new("redis-server");
+        let port = self.port.to_string();
+        match &self.tls {
+            None => command.args(["--port", &port]),
+            Some((cert, key)) => command
+                .args(["--port", "0", "--tls-port", &port, "--tls-auth-clients", "no"])
+                .args(["--tls-cert-file", cert, "--tls-key-file", key]),
+        };
+        let child = command
+            .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
             .current_dir(std::env::temp_dir())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -420,13 +441,15 @@ impl Redis {
         };
         self.child = Some(child);
         until("Redis answers", || {
-            let mut answer = [0; 7];
+            let pongs = |mut stream: TcpStream| {
+                let mut answer = [0; 7];
+                stream.write_all(b"PING\r\n")?;
+                stream.read_exact(&mut answer)?;
+                Ok::<_, std::io::Error>(&answer == b"+PONG\r\n")
+            };
+            // Who speaks TLS is not spoken to here; that it listens has to do.
             TcpStream::connect(("127.0.0.1", self.port))
-                .and_then(|mut stream| {
-                    stream.write_all(b"PING\r\n")?;
-                    stream.read_exact(&mut answer)
-                })
-                .is_ok_and(|()| &answer == b"+PONG\r\n")
+                .is_ok_and(|stream| self.tls.is_some() || pongs(stream).unwrap_or(false))
         });
         true
     }
@@ -440,7 +463,8 @@ impl Redis {
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}/0", self.port)
+        let scheme = if self.tls.is_some() { "rediss" } else { "redis" };
+        format!("{scheme}://127.0.0.1:{}/0", self.port)
     }
 }
 

@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use policy_compiler::Compiled;
 use policy_grammar::codes::Code;
 use policy_grammar::source::Spanned;
-use policy_grammar::{Diagnostic, SourceMap, Span};
+use policy_grammar::{Diagnostic, SourceMap, Span, names};
 use policy_runtime::primitives::prices::PriceTable;
 use policy_runtime::{Decision, EvaluateOptions, Mode, Policies, PolicyEngine};
 use serde_json::{Value, json};
@@ -133,10 +133,10 @@ fn policy_paths(path: &Path, map: &SourceMap, file: &TestFile) -> Result<Vec<Pat
 /// The policy file that a test file is named after.
 fn beside(path: &Path) -> Option<PathBuf> {
     let name = path.file_name()?.to_string_lossy();
-    let stem = inputs::stem(&name)?.strip_suffix("_test")?;
-    ["yaml", "yml", "json"]
+    let stem = names::stem(&name)?.strip_suffix("_test")?;
+    names::ENDINGS
         .iter()
-        .map(|ending| path.with_file_name(format!("{stem}.{ending}")))
+        .map(|ending| path.with_file_name(format!("{stem}{ending}")))
         .find(|path| path.is_file())
 }
 

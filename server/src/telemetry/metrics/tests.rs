@@ -32,6 +32,7 @@ fn everything() -> Metrics {
         .record(Status::Grpc(tonic::Code::NotFound), Duration::from_millis(3));
     metrics.shed("concurrency");
     metrics.rate_limited("evaluate");
+    metrics.rate_limit_fallbacks().inc();
     metrics.auth_failed("expired");
     let counted = CacheStats {
         l1_hits: 1,
