@@ -156,6 +156,12 @@ impl Part {
     }
 }
 
+/// How every response begins.
+const REQUEST_ID: &str = "{\"requestId\":";
+
+/// What stands between the decision and its time.
+const TIMESTAMP: &str = "},\"timestamp\":";
+
 impl Parts {
     /// The reason, when there is one.
     #[must_use]
@@ -173,6 +179,21 @@ impl Parts {
     #[must_use]
     pub fn matched_rules(self, response: &str) -> &str {
         self.rules.of(response).unwrap_or("[]")
+    }
+
+    /// The request id.
+    #[must_use]
+    pub fn request_id(self, response: &str) -> &str {
+        let id = response.get(REQUEST_ID.len()..self.decision);
+        id.unwrap_or("\"\"")
+    }
+
+    /// Whatever else there is of the decision, as members behind commas: modifications, metadata, errors, trace. Empty for
+    /// most.
+    #[must_use]
+    pub fn more(self, response: &str) -> &str {
+        let end = self.timestamp.start.saturating_sub(TIMESTAMP.len());
+        response.get(self.time.end..end).unwrap_or_default()
     }
 
     /// The revision of the policies.
@@ -280,7 +301,7 @@ impl DecisionView<'_> {
             out.push_str(",\"trace\":");
             out.push_str(trace);
         }
-        out.push_str("},\"timestamp\":");
+        out.push_str(TIMESTAMP);
         parts.timestamp = part(out, |out| push_digits(envelope.timestamp_ms, 1, out));
         out.push_str(",\"cached\":");
         parts.cached = part(out, |out| out.push_str("false"));
@@ -293,7 +314,7 @@ impl DecisionView<'_> {
 
 /// Appends the beginning of a response, up to the decision.
 pub(crate) fn push_request_id(id: &str, out: &mut String) {
-    out.push_str("{\"requestId\":");
+    out.push_str(REQUEST_ID);
     push_text(id, out);
 }
 

@@ -103,6 +103,18 @@ impl Outcome {
         read(self.parts.matched_policies(self.text()))
     }
 
+    /// As given, or generated. Reads that part of the response.
+    #[must_use]
+    pub fn request_id(&self) -> String {
+        read(self.parts.request_id(self.text()))
+    }
+
+    /// Modifications, metadata, errors and trace as members behind commas; empty for most.
+    #[must_use]
+    pub fn more(&self) -> &str {
+        self.parts.more(self.text())
+    }
+
     /// Revision of the policies that decided. Reads that part of the response.
     #[must_use]
     pub fn revision(&self) -> String {

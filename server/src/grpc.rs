@@ -1,6 +1,6 @@
 //! gRPC: the service of `policy.proto` over the service layer, health and reflection, and what stands around them.
 //!
-//! [`router`] makes routes for an HTTP/2 listener; `app` serves them with the same TLS as REST. The layers of `shell` come
+//! [`service`] is what an HTTP/2 listener serves; `app` serves them with the same TLS as REST. The layers of `shell` come
 //! first: request id, span, metrics, panics, load shed, deadline, authentication, rate limit. A method of `policies` then
 //! takes a message apart, calls one function of the service layer and puts the answer together ([`convert`]); errors become
 //! statuses in [`status`].
@@ -14,8 +14,9 @@ mod shell;
 pub mod status;
 mod stream;
 
+pub use shell::Front;
+
 use crate::state::App;
-use axum::Router;
 use policies::Policies;
 use policy_proto::v1::policy_service_server::PolicyServiceServer;
 use tonic::service::Routes;
@@ -27,17 +28,16 @@ use tonic_reflection::server::{Builder, Error};
 /// # Errors
 ///
 /// When the descriptors for reflection cannot be read, which a test rules out.
-pub fn router(app: App) -> Result<Router, Error> {
-    let service = PolicyServiceServer::new(Policies::new(app.clone()))
+pub fn service(app: App) -> Result<Front, Error> {
+    let policies = PolicyServiceServer::new(Policies::new(app.clone()))
         .max_decoding_message_size(app.service.limits.body);
     let descriptors = || {
         Builder::configure()
             .register_encoded_file_descriptor_set(policy_proto::FILE_DESCRIPTOR_SET)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
-    let routes = Routes::new(service)
-        .add_service(HealthServer::new(health::Readiness::new(app.clone())))
+    let routes = Routes::new(HealthServer::new(health::Readiness::new(app.clone())))
         .add_service(descriptors().build_v1()?)
         .add_service(descriptors().build_v1alpha()?);
-    Ok(shell::around(routes.into_axum_router(), app))
+    Ok(shell::around(policies, routes.into_axum_router(), app))
 }

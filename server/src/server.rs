@@ -235,7 +235,12 @@ impl Server {
             http_handle.clone(),
             crate::http::service(app.clone()),
         );
-        let rpc = serve(self.grpc, rustls, grpc_handle.clone(), grpc::router(app.clone())?);
+        let rpc = serve(
+            self.grpc,
+            rustls,
+            grpc_handle.clone(),
+            grpc::service(app.clone())?,
+        );
         let drain = async {
             stop.cancelled().await;
             tracing::info!("stopping: readiness is off, requests under way are finished");

@@ -13,6 +13,7 @@
 //!
 //! Recursion follows the nesting of messages, which the decoder bounds, and of documents, which the parser bounds.
 
+use crate::cache::Outcome;
 use crate::document::Format;
 use crate::error::{Code, Problem, Result, ServiceError};
 use crate::storage::model::{PolicyRecord, PolicyStatus, PolicyVersion};
@@ -206,11 +207,35 @@ struct DecisionText {
     matched_policies: Vec<String>,
     matched_rules: Vec<String>,
     evaluation_time_ms: f64,
+    #[serde(flatten)]
+    more: MoreText,
+}
+
+/// What few decisions have.
+#[derive(Default, Deserialize)]
+struct MoreText {
     modifications: Option<FromJson<Struct>>,
     metadata: Option<FromJson<Struct>>,
     #[serde(default)]
     errors: Vec<ErrorText>,
     trace: Option<FromJson<Struct>>,
+}
+
+impl MoreText {
+    fn put(self, response: &mut v1::EvaluatePolicyResponse) {
+        response.modifications = self.modifications.map(|m| m.0);
+        response.metadata = self.metadata.map(|m| m.0);
+        response.trace = self.trace.map(|t| t.0);
+        let errors = self.errors.into_iter().map(|e| v1::EvaluationError {
+            policy: e.policy,
+            rule: e.rule,
+            field: e.field,
+            found: e.found,
+            expected: e.expected,
+            message: e.message,
+        });
+        response.errors = errors.collect();
+    }
 }
 
 #[derive(Deserialize)]
@@ -273,7 +298,7 @@ pub fn response(text: bytes::Bytes, as_json: bool) -> Result<v1::EvaluatePolicyR
     }
     let read: ResponseText = serde_json::from_slice(&text).map_err(broken)?;
     let decision = read.decision;
-    Ok(v1::EvaluatePolicyResponse {
+    let mut response = v1::EvaluatePolicyResponse {
         request_id: read.request_id,
         decision: verb(&decision.decision)?.into(),
         allowed: decision.allowed,
@@ -281,26 +306,42 @@ pub fn response(text: bytes::Bytes, as_json: bool) -> Result<v1::EvaluatePolicyR
         matched_policies: decision.matched_policies,
         matched_rules: decision.matched_rules,
         evaluation_time_ns: nanoseconds(decision.evaluation_time_ms),
-        modifications: decision.modifications.map(|m| m.0),
-        metadata: decision.metadata.map(|m| m.0),
-        errors: decision
-            .errors
-            .into_iter()
-            .map(|e| v1::EvaluationError {
-                policy: e.policy,
-                rule: e.rule,
-                field: e.field,
-                found: e.found,
-                expected: e.expected,
-                message: e.message,
-            })
-            .collect(),
-        trace: decision.trace.map(|t| t.0),
         timestamp: Some(timestamp(read.timestamp)),
         cached: read.cached,
         bundle_revision: read.bundle.revision,
-        response_json: bytes::Bytes::new(),
-    })
+        ..Default::default()
+    };
+    decision.more.put(&mut response);
+    Ok(response)
+}
+
+/// An outcome as a message; as [`response`] of its text, which is read only where it has to be.
+///
+/// # Errors
+///
+/// `internal` when the text is not that of a response.
+pub fn outcome(outcome: Outcome, as_json: bool) -> Result<v1::EvaluatePolicyResponse> {
+    let mut response = v1::EvaluatePolicyResponse {
+        request_id: outcome.request_id(),
+        decision: decision_message(outcome.decision).into(),
+        allowed: outcome.decision != ast::Decision::Deny,
+        reason: outcome.reason(),
+        matched_policies: outcome.matched_policies(),
+        matched_rules: outcome.matched_rules(),
+        evaluation_time_ns: i64::try_from(outcome.duration_ns).unwrap_or(i64::MAX),
+        timestamp: Some(timestamp(outcome.at_ms)),
+        cached: outcome.cached(),
+        bundle_revision: outcome.revision(),
+        ..Default::default()
+    };
+    if as_json {
+        response.response_json = outcome.json;
+    } else if let Some(more) = outcome.more().strip_prefix(',') {
+        let more: MoreText = serde_json::from_str(&format!("{{{more}}}"))
+            .map_err(|e| ServiceError::internal(format!("response of the engine: {e}")))?;
+        more.put(&mut response);
+    }
+    Ok(response)
 }
 
 /// The decision of this spelling.

@@ -106,7 +106,7 @@ pub(super) async fn evaluate(
         dry_run: request.dry_run,
     };
     let outcome = app.service.evaluate(&caller.asker(), question).await?;
-    convert::response(outcome.json, request.json_response)
+    convert::outcome(outcome, request.json_response)
 }
 
 async fn simulate(app: &App, caller: Caller, request: v1::SimulateRequest) -> Result<v1::SimulateResponse> {

@@ -1,9 +1,10 @@
-//! What stands around every gRPC method, outermost first: request id, metrics and span, panic catch, load shed, deadline,
+//! What stands around every gRPC method ([`Front`] is what a listener serves), outermost first: request id, metrics and span, panic catch, load shed, deadline,
 //! authentication and rate limit, and statuses in our own words for what the library refuses.
 //!
 //! The deadline is the shorter of the caller's `grpc-timeout` and our own; a stream only has the caller's, and keeps it
 //! itself. Health and reflection are served to everybody, however busy the server is.
 
+use super::policies::Policies;
 use super::status;
 use crate::error::{Code, ServiceError};
 use crate::identity::Identity;
@@ -14,16 +15,20 @@ use crate::state::App;
 use crate::telemetry;
 use crate::telemetry::metrics::{RouteMetrics, Status as Counted, Transport};
 use axum::Router;
-use axum::body::Body;
-use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderValue};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::body::{Body, HttpBody};
+use axum::http::{HeaderMap, HeaderValue, Request};
 use axum::response::Response;
+use bytes::Bytes;
 use futures_util::FutureExt as _;
+use policy_proto::v1::policy_service_server::PolicyServiceServer;
+use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::Instant;
+use tower::{BoxError, Service};
 
 /// The service whose methods need credentials.
 const PREFIX: &str = "/llmpolicy.v1.PolicyService/";
@@ -121,31 +126,55 @@ struct Method {
     metrics: RouteMetrics,
 }
 
-/// The server and its methods.
+/// All of gRPC as one service. Cheap to clone.
 #[derive(Debug, Clone)]
-struct Shell {
+pub struct Front(Arc<Parts>);
+
+#[derive(Debug)]
+struct Parts {
     app: App,
-    methods: Arc<[Method]>,
+    methods: Vec<Method>,
     /// Health, reflection, and what does not exist.
-    other: Arc<Method>,
+    other: Method,
+    /// What answers under [`PREFIX`].
+    policies: PolicyServiceServer<Policies>,
+    /// What answers everything else.
+    routes: Router,
 }
 
-/// Puts everything around the routes.
-pub(super) fn around(routes: Router, app: App) -> Router {
+/// Puts everything around the services.
+pub(super) fn around(policies: PolicyServiceServer<Policies>, routes: Router, app: App) -> Front {
     let method = |name, class| Method {
         name,
         class,
         metrics: app.metrics.route(Transport::Grpc, name),
     };
-    let shell = Shell {
+    Front(Arc::new(Parts {
         methods: METHODS.iter().map(|(name, class)| method(name, *class)).collect(),
-        other: Arc::new(method("other", Route::Policies)),
+        other: method("other", Route::Policies),
+        policies,
+        routes,
         app,
-    };
-    let whole = tower::ServiceBuilder::new()
-        .layer(from_fn_with_state(shell, outermost))
-        .service(routes);
-    Router::new().fallback_service(whole)
+    }))
+}
+
+impl<B> Service<Request<B>> for Front
+where
+    B: HttpBody<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError> + Send,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let Self(parts) = self.clone();
+        Box::pin(async move { Ok(parts.answer(request).await) })
+    }
 }
 
 /// `grpc-timeout`: up to eight digits and a unit.
@@ -182,23 +211,63 @@ fn timeout(headers: &HeaderMap) -> Result<Option<Duration>, ServiceError> {
     }))
 }
 
-async fn outermost(State(shell): State<Shell>, mut request: Request, next: Next) -> Response {
-    let start = Instant::now();
-    let app = &shell.app;
-    let id = request_id::of(request.headers());
-    let path = request.uri().path();
-    let guarded = path.starts_with(PREFIX);
-    let method = shell
-        .methods
-        .iter()
-        .find(|method| method.name == path)
-        .unwrap_or(&shell.other);
-    let scope = telemetry::Request::begin(request.headers(), method.name, Arc::clone(&id));
-    let in_flight = method.metrics.start();
-    let work = std::pin::pin!(async {
-        if !guarded {
-            return Ok(next.run(request).await);
+impl Parts {
+    async fn answer<B>(&self, request: Request<B>) -> Response
+    where
+        B: HttpBody<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError> + Send,
+    {
+        let start = Instant::now();
+        let app = &self.app;
+        let id = request_id::of(request.headers());
+        let path = request.uri().path();
+        let guarded = path.starts_with(PREFIX);
+        let method = self.methods.iter().find(|method| method.name == path);
+        let method = method.unwrap_or(&self.other);
+        let scope = telemetry::Request::begin(request.headers(), method.name, Arc::clone(&id));
+        let in_flight = method.metrics.start();
+        let result = if guarded {
+            let work = pin!(self.guarded(request, method, &id, start));
+            scope.run(work).await
+        } else {
+            let mut routes = self.routes.clone();
+            let work = pin!(routes.call(request.map(Body::new)));
+            let Ok(response) = scope.run(work).await;
+            Ok(response)
+        };
+        let limit = app.service.limits.body;
+        let result = result.and_then(|response| match refused_by_library(&response, limit) {
+            Some(error) => Err(error),
+            None => Ok(response),
+        });
+        let mut response = result.unwrap_or_else(|error| status::status(&error, &id).into_http::<Body>());
+        if let Ok(value) = HeaderValue::from_str(&id) {
+            response.headers_mut().insert(request_id::HEADER, value);
         }
+        // Answers that go well say so in trailers, after this.
+        let code = tonic::Status::from_header_map(response.headers()).map_or(tonic::Code::Ok, |s| s.code());
+        scope.ended(i64::from(i32::from(code)));
+        if matches!(code, tonic::Code::Internal | tonic::Code::Unknown) {
+            scope.enter(|| tracing::warn!(%code, "request failed"));
+        }
+        drop(in_flight);
+        method.metrics.record(Counted::Grpc(code), start.elapsed());
+        response
+    }
+
+    /// A method of ours, behind the gate and after its caller has proved who it is.
+    async fn guarded<B>(
+        &self,
+        mut request: Request<B>,
+        method: &Method,
+        id: &Arc<str>,
+        start: Instant,
+    ) -> Result<Response, ServiceError>
+    where
+        B: HttpBody<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError> + Send,
+    {
+        let app = &self.app;
         let place = app
             .gate
             .enter()
@@ -208,17 +277,18 @@ async fn outermost(State(shell): State<Shell>, mut request: Request, next: Next)
         let limit = wanted.map_or(own, |wanted| wanted.min(own));
         let deadline = wanted.map(|wanted| start + wanted);
         let credentials = Arc::new(Credentials::of(request.headers()));
-        let run = async {
+        let run = pin!(async {
             let identity = credentials.admit(app, method.class).await?;
             let caller = Caller {
                 identity,
-                request_id: Arc::clone(&id),
+                request_id: Arc::clone(id),
                 deadline,
                 credentials: Arc::clone(&credentials),
             };
             request.extensions_mut().insert(caller);
-            Ok(next.run(request).await)
-        };
+            let Ok(response) = self.policies.clone().call(request).await;
+            Ok(response.map(Body::new))
+        });
         let answered = tokio::time::timeout_at(start + limit, AssertUnwindSafe(run).catch_unwind()).await;
         drop(place);
         match answered {
@@ -226,26 +296,7 @@ async fn outermost(State(shell): State<Shell>, mut request: Request, next: Next)
             Ok(Err(_panic)) => Err(ServiceError::internal("a method panicked")),
             Err(_elapsed) => Err(late(limit)),
         }
-    });
-    let result = scope.run(work).await;
-    let limit = app.service.limits.body;
-    let result = result.and_then(|response| match refused_by_library(&response, limit) {
-        Some(error) => Err(error),
-        None => Ok(response),
-    });
-    let mut response = result.unwrap_or_else(|error| status::status(&error, &id).into_http::<Body>());
-    if let Ok(value) = HeaderValue::from_str(&id) {
-        response.headers_mut().insert(request_id::HEADER, value);
     }
-    // Answers that go well say so in trailers, after this.
-    let code = tonic::Status::from_header_map(response.headers()).map_or(tonic::Code::Ok, |s| s.code());
-    scope.ended(i64::from(i32::from(code)));
-    if matches!(code, tonic::Code::Internal | tonic::Code::Unknown) {
-        scope.enter(|| tracing::warn!(%code, "request failed"));
-    }
-    drop(in_flight);
-    method.metrics.record(Counted::Grpc(code), start.elapsed());
-    response
 }
 
 /// The error of a deadline that has passed.

@@ -1,8 +1,10 @@
 //! Conversions keep meaning, in both directions, and refuse what they cannot keep.
 
-use super::{FromJson, definition, definition_json, response, timestamp, write_context};
+use super::{FromJson, definition, definition_json, outcome, response, timestamp, write_context};
+use crate::cache::DecisionCache;
 use crate::error::Code;
 use policy_proto::v1;
+use policy_runtime::CacheOptions;
 use proptest::prelude::*;
 use prost_types::{Struct, Value, value::Kind};
 use serde_json::{Value as Json, json};
@@ -361,12 +363,16 @@ fn what_the_engine_writes_is_read_whole() {
         .unwrap()
         .build()
         .unwrap();
-    let options = policy_runtime::EvaluateOptions {
-        request_id: Some("r"),
-        trace: true,
-        ..Default::default()
-    };
-    for context in [r#"{"a": 2, "b": 9}"#, r#"{"a": "text"}"#, "{}"] {
+    let cache = DecisionCache::new(Some(CacheOptions::default()), None);
+    for (context, trace) in [r#"{"a": 2, "b": 9}"#, r#"{"a": "text"}"#, "{}", r#"{"a": 0}"#]
+        .into_iter()
+        .flat_map(|context| [(context, true), (context, false)])
+    {
+        let options = policy_runtime::EvaluateOptions {
+            request_id: Some("r \"1\""),
+            trace,
+            ..Default::default()
+        };
         let owned = engine.evaluate_json_with(context.as_bytes(), &options).unwrap();
         let got = response(serde_json::to_vec(&owned).unwrap().into(), false).unwrap();
         assert_eq!(
@@ -375,9 +381,19 @@ fn what_the_engine_writes_is_read_whole() {
         );
         assert_eq!(got.allowed, owned.decision.allowed);
         assert_eq!(got.errors.len(), owned.decision.errors.len());
-        assert!(got.trace.is_some());
+        assert_eq!(got.trace.is_some(), trace);
         let json = serde_json::to_value(&owned.decision.modifications).unwrap();
         assert_eq!(got.modifications.unwrap_or_default(), message(&json));
+
+        // Decided, and then from the cache.
+        for _ in 0..2 {
+            let decided = cache.evaluate_now(&engine, context.as_bytes(), &options).unwrap();
+            for as_json in [false, true] {
+                let long = response(decided.json.clone(), as_json).unwrap();
+                let short = outcome(decided.clone(), as_json).unwrap();
+                assert_eq!(short, long, "{context}");
+            }
+        }
     }
 }
 
