@@ -143,7 +143,7 @@ impl Preparer {
         }
     }
 
-    fn mask_reason(&mut self, record: &mut DecisionRecord, masked: Option<&Masked>) {
+    fn mask_reason(&mut self, record: &mut DecisionRecord, masked: Option<&Masked<'_>>) {
         if let Some(reason) = &mut record.reason {
             *reason = self.masker.reason(reason, masked);
         }
