@@ -9,7 +9,7 @@
 //! - A record that the database refuses for what it is does not hold up the others: it is found by halving the batch,
 //!   tried again a few times, counted and left out.
 
-use super::record::{Entry, Outcome, Preparer, push_line, stripped};
+use super::record::{Entry, Outcome, Preparer, push_prepared, stripped};
 use super::sinks::{Output, write_file, write_stdout};
 use super::thread::Thread;
 use super::{Queued, Shared};
@@ -180,7 +180,7 @@ async fn prepare(
             Outcome::Withheld(why) => drop(metrics.withheld(why).inc()),
         }
         if in_lines {
-            push_line(&record, &mut lines);
+            push_prepared(&record, &mut lines);
         }
         records.push(record);
     }
