@@ -28,7 +28,6 @@ use crate::config::{self, Kept, Sink};
 use crate::storage::Store;
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::{Dropped, LogMetrics};
-use record::Preparer;
 use sinks::Output;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -41,7 +40,7 @@ use tokio_util::sync::CancellationToken;
 use writer::Pruner;
 
 pub use export::{ExportError, Open, export};
-pub use record::{Entry, SEALED, Seal, associated_data, push_line};
+pub use record::{Entry, Outcome, Preparer, SEALED, Seal, associated_data, push_line, push_prepared};
 pub use writer::LogTask;
 
 /// Bytes of contexts that may wait to be written.
