@@ -35,7 +35,6 @@ use crate::config::{self, Kept, Sink};
 use crate::storage::Store;
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::{Dropped, LogMetrics};
-use record::Preparer;
 use sinks::Output;
 use spool::{OpenError, Spool};
 use std::fmt;
@@ -49,7 +48,7 @@ use tokio_util::sync::CancellationToken;
 use writer::Pruner;
 
 pub use export::{ExportError, Open, export};
-pub use record::{Entry, SEALED, Seal, associated_data, push_line};
+pub use record::{Entry, Outcome, Preparer, SEALED, Seal, associated_data, push_line, push_prepared};
 pub use writer::LogTask;
 
 /// Bytes of contexts that may wait to be written.

@@ -16,6 +16,8 @@
 //! | `:` | `ip` | IP v6, MAC |
 //! | `-----BEGIN` | `secrets` | private keys |
 //!
+//! Short texts that lack what every detector needs are left before that (`short`).
+//!
 //! A detector decides by format, checksum and the few words before the candidate (`context`), never by a regular
 //! expression.
 //!
@@ -50,12 +52,14 @@ mod phone;
 mod redact;
 mod scan;
 mod secrets;
+mod short;
 mod types;
 mod wallet;
 
 #[cfg(test)]
 mod tests;
 
+pub use context::is_silent;
 pub use redact::{Redactor, redact};
 pub use scan::{Findings, contains, contains_any, scan, types_in, visit};
 pub use types::{Confidence, Match, PiiType, PiiTypeSet, PiiTypes, UnknownPiiType};

@@ -14,21 +14,39 @@
 //!
 //! - What is not JSON is an error, never a text that went through unmasked.
 //! - Everything else stays as it is: order, duplicate keys, the digits of numbers. Whitespace between tokens goes, so the
-//!   result is one line.
-//! - No recursion; time is linear in the context times the number of paths.
+//!   result is one line. Strings with escapes are written as `serde_json` writes them.
+//! - No recursion; time is linear in the context times the number of keys in all paths.
+//!
+//! # Method
+//!
+//! One walk over the text checks that it is JSON (`mask/json.rs`), follows the paths (`mask/paths.rs`), looks through the texts
+//! (`mask/redact.rs`) and copies what stays, in pieces as long as nothing comes between. What a key means is worked out once
+//! (`mask/keys.rs`). `mask/reference.rs` says the same slowly, and the tests hold both against each other.
 //!
 //! # Not done here
 //!
 //! Encodings (base64, URL escapes) are not undone, and a secret that is spread over several strings is not put together.
 
-use policy_primitives::pii::{self, Confidence, PiiType, PiiTypeSet, Redactor};
-use serde::de::IgnoredAny;
-use std::collections::HashMap;
+mod json;
+mod keys;
+mod paths;
+mod redact;
+
+use json::Raw;
+use keys::{Key, Keys, Label};
+use paths::{Paths, State};
+use redact::Finder;
+use std::borrow::Cow;
 use std::fmt;
-use std::sync::Arc;
+
+pub use json::compact;
+pub(super) use json::push_string;
 
 /// What stands in place of a masked value.
 pub const MASKED: &str = "[masked]";
+
+/// [`MASKED`] as JSON.
+const MASKED_JSON: &str = "\"[masked]\"";
 
 /// Objects and arrays in each other, at the most. More than any request that is evaluated may have.
 const MAX_DEPTH: usize = 1024;
@@ -38,13 +56,6 @@ const LONG_NUMBER: usize = 9;
 
 /// A hidden text shorter than this is not searched for in reasons: it would be found in ordinary words.
 const SHORTEST_HIDDEN: usize = 3;
-
-/// Keys that are remembered.
-const KNOWN_KEYS: usize = 2048;
-/// Bytes of a key that is remembered.
-const LONGEST_KNOWN_KEY: usize = 64;
-/// Bytes of a word in lower case that is nothing to look for.
-const SHORT_WORD: usize = 16;
 
 /// Why a context could not be masked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,61 +79,49 @@ impl std::error::Error for MaskError {}
 
 /// A masked context.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Masked {
+pub struct Masked<'c> {
     /// JSON in one line.
     pub json: String,
-    /// The texts that stood where a whole value was masked: a reason may have quoted them.
-    hidden: Vec<String>,
+    /// The values that were masked whole, as they stood in the context: a reason may have quoted them.
+    hidden: Vec<&'c str>,
 }
-
-/// How far each path has been followed: path and number of its keys matched.
-type Places = Vec<(usize, usize)>;
 
 /// Masks contexts and reasons. Keeps its memory between them.
 #[derive(Debug)]
 pub struct Masker {
-    /// Paths as lists of [`plain`] keys; `*` is any key.
-    paths: Vec<Vec<String>>,
-    redactor: Redactor,
-    buffer: String,
-    labelled: String,
-    /// Keys that were seen, at most [`KNOWN_KEYS`] of at most [`LONGEST_KNOWN_KEY`] bytes.
-    keys: HashMap<Box<str>, Arc<Facts>>,
-}
-
-/// What is known of a key.
-#[derive(Debug)]
-struct Facts {
-    /// Without personal data.
-    shown: String,
-    /// What paths compare with.
-    parts: Vec<String>,
-    words: String,
-    /// Whether it names a secret.
-    secret: bool,
+    paths: Paths,
+    finder: Finder,
+    keys: Keys,
+    /// The label of what has no key.
+    unlabelled: Label,
+    open: Vec<Open>,
 }
 
 /// An object or array that is open.
+#[derive(Debug)]
 struct Open {
     object: bool,
-    places: Places,
-    /// The key of the value, in words.
-    words: String,
+    /// Whether nothing of it was read.
+    fresh: bool,
+    state: State,
+    /// The key of the value.
+    key: Option<Key>,
     /// Number of the next element of an array.
     index: usize,
+    /// Where [`Keys`] were before it.
+    mark: usize,
 }
 
 impl Masker {
     /// A masker of these paths: keys with dots between.
     #[must_use]
     pub fn new(paths: &[String]) -> Self {
-        let paths = paths.iter().map(|path| path.split('.').map(plain).collect());
         Self {
-            paths: paths.collect(),
-            redactor: Redactor::new(),
-            buffer: String::new(),
-            labelled: String::new(),
-            keys: HashMap::new(),
+            paths: Paths::new(paths),
+            finder: Finder::default(),
+            keys: Keys::default(),
+            unlabelled: Label::none(),
+            open: Vec::new(),
         }
     }
 
@@ -132,419 +131,248 @@ impl Masker {
     ///
     /// - [`MaskError::NotJson`] — nothing of it may be written then.
     /// - [`MaskError::TooDeep`] — likewise.
-    pub fn mask(&mut self, context: &[u8]) -> Result<Masked, MaskError> {
-        let text = validated(context)?;
-        let mut scan = Scan { text, at: 0 };
-        let mut out = String::with_capacity(text.len());
-        let mut hidden = Vec::new();
-        let mut open: Vec<Open> = Vec::new();
-        let root: Places = (0..self.paths.len()).map(|path| (path, 0)).collect();
-        self.value(
-            &mut scan,
-            root,
-            String::new(),
-            false,
-            &mut open,
-            &mut hidden,
-            &mut out,
-        )?;
-        // Every turn reads one key with its value, one element, or one closing bracket.
-        while let Some(top) = open.last_mut() {
-            match scan.peek() {
-                Some(close @ (b'}' | b']')) => {
-                    scan.at += 1;
-                    out.push(char::from(close));
-                    open.pop();
-                    continue;
-                }
-                Some(b',') => {
-                    scan.at += 1;
-                    out.push(',');
-                }
-                Some(_) => {}
-                None => return Err(MaskError::NotJson),
-            }
-            let (places, words, secret) = if top.object {
-                let places = top.places.clone();
-                let key = scan.string()?;
-                scan.past(b':')?;
-                // A key that is no text cannot be looked at, so neither it nor its value is shown.
-                let Some(key) = key else {
-                    push_string(MASKED, &mut out);
-                    out.push(':');
-                    push_string(MASKED, &mut out);
-                    scan.skip(&mut hidden)?;
-                    continue;
-                };
-                let facts = self.facts(&key);
-                push_string(&facts.shown, &mut out);
-                out.push(':');
-                let parts = facts.parts.iter();
-                let places = parts.fold(places, |places, part| self.step(&places, part));
-                (places, facts.words.clone(), facts.secret)
-            } else {
-                let mut places = top.places.clone();
-                places.extend(self.step(&top.places, &top.index.to_string()));
-                top.index += 1;
-                (places, top.words.clone(), false)
-            };
-            self.value(&mut scan, places, words, secret, &mut open, &mut hidden, &mut out)?;
+    pub fn mask<'c>(&mut self, context: &'c [u8]) -> Result<Masked<'c>, MaskError> {
+        let text = std::str::from_utf8(context).map_err(|_| MaskError::NotJson)?;
+        match self.walk(text) {
+            // The rest was not looked at.
+            Err(MaskError::TooDeep) => json::validated(context).and(Err(MaskError::TooDeep)),
+            done => done,
         }
-        Ok(Masked { json: out, hidden })
+    }
+
+    fn walk<'c>(&mut self, text: &'c str) -> Result<Masked<'c>, MaskError> {
+        self.keys.begin();
+        self.open.clear();
+        let mut out = Copied {
+            text,
+            at: 0,
+            out: String::with_capacity(text.len()),
+            hidden: Vec::new(),
+        };
+        let at = out.token(0);
+        let mut at = self.value(at, self.paths.root(), None, 0, &mut out)?;
+        // Every turn reads one key with its value, one element, or one closing bracket.
+        while let Some(top) = self.open.last_mut() {
+            at = out.token(at);
+            let close = if top.object { b'}' } else { b']' };
+            if json::byte(text, at) == close {
+                at += 1;
+                self.keys.close(top.mark);
+                self.open.pop();
+                continue;
+            }
+            if !top.fresh {
+                if json::byte(text, at) != b',' {
+                    return Err(MaskError::NotJson);
+                }
+                at = out.token(at + 1);
+            }
+            top.fresh = false;
+            let mark = self.keys.mark();
+            let (key, state) = if top.object {
+                match Self::key(
+                    &mut self.keys,
+                    &self.paths,
+                    &mut self.finder,
+                    &top.state,
+                    &mut at,
+                    &mut out,
+                )? {
+                    Some((key, state)) => (Some(key), state),
+                    // A key that is no text cannot be looked at, so neither it nor its value is shown.
+                    None => {
+                        at = out.mask(at)?;
+                        continue;
+                    }
+                }
+            } else {
+                let state = self.paths.element(&top.state, top.index);
+                top.index += 1;
+                (top.key, state)
+            };
+            at = self.value(at, state, key, mark, &mut out)?;
+        }
+        if out.token(at) != text.len() {
+            return Err(MaskError::NotJson);
+        }
+        Ok(out.done())
+    }
+
+    /// Reads a key and its colon. Returns the key and the state of its value; `None` where it is no text.
+    #[inline]
+    fn key(
+        keys: &mut Keys,
+        paths: &Paths,
+        finder: &mut Finder,
+        object: &State,
+        at: &mut usize,
+        out: &mut Copied<'_>,
+    ) -> Result<Option<(Key, State)>, MaskError> {
+        let (raw, end) = Raw::read(out.text, *at)?;
+        let read = raw.text().map(|name| {
+            let key = keys.key(&name, paths, finder);
+            let facts = keys.facts(key);
+            match facts.and_then(|facts| facts.shown.as_deref()) {
+                Some(shown) => out.replace(*at, end, shown),
+                None if raw.escaped => out.replace(*at, end, &name),
+                None => {}
+            }
+            let matches = facts.map_or(&[][..], |facts| &facts.matches);
+            (key, paths.member(object, matches))
+        });
+        if read.is_none() {
+            out.replace(*at, end, MASKED);
+        }
+        let colon = out.token(end);
+        if json::byte(out.text, colon) != b':' {
+            return Err(MaskError::NotJson);
+        }
+        *at = out.token(colon + 1);
+        Ok(read)
+    }
+
+    /// Reads a value; of an object or an array only the beginning. Returns where to go on.
+    #[inline]
+    fn value(
+        &mut self,
+        at: usize,
+        state: State,
+        key: Option<Key>,
+        mark: usize,
+        out: &mut Copied<'_>,
+    ) -> Result<usize, MaskError> {
+        let facts = key.and_then(|key| self.keys.facts(key));
+        let secret = facts.is_some_and(|facts| facts.secret);
+        let label = facts.map_or(&self.unlabelled, |facts| &facts.label);
+        let end = if secret || self.paths.end(&state) {
+            out.mask(at)?
+        } else {
+            match json::byte(out.text, at) {
+                bracket @ (b'{' | b'[') => {
+                    if self.open.len() == MAX_DEPTH {
+                        return Err(MaskError::TooDeep);
+                    }
+                    self.open.push(Open {
+                        object: bracket == b'{',
+                        fresh: true,
+                        state,
+                        key,
+                        index: 0,
+                        mark,
+                    });
+                    return Ok(at + 1);
+                }
+                b'"' => {
+                    let (raw, end) = Raw::read(out.text, at)?;
+                    match raw.text() {
+                        Some(text) => match self.finder.redact(&text, label) {
+                            Some(shown) => out.replace(at, end, &shown),
+                            None if raw.escaped => out.replace(at, end, &text),
+                            None => {}
+                        },
+                        None => out.replace(at, end, MASKED),
+                    }
+                    end
+                }
+                _ => {
+                    let end = json::scalar_end(out.text, at)?;
+                    let token = out.text.get(at..end).unwrap_or("");
+                    if token.len() >= LONG_NUMBER
+                        && token.bytes().filter(u8::is_ascii_digit).count() >= LONG_NUMBER
+                        && let Some(shown) = self.finder.redact(token, label)
+                        && shown != token
+                    {
+                        out.replace(at, end, &shown);
+                    }
+                    end
+                }
+            }
+        };
+        self.keys.close(mark);
+        Ok(end)
     }
 
     /// Masks a reason that was rendered from a context.
     #[must_use]
-    pub fn reason(&mut self, reason: &str, masked: Option<&Masked>) -> String {
-        let mut text = reason.to_owned();
-        let mut hidden: Vec<&str> = masked
-            .iter()
-            .flat_map(|masked| &masked.hidden)
-            .map(String::as_str)
-            .filter(|hidden| hidden.len() >= SHORTEST_HIDDEN && hidden.len() <= reason.len())
-            .collect();
+    pub fn reason(&mut self, reason: &str, masked: Option<&Masked<'_>>) -> String {
+        let mut texts: Vec<Cow<'_, str>> = Vec::new();
+        for value in masked.iter().flat_map(|masked| &masked.hidden) {
+            json::texts(value, |text| {
+                if text.len() >= SHORTEST_HIDDEN && text.len() <= reason.len() {
+                    texts.push(text);
+                }
+            });
+        }
+        let mut hidden: Vec<&str> = texts.iter().map(|text| &**text).collect();
         // The longest first: it may hold shorter ones.
         hidden.sort_unstable_by_key(|hidden| std::cmp::Reverse(hidden.len()));
         hidden.dedup();
+        let mut text = Cow::Borrowed(reason);
         for hidden in hidden {
             if text.contains(hidden) {
-                text = text.replace(hidden, MASKED);
+                text = Cow::Owned(text.replace(hidden, MASKED));
             }
         }
-        self.redact(&text, "")
-    }
-
-    /// What is known of a key. Requests have the same keys again and again.
-    fn facts(&mut self, key: &str) -> Arc<Facts> {
-        if let Some(known) = self.keys.get(key) {
-            return Arc::clone(known);
-        }
-        let facts = Arc::new(Facts {
-            shown: self.redact(key, ""),
-            parts: key.split('.').map(plain).collect(),
-            words: words(key),
-            secret: names_a_secret(key),
-        });
-        if key.len() <= LONGEST_KNOWN_KEY {
-            if self.keys.len() == KNOWN_KEYS {
-                // Keys that come once must not fill the memory; those that come again are soon back.
-                self.keys.clear();
-            }
-            self.keys.insert(key.into(), Arc::clone(&facts));
-        }
-        facts
-    }
-
-    /// The places of a value under the next key.
-    fn step(&self, places: &Places, key: &str) -> Places {
-        places
-            .iter()
-            .filter_map(|&(path, done)| {
-                let next = self.paths.get(path)?.get(done)?;
-                (next == "*" || next == key).then_some((path, done + 1))
-            })
-            .collect()
-    }
-
-    /// Whether a path ends here.
-    fn ends(&self, places: &Places) -> bool {
-        places
-            .iter()
-            .any(|&(path, done)| self.paths.get(path).is_some_and(|path| path.len() == done))
-    }
-
-    /// Reads a value; of an object or an array only the beginning.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "the state of one walk, which borrows from several places"
-    )]
-    fn value(
-        &mut self,
-        scan: &mut Scan<'_>,
-        places: Places,
-        words: String,
-        secret: bool,
-        open: &mut Vec<Open>,
-        hidden: &mut Vec<String>,
-        out: &mut String,
-    ) -> Result<(), MaskError> {
-        if secret || self.ends(&places) {
-            push_string(MASKED, out);
-            return scan.skip(hidden);
-        }
-        match scan.peek() {
-            Some(bracket @ (b'{' | b'[')) => {
-                if open.len() == MAX_DEPTH {
-                    return Err(MaskError::TooDeep);
-                }
-                scan.at += 1;
-                out.push(char::from(bracket));
-                open.push(Open {
-                    object: bracket == b'{',
-                    places,
-                    words,
-                    index: 0,
-                });
-            }
-            Some(b'"') => match scan.string()? {
-                Some(text) => {
-                    let shown = self.redact(&text, &words);
-                    push_string(&shown, out);
-                }
-                None => push_string(MASKED, out),
-            },
-            Some(_) => {
-                let token = scan.token();
-                let digits = token.bytes().filter(u8::is_ascii_digit).count();
-                if digits < LONG_NUMBER {
-                    out.push_str(token);
-                } else {
-                    let shown = self.redact(token, &words);
-                    if shown == token {
-                        out.push_str(token);
-                    } else {
-                        push_string(&shown, out);
-                    }
-                }
-            }
-            None => return Err(MaskError::NotJson),
-        }
-        Ok(())
-    }
-
-    /// A text without personal data and secrets; `words` say what it is.
-    fn redact(&mut self, text: &str, words: &str) -> String {
-        // Names of models, teams and the like: nothing personal and no secret is that short and has no digit.
-        if text.len() <= SHORT_WORD && text.bytes().all(|b| b.is_ascii_lowercase() || b == b'-') {
-            return text.to_owned();
-        }
-        self.labelled.clear();
-        if !words.is_empty() {
-            self.labelled.push_str(words);
-            self.labelled.push_str(": ");
-        }
-        let label = self.labelled.len();
-        self.labelled.push_str(text);
-        // Most texts hold nothing, and looking does not copy.
-        let any = |text: &str, min| pii::contains_any(text, PiiTypeSet::ALL, min);
-        if !any(text, Confidence::Low) && (label == 0 || !any(&self.labelled, Confidence::Medium)) {
-            return text.to_owned();
-        }
-        let mut shown = text.to_owned();
-        if label > 0 {
-            self.redactor.redact(
-                &self.labelled,
-                PiiTypeSet::ALL,
-                Confidence::Medium,
-                &mut self.buffer,
-            );
-            // Where the label was changed as well, the text alone decides.
-            let unchanged = self
-                .labelled
-                .get(..label)
-                .and_then(|label| self.buffer.strip_prefix(label));
-            if let Some(rest) = unchanged {
-                shown.clear();
-                shown.push_str(rest);
-            }
-        }
-        // Alone as well: words before it can make a text look harmless (`version: 10.0.0.1`).
-        self.redactor
-            .redact(&shown, PiiTypeSet::ALL, Confidence::Medium, &mut self.buffer);
-        std::mem::swap(&mut shown, &mut self.buffer);
-        // A secret must not be missed; a text that only looks like one is no loss.
-        let secrets = PiiTypeSet::EMPTY
-            .with(PiiType::ApiKey)
-            .with(PiiType::PrivateKey)
-            .with(PiiType::Jwt);
-        self.redactor
-            .redact(&shown, secrets, Confidence::Low, &mut self.buffer);
-        std::mem::swap(&mut shown, &mut self.buffer);
-        shown
+        self.finder
+            .redact(&text, &self.unlabelled)
+            .unwrap_or_else(|| text.into_owned())
     }
 }
 
-/// The context in one line, otherwise as it is.
-///
-/// # Errors
-///
-/// [`MaskError::NotJson`].
-pub fn compact(context: &[u8]) -> Result<String, MaskError> {
-    let text = validated(context)?;
-    let mut out = String::with_capacity(text.len());
-    let (mut inside, mut escaped) = (false, false);
-    for c in text.chars() {
-        if inside {
-            inside = escaped || c != '"';
-            escaped = c == '\\' && !escaped;
-            out.push(c);
-        } else if !c.is_ascii_whitespace() {
-            inside = c == '"';
-            out.push(c);
-        }
-    }
-    Ok(out)
-}
-
-/// The context as text that is known to be JSON, however deep.
-fn validated(context: &[u8]) -> Result<&str, MaskError> {
-    let text = std::str::from_utf8(context).map_err(|_| MaskError::NotJson)?;
-    // Skips values without recursion.
-    serde_json::from_str::<IgnoredAny>(text).map_err(|_| MaskError::NotJson)?;
-    Ok(text)
-}
-
-/// Walks over valid JSON.
-struct Scan<'t> {
-    text: &'t str,
+/// The context as far as it was read, without what is masked.
+struct Copied<'c> {
+    text: &'c str,
+    /// Up to here the text is in `out`, or was left out.
     at: usize,
+    out: String,
+    hidden: Vec<&'c str>,
 }
 
-impl<'t> Scan<'t> {
-    /// The next byte that is not whitespace.
-    fn peek(&mut self) -> Option<u8> {
-        let bytes = self.text.as_bytes();
-        while bytes.get(self.at).is_some_and(u8::is_ascii_whitespace) {
-            self.at += 1;
+impl<'c> Copied<'c> {
+    /// Where the next token starts. Whitespace before it is left out.
+    #[inline]
+    fn token(&mut self, at: usize) -> usize {
+        if json::byte(self.text, at) > b' ' {
+            return at;
         }
-        bytes.get(self.at).copied()
+        let next = json::token(self.text, at);
+        self.leave_out(at, next);
+        next
     }
 
-    /// Goes past a byte.
-    fn past(&mut self, byte: u8) -> Result<(), MaskError> {
-        if self.peek() != Some(byte) {
-            return Err(MaskError::NotJson);
-        }
-        self.at += 1;
-        Ok(())
+    #[inline(never)]
+    fn leave_out(&mut self, start: usize, end: usize) {
+        self.out.push_str(self.text.get(self.at..start).unwrap_or(""));
+        self.at = end;
     }
 
-    /// A string; `None` when its escapes are no text (half of a surrogate pair).
-    fn string(&mut self) -> Result<Option<String>, MaskError> {
-        if self.peek() != Some(b'"') {
-            return Err(MaskError::NotJson);
-        }
-        let start = self.at;
-        let bytes = self.text.as_bytes();
-        self.at += 1;
-        loop {
-            match bytes.get(self.at) {
-                Some(b'\\') => self.at += 2,
-                Some(b'"') => break,
-                Some(_) => self.at += 1,
-                None => return Err(MaskError::NotJson),
-            }
-        }
-        self.at += 1;
-        let raw = self.text.get(start..self.at).ok_or(MaskError::NotJson)?;
-        Ok(serde_json::from_str(raw).ok())
+    /// Puts a text in the place of a token.
+    #[inline(never)]
+    fn replace(&mut self, start: usize, end: usize, text: &str) {
+        self.leave_out(start, end);
+        push_string(text, &mut self.out);
     }
 
-    /// A number, `true`, `false` or `null`.
-    fn token(&mut self) -> &'t str {
-        let start = self.at;
-        let bytes = self.text.as_bytes();
-        while bytes.get(self.at).is_some_and(|b| {
-            !b.is_ascii_whitespace() && !matches!(b, b',' | b'}' | b']' | b':' | b'{' | b'[' | b'"')
-        }) {
-            self.at += 1;
-        }
-        self.text.get(start..self.at).unwrap_or_default()
+    /// Masks the value at `at`. Returns where it ends.
+    #[inline(never)]
+    fn mask(&mut self, at: usize) -> Result<usize, MaskError> {
+        let end = json::value_end(self.text, at)?;
+        self.hidden.extend(self.text.get(at..end));
+        self.leave_out(at, end);
+        self.out.push_str(MASKED_JSON);
+        Ok(end)
     }
 
-    /// Goes past a value and keeps the texts in it.
-    fn skip(&mut self, texts: &mut Vec<String>) -> Result<(), MaskError> {
-        let mut depth = 0_usize;
-        loop {
-            match self.peek() {
-                Some(b'{' | b'[') => {
-                    depth += 1;
-                    self.at += 1;
-                }
-                Some(b'}' | b']') => {
-                    depth = depth.checked_sub(1).ok_or(MaskError::NotJson)?;
-                    self.at += 1;
-                }
-                Some(b',' | b':') => self.at += 1,
-                Some(b'"') => texts.extend(self.string()?),
-                Some(_) => {
-                    let token = self.token();
-                    if token.is_empty() {
-                        return Err(MaskError::NotJson);
-                    }
-                    // A masked number may have been quoted as well.
-                    if token.len() > SHORTEST_HIDDEN && token.bytes().all(|b| b.is_ascii_digit()) {
-                        texts.push(token.to_owned());
-                    }
-                }
-                None => return Err(MaskError::NotJson),
-            }
-            if depth == 0 {
-                return Ok(());
-            }
+    fn done(mut self) -> Masked<'c> {
+        self.leave_out(self.text.len(), self.text.len());
+        Masked {
+            json: self.out,
+            hidden: self.hidden,
         }
     }
 }
 
-/// Appends a text as a JSON string.
-fn push_string(text: &str, out: &mut String) {
-    use std::fmt::Write as _;
-    // Writing to a `String` cannot fail.
-    if write!(out, "{}", serde_json::Value::from(text)).is_err() {
-        out.push_str("\"\"");
-    }
-}
-
-/// A key without case, `_` and `-`.
-fn plain(key: &str) -> String {
-    key.chars()
-        .filter(|c| !matches!(c, '_' | '-'))
-        .flat_map(char::to_lowercase)
-        .collect()
-}
-
-/// A key in words: `dateOfBirth` and `date_of_birth` are `date of birth`.
-fn words(key: &str) -> String {
-    let mut words = String::with_capacity(key.len() + 4);
-    let mut lower = false;
-    for c in key.chars() {
-        if matches!(c, '_' | '-' | '.') {
-            words.push(' ');
-        } else {
-            if lower && c.is_uppercase() {
-                words.push(' ');
-            }
-            words.extend(c.to_lowercase());
-        }
-        lower = c.is_lowercase();
-    }
-    words
-}
-
-/// Whether a key says that its value is a secret.
-fn names_a_secret(key: &str) -> bool {
-    const ENDINGS: &[&str] = &[
-        "password",
-        "passwd",
-        "passphrase",
-        "secret",
-        "secrets",
-        "apikey",
-        "apikeys",
-        "accesskey",
-        "accesskeyid",
-        "secretkey",
-        "privatekey",
-        "token",
-        "authorization",
-        "credential",
-        "credentials",
-        "cookie",
-        "cookies",
-    ];
-    let key = plain(key);
-    ENDINGS.iter().any(|ending| key.ends_with(ending))
-}
-
+#[cfg(test)]
+mod reference;
 #[cfg(test)]
 mod tests;

@@ -9,15 +9,15 @@
 //!   one that is used twice must not hide a decision. The later one is put a millisecond later.
 //! - A line is one JSON object and holds no line break.
 
-use super::mask::{self, Masked, Masker};
+use super::mask::{self, Masked, Masker, push_string};
 use crate::config::Kept;
 use crate::storage::model::DecisionRecord;
 use crate::telemetry::metrics::Withheld;
 use bytes::Bytes;
-use serde::Serialize;
 use serde::de::IgnoredAny;
 use std::collections::HashMap;
 use std::fmt;
+use std::hash::{BuildHasher as _, BuildHasherDefault, Hasher, RandomState};
 use std::sync::Arc;
 
 /// What sealed contexts begin with.
@@ -26,7 +26,10 @@ pub const SEALED: &str = "enc:v1:";
 /// Longest request id and namespace that an index of the store holds, in bytes.
 const LONGEST_KEY: usize = 512;
 
-/// Seals a text: plaintext and associated data to what is stored, or why it cannot be.
+/// Bytes of a line without its context, usually.
+const LINE: usize = 512;
+
+/// Seals a text: plaintext and associated data to what is stored, or why it cannot be. What is stored begins with [`SEALED`].
 pub type Seal = Arc<dyn Fn(&str, &str) -> Result<String, String> + Send + Sync>;
 
 /// A decision to be written. Cheap to make: the context is shared with the request.
@@ -55,17 +58,39 @@ pub fn associated_data(record: &DecisionRecord) -> String {
 }
 
 /// Makes what may be kept of decisions.
-pub(crate) struct Preparer {
+pub struct Preparer {
     kept: Kept,
     masker: Masker,
     seal: Option<Seal>,
-    /// Last time of each request id, in this batch and in the one before.
-    times: [HashMap<String, i64>; 2],
+    /// Last time of each request id, in this batch and in the one before, by the hash of the id: two ids that share one cost
+    /// the later decision a millisecond.
+    times: [HashMap<u64, i64, BuildHasherDefault<Hashed>>; 2],
+    hasher: RandomState,
+}
+
+/// What is a hash already.
+#[derive(Default)]
+struct Hashed(u64);
+
+impl Hasher for Hashed {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
 }
 
 /// What became of the context of a decision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Outcome {
+pub enum Outcome {
     /// It is as it should be.
     Done,
     /// It was left out.
@@ -73,17 +98,20 @@ pub(crate) enum Outcome {
 }
 
 impl Preparer {
-    pub(crate) fn new(kept: Kept, masks: &[String], seal: Option<Seal>) -> Self {
+    /// Keeps this of contexts: without what is at `masks` where they are masked, and sealed where there is a seal.
+    #[must_use]
+    pub fn new(kept: Kept, masks: &[String], seal: Option<Seal>) -> Self {
         Self {
             kept,
             masker: Masker::new(masks),
             seal,
-            times: [HashMap::new(), HashMap::new()],
+            times: Default::default(),
+            hasher: RandomState::new(),
         }
     }
 
     /// Another batch begins.
-    pub(crate) fn next_batch(&mut self) {
+    pub fn next_batch(&mut self) {
         self.times.swap(0, 1);
         let [current, _] = &mut self.times;
         current.clear();
@@ -91,18 +119,17 @@ impl Preparer {
 
     /// Moves the time of a record behind that of the last one of its request.
     fn tell_apart(&mut self, record: &mut DecisionRecord) {
+        let id = self.hasher.hash_one(&record.request_id);
         let [current, before] = &mut self.times;
-        let last = current
-            .get(&record.request_id)
-            .or_else(|| before.get(&record.request_id));
+        let last = current.get(&id).or_else(|| before.get(&id));
         if let Some(last) = last {
             record.at_ms = record.at_ms.max(last.saturating_add(1));
         }
-        current.insert(record.request_id.clone(), record.at_ms);
+        current.insert(id, record.at_ms);
     }
 
-    /// The record to store.
-    pub(crate) fn prepare(&mut self, entry: &Entry) -> (DecisionRecord, Outcome) {
+    /// The record to store, and whether its context is in it as it should be.
+    pub fn prepare(&mut self, entry: &Entry) -> (DecisionRecord, Outcome) {
         let mut record = bare(entry);
         self.tell_apart(&mut record);
         let context = entry.context.as_deref();
@@ -143,7 +170,7 @@ impl Preparer {
         }
     }
 
-    fn mask_reason(&mut self, record: &mut DecisionRecord, masked: Option<&Masked>) {
+    fn mask_reason(&mut self, record: &mut DecisionRecord, masked: Option<&Masked<'_>>) {
         if let Some(reason) = &mut record.reason {
             *reason = self.masker.reason(reason, masked);
         }
@@ -195,68 +222,94 @@ pub(crate) fn stripped(entry: &Entry) -> DecisionRecord {
     record
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Line<'r> {
-    #[serde(skip_serializing_if = "is_zero")]
-    seq: u64,
-    timestamp: String,
-    request_id: &'r str,
-    namespace: &'r str,
-    subject: &'r str,
-    decision: &'r str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<&'r str>,
-    matched_rules: &'r [String],
-    matched_policies: &'r [String],
-    errors: u32,
-    revision: &'r str,
-    duration_ns: u64,
-    cached: bool,
-}
-
-fn is_zero(n: &u64) -> bool {
-    *n == 0
-}
-
 /// Appends a record as one line of JSON. A context is an object in it; a sealed one is a string.
 pub fn push_line(record: &DecisionRecord, out: &mut String) {
-    let timestamp = jiff::Timestamp::from_millisecond(record.at_ms)
-        .map_or_else(|_| record.at_ms.to_string(), |at| format!("{at:.3}"));
-    let line = Line {
-        seq: record.seq,
-        timestamp,
-        request_id: &record.request_id,
-        namespace: &record.namespace,
-        subject: &record.subject,
-        decision: &record.decision,
-        reason: record.reason.as_deref(),
-        matched_rules: &record.matched_rules,
-        matched_policies: &record.matched_policies,
-        errors: record.errors,
-        revision: &record.revision,
-        duration_ns: record.duration_ns,
-        cached: record.cached,
+    let json = |context: &str| {
+        !context.contains(['\n', '\r']) && serde_json::from_str::<IgnoredAny>(context).is_ok()
     };
-    match serde_json::to_string(&line) {
-        // Open again, for the context.
-        Ok(text) => out.push_str(text.strip_suffix('}').unwrap_or(&text)),
-        // Strings and numbers always serialise.
-        Err(error) => {
-            tracing::error!(request_id = record.request_id, %error, "a decision could not be written as JSON");
-            return;
+    push(record, json, out);
+}
+
+/// As [`push_line`], for what [`Preparer::prepare`] made: its contexts are JSON in one line, unless they were sealed.
+pub fn push_prepared(record: &DecisionRecord, out: &mut String) {
+    push(record, |context| !context.starts_with(SEALED), out);
+}
+
+fn push(record: &DecisionRecord, is_json: impl Fn(&str) -> bool, out: &mut String) {
+    let context = record.context.as_deref();
+    out.reserve(context.map_or(0, str::len) + LINE);
+    out.push('{');
+    if record.seq != 0 {
+        push_number("\"seq\":", record.seq, out);
+        out.push(',');
+    }
+    out.push_str("\"timestamp\":\"");
+    push_time(record.at_ms, out);
+    out.push('"');
+    for (name, text) in [
+        (",\"requestId\":", Some(&record.request_id)),
+        (",\"namespace\":", Some(&record.namespace)),
+        (",\"subject\":", Some(&record.subject)),
+        (",\"decision\":", Some(&record.decision)),
+        (",\"reason\":", record.reason.as_ref()),
+    ] {
+        if let Some(text) = text {
+            out.push_str(name);
+            push_string(text, out);
         }
     }
-    if let Some(context) = &record.context {
+    for (name, list) in [
+        (",\"matchedRules\":[", &record.matched_rules),
+        (",\"matchedPolicies\":[", &record.matched_policies),
+    ] {
+        out.push_str(name);
+        for (at, text) in list.iter().enumerate() {
+            if at > 0 {
+                out.push(',');
+            }
+            push_string(text, out);
+        }
+        out.push(']');
+    }
+    push_number(",\"errors\":", u64::from(record.errors), out);
+    out.push_str(",\"revision\":");
+    push_string(&record.revision, out);
+    push_number(",\"durationNs\":", record.duration_ns, out);
+    out.push_str(if record.cached {
+        ",\"cached\":true"
+    } else {
+        ",\"cached\":false"
+    });
+    if let Some(context) = context {
         out.push_str(",\"context\":");
-        let json = !context.contains(['\n', '\r']) && serde_json::from_str::<IgnoredAny>(context).is_ok();
-        if json {
+        if is_json(context) {
             out.push_str(context);
         } else {
-            out.push_str(&serde_json::Value::from(context.as_str()).to_string());
+            push_string(context, out);
         }
     }
     out.push_str("}\n");
+}
+
+fn push_number(name: &str, number: u64, out: &mut String) {
+    use std::fmt::Write as _;
+    out.push_str(name);
+    // Writing to a `String` cannot fail.
+    if write!(out, "{number}").is_err() {
+        out.push('0');
+    }
+}
+
+/// Appends a time in RFC 3339 with milliseconds; where the calendar ends, the number.
+fn push_time(at_ms: i64, out: &mut String) {
+    use std::fmt::Write as _;
+    let written = match jiff::Timestamp::from_millisecond(at_ms) {
+        Ok(at) => write!(out, "{at:.3}"),
+        Err(_) => write!(out, "{at_ms}"),
+    };
+    if written.is_err() {
+        out.push('0');
+    }
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@
 //! - Masking and disks have a thread of their own; the task itself never blocks, and needs no thread that may be waiting
 //!   for it.
 
-use super::record::{Entry, Outcome, Preparer, push_line, stripped};
+use super::record::{Entry, Outcome, Preparer, push_prepared, stripped};
 use super::replay::{Appender, BATCH, Pause, Replayer};
 use super::sinks::{Output, write_file, write_stdout};
 use super::spool::{Pushed, Spool};
@@ -230,7 +230,7 @@ async fn prepare(
             Outcome::Withheld(why) => drop(metrics.withheld(why).inc()),
         }
         if in_lines {
-            push_line(&record, &mut lines);
+            push_prepared(&record, &mut lines);
         }
         records.push(record);
     }

@@ -20,6 +20,7 @@ use crate::storage::model::{PolicyRecord, PolicyStatus, PolicyVersion};
 use policy_grammar::ast;
 use policy_grammar::{SourceFile, SourceMap};
 use policy_proto::v1;
+use policy_runtime::Verb;
 use prost_types::{Struct, Timestamp, Value, value::Kind};
 use serde::de::{self, MapAccess, SeqAccess, Visitor};
 use serde::ser::{Error as _, SerializeMap as _};
@@ -323,8 +324,8 @@ pub fn response(text: bytes::Bytes, as_json: bool) -> Result<v1::EvaluatePolicyR
 pub fn outcome(outcome: Outcome, as_json: bool) -> Result<v1::EvaluatePolicyResponse> {
     let mut response = v1::EvaluatePolicyResponse {
         request_id: outcome.request_id(),
-        decision: decision_message(outcome.decision).into(),
-        allowed: outcome.decision != ast::Decision::Deny,
+        decision: decided(outcome.decision).into(),
+        allowed: outcome.decision != Verb::Deny,
         reason: outcome.reason(),
         matched_policies: outcome.matched_policies(),
         matched_rules: outcome.matched_rules(),
@@ -351,6 +352,15 @@ fn verb(text: &str) -> Result<v1::Decision> {
         .find(|decision| decision.as_str() == text)
         .map(|decision| decision_message(*decision))
         .ok_or_else(|| ServiceError::internal(format!("the engine decided `{text}`")))
+}
+
+fn decided(verb: Verb) -> v1::Decision {
+    match verb {
+        Verb::Allow => v1::Decision::Allow,
+        Verb::Warn => v1::Decision::Warn,
+        Verb::Modify => v1::Decision::Modify,
+        Verb::Deny => v1::Decision::Deny,
+    }
 }
 
 fn decision_message(decision: ast::Decision) -> v1::Decision {

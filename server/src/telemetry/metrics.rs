@@ -730,7 +730,7 @@ impl Dropped {
 
 /// Why a decision is in the log without its context.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Withheld {
+pub enum Withheld {
     /// It could not be masked.
     Mask,
     /// It could not be encrypted.

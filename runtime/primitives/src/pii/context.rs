@@ -9,6 +9,7 @@
 //! in `phone 1234567, 1234568` is still a phone.
 
 use super::bytes::at;
+use super::secrets;
 use super::types::PiiType;
 
 /// Words looked at.
@@ -136,6 +137,35 @@ pub(super) fn before(text: &[u8], position: usize, barrier: Barrier) -> Nearby {
     }
     nearby.bytes_read = position - end;
     nearby
+}
+
+/// Whether putting `label: ` before a text makes nothing of it suspicious that is not so alone: where [`scan`](super::scan)
+/// finds nothing in `text`, at any confidence, it finds nothing in `label: text` either.
+///
+/// Says so of lower-case letters and spaces that name nothing. In such a label nothing is found, since the pass stops at no
+/// byte of it, and the colon before a space starts no address. Before the text stand a space and a colon, which end every
+/// look behind as the start of the text does, with two exceptions:
+///
+/// - `context::before` hears the words of the label. It may cut the first one at the end of its window, so no ending of a word may be
+///   a topic, except those that only speak against a finding.
+/// - `secrets::assigned` looks for a name behind the colon.
+///
+/// `pii/tests.rs` compares both for generated labels and texts.
+#[must_use]
+pub fn is_silent(label: &str) -> bool {
+    label.len() <= WINDOW_BYTES
+        && label.bytes().all(|b| b.is_ascii_lowercase() || b == b' ')
+        && label.as_bytes().split(|b| *b == b' ').all(|word| {
+            let mut heard = Nearby {
+                distance: [FAR; TOPICS],
+                bytes_read: 0,
+            };
+            (0..word.len()).for_each(|from| look_up(&word[from..], 0, &mut heard));
+            // In every detector these two weaken a finding or take it back.
+            heard.distance[Topic::Identifier as usize] = FAR;
+            heard.distance[Topic::Version as usize] = FAR;
+            heard.distance == [FAR; TOPICS] && !secrets::speaks_of_secret(word)
+        })
 }
 
 /// Letters of any script; bytes of multi-byte characters count as letters.

@@ -103,6 +103,21 @@ const LENGTHS: &[(&[u8; 2], u8)] = &[
     (b"YE", 30),
 ];
 
+/// Characters of the shortest.
+pub(super) const SHORTEST: usize = shortest();
+
+const fn shortest() -> usize {
+    let mut shortest = MAX;
+    let mut row = 0;
+    while row < LENGTHS.len() {
+        if (LENGTHS[row].1 as usize) < shortest {
+            shortest = LENGTHS[row].1 as usize;
+        }
+        row += 1;
+    }
+    shortest
+}
+
 /// Looks at the word `start..end`. Returns the end of the account number, which may be words later.
 pub(super) fn scan_word(scanner: &mut Scanner<'_, '_>, start: usize, end: usize) -> Option<usize> {
     let text = scanner.text;

@@ -14,6 +14,9 @@ use super::types::{Confidence, PiiType};
 /// Longest IPv6 address in text, with an embedded IPv4 address.
 const MAX_V6: usize = 45;
 
+/// Length of a MAC address.
+pub(super) const MAC: usize = 17;
+
 /// An IPv4 address at the start of the candidate.
 pub(super) fn find_v4(candidate: &mut Candidate<'_>) -> Option<Found> {
     if !candidate.joined_by(4, Separator::Dot) || !candidate.ends_after_v4() {
@@ -127,7 +130,7 @@ fn v6_confidence(bytes: &[u8]) -> Option<Confidence> {
 
 /// Whether `bytes` are six pairs of hexadecimal digits, not all equal to `00` or `ff`.
 fn is_mac(bytes: &[u8], separator: u8) -> bool {
-    let layout = bytes.len() == 17
+    let layout = bytes.len() == MAC
         && bytes.iter().enumerate().all(|(index, b)| {
             if index % 3 == 2 {
                 *b == separator
@@ -147,7 +150,7 @@ pub(super) fn scan_dashed_mac(scanner: &mut Scanner<'_, '_>, dash: usize) -> Opt
     if at(text, dash + 3) != b'-' || class_at(text, start) & HEX == 0 {
         return None;
     }
-    let end = start + 17;
+    let end = start + MAC;
     let bounded =
         start >= scanner.barrier.end && scanner.starts_word(start) && at(text, start.wrapping_sub(1)) != b'-';
     if !bounded || is_word(text, end) || at(text, end) == b'-' || !is_mac(slice(text, start, end), b'-') {

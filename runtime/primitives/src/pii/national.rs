@@ -11,6 +11,9 @@ use super::number::{Candidate, Found, Separator};
 use super::scan::Scanner;
 use super::types::{Confidence, PiiType};
 
+/// Fewest bytes of a word that is an identifier. At least half of them are digits.
+pub(super) const SHORTEST_WORD: usize = 7;
+
 /// A national number at the start of the candidate.
 pub(super) fn find(candidate: &mut Candidate<'_>) -> Option<Found> {
     let groups = candidate.groups().len();
@@ -185,7 +188,7 @@ fn identifier_kind(nearby: &super::context::Nearby) -> Option<PiiType> {
 pub(super) fn scan_word(scanner: &mut Scanner<'_, '_>, start: usize, end: usize) -> Option<usize> {
     let text = scanner.text;
     let word = slice(text, start, end);
-    if !(7..=18).contains(&word.len()) || !word.iter().all(u8::is_ascii_alphanumeric) {
+    if !(SHORTEST_WORD..=18).contains(&word.len()) || !word.iter().all(u8::is_ascii_alphanumeric) {
         return None;
     }
     let digits = word.iter().filter(|b| b.is_ascii_digit()).count();

@@ -11,7 +11,7 @@ use super::bytes::{
 };
 use super::context::{self, Barrier, Nearby};
 use super::types::{Confidence, Match, PiiType, PiiTypeSet};
-use super::{email, iban, ip, national, number, secrets, wallet};
+use super::{email, iban, ip, national, number, secrets, short, wallet};
 
 /// A reusable list of matches. Keeps its memory between scans.
 #[derive(Debug, Clone, Default)]
@@ -166,6 +166,15 @@ impl<'t, 's> Scanner<'t, 's> {
 
     /// Scans the text from start to end, or until the sink breaks.
     pub(super) fn run(&mut self) {
+        if short::holds_nothing(self.text) {
+            self.step(self.text.len());
+            return;
+        }
+        self.run_all();
+    }
+
+    /// As [`Scanner::run`], without the short cut.
+    pub(super) fn run_all(&mut self) {
         let text = self.text;
         let mut position = 0;
         let (blocks, rest) = text.as_chunks::<BLOCK>();

@@ -207,7 +207,7 @@ const fn rows() -> Rows {
 }
 
 /// Fewest bytes without a space that any secret has.
-const SHORTEST: usize = 18;
+pub(super) const SHORTEST: usize = 18;
 /// Different characters that a real key has, at least.
 const DISTINCT: u32 = 8;
 /// Longest value assigned to a name.
@@ -376,12 +376,20 @@ fn names_secret(name: &[u8], assigns: bool) -> bool {
     if !assigns {
         return name.eq_ignore_ascii_case(b"bearer");
     }
-    let has = |part: &[u8]| {
-        name.windows(part.len())
-            .any(|window| window.eq_ignore_ascii_case(part))
-    };
-    (has(b"key") || has(b"token") || has(b"secret") || has(b"passw") || has(b"credential") || has(b"auth"))
-        && !has(b"public")
+    speaks_of_secret(name) && !has(name, b"public")
+}
+
+/// Whether a name holds a word for what is secret.
+pub(super) fn speaks_of_secret(name: &[u8]) -> bool {
+    [&b"key"[..], b"token", b"secret", b"passw", b"credential", b"auth"]
+        .iter()
+        .any(|part| has(name, part))
+}
+
+/// Whether `name` holds `part`, without regard to case.
+fn has(name: &[u8], part: &[u8]) -> bool {
+    name.windows(part.len())
+        .any(|window| window.eq_ignore_ascii_case(part))
 }
 
 /// A PEM private key from its first dash to the end line, or to where the base64 body breaks off.

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use super::bytes::{BLOCK, marks};
 use super::checksum::{base58check, bech32, cpf, iban_mod97, luhn, nhs, verhoeff};
 use super::scan::{Findings, Scanner, scan};
+use super::{is_silent, short};
 
 /// Digits of a number with `width` places.
 fn digits_of(mut number: u64, width: usize) -> Vec<u8> {
@@ -285,4 +286,244 @@ fn prose_costs_little_more_than_one_look_a_byte() {
         steps(&prose),
         prose.len()
     );
+}
+
+/// Whether the pass finds anything, at any confidence, without asking [`short`] first.
+fn finds_anything(text: &str) -> bool {
+    let mut any = false;
+    Scanner::new(text, &mut |_| {
+        any = true;
+        ControlFlow::Break(())
+    })
+    .run_all();
+    any
+}
+
+/// Pieces of numbers, keys and addresses, and words that detectors listen for.
+fn piece() -> impl Strategy<Value = String> {
+    let known = prop::sample::select(vec![
+        "dob",
+        "born",
+        "né",
+        "ip",
+        "ssn",
+        "sin",
+        "nhs",
+        "dl",
+        "driver",
+        "passport",
+        "license",
+        "tel",
+        "call",
+        "card",
+        "visa",
+        "btc",
+        "host",
+        "ver",
+        "lives",
+        "address",
+        "Box",
+        "PO ",
+        "P.O. ",
+        "may",
+        "March ",
+        "rue",
+        "Via ",
+        "St",
+        "Way",
+        "Hill",
+        "Laan",
+        "5 ",
+        "AKIA",
+        "sk-",
+        "eyJ",
+        "key",
+        "x",
+        "ext",
+        "#",
+        "[PHONE]",
+        "AB",
+        "DE89",
+        "NO93",
+        "bc1",
+        "0x",
+        "1a",
+        "a::b",
+        "::1",
+        "fe80",
+        "00-1B",
+        "1B:",
+        "@b.de",
+        "git@",
+        "+44",
+        "(415)",
+        "(020)",
+        "8 (9",
+        "555",
+        "415-",
+        "12",
+        "1980",
+        "3/14/80",
+        "1.2.3.4",
+        "10.0",
+        "123-45",
+        "6789",
+        "AB123456C",
+        "A1234567",
+        "4111111111111111",
+        "415-555-2671",
+        "jane@example.com",
+        "943 476 5919",
+        "221B Baker Street",
+        "5 main street",
+        "Hauptstraße 5",
+        "Zx8Kq2Lw9Vb4Nm7Rt1Yp5Hs3",
+        "5552671",
+        "46454286",
+        "12345678901",
+        "046454286",
+        "2341 2341 2346",
+        "0x52908400098527886e0f7030069857d2e4169ee7",
+        "12 34 56 C",
+        "14 March 1980",
+        "X1234567",
+    ]);
+    prop_oneof![
+        4 => known.prop_map(str::to_owned),
+        2 => prop::sample::select(vec![" ", "-", ".", ":", ": ", ", ", "/", "(", ")", "_", "@", "+", "=", "\"", "]", "é", "\u{a0}", "\u{2011}"])
+            .prop_map(str::to_owned),
+        2 => "[0-9]{1,6}",
+        1 => "[a-zA-Z]{1,4}",
+        1 => "[ -~]{1,3}",
+    ]
+}
+
+/// Labels, of words that topics are and of words that end like them.
+fn label() -> impl Strategy<Value = String> {
+    let word = prop::sample::select(vec![
+        "id",
+        "model",
+        "version",
+        "user",
+        "agent",
+        "name",
+        "tags",
+        "cost",
+        "center",
+        "region",
+        "basin",
+        "turbo",
+        "order",
+        "code",
+        "team",
+        "phone",
+        "ssn",
+        "sin",
+        "nhs",
+        "passport",
+        "driver",
+        "license",
+        "born",
+        "birth",
+        "card",
+        "wallet",
+        "address",
+        "home",
+        "host",
+        "ip",
+        "key",
+        "token",
+        "auth",
+        "author",
+        "secret",
+        "monkey",
+        "public",
+        "credential",
+        "ssh",
+        "nino",
+        "uid",
+        "box",
+        "po",
+        "st",
+        "call",
+    ]);
+    let word = prop_oneof![4 => word.prop_map(str::to_owned), 1 => "[a-z]{0,9}"];
+    prop::collection::vec(word, 1..5).prop_map(|words| words.join(" "))
+}
+
+/// `PROPTEST_CASES` where it asks for more.
+fn many() -> ProptestConfig {
+    let usual = ProptestConfig {
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    };
+    ProptestConfig {
+        cases: usual.cases.max(20_000),
+        ..usual
+    }
+}
+
+proptest! {
+    #![proptest_config(many())]
+
+    #[test]
+    fn the_short_cut_misses_nothing(pieces in prop::collection::vec(piece(), 1..6)) {
+        let mut text = pieces.concat();
+        text.truncate(text.floor_char_boundary(14));
+        prop_assert!(!short::holds_nothing(text.as_bytes()) || !finds_anything(&text), "{:?}", text);
+    }
+
+    #[test]
+    fn silent_labels_make_nothing_suspicious(
+        label in label(),
+        pieces in prop::collection::vec(piece(), 1..6),
+        far in 0_usize..80,
+    ) {
+        // Far enough from the label that the window of words cuts it.
+        let words = "and so on it goes for some time, in words that mean nothing to those who listen, ";
+        let text = format!("{}{}", &words[words.len() - far..], pieces.concat());
+        if is_silent(&label) && !finds_anything(&text) {
+            let labelled = format!("{label}: {text}");
+            prop_assert!(!finds_anything(&labelled), "{labelled:?}");
+        }
+    }
+}
+
+#[test]
+fn labels_that_say_something_are_not_silent() {
+    for silent in [
+        "",
+        " ",
+        "id",
+        "model",
+        "user agent",
+        "trace parent",
+        "data classification",
+        "version",
+    ] {
+        assert!(is_silent(silent), "{silent:?}");
+    }
+    for loud in [
+        "phone",
+        "phones",
+        "passport number",
+        "ssn",
+        "basin",
+        "basins",
+        "api key",
+        "author",
+        "key ",
+        "Ip",
+        "né",
+        "a1",
+        "a:b",
+        "a_b",
+        "date of birth",
+        "shipping address",
+        "wallet",
+        "card",
+    ] {
+        assert!(!is_silent(loud), "{loud:?}");
+    }
+    assert!(!is_silent(&"a".repeat(80)));
 }

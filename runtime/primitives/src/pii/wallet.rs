@@ -6,11 +6,14 @@ use super::context::Topic;
 use super::scan::Scanner;
 use super::types::{Confidence, PiiType};
 
+/// Characters of the shortest.
+pub(super) const SHORTEST: usize = 26;
+
 /// Looks at the word `start..end`. Returns its end if it is an address that counts.
 pub(super) fn scan_word(scanner: &mut Scanner<'_, '_>, start: usize, end: usize) -> Option<usize> {
     let word = slice(scanner.text, start, end);
     let confidence = match word {
-        [b'1' | b'3', ..] if (26..=35).contains(&word.len()) && base58check(word) => Confidence::High,
+        [b'1' | b'3', ..] if (SHORTEST..=35).contains(&word.len()) && base58check(word) => Confidence::High,
         [b'b', b'c', b'1', data @ ..] if (39..=87).contains(&data.len()) && bech32(b"bc", data) => {
             Confidence::High
         }

@@ -1,6 +1,6 @@
 //! What masking hides and what it keeps; no planted secret survives it.
 
-use super::{MaskError, Masker, compact};
+use super::{MaskError, Masker, compact, push_string, reference};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -321,5 +321,604 @@ proptest! {
         let shown: Value = serde_json::from_str(&masked(&[], &text)).unwrap();
         prop_assert_eq!(shown.is_object(), context.is_object());
         prop_assert_eq!(shown.is_array(), context.is_array());
+    }
+}
+
+/// Keys: of paths, of secrets, with personal data, in words that detectors listen for, and others.
+fn key() -> impl Strategy<Value = String> {
+    let known = prop::sample::select(vec![
+        "llm",
+        "prompt",
+        "messages",
+        "content",
+        "role",
+        "request",
+        "ipAddress",
+        "ip_address",
+        "user",
+        "email",
+        "id",
+        "1",
+        "0",
+        "10",
+        "*",
+        "_",
+        "",
+        ".",
+        "llm.prompt",
+        "m.1",
+        "-",
+        "apiKey",
+        "api_key",
+        "password",
+        "Authorization",
+        "maxTokens",
+        "token",
+        "phone",
+        "phone number",
+        "passport",
+        "driver_license",
+        "ssn",
+        "nhs number",
+        "sin",
+        "basin",
+        "dateOfBirth",
+        "born",
+        "version",
+        "modelVersion",
+        "order",
+        "invoice id",
+        "card",
+        "creditCard",
+        "address",
+        "shipping address",
+        "home",
+        "authors",
+        "public_key",
+        "keyboard",
+        "monkey",
+        "wallet",
+        "host",
+        "client ip",
+        "nino",
+        "aadhaar",
+        "ssh",
+        "git",
+        "né",
+        "Straße",
+        "SELECT",
+        "jane.doe@example.com",
+        "4111111111111111",
+        "+1 415 555 2671",
+        "10.0.0.1",
+        "a:b",
+        "a-1",
+        "::1",
+        "a\"b",
+        "\\",
+        "\n",
+        "\u{1}",
+        "😀",
+        "a key that is much longer than the keys that are remembered, by far, and so on",
+    ]);
+    prop_oneof![
+        6 => known.prop_map(str::to_owned),
+        2 => "[a-z]{1,12}",
+        1 => "[a-zA-Z_. -]{0,20}",
+        1 => "[ -~äß漢]{0,8}",
+    ]
+}
+
+/// Pieces of texts: personal data, secrets, what nearly is, and what stands beside it.
+fn piece() -> impl Strategy<Value = String> {
+    let known = prop::sample::select(vec![
+        "jane.doe@example.com",
+        "x@y.py",
+        "root@host",
+        "ssh root@host.example.com",
+        "https://u:hunter2@example.com/",
+        "@",
+        "@b.de",
+        "4111 1111 1111 1111",
+        "4111111111111111",
+        "4222222222222",
+        "6759649826438453",
+        "123-45-6789",
+        "123 45 6789",
+        "123456789",
+        "219-09-9999",
+        "900-70-1234",
+        "943 476 5919",
+        "9434765919",
+        "046 454 286",
+        "046454286",
+        "2341 2341 2346",
+        "390.533.447-05",
+        "AB123456C",
+        "AB 12 34 56 C",
+        "C01X00T47",
+        "D1234567",
+        "X1234567",
+        "12345678",
+        "1234567",
+        "81.2.69.142",
+        "10.0.0.1",
+        "127.0.0.1",
+        "1.2.3.4",
+        "1.2.3",
+        "2001:db8::1",
+        "fe80::1",
+        "::1",
+        "a::b",
+        "00:1B:44:11:3A:B7",
+        "00-1B-44-11-3A-B7",
+        "+1 415 555 2671",
+        "(415) 555-2671",
+        "415-555-2671",
+        "020 7946 0958",
+        "8 (912) 345-67-89",
+        "11 98765-4321",
+        "+44 (0)20 7946 0958",
+        "030/1234567",
+        "5552671",
+        "555 2671",
+        "x751",
+        "ext. 12",
+        "1980-03-14",
+        "3/14/80",
+        "14.03.1980",
+        "14 March 1980",
+        "March 3rd, 1980",
+        "may-1980",
+        "221B Baker Street",
+        "12 rue Descartes",
+        "Hauptstraße 5",
+        "P.O. Box 12",
+        "Box 12",
+        "12 main street",
+        "5 hill",
+        "Apt. 4B",
+        ", Springfield, IL 62704",
+        "GB82 WEST 1234 5698 7654 32",
+        "DE89370400440532013000",
+        "NO9386011117947",
+        "1BoatSLRHtKNngkdXEeobR76b53LETtpyT",
+        "0x52908400098527886E0F7030069857D2E4169EE7",
+        "0x52908400098527886e0f7030069857d2e4169ee7",
+        "sk-proj-Ab3dEf6hIj9kLm2nOp5qRs8tUv",
+        "ghp_Ab3dEf6hIj9kLm2nOp5qRs8tUv1wXy4zAb7d",
+        "AKIAQ3EXAMPLE7ZWK4T2",
+        "xoxb-123456789012-abcdefGHIJ",
+        "hf_abcdefghijKLMNOPQRSTuvwxyzABCDEFGH",
+        "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N",
+        "-----BEGIN PRIVATE KEY-----",
+        "-----END PRIVATE KEY-----",
+        "Bearer Zx8Kq2Lw9Vb4Nm7Rt1Yp5Hs3",
+        "Zx8Kq2Lw9Vb4Nm7Rt1Yp5Hs3",
+        "api_key=",
+        "token: ",
+        "\"key\": \"",
+        "passport",
+        "driver license",
+        "phone",
+        "call",
+        "born",
+        "née",
+        "card",
+        "ssn",
+        "nhs",
+        "sin",
+        "aadhaar",
+        "version",
+        "order",
+        "ip",
+        "server",
+        "lives at",
+        "wallet",
+        "nino",
+        "office",
+        "[EMAIL]",
+        "[PHONE]",
+        "[CREDIT_CARD]",
+        "chat",
+        "gpt-4o",
+        "o3-mini",
+        "eu-west-1",
+        "team-5693",
+        "llm:read",
+        "the quarterly report",
+        "v2",
+        "9.99",
+        "$5",
+        "#1",
+        "00",
+        "7",
+        "\"",
+        "\\",
+        "\n",
+        "\t",
+        "\u{1}",
+        "\u{2028}",
+        "é",
+        "😀",
+        "\u{a0}",
+        "\u{200b}",
+        "\u{2011}",
+    ]);
+    prop_oneof![
+        5 => known.prop_map(str::to_owned),
+        2 => prop::sample::select(vec![" ", " ", "-", ".", ": ", ", ", "/", "(", ")", "_", "\u{7f}"]).prop_map(str::to_owned),
+        1 => "[0-9]{1,20}",
+        1 => "[a-zA-Z]{1,12}",
+        1 => "[ -~]{0,6}",
+    ]
+}
+
+fn text() -> impl Strategy<Value = String> {
+    prop::collection::vec(piece(), 0..5).prop_map(|pieces| pieces.concat())
+}
+
+/// A text as a JSON string, with escapes here and there that need not be.
+fn quoted(text: &str, salt: u64) -> String {
+    let mut out = String::new();
+    push_string(text, &mut out);
+    match salt % 8 {
+        0 => {
+            let at = 1 + (salt as usize / 8) % out.len();
+            let simple = !text.contains(['\\', '"']) && !text.chars().any(char::is_control);
+            let plain = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '@' | ' ');
+            let here = out.get(at..).and_then(|rest| rest.chars().next());
+            if let Some(c) = here.filter(|c| simple && plain(c)) {
+                out.replace_range(at..=at, &format!("\\u{:04x}", c as u32));
+            }
+            out
+        }
+        1 => out.replace('/', "\\/"),
+        // Half of a pair, and a pair.
+        2 if salt.is_multiple_of(5) => format!("{}\\uD83d\"", &out[..out.len() - 1]),
+        3 if salt.is_multiple_of(3) => format!("{}\\ud83d\\ude00\"", &out[..out.len() - 1]),
+        _ => out,
+    }
+}
+
+/// JSON as text: values of every shape, keys twice, space between tokens, escapes that need not be.
+fn json_text() -> impl Strategy<Value = String> {
+    let space = || prop_oneof![9 => Just(""), 1 => Just(" "), 1 => Just("\n\t "), 1 => Just("\r\n")];
+    let number = prop::sample::select(vec![
+        "0",
+        "-0",
+        "1",
+        "12345678",
+        "123456789",
+        "4111111111111111",
+        "-4111111111111111",
+        "415.5552671",
+        "1e400",
+        "1E-7",
+        "0.1",
+        "123456789012345678901234567890",
+        "1767225600000",
+        "4222222222222.0",
+        "3141592653.58979",
+    ]);
+    let leaf = prop_oneof![
+        1 => prop::sample::select(vec!["null", "true", "false", "{}", "[]", "[ ]"]).prop_map(str::to_owned),
+        2 => number.prop_map(str::to_owned),
+        1 => any::<i64>().prop_map(|n| n.to_string()),
+        6 => (text(), any::<u64>()).prop_map(|(text, salt)| quoted(&text, salt)),
+    ];
+    leaf.prop_recursive(5, 24, 5, move |inner| {
+        let member = (key(), any::<u64>(), space(), inner.clone(), space());
+        let element = (space(), inner, space()).prop_map(|(before, inner, after)| format!("{before}{inner}{after}"));
+        prop_oneof![
+            2 => prop::collection::vec(element, 0..4).prop_map(|items| format!("[{}]", items.join(","))),
+            5 => prop::collection::vec(member, 0..5).prop_map(|members| {
+                let members: Vec<String> = members
+                    .into_iter()
+                    .map(|(key, salt, before, value, after)| format!("{before}{}{after}:{before}{value}{after}", quoted(&key, salt)))
+                    .collect();
+                format!("{{{}}}", members.join(","))
+            }),
+        ]
+    })
+}
+
+/// Paths of keys that contexts have.
+fn paths() -> impl Strategy<Value = Vec<String>> {
+    let path = || {
+        prop::collection::vec(
+            prop_oneof![3 => key(), 1 => Just("*".to_owned()), 1 => Just("1".to_owned())],
+            1..5,
+        )
+    };
+    prop_oneof![
+        2 => Just(DEFAULT.iter().map(|&path| path.to_owned()).collect::<Vec<_>>()),
+        5 => prop::collection::vec(path().prop_map(|keys| keys.join(".")), 0..4),
+        // More keys than a word has bits.
+        1 => prop::collection::vec(path().prop_map(|keys| keys.join(".")), 30..40),
+    ]
+}
+
+/// A context, most often JSON.
+fn context() -> impl Strategy<Value = Vec<u8>> {
+    let broken = (json_text(), any::<prop::sample::Index>(), any::<u8>(), 0..4_u8).prop_map(
+        |(text, at, byte, how)| {
+            let mut bytes = text.into_bytes();
+            let at = at.index(bytes.len());
+            let signs = b"{}[]\",:\\ \n0-+.e1tu\x00\x1f\x0c\xff";
+            let sign = signs[usize::from(byte) % signs.len()];
+            match how {
+                0 => drop(bytes.remove(at)),
+                1 => bytes.insert(at, sign),
+                2 => bytes[at] = sign,
+                _ => bytes.truncate(at),
+            }
+            bytes
+        },
+    );
+    prop_oneof![4 => json_text().prop_map(String::into_bytes), 1 => broken]
+}
+
+/// Both maskers must say the same of a context, and of a reason that quotes it.
+fn agree(
+    fast: &mut Masker,
+    slow: &mut reference::Masker,
+    context: &[u8],
+    reason: &str,
+) -> Result<(), TestCaseError> {
+    let shown = String::from_utf8_lossy(context);
+    let (fast_masked, slow_masked) = (fast.mask(context), slow.mask(context));
+    prop_assert_eq!(
+        fast_masked
+            .as_ref()
+            .map(|masked| masked.json.as_str())
+            .map_err(|error| *error),
+        slow_masked
+            .as_ref()
+            .map(|masked| masked.json.as_str())
+            .map_err(|error| *error),
+        "{}",
+        shown
+    );
+    prop_assert_eq!(
+        fast.reason(reason, fast_masked.as_ref().ok()),
+        slow.reason(reason, slow_masked.as_ref().ok()),
+        "{} because {}",
+        shown,
+        reason
+    );
+    prop_assert_eq!(compact(context), reference::compact(context), "{}", shown);
+    Ok(())
+}
+
+/// `PROPTEST_CASES` where it asks for more than continuous integration has time for.
+fn many() -> ProptestConfig {
+    let usual = ProptestConfig {
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    };
+    ProptestConfig {
+        cases: usual.cases.max(600),
+        ..usual
+    }
+}
+
+proptest! {
+    #![proptest_config(many())]
+
+    #[test]
+    fn contexts_are_masked_as_the_reference_says(
+        paths in paths(),
+        contexts in prop::collection::vec((context(), text(), any::<prop::sample::Index>()), 1..5),
+    ) {
+        // One for all: what was learned of earlier contexts must not show.
+        let (mut fast, mut slow) = (Masker::new(&paths), reference::Masker::new(&paths));
+        for (context, reason, at) in &contexts {
+            // A reason quotes what a request says.
+            let text = String::from_utf8_lossy(context);
+            let quotes: Vec<&str> = text.split('"').collect();
+            let reason = format!("{reason} {} {reason}", quotes[at.index(quotes.len())]);
+            agree(&mut fast, &mut slow, context, &reason)?;
+        }
+    }
+
+    #[test]
+    fn strings_are_written_as_serde_json_writes_them(text in "[\u{0}-\u{ff}漢😀\u{2028}]{0,90}") {
+        let mut out = String::new();
+        push_string(&text, &mut out);
+        prop_assert_eq!(out, Value::from(text).to_string());
+    }
+}
+
+/// The labelled texts of the test data; `None` after saying that they are not there.
+fn labelled() -> Option<Vec<String>> {
+    let root = std::env::var_os("POLICY_TEST_DATA").map_or_else(
+        || std::path::PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/data"),
+        std::path::PathBuf::from,
+    );
+    let Ok(files) = std::fs::read_dir(root.join("pii")) else {
+        println!("skipped: pii (no test data)");
+        return None;
+    };
+    let mut texts = Vec::new();
+    for file in files {
+        let path = file.unwrap().path();
+        if path.extension().is_some_and(|ending| ending == "json") {
+            let value: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+            strings(value, &mut texts);
+        }
+    }
+    Some(texts)
+}
+
+fn strings(value: Value, out: &mut Vec<String>) {
+    match value {
+        Value::String(text) => out.push(text),
+        Value::Array(items) => items.into_iter().for_each(|item| strings(item, out)),
+        Value::Object(members) => members.into_iter().for_each(|(_, member)| strings(member, out)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+#[test]
+fn labelled_texts_are_masked_as_the_reference_says() {
+    let Some(texts) = labelled() else { return };
+    assert!(texts.len() > 1000);
+    let paths = ["secret.*".to_owned(), "list.1".to_owned()];
+    let (mut fast, mut slow) = (Masker::new(&paths), reference::Masker::new(&paths));
+    for (at, text) in texts.iter().enumerate() {
+        let other = &texts[(at * 7 + 1) % texts.len()];
+        for key in [
+            "note",
+            "id",
+            "userAgent",
+            "version",
+            "phoneNumber",
+            "passport",
+            "address",
+            "apiToken.hint",
+        ] {
+            let context = json!({key: text, "list": [text, other, {"x": text}], "secret": {"y": other}});
+            agree(
+                &mut fast,
+                &mut slow,
+                context.to_string().as_bytes(),
+                &format!("{text} and {other}"),
+            )
+            .unwrap();
+        }
+        // As short as most values are.
+        let words: Vec<&str> = text.split_whitespace().collect();
+        let pairs: Vec<String> = words.windows(2).map(|pair| pair.join(" ")).collect();
+        let context =
+            json!({"id": words, "phone": words, "name": pairs, "born": pairs, "lives": pairs}).to_string();
+        agree(&mut fast, &mut slow, context.as_bytes(), text).unwrap();
+    }
+}
+
+#[test]
+fn more_keys_than_are_remembered_are_masked_alike() {
+    let (mut fast, mut slow) = (
+        Masker::new(&["k77.*.b".to_owned()]),
+        reference::Masker::new(&["k77.*.b".to_owned()]),
+    );
+    for from in [0, 1500, 3000] {
+        let members: Vec<String> = (from..from + 3000)
+            .map(|n| format!(r#""k{n}":{{"b":"10.0.0.{n}","long key {n} {n:080}":[{{"b":{n}}}],"b":["4111111111111111"]}}"#))
+            .collect();
+        let context = format!(
+            r#"{{"k77":{{"a":{{"b":1}}}},{},"k77":[{{"b":2}}]}}"#,
+            members.join(",")
+        );
+        agree(&mut fast, &mut slow, context.as_bytes(), "k77").unwrap();
+    }
+}
+
+#[test]
+fn a_context_that_is_too_deep_is_read_to_its_end() {
+    let mut masker = Masker::new(&["a".to_owned()]);
+    let deep = "[".repeat(2000);
+    assert_eq!(masker.mask(deep.as_bytes()), Err(MaskError::NotJson));
+    let hidden = format!(r#"{{"a":{deep}{}}}"#, "]".repeat(2000));
+    assert_eq!(
+        masker.mask(hidden.as_bytes()).unwrap().json,
+        r#"{"a":"[masked]"}"#
+    );
+    let shown = hidden.replace('a', "b");
+    assert_eq!(masker.mask(shown.as_bytes()), Err(MaskError::TooDeep));
+    // And the next one is none the worse.
+    assert_eq!(masker.mask(b"[1]").unwrap().json, "[1]");
+}
+
+#[test]
+fn the_grammar_is_that_of_serde_json() {
+    let pieces = [
+        "0",
+        "-0",
+        "01",
+        "-01",
+        "00",
+        "-",
+        "+1",
+        "1.",
+        ".5",
+        "1.5",
+        "1.e1",
+        "1e",
+        "1e+",
+        "1e-07",
+        "1E5",
+        "1e999",
+        "0x1",
+        "1_0",
+        "1a",
+        "true",
+        "tru",
+        "truee",
+        "True",
+        "null",
+        "nul",
+        "falsey",
+        "NaN",
+        "",
+        " ",
+        "\u{feff}1",
+        "\u{c}1",
+        "1\u{a0}",
+        "[1 2]",
+        "[,1]",
+        "[1,,2]",
+        "[1,]",
+        "[1}",
+        "{]",
+        "{,}",
+        "{\"a\"}",
+        "{\"a\":}",
+        "{\"a\":1 \"b\":2}",
+        "{\"a\" \"b\"}",
+        "{1:2}",
+        "{null:1}",
+        "[1]]",
+        "\"",
+        "\"a",
+        "\"\\\"",
+        "\"\\x\"",
+        "\"\\u12\"",
+        "\"\\u12g4\"",
+        "\"\\ud800\"",
+        "\"\\udc00\\ud800\"",
+        "\"\\ud83d\\ude00\"",
+        "\"\t\"",
+        "\"a\u{1f}b\"",
+        "\"\u{7f}\"",
+        "\"\\/\\b\\f\\n\\r\\t\\\"\"",
+        "'a'",
+        "\"a\"b",
+        "// a\n1",
+        "1 1",
+        "\u{0}",
+        "1\u{0}",
+    ];
+    let (mut fast, mut slow) = (
+        Masker::new(&["m".to_owned()]),
+        reference::Masker::new(&["m".to_owned()]),
+    );
+    for piece in pieces {
+        // In strings that end in each place of a word and of a block as well.
+        let long = (0..140).map(|n| format!("[\"{}\",{piece}]", "x".repeat(n)));
+        let inside = (0..140).map(|n| format!("\"{}{}", "x".repeat(n), piece.trim_start_matches('"')));
+        let places = [
+            piece.to_owned(),
+            format!(" {piece}\n"),
+            format!("[{piece}]"),
+            format!("[{piece},{piece}]"),
+            format!("{{\"k\":{piece}}}"),
+            format!("{{\"m\": {piece}}}"),
+            format!("{{\"m\":[{piece}],\"\\ud800\":{piece}}}"),
+            format!("{{{piece}:1}}"),
+        ];
+        for context in places.into_iter().chain(long).chain(inside) {
+            agree(&mut fast, &mut slow, context.as_bytes(), "because").unwrap();
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! What is kept of a decision under each setting, and its line of JSON.
 
-use super::{Entry, Outcome, Preparer, Seal, push_line};
+use super::{Entry, Outcome, Preparer, Seal, push_line, push_prepared};
 use crate::config::Kept;
 use crate::storage::model::DecisionRecord;
 use crate::telemetry::metrics::Withheld;
@@ -114,4 +114,108 @@ fn a_line_is_one_object_with_the_context_in_it() {
 fn debug_output_holds_no_context() {
     let shown = format!("{:?}", entry(CONTEXT));
     assert!(!shown.contains("tell me") && shown.contains("r1"), "{shown}");
+}
+
+/// The line that `serde_json` makes of a record, its context put in as it is.
+fn line_by_serde(record: &DecisionRecord) -> String {
+    let text = |text: &str| Value::from(text).to_string();
+    let at = jiff::Timestamp::from_millisecond(record.at_ms);
+    let mut fields = vec![
+        format!(
+            "\"timestamp\":{}",
+            text(&at.map_or_else(|_| record.at_ms.to_string(), |at| format!("{at:.3}")))
+        ),
+        format!("\"requestId\":{}", text(&record.request_id)),
+        format!("\"namespace\":{}", text(&record.namespace)),
+        format!("\"subject\":{}", text(&record.subject)),
+        format!("\"decision\":{}", text(&record.decision)),
+    ];
+    if record.seq != 0 {
+        fields.insert(0, format!("\"seq\":{}", record.seq));
+    }
+    fields.extend(
+        record
+            .reason
+            .as_ref()
+            .map(|reason| format!("\"reason\":{}", text(reason))),
+    );
+    fields.extend([
+        format!(
+            "\"matchedRules\":{}",
+            serde_json::to_string(&record.matched_rules).unwrap()
+        ),
+        format!(
+            "\"matchedPolicies\":{}",
+            serde_json::to_string(&record.matched_policies).unwrap()
+        ),
+        format!("\"errors\":{}", record.errors),
+        format!("\"revision\":{}", text(&record.revision)),
+        format!("\"durationNs\":{}", record.duration_ns),
+        format!("\"cached\":{}", record.cached),
+    ]);
+    fields.extend(
+        record
+            .context
+            .as_ref()
+            .map(|context| format!("\"context\":{context}")),
+    );
+    format!("{{{}}}\n", fields.join(","))
+}
+
+#[test]
+fn a_prepared_line_is_what_serde_json_writes() {
+    for (kept, context, reason, at_ms) in [
+        (
+            Kept::Masked,
+            CONTEXT,
+            Some("a \"b\"\n\\ \u{1}\u{2028} ä"),
+            1_767_225_600_123,
+        ),
+        (Kept::Masked, "\"text\"", None, -1),
+        (Kept::Full, "[1.50, \"x\"]", Some(""), 0),
+        (Kept::None, CONTEXT, None, i64::MAX),
+    ] {
+        let mut entry = entry(context);
+        entry.record.reason = reason.map(str::to_owned);
+        entry.record.at_ms = at_ms;
+        entry.record.matched_rules = vec!["p/r \"1\"".to_owned(), "p/s".to_owned()];
+        let (mut record, _) = Preparer::new(kept, &[], None).prepare(&entry);
+        for (seq, cached, errors) in [(0, false, 0), (u64::MAX, true, u32::MAX)] {
+            (record.seq, record.cached, record.errors) = (seq, cached, errors);
+            let (mut prepared, mut any) = (String::new(), String::new());
+            push_prepared(&record, &mut prepared);
+            push_line(&record, &mut any);
+            assert_eq!(prepared, line_by_serde(&record));
+            assert_eq!(any, prepared);
+        }
+    }
+    let seal: Seal = Arc::new(|text, _| Ok(format!("enc:v1:{text}")));
+    let (record, _) = Preparer::new(Kept::Masked, &[], Some(seal)).prepare(&entry(CONTEXT));
+    let (mut prepared, mut any) = (String::new(), String::new());
+    push_prepared(&record, &mut prepared);
+    push_line(&record, &mut any);
+    assert_eq!(prepared, any);
+    let line: Value = serde_json::from_str(&prepared).unwrap();
+    assert_eq!(line["context"], record.context.unwrap());
+}
+
+#[test]
+fn no_two_decisions_have_the_same_request_and_time() {
+    let mut preparer = Preparer::new(Kept::None, &[], None);
+    let mut at = |id: &str, at_ms: i64| {
+        let mut entry = entry(CONTEXT);
+        (entry.record.request_id, entry.record.at_ms) = (id.to_owned(), at_ms);
+        preparer.prepare(&entry).0.at_ms
+    };
+    assert_eq!(
+        [at("a", 5), at("a", 5), at("b", 5), at("a", 4), at("a", 9)],
+        [5, 6, 5, 7, 9]
+    );
+    preparer.next_batch();
+    let mut at = |id: &str, at_ms: i64| {
+        let mut entry = entry(CONTEXT);
+        (entry.record.request_id, entry.record.at_ms) = (id.to_owned(), at_ms);
+        preparer.prepare(&entry).0.at_ms
+    };
+    assert_eq!([at("a", 9), at("b", 6), at("c", 5)], [10, 6, 5]);
 }

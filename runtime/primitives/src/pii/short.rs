@@ -1,0 +1,64 @@
+//! Texts in which no detector can find anything, told by counting a few kinds of bytes: names, labels, small numbers.
+//!
+//! Most texts beside a prompt are such (`eu-west-1`, `proj-405`, `llm:read`), and looking at the words around each of their
+//! digits takes many times as long as counting.
+//!
+//! # Why nothing is missed
+//!
+//! Whatever the confidence and whatever the words around it, a finding needs
+//!
+//! | found by | at least |
+//! | --- | --- |
+//! | `email`, `secrets::scan_userinfo` | an `@` |
+//! | `ip::scan_colon` | two colons |
+//! | `secrets`, `iban`, `wallet`, `ip::scan_dashed_mac` | [more bytes](LONGEST) than are looked at here |
+//! | `national`, `phone`, `cards` | six digits in groups, or half of the [seven](national::SHORTEST_WORD) bytes of a word |
+//! | `ip::find_v4`, `dates` | four digits: four octets, a year, or `1/2/80` |
+//! | `address` | a digit, and a space beside the number |
+
+use super::{iban, ip, national, secrets, wallet};
+
+/// Longest text that is looked at.
+const LONGEST: usize = 14;
+
+/// Fewest digits that are anything without a space.
+const FEWEST_DIGITS: u8 = 4;
+
+const _: () = assert!(
+    LONGEST < secrets::SHORTEST
+        && LONGEST < iban::SHORTEST
+        && LONGEST < wallet::SHORTEST
+        && LONGEST < ip::MAC,
+    "what is shorter than that is not found here"
+);
+const _: () = assert!(
+    (FEWEST_DIGITS as usize - 1) * 2 < national::SHORTEST_WORD,
+    "half of the word are digits"
+);
+
+/// What counts, by byte, in the four bytes of a word: digits, spaces, colons, `@`. Sums of few bytes do not meet.
+static COUNTS: [u32; 256] = counts();
+
+const fn counts() -> [u32; 256] {
+    let mut counts = [0; 256];
+    let mut digit = b'0';
+    while digit <= b'9' {
+        counts[digit as usize] = 1;
+        digit += 1;
+    }
+    counts[b' ' as usize] = 1 << 8;
+    counts[b':' as usize] = 1 << 16;
+    counts[b'@' as usize] = 1 << 24;
+    counts
+}
+
+/// Whether nothing can be found in `text`. `false` is no answer.
+#[inline]
+pub(super) fn holds_nothing(text: &[u8]) -> bool {
+    if text.len() > LONGEST {
+        return false;
+    }
+    let counts: u32 = text.iter().map(|byte| COUNTS[usize::from(*byte)]).sum();
+    let [digits, spaces, colons, signs] = counts.to_le_bytes();
+    signs == 0 && colons < 2 && (digits == 0 || digits < FEWEST_DIGITS && spaces == 0)
+}
