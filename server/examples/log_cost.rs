@@ -81,7 +81,7 @@ fn entry(n: usize, context: &str) -> Entry {
     let deny = !n.is_multiple_of(4);
     let rule = |rule: &str| if deny { vec![rule.to_owned()] } else { Vec::new() };
     Entry {
-        record: DecisionRecord {
+        record: Box::new(DecisionRecord {
             seq: 0,
             request_id: format!("0199b3c2-8a5e-7d31-b5a4-{n:012x}"),
             at_ms: 1_767_225_600_000 + i64::try_from(n).unwrap_or(0),
@@ -96,7 +96,7 @@ fn entry(n: usize, context: &str) -> Entry {
             duration_ns: 1500,
             cached: false,
             context: None,
-        },
+        }),
         context: Some(context.to_owned().into()),
     }
 }

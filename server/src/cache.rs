@@ -85,6 +85,12 @@ impl Outcome {
         std::str::from_utf8(&self.json).unwrap_or_default()
     }
 
+    /// Whether it has a reason.
+    #[must_use]
+    pub fn has_reason(&self) -> bool {
+        self.parts.reason(self.text()).is_some()
+    }
+
     /// Why it was decided so. Reads that part of the response.
     #[must_use]
     pub fn reason(&self) -> Option<String> {

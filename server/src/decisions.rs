@@ -48,7 +48,7 @@ use tokio_util::sync::CancellationToken;
 use writer::Pruner;
 
 pub use export::{ExportError, Open, export};
-pub use record::{Entry, Outcome, Preparer, SEALED, Seal, associated_data, push_line, push_prepared};
+pub use record::{Entry, Outcome, Preparer, SEALED, Seal, Unread, associated_data, push_line, push_prepared};
 pub use writer::LogTask;
 
 /// Bytes of contexts that may wait to be written.
@@ -59,9 +59,6 @@ const PIECE: usize = 1 << 10;
 
 /// How long a writer that was told to stop is waited for.
 const STOP: Duration = Duration::from_secs(1);
-
-/// How long a blocking thread sleeps before it looks for a place again.
-const NAP: Duration = Duration::from_millis(1);
 
 /// Why the decision log could not be started.
 #[derive(Debug)]
@@ -157,10 +154,6 @@ pub(crate) struct Queued {
 }
 
 /// Why there is no place for a decision.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "lives for a moment, and a box would be an allocation"
-)]
 enum NoPlace {
     Full(Entry),
     Closed,
@@ -279,10 +272,6 @@ impl Log {
     /// # Errors
     ///
     /// The decision, where it would have to wait: overflow is `block` and the queue is full. It is not counted then.
-    #[expect(
-        clippy::result_large_err,
-        reason = "the decision goes back to its owner, without a copy"
-    )]
     pub fn try_record(&self, entry: Entry) -> Result<(), Entry> {
         let Some(queue) = &self.queue else {
             return Ok(());
@@ -294,14 +283,6 @@ impl Log {
             Err(NoPlace::Full(_)) => self.shared.dropped(Dropped::Overflow),
         }
         Ok(())
-    }
-
-    /// As [`Log::record`], for threads that may block. Not for async code, whose thread it would stop.
-    pub fn record_blocking(&self, mut entry: Entry) {
-        while let Err(back) = self.try_record(entry) {
-            entry = back;
-            std::thread::sleep(NAP);
-        }
     }
 
     /// Decisions that may wait.
@@ -361,16 +342,12 @@ impl Shared {
     fn trim(&self, mut entry: Entry) -> Entry {
         match self.kept {
             // The context is needed to mask the reason, which may quote it.
-            Kept::None if entry.record.reason.is_none() => entry.context = None,
+            Kept::None if !entry.record.has_reason() => entry.context = None,
             Kept::None | Kept::Masked | Kept::Full => {}
         }
         entry
     }
 
-    #[expect(
-        clippy::result_large_err,
-        reason = "the decision goes back to its owner, without a copy"
-    )]
     fn push(&self, queue: &mpsc::Sender<Queued>, entry: Entry) -> Result<(), NoPlace> {
         let place = match pieces(&entry) {
             0 => None,

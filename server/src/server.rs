@@ -27,6 +27,8 @@ use anyhow::Context as _;
 use axum::response::Response;
 use axum::{Router, ServiceExt as _};
 use axum_server::Handle;
+use axum_server::accept::NoDelayAcceptor;
+use axum_server::tls_rustls::RustlsAcceptor;
 use http::Request;
 use hyper::body::Incoming;
 use policy_primitives::prices::PriceTable;
@@ -293,14 +295,18 @@ where
     S::Future: Send,
 {
     let service = service.into_make_service();
+    // An answer may be written in parts, and the last must not wait until the first is acknowledged: up to 40 ms.
     match rustls {
         Some(rustls) => {
-            let mut server = axum_server::from_tcp_rustls(listener, rustls)?.handle(handle);
+            let acceptor = RustlsAcceptor::new(rustls).acceptor(NoDelayAcceptor::new());
+            let mut server = axum_server::from_tcp(listener)?.acceptor(acceptor).handle(handle);
             limit(server.http_builder());
             server.serve(service).await
         }
         None => {
-            let mut server = axum_server::from_tcp(listener)?.handle(handle);
+            let mut server = axum_server::from_tcp(listener)?
+                .acceptor(NoDelayAcceptor::new())
+                .handle(handle);
             limit(server.http_builder());
             server.serve(service).await
         }

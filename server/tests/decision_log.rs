@@ -20,6 +20,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::runtime::Handle;
 use tokio::time::timeout;
 
 const LONG: Duration = Duration::from_secs(30);
@@ -42,30 +43,38 @@ fn now() -> i64 {
     jiff::Timestamp::now().as_millisecond()
 }
 
-fn entry(id: impl ToString) -> Entry {
+fn record(id: impl ToString) -> DecisionRecord {
+    DecisionRecord {
+        seq: 0,
+        request_id: id.to_string(),
+        at_ms: now(),
+        namespace: "global".to_owned(),
+        subject: "gateway".to_owned(),
+        decision: "deny".to_owned(),
+        reason: Some("`the plan` is not for jane@example.com".to_owned()),
+        matched_rules: vec!["p/r".to_owned()],
+        matched_policies: vec!["p".to_owned()],
+        errors: 0,
+        revision: "sha256:aa".to_owned(),
+        duration_ns: 1500,
+        cached: false,
+        context: None,
+    }
+}
+
+fn entry_of(record: DecisionRecord) -> Entry {
     let context = format!(
         r#"{{"llm": {{"prompt": "the plan", "model": "m"}}, "metadata": {{"n": "{}"}}}}"#,
-        id.to_string()
+        record.request_id
     );
     Entry {
-        record: DecisionRecord {
-            seq: 0,
-            request_id: id.to_string(),
-            at_ms: now(),
-            namespace: "global".to_owned(),
-            subject: "gateway".to_owned(),
-            decision: "deny".to_owned(),
-            reason: Some("`the plan` is not for jane@example.com".to_owned()),
-            matched_rules: vec!["p/r".to_owned()],
-            matched_policies: vec!["p".to_owned()],
-            errors: 0,
-            revision: "sha256:aa".to_owned(),
-            duration_ns: 1500,
-            cached: false,
-            context: None,
-        },
+        record: Box::new(record),
         context: Some(Bytes::from(context)),
     }
+}
+
+fn entry(id: impl ToString) -> Entry {
+    entry_of(record(id))
 }
 
 /// Value of a series.
@@ -165,9 +174,10 @@ async fn everything_recorded_before_the_flush_is_in_the_file() {
     }
     for job in 0..2 {
         let log = log.clone();
+        let runtime = Handle::current();
         jobs.push(tokio::task::spawn_blocking(move || {
             for n in 0..250 {
-                log.record_blocking(entry(format!("b{job}-{n}")));
+                runtime.block_on(log.record(entry(format!("b{job}-{n}"))));
             }
         }));
     }
@@ -186,7 +196,7 @@ async fn everything_recorded_before_the_flush_is_in_the_file() {
     // What comes later is refused and counted; nobody waits.
     log.record(entry("late")).await;
     assert!(log.try_record(entry("later")).is_ok());
-    log.record_blocking(entry("latest"));
+    log.record(entry("latest")).await;
     assert_eq!(dropped(&metrics, "closed"), 3);
     assert_eq!(log.flush(LONG).await, 0);
 }
@@ -219,7 +229,11 @@ async fn overflow_blocks_until_there_is_a_place() {
         log.record(entry(n)).await;
     }
     assert_eq!(
-        log.try_record(entry("back")).unwrap_err().record.request_id,
+        log.try_record(entry("back"))
+            .unwrap_err()
+            .record
+            .read()
+            .request_id,
         "back"
     );
     // A caller who goes away while waiting takes the decision along.
@@ -255,10 +269,10 @@ fn evaluations_that_wait_on_every_blocking_thread_do_not_stop_the_writer() {
         let (_, log, task) = to_file(&path, 1, true);
         let jobs: Vec<_> = (0..2)
             .map(|job| {
-                let log = log.clone();
+                let (log, runtime) = (log.clone(), Handle::current());
                 tokio::task::spawn_blocking(move || {
                     for n in 0..50 {
-                        log.record_blocking(entry(format!("{job}-{n}")));
+                        runtime.block_on(log.record(entry(format!("{job}-{n}"))));
                     }
                 })
             })
@@ -970,10 +984,12 @@ async fn an_id_that_is_used_again_hides_no_decision() {
     let (log, task) = Log::start(&config, Some(Arc::clone(&store)), &metrics, None).unwrap();
     let at_ms = now();
     for n in 0..1200 {
-        let mut entry = entry("same");
-        entry.record.at_ms = at_ms;
-        entry.record.duration_ns = n;
-        log.record(entry).await;
+        let record = DecisionRecord {
+            at_ms,
+            duration_ns: n,
+            ..record("same")
+        };
+        log.record(entry_of(record)).await;
     }
     tokio::spawn(task.run());
     assert_eq!(log.flush(LONG).await, 0);
@@ -1072,10 +1088,7 @@ async fn ids_of_any_kind_are_stored_and_stay_bound_to_their_contexts() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn old_decisions_are_removed_even_where_the_log_is_off() {
     let store: Arc<dyn Store> = Arc::new(Sqlite::in_memory().await.unwrap());
-    let record = |id: String, at_ms| DecisionRecord {
-        at_ms,
-        ..entry(id).record
-    };
+    let record = |id: String, at_ms| DecisionRecord { at_ms, ..record(id) };
     let old: Vec<DecisionRecord> = (0..2500)
         .map(|n| record(format!("old-{n}"), now() - 60_000))
         .collect();

@@ -9,6 +9,7 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::routing::post;
+use axum::serve::ListenerExt as _;
 use policy_proto::v1::policy_service_server::{PolicyService, PolicyServiceServer};
 use policy_proto::v1::{self, EvaluatePolicyRequest, EvaluatePolicyResponse};
 use serde::{Deserialize, Serialize};
@@ -16,6 +17,7 @@ use std::io::{BufRead as _, Read as _};
 use std::pin::Pin;
 use tokio::net::TcpListener;
 use tokio_stream::Stream;
+use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status, Streaming};
 
 /// What to answer.
@@ -53,6 +55,10 @@ pub(crate) async fn run() -> anyhow::Result<()> {
     ];
     // The request is read, as every server must that decides on it.
     let answer = post(async move |_request: Bytes| (headers, body));
+    let rest = rest.tap_io(|stream| {
+        // As `policyd` does. A connection that cannot be set up so is served all the same.
+        let _slower = stream.set_nodelay(true);
+    });
     let rest = axum::serve(rest, Router::new().route("/api/v1/evaluate", answer)).into_future();
     let echo = Echo(EvaluatePolicyResponse {
         request_id: "00000000-0000-0000-0000-000000000000".to_owned(),
@@ -70,7 +76,7 @@ pub(crate) async fn run() -> anyhow::Result<()> {
     });
     let grpc = tonic::transport::Server::builder()
         .add_service(PolicyServiceServer::new(echo))
-        .serve_with_incoming(tokio_stream::wrappers::TcpListenerStream::new(grpc));
+        .serve_with_incoming(TcpIncoming::from(grpc).with_nodelay(Some(true)));
     let (rest, grpc) = tokio::join!(rest, grpc);
     rest?;
     grpc?;

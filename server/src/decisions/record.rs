@@ -32,11 +32,29 @@ const LINE: usize = 512;
 /// Seals a text: plaintext and associated data to what is stored, or why it cannot be. What is stored begins with [`SEALED`].
 pub type Seal = Arc<dyn Fn(&str, &str) -> Result<String, String> + Send + Sync>;
 
-/// A decision to be written. Cheap to make: the context is shared with the request.
-#[derive(Clone)]
+/// A decision that was made and is read when it is written, on a thread that has time for it.
+pub trait Unread: Send + Sync {
+    /// What was decided; its `context` and `seq` are not looked at.
+    fn read(&self) -> DecisionRecord;
+
+    /// Whether it has a reason, which may quote the context.
+    fn has_reason(&self) -> bool;
+}
+
+impl Unread for DecisionRecord {
+    fn read(&self) -> DecisionRecord {
+        self.clone()
+    }
+
+    fn has_reason(&self) -> bool {
+        self.reason.is_some()
+    }
+}
+
+/// A decision to be written.
 pub struct Entry {
-    /// The decision; its `context` and `seq` are not looked at.
-    pub record: DecisionRecord,
+    /// The decision.
+    pub record: Box<dyn Unread>,
     /// The context exactly as it came: JSON.
     pub context: Option<Bytes>,
 }
@@ -44,10 +62,7 @@ pub struct Entry {
 impl fmt::Debug for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Neither the context nor a reason that quotes it.
-        f.debug_struct("Entry")
-            .field("request_id", &self.record.request_id)
-            .field("decision", &self.record.decision)
-            .finish_non_exhaustive()
+        f.debug_struct("Entry").finish_non_exhaustive()
     }
 }
 
@@ -184,7 +199,7 @@ fn withheld(record: &DecisionRecord, error: &mask::MaskError) -> (Option<String>
 
 /// The record without its context, in texts that every database takes.
 fn bare(entry: &Entry) -> DecisionRecord {
-    let mut record = entry.record.clone();
+    let mut record = entry.record.read();
     record.seq = 0;
     record.context = None;
     let texts = [

@@ -1,7 +1,7 @@
 //! The threads on which the writer masks and waits for disks, and on which what waits in the spool is read.
 //!
 //! Not the runtime's pool for blocking work: evaluations on that pool may wait for a place in the queue
-//! ([`super::Log::record_blocking`]), and if they held all of its threads, the writer that makes room could never run.
+//! ([`super::Log::record`]), and if they held all of its threads, the writer that makes room could never run.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};

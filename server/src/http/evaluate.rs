@@ -4,6 +4,7 @@ use super::extract::{Body, Caller, Json, RequestId, admit, require_json};
 use super::problem::{Answer, Failure, ProblemDocument};
 use crate::document::Format;
 use crate::error::{Code, Result, ServiceError};
+use crate::limits::Route;
 use crate::service::evaluate::{Batch, Evaluation, Outcome, Whole};
 use crate::service::simulate::{Draft, Simulated, Simulation};
 use crate::state::App;
@@ -149,7 +150,7 @@ where
     B::Error: Into<BoxError>,
 {
     let (parts, body) = request.into_parts();
-    let caller = admit(app, &parts, id).await?;
+    let caller = admit(app, &parts, Route::Evaluate, id).await?;
     require_json(&parts.headers)?;
     let Body(body) = Body::read(&parts.headers, body, app.service.limits.body).await?;
     Ok(json(app.service.evaluate(&caller, Whole(body)).await?.json))

@@ -29,12 +29,17 @@ fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
 }
 
 /// Proving who calls, and the rate limit, come first, before the body is read.
-pub(super) async fn admit(app: &App, parts: &Parts, request_id: Arc<str>) -> Result<Caller, Failure> {
+pub(super) async fn admit(
+    app: &App,
+    parts: &Parts,
+    route: Route,
+    request_id: Arc<str>,
+) -> Result<Caller, Failure> {
     let identity = app
         .admit(
             text(&parts.headers, header::AUTHORIZATION),
             text(&parts.headers, API_KEY),
-            route_class(parts.uri.path()),
+            route,
         )
         .await?;
     Ok(Caller {
@@ -52,7 +57,7 @@ impl FromRequestParts<App> for Caller {
             .extensions
             .get::<RequestId>()
             .map_or_else(|| Arc::from(""), |id| Arc::clone(&id.0));
-        admit(app, parts, request_id).await
+        admit(app, parts, route_class(parts.uri.path()), request_id).await
     }
 }
 
@@ -133,6 +138,9 @@ pub(super) fn require_json(headers: &HeaderMap) -> Result<(), Failure> {
     let Some(found) = text(headers, header::CONTENT_TYPE) else {
         return Ok(());
     };
+    if found == "application/json" {
+        return Ok(());
+    }
     let kind = found.split(';').next().unwrap_or_default().trim();
     if kind.eq_ignore_ascii_case("application/json") || kind.ends_with("+json") {
         return Ok(());

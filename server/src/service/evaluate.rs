@@ -8,7 +8,7 @@ mod envelope;
 use super::{Caller, Service};
 use crate::active::Active;
 pub use crate::cache::Outcome;
-use crate::decisions::Entry;
+use crate::decisions::{Entry, Unread};
 use crate::error::{Code, Result, ServiceError};
 use crate::identity::Scope;
 use crate::storage::model::DecisionRecord;
@@ -122,6 +122,39 @@ struct Decided {
     entry: Option<Entry>,
 }
 
+/// An answer that the log has not read yet.
+struct Answered {
+    outcome: Outcome,
+    namespace: Option<Box<str>>,
+    subject: Arc<str>,
+}
+
+impl Unread for Answered {
+    fn read(&self) -> DecisionRecord {
+        let outcome = &self.outcome;
+        DecisionRecord {
+            seq: 0,
+            request_id: outcome.request_id(),
+            at_ms: outcome.at_ms,
+            namespace: self.namespace.as_deref().unwrap_or_default().to_owned(),
+            subject: self.subject.to_string(),
+            decision: outcome.decision.as_str().to_owned(),
+            reason: outcome.reason(),
+            matched_rules: outcome.matched_rules(),
+            matched_policies: outcome.matched_policies(),
+            errors: outcome.errors,
+            revision: outcome.revision(),
+            duration_ns: outcome.duration_ns,
+            cached: outcome.cached(),
+            context: None,
+        }
+    }
+
+    fn has_reason(&self) -> bool {
+        self.outcome.has_reason()
+    }
+}
+
 impl Service {
     /// Decides.
     ///
@@ -172,8 +205,12 @@ impl Service {
         } else {
             self.cache.evaluate(engine, context, &options).await?
         };
-        let entry =
-            (!request.dry_run).then(|| self.entry(caller, &options, &outcome, body.slice_ref(context)));
+        // A short body lies in the buffer that its connection reads into. To hold on to it would cost a new buffer.
+        let kept = || match context.len() < LONG {
+            true => Bytes::copy_from_slice(context),
+            false => body.slice_ref(context),
+        };
+        let entry = (!request.dry_run).then(|| self.entry(caller, &options, &outcome, kept));
         Ok(Decided {
             outcome,
             entry: entry.flatten(),
@@ -186,30 +223,15 @@ impl Service {
         caller: &Caller,
         options: &EvaluateOptions<'_>,
         outcome: &Outcome,
-        context: Bytes,
+        context: impl FnOnce() -> Bytes,
     ) -> Option<Entry> {
-        if !self.log.is_on() {
-            return None;
-        }
-        let record = DecisionRecord {
-            seq: 0,
-            request_id: options.request_id.unwrap_or_default().to_owned(),
-            at_ms: outcome.at_ms,
-            namespace: options.namespace.unwrap_or_default().to_owned(),
-            subject: caller.identity.subject.to_string(),
-            decision: outcome.decision.as_str().to_owned(),
-            reason: outcome.reason(),
-            matched_rules: outcome.matched_rules(),
-            matched_policies: outcome.matched_policies(),
-            errors: outcome.errors,
-            revision: outcome.revision(),
-            duration_ns: outcome.duration_ns,
-            cached: outcome.cached(),
-            context: None,
-        };
-        Some(Entry {
-            record,
-            context: Some(context),
+        self.log.is_on().then(|| Entry {
+            record: Box::new(Answered {
+                outcome: outcome.clone(),
+                namespace: options.namespace.map(Box::from),
+                subject: Arc::clone(&caller.identity.subject),
+            }),
+            context: Some(context()),
         })
     }
 

@@ -339,5 +339,8 @@ const KEY_BYTES: usize = 512;
 /// Text that both databases take: PostgreSQL knows no U+0000, so that it becomes U+FFFD. For what comes from requests; a
 /// record with one must neither be lost nor hold up the others.
 pub(super) fn clean(text: &str) -> String {
-    text.replace('\0', "\u{fffd}")
+    if text.contains('\0') {
+        return text.replace('\0', "\u{fffd}");
+    }
+    text.to_owned()
 }

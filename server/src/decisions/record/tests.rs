@@ -8,26 +8,34 @@ use bytes::Bytes;
 use serde_json::Value;
 use std::sync::Arc;
 
-fn entry(context: &'static str) -> Entry {
+fn record() -> DecisionRecord {
+    DecisionRecord {
+        seq: 9,
+        request_id: "r1".to_owned(),
+        at_ms: 1_767_225_600_123,
+        namespace: String::new(),
+        subject: "gateway\0".to_owned(),
+        decision: "deny".to_owned(),
+        reason: Some("no `tell me` from jane@example.com".to_owned()),
+        matched_rules: vec!["p/r".to_owned()],
+        matched_policies: vec!["p".to_owned()],
+        errors: 1,
+        revision: "sha256:aa".to_owned(),
+        duration_ns: 1500,
+        cached: false,
+        context: Some("never looked at".to_owned()),
+    }
+}
+
+fn entry_of(record: DecisionRecord, context: &'static str) -> Entry {
     Entry {
-        record: DecisionRecord {
-            seq: 9,
-            request_id: "r1".to_owned(),
-            at_ms: 1_767_225_600_123,
-            namespace: String::new(),
-            subject: "gateway\0".to_owned(),
-            decision: "deny".to_owned(),
-            reason: Some("no `tell me` from jane@example.com".to_owned()),
-            matched_rules: vec!["p/r".to_owned()],
-            matched_policies: vec!["p".to_owned()],
-            errors: 1,
-            revision: "sha256:aa".to_owned(),
-            duration_ns: 1500,
-            cached: false,
-            context: Some("never looked at".to_owned()),
-        },
+        record: Box::new(record),
         context: Some(Bytes::from_static(context.as_bytes())),
     }
+}
+
+fn entry(context: &'static str) -> Entry {
+    entry_of(record(), context)
 }
 
 const CONTEXT: &str = r#"{ "llm": {"prompt": "tell me"}, "user": {"id": "u1"} }"#;
@@ -51,7 +59,7 @@ fn each_setting_keeps_what_it_says() {
     let (record, _) = prepare(Kept::Full, None, CONTEXT);
     let full = r#"{"llm":{"prompt":"tell me"},"user":{"id":"u1"}}"#;
     assert_eq!(record.context.as_deref(), Some(full));
-    assert_eq!(record.reason, entry(CONTEXT).record.reason);
+    assert_eq!(record.reason, self::record().reason);
 }
 
 #[test]
@@ -175,11 +183,13 @@ fn a_prepared_line_is_what_serde_json_writes() {
         (Kept::Full, "[1.50, \"x\"]", Some(""), 0),
         (Kept::None, CONTEXT, None, i64::MAX),
     ] {
-        let mut entry = entry(context);
-        entry.record.reason = reason.map(str::to_owned);
-        entry.record.at_ms = at_ms;
-        entry.record.matched_rules = vec!["p/r \"1\"".to_owned(), "p/s".to_owned()];
-        let (mut record, _) = Preparer::new(kept, &[], None).prepare(&entry);
+        let record = DecisionRecord {
+            reason: reason.map(str::to_owned),
+            at_ms,
+            matched_rules: vec!["p/r \"1\"".to_owned(), "p/s".to_owned()],
+            ..record()
+        };
+        let (mut record, _) = Preparer::new(kept, &[], None).prepare(&entry_of(record, context));
         for (seq, cached, errors) in [(0, false, 0), (u64::MAX, true, u32::MAX)] {
             (record.seq, record.cached, record.errors) = (seq, cached, errors);
             let (mut prepared, mut any) = (String::new(), String::new());
@@ -203,9 +213,13 @@ fn a_prepared_line_is_what_serde_json_writes() {
 fn no_two_decisions_have_the_same_request_and_time() {
     let mut preparer = Preparer::new(Kept::None, &[], None);
     let mut at = |id: &str, at_ms: i64| {
-        let mut entry = entry(CONTEXT);
-        (entry.record.request_id, entry.record.at_ms) = (id.to_owned(), at_ms);
-        preparer.prepare(&entry).0.at_ms
+        let request_id = id.to_owned();
+        let record = DecisionRecord {
+            request_id,
+            at_ms,
+            ..record()
+        };
+        preparer.prepare(&entry_of(record, CONTEXT)).0.at_ms
     };
     assert_eq!(
         [at("a", 5), at("a", 5), at("b", 5), at("a", 4), at("a", 9)],
@@ -213,9 +227,13 @@ fn no_two_decisions_have_the_same_request_and_time() {
     );
     preparer.next_batch();
     let mut at = |id: &str, at_ms: i64| {
-        let mut entry = entry(CONTEXT);
-        (entry.record.request_id, entry.record.at_ms) = (id.to_owned(), at_ms);
-        preparer.prepare(&entry).0.at_ms
+        let request_id = id.to_owned();
+        let record = DecisionRecord {
+            request_id,
+            at_ms,
+            ..record()
+        };
+        preparer.prepare(&entry_of(record, CONTEXT)).0.at_ms
     };
     assert_eq!([at("a", 9), at("b", 6), at("c", 5)], [10, 6, 5]);
 }
