@@ -62,7 +62,9 @@ pub struct Entry {
 impl fmt::Debug for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Neither the context nor a reason that quotes it.
-        f.debug_struct("Entry").finish_non_exhaustive()
+        f.debug_struct("Entry")
+            .field("bytes", &self.context.as_ref().map(Bytes::len))
+            .finish_non_exhaustive()
     }
 }
 

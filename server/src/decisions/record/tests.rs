@@ -121,7 +121,7 @@ fn a_line_is_one_object_with_the_context_in_it() {
 #[test]
 fn debug_output_holds_no_context() {
     let shown = format!("{:?}", entry(CONTEXT));
-    assert!(!shown.contains("tell me") && shown.contains("r1"), "{shown}");
+    assert_eq!(shown, format!("Entry {{ bytes: Some({}), .. }}", CONTEXT.len()));
 }
 
 /// The line that `serde_json` makes of a record, its context put in as it is.
