@@ -213,12 +213,12 @@ async fn keys_are_rotated_expire_and_are_revoked() {
         previous_until_ms: until,
         expires_ms: None,
     };
-    change(&store, rotate(now_ms() + 400)).await;
+    change(&store, rotate(now_ms() + 2000)).await;
     assert!(
         ask(&old).await.is_ok() && ask(&new).await.is_ok(),
         "both are good for a while"
     );
-    tokio::time::sleep(Duration::from_millis(450)).await;
+    tokio::time::sleep(Duration::from_millis(2050)).await;
     assert_eq!(said(ask(&old).await), "the API key was replaced by a new one");
     assert!(ask(&new).await.is_ok());
     let stranger = generate_for(&old.id).unwrap();
@@ -232,9 +232,9 @@ async fn keys_are_rotated_expire_and_are_revoked() {
     assert_eq!(said(ask(&new).await), "the API key was revoked");
     assert_eq!(said(ask(&stranger).await), "the API key is not valid");
 
-    let short = create(&store, |key| key.expires_ms = Some(now_ms() + 300)).await;
+    let short = create(&store, |key| key.expires_ms = Some(now_ms() + 2000)).await;
     assert!(ask(&short).await.is_ok());
-    tokio::time::sleep(Duration::from_millis(350)).await;
+    tokio::time::sleep(Duration::from_millis(2050)).await;
     assert_eq!(said(ask(&short).await), "the API key has expired");
     // Without being forgotten, too: the time of a record in memory is looked at every time.
     let cached = auth.authenticate(None, Some(short.secret.expose_secret())).await;

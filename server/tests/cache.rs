@@ -1,5 +1,5 @@
-//! Both caches together, on a real Redis: the one of `TEST_REDIS_URL`, or one that the test starts. Without either these
-//! tests say that they are skipped, and fail where `REQUIRE_SERVERS=1`.
+//! Both caches together, on a real Redis. Each test starts one of its own: they look at all that is in it, and stop it.
+//! Without `redis-server` they say that they are skipped, and fail where `REQUIRE_SERVERS=1`.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
@@ -41,19 +41,11 @@ const PATIENT: RedisOptions = RedisOptions {
 
 struct Redis {
     url: String,
-    child: Option<Child>,
+    child: Child,
 }
 
 impl Redis {
     fn start() -> Option<Self> {
-        if let Ok(url) = std::env::var("TEST_REDIS_URL") {
-            return Some(Self { url, child: None });
-        }
-        Self::own()
-    }
-
-    /// One that the test may stop.
-    fn own() -> Option<Self> {
         let port = TcpListener::bind("127.0.0.1:0")
             .unwrap()
             .local_addr()
@@ -90,7 +82,7 @@ impl Redis {
             .ok()?;
         Some(Self {
             url: format!("redis://127.0.0.1:{port}/0"),
-            child: Some(child),
+            child,
         })
     }
 
@@ -117,10 +109,8 @@ impl Redis {
 
 impl Drop for Redis {
     fn drop(&mut self) {
-        if let Some(child) = &mut self.child {
-            child.kill().unwrap_or_default();
-            child.wait().map(drop).unwrap_or_default();
-        }
+        self.child.kill().unwrap_or_default();
+        self.child.wait().map(drop).unwrap_or_default();
     }
 }
 
@@ -350,15 +340,13 @@ async fn errors_of_decisions_never_reach_redis() {
     }
     tokio::time::sleep(Duration::from_millis(100)).await;
     let after = connection.keys::<_, Vec<String>>("lpe:d:*").await.unwrap().len();
-    if redis.child.is_some() {
-        assert_eq!(before, after);
-    }
+    assert_eq!((before, after), (0, 0));
     assert_eq!(cache.stats().stored, 0);
 }
 
 #[tokio::test]
 async fn a_redis_that_is_not_there_costs_nothing_and_one_that_comes_back_is_used_again() {
-    let Some(mut redis) = Redis::own() else { return };
+    let Some(mut redis) = Redis::start() else { return };
     let cache = redis.cache().await;
     let engine = engine(POLICIES);
     let port: u16 = redis
@@ -374,9 +362,8 @@ async fn a_redis_that_is_not_there_costs_nothing_and_one_that_comes_back_is_used
         Layer::Missed
     );
 
-    let child = redis.child.as_mut().unwrap();
-    child.kill().unwrap();
-    child.wait().unwrap();
+    redis.child.kill().unwrap();
+    redis.child.wait().unwrap();
     let mut asked = 0;
     while cache.shared_is_up() == Some(true) {
         let outcome = ask(&cache, &engine, &context("while it is down")).await;
@@ -391,10 +378,10 @@ async fn a_redis_that_is_not_there_costs_nothing_and_one_that_comes_back_is_used
     for _ in 0..50 {
         assert_eq!(ask(&cache, &engine, &context("down")).await.layer, Layer::Missed);
     }
-    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+    assert!(start.elapsed() < PATIENT.timeout * 10, "{:?}", start.elapsed());
     assert!(cache.stats().dropped > 0);
 
-    redis.child = Redis::on(port).unwrap().child.take();
+    redis = Redis::on(port).unwrap();
     until("it is noticed that Redis is back", || {
         cache.shared_is_up() == Some(true)
     })
@@ -441,7 +428,7 @@ async fn a_redis_that_does_not_answer_is_left_alone_soon() {
             Layer::Missed
         );
     }
-    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
     assert_eq!(cache.shared_is_up(), Some(false));
     assert!(!format!("{cache:?}").contains("secret"));
     holder.abort();

@@ -645,7 +645,15 @@ async fn what_is_on_disk_outlives_the_process_and_damage_is_counted() {
 
     // Once more without the database: nothing that is not stored is removed.
     let metrics = Arc::new(Metrics::new());
-    let (log, task) = Log::start(&config, Some(Arc::clone(&store)), &metrics, None).unwrap();
+    let begin = Instant::now();
+    // A process that is killed takes its threads along; here one may be at work a moment longer.
+    let (log, task) = loop {
+        match Log::start(&config, Some(Arc::clone(&store)), &metrics, None) {
+            Ok(started) => break started,
+            Err(error) => assert!(begin.elapsed() < LONG, "{error}"),
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    };
     tokio::spawn(task.run());
     assert_eq!(metric(&metrics, SPOOL_BYTES), log.on_disk());
     until("the database is asked", || errors(&metrics, "store") > 0).await;
@@ -715,6 +723,7 @@ async fn a_full_spool_blocks_or_drops_as_the_queue_does() {
         return;
     };
     const MOST: u64 = 1 << 20;
+    let full = |log: &Log| log.on_disk() >= MOST / 10 * 9 && log.pending() >= 10;
     let large = |n: usize| {
         let context = format!(r#"{{"metadata": {{"n": "{}"}}}}"#, "word ".repeat(2000));
         Entry {
@@ -733,16 +742,19 @@ async fn a_full_spool_blocks_or_drops_as_the_queue_does() {
         let before = accepted;
         let begin = Instant::now();
         if block {
-            while timeout(Duration::from_secs(3), log.record(large(accepted)))
-                .await
-                .is_ok()
-            {
-                accepted += 1;
+            // A slow disk makes a decision wait as well, before there is no room.
+            loop {
+                match timeout(Duration::from_secs(3), log.record(large(accepted))).await {
+                    Ok(()) => accepted += 1,
+                    Err(_) if full(&log) => break,
+                    Err(_) => {}
+                }
                 assert!(begin.elapsed() < LONG, "it never blocks");
             }
         } else {
             let mut seen = 0;
-            while dropped(&metrics, "overflow") < 20 || log.on_disk() < MOST / 10 * 9 {
+            // A slow disk drops some before there is no room.
+            while dropped(&metrics, "overflow") < 20 || !full(&log) {
                 log.record(large(accepted)).await;
                 let overflow = dropped(&metrics, "overflow");
                 // One at a time, so that it is known which one was dropped.
@@ -755,12 +767,7 @@ async fn a_full_spool_blocks_or_drops_as_the_queue_does() {
             }
         }
         assert!(accepted - before > 90, "{accepted}");
-        assert!(
-            (MOST / 10 * 9..=MOST).contains(&log.on_disk()),
-            "{}",
-            log.on_disk()
-        );
-        assert!(log.pending() >= 10, "{}", log.pending());
+        assert!(log.on_disk() <= MOST, "{}", log.on_disk());
         resume(&server).await;
         until("the spool is empty", || log.on_disk() == 0 && log.pending() == 0).await;
         assert_eq!(log.flush(LONG).await, 0);

@@ -650,7 +650,9 @@ fn a_request_that_never_ends_is_cut_and_said() {
         "POST /api/v1/evaluate HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{{"
     )
     .unwrap();
-    std::thread::sleep(Duration::from_millis(100));
+    // Answered on another connection, so the first one is under way by now.
+    assert_eq!(policyd.client.get("/livez").status, 200);
+    std::thread::sleep(Duration::from_millis(300));
     policyd.terminate();
     let (status, log) = policyd.ended();
     assert_eq!(status.code(), Some(1), "{log}");

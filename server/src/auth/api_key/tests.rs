@@ -333,7 +333,7 @@ async fn a_store_that_fails_or_hangs_lets_nobody_in() {
             assert_eq!(error.code, Code::StoreUnavailable);
             assert!(error.retry_after.is_some());
         }
-        assert!(start.elapsed() < LOOKUP_TIMEOUT + Duration::from_secs(1));
+        assert!(start.elapsed() < LOOKUP_TIMEOUT * 4);
         // The failure is not remembered.
         shelf.be(Mood::Good);
         assert!(keys.verify(text).await.is_ok());
