@@ -13,7 +13,8 @@
 //! - With `DECISION_LOG_OVERFLOW=block`, every decision that [`Log::record`] returned from is written, or counted by
 //!   [`Log::flush`] as not written. With `drop`, every decision that is not written is counted.
 //! - With a spool, a database that is away holds up nobody before the spool is full, and written includes what is on disk
-//!   there; the next start goes on with it. A process that is killed loses what is in its queue, and one batch.
+//!   there; the next start goes on with it. A process that is killed loses what is in its queue, and
+//!   two batches: one that is prepared, and one that is written.
 //! - The queue is bounded in decisions and in bytes of contexts ([`MAX_BYTES`]): large requests do not fill the memory while
 //!   a database is away.
 //! - No sink sees a context before it is masked, where masking is on, and sealed, where keys are given.
@@ -221,6 +222,7 @@ impl Log {
             outputs,
             preparer: Arc::new(Mutex::new(Preparer::new(config.context, &config.masks, seal))),
             thread: Thread::start("decision-log").map_err(LogError::Thread)?,
+            disk: Thread::start("decision-disk").map_err(LogError::Thread)?,
             spool: spool.clone(),
             pruner,
             finished: Some(running),

@@ -413,8 +413,9 @@ async fn a_locked_sqlite_holds_decisions_back_and_gets_all_of_them() {
     while timeout(SHORT, log.record(entry(accepted))).await.is_ok() {
         accepted += 1;
     }
-    // One batch on its way, and a full queue.
-    assert_eq!((accepted, log.pending()), (11, 11));
+    // One batch on its way, another one that is ready, and a full queue.
+    assert!((11..=511).contains(&accepted), "{accepted}");
+    assert_eq!(log.pending(), accepted);
     until("the database refuses", || errors(&metrics, "store") > 0).await;
     other.execute("ROLLBACK").await.unwrap();
 
@@ -427,9 +428,9 @@ async fn a_locked_sqlite_holds_decisions_back_and_gets_all_of_them() {
         .into_iter()
         .map(|record| record.request_id)
         .collect();
-    assert_eq!(stored.len(), 111);
+    assert_eq!(stored.len() as u64, accepted + 100);
     assert_eq!(ids(&lines(&file)), stored, "each sink has all of them once");
-    assert_eq!(written(&metrics, "store"), 111);
+    assert_eq!(written(&metrics, "store"), accepted + 100);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

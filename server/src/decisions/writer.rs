@@ -8,8 +8,8 @@
 //!   asked at all only while the spool is empty: what comes later never overtakes what waits.
 //! - A database that refuses, hangs or is away holds the task up for [`PATIENCE`] at the most, and not at all once
 //!   something waits in the spool.
-//! - Masking and disks have a thread of their own; the task itself never blocks, and needs no thread that may be waiting
-//!   for it.
+//! - Masking and disks have a thread of their own each; the task itself never blocks, and needs no thread that may be
+//!   waiting for it.
 
 use super::record::{Entry, Outcome, Preparer, push_prepared, stripped};
 use super::replay::{Appender, BATCH, Pause, Replayer};
@@ -53,7 +53,10 @@ pub struct LogTask {
     pub(crate) shared: Arc<Shared>,
     pub(crate) outputs: Vec<Output>,
     pub(crate) preparer: Arc<Mutex<Preparer>>,
+    /// Masks and seals.
     pub(crate) thread: Thread,
+    /// Waits for disks.
+    pub(crate) disk: Thread,
     pub(crate) spool: Option<Arc<Spool>>,
     pub(crate) pruner: Option<Pruner>,
     /// Dropped when the task ends, which [`super::Log::flush`] waits for.
@@ -76,6 +79,7 @@ impl LogTask {
             outputs,
             preparer,
             thread,
+            disk,
             spool,
             pruner,
             finished: _,
@@ -93,12 +97,15 @@ impl LogTask {
             Writing::Lines(_) => true,
             Writing::Store(_) | Writing::Spooled(_) => false,
         });
-        let write = async {
+        // One batch is prepared while the one before it is written.
+        let (ready, mut written) = mpsc::channel(1);
+        let make = async {
             if off {
                 // There may still be something to prune.
                 shared.closing.cancelled().await;
             }
-            loop {
+            // Not before there is a place for it: decisions wait in the queue, where they are counted.
+            while let Ok(slot) = ready.reserve().await {
                 let in_use = spool.as_ref().is_some_and(|spool| !spool.is_empty());
                 let most = if in_use { SPOOL_BATCH } else { BATCH };
                 let batch = gather(&mut queue, &shared, most).await;
@@ -110,8 +117,14 @@ impl LogTask {
                     .map(|queued| (queued.entry, queued.place))
                     .unzip();
                 let prepared = prepare(&thread, &preparer, Arc::new(batch), &shared.metrics, in_lines).await;
+                slot.send((prepared, places));
+            }
+            drop(ready);
+        };
+        let write = async {
+            while let Some((prepared, places)) = written.recv().await {
                 for sink in &mut sinks {
-                    sink.write(&thread, &prepared).await;
+                    sink.write(&disk, &prepared).await;
                 }
                 shared.written(prepared.records.len());
                 drop(places);
@@ -125,7 +138,7 @@ impl LogTask {
             }
         };
         let write = async {
-            write.await;
+            tokio::join!(make, write);
             // What waits in the spool is safe there. While the database takes it, it is given it all the same: a
             // container may be gone with its disk.
             last.cancel();
