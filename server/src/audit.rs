@@ -14,9 +14,11 @@
 //!
 //! Whoever changes, removes or reorders records has to recompute every later hash, and then the end of the chain differs
 //! from the one noted elsewhere. Nobody can be kept from rewriting the whole trail who may write the database: compare
-//! with an exported end of the chain for that. Missing records at the end show only against such an end ([`Verifier::end`]).
+//! with an exported end of the chain for that. Records that are missing at the end show against the end that the store has
+//! written down beside them, or one that was noted elsewhere ([`Verifier::end`]).
 
 use crate::storage::model::{AuditRecord, NewAudit};
+use crate::storage::{self, Store};
 use sha2::{Digest as _, Sha256};
 use std::fmt;
 
@@ -172,6 +174,37 @@ impl Verifier {
             return Err(Broken::Replaced { seq: self.seq });
         }
         Ok(())
+    }
+}
+
+/// Checks the whole trail of a store up to the end that the store has written down, `part` records at a time. Says where it
+/// ends: how many records, and the hash of the last one.
+///
+/// # Errors
+///
+/// Those of the store. What does not hold is no error but the answer.
+pub async fn verify(store: &dyn Store, part: u32) -> storage::Result<Result<(u64, [u8; 32]), Broken>> {
+    let mut verifier = Verifier::new();
+    let mut before = None;
+    loop {
+        loop {
+            let records = store.audit(verifier.seq, part).await?;
+            if records.is_empty() {
+                break;
+            }
+            for record in &records {
+                if let Err(broken) = verifier.push(record) {
+                    return Ok(Err(broken));
+                }
+            }
+        }
+        let end = store.audit_head().await?;
+        match verifier.end(end.0, end.1) {
+            Ok(()) => return Ok(Ok(end)),
+            // Something may have been added since the records were read; with the same end as before, it was not.
+            Err(broken) if before == Some(end) => return Ok(Err(broken)),
+            Err(_) => before = Some(end),
+        }
     }
 }
 

@@ -162,3 +162,19 @@ pub fn page(limit: Option<u32>, cursor: Option<String>) -> Result<Page> {
     }
     Ok(Page { limit, after: cursor })
 }
+
+/// A page of a list whose cursors are numbers.
+///
+/// # Errors
+///
+/// As [`page`], and for a cursor that no page gave.
+pub fn numbered_page(limit: Option<u32>, cursor: Option<String>) -> Result<Page> {
+    let page = page(limit, cursor)?;
+    match &page.after {
+        Some(cursor) if cursor.parse::<u64>().is_err() => Err(ServiceError::new(
+            Code::MalformedRequest,
+            format!("`cursor` is the `next` of the page before, not `{cursor}`"),
+        )),
+        _ => Ok(page),
+    }
+}

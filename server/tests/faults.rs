@@ -486,6 +486,17 @@ fn killed_in_a_stream_of_writes(settings: &[(&str, &str)]) {
 }
 
 #[test]
+fn a_trail_that_is_not_there_is_not_unbroken() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("mistyped.db");
+    let url = format!("sqlite:{}", file.display());
+    let (code, stdout, stderr) = finished(&[("DATABASE_URL", &url)], &["audit", "verify"], directory.path());
+    assert_eq!((code, stdout.as_str()), (1, ""), "{stderr}");
+    assert!(stderr.contains("there is no database"), "{stderr}");
+    assert!(!file.exists(), "looking made it");
+}
+
+#[test]
 fn a_kill_loses_nothing_acknowledged_in_sqlite() {
     let directory = tempfile::tempdir().unwrap();
     let url = format!("sqlite:{}", directory.path().join("policyd.db").display());

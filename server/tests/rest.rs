@@ -15,6 +15,7 @@ use policy_compiler::{Compiler, Options};
 use serde_json::{Value, json};
 use server::Running;
 use std::fmt::Write as _;
+use std::io::{Read as _, Write as _};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -803,12 +804,54 @@ async fn the_shell_answers_for_everything() {
         .await;
     assert_ne!(new.header("x-request-id"), "not one\tword");
     assert_eq!(new.header("x-request-id").len(), 36);
+    let wrong = send("PUT", "/api/v1/evaluate").to(&server).await;
+    assert_eq!((wrong.status, wrong.header("allow")), (405, "POST"));
     let metrics = server.app.scrape();
     assert!(
         metrics.contains("llm_policy_requests_total{transport=\"rest\",route=\"/livez\",status=\"200\"} 2"),
         "{metrics}"
     );
     assert_eq!(server.stopped().await, policy_server::server::Cut::default());
+}
+
+/// Many clients write all of a body before they read: closed on them, they would never see why.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_sends_too_much_is_told_after_sending_it() {
+    const SENT: usize = 24 << 20;
+    let server = Running::start(&[("MAX_BODY", "65536")]).await;
+    for chunked in [false, true] {
+        let address = server.addresses.http;
+        let answer = tokio::task::spawn_blocking(move || {
+            let mut socket = std::net::TcpStream::connect(address).unwrap();
+            let length = match chunked {
+                true => "transfer-encoding: chunked".to_owned(),
+                false => format!("content-length: {SENT}"),
+            };
+            let head =
+                format!("POST /api/v1/evaluate HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{length}\r\n\r\n");
+            socket.write_all(head.as_bytes()).unwrap();
+            let piece = vec![b'x'; 1 << 20];
+            for _ in 0..SENT / piece.len() {
+                if chunked {
+                    socket
+                        .write_all(format!("{:x}\r\n", piece.len()).as_bytes())
+                        .unwrap();
+                }
+                socket.write_all(&piece).unwrap();
+                if chunked {
+                    socket.write_all(b"\r\n").unwrap();
+                }
+            }
+            if chunked {
+                socket.write_all(b"0\r\n\r\n").unwrap();
+            }
+            let mut answer = String::new();
+            socket.read_to_string(&mut answer).unwrap();
+            answer
+        });
+        let answer = answer.await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
+    }
 }
 
 /// A kind of bad input: what it is, the request, and what it gets.
@@ -1033,6 +1076,30 @@ fn bad_inputs() -> Vec<Bad> {
             send("GET", "/api/v1/policies?limit=0"),
             400,
             "malformed_request",
+        ),
+        row(
+            "a `cursor` of decisions that no page gave",
+            send("GET", "/api/v1/decisions?cursor=x"),
+            400,
+            "malformed_request",
+        ),
+        row(
+            "a `cursor` of versions that no page gave",
+            send("GET", "/api/v1/policies/taken/versions?cursor=x"),
+            400,
+            "malformed_request",
+        ),
+        row(
+            "a `cursor` of bundles that no page gave",
+            send("GET", "/api/v1/bundle/history?cursor=x"),
+            400,
+            "malformed_request",
+        ),
+        row(
+            "another version of this interface",
+            send("GET", "/api/v2/policies"),
+            404,
+            "not_found",
         ),
         row(
             "a parameter that does not exist",

@@ -47,8 +47,14 @@ async fn get(State(app): State<App>, caller: Caller, headers: HeaderMap) -> Answ
     caller.call().require(Scope::Read)?;
     let text = |name: header::HeaderName| headers.get(name).and_then(|v| v.to_str().ok());
     let info = app.service.active.info();
-    let known = text(header::IF_NONE_MATCH).map(|tag| tag.trim_start_matches("W/").trim_matches('"'));
-    if known.is_some() && known == info.digest.as_deref() {
+    let known = text(header::IF_NONE_MATCH).zip(info.digest.as_deref());
+    let is_known = known.is_some_and(|(tags, digest)| {
+        let mut tags = tags
+            .split(',')
+            .map(|tag| tag.trim().trim_start_matches("W/").trim_matches('"'));
+        tags.any(|tag| tag == digest || tag == "*")
+    });
+    if is_known {
         return Ok(tagged(
             info.digest.as_deref(),
             StatusCode::NOT_MODIFIED.into_response(),
@@ -112,7 +118,7 @@ async fn remove(State(app): State<App>, caller: Caller) -> Answer<StatusCode> {
     )
 )]
 async fn history(State(app): State<App>, caller: Caller, Query(query): Query<PageQuery>) -> Answer<Response> {
-    let page = service::page(query.limit, query.cursor)?;
+    let page = service::numbered_page(query.limit, query.cursor)?;
     let slice = app.service.bundle_history(caller.call(), &page).await?;
     Ok(axum::Json(List::of(slice, Bundle::of)).into_response())
 }

@@ -96,7 +96,7 @@ async fn list(
     Query(query): Query<DecisionQuery>,
 ) -> Answer<Response> {
     let filter = query.filter()?;
-    let page = service::page(query.limit, query.cursor)?;
+    let page = service::numbered_page(query.limit, query.cursor)?;
     let slice = app.service.decisions(caller.call(), filter, &page).await?;
     Ok(axum::Json(List::of(slice, |record| view(&app, record))).into_response())
 }
@@ -115,7 +115,7 @@ async fn stats(
     Query(query): Query<DecisionQuery>,
 ) -> Answer<Response> {
     let filter = query.filter()?;
-    service::page(query.limit, query.cursor)?;
+    service::numbered_page(query.limit, query.cursor)?;
     let stats = app.service.decision_stats(caller.call(), filter).await?;
     Ok(axum::Json(stats).into_response())
 }

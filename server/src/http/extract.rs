@@ -15,12 +15,19 @@ use axum::http::{HeaderMap, HeaderName, header};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::timeout;
 use tower::BoxError;
 
 /// Id of the request, put in by the outermost layer.
 #[derive(Debug, Clone)]
 pub(super) struct RequestId(pub(super) Arc<str>);
+
+/// How much of a body that is too large is read all the same, and for how long.
+const MOST_DISCARDED: usize = 64 << 20;
+const DISCARDING: Duration = Duration::from_secs(2);
 
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
@@ -87,6 +94,7 @@ impl Body {
         B: HttpBody<Data = Bytes>,
         B::Error: Into<BoxError>,
     {
+        let mut body = pin!(body);
         let too_large = || {
             Failure(ServiceError::new(
                 Code::TooLarge,
@@ -95,17 +103,44 @@ impl Body {
         };
         let declared = text(headers, header::CONTENT_LENGTH).and_then(|n| n.parse::<usize>().ok());
         if declared.is_some_and(|length| length > limit) {
+            // Who asks first has sent nothing yet, and need not.
+            if !headers.contains_key(header::EXPECT) {
+                discard(body).await;
+            }
             return Err(too_large());
         }
-        match Limited::new(body, limit).collect().await {
+        match Limited::new(body.as_mut(), limit).collect().await {
             Ok(body) => Ok(Self(body.to_bytes())),
-            Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
+            Err(error) if error.is::<LengthLimitError>() => {
+                discard(body).await;
+                Err(too_large())
+            }
             Err(error) => Err(Failure(ServiceError::new(
                 Code::MalformedRequest,
                 format!("the body could not be read: {error}"),
             ))),
         }
     }
+}
+
+/// Reads on for nothing, within limits. Many clients send all of a body before they look for the answer; closed before, they
+/// would see a broken connection instead.
+async fn discard<B>(mut body: Pin<&mut B>)
+where
+    B: HttpBody<Data = Bytes>,
+{
+    let reading = async {
+        let mut left = MOST_DISCARDED;
+        while let Some(Ok(frame)) = body.frame().await {
+            let length = frame.data_ref().map_or(0, Bytes::len);
+            match left.checked_sub(length) {
+                Some(rest) => left = rest,
+                None => return,
+            }
+        }
+    };
+    // Whoever is slower or sends more does without the answer.
+    drop(timeout(DISCARDING, reading).await);
 }
 
 impl FromRequest<App> for Body {
@@ -240,6 +275,7 @@ impl<S: Sync> FromRequestParts<S> for IfMatch {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
         let tag = text(&parts.headers, header::IF_MATCH).map(str::trim);
         Ok(Self(tag.filter(|tag| *tag != "*").map(|tag| {
+            // A proxy that compresses answers makes tags weak; a version means the same text all the same.
             let tag = tag.strip_prefix("W/").unwrap_or(tag);
             tag.trim_matches('"').to_owned()
         })))

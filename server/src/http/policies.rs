@@ -214,7 +214,7 @@ async fn versions(
     Path(id): Path<String>,
     Query(query): Query<PageQuery>,
 ) -> Answer<Response> {
-    let page = service::page(query.limit, query.cursor)?;
+    let page = service::numbered_page(query.limit, query.cursor)?;
     let slice = app.service.policy_versions(caller.call(), &id, &page).await?;
     Ok(axum::Json(List::of(slice, |version| Version::of(version, false))).into_response())
 }

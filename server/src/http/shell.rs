@@ -17,7 +17,7 @@ use crate::telemetry::metrics::Status;
 use axum::Router;
 use axum::body::{Body, HttpBody};
 use axum::http::uri::PathAndQuery;
-use axum::http::{HeaderValue, Method, Request, Uri};
+use axum::http::{HeaderValue, Method, Request, Uri, header};
 use axum::response::Response;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
@@ -64,7 +64,8 @@ fn unalias(uri: &mut Uri) {
     let Some(rest) = path.strip_prefix("/api/") else {
         return;
     };
-    if rest == "v1" || rest.starts_with("v1/") {
+    let version = rest.split('/').next().and_then(|first| first.strip_prefix('v'));
+    if version.is_some_and(|number| number.parse::<u32>().is_ok()) {
         return;
     }
     let query = uri.query().map_or(String::new(), |query| format!("?{query}"));
@@ -127,7 +128,11 @@ impl Front {
             }
         };
         if let Some(failure) = response.extensions_mut().remove::<Failure>() {
+            let allow = response.headers_mut().remove(header::ALLOW);
             response = failure.respond(Some(&id));
+            if let Some(allow) = allow {
+                response.headers_mut().insert(header::ALLOW, allow);
+            }
         }
         if let Ok(value) = HeaderValue::from_str(&id) {
             response.headers_mut().insert(request_id::HEADER, value);
@@ -171,6 +176,8 @@ mod tests {
             ("/api/v1/evaluate", "/api/v1/evaluate"),
             ("/api/policies/v1?limit=1", "/api/v1/policies/v1?limit=1"),
             ("/api/v1", "/api/v1"),
+            ("/api/v2/policies", "/api/v2/policies"),
+            ("/api/vx", "/api/v1/vx"),
             ("/apis/x", "/apis/x"),
             ("/readyz", "/readyz"),
         ] {

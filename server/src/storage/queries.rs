@@ -196,7 +196,7 @@ async fn state(sql: &'static str, connection: &mut Connection) -> Result<State> 
 async fn head(connection: &mut Connection, id: &str) -> Result<Option<Head>> {
     Ok(
         query_as::<Db, Head>("SELECT latest, active, approved_by, created_ms FROM policies WHERE id = $1")
-            .bind(id)
+            .bind(clean(id))
             .fetch_optional(connection)
             .await?,
     )
@@ -229,7 +229,7 @@ fn key_name(id: &str) -> String {
 async fn insert_version(connection: &mut Connection, id: &str, version: &PolicyVersion) -> Result<u64> {
     let last: i64 =
         query_scalar::<Db, i64>("SELECT COALESCE(MAX(version), 0) FROM policy_versions WHERE id = $1")
-            .bind(id)
+            .bind(clean(id))
             .fetch_one(&mut *connection)
             .await?;
     let number = u64::try_from(last)
@@ -239,16 +239,16 @@ async fn insert_version(connection: &mut Connection, id: &str, version: &PolicyV
         "INSERT INTO policy_versions (id, version, namespace, name, document_version, status, source, format, digest, \
          author, created_ms) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
     )
-    .bind(id)
+    .bind(clean(id))
     .bind(signed(number))
-    .bind(&version.namespace)
-    .bind(&version.name)
-    .bind(&version.document_version)
+    .bind(clean(&version.namespace))
+    .bind(clean(&version.name))
+    .bind(clean(&version.document_version))
     .bind(version.status.as_str())
     .bind(&*version.source)
     .bind(&version.format)
     .bind(&version.digest)
-    .bind(&version.author)
+    .bind(clean(&version.author))
     .bind(version.created_ms)
     .execute(connection)
     .await?;
@@ -295,7 +295,7 @@ fn among(sql: &mut QueryBuilder<Db>, column: &'static str, values: Vec<String>) 
     sql.push(" AND ").push(column).push(" IN (");
     let mut list = sql.separated(", ");
     for value in values {
-        list.push_bind(value);
+        list.push_bind(clean(&value));
     }
     sql.push(")");
 }
@@ -402,7 +402,7 @@ impl Store for Handle {
     async fn policy(&self, id: &str) -> Result<Option<PolicyRecord>> {
         within(SHORT, async {
             query_as::<Db, PolicyRow>(POLICY)
-                .bind(id)
+                .bind(clean(id))
                 .fetch_optional(self.readers().await?)
                 .await?
                 .map(PolicyRecord::try_from)
@@ -416,7 +416,7 @@ impl Store for Handle {
             let PolicyFilter { namespaces, status } = filter;
             let mut sql = QueryBuilder::<Db>::new(concat!(select_policies!(), " WHERE 1 = 1"));
             if let Some(after) = &page.after {
-                sql.push(" AND p.id > ").push_bind(after.clone());
+                sql.push(" AND p.id > ").push_bind(clean(after));
             }
             if let Some(namespaces) = namespaces {
                 among(&mut sql, "v.namespace", namespaces.clone());
@@ -440,7 +440,7 @@ impl Store for Handle {
                 select_versions!(),
                 " WHERE v.id = $1 AND v.version < $2 ORDER BY v.version DESC LIMIT $3"
             ))
-            .bind(id)
+            .bind(clean(id))
             .bind(below(page)?)
             .bind(limit(page))
             .fetch_all(self.readers().await?)
@@ -453,7 +453,7 @@ impl Store for Handle {
     async fn version(&self, id: &str, version: u64) -> Result<Option<PolicyVersion>> {
         within(SHORT, async {
             query_as::<Db, VersionRow>(concat!(select_versions!(), " WHERE v.id = $1 AND v.version = $2"))
-                .bind(id)
+                .bind(clean(id))
                 .bind(signed(version))
                 .fetch_optional(self.readers().await?)
                 .await?
@@ -500,17 +500,17 @@ impl Store for Handle {
                  active = excluded.active, approved_by = excluded.approved_by, updated_ms = excluded.updated_ms, \
                  revision = excluded.revision",
             )
-            .bind(id)
+            .bind(clean(id))
             .bind(signed(latest))
             .bind(active)
-            .bind(approved_by)
+            .bind(approved_by.map(|who| clean(&who)))
             .bind(created_ms)
             .bind(audit.at_ms)
             .bind(signed(change.state.revision))
             .execute(&mut *change.transaction)
             .await?;
             let record = query_as::<Db, PolicyRow>(POLICY)
-                .bind(id)
+                .bind(clean(id))
                 .fetch_one(&mut *change.transaction)
                 .await?
                 .try_into()?;
@@ -539,7 +539,7 @@ impl Store for Handle {
                 change.raise(base, audit.at_ms)?;
             }
             query::<Db>("DELETE FROM policies WHERE id = $1")
-                .bind(id)
+                .bind(clean(id))
                 .execute(&mut *change.transaction)
                 .await?;
             Ok(change.commit(self, audit).await?.revision)
@@ -560,10 +560,10 @@ impl Store for Handle {
                  bytes) VALUES ($1, $2, $3, $4, $5, $6, NULL, $7, $8) ON CONFLICT (digest) DO NOTHING",
             )
             .bind(&bundle.digest)
-            .bind(&bundle.revision)
+            .bind(clean(&bundle.revision))
             .bind(i64::from(bundle.policies))
             .bind(i64::from(bundle.rules))
-            .bind(&bundle.author)
+            .bind(clean(&bundle.author))
             .bind(bundle.created_ms)
             .bind(change.seq())
             .bind(&bundle.bytes[..])
@@ -622,7 +622,7 @@ impl Store for Handle {
     async fn bundle(&self, digest: &str) -> Result<Option<BundleRecord>> {
         within(SHORT, async {
             let row = query_as::<Db, BundleRow>(BUNDLE)
-                .bind(digest)
+                .bind(clean(digest))
                 .fetch_optional(self.readers().await?)
                 .await?;
             Ok(row.map(BundleRecord::from))
@@ -644,7 +644,7 @@ impl Store for Handle {
         within(SHORT, async {
             Ok(
                 query_scalar::<Db, Vec<u8>>("SELECT bytes FROM bundles WHERE digest = $1")
-                    .bind(digest)
+                    .bind(clean(digest))
                     .fetch_optional(self.readers().await?)
                     .await?,
             )
@@ -655,7 +655,7 @@ impl Store for Handle {
     async fn key(&self, id: &str) -> Result<Option<ApiKey>> {
         within(SHORT, async {
             query_as::<Db, KeyRow>(concat!(select_keys!(), " WHERE id = $1"))
-                .bind(id)
+                .bind(clean(id))
                 .fetch_optional(self.readers().await?)
                 .await?
                 .map(ApiKey::try_from)
@@ -668,7 +668,7 @@ impl Store for Handle {
         within(SHORT, async {
             // Every text but the empty one, which is no id, comes after it.
             let rows = query_as::<Db, KeyRow>(concat!(select_keys!(), " WHERE id > $1 ORDER BY id LIMIT $2"))
-                .bind(page.after.as_deref().unwrap_or_default())
+                .bind(clean(page.after.as_deref().unwrap_or_default()))
                 .bind(limit(page))
                 .fetch_all(self.readers().await?)
                 .await?;
@@ -699,7 +699,7 @@ impl Store for Handle {
                     .bind(previous_until_ms)
                     .bind(&hash[..])
                     .bind(expires_ms)
-                    .bind(id)
+                    .bind(clean(id))
                     .execute(&mut *write.transaction)
                     .await?;
                 }
@@ -708,7 +708,7 @@ impl Store for Handle {
                     if revoked(&mut write.transaction, id).await?.is_none() {
                         query::<Db>("UPDATE api_keys SET revoked_ms = $1 WHERE id = $2")
                             .bind(at_ms)
-                            .bind(id)
+                            .bind(clean(id))
                             .execute(&mut *write.transaction)
                             .await?;
                     }
@@ -877,7 +877,7 @@ async fn deploy(change: &mut Write, digest: &str, base: Base, at_ms: i64) -> Res
     let done = query::<Db>("UPDATE bundles SET activated_ms = $1, deployed = $2 WHERE digest = $3")
         .bind(at_ms)
         .bind(change.seq())
-        .bind(digest)
+        .bind(clean(digest))
         .execute(&mut *change.transaction)
         .await?;
     if done.rows_affected() == 0 {
@@ -897,13 +897,13 @@ async fn create_key(connection: &mut Connection, key: &ApiKey) -> Result<()> {
          expires_ms, revoked_ms) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (id) DO NOTHING",
     )
     .bind(&key.id)
-    .bind(&key.name)
+    .bind(clean(&key.name))
     .bind(&key.hash[..])
     .bind(previous.as_ref().map(|hash| &hash[..]))
     .bind(until)
     .bind(scope_names(key.scopes))
     .bind(key.namespaces.as_deref().map(json).transpose()?)
-    .bind(&key.author)
+    .bind(clean(&key.author))
     .bind(key.created_ms)
     .bind(key.expires_ms)
     .bind(key.revoked_ms)
@@ -918,7 +918,7 @@ async fn create_key(connection: &mut Connection, key: &ApiKey) -> Result<()> {
 /// When a key was revoked.
 async fn revoked(connection: &mut Connection, id: &str) -> Result<Option<i64>> {
     query_scalar::<Db, Option<i64>>("SELECT revoked_ms FROM api_keys WHERE id = $1")
-        .bind(id)
+        .bind(clean(id))
         .fetch_optional(connection)
         .await?
         .ok_or_else(|| StoreError::Missing(key_name(id)))

@@ -174,6 +174,7 @@ fn names_a_secret(key: &str) -> bool {
     const ENDINGS: &[&str] = &[
         "password",
         "passwd",
+        "pwd",
         "passphrase",
         "secret",
         "secrets",
@@ -185,6 +186,7 @@ fn names_a_secret(key: &str) -> bool {
         "privatekey",
         "token",
         "authorization",
+        "authheader",
         "credential",
         "credentials",
         "cookie",

@@ -450,6 +450,7 @@ fn names_a_secret(key: &str) -> bool {
     const ENDINGS: &[&str] = &[
         "password",
         "passwd",
+        "pwd",
         "passphrase",
         "secret",
         "secrets",
@@ -461,6 +462,7 @@ fn names_a_secret(key: &str) -> bool {
         "privatekey",
         "token",
         "authorization",
+        "authheader",
         "credential",
         "credentials",
         "cookie",
