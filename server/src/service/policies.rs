@@ -18,9 +18,13 @@ use crate::storage::model::{
 use policy_compiler::Compiler;
 use policy_runtime::Policies;
 use serde_json::json;
+use std::collections::BTreeSet;
 
 /// How often a write is done again when others come first.
 const TRIES: usize = 16;
+
+/// Versions that are looked at at once.
+const VERSIONS: u32 = 50;
 
 /// A policy after a write, and what the compiler warns of.
 #[derive(Debug, Clone)]
@@ -183,21 +187,13 @@ impl Service {
         let current = self.readable(call, id).await?;
         let latest = &current.latest;
         call.require_namespace(&latest.namespace)?;
-        if approves && *latest.author == *call.identity.subject {
-            return Err(ServiceError::new(
-                Code::SelfApproval,
-                format!("`{}` wrote version {} of `{id}`", latest.author, latest.version),
-            ));
+        if approves {
+            self.not_own_text(call, latest).await?;
         }
         // Whoever wrote the text stays its author; who changed the status stands in the audit trail.
         let version = (latest.status != status).then(|| PolicyVersion {
             status,
             created_ms: now_ms(),
-            author: if approves {
-                latest.author.clone()
-            } else {
-                call.identity.subject.to_string()
-            },
             ..latest.clone()
         });
         // What is approved is what was looked at.
@@ -217,6 +213,47 @@ impl Service {
             detail: json!({"status": status.as_str(), "version": latest.version}),
         };
         self.write(call, change).await
+    }
+
+    /// # Errors
+    ///
+    /// [`Code::SelfApproval`] where the caller wrote any version with this text: writing it down again, as a rollback does,
+    /// does not make it somebody else's.
+    async fn not_own_text(&self, call: Call<'_>, text: &PolicyVersion) -> Result<()> {
+        let approver = self.person(&call.identity.subject).await?;
+        let mut authors = BTreeSet::new();
+        let mut page = Page {
+            limit: VERSIONS,
+            after: None,
+        };
+        loop {
+            let slice = self.store.versions(&text.id, &page).await?;
+            for version in slice.items.into_iter().filter(|v| v.digest == text.digest) {
+                if !authors.insert(version.author.clone()) {
+                    continue;
+                }
+                if self.person(&version.author).await?.is(&approver) {
+                    let (author, number, id) = (&version.author, version.version, &version.id);
+                    let detail = format!("`{author}` wrote version {number} of `{id}`, which has this text");
+                    return Err(Self::self_approval(call, author, detail));
+                }
+            }
+            match slice.next {
+                Some(next) => page.after = Some(next),
+                None => return Ok(()),
+            }
+        }
+    }
+
+    /// The error of somebody who approves what is their own, with what makes it so.
+    pub(super) fn self_approval(call: Call<'_>, author: &str, detail: String) -> ServiceError {
+        let subject = &call.identity.subject;
+        let detail = if author == &**subject {
+            detail
+        } else {
+            format!("{detail}; `{subject}` counts as the same person, because a key counts as who made it")
+        };
+        ServiceError::new(Code::SelfApproval, detail)
     }
 
     /// Removes a policy.
