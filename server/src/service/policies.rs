@@ -407,7 +407,7 @@ impl Service {
     /// A policy that the caller may read; otherwise there is none.
     async fn readable(&self, call: Call<'_>, id: &str) -> Result<PolicyRecord> {
         let record = match self.origin {
-            Origin::Store => self.store.policy(id).await?,
+            Origin::Store => self.store.policy(id).await?.map(|record| self.deciding(record)),
             Origin::Directory(_) | Origin::BundleFile(_) | Origin::BundleUrl(_) => self
                 .loaded()
                 .await?
@@ -417,6 +417,18 @@ impl Service {
         record
             .filter(|record| call.identity.may_read(&record.latest.namespace))
             .ok_or_else(|| ServiceError::not_found("policy", id))
+    }
+
+    /// A stored policy as it takes part in decisions: while a bundle decides, no version of it does.
+    fn deciding(&self, record: PolicyRecord) -> PolicyRecord {
+        if self.active.info().digest.is_none() {
+            return record;
+        }
+        PolicyRecord {
+            active_version: None,
+            approved_by: None,
+            ..record
+        }
     }
 
     /// One policy.
@@ -453,7 +465,13 @@ impl Service {
         };
         let filter = PolicyFilter { namespaces, status };
         if self.origin == Origin::Store {
-            return Ok(self.store.policies(&filter, page).await?);
+            let mut slice = self.store.policies(&filter, page).await?;
+            slice.items = slice
+                .items
+                .into_iter()
+                .map(|record| self.deciding(record))
+                .collect();
+            return Ok(slice);
         }
         let mut items = self.loaded().await?;
         items.retain(|record| {
@@ -493,8 +511,9 @@ impl Service {
                     .iter()
                     .map(|(_, file)| file)
                     .find(|file| file.name() == name);
-                // Bundles hold no source text.
+                // Bundles hold no source text, and no digest of it.
                 let source = file.map_or("", |file| file.text());
+                let digest = file.map_or_else(String::new, |_| document::digest(source));
                 let version = PolicyVersion {
                     id: policy.id.clone(),
                     version: 1,
@@ -504,13 +523,14 @@ impl Service {
                     status: PolicyStatus::Active,
                     source: source.into(),
                     format: if name.ends_with(".json") { "json" } else { "yaml" }.to_owned(),
-                    digest: document::digest(source),
+                    digest,
                     author: name.to_owned(),
                     created_ms: info.activated_ms,
                 };
                 PolicyRecord {
                     latest: version,
                     active_version: Some(1),
+                    pending_approval: false,
                     approved_by: None,
                     created_ms: info.activated_ms,
                     updated_ms: info.activated_ms,
@@ -534,6 +554,14 @@ impl Service {
         page: &Page,
     ) -> Result<Slice<PolicyVersion>> {
         call.require(Scope::Read)?;
+        if self.origin != Origin::Store {
+            let only = self.readable(call, id).await?.latest;
+            let seen = page.after.is_some();
+            return Ok(Slice {
+                items: if seen { Vec::new() } else { vec![only] },
+                next: None,
+            });
+        }
         let slice = self.store.versions(id, page).await?;
         let hidden = |version: &PolicyVersion| !call.identity.may_read(&version.namespace);
         if (slice.items.is_empty() && page.after.is_none()) || slice.items.iter().any(hidden) {
@@ -549,9 +577,13 @@ impl Service {
     /// [`Code::NotFound`], [`Code::Forbidden`], store errors.
     pub async fn policy_version(&self, call: Call<'_>, id: &str, version: u64) -> Result<PolicyVersion> {
         call.require(Scope::Read)?;
-        self.store
-            .version(id, version)
-            .await?
+        let found = match self.origin {
+            Origin::Store => self.store.version(id, version).await?,
+            Origin::Directory(_) | Origin::BundleFile(_) | Origin::BundleUrl(_) => {
+                Some(self.readable(call, id).await?.latest).filter(|only| only.version == version)
+            }
+        };
+        found
             .filter(|version| call.identity.may_read(&version.namespace))
             .ok_or_else(|| ServiceError::not_found("version", &format!("{id}/{version}")))
     }
