@@ -107,6 +107,15 @@ impl PolicyEngine {
         self.with_worker(|worker| worker.evaluate_owned(&policies, &self.shared.settings, context, options))
     }
 
+    /// Whether the policies that the options name can be asked, for whoever is about to ask several times.
+    ///
+    /// # Errors
+    ///
+    /// [`EvaluateError::UnknownPolicy`] and [`EvaluateError::NoPolicies`].
+    pub fn check_scope(&self, options: &EvaluateOptions<'_>) -> Result<(), EvaluateError> {
+        crate::worker::scope(&self.shared.active.load(), options, &mut Vec::new()).map(|_| ())
+    }
+
     /// Evaluates any value that serialises to a JSON object.
     ///
     /// # Errors

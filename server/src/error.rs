@@ -20,7 +20,7 @@ macro_rules! for_each_code {
             UntrustedBundle, "untrusted_bundle", 403, PermissionDenied, "No trusted key signed the bundle.";
             Unauthenticated, "unauthenticated", 401, Unauthenticated, "No valid token or API key was given.";
             Forbidden, "forbidden", 403, PermissionDenied, "The identity lacks the scope or the namespace.";
-            SelfApproval, "self_approval", 403, PermissionDenied, "Who wrote a version may not approve it.";
+            SelfApproval, "self_approval", 403, PermissionDenied, "Who wrote a text or deployed a bundle may not approve it, nor may a key that they made.";
             NotFound, "not_found", 404, NotFound, "There is no such thing, or not for this identity.";
             MethodNotAllowed, "method_not_allowed", 405, Unimplemented, "The route does not know this method.";
             AlreadyExists, "already_exists", 409, AlreadyExists, "A policy of this id exists.";

@@ -178,6 +178,11 @@ impl Role {
     }
 }
 
+/// Everybody, where authentication is off.
+pub const ANONYMOUS: &str = "anonymous";
+/// Whoever works on the command line of the server, beside its database.
+pub const OPERATOR: &str = "operator";
+
 /// How an identity was proved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Proof {
@@ -207,10 +212,19 @@ impl Identity {
     #[must_use]
     pub fn anonymous() -> Self {
         Self {
-            subject: Arc::from("anonymous"),
+            subject: Arc::from(ANONYMOUS),
             proof: Proof::None,
             scopes: Scopes::all(),
             namespaces: None,
+        }
+    }
+
+    /// Whoever works on the command line of the server.
+    #[must_use]
+    pub fn operator() -> Self {
+        Self {
+            subject: Arc::from(OPERATOR),
+            ..Self::anonymous()
         }
     }
 

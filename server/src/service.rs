@@ -8,6 +8,7 @@ pub mod bundles;
 pub mod decisions;
 pub mod evaluate;
 pub mod keys;
+mod persons;
 pub mod policies;
 pub mod simulate;
 

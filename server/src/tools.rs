@@ -133,10 +133,7 @@ pub async fn run(name: &str, arguments: &ArgMatches, config: Config) -> anyhow::
                     .copied()
                     .map(Duration::from_secs),
             };
-            let operator = Identity {
-                subject: "operator".into(),
-                ..Identity::anonymous()
-            };
+            let operator = Identity::operator();
             let (_, secret) = make_key(&*store, &operator, "command line", new).await?;
             println!("{}", secret.expose_secret());
             store.close().await;

@@ -9,6 +9,7 @@
 #[path = "support/server.rs"]
 mod server;
 
+use policy_compiler::{Compiler, Options};
 use policy_proto::v1::evaluate_policy_request::Input;
 use policy_proto::v1::evaluate_policy_stream_response::Outcome;
 use policy_proto::v1::policy_document::Document;
@@ -844,6 +845,46 @@ async fn simulation_decides_with_drafts_and_keeps_nothing() {
         client.simulate(unknown).await,
         Code::InvalidArgument,
         "unknown_policy",
+    );
+    let tried = |drafts: &[&str]| v1::SimulateRequest {
+        input: context(),
+        policies: drafts.iter().filter_map(|text| yaml(text)).collect(),
+        ..Default::default()
+    };
+    refused(
+        client.simulate(tried(&[&draft, COST])).await,
+        Code::InvalidArgument,
+        "policy_invalid",
+    );
+
+    // While a bundle decides, no stored policy does, and no draft can be put beside it.
+    let get = || v1::GetPolicyRequest {
+        id: "cost".to_owned(),
+        ..Default::default()
+    };
+    let stored = client.get_policy(get()).await.unwrap().into_inner();
+    assert_eq!(stored.active_version, Some(1));
+    let mut compiler = Compiler::new(Options::default());
+    compiler.set("p.yaml", COST.replace("id: cost", "id: bundled"));
+    let bytes = compiler.build().unwrap().to_bundle().unwrap();
+    let caller = Identity::anonymous();
+    let call = Call {
+        identity: &caller,
+        request_id: "test",
+    };
+    let service = &server.app.service;
+    service.deploy_bundle(call, bytes.into(), None).await.unwrap();
+    let stored = client.get_policy(get()).await.unwrap().into_inner();
+    assert_eq!((stored.active_version, stored.pending_approval), (None, false));
+    let listed = client
+        .list_policies(v1::ListPoliciesRequest::default())
+        .await
+        .unwrap();
+    assert_eq!(listed.into_inner().policies[0].active_version, None);
+    refused(
+        client.simulate(tried(&[&draft])).await,
+        Code::FailedPrecondition,
+        "read_only",
     );
 }
 

@@ -420,15 +420,20 @@ async fn key(server: &Running, admin: &str, name: &str, body: Value) -> (String,
 }
 
 async fn first_key(server: &Running) -> String {
+    operator_key(server, "root", &["admin"]).await
+}
+
+/// Makes a key as the command line does, and returns it: one that nobody else stands behind.
+async fn operator_key(server: &Running, name: &str, roles: &[&str]) -> String {
     use policy_server::identity::Identity;
     use policy_server::service::keys::{NewKey, make_key};
     use secrecy::ExposeSecret as _;
     let new = NewKey {
-        name: "root".to_owned(),
-        roles: vec!["admin".to_owned()],
+        name: name.to_owned(),
+        roles: roles.iter().map(|role| (*role).to_owned()).collect(),
         ..NewKey::default()
     };
-    let made = make_key(&*server.app.service.store, &Identity::anonymous(), "test", new).await;
+    let made = make_key(&*server.app.service.store, &Identity::operator(), "test", new).await;
     made.unwrap().1.expose_secret().to_owned()
 }
 
@@ -436,14 +441,9 @@ async fn first_key(server: &Running) -> String {
 async fn nobody_approves_what_they_wrote() {
     let server = Running::start(&[("API_KEYS_ENABLED", "true"), ("APPROVAL_REQUIRED", "true")]).await;
     let admin = first_key(&server).await;
-    let (_, author) = key(&server, &admin, "ann", json!({"roles": ["policy.author"]})).await;
-    let (bob, approver) = key(
-        &server,
-        &admin,
-        "bob",
-        json!({"roles": ["policy.approver", "evaluator"]}),
-    )
-    .await;
+    let author = operator_key(&server, "ann", &["policy.author"]).await;
+    let approver = operator_key(&server, "bob", &["policy.approver", "evaluator"]).await;
+    let bob = approver.split('_').nth(1).unwrap();
     let made = send("POST", "/api/v1/policies")
         .header("x-api-key", &author)
         .yaml(&policy("p", "team", "a", "active"))
@@ -502,6 +502,319 @@ async fn nobody_approves_what_they_wrote() {
         (own.status, own.json()["code"].as_str()),
         (403, Some("self_approval"))
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_text_that_comes_back_is_still_whose_it_was() {
+    let server = Running::start(&[("API_KEYS_ENABLED", "true"), ("APPROVAL_REQUIRED", "true")]).await;
+    let ann = operator_key(&server, "ann", &["policy.author", "policy.approver"]).await;
+    let bob = operator_key(&server, "bob", &["policy.author"]).await;
+    let carol = operator_key(&server, "carol", &["policy.approver"]).await;
+    let as_key = async |key: &str, send: Send| send.header("x-api-key", key).to(&server).await;
+    let set = |status: &str| send("PATCH", "/api/v1/policies/p/status").json(&json!({"status": status}));
+    let text = policy("p", "team", "a", "active");
+    let made = as_key(&ann, send("POST", "/api/v1/policies").yaml(&text)).await;
+    assert_eq!(made.status, 201);
+    let author = made.json()["author"].clone();
+    let refused = async |how: &str| {
+        let own = as_key(&ann, set("active")).await;
+        assert_eq!(
+            (own.status, own.json()["code"].as_str()),
+            (403, Some("self_approval")),
+            "{how}"
+        );
+    };
+    refused("written").await;
+    for status in ["draft", "deprecated"] {
+        let changed = as_key(&bob, set(status)).await.json();
+        assert_eq!(
+            (&changed["status"], &changed["author"]),
+            (&json!(status), &author)
+        );
+        refused(status).await;
+    }
+    let other = policy("p", "team", "b", "active");
+    let put = as_key(&bob, send("PUT", "/api/v1/policies/p").yaml(&other)).await;
+    assert_eq!(put.status, 200);
+    // Fillers, so that her version is not among the first that are looked at.
+    for i in 0..60 {
+        let filler = policy("p", "team", &format!("m{i}"), "active");
+        let put = as_key(&bob, send("PUT", "/api/v1/policies/p").yaml(&filler)).await;
+        assert_eq!(put.status, 200);
+    }
+    let rollback = send("POST", "/api/v1/policies/p/rollback").json(&json!({"version": 1}));
+    assert_eq!(as_key(&bob, rollback).await.status, 200);
+    refused("rolled back").await;
+    let deleted = as_key(&bob, send("DELETE", "/api/v1/policies/p")).await;
+    assert_eq!(deleted.status, 204);
+    let again = as_key(&bob, send("POST", "/api/v1/policies").yaml(&text)).await;
+    assert_eq!(again.status, 201);
+    refused("written again").await;
+    let done = as_key(&carol, set("active")).await;
+    assert_eq!(
+        (done.status, &done.json()["author"]),
+        (200, &again.json()["author"])
+    );
+    // What somebody else wrote may be approved, by whoever wrote something else.
+    assert_eq!(
+        as_key(&bob, send("PUT", "/api/v1/policies/p").yaml(&other))
+            .await
+            .status,
+        200
+    );
+    assert_eq!(as_key(&ann, set("active")).await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_counts_as_who_made_it() {
+    let server = Running::start(&[("API_KEYS_ENABLED", "true"), ("APPROVAL_REQUIRED", "true")]).await;
+    let ann = first_key(&server).await;
+    let carol = operator_key(&server, "carol", &["policy.approver"]).await;
+    let (_, first) = key(&server, &ann, "first", json!({"roles": ["admin"]})).await;
+    let (_, second) = key(&server, &first, "second", json!({"roles": ["admin"]})).await;
+    let (_, beside) = key(&server, &ann, "beside", json!({"roles": ["admin"]})).await;
+    let own = [&ann, &first, &second, &beside];
+    let as_key = async |key: &str, send: Send| send.header("x-api-key", key).to(&server).await;
+    for (i, author) in own.into_iter().enumerate() {
+        let made = send("POST", "/api/v1/policies").yaml(&policy(&format!("p{i}"), "team", "a", "active"));
+        assert_eq!(as_key(author, made).await.status, 201);
+        let approve =
+            || send("PATCH", format!("/api/v1/policies/p{i}/status")).json(&json!({"status": "active"}));
+        for approver in own {
+            let answer = as_key(approver, approve()).await;
+            assert_eq!(
+                (answer.status, answer.json()["code"].as_str()),
+                (403, Some("self_approval"))
+            );
+        }
+        assert_eq!(as_key(&carol, approve()).await.status, 200);
+    }
+    let bytes = bundle(&[("p.yaml", &policy("p", "team", "a", "active"))]);
+    let put = send("PUT", "/api/v1/bundle").bytes("application/octet-stream", bytes.clone());
+    let digest = as_key(&first, put).await.json()["digest"].clone();
+    // Deployed again by somebody else, it is still whose it was.
+    let bob = operator_key(&server, "bob", &["policy.author"]).await;
+    let put = send("PUT", "/api/v1/bundle").bytes("application/octet-stream", bytes);
+    assert_eq!(as_key(&bob, put).await.status, 200);
+    for action in ["activate", "rollback"] {
+        let path = format!("/api/v1/bundle/{action}");
+        for approver in own {
+            let answer = as_key(approver, send("POST", &path).json(&json!({"digest": digest}))).await;
+            assert_eq!(
+                (answer.status, answer.json()["code"].as_str()),
+                (403, Some("self_approval"))
+            );
+        }
+    }
+    let answer = as_key(
+        &carol,
+        send("POST", "/api/v1/bundle/activate").json(&json!({"digest": digest})),
+    )
+    .await;
+    assert_eq!(answer.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_is_not_made_dead() {
+    let server = Running::start(&[("API_KEYS_ENABLED", "true")]).await;
+    let admin = first_key(&server).await;
+    let (id, short) = key(
+        &server,
+        &admin,
+        "short",
+        json!({"roles": ["policy.viewer"], "expiresIn": 1}),
+    )
+    .await;
+    let rotate = async |body: Value| {
+        let rotate = send("POST", format!("/api/v1/keys/{id}/rotate")).json(&body);
+        rotate.header("x-api-key", &admin).to(&server).await
+    };
+    let list = async |key: &str| {
+        let list = send("GET", "/api/v1/policies").header("x-api-key", key);
+        list.to(&server).await.status
+    };
+    while list(&short).await != 401 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    for body in [
+        json!({}),
+        json!({"expiresIn": 0}),
+        json!({"expiresIn": 1_000_000_000_000_000_000_u64}),
+        json!({"expiresIn": 60, "overlap": 1_000_000_000_000_000_000_u64}),
+    ] {
+        let answer = rotate(body.clone()).await;
+        assert_eq!(
+            (answer.status, answer.json()["code"].as_str()),
+            (400, Some("malformed_request")),
+            "{body}"
+        );
+    }
+    let fresh = rotate(json!({"expiresIn": 60})).await.json();
+    assert_eq!(list(fresh["key"].as_str().unwrap()).await, 200);
+    let audit = send("GET", "/api/v1/audit")
+        .header("x-api-key", &admin)
+        .to(&server)
+        .await
+        .json();
+    let scopes: Vec<_> = audit["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|a| a["detail"]["scopes"].clone())
+        .collect();
+    assert!(scopes.contains(&json!(["policy:read"])), "{audit}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_policy_may_be_called_validate() {
+    let server = Running::start(&[]).await;
+    let text = |model: &str| policy("validate", "team", model, "active");
+    let made = send("POST", "/api/v1/policies")
+        .yaml(&text("a"))
+        .to(&server)
+        .await;
+    assert_eq!(made.status, 201);
+    let path = "/api/v1/policies/validate";
+    let read = send("GET", path).to(&server).await;
+    assert_eq!((read.status, &read.json()["source"]), (200, &json!(text("a"))));
+    let put = send("PUT", path)
+        .header("if-match", "\"1\"")
+        .yaml(&text("b"))
+        .to(&server)
+        .await;
+    assert_eq!((put.status, put.header("etag")), (200, "\"2\""));
+    assert_eq!(decision(&server, "b").await, "deny");
+    let checked = send("POST", path).yaml("rules: [").to(&server).await;
+    assert_eq!((checked.status, &checked.json()["valid"]), (200, &json!(false)));
+    let draft = send("PATCH", format!("{path}/status")).json(&json!({"status": "draft"}));
+    assert_eq!(draft.to(&server).await.status, 200);
+    assert_eq!(send("DELETE", path).to(&server).await.status, 204);
+    assert_eq!(send("GET", path).to(&server).await.status, 404);
+    assert_eq!(send("PATCH", path).to(&server).await.status, 405);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn drafts_are_tried_on_top_of_what_decides_or_not_at_all() {
+    let server = Running::start(&[]).await;
+    for (id, status) in [("stored", "active"), ("later", "draft")] {
+        let made = send("POST", "/api/v1/policies").yaml(&policy(id, "team", id, status));
+        assert_eq!(made.to(&server).await.status, 201);
+    }
+    let active = async || {
+        let one = send("GET", "/api/v1/policies/stored").to(&server).await.json();
+        let all = send("GET", "/api/v1/policies").to(&server).await.json();
+        let listed = all["items"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|p| p["id"] == "stored")
+            .unwrap()
+            .clone();
+        assert_eq!(
+            (&one["activeVersion"], &one["pendingApproval"]),
+            (&listed["activeVersion"], &json!(false))
+        );
+        one["activeVersion"].clone()
+    };
+    assert_eq!(active().await, 1);
+    let bytes = bundle(&[("p.yaml", &policy("p", "team", "bad", "active"))]);
+    let put = send("PUT", "/api/v1/bundle").bytes("application/octet-stream", bytes);
+    assert_eq!(put.to(&server).await.status, 200);
+    assert_eq!(active().await, Value::Null);
+    let simulate = async |model: &str, mut body: Value| {
+        body["context"] = json!({"llm": {"model": model}});
+        let answer = send("POST", "/api/v1/simulate").json(&body).to(&server).await;
+        let json = answer.json();
+        let word = if answer.status == 200 {
+            &json["decision"]["decision"]
+        } else {
+            &json["code"]
+        };
+        format!("{} {}", answer.status, word.as_str().unwrap())
+    };
+    let draft = policy("q", "team", "q", "draft");
+    for (model, body, expected) in [
+        ("bad", json!({}), "200 deny"),
+        ("stored", json!({}), "200 allow"),
+        ("bad", json!({"policies": ["p"]}), "200 deny"),
+        ("bad", json!({"drafts": [draft]}), "409 read_only"),
+        (
+            "bad",
+            json!({"drafts": [draft], "policies": ["p", "q"]}),
+            "409 read_only",
+        ),
+        ("bad", json!({"policies": ["p", "later"]}), "409 read_only"),
+        ("q", json!({"drafts": [draft], "policies": ["q"]}), "200 deny"),
+        ("later", json!({"policies": ["later"]}), "200 deny"),
+        ("bad", json!({"policies": ["nope"]}), "400 unknown_policy"),
+        ("bad", json!({"policies": []}), "400 no_policies"),
+    ] {
+        assert_eq!(simulate(model, body.clone()).await, expected, "{body}");
+    }
+    assert_eq!(send("DELETE", "/api/v1/bundle").to(&server).await.status, 204);
+    assert_eq!(active().await, 1);
+    assert_eq!(simulate("stored", json!({"drafts": [draft]})).await, "200 deny");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn policies_of_a_directory_are_tried_by_id_and_replaced() {
+    let dir = tempfile::tempdir().unwrap();
+    let several = format!(
+        "{}---\n{}---\n{}",
+        policy("one", "team", "a", "active"),
+        policy("two", "team", "b", "active"),
+        policy("old", "team", "o", "deprecated")
+    );
+    std::fs::write(dir.path().join("q.yaml"), several).unwrap();
+    let server = Running::start(&[("POLICIES", dir.path().to_str().unwrap())]).await;
+    let simulate = async |model: &str, mut body: Value| {
+        body["context"] = json!({"llm": {"model": model}});
+        let answer = send("POST", "/api/v1/simulate").json(&body).to(&server).await;
+        let json = answer.json();
+        let word = if answer.status == 200 {
+            &json["decision"]["decision"]
+        } else {
+            &json["code"]
+        };
+        format!("{} {}", answer.status, word.as_str().unwrap())
+    };
+    // A draft whose file would have the name of the one in the directory, and one that takes a place in it.
+    let beside = policy("q", "team", "q", "draft");
+    let instead = policy("two", "team", "z", "draft");
+    for (model, body, expected) in [
+        ("a", json!({"policies": ["one"]}), "200 deny"),
+        ("b", json!({"policies": ["one"]}), "200 allow"),
+        ("o", json!({}), "200 allow"),
+        ("o", json!({"policies": ["old"]}), "200 deny"),
+        ("a", json!({"policies": ["nope"]}), "400 unknown_policy"),
+        ("a", json!({"drafts": [beside]}), "200 deny"),
+        ("q", json!({"drafts": [beside]}), "200 deny"),
+        ("o", json!({"drafts": [beside]}), "200 allow"),
+        ("a", json!({"drafts": [instead]}), "200 deny"),
+        ("b", json!({"drafts": [instead]}), "200 allow"),
+        ("z", json!({"drafts": [instead]}), "200 deny"),
+        ("z", json!({"drafts": [instead, instead]}), "422 policy_invalid"),
+    ] {
+        assert_eq!(simulate(model, body.clone()).await, expected, "{model} {body}");
+    }
+    let versions = send("GET", "/api/v1/policies/one/versions")
+        .to(&server)
+        .await
+        .json();
+    assert_eq!(versions["items"].as_array().unwrap().len(), 1, "{versions}");
+    let version = send("GET", "/api/v1/policies/one/versions/1")
+        .to(&server)
+        .await
+        .json();
+    let shown = send("GET", "/api/v1/policies/one").to(&server).await.json();
+    assert_eq!(
+        (&version["digest"], &version["source"]),
+        (&shown["digest"], &shown["source"])
+    );
+    for path in ["one/versions/2", "nope/versions", "nope/versions/1"] {
+        let answer = send("GET", format!("/api/v1/policies/{path}")).to(&server).await;
+        assert_eq!(answer.status, 404, "{path}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -628,6 +941,24 @@ async fn batches_and_simulations_answer_in_order() {
         .await
         .json();
     assert_eq!(batch["count"], 3);
+    let ids = |answer: &Answer| -> Vec<String> {
+        let json = answer.json();
+        let results = json["results"].as_array().unwrap();
+        results
+            .iter()
+            .map(|r| r["requestId"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    for path in ["/api/v1/evaluate/batch", "/api/v1/simulate"] {
+        let several = send("POST", path)
+            .header("x-request-id", "r")
+            .json(&json!({"contexts": contexts}));
+        assert_eq!(ids(&several.to(&server).await), ["r-0", "r-1", "r-2"], "{path}");
+    }
+    let one = send("POST", "/api/v1/simulate")
+        .header("x-request-id", "r")
+        .json(&json!({"context": {}}));
+    assert_eq!(one.to(&server).await.json()["requestId"], "r");
     assert_eq!(batch["results"][0]["decision"]["decision"], "deny");
     assert_eq!(batch["results"][1]["error"]["code"], "malformed_context");
     assert_eq!(batch["results"][2]["decision"]["decision"], "allow");
@@ -678,18 +1009,25 @@ async fn decisions_are_logged_masked_and_counted() {
         });
         send("POST", "/api/v1/evaluate").json(&body).to(&server).await;
     }
+    // An empty id is none: the decision is logged under the one that its answer names.
+    let unnamed = json!({"requestId": "", "context": {"llm": {"model": "b"}}});
+    let unnamed = send("POST", "/api/v1/evaluate").json(&unnamed).to(&server).await;
+    let unnamed_id = unnamed.json()["requestId"].as_str().unwrap().to_owned();
+    assert_eq!(unnamed_id, unnamed.header("x-request-id"));
     let dry = json!({"requestId": "dry", "context": {"llm": {"model": "a"}}, "dryRun": true});
     send("POST", "/api/v1/evaluate").json(&dry).to(&server).await;
-    let logged = loop {
-        let logged = send("GET", "/api/v1/decisions?decision=deny")
-            .to(&server)
-            .await
-            .json();
-        if logged["items"].as_array().unwrap().len() == 2 {
-            break logged;
+    loop {
+        let all = send("GET", "/api/v1/decisions").to(&server).await.json();
+        if all["items"].as_array().unwrap().len() == 4 {
+            break;
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
-    };
+    }
+    let logged = send("GET", "/api/v1/decisions?decision=deny")
+        .to(&server)
+        .await
+        .json();
+    assert_eq!(logged["items"].as_array().unwrap().len(), 2);
     assert_eq!(logged["items"][0]["requestId"], "r2");
     assert_eq!(logged["items"][0]["matchedRules"], json!(["refuse-a"]));
     let context = &logged["items"][0]["context"];
@@ -702,10 +1040,14 @@ async fn decisions_are_logged_masked_and_counted() {
     let one = send("GET", "/api/v1/decisions/r1").to(&server).await.json();
     assert_eq!(one["items"][0]["decision"], "allow");
     assert_eq!(send("GET", "/api/v1/decisions/dry").to(&server).await.status, 404);
+    let found = send("GET", format!("/api/v1/decisions/{unnamed_id}"))
+        .to(&server)
+        .await;
+    assert_eq!(found.json()["items"][0]["requestId"], unnamed_id);
     let stats = send("GET", "/api/v1/decisions/stats").to(&server).await.json();
     assert_eq!(
         (&stats["total"], &stats["byDecision"]["deny"]),
-        (&json!(3), &json!(2))
+        (&json!(4), &json!(2))
     );
 }
 
@@ -770,6 +1112,11 @@ async fn a_replaced_bundle_does_not_come_back() {
     std::fs::write(&file, &one).unwrap();
     let server = Running::start(&[("BUNDLE", file.to_str().unwrap())]).await;
     assert_eq!(decision(&server, "a").await, "deny");
+    let shown = send("GET", "/api/v1/policies/p").to(&server).await.json();
+    assert_eq!((shown.get("digest"), &shown["activeVersion"]), (None, &json!(1)));
+    let simulate = send("POST", "/api/v1/simulate")
+        .json(&json!({"context": {"llm": {"model": "a"}}, "policies": ["p"]}));
+    assert_eq!(simulate.to(&server).await.json()["decision"]["decision"], "deny");
     std::fs::write(&file, &two).unwrap();
     while decision(&server, "b").await != "deny" {
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -966,6 +1313,37 @@ fn bad_inputs() -> Vec<Bad> {
             "malformed_request",
         ),
         row(
+            "a batch with an empty list of policies",
+            send("POST", "/api/v1/evaluate/batch").json(&json!({"contexts": [], "policies": []})),
+            400,
+            "no_policies",
+        ),
+        row(
+            "a batch with a policy that is not active",
+            send("POST", "/api/v1/evaluate/batch").json(&json!({"contexts": [{}], "policies": ["nope"]})),
+            400,
+            "unknown_policy",
+        ),
+        row(
+            "a simulation with an empty list of policies",
+            send("POST", "/api/v1/simulate").json(&json!({"contexts": [], "policies": []})),
+            400,
+            "no_policies",
+        ),
+        row(
+            "a simulation with a policy that is not stored",
+            send("POST", "/api/v1/simulate").json(&json!({"contexts": [{}], "policies": ["nope"]})),
+            400,
+            "unknown_policy",
+        ),
+        row(
+            "two drafts of one id",
+            send("POST", "/api/v1/simulate")
+                .json(&json!({"context": {}, "drafts": [good, good.clone() + "\n"]})),
+            422,
+            "policy_invalid",
+        ),
+        row(
             "a simulation without a context",
             send("POST", "/api/v1/simulate").json(&json!({})),
             400,
@@ -1152,6 +1530,20 @@ fn bad_inputs() -> Vec<Bad> {
         row(
             "a key with a role that does not exist",
             send("POST", "/api/v1/keys").json(&json!({"name": "k", "roles": ["root"]})),
+            400,
+            "malformed_request",
+        ),
+        row(
+            "a key that is good for no time",
+            send("POST", "/api/v1/keys").json(&json!({"name": "k", "roles": ["evaluator"], "expiresIn": 0})),
+            400,
+            "malformed_request",
+        ),
+        row(
+            "a key that is good for more than a hundred years",
+            send("POST", "/api/v1/keys").json(
+                &json!({"name": "k", "roles": ["evaluator"], "expiresIn": 1_000_000_000_000_000_000_u64}),
+            ),
             400,
             "malformed_request",
         ),

@@ -283,6 +283,7 @@ async fn policies_are_created_read_and_listed(bed: &Bed) {
         PolicyRecord {
             latest: want.clone(),
             active_version: Some(1),
+            pending_approval: false,
             approved_by: None,
             created_ms: 5,
             updated_ms: 70,

@@ -131,11 +131,25 @@ fn hash(secret: &str) -> [u8; 32] {
 
 /// Id and secret of a key, if it is written as one.
 fn parts(key: &str) -> Option<(&str, &str)> {
-    let digits = |text: &str, count| {
-        text.len() == count && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
-    };
     let (id, secret) = key.strip_prefix(PREFIX)?.split_once('_')?;
-    (digits(id, ID_DIGITS) && digits(secret, SECRET_DIGITS)).then_some((id, secret))
+    (is_hex(id, ID_DIGITS) && is_hex(secret, SECRET_DIGITS)).then_some((id, secret))
+}
+
+/// The subject of whoever comes with a key. Names need not be unique, and who wrote a policy must not pass for somebody
+/// else.
+fn subject(name: &str, id: &str) -> String {
+    format!("{name} (key {id})")
+}
+
+/// The id of the key in a subject, if it is that of a key.
+#[must_use]
+pub fn id_in_subject(subject: &str) -> Option<&str> {
+    let id = subject.strip_suffix(')')?.rsplit_once(" (key ")?.1;
+    is_hex(id, ID_DIGITS).then_some(id)
+}
+
+fn is_hex(text: &str, count: usize) -> bool {
+    text.len() == count && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 /// Whether a key is good at a time, in milliseconds since the epoch.
@@ -263,8 +277,7 @@ impl Keys {
         let record = self.records.record(id).await?.map(|key| {
             Arc::new(Record {
                 identity: Identity {
-                    // Names need not be unique, and who wrote a policy must not pass for somebody else.
-                    subject: Arc::from(format!("{} (key {})", key.name, key.id)),
+                    subject: Arc::from(subject(&key.name, &key.id)),
                     proof: Proof::Key,
                     scopes: key.scopes,
                     namespaces: key.namespaces.clone().map(Arc::from),

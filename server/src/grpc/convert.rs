@@ -435,8 +435,7 @@ pub fn diagnostic(problem: &Problem) -> v1::Diagnostic {
 pub fn policy(record: PolicyRecord) -> v1::Policy {
     let latest = record.latest;
     v1::Policy {
-        pending_approval: latest.status == PolicyStatus::Active
-            && record.active_version != Some(latest.version),
+        pending_approval: record.pending_approval,
         active_version: record.active_version,
         approved_by: record.approved_by,
         created_at: Some(timestamp(record.created_ms)),

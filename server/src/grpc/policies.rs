@@ -8,7 +8,7 @@ use crate::error::{Code, Result, ServiceError};
 use crate::service;
 use crate::service::evaluate::Question;
 use crate::service::policies::Written;
-use crate::service::simulate::{Draft, Simulation};
+use crate::service::simulate::{Contexts, Draft, Simulation};
 use crate::state::App;
 use crate::storage::model::PolicyVersion;
 use policy_proto::v1;
@@ -121,7 +121,7 @@ async fn simulate(app: &App, caller: Caller, request: v1::SimulateRequest) -> Re
         Ok(Draft { source, format })
     });
     let simulation = Simulation {
-        contexts: vec![raw(&json)?.get().to_owned()],
+        contexts: Contexts::One(raw(&json)?.get().to_owned()),
         drafts: drafts.collect::<Result<_>>()?,
         policies: (!request.policy_ids.is_empty()).then_some(request.policy_ids),
         namespace: request.namespace,

@@ -5,8 +5,8 @@ use super::problem::{Answer, Failure, ProblemDocument};
 use crate::document::Format;
 use crate::error::{Code, Result, ServiceError};
 use crate::limits::Route;
-use crate::service::evaluate::{Batch, Evaluation, Outcome, Whole};
-use crate::service::simulate::{Draft, Simulated, Simulation};
+use crate::service::evaluate::{Batch, Evaluation, Outcome, Whole, numbered};
+use crate::service::simulate::{Contexts, Draft, Simulated, Simulation};
 use crate::state::App;
 use axum::Extension;
 use axum::body::HttpBody;
@@ -94,7 +94,8 @@ pub(super) struct DecisionView {
 #[schema(rename_all = "camelCase")]
 #[expect(dead_code, reason = "describes what `batch` writes")]
 pub(super) struct BatchResponse {
-    /// One response, or `{"error": {code, detail}}`, for each context, in their order.
+    /// One response, or `{requestId, "error": {code, detail}}`, for each context, in their order. Their ids are that of the
+    /// request and a number from 0: `ID-0`, `ID-1` …
     #[schema(value_type = Vec<Object>)]
     results: Vec<serde_json::Value>,
     /// How many.
@@ -174,6 +175,7 @@ async fn batch(
     require_json(&headers)?;
     let outcomes = app.service.evaluate_batch(&caller, body).await?;
     Ok(json(results(
+        caller.call().request_id,
         outcomes.into_iter().map(|o| o.map(Shown::from)).collect(),
     )))
 }
@@ -203,7 +205,7 @@ impl From<Simulated> for Shown {
 }
 
 /// The document of several outcomes.
-fn results(outcomes: Vec<Result<Shown>>) -> String {
+fn results(request_id: &str, outcomes: Vec<Result<Shown>>) -> String {
     let mut summary = Summary::default();
     let count = outcomes.len();
     let mut out = String::from("{\"results\":[");
@@ -223,8 +225,10 @@ fn results(outcomes: Vec<Result<Shown>>) -> String {
             }
             Err(error) => {
                 summary.errors += 1;
-                let error =
-                    serde_json::json!({"error": {"code": error.code.as_str(), "detail": error.detail}});
+                let error = serde_json::json!({
+                    "requestId": numbered(request_id, i),
+                    "error": {"code": error.code.as_str(), "detail": error.detail},
+                });
                 out.push_str(&error.to_string());
             }
         }
@@ -254,7 +258,8 @@ pub(super) struct SimulateRequest {
     #[serde(default)]
     #[schema(value_type = Option<Vec<Object>>)]
     contexts: Option<Vec<Box<RawValue>>>,
-    /// Policies to try: a text is YAML, an object is the document itself.
+    /// Policies to try on top of those that decide: a text is YAML, an object is the document itself. A bundle holds no
+    /// source text: while one decides, `policies` has to name drafts, and nothing of the bundle.
     #[serde(default)]
     #[schema(value_type = Vec<Object>)]
     drafts: Vec<Box<RawValue>>,
@@ -294,9 +299,10 @@ async fn simulate(
     caller: Caller,
     Json(request): Json<SimulateRequest>,
 ) -> Answer<Response> {
-    let (contexts, single) = match (request.context, request.contexts) {
-        (Some(one), None) => (vec![one], true),
-        (None, Some(several)) => (several, false),
+    let text = |context: Box<RawValue>| String::from(Box::<str>::from(context));
+    let contexts = match (request.context, request.contexts) {
+        (Some(one), None) => Contexts::One(text(one)),
+        (None, Some(several)) => Contexts::Several(several.into_iter().map(text).collect()),
         (Some(_), Some(_)) | (None, None) => {
             return Err(Failure(ServiceError::new(
                 Code::MalformedRequest,
@@ -304,8 +310,9 @@ async fn simulate(
             )));
         }
     };
+    let single = matches!(contexts, Contexts::One(_));
     let simulation = Simulation {
-        contexts: contexts.iter().map(|context| context.get().to_owned()).collect(),
+        contexts,
         drafts: request
             .drafts
             .iter()
@@ -320,6 +327,7 @@ async fn simulate(
         return Ok(json(outcome?.json));
     }
     Ok(json(results(
+        caller.call().request_id,
         outcomes.into_iter().map(|o| o.map(Shown::from)).collect(),
     )))
 }
@@ -354,21 +362,25 @@ mod tests {
                 json: json.to_owned(),
             })
         };
-        let text = results(vec![
-            ok(Verb::Deny, "{\"n\":1}"),
-            Err(ServiceError::new(Code::MalformedContext, "a \"quote\"")),
-            ok(Verb::Allow, "{\"n\":3}"),
-        ]);
+        let text = results(
+            "x",
+            vec![
+                ok(Verb::Deny, "{\"n\":1}"),
+                Err(ServiceError::new(Code::MalformedContext, "a \"quote\"")),
+                ok(Verb::Allow, "{\"n\":3}"),
+            ],
+        );
         let value: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert_eq!(value["results"][0]["n"], 1);
         assert_eq!(value["results"][1]["error"]["detail"], "a \"quote\"");
+        assert_eq!(value["results"][1]["requestId"], "x-1");
         assert_eq!(value["results"][2]["n"], 3);
         assert_eq!(
             value["summary"],
             serde_json::json!({"allow": 1, "deny": 1, "warn": 0, "modify": 0, "errors": 1})
         );
         assert_eq!(value["count"], 3);
-        let empty: serde_json::Value = serde_json::from_str(&results(Vec::new())).unwrap();
+        let empty: serde_json::Value = serde_json::from_str(&results("x", Vec::new())).unwrap();
         assert_eq!(empty["count"], 0);
     }
 }

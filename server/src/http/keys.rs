@@ -53,8 +53,9 @@ struct CreateKey {
     /// Namespaces that it may touch; all that the maker has when absent.
     #[serde(default)]
     namespaces: Option<Vec<String>>,
-    /// How long it is good, in seconds; for ever when absent.
+    /// How long it is good, in seconds, at most a hundred years; for ever when absent.
     #[serde(default)]
+    #[schema(minimum = 1)]
     expires_in: Option<u64>,
 }
 
@@ -86,8 +87,10 @@ struct RotateKey {
     /// How long the old secret stays good, in seconds; a day when absent.
     #[serde(default)]
     overlap: Option<u64>,
-    /// How long the key is good from now on, in seconds; as before when absent.
+    /// How long the key is good from now on, in seconds, at most a hundred years; as before when absent, which a key that
+    /// has expired does not take.
     #[serde(default)]
+    #[schema(minimum = 1)]
     expires_in: Option<u64>,
 }
 

@@ -10,6 +10,7 @@ use crate::storage::model::PolicyStatus;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
+use axum::routing::{self, MethodRouter};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -24,6 +25,18 @@ pub(super) fn router() -> OpenApiRouter<App> {
         .routes(routes!(versions))
         .routes(routes!(version))
         .routes(routes!(rollback))
+        .route(VALIDATE, named_validate())
+}
+
+/// Where documents are checked; the other methods are those of a policy of this id.
+const VALIDATE: &str = "/api/v1/policies/validate";
+
+/// The routes of a policy whose id is `validate`. A path without a parameter hides the one with it, whatever the method.
+fn named_validate() -> MethodRouter<App> {
+    let id = || Path("validate".to_owned());
+    routing::get(move |app, caller| get(app, caller, id()))
+        .put(move |app, caller, tag, document| update(app, caller, id(), tag, document))
+        .delete(move |app, caller, tag| delete(app, caller, id(), tag))
 }
 
 /// A policy with its `ETag`.
@@ -287,7 +300,7 @@ struct Validation {
 
 /// Check a document without storing it.
 #[utoipa::path(
-    post, path = "/api/v1/policies/validate", tag = "policies", operation_id = "validatePolicy",
+    post, path = VALIDATE, tag = "policies", operation_id = "validatePolicy",
     request_body(description = "The document.", content((Object = "application/json"), (String = "application/yaml"))),
     responses(
         (status = 200, description = "What the compiler says.", body = Validation),

@@ -45,7 +45,7 @@ pub(super) struct Policy {
     pub namespace: String,
     /// Number of the newest version; the `ETag` holds it.
     pub version: u64,
-    /// Number of the version that decides; null when none does.
+    /// Number of the version that decides; null when none does, as while a bundle decides.
     pub active_version: Option<u64>,
     /// Version in the document's metadata.
     pub document_version: String,
@@ -53,9 +53,11 @@ pub(super) struct Policy {
     pub status: PolicyStatus,
     /// Whether the newest version waits for somebody other than its author.
     pub pending_approval: bool,
-    /// SHA-256 of the document.
+    /// SHA-256 of the document; absent where that is not known, as for policies of a bundle.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    #[schema(required = false)]
     pub digest: String,
-    /// Who wrote the newest version.
+    /// Who wrote the document of the newest version.
     pub author: String,
     /// Who approved the active version.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -80,8 +82,7 @@ impl Policy {
     pub(super) fn of(record: PolicyRecord, with_source: bool) -> Self {
         let latest = record.latest;
         Self {
-            pending_approval: latest.status == PolicyStatus::Active
-                && record.active_version != Some(latest.version),
+            pending_approval: record.pending_approval,
             id: latest.id,
             name: latest.name,
             namespace: latest.namespace,
@@ -121,7 +122,9 @@ pub(super) struct Version {
     pub document_version: String,
     /// Its status.
     pub status: PolicyStatus,
-    /// SHA-256 of the document.
+    /// SHA-256 of the document; absent where that is not known, as for policies of a bundle.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    #[schema(required = false)]
     pub digest: String,
     /// Who wrote it.
     pub author: String,

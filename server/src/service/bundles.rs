@@ -164,11 +164,12 @@ impl Service {
             self.catch_up(&mut state).await?;
             if let Some(digest) = digest {
                 let record = self.bundle_record(digest).await?;
-                if self.approval && *record.author == *call.identity.subject {
-                    return Err(ServiceError::new(
-                        Code::SelfApproval,
-                        format!("`{}` deployed this bundle", record.author),
-                    ));
+                if self.approval {
+                    let author = self.person(&record.author).await?;
+                    if author.is(&self.person(&call.identity.subject).await?) {
+                        let detail = format!("`{}` deployed this bundle", record.author);
+                        return Err(Self::self_approval(call, &record.author, detail));
+                    }
                 }
                 let bytes = self
                     .store

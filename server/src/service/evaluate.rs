@@ -30,7 +30,7 @@ pub const LONG: usize = 32 << 10;
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(as = EvaluateRequest)]
 pub struct Evaluation<'a> {
-    /// Echoed in the response; generated when absent.
+    /// Echoed in the response; generated when absent or empty.
     #[serde(borrow, default)]
     pub request_id: Option<Cow<'a, str>>,
     /// What is to be judged: `llm`, `user`, `team`, `project`, `request`, `metadata` and anything else.
@@ -192,8 +192,10 @@ impl Service {
         call.require(Scope::Evaluate)?;
         let namespace = call.namespace(request.namespace.as_deref())?;
         let engine = Active::engine(&self.active)?;
+        // Under an empty id, the decision could not be found in the log.
+        let given = request.request_id.as_deref().filter(|id| !id.is_empty());
         let options = EvaluateOptions {
-            request_id: Some(request.request_id.as_deref().unwrap_or(call.request_id)),
+            request_id: Some(given.unwrap_or(call.request_id)),
             namespace,
             policies: request.policies.as_deref(),
             trace: request.trace,
@@ -305,13 +307,19 @@ fn parse_batch(body: &[u8], most: usize) -> Result<Batch<'_>> {
     Ok(batch)
 }
 
+/// The id of one of several results of a request.
+#[must_use]
+pub fn numbered(request_id: &str, number: usize) -> String {
+    format!("{request_id}-{number}")
+}
+
 impl Service {
     /// Decides on every context of a batch, in order. A context that gets no decision does not keep the others from theirs.
     ///
     /// # Errors
     ///
     /// What concerns all: [`Code::MalformedRequest`], [`Code::TooLarge`], [`Code::Forbidden`], [`Code::NotReady`],
-    /// [`Code::Overloaded`].
+    /// [`Code::UnknownPolicy`], [`Code::NoPolicies`], [`Code::Overloaded`].
     pub async fn evaluate_batch(
         self: &Arc<Self>,
         caller: &Caller,
@@ -323,12 +331,17 @@ impl Service {
             let batch = parse_batch(&body, service.limits.batch)?;
             let call = asker.call();
             call.require(Scope::Evaluate)?;
-            call.namespace(batch.namespace.as_deref())?;
-            Active::engine(&service.active)?;
+            let options = EvaluateOptions {
+                namespace: call.namespace(batch.namespace.as_deref())?,
+                policies: batch.policies.as_deref(),
+                ..EvaluateOptions::default()
+            };
+            // What is wrong with the list is wrong with the whole request.
+            Active::engine(&service.active)?.check_scope(&options)?;
             let mut decided = Vec::with_capacity(batch.contexts.len());
             for (i, context) in batch.contexts.iter().enumerate() {
                 let request = Evaluation {
-                    request_id: Some(Cow::Owned(format!("{}-{i}", call.request_id))),
+                    request_id: Some(Cow::Owned(numbered(call.request_id, i))),
                     context: context.get().as_bytes(),
                     namespace: batch.namespace.clone(),
                     policies: batch.policies.clone(),

@@ -14,6 +14,9 @@ use std::time::Duration;
 /// How long the old secret stays good after a rotation, when the caller does not say.
 const OVERLAP: Duration = Duration::from_secs(24 * 3600);
 
+/// How long anything may be good at the most: what lies further away is a mistake, and soon not a time any more.
+const LONGEST: Duration = Duration::from_secs(100 * 366 * 24 * 3600);
+
 /// A key to make.
 #[derive(Debug, Clone, Default)]
 pub struct NewKey {
@@ -25,7 +28,7 @@ pub struct NewKey {
     pub scopes: Vec<String>,
     /// Namespaces; `None` is all that the maker has.
     pub namespaces: Option<Vec<String>>,
-    /// How long it is good; `None` is for ever.
+    /// How long it is good, more than nothing and at most a hundred years; `None` is for ever.
     pub life: Option<Duration>,
 }
 
@@ -61,8 +64,21 @@ fn malformed(detail: impl Into<String>) -> ServiceError {
     ServiceError::new(Code::MalformedRequest, detail)
 }
 
-fn after(life: Duration) -> i64 {
-    now_ms().saturating_add(i64::try_from(life.as_millis()).unwrap_or(i64::MAX))
+/// The time that is `span` from now.
+fn after(what: &str, span: Duration) -> Result<i64> {
+    if span > LONGEST {
+        return Err(malformed(format!("{what} is longer than a hundred years")));
+    }
+    let ms = i64::try_from(span.as_millis()).map_err(ServiceError::internal)?;
+    Ok(now_ms().saturating_add(ms))
+}
+
+/// Until when a key is good that is made now.
+fn expiry(life: Option<Duration>) -> Result<Option<i64>> {
+    match life {
+        Some(Duration::ZERO) => Err(malformed("the life of the key is 0: it would be of no use")),
+        life => life.map(|life| after("the life of the key", life)).transpose(),
+    }
 }
 
 /// Makes a key in a store.
@@ -98,6 +114,7 @@ pub async fn make_key(
         }
         (None, own) => own.map(<[String]>::to_vec),
     };
+    let expires_ms = expiry(new.life)?;
     let generated = api_key::generate().map_err(ServiceError::internal)?;
     let key = ApiKey {
         id: generated.id,
@@ -108,10 +125,11 @@ pub async fn make_key(
         namespaces,
         author: maker.subject.to_string(),
         created_ms: now_ms(),
-        expires_ms: new.life.map(after),
+        expires_ms,
         revoked_ms: None,
     };
-    let detail = json!({"name": key.name, "scopes": format!("{:?}", key.scopes)});
+    let scopes: Vec<&str> = key.scopes.iter().map(Scope::as_str).collect();
+    let detail = json!({"name": key.name, "scopes": scopes});
     let audit = call.audit("key.create", &key.id, "", &detail);
     store.change_key(&KeyChange::Create(key.clone()), &audit).await?;
     Ok((key, generated.secret))
@@ -132,7 +150,7 @@ impl Service {
     ///
     /// # Errors
     ///
-    /// `not_found`, `forbidden`, store errors.
+    /// `not_found`, `forbidden`, `malformed_request` where the key would be of no use, store errors.
     pub async fn rotate_key(
         &self,
         call: Call<'_>,
@@ -141,9 +159,14 @@ impl Service {
         life: Option<Duration>,
     ) -> Result<(ApiKey, SecretString)> {
         let mut key = self.own_key(call, id).await?;
+        let until = after("the time of the old secret", overlap.unwrap_or(OVERLAP))?;
+        let expires_ms = expiry(life)?.or(key.expires_ms);
+        if expires_ms.is_some_and(|expires| expires <= now_ms()) {
+            return Err(malformed(
+                "the key has expired: say how long it is good from now on",
+            ));
+        }
         let generated = api_key::generate_for(id).map_err(ServiceError::internal)?;
-        let until = after(overlap.unwrap_or(OVERLAP));
-        let expires_ms = life.map(after).or(key.expires_ms);
         let change = KeyChange::Rotate {
             id: id.to_owned(),
             hash: generated.hash,

@@ -18,9 +18,13 @@ use crate::storage::model::{
 use policy_compiler::Compiler;
 use policy_runtime::Policies;
 use serde_json::json;
+use std::collections::BTreeSet;
 
 /// How often a write is done again when others come first.
 const TRIES: usize = 16;
+
+/// Versions that are looked at at once.
+const VERSIONS: u32 = 50;
 
 /// A policy after a write, and what the compiler warns of.
 #[derive(Debug, Clone)]
@@ -183,21 +187,13 @@ impl Service {
         let current = self.readable(call, id).await?;
         let latest = &current.latest;
         call.require_namespace(&latest.namespace)?;
-        if approves && *latest.author == *call.identity.subject {
-            return Err(ServiceError::new(
-                Code::SelfApproval,
-                format!("`{}` wrote version {} of `{id}`", latest.author, latest.version),
-            ));
+        if approves {
+            self.not_own_text(call, latest).await?;
         }
         // Whoever wrote the text stays its author; who changed the status stands in the audit trail.
         let version = (latest.status != status).then(|| PolicyVersion {
             status,
             created_ms: now_ms(),
-            author: if approves {
-                latest.author.clone()
-            } else {
-                call.identity.subject.to_string()
-            },
             ..latest.clone()
         });
         // What is approved is what was looked at.
@@ -217,6 +213,47 @@ impl Service {
             detail: json!({"status": status.as_str(), "version": latest.version}),
         };
         self.write(call, change).await
+    }
+
+    /// # Errors
+    ///
+    /// [`Code::SelfApproval`] where the caller wrote any version with this text: writing it down again, as a rollback does,
+    /// does not make it somebody else's.
+    async fn not_own_text(&self, call: Call<'_>, text: &PolicyVersion) -> Result<()> {
+        let approver = self.person(&call.identity.subject).await?;
+        let mut authors = BTreeSet::new();
+        let mut page = Page {
+            limit: VERSIONS,
+            after: None,
+        };
+        loop {
+            let slice = self.store.versions(&text.id, &page).await?;
+            for version in slice.items.into_iter().filter(|v| v.digest == text.digest) {
+                if !authors.insert(version.author.clone()) {
+                    continue;
+                }
+                if self.person(&version.author).await?.is(&approver) {
+                    let (author, number, id) = (&version.author, version.version, &version.id);
+                    let detail = format!("`{author}` wrote version {number} of `{id}`, which has this text");
+                    return Err(Self::self_approval(call, author, detail));
+                }
+            }
+            match slice.next {
+                Some(next) => page.after = Some(next),
+                None => return Ok(()),
+            }
+        }
+    }
+
+    /// The error of somebody who approves what is their own, with what makes it so.
+    pub(super) fn self_approval(call: Call<'_>, author: &str, detail: String) -> ServiceError {
+        let subject = &call.identity.subject;
+        let detail = if author == &**subject {
+            detail
+        } else {
+            format!("{detail}; `{subject}` counts as the same person, because a key counts as who made it")
+        };
+        ServiceError::new(Code::SelfApproval, detail)
     }
 
     /// Removes a policy.
@@ -370,7 +407,7 @@ impl Service {
     /// A policy that the caller may read; otherwise there is none.
     async fn readable(&self, call: Call<'_>, id: &str) -> Result<PolicyRecord> {
         let record = match self.origin {
-            Origin::Store => self.store.policy(id).await?,
+            Origin::Store => self.store.policy(id).await?.map(|record| self.deciding(record)),
             Origin::Directory(_) | Origin::BundleFile(_) | Origin::BundleUrl(_) => self
                 .loaded()
                 .await?
@@ -380,6 +417,18 @@ impl Service {
         record
             .filter(|record| call.identity.may_read(&record.latest.namespace))
             .ok_or_else(|| ServiceError::not_found("policy", id))
+    }
+
+    /// A stored policy as it takes part in decisions: while a bundle decides, no version of it does.
+    fn deciding(&self, record: PolicyRecord) -> PolicyRecord {
+        if self.active.info().digest.is_none() {
+            return record;
+        }
+        PolicyRecord {
+            active_version: None,
+            approved_by: None,
+            ..record
+        }
     }
 
     /// One policy.
@@ -416,7 +465,13 @@ impl Service {
         };
         let filter = PolicyFilter { namespaces, status };
         if self.origin == Origin::Store {
-            return Ok(self.store.policies(&filter, page).await?);
+            let mut slice = self.store.policies(&filter, page).await?;
+            slice.items = slice
+                .items
+                .into_iter()
+                .map(|record| self.deciding(record))
+                .collect();
+            return Ok(slice);
         }
         let mut items = self.loaded().await?;
         items.retain(|record| {
@@ -456,8 +511,9 @@ impl Service {
                     .iter()
                     .map(|(_, file)| file)
                     .find(|file| file.name() == name);
-                // Bundles hold no source text.
+                // Bundles hold no source text, and no digest of it.
                 let source = file.map_or("", |file| file.text());
+                let digest = file.map_or_else(String::new, |_| document::digest(source));
                 let version = PolicyVersion {
                     id: policy.id.clone(),
                     version: 1,
@@ -467,13 +523,14 @@ impl Service {
                     status: PolicyStatus::Active,
                     source: source.into(),
                     format: if name.ends_with(".json") { "json" } else { "yaml" }.to_owned(),
-                    digest: document::digest(source),
+                    digest,
                     author: name.to_owned(),
                     created_ms: info.activated_ms,
                 };
                 PolicyRecord {
                     latest: version,
                     active_version: Some(1),
+                    pending_approval: false,
                     approved_by: None,
                     created_ms: info.activated_ms,
                     updated_ms: info.activated_ms,
@@ -497,6 +554,14 @@ impl Service {
         page: &Page,
     ) -> Result<Slice<PolicyVersion>> {
         call.require(Scope::Read)?;
+        if self.origin != Origin::Store {
+            let only = self.readable(call, id).await?.latest;
+            let seen = page.after.is_some();
+            return Ok(Slice {
+                items: if seen { Vec::new() } else { vec![only] },
+                next: None,
+            });
+        }
         let slice = self.store.versions(id, page).await?;
         let hidden = |version: &PolicyVersion| !call.identity.may_read(&version.namespace);
         if (slice.items.is_empty() && page.after.is_none()) || slice.items.iter().any(hidden) {
@@ -512,9 +577,13 @@ impl Service {
     /// [`Code::NotFound`], [`Code::Forbidden`], store errors.
     pub async fn policy_version(&self, call: Call<'_>, id: &str, version: u64) -> Result<PolicyVersion> {
         call.require(Scope::Read)?;
-        self.store
-            .version(id, version)
-            .await?
+        let found = match self.origin {
+            Origin::Store => self.store.version(id, version).await?,
+            Origin::Directory(_) | Origin::BundleFile(_) | Origin::BundleUrl(_) => {
+                Some(self.readable(call, id).await?.latest).filter(|only| only.version == version)
+            }
+        };
+        found
             .filter(|version| call.identity.may_read(&version.namespace))
             .ok_or_else(|| ServiceError::not_found("version", &format!("{id}/{version}")))
     }

@@ -1,12 +1,23 @@
 //! Simulation: decisions with drafts, stored nowhere and counted nowhere.
+//!
+//! # Invariants
+//!
+//! - Drafts are tried on top of everything that decides. Where that cannot be compiled, there is an error and no decision.
 
+use super::evaluate::numbered;
 use super::{Call, Service};
+use crate::config::Origin;
 use crate::document::{self, Format, file_name};
 use crate::error::{Code, Result, ServiceError};
 use crate::identity::Scope;
+use crate::storage::model::PolicyVersion;
 use policy_compiler::Compiler;
+use policy_grammar::ast::{Policy, Status};
+use policy_grammar::{SourceFile, parse_source};
 use policy_runtime::{EvaluateOptions, Mode, Policies, Verb};
+use serde_json::value::RawValue;
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 /// A policy that is to be tried.
 #[derive(Debug, Clone)]
@@ -26,12 +37,30 @@ pub struct Simulated {
     pub json: String,
 }
 
+/// Contexts as JSON.
+#[derive(Debug, Clone)]
+pub enum Contexts {
+    /// One; its result has the id of the request.
+    One(String),
+    /// Several; each result has the id of the request and its number.
+    Several(Vec<String>),
+}
+
+impl Contexts {
+    fn as_slice(&self) -> &[String] {
+        match self {
+            Self::One(one) => std::slice::from_ref(one),
+            Self::Several(several) => several,
+        }
+    }
+}
+
 /// What to try.
 #[derive(Debug, Clone)]
 pub struct Simulation {
-    /// Contexts as JSON.
-    pub contexts: Vec<String>,
-    /// Policies that take the place of the stored ones of the same ids, or come beside them.
+    /// What is to be judged.
+    pub contexts: Contexts,
+    /// Policies that take the place of the deciding ones of the same ids, or come beside them.
     pub drafts: Vec<Draft>,
     /// Only these policies; ones that are not active are tried in their newest version.
     pub policies: Option<Vec<String>>,
@@ -41,13 +70,32 @@ pub struct Simulation {
     pub trace: bool,
 }
 
+/// What is put on top of the policies that decide.
+#[derive(Debug, Default)]
+struct Extra {
+    /// Documents, each of one policy.
+    documents: Vec<PolicyVersion>,
+    /// Inactive policies of the directory, by their ids.
+    inactive: BTreeSet<String>,
+}
+
+impl Extra {
+    fn is_empty(&self) -> bool {
+        self.documents.is_empty() && self.inactive.is_empty()
+    }
+
+    fn holds(&self, id: &str) -> bool {
+        self.documents.iter().any(|document| document.id == id) || self.inactive.contains(id)
+    }
+}
+
 impl Service {
     /// Decides with the active policies, drafts in front, and asks every rule.
     ///
     /// # Errors
     ///
-    /// `policy_invalid` with the problems of the drafts, `unknown_policy`, `read_only` while a bundle is active and no draft
-    /// is given, and those of an evaluation.
+    /// `policy_invalid` with the problems of the drafts, `unknown_policy`, `no_policies`, `read_only` for drafts beside the
+    /// policies of a bundle, which holds no source text to compile them with, and those of an evaluation.
     pub async fn simulate(
         &self,
         call: Call<'_>,
@@ -57,66 +105,74 @@ impl Service {
         let namespace = call
             .namespace(simulation.namespace.as_deref())?
             .map(str::to_owned);
-        if simulation.contexts.len() > self.limits.batch {
+        let count = simulation.contexts.as_slice().len();
+        if count > self.limits.batch {
             return Err(ServiceError::new(
                 Code::TooLarge,
-                format!(
-                    "{} contexts, at most {} are taken",
-                    simulation.contexts.len(),
-                    self.limits.batch
-                ),
+                format!("{count} contexts, at most {} are taken", self.limits.batch),
             ));
         }
-        let mut compiler = {
+        let (compiler, bundle, engine, deciding) = {
             let state = self.active.change().await;
-            if state.bundle && simulation.drafts.is_empty() && simulation.policies.is_none() {
-                return Err(ServiceError::new(
-                    Code::ReadOnly,
-                    "a bundle is active: give drafts, or ask for decisions",
-                ));
-            }
-            state.compiler.clone()
+            let engine = self.active.engine()?.clone();
+            let deciding = engine.policies();
+            (state.compiler.clone(), state.bundle, engine, deciding)
         };
+        let decides = |id: &str| deciding.manifest().policies.iter().any(|policy| policy.id == id);
+        let mut extra = Extra::default();
         for draft in std::mem::take(&mut simulation.drafts) {
             let (version, _) = self.check(draft.source, draft.format).await?;
             call.require_namespace(&version.namespace)?;
-            set(&mut compiler, &version.id, &version.format, &version.source);
+            extra.documents.push(version);
         }
         for id in simulation.policies.iter().flatten() {
-            let known = ["yaml", "json"]
-                .iter()
-                .any(|f| compiler.file(&file_name(id, f)).is_some());
-            if !known {
-                let record = self.store.policy(id).await?;
-                let record = record
-                    .filter(|r| call.identity.may_read(&r.latest.namespace))
-                    .ok_or_else(|| {
-                        ServiceError::new(Code::UnknownPolicy, format!("policy `{id}` is not stored"))
-                    })?;
-                set(&mut compiler, id, &record.latest.format, &record.latest.source);
+            if !decides(id) && !extra.holds(id) {
+                self.find_inactive(call, id, &compiler, &mut extra).await?;
             }
         }
+        let base = if extra.is_empty() {
+            None
+        } else if !bundle {
+            Some(compiler)
+        } else if let Some(ids) = &simulation.policies
+            && ids.iter().all(|id| extra.holds(id))
+        {
+            // None of the bundle is asked, so that it need not be compiled.
+            Some(Compiler::new(document::options()))
+        } else {
+            return Err(ServiceError::new(
+                Code::ReadOnly,
+                "a bundle decides, and it holds no source text to try other policies with; name those in `policies` to \
+                 try them without it",
+            ));
+        };
         let settings = self.active.settings().clone();
-        let request_id = call.request_id.to_owned();
+        let (request_id, origin) = (call.request_id.to_owned(), self.origin.clone());
         self.heavy
             .run(move || {
-                let compiled = compiler
-                    .build()
-                    .map_err(|failed| document::invalid(&compiler.sources(), &failed.diagnostics))?;
-                let policies = Policies::from_compiled(compiled).map_err(ServiceError::internal)?;
-                let engine = settings.engine(policies).map_err(ServiceError::internal)?;
+                let engine = match base {
+                    None => engine,
+                    Some(base) => {
+                        let mut compiler = with_extra(base, &origin, extra);
+                        let compiled = compiler
+                            .build()
+                            .map_err(|failed| document::invalid(&compiler.sources(), &failed.diagnostics))?;
+                        let policies = Policies::from_compiled(compiled).map_err(ServiceError::internal)?;
+                        settings.engine(policies).map_err(ServiceError::internal)?
+                    }
+                };
                 let only: Option<Vec<Cow<'_, str>>> = simulation
                     .policies
                     .as_ref()
                     .map(|ids| ids.iter().map(|id| Cow::Borrowed(id.as_str())).collect());
-                let options = EvaluateOptions {
-                    request_id: Some(&request_id),
-                    namespace: namespace.as_deref(),
-                    policies: only.as_deref(),
-                    mode: Mode::All,
-                    trace: simulation.trace,
-                };
-                let one = |context: &String| {
+                let one = |context: &str, request_id: &str| {
+                    let options = EvaluateOptions {
+                        request_id: Some(request_id),
+                        namespace: namespace.as_deref(),
+                        policies: only.as_deref(),
+                        mode: Mode::All,
+                        trace: simulation.trace,
+                    };
                     let response = engine.evaluate_json_with(context.as_bytes(), &options)?;
                     let json = serde_json::to_string(&response).map_err(ServiceError::internal)?;
                     Ok(Simulated {
@@ -124,15 +180,176 @@ impl Service {
                         json,
                     })
                 };
-                Ok(simulation.contexts.iter().map(one).collect())
+                engine.check_scope(&EvaluateOptions {
+                    namespace: namespace.as_deref(),
+                    policies: only.as_deref(),
+                    ..EvaluateOptions::default()
+                })?;
+                Ok(match &simulation.contexts {
+                    Contexts::One(context) => vec![one(context, &request_id)],
+                    Contexts::Several(contexts) => contexts
+                        .iter()
+                        .enumerate()
+                        .map(|(i, context)| one(context, &numbered(&request_id, i)))
+                        .collect(),
+                })
             })
             .await?
     }
+
+    /// Finds a policy that does not decide, in the store or in the directory.
+    async fn find_inactive(
+        &self,
+        call: Call<'_>,
+        id: &str,
+        compiler: &Compiler,
+        extra: &mut Extra,
+    ) -> Result<()> {
+        let unknown =
+            |what: &str| ServiceError::new(Code::UnknownPolicy, format!("policy `{id}` is not {what}"));
+        match self.origin {
+            Origin::Store => {
+                let record = self.store.policy(id).await?;
+                let record = record.filter(|r| call.identity.may_read(&r.latest.namespace));
+                extra
+                    .documents
+                    .push(record.ok_or_else(|| unknown("stored"))?.latest);
+            }
+            Origin::Directory(_) => {
+                let sources = compiler.sources();
+                let wanted = id.to_owned();
+                let namespace = self
+                    .heavy
+                    .run(move || {
+                        let mut policies = sources
+                            .iter()
+                            .flat_map(|(file, _)| parse_source(&sources, file).policies);
+                        policies
+                            .find(|policy| policy.metadata.id.value == wanted)
+                            .map(|policy| policy.metadata.namespace.value)
+                    })
+                    .await?;
+                namespace
+                    .filter(|namespace| call.identity.may_read(namespace))
+                    .ok_or_else(|| unknown("in the directory"))?;
+                extra.inactive.insert(id.to_owned());
+            }
+            Origin::BundleFile(_) | Origin::BundleUrl(_) => return Err(unknown("in the bundle")),
+        }
+        Ok(())
+    }
 }
 
-fn set(compiler: &mut Compiler, id: &str, format: &str, source: &str) {
-    for other in ["yaml", "json"] {
-        compiler.remove(&file_name(id, other));
+/// The policies that decide, with others in their place or beside them.
+fn with_extra(mut compiler: Compiler, origin: &Origin, extra: Extra) -> Compiler {
+    if let Origin::Directory(_) = origin {
+        // Drafts are tried whatever their status is, so the deciding policies are chosen here and not by the compiler.
+        let replaced: BTreeSet<&str> = extra.documents.iter().map(|d| d.id.as_str()).collect();
+        keep(&mut compiler, |policy| {
+            let id = policy.metadata.id.value.as_str();
+            !replaced.contains(id) && (policy.status == Status::Active || extra.inactive.contains(id))
+        });
+        compiler.set_options(document::options());
+    } else {
+        for document in &extra.documents {
+            for format in [Format::Yaml, Format::Json] {
+                compiler.remove(&file_name(&document.id, format.as_str()));
+            }
+        }
     }
-    compiler.set(file_name(id, format), source);
+    for document in extra.documents {
+        let mut name = file_name(&document.id, &document.format);
+        // Two drafts of one id are both kept: the compiler says what is wrong with that.
+        while compiler.file(&name).is_some() {
+            name.insert_str(0, "draft/");
+        }
+        compiler.set(name, &*document.source);
+    }
+    compiler
+}
+
+/// Removes the policies that are not wanted; the places of the others in their files stay as they are.
+fn keep(compiler: &mut Compiler, wanted: impl Fn(&Policy) -> bool) {
+    let sources = compiler.sources();
+    for (id, file) in sources.iter() {
+        let policies = parse_source(&sources, id).policies;
+        if policies.iter().all(&wanted) {
+            continue;
+        }
+        compiler.remove(file.name());
+        let is_json = file.name().ends_with(".json");
+        for (i, policy) in policies.iter().enumerate().filter(|(_, policy)| wanted(policy)) {
+            let text = match policies.len() {
+                1 => file.text().to_owned(),
+                _ => only(file, policy, is_json),
+            };
+            let format = if is_json { Format::Json } else { Format::Yaml };
+            compiler.set(file_name(&format!("{}/{i}", file.name()), format.as_str()), text);
+        }
+    }
+}
+
+/// One policy of a file that holds several, at the line and column where it stands there.
+fn only(file: &SourceFile, policy: &Policy, is_json: bool) -> String {
+    let start = policy.span.start;
+    let (line, column) = file.line_column(start);
+    let rest = file.text().get(start as usize..).unwrap_or_default();
+    let text = if is_json {
+        let mut values = serde_json::Deserializer::from_str(rest).into_iter::<&RawValue>();
+        values.next().and_then(Result::ok).map_or(rest, RawValue::get)
+    } else {
+        let end = rest.match_indices("\n---").map(|(at, _)| at).next();
+        rest.get(..end.unwrap_or(rest.len())).unwrap_or(rest)
+    };
+    let (above, before) = (line.saturating_sub(1) as usize, column.saturating_sub(1) as usize);
+    format!("{}{}{text}\n", "\n".repeat(above), " ".repeat(before))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::keep;
+    use crate::document;
+    use policy_compiler::Compiler;
+
+    #[test]
+    fn what_is_kept_of_a_file_stays_where_it_was() {
+        let yaml = |id: &str| {
+            format!(
+                "metadata: {{id: {id}, name: N}}\nrules:\n- id: {id}\n  condition: {{operator: eq, field: llm.model, value: \
+                 '{id}'}}\n  action: {{decision: deny}}\n"
+            )
+        };
+        let json = |id: &str| {
+            format!(
+                r#"{{"metadata": {{"id": "{id}", "name": "N"}}, "rules": [{{"id": "{id}", "condition": {{"operator": "eq", "field": "llm.model", "value": "{id}"}}, "action": {{"decision": "deny"}}}}]}}"#
+            )
+        };
+        let mut compiler = Compiler::new(document::options());
+        compiler.set(
+            "a.yaml",
+            format!("{}---\n{}---\n# end\n{}", yaml("a"), yaml("b"), yaml("c")),
+        );
+        compiler.set(
+            "b.json",
+            format!("[{},\n {}, {}]", json("d"), json("e"), json("f")),
+        );
+        compiler.set("sub/c.yaml", yaml("g"));
+        let places = |compiler: &mut Compiler| {
+            let manifest = compiler.build().unwrap().manifest;
+            let mut rules: Vec<(String, u32, u32)> = manifest
+                .rules
+                .iter()
+                .map(|rule| (rule.id.clone(), rule.line, rule.column))
+                .collect();
+            rules.sort();
+            rules
+        };
+        let mut all = places(&mut compiler);
+        assert_eq!(all.len(), 7);
+        keep(&mut compiler, |policy| {
+            !["b", "d", "g"].contains(&policy.metadata.id.value.as_str())
+        });
+        all.retain(|(id, _, _)| !["b", "d", "g"].contains(&id.as_str()));
+        assert_eq!(places(&mut compiler), all);
+    }
 }

@@ -89,6 +89,8 @@ pub struct PolicyRecord {
     pub latest: PolicyVersion,
     /// The version that decides; `None` when none does. Older than the newest while that waits for approval.
     pub active_version: Option<u64>,
+    /// Whether the newest version waits for approval.
+    pub pending_approval: bool,
     /// Who approved the active version, where that is not its author.
     pub approved_by: Option<String>,
     /// When the first version was written, since the policy was last deleted.

@@ -85,9 +85,12 @@ impl TryFrom<PolicyRow> for PolicyRecord {
     type Error = StoreError;
 
     fn try_from(row: PolicyRow) -> Result<Self, StoreError> {
+        let latest = PolicyVersion::try_from(row.latest)?;
+        let active_version = row.active.map(unsigned).transpose()?;
         Ok(Self {
-            latest: row.latest.try_into()?,
-            active_version: row.active.map(unsigned).transpose()?,
+            pending_approval: latest.status == PolicyStatus::Active && active_version != Some(latest.version),
+            latest,
+            active_version,
             approved_by: row.approved_by,
             created_ms: row.first_ms,
             updated_ms: row.updated_ms,
