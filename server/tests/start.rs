@@ -49,14 +49,16 @@ fn web(answer: &'static str) -> (u16, Arc<Mutex<String>>) {
 const NOT_FOUND: &str = "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
 const NO_BUNDLE: &str = "HTTP/1.1 200 OK\r\ncontent-length: 5\r\nconnection: close\r\n\r\nhello";
 
+/// Settings, and those of them that must be named.
+type Case<'a> = (&'a [(&'a str, &'a str)], &'a [&'a str]);
+
 #[test]
 fn what_cannot_work_is_found_before_the_start() {
     let directory = tempfile::tempdir().unwrap();
     let key = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
     let keys = format!("a:{key},a:{key}");
     std::fs::write(directory.path().join("junk"), "junk").unwrap();
-    // Settings, and those that must be named.
-    let cases: &[(&[(&str, &str)], &[&str])] = &[
+    let cases: &[Case<'_>] = &[
         (&[("LOG_LEVEL", "loud")], &["LOG_LEVEL"]),
         (&[("PRICES_FILE", "/nope3")], &["PRICES_FILE"]),
         (&[("PRICES_FILE", "junk")], &["PRICES_FILE"]),
