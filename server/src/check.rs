@@ -90,8 +90,27 @@ fn files(raw: &Raw, config: &Config) -> Vec<(&'static str, String)> {
 }
 
 fn store(config: &Config, found: &mut Vec<(&'static str, String)>) {
-    if let Err(reason) = directory(&config.store.data_dir) {
+    let data_dir = &config.store.data_dir;
+    let database_in_it =
+        matches!(&config.store.database, Database::SqliteFile(path) if path.starts_with(data_dir));
+    let bundle_in_it = matches!(
+        config.policies.origin,
+        Origin::BundleFile(_) | Origin::BundleUrl(_)
+    );
+    // Whoever has the database elsewhere may do without the place.
+    if (database_in_it || bundle_in_it)
+        && let Err(reason) = directory(data_dir)
+    {
         found.push(("DATA_DIR", reason));
+    }
+    if let Some(spool) = config.log.spool.as_ref().filter(|spool| spool.required)
+        && let Err(reason) = directory(&spool.directory)
+    {
+        let place = spool.directory.display();
+        found.push((
+            "DECISION_LOG_SPOOL",
+            format!("cannot keep decisions in {place}: {reason}"),
+        ));
     }
     match &config.store.database {
         Database::Postgres(Postgres::Url(url)) => {
@@ -105,9 +124,8 @@ fn store(config: &Config, found: &mut Vec<(&'static str, String)>) {
                 found.push(("DATABASE_SSL_ROOT_CERT", error.to_string()));
             }
         }
-        Database::SqliteFile(path) if path.starts_with(&config.store.data_dir) => {}
         Database::SqliteFile(path) => {
-            if let Some(Err(reason)) = path.parent().map(directory) {
+            if let Some(Err(reason)) = path.parent().filter(|_| !database_in_it).map(directory) {
                 found.push(("DATABASE_URL", reason));
             }
         }

@@ -760,9 +760,9 @@ fn net(p: &mut Parser<'_>) -> Net {
 
 fn policies(p: &mut Parser<'_>) -> Policies {
     let origin = match (p.path("POLICIES"), p.text("BUNDLE").map(str::to_owned)) {
-        (Some(_), Some(_)) => {
+        (Some(dir), Some(_)) => {
             p.problem("BUNDLE", "give either POLICIES or BUNDLE");
-            Origin::Store
+            Origin::Directory(dir)
         }
         (Some(dir), None) => Origin::Directory(dir),
         (None, Some(text)) if text.contains("://") => {

@@ -106,7 +106,15 @@ fn what_cannot_work_is_found_before_the_start() {
             &["DATABASE_URL"],
         ),
         (&[("DATABASE_URL", "sqlite:junk/d.db")], &["DATABASE_URL"]),
-        (&[("DATA_DIR", "junk")], &["DATA_DIR"]),
+        (&[("DATA_DIR", "junk"), ("BUNDLE", "x.bundle")], &["DATA_DIR"]),
+        (
+            &[("DATA_DIR", "junk"), ("DATABASE_URL", "sqlite:junk/d.db")],
+            &["DATA_DIR"],
+        ),
+        (
+            &[("POLICIES", "/nope"), ("BUNDLE", "x.bundle")],
+            &["BUNDLE", "POLICIES"],
+        ),
         (&[("ENCRYPTION_KEYS", &keys)], &["ENCRYPTION_KEYS"]),
         (&[("MAX_BODY", "0")], &["MAX_BODY"]),
         (&[("POLL_INTERVAL", "0s")], &["POLL_INTERVAL"]),
