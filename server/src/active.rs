@@ -204,6 +204,17 @@ impl Active {
         }
     }
 
+    /// Notes that there is nothing newer than what is active any more.
+    pub fn forget_failure(&self) {
+        let info = self.info.load_full();
+        if info.failure.is_some() {
+            self.info.store(Arc::new(Info {
+                failure: None,
+                ..(*info).clone()
+            }));
+        }
+    }
+
     /// Compiles a set.
     ///
     /// # Errors

@@ -1,4 +1,8 @@
 //! The admin listener, on a port of its own: metrics, health, log level. Health is served on the REST port as well.
+//!
+//! # Invariants
+//!
+//! - Nobody is asked here who they are, so nothing can be changed where others than this machine can reach it.
 
 use crate::state::App;
 use crate::telemetry::metrics::CONTENT_TYPE;
@@ -7,6 +11,7 @@ use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, put};
+use std::net::SocketAddr;
 
 /// `/livez`, `/readyz`, `/health`.
 pub fn health_router() -> Router<App> {
@@ -16,11 +21,20 @@ pub fn health_router() -> Router<App> {
         .route("/health", get(ready))
 }
 
-/// Everything on the admin port.
-pub fn router(app: App) -> Router {
+/// Everything on the admin port, which listens on this address.
+pub fn router(app: App, address: SocketAddr) -> Router {
+    // The address of the listener decides, not that of the caller: a proxy beside the server makes everybody local.
+    let log_level = if address.ip().is_loopback() {
+        put(log_level)
+    } else {
+        put(async || {
+            let refusal = "the log level can be changed only where METRICS_HOST is loopback\n";
+            (StatusCode::FORBIDDEN, refusal)
+        })
+    };
     health_router()
         .route("/metrics", get(metrics))
-        .route("/loglevel", put(log_level))
+        .route("/loglevel", log_level)
         .with_state(app)
 }
 

@@ -92,6 +92,16 @@ pub struct Authenticator {
     keys: Option<api_key::Keys>,
 }
 
+/// Whether the keys of tokens can be used, as far as that can be said without asking another server. Blocks for the
+/// reading.
+///
+/// # Errors
+///
+/// [`AuthError::Keys`].
+pub fn check(jwt: &config::Jwt) -> Result<(), AuthError> {
+    jwks::check(jwt)
+}
+
 impl Authenticator {
     /// Sets up what the configuration asks for: reads keys of tokens and starts watching them. Needs a Tokio runtime.
     ///

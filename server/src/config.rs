@@ -1,12 +1,18 @@
 //! Configuration: from defaults, a file, the environment and flags (the later wins) to one typed value.
 //!
 //! Settings stand in [`table`]. [`Raw::collect`] gathers their texts with where each came from, [`Config::parse`] checks all
-//! of them and reports every problem at once. Reading a file is the only side effect, and only `main` asks for it: tests
-//! pass texts. Secrets are [`SecretString`]s and print nowhere.
+//! of them and reports every problem at once. No file that a setting names is read here; [`crate::check`] does that.
+//!
+//! # Invariants
+//!
+//! - Secrets are [`SecretString`]s and print nowhere. A [`Url`] prints without what may be a credential.
 
 pub mod table;
+mod url;
 mod value;
 
+use crate::seal::{SealError, Sealer};
+use crate::telemetry::logs;
 use policy_runtime::{DefaultDecision, DeriveMode};
 use secrecy::{ExposeSecret as _, SecretString};
 use std::collections::BTreeMap;
@@ -15,6 +21,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 use table::{SETTINGS, Setting};
+pub use url::{Url, scrubbed};
 
 /// Where the text of a setting came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +30,8 @@ pub enum Source {
     Default,
     /// The file of this name.
     File(String),
+    /// What `--dev` stands for.
+    Dev,
     /// The environment.
     Environment,
     /// The command line.
@@ -34,6 +43,7 @@ impl fmt::Display for Source {
         match self {
             Self::Default => f.write_str("default"),
             Self::File(name) => f.write_str(name),
+            Self::Dev => f.write_str("--dev"),
             Self::Environment => f.write_str("environment"),
             Self::Flag => f.write_str("command line"),
         }
@@ -145,16 +155,65 @@ impl Raw {
         }
     }
 
-    /// Setting, text and source of everything that is not a default, for the log; secrets as `***`.
-    pub fn shown(&self) -> impl Iterator<Item = (&'static str, &str, &Source)> {
+    /// Settings for trying out, as `--dev` asks for them: nothing is kept, logs are for people. The environment and the
+    /// command line go before them, the file does not.
+    pub fn try_out(&mut self) {
+        let chosen = |raw: &Self, name: &str| {
+            raw.values
+                .get(name)
+                .is_some_and(|(_, source)| matches!(source, Source::Environment | Source::Flag))
+        };
+        if !chosen(self, "DATABASE_URL") && !chosen(self, "DATABASE_HOST") {
+            self.values.remove("DATABASE_HOST");
+            self.values
+                .insert("DATABASE_URL", ("sqlite::memory:".to_owned(), Source::Dev));
+        }
+        if !chosen(self, "LOG_FORMAT") {
+            self.values.insert("LOG_FORMAT", ("text".to_owned(), Source::Dev));
+        }
+    }
+
+    /// Setting, text and source of everything that is not a default, for the log; without secrets.
+    pub fn shown(&self) -> impl Iterator<Item = (&'static str, String, &Source)> {
         self.values
             .iter()
             .filter(|(_, (_, source))| *source != Source::Default)
-            .map(|(name, (text, source))| {
-                let secret = setting(name).is_some_and(|s| s.secret);
-                (*name, if secret { "***" } else { text.as_str() }, source)
-            })
+            .map(|(name, (text, source))| (*name, shown(name, text), source))
     }
+
+    /// Whether a setting has a value.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.values.contains_key(name)
+    }
+
+    /// A problem with a setting, under the name that its source has for it.
+    pub(crate) fn problem(&self, name: &str, message: impl Into<String>) -> Problem {
+        let source = self
+            .values
+            .get(name)
+            .map_or(Source::Default, |(_, source)| source.clone());
+        let setting = match (&source, setting(name)) {
+            (Source::File(_), Some(setting)) => setting.key(),
+            (Source::Flag, Some(setting)) => format!("--{}", setting.flag()),
+            _ => name.to_owned(),
+        };
+        Problem {
+            setting,
+            source,
+            message: message.into(),
+        }
+    }
+}
+
+/// The text of a setting as anybody may read it.
+fn shown(name: &str, text: &str) -> String {
+    if setting(name).is_some_and(|s| s.secret) {
+        return "***".to_owned();
+    }
+    if text.contains("://") {
+        return url::redacted(text);
+    }
+    text.to_owned()
 }
 
 /// Text of a value that is not a list or a table.
@@ -229,7 +288,7 @@ pub enum Origin {
     /// A bundle in a file.
     BundleFile(PathBuf),
     /// A bundle at a URL.
-    BundleUrl(String),
+    BundleUrl(Url),
 }
 
 impl Origin {
@@ -395,7 +454,7 @@ pub enum JwtKeys {
     /// A key set in a file.
     JwksFile(PathBuf),
     /// A key set at a URL.
-    JwksUrl(String),
+    JwksUrl(Url),
 }
 
 /// Limits.
@@ -532,21 +591,7 @@ impl Parser<'_> {
     }
 
     fn problem(&mut self, name: &str, message: impl Into<String>) {
-        let source = self
-            .raw
-            .values
-            .get(name)
-            .map_or(Source::Default, |(_, source)| source.clone());
-        let setting = match (&source, setting(name)) {
-            (Source::File(_), Some(setting)) => setting.key(),
-            (Source::Flag, Some(setting)) => format!("--{}", setting.flag()),
-            _ => name.to_owned(),
-        };
-        self.problems.push(Problem {
-            setting,
-            source,
-            message: message.into(),
-        });
+        self.problems.push(self.raw.problem(name, message));
     }
 
     /// Reads a value; on a problem notes it and goes on with `fallback`, which no server will ever run with.
@@ -562,7 +607,7 @@ impl Parser<'_> {
                 let found = if secret {
                     String::new()
                 } else {
-                    format!(", found `{text}`")
+                    format!(", found `{}`", shown(name, text))
                 };
                 self.problem(name, format!("expected {expected}{found}"));
                 fallback
@@ -581,6 +626,26 @@ impl Parser<'_> {
     fn duration(&mut self, name: &str) -> Duration {
         self.value(name, Duration::ZERO, value::duration)
     }
+
+    /// A time that is waited for again and again; without it there would be no pause at all.
+    fn pause(&mut self, name: &str) -> Duration {
+        let before = self.problems.len();
+        let pause = self.duration(name);
+        if pause.is_zero() && self.problems.len() == before {
+            self.problem(name, "must be longer than 0");
+        }
+        pause
+    }
+
+    /// A URL of http or https; notes a problem where it is none.
+    fn url(&mut self, name: &str) -> Option<Url> {
+        let url = self.text(name).and_then(Url::parse);
+        if url.is_none() {
+            let found = shown(name, self.text(name).unwrap_or_default());
+            self.problem(name, format!("expected http://… or https://…, found `{found}`"));
+        }
+        url
+    }
 }
 
 impl Config {
@@ -590,6 +655,15 @@ impl Config {
     ///
     /// Every problem, in the order of the table.
     pub fn parse(raw: &Raw) -> Result<Self, Vec<Problem>> {
+        match Self::read(raw) {
+            (config, problems) if problems.is_empty() => Ok(config),
+            (_, problems) => Err(problems),
+        }
+    }
+
+    /// What could be understood of the settings, and every problem. With problems no server may run with it; it is there to
+    /// look for more of them.
+    pub(crate) fn read(raw: &Raw) -> (Self, Vec<Problem>) {
         let mut parser = Parser {
             raw,
             problems: raw.problems.clone(),
@@ -606,10 +680,7 @@ impl Config {
             store,
             telemetry: telemetry(p),
         };
-        for (name, addr) in [("HOST", config.net.http), ("HOST", config.net.grpc)]
-            .iter()
-            .take(1)
-        {
+        for (name, addr) in [("HOST", config.net.http), ("METRICS_HOST", config.net.admin)] {
             if !addr.ip().is_loopback() && !config.auth.required() && !p.flag("INSECURE_NO_AUTH") {
                 p.problem(
                     name,
@@ -636,11 +707,7 @@ impl Config {
         if config.limits.rate.shared && config.cache.redis.is_none() {
             p.problem("RATE_LIMIT_SHARED", "needs REDIS_URL or REDIS_HOST");
         }
-        if parser.problems.is_empty() {
-            Ok(config)
-        } else {
-            Err(parser.problems)
-        }
+        (config, parser.problems)
     }
 }
 
@@ -692,14 +759,15 @@ fn net(p: &mut Parser<'_>) -> Net {
 }
 
 fn policies(p: &mut Parser<'_>) -> Policies {
-    let is_url = |text: &str| text.starts_with("http://") || text.starts_with("https://");
     let origin = match (p.path("POLICIES"), p.text("BUNDLE").map(str::to_owned)) {
-        (Some(_), Some(_)) => {
+        (Some(dir), Some(_)) => {
             p.problem("BUNDLE", "give either POLICIES or BUNDLE");
-            Origin::Store
+            Origin::Directory(dir)
         }
         (Some(dir), None) => Origin::Directory(dir),
-        (None, Some(url)) if is_url(&url) => Origin::BundleUrl(url),
+        (None, Some(text)) if text.contains("://") => {
+            p.url("BUNDLE").map_or(Origin::Store, Origin::BundleUrl)
+        }
         (None, Some(file)) => Origin::BundleFile(PathBuf::from(file)),
         (None, None) => Origin::Store,
     };
@@ -709,7 +777,7 @@ fn policies(p: &mut Parser<'_>) -> Policies {
     }
     Policies {
         origin,
-        poll: p.duration("BUNDLE_POLL"),
+        poll: p.pause("BUNDLE_POLL"),
         keys,
         derive: p.value("DERIVE", DeriveMode::Always, |text| match text {
             "always" => Some(DeriveMode::Always),
@@ -736,6 +804,11 @@ fn store(p: &mut Parser<'_>) -> StoreConfig {
             "needs DATABASE_HOST; in DATABASE_URL it is `?sslrootcert=FILE`",
         );
     }
+    let ssl_mode = p.value("DATABASE_SSL_MODE", String::new(), |text| {
+        ["disable", "prefer", "require", "verify-ca", "verify-full"]
+            .contains(&text)
+            .then(|| text.to_owned())
+    });
     let database = match (p.text("DATABASE_URL"), p.text("DATABASE_HOST")) {
         (Some(url), None) if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
             Database::Postgres(Postgres::Url(SecretString::from(url)))
@@ -755,21 +828,14 @@ fn store(p: &mut Parser<'_>) -> StoreConfig {
         (None, Some(host)) => {
             let host = host.to_owned();
             let text = |name: &str| p.text(name).unwrap_or_default().to_owned();
-            let (user, database, mode) = (
-                text("DATABASE_USERNAME"),
-                text("DATABASE_NAME"),
-                text("DATABASE_SSL_MODE"),
-            );
-            if !["disable", "prefer", "require", "verify-ca", "verify-full"].contains(&mode.as_str()) {
-                p.value("DATABASE_SSL_MODE", (), |_| None);
-            }
+            let (user, database) = (text("DATABASE_USERNAME"), text("DATABASE_NAME"));
             Database::Postgres(Postgres::Parts {
                 host,
                 port: p.number("DATABASE_PORT"),
                 user,
                 password: p.secret("DATABASE_PASSWORD"),
                 database,
-                ssl_mode: mode,
+                ssl_mode,
                 ssl_root_cert,
             })
         }
@@ -779,7 +845,7 @@ fn store(p: &mut Parser<'_>) -> StoreConfig {
         database,
         data_dir,
         pool: p.number::<u32>("DATABASE_POOL").max(1),
-        poll: p.duration("POLL_INTERVAL"),
+        poll: p.pause("POLL_INTERVAL"),
     }
 }
 
@@ -878,9 +944,7 @@ fn auth(p: &mut Parser<'_>) -> Auth {
             Some(JwtKeys::Secret(secret))
         }
         (None, Some(file), _) => Some(JwtKeys::PublicKey(file)),
-        (None, None, Some(url)) if url.starts_with("http://") || url.starts_with("https://") => {
-            Some(JwtKeys::JwksUrl(url))
-        }
+        (None, None, Some(text)) if text.contains("://") => p.url("JWT_JWKS").map(JwtKeys::JwksUrl),
         (None, None, Some(file)) => Some(JwtKeys::JwksFile(PathBuf::from(file))),
         (None, None, None) => None,
     };
@@ -926,16 +990,22 @@ fn limits(p: &mut Parser<'_>) -> Limits {
     }
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let number = |p: &mut Parser<'_>, name| {
-        let n = p.number::<usize>(name);
+        let n = p.value(name, 1, |text| text.parse::<usize>().ok());
         if n == 0 {
             p.problem(name, "must be at least 1");
         }
         n
     };
     Limits {
-        body: usize::try_from(p.value("MAX_BODY", 0, value::bytes)).unwrap_or(usize::MAX),
+        body: {
+            let bytes = p.value("MAX_BODY", 1, value::bytes);
+            if bytes == 0 {
+                p.problem("MAX_BODY", "must be at least 1");
+            }
+            usize::try_from(bytes).unwrap_or(usize::MAX)
+        },
         batch: number(p, "MAX_BATCH"),
-        timeout: p.duration("REQUEST_TIMEOUT"),
+        timeout: p.pause("REQUEST_TIMEOUT"),
         concurrency: number(p, "MAX_CONCURRENCY"),
         heavy_workers: match p.number::<usize>("HEAVY_WORKERS") {
             0 => cores,
@@ -977,8 +1047,19 @@ fn spool(p: &mut Parser<'_>, store: &StoreConfig) -> Option<Spool> {
 
 fn decision_log(p: &mut Parser<'_>, store: &StoreConfig) -> DecisionLog {
     let mut sinks = Vec::new();
-    for sink in p.list("DECISION_LOG") {
+    let named = p.list("DECISION_LOG");
+    if named.is_empty() {
+        p.problem("DECISION_LOG", "names nothing; `off` writes no decisions");
+    }
+    for (i, sink) in named.iter().enumerate() {
+        if named[..i].contains(sink) {
+            p.problem("DECISION_LOG", format!("`{sink}` is given twice"));
+            continue;
+        }
         match sink.as_str() {
+            "off" if named.len() > 1 => {
+                p.problem("DECISION_LOG", "`off` does not go with places to write to");
+            }
             "off" => {}
             "store" => sinks.push(Sink::Store),
             "stdout" => sinks.push(Sink::Stdout),
@@ -1000,6 +1081,9 @@ fn decision_log(p: &mut Parser<'_>, store: &StoreConfig) -> DecisionLog {
                 format!("entry {} is not ID:BASE64 with a key of 32 bytes", i + 1),
             ),
         }
+    }
+    if let Err(error @ SealError::DuplicateKey(_)) = Sealer::new(&keys) {
+        p.problem("ENCRYPTION_KEYS", error.to_string());
     }
     let spool = spool(p, store).filter(|_| sinks.contains(&Sink::Store));
     DecisionLog {
@@ -1035,15 +1119,28 @@ fn telemetry(p: &mut Parser<'_>) -> Telemetry {
             .ok()
             .filter(|share| (0.0..=1.0).contains(share))
     });
+    let level = p.text("LOG_LEVEL").unwrap_or("info").to_owned();
+    if let Err(error) = logs::filter(&level) {
+        p.problem("LOG_LEVEL", error.to_string());
+    }
+    let otlp = p.url("OTLP_ENDPOINT");
+    if otlp.as_ref().is_some_and(Url::is_encrypted) {
+        p.problem(
+            "OTLP_ENDPOINT",
+            "only http:// is taken: spans are sent without TLS; let a collector on this machine send them on",
+        );
+    }
     Telemetry {
-        level: p.text("LOG_LEVEL").unwrap_or("info").to_owned(),
+        level,
         format: p.value("LOG_FORMAT", auto, |text| match text {
             "auto" => Some(auto),
             "json" => Some(LogFormat::Json),
             "text" => Some(LogFormat::Text),
             _ => None,
         }),
-        otlp: (p.flag("TRACE_ENABLED")).then(|| p.text("OTLP_ENDPOINT").unwrap_or_default().to_owned()),
+        otlp: otlp
+            .filter(|_| p.flag("TRACE_ENABLED"))
+            .map(|url| url.expose().to_owned()),
         sample,
     }
 }

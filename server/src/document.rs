@@ -121,13 +121,23 @@ pub fn check(source: &str, format: Format) -> Result<(PolicyVersion, Vec<Problem
 /// Diagnostics as the API shows them.
 #[must_use]
 pub fn problems(map: &SourceMap, diagnostics: &[Diagnostic]) -> Vec<Problem> {
+    // Who is shown one place only has to be told of the other file.
+    let elsewhere = |d: &Diagnostic| -> String {
+        let others = d.secondary.iter().filter(|l| l.span.file != d.primary.span.file);
+        let told = others.filter_map(|label| {
+            let file = map.file(label.span.file)?;
+            let (line, column) = file.line_column(label.span.start);
+            Some(format!("; {} in {}:{line}:{column}", label.message, file.name()))
+        });
+        told.collect()
+    };
     let problem = |d: &Diagnostic| {
         let file = map.file(d.primary.span.file);
         let (line, column) = file.map_or((1, 1), |file| file.line_column(d.primary.span.start));
         Problem {
             severity: d.severity.as_str().to_owned(),
             code: d.code.as_str().to_owned(),
-            message: d.message.clone(),
+            message: d.message.clone() + &elsewhere(d),
             file: file.map_or(String::new(), |file| file.name().to_owned()),
             line: line as usize,
             column: column as usize,

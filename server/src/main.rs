@@ -6,10 +6,11 @@ use policy_server::config::table::SETTINGS;
 use policy_server::config::{Config, Database, Raw};
 use policy_server::server::Server;
 use policy_server::telemetry::{self, Metrics};
-use policy_server::{audit, storage, tools};
+use policy_server::{audit, check, storage, tools};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 /// A fifth of the time of a logged decision went into the allocator of the C library.
@@ -61,6 +62,8 @@ fn command() -> Command {
             .long(setting.flag())
             .global(true)
             .value_name(setting.value)
+            // So that `-1` is a value that is reported like any other.
+            .allow_negative_numbers(true)
             .help_heading(setting.group)
             .help(format!(
                 "{}{}",
@@ -92,23 +95,15 @@ fn raw(matches: &ArgMatches) -> anyhow::Result<Raw> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound && named.is_none() => None,
         Err(error) => return Err(error).with_context(|| format!("cannot read {path}")),
     };
-    let dev = matches.get_flag("dev");
-    let env = |name: &str| {
-        let given = std::env::var(name).ok();
-        match name {
-            "DATABASE_URL" if dev && std::env::var("DATABASE_HOST").is_err() => {
-                given.or_else(|| Some("sqlite::memory:".to_owned()))
-            }
-            "LOG_FORMAT" if dev => given.or_else(|| Some("text".to_owned())),
-            _ => given,
-        }
-    };
-    let flag = |name: &str| matches.get_one::<String>(name).cloned();
-    Ok(Raw::collect(
+    let mut raw = Raw::collect(
         file.as_ref().map(|text| (path, text.as_str())),
-        env,
-        flag,
-    ))
+        |name| std::env::var(name).ok(),
+        |name| matches.get_one::<String>(name).cloned(),
+    );
+    if matches.get_flag("dev") {
+        raw.try_out();
+    }
+    Ok(raw)
 }
 
 fn main() -> ExitCode {
@@ -120,7 +115,14 @@ fn main() -> ExitCode {
             return ExitCode::from(BAD_CONFIG);
         }
     };
-    let config = match Config::parse(&raw) {
+    let serves = matches!(matches.subcommand(), None | Some(("run" | "check-config", _)));
+    // The other commands need a part of the settings only, and no file of a server's.
+    let checked = if serves {
+        check::settings(&raw)
+    } else {
+        Config::parse(&raw)
+    };
+    let config = match checked {
         Ok(config) => config,
         Err(problems) => {
             let plural = if problems.len() == 1 { "" } else { "s" };
@@ -154,6 +156,8 @@ fn main() -> ExitCode {
 }
 
 async fn run(raw: &Raw, config: Config) -> anyhow::Result<ExitCode> {
+    // First of all: until it is caught, it ends the process.
+    let hangups = signal(SignalKind::hangup())?;
     let telemetry = telemetry::start(&config.telemetry)?;
     for (name, text, source) in raw.shown() {
         tracing::info!(setting = name, value = text, %source, "setting");
@@ -166,6 +170,7 @@ async fn run(raw: &Raw, config: Config) -> anyhow::Result<ExitCode> {
     tracing::info!(rest = %addresses.http, grpc = %addresses.grpc, admin = %addresses.admin, "listening");
     let stop = CancellationToken::new();
     tokio::spawn(signals(stop.clone()));
+    tokio::spawn(answer_hangups(hangups));
     let cut = server.run(stop).await?;
     let spans_sent = telemetry.shutdown(LAST_SPANS).await;
     if cut.connections == 0 && cut.decisions == 0 && spans_sent {
@@ -178,9 +183,18 @@ async fn run(raw: &Raw, config: Config) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::FAILURE)
 }
 
+/// Says to whoever asks for a reload that there is no need. Ends with the runtime.
+async fn answer_hangups(mut hangups: Signal) {
+    while hangups.recv().await.is_some() {
+        tracing::info!(
+            "SIGHUP: nothing to reload; certificates, keys of tokens, policies and bundles are watched, and other settings \
+             need a restart"
+        );
+    }
+}
+
 /// Cancels at the first signal; ends the process at the second.
 async fn signals(stop: CancellationToken) {
-    use tokio::signal::unix::{SignalKind, signal};
     let (Ok(mut terminate), Ok(mut interrupt)) =
         (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
     else {

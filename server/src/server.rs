@@ -35,7 +35,7 @@ use policy_primitives::prices::PriceTable;
 use policy_runtime::PublicKey;
 use std::convert::Infallible;
 use std::net::{SocketAddr, TcpListener};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -109,13 +109,20 @@ impl Server {
         let settings = Settings {
             derive: config.policies.derive,
             default_decision: config.policies.default_decision,
-            prices: config.policies.prices.as_ref().map(prices).transpose()?,
+            prices: config
+                .policies
+                .prices
+                .as_deref()
+                .map(prices)
+                .transpose()
+                .context("PRICES_FILE")?,
             trusted: config
                 .policies
                 .keys
                 .iter()
-                .map(key)
-                .collect::<anyhow::Result<_>>()?,
+                .map(|path| key(path))
+                .collect::<anyhow::Result<_>>()
+                .context("BUNDLE_KEYS")?,
         };
         let active = Arc::new(Active::new(settings, heavy.clone())?);
         let store = storage::open(&config.store)
@@ -227,7 +234,11 @@ impl Server {
             });
         }
         let admin_stop = CancellationToken::new();
-        let admin = admin_thread(self.admin, admin::router(app.clone()), admin_stop.clone())?;
+        let admin = admin_thread(
+            self.admin,
+            admin::router(app.clone(), self.addresses.admin),
+            admin_stop.clone(),
+        )?;
 
         let handles = [Handle::new(), Handle::new()];
         let [http_handle, grpc_handle] = &handles;
@@ -351,13 +362,23 @@ fn admin_thread(
     Ok(thread)
 }
 
-fn prices(path: &PathBuf) -> anyhow::Result<Arc<PriceTable>> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("PRICES_FILE {}", path.display()))?;
-    let table = PriceTable::parse(&text).with_context(|| format!("PRICES_FILE {}", path.display()))?;
+/// A price table from a file. Blocks for the reading.
+///
+/// # Errors
+///
+/// When the file cannot be read or is no price table.
+pub(crate) fn prices(path: &Path) -> anyhow::Result<Arc<PriceTable>> {
+    let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+    let table = PriceTable::parse(&text).with_context(|| path.display().to_string())?;
     Ok(Arc::new(table))
 }
 
-fn key(path: &PathBuf) -> anyhow::Result<PublicKey> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("BUNDLE_KEYS {}", path.display()))?;
-    PublicKey::from_pem(&text).with_context(|| format!("BUNDLE_KEYS {}", path.display()))
+/// A public key from a file. Blocks for the reading.
+///
+/// # Errors
+///
+/// When the file cannot be read or holds no key.
+pub(crate) fn key(path: &Path) -> anyhow::Result<PublicKey> {
+    let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+    PublicKey::from_pem(&text).with_context(|| path.display().to_string())
 }

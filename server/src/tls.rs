@@ -71,19 +71,15 @@ pub fn server_config(tls: &config::Tls) -> Result<Arc<ServerConfig>, TlsError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = |error: rustls::Error| TlsError::Config(error.to_string());
     let chain = certificates(&tls.cert)?;
-    let key = Zeroizing::new(std::fs::read(&tls.key).map_err(|e| file(&tls.key, e))?);
-    let key = PrivateKeyDer::from_pem_slice(&key).map_err(|e| file(&tls.key, e))?;
+    let key = private_key(&tls.key)?;
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
         .map_err(config)?;
     let builder = match &tls.client_ca {
         None => builder.with_no_client_auth(),
         Some(path) => {
-            let mut roots = RootCertStore::empty();
-            for certificate in certificates(path)? {
-                roots.add(certificate).map_err(|e| file(path, e))?;
-            }
-            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
+            let roots = Arc::new(roots(path, certificates(path)?)?);
+            let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider)
                 .build()
                 .map_err(|e| file(path, e))?;
             builder.with_client_cert_verifier(verifier)
@@ -92,6 +88,25 @@ pub fn server_config(tls: &config::Tls) -> Result<Arc<ServerConfig>, TlsError> {
     let mut server = builder.with_single_cert(chain, key).map_err(config)?;
     server.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(Arc::new(server))
+}
+
+/// Everything that is wrong with the files, under their settings: with each by itself and, where nothing is, with all of
+/// them together. Blocks for the reading.
+#[must_use]
+pub fn problems(tls: &config::Tls) -> Vec<(&'static str, TlsError)> {
+    let mut found = Vec::new();
+    let mut note = |setting, error: Option<TlsError>| found.extend(error.map(|error| (setting, error)));
+    note("TLS_CERT", certificates(&tls.cert).err());
+    note("TLS_KEY", private_key(&tls.key).err());
+    let client_ca = tls.client_ca.as_deref();
+    note(
+        "TLS_CLIENT_CA",
+        client_ca.and_then(|path| authorities(path).err()),
+    );
+    if found.is_empty() {
+        found.extend(server_config(tls).err().map(|error| ("TLS_CERT", error)));
+    }
+    found
 }
 
 fn file(path: &Path, reason: impl fmt::Display) -> TlsError {
@@ -108,11 +123,21 @@ fn file(path: &Path, reason: impl fmt::Display) -> TlsError {
 /// [`TlsError::File`]: it cannot be read, or holds no certificate, or one that nothing can be signed by.
 pub fn authorities(path: &Path) -> Result<Vec<u8>, TlsError> {
     let bytes = std::fs::read(path).map_err(|e| file(path, e))?;
+    roots(path, parsed(path, &bytes)?)?;
+    Ok(bytes)
+}
+
+fn roots(path: &Path, certificates: Vec<CertificateDer<'static>>) -> Result<RootCertStore, TlsError> {
     let mut roots = RootCertStore::empty();
-    for certificate in parsed(path, &bytes)? {
+    for certificate in certificates {
         roots.add(certificate).map_err(|e| file(path, e))?;
     }
-    Ok(bytes)
+    Ok(roots)
+}
+
+fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
+    let key = Zeroizing::new(std::fs::read(path).map_err(|e| file(path, e))?);
+    PrivateKeyDer::from_pem_slice(&key).map_err(|e| file(path, e))
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {

@@ -17,6 +17,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity as Shown};
 
+/// `policyd call` got no decision; `policyc` ends with the same where it cannot do what it was asked for.
+const UNDECIDED: u8 = 2;
+
 fn roles_arg() -> Arg {
     Arg::new("roles")
         .long("roles")
@@ -109,7 +112,12 @@ pub async fn run(name: &str, arguments: &ArgMatches, config: Config) -> anyhow::
         .unwrap_or(false)
         .then(|| many(arguments, "namespaces"));
     match name {
-        "call" => return call(arguments).await,
+        "call" => {
+            return Ok(call(arguments).await.unwrap_or_else(|error| {
+                eprintln!("policyd: {error:#}");
+                ExitCode::from(UNDECIDED)
+            }));
+        }
         "decisions" => return export(arguments, &config).await,
         "token" => {
             let jwt = config.auth.jwt.context("tokens need JWT_SECRET")?;
@@ -146,7 +154,7 @@ pub async fn run(name: &str, arguments: &ArgMatches, config: Config) -> anyhow::
 /// Adds the client command.
 fn call_command() -> Command {
     Command::new("call")
-        .about("Ask a running server over gRPC for a decision; prints the response as JSON, ends with 1 when denied")
+        .about("Ask a running server over gRPC for a decision; prints the response as JSON; ends with 0 when allowed, 1 when denied, 2 when there is no decision")
         .arg(
             Arg::new("server")
                 .long("server")

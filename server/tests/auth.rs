@@ -265,7 +265,7 @@ async fn an_issuer_that_never_answered_is_a_fault_of_the_server_not_of_the_calle
         .unwrap();
     let config = config::Jwt {
         algorithm: None,
-        keys: JwtKeys::JwksUrl(format!("http://{closed}/jwks.json")),
+        keys: JwtKeys::JwksUrl(config::Url::parse(&format!("http://{closed}/jwks.json")).unwrap()),
         ..jwt()
     };
     let auth = build(Some(config), false, &store().await).await;

@@ -367,9 +367,9 @@ fn a_server_without_a_place_for_decisions_says_so() {
     assert!(log.contains("there is no place on disk for decisions"), "{log}");
     let asked = [nowhere[0], nowhere[1], ("DECISION_LOG_SPOOL", "64MB")];
     let (code, _, stderr) = finished(&asked, &[], directory.path());
-    assert_eq!(code, 1, "{stderr}");
+    assert_eq!(code, 78, "{stderr}");
     assert!(
-        stderr.contains("DECISION_LOG_SPOOL: cannot keep decisions in /dev/null/data"),
+        stderr.contains("DECISION_LOG_SPOOL (environment): cannot keep decisions in /dev/null/data"),
         "{stderr}"
     );
 }

@@ -1128,6 +1128,12 @@ async fn a_replaced_bundle_does_not_come_back() {
     assert_eq!(decision(&server, "b").await, "deny");
     let reasons = send("GET", "/readyz").to(&server).await.json()["reasons"].to_string();
     assert!(reasons.contains("was replaced before"), "{reasons}");
+    // What is active is there again, so nothing is wrong any more.
+    std::fs::write(&file, &two).unwrap();
+    while server.app.service.active.info().failure.is_some() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(send("GET", "/readyz").to(&server).await.json()["status"], "ready");
 }
 
 #[tokio::test(flavor = "multi_thread")]

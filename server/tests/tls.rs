@@ -394,19 +394,19 @@ async fn grpc_is_served_to_clients_that_trust_the_authority() {
     for arguments in [ca("other.pem").as_slice(), &[]] {
         let (code, said) = call(url.clone(), arguments).await;
         assert!(
-            code == 1 && said.contains(&format!("{url} cannot be reached")) && said.contains("UnknownIssuer"),
+            code == 2 && said.contains(&format!("{url} cannot be reached")) && said.contains("UnknownIssuer"),
             "{code}: {said}"
         );
     }
     // A certificate for another host does not count.
     let other = format!("https://localhost:{}", server.addresses.grpc.port());
     let (code, said) = call(other, &ca("ca.pem")).await;
-    assert!(code == 1 && said.contains("not valid for name"), "{code}: {said}");
+    assert!(code == 2 && said.contains("not valid for name"), "{code}: {said}");
     let (code, said) = call(format!("http://{}", server.addresses.grpc), &ca("ca.pem")).await;
-    assert!(code == 1 && said.contains("is not https"), "{code}: {said}");
+    assert!(code == 2 && said.contains("is not https"), "{code}: {said}");
     let (code, said) = call(url, &ca("key.pem")).await;
     assert!(
-        code == 1 && said.contains("holds no certificate"),
+        code == 2 && said.contains("holds no certificate"),
         "{code}: {said}"
     );
 }
@@ -430,8 +430,8 @@ async fn grpc_with_a_client_authority_answers_nobody_without_its_certificate() {
     let url = format!("https://{}", server.addresses.grpc);
     let mut arguments = vec![("--ca", files.text("server-ca.pem"))];
     let (code, said) = call(url.clone(), &arguments).await;
-    assert_eq!(code, 1, "{said}");
-    for (name, leaf, expected) in [("other", &other, 1), ("good", &good, 0)] {
+    assert_eq!(code, 2, "{said}");
+    for (name, leaf, expected) in [("other", &other, 2), ("good", &good, 0)] {
         files.put(&format!("{name}.pem"), &leaf.cert_pem);
         files.put(&format!("{name}.key"), &leaf.key_pem);
         arguments.truncate(1);

@@ -37,6 +37,9 @@ const MAX_BYTES: u64 = 1024 * 1024;
 /// Longest time of one request to a URL.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// What is wrong with a file that was understood.
+const NO_KEY: &str = "it holds no key that can be used";
+
 /// Shortest and longest RSA modulus, in bits.
 const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
 
@@ -67,7 +70,7 @@ enum Source {
     /// A key set.
     File(PathBuf),
     /// A key set.
-    Url(String),
+    Url(config::Url),
 }
 
 impl Source {
@@ -83,7 +86,7 @@ impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Pem(path) | Self::File(path) => write!(f, "{}", path.display()),
-            Self::Url(url) => f.write_str(url),
+            Self::Url(url) => write!(f, "{url}"),
         }
     }
 }
@@ -163,11 +166,11 @@ impl KeySet {
         if set.source.path().is_some() {
             outcome.map_err(|reason| set.failure(reason))?;
             if set.held.load().as_ref().is_none_or(|held| held.keys.is_empty()) {
-                return Err(set.failure("it holds no key that can be used".to_owned()));
+                return Err(set.failure(NO_KEY.to_owned()));
             }
         }
         if let Source::Url(url) = &set.source
-            && url.starts_with("http://")
+            && !url.is_encrypted()
         {
             tracing::warn!(%url, "the keys of tokens are fetched without TLS: who can change them on the way can make tokens");
         }
@@ -266,6 +269,28 @@ impl KeySet {
     }
 }
 
+/// Whether a file holds a key that can be used. A URL is not asked. Blocks for the reading.
+///
+/// # Errors
+///
+/// [`AuthError::Keys`], as [`KeySet::build`].
+pub(super) fn check(jwt: &config::Jwt) -> Result<(), AuthError> {
+    let source = match &jwt.keys {
+        config::JwtKeys::Secret(_) | config::JwtKeys::JwksUrl(_) => return Ok(()),
+        config::JwtKeys::PublicKey(path) => Source::Pem(path.clone()),
+        config::JwtKeys::JwksFile(path) => Source::File(path.clone()),
+    };
+    let reason = match load(&source, jwt.algorithm.map(algorithm), None) {
+        Ok(Loaded::Keys(keys, _)) if keys.is_empty() => NO_KEY.to_owned(),
+        Ok(Loaded::Keys(..) | Loaded::Unchanged) => return Ok(()),
+        Err(reason) => reason,
+    };
+    Err(AuthError::Keys {
+        source: source.to_string(),
+        reason,
+    })
+}
+
 /// Reads a source again and again, as long as somebody has the set.
 async fn poll(set: Weak<KeySet>) {
     while let Some(wait) = set.upgrade().map(|set| set.pace.poll) {
@@ -317,17 +342,19 @@ fn load(source: &Source, only: Option<Algorithm>, known: Option<FileStamp>) -> R
     Ok(Loaded::Keys(keys, stamp))
 }
 
-fn fetch(url: &str) -> Result<Vec<u8>, String> {
+fn fetch(url: &config::Url) -> Result<Vec<u8>, String> {
     let agent: ureq::Agent = ureq::Agent::config_builder()
-        .https_only(url.starts_with("https://"))
+        .https_only(url.is_encrypted())
         .timeout_global(Some(FETCH_TIMEOUT))
         .max_redirects(3)
         .max_idle_connections(0)
         .build()
         .into();
-    let mut response = agent.get(url).call().map_err(|e| e.to_string())?;
+    // What goes wrong may quote the URL, or one that it led to.
+    let unfetched = |error: ureq::Error| config::scrubbed(&error.to_string());
+    let mut response = agent.get(url.expose()).call().map_err(unfetched)?;
     let body = response.body_mut().with_config().limit(MAX_BYTES);
-    body.read_to_vec().map_err(|e| e.to_string())
+    body.read_to_vec().map_err(unfetched)
 }
 
 /// A key set as RFC 7517 writes it; what it has more is ignored.

@@ -91,7 +91,7 @@ pub const SETTINGS: &[Setting] = &[
         "METRICS_HOST",
         "127.0.0.1",
         "ADDRESS",
-        "Address of the admin listener: metrics and health.",
+        "Address of the admin listener: metrics, health and, on loopback only, the log level. It asks nobody who they are; anything but loopback needs authentication of the other listeners, or INSECURE_NO_AUTH.",
     ),
     of(
         NET,
@@ -127,14 +127,14 @@ pub const SETTINGS: &[Setting] = &[
         "POLICIES",
         "",
         "DIR",
-        "Directory of policies, watched; the API cannot change them then.",
+        "Directory of policies, which must be there, watched; the API cannot change them then.",
     ),
     of(
         POLICIES,
         "BUNDLE",
         "",
         "FILE|URL",
-        "Bundle to run, watched or polled; the API cannot change it then.",
+        "Bundle to run, watched or polled; the API cannot change it then. User, password and the values of the query of a URL are shown nowhere.",
     ),
     of(
         POLICIES,
@@ -347,7 +347,7 @@ pub const SETTINGS: &[Setting] = &[
         "INSECURE_NO_AUTH",
         "false",
         "BOOL",
-        "Listen on other addresses than loopback without authentication.",
+        "Listen on other addresses than loopback without authentication, with HOST and METRICS_HOST.",
     ),
     of(LIMITS, "MAX_BODY", "4MB", "BYTES", "Largest body of a request."),
     of(
@@ -487,7 +487,7 @@ pub const SETTINGS: &[Setting] = &[
         "OTLP_ENDPOINT",
         "http://127.0.0.1:4317",
         "URL",
-        "OTLP collector (gRPC).",
+        "OTLP collector (gRPC without TLS: `http://…` only).",
     ),
     of(
         TELEMETRY,

@@ -1,6 +1,6 @@
 //! Settings from every source, and every problem with its place.
 
-use super::{Config, Origin, Raw};
+use super::{Config, Database, Origin, Raw};
 
 fn parse(file: &str, env: &[(&str, &str)], flags: &[(&str, &str)]) -> Result<Config, Vec<String>> {
     let find = |list: &[(&str, &str)], name: &str| {
@@ -129,6 +129,33 @@ fn listening_everywhere_needs_authentication_or_a_word() {
     assert!(parse("", &[("HOST", "0.0.0.0")], &[("INSECURE_NO_AUTH", "true")]).is_ok());
     assert!(parse("", &[("HOST", "0.0.0.0"), ("API_KEYS_ENABLED", "true")], &[]).is_ok());
     assert!(parse("", &[("HOST", "::1")], &[]).is_ok());
+    // Nobody is asked on the admin listener, whoever is on the others.
+    let metrics = ("METRICS_HOST", "0.0.0.0");
+    let problems = parse("", &[metrics], &[]).unwrap_err();
+    assert!(
+        problems[0].starts_with("METRICS_HOST (environment): refusing") && problems.len() == 1,
+        "{problems:?}"
+    );
+    assert!(parse("", &[metrics, ("INSECURE_NO_AUTH", "true")], &[]).is_ok());
+    assert!(parse("", &[metrics, ("API_KEYS_ENABLED", "true")], &[]).is_ok());
+}
+
+#[test]
+fn trying_out_goes_before_the_file_and_behind_what_was_said() {
+    let shown = |file: &str, env: &[(&'static str, &'static str)]| {
+        let find = |name: &str| env.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned());
+        let mut raw = Raw::collect(Some(("policyd.toml", file)), find, |_| None);
+        raw.try_out();
+        let config = Config::parse(&raw).unwrap();
+        let sources = raw.shown().map(|(name, _, source)| format!("{name} {source}"));
+        (sources.collect::<Vec<_>>(), config.store.database)
+    };
+    let (sources, database) = shown("database_host = \"db\"\nlog_format = \"json\"", &[]);
+    assert_eq!(sources, ["DATABASE_URL --dev", "LOG_FORMAT --dev"]);
+    assert!(matches!(database, Database::SqliteMemory));
+    let (sources, database) = shown("", &[("DATABASE_HOST", "db"), ("LOG_FORMAT", "json")]);
+    assert_eq!(sources, ["DATABASE_HOST environment", "LOG_FORMAT environment"]);
+    assert!(matches!(database, Database::Postgres(_)));
 }
 
 #[test]

@@ -7,6 +7,7 @@
 //! who can replay an old signed bundle could bring back an old hole. Digests of replaced bundles are kept in `DATA_DIR`;
 //! removing `bundle-replaced.json` there allows going back on purpose.
 
+use crate::config::{Url, scrubbed};
 use crate::error::{Code, Result, ServiceError};
 use crate::state::App;
 use policy_runtime::Policies;
@@ -29,7 +30,7 @@ pub enum Location {
     /// A file.
     File(PathBuf),
     /// A URL, and how often it is asked.
-    Url(String, Duration),
+    Url(Url, Duration),
 }
 
 /// What was seen last, so that it is not loaded twice.
@@ -53,6 +54,11 @@ pub struct Follower {
 
 fn failed(detail: impl std::fmt::Display) -> ServiceError {
     ServiceError::new(Code::NotReady, detail.to_string())
+}
+
+/// Whether a bundle was there and was refused: the same bytes would be refused again.
+fn is_refusal(error: &ServiceError) -> bool {
+    matches!(error.code, Code::InvalidBundle | Code::UntrustedBundle)
 }
 
 impl Follower {
@@ -109,14 +115,19 @@ impl Follower {
                     .await
                     .map_err(ServiceError::internal)??;
                 match fetched {
-                    None => return Ok(false),
+                    None => {
+                        // The tag is that of the active one.
+                        app.service.active.forget_failure();
+                        return Ok(false);
+                    }
                     Some((bytes, tag)) => (bytes, tag.map_or(Seen::Nothing, Seen::Tag)),
                 }
             }
         };
         let result = self.adopt(app, bytes).await;
-        // What is broken is broken until it changes; what has no tag is asked for again.
-        if result.is_ok() || matches!(seen, Seen::Stamp(..)) {
+        // What is broken is broken until it changes; what has no tag is asked for again, and so is what could not be kept.
+        let refused = result.as_ref().is_err_and(is_refusal);
+        if result.is_ok() || refused && matches!(seen, Seen::Stamp(..)) {
             self.seen = seen;
         }
         result
@@ -127,6 +138,7 @@ impl Follower {
         let policies = app.service.active.load(Arc::clone(&bytes)).await?;
         let digest = digest(&policies);
         if self.active.as_ref() == Some(&digest) {
+            app.service.active.forget_failure();
             return Ok(false);
         }
         if self.replaced.contains(&digest) {
@@ -184,8 +196,11 @@ impl Follower {
                 }
                 Err(error) => {
                     app.metrics.reload_failed(&app.service.origin);
-                    app.health.note("bundle", Some(error.detail.clone()));
-                    if error.code != Code::NotReady {
+                    // Its place could be reached; that is what the dependency stands for.
+                    let refused = is_refusal(&error);
+                    app.health
+                        .note("bundle", (!refused).then(|| error.detail.clone()));
+                    if refused {
                         app.service.active.note_failure(error.detail);
                     }
                 }
@@ -222,18 +237,20 @@ fn write(path: &Path, bytes: &[u8]) -> Result<()> {
 }
 
 /// Bytes and `ETag` of what stands at a URL; `None` where it is what the caller has.
-fn fetch(url: &str, tag: Option<&str>) -> Result<Option<(Vec<u8>, Option<String>)>> {
+fn fetch(url: &Url, tag: Option<&str>) -> Result<Option<(Vec<u8>, Option<String>)>> {
     let agent: ureq::Agent = ureq::Agent::config_builder()
         .timeout_global(Some(FETCH))
         .build()
         .into();
-    let mut request = agent.get(url).header("Accept", "application/octet-stream");
+    let mut request = agent
+        .get(url.expose())
+        .header("Accept", "application/octet-stream");
     if let Some(tag) = tag {
         request = request.header("If-None-Match", tag);
     }
-    let mut response = request
-        .call()
-        .map_err(|error| failed(format!("{url}: {error}")))?;
+    // What goes wrong may quote the URL, or one that it led to.
+    let unfetched = |error: ureq::Error| failed(format!("{url}: {}", scrubbed(&error.to_string())));
+    let mut response = request.call().map_err(unfetched)?;
     if response.status() == 304 {
         return Ok(None);
     }
@@ -247,6 +264,6 @@ fn fetch(url: &str, tag: Option<&str>) -> Result<Option<(Vec<u8>, Option<String>
         .with_config()
         .limit(MAX_BYTES)
         .read_to_vec()
-        .map_err(|error| failed(format!("{url}: {error}")))?;
+        .map_err(unfetched)?;
     Ok(Some((bytes, tag)))
 }

@@ -69,7 +69,11 @@ impl LevelHandle {
 }
 
 /// Reads filter directives.
-fn filter(directives: &str) -> Result<EnvFilter, TelemetryError> {
+///
+/// # Errors
+///
+/// [`TelemetryError::Level`] when they are none.
+pub(crate) fn filter(directives: &str) -> Result<EnvFilter, TelemetryError> {
     for directive in directives.split(',').map(str::trim) {
         // The library takes a bare word that is no level for a target, so that `inof` would silence everything.
         let bare = !directive.contains(['=', '[']);

@@ -15,6 +15,7 @@
 //! Contexts, prompts and reasons are not attributes: traces leave the house.
 
 use super::{TelemetryError, request};
+use crate::config::scrubbed;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator as _};
 use opentelemetry::trace::{TraceContextExt as _, TracerProvider as _};
@@ -71,7 +72,7 @@ impl Traces {
             .with_endpoint(endpoint)
             .with_timeout(EXPORT_TIMEOUT)
             .build()
-            .map_err(|error| TelemetryError::Exporter(error.to_string()))?;
+            .map_err(|error| TelemetryError::Exporter(scrubbed(&error.to_string())))?;
         let batches = BatchConfigBuilder::default()
             .with_max_queue_size(QUEUE)
             .with_scheduled_delay(EXPORT_DELAY)
@@ -131,6 +132,7 @@ impl SpanExporter for Reporting {
         let was_down = self.down.swap(result.is_err(), Ordering::Relaxed);
         match &result {
             Err(error) if !was_down => {
+                let error = scrubbed(&error.to_string());
                 tracing::warn!(%error, spans, "spans cannot be sent and are dropped until the collector is back");
             }
             Ok(()) if was_down => tracing::info!("spans are sent again"),

@@ -157,8 +157,9 @@ pub(crate) struct Policyd {
     child: Child,
     pub(crate) client: Client,
     pub(crate) rest: SocketAddr,
+    pub(crate) grpc: SocketAddr,
     /// The admin listener.
-    admin: Client,
+    pub(crate) admin: Client,
     log: Arc<Mutex<String>>,
     reader: Option<JoinHandle<()>>,
     _directory: TempDir,
@@ -183,13 +184,16 @@ impl Policyd {
             .unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let log = Arc::new(Mutex::new(String::new()));
-        let (rest, admin) = loop {
+        let (rest, grpc, admin) = loop {
             let Some(Ok(line)) = lines.next() else {
                 panic!("policyd did not start: {}", log.lock().unwrap());
             };
             let event: Value = serde_json::from_str(&line).unwrap_or_default();
-            if let (Some(rest), Some(admin)) = (event["rest"].as_str(), event["admin"].as_str()) {
-                break (rest.parse().unwrap(), admin.parse().unwrap());
+            let address = |name: &str| event[name].as_str()?.parse::<SocketAddr>().ok();
+            if let (Some(rest), Some(grpc), Some(admin)) =
+                (address("rest"), address("grpc"), address("admin"))
+            {
+                break (rest, grpc, admin);
             }
             log.lock().unwrap().push_str(&format!("{line}\n"));
         };
@@ -203,6 +207,7 @@ impl Policyd {
             child,
             client: Client::new(rest),
             rest,
+            grpc,
             admin: Client::new(admin),
             log,
             reader: Some(reader),
@@ -231,11 +236,21 @@ impl Policyd {
 
     /// Tells it to stop.
     pub(crate) fn terminate(&self) {
+        self.signal("TERM");
+    }
+
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, name: &str) {
         let status = Command::new("kill")
-            .args(["-TERM", &self.child.id().to_string()])
+            .args([&format!("-{name}"), &self.child.id().to_string()])
             .status()
             .unwrap();
         assert!(status.success());
+    }
+
+    /// What it logged so far.
+    pub(crate) fn logged(&self) -> String {
+        self.log.lock().unwrap().clone()
     }
 
     /// Its exit status, and what it logged.

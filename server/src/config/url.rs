@@ -1,0 +1,169 @@
+//! URLs in settings: all of it for the request, and less for whoever reads logs, answers and errors.
+//!
+//! # Invariants
+//!
+//! - User, password and the values of the query are shown nowhere: they are credentials as often as not.
+//! - What cannot be taken apart for certain is not shown at all.
+
+use http::Uri;
+use std::fmt;
+
+/// A URL of http or https. It prints without what may be a credential.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Url(String);
+
+impl Url {
+    /// `None` where it is no URL, or another kind.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let uri = text.parse::<Uri>().ok()?;
+        let known = matches!(uri.scheme_str(), Some("http" | "https"));
+        (known && place(&uri).is_some()).then(|| Self(text.to_owned()))
+    }
+
+    /// All of it, for the request.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether it is https.
+    #[must_use]
+    pub fn is_encrypted(&self) -> bool {
+        self.0
+            .get(..6)
+            .is_some_and(|scheme| scheme.eq_ignore_ascii_case("https:"))
+    }
+}
+
+impl fmt::Display for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&redacted(&self.0))
+    }
+}
+
+impl fmt::Debug for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Url({self})")
+    }
+}
+
+/// Host and port; `None` where they may be the beginning of a password, as in `http://user:pass/word@host`.
+fn place(uri: &Uri) -> Option<String> {
+    let authority = uri.authority()?;
+    let host = authority.host();
+    let place = match authority.port_u16() {
+        Some(port) => format!("{host}:{port}"),
+        None => host.to_owned(),
+    };
+    let written = authority.as_str();
+    let written = written.rsplit_once('@').map_or(written, |(_, place)| place);
+    (!host.is_empty() && written == place && !uri.path().contains('@')).then_some(place)
+}
+
+/// A URL without what may be a credential.
+pub(super) fn redacted(url: &str) -> String {
+    let scheme = url.split_once("://").map_or("", |(scheme, _)| scheme);
+    let parts = url.parse::<Uri>().ok().and_then(|uri| Some((place(&uri)?, uri)));
+    let Some((place, uri)) = parts else {
+        return format!("{scheme}://***");
+    };
+    let mut shown = format!("{scheme}://{place}{}", uri.path());
+    for (i, pair) in uri
+        .query()
+        .into_iter()
+        .flat_map(|query| query.split('&'))
+        .enumerate()
+    {
+        shown.push(if i == 0 { '?' } else { '&' });
+        if let Some((name, _)) = pair.split_once('=') {
+            shown.push_str(name);
+            shown.push('=');
+        }
+        shown.push_str("***");
+    }
+    shown
+}
+
+/// A text of somebody else, such as the error of a library, with every URL in it as [`Url`] prints it.
+#[must_use]
+pub fn scrubbed(text: &str) -> String {
+    let ends = |c: char| c.is_whitespace() || "\"'`<>".contains(c);
+    let mut out = String::new();
+    for piece in text.split_inclusive(ends) {
+        let word = piece.trim_end_matches(ends);
+        let scheme = word.find("://").map(|at| {
+            let letters = word[..at].chars().rev();
+            at - letters.take_while(char::is_ascii_alphanumeric).count()
+        });
+        match scheme.and_then(|start| word.split_at_checked(start)) {
+            Some((before, url)) => {
+                out.push_str(before);
+                out.push_str(&redacted(url));
+            }
+            None => out.push_str(word),
+        }
+        out.push_str(&piece[word.len()..]);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Url, redacted, scrubbed};
+
+    #[test]
+    fn nothing_that_may_be_a_credential_is_shown() {
+        let cases = [
+            (
+                "http://127.0.0.1:18082/x.bundle",
+                "http://127.0.0.1:18082/x.bundle",
+            ),
+            (
+                "https://user:pa55w0rd@host:8443/x.bundle?sig=S3CRET&v=1&S3CRET#S3CRET",
+                "https://host:8443/x.bundle?sig=***&v=***&***",
+            ),
+            ("https://S3CRET@host", "https://host/"),
+            ("http://user:pa55@[::1]:80/x", "http://[::1]:80/x"),
+            // No URLs, or others than they look like.
+            ("http://user:pa55/w0rd@host/x", "http://***"),
+            ("http://user:55/w0rd@host/x", "http://***"),
+            ("http://user:pa55 w0rd@host/x", "http://***"),
+            ("ftp://user:pa55@host/x", "ftp://host/x"),
+        ];
+        for (url, shown) in cases {
+            assert_eq!(redacted(url), shown);
+            assert_eq!(
+                scrubbed(&format!("bad uri: {url}")).split(' ').nth(2),
+                shown.into()
+            );
+        }
+        let url = Url::parse(cases[1].0).unwrap();
+        assert_eq!(format!("{url} {url:?}"), format!("{0} Url({0})", cases[1].1));
+        assert_eq!(url.expose(), cases[1].0);
+    }
+
+    #[test]
+    fn texts_around_urls_stay() {
+        assert_eq!(
+            scrubbed("cannot use `(http://u:p@h/x?k=v` at all, http://h/y: why"),
+            "cannot use `(http://h/x?k=***` at all, http://h/y: why"
+        );
+        assert_eq!(scrubbed("connection refused\n"), "connection refused\n");
+    }
+
+    #[test]
+    fn only_http_and_https_are_taken() {
+        for text in [
+            "ftp://host/x",
+            "http://",
+            "host/x",
+            "http://user:pa55/w0rd@host",
+            "",
+        ] {
+            assert_eq!(Url::parse(text), None, "{text}");
+        }
+        assert!(Url::parse("HTTPS://host").unwrap().is_encrypted());
+        assert!(!Url::parse("http://host").unwrap().is_encrypted());
+    }
+}

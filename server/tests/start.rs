@@ -1,0 +1,333 @@
+//! How `policyd` starts, what it refuses to start with, and what it says meanwhile: processes as they are shipped.
+//!
+//! What has to hold: every problem with the settings is told before anything is made, and no credential is told ever.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+#[path = "support/process.rs"]
+mod process;
+
+use process::{Policyd, finished, until};
+use serde_json::{Value, json};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpListener;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+const POLICY: &str = "metadata: {id: p, name: P, namespace: team}\nrules:\n- id: r\n  condition: {operator: eq, \
+                      field: llm.model, value: bad}\n  action: {decision: deny}\n";
+
+fn model(name: &str) -> Value {
+    json!({"llm": {"model": name}})
+}
+
+fn reasons(policyd: &Policyd) -> Vec<String> {
+    let ready = policyd.client.ready();
+    let reasons = ready["reasons"].as_array().unwrap().iter();
+    reasons.map(|r| r.as_str().unwrap().to_owned()).collect()
+}
+
+/// A web server that answers everything with this, and what it was sent so far.
+fn web(answer: &'static str) -> (u16, Arc<Mutex<String>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let sent = Arc::new(Mutex::new(String::new()));
+    let kept = Arc::clone(&sent);
+    std::thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let head = BufReader::new(&stream).lines().map_while(Result::ok);
+            for line in head.take_while(|line| !line.is_empty()) {
+                kept.lock().unwrap().push_str(&(line + "\n"));
+            }
+            // Whoever asked may be gone.
+            (&stream).write_all(answer.as_bytes()).unwrap_or_default();
+        }
+    });
+    (port, sent)
+}
+
+const NOT_FOUND: &str = "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+const NO_BUNDLE: &str = "HTTP/1.1 200 OK\r\ncontent-length: 5\r\nconnection: close\r\n\r\nhello";
+
+/// Settings, and those of them that must be named.
+type Case<'a> = (&'a [(&'a str, &'a str)], &'a [&'a str]);
+
+#[test]
+fn what_cannot_work_is_found_before_the_start() {
+    let directory = tempfile::tempdir().unwrap();
+    let key = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+    let keys = format!("a:{key},a:{key}");
+    std::fs::write(directory.path().join("junk"), "junk").unwrap();
+    let cases: &[Case<'_>] = &[
+        (&[("LOG_LEVEL", "loud")], &["LOG_LEVEL"]),
+        (&[("PRICES_FILE", "/nope3")], &["PRICES_FILE"]),
+        (&[("PRICES_FILE", "junk")], &["PRICES_FILE"]),
+        (&[("BUNDLE_KEYS", "/nope")], &["BUNDLE_KEYS"]),
+        (&[("BUNDLE_KEYS", "junk,/nope")], &["BUNDLE_KEYS", "BUNDLE_KEYS"]),
+        (
+            &[("TLS_CERT", "/nope"), ("TLS_KEY", "/nope2")],
+            &["TLS_CERT", "TLS_KEY"],
+        ),
+        (
+            &[
+                ("TLS_CERT", "junk"),
+                ("TLS_KEY", "junk"),
+                ("TLS_CLIENT_CA", "/no"),
+            ],
+            &["TLS_CERT", "TLS_KEY", "TLS_CLIENT_CA"],
+        ),
+        (
+            &[("JWT_PUBLIC_KEY", "/nope"), ("JWT_ALGORITHM", "RS256")],
+            &["JWT_PUBLIC_KEY"],
+        ),
+        (
+            &[("JWT_JWKS", "/nope"), ("JWT_ALGORITHM", "RS256")],
+            &["JWT_JWKS"],
+        ),
+        (&[("JWT_JWKS", "ftp://u:hunter2@host/x")], &["JWT_JWKS"]),
+        (&[("DECISION_LOG", "file:/nope/x")], &["DECISION_LOG"]),
+        (&[("DECISION_LOG", "store,off")], &["DECISION_LOG"]),
+        (&[("DECISION_LOG", "stdout,stdout")], &["DECISION_LOG"]),
+        (&[("DECISION_LOG", ",")], &["DECISION_LOG"]),
+        (
+            &[("OTLP_ENDPOINT", "bogus"), ("TRACE_ENABLED", "true")],
+            &["OTLP_ENDPOINT"],
+        ),
+        (
+            &[
+                ("OTLP_ENDPOINT", "https://u:hunter2@host"),
+                ("TRACE_ENABLED", "true"),
+            ],
+            &["OTLP_ENDPOINT"],
+        ),
+        (&[("DATABASE_SSL_MODE", "bogus")], &["DATABASE_SSL_MODE"]),
+        (
+            &[("DATABASE_URL", "postgres://u:hunter2@host:port/d")],
+            &["DATABASE_URL"],
+        ),
+        (&[("DATABASE_URL", "sqlite:junk/d.db")], &["DATABASE_URL"]),
+        (&[("DATA_DIR", "junk"), ("BUNDLE", "x.bundle")], &["DATA_DIR"]),
+        (
+            &[("DATA_DIR", "junk"), ("DATABASE_URL", "sqlite:junk/d.db")],
+            &["DATA_DIR"],
+        ),
+        (
+            &[("POLICIES", "/nope"), ("BUNDLE", "x.bundle")],
+            &["BUNDLE", "POLICIES"],
+        ),
+        (&[("ENCRYPTION_KEYS", &keys)], &["ENCRYPTION_KEYS"]),
+        (&[("MAX_BODY", "0")], &["MAX_BODY"]),
+        (&[("POLL_INTERVAL", "0s")], &["POLL_INTERVAL"]),
+        (&[("POLICIES", "/nope")], &["POLICIES"]),
+        (&[("POLICIES", "junk")], &["POLICIES"]),
+        (&[("BUNDLE", "http://u:hunter2/x@host")], &["BUNDLE"]),
+        (
+            &[("REDIS_URL", "rediss://:hunter2@host"), ("REDIS_TLS_CA", "/nope")],
+            &["REDIS_TLS_CA"],
+        ),
+        (&[("REDIS_URL", "redis://:hunter2@host:port")], &["REDIS_URL"]),
+        (&[("REDIS_HOST", "no host")], &["REDIS_HOST"]),
+        (&[("METRICS_HOST", "0.0.0.0")], &["METRICS_HOST"]),
+        // What is wrong with a value hides nothing that is wrong with a file.
+        (
+            &[("PORT", "many"), ("PRICES_FILE", "/nope"), ("LOG_LEVEL", "loud")],
+            &["PORT", "LOG_LEVEL", "PRICES_FILE"],
+        ),
+    ];
+    for (settings, expected) in cases {
+        let (code, stdout, stderr) = finished(settings, &["check-config"], directory.path());
+        assert_eq!(code, 78, "{settings:?}: {stdout}{stderr}");
+        let named: Vec<&str> = stderr
+            .lines()
+            .filter_map(|line| line.trim().split_once(" (environment): "))
+            .map(|(name, _)| name)
+            .collect();
+        assert_eq!(named, *expected, "{settings:?}: {stderr}");
+        assert_eq!(stderr.lines().count(), expected.len() + 1, "{stderr}");
+        assert!(!stderr.contains("hunter2"), "{stderr}");
+        let start = finished(settings, &[], directory.path());
+        assert_eq!(start, (code, stdout, stderr));
+    }
+    for arguments in [
+        ["--max-body", "0"],
+        ["--rate-limit", "-1"],
+        ["--policies", "/nope"],
+    ] {
+        let (code, _, stderr) = finished(&[], &arguments, directory.path());
+        let place = format!("{} (command line): ", arguments[0]);
+        assert!(code == 78 && stderr.contains(&place), "{code}: {stderr}");
+    }
+    // What can work is fine, and nothing was made on the way.
+    let fine = [
+        ("DECISION_LOG", "store,file:log.jsonl"),
+        ("DATABASE_URL", "sqlite:d/d.db"),
+    ];
+    let (code, _, stderr) = finished(&fine, &["check-config"], directory.path());
+    assert_eq!(code, 0, "{stderr}");
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn credentials_in_urls_are_used_and_not_shown() {
+    let (port, sent) = web(NOT_FOUND);
+    let url = |path: &str| format!("http://user:pa55w0rd@127.0.0.1:{port}/{path}?sig=S3CRETSIG");
+    let shown = |path: &str| format!("http://127.0.0.1:{port}/{path}?sig=***");
+    let policyd = Policyd::launch(&[("BUNDLE", &url("x.bundle")), ("LOG_LEVEL", "trace")]);
+    until("the bundle was asked for", || reasons(&policyd).len() > 1);
+    let said = [
+        policyd.client.ready().to_string(),
+        policyd.admin.get("/readyz").body.to_string(),
+        policyd.client.get("/api/v1/bundle").expect(200)["origin"].to_string(),
+    ];
+    for text in &said {
+        assert!(text.contains(&shown("x.bundle")), "{text}");
+    }
+    let refused = policyd.client.json("POST", "/api/v1/policies", &json!({}));
+    let mut all = said.concat() + &refused.body.to_string() + &policyd.logged();
+    assert!(
+        policyd
+            .logged()
+            .contains(&format!("\"value\":\"{}\"", shown("x.bundle")))
+    );
+
+    let policyd = Policyd::launch(&[("JWT_JWKS", &url("jwks")), ("LOG_LEVEL", "trace")]);
+    until("the keys were asked for", || {
+        policyd.logged().contains("cannot read the keys")
+    });
+    assert!(policyd.logged().contains(&shown("jwks")), "{}", policyd.logged());
+    all.push_str(&policyd.logged());
+
+    for secret in ["pa55w0rd", "S3CRETSIG", "user:"] {
+        assert!(!all.contains(secret), "{secret} is in {all}");
+    }
+    let sent = sent.lock().unwrap().to_ascii_lowercase();
+    for path in ["x.bundle", "jwks"] {
+        assert!(sent.contains(&format!("get /{path}?sig=s3cretsig ")), "{sent}");
+    }
+    // `user:pa55w0rd`, as HTTP has it.
+    let basic = "authorization: basic dxnlcjpwytu1dzbyza==";
+    assert_eq!(
+        sent.matches(basic).count(),
+        sent.matches("get /").count(),
+        "{sent}"
+    );
+}
+
+#[test]
+fn the_log_level_is_changed_from_this_machine_only() {
+    let put = |policyd: &Policyd| {
+        policyd
+            .admin
+            .try_send("PUT", "/loglevel", "text/plain", "debug")
+            .unwrap()
+    };
+    let near = Policyd::start(&[]);
+    put(&near).expect(204);
+    let far = Policyd::start(&[("METRICS_HOST", "0.0.0.0"), ("INSECURE_NO_AUTH", "true")]);
+    put(&far).expect(403);
+    far.admin.get("/metrics").expect(200);
+}
+
+#[test]
+fn a_hangup_ends_nothing() {
+    let mut policyd = Policyd::start(&[]);
+    for _ in 0..2 {
+        policyd.signal("HUP");
+    }
+    until("the log says why", || {
+        policyd.logged().contains("nothing to reload")
+    });
+    assert_eq!(policyd.client.decide(&model("good")), "allow");
+    policyd.terminate();
+    let (status, log) = policyd.ended();
+    assert!(status.success() && log.contains("stopping"), "{status}: {log}");
+}
+
+#[test]
+fn an_empty_directory_allows_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("p.yaml");
+    let policyd = Policyd::launch(&[("POLICIES", directory.path().to_str().unwrap())]);
+    let empty = || {
+        reasons(&policyd)
+            .iter()
+            .any(|r| r.contains("no policy in the directory"))
+    };
+    until("it says why", empty);
+    let ready = policyd.client.get("/readyz");
+    assert_eq!((ready.status, &ready.body["status"]), (503, &json!("unready")));
+    let body = json!({"context": model("good")});
+    policyd.client.json("POST", "/api/v1/evaluate", &body).expect(503);
+
+    std::fs::write(&file, POLICY).unwrap();
+    until("it is ready", || policyd.client.is("ready"));
+    assert_eq!(policyd.client.decide(&model("bad")), "deny");
+
+    std::fs::remove_file(&file).unwrap();
+    until("it says why", empty);
+    assert!(policyd.client.is("degraded"));
+    assert_eq!(policyd.client.decide(&model("bad")), "deny");
+
+    std::fs::write(&file, POLICY).unwrap();
+    until("it is ready", || policyd.client.is("ready"));
+    std::fs::write(directory.path().join("q.yaml"), POLICY).unwrap();
+    until("both files are named", || {
+        reasons(&policyd)
+            .iter()
+            .any(|r| r.contains("p.yaml:1:") && r.contains("q.yaml:1:"))
+    });
+}
+
+#[test]
+fn a_refused_bundle_is_told_once_wherever_it_comes_from() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("x.bundle");
+    std::fs::write(&file, "hello").unwrap();
+    let (port, _) = web(NO_BUNDLE);
+    let answers = [
+        file.to_str().unwrap(),
+        &format!("http://127.0.0.1:{port}/x.bundle"),
+    ]
+    .map(|bundle| {
+        let policyd = Policyd::launch(&[("BUNDLE", bundle), ("BUNDLE_POLL", "50ms")]);
+        until("it was refused", || reasons(&policyd).len() > 1);
+        // What is said goes on to be said.
+        std::thread::sleep(std::time::Duration::from_millis(200));
+        policyd.client.ready()
+    });
+    assert_eq!(answers[0], answers[1]);
+    assert_eq!(answers[0]["dependencies"]["bundle"], "up");
+    assert_eq!(answers[0]["reasons"].as_array().unwrap().len(), 2);
+}
+
+/// What `policyd call` ends with.
+fn call(policyd: &Policyd, context: &Value, directory: &Path) -> i32 {
+    let server = format!("http://{}", policyd.grpc);
+    let context = context.to_string();
+    finished(
+        &[],
+        &["call", "--server", &server, "--context", &context],
+        directory,
+    )
+    .0
+}
+
+#[test]
+fn a_call_tells_a_refusal_from_a_failure() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("p.yaml"), POLICY).unwrap();
+    let at = directory.path();
+    let policies = ("POLICIES", at.to_str().unwrap());
+    let policyd = Policyd::start(&[policies]);
+    assert_eq!(call(&policyd, &model("good"), at), 0);
+    assert_eq!(call(&policyd, &model("bad"), at), 1);
+    assert_eq!(call(&policyd, &json!("no context"), at), 2);
+    let closed = Policyd::start(&[policies, ("API_KEYS_ENABLED", "true")]);
+    assert_eq!(call(&closed, &model("good"), at), 2);
+    let (code, _, said) = finished(
+        &[],
+        &["call", "--server", "http://127.0.0.1:1", "--context", "{}"],
+        at,
+    );
+    assert_eq!(code, 2, "{said}");
+}
