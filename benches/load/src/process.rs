@@ -58,7 +58,7 @@ pub(crate) fn build() -> anyhow::Result<PathBuf> {
 }
 
 impl Policyd {
-    /// Starts one that keeps its data in memory and computes no derived fields.
+    /// Starts one that keeps its data in a folder that goes with it and computes no derived fields.
     pub(crate) fn start(program: &Path, log: DecisionLog, more: &[(String, String)]) -> anyhow::Result<Self> {
         let directory = tempfile::tempdir()?;
         let log = match log {
@@ -72,11 +72,11 @@ impl Policyd {
                 ("PORT", "0"),
                 ("GRPC_PORT", "0"),
                 ("METRICS_PORT", "0"),
-                ("DATABASE_URL", "sqlite::memory:"),
                 ("DERIVE", "never"),
                 ("DECISION_LOG", &log),
                 ("LOG_FORMAT", "json"),
             ])
+            .env("DATA_DIR", directory.path())
             .envs(more.iter().map(|(name, value)| (name, value)))
             .current_dir(directory.path())
             .stdin(Stdio::null())
