@@ -171,11 +171,23 @@ pub fn page(limit: Option<u32>, cursor: Option<String>) -> Result<Page> {
 /// As [`page`], and for a cursor that no page gave.
 pub fn numbered_page(limit: Option<u32>, cursor: Option<String>) -> Result<Page> {
     let page = page(limit, cursor)?;
-    match &page.after {
-        Some(cursor) if cursor.parse::<u64>().is_err() => Err(ServiceError::new(
-            Code::MalformedRequest,
-            format!("`cursor` is the `next` of the page before, not `{cursor}`"),
-        )),
-        _ => Ok(page),
-    }
+    number(page.after.as_deref())?;
+    Ok(page)
+}
+
+/// The number that a cursor is.
+///
+/// # Errors
+///
+/// [`Code::MalformedRequest`] for a cursor that no page gave.
+pub fn number(cursor: Option<&str>) -> Result<Option<u64>> {
+    let parsed = |cursor: &str| {
+        cursor.parse().map_err(|_| {
+            ServiceError::new(
+                Code::MalformedRequest,
+                format!("`cursor` is the `next` of the page before, not `{cursor}`"),
+            )
+        })
+    };
+    cursor.map(parsed).transpose()
 }

@@ -2,9 +2,8 @@
 
 use super::extract::{Caller, Query};
 use super::policies::PageQuery;
-use super::problem::{Answer, Failure, ProblemDocument};
+use super::problem::{Answer, ProblemDocument};
 use super::view::{Audit, List};
-use crate::error::{Code, ServiceError};
 use crate::service;
 use crate::state::App;
 use axum::extract::State;
@@ -25,15 +24,7 @@ pub(super) fn router() -> OpenApiRouter<App> {
     )
 )]
 async fn list(State(app): State<App>, caller: Caller, Query(query): Query<PageQuery>) -> Answer<Response> {
-    let after: u64 = match &query.cursor {
-        None => 0,
-        Some(cursor) => cursor.parse().map_err(|_| {
-            Failure(ServiceError::new(
-                Code::MalformedRequest,
-                format!("`cursor` is a sequence number, not `{cursor}`"),
-            ))
-        })?,
-    };
+    let after = service::number(query.cursor.as_deref())?.unwrap_or(0);
     let page = service::page(query.limit, None)?;
     let (records, last) = app.service.audit(caller.call(), after, page.limit).await?;
     Ok(axum::Json(List {

@@ -85,7 +85,8 @@ fn read(directory: &Path, stamp: &Stamp, before: &Compiler) -> Result<Compiler> 
 ///
 /// # Errors
 ///
-/// [`Code::NotReady`] when files cannot be read or there are none, [`Code::PolicyInvalid`] when they do not compile. Nothing is replaced.
+/// [`Code::NotReady`] when files cannot be read or there are none, [`Code::PolicyInvalid`] when they do not compile. Nothing
+/// is replaced.
 async fn load(app: &App, directory: &Path, files: &Stamp) -> Result<()> {
     // A volume that is not mounted looks like this; nobody means it to allow everything.
     if files.is_empty() {
