@@ -13,8 +13,8 @@
 //! - With `DECISION_LOG_OVERFLOW=block`, every decision that [`Log::record`] returned from is written, or counted by
 //!   [`Log::flush`] as not written. With `drop`, every decision that is not written is counted.
 //! - With a spool, a database that is away holds up nobody before the spool is full, and written includes what is on disk
-//!   there; the next start goes on with it. A process that is killed loses what is in its queue, and
-//!   two batches: one that is prepared, and one that is written.
+//!   there; the next start goes on with it. A process that is killed loses what is in its queue and two
+//!   batches: one that is prepared, and one that is written.
 //! - The queue is bounded in decisions and in bytes of contexts ([`MAX_BYTES`]): large requests do not fill the memory while
 //!   a database is away.
 //! - No sink sees a context before it is masked, where masking is on, and sealed, where keys are given.
@@ -242,6 +242,12 @@ impl Log {
         self.queue.is_some()
     }
 
+    /// Whether anybody will look at the context of a decision with or without a reason. Where not, it need not be kept.
+    #[must_use]
+    pub fn wants_context(&self, has_reason: bool) -> bool {
+        self.shared.wants_context(has_reason)
+    }
+
     /// Queues a decision. Waits for a free place where `DECISION_LOG_OVERFLOW` is `block`; with `drop`, never.
     pub async fn record(&self, entry: Entry) {
         let Err(entry) = self.try_record(entry) else {
@@ -340,12 +346,18 @@ impl Log {
 }
 
 impl Shared {
+    fn wants_context(&self, has_reason: bool) -> bool {
+        match self.kept {
+            // It is needed to mask the reason, which may quote it.
+            Kept::None => has_reason,
+            Kept::Masked | Kept::Full => true,
+        }
+    }
+
     /// The decision without a context that nobody will look at.
     fn trim(&self, mut entry: Entry) -> Entry {
-        match self.kept {
-            // The context is needed to mask the reason, which may quote it.
-            Kept::None if !entry.record.has_reason() => entry.context = None,
-            Kept::None | Kept::Masked | Kept::Full => {}
+        if !self.wants_context(entry.record.has_reason()) {
+            entry.context = None;
         }
         entry
     }

@@ -1,7 +1,7 @@
 //! Decisions: one, or a batch.
 //!
-//! The context of a request is passed on as the bytes that came in, and read once, by the evaluation. Short ones are decided where they arrive, which takes
-//! microseconds; long ones go to the bounded pool, so that no async thread is held up.
+//! The context of a request is passed on as the bytes that came in, and read once, by the evaluation. Short ones are decided
+//! where they arrive, which takes microseconds; long ones go to the bounded pool, so that no async thread is held up.
 
 mod envelope;
 
@@ -233,7 +233,7 @@ impl Service {
                 namespace: options.namespace.map(Box::from),
                 subject: Arc::clone(&caller.identity.subject),
             }),
-            context: Some(context()),
+            context: self.log.wants_context(outcome.has_reason()).then(context),
         })
     }
 
