@@ -693,6 +693,18 @@ async fn a_policy_may_be_called_validate() {
     assert_eq!(send("PATCH", path).to(&server).await.status, 405);
 }
 
+/// What a simulation for a model says: the status, and the decision or the code of the problem.
+async fn simulated(server: &Running, model: &str, mut body: Value) -> String {
+    body["context"] = json!({"llm": {"model": model}});
+    let answer = send("POST", "/api/v1/simulate").json(&body).to(server).await;
+    let json = answer.json();
+    let word = match answer.status {
+        200 => &json["decision"]["decision"],
+        _ => &json["code"],
+    };
+    format!("{} {}", answer.status, word.as_str().unwrap())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn drafts_are_tried_on_top_of_what_decides_or_not_at_all() {
     let server = Running::start(&[]).await;
@@ -721,17 +733,6 @@ async fn drafts_are_tried_on_top_of_what_decides_or_not_at_all() {
     let put = send("PUT", "/api/v1/bundle").bytes("application/octet-stream", bytes);
     assert_eq!(put.to(&server).await.status, 200);
     assert_eq!(active().await, Value::Null);
-    let simulate = async |model: &str, mut body: Value| {
-        body["context"] = json!({"llm": {"model": model}});
-        let answer = send("POST", "/api/v1/simulate").json(&body).to(&server).await;
-        let json = answer.json();
-        let word = if answer.status == 200 {
-            &json["decision"]["decision"]
-        } else {
-            &json["code"]
-        };
-        format!("{} {}", answer.status, word.as_str().unwrap())
-    };
     let draft = policy("q", "team", "q", "draft");
     for (model, body, expected) in [
         ("bad", json!({}), "200 deny"),
@@ -749,11 +750,14 @@ async fn drafts_are_tried_on_top_of_what_decides_or_not_at_all() {
         ("bad", json!({"policies": ["nope"]}), "400 unknown_policy"),
         ("bad", json!({"policies": []}), "400 no_policies"),
     ] {
-        assert_eq!(simulate(model, body.clone()).await, expected, "{body}");
+        assert_eq!(simulated(&server, model, body.clone()).await, expected, "{body}");
     }
     assert_eq!(send("DELETE", "/api/v1/bundle").to(&server).await.status, 204);
     assert_eq!(active().await, 1);
-    assert_eq!(simulate("stored", json!({"drafts": [draft]})).await, "200 deny");
+    assert_eq!(
+        simulated(&server, "stored", json!({"drafts": [draft]})).await,
+        "200 deny"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -767,17 +771,6 @@ async fn policies_of_a_directory_are_tried_by_id_and_replaced() {
     );
     std::fs::write(dir.path().join("q.yaml"), several).unwrap();
     let server = Running::start(&[("POLICIES", dir.path().to_str().unwrap())]).await;
-    let simulate = async |model: &str, mut body: Value| {
-        body["context"] = json!({"llm": {"model": model}});
-        let answer = send("POST", "/api/v1/simulate").json(&body).to(&server).await;
-        let json = answer.json();
-        let word = if answer.status == 200 {
-            &json["decision"]["decision"]
-        } else {
-            &json["code"]
-        };
-        format!("{} {}", answer.status, word.as_str().unwrap())
-    };
     // A draft whose file would have the name of the one in the directory, and one that takes a place in it.
     let beside = policy("q", "team", "q", "draft");
     let instead = policy("two", "team", "z", "draft");
@@ -795,7 +788,11 @@ async fn policies_of_a_directory_are_tried_by_id_and_replaced() {
         ("z", json!({"drafts": [instead]}), "200 deny"),
         ("z", json!({"drafts": [instead, instead]}), "422 policy_invalid"),
     ] {
-        assert_eq!(simulate(model, body.clone()).await, expected, "{model} {body}");
+        assert_eq!(
+            simulated(&server, model, body.clone()).await,
+            expected,
+            "{model} {body}"
+        );
     }
     let versions = send("GET", "/api/v1/policies/one/versions")
         .to(&server)

@@ -212,28 +212,21 @@ fn a_prepared_line_is_what_serde_json_writes() {
 #[test]
 fn no_two_decisions_have_the_same_request_and_time() {
     let mut preparer = Preparer::new(Kept::None, &[], None);
-    let mut at = |id: &str, at_ms: i64| {
-        let request_id = id.to_owned();
-        let record = DecisionRecord {
-            request_id,
+    let mut times = |decisions: &[(&str, i64)]| -> Vec<i64> {
+        preparer.next_batch();
+        let record = |&(id, at_ms): &(&str, i64)| DecisionRecord {
+            request_id: id.to_owned(),
             at_ms,
             ..record()
         };
-        preparer.prepare(&entry_of(record, CONTEXT)).0.at_ms
+        decisions
+            .iter()
+            .map(|decision| preparer.prepare(&entry_of(record(decision), CONTEXT)).0.at_ms)
+            .collect()
     };
     assert_eq!(
-        [at("a", 5), at("a", 5), at("b", 5), at("a", 4), at("a", 9)],
+        times(&[("a", 5), ("a", 5), ("b", 5), ("a", 4), ("a", 9)]),
         [5, 6, 5, 7, 9]
     );
-    preparer.next_batch();
-    let mut at = |id: &str, at_ms: i64| {
-        let request_id = id.to_owned();
-        let record = DecisionRecord {
-            request_id,
-            at_ms,
-            ..record()
-        };
-        preparer.prepare(&entry_of(record, CONTEXT)).0.at_ms
-    };
-    assert_eq!([at("a", 9), at("b", 6), at("c", 5)], [10, 6, 5]);
+    assert_eq!(times(&[("a", 9), ("b", 6), ("c", 5)]), [10, 6, 5]);
 }
