@@ -5,6 +5,7 @@ use crate::context::Derived;
 use crate::ids::{FuncIdx, PolicyIdx, PredIdx};
 use crate::instr::Instr;
 use crate::predicate::Predicate;
+use crate::quantifier::Body;
 use crate::scan::Scan;
 use crate::wire::{DecodeError, Reader, Writer};
 use serde::{Deserialize, Serialize};
@@ -12,7 +13,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 /// Version of the instruction set. Additions keep it; a changed or retired instruction raises it.
-pub const ISA_VERSION: u16 = 2;
+pub const ISA_VERSION: u16 = 3;
 
 /// A compiled policy set: tables and code.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -27,6 +28,8 @@ pub struct Module {
     pub patterns: Vec<Pattern>,
     /// Comparisons.
     pub predicates: Vec<Predicate>,
+    /// What the predicates `any` and `all` ask of each element.
+    pub bodies: Vec<Body>,
     /// Predicates that are answered together by one pass over a text.
     pub scans: Vec<Scan>,
     /// Number of memo cells that the predicates use.
@@ -246,6 +249,7 @@ struct WireModule<'a> {
     consts: Cow<'a, [Const]>,
     patterns: Cow<'a, [Pattern]>,
     predicates: Cow<'a, [Predicate]>,
+    bodies: Cow<'a, [Body]>,
     scans: Cow<'a, [Scan]>,
     memo_cells: u32,
     #[serde(borrow)]
@@ -296,6 +300,7 @@ impl Module {
             consts: (&self.consts).into(),
             patterns: (&self.patterns).into(),
             predicates: (&self.predicates).into(),
+            bodies: (&self.bodies).into(),
             scans: (&self.scans).into(),
             memo_cells: self.memo_cells,
             functions,
@@ -354,6 +359,7 @@ impl Module {
             consts: wire.consts.into_owned(),
             patterns: wire.patterns.into_owned(),
             predicates: wire.predicates.into_owned(),
+            bodies: wire.bodies.into_owned(),
             scans: wire.scans.into_owned(),
             memo_cells: wire.memo_cells,
             functions,
