@@ -128,6 +128,7 @@ pub fn evaluate(policies: &[Policy], context: &Value, options: &RefOptions) -> R
     let request = Request {
         context,
         derive: options.derive,
+        item: None,
     };
     let rules = rules_in_order(policies, options)?;
 
@@ -324,6 +325,8 @@ fn matched_rule_name(policies: &[Policy], policy: &Policy, rule: &Rule) -> Strin
 pub(crate) struct Request<'a> {
     pub(crate) context: &'a Value,
     pub(crate) derive: Derive,
+    /// The element at hand, inside the condition of `any` or `all`.
+    pub(crate) item: Option<&'a Value>,
 }
 
 /// What is at a path.
@@ -363,6 +366,13 @@ pub fn canonical(path: &FieldPath) -> FieldPath {
 
 /// The value at a path of the request, derived fields included.
 fn look_up(path: &FieldPath, request: &Request<'_>) -> Found {
+    // 1.3, `any` and `all`: "every element, which is `item` in its paths". Ruling: elements have no other spellings, and
+    // inside a condition on elements the request's own key `item` is hidden.
+    if let (Some(item), [Segment::Key(first), rest @ ..]) = (request.item, path.segments.as_slice())
+        && first == "item"
+    {
+        return walk(item, rest);
+    }
     let path = canonical(path);
     if let [Segment::Key(llm), Segment::Key(name), rest @ ..] = path.segments.as_slice()
         && llm == "llm"
@@ -455,7 +465,41 @@ fn condition(node: &Condition, request: &Request<'_>) -> Outcome {
             }
         }
         Condition::Not { operand, .. } => negate(condition(operand, request)),
-        Condition::Test(test) => self::test(test, request),
+        Condition::Test(test) => match &test.operand {
+            Operand::Condition(body) => quantifier(test, body, request),
+            Operand::Value(_) | Operand::Path(_) => self::test(test, request),
+        },
+    }
+}
+
+/// 1.3, `any` and `all`: "F a list; `condition` holds for some / every element; three-valued like `or` / `and` over the
+/// elements". Missing F: false for `any`, true for `all`; anything else is an error. An empty list is like an `or`, an
+/// `and`, of nothing.
+fn quantifier(test: &Test, body: &Condition, request: &Request<'_>) -> Outcome {
+    let all = test.operator.value == Operator::All;
+    let elements = match look_up(&test.field.value, request) {
+        Found::Missing => return Outcome::from(all),
+        Found::Unknown => return Outcome::Error,
+        Found::Present(Value::Array(elements)) => elements,
+        Found::Present(_) => return Outcome::Error,
+    };
+    let outcomes: Vec<Outcome> = elements
+        .iter()
+        .map(|element| {
+            let inside = Request {
+                item: Some(element),
+                ..*request
+            };
+            condition(body, &inside)
+        })
+        .collect();
+    let decides = Outcome::from(!all);
+    if outcomes.contains(&decides) {
+        decides
+    } else if outcomes.contains(&Outcome::Error) {
+        Outcome::Error
+    } else {
+        Outcome::from(all)
     }
 }
 
@@ -512,7 +556,12 @@ fn fault(test: &Test, request: &Request<'_>) -> (String, String) {
         Operator::Contains | Operator::NotContains | Operator::StartsWith | Operator::EndsWith => {
             left.1 == "string"
         }
-        Operator::Eq | Operator::Ne | Operator::Matches | Operator::Exists => false,
+        Operator::Eq
+        | Operator::Ne
+        | Operator::Matches
+        | Operator::Exists
+        | Operator::Any
+        | Operator::All => false,
     };
     if right_is_at_fault { right } else { left }
 }
@@ -536,6 +585,7 @@ fn test(test: &Test, request: &Request<'_>) -> Outcome {
     let operand = match &test.operand {
         Operand::Value(literal) => Found::Present(literal_value(&literal.value)),
         Operand::Path(path) => look_up(&path.value, request),
+        Operand::Condition(_) => unreachable!("`any` and `all` are not compared"),
     };
     let positive = match test.operator.value {
         Operator::Ne => Operator::Eq,
@@ -629,12 +679,13 @@ fn compare(operator: Operator, f: &Value, v: &Value, written: &Operand) -> Outco
                 let regex = regex::Regex::new(pattern).expect("the compiler refuses other patterns");
                 Outcome::from(regex.is_match(f))
             }
-            (_, _, Operand::Path(_)) => panic!("`matches` takes a constant"),
+            (_, _, Operand::Path(_) | Operand::Condition(_)) => panic!("`matches` takes a constant"),
             _ => Outcome::Error,
         },
         Operator::Ne | Operator::NotIn | Operator::NotContains | Operator::Exists => {
             unreachable!("made positive above")
         }
+        Operator::Any | Operator::All => unreachable!("`any` and `all` are not compared"),
     }
 }
 

@@ -64,6 +64,14 @@ pub fn field_path(field: &Field) -> String {
     out
 }
 
+/// A path as the listings spell it, without aliases.
+#[must_use]
+pub fn path_text(segments: &[PathSegment]) -> String {
+    let mut out = String::new();
+    steps(&mut out, segments, Aliases::Left, 0);
+    out
+}
+
 /// A predicate as it was written: `llm.model matches /^gpt-4/`. Long operands are cut.
 #[must_use]
 pub fn predicate_text(module: &Module, predicate: &Predicate) -> String {
