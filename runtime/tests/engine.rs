@@ -322,7 +322,7 @@ rules:
         all["condition"],
         json!({ "operator": "gt", "outcome": "error", "field": "item", "actual": "x", "value": 1 })
     );
-    let error = &response["decision"]["errors"][0];
+    let error = &response["errors"][0];
     assert_eq!(
         (&error["field"], &error["found"]),
         (&json!("list"), &json!("array"))
