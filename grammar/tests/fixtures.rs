@@ -215,6 +215,23 @@ fn bytes_that_are_not_utf8_have_a_place() {
 }
 
 #[test]
+fn a_carriage_return_alone_ends_no_line() {
+    let policy = "metadata: { id: p, name: P }\r\nrules: [] # none\r\n";
+    assert_eq!(parse("p.yaml", policy).1.policies.len(), 1);
+    let hidden = policy.replace(" # none\r\n", " # none\rstatus: draft\r\n");
+    let (_, output) = parse("p.yaml", &hidden);
+    assert!(output.policies.is_empty());
+    let [only] = output.diagnostics.as_slice() else {
+        panic!("{:?}", output.diagnostics);
+    };
+    assert_eq!((only.code, only.primary.span.start), (Code::Syntax, 46));
+    assert_eq!(
+        only.message,
+        "a carriage return alone cannot be used to end a line"
+    );
+}
+
+#[test]
 fn policy_ids_are_compared_over_files_by_one_call() {
     let mut map = SourceMap::new();
     let mut policies = Vec::new();
