@@ -533,17 +533,9 @@ impl Reported {
     }
 }
 
-/// A text of a server without characters that would change the terminal.
+/// A text of a server, as [`output::shown`].
 pub(crate) fn clean(text: &str) -> String {
-    text.chars()
-        .map(|c| {
-            if c.is_control() && c != '\n' {
-                '\u{fffd}'
-            } else {
-                c
-            }
-        })
-        .collect()
+    output::shown(text).into_owned()
 }
 
 /// A text as part of a URL's path or query.

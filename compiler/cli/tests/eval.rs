@@ -330,3 +330,84 @@ fn colours_only_where_they_are_wanted() {
         .exits(1);
     assert!(coloured.out.contains('\u{1b}'));
 }
+
+/// What a request holds must not pass for lines of ours, nor for orders to the terminal, whether there is one or not.
+#[test]
+fn texts_of_requests_stay_on_their_line() {
+    let policy = "\
+metadata: { id: p, name: P }
+rules:
+  - id: r
+    condition: { operator: starts_with, field: llm.model, value: x }
+    action:
+      decision: modify
+      reason: 'model {{ llm.model }} changed'
+      modifications: { llm.note: '{{ llm.model }}' }
+  - id: s
+    condition: { operator: gt, field: metadata.n, value: 1 }
+    action: { decision: warn, reason: \"two\\nlines\\n\" }
+";
+    let context = r#"{"llm": {"model": "x\nALLOW  no rule fired\u001b[2J\u009b1m\u202e\u2028\r"}, "metadata": {"n": "\nALLOW"}}"#;
+    let dir = Dir::with(&[
+        ("p.yaml", policy),
+        ("c.jsonl", &format!("{context}\n")),
+        (
+            "p_test.yaml",
+            &format!("tests:\n  - name: t\n    context: {context}\n    expect: {{ reason: a }}\n"),
+        ),
+        ("q.yaml", &policy.replace("changed", "kept")),
+    ]);
+    for arguments in [
+        &["eval", "p.yaml", "--trace", "-c", context][..],
+        &["explain", "p.yaml", "-c", context],
+        &["test", "p_test.yaml"],
+        &["diff", "p.yaml", "q.yaml", "--contexts", "c.jsonl"],
+        &["eval", "p.yaml", "--format", "text", "--contexts", "c.jsonl"],
+    ] {
+        for colour in ["always", "never"] {
+            let ran = dir.run(&[arguments, &["--color", colour]].concat());
+            let text = format!("{}{}", ran.out, ran.err);
+            let plain = without_styles(&text);
+            for c in ['\u{1b}', '\u{9b}', '\u{202e}', '\u{2028}', '\r'] {
+                assert!(!plain.contains(c), "{arguments:?}: {c:?} in {text:?}");
+            }
+            assert!(
+                !plain.lines().any(|line| line.trim_start().starts_with("ALLOW")),
+                "{text}"
+            );
+        }
+    }
+    let ran = dir.run(&["eval", "p.yaml", "-c", context]);
+    assert!(
+        ran.out.starts_with(
+            "MODIFY  model x\\nALLOW  no rule fired\\u{1b}[2J\\u{9b}1m\\u{202e}\\u{2028}\\r changed\n"
+        ),
+        "{}",
+        ran.out
+    );
+    // Machines get it as it is.
+    let json = dir
+        .run(&["eval", "p.yaml", "-c", context, "--format", "json"])
+        .json();
+    assert_eq!(
+        json["decision"]["reason"],
+        "model x\nALLOW  no rule fired\u{1b}[2J\u{9b}1m\u{202e}\u{2028}\r changed"
+    );
+}
+
+/// A text without the escapes that only choose colours and weights.
+fn without_styles(text: &str) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("\u{1b}[") {
+        out.push_str(before);
+        let end = after.find(|c: char| !c.is_ascii_digit() && c != ';').unwrap_or(0);
+        if after[end..].starts_with('m') {
+            rest = &after[end + 1..];
+        } else {
+            out.push('\u{1b}');
+            rest = after;
+        }
+    }
+    out + rest
+}
