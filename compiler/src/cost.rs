@@ -43,6 +43,10 @@ const fn cost(fixed: u64, per_text_kb: u64, scans: u64) -> Cost {
 #[must_use]
 pub fn derived(field: Derived) -> Cost {
     match field {
+        Derived::Text => cost(200, 300, 1),
+        Derived::NormalizedText => cost(300, 15_000, 1),
+        Derived::LastUserText | Derived::UnreadContent => cost(200, 100, 1),
+        Derived::CanonicalModel | Derived::ModelFamily => cost(1_500, 0, 0),
         Derived::EstimatedTokens => cost(200, 20_000, 1),
         Derived::EstimatedCost | Derived::MaxCost => cost(400, 20_000, 1),
         Derived::ContainsPii | Derived::PiiTypes => cost(300, 5_000, 1),
@@ -148,13 +152,22 @@ fn is_prompt(program: &Program, field: FieldIdx) -> bool {
 /// Whether a field holds the long texts of a request.
 #[must_use]
 pub fn holds_long_text(path: &[PathSegment]) -> bool {
-    use PathSegment::{Index, Key};
-    match path {
-        [Key { name: llm, .. }, Key { name, .. }, ..] => {
-            llm == "llm" && (name == "prompt" || name == "messages")
-        }
-        [] | [Key { .. }] | [Index(_), ..] | [Key { .. }, Index(_), ..] => false,
-    }
+    const LONG: [&str; 9] = [
+        "prompt",
+        "messages",
+        "system",
+        "input",
+        "instructions",
+        "contents",
+        "text",
+        "normalizedText",
+        "lastUserText",
+    ];
+    let key = |at: usize| match path.get(at) {
+        Some(PathSegment::Key { name, .. }) => Some(name.as_str()),
+        Some(PathSegment::Index(_) | PathSegment::FromEnd(_)) | None => None,
+    };
+    key(0) == Some("llm") && key(1).is_some_and(|name| LONG.contains(&name))
 }
 
 fn len(n: usize) -> u64 {

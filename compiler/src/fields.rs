@@ -109,9 +109,7 @@ fn known_child(parent: &str, key: &str) -> Option<&'static ContextField> {
         _ => path.strip_prefix(parent)?.strip_prefix('.'),
     };
     context::FIELDS.iter().find(|f| {
-        below(f.path).is_some_and(|rest| {
-            (rest == key || (f.alias == Some(key) && !parent.is_empty())) && !rest.contains('.')
-        })
+        below(f.path).is_some_and(|rest| (rest == key || f.aliases.contains(&key)) && !rest.contains('.'))
     })
 }
 
@@ -122,7 +120,7 @@ pub(crate) fn dotted(field: &Field) -> Option<String> {
         .iter()
         .map(|s| match s {
             PathSegment::Key { name, .. } => Some(name.as_str()),
-            PathSegment::Index(_) => None,
+            PathSegment::Index(_) | PathSegment::FromEnd(_) => None,
         })
         .collect::<Option<Vec<_>>>()
         .map(|keys| keys.join("."))
@@ -167,7 +165,7 @@ pub(crate) fn describe(path: &FieldPath, schema: Option<&ContextSchema>) -> Fiel
     for (i, segment) in path.segments.iter().enumerate() {
         let found = match segment {
             Segment::Key(key) if inside => known_child(at.map_or("", |f| f.path), key),
-            Segment::Key(_) | Segment::Index(_) => None,
+            Segment::Key(_) | Segment::Index(_) | Segment::FromEnd(_) => None,
         };
         if inside && found.is_none() && i > 0 {
             suspicion = at.and_then(|parent| suspect(parent, segment));
@@ -178,19 +176,23 @@ pub(crate) fn describe(path: &FieldPath, schema: Option<&ContextSchema>) -> Fiel
                 canonical.push(Segment::Key(name.clone()));
                 segments.push(PathSegment::Key {
                     name,
-                    alias: field.alias.map(str::to_owned),
+                    aliases: field.aliases.iter().map(|alias| (*alias).to_owned()).collect(),
                 });
             }
             (Segment::Key(key), None) => {
                 canonical.push(segment.clone());
                 segments.push(PathSegment::Key {
                     name: key.clone(),
-                    alias: None,
+                    aliases: Vec::new(),
                 });
             }
             (Segment::Index(n), _) => {
                 canonical.push(segment.clone());
                 segments.push(PathSegment::Index(*n));
+            }
+            (Segment::FromEnd(n), _) => {
+                canonical.push(segment.clone());
+                segments.push(PathSegment::FromEnd(*n));
             }
         }
         inside &= found.is_some();
@@ -234,7 +236,7 @@ fn apply_schema(info: &mut FieldInfo, schema: Option<&ContextSchema>) {
         Some(Lookup::Absent(parent)) => {
             let key = info.path.segments.iter().rev().find_map(|s| match s {
                 Segment::Key(key) => Some(key.as_str()),
-                Segment::Index(_) => None,
+                Segment::Index(_) | Segment::FromEnd(_) => None,
             });
             info.known = false;
             info.suspicion = Some(Suspicion::UnknownKey {
@@ -261,11 +263,10 @@ fn suspect(parent: &ContextField, segment: &Segment) -> Option<Suspicion> {
                 .filter_map(|f| {
                     f.path
                         .rsplit_once('.')
-                        .map(|(object, last)| (object, last, f.alias))
+                        .map(|(object, last)| (object, last, f.aliases))
                 })
                 .filter(|(object, ..)| *object == parent.path)
-                .flat_map(|(_, last, alias)| [Some(last), alias])
-                .flatten();
+                .flat_map(|(_, last, aliases)| std::iter::once(last).chain(aliases.iter().copied()));
             Some(Suspicion::UnknownKey {
                 parent: parent.path.to_owned(),
                 near: nearest(key, siblings),

@@ -25,6 +25,7 @@ pub mod text;
 pub mod verify;
 
 use crate::fields::is_computed;
+use policy_bytecode::context::Shape;
 use policy_bytecode::manifest::Manifest;
 use policy_bytecode::module::{Decision, Field, Pattern};
 use policy_bytecode::number::Arith;
@@ -496,16 +497,18 @@ impl Function {
 
 impl Program {
     /// Whether a predicate can be an error. Missing fields never are; computed ones, and what lies in them, can be for
-    /// every operator, because a price may be unknown.
+    /// every operator, because a price may be unknown, and so can known fields, because a request may hold a list where
+    /// a text belongs.
     #[must_use]
     pub fn fallible(&self, pred: PredIdx) -> bool {
         let Some(predicate) = self.predicates.get(pred.index()) else {
             return true;
         };
-        let derived = self
-            .fields
-            .get(predicate.field.index())
-            .is_none_or(|f| is_computed(&f.path));
-        predicate.op.fallible() || derived || matches!(predicate.operand, PredOperand::Field(_))
+        predicate.op.fallible()
+            || matches!(predicate.operand, PredOperand::Field(_))
+            || self
+                .fields
+                .get(predicate.field.index())
+                .is_none_or(|f| is_computed(&f.path) || Shape::can_mismatch(&f.path))
     }
 }

@@ -115,6 +115,7 @@ impl ContextSchema {
                     .items
                     .as_deref()
                     .or_else(|| at.properties.get(n.to_string().as_str())),
+                Segment::FromEnd(_) => at.items.as_deref(),
             };
             match next {
                 Some(next) => at = next,

@@ -175,7 +175,7 @@ pub fn reference_answer(
         derive: settings.derive,
     };
     reference::evaluate(policies, context, &options).map_err(|error| match error {
-        RefError::NotAnObject => Refusal::Malformed,
+        RefError::NotAnObject | RefError::Malformed => Refusal::Malformed,
         RefError::EmptyPolicies => Refusal::EmptyPolicies,
         RefError::UnknownPolicy(_) => Refusal::UnknownPolicy,
     })

@@ -273,7 +273,7 @@ fn path(text: &str) -> Vec<PathSegment> {
         (Ok(n), _) => PathSegment::Index(n),
         (Err(_), spellings) => PathSegment::Key {
             name: spellings.map_or(s, |(name, _)| name).to_owned(),
-            alias: spellings.map(|(_, alias)| alias.to_owned()),
+            aliases: spellings.into_iter().map(|(_, alias)| alias.to_owned()).collect(),
         },
     };
     text.split('.').map(segment).collect()
@@ -302,19 +302,46 @@ fn reads(chosen: u16) -> (Vec<Vec<PathSegment>>, LoadedModule) {
 /// What a path means, in the plainest way.
 fn resolve<'v>(document: &'v Value, path: &[PathSegment]) -> Option<&'v Value> {
     path.iter().try_fold(document, |value, segment| match segment {
-        PathSegment::Key { name, alias } => value
-            .get(name)
-            .or_else(|| alias.as_ref().and_then(|alias| value.get(alias))),
+        PathSegment::Key { name, aliases } => {
+            let spelled = || {
+                std::iter::once(name)
+                    .chain(aliases)
+                    .filter_map(|key| value.get(key))
+            };
+            spelled().find(|v| !v.is_null()).or_else(|| spelled().next())
+        }
         PathSegment::Index(n) => match value {
             Value::Array(items) => items.get(*n as usize),
             object => object.get(n.to_string()),
         },
+        PathSegment::FromEnd(n) => {
+            let items = value.as_array()?;
+            items.get(items.len().checked_sub(*n as usize)?)
+        }
+    })
+}
+
+/// Whether a path leads through a key whose spellings hold different values.
+fn conflicts(document: &Value, path: &[PathSegment]) -> bool {
+    path.iter().enumerate().any(|(steps, segment)| {
+        let PathSegment::Key { name, aliases } = segment else {
+            return false;
+        };
+        let Some(at) = resolve(document, &path[..steps]) else {
+            return false;
+        };
+        let spelled = std::iter::once(name).chain(aliases);
+        let mut values = spelled.filter_map(|key| at.get(key)).filter(|v| !v.is_null());
+        values
+            .next()
+            .is_some_and(|first| values.any(|other| other != first))
     })
 }
 
 /// Bytes as a choice of fields (two) and the bodies of requests to one worker, each twice and with 0xFF between them: a
 /// body is refused where `serde_json` refuses it, and otherwise every field is what its path leads to in the parsed
-/// value, whatever the worker has read before. A repeated key and too deep nesting may be refused by projection alone.
+/// value, whatever the worker has read before. A repeated key, spellings that differ and too deep nesting may be refused by
+/// projection alone.
 pub fn projection(bytes: &[u8]) {
     let Some((chosen, bodies)) = bytes.split_first_chunk::<2>() else {
         return;
@@ -330,7 +357,10 @@ pub fn projection(bytes: &[u8]) {
             (Err(_), Err(_)) => continue,
             (Err(error), Ok(context)) => {
                 assert!(
-                    !context.is_object() || repeats_a_key(body) || depth(context) >= 100,
+                    !context.is_object()
+                        || repeats_a_key(body)
+                        || depth(context) >= 100
+                        || paths.iter().any(|path| conflicts(context, path)),
                     "{context} is refused: {error}"
                 );
                 continue;
@@ -373,13 +403,14 @@ impl Host for NoHost {
         sent
     }
 
-    fn compare(
+    fn compare<'a>(
         &mut self,
         _: Derived,
         _: Comparison,
         _: Number,
-        _: policy_vm::Value<'_>,
-        _: &Inputs<'_>,
+        _: policy_vm::Value<'a>,
+        _: &Inputs<'a>,
+        _: &'a Bump,
     ) -> Option<Outcome> {
         None
     }

@@ -97,14 +97,17 @@ pub fn add_silent_policy(rng: &mut Rng, pair: &Pair) -> Pair {
     pair
 }
 
-/// The pair with every known field that has two spellings in its other one, in the conditions of the policies.
+/// The pair with every known field that has several spellings in another one, in the conditions of the policies.
 #[must_use]
 pub fn respell_policies(pair: &Pair) -> Pair {
     change_conditions(pair, &mut |condition| {
         for key in ["field", "valueFrom"] {
             if let Some(Value::String(path)) = condition.get_mut(key) {
-                for (object, camel, snake) in ALIASES {
-                    for (from, to) in [(camel, snake), (snake, camel)] {
+                for (object, camel, others) in ALIASES {
+                    let spellings: Vec<&str> =
+                        std::iter::once(*camel).chain(others.iter().copied()).collect();
+                    // Each becomes the next one.
+                    for (from, to) in spellings.iter().zip(spellings.iter().cycle().skip(1)) {
                         if *path == format!("{object}.{from}") {
                             *path = format!("{object}.{to}");
                             return;
@@ -116,27 +119,23 @@ pub fn respell_policies(pair: &Pair) -> Pair {
     })
 }
 
-/// The pair with every known field that has two spellings, but occurs in one, in the other one; `None` when nothing
+/// The pair with every known field that has several spellings, but occurs in one, in another one; `None` when nothing
 /// changes. Generated policies read no object that holds such fields as a whole.
 #[must_use]
 pub fn respell_context(pair: &Pair) -> Option<Pair> {
     let mut changed = pair.clone();
-    for (object, camel, snake) in ALIASES {
+    for (object, camel, others) in ALIASES {
         let Some(Value::Object(members)) = changed.context.get_mut(*object) else {
             continue;
         };
-        match (members.remove(*camel), members.remove(*snake)) {
-            (Some(value), None) => {
-                members.insert((*snake).to_owned(), value);
-            }
-            (None, Some(value)) => {
-                members.insert((*camel).to_owned(), value);
-            }
-            // Camel wins, so the other one may as well be gone.
-            (Some(value), Some(_)) => {
-                members.insert((*camel).to_owned(), value);
-            }
-            (None, None) => {}
+        let spellings: Vec<&str> = std::iter::once(*camel).chain(others.iter().copied()).collect();
+        let present: Vec<usize> = (0..spellings.len())
+            .filter(|at| members.contains_key(spellings[*at]))
+            .collect();
+        if let [at] = present.as_slice()
+            && let Some(value) = members.remove(spellings[*at])
+        {
+            members.insert(spellings[(at + 1) % spellings.len()].to_owned(), value);
         }
     }
     (changed != *pair).then_some(changed)

@@ -105,6 +105,8 @@ pub struct RefRuleError {
 pub enum RefError {
     /// The context is not a JSON object.
     NotAnObject,
+    /// A known root is no object, or two spellings of one field hold different values.
+    Malformed,
     /// `policies` names none.
     EmptyPolicies,
     /// `policies` names one that is not loaded or not active.
@@ -116,6 +118,7 @@ pub enum RefError {
 /// # Errors
 ///
 /// - [`RefError::NotAnObject`] — the context is not an object.
+/// - [`RefError::Malformed`] — see 1.2.
 /// - [`RefError::EmptyPolicies`], [`RefError::UnknownPolicy`] — see 1.5, rule 1.
 ///
 /// # Panics
@@ -130,6 +133,9 @@ pub fn evaluate(policies: &[Policy], context: &Value, options: &RefOptions) -> R
         derive: options.derive,
     };
     let rules = rules_in_order(policies, options)?;
+    if malformed(&paths_read(policies), context) {
+        return Err(RefError::Malformed);
+    }
 
     // 1.5, rules 3 and 5: which rules fire, up to and with the first deny.
     let mut fired: Vec<(&Policy, &Rule)> = Vec::new();
@@ -337,24 +343,194 @@ pub(crate) enum Found {
     Present(Value),
 }
 
-/// 1.2: known context fields with their other spelling.
-pub const ALIASES: &[(&str, &str, &str)] = &[
-    ("llm", "maxTokens", "max_tokens"),
-    ("llm", "estimatedTokens", "estimated_tokens"),
-    ("llm", "estimatedCost", "estimated_cost"),
-    ("llm", "maxCost", "max_cost"),
-    ("llm", "containsPII", "contains_pii"),
-    ("llm", "piiTypes", "pii_types"),
-    ("request", "ipAddress", "ip_address"),
-    ("request", "userAgent", "user_agent"),
+/// 1.2: known context fields with their other spellings.
+pub const ALIASES: &[(&str, &str, &[&str])] = &[
+    (
+        "llm",
+        "maxTokens",
+        &[
+            "max_tokens",
+            "max_completion_tokens",
+            "max_output_tokens",
+            "maxCompletionTokens",
+            "maxOutputTokens",
+        ],
+    ),
+    ("llm", "toolChoice", &["tool_choice"]),
+    ("llm", "topP", &["top_p"]),
+    ("llm", "responseFormat", &["response_format"]),
+    ("llm", "reasoningEffort", &["reasoning_effort"]),
+    ("llm", "serviceTier", &["service_tier"]),
+    ("llm", "normalizedText", &["normalized_text"]),
+    ("llm", "lastUserText", &["last_user_text"]),
+    ("llm", "unreadContent", &["unread_content"]),
+    ("llm", "canonicalModel", &["canonical_model"]),
+    ("llm", "modelFamily", &["model_family"]),
+    ("llm", "estimatedTokens", &["estimated_tokens"]),
+    ("llm", "estimatedCost", &["estimated_cost"]),
+    ("llm", "maxCost", &["max_cost"]),
+    ("llm", "containsPII", &["contains_pii"]),
+    ("llm", "piiTypes", &["pii_types"]),
+    ("request", "ipAddress", &["ip_address"]),
+    ("request", "userAgent", &["user_agent"]),
 ];
+
+/// 1.2: the known roots, which are objects.
+const ROOTS: &[&str] = &["llm", "user", "team", "project", "request", "metadata", "budget"];
+
+/// 1.2: known fields that are lists.
+pub const LISTS: &[(&str, &str)] = &[
+    ("llm", "messages"),
+    ("llm", "contents"),
+    ("llm", "tools"),
+    ("user", "roles"),
+    ("user", "permissions"),
+];
+
+/// 1.2: known fields that are single values.
+pub const SCALARS: &[(&str, &str)] = &[
+    ("llm", "provider"),
+    ("llm", "model"),
+    ("llm", "maxTokens"),
+    ("llm", "n"),
+    ("llm", "temperature"),
+    ("llm", "topP"),
+    ("llm", "seed"),
+    ("llm", "stream"),
+    ("llm", "store"),
+    ("llm", "reasoningEffort"),
+    ("llm", "serviceTier"),
+    ("llm", "user"),
+    ("llm", "region"),
+    ("user", "id"),
+    ("user", "email"),
+    ("team", "id"),
+    ("team", "name"),
+    ("team", "tier"),
+    ("project", "id"),
+    ("project", "name"),
+    ("project", "environment"),
+    ("request", "id"),
+    ("request", "ipAddress"),
+    ("request", "userAgent"),
+];
+
+/// Every path that active policies read or change, canonical, with those that derived fields are computed from.
+fn paths_read(policies: &[Policy]) -> Vec<FieldPath> {
+    fn in_condition(node: &Condition, paths: &mut Vec<FieldPath>) {
+        match node {
+            Condition::And { operands, .. } | Condition::Or { operands, .. } => {
+                operands.iter().for_each(|c| in_condition(c, paths));
+            }
+            Condition::Not { operand, .. } => in_condition(operand, paths),
+            Condition::Test(test) => {
+                paths.push(test.field.value.clone());
+                if let Operand::Path(path) = &test.operand {
+                    paths.push(path.value.clone());
+                }
+            }
+        }
+    }
+    fn in_text(text: &str, paths: &mut Vec<FieldPath>) {
+        let template = Template::parse(text).expect("the parser refuses malformed templates");
+        for part in template.parts {
+            if let TemplatePart::Path(path) = part {
+                paths.push(path);
+            }
+        }
+    }
+    fn in_literal(literal: &Literal, paths: &mut Vec<FieldPath>) {
+        match literal {
+            Literal::String(text) => in_text(text, paths),
+            Literal::Array(items) => items.iter().for_each(|i| in_literal(&i.value, paths)),
+            Literal::Object(members) => members.iter().for_each(|(_, v)| in_literal(&v.value, paths)),
+            Literal::Null | Literal::Bool(_) | Literal::Number(_) => {}
+        }
+    }
+    let mut paths = Vec::new();
+    let active = policies.iter().filter(|p| p.status == Status::Active);
+    for rule in active.flat_map(|p| &p.rules).filter(|r| r.enabled) {
+        in_condition(&rule.condition, &mut paths);
+        if let Some(reason) = &rule.action.reason {
+            in_text(&reason.value, &mut paths);
+        }
+        for (_, value) in &rule.action.metadata {
+            in_literal(&value.value, &mut paths);
+        }
+        for modification in &rule.action.modifications {
+            paths.push(modification.path.value.clone());
+            match &modification.verb {
+                Verb::Set(literal) | Verb::Default(literal) | Verb::Append(literal) => {
+                    in_literal(literal, &mut paths);
+                }
+                Verb::Cap(_) | Verb::Floor(_) | Verb::Remove | Verb::Redact(_) => {}
+            }
+        }
+    }
+    let mut paths: Vec<FieldPath> = paths.iter().map(canonical).collect();
+    for path in paths.clone() {
+        if let [Segment::Key(llm), Segment::Key(name), ..] = path.segments.as_slice()
+            && llm == "llm"
+            && let Some(field) = derived::Field::named(name)
+        {
+            paths.extend(field.inputs());
+        }
+    }
+    paths
+}
+
+/// 1.2: "Two spellings of one field with different values: the request is refused as malformed", "so is a known root
+/// that is not an object"; both only where they are read, like a duplicate key. Ruling: null is no value here.
+fn malformed(paths: &[FieldPath], context: &Value) -> bool {
+    let Value::Object(roots) = context else {
+        return true;
+    };
+    let no_object = |root: &str| roots.get(root).is_some_and(|v| !v.is_null() && !v.is_object());
+    let starts = |path: &FieldPath, way: &[&str]| {
+        let mut steps = path.segments.iter();
+        way.iter()
+            .all(|key| matches!(steps.next(), Some(Segment::Key(own)) if own == key))
+    };
+    ROOTS
+        .iter()
+        .any(|root| no_object(root) && paths.iter().any(|path| starts(path, &[root])))
+        || ALIASES.iter().any(|(object, camel, others)| {
+            let spellings = std::iter::once(camel).chain(*others);
+            let members = roots.get(*object).and_then(Value::as_object);
+            let values: Vec<&Value> = spellings
+                .filter_map(|name| members?.get(*name))
+                .filter(|v| !v.is_null())
+                .collect();
+            let differ = values.iter().any(|value| !equal(value, values[0]));
+            differ && paths.iter().any(|path| starts(path, &[object, camel]))
+        })
+}
+
+/// 1.2: "A known list field that holds something else is a wrong type, an error in every operator". Ruling: so is a known
+/// field of single values that holds a list or an object; null is neither.
+fn belongs(path: &FieldPath, value: &Value) -> bool {
+    let path = canonical(path);
+    let [Segment::Key(object), Segment::Key(name)] = path.segments.as_slice() else {
+        return true;
+    };
+    let known = (object.as_str(), name.as_str());
+    if LISTS.contains(&known) {
+        value.is_array() || value.is_null()
+    } else if SCALARS.contains(&known) {
+        !value.is_array() && !value.is_object()
+    } else {
+        true
+    }
+}
 
 /// 1.2: "Known context fields have one canonical camelCase name". A policy may spell the other one; it means the same.
 #[must_use]
 pub fn canonical(path: &FieldPath) -> FieldPath {
     let mut path = path.clone();
     if let [Segment::Key(first), Segment::Key(second), ..] = path.segments.as_mut_slice()
-        && let Some((_, camel, _)) = ALIASES.iter().find(|(o, _, s)| o == first && s == second)
+        && let Some((_, camel, _)) = ALIASES
+            .iter()
+            .find(|(o, _, others)| o == first && others.contains(&second.as_str()))
     {
         *second = (*camel).to_owned();
     }
@@ -374,16 +550,35 @@ fn look_up(path: &FieldPath, request: &Request<'_>) -> Found {
             Found::Unknown => Found::Unknown,
         };
     }
+    // Ruling: below a known list that is no list, nothing can be known.
+    if let [object, name, _, ..] = path.segments.as_slice() {
+        let list = FieldPath {
+            segments: vec![object.clone(), name.clone()],
+        };
+        let is_list = matches!((object, name), (Segment::Key(o), Segment::Key(n)) if LISTS.contains(&(o, n)));
+        if is_list
+            && let Found::Present(value) = sent(&list.segments, request.context)
+            && !belongs(&list, &value)
+        {
+            return Found::Unknown;
+        }
+    }
     sent(&path.segments, request.context)
 }
 
-/// What the caller sent at a canonical path. 1.2: snake_case is accepted, "camelCase wins if both occur".
+/// What the caller sent at a canonical path, in whatever spelling. Where there are several, they agree, or all but one
+/// are null; see [`malformed`].
 pub(crate) fn sent(segments: &[Segment], context: &Value) -> Found {
     if let [Segment::Key(object), Segment::Key(name), rest @ ..] = segments
-        && let Some((_, camel, snake)) = ALIASES.iter().find(|(o, c, _)| o == object && c == name)
+        && let Some((_, camel, others)) = ALIASES.iter().find(|(o, c, _)| o == object && c == name)
         && let Some(Value::Object(members)) = context.get(object)
     {
-        return match members.get(*camel).or_else(|| members.get(*snake)) {
+        let spelled: Vec<&Value> = std::iter::once(camel)
+            .chain(*others)
+            .filter_map(|name| members.get(*name))
+            .collect();
+        let value = spelled.iter().find(|v| !v.is_null()).or(spelled.first());
+        return match value {
             Some(value) => walk(value, rest),
             None => Found::Missing,
         };
@@ -401,7 +596,12 @@ fn walk(value: &Value, segments: &[Segment]) -> Found {
         (Value::Object(members), Segment::Key(key)) => members.get(key),
         (Value::Object(members), Segment::Index(n)) => members.get(&n.to_string()),
         (Value::Array(items), Segment::Index(n)) => items.get(*n as usize),
+        // "A list index may be negative": counted from the end, of arrays only.
+        (Value::Array(items), Segment::FromEnd(n)) => {
+            items.len().checked_sub(*n as usize).and_then(|at| items.get(at))
+        }
         (Value::Array(_), Segment::Key(_))
+        | (Value::Object(_), Segment::FromEnd(_))
         | (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_), _) => None,
     };
     match next {
@@ -499,11 +699,21 @@ fn fault(test: &Test, request: &Request<'_>) -> (String, String) {
         return left;
     };
     let right = describe(&path.value);
+    let stray = |path: &FieldPath| match look_up(path, request) {
+        Found::Present(value) => !belongs(path, &value),
+        Found::Missing | Found::Unknown => false,
+    };
     if right.1 == "unknown" {
         return right;
     }
     if left.1 == "unknown" {
         return left;
+    }
+    if stray(&test.field.value) {
+        return left;
+    }
+    if stray(&path.value) {
+        return right;
     }
     let ordered = |kind: &str| kind == "number" || kind == "string";
     let right_is_at_fault = match test.operator.value {
@@ -543,7 +753,11 @@ fn test(test: &Test, request: &Request<'_>) -> Outcome {
         Operator::NotContains => Operator::Contains,
         other => other,
     };
-    let outcome = if positive == Operator::Exists {
+    let stray =
+        |path: &FieldPath, found: &Found| matches!(found, Found::Present(value) if !belongs(path, value));
+    let outcome = if stray(&test.field.value, &field) {
+        Outcome::Error
+    } else if positive == Operator::Exists {
         exists(&field, &operand)
     } else {
         match (&field, &operand) {
@@ -553,6 +767,9 @@ fn test(test: &Test, request: &Request<'_>) -> Outcome {
             (Found::Unknown, _) => Outcome::Error,
             (_, Found::Missing) => Outcome::False,
             (_, Found::Unknown) => Outcome::Error,
+            (_, Found::Present(_)) if matches!(&test.operand, Operand::Path(path) if stray(&path.value, &operand)) => {
+                Outcome::Error
+            }
             (Found::Present(f), Found::Present(v)) => compare(positive, f, v, &test.operand),
         }
     };

@@ -1,6 +1,8 @@
 //! The quality that the primitives must have on the labelled data, and the reference's own tables.
 
-use policy_conformance::reference::{ALIASES, canonical};
+use policy_bytecode::context::{self, Shape};
+use policy_bytecode::module::PathSegment;
+use policy_conformance::reference::{ALIASES, LISTS, SCALARS, canonical};
 use policy_conformance::{data, tables};
 use policy_grammar::ast::FieldPath;
 use policy_primitives::pii::{PiiType, contains};
@@ -42,15 +44,34 @@ fn harmless_prompts_are_rarely_flagged() {
 fn the_reference_knows_every_alias() {
     let mut ours: Vec<(String, String)> = ALIASES
         .iter()
-        .map(|(o, c, s)| (format!("{o}.{c}"), (*s).to_owned()))
+        .flat_map(|(o, c, others)| others.iter().map(move |s| (format!("{o}.{c}"), (*s).to_owned())))
         .collect();
-    let mut theirs: Vec<(String, String)> = policy_bytecode::context::FIELDS
+    let mut theirs: Vec<(String, String)> = context::FIELDS
         .iter()
-        .filter_map(|f| f.alias.map(|alias| (f.path.to_owned(), alias.to_owned())))
+        .flat_map(|f| {
+            f.aliases
+                .iter()
+                .map(|alias| (f.path.to_owned(), (*alias).to_owned()))
+        })
         .collect();
     ours.sort();
     theirs.sort();
     assert_eq!(ours, theirs);
+    let shaped = |shape: Shape| -> Vec<String> {
+        let path = |f: &&context::ContextField| -> Vec<PathSegment> {
+            let key = |key: &str| PathSegment::Key {
+                name: key.to_owned(),
+                aliases: Vec::new(),
+            };
+            f.path.split('.').map(key).collect()
+        };
+        let fields = context::FIELDS.iter().filter(|f| Shape::of(&path(f)) == shape);
+        fields.map(|f| f.path.to_owned()).collect()
+    };
+    let named =
+        |list: &[(&str, &str)]| -> Vec<String> { list.iter().map(|(o, n)| format!("{o}.{n}")).collect() };
+    assert_eq!(shaped(Shape::List), named(LISTS));
+    assert_eq!(shaped(Shape::Scalar), named(SCALARS));
     let path = |text: &str| FieldPath::parse(text).unwrap();
     assert_eq!(canonical(&path("llm.max_tokens")), path("llm.maxTokens"));
     assert_eq!(

@@ -204,7 +204,7 @@ operators! {
     Exists = "exists", "Present and not null.";
 }
 
-/// A field path such as `llm.model`, `list[0].id` or `metadata["a.b"]`.
+/// A field path such as `llm.model`, `list[0].id`, `llm.messages[-1]` or `metadata["a.b"]`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FieldPath {
     /// At least one; the first is always a key.
@@ -218,6 +218,8 @@ pub enum Segment {
     Key(String),
     /// `[0]` or `.0`: an element of an array, or the object key of that spelling.
     Index(u32),
+    /// `[-1]`: an element of an array, counted from its end; 1 is the last one.
+    FromEnd(u32),
 }
 
 impl fmt::Display for FieldPath {
@@ -226,6 +228,7 @@ impl fmt::Display for FieldPath {
         for (i, segment) in self.segments.iter().enumerate() {
             match segment {
                 Segment::Index(n) => write!(f, "[{n}]")?,
+                Segment::FromEnd(n) => write!(f, "[-{n}]")?,
                 Segment::Key(key) if is_plain_key(key) => {
                     if i > 0 {
                         f.write_str(".")?;

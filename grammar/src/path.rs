@@ -8,7 +8,7 @@
 //! path    = first { "." bare | "[" index "]" | "[" quoted "]" }
 //! first   = bare, but not "$", | "[" quoted "]"
 //! bare    = one or more characters other than . [ ] { } " ' , white space and control characters
-//! index   = "0" | a number without leading zero, at most 4294967295
+//! index   = "0" | a number without leading zero, at most 4294967295 | "-" and such a number but 0, in brackets only
 //! quoted  = "…" or '…' with the escapes of JSON, and \' as well
 //! ```
 //!
@@ -82,7 +82,7 @@ impl FieldPath {
             let rest = text.get(at..).unwrap_or("");
             if rest.starts_with('[') {
                 let (segment, next) = bracket(text, at)?;
-                if first && matches!(segment, Segment::Index(_)) {
+                if first && matches!(segment, Segment::Index(_) | Segment::FromEnd(_)) {
                     return Err(PathError::new(
                         at,
                         "a field path starts with a key, not with an index",
@@ -168,10 +168,28 @@ fn bracket(text: &str, at: usize) -> Result<(Segment, usize), PathError> {
             }
             (Segment::Index(index(digits, inside)?), inside + length)
         }
+        Some('-') => {
+            let digits = rest.get(1..).unwrap_or("");
+            let length = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
+            let digits = digits.get(..length).unwrap_or("");
+            if digits.is_empty() || digits.starts_with('0') {
+                return Err(PathError::new(
+                    inside,
+                    "an index from the end is `-` and a number from 1 on: `[-1]` is the last element",
+                ));
+            }
+            (Segment::FromEnd(index(digits, inside)?), inside + 1 + length)
+        }
+        Some('*') => {
+            return Err(PathError::new(
+                inside,
+                "there is no `[*]`: to ask about every element use `operator: any` or `all` on the list, with the element as `item`",
+            ));
+        }
         Some(_) => {
             return Err(PathError::new(
                 inside,
-                "brackets hold an index as in `[0]` or a quoted key as in `[\"a.b\"]`",
+                "brackets hold an index as in `[0]` or `[-1]`, or a quoted key as in `[\"a.b\"]`",
             ));
         }
     };

@@ -63,6 +63,7 @@ fn path() -> impl Strategy<Value = FieldPath> {
         text().prop_map(Segment::Key),
         Just(Segment::Key("007".to_owned())),
         any::<u32>().prop_map(Segment::Index),
+        (1..=u32::MAX).prop_map(Segment::FromEnd),
     ];
     (
         prop_oneof!["[a-z]{1,6}", text(), Just("0".to_owned())],

@@ -7,6 +7,7 @@ use crate::response::ErrorView;
 use crate::snapshot::Policies;
 use crate::template::text;
 use bumpalo::collections::Vec as BumpVec;
+use policy_bytecode::context::Shape;
 use policy_bytecode::manifest::CondNode;
 use policy_bytecode::predicate::{PredOp, PredOperand};
 use policy_bytecode::{Outcome, PredIdx, RuleIdx};
@@ -156,8 +157,22 @@ fn comparison_error<'a, H: Host>(
     if matches!(value, Value::Unknown) {
         return unknown(field, blame, bump);
     }
+    let mismatch = |name: &'a str, f: policy_bytecode::FieldIdx, value: Value<'a>| {
+        let expected = match module.shape(f) {
+            Shape::List => "array",
+            Shape::Scalar | Shape::Any => "a single value",
+        };
+        policy_vm::mismatches(module.shape(f), &value).then(|| (name, value.type_name(), expected))
+    };
+    let mismatched = mismatch(field, predicate.field, value).or_else(|| match (predicate.operand, right) {
+        (PredOperand::Field(f), Some((name, value))) => mismatch(name, f, value),
+        (PredOperand::None | PredOperand::Const(_) | PredOperand::Pattern(_) | PredOperand::Field(_), _) => {
+            None
+        }
+    });
     let op = predicate.op;
     let (field, found, expected) = match (op, right) {
+        _known_field if mismatched.is_some() => mismatched.unwrap_or_default(),
         (PredOp::In, Some((name, right))) => (name, right.type_name(), "array"),
         (PredOp::Gt | PredOp::Gte | PredOp::Lt | PredOp::Lte, Some((name, right))) => {
             match (&value, &right) {
@@ -217,7 +232,11 @@ pub(crate) fn unknown<'a>(field: &'a str, blame: Blame<'a>, bump: &'a policy_vm:
         rule: blame.rule,
         field,
         found: "unknown",
-        expected: "a model with a known price, and a number as `llm.maxTokens`",
+        expected: if field.starts_with("llm.estimated") || field.starts_with("llm.maxCost") {
+            "a model with a known price, numbers as limits, and content that can be counted"
+        } else {
+            "a value that can be read"
+        },
         message: text(
             bump,
             format_args!("`{field}` cannot be computed for this request"),

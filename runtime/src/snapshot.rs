@@ -169,6 +169,7 @@ pub(crate) fn path_text(path: &[policy_bytecode::module::PathSegment]) -> String
     for (i, segment) in path.iter().enumerate() {
         match segment {
             PathSegment::Index(n) => out.push_str(&format!("[{n}]")),
+            PathSegment::FromEnd(n) => out.push_str(&format!("[-{n}]")),
             PathSegment::Key { name, .. } => {
                 let plain = name.chars().next().is_some_and(|c| c.is_alphabetic() || c == '_')
                     && name.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-');

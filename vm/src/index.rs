@@ -16,10 +16,12 @@
 //! A lookup costs a few dozen nanoseconds for each field that has guards, whatever the number of rules, plus what it
 //! finds.
 
+use crate::interp::mismatches;
 use crate::load::LoadedConst;
 use crate::predicate::LoadedPredicate;
 use crate::value::Value;
 use foldhash::fast::FixedState;
+use policy_bytecode::context::Shape;
 use policy_bytecode::guard::MAX_GUARDS;
 use policy_bytecode::predicate::{PredOp, PredOperand, Predicate};
 use policy_bytecode::{FieldIdx, Number, PredIdx, VerifiedModule};
@@ -41,6 +43,8 @@ pub(crate) struct RuleIndex {
     groups: Vec<Box<[Target]>>,
     /// In the order of their first rules.
     searches: Vec<Search>,
+    /// Rules of the module.
+    rules: u32,
 }
 
 /// Rules that hang on a scan.
@@ -48,6 +52,7 @@ pub(crate) struct RuleIndex {
 pub(crate) struct Search {
     scan: u32,
     field: FieldIdx,
+    shape: Shape,
     first: u32,
     /// By answer of the scan.
     answers: Box<[Target]>,
@@ -102,6 +107,7 @@ enum Target {
 #[derive(Debug)]
 struct Switch {
     field: FieldIdx,
+    shape: Shape,
     /// `eq`, `in`.
     scalars: Keys,
     /// `in`, `contains`: elements of an array.
@@ -170,6 +176,7 @@ impl RuleIndex {
         module: &VerifiedModule,
         consts: &[LoadedConst],
         loaded: &[LoadedPredicate],
+        shapes: &[Shape],
     ) -> Option<Self> {
         let guards: Vec<&[Vec<PredIdx>]> = module
             .rules
@@ -190,12 +197,14 @@ impl RuleIndex {
             predicates: &module.predicates,
             consts,
             loaded,
+            shapes,
             entries_left: named.saturating_mul(ENTRIES_PER_GUARD),
             index: Self {
                 nodes: Vec::new(),
                 lists: Vec::new(),
                 groups: Vec::new(),
                 searches: Vec::new(),
+                rules: u32::try_from(module.rules.len()).unwrap_or(u32::MAX),
             },
         };
         let mut searched: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
@@ -232,6 +241,7 @@ impl RuleIndex {
             match slots.get(search.field.index()) {
                 // Every operator is false of what is missing.
                 Some(Value::Undefined) | None => {}
+                Some(value) if mismatches(search.shape, value) => self.take(search.all, slots, found),
                 // Reaching the first makes the scan run and adds the others.
                 Some(Value::Str(_)) => self.take(Target::Rule(search.first), slots, found),
                 // No text: an error, or an array that may have the element.
@@ -280,8 +290,11 @@ impl RuleIndex {
         match value {
             // Every operator is false of what is missing.
             Value::Undefined => return,
-            // Verified: guards name plain fields, which are never in these states (V22).
-            Value::Unknown | Value::Pending => {}
+            // Every operator is an error: any rule may fire.
+            Value::Unknown => return found.add_all(self.rules),
+            value if mismatches(switch.shape, &value) => return found.add_all(self.rules),
+            // Verified: guards name plain fields, which are never in this state (V22).
+            Value::Pending => {}
             Value::Null => {
                 take(switch.scalars.null);
                 take(switch.contains);
@@ -411,6 +424,14 @@ impl Candidates {
         }
     }
 
+    #[cold]
+    fn add_all(&mut self, rules: u32) {
+        for word in 0..rules.div_ceil(64) {
+            let rest = rules - 64 * word;
+            self.add(word, if rest >= 64 { u64::MAX } else { (1 << rest) - 1 });
+        }
+    }
+
     /// Takes up what was added to the word of `rule`, which was taken out last. Only what stands behind it counts.
     pub(crate) fn refill(&mut self, cursor: &mut Cursor, rule: u32) {
         if let Some(word) = self.words.get_mut(cursor.word) {
@@ -444,6 +465,7 @@ struct Builder<'m> {
     predicates: &'m [Predicate],
     consts: &'m [LoadedConst],
     loaded: &'m [LoadedPredicate],
+    shapes: &'m [Shape],
     entries_left: usize,
     index: RuleIndex,
 }
@@ -557,6 +579,7 @@ impl Builder<'_> {
             let search = Search {
                 scan,
                 field: own.field,
+                shape: self.shape(own.field),
                 first: *first,
                 answers: asking.iter().map(|rules| self.rules(rules)).collect(),
                 all: self.rules(&rules),
@@ -564,6 +587,10 @@ impl Builder<'_> {
             self.index.searches.push(search);
         }
         self.index.searches.sort_by_key(Search::first);
+    }
+
+    fn shape(&self, field: FieldIdx) -> Shape {
+        self.shapes.get(field.index()).copied().unwrap_or(Shape::Any)
     }
 
     fn guard(&self, rule: u32, level: usize) -> Option<&[PredIdx]> {
@@ -681,6 +708,7 @@ impl Builder<'_> {
     fn switch(&mut self, field: FieldIdx, draft: Draft) -> Switch {
         Switch {
             field,
+            shape: self.shape(field),
             scalars: self.keys(draft.scalars),
             elements: self.keys(draft.elements),
             above: self.thresholds(draft.above),

@@ -14,7 +14,7 @@ use crate::scratch::{Memo, Scratch, arena_used};
 use crate::value::Value;
 use bumpalo::Bump;
 use bumpalo::collections::Vec as BumpVec;
-use policy_bytecode::context::Derived;
+use policy_bytecode::context::{Derived, Shape};
 use policy_bytecode::instr::{Dst, Src};
 use policy_bytecode::module::{Decision, PathSegment, Rule};
 use policy_bytecode::number::Arith;
@@ -37,13 +37,14 @@ pub trait Host {
     ) -> Value<'a>;
 
     /// Answers `what <comparison> constant` without computing `what`, where bounds decide it. `None` to compute.
-    fn compare(
+    fn compare<'a>(
         &mut self,
         what: Derived,
         comparison: Comparison,
         constant: Number,
-        sent: Value<'_>,
-        inputs: &Inputs<'_>,
+        sent: Value<'a>,
+        inputs: &Inputs<'a>,
+        bump: &'a Bump,
     ) -> Option<Outcome>;
 
     /// Whether it computes anything. Where it does not, what the request holds is the value, and is not asked for.
@@ -55,16 +56,18 @@ pub trait Host {
 /// What derived fields are computed from, as the request holds it.
 #[derive(Debug, Clone, Copy)]
 pub struct Inputs<'a> {
-    /// `llm.prompt`.
-    pub prompt: Value<'a>,
-    /// `llm.messages`.
-    pub messages: Value<'a>,
+    /// `llm`, whole.
+    pub llm: Value<'a>,
     /// `llm.model`.
     pub model: Value<'a>,
     /// `llm.provider`.
     pub provider: Value<'a>,
     /// `llm.maxTokens`.
     pub max_tokens: Value<'a>,
+    /// `llm.n`.
+    pub n: Value<'a>,
+    /// `llm.serviceTier`.
+    pub service_tier: Value<'a>,
 }
 
 /// Which policies take part.
@@ -558,6 +561,11 @@ impl<'a, H: Host> Evaluation<'a, H> {
             (Value::Array(items), PathSegment::Index(n)) => {
                 items.get(*n as usize).copied().unwrap_or(Value::Undefined)
             }
+            (Value::Array(items), PathSegment::FromEnd(n)) => {
+                let found = items.len().checked_sub(*n as usize).and_then(|at| items.get(at));
+                found.copied().unwrap_or(Value::Undefined)
+            }
+            (_, PathSegment::FromEnd(_)) => Value::Undefined,
             (value, PathSegment::Key { name, .. }) => value.get(name),
             (value, PathSegment::Index(n)) => value.get(&bumpalo::format!(in bump, "{}", n)),
         })
@@ -582,11 +590,12 @@ impl<'a, H: Host> Evaluation<'a, H> {
         };
         let slots = &self.module.inputs;
         Inputs {
-            prompt: input(slots.prompt),
-            messages: input(slots.messages),
+            llm: input(slots.llm),
             model: input(slots.model),
             provider: input(slots.provider),
             max_tokens: input(slots.max_tokens),
+            n: input(slots.n),
+            service_tier: input(slots.service_tier),
         }
     }
 
@@ -634,6 +643,7 @@ impl<'a, H: Host> Evaluation<'a, H> {
                     Outcome::Error
                 };
             }
+            value if mismatches(predicate.shape, &value) => return Outcome::Error,
             Value::Null
             | Value::Bool(_)
             | Value::Number(_)
@@ -659,6 +669,7 @@ impl<'a, H: Host> Evaluation<'a, H> {
             Test::Dynamic(op, right) => match self.field(*right) {
                 Value::Undefined | Value::Pending => Outcome::False,
                 Value::Unknown => Outcome::Error,
+                value if mismatches(self.module.shape(*right), &value) => Outcome::Error,
                 Value::Array(list) if *op == PredOp::In => {
                     let sorted = || self.sorted(*right, list);
                     predicate::is_in(&value, list, sorted).into()
@@ -689,7 +700,8 @@ impl<'a, H: Host> Evaluation<'a, H> {
         };
         let (what, sent) = self.pending(predicate.field)?;
         let inputs = self.inputs();
-        self.host.compare(what, *comparison, *constant, sent, &inputs)
+        self.host
+            .compare(what, *comparison, *constant, sent, &inputs, self.bump)
     }
 
     fn burn(&mut self, fuel: u64) -> Result<(), Trap> {
@@ -1173,6 +1185,18 @@ impl<'a, H: Host> Evaluation<'a, H> {
 
 /// Deepest nesting of a value that code builds; requests and constants stay below it.
 const MAX_NESTING: u32 = MAX_DEPTH + 256;
+
+/// Whether a known field holds what does not belong there.
+#[must_use]
+#[inline]
+pub fn mismatches(shape: Shape, value: &Value<'_>) -> bool {
+    match value {
+        Value::Undefined | Value::Unknown | Value::Pending | Value::Null => false,
+        Value::Bool(_) | Value::Number(_) | Value::Str(_) => shape == Shape::List,
+        Value::Object(_) => shape != Shape::Any,
+        Value::Array(_) | Value::Set(_) => shape == Shape::Scalar,
+    }
+}
 
 /// What an operator gives when an operand is not there: unknown where one is unknown, so that a condition that rests on
 /// it is an error, else undefined.

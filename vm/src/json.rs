@@ -47,8 +47,12 @@ pub enum JsonErrorKind {
     TrailingBytes,
     /// The same key twice in one object that is read.
     DuplicateKey,
+    /// Two spellings of one key with different values in one object that is read.
+    ConflictingKeys,
     /// The document is not an object.
     NotAnObject,
+    /// A known object at the top of the document is something else.
+    RootNotAnObject,
     /// Nested too deeply.
     TooDeep,
     /// Larger than allowed.
@@ -66,7 +70,9 @@ impl fmt::Display for JsonErrorKind {
             Self::BadNumber => "invalid JSON number",
             Self::TrailingBytes => "unexpected characters after the JSON document",
             Self::DuplicateKey => "the same key occurs twice in one object",
+            Self::ConflictingKeys => "two spellings of one field hold different values",
             Self::NotAnObject => "the context is not a JSON object",
+            Self::RootNotAnObject => "a part of the context that is known to be an object is something else",
             Self::TooDeep => "the JSON document is nested too deeply",
             Self::TooLarge => "the request exceeds a size limit",
         })

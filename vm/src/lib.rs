@@ -25,7 +25,7 @@ mod scan;
 mod scratch;
 mod value;
 
-pub use interp::{Evaluation, Hit, Host, Inputs, Mode, Scope, Tally, Trap};
+pub use interp::{Evaluation, Hit, Host, Inputs, Mode, Scope, Tally, Trap, mismatches};
 pub use json::{JsonError, JsonErrorKind};
 pub use load::{LoadError, LoadedModule};
 pub use predicate::Comparison;

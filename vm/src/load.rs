@@ -8,7 +8,7 @@ use crate::pattern::LoadedPattern;
 use crate::predicate::{LoadedPredicate, PredicateLoader};
 use crate::project::Trie;
 use crate::scan::{self, LoadedScan, ScanPlace};
-use policy_bytecode::context::Derived;
+use policy_bytecode::context::{Derived, Shape};
 use policy_bytecode::instr::Role;
 use policy_bytecode::module::{Function, Limits, PathSegment, PolicyRange, Rule, is_at_or_below};
 use policy_bytecode::predicate::Predicate;
@@ -25,6 +25,8 @@ pub struct LoadedModule {
     pub(crate) trie: Trie,
     pub(crate) field_count: usize,
     pub(crate) fields: Vec<Vec<PathSegment>>,
+    /// What each field may hold.
+    shapes: Vec<Shape>,
     /// Derived fields that the module reads, and the slot of each.
     pub(crate) derived: Vec<(Derived, FieldIdx)>,
     /// Fields inside the value of a derived field, and the derived field of each: they are what was computed, not what
@@ -81,11 +83,12 @@ pub(crate) struct FrameSize {
 /// Slots of the fields that derived fields are computed from.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct InputSlots {
-    pub(crate) prompt: Option<FieldIdx>,
-    pub(crate) messages: Option<FieldIdx>,
+    pub(crate) llm: Option<FieldIdx>,
     pub(crate) model: Option<FieldIdx>,
     pub(crate) provider: Option<FieldIdx>,
     pub(crate) max_tokens: Option<FieldIdx>,
+    pub(crate) n: Option<FieldIdx>,
+    pub(crate) service_tier: Option<FieldIdx>,
 }
 
 /// A constant in the form that comparisons read.
@@ -181,17 +184,19 @@ impl LoadedModule {
         let inside_derived = inside_derived
             .filter_map(|(i, field)| FieldIdx::from_index(i).zip(parent(&field.path)))
             .collect();
+        let shapes: Vec<Shape> = module.fields.iter().map(|f| Shape::of(&f.path)).collect();
         let mut predicate_loader = PredicateLoader::new(&consts);
         let mut predicates: Vec<LoadedPredicate> = module
             .predicates
             .iter()
             .map(|p| {
                 let derived = derived.iter().find(|(_, f)| *f == p.field).map(|(d, _)| *d);
-                predicate_loader.load(p, derived)
+                let shape = shapes.get(p.field.index()).copied().unwrap_or(Shape::Any);
+                predicate_loader.load(p, derived, shape)
             })
             .collect();
         let scans = load_scans(module, &mut predicates);
-        let index = RuleIndex::new(module, &consts, &predicates);
+        let index = RuleIndex::new(module, &consts, &predicates, &shapes);
         let stack = widest_stack(&module.functions);
         let collections = collections(&module.consts, &code);
         Ok(Self {
@@ -200,12 +205,14 @@ impl LoadedModule {
             trie: Trie::build(&module.fields, &derived),
             field_count: module.fields.len(),
             fields: module.fields.iter().map(|f| f.path.clone()).collect(),
+            shapes,
             inputs: InputSlots {
-                prompt: slot("llm.prompt"),
-                messages: slot("llm.messages"),
+                llm: slot("llm"),
                 model: slot("llm.model"),
                 provider: slot("llm.provider"),
                 max_tokens: slot("llm.maxTokens"),
+                n: slot("llm.n"),
+                service_tier: slot("llm.serviceTier"),
             },
             derived,
             inside_derived,
@@ -267,6 +274,12 @@ impl LoadedModule {
     #[must_use]
     pub fn field_path(&self, field: FieldIdx) -> Option<&[PathSegment]> {
         self.fields.get(field.index()).map(Vec::as_slice)
+    }
+
+    /// What a field of the request may hold.
+    #[must_use]
+    pub fn shape(&self, field: FieldIdx) -> Shape {
+        self.shapes.get(field.index()).copied().unwrap_or(Shape::Any)
     }
 
     /// A predicate as stored.

@@ -2,14 +2,15 @@
 //!
 //! The table of operators in the language's semantics is this file's contract: a missing field makes every operator
 //! false, never an error; equality and membership never fail; ordering, substring and pattern operators fail on values
-//! of the wrong type. An unknown derived value fails everything but `exists`.
+//! of the wrong type. An unknown derived value fails everything but `exists`, and a known field that holds what does not
+//! belong there ([`Shape`]) fails everything; the interpreter looks at both first.
 
 use crate::load::LoadedConst;
 use crate::scan::ScanPlace;
 use crate::value::Value;
 use foldhash::fast::FixedState;
 use memchr::memmem::Finder;
-use policy_bytecode::context::Derived;
+use policy_bytecode::context::{Derived, Shape};
 use policy_bytecode::predicate::{PredOp, PredOperand, Predicate};
 use policy_bytecode::{ConstIdx, FieldIdx, Number, Outcome, PatternIdx};
 use std::cmp::Ordering;
@@ -66,6 +67,8 @@ pub(crate) struct LoadedPredicate {
     pub(crate) memo: Option<u32>,
     /// Set when the field is computed by the host: then a comparison may be answered without computing it.
     pub(crate) derived: Option<Derived>,
+    /// What the field may hold; on anything else every operator is an error.
+    pub(crate) shape: Shape,
     pub(crate) test: Test,
     /// Where its answer stands when a scan of its field answers it.
     pub(crate) scan: Option<ScanPlace>,
@@ -156,7 +159,12 @@ impl<'c> PredicateLoader<'c> {
         }
     }
 
-    pub(crate) fn load(&mut self, predicate: &Predicate, derived: Option<Derived>) -> LoadedPredicate {
+    pub(crate) fn load(
+        &mut self,
+        predicate: &Predicate,
+        derived: Option<Derived>,
+        shape: Shape,
+    ) -> LoadedPredicate {
         let test = match predicate.operand {
             PredOperand::None => Test::Exists,
             PredOperand::Pattern(x) => Test::Matches(x),
@@ -175,6 +183,7 @@ impl<'c> PredicateLoader<'c> {
             field: predicate.field,
             memo: predicate.memo.map(|m| m.0),
             derived,
+            shape,
             test,
             scan: None,
         }

@@ -2,8 +2,10 @@
 //!
 //! Field paths form a trie. Objects on a path are walked key by key; a key that leads nowhere is skipped (validated,
 //! not decoded). Strings are borrowed from the body unless they hold escapes. A key that occurs twice in an object on
-//! a path is refused: the model behind us might read the other one. An alias fills a slot only while the canonical
-//! spelling has not been seen.
+//! a path is refused: the model behind us might read the other one. So are two spellings of one key with different
+//! values, unless one of them is null, and a known object at the top ([`context::is_root`]) that is something else.
+//!
+//! What lies below a known list that is no list cannot be known: its slots are [`Value::Unknown`].
 //!
 //! Clients write their keys in the same order every time. So each worker remembers which key came after which, and looks
 //! whether it stands there again before it looks for the key's end and then for the key ([`Hints`]). That is a guess about
@@ -18,7 +20,7 @@ use crate::value::Value;
 use bumpalo::Bump;
 use foldhash::fast::FixedState;
 use policy_bytecode::FieldIdx;
-use policy_bytecode::context::Derived;
+use policy_bytecode::context::{self, Derived, Shape};
 use policy_bytecode::module::{Field, PathSegment};
 use std::collections::HashMap;
 
@@ -38,12 +40,19 @@ struct Node {
     keys: Vec<Entry>,
     /// Array elements that lead on.
     elements: Vec<(u32, u32)>,
+    /// Array elements that lead on, counted from the end.
+    from_end: Vec<(u32, u32)>,
     /// Finds keys.
     index: Index,
     /// Where the hints for its keys begin.
     hints: usize,
-    /// Has to be materialised as a whole: it is read itself, or two entries share a spelling.
+    /// Has to be materialised as a whole: it is read itself, elements are counted from its end, or two entries share a
+    /// spelling.
     whole: bool,
+    /// A known object at the top: anything else there is refused.
+    root: bool,
+    /// A known list: below anything else there, nothing can be known.
+    list: bool,
 }
 
 #[derive(Debug)]
@@ -59,18 +68,26 @@ struct Entry {
 
 const NO_SLOT: u32 = u32::MAX;
 
-/// Whether there is another spelling of a key, and at which position it is.
+/// Whether a key has other spellings, and at which positions all of them are; the canonical one is the first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Spelling {
     Only,
-    Canonical { alias: u32 },
-    Alias { canonical: u32 },
+    OneOf { first: u32, count: u32 },
+}
+
+impl Spelling {
+    fn all(self) -> std::ops::Range<usize> {
+        match self {
+            Self::Only => 0..0,
+            Self::OneOf { first, count } => first as usize..first as usize + count as usize,
+        }
+    }
 }
 
 /// A child before entries are built: what the step is, and its node.
 struct Child<'a> {
     step: Step<'a>,
-    alias: Option<&'a str>,
+    aliases: &'a [String],
     node: usize,
 }
 
@@ -78,6 +95,7 @@ struct Child<'a> {
 enum Step<'a> {
     Key(&'a str),
     Index(u32),
+    FromEnd(u32),
 }
 
 impl Trie {
@@ -89,23 +107,31 @@ impl Trie {
         let mut known: HashMap<(usize, Step<'_>), usize> = HashMap::new();
         for (index, field) in fields.iter().enumerate() {
             let mut at = 0;
-            for segment in &field.path {
-                let (step, alias) = match segment {
-                    PathSegment::Key { name, alias } => (Step::Key(name), alias.as_deref()),
-                    PathSegment::Index(n) => (Step::Index(*n), None),
+            for (depth, segment) in field.path.iter().enumerate() {
+                let (step, aliases) = match segment {
+                    PathSegment::Key { name, aliases } => (Step::Key(name), aliases.as_slice()),
+                    PathSegment::Index(n) => (Step::Index(*n), &[][..]),
+                    PathSegment::FromEnd(n) => (Step::FromEnd(*n), &[][..]),
                 };
                 let Some(own) = children.get_mut(at) else { break };
                 let place = *known.entry((at, step)).or_insert_with(|| {
                     own.push(Child {
                         step,
-                        alias: None,
+                        aliases: &[],
                         node: nodes.len(),
                     });
-                    nodes.push(Node::default());
+                    let way = field.path.get(..=depth).unwrap_or(&[]);
+                    nodes.push(Node {
+                        root: context::is_root(way),
+                        list: Shape::of(way) == Shape::List,
+                        ..Node::default()
+                    });
                     own.len() - 1
                 });
                 let Some(child) = own.get_mut(place) else { break };
-                child.alias = child.alias.or(alias);
+                if child.aliases.is_empty() {
+                    child.aliases = aliases;
+                }
                 at = child.node;
                 if at == children.len() {
                     children.push(Vec::new());
@@ -122,7 +148,8 @@ impl Trie {
         for index in (0..nodes.len()).rev() {
             let mut node = nodes.get_mut(index).map(std::mem::take).unwrap_or_default();
             for child in children.get(index).into_iter().flatten() {
-                let leaf = nodes.get(child.node).filter(|n| n.is_leaf()).and_then(|n| n.slot);
+                let leaf = nodes.get(child.node).filter(|n| n.is_leaf() && !n.root);
+                let leaf = leaf.and_then(|n| n.slot);
                 node.add(child, leaf.unwrap_or(NO_SLOT));
             }
             node.finish();
@@ -143,6 +170,7 @@ impl Trie {
 impl Node {
     fn add(&mut self, child: &Child<'_>, slot: u32) {
         let node = u32::try_from(child.node).unwrap_or(u32::MAX);
+        let first = u32::try_from(self.keys.len()).unwrap_or(u32::MAX);
         let mut entry = |key: &str, spelling: Spelling| {
             self.keys.push(Entry {
                 key: key.into(),
@@ -152,25 +180,28 @@ impl Node {
                 slot,
                 spelling,
             });
-            u32::try_from(self.keys.len()).unwrap_or(u32::MAX)
         };
         match child.step {
-            Step::Key(name) => match child.alias.filter(|a| *a != name) {
-                Some(alias) => {
-                    let next = entry(name, Spelling::Only);
-                    entry(alias, Spelling::Alias { canonical: next - 1 });
-                    if let Some(canonical) = self.keys.get_mut(next as usize - 1) {
-                        canonical.spelling = Spelling::Canonical { alias: next };
+            Step::Key(name) => {
+                let mut spellings = vec![name];
+                for alias in child.aliases {
+                    if !spellings.contains(&alias.as_str()) {
+                        spellings.push(alias);
                     }
                 }
-                None => {
-                    entry(name, Spelling::Only);
+                let spelling = match u32::try_from(spellings.len()) {
+                    Ok(1) | Err(_) => Spelling::Only,
+                    Ok(count) => Spelling::OneOf { first, count },
+                };
+                for key in spellings {
+                    entry(key, spelling);
                 }
-            },
+            }
             Step::Index(n) => {
                 entry(&n.to_string(), Spelling::Only);
                 self.elements.push((n, node));
             }
+            Step::FromEnd(n) => self.from_end.push((n, node)),
         }
     }
 
@@ -181,14 +212,13 @@ impl Node {
             .iter()
             .zip(spellings.iter().skip(1))
             .any(|(a, b)| a == b);
-        self.whole =
-            (self.slot.is_some() && !(self.keys.is_empty() && self.elements.is_empty())) || ambiguous;
+        self.whole = (self.slot.is_some() && !self.is_leaf()) || !self.from_end.is_empty() || ambiguous;
         self.elements.sort_unstable();
         self.index = Index::new(&self.keys);
     }
 
     fn is_leaf(&self) -> bool {
-        self.keys.is_empty() && self.elements.is_empty()
+        self.keys.is_empty() && self.elements.is_empty() && self.from_end.is_empty()
     }
 
     #[inline]
@@ -506,20 +536,31 @@ impl<'t, 'a> Projection<'t, 'a> {
         let Some(node) = trie.node(index) else {
             return self.reader.skip(byte, at);
         };
+        // A null there is as good as nothing.
+        if node.root && byte != b'{' && byte != b'n' {
+            let end = self.reader.skip(byte, at)?;
+            return self.reader.fail(JsonErrorKind::RootNotAnObject, end.min(at));
+        }
         if node.whole || node.is_leaf() {
             let mut value = Value::Undefined;
-            let at = self.reader.value(byte, at, &mut value)?;
-            self.assign(index, value);
-            return Ok(at);
+            let end = self.reader.value(byte, at, &mut value)?;
+            self.assign(index, value, at)?;
+            return Ok(end);
         }
         match byte {
-            b'{' => self.object(node, at),
             b'[' if !node.elements.is_empty() => self.array(node, at),
-            _scalar_or_array => self.reader.skip(byte, at),
+            b'n' | b'[' => self.reader.skip(byte, at),
+            _no_list if node.list => {
+                self.unknown_below(node);
+                self.reader.skip(byte, at)
+            }
+            b'{' => self.object(node, at),
+            _scalar => self.reader.skip(byte, at),
         }
     }
 
     fn object(&mut self, node: &'t Node, at: usize) -> Result<usize> {
+        let open = at;
         self.reader.enter(at)?;
         let mut seen = Seen::new(node.keys.len(), self.reader.bump());
         let (mut byte, mut at) = self.reader.token(at + 1);
@@ -535,7 +576,7 @@ impl<'t, 'a> Projection<'t, 'a> {
                 Some(entry) if byte == b'"' && entry.quoted.is_at(at + 1, self.reader.bytes()) => {
                     let after = at + 1 + entry.quoted.text.len();
                     place = node.hints + Hints::places(usize::from(hint));
-                    self.member(entry, usize::from(hint), at + 1, after, &mut seen)?
+                    self.member((node, open), entry, usize::from(hint), at + 1, after, &mut seen)?
                 }
                 Some(_) | None => {
                     let key = self.reader.key(byte, at)?;
@@ -545,7 +586,7 @@ impl<'t, 'a> Projection<'t, 'a> {
                                 *hint = u16::try_from(position).unwrap_or(NO_HINT);
                             }
                             place = node.hints + Hints::places(position);
-                            self.member(entry, position, key.start, key.after, &mut seen)?
+                            self.member((node, open), entry, position, key.start, key.after, &mut seen)?
                         }
                         None => {
                             let first_unread = place.is_multiple_of(2);
@@ -587,6 +628,7 @@ impl<'t, 'a> Projection<'t, 'a> {
     #[inline(always)]
     fn member(
         &mut self,
+        object: (&'t Node, usize),
         entry: &Entry,
         position: usize,
         start: usize,
@@ -597,16 +639,78 @@ impl<'t, 'a> Projection<'t, 'a> {
         if seen.put(position) {
             return self.reader.fail(JsonErrorKind::DuplicateKey, start);
         }
-        match entry.spelling {
-            Spelling::Alias { canonical } if seen.get(canonical as usize) => {
+        if entry.spelling != Spelling::Only {
+            let mut others = entry.spelling.all().filter(|other| *other != position);
+            if others.any(|other| seen.get(other)) && self.is_said(object, entry, start, (byte, at))? {
                 return self.reader.skip(byte, at);
             }
-            Spelling::Canonical { alias } if seen.get(alias as usize) => self.clear(entry.node),
-            Spelling::Only | Spelling::Canonical { .. } | Spelling::Alias { .. } => {}
         }
         match self.slots.get_mut(entry.slot as usize) {
             Some(slot) => self.reader.value(byte, at, slot),
             None => self.node(entry.node, byte, at),
+        }
+    }
+
+    /// Compares the value at `at`, behind a key that begins at `start`, with those of the key's other spellings, which
+    /// stand before it in the object: whether its slots have been filled already.
+    #[cold]
+    #[inline(never)]
+    fn is_said(
+        &mut self,
+        (node, open): (&'t Node, usize),
+        entry: &Entry,
+        start: usize,
+        (byte, at): (u8, usize),
+    ) -> Result<bool> {
+        let mut value = Value::Undefined;
+        self.reader.value(byte, at, &mut value)?;
+        if matches!(value, Value::Null) {
+            return Ok(true);
+        }
+        let (mut byte, mut at) = self.reader.token(open + 1);
+        loop {
+            let key = self.reader.key(byte, at)?;
+            if key.start >= start {
+                return Ok(false);
+            }
+            let other = self.find(node, key)?;
+            (byte, at) = self.reader.token(key.after);
+            if other.is_some_and(|(position, _)| entry.spelling.all().contains(&position)) {
+                let mut before = Value::Undefined;
+                at = self.reader.value(byte, at, &mut before)?;
+                if !matches!(before, Value::Null) {
+                    return if before.equals(&value) {
+                        Ok(true)
+                    } else {
+                        self.reader.fail(JsonErrorKind::ConflictingKeys, start)
+                    };
+                }
+            } else {
+                at = self.reader.skip(byte, at)?;
+            }
+            // The object was read up to `start` before: a comma follows.
+            (byte, at) = self.reader.token(at);
+            (byte, at) = self.reader.token(at + usize::from(byte == b','));
+        }
+    }
+
+    /// Marks everything below a node as what cannot be known.
+    fn unknown_below(&mut self, node: &'t Node) {
+        let below = node.keys.iter().map(|entry| entry.node);
+        let below = below.chain(
+            node.elements
+                .iter()
+                .chain(&node.from_end)
+                .map(|(_, child)| *child),
+        );
+        for child in below {
+            let Some(child) = self.trie.node(child) else {
+                continue;
+            };
+            if let Some(slot) = child.slot.and_then(|s| self.slots.get_mut(s as usize)) {
+                *slot = Value::Unknown;
+            }
+            self.unknown_below(child);
         }
     }
 
@@ -640,36 +744,50 @@ impl<'t, 'a> Projection<'t, 'a> {
         }
     }
 
-    /// Forgets what an alias put below a node.
-    fn clear(&mut self, index: u32) {
-        self.assign(index, Value::Undefined);
-    }
-
-    /// Puts a materialised value into the slots of a node and of everything below it.
-    fn assign(&mut self, index: u32, value: Value<'a>) {
-        let Some(node) = self.trie.node(index) else { return };
+    /// Puts a materialised value, which begins at `at`, into the slots of a node and of everything below it.
+    fn assign(&mut self, index: u32, value: Value<'a>, at: usize) -> Result<()> {
+        let trie: &'t Trie = self.trie;
+        let Some(node) = trie.node(index) else {
+            return Ok(());
+        };
         if let Some(slot) = node.slot.and_then(|s| self.slots.get_mut(s as usize)) {
             *slot = value;
         }
-        for entry in &node.keys {
-            let mut child = match entry.spelling {
-                Spelling::Alias { .. } => continue,
-                Spelling::Only | Spelling::Canonical { .. } => value.get(&entry.key),
-            };
-            if let (Value::Undefined, Spelling::Canonical { alias }) = (child, entry.spelling)
-                && let Some(alias) = node.keys.get(alias as usize)
-            {
-                child = value.get(&alias.key);
-            }
-            self.assign(entry.node, child);
+        if node.list && !matches!(value, Value::Array(_) | Value::Null | Value::Undefined) {
+            self.unknown_below(node);
+            return Ok(());
         }
-        if let Value::Array(items) = value {
-            for (n, child) in &node.elements {
-                self.assign(
-                    *child,
-                    items.get(*n as usize).copied().unwrap_or(Value::Undefined),
-                );
+        for (position, entry) in node.keys.iter().enumerate() {
+            let spellings = entry.spelling.all();
+            if position > spellings.start && spellings.contains(&position) {
+                // Done with the first.
+                continue;
             }
+            let mut child = value.get(&entry.key);
+            for other in node.keys.get(spellings).into_iter().flatten().skip(1) {
+                match (child, value.get(&other.key)) {
+                    (_, Value::Undefined) => {}
+                    (Value::Undefined | Value::Null, other) => child = other,
+                    (_, Value::Null) => {}
+                    (child, other) if child.equals(&other) => {}
+                    _different => return self.reader.fail(JsonErrorKind::ConflictingKeys, at),
+                }
+            }
+            self.assign(entry.node, child, at)?;
         }
+        let items = match value {
+            Value::Array(items) => items,
+            // Only objects have members by the spelling of an index; see above.
+            _other => return Ok(()),
+        };
+        for (n, child) in &node.elements {
+            let item = items.get(*n as usize).copied().unwrap_or(Value::Undefined);
+            self.assign(*child, item, at)?;
+        }
+        for (n, child) in &node.from_end {
+            let item = items.len().checked_sub(*n as usize).and_then(|at| items.get(at));
+            self.assign(*child, item.copied().unwrap_or(Value::Undefined), at)?;
+        }
+        Ok(())
     }
 }

@@ -17,8 +17,8 @@ const EVERYTHING: &str = r#"
 .memo_cells 2
 .fields
   f0: llm.estimatedCost|estimated_cost derived llm.estimatedCost
-  f1: llm.prompt
-  f2: llm.messages
+  f1: llm.n
+  f2: llm.serviceTier
   f3: llm.model
   f4: llm.provider
   f5: llm.maxTokens|max_tokens
@@ -143,8 +143,8 @@ fn everything() -> LoadedModule {
 
 fn bodies() -> Vec<String> {
     let plain = r#"{"llm":{"provider":"openai","model":"m","maxTokens":5,"prompt":"a secret 12 and the key","messages":[{"role":"user","content":"x"},{"role":"system","content":[1,2,{"k":"v"}]},{"role":"user"}]},"user":{"roles":["dev","ops"]},"metadata":{"a.b":["x","ops"]},"more":[1,[2,{"x":"y"}],"z"]}"#;
-    let escaped = r#"{"\u006clm":{"max_tokens":1e3,"maxTokens":-2.5,"prompt":"\u0441екрет\n\ud83d\ude00 password сло́во passphrase secret 1","messages":{}},"user":{"roles":["\n","\t",{"a":[[],[]]}]},"metadata":{"a.b":"\\"}}"#;
-    let wrong = r#"{"llm":[1,2,3],"user":null,"metadata":{"a.b":{}}}"#;
+    let escaped = r#"{"\u006clm":{"max_tokens":1e3,"maxTokens":1000,"prompt":"\u0441екрет\n\ud83d\ude00 password сло́во passphrase secret 1","messages":{}},"user":{"roles":["\n","\t",{"a":[[],[]]}]},"metadata":{"a.b":"\\"}}"#;
+    let wrong = r#"{"llm":null,"user":{"roles":"dev"},"metadata":{"a.b":{}}}"#;
     let roles = vec![r#""employee","#; 60].concat();
     let long = format!(
         r#"{{"llm":{{"prompt":"{}"}},"user":{{"roles":[{roles}"z"]}},"metadata":{{"a.b":[{roles}"y"]}}}}"#,

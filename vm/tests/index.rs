@@ -147,7 +147,7 @@ fn cost_follows_the_rules_that_can_fire() {
 /// Rules that share a key are told apart by their second guard: a hundred rules for one team, one of them for the region.
 #[test]
 fn a_second_guard_narrows_what_the_first_leaves() {
-    let mut text = String::from(".limits fuel=6\n.fields\n f0: team\n f1: region\n.constants\n");
+    let mut text = String::from(".limits fuel=6\n.fields\n f0: group\n f1: region\n.constants\n");
     for i in 0..200 {
         writeln!(text, " k{i}: \"v{i}\"").unwrap();
     }
@@ -171,10 +171,10 @@ fn a_second_guard_narrows_what_the_first_leaves() {
     }
     text.push_str(".policies\n policy0: rule0+200\n");
     let module = load(&text);
-    let hits = decide(&module, r#"{"team": "v1", "region": "v52"}"#, Mode::All);
+    let hits = decide(&module, r#"{"group": "v1", "region": "v52"}"#, Mode::All);
     assert_eq!((denied_by(&hits), hits.len()), (vec![101], 1));
-    assert!(decide(&module, r#"{"team": "v1", "region": "v150"}"#, Mode::All).is_empty());
-    assert!(decide(&module, r#"{"team": "v2", "region": "v52"}"#, Mode::All).is_empty());
+    assert!(decide(&module, r#"{"group": "v1", "region": "v150"}"#, Mode::All).is_empty());
+    assert!(decide(&module, r#"{"group": "v2", "region": "v52"}"#, Mode::All).is_empty());
 }
 
 /// Six hundred rules that look for a word each, with policies of one rule in front; guarded by the scan or not.
@@ -183,7 +183,7 @@ fn words(fuel: usize, guarded: bool) -> LoadedModule {
         .flat_map(|a| ('a'..='z').map(move |b| format!("q{a}{b}x")))
         .take(600)
         .collect();
-    let mut text = format!(".limits fuel={fuel}\n.fields\n f0: prompt\n f1: user\n.constants\n");
+    let mut text = format!(".limits fuel={fuel}\n.fields\n f0: prompt\n f1: caller\n.constants\n");
     for (i, word) in words.iter().enumerate() {
         writeln!(text, " k{i}: \"{word}\"").unwrap();
     }
@@ -221,8 +221,8 @@ fn a_scan_leads_to_the_rules_that_may_fire() {
     for body in [
         r#"{"prompt": "nothing"}"#,
         r#"{"prompt": "xx qzzx qaax qadx QABX qnnx"}"#,
-        r#"{"prompt": "qabx", "user": 1}"#,
-        r#"{"user": 1}"#,
+        r#"{"prompt": "qabx", "caller": 1}"#,
+        r#"{"caller": 1}"#,
         "{}",
     ] {
         for mode in [Mode::All, Mode::FirstDeny] {

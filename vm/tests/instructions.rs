@@ -18,11 +18,12 @@ const TABLES: &str = r#"
   f1: b
   f2: c.d
   f3: llm.estimatedCost|estimated_cost derived llm.estimatedCost
-  f4: llm.prompt
-  f5: llm.messages
+  f4: llm
+  f5: llm.n
   f6: llm.model
   f7: llm.provider
   f8: llm.maxTokens|max_tokens
+  f9: llm.serviceTier
 .constants
   k0: 1
   k1: "x"
@@ -849,11 +850,12 @@ const DERIVED: &str = "
 .memo_cells 1
 .fields
   f0: llm.estimatedCost|estimated_cost derived llm.estimatedCost
-  f1: llm.prompt
-  f2: llm.messages
+  f1: llm
+  f2: llm.n
   f3: llm.model
   f4: llm.provider
   f5: llm.maxTokens|max_tokens
+  f6: llm.serviceTier
 .constants
   k0: 1
   k1: 5
@@ -940,7 +942,7 @@ fn elements_of_derived_fields_are_derived() {
 .fields
   f0: llm.piiTypes[0]
   f1: llm.piiTypes|pii_types derived llm.piiTypes
-  f2: llm.prompt
+  f2: llm
   f3: llm.messages
   f4: llm.piiTypes[1]
   f5: llm.piiTypes.x
@@ -1007,11 +1009,12 @@ fn pending_is_not_observable() {
     ));
     let inputs = eval.inputs();
     for value in [
-        inputs.prompt,
-        inputs.messages,
+        inputs.llm,
         inputs.model,
         inputs.provider,
         inputs.max_tokens,
+        inputs.n,
+        inputs.service_tier,
     ] {
         assert!(matches!(value, Value::Undefined));
     }

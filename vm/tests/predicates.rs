@@ -298,11 +298,12 @@ fn constants_that_share_items_stay_small() {
 const UNKNOWN: &str = "
 .fields
   f0: llm.estimatedCost derived llm.estimatedCost
-  f1: llm.prompt
-  f2: llm.messages
+  f1: llm
+  f2: llm.n
   f3: llm.model
   f4: llm.provider
   f5: llm.maxTokens|max_tokens
+  f6: llm.serviceTier
 ";
 
 #[test]

@@ -16,16 +16,21 @@ use std::time::{Duration, Instant};
 fn key(name: &str, alias: Option<&str>) -> PathSegment {
     PathSegment::Key {
         name: name.to_owned(),
-        alias: alias.map(str::to_owned),
+        aliases: alias.into_iter().map(str::to_owned).collect(),
     }
 }
 
 /// `a.b|other.0`: keys with aliases; a number is an index.
 fn path(text: &str) -> Vec<PathSegment> {
-    let segment = |s: &str| match (s.parse(), s.split_once('|')) {
-        (Ok(n), _) => PathSegment::Index(n),
-        (Err(_), Some((name, alias))) => key(name, Some(alias)),
-        (Err(_), None) => key(s, None),
+    let segment = |s: &str| match s.parse() {
+        Ok(n) => PathSegment::Index(n),
+        Err(_) => {
+            let mut spellings = s.split('|').map(str::to_owned);
+            PathSegment::Key {
+                name: spellings.next().unwrap(),
+                aliases: spellings.collect(),
+            }
+        }
     };
     text.split('.').map(segment).collect()
 }
@@ -98,13 +103,40 @@ fn refused(paths: &[&str], body: &[u8]) -> JsonErrorKind {
 /// What a path means, in the plainest way.
 fn resolve<'v>(document: &'v serde_json::Value, path: &[PathSegment]) -> Option<&'v serde_json::Value> {
     path.iter().try_fold(document, |value, segment| match segment {
-        PathSegment::Key { name, alias } => value
-            .get(name.as_str())
-            .or_else(|| alias.as_ref().and_then(|alias| value.get(alias.as_str()))),
+        PathSegment::Key { name, aliases } => {
+            let spelled = || {
+                std::iter::once(name)
+                    .chain(aliases)
+                    .filter_map(|key| value.get(key.as_str()))
+            };
+            spelled().find(|v| !v.is_null()).or_else(|| spelled().next())
+        }
         PathSegment::Index(n) => match value {
             serde_json::Value::Array(items) => items.get(*n as usize),
             object => object.get(n.to_string().as_str()),
         },
+        PathSegment::FromEnd(n) => {
+            let items = value.as_array()?;
+            items.get(items.len().checked_sub(*n as usize)?)
+        }
+    })
+}
+
+/// Whether a path leads through a key whose spellings hold different values.
+fn conflicts(document: &serde_json::Value, path: &[PathSegment]) -> bool {
+    (0..path.len()).any(|steps| {
+        let (PathSegment::Key { name, aliases }, Some(at)) =
+            (&path[steps], resolve(document, &path[..steps]))
+        else {
+            return false;
+        };
+        let spelled = std::iter::once(name).chain(aliases);
+        let mut values = spelled
+            .filter_map(|key| at.get(key.as_str()))
+            .filter(|v| !v.is_null());
+        values
+            .next()
+            .is_some_and(|first| values.any(|other| other != first))
     })
 }
 
@@ -221,6 +253,7 @@ fn paths() -> impl Strategy<Value = Vec<Vec<PathSegment>>> {
         6 => proptest::sample::select(vec![("a", Some("A")), ("b", Some("c")), ("c", None), ("0", None), ("B", None)])
             .prop_map(|(name, alias)| key(name, alias)),
         2 => (0u32..3).prop_map(PathSegment::Index),
+        1 => (1u32..4).prop_map(PathSegment::FromEnd),
         1 => "[a-c]{7,10}".prop_map(|name| key(&name, None)),
     ];
     vec(vec(segment, 1..5), 0..12).prop_map(|mut paths| {
@@ -237,7 +270,12 @@ proptest! {
     fn fields_are_what_their_paths_lead_to(document in document(), paths in paths(), spaces: Vec<u8>) {
         let text = document.text(&spaces);
         let expected: serde_json::Value = serde_json::from_str(&text).unwrap();
-        let actual = project(&loaded(&paths, Limits::default()), text.as_bytes()).unwrap();
+        let actual = project(&loaded(&paths, Limits::default()), text.as_bytes());
+        if paths.iter().any(|path| conflicts(&expected, path)) {
+            prop_assert_eq!(actual.unwrap_err().kind, JsonErrorKind::ConflictingKeys, "{}", text);
+            return Ok(());
+        }
+        let actual = actual.unwrap();
         for (path, actual) in paths.iter().zip(actual) {
             prop_assert_eq!(actual.as_ref(), resolve(&expected, path), "{:?} in {}", path, text);
         }
@@ -256,9 +294,11 @@ proptest! {
                 }
             }
             (Ok(_), Err(e)) => prop_assert!(false, "accepted: {}", e),
-            // We are stricter: repeated keys, and documents that are no object.
+            // We are stricter: repeated keys, spellings that differ, and documents that are no object.
             (Err(e), Ok(expected)) => prop_assert!(
-                e.kind == JsonErrorKind::DuplicateKey || !expected.is_object(), "{:?}", e),
+                matches!(e.kind, JsonErrorKind::DuplicateKey | JsonErrorKind::ConflictingKeys)
+                    || !expected.is_object(),
+                "{:?}", e),
             (Err(_), Err(_)) => {}
         }
     }
@@ -339,7 +379,7 @@ fn repeated_keys_are_refused_where_they_are_read() {
     let body = r#"{"z":1,"z":2,"a":{"b":{"c":1},"q":1,"q":2},"y":{"k":1,"k":2}}"#;
     assert_eq!(one("a.b.c", body), Some(1.into()));
     // Two spellings are not one key twice.
-    assert_eq!(one("a|x", r#"{"x":1,"a":2}"#), Some(2.into()));
+    assert_eq!(one("a|x", r#"{"x":2,"a":2}"#), Some(2.into()));
     // More entries than one word of flags has bits.
     let paths: Vec<_> = (0..200).map(|i| format!("a.k{i}")).collect();
     let module = reading(&paths.iter().map(String::as_str).collect::<Vec<_>>());
@@ -358,55 +398,161 @@ fn repeated_keys_are_refused_where_they_are_read() {
 }
 
 #[test]
-fn the_canonical_spelling_wins_in_both_orders() {
+fn spellings_agree_or_the_request_is_refused() {
     let json = |text: &str| Some(serde_json::from_str::<serde_json::Value>(text).unwrap());
+    let limit = "l.maxTokens|max_tokens|max_completion_tokens";
     for body in [
         r#"{"l":{"maxTokens":1,"max_tokens":2}}"#,
         r#"{"l":{"max_tokens":2,"maxTokens":1}}"#,
-    ] {
-        assert_eq!(one("l.maxTokens|max_tokens", body), json("1"), "{body}");
-    }
-    assert_eq!(
-        one("l.maxTokens|max_tokens", r#"{"l":{"max_tokens":2}}"#),
-        json("2")
-    );
-    assert_eq!(
-        one(
-            "l.maxTokens|max_tokens",
-            r#"{"l":{"maxTokens":null,"max_tokens":2}}"#
-        ),
-        json("null")
-    );
-    // What the alias put below is forgotten, even where the canonical one holds nothing there.
-    let nested = reading(&["a|x.b", "a|x.c|y.d", "a|x.e.0", "a|x.e.1.f"]);
-    for body in [
-        r#"{"x":{"b":1,"y":{"d":2},"e":[3,{"f":4}]},"a":{"c":{}}}"#,
-        r#"{"a":{"c":{}},"x":{"b":1,"y":{"d":2},"e":[3,{"f":4}]}}"#,
-        r#"{"x":{"b":1,"y":{"d":2},"e":[3,{"f":4}]},"a":7}"#,
+        r#"{"l":{"max_tokens":1,"other":1,"max_completion_tokens":1,"maxTokens":2}}"#,
+        r#"{"l":{"max_tokens":null,"max_completion_tokens":[1],"maxTokens":[2]}}"#,
+        r#"{"l":{"max\u005ftokens":1,"max_completion_tokens":"1"}}"#,
     ] {
         assert_eq!(
-            project(&nested, body.as_bytes()).unwrap(),
-            [None, None, None, None],
+            refused(&[limit], body.as_bytes()),
+            JsonErrorKind::ConflictingKeys,
+            "{body}"
+        );
+        // Read as a whole, too.
+        assert_eq!(
+            refused(&[limit, "l"], body.as_bytes()),
+            JsonErrorKind::ConflictingKeys,
             "{body}"
         );
     }
-    let body = r#"{"x":{"b":1,"y":{"d":2},"e":[3,{"f":4}]}}"#;
+    for (body, value) in [
+        (r#"{"l":{"max_tokens":2}}"#, "2"),
+        (
+            r#"{"l":{"maxTokens":2,"max_tokens":2.0,"max_completion_tokens":2}}"#,
+            "2",
+        ),
+        (r#"{"l":{"maxTokens":null,"max_tokens":2}}"#, "2"),
+        (r#"{"l":{"max_completion_tokens":2,"max_tokens":null}}"#, "2"),
+        (
+            r#"{"l":{"max_completion_tokens":null,"max_tokens":null}}"#,
+            "null",
+        ),
+        (
+            r#"{"l":{"max_tokens":{"a":[1,null]},"max_completion_tokens":{"a":[1,null]}}}"#,
+            r#"{"a":[1,null]}"#,
+        ),
+    ] {
+        assert_eq!(one(limit, body), json(value), "{body}");
+    }
+    let nested = reading(&["a|x.b", "a|x.c|y.d", "a|x.e.0", "a|x.e.1.f"]);
+    let values = r#"{"b":1,"y":{"d":2},"e":[3,{"f":4}]}"#;
+    for body in [
+        format!(r#"{{"x":{values}}}"#),
+        format!(r#"{{"x":null,"a":{values}}}"#),
+        format!(r#"{{"a":{values},"x":null}}"#),
+        format!(r#"{{"a":{values},"q":[{{}}],"x":{values}}}"#),
+    ] {
+        assert_eq!(
+            project(&nested, body.as_bytes()).unwrap(),
+            [json("1"), json("2"), json("3"), json("4")],
+            "{body}"
+        );
+    }
+    for body in [
+        format!(r#"{{"x":{values},"a":{{}}}}"#),
+        format!(r#"{{"a":7,"x":{values}}}"#),
+    ] {
+        assert_eq!(
+            project(&nested, body.as_bytes()).unwrap_err().kind,
+            JsonErrorKind::ConflictingKeys,
+            "{body}"
+        );
+    }
+    // What is not read may say what it likes.
     assert_eq!(
-        project(&nested, body.as_bytes()).unwrap(),
-        [json("1"), json("2"), json("3"), json("4")]
+        one("l.n", r#"{"l":{"maxTokens":1,"max_tokens":2,"n":3}}"#),
+        json("3")
     );
     // An alias of one key that is the name of another.
     let both = reading(&["a|b.c", "b.c", "b"]);
     let read = project(&both, br#"{"b":{"c":1}}"#).unwrap();
     assert_eq!(read, [json("1"), json("1"), json(r#"{"c":1}"#)]);
-    let read = project(&both, br#"{"b":{"c":1},"a":{}}"#).unwrap();
-    assert_eq!(read, [None, json("1"), json(r#"{"c":1}"#)]);
+    let error = project(&both, br#"{"b":{"c":1},"a":{}}"#).unwrap_err();
+    assert_eq!(error.kind, JsonErrorKind::ConflictingKeys);
     // An alias given for one field of a key counts for all of them.
     let partly = reading(&["a.b", "a|x.c"]);
     assert_eq!(
         project(&partly, br#"{"x":{"b":1,"c":2}}"#).unwrap(),
         [json("1"), json("2")]
     );
+}
+
+#[test]
+fn known_roots_are_objects_or_the_request_is_refused() {
+    for root in ["llm", "user", "team", "project", "request", "metadata", "budget"] {
+        for body in ["1", "\"x\"", "[]", "[{}]", "true"] {
+            let body = format!(r#"{{"{root}":{body}}}"#);
+            for path in [root.to_owned(), format!("{root}.id"), format!("{root}.deep.er")] {
+                assert_eq!(
+                    refused(&[&path], body.as_bytes()),
+                    JsonErrorKind::RootNotAnObject,
+                    "{body}"
+                );
+            }
+            assert_eq!(one("other", &body), None);
+        }
+        assert_eq!(one(&format!("{root}.id"), &format!(r#"{{"{root}":null}}"#)), None);
+    }
+    assert_eq!(one("own", r#"{"own":[1]}"#), Some(serde_json::json!([1])));
+}
+
+#[test]
+fn below_a_known_list_that_is_none_nothing_is_known() {
+    let value = |paths: &[&str], body: &str| {
+        let module = reading(paths);
+        let mut scratch = Scratch::new();
+        let mut host = TestHost::default();
+        let mut eval = module.begin(&mut scratch, &mut host, body.as_bytes()).unwrap();
+        (0..paths.len())
+            .map(|field| eval.field(FieldIdx(u32::try_from(field).unwrap())).type_name())
+            .collect::<Vec<_>>()
+    };
+    let paths = ["user.roles.0", "user.roles.0.name", "llm.messages.1.content"];
+    for wrong in ["\"admin\"", "1", "{\"0\":\"admin\"}", "true"] {
+        let body = format!(r#"{{"user":{{"roles":{wrong}}},"llm":{{"messages":{wrong}}}}}"#);
+        assert_eq!(value(&paths, &body), ["unknown"; 3], "{body}");
+        // Materialised as a whole, too.
+        let whole = [
+            "user.roles.0",
+            "user.roles.0.name",
+            "llm.messages.1.content",
+            "user",
+            "llm.messages",
+        ];
+        assert_eq!(value(&whole, &body)[..3], ["unknown"; 3], "{body}");
+    }
+    let body = r#"{"user":{"roles":null},"llm":{"messages":[]}}"#;
+    assert_eq!(value(&paths, body), ["missing"; 3]);
+}
+
+#[test]
+fn elements_are_counted_from_the_end_too() {
+    let last = |n| {
+        let mut path = path("a");
+        path.push(PathSegment::FromEnd(n));
+        path.push(key("b", None));
+        path
+    };
+    let module = loaded(&[last(1), last(2), last(4_294_967_295)], Limits::default());
+    let read = |body: &str| project(&module, body.as_bytes()).unwrap();
+    assert_eq!(
+        read(r#"{"a":[{"b":1},{"b":2},{"b":3}]}"#),
+        [Some(3.into()), Some(2.into()), None]
+    );
+    assert_eq!(read(r#"{"a":[{"b":1}]}"#), [Some(1.into()), None, None]);
+    for none in [
+        r#"{"a":[]}"#,
+        r#"{"a":{"-1":{"b":1},"1":{"b":1}}}"#,
+        r#"{"a":"x"}"#,
+        "{}",
+    ] {
+        assert_eq!(read(none), [None, None, None], "{none}");
+    }
 }
 
 #[test]

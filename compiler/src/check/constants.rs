@@ -66,7 +66,7 @@ fn leaf(program: &Program, pred: PredIdx) -> Option<bool> {
     (predicate.op == PredOp::In && empty && !fallible(program, pred)).then_some(false)
 }
 
-/// Whether a comparison can be an error; the same question as [`crate::ir::Program::fallible`], asked of HIR.
+/// Whether a comparison can be an error on a request that holds what belongs there; see [`crate::ir::Program::fallible`].
 pub(super) fn fallible(program: &Program, pred: PredIdx) -> bool {
     program.predicates.get(pred.index()).is_none_or(|p| {
         p.op.fallible()

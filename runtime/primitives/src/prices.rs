@@ -71,6 +71,7 @@ mod cost;
 mod decimal;
 mod entry;
 mod error;
+mod names;
 mod overrides;
 #[cfg(feature = "refresh")]
 pub mod refresh;
@@ -80,6 +81,7 @@ mod text;
 pub use cost::{CostBounds, CostInput, DEFAULT_COMPLETION_TOKENS, NanoDollars};
 pub use entry::{Date, Entry, Mode, Price, Rates, Tier};
 pub use error::{PriceError, PriceErrorKind};
+pub use names::{canonical_name, family_name};
 pub use resolve::{How, Resolution};
 
 static BUILTIN: LazyLock<PriceTable> = LazyLock::new(|| {

@@ -464,7 +464,12 @@ impl<'a> Cursor<'a> {
             loop {
                 if self.rest().starts_with('[') {
                     self.at += 1;
-                    path.push(PathSegment::Index(self.integer()?));
+                    path.push(if self.rest().starts_with('-') {
+                        self.at += 1;
+                        PathSegment::FromEnd(self.integer()?)
+                    } else {
+                        PathSegment::Index(self.integer()?)
+                    });
                     self.expect("]")?;
                 } else {
                     let dot = self.rest().starts_with('.');
@@ -475,13 +480,12 @@ impl<'a> Cursor<'a> {
                         return Err(self.error("a key or an index is expected"));
                     }
                     let name = self.key()?;
-                    let alias = if self.rest().starts_with('|') {
+                    let mut aliases = Vec::new();
+                    while self.rest().starts_with('|') {
                         self.at += 1;
-                        Some(self.key()?)
-                    } else {
-                        None
-                    };
-                    path.push(PathSegment::Key { name, alias });
+                        aliases.push(self.key()?);
+                    }
+                    path.push(PathSegment::Key { name, aliases });
                 }
                 if !self.rest().starts_with(['.', '[']) {
                     break;

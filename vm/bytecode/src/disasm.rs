@@ -468,6 +468,7 @@ impl<'m> Comment<'m> {
                     match segment {
                         PathSegment::Key { name, .. } => step(&mut spelled, i, head(name, self.left)),
                         PathSegment::Index(n) => spelled = format!("[{n}]"),
+                        PathSegment::FromEnd(n) => spelled = format!("[-{n}]"),
                     }
                     self.push(&spelled);
                 }
@@ -572,14 +573,20 @@ fn path(out: &mut String, field: &Field, aliases: Aliases) {
     }
     for (i, segment) in field.path.iter().enumerate() {
         match segment {
-            PathSegment::Key { name, alias } => {
+            PathSegment::Key {
+                name,
+                aliases: others,
+            } => {
                 step(out, i, name);
-                if let (Some(alias), Aliases::Written) = (alias, aliases) {
-                    out.push('|');
-                    key(out, alias);
+                if aliases == Aliases::Written {
+                    for alias in others {
+                        out.push('|');
+                        key(out, alias);
+                    }
                 }
             }
             PathSegment::Index(n) => out.push_str(&format!("[{n}]")),
+            PathSegment::FromEnd(n) => out.push_str(&format!("[-{n}]")),
         }
     }
 }

@@ -17,6 +17,7 @@
 //! runs when the first rule that hangs on it is reached, and so it is the only guard of its function.
 
 use crate::consts::Const;
+use crate::context::Shape;
 use crate::ids::{FlagIdx, PredIdx};
 use crate::instr::Instr;
 use crate::module::{Field, Function, Module, PathSegment, is_at_or_below};
@@ -83,6 +84,8 @@ pub struct Prover<'m> {
     predicates: &'m [Predicate],
     consts: &'m [Const],
     plain: Vec<bool>,
+    /// Fields that every operator can be an error on ([`Shape`]).
+    mismatched: Vec<bool>,
     /// For each predicate, the scan that answers it.
     scans: Vec<Option<u32>>,
     /// The number of the guard that named a predicate last: no list to clear between guards.
@@ -109,6 +112,11 @@ impl<'m> Prover<'m> {
             predicates: &module.predicates,
             consts: &module.consts,
             plain: plain_fields(&module.fields),
+            mismatched: module
+                .fields
+                .iter()
+                .map(|f| Shape::can_mismatch(&f.path))
+                .collect(),
             named: vec![0; module.predicates.len()],
             guard: 0,
             states: Vec::new(),
@@ -130,6 +138,7 @@ impl<'m> Prover<'m> {
             p.op.fallible()
                 || matches!(p.operand, PredOperand::Field(_))
                 || !self.plain.get(p.field.index()).copied().unwrap_or(false)
+                || self.mismatched.get(p.field.index()).copied().unwrap_or(true)
         })
     }
 

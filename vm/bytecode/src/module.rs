@@ -12,7 +12,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 /// Version of the instruction set. Additions keep it; a changed or retired instruction raises it.
-pub const ISA_VERSION: u16 = 2;
+pub const ISA_VERSION: u16 = 3;
 
 /// A compiled policy set: tables and code.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -78,15 +78,17 @@ pub struct Field {
 /// One step of a field's path.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum PathSegment {
-    /// A key of an object, and another spelling that is accepted where the first does not occur.
+    /// A key of an object, and other spellings of it. A request that holds two of them with different values is refused.
     Key {
         /// Canonical spelling.
         name: String,
-        /// Accepted other spelling.
-        alias: Option<String>,
+        /// Accepted other spellings.
+        aliases: Vec<String>,
     },
     /// An element of an array, or the object key of that decimal spelling.
     Index(u32),
+    /// An element of an array, counted from its end: 1 is the last one.
+    FromEnd(u32),
 }
 
 /// Whether `path` is `above` or leads further from there, whatever other spellings the keys have.
@@ -94,9 +96,9 @@ pub enum PathSegment {
 pub fn is_at_or_below(path: &[PathSegment], above: &[PathSegment]) -> bool {
     let same = |steps: (&PathSegment, &PathSegment)| match steps {
         (PathSegment::Key { name: a, .. }, PathSegment::Key { name: b, .. }) => a == b,
-        (PathSegment::Index(a), PathSegment::Index(b)) => a == b,
-        (PathSegment::Key { .. }, PathSegment::Index(_))
-        | (PathSegment::Index(_), PathSegment::Key { .. }) => false,
+        (PathSegment::Index(a), PathSegment::Index(b))
+        | (PathSegment::FromEnd(a), PathSegment::FromEnd(b)) => a == b,
+        (PathSegment::Key { .. } | PathSegment::Index(_) | PathSegment::FromEnd(_), _) => false,
     };
     path.len() >= above.len() && path.iter().zip(above).all(same)
 }

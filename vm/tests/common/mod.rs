@@ -59,13 +59,14 @@ impl Host for TestHost {
         }
     }
 
-    fn compare(
+    fn compare<'a>(
         &mut self,
         _: Derived,
         _: Comparison,
         _: Number,
-        _: Value<'_>,
-        _: &Inputs<'_>,
+        _: Value<'a>,
+        _: &Inputs<'a>,
+        _: &'a Bump,
     ) -> Option<Outcome> {
         self.compared += 1;
         self.early

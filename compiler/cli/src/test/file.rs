@@ -517,6 +517,16 @@ fn set(context: &mut Value, path: &FieldPath, value: Value) -> Result<(), String
                 };
                 item
             }
+            (Segment::FromEnd(n), Value::Array(items)) => {
+                let found = items
+                    .len()
+                    .checked_sub(*n as usize)
+                    .and_then(|at| items.get_mut(at));
+                let Some(item) = found else {
+                    return Err(format!("`{path}` leads before the first element"));
+                };
+                item
+            }
             (Segment::Key(key), at @ Value::Null) => {
                 *at = Value::Object(serde_json::Map::new());
                 match at {
@@ -524,7 +534,7 @@ fn set(context: &mut Value, path: &FieldPath, value: Value) -> Result<(), String
                     other => other,
                 }
             }
-            (Segment::Key(_) | Segment::Index(_), at) => {
+            (Segment::Key(_) | Segment::Index(_) | Segment::FromEnd(_), at) => {
                 return Err(format!("`{path}` leads through {at}, which has no parts"));
             }
         };
@@ -545,7 +555,11 @@ fn unset(context: &mut Value, path: &FieldPath) {
             (Segment::Key(key), Value::Object(members)) => members.get_mut(key.as_str()),
             (Segment::Index(n), Value::Object(members)) => members.get_mut(n.to_string().as_str()),
             (Segment::Index(n), Value::Array(items)) => items.get_mut(*n as usize),
-            (Segment::Key(_) | Segment::Index(_), _) => None,
+            (Segment::FromEnd(n), Value::Array(items)) => items
+                .len()
+                .checked_sub(*n as usize)
+                .and_then(|at| items.get_mut(at)),
+            (Segment::Key(_) | Segment::Index(_) | Segment::FromEnd(_), _) => None,
         };
         let Some(next) = next else {
             return;
@@ -558,6 +572,9 @@ fn unset(context: &mut Value, path: &FieldPath) {
         (Segment::Index(n), Value::Array(items)) if (*n as usize) < items.len() => {
             drop(items.remove(*n as usize))
         }
-        (Segment::Key(_) | Segment::Index(_), _) => {}
+        (Segment::FromEnd(n), Value::Array(items)) if (1..=items.len()).contains(&(*n as usize)) => {
+            drop(items.remove(items.len() - *n as usize))
+        }
+        (Segment::Key(_) | Segment::Index(_) | Segment::FromEnd(_), _) => {}
     }
 }

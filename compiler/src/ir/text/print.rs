@@ -313,6 +313,7 @@ fn field(field: Option<&Field>) -> String {
         .map(|s| match s {
             PathSegment::Key { name, .. } => Segment::Key(name.clone()),
             PathSegment::Index(n) => Segment::Index(*n),
+            PathSegment::FromEnd(n) => Segment::FromEnd(*n),
         })
         .collect();
     FieldPath { segments }.to_string()

@@ -308,7 +308,7 @@ fn find_dated<'t>(table: &'t PriceTable, reading: Reading<'_>) -> Option<&'t Ent
 }
 
 /// Positions of the separators in `name`, last first.
-fn borders(name: &str) -> impl Iterator<Item = usize> {
+pub(super) fn borders(name: &str) -> impl Iterator<Item = usize> {
     name.bytes()
         .enumerate()
         .rev()
@@ -322,7 +322,7 @@ fn is_separator(byte: u8) -> bool {
 
 /// What stands behind a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Rest {
+pub(super) enum Rest {
     /// Dates, versions and revisions only.
     Version,
     /// Also words such as `latest`.
@@ -331,7 +331,7 @@ enum Rest {
 
 impl Rest {
     /// What `text` is; `None` if some part of it may make another model of the name before it.
-    fn of(text: &str) -> Option<Self> {
+    pub(super) fn of(text: &str) -> Option<Self> {
         let mut rest = Self::Version;
         let mut parts = text
             .split(|c: char| c.is_ascii() && is_separator(c as u8))
@@ -419,7 +419,7 @@ fn is_provider(seller: &str, provider: &str) -> bool {
 }
 
 /// A listed place, or a cloud's region: `us-east-1`, `westeurope`, `europe-west4`.
-fn is_region(segment: &str) -> bool {
+pub(super) fn is_region(segment: &str) -> bool {
     let numbered = segment.bytes().last().is_some_and(|byte| byte.is_ascii_digit())
         && segment.contains('-')
         && [

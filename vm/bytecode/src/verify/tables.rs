@@ -28,7 +28,7 @@ fn is_path(path: &[PathSegment], dotted: &str) -> bool {
 }
 
 fn fields(module: &Module) -> Result<(), VerifyError> {
-    let mut seen: HashSet<Vec<(Option<&str>, u32)>> = HashSet::with_capacity(module.fields.len());
+    let mut seen: HashSet<Vec<(Option<&str>, i64)>> = HashSet::with_capacity(module.fields.len());
     for (i, field) in module.fields.iter().enumerate() {
         if field.path.is_empty() || field.path.len() > MAX_PATH {
             return Err(VerifyError::table(2, i, "a field path is empty or too long"));
@@ -38,7 +38,8 @@ fn fields(module: &Module) -> Result<(), VerifyError> {
         }
         let spelling = field.path.iter().map(|s| match s {
             PathSegment::Key { name, .. } => (Some(name.as_str()), 0),
-            PathSegment::Index(n) => (None, *n),
+            PathSegment::Index(n) => (None, i64::from(*n)),
+            PathSegment::FromEnd(n) => (None, -1 - i64::from(*n)),
         });
         if !seen.insert(spelling.collect()) {
             return Err(VerifyError::table(2, i, "two fields have the same path"));

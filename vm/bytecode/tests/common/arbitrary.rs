@@ -62,8 +62,9 @@ fn constant() -> impl Strategy<Value = Const> {
 
 fn field() -> impl Strategy<Value = Field> {
     let segment = prop_oneof![
-        4 => (text(), option::of(text())).prop_map(|(name, alias)| PathSegment::Key { name, alias }),
+        4 => (text(), vec(text(), 0..3)).prop_map(|(name, aliases)| PathSegment::Key { name, aliases }),
         1 => index().prop_map(PathSegment::Index),
+        1 => index().prop_map(PathSegment::FromEnd),
     ];
     (vec(segment, 0..4), option::weighted(0.2, select(Derived::ALL)))
         .prop_map(|(path, derived)| Field { path, derived })

@@ -1,6 +1,6 @@
 ; computed when it is first needed, not when rules are looked up
 .fields
-  f0: llm.prompt
+  f0: llm
   f1: llm.messages
   f2: llm.containsPII derived llm.containsPII
 .constants

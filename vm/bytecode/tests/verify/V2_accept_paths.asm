@@ -1,7 +1,7 @@
 ; keys, aliases, indexes, a derived field with its inputs
 .fields
   f0: llm.model
-  f1: llm.prompt
+  f1: llm
   f2: llm.messages
   f3: llm.estimatedTokens|estimated_tokens derived llm.estimatedTokens
   f4: metadata."a key".list[0]

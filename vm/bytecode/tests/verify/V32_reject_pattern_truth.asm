@@ -2,7 +2,7 @@
 .fields
   f0: a
   f1: b
-  f2: llm.prompt
+  f2: llm
   f3: llm.messages
   f4: llm.containsPII derived llm.containsPII
 .constants

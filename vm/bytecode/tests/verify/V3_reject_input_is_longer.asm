@@ -2,4 +2,3 @@
 .fields
   f0: llm.containsPII derived llm.containsPII
   f1: llm.prompt
-  f2: llm.messages[0]

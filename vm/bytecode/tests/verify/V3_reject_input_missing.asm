@@ -1,4 +1,4 @@
-; the messages are missing
+; the whole of `llm` is missing
 .fields
   f0: llm.containsPII derived llm.containsPII
-  f1: llm.prompt
+  f1: user
