@@ -245,11 +245,15 @@ fn opposite(word: &str, known: &str, distance: usize) -> bool {
 /// The known operator that `word` is with a negation before it.
 pub(crate) fn negates(word: &str, known: &[&'static str]) -> Option<&'static str> {
     let plain = normalise(word);
-    let rest = NEGATIONS.iter().find_map(|negation| {
+    NEGATIONS.iter().find_map(|negation| {
         let rest = plain.strip_prefix(negation)?;
-        (rest.chars().count() > 1).then_some(rest)
-    })?;
-    suggest(rest, Words::Operator, known)
+        match known.iter().find(|k| normalise(k) == rest) {
+            Some(exact) => Some(*exact),
+            // A short rest is near to anything.
+            None if rest.chars().count() > 3 => suggest(rest, Words::Operator, known),
+            None => None,
+        }
+    })
 }
 
 /// Lower case without `_`, `-` and blanks.
