@@ -204,6 +204,9 @@ fn bytes_that_are_not_utf8_have_a_place() {
             .line_column(output.diagnostics[0].primary.span.start),
         (2, 7)
     );
+    let (file, output) = policy_grammar::parse_bytes(&mut map, "m.yaml", b"\xef\xbb\xbfruls: []\n".to_vec());
+    let place = output.diagnostics[0].primary.span.start;
+    assert_eq!((place, map.file(file).unwrap().line_column(place)), (3, (1, 1)));
     let (_, output) = policy_grammar::parse_bytes(&mut map, "b.yaml", b"\xff\xfem\0e\0".to_vec());
     assert!(output.diagnostics[0].help[0].contains("UTF-16"));
     let (_, output) = policy_grammar::parse_bytes(

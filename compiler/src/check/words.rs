@@ -33,10 +33,10 @@ fn words(program: &Program, test: &Test, diagnostics: &mut Vec<Diagnostic>) {
     let (Some((path, known, what)), PredOperand::Const(k)) = (list, predicate.operand) else {
         return;
     };
-    let items = match program.consts.get(k) {
-        Some(Const::Array(items)) => items.as_slice(),
+    let items = match (predicate.op, program.consts.get(k)) {
+        (PredOp::In | PredOp::Eq, Some(Const::Array(items))) => items.as_slice(),
         // Another comparison of the list with a text is never true, which is said elsewhere.
-        Some(Const::Str(_)) if predicate.op == PredOp::Contains => &[k],
+        (PredOp::Contains, Some(Const::Str(_))) => &[k],
         _other => return,
     };
     let text = |k: &ConstIdx| match program.consts.get(*k) {
