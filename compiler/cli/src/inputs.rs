@@ -204,9 +204,11 @@ fn expand(path: &Path) -> anyhow::Result<Found> {
 /// Names what was passed over although it looks like policies: a policy that is silently not there is an allow.
 fn mention(passed: &[PathBuf]) {
     const MAX_NAMED: usize = 10;
+    /// Of a whole repository not every file is opened.
+    const MAX_OPENED: usize = 10_000;
     let mut more = 0;
     let mut named = 0;
-    for path in passed {
+    for path in passed.iter().take(MAX_OPENED) {
         let Some(why) = missed(path) else { continue };
         if named < MAX_NAMED {
             named += 1;
@@ -225,7 +227,7 @@ fn mention(passed: &[PathBuf]) {
 /// Why something that looks like policies is not among them.
 fn missed(path: &Path) -> Option<&'static str> {
     /// Bytes of a file that say what it holds.
-    const START: u64 = 64 << 10;
+    const START: u64 = 16 << 10;
     let name = path.file_name()?.to_string_lossy();
     let metadata = fs::metadata(path).ok()?;
     if metadata.is_dir() {

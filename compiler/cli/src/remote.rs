@@ -670,7 +670,7 @@ mod tests {
 
     #[test]
     fn texts_of_servers_and_ids_cannot_break_out() {
-        assert_eq!(clean("a\u{1b}[31mb\r"), "a\u{fffd}[31mb\u{fffd}");
+        assert_eq!(clean("a\u{1b}[31mb\r"), "a\\u{1b}[31mb\\r");
         assert_eq!(encode("a b/c?ü"), "a%20b%2Fc%3F%C3%BC");
         assert_eq!(
             policy_path("a/b", "/versions").unwrap(),

@@ -395,6 +395,35 @@ rules:
     );
 }
 
+/// Nor may policies that others wrote, and the names of their files.
+#[test]
+fn texts_of_policies_stay_on_their_line() {
+    let policy = "metadata: { id: \"a\\e[2J\\nALLOW\", name: P }\nrules:\n  - id: \"r\\e[2J\\nALLOW\"\n    \
+        condition: { operator: matches, field: llm.prompt, value: \"x\\u009b\" }\n    action: { decision: deny }\n";
+    let dir = Dir::with(&[
+        ("a.yaml", policy),
+        ("b\u{1b}[2J\nALLOW.yaml", policy),
+        ("c/x\u{1b}[2J.bak", policy),
+        ("c/a.yaml", policy),
+    ]);
+    dir.run(&["build", "a.yaml", "-o", "p.bundle"]).exits(0);
+    for arguments in [
+        &["check", "."][..],
+        &["check", "c"],
+        &["inspect", "p.bundle"],
+        &["inspect", "--index", "p.bundle"],
+    ] {
+        let ran = dir.run(&[arguments, &["--color", "always"]].concat());
+        let text = format!("{}{}", ran.out, ran.err);
+        let plain = without_styles(&text);
+        assert!(!plain.contains(['\u{1b}', '\u{9b}']), "{arguments:?}: {text:?}");
+        assert!(
+            !plain.lines().any(|line| line.trim_start().starts_with("ALLOW")),
+            "{arguments:?}: {text}"
+        );
+    }
+}
+
 /// A text without the escapes that only choose colours and weights.
 fn without_styles(text: &str) -> String {
     let mut out = String::new();
