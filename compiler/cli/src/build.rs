@@ -13,7 +13,8 @@ use std::time::Duration;
 /// Compile policies to a bundle
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Equal policies, options and versions give equal bytes. The file is written whole or not at all.\n\n\
+    after_help = "Equal policies, options and versions give equal bytes. The file is written whole or not at all;\n\
+                        pipes and devices are written to, never replaced.\n\n\
                         Example:\n  policyc build policies/ -o policies.bundle --revision 2026-11-23 --sign team.pem"
 )]
 pub(crate) struct Args {
