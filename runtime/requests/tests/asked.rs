@@ -1,0 +1,90 @@
+//! How much answer a request asks for.
+
+use policy_requests::{Count, choices, extra, limit};
+use serde_json::json;
+
+#[test]
+fn completions() {
+    for (llm, expected) in [
+        (json!({}), Some(1)),
+        (json!({"n": 3}), Some(3)),
+        (json!({"n": 0}), Some(1)),
+        (json!({"n": null}), Some(1)),
+        (json!({"n": 2.5}), Some(3)),
+        (json!({"n": "3"}), None),
+        (json!({"n": -1}), None),
+        (json!({"n": 2, "best_of": 5}), Some(5)),
+        (json!({"candidateCount": 4}), Some(4)),
+        (json!({"generationConfig": {"candidateCount": 4}}), Some(4)),
+        (json!({"n": 2, "prompt": ["a", "b", "c"]}), Some(6)),
+        (json!({"prompt": [1, 2, 3]}), Some(1)),
+        (json!({"prompt": [[1, 2], [3]]}), Some(2)),
+        (json!({"prompt": []}), Some(1)),
+        (json!({"prompt": "a"}), Some(1)),
+        (
+            json!({"n": 18_446_744_073_709_551_615_u64, "prompt": ["a", "b"]}),
+            Some(u64::MAX),
+        ),
+    ] {
+        assert_eq!(choices(&llm), expected, "{llm}");
+    }
+}
+
+#[test]
+fn reasoning() {
+    for (llm, expected) in [
+        (json!({"reasoning": {"effort": "high"}}), Count::Absent),
+        (
+            json!({"thinking": {"type": "enabled", "budget_tokens": 8000}}),
+            Count::Known(8000),
+        ),
+        (
+            json!({"thinkingConfig": {"thinkingBudget": 100}}),
+            Count::Known(100),
+        ),
+        (
+            json!({"generationConfig": {"thinkingConfig": {"thinkingBudget": 100}}}),
+            Count::Known(100),
+        ),
+        (
+            json!({"generationConfig": {"thinkingConfig": {"thinkingBudget": -1}}}),
+            Count::Absent,
+        ),
+        (json!({"reasoning": {"max_tokens": 100}}), Count::Known(100)),
+        (json!({"thinking": {"budget_tokens": "many"}}), Count::Invalid),
+        (
+            json!({"thinking": {"budget_tokens": 5}, "reasoning": {"max_tokens": 9}}),
+            Count::Known(9),
+        ),
+    ] {
+        assert_eq!(extra(&llm), expected, "{llm}");
+    }
+}
+
+#[test]
+fn limits_among_options() {
+    for (llm, expected) in [
+        (json!({"maxTokens": 5}), Count::Absent),
+        (
+            json!({"generationConfig": {"maxOutputTokens": 100}}),
+            Count::Known(100),
+        ),
+        (
+            json!({"generation_config": {"max_output_tokens": 100}}),
+            Count::Known(100),
+        ),
+        (json!({"inferenceConfig": {"maxTokens": 7}}), Count::Known(7)),
+        (json!({"options": {"num_predict": 9}}), Count::Known(9)),
+        (json!({"options": {"num_predict": -1}}), Count::Absent),
+        (
+            json!({"max_new_tokens": 9, "parameters": {"max_new_tokens": 11}}),
+            Count::Known(11),
+        ),
+        (
+            json!({"generationConfig": {"maxOutputTokens": "x"}}),
+            Count::Invalid,
+        ),
+    ] {
+        assert_eq!(limit(&llm), expected, "{llm}");
+    }
+}
