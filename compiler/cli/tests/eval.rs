@@ -7,8 +7,10 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::Stdio;
 use support::{Dir, QUICKSTART, command};
 
-const DEAR: &str = r#"{"llm": {"estimatedCost": 2}, "team": {"tier": "free"}}"#;
-const CHEAP: &str = r#"{"llm": {"estimatedCost": 0.5}, "team": {"tier": "free"}}"#;
+const DEAR: &str =
+    r#"{"llm": {"model": "gpt-4", "prompt": "hi", "maxTokens": 200000}, "team": {"tier": "free"}}"#;
+const CHEAP: &str =
+    r#"{"llm": {"model": "gpt-4", "prompt": "hi", "maxTokens": 2000}, "team": {"tier": "free"}}"#;
 
 fn dir() -> Dir {
     Dir::with(&[("my-policy.yaml", QUICKSTART)])

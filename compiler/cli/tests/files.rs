@@ -9,7 +9,8 @@ use std::process::Command;
 use support::{Dir, QUICKSTART, Ran, command};
 
 const MARK: &str = "\u{feff}";
-const DENIED: &str = r#"{"llm": {"estimatedCost": 2}, "team": {"tier": "free"}}"#;
+const DENIED: &str =
+    r#"{"llm": {"model": "gpt-4", "prompt": "hi", "maxTokens": 200000}, "team": {"tier": "free"}}"#;
 
 fn policy(id: &str) -> String {
     QUICKSTART.replace("cost-limit-policy", id)
@@ -22,7 +23,7 @@ fn endings_in_capitals_count() {
         ("p/b.Yml", &policy("b")),
         (
             "p/C.JSON",
-            r#"{"metadata": {"id": "c", "name": "C"}, "rules": []}"#,
+            r#"{"metadata": {"id": "c", "name": "C", "namespace": "production"}, "rules": []}"#,
         ),
     ]);
     let ran = dir.run(&["check", "p"]).exits(0);
