@@ -1,5 +1,7 @@
 //! Files: which ones are read, how far, and what is never replaced.
+
 #![cfg(unix)]
+#![allow(clippy::unwrap_used, reason = "a helper of tests fails as tests do")]
 
 mod support;
 
