@@ -1,53 +1,101 @@
 //! Cost of a request in dollars, from its model's price and from bounds of its tokens.
 //!
-//! Unknown is a state, never 0: a model without a price, a `llm.maxTokens` that is not a number, or a completion
-//! without a limit give no cost, and comparisons with it are errors.
+//! Unknown is a state, never 0: a model without a price, a limit that is no number of tokens, a number of completions
+//! that is none, or a completion without a limit give no cost, and comparisons with it are errors.
 
+use crate::request::Json;
 use policy_bytecode::Number;
-use policy_bytecode::context::Derived;
-use policy_primitives::prices::{CostInput, DEFAULT_COMPLETION_TOKENS, PriceTable, Resolution};
+use policy_primitives::prices::{CostInput, DEFAULT_COMPLETION_TOKENS, Entry, PriceTable, Resolution};
 use policy_primitives::tokens::TokenBounds;
+use crate::shim::image;
+use policy_requests::{Count, Image, ImageSource};
 use policy_vm::{Inputs, Value};
 
-/// Lower and upper bound in dollars; equal where the token bounds are. `None` where the cost is unknown.
-pub(crate) fn cost(
-    table: &PriceTable,
-    what: Derived,
-    inputs: &Inputs<'_>,
-    tokens: TokenBounds,
-) -> Option<(f64, f64)> {
-    let Resolution::Known { entry, .. } = table.resolve(inputs.provider.as_str(), inputs.model.as_str()?)
-    else {
-        return None;
-    };
-    let asked = completion_limit(&inputs.max_tokens)?;
-    let completion = match what {
-        Derived::MaxCost => asked.or(entry.max_output_tokens)?,
-        Derived::EstimatedCost | Derived::EstimatedTokens | Derived::ContainsPii | Derived::PiiTypes => {
-            asked.unwrap_or(DEFAULT_COMPLETION_TOKENS)
-        }
-    };
-    let completion = TokenBounds {
-        lower: completion,
-        upper: completion,
-    };
-    let bounds = entry.bounds(tokens, completion, CostInput::default())?;
-    Some((bounds.lower.to_dollars_f64(), bounds.upper.to_dollars_f64()))
+/// What a request asks a model for, as far as it has a price.
+#[derive(Debug)]
+pub(crate) struct Asked<'t> {
+    entry: Option<&'t Entry>,
+    /// Completions; `None` where that is no count.
+    choices: Option<u64>,
+    /// The longest completion that the caller allows.
+    limit: Count,
+    /// Tokens of reasoning that the caller asks for.
+    reasoning: Count,
+    batch: bool,
 }
 
-/// What the caller limits the completion to: `Some(None)` when nothing was sent, `None` when what was sent is no
-/// number of tokens. A fraction counts as the next whole token.
-fn completion_limit(sent: &Value<'_>) -> Option<Option<u64>> {
+impl<'t> Asked<'t> {
+    pub(crate) fn new(table: &'t PriceTable, inputs: &Inputs<'_>) -> Self {
+        let found = inputs
+            .model
+            .as_str()
+            .map(|model| table.resolve(inputs.provider.as_str(), model));
+        let llm = Json(inputs.llm);
+        Self {
+            entry: match found {
+                Some(Resolution::Known { entry, .. }) => Some(entry),
+                Some(Resolution::Unknown) | None => None,
+            },
+            choices: policy_requests::choices(llm),
+            limit: completion_limit(&inputs.max_tokens).max(policy_requests::limit(llm)),
+            reasoning: policy_requests::extra(llm),
+            batch: inputs.service_tier.as_str().is_some_and(|tier| tier.eq_ignore_ascii_case("batch")),
+        }
+    }
+
+    pub(crate) fn is_priced(&self) -> bool {
+        self.entry.is_some()
+    }
+
+    /// Lower and upper bound in dollars; equal where the bounds of the input's tokens are. `None` where the cost is
+    /// unknown.
+    ///
+    /// * `max` — the longest completion instead of the expected one.
+    pub(crate) fn cost(&self, max: bool, tokens: TokenBounds) -> Option<(f64, f64)> {
+        let entry = self.entry?;
+        let completion = match (self.limit, self.reasoning) {
+            (Count::Invalid, _) | (_, Count::Invalid) => return None,
+            // The APIs count reasoning within the limit.
+            (Count::Known(limit), _) => limit,
+            (Count::Absent, _) if max => entry.max_output_tokens?,
+            (Count::Absent, Count::Known(reasoning)) => DEFAULT_COMPLETION_TOKENS.saturating_add(reasoning),
+            (Count::Absent, Count::Absent) => DEFAULT_COMPLETION_TOKENS,
+        };
+        let completion = completion.saturating_mul(self.choices?);
+        let completion = TokenBounds {
+            lower: completion,
+            upper: completion,
+        };
+        let request = CostInput {
+            batch: self.batch,
+            ..CostInput::default()
+        };
+        let bounds = entry.bounds(tokens, completion, request)?;
+        Some((bounds.lower.to_dollars_f64(), bounds.upper.to_dollars_f64()))
+    }
+}
+
+/// What the caller limits the completion to. A fraction counts as the next whole token.
+fn completion_limit(sent: &Value<'_>) -> Count {
     match sent {
-        Value::Undefined | Value::Null => Some(None),
-        Value::Number(Number::Int(n)) => u64::try_from(*n).ok().map(Some),
-        Value::Number(Number::UInt(n)) => Some(Some(*n)),
+        Value::Undefined | Value::Null => Count::Absent,
+        Value::Number(Number::Int(n)) => u64::try_from(*n).map_or(Count::Invalid, Count::Known),
+        Value::Number(Number::UInt(n)) => Count::Known(*n),
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
             reason = "0 <= x < 2^63 is checked"
         )]
-        Value::Number(Number::Float(x)) if (0.0..9.2e18).contains(x) => Some(Some(x.ceil() as u64)),
-        _no_count => None,
+        Value::Number(Number::Float(x)) if (0.0..9.2e18).contains(x) => Count::Known(x.ceil() as u64),
+        _no_count => Count::Invalid,
     }
+}
+
+/// Tokens of an image: by its size and detail where they are known, else the most that the model takes for one.
+pub(crate) fn image_tokens(sent: &Image<'_>, model: &str) -> u64 {
+    let data = match sent.source {
+        ImageSource::Base64(data) => Some(data),
+        ImageSource::Url(_) | ImageSource::Stored => None,
+    };
+    image::tokens(model, sent.detail, data)
 }

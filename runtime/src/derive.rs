@@ -1,15 +1,21 @@
-//! Derived fields: tokens, cost and personal data of a request, computed when a rule first needs them and kept.
+//! Derived fields: texts, model names, tokens, cost and personal data of a request, computed when a rule first needs
+//! them and kept.
 //!
-//! Text is `llm.prompt`, or the text parts of `llm.messages` where there is no prompt; parts are never joined. Where
-//! there is no text, the caller's own value stands. A comparison of tokens or cost with a constant is answered from
-//! bounds where lengths decide it, and counting stops early where they do not.
+//! All that rests on text rests on the one reader of requests ([`crate::request`]): whatever a model would read counts,
+//! in whatever shape it was sent. What the caller sent in place of a derived field stands only where [`DeriveMode`]
+//! says so. A comparison of tokens or cost with a constant is answered from bounds where lengths decide it, and counting
+//! stops early where they do not.
 
-use crate::cost;
+use crate::cost::{self, Asked};
+use crate::request::Read;
+use bumpalo::collections::Vec as BumpVec;
 use policy_bytecode::context::Derived;
 use policy_bytecode::{Number, Outcome};
+use crate::shim::{Normalizer, tools, tool_overhead};
 use policy_primitives::pii::{self, Confidence, PiiTypeSet, Redactor};
-use policy_primitives::prices::PriceTable;
+use policy_primitives::prices::{PriceTable, Resolution, canonical_name, family_name};
 use policy_primitives::tokens::{self, ChatOverhead, Family, TokenBounds, TokenScratch};
+use policy_requests::{Field, UnreadKind};
 use policy_vm::{Bump, Comparison, Host, Inputs, Value};
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -17,7 +23,7 @@ use std::sync::Arc;
 /// Whose value of a derived field counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum DeriveMode {
-    /// Ours, wherever there is text to compute it from; else the caller's.
+    /// Ours, whatever the caller sent.
     #[default]
     Always,
     /// The caller's where it is there; else ours.
@@ -32,6 +38,9 @@ pub(crate) struct DeriveScratch {
     tokens: TokenScratch,
     redactor: Redactor,
     redacted: String,
+    text: String,
+    normalizer: Normalizer,
+    normal: String,
 }
 
 /// Computes derived fields of one request.
@@ -40,10 +49,25 @@ pub(crate) struct DeriveHost<'w> {
     mode: DeriveMode,
     prices: Option<&'w Arc<PriceTable>>,
     scratch: &'w mut DeriveScratch,
-    /// Tokens of the text, once counted.
-    counted: Option<u64>,
-    /// Types found in the text, once scanned.
+    /// Tokens of the request, once counted; `None` inside where they cannot be.
+    counted: Option<Option<u64>>,
+    /// Types found in the texts, once scanned.
     types: Option<PiiTypeSet>,
+}
+
+/// What is counted of a request.
+struct Countable<'a> {
+    read: Read<'a>,
+    /// The tool definitions as a model sees them.
+    tools: &'a str,
+    /// Tokens that need no counting: chat format, token ids, images. No factor of the family's applies to them.
+    fixed: u64,
+}
+
+impl<'a> Countable<'a> {
+    fn parts(&self) -> impl Iterator<Item = &'a str> + Clone {
+        self.read.counted().chain(std::iter::once(self.tools))
+    }
 }
 
 impl<'w> DeriveHost<'w> {
@@ -61,14 +85,14 @@ impl<'w> DeriveHost<'w> {
         }
     }
 
-    fn prices(&self) -> &PriceTable {
+    fn prices(&self) -> &'w PriceTable {
         match self.prices {
             Some(table) => table,
             None => PriceTable::builtin(),
         }
     }
 
-    /// The text without personal data of these types, in the arena.
+    /// The text without personal data of these types, in the arena; the same text where there is none.
     pub(crate) fn redact<'a>(&mut self, text: &'a str, types: PiiTypeSet, bump: &'a Bump) -> &'a str {
         let DeriveScratch {
             redactor, redacted, ..
@@ -83,71 +107,141 @@ impl<'w> DeriveHost<'w> {
     }
 
     /// Whether the caller's value stands.
-    fn keeps(&self, sent: &Value<'_>, inputs: &Inputs<'_>) -> bool {
+    fn keeps(&self, sent: &Value<'_>) -> bool {
         match self.mode {
             DeriveMode::Never => true,
-            DeriveMode::Missing if sent.is_present() => true,
-            DeriveMode::Missing | DeriveMode::Always => !Text::new(inputs).is_present(),
+            DeriveMode::Missing => sent.is_present(),
+            DeriveMode::Always => false,
         }
+    }
+
+    fn model<'a>(inputs: &Inputs<'a>) -> &'a str {
+        inputs.model.as_str().unwrap_or("")
     }
 
     fn family(inputs: &Inputs<'_>) -> Family {
-        tokens::family_for(inputs.model.as_str().unwrap_or(""))
+        tokens::family_for(Self::model(inputs))
     }
 
-    fn tokens(&mut self, inputs: &Inputs<'_>) -> u64 {
+    /// What there is to count; `None` where something cannot be counted.
+    fn countable<'a>(&mut self, inputs: &Inputs<'a>, bump: &'a Bump) -> Option<Countable<'a>> {
+        let read = Read::new(inputs.llm, bump);
+        if read.is_uncountable() {
+            return None;
+        }
+        let model = Self::model(inputs);
+        let text = &mut self.scratch.text;
+        text.clear();
+        for tool in read.tools() {
+            tools::render(*tool, text);
+        }
+        let chat = ChatOverhead::default();
+        let mut fixed = read.token_ids;
+        if read.messages > 0 {
+            fixed = fixed.saturating_add(chat.tokens(read.messages, read.names));
+            // Instructions beside the messages are a message more.
+            for field in [Field::System, Field::Instructions] {
+                if read.texts().any(|text| text.place.field == field) {
+                    fixed = fixed.saturating_add(chat.per_message);
+                }
+            }
+        }
+        if !read.tools().is_empty() {
+            fixed = fixed.saturating_add(tool_overhead(Self::family(inputs)));
+        }
+        for image in read.images() {
+            fixed = fixed.saturating_add(cost::image_tokens(image, model));
+        }
+        Some(Countable {
+            read,
+            tools: bump.alloc_str(text),
+            fixed,
+        })
+    }
+
+    /// Tokens of the request; `None` where something cannot be counted.
+    fn tokens<'a>(&mut self, inputs: &Inputs<'a>, bump: &'a Bump) -> Option<u64> {
         if let Some(known) = self.counted {
             return known;
         }
-        let text = Text::new(inputs);
-        let family = Self::family(inputs);
-        let chat = ChatOverhead::default();
-        let mut counter = tokens::Counter::with_overhead(family, chat, &mut self.scratch.tokens);
-        text.parts().for_each(|part| counter.text(part));
-        // The overhead is not scaled by the family's factor: add it to the finished count.
-        let counted = counter.finish().tokens.saturating_add(text.overhead());
+        let counted = self.countable(inputs, bump).map(|countable| {
+            let family = Self::family(inputs);
+            let mut counter =
+                tokens::Counter::with_overhead(family, ChatOverhead::default(), &mut self.scratch.tokens);
+            countable.parts().for_each(|part| counter.text(part));
+            // The overhead is not scaled by the family's factor: add it to the finished count.
+            counter.finish().tokens.saturating_add(countable.fixed)
+        });
         self.counted = Some(counted);
         counted
     }
 
-    /// Bounds of the tokens: exact once counted, else from lengths alone.
-    fn token_bounds(&self, inputs: &Inputs<'_>) -> TokenBounds {
+    /// Bounds of the tokens: exact once counted, else from lengths alone. `None` where something cannot be counted.
+    fn token_bounds<'a>(&mut self, inputs: &Inputs<'a>, bump: &'a Bump) -> Option<TokenBounds> {
         if let Some(known) = self.counted {
-            return TokenBounds {
+            return known.map(|known| TokenBounds {
                 lower: known,
                 upper: known,
-            };
+            });
         }
-        let text = Text::new(inputs);
-        tokens::bounds(text.parts(), Self::family(inputs), text.overhead())
+        let countable = self.countable(inputs, bump)?;
+        Some(tokens::bounds(countable.parts(), Self::family(inputs), countable.fixed))
     }
 
-    fn compare_tokens(&mut self, limit: u64, inputs: &Inputs<'_>) -> Ordering {
+    /// `None` where something cannot be counted.
+    fn compare_tokens<'a>(&mut self, limit: u64, inputs: &Inputs<'a>, bump: &'a Bump) -> Option<Ordering> {
         if let Some(known) = self.counted {
-            return known.cmp(&limit);
+            return known.map(|known| known.cmp(&limit));
         }
-        let text = Text::new(inputs);
-        let family = Self::family(inputs);
-        tokens::compare_limit(
-            text.parts(),
-            family,
-            text.overhead(),
+        let countable = self.countable(inputs, bump)?;
+        Some(tokens::compare_limit(
+            countable.parts(),
+            Self::family(inputs),
+            countable.fixed,
             limit,
             &mut self.scratch.tokens,
-        )
+        ))
     }
 
-    fn pii_types(&mut self, inputs: &Inputs<'_>) -> PiiTypeSet {
+    /// What is asked of the price table; `None` where the request asks for nothing that costs.
+    fn asked<'a>(&self, inputs: &Inputs<'a>, bump: &'a Bump) -> Option<Asked<'w>> {
+        if matches!(inputs.model, Value::Undefined | Value::Null) && Read::new(inputs.llm, bump).is_empty() {
+            return None;
+        }
+        Some(Asked::new(self.prices(), inputs))
+    }
+
+    fn pii_types<'a>(&mut self, inputs: &Inputs<'a>, bump: &'a Bump) -> PiiTypeSet {
         match self.types {
             Some(types) => types,
             None => {
-                let found = Text::new(inputs)
-                    .content()
-                    .map(pii::types_in)
+                let found = Read::new(inputs.llm, bump)
+                    .texts()
+                    .map(|text| pii::types_in(text.text))
                     .fold(PiiTypeSet::EMPTY, PiiTypeSet::union);
                 self.types = Some(found);
                 found
             }
+        }
+    }
+
+    /// The name or the family of the model, where the price table has it.
+    fn model_name<'a>(&mut self, family: bool, inputs: &Inputs<'a>, bump: &'a Bump) -> Value<'a> {
+        let Some(model) = inputs.model.as_str() else {
+            return match inputs.model {
+                Value::Undefined | Value::Null => Value::Undefined,
+                _no_name => Value::Unknown,
+            };
+        };
+        match self.prices().resolve(inputs.provider.as_str(), model) {
+            Resolution::Known { entry, .. } => {
+                let name = &mut self.scratch.text;
+                name.clear();
+                canonical_name(entry, name);
+                let name = if family { family_name(name) } else { name };
+                Value::Str(bump.alloc_str(name))
+            }
+            Resolution::Unknown => Value::Undefined,
         }
     }
 }
@@ -164,63 +258,123 @@ impl Host for DeriveHost<'_> {
         inputs: &Inputs<'a>,
         bump: &'a Bump,
     ) -> Value<'a> {
-        if self.keeps(&sent, inputs) {
+        if self.keeps(&sent) {
             return sent;
         }
         match what {
-            Derived::EstimatedTokens => Value::Number(Number::from_u64(self.tokens(inputs))),
+            Derived::Text => {
+                let text = &mut self.scratch.text;
+                Read::new(inputs.llm, bump).join(text);
+                Value::Str(bump.alloc_str(text))
+            }
+            Derived::NormalizedText => {
+                let DeriveScratch {
+                    text,
+                    normalizer,
+                    normal,
+                    ..
+                } = &mut *self.scratch;
+                Read::new(inputs.llm, bump).join(text);
+                normal.clear();
+                normalizer.normalize(text, normal);
+                Value::Str(bump.alloc_str(normal))
+            }
+            Derived::LastUserText => {
+                let text = &mut self.scratch.text;
+                if Read::new(inputs.llm, bump).join_last_user(text) {
+                    Value::Str(bump.alloc_str(text))
+                } else {
+                    Value::Undefined
+                }
+            }
+            Derived::UnreadContent => {
+                let mut kinds = BumpVec::new_in(bump);
+                kinds.extend(
+                    Read::new(inputs.llm, bump)
+                        .unread()
+                        .map(|kind: UnreadKind| Value::Str(kind.name())),
+                );
+                Value::Array(kinds.into_bump_slice())
+            }
+            Derived::CanonicalModel => self.model_name(false, inputs, bump),
+            Derived::ModelFamily => self.model_name(true, inputs, bump),
+            Derived::EstimatedTokens => match self.tokens(inputs, bump) {
+                Some(tokens) => Value::Number(Number::from_u64(tokens)),
+                None => Value::Unknown,
+            },
             Derived::EstimatedCost | Derived::MaxCost => {
-                let tokens = self.tokens(inputs);
-                let bounds = TokenBounds {
-                    lower: tokens,
-                    upper: tokens,
+                let Some(asked) = self.asked(inputs, bump) else {
+                    return Value::Undefined;
                 };
-                match cost::cost(self.prices(), what, inputs, bounds) {
+                // A model without a price has no cost, whatever is counted.
+                let dollars = asked.is_priced().then(|| self.tokens(inputs, bump)).flatten();
+                let dollars = dollars.and_then(|tokens| {
+                    asked.cost(
+                        what == Derived::MaxCost,
+                        TokenBounds {
+                            lower: tokens,
+                            upper: tokens,
+                        },
+                    )
+                });
+                match dollars {
                     Some((_, dollars)) => Number::from_f64(dollars).map_or(Value::Unknown, Value::Number),
                     None => Value::Unknown,
                 }
             }
             Derived::ContainsPii => Value::Bool(match self.types {
                 Some(types) => !types.is_empty(),
-                None => Text::new(inputs).content().any(pii::contains),
+                None => Read::new(inputs.llm, bump)
+                    .texts()
+                    .any(|text| pii::contains(text.text)),
             }),
             Derived::PiiTypes => {
-                let types = self.pii_types(inputs);
-                let mut names = bumpalo::collections::Vec::with_capacity_in(types.len(), bump);
+                let types = self.pii_types(inputs, bump);
+                let mut names = BumpVec::with_capacity_in(types.len(), bump);
                 names.extend(types.iter().map(|kind| Value::Str(kind.name())));
                 Value::Array(names.into_bump_slice())
             }
         }
     }
 
-    fn compare(
+    fn compare<'a>(
         &mut self,
         what: Derived,
         comparison: Comparison,
         constant: Number,
-        sent: Value<'_>,
-        inputs: &Inputs<'_>,
+        sent: Value<'a>,
+        inputs: &Inputs<'a>,
+        bump: &'a Bump,
     ) -> Option<Outcome> {
-        if self.keeps(&sent, inputs) {
+        if self.keeps(&sent) {
             return None;
         }
         match what {
             Derived::EstimatedTokens => {
                 let (comparison, limit) = match integer_limit(comparison, constant) {
                     Limit::At(comparison, limit) => (comparison, limit),
-                    Limit::Decided(answer) => return Some(answer.into()),
+                    Limit::Decided(answer) => return self.countable(inputs, bump).map(|_| answer.into()),
                 };
-                Some(comparison.accepts(self.compare_tokens(limit, inputs)).into())
+                let order = self.compare_tokens(limit, inputs, bump)?;
+                Some(comparison.accepts(order).into())
             }
             Derived::EstimatedCost | Derived::MaxCost => {
-                let bounds = self.token_bounds(inputs);
-                let (lower, upper) = cost::cost(self.prices(), what, inputs, bounds)?;
+                let asked = self.asked(inputs, bump)?;
+                let bounds = self.token_bounds(inputs, bump)?;
+                let (lower, upper) = asked.cost(what == Derived::MaxCost, bounds)?;
                 let decide =
                     |dollars: f64| Number::from_f64(dollars).map(|n| comparison.accepts(n.compare(constant)));
                 let (at_lower, at_upper) = (decide(lower)?, decide(upper)?);
                 (at_lower == at_upper).then(|| at_lower.into())
             }
-            Derived::ContainsPii | Derived::PiiTypes => None,
+            Derived::Text
+            | Derived::NormalizedText
+            | Derived::LastUserText
+            | Derived::UnreadContent
+            | Derived::CanonicalModel
+            | Derived::ModelFamily
+            | Derived::ContainsPii
+            | Derived::PiiTypes => None,
         }
     }
 }
@@ -258,92 +412,6 @@ fn integer_limit(comparison: Comparison, constant: Number) -> Limit {
             }
         }
     }
-}
-
-/// The text of a request: its prompt, or the text parts of its messages.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Text<'a> {
-    prompt: Option<&'a str>,
-    messages: &'a [Value<'a>],
-}
-
-impl<'a> Text<'a> {
-    pub(crate) fn new(inputs: &Inputs<'a>) -> Self {
-        let prompt = inputs.prompt.as_str().filter(|text| !text.is_empty());
-        let messages = match (prompt, inputs.messages) {
-            (None, Value::Array(items)) => items,
-            _none => &[],
-        };
-        Self { prompt, messages }
-    }
-
-    /// Whether there is any text to compute from.
-    fn is_present(&self) -> bool {
-        self.content().any(|part| !part.is_empty())
-    }
-
-    /// What people and tools wrote: the prompt, or the content of the messages.
-    fn content(self) -> impl Iterator<Item = &'a str> + Clone {
-        self.prompt
-            .into_iter()
-            .chain(self.messages.iter().flat_map(|message| content_parts(*message)))
-    }
-
-    /// What counts as tokens: the content, and the role and name of each message.
-    fn parts(self) -> impl Iterator<Item = &'a str> + Clone {
-        let labels = |message: &Value<'a>| {
-            [message.get("role"), message.get("name")]
-                .into_iter()
-                .filter_map(text_of)
-        };
-        self.prompt.into_iter().chain(
-            self.messages
-                .iter()
-                .flat_map(move |m| labels(m).chain(content_parts(*m))),
-        )
-    }
-
-    /// Tokens that the chat format adds.
-    fn overhead(self) -> u64 {
-        if self.messages.is_empty() {
-            return 0;
-        }
-        let names = self
-            .messages
-            .iter()
-            .filter(|m| matches!(m.get("name"), Value::Str(_)))
-            .count();
-        ChatOverhead::default().tokens(self.messages.len() as u64, names as u64)
-    }
-}
-
-fn text_of(value: Value<'_>) -> Option<&str> {
-    value.as_str()
-}
-
-/// Text parts of one message: its content where that is text, the texts of its parts where it is a list. A message
-/// that is a bare string is its own content.
-fn content_parts(message: Value<'_>) -> impl Iterator<Item = &str> + Clone {
-    let content = if matches!(message, Value::Str(_)) {
-        message
-    } else {
-        message.get("content")
-    };
-    let items = match content {
-        Value::Array(items) => items,
-        _scalar => &[],
-    };
-    let part = |item: &Value<'_>| matches!(item, Value::Object(_));
-    content
-        .as_str()
-        .into_iter()
-        .chain(items.iter().filter_map(move |item| {
-            if part(item) {
-                text_of(item.get("text"))
-            } else {
-                text_of(*item)
-            }
-        }))
 }
 
 #[cfg(test)]

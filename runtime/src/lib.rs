@@ -38,7 +38,9 @@ mod engine;
 mod error;
 mod explain;
 mod modify;
+mod request;
 mod response;
+mod shim;
 mod snapshot;
 #[cfg(feature = "compile")]
 mod sources;

@@ -231,6 +231,11 @@ impl RuleIndex {
         self.take(target, &[], found);
     }
 
+    /// Adds all rules that hang on a scan.
+    pub(crate) fn take_all(&self, search: &Search, found: &mut Candidates) {
+        self.take(search.all, &[], found);
+    }
+
     /// Puts every rule that may be anything but false into `found`.
     pub(crate) fn collect(&self, slots: &[Value<'_>], found: &mut Candidates) {
         found.clear();
@@ -242,8 +247,8 @@ impl RuleIndex {
                 // Every operator is false of what is missing.
                 Some(Value::Undefined) | None => {}
                 Some(value) if mismatches(search.shape, value) => self.take(search.all, slots, found),
-                // Reaching the first makes the scan run and adds the others.
-                Some(Value::Str(_)) => self.take(Target::Rule(search.first), slots, found),
+                // Reaching the first makes the scan run, for a computed text once it is computed, and adds the others.
+                Some(Value::Str(_) | Value::Pending) => self.take(Target::Rule(search.first), slots, found),
                 // No text: an error, or an array that may have the element.
                 Some(_other) => self.take(search.all, slots, found),
             }

@@ -64,8 +64,6 @@ pub struct Inputs<'a> {
     pub provider: Value<'a>,
     /// `llm.maxTokens`.
     pub max_tokens: Value<'a>,
-    /// `llm.n`.
-    pub n: Value<'a>,
     /// `llm.serviceTier`.
     pub service_tier: Value<'a>,
 }
@@ -409,8 +407,15 @@ impl<'a, H: Host> Evaluation<'a, H> {
     /// Runs the scan that rules hang on, because the first of them is reached, and adds those that it does not show to
     /// be false.
     fn search(&mut self, index: &RuleIndex, search: &Search, cursor: &mut Cursor, reached: u32) {
-        let Some(Value::Str(text)) = self.slots.get(search.field().index()).copied() else {
-            return;
+        let text = match self.field(search.field()) {
+            Value::Str(text) => text,
+            Value::Undefined => return,
+            // A computed text that is none, or cannot be computed.
+            _other => {
+                index.take_all(search, self.candidates);
+                self.candidates.refill(cursor, reached);
+                return;
+            }
         };
         let found = self
             .scans
@@ -594,7 +599,6 @@ impl<'a, H: Host> Evaluation<'a, H> {
             model: input(slots.model),
             provider: input(slots.provider),
             max_tokens: input(slots.max_tokens),
-            n: input(slots.n),
             service_tier: input(slots.service_tier),
         }
     }

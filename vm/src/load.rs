@@ -87,7 +87,6 @@ pub(crate) struct InputSlots {
     pub(crate) model: Option<FieldIdx>,
     pub(crate) provider: Option<FieldIdx>,
     pub(crate) max_tokens: Option<FieldIdx>,
-    pub(crate) n: Option<FieldIdx>,
     pub(crate) service_tier: Option<FieldIdx>,
 }
 
@@ -211,7 +210,6 @@ impl LoadedModule {
                 model: slot("llm.model"),
                 provider: slot("llm.provider"),
                 max_tokens: slot("llm.maxTokens"),
-                n: slot("llm.n"),
                 service_tier: slot("llm.serviceTier"),
             },
             derived,

@@ -1013,7 +1013,6 @@ fn pending_is_not_observable() {
         inputs.model,
         inputs.provider,
         inputs.max_tokens,
-        inputs.n,
         inputs.service_tier,
     ] {
         assert!(matches!(value, Value::Undefined));

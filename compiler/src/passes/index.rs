@@ -27,7 +27,7 @@ use super::{OptLevel, Options, Pass, Program, patterns};
 use crate::fields::dotted;
 use crate::ir::{Function, Inst, Rule, ValueId};
 use policy_bytecode::context;
-use policy_bytecode::guard::{MAX_GUARD, MAX_GUARDS, indexable, plain_fields};
+use policy_bytecode::guard::{MAX_GUARD, MAX_GUARDS, indexable, plain_fields, searchable_fields};
 use policy_bytecode::module::Field;
 use policy_bytecode::predicate::{PredOp, PredOperand};
 use policy_bytecode::{Const, FieldIdx, PredIdx};
@@ -301,10 +301,10 @@ impl Searches {
 
     /// Those that a scan could answer if there were enough of them.
     fn possible(program: &Program) -> Self {
-        let plain = plain_fields(&program.fields);
+        let searchable = searchable_fields(&program.fields);
         let field = |p: &crate::ir::Predicate| {
-            let plain = plain.get(p.field.index()).copied().unwrap_or(false);
-            (plain && patterns::can_be_scanned(program, p)).then_some(p.field)
+            let searchable = searchable.get(p.field.index()).copied().unwrap_or(false);
+            (searchable && patterns::can_be_scanned(program, p)).then_some(p.field)
         };
         Self(program.predicates.iter().map(field).collect())
     }

@@ -22,7 +22,7 @@ use super::{OptLevel, Options, Pass, Program};
 use crate::cost;
 use crate::ir::{Inst, Predicate};
 use literals::Required;
-use policy_bytecode::guard::plain_fields;
+use policy_bytecode::guard::searchable_fields;
 use policy_bytecode::predicate::{PredOp, PredOperand};
 use policy_bytecode::scan::{Literal, OnHit, Scan, Scanned};
 use policy_bytecode::{Const, FieldIdx, PredIdx};
@@ -52,13 +52,13 @@ impl Pass for Patterns {
     }
 
     fn run(&self, program: &mut Program, _options: &Options) -> usize {
-        let plain = plain_fields(&program.fields);
+        let searchable = searchable_fields(&program.fields);
         let mut fields: BTreeMap<FieldIdx, Vec<Candidate>> = BTreeMap::new();
         for pred in asked(program) {
             let Some(predicate) = program.predicates.get(pred.index()) else {
                 continue;
             };
-            if !plain.get(predicate.field.index()).copied().unwrap_or(false) {
+            if !searchable.get(predicate.field.index()).copied().unwrap_or(false) {
                 continue;
             }
             if let Some(candidate) = candidate(program, pred, predicate) {
@@ -127,7 +127,7 @@ fn asked(program: &Program) -> BTreeSet<PredIdx> {
     asked
 }
 
-/// Whether a scan could answer a comparison with a plain field, if it were not the only one on its field.
+/// Whether a scan could answer a comparison with a field that can be searched, if it were not the only one on its field.
 pub(crate) fn can_be_scanned(program: &Program, predicate: &Predicate) -> bool {
     candidate(program, PredIdx(0), predicate).is_some()
 }

@@ -1,12 +1,16 @@
 //! Derived fields (1.2, 1.6): what they are computed from, and when.
 //!
-//! Counting, pricing and detecting are the primitives' own; there is no second source of truth for them. What stands
-//! here is the page's text around them: which text, which model, which of the caller's value and ours.
+//! Counting, pricing, normalising and detecting are the primitives' own; there is no second source of truth for them.
+//! What a request says is read by [`super::requests`], which shares nothing with the product. What stands here is the
+//! page's text around them: which text, which model, which of the caller's value and ours.
 
+use super::requests::{self, Place, Read, Who};
 use super::{Found, Request, sent};
-use policy_grammar::ast::Segment;
-use policy_primitives::prices::{PriceTable, Resolution};
-use policy_primitives::{pii, tokens};
+use policy_grammar::ast::{FieldPath, Segment};
+use policy_primitives::prices::{
+    CostInput, DEFAULT_COMPLETION_TOKENS, Entry, PriceTable, Resolution, canonical_name, family_name,
+};
+use policy_primitives::{normalize, pii, tokens};
 use serde_json::Value;
 
 /// Engine setting `derive` (1.2).
@@ -16,7 +20,7 @@ pub enum Derive {
     Never,
     /// Only what the caller did not send.
     Missing,
-    /// Wherever there is text to compute from.
+    /// Whatever the caller sent.
     #[default]
     Always,
 }
@@ -24,6 +28,12 @@ pub enum Derive {
 /// A derived field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Field {
+    Text,
+    NormalizedText,
+    LastUserText,
+    UnreadContent,
+    CanonicalModel,
+    ModelFamily,
     EstimatedTokens,
     EstimatedCost,
     MaxCost,
@@ -32,113 +42,59 @@ pub(crate) enum Field {
 }
 
 impl Field {
+    const NAMES: &'static [(Self, &'static str)] = &[
+        (Self::Text, "text"),
+        (Self::NormalizedText, "normalizedText"),
+        (Self::LastUserText, "lastUserText"),
+        (Self::UnreadContent, "unreadContent"),
+        (Self::CanonicalModel, "canonicalModel"),
+        (Self::ModelFamily, "modelFamily"),
+        (Self::EstimatedTokens, "estimatedTokens"),
+        (Self::EstimatedCost, "estimatedCost"),
+        (Self::MaxCost, "maxCost"),
+        (Self::ContainsPii, "containsPII"),
+        (Self::PiiTypes, "piiTypes"),
+    ];
+
     /// The derived field of this canonical name below `llm`.
     pub(crate) fn named(name: &str) -> Option<Self> {
-        Some(match name {
-            "estimatedTokens" => Self::EstimatedTokens,
-            "estimatedCost" => Self::EstimatedCost,
-            "maxCost" => Self::MaxCost,
-            "containsPII" => Self::ContainsPii,
-            "piiTypes" => Self::PiiTypes,
-            _ => return None,
-        })
+        Self::NAMES.iter().find(|(_, own)| *own == name).map(|(field, _)| *field)
     }
 
     fn name(self) -> &'static str {
-        match self {
-            Self::EstimatedTokens => "estimatedTokens",
-            Self::EstimatedCost => "estimatedCost",
-            Self::MaxCost => "maxCost",
-            Self::ContainsPii => "containsPII",
-            Self::PiiTypes => "piiTypes",
-        }
+        Self::NAMES.iter().find(|(field, _)| *field == self).map_or("", |(_, name)| name)
+    }
+
+    /// What it is computed from; reading it reads that.
+    pub(crate) fn inputs(self) -> Vec<FieldPath> {
+        let paths: &[&str] = match self {
+            Self::CanonicalModel | Self::ModelFamily => &["llm.model", "llm.provider"],
+            Self::EstimatedCost | Self::MaxCost => {
+                &["llm", "llm.model", "llm.provider", "llm.maxTokens", "llm.serviceTier"]
+            }
+            Self::EstimatedTokens => &["llm", "llm.model"],
+            Self::Text
+            | Self::NormalizedText
+            | Self::LastUserText
+            | Self::UnreadContent
+            | Self::ContainsPii
+            | Self::PiiTypes => &["llm"],
+        };
+        let path = |text: &&str| FieldPath {
+            segments: text.split('.').map(|key| Segment::Key(key.to_owned())).collect(),
+        };
+        paths.iter().map(path).collect()
     }
 }
 
-/// 1.2: "`always` (default) replaces what the caller sent wherever there is text to compute from, and lets the caller's
-/// value stand where there is none; `missing` computes only what the caller did not send; `never` computes nothing".
+/// 1.2: "`always` (default) replaces what the caller sent, also where there is no text; `missing` computes only what the
+/// caller did not send; `never` computes nothing".
 pub(crate) fn value(field: Field, request: &Request<'_>) -> Found {
     let by_caller = llm(field.name(), request);
-    let compute = match request.derive {
-        Derive::Never => false,
-        Derive::Missing => by_caller == Found::Missing,
-        Derive::Always => true,
-    };
-    if !compute {
-        return by_caller;
-    }
-    match text_of(request) {
-        Some(text) => compute_from(field, &text, request),
-        None => by_caller,
-    }
-}
-
-/// The text of a request, in parts that are never joined.
-enum Text {
-    /// `llm.prompt`.
-    Prompt(String),
-    /// `llm.messages`.
-    Messages(Vec<Message>),
-}
-
-/// One chat message.
-struct Message {
-    role: Option<String>,
-    name: Option<String>,
-    parts: Vec<String>,
-}
-
-impl Text {
-    fn parts(&self) -> Vec<&str> {
-        match self {
-            Self::Prompt(prompt) => vec![prompt],
-            Self::Messages(messages) => messages
-                .iter()
-                .flat_map(|m| m.parts.iter().map(String::as_str))
-                .collect(),
-        }
-    }
-}
-
-/// 1.2: "computed from `llm.prompt`, or from the text parts of `llm.messages` when there is no prompt". Ruling: an empty
-/// prompt is none, because otherwise it would hide the messages; and where all parts are empty there is no text.
-fn text_of(request: &Request<'_>) -> Option<Text> {
-    if let Some(prompt) = llm_text("prompt", request).filter(|prompt| !prompt.is_empty()) {
-        return Some(Text::Prompt(prompt));
-    }
-    let Found::Present(Value::Array(messages)) = llm("messages", request) else {
-        return None;
-    };
-    let text = Text::Messages(messages.iter().map(message).collect());
-    if text.parts().iter().all(|part| part.is_empty()) {
-        None
-    } else {
-        Some(text)
-    }
-}
-
-/// The content of a message is a text, or a list of parts some of which hold text. Ruling: a message or a part that is a
-/// bare string is its own text, because a model would read it.
-fn message(value: &Value) -> Message {
-    let text = |key: &str| value.get(key).and_then(Value::as_str).map(str::to_owned);
-    let content = if value.is_string() {
-        Some(value)
-    } else {
-        value.get("content")
-    };
-    let parts = match content {
-        Some(Value::String(content)) => vec![content.clone()],
-        Some(Value::Array(parts)) => parts
-            .iter()
-            .filter_map(|part| part.as_str().or_else(|| part.get("text").and_then(Value::as_str)))
-            .map(str::to_owned)
-            .collect(),
-        _ => Vec::new(),
-    };
-    Message {
-        role: text("role"),
-        name: text("name"),
-        parts,
+    match request.derive {
+        Derive::Never => by_caller,
+        Derive::Missing if by_caller != Found::Missing => by_caller,
+        Derive::Missing | Derive::Always => compute(field, request),
     }
 }
 
@@ -156,93 +112,165 @@ fn llm_text(name: &str, request: &Request<'_>) -> Option<String> {
     }
 }
 
-fn compute_from(field: Field, text: &Text, request: &Request<'_>) -> Found {
+fn compute(field: Field, request: &Request<'_>) -> Found {
+    let read = requests::read(request.context.get("llm").unwrap_or(&Value::Null));
+    let texts: Vec<&str> = read.texts.iter().map(|said| said.text.as_str()).collect();
     match field {
-        Field::EstimatedTokens => Found::Present(Value::from(count(text, request))),
-        Field::EstimatedCost => cost(text, request, false),
-        Field::MaxCost => cost(text, request, true),
-        Field::ContainsPii => {
-            Found::Present(Value::Bool(text.parts().iter().any(|part| pii::contains(part))))
+        // "every text of the request in order, one a line". Ruling: "" where there is none.
+        Field::Text => Found::Present(Value::from(texts.join("\n"))),
+        Field::NormalizedText => {
+            let mut out = String::new();
+            normalize::normalize(&texts.join("\n"), &mut out);
+            Found::Present(Value::from(out))
         }
+        Field::LastUserText => last_user_text(&read).map_or(Found::Missing, |text| Found::Present(Value::from(text))),
+        Field::UnreadContent => {
+            let order = ["image", "audio", "file", "video", "encrypted", "unknown"];
+            let kinds = order.into_iter().filter(|kind| read.unread.contains(kind));
+            Found::Present(kinds.map(Value::from).collect())
+        }
+        Field::CanonicalModel | Field::ModelFamily => model_name(field, request),
+        Field::EstimatedTokens => count(&read, request).map_or(Found::Unknown, |n| Found::Present(Value::from(n))),
+        Field::EstimatedCost => cost(&read, request, false),
+        Field::MaxCost => cost(&read, request, true),
+        Field::ContainsPii => Found::Present(Value::Bool(texts.iter().any(|text| pii::contains(text)))),
         Field::PiiTypes => {
-            let types = text
-                .parts()
+            let types = texts
                 .iter()
-                .fold(pii::PiiTypeSet::EMPTY, |set, part| set.union(pii::types_in(part)));
+                .fold(pii::PiiTypeSet::EMPTY, |set, text| set.union(pii::types_in(text)));
             Found::Present(types.names().map(Value::from).collect())
         }
     }
 }
 
-/// 1.6 Tokens: by the model's family, "and chat overhead for messages".
-fn count(text: &Text, request: &Request<'_>) -> u64 {
-    let family = tokens::family_for(&llm_text("model", request).unwrap_or_default());
-    let mut scratch = tokens::TokenScratch::new();
-    let mut counter = tokens::Counter::new(family, &mut scratch);
-    match text {
-        Text::Prompt(prompt) => {
-            counter.text(prompt);
-            counter.finish().tokens
+/// "text of the last user message". Ruling: of each place that can hold one, because nobody knows which one a model
+/// reads; missing where there is none.
+fn last_user_text(read: &Read) -> Option<String> {
+    let mut parts: Vec<&str> = Vec::new();
+    for place in [Place::Prompt, Place::Messages, Place::Input, Place::Contents] {
+        let mine: Vec<_> = read
+            .texts
+            .iter()
+            .filter(|said| said.place == place && said.who == Who::User)
+            .collect();
+        let last = mine.iter().map(|said| said.turn).max();
+        parts.extend(
+            mine.iter()
+                .filter(|said| Some(said.turn) == last)
+                .map(|said| said.text.as_str()),
+        );
+    }
+    if parts.is_empty() { None } else { Some(parts.join("\n")) }
+}
+
+/// "the name that the price lookup resolves to, and its family; missing when nothing resolves".
+fn model_name(field: Field, request: &Request<'_>) -> Found {
+    let model = match llm("model", request) {
+        Found::Present(Value::String(model)) => model,
+        Found::Present(Value::Null) | Found::Missing => return Found::Missing,
+        Found::Present(_) | Found::Unknown => return Found::Unknown,
+    };
+    let provider = llm_text("provider", request);
+    match PriceTable::builtin().resolve(provider.as_deref(), &model) {
+        Resolution::Known { entry, .. } => {
+            let mut name = String::new();
+            canonical_name(entry, &mut name);
+            Found::Present(Value::from(match field {
+                Field::ModelFamily => family_name(&name).to_owned(),
+                _ => name,
+            }))
         }
-        Text::Messages(messages) => {
-            for message in messages {
-                counter.message();
-                if let Some(role) = &message.role {
-                    counter.text(role);
-                }
-                if let Some(name) = &message.name {
-                    counter.name(name);
-                }
-                for part in &message.parts {
-                    counter.text(part);
-                }
-            }
-            counter.finish_chat().tokens
-        }
+        Resolution::Unknown => Found::Missing,
     }
 }
 
-/// 1.6 Cost: "`estimatedCost` = prompt + `maxTokens` (default 500) completion; `maxCost` uses the model's own limit
-/// when `maxTokens` is absent"; unknown is a state, never 0.
-fn cost(text: &Text, request: &Request<'_>, max: bool) -> Found {
-    let Some(model) = llm_text("model", request) else {
-        return Found::Unknown;
-    };
-    let provider = llm_text("provider", request);
-    let Resolution::Known { entry, .. } = PriceTable::builtin().resolve(provider.as_deref(), &model) else {
-        return Found::Unknown;
-    };
-    // Ruling: a limit that is no number of tokens makes the cost unknown; null is no limit.
-    let max_tokens = match llm("maxTokens", request) {
-        Found::Missing | Found::Unknown | Found::Present(Value::Null) => None,
-        Found::Present(value) => match whole_tokens(&value) {
-            Some(tokens) => Some(tokens),
-            None => return Found::Unknown,
-        },
-    };
-    let tokens = count(text, request);
-    let cost = if max {
-        entry.max_cost(tokens, max_tokens)
-    } else {
-        entry.estimated_cost(tokens, max_tokens)
-    };
-    cost.map_or(Found::Unknown, |cost| {
-        Found::Present(Value::from(cost.to_dollars_f64()))
-    })
+/// 1.6 Tokens: by the model's family, "with the chat's overhead, names, tool definitions and tool calls", token ids and
+/// images. `None` where something cannot be counted.
+fn count(read: &Read, request: &Request<'_>) -> Option<u64> {
+    // Ruling: images can be counted, nothing else that cannot be read.
+    if read.unread.iter().any(|kind| *kind != "image") {
+        return None;
+    }
+    let model = llm_text("model", request).unwrap_or_default();
+    let family = tokens::family_for(&model);
+    let chat = tokens::ChatOverhead::default();
+    let mut total = 0;
+    let mut scratch = tokens::TokenScratch::new();
+    let mut counter = tokens::Counter::new(family, &mut scratch);
+    let tools: String = read.tools.iter().map(requests::render_tool).collect();
+    let said = read.texts.iter().filter(|said| said.place != Place::Tools);
+    said.for_each(|said| counter.text(&said.text));
+    read.labels.iter().for_each(|label| counter.text(label));
+    counter.text(&tools);
+    total += counter.finish().tokens;
+    total += read.token_ids;
+    if read.messages > 0 {
+        total += chat.tokens(read.messages, read.names);
+        for place in [Place::System, Place::Instructions] {
+            if read.texts.iter().any(|said| said.place == place) {
+                total += chat.per_message;
+            }
+        }
+    }
+    if !read.tools.is_empty() {
+        total += tokens::tool_overhead(family);
+    }
+    for image in &read.images {
+        let size = image.data.as_deref().and_then(tokens::image_size);
+        total += tokens::image(&model, image.detail.as_deref(), size).tokens;
+    }
+    Some(total)
 }
 
-/// A number of tokens. Ruling: a fraction is the next whole token.
-fn whole_tokens(value: &Value) -> Option<u64> {
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "inside the range of 63 bits"
-    )]
-    let ceiling = |x: f64| x.ceil() as u64;
-    value.as_u64().or_else(|| {
-        value
-            .as_f64()
-            .filter(|x| *x >= 0.0 && *x < 9.2e18 && value.is_f64())
-            .map(ceiling)
-    })
+/// 1.6 Cost: "`estimatedCost` = input + `n` × `maxTokens` (default 500) output; `maxCost` uses the model's own limit when
+/// `maxTokens` is absent"; unknown is a state, never 0.
+fn cost(read: &Read, request: &Request<'_>, max: bool) -> Found {
+    let model = llm("model", request);
+    // Ruling: missing only where there is neither a model nor anything for one to read.
+    if matches!(model, Found::Missing | Found::Present(Value::Null)) && read.is_empty() {
+        return Found::Missing;
+    }
+    match known_cost(&model, read, request, max) {
+        Some(dollars) => Found::Present(Value::from(dollars)),
+        None => Found::Unknown,
+    }
+}
+
+fn known_cost(model: &Found, read: &Read, request: &Request<'_>, max: bool) -> Option<f64> {
+    let Found::Present(Value::String(model)) = model else {
+        return None;
+    };
+    let provider = llm_text("provider", request);
+    let Resolution::Known { entry, .. } = PriceTable::builtin().resolve(provider.as_deref(), model) else {
+        return None;
+    };
+    let context = request.context.get("llm").unwrap_or(&Value::Null);
+    let input_tokens = count(read, request)?;
+    let output_tokens = completion(entry, context, request, max)?.saturating_mul(requests::choices(context)?);
+    let batch = llm_text("serviceTier", request).is_some_and(|tier| tier.eq_ignore_ascii_case("batch"));
+    let cost = entry.estimate(CostInput {
+        input_tokens,
+        output_tokens,
+        batch,
+        ..CostInput::default()
+    })?;
+    Some(cost.to_dollars_f64())
+}
+
+/// Tokens of one completion. Ruling: a limit that is no number of tokens makes the cost unknown; null is no limit; of
+/// several limits the largest counts; a budget for reasoning adds to the default only, since the APIs count it within a
+/// limit.
+fn completion(entry: &Entry, llm_object: &Value, request: &Request<'_>, max: bool) -> Option<u64> {
+    let mut limits = requests::limits(llm_object)?;
+    match llm("maxTokens", request) {
+        Found::Missing | Found::Present(Value::Null) => {}
+        Found::Present(value) => limits.push(requests::whole(&value)?),
+        Found::Unknown => return None,
+    }
+    let reasoning = requests::reasoning(llm_object)?;
+    match limits.into_iter().max() {
+        Some(limit) => Some(limit),
+        None if max => entry.max_output_tokens,
+        None => Some(DEFAULT_COMPLETION_TOKENS + reasoning),
+    }
 }

@@ -27,13 +27,14 @@
 //! # Not done here
 //!
 //! Special tokens: `<|endoftext|>` in a text is counted as the text it is, as the API treats what users write.
-//! Images, files and tool definitions have no text to count.
+//! Files have no text to count. Images are counted by their size: [`image`](fn@image).
 
 use std::cmp::Ordering;
 
 mod family;
 #[cfg(any(not(feature = "tokenizers"), test))]
 mod heuristic;
+mod image;
 #[cfg(feature = "tokenizers")]
 mod pieces;
 #[cfg(feature = "tokenizers")]
@@ -42,6 +43,7 @@ mod table_format;
 mod vocabulary;
 
 pub use family::{Family, FamilyName, family_for};
+pub use image::{ImageSize, image, size as image_size};
 
 /// Bytes of the longest token of any vocabulary (a run of 128 spaces): no count is below bytes divided by this.
 pub const LONGEST_TOKEN_BYTES: u64 = 128;

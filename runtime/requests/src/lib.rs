@@ -4,7 +4,7 @@
 //! token ids, tool definitions, and kinds of content that hold no readable text. Derived fields, tokens, cost and
 //! personal data rest on it; gateways can use it on their own bodies. [`rewrite`](fn@rewrite) walks with the same
 //! rules and gives a value back in its own shape, with other texts. [`choices`], [`extra`] and [`limit`] read how much
-//! answer is asked for.
+//! answer is asked for, and [`tools::render`] writes a tool definition as a model sees it.
 //!
 //! # The rule
 //!
@@ -45,6 +45,7 @@ mod node;
 mod piece;
 mod rewrite;
 mod slots;
+pub mod tools;
 mod walk;
 
 pub use asked::{Count, choices, extra, limit};

@@ -31,7 +31,13 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// not, and decisions on it must not be kept.
 pub(super) fn pure(field: Derived) -> bool {
     match field {
-        Derived::EstimatedTokens
+        Derived::Text
+        | Derived::NormalizedText
+        | Derived::LastUserText
+        | Derived::UnreadContent
+        | Derived::CanonicalModel
+        | Derived::ModelFamily
+        | Derived::EstimatedTokens
         | Derived::EstimatedCost
         | Derived::MaxCost
         | Derived::ContainsPii
@@ -42,8 +48,14 @@ pub(super) fn pure(field: Derived) -> bool {
 /// Whether a computed field asks the price table.
 fn priced(field: Derived) -> bool {
     match field {
-        Derived::EstimatedCost | Derived::MaxCost => true,
-        Derived::EstimatedTokens | Derived::ContainsPii | Derived::PiiTypes => false,
+        Derived::EstimatedCost | Derived::MaxCost | Derived::CanonicalModel | Derived::ModelFamily => true,
+        Derived::Text
+        | Derived::NormalizedText
+        | Derived::LastUserText
+        | Derived::UnreadContent
+        | Derived::EstimatedTokens
+        | Derived::ContainsPii
+        | Derived::PiiTypes => false,
     }
 }
 

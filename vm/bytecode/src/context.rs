@@ -78,14 +78,30 @@ derived! {
     EstimatedTokens = "llm.estimatedTokens", ["llm", "llm.model"],
         "Tokens of everything that the model reads: texts, chat format, tools, token ids, images.";
     EstimatedCost = "llm.estimatedCost",
-        ["llm", "llm.model", "llm.provider", "llm.maxTokens", "llm.n", "llm.serviceTier"],
+        ["llm", "llm.model", "llm.provider", "llm.maxTokens", "llm.serviceTier"],
         "Dollars for the input and `n` completions of `maxTokens` (default 500) tokens.";
-    MaxCost = "llm.maxCost", ["llm", "llm.model", "llm.provider", "llm.maxTokens", "llm.n", "llm.serviceTier"],
+    MaxCost = "llm.maxCost", ["llm", "llm.model", "llm.provider", "llm.maxTokens", "llm.serviceTier"],
         "Dollars for the input and `n` of the longest completions that the request allows.";
     ContainsPii = "llm.containsPII", ["llm"],
         "Whether personal data is found with confidence medium or above.";
     PiiTypes = "llm.piiTypes", ["llm"],
         "Types of the personal data found.";
+}
+
+impl Derived {
+    /// Whether its value is a text, where it can be computed.
+    #[must_use]
+    pub fn is_text(self) -> bool {
+        match self {
+            Self::Text | Self::NormalizedText | Self::LastUserText | Self::CanonicalModel | Self::ModelFamily => true,
+            Self::UnreadContent
+            | Self::EstimatedTokens
+            | Self::EstimatedCost
+            | Self::MaxCost
+            | Self::ContainsPii
+            | Self::PiiTypes => false,
+        }
+    }
 }
 
 /// One known context field.

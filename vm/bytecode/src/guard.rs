@@ -17,7 +17,7 @@
 //! runs when the first rule that hangs on it is reached, and so it is the only guard of its function.
 
 use crate::consts::Const;
-use crate::context::Shape;
+use crate::context::{Derived, Shape};
 use crate::ids::{FlagIdx, PredIdx};
 use crate::instr::Instr;
 use crate::module::{Field, Function, Module, PathSegment, is_at_or_below};
@@ -75,6 +75,17 @@ pub fn plain_fields(fields: &[Field]) -> Vec<bool> {
     fields
         .iter()
         .map(|f| !derived.iter().any(|above| is_at_or_below(&f.path, above)))
+        .collect()
+}
+
+/// For each field, whether one scan may answer what is searched in it: fields of the request, and computed texts.
+#[must_use]
+pub fn searchable_fields(fields: &[Field]) -> Vec<bool> {
+    let plain = plain_fields(fields);
+    fields
+        .iter()
+        .zip(plain)
+        .map(|(field, plain)| plain || field.derived.is_some_and(Derived::is_text))
         .collect()
 }
 

@@ -76,7 +76,7 @@ rules! {
     20 "calls" "the frames of any chain of calls hold at most 262144 registers together";
     21 "guards" "where every predicate of a guard is false, so is the function: proved on its code";
     22 "guards" "a function has at most 4 guards of 1 to 1024 predicates, each of which compares a plain field with constants that can be looked up; or one guard, whose predicates are answered by one scan";
-    30 "scans" "every scan is of a field of the request, and no two are of the same";
+    30 "scans" "every scan is of a field of the request or of a computed text, and no two are of the same";
     31 "scans" "literals of a scan have 1 to 255 bytes and are folded, and what they ask of the text itself folds to them";
     32 "scans" "every predicate of a scan is on its field, in no other scan, and names at least one literal; it is `matches`, with at most 16 starts of a match to a hit, or `contains` with a string constant that folds to its one literal, and is true on a hit only where the literal is that very string";
 }

@@ -175,7 +175,7 @@ pub fn family_for(model: &str) -> Family {
 }
 
 /// The model's own name: without path segments, `ft:` and the names of vendors and resellers that are joined on.
-fn base_name(model: &[u8]) -> &[u8] {
+pub(super) fn base_name(model: &[u8]) -> &[u8] {
     let mut name = model.rsplit(|&byte| byte == b'/').next().unwrap_or(model);
     // Each strips at most once; a region may precede the vendor, never the other way round.
     for prefix in [&b"ft:"[..], b"openai.", b"openai-", b"databricks-", b"azure-"] {

@@ -5,7 +5,7 @@
 use super::VerifyError;
 use crate::consts::Const;
 use crate::fold::fold_text;
-use crate::guard::plain_fields;
+use crate::guard::searchable_fields;
 use crate::module::Module;
 use crate::predicate::{PredOp, PredOperand};
 use crate::scan::{OnHit, Scan, Scanned};
@@ -17,16 +17,16 @@ const MAX_STARTS: u32 = 16;
 const MAX_LITERAL: usize = 255;
 
 pub(super) fn check(module: &Module) -> Result<(), VerifyError> {
-    let plain = plain_fields(&module.fields);
+    let searchable = searchable_fields(&module.fields);
     let mut fields = HashSet::new();
     let mut answered = HashSet::new();
     for (i, scan) in module.scans.iter().enumerate() {
-        let plain = plain.get(scan.field.index()).copied().unwrap_or(false);
-        if !plain || !fields.insert(scan.field) {
+        let searchable = searchable.get(scan.field.index()).copied().unwrap_or(false);
+        if !searchable || !fields.insert(scan.field) {
             return Err(VerifyError::table(
                 30,
                 i,
-                "the field of a scan does not exist, is computed, or has another scan",
+                "the field of a scan does not exist, is computed and no text, or has another scan",
             ));
         }
         let fits =

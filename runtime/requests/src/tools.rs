@@ -1,0 +1,354 @@
+//! Tool definitions as a model sees them, for counting their tokens.
+//!
+//! OpenAI's models get functions as TypeScript types, other providers' in ways that they do not publish; one form counts
+//! for all. Every text of a definition stands in the rendering: what the form has no place for is a comment.
+//!
+//! ```text
+//! // Gets the weather
+//! type get_weather = (_: {
+//! // Where
+//! city: string,
+//! unit?: "celsius" | "fahrenheit",
+//! }) => any;
+//! ```
+
+use crate::node::{Node, Number, View};
+use crate::walk::READ_LEVELS;
+use std::fmt::Write as _;
+
+/// What stands once before all definitions.
+pub const HEAD: &str = "namespace functions {\n\n";
+/// What stands once behind all definitions.
+pub const TAIL: &str = "} // namespace functions";
+
+/// Levels of a schema that are written as types; what is below is a comment.
+const TYPED_LEVELS: u32 = 32;
+
+/// Appends the rendering of one definition, or of a group of them: OpenAI's (chat and Responses), Anthropic's, Gemini's,
+/// Bedrock's and Cohere's shapes. Anything else is given as comments.
+///
+/// ```
+/// # use policy_requests::tools;
+/// # use serde_json::json;
+/// # #[cfg(feature = "serde_json")] {
+/// let tool = json!({"type": "function", "function": {"name": "now", "description": "Tells the time"}});
+/// let mut out = String::new();
+/// tools::render(&tool, &mut out);
+/// assert_eq!(out, "// Tells the time\ntype now = () => any;\n\n");
+/// # }
+/// ```
+pub fn render<'a, N: Node<'a>>(tool: N, out: &mut String) {
+    definition(tool, 0, out);
+}
+
+fn definition<'a, N: Node<'a>>(tool: N, level: u32, out: &mut String) {
+    let View::Object(members) = tool.view() else {
+        comment(tool, out);
+        return;
+    };
+    if level >= TYPED_LEVELS {
+        comment(tool, out);
+        return;
+    }
+    let inner = ["function", "toolSpec", "custom"]
+        .into_iter()
+        .find_map(|name| Some((name, tool.get(name).filter(|inner| is_object(*inner))?)));
+    let function = inner.map_or(tool, |(_, inner)| inner);
+    let name = function.get("name").and_then(Node::as_str);
+    let Some(name) = name else {
+        // A group, or a tool of the provider's.
+        for (name, value) in members {
+            match value.view() {
+                View::Array(items) if is_list_of_tools(name) => {
+                    items.for_each(|item| definition(item, level + 1, out));
+                }
+                _ => remark(name, value, out),
+            }
+        }
+        return;
+    };
+    if let Some((inner, _)) = inner {
+        for (name, value) in members.filter(|(name, _)| *name != inner) {
+            if name != "type" || !is_plain(name, value) {
+                remark(name, value, out);
+            }
+        }
+    }
+    if let Some(text) = function.get("description").and_then(Node::as_str) {
+        line("// ", text, out);
+    }
+    let mut schema = None;
+    let mut others = false;
+    if let View::Object(members) = function.view() {
+        for (name, value) in members {
+            match name {
+                "name" => {}
+                "description" if value.as_str().is_some() => {}
+                "type" | "strict" if is_plain(name, value) => {}
+                "parameters"
+                | "input_schema"
+                | "inputSchema"
+                | "parametersJsonSchema"
+                | "parameter_definitions"
+                    if schema.is_none() && is_object(value) =>
+                {
+                    schema = Some((name, value));
+                }
+                _ => match value.view() {
+                    View::Array(_) if is_list_of_tools(name) => others = true,
+                    _ => remark(name, value, out),
+                },
+            }
+        }
+    }
+    let schema = schema.map(|(name, schema)| {
+        let json = schema.get("json").filter(|_| schema.get("type").is_none());
+        (name, json.unwrap_or(schema))
+    });
+    if let Some((name, schema)) = schema
+        && name != "parameter_definitions"
+    {
+        described(schema, out);
+    }
+    let _infallible = write!(out, "type {name} = (");
+    match schema {
+        Some(("parameter_definitions", properties)) => {
+            out.push_str("_: ");
+            object(None, Some(properties), level + 1, out);
+        }
+        Some((_, schema)) => {
+            out.push_str("_: ");
+            typed(schema, level + 1, out);
+        }
+        None => {}
+    }
+    out.push_str(") => any;\n\n");
+    if others && let View::Object(members) = function.view() {
+        for (name, value) in members {
+            if let View::Array(items) = value.view()
+                && is_list_of_tools(name)
+            {
+                items.for_each(|item| definition(item, level + 1, out));
+            }
+        }
+    }
+}
+
+/// A schema as a type.
+fn typed<'a, N: Node<'a>>(schema: N, level: u32, out: &mut String) {
+    let View::Object(members) = schema.view() else {
+        leaves(schema, level, out);
+        return;
+    };
+    if level >= TYPED_LEVELS {
+        leaves(schema, level, out);
+        return;
+    }
+    if let Some(View::Array(values)) = schema.get("enum").map(Node::view) {
+        for (index, value) in values.enumerate() {
+            out.push_str(if index > 0 { " | " } else { "" });
+            literal(value, level, out);
+        }
+        return;
+    }
+    if let Some(value) = schema.get("const") {
+        literal(value, level, out);
+        return;
+    }
+    for key in ["anyOf", "oneOf", "allOf", "any_of"] {
+        if let Some(View::Array(choices)) = schema.get(key).map(Node::view) {
+            for (index, choice) in choices.enumerate() {
+                out.push_str(if index > 0 { " | " } else { "" });
+                described(choice, out);
+                typed(choice, level + 1, out);
+            }
+            return;
+        }
+    }
+    let has_properties = members.clone().any(|(name, _)| name == "properties");
+    match schema.get("type").map(Node::view) {
+        _ if has_properties => object(Some(schema), schema.get("properties"), level, out),
+        Some(View::Str(name)) if name.eq_ignore_ascii_case("object") => {
+            object(Some(schema), None, level, out)
+        }
+        Some(View::Str(name)) if name.eq_ignore_ascii_case("array") => match schema.get("items") {
+            Some(items) => {
+                described(items, out);
+                typed(items, level + 1, out);
+                out.push_str("[]");
+            }
+            None => out.push_str("any[]"),
+        },
+        Some(View::Str(name)) if name.eq_ignore_ascii_case("integer") => out.push_str("number"),
+        Some(View::Str(name)) => {
+            name.chars().for_each(|c| out.push(c.to_ascii_lowercase()));
+        }
+        Some(View::Array(names)) => {
+            for (index, name) in names.enumerate() {
+                out.push_str(if index > 0 { " | " } else { "" });
+                leaves(name, level, out);
+            }
+        }
+        _ => match schema.get("$ref").and_then(Node::as_str) {
+            Some(reference) => out.push_str(reference),
+            None => out.push_str("any"),
+        },
+    }
+}
+
+fn object<'a, N: Node<'a>>(schema: Option<N>, properties: Option<N>, level: u32, out: &mut String) {
+    out.push_str("{\n");
+    if let Some(View::Object(members)) = properties.map(Node::view) {
+        for (name, property) in members {
+            described(property, out);
+            let required = is_required(schema, name, property);
+            let _infallible = write!(out, "{name}{}: ", if required { "" } else { "?" });
+            typed(property, level + 1, out);
+            out.push_str(",\n");
+        }
+    } else if let Some(other) = properties {
+        comment(other, out);
+    }
+    out.push('}');
+}
+
+fn is_required<'a, N: Node<'a>>(schema: Option<N>, name: &str, property: N) -> bool {
+    // Cohere says it in the property.
+    if let Some(View::Bool(required)) = property.get("required").map(Node::view) {
+        return required;
+    }
+    match schema.and_then(|schema| schema.get("required")).map(Node::view) {
+        Some(View::Array(mut names)) => names.any(|required| required.as_str() == Some(name)),
+        _ => false,
+    }
+}
+
+/// What a schema says besides its type, as comments.
+fn described<'a, N: Node<'a>>(schema: N, out: &mut String) {
+    let View::Object(members) = schema.view() else {
+        return;
+    };
+    if let Some(text) = schema.get("description").and_then(Node::as_str) {
+        line("// ", text, out);
+    }
+    // Where an alternative decides the type, the others are said as well.
+    let is_list = |key: &str| matches!(schema.get(key).map(Node::view), Some(View::Array(_)));
+    let is_array = schema
+        .get("type")
+        .and_then(Node::as_str)
+        .is_some_and(|name| name.eq_ignore_ascii_case("array"));
+    let has_properties = schema.get("properties").is_some();
+    let choice = ["anyOf", "oneOf", "allOf", "any_of"]
+        .into_iter()
+        .find(|key| is_list(key));
+    let by_values = is_list("enum") || schema.get("const").is_some();
+    for (name, value) in members {
+        let said = match name {
+            "description" => value.as_str().is_some(),
+            "enum" => is_list("enum"),
+            "const" => !is_list("enum"),
+            "anyOf" | "oneOf" | "allOf" | "any_of" => choice == Some(name) && !by_values,
+            "properties" => !by_values && choice.is_none(),
+            "items" => !by_values && choice.is_none() && is_array && !has_properties,
+            "type" | "$ref" => is_plain(name, value),
+            "required"
+            | "strict"
+            | "additionalProperties"
+            | "minimum"
+            | "maximum"
+            | "minLength"
+            | "maxLength"
+            | "minItems"
+            | "maxItems"
+            | "nullable"
+            | "propertyOrdering" => is_plain(name, value),
+            _ => false,
+        };
+        if !said {
+            remark(name, value, out);
+        }
+    }
+}
+
+/// Whether a value holds nothing that its name does not promise.
+fn is_plain<'a, N: Node<'a>>(name: &str, value: N) -> bool {
+    let names = matches!(name, "required" | "propertyOrdering" | "type" | "$ref");
+    match value.view() {
+        View::Null | View::Bool(_) | View::Number(_) => true,
+        View::Str(text) => names && crate::looks::identifier(text),
+        View::Array(mut items) => names && items.all(|item| item.as_str().is_some_and(crate::looks::name)),
+        View::Object(_) => false,
+    }
+}
+
+fn is_list_of_tools(name: &str) -> bool {
+    matches!(
+        name,
+        "functionDeclarations" | "function_declarations" | "tools" | "functions"
+    )
+}
+
+fn is_object<'a, N: Node<'a>>(node: N) -> bool {
+    matches!(node.view(), View::Object(_))
+}
+
+/// A member that has no place in the form.
+fn remark<'a, N: Node<'a>>(name: &str, value: N, out: &mut String) {
+    let _infallible = write!(out, "// {name}: ");
+    leaves(value, 0, out);
+    out.push('\n');
+}
+
+fn comment<'a, N: Node<'a>>(value: N, out: &mut String) {
+    out.push_str("// ");
+    leaves(value, 0, out);
+    out.push('\n');
+}
+
+fn line(start: &str, text: &str, out: &mut String) {
+    out.push_str(start);
+    out.push_str(text);
+    out.push('\n');
+}
+
+fn literal<'a, N: Node<'a>>(value: N, level: u32, out: &mut String) {
+    match value.as_str() {
+        Some(text) => {
+            out.push('"');
+            out.push_str(text);
+            out.push('"');
+        }
+        None => leaves(value, level, out),
+    }
+}
+
+/// Everything in a value, in words.
+fn leaves<'a, N: Node<'a>>(value: N, level: u32, out: &mut String) {
+    match value.view() {
+        View::Null => out.push_str("null"),
+        View::Bool(truth) => out.push_str(if truth { "true" } else { "false" }),
+        View::Number(number) => {
+            let _infallible = match number {
+                Number::Int(n) => write!(out, "{n}"),
+                Number::UInt(n) => write!(out, "{n}"),
+                Number::Float(x) => write!(out, "{x}"),
+                Number::Text(text) => write!(out, "{text}"),
+            };
+        }
+        View::Str(text) => out.push_str(text),
+        View::Array(_) | View::Object(_) if level >= READ_LEVELS => {}
+        View::Array(items) => {
+            for (index, item) in items.enumerate() {
+                out.push_str(if index > 0 { ", " } else { "" });
+                leaves(item, level + 1, out);
+            }
+        }
+        View::Object(members) => {
+            for (index, (name, value)) in members.enumerate() {
+                out.push_str(if index > 0 { ", " } else { "" });
+                let _infallible = write!(out, "{name}: ");
+                leaves(value, level + 1, out);
+            }
+        }
+    }
+}

@@ -1,0 +1,341 @@
+//! The request as the reader of requests sees it: values of the VM in, pieces in the arena out.
+//!
+//! [`Read::new`] reads the `llm` object once for the derived field that needs it and notes what a model would read;
+//! texts stay where they are. [`redact`] gives a value back in its own shape without personal data.
+
+use crate::derive::DeriveHost;
+use bumpalo::collections::{String as BumpString, Vec as BumpVec};
+use policy_bytecode::Number;
+use policy_bytecode::module::PathSegment;
+use policy_primitives::pii::PiiTypeSet;
+use policy_requests::{
+    Editor, Field, Image, Node, Number as Count, Piece, Place, Role, Step, UnreadKind, View,
+};
+use policy_vm::{Bump, Value};
+use std::fmt::Write as _;
+use std::ops::ControlFlow;
+
+/// A value of the VM as the reader walks it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Json<'a>(pub(crate) Value<'a>);
+
+/// Elements of a value.
+#[derive(Debug, Clone)]
+pub(crate) struct Items<'a>(std::slice::Iter<'a, Value<'a>>);
+
+/// Members of a value.
+#[derive(Debug, Clone)]
+pub(crate) struct Members<'a>(std::slice::Iter<'a, (&'a str, Value<'a>)>);
+
+impl<'a> Iterator for Items<'a> {
+    type Item = Json<'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Json<'a>> {
+        self.0.next().map(|value| Json(*value))
+    }
+}
+
+impl<'a> Iterator for Members<'a> {
+    type Item = (&'a str, Json<'a>);
+
+    #[inline]
+    fn next(&mut self) -> Option<(&'a str, Json<'a>)> {
+        self.0.next().map(|(key, value)| (*key, Json(*value)))
+    }
+}
+
+impl<'a> Node<'a> for Json<'a> {
+    type Items = Items<'a>;
+    type Members = Members<'a>;
+
+    #[inline]
+    fn view(self) -> View<'a, Self> {
+        match self.0 {
+            Value::Undefined | Value::Unknown | Value::Pending | Value::Null => View::Null,
+            Value::Bool(b) => View::Bool(b),
+            Value::Number(n) => View::Number(match n {
+                Number::Int(n) => Count::Int(n),
+                Number::UInt(n) => Count::UInt(n),
+                Number::Float(x) => Count::Float(x),
+            }),
+            Value::Str(text) => View::Str(text),
+            Value::Array(items) | Value::Set(items) => View::Array(Items(items.iter())),
+            Value::Object(members) => View::Object(Members(members.iter())),
+        }
+    }
+
+    #[inline]
+    fn get(self, name: &str) -> Option<Self> {
+        match self.0.get(name) {
+            Value::Undefined => None,
+            value => Some(Json(value)),
+        }
+    }
+}
+
+/// A text that a model reads.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Text<'a> {
+    pub(crate) text: &'a str,
+    pub(crate) place: Place,
+    /// It is a role or the name of a message: tokens, but nothing that anybody wrote.
+    label: bool,
+}
+
+/// What a request holds for a model to read.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Read<'a> {
+    texts: &'a [Text<'a>],
+    images: &'a [Image<'a>],
+    tools: &'a [Json<'a>],
+    unread: u8,
+    pub(crate) messages: u64,
+    pub(crate) names: u64,
+    pub(crate) token_ids: u64,
+}
+
+impl<'a> Read<'a> {
+    /// Reads `llm`. Numbers that a model reads are spelled into the arena; everything else is borrowed.
+    pub(crate) fn new(llm: Value<'a>, bump: &'a Bump) -> Self {
+        let mut texts = BumpVec::new_in(bump);
+        let mut images = BumpVec::new_in(bump);
+        let mut tools = BumpVec::new_in(bump);
+        let mut read = Self {
+            texts: &[],
+            images: &[],
+            tools: &[],
+            unread: 0,
+            messages: 0,
+            names: 0,
+            token_ids: 0,
+        };
+        let mut sink = |piece: Piece<'a, Json<'a>>, place: Place| {
+            let mut push = |text: &'a str, label: bool| texts.push(Text { text, place, label });
+            match piece {
+                Piece::Message { named } => {
+                    read.messages += 1;
+                    read.names += u64::from(named);
+                }
+                Piece::Role(text) | Piece::Name(text) => push(text, true),
+                Piece::Text(text) => push(text, false),
+                Piece::Number(number) => push(spell(number, bump), false),
+                Piece::Bool(value) => push(if value { "true" } else { "false" }, false),
+                Piece::TokenIds(count) => read.token_ids = read.token_ids.saturating_add(count),
+                Piece::Image(image) => images.push(image),
+                Piece::Tool(tool) => tools.push(tool),
+                Piece::Unread(kind) => read.unread |= bit(kind),
+            }
+            ControlFlow::Continue(())
+        };
+        // The sink never ends the reading.
+        let (ControlFlow::Continue(()) | ControlFlow::Break(())) = policy_requests::read(Json(llm), &mut sink);
+        if !images.is_empty() {
+            read.unread |= bit(UnreadKind::Image);
+        }
+        read.texts = texts.into_bump_slice();
+        read.images = images.into_bump_slice();
+        read.tools = tools.into_bump_slice();
+        read
+    }
+
+    /// What people and tools wrote, in reading order.
+    pub(crate) fn texts(self) -> impl Iterator<Item = Text<'a>> + Clone {
+        self.texts.iter().copied().filter(|text| !text.label)
+    }
+
+    /// What counts as tokens, one by one: the texts, roles and names, without those of tool definitions, which count as
+    /// they are [rendered](Self::tools).
+    pub(crate) fn counted(self) -> impl Iterator<Item = &'a str> + Clone {
+        self.texts
+            .iter()
+            .filter(|text| text.place.field != Field::Tools)
+            .map(|text| text.text)
+    }
+
+    pub(crate) fn images(self) -> &'a [Image<'a>] {
+        self.images
+    }
+
+    pub(crate) fn tools(self) -> &'a [Json<'a>] {
+        self.tools
+    }
+
+    /// Kinds of content that hold no readable text, in the order of the documentation.
+    pub(crate) fn unread(self) -> impl Iterator<Item = UnreadKind> {
+        UnreadKind::ALL
+            .into_iter()
+            .filter(move |kind| self.unread & bit(*kind) != 0)
+    }
+
+    /// Whether there is content whose tokens nobody can count. Images can be counted.
+    pub(crate) fn is_uncountable(self) -> bool {
+        self.unread & !bit(UnreadKind::Image) != 0
+    }
+
+    /// Whether there is anything for a model to read.
+    pub(crate) fn is_empty(self) -> bool {
+        self.texts.is_empty() && self.images.is_empty() && self.tools.is_empty() && self.unread == 0 && self.token_ids == 0
+    }
+
+    /// Every text, one a line, in `out`.
+    pub(crate) fn join(self, out: &mut String) {
+        join(self.texts().map(|text| text.text), out);
+    }
+
+    /// The last text of the user, of each place where there can be one, in `out`. Says whether there is any.
+    pub(crate) fn join_last_user(self, out: &mut String) -> bool {
+        let places = [Field::Prompt, Field::Messages, Field::Input, Field::Contents];
+        let mine = |text: &Text<'_>, field: Field| text.place.field == field && text.place.role == Role::User;
+        let parts = places.into_iter().flat_map(|field| {
+            let last = self.texts().filter(|text| mine(text, field)).map(|text| text.place.turn).max();
+            self.texts()
+                .filter(move |text| mine(text, field) && Some(text.place.turn) == last)
+                .map(|text| text.text)
+        });
+        join(parts, out)
+    }
+}
+
+fn join<'t>(parts: impl Iterator<Item = &'t str>, out: &mut String) -> bool {
+    out.clear();
+    let mut first = true;
+    for part in parts {
+        if !first {
+            out.push('\n');
+        }
+        first = false;
+        out.push_str(part);
+    }
+    !first
+}
+
+fn bit(kind: UnreadKind) -> u8 {
+    match kind {
+        UnreadKind::Image => 1,
+        UnreadKind::Audio => 2,
+        UnreadKind::File => 4,
+        UnreadKind::Video => 8,
+        UnreadKind::Encrypted => 16,
+        UnreadKind::Unknown => 32,
+    }
+}
+
+/// A number as it was written, or in the spelling that means the same.
+fn spell<'a>(number: Count<'a>, bump: &'a Bump) -> &'a str {
+    let mut out = BumpString::new_in(bump);
+    // Writing to text never fails.
+    let _infallible = match number {
+        Count::Int(n) => write!(out, "{n}"),
+        Count::UInt(n) => write!(out, "{n}"),
+        Count::Float(x) => write!(out, "{x:?}"),
+        Count::Text(text) => return text,
+    };
+    out.into_bump_str()
+}
+
+/// The value at `path` of the context without personal data of `types`, in its own shape.
+pub(crate) fn redact<'a>(
+    value: Value<'a>,
+    path: &[PathSegment],
+    types: PiiTypeSet,
+    host: &mut DeriveHost<'_>,
+    bump: &'a Bump,
+) -> Value<'a> {
+    let steps = path.iter().map(|segment| match segment {
+        PathSegment::Key { name, .. } => Step::Key(name),
+        PathSegment::Index(n) => Step::Index(i64::from(*n)),
+        PathSegment::FromEnd(n) => Step::Index(-i64::from(*n)),
+    });
+    let steps = BumpVec::from_iter_in(steps, bump);
+    let mut editor = Redaction { types, host, bump };
+    policy_requests::rewrite(Json(value), &steps, &mut editor).unwrap_or(value)
+}
+
+struct Redaction<'a, 'h, 'w> {
+    types: PiiTypeSet,
+    host: &'h mut DeriveHost<'w>,
+    bump: &'a Bump,
+}
+
+impl<'a> Redaction<'a, '_, '_> {
+    fn redacted(&mut self, text: &'a str) -> Option<&'a str> {
+        let redacted = self.host.redact(text, self.types, self.bump);
+        (!std::ptr::eq(redacted, text)).then_some(redacted)
+    }
+}
+
+impl<'a> Editor<'a, Json<'a>> for Redaction<'a, '_, '_> {
+    type Out = Value<'a>;
+    type Name = &'a str;
+    type List = BumpVec<'a, Value<'a>>;
+    type Map = BumpVec<'a, (&'a str, Value<'a>)>;
+
+    fn text(&mut self, text: &'a str, _: Place) -> Option<Value<'a>> {
+        self.redacted(text).map(Value::Str)
+    }
+
+    fn number(&mut self, number: Count<'a>, _: Place) -> Option<Value<'a>> {
+        self.redacted(spell(number, self.bump)).map(Value::Str)
+    }
+
+    fn name(&mut self, name: &'a str, _: Place) -> Option<&'a str> {
+        self.redacted(name)
+    }
+
+    fn list(&mut self, original: Json<'a>) -> Self::List {
+        let mut list = BumpVec::new_in(self.bump);
+        if let Value::Array(items) | Value::Set(items) = original.0 {
+            list.extend_from_slice(items);
+        }
+        list
+    }
+
+    fn put(&mut self, list: &mut Self::List, index: usize, value: Value<'a>) {
+        if let Some(place) = list.get_mut(index) {
+            *place = value;
+        }
+    }
+
+    fn close_list(&mut self, list: Self::List) -> Value<'a> {
+        Value::Array(list.into_bump_slice())
+    }
+
+    fn map(&mut self, original: Json<'a>) -> Self::Map {
+        let mut map = BumpVec::new_in(self.bump);
+        if let Value::Object(members) = original.0 {
+            map.extend_from_slice(members);
+        }
+        map
+    }
+
+    fn put_member(&mut self, map: &mut Self::Map, index: usize, value: Value<'a>) {
+        if let Some((_, place)) = map.get_mut(index) {
+            *place = value;
+        }
+    }
+
+    fn rename(&mut self, map: &mut Self::Map, index: usize, name: &'a str) {
+        if let Some((place, _)) = map.get_mut(index) {
+            *place = name;
+        }
+    }
+
+    /// Keys of an object are in order and distinct; names that became the same are told apart by a number.
+    fn close_map(&mut self, mut map: Self::Map) -> Value<'a> {
+        map.sort_unstable_by(|(a, _), (b, _)| a.as_bytes().cmp(b.as_bytes()));
+        let mut taken = 1;
+        while let Some(at) = map
+            .iter()
+            .zip(map.iter().skip(1))
+            .position(|((a, _), (b, _))| a == b)
+        {
+            taken += 1;
+            if let Some((name, _)) = map.get_mut(at + 1) {
+                *name = bumpalo::format!(in self.bump, "{} {}", name, taken).into_bump_str();
+            }
+            map.sort_unstable_by(|(a, _), (b, _)| a.as_bytes().cmp(b.as_bytes()));
+        }
+        Value::Object(map.into_bump_slice())
+    }
+}
