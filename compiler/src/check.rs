@@ -1,11 +1,14 @@
 //! Check: what can be said about policies before any request. Adds errors and warnings, changes nothing.
 //!
-//! Third stage, one policy at a time. Five looks, each a file:
+//! Third stage, one policy at a time. Eight looks, each a file:
 //!
 //! - `types`: comparisons that the type of their field rules out;
+//! - `words`: comparisons with a word that the field never holds;
+//! - `models`: deny rules that other spellings of a model pass;
 //! - `constants`: conditions that are true or false for every request;
 //! - `conjunctions`: parts of one `and` that contradict or repeat each other;
 //! - `shadow`: rules that an earlier deny rule of the same policy makes superfluous;
+//! - `effects`: modifications that a deny rule of the same policy makes superfluous;
 //! - `patterns`: patterns that each take a pass of their own over long texts.
 //!
 //! Everything said is exact in three-valued logic with missing fields and errors: where a condition can still be an
@@ -14,12 +17,15 @@
 
 mod conjunctions;
 mod constants;
+mod effects;
 mod literals;
+mod models;
 mod patterns;
 mod shadow;
 mod types;
+mod words;
 
-use crate::hir::Program;
+use crate::hir::{Cond, Program, Test};
 use crate::resolve::Resolved;
 use policy_grammar::Diagnostic;
 use policy_grammar::codes::Code;
@@ -28,13 +34,32 @@ use policy_grammar::codes::Code;
 pub(crate) fn check(resolved: &Resolved, diagnostics: &mut Vec<Diagnostic>) {
     for program in [&resolved.live, &resolved.idle] {
         types::check(program, diagnostics);
+        words::check(program, diagnostics);
+        models::check(program, diagnostics);
         conjunctions::check(program, diagnostics);
     }
     for program in [&resolved.live, &resolved.idle] {
         constants::check(program, diagnostics);
     }
     shadow::check(&resolved.live, diagnostics);
+    effects::check(&resolved.live, diagnostics);
     patterns::check(&resolved.live, diagnostics);
+}
+
+/// Calls `each` with every comparison of the program.
+fn each_test<'p>(program: &'p Program, each: &mut impl FnMut(&'p Test)) {
+    fn walk<'p>(cond: &'p Cond, each: &mut impl FnMut(&'p Test)) {
+        match cond {
+            Cond::And { operands, .. } | Cond::Or { operands, .. } => {
+                operands.iter().for_each(|operand| walk(operand, each));
+            }
+            Cond::Not { operand, .. } => walk(operand, each),
+            Cond::Test(test) => each(test),
+        }
+    }
+    for rule in program.policies.iter().flat_map(|p| &p.rules) {
+        walk(&rule.condition, each);
+    }
 }
 
 /// Whether a policy can never take part in a decision. To be reported only where nothing is an error: a rule that

@@ -41,6 +41,11 @@ pub enum Suspicion {
         /// A key with a similar name.
         near: Option<String>,
     },
+    /// The first key is nearly that of a known object.
+    NearRoot {
+        /// The path with that object.
+        near: String,
+    },
     /// The path goes on below a value that holds nothing.
     BelowScalar {
         /// The value's path.
@@ -218,6 +223,9 @@ pub(crate) fn describe(path: &FieldPath, schema: Option<&ContextSchema>) -> Fiel
         suspicion,
         path: canonical,
     };
+    if at.is_none() {
+        info.suspicion = near_root(&info.path);
+    }
     if exact.is_none() {
         apply_schema(&mut info, schema);
     }
@@ -276,6 +284,34 @@ fn suspect(parent: &ContextField, segment: &Segment) -> Option<Suspicion> {
         (FieldType::StringArray | FieldType::Array, Segment::Key(_)) => below(parent.ty),
         (FieldType::Object | FieldType::StringArray | FieldType::Array | FieldType::Any, _) => None,
     }
+}
+
+/// The path of a known field that `path` is but for a mistake in its first key: its letters' case, or one edit where
+/// the rest of the path is known below the other key. Further off, a first key is a name of the gateway's own.
+fn near_root(path: &FieldPath) -> Option<Suspicion> {
+    let (Segment::Key(first), rest) = path.segments.split_first()? else {
+        return None;
+    };
+    let next = match rest.first() {
+        Some(Segment::Key(key)) => Some(key.as_str()),
+        Some(Segment::Index(_) | Segment::FromEnd(_)) | None => None,
+    };
+    let root = context::FIELDS
+        .iter()
+        .map(|field| field.path)
+        .filter(|root| !root.contains('.'))
+        .find(|root| {
+            root.eq_ignore_ascii_case(first)
+                || (strsim::osa_distance(first, root) == 1
+                    && next.is_some_and(|key| known_child(root, key).is_some()))
+        })?;
+    let mut near = path.clone();
+    if let Some(segment) = near.segments.first_mut() {
+        *segment = Segment::Key(root.to_owned());
+    }
+    Some(Suspicion::NearRoot {
+        near: near.to_string(),
+    })
 }
 
 /// The most similar of `names`, when one is near enough to be a spelling mistake.

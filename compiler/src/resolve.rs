@@ -162,6 +162,12 @@ impl<'a> Resolver<'a> {
                     }
                     d
                 }
+                Suspicion::NearRoot { near } => Diagnostic::new(
+                    Code::UnknownField,
+                    path.span,
+                    format!("`{shown}` is not a known field"),
+                )
+                .help(format!("did you mean `{near}`?")),
                 Suspicion::BelowScalar { parent, ty } => Diagnostic::new(
                     Code::UnknownField,
                     path.span,

@@ -1,7 +1,7 @@
 //! The set: what can only be said of all policies together.
 //!
-//! Runs before `link`, over the heads of the policies in file order. Reports duplicate policy ids, and policies that
-//! never take part in a decision, where nothing else is wrong.
+//! Runs before `link`, over the heads of the policies in file order. Reports duplicate policy ids, sets that mix the
+//! namespace `default` with others, and policies that never take part in a decision, where nothing else is wrong.
 
 use crate::unit::Head;
 use policy_grammar::codes::Code;
@@ -14,6 +14,7 @@ pub(crate) type Placed<'a> = (FileId, &'a Head);
 /// Checks the set. `diagnostics` holds what was said of its parts.
 pub(crate) fn check<'a>(heads: impl Iterator<Item = Placed<'a>> + Clone, diagnostics: &mut Vec<Diagnostic>) {
     duplicates(heads.clone(), diagnostics);
+    diagnostics.extend(mixed(heads.clone()));
     if !diagnostics.iter().any(Diagnostic::is_error) {
         diagnostics.extend(heads.filter_map(|(file, head)| {
             let d = head.never_fires.as_ref()?;
@@ -40,6 +41,34 @@ fn duplicates<'a>(heads: impl Iterator<Item = Placed<'a>>, diagnostics: &mut Vec
             );
         }
     }
+}
+
+/// A request that names a namespace meets the policies of that one and of `global`, so that in a set with other
+/// namespaces those of `default` are easily thought to apply where they do not.
+fn mixed<'a>(heads: impl Iterator<Item = Placed<'a>> + Clone) -> Option<Diagnostic> {
+    let live = || heads.clone().filter(|(_, head)| head.live);
+    let of_default = |head: &Head| head.namespace == "default";
+    let (file, first) = live().find(|(_, head)| of_default(head))?;
+    let (other_file, other) = live().find(|(_, head)| !of_default(head) && head.namespace != "global")?;
+    let (count, of) = (
+        live().filter(|(_, head)| of_default(head)).count(),
+        live().count(),
+    );
+    Some(
+        Diagnostic::new(
+            Code::MixedNamespaces,
+            in_file(first.id_span, file),
+            format!(
+                "{count} of the {of} policies are in the namespace `default`, which requests that name another one pass by"
+            ),
+        )
+        .label("the first of them")
+        .also(
+            in_file(other.id_span, other_file),
+            format!("in the namespace `{}`", other.namespace),
+        )
+        .help("say `namespace: global` where a policy is for every request, and name a namespace where it is not"),
+    )
 }
 
 /// The same place of the same file under another number.

@@ -43,6 +43,7 @@ pub(crate) struct PolicyUnit {
 pub(crate) struct Head {
     pub(crate) id: String,
     pub(crate) id_span: Span,
+    pub(crate) namespace: String,
     pub(crate) priority: i64,
     /// It takes part in decisions.
     pub(crate) live: bool,
@@ -160,6 +161,7 @@ pub(crate) fn examine(
     let head = Head {
         id: id.value.clone(),
         id_span: id.span,
+        namespace: policy.metadata.namespace.value.clone(),
         priority: policy.metadata.priority.value,
         live: resolve::is_live(policy, options),
         never_fires: check::never_fires(&resolved.live),

@@ -194,7 +194,7 @@ fn constant_conditions() {
 #[test]
 fn shadowed_and_unreachable_rules() {
     let tier = test("eq", "team.tier", "free");
-    let model = test("eq", "llm.model", "gpt-4");
+    let model = test("eq", "llm.model", "ours");
     one(
         &[tier.clone(), all(&[tier.clone(), model.clone()])],
         "W0105",
@@ -262,7 +262,34 @@ fn types_of_known_fields() {
     );
     one(&[test("eq", "user.roles", "admin")], "W0109", "array");
     one(&[test("contains", "user.roles", "5")], "W0109", "never contains");
-    one(&[test("in", "llm.model", "[gpt-4, 5]")], "W0109", "number");
+    one(&[test("in", "llm.model", "[x, 5]")], "W0109", "number");
+    for field in ["llm.messages", "llm.tools", "llm.contents"] {
+        one(
+            &[test("matches", field, "secret")],
+            "W0109",
+            "`matches` needs a string",
+        );
+        one(&[test("starts_with", field, "secret")], "W0109", "needs a string");
+        one(&[test("gt", field, "secret")], "W0109", "`gt` needs a string");
+        for operator in ["contains", "not_contains"] {
+            one(
+                &[test(operator, field, "secret")],
+                "W0109",
+                "never contains a value of type string",
+            );
+        }
+        one(&[test("in", field, "[secret]")], "W0109", "never equals");
+        silent(&[test("contains", field, "{role: user}")]);
+    }
+    let text = policy(&[&test("contains", "llm.messages", "secret")]);
+    let mut sources = SourceMap::new();
+    sources.add(SourceFile::new("p.yaml", text));
+    assert_eq!(
+        check(&sources, &Options::default())[0].help,
+        ["it is a list of objects; look into `llm.text`, which holds every text of the request"]
+    );
+    // Their elements may be texts.
+    silent(&[test("contains", "llm.input", "secret")]);
     one(
         &["{operator: gt, field: llm.maxTokens, valueFrom: llm.model}".to_owned()],
         "W0109",
@@ -279,6 +306,45 @@ fn types_of_known_fields() {
 fn unknown_fields() {
     one(&[test("eq", "llm.modle", "x")], "W0002", "`llm.modle`");
     one(&[test("eq", "llm.model.name", "x")], "W0002", "leads nowhere");
+    for (written, near) in [
+        ("llm.maxToken", "maxTokens"),
+        ("llm.maxtokens", "maxTokens"),
+        ("llm.MaxTokens", "maxTokens"),
+        ("llm.max-tokens", "maxTokens"),
+        ("llm.estimatedcost", "estimatedCost"),
+        ("user.role", "roles"),
+        ("LLM.model", "llm.model"),
+        ("users.roles", "user.roles"),
+        ("'teams.tier'", "team.tier"),
+        ("Metadata.risk", "metadata.risk"),
+        ("METADATA", "metadata"),
+    ] {
+        let text = policy(&[&test("exists", written, "true")]);
+        let mut sources = SourceMap::new();
+        sources.add(SourceFile::new("p.yaml", text));
+        let found = check(&sources, &Options::default());
+        let [only] = found.as_slice() else {
+            panic!("{written}: {found:#?}");
+        };
+        assert_eq!(only.code.as_str(), "W0002", "{written}");
+        assert_eq!(only.help, [format!("did you mean `{near}`?")], "{written}");
+    }
+    one(
+        &["{operator: gt, field: llm.maxTokens, valueFrom: llm.maxToken}".to_owned()],
+        "W0002",
+        "`llm.maxToken`",
+    );
+    // Roots of the gateway's own.
+    for own in [
+        "users.count",
+        "teamId",
+        "llms",
+        "requests.perMinute",
+        "metadata2.x",
+        "item.id",
+    ] {
+        silent(&[test("eq", own, "5")]);
+    }
     silent(&[test("eq", "llm.max_tokens", "5")]);
     silent(&[test("eq", "'metadata.anything.at[0].all'", "x")]);
     silent(&[test("eq", "something.else", "x")]);
@@ -307,6 +373,11 @@ fn actions() {
         "W0002",
     );
     code(
+        with("{decision: modify, modifications: {LLM.maxTokens: 1}}"),
+        "W0002",
+    );
+    code(with("{decision: deny, reason: '{{ users.id }}'}"), "W0201");
+    code(
         with("{decision: modify, modifications: {llm.prompt: {$redact: [emial]}}}"),
         "E0204",
     );
@@ -317,6 +388,296 @@ fn actions() {
     );
     assert!(with("{decision: deny, reason: 'team {{ team.name }} {{ metadata.x }}'}").is_empty());
     assert!(with("{decision: modify, modifications: {llm.topP: 1}}").is_empty());
+}
+
+#[test]
+fn words_that_a_field_never_holds() {
+    let f = "llm.piiTypes";
+    one(
+        &[test("contains", f, "emial")],
+        "W0115",
+        "`emial` is no type of personal data",
+    );
+    one(&[test("not_contains", f, "e-mail")], "W0115", "e-mail");
+    one(&[test("contains", f, "person_name")], "W0115", "person_name");
+    one(&[test("in", f, "[email, creditcard]")], "W0115", "creditcard");
+    one(&[test("not_in", f, "[Email]")], "W0115", "Email");
+    one(&[test("eq", f, "[email, ssnn]")], "W0115", "ssnn");
+    one(
+        &[test("contains", "llm.pii_types", "emial")],
+        "W0115",
+        "`llm.piiTypes`",
+    );
+    one(
+        &[test("contains", "llm.unreadContent", "images")],
+        "W0115",
+        "`images`",
+    );
+    silent(&[
+        test("contains", f, "email"),
+        test("in", f, "[ssn, iban]"),
+        test("eq", f, "[]"),
+    ]);
+    silent(&[test("contains", "llm.unreadContent", "image")]);
+    silent(&[test("contains", "metadata.piiTypes", "emial")]);
+
+    let mut sources = SourceMap::new();
+    sources.add(SourceFile::new(
+        "p.yaml",
+        policy(&[&test("contains", f, "emial")]),
+    ));
+    let found = check(&sources, &Options::default());
+    assert_eq!(found[0].help, ["did you mean `email`?"]);
+    assert_eq!(found[0].fix.as_ref().unwrap().replacement, "\"email\"");
+}
+
+#[test]
+fn deny_lists_of_models_by_the_callers_spelling() {
+    let f = "llm.model";
+    let telling = "other spellings of `gpt-4o` pass";
+    one(&[test("eq", f, "gpt-4o")], "W0112", telling);
+    one(&[test("in", f, "[o1-pro-of-ours, gpt-4o]")], "W0112", telling);
+    one(&[test("eq", f, "GPT-4o")], "W0112", "`GPT-4o`");
+    one(&[test("starts_with", f, "gpt-")], "W0112", "`gpt-`");
+    one(&[test("contains", f, "claude-opus")], "W0112", "`claude-opus`");
+    one(&[not(&test("not_in", f, "[gpt-4o]"))], "W0112", telling);
+    one(
+        &[all(&[
+            test("in", f, "[gpt-4o]"),
+            test("gt", "llm.estimatedCost", "1"),
+        ])],
+        "W0112",
+        telling,
+    );
+    // What is allowed: other spellings are refused.
+    silent(&[test("not_in", f, "[gpt-4o]"), test("ne", f, "gpt-4o")]);
+    silent(&[not(&test("in", f, "[gpt-4o, gpt-4o-mini]"))]);
+    // A dated version, a seller's or a deployment's name, and prefixes are meant as they are.
+    silent(&[
+        test("eq", f, "gpt-4o-2024-08-06"),
+        test("eq", f, "openai/gpt-4o"),
+        test("in", f, "[house-model, x, dear]"),
+        test("starts_with", f, "'ft:'"),
+        test("starts_with", f, "eu."),
+        test("contains", f, "latest"),
+        test("contains", f, "preview"),
+        test("matches", f, "'(?i)gpt-4'"),
+    ]);
+    // The author knows the difference.
+    silent(&[any(&[
+        test("eq", f, "gpt-4o"),
+        test("eq", "llm.canonicalModel", "gpt-4o"),
+    ])]);
+    silent(&[all(&[
+        test("eq", f, "gpt-4o"),
+        test("eq", "llm.modelFamily", "gpt"),
+    ])]);
+    silent(&[
+        test("eq", "llm.canonicalModel", "gpt-4o"),
+        test("eq", "metadata.model", "gpt-4o"),
+    ]);
+    // Only a deny list is passed by what is not on it.
+    let text = policy(&[&test("eq", f, "gpt-4o")]).replace("decision: deny", "decision: warn");
+    assert!(diagnostics_of(&text, &Options::default()).is_empty());
+}
+
+/// A policy of rules, each an id, a condition and an action.
+fn rules(rules: &[(&str, String, &str)]) -> String {
+    let mut text = "metadata: {id: p, name: p}\nrules:\n".to_owned();
+    for (id, condition, action) in rules {
+        text += &format!("  - id: {id}\n    condition: {condition}\n    action: {action}\n");
+    }
+    text
+}
+
+#[test]
+fn modifications_that_a_deny_rule_always_beats() {
+    const DENY: &str = "{decision: deny}";
+    let f = "llm.maxTokens";
+    let found = |list: &[(&str, String, &str)]| diagnostics_of(&rules(list), &Options::default());
+    let one = |list: &[(&str, String, &str)], part: &str| {
+        let found = found(list);
+        let [(text, place)] = found.as_slice() else {
+            panic!("{found:#?}");
+        };
+        assert!(text.starts_with("W0114") && text.contains(part), "{text}");
+        assert_eq!(place, "m");
+    };
+    let cap = |n: u32| format!("{{decision: modify, modifications: {{llm.maxTokens: {{$cap: {n}}}}}}}");
+    let (cap_4000, cap_500) = (cap(4000), cap(500));
+    let over = |n: &str| test("gt", f, n);
+
+    // The condition of the deny rule follows from that of the modify rule.
+    let vain = "whenever the rule `m` fires, the rule `d` denies the request";
+    one(&[("m", over("2000"), &cap_4000), ("d", over("1000"), DENY)], vain);
+    one(&[("m", over("2000"), &cap_500), ("d", over("1000"), DENY)], vain);
+    one(
+        &[
+            (
+                "m",
+                all(&[over("2000"), test("eq", "team.tier", "free")]),
+                &cap_500,
+            ),
+            ("d", all(&[test("eq", "team.tier", "free"), over("1000")]), DENY),
+        ],
+        vain,
+    );
+    one(
+        &[
+            ("m", over("2000"), &cap_500),
+            ("d", any(&[over("1000"), test("eq", "team.tier", "free")]), DENY),
+        ],
+        vain,
+    );
+    // Of an earlier deny rule the look at shadowed rules says it.
+    let earlier = found(&[("d", over("1000"), DENY), ("m", over("2000"), &cap_4000)]);
+    assert_eq!(earlier.len(), 1, "{earlier:?}");
+    assert!(earlier[0].0.starts_with("W0105"), "{earlier:?}");
+
+    // What the change makes is denied.
+    let makes = "the rule `d` denies what the rule `m` makes of `llm.maxTokens`";
+    let always = || test("exists", "llm.model", "true");
+    one(&[("m", always(), &cap_4000), ("d", over("1000"), DENY)], makes);
+    one(&[("d", over("1000"), DENY), ("m", always(), &cap_4000)], makes);
+    for verb in ["4000", "{$default: 4000}", "{$floor: 4000}"] {
+        let action =
+            format!("{{decision: modify, modifications: {{max_tokens: 1, llm.max_tokens: {verb}}}}}");
+        one(&[("m", always(), &action), ("d", over("1000"), DENY)], makes);
+    }
+    one(
+        &[
+            (
+                "m",
+                always(),
+                "{decision: modify, modifications: {team.id: {$remove: true}}}",
+            ),
+            ("d", test("exists", "team.id", "false"), DENY),
+        ],
+        "makes of `team.id`",
+    );
+    one(
+        &[
+            (
+                "m",
+                always(),
+                "{decision: modify, modifications: {llm.provider: acme}}",
+            ),
+            ("d", test("not_in", "llm.provider", "[openai, azure]"), DENY),
+        ],
+        "makes of `llm.provider`",
+    );
+
+    // What can take effect.
+    for list in [
+        [("m", over("500"), cap_500.as_str()), ("d", over("1000"), DENY)],
+        [("m", over("1000"), &cap_4000), ("d", over("4000"), DENY)],
+        [("m", always(), &cap_500), ("d", over("1000"), DENY)],
+        [
+            ("m", always(), &cap_4000),
+            ("d", all(&[over("1000"), test("eq", "team.tier", "free")]), DENY),
+        ],
+        [
+            ("m", over("2000"), &cap_500),
+            ("d", over("1000"), "{decision: warn}"),
+        ],
+        [
+            ("m", over("2000"), &cap_500),
+            ("d", test("gt", "llm.estimatedTokens", "1000"), DENY),
+        ],
+        [
+            (
+                "m",
+                any(&[over("2000"), test("eq", "team.tier", "free")]),
+                &cap_500,
+            ),
+            ("d", over("1000"), DENY),
+        ],
+        [
+            (
+                "m",
+                always(),
+                "{decision: modify, modifications: {llm.provider: '{{ team.id }}'}}",
+            ),
+            ("d", test("ne", "llm.provider", "openai"), DENY),
+        ],
+    ] {
+        let found = found(&list);
+        assert!(found.is_empty(), "{list:?}: {found:?}");
+    }
+    // Another rule changes the field too.
+    let two = found(&[
+        ("m", always(), &cap_4000),
+        ("n", test("eq", "team.tier", "free"), &cap_500),
+        ("d", over("1000"), DENY),
+    ]);
+    assert!(two.is_empty(), "{two:?}");
+}
+
+#[test]
+fn sets_that_mix_the_default_namespace_with_others() {
+    let found = |namespaces: &[&str]| {
+        let mut sources = SourceMap::new();
+        for (i, namespace) in namespaces.iter().enumerate() {
+            let text = policy(&[&test("eq", "team.id", "a")])
+                .replace("{id: p, name: p}", &format!("{{id: p{i}, name: p{namespace}}}"));
+            sources.add(SourceFile::new(format!("{i}.yaml"), text));
+        }
+        check(&sources, &Options::default())
+    };
+    let mixed = found(&["", ", namespace: payments", "", ", namespace: global"]);
+    let [only] = mixed.as_slice() else {
+        panic!("{mixed:#?}");
+    };
+    assert_eq!(only.code.as_str(), "W0113");
+    assert_eq!(
+        only.message,
+        "2 of the 4 policies are in the namespace `default`, which requests that name another one pass by"
+    );
+    assert_eq!((only.primary.span.file.0, only.secondary[0].span.file.0), (0, 1));
+    assert_eq!(only.secondary[0].message, "in the namespace `payments`");
+    assert_eq!(found(&[", namespace: a", ", namespace: default"]).len(), 1);
+    for silent in [
+        &["", ""][..],
+        &["", ", namespace: global"],
+        &[", namespace: a", ", namespace: b", ", namespace: global"],
+    ] {
+        assert!(found(silent).is_empty(), "{silent:?}");
+    }
+    // A draft decides nothing.
+    let mut sources = SourceMap::new();
+    let condition = test("eq", "team.id", "a");
+    sources.add(SourceFile::new("a.yaml", policy(&[&condition])));
+    let draft = policy(&[&condition]).replace("{id: p, name: p}", "{id: q, name: q, namespace: a}");
+    sources.add(SourceFile::new("b.yaml", draft + "status: draft\n"));
+    assert!(check(&sources, &Options::default()).is_empty());
+}
+
+/// Nobody should get used to warnings, so the policies that people start from have none.
+#[test]
+fn the_examples_have_no_warnings() {
+    let mut sources = SourceMap::new();
+    let directory = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/policies");
+    let mut paths: Vec<_> = std::fs::read_dir(directory)
+        .unwrap()
+        .map(|e| e.unwrap().path())
+        .collect();
+    paths.sort();
+    for path in paths {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if policy_grammar::names::is_policy_file(&name) {
+            sources.add(SourceFile::new(name, std::fs::read_to_string(path).unwrap()));
+        }
+    }
+    assert!(sources.iter().count() > 30);
+    let found: Vec<String> = check(&sources, &Options::default())
+        .into_iter()
+        .map(|d| {
+            let file = sources.file(d.primary.span.file).unwrap();
+            let (line, _) = file.line_column(d.primary.span.start);
+            format!("{}:{line}: {} {}", file.name(), d.code.as_str(), d.message)
+        })
+        .collect();
+    assert!(found.is_empty(), "{found:#?}");
 }
 
 #[test]
@@ -466,4 +827,27 @@ fn conditions_on_elements() {
     );
     let every = any("llm.messages", item).replacen("any", "all", 1);
     assert_eq!(found(&[&all(&[every, gone])]), Vec::<String>::new());
+}
+
+#[test]
+fn checking_thousands_of_modifications_is_linear() {
+    let list: Vec<String> = (0..4_000)
+        .map(|i| {
+            let action = if i % 2 == 0 {
+                "{decision: deny}".to_owned()
+            } else {
+                format!("{{decision: modify, modifications: {{metadata.f{i}: {{$cap: 5}}}}}}")
+            };
+            let condition = test("gt", &format!("metadata.f{}", i | 1), &(i + 10).to_string());
+            format!("  - id: r{i}\n    condition: {condition}\n    action: {action}\n")
+        })
+        .collect();
+    let text = format!("metadata: {{id: p, name: p}}\nrules:\n{}", list.concat());
+    let start = std::time::Instant::now();
+    diagnostics_of(&text, &Options::default());
+    let time = start.elapsed();
+    eprintln!("{time:?} with the parser");
+    if !cfg!(debug_assertions) {
+        assert!(time.as_millis() < 300, "{time:?}");
+    }
 }

@@ -9,6 +9,7 @@ mod action;
 mod condition;
 mod data;
 mod dialect;
+mod doubts;
 mod json;
 mod pattern;
 mod problems;

@@ -112,7 +112,8 @@ impl SourceFile {
             .unwrap_or("")
     }
 
-    /// Line and column of a byte offset: 1-based, the column in characters. Offsets past the end give the end.
+    /// Line and column of a byte offset: 1-based, the column in characters, a byte order mark not counted. Offsets past
+    /// the end give the end.
     #[must_use]
     pub fn line_column(&self, offset: u32) -> (u32, u32) {
         let line = self
@@ -129,6 +130,8 @@ impl SourceFile {
             .iter()
             .filter(|b| (**b & 0xC0) != 0x80)
             .count();
+        let marked = start == 0 && end > 0 && self.text.starts_with('\u{feff}');
+        let column = column - usize::from(marked && column > 0);
         (
             u32::try_from(line + 1).unwrap_or(u32::MAX),
             u32::try_from(column + 1).unwrap_or(u32::MAX),

@@ -204,6 +204,9 @@ fn bytes_that_are_not_utf8_have_a_place() {
             .line_column(output.diagnostics[0].primary.span.start),
         (2, 7)
     );
+    let (file, output) = policy_grammar::parse_bytes(&mut map, "m.yaml", b"\xef\xbb\xbfruls: []\n".to_vec());
+    let place = output.diagnostics[0].primary.span.start;
+    assert_eq!((place, map.file(file).unwrap().line_column(place)), (3, (1, 1)));
     let (_, output) = policy_grammar::parse_bytes(&mut map, "b.yaml", b"\xff\xfem\0e\0".to_vec());
     assert!(output.diagnostics[0].help[0].contains("UTF-16"));
     let (_, output) = policy_grammar::parse_bytes(
@@ -212,6 +215,23 @@ fn bytes_that_are_not_utf8_have_a_place() {
         b"metadata: {id: a, name: A}\nrules: []".to_vec(),
     );
     assert_eq!(output.policies.len(), 1);
+}
+
+#[test]
+fn a_carriage_return_alone_ends_no_line() {
+    let policy = "metadata: { id: p, name: P }\r\nrules: [] # none\r\n";
+    assert_eq!(parse("p.yaml", policy).1.policies.len(), 1);
+    let hidden = policy.replace(" # none\r\n", " # none\rstatus: draft\r\n");
+    let (_, output) = parse("p.yaml", &hidden);
+    assert!(output.policies.is_empty());
+    let [only] = output.diagnostics.as_slice() else {
+        panic!("{:?}", output.diagnostics);
+    };
+    assert_eq!((only.code, only.primary.span.start), (Code::Syntax, 46));
+    assert_eq!(
+        only.message,
+        "a carriage return alone cannot be used to end a line"
+    );
 }
 
 #[test]

@@ -18,7 +18,10 @@ const EDGES: &[(&str, &[&str])] = &[
     ("policy-grammar", &[]),
     ("policy-bytecode", &[]),
     ("policy-vm", &["policy-bytecode"]),
-    ("policy-compiler", &["policy-grammar", "policy-bytecode"]),
+    (
+        "policy-compiler",
+        &["policy-grammar", "policy-bytecode", "policy-primitives"],
+    ),
     ("policy-primitives", &[]),
     (
         "policy-runtime",

@@ -1,4 +1,5 @@
-//! Writing files whole or not at all: a temporary file in the same directory, then a rename.
+//! Writing files whole or not at all: a temporary file in the same directory, then a rename. What is no regular file
+//! (a device, a pipe, standard output) is written to; a rename would put a file in its place.
 
 use anyhow::Context as _;
 use std::ffi::OsString;
@@ -6,17 +7,71 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+/// Whether a path stands for standard output: `-`, and the names that systems give it.
+pub(crate) fn is_stdout(path: &Path) -> bool {
+    ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"]
+        .iter()
+        .any(|name| path == Path::new(name))
+}
+
+/// How a path that is written to is shown.
+pub(crate) fn name(path: &Path) -> std::borrow::Cow<'_, str> {
+    if is_stdout(path) {
+        "<stdout>".into()
+    } else {
+        path.to_string_lossy()
+    }
+}
+
 /// Replaces or makes `path` with `bytes`. Readers see the old file or the new one, never a part; permissions of an
-/// existing file stay. A symbolic link is followed, not replaced.
+/// existing file stay. A symbolic link is followed, not replaced. Standard output and other things that are no regular
+/// files are written to.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    if is_stdout(path) {
+        let mut out = io::stdout().lock();
+        return out
+            .write_all(bytes)
+            .and_then(|()| out.flush())
+            .context("cannot write to standard output");
+    }
+    put(path, bytes).with_context(|| format!("cannot write `{}`", path.display()))
+}
+
+fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let target = target(path)?;
+    match fs::metadata(path) {
+        Ok(metadata) if metadata.is_dir() => return Err(io::Error::other("it is a directory")),
+        Ok(metadata) if !metadata.is_file() => {
+            // Appending, because a pipe or a terminal has no other place.
+            return OpenOptions::new().append(true).open(path)?.write_all(bytes);
+        }
+        // What cannot be looked at is made, or fails to be.
+        Ok(_) | Err(_) => {}
+    }
     let temporary = beside(&target);
     let result = fill(&temporary, bytes, &target).and_then(|()| fs::rename(&temporary, &target));
     if result.is_err() {
         // The first error is the one to tell.
         fs::remove_file(&temporary).unwrap_or(());
     }
-    result.with_context(|| format!("cannot write `{}`", path.display()))
+    result
+}
+
+/// What a path leads to in the end, whether that is there or not yet.
+fn target(path: &Path) -> io::Result<PathBuf> {
+    const MAX_LINKS: usize = 40;
+    if let Ok(target) = fs::canonicalize(path) {
+        return Ok(target);
+    }
+    let mut at = path.to_owned();
+    for _ in 0..MAX_LINKS {
+        match fs::read_link(&at) {
+            // A relative link starts where it stands; `join` keeps an absolute one.
+            Ok(next) => at = at.parent().unwrap_or(Path::new("")).join(next),
+            Err(_) => return Ok(at),
+        }
+    }
+    Err(io::Error::other("its links lead in circles"))
 }
 
 fn fill(temporary: &Path, bytes: &[u8], target: &Path) -> io::Result<()> {

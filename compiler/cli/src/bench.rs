@@ -51,7 +51,7 @@ pub(crate) fn run(args: Args, host: Host) -> anyhow::Result<Exit> {
     let text = output::read(&args.contexts)?;
     let contexts: Vec<&[u8]> = text
         .split(|b| *b == b'\n')
-        .map(<[u8]>::trim_ascii)
+        .map(|line| output::unmarked(line).trim_ascii())
         .filter(|line| !line.is_empty())
         .collect();
     if contexts.is_empty() {

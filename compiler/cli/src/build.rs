@@ -13,15 +13,16 @@ use std::time::Duration;
 /// Compile policies to a bundle
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Equal policies, options and versions give equal bytes. The file is written whole or not at all.\n\n\
+    after_help = "Equal policies, options and versions give equal bytes. The file is written whole or not at all;\n\
+                        pipes and devices are written to, never replaced.\n\n\
                         Example:\n  policyc build policies/ -o policies.bundle --revision 2026-11-23 --sign team.pem"
 )]
 pub(crate) struct Args {
     /// Policy files or directories; `-` is standard input
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
-    /// Where the bundle goes
-    #[arg(long, short, value_name = "FILE")]
+    /// Where the bundle goes; `-` is standard output
+    #[arg(long, short, value_name = "FILE|-")]
     output: PathBuf,
     #[command(flatten)]
     optimise: OptArgs,
@@ -49,6 +50,9 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: Args, _host: Host) -> anyhow::Result<Exit> {
+    if !args.dump_ir.is_empty() && atomic::is_stdout(&args.output) {
+        bail!("standard output can hold the bundle or what --dump-ir prints, not both");
+    }
     let key = args.sign.as_deref().map(private_key).transpose()?;
     let mut options = Options {
         opt_level: args.optimise.level,
@@ -151,7 +155,7 @@ fn summary(args: &Args, compiled: &Compiled, bytes: usize, key: Option<&PrivateK
     let fallbacks = report.patterns.iter().filter(slow).count();
     let mut line = format!(
         "{}: {}, {}, {}, {}, revision {}",
-        args.output.display(),
+        atomic::name(&args.output),
         output::count(stats.policies, "policy", "policies"),
         output::count(stats.rules, "rule", "rules"),
         output::count(stats.instructions, "instruction", "instructions"),

@@ -15,6 +15,8 @@ use std::path::{Path, PathBuf};
 #[command(
     after_help = "Ends with 2 when a policy does not compile or --max-cost is exceeded, with 1 when --strict finds a\n\
                         warning or --require-indexed a rule that is not indexed.\n\n\
+                        Directories are searched for *.yaml, *.yml and *.json (also in capitals). What looks like a\n\
+                        policy and is passed over (hidden, another ending, a link to a directory) is named on stderr.\n\n\
                         Example:\n  policyc check --strict --format sarif policies/ > report.sarif"
 )]
 pub(crate) struct Args {

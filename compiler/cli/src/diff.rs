@@ -78,7 +78,7 @@ pub(crate) fn run(args: Args, _host: Host) -> anyhow::Result<Exit> {
         let options = args.request.options();
         let options = options.evaluate(false);
         for (i, line) in text.split(|b| *b == b'\n').enumerate() {
-            let line = line.trim_ascii();
+            let line = output::unmarked(line).trim_ascii();
             if line.is_empty() {
                 continue;
             }
@@ -147,11 +147,11 @@ fn text(args: &Args, changes: &[Change], differing: &[Differing], total: usize) 
             "removed" => "-".red().to_string(),
             _ => "~".yellow().to_string(),
         };
-        writeln!(out, "{sign} {} {}", change.what, change.id.bold())?;
+        writeln!(out, "{sign} {} {}", change.what, output::shown(&change.id).bold())?;
         for (what, old, new) in &change.aspects {
-            writeln!(out, "    {what}")?;
-            writeln!(out, "      {} {}", "-".red(), old)?;
-            writeln!(out, "      {} {}", "+".green(), new)?;
+            writeln!(out, "    {}", output::shown(what))?;
+            writeln!(out, "      {} {}", "-".red(), output::shown(old))?;
+            writeln!(out, "      {} {}", "+".green(), output::shown(new))?;
         }
     }
     if args.contexts.is_some() {
@@ -165,6 +165,7 @@ fn text(args: &Args, changes: &[Change], differing: &[Differing], total: usize) 
     for d in differing.iter().take(args.show) {
         writeln!(out, "  {}", format!("line {}", d.line).bold())?;
         for (what, old, new) in &d.aspects {
+            let [old, new] = [old, new].map(|value| output::shown(&value.to_string()).into_owned());
             writeln!(out, "    {what}: {} {} {}", old.red(), "→".dimmed(), new.green())?;
         }
     }

@@ -239,15 +239,15 @@ impl EngineArgs {
 /// A context given on the command line: JSON text, `@FILE`, or `-` for standard input.
 pub(crate) fn context(argument: &str) -> anyhow::Result<Vec<u8>> {
     if argument == "-" {
-        return output::read(Path::new("-"));
+        return output::read_unmarked(Path::new("-"));
     }
     if let Some(path) = argument.strip_prefix('@') {
-        return output::read(Path::new(path));
+        return output::read_unmarked(Path::new(path));
     }
     if !argument.trim_start().starts_with(['{', '[', '"']) && Path::new(argument).is_file() {
         bail!("the context is not JSON; to read the file `{argument}`, write `--context @{argument}`");
     }
-    Ok(argument.as_bytes().to_vec())
+    Ok(output::unmarked(argument.as_bytes()).to_vec())
 }
 
 /// One rule as decisions name it, and where it was written.

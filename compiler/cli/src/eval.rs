@@ -6,11 +6,12 @@ mod stream;
 use crate::args::Format;
 use crate::engine::{self, EngineArgs, Parts, RequestArgs};
 use crate::exit::Exit;
+use crate::output::shown;
 use crate::remote::ServerArgs;
 use crate::{Host, output};
 use anyhow::{Context as _, bail};
 use owo_colors::{OwoColorize as _, Style};
-use policy_runtime::{ConditionTrace, Response, Trace, Verb};
+use policy_runtime::{ConditionTrace, ErrorEntry, Response, Trace, Verb};
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -152,7 +153,7 @@ pub(crate) fn verdict(out: &mut impl Write, response: &Response, parts: &Parts) 
     let decision = &response.decision;
     write!(out, "{}", headline(decision.decision))?;
     match &decision.reason {
-        Some(reason) => writeln!(out, "  {reason}")?,
+        Some(reason) => writeln!(out, "  {}", shown(reason.trim_end()))?,
         None if decision.matched_rules.is_empty() => writeln!(out, "  no rule fired")?,
         None => writeln!(out)?,
     }
@@ -165,9 +166,10 @@ pub(crate) fn verdict(out: &mut impl Write, response: &Response, parts: &Parts) 
                 let name = if rule.name == rule.rule { "" } else { rule.name };
                 let separator = if name.is_empty() { "" } else { " — " };
                 let place = rule.place();
-                writeln!(out, "  {label}{separator}{name}  {}", place.dimmed())?;
+                let (label, name) = (shown(label), shown(name));
+                writeln!(out, "  {label}{separator}{name}  {}", shown(&place).dimmed())?;
             }
-            None => writeln!(out, "  {label}")?,
+            None => writeln!(out, "  {}", shown(label))?,
         }
     }
     for (title, map) in [
@@ -178,15 +180,27 @@ pub(crate) fn verdict(out: &mut impl Write, response: &Response, parts: &Parts) 
             writeln!(out, "\n{}", title.bold())?;
         }
         for (key, value) in map {
-            writeln!(out, "  {key} = {value}")?;
+            writeln!(out, "  {} = {}", shown(key), shown(&value.to_string()))?;
         }
     }
     if !decision.errors.is_empty() {
         writeln!(out, "\n{}", "errors".bold())?;
     }
     for error in &decision.errors {
-        writeln!(out, "  {}/{}: {}", error.policy, error.rule, error.message)?;
+        failure(out, error)?;
     }
+    Ok(())
+}
+
+/// One line for what could not be evaluated.
+pub(crate) fn failure(out: &mut impl Write, error: &ErrorEntry) -> anyhow::Result<()> {
+    writeln!(
+        out,
+        "  {}/{}: {}",
+        shown(&error.policy),
+        shown(&error.rule),
+        shown(&error.message)
+    )?;
     Ok(())
 }
 
@@ -199,8 +213,8 @@ fn trace(out: &mut impl Write, trace: &Trace) -> anyhow::Result<()> {
             out,
             "  {} {}/{} ({}) {fired}",
             mark(rule.outcome),
-            rule.policy,
-            rule.rule,
+            shown(&rule.policy),
+            shown(&rule.rule),
             rule.decision
         )?;
         condition(out, &rule.condition, 2)?;
@@ -252,8 +266,8 @@ fn describe(node: &ConditionTrace) -> String {
         .as_ref()
         .map_or_else(|| "missing".to_owned(), ToString::to_string);
     format!(
-        "{field} {}{operand}  {}",
-        node.operator,
-        format!("({actual})").dimmed()
+        "{}  {}",
+        shown(&format!("{field} {}{operand}", node.operator)),
+        format!("({})", shown(&actual)).dimmed()
     )
 }

@@ -6,8 +6,9 @@
 
 use crate::args::Format;
 use crate::engine::{self, EngineArgs, Parts, RequestArgs};
-use crate::eval::{condition, headline};
+use crate::eval::{condition, failure, headline};
 use crate::exit::Exit;
+use crate::output::shown;
 use crate::{Host, output};
 use anyhow::Context as _;
 use owo_colors::OwoColorize as _;
@@ -101,14 +102,11 @@ fn text(response: &Response, parts: &Parts) -> anyhow::Result<()> {
         out,
         "{}  {}",
         headline(decision.decision),
-        decision
-            .reason
-            .as_deref()
-            .unwrap_or(if decision.matched_rules.is_empty() {
-                "no rule fired: the default decision"
-            } else {
-                ""
-            })
+        match &decision.reason {
+            Some(reason) => shown(reason.trim_end()),
+            None if decision.matched_rules.is_empty() => "no rule fired: the default decision".into(),
+            None => "".into(),
+        }
     )?;
     let (fired, quiet): (Vec<_>, Vec<_>) = rules(response).iter().partition(|r| r.fired);
     for (title, rules) in [("fired", fired), ("did not fire", quiet)] {
@@ -124,10 +122,10 @@ fn text(response: &Response, parts: &Parts) -> anyhow::Result<()> {
             writeln!(
                 out,
                 "\n  {}/{} ({})  {}",
-                rule.policy.bold(),
-                rule.rule.bold(),
+                shown(&rule.policy).bold(),
+                shown(&rule.rule).bold(),
                 rule.decision,
-                place.dimmed()
+                shown(&place).dimmed()
             )?;
             if rule.outcome == "error" {
                 let then = if rule.fired {
@@ -145,7 +143,7 @@ fn text(response: &Response, parts: &Parts) -> anyhow::Result<()> {
         writeln!(out, "\n{}", "errors".bold())?;
     }
     for error in &decision.errors {
-        writeln!(out, "  {}/{}: {}", error.policy, error.rule, error.message)?;
+        failure(&mut out, error)?;
     }
     out.flush()?;
     Ok(())
@@ -169,7 +167,7 @@ fn advice(out: &mut impl Write, rule: &RuleTrace) -> anyhow::Result<()> {
     };
     writeln!(out, "    {}", format!("{what}:").italic())?;
     for change in &changes {
-        writeln!(out, "      {}", change.text())?;
+        writeln!(out, "      {}", shown(&change.text()))?;
     }
     Ok(())
 }

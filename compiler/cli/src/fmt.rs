@@ -41,7 +41,8 @@ pub(crate) fn run(args: Args, _host: Host) -> anyhow::Result<Exit> {
                 continue;
             }
         };
-        let stdin = file.name() == "<stdin>";
+        // What is no file, such as a pipe, cannot be replaced.
+        let stdin = file.name() == "<stdin>" || !Path::new(file.name()).is_file();
         if text != file.text() {
             changed += 1;
             if args.check {

@@ -1,9 +1,10 @@
 //! Inputs: from paths on the command line to policy sources or a bundle.
 //!
-//! A path is a file, a directory (searched for `*.yaml`, `*.yml` and `*.json`, in sorted order; hidden entries, test
-//! files `*_test.yaml` and links to directories are passed over), a bundle (told by its first bytes), or `-` for
-//! standard input. Test files that are named, as shells do for `*.yaml`, are passed over with a note. Files that cannot be read or are not UTF-8 become diagnostics, so that one bad file does not hide
-//! the problems of the others.
+//! A path is a file, a directory (searched for `*.yaml`, `*.yml` and `*.json`, also in capitals, in sorted order; hidden
+//! entries, test files `*_test.yaml` and links to directories are passed over), a bundle (told by its first bytes), or
+//! `-` for standard input. What is passed over although it looks like policies is named on stderr. Test files that are
+//! named, as shells do for `*.yaml`, are passed over with a note. Files that cannot be read or are not UTF-8 become
+//! diagnostics, so that one bad file does not hide the problems of the others.
 
 use crate::exit::{Exit, Shown};
 use crate::{output, render};
@@ -11,10 +12,11 @@ use anyhow::{Context as _, bail};
 use policy_bytecode::bundle;
 use policy_compiler::{Compiled, Options};
 use policy_grammar::codes::Code;
-use policy_grammar::names::{is_hidden, is_policy_file, is_test_file};
+use policy_grammar::names::{ENDINGS, is_hidden, is_policy_file, is_test_file, looks_like_policy};
 use policy_grammar::{Diagnostic, SourceFile, SourceMap, Span};
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 /// What the paths of a command hold.
@@ -52,13 +54,14 @@ pub(crate) fn read(paths: &[PathBuf]) -> anyhow::Result<Input> {
             continue;
         }
         let found = expand(path)?;
-        if found.is_empty() {
+        mention(&found.passed);
+        if found.files.is_empty() {
             bail!(
                 "`{}` holds no policy files (*.yaml, *.yml, *.json)",
                 path.display()
             );
         }
-        files.extend(found);
+        files.extend(found.files);
     }
     match (tests.as_slice(), files.is_empty()) {
         ([first, ..], true) => bail!(
@@ -77,7 +80,7 @@ pub(crate) fn read(paths: &[PathBuf]) -> anyhow::Result<Input> {
     let mut bad = Vec::new();
     for path in &files {
         let name = display(path);
-        match output::read(path) {
+        match open(path, paths.contains(path)) {
             Ok(bytes) if bytes.starts_with(bundle::MAGIC) => {
                 if files.len() > 1 {
                     bail!("`{name}` is a bundle: give it alone, not together with other files");
@@ -164,21 +167,97 @@ pub(crate) fn refusal(diagnostics: &[Diagnostic]) -> Exit {
     }
 }
 
+/// What stands at a path. A pipe or a device may be named, as shells do for `<(…)`, but nobody means to read one that
+/// just lies in a directory, and it may have no end.
+fn open(path: &Path, named: bool) -> anyhow::Result<Vec<u8>> {
+    if !named && fs::metadata(path).is_ok_and(|m| !m.is_file()) {
+        bail!("it is no regular file");
+    }
+    output::read(path)
+}
+
+/// What a search found.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    /// What was looked for, sorted by path.
+    pub(crate) files: Vec<PathBuf>,
+    /// The rest but for hidden directories and links to nothing, sorted by path.
+    pub(crate) passed: Vec<PathBuf>,
+}
+
 /// The files of one path: itself, or what a directory holds.
-fn expand(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
+fn expand(path: &Path) -> anyhow::Result<Found> {
+    let single = || Found {
+        files: vec![path.to_owned()],
+        passed: Vec::new(),
+    };
     if path.as_os_str() == "-" {
-        return Ok(vec![path.to_owned()]);
+        return Ok(single());
     }
     let metadata = fs::metadata(path).with_context(|| format!("cannot read `{}`", path.display()))?;
     if !metadata.is_dir() {
-        return Ok(vec![path.to_owned()]);
+        return Ok(single());
     }
     walk(path, &is_policy_file)
 }
 
-/// Files below `directory` whose name is wanted, sorted by path.
-pub(crate) fn walk(directory: &Path, wanted: &dyn Fn(&str) -> bool) -> anyhow::Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
+/// Names what was passed over although it looks like policies: a policy that is silently not there is an allow.
+fn mention(passed: &[PathBuf]) {
+    const MAX_NAMED: usize = 10;
+    /// Of a whole repository not every file is opened.
+    const MAX_OPENED: usize = 10_000;
+    let mut more = 0;
+    let mut named = 0;
+    for path in passed.iter().take(MAX_OPENED) {
+        let Some(why) = missed(path) else { continue };
+        if named < MAX_NAMED {
+            named += 1;
+            let path = display(path);
+            output::note(&format!("`{}` is passed over: {why}", output::shown(&path)));
+        } else {
+            more += 1;
+        }
+    }
+    if more > 0 {
+        let files = output::count(more, "more file that looks", "more files that look");
+        output::note(&format!("{files} like policies passed over"));
+    }
+}
+
+/// Why something that looks like policies is not among them.
+fn missed(path: &Path) -> Option<&'static str> {
+    /// Bytes of a file that say what it holds.
+    const START: u64 = 16 << 10;
+    let name = path.file_name()?.to_string_lossy();
+    let metadata = fs::metadata(path).ok()?;
+    if metadata.is_dir() {
+        let policies = fs::read_dir(path).ok()?.any(|entry| {
+            entry.is_ok_and(|e| is_policy_file(&e.file_name().to_string_lossy()) && e.path().is_file())
+        });
+        return policies.then_some("links to directories are not followed");
+    }
+    if !metadata.is_file() {
+        return None;
+    }
+    let mut start = Vec::new();
+    fs::File::open(path)
+        .and_then(|file| file.take(START).read_to_end(&mut start))
+        .ok()?;
+    if !looks_like_policy(&name, &start) {
+        return None;
+    }
+    Some(if is_hidden(&name) {
+        "its name starts with a dot"
+    } else if is_test_file(&name) {
+        "its name says that it holds tests (see `policyc test`), but it looks like a policy"
+    } else {
+        "its name does not end in .yaml, .yml or .json"
+    })
+}
+
+/// Searches `directory` for files whose name is wanted.
+pub(crate) fn walk(directory: &Path, wanted: &dyn Fn(&str) -> bool) -> anyhow::Result<Found> {
+    let mut found = Found::default();
     let mut open = vec![directory.to_owned()];
     while let Some(directory) = open.pop() {
         let entries = fs::read_dir(&directory)
@@ -188,19 +267,30 @@ pub(crate) fn walk(directory: &Path, wanted: &dyn Fn(&str) -> bool) -> anyhow::R
                 entry.with_context(|| format!("cannot list the directory `{}`", directory.display()))?;
             let name = entry.file_name();
             let name = name.to_string_lossy();
-            if is_hidden(&name) {
-                continue;
-            }
             let kind = entry.file_type()?;
             if kind.is_dir() {
-                open.push(entry.path());
-            } else if wanted(&name) && !entry.path().is_dir() {
-                files.push(entry.path());
+                if !is_hidden(&name) {
+                    open.push(entry.path());
+                }
+            } else if wanted(&name) && !is_hidden(&name) && !entry.path().is_dir() {
+                found.files.push(entry.path());
+            } else if !(is_hidden(&name) && entry.path().is_dir()) {
+                found.passed.push(entry.path());
             }
         }
     }
-    files.sort();
-    Ok(files)
+    found.files.sort();
+    found.passed.sort();
+    Ok(found)
+}
+
+/// The file beside `path` with this name and an ending of policy files, as they are written or in capitals.
+pub(crate) fn beside(path: &Path, stem: &str) -> Option<PathBuf> {
+    let endings = || ENDINGS.iter().map(|ending| (*ending).to_owned());
+    endings()
+        .chain(endings().map(|ending| ending.to_ascii_uppercase()))
+        .map(|ending| path.with_file_name(format!("{stem}{ending}")))
+        .find(|path| path.is_file())
 }
 
 /// A file that is named twice, or named and found, is read once; the order of arguments does not matter.

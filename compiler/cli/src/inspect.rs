@@ -3,6 +3,7 @@
 mod index;
 
 use crate::exit::Exit;
+use crate::output::shown;
 use crate::{Host, output};
 use anyhow::Context as _;
 use owo_colors::OwoColorize as _;
@@ -239,7 +240,7 @@ fn scans(out: &mut impl Write, module: &Module) -> anyhow::Result<()> {
             writeln!(
                 out,
                 "    {}  {}{}",
-                asked(module, scanned),
+                shown(&asked(module, scanned)),
                 named.dimmed(),
                 then.dimmed()
             )?;
@@ -260,7 +261,7 @@ fn text(bundle: &Bundle, sections: &[SectionSize], bytes: usize) -> anyhow::Resu
     let (module, manifest, cost) = (&bundle.module, &bundle.manifest, &bundle.certificate);
     let mut out = output::stdout();
     let signers: Vec<String> = bundle.signatures.iter().map(|s| key_id(&s.public_key)).collect();
-    writeln!(out, "revision   {}", manifest.revision)?;
+    writeln!(out, "revision   {}", shown(&manifest.revision))?;
     writeln!(out, "digest     {}", bundle.digest)?;
     writeln!(
         out,
@@ -271,7 +272,12 @@ fn text(bundle: &Bundle, sections: &[SectionSize], bytes: usize) -> anyhow::Resu
             signers.join(", ")
         }
     )?;
-    writeln!(out, "compiler   {}, -O{}", manifest.compiler, manifest.opt_level)?;
+    writeln!(
+        out,
+        "compiler   {}, -O{}",
+        shown(&manifest.compiler),
+        manifest.opt_level
+    )?;
     let sizes: Vec<String> = sections
         .iter()
         .map(|s| format!("{} {}", s.name, output::bytes(s.bytes)))
@@ -288,12 +294,12 @@ fn text(bundle: &Bundle, sections: &[SectionSize], bytes: usize) -> anyhow::Resu
         writeln!(
             out,
             "  {} {}  namespace {}, priority {}, {}  {}",
-            info.id,
-            info.version,
-            info.namespace,
+            shown(&info.id),
+            shown(&info.version),
+            shown(&info.namespace),
             info.priority,
             output::count(range.rule_count as usize, "rule", "rules"),
-            file.dimmed()
+            shown(file).dimmed()
         )?;
     }
     writeln!(
@@ -324,7 +330,7 @@ fn text(bundle: &Bundle, sections: &[SectionSize], bytes: usize) -> anyhow::Resu
             }
             PatternEngine::Source { reason } => format!("built when loaded: {reason}"),
         };
-        writeln!(out, "  /{}/  {}", pattern.source, engine.dimmed())?;
+        writeln!(out, "  /{}/  {}", shown(&pattern.source), shown(&engine).dimmed())?;
     }
     scans(&mut out, module)?;
     writeln!(out, "\n{}", "code".bold())?;

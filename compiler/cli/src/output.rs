@@ -5,7 +5,10 @@
 use anstream::AutoStream;
 use anyhow::Context as _;
 use owo_colors::OwoColorize as _;
-use std::io::{self, BufWriter, IsTerminal as _, StdoutLock, Write};
+use std::borrow::Cow;
+use std::fs::File;
+use std::io::{self, BufWriter, IsTerminal as _, Read, StdoutLock, Write};
+use std::path::Path;
 
 /// Standard output for people: colours only on a terminal. Flush it at the end.
 pub(crate) fn stdout() -> BufWriter<AutoStream<StdoutLock<'static>>> {
@@ -51,9 +54,9 @@ pub(crate) fn note(text: &str) {
     stderr(&format!("{text}\n"));
 }
 
-/// Writes an error message.
+/// Writes an error message. It may speak of what somebody else wrote.
 pub(crate) fn error(text: &str) {
-    note(&format!("{} {text}", "error:".bright_red().bold()));
+    note(&format!("{} {}", "error:".bright_red().bold(), shown(text)));
 }
 
 /// An error and its causes, leaving out what the error before already said.
@@ -69,19 +72,85 @@ pub(crate) fn chain(error: &anyhow::Error) -> String {
     text
 }
 
-/// Reads a whole file, or standard input for `-`.
-pub(crate) fn read(path: &std::path::Path) -> anyhow::Result<Vec<u8>> {
-    if path.as_os_str() == "-" {
-        let mut bytes = Vec::new();
-        io::Read::read_to_end(&mut io::stdin().lock(), &mut bytes).context("cannot read standard input")?;
-        return Ok(bytes);
+/// Text that somebody else wrote, on one line, without anything that a terminal would act on: line breaks, other control
+/// characters and what turns the direction of writing are shown as escapes. Machine output is never passed through this.
+pub(crate) fn shown(text: &str) -> Cow<'_, str> {
+    if !text.contains(acts) {
+        return Cow::Borrowed(text);
     }
-    std::fs::read(path).with_context(|| format!("cannot read `{}`", path.display()))
+    let mut out = String::with_capacity(text.len() + 8);
+    for c in text.chars() {
+        if acts(c) {
+            out.extend(c.escape_default());
+        } else {
+            out.push(c);
+        }
+    }
+    Cow::Owned(out)
+}
+
+fn acts(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Bytes after which reading ends: no policy, bundle or context is larger, and some files have no end. Regular files are
+/// as large as they say.
+pub(crate) const MAX_BYTES: u64 = policy_bytecode::bundle::MAX_BYTES as u64;
+
+/// The byte order mark that some editors put before UTF-8.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
+/// A text without the byte order mark that it may begin with.
+pub(crate) fn unmarked(text: &[u8]) -> &[u8] {
+    text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text)
+}
+
+/// Reads a whole file, or standard input for `-`.
+pub(crate) fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
+    if path.as_os_str() == "-" {
+        return whole(io::stdin().lock(), 0).context("cannot read standard input");
+    }
+    let read = || {
+        let file = File::open(path)?;
+        let metadata = file.metadata()?;
+        whole(file, if metadata.is_file() { metadata.len() } else { 0 })
+    };
+    read().with_context(|| format!("cannot read `{}`", path.display()))
+}
+
+/// Reads to the end; `length` is what it says of itself.
+fn whole(input: impl Read, length: u64) -> io::Result<Vec<u8>> {
+    let limit = length.max(MAX_BYTES);
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(usize::try_from(length).unwrap_or(usize::MAX))?;
+    input.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limit {
+        return Err(endless());
+    }
+    Ok(bytes)
+}
+
+/// What is said of input that goes on for too long.
+pub(crate) fn endless() -> io::Error {
+    io::Error::other(format!(
+        "it holds more than {} MiB, or never ends",
+        MAX_BYTES >> 20
+    ))
+}
+
+/// As [`read`], for texts; without a byte order mark.
+pub(crate) fn read_unmarked(path: &Path) -> anyhow::Result<Vec<u8>> {
+    let mut bytes = read(path)?;
+    if bytes.starts_with(BYTE_ORDER_MARK) {
+        bytes.drain(..BYTE_ORDER_MARK.len());
+    }
+    Ok(bytes)
 }
 
 /// Reads a text file, or standard input for `-`.
-pub(crate) fn read_text(path: &std::path::Path) -> anyhow::Result<String> {
-    String::from_utf8(read(path)?)
+pub(crate) fn read_text(path: &Path) -> anyhow::Result<String> {
+    String::from_utf8(read_unmarked(path)?)
         .map_err(|_| anyhow::anyhow!("`{}` is not valid UTF-8; save it as UTF-8", path.display()))
 }
 

@@ -533,17 +533,9 @@ impl Reported {
     }
 }
 
-/// A text of a server without characters that would change the terminal.
+/// A text of a server, as [`output::shown`].
 pub(crate) fn clean(text: &str) -> String {
-    text.chars()
-        .map(|c| {
-            if c.is_control() && c != '\n' {
-                '\u{fffd}'
-            } else {
-                c
-            }
-        })
-        .collect()
+    output::shown(text).into_owned()
 }
 
 /// A text as part of a URL's path or query.
@@ -678,7 +670,7 @@ mod tests {
 
     #[test]
     fn texts_of_servers_and_ids_cannot_break_out() {
-        assert_eq!(clean("a\u{1b}[31mb\r"), "a\u{fffd}[31mb\u{fffd}");
+        assert_eq!(clean("a\u{1b}[31mb\r"), "a\\u{1b}[31mb\\r");
         assert_eq!(encode("a b/c?ü"), "a%20b%2Fc%3F%C3%BC");
         assert_eq!(
             policy_path("a/b", "/versions").unwrap(),

@@ -2,7 +2,7 @@
 
 use crate::exit::Exit;
 use crate::{Host, atomic, build, output};
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use policy_bytecode::bundle;
 use std::path::PathBuf;
 
@@ -13,14 +13,14 @@ use std::path::PathBuf;
                         Example:\n  policyc sign policies.bundle --key team.pem"
 )]
 pub(crate) struct Args {
-    /// The bundle
-    #[arg(value_name = "BUNDLE")]
+    /// The bundle; `-` is standard input
+    #[arg(value_name = "BUNDLE|-")]
     bundle: PathBuf,
     /// The private key
     #[arg(long, value_name = "FILE")]
     key: PathBuf,
-    /// Where the signed bundle goes [default: the bundle itself]
-    #[arg(long, short, value_name = "FILE")]
+    /// Where the signed bundle goes; `-` is standard output [default: the bundle itself]
+    #[arg(long, short, value_name = "FILE|-")]
     output: Option<PathBuf>,
 }
 
@@ -29,8 +29,19 @@ pub(crate) fn run(args: Args, _host: Host) -> anyhow::Result<Exit> {
     let bytes = output::read(&args.bundle)?;
     let signed = bundle::sign(&bytes, &key)
         .with_context(|| format!("`{}` is not a usable bundle", args.bundle.display()))?;
-    let target = args.output.as_ref().unwrap_or(&args.bundle);
+    let target = match &args.output {
+        Some(target) => target,
+        None if args.bundle.as_os_str() == "-" || args.bundle.is_file() => &args.bundle,
+        None => bail!(
+            "`{}` is no file that could be replaced: say with --output where the signed bundle goes",
+            args.bundle.display()
+        ),
+    };
     atomic::write(target, &signed)?;
-    output::note(&format!("{}: signed by {}", target.display(), key.public().id()));
+    output::note(&format!(
+        "{}: signed by {}",
+        atomic::name(target),
+        key.public().id()
+    ));
     Ok(Exit::Ok)
 }

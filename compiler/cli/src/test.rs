@@ -225,7 +225,7 @@ fn discover(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
             std::fs::metadata(path).with_context(|| format!("cannot read `{}`", path.display()))?;
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         if metadata.is_dir() {
-            let found = inputs::walk(path, &names::is_test_file)?;
+            let found = inputs::walk(path, &names::is_test_file)?.files;
             if found.is_empty() {
                 bail!(
                     "`{}` holds no test files (*_test.yaml, *_test.yml, *_test.json)",
@@ -250,11 +250,7 @@ fn discover(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
 
 /// The test file beside a policy file.
 fn test_of(path: &Path, name: &str) -> Option<PathBuf> {
-    let stem = names::stem(name)?;
-    names::ENDINGS
-        .iter()
-        .map(|ending| path.with_file_name(format!("{stem}_test{ending}")))
-        .find(|path| path.is_file())
+    inputs::beside(path, &format!("{}_test", names::stem(name)?))
 }
 
 /// Runs, waits for a change, runs again, until the program is ended.

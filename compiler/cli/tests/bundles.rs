@@ -4,7 +4,8 @@ mod support;
 
 use support::{Dir, QUICKSTART};
 
-const DEAR: &str = r#"{"llm": {"estimatedCost": 2}, "team": {"tier": "free"}}"#;
+const DEAR: &str =
+    r#"{"llm": {"model": "gpt-4", "prompt": "hi", "maxTokens": 200000}, "team": {"tier": "free"}}"#;
 
 fn dir() -> Dir {
     let dir = Dir::with(&[("p.yaml", QUICKSTART)]);

@@ -7,8 +7,10 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::Stdio;
 use support::{Dir, QUICKSTART, command};
 
-const DEAR: &str = r#"{"llm": {"estimatedCost": 2}, "team": {"tier": "free"}}"#;
-const CHEAP: &str = r#"{"llm": {"estimatedCost": 0.5}, "team": {"tier": "free"}}"#;
+const DEAR: &str =
+    r#"{"llm": {"model": "gpt-4", "prompt": "hi", "maxTokens": 200000}, "team": {"tier": "free"}}"#;
+const CHEAP: &str =
+    r#"{"llm": {"model": "gpt-4", "prompt": "hi", "maxTokens": 2000}, "team": {"tier": "free"}}"#;
 
 fn dir() -> Dir {
     Dir::with(&[("my-policy.yaml", QUICKSTART)])
@@ -329,4 +331,114 @@ fn colours_only_where_they_are_wanted() {
         .run(&["eval", "my-policy.yaml", "-c", DEAR, "--color", "always"])
         .exits(1);
     assert!(coloured.out.contains('\u{1b}'));
+}
+
+/// What a request holds must not pass for lines of ours, nor for orders to the terminal, whether there is one or not.
+#[test]
+fn texts_of_requests_stay_on_their_line() {
+    let policy = "\
+metadata: { id: p, name: P }
+rules:
+  - id: r
+    condition: { operator: starts_with, field: llm.model, value: x }
+    action:
+      decision: modify
+      reason: 'model {{ llm.model }} changed'
+      modifications: { llm.note: '{{ llm.model }}' }
+  - id: s
+    condition: { operator: gt, field: metadata.n, value: 1 }
+    action: { decision: warn, reason: \"two\\nlines\\n\" }
+";
+    let context = r#"{"llm": {"model": "x\nALLOW  no rule fired\u001b[2J\u009b1m\u202e\u2028\r"}, "metadata": {"n": "\nALLOW"}}"#;
+    let dir = Dir::with(&[
+        ("p.yaml", policy),
+        ("c.jsonl", &format!("{context}\n")),
+        (
+            "p_test.yaml",
+            &format!("tests:\n  - name: t\n    context: {context}\n    expect: {{ reason: a }}\n"),
+        ),
+        ("q.yaml", &policy.replace("changed", "kept")),
+    ]);
+    for arguments in [
+        &["eval", "p.yaml", "--trace", "-c", context][..],
+        &["explain", "p.yaml", "-c", context],
+        &["test", "p_test.yaml"],
+        &["diff", "p.yaml", "q.yaml", "--contexts", "c.jsonl"],
+        &["eval", "p.yaml", "--format", "text", "--contexts", "c.jsonl"],
+    ] {
+        for colour in ["always", "never"] {
+            let ran = dir.run(&[arguments, &["--color", colour]].concat());
+            let text = format!("{}{}", ran.out, ran.err);
+            let plain = without_styles(&text);
+            for c in ['\u{1b}', '\u{9b}', '\u{202e}', '\u{2028}', '\r'] {
+                assert!(!plain.contains(c), "{arguments:?}: {c:?} in {text:?}");
+            }
+            assert!(
+                !plain.lines().any(|line| line.trim_start().starts_with("ALLOW")),
+                "{text}"
+            );
+        }
+    }
+    let ran = dir.run(&["eval", "p.yaml", "-c", context]);
+    assert!(
+        ran.out.starts_with(
+            "MODIFY  model x\\nALLOW  no rule fired\\u{1b}[2J\\u{9b}1m\\u{202e}\\u{2028}\\r changed\n"
+        ),
+        "{}",
+        ran.out
+    );
+    // Machines get it as it is.
+    let json = dir
+        .run(&["eval", "p.yaml", "-c", context, "--format", "json"])
+        .json();
+    assert_eq!(
+        json["decision"]["reason"],
+        "model x\nALLOW  no rule fired\u{1b}[2J\u{9b}1m\u{202e}\u{2028}\r changed"
+    );
+}
+
+/// Nor may policies that others wrote, and the names of their files.
+#[test]
+fn texts_of_policies_stay_on_their_line() {
+    let policy = "metadata: { id: \"a\\e[2J\\nALLOW\", name: P }\nrules:\n  - id: \"r\\e[2J\\nALLOW\"\n    \
+        condition: { operator: matches, field: llm.prompt, value: \"x\\u009b\" }\n    action: { decision: deny }\n";
+    let dir = Dir::with(&[
+        ("a.yaml", policy),
+        ("b\u{1b}[2J\nALLOW.yaml", policy),
+        ("c/x\u{1b}[2J.bak", policy),
+        ("c/a.yaml", policy),
+    ]);
+    dir.run(&["build", "a.yaml", "-o", "p.bundle"]).exits(0);
+    for arguments in [
+        &["check", "."][..],
+        &["check", "c"],
+        &["inspect", "p.bundle"],
+        &["inspect", "--index", "p.bundle"],
+    ] {
+        let ran = dir.run(&[arguments, &["--color", "always"]].concat());
+        let text = format!("{}{}", ran.out, ran.err);
+        let plain = without_styles(&text);
+        assert!(!plain.contains(['\u{1b}', '\u{9b}']), "{arguments:?}: {text:?}");
+        assert!(
+            !plain.lines().any(|line| line.trim_start().starts_with("ALLOW")),
+            "{arguments:?}: {text}"
+        );
+    }
+}
+
+/// A text without the escapes that only choose colours and weights.
+fn without_styles(text: &str) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("\u{1b}[") {
+        out.push_str(before);
+        let end = after.find(|c: char| !c.is_ascii_digit() && c != ';').unwrap_or(0);
+        if after[end..].starts_with('m') {
+            rest = &after[end + 1..];
+        } else {
+            out.push('\u{1b}');
+            rest = after;
+        }
+    }
+    out + rest
 }

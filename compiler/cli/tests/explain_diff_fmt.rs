@@ -5,8 +5,10 @@ mod support;
 use serde_json::json;
 use support::{Dir, QUICKSTART, command};
 
-const DEAR: &str = r#"{"llm": {"estimatedCost": 2}, "team": {"tier": "free"}}"#;
-const CHEAP: &str = r#"{"llm": {"estimatedCost": 0.5}, "team": {"tier": "free"}}"#;
+const DEAR: &str =
+    r#"{"llm": {"model": "gpt-4", "prompt": "hi", "maxTokens": 200000}, "team": {"tier": "free"}}"#;
+const CHEAP: &str =
+    r#"{"llm": {"model": "gpt-4", "prompt": "hi", "maxTokens": 2000}, "team": {"tier": "free"}}"#;
 
 #[test]
 fn explain_says_what_would_have_to_change() {
@@ -22,7 +24,7 @@ fn explain_says_what_would_have_to_change() {
         allowed.contains("held back by one condition; it would fire if:\n      llm.estimatedCost gt 1"),
         "{allowed}"
     );
-    assert!(allowed.contains("(it is 0.5)"), "{allowed}");
+    assert!(allowed.contains("(it is 0.12"), "{allowed}");
     let json = dir
         .run(&["explain", "p.yaml", "-c", "{}", "--format", "json"])
         .exits(0)

@@ -157,6 +157,11 @@ pub(super) fn implies(program: &Program, a: Literal, b: Literal) -> bool {
     }
 }
 
+/// Whether the literal is true when its field is `value`, where that can be told; false when it is an error then.
+pub(super) fn holds_on(program: &Program, literal: Literal, value: &Const) -> Option<bool> {
+    view(program, literal)?.on(program, Some(value))
+}
+
 /// Lists longer than this together are not compared item by item.
 fn bounded(x: &[ConstIdx], y: &[ConstIdx]) -> bool {
     x.len().saturating_mul(y.len()) <= 4096

@@ -89,14 +89,14 @@ fn check_policy(program: &Program, policy: &Policy, diagnostics: &mut Vec<Diagno
 
 /// Literals that hold together when one alternative of a condition does.
 #[derive(Debug)]
-struct Alternative {
-    literals: Vec<Literal>,
+pub(super) struct Alternative {
+    pub(super) literals: Vec<Literal>,
     /// They are all of it. Other parts narrow it down further, which matters for the earlier rule only.
-    exact: bool,
+    pub(super) exact: bool,
 }
 
 /// The alternatives of a condition; none when there are too many to look at.
-fn alternatives(cond: &Cond) -> Vec<Alternative> {
+pub(super) fn alternatives(cond: &Cond) -> Vec<Alternative> {
     let mut parts = Vec::new();
     disjuncts(cond, false, &mut parts);
     if parts.len() > MAX_LITERALS {

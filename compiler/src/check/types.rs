@@ -3,7 +3,7 @@
 //! Types of fields come from the table of known context fields and from the schema. `null` is always allowed: a request
 //! may hold it anywhere.
 
-use crate::fields::{FieldInfo, nearest};
+use crate::fields::{FieldInfo, dotted, nearest};
 use crate::hir::{Cond, Program, Test};
 use crate::types::TypeSet;
 use policy_bytecode::predicate::{PredOp, PredOperand};
@@ -39,6 +39,14 @@ fn test_types(program: &Program, test: &Test) -> Option<Diagnostic> {
         PredOperand::Const(k) => constant(program, predicate.op, field, k, test),
         PredOperand::Body(_) => takes(field, test, TypeSet::ARRAY),
         PredOperand::Field(other) => other_field(program, predicate.op, field, other, test),
+    }
+}
+
+/// What the elements of a list can be. A provider takes messages and tools as objects only.
+fn elements(field: &FieldInfo) -> TypeSet {
+    match dotted(&field.field).as_deref() {
+        Some("llm.messages" | "llm.contents" | "llm.tools") => TypeSet::OBJECT,
+        Some(_) | None => field.items,
     }
 }
 
@@ -81,7 +89,7 @@ fn constant(
                 .filter_map(|k| program.consts.get(*k))
                 .find_map(|item| {
                     let element = field.types.meets(TypeSet::ARRAY)
-                        && (field.items.meets(TypeSet::of_const(item)) || matches!(item, Const::Null));
+                        && (elements(field).meets(TypeSet::of_const(item)) || matches!(item, Const::Null));
                     if element {
                         return None;
                     }
@@ -96,18 +104,22 @@ fn constant(
                 return problem;
             }
             let substring = field.types.meets(TypeSet::STRING) && ty == TypeSet::STRING;
-            let element = field.types.meets(TypeSet::ARRAY) && (field.items.meets(ty) || ty == TypeSet::NULL);
+            let items = elements(field);
+            let element = field.types.meets(TypeSet::ARRAY) && (items.meets(ty) || ty == TypeSet::NULL);
             if substring || element {
                 return None;
             }
-            Some(
-                Diagnostic::new(
-                    Code::TypeMismatch,
-                    test.operand_span,
-                    format!("`{}` never contains a value of type {ty}", field.path),
-                )
-                .label(format!("this is of type {ty}")),
+            let d = Diagnostic::new(
+                Code::TypeMismatch,
+                test.operand_span,
+                format!("`{}` never contains a value of type {ty}", field.path),
             )
+            .label(format!("this is of type {ty}"));
+            Some(if items == TypeSet::OBJECT && ty == TypeSet::STRING {
+                d.help("it is a list of objects; look into `llm.text`, which holds every text of the request")
+            } else {
+                d
+            })
         }
         PredOp::Matches | PredOp::Exists | PredOp::Any | PredOp::All => None,
     }

@@ -73,7 +73,10 @@ impl Resolver<'_> {
                             format!("`{{{{ {path} }}}}` is not a known context field"),
                         )
                         .label("empty where the request does not hold it");
-                        if let Some(Suspicion::UnknownKey { near: Some(near), .. }) = suspicion {
+                        if let Some(
+                            Suspicion::UnknownKey { near: Some(near), .. } | Suspicion::NearRoot { near },
+                        ) = suspicion
+                        {
                             d = d.help(format!("did you mean `{near}`?"));
                         }
                         self.diagnostics.push(d);
@@ -177,6 +180,16 @@ impl Resolver<'_> {
                     Code::UnknownField,
                     path.span,
                     format!("`{}` is not a known field of `{parent}`", path.value),
+                )
+                .help(format!("did you mean `{near}`?")),
+            );
+        }
+        if let Some(Suspicion::NearRoot { near }) = &info.suspicion {
+            self.diagnostics.push(
+                Diagnostic::new(
+                    Code::UnknownField,
+                    path.span,
+                    format!("`{}` is not a known field", path.value),
                 )
                 .help(format!("did you mean `{near}`?")),
             );

@@ -52,6 +52,7 @@ impl Walk<'_, '_> {
         let mut whole = true;
         let reason = self.present(reason).and_then(|entry| {
             let reason = self.template(entry.value, "`reason`");
+            self.doubt_comment(entry.value);
             whole &= reason.is_some();
             reason
         });

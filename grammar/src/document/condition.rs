@@ -6,7 +6,7 @@
 use super::dialect;
 use super::pattern;
 use super::scalar::Scalar;
-use super::suggest::{Words, suggest};
+use super::suggest::{self, Words, suggest};
 use super::tree::{Kind, NodeId};
 use super::walk::{Entry, Walk, list, requote, shorten};
 use crate::ast::{Condition, FieldPath, Literal, Operand, Operator, Test};
@@ -315,6 +315,13 @@ impl Walk<'_, '_> {
                 AnyOperator::parse(near)
             }
             None => {
+                let diagnostic = match suggest::negates(&text.value, &names) {
+                    Some("exists") => diagnostic.help("write `operator: exists` with `value: false`"),
+                    Some(operator) => diagnostic.help(format!(
+                        "to negate it, put a condition with `{operator}` under `operator: not`"
+                    )),
+                    None => diagnostic,
+                };
                 self.report(diagnostic.help(format!("operators are {}", list(&names))));
                 None
             }
@@ -592,6 +599,9 @@ impl Walk<'_, '_> {
             diagnostic.help.extend(error.help);
             self.report(diagnostic);
             return None;
+        }
+        if let (Takes::Pattern, Literal::String(text)) = (takes, &literal.value) {
+            self.doubt_pattern(id, text);
         }
         Some(Operand::Value(literal))
     }

@@ -1,7 +1,8 @@
 //! "Did you mean": the known word that an unknown one most likely stands for.
 //!
-//! First a table of words from other policy languages and the habits of other tools, then spelling distance. Pure
-//! functions over strings; the walk turns the answer into a diagnostic.
+//! First a table of words from other policy languages and the habits of other tools, then spelling distance. A word that
+//! negates a known one never stands for it: `not_exists` is no misspelt `exists`. Pure functions over strings; the walk
+//! turns the answer into a diagnostic.
 
 /// Words of other policy languages for our operators.
 const OPERATORS: &[(&str, &str)] = &[
@@ -16,6 +17,8 @@ const OPERATORS: &[(&str, &str)] = &[
     ("notequal", "ne"),
     ("isnot", "ne"),
     ("neq", "ne"),
+    ("noteq", "ne"),
+    ("noteqto", "ne"),
     ("!=", "ne"),
     ("!==", "ne"),
     ("<>", "ne"),
@@ -201,6 +204,14 @@ pub(crate) fn suggest(word: &str, words: Words, known: &[&'static str]) -> Optio
     {
         return Some(ours);
     }
+    // The negation of a known word, where that has a name of its own, was found above.
+    let negated = |k: &&&str| {
+        let rest = plain.strip_suffix(&normalise(k));
+        rest.is_some_and(|rest| NEGATIONS.contains(&rest))
+    };
+    if known.iter().any(|k| negated(&k)) {
+        return None;
+    }
     // Comparing is quadratic in the length, and a long word is no spelling mistake.
     if plain.chars().count() > 40 {
         return None;
@@ -210,10 +221,44 @@ pub(crate) fn suggest(word: &str, words: Words, known: &[&'static str]) -> Optio
         .map(|k| (strsim::damerau_levenshtein(&plain, &normalise(k)), *k))
         .filter(|(distance, k)| {
             let length = plain.chars().count().max(k.chars().count());
-            *distance <= (length / 3).clamp(1, 3) && *distance < plain.chars().count()
+            *distance <= (length / 3).clamp(1, 3)
+                && *distance < plain.chars().count()
+                && !opposite(&plain, &normalise(k), *distance)
         })
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, k)| k)
+}
+
+/// What words that negate begin with.
+const NEGATIONS: [&str; 14] = [
+    "doesnot", "doesnt", "isnot", "isnt", "never", "without", "non", "not", "dis", "un", "in", "no", "n", "!",
+];
+
+/// Whether one of two normalised words is the other with a negation before it, however the rest is spelt: without the
+/// negation it comes nearer. Our own words negate with `not`.
+fn opposite(word: &str, known: &str, distance: usize) -> bool {
+    let nearer = |negations: &[&str], negated: &str, other: &str| {
+        negations.iter().any(|negation| {
+            negated
+                .strip_prefix(negation)
+                .is_some_and(|rest| !rest.is_empty() && strsim::damerau_levenshtein(rest, other) < distance)
+        })
+    };
+    nearer(&NEGATIONS, word, known) || nearer(&["not"], known, word)
+}
+
+/// The known operator that `word` is with a negation before it.
+pub(crate) fn negates(word: &str, known: &[&'static str]) -> Option<&'static str> {
+    let plain = normalise(word);
+    NEGATIONS.iter().find_map(|negation| {
+        let rest = plain.strip_prefix(negation)?;
+        match known.iter().find(|k| normalise(k) == rest) {
+            Some(exact) => Some(*exact),
+            // A short rest is near to anything.
+            None if rest.chars().count() > 3 => suggest(rest, Words::Operator, known),
+            None => None,
+        }
+    })
 }
 
 /// Lower case without `_`, `-` and blanks.
@@ -233,7 +278,7 @@ mod tests {
         let operators = &[
             "eq", "ne", "gt", "gte", "in", "not_in", "contains", "matches", "and",
         ];
-        let op = |w| suggest(w, Words::Operator, operators);
+        let op = |w: &str| suggest(w, Words::Operator, operators);
         assert_eq!(op("equals"), Some("eq"));
         assert_eq!(op("greater_than_or_equals"), Some("gte"));
         assert_eq!(op("EQ"), Some("eq"));
@@ -243,6 +288,41 @@ mod tests {
         assert_eq!(op("semantic_similarity"), None);
         assert_eq!(op("x"), None);
         assert_eq!(op(&"é".repeat(100_000)), None);
+        // The opposite is never offered, in either direction.
+        assert_eq!(op("not_in"), Some("not_in"));
+        assert_eq!(op("note_in"), Some("not_in"));
+        for word in [
+            "not_matches",
+            "nmatches",
+            "not_contians",
+            "doesnt_contain",
+            "does_not_match",
+            "nogt",
+            "not_exists",
+            "notand",
+        ] {
+            assert_eq!(op(word), None, "{word}");
+        }
+        assert_eq!(negates("not_matches", operators), Some("matches"));
+        assert_eq!(negates("doesnt_contain", operators), Some("contains"));
+        assert_eq!(negates("not_near", operators), None);
+        let words = |word: &str, kind, known: &[&'static str]| suggest(word, kind, known);
+        assert_eq!(words("unactive", Words::Status, &["active", "draft"]), None);
+        assert_eq!(words("nallow", Words::Decision, &["allow", "deny"]), None);
+        assert_eq!(words("disallow", Words::Decision, &["allow", "deny"]), None);
+        assert_eq!(words("alow", Words::Decision, &["allow", "deny"]), Some("allow"));
+        // One that is there is.
+        let negated = &["contains", "not_contains", "matches", "not_matches"];
+        assert_eq!(
+            suggest("not_contians", Words::Operator, negated),
+            Some("not_contains")
+        );
+        assert_eq!(suggest("notmatch", Words::Operator, negated), Some("not_matches"));
+        assert_eq!(suggest("contians", Words::Operator, negated), Some("contains"));
+        assert_eq!(
+            suggest("ot_contains", Words::Operator, negated),
+            Some("not_contains")
+        );
         let keys = &["id", "name", "priority", "tags"];
         assert_eq!(suggest("priorty", Words::Key, keys), Some("priority"));
         assert_eq!(suggest("labels", Words::Key, keys), Some("tags"));

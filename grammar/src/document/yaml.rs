@@ -28,6 +28,10 @@ pub(crate) fn read<'s>(
         flow_nesting_limit: limits.max_depth,
         block_nesting_limit: limits.max_depth,
     };
+    if let Some(diagnostic) = lone_return(text, problems) {
+        problems.report(diagnostic);
+        return;
+    }
     let mut parser = Parser::new_from_str_with_options(text, options);
     let mut builder = Builder::new(limits);
     let mut document_start = 0;
@@ -209,6 +213,9 @@ fn syntax_error(text: &str, error: &ScanError, limits: &Limits, problems: &Probl
     if *error.kind() == ErrorKind::RecursionLimitExceeded {
         return too_deep(span, limits);
     }
+    if let Some(diagnostic) = placeholder(text, start, problems) {
+        return diagnostic;
+    }
     let (message, help) = explain(error.kind());
     let diagnostic = Diagnostic::new(
         Code::Syntax,
@@ -219,6 +226,63 @@ fn syntax_error(text: &str, error: &ScanError, limits: &Limits, problems: &Probl
         Some(help) => diagnostic.help(help),
         None => diagnostic,
     }
+}
+
+/// A carriage return that no line feed follows. YAML takes it for the end of a line where editors and reviews show none,
+/// so that what looks like the rest of a comment would be in force.
+fn lone_return(text: &str, problems: &Problems) -> Option<Diagnostic> {
+    let bytes = text.as_bytes();
+    let at = text
+        .match_indices('\r')
+        .map(|(at, _)| at)
+        .find(|at| bytes.get(at + 1) != Some(&b'\n'))?;
+    let span = problems.span(offset(at), offset(at + 1));
+    Some(
+        Diagnostic::new(
+            Code::Syntax,
+            span,
+            "a carriage return alone cannot be used to end a line",
+        )
+        .help("save the file with line feeds, or with carriage returns and line feeds, at the ends of lines"),
+    )
+}
+
+/// Says to quote a value that begins with `{{`, where that is what broke the document: to YAML the braces are mappings,
+/// and text after them, at `start`, is a mistake.
+fn placeholder(text: &str, start: usize, problems: &Problems) -> Option<Diagnostic> {
+    let before = text.get(..start)?.trim_end();
+    let line = before.rfind('\n').map_or(0, |at| at + 1);
+    let open = line + before.get(line..)?.find("{{")?;
+    let lead = text.get(line..open)?.trim_end();
+    let quoted = |mark: char| lead.matches(mark).count() % 2 == 1;
+    let comment = lead.starts_with('#') || lead.contains(" #");
+    if quoted('"') || quoted('\'') || comment || !text.get(open..start)?.contains("}}") {
+        return None;
+    }
+    // After `key:` or `-` outside brackets, the value is the rest of the line but for a comment.
+    let block = !lead.contains(['[', '{']) && (lead.ends_with(':') || lead.ends_with('-'));
+    if !block && !lead.ends_with([':', '[', '{', ',']) {
+        return None;
+    }
+    let rest = text.get(open..)?.lines().next()?;
+    let value = rest.split(" #").next()?.trim_end();
+    let shown = if block {
+        value.len()
+    } else {
+        value.find("}}").map_or(value.len(), |at| at + 2)
+    };
+    let span = problems.span(offset(open), offset(open + shown));
+    let diagnostic = Diagnostic::new(
+        Code::Syntax,
+        span,
+        "a value that begins with `{{` must be quoted: to YAML it is a mapping",
+    )
+    .help("put the text in quotes");
+    Some(if block {
+        diagnostic.fix(span, serde_json::Value::from(value).to_string())
+    } else {
+        diagnostic
+    })
 }
 
 /// Clearer words for the errors that people make, and advice.

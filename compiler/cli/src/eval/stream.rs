@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressStyle};
 use policy_runtime::{EvaluateError, EvaluateOptions, PolicyEngine, Worker};
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, IsTerminal as _, Write};
+use std::io::{self, BufRead, BufReader, IsTerminal as _, Read, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -42,7 +42,7 @@ pub(super) fn run(
     .with_context(|| format!("while reading `{}`", path.display()))
 }
 
-fn lines<R: io::Read>(
+fn lines<R: Read>(
     engine: &PolicyEngine,
     mut input: BufReader<R>,
     options: &EvaluateOptions<'_>,
@@ -59,12 +59,17 @@ fn lines<R: io::Read>(
             out.flush()?;
         }
         line.clear();
-        let read = input.read_until(b'\n', &mut line)?;
+        // One byte more than a line may have, so that a longer one shows.
+        let read = Read::take(&mut input, output::MAX_BYTES + 1).read_until(b'\n', &mut line)?;
         if read == 0 {
             break;
         }
         number += 1;
-        let context = line.trim_ascii_end();
+        if read as u64 > output::MAX_BYTES {
+            return Err(output::endless()).with_context(|| format!("in line {number}"));
+        }
+        // Files that were put together may have a mark in the middle.
+        let context = output::unmarked(&line).trim_ascii_end();
         match (engine.evaluate_into(&mut worker, context, options), format) {
             (Ok(evaluated), Format::Json) => {
                 out.write_all(evaluated.json.as_bytes())?;
@@ -76,7 +81,9 @@ fn lines<R: io::Read>(
                 return Err(error.into());
             }
             (Err(error), Format::Json) => malformed(&mut out, &error, number)?,
-            (Err(error), Format::Text) => writeln!(out, "{number}: error: {error}")?,
+            (Err(error), Format::Text) => {
+                writeln!(out, "{number}: error: {}", output::shown(&error.to_string()))?;
+            }
         }
         progress.advance(read as u64, number);
     }

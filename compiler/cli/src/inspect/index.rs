@@ -56,10 +56,13 @@ pub(super) fn show(bundle: &Bundle, json: bool) -> anyhow::Result<()> {
         match reach {
             Reach::LookUp(guards) => {
                 let guards: Vec<String> = guards.iter().map(|guard| guard.join(" or ")).collect();
-                writeln!(out, "  {policy}/{rule}  {}", guards.join(", then "))?;
+                let line = format!("{policy}/{rule}  {}", guards.join(", then "));
+                writeln!(out, "  {}", output::shown(&line))?;
             }
             Reach::Always(reason) => {
-                writeln!(out, "  {policy}/{rule}  {}", format!("always: {reason}").dimmed())?
+                let rule = format!("{policy}/{rule}");
+                let rule = output::shown(&rule);
+                writeln!(out, "  {rule}  {}", format!("always: {reason}").dimmed())?
             }
         }
     }

@@ -1,7 +1,9 @@
 //! Diagnostics as text with the offending source underlined, in the look of `rustc`.
 
+use crate::output::shown;
 use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Origin, Patch, Renderer, Snippet};
 use policy_grammar::{Diagnostic, Severity, SourceFile, SourceMap, Span};
+use std::borrow::Cow;
 use std::ops::Range;
 
 /// Lines shown before and after a span at the most; what lies further away is not handed to the renderer.
@@ -12,10 +14,27 @@ pub(crate) fn text(map: &SourceMap, diagnostics: &[Diagnostic]) -> String {
     let renderer = Renderer::styled();
     let mut out = String::new();
     for diagnostic in diagnostics {
-        out.push_str(&renderer.render(&report(map, diagnostic)));
+        let diagnostic = plain(diagnostic);
+        out.push_str(&renderer.render(&report(map, &diagnostic)));
         out.push_str("\n\n");
     }
     out
+}
+
+/// A diagnostic whose texts, which quote what somebody else wrote, are fit for a terminal. The renderer sees to source.
+fn plain(diagnostic: &Diagnostic) -> Diagnostic {
+    let mut d = diagnostic.clone();
+    let labels = d.secondary.iter_mut().chain([&mut d.primary]);
+    for text in labels
+        .map(|label| &mut label.message)
+        .chain([&mut d.message])
+        .chain(&mut d.help)
+    {
+        if let Cow::Owned(clean) = shown(text) {
+            *text = clean;
+        }
+    }
+    d
 }
 
 fn report<'m>(map: &'m SourceMap, diagnostic: &'m Diagnostic) -> Vec<Group<'m>> {
@@ -31,7 +50,7 @@ fn report<'m>(map: &'m SourceMap, diagnostic: &'m Diagnostic) -> Vec<Group<'m>> 
     let primary = diagnostic.primary.span;
     if let Some(file) = map.file(primary.file) {
         if file.text().is_empty() {
-            group = group.element(Origin::path(file.name()));
+            group = group.element(Origin::path(shown(file.name())));
         } else {
             let mut spans = vec![(
                 primary,
@@ -85,7 +104,7 @@ fn report<'m>(map: &'m SourceMap, diagnostic: &'m Diagnostic) -> Vec<Group<'m>> 
     let help = Level::HELP.secondary_title(title).element(
         Snippet::source(window)
             .line_start(line)
-            .path(file.name())
+            .path(shown(file.name()))
             .patch(patch),
     );
     vec![group, help]
@@ -97,7 +116,7 @@ fn annotated<'m>(
 ) -> Snippet<'m, Annotation<'m>> {
     let all: Vec<Span> = spans.iter().map(|(span, ..)| *span).collect();
     let (window, line, offset) = window(file, &all);
-    let mut snippet = Snippet::source(window).line_start(line).path(file.name());
+    let mut snippet = Snippet::source(window).line_start(line).path(shown(file.name()));
     for (span, kind, label) in spans {
         let mut annotation = kind.span(within(window, offset, *span));
         if !label.is_empty() {

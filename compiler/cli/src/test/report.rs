@@ -1,7 +1,7 @@
 //! Test reports: for people, as JSON, as JUnit XML.
 
 use super::{Failure, Of, Report, TestReport};
-use crate::output;
+use crate::output::{self, shown};
 use owo_colors::OwoColorize as _;
 use serde_json::{Value, json};
 use similar::{ChangeTag, TextDiff};
@@ -11,7 +11,7 @@ use std::time::Duration;
 pub(super) fn text(report: &Report) -> anyhow::Result<()> {
     let mut out = output::stdout();
     for file in &report.files {
-        writeln!(out, "{}", file.name.bold())?;
+        writeln!(out, "{}", shown(&file.name).bold())?;
         let tests = match &file.outcome {
             Ok(tests) => tests,
             Err(refusal) => {
@@ -22,11 +22,12 @@ pub(super) fn text(report: &Report) -> anyhow::Result<()> {
         };
         for test in tests {
             if test.failures.is_empty() {
-                writeln!(out, "  {} {}", "ok  ".green(), test.name)?;
+                writeln!(out, "  {} {}", "ok  ".green(), shown(&test.name))?;
                 continue;
             }
             let place = format!("{}:{}", file.name, test.line);
-            writeln!(out, "  {} {}  {}", "FAIL".red().bold(), test.name, place.dimmed())?;
+            let (name, place) = (shown(&test.name), shown(&place));
+            writeln!(out, "  {} {name}  {}", "FAIL".red().bold(), place.dimmed())?;
             for failure in &test.failures {
                 difference(&mut out, failure)?;
             }
@@ -45,7 +46,8 @@ pub(super) fn text(report: &Report) -> anyhow::Result<()> {
             coverage.percent(of)
         )?;
         for gap in coverage.gaps(of) {
-            writeln!(out, "  {}:{}:{}: {}", gap.file, gap.line, gap.column, gap.text)?;
+            let text = format!("{}:{}:{}: {}", gap.file, gap.line, gap.column, gap.text);
+            writeln!(out, "  {}", shown(&text))?;
         }
     }
     let (passed, failed, refused) = report.totals();
@@ -88,8 +90,8 @@ fn difference(out: &mut impl Write, failure: &Failure) -> anyhow::Result<()> {
             out,
             "         {}: expected {}, got {}",
             failure.what,
-            failure.expected.green(),
-            failure.actual.red()
+            shown(&failure.expected.to_string()).green(),
+            shown(&failure.actual.to_string()).red()
         )?;
         return Ok(());
     }
@@ -103,7 +105,7 @@ fn difference(out: &mut impl Write, failure: &Failure) -> anyhow::Result<()> {
         "+".red()
     )?;
     for change in TextDiff::from_lines(&expected, &actual).iter_all_changes() {
-        let line = change.value().trim_end_matches('\n');
+        let line = shown(change.value().trim_end_matches('\n'));
         match change.tag() {
             ChangeTag::Delete => writeln!(out, "           {}", format!("- {line}").green())?,
             ChangeTag::Insert => writeln!(out, "           {}", format!("+ {line}").red())?,

@@ -133,11 +133,7 @@ fn policy_paths(path: &Path, map: &SourceMap, file: &TestFile) -> Result<Vec<Pat
 /// The policy file that a test file is named after.
 fn beside(path: &Path) -> Option<PathBuf> {
     let name = path.file_name()?.to_string_lossy();
-    let stem = names::stem(&name)?.strip_suffix("_test")?;
-    names::ENDINGS
-        .iter()
-        .map(|ending| path.with_file_name(format!("{stem}{ending}")))
-        .find(|path| path.is_file())
+    inputs::beside(path, names::stem(&name)?.strip_suffix("_test")?)
 }
 
 /// The engine of a way to derive, made when a test first asks for it.
