@@ -262,6 +262,22 @@ fn semantics(op: PredOp) -> (&'static str, &'static str) {
         PredOp::StartsWith | PredOp::EndsWith => ("string constant, field", "by bytes of the text"),
         PredOp::Matches => ("pattern", "unanchored"),
         PredOp::Exists => ("nothing", "null does not exist"),
+        PredOp::EqFold => ("constant, field", "as `eq`, strings at any depth folded, keys not"),
+        PredOp::InFold => ("array constant, field", "as `in`, likewise"),
+        PredOp::ContainsFold => ("constant, field", "as `contains`, likewise"),
+        PredOp::StartsWithFold | PredOp::EndsWithFold => ("string constant, field", "by folded characters"),
+        PredOp::InCidr => (
+            "network or array of networks, constant or field",
+            "text that is no address, and what is no network, are errors; a mapped IPv6 address is an IPv4 address",
+        ),
+        PredOp::Before | PredOp::After => (
+            "instant, constant or field",
+            "RFC 3339 text with an offset, or epoch milliseconds; all else is an error; strictly",
+        ),
+        PredOp::TimeBetween => (
+            "object constant: `start`, `end`, `days`, `timezone`",
+            "on the clock of the time zone; start included, end not; over midnight it belongs to the day of its start",
+        ),
     }
 }
 
@@ -269,7 +285,8 @@ fn predicates(out: &mut String) {
     out.push_str(
         "## Predicates\n\nA predicate compares a field with its operand and has an outcome. The negated operators of the \
          policy language are these with the other branch sense, so that a missing field makes them true. A field operand \
-         is read at run time; when it is missing, the outcome is that of a missing field.\n\n",
+         is read at run time; when it is missing, the outcome is that of a missing field. *Folded* here is simple case \
+         folding of Unicode 16 (`CaseFolding.txt`, C and S), which is not the folding of scans.\n\n",
     );
     table_head(
         out,

@@ -17,6 +17,8 @@
 
 pub mod asm;
 pub mod bundle;
+pub mod casefold;
+pub mod cidr;
 pub mod consts;
 pub mod context;
 pub mod disasm;
@@ -31,6 +33,7 @@ pub mod number;
 pub mod ops;
 pub mod predicate;
 pub mod scan;
+pub mod time;
 pub mod verify;
 pub mod wire;
 

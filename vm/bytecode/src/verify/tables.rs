@@ -3,11 +3,11 @@
 //! Second of the checkers; assumes V1.
 
 use super::{HostLimits, VerifyError};
-use crate::consts::{Const, written_sizes};
-use crate::ids::MemoIdx;
+use crate::consts::{Const, instant, networks, window, written_sizes};
+use crate::ids::{ConstIdx, MemoIdx};
 use crate::module::{Module, PathSegment};
 use crate::predicate::{PredOp, PredOperand};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 const MAX_PATH: usize = 64;
 const MAX_CONST_DEPTH: usize = 128;
@@ -117,6 +117,8 @@ fn consts(module: &Module, host: &HostLimits) -> Result<(), VerifyError> {
 
 fn predicates(module: &Module) -> Result<(), VerifyError> {
     let mut cells: HashSet<MemoIdx> = HashSet::new();
+    // Many predicates may name one long list.
+    let mut read: HashMap<(PredOp, ConstIdx), bool> = HashMap::new();
     for (i, predicate) in module.predicates.iter().enumerate() {
         if predicate.field.index() >= module.fields.len() {
             return Err(VerifyError::table(
@@ -165,6 +167,7 @@ fn predicates(module: &Module) -> Result<(), VerifyError> {
         let fits = match (predicate.op, predicate.operand) {
             (PredOp::Exists, PredOperand::None) | (PredOp::Matches, PredOperand::Pattern(_)) => true,
             (PredOp::Exists | PredOp::Matches, _) | (_, PredOperand::None | PredOperand::Pattern(_)) => false,
+            (PredOp::TimeBetween, PredOperand::Field(_)) => false,
             (_, PredOperand::Field(_)) | (PredOp::Eq | PredOp::Contains, PredOperand::Const(_)) => true,
             (PredOp::In, PredOperand::Const(_)) => matches!(constant, Some(Const::Array(_))),
             (PredOp::StartsWith | PredOp::EndsWith, PredOperand::Const(_)) => {
@@ -173,6 +176,18 @@ fn predicates(module: &Module) -> Result<(), VerifyError> {
             (PredOp::Gt | PredOp::Gte | PredOp::Lt | PredOp::Lte, PredOperand::Const(_)) => {
                 matches!(constant, Some(Const::Number(_) | Const::Str(_)))
             }
+            (PredOp::EqFold | PredOp::ContainsFold, PredOperand::Const(_)) => true,
+            (PredOp::InFold, PredOperand::Const(_)) => matches!(constant, Some(Const::Array(_))),
+            (PredOp::StartsWithFold | PredOp::EndsWithFold, PredOperand::Const(_)) => {
+                matches!(constant, Some(Const::Str(_)))
+            }
+            (op @ PredOp::InCidr, PredOperand::Const(k)) => *read
+                .entry((op, k))
+                .or_insert_with(|| networks(&module.consts, k).is_some()),
+            (PredOp::Before | PredOp::After, PredOperand::Const(_)) => constant.and_then(instant).is_some(),
+            (op @ PredOp::TimeBetween, PredOperand::Const(k)) => *read
+                .entry((op, k))
+                .or_insert_with(|| window(&module.consts, k).is_some()),
         };
         if !fits {
             return Err(VerifyError::table(
