@@ -9,6 +9,7 @@
 
 mod actions;
 mod conditions;
+mod operands;
 
 use crate::fields::{FieldInfo, FieldTable, Suspicion};
 use crate::hir::{Policy, Predicate, Program, Rule};

@@ -141,6 +141,9 @@ fn condition_value(condition: &Condition) -> Value {
                 }
                 Operand::Path(path) => entries.push(entry("valueFrom", Value::Text(path.value.to_string()))),
             }
+            if test.ignore_case {
+                entries.push(entry("ignoreCase", Value::Word("true".to_owned())));
+            }
             Value::Map(entries)
         }
     }

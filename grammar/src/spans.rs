@@ -94,6 +94,7 @@ fn condition(tree: &Condition) -> Condition {
             field,
             operator,
             operand,
+            ignore_case,
         }) => Condition::Test(Test {
             span: NOWHERE,
             field: bare(field),
@@ -102,6 +103,7 @@ fn condition(tree: &Condition) -> Condition {
                 Operand::Value(value) => Operand::Value(spanned(value)),
                 Operand::Path(path) => Operand::Path(bare(path)),
             },
+            ignore_case: *ignore_case,
         }),
     }
 }

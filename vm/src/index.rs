@@ -669,12 +669,34 @@ impl Builder<'_> {
                 }
             }
             // Verified: V22.
-            PredOp::Matches => {}
+            PredOp::Matches
+            | PredOp::EqFold
+            | PredOp::InFold
+            | PredOp::ContainsFold
+            | PredOp::StartsWithFold
+            | PredOp::EndsWithFold
+            | PredOp::InCidr
+            | PredOp::Before
+            | PredOp::After
+            | PredOp::TimeBetween => {}
         }
         match predicate.op {
             PredOp::Gt | PredOp::Gte | PredOp::Lt | PredOp::Lte => draft.ordered.push(target),
             PredOp::StartsWith | PredOp::EndsWith => draft.affixed.push(target),
-            PredOp::Eq | PredOp::In | PredOp::Contains | PredOp::Matches | PredOp::Exists => {}
+            PredOp::Eq
+            | PredOp::In
+            | PredOp::Contains
+            | PredOp::Matches
+            | PredOp::Exists
+            | PredOp::EqFold
+            | PredOp::InFold
+            | PredOp::ContainsFold
+            | PredOp::StartsWithFold
+            | PredOp::EndsWithFold
+            | PredOp::InCidr
+            | PredOp::Before
+            | PredOp::After
+            | PredOp::TimeBetween => {}
         }
     }
 

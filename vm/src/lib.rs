@@ -28,7 +28,7 @@ mod value;
 pub use interp::{Evaluation, Hit, Host, Inputs, Mode, Scope, Tally, Trap};
 pub use json::{JsonError, JsonErrorKind};
 pub use load::{LoadError, LoadedModule};
-pub use predicate::Comparison;
+pub use predicate::{Comparison, is_readable};
 pub use scratch::Scratch;
 pub use value::{Value, write_json_str};
 

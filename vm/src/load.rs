@@ -181,7 +181,7 @@ impl LoadedModule {
         let inside_derived = inside_derived
             .filter_map(|(i, field)| FieldIdx::from_index(i).zip(parent(&field.path)))
             .collect();
-        let mut predicate_loader = PredicateLoader::new(&consts);
+        let mut predicate_loader = PredicateLoader::new(&consts, &module.consts);
         let mut predicates: Vec<LoadedPredicate> = module
             .predicates
             .iter()

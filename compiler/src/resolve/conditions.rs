@@ -1,9 +1,9 @@
 //! Resolving conditions: comparisons become predicates of the shared table.
 //!
-//! `ne`, `not_in`, `not_contains` and `exists: false` become negated uses of the positive predicate, so that a
+//! `ne`, `not_in` and the other negated operators and `exists: false` become negated uses of the positive predicate, so that a
 //! comparison and its negation share one entry.
 
-use super::{MAX_DEPTH, Resolver, index_u32};
+use super::{MAX_DEPTH, Resolver, index_u32, operands};
 use crate::hir::{Cond, Test};
 use policy_bytecode::PatternIdx;
 use policy_bytecode::predicate::{PredOp, PredOperand};
@@ -30,9 +30,16 @@ pub(crate) fn predicate_op(operator: Operator) -> (PredOp, bool) {
         Operator::Contains => (PredOp::Contains, false),
         Operator::NotContains => (PredOp::Contains, true),
         Operator::StartsWith => (PredOp::StartsWith, false),
+        Operator::NotStartsWith => (PredOp::StartsWith, true),
         Operator::EndsWith => (PredOp::EndsWith, false),
+        Operator::NotEndsWith => (PredOp::EndsWith, true),
         Operator::Matches => (PredOp::Matches, false),
+        Operator::NotMatches => (PredOp::Matches, true),
         Operator::Exists => (PredOp::Exists, false),
+        Operator::InCidr => (PredOp::InCidr, false),
+        Operator::Before => (PredOp::Before, false),
+        Operator::After => (PredOp::After, false),
+        Operator::TimeBetween => (PredOp::TimeBetween, false),
     }
 }
 
@@ -67,10 +74,15 @@ impl Resolver<'_> {
 
     fn test(&mut self, test: &ast::Test) -> Option<Test> {
         let (op, mut negated) = predicate_op(test.operator.value);
+        let op = if test.ignore_case {
+            op.folded().unwrap_or(op)
+        } else {
+            op
+        };
         let field = self.read_field(&test.field);
         let (operand, operand_span) = match &test.operand {
             Operand::Path(path) => {
-                if matches!(op, PredOp::Matches | PredOp::Exists) {
+                if matches!(op, PredOp::Matches | PredOp::Exists | PredOp::TimeBetween) {
                     self.diagnostics.push(
                         Diagnostic::new(
                             Code::UnexpectedOperand,
@@ -116,23 +128,44 @@ impl Resolver<'_> {
             (PredOp::Matches, Literal::String(source)) => {
                 return self.pattern(source, value.span).map(PredOperand::Pattern);
             }
-            (PredOp::In, Literal::Array(_))
-            | (PredOp::StartsWith | PredOp::EndsWith, Literal::String(_))
+            (PredOp::In | PredOp::InFold, Literal::Array(_))
+            | (
+                PredOp::StartsWith | PredOp::EndsWith | PredOp::StartsWithFold | PredOp::EndsWithFold,
+                Literal::String(_),
+            )
             | (
                 PredOp::Gt | PredOp::Gte | PredOp::Lt | PredOp::Lte,
                 Literal::Number(_) | Literal::String(_),
             )
-            | (PredOp::Eq | PredOp::Contains, _) => {
+            | (PredOp::InCidr, Literal::String(_) | Literal::Array(_))
+            | (PredOp::Before | PredOp::After, Literal::Number(_) | Literal::String(_))
+            | (PredOp::TimeBetween, Literal::Object(_))
+            | (PredOp::Eq | PredOp::Contains | PredOp::EqFold | PredOp::ContainsFold, _) => {
                 if depth(&value.value) > MAX_DEPTH {
                     self.too_deep(value.span, "the value");
+                    return None;
+                }
+                let problems = operands::problems(op, value);
+                if !problems.is_empty() {
+                    self.diagnostics.extend(problems);
                     return None;
                 }
                 return Some(PredOperand::Const(self.constant(&value.value)));
             }
             (PredOp::Exists, _) => "a boolean",
-            (PredOp::Matches | PredOp::StartsWith | PredOp::EndsWith, _) => "a string",
-            (PredOp::In, _) => "a list",
-            (PredOp::Gt | PredOp::Gte | PredOp::Lt | PredOp::Lte, _) => "a number or a string",
+            (
+                PredOp::Matches
+                | PredOp::StartsWith
+                | PredOp::EndsWith
+                | PredOp::StartsWithFold
+                | PredOp::EndsWithFold,
+                _,
+            ) => "a string",
+            (PredOp::In | PredOp::InFold, _) => "a list",
+            (PredOp::Gt | PredOp::Gte | PredOp::Lt | PredOp::Lte, _)
+            | (PredOp::Before | PredOp::After, _) => "a number or a string",
+            (PredOp::InCidr, _) => "a network or a list of networks",
+            (PredOp::TimeBetween, _) => "an object",
         };
         self.diagnostics.push(
             Diagnostic::new(

@@ -15,7 +15,14 @@ use crate::diagnostic::Diagnostic;
 use crate::source::{Span, Spanned};
 
 /// Keys of a condition.
-pub(crate) const CONDITION_KEYS: [&str; 5] = ["operator", "field", "value", "valueFrom", "conditions"];
+pub(crate) const CONDITION_KEYS: [&str; 6] = [
+    "operator",
+    "field",
+    "value",
+    "valueFrom",
+    "conditions",
+    "ignoreCase",
+];
 
 /// What an operator takes as `value`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +39,12 @@ pub(crate) enum Takes {
     Pattern,
     /// `true` (the default) or `false`; never `valueFrom`.
     Presence,
+    /// A network, or a list of them.
+    Networks,
+    /// RFC 3339 text or epoch milliseconds.
+    Instant,
+    /// A mapping that describes a window of time; never `valueFrom`.
+    Window,
 }
 
 impl Takes {
@@ -41,9 +54,14 @@ impl Takes {
             Operator::Eq | Operator::Ne | Operator::Contains | Operator::NotContains => Self::Any,
             Operator::Gt | Operator::Gte | Operator::Lt | Operator::Lte => Self::Ordered,
             Operator::In | Operator::NotIn => Self::List,
-            Operator::StartsWith | Operator::EndsWith => Self::Text,
-            Operator::Matches => Self::Pattern,
+            Operator::StartsWith | Operator::NotStartsWith | Operator::EndsWith | Operator::NotEndsWith => {
+                Self::Text
+            }
+            Operator::Matches | Operator::NotMatches => Self::Pattern,
             Operator::Exists => Self::Presence,
+            Operator::InCidr => Self::Networks,
+            Operator::Before | Operator::After => Self::Instant,
+            Operator::TimeBetween => Self::Window,
         }
     }
 
@@ -56,6 +74,9 @@ impl Takes {
             Self::Text => "a string",
             Self::Pattern => "a string with a regular expression",
             Self::Presence => "`true` or `false`",
+            Self::Networks => "a network such as `10.0.0.0/8`, or a list of networks",
+            Self::Instant => "a time such as `2025-03-01T12:00:00Z`, or epoch milliseconds",
+            Self::Window => "a mapping with `start`, `end` and `timezone`",
         }
     }
 
@@ -66,14 +87,17 @@ impl Takes {
             Self::List => matches!(literal, Literal::Array(_)),
             Self::Text | Self::Pattern => matches!(literal, Literal::String(_)),
             Self::Presence => matches!(literal, Literal::Bool(_)),
+            Self::Networks => matches!(literal, Literal::String(_) | Literal::Array(_)),
+            Self::Instant => matches!(literal, Literal::Number(_) | Literal::String(_)),
+            Self::Window => matches!(literal, Literal::Object(_)),
         }
     }
 
     /// Whether the right-hand side may come from a field.
     pub(crate) fn allows_field(self) -> bool {
         match self {
-            Self::Any | Self::Ordered | Self::List | Self::Text => true,
-            Self::Pattern | Self::Presence => false,
+            Self::Any | Self::Ordered | Self::List | Self::Text | Self::Networks | Self::Instant => true,
+            Self::Pattern | Self::Presence | Self::Window => false,
         }
     }
 }
@@ -164,7 +188,7 @@ impl Walk<'_, '_> {
                 shorthand |= shorthand_advice(text).is_some();
             }
         }
-        let [operator, field, value, value_from, conditions] =
+        let [operator, field, value, value_from, conditions, ignore_case] =
             self.fields(children, "a condition", &CONDITION_KEYS, shorthand_advice);
         let Some(operator_entry) = operator else {
             if !shorthand {
@@ -185,7 +209,12 @@ impl Walk<'_, '_> {
         let place = self.extent(operator_entry.value);
         match operator {
             Some(AnyOperator::Logic(logic)) => {
-                for (entry, name) in [(field, "field"), (value, "value"), (value_from, "valueFrom")] {
+                for (entry, name) in [
+                    (field, "field"),
+                    (value, "value"),
+                    (value_from, "valueFrom"),
+                    (ignore_case, "ignoreCase"),
+                ] {
                     if let Some(entry) = entry {
                         self.report(
                             Diagnostic::new(
@@ -211,7 +240,9 @@ impl Walk<'_, '_> {
                     );
                     self.children_of(entry);
                 }
-                self.test(id, Spanned::new(operator, place), field, value, value_from)
+                let ignore_case = self.ignore_case(operator, ignore_case);
+                let sides = [field, value, value_from];
+                self.test(id, Spanned::new(operator, place), sides, ignore_case)
             }
             None => {
                 if let Some(entry) = self.present(conditions) {
@@ -354,9 +385,8 @@ impl Walk<'_, '_> {
         &mut self,
         id: NodeId,
         operator: Spanned<Operator>,
-        field: Option<Entry>,
-        value: Option<Entry>,
-        value_from: Option<Entry>,
+        [field, value, value_from]: [Option<Entry>; 3],
+        ignore_case: bool,
     ) -> Option<Condition> {
         let name = operator.value.as_str();
         let takes = Takes::of(operator.value);
@@ -401,7 +431,16 @@ impl Walk<'_, '_> {
                         Takes::Pattern => {
                             "a pattern is checked and compiled with the policy, so it must be a constant; use `contains`, `starts_with` or `ends_with` to compare with a field"
                         }
-                        Takes::Presence | Takes::Any | Takes::Ordered | Takes::List | Takes::Text => {
+                        Takes::Window => {
+                            "its times are checked with the policy, so they must be constants; use `before` and `after` to compare with a field"
+                        }
+                        Takes::Presence
+                        | Takes::Any
+                        | Takes::Ordered
+                        | Takes::List
+                        | Takes::Text
+                        | Takes::Networks
+                        | Takes::Instant => {
                             "it asks whether the field is there: `value` is `true` or `false`"
                         }
                     };
@@ -441,7 +480,39 @@ impl Walk<'_, '_> {
             field: field?,
             operator,
             operand: operand?,
+            ignore_case,
         }))
+    }
+
+    /// Whether `ignoreCase` is there and true; reports it where the operator does not take it.
+    fn ignore_case(&mut self, operator: Operator, entry: Option<Entry>) -> bool {
+        let Some(entry) = entry else { return false };
+        if operator.takes_ignore_case() {
+            return self
+                .boolean(entry.value, "`ignoreCase`")
+                .is_some_and(|given| given.value);
+        }
+        let diagnostic = Diagnostic::new(
+            Code::UnexpectedOperand,
+            self.head(entry.key),
+            format!("`{}` takes no `ignoreCase`", operator.as_str()),
+        );
+        self.report(match Takes::of(operator) {
+            Takes::Pattern => diagnostic.help("start the pattern with `(?i)` instead"),
+            Takes::Any
+            | Takes::Ordered
+            | Takes::List
+            | Takes::Text
+            | Takes::Presence
+            | Takes::Networks
+            | Takes::Instant
+            | Takes::Window => {
+                let takes = Operator::ALL.iter().filter(|o| o.takes_ignore_case());
+                let names: Vec<&str> = takes.map(|o| o.as_str()).collect();
+                diagnostic.help(format!("it stands beside {}", list(&names)))
+            }
+        });
+        false
     }
 
     fn value(&mut self, operator: Operator, takes: Takes, id: NodeId) -> Option<Operand> {
@@ -507,7 +578,16 @@ impl Walk<'_, '_> {
                 diagnostic.help("use `eq` or `ne`")
             }
             Takes::Presence => diagnostic.help("`value: false` asks for the field to be absent"),
-            Takes::Any | Takes::Ordered | Takes::List | Takes::Text | Takes::Pattern => diagnostic,
+            Takes::Window => diagnostic.help(
+                "for example `{start: \"22:00\", end: \"06:00\", days: [fri, sat], timezone: Europe/Berlin}`",
+            ),
+            Takes::Any
+            | Takes::Ordered
+            | Takes::List
+            | Takes::Text
+            | Takes::Pattern
+            | Takes::Networks
+            | Takes::Instant => diagnostic,
         });
     }
 }

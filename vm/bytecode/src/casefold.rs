@@ -32,10 +32,11 @@ pub fn has_case(c: char) -> bool {
         return c.is_ascii_alphabetic();
     }
     let folded = fold(c);
-    folded != c || FOLDS.iter().any(|(first, last, step, delta)| {
-        let source = u32::from(c).checked_add_signed(-*delta);
-        source.is_some_and(|s| (*first..=*last).contains(&s) && (s - first) % step == 0)
-    })
+    folded != c
+        || FOLDS.iter().any(|(first, last, step, delta)| {
+            let source = u32::from(c).checked_add_signed(-*delta);
+            source.is_some_and(|s| (*first..=*last).contains(&s) && (s - first) % step == 0)
+        })
 }
 
 fn folded(text: &str) -> impl DoubleEndedIterator<Item = char> {
@@ -189,8 +190,17 @@ mod tests {
         for c in orbit {
             *votes.entry(lower(upper(*c))).or_default() += 1;
         }
-        let most = votes.iter().filter(|(c, _)| orbit.contains(c)).map(|(_, n)| *n).max().unwrap();
-        *votes.iter().find(|(c, n)| **n == most && orbit.contains(c)).unwrap().0
+        let most = votes
+            .iter()
+            .filter(|(c, _)| orbit.contains(c))
+            .map(|(_, n)| *n)
+            .max()
+            .unwrap();
+        *votes
+            .iter()
+            .find(|(c, n)| **n == most && orbit.contains(c))
+            .unwrap()
+            .0
     }
 
     #[test]
@@ -202,7 +212,10 @@ mod tests {
             if to == c {
                 continue;
             }
-            let (from, delta) = (u32::from(c), u32::from(to).wrapping_sub(u32::from(c)).cast_signed());
+            let (from, delta) = (
+                u32::from(c),
+                u32::from(to).wrapping_sub(u32::from(c)).cast_signed(),
+            );
             match runs.last_mut() {
                 Some((first, last, step, d)) if *d == delta && first == last && from - *last <= 2 => {
                     (*last, *step) = (from, from - *first);
@@ -213,7 +226,9 @@ mod tests {
         }
         let spelled: String = runs
             .iter()
-            .map(|(first, last, step, delta)| format!("    (0x{first:04x}, 0x{last:04x}, {step}, {delta}),\n"))
+            .map(|(first, last, step, delta)| {
+                format!("    (0x{first:04x}, 0x{last:04x}, {step}, {delta}),\n")
+            })
             .collect();
         assert!(runs == FOLDS, "the table should be\n{spelled}");
     }

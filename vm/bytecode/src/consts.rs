@@ -106,7 +106,9 @@ pub fn window(consts: &[Const], k: ConstIdx) -> Option<Window> {
     };
     let text = |value: Option<&'_ Const>| match value {
         Some(Const::Str(text)) => Some(text.clone()),
-        Some(Const::Null | Const::Bool(_) | Const::Number(_) | Const::Array(_) | Const::Object(_)) | None => None,
+        Some(Const::Null | Const::Bool(_) | Const::Number(_) | Const::Array(_) | Const::Object(_)) | None => {
+            None
+        }
     };
     let days: Option<Vec<String>> = match member("days") {
         None => None,
@@ -118,7 +120,9 @@ pub fn window(consts: &[Const], k: ConstIdx) -> Option<Window> {
         ),
         Some(_) => return None,
     };
-    let days: Option<Vec<&str>> = days.as_ref().map(|days| days.iter().map(String::as_str).collect());
+    let days: Option<Vec<&str>> = days
+        .as_ref()
+        .map(|days| days.iter().map(String::as_str).collect());
     let [start, end, zone] = ["start", "end", "timezone"].map(|key| text(member(key)));
     Window::new(&start?, &end?, days.as_deref(), &zone?).ok()
 }

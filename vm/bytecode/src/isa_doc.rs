@@ -262,7 +262,10 @@ fn semantics(op: PredOp) -> (&'static str, &'static str) {
         PredOp::StartsWith | PredOp::EndsWith => ("string constant, field", "by bytes of the text"),
         PredOp::Matches => ("pattern", "unanchored"),
         PredOp::Exists => ("nothing", "null does not exist"),
-        PredOp::EqFold => ("constant, field", "as `eq`, strings at any depth folded, keys not"),
+        PredOp::EqFold => (
+            "constant, field",
+            "as `eq`, strings at any depth folded, keys not",
+        ),
         PredOp::InFold => ("array constant, field", "as `in`, likewise"),
         PredOp::ContainsFold => ("constant, field", "as `contains`, likewise"),
         PredOp::StartsWithFold | PredOp::EndsWithFold => ("string constant, field", "by folded characters"),

@@ -32,7 +32,27 @@ impl Instant {
     pub fn parse(text: &str) -> Option<Self> {
         let bytes = text.as_bytes();
         let (head, rest) = bytes.split_at_checked(19)?;
-        let &[y1, y2, y3, y4, b'-', o1, o2, b'-', d1, d2, b'T' | b't' | b' ', h1, h2, b':', m1, m2, b':', s1, s2] = head
+        let &[
+            y1,
+            y2,
+            y3,
+            y4,
+            b'-',
+            o1,
+            o2,
+            b'-',
+            d1,
+            d2,
+            b'T' | b't' | b' ',
+            h1,
+            h2,
+            b':',
+            m1,
+            m2,
+            b':',
+            s1,
+            s2,
+        ] = head
         else {
             return None;
         };
@@ -56,7 +76,9 @@ impl Instant {
             }
             _ => return None,
         };
-        let seconds = days_from_epoch(year, month, day) * SECONDS_OF_A_DAY + hour * 3600 + minute * 60 + second - offset;
+        let seconds =
+            days_from_epoch(year, month, day) * SECONDS_OF_A_DAY + hour * 3600 + minute * 60 + second
+                - offset;
         Some(Self { seconds, nanos })
     }
 
@@ -106,7 +128,10 @@ impl Instant {
         };
         let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
         // How many of the digits stand before the point of the number of nanoseconds.
-        let mut before = i64::try_from(whole.len()).ok()?.saturating_add(exponent).saturating_add(6);
+        let mut before = i64::try_from(whole.len())
+            .ok()?
+            .saturating_add(exponent)
+            .saturating_add(6);
         let mut nanos: u128 = 0;
         let mut cut = false;
         let limit = u128::try_from(MAX_MILLIS).ok()? * NANOS_OF_A_MILLI;
@@ -153,7 +178,9 @@ fn two(a: u8, b: u8) -> Option<i64> {
 /// The nanoseconds of a fraction, at least one digit, and what stands behind it.
 fn fraction(bytes: &[u8]) -> Option<(u32, &[u8])> {
     let length = bytes.iter().take_while(|b| b.is_ascii_digit()).count();
-    let (digits, rest) = bytes.split_at_checked(length).filter(|(digits, _)| !digits.is_empty())?;
+    let (digits, rest) = bytes
+        .split_at_checked(length)
+        .filter(|(digits, _)| !digits.is_empty())?;
     let padded = digits.iter().copied().chain(std::iter::repeat(b'0')).take(9);
     Some((padded.fold(0, |n, b| n * 10 + u32::from(b - b'0')), rest))
 }
@@ -165,7 +192,8 @@ fn exponent_of(text: &str) -> i64 {
         None => (false, text.strip_prefix('+').unwrap_or(text)),
     };
     let value = digits.bytes().fold(0i64, |n, b| {
-        n.saturating_mul(10).saturating_add(i64::from(b.wrapping_sub(b'0')))
+        n.saturating_mul(10)
+            .saturating_add(i64::from(b.wrapping_sub(b'0')))
     });
     if negative { -value } else { value }
 }
@@ -367,12 +395,21 @@ mod tests {
         assert_eq!(at("2000-02-29t12:00:00z"), at("2000-02-29 13:00:00+01:00"));
         assert_eq!(at("2016-12-31T23:59:60Z"), at("2017-01-01T00:00:00Z"));
         assert_eq!(at("2016-12-31T23:59:60.5Z"), at("2017-01-01T00:00:00.500Z"));
-        assert_eq!(at("1969-12-31T23:59:59.9999999999Z"), Instant { seconds: -1, nanos: 999_999_999 });
+        assert_eq!(
+            at("1969-12-31T23:59:59.9999999999Z"),
+            Instant {
+                seconds: -1,
+                nanos: 999_999_999
+            }
+        );
         assert_eq!(at("2025-01-01T00:00:00-00:00"), at("2025-01-01T00:00:00Z"));
         assert_eq!(at("0000-01-01T00:00:00Z").seconds, -62_167_219_200);
         assert_eq!(at("9999-12-31T23:59:59Z").seconds, 253_402_300_799);
         assert!(at("2025-01-01T00:00:00.000000001Z") > at("2025-01-01T00:00:00Z"));
-        assert_eq!(at(&format!("2025-01-01T00:00:00.{}Z", "0".repeat(10_000))), at("2025-01-01T00:00:00Z"));
+        assert_eq!(
+            at(&format!("2025-01-01T00:00:00.{}Z", "0".repeat(10_000))),
+            at("2025-01-01T00:00:00Z")
+        );
         for text in [
             "",
             "2025-01-01",
@@ -412,9 +449,27 @@ mod tests {
         assert_eq!(int(0), Some(at("1970-01-01T00:00:00Z")));
         assert_eq!(int(-1), Some(at("1969-12-31T23:59:59.999Z")));
         assert_eq!(float(1_700_000_000_000.0), int(1_700_000_000_000));
-        assert_eq!(float(0.3), Some(Instant { seconds: 0, nanos: 300_000 }));
-        assert_eq!(float(-0.3), Some(Instant { seconds: -1, nanos: 999_700_000 }));
-        assert_eq!(float(-1e-9), Some(Instant { seconds: -1, nanos: 999_999_999 }));
+        assert_eq!(
+            float(0.3),
+            Some(Instant {
+                seconds: 0,
+                nanos: 300_000
+            })
+        );
+        assert_eq!(
+            float(-0.3),
+            Some(Instant {
+                seconds: -1,
+                nanos: 999_700_000
+            })
+        );
+        assert_eq!(
+            float(-1e-9),
+            Some(Instant {
+                seconds: -1,
+                nanos: 999_999_999
+            })
+        );
         assert_eq!(float(5e-324), int(0));
         assert!(int(8_640_000_000_000_000).is_some() && int(8_640_000_000_000_001).is_none());
         assert!(int(-8_640_000_000_000_000).is_some() && int(i64::MIN).is_none());
@@ -430,12 +485,20 @@ mod tests {
         assert_eq!(decimal("15e-1"), decimal("1.5"));
         assert_eq!(decimal("0.00000015E+7"), decimal("1.5"));
         assert_eq!(decimal("1.5000000000000000000000000001"), decimal("1.5"));
-        assert_eq!(decimal("-1e-400"), Some(Instant { seconds: -1, nanos: 999_999_999 }));
+        assert_eq!(
+            decimal("-1e-400"),
+            Some(Instant {
+                seconds: -1,
+                nanos: 999_999_999
+            })
+        );
         assert_eq!(decimal("0e999999999999999999999"), decimal("0"));
         assert_eq!(decimal("1e-999999999999999999999"), decimal("0"));
         assert_eq!(decimal("1e999999999999999999999"), None);
         assert!(decimal("8640000000000000").is_some() && decimal("8640000000000000.0000000000001").is_none());
-        assert!(decimal("-8640000000000000").is_some() && decimal("-8640000000000000.0000000000001").is_none());
+        assert!(
+            decimal("-8640000000000000").is_some() && decimal("-8640000000000000.0000000000001").is_none()
+        );
         assert_eq!(decimal(&"9".repeat(100_000)), None);
         assert_eq!(decimal(&format!("0.{}1", "0".repeat(100_000))), decimal("0"));
     }
@@ -448,7 +511,9 @@ mod tests {
     fn windows_within_a_day() {
         let office = window("09:00", "17:30", Some(&["mon", "fri"]), "UTC");
         // A Monday.
-        assert!(office.holds(at("2025-03-03T09:00:00Z")) && office.holds(at("2025-03-03T17:29:59.999999999Z")));
+        assert!(
+            office.holds(at("2025-03-03T09:00:00Z")) && office.holds(at("2025-03-03T17:29:59.999999999Z"))
+        );
         assert!(!office.holds(at("2025-03-03T17:30:00Z")) && !office.holds(at("2025-03-03T08:59:59.999Z")));
         assert!(!office.holds(at("2025-03-04T10:00:00Z")) && office.holds(at("2025-03-07T10:00:00Z")));
         let day = window("00:00", "24:00", Some(&["sun"]), "UTC");
@@ -510,9 +575,24 @@ mod tests {
         assert_eq!(problem("09:00", "17:60", None, "UTC"), WindowProblem::End);
         assert_eq!(problem("09:00", "09:00:00", None, "UTC"), WindowProblem::Empty);
         assert_eq!(problem("09:00", "17:00", Some(&[]), "UTC"), WindowProblem::NoDays);
-        assert_eq!(problem("09:00", "17:00", Some(&["mon", "Tue"]), "UTC"), WindowProblem::Day(1));
-        for zone in ["", "Europe/Bärlin", "europe/berlin", "CEST", "+01:00", "Etc/Unknown", "local"] {
-            assert_eq!(problem("09:00", "17:00", None, zone), WindowProblem::Zone, "{zone}");
+        assert_eq!(
+            problem("09:00", "17:00", Some(&["mon", "Tue"]), "UTC"),
+            WindowProblem::Day(1)
+        );
+        for zone in [
+            "",
+            "Europe/Bärlin",
+            "europe/berlin",
+            "CEST",
+            "+01:00",
+            "Etc/Unknown",
+            "local",
+        ] {
+            assert_eq!(
+                problem("09:00", "17:00", None, zone),
+                WindowProblem::Zone,
+                "{zone}"
+            );
         }
     }
 
