@@ -133,6 +133,7 @@ pub fn scan(program: &Program, field: FieldIdx) -> u64 {
 pub fn searched_alone(program: &Program, predicate: &Predicate) -> u64 {
     let own = match predicate.op {
         PredOp::Contains => CONTAINS,
+        PredOp::ContainsFold => CONTAINS_FOLD,
         _pattern => MATCHES_DFA,
     };
     own.fixed + own.per_text_kb * text_bytes(program, predicate.field) / 1024

@@ -331,13 +331,13 @@ fn scans(out: &mut String) {
         "\
 ## Scans
 
-A scan answers many `matches` and `contains` predicates of one field. It looks for literals in the *folded* text of the
+A scan answers many `matches`, `contains` and `contains_fold` predicates of one field. It looks for literals in the *folded* text of the
 field, all of them in one pass, when the first of its predicates is asked and the field holds a string. A predicate none of
 whose literals occurs is false. What a literal that occurs says is one of these:
 
 | on a hit | the predicate |
 |---|---|
-| `true` | is true: `contains` of that very text |
+| `true` | is true: `contains` of that very text, or `contains_fold` of an ASCII text |
 | `search` | may be true anywhere in the text; it is evaluated as without the scan |
 | `near` *min* *max* | is true if a match starts that many bytes before the literal; tried at most {TRIES} times, then as `search` |
 
