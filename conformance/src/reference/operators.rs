@@ -1,14 +1,15 @@
 //! 1.3: the operators that read texts as something else: without case, as addresses, as instants.
 //!
-//! Written to be read, one meaning a function. Texts without case are asked of the `regex` crate, whose `(?i)` is simple
-//! case folding; addresses are rows of bits; days and time zones are those of `jiff`.
+//! Written to be read, one meaning a function. Case is that of the standard library's characters; addresses are rows of
+//! bits; days and time zones are those of `jiff`.
 
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZoneDatabase;
-use regex::{Regex, RegexBuilder};
+use regex::Regex;
 use serde_json::{Number, Value};
 use std::net::IpAddr;
+use std::sync::LazyLock;
 
 /// "compares with simple Unicode case folding": where a text is found in another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,18 +22,35 @@ pub(super) enum Place {
 
 /// Whether `needle` is at that place of `text`, whatever the case.
 pub(super) fn found_ignoring_case(text: &str, needle: &str, place: Place) -> bool {
-    let (before, after) = match place {
-        Place::Whole => (r"\A", r"\z"),
-        Place::Anywhere => ("", ""),
-        Place::Start => (r"\A", ""),
-        Place::End => ("", r"\z"),
+    let text: String = text.chars().map(fold).collect();
+    let needle: String = needle.chars().map(fold).collect();
+    match place {
+        Place::Whole => text == needle,
+        Place::Anywhere => text.contains(&needle),
+        Place::Start => text.starts_with(&needle),
+        Place::End => text.ends_with(&needle),
+    }
+}
+
+/// One character for all that differ in case only: the small letter of the capital letter, where these are single ones.
+fn fold(c: char) -> char {
+    let single = |c: char, mut to: Vec<char>| {
+        if to.len() == 1 { to.remove(0) } else { c }
     };
-    let pattern = format!("{before}(?i:{}){after}", regex::escape(needle));
-    RegexBuilder::new(&pattern)
-        .size_limit(1 << 30)
-        .build()
-        .expect("an escaped text is a pattern")
-        .is_match(text)
+    match c {
+        // Has a capital letter, but `CaseFolding.txt` has no entry for it.
+        '\u{131}' => c,
+        // Of Unicode 17; the language has the folding of Unicode 16.
+        '\u{a7ce}' | '\u{a7cf}' | '\u{a7d2}'..='\u{a7d5}' | '\u{16ea0}'..='\u{16ed3}' => c,
+        // Fold to each other, although their capitals are several letters.
+        '\u{1fd3}' => '\u{390}',
+        '\u{1fe3}' => '\u{3b0}',
+        '\u{fb05}' => '\u{fb06}',
+        _ => {
+            let upper = single(c, c.to_uppercase().collect());
+            single(upper, upper.to_lowercase().collect())
+        }
+    }
 }
 
 /// `eq` with `ignoreCase`: "of every string in F and V at any depth of values, keys not folded".
@@ -123,11 +141,13 @@ pub(super) fn instant(value: &Value) -> Option<i128> {
 }
 
 fn instant_of_text(text: &str) -> Option<i128> {
-    let pattern = Regex::new(
+    static PATTERN: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(
         r"\A([0-9]{4})-([0-9]{2})-([0-9]{2})[Tt ]([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.([0-9]+))?(?:[Zz]|([+-])([0-9]{2}):([0-9]{2}))\z",
     )
-    .expect("a pattern");
-    let parts = pattern.captures(text)?;
+    .expect("a pattern")
+    });
+    let parts = PATTERN.captures(text)?;
     let number = |i: usize| -> i64 { parts.get(i).map_or(0, |m| m.as_str().parse().expect("digits")) };
     let small = |i: usize| i8::try_from(number(i)).expect("two digits");
     let year = i16::try_from(number(1)).expect("four digits");
@@ -188,9 +208,8 @@ pub(super) fn time_between(f: &Value, v: &Value) -> Option<bool> {
         seconds += cycle;
     }
     let name = v["timezone"].as_str().expect("the compiler refuses others");
-    let zone = TimeZoneDatabase::bundled()
-        .get(name)
-        .expect("the compiler refuses others");
+    static ZONES: LazyLock<TimeZoneDatabase> = LazyLock::new(TimeZoneDatabase::bundled);
+    let zone = ZONES.get(name).expect("the compiler refuses others");
     let local = zone.to_datetime(Timestamp::from_second(seconds).expect("brought into the range"));
     let clock = i64::from(local.hour()) * 3600 + i64::from(local.minute()) * 60 + i64::from(local.second());
     let (start, end) = (time_of_day(&v["start"]), time_of_day(&v["end"]));
@@ -218,4 +237,22 @@ fn time_of_day(value: &Value) -> i64 {
         .map(|part| part.parse::<i64>().expect("the compiler refuses others"));
     let mut next = || parts.next().unwrap_or(0);
     next() * 3600 + next() * 60 + next()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fold;
+    use policy_bytecode::casefold;
+    use std::collections::HashMap;
+
+    #[test]
+    fn characters_fold_alike_in_the_product() {
+        let mut known: HashMap<char, char> = HashMap::new();
+        let mut back: HashMap<char, char> = HashMap::new();
+        for c in '\0'..=char::MAX {
+            let (own, other) = (fold(c), casefold::fold(c));
+            assert_eq!(*known.entry(own).or_insert(other), other, "{c:?}");
+            assert_eq!(*back.entry(other).or_insert(own), own, "{c:?}");
+        }
+    }
 }
