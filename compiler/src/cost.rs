@@ -26,6 +26,8 @@ pub struct Cost {
 pub const INSTRUCTION: u64 = 1;
 
 const CONTAINS: Cost = cost(15, 100, 1);
+/// Two passes: the text is folded first, once for all of its comparisons.
+const CONTAINS_FOLD: Cost = cost(40, 600, 2);
 const MATCHES_DFA: Cost = cost(25, 1_000, 1);
 
 /// Length of text that `order` reckons with, in bytes: of prompts, and of every other text.
@@ -107,6 +109,22 @@ fn compare(
             | None => cost(60, 1_500, 1),
         },
         PredOp::Any | PredOp::All => body(),
+        PredOp::EqFold => match constant {
+            Some(Const::Array(items)) => cost(8 + 8 * len(items.len()), 0, 0),
+            Some(Const::Object(members)) => cost(8 + 12 * len(members.len()), 0, 0),
+            Some(Const::Null | Const::Bool(_) | Const::Number(_)) => cost(3, 0, 0),
+            Some(Const::Str(_)) | None => cost(15, 0, 0),
+        },
+        PredOp::InFold => match constant {
+            Some(Const::Array(items)) => cost(30 + 4 * len(items.len()), 0, 0),
+            Some(Const::Null | Const::Bool(_) | Const::Number(_) | Const::Str(_) | Const::Object(_))
+            | None => cost(40, 0, 0),
+        },
+        PredOp::StartsWithFold | PredOp::EndsWithFold => cost(20, 0, 0),
+        PredOp::ContainsFold => CONTAINS_FOLD,
+        PredOp::InCidr => cost(60, 0, 0),
+        PredOp::Before | PredOp::After => cost(40, 0, 0),
+        PredOp::TimeBetween => cost(120, 0, 0),
     }
 }
 
@@ -195,6 +213,7 @@ pub fn scan(program: &Program, field: FieldIdx) -> u64 {
 pub fn searched_alone(program: &Program, predicate: &Predicate) -> u64 {
     let own = match predicate.op {
         PredOp::Contains => CONTAINS,
+        PredOp::ContainsFold => CONTAINS_FOLD,
         _pattern => MATCHES_DFA,
     };
     own.fixed + own.per_text_kb * text_bytes(program, predicate.field) / 1024

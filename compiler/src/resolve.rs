@@ -9,6 +9,7 @@
 
 mod actions;
 mod conditions;
+mod operands;
 mod quantifiers;
 
 use crate::fields::{FieldInfo, FieldTable, Suspicion};

@@ -38,6 +38,10 @@ pub struct Dials {
     pub derived: u8,
     /// Contexts with requests as the APIs have them.
     pub shapes: u8,
+    /// Tests that read texts as addresses or instants.
+    pub special: u8,
+    /// Tests with `ignoreCase`, of those that take it.
+    pub ignore_case: u8,
     /// Context values of a wrong type, or null.
     pub wrong: u8,
     /// Context values left out.
@@ -63,6 +67,8 @@ impl Default for Dials {
             verbs: 65,
             derived: 9,
             shapes: 25,
+            special: 12,
+            ignore_case: 15,
             wrong: 14,
             missing: 14,
             invalid: 0,
@@ -353,6 +359,188 @@ const PATTERNS: &[(&str, &str)] = &[
     ("(?:ab){2}", "abab"),
 ];
 
+/// Addresses of clients, and what headers hold instead.
+const ADDRESSES: &[&str] = &[
+    "10.0.0.7",
+    "10.255.255.255",
+    "11.0.0.0",
+    "9.255.255.255",
+    "192.168.1.1",
+    "255.255.255.255",
+    "0.0.0.0",
+    "::ffff:10.0.0.7",
+    "::FFFF:0a00:7",
+    "::10.0.0.7",
+    "::1",
+    "::",
+    "2001:db8::1",
+    "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff",
+    "2001:db9::",
+    "fe80::1%eth0",
+    "10.0.0.7, 10.0.0.8",
+    "10.0.0.7:80",
+    "[::1]",
+    " 10.0.0.7",
+    "010.0.0.7",
+    "10.0.0.0/8",
+    "",
+];
+
+const NETWORKS: &[&str] = &[
+    "10.0.0.0/8",
+    "10.0.0.7",
+    "10.0.0.7/32",
+    "192.168.0.0/16",
+    "0.0.0.0/0",
+    "128.0.0.0/1",
+    "::/0",
+    "::1",
+    "::ffff:10.0.0.0/104",
+    "::ffff:0:0/96",
+    "::ffff:11.0.0.0",
+    "::/95",
+    "2001:db8::/32",
+    "2001:db8::1/128",
+];
+
+/// Instants as text: edges of days and of windows, of clocks that go forward and back, and what is none.
+const INSTANTS: &[&str] = &[
+    "2025-03-03T08:59:59.999999999Z",
+    "2025-03-03T09:00:00Z",
+    "2025-03-03t09:00:00.0000000001z",
+    "2025-03-03 10:00:00+01:00",
+    "2025-03-07T22:00:00Z",
+    "2025-03-08T05:59:59Z",
+    "2025-03-08T06:00:00Z",
+    "2025-03-30T00:59:59Z",
+    "2025-03-30T01:00:00Z",
+    "2025-10-26T00:30:00Z",
+    "2025-10-26T01:30:00Z",
+    "2024-02-29T12:00:00-08:00",
+    "2016-12-31T23:59:60Z",
+    "1969-12-31T23:59:59.999Z",
+    "1891-01-01T12:00:00Z",
+    "0000-01-01T00:00:00Z",
+    "9999-12-31T23:59:59.999Z",
+    "9999-12-31T23:59:59-23:59",
+    "2025-03-03T09:00:00",
+    "2025-03-03",
+    "2025-02-29T00:00:00Z",
+    "2025-03-03T24:00:00Z",
+    "2025-03-03T09:00Z",
+    "yesterday",
+];
+
+/// Instants as numbers of milliseconds.
+fn millis(rng: &mut Rng) -> Value {
+    match rng.below(3) {
+        0 => json!(rng.pick(&[
+            1_740_992_400_000_i64,
+            1_740_992_399_999,
+            1_741_384_800_000,
+            0,
+            -1,
+            8_640_000_000_000_000,
+            -8_640_000_000_000_000,
+            8_640_000_000_000_001,
+            253_402_300_800_000,
+        ])),
+        1 => json!(rng.pick(&[
+            1_740_992_400_000.0,
+            1_740_992_399_999.999_8,
+            0.3,
+            -0.3,
+            -1e-7,
+            1e-7,
+            8.64e15,
+            8.640_000_000_000_001e15,
+            1e300,
+        ])),
+        _ => number(rng),
+    }
+}
+
+fn instant(rng: &mut Rng) -> Value {
+    if rng.chance(65) {
+        json!(rng.pick(INSTANTS))
+    } else {
+        millis(rng)
+    }
+}
+
+fn window(rng: &mut Rng) -> Value {
+    let (start, end) = *rng.pick(&[
+        ("09:00", "17:00"),
+        ("22:00", "06:00"),
+        ("00:00", "24:00"),
+        ("09:00:00", "09:00:01"),
+        ("22:00", "00:00"),
+        ("02:00", "03:00"),
+        ("23:59:59", "00:00:01"),
+    ]);
+    let mut window = json!({"start": start, "end": end});
+    window["timezone"] = json!(rng.pick(&[
+        "UTC",
+        "Europe/Berlin",
+        "America/Los_Angeles",
+        "Asia/Kolkata",
+        "Pacific/Apia",
+        "Africa/Casablanca",
+        "Australia/Lord_Howe",
+    ]));
+    if rng.chance(50) {
+        let mut days = vec!["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
+        rng.shuffle(&mut days);
+        days.truncate(1 + rng.below(5));
+        window["days"] = json!(days);
+    }
+    window
+}
+
+/// The value with its texts spelled in another case, now and then with letters that only fold alike.
+fn respelled(rng: &mut Rng, value: &Value) -> Value {
+    match value {
+        Value::String(text) => {
+            let other = |c: char, n: usize| match (c, n) {
+                ('k' | 'K', 0) => '\u{212a}',
+                ('s' | 'S', 0) => '\u{17f}',
+                ('ß', 0) => 'ẞ',
+                (c, 1) => c
+                    .to_uppercase()
+                    .next()
+                    .filter(|_| c.to_uppercase().count() == 1)
+                    .unwrap_or(c),
+                (c, 2) => c
+                    .to_lowercase()
+                    .next()
+                    .filter(|_| c.to_lowercase().count() == 1)
+                    .unwrap_or(c),
+                (c, _) => c,
+            };
+            let text: String = text.chars().map(|c| other(c, rng.below(4))).collect();
+            json!(text)
+        }
+        Value::Array(items) => items.iter().map(|item| respelled(rng, item)).collect(),
+        Value::Object(members) => {
+            let members = members.iter();
+            Value::Object(members.map(|(k, v)| (k.clone(), respelled(rng, v))).collect())
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
+    }
+}
+
+/// What a test reads a text as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reading {
+    /// As it is.
+    Plain,
+    /// Without case.
+    Folded,
+    Address,
+    Networks,
+    Instant,
+}
+
 /// A test as generated, with what contexts need to know to hit it.
 #[derive(Debug, Clone)]
 struct Seen {
@@ -362,6 +550,7 @@ struct Seen {
     value: Option<Value>,
     /// Of `any` and `all`: what their condition asks of an element.
     items: Vec<Seen>,
+    reading: Reading,
 }
 
 /// State of one generated set.
@@ -525,6 +714,9 @@ impl Generator {
         if self.inside < 3 && rng.chance(self.dials.quantifiers) {
             return self.quantifier(rng);
         }
+        if rng.chance(self.dials.special) {
+            return self.special_test(rng);
+        }
         let (path, spelled, kind) = self.field(rng);
         // A field of any type is treated as one type for this test; now and then a field of another type, too.
         let used = if kind == Kind::Any || rng.chance(12) {
@@ -551,10 +743,13 @@ impl Generator {
                 "not_contains",
                 "starts_with",
                 "starts_with",
+                "not_starts_with",
                 "ends_with",
+                "not_ends_with",
                 "matches",
                 "matches",
                 "matches",
+                "not_matches",
             ]),
             Kind::Number => operators.extend(["gt", "gt", "gte", "gte", "lt", "lt", "lte", "lte"]),
             Kind::Texts | Kind::List => {
@@ -571,7 +766,7 @@ impl Generator {
                 1 => test["value"] = json!(false),
                 _ => {}
             },
-            "matches" => {
+            "matches" | "not_matches" => {
                 let (pattern, sample) = rng.pick(PATTERNS);
                 test["value"] = json!(pattern);
                 value = Some(json!(sample));
@@ -598,12 +793,21 @@ impl Generator {
                 test["value"] = item;
             }
         }
+        let takes_case = !matches!(
+            operator,
+            "gt" | "gte" | "lt" | "lte" | "matches" | "not_matches" | "exists"
+        );
+        let folded = takes_case && rng.chance(self.dials.ignore_case);
+        if folded {
+            test["ignoreCase"] = json!(true);
+        }
         self.seen.push(Seen {
             path: path.to_owned(),
             kind: used,
             operator,
             value,
             items: Vec::new(),
+            reading: if folded { Reading::Folded } else { Reading::Plain },
         });
         if self.inside == 0 {
             self.tests.push(test.clone());
@@ -637,11 +841,67 @@ impl Generator {
             operator,
             value: None,
             items,
+            reading: Reading::Plain,
         });
         let test = json!({"operator": operator, "field": spelled, "condition": condition});
         if self.inside == 0 {
             self.tests.push(test.clone());
         }
+        test
+    }
+
+    /// A test that reads its field as an address or an instant.
+    fn special_test(&mut self, rng: &mut Rng) -> Value {
+        let (mut path, mut spelled, mut kind) = self.field(rng);
+        for _ in 0..20 {
+            if matches!(kind, Kind::Text | Kind::Any) {
+                break;
+            }
+            (path, spelled, kind) = self.field(rng);
+        }
+        let operator = *rng.pick(&[
+            "in_cidr",
+            "in_cidr",
+            "before",
+            "after",
+            "time_between",
+            "time_between",
+        ]);
+        let mut test = json!({"operator": operator, "field": spelled});
+        let (reading, other) = if operator == "in_cidr" {
+            (Reading::Address, Reading::Networks)
+        } else {
+            (Reading::Instant, Reading::Instant)
+        };
+        let mut seen = |path: &str, reading| {
+            self.seen.push(Seen {
+                path: path.to_owned(),
+                kind: Kind::Text,
+                operator,
+                value: None,
+                reading,
+            });
+        };
+        seen(path, reading);
+        if operator != "time_between" && rng.chance(3 * self.dials.value_from) {
+            let partner = *rng.pick(&["metadata.list", "metadata.text", "metadata.object.a", "user.id"]);
+            seen(partner, other);
+            test["valueFrom"] = json!(partner);
+        } else {
+            test["value"] = match operator {
+                "in_cidr" if rng.chance(40) => json!(rng.pick(NETWORKS)),
+                "in_cidr" => (0..=rng.below(4)).map(|_| json!(rng.pick(NETWORKS))).collect(),
+                "time_between" => window(rng),
+                _ => loop {
+                    // Constants are checked, so only sound ones.
+                    let value = instant(rng);
+                    if crate::reference::reads_as_instant(&value) {
+                        break value;
+                    }
+                },
+            };
+        }
+        self.tests.push(test.clone());
         test
     }
 
@@ -716,6 +976,7 @@ impl Generator {
                     operator: "modify",
                     value: None,
                     items: Vec::new(),
+                    reading: Reading::Plain,
                 });
                 modifications.insert(spelled.to_owned(), change);
             }
@@ -915,6 +1176,30 @@ impl Generator {
                 .map(|_| self.element(rng, &test.items))
                 .collect();
         }
+        match test.reading {
+            Reading::Plain => {}
+            Reading::Folded => {
+                let plain = Seen {
+                    reading: Reading::Plain,
+                    ..test.clone()
+                };
+                let value = self.context_value(rng, &plain);
+                return respelled(rng, &value);
+            }
+            Reading::Address => return json!(rng.pick(ADDRESSES)),
+            Reading::Networks => {
+                let one = |rng: &mut Rng| match rng.below(20) {
+                    0 => json!("10.0.0.1/8"),
+                    1 => json!(8),
+                    _ => json!(rng.pick(NETWORKS)),
+                };
+                return match rng.below(3) {
+                    0 => one(rng),
+                    _ => (0..rng.below(4)).map(|_| one(rng)).collect(),
+                };
+            }
+            Reading::Instant => return instant(rng),
+        }
         let Some(constant) = &test.value else {
             return self.value(rng, test.kind, 2);
         };
@@ -926,9 +1211,9 @@ impl Generator {
             (Value::String(s), "contains" | "not_contains") if test.kind == Kind::Text => {
                 json!(format!("{}{s}{}", rng.pick(TEXTS), rng.pick(TEXTS)))
             }
-            (Value::String(s), "starts_with") => json!(format!("{s}{}", rng.pick(TEXTS))),
-            (Value::String(s), "ends_with") => json!(format!("{}{s}", rng.pick(TEXTS))),
-            (Value::String(s), "matches" | "gt" | "gte" | "lt" | "lte") if rng.chance(40) => {
+            (Value::String(s), "starts_with" | "not_starts_with") => json!(format!("{s}{}", rng.pick(TEXTS))),
+            (Value::String(s), "ends_with" | "not_ends_with") => json!(format!("{}{s}", rng.pick(TEXTS))),
+            (Value::String(s), "matches" | "not_matches" | "gt" | "gte" | "lt" | "lte") if rng.chance(40) => {
                 json!(format!("{s}{}", rng.pick(TEXTS)))
             }
             (constant, _) if matches!(test.kind, Kind::Texts | Kind::List) && !constant.is_array() => {

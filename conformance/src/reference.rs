@@ -20,7 +20,9 @@
 )]
 
 pub mod derived;
+mod operators;
 
+use operators::{Place, equal_ignoring_case, found_ignoring_case};
 use policy_grammar::ast::{
     Condition, Decision, FieldPath, Literal, Number as Written, OnError, Operand, Operator, Policy, Rule,
     Segment, Status, Template, TemplatePart, Test, Verb,
@@ -772,13 +774,24 @@ fn fault(test: &Test, request: &Request<'_>) -> (String, String) {
     let right_is_at_fault = match test.operator.value {
         Operator::In | Operator::NotIn => true,
         Operator::Gt | Operator::Gte | Operator::Lt | Operator::Lte => ordered(&left.1),
-        Operator::Contains | Operator::NotContains | Operator::StartsWith | Operator::EndsWith => {
-            left.1 == "string"
+        Operator::Contains
+        | Operator::NotContains
+        | Operator::StartsWith
+        | Operator::NotStartsWith
+        | Operator::EndsWith
+        | Operator::NotEndsWith => left.1 == "string",
+        Operator::InCidr => {
+            matches!(look_up(&test.field.value, request), Found::Present(f) if operators::address(&f).is_some())
+        }
+        Operator::Before | Operator::After => {
+            matches!(look_up(&test.field.value, request), Found::Present(f) if operators::instant(&f).is_some())
         }
         Operator::Eq
         | Operator::Ne
         | Operator::Matches
+        | Operator::NotMatches
         | Operator::Exists
+        | Operator::TimeBetween
         | Operator::Any
         | Operator::All => false,
     };
@@ -810,6 +823,9 @@ fn test(test: &Test, request: &Request<'_>) -> Outcome {
         Operator::Ne => Operator::Eq,
         Operator::NotIn => Operator::In,
         Operator::NotContains => Operator::Contains,
+        Operator::NotStartsWith => Operator::StartsWith,
+        Operator::NotEndsWith => Operator::EndsWith,
+        Operator::NotMatches => Operator::Matches,
         other => other,
     };
     let stray =
@@ -829,10 +845,13 @@ fn test(test: &Test, request: &Request<'_>) -> Outcome {
             (_, Found::Present(_)) if matches!(&test.operand, Operand::Path(path) if stray(&path.value, &operand)) => {
                 Outcome::Error
             }
+            (Found::Present(f), Found::Present(v)) if test.ignore_case => {
+                compare_ignoring_case(positive, f, v)
+            }
             (Found::Present(f), Found::Present(v)) => compare(positive, f, v, &test.operand),
         }
     };
-    // "exact negation of `eq` `in` `contains`; an error stays an error"
+    // "exact negation of the operator without `not_`/`n`; an error stays an error"
     if positive == test.operator.value {
         outcome
     } else {
@@ -908,10 +927,59 @@ fn compare(operator: Operator, f: &Value, v: &Value, written: &Operand) -> Outco
             (_, _, Operand::Path(_) | Operand::Condition(_)) => panic!("`matches` takes a constant"),
             _ => Outcome::Error,
         },
-        Operator::Ne | Operator::NotIn | Operator::NotContains | Operator::Exists => {
+        // "an IPv4 or IPv6 address in one of the networks of V"; wrong types: error, "also for text that is no address".
+        Operator::InCidr => operators::in_cidr(f, v).map_or(Outcome::Error, Outcome::from),
+        // "text without an offset is an error"; strict.
+        Operator::Before | Operator::After => match (operators::instant(f), operators::instant(v)) {
+            (Some(f), Some(v)) => Outcome::from(if operator == Operator::Before {
+                f < v
+            } else {
+                f > v
+            }),
+            _ => Outcome::Error,
+        },
+        Operator::TimeBetween => operators::time_between(f, v).map_or(Outcome::Error, Outcome::from),
+        Operator::Ne
+        | Operator::NotIn
+        | Operator::NotContains
+        | Operator::NotStartsWith
+        | Operator::NotEndsWith
+        | Operator::NotMatches
+        | Operator::Exists => {
             unreachable!("made positive above")
         }
         Operator::Any | Operator::All => unreachable!("`any` and `all` are not compared"),
+    }
+}
+
+/// Whether a constant is an instant, for generators: the compiler refuses others beside `before` and `after`.
+#[must_use]
+pub fn reads_as_instant(value: &Value) -> bool {
+    operators::instant(value).is_some()
+}
+
+/// "`ignoreCase: true` … compares with simple Unicode case folding": the same rows with another equality.
+fn compare_ignoring_case(operator: Operator, f: &Value, v: &Value) -> Outcome {
+    let text = |place: Place| match (f, v) {
+        (Value::String(f), Value::String(v)) => Outcome::from(found_ignoring_case(f, v, place)),
+        _ => Outcome::Error,
+    };
+    match operator {
+        Operator::Eq => Outcome::from(equal_ignoring_case(f, v)),
+        Operator::In => match v {
+            Value::Array(items) => {
+                let among = |f: &Value| items.iter().any(|item| equal_ignoring_case(f, item));
+                Outcome::from(among(f) || f.as_array().is_some_and(|elements| elements.iter().any(among)))
+            }
+            _ => Outcome::Error,
+        },
+        Operator::Contains => match f {
+            Value::Array(elements) => Outcome::from(elements.iter().any(|e| equal_ignoring_case(e, v))),
+            _ => text(Place::Anywhere),
+        },
+        Operator::StartsWith => text(Place::Start),
+        Operator::EndsWith => text(Place::End),
+        _ => panic!("the parser refuses `ignoreCase` beside others"),
     }
 }
 

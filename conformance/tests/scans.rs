@@ -21,12 +21,13 @@ use std::path::Path;
 enum Ask {
     Matches(String),
     Contains(String),
+    ContainsIgnoringCase(String),
 }
 
 impl Ask {
     fn holds(&self, regex: Option<&Regex>, text: &str) -> bool {
         match self {
-            Self::Matches(_) => regex.unwrap().is_match(text),
+            Self::Matches(_) | Self::ContainsIgnoringCase(_) => regex.unwrap().is_match(text),
             Self::Contains(needle) => text.contains(needle),
         }
     }
@@ -40,11 +41,16 @@ fn engine(asks: &[Ask], level: OptLevel) -> (PolicyEngine, usize) {
         .map(|(i, ask)| {
             let (operator, value) = match ask {
                 Ask::Matches(pattern) => ("matches", pattern),
-                Ask::Contains(needle) => ("contains", needle),
+                Ask::Contains(needle) | Ask::ContainsIgnoringCase(needle) => ("contains", needle),
             };
+            let ignore_case = matches!(ask, Ask::ContainsIgnoringCase(_));
+            let mut condition = json!({ "operator": operator, "field": "llm.prompt", "value": value });
+            if ignore_case {
+                condition["ignoreCase"] = json!(true);
+            }
             json!({
                 "id": format!("r{i}"), "action": { "decision": "warn", "reason": "found" },
-                "condition": { "operator": operator, "field": "llm.prompt", "value": value },
+                "condition": condition,
             })
         })
         .collect();
@@ -91,6 +97,9 @@ fn agree(asks: &[Ask], engines: &[(&str, &PolicyEngine)], texts: &[String]) -> u
         .iter()
         .map(|ask| match ask {
             Ask::Matches(pattern) => Some(Regex::new(pattern).unwrap()),
+            Ask::ContainsIgnoringCase(needle) => {
+                Some(Regex::new(&format!("(?i){}", regex::escape(needle))).unwrap())
+            }
             Ask::Contains(_) => None,
         })
         .collect();
@@ -215,8 +224,12 @@ fn made_patterns_are_found_together_as_alone() {
         let mut samples = Vec::new();
         for _ in 0..4 + random.below(20) {
             let (pattern, sample) = piece(&mut random, 3, false);
-            if random.chance(15) && !sample.is_empty() {
-                asks.push(Ask::Contains(sample.clone()));
+            if random.chance(25) && !sample.is_empty() {
+                asks.push(if random.chance(50) {
+                    Ask::Contains(sample.clone())
+                } else {
+                    Ask::ContainsIgnoringCase(sample.clone())
+                });
             } else {
                 asks.push(Ask::Matches(pattern));
             }

@@ -159,6 +159,8 @@ pub struct Test {
     pub operator: Spanned<Operator>,
     /// With what.
     pub operand: Operand,
+    /// `ignoreCase: true`: texts are compared by simple case folding.
+    pub ignore_case: bool,
 }
 
 /// Right-hand side of a comparison.
@@ -204,11 +206,50 @@ operators! {
     Contains = "contains", "Substring of a string, or element of an array.";
     NotContains = "not_contains", "Not `contains`.";
     StartsWith = "starts_with", "Prefix of a string.";
+    NotStartsWith = "not_starts_with", "Not `starts_with`.";
     EndsWith = "ends_with", "Suffix of a string.";
+    NotEndsWith = "not_ends_with", "Not `ends_with`.";
     Matches = "matches", "A regular expression is found in a string.";
+    NotMatches = "not_matches", "Not `matches`.";
     Exists = "exists", "Present and not null.";
     Any = "any", "The condition holds for some element of a list.";
     All = "all", "The condition holds for every element of a list.";
+    InCidr = "in_cidr", "An IP address in one of the networks.";
+    Before = "before", "An earlier instant.";
+    After = "after", "A later instant.";
+    TimeBetween = "time_between", "An instant between two times of day, on some days, in a time zone.";
+}
+
+impl Operator {
+    /// Whether it takes `ignoreCase`.
+    #[must_use]
+    pub fn takes_ignore_case(self) -> bool {
+        match self {
+            Self::Eq
+            | Self::Ne
+            | Self::In
+            | Self::NotIn
+            | Self::Contains
+            | Self::NotContains
+            | Self::StartsWith
+            | Self::NotStartsWith
+            | Self::EndsWith
+            | Self::NotEndsWith => true,
+            Self::Gt
+            | Self::Gte
+            | Self::Lt
+            | Self::Lte
+            | Self::Matches
+            | Self::NotMatches
+            | Self::Exists
+            | Self::InCidr
+            | Self::Before
+            | Self::After
+            | Self::TimeBetween
+            | Self::Any
+            | Self::All => false,
+        }
+    }
 }
 
 /// A field path such as `llm.model`, `list[0].id`, `llm.messages[-1]` or `metadata["a.b"]`.

@@ -142,6 +142,9 @@ fn condition_value(condition: &Condition) -> Value {
                 Operand::Path(path) => entries.push(entry("valueFrom", Value::Text(path.value.to_string()))),
                 Operand::Condition(body) => entries.push(entry("condition", condition_value(body))),
             }
+            if test.ignore_case {
+                entries.push(entry("ignoreCase", Value::Word("true".to_owned())));
+            }
             Value::Map(entries)
         }
     }

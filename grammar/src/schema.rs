@@ -238,6 +238,10 @@ fn condition_key(key: &str) -> Value {
             "$ref": "#/$defs/condition",
             "description": "What `any` and `all` ask of each element, which is `item` in its paths.",
         }),
+        "ignoreCase" => json!({
+            "type": "boolean",
+            "description": "Texts are compared by simple Unicode case folding. Default: false.",
+        }),
         _ => Value::Bool(true),
     }
 }
@@ -255,11 +259,20 @@ fn operator_description(operator: Operator) -> &'static str {
         Operator::Contains => "Substring of a string, or element of an array.",
         Operator::NotContains => "Not `contains`. True when the field is missing.",
         Operator::StartsWith => "The field, a string, starts with the value.",
+        Operator::NotStartsWith => "Not `starts_with`. True when the field is missing.",
         Operator::EndsWith => "The field, a string, ends with the value.",
+        Operator::NotEndsWith => "Not `ends_with`. True when the field is missing.",
         Operator::Matches => "The regular expression is found in the field, a string; `(?i)` ignores case.",
+        Operator::NotMatches => "Not `matches`. True when the field is missing.",
         Operator::Exists => "The field is present and not null; `value: false` asks for the opposite.",
         Operator::Any => "`condition` holds for some element of the list. False when the field is missing.",
         Operator::All => "`condition` holds for every element of the list. True when the field is missing.",
+        Operator::InCidr => "The field, an IP address, is in the network, or in one of the list.",
+        Operator::Before => "The field, an instant, is earlier than the value.",
+        Operator::After => "The field, an instant, is later than the value.",
+        Operator::TimeBetween => {
+            "The clock of the time zone shows a time from `start` to `end` at the instant in the field, on one of `days`."
+        }
     }
 }
 
@@ -276,7 +289,7 @@ fn condition() -> Value {
         if takes == Takes::Condition {
             let then = json!({
                 "required": ["field", "condition"],
-                "properties": { "value": false, "valueFrom": false, "conditions": false },
+                "properties": { "value": false, "valueFrom": false, "conditions": false, "ignoreCase": false },
             });
             cases.push(case(operator.as_str(), &then));
             continue;
@@ -288,17 +301,22 @@ fn condition() -> Value {
             // No `format: regex`: that would be the dialect of ECMAScript, which has no `(?i)`.
             Takes::Text | Takes::Pattern => json!({ "type": "string" }),
             Takes::Presence => json!({ "type": ["boolean", "null"] }),
+            Takes::Networks => json!({
+                "type": ["string", "array"],
+                "minItems": 1,
+                "items": { "type": "string" },
+            }),
+            Takes::Instant => json!({ "type": ["number", "string"] }),
+            Takes::Window => window(),
         };
-        let mut then = json!({
-            "required": ["field"],
-            "properties": { "value": value, "conditions": false, "condition": false },
-        });
+        let mut properties = json!({ "value": value, "conditions": false, "condition": false });
         if !takes.allows_field() {
-            then = json!({
-                "required": ["field"],
-                "properties": { "value": value, "conditions": false, "condition": false, "valueFrom": false },
-            });
+            extend(&mut properties, "valueFrom", Value::Bool(false));
         }
+        if !operator.takes_ignore_case() {
+            extend(&mut properties, "ignoreCase", Value::Bool(false));
+        }
+        let mut then = json!({ "required": ["field"], "properties": properties });
         if takes != Takes::Presence {
             let one_of = if takes.allows_field() {
                 json!([{ "required": ["value"] }, { "required": ["valueFrom"] }])
@@ -324,12 +342,34 @@ fn condition() -> Value {
                     "value": false,
                     "valueFrom": false,
                     "condition": false,
+                    "ignoreCase": false,
                 },
             }),
         ));
     }
     extend(&mut schema, "allOf", Value::Array(cases));
     schema
+}
+
+/// The value of `time_between`.
+fn window() -> Value {
+    let time = |description: &str| json!({ "type": "string", "description": description });
+    json!({
+        "type": "object",
+        "properties": {
+            "start": time("`HH:MM` or `HH:MM:SS`; included."),
+            "end": time("`HH:MM` or `HH:MM:SS`, also `24:00`; not included. Before `start`, it is on the next day."),
+            "days": {
+                "type": "array",
+                "description": "Days on which it starts. Default: every day.",
+                "minItems": 1,
+                "items": { "enum": ["mon", "tue", "wed", "thu", "fri", "sat", "sun"] },
+            },
+            "timezone": time("IANA name such as `Europe/Berlin`, or `UTC`."),
+        },
+        "required": ["start", "end", "timezone"],
+        "additionalProperties": false,
+    })
 }
 
 fn case(operator: &str, then: &Value) -> Value {

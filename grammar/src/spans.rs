@@ -94,6 +94,7 @@ fn condition(tree: &Condition) -> Condition {
             field,
             operator,
             operand,
+            ignore_case,
         }) => Condition::Test(Test {
             span: NOWHERE,
             field: bare(field),
@@ -103,6 +104,7 @@ fn condition(tree: &Condition) -> Condition {
                 Operand::Path(path) => Operand::Path(bare(path)),
                 Operand::Condition(body) => Operand::Condition(Box::new(condition(body))),
             },
+            ignore_case: *ignore_case,
         }),
     }
 }

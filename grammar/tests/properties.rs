@@ -144,11 +144,22 @@ fn test() -> impl Strategy<Value = Condition> {
                     Operator::Contains
                     | Operator::NotContains
                     | Operator::StartsWith
-                    | Operator::EndsWith => Literal::String(text),
-                    Operator::Matches => Literal::String("(?i)a\\s+\"b\"".to_owned()),
+                    | Operator::NotStartsWith
+                    | Operator::EndsWith
+                    | Operator::NotEndsWith => Literal::String(text),
+                    Operator::Matches | Operator::NotMatches => Literal::String("(?i)a\\s+\"b\"".to_owned()),
                     Operator::Exists | Operator::Any | Operator::All => Literal::Bool(flag),
+                    Operator::InCidr if flag => Literal::Array(vec![s(Literal::String(text))]),
+                    Operator::InCidr => Literal::String(text),
+                    Operator::Before | Operator::After if flag => Literal::Number(number),
+                    Operator::Before | Operator::After => Literal::String(text),
+                    Operator::TimeBetween => Literal::Object(vec![(s("start".to_owned()), s(literal))]),
                 };
-                let operand = if from_field && !matches!(operator, Operator::Matches | Operator::Exists) {
+                let operand = if from_field
+                    && !matches!(
+                        operator,
+                        Operator::Matches | Operator::NotMatches | Operator::Exists | Operator::TimeBetween
+                    ) {
                     Operand::Path(s(other))
                 } else {
                     Operand::Value(s(value))
@@ -158,6 +169,7 @@ fn test() -> impl Strategy<Value = Condition> {
                     field: s(field),
                     operator: s(operator),
                     operand,
+                    ignore_case: flag && operator.takes_ignore_case(),
                 })
             },
         )

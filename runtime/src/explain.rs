@@ -13,7 +13,7 @@ use policy_bytecode::module::PathSegment;
 use policy_bytecode::predicate::{PredOp, PredOperand};
 use policy_bytecode::quantifier::{ItemOperand, ItemTest, Node, Subject};
 use policy_bytecode::{BodyIdx, Outcome, PredIdx, RuleIdx};
-use policy_vm::{Evaluation, Host, Trap, Value, in_element};
+use policy_vm::{Evaluation, Host, Trap, Value, in_element, is_readable};
 use serde::Serialize;
 
 /// Every rule in scope, with the outcome of each of its conditions.
@@ -61,6 +61,9 @@ pub struct ConditionTrace {
     /// The field that it was compared with.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub value_from: Option<String>,
+    /// Texts were compared by simple case folding.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub ignore_case: bool,
     /// Operands.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<ConditionTrace>,
@@ -140,6 +143,9 @@ pub(crate) fn trap_error<'a>(trap: Trap, blame: Blame<'a>) -> ErrorView<'a> {
     }
 }
 
+/// What `before`, `after` and `time_between` read.
+const INSTANT: &str = "an RFC 3339 time with an offset, or epoch milliseconds";
+
 fn comparison_error<'a, H: Host>(
     policies: &'a Policies,
     pred: PredIdx,
@@ -181,7 +187,7 @@ fn comparison_error<'a, H: Host>(
     let op = predicate.op;
     let (field, found, expected) = match (op, right) {
         _known_field if mismatched.is_some() => mismatched.unwrap_or_default(),
-        (PredOp::In, Some((name, right))) => (name, right.type_name(), "array"),
+        (PredOp::In | PredOp::InFold, Some((name, right))) => (name, right.type_name(), "array"),
         (PredOp::Gt | PredOp::Gte | PredOp::Lt | PredOp::Lte, Some((name, right))) => {
             match (&value, &right) {
                 (Value::Number(_) | Value::Str(_), right) => (name, right.type_name(), value.type_name()),
@@ -199,12 +205,24 @@ fn comparison_error<'a, H: Host>(
             };
             (field, value.type_name(), constant)
         }
-        (PredOp::Contains | PredOp::StartsWith | PredOp::EndsWith, Some((name, right)))
-            if matches!(value, Value::Str(_)) =>
-        {
-            (name, right.type_name(), "string")
+        (PredOp::InCidr, Some((name, right))) if is_readable(op, &value) => {
+            (name, right.type_name(), "a network or a list of networks")
         }
-        (PredOp::Contains, right) => {
+        (PredOp::InCidr, _) => (field, value.type_name(), "an IP address"),
+        (PredOp::Before | PredOp::After, Some((name, right))) if is_readable(op, &value) => {
+            (name, right.type_name(), INSTANT)
+        }
+        (PredOp::Before | PredOp::After | PredOp::TimeBetween, _) => (field, value.type_name(), INSTANT),
+        (
+            PredOp::Contains
+            | PredOp::StartsWith
+            | PredOp::EndsWith
+            | PredOp::ContainsFold
+            | PredOp::StartsWithFold
+            | PredOp::EndsWithFold,
+            Some((name, right)),
+        ) if matches!(value, Value::Str(_)) => (name, right.type_name(), "string"),
+        (PredOp::Contains | PredOp::ContainsFold, right) => {
             let text = match (right, predicate.operand) {
                 (Some((_, Value::Str(_))), _) => true,
                 (None, PredOperand::Const(k)) => matches!(module.constant(k, bump), Value::Str(_)),
@@ -223,8 +241,15 @@ fn comparison_error<'a, H: Host>(
                 if text { "string or array" } else { "array" },
             )
         }
-        (PredOp::StartsWith | PredOp::EndsWith | PredOp::Matches, _) => (field, value.type_name(), "string"),
-        (PredOp::Eq | PredOp::In | PredOp::Exists, _) => {
+        (
+            PredOp::StartsWith
+            | PredOp::EndsWith
+            | PredOp::Matches
+            | PredOp::StartsWithFold
+            | PredOp::EndsWithFold,
+            _,
+        ) => (field, value.type_name(), "string"),
+        (PredOp::Eq | PredOp::In | PredOp::Exists | PredOp::EqFold | PredOp::InFold, _) => {
             (field, value.type_name(), "a value that can be told")
         }
         // A list is at fault for what is in it.
@@ -235,7 +260,10 @@ fn comparison_error<'a, H: Host>(
     };
     let message = text(
         bump,
-        format_args!("`{}` on `{field}` needs {expected}, found {found}", op.as_str()),
+        format_args!(
+            "`{}` on `{field}` needs {expected}, found {found}",
+            operator(op, false)
+        ),
     );
     ErrorView {
         policy: blame.policy,
@@ -312,6 +340,7 @@ fn condition<H: Host>(policies: &Policies, node: u32, eval: &mut Evaluation<'_, 
         actual: None,
         value: None,
         value_from: None,
+        ignore_case: false,
         conditions,
         element: None,
         condition: None,
@@ -374,6 +403,7 @@ fn test<H: Host>(
         actual,
         value,
         value_from,
+        ignore_case: predicate.is_some_and(|p| p.op.unfolded().1),
         conditions: Vec::new(),
         element,
         condition: condition.map(Box::new),
@@ -425,6 +455,7 @@ fn node<'a, H: Host>(
         actual: None,
         value: None,
         value_from: None,
+        ignore_case: false,
         conditions,
         element: None,
         condition: None,
@@ -487,6 +518,7 @@ fn item_test<'a, H: Host>(
             .map(|v| cut(crate::response::to_json(&v))),
         value,
         value_from,
+        ignore_case: test.op.unfolded().1,
         conditions: Vec::new(),
         element,
         condition: condition.map(Box::new),
@@ -505,10 +537,13 @@ fn item_name(path: &[PathSegment]) -> String {
 
 /// Spelling of a predicate in documents.
 pub(crate) fn operator(op: PredOp, negated: bool) -> &'static str {
-    match (op, negated) {
+    match (op.unfolded().0, negated) {
         (PredOp::Eq, true) => "ne",
         (PredOp::In, true) => "not_in",
         (PredOp::Contains, true) => "not_contains",
+        (PredOp::StartsWith, true) => "not_starts_with",
+        (PredOp::EndsWith, true) => "not_ends_with",
+        (PredOp::Matches, true) => "not_matches",
         (op, _) => op.as_str(),
     }
 }

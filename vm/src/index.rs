@@ -703,7 +703,18 @@ impl Builder<'_> {
                 }
             }
             // Verified: V22.
-            PredOp::Matches | PredOp::Any | PredOp::All => {}
+            PredOp::Matches
+            | PredOp::EqFold
+            | PredOp::InFold
+            | PredOp::ContainsFold
+            | PredOp::StartsWithFold
+            | PredOp::EndsWithFold
+            | PredOp::InCidr
+            | PredOp::Before
+            | PredOp::After
+            | PredOp::TimeBetween
+            | PredOp::Any
+            | PredOp::All => {}
         }
         match predicate.op {
             PredOp::Gt | PredOp::Gte | PredOp::Lt | PredOp::Lte => draft.ordered.push(target),
@@ -713,6 +724,15 @@ impl Builder<'_> {
             | PredOp::Contains
             | PredOp::Matches
             | PredOp::Exists
+            | PredOp::EqFold
+            | PredOp::InFold
+            | PredOp::ContainsFold
+            | PredOp::StartsWithFold
+            | PredOp::EndsWithFold
+            | PredOp::InCidr
+            | PredOp::Before
+            | PredOp::After
+            | PredOp::TimeBetween
             | PredOp::Any
             | PredOp::All => {}
         }

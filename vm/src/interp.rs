@@ -21,7 +21,7 @@ use policy_bytecode::number::Arith;
 use policy_bytecode::predicate::PredOp;
 use policy_bytecode::{
     BuilderIdx, ConstIdx, FieldIdx, FuncIdx, Instr, IterIdx, Label, Number, Outcome, PolicyIdx, PredIdx,
-    RuleIdx,
+    RuleIdx, casefold,
 };
 
 /// Computes derived fields. Called at most once per field and evaluation, and only when a rule that runs needs it.
@@ -158,8 +158,11 @@ pub struct Evaluation<'a, H> {
     results: &'a mut [Value<'a>],
     /// Collection constants that code has loaded, parallel to the module's list of them; `Pending` until then.
     built: &'a mut [Value<'a>],
-    /// Long lists of the request that `in` compared other lists with, in order.
-    sorted: BumpVec<'a, (FieldIdx, &'a [Value<'a>])>,
+    /// Long lists of the request that `in` compared other lists with, and the same in order; whether in that of folded
+    /// texts.
+    sorted: BumpVec<'a, (&'a [Value<'a>], bool, &'a [Value<'a>])>,
+    /// Texts that were searched for folded texts, and the same folded.
+    folded: BumpVec<'a, (&'a str, &'a [u8])>,
     fuel: u64,
     /// Why a predicate of the rule at hand is an error, when it is not its values.
     trap: Option<Trap>,
@@ -176,6 +179,10 @@ impl<H> std::fmt::Debug for Evaluation<'_, H> {
             .finish_non_exhaustive()
     }
 }
+
+/// Of the lists that were sorted, and of the texts that were folded, so many of the latest are looked for when another
+/// one may be the same.
+const REMEMBERED: usize = 8;
 
 /// State of a memo cell whose function returned a value.
 const KEPT_VALUE: u8 = 4;
@@ -349,6 +356,7 @@ impl LoadedModule {
             results: &mut [],
             built: &mut [],
             sorted: BumpVec::new_in(bump),
+            folded: BumpVec::new_in(bump),
             fuel: self.limits.fuel,
             trap: None,
             tally: Tally::default(),
@@ -719,6 +727,13 @@ impl<'a, H: Host> Evaluation<'a, H> {
                 }),
                 _no_list => Outcome::Error,
             },
+            Test::ContainsStrFold(needle) => match value {
+                Value::Str(text) => match self.folded(text) {
+                    Some(text) => needle.is_in(text).into(),
+                    None => Outcome::Error,
+                },
+                _list => test.apply(&value),
+            },
             test => test.apply(&value),
         }
     }
@@ -735,25 +750,53 @@ impl<'a, H: Host> Evaluation<'a, H> {
             Value::Undefined | Value::Pending => Outcome::False,
             Value::Unknown => Outcome::Error,
             right if field.is_some_and(|f| mismatches(self.module.shape(f), &right)) => Outcome::Error,
-            Value::Array(list) if op == PredOp::In => {
-                let sorted = || self.sorted(field, list);
-                predicate::is_in(&value, list, sorted).into()
+            Value::Array(list) if matches!(op, PredOp::In | PredOp::InFold) => {
+                let folded = op == PredOp::InFold;
+                let sorted = || self.sorted(list, folded);
+                predicate::is_in(&value, list, folded, sorted).into()
+            }
+            Value::Str(needle) if op == PredOp::ContainsFold && matches!(value, Value::Str(_)) => {
+                self.contains_folded(&value, needle)
             }
             right => predicate::apply_dynamic(op, &value, &right),
         }
     }
 
-    /// A list in the total order of values; sorted once where it is that of a field.
-    fn sorted(&mut self, field: Option<FieldIdx>, list: &[Value<'a>]) -> &'a [Value<'a>] {
-        if let Some((_, known)) = self.sorted.iter().find(|(f, _)| Some(*f) == field) {
+    /// A list in the total order of values, or of values with folded texts; sorted once for each field.
+    fn sorted(&mut self, list: &'a [Value<'a>], folded: bool) -> &'a [Value<'a>] {
+        let known = self.sorted.iter().rev().take(REMEMBERED);
+        let mut known = known.filter(|(of, how, _)| std::ptr::eq(*of, list) && *how == folded);
+        if let Some((_, _, known)) = known.next() {
             return known;
         }
         let sorted = self.bump.alloc_slice_copy(list);
-        sorted.sort_unstable_by(Value::total_cmp);
-        if let Some(field) = field {
-            self.sorted.push((field, sorted));
-        }
+        sorted.sort_unstable_by(|a, b| predicate::order(folded, a, b));
+        self.sorted.push((list, folded, sorted));
         sorted
+    }
+
+    /// A text by simple case folding, folded once for each field; `None` when the arena has no room for it.
+    fn folded(&mut self, text: &'a str) -> Option<&'a [u8]> {
+        let mut known = self.folded.iter().rev().take(REMEMBERED);
+        if let Some((_, known)) = known.find(|(of, _)| std::ptr::eq(*of, text)) {
+            return Some(known);
+        }
+        let room = casefold::max_len(text.len());
+        self.check_arena(room as u64).ok()?;
+        let out = self.bump.alloc_slice_fill_copy(room, 0u8);
+        let length = casefold::fold_into(text, out);
+        let out: &'a [u8] = out.get(..length)?;
+        self.folded.push((text, out));
+        Some(out)
+    }
+
+    /// `contains` of two texts of the request, folded.
+    fn contains_folded(&mut self, text: &Value<'a>, needle: &'a str) -> Outcome {
+        let text = text.as_str().and_then(|text| self.folded(text));
+        match (text, self.folded(needle)) {
+            (Some(text), Some(needle)) => memchr::memmem::find(text, needle).is_some().into(),
+            _no_room => Outcome::Error,
+        }
     }
 
     /// Answers a comparison of a derived field with a number from bounds, where they decide it.

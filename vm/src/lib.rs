@@ -29,7 +29,7 @@ mod value;
 pub use interp::{Evaluation, Hit, Host, Inputs, Mode, Scope, Tally, Trap, mismatches};
 pub use json::{JsonError, JsonErrorKind};
 pub use load::{LoadError, LoadedModule};
-pub use predicate::Comparison;
+pub use predicate::{Comparison, is_readable};
 pub use quantifier::in_element;
 pub use scratch::Scratch;
 pub use value::{Value, write_json_str};

@@ -190,7 +190,7 @@ impl LoadedModule {
             .filter_map(|(i, field)| FieldIdx::from_index(i).zip(parent(&field.path)))
             .collect();
         let shapes: Vec<Shape> = module.fields.iter().map(|f| Shape::of(&f.path)).collect();
-        let mut predicate_loader = PredicateLoader::new(&consts);
+        let mut predicate_loader = PredicateLoader::new(&consts, &module.consts);
         let mut predicates: Vec<LoadedPredicate> = module
             .predicates
             .iter()

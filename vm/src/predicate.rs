@@ -2,8 +2,9 @@
 //!
 //! The table of operators in the language's semantics is this file's contract: a missing field makes every operator
 //! false, never an error, but for `all`, which it makes true; equality and membership never fail; ordering, substring and
-//! pattern operators fail on values of the wrong type. An unknown derived value fails everything but `exists`, and a known
-//! field that holds what does not belong there ([`Shape`]) fails everything; the interpreter looks at both first.
+//! pattern operators fail on values of the wrong type; addresses and instants also on texts that are none. An unknown
+//! derived value fails everything but `exists`, and a known field that holds what does not belong there ([`Shape`]) fails
+//! everything; the interpreter looks at both first.
 
 use crate::load::LoadedConst;
 use crate::quantifier::body_of;
@@ -11,9 +12,11 @@ use crate::scan::ScanPlace;
 use crate::value::Value;
 use foldhash::fast::FixedState;
 use memchr::memmem::Finder;
+use policy_bytecode::cidr::{Address, Network, Networks};
 use policy_bytecode::context::{Derived, Shape};
 use policy_bytecode::predicate::{PredOp, PredOperand, Predicate};
-use policy_bytecode::{BodyIdx, ConstIdx, FieldIdx, Number, Outcome, PatternIdx};
+use policy_bytecode::time::{Instant, Window};
+use policy_bytecode::{BodyIdx, Const, ConstIdx, FieldIdx, Number, Outcome, PatternIdx, casefold, consts};
 use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -57,6 +60,15 @@ impl Comparison {
             | PredOp::EndsWith
             | PredOp::Matches
             | PredOp::Exists
+            | PredOp::EqFold
+            | PredOp::InFold
+            | PredOp::ContainsFold
+            | PredOp::StartsWithFold
+            | PredOp::EndsWithFold
+            | PredOp::InCidr
+            | PredOp::Before
+            | PredOp::After
+            | PredOp::TimeBetween
             | PredOp::Any
             | PredOp::All => None,
         }
@@ -93,6 +105,16 @@ pub(crate) enum Test {
     EndsWith(Arc<str>),
     Matches(PatternIdx),
     Exists,
+    EqFold(LoadedConst),
+    InFold(Arc<FoldedSet>),
+    ContainsStrFold(Box<ContainsStr>),
+    ContainsConstFold(LoadedConst),
+    StartsWithFold(Arc<str>),
+    EndsWithFold(Arc<str>),
+    InCidr(Arc<Networks>),
+    Before(Instant),
+    After(Instant),
+    TimeBetween(Arc<Window>),
     /// The right side is another field.
     Dynamic(PredOp, FieldIdx),
     /// `any`, or `all`: the body is asked of each element.
@@ -107,6 +129,66 @@ pub(crate) enum Test {
 pub(crate) struct ContainsStr {
     finder: Finder<'static>,
     needle: Arc<str>,
+}
+
+impl ContainsStr {
+    fn new(text: &str) -> Self {
+        Self {
+            finder: Finder::new(text.as_bytes()).into_owned(),
+            needle: text.into(),
+        }
+    }
+
+    /// Whether it is found in a text that is folded as it is itself.
+    #[inline]
+    pub(crate) fn is_in(&self, text: &[u8]) -> bool {
+        self.finder.find(text).is_some()
+    }
+}
+
+/// A constant list whose strings are compared folded.
+#[derive(Debug)]
+pub(crate) struct FoldedSet {
+    /// Folded, in order.
+    strings: Box<[Arc<str>]>,
+    /// Without texts in them.
+    scalars: InSet,
+    collections: Box<[LoadedConst]>,
+}
+
+impl FoldedSet {
+    fn new(items: &[LoadedConst]) -> Self {
+        let mut strings: Vec<Arc<str>> = Vec::new();
+        let mut scalars = Vec::new();
+        let mut collections = Vec::new();
+        for item in items {
+            match item {
+                LoadedConst::Str(s) => strings.push(casefold::fold_text(s).into()),
+                LoadedConst::Array(_) | LoadedConst::Object(_) => collections.push(item.clone()),
+                scalar => scalars.push(scalar.clone()),
+            }
+        }
+        strings.sort_unstable_by(|a, b| casefold::cmp(a, b));
+        Self {
+            strings: strings.into(),
+            scalars: InSet::new(&scalars),
+            collections: collections.into(),
+        }
+    }
+
+    fn holds(&self, value: &Value<'_>) -> bool {
+        match value {
+            Value::Str(s) => self
+                .strings
+                .binary_search_by(|item| casefold::cmp(item, s))
+                .is_ok(),
+            Value::Array(_) | Value::Object(_) => self
+                .collections
+                .iter()
+                .any(|item| equals_const_folded(value, item)),
+            scalar => self.scalars.holds(scalar),
+        }
+    }
 }
 
 /// A constant list: strings hashed, numbers in order.
@@ -157,13 +239,62 @@ impl InSet {
 pub(crate) struct PredicateLoader<'c> {
     consts: &'c [LoadedConst],
     sets: HashMap<ConstIdx, Arc<InSet>>,
+    folded_sets: HashMap<ConstIdx, Arc<FoldedSet>>,
+    networks: HashMap<ConstIdx, Arc<Networks>>,
+    windows: HashMap<ConstIdx, Arc<Window>>,
+    /// As stored.
+    raw: &'c [Const],
 }
 
 impl<'c> PredicateLoader<'c> {
-    pub(crate) fn new(consts: &'c [LoadedConst]) -> Self {
+    pub(crate) fn new(consts: &'c [LoadedConst], raw: &'c [Const]) -> Self {
         Self {
             consts,
             sets: HashMap::new(),
+            folded_sets: HashMap::new(),
+            networks: HashMap::new(),
+            windows: HashMap::new(),
+            raw,
+        }
+    }
+
+    /// Constants that are read as something else than JSON. Verified: they can be (V5).
+    fn read(&mut self, op: PredOp, k: ConstIdx) -> Option<Test> {
+        let raw = self.raw;
+        match op {
+            PredOp::InCidr => {
+                let read = || consts::networks(raw, k).unwrap_or_default();
+                let networks = self.networks.entry(k).or_insert_with(|| Arc::new(read()));
+                Some(Test::InCidr(Arc::clone(networks)))
+            }
+            PredOp::Before => consts::instant(raw.get(k.index())?).map(Test::Before),
+            PredOp::After => consts::instant(raw.get(k.index())?).map(Test::After),
+            PredOp::TimeBetween => {
+                if let Some(known) = self.windows.get(&k) {
+                    return Some(Test::TimeBetween(Arc::clone(known)));
+                }
+                let window = Arc::new(consts::window(raw, k)?);
+                self.windows.insert(k, Arc::clone(&window));
+                Some(Test::TimeBetween(window))
+            }
+            PredOp::Eq
+            | PredOp::Gt
+            | PredOp::Gte
+            | PredOp::Lt
+            | PredOp::Lte
+            | PredOp::In
+            | PredOp::Contains
+            | PredOp::StartsWith
+            | PredOp::EndsWith
+            | PredOp::Matches
+            | PredOp::Exists
+            | PredOp::EqFold
+            | PredOp::InFold
+            | PredOp::ContainsFold
+            | PredOp::StartsWithFold
+            | PredOp::EndsWithFold
+            | PredOp::Any
+            | PredOp::All => None,
         }
     }
 
@@ -192,6 +323,14 @@ impl<'c> PredicateLoader<'c> {
             PredOperand::Field(f) => Test::Dynamic(op, f),
             PredOperand::Body(_) => body_of(op, operand).unwrap_or(Test::Dynamic(op, field)),
             PredOperand::Const(k) => match (op, self.consts.get(k.index())) {
+                (PredOp::InFold, Some(LoadedConst::Array(items))) => {
+                    let set = self.folded_sets.entry(k);
+                    Test::InFold(Arc::clone(set.or_insert_with(|| Arc::new(FoldedSet::new(items)))))
+                }
+                (PredOp::InCidr | PredOp::Before | PredOp::After | PredOp::TimeBetween, _) => self
+                    .read(op, k)
+                    // Verified: V5.
+                    .unwrap_or(Test::Dynamic(op, field)),
                 (PredOp::In, Some(LoadedConst::Array(items))) => {
                     let set = self.sets.entry(k).or_insert_with(|| Arc::new(InSet::new(items)));
                     Test::In(Arc::clone(set))
@@ -216,13 +355,17 @@ fn load_const(op: PredOp, constant: &LoadedConst) -> Test {
         (PredOp::Eq, LoadedConst::Str(s)) => Test::EqStr(s.clone()),
         (PredOp::Eq, LoadedConst::Bool(b)) => Test::EqBool(*b),
         (PredOp::Eq, LoadedConst::Number(n)) => Test::EqNumber(*n),
-        (PredOp::Contains, LoadedConst::Str(s)) => Test::ContainsStr(Box::new(ContainsStr {
-            finder: Finder::new(s.as_bytes()).into_owned(),
-            needle: s.clone(),
-        })),
+        (PredOp::Contains, LoadedConst::Str(s)) => Test::ContainsStr(Box::new(ContainsStr::new(s))),
         (PredOp::Contains, other) => Test::ContainsConst(other.clone()),
         (PredOp::StartsWith, LoadedConst::Str(s)) => Test::StartsWith(s.clone()),
         (PredOp::EndsWith, LoadedConst::Str(s)) => Test::EndsWith(s.clone()),
+        (PredOp::EqFold, other) => Test::EqFold(other.clone()),
+        (PredOp::ContainsFold, LoadedConst::Str(s)) => {
+            Test::ContainsStrFold(Box::new(ContainsStr::new(&casefold::fold_text(s))))
+        }
+        (PredOp::ContainsFold, other) => Test::ContainsConstFold(other.clone()),
+        (PredOp::StartsWithFold, LoadedConst::Str(s)) => Test::StartsWithFold(s.clone()),
+        (PredOp::EndsWithFold, LoadedConst::Str(s)) => Test::EndsWithFold(s.clone()),
         (_, other) => Test::EqConst(other.clone()),
     }
 }
@@ -234,7 +377,8 @@ impl Test {
         matches!(self, Self::Quantified { all: true, .. }).into()
     }
 
-    /// Outcome for a value that is present. `Matches`, `Dynamic` and `Quantified` are the interpreter's.
+    /// Outcome for a value that is present. `Matches`, `Dynamic`, `Quantified`, and `ContainsStrFold` on a string are the
+    /// interpreter's.
     #[inline]
     pub(crate) fn apply(&self, value: &Value<'_>) -> Outcome {
         match (self, value) {
@@ -258,6 +402,27 @@ impl Test {
             (Self::StartsWith(c), Value::Str(s)) => s.as_bytes().starts_with(c.as_bytes()).into(),
             (Self::EndsWith(c), Value::Str(s)) => s.as_bytes().ends_with(c.as_bytes()).into(),
             (Self::Exists, v) => (!matches!(v, Value::Null)).into(),
+            (Self::EqFold(c), v) => equals_const_folded(v, c).into(),
+            (Self::InFold(set), v) => {
+                let element = matches!(v, Value::Array(items) if items.iter().any(|i| set.holds(i)));
+                (element || set.holds(v)).into()
+            }
+            (Self::ContainsStrFold(c), Value::Array(items)) => items
+                .iter()
+                .any(|i| matches!(i, Value::Str(s) if casefold::eq(s, &c.needle)))
+                .into(),
+            (Self::ContainsConstFold(c), Value::Array(items)) => {
+                items.iter().any(|i| equals_const_folded(i, c)).into()
+            }
+            (Self::StartsWithFold(c), Value::Str(s)) => casefold::starts_with(s, c).into(),
+            (Self::EndsWithFold(c), Value::Str(s)) => casefold::ends_with(s, c).into(),
+            (Self::InCidr(networks), Value::Str(s)) => match Address::parse(s) {
+                Some(address) => networks.hold(address).into(),
+                None => Outcome::Error,
+            },
+            (Self::Before(c), v) => instant(v).map_or(Outcome::Error, |at| (at < *c).into()),
+            (Self::After(c), v) => instant(v).map_or(Outcome::Error, |at| (at > *c).into()),
+            (Self::TimeBetween(window), v) => instant(v).map_or(Outcome::Error, |at| window.holds(at).into()),
             (
                 Self::CompareNumber(..)
                 | Self::CompareStr(..)
@@ -266,6 +431,11 @@ impl Test {
                 | Self::StartsWith(_)
                 | Self::EndsWith(_)
                 | Self::Matches(_)
+                | Self::ContainsStrFold(_)
+                | Self::ContainsConstFold(_)
+                | Self::StartsWithFold(_)
+                | Self::EndsWithFold(_)
+                | Self::InCidr(_)
                 | Self::Dynamic(..)
                 | Self::Quantified { .. },
                 _,
@@ -274,33 +444,93 @@ impl Test {
     }
 }
 
+/// The instant that a value names.
+fn instant(value: &Value<'_>) -> Option<Instant> {
+    match value {
+        Value::Str(text) => Instant::parse(text),
+        Value::Number(n) => Instant::from_number(*n),
+        Value::Undefined
+        | Value::Unknown
+        | Value::Pending
+        | Value::Null
+        | Value::Bool(_)
+        | Value::Array(_)
+        | Value::Object(_)
+        | Value::Set(_) => None,
+    }
+}
+
+/// Whether an operator can read a value on its left side, for telling which side of a comparison is at fault.
+#[must_use]
+pub fn is_readable(op: PredOp, value: &Value<'_>) -> bool {
+    match (op, value) {
+        (PredOp::InCidr, Value::Str(text)) => Address::parse(text).is_some(),
+        (PredOp::Before | PredOp::After | PredOp::TimeBetween, value) => instant(value).is_some(),
+        _other => false,
+    }
+}
+
+/// `in_cidr` with networks of the request: each of them has to be one.
+fn in_cidr(address: &Value<'_>, networks: &Value<'_>) -> Outcome {
+    let Some(address) = address.as_str().and_then(Address::parse) else {
+        return Outcome::Error;
+    };
+    let one = std::slice::from_ref(networks);
+    let list = match networks {
+        Value::Array(items) => items,
+        _single => one,
+    };
+    let mut found = false;
+    for item in list {
+        match item.as_str().map(Network::parse) {
+            Some(Ok(network)) => found |= network.holds(address),
+            Some(Err(_)) | None => return Outcome::Error,
+        }
+    }
+    found.into()
+}
+
 /// Whether `list` has an item that equals `value` or, where that is an array, one of its elements. Both lists may come
 /// from a request, so two long ones are not compared item by item: `sorted`, the list in the total order of values, is
 /// asked for where n × m is much.
 pub(crate) fn is_in<'a>(
     value: &Value<'a>,
     list: &[Value<'a>],
+    folded: bool,
     sorted: impl FnOnce() -> &'a [Value<'a>],
 ) -> bool {
+    let equals = |a: &Value<'a>, b: &Value<'a>| {
+        if folded { a.equals_folded(b) } else { a.equals(b) }
+    };
     /// Comparisons that cost less than a sorted copy.
     const FEW: usize = 1024;
     let elements = match value {
         Value::Array(items) => *items,
         _scalar => &[],
     };
-    if list.iter().any(|item| item.equals(value)) {
+    if list.iter().any(|item| equals(item, value)) {
         return true;
     }
     if elements.len().saturating_mul(list.len()) <= FEW {
-        return elements.iter().any(|e| list.iter().any(|item| item.equals(e)));
+        return elements.iter().any(|e| list.iter().any(|item| equals(item, e)));
     }
     let sorted = sorted();
     elements
         .iter()
-        .any(|e| sorted.binary_search_by(|item| item.total_cmp(e)).is_ok())
+        .any(|e| sorted.binary_search_by(|item| order(folded, item, e)).is_ok())
 }
 
-/// Outcome of an operator between two values, both present. `In` with a list is the interpreter's.
+/// The order in which lists are sorted for [`is_in`].
+pub(crate) fn order(folded: bool, a: &Value<'_>, b: &Value<'_>) -> Ordering {
+    if folded {
+        a.total_cmp_folded(b)
+    } else {
+        a.total_cmp(b)
+    }
+}
+
+/// Outcome of an operator between two values, both present. `In` with a list, and `ContainsFold` of two texts, are the
+/// interpreter's.
 pub(crate) fn apply_dynamic(op: PredOp, left: &Value<'_>, right: &Value<'_>) -> Outcome {
     if let Some(comparison) = Comparison::of(op) {
         return match (left, right) {
@@ -318,7 +548,33 @@ pub(crate) fn apply_dynamic(op: PredOp, left: &Value<'_>, right: &Value<'_>) -> 
         (PredOp::StartsWith, Value::Str(a), Value::Str(b)) => a.as_bytes().starts_with(b.as_bytes()).into(),
         (PredOp::EndsWith, Value::Str(a), Value::Str(b)) => a.as_bytes().ends_with(b.as_bytes()).into(),
         (PredOp::Exists, a, _) => (!matches!(a, Value::Null)).into(),
+        (PredOp::EqFold, a, b) => a.equals_folded(b).into(),
+        (PredOp::ContainsFold, Value::Array(items), b) => items.iter().any(|i| i.equals_folded(b)).into(),
+        (PredOp::StartsWithFold, Value::Str(a), Value::Str(b)) => casefold::starts_with(a, b).into(),
+        (PredOp::EndsWithFold, Value::Str(a), Value::Str(b)) => casefold::ends_with(a, b).into(),
+        (PredOp::InCidr, a, b) => in_cidr(a, b),
+        (PredOp::Before | PredOp::After, a, b) => match (instant(a), instant(b)) {
+            (Some(a), Some(b)) => (if op == PredOp::Before { a < b } else { a > b }).into(),
+            _no_instants => Outcome::Error,
+        },
         _wrong_types => Outcome::Error,
+    }
+}
+
+/// As [`equals_const`], with strings at any depth compared by simple case folding, keys as they are.
+fn equals_const_folded(value: &Value<'_>, constant: &LoadedConst) -> bool {
+    match (value, constant) {
+        (Value::Str(a), LoadedConst::Str(b)) => casefold::eq(a, b),
+        (Value::Array(a), LoadedConst::Array(b)) => {
+            a.len() == b.len() && a.iter().zip(b.iter()).all(|(x, y)| equals_const_folded(x, y))
+        }
+        (Value::Object(a), LoadedConst::Object(b)) => {
+            a.len() == b.len()
+                && a.iter()
+                    .zip(b.iter())
+                    .all(|((k, x), (l, y))| **k == **l && equals_const_folded(x, y))
+        }
+        _without_text => equals_const(value, constant),
     }
 }
 

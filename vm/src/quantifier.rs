@@ -277,7 +277,7 @@ impl<'a, H: Host> Evaluation<'a, H> {
                 let own = before - self.fuel_left();
                 match right {
                     // Each item with the whole of the left side at worst, where the lists are not sorted.
-                    Value::Array(list) if matches!(op, PredOp::In) => {
+                    Value::Array(list) if matches!(op, PredOp::In | PredOp::InFold) => {
                         let elements = match left {
                             Value::Array(elements) => elements.len(),
                             _scalar => 0,

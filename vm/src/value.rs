@@ -1,7 +1,7 @@
 //! Values at run time: small, `Copy`, borrowed from the request body or from the evaluation arena.
 
 use crate::json::plain_prefix;
-use policy_bytecode::Number;
+use policy_bytecode::{Number, casefold};
 use std::cmp::Ordering;
 use std::fmt;
 
@@ -114,6 +114,45 @@ impl<'a> Value<'a> {
                 .find(|o| o.is_ne())
                 .unwrap_or_else(|| a.len().cmp(&b.len())),
             _different => self.rank().cmp(&other.rank()),
+        }
+    }
+
+    /// As [`Value::equals`], with strings at any depth compared by simple case folding, keys as they are.
+    #[must_use]
+    pub fn equals_folded(&self, other: &Value<'_>) -> bool {
+        match (self, other) {
+            (Self::Str(a), Value::Str(b)) => casefold::eq(a, b),
+            (Self::Array(a), Value::Array(b)) | (Self::Set(a), Value::Set(b)) => {
+                a.len() == b.len() && a.iter().zip(*b).all(|(x, y)| x.equals_folded(y))
+            }
+            (Self::Object(a), Value::Object(b)) => {
+                a.len() == b.len()
+                    && a.iter()
+                        .zip(*b)
+                        .all(|((k, x), (l, y))| k == l && x.equals_folded(y))
+            }
+            _without_text => self.equals(other),
+        }
+    }
+
+    /// As [`Value::total_cmp`], with strings at any depth compared by simple case folding, keys as they are.
+    #[must_use]
+    pub fn total_cmp_folded(&self, other: &Value<'_>) -> Ordering {
+        match (self, other) {
+            (Self::Str(a), Value::Str(b)) => casefold::cmp(a, b),
+            (Self::Array(a), Value::Array(b)) | (Self::Set(a), Value::Set(b)) => a
+                .iter()
+                .zip(*b)
+                .map(|(x, y)| x.total_cmp_folded(y))
+                .find(|o| o.is_ne())
+                .unwrap_or_else(|| a.len().cmp(&b.len())),
+            (Self::Object(a), Value::Object(b)) => a
+                .iter()
+                .zip(*b)
+                .map(|((k, x), (l, y))| k.as_bytes().cmp(l.as_bytes()).then_with(|| x.total_cmp_folded(y)))
+                .find(|o| o.is_ne())
+                .unwrap_or_else(|| a.len().cmp(&b.len())),
+            _without_text => self.total_cmp(other),
         }
     }
 

@@ -32,6 +32,16 @@ fn values() -> Vec<Value> {
         json!("abc"),
         json!("é"),
         json!("1"),
+        json!("AB"),
+        json!("É"),
+        json!("1970-01-01T00:00:00.001Z"),
+        json!("10.0.0.1"),
+        json!("10.0.0.0/8"),
+        json!(["10.0.0.0/8", "10.0.0.1"]),
+        json!(["A"]),
+        json!({ "a": "x" }),
+        json!({ "a": "X" }),
+        json!({ "A": "x" }),
         json!([]),
         json!(["a"]),
         json!([1, "b", null]),
@@ -66,6 +76,45 @@ fn equal(a: &Value, b: &Value) -> bool {
             a.len() == b.len() && a.iter().all(|(k, v)| b.get(k).is_some_and(|w| equal(v, w)))
         }
         (a, b) => a == b,
+    }
+}
+
+/// The value with its texts in small letters; keys stay.
+fn lower(value: &Value) -> Value {
+    match value {
+        Value::String(text) => json!(text.to_lowercase()),
+        Value::Array(items) => items.iter().map(lower).collect(),
+        Value::Object(members) => Value::Object(members.iter().map(|(k, v)| (k.clone(), lower(v))).collect()),
+        scalar => scalar.clone(),
+    }
+}
+
+/// Half milliseconds of the instants among the values above.
+fn instant(value: &Value) -> Option<i128> {
+    match value {
+        Value::String(text) => (text == "1970-01-01T00:00:00.001Z").then_some(2),
+        Value::Number(n) => {
+            let halves = n.as_i64().map_or_else(
+                || n.as_f64().map_or(0, |x| (x * 2.0) as i128),
+                |n| i128::from(n) * 2,
+            );
+            (halves.abs() <= 2 * 8_640_000_000_000_000).then_some(halves)
+        }
+        _other => None,
+    }
+}
+
+/// Whether a value is one of the networks above, or a list of them. The one address is in both.
+fn networks(value: &Value) -> Option<bool> {
+    match value {
+        Value::String(text) => (text == "10.0.0.1" || text == "10.0.0.0/8").then_some(true),
+        Value::Array(items) => items
+            .iter()
+            .filter(|i| !i.is_array())
+            .map(networks)
+            .chain(items.iter().filter(|i| i.is_array()).map(|_| None))
+            .try_fold(false, |_, item| item),
+        _other => None,
     }
 }
 
@@ -104,19 +153,36 @@ fn expected(op: PredOp, f: &Value, v: &Value) -> Outcome {
         PredOp::StartsWith => texts.map_or(Outcome::Error, |(a, b)| a.starts_with(b).into()),
         PredOp::EndsWith => texts.map_or(Outcome::Error, |(a, b)| a.ends_with(b).into()),
         PredOp::Exists => (!f.is_null()).into(),
-        // `tests/quantifiers.rs` has these.
-        PredOp::Matches | PredOp::Any | PredOp::All => unreachable!(),
+        PredOp::EqFold => expected(PredOp::Eq, &lower(f), &lower(v)),
+        PredOp::InFold => expected(PredOp::In, &lower(f), &lower(v)),
+        PredOp::ContainsFold => expected(PredOp::Contains, &lower(f), &lower(v)),
+        PredOp::StartsWithFold => expected(PredOp::StartsWith, &lower(f), &lower(v)),
+        PredOp::EndsWithFold => expected(PredOp::EndsWith, &lower(f), &lower(v)),
+        PredOp::InCidr => match networks(v) {
+            Some(found) if *f == json!("10.0.0.1") => found.into(),
+            _other => Outcome::Error,
+        },
+        PredOp::Before | PredOp::After => match (instant(f), instant(v)) {
+            (Some(f), Some(v)) => (if op == PredOp::Before { f < v } else { f > v }).into(),
+            _other => Outcome::Error,
+        },
+        // `tests/quantifiers.rs` has the last two.
+        PredOp::Matches | PredOp::TimeBetween | PredOp::Any | PredOp::All => unreachable!(),
     }
 }
 
 /// Whether the verifier takes the operator with this constant.
 fn takes(op: PredOp, v: &Value) -> bool {
     match op {
-        PredOp::Eq | PredOp::Contains => true,
+        PredOp::Eq | PredOp::Contains | PredOp::EqFold | PredOp::ContainsFold => true,
         PredOp::Gt | PredOp::Gte | PredOp::Lt | PredOp::Lte => v.is_number() || v.is_string(),
-        PredOp::In => v.is_array(),
-        PredOp::StartsWith | PredOp::EndsWith => v.is_string(),
-        PredOp::Exists | PredOp::Matches | PredOp::Any | PredOp::All => false,
+        PredOp::In | PredOp::InFold => v.is_array(),
+        PredOp::StartsWith | PredOp::EndsWith | PredOp::StartsWithFold | PredOp::EndsWithFold => {
+            v.is_string()
+        }
+        PredOp::InCidr => networks(v) == Some(true),
+        PredOp::Before | PredOp::After => instant(v).is_some(),
+        PredOp::Exists | PredOp::Matches | PredOp::TimeBetween | PredOp::Any | PredOp::All => false,
     }
 }
 
@@ -191,7 +257,12 @@ fn operators_with_fields_agree_with_the_table() {
     for op in PredOp::ALL
         .iter()
         .copied()
-        .filter(|op| !matches!(op, PredOp::Exists | PredOp::Matches | PredOp::Any | PredOp::All))
+        .filter(|op| {
+            !matches!(
+                op,
+                PredOp::Exists | PredOp::Matches | PredOp::TimeBetween | PredOp::Any | PredOp::All
+            )
+        })
     {
         let module = predicate_module("", &format!("{} f1", op.as_str()));
         for f in values() {
@@ -218,7 +289,7 @@ fn exists_and_matches_agree_with_the_table() {
         let body = json!({ "f": value });
         check(&exists, &body, (!value.is_null()).into(), "exists");
         let found = match value.as_str() {
-            Some(text) => (text == "abc" || text == "1").into(),
+            Some(text) => (text == "abc" || text.contains(|c: char| c.is_ascii_digit())).into(),
             None => Outcome::Error,
         };
         check(&matches, &body, found, "matches");
@@ -371,4 +442,27 @@ fn early_answers_and_values_mix() {
         // Only the comparison before the first need of the value is answered from bounds.
         assert_eq!((host.compared, host.derived), (1, 1));
     }
+}
+
+/// Windows of local time: when they hold, and what is an error.
+#[test]
+fn windows_of_time() {
+    let constants = ".constants\n k0: \"22:00\"\n k1: \"06:00\"\n k2: \"Europe/Berlin\"\n k3: \"fri\"\n k4: [k3]\n\
+                     \x20k5: {\"days\": k4, \"end\": k1, \"start\": k0, \"timezone\": k2}\n";
+    let module = predicate_module(constants, "time_between k5");
+    for (value, outcome) in [
+        (json!("2025-03-07T21:00:00Z"), Outcome::True),
+        (json!("2025-03-07T20:59:59Z"), Outcome::False),
+        (json!("2025-03-08T04:59:59Z"), Outcome::True),
+        (json!("2025-03-08T05:00:00Z"), Outcome::False),
+        (json!(1_741_384_800_000_i64), Outcome::True),
+        (json!(1_741_384_800_000.5), Outcome::True),
+        (json!("2025-03-07T22:00:00"), Outcome::Error),
+        (json!(1e300), Outcome::Error),
+        (json!(null), Outcome::Error),
+        (json!([1_741_384_800_000_i64]), Outcome::Error),
+    ] {
+        check(&module, &json!({ "f": value }), outcome, "time_between");
+    }
+    check(&module, &json!({}), Outcome::False, "time_between");
 }

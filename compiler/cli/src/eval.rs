@@ -251,14 +251,18 @@ fn mark(outcome: &str) -> String {
     format!("{outcome:<5}").style(style).to_string()
 }
 
+/// Behind the operand of a comparison with `ignoreCase`.
+pub(crate) const IGNORING_CASE: &str = " ignoring case";
+
 /// A condition with what it looked at.
 fn describe(node: &ConditionTrace) -> String {
     let Some(field) = &node.field else {
         return node.operator.clone();
     };
+    let ignoring = if node.ignore_case { IGNORING_CASE } else { "" };
     let operand = match (&node.value, &node.value_from) {
-        (_, Some(path)) => format!(" {path}"),
-        (Some(value), None) => format!(" {value}"),
+        (_, Some(path)) => format!(" {path}{ignoring}"),
+        (Some(value), None) => format!(" {value}{ignoring}"),
         (None, None) => String::new(),
     };
     let actual = node

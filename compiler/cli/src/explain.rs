@@ -6,7 +6,7 @@
 
 use crate::args::Format;
 use crate::engine::{self, EngineArgs, Parts, RequestArgs};
-use crate::eval::{condition, failure, headline};
+use crate::eval::{IGNORING_CASE, condition, failure, headline};
 use crate::exit::Exit;
 use crate::output::shown;
 use crate::{Host, output};
@@ -183,9 +183,10 @@ impl Change<'_> {
     fn text(&self) -> String {
         let node = self.node;
         let field = node.field.as_deref().unwrap_or("");
+        let ignoring = if node.ignore_case { IGNORING_CASE } else { "" };
         let operand = match (&node.value_from, &node.value) {
-            (Some(path), _) => format!(" {path}"),
-            (None, Some(value)) => format!(" {value}"),
+            (Some(path), _) => format!(" {path}{ignoring}"),
+            (None, Some(value)) => format!(" {value}{ignoring}"),
             (None, None) => String::new(),
         };
         if node.operator == "exists" {
@@ -227,6 +228,12 @@ fn opposite(operator: &str) -> Option<&'static str> {
         "not_in" => "in",
         "contains" => "not_contains",
         "not_contains" => "contains",
+        "starts_with" => "not_starts_with",
+        "not_starts_with" => "starts_with",
+        "ends_with" => "not_ends_with",
+        "not_ends_with" => "ends_with",
+        "matches" => "not_matches",
+        "not_matches" => "matches",
         _ => return None,
     })
 }
@@ -278,6 +285,7 @@ mod tests {
             actual: None,
             value: None,
             value_from: None,
+            ignore_case: false,
             conditions,
             element: None,
             condition: None,

@@ -188,7 +188,7 @@ fn asked(module: &Module, scanned: &Scanned) -> String {
 
 /// Predicates that search a field as a scan does, but on their own.
 fn searched_alone(module: &Module) -> usize {
-    let searches = |p: &&Predicate| matches!(p.op, PredOp::Matches | PredOp::Contains);
+    let searches = |p: &&Predicate| matches!(p.op, PredOp::Matches | PredOp::Contains | PredOp::ContainsFold);
     let scanned: usize = module.scans.iter().map(|scan| scan.predicates.len()).sum();
     module
         .predicates

@@ -63,7 +63,8 @@ fn leaf(program: &Program, pred: PredIdx) -> Option<bool> {
         return None;
     };
     let empty = matches!(program.consts.get(k), Some(Const::Array(items)) if items.is_empty());
-    (predicate.op == PredOp::In && empty && !fallible(program, pred)).then_some(false)
+    (matches!(predicate.op, PredOp::In | PredOp::InFold) && empty && !fallible(program, pred))
+        .then_some(false)
 }
 
 /// Whether a comparison can be an error on a request that holds what belongs there; see [`crate::ir::Program::fallible`].

@@ -7,8 +7,9 @@
 use crate::fields::FieldInfo;
 use crate::hir::{Cond, Predicate, Program};
 use crate::types::TypeSet;
+use policy_bytecode::cidr::Address;
 use policy_bytecode::predicate::{PredOp, PredOperand};
-use policy_bytecode::{Const, ConstIdx, FieldIdx, PredIdx};
+use policy_bytecode::{Const, ConstIdx, FieldIdx, PredIdx, casefold, consts};
 use policy_grammar::Span;
 use std::cmp::Ordering;
 
@@ -112,6 +113,8 @@ pub(super) fn contradicts(program: &Program, a: Literal, b: Literal) -> bool {
         || !a.types().meets(b.types())
         || empty_interval(&a, &b)
         || empty_interval(&b, &a)
+        || empty_span(&a, &b)
+        || empty_span(&b, &a)
         || disjoint_lists(program, &a, &b)
 }
 
@@ -187,6 +190,19 @@ fn empty_interval(low: &View<'_>, high: &View<'_>) -> bool {
     }
 }
 
+/// `after` and `before` that leave no instant between them. Instants are nanoseconds here, as at run time.
+fn empty_span(low: &View<'_>, high: &View<'_>) -> bool {
+    if low.negated || high.negated {
+        return false;
+    }
+    let ops = (low.predicate.op, high.predicate.op);
+    let bounds = low
+        .constant
+        .and_then(consts::instant)
+        .zip(high.constant.and_then(consts::instant));
+    ops == (PredOp::After, PredOp::Before) && bounds.is_some_and(|(low, high)| low >= high)
+}
+
 /// Two lists without a common item, on a field that is never an array (an array may hold an element of each).
 fn disjoint_lists(program: &Program, a: &View<'_>, b: &View<'_>) -> bool {
     if a.negated || b.negated || a.field.types.meets(TypeSet::ARRAY) {
@@ -216,11 +232,17 @@ impl View<'_> {
                 Some(value) => TypeSet::of_const(value),
                 None => TypeSet::NUMBER.union(TypeSet::STRING),
             },
-            PredOp::StartsWith | PredOp::EndsWith | PredOp::Matches => TypeSet::STRING,
-            PredOp::Contains => TypeSet::STRING.union(TypeSet::ARRAY),
+            PredOp::StartsWith
+            | PredOp::EndsWith
+            | PredOp::Matches
+            | PredOp::StartsWithFold
+            | PredOp::EndsWithFold
+            | PredOp::InCidr => TypeSet::STRING,
+            PredOp::Contains | PredOp::ContainsFold => TypeSet::STRING.union(TypeSet::ARRAY),
+            PredOp::Before | PredOp::After | PredOp::TimeBetween => TypeSet::STRING.union(TypeSet::NUMBER),
+            PredOp::Eq | PredOp::In | PredOp::Exists | PredOp::EqFold | PredOp::InFold => TypeSet::ANY,
             // `all` is true for a missing field too, where no other plain literal is.
             PredOp::Any | PredOp::All => TypeSet::ARRAY,
-            PredOp::Eq | PredOp::In | PredOp::Exists => TypeSet::ANY,
         }
     }
 
@@ -239,10 +261,17 @@ impl View<'_> {
             | PredOp::EndsWith
             | PredOp::Matches
             | PredOp::Exists
+            | PredOp::ContainsFold
+            | PredOp::StartsWithFold
+            | PredOp::EndsWithFold
+            | PredOp::InCidr
+            | PredOp::Before
+            | PredOp::After
+            | PredOp::TimeBetween
             | PredOp::Any => true,
             PredOp::All => false,
-            PredOp::Eq => other.constant.is_some_and(|c| !matches!(c, Const::Null)),
-            PredOp::In => match other.constant {
+            PredOp::Eq | PredOp::EqFold => other.constant.is_some_and(|c| !matches!(c, Const::Null)),
+            PredOp::In | PredOp::InFold => match other.constant {
                 Some(Const::Array(items)) => !items
                     .iter()
                     .any(|k| matches!(program.consts.get(*k), Some(Const::Null))),
@@ -297,6 +326,43 @@ impl View<'_> {
                 _other => None,
             },
             (PredOp::Matches, _) if !matches!(value, Const::Str(_)) => return Some(false),
+            (PredOp::EqFold, Some(Const::Str(wanted))) => match value {
+                Const::Str(text) => Some(casefold::eq(text, wanted)),
+                _other => Some(false),
+            },
+            (PredOp::StartsWithFold, Some(Const::Str(affix))) => match value {
+                Const::Str(text) => Some(casefold::starts_with(text, affix)),
+                _other => return Some(false),
+            },
+            (PredOp::EndsWithFold, Some(Const::Str(affix))) => match value {
+                Const::Str(text) => Some(casefold::ends_with(text, affix)),
+                _other => return Some(false),
+            },
+            (PredOp::InCidr, Some(_)) => {
+                let address = match value {
+                    Const::Str(text) => Address::parse(text),
+                    _other => None,
+                };
+                match (address, self.predicate.operand) {
+                    (Some(address), PredOperand::Const(k)) => {
+                        consts::networks(program.consts.entries(), k).map(|networks| networks.hold(address))
+                    }
+                    // An error.
+                    (None, _) => return Some(false),
+                    (Some(_), _) => None,
+                }
+            }
+            (op @ (PredOp::Before | PredOp::After), Some(limit)) => {
+                match (consts::instant(value), consts::instant(limit)) {
+                    (Some(at), Some(limit)) => Some(if op == PredOp::Before {
+                        at < limit
+                    } else {
+                        at > limit
+                    }),
+                    _error => return Some(false),
+                }
+            }
+            (PredOp::TimeBetween, Some(_)) if consts::instant(value).is_none() => return Some(false),
             _undecided => None,
         };
         outcome.map(|o| o != self.negated)

@@ -6,6 +6,7 @@
 use crate::fields::{FieldInfo, dotted, nearest};
 use crate::hir::{Cond, Program, Test};
 use crate::types::TypeSet;
+use policy_bytecode::casefold;
 use policy_bytecode::predicate::{PredOp, PredOperand};
 use policy_bytecode::{Const, ConstIdx, FieldIdx};
 use policy_grammar::Diagnostic;
@@ -81,8 +82,10 @@ fn constant(
     let value = program.consts.get(k)?;
     let ty = TypeSet::of_const(value);
     match op {
-        PredOp::Eq => never_equal(field, value, test).or_else(|| not_listed(field, value, test)),
-        PredOp::In => {
+        PredOp::Eq | PredOp::EqFold => {
+            never_equal(field, value, test).or_else(|| not_listed(op, field, value, test))
+        }
+        PredOp::In | PredOp::InFold => {
             let Const::Array(items) = value else { return None };
             items
                 .iter()
@@ -93,12 +96,19 @@ fn constant(
                     if element {
                         return None;
                     }
-                    never_equal(field, item, test).or_else(|| not_listed(field, item, test))
+                    never_equal(field, item, test).or_else(|| not_listed(op, field, item, test))
                 })
         }
         PredOp::Gt | PredOp::Gte | PredOp::Lt | PredOp::Lte => takes(field, test, ty),
-        PredOp::StartsWith | PredOp::EndsWith => takes(field, test, TypeSet::STRING),
-        PredOp::Contains => {
+        PredOp::StartsWith
+        | PredOp::EndsWith
+        | PredOp::StartsWithFold
+        | PredOp::EndsWithFold
+        | PredOp::InCidr => takes(field, test, TypeSet::STRING),
+        PredOp::Before | PredOp::After | PredOp::TimeBetween => {
+            takes(field, test, TypeSet::STRING.union(TypeSet::NUMBER))
+        }
+        PredOp::Contains | PredOp::ContainsFold => {
             let problem = takes(field, test, TypeSet::STRING.union(TypeSet::ARRAY));
             if problem.is_some() {
                 return problem;
@@ -164,11 +174,15 @@ fn never_equal(field: &FieldInfo, value: &Const, test: &Test) -> Option<Diagnost
 }
 
 /// The schema lists the strings that the field can be, and this is none of them.
-fn not_listed(field: &FieldInfo, value: &Const, test: &Test) -> Option<Diagnostic> {
+fn not_listed(op: PredOp, field: &FieldInfo, value: &Const, test: &Test) -> Option<Diagnostic> {
     let (Const::Str(text), Some(strings)) = (value, &field.strings) else {
         return None;
     };
-    if strings.iter().any(|s| s == text) {
+    let folded = op.unfolded().1;
+    if strings
+        .iter()
+        .any(|s| s == text || folded && casefold::eq(s, text))
+    {
         return None;
     }
     let (code, outcome) = if test.negated {
@@ -202,12 +216,19 @@ fn other_field(
     let (a, b) = (field.types, other.types);
     let both = |ty: TypeSet| a.meets(ty) && b.meets(ty);
     let fits = match op {
-        PredOp::Eq => a.meets(b),
-        PredOp::In => b.meets(TypeSet::ARRAY),
+        PredOp::Eq | PredOp::EqFold => a.meets(b),
+        PredOp::In | PredOp::InFold => b.meets(TypeSet::ARRAY),
         PredOp::Gt | PredOp::Gte | PredOp::Lt | PredOp::Lte => both(TypeSet::NUMBER) || both(TypeSet::STRING),
-        PredOp::Contains => a.meets(TypeSet::ARRAY) || both(TypeSet::STRING),
-        PredOp::StartsWith | PredOp::EndsWith => both(TypeSet::STRING),
-        PredOp::Matches | PredOp::Exists | PredOp::Any | PredOp::All => true,
+        PredOp::Contains | PredOp::ContainsFold => a.meets(TypeSet::ARRAY) || both(TypeSet::STRING),
+        PredOp::StartsWith | PredOp::EndsWith | PredOp::StartsWithFold | PredOp::EndsWithFold => {
+            both(TypeSet::STRING)
+        }
+        PredOp::InCidr => a.meets(TypeSet::STRING) && b.meets(TypeSet::STRING.union(TypeSet::ARRAY)),
+        PredOp::Before | PredOp::After => {
+            let instant = TypeSet::STRING.union(TypeSet::NUMBER);
+            a.meets(instant) && b.meets(instant)
+        }
+        PredOp::Matches | PredOp::Exists | PredOp::TimeBetween | PredOp::Any | PredOp::All => true,
     };
     if fits {
         return None;

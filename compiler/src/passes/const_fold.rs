@@ -61,7 +61,7 @@ fn known_outcome(program: &Program, pred: PredIdx) -> Option<bool> {
         return None;
     };
     let empty = matches!(program.consts.get(k.index()), Some(Const::Array(items)) if items.is_empty());
-    (predicate.op == PredOp::In && empty && !program.fallible(pred)).then_some(false)
+    (matches!(predicate.op, PredOp::In | PredOp::InFold) && empty && !program.fallible(pred)).then_some(false)
 }
 
 struct Truths {

@@ -273,7 +273,23 @@ fn shares(program: &Program) -> Vec<Option<f64>> {
                 (PredOp::Contains, _) => (2.0 / others).min(0.6),
                 (PredOp::StartsWith | PredOp::EndsWith, _) => (2.0 / others).min(0.5),
                 (PredOp::Gt | PredOp::Gte | PredOp::Lt | PredOp::Lte, _) => 0.5,
-                (PredOp::In | PredOp::Matches | PredOp::Exists | PredOp::Any | PredOp::All, _) => 0.8,
+                (
+                    PredOp::In
+                    | PredOp::Matches
+                    | PredOp::Exists
+                    | PredOp::EqFold
+                    | PredOp::InFold
+                    | PredOp::ContainsFold
+                    | PredOp::StartsWithFold
+                    | PredOp::EndsWithFold
+                    | PredOp::InCidr
+                    | PredOp::Before
+                    | PredOp::After
+                    | PredOp::TimeBetween
+                    | PredOp::Any
+                    | PredOp::All,
+                    _,
+                ) => 0.8,
             })
         })
         .collect()

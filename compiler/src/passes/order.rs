@@ -69,6 +69,10 @@ fn estimate(program: &Program, predicate: &Predicate) -> Estimate {
         PredOp::Exists => 0.8,
         PredOp::Any => 0.2,
         PredOp::All => 0.5,
+        PredOp::EqFold => 0.1,
+        PredOp::InFold => (0.1 * f64::from(u16::try_from(items).unwrap_or(u16::MAX))).min(0.5),
+        PredOp::ContainsFold | PredOp::StartsWithFold | PredOp::EndsWithFold => 0.15,
+        PredOp::InCidr | PredOp::Before | PredOp::After | PredOp::TimeBetween => 0.4,
     };
     // Sixty-four bits of cost are far more than a double needs to tell operands apart.
     let cost = cost::expected(program, predicate).min(1 << 50);

@@ -150,6 +150,17 @@ fn candidate(program: &Program, pred: PredIdx, predicate: &Predicate) -> Option<
                 literals: vec![literal],
             })
         }
+        (PredOp::ContainsFold, PredOperand::Const(k)) => {
+            let Some(Const::Str(text)) = program.consts.get(k.index()) else {
+                return None;
+            };
+            let literal = Literal::ignoring_case(text).filter(|l| l.folded.len() <= LONGEST)?;
+            Some(Candidate {
+                pred,
+                on_hit: OnHit::True,
+                literals: vec![literal],
+            })
+        }
         (PredOp::Matches, PredOperand::Pattern(x)) => {
             let Search::Literals(required) = search(&program.patterns.get(x.index())?.source) else {
                 return None;

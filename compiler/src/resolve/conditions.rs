@@ -1,9 +1,10 @@
 //! Resolving conditions: comparisons become predicates of the shared table.
 //!
-//! The conditions of `any` and `all` are resolved in `quantifiers.rs`. `ne`, `not_in`, `not_contains` and `exists: false` become negated uses of the positive predicate, so that a
+//! The conditions of `any` and `all` are resolved in `quantifiers.rs`. Negated operators and `exists: false` become negated
+//! uses of the positive predicate, so that a
 //! comparison and its negation share one entry.
 
-use super::{MAX_DEPTH, Resolver, index_u32};
+use super::{MAX_DEPTH, Resolver, index_u32, operands};
 use crate::hir::{Cond, Test};
 use policy_bytecode::PatternIdx;
 use policy_bytecode::predicate::{PredOp, PredOperand};
@@ -30,12 +31,30 @@ pub(crate) fn predicate_op(operator: Operator) -> (PredOp, bool) {
         Operator::Contains => (PredOp::Contains, false),
         Operator::NotContains => (PredOp::Contains, true),
         Operator::StartsWith => (PredOp::StartsWith, false),
+        Operator::NotStartsWith => (PredOp::StartsWith, true),
         Operator::EndsWith => (PredOp::EndsWith, false),
+        Operator::NotEndsWith => (PredOp::EndsWith, true),
         Operator::Matches => (PredOp::Matches, false),
+        Operator::NotMatches => (PredOp::Matches, true),
         Operator::Exists => (PredOp::Exists, false),
         Operator::Any => (PredOp::Any, false),
         Operator::All => (PredOp::All, false),
+        Operator::InCidr => (PredOp::InCidr, false),
+        Operator::Before => (PredOp::Before, false),
+        Operator::After => (PredOp::After, false),
+        Operator::TimeBetween => (PredOp::TimeBetween, false),
     }
+}
+
+/// The predicate that a comparison stands for, and whether it is negated.
+pub(super) fn predicate_of(test: &ast::Test) -> (PredOp, bool) {
+    let (op, negated) = predicate_op(test.operator.value);
+    let op = if test.ignore_case {
+        op.folded().unwrap_or(op)
+    } else {
+        op
+    };
+    (op, negated)
 }
 
 impl Resolver<'_> {
@@ -68,7 +87,7 @@ impl Resolver<'_> {
     }
 
     pub(super) fn test(&mut self, test: &ast::Test, depth: usize) -> Option<Test> {
-        let (op, mut negated) = predicate_op(test.operator.value);
+        let (op, mut negated) = predicate_of(test);
         let field = self.read_field(&test.field);
         let (operand, operand_span) = match &test.operand {
             Operand::Path(path) => {
@@ -97,7 +116,10 @@ impl Resolver<'_> {
 
     /// `None` after a diagnostic, where the operand cannot come from the request.
     pub(super) fn takes_field(&mut self, op: PredOp, operator: Operator, span: Span) -> Option<()> {
-        if !matches!(op, PredOp::Matches | PredOp::Exists | PredOp::Any | PredOp::All) {
+        if !matches!(
+            op,
+            PredOp::Matches | PredOp::Exists | PredOp::TimeBetween | PredOp::Any | PredOp::All
+        ) {
             return Some(());
         }
         let diagnostic = Diagnostic::new(
@@ -125,24 +147,45 @@ impl Resolver<'_> {
             (PredOp::Matches, Literal::String(source)) => {
                 return self.pattern(source, value.span).map(PredOperand::Pattern);
             }
-            (PredOp::In, Literal::Array(_))
-            | (PredOp::StartsWith | PredOp::EndsWith, Literal::String(_))
+            (PredOp::In | PredOp::InFold, Literal::Array(_))
+            | (
+                PredOp::StartsWith | PredOp::EndsWith | PredOp::StartsWithFold | PredOp::EndsWithFold,
+                Literal::String(_),
+            )
             | (
                 PredOp::Gt | PredOp::Gte | PredOp::Lt | PredOp::Lte,
                 Literal::Number(_) | Literal::String(_),
             )
-            | (PredOp::Eq | PredOp::Contains, _) => {
+            | (PredOp::InCidr, Literal::String(_) | Literal::Array(_))
+            | (PredOp::Before | PredOp::After, Literal::Number(_) | Literal::String(_))
+            | (PredOp::TimeBetween, Literal::Object(_))
+            | (PredOp::Eq | PredOp::Contains | PredOp::EqFold | PredOp::ContainsFold, _) => {
                 if depth(&value.value) > MAX_DEPTH {
                     self.too_deep(value.span, "the value");
+                    return None;
+                }
+                let problems = operands::problems(op, value);
+                if !problems.is_empty() {
+                    self.diagnostics.extend(problems);
                     return None;
                 }
                 return Some(PredOperand::Const(self.constant(&value.value)));
             }
             (PredOp::Exists, _) => "a boolean",
+            (
+                PredOp::Matches
+                | PredOp::StartsWith
+                | PredOp::EndsWith
+                | PredOp::StartsWithFold
+                | PredOp::EndsWithFold,
+                _,
+            ) => "a string",
+            (PredOp::In | PredOp::InFold, _) => "a list",
+            (PredOp::Gt | PredOp::Gte | PredOp::Lt | PredOp::Lte, _)
+            | (PredOp::Before | PredOp::After, _) => "a number or a string",
+            (PredOp::InCidr, _) => "a network or a list of networks",
+            (PredOp::TimeBetween, _) => "an object",
             (PredOp::Any | PredOp::All, _) => "a condition",
-            (PredOp::Matches | PredOp::StartsWith | PredOp::EndsWith, _) => "a string",
-            (PredOp::In, _) => "a list",
-            (PredOp::Gt | PredOp::Gte | PredOp::Lt | PredOp::Lte, _) => "a number or a string",
         };
         self.diagnostics.push(
             Diagnostic::new(

@@ -4,7 +4,7 @@
 //! elements. Bodies are interned like predicates, and after the predicates that they name: so what is named always
 //! stands before what names it.
 
-use super::conditions::predicate_op;
+use super::conditions::predicate_of;
 use super::{MAX_DEPTH, Resolver, index_u32};
 use crate::fields::describe;
 use crate::hir::{self, Test};
@@ -128,7 +128,7 @@ impl Resolver<'_> {
     }
 
     fn item_test(&mut self, test: &ast::Test, element: Option<TypeSet>, depth: usize) -> Option<ItemTest> {
-        let (op, mut negated) = predicate_op(test.operator.value);
+        let (op, mut negated) = predicate_of(test);
         let subject = match self.element_path(&test.field, element) {
             Some(path) => Subject::Item(path),
             None => Subject::Field(self.read_field(&test.field)),

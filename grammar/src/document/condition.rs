@@ -15,13 +15,14 @@ use crate::diagnostic::Diagnostic;
 use crate::source::{Span, Spanned};
 
 /// Keys of a condition.
-pub(crate) const CONDITION_KEYS: [&str; 6] = [
+pub(crate) const CONDITION_KEYS: [&str; 7] = [
     "operator",
     "field",
     "value",
     "valueFrom",
     "conditions",
     "condition",
+    "ignoreCase",
 ];
 
 /// What an operator takes as `value`.
@@ -41,6 +42,12 @@ pub(crate) enum Takes {
     Presence,
     /// No value: a condition on each element, under `condition`.
     Condition,
+    /// A network, or a list of them.
+    Networks,
+    /// RFC 3339 text or epoch milliseconds.
+    Instant,
+    /// A mapping that describes a window of time; never `valueFrom`.
+    Window,
 }
 
 impl Takes {
@@ -50,10 +57,15 @@ impl Takes {
             Operator::Eq | Operator::Ne | Operator::Contains | Operator::NotContains => Self::Any,
             Operator::Gt | Operator::Gte | Operator::Lt | Operator::Lte => Self::Ordered,
             Operator::In | Operator::NotIn => Self::List,
-            Operator::StartsWith | Operator::EndsWith => Self::Text,
-            Operator::Matches => Self::Pattern,
+            Operator::StartsWith | Operator::NotStartsWith | Operator::EndsWith | Operator::NotEndsWith => {
+                Self::Text
+            }
+            Operator::Matches | Operator::NotMatches => Self::Pattern,
             Operator::Exists => Self::Presence,
             Operator::Any | Operator::All => Self::Condition,
+            Operator::InCidr => Self::Networks,
+            Operator::Before | Operator::After => Self::Instant,
+            Operator::TimeBetween => Self::Window,
         }
     }
 
@@ -67,6 +79,9 @@ impl Takes {
             Self::Pattern => "a string with a regular expression",
             Self::Presence => "`true` or `false`",
             Self::Condition => "a condition",
+            Self::Networks => "a network such as `10.0.0.0/8`, or a list of networks",
+            Self::Instant => "a time such as `2025-03-01T12:00:00Z`, or epoch milliseconds",
+            Self::Window => "a mapping with `start`, `end` and `timezone`",
         }
     }
 
@@ -78,14 +93,17 @@ impl Takes {
             Self::Text | Self::Pattern => matches!(literal, Literal::String(_)),
             Self::Presence => matches!(literal, Literal::Bool(_)),
             Self::Condition => false,
+            Self::Networks => matches!(literal, Literal::String(_) | Literal::Array(_)),
+            Self::Instant => matches!(literal, Literal::Number(_) | Literal::String(_)),
+            Self::Window => matches!(literal, Literal::Object(_)),
         }
     }
 
     /// Whether the right-hand side may come from a field.
     pub(crate) fn allows_field(self) -> bool {
         match self {
-            Self::Any | Self::Ordered | Self::List | Self::Text => true,
-            Self::Pattern | Self::Presence | Self::Condition => false,
+            Self::Any | Self::Ordered | Self::List | Self::Text | Self::Networks | Self::Instant => true,
+            Self::Pattern | Self::Presence | Self::Window | Self::Condition => false,
         }
     }
 }
@@ -176,7 +194,7 @@ impl Walk<'_, '_> {
                 shorthand |= shorthand_advice(text).is_some();
             }
         }
-        let [operator, field, value, value_from, conditions, body] =
+        let [operator, field, value, value_from, conditions, body, ignore_case] =
             self.fields(children, "a condition", &CONDITION_KEYS, shorthand_advice);
         let Some(operator_entry) = operator else {
             if !shorthand {
@@ -200,7 +218,12 @@ impl Walk<'_, '_> {
         let place = self.extent(operator_entry.value);
         match operator {
             Some(AnyOperator::Logic(logic)) => {
-                for (entry, name) in [(field, "field"), (value, "value"), (value_from, "valueFrom")] {
+                for (entry, name) in [
+                    (field, "field"),
+                    (value, "value"),
+                    (value_from, "valueFrom"),
+                    (ignore_case, "ignoreCase"),
+                ] {
                     if let Some(entry) = entry {
                         self.report(
                             Diagnostic::new(
@@ -248,6 +271,7 @@ impl Walk<'_, '_> {
                     );
                     self.children_of(entry);
                 }
+                let ignore_case = self.ignore_case(operator, ignore_case);
                 if quantifier {
                     let given = [("value", value), ("valueFrom", self.present(value_from))];
                     let missing = self.present(conditions).is_none();
@@ -264,7 +288,8 @@ impl Walk<'_, '_> {
                     );
                     self.condition(entry.value);
                 }
-                self.test(id, Spanned::new(operator, place), field, value, value_from)
+                let sides = [field, value, value_from];
+                self.test(id, Spanned::new(operator, place), sides, ignore_case)
             }
             None => {
                 if let Some(entry) = self.present(conditions) {
@@ -417,9 +442,8 @@ impl Walk<'_, '_> {
         &mut self,
         id: NodeId,
         operator: Spanned<Operator>,
-        field: Option<Entry>,
-        value: Option<Entry>,
-        value_from: Option<Entry>,
+        [field, value, value_from]: [Option<Entry>; 3],
+        ignore_case: bool,
     ) -> Option<Condition> {
         let name = operator.value.as_str();
         let takes = Takes::of(operator.value);
@@ -451,11 +475,16 @@ impl Walk<'_, '_> {
                         Takes::Pattern => {
                             "a pattern is checked and compiled with the policy, so it must be a constant; use `contains`, `starts_with` or `ends_with` to compare with a field"
                         }
+                        Takes::Window => {
+                            "its times are checked with the policy, so they must be constants; use `before` and `after` to compare with a field"
+                        }
                         Takes::Presence
                         | Takes::Any
                         | Takes::Ordered
                         | Takes::List
                         | Takes::Text
+                        | Takes::Networks
+                        | Takes::Instant
                         | Takes::Condition => {
                             "it asks whether the field is there: `value` is `true` or `false`"
                         }
@@ -496,6 +525,7 @@ impl Walk<'_, '_> {
             field: field?,
             operator,
             operand: operand?,
+            ignore_case,
         }))
     }
 
@@ -568,7 +598,40 @@ impl Walk<'_, '_> {
             field: field?,
             operator,
             operand: Operand::Condition(Box::new(body?)),
+            ignore_case: false,
         }))
+    }
+
+    /// Whether `ignoreCase` is there and true; reports it where the operator does not take it.
+    fn ignore_case(&mut self, operator: Operator, entry: Option<Entry>) -> bool {
+        let Some(entry) = entry else { return false };
+        if operator.takes_ignore_case() {
+            return self
+                .boolean(entry.value, "`ignoreCase`")
+                .is_some_and(|given| given.value);
+        }
+        let diagnostic = Diagnostic::new(
+            Code::UnexpectedOperand,
+            self.head(entry.key),
+            format!("`{}` takes no `ignoreCase`", operator.as_str()),
+        );
+        self.report(match Takes::of(operator) {
+            Takes::Pattern => diagnostic.help("start the pattern with `(?i)` instead"),
+            Takes::Any
+            | Takes::Ordered
+            | Takes::List
+            | Takes::Text
+            | Takes::Presence
+            | Takes::Networks
+            | Takes::Instant
+            | Takes::Window
+            | Takes::Condition => {
+                let takes = Operator::ALL.iter().filter(|o| o.takes_ignore_case());
+                let names: Vec<&str> = takes.map(|o| o.as_str()).collect();
+                diagnostic.help(format!("it stands beside {}", list(&names)))
+            }
+        });
+        false
     }
 
     fn value(&mut self, operator: Operator, takes: Takes, id: NodeId) -> Option<Operand> {
@@ -637,9 +700,17 @@ impl Walk<'_, '_> {
                 diagnostic.help("use `eq` or `ne`")
             }
             Takes::Presence => diagnostic.help("`value: false` asks for the field to be absent"),
-            Takes::Any | Takes::Ordered | Takes::List | Takes::Text | Takes::Pattern | Takes::Condition => {
-                diagnostic
-            }
+            Takes::Window => diagnostic.help(
+                "for example `{start: \"22:00\", end: \"06:00\", days: [fri, sat], timezone: Europe/Berlin}`",
+            ),
+            Takes::Any
+            | Takes::Ordered
+            | Takes::List
+            | Takes::Text
+            | Takes::Pattern
+            | Takes::Networks
+            | Takes::Instant
+            | Takes::Condition => diagnostic,
         });
     }
 }

@@ -3,8 +3,10 @@
 //! Arrays and objects name their items by index, and an item always stands before its collection. Equal constants are
 //! stored once.
 
+use crate::cidr::{Network, Networks};
 use crate::ids::ConstIdx;
 use crate::number::Number;
+use crate::time::{Instant, WINDOW_KEYS, Window};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 
@@ -58,6 +60,71 @@ pub(crate) fn written_sizes(consts: &[Const]) -> Vec<u64> {
         sizes.push(own.saturating_add(1));
     }
     sizes
+}
+
+/// The networks that a constant of `in_cidr` names: one text, or a list of at least one.
+#[must_use]
+pub fn networks(consts: &[Const], k: ConstIdx) -> Option<Networks> {
+    let text = |value: &Const| match value {
+        Const::Str(text) => Network::parse(text).ok(),
+        Const::Null | Const::Bool(_) | Const::Number(_) | Const::Array(_) | Const::Object(_) => None,
+    };
+    let list: Vec<Network> = match consts.get(k.index())? {
+        Const::Array(items) if !items.is_empty() => items
+            .iter()
+            .map(|item| consts.get(item.index()).and_then(text))
+            .collect::<Option<_>>()?,
+        one => vec![text(one)?],
+    };
+    Some(Networks::new(list))
+}
+
+/// The instant that a constant of `before` and `after` names.
+#[must_use]
+pub fn instant(value: &Const) -> Option<Instant> {
+    match value {
+        Const::Str(text) => Instant::parse(text),
+        Const::Number(n) => Instant::from_number(*n),
+        Const::Null | Const::Bool(_) | Const::Array(_) | Const::Object(_) => None,
+    }
+}
+
+/// The window that a constant of `time_between` describes: an object with the keys of
+/// [`WINDOW_KEYS`](crate::time::WINDOW_KEYS) and no others, `days` left out at will.
+#[must_use]
+pub fn window(consts: &[Const], k: ConstIdx) -> Option<Window> {
+    let Const::Object(members) = consts.get(k.index())? else {
+        return None;
+    };
+    let known = |(key, _): &(String, ConstIdx)| WINDOW_KEYS.contains(&key.as_str());
+    if !members.iter().all(known) {
+        return None;
+    }
+    let member = |key: &str| {
+        let found = members.iter().find(|(k, _)| k == key);
+        found.and_then(|(_, k)| consts.get(k.index()))
+    };
+    let text = |value: Option<&'_ Const>| match value {
+        Some(Const::Str(text)) => Some(text.clone()),
+        Some(Const::Null | Const::Bool(_) | Const::Number(_) | Const::Array(_) | Const::Object(_)) | None => {
+            None
+        }
+    };
+    let days: Option<Vec<String>> = match member("days") {
+        None => None,
+        Some(Const::Array(items)) => Some(
+            items
+                .iter()
+                .map(|item| text(consts.get(item.index())))
+                .collect::<Option<_>>()?,
+        ),
+        Some(_) => return None,
+    };
+    let days: Option<Vec<&str>> = days
+        .as_ref()
+        .map(|days| days.iter().map(String::as_str).collect());
+    let [start, end, zone] = ["start", "end", "timezone"].map(|key| text(member(key)));
+    Window::new(&start?, &end?, days.as_deref(), &zone?).ok()
 }
 
 /// Builds a pool in which equal constants share one entry.

@@ -32,7 +32,8 @@ pub const MAX_GUARDS: usize = 4;
 /// of this kind may be anything but false.
 ///
 /// Equality with scalars, membership in lists of scalars, elements of arrays, order among numbers, prefixes, suffixes
-/// and presence can be looked up. Comparisons with collections, with other fields and with patterns cannot.
+/// and presence can be looked up. Comparisons with collections, with other fields, with patterns and of folded texts,
+/// addresses and instants cannot.
 #[must_use]
 pub fn indexable(op: PredOp, operand: PredOperand, consts: &[Const]) -> bool {
     let constant = match operand {
@@ -59,6 +60,15 @@ pub fn indexable(op: PredOp, operand: PredOperand, consts: &[Const]) -> bool {
             | PredOp::StartsWith
             | PredOp::EndsWith
             | PredOp::Matches
+            | PredOp::EqFold
+            | PredOp::InFold
+            | PredOp::ContainsFold
+            | PredOp::StartsWithFold
+            | PredOp::EndsWithFold
+            | PredOp::InCidr
+            | PredOp::Before
+            | PredOp::After
+            | PredOp::TimeBetween
             | PredOp::Any
             | PredOp::All,
             _,

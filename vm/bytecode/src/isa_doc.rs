@@ -273,6 +273,25 @@ fn semantics(op: PredOp) -> (&'static str, &'static str) {
             "body",
             "a conjunction over the elements of a list: true when it is empty",
         ),
+        PredOp::EqFold => (
+            "constant, field",
+            "as `eq`, strings at any depth folded, keys not",
+        ),
+        PredOp::InFold => ("array constant, field", "as `in`, likewise"),
+        PredOp::ContainsFold => ("constant, field", "as `contains`, likewise"),
+        PredOp::StartsWithFold | PredOp::EndsWithFold => ("string constant, field", "by folded characters"),
+        PredOp::InCidr => (
+            "network or array of networks, constant or field",
+            "text that is no address, and what is no network, are errors; a mapped IPv6 address is an IPv4 address",
+        ),
+        PredOp::Before | PredOp::After => (
+            "instant, constant or field",
+            "RFC 3339 text with an offset, or epoch milliseconds; all else is an error; strictly",
+        ),
+        PredOp::TimeBetween => (
+            "object constant: `start`, `end`, `days`, `timezone`",
+            "on the clock of the time zone; start included, end not; over midnight it belongs to the day of its start",
+        ),
     }
 }
 
@@ -280,7 +299,8 @@ fn predicates(out: &mut String) {
     out.push_str(
         "## Predicates\n\nA predicate compares a field with its operand and has an outcome. The negated operators of the \
          policy language are these with the other branch sense, so that a missing field makes them true. A field operand \
-         is read at run time; when it is missing, the outcome is that of a missing field.\n\n",
+         is read at run time; when it is missing, the outcome is that of a missing field. *Folded* here is simple case \
+         folding of Unicode 16 (`CaseFolding.txt`, C and S), which is not the folding of scans.\n\n",
     );
     table_head(
         out,
@@ -351,13 +371,13 @@ fn scans(out: &mut String) {
         "\
 ## Scans
 
-A scan answers many `matches` and `contains` predicates of one field. It looks for literals in the *folded* text of the
+A scan answers many `matches`, `contains` and `contains_fold` predicates of one field. It looks for literals in the *folded* text of the
 field, all of them in one pass, when the first of its predicates is asked and the field holds a string. A predicate none of
 whose literals occurs is false. What a literal that occurs says is one of these:
 
 | on a hit | the predicate |
 |---|---|
-| `true` | is true: `contains` of that very text |
+| `true` | is true: `contains` of that very text, or `contains_fold` of an ASCII text |
 | `search` | may be true anywhere in the text; it is evaluated as without the scan |
 | `near` *min* *max* | is true if a match starts that many bytes before the literal; tried at most {TRIES} times, then as `search` |
 

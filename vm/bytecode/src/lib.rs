@@ -17,6 +17,8 @@
 
 pub mod asm;
 pub mod bundle;
+pub mod casefold;
+pub mod cidr;
 pub mod consts;
 pub mod context;
 pub mod disasm;
@@ -32,6 +34,7 @@ pub mod ops;
 pub mod predicate;
 pub mod quantifier;
 pub mod scan;
+pub mod time;
 pub mod verify;
 pub mod wire;
 

@@ -43,6 +43,15 @@ pred_ops! {
     Exists = "exists", "Present and not null.";
     Any = "any", "The body holds for some element.";
     All = "all", "The body holds for every element.";
+    EqFold = "eq_fold", "Same type and equal, texts folded.";
+    InFold = "in_fold", "Some item of the list equals the field, or one of its elements, texts folded.";
+    ContainsFold = "contains_fold", "Substring of a string, or element of an array, texts folded.";
+    StartsWithFold = "starts_with_fold", "Prefix of a string, both folded.";
+    EndsWithFold = "ends_with_fold", "Suffix of a string, both folded.";
+    InCidr = "in_cidr", "An address in one of the networks.";
+    Before = "before", "An earlier instant.";
+    After = "after", "A later instant.";
+    TimeBetween = "time_between", "An instant inside a window of local time.";
 }
 
 impl PredOp {
@@ -59,9 +68,74 @@ impl PredOp {
             | Self::StartsWith
             | Self::EndsWith
             | Self::Matches
+            | Self::ContainsFold
+            | Self::StartsWithFold
+            | Self::EndsWithFold
+            | Self::InCidr
+            | Self::Before
+            | Self::After
+            | Self::TimeBetween
             | Self::Any
             | Self::All => true,
-            Self::Eq | Self::In | Self::Exists => false,
+            Self::Eq | Self::In | Self::Exists | Self::EqFold | Self::InFold => false,
+        }
+    }
+
+    /// The operator that compares with folded texts what this one compares as it is: `ignoreCase` of the language.
+    #[must_use]
+    pub fn folded(self) -> Option<Self> {
+        match self {
+            Self::Eq => Some(Self::EqFold),
+            Self::In => Some(Self::InFold),
+            Self::Contains => Some(Self::ContainsFold),
+            Self::StartsWith => Some(Self::StartsWithFold),
+            Self::EndsWith => Some(Self::EndsWithFold),
+            Self::Gt
+            | Self::Gte
+            | Self::Lt
+            | Self::Lte
+            | Self::Matches
+            | Self::Exists
+            | Self::EqFold
+            | Self::InFold
+            | Self::ContainsFold
+            | Self::StartsWithFold
+            | Self::EndsWithFold
+            | Self::InCidr
+            | Self::Before
+            | Self::After
+            | Self::TimeBetween
+            | Self::Any
+            | Self::All => None,
+        }
+    }
+
+    /// What the operator is without [`PredOp::folded`], and whether it is folded.
+    #[must_use]
+    pub fn unfolded(self) -> (Self, bool) {
+        match self {
+            Self::EqFold => (Self::Eq, true),
+            Self::InFold => (Self::In, true),
+            Self::ContainsFold => (Self::Contains, true),
+            Self::StartsWithFold => (Self::StartsWith, true),
+            Self::EndsWithFold => (Self::EndsWith, true),
+            Self::Eq
+            | Self::Gt
+            | Self::Gte
+            | Self::Lt
+            | Self::Lte
+            | Self::In
+            | Self::Contains
+            | Self::StartsWith
+            | Self::EndsWith
+            | Self::Matches
+            | Self::Exists
+            | Self::InCidr
+            | Self::Before
+            | Self::After
+            | Self::TimeBetween
+            | Self::Any
+            | Self::All => (self, false),
         }
     }
 

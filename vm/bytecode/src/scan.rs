@@ -6,6 +6,7 @@
 //!
 //! That a pattern needs its literals is the compiler's promise, as the code of a rule is: it cannot be checked here.
 
+use crate::casefold::has_case;
 use crate::fold::{fold, is_shared};
 use crate::ids::{FieldIdx, PredIdx};
 use serde::{Deserialize, Serialize};
@@ -40,6 +41,26 @@ impl Literal {
         } else {
             self.exact == text
         }
+    }
+
+    /// The literal that a text holds exactly where it holds `text` by simple case folding ([`crate::casefold`]). `None`
+    /// for the empty text, and where the two folds differ: letters outside ASCII, and digits other than `0` to `9`.
+    #[must_use]
+    pub fn ignoring_case(text: &str) -> Option<Self> {
+        let alike = |c: char| c.is_ascii() || !has_case(c) && fold(c) == c;
+        if text.is_empty() || !text.chars().all(alike) {
+            return None;
+        }
+        let exact: String = if text.contains(|c: char| c.is_ascii_digit()) {
+            let pinned = |c: char| if c.is_ascii_alphabetic() { '\0' } else { c };
+            text.chars().map(pinned).collect()
+        } else {
+            String::new()
+        };
+        Some(Self {
+            folded: text.chars().map(fold).collect(),
+            exact,
+        })
     }
 
     /// Whether both texts fit each other: rule V31.
@@ -93,5 +114,21 @@ pub fn commonness(folded: u8) -> u32 {
         None if matches!(folded, b'0' | b'.' | b',' | b'-' | b'\n') => 60,
         None if matches!(folded, b'\'' | b'"' | b'(' | b')' | b'_' | b'/' | b':') => 40,
         None => 12,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Literal;
+
+    #[test]
+    fn literals_without_case() {
+        let literal = |text| Literal::ignoring_case(text).map(|l| (l.folded, l.exact.replace('\0', "~")));
+        let some = |folded: &str, exact: &str| Some((folded.to_owned(), exact.to_owned()));
+        assert_eq!(literal("Ignore ALL"), some("ignore all", ""));
+        assert_eq!(literal("GPT-4o 你"), some("gpt-0o 你", "~~~-4~ 你"));
+        for text in ["", "é", "straße", "\u{212a}", "٣"] {
+            assert_eq!(literal(text), None, "{text}");
+        }
     }
 }

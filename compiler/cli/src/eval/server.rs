@@ -156,8 +156,13 @@ fn condition(out: &mut impl Write, node: &Value, depth: usize) -> anyhow::Result
         } else {
             from
         };
+        let ignoring = if node.get("ignoreCase") == Some(&Value::Bool(true)) {
+            super::IGNORING_CASE
+        } else {
+            ""
+        };
         let actual = shown("actual").unwrap_or_else(|| "missing".to_owned());
-        format!("{field} {operator} {operand}  ({actual})")
+        format!("{field} {operator} {operand}{ignoring}  ({actual})")
     };
     writeln!(out, "{}{outcome:<5} {text}", "  ".repeat(depth))?;
     for child in list(node, "conditions") {

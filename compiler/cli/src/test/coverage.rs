@@ -6,6 +6,7 @@
 use super::Of;
 use policy_bytecode::disasm;
 use policy_bytecode::manifest::{CondNode, Manifest};
+use policy_bytecode::predicate::PredOp;
 use policy_compiler::Compiled;
 use policy_grammar::ast::Condition;
 use policy_grammar::{SourceMap, parse_source};
@@ -194,30 +195,37 @@ fn leaf_texts(manifest: &Manifest, compiled: &Compiled, node: u32, texts: &mut V
         }
         Some(CondNode::Not(child)) => leaf_texts(manifest, compiled, *child, texts),
         Some(CondNode::Test { pred, negated }) => {
-            let text = compiled
-                .module
-                .predicates
-                .get(pred.index())
-                .map_or_else(String::new, |p| disasm::predicate_text(&compiled.module, p));
-            texts.push(if *negated { negated_text(&text) } else { text });
+            let predicate = compiled.module.predicates.get(pred.index());
+            texts.push(predicate.map_or_else(String::new, |p| {
+                spelled(p.op, *negated, &disasm::predicate_text(&compiled.module, p))
+            }));
         }
         Some(CondNode::Const(_)) | None => {}
     }
 }
 
-/// A comparison with the negated operator, as policies spell it.
-fn negated_text(text: &str) -> String {
-    [
-        (" eq ", " ne "),
-        (" in ", " not_in "),
-        (" contains ", " not_contains "),
-    ]
-    .iter()
-    .find(|(plain, _)| text.contains(plain))
-    .map_or_else(
-        || format!("not {text}"),
-        |(plain, negated)| text.replacen(plain, negated, 1),
-    )
+/// A comparison with its operator as policies spell it.
+fn spelled(op: PredOp, negated: bool, text: &str) -> String {
+    let (plain, folded) = op.unfolded();
+    let text = if folded {
+        let plain = text.replacen(&format!(" {} ", op.as_str()), &format!(" {} ", plain.as_str()), 1);
+        format!("{plain} ignoring case")
+    } else {
+        text.to_owned()
+    };
+    if !negated {
+        return text;
+    }
+    let negation = match plain {
+        PredOp::Eq => "ne",
+        PredOp::In => "not_in",
+        PredOp::Contains => "not_contains",
+        PredOp::StartsWith => "not_starts_with",
+        PredOp::EndsWith => "not_ends_with",
+        PredOp::Matches => "not_matches",
+        _without_negation => return format!("not {text}"),
+    };
+    text.replacen(&format!(" {} ", plain.as_str()), &format!(" {negation} "), 1)
 }
 
 /// Line and column of each comparison of each rule, by policy and rule.

@@ -3,17 +3,18 @@
 //! Third of the checkers; assumes V1–V7. Iterative: a body names earlier ones only.
 
 use super::VerifyError;
-use super::tables::fits;
+use super::tables::Operands;
 use crate::module::{Module, PathSegment};
 use crate::predicate::PredOperand;
 use crate::quantifier::{Body, ItemOperand, ItemTest, MAX_LEVELS, MAX_STEPS, Node, Subject};
 
 pub(super) fn check(module: &Module) -> Result<(), VerifyError> {
     let mut reach: Vec<Reach> = Vec::with_capacity(module.bodies.len());
+    let mut operands = Operands::new(&module.consts);
     for (i, body) in module.bodies.iter().enumerate() {
         tree(body).map_err(|detail| VerifyError::table(25, i, detail))?;
         for test in body.tests() {
-            comparison(module, test).map_err(|detail| VerifyError::table(26, i, detail))?;
+            comparison(module, test, &mut operands).map_err(|detail| VerifyError::table(26, i, detail))?;
         }
         let below = Reach::of(body, &reach).map_err(|detail| VerifyError::table(27, i, detail))?;
         reach.push(below);
@@ -155,7 +156,7 @@ fn tree(body: &Body) -> Result<(), &'static str> {
     }
 }
 
-fn comparison(module: &Module, test: &ItemTest) -> Result<(), &'static str> {
+fn comparison(module: &Module, test: &ItemTest, operands: &mut Operands<'_>) -> Result<(), &'static str> {
     let paths = [
         match &test.subject {
             Subject::Item(path) => Some(path),
@@ -206,7 +207,7 @@ fn comparison(module: &Module, test: &ItemTest) -> Result<(), &'static str> {
             (operand, constant)
         }
     };
-    if fits(test.op, operand, constant) {
+    if operands.fit(test.op, operand, constant) {
         Ok(())
     } else {
         Err("a comparison has an operand that its operator does not take")

@@ -8,7 +8,7 @@ use crate::fold::fold_text;
 use crate::guard::searchable_fields;
 use crate::module::Module;
 use crate::predicate::{PredOp, PredOperand};
-use crate::scan::{OnHit, Scan, Scanned};
+use crate::scan::{Literal, OnHit, Scan, Scanned};
 use std::collections::HashSet;
 
 /// Starts of a match that one hit may leave open.
@@ -82,6 +82,9 @@ fn answers(module: &Module, scan: &Scan, scanned: &Scanned) -> bool {
             OnHit::Search => literal.folded == fold_text(text),
             OnHit::Near { .. } => false,
         },
+        (PredOp::ContainsFold, Some(text), [literal]) => {
+            scanned.on_hit == OnHit::True && Literal::ignoring_case(text).is_some_and(|own| own == **literal)
+        }
         _other => false,
     };
     kind && predicate.field == scan.field

@@ -3,11 +3,11 @@
 //! Second of the checkers; assumes V1.
 
 use super::{HostLimits, VerifyError};
-use crate::consts::{Const, written_sizes};
-use crate::ids::MemoIdx;
+use crate::consts::{Const, instant, networks, window, written_sizes};
+use crate::ids::{ConstIdx, MemoIdx};
 use crate::module::{Module, PathSegment};
 use crate::predicate::{PredOp, PredOperand};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 const MAX_PATH: usize = 64;
 const MAX_CONST_DEPTH: usize = 128;
@@ -118,6 +118,7 @@ fn consts(module: &Module, host: &HostLimits) -> Result<(), VerifyError> {
 
 fn predicates(module: &Module) -> Result<(), VerifyError> {
     let mut cells: HashSet<MemoIdx> = HashSet::new();
+    let mut operands = Operands::new(&module.consts);
     for (i, predicate) in module.predicates.iter().enumerate() {
         if predicate.field.index() >= module.fields.len() {
             return Err(VerifyError::table(
@@ -172,7 +173,7 @@ fn predicates(module: &Module) -> Result<(), VerifyError> {
                 None
             }
         };
-        if !fits(predicate.op, predicate.operand, constant) {
+        if !operands.fit(predicate.op, predicate.operand, constant) {
             return Err(VerifyError::table(
                 5,
                 i,
@@ -183,21 +184,49 @@ fn predicates(module: &Module) -> Result<(), VerifyError> {
     Ok(())
 }
 
-/// Whether an operator takes an operand; `constant` is the one that it names.
-pub(super) fn fits(op: PredOp, operand: PredOperand, constant: Option<&Const>) -> bool {
-    match (op, operand) {
-        (PredOp::Exists, PredOperand::None)
-        | (PredOp::Matches, PredOperand::Pattern(_))
-        | (PredOp::Any | PredOp::All, PredOperand::Body(_)) => true,
-        (PredOp::Exists | PredOp::Matches | PredOp::Any | PredOp::All, _)
-        | (_, PredOperand::None | PredOperand::Pattern(_) | PredOperand::Body(_)) => false,
-        (_, PredOperand::Field(_)) | (PredOp::Eq | PredOp::Contains, PredOperand::Const(_)) => true,
-        (PredOp::In, PredOperand::Const(_)) => matches!(constant, Some(Const::Array(_))),
-        (PredOp::StartsWith | PredOp::EndsWith, PredOperand::Const(_)) => {
-            matches!(constant, Some(Const::Str(_)))
+/// Says which operands fit. Remembers what constants read as, because many predicates may name one long list.
+pub(super) struct Operands<'m> {
+    consts: &'m [Const],
+    read: HashMap<(PredOp, ConstIdx), bool>,
+}
+
+impl<'m> Operands<'m> {
+    pub(super) fn new(consts: &'m [Const]) -> Self {
+        Self {
+            consts,
+            read: HashMap::new(),
         }
-        (PredOp::Gt | PredOp::Gte | PredOp::Lt | PredOp::Lte, PredOperand::Const(_)) => {
-            matches!(constant, Some(Const::Number(_) | Const::Str(_)))
+    }
+
+    /// Whether an operator takes an operand; `constant` is the one that it names.
+    pub(super) fn fit(&mut self, op: PredOp, operand: PredOperand, constant: Option<&Const>) -> bool {
+        let consts = self.consts;
+        match (op, operand) {
+            (PredOp::Exists, PredOperand::None)
+            | (PredOp::Matches, PredOperand::Pattern(_))
+            | (PredOp::Any | PredOp::All, PredOperand::Body(_)) => true,
+            (PredOp::Exists | PredOp::Matches | PredOp::Any | PredOp::All, _)
+            | (_, PredOperand::None | PredOperand::Pattern(_) | PredOperand::Body(_))
+            | (PredOp::TimeBetween, PredOperand::Field(_)) => false,
+            (_, PredOperand::Field(_))
+            | (PredOp::Eq | PredOp::Contains | PredOp::EqFold | PredOp::ContainsFold, PredOperand::Const(_)) => true,
+            (PredOp::In | PredOp::InFold, PredOperand::Const(_)) => matches!(constant, Some(Const::Array(_))),
+            (
+                PredOp::StartsWith | PredOp::EndsWith | PredOp::StartsWithFold | PredOp::EndsWithFold,
+                PredOperand::Const(_),
+            ) => matches!(constant, Some(Const::Str(_))),
+            (PredOp::Gt | PredOp::Gte | PredOp::Lt | PredOp::Lte, PredOperand::Const(_)) => {
+                matches!(constant, Some(Const::Number(_) | Const::Str(_)))
+            }
+            (PredOp::InCidr, PredOperand::Const(k)) => *self
+                .read
+                .entry((op, k))
+                .or_insert_with(|| networks(consts, k).is_some()),
+            (PredOp::Before | PredOp::After, PredOperand::Const(_)) => constant.and_then(instant).is_some(),
+            (PredOp::TimeBetween, PredOperand::Const(k)) => *self
+                .read
+                .entry((op, k))
+                .or_insert_with(|| window(consts, k).is_some()),
         }
     }
 }
