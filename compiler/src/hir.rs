@@ -19,8 +19,8 @@ pub struct Program {
     pub fields: FieldTable,
     /// Constants.
     pub consts: ConstPool,
-    /// Regular expressions as written.
-    pub patterns: Vec<String>,
+    /// Regular expressions.
+    pub patterns: Vec<Pattern>,
     /// Comparisons, each once.
     pub predicates: Vec<Predicate>,
     /// Parsed `{{ path }}` texts.
@@ -29,6 +29,15 @@ pub struct Program {
     pub values: Vec<ValueNode>,
     /// In evaluation order.
     pub policies: Vec<Policy>,
+}
+
+/// One regular expression.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pattern {
+    /// As written.
+    pub source: String,
+    /// In the engine's syntax.
+    pub translated: String,
 }
 
 /// One comparison.

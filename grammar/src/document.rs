@@ -10,7 +10,6 @@ mod condition;
 mod data;
 mod dialect;
 mod json;
-mod pattern;
 mod problems;
 mod scalar;
 mod suggest;

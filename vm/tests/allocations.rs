@@ -136,6 +136,7 @@ fn everything() -> LoadedModule {
         let bytes = bytes.get(padding..).unwrap().into();
         let slot = module.patterns.get_mut(index).unwrap();
         slot.source = pattern.to_owned();
+        slot.translated = pattern.to_owned();
         slot.engine = PatternEngine::Dfa { bytes, ascii_only };
     }
     load_module(module)

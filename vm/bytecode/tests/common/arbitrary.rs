@@ -77,7 +77,11 @@ fn pattern() -> impl Strategy<Value = Pattern> {
         }),
         text().prop_map(|reason| PatternEngine::Source { reason }),
     ];
-    (text(), engine).prop_map(|(source, engine)| Pattern { source, engine })
+    (text(), option::of(text()), engine).prop_map(|(source, other, engine)| Pattern {
+        translated: other.unwrap_or_else(|| source.clone()),
+        source,
+        engine,
+    })
 }
 
 fn predicate() -> impl Strategy<Value = Predicate> {
