@@ -20,8 +20,8 @@ pub struct Program {
     pub fields: FieldTable,
     /// Constants.
     pub consts: ConstPool,
-    /// Regular expressions as written.
-    pub patterns: Vec<String>,
+    /// Regular expressions.
+    pub patterns: Vec<Pattern>,
     /// Comparisons, each once.
     pub predicates: Vec<Predicate>,
     /// What `any` and `all` ask of each element, each once.
@@ -32,6 +32,15 @@ pub struct Program {
     pub values: Vec<ValueNode>,
     /// In evaluation order.
     pub policies: Vec<Policy>,
+}
+
+/// One regular expression.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pattern {
+    /// As written.
+    pub source: String,
+    /// In the engine's syntax.
+    pub translated: String,
 }
 
 /// One comparison.

@@ -22,8 +22,9 @@ pub(crate) fn lower(program: &hir::Program, file: Option<&SourceFile>) -> Progra
         patterns: program
             .patterns
             .iter()
-            .map(|source| Pattern {
-                source: source.clone(),
+            .map(|pattern| Pattern {
+                source: pattern.source.clone(),
+                translated: pattern.translated.clone(),
                 engine: PatternEngine::Source {
                     reason: NOT_PRECOMPILED.to_owned(),
                 },

@@ -23,13 +23,13 @@ const PATTERNS: &[&str] = &[
     "",
     "(?i)straße",
     r"\bfoo\b",
-    r"\Bo",
+    r"\bo",
     r"\d{3}-\d{2}",
     r"[^a-z]+x",
     r"(?m)^a$",
     r"(?s)a.b",
     r"a.b",
-    r"(?-u:\b)o",
+    r"\Bo",
     r"é|ß+",
     r"\p{Greek}",
     r"(a|b)*c",
@@ -65,7 +65,7 @@ proptest! {
     #[test]
     fn automata_find_what_the_regex_finds(texts in prop::collection::vec("[a-dfgopt0-9 éßα@\n.x-]{0,12}", 8)) {
         for pattern in compiled(PATTERNS, &Options::default()) {
-            let regex = Regex::new(&pattern.source).unwrap();
+            let regex = Regex::new(&pattern.translated).unwrap();
             let PatternEngine::Dfa { bytes, ascii_only } = &pattern.engine else { continue };
             let dfa = automaton(bytes);
             for text in texts.iter().map(String::as_str).chain(["", "foo", "ofo", "gpt-4"]) {
@@ -80,15 +80,21 @@ proptest! {
 
 #[test]
 fn small_patterns_get_automata_and_large_ones_say_why_not() {
-    let large = r"\b[\w.-]{5,20}@[\w.-]{5,20}\b";
+    let large = r"\b[\pL.-]{5,20}@[\pL.-]{5,20}\b";
     let found = compiled(&["^gpt-4", r"\bfoo\b", large], &Options::default());
     assert!(
         matches!(&found[0].engine, PatternEngine::Dfa { ascii_only: false, bytes } if bytes.len() < 4096)
     );
+    // Word boundaries are ASCII, so that automata decide them in any text.
     assert!(matches!(
         &found[1].engine,
-        PatternEngine::Dfa { ascii_only: true, .. }
+        PatternEngine::Dfa {
+            ascii_only: false,
+            ..
+        }
     ));
+    assert_eq!(found[1].source, r"\bfoo\b");
+    assert_eq!(found[1].translated, r"(?-u:\b)foo(?-u:\b)");
     assert!(matches!(&found[2].engine, PatternEngine::Source { reason } if reason.contains("larger than")));
     let none = compiled(
         &["^gpt-4"],

@@ -921,7 +921,9 @@ fn compare(operator: Operator, f: &Value, v: &Value, written: &Operand) -> Outco
         // "F string: the regex V is found in it (unanchored)"; wrong types: error.
         Operator::Matches => match (f, v, written) {
             (Value::String(f), Value::String(pattern), Operand::Value(_)) => {
-                let regex = regex::Regex::new(pattern).expect("the compiler refuses other patterns");
+                // The dialect is written down in one place; a table of RE2's answers holds that place to it.
+                let pattern = policy_grammar::regex::translate(pattern).expect("the compiler refuses others");
+                let regex = regex::Regex::new(&pattern).expect("the compiler refuses other patterns");
                 Outcome::from(regex.is_match(f))
             }
             (_, _, Operand::Path(_) | Operand::Condition(_)) => panic!("`matches` takes a constant"),

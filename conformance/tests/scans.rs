@@ -9,7 +9,7 @@
 use policy_compiler::{OptLevel, Options, compile};
 use policy_conformance::data;
 use policy_conformance::rng::Rng;
-use policy_grammar::{SourceFile, SourceMap};
+use policy_grammar::{SourceFile, SourceMap, regex as dialect};
 use policy_runtime::{DeriveMode, EvaluateOptions, Mode, Policies, PolicyEngine};
 use regex::Regex;
 use serde_json::json;
@@ -96,7 +96,7 @@ fn agree(asks: &[Ask], engines: &[(&str, &PolicyEngine)], texts: &[String]) -> u
     let regexes: Vec<Option<Regex>> = asks
         .iter()
         .map(|ask| match ask {
-            Ask::Matches(pattern) => Some(Regex::new(pattern).unwrap()),
+            Ask::Matches(pattern) => Some(Regex::new(&dialect::translate(pattern).unwrap()).unwrap()),
             Ask::ContainsIgnoringCase(needle) => {
                 Some(Regex::new(&format!("(?i){}", regex::escape(needle))).unwrap())
             }
@@ -134,10 +134,11 @@ const CLASSES: &[(&str, &[&str])] = &[
     ("[ks]", &["k", "s"]),
     ("[ -]?", &["", "-"]),
     (r"[\d-]", &["-", "5"]),
-    (r"(?-u:[A-Fa-f])", &["A", "e"]),
+    ("[A-Fa-f]", &["A", "e"]),
+    (r"[^\W\d]", &["b", "_"]),
     (r"\b", &[""]),
     (r"\B", &[""]),
-    (r"(?-u:\b)", &[""]),
+    (r"\Qa.b\E", &["a.b"]),
     ("^", &[""]),
     ("$", &[""]),
     ("(?m)^", &[""]),
@@ -286,7 +287,7 @@ fn patterns(text: &str) -> Vec<Ask> {
     let quoted = text
         .lines()
         .filter_map(|line| line.strip_prefix("regex = '''")?.strip_suffix("'''"));
-    let usable = |pattern: &&str| Regex::new(pattern).is_ok();
+    let usable = |pattern: &&str| dialect::translate(pattern).is_ok_and(|text| Regex::new(&text).is_ok());
     quoted
         .filter(usable)
         .map(|pattern| Ask::Matches(pattern.to_owned()))

@@ -11,7 +11,6 @@ mod data;
 mod dialect;
 mod doubts;
 mod json;
-mod pattern;
 mod problems;
 mod scalar;
 mod suggest;

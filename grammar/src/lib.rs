@@ -20,6 +20,7 @@ mod load;
 pub mod names;
 pub mod path;
 mod print;
+pub mod regex;
 mod schema;
 mod spans;
 pub mod template;

@@ -19,6 +19,10 @@
 //! | `&&`, `--`, `~~` in a class | themselves |
 //! | `(?i) (?m) (?s) (?U)` | the only flags |
 //!
+//! Less than RE2 takes are single bytes (`\C`), halves of surrogate pairs, names of groups that occur twice or start with
+//! a digit, and repetitions of `(?i)`; more, names of classes that RE2 does not know (`\p{Alphabetic}`, `\p{greek}`).
+//! Tests hold this to RE2's own answers.
+//!
 //! With `(?i)`, classes take in what folds alike, as in RE2: `(?i)\w` and `(?i)[a-z]` hold U+017F and U+212A.
 
 use crate::codes::Code;
@@ -81,8 +85,8 @@ const SPACE: &str = r"\t\n\x0C\r ";
 
 /// Classes of `[:name:]`.
 const POSIX: [&str; 14] = [
-    "alnum", "alpha", "ascii", "blank", "cntrl", "digit", "graph", "lower", "print", "punct", "space", "upper",
-    "word", "xdigit",
+    "alnum", "alpha", "ascii", "blank", "cntrl", "digit", "graph", "lower", "print", "punct", "space",
+    "upper", "word", "xdigit",
 ];
 
 /// What an escape stands for.
@@ -262,12 +266,14 @@ impl Translator<'_> {
                 return Err(PatternError {
                     code: Code::UnsupportedRegex,
                     message: UNSUPPORTED.replace("{}", "back-references"),
-                    help: Some("write the alternatives out, or compare two fields with `valueFrom`".to_owned()),
+                    help: Some(
+                        "write the alternatives out, or compare two fields with `valueFrom`".to_owned(),
+                    ),
                     start,
                     end: self.at,
                 });
             }
-            c if c.is_ascii() && !c.is_ascii_alphanumeric() && c != '_' => Escape::Char(c),
+            c if c.is_ascii() && !c.is_ascii_alphanumeric() => Escape::Char(c),
             _ => return Err(self.error(start, "unrecognized escape sequence")),
         })
     }
@@ -285,7 +291,11 @@ impl Translator<'_> {
             value => u32::from_str_radix(value, 16).ok(),
         };
         self.at += digits;
-        let complete = if braces { digits > 0 && self.eat("}") } else { digits == 2 };
+        let complete = if braces {
+            digits > 0 && self.eat("}")
+        } else {
+            digits == 2
+        };
         if !complete {
             return Err(self.error(start, "`\\x` takes two hexadecimal digits, or some in braces"));
         }
@@ -342,7 +352,11 @@ impl Translator<'_> {
             let flag = self.at;
             match self.next() {
                 Some(c @ ('i' | 'm' | 's' | 'U')) => {
-                    let (to, from) = if negative { (&mut off, &mut on) } else { (&mut on, &mut off) };
+                    let (to, from) = if negative {
+                        (&mut off, &mut on)
+                    } else {
+                        (&mut on, &mut off)
+                    };
                     from.retain(|known| known != c);
                     if !to.contains(c) {
                         to.push(c);
@@ -360,7 +374,11 @@ impl Translator<'_> {
                         text.push_str(&off);
                     }
                     // `(?)` says nothing, and the engine does not take it.
-                    text.push_str(if c == ')' && on.is_empty() && off.is_empty() { ":)" } else { "" });
+                    text.push_str(if c == ')' && on.is_empty() && off.is_empty() {
+                        ":)"
+                    } else {
+                        ""
+                    });
                     if !text.ends_with(":)") {
                         text.push(c);
                     }
@@ -551,7 +569,9 @@ fn repetition_length(text: &str) -> Option<usize> {
 /// A character outside classes.
 fn literal(c: char) -> String {
     match c {
-        '\\' | '.' | '+' | '*' | '?' | '(' | ')' | '|' | '[' | ']' | '{' | '}' | '^' | '$' => format!("\\{c}"),
+        '\\' | '.' | '+' | '*' | '?' | '(' | ')' | '|' | '[' | ']' | '{' | '}' | '^' | '$' => {
+            format!("\\{c}")
+        }
         c => c.to_string(),
     }
 }

@@ -60,8 +60,8 @@ impl LoadedPattern {
         };
         let source = match (needs_source, scanned) {
             (false, _) => None,
-            (true, true) => Some(Source::Scanned(Box::new(Lazy::new(&pattern.source)?))),
-            (true, false) => Some(Source::Whole(Box::new(compile(&pattern.source)?))),
+            (true, true) => Some(Source::Scanned(Box::new(Lazy::new(&pattern.translated)?))),
+            (true, false) => Some(Source::Whole(Box::new(compile(&pattern.translated)?))),
         };
         Some(Self { dfa, source })
     }

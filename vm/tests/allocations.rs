@@ -26,6 +26,9 @@ const EVERYTHING: &str = r#"
   f7: user.roles
   f8: user.roles[0]
   f9: metadata."a.b"
+  f10: metadata.ip
+  f11: metadata.at
+  f12: metadata.networks
 .constants
   k0: 1
   k1: "x"
@@ -33,6 +36,15 @@ const EVERYTHING: &str = r#"
   k3: {"x": k2}
   k4: "role"
   k5: "key"
+  k6: "10.0.0.0/8"
+  k7: "::1"
+  k8: [k6, k7]
+  k9: "2025-03-01T12:00:00Z"
+  k10: "22:00"
+  k11: "06:00"
+  k12: "America/New_York"
+  k13: {"end": k11, "start": k10, "timezone": k12}
+  k14: "Сло́ВО"
 .patterns
   x0: /(?i)secret \d+/ source "test"
   x1: /\b\w{3,40}\s+[а-я]+\b/ source "test"
@@ -54,6 +66,18 @@ const EVERYTHING: &str = r#"
   p10: f1 matches x5
   p11: f7 exists memo m2
   p12: f2 any q1 memo m3
+  p13: f1 contains_fold k14
+  p14: f1 contains_fold f3
+  p15: f7 in_fold f9
+  p16: f7 in_fold k2
+  p17: f6 eq_fold k3
+  p18: f3 starts_with_fold k5
+  p19: f3 ends_with_fold f4
+  p20: f10 in_cidr k8
+  p21: f10 in_cidr f12
+  p22: f11 before k9
+  p23: f11 after f11
+  p24: f11 time_between k13
 .bodies
   q0:
     test item.text matches x1
@@ -125,12 +149,39 @@ const EVERYTHING: &str = r#"
   build_end r2, b0
   len r3, r2
   ret r3
+.function fn5 flags=12
+  test p11, 1, e0, a
+a:
+  test p12, 1, e1, b
+b:
+  test p13, 1, e2, c
+c:
+  test p14, 1, e3, d
+d:
+  test p15, 1, e4, e
+e:
+  test p16, 1, e5, f
+f:
+  test p17, 1, e6, g
+g:
+  test p18, 1, e7, h
+h:
+  test p19, 1, e8, i
+i:
+  test p20, 1, e9, j
+j:
+  test p21, 1, e10, k
+k:
+  test p22, 1, e11, l
+l:
+  ret_true
 .rules
   rule0: policy0 warn fn0 fires_on_error
   rule1: policy0 modify fn1 fires_on_error
   rule2: policy0 deny fn2 fires_on_error
+  rule3: policy0 warn fn5 fires_on_error
 .policies
-  policy0: rule0+3
+  policy0: rule0+4
 "#;
 
 /// The module above; two of its patterns as stored automata, one of which gives up on text that is not ASCII.
@@ -151,14 +202,15 @@ fn everything() -> LoadedModule {
         let bytes = bytes.get(padding..).unwrap().into();
         let slot = module.patterns.get_mut(index).unwrap();
         slot.source = pattern.to_owned();
+        slot.translated = pattern.to_owned();
         slot.engine = PatternEngine::Dfa { bytes, ascii_only };
     }
     load_module(module)
 }
 
 fn bodies() -> Vec<String> {
-    let plain = r#"{"llm":{"provider":"openai","model":"m","maxTokens":5,"prompt":"a secret 12 and the key","messages":[{"role":"user","content":"x"},{"role":"system","content":[1,2,{"k":"v"}]},{"role":"user"}]},"user":{"roles":["dev","ops"]},"metadata":{"a.b":["x","ops"]},"more":[1,[2,{"x":"y"}],"z"]}"#;
-    let escaped = r#"{"\u006clm":{"max_tokens":1e3,"maxTokens":1000,"prompt":"\u0441екрет\n\ud83d\ude00 password сло́во passphrase secret 1","messages":{}},"user":{"roles":["\n","\t",{"a":[[],[]]}]},"metadata":{"a.b":"\\"}}"#;
+    let plain = r#"{"llm":{"provider":"openai","model":"m","maxTokens":5,"prompt":"a secret 12 and the key","messages":[{"role":"user","content":"x"},{"role":"system","content":[1,2,{"k":"v"}]},{"role":"user"}]},"user":{"roles":["dev","ops"]},"metadata":{"a.b":["x","ops"],"ip":"10.0.0.7","at":"2025-03-01T05:00:00.5Z","networks":["10.0.0.0/8"]},"more":[1,[2,{"x":"y"}],"z"]}"#;
+    let escaped = r#"{"\u006clm":{"max_tokens":1e3,"maxTokens":1000,"prompt":"\u0441екрет\n\ud83d\ude00 password сло́во passphrase secret 1","messages":{}},"user":{"roles":["\n","\t",{"a":[[],[]]}]},"metadata":{"a.b":"\\","ip":"::ffff:10.0.0.7","at":-1.5,"networks":"::/0"}}"#;
     let wrong = r#"{"llm":null,"user":{"roles":"dev"},"metadata":{"a.b":{}}}"#;
     let roles = vec![r#""employee","#; 60].concat();
     let long = format!(

@@ -19,15 +19,15 @@ pub(super) fn check(program: &Program, diagnostics: &mut Vec<Diagnostic>) {
         let PredOperand::Pattern(x) = predicate.operand else {
             continue;
         };
-        let (Some(field), Some(source)) = (
+        let (Some(field), Some(pattern)) = (
             program.fields.get(predicate.field),
             program.patterns.get(x.index()),
         ) else {
             continue;
         };
         let slow = holds_long_text(&field.field.path)
-            && matches!(search(source), Search::Whole)
-            && !regex_dfa::fits(source, limit);
+            && matches!(search(&pattern.translated), Search::Whole)
+            && !regex_dfa::fits(&pattern.translated, limit);
         if slow {
             diagnostics.push(
                 Diagnostic::new(

@@ -96,9 +96,9 @@ pub(crate) enum Search {
     Whole,
 }
 
-/// How the pattern of this source can be searched for.
-pub(crate) fn search(source: &str) -> Search {
-    let Ok(hir) = regex_syntax::parse(source) else {
+/// How a pattern can be searched for, given in the engine's syntax.
+pub(crate) fn search(translated: &str) -> Search {
+    let Ok(hir) = regex_syntax::parse(translated) else {
         return Search::Whole;
     };
     if hir.properties().look_set_prefix().contains(Look::Start) {
@@ -162,7 +162,7 @@ fn candidate(program: &Program, pred: PredIdx, predicate: &Predicate) -> Option<
             })
         }
         (PredOp::Matches, PredOperand::Pattern(x)) => {
-            let Search::Literals(required) = search(&program.patterns.get(x.index())?.source) else {
+            let Search::Literals(required) = search(&program.patterns.get(x.index())?.translated) else {
                 return None;
             };
             let on_hit = match required.before {

@@ -2,13 +2,13 @@
 //!
 //! ```text
 //! x0 "^gpt-4"       source: not precompiled        x0 "^gpt-4"       dfa, 1.2 KiB
-//! x1 "\bfoo\b"      source: not precompiled   =>   x1 "\bfoo\b"      dfa, 1.9 KiB, ASCII text only
+//! x1 "\bfoo\b"      source: not precompiled   =>   x1 "\bfoo\b"      dfa, 1.9 KiB
 //! x2 "[\w-]{1,99}"  source: not precompiled        x2 "[\w-]{1,99}"  source: larger than 64 KiB
 //! ```
 //!
 //! The automaton answers whether the pattern is found anywhere (unanchored), with Unicode on, so it means exactly what
-//! the pattern means. A dense automaton cannot decide Unicode word boundaries: it gives up on the first byte that is
-//! not ASCII, and the pattern is then run from its source; the module says so. Sizes are limited while building, not
+//! the pattern means. A dense automaton cannot decide Unicode word boundaries: it would give up on the first byte that is
+//! not ASCII. The dialect has none (`\b` is ASCII); the module says so of each automaton. Sizes are limited while building, not
 //! after, so that no pattern costs more than a fixed amount of time. A pattern that was looked at before keeps what was
 //! found. Whether all automata together fit their limit is the business of `dfa_limit`.
 //!
@@ -44,7 +44,7 @@ impl Pass for RegexDfa {
     fn run(&self, program: &mut Program, options: &Options) -> usize {
         let mut changes = 0;
         for pattern in program.patterns.iter_mut().filter(|p| untried(&p.engine)) {
-            pattern.engine = match precompile(&pattern.source, options.dfa_limit_bytes) {
+            pattern.engine = match precompile(&pattern.translated, options.dfa_limit_bytes) {
                 Ok((bytes, ascii_only)) => PatternEngine::Dfa { bytes, ascii_only },
                 Err(reason) => PatternEngine::Source { reason },
             };
@@ -59,14 +59,14 @@ pub(crate) fn untried(engine: &PatternEngine) -> bool {
     matches!(engine, PatternEngine::Source { reason } if reason == NOT_PRECOMPILED)
 }
 
-/// Whether an automaton of the pattern fits into `limit` bytes.
-pub(crate) fn fits(source: &str, limit: usize) -> bool {
-    precompile(source, limit).is_ok()
+/// Whether an automaton of the pattern, given in the engine's syntax, fits into `limit` bytes.
+pub(crate) fn fits(translated: &str, limit: usize) -> bool {
+    precompile(translated, limit).is_ok()
 }
 
 /// The automaton, and whether it gives up on text that is not ASCII.
-fn precompile(source: &str, limit: usize) -> Result<(Arc<[u8]>, bool), String> {
-    let hir = regex_syntax::parse(source).map_err(|e| format!("the pattern does not parse: {e}"))?;
+fn precompile(translated: &str, limit: usize) -> Result<(Arc<[u8]>, bool), String> {
+    let hir = regex_syntax::parse(translated).map_err(|e| format!("the pattern does not parse: {e}"))?;
     let looks = hir.properties().look_set();
     let ascii_only = [
         Look::WordUnicode,

@@ -5,13 +5,13 @@
 //! comparison and its negation share one entry.
 
 use super::{MAX_DEPTH, Resolver, index_u32, operands};
-use crate::hir::{Cond, Test};
+use crate::hir::{Cond, Pattern, Test};
 use policy_bytecode::PatternIdx;
 use policy_bytecode::predicate::{PredOp, PredOperand};
 use policy_grammar::ast::{self, Condition, Literal, Operand, Operator};
 use policy_grammar::codes::Code;
 use policy_grammar::source::Spanned;
-use policy_grammar::{Diagnostic, Span};
+use policy_grammar::{Diagnostic, Span, regex};
 use regex_automata::meta;
 
 /// Bytes of a pattern beyond which its compiled size is measured.
@@ -206,9 +206,19 @@ impl Resolver<'_> {
         if let Some(&known) = self.pattern_index.get(source) {
             return Some(known);
         }
+        let translated = match regex::translate(source) {
+            Ok(translated) => translated,
+            // The parser has said so already, at its place in the pattern.
+            Err(error) => {
+                let mut d = Diagnostic::new(error.code, span, error.message);
+                d.help.extend(error.help);
+                self.diagnostics.push(d);
+                return None;
+            }
+        };
         // Only a repetition count, or sheer length, makes a pattern larger than what the engine takes.
         if (source.contains('{') || source.len() > LONG_PATTERN)
-            && let Err(error) = meta::Regex::new(source)
+            && let Err(error) = meta::Regex::new(&translated)
         {
             self.diagnostics.push(match error.size_limit() {
                 Some(limit) => Diagnostic::new(
@@ -226,7 +236,10 @@ impl Resolver<'_> {
             return None;
         }
         let id = PatternIdx(index_u32(self.program.patterns.len()));
-        self.program.patterns.push(source.to_owned());
+        self.program.patterns.push(Pattern {
+            source: source.to_owned(),
+            translated,
+        });
         self.pattern_index.insert(source.to_owned(), id);
         Some(id)
     }

@@ -136,13 +136,17 @@ fn window(value: &Spanned<Literal>) -> Vec<Diagnostic> {
         return Vec::new();
     };
     let mut out = Vec::new();
+    // Keys that other ones most likely stand for: these are not missing.
+    let mut meant = Vec::new();
     for (key, _) in members {
         if !WINDOW_KEYS.contains(&key.value.as_str()) {
             let d = invalid(
                 key.span,
                 format!("`{}` is no part of a window", key.value.escape_debug()),
             );
-            out.push(match nearest(&key.value, WINDOW_KEYS.into_iter()) {
+            let near = nearest(&key.value, WINDOW_KEYS.into_iter());
+            meant.extend(near.clone());
+            out.push(match near {
                 Some(near) => d
                     .help(format!("did you mean `{near}`?"))
                     .fix(key.span, quoted(&near)),
@@ -169,6 +173,7 @@ fn window(value: &Spanned<Literal>) -> Vec<Diagnostic> {
             );
             None
         }
+        None if meant.iter().any(|key| key == name) => None,
         None => {
             out.push(
                 invalid(value.span, format!("the window lacks `{name}`")).help(match name {

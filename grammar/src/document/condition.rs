@@ -4,7 +4,6 @@
 //! makes of an operator is the business of the compiler.
 
 use super::dialect;
-use super::pattern;
 use super::scalar::Scalar;
 use super::suggest::{self, Words, suggest};
 use super::tree::{Kind, NodeId};
@@ -12,6 +11,7 @@ use super::walk::{Entry, Walk, list, requote, shorten};
 use crate::ast::{Condition, FieldPath, Literal, Operand, Operator, Test};
 use crate::codes::Code;
 use crate::diagnostic::Diagnostic;
+use crate::regex;
 use crate::source::{Span, Spanned};
 
 /// Keys of a condition.
@@ -655,7 +655,7 @@ impl Walk<'_, '_> {
             ));
         }
         if let (Takes::Pattern, Literal::String(text)) = (takes, &literal.value)
-            && let Err(error) = pattern::check(text)
+            && let Err(error) = regex::translate(text)
         {
             let span = self.inside(id, error.start, error.end);
             let mut diagnostic = Diagnostic::new(error.code, span, error.message);

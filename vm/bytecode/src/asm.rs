@@ -20,6 +20,7 @@
 //!   k0: 4096                                ; null true false 1 1.5 -inf "text\n" [k0, k1] {"key": k0}
 //! .patterns
 //!   x0: /^gpt-4/ source "too large"         ; or: dfa hex 00ff, dfa ascii_only hex 00ff; "…" where it has a slash
+//!   x1: /\d/ as "[0-9]" source "too large"   ; in the engine's syntax, where that differs
 //! .predicates
 //!   p0: f0 gt k0 memo m0                    ; operand: k…, x…, f…, q… or nothing
 //! .bodies
@@ -595,6 +596,11 @@ impl<'a> Cursor<'a> {
         } else {
             self.quoted()?
         };
+        let translated = if self.eat("as") {
+            self.quoted()?
+        } else {
+            source.clone()
+        };
         self.skip_space();
         let start = self.at;
         let engine = match self.word() {
@@ -620,7 +626,11 @@ impl<'a> Cursor<'a> {
             },
             _unknown => return Err(self.error_at(start, "`dfa` or `source` is expected")),
         };
-        Ok(Pattern { source, engine })
+        Ok(Pattern {
+            source,
+            translated,
+            engine,
+        })
     }
 
     fn predicate(&mut self) -> Result<Predicate, AsmError> {

@@ -176,6 +176,10 @@ impl Listing<'_> {
         for (i, pattern) in self.module.patterns.iter().enumerate() {
             let mut line = format!("  x{i}: ");
             regex(&mut line, &pattern.source);
+            if self.full && pattern.translated != pattern.source {
+                line.push_str(" as ");
+                quote(&mut line, &pattern.translated);
+            }
             match &pattern.engine {
                 PatternEngine::Dfa { bytes, ascii_only } => {
                     line.push_str(" dfa");

@@ -109,8 +109,10 @@ pub fn is_at_or_below(path: &[PathSegment], above: &[PathSegment]) -> bool {
 /// One regular expression.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pattern {
-    /// As written in the policy.
+    /// As written in the policy; for people.
     pub source: String,
+    /// The same in the engine's syntax, which is what runs: the policy language has a dialect of its own.
+    pub translated: String,
     /// How it is run.
     pub engine: PatternEngine,
 }

@@ -343,7 +343,7 @@ impl<'a> Parser<'a> {
         } else if op == PredOp::Matches {
             let (source, rest) = string(rest)?;
             expect_end(rest)?;
-            PredOperand::Pattern(self.pattern(source))
+            PredOperand::Pattern(self.pattern(source)?)
         } else if let Some(path) = rest.strip_prefix("field ") {
             PredOperand::Field(self.field(path.trim())?)
         } else if matches!(op, PredOp::Any | PredOp::All) {
@@ -500,18 +500,20 @@ impl<'a> Parser<'a> {
         self.program.fields.len() - 1
     }
 
-    fn pattern(&mut self, source: String) -> PatternIdx {
+    fn pattern(&mut self, source: String) -> Res<PatternIdx> {
         let known = self.program.patterns.iter().position(|p| p.source == source);
+        let translated = policy_grammar::regex::translate(&source).map_err(|e| e.message)?;
         let index = known.unwrap_or_else(|| {
             self.program.patterns.push(Pattern {
                 source,
+                translated,
                 engine: PatternEngine::Source {
                     reason: NOT_PRECOMPILED.to_owned(),
                 },
             });
             self.program.patterns.len() - 1
         });
-        PatternIdx::from_index(index).unwrap_or(PatternIdx(u32::MAX))
+        Ok(PatternIdx::from_index(index).unwrap_or(PatternIdx(u32::MAX)))
     }
 
     /// A constant at the start of `text`, and what follows it.

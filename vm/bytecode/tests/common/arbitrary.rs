@@ -83,7 +83,11 @@ fn pattern() -> impl Strategy<Value = Pattern> {
         }),
         text().prop_map(|reason| PatternEngine::Source { reason }),
     ];
-    (text(), engine).prop_map(|(source, engine)| Pattern { source, engine })
+    (text(), option::of(text()), engine).prop_map(|(source, other, engine)| Pattern {
+        translated: other.unwrap_or_else(|| source.clone()),
+        source,
+        engine,
+    })
 }
 
 fn operand() -> impl Strategy<Value = PredOperand> {
