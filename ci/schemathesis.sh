@@ -37,9 +37,16 @@ PY
   --metrics-port "${ports[2]}" --log-level warn >"$dir/server" 2>&1 &
 server=$!
 for _ in $(seq 100); do
-  if python3 -c "import urllib.request as r; r.urlopen('http://127.0.0.1:${ports[2]}/readyz')" 2>/dev/null; then break; fi
+  if python3 -c "import urllib.request as r; r.urlopen('http://127.0.0.1:${ports[2]}/livez')" 2>/dev/null; then break; fi
   sleep 0.1
 done
+# Without an active policy nothing is decided, which is a 503.
+python3 - "http://127.0.0.1:${ports[0]}/api/v1/policies" examples/policies/quickstart.yaml <<'PY'
+import sys, urllib.request
+url, policy = sys.argv[1:]
+body = open(policy, "rb").read()
+urllib.request.urlopen(urllib.request.Request(url, body, {"content-type": "application/yaml"}))
+PY
 
 status=0
 "$tool" run "http://127.0.0.1:${ports[0]}/openapi.json" --url "http://127.0.0.1:${ports[0]}" --no-color --seed 20261123 \

@@ -74,10 +74,10 @@ PY
   export POLICY_SERVER=http://127.0.0.1:${ports[0]} POLICY_GRPC_SERVER=http://127.0.0.1:${ports[1]}
   local i
   for i in $(seq 100); do
-    if curl -sf "http://127.0.0.1:${ports[2]}/readyz" >/dev/null; then return 0; fi
+    if curl -sf "http://127.0.0.1:${ports[2]}/livez" >/dev/null; then return 0; fi
     sleep 0.1
   done
-  complain "$1" "$2" "the server is not ready after $i tries; it printed:"
+  complain "$1" "$2" "the server does not answer after $i tries; it printed:"
   sed 's/^/    /' "$log"
 }
 

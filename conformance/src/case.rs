@@ -6,7 +6,7 @@
 //! ```yaml
 //! note: why this file exists
 //! context: {s: hello}            # shared by all cases without their own
-//! settings: {derive: never}      # likewise; also `default: deny`
+//! settings: {derive: never}      # likewise; also `default: deny`, `unknownNamespace: global`
 //! bytes: true                    # only for engines that read bodies byte by byte, so not for the reference
 //!
 //! conditions:                    # one row per condition and its three-valued outcome
@@ -22,20 +22,20 @@
 //!   context: {…}                 # or `body:` with the bytes as they are sent, for what YAML cannot say;
 //!   body: '{"a":1,"a":2}'        # or `repeat: [[text, times], …]`, pieces of a body
 //!   request: {namespace: x, policies: [p], mode: all}
-//!   want: {decision: deny, reason: …, matchedRules: […], matchedPolicies: […], modifications: {…}, metadata: {…},
+//!   want: {decision: deny, reason: …, matchedRules: […], matchedPolicies: […], matched: […], modifications: {…}, metadata: {…},
 //!          errors: [{policy: p, rule: r, field: s, found: string}]}
-//!   wantRefusal: malformed       # or emptyPolicies, unknownPolicy
+//!   wantRefusal: malformed       # or emptyPolicies, unknownPolicy, unknownNamespace, nothingActive
 //!   wantDiagnostics: [E0101]     # exact list of the compiler's errors, each `CODE` or `CODE line:column`
 //! ```
 //!
 //! In `want`, `decision` is required; `reason`, `modifications`, `metadata`, `errors` and `matchedRules` are
-//! compared also when absent (nothing is expected then); `matchedPolicies` only when present. Numbers of results are
+//! compared also when absent (nothing is expected then); `matchedPolicies` and `matched` only when present. Numbers of results are
 //! compared with their spelling (`1` is not `1.0`). A condition row also passes through `not`: its negation must have
 //! the negated outcome.
 
 use crate::engine::{Engine, LoadFailure, Refusal, RequestOptions, Settings, reference_answer};
 use crate::generate::{Pair, write_documents};
-use crate::reference::{Derive, Mode, RefResponse};
+use crate::reference::{Derive, Mode, RefMatch, RefResponse};
 use anyhow::{Context as _, bail, ensure};
 use policy_grammar::ast::Decision;
 use serde::Deserialize;
@@ -84,6 +84,8 @@ struct CaseSettings {
     derive: Option<DeriveName>,
     #[serde(default)]
     default: Option<DefaultName>,
+    #[serde(default, rename = "unknownNamespace")]
+    unknown_namespace: Option<UnknownNamespaceName>,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]
@@ -99,6 +101,13 @@ enum DeriveName {
 enum DefaultName {
     Allow,
     Deny,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum UnknownNamespaceName {
+    Error,
+    Global,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -158,6 +167,8 @@ enum RefusalName {
     Malformed,
     EmptyPolicies,
     UnknownPolicy,
+    UnknownNamespace,
+    NothingActive,
 }
 
 /// What an answer must be.
@@ -171,6 +182,9 @@ struct Want {
     matched_policies: Option<Vec<String>>,
     #[serde(default)]
     matched_rules: Vec<String>,
+    /// As responses have it.
+    #[serde(default)]
+    matched: Option<Vec<Value>>,
     #[serde(default)]
     modifications: Map<String, Value>,
     #[serde(default)]
@@ -324,6 +338,8 @@ fn read(area: &str, text: &str, cases: &mut Vec<Case>) -> anyhow::Result<()> {
                 RefusalName::Malformed => Refusal::Malformed,
                 RefusalName::EmptyPolicies => Refusal::EmptyPolicies,
                 RefusalName::UnknownPolicy => Refusal::UnknownPolicy,
+                RefusalName::UnknownNamespace => Refusal::UnknownNamespace,
+                RefusalName::NothingActive => Refusal::NothingActive,
             }),
             (None, None, Some(codes)) => Expectation::Diagnostics(codes),
             _ => bail!("{name}: one of `want`, `wantRefusal`, `wantDiagnostics`"),
@@ -361,6 +377,8 @@ fn settings(own: Option<CaseSettings>, shared: Option<CaseSettings>) -> Settings
             Some(DefaultName::Deny) => Decision::Deny,
             Some(DefaultName::Allow) | None => Decision::Allow,
         },
+        global_for_unknown: own.unknown_namespace.or(shared.unknown_namespace)
+            == Some(UnknownNamespaceName::Global),
     }
 }
 
@@ -461,6 +479,10 @@ fn check(want: &Want, found: &RefResponse) -> anyhow::Result<()> {
             "matchedPolicies: wanted {wanted:?}, found {found:?}"
         );
     }
+    if let Some(wanted) = &want.matched {
+        let found: Vec<Value> = found.matched.iter().map(fired).collect();
+        ensure!(*wanted == found, "matched: wanted {wanted:?}, found {found:?}");
+    }
     for (what, wanted, found) in [
         ("modifications", &want.modifications, &found.modifications),
         ("metadata", &want.metadata, &found.metadata),
@@ -493,6 +515,7 @@ pub fn render(name: &str, note: &str, pair: &Pair) -> String {
                 Derive::Always => "always",
             },
             "default": pair.settings.default_decision.as_str(),
+            "unknownNamespace": if pair.settings.global_for_unknown { "global" } else { "error" },
         },
     });
     let mut request = Map::new();
@@ -518,6 +541,8 @@ pub fn render(name: &str, note: &str, pair: &Pair) -> String {
                 Refusal::Malformed | Refusal::Other(_) => "malformed",
                 Refusal::EmptyPolicies => "emptyPolicies",
                 Refusal::UnknownPolicy => "unknownPolicy",
+                Refusal::UnknownNamespace => "unknownNamespace",
+                Refusal::NothingActive => "nothingActive",
             });
         }
         None => case["wantDiagnostics"] = json!([]),
@@ -527,6 +552,14 @@ pub fn render(name: &str, note: &str, pair: &Pair) -> String {
     serde_yaml::to_string(&file).unwrap_or_else(|_| file.to_string())
 }
 
+fn fired(rule: &RefMatch) -> Value {
+    let mut fired = json!({"policy": rule.policy, "rule": rule.rule, "decision": rule.decision.as_str()});
+    if let Some(reason) = &rule.reason {
+        fired["reason"] = json!(reason);
+    }
+    fired
+}
+
 /// An answer as `want`.
 #[must_use]
 pub fn want(answer: &RefResponse) -> Value {
@@ -534,6 +567,7 @@ pub fn want(answer: &RefResponse) -> Value {
         "decision": answer.decision.as_str(),
         "matchedRules": answer.matched_rules,
         "matchedPolicies": answer.matched_policies,
+        "matched": answer.matched.iter().map(fired).collect::<Vec<_>>(),
     });
     if let Some(reason) = &answer.reason {
         want["reason"] = json!(reason);

@@ -46,6 +46,14 @@ pub fn differences(left: &Answer, right: &Answer) -> Vec<String> {
         format!("{:?}", right.matched_rules),
     );
     check(
+        "matched",
+        format!("{:?}", left.matched),
+        format!("{:?}", right.matched),
+    );
+    if let (Some(left), Some(right)) = (left.overruled, right.overruled) {
+        check("second look", left.to_string(), right.to_string());
+    }
+    check(
         "modifications",
         Value::Object(left.modifications.clone()).to_string(),
         Value::Object(right.modifications.clone()).to_string(),

@@ -12,6 +12,8 @@ pub struct Settings {
     pub derive: Derive,
     /// Decision when no rule fires.
     pub default_decision: Decision,
+    /// Whether the policies of `global` decide for a namespace that no active policy is of.
+    pub global_for_unknown: bool,
 }
 
 impl Default for Settings {
@@ -19,6 +21,7 @@ impl Default for Settings {
         Self {
             derive: Derive::Always,
             default_decision: Decision::Allow,
+            global_for_unknown: false,
         }
     }
 }
@@ -43,6 +46,10 @@ pub enum Refusal {
     EmptyPolicies,
     /// `policies` names one that is not there.
     UnknownPolicy,
+    /// No active policy is of the namespace.
+    UnknownNamespace,
+    /// No policy is active.
+    NothingActive,
     /// Anything else; never expected.
     Other(String),
 }
@@ -173,10 +180,13 @@ pub fn reference_answer(
         default_decision: settings.default_decision,
         mode: request.mode,
         derive: settings.derive,
+        global_for_unknown: settings.global_for_unknown,
     };
     reference::evaluate(policies, context, &options).map_err(|error| match error {
         RefError::NotAnObject | RefError::Malformed => Refusal::Malformed,
         RefError::EmptyPolicies => Refusal::EmptyPolicies,
         RefError::UnknownPolicy(_) => Refusal::UnknownPolicy,
+        RefError::UnknownNamespace(_) => Refusal::UnknownNamespace,
+        RefError::NothingActive => Refusal::NothingActive,
     })
 }

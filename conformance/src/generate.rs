@@ -34,6 +34,9 @@ pub struct Dials {
     pub templates: u8,
     /// Modifications with a verb.
     pub verbs: u8,
+    /// Modifications of what tests look at, and tests of what modifications write: then the modified request is decided
+    /// otherwise.
+    pub entangled: u8,
     /// Tests on derived fields.
     pub derived: u8,
     /// Contexts with requests as the APIs have them.
@@ -69,6 +72,7 @@ impl Default for Dials {
             shapes: 25,
             special: 12,
             ignore_case: 15,
+            entangled: 25,
             wrong: 14,
             missing: 14,
             invalid: 0,
@@ -564,6 +568,7 @@ struct Generator {
     ids: Vec<String>,
     /// How deep inside conditions of `any` and `all` this is.
     inside: usize,
+    namespaces: Vec<String>,
 }
 
 impl Generator {
@@ -576,6 +581,7 @@ impl Generator {
             tests: Vec::new(),
             ids: Vec::new(),
             inside: 0,
+            namespaces: Vec::new(),
         }
     }
 
@@ -597,10 +603,12 @@ impl Generator {
 
     fn policy(&mut self, rng: &mut Rng, id: &str) -> Value {
         let mut metadata = json!({"id": id, "name": format!("Policy {id}")});
+        let mut namespace = "default";
         if rng.chance(70) {
-            metadata["namespace"] =
-                json!(rng.pick(&["default", "default", "production", "global", "team-a"]));
+            namespace = *rng.pick(&["default", "default", "production", "global", "team-a"]);
+            metadata["namespace"] = json!(namespace);
         }
+        self.namespaces.push(namespace.to_owned());
         if rng.chance(60) {
             metadata["priority"] = json!(rng.pick(&[-5, 0, 0, 1, 10, 10, 100]));
         }
@@ -710,6 +718,24 @@ impl Generator {
     fn test(&mut self, rng: &mut Rng) -> Value {
         if !self.tests.is_empty() && self.inside == 0 && rng.chance(self.dials.shared) {
             return rng.pick(&self.tests).clone();
+        }
+        if self.inside == 0 && rng.chance(self.dials.entangled) {
+            let written: Vec<&Seen> = self
+                .seen
+                .iter()
+                .filter(|s| s.operator == "modify" && s.value.is_some())
+                .collect();
+            if !written.is_empty() {
+                let Seen { path, value, .. } = (*rng.pick(&written)).clone();
+                let operator = *rng.pick(&["eq", "eq", "ne", "exists"]);
+                let mut test = json!({"operator": operator, "field": path});
+                test["value"] = match operator {
+                    "exists" => json!(rng.chance(50)),
+                    _ => json!(value),
+                };
+                self.tests.push(test.clone());
+                return test;
+            }
         }
         if self.inside < 3 && rng.chance(self.dials.quantifiers) {
             return self.quantifier(rng);
@@ -964,17 +990,41 @@ impl Generator {
         if decision == "modify" {
             let mut modifications = Map::new();
             for _ in 0..=rng.below(3) {
-                let (path, alias, kind) = *rng.pick(FIELDS);
+                let tested: Vec<Seen> = self
+                    .seen
+                    .iter()
+                    .filter(|s| FIELDS.iter().any(|(path, ..)| *path == s.path))
+                    .cloned()
+                    .collect();
+                let entangled = match tested.is_empty() || !rng.chance(self.dials.entangled) {
+                    true => None,
+                    false => Some(rng.pick(&tested).clone()),
+                };
+                let (path, alias, kind) = match &entangled {
+                    Some(test) => *FIELDS
+                        .iter()
+                        .find(|(path, ..)| *path == test.path)
+                        .unwrap_or(&FIELDS[0]),
+                    None => *rng.pick(FIELDS),
+                };
                 let spelled = match alias {
                     Some(alias) if rng.chance(self.dials.aliases) => alias,
                     Some(_) | None => path,
                 };
-                let change = self.modification(rng, kind);
+                // What a test looks for, or near it.
+                let change = match entangled.and_then(|test| test.value) {
+                    Some(value) if rng.chance(60) => value,
+                    Some(_) | None => self.modification(rng, kind),
+                };
+                let verb = change
+                    .as_object()
+                    .is_some_and(|o| o.len() == 1 && o.keys().all(|key| key.starts_with('$')));
+                let plain = !verb && !change.to_string().contains("{{");
                 self.seen.push(Seen {
                     path: path.to_owned(),
                     kind,
                     operator: "modify",
-                    value: None,
+                    value: plain.then(|| change.clone()),
                     items: Vec::new(),
                     reading: Reading::Plain,
                 });
@@ -1298,13 +1348,24 @@ impl Generator {
         Settings {
             derive,
             default_decision,
+            global_for_unknown: rng.chance(25),
         }
     }
 
     fn request(&self, rng: &mut Rng) -> RequestOptions {
-        let namespace = rng
-            .chance(35)
-            .then(|| (*rng.pick(&["default", "production", "team-a", "global", "nobody"])).to_owned());
+        let namespace = rng.chance(35).then(|| match rng.chance(80) {
+            true => rng.pick(&self.namespaces).clone(),
+            false => (*rng.pick(&[
+                "default",
+                "production",
+                "team-a",
+                "global",
+                "nobody",
+                "Default",
+                "",
+            ]))
+            .to_owned(),
+        });
         let policies = rng.chance(15).then(|| {
             let mut ids: Vec<String> = self.ids.iter().filter(|_| rng.chance(70)).cloned().collect();
             if rng.chance(8) {

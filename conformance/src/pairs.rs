@@ -15,7 +15,7 @@ use crate::compare::differences;
 use crate::engine::{Engine, LoadFailure, RequestOptions, parse, reference_answer};
 use crate::generate::{Dials, contexts, write_documents};
 use crate::product::Product;
-use crate::reference::{Derive, Mode, RefResponse};
+use crate::reference::{Derive, Mode, RefMatch, RefResponse};
 use crate::rng::Rng;
 use anyhow::{Context as _, bail, ensure};
 use policy_grammar::ast::Decision;
@@ -208,6 +208,12 @@ fn run(policyc: &Path, set: &Path) -> anyhow::Result<Vec<Value>> {
     })
 }
 
+fn named(decision: &str) -> anyhow::Result<Decision> {
+    let known = Decision::ALL.iter().copied();
+    let found = known.into_iter().find(|d| d.as_str() == decision);
+    found.with_context(|| format!("`{decision}` is no decision"))
+}
+
 /// A response of the command line, or a `want` of the reference.
 fn response(value: &Value) -> anyhow::Result<RefResponse> {
     let decision = if value["decision"].is_object() {
@@ -225,14 +231,24 @@ fn response(value: &Value) -> anyhow::Result<RefResponse> {
     let name = decision["decision"].as_str().unwrap_or_default();
     let errors = decision["errors"].as_array().cloned().unwrap_or_default();
     Ok(RefResponse {
-        decision: Decision::ALL
-            .iter()
-            .copied()
-            .find(|d| d.as_str() == name)
-            .with_context(|| format!("no decision in {value}"))?,
+        decision: named(name)?,
         reason: decision["reason"].as_str().map(str::to_owned),
         matched_policies: texts("matchedPolicies")?,
         matched_rules: texts("matchedRules")?,
+        matched: decision["matched"]
+            .as_array()
+            .with_context(|| format!("no `matched` in {value}"))?
+            .iter()
+            .map(|fired| {
+                let text = |key: &str| fired[key].as_str().unwrap_or_default().to_owned();
+                Ok(RefMatch {
+                    policy: text("policy"),
+                    rule: text("rule"),
+                    decision: named(&text("decision"))?,
+                    reason: fired["reason"].as_str().map(str::to_owned),
+                })
+            })
+            .collect::<anyhow::Result<_>>()?,
         modifications: map("modifications"),
         metadata: map("metadata"),
         errors: errors
@@ -247,5 +263,6 @@ fn response(value: &Value) -> anyhow::Result<RefResponse> {
                 }
             })
             .collect(),
+        overruled: None,
     })
 }

@@ -1,13 +1,13 @@
 //! The product behind the [`Engine`] interface: every configuration that must decide alike.
 
 use crate::engine::{Engine, LoadFailure, Loaded, Refusal, RequestOptions, Settings};
-use crate::reference::{Derive, Mode, RefResponse, RefRuleError};
+use crate::reference::{Derive, Mode, RefMatch, RefResponse, RefRuleError};
 use policy_compiler::{Compiled, OptLevel, Options};
 use policy_grammar::ast::Decision;
 use policy_grammar::{SourceFile, SourceMap};
 use policy_runtime::{
-    DefaultDecision, DeriveMode, EvaluateError, EvaluateOptions, Policies, PolicyEngine, Response, Verb,
-    Worker,
+    DefaultDecision, DeriveMode, EvaluateError, EvaluateOptions, Policies, PolicyEngine, Response,
+    UnknownNamespace, Verb, Verdict, Worker,
 };
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -128,6 +128,10 @@ impl Engine for Product {
                 Decision::Deny => DefaultDecision::Deny,
                 Decision::Allow | Decision::Warn | Decision::Modify => DefaultDecision::Allow,
             })
+            .unknown_namespace(match settings.global_for_unknown {
+                true => UnknownNamespace::Global,
+                false => UnknownNamespace::Error,
+            })
             .build()
             .map_err(|e| other(&e))?;
         Ok(Box::new(Running {
@@ -143,7 +147,8 @@ struct Running {
 }
 
 impl Loaded for Running {
-    /// Asks twice: for the owned response, and for the JSON text of the allocation-free path, which must say the same.
+    /// Asks three times: for the owned response, for the JSON text of the allocation-free path, which must say the same,
+    /// and for the verdict alone.
     fn evaluate(&self, body: &[u8], request: &RequestOptions) -> Result<RefResponse, Refusal> {
         let policies: Option<Vec<Cow<'_, str>>> = request
             .policies
@@ -165,15 +170,51 @@ impl Loaded for Running {
             .engine
             .evaluate_into(&mut worker, body, &options)
             .map(|e| e.json.to_owned());
-        match (owned, text) {
-            (Ok(response), Ok(text)) => {
+        let verdict = self.engine.decide(&mut worker, body, &options);
+        match (owned, text, verdict) {
+            (Ok(response), Ok(text), Ok(verdict)) => {
                 same_text(&response, &text).map_err(Refusal::Other)?;
-                Ok(answer(response))
+                same_verdict(&response, &verdict).map_err(Refusal::Other)?;
+                let mut answer = answer(response);
+                // Only then can it have been the second look, and only a trace says so.
+                let modifies = answer.matched.iter().any(|m| m.decision == Decision::Modify);
+                if modifies && answer.decision == Decision::Deny {
+                    let traced = EvaluateOptions {
+                        trace: true,
+                        ..options
+                    };
+                    let traced = self.engine.evaluate_json_with(body, &traced);
+                    let traced = traced.map_err(|e| Refusal::Other(e.to_string()))?;
+                    let trace = traced.decision.trace;
+                    answer.overruled = Some(trace.is_some_and(|trace| trace.second_look.is_some()));
+                }
+                Ok(answer)
             }
-            (Err(error), Err(other)) if error == other => Err(refusal(&error)),
-            (owned, text) => Err(Refusal::Other(format!("two answers: {owned:?} and {text:?}"))),
+            (Err(error), Err(second), Err(third)) if error == second && error == third => {
+                Err(refusal(&error))
+            }
+            (owned, text, verdict) => Err(Refusal::Other(format!(
+                "different answers: {owned:?}, {text:?} and {verdict:?}"
+            ))),
         }
     }
+}
+
+/// Whether the verdict is that of the response: its decision, and the first of its rules that decides so.
+fn same_verdict(response: &Response, verdict: &Verdict<'_>) -> Result<(), String> {
+    let decision = &response.decision;
+    let deciding = decision
+        .matched
+        .iter()
+        .position(|m| m.decision == decision.decision);
+    let rule = deciding.and_then(|at| decision.matched_rules.get(at));
+    // A default that no rule is strong enough to replace is not what the rule decided.
+    let same = decision.decision == verdict.decision
+        && verdict
+            .rule
+            .is_none_or(|named| rule.is_some_and(|rule| rule == named));
+    same.then_some(())
+        .ok_or_else(|| format!("response {decision:?} but verdict {verdict:?}"))
 }
 
 /// Whether the JSON text says what the owned response says, but for times.
@@ -197,22 +238,38 @@ fn refusal(error: &EvaluateError) -> Refusal {
         EvaluateError::Context(_) => Refusal::Malformed,
         EvaluateError::NoPolicies => Refusal::EmptyPolicies,
         EvaluateError::UnknownPolicy(_) => Refusal::UnknownPolicy,
+        EvaluateError::UnknownNamespace(_) => Refusal::UnknownNamespace,
+        EvaluateError::NothingActive => Refusal::NothingActive,
         other => Refusal::Other(other.to_string()),
+    }
+}
+
+fn verb(verb: Verb) -> Decision {
+    match verb {
+        Verb::Allow => Decision::Allow,
+        Verb::Warn => Decision::Warn,
+        Verb::Modify => Decision::Modify,
+        Verb::Deny => Decision::Deny,
     }
 }
 
 fn answer(response: Response) -> RefResponse {
     let decision = response.decision;
     RefResponse {
-        decision: match decision.decision {
-            Verb::Allow => Decision::Allow,
-            Verb::Warn => Decision::Warn,
-            Verb::Modify => Decision::Modify,
-            Verb::Deny => Decision::Deny,
-        },
+        decision: verb(decision.decision),
         reason: decision.reason,
         matched_policies: decision.matched_policies,
         matched_rules: decision.matched_rules,
+        matched: decision
+            .matched
+            .into_iter()
+            .map(|m| RefMatch {
+                policy: m.policy,
+                rule: m.rule,
+                decision: verb(m.decision),
+                reason: m.reason,
+            })
+            .collect(),
         modifications: decision.modifications,
         metadata: decision.metadata,
         errors: decision
@@ -225,5 +282,6 @@ fn answer(response: Response) -> RefResponse {
                 found: e.found,
             })
             .collect(),
+        overruled: Some(false),
     }
 }

@@ -20,18 +20,21 @@
 )]
 
 pub mod derived;
+mod modifications;
 mod operators;
+mod requests;
 
 use operators::{Place, equal_ignoring_case, found_ignoring_case};
 use policy_grammar::ast::{
     Condition, Decision, FieldPath, Literal, Number as Written, OnError, Operand, Operator, Policy, Rule,
-    Segment, Status, Template, TemplatePart, Test, Verb,
+    Segment, Status, Template, TemplatePart, Test,
 };
 use policy_primitives::pii;
 use serde_json::{Map, Number, Value};
 use std::cmp::Ordering;
 
 pub use derived::Derive;
+use modifications::Asked;
 
 /// Whether evaluation stops at the first deny (1.5, rule 5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -56,6 +59,8 @@ pub struct RefOptions {
     pub mode: Mode,
     /// How derived fields come about (1.2).
     pub derive: Derive,
+    /// Whether the policies of `global` decide for a namespace that no active policy is of.
+    pub global_for_unknown: bool,
 }
 
 impl Default for RefOptions {
@@ -66,6 +71,7 @@ impl Default for RefOptions {
             default_decision: Decision::Allow,
             mode: Mode::FirstDeny,
             derive: Derive::Always,
+            global_for_unknown: false,
         }
     }
 }
@@ -81,12 +87,29 @@ pub struct RefResponse {
     pub matched_policies: Vec<String>,
     /// The fired rules, in order.
     pub matched_rules: Vec<String>,
+    /// The same rules, each with what it decides and why.
+    pub matched: Vec<RefMatch>,
     /// New values by canonical path; `null` also for what is to be removed.
     pub modifications: Map<String, Value>,
     /// Action metadata of the fired rules.
     pub metadata: Map<String, Value>,
     /// What could not be evaluated.
     pub errors: Vec<RefRuleError>,
+    /// Whether the second look decided; `None` where that is not known.
+    pub overruled: Option<bool>,
+}
+
+/// A fired rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefMatch {
+    /// Policy id.
+    pub policy: String,
+    /// Rule id, never qualified.
+    pub rule: String,
+    /// What it decides.
+    pub decision: Decision,
+    /// Its reason.
+    pub reason: Option<String>,
 }
 
 /// Something in a rule that could not be evaluated.
@@ -113,6 +136,10 @@ pub enum RefError {
     EmptyPolicies,
     /// `policies` names one that is not loaded or not active.
     UnknownPolicy(String),
+    /// No active policy is of the namespace.
+    UnknownNamespace(String),
+    /// No policy is active.
+    NothingActive,
 }
 
 /// Decides one request.
@@ -121,7 +148,8 @@ pub enum RefError {
 ///
 /// - [`RefError::NotAnObject`] — the context is not an object.
 /// - [`RefError::Malformed`] — see 1.2.
-/// - [`RefError::EmptyPolicies`], [`RefError::UnknownPolicy`] — see 1.5, rule 1.
+/// - [`RefError::EmptyPolicies`], [`RefError::UnknownPolicy`], [`RefError::UnknownNamespace`],
+///   [`RefError::NothingActive`] — see 1.5, rule 1.
 ///
 /// # Panics
 ///
@@ -130,24 +158,116 @@ pub fn evaluate(policies: &[Policy], context: &Value, options: &RefOptions) -> R
     if !context.is_object() {
         return Err(RefError::NotAnObject);
     }
+    let rules = rules_in_order(policies, options)?;
     let request = Request {
         context,
         derive: options.derive,
         item: None,
     };
-    let rules = rules_in_order(policies, options)?;
     if malformed(&paths_read(policies), context) {
         return Err(RefError::Malformed);
     }
+    let first = run(&rules, &request, options);
+    let mut response = RefResponse {
+        decision: first.decision,
+        reason: first.reason(&request),
+        matched_policies: Vec::new(),
+        matched_rules: Vec::new(),
+        matched: Vec::new(),
+        modifications: Map::new(),
+        metadata: Map::new(),
+        errors: first.errors.clone(),
+        overruled: Some(false),
+    };
+    for fired in &first.fired {
+        response.add(policies, fired, &request);
+    }
+    // 1.5, rule 6: with a deny there are none.
+    if first.decision == Decision::Deny {
+        return Ok(response);
+    }
+    let mut asked = Vec::new();
+    let mut blamed = Vec::new();
+    for (policy, rule) in &first.fired {
+        for modification in &rule.action.modifications {
+            asked.push(Asked {
+                path: canonical(&modification.path.value),
+                verb: &modification.verb,
+            });
+            blamed.push((policy, rule));
+        }
+    }
+    let composed = modifications::compose(&asked, &request);
+    for (i, found) in &composed.errors {
+        let (policy, rule) = blamed[*i];
+        response.errors.push(RefRuleError {
+            policy: policy.metadata.id.value.clone(),
+            rule: rule.id.value.clone(),
+            field: asked[*i].path.to_string(),
+            found: found.clone(),
+        });
+    }
 
+    // 1.5, rule 6: "the modified context is evaluated once more; a deny there is the decision (its reason, its rules
+    // added); nothing else of the second pass is applied, and there is no third". Where no rule reads what changed, it
+    // says what the first pass said.
+    let context = modifications::modified(context, &composed);
+    let request = Request {
+        context: &context,
+        derive: options.derive,
+        item: None,
+    };
+    let second = run(&rules, &request, options);
+    if second.decision != Decision::Deny {
+        response.modifications = composed.entries;
+        return Ok(response);
+    }
+    response.decision = Decision::Deny;
+    response.overruled = Some(true);
+    response.reason = second.reason(&request);
+    for fired in &second.fired {
+        if fired.1.action.decision.value == Decision::Deny {
+            response.add(policies, fired, &request);
+            // Ruling: errors of other rules are those of a request that nobody sends.
+            let own = |error: &&RefRuleError| {
+                error.policy == fired.0.metadata.id.value && error.rule == fired.1.id.value
+            };
+            response.errors.extend(second.errors.iter().filter(own).cloned());
+        }
+    }
+    Ok(response)
+}
+
+/// What running the rules comes to.
+struct Pass<'a> {
+    /// In order, up to and with the first deny where evaluation stops there.
+    fired: Vec<(&'a Policy, &'a Rule)>,
+    errors: Vec<RefRuleError>,
+    decision: Decision,
+}
+
+impl Pass<'_> {
+    /// 1.5, rule 4: "`reason` is that of the first fired rule, in order, with that decision." Ruling: none, if that rule
+    /// has none.
+    fn reason(&self, request: &Request<'_>) -> Option<String> {
+        self.fired
+            .iter()
+            .find(|(_, rule)| rule.action.decision.value == self.decision)
+            .and_then(|(_, rule)| rule.action.reason.as_ref())
+            .map(|reason| expand(&reason.value, request))
+    }
+}
+
+/// 1.5, rules 3 to 5: which rules fire, and the decision.
+fn run<'a>(rules: &[(&'a Policy, &'a Rule)], request: &Request<'_>, options: &RefOptions) -> Pass<'a> {
     // 1.5, rules 3 and 5: which rules fire, up to and with the first deny.
     let mut fired: Vec<(&Policy, &Rule)> = Vec::new();
     let mut told = false;
     let mut errors = Vec::new();
-    for (policy, rule) in rules {
-        let outcome = condition(&rule.condition, &request);
+    for (policy, rule) in rules.iter().copied() {
+        let outcome = condition(&rule.condition, request);
         // "Every such error is listed." Ruling: also for rules that do not fire because of it.
-        for (field, found) in condition_errors(&rule.condition, &request) {
+        for (field, found) in condition_errors(&rule.condition, request) {
             errors.push(RefRuleError {
                 policy: policy.metadata.id.value.clone(),
                 rule: rule.id.value.clone(),
@@ -183,70 +303,37 @@ pub fn evaluate(policies: &[Policy], context: &Value, options: &RefOptions) -> R
         Some(decision) => decision.max(options.default_decision),
         None => options.default_decision,
     };
-    // "`reason` is that of the first fired rule, in order, with that decision." Ruling: none, if that rule has none.
-    let reason = fired
-        .iter()
-        .find(|(_, rule)| rule.action.decision.value == decision)
-        .and_then(|(_, rule)| rule.action.reason.as_ref())
-        .map(|reason| expand(&reason.value, &request));
-
-    // 1.5, rule 5: what fired, in order.
-    let mut matched_policies: Vec<String> = Vec::new();
-    let mut matched_rules = Vec::new();
-    for (policy, rule) in &fired {
-        if !matched_policies.contains(&policy.metadata.id.value) {
-            matched_policies.push(policy.metadata.id.value.clone());
-        }
-        matched_rules.push(matched_rule_name(policies, policy, rule));
-    }
-
-    // 1.5, rule 7: metadata of fired rules, the first in order wins.
-    let mut metadata = Map::new();
-    for (_, rule) in &fired {
-        for (key, value) in &rule.action.metadata {
-            if !metadata.contains_key(&key.value) {
-                metadata.insert(key.value.clone(), expand_literal(&value.value, &request));
-            }
-        }
-    }
-
-    // 1.5, rule 6: modifications merged by path, the rule first in order wins; with a deny there are none.
-    let mut modifications = Map::new();
-    if decision != Decision::Deny {
-        for (policy, rule) in &fired {
-            for modification in &rule.action.modifications {
-                let path = canonical(&modification.path.value).to_string();
-                // Ruling: a verb that changes nothing, such as `$default` of what is there, leaves the path to the next
-                // rule, so that it cannot switch off another rule's `$cap`.
-                if modifications.contains_key(&path) {
-                    continue;
-                }
-                let current = look_up(&modification.path.value, &request);
-                let applied = apply(&modification.verb, current, &request);
-                if let Some(value) = applied.entry {
-                    modifications.insert(path.clone(), value);
-                }
-                if let Some(found) = applied.error {
-                    errors.push(RefRuleError {
-                        policy: policy.metadata.id.value.clone(),
-                        rule: rule.id.value.clone(),
-                        field: path,
-                        found,
-                    });
-                }
-            }
-        }
-    }
-
-    Ok(RefResponse {
-        decision,
-        reason,
-        matched_policies,
-        matched_rules,
-        modifications,
-        metadata,
+    Pass {
+        fired,
         errors,
-    })
+        decision,
+    }
+}
+
+impl RefResponse {
+    /// 1.5, rules 5 and 7: lists a fired rule, and merges its metadata, of which the first in order wins.
+    fn add(&mut self, policies: &[Policy], (policy, rule): &(&Policy, &Rule), request: &Request<'_>) {
+        if !self.matched_policies.contains(&policy.metadata.id.value) {
+            self.matched_policies.push(policy.metadata.id.value.clone());
+        }
+        self.matched_rules.push(matched_rule_name(policies, policy, rule));
+        self.matched.push(RefMatch {
+            policy: policy.metadata.id.value.clone(),
+            rule: rule.id.value.clone(),
+            decision: rule.action.decision.value,
+            reason: rule
+                .action
+                .reason
+                .as_ref()
+                .map(|reason| expand(&reason.value, request)),
+        });
+        for (key, value) in &rule.action.metadata {
+            if !self.metadata.contains_key(&key.value) {
+                self.metadata
+                    .insert(key.value.clone(), expand_literal(&value.value, request));
+            }
+        }
+    }
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -260,6 +347,19 @@ fn rules_in_order<'a>(
 ) -> Result<Vec<(&'a Policy, &'a Rule)>, RefError> {
     // "In scope: active policies".
     let active: Vec<&Policy> = policies.iter().filter(|p| p.status == Status::Active).collect();
+    // "Nothing to ask (no active policy at all …) is not ready … never an allow."
+    if active.is_empty() {
+        return Err(RefError::NothingActive);
+    }
+    // "A namespace that no active policy has (also by other case, or empty) is an error 400, unless
+    // `UNKNOWN_NAMESPACE=global` lets the policies of `global` decide, and there are some."
+    let is_known = |name: &str| active.iter().any(|p| p.metadata.namespace.value == name);
+    if let Some(wanted) = &options.namespace
+        && !is_known(wanted)
+        && !(options.global_for_unknown && is_known("global"))
+    {
+        return Err(RefError::UnknownNamespace(wanted.clone()));
+    }
     // "with `namespace` in the request, those of that namespace and of `global`"
     let visible: Vec<&Policy> = active
         .into_iter()
@@ -1074,99 +1174,6 @@ fn number_value(number: Written) -> Value {
 // ---------------------------------------------------------------------------------------------------------------------
 // 1.5 Modifications and templates
 // ---------------------------------------------------------------------------------------------------------------------
-
-/// What a verb did.
-struct Applied {
-    /// The entry of the response.
-    entry: Option<Value>,
-    /// The type that the verb cannot work on.
-    error: Option<String>,
-}
-
-impl Applied {
-    fn entry(value: Value) -> Self {
-        Self {
-            entry: Some(value),
-            error: None,
-        }
-    }
-
-    fn nothing() -> Self {
-        Self {
-            entry: None,
-            error: None,
-        }
-    }
-}
-
-/// 1.5: "`modifications: {path: value}` sets. A single-key object with `$` is a verb, and the response holds the
-/// result".
-fn apply(verb: &Verb, current: Found, request: &Request<'_>) -> Applied {
-    // 1.6: an unknown cost is missing; derived fields are not modified anyway.
-    let current = match current {
-        Found::Present(value) => Some(value),
-        Found::Missing | Found::Unknown => None,
-    };
-    match verb {
-        Verb::Set(literal) => Applied::entry(expand_literal(literal, request)),
-        // "min of current and n; n if missing". Ruling: n and an error for what is no number, null included.
-        Verb::Cap(n) => limit(*n, current, Ordering::Greater),
-        Verb::Floor(n) => limit(*n, current, Ordering::Less),
-        // "only if missing". Ruling: null is not missing.
-        Verb::Default(literal) => match current {
-            None => Applied::entry(expand_literal(literal, request)),
-            Some(_) => Applied::nothing(),
-        },
-        // Ruling: null counts as an empty list here; a string takes a string; anything else is an error.
-        Verb::Append(literal) => {
-            let more = expand_literal(literal, request);
-            match (current, more) {
-                (None | Some(Value::Null), more) => Applied::entry(Value::Array(vec![more])),
-                (Some(Value::Array(mut items)), more) => {
-                    items.push(more);
-                    Applied::entry(Value::Array(items))
-                }
-                (Some(Value::String(text)), Value::String(more)) => {
-                    Applied::entry(Value::String(text + &more))
-                }
-                (Some(other), _) => Applied {
-                    entry: None,
-                    error: Some(type_name(&other).to_owned()),
-                },
-            }
-        }
-        // Ruling: null stands for "gone"; nothing to say where there was nothing.
-        Verb::Remove => match current {
-            Some(_) => Applied::entry(Value::Null),
-            None => Applied::nothing(),
-        },
-        // "PII of these types replaced". Ruling: in every string of the value; missing stays missing.
-        Verb::Redact(types) => match current {
-            Some(value) => {
-                let names: Vec<&str> = types.iter().map(|t| t.value.as_str()).collect();
-                Applied::entry(redact(&value, &names))
-            }
-            None => Applied::nothing(),
-        },
-    }
-}
-
-/// `$cap` replaces what lies above `n`, `$floor` what lies below.
-fn limit(n: Written, current: Option<Value>, replaced: Ordering) -> Applied {
-    let n = number_value(n);
-    let Value::Number(bound) = &n else {
-        unreachable!("a number")
-    };
-    match &current {
-        None => Applied::entry(n),
-        Some(Value::Number(now)) if compare_numbers(now, bound) == replaced => Applied::entry(n),
-        Some(Value::Number(now)) => Applied::entry(Value::Number(now.clone())),
-        Some(other) => Applied {
-            error: Some(type_name(other).to_owned()),
-            entry: Some(n),
-        },
-    }
-}
 
 /// Redacts every string of a value; keys stay.
 fn redact(value: &Value, types: &[&str]) -> Value {

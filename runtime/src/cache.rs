@@ -11,7 +11,8 @@
 //!
 //! **Invariants.** The key holds everything that a decision depends on and is compared in full, so a change of policies,
 //! prices or settings needs no clearing: old entries are never found again and leave in time. Decisions with errors
-//! or a trace are never kept. A hit has validated its request as a miss does. A hit allocates nothing.
+//! or a trace are never kept, nor those after a modification inside a list: what that makes depends on how long the list
+//! is, which no field says. A hit has validated its request as a miss does. A hit allocates nothing.
 //!
 //! Not done here: sharing with other processes, and waiting for an equal request that is being decided.
 
@@ -485,9 +486,10 @@ impl Worker {
             mask,
             out,
             key,
+            second,
             ..
         } = self;
-        let scope = worker::scope(policies, options, mask)?;
+        let scope = worker::scope(policies, settings, options, mask)?;
         let mut host = DeriveHost::new(settings.derive, settings.prices.as_ref(), derive);
         let mut eval = policies
             .module
@@ -497,6 +499,7 @@ impl Worker {
             policies,
             settings,
             scope,
+            context,
             options,
             start,
         };
@@ -506,7 +509,7 @@ impl Worker {
         if !cache.is_worth(expected, text) {
             LocalStats::add(&stats.bypassed, 1);
             let projected = nanoseconds(start.elapsed());
-            let answer = worker::write(request, &mut eval, out)?;
+            let answer = worker::write(request, &mut eval, second, out)?;
             let took = answer.evaluation_time_ns.saturating_sub(projected);
             policies.timings.add(text, took);
             return Ok(Reached::Answer(answer, None));
@@ -530,11 +533,11 @@ impl Worker {
 
         LocalStats::add(&stats.misses, 1);
         let looked = nanoseconds(start.elapsed());
-        let mut answer = worker::write(request, &mut eval, out)?;
+        let mut answer = worker::write(request, &mut eval, second, out)?;
         answer.origin = Origin::Missed;
         let took = answer.evaluation_time_ns.saturating_sub(looked);
         policies.timings.add(text, took);
-        if answer.errors > 0 {
+        if answer.errors > 0 || !answer.reusable {
             return Ok(Reached::Answer(answer, None));
         }
         let fresh = KeptDecision::of(&answer).map(Arc::new).and_then(|decision| {

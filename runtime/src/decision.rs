@@ -1,15 +1,16 @@
-//! From fired rules to a decision: strongest verb, first reason, matches, merged modifications and metadata, errors.
+//! From fired rules to a decision: strongest verb, first reason, matches, composed modifications, merged metadata, errors.
 
 use crate::derive::DeriveHost;
 use crate::explain::{self, Blame};
-use crate::modify;
-use crate::response::{DecisionView, ErrorView};
+use crate::modify::{self, Composed};
+use crate::response::{DecisionView, ErrorView, MatchView};
+use crate::second::Denial;
 use crate::snapshot::Policies;
 use crate::template;
 use bumpalo::collections::Vec as BumpVec;
 use policy_bytecode::RuleIdx;
 use policy_bytecode::module::Decision as Verb;
-use policy_vm::{Evaluation, Hit, Host, Value};
+use policy_vm::{Bump, Evaluation, Hit, Host, Value};
 
 /// What an evaluation comes to.
 #[derive(Debug, Clone, Copy)]
@@ -47,32 +48,35 @@ pub(crate) fn strongest<H: Host>(default: Verb, eval: &Evaluation<'_, H>) -> Str
     }
 }
 
-/// Builds the decision of an evaluation that has decided. Everything lives in the evaluation's arena.
+/// Bytes of all reasons of a response after which no more are rendered: each may repeat a prompt.
+const MAX_REASONS: usize = 1 << 20;
+
+/// Builds the decision of an evaluation that has decided, and what the modifications come to. Everything lives in the
+/// evaluation's arena.
 pub(crate) fn assemble<'a>(
     policies: &'a Policies,
     default: Verb,
     eval: &mut Evaluation<'a, DeriveHost<'_>>,
-) -> DecisionView<'a> {
+) -> (DecisionView<'a>, Option<Composed<'a>>) {
     let bump = eval.bump();
     let manifest = &policies.manifest;
     let hits: &'a [Hit] = bump.alloc_slice_copy(eval.hits());
+    let Strongest { verb, rule: decisive } = strongest(default, eval);
 
+    let mut reason = None;
+    let mut reasons = 0;
     let mut errors: BumpVec<'a, ErrorView<'a>> = BumpVec::new_in(bump);
     let mut matched_rules: BumpVec<'a, &'a str> = BumpVec::with_capacity_in(hits.len(), bump);
     let mut matched_policies: BumpVec<'a, &'a str> = BumpVec::new_in(bump);
+    let mut matched: BumpVec<'a, MatchView<'a>> = BumpVec::with_capacity_in(hits.len(), bump);
+    let mut metadata: BumpVec<'a, (&'a str, Value<'a>)> = BumpVec::new_in(bump);
     let mut last_policy = usize::MAX;
     for hit in hits {
         let Some(rule) = eval.module().rule(hit.rule.index()).copied() else {
             continue;
         };
         let blame = explain::blame(policies, hit.rule, rule.policy.index());
-        if let Some(trap) = hit.trap {
-            errors.push(explain::trap_error(trap, blame));
-        } else if hit.error
-            && let Some(info) = manifest.rules.get(hit.rule.index())
-        {
-            explain::errors(policies, info.condition, blame, eval, &mut errors);
-        }
+        hit_errors(policies, hit, blame, eval, &mut errors);
         if !hit.fired {
             continue;
         }
@@ -87,35 +91,24 @@ pub(crate) fn assemble<'a>(
             last_policy = rule.policy.index();
             matched_policies.push(blame.policy);
         }
-    }
-
-    let Strongest { verb, rule } = strongest(default, eval);
-    let reason = rule
-        .and_then(|rule| manifest.rules.get(rule.index()))
-        .and_then(|info| info.reason)
-        .map(|t| template::render(manifest, t, eval));
-
-    let mut modifications: BumpVec<'a, (&'a str, Value<'a>)> = BumpVec::new_in(bump);
-    let mut metadata: BumpVec<'a, (&'a str, Value<'a>)> = BumpVec::new_in(bump);
-    for hit in hits.iter().filter(|h| h.fired) {
-        let Some(info) = manifest.rules.get(hit.rule.index()) else {
-            continue;
-        };
-        let policy = eval.policy_of(hit.rule).map_or(usize::MAX, |p| p.index());
-        let blame: Blame<'a> = explain::blame(policies, hit.rule, policy);
-        if verb != Verb::Deny {
-            for modification in &info.modifications {
-                // The rule first in order wins; a verb that has nothing to change (`$default` of what is there) leaves
-                // the path to the next rule, so that it cannot switch off another rule's `$cap`.
-                if modifications.iter().any(|(path, _)| *path == modification.path) {
-                    continue;
-                }
-                if let Some(value) = modify::apply(policies, modification, blame, eval, &mut errors) {
-                    modifications.push((&modification.path, value));
-                }
-            }
+        let info = manifest.rules.get(hit.rule.index());
+        let template = info.and_then(|info| info.reason);
+        let is_decisive = decisive == Some(hit.rule);
+        let own = template.map(|t| match reasons <= MAX_REASONS || is_decisive {
+            true => template::render(manifest, t, eval),
+            false => "…",
+        });
+        reasons += own.map_or(0, str::len);
+        if is_decisive {
+            reason = own;
         }
-        for (key, value) in &info.metadata {
+        matched.push(MatchView {
+            policy: blame.policy,
+            rule: blame.rule,
+            decision: rule.decision,
+            reason: own,
+        });
+        for (key, value) in info.iter().flat_map(|info| &info.metadata) {
             if !metadata.iter().any(|(k, _)| k == key) {
                 let value = template::build(manifest, *value, eval);
                 metadata.push((key, value));
@@ -123,13 +116,72 @@ pub(crate) fn assemble<'a>(
         }
     }
 
-    DecisionView {
+    // With a deny there are none.
+    let composed = (verb != Verb::Deny).then(|| modify::compose(policies, hits, eval, &mut errors));
+    let view = DecisionView {
         verb,
         reason,
         matched_policies: matched_policies.into_bump_slice(),
         matched_rules: matched_rules.into_bump_slice(),
-        modifications: modifications.into_bump_slice(),
+        matched: matched.into_bump_slice(),
+        modifications: composed.map_or(&[], |composed| composed.entries),
         metadata: metadata.into_bump_slice(),
         errors: errors.into_bump_slice(),
+    };
+    (view, composed)
+}
+
+/// Appends the errors of a rule whose condition could not be told.
+pub(crate) fn hit_errors<'a>(
+    policies: &'a Policies,
+    hit: &Hit,
+    blame: Blame<'a>,
+    eval: &mut Evaluation<'a, DeriveHost<'_>>,
+    errors: &mut BumpVec<'a, ErrorView<'a>>,
+) {
+    if let Some(trap) = hit.trap {
+        errors.push(explain::trap_error(trap, blame));
+    } else if hit.error
+        && let Some(info) = policies.manifest.rules.get(hit.rule.index())
+    {
+        explain::errors(policies, info.condition, blame, eval, errors);
     }
+}
+
+impl<'a> DecisionView<'a> {
+    /// The decision after a look at the modified request that found it denied: its rules come behind those that fired
+    /// before, and nothing is modified.
+    pub(crate) fn overruled(self, denial: &Denial<'a>, bump: &'a Bump) -> Self {
+        let mut matched_policies = BumpVec::new_in(bump);
+        matched_policies.extend_from_slice(self.matched_policies);
+        for fired in denial.matched {
+            if !matched_policies.contains(&fired.policy) {
+                matched_policies.push(fired.policy);
+            }
+        }
+        let mut metadata = BumpVec::new_in(bump);
+        metadata.extend_from_slice(self.metadata);
+        for (key, value) in denial.metadata {
+            if !metadata.iter().any(|(k, _)| k == key) {
+                metadata.push((*key, *value));
+            }
+        }
+        Self {
+            verb: Verb::Deny,
+            reason: denial.matched.first().and_then(|fired| fired.reason),
+            matched_policies: matched_policies.into_bump_slice(),
+            matched_rules: joined(self.matched_rules, denial.labels, bump),
+            matched: joined(self.matched, denial.matched, bump),
+            modifications: &[],
+            metadata: metadata.into_bump_slice(),
+            errors: joined(self.errors, denial.errors, bump),
+        }
+    }
+}
+
+fn joined<'a, T: Copy>(first: &[T], second: &[T], bump: &'a Bump) -> &'a [T] {
+    let mut out = BumpVec::with_capacity_in(first.len() + second.len(), bump);
+    out.extend_from_slice(first);
+    out.extend_from_slice(second);
+    out.into_bump_slice()
 }

@@ -85,6 +85,11 @@ impl<'w> DeriveHost<'w> {
         }
     }
 
+    /// For another request, with the same memory.
+    pub(crate) fn again(&mut self) -> DeriveHost<'_> {
+        DeriveHost::new(self.mode, self.prices, self.scratch)
+    }
+
     fn prices(&self) -> &'w PriceTable {
         match self.prices {
             Some(table) => table,

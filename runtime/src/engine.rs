@@ -41,6 +41,7 @@ impl std::fmt::Debug for PolicyEngine {
 pub(crate) struct Settings {
     pub(crate) derive: DeriveMode,
     pub(crate) default_decision: DefaultDecision,
+    pub(crate) unknown_namespace: UnknownNamespace,
     /// `None` is the built-in table, loaded when the first price is asked for.
     pub(crate) prices: Option<Arc<PriceTable>>,
     /// Digest of the price table, made when a cache first needs it.
@@ -49,12 +50,23 @@ pub(crate) struct Settings {
     pub(crate) trusted: Vec<PublicKey>,
 }
 
+/// What becomes of a request that names a namespace without active policies. Names are compared letter for letter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum UnknownNamespace {
+    /// It gets [`EvaluateError::UnknownNamespace`]: a mistyped name must not mean that nothing is checked.
+    #[default]
+    Error,
+    /// The policies of `global` decide; an error as well where there are none.
+    Global,
+}
+
 /// Per-request choices. The default asks every loaded policy and stops at the first deny.
 #[derive(Debug, Clone)]
 pub struct EvaluateOptions<'o> {
     /// Echoed in the response; generated when absent.
     pub request_id: Option<&'o str>,
-    /// Only policies of this namespace and of `global`.
+    /// Only policies of this namespace and of `global`; one that no active policy is of is an error, unless the engine
+    /// was told otherwise ([`EngineBuilder::unknown_namespace`]).
     pub namespace: Option<&'o str>,
     /// Only these policies; one that is not loaded is an error, and so is an empty list.
     pub policies: Option<&'o [Cow<'o, str>]>,
@@ -87,7 +99,8 @@ impl PolicyEngine {
     ///
     /// # Errors
     ///
-    /// [`EvaluateError::Context`] when it is not a JSON object, holds a key twice where it is read, or is too large.
+    /// [`EvaluateError::Context`] when it is not a JSON object, holds a key twice where it is read, or is too large,
+    /// [`EvaluateError::Modified`] when modifications make it so, [`EvaluateError::NothingActive`] without policies.
     pub fn evaluate_json(&self, context: impl AsRef<[u8]>) -> Result<Response, EvaluateError> {
         self.evaluate_json_with(context.as_ref(), &EvaluateOptions::default())
     }
@@ -96,8 +109,8 @@ impl PolicyEngine {
     ///
     /// # Errors
     ///
-    /// [`EvaluateError::Context`] for a malformed context, [`EvaluateError::UnknownPolicy`] and
-    /// [`EvaluateError::NoPolicies`] for a list of policies that cannot be asked.
+    /// As [`PolicyEngine::evaluate_json`], [`EvaluateError::UnknownPolicy`] and [`EvaluateError::NoPolicies`] for a list
+    /// of policies that cannot be asked, [`EvaluateError::UnknownNamespace`] for a namespace without policies.
     pub fn evaluate_json_with(
         &self,
         context: &[u8],
@@ -111,9 +124,11 @@ impl PolicyEngine {
     ///
     /// # Errors
     ///
-    /// [`EvaluateError::UnknownPolicy`] and [`EvaluateError::NoPolicies`].
+    /// [`EvaluateError::UnknownPolicy`], [`EvaluateError::NoPolicies`], [`EvaluateError::UnknownNamespace`] and
+    /// [`EvaluateError::NothingActive`].
     pub fn check_scope(&self, options: &EvaluateOptions<'_>) -> Result<(), EvaluateError> {
-        crate::worker::scope(&self.shared.active.load(), options, &mut Vec::new()).map(|_| ())
+        let policies = self.shared.active.load();
+        crate::worker::scope(&policies, &self.shared.settings, options, &mut Vec::new()).map(|_| ())
     }
 
     /// Evaluates any value that serialises to a JSON object.
@@ -243,6 +258,7 @@ impl Default for EngineBuilder {
             settings: Settings {
                 derive: DEFAULT_DERIVE,
                 default_decision: DefaultDecision::default(),
+                unknown_namespace: UnknownNamespace::default(),
                 prices: None,
                 #[cfg(feature = "cache")]
                 price_identity: std::sync::OnceLock::new(),
@@ -289,6 +305,13 @@ impl EngineBuilder {
     #[must_use]
     pub fn default_decision(mut self, decision: DefaultDecision) -> Self {
         self.settings.default_decision = decision;
+        self
+    }
+
+    /// What becomes of a namespace that no active policy is of. Default [`UnknownNamespace::Error`].
+    #[must_use]
+    pub fn unknown_namespace(mut self, unknown: UnknownNamespace) -> Self {
+        self.settings.unknown_namespace = unknown;
         self
     }
 

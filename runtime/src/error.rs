@@ -92,7 +92,7 @@ impl From<LoadError> for BuildError {
     }
 }
 
-/// Why a request gets no decision. The caller's fault, always; nothing was decided.
+/// Why a request gets no decision. Nothing was decided, and nothing may pass.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EvaluateError {
@@ -102,6 +102,12 @@ pub enum EvaluateError {
     UnknownPolicy(String),
     /// The list of requested policies is empty.
     NoPolicies,
+    /// No loaded policy is of the requested namespace.
+    UnknownNamespace(String),
+    /// There are no policies to ask: nobody has said what may pass.
+    NothingActive,
+    /// The context as the policies modify it can no longer be evaluated.
+    Modified(JsonError),
     /// A context given as a Rust value does not serialise.
     Serialize(String),
 }
@@ -112,6 +118,11 @@ impl fmt::Display for EvaluateError {
             Self::Context(e) => write!(f, "malformed context: {e}"),
             Self::UnknownPolicy(id) => write!(f, "policy `{id}` is not loaded"),
             Self::NoPolicies => f.write_str("the list of policies is empty"),
+            Self::UnknownNamespace(namespace) => {
+                write!(f, "no active policy is of namespace `{namespace}`")
+            }
+            Self::NothingActive => f.write_str("no policy is active, so nothing can be decided"),
+            Self::Modified(e) => write!(f, "malformed context after the policies' modifications: {e}"),
             Self::Serialize(detail) => write!(f, "the context does not serialise: {detail}"),
         }
     }
@@ -120,8 +131,12 @@ impl fmt::Display for EvaluateError {
 impl std::error::Error for EvaluateError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Context(e) => Some(e),
-            Self::UnknownPolicy(_) | Self::NoPolicies | Self::Serialize(_) => None,
+            Self::Context(e) | Self::Modified(e) => Some(e),
+            Self::UnknownPolicy(_)
+            | Self::NoPolicies
+            | Self::UnknownNamespace(_)
+            | Self::NothingActive
+            | Self::Serialize(_) => None,
         }
     }
 }
@@ -134,6 +149,9 @@ impl EvaluateError {
             Self::Context(_) => "malformed_context",
             Self::UnknownPolicy(_) => "unknown_policy",
             Self::NoPolicies => "no_policies",
+            Self::UnknownNamespace(_) => "unknown_namespace",
+            Self::NothingActive => "not_ready",
+            Self::Modified(_) => "modification_refused",
             Self::Serialize(_) => "unserialisable_context",
         }
     }

@@ -18,9 +18,13 @@ use serde::Serialize;
 
 /// Every rule in scope, with the outcome of each of its conditions.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Trace {
     /// In evaluation order.
     pub rules: Vec<RuleTrace>,
+    /// The same rules for the request as it was modified, where that is denied: then they decided.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub second_look: Option<Vec<RuleTrace>>,
 }
 
 /// One rule of a [`Trace`].
@@ -295,11 +299,11 @@ pub(crate) fn unknown<'a>(field: &'a str, blame: Blame<'a>, bump: &'a policy_vm:
 }
 
 /// The trace of the rules in scope.
-pub(crate) fn trace<H: Host>(
+pub(crate) fn rules<H: Host>(
     policies: &Policies,
     in_scope: impl Fn(usize) -> bool,
     eval: &mut Evaluation<'_, H>,
-) -> Trace {
+) -> Vec<RuleTrace> {
     let mut rules = Vec::new();
     for (index, info) in policies.manifest.rules.iter().enumerate() {
         let Some(rule) = eval.module().rule(index).copied() else {
@@ -328,7 +332,7 @@ pub(crate) fn trace<H: Host>(
             condition,
         });
     }
-    Trace { rules }
+    rules
 }
 
 fn condition<H: Host>(policies: &Policies, node: u32, eval: &mut Evaluation<'_, H>) -> ConditionTrace {

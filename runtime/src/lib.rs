@@ -25,7 +25,8 @@
 //! feature `cache`, `LocalCache` answers equal requests that cost more to decide than to recognise.
 //!
 //! **Invariants.** A request sees one snapshot of the policies from start to end. Whatever cannot be evaluated is an
-//! error in the decision's `errors` and fires its rule; nothing that fails turns into an allow.
+//! error in the decision's `errors` and fires its rule; nothing that fails turns into an allow. Where nothing is active,
+//! nothing is decided. A request that modifications made is itself evaluated before it may pass.
 
 #![forbid(unsafe_code)]
 
@@ -40,6 +41,7 @@ mod explain;
 mod modify;
 mod request;
 mod response;
+mod second;
 mod snapshot;
 #[cfg(feature = "compile")]
 mod sources;
@@ -49,7 +51,7 @@ mod worker;
 #[cfg(feature = "cache")]
 pub use cache::{CacheOptions, Fresh, KeptDecision, LocalCache, LocalStats, LookUp, Worth};
 pub use derive::DeriveMode;
-pub use engine::{EngineBuilder, EvaluateOptions, PolicyEngine};
+pub use engine::{EngineBuilder, EvaluateOptions, PolicyEngine, UnknownNamespace};
 pub use error::{BuildError, EvaluateError, LoadError};
 pub use explain::{ConditionTrace, RuleTrace, Trace};
 pub use policy_bytecode::bundle::{PrivateKey, PublicKey};
@@ -58,6 +60,6 @@ pub use policy_bytecode::module::Decision as Verb;
 pub use policy_compiler::Compiler;
 pub use policy_primitives as primitives;
 pub use policy_vm::{JsonError, Mode};
-pub use response::{BundleRef, Decision, ErrorEntry, Parts, Response};
+pub use response::{BundleRef, Decision, ErrorEntry, Match, Parts, Response};
 pub use snapshot::Policies;
 pub use worker::{Answer, DefaultDecision, Evaluated, Origin, Verdict, Worker};

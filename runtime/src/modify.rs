@@ -1,135 +1,463 @@
-//! Modification verbs: from the present value and the policy's operand to the value that the caller has to use.
+//! Modifications: from the verbs of all fired rules to the values that the caller has to use.
+//!
+//! Changes of one path are composed so that no rule weakens another: of plain values the first in order wins, then come
+//! `$default`, `$append`, `$redact`, `$floor`, `$cap` and `$remove`, each for all rules together. Paths at or below one
+//! another are composed on one value: what makes comes from the outermost path inwards, what bounds and hides from the
+//! innermost outwards, so that an outer path has the last word about everything below it.
 //!
 //! A verb that meets a value of the wrong type never lets it pass as it is where the policy wanted a bound: `$cap` and
 //! `$floor` then give their own number, and the response lists an error.
 
 use crate::derive::DeriveHost;
-use crate::explain::Blame;
+use crate::explain::{self, Blame};
+use crate::request;
 use crate::response::ErrorView;
 use crate::snapshot::Policies;
 use crate::template;
 use bumpalo::collections::Vec as BumpVec;
-use policy_bytecode::ConstIdx;
-use policy_bytecode::manifest::{ModificationInfo, VerbInfo};
+use policy_bytecode::manifest::{Manifest, ModificationInfo, VerbInfo};
+use policy_bytecode::module::Module;
+use policy_bytecode::{ConstIdx, FieldIdx};
 use policy_primitives::pii::{PiiType, PiiTypeSet};
-use policy_vm::{Evaluation, Value};
+use policy_vm::place::{self, Change, Step};
+use policy_vm::{Bump, Evaluation, Hit, Value};
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 
-/// The value that `modification` gives, or `None` when there is nothing to change.
-pub(crate) fn apply<'a>(
+/// A path that some rule modifies.
+#[derive(Debug)]
+pub(crate) struct Target {
+    steps: Vec<Step>,
+    /// Place in the order of all steps. Spellings of one place have one rank, and what is below it comes directly behind.
+    rank: u32,
+    /// Whether a condition looks at what is there, above or below.
+    pub(crate) read: bool,
+}
+
+impl Target {
+    fn is_at_or_below(&self, above: &Self) -> bool {
+        self.steps.starts_with(&above.steps)
+    }
+}
+
+/// The targets of a set's modifications, by field.
+pub(crate) fn targets(module: &Module, manifest: &Manifest) -> Vec<Option<Target>> {
+    let path = |field: FieldIdx| module.fields.get(field.index()).map(|f| Step::path(&f.path));
+    let read: Vec<Vec<Step>> = module.fields_read().filter_map(path).collect();
+    let derived = module.fields.iter().any(|field| field.derived.is_some());
+    let mut exact: BTreeSet<Vec<&str>> = read.iter().map(|steps| keys(steps)).collect();
+    if derived {
+        exact.insert(vec!["llm"]);
+    }
+    let mut above: BTreeSet<Vec<&str>> = BTreeSet::new();
+    // Where a condition looks into a list: a key written there takes the place of the list.
+    let mut lists: BTreeSet<Vec<&str>> = BTreeSet::new();
+    for steps in &read {
+        let keys = keys(steps);
+        for (length, step) in steps.iter().enumerate() {
+            let before = keys.get(..length).unwrap_or(&keys);
+            above.insert(before.to_vec());
+            if step.is_index() {
+                lists.insert(before.to_vec());
+            }
+        }
+        above.insert(keys);
+    }
+    let is_read = |steps: &[Step]| {
+        let keys = keys(steps);
+        let mut before = (0..keys.len()).filter_map(|length| keys.get(..length).zip(steps.get(length)));
+        above.contains(&keys)
+            || (1..=keys.len()).any(|length| keys.get(..length).is_some_and(|k| exact.contains(k)))
+            || before.any(|(before, step)| !step.is_index() && lists.contains(before))
+    };
+    let mut targets: Vec<Option<Target>> = module.fields.iter().map(|_| None).collect();
+    for info in manifest.rules.iter().flat_map(|rule| &rule.modifications) {
+        if let (Some(place @ None), Some(steps)) = (targets.get_mut(info.field.index()), path(info.field)) {
+            *place = Some(Target {
+                rank: 0,
+                read: is_read(&steps),
+                steps,
+            });
+        }
+    }
+    let mut ordered: Vec<&mut Target> = targets.iter_mut().flatten().collect();
+    ordered.sort_by(|a, b| a.steps.cmp(&b.steps));
+    let mut rank = 0;
+    let mut before: Option<&[Step]> = None;
+    for target in ordered {
+        rank += u32::from(before != Some(&target.steps));
+        target.rank = rank;
+        before = Some(&target.steps);
+    }
+    targets
+}
+
+/// The steps as keys, as far as it is known which ones they are.
+fn keys(steps: &[Step]) -> Vec<&str> {
+    let known = steps.iter().take_while(|step| !step.is_from_end());
+    known.map(Step::key).collect()
+}
+
+/// A modification of a fired rule.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    /// Position among all modifications of the fired rules.
+    order: usize,
+    target: &'a Target,
+    info: &'a ModificationInfo,
+    blame: Blame<'a>,
+}
+
+/// What the modifications of all fired rules come to.
+#[derive(Clone, Copy)]
+pub(crate) struct Composed<'a> {
+    /// New values by path, in the order in which rules name the paths.
+    pub(crate) entries: &'a [(&'a str, Value<'a>)],
+    /// The outermost places whose values differ from those of the request, in the order of their steps.
+    pub(crate) changes: &'a [Change<'a>],
+    /// Whether a condition looks at one of them.
+    pub(crate) read: bool,
+    /// Whether what the changes do depends on parts of the request that no field holds: how long a list is.
+    pub(crate) in_lists: bool,
+}
+
+/// Whether the fired rules among `hits` modify anything that a condition looks at.
+pub(crate) fn is_read(policies: &Policies, hits: &[Hit]) -> bool {
+    let fired = hits.iter().filter(|hit| hit.fired);
+    let rules = fired.filter_map(|hit| policies.manifest.rules.get(hit.rule.index()));
+    let mut targets = rules
+        .flat_map(|rule| &rule.modifications)
+        .filter_map(|info| policies.targets.get(info.field.index()));
+    targets.any(|target| target.as_ref().is_some_and(|target| target.read))
+}
+
+/// Composes the modifications of the fired rules among `hits`, which are in order.
+pub(crate) fn compose<'a>(
     policies: &'a Policies,
-    modification: &'a ModificationInfo,
-    blame: Blame<'a>,
+    hits: &[Hit],
     eval: &mut Evaluation<'a, DeriveHost<'_>>,
     errors: &mut BumpVec<'a, ErrorView<'a>>,
-) -> Option<Value<'a>> {
-    let manifest = &policies.manifest;
-    let current = eval.field(modification.field);
-    let missing = !current.is_present();
-    match &modification.verb {
-        VerbInfo::Set(v) => Some(template::build(manifest, *v, eval)),
-        VerbInfo::Default(v) => missing.then(|| template::build(manifest, *v, eval)),
-        VerbInfo::Remove => (!missing).then_some(Value::Null),
-        VerbInfo::Cap(k) => Some(bound(
-            *k,
-            Ordering::Greater,
-            modification,
-            current,
-            blame,
-            eval,
-            errors,
-        )),
-        VerbInfo::Floor(k) => Some(bound(
-            *k,
-            Ordering::Less,
-            modification,
-            current,
-            blame,
-            eval,
-            errors,
-        )),
-        VerbInfo::Append(v) => {
-            let value = template::build(manifest, *v, eval);
-            append(modification, current, value, blame, eval, errors)
-        }
-        VerbInfo::Redact(types) => {
-            if missing {
-                return None;
-            }
-            let types = wanted(types);
-            Some(redact(current, types, eval))
-        }
-    }
-}
-
-/// The present number, or the constant where the number lies beyond it, is missing, or is no number.
-fn bound<'a>(
-    constant: ConstIdx,
-    beyond: Ordering,
-    modification: &'a ModificationInfo,
-    current: Value<'a>,
-    blame: Blame<'a>,
-    eval: &mut Evaluation<'a, DeriveHost<'_>>,
-    errors: &mut BumpVec<'a, ErrorView<'a>>,
-) -> Value<'a> {
-    let limit = eval.module().constant(constant, eval.bump());
-    match (current, limit) {
-        (Value::Number(n), Value::Number(max)) if n.compare(max) != beyond => Value::Number(n),
-        (Value::Number(_), _) => limit,
-        (value, _) => {
-            if value.is_present() {
-                errors.push(wrong_type(modification, value, "number", blame, eval));
-            }
-            limit
-        }
-    }
-}
-
-fn append<'a>(
-    modification: &'a ModificationInfo,
-    current: Value<'a>,
-    value: Value<'a>,
-    blame: Blame<'a>,
-    eval: &mut Evaluation<'a, DeriveHost<'_>>,
-    errors: &mut BumpVec<'a, ErrorView<'a>>,
-) -> Option<Value<'a>> {
+) -> Composed<'a> {
     let bump = eval.bump();
-    match (current, value) {
-        (Value::Array(items), value) => {
-            let mut out = BumpVec::with_capacity_in(items.len() + 1, bump);
-            out.extend_from_slice(items);
-            out.push(value);
-            Some(Value::Array(out.into_bump_slice()))
+    let mut asked: BumpVec<'a, Asked<'a>> = BumpVec::new_in(bump);
+    for hit in hits.iter().filter(|hit| hit.fired) {
+        let Some(rule) = policies.manifest.rules.get(hit.rule.index()) else {
+            continue;
+        };
+        let policy = eval.policy_of(hit.rule).map_or(usize::MAX, |p| p.index());
+        let blame: Blame<'a> = explain::blame(policies, hit.rule, policy);
+        for info in &rule.modifications {
+            if let Some(Some(target)) = policies.targets.get(info.field.index()) {
+                asked.push(Asked {
+                    order: asked.len(),
+                    target,
+                    info,
+                    blame,
+                });
+            }
         }
-        (Value::Str(text), Value::Str(more)) => {
-            Some(Value::Str(template::text(bump, format_args!("{text}{more}"))))
+    }
+    asked.sort_unstable_by_key(|a| (a.target.rank, a.order));
+
+    let mut out = Out {
+        entries: BumpVec::new_in(bump),
+        errors: BumpVec::new_in(bump),
+    };
+    let mut changes: BumpVec<'a, Change<'a>> = BumpVec::new_in(bump);
+    let (mut read, mut in_lists) = (false, false);
+    let mut rest: &[Asked<'a>] = asked.into_bump_slice();
+    while let Some(first) = rest.first() {
+        let below = |a: &Asked<'a>| a.target.is_at_or_below(first.target);
+        let (own, more) = rest.split_at(rest.partition_point(below));
+        rest = more;
+        let before = eval.field(first.info.field);
+        let before = if before.is_present() {
+            before
+        } else {
+            Value::Undefined
+        };
+        let after = Tree::new(own, before, bump).compose(policies, eval, &mut out);
+        if !same(&before, &after) {
+            read |= first.target.read;
+            in_lists |= first.target.steps.iter().any(Step::is_index);
+            changes.push(Change {
+                steps: &first.target.steps,
+                value: after,
+            });
         }
-        (Value::Null | Value::Undefined | Value::Unknown, value) => {
-            Some(Value::Array(bump.alloc_slice_copy(&[value])))
+    }
+    // A path is named by the rule that is first in order, whatever others do to it.
+    out.entries.sort_unstable_by_key(|(order, _)| *order);
+    out.errors.sort_unstable_by_key(|(order, _)| *order);
+    errors.extend(out.errors.iter().map(|(_, error)| *error));
+    let entries = bump.alloc_slice_fill_iter(out.entries.iter().map(|(_, entry)| *entry));
+    Composed {
+        entries,
+        changes: changes.into_bump_slice(),
+        read,
+        in_lists,
+    }
+}
+
+/// What is composed, each with its place in the order of all modifications.
+struct Out<'a> {
+    entries: BumpVec<'a, (usize, (&'a str, Value<'a>))>,
+    errors: BumpVec<'a, (usize, ErrorView<'a>)>,
+}
+
+/// One path, and what rules want of it.
+struct Spot<'a> {
+    asked: &'a [Asked<'a>],
+    /// From the outermost path of the tree on.
+    steps: &'a [Step],
+    /// Some verb has given it a value.
+    touched: bool,
+    removed: bool,
+    /// Type of what a bound was put in place of.
+    wrong: Option<&'static str>,
+}
+
+/// A path and all below it that are modified, and the value at the outermost one.
+struct Tree<'a> {
+    value: Value<'a>,
+    spots: BumpVec<'a, Spot<'a>>,
+    bump: &'a Bump,
+}
+
+impl<'a> Tree<'a> {
+    /// `asked` is ordered by place; the first is the outermost.
+    fn new(asked: &'a [Asked<'a>], value: Value<'a>, bump: &'a Bump) -> Self {
+        let mut spots = BumpVec::new_in(bump);
+        let outermost = asked.first().map_or(0, |a| a.target.steps.len());
+        let mut rest = asked;
+        while let Some(first) = rest.first() {
+            let here = |a: &Asked<'a>| a.target.rank == first.target.rank;
+            let (own, more) = rest.split_at(rest.partition_point(here));
+            rest = more;
+            spots.push(Spot {
+                asked: own,
+                steps: first.target.steps.get(outermost..).unwrap_or(&[]),
+                touched: false,
+                removed: false,
+                wrong: None,
+            });
         }
-        (other, value) => {
-            let expected = if matches!(value, Value::Str(_)) {
-                "array or string"
-            } else {
-                "array"
+        Self { value, spots, bump }
+    }
+
+    fn compose(
+        mut self,
+        policies: &'a Policies,
+        eval: &mut Evaluation<'a, DeriveHost<'_>>,
+        out: &mut Out<'a>,
+    ) -> Value<'a> {
+        let manifest = &policies.manifest;
+        let count = self.spots.len();
+        (0..count).for_each(|spot| self.set(spot, manifest, eval));
+        (0..count).for_each(|spot| self.append(spot, manifest, eval));
+        (0..count).rev().for_each(|spot| self.redact(spot, eval));
+        (0..count).rev().for_each(|spot| self.bound(spot, eval));
+        (0..count).for_each(|spot| self.remove(spot));
+        for spot in &self.spots {
+            let Some(first) = spot.asked.first() else { continue };
+            let value = match place::get(self.value, spot.steps) {
+                _ if spot.removed => Some(Value::Null),
+                // Gone with a path above.
+                Value::Undefined => None,
+                value => spot.touched.then_some(value),
             };
-            errors.push(wrong_type(modification, other, expected, blame, eval));
-            None
+            if let Some(value) = value {
+                out.entries.push((first.order, (&first.info.path, value)));
+            }
+            for asked in spot.asked {
+                let bounds = matches!(asked.info.verb, VerbInfo::Cap(_) | VerbInfo::Floor(_));
+                if let Some(found) = spot.wrong.filter(|_| bounds) {
+                    let error = wrong_type(asked.info, found, asked.blame, self.bump);
+                    out.errors.push((asked.order, error));
+                }
+            }
         }
+        self.value
+    }
+
+    fn current(&self, spot: usize) -> Value<'a> {
+        let steps = self.spots.get(spot).map_or(&[][..], |spot| spot.steps);
+        place::get(self.value, steps)
+    }
+
+    /// What rules want of a spot by one verb, in order.
+    fn wanted<T>(&self, spot: usize, verb: impl Fn(&'a VerbInfo) -> Option<T>) -> &'a [T] {
+        let asked = self.spots.get(spot).map_or(&[][..], |spot| spot.asked);
+        let mut out = BumpVec::new_in(self.bump);
+        out.extend(asked.iter().filter_map(|a| verb(&a.info.verb)));
+        out.into_bump_slice()
+    }
+
+    fn write(&mut self, spot: usize, value: Value<'a>) {
+        let Some(spot) = self.spots.get_mut(spot) else {
+            return;
+        };
+        if let Some(whole) = place::put(self.value, spot.steps, value, self.bump) {
+            self.value = whole;
+            spot.touched = true;
+        }
+    }
+
+    /// The first plain value, or where nothing is the first default.
+    fn set(&mut self, spot: usize, manifest: &'a Manifest, eval: &mut Evaluation<'a, DeriveHost<'_>>) {
+        let plain = self.wanted(spot, |verb| match verb {
+            VerbInfo::Set(v) => Some(*v),
+            _other => None,
+        });
+        let default = self.wanted(spot, |verb| match verb {
+            VerbInfo::Default(v) => Some(*v),
+            _other => None,
+        });
+        let missing = !self.current(spot).is_present();
+        let default = default.first().filter(|_| missing);
+        if let Some(v) = plain.first().or(default) {
+            let value = template::build(manifest, *v, eval);
+            self.write(spot, value);
+        }
+    }
+
+    /// Everything that is to be appended, in order. What is no list becomes the first element of one.
+    fn append(&mut self, spot: usize, manifest: &'a Manifest, eval: &mut Evaluation<'a, DeriveHost<'_>>) {
+        let more = self.wanted(spot, |verb| match verb {
+            VerbInfo::Append(v) => Some(*v),
+            _other => None,
+        });
+        if more.is_empty() {
+            return;
+        }
+        let mut items = BumpVec::new_in(self.bump);
+        match self.current(spot) {
+            Value::Array(list) => items.extend_from_slice(list),
+            Value::Null | Value::Undefined | Value::Unknown => {}
+            other => items.push(other),
+        }
+        for v in more {
+            items.push(template::build(manifest, *v, eval));
+        }
+        self.write(spot, Value::Array(items.into_bump_slice()));
+    }
+
+    /// Redacts the types that any rule names for this spot or for one above it: what is in two detections at once is
+    /// then taken out as a whole.
+    fn redact(&mut self, spot: usize, eval: &mut Evaluation<'a, DeriveHost<'_>>) {
+        let types = |spot: usize| {
+            self.wanted(spot, |verb| match verb {
+                VerbInfo::Redact(names) => Some(wanted(names)),
+                _other => None,
+            })
+            .iter()
+            .copied()
+            .reduce(PiiTypeSet::union)
+        };
+        let Some(own) = types(spot) else { return };
+        let steps = |spot: usize| self.spots.get(spot).map_or(&[][..], |spot| spot.steps);
+        let above = (0..spot).filter(|outer| steps(spot).starts_with(steps(*outer)));
+        let all = above.filter_map(types).fold(own, PiiTypeSet::union);
+        let current = self.current(spot);
+        if current.is_present() {
+            let first = self.spots.get(spot).and_then(|spot| spot.asked.first());
+            let path = first.and_then(|asked| eval.module().field_path(asked.info.field));
+            let redacted = request::redact(current, path.unwrap_or(&[]), all, eval.host(), self.bump);
+            self.write(spot, redacted);
+        }
+    }
+
+    /// The present number between the largest floor and the smallest cap; the cap where they cross.
+    fn bound(&mut self, spot: usize, eval: &mut Evaluation<'a, DeriveHost<'_>>) {
+        let constants = |verb: fn(&VerbInfo) -> Option<ConstIdx>, beyond: Ordering| {
+            let constants = self.wanted(spot, verb).iter();
+            let values = constants.map(|k| eval.module().constant(*k, self.bump));
+            values.reduce(|best, value| {
+                if compare(&value, &best) == Some(beyond) {
+                    value
+                } else {
+                    best
+                }
+            })
+        };
+        let floor = |verb: &VerbInfo| match verb {
+            VerbInfo::Floor(k) => Some(*k),
+            _other => None,
+        };
+        let cap = |verb: &VerbInfo| match verb {
+            VerbInfo::Cap(k) => Some(*k),
+            _other => None,
+        };
+        let (floor, cap) = (
+            constants(floor, Ordering::Greater),
+            constants(cap, Ordering::Less),
+        );
+        let Some(bound) = floor.or(cap) else { return };
+        let current = self.current(spot);
+        let number = compare(&current, &current).is_some();
+        let mut value = if number { current } else { bound };
+        if let Some(floor) = floor.filter(|floor| compare(&value, floor) == Some(Ordering::Less)) {
+            value = floor;
+        }
+        if let Some(cap) = cap.filter(|cap| compare(&value, cap) == Some(Ordering::Greater)) {
+            value = cap;
+        }
+        self.write(spot, value);
+        if let Some(spot) = self
+            .spots
+            .get_mut(spot)
+            .filter(|_| !number && current.is_present())
+        {
+            spot.wrong = Some(current.type_name());
+        }
+    }
+
+    fn remove(&mut self, spot: usize) {
+        let asked = self.wanted(spot, |verb| matches!(verb, VerbInfo::Remove).then_some(()));
+        let there = !asked.is_empty() && self.current(spot).is_present();
+        if let Some(spot) = self.spots.get_mut(spot).filter(|_| there) {
+            self.value = place::take(self.value, spot.steps, self.bump);
+            spot.removed = true;
+        }
+    }
+}
+
+/// Order of two numbers; `None` where one is something else.
+fn compare(a: &Value<'_>, b: &Value<'_>) -> Option<Ordering> {
+    match (a, b) {
+        (Value::Number(a), Value::Number(b)) => Some(a.compare(*b)),
+        _other => None,
+    }
+}
+
+/// Whether two values are the same letter for letter: `1` and `1.0` are not.
+fn same(a: &Value<'_>, b: &Value<'_>) -> bool {
+    match (a, b) {
+        (Value::Undefined, Value::Undefined) => true,
+        (Value::Number(x), Value::Number(y)) => {
+            std::mem::discriminant(x) == std::mem::discriminant(y) && a.equals(b)
+        }
+        (Value::Array(a), Value::Array(b)) => {
+            std::ptr::eq(*a, *b) || a.len() == b.len() && a.iter().zip(*b).all(|(a, b)| same(a, b))
+        }
+        (Value::Object(a), Value::Object(b)) => {
+            std::ptr::eq(*a, *b)
+                || a.len() == b.len() && a.iter().zip(*b).all(|((k, a), (l, b))| k == l && same(a, b))
+        }
+        (a, b) => a.equals(b),
     }
 }
 
 fn wrong_type<'a>(
     modification: &'a ModificationInfo,
-    found: Value<'a>,
-    expected: &'a str,
+    found: &'a str,
     blame: Blame<'a>,
-    eval: &Evaluation<'a, DeriveHost<'_>>,
+    bump: &'a Bump,
 ) -> ErrorView<'a> {
-    let found = found.type_name();
     let path = modification.path.as_str();
+    let expected = "number";
     let message = template::text(
-        eval.bump(),
+        bump,
         format_args!("the modification of `{path}` needs {expected}, found {found}"),
     );
     ErrorView {
@@ -157,27 +485,4 @@ fn wanted(names: &[String]) -> PiiTypeSet {
         }
     }
     types
-}
-
-/// Redacts every string of a value. Recursion is bounded by the depth limit of the request.
-fn redact<'a>(value: Value<'a>, types: PiiTypeSet, eval: &mut Evaluation<'a, DeriveHost<'_>>) -> Value<'a> {
-    let bump = eval.bump();
-    match value {
-        Value::Str(text) => Value::Str(eval.host().redact(text, types, bump)),
-        Value::Array(items) => {
-            let mut out = BumpVec::with_capacity_in(items.len(), bump);
-            for item in items {
-                out.push(redact(*item, types, eval));
-            }
-            Value::Array(out.into_bump_slice())
-        }
-        Value::Object(members) => {
-            let mut out: BumpVec<'a, (&'a str, Value<'a>)> = BumpVec::with_capacity_in(members.len(), bump);
-            for (key, value) in members {
-                out.push((key, redact(*value, types, eval)));
-            }
-            Value::Object(out.into_bump_slice())
-        }
-        other => other,
-    }
 }

@@ -46,6 +46,8 @@ pub struct Decision {
     pub matched_policies: Vec<String>,
     /// Fired rules, in evaluation order.
     pub matched_rules: Vec<String>,
+    /// The same rules, each with what it decides and why.
+    pub matched: Vec<Match>,
     /// Time from request bytes to decision, in milliseconds.
     pub evaluation_time_ms: f64,
     /// New values by path.
@@ -60,6 +62,21 @@ pub struct Decision {
     /// Every rule and condition, when asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trace: Option<Trace>,
+}
+
+/// A fired rule.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Match {
+    /// Policy of the rule.
+    pub policy: String,
+    /// The rule, by its id in that policy.
+    pub rule: String,
+    /// What it decides.
+    #[serde(serialize_with = "verb")]
+    pub decision: Verb,
+    /// Its reason.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
@@ -85,6 +102,15 @@ pub struct ErrorEntry {
     pub message: String,
 }
 
+/// A fired rule in the evaluation arena.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct MatchView<'a> {
+    pub(crate) policy: &'a str,
+    pub(crate) rule: &'a str,
+    pub(crate) decision: Verb,
+    pub(crate) reason: Option<&'a str>,
+}
+
 /// One error in the evaluation arena.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ErrorView<'a> {
@@ -103,6 +129,7 @@ pub(crate) struct DecisionView<'a> {
     pub(crate) reason: Option<&'a str>,
     pub(crate) matched_policies: &'a [&'a str],
     pub(crate) matched_rules: &'a [&'a str],
+    pub(crate) matched: &'a [MatchView<'a>],
     pub(crate) modifications: &'a [(&'a str, Value<'a>)],
     pub(crate) metadata: &'a [(&'a str, Value<'a>)],
     pub(crate) errors: &'a [ErrorView<'a>],
@@ -128,6 +155,7 @@ pub struct Parts {
     pub(crate) reason: Part,
     pub(crate) policies: Part,
     pub(crate) rules: Part,
+    pub(crate) matched: Part,
     pub(crate) time: Part,
     pub(crate) timestamp: Part,
     pub(crate) cached: Part,
@@ -181,6 +209,12 @@ impl Parts {
         self.rules.of(response).unwrap_or("[]")
     }
 
+    /// The list of the fired rules, each with its policy, what it decides and why.
+    #[must_use]
+    pub fn matched(self, response: &str) -> &str {
+        self.matched.of(response).unwrap_or("[]")
+    }
+
     /// The request id.
     #[must_use]
     pub fn request_id(self, response: &str) -> &str {
@@ -227,6 +261,16 @@ impl DecisionView<'_> {
                 reason: self.reason.map(str::to_owned),
                 matched_policies: texts(self.matched_policies),
                 matched_rules: texts(self.matched_rules),
+                matched: self
+                    .matched
+                    .iter()
+                    .map(|m| Match {
+                        policy: m.policy.to_owned(),
+                        rule: m.rule.to_owned(),
+                        decision: m.decision,
+                        reason: m.reason.map(str::to_owned),
+                    })
+                    .collect(),
                 evaluation_time_ms: envelope.evaluation_time_ns as f64 / 1e6,
                 modifications: map(self.modifications),
                 metadata: map(self.metadata),
@@ -272,6 +316,8 @@ impl DecisionView<'_> {
         parts.policies = part(out, |out| push_texts(self.matched_policies, out));
         out.push_str(",\"matchedRules\":");
         parts.rules = part(out, |out| push_texts(self.matched_rules, out));
+        out.push_str(",\"matched\":");
+        parts.matched = part(out, |out| push_matched(self.matched, out));
         out.push_str(",\"evaluationTimeMs\":");
         parts.time = part(out, |out| push_milliseconds(envelope.evaluation_time_ns, out));
         push_map(",\"modifications\":{", self.modifications, out);
@@ -338,6 +384,25 @@ fn push_texts(list: &[&str], out: &mut String) {
             out.push(',');
         }
         push_text(text, out);
+    }
+    out.push(']');
+}
+
+fn push_matched(list: &[MatchView<'_>], out: &mut String) {
+    out.push('[');
+    for (i, fired) in list.iter().enumerate() {
+        out.push_str(if i > 0 { ",{\"policy\":" } else { "{\"policy\":" });
+        push_text(fired.policy, out);
+        out.push_str(",\"rule\":");
+        push_text(fired.rule, out);
+        out.push_str(",\"decision\":\"");
+        out.push_str(fired.decision.as_str());
+        out.push('"');
+        if let Some(reason) = fired.reason {
+            out.push_str(",\"reason\":");
+            push_text(reason, out);
+        }
+        out.push('}');
     }
     out.push(']');
 }
@@ -413,7 +478,7 @@ pub(crate) fn to_json(value: &Value<'_>) -> serde_json::Value {
 
 #[cfg(test)]
 mod tests {
-    use super::{DecisionView, Envelope, ErrorView, Verb, push_digits, push_milliseconds};
+    use super::{DecisionView, Envelope, ErrorView, MatchView, Verb, push_digits, push_milliseconds};
     use crate::explain::Trace;
     use policy_bytecode::Number;
     use policy_vm::Value;
@@ -465,6 +530,20 @@ mod tests {
             reason: Some(strange),
             matched_policies: &["p", strange],
             matched_rules: &["a", "b", "c"],
+            matched: &[
+                MatchView {
+                    policy: "p",
+                    rule: "a",
+                    decision: Verb::Modify,
+                    reason: Some(strange),
+                },
+                MatchView {
+                    policy: strange,
+                    rule: strange,
+                    decision: Verb::Warn,
+                    reason: None,
+                },
+            ],
             modifications: &[
                 ("llm.maxTokens", Value::Number(Number::Int(-5))),
                 (strange, Value::Str(strange)),
@@ -486,6 +565,7 @@ mod tests {
             reason: None,
             matched_policies: &[],
             matched_rules: &[],
+            matched: &[],
             modifications: &[],
             metadata: &[],
             errors: &[],
@@ -505,7 +585,10 @@ mod tests {
                     serde_json::to_value(view.to_response(envelope, None)).unwrap()
                 );
 
-                let trace = Trace { rules: Vec::new() };
+                let trace = Trace {
+                    rules: Vec::new(),
+                    second_look: Some(Vec::new()),
+                };
                 let json = serde_json::to_string(&trace).unwrap();
                 let mut text = String::from("in front ");
                 let parts = view.write_json(envelope, Some(&json), &mut text);
@@ -519,6 +602,7 @@ mod tests {
                 assert_eq!(reason.as_ref(), decision.get("reason"));
                 assert_eq!(read(parts.matched_policies(&text)), decision["matchedPolicies"]);
                 assert_eq!(read(parts.matched_rules(&text)), decision["matchedRules"]);
+                assert_eq!(read(parts.matched(&text)), decision["matched"]);
                 assert_eq!(read(parts.time.of(&text).unwrap()), decision["evaluationTimeMs"]);
                 assert_eq!(read(parts.timestamp.of(&text).unwrap()), response.timestamp);
                 assert_eq!(parts.cached.of(&text), Some("false"));

@@ -1,6 +1,7 @@
 //! A loaded policy set: verified code, manifest, and what is looked up per request, immutable.
 
 use crate::error::LoadError;
+use crate::modify::{self, Target};
 use policy_bytecode::bundle::{Bundle, BundleDigest, CostCertificate, PublicKey};
 use policy_bytecode::manifest::Manifest;
 use policy_bytecode::verify::{HostLimits, verify};
@@ -25,10 +26,10 @@ pub struct Policies {
     pub(crate) policy_index: HashMap<String, usize>,
     /// Which policies a namespace sees, by policy index; `global` is in each.
     pub(crate) namespaces: HashMap<String, Box<[bool]>>,
-    /// What a namespace without policies of its own sees.
-    pub(crate) global: Box<[bool]>,
     /// Canonical spelling of each field's path.
     pub(crate) field_names: Vec<String>,
+    /// What rules modify, by field.
+    pub(crate) targets: Vec<Option<Target>>,
 }
 
 impl Policies {
@@ -116,7 +117,7 @@ impl Policies {
             }
         }
         let field_names = module.fields.iter().map(|f| path_text(&f.path)).collect();
-        let global = sees(GLOBAL);
+        let targets = modify::targets(module, &manifest);
         Ok(Self {
             module: loaded,
             certificate,
@@ -128,8 +129,8 @@ impl Policies {
             rule_labels,
             policy_index,
             namespaces,
-            global,
             field_names,
+            targets,
             manifest,
         })
     }

@@ -5,11 +5,14 @@
 
 use crate::decision;
 use crate::derive::{DeriveHost, DeriveMode, DeriveScratch};
-use crate::engine::{EvaluateOptions, Settings};
+use crate::engine::{EvaluateOptions, Settings, UnknownNamespace};
 use crate::error::EvaluateError;
-use crate::explain;
+use crate::explain::{self, Trace};
+use crate::modify;
 use crate::response::{Envelope, Parts, Response};
-use crate::snapshot::Policies;
+use crate::second::{self, Look, Second};
+use crate::snapshot::{GLOBAL, Policies};
+use bumpalo::collections::Vec as BumpVec;
 use policy_bytecode::module::Decision as Verb;
 use policy_vm::{Evaluation, Mode, Scope, Scratch};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -41,6 +44,7 @@ pub struct Worker {
     pub(crate) scratch: Scratch,
     pub(crate) derive: DeriveScratch,
     pub(crate) mask: Vec<bool>,
+    pub(crate) second: Second,
     rule: String,
     pub(crate) out: String,
     /// Key of the request in the cache.
@@ -70,6 +74,9 @@ pub struct Answer<'w> {
     pub origin: Origin,
     /// Entries of the decision's `errors`.
     pub errors: usize,
+    /// Whether it follows from the fields that the policies read, and may answer other requests that agree in those.
+    #[cfg(feature = "cache")]
+    pub(crate) reusable: bool,
     /// When, in milliseconds since the epoch.
     pub timestamp_ms: u64,
     /// How long it took, in nanoseconds.
@@ -108,6 +115,8 @@ enum Output<'o> {
 struct Finished {
     verb: Verb,
     errors: usize,
+    #[cfg_attr(not(feature = "cache"), expect(dead_code, reason = "only caches ask"))]
+    reusable: bool,
     now: Now,
 }
 
@@ -166,7 +175,7 @@ impl Worker {
         options: &EvaluateOptions<'_>,
     ) -> Result<Answer<'_>, EvaluateError> {
         let start = Instant::now();
-        let scope = scope(policies, options, &mut self.mask)?;
+        let scope = scope(policies, settings, options, &mut self.mask)?;
         let mut host = DeriveHost::new(settings.derive, settings.prices.as_ref(), &mut self.derive);
         let mut eval = policies
             .module
@@ -176,10 +185,11 @@ impl Worker {
             policies,
             settings,
             scope,
+            context,
             options,
             start,
         };
-        write(request, &mut eval, &mut self.out)
+        write(request, &mut eval, &mut self.second, &mut self.out)
     }
 
     /// Decides, and makes no response.
@@ -190,15 +200,35 @@ impl Worker {
         context: &[u8],
         options: &EvaluateOptions<'_>,
     ) -> Result<Verdict<'_>, EvaluateError> {
-        let scope = scope(policies, options, &mut self.mask)?;
+        let scope = scope(policies, settings, options, &mut self.mask)?;
         let mut host = DeriveHost::new(settings.derive, settings.prices.as_ref(), &mut self.derive);
         let mut eval = policies
             .module
             .begin(&mut self.scratch, &mut host, context)
             .map_err(EvaluateError::Context)?;
         eval.decide(scope, options.mode);
-        let errors = eval.hits().iter().any(|hit| hit.error);
-        let decision::Strongest { verb, rule } = decision::strongest(settings.default_decision.verb(), &eval);
+        let mut errors = eval.hits().iter().any(|hit| hit.error);
+        let decision::Strongest { mut verb, mut rule } =
+            decision::strongest(settings.default_decision.verb(), &eval);
+        if verb == Verb::Modify && modify::is_read(policies, eval.hits()) {
+            let bump = eval.bump();
+            let hits = bump.alloc_slice_copy(eval.hits());
+            // A verdict has no place for them.
+            let mut errors_of_verbs = BumpVec::new_in(bump);
+            let composed = modify::compose(policies, hits, &mut eval, &mut errors_of_verbs);
+            let look = Look {
+                policies,
+                scope,
+                context,
+                mode: options.mode,
+                default: settings.default_decision.verb(),
+                trace: false,
+            };
+            if let Some(denial) = second::look(look, &composed, &mut eval, &mut self.second)? {
+                (verb, rule) = (Verb::Deny, denial.rule);
+                errors |= denial.failed;
+            }
+        }
         self.rule.clear();
         if let Some(label) = rule.and_then(|rule| policies.rule_labels.get(rule.index())) {
             self.rule.push_str(label);
@@ -219,7 +249,7 @@ impl Worker {
         options: &EvaluateOptions<'_>,
     ) -> Result<Response, EvaluateError> {
         let start = Instant::now();
-        let scope = scope(policies, options, &mut self.mask)?;
+        let scope = scope(policies, settings, options, &mut self.mask)?;
         let mut host = DeriveHost::new(settings.derive, settings.prices.as_ref(), &mut self.derive);
         let mut eval = policies
             .module
@@ -229,11 +259,12 @@ impl Worker {
             policies,
             settings,
             scope,
+            context,
             options,
             start,
         };
         let mut response = None;
-        finish(request, &mut eval, Output::Owned(&mut response))?;
+        finish(request, &mut eval, &mut self.second, Output::Owned(&mut response))?;
         // `finish` fills it on every successful path.
         response.ok_or_else(|| EvaluateError::Serialize("no response was made".to_owned()))
     }
@@ -245,6 +276,8 @@ pub(crate) struct Request<'r> {
     pub(crate) policies: &'r Policies,
     pub(crate) settings: &'r Settings,
     pub(crate) scope: Scope<'r>,
+    /// Its text.
+    pub(crate) context: &'r [u8],
     pub(crate) options: &'r EvaluateOptions<'r>,
     pub(crate) start: Instant,
 }
@@ -253,17 +286,20 @@ pub(crate) struct Request<'r> {
 pub(crate) fn write<'a, 'o>(
     request: Request<'a>,
     eval: &mut Evaluation<'a, DeriveHost<'_>>,
+    second: &mut Second,
     out: &'o mut String,
 ) -> Result<Answer<'o>, EvaluateError> {
     out.clear();
     let mut parts = Parts::default();
-    let finished = finish(request, eval, Output::Json(out, &mut parts))?;
+    let finished = finish(request, eval, second, Output::Json(out, &mut parts))?;
     Ok(Answer {
         decision: finished.verb,
         json: out,
         parts,
         origin: Origin::Decided,
         errors: finished.errors,
+        #[cfg(feature = "cache")]
+        reusable: finished.reusable,
         timestamp_ms: finished.now.timestamp_ms(),
         evaluation_time_ns: finished.now.evaluation_time_ns,
     })
@@ -273,24 +309,40 @@ pub(crate) fn write<'a, 'o>(
 fn finish<'a>(
     request: Request<'a>,
     eval: &mut Evaluation<'a, DeriveHost<'_>>,
+    second: &mut Second,
     output: Output<'_>,
 ) -> Result<Finished, EvaluateError> {
     let Request {
         policies,
         settings,
         scope,
+        context,
         options,
         start,
     } = request;
     let mode = if options.trace { Mode::All } else { options.mode };
     eval.decide(scope, mode);
-    let view = decision::assemble(policies, settings.default_decision.verb(), eval);
-    let trace = options.trace.then(|| {
-        let in_scope = |policy: usize| match scope {
-            Scope::All => true,
-            Scope::Only(mask) => mask.get(policy).copied().unwrap_or(false),
-        };
-        explain::trace(policies, in_scope, eval)
+    let (mut view, composed) = decision::assemble(policies, settings.default_decision.verb(), eval);
+    let mut denial = match &composed {
+        Some(composed) => {
+            let look = Look {
+                policies,
+                scope,
+                context,
+                mode,
+                default: settings.default_decision.verb(),
+                trace: options.trace,
+            };
+            second::look(look, composed, eval, second)?
+        }
+        None => None,
+    };
+    if let Some(denial) = &denial {
+        view = view.overruled(denial, eval.bump());
+    }
+    let trace = options.trace.then(|| Trace {
+        rules: explain::rules(policies, |policy| scope.holds(policy), eval),
+        second_look: denial.as_mut().and_then(|denial| denial.trace.take()),
     });
     let now = Now::since(start);
     let mut buffer = uuid::Uuid::encode_buffer();
@@ -315,20 +367,36 @@ fn finish<'a>(
     Ok(Finished {
         verb: view.verb,
         errors: view.errors.len(),
+        reusable: composed.is_none_or(|composed| !(composed.read && composed.in_lists)),
         now,
     })
 }
 
-/// Which policies a request asks for. A policy that is not loaded, or not in the namespace, is an error: an empty
-/// scope must not turn into an allow.
+/// Which policies a request asks for. A policy that is not loaded, or not in the namespace, is an error, and so is a
+/// namespace without policies: an empty scope must not turn into an allow.
 pub(crate) fn scope<'s>(
     policies: &'s Policies,
+    settings: &Settings,
     options: &EvaluateOptions<'_>,
     mask: &'s mut Vec<bool>,
 ) -> Result<Scope<'s>, EvaluateError> {
-    let namespace: Option<&'s [bool]> = options
-        .namespace
-        .map(|n| policies.namespaces.get(n).map_or(&*policies.global, |m| &**m));
+    if policies.manifest.policies.is_empty() {
+        return Err(EvaluateError::NothingActive);
+    }
+    let namespace: Option<&'s [bool]> = match options.namespace {
+        None => None,
+        Some(name) => {
+            let known = policies.namespaces.get(name);
+            let instead = match settings.unknown_namespace {
+                UnknownNamespace::Error => None,
+                UnknownNamespace::Global => policies.namespaces.get(GLOBAL),
+            };
+            match known.or(instead) {
+                Some(sees) => Some(sees),
+                None => return Err(EvaluateError::UnknownNamespace(name.to_owned())),
+            }
+        }
+    };
     let Some(wanted) = options.policies else {
         return Ok(namespace.map_or(Scope::All, Scope::Only));
     };

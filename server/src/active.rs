@@ -7,7 +7,8 @@
 //! # Invariants
 //!
 //! - What does not compile or load replaces nothing: the last good policies go on deciding, and [`Info::failure`] says so.
-//! - Until something was loaded, [`Active::engine`] gives `not_ready`, never a decision.
+//! - Until something was loaded, [`Active::engine`] gives `not_ready`, never a decision; and so does its engine while no
+//!   policy is active.
 //! - With trusted keys nothing runs that they did not sign.
 
 use crate::clock::now_ms;
@@ -19,7 +20,9 @@ use crate::storage::model::{ActiveSet, Deployment, PolicyVersion};
 use arc_swap::ArcSwap;
 use policy_compiler::Compiler;
 use policy_primitives::prices::PriceTable;
-use policy_runtime::{BuildError, DefaultDecision, DeriveMode, Policies, PolicyEngine, PublicKey};
+use policy_runtime::{
+    BuildError, DefaultDecision, DeriveMode, Policies, PolicyEngine, PublicKey, UnknownNamespace,
+};
 use std::sync::Arc;
 use tokio::sync::{Mutex, MutexGuard};
 
@@ -30,6 +33,8 @@ pub struct Settings {
     pub derive: DeriveMode,
     /// Decision where no rule fires.
     pub default_decision: DefaultDecision,
+    /// What becomes of a namespace without active policies.
+    pub unknown_namespace: UnknownNamespace,
     /// Prices instead of the built-in ones.
     pub prices: Option<Arc<PriceTable>>,
     /// Keys of which one must have signed a bundle.
@@ -46,7 +51,8 @@ impl Settings {
         let builder = PolicyEngine::builder()
             .policies(policies)
             .derive(self.derive)
-            .default_decision(self.default_decision);
+            .default_decision(self.default_decision)
+            .unknown_namespace(self.unknown_namespace);
         match &self.prices {
             Some(prices) => builder.prices(Arc::clone(prices)),
             None => builder,

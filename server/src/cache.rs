@@ -109,6 +109,12 @@ impl Outcome {
         read(self.parts.matched_policies(self.text()))
     }
 
+    /// The fired rules, each with its policy, what it decides and why: a list in JSON.
+    #[must_use]
+    pub fn matched(&self) -> &str {
+        self.parts.matched(self.text())
+    }
+
     /// As given, or generated. Reads that part of the response.
     #[must_use]
     pub fn request_id(&self) -> String {

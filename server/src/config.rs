@@ -13,7 +13,7 @@ mod value;
 
 use crate::seal::{SealError, Sealer};
 use crate::telemetry::logs;
-use policy_runtime::{DefaultDecision, DeriveMode};
+use policy_runtime::{DefaultDecision, DeriveMode, UnknownNamespace};
 use secrecy::{ExposeSecret as _, SecretString};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -317,6 +317,8 @@ pub struct Policies {
     pub derive: DeriveMode,
     /// Decision where no rule fires.
     pub default_decision: DefaultDecision,
+    /// What becomes of a namespace without active policies.
+    pub unknown_namespace: UnknownNamespace,
     /// Prices instead of the built-in ones.
     pub prices: Option<PathBuf>,
     /// Whether somebody other than the author has to approve.
@@ -788,6 +790,11 @@ fn policies(p: &mut Parser<'_>) -> Policies {
         default_decision: p.value("DEFAULT_DECISION", DefaultDecision::Allow, |text| match text {
             "allow" => Some(DefaultDecision::Allow),
             "deny" => Some(DefaultDecision::Deny),
+            _ => None,
+        }),
+        unknown_namespace: p.value("UNKNOWN_NAMESPACE", UnknownNamespace::Error, |text| match text {
+            "error" => Some(UnknownNamespace::Error),
+            "global" => Some(UnknownNamespace::Global),
             _ => None,
         }),
         prices: p.path("PRICES_FILE"),

@@ -16,6 +16,7 @@ macro_rules! for_each_code {
             MalformedContext, "malformed_context", 400, InvalidArgument, "The context is not a JSON object that can be evaluated.";
             UnknownPolicy, "unknown_policy", 400, InvalidArgument, "A policy that the request names is not active in its namespace.";
             NoPolicies, "no_policies", 400, InvalidArgument, "The list of policies is empty.";
+            UnknownNamespace, "unknown_namespace", 400, InvalidArgument, "No active policy is of the namespace that the request names.";
             InvalidBundle, "invalid_bundle", 400, InvalidArgument, "The bytes are not a bundle that this server can run.";
             UntrustedBundle, "untrusted_bundle", 403, PermissionDenied, "No trusted key signed the bundle.";
             Unauthenticated, "unauthenticated", 401, Unauthenticated, "No valid token or API key was given.";
@@ -30,12 +31,13 @@ macro_rules! for_each_code {
             TooLarge, "too_large", 413, ResourceExhausted, "The body or the batch is larger than the limit.";
             UnsupportedMediaType, "unsupported_media_type", 415, InvalidArgument, "The content type is not one that the operation takes.";
             PolicyInvalid, "policy_invalid", 422, InvalidArgument, "The policy does not compile; `diagnostics` say where and why.";
+            ModificationRefused, "modification_refused", 422, FailedPrecondition, "The request as the policies modify it cannot be evaluated, so it may not pass.";
             PreconditionRequired, "precondition_required", 428, FailedPrecondition, "The operation needs `If-Match`.";
             RateLimited, "rate_limited", 429, ResourceExhausted, "Too many requests; wait as long as `Retry-After` says.";
             Internal, "internal", 500, Internal, "A fault of the server; its log has the request id.";
             Overloaded, "overloaded", 503, Unavailable, "The server sheds load; retry.";
             StoreUnavailable, "store_unavailable", 503, Unavailable, "The database cannot be reached; nothing was changed.";
-            NotReady, "not_ready", 503, Unavailable, "No policies are loaded yet.";
+            NotReady, "not_ready", 503, Unavailable, "No policy is active, so nothing is decided.";
             ShuttingDown, "shutting_down", 503, Unavailable, "The server is about to stop.";
             DeadlineExceeded, "deadline_exceeded", 504, DeadlineExceeded, "It took longer than the request may take.";
         }
@@ -175,6 +177,9 @@ impl From<policy_runtime::EvaluateError> for ServiceError {
             E::Context(_) | E::Serialize(_) => Code::MalformedContext,
             E::UnknownPolicy(_) => Code::UnknownPolicy,
             E::NoPolicies => Code::NoPolicies,
+            E::UnknownNamespace(_) => Code::UnknownNamespace,
+            E::NothingActive => Code::NotReady,
+            E::Modified(_) => Code::ModificationRefused,
             _ => Code::MalformedRequest,
         };
         Self::new(code, error.to_string())

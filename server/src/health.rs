@@ -75,6 +75,8 @@ impl Health {
         }
         if !info.ready {
             missing.push("no policies are loaded yet".to_owned());
+        } else if info.policies == 0 {
+            missing.push("no policy is active, so nothing is decided".to_owned());
         }
         let mut degraded: Vec<String> = info.failure.iter().cloned().collect();
         let mut up = BTreeMap::new();

@@ -109,6 +109,7 @@ impl Server {
         let settings = Settings {
             derive: config.policies.derive,
             default_decision: config.policies.default_decision,
+            unknown_namespace: config.policies.unknown_namespace,
             prices: config
                 .policies
                 .prices

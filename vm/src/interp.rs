@@ -78,7 +78,9 @@ pub enum Scope<'s> {
 }
 
 impl Scope<'_> {
-    fn holds(&self, policy: usize) -> bool {
+    /// Whether a policy takes part.
+    #[must_use]
+    pub fn holds(&self, policy: usize) -> bool {
         match self {
             Self::All => true,
             Self::Only(mask) => mask.get(policy).copied().unwrap_or(false),

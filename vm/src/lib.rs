@@ -19,6 +19,7 @@ mod lazy;
 mod literals;
 mod load;
 mod pattern;
+pub mod place;
 mod predicate;
 mod project;
 mod quantifier;

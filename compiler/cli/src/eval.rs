@@ -11,7 +11,7 @@ use crate::remote::ServerArgs;
 use crate::{Host, output};
 use anyhow::{Context as _, bail};
 use owo_colors::{OwoColorize as _, Style};
-use policy_runtime::{ConditionTrace, ErrorEntry, Response, Trace, Verb};
+use policy_runtime::{ConditionTrace, ErrorEntry, Response, RuleTrace, Trace, Verb};
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -206,8 +206,16 @@ pub(crate) fn failure(out: &mut impl Write, error: &ErrorEntry) -> anyhow::Resul
 
 /// The outcome of every rule and condition.
 fn trace(out: &mut impl Write, trace: &Trace) -> anyhow::Result<()> {
-    writeln!(out, "\n{}", "trace".bold())?;
-    for rule in &trace.rules {
+    rules(out, "trace", &trace.rules)?;
+    match &trace.second_look {
+        Some(second) => rules(out, "trace of the modified request, which is denied", second),
+        None => Ok(()),
+    }
+}
+
+fn rules(out: &mut impl Write, title: &str, rules: &[RuleTrace]) -> anyhow::Result<()> {
+    writeln!(out, "\n{}", title.bold())?;
+    for rule in rules {
         let fired = if rule.fired { "fired" } else { "did not fire" };
         writeln!(
             out,

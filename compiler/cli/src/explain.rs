@@ -12,7 +12,7 @@ use crate::output::shown;
 use crate::{Host, output};
 use anyhow::Context as _;
 use owo_colors::OwoColorize as _;
-use policy_runtime::{ConditionTrace, Response, RuleTrace};
+use policy_runtime::{ConditionTrace, Response, RuleTrace, Verb};
 use serde_json::{Value, json};
 use std::io::Write;
 use std::path::PathBuf;
@@ -61,8 +61,27 @@ fn rules(response: &Response) -> &[RuleTrace] {
     response.decision.trace.as_ref().map_or(&[], |t| &t.rules)
 }
 
+/// The rules for the request as it was modified, where that is what decided.
+fn second_look(response: &Response) -> Option<&[RuleTrace]> {
+    response.decision.trace.as_ref()?.second_look.as_deref()
+}
+
 fn document(response: &Response, parts: &Parts) -> Value {
-    let rules: Vec<Value> = rules(response)
+    let mut document = json!({
+        "decision": response.decision.decision.as_str(),
+        "allowed": response.decision.allowed,
+        "reason": response.decision.reason,
+        "errors": response.decision.errors,
+        "rules": documents(rules(response), parts),
+    });
+    if let (Some(second), Value::Object(members)) = (second_look(response), &mut document) {
+        members.insert("secondLook".to_owned(), documents(second, parts));
+    }
+    document
+}
+
+fn documents(rules: &[RuleTrace], parts: &Parts) -> Value {
+    rules
         .iter()
         .map(|rule| {
             let changes: Option<Vec<Value>> = change(rule).map(|list| {
@@ -85,14 +104,7 @@ fn document(response: &Response, parts: &Parts) -> Value {
                 (if rule.fired { "toNotFire" } else { "toFire" }): changes,
             })
         })
-        .collect();
-    json!({
-        "decision": response.decision.decision.as_str(),
-        "allowed": response.decision.allowed,
-        "reason": response.decision.reason,
-        "errors": response.decision.errors,
-        "rules": rules,
-    })
+        .collect()
 }
 
 fn text(response: &Response, parts: &Parts) -> anyhow::Result<()> {
@@ -109,7 +121,14 @@ fn text(response: &Response, parts: &Parts) -> anyhow::Result<()> {
         }
     )?;
     let (fired, quiet): (Vec<_>, Vec<_>) = rules(response).iter().partition(|r| r.fired);
-    for (title, rules) in [("fired", fired), ("did not fire", quiet)] {
+    let denies = |rule: &&RuleTrace| rule.fired && rule.decision == Verb::Deny.as_str();
+    let second = second_look(response);
+    let denied: Vec<_> = second.unwrap_or_default().iter().filter(denies).collect();
+    if second.is_some() {
+        writeln!(out, "\nthe modified request is denied, so this one is")?;
+    }
+    let title = "fired for the modified request";
+    for (title, rules) in [(title, denied), ("fired", fired), ("did not fire", quiet)] {
         if !rules.is_empty() {
             writeln!(out, "\n{}", title.bold())?;
         }

@@ -31,6 +31,7 @@ pub struct KeptDecision {
     reason: Part,
     policies: Part,
     rules: Part,
+    matched: Part,
     revision: Part,
     /// What it took to decide, in nanoseconds.
     pub(super) cost_ns: u64,
@@ -72,6 +73,7 @@ impl KeptDecision {
             reason,
             policies: back(parts.policies, start)?,
             rules: back(parts.rules, start)?,
+            matched: back(parts.matched, start)?,
             revision,
             text: text.into_boxed_str(),
             cost_ns: answer.evaluation_time_ns,
@@ -122,6 +124,7 @@ impl KeptDecision {
             reason,
             policies: self.policies.moved(decision),
             rules: self.rules.moved(decision),
+            matched: self.matched.moved(decision),
             time,
             timestamp,
             cached: Part {
@@ -136,6 +139,7 @@ impl KeptDecision {
             parts,
             origin: Origin::Cached,
             errors: 0,
+            reusable: true,
             timestamp_ms: now.timestamp_ms(),
             evaluation_time_ns: now.evaluation_time_ns,
         }
@@ -172,7 +176,13 @@ impl KeptDecision {
             Verb::Deny => 3,
         });
         let places = [self.time, self.timestamp].into_iter();
-        let parts = [self.reason, self.policies, self.rules, self.revision];
+        let parts = [
+            self.reason,
+            self.policies,
+            self.rules,
+            self.matched,
+            self.revision,
+        ];
         let places = places.chain(parts.into_iter().flat_map(|part| [part.start, part.end]));
         let places = places.chain([key.len(), self.text.len()]);
         let numbers = [self.cost_ns, self.created_ms].into_iter();
@@ -218,7 +228,7 @@ impl KeptDecision {
                 end: place()?,
             })
         };
-        let (reason, policies, rules, revision) = (part()?, part()?, part()?, part()?);
+        let (reason, policies, rules, matched, revision) = (part()?, part()?, part()?, part()?, part()?);
         let (key_length, text_length) = (place()?, place()?);
         let (own_key, text) = rest.split_at_checked(key_length)?;
         if own_key != key || text.len() != text_length {
@@ -232,6 +242,7 @@ impl KeptDecision {
             reason.of(text),
             policies.of(text),
             rules.of(text),
+            matched.of(text),
             revision.of(text),
         ];
         pieces.iter().all(Option::is_some).then(|| Self {
@@ -242,6 +253,7 @@ impl KeptDecision {
             reason,
             policies,
             rules,
+            matched,
             revision,
             cost_ns,
             created_ms,

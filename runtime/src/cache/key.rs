@@ -1,7 +1,8 @@
 //! The key of a decision: everything that the decision depends on, in one canonical form.
 //!
 //! ```text
-//! format · version of this crate · digest of the policies · derive mode · default decision · price table
+//! format · version of this crate · digest of the policies · derive mode · default decision · unknown namespaces ·
+//! price table
 //! mode · namespace · policies asked for · each field that the module reads, as projected
 //! ```
 //!
@@ -14,7 +15,7 @@
 //! not from a clock, a counter or another request. [`pure`] has to be asked about every field that the engine computes.
 
 use crate::derive::DeriveMode;
-use crate::engine::Settings;
+use crate::engine::{Settings, UnknownNamespace};
 use crate::worker::{DefaultDecision, Request};
 use policy_bytecode::Number;
 use policy_bytecode::context::Derived;
@@ -22,7 +23,7 @@ use policy_vm::{Mode, Value};
 use sha2::{Digest as _, Sha256};
 
 /// Changes whenever the layout of keys or of kept decisions does.
-pub(super) const FORMAT: u8 = 1;
+pub(super) const FORMAT: u8 = 2;
 
 /// Keys of other versions of this crate never match: it may count, find or render otherwise.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -84,6 +85,10 @@ pub(super) fn write<'v, 'a: 'v>(
     out.push(match settings.default_decision {
         DefaultDecision::Allow => 0,
         DefaultDecision::Deny => 1,
+    });
+    out.push(match settings.unknown_namespace {
+        UnknownNamespace::Error => 0,
+        UnknownNamespace::Global => 1,
     });
     if policies.module.derived_fields().any(priced) {
         out.push(1);

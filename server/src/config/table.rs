@@ -166,6 +166,13 @@ pub const SETTINGS: &[Setting] = &[
     ),
     of(
         POLICIES,
+        "UNKNOWN_NAMESPACE",
+        "error",
+        "error|global",
+        "What becomes of a request that names a namespace without active policies: it is an error, or the policies of `global` decide, if there are some.",
+    ),
+    of(
+        POLICIES,
         "PRICES_FILE",
         "",
         "FILE",

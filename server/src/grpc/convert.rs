@@ -207,6 +207,7 @@ struct DecisionText {
     reason: Option<String>,
     matched_policies: Vec<String>,
     matched_rules: Vec<String>,
+    matched: Vec<MatchText>,
     evaluation_time_ms: f64,
     #[serde(flatten)]
     more: MoreText,
@@ -240,6 +241,26 @@ impl MoreText {
 }
 
 #[derive(Deserialize)]
+struct MatchText {
+    policy: String,
+    rule: String,
+    decision: String,
+    reason: Option<String>,
+}
+
+fn matched(list: Vec<MatchText>) -> Result<Vec<v1::MatchedRule>> {
+    let one = |fired: MatchText| {
+        Ok(v1::MatchedRule {
+            policy: fired.policy,
+            rule: fired.rule,
+            decision: verb(&fired.decision)?.into(),
+            reason: fired.reason,
+        })
+    };
+    list.into_iter().map(one).collect()
+}
+
+#[derive(Deserialize)]
 struct ErrorText {
     policy: String,
     rule: String,
@@ -269,6 +290,7 @@ struct DecisionOutline {
     reason: Option<String>,
     matched_policies: Vec<String>,
     matched_rules: Vec<String>,
+    matched: Vec<MatchText>,
     evaluation_time_ms: f64,
 }
 
@@ -289,6 +311,7 @@ pub fn response(text: bytes::Bytes, as_json: bool) -> Result<v1::EvaluatePolicyR
             reason: read.decision.reason,
             matched_policies: read.decision.matched_policies,
             matched_rules: read.decision.matched_rules,
+            matched: matched(read.decision.matched)?,
             evaluation_time_ns: nanoseconds(read.decision.evaluation_time_ms),
             timestamp: Some(timestamp(read.timestamp)),
             cached: read.cached,
@@ -306,6 +329,7 @@ pub fn response(text: bytes::Bytes, as_json: bool) -> Result<v1::EvaluatePolicyR
         reason: decision.reason,
         matched_policies: decision.matched_policies,
         matched_rules: decision.matched_rules,
+        matched: matched(decision.matched)?,
         evaluation_time_ns: nanoseconds(decision.evaluation_time_ms),
         timestamp: Some(timestamp(read.timestamp)),
         cached: read.cached,
@@ -322,6 +346,7 @@ pub fn response(text: bytes::Bytes, as_json: bool) -> Result<v1::EvaluatePolicyR
 ///
 /// `internal` when the text is not that of a response.
 pub fn outcome(outcome: Outcome, as_json: bool) -> Result<v1::EvaluatePolicyResponse> {
+    let broken = |e: serde_json::Error| ServiceError::internal(format!("response of the engine: {e}"));
     let mut response = v1::EvaluatePolicyResponse {
         request_id: outcome.request_id(),
         decision: decided(outcome.decision).into(),
@@ -329,6 +354,7 @@ pub fn outcome(outcome: Outcome, as_json: bool) -> Result<v1::EvaluatePolicyResp
         reason: outcome.reason(),
         matched_policies: outcome.matched_policies(),
         matched_rules: outcome.matched_rules(),
+        matched: matched(serde_json::from_str(outcome.matched()).map_err(broken)?)?,
         evaluation_time_ns: i64::try_from(outcome.duration_ns).unwrap_or(i64::MAX),
         timestamp: Some(timestamp(outcome.at_ms)),
         cached: outcome.cached(),
@@ -338,8 +364,7 @@ pub fn outcome(outcome: Outcome, as_json: bool) -> Result<v1::EvaluatePolicyResp
     if as_json {
         response.response_json = outcome.json;
     } else if let Some(more) = outcome.more().strip_prefix(',') {
-        let more: MoreText = serde_json::from_str(&format!("{{{more}}}"))
-            .map_err(|e| ServiceError::internal(format!("response of the engine: {e}")))?;
+        let more: MoreText = serde_json::from_str(&format!("{{{more}}}")).map_err(broken)?;
         more.put(&mut response);
     }
     Ok(response)

@@ -73,6 +73,8 @@ pub(super) struct DecisionView {
     matched_policies: Vec<String>,
     /// Fired rules, in evaluation order.
     matched_rules: Vec<String>,
+    /// The same rules, each with what it decides and why.
+    matched: Vec<MatchView>,
     /// Time from request bytes to decision, in milliseconds.
     evaluation_time_ms: f64,
     /// New values by path.
@@ -84,9 +86,24 @@ pub(super) struct DecisionView {
     /// Conditions that could not be evaluated.
     #[schema(value_type = Option<Vec<Object>>)]
     errors: Option<serde_json::Value>,
-    /// Every rule and condition, when asked for.
+    /// Every rule and condition, when asked for; under `secondLook` once more for the modified request, where that is what
+    /// is denied.
     #[schema(value_type = Option<Object>)]
     trace: Option<serde_json::Value>,
+}
+
+/// A fired rule.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what the runtime writes")]
+pub(super) struct MatchView {
+    /// Policy of the rule.
+    policy: String,
+    /// Its id in that policy.
+    rule: String,
+    /// `allow`, `deny`, `warn` or `modify`.
+    decision: String,
+    /// Its reason.
+    reason: Option<String>,
 }
 
 /// Answers to a batch.

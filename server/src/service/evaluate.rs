@@ -38,7 +38,8 @@ pub struct Evaluation<'a> {
     #[serde(borrow, deserialize_with = "bytes_of_json")]
     #[schema(value_type = Object)]
     pub context: &'a [u8],
-    /// Only policies of this namespace and of `global`.
+    /// Only policies of this namespace and of `global`. One that no active policy is of is an error, unless
+    /// `UNKNOWN_NAMESPACE` is `global`.
     #[serde(borrow, default)]
     pub namespace: Option<Cow<'a, str>>,
     /// Only these policies; an id that is not active is an error, and so is an empty list.
@@ -161,7 +162,8 @@ impl Service {
     /// # Errors
     ///
     /// [`Code::MalformedRequest`], [`Code::Forbidden`], [`Code::NotReady`], [`Code::MalformedContext`],
-    /// [`Code::UnknownPolicy`], [`Code::NoPolicies`], [`Code::Overloaded`].
+    /// [`Code::UnknownPolicy`], [`Code::NoPolicies`], [`Code::UnknownNamespace`], [`Code::ModificationRefused`],
+    /// [`Code::Overloaded`].
     pub async fn evaluate(self: &Arc<Self>, caller: &Caller, asked: impl Ask) -> Result<Outcome> {
         let decided = if asked.text().len() < LONG {
             self.decide_on(caller, &asked).await?
@@ -319,7 +321,7 @@ impl Service {
     /// # Errors
     ///
     /// What concerns all: [`Code::MalformedRequest`], [`Code::TooLarge`], [`Code::Forbidden`], [`Code::NotReady`],
-    /// [`Code::UnknownPolicy`], [`Code::NoPolicies`], [`Code::Overloaded`].
+    /// [`Code::UnknownPolicy`], [`Code::NoPolicies`], [`Code::UnknownNamespace`], [`Code::Overloaded`].
     pub async fn evaluate_batch(
         self: &Arc<Self>,
         caller: &Caller,

@@ -166,10 +166,16 @@ pub(crate) struct Policyd {
 }
 
 impl Policyd {
-    /// Starts one, and waits until it is ready to decide.
+    /// Starts one, and waits until it is ready, or would be if a policy were active.
     pub(crate) fn start(settings: &[(&str, &str)]) -> Self {
         let policyd = Self::launch(settings);
-        until("policyd is ready", || !policyd.client.is("unready"));
+        until("policyd is ready", || {
+            let ready = policyd.client.ready();
+            ready["status"] != "unready"
+                || ready["reasons"][0]
+                    .as_str()
+                    .is_some_and(|reason| reason.starts_with("no policy is active"))
+        });
         policyd
     }
 

@@ -2,10 +2,10 @@
 
 use crate::consts::Const;
 use crate::context::Derived;
-use crate::ids::{FuncIdx, PolicyIdx, PredIdx};
-use crate::instr::Instr;
+use crate::ids::{FieldIdx, FuncIdx, PolicyIdx, PredIdx};
+use crate::instr::{Instr, Role};
 use crate::predicate::Predicate;
-use crate::quantifier::Body;
+use crate::quantifier::{Body, ItemTest};
 use crate::scan::Scan;
 use crate::wire::{DecodeError, Reader, Writer};
 use serde::{Deserialize, Serialize};
@@ -40,6 +40,26 @@ pub struct Module {
     pub rules: Vec<Rule>,
     /// Policies in evaluation order; their rules are consecutive.
     pub policies: Vec<PolicyRange>,
+}
+
+impl Module {
+    /// The fields that conditions look at; the others serve templates and modifications, or derived fields. A field may
+    /// come up several times.
+    pub fn fields_read(&self) -> impl Iterator<Item = FieldIdx> {
+        let tested = self.predicates.iter().flat_map(Predicate::fields);
+        let instructions = self.functions.iter().flat_map(|function| &function.code);
+        let loaded = instructions.filter_map(|instruction| {
+            let mut loaded = None;
+            instruction.roles(|role| {
+                if let Role::Field(field) = role {
+                    loaded = Some(field);
+                }
+            });
+            loaded
+        });
+        let asked = self.bodies.iter().flat_map(Body::tests).flat_map(ItemTest::fields);
+        tested.chain(asked).chain(loaded)
+    }
 }
 
 /// Bounds of one evaluation. Exceeding one makes the rule at hand an error, never an allow.

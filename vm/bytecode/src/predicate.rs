@@ -174,3 +174,14 @@ pub struct Predicate {
     /// Where its outcome is kept once known, when several places ask for it.
     pub memo: Option<MemoIdx>,
 }
+
+impl Predicate {
+    /// The fields that it looks at.
+    pub fn fields(&self) -> impl Iterator<Item = FieldIdx> {
+        let other = match self.operand {
+            PredOperand::Field(field) => Some(field),
+            PredOperand::None | PredOperand::Const(_) | PredOperand::Pattern(_) | PredOperand::Body(_) => None,
+        };
+        std::iter::once(self.field).chain(other)
+    }
+}

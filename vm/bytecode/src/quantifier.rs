@@ -109,6 +109,22 @@ impl Body {
 }
 
 impl ItemTest {
+    /// The fields of the request that it looks at.
+    pub fn fields(&self) -> impl Iterator<Item = FieldIdx> {
+        let subject = match &self.subject {
+            Subject::Field(field) => Some(*field),
+            Subject::Item(_) => None,
+        };
+        let operand = match &self.operand {
+            ItemOperand::Plain(PredOperand::Field(field)) => Some(*field),
+            ItemOperand::Plain(
+                PredOperand::None | PredOperand::Const(_) | PredOperand::Pattern(_) | PredOperand::Body(_),
+            )
+            | ItemOperand::Item(_) => None,
+        };
+        subject.into_iter().chain(operand)
+    }
+
     /// The body that it asks of each element of a list in the element.
     #[must_use]
     pub fn body(&self) -> Option<BodyIdx> {

@@ -124,9 +124,15 @@ fn verdict(out: &mut impl Write, decision: &Value) -> anyhow::Result<()> {
         let [policy, rule, message] = ["policy", "rule", "message"].map(|key| remote::cell(error, key));
         writeln!(out, "  {policy}/{rule}: {message}")?;
     }
-    if let Some(trace) = decision.get("trace") {
-        writeln!(out, "\n{}", "trace".bold())?;
-        for rule in list(trace, "rules") {
+    let trace = decision.get("trace").into_iter();
+    let titles = [
+        ("rules", "trace"),
+        ("secondLook", "trace of the modified request, which is denied"),
+    ];
+    let traces = trace.flat_map(|trace| titles.map(|(key, title)| (trace, key, title)));
+    for (trace, key, title) in traces.filter(|(trace, key, _)| trace.get(key).is_some()) {
+        writeln!(out, "\n{}", title.bold())?;
+        for rule in list(trace, key) {
             let fired = if rule.get("fired") == Some(&Value::Bool(true)) {
                 "fired"
             } else {

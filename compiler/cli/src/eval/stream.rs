@@ -77,8 +77,16 @@ fn lines<R: Read>(
             }
             (Ok(evaluated), Format::Text) => writeln!(out, "{number}: {}", evaluated.decision.as_str())?,
             // Not the line's fault: every line would say the same.
-            (Err(error @ (EvaluateError::UnknownPolicy(_) | EvaluateError::NoPolicies)), _) => {
-                return Err(error.into());
+            (
+                Err(
+                    error @ (EvaluateError::UnknownPolicy(_)
+                    | EvaluateError::NoPolicies
+                    | EvaluateError::UnknownNamespace(_)
+                    | EvaluateError::NothingActive),
+                ),
+                _,
+            ) => {
+                return Err(anyhow::Error::new(error).context("no decision"));
             }
             (Err(error), Format::Json) => malformed(&mut out, &error, number)?,
             (Err(error), Format::Text) => {

@@ -449,7 +449,7 @@ impl<'a> Parser<'a> {
         } else if op == PredOp::Matches {
             let (source, rest) = string(rest)?;
             (
-                ItemOperand::Plain(PredOperand::Pattern(self.pattern(source))),
+                ItemOperand::Plain(PredOperand::Pattern(self.pattern(source)?)),
                 rest,
             )
         } else if matches!(op, PredOp::Any | PredOp::All) {

@@ -311,6 +311,10 @@ fn a_response_becomes_the_same_message() {
         "decision": {
             "decision": "modify", "allowed": true, "reason": "why",
             "matchedPolicies": ["p"], "matchedRules": ["a", "b"], "evaluationTimeMs": 0.012345,
+            "matched": [
+                { "policy": "p", "rule": "a", "decision": "modify", "reason": "why" },
+                { "policy": "p", "rule": "b", "decision": "warn" },
+            ],
             "modifications": { "llm.maxTokens": 10, "x": [1.5, null, { "a": "b" }] },
             "metadata": { "m": true },
             "errors": [{ "policy": "p", "rule": "b", "found": "f", "expected": "e", "message": "m" }],
@@ -338,6 +342,18 @@ fn a_response_becomes_the_same_message() {
     assert_eq!(
         got.trace,
         Some(message(&json!({ "rules": [{ "rule": "a", "fired": true }] })))
+    );
+    let [first, second] = got.matched.as_slice() else {
+        panic!("{:?}", got.matched)
+    };
+    assert_eq!(
+        (first.decision(), first.reason.as_deref()),
+        (v1::Decision::Modify, Some("why"))
+    );
+    assert_eq!((second.policy.as_str(), second.rule.as_str()), ("p", "b"));
+    assert_eq!(
+        (second.decision(), second.reason.as_deref()),
+        (v1::Decision::Warn, None)
     );
     let at = got.timestamp.unwrap();
     assert_eq!((at.seconds, at.nanos), (1_760_000_000, 123_000_000));
@@ -402,7 +418,7 @@ fn a_response_that_is_none_is_a_fault_and_not_a_decision() {
     for text in [
         "",
         "{}",
-        r#"{"requestId":"r","decision":{"decision":"maybe","allowed":true,"matchedPolicies":[],"matchedRules":[],"evaluationTimeMs":0},"timestamp":0,"cached":false,"bundle":{"revision":""}}"#,
+        r#"{"requestId":"r","decision":{"decision":"maybe","allowed":true,"matchedPolicies":[],"matchedRules":[],"matched":[],"evaluationTimeMs":0},"timestamp":0,"cached":false,"bundle":{"revision":""}}"#,
     ] {
         for as_json in [false, true] {
             let error = response(bytes::Bytes::copy_from_slice(text.as_bytes()), as_json).unwrap_err();
