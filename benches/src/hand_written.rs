@@ -165,7 +165,7 @@ pub fn patterns(policy: &str) -> Vec<(String, String)> {
                     Literal::String(pattern) => Some((rule.id.value, pattern)),
                     _other => None,
                 },
-                Operand::Path(_) => None,
+                Operand::Path(_) | Operand::Condition(_) => None,
             },
             _other => None,
         })

@@ -8,7 +8,8 @@ use crate::ir::{Predicate, Program};
 use policy_bytecode::context::Derived;
 use policy_bytecode::module::{PathSegment, Pattern, PatternEngine};
 use policy_bytecode::predicate::{PredOp, PredOperand};
-use policy_bytecode::{Const, FieldIdx};
+use policy_bytecode::quantifier::{ItemOperand, ItemTest, Node};
+use policy_bytecode::{BodyIdx, Const, FieldIdx};
 
 /// Cost of something: a fixed part, and a part that grows with the text of the request.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -58,13 +59,27 @@ pub fn derived(field: Derived) -> Cost {
 pub fn predicate(program: &Program, predicate: &Predicate) -> Cost {
     let constant = match predicate.operand {
         PredOperand::Const(k) => program.consts.get(k.index()),
-        PredOperand::None | PredOperand::Pattern(_) | PredOperand::Field(_) => None,
+        PredOperand::None | PredOperand::Pattern(_) | PredOperand::Field(_) | PredOperand::Body(_) => None,
     };
     let pattern = match predicate.operand {
         PredOperand::Pattern(x) => program.patterns.get(x.index()),
-        PredOperand::None | PredOperand::Const(_) | PredOperand::Field(_) => None,
+        PredOperand::None | PredOperand::Const(_) | PredOperand::Field(_) | PredOperand::Body(_) => None,
     };
-    match predicate.op {
+    compare(predicate.op, constant, pattern, || match predicate.operand {
+        PredOperand::Body(q) => quantifier(program, q),
+        PredOperand::None | PredOperand::Const(_) | PredOperand::Pattern(_) | PredOperand::Field(_) => {
+            Cost::default()
+        }
+    })
+}
+
+fn compare(
+    op: PredOp,
+    constant: Option<&Const>,
+    pattern: Option<&Pattern>,
+    body: impl FnOnce() -> Cost,
+) -> Cost {
+    match op {
         PredOp::Exists => cost(2, 0, 0),
         PredOp::Eq => match constant {
             Some(Const::Array(items)) => cost(8 + 4 * len(items.len()), 0, 0),
@@ -91,7 +106,68 @@ pub fn predicate(program: &Program, predicate: &Predicate) -> Cost {
             })
             | None => cost(60, 1_500, 1),
         },
+        PredOp::Any | PredOp::All => body(),
     }
+}
+
+/// Elements that a kilobyte of a request holds at most: each takes a byte and a comma.
+const ELEMENTS_PER_KB: u64 = 512;
+/// What goes on around the nodes of a body, for each of them.
+const NODE: u64 = 2;
+
+/// What asking a body of the elements of a list costs: it grows with the list, and with the text in it.
+fn quantifier(program: &Program, q: BodyIdx) -> Cost {
+    let own = body(program, q);
+    Cost {
+        fixed: 10,
+        per_text_kb: own
+            .fixed
+            .saturating_mul(ELEMENTS_PER_KB)
+            .saturating_add(own.per_text_kb),
+        scans: own.scans,
+    }
+}
+
+/// What asking a body of one element costs. A body in it is asked of elements that lie in this one, so that together
+/// they are no more than the request holds.
+fn body(program: &Program, q: BodyIdx) -> Cost {
+    let mut total = Cost::default();
+    let nodes = program.bodies.get(q.index()).map_or(&[][..], |body| &body.nodes);
+    for node in nodes {
+        let own = match node {
+            // A predicate is evaluated once, and counted there.
+            Node::And(_) | Node::Or(_) | Node::Not(_) | Node::Pred { .. } => Cost::default(),
+            Node::Test(test) => item_test(program, test),
+        };
+        total.fixed = total.fixed.saturating_add(own.fixed).saturating_add(NODE);
+        total.per_text_kb = total.per_text_kb.saturating_add(own.per_text_kb);
+        total.scans = total.scans.saturating_add(own.scans);
+    }
+    total
+}
+
+fn item_test(program: &Program, test: &ItemTest) -> Cost {
+    let (constant, pattern) = match test.operand {
+        ItemOperand::Plain(PredOperand::Const(k)) => (program.consts.get(k.index()), None),
+        ItemOperand::Plain(PredOperand::Pattern(x)) => (None, program.patterns.get(x.index())),
+        ItemOperand::Plain(PredOperand::None | PredOperand::Field(_) | PredOperand::Body(_))
+        | ItemOperand::Item(_) => (None, None),
+    };
+    compare(test.op, constant, pattern, || {
+        test.body().map(|q| body(program, q)).unwrap_or_default()
+    })
+}
+
+/// Whether a body, or one below it, sets fields of the request beside elements: then nothing but the fuel bounds it.
+#[must_use]
+pub fn crosses(program: &Program, q: BodyIdx) -> bool {
+    program.bodies.get(q.index()).is_some_and(|body| {
+        body.crosses()
+            || body
+                .tests()
+                .filter_map(ItemTest::body)
+                .any(|q| crosses(program, q))
+    })
 }
 
 /// What a comparison is expected to cost, its field included, for ordering operands.
@@ -100,7 +176,7 @@ pub fn expected(program: &Program, pred: &Predicate) -> u64 {
     let own = predicate(program, pred);
     let other = match pred.operand {
         PredOperand::Field(f) => field(program, f),
-        PredOperand::None | PredOperand::Const(_) | PredOperand::Pattern(_) => 0,
+        PredOperand::None | PredOperand::Const(_) | PredOperand::Pattern(_) | PredOperand::Body(_) => 0,
     };
     own.fixed + own.per_text_kb * text_bytes(program, pred.field) / 1024 + field(program, pred.field) + other
 }

@@ -14,6 +14,7 @@ use policy_bytecode::bundle::{self, CostCertificate, SourceMapSection, SourcePla
 use policy_bytecode::manifest::Manifest;
 use policy_bytecode::module::{Module, PatternEngine, PolicyRange, Rule};
 use policy_bytecode::predicate::{PredOperand, Predicate};
+use policy_bytecode::quantifier::{Body, ItemOperand};
 use policy_bytecode::{FuncIdx, MemoIdx, PatternIdx, PolicyIdx, PredIdx};
 use policy_grammar::codes::Code;
 use policy_grammar::{Diagnostic, FileId, SourceMap, Span};
@@ -80,6 +81,7 @@ pub(crate) fn emit(
         consts: program.consts,
         patterns: program.patterns,
         predicates,
+        bodies: program.bodies,
         scans: program.scans,
         memo_cells,
         functions,
@@ -210,6 +212,7 @@ pub(crate) fn pattern_reports(module: &Module) -> Vec<PatternReport> {
             PredOperand::Pattern(x) if !answered.contains(&PredIdx(index)) => Some(x),
             _other => None,
         })
+        .chain(in_elements(&module.bodies))
         .collect();
     module
         .patterns
@@ -231,6 +234,20 @@ pub(crate) fn pattern_reports(module: &Module) -> Vec<PatternReport> {
             },
         })
         .collect()
+}
+
+/// Patterns that are run over texts in elements.
+pub(crate) fn in_elements(bodies: &[Body]) -> impl Iterator<Item = PatternIdx> {
+    bodies
+        .iter()
+        .flat_map(Body::tests)
+        .filter_map(|test| match test.operand {
+            ItemOperand::Plain(PredOperand::Pattern(x)) => Some(x),
+            ItemOperand::Plain(
+                PredOperand::None | PredOperand::Const(_) | PredOperand::Field(_) | PredOperand::Body(_),
+            )
+            | ItemOperand::Item(_) => None,
+        })
 }
 
 /// What a function of the IR can ask for that the format cannot express.

@@ -8,6 +8,7 @@ pub use crate::fields::{FieldInfo, FieldTable, Suspicion};
 use policy_bytecode::manifest::{ModificationInfo, TemplatePart, ValueNode};
 use policy_bytecode::module::Decision;
 use policy_bytecode::predicate::{PredOp, PredOperand};
+use policy_bytecode::quantifier;
 use policy_bytecode::{ConstPool, FieldIdx, PredIdx};
 use policy_grammar::Span;
 use policy_grammar::ast::Operator;
@@ -23,6 +24,8 @@ pub struct Program {
     pub patterns: Vec<String>,
     /// Comparisons, each once.
     pub predicates: Vec<Predicate>,
+    /// What `any` and `all` ask of each element, each once.
+    pub bodies: Vec<Body>,
     /// Parsed `{{ path }}` texts.
     pub templates: Vec<Vec<TemplatePart>>,
     /// Action values, children before parents.
@@ -42,6 +45,15 @@ pub struct Predicate {
     pub operand: PredOperand,
     /// The first place that asks.
     pub span: Span,
+}
+
+/// The condition of `any` or `all`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Body {
+    /// As it goes into the module.
+    pub body: quantifier::Body,
+    /// Its comparisons that do not look at the element.
+    pub tests: Vec<Test>,
 }
 
 /// One policy.

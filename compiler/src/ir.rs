@@ -30,6 +30,7 @@ use policy_bytecode::manifest::Manifest;
 use policy_bytecode::module::{Decision, Field, Pattern};
 use policy_bytecode::number::Arith;
 use policy_bytecode::predicate::{PredOp, PredOperand};
+use policy_bytecode::quantifier::Body;
 use policy_bytecode::scan::Scan;
 use policy_bytecode::{BuilderIdx, Const, ConstIdx, FieldIdx, IterIdx, PredIdx};
 use policy_grammar::Span;
@@ -86,6 +87,8 @@ pub struct Program {
     pub patterns: Vec<Pattern>,
     /// Comparisons.
     pub predicates: Vec<Predicate>,
+    /// What `any` and `all` ask of each element. A body stands behind what it names, as does a comparison that has it.
+    pub bodies: Vec<Body>,
     /// Comparisons that are answered together by one pass over a text.
     pub scans: Vec<Scan>,
     /// Code.
@@ -496,6 +499,34 @@ impl Function {
 }
 
 impl Program {
+    /// For each comparison, whether its outcome has to be kept: it asks a body, which is dear, or is asked by one, for
+    /// every element anew.
+    #[must_use]
+    pub fn kept(&self) -> Vec<bool> {
+        let asks = |p: &Predicate| matches!(p.operand, PredOperand::Body(_));
+        let mut kept: Vec<bool> = self.predicates.iter().map(asks).collect();
+        for body in &self.bodies {
+            body.preds(|pred| {
+                if let Some(place) = kept.get_mut(pred.index()) {
+                    *place = true;
+                }
+            });
+        }
+        kept
+    }
+
+    /// Marks what has to be kept as shared.
+    pub(crate) fn keep_what_bodies_share(&mut self) {
+        if self.bodies.is_empty() {
+            return;
+        }
+        for (predicate, kept) in self.kept().into_iter().enumerate() {
+            if let Some(predicate) = self.predicates.get_mut(predicate).filter(|_| kept) {
+                predicate.shared = true;
+            }
+        }
+    }
+
     /// Whether a predicate can be an error. Missing fields never are; computed ones, and what lies in them, can be for
     /// every operator, because a price may be unknown, and so can known fields, because a request may hold a list where
     /// a text belongs.

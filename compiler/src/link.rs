@@ -12,6 +12,7 @@ use crate::unit::PolicyUnit;
 use policy_bytecode::manifest::{Manifest, TemplatePart, ValueNode};
 use policy_bytecode::module::Field;
 use policy_bytecode::predicate::{PredOp, PredOperand};
+use policy_bytecode::quantifier::Body;
 use policy_bytecode::{Const, ConstIdx, FieldIdx, Number};
 use policy_grammar::{FileId, SourceMap};
 use std::cmp::Reverse;
@@ -40,6 +41,7 @@ pub(crate) fn link(policies: &[Placed<'_>], sources: &SourceMap, options: &Optio
         linker.add(*file, program);
     }
     let mut out = linker.out;
+    out.keep_what_bodies_share();
     qualify(&mut out);
     out
 }
@@ -96,6 +98,7 @@ struct Linker<'a> {
     consts: Index<ConstKey<'a>>,
     patterns: Index<&'a str>,
     predicates: Index<(PredOp, FieldIdx, PredOperand)>,
+    bodies: Index<Body>,
     templates: Index<Vec<Piece<'a>>>,
     /// Values that are plain constants.
     values: Index<ConstIdx>,
@@ -200,17 +203,28 @@ impl<'a> Linker<'a> {
             )
         });
         new.patterns = Table::To(patterns.collect());
-        let predicates = unit.predicates.iter().map(|p| {
+        new.predicates = Table::To(Vec::with_capacity(unit.predicates.len()));
+        new.bodies = Table::To(Vec::with_capacity(unit.bodies.len()));
+        let mut bodies = unit.bodies.iter().zip(0u32..).peekable();
+        for p in &unit.predicates {
+            // What a body names stands before the comparison that has it.
+            while let PredOperand::Body(q) = p.operand
+                && let Some((body, _)) = bodies.next_if(|(_, index)| *index <= q.0)
+            {
+                let mut own = body.clone();
+                new.body(&mut own);
+                let id = intern(&mut self.bodies, &mut self.out.bodies, own.clone(), || own);
+                new.bodies.push(id);
+            }
             let mut own = Predicate {
                 span: p.span.map(|span| in_file(span, file)),
                 ..*p
             };
             new.predicate(&mut own);
             let key = (own.op, own.field, own.operand);
-            intern(&mut self.predicates, &mut self.out.predicates, key, || own)
-        });
-        let predicates = predicates.collect();
-        new.predicates = Table::To(predicates);
+            let id = intern(&mut self.predicates, &mut self.out.predicates, key, || own);
+            new.predicates.push(id);
+        }
         let templates = unit.manifest.templates.iter();
         let templates = templates.map(|parts| {
             let piece = |part: &'a TemplatePart| match part {

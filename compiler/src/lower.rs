@@ -29,6 +29,7 @@ pub(crate) fn lower(program: &hir::Program, file: Option<&SourceFile>) -> Progra
                 },
             })
             .collect(),
+        bodies: program.bodies.iter().map(|body| body.body.clone()).collect(),
         scans: Vec::new(),
         predicates: program
             .predicates
@@ -50,6 +51,7 @@ pub(crate) fn lower(program: &hir::Program, file: Option<&SourceFile>) -> Progra
             ..Manifest::default()
         },
     };
+    out.keep_what_bodies_share();
     for (policy, index) in program.policies.iter().zip(0u32..) {
         out.manifest.policies.push(PolicyInfo {
             id: policy.id.clone(),

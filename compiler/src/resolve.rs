@@ -9,6 +9,7 @@
 
 mod actions;
 mod conditions;
+mod quantifiers;
 
 use crate::fields::{FieldInfo, FieldTable, Suspicion};
 use crate::hir::{Policy, Predicate, Program, Rule};
@@ -17,7 +18,8 @@ use crate::schema::ContextSchema;
 use policy_bytecode::manifest::ValueNode;
 use policy_bytecode::module::Decision;
 use policy_bytecode::predicate::{PredOp, PredOperand};
-use policy_bytecode::{Const, ConstIdx, FieldIdx, Number, PatternIdx, PredIdx};
+use policy_bytecode::quantifier;
+use policy_bytecode::{BodyIdx, Const, ConstIdx, FieldIdx, Number, PatternIdx, PredIdx};
 use policy_grammar::ast::{self, FieldPath, Literal, OnError, Status};
 use policy_grammar::codes::Code;
 use policy_grammar::source::Spanned;
@@ -73,6 +75,7 @@ struct Resolver<'a> {
     diagnostics: &'a mut Vec<Diagnostic>,
     predicate_index: HashMap<(PredOp, FieldIdx, PredOperand), PredIdx>,
     pattern_index: HashMap<String, PatternIdx>,
+    body_index: HashMap<quantifier::Body, BodyIdx>,
     template_index: HashMap<String, u32>,
     value_index: HashMap<ConstIdx, u32>,
 }
@@ -89,6 +92,7 @@ impl<'a> Resolver<'a> {
             diagnostics,
             predicate_index: HashMap::new(),
             pattern_index: HashMap::new(),
+            body_index: HashMap::new(),
             template_index: HashMap::new(),
             value_index: HashMap::new(),
         }

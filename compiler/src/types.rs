@@ -65,6 +65,11 @@ impl TypeSet {
         self.0 & other.0 != 0
     }
 
+    /// Whether a value can hold others.
+    pub(crate) fn has_parts(self) -> bool {
+        self.meets(Self::ARRAY.union(Self::OBJECT))
+    }
+
     pub(crate) fn is_any(self) -> bool {
         self == Self::ANY
     }

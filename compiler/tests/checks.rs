@@ -419,6 +419,27 @@ fn words_that_a_field_never_holds() {
         test("eq", f, "[]"),
     ]);
     silent(&[test("contains", "llm.unreadContent", "image")]);
+    // Whatever the elements are asked.
+    let any = |body: &str| format!("{{operator: any, field: {f}, condition: {body}}}");
+    one(
+        &[any("{operator: eq, field: item, value: emial}")],
+        "W0115",
+        "`emial`",
+    );
+    one(
+        &[any("{operator: in, field: item, value: [ssn, emial]}")],
+        "W0115",
+        "`emial`",
+    );
+    one(
+        &["{operator: any, field: metadata.list, condition: {operator: and, conditions: [{operator: exists, field: item}, \
+           {operator: contains, field: llm.piiTypes, value: emial}]}}"
+            .to_owned()],
+        "W0115",
+        "`emial`",
+    );
+    silent(&[any("{operator: in, field: item, value: [ssn, email]}")]);
+    silent(&[any("{operator: starts_with, field: item, value: us_}")]);
     silent(&[test("contains", "metadata.piiTypes", "emial")]);
 
     let mut sources = SourceMap::new();
@@ -809,4 +830,45 @@ fn checking_thousands_of_modifications_is_linear() {
     if !cfg!(debug_assertions) {
         assert!(time.as_millis() < 300, "{time:?}");
     }
+}
+
+#[test]
+fn conditions_on_elements() {
+    let any = |field: &str, body: &str| format!("{{operator: any, field: {field}, condition: {body}}}");
+    let item = "{operator: eq, field: item.role, value: user}";
+    one(
+        &[any("llm.messages", "{operator: eq, field: role, value: user}")],
+        "W0004",
+        "does not look at `item`",
+    );
+    // Inside, comparisons with the request are looked at as anywhere.
+    let mixed =
+        format!("{{operator: and, conditions: [{item}, {{operator: gt, field: llm.model, value: 5}}]}}");
+    one(&[any("llm.messages", &mixed)], "W0109", "needs a number");
+    one(&[any("llm.model", item)], "W0109", "needs an array");
+    one(&[any("user.roles", item)], "W0002", "leads nowhere");
+    one(
+        &[any("metadata.list", "{operator: gt, field: item, value: true}")],
+        "E0109",
+        "a number or a string",
+    );
+    // A list in an element is a list of anything.
+    let nested = any("item.content", "{operator: eq, field: item.type, value: image}");
+    for quiet in [
+        any("llm.messages", item),
+        any("llm.messages", &nested),
+        any("user.roles", "{operator: starts_with, field: item, value: x}"),
+        any("metadata.list", "{operator: eq, field: user.id, valueFrom: item}"),
+    ] {
+        assert_eq!(found(&[&quiet]), Vec::<String>::new(), "{quiet}");
+    }
+    // `any` needs a list, so the field is there; `all` does not.
+    let gone = "{operator: exists, field: llm.messages, value: false}".to_owned();
+    one(
+        &[all(&[any("llm.messages", item), gone.clone()])],
+        "W0103",
+        "llm.messages",
+    );
+    let every = any("llm.messages", item).replacen("any", "all", 1);
+    assert_eq!(found(&[&all(&[every, gone])]), Vec::<String>::new());
 }

@@ -88,6 +88,8 @@ fn emitted_code_is_what_the_listings_say() {
 #[test]
 fn ir_text_of_every_instruction_round_trips() {
     let text = r#"pred p0 = team.tier eq "free"
+pred p1 = list all (not (test_not item exists))
+pred p2 = list any (and (pred_not p0) (test item["a b"][0] matches "^(a)\\.b") (test limit gte field item.limit) (or (pred p1) (test_not item.parts any (test item in ["x)", 1])) (test item eq field team.limit)))
 
 function fn0 {
 b0(v0, v1):
@@ -138,8 +140,9 @@ b5:
   v24 = test limit gte field team.limit
   v25 = test name matches "^a\\.b"
   v26 = test name exists
-  v27 = or v23, v24, v25, v26
-  ret v27
+  v27 = test p2
+  v28 = or v23, v24, v25, v26, v27
+  ret v28
 }
 
 policy "p"
@@ -162,4 +165,13 @@ fn ir_text_errors_name_the_line() {
         "a rule before its policy"
     );
     assert_eq!(error("pred p0 = a eq [1").message, "expected `,` or `]`");
+    assert_eq!(
+        error("pred p0 = a any (and (test item exists)").message,
+        "expected `(`"
+    );
+    assert_eq!(error("pred p0 = a any (not)").message, "`not` takes one operand");
+    assert_eq!(
+        error("pred p0 = a any (pred p0)").message,
+        "not a comparison above"
+    );
 }

@@ -26,6 +26,8 @@ pub struct Dials {
     pub shared: u8,
     /// Tests with `valueFrom`.
     pub value_from: u8,
+    /// Tests with `any` or `all`.
+    pub quantifiers: u8,
     /// Fields spelled in snake_case, in policies and in contexts.
     pub aliases: u8,
     /// Strings with `{{ path }}`.
@@ -55,6 +57,7 @@ impl Default for Dials {
             max_fields: 0,
             shared: 20,
             value_from: 12,
+            quantifiers: 9,
             aliases: 20,
             templates: 40,
             verbs: 65,
@@ -80,6 +83,7 @@ impl Dials {
             max_fields: 4,
             shared: 30,
             value_from: 3,
+            quantifiers: 2,
             derived: 2,
             templates: 5,
             ..Self::default()
@@ -257,6 +261,21 @@ const SAID: &[&str] = &[
     "",
 ];
 
+/// Paths into elements, in the conditions of `any` and `all`.
+const ITEM: &[&str] = &[
+    "item",
+    "item",
+    "item.id",
+    "item.a",
+    "item.b",
+    "item.role",
+    "item.content",
+    "item[0]",
+    "item.0.a",
+    "item.max_tokens",
+    "item[\"k e y\"]",
+];
+
 /// Short, overlapping, and awkward: prefixes of each other, characters beyond the BMP, what YAML 1.1 misreads.
 const TEXTS: &[&str] = &[
     "",
@@ -341,6 +360,8 @@ struct Seen {
     kind: Kind,
     operator: &'static str,
     value: Option<Value>,
+    /// Of `any` and `all`: what their condition asks of an element.
+    items: Vec<Seen>,
 }
 
 /// State of one generated set.
@@ -352,6 +373,8 @@ struct Generator {
     seen: Vec<Seen>,
     tests: Vec<Value>,
     ids: Vec<String>,
+    /// How deep inside conditions of `any` and `all` this is.
+    inside: usize,
 }
 
 impl Generator {
@@ -363,6 +386,7 @@ impl Generator {
             seen: Vec::new(),
             tests: Vec::new(),
             ids: Vec::new(),
+            inside: 0,
         }
     }
 
@@ -448,6 +472,10 @@ impl Generator {
     }
 
     fn field(&self, rng: &mut Rng) -> (&'static str, String, Kind) {
+        if self.inside > 0 && rng.chance(75) {
+            let path = *rng.pick(ITEM);
+            return (path, path.to_owned(), Kind::Any);
+        }
         let table = if rng.chance(self.dials.derived) {
             DERIVED
         } else if self.fields.is_empty() {
@@ -491,8 +519,11 @@ impl Generator {
     }
 
     fn test(&mut self, rng: &mut Rng) -> Value {
-        if !self.tests.is_empty() && rng.chance(self.dials.shared) {
+        if !self.tests.is_empty() && self.inside == 0 && rng.chance(self.dials.shared) {
             return rng.pick(&self.tests).clone();
+        }
+        if self.inside < 3 && rng.chance(self.dials.quantifiers) {
+            return self.quantifier(rng);
         }
         let (path, spelled, kind) = self.field(rng);
         // A field of any type is treated as one type for this test; now and then a field of another type, too.
@@ -572,8 +603,45 @@ impl Generator {
             kind: used,
             operator,
             value,
+            items: Vec::new(),
         });
-        self.tests.push(test.clone());
+        if self.inside == 0 {
+            self.tests.push(test.clone());
+        }
+        test
+    }
+
+    /// `any` or `all`, mostly of a list.
+    fn quantifier(&mut self, rng: &mut Rng) -> Value {
+        let (path, spelled, kind) = loop {
+            let (path, spelled, kind) = self.field(rng);
+            if matches!(kind, Kind::Texts | Kind::List | Kind::Any) || rng.chance(10) {
+                break (path, spelled, kind);
+            }
+        };
+        let operator = *rng.pick(&["any", "all"]);
+        let before = self.seen.len();
+        self.inside += 1;
+        let depth = rng.below(3);
+        let condition = self.condition(rng, depth);
+        self.inside -= 1;
+        let (items, others) = self
+            .seen
+            .split_off(before)
+            .into_iter()
+            .partition(|seen| seen.path.starts_with("item"));
+        self.seen.extend::<Vec<Seen>>(others);
+        self.seen.push(Seen {
+            path: path.to_owned(),
+            kind,
+            operator,
+            value: None,
+            items,
+        });
+        let test = json!({"operator": operator, "field": spelled, "condition": condition});
+        if self.inside == 0 {
+            self.tests.push(test.clone());
+        }
         test
     }
 
@@ -647,6 +715,7 @@ impl Generator {
                     kind,
                     operator: "modify",
                     value: None,
+                    items: Vec::new(),
                 });
                 modifications.insert(spelled.to_owned(), change);
             }
@@ -841,6 +910,11 @@ impl Generator {
                 _ => self.value(rng, Kind::Any, 2),
             };
         }
+        if matches!(test.operator, "any" | "all") {
+            return (0..rng.below(4))
+                .map(|_| self.element(rng, &test.items))
+                .collect();
+        }
         let Some(constant) = &test.value else {
             return self.value(rng, test.kind, 2);
         };
@@ -867,6 +941,24 @@ impl Generator {
             }
             (constant, _) => constant.clone(),
         }
+    }
+
+    /// An element of a list that `any` or `all` asks about.
+    fn element(&mut self, rng: &mut Rng, items: &[Seen]) -> Value {
+        if rng.chance(15) {
+            return self.value(rng, Kind::Any, 2);
+        }
+        let mut items = items.to_vec();
+        rng.shuffle(&mut items);
+        let mut holder = json!({});
+        for item in &items {
+            if rng.chance(self.dials.missing) {
+                continue;
+            }
+            let value = self.context_value(rng, item);
+            put(rng, &mut holder, &item.path, value);
+        }
+        holder["item"].take()
     }
 
     /// Puts a value at a path, now and then in its snake_case spelling or in both.
@@ -1030,8 +1122,11 @@ pub fn put(rng: &mut Rng, context: &mut Value, path: &str, value: Value) {
             (Value::Object(members), Segment::Index(n)) => {
                 members.entry(n.to_string()).or_insert(Value::Null)
             }
-            (Value::Array(items), Segment::Index(n) | Segment::FromEnd(n)) if *n < 4 => {
+            (Value::Array(items), Segment::Index(n) | Segment::FromEnd(n)) => {
                 let n = *n as usize;
+                if n >= 4 {
+                    return;
+                }
                 while items.len() <= n {
                     items.push(Value::Null);
                 }

@@ -217,5 +217,8 @@ fn visit(condition: &mut Value, change: &mut dyn FnMut(&mut Value)) {
     if let Some(Value::Array(operands)) = condition.get_mut("conditions") {
         operands.iter_mut().for_each(|operand| visit(operand, change));
     }
+    if let Some(body) = condition.get_mut("condition") {
+        visit(body, change);
+    }
     change(condition);
 }

@@ -131,6 +131,7 @@ pub fn evaluate(policies: &[Policy], context: &Value, options: &RefOptions) -> R
     let request = Request {
         context,
         derive: options.derive,
+        item: None,
     };
     let rules = rules_in_order(policies, options)?;
     if malformed(&paths_read(policies), context) {
@@ -330,6 +331,8 @@ fn matched_rule_name(policies: &[Policy], policy: &Policy, rule: &Rule) -> Strin
 pub(crate) struct Request<'a> {
     pub(crate) context: &'a Value,
     pub(crate) derive: Derive,
+    /// The element at hand, inside the condition of `any` or `all`.
+    pub(crate) item: Option<&'a Value>,
 }
 
 /// What is at a path.
@@ -417,16 +420,25 @@ pub const SCALARS: &[(&str, &str)] = &[
 
 /// Every path that active policies read or change, canonical, with those that derived fields are computed from.
 fn paths_read(policies: &[Policy]) -> Vec<FieldPath> {
-    fn in_condition(node: &Condition, paths: &mut Vec<FieldPath>) {
+    // `inside`: paths that begin with `item` lead into an element, not into the request.
+    fn in_condition(node: &Condition, inside: bool, paths: &mut Vec<FieldPath>) {
+        let mut push = |path: &FieldPath| {
+            let of_item = matches!(path.segments.first(), Some(Segment::Key(key)) if key == "item");
+            if !(inside && of_item) {
+                paths.push(path.clone());
+            }
+        };
         match node {
             Condition::And { operands, .. } | Condition::Or { operands, .. } => {
-                operands.iter().for_each(|c| in_condition(c, paths));
+                operands.iter().for_each(|c| in_condition(c, inside, paths));
             }
-            Condition::Not { operand, .. } => in_condition(operand, paths),
+            Condition::Not { operand, .. } => in_condition(operand, inside, paths),
             Condition::Test(test) => {
-                paths.push(test.field.value.clone());
-                if let Operand::Path(path) = &test.operand {
-                    paths.push(path.value.clone());
+                push(&test.field.value);
+                match &test.operand {
+                    Operand::Path(path) => push(&path.value),
+                    Operand::Condition(body) => in_condition(body, true, paths),
+                    Operand::Value(_) => {}
                 }
             }
         }
@@ -450,7 +462,7 @@ fn paths_read(policies: &[Policy]) -> Vec<FieldPath> {
     let mut paths = Vec::new();
     let active = policies.iter().filter(|p| p.status == Status::Active);
     for rule in active.flat_map(|p| &p.rules).filter(|r| r.enabled) {
-        in_condition(&rule.condition, &mut paths);
+        in_condition(&rule.condition, false, &mut paths);
         if let Some(reason) = &rule.action.reason {
             in_text(&reason.value, &mut paths);
         }
@@ -539,6 +551,13 @@ pub fn canonical(path: &FieldPath) -> FieldPath {
 
 /// The value at a path of the request, derived fields included.
 fn look_up(path: &FieldPath, request: &Request<'_>) -> Found {
+    // 1.3, `any` and `all`: "every element, which is `item` in its paths". Ruling: elements have no other spellings, and
+    // inside a condition on elements the request's own key `item` is hidden.
+    if let (Some(item), [Segment::Key(first), rest @ ..]) = (request.item, path.segments.as_slice())
+        && first == "item"
+    {
+        return walk(item, rest);
+    }
     let path = canonical(path);
     if let [Segment::Key(llm), Segment::Key(name), rest @ ..] = path.segments.as_slice()
         && llm == "llm"
@@ -655,7 +674,41 @@ fn condition(node: &Condition, request: &Request<'_>) -> Outcome {
             }
         }
         Condition::Not { operand, .. } => negate(condition(operand, request)),
-        Condition::Test(test) => self::test(test, request),
+        Condition::Test(test) => match &test.operand {
+            Operand::Condition(body) => quantifier(test, body, request),
+            Operand::Value(_) | Operand::Path(_) => self::test(test, request),
+        },
+    }
+}
+
+/// 1.3, `any` and `all`: "F a list; `condition` holds for some / every element; three-valued like `or` / `and` over the
+/// elements". Missing F: false for `any`, true for `all`; anything else is an error. An empty list is like an `or`, an
+/// `and`, of nothing.
+fn quantifier(test: &Test, body: &Condition, request: &Request<'_>) -> Outcome {
+    let all = test.operator.value == Operator::All;
+    let elements = match look_up(&test.field.value, request) {
+        Found::Missing => return Outcome::from(all),
+        Found::Unknown => return Outcome::Error,
+        Found::Present(Value::Array(elements)) => elements,
+        Found::Present(_) => return Outcome::Error,
+    };
+    let outcomes: Vec<Outcome> = elements
+        .iter()
+        .map(|element| {
+            let inside = Request {
+                item: Some(element),
+                ..*request
+            };
+            condition(body, &inside)
+        })
+        .collect();
+    let decides = Outcome::from(!all);
+    if outcomes.contains(&decides) {
+        decides
+    } else if outcomes.contains(&Outcome::Error) {
+        Outcome::Error
+    } else {
+        Outcome::from(all)
     }
 }
 
@@ -722,7 +775,12 @@ fn fault(test: &Test, request: &Request<'_>) -> (String, String) {
         Operator::Contains | Operator::NotContains | Operator::StartsWith | Operator::EndsWith => {
             left.1 == "string"
         }
-        Operator::Eq | Operator::Ne | Operator::Matches | Operator::Exists => false,
+        Operator::Eq
+        | Operator::Ne
+        | Operator::Matches
+        | Operator::Exists
+        | Operator::Any
+        | Operator::All => false,
     };
     if right_is_at_fault { right } else { left }
 }
@@ -746,6 +804,7 @@ fn test(test: &Test, request: &Request<'_>) -> Outcome {
     let operand = match &test.operand {
         Operand::Value(literal) => Found::Present(literal_value(&literal.value)),
         Operand::Path(path) => look_up(&path.value, request),
+        Operand::Condition(_) => unreachable!("`any` and `all` are not compared"),
     };
     let positive = match test.operator.value {
         Operator::Ne => Operator::Eq,
@@ -846,12 +905,13 @@ fn compare(operator: Operator, f: &Value, v: &Value, written: &Operand) -> Outco
                 let regex = regex::Regex::new(pattern).expect("the compiler refuses other patterns");
                 Outcome::from(regex.is_match(f))
             }
-            (_, _, Operand::Path(_)) => panic!("`matches` takes a constant"),
+            (_, _, Operand::Path(_) | Operand::Condition(_)) => panic!("`matches` takes a constant"),
             _ => Outcome::Error,
         },
         Operator::Ne | Operator::NotIn | Operator::NotContains | Operator::Exists => {
             unreachable!("made positive above")
         }
+        Operator::Any | Operator::All => unreachable!("`any` and `all` are not compared"),
     }
 }
 

@@ -42,7 +42,7 @@ fn no_evaluation_does_more_than_its_certificate_says() {
     }
     let sets = variable("DIFF_CASES").unwrap_or(20_000) / 50;
     let seed = variable("DIFF_SEED").unwrap_or(1);
-    let (mut evaluations, mut worked, mut reached) = (0_u32, 0_u32, 0_u32);
+    let (mut evaluations, mut worked, mut reached, mut asked) = (0_u32, 0_u32, 0_u32, 0_u32);
     for n in 0..sets {
         let (pair, contexts) = contexts(&mut Rng::seeded(seed.wrapping_add(n)), &Dials::default(), 8);
         let mut sources = SourceMap::new();
@@ -70,6 +70,7 @@ fn no_evaluation_does_more_than_its_certificate_says() {
                 let Tally {
                     instructions,
                     predicates,
+                    nodes,
                 } = evaluation.tally().unwrap();
                 assert!(
                     instructions <= bound.instructions && predicates <= bound.predicates,
@@ -78,6 +79,14 @@ fn no_evaluation_does_more_than_its_certificate_says() {
                     bound.predicates,
                     pair.policies_text()
                 );
+                // What bodies ask of elements grows with the request, and so does what it may cost.
+                let allowed = u128::from(bound.cost_per_text_kb) * body.len() as u128 / 1024;
+                assert!(
+                    u128::from(nodes) <= allowed,
+                    "{opt_level:?}: {nodes} nodes of {allowed}, on {body}\n{}",
+                    pair.policies_text()
+                );
+                asked += u32::from(nodes > 0);
                 evaluations += 1;
                 worked += u32::from(instructions > 0);
                 reached += u32::from(predicates == bound.predicates);
@@ -86,7 +95,10 @@ fn no_evaluation_does_more_than_its_certificate_says() {
     }
     // A bound that nothing comes near, or a count that stays zero, would prove little.
     assert!(
-        evaluations > 1000 && worked > evaluations / 2 && reached > evaluations / 20,
-        "{evaluations} evaluations, {worked} with work, {reached} that evaluate all predicates"
+        evaluations > 1000
+            && worked > evaluations / 2
+            && reached > evaluations / 20
+            && asked > evaluations / 50,
+        "{evaluations} evaluations, {worked} with work, {reached} that evaluate all predicates, {asked} that ask bodies"
     );
 }

@@ -168,7 +168,12 @@ pub enum Operand {
     Value(Spanned<Literal>),
     /// `valueFrom:`.
     Path(Spanned<FieldPath>),
+    /// `condition:` of `any` and `all`. In it, paths whose first step is the key [`ITEM`] are of the element at hand.
+    Condition(Box<Condition>),
 }
+
+/// First step of the paths that lead into an element, in the condition of `any` and `all`.
+pub const ITEM: &str = "item";
 
 macro_rules! operators {
     ($( $variant:ident = $name:literal, $doc:literal; )*) => {
@@ -202,6 +207,8 @@ operators! {
     EndsWith = "ends_with", "Suffix of a string.";
     Matches = "matches", "A regular expression is found in a string.";
     Exists = "exists", "Present and not null.";
+    Any = "any", "The condition holds for some element of a list.";
+    All = "all", "The condition holds for every element of a list.";
 }
 
 /// A field path such as `llm.model`, `list[0].id`, `llm.messages[-1]` or `metadata["a.b"]`.

@@ -71,6 +71,7 @@ codes! {
     ListInContains = "W0003", Warning, "list-in-contains", "`contains` with a list looks for that list as one element; several values need `or`.";
     NotSemver = "W0001", Warning, "not-semver", "The policy version is not a semantic version.";
     UnknownField = "W0002", Warning, "unknown-field", "A path below a known part of the context that is not a known field.";
+    ItemUnused = "W0004", Warning, "item-unused", "The condition of `any` or `all` does not look at `item`, so it says the same of every element; most often `item.` is missing in front of a path.";
     AlwaysTrue = "W0101", Warning, "always-true", "The condition is true for every request.";
     AlwaysFalse = "W0102", Warning, "always-false", "The condition is false for every request: the rule never fires.";
     Contradiction = "W0103", Warning, "contradiction", "Two parts of the condition contradict each other.";

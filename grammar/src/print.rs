@@ -140,6 +140,7 @@ fn condition_value(condition: &Condition) -> Value {
                     }
                 }
                 Operand::Path(path) => entries.push(entry("valueFrom", Value::Text(path.value.to_string()))),
+                Operand::Condition(body) => entries.push(entry("condition", condition_value(body))),
             }
             Value::Map(entries)
         }

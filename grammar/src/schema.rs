@@ -234,6 +234,10 @@ fn condition_key(key: &str) -> Value {
             "minItems": 1,
             "items": { "$ref": "#/$defs/condition" },
         }),
+        "condition" => json!({
+            "$ref": "#/$defs/condition",
+            "description": "What `any` and `all` ask of each element, which is `item` in its paths.",
+        }),
         _ => Value::Bool(true),
     }
 }
@@ -254,6 +258,8 @@ fn operator_description(operator: Operator) -> &'static str {
         Operator::EndsWith => "The field, a string, ends with the value.",
         Operator::Matches => "The regular expression is found in the field, a string; `(?i)` ignores case.",
         Operator::Exists => "The field is present and not null; `value: false` asks for the opposite.",
+        Operator::Any => "`condition` holds for some element of the list. False when the field is missing.",
+        Operator::All => "`condition` holds for every element of the list. True when the field is missing.",
     }
 }
 
@@ -267,8 +273,16 @@ fn condition() -> Value {
     let mut cases = Vec::new();
     for operator in Operator::ALL {
         let takes = Takes::of(*operator);
+        if takes == Takes::Condition {
+            let then = json!({
+                "required": ["field", "condition"],
+                "properties": { "value": false, "valueFrom": false, "conditions": false },
+            });
+            cases.push(case(operator.as_str(), &then));
+            continue;
+        }
         let value = match takes {
-            Takes::Any => Value::Bool(true),
+            Takes::Any | Takes::Condition => Value::Bool(true),
             Takes::Ordered => json!({ "type": ["number", "string"] }),
             Takes::List => json!({ "type": "array" }),
             // No `format: regex`: that would be the dialect of ECMAScript, which has no `(?i)`.
@@ -277,12 +291,12 @@ fn condition() -> Value {
         };
         let mut then = json!({
             "required": ["field"],
-            "properties": { "value": value, "conditions": false },
+            "properties": { "value": value, "conditions": false, "condition": false },
         });
         if !takes.allows_field() {
             then = json!({
                 "required": ["field"],
-                "properties": { "value": value, "conditions": false, "valueFrom": false },
+                "properties": { "value": value, "conditions": false, "condition": false, "valueFrom": false },
             });
         }
         if takes != Takes::Presence {
@@ -304,7 +318,13 @@ fn condition() -> Value {
             logic.as_str(),
             &json!({
                 "required": ["conditions"],
-                "properties": { "conditions": conditions, "field": false, "value": false, "valueFrom": false },
+                "properties": {
+                    "conditions": conditions,
+                    "field": false,
+                    "value": false,
+                    "valueFrom": false,
+                    "condition": false,
+                },
             }),
         ));
     }

@@ -101,6 +101,7 @@ fn condition(tree: &Condition) -> Condition {
             operand: match operand {
                 Operand::Value(value) => Operand::Value(spanned(value)),
                 Operand::Path(path) => Operand::Path(bare(path)),
+                Operand::Condition(body) => Operand::Condition(Box::new(condition(body))),
             },
         }),
     }

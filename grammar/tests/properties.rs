@@ -115,7 +115,12 @@ fn entries(
 }
 
 fn test() -> impl Strategy<Value = Condition> {
-    let operator = proptest::sample::select(Operator::ALL);
+    let simple: Vec<Operator> = Operator::ALL
+        .iter()
+        .copied()
+        .filter(|o| !matches!(o, Operator::Any | Operator::All))
+        .collect();
+    let operator = proptest::sample::select(simple);
     (
         operator,
         path(),
@@ -141,7 +146,7 @@ fn test() -> impl Strategy<Value = Condition> {
                     | Operator::StartsWith
                     | Operator::EndsWith => Literal::String(text),
                     Operator::Matches => Literal::String("(?i)a\\s+\"b\"".to_owned()),
-                    Operator::Exists => Literal::Bool(flag),
+                    Operator::Exists | Operator::Any | Operator::All => Literal::Bool(flag),
                 };
                 let operand = if from_field && !matches!(operator, Operator::Matches | Operator::Exists) {
                     Operand::Path(s(other))
@@ -169,10 +174,16 @@ fn condition() -> impl Strategy<Value = Condition> {
                 span: NOWHERE,
                 operands
             }),
-            inner.prop_map(|c| Condition::Not {
+            inner.clone().prop_map(|c| Condition::Not {
                 span: NOWHERE,
                 operand: Box::new(c)
             }),
+            (path(), any::<bool>(), inner).prop_map(|(field, all, body)| Condition::Test(Test {
+                span: NOWHERE,
+                field: s(field),
+                operator: s(if all { Operator::All } else { Operator::Any }),
+                operand: Operand::Condition(Box::new(body)),
+            })),
         ]
     })
 }

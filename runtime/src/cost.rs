@@ -6,8 +6,7 @@
 use crate::request::Json;
 use policy_bytecode::Number;
 use policy_primitives::prices::{CostInput, DEFAULT_COMPLETION_TOKENS, Entry, PriceTable, Resolution};
-use policy_primitives::tokens::TokenBounds;
-use crate::shim::image;
+use policy_primitives::tokens::{self, TokenBounds};
 use policy_requests::{Count, Image, ImageSource};
 use policy_vm::{Inputs, Value};
 
@@ -93,9 +92,9 @@ fn completion_limit(sent: &Value<'_>) -> Count {
 
 /// Tokens of an image: by its size and detail where they are known, else the most that the model takes for one.
 pub(crate) fn image_tokens(sent: &Image<'_>, model: &str) -> u64 {
-    let data = match sent.source {
-        ImageSource::Base64(data) => Some(data),
+    let size = match sent.source {
+        ImageSource::Base64(data) => tokens::image_size(data),
         ImageSource::Url(_) | ImageSource::Stored => None,
     };
-    image::tokens(model, sent.detail, data)
+    tokens::image(model, sent.detail, size).tokens
 }

@@ -11,11 +11,11 @@ use crate::request::Read;
 use bumpalo::collections::Vec as BumpVec;
 use policy_bytecode::context::Derived;
 use policy_bytecode::{Number, Outcome};
-use crate::shim::{Normalizer, tools, tool_overhead};
+use policy_primitives::normalize::Normalizer;
 use policy_primitives::pii::{self, Confidence, PiiTypeSet, Redactor};
 use policy_primitives::prices::{PriceTable, Resolution, canonical_name, family_name};
 use policy_primitives::tokens::{self, ChatOverhead, Family, TokenBounds, TokenScratch};
-use policy_requests::{Field, UnreadKind};
+use policy_requests::{Field, UnreadKind, tools};
 use policy_vm::{Bump, Comparison, Host, Inputs, Value};
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -147,7 +147,7 @@ impl<'w> DeriveHost<'w> {
             }
         }
         if !read.tools().is_empty() {
-            fixed = fixed.saturating_add(tool_overhead(Self::family(inputs)));
+            fixed = fixed.saturating_add(tokens::tool_overhead(Self::family(inputs)));
         }
         for image in read.images() {
             fixed = fixed.saturating_add(cost::image_tokens(image, model));

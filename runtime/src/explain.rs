@@ -4,14 +4,16 @@
 //! slots that the evaluation still holds. The trees are the conditions as written, whatever the optimiser made of them.
 
 use crate::response::ErrorView;
-use crate::snapshot::Policies;
+use crate::snapshot::{Policies, path_text};
 use crate::template::text;
 use bumpalo::collections::Vec as BumpVec;
 use policy_bytecode::context::Shape;
 use policy_bytecode::manifest::CondNode;
+use policy_bytecode::module::PathSegment;
 use policy_bytecode::predicate::{PredOp, PredOperand};
-use policy_bytecode::{Outcome, PredIdx, RuleIdx};
-use policy_vm::{Evaluation, Host, Trap, Value};
+use policy_bytecode::quantifier::{ItemOperand, ItemTest, Node, Subject};
+use policy_bytecode::{BodyIdx, Outcome, PredIdx, RuleIdx};
+use policy_vm::{Evaluation, Host, Trap, Value, in_element};
 use serde::Serialize;
 
 /// Every rule in scope, with the outcome of each of its conditions.
@@ -62,6 +64,12 @@ pub struct ConditionTrace {
     /// Operands.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<ConditionTrace>,
+    /// Of `any` and `all`: the first element that decided, or was an error where none did, from 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub element: Option<usize>,
+    /// Of `any` and `all`: their condition for that element.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub condition: Option<Box<ConditionTrace>>,
 }
 
 fn name(outcome: Outcome) -> &'static str {
@@ -149,7 +157,7 @@ fn comparison_error<'a, H: Host>(
     let bump = eval.bump();
     let right = match predicate.operand {
         PredOperand::Field(f) => Some((field_name(f), eval.field(f))),
-        PredOperand::None | PredOperand::Const(_) | PredOperand::Pattern(_) => None,
+        PredOperand::None | PredOperand::Const(_) | PredOperand::Pattern(_) | PredOperand::Body(_) => None,
     };
     if let Some((name, Value::Unknown)) = right {
         return unknown(name, blame, bump);
@@ -164,11 +172,11 @@ fn comparison_error<'a, H: Host>(
         };
         policy_vm::mismatches(module.shape(f), &value).then(|| (name, value.type_name(), expected))
     };
-    let mismatched = mismatch(field, predicate.field, value).or_else(|| match (predicate.operand, right) {
-        (PredOperand::Field(f), Some((name, value))) => mismatch(name, f, value),
-        (PredOperand::None | PredOperand::Const(_) | PredOperand::Pattern(_) | PredOperand::Field(_), _) => {
-            None
-        }
+    let mismatched = mismatch(field, predicate.field, value).or_else(|| {
+        let PredOperand::Field(f) = predicate.operand else {
+            return None;
+        };
+        right.and_then(|(name, value)| mismatch(name, f, value))
     });
     let op = predicate.op;
     let (field, found, expected) = match (op, right) {
@@ -184,7 +192,10 @@ fn comparison_error<'a, H: Host>(
         (PredOp::Gt | PredOp::Gte | PredOp::Lt | PredOp::Lte, None) => {
             let constant = match predicate.operand {
                 PredOperand::Const(k) => module.constant(k, bump).type_name(),
-                PredOperand::None | PredOperand::Pattern(_) | PredOperand::Field(_) => "number or string",
+                PredOperand::None
+                | PredOperand::Pattern(_)
+                | PredOperand::Field(_)
+                | PredOperand::Body(_) => "number or string",
             };
             (field, value.type_name(), constant)
         }
@@ -198,7 +209,13 @@ fn comparison_error<'a, H: Host>(
                 (Some((_, Value::Str(_))), _) => true,
                 (None, PredOperand::Const(k)) => matches!(module.constant(k, bump), Value::Str(_)),
                 (Some(_), _)
-                | (None, PredOperand::None | PredOperand::Pattern(_) | PredOperand::Field(_)) => false,
+                | (
+                    None,
+                    PredOperand::None
+                    | PredOperand::Pattern(_)
+                    | PredOperand::Field(_)
+                    | PredOperand::Body(_),
+                ) => false,
             };
             (
                 field,
@@ -210,6 +227,11 @@ fn comparison_error<'a, H: Host>(
         (PredOp::Eq | PredOp::In | PredOp::Exists, _) => {
             (field, value.type_name(), "a value that can be told")
         }
+        // A list is at fault for what is in it.
+        (PredOp::Any | PredOp::All, _) if matches!(value, Value::Array(_)) => {
+            (field, "array", "elements that its condition takes")
+        }
+        (PredOp::Any | PredOp::All, _) => (field, value.type_name(), "array"),
     };
     let message = text(
         bump,
@@ -291,6 +313,8 @@ fn condition<H: Host>(policies: &Policies, node: u32, eval: &mut Evaluation<'_, 
         value: None,
         value_from: None,
         conditions,
+        element: None,
+        condition: None,
     };
     match policies.manifest.conditions.get(node as usize) {
         Some(CondNode::And(children)) => branch(
@@ -329,12 +353,20 @@ fn test<H: Host>(
         PredOperand::Const(k) => Some(crate::response::to_json(&module.constant(k, eval.bump()))),
         PredOperand::Pattern(x) => module.pattern_source(x).map(serde_json::Value::from),
         PredOperand::None => negated.then_some(serde_json::Value::Bool(false)),
-        PredOperand::Field(_) => None,
+        PredOperand::Field(_) | PredOperand::Body(_) => None,
     });
     let value_from = predicate.and_then(|p| match p.operand {
         PredOperand::Field(f) => field_name(f),
-        PredOperand::None | PredOperand::Const(_) | PredOperand::Pattern(_) => None,
+        PredOperand::None | PredOperand::Const(_) | PredOperand::Pattern(_) | PredOperand::Body(_) => None,
     });
+    let element = predicate.and_then(|p| match p.operand {
+        PredOperand::Body(body) => {
+            let list = eval.field(p.field);
+            deciding(policies, p.op, body, list, eval)
+        }
+        PredOperand::None | PredOperand::Const(_) | PredOperand::Pattern(_) | PredOperand::Field(_) => None,
+    });
+    let (element, condition) = element.unzip();
     ConditionTrace {
         operator,
         outcome,
@@ -343,7 +375,132 @@ fn test<H: Host>(
         value,
         value_from,
         conditions: Vec::new(),
+        element,
+        condition: condition.map(Box::new),
     }
+}
+
+/// The element of `list` that decided `op`, and the body for it: the first for which it came out as it did, else the
+/// first for which it is an error.
+fn deciding<'a, H: Host>(
+    policies: &Policies,
+    op: PredOp,
+    body: BodyIdx,
+    list: Value<'a>,
+    eval: &mut Evaluation<'a, H>,
+) -> Option<(usize, ConditionTrace)> {
+    let Value::Array(items) = list else {
+        return None;
+    };
+    let root = u32::try_from(eval.module().body(body)?.nodes.len().checked_sub(1)?).ok()?;
+    let decides = Outcome::from(op == PredOp::Any);
+    let mut found = None;
+    for (position, item) in items.iter().enumerate() {
+        let outcome = eval.body_outcome(body, root, *item);
+        if outcome == decides {
+            found = Some((position, *item));
+            break;
+        }
+        if outcome == Outcome::Error && found.is_none() {
+            found = Some((position, *item));
+        }
+    }
+    let (position, item) = found?;
+    Some((position, node(policies, body, root, item, eval)))
+}
+
+/// A node of a body for one element. Recursion is bounded by the verifier (V27).
+fn node<'a, H: Host>(
+    policies: &Policies,
+    body: BodyIdx,
+    at: u32,
+    item: Value<'a>,
+    eval: &mut Evaluation<'a, H>,
+) -> ConditionTrace {
+    let outcome = name(eval.body_outcome(body, at, item));
+    let branch = |operator: &str, conditions| ConditionTrace {
+        operator: operator.to_owned(),
+        outcome,
+        field: None,
+        actual: None,
+        value: None,
+        value_from: None,
+        conditions,
+        element: None,
+        condition: None,
+    };
+    let module = eval.module();
+    let all = |nodes: &[u32], eval: &mut Evaluation<'a, H>| {
+        nodes
+            .iter()
+            .map(|n| node(policies, body, *n, item, eval))
+            .collect()
+    };
+    match module.body(body).and_then(|body| body.nodes.get(at as usize)) {
+        Some(Node::And(nodes)) => branch("and", all(nodes, eval)),
+        Some(Node::Or(nodes)) => branch("or", all(nodes, eval)),
+        Some(Node::Not(inner)) => branch("not", all(&[*inner], eval)),
+        Some(Node::Pred { pred, negated }) => test(policies, *pred, *negated, outcome, eval),
+        Some(Node::Test(test)) => item_test(policies, test, item, outcome, eval),
+        None => branch("const", Vec::new()),
+    }
+}
+
+fn item_test<'a, H: Host>(
+    policies: &Policies,
+    test: &ItemTest,
+    item: Value<'a>,
+    outcome: &'static str,
+    eval: &mut Evaluation<'a, H>,
+) -> ConditionTrace {
+    let module = eval.module();
+    let field_name = |f: policy_bytecode::FieldIdx| policies.field_names.get(f.index()).cloned();
+    let (field, found) = match &test.subject {
+        Subject::Item(path) => (Some(item_name(path)), in_element(item, path)),
+        Subject::Field(f) => (field_name(*f), eval.field(*f)),
+    };
+    let (value, value_from) = match &test.operand {
+        ItemOperand::Item(path) => (None, Some(item_name(path))),
+        ItemOperand::Plain(PredOperand::None) => {
+            (test.negated.then_some(serde_json::Value::Bool(false)), None)
+        }
+        ItemOperand::Plain(PredOperand::Const(k)) => (
+            Some(crate::response::to_json(&module.constant(*k, eval.bump()))),
+            None,
+        ),
+        ItemOperand::Plain(PredOperand::Pattern(x)) => {
+            (module.pattern_source(*x).map(serde_json::Value::from), None)
+        }
+        ItemOperand::Plain(PredOperand::Field(f)) => (None, field_name(*f)),
+        ItemOperand::Plain(PredOperand::Body(_)) => (None, None),
+    };
+    let below = test
+        .body()
+        .and_then(|body| deciding(policies, test.op, body, found, eval));
+    let (element, condition) = below.unzip();
+    ConditionTrace {
+        operator: operator(test.op, test.negated).to_owned(),
+        outcome,
+        field,
+        actual: Some(found)
+            .filter(Value::is_present)
+            .map(|v| cut(crate::response::to_json(&v))),
+        value,
+        value_from,
+        conditions: Vec::new(),
+        element,
+        condition: condition.map(Box::new),
+    }
+}
+
+/// Spelling of a path into an element.
+fn item_name(path: &[PathSegment]) -> String {
+    let mut steps = vec![PathSegment::Key {
+        name: "item".to_owned(),
+        aliases: Vec::new(),
+    }];
+    steps.extend_from_slice(path);
+    path_text(&steps)
 }
 
 /// Spelling of a predicate in documents.

@@ -40,7 +40,6 @@ mod explain;
 mod modify;
 mod request;
 mod response;
-mod shim;
 mod snapshot;
 #[cfg(feature = "compile")]
 mod sources;

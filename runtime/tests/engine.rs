@@ -262,6 +262,73 @@ fn traces_show_every_rule_and_change_nothing() {
     assert_eq!(rules[0]["condition"]["actual"], 200);
 }
 
+/// The element that decided, and the condition for it.
+#[test]
+fn traces_show_the_element_that_decided() {
+    let policy = "
+metadata: { id: p, name: P }
+rules:
+  - id: any
+    condition:
+      operator: any
+      field: llm.messages
+      condition:
+        operator: and
+        conditions:
+          - { operator: eq, field: item.role, value: user }
+          - { operator: ne, field: user.id, valueFrom: item.name }
+          - { operator: all, field: item.parts, condition: { operator: gt, field: item, value: 0 } }
+    action: { decision: warn }
+  - id: all
+    condition: { operator: all, field: list, condition: { operator: gt, field: item, value: 1 } }
+    action: { decision: deny }
+";
+    let engine = PolicyEngine::builder()
+        .policies_from_yaml(policy)
+        .unwrap()
+        .build()
+        .unwrap();
+    let context = json!({
+        "llm": { "messages": [{ "role": "system" }, { "role": "user", "name": "n", "parts": [1, 2] }] },
+        "user": { "id": "u" },
+        "list": [2, "x", null],
+    });
+    let options = EvaluateOptions {
+        trace: true,
+        ..EvaluateOptions::default()
+    };
+    let response = decide(&engine, &context, &options);
+    let rules = response["trace"]["rules"].as_array().unwrap();
+    let any = &rules[0]["condition"];
+    assert_eq!(any["operator"], "any");
+    assert_eq!(any["outcome"], "true");
+    assert_eq!(any["element"], 1);
+    assert_eq!(
+        any["condition"],
+        json!({
+            "operator": "and",
+            "outcome": "true",
+            "conditions": [
+                { "operator": "eq", "outcome": "true", "field": "item.role", "actual": "user", "value": "user" },
+                { "operator": "ne", "outcome": "true", "field": "user.id", "actual": "u", "valueFrom": "item.name" },
+                { "operator": "all", "outcome": "true", "field": "item.parts", "actual": [1, 2] },
+            ],
+        })
+    );
+    // An error where no element decides: the first one that cannot be told.
+    let all = &rules[1]["condition"];
+    assert_eq!((&all["outcome"], &all["element"]), (&json!("error"), &json!(1)));
+    assert_eq!(
+        all["condition"],
+        json!({ "operator": "gt", "outcome": "error", "field": "item", "actual": "x", "value": 1 })
+    );
+    let error = &response["errors"][0];
+    assert_eq!(
+        (&error["field"], &error["found"]),
+        (&json!("list"), &json!("array"))
+    );
+}
+
 #[test]
 fn hostile_text_leaves_the_response_well_formed() {
     let texts = [

@@ -655,7 +655,9 @@ impl Builder<'_> {
     fn add(&self, draft: &mut Draft, predicate: &Predicate, target: Target) {
         let constant = match predicate.operand {
             PredOperand::Const(k) => self.consts.get(k.index()),
-            PredOperand::None | PredOperand::Pattern(_) | PredOperand::Field(_) => None,
+            PredOperand::None | PredOperand::Pattern(_) | PredOperand::Field(_) | PredOperand::Body(_) => {
+                None
+            }
         };
         let bound = match constant {
             Some(LoadedConst::Number(n)) => Some((*n, target)),
@@ -701,12 +703,18 @@ impl Builder<'_> {
                 }
             }
             // Verified: V22.
-            PredOp::Matches => {}
+            PredOp::Matches | PredOp::Any | PredOp::All => {}
         }
         match predicate.op {
             PredOp::Gt | PredOp::Gte | PredOp::Lt | PredOp::Lte => draft.ordered.push(target),
             PredOp::StartsWith | PredOp::EndsWith => draft.affixed.push(target),
-            PredOp::Eq | PredOp::In | PredOp::Contains | PredOp::Matches | PredOp::Exists => {}
+            PredOp::Eq
+            | PredOp::In
+            | PredOp::Contains
+            | PredOp::Matches
+            | PredOp::Exists
+            | PredOp::Any
+            | PredOp::All => {}
         }
     }
 

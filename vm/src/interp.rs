@@ -135,6 +135,8 @@ pub struct Tally {
     pub instructions: u64,
     /// Predicates evaluated; one whose outcome was kept counts once.
     pub predicates: u64,
+    /// Nodes of bodies, each once for every element that it was asked of.
+    pub nodes: u64,
 }
 
 /// One evaluation of one request.
@@ -159,6 +161,8 @@ pub struct Evaluation<'a, H> {
     /// Long lists of the request that `in` compared other lists with, in order.
     sorted: BumpVec<'a, (FieldIdx, &'a [Value<'a>])>,
     fuel: u64,
+    /// Why a predicate of the rule at hand is an error, when it is not its values.
+    trap: Option<Trap>,
     /// Counted in builds with debug assertions only, where tests look at it.
     tally: Tally,
     denied: bool,
@@ -346,6 +350,7 @@ impl LoadedModule {
             built: &mut [],
             sorted: BumpVec::new_in(bump),
             fuel: self.limits.fuel,
+            trap: None,
             tally: Tally::default(),
             denied: false,
         })
@@ -359,6 +364,8 @@ impl<'a, H: Host> Evaluation<'a, H> {
         let mut stack = std::mem::take(&mut self.stack);
         self.run_rules(scope, mode, &mut stack);
         self.stack = stack;
+        // What explanations ask afterwards has a budget of its own.
+        self.fuel = self.module.limits.fuel;
         self.hits
     }
 
@@ -430,9 +437,11 @@ impl<'a, H: Host> Evaluation<'a, H> {
     #[inline]
     fn run_rule(&mut self, index: RuleIdx, rule: &Rule, stack: &mut Stack<'_, 'a>) -> bool {
         let (outcome, trap) = match self.condition(rule.condition, stack) {
+            Ok(Outcome::Error) => (Outcome::Error, self.trap),
             Ok(outcome) => (outcome, None),
             Err(trap) => (Outcome::Error, Some(trap)),
         };
+        self.trap = None;
         let (fired, error) = match outcome {
             Outcome::False => return false,
             Outcome::True => (true, false),
@@ -465,7 +474,7 @@ impl<'a, H: Host> Evaluation<'a, H> {
         let code = shape.start as usize..shape.start as usize + shape.len as usize;
         let outcome = self.run_bare(module.code.get(code).unwrap_or(&[]));
         if let Some(cell) = shape.memo {
-            self.memo.set(cell, 1 + outcome as u8);
+            self.keep(cell, outcome);
         }
         Ok(outcome)
     }
@@ -605,10 +614,33 @@ impl<'a, H: Host> Evaluation<'a, H> {
 
     /// Outcome of a predicate, through its memo cell when it has one. For explanations.
     pub fn predicate(&mut self, pred: PredIdx) -> Outcome {
-        match self.module.predicates.get(pred.index()) {
+        let outcome = match self.module.predicates.get(pred.index()) {
             Some(p) if p.memo.is_some() => self.test_memo(p),
             Some(p) => self.test(p),
             None => Outcome::Error,
+        };
+        self.trap = None;
+        outcome
+    }
+
+    /// Outcome of a predicate that a body names.
+    pub(crate) fn predicate_in_body(&mut self, pred: PredIdx) -> Result<Outcome, Trap> {
+        // Verified: it has a memo cell (V28).
+        let outcome = match self.module.predicates.get(pred.index()) {
+            Some(p) => self.test_memo(p),
+            None => Outcome::Error,
+        };
+        match self.trap {
+            Some(trap) => Err(trap),
+            None => Ok(outcome),
+        }
+    }
+
+    /// Keeps an outcome, unless it is one only because something ran out: another rule may have more left.
+    #[inline]
+    fn keep(&mut self, cell: u32, outcome: Outcome) {
+        if self.trap.is_none() {
+            self.memo.set(cell, 1 + outcome as u8);
         }
     }
 
@@ -621,7 +653,7 @@ impl<'a, H: Host> Evaluation<'a, H> {
             return known;
         }
         let outcome = self.test(predicate);
-        self.memo.set(cell, 1 + outcome as u8);
+        self.keep(cell, outcome);
         outcome
     }
 
@@ -639,7 +671,7 @@ impl<'a, H: Host> Evaluation<'a, H> {
             None => Value::Undefined,
         };
         match value {
-            Value::Undefined | Value::Pending => return Outcome::False,
+            Value::Undefined | Value::Pending => return predicate.test.of_missing(),
             Value::Unknown => {
                 return if matches!(predicate.test, Test::Exists) {
                     Outcome::False
@@ -663,35 +695,64 @@ impl<'a, H: Host> Evaluation<'a, H> {
         {
             return outcome;
         }
-        match &predicate.test {
+        self.apply(&predicate.test, value)
+    }
+
+    /// Outcome of what is asked of a value that is present.
+    #[inline]
+    pub(crate) fn apply(&mut self, test: &'a Test, value: Value<'a>) -> Outcome {
+        match test {
             Test::Matches(x) => match (self.module.patterns.get(x.index()), value) {
                 (Some(pattern), Value::Str(text)) => pattern
                     .is_match(text, x.index(), self.caches)
                     .map_or(Outcome::Error, Outcome::from),
                 _wrong_type => Outcome::Error,
             },
-            Test::Dynamic(op, right) => match self.field(*right) {
-                Value::Undefined | Value::Pending => Outcome::False,
-                Value::Unknown => Outcome::Error,
-                value if mismatches(self.module.shape(*right), &value) => Outcome::Error,
-                Value::Array(list) if *op == PredOp::In => {
-                    let sorted = || self.sorted(*right, list);
-                    predicate::is_in(&value, list, sorted).into()
-                }
-                right => predicate::apply_dynamic(*op, &value, &right),
+            Test::Dynamic(op, right) => {
+                let other = self.field(*right);
+                self.dynamic(*op, value, other, Some(*right))
+            }
+            Test::Quantified { all, body } => match value {
+                Value::Array(items) => self.quantify(*all, *body, items).unwrap_or_else(|trap| {
+                    self.trap = Some(trap);
+                    Outcome::Error
+                }),
+                _no_list => Outcome::Error,
             },
             test => test.apply(&value),
         }
     }
 
-    /// The list in slot `field` in the total order of values; sorted once for each field.
-    fn sorted(&mut self, field: FieldIdx, list: &[Value<'a>]) -> &'a [Value<'a>] {
-        if let Some((_, known)) = self.sorted.iter().find(|(f, _)| *f == field) {
+    /// Outcome of an operator between a value that is present and another one, which is that of `field`, if of any.
+    pub(crate) fn dynamic(
+        &mut self,
+        op: PredOp,
+        value: Value<'a>,
+        right: Value<'a>,
+        field: Option<FieldIdx>,
+    ) -> Outcome {
+        match right {
+            Value::Undefined | Value::Pending => Outcome::False,
+            Value::Unknown => Outcome::Error,
+            right if field.is_some_and(|f| mismatches(self.module.shape(f), &right)) => Outcome::Error,
+            Value::Array(list) if op == PredOp::In => {
+                let sorted = || self.sorted(field, list);
+                predicate::is_in(&value, list, sorted).into()
+            }
+            right => predicate::apply_dynamic(op, &value, &right),
+        }
+    }
+
+    /// A list in the total order of values; sorted once where it is that of a field.
+    fn sorted(&mut self, field: Option<FieldIdx>, list: &[Value<'a>]) -> &'a [Value<'a>] {
+        if let Some((_, known)) = self.sorted.iter().find(|(f, _)| Some(*f) == field) {
             return known;
         }
         let sorted = self.bump.alloc_slice_copy(list);
         sorted.sort_unstable_by(Value::total_cmp);
-        self.sorted.push((field, sorted));
+        if let Some(field) = field {
+            self.sorted.push((field, sorted));
+        }
         sorted
     }
 
@@ -708,7 +769,17 @@ impl<'a, H: Host> Evaluation<'a, H> {
             .compare(what, *comparison, *constant, sent, &inputs, self.bump)
     }
 
-    fn burn(&mut self, fuel: u64) -> Result<(), Trap> {
+    pub(crate) fn fuel_left(&self) -> u64 {
+        self.fuel
+    }
+
+    pub(crate) fn count_node(&mut self) {
+        if cfg!(debug_assertions) {
+            self.tally.nodes += 1;
+        }
+    }
+
+    pub(crate) fn burn(&mut self, fuel: u64) -> Result<(), Trap> {
         match self.fuel.checked_sub(fuel) {
             Some(left) => {
                 self.fuel = left;
@@ -745,7 +816,7 @@ impl<'a, H: Host> Evaluation<'a, H> {
         let end = self.run(code, &mut frame)?;
         if let Some(cell) = shape.memo {
             match &end {
-                Return::Outcome(outcome) => self.memo.set(cell, 1 + *outcome as u8),
+                Return::Outcome(outcome) => self.keep(cell, *outcome),
                 Return::Value(value) => {
                     self.memo.set(cell, KEPT_VALUE);
                     self.keep_result(cell, *value);
@@ -804,7 +875,7 @@ impl<'a, H: Host> Evaluation<'a, H> {
 
     /// Pays for looking at all of `value`: one unit for each element and each 64 bytes of text. Also what bounds the
     /// nesting of values that code builds, and so the recursion of everything that walks them.
-    fn weigh(&mut self, value: &Value<'a>) -> Result<(), Trap> {
+    pub(crate) fn weigh(&mut self, value: &Value<'a>) -> Result<(), Trap> {
         let mut left = self.fuel;
         match value.weigh(MAX_NESTING, &mut left) {
             Some(()) => {

@@ -21,6 +21,7 @@ mod load;
 mod pattern;
 mod predicate;
 mod project;
+mod quantifier;
 mod scan;
 mod scratch;
 mod value;
@@ -29,6 +30,7 @@ pub use interp::{Evaluation, Hit, Host, Inputs, Mode, Scope, Tally, Trap, mismat
 pub use json::{JsonError, JsonErrorKind};
 pub use load::{LoadError, LoadedModule};
 pub use predicate::Comparison;
+pub use quantifier::in_element;
 pub use scratch::Scratch;
 pub use value::{Value, write_json_str};
 

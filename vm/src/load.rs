@@ -7,12 +7,16 @@ use crate::index::RuleIndex;
 use crate::pattern::LoadedPattern;
 use crate::predicate::{LoadedPredicate, PredicateLoader};
 use crate::project::Trie;
+use crate::quantifier::LoadedBody;
 use crate::scan::{self, LoadedScan, ScanPlace};
 use policy_bytecode::context::{Derived, Shape};
 use policy_bytecode::instr::Role;
 use policy_bytecode::module::{Function, Limits, PathSegment, PolicyRange, Rule, is_at_or_below};
 use policy_bytecode::predicate::Predicate;
-use policy_bytecode::{Const, ConstIdx, FieldIdx, Instr, Number, PatternIdx, PredIdx, VerifiedModule};
+use policy_bytecode::quantifier::Body;
+use policy_bytecode::{
+    BodyIdx, Const, ConstIdx, FieldIdx, Instr, Number, PatternIdx, PredIdx, VerifiedModule,
+};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -37,9 +41,11 @@ pub struct LoadedModule {
     pub(crate) consts: Vec<LoadedConst>,
     pub(crate) patterns: Vec<LoadedPattern>,
     pub(crate) predicates: Vec<LoadedPredicate>,
+    bodies: Vec<LoadedBody>,
     pub(crate) scans: Vec<LoadedScan>,
     /// As stored, for explanations.
     raw_predicates: Vec<Predicate>,
+    raw_bodies: Vec<Body>,
     pattern_sources: Vec<String>,
     memo_cells: u32,
     /// Memo cells below this one belong to predicates.
@@ -194,6 +200,11 @@ impl LoadedModule {
                 predicate_loader.load(p, derived, shape)
             })
             .collect();
+        let bodies = module
+            .bodies
+            .iter()
+            .map(|body| LoadedBody::load(body, &mut predicate_loader))
+            .collect();
         let scans = load_scans(module, &mut predicates);
         let index = RuleIndex::new(module, &consts, &predicates, &shapes);
         let stack = widest_stack(&module.functions);
@@ -217,8 +228,10 @@ impl LoadedModule {
             consts,
             patterns,
             predicates,
+            bodies,
             scans,
             raw_predicates: module.predicates.clone(),
+            raw_bodies: module.bodies.clone(),
             pattern_sources: module.patterns.iter().map(|p| p.source.clone()).collect(),
             memo_cells,
             first_function_cell: module.memo_cells,
@@ -284,6 +297,16 @@ impl LoadedModule {
     #[must_use]
     pub fn predicate(&self, pred: PredIdx) -> Option<&Predicate> {
         self.raw_predicates.get(pred.index())
+    }
+
+    /// A body as stored.
+    #[must_use]
+    pub fn body(&self, body: BodyIdx) -> Option<&Body> {
+        self.raw_bodies.get(body.index())
+    }
+
+    pub(crate) fn body_at(&self, body: BodyIdx) -> Option<&LoadedBody> {
+        self.bodies.get(body.index())
     }
 
     /// The text of a pattern.

@@ -1,18 +1,19 @@
 //! Predicates at run time: the meaning of every comparison operator, in one place.
 //!
 //! The table of operators in the language's semantics is this file's contract: a missing field makes every operator
-//! false, never an error; equality and membership never fail; ordering, substring and pattern operators fail on values
-//! of the wrong type. An unknown derived value fails everything but `exists`, and a known field that holds what does not
-//! belong there ([`Shape`]) fails everything; the interpreter looks at both first.
+//! false, never an error, but for `all`, which it makes true; equality and membership never fail; ordering, substring and
+//! pattern operators fail on values of the wrong type. An unknown derived value fails everything but `exists`, and a known
+//! field that holds what does not belong there ([`Shape`]) fails everything; the interpreter looks at both first.
 
 use crate::load::LoadedConst;
+use crate::quantifier::body_of;
 use crate::scan::ScanPlace;
 use crate::value::Value;
 use foldhash::fast::FixedState;
 use memchr::memmem::Finder;
 use policy_bytecode::context::{Derived, Shape};
 use policy_bytecode::predicate::{PredOp, PredOperand, Predicate};
-use policy_bytecode::{ConstIdx, FieldIdx, Number, Outcome, PatternIdx};
+use policy_bytecode::{BodyIdx, ConstIdx, FieldIdx, Number, Outcome, PatternIdx};
 use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -55,7 +56,9 @@ impl Comparison {
             | PredOp::StartsWith
             | PredOp::EndsWith
             | PredOp::Matches
-            | PredOp::Exists => None,
+            | PredOp::Exists
+            | PredOp::Any
+            | PredOp::All => None,
         }
     }
 }
@@ -92,6 +95,11 @@ pub(crate) enum Test {
     Exists,
     /// The right side is another field.
     Dynamic(PredOp, FieldIdx),
+    /// `any`, or `all`: the body is asked of each element.
+    Quantified {
+        all: bool,
+        body: BodyIdx,
+    },
 }
 
 /// `contains` with a string constant: substring of a string, element of an array.
@@ -165,20 +173,7 @@ impl<'c> PredicateLoader<'c> {
         derived: Option<Derived>,
         shape: Shape,
     ) -> LoadedPredicate {
-        let test = match predicate.operand {
-            PredOperand::None => Test::Exists,
-            PredOperand::Pattern(x) => Test::Matches(x),
-            PredOperand::Field(f) => Test::Dynamic(predicate.op, f),
-            PredOperand::Const(k) => match (predicate.op, self.consts.get(k.index())) {
-                (PredOp::In, Some(LoadedConst::Array(items))) => {
-                    let set = self.sets.entry(k).or_insert_with(|| Arc::new(InSet::new(items)));
-                    Test::In(Arc::clone(set))
-                }
-                (op, Some(constant)) => load_const(op, constant),
-                // Verified: V5.
-                (op, None) => Test::Dynamic(op, predicate.field),
-            },
-        };
+        let test = self.test(predicate.op, predicate.operand, predicate.field);
         LoadedPredicate {
             field: predicate.field,
             memo: predicate.memo.map(|m| m.0),
@@ -186,6 +181,24 @@ impl<'c> PredicateLoader<'c> {
             shape,
             test,
             scan: None,
+        }
+    }
+
+    /// What is asked. `field` stands in for an operand that is not there, which no verified module has (V5, V26).
+    pub(crate) fn test(&mut self, op: PredOp, operand: PredOperand, field: FieldIdx) -> Test {
+        match operand {
+            PredOperand::None => Test::Exists,
+            PredOperand::Pattern(x) => Test::Matches(x),
+            PredOperand::Field(f) => Test::Dynamic(op, f),
+            PredOperand::Body(_) => body_of(op, operand).unwrap_or(Test::Dynamic(op, field)),
+            PredOperand::Const(k) => match (op, self.consts.get(k.index())) {
+                (PredOp::In, Some(LoadedConst::Array(items))) => {
+                    let set = self.sets.entry(k).or_insert_with(|| Arc::new(InSet::new(items)));
+                    Test::In(Arc::clone(set))
+                }
+                (op, Some(constant)) => load_const(op, constant),
+                (op, None) => Test::Dynamic(op, field),
+            },
         }
     }
 }
@@ -215,7 +228,13 @@ fn load_const(op: PredOp, constant: &LoadedConst) -> Test {
 }
 
 impl Test {
-    /// Outcome for a value that is present. `Matches` and `Dynamic` are the interpreter's.
+    /// Outcome where the field is missing.
+    #[inline]
+    pub(crate) fn of_missing(&self) -> Outcome {
+        matches!(self, Self::Quantified { all: true, .. }).into()
+    }
+
+    /// Outcome for a value that is present. `Matches`, `Dynamic` and `Quantified` are the interpreter's.
     #[inline]
     pub(crate) fn apply(&self, value: &Value<'_>) -> Outcome {
         match (self, value) {
@@ -247,7 +266,8 @@ impl Test {
                 | Self::StartsWith(_)
                 | Self::EndsWith(_)
                 | Self::Matches(_)
-                | Self::Dynamic(..),
+                | Self::Dynamic(..)
+                | Self::Quantified { .. },
                 _,
             ) => Outcome::Error,
         }

@@ -14,6 +14,7 @@ use crate::scratch::arena_used;
 use bumpalo::Bump;
 use policy_bytecode::fold::{fold, fold_ascii, has_special};
 use policy_bytecode::predicate::PredOperand;
+use policy_bytecode::quantifier::{Body, ItemOperand};
 use policy_bytecode::scan::{OnHit, Scan, TRIES};
 use policy_bytecode::{Outcome, PatternIdx, PredIdx, VerifiedModule};
 
@@ -155,9 +156,10 @@ impl LoadedScan {
             let pattern = match operand {
                 Some(PredOperand::Pattern(x)) => x,
                 // `contains`: has no use for it.
-                Some(PredOperand::None | PredOperand::Const(_) | PredOperand::Field(_)) | None => {
-                    PatternIdx(u32::MAX)
-                }
+                Some(
+                    PredOperand::None | PredOperand::Const(_) | PredOperand::Field(_) | PredOperand::Body(_),
+                )
+                | None => PatternIdx(u32::MAX),
             };
             for literal in &scanned.literals {
                 if let Some(users) = users.get_mut(*literal as usize) {
@@ -305,6 +307,14 @@ pub(crate) fn only_scanned(module: &VerifiedModule) -> Vec<bool> {
     let mut only = vec![true; module.patterns.len()];
     for (predicate, answered) in module.predicates.iter().zip(answered) {
         if let (PredOperand::Pattern(x), false) = (predicate.operand, answered)
+            && let Some(only) = only.get_mut(x.index())
+        {
+            *only = false;
+        }
+    }
+    // Texts in elements are searched as a whole.
+    for test in module.bodies.iter().flat_map(Body::tests) {
+        if let ItemOperand::Plain(PredOperand::Pattern(x)) = test.operand
             && let Some(only) = only.get_mut(x.index())
         {
             *only = false;

@@ -14,7 +14,7 @@ use regex_automata::dfa::{StartKind, dense};
 /// Projection into many slots, patterns of both kinds, a scan, memo cells, memoised functions, calls, iterators, builders,
 /// constants, long lists.
 const EVERYTHING: &str = r#"
-.memo_cells 2
+.memo_cells 4
 .fields
   f0: llm.estimatedCost|estimated_cost derived llm.estimatedCost
   f1: llm.n
@@ -52,6 +52,19 @@ const EVERYTHING: &str = r#"
   p8: f1 matches x4
   p9: f1 contains k5
   p10: f1 matches x5
+  p11: f7 exists memo m2
+  p12: f2 any q1 memo m3
+.bodies
+  q0:
+    test item.text matches x1
+  q1:
+    test item.content any q0
+    test not item.role in f9
+    test f6 eq item[0]
+    test item contains item.role
+    pred p11
+    not n4
+    or n0 n1 n2 n3 n5
 .scans
   s0: f1
     literal "pass"
@@ -77,6 +90,8 @@ const EVERYTHING: &str = r#"
   test_memo p5, 1, e0, yes
   ret_test p6, 0
  yes:
+  test_memo p12, 1, e0, more
+ more:
   ret_test p7, 0
 .function fn2 registers=8 iterators=1 builders=3
   build_array b0

@@ -10,8 +10,10 @@ use crate::{Host, output};
 use anyhow::bail;
 use owo_colors::OwoColorize as _;
 use policy_bytecode::manifest::{CondNode, Manifest, TemplatePart, ValueNode, VerbInfo};
-use policy_bytecode::predicate::PredOperand;
-use policy_bytecode::{Const, Module, Number, disasm};
+use policy_bytecode::module::PathSegment;
+use policy_bytecode::predicate::{PredOperand, Predicate};
+use policy_bytecode::quantifier::{ItemOperand, Node, Subject};
+use policy_bytecode::{BodyIdx, Const, Module, Number, disasm};
 use policy_runtime::{EvaluateError, Response};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -361,25 +363,78 @@ impl Show<'_> {
                 let Some(predicate) = self.module.predicates.get(pred.index()) else {
                     return "?".to_owned();
                 };
-                let operand = match predicate.operand {
-                    PredOperand::None => String::new(),
-                    PredOperand::Const(k) => format!(" {}", self.constant(k.index())),
-                    PredOperand::Pattern(p) => {
-                        let source = self
-                            .module
-                            .patterns
-                            .get(p.index())
-                            .map_or("?", |p| p.source.as_str());
-                        format!(" /{source}/")
-                    }
-                    PredOperand::Field(f) => format!(" {}", self.field(f.index())),
-                };
-                let not = if *negated { "not " } else { "" };
-                let field = self.field(predicate.field.index());
-                format!("{field} {not}{}{operand}", predicate.op.as_str())
+                self.predicate(predicate, *negated)
             }
             None => "?".to_owned(),
         }
+    }
+
+    fn predicate(&self, predicate: &Predicate, negated: bool) -> String {
+        let not = if negated { "not " } else { "" };
+        let field = self.field(predicate.field.index());
+        let operand = self.operand(predicate.operand);
+        format!("{field} {not}{}{operand}", predicate.op.as_str())
+    }
+
+    /// An operand with a space in front. What a body names stands before it, so this ends.
+    fn operand(&self, operand: PredOperand) -> String {
+        match operand {
+            PredOperand::None => String::new(),
+            PredOperand::Const(k) => format!(" {}", self.constant(k.index())),
+            PredOperand::Pattern(p) => {
+                let pattern = self.module.patterns.get(p.index());
+                format!(" /{}/", pattern.map_or("?", |p| p.source.as_str()))
+            }
+            PredOperand::Field(f) => format!(" {}", self.field(f.index())),
+            PredOperand::Body(q) => format!(" {}", self.body(q)),
+        }
+    }
+
+    fn body(&self, q: BodyIdx) -> String {
+        let item = |path: &[PathSegment]| {
+            let mut steps = vec![PathSegment::Key {
+                name: "item".to_owned(),
+                aliases: Vec::new(),
+            }];
+            steps.extend_from_slice(path);
+            disasm::path_text(&steps)
+        };
+        let mut texts: Vec<String> = Vec::new();
+        let nodes = self
+            .module
+            .bodies
+            .get(q.index())
+            .map_or(&[][..], |body| &body.nodes);
+        for node in nodes {
+            let child = |n: &u32| texts.get(*n as usize).map_or("?", String::as_str);
+            let list = |nodes: &[u32], word: &str| {
+                let parts: Vec<&str> = nodes.iter().map(child).collect();
+                format!("({})", parts.join(&format!(" {word} ")))
+            };
+            let text = match node {
+                Node::And(nodes) => list(nodes, "and"),
+                Node::Or(nodes) => list(nodes, "or"),
+                Node::Not(n) => format!("not {}", child(n)),
+                Node::Pred { pred, negated } => match self.module.predicates.get(pred.index()) {
+                    Some(predicate) => self.predicate(predicate, *negated),
+                    None => "?".to_owned(),
+                },
+                Node::Test(test) => {
+                    let left = match &test.subject {
+                        Subject::Item(path) => item(path),
+                        Subject::Field(f) => self.field(f.index()),
+                    };
+                    let right = match &test.operand {
+                        ItemOperand::Item(path) => format!(" {}", item(path)),
+                        ItemOperand::Plain(operand) => self.operand(*operand),
+                    };
+                    let not = if test.negated { "not " } else { "" };
+                    format!("{left} {not}{}{right}", test.op.as_str())
+                }
+            };
+            texts.push(text);
+        }
+        format!("[{}]", texts.pop().unwrap_or_default())
     }
 
     fn field(&self, index: usize) -> String {

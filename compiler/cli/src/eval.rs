@@ -234,6 +234,10 @@ pub(crate) fn condition(out: &mut impl Write, node: &ConditionTrace, depth: usiz
     for child in &node.conditions {
         condition(out, child, depth + 1)?;
     }
+    if let (Some(element), Some(body)) = (node.element, &node.condition) {
+        writeln!(out, "{}element {element}:", "  ".repeat(depth + 1))?;
+        condition(out, body, depth + 2)?;
+    }
     Ok(())
 }
 

@@ -193,6 +193,13 @@ impl Change<'_> {
             let verb = if present { "is there" } else { "is not there" };
             return format!("{field} {verb}");
         }
+        match (node.operator.as_str(), self.wanted) {
+            ("any", true) => return format!("some element of {field} met its condition"),
+            ("any", false) => return format!("no element of {field} met its condition"),
+            ("all", true) => return format!("every element of {field} met its condition"),
+            ("all", false) => return format!("some element of {field} did not meet its condition"),
+            _comparison => {}
+        }
         let actual = match &node.actual {
             Some(value) => format!("it is {value}"),
             None => "it is missing".to_owned(),
@@ -272,6 +279,8 @@ mod tests {
             value: None,
             value_from: None,
             conditions,
+            element: None,
+            condition: None,
         }
     }
 

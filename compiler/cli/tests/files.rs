@@ -118,7 +118,8 @@ fn pipes_in_directories_are_not_opened() {
     fifo(&dir.0.join("t/a_test.yaml"));
     let ran = dir.run(&["test", "t"]).exits(2);
     assert!(
-        ran.err.contains("cannot read `t/a_test.yaml`: it is no regular file"),
+        ran.err
+            .contains("cannot read `t/a_test.yaml`: it is no regular file"),
         "{}",
         ran.err
     );

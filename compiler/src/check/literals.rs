@@ -78,7 +78,9 @@ fn view(program: &Program, literal: Literal) -> Option<View<'_>> {
         negated: literal.negated,
         constant: match predicate.operand {
             PredOperand::Const(k) => program.consts.get(k),
-            PredOperand::None | PredOperand::Pattern(_) | PredOperand::Field(_) => None,
+            PredOperand::None | PredOperand::Pattern(_) | PredOperand::Field(_) | PredOperand::Body(_) => {
+                None
+            }
         },
     })
 }
@@ -216,6 +218,8 @@ impl View<'_> {
             },
             PredOp::StartsWith | PredOp::EndsWith | PredOp::Matches => TypeSet::STRING,
             PredOp::Contains => TypeSet::STRING.union(TypeSet::ARRAY),
+            // `all` is true for a missing field too, where no other plain literal is.
+            PredOp::Any | PredOp::All => TypeSet::ARRAY,
             PredOp::Eq | PredOp::In | PredOp::Exists => TypeSet::ANY,
         }
     }
@@ -234,7 +238,9 @@ impl View<'_> {
             | PredOp::StartsWith
             | PredOp::EndsWith
             | PredOp::Matches
-            | PredOp::Exists => true,
+            | PredOp::Exists
+            | PredOp::Any => true,
+            PredOp::All => false,
             PredOp::Eq => other.constant.is_some_and(|c| !matches!(c, Const::Null)),
             PredOp::In => match other.constant {
                 Some(Const::Array(items)) => !items

@@ -12,6 +12,9 @@ use policy_grammar::Diagnostic;
 use policy_grammar::codes::Code;
 
 pub(super) fn check(program: &Program, diagnostics: &mut Vec<Diagnostic>) {
+    for test in program.bodies.iter().flat_map(|body| &body.tests) {
+        diagnostics.extend(test_types(program, test));
+    }
     for rule in program.policies.iter().flat_map(|p| &p.rules) {
         walk(program, &rule.condition, diagnostics);
     }
@@ -34,6 +37,7 @@ fn test_types(program: &Program, test: &Test) -> Option<Diagnostic> {
         PredOperand::None => None,
         PredOperand::Pattern(_) => takes(field, test, TypeSet::STRING),
         PredOperand::Const(k) => constant(program, predicate.op, field, k, test),
+        PredOperand::Body(_) => takes(field, test, TypeSet::ARRAY),
         PredOperand::Field(other) => other_field(program, predicate.op, field, other, test),
     }
 }
@@ -56,8 +60,9 @@ fn takes(field: &FieldInfo, test: &Test, wanted: TypeSet) -> Option<Diagnostic> 
             Code::TypeMismatch,
             test.field_span,
             format!(
-                "`{}` needs a {wanted}, but `{}` is of type {}",
+                "`{}` needs {} {wanted}, but `{}` is of type {}",
                 test.operator.as_str(),
+                if wanted == TypeSet::ARRAY { "an" } else { "a" },
                 field.path,
                 field.types
             ),
@@ -116,7 +121,7 @@ fn constant(
                 d
             })
         }
-        PredOp::Matches | PredOp::Exists => None,
+        PredOp::Matches | PredOp::Exists | PredOp::Any | PredOp::All => None,
     }
 }
 
@@ -202,7 +207,7 @@ fn other_field(
         PredOp::Gt | PredOp::Gte | PredOp::Lt | PredOp::Lte => both(TypeSet::NUMBER) || both(TypeSet::STRING),
         PredOp::Contains => a.meets(TypeSet::ARRAY) || both(TypeSet::STRING),
         PredOp::StartsWith | PredOp::EndsWith => both(TypeSet::STRING),
-        PredOp::Matches | PredOp::Exists => true,
+        PredOp::Matches | PredOp::Exists | PredOp::Any | PredOp::All => true,
     };
     if fits {
         return None;

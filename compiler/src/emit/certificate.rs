@@ -2,17 +2,20 @@
 //!
 //! Instructions: the longest path of each rule's condition, functions that keep their result counted once. Code with
 //! loops has no such path and is charged the module's fuel. Comparisons: every place of the code that asks for one, those
-//! with a memo cell once. Weights come from [`crate::cost`].
+//! with a memo cell once, and so for what the bodies of `any` and `all` ask. What these ask of elements grows with the
+//! request and is part of the cost of its text, where it is not bounded by the fuel alone. Weights come from [`crate::cost`].
 
 use crate::cost::{self, Cost};
 use crate::ir::Program;
 use crate::options::Options;
-use policy_bytecode::PredIdx;
 use policy_bytecode::bundle::CostCertificate;
 use policy_bytecode::context::Derived;
 use policy_bytecode::instr::{Instr, Role};
 use policy_bytecode::module::Function;
+use policy_bytecode::predicate::PredOperand;
+use policy_bytecode::quantifier::ItemTest;
 use policy_bytecode::scan::{OnHit, TRIES};
+use policy_bytecode::{BodyIdx, PredIdx};
 
 pub(super) fn certificate(program: &Program, functions: &[Function], options: &Options) -> CostCertificate {
     // Iterations of a loop follow the size of a value of the request: no bound but the fuel.
@@ -33,12 +36,13 @@ pub(super) fn certificate(program: &Program, functions: &[Function], options: &O
         if path.is_none() {
             out.predicates = out.predicates.saturating_add(fuel);
         }
-        for pred in functions
+        let mut asked: Vec<PredIdx> = functions
             .get(f)
             .into_iter()
             .flat_map(|f| &f.code)
             .filter_map(asks)
-        {
+            .collect();
+        while let Some(pred) = asked.pop() {
             let Some(predicate) = program.predicates.get(pred.index()) else {
                 continue;
             };
@@ -48,6 +52,12 @@ pub(super) fn certificate(program: &Program, functions: &[Function], options: &O
             }
             out.predicates = out.predicates.saturating_add(1);
             add(&mut total, cost::predicate(program, predicate));
+            if let PredOperand::Body(q) = predicate.operand {
+                below(program, q, &mut asked);
+                if cost::crosses(program, q) {
+                    total.fixed = total.fixed.saturating_add(fuel);
+                }
+            }
         }
     }
     for scan in &program.scans {
@@ -73,6 +83,17 @@ pub(super) fn certificate(program: &Program, functions: &[Function], options: &O
         .saturating_add(out.instructions.saturating_mul(cost::INSTRUCTION));
     out.cost_per_text_kb = total.per_text_kb;
     out
+}
+
+/// Comparisons that a body and those below it ask once.
+fn below(program: &Program, q: BodyIdx, asked: &mut Vec<PredIdx>) {
+    let mut work = vec![q];
+    while let Some(q) = work.pop() {
+        if let Some(body) = program.bodies.get(q.index()) {
+            body.preds(|pred| asked.push(pred));
+            work.extend(body.tests().filter_map(ItemTest::body));
+        }
+    }
 }
 
 fn add(total: &mut Cost, more: Cost) {

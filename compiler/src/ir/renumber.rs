@@ -6,6 +6,7 @@
 use crate::ir::{FuncId, Function, Inst, Predicate, Rule};
 use policy_bytecode::manifest::{CondNode, RuleInfo, TemplatePart, ValueNode, VerbInfo};
 use policy_bytecode::predicate::PredOperand;
+use policy_bytecode::quantifier::{Body, ItemOperand, Node, Subject};
 use policy_bytecode::scan::Scan;
 use policy_bytecode::{Const, ConstIdx, FieldIdx, PatternIdx, PredIdx};
 
@@ -45,6 +46,7 @@ impl Table {
 pub(crate) struct Numbers {
     pub(crate) functions: Table,
     pub(crate) predicates: Table,
+    pub(crate) bodies: Table,
     pub(crate) patterns: Table,
     pub(crate) consts: Table,
     pub(crate) fields: Table,
@@ -90,11 +92,34 @@ impl Numbers {
     /// The field and the operand of a comparison.
     pub(crate) fn predicate(&self, predicate: &mut Predicate) {
         self.field(&mut predicate.field);
-        match &mut predicate.operand {
+        self.operand(&mut predicate.operand);
+    }
+
+    fn operand(&self, operand: &mut PredOperand) {
+        match operand {
             PredOperand::None => {}
             PredOperand::Const(k) => self.constant(k),
             PredOperand::Pattern(x) => self.pattern(x),
             PredOperand::Field(f) => self.field(f),
+            PredOperand::Body(q) => q.0 = self.bodies.get(q.0),
+        }
+    }
+
+    /// What a body names.
+    pub(crate) fn body(&self, body: &mut Body) {
+        for node in &mut body.nodes {
+            match node {
+                Node::And(_) | Node::Or(_) | Node::Not(_) => {}
+                Node::Pred { pred, .. } => self.pred(pred),
+                Node::Test(test) => {
+                    if let Subject::Field(f) = &mut test.subject {
+                        self.field(f);
+                    }
+                    if let ItemOperand::Plain(operand) = &mut test.operand {
+                        self.operand(operand);
+                    }
+                }
+            }
         }
     }
 

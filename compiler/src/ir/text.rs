@@ -21,7 +21,8 @@
 //! ```
 //!
 //! A line `guard v0, v1` after the blocks of a function is one of its guards. Shared comparisons are named in the header, the others are spelled out where they are used; constants are JSON;
-//! another field as operand is `field team.limit`. A condition that only one rule uses stands in its rule.
+//! another field as operand is `field team.limit`, what `any` and `all` ask of each element a tree in parentheses:
+//! `llm.messages any (and (test item.role eq "user") (pred p0))`. A condition that only one rule uses stands in its rule.
 //! Values, functions and shared comparisons are numbered in order of appearance. Not part of the text: the manifest,
 //! spans, automata, and table entries that no code uses.
 //!

@@ -6,6 +6,7 @@
 
 use crate::ir::{Block, BlockId, Function, Inst, Kind, Program, Terminator, ValueId};
 use policy_bytecode::predicate::PredOperand;
+use policy_bytecode::quantifier::{ItemOperand, Subject};
 use std::fmt;
 
 /// What is wrong with a program.
@@ -46,10 +47,28 @@ pub fn verify(program: &Program) -> Result<(), IrError> {
             PredOperand::Const(k) => k.index() < program.consts.len(),
             PredOperand::Pattern(x) => x.index() < program.patterns.len(),
             PredOperand::Field(f) => f.index() < program.fields.len(),
+            PredOperand::Body(q) => q.index() < program.bodies.len(),
         };
         if !operand_ok || p.field.index() >= program.fields.len() {
             return fail("a comparison names an entry that does not exist");
         }
+    }
+    if !program
+        .bodies
+        .iter()
+        .enumerate()
+        .all(|(i, body)| check_body(program, i, body))
+    {
+        return fail("a body names an entry that does not exist");
+    }
+    let kept = program.kept();
+    if program
+        .predicates
+        .iter()
+        .zip(kept)
+        .any(|(p, kept)| kept && !p.shared)
+    {
+        return fail("a comparison that bodies share is not kept");
     }
     for (i, function) in program.functions.iter().enumerate() {
         check_function(program, function).map_err(|detail| IrError {
@@ -74,6 +93,25 @@ pub fn verify(program: &Program) -> Result<(), IrError> {
         policy = rule.policy;
     }
     Ok(())
+}
+
+/// Whether a body names what there is. Its shape is for the verifier of the module.
+fn check_body(program: &Program, index: usize, body: &policy_bytecode::quantifier::Body) -> bool {
+    let mut ok = true;
+    body.preds(|pred| ok &= pred.index() < program.predicates.len());
+    ok && body.tests().all(|test| {
+        let left = match test.subject {
+            Subject::Item(_) => true,
+            Subject::Field(f) => f.index() < program.fields.len(),
+        };
+        left && match test.operand {
+            ItemOperand::Item(_) | ItemOperand::Plain(PredOperand::None) => true,
+            ItemOperand::Plain(PredOperand::Const(k)) => k.index() < program.consts.len(),
+            ItemOperand::Plain(PredOperand::Pattern(x)) => x.index() < program.patterns.len(),
+            ItemOperand::Plain(PredOperand::Field(f)) => f.index() < program.fields.len(),
+            ItemOperand::Plain(PredOperand::Body(q)) => q.index() < index,
+        }
+    })
 }
 
 fn returns(function: &Function, kind: Kind) -> bool {

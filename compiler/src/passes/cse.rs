@@ -178,8 +178,9 @@ fn share_predicates(program: &mut Program) -> usize {
         }
     }
     let mut changes = 0;
-    for (predicate, uses) in program.predicates.iter_mut().zip(uses) {
-        let shared = uses > 1;
+    let kept = program.kept();
+    for ((predicate, uses), kept) in program.predicates.iter_mut().zip(uses).zip(kept) {
+        let shared = uses > 1 || kept;
         changes += usize::from(predicate.shared != shared);
         predicate.shared = shared;
     }

@@ -77,5 +77,10 @@ fn scanned(program: &Program) -> Vec<bool> {
             *scanned = false;
         }
     }
+    for x in crate::emit::in_elements(&program.bodies) {
+        if let Some(scanned) = scanned.get_mut(x.index()) {
+            *scanned = false;
+        }
+    }
     scanned
 }

@@ -260,7 +260,10 @@ fn shares(program: &Program) -> Vec<Option<f64>> {
             }
             let constant = match predicate.operand {
                 PredOperand::Const(k) => program.consts.get(k.index()),
-                PredOperand::None | PredOperand::Pattern(_) | PredOperand::Field(_) => None,
+                PredOperand::None
+                | PredOperand::Pattern(_)
+                | PredOperand::Field(_)
+                | PredOperand::Body(_) => None,
             };
             let others = keys.get(&predicate.field).map_or(1.0, |own| count(own.len())) + 1.0;
             Some(match (predicate.op, constant) {
@@ -270,7 +273,7 @@ fn shares(program: &Program) -> Vec<Option<f64>> {
                 (PredOp::Contains, _) => (2.0 / others).min(0.6),
                 (PredOp::StartsWith | PredOp::EndsWith, _) => (2.0 / others).min(0.5),
                 (PredOp::Gt | PredOp::Gte | PredOp::Lt | PredOp::Lte, _) => 0.5,
-                (PredOp::In | PredOp::Matches | PredOp::Exists, _) => 0.8,
+                (PredOp::In | PredOp::Matches | PredOp::Exists | PredOp::Any | PredOp::All, _) => 0.8,
             })
         })
         .collect()

@@ -57,7 +57,7 @@ fn estimate(program: &Program, predicate: &Predicate) -> Estimate {
             Some(Const::Array(items)) => items.len(),
             Some(_) | None => 1,
         },
-        PredOperand::None | PredOperand::Pattern(_) | PredOperand::Field(_) => 1,
+        PredOperand::None | PredOperand::Pattern(_) | PredOperand::Field(_) | PredOperand::Body(_) => 1,
     };
     let chance = match predicate.op {
         PredOp::Eq => 0.1,
@@ -67,6 +67,8 @@ fn estimate(program: &Program, predicate: &Predicate) -> Estimate {
         PredOp::StartsWith | PredOp::EndsWith => 0.15,
         PredOp::Matches => 0.1,
         PredOp::Exists => 0.8,
+        PredOp::Any => 0.2,
+        PredOp::All => 0.5,
     };
     // Sixty-four bits of cost are far more than a double needs to tell operands apart.
     let cost = cost::expected(program, predicate).min(1 << 50);

@@ -1,6 +1,6 @@
 //! Resolving conditions: comparisons become predicates of the shared table.
 //!
-//! `ne`, `not_in`, `not_contains` and `exists: false` become negated uses of the positive predicate, so that a
+//! The conditions of `any` and `all` are resolved in `quantifiers.rs`. `ne`, `not_in`, `not_contains` and `exists: false` become negated uses of the positive predicate, so that a
 //! comparison and its negation share one entry.
 
 use super::{MAX_DEPTH, Resolver, index_u32};
@@ -33,6 +33,8 @@ pub(crate) fn predicate_op(operator: Operator) -> (PredOp, bool) {
         Operator::EndsWith => (PredOp::EndsWith, false),
         Operator::Matches => (PredOp::Matches, false),
         Operator::Exists => (PredOp::Exists, false),
+        Operator::Any => (PredOp::Any, false),
+        Operator::All => (PredOp::All, false),
     }
 }
 
@@ -55,7 +57,7 @@ impl Resolver<'_> {
                 span: *span,
                 operand: Box::new(self.condition(operand, depth + 1)?),
             }),
-            Condition::Test(test) => self.test(test).map(Cond::Test),
+            Condition::Test(test) => self.test(test, depth).map(Cond::Test),
         }
     }
 
@@ -65,26 +67,18 @@ impl Resolver<'_> {
         resolved.into_iter().collect()
     }
 
-    fn test(&mut self, test: &ast::Test) -> Option<Test> {
+    pub(super) fn test(&mut self, test: &ast::Test, depth: usize) -> Option<Test> {
         let (op, mut negated) = predicate_op(test.operator.value);
         let field = self.read_field(&test.field);
         let (operand, operand_span) = match &test.operand {
             Operand::Path(path) => {
-                if matches!(op, PredOp::Matches | PredOp::Exists) {
-                    self.diagnostics.push(
-                        Diagnostic::new(
-                            Code::UnexpectedOperand,
-                            path.span,
-                            format!(
-                                "`{}` takes a `value`, not a `valueFrom`",
-                                test.operator.value.as_str()
-                            ),
-                        )
-                        .help("patterns are compiled ahead of time and cannot come from the request"),
-                    );
-                    return None;
-                }
+                self.takes_field(op, test.operator.value, path.span)?;
                 (PredOperand::Field(self.read_field(path)), path.span)
+            }
+            Operand::Condition(body) => {
+                let element = self.field_info(field).map(|info| info.items);
+                let body = self.body(test, body, element, depth)?;
+                (PredOperand::Body(body), test.operator.span)
             }
             Operand::Value(value) => (
                 self.value(op, test.operator.value, value, &mut negated)?,
@@ -101,7 +95,22 @@ impl Resolver<'_> {
         })
     }
 
-    fn value(
+    /// `None` after a diagnostic, where the operand cannot come from the request.
+    pub(super) fn takes_field(&mut self, op: PredOp, operator: Operator, span: Span) -> Option<()> {
+        if !matches!(op, PredOp::Matches | PredOp::Exists | PredOp::Any | PredOp::All) {
+            return Some(());
+        }
+        let diagnostic = Diagnostic::new(
+            Code::UnexpectedOperand,
+            span,
+            format!("`{}` takes a `value`, not a `valueFrom`", operator.as_str()),
+        );
+        self.diagnostics
+            .push(diagnostic.help("patterns are compiled ahead of time and cannot come from the request"));
+        None
+    }
+
+    pub(super) fn value(
         &mut self,
         op: PredOp,
         operator: Operator,
@@ -130,6 +139,7 @@ impl Resolver<'_> {
                 return Some(PredOperand::Const(self.constant(&value.value)));
             }
             (PredOp::Exists, _) => "a boolean",
+            (PredOp::Any | PredOp::All, _) => "a condition",
             (PredOp::Matches | PredOp::StartsWith | PredOp::EndsWith, _) => "a string",
             (PredOp::In, _) => "a list",
             (PredOp::Gt | PredOp::Gte | PredOp::Lt | PredOp::Lte, _) => "a number or a string",

@@ -9,13 +9,20 @@ use super::scalar::Scalar;
 use super::suggest::{self, Words, suggest};
 use super::tree::{Kind, NodeId};
 use super::walk::{Entry, Walk, list, requote, shorten};
-use crate::ast::{Condition, Literal, Operand, Operator, Test};
+use crate::ast::{Condition, FieldPath, Literal, Operand, Operator, Test};
 use crate::codes::Code;
 use crate::diagnostic::Diagnostic;
 use crate::source::{Span, Spanned};
 
 /// Keys of a condition.
-pub(crate) const CONDITION_KEYS: [&str; 5] = ["operator", "field", "value", "valueFrom", "conditions"];
+pub(crate) const CONDITION_KEYS: [&str; 6] = [
+    "operator",
+    "field",
+    "value",
+    "valueFrom",
+    "conditions",
+    "condition",
+];
 
 /// What an operator takes as `value`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +39,8 @@ pub(crate) enum Takes {
     Pattern,
     /// `true` (the default) or `false`; never `valueFrom`.
     Presence,
+    /// No value: a condition on each element, under `condition`.
+    Condition,
 }
 
 impl Takes {
@@ -44,6 +53,7 @@ impl Takes {
             Operator::StartsWith | Operator::EndsWith => Self::Text,
             Operator::Matches => Self::Pattern,
             Operator::Exists => Self::Presence,
+            Operator::Any | Operator::All => Self::Condition,
         }
     }
 
@@ -56,6 +66,7 @@ impl Takes {
             Self::Text => "a string",
             Self::Pattern => "a string with a regular expression",
             Self::Presence => "`true` or `false`",
+            Self::Condition => "a condition",
         }
     }
 
@@ -66,6 +77,7 @@ impl Takes {
             Self::List => matches!(literal, Literal::Array(_)),
             Self::Text | Self::Pattern => matches!(literal, Literal::String(_)),
             Self::Presence => matches!(literal, Literal::Bool(_)),
+            Self::Condition => false,
         }
     }
 
@@ -73,7 +85,7 @@ impl Takes {
     pub(crate) fn allows_field(self) -> bool {
         match self {
             Self::Any | Self::Ordered | Self::List | Self::Text => true,
-            Self::Pattern | Self::Presence => false,
+            Self::Pattern | Self::Presence | Self::Condition => false,
         }
     }
 }
@@ -164,7 +176,7 @@ impl Walk<'_, '_> {
                 shorthand |= shorthand_advice(text).is_some();
             }
         }
-        let [operator, field, value, value_from, conditions] =
+        let [operator, field, value, value_from, conditions, body] =
             self.fields(children, "a condition", &CONDITION_KEYS, shorthand_advice);
         let Some(operator_entry) = operator else {
             if !shorthand {
@@ -178,6 +190,9 @@ impl Walk<'_, '_> {
             // What hangs below may have problems of its own.
             if let Some(entry) = self.present(conditions) {
                 self.children_of(entry);
+            }
+            if let Some(entry) = self.present(body) {
+                self.condition(entry.value);
             }
             return None;
         };
@@ -197,9 +212,27 @@ impl Walk<'_, '_> {
                         );
                     }
                 }
+                if let Some(entry) = self.present(body) {
+                    let diagnostic = Diagnostic::new(
+                        Code::UnexpectedOperand,
+                        self.head(entry.key),
+                        format!("`{}` takes no `condition`", logic.as_str()),
+                    )
+                    .help("put the conditions that it combines into a list under `conditions:`");
+                    let Some(list) = self.present(conditions) else {
+                        let style = self.tree.node(entry.key).style;
+                        let span = self.head(entry.key);
+                        self.report(diagnostic.fix(span, requote("conditions", style)));
+                        return self.logic(logic, place, body);
+                    };
+                    self.report(diagnostic);
+                    self.condition(entry.value);
+                    return self.logic(logic, place, Some(list));
+                }
                 self.logic(logic, place, conditions)
             }
             Some(AnyOperator::Test(operator)) => {
+                let quantifier = Takes::of(operator) == Takes::Condition;
                 if let Some(entry) = self.present(conditions) {
                     self.report(
                         Diagnostic::new(
@@ -207,15 +240,38 @@ impl Walk<'_, '_> {
                             self.head(entry.key),
                             format!("`{}` takes no `conditions`", operator.as_str()),
                         )
-                        .help("only `and`, `or` and `not` combine conditions"),
+                        .help(if quantifier {
+                            "put one condition under `condition:`; `and` and `or` combine several"
+                        } else {
+                            "only `and`, `or` and `not` combine conditions"
+                        }),
                     );
                     self.children_of(entry);
+                }
+                if quantifier {
+                    let given = [("value", value), ("valueFrom", self.present(value_from))];
+                    let missing = self.present(conditions).is_none();
+                    return self.quantifier(id, Spanned::new(operator, place), field, given, body, missing);
+                }
+                if let Some(entry) = self.present(body) {
+                    self.report(
+                        Diagnostic::new(
+                            Code::UnexpectedOperand,
+                            self.head(entry.key),
+                            format!("`{}` takes no `condition`", operator.as_str()),
+                        )
+                        .help("only `any` and `all` ask something of each element"),
+                    );
+                    self.condition(entry.value);
                 }
                 self.test(id, Spanned::new(operator, place), field, value, value_from)
             }
             None => {
                 if let Some(entry) = self.present(conditions) {
                     self.children_of(entry);
+                }
+                if let Some(entry) = self.present(body) {
+                    self.condition(entry.value);
                 }
                 if let Some(entry) = field {
                     self.path(entry.value, "`field`");
@@ -367,20 +423,7 @@ impl Walk<'_, '_> {
     ) -> Option<Condition> {
         let name = operator.value.as_str();
         let takes = Takes::of(operator.value);
-        let field = match field {
-            Some(entry) => self.path(entry.value, "`field`"),
-            None => {
-                self.report(
-                    Diagnostic::new(
-                        Code::MissingOperand,
-                        operator.span,
-                        format!("`{name}` lacks `field`"),
-                    )
-                    .help("add `field:` with a path such as `llm.model`"),
-                );
-                None
-            }
-        };
+        let field = self.subject(&operator, field);
         let operand = match (value, self.present(value_from)) {
             (Some(value), Some(from)) => {
                 self.report(
@@ -408,7 +451,12 @@ impl Walk<'_, '_> {
                         Takes::Pattern => {
                             "a pattern is checked and compiled with the policy, so it must be a constant; use `contains`, `starts_with` or `ends_with` to compare with a field"
                         }
-                        Takes::Presence | Takes::Any | Takes::Ordered | Takes::List | Takes::Text => {
+                        Takes::Presence
+                        | Takes::Any
+                        | Takes::Ordered
+                        | Takes::List
+                        | Takes::Text
+                        | Takes::Condition => {
                             "it asks whether the field is there: `value` is `true` or `false`"
                         }
                     };
@@ -448,6 +496,78 @@ impl Walk<'_, '_> {
             field: field?,
             operator,
             operand: operand?,
+        }))
+    }
+
+    /// What a comparison looks at.
+    fn subject(&mut self, operator: &Spanned<Operator>, field: Option<Entry>) -> Option<Spanned<FieldPath>> {
+        match field {
+            Some(entry) => self.path(entry.value, "`field`"),
+            None => {
+                self.report(
+                    Diagnostic::new(
+                        Code::MissingOperand,
+                        operator.span,
+                        format!("`{}` lacks `field`", operator.value.as_str()),
+                    )
+                    .help("add `field:` with a path such as `llm.model`"),
+                );
+                None
+            }
+        }
+    }
+
+    /// `any` or `all`. `missing`: nothing stands in place of `condition` that was reported already.
+    fn quantifier(
+        &mut self,
+        id: NodeId,
+        operator: Spanned<Operator>,
+        field: Option<Entry>,
+        given: [(&str, Option<Entry>); 2],
+        body: Option<Entry>,
+        missing: bool,
+    ) -> Option<Condition> {
+        let name = operator.value.as_str();
+        let field = self.subject(&operator, field);
+        for (key, entry) in given {
+            if let Some(entry) = entry {
+                self.report(
+                    Diagnostic::new(
+                        Code::UnexpectedOperand,
+                        self.head(entry.key),
+                        format!("`{name}` takes no `{key}`"),
+                    )
+                    .help("put what is asked of each element under `condition:`, with `item` as the element"),
+                );
+            }
+        }
+        let body = match self.present(body) {
+            Some(entry) => self.condition(entry.value),
+            None => {
+                if missing {
+                    self.report(
+                        Diagnostic::new(
+                            Code::MissingOperand,
+                            operator.span,
+                            format!("`{name}` lacks `condition`"),
+                        )
+                        .help(
+                            "add `condition:` with what is asked of each element, such as \
+                             `{operator: eq, field: item.role, value: user}`",
+                        ),
+                    );
+                }
+                None
+            }
+        };
+        if given.iter().any(|(_, entry)| entry.is_some()) || !missing {
+            return None;
+        }
+        Some(Condition::Test(Test {
+            span: self.extent(id),
+            field: field?,
+            operator,
+            operand: Operand::Condition(Box::new(body?)),
         }))
     }
 
@@ -517,7 +637,9 @@ impl Walk<'_, '_> {
                 diagnostic.help("use `eq` or `ne`")
             }
             Takes::Presence => diagnostic.help("`value: false` asks for the field to be absent"),
-            Takes::Any | Takes::Ordered | Takes::List | Takes::Text | Takes::Pattern => diagnostic,
+            Takes::Any | Takes::Ordered | Takes::List | Takes::Text | Takes::Pattern | Takes::Condition => {
+                diagnostic
+            }
         });
     }
 }

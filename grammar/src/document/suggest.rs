@@ -73,6 +73,11 @@ const OPERATORS: &[(&str, &str)] = &[
     ("any", "or"),
     ("||", "or"),
     ("none", "not"),
+    ("some", "any"),
+    ("every", "all"),
+    ("each", "all"),
+    ("foreach", "all"),
+    ("forall", "all"),
     ("!", "not"),
 ];
 

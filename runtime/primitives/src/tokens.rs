@@ -126,6 +126,25 @@ impl ChatOverhead {
     }
 }
 
+/// Tokens that a request with tool definitions takes beside those of the definitions.
+///
+/// OpenAI's models have a frame around them; Anthropic puts a system prompt of 346 tokens in front (the largest of its
+/// published numbers up to Claude 4.6). Others publish none, and get OpenAI's.
+pub fn tool_overhead(family: Family) -> u64 {
+    match family.name {
+        FamilyName::Claude | FamilyName::ClaudeNew => 346,
+        FamilyName::OpenAi
+        | FamilyName::OpenAiLegacy
+        | FamilyName::Gemini
+        | FamilyName::Llama
+        | FamilyName::Mistral
+        | FamilyName::DeepSeek
+        | FamilyName::Qwen
+        | FamilyName::Cohere
+        | FamilyName::Unknown => 12,
+    }
+}
+
 /// Working memory for counting; keep one per worker.
 ///
 /// Starts empty and grows to about 4.2 bytes per byte of the longest piece (a word, a run of punctuation or of white

@@ -569,6 +569,8 @@ struct ConditionJson<'a> {
     value_from: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     conditions: Option<Vec<ConditionJson<'a>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    condition: Option<Box<ConditionJson<'a>>>,
 }
 
 #[derive(Serialize)]
@@ -623,6 +625,10 @@ fn condition_json(condition: &v1::Condition) -> Result<ConditionJson<'_>> {
         value: condition.value.as_ref().map(AsJson),
         value_from: condition.value_from.as_deref(),
         conditions: (logic || !conditions.is_empty()).then_some(conditions),
+        condition: match &condition.condition {
+            Some(body) => Some(Box::new(condition_json(body)?)),
+            None => None,
+        },
     })
 }
 
@@ -755,9 +761,10 @@ fn condition_message(condition: &ast::Condition) -> Result<v1::Condition> {
         ast::Condition::Or { operands, .. } => logic("or", operands),
         ast::Condition::Not { operand, .. } => logic("not", std::slice::from_ref(&**operand)),
         ast::Condition::Test(test) => {
-            let (value, value_from) = match &test.operand {
-                ast::Operand::Value(literal) => (Some(literal_message(&literal.value)?), None),
-                ast::Operand::Path(path) => (None, Some(path.value.to_string())),
+            let (value, value_from, body) = match &test.operand {
+                ast::Operand::Value(literal) => (Some(literal_message(&literal.value)?), None, None),
+                ast::Operand::Path(path) => (None, Some(path.value.to_string()), None),
+                ast::Operand::Condition(body) => (None, None, Some(Box::new(condition_message(body)?))),
             };
             Ok(v1::Condition {
                 operator: test.operator.value.as_str().to_owned(),
@@ -765,6 +772,7 @@ fn condition_message(condition: &ast::Condition) -> Result<v1::Condition> {
                 value,
                 value_from,
                 conditions: Vec::new(),
+                condition: body,
             })
         }
     }

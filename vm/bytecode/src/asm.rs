@@ -21,7 +21,12 @@
 //! .patterns
 //!   x0: /^gpt-4/ source "too large"         ; or: dfa hex 00ff, dfa ascii_only hex 00ff; "…" where it has a slash
 //! .predicates
-//!   p0: f0 gt k0 memo m0                    ; operand: k…, x…, f… or nothing
+//!   p0: f0 gt k0 memo m0                    ; operand: k…, x…, f…, q… or nothing
+//! .bodies
+//!   q0:                                     ; then a line for each node: n0, n1, …
+//!   test not item.role eq k0                ; `item` and a path, or f…; then as a predicate, or `item` and a path
+//!   pred p0                                 ; `not` in front of the operator or the predicate negates
+//!   and n0 n1                               ; or: or n0 …, not n0
 //! .scans
 //!   s0: f0                                  ; its field, then a line for each literal and each predicate
 //!   literal "akia" exact "AKIA"             ; `exact` where the fold does not decide everywhere
@@ -40,13 +45,16 @@
 use crate::consts::Const;
 use crate::context::Derived;
 use crate::disasm::is_bare_key;
-use crate::ids::{ConstIdx, FieldIdx, FuncIdx, Label, MemoIdx, PatternIdx, PolicyIdx, PredIdx, RuleIdx};
+use crate::ids::{
+    BodyIdx, ConstIdx, FieldIdx, FuncIdx, Label, MemoIdx, PatternIdx, PolicyIdx, PredIdx, RuleIdx,
+};
 use crate::instr::{Instr, Opcode, Operand};
 use crate::module::{
     Decision, Field, Function, Limits, Module, PathSegment, Pattern, PatternEngine, PolicyRange, Rule,
 };
 use crate::number::Number;
 use crate::predicate::{PredOp, PredOperand, Predicate};
+use crate::quantifier::{Body as ItemBody, ItemOperand, ItemTest, Node, Subject};
 use crate::scan::{Literal, OnHit, Scan, Scanned};
 use std::collections::HashMap;
 use std::fmt;
@@ -106,6 +114,7 @@ enum Section {
     Constants,
     Patterns,
     Predicates,
+    Bodies,
     Scans,
     Code,
     Rules,
@@ -158,6 +167,7 @@ impl<'a> Assembler<'a> {
                 self.module.predicates.push(predicate);
                 cursor.end()
             }
+            Section::Bodies => cursor.body_line(&mut self.module.bodies),
             Section::Scans => cursor.scan_line(&mut self.module.scans),
             Section::Rules => {
                 cursor.entry(RuleIdx::PREFIX, self.module.rules.len())?;
@@ -194,6 +204,7 @@ impl<'a> Assembler<'a> {
             "constants" => Section::Constants,
             "patterns" => Section::Patterns,
             "predicates" => Section::Predicates,
+            "bodies" => Section::Bodies,
             "scans" => Section::Scans,
             "rules" => Section::Rules,
             "policies" => Section::Policies,
@@ -461,36 +472,7 @@ impl<'a> Cursor<'a> {
         let mut path = Vec::new();
         if !self.eat("()") {
             self.skip_space();
-            loop {
-                if self.rest().starts_with('[') {
-                    self.at += 1;
-                    path.push(if self.rest().starts_with('-') {
-                        self.at += 1;
-                        PathSegment::FromEnd(self.integer()?)
-                    } else {
-                        PathSegment::Index(self.integer()?)
-                    });
-                    self.expect("]")?;
-                } else {
-                    let dot = self.rest().starts_with('.');
-                    if dot {
-                        self.at += 1;
-                    }
-                    if dot == path.is_empty() {
-                        return Err(self.error("a key or an index is expected"));
-                    }
-                    let name = self.key()?;
-                    let mut aliases = Vec::new();
-                    while self.rest().starts_with('|') {
-                        self.at += 1;
-                        aliases.push(self.key()?);
-                    }
-                    path.push(PathSegment::Key { name, aliases });
-                }
-                if !self.rest().starts_with(['.', '[']) {
-                    break;
-                }
-            }
+            self.steps(&mut path)?;
         }
         let mut derived = None;
         if !self.at_end() {
@@ -504,6 +486,58 @@ impl<'a> Cursor<'a> {
             }
         }
         Ok(Field { path, derived })
+    }
+
+    /// The steps of a path, at least one.
+    fn steps(&mut self, path: &mut Vec<PathSegment>) -> Result<(), AsmError> {
+        loop {
+            if self.rest().starts_with('[') {
+                self.at += 1;
+                path.push(if self.rest().starts_with('-') {
+                    self.at += 1;
+                    PathSegment::FromEnd(self.integer()?)
+                } else {
+                    PathSegment::Index(self.integer()?)
+                });
+                self.expect("]")?;
+            } else {
+                let dot = self.rest().starts_with('.');
+                if dot {
+                    self.at += 1;
+                }
+                if dot == path.is_empty() {
+                    return Err(self.error("a key or an index is expected"));
+                }
+                let name = self.key()?;
+                let mut aliases = Vec::new();
+                while self.rest().starts_with('|') {
+                    self.at += 1;
+                    aliases.push(self.key()?);
+                }
+                path.push(PathSegment::Key { name, aliases });
+            }
+            if !self.rest().starts_with(['.', '[']) {
+                return Ok(());
+            }
+        }
+    }
+
+    /// `item` and the steps below it, where it stands here.
+    fn item(&mut self) -> Result<Option<Vec<PathSegment>>, AsmError> {
+        self.skip_space();
+        let start = self.at;
+        if self.word() != "item" {
+            self.at = start;
+            return Ok(None);
+        }
+        let mut path = Vec::new();
+        if self.rest().starts_with(['.', '[']) {
+            // The first step needs something in front of its dot.
+            path.push(PathSegment::Index(0));
+            self.steps(&mut path)?;
+            path.remove(0);
+        }
+        Ok(Some(path))
     }
 
     fn constant(&mut self) -> Result<Const, AsmError> {
@@ -591,20 +625,8 @@ impl<'a> Cursor<'a> {
 
     fn predicate(&mut self) -> Result<Predicate, AsmError> {
         let field = FieldIdx(self.index(FieldIdx::PREFIX)?);
-        self.skip_space();
-        let start = self.at;
-        let name = self.word();
-        let op = PredOp::ALL
-            .iter()
-            .copied()
-            .find(|op| op.as_str() == name)
-            .ok_or_else(|| self.error_at(start, "unknown operator"))?;
-        let operand = match self.peek() {
-            Some('k') => PredOperand::Const(ConstIdx(self.index(ConstIdx::PREFIX)?)),
-            Some('x') => PredOperand::Pattern(PatternIdx(self.index(PatternIdx::PREFIX)?)),
-            Some('f') => PredOperand::Field(FieldIdx(self.index(FieldIdx::PREFIX)?)),
-            Some(_) | None => PredOperand::None,
-        };
+        let op = self.op()?;
+        let operand = self.operand()?;
         let memo = if self.eat("memo") {
             Some(MemoIdx(self.index(MemoIdx::PREFIX)?))
         } else {
@@ -616,6 +638,78 @@ impl<'a> Cursor<'a> {
             operand,
             memo,
         })
+    }
+
+    fn op(&mut self) -> Result<PredOp, AsmError> {
+        self.skip_space();
+        let start = self.at;
+        let name = self.word();
+        let found = PredOp::ALL.iter().copied().find(|op| op.as_str() == name);
+        found.ok_or_else(|| self.error_at(start, "unknown operator"))
+    }
+
+    fn operand(&mut self) -> Result<PredOperand, AsmError> {
+        Ok(match self.peek() {
+            Some('k') => PredOperand::Const(ConstIdx(self.index(ConstIdx::PREFIX)?)),
+            Some('x') => PredOperand::Pattern(PatternIdx(self.index(PatternIdx::PREFIX)?)),
+            Some('f') => PredOperand::Field(FieldIdx(self.index(FieldIdx::PREFIX)?)),
+            Some('q') => PredOperand::Body(BodyIdx(self.index(BodyIdx::PREFIX)?)),
+            Some(_) | None => PredOperand::None,
+        })
+    }
+
+    /// A line of a body: its head, or a node.
+    fn body_line(&mut self, bodies: &mut Vec<ItemBody>) -> Result<(), AsmError> {
+        self.skip_space();
+        let start = self.at;
+        let word = self.word();
+        let Some(body) = bodies.last_mut().filter(|_| !word.starts_with(BodyIdx::PREFIX)) else {
+            self.at = start;
+            self.entry(BodyIdx::PREFIX, bodies.len())?;
+            bodies.push(ItemBody::default());
+            return self.end();
+        };
+        let node = match word {
+            "and" => Node::And(self.nodes()?),
+            "or" => Node::Or(self.nodes()?),
+            "not" => Node::Not(self.index("n")?),
+            "pred" => {
+                let negated = self.eat("not ");
+                Node::Pred {
+                    pred: PredIdx(self.index(PredIdx::PREFIX)?),
+                    negated,
+                }
+            }
+            "test" => {
+                let negated = self.eat("not ");
+                let subject = match self.item()? {
+                    Some(path) => Subject::Item(path),
+                    None => Subject::Field(FieldIdx(self.index(FieldIdx::PREFIX)?)),
+                };
+                let op = self.op()?;
+                let operand = match self.item()? {
+                    Some(path) => ItemOperand::Item(path),
+                    None => ItemOperand::Plain(self.operand()?),
+                };
+                Node::Test(ItemTest {
+                    op,
+                    subject,
+                    operand,
+                    negated,
+                })
+            }
+            _unknown => return Err(self.error_at(start, "`and`, `or`, `not`, `pred` or `test` is expected")),
+        };
+        body.nodes.push(node);
+        self.end()
+    }
+
+    fn nodes(&mut self) -> Result<Vec<u32>, AsmError> {
+        let mut nodes = Vec::new();
+        while !self.at_end() {
+            nodes.push(self.index("n")?);
+        }
+        Ok(nodes)
     }
 
     /// A line of a scan: its head, a literal, or a predicate.

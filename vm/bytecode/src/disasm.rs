@@ -9,11 +9,12 @@
 //! a fixed number of characters, so that constants that share items (or name each other in a circle) cannot blow up.
 
 use crate::consts::Const;
-use crate::ids::{ConstIdx, FieldIdx, PatternIdx, PredIdx};
+use crate::ids::{BodyIdx, ConstIdx, FieldIdx, PatternIdx, PredIdx};
 use crate::instr::{Instr, Role};
 use crate::module::{Field, Function, ISA_VERSION, Module, PathSegment, PatternEngine, Rule};
 use crate::number::Number;
 use crate::predicate::{PredOperand, Predicate};
+use crate::quantifier::{ItemOperand, Node, Subject};
 use crate::scan::OnHit;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -47,6 +48,7 @@ pub fn disassemble(module: &Module, options: &DisasmOptions) -> String {
     out.consts();
     out.patterns();
     out.predicates();
+    out.bodies();
     out.scans();
     out.functions();
     out.rules();
@@ -59,6 +61,14 @@ pub fn disassemble(module: &Module, options: &DisasmOptions) -> String {
 pub fn field_path(field: &Field) -> String {
     let mut out = String::new();
     path(&mut out, field, Aliases::Left);
+    out
+}
+
+/// A path as the listings spell it, without aliases.
+#[must_use]
+pub fn path_text(segments: &[PathSegment]) -> String {
+    let mut out = String::new();
+    steps(&mut out, segments, Aliases::Left, 0);
     out
 }
 
@@ -203,6 +213,7 @@ impl Listing<'_> {
                     PredOperand::Const(k) => format!(" {k}"),
                     PredOperand::Pattern(x) => format!(" {x}"),
                     PredOperand::Field(f) => format!(" {f}"),
+                    PredOperand::Body(q) => format!(" {q}"),
                 };
                 let line = format!(
                     "  p{i}: {} {}{operand}{memo}",
@@ -212,6 +223,21 @@ impl Listing<'_> {
                 self.commented(line, &spelled);
             } else {
                 self.line(&format!("  p{i}: {spelled}{memo}"));
+            }
+        }
+    }
+
+    fn bodies(&mut self) {
+        self.section(".bodies", self.module.bodies.len());
+        for (i, body) in self.module.bodies.iter().enumerate() {
+            let mut comment = Comment::new(self.module);
+            if let Some(id) = BodyIdx::from_index(i) {
+                comment.body(id, 0);
+            }
+            self.commented(format!("  q{i}:"), &comment.text);
+            for (n, node) in body.nodes.iter().enumerate() {
+                let line = format!("    {}", node_line(node));
+                self.commented(line, &format!("n{n}"));
             }
         }
     }
@@ -370,6 +396,51 @@ impl Listing<'_> {
     }
 }
 
+/// A node as the assembler reads it.
+fn node_line(node: &Node) -> String {
+    let list = |word: &str, nodes: &[u32]| {
+        let mut line = word.to_owned();
+        for n in nodes {
+            line.push_str(&format!(" n{n}"));
+        }
+        line
+    };
+    let not = |negated: bool| if negated { "not " } else { "" };
+    match node {
+        Node::And(nodes) => list("and", nodes),
+        Node::Or(nodes) => list("or", nodes),
+        Node::Not(n) => format!("not n{n}"),
+        Node::Pred { pred, negated } => format!("pred {}{pred}", not(*negated)),
+        Node::Test(test) => {
+            let mut line = format!("test {}", not(test.negated));
+            match &test.subject {
+                Subject::Item(steps) => item_path(&mut line, steps, Aliases::Written),
+                Subject::Field(f) => line.push_str(&f.to_string()),
+            }
+            line.push(' ');
+            line.push_str(test.op.as_str());
+            match &test.operand {
+                ItemOperand::Item(steps) => {
+                    line.push(' ');
+                    item_path(&mut line, steps, Aliases::Written);
+                }
+                ItemOperand::Plain(PredOperand::None) => {}
+                ItemOperand::Plain(PredOperand::Const(k)) => line.push_str(&format!(" {k}")),
+                ItemOperand::Plain(PredOperand::Pattern(x)) => line.push_str(&format!(" {x}")),
+                ItemOperand::Plain(PredOperand::Field(f)) => line.push_str(&format!(" {f}")),
+                ItemOperand::Plain(PredOperand::Body(q)) => line.push_str(&format!(" {q}")),
+            }
+            line
+        }
+    }
+}
+
+/// The path of what lies in an element.
+fn item_path(out: &mut String, segments: &[PathSegment], aliases: Aliases) {
+    out.push_str("item");
+    steps(out, segments, aliases, 1);
+}
+
 fn rule_line(index: usize, rule: &Rule) -> String {
     let tail = if rule.fires_on_error {
         " fires_on_error"
@@ -443,7 +514,93 @@ impl<'m> Comment<'m> {
                 self.push(" ");
                 self.field(f);
             }
+            PredOperand::Body(q) => {
+                self.push(" ");
+                self.body(q, 0);
+            }
         }
+    }
+
+    /// Recurses at most [`COMMENT_DEPTH`] deep: what a body names may be a circle.
+    fn body(&mut self, body: BodyIdx, depth: usize) {
+        match self.module.bodies.get(body.index()) {
+            Some(found) => match found.nodes.len().checked_sub(1) {
+                Some(root) => {
+                    self.push("(");
+                    self.node(body, root, depth);
+                    self.push(")");
+                }
+                None => self.push("()"),
+            },
+            None => self.push("?"),
+        }
+    }
+
+    fn node(&mut self, body: BodyIdx, at: usize, depth: usize) {
+        let node = self.module.bodies.get(body.index()).and_then(|b| b.nodes.get(at));
+        if depth >= COMMENT_DEPTH || self.left == 0 {
+            self.push("…");
+            return;
+        }
+        match node {
+            None => self.push("?"),
+            Some(Node::And(nodes)) => self.nodes(body, nodes, " and ", depth),
+            Some(Node::Or(nodes)) => self.nodes(body, nodes, " or ", depth),
+            Some(Node::Not(n)) => {
+                self.push("not ");
+                self.nodes(body, &[*n], "", depth);
+            }
+            Some(Node::Pred { pred, negated }) => {
+                self.push(if *negated { "not " } else { "" });
+                match self.module.predicates.get(pred.index()) {
+                    // Its own body is left out: it stands in its own line.
+                    Some(predicate) if matches!(predicate.operand, PredOperand::Body(_)) => {
+                        self.push(&pred.to_string());
+                    }
+                    Some(predicate) => self.predicate(predicate),
+                    None => self.push("?"),
+                }
+            }
+            Some(Node::Test(test)) => {
+                self.push(if test.negated { "not " } else { "" });
+                match &test.subject {
+                    Subject::Item(path) => self.item(path),
+                    Subject::Field(f) => self.field(*f),
+                }
+                self.push(" ");
+                self.push(test.op.as_str());
+                self.push(if matches!(test.operand, ItemOperand::Plain(PredOperand::None)) {
+                    ""
+                } else {
+                    " "
+                });
+                match &test.operand {
+                    ItemOperand::Item(path) => self.item(path),
+                    ItemOperand::Plain(PredOperand::None) => {}
+                    ItemOperand::Plain(PredOperand::Const(k)) => self.constant(*k, 0),
+                    ItemOperand::Plain(PredOperand::Pattern(x)) => self.pattern(*x),
+                    ItemOperand::Plain(PredOperand::Field(f)) => self.field(*f),
+                    ItemOperand::Plain(PredOperand::Body(q)) => self.body(*q, depth + 1),
+                }
+            }
+        }
+    }
+
+    fn nodes(&mut self, body: BodyIdx, nodes: &[u32], between: &str, depth: usize) {
+        self.push(if depth > 0 || between.is_empty() { "(" } else { "" });
+        for (i, n) in nodes.iter().enumerate() {
+            if self.left == 0 {
+                return;
+            }
+            self.push(if i > 0 { between } else { "" });
+            self.node(body, *n as usize, depth + 1);
+        }
+        self.push(if depth > 0 || between.is_empty() { ")" } else { "" });
+    }
+
+    fn item(&mut self, segments: &[PathSegment]) {
+        self.push("item");
+        self.segments(segments, 1);
     }
 
     fn pattern(&mut self, pattern: PatternIdx) {
@@ -459,21 +616,24 @@ impl<'m> Comment<'m> {
 
     fn field(&mut self, field: FieldIdx) {
         match self.module.fields.get(field.index()) {
-            Some(field) => {
-                for (i, segment) in field.path.iter().enumerate() {
-                    if self.left == 0 {
-                        return;
-                    }
-                    let mut spelled = String::new();
-                    match segment {
-                        PathSegment::Key { name, .. } => step(&mut spelled, i, head(name, self.left)),
-                        PathSegment::Index(n) => spelled = format!("[{n}]"),
-                        PathSegment::FromEnd(n) => spelled = format!("[-{n}]"),
-                    }
-                    self.push(&spelled);
-                }
-            }
+            Some(field) => self.segments(&field.path, 0),
             None => self.push("?"),
+        }
+    }
+
+    /// Steps of a path, the first of which stands at `position`.
+    fn segments(&mut self, segments: &[PathSegment], position: usize) {
+        for (i, segment) in segments.iter().enumerate() {
+            if self.left == 0 {
+                return;
+            }
+            let mut spelled = String::new();
+            match segment {
+                PathSegment::Key { name, .. } => step(&mut spelled, position + i, head(name, self.left)),
+                PathSegment::Index(n) => spelled = format!("[{n}]"),
+                PathSegment::FromEnd(n) => spelled = format!("[-{n}]"),
+            }
+            self.push(&spelled);
         }
     }
 
@@ -571,13 +731,18 @@ fn path(out: &mut String, field: &Field, aliases: Aliases) {
     if field.path.is_empty() {
         out.push_str("()");
     }
-    for (i, segment) in field.path.iter().enumerate() {
+    steps(out, &field.path, aliases, 0);
+}
+
+/// Steps of a path, the first of which stands at `position`.
+fn steps(out: &mut String, segments: &[PathSegment], aliases: Aliases, position: usize) {
+    for (i, segment) in segments.iter().enumerate() {
         match segment {
             PathSegment::Key {
                 name,
                 aliases: others,
             } => {
-                step(out, i, name);
+                step(out, position + i, name);
                 if aliases == Aliases::Written {
                     for alias in others {
                         out.push('|');

@@ -37,7 +37,7 @@ pub const MAX_GUARDS: usize = 4;
 pub fn indexable(op: PredOp, operand: PredOperand, consts: &[Const]) -> bool {
     let constant = match operand {
         PredOperand::Const(k) => consts.get(k.index()),
-        PredOperand::None | PredOperand::Pattern(_) | PredOperand::Field(_) => None,
+        PredOperand::None | PredOperand::Pattern(_) | PredOperand::Field(_) | PredOperand::Body(_) => None,
     };
     let scalar = |c: &Const| matches!(c, Const::Null | Const::Bool(_) | Const::Number(_) | Const::Str(_));
     match (op, constant) {
@@ -58,7 +58,9 @@ pub fn indexable(op: PredOp, operand: PredOperand, consts: &[Const]) -> bool {
             | PredOp::Lte
             | PredOp::StartsWith
             | PredOp::EndsWith
-            | PredOp::Matches,
+            | PredOp::Matches
+            | PredOp::Any
+            | PredOp::All,
             _,
         ) => false,
     }

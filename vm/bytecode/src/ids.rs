@@ -44,6 +44,8 @@ ids! {
     PatternIdx(u32) = "x";
     /// An entry of the predicate table.
     PredIdx(u32) = "p";
+    /// An entry of the body table: what `any` or `all` asks of each element.
+    BodyIdx(u32) = "q";
     /// A memo cell shared by all uses of one predicate or function.
     MemoIdx(u32) = "m";
     /// An entry of the function table.

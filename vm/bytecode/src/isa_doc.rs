@@ -21,6 +21,7 @@ pub fn isa_markdown() -> String {
     encoding(&mut out);
     instructions(&mut out);
     predicates(&mut out);
+    bodies(&mut out);
     scans(&mut out);
     verification(&mut out);
     versioning(&mut out);
@@ -39,9 +40,10 @@ What a bundle holds, what its instructions do, and what is proved about it befor
 2. [Encoding](#encoding)
 3. [Instructions](#instructions)
 4. [Predicates](#predicates)
-5. [Scans](#scans)
-6. [Verification](#verification)
-7. [Versioning](#versioning)
+5. [Bodies](#bodies)
+6. [Scans](#scans)
+7. [Verification](#verification)
+8. [Versioning](#versioning)
 
 ";
 
@@ -55,7 +57,8 @@ A module is a set of tables. Code names their entries by index; nothing is named
 | fields | `f0` | paths in the request; the value of each stands in the slot of the same index |
 | constants | `k0` | null, booleans, numbers, strings; arrays and objects of earlier constants |
 | patterns | `x0` | regular expressions, with an automaton where one fits |
-| predicates | `p0` | comparisons of a field with a constant, a pattern or another field |
+| predicates | `p0` | comparisons of a field with a constant, a pattern or another field, or of its elements with a body |
+| bodies | `q0` | what `any` and `all` ask of each element of a list |
 | scans | `s0` | predicates on one field that one pass over its text answers |
 | functions | `fn0` | frame sizes and code |
 | rules | `rule0` | condition, policy, decision, and whether an error fires it; in evaluation order |
@@ -100,7 +103,7 @@ predicate had not decided; at the end `br_flag` tells whether an error was met o
 and the result of a memoised function.
 
 **Fuel** is the number of instructions that an evaluation may run. Entering a function costs its length, jumping back
-costs the distance.
+costs the distance. What `any` and `all` cost stands under [Bodies](#bodies).
 
 **Traps** end the evaluation of a rule: out of fuel, out of arena memory. The rule's condition is then an error. No
 other trap exists; what could go wrong besides is ruled out by verification.
@@ -262,6 +265,14 @@ fn semantics(op: PredOp) -> (&'static str, &'static str) {
         PredOp::StartsWith | PredOp::EndsWith => ("string constant, field", "by bytes of the text"),
         PredOp::Matches => ("pattern", "unanchored"),
         PredOp::Exists => ("nothing", "null does not exist"),
+        PredOp::Any => (
+            "body",
+            "a disjunction over the elements of a list: false when it is empty",
+        ),
+        PredOp::All => (
+            "body",
+            "a conjunction over the elements of a list: true when it is empty",
+        ),
     }
 }
 
@@ -289,20 +300,49 @@ fn predicates(out: &mut String) {
             fallible if fallible.fallible() => "**error**",
             _infallible => "false",
         };
+        let missing = if op.of_missing() { "**true**" } else { "false" };
         let doc = op.doc().trim_end_matches('.').to_lowercase();
         row(
             out,
             &[
-                &format!("`{}`", op.as_str()),
+                format!("`{}`", op.as_str()).as_str(),
                 &doc,
                 operand,
-                "false",
+                missing,
                 wrong,
                 notes,
             ],
         );
     }
     out.push('\n');
+}
+
+fn bodies(out: &mut String) {
+    let _infallible = write!(
+        out,
+        "\
+## Bodies
+
+`any` and `all` ask a body of each element of a list, in order, until one decides. A body is a tree in a flat list of
+nodes, children before parents; the last is the root.
+
+| node | holds |
+|---|---|
+| `and`, `or`, `not` | three-valued logic over earlier nodes |
+| `pred` | a predicate that does not look at the element; evaluated once and kept in its memo cell |
+| `test` | a comparison of which one side or both lie in the element: `item`, `item.role`, `item[0]` |
+
+Comparisons mean what they mean as predicates, with what stands at the path in the element as the field or as the
+operand. A `test` of `any` or `all` asks an earlier body of each element of a list in the element; that body sees its own
+element only. `not` in front of an operator negates its outcome.
+
+**Fuel.** Each node that is looked at costs one unit, and a comparison what it reads: one for each element of a list or
+member of an object, one for each 64 bytes of text, on both sides where both come from the request. So what a body can
+cost is bounded whatever the request holds. Where fuel runs out the predicate is an error, and so is the rule, unless
+another operand decides.
+
+"
+    );
 }
 
 fn scans(out: &mut String) {
@@ -334,7 +374,7 @@ text has a character other than NUL, the text of the field has that very charact
 fn verification(out: &mut String) {
     out.push_str(
         "## Verification\n\nA module is verified when it is loaded, and the VM takes only verified modules. Every sentence \
-         below holds for each of them; an error names the rule. Checkers run in the order limits, tables, scans, operands, flow, \
+         below holds for each of them; an error names the rule. Checkers run in the order limits, tables, bodies, scans, operands, flow, \
          frames, calls, and each assumes what the earlier ones proved. Modules that a rule accepts and rejects stand in \
          `vm/bytecode/tests/verify/V<n>_*.asm`.\n\n",
     );

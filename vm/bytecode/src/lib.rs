@@ -30,14 +30,15 @@ pub mod module;
 pub mod number;
 pub mod ops;
 pub mod predicate;
+pub mod quantifier;
 pub mod scan;
 pub mod verify;
 pub mod wire;
 
 pub use consts::{Const, ConstPool};
 pub use ids::{
-    BuilderIdx, ConstIdx, FieldIdx, FlagIdx, FuncIdx, IterIdx, Label, MemoIdx, PatternIdx, PolicyIdx,
-    PredIdx, Reg, RuleIdx,
+    BodyIdx, BuilderIdx, ConstIdx, FieldIdx, FlagIdx, FuncIdx, IterIdx, Label, MemoIdx, PatternIdx,
+    PolicyIdx, PredIdx, Reg, RuleIdx,
 };
 pub use instr::{Instr, Opcode};
 pub use module::Module;

@@ -5,6 +5,7 @@ use crate::context::Derived;
 use crate::ids::{FuncIdx, PolicyIdx, PredIdx};
 use crate::instr::Instr;
 use crate::predicate::Predicate;
+use crate::quantifier::Body;
 use crate::scan::Scan;
 use crate::wire::{DecodeError, Reader, Writer};
 use serde::{Deserialize, Serialize};
@@ -27,6 +28,8 @@ pub struct Module {
     pub patterns: Vec<Pattern>,
     /// Comparisons.
     pub predicates: Vec<Predicate>,
+    /// What the predicates `any` and `all` ask of each element.
+    pub bodies: Vec<Body>,
     /// Predicates that are answered together by one pass over a text.
     pub scans: Vec<Scan>,
     /// Number of memo cells that the predicates use.
@@ -248,6 +251,7 @@ struct WireModule<'a> {
     consts: Cow<'a, [Const]>,
     patterns: Cow<'a, [Pattern]>,
     predicates: Cow<'a, [Predicate]>,
+    bodies: Cow<'a, [Body]>,
     scans: Cow<'a, [Scan]>,
     memo_cells: u32,
     #[serde(borrow)]
@@ -298,6 +302,7 @@ impl Module {
             consts: (&self.consts).into(),
             patterns: (&self.patterns).into(),
             predicates: (&self.predicates).into(),
+            bodies: (&self.bodies).into(),
             scans: (&self.scans).into(),
             memo_cells: self.memo_cells,
             functions,
@@ -356,6 +361,7 @@ impl Module {
             consts: wire.consts.into_owned(),
             patterns: wire.patterns.into_owned(),
             predicates: wire.predicates.into_owned(),
+            bodies: wire.bodies.into_owned(),
             scans: wire.scans.into_owned(),
             memo_cells: wire.memo_cells,
             functions,

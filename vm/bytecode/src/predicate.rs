@@ -1,10 +1,10 @@
 //! Predicates: the atoms of conditions. One entry of the predicate table is one comparison of a field with a constant,
-//! a pattern or another field.
+//! a pattern or another field, or of the elements of a field with a body.
 //!
 //! Predicates are data, not code, so that one comparison that occurs in many policies is evaluated once, an index can
 //! be built over them, and explanations can name them.
 
-use crate::ids::{ConstIdx, FieldIdx, MemoIdx, PatternIdx};
+use crate::ids::{BodyIdx, ConstIdx, FieldIdx, MemoIdx, PatternIdx};
 use serde::{Deserialize, Serialize};
 
 macro_rules! pred_ops {
@@ -41,6 +41,8 @@ pred_ops! {
     EndsWith = "ends_with", "Suffix of a string.";
     Matches = "matches", "The pattern is found in a string.";
     Exists = "exists", "Present and not null.";
+    Any = "any", "The body holds for some element.";
+    All = "all", "The body holds for every element.";
 }
 
 impl PredOp {
@@ -56,9 +58,18 @@ impl PredOp {
             | Self::Contains
             | Self::StartsWith
             | Self::EndsWith
-            | Self::Matches => true,
+            | Self::Matches
+            | Self::Any
+            | Self::All => true,
             Self::Eq | Self::In | Self::Exists => false,
         }
+    }
+
+    /// Its outcome where the field is missing, and where a field operand is.
+    #[must_use]
+    #[inline]
+    pub fn of_missing(self) -> bool {
+        matches!(self, Self::All)
     }
 }
 
@@ -73,6 +84,8 @@ pub enum PredOperand {
     Pattern(PatternIdx),
     /// Another field, read at run time.
     Field(FieldIdx),
+    /// What is asked of each element: `any` and `all`.
+    Body(BodyIdx),
 }
 
 /// One entry of the predicate table.

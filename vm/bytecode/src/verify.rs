@@ -3,6 +3,7 @@
 //! [`verify`] is the only constructor of [`VerifiedModule`], and the VM takes nothing else. The checkers run in the
 //! order of the calls in it, and each assumes the ones above it. Errors name the rule; [`RULES`] lists the rules.
 
+mod bodies;
 mod calls;
 mod flow;
 mod frames;
@@ -76,6 +77,10 @@ rules! {
     20 "calls" "the frames of any chain of calls hold at most 262144 registers together";
     21 "guards" "where every predicate of a guard is false, so is the function: proved on its code";
     22 "guards" "a function has at most 4 guards of 1 to 1024 predicates, each of which compares a plain field with constants that can be looked up; or one guard, whose predicates are answered by one scan";
+    25 "bodies" "every body has nodes; each names earlier ones, `and` and `or` at least one, and is named by one node, but for the last, which is the root";
+    26 "bodies" "every predicate that a body names exists; every comparison of a body looks at the element, in paths of at most 64 steps that have no second spelling; it names entries of its tables, and its operand is of the kind that its operator takes";
+    27 "bodies" "bodies name earlier bodies only; the body of a predicate and those before it name only predicates that stand before it; with all that is below it a body nests at most 256 levels";
+    28 "bodies" "every predicate with a body, and every predicate that a body names, has a memo cell";
     30 "scans" "every scan is of a field of the request or of a computed text, and no two are of the same";
     31 "scans" "literals of a scan have 1 to 255 bytes and are folded, and what they ask of the text itself folds to them";
     32 "scans" "every predicate of a scan is on its field, in no other scan, and names at least one literal; it is `matches`, with at most 16 starts of a match to a hit, or `contains` with a string constant that folds to its one literal, and is true on a hit only where the literal is that very string";
@@ -176,6 +181,7 @@ impl VerifyError {
 pub fn verify(module: Module, host: &HostLimits) -> Result<VerifiedModule, VerifyError> {
     limits::check(&module, host)?;
     tables::check(&module, host)?;
+    bodies::check(&module)?;
     scans::check(&module)?;
     operands::check(&module)?;
     flow::check(&module)?;

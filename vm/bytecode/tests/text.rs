@@ -94,6 +94,16 @@ const SAMPLE: &str = r#"
   p2: f2 in k3
   p3: f3 exists
   p4: f3 eq f0
+  p5: f2 all q1 memo m1
+.bodies
+  q0:
+    test not item."a b"[0] eq k1
+  q1:
+    pred p1
+    test item.parts any q0
+    test f0 contains item
+    and n1 n2
+    or n0 n3
 .function fn0 flags=1
     test_memo p0, 0, e0, no      ; a comment
     test p1, 1, e0, L5

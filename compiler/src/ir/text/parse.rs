@@ -8,8 +8,9 @@ use crate::ir::{
 use crate::lower::NOT_PRECOMPILED;
 use policy_bytecode::module::{Decision, Field, Pattern, PatternEngine};
 use policy_bytecode::predicate::{PredOp, PredOperand};
-use policy_bytecode::{Const, ConstPool, FieldIdx, Number, PatternIdx, PredIdx};
-use policy_grammar::ast::FieldPath;
+use policy_bytecode::quantifier::{Body, ItemOperand, ItemTest, Node, Subject};
+use policy_bytecode::{BodyIdx, Const, ConstPool, FieldIdx, Number, PatternIdx, PredIdx};
+use policy_grammar::ast::{FieldPath, ITEM, Segment};
 use std::collections::HashMap;
 use std::fmt;
 use std::str::Lines;
@@ -345,6 +346,10 @@ impl<'a> Parser<'a> {
             PredOperand::Pattern(self.pattern(source))
         } else if let Some(path) = rest.strip_prefix("field ") {
             PredOperand::Field(self.field(path.trim())?)
+        } else if matches!(op, PredOp::Any | PredOp::All) {
+            let (body, rest) = self.body(rest)?;
+            expect_end(rest)?;
+            PredOperand::Body(body)
         } else {
             let (k, rest) = self.constant(rest)?;
             expect_end(rest)?;
@@ -363,6 +368,112 @@ impl<'a> Parser<'a> {
             self.program.predicates.len() - 1
         });
         PredIdx::from_index(index).ok_or_else(|| "too many comparisons".to_owned())
+    }
+
+    /// A body at the start of `text`, and what follows it.
+    fn body<'t>(&mut self, text: &'t str) -> Res<(BodyIdx, &'t str)> {
+        let mut body = Body::default();
+        let rest = self.node(text, &mut body)?;
+        let known = self.program.bodies.iter().position(|b| *b == body);
+        let index = known.unwrap_or_else(|| {
+            self.program.bodies.push(body);
+            self.program.bodies.len() - 1
+        });
+        let id = BodyIdx::from_index(index).ok_or("too many bodies")?;
+        Ok((id, rest))
+    }
+
+    /// Appends the nodes of a tree; returns what follows it.
+    fn node<'t>(&mut self, text: &'t str, body: &mut Body) -> Res<&'t str> {
+        let text = text.trim_start().strip_prefix('(').ok_or("expected `(`")?;
+        let end = text
+            .find(|c: char| c.is_whitespace() || c == ')')
+            .unwrap_or(text.len());
+        let (word, mut rest) = text.split_at(end);
+        let node = match word {
+            "and" | "or" | "not" => {
+                let mut nodes = Vec::new();
+                while !rest.trim_start().starts_with(')') {
+                    rest = self.node(rest, body)?;
+                    nodes.push(u32::try_from(body.nodes.len() - 1).map_err(|e| e.to_string())?);
+                }
+                match (word, nodes.as_slice()) {
+                    ("and", _) => Node::And(nodes),
+                    ("or", _) => Node::Or(nodes),
+                    (_, [inner]) => Node::Not(*inner),
+                    (_, _) => return Err("`not` takes one operand".to_owned()),
+                }
+            }
+            "pred" | "pred_not" => {
+                let end = rest.find(')').ok_or("expected `)`")?;
+                let (name, after) = rest.split_at(end);
+                rest = after;
+                let pred = self.shared.get(name.trim()).ok_or("not a comparison above")?;
+                Node::Pred {
+                    pred: *pred,
+                    negated: word == "pred_not",
+                }
+            }
+            "test" | "test_not" => {
+                let (test, after) = self.item_test(rest, word == "test_not")?;
+                rest = after;
+                Node::Test(test)
+            }
+            other => return Err(format!("`{other}` is no node of a body")),
+        };
+        body.nodes.push(node);
+        rest.trim_start()
+            .strip_prefix(')')
+            .ok_or_else(|| "expected `)`".to_owned())
+    }
+
+    fn item_test<'t>(&mut self, text: &'t str, negated: bool) -> Res<(ItemTest, &'t str)> {
+        let text = text.trim_start();
+        let (path, rest) = text.split_at(path_end(text));
+        let subject = match element(path)? {
+            Some(steps) => Subject::Item(steps),
+            None => Subject::Field(self.field(path)?),
+        };
+        let rest = rest.trim_start();
+        let end = rest
+            .find(|c: char| c.is_whitespace() || c == ')')
+            .unwrap_or(rest.len());
+        let (op, rest) = rest.split_at(end);
+        let op = *PredOp::ALL
+            .iter()
+            .find(|o| o.as_str() == op)
+            .ok_or_else(|| format!("`{op}` is not a comparison"))?;
+        let rest = rest.trim_start();
+        let (operand, rest) = if op == PredOp::Exists {
+            (ItemOperand::Plain(PredOperand::None), rest)
+        } else if op == PredOp::Matches {
+            let (source, rest) = string(rest)?;
+            (
+                ItemOperand::Plain(PredOperand::Pattern(self.pattern(source))),
+                rest,
+            )
+        } else if matches!(op, PredOp::Any | PredOp::All) {
+            let (body, rest) = self.body(rest)?;
+            (ItemOperand::Plain(PredOperand::Body(body)), rest)
+        } else if let Some(text) = rest.strip_prefix("field ") {
+            let text = text.trim_start();
+            let (path, rest) = text.split_at(path_end(text));
+            let operand = match element(path)? {
+                Some(steps) => ItemOperand::Item(steps),
+                None => ItemOperand::Plain(PredOperand::Field(self.field(path)?)),
+            };
+            (operand, rest)
+        } else {
+            let (k, rest) = self.constant(rest)?;
+            (ItemOperand::Plain(PredOperand::Const(k)), rest)
+        };
+        let test = ItemTest {
+            op,
+            subject,
+            operand,
+            negated,
+        };
+        Ok((test, rest))
     }
 
     fn field(&mut self, text: &str) -> Res<FieldIdx> {
@@ -429,7 +540,7 @@ impl<'a> Parser<'a> {
             (Const::Object(members), after_close(rest))
         } else {
             let end = text
-                .find(|c: char| c == ',' || c == ']' || c == '}' || c.is_whitespace())
+                .find(|c: char| matches!(c, ',' | ']' | '}' | ')') || c.is_whitespace())
                 .unwrap_or(text.len());
             let (word, rest) = text.split_at(end);
             (scalar(word)?, rest)
@@ -510,7 +621,14 @@ fn string_end(text: &str) -> Option<usize> {
     None
 }
 
-/// Where the path at the start of `text` ends: at white space outside quotes.
+/// The steps of a path into an element; `None` for a path of the request.
+fn element(text: &str) -> Res<Option<Vec<policy_bytecode::module::PathSegment>>> {
+    let path = FieldPath::parse(text).map_err(|e| e.message)?;
+    let inside = matches!(path.segments.first(), Some(Segment::Key(key)) if key == ITEM);
+    Ok(inside.then(|| describe(&path, None).field.path.into_iter().skip(1).collect()))
+}
+
+/// Where the path at the start of `text` ends: at white space outside quotes, or the end of a tree.
 fn path_end(text: &str) -> usize {
     let mut i = 0;
     while let Some(rest) = text.get(i..) {
@@ -520,7 +638,7 @@ fn path_end(text: &str) -> usize {
                 Some(n) => i += n,
                 None => break,
             },
-            Some(c) if c.is_whitespace() => break,
+            Some(c) if c.is_whitespace() || c == ')' => break,
             Some(c) => i += c.len_utf8(),
         }
     }

@@ -5,8 +5,9 @@ use crate::ir::{Collection, FuncId, Function, Inst, Kind, Predicate, Program, Te
 use policy_bytecode::module::{Field, PathSegment};
 use policy_bytecode::number::Arith;
 use policy_bytecode::predicate::PredOperand;
-use policy_bytecode::{Const, ConstIdx, PredIdx};
-use policy_grammar::ast::{FieldPath, Segment};
+use policy_bytecode::quantifier::{ItemOperand, Node, Subject};
+use policy_bytecode::{BodyIdx, Const, ConstIdx, PredIdx};
+use policy_grammar::ast::{FieldPath, ITEM, Segment};
 use std::fmt::Write as _;
 
 /// The text form of a program.
@@ -254,7 +255,50 @@ impl Printer<'_> {
             PredOperand::Field(f) => {
                 format!("{left} {op} field {}", field(self.program.fields.get(f.index())))
             }
+            PredOperand::Body(q) => format!("{left} {op} {}", self.body(q)),
         }
+    }
+
+    fn body(&self, q: BodyIdx) -> String {
+        let body = self.program.bodies.get(q.index());
+        let mut texts: Vec<String> = Vec::new();
+        for node in body.map_or(&[][..], |body| &body.nodes) {
+            let list = |word: &str, nodes: &[u32]| {
+                let parts = nodes
+                    .iter()
+                    .map(|n| texts.get(*n as usize).map_or("?", String::as_str));
+                format!("({word} {})", parts.collect::<Vec<_>>().join(" "))
+            };
+            let not = |negated: bool| if negated { "_not" } else { "" };
+            let text = match node {
+                Node::And(nodes) => list("and", nodes),
+                Node::Or(nodes) => list("or", nodes),
+                Node::Not(n) => list("not", &[*n]),
+                Node::Pred { pred, negated } => format!("(pred{} {})", not(*negated), self.pred(*pred)),
+                Node::Test(test) => {
+                    let left = match &test.subject {
+                        Subject::Item(steps) => item(steps),
+                        Subject::Field(f) => field(self.program.fields.get(f.index())),
+                    };
+                    let right = match &test.operand {
+                        ItemOperand::Item(steps) => format!(" field {}", item(steps)),
+                        ItemOperand::Plain(PredOperand::None) => String::new(),
+                        ItemOperand::Plain(PredOperand::Const(k)) => format!(" {}", self.constant(*k)),
+                        ItemOperand::Plain(PredOperand::Pattern(x)) => {
+                            let pattern = self.program.patterns.get(x.index());
+                            format!(" {}", quote(pattern.map_or("?", |p| p.source.as_str())))
+                        }
+                        ItemOperand::Plain(PredOperand::Field(f)) => {
+                            format!(" field {}", field(self.program.fields.get(f.index())))
+                        }
+                        ItemOperand::Plain(PredOperand::Body(q)) => format!(" {}", self.body(*q)),
+                    };
+                    format!("(test{} {left} {}{right})", not(test.negated), test.op.as_str())
+                }
+            };
+            texts.push(text);
+        }
+        texts.pop().unwrap_or_else(|| "?".to_owned())
     }
 
     fn constant(&self, k: ConstIdx) -> String {
@@ -302,13 +346,23 @@ fn quote(text: &str) -> String {
     serde_json::Value::String(text.to_owned()).to_string()
 }
 
+/// Spelling of a path into an element.
+fn item(steps: &[PathSegment]) -> String {
+    let mut path = vec![PathSegment::Key {
+        name: ITEM.to_owned(),
+        aliases: Vec::new(),
+    }];
+    path.extend_from_slice(steps);
+    spelled(&path)
+}
+
 /// Spelling of a field's path.
 fn field(field: Option<&Field>) -> String {
-    let Some(field) = field else {
-        return "?".to_owned();
-    };
-    let segments = field
-        .path
+    field.map_or_else(|| "?".to_owned(), |field| spelled(&field.path))
+}
+
+fn spelled(path: &[PathSegment]) -> String {
+    let segments = path
         .iter()
         .map(|s| match s {
             PathSegment::Key { name, .. } => Segment::Key(name.clone()),

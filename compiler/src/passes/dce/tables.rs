@@ -6,6 +6,7 @@ use crate::ir::{FuncId, Inst, Program};
 use policy_bytecode::manifest::{CondNode, TemplatePart, ValueNode, VerbInfo};
 use policy_bytecode::module::{Field, is_at_or_below};
 use policy_bytecode::predicate::PredOperand;
+use policy_bytecode::quantifier::{ItemOperand, Subject};
 use policy_bytecode::scan::Scanned;
 use policy_bytecode::{Const, ConstIdx};
 use std::collections::HashMap;
@@ -14,6 +15,7 @@ use std::collections::HashMap;
 struct Marks {
     functions: Vec<bool>,
     predicates: Vec<bool>,
+    bodies: Vec<bool>,
     patterns: Vec<bool>,
     consts: Vec<bool>,
     fields: Vec<bool>,
@@ -31,6 +33,7 @@ pub(super) fn compact(program: &mut Program) -> usize {
     let dropped = [
         &marks.functions,
         &marks.predicates,
+        &marks.bodies,
         &marks.patterns,
         &marks.consts,
         &marks.fields,
@@ -49,6 +52,7 @@ fn marks(program: &Program) -> Marks {
     let mut marks = Marks {
         functions: vec![false; program.functions.len()],
         predicates: vec![false; program.predicates.len()],
+        bodies: vec![false; program.bodies.len()],
         patterns: vec![false; program.patterns.len()],
         consts: vec![false; program.consts.len()],
         fields: vec![false; program.fields.len()],
@@ -96,21 +100,13 @@ fn marks(program: &Program) -> Marks {
             consts.push(k);
         }
     }
-    for (predicate, used) in program.predicates.iter().zip(&marks.predicates) {
-        if !used {
+    // From the last on: bodies name comparisons that stand before those that have them.
+    for (index, predicate) in program.predicates.iter().enumerate().rev() {
+        if !marks.predicates.get(index).copied().unwrap_or(false) {
             continue;
         }
         mark(&mut marks.fields, predicate.field.index());
-        match predicate.operand {
-            PredOperand::None => {}
-            PredOperand::Const(k) => consts.push(k),
-            PredOperand::Pattern(x) => {
-                mark(&mut marks.patterns, x.index());
-            }
-            PredOperand::Field(field) => {
-                mark(&mut marks.fields, field.index());
-            }
-        }
+        mark_operand(program, predicate.operand, &mut marks, &mut consts);
     }
     while let Some(k) = consts.pop() {
         if !mark(&mut marks.consts, k.index()) {
@@ -124,6 +120,42 @@ fn marks(program: &Program) -> Marks {
     }
     mark_inputs(program, &mut marks.fields);
     marks
+}
+
+/// Marks what an operand names, and what its body names.
+fn mark_operand(program: &Program, operand: PredOperand, marks: &mut Marks, consts: &mut Vec<ConstIdx>) {
+    let mut work = vec![operand];
+    while let Some(operand) = work.pop() {
+        match operand {
+            PredOperand::None => {}
+            PredOperand::Const(k) => consts.push(k),
+            PredOperand::Pattern(x) => {
+                mark(&mut marks.patterns, x.index());
+            }
+            PredOperand::Field(field) => {
+                mark(&mut marks.fields, field.index());
+            }
+            PredOperand::Body(q) => {
+                let Some(body) = program.bodies.get(q.index()) else {
+                    continue;
+                };
+                if !mark(&mut marks.bodies, q.index()) {
+                    continue;
+                }
+                body.preds(|pred| {
+                    mark(&mut marks.predicates, pred.index());
+                });
+                for test in body.tests() {
+                    if let Subject::Field(field) = test.subject {
+                        mark(&mut marks.fields, field.index());
+                    }
+                    if let ItemOperand::Plain(operand) = test.operand {
+                        work.push(operand);
+                    }
+                }
+            }
+        }
+    }
 }
 
 /// Derived fields that used fields lie in, and fields that used derived fields are computed from.
@@ -190,6 +222,7 @@ fn renumber(program: &mut Program, marks: &Marks) {
     let new = Numbers {
         functions: table(&marks.functions),
         predicates: table(&marks.predicates),
+        bodies: table(&marks.bodies),
         patterns: table(&marks.patterns),
         consts: table(&marks.consts),
         fields: table(&marks.fields),
@@ -198,6 +231,7 @@ fn renumber(program: &mut Program, marks: &Marks) {
 
     keep(&mut program.functions, &marks.functions);
     keep(&mut program.predicates, &marks.predicates);
+    keep(&mut program.bodies, &marks.bodies);
     keep(&mut program.patterns, &marks.patterns);
     keep(&mut program.consts, &marks.consts);
     keep(&mut program.fields, &marks.fields);
@@ -205,6 +239,7 @@ fn renumber(program: &mut Program, marks: &Marks) {
     program.functions.iter_mut().for_each(|f| new.function(f));
     program.rules.iter_mut().for_each(|r| new.rule(r));
     program.predicates.iter_mut().for_each(|p| new.predicate(p));
+    program.bodies.iter_mut().for_each(|body| new.body(body));
     let used = |scanned: &Scanned| {
         let mark = marks.predicates.get(scanned.predicate.index());
         mark.copied().unwrap_or(true)

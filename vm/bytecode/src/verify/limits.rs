@@ -29,6 +29,8 @@ pub(super) fn check(module: &Module, host: &HostLimits) -> Result<(), VerifyErro
         module.consts.len(),
         module.patterns.len(),
         module.predicates.len(),
+        module.bodies.len(),
+        module.bodies.iter().map(|body| body.nodes.len()).sum(),
         module.scans.len(),
         module.memo_cells as usize,
         module.functions.len(),

@@ -69,7 +69,7 @@ fn answers(module: &Module, scan: &Scan, scanned: &Scanned) -> bool {
             Some(Const::Str(text)) => Some(text),
             Some(_) | None => None,
         },
-        PredOperand::None | PredOperand::Pattern(_) | PredOperand::Field(_) => None,
+        PredOperand::None | PredOperand::Pattern(_) | PredOperand::Field(_) | PredOperand::Body(_) => None,
     };
     let kind = match (predicate.op, text, literals.as_slice()) {
         (PredOp::Matches, None, _) => match scanned.on_hit {

@@ -161,21 +161,18 @@ fn predicates(module: &Module) -> Result<(), VerifyError> {
                     "a predicate names a field that does not exist",
                 ));
             }
-            PredOperand::None | PredOperand::Pattern(_) | PredOperand::Field(_) => None,
-        };
-        let fits = match (predicate.op, predicate.operand) {
-            (PredOp::Exists, PredOperand::None) | (PredOp::Matches, PredOperand::Pattern(_)) => true,
-            (PredOp::Exists | PredOp::Matches, _) | (_, PredOperand::None | PredOperand::Pattern(_)) => false,
-            (_, PredOperand::Field(_)) | (PredOp::Eq | PredOp::Contains, PredOperand::Const(_)) => true,
-            (PredOp::In, PredOperand::Const(_)) => matches!(constant, Some(Const::Array(_))),
-            (PredOp::StartsWith | PredOp::EndsWith, PredOperand::Const(_)) => {
-                matches!(constant, Some(Const::Str(_)))
+            PredOperand::Body(q) if q.index() >= module.bodies.len() => {
+                return Err(VerifyError::table(
+                    5,
+                    i,
+                    "a predicate names a body that does not exist",
+                ));
             }
-            (PredOp::Gt | PredOp::Gte | PredOp::Lt | PredOp::Lte, PredOperand::Const(_)) => {
-                matches!(constant, Some(Const::Number(_) | Const::Str(_)))
+            PredOperand::None | PredOperand::Pattern(_) | PredOperand::Field(_) | PredOperand::Body(_) => {
+                None
             }
         };
-        if !fits {
+        if !fits(predicate.op, predicate.operand, constant) {
             return Err(VerifyError::table(
                 5,
                 i,
@@ -184,6 +181,25 @@ fn predicates(module: &Module) -> Result<(), VerifyError> {
         }
     }
     Ok(())
+}
+
+/// Whether an operator takes an operand; `constant` is the one that it names.
+pub(super) fn fits(op: PredOp, operand: PredOperand, constant: Option<&Const>) -> bool {
+    match (op, operand) {
+        (PredOp::Exists, PredOperand::None)
+        | (PredOp::Matches, PredOperand::Pattern(_))
+        | (PredOp::Any | PredOp::All, PredOperand::Body(_)) => true,
+        (PredOp::Exists | PredOp::Matches | PredOp::Any | PredOp::All, _)
+        | (_, PredOperand::None | PredOperand::Pattern(_) | PredOperand::Body(_)) => false,
+        (_, PredOperand::Field(_)) | (PredOp::Eq | PredOp::Contains, PredOperand::Const(_)) => true,
+        (PredOp::In, PredOperand::Const(_)) => matches!(constant, Some(Const::Array(_))),
+        (PredOp::StartsWith | PredOp::EndsWith, PredOperand::Const(_)) => {
+            matches!(constant, Some(Const::Str(_)))
+        }
+        (PredOp::Gt | PredOp::Gte | PredOp::Lt | PredOp::Lte, PredOperand::Const(_)) => {
+            matches!(constant, Some(Const::Number(_) | Const::Str(_)))
+        }
+    }
 }
 
 fn rules(module: &Module) -> Result<(), VerifyError> {

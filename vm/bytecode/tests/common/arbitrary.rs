@@ -5,10 +5,12 @@ use policy_bytecode::module::{
     Decision, Field, Function, Limits, Module, PathSegment, Pattern, PatternEngine, PolicyRange, Rule,
 };
 use policy_bytecode::predicate::{PredOp, PredOperand, Predicate};
+use policy_bytecode::quantifier::{Body, ItemOperand, ItemTest, Node, Subject};
 use policy_bytecode::scan::{Literal, OnHit, Scan, Scanned};
 use policy_bytecode::wire::{Reader, Writer};
 use policy_bytecode::{
-    Const, ConstIdx, FieldIdx, FuncIdx, Instr, MemoIdx, Number, Opcode, PatternIdx, PolicyIdx, PredIdx,
+    BodyIdx, Const, ConstIdx, FieldIdx, FuncIdx, Instr, MemoIdx, Number, Opcode, PatternIdx, PolicyIdx,
+    PredIdx,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -60,13 +62,16 @@ fn constant() -> impl Strategy<Value = Const> {
     ]
 }
 
-fn field() -> impl Strategy<Value = Field> {
-    let segment = prop_oneof![
+fn segment() -> impl Strategy<Value = PathSegment> {
+    prop_oneof![
         4 => (text(), vec(text(), 0..3)).prop_map(|(name, aliases)| PathSegment::Key { name, aliases }),
         1 => index().prop_map(PathSegment::Index),
         1 => index().prop_map(PathSegment::FromEnd),
-    ];
-    (vec(segment, 0..4), option::weighted(0.2, select(Derived::ALL)))
+    ]
+}
+
+fn field() -> impl Strategy<Value = Field> {
+    (vec(segment(), 0..4), option::weighted(0.2, select(Derived::ALL)))
         .prop_map(|(path, derived)| Field { path, derived })
 }
 
@@ -81,14 +86,46 @@ fn pattern() -> impl Strategy<Value = Pattern> {
     (text(), engine).prop_map(|(source, engine)| Pattern { source, engine })
 }
 
-fn predicate() -> impl Strategy<Value = Predicate> {
-    let operand = prop_oneof![
+fn operand() -> impl Strategy<Value = PredOperand> {
+    prop_oneof![
         Just(PredOperand::None),
         index().prop_map(|k| PredOperand::Const(ConstIdx(k))),
         index().prop_map(|x| PredOperand::Pattern(PatternIdx(x))),
         index().prop_map(|f| PredOperand::Field(FieldIdx(f))),
+        index().prop_map(|q| PredOperand::Body(BodyIdx(q))),
+    ]
+}
+
+fn body() -> impl Strategy<Value = Body> {
+    let subject = prop_oneof![
+        3 => vec(segment(), 0..3).prop_map(Subject::Item),
+        1 => index().prop_map(|f| Subject::Field(FieldIdx(f))),
     ];
-    (select(PredOp::ALL), index(), operand, option::of(index())).prop_map(|(op, field, operand, memo)| {
+    let right = prop_oneof![
+        3 => operand().prop_map(ItemOperand::Plain),
+        1 => vec(segment(), 0..3).prop_map(ItemOperand::Item),
+    ];
+    let test = (select(PredOp::ALL), subject, right, any::<bool>());
+    let node = prop_oneof![
+        vec(index(), 0..3).prop_map(Node::And),
+        vec(index(), 0..3).prop_map(Node::Or),
+        index().prop_map(Node::Not),
+        (index(), any::<bool>()).prop_map(|(pred, negated)| Node::Pred {
+            pred: PredIdx(pred),
+            negated
+        }),
+        test.prop_map(|(op, subject, operand, negated)| Node::Test(ItemTest {
+            op,
+            subject,
+            operand,
+            negated
+        })),
+    ];
+    vec(node, 0..5).prop_map(|nodes| Body { nodes })
+}
+
+fn predicate() -> impl Strategy<Value = Predicate> {
+    (select(PredOp::ALL), index(), operand(), option::of(index())).prop_map(|(op, field, operand, memo)| {
         Predicate {
             op,
             field: FieldIdx(field),
@@ -207,7 +244,7 @@ pub(crate) fn module() -> impl Strategy<Value = Module> {
         vec(field(), 0..6),
         vec(constant(), 0..6),
         vec(pattern(), 0..4),
-        (vec(predicate(), 0..6), vec(scan(), 0..3)),
+        (vec(predicate(), 0..6), vec(body(), 0..3), vec(scan(), 0..3)),
         vec(function(), 0..5),
         vec(rule(), 0..4),
         vec((index(), index()), 0..4),
@@ -218,7 +255,7 @@ pub(crate) fn module() -> impl Strategy<Value = Module> {
                 fields,
                 consts,
                 patterns,
-                (predicates, scans),
+                (predicates, bodies, scans),
                 functions,
                 rules,
                 policies,
@@ -229,6 +266,7 @@ pub(crate) fn module() -> impl Strategy<Value = Module> {
                     consts,
                     patterns,
                     predicates,
+                    bodies,
                     scans,
                     memo_cells,
                     functions,

@@ -1,0 +1,18 @@
+; a predicate that a body below its own names
+.memo_cells 4
+.fields
+  f0: a
+  f1: b
+.constants
+  k0: 1
+  k1: "text"
+  k2: [k0]
+.patterns
+  x0: /a/ source "test"
+.predicates
+  p0: f0 any q1 memo m0
+.bodies
+  q0:
+    pred p0
+  q1:
+    test item any q0

@@ -1,0 +1,16 @@
+; `f0 any k2` does not fit
+.memo_cells 4
+.fields
+  f0: a
+  f1: b
+.constants
+  k0: 1
+  k1: "text"
+  k2: [k0]
+.patterns
+  x0: /a/ source "test"
+.predicates
+  p0: f0 any k2 memo m0
+.bodies
+  q0:
+    test item exists
