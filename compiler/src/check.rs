@@ -46,7 +46,7 @@ pub(crate) fn check(resolved: &Resolved, diagnostics: &mut Vec<Diagnostic>) {
     patterns::check(&resolved.live, diagnostics);
 }
 
-/// Calls `each` with every comparison of the program.
+/// Calls `each` with every comparison of the program that looks at the request.
 fn each_test<'p>(program: &'p Program, each: &mut impl FnMut(&'p Test)) {
     fn walk<'p>(cond: &'p Cond, each: &mut impl FnMut(&'p Test)) {
         match cond {
@@ -60,6 +60,7 @@ fn each_test<'p>(program: &'p Program, each: &mut impl FnMut(&'p Test)) {
     for rule in program.policies.iter().flat_map(|p| &p.rules) {
         walk(&rule.condition, each);
     }
+    program.bodies.iter().flat_map(|body| &body.tests).for_each(each);
 }
 
 /// Whether a policy can never take part in a decision. To be reported only where nothing is an error: a rule that

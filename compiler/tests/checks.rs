@@ -419,6 +419,27 @@ fn words_that_a_field_never_holds() {
         test("eq", f, "[]"),
     ]);
     silent(&[test("contains", "llm.unreadContent", "image")]);
+    // Whatever the elements are asked.
+    let any = |body: &str| format!("{{operator: any, field: {f}, condition: {body}}}");
+    one(
+        &[any("{operator: eq, field: item, value: emial}")],
+        "W0115",
+        "`emial`",
+    );
+    one(
+        &[any("{operator: in, field: item, value: [ssn, emial]}")],
+        "W0115",
+        "`emial`",
+    );
+    one(
+        &["{operator: any, field: metadata.list, condition: {operator: and, conditions: [{operator: exists, field: item}, \
+           {operator: contains, field: llm.piiTypes, value: emial}]}}"
+            .to_owned()],
+        "W0115",
+        "`emial`",
+    );
+    silent(&[any("{operator: in, field: item, value: [ssn, email]}")]);
+    silent(&[any("{operator: starts_with, field: item, value: us_}")]);
     silent(&[test("contains", "metadata.piiTypes", "emial")]);
 
     let mut sources = SourceMap::new();

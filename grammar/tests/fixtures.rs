@@ -217,6 +217,35 @@ fn bytes_that_are_not_utf8_have_a_place() {
     assert_eq!(output.policies.len(), 1);
 }
 
+/// A word with a negation before it never becomes the word, least of all by a fix that machines apply.
+#[test]
+fn negated_operators_are_told_how_to_negate() {
+    for (word, help) in [
+        ("not_exist", "write `operator: exists` with `value: false`"),
+        (
+            "not_gte",
+            "to negate it, put a condition with `gte` under `operator: not`",
+        ),
+        (
+            "isnt_in",
+            "to negate it, put a condition with `in` under `operator: not`",
+        ),
+    ] {
+        let text = format!(
+            "metadata: {{id: a, name: A}}\nrules:\n  - id: r\n    condition: {{operator: {word}, field: llm.n, value: 1}}\n    \
+             action: {{decision: deny}}\n"
+        );
+        let (_, output) = parse("p.yaml", &text);
+        let first = &output.diagnostics[0];
+        assert_eq!(
+            (first.code.as_str(), first.help[0].as_str()),
+            ("E0101", help),
+            "{word}"
+        );
+        assert!(first.fix.is_none(), "{word}");
+    }
+}
+
 #[test]
 fn a_carriage_return_alone_ends_no_line() {
     let policy = "metadata: { id: p, name: P }\r\nrules: [] # none\r\n";

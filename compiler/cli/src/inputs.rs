@@ -169,7 +169,7 @@ pub(crate) fn refusal(diagnostics: &[Diagnostic]) -> Exit {
 
 /// What stands at a path. A pipe or a device may be named, as shells do for `<(…)`, but nobody means to read one that
 /// just lies in a directory, and it may have no end.
-fn open(path: &Path, named: bool) -> anyhow::Result<Vec<u8>> {
+pub(crate) fn open(path: &Path, named: bool) -> anyhow::Result<Vec<u8>> {
     if !named && fs::metadata(path).is_ok_and(|m| !m.is_file()) {
         bail!("it is no regular file");
     }

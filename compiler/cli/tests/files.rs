@@ -114,7 +114,15 @@ fn reading_ends_where_files_do_not() {
 /// A pipe that lies in a directory would be waited for without end.
 #[test]
 fn pipes_in_directories_are_not_opened() {
-    let dir = Dir::with(&[("p/a.yaml", QUICKSTART)]);
+    let dir = Dir::with(&[("p/a.yaml", QUICKSTART), ("t/a.yaml", QUICKSTART)]);
+    fifo(&dir.0.join("t/a_test.yaml"));
+    let ran = dir.run(&["test", "t"]).exits(2);
+    assert!(
+        ran.err
+            .contains("cannot read `t/a_test.yaml`: it is no regular file"),
+        "{}",
+        ran.err
+    );
     fifo(&dir.0.join("p/b.yaml"));
     let ran = dir.run(&["check", "p"]).exits(2);
     assert!(

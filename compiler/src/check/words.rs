@@ -7,6 +7,7 @@ use crate::fields::{dotted, nearest};
 use crate::hir::{Program, Test};
 use policy_bytecode::context::PII_TYPES;
 use policy_bytecode::predicate::{PredOp, PredOperand};
+use policy_bytecode::quantifier::{ItemOperand, Subject};
 use policy_bytecode::{Const, ConstIdx};
 use policy_grammar::Diagnostic;
 use policy_grammar::codes::Code;
@@ -29,16 +30,62 @@ fn words(program: &Program, test: &Test, diagnostics: &mut Vec<Diagnostic>) {
         return;
     };
     let path = program.fields.get(predicate.field).and_then(|f| dotted(&f.field));
-    let list = LISTS.iter().find(|(list, ..)| path.as_deref() == Some(list));
-    let (Some((path, known, what)), PredOperand::Const(k)) = (list, predicate.operand) else {
+    let Some(list) = LISTS.iter().find(|(list, ..)| path.as_deref() == Some(list)) else {
         return;
     };
-    let items = match (predicate.op, program.consts.get(k)) {
+    match predicate.operand {
+        PredOperand::Const(k) => {
+            let fix = predicate.op == PredOp::Contains;
+            unknown(
+                program,
+                list,
+                items(program, predicate.op, &k),
+                test,
+                fix,
+                diagnostics,
+            );
+        }
+        PredOperand::Body(body) => {
+            let Some(body) = program.bodies.get(body.index()) else {
+                return;
+            };
+            for item in body.body.tests() {
+                if let (Subject::Item(path), ItemOperand::Plain(PredOperand::Const(k))) =
+                    (&item.subject, &item.operand)
+                    && path.is_empty()
+                {
+                    // To ask whether an element is a word is to ask whether the list contains it.
+                    let op = if item.op == PredOp::Eq {
+                        PredOp::Contains
+                    } else {
+                        item.op
+                    };
+                    unknown(program, list, items(program, op, k), test, false, diagnostics);
+                }
+            }
+        }
+        PredOperand::None | PredOperand::Pattern(_) | PredOperand::Field(_) => {}
+    }
+}
+
+/// The words that a comparison of a list looks for. Another comparison of it with a text is never true, which is said
+/// elsewhere.
+fn items<'p>(program: &'p Program, op: PredOp, k: &'p ConstIdx) -> &'p [ConstIdx] {
+    match (op, program.consts.get(*k)) {
         (PredOp::In | PredOp::Eq, Some(Const::Array(items))) => items.as_slice(),
-        // Another comparison of the list with a text is never true, which is said elsewhere.
-        (PredOp::Contains, Some(Const::Str(_))) => &[k],
-        _other => return,
-    };
+        (PredOp::Contains, Some(Const::Str(_))) => std::slice::from_ref(k),
+        _other => &[],
+    }
+}
+
+fn unknown(
+    program: &Program,
+    (path, known, what): &(&str, &[&str], &str),
+    items: &[ConstIdx],
+    test: &Test,
+    fix: bool,
+    diagnostics: &mut Vec<Diagnostic>,
+) {
     let text = |k: &ConstIdx| match program.consts.get(*k) {
         Some(Const::Str(text)) => Some(text),
         _other => None,
@@ -57,7 +104,7 @@ fn words(program: &Program, test: &Test, diagnostics: &mut Vec<Diagnostic>) {
             Some(near) => {
                 let d = d.help(format!("did you mean `{near}`?"));
                 // A list has one place for all its items, so a fix of one would replace them all.
-                if items == [k] {
+                if fix {
                     d.fix(test.operand_span, format!("\"{near}\""))
                 } else {
                     d

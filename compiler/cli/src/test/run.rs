@@ -33,7 +33,7 @@ pub(super) fn file(
 ) -> anyhow::Result<FileReport> {
     let name = inputs::display(path);
     let mut map = SourceMap::new();
-    let bytes = crate::output::read(path)?;
+    let bytes = inputs::open(path, false).with_context(|| format!("cannot read `{name}`"))?;
     let loaded = policy_grammar::load_bytes(&mut map, name.as_str(), bytes);
     let parsed = match loaded.diagnostic {
         Some(diagnostic) => Err(vec![diagnostic]),
