@@ -7,6 +7,7 @@
 //! | [`ours`] | the engine on a workload, and its stages alone |
 //! | [`texts`] | texts for the primitives: prose, code, CJK, hostile ones, and 475 different prompts |
 //! | [`scan`] | a hundred patterns over a prompt: ours, one set, one after another |
+//! | [`requests`] | bodies of every provider's shape in any size |
 //! | [`measure`] | interleaved rounds in one process, medians, percentiles |
 //! | [`threads`] | how much more two threads do than one |
 //! | [`machine`] | what a number was measured on |
@@ -22,6 +23,7 @@ pub mod machine;
 pub mod measure;
 pub mod ours;
 mod random;
+pub mod requests;
 pub mod scan;
 pub mod texts;
 pub mod threads;

@@ -147,3 +147,12 @@ pub(crate) fn bodies() -> Vec<Value> {
         json!({"inputs": "a", "parameters": {"max_new_tokens": 3}}),
     ]
 }
+
+/// Whether reading gives no number.
+pub(crate) fn no_numbers(llm: &Value) -> bool {
+    let mut sink = |piece: Piece<'_, &Value>, _place: Place| match piece {
+        Piece::Number(_) => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    };
+    read(llm, &mut sink).is_continue()
+}
