@@ -3,6 +3,7 @@
 //! Arrays and objects name their items by index, and an item always stands before its collection. Equal constants are
 //! stored once.
 
+use crate::decimal::Exact;
 use crate::ids::ConstIdx;
 use crate::number::Number;
 use serde::{Deserialize, Serialize};
@@ -23,6 +24,8 @@ pub enum Const {
     Array(Vec<ConstIdx>),
     /// An object: keys strictly ascending by bytes, values earlier constants.
     Object(Vec<(String, ConstIdx)>),
+    /// A number that is neither an integer of 64 bits nor a double, as JSON writes it.
+    Decimal(String),
 }
 
 impl Const {
@@ -32,10 +35,29 @@ impl Const {
         match self {
             Self::Null => "null",
             Self::Bool(_) => "boolean",
-            Self::Number(_) => "number",
+            Self::Number(_) | Self::Decimal(_) => "number",
             Self::Str(_) => "string",
             Self::Array(_) => "array",
             Self::Object(_) => "object",
+        }
+    }
+
+    /// The number that it is.
+    #[must_use]
+    pub fn exact(&self) -> Option<Exact<'_>> {
+        match self {
+            Self::Number(n) => Some(Exact::Number(*n)),
+            Self::Decimal(text) => Some(Exact::Decimal(text)),
+            Self::Null | Self::Bool(_) | Self::Str(_) | Self::Array(_) | Self::Object(_) => None,
+        }
+    }
+}
+
+impl From<Exact<'_>> for Const {
+    fn from(number: Exact<'_>) -> Self {
+        match number {
+            Exact::Number(n) => Self::Number(n),
+            Exact::Decimal(text) => Self::Decimal(text.to_owned()),
         }
     }
 }
@@ -48,7 +70,7 @@ pub(crate) fn written_sizes(consts: &[Const]) -> Vec<u64> {
         let earlier = |k: &ConstIdx| sizes.get(k.index()).copied().unwrap_or(0);
         let own = match value {
             Const::Null | Const::Bool(_) | Const::Number(_) => 0,
-            Const::Str(s) => s.len() as u64,
+            Const::Str(s) | Const::Decimal(s) => s.len() as u64,
             Const::Array(items) => items.iter().map(earlier).fold(0, u64::saturating_add),
             Const::Object(members) => members
                 .iter()
@@ -77,6 +99,7 @@ enum Key {
     Str(String),
     Array(Vec<ConstIdx>),
     Object(Vec<(String, ConstIdx)>),
+    Decimal(String),
 }
 
 impl ConstPool {
@@ -95,6 +118,7 @@ impl ConstPool {
             Const::Number(Number::UInt(n)) => Key::UInt(*n),
             Const::Number(Number::Float(x)) => Key::Float(x.to_bits()),
             Const::Str(s) => Key::Str(s.clone()),
+            Const::Decimal(text) => Key::Decimal(text.clone()),
             Const::Array(items) => Key::Array(items.clone()),
             Const::Object(fields) => {
                 fields.sort_by(|a, b| a.0.as_bytes().cmp(b.0.as_bytes()));
