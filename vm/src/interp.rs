@@ -669,6 +669,7 @@ impl<'a, H: Host> Evaluation<'a, H> {
             Value::Null
             | Value::Bool(_)
             | Value::Number(_)
+            | Value::Decimal(_)
             | Value::Str(_)
             | Value::Array(_)
             | Value::Object(_)
@@ -1119,6 +1120,7 @@ impl<'a, H: Host> Evaluation<'a, H> {
                         | Value::Null
                         | Value::Bool(_)
                         | Value::Number(_)
+                        | Value::Decimal(_)
                         | Value::Str(_) => Iterator::Done,
                     };
                     set_iterator(frame, iter, state);
@@ -1268,6 +1270,9 @@ fn arithmetic(op: Arith, dst: Dst, lhs: Src, rhs: Src, frame: &mut Frame<'_, '_>
 fn ordered<'a>(comparison: Comparison, a: &Value<'a>, b: &Value<'a>) -> Value<'a> {
     match (a, b) {
         (Value::Number(a), Value::Number(b)) => Value::Bool(comparison.accepts(a.compare(*b))),
+        (a, b) if a.exact().is_some() && b.exact().is_some() => {
+            Value::Bool(comparison.accepts(a.total_cmp(b)))
+        }
         (Value::Str(a), Value::Str(b)) => Value::Bool(comparison.accepts(a.as_bytes().cmp(b.as_bytes()))),
         (a, b) => missing(a, b).unwrap_or(Value::Undefined),
     }
@@ -1283,7 +1288,8 @@ fn length<'a>(value: &Value<'a>) -> Value<'a> {
         | Value::Pending
         | Value::Null
         | Value::Bool(_)
-        | Value::Number(_) => {
+        | Value::Number(_)
+        | Value::Decimal(_) => {
             return Value::Undefined;
         }
     };
