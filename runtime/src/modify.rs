@@ -73,10 +73,10 @@ fn bound<'a>(
     errors: &mut BumpVec<'a, ErrorView<'a>>,
 ) -> Value<'a> {
     let limit = eval.module().constant(constant, eval.bump());
-    match (current, limit) {
-        (Value::Number(n), Value::Number(max)) if n.compare(max) != beyond => Value::Number(n),
-        (Value::Number(_), _) => limit,
-        (value, _) => {
+    match (current, current.exact().zip(limit.exact())) {
+        (value, Some((n, max))) if n.compare(max) != beyond => value,
+        (_number, Some(_)) => limit,
+        (value, None) => {
             if value.is_present() {
                 errors.push(wrong_type(modification, value, "number", blame, eval));
             }

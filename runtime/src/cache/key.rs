@@ -22,7 +22,7 @@ use policy_vm::{Mode, Value};
 use sha2::{Digest as _, Sha256};
 
 /// Changes whenever the layout of keys or of kept decisions does.
-pub(super) const FORMAT: u8 = 1;
+pub(super) const FORMAT: u8 = 2;
 
 /// Keys of other versions of this crate never match: it may count, find or render otherwise.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -148,6 +148,11 @@ fn write_value(value: &Value<'_>, out: &mut Vec<u8>) {
             out.push(9);
             text(s, out);
         }
+        // By text: two spellings of one number are written differently.
+        Value::Decimal(number) => {
+            out.push(13);
+            text(number, out);
+        }
         Value::Array(items) => {
             out.push(10);
             length(items.len(), out);
@@ -183,7 +188,8 @@ pub(super) fn text_bytes(value: &Value<'_>) -> usize {
         | Value::Pending
         | Value::Null
         | Value::Bool(_)
-        | Value::Number(_) => 0,
+        | Value::Number(_)
+        | Value::Decimal(_) => 0,
     }
 }
 
@@ -212,6 +218,9 @@ mod tests {
             Value::Number(Number::Float(1.0)),
             Value::Str(""),
             Value::Str("\0"),
+            Value::Decimal("1e400"),
+            Value::Decimal("10e399"),
+            Value::Str("1e400"),
             Value::Str("1"),
             Value::Array(&[]),
             Value::Array(&[Value::Null]),
