@@ -86,13 +86,20 @@ fn compare(
         PredOp::Eq => match constant {
             Some(Const::Array(items)) => cost(8 + 4 * len(items.len()), 0, 0),
             Some(Const::Object(members)) => cost(8 + 8 * len(members.len()), 0, 0),
-            Some(Const::Null | Const::Bool(_) | Const::Number(_)) => cost(3, 0, 0),
+            Some(Const::Null | Const::Bool(_) | Const::Number(_) | Const::Decimal(_)) => cost(3, 0, 0),
             Some(Const::Str(_)) | None => cost(5, 0, 0),
         },
         PredOp::Gt | PredOp::Gte | PredOp::Lt | PredOp::Lte => cost(4, 0, 0),
         PredOp::In => match constant {
             Some(Const::Array(items)) => cost(6 + 2 * len(items.len()), 0, 0),
-            Some(Const::Null | Const::Bool(_) | Const::Number(_) | Const::Str(_) | Const::Object(_))
+            Some(
+                Const::Null
+                | Const::Bool(_)
+                | Const::Number(_)
+                | Const::Decimal(_)
+                | Const::Str(_)
+                | Const::Object(_),
+            )
             | None => cost(20, 0, 0),
         },
         PredOp::StartsWith | PredOp::EndsWith => cost(6, 0, 0),
@@ -112,12 +119,19 @@ fn compare(
         PredOp::EqFold => match constant {
             Some(Const::Array(items)) => cost(8 + 8 * len(items.len()), 0, 0),
             Some(Const::Object(members)) => cost(8 + 12 * len(members.len()), 0, 0),
-            Some(Const::Null | Const::Bool(_) | Const::Number(_)) => cost(3, 0, 0),
+            Some(Const::Null | Const::Bool(_) | Const::Number(_) | Const::Decimal(_)) => cost(3, 0, 0),
             Some(Const::Str(_)) | None => cost(15, 0, 0),
         },
         PredOp::InFold => match constant {
             Some(Const::Array(items)) => cost(30 + 4 * len(items.len()), 0, 0),
-            Some(Const::Null | Const::Bool(_) | Const::Number(_) | Const::Str(_) | Const::Object(_))
+            Some(
+                Const::Null
+                | Const::Bool(_)
+                | Const::Number(_)
+                | Const::Decimal(_)
+                | Const::Str(_)
+                | Const::Object(_),
+            )
             | None => cost(40, 0, 0),
         },
         PredOp::StartsWithFold | PredOp::EndsWithFold => cost(20, 0, 0),

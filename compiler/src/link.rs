@@ -79,6 +79,7 @@ enum ConstKey<'a> {
     UInt(u64),
     Float(u64),
     Str(&'a str),
+    Decimal(&'a str),
     Array(Vec<ConstIdx>),
     Object(Vec<(&'a str, ConstIdx)>),
 }
@@ -265,6 +266,7 @@ impl<'a> Linker<'a> {
             Const::Number(Number::UInt(n)) => ConstKey::UInt(*n),
             Const::Number(Number::Float(x)) => ConstKey::Float(x.to_bits()),
             Const::Str(text) => ConstKey::Str(text),
+            Const::Decimal(text) => ConstKey::Decimal(text),
             Const::Array(list) => ConstKey::Array(list.iter().map(&mut items).collect()),
             Const::Object(members) => {
                 ConstKey::Object(members.iter().map(|(key, k)| (key.as_str(), items(k))).collect())

@@ -20,7 +20,7 @@ use policy_bytecode::manifest::ValueNode;
 use policy_bytecode::module::Decision;
 use policy_bytecode::predicate::{PredOp, PredOperand};
 use policy_bytecode::quantifier;
-use policy_bytecode::{BodyIdx, Const, ConstIdx, FieldIdx, Number, PatternIdx, PredIdx};
+use policy_bytecode::{BodyIdx, Const, ConstIdx, Exact, FieldIdx, Number, PatternIdx, PredIdx};
 use policy_grammar::ast::{self, FieldPath, Literal, OnError, Status};
 use policy_grammar::codes::Code;
 use policy_grammar::source::Spanned;
@@ -188,7 +188,7 @@ impl<'a> Resolver<'a> {
         let value = match literal {
             Literal::Null => Const::Null,
             Literal::Bool(b) => Const::Bool(*b),
-            Literal::Number(n) => Const::Number(number(*n)),
+            Literal::Number(n) => number(n),
             Literal::String(s) => Const::Str(s.clone()),
             Literal::Array(items) => Const::Array(items.iter().map(|i| self.constant(&i.value)).collect()),
             Literal::Object(members) => Const::Object(
@@ -229,13 +229,15 @@ pub(crate) fn module_fields(table: &FieldTable) -> Vec<policy_bytecode::module::
     table.entries().iter().map(|info| info.field.clone()).collect()
 }
 
-fn number(n: ast::Number) -> Number {
-    match n {
-        ast::Number::Int(n) => Number::Int(n),
-        ast::Number::UInt(n) => Number::from_u64(n),
+fn number(n: &ast::Number) -> Const {
+    Const::Number(match n {
+        ast::Number::Int(n) => Number::Int(*n),
+        ast::Number::UInt(n) => Number::from_u64(*n),
         // INVARIANT: literals are finite, so the fallback is never taken.
-        ast::Number::Float(x) => Number::from_f64(x).unwrap_or(Number::Int(0)),
-    }
+        ast::Number::Float(x) => Number::from_f64(*x).unwrap_or(Number::Int(0)),
+        // INVARIANT: the parser reads numbers as the machine does, so the fallback is never taken.
+        ast::Number::Decimal(text) => return Exact::read(text).map_or(Const::Null, Const::from),
+    })
 }
 
 fn decision(d: ast::Decision) -> Decision {

@@ -42,7 +42,7 @@ impl TypeSet {
         match value {
             Const::Null => Self::NULL,
             Const::Bool(_) => Self::BOOL,
-            Const::Number(_) => Self::NUMBER,
+            Const::Number(_) | Const::Decimal(_) => Self::NUMBER,
             Const::Str(_) => Self::STRING,
             Const::Array(_) => Self::ARRAY,
             Const::Object(_) => Self::OBJECT,

@@ -332,15 +332,17 @@ impl Literal {
     }
 }
 
-/// A number as written: integers exactly up to 64 bits, everything else as the nearest double.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// A number as written, exactly.
+#[derive(Debug, Clone, PartialEq)]
 pub enum Number {
     /// An integer that fits `i64`.
     Int(i64),
     /// An integer above `i64::MAX` that fits `u64`.
     UInt(u64),
-    /// Any other number; always finite.
+    /// A finite double that says what was written: the shortest text of the double is the same number.
     Float(f64),
+    /// Any other number: what was written, in the grammar of JSON.
+    Decimal(Box<str>),
 }
 
 /// What a rule does when it fires.

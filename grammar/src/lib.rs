@@ -18,6 +18,7 @@ mod format;
 mod limits;
 mod load;
 pub mod names;
+mod number;
 pub mod path;
 mod print;
 pub mod regex;

@@ -178,8 +178,8 @@ fn verb_value(verb: &Verb) -> Value {
     let named = |name: &str, operand: Value| Value::Map(vec![entry(name, operand)]);
     match verb {
         Verb::Set(value) => literal_value(value),
-        Verb::Cap(n) => named("$cap", number_value(*n)),
-        Verb::Floor(n) => named("$floor", number_value(*n)),
+        Verb::Cap(n) => named("$cap", number_value(n)),
+        Verb::Floor(n) => named("$floor", number_value(n)),
         Verb::Default(value) => named("$default", literal_value(value)),
         Verb::Append(value) => named("$append", literal_value(value)),
         Verb::Remove => named("$remove", Value::Word("true".to_owned())),
@@ -195,7 +195,7 @@ fn literal_value(literal: &Literal) -> Value {
     match literal {
         Literal::Null => Value::Word("null".to_owned()),
         Literal::Bool(b) => Value::Word(b.to_string()),
-        Literal::Number(n) => number_value(*n),
+        Literal::Number(n) => number_value(n),
         Literal::String(s) => Value::text(s),
         Literal::Array(items) => Value::List(items.iter().map(|i| literal_value(&i.value)).collect()),
         Literal::Object(entries) => Value::Map(
@@ -207,12 +207,13 @@ fn literal_value(literal: &Literal) -> Value {
     }
 }
 
-fn number_value(number: Number) -> Value {
+fn number_value(number: &Number) -> Value {
     Value::Word(match number {
         Number::Int(n) => n.to_string(),
         Number::UInt(n) => n.to_string(),
         // The shortest digits that read back as the same double, always with a point or an exponent.
         Number::Float(n) => format!("{n:?}"),
+        Number::Decimal(text) => text.to_string(),
     })
 }
 

@@ -128,8 +128,8 @@ fn action(act: &Action) -> Action {
                 path: bare(path),
                 verb: match verb {
                     Verb::Set(value) => Verb::Set(literal(value)),
-                    Verb::Cap(n) => Verb::Cap(*n),
-                    Verb::Floor(n) => Verb::Floor(*n),
+                    Verb::Cap(n) => Verb::Cap(n.clone()),
+                    Verb::Floor(n) => Verb::Floor(n.clone()),
                     Verb::Default(value) => Verb::Default(literal(value)),
                     Verb::Append(value) => Verb::Append(literal(value)),
                     Verb::Remove => Verb::Remove,
@@ -149,7 +149,7 @@ fn literal(value: &Literal) -> Literal {
     match value {
         Literal::Null => Literal::Null,
         Literal::Bool(b) => Literal::Bool(*b),
-        Literal::Number(n) => Literal::Number(*n),
+        Literal::Number(n) => Literal::Number(n.clone()),
         Literal::String(s) => Literal::String(s.clone()),
         Literal::Array(items) => Literal::Array(items.iter().map(spanned).collect()),
         Literal::Object(entries) => {

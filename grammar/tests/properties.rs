@@ -83,6 +83,9 @@ fn number() -> impl Strategy<Value = Number> {
         any::<f64>()
             .prop_filter("finite", |f| f.is_finite())
             .prop_map(Number::Float),
+        "-?[1-9][0-9]{25,60}[1-9]".prop_map(|text| Number::Decimal(text.into())),
+        "-?[0-9]\\.[0-9]{20,40}[1-9]([eE][-+]?[0-9]{1,4})?".prop_map(|text| Number::Decimal(text.into())),
+        "[1-9][eE]\\+?[4-9][0-9]{2,17}".prop_map(|text| Number::Decimal(text.into())),
     ]
 }
 

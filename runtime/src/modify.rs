@@ -424,10 +424,7 @@ impl<'a> Tree<'a> {
 
 /// Order of two numbers; `None` where one is something else.
 fn compare(a: &Value<'_>, b: &Value<'_>) -> Option<Ordering> {
-    match (a, b) {
-        (Value::Number(a), Value::Number(b)) => Some(a.compare(*b)),
-        _other => None,
-    }
+    Some(a.exact()?.compare(b.exact()?))
 }
 
 /// Whether two values are the same letter for letter: `1` and `1.0` are not.

@@ -59,6 +59,7 @@ impl<'a> Node<'a> for Json<'a> {
                 Number::UInt(n) => Count::UInt(n),
                 Number::Float(x) => Count::Float(x),
             }),
+            Value::Decimal(text) => View::Number(Count::Text(text)),
             Value::Str(text) => View::Str(text),
             Value::Array(items) | Value::Set(items) => View::Array(Items(items.iter())),
             Value::Object(members) => View::Object(Members(members.iter())),

@@ -452,7 +452,8 @@ pub(crate) fn push_digits(mut n: u64, width: usize, out: &mut String) {
     out.push_str(std::str::from_utf8(written).unwrap_or("0"));
 }
 
-/// A value as `serde_json` has it; sets as arrays, what is missing as null.
+/// A value as `serde_json` has it; sets as arrays, what is missing as null. A number that is neither an integer of 64
+/// bits nor a double is the nearest double there, or its text where it is beyond all of them.
 pub(crate) fn to_json(value: &Value<'_>) -> serde_json::Value {
     use policy_bytecode::Number;
     use serde_json::Value as Json;
@@ -461,6 +462,12 @@ pub(crate) fn to_json(value: &Value<'_>) -> serde_json::Value {
         Value::Number(Number::Int(n)) => Json::from(*n),
         Value::Number(Number::UInt(n)) => Json::from(*n),
         Value::Number(Number::Float(x)) => Json::from(*x),
+        // What `serde_json` cannot hold; the written response has it as it is.
+        Value::Decimal(text) => text
+            .parse::<f64>()
+            .ok()
+            .filter(|x| x.is_finite())
+            .map_or_else(|| Json::String((*text).to_owned()), Json::from),
         Value::Str(s) => Json::String((*s).to_owned()),
         Value::Array(items) | Value::Set(items) => Json::Array(items.iter().map(to_json).collect()),
         Value::Object(members) => Json::Object(

@@ -163,6 +163,7 @@ fn kept<'a>(value: &Value<'_>, bump: &'a Bump) -> Value<'a> {
         Value::Bool(b) => Value::Bool(*b),
         Value::Number(n) => Value::Number(*n),
         Value::Str(text) => Value::Str(bump.alloc_str(text)),
+        Value::Decimal(text) => Value::Decimal(bump.alloc_str(text)),
         Value::Array(items) => Value::Array(kept_items(items, bump)),
         Value::Set(items) => Value::Set(kept_items(items, bump)),
         Value::Object(members) => {

@@ -24,7 +24,8 @@ use foldhash::fast::FixedState;
 use policy_bytecode::context::Shape;
 use policy_bytecode::guard::MAX_GUARDS;
 use policy_bytecode::predicate::{PredOp, PredOperand, Predicate};
-use policy_bytecode::{FieldIdx, Number, PredIdx, VerifiedModule};
+use policy_bytecode::{Exact, FieldIdx, Number, PredIdx, VerifiedModule};
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -152,6 +153,8 @@ impl Keys {
             Value::Undefined
             | Value::Unknown
             | Value::Pending
+            // Guards name no decimal (V22), and no other number equals one.
+            | Value::Decimal(_)
             | Value::Array(_)
             | Value::Object(_)
             | Value::Set(_) => Target::Nothing,
@@ -323,20 +326,15 @@ impl RuleIndex {
                 take(switch.scalars.get(&value));
                 take(switch.contains);
                 take(switch.affixed);
-                let less = |(bound, _): &(Number, Target)| bound.compare(n).is_lt();
-                let up_to = |(bound, _): &(Number, Target)| bound.compare(n).is_le();
-                let split = |bounds: &Thresholds, low: &dyn Fn(&(Number, Target)) -> bool| {
-                    bounds.partition_point(|bound| low(bound))
-                };
-                let satisfied = [
-                    switch.above.get(..split(&switch.above, &less)),
-                    switch.at_or_above.get(..split(&switch.at_or_above, &up_to)),
-                    switch.below.get(split(&switch.below, &up_to)..),
-                    switch.at_or_below.get(split(&switch.at_or_below, &less)..),
-                ];
-                for (_, target) in satisfied.into_iter().flatten().flatten() {
-                    take(*target);
-                }
+                switch.satisfied(|bound| bound.compare(n), &mut take);
+            }
+            Value::Decimal(text) => {
+                take(switch.contains);
+                take(switch.affixed);
+                switch.satisfied(
+                    |bound| Exact::Number(bound).compare(Exact::Decimal(text)),
+                    &mut take,
+                );
             }
             Value::Bool(_) => {
                 take(switch.scalars.get(&value));
@@ -358,6 +356,27 @@ impl RuleIndex {
             }
         }
         take(switch.present);
+    }
+}
+
+impl Switch {
+    /// Takes what hangs on the bounds that a number satisfies; `order` is that of a bound to the number.
+    #[inline]
+    fn satisfied(&self, order: impl Fn(Number) -> Ordering, mut take: impl FnMut(Target)) {
+        let less = |(bound, _): &(Number, Target)| order(*bound).is_lt();
+        let up_to = |(bound, _): &(Number, Target)| order(*bound).is_le();
+        let split = |bounds: &Thresholds, low: &dyn Fn(&(Number, Target)) -> bool| {
+            bounds.partition_point(|bound| low(bound))
+        };
+        let satisfied = [
+            self.above.get(..split(&self.above, &less)),
+            self.at_or_above.get(..split(&self.at_or_above, &up_to)),
+            self.below.get(split(&self.below, &up_to)..),
+            self.at_or_below.get(split(&self.at_or_below, &less)..),
+        ];
+        for (_, target) in satisfied.into_iter().flatten().flatten() {
+            take(*target);
+        }
     }
 }
 
@@ -510,7 +529,7 @@ impl DraftKeys {
             LoadedConst::Bool(false) => self.falsehood.push(target),
             LoadedConst::Null => self.null.push(target),
             // Verified: V22.
-            LoadedConst::Array(_) | LoadedConst::Object(_) => {}
+            LoadedConst::Array(_) | LoadedConst::Object(_) | LoadedConst::Decimal(_) => {}
         }
     }
 }

@@ -693,6 +693,7 @@ impl<'a, H: Host> Evaluation<'a, H> {
             Value::Null
             | Value::Bool(_)
             | Value::Number(_)
+            | Value::Decimal(_)
             | Value::Str(_)
             | Value::Array(_)
             | Value::Object(_)
@@ -1180,6 +1181,7 @@ impl<'a, H: Host> Evaluation<'a, H> {
                         | Value::Null
                         | Value::Bool(_)
                         | Value::Number(_)
+                        | Value::Decimal(_)
                         | Value::Str(_) => Iterator::Done,
                     };
                     set_iterator(frame, iter, state);
@@ -1312,7 +1314,7 @@ const MAX_NESTING: u32 = MAX_DEPTH + 256;
 pub fn mismatches(shape: Shape, value: &Value<'_>) -> bool {
     match value {
         Value::Undefined | Value::Unknown | Value::Pending | Value::Null => false,
-        Value::Bool(_) | Value::Number(_) | Value::Str(_) => shape == Shape::List,
+        Value::Bool(_) | Value::Number(_) | Value::Decimal(_) | Value::Str(_) => shape == Shape::List,
         Value::Object(_) => shape != Shape::Any,
         Value::Array(_) | Value::Set(_) => shape == Shape::Scalar,
     }
@@ -1341,6 +1343,9 @@ fn arithmetic(op: Arith, dst: Dst, lhs: Src, rhs: Src, frame: &mut Frame<'_, '_>
 fn ordered<'a>(comparison: Comparison, a: &Value<'a>, b: &Value<'a>) -> Value<'a> {
     match (a, b) {
         (Value::Number(a), Value::Number(b)) => Value::Bool(comparison.accepts(a.compare(*b))),
+        (a, b) if a.exact().is_some() && b.exact().is_some() => {
+            Value::Bool(comparison.accepts(a.total_cmp(b)))
+        }
         (Value::Str(a), Value::Str(b)) => Value::Bool(comparison.accepts(a.as_bytes().cmp(b.as_bytes()))),
         (a, b) => missing(a, b).unwrap_or(Value::Undefined),
     }
@@ -1356,7 +1361,8 @@ fn length<'a>(value: &Value<'a>) -> Value<'a> {
         | Value::Pending
         | Value::Null
         | Value::Bool(_)
-        | Value::Number(_) => {
+        | Value::Number(_)
+        | Value::Decimal(_) => {
             return Value::Undefined;
         }
     };

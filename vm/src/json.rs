@@ -1,7 +1,7 @@
 //! The JSON reader below projection: a strict, non-recursive validator that skips, and a bounded materialiser.
 //!
-//! Reads RFC 8259 JSON as `serde_json` does: the same grammar, the same errors for lone surrogates, control characters
-//! in strings and numbers beyond a double. Input is UTF-8 that was validated as a whole before. Skipping keeps its
+//! Reads RFC 8259 JSON as `serde_json` does: the same grammar, the same errors for lone surrogates and control characters
+//! in strings. Numbers of any size are read, each as what it is; only an exponent beyond 64 bits is refused. Input is UTF-8 that was validated as a whole before. Skipping keeps its
 //! nesting in a fixed bit stack, so that hostile nesting costs an error and not the thread's stack; materialising
 //! recurses at most as deep as the module's depth limit.
 //!
@@ -12,7 +12,7 @@
 use crate::value::Value;
 use bumpalo::Bump;
 use bumpalo::collections::Vec as BumpVec;
-use policy_bytecode::Number;
+use policy_bytecode::{Exact, Number};
 use std::fmt;
 
 /// Deepest nesting that any module may allow; the verifier's host limit.
@@ -41,7 +41,7 @@ pub enum JsonErrorKind {
     ControlCharacter,
     /// An escape that does not exist, or half of a surrogate pair.
     BadEscape,
-    /// A malformed number, or one beyond a double.
+    /// A malformed number, or an exponent beyond 64 bits.
     BadNumber,
     /// Something after the document.
     TrailingBytes,
@@ -321,17 +321,15 @@ impl<'a> Reader<'a> {
         self.unexpected(at)
     }
 
-    /// End of the number that starts at `at`, and whether it has a fraction or exponent.
-    fn number_end(&mut self, at: usize) -> Result<(usize, bool)> {
+    /// End of the number that starts at `at`.
+    fn number_end(&mut self, at: usize) -> Result<usize> {
         let whole = at + usize::from(self.byte(at) == b'-');
         let mut end = self.digits_end(whole);
         let leading_zero = self.byte(whole) == b'0' && end > whole + 1;
         if end == whole || leading_zero {
             return self.fail(JsonErrorKind::BadNumber, whole);
         }
-        let mut float = false;
         if self.byte(end) == b'.' {
-            float = true;
             let point = end;
             end = self.digits_end(point + 1);
             if end == point + 1 {
@@ -339,14 +337,15 @@ impl<'a> Reader<'a> {
             }
         }
         if matches!(self.byte(end), b'e' | b'E') {
-            float = true;
-            let digits = end + 1 + usize::from(matches!(self.byte(end + 1), b'+' | b'-'));
+            let exponent = end + 1;
+            let digits = exponent + usize::from(matches!(self.byte(exponent), b'+' | b'-'));
             end = self.digits_end(digits);
-            if end == digits {
+            let beyond = end - digits > SHORT_DIGITS && self.text(exponent, end).parse::<i64>().is_err();
+            if end == digits || beyond {
                 return self.fail(JsonErrorKind::BadNumber, digits);
             }
         }
-        Ok((end, float))
+        Ok(end)
     }
 
     #[inline]
@@ -423,41 +422,12 @@ impl<'a> Reader<'a> {
 
     #[inline(never)]
     fn any_number(&mut self, at: usize, out: &mut Value<'a>) -> Result<usize> {
-        let (end, float) = self.number_end(at)?;
-        let text = self.text(at, end);
-        if !float && text.len() <= 20 {
-            if text == "-0" {
-                *out = Value::Number(Number::Float(-0.0));
-                return Ok(end);
-            }
-            if let Ok(n) = text.parse::<i64>() {
-                *out = Value::Number(Number::Int(n));
-                return Ok(end);
-            }
-            if let Ok(n) = text.parse::<u64>() {
-                *out = Value::Number(Number::from_u64(n));
-                return Ok(end);
-            }
-        }
-        match text.parse::<f64>() {
-            Ok(x) if x.is_finite() => {
-                *out = Value::Number(Number::Float(x));
-                Ok(end)
-            }
-            Ok(_) | Err(_) => self.fail(JsonErrorKind::BadNumber, at),
-        }
-    }
-
-    /// Validates a number without converting it, unless only conversion tells whether it fits a double.
-    fn skip_number(&mut self, at: usize) -> Result<usize> {
-        let (end, float) = self.number_end(at)?;
-        let text = self.text(at, end);
-        if (float && text.bytes().any(|b| matches!(b, b'e' | b'E'))) || text.len() > 300 {
-            match text.parse::<f64>() {
-                Ok(x) if x.is_finite() => {}
-                Ok(_) | Err(_) => return self.fail(JsonErrorKind::BadNumber, at),
-            }
-        }
+        let end = self.number_end(at)?;
+        *out = match Exact::read(self.text(at, end)) {
+            Some(Exact::Number(n)) => Value::Number(n),
+            Some(Exact::Decimal(text)) => Value::Decimal(text),
+            None => return self.fail(JsonErrorKind::BadNumber, at),
+        };
         Ok(end)
     }
 
@@ -485,7 +455,7 @@ impl<'a> Reader<'a> {
             b't' => self.literal(b"true", at),
             b'f' => self.literal(b"false", at),
             b'n' => self.literal(b"null", at),
-            b'-' | b'0'..=b'9' => self.skip_number(at),
+            b'-' | b'0'..=b'9' => self.number_end(at),
             b'{' | b'[' => self.skip_container(at),
             _other => self.unexpected(at),
         }
@@ -527,7 +497,7 @@ impl<'a> Reader<'a> {
                 b't' => self.literal(b"true", here)?,
                 b'f' => self.literal(b"false", here)?,
                 b'n' => self.literal(b"null", here)?,
-                b'-' | b'0'..=b'9' => self.skip_number(here)?,
+                b'-' | b'0'..=b'9' => self.number_end(here)?,
                 _other => return self.unexpected(here),
             };
             // A value ended: close containers until another value follows.

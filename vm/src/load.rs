@@ -107,6 +107,8 @@ pub(crate) enum LoadedConst {
     Array(Arc<[LoadedConst]>),
     /// Keys strictly ascending by bytes.
     Object(Arc<[(Box<str>, LoadedConst)]>),
+    /// A number that is neither an integer of 64 bits nor a double.
+    Decimal(Arc<str>),
 }
 
 /// Why a verified module cannot be loaded.
@@ -458,7 +460,7 @@ fn collections(consts: &[Const], code: &[Instr]) -> Vec<(ConstIdx, u64)> {
         let items = match value {
             Const::Array(items) => items.iter().map(size).fold(0, u64::saturating_add),
             Const::Object(members) => members.iter().map(|(_, k)| size(k)).fold(0, u64::saturating_add),
-            Const::Null | Const::Bool(_) | Const::Number(_) | Const::Str(_) => 0,
+            Const::Null | Const::Bool(_) | Const::Number(_) | Const::Str(_) | Const::Decimal(_) => 0,
         };
         sizes.push(items.saturating_add(1));
     }
@@ -483,6 +485,7 @@ fn load_consts(consts: &[Const]) -> Vec<LoadedConst> {
             Const::Null => LoadedConst::Null,
             Const::Bool(b) => LoadedConst::Bool(*b),
             Const::Number(n) => LoadedConst::Number(*n),
+            Const::Decimal(text) => LoadedConst::Decimal(text.as_str().into()),
             Const::Str(s) => LoadedConst::Str(s.as_str().into()),
             Const::Array(items) => LoadedConst::Array(items.iter().map(earlier).collect()),
             Const::Object(members) => LoadedConst::Object(
@@ -505,6 +508,7 @@ impl LoadedConst {
             Self::Null => Value::Null,
             Self::Bool(b) => Value::Bool(*b),
             Self::Number(n) => Value::Number(*n),
+            Self::Decimal(text) => Value::Decimal(text),
             Self::Str(s) => Value::Str(s),
             Self::Array(items) => {
                 Value::Array(bump.alloc_slice_fill_iter(items.iter().map(|i| i.to_value(bump))))

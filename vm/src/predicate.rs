@@ -16,7 +16,9 @@ use policy_bytecode::cidr::{Address, Network, Networks};
 use policy_bytecode::context::{Derived, Shape};
 use policy_bytecode::predicate::{PredOp, PredOperand, Predicate};
 use policy_bytecode::time::{Instant, Window};
-use policy_bytecode::{BodyIdx, Const, ConstIdx, FieldIdx, Number, Outcome, PatternIdx, casefold, consts};
+use policy_bytecode::{
+    BodyIdx, Const, ConstIdx, Exact, FieldIdx, Number, Outcome, PatternIdx, casefold, consts,
+};
 use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -97,6 +99,7 @@ pub(crate) enum Test {
     EqNumber(Number),
     EqConst(LoadedConst),
     CompareNumber(Comparison, Number),
+    CompareDecimal(Comparison, Arc<str>),
     CompareStr(Comparison, Arc<str>),
     In(Arc<InSet>),
     ContainsStr(Box<ContainsStr>),
@@ -210,9 +213,11 @@ impl InSet {
                     strings.insert(s.clone());
                 }
                 LoadedConst::Number(n) => numbers.push(*n),
-                LoadedConst::Null | LoadedConst::Bool(_) | LoadedConst::Array(_) | LoadedConst::Object(_) => {
-                    others.push(item.clone())
-                }
+                LoadedConst::Null
+                | LoadedConst::Bool(_)
+                | LoadedConst::Array(_)
+                | LoadedConst::Object(_)
+                | LoadedConst::Decimal(_) => others.push(item.clone()),
             }
         }
         numbers.sort_unstable_by(|a, b| a.compare(*b));
@@ -346,6 +351,7 @@ fn load_const(op: PredOp, constant: &LoadedConst) -> Test {
     if let Some(comparison) = Comparison::of(op) {
         match constant {
             LoadedConst::Number(n) => return Test::CompareNumber(comparison, *n),
+            LoadedConst::Decimal(text) => return Test::CompareDecimal(comparison, text.clone()),
             LoadedConst::Str(s) => return Test::CompareStr(comparison, s.clone()),
             // Verified: V5.
             LoadedConst::Null | LoadedConst::Bool(_) | LoadedConst::Array(_) | LoadedConst::Object(_) => {}
@@ -388,6 +394,14 @@ impl Test {
             (Self::EqStr(_) | Self::EqBool(_) | Self::EqNumber(_), _) => Outcome::False,
             (Self::EqConst(c), v) => equals_const(v, c).into(),
             (Self::CompareNumber(op, c), Value::Number(n)) => op.accepts(n.compare(*c)).into(),
+            (Self::CompareNumber(op, c), Value::Decimal(text)) => {
+                op.accepts(Exact::Decimal(text).compare(Exact::Number(*c))).into()
+            }
+            (Self::CompareDecimal(op, c), Value::Number(_) | Value::Decimal(_)) => {
+                value.exact().map_or(Outcome::Error, |n| {
+                    op.accepts(n.compare(Exact::Decimal(c))).into()
+                })
+            }
             (Self::CompareStr(op, c), Value::Str(s)) => op.accepts(s.as_bytes().cmp(c.as_bytes())).into(),
             (Self::In(set), v) => {
                 let element = matches!(v, Value::Array(items) if items.iter().any(|i| set.holds(i)));
@@ -425,6 +439,7 @@ impl Test {
             (Self::TimeBetween(window), v) => instant(v).map_or(Outcome::Error, |at| window.holds(at).into()),
             (
                 Self::CompareNumber(..)
+                | Self::CompareDecimal(..)
                 | Self::CompareStr(..)
                 | Self::ContainsStr(_)
                 | Self::ContainsConst(_)
@@ -454,6 +469,7 @@ fn instant(value: &Value<'_>) -> Option<Instant> {
         | Value::Pending
         | Value::Null
         | Value::Bool(_)
+        | Value::Decimal(_)
         | Value::Array(_)
         | Value::Object(_)
         | Value::Set(_) => None,
@@ -533,8 +549,10 @@ pub(crate) fn order(folded: bool, a: &Value<'_>, b: &Value<'_>) -> Ordering {
 /// interpreter's.
 pub(crate) fn apply_dynamic(op: PredOp, left: &Value<'_>, right: &Value<'_>) -> Outcome {
     if let Some(comparison) = Comparison::of(op) {
+        if let (Some(a), Some(b)) = (left.exact(), right.exact()) {
+            return comparison.accepts(a.compare(b)).into();
+        }
         return match (left, right) {
-            (Value::Number(a), Value::Number(b)) => comparison.accepts(a.compare(*b)).into(),
             (Value::Str(a), Value::Str(b)) => comparison.accepts(a.as_bytes().cmp(b.as_bytes())).into(),
             _other => Outcome::Error,
         };
@@ -584,6 +602,7 @@ pub(crate) fn equals_const(value: &Value<'_>, constant: &LoadedConst) -> bool {
         (Value::Null, LoadedConst::Null) => true,
         (Value::Bool(a), LoadedConst::Bool(b)) => a == b,
         (Value::Number(a), LoadedConst::Number(b)) => a == b,
+        (Value::Decimal(a), LoadedConst::Decimal(b)) => Exact::Decimal(a).compare(Exact::Decimal(b)).is_eq(),
         (Value::Str(a), LoadedConst::Str(b)) => **a == **b,
         (Value::Array(a), LoadedConst::Array(b)) => {
             a.len() == b.len() && a.iter().zip(b.iter()).all(|(x, y)| equals_const(x, y))

@@ -226,6 +226,7 @@ impl<'a, H: Host> Evaluation<'a, H> {
             Value::Null
             | Value::Bool(_)
             | Value::Number(_)
+            | Value::Decimal(_)
             | Value::Str(_)
             | Value::Array(_)
             | Value::Object(_)

@@ -1,7 +1,7 @@
 //! Values at run time: small, `Copy`, borrowed from the request body or from the evaluation arena.
 
 use crate::json::plain_prefix;
-use policy_bytecode::{Number, casefold};
+use policy_bytecode::{Exact, Number, casefold};
 use std::cmp::Ordering;
 use std::fmt;
 
@@ -19,8 +19,11 @@ pub enum Value<'a> {
     Null,
     /// A boolean.
     Bool(bool),
-    /// A number.
+    /// A number of 64 bits.
     Number(Number),
+    /// A number that is neither an integer of 64 bits nor a double: its text, as the request writes it. Never equals a
+    /// [`Value::Number`].
+    Decimal(&'a str),
     /// A string.
     Str(&'a str),
     /// An array.
@@ -40,7 +43,7 @@ impl<'a> Value<'a> {
             Self::Unknown => "unknown",
             Self::Null => "null",
             Self::Bool(_) => "boolean",
-            Self::Number(_) => "number",
+            Self::Number(_) | Self::Decimal(_) => "number",
             Self::Str(_) => "string",
             Self::Array(_) => "array",
             Self::Object(_) => "object",
@@ -52,6 +55,17 @@ impl<'a> Value<'a> {
     #[must_use]
     pub fn is_present(&self) -> bool {
         !matches!(self, Self::Undefined | Self::Unknown | Self::Pending)
+    }
+
+    /// The number that it is.
+    #[must_use]
+    #[inline]
+    pub fn exact(&self) -> Option<Exact<'a>> {
+        match self {
+            Self::Number(n) => Some(Exact::Number(*n)),
+            Self::Decimal(text) => Some(Exact::Decimal(text)),
+            _other => None,
+        }
     }
 
     /// The text of a string.
@@ -83,6 +97,7 @@ impl<'a> Value<'a> {
             (Self::Null, Value::Null) => true,
             (Self::Bool(a), Value::Bool(b)) => a == b,
             (Self::Number(a), Value::Number(b)) => a == b,
+            (Self::Decimal(a), Value::Decimal(b)) => Exact::Decimal(a).compare(Exact::Decimal(b)).is_eq(),
             (Self::Str(a), Value::Str(b)) => a == b,
             (Self::Array(a), Value::Array(b)) | (Self::Set(a), Value::Set(b)) => {
                 a.len() == b.len() && a.iter().zip(*b).all(|(x, y)| x.equals(y))
@@ -113,6 +128,12 @@ impl<'a> Value<'a> {
                 .map(|((k, x), (l, y))| k.as_bytes().cmp(l.as_bytes()).then_with(|| x.total_cmp(y)))
                 .find(|o| o.is_ne())
                 .unwrap_or_else(|| a.len().cmp(&b.len())),
+            (Self::Number(_) | Self::Decimal(_), Value::Number(_) | Value::Decimal(_)) => {
+                match (self.exact(), other.exact()) {
+                    (Some(a), Some(b)) => a.compare(b),
+                    _never => Ordering::Equal,
+                }
+            }
             _different => self.rank().cmp(&other.rank()),
         }
     }
@@ -160,7 +181,7 @@ impl<'a> Value<'a> {
     /// nothing, or when the value nests deeper than `levels`.
     pub(crate) fn weigh(&self, levels: u32, left: &mut u64) -> Option<()> {
         let weight = match self {
-            Self::Str(text) => text.len() as u64 / 64,
+            Self::Str(text) | Self::Decimal(text) => text.len() as u64 / 64,
             Self::Array(items) | Self::Set(items) => items.len() as u64,
             Self::Object(members) => members.len() as u64,
             Self::Undefined
@@ -194,7 +215,7 @@ impl<'a> Value<'a> {
             Self::Unknown => 1,
             Self::Null => 2,
             Self::Bool(_) => 3,
-            Self::Number(_) => 4,
+            Self::Number(_) | Self::Decimal(_) => 4,
             Self::Str(_) => 5,
             Self::Array(_) => 6,
             Self::Object(_) => 7,
@@ -214,6 +235,7 @@ impl<'a> Value<'a> {
             // Only a constant can be infinite: a literal too large for a double.
             Self::Number(n) if !n.to_f64().is_finite() => out.write_str("null"),
             Self::Number(n) => write!(out, "{n}"),
+            Self::Decimal(text) => out.write_str(text),
             Self::Str(s) => write_json_str(s, out),
             Self::Array(items) | Self::Set(items) => {
                 out.write_char('[')?;

@@ -451,7 +451,8 @@ impl Show<'_> {
             Some(Const::Number(Number::Int(n))) => json!(n),
             Some(Const::Number(Number::UInt(n))) => json!(n),
             Some(Const::Number(Number::Float(x))) => json!(x),
-            Some(Const::Str(s)) => json!(s),
+            // As a text: it is there to be read and compared, and nothing else holds it.
+            Some(Const::Str(s) | Const::Decimal(s)) => json!(s),
             Some(Const::Array(items)) => items.iter().map(|k| self.constant(k.index())).collect(),
             Some(Const::Object(members)) => Value::Object(
                 members

@@ -297,9 +297,12 @@ impl View<'_> {
                     Const::Array(elements) => {
                         among(value) || elements.iter().filter_map(|k| program.consts.get(*k)).any(among)
                     }
-                    Const::Null | Const::Bool(_) | Const::Number(_) | Const::Str(_) | Const::Object(_) => {
-                        among(value)
-                    }
+                    Const::Null
+                    | Const::Bool(_)
+                    | Const::Number(_)
+                    | Const::Decimal(_)
+                    | Const::Str(_)
+                    | Const::Object(_) => among(value),
                 })
             }
             (op @ (PredOp::Gt | PredOp::Gte | PredOp::Lt | PredOp::Lte), Some(limit)) => {
@@ -388,15 +391,17 @@ fn same(program: &Program, a: &Const, b: &Const) -> bool {
                     .zip(y)
                     .all(|((k, x), (l, y))| k == l && equal(program, *x, *y))
         }
-        (a, b) => a == b,
+        (a, b) => match (a.exact(), b.exact()) {
+            (Some(a), Some(b)) => a.compare(b).is_eq(),
+            (a_number, b_number) => a_number.is_none() && b_number.is_none() && a == b,
+        },
     }
 }
 
 /// Order of two numbers or two strings.
 fn order(a: &Const, b: &Const) -> Option<Ordering> {
     match (a, b) {
-        (Const::Number(a), Const::Number(b)) => Some(a.compare(*b)),
         (Const::Str(a), Const::Str(b)) => Some(a.as_bytes().cmp(b.as_bytes())),
-        _other => None,
+        (a, b) => a.exact().zip(b.exact()).map(|(a, b)| a.compare(b)),
     }
 }

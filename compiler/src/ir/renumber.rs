@@ -85,7 +85,7 @@ impl Numbers {
         match value {
             Const::Array(items) => items.iter_mut().for_each(|k| self.constant(k)),
             Const::Object(members) => members.iter_mut().for_each(|(_, k)| self.constant(k)),
-            Const::Null | Const::Bool(_) | Const::Number(_) | Const::Str(_) => {}
+            Const::Null | Const::Bool(_) | Const::Number(_) | Const::Str(_) | Const::Decimal(_) => {}
         }
     }
 

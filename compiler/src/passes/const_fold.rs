@@ -209,15 +209,17 @@ fn same(a: &Const, b: &Const) -> bool {
 fn equal(a: &Const, b: &Const) -> Option<bool> {
     match (a, b) {
         (Const::Array(_) | Const::Object(_), _) | (_, Const::Array(_) | Const::Object(_)) => None,
-        (a, b) => Some(a == b),
+        (a, b) => Some(match (a.exact(), b.exact()) {
+            (Some(a), Some(b)) => a.compare(b).is_eq(),
+            (a_number, b_number) => a_number.is_none() && b_number.is_none() && a == b,
+        }),
     }
 }
 
 /// Order of two numbers or two strings; `None` is undefined.
 fn compare(a: &Const, b: &Const) -> Option<Ordering> {
     match (a, b) {
-        (Const::Number(a), Const::Number(b)) => Some(a.compare(*b)),
         (Const::Str(a), Const::Str(b)) => Some(a.cmp(b)),
-        _other => None,
+        (a, b) => a.exact().zip(b.exact()).map(|(a, b)| a.compare(b)),
     }
 }

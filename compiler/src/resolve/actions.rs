@@ -198,8 +198,8 @@ impl Resolver<'_> {
         let span = modification.span;
         let verb = match &modification.verb {
             Verb::Set(value) => VerbInfo::Set(self.action_value(value, span)?),
-            Verb::Cap(n) => VerbInfo::Cap(self.number_const(*n)),
-            Verb::Floor(n) => VerbInfo::Floor(self.number_const(*n)),
+            Verb::Cap(n) => VerbInfo::Cap(self.number_const(n)),
+            Verb::Floor(n) => VerbInfo::Floor(self.number_const(n)),
             Verb::Default(value) => VerbInfo::Default(self.action_value(value, span)?),
             Verb::Append(value) => VerbInfo::Append(self.action_value(value, span)?),
             Verb::Remove => VerbInfo::Remove,
@@ -212,8 +212,8 @@ impl Resolver<'_> {
         })
     }
 
-    fn number_const(&mut self, n: ast::Number) -> ConstIdx {
-        self.program.consts.intern(Const::Number(number(n)))
+    fn number_const(&mut self, n: &ast::Number) -> ConstIdx {
+        self.program.consts.intern(number(n))
     }
 
     fn redact(&mut self, types: &[Spanned<String>]) -> Option<Vec<String>> {

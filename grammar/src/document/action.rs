@@ -246,8 +246,8 @@ impl Walk<'_, '_> {
     }
 
     fn number(&mut self, verb: &str, id: NodeId) -> Option<Number> {
-        if let Kind::Scalar(_, Scalar::Number(n)) = self.tree.node(id).kind {
-            return Some(n);
+        if let Kind::Scalar(_, Scalar::Number(n)) = &self.tree.node(id).kind {
+            return Some(n.clone());
         }
         self.invalid_verb(verb, id, "a finite number");
         None

@@ -2,7 +2,7 @@
 //!
 //! `serde_json` decides whether the text is JSON and words the errors; this reader then only has to find the places of
 //! keys and values. It refuses the one thing that `serde_json` lets pass where a value is skipped: escapes of lone
-//! surrogates. Numbers become what they become in YAML: 64-bit integers exactly, everything else doubles.
+//! surrogates. Numbers become what they become in YAML: exactly what they say.
 
 use super::problems::Problems;
 use super::scalar::{self, Scalar};
@@ -178,7 +178,7 @@ impl Reader<'_, '_> {
             "true" => Scalar::Bool(true),
             "false" => Scalar::Bool(false),
             "null" => Scalar::Null,
-            number => scalar::decimal(number, !number.contains(['.', 'e', 'E'])),
+            number => scalar::decimal(number),
         };
         let span = problems.span(offset(start), offset(self.at));
         self.builder

@@ -6,9 +6,11 @@
 
 use super::tree::Style;
 use crate::ast::Number;
+use crate::number;
+use std::borrow::Cow;
 
 /// What a scalar stands for.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Scalar {
     /// `null`, `~` or nothing.
     Null,
@@ -16,7 +18,7 @@ pub(crate) enum Scalar {
     Bool(bool),
     /// A finite number.
     Number(Number),
-    /// `.inf`, `.nan`, or a number beyond the range of doubles.
+    /// `.inf`, `.nan`, or a number that is too long or whose exponent is beyond 64 bits.
     NotFinite,
     /// Everything else: the text itself.
     String,
@@ -48,7 +50,10 @@ pub(crate) fn resolve(text: &str) -> Scalar {
 fn number(text: &str) -> Scalar {
     let radix = |digits: &str, radix: u32| {
         if !digits.is_empty() && digits.chars().all(|c| c.is_digit(radix)) {
-            u64::from_str_radix(digits, radix).map_or(Scalar::String, |n| Scalar::Number(unsigned(n)))
+            match u64::from_str_radix(digits, radix) {
+                Ok(n) => Scalar::Number(unsigned(n)),
+                Err(_) => number::in_base_ten(digits, radix).map_or(Scalar::NotFinite, |text| decimal(&text)),
+            }
         } else {
             Scalar::String
         }
@@ -81,9 +86,7 @@ fn number(text: &str) -> Scalar {
     }
     let mut at = whole;
     let mut digits = whole;
-    let mut integer = true;
     if bytes.get(at) == Some(&b'.') {
-        integer = false;
         let fraction = run(at + 1);
         digits += fraction;
         at += 1 + fraction;
@@ -92,7 +95,6 @@ fn number(text: &str) -> Scalar {
         return Scalar::String;
     }
     if matches!(bytes.get(at), Some(b'e' | b'E')) {
-        integer = false;
         at += 1;
         if matches!(bytes.get(at), Some(b'+' | b'-')) {
             at += 1;
@@ -106,23 +108,34 @@ fn number(text: &str) -> Scalar {
     if at != bytes.len() {
         return Scalar::String;
     }
-    decimal(text, integer)
+    decimal(&as_json(text))
 }
 
-/// The number of a text that is known to be a decimal number.
-pub(crate) fn decimal(text: &str, integer: bool) -> Scalar {
-    if integer {
-        if let Ok(n) = text.parse::<i64>() {
-            return Scalar::Number(Number::Int(n));
-        }
-        if let Ok(n) = text.parse::<u64>() {
-            return Scalar::Number(unsigned(n));
-        }
+/// A number of YAML in the grammar of JSON: without `+`, with digits on both sides of the point.
+fn as_json(text: &str) -> Cow<'_, str> {
+    let text = text.strip_prefix('+').unwrap_or(text);
+    let (sign, rest) = match text.strip_prefix('-') {
+        Some(rest) => ("-", rest),
+        None => ("", text),
+    };
+    let Some((whole, after)) = rest.split_once('.') else {
+        return Cow::Borrowed(text);
+    };
+    let zero = |part: &str| if part.is_empty() { "0" } else { "" };
+    let end = after.find(['e', 'E']).unwrap_or(after.len());
+    let (fraction, exponent) = after.split_at(end);
+    if !whole.is_empty() && !fraction.is_empty() {
+        return Cow::Borrowed(text);
     }
-    match text.parse::<f64>() {
-        Ok(n) if n.is_finite() => Scalar::Number(Number::Float(n)),
-        Ok(_) | Err(_) => Scalar::NotFinite,
-    }
+    let (no_whole, no_fraction) = (zero(whole), zero(fraction));
+    Cow::Owned(format!(
+        "{sign}{no_whole}{whole}.{no_fraction}{fraction}{exponent}"
+    ))
+}
+
+/// The number of a text that is known to be a number of JSON.
+pub(crate) fn decimal(text: &str) -> Scalar {
+    number::read(text).map_or(Scalar::NotFinite, Scalar::Number)
 }
 
 fn unsigned(n: u64) -> Number {
@@ -231,6 +244,7 @@ mod tests {
     fn core_schema_with_safer_numbers() {
         let int = |n| Scalar::Number(Number::Int(n));
         let float = |n| Scalar::Number(Number::Float(n));
+        let decimal = |text: &str| Scalar::Number(Number::Decimal(text.into()));
         for (text, want) in [
             ("", Scalar::Null),
             ("~", Scalar::Null),
@@ -254,14 +268,22 @@ mod tests {
             ("-9223372036854775808", int(i64::MIN)),
             ("9223372036854775808", Scalar::Number(Number::UInt(1 << 63))),
             ("18446744073709551615", Scalar::Number(Number::UInt(u64::MAX))),
-            ("18446744073709551616", float(18446744073709551616.0)),
+            ("18446744073709551616", decimal("18446744073709551616")),
+            ("0x10000000000000001", decimal("18446744073709551617")),
+            ("0o2000000000000000000001", decimal("18446744073709551617")),
+            ("0.1000000000000000055", decimal("0.1000000000000000055")),
+            ("+.1000000000000000055", decimal("0.1000000000000000055")),
+            ("-18446744073709551617.", decimal("-18446744073709551617.0")),
+            ("9007199254740993.0", int(9_007_199_254_740_993)),
+            ("1e9223372036854775808", Scalar::NotFinite),
             ("1.0", float(1.0)),
             ("1.", float(1.0)),
             (".5", float(0.5)),
             ("1e3", float(1000.0)),
             ("1E-2", float(0.01)),
             ("1e", Scalar::String),
-            ("1e400", Scalar::NotFinite),
+            ("1e400", decimal("1e400")),
+            ("+1E+400", decimal("1E+400")),
             (".inf", Scalar::NotFinite),
             ("-.INF", Scalar::NotFinite),
             (".nan", Scalar::NotFinite),

@@ -396,12 +396,19 @@ impl<'a, 's> Walk<'a, 's> {
             Kind::Scalar(text, what) => match what {
                 Scalar::Null => Literal::Null,
                 Scalar::Bool(b) => Literal::Bool(*b),
-                Scalar::Number(n) => Literal::Number(*n),
+                Scalar::Number(n) => Literal::Number(n.clone()),
                 Scalar::NotFinite => {
                     self.report(Diagnostic::new(
                         Code::InvalidValue,
                         span,
-                        format!("`{text}` is not a finite number"),
+                        if text.contains(['f', 'F', 'a', 'A']) && !text.starts_with("0x") {
+                            format!("`{text}` is not a finite number")
+                        } else {
+                            format!(
+                                "the number `{}` is too long, or its exponent too large",
+                                shorten(text)
+                            )
+                        },
                     ));
                     return None;
                 }
@@ -653,7 +660,7 @@ impl<'a, 's> Walk<'a, 's> {
         let span = self.extent(id);
         match &self.tree.node(id).kind {
             Kind::Scalar(_, Scalar::Number(Number::Int(n))) => return Some(Spanned::new(*n, span)),
-            Kind::Scalar(text, Scalar::Number(Number::UInt(_)) | Scalar::NotFinite) => {
+            Kind::Scalar(text, Scalar::Number(Number::UInt(_) | Number::Decimal(_)) | Scalar::NotFinite) => {
                 let message =
                     format!("`metadata.priority` cannot be `{text}`: it must fit 64 bits with a sign");
                 self.report(Diagnostic::new(Code::InvalidValue, span, message));

@@ -163,7 +163,7 @@ fn tagged(
     problems: &mut Problems,
 ) -> Scalar {
     let resolved = scalar::resolve(value);
-    let (known, what) = match (tag.core_suffix(), resolved) {
+    let (known, what) = match (tag.core_suffix(), &resolved) {
         (Some("str"), _) => (true, Scalar::String),
         (Some("null"), Scalar::Null)
         | (Some("bool"), Scalar::Bool(_))

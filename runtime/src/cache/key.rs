@@ -165,6 +165,11 @@ fn write_value(value: &Value<'_>, out: &mut Vec<u8>) {
             out.push(9);
             text(s, out);
         }
+        // By text: two spellings of one number are written differently.
+        Value::Decimal(number) => {
+            out.push(13);
+            text(number, out);
+        }
         Value::Array(items) => {
             out.push(10);
             length(items.len(), out);
@@ -200,7 +205,8 @@ pub(super) fn text_bytes(value: &Value<'_>) -> usize {
         | Value::Pending
         | Value::Null
         | Value::Bool(_)
-        | Value::Number(_) => 0,
+        | Value::Number(_)
+        | Value::Decimal(_) => 0,
     }
 }
 
@@ -229,6 +235,9 @@ mod tests {
             Value::Number(Number::Float(1.0)),
             Value::Str(""),
             Value::Str("\0"),
+            Value::Decimal("1e400"),
+            Value::Decimal("10e399"),
+            Value::Str("1e400"),
             Value::Str("1"),
             Value::Array(&[]),
             Value::Array(&[Value::Null]),

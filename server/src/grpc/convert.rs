@@ -806,8 +806,8 @@ fn condition_message(condition: &ast::Condition) -> Result<v1::Condition> {
 fn modification_message(verb: &ast::Verb) -> Result<Value> {
     let (name, operand) = match verb {
         ast::Verb::Set(literal) => return literal_message(literal),
-        ast::Verb::Cap(n) => ("$cap", number_message(*n)?),
-        ast::Verb::Floor(n) => ("$floor", number_message(*n)?),
+        ast::Verb::Cap(n) => ("$cap", number_message(n)?),
+        ast::Verb::Floor(n) => ("$floor", number_message(n)?),
         ast::Verb::Default(literal) => ("$default", literal_message(literal)?),
         ast::Verb::Append(literal) => ("$append", literal_message(literal)?),
         ast::Verb::Remove => ("$remove", value(Kind::BoolValue(true))),
@@ -845,7 +845,7 @@ fn literal_message(literal: &ast::Literal) -> Result<Value> {
     Ok(match literal {
         ast::Literal::Null => value(Kind::NullValue(0)),
         ast::Literal::Bool(b) => value(Kind::BoolValue(*b)),
-        ast::Literal::Number(n) => number_message(*n)?,
+        ast::Literal::Number(n) => number_message(n)?,
         ast::Literal::String(text) => value(Kind::StringValue(text.clone())),
         ast::Literal::Array(items) => value(Kind::ListValue(prost_types::ListValue {
             values: items
@@ -863,11 +863,16 @@ fn literal_message(literal: &ast::Literal) -> Result<Value> {
     clippy::cast_precision_loss,
     reason = "what is not exact is refused in the next line"
 )]
-fn number_message(n: ast::Number) -> Result<Value> {
+fn number_message(n: &ast::Number) -> Result<Value> {
     let double = match n {
-        ast::Number::Int(n) => n as f64,
-        ast::Number::UInt(n) => n as f64,
-        ast::Number::Float(n) => n,
+        ast::Number::Int(n) => *n as f64,
+        ast::Number::UInt(n) => *n as f64,
+        ast::Number::Float(n) => *n,
+        ast::Number::Decimal(text) => {
+            return Err(malformed(format!(
+                "{text} is no double, so google.protobuf.Value does not hold it; use the policy's source text"
+            )));
+        }
     };
     certain_number(double)?;
     Ok(value(Kind::NumberValue(double)))

@@ -18,6 +18,7 @@
 //!   f2: llm.piiTypes derived llm.piiTypes
 //! .constants
 //!   k0: 4096                                ; null true false 1 1.5 -inf "text\n" [k0, k1] {"key": k0}
+//!   k1: decimal "1e400"                     ; a number that is neither an integer of 64 bits nor a double
 //! .patterns
 //!   x0: /^gpt-4/ source "too large"         ; or: dfa hex 00ff, dfa ascii_only hex 00ff; "…" where it has a slash
 //!   x1: /\d/ as "[0-9]" source "too large"   ; in the engine's syntax, where that differs
@@ -575,6 +576,7 @@ impl<'a> Cursor<'a> {
                     "null" => Ok(Const::Null),
                     "true" => Ok(Const::Bool(true)),
                     "false" => Ok(Const::Bool(false)),
+                    "decimal" => self.quoted().map(Const::Decimal),
                     _number => number(word)
                         .map(Const::Number)
                         .ok_or_else(|| self.error_at(start, "a constant is expected")),

@@ -4,6 +4,7 @@
 //! stored once.
 
 use crate::cidr::{Network, Networks};
+use crate::decimal::Exact;
 use crate::ids::ConstIdx;
 use crate::number::Number;
 use crate::time::{Instant, WINDOW_KEYS, Window};
@@ -25,6 +26,8 @@ pub enum Const {
     Array(Vec<ConstIdx>),
     /// An object: keys strictly ascending by bytes, values earlier constants.
     Object(Vec<(String, ConstIdx)>),
+    /// A number that is neither an integer of 64 bits nor a double, as JSON writes it.
+    Decimal(String),
 }
 
 impl Const {
@@ -34,10 +37,29 @@ impl Const {
         match self {
             Self::Null => "null",
             Self::Bool(_) => "boolean",
-            Self::Number(_) => "number",
+            Self::Number(_) | Self::Decimal(_) => "number",
             Self::Str(_) => "string",
             Self::Array(_) => "array",
             Self::Object(_) => "object",
+        }
+    }
+
+    /// The number that it is.
+    #[must_use]
+    pub fn exact(&self) -> Option<Exact<'_>> {
+        match self {
+            Self::Number(n) => Some(Exact::Number(*n)),
+            Self::Decimal(text) => Some(Exact::Decimal(text)),
+            Self::Null | Self::Bool(_) | Self::Str(_) | Self::Array(_) | Self::Object(_) => None,
+        }
+    }
+}
+
+impl From<Exact<'_>> for Const {
+    fn from(number: Exact<'_>) -> Self {
+        match number {
+            Exact::Number(n) => Self::Number(n),
+            Exact::Decimal(text) => Self::Decimal(text.to_owned()),
         }
     }
 }
@@ -50,7 +72,7 @@ pub(crate) fn written_sizes(consts: &[Const]) -> Vec<u64> {
         let earlier = |k: &ConstIdx| sizes.get(k.index()).copied().unwrap_or(0);
         let own = match value {
             Const::Null | Const::Bool(_) | Const::Number(_) => 0,
-            Const::Str(s) => s.len() as u64,
+            Const::Str(s) | Const::Decimal(s) => s.len() as u64,
             Const::Array(items) => items.iter().map(earlier).fold(0, u64::saturating_add),
             Const::Object(members) => members
                 .iter()
@@ -67,7 +89,12 @@ pub(crate) fn written_sizes(consts: &[Const]) -> Vec<u64> {
 pub fn networks(consts: &[Const], k: ConstIdx) -> Option<Networks> {
     let text = |value: &Const| match value {
         Const::Str(text) => Network::parse(text).ok(),
-        Const::Null | Const::Bool(_) | Const::Number(_) | Const::Array(_) | Const::Object(_) => None,
+        Const::Null
+        | Const::Bool(_)
+        | Const::Number(_)
+        | Const::Decimal(_)
+        | Const::Array(_)
+        | Const::Object(_) => None,
     };
     let list: Vec<Network> = match consts.get(k.index())? {
         Const::Array(items) if !items.is_empty() => items
@@ -85,7 +112,7 @@ pub fn instant(value: &Const) -> Option<Instant> {
     match value {
         Const::Str(text) => Instant::parse(text),
         Const::Number(n) => Instant::from_number(*n),
-        Const::Null | Const::Bool(_) | Const::Array(_) | Const::Object(_) => None,
+        Const::Null | Const::Bool(_) | Const::Decimal(_) | Const::Array(_) | Const::Object(_) => None,
     }
 }
 
@@ -106,9 +133,15 @@ pub fn window(consts: &[Const], k: ConstIdx) -> Option<Window> {
     };
     let text = |value: Option<&'_ Const>| match value {
         Some(Const::Str(text)) => Some(text.clone()),
-        Some(Const::Null | Const::Bool(_) | Const::Number(_) | Const::Array(_) | Const::Object(_)) | None => {
-            None
-        }
+        Some(
+            Const::Null
+            | Const::Bool(_)
+            | Const::Number(_)
+            | Const::Decimal(_)
+            | Const::Array(_)
+            | Const::Object(_),
+        )
+        | None => None,
     };
     let days: Option<Vec<String>> = match member("days") {
         None => None,
@@ -144,6 +177,7 @@ enum Key {
     Str(String),
     Array(Vec<ConstIdx>),
     Object(Vec<(String, ConstIdx)>),
+    Decimal(String),
 }
 
 impl ConstPool {
@@ -162,6 +196,7 @@ impl ConstPool {
             Const::Number(Number::UInt(n)) => Key::UInt(*n),
             Const::Number(Number::Float(x)) => Key::Float(x.to_bits()),
             Const::Str(s) => Key::Str(s.clone()),
+            Const::Decimal(text) => Key::Decimal(text.clone()),
             Const::Array(items) => Key::Array(items.clone()),
             Const::Object(fields) => {
                 fields.sort_by(|a, b| a.0.as_bytes().cmp(b.0.as_bytes()));

@@ -146,6 +146,10 @@ impl Listing<'_> {
                 Const::Bool(b) => line.push_str(if *b { "true" } else { "false" }),
                 Const::Number(n) => number(&mut line, *n),
                 Const::Str(s) => quote(&mut line, s),
+                Const::Decimal(text) => {
+                    line.push_str("decimal ");
+                    quote(&mut line, text);
+                }
                 Const::Array(items) => {
                     line.push('[');
                     for (n, item) in items.iter().enumerate() {
@@ -659,6 +663,11 @@ impl<'m> Comment<'m> {
                 self.push(&spelled);
             }
             Const::Str(s) => self.quoted(s),
+            // Not verified, it may be any text.
+            Const::Decimal(text) if text.bytes().all(|b| b.is_ascii_graphic()) => {
+                self.push(head(text, self.left));
+            }
+            Const::Decimal(text) => self.quoted(text),
             Const::Array(_) | Const::Object(_) if depth >= COMMENT_DEPTH => self.push("…"),
             Const::Array(items) => {
                 self.push("[");

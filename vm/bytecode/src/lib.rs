@@ -21,6 +21,7 @@ pub mod casefold;
 pub mod cidr;
 pub mod consts;
 pub mod context;
+pub mod decimal;
 pub mod disasm;
 pub mod fold;
 pub mod guard;
@@ -39,6 +40,7 @@ pub mod verify;
 pub mod wire;
 
 pub use consts::{Const, ConstPool};
+pub use decimal::Exact;
 pub use ids::{
     BodyIdx, BuilderIdx, ConstIdx, FieldIdx, FlagIdx, FuncIdx, IterIdx, Label, MemoIdx, PatternIdx,
     PolicyIdx, PredIdx, Reg, RuleIdx,

@@ -287,7 +287,7 @@ impl Manifest {
                         && match &m.verb {
                             VerbInfo::Set(v) | VerbInfo::Default(v) | VerbInfo::Append(v) => value_ok(*v),
                             VerbInfo::Cap(k) | VerbInfo::Floor(k) => {
-                                matches!(module.consts.get(k.index()), Some(crate::Const::Number(_)))
+                                module.consts.get(k.index()).is_some_and(|k| k.exact().is_some())
                             }
                             VerbInfo::Remove | VerbInfo::Redact(_) => true,
                         }

@@ -1,7 +1,9 @@
-//! Numbers: 64-bit integers exactly, everything else as a double; compared by value without rounding.
+//! Numbers: 64-bit integers and doubles, compared by value without rounding. A double stands for its shortest text;
+//! what is neither is a decimal ([`crate::decimal`]).
 //!
 //! Shared by constant folding and the VM, so that both give one answer.
 
+use crate::decimal;
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 use std::fmt;
@@ -13,7 +15,7 @@ pub enum Number {
     Int(i64),
     /// An integer above `i64::MAX`.
     UInt(u64),
-    /// A double. Infinite only as the result of reading a literal too large for a double.
+    /// A double. No text is read as an infinite one.
     Float(f64),
 }
 
@@ -157,7 +159,7 @@ pub enum Arith {
     Rem,
 }
 
-/// Compares an integer of at most 65 bits with a double, exactly.
+/// Compares an integer of at most 65 bits with what a double stands for, exactly.
 fn compare_integer(a: i128, b: f64) -> Ordering {
     const LIMIT: f64 = 36_893_488_147_419_103_232.0; // 2^65: above every integer that occurs
     if b >= LIMIT {
@@ -166,9 +168,14 @@ fn compare_integer(a: i128, b: f64) -> Ordering {
     if b <= -LIMIT {
         return Ordering::Greater;
     }
+    // From here on a double's shortest text is not its binary value: that of 2^63 is 9223372036854776000.
+    const INTEGERS: f64 = 9_007_199_254_740_992.0; // 2^53
+    if b.abs() > INTEGERS {
+        return a.cmp(&decimal::whole(b));
+    }
     #[expect(
         clippy::cast_possible_truncation,
-        reason = "|b| < 2^65, and the fraction is compared below"
+        reason = "|b| <= 2^53, and the fraction is compared below"
     )]
     let whole = b as i128;
     a.cmp(&whole).then_with(|| {
@@ -213,7 +220,12 @@ mod tests {
         let near = Number::Float(9_223_372_036_854_775_808.0);
         assert_eq!(max.compare(near), Ordering::Less);
         assert_eq!(near.compare(max), Ordering::Greater);
-        assert_eq!(Number::UInt(1 << 63).compare(near), Ordering::Equal);
+        // What the double stands for is its shortest text.
+        assert_eq!(Number::UInt(1 << 63).compare(near), Ordering::Less);
+        assert_eq!(
+            Number::UInt(9_223_372_036_854_776_000).compare(near),
+            Ordering::Equal
+        );
         assert_eq!(Number::Int(1).compare(Number::Float(1.0)), Ordering::Equal);
         assert_eq!(Number::Int(-1).compare(Number::Float(-1.5)), Ordering::Greater);
         assert_eq!(

@@ -70,7 +70,7 @@ rules! {
     13 "calls" "calls pass as many arguments as the callee has parameters";
     14 "calls" "no function calls itself, directly or through others, and calls nest at most as deep as the limits say";
     15 "operands" "a memoised function has no parameters; parameters fit the frame; a frame has at most 64 flags, 16 iterators and 16 builders";
-    16 "tables" "number constants are canonical: no NaN, and unsigned only above the range of signed integers";
+    16 "tables" "number constants are canonical: no NaN, unsigned only above the range of signed integers, decimals only what is neither an integer of 64 bits nor a double";
     17 "tables" "constants hold at most as many values and bytes of text as the host allows when each is written out in full, shared items wherever they occur";
     18 "tables" "no two predicates share a memo cell";
     19 "frames" "elements are added to builders that were started as an array or a set, members to builders that were started as an object";

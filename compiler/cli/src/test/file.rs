@@ -475,6 +475,48 @@ fn near<'w>(word: &str, known: &[&'w str]) -> Option<&'w str> {
         .map(|(_, k)| k)
 }
 
+/// Starts the text that stands for a number that `serde_json` cannot hold. No text of a test starts so.
+const EXACT: &str = "\u{0}\u{0}number ";
+
+/// The number that a value stands for, where it is one that `serde_json` cannot hold.
+pub(super) fn exact(value: &Value) -> Option<&str> {
+    value.as_str()?.strip_prefix(EXACT)
+}
+
+/// A context as it is sent.
+pub(super) fn body(value: &Value, out: &mut String) {
+    let separated = |first: &mut bool, out: &mut String| {
+        if !std::mem::take(first) {
+            out.push(',');
+        }
+    };
+    let mut first = true;
+    match value {
+        Value::Array(items) => {
+            out.push('[');
+            for item in items {
+                separated(&mut first, out);
+                body(item, out);
+            }
+            out.push(']');
+        }
+        Value::Object(members) => {
+            out.push('{');
+            for (key, member) in members {
+                separated(&mut first, out);
+                out.push_str(&Value::from(key.as_str()).to_string());
+                out.push(':');
+                body(member, out);
+            }
+            out.push('}');
+        }
+        scalar => match exact(scalar) {
+            Some(number) => out.push_str(number),
+            None => out.push_str(&scalar.to_string()),
+        },
+    }
+}
+
 /// A literal as JSON.
 fn json(literal: &Literal) -> Value {
     match literal {
@@ -483,6 +525,7 @@ fn json(literal: &Literal) -> Value {
         Literal::Number(Number::Int(n)) => Value::from(*n),
         Literal::Number(Number::UInt(n)) => Value::from(*n),
         Literal::Number(Number::Float(x)) => Value::from(*x),
+        Literal::Number(Number::Decimal(text)) => Value::String(format!("{EXACT}{text}")),
         Literal::String(s) => Value::String(s.clone()),
         Literal::Array(items) => items.iter().map(|item| json(&item.value)).collect(),
         Literal::Object(members) => Value::Object(

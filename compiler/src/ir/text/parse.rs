@@ -9,7 +9,7 @@ use crate::lower::NOT_PRECOMPILED;
 use policy_bytecode::module::{Decision, Field, Pattern, PatternEngine};
 use policy_bytecode::predicate::{PredOp, PredOperand};
 use policy_bytecode::quantifier::{Body, ItemOperand, ItemTest, Node, Subject};
-use policy_bytecode::{BodyIdx, Const, ConstPool, FieldIdx, Number, PatternIdx, PredIdx};
+use policy_bytecode::{BodyIdx, Const, ConstPool, Exact, FieldIdx, PatternIdx, PredIdx};
 use policy_grammar::ast::{FieldPath, ITEM, Segment};
 use std::collections::HashMap;
 use std::fmt;
@@ -557,15 +557,8 @@ fn scalar(word: &str) -> Res<Const> {
         "true" => Const::Bool(true),
         "false" => Const::Bool(false),
         word => {
-            let integer = word
-                .parse::<i64>()
-                .map(Number::Int)
-                .or_else(|_| word.parse::<u64>().map(Number::from_u64));
-            let number = match integer {
-                Ok(n) => Some(n),
-                Err(_) => word.parse::<f64>().ok().and_then(Number::from_f64),
-            };
-            Const::Number(number.ok_or_else(|| format!("`{word}` is not a constant"))?)
+            let number = Exact::read(word).ok_or_else(|| format!("`{word}` is not a constant"))?;
+            Const::from(number)
         }
     })
 }

@@ -316,6 +316,7 @@ fn constant(out: &mut String, consts: &[Const], k: ConstIdx) {
         Some(Const::Bool(b)) => out.push_str(if *b { "true" } else { "false" }),
         // Writing to a string cannot fail.
         Some(Const::Number(n)) => drop(write!(out, "{n}")),
+        Some(Const::Decimal(text)) => out.push_str(text),
         Some(Const::Str(s)) => out.push_str(&quote(s)),
         Some(Const::Array(items)) => {
             out.push('[');

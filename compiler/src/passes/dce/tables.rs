@@ -115,7 +115,8 @@ fn marks(program: &Program) -> Marks {
         match program.consts.get(k.index()) {
             Some(Const::Array(items)) => consts.extend(items),
             Some(Const::Object(members)) => consts.extend(members.iter().map(|(_, k)| *k)),
-            Some(Const::Null | Const::Bool(_) | Const::Number(_) | Const::Str(_)) | None => {}
+            Some(Const::Null | Const::Bool(_) | Const::Number(_) | Const::Str(_) | Const::Decimal(_))
+            | None => {}
         }
     }
     mark_inputs(program, &mut marks.fields);

@@ -4,6 +4,7 @@
 
 use super::{HostLimits, VerifyError};
 use crate::consts::{Const, instant, networks, window, written_sizes};
+use crate::decimal::is_decimal;
 use crate::ids::{ConstIdx, MemoIdx};
 use crate::module::{Module, PathSegment};
 use crate::predicate::{PredOp, PredOperand};
@@ -76,7 +77,7 @@ fn consts(module: &Module, host: &HostLimits) -> Result<(), VerifyError> {
         let mut earlier =
             |k: crate::ConstIdx| depths.get(k.index()).map(|d| depth = depth.max(d + 1)).is_some();
         let ok = match value {
-            Const::Null | Const::Bool(_) | Const::Number(_) | Const::Str(_) => true,
+            Const::Null | Const::Bool(_) | Const::Number(_) | Const::Str(_) | Const::Decimal(_) => true,
             Const::Array(items) => items.iter().all(|k| earlier(*k)),
             Const::Object(members) => {
                 members.iter().all(|(_, k)| earlier(*k))
@@ -98,6 +99,13 @@ fn consts(module: &Module, host: &HostLimits) -> Result<(), VerifyError> {
         }
         if matches!(value, Const::Number(n) if !n.is_canonical()) {
             return Err(VerifyError::table(16, i, "a number is not in canonical form"));
+        }
+        if matches!(value, Const::Decimal(text) if !is_decimal(text)) {
+            return Err(VerifyError::table(
+                16,
+                i,
+                "a decimal is none, or another kind of number",
+            ));
         }
         depths.push(depth);
     }
@@ -216,7 +224,7 @@ impl<'m> Operands<'m> {
                 PredOperand::Const(_),
             ) => matches!(constant, Some(Const::Str(_))),
             (PredOp::Gt | PredOp::Gte | PredOp::Lt | PredOp::Lte, PredOperand::Const(_)) => {
-                matches!(constant, Some(Const::Number(_) | Const::Str(_)))
+                matches!(constant, Some(Const::Number(_) | Const::Decimal(_) | Const::Str(_)))
             }
             (PredOp::InCidr, PredOperand::Const(k)) => *self
                 .read

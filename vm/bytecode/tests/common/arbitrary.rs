@@ -57,6 +57,7 @@ fn constant() -> impl Strategy<Value = Const> {
         any::<bool>().prop_map(Const::Bool),
         number().prop_map(Const::Number),
         text().prop_map(Const::Str),
+        text().prop_map(Const::Decimal),
         vec(item(), 0..4).prop_map(Const::Array),
         vec((text(), item()), 0..4).prop_map(Const::Object),
     ]

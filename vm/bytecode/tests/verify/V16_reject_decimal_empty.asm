@@ -1,0 +1,3 @@
+; `` is no decimal
+.constants
+  k0: decimal ""

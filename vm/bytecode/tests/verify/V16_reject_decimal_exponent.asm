@@ -1,0 +1,3 @@
+; `1e9223372036854775808` is no decimal
+.constants
+  k0: decimal "1e9223372036854775808"

@@ -1,0 +1,3 @@
+; `1` is no decimal
+.constants
+  k0: decimal "1"

@@ -1,0 +1,3 @@
+; `+1e400` is no decimal
+.constants
+  k0: decimal "+1e400"

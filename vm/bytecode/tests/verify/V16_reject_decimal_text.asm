@@ -1,0 +1,3 @@
+; `abc` is no decimal
+.constants
+  k0: decimal "abc"
