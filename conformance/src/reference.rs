@@ -20,9 +20,10 @@
 )]
 
 pub mod derived;
+mod asked;
 mod modifications;
 mod operators;
-mod requests;
+pub mod requests;
 
 use operators::{Place, equal_ignoring_case, found_ignoring_case};
 use policy_grammar::ast::{

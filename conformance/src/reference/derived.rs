@@ -1,10 +1,11 @@
 //! Derived fields (1.2, 1.6): what they are computed from, and when.
 //!
-//! Counting, pricing, normalising and detecting are the primitives' own; there is no second source of truth for them.
-//! What a request says is read by [`super::requests`], which shares nothing with the product. What stands here is the
+//! Counting, pricing, normalising, detecting and writing tools as a model sees them are the product's own; there is no
+//! second source of truth for them. What a request says is read by [`super::requests`], which shares nothing with it. What stands here is the
 //! page's text around them: which text, which model, which of the caller's value and ours.
 
-use super::requests::{self, Place, Read, Who};
+use super::asked;
+use super::requests::{self, What};
 use super::{Found, Request, sent};
 use policy_grammar::ast::{FieldPath, Segment};
 use policy_primitives::prices::{
@@ -112,8 +113,74 @@ fn llm_text(name: &str, request: &Request<'_>) -> Option<String> {
     }
 }
 
+/// What a request says, by kind.
+#[derive(Default)]
+struct Read {
+    /// What people and tools wrote: the text, the member of `llm`, the position in it, and who says it.
+    texts: Vec<Said>,
+    /// Roles and names of messages.
+    labels: Vec<String>,
+    messages: u64,
+    names: u64,
+    token_ids: u64,
+    /// Detail and base64 of each image.
+    images: Vec<(Option<String>, Option<String>)>,
+    tools: Vec<Value>,
+    unread: Vec<&'static str>,
+}
+
+struct Said {
+    text: String,
+    member: &'static str,
+    turn: usize,
+    role: &'static str,
+}
+
+impl Read {
+    fn new(llm: &Value) -> Self {
+        let mut read = Self::default();
+        for (what, place) in requests::read(llm) {
+            let mut say = |text: String| {
+                read.texts.push(Said {
+                    text,
+                    member: place.field,
+                    turn: place.turn,
+                    role: place.role,
+                });
+            };
+            match what {
+                What::Message { named } => {
+                    read.messages += 1;
+                    read.names += u64::from(named);
+                }
+                What::Role(label) | What::Name(label) => read.labels.push(label),
+                What::Text(text) => say(text),
+                // As JSON writes it.
+                What::Number(number) => say(super::json_text(&number)),
+                What::Bool(value) => say(value.to_string()),
+                What::TokenIds(n) => read.token_ids += n,
+                What::Image { detail, base64, .. } => {
+                    read.images.push((detail, base64));
+                    read.unread.push("image");
+                }
+                What::Tool(tool) => read.tools.push(tool),
+                What::Unread(kind) => read.unread.push(kind),
+            }
+        }
+        read
+    }
+
+    fn is_empty(&self) -> bool {
+        self.texts.is_empty()
+            && self.labels.is_empty()
+            && self.token_ids == 0
+            && self.tools.is_empty()
+            && self.unread.is_empty()
+    }
+}
+
 fn compute(field: Field, request: &Request<'_>) -> Found {
-    let read = requests::read(request.context.get("llm").unwrap_or(&Value::Null));
+    let read = Read::new(request.context.get("llm").unwrap_or(&Value::Null));
     let texts: Vec<&str> = read.texts.iter().map(|said| said.text.as_str()).collect();
     match field {
         // "every text of the request in order, one a line". Ruling: "" where there is none.
@@ -147,11 +214,11 @@ fn compute(field: Field, request: &Request<'_>) -> Found {
 /// reads; missing where there is none.
 fn last_user_text(read: &Read) -> Option<String> {
     let mut parts: Vec<&str> = Vec::new();
-    for place in [Place::Prompt, Place::Messages, Place::Input, Place::Contents] {
+    for member in ["prompt", "messages", "input", "contents"] {
         let mine: Vec<_> = read
             .texts
             .iter()
-            .filter(|said| said.place == place && said.who == Who::User)
+            .filter(|said| said.member == member && said.role == "user")
             .collect();
         let last = mine.iter().map(|said| said.turn).max();
         parts.extend(
@@ -197,8 +264,11 @@ fn count(read: &Read, request: &Request<'_>) -> Option<u64> {
     let mut total = 0;
     let mut scratch = tokens::TokenScratch::new();
     let mut counter = tokens::Counter::new(family, &mut scratch);
-    let tools: String = read.tools.iter().map(requests::render_tool).collect();
-    let said = read.texts.iter().filter(|said| said.place != Place::Tools);
+    let mut tools = String::new();
+    for tool in &read.tools {
+        policy_requests::tools::render(tool, &mut tools);
+    }
+    let said = read.texts.iter().filter(|said| said.member != "tools");
     said.for_each(|said| counter.text(&said.text));
     read.labels.iter().for_each(|label| counter.text(label));
     counter.text(&tools);
@@ -206,8 +276,8 @@ fn count(read: &Read, request: &Request<'_>) -> Option<u64> {
     total += read.token_ids;
     if read.messages > 0 {
         total += chat.tokens(read.messages, read.names);
-        for place in [Place::System, Place::Instructions] {
-            if read.texts.iter().any(|said| said.place == place) {
+        for member in ["system", "instructions"] {
+            if read.texts.iter().any(|said| said.member == member) {
                 total += chat.per_message;
             }
         }
@@ -215,9 +285,9 @@ fn count(read: &Read, request: &Request<'_>) -> Option<u64> {
     if !read.tools.is_empty() {
         total += tokens::tool_overhead(family);
     }
-    for image in &read.images {
-        let size = image.data.as_deref().and_then(tokens::image_size);
-        total += tokens::image(&model, image.detail.as_deref(), size).tokens;
+    for (detail, base64) in &read.images {
+        let size = base64.as_deref().and_then(tokens::image_size);
+        total += tokens::image(&model, detail.as_deref(), size).tokens;
     }
     Some(total)
 }
@@ -246,7 +316,7 @@ fn known_cost(model: &Found, read: &Read, request: &Request<'_>, max: bool) -> O
     };
     let context = request.context.get("llm").unwrap_or(&Value::Null);
     let input_tokens = count(read, request)?;
-    let output_tokens = completion(entry, context, request, max)?.saturating_mul(requests::choices(context)?);
+    let output_tokens = completion(entry, context, request, max)?.saturating_mul(asked::choices(context)?);
     let batch = llm_text("serviceTier", request).is_some_and(|tier| tier.eq_ignore_ascii_case("batch"));
     let cost = entry.estimate(CostInput {
         input_tokens,
@@ -261,13 +331,13 @@ fn known_cost(model: &Found, read: &Read, request: &Request<'_>, max: bool) -> O
 /// several limits the largest counts; a budget for reasoning adds to the default only, since the APIs count it within a
 /// limit.
 fn completion(entry: &Entry, llm_object: &Value, request: &Request<'_>, max: bool) -> Option<u64> {
-    let mut limits = requests::limits(llm_object)?;
+    let mut limits = asked::limits(llm_object)?;
     match llm("maxTokens", request) {
         Found::Missing | Found::Present(Value::Null) => {}
-        Found::Present(value) => limits.push(requests::whole(&value)?),
+        Found::Present(value) => limits.push(asked::whole(&value)?),
         Found::Unknown => return None,
     }
-    let reasoning = requests::reasoning(llm_object)?;
+    let reasoning = asked::reasoning(llm_object)?;
     match limits.into_iter().max() {
         Some(limit) => Some(limit),
         None if max => entry.max_output_tokens,
