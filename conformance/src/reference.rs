@@ -20,6 +20,7 @@
 )]
 
 pub mod derived;
+pub mod requests;
 
 use policy_grammar::ast::{
     Condition, Decision, FieldPath, Literal, Number as Written, OnError, Operand, Operator, Policy, Rule,
