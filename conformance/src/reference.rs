@@ -28,7 +28,7 @@ pub mod requests;
 use operators::{Place, equal_ignoring_case, found_ignoring_case};
 use policy_grammar::ast::{
     Condition, Decision, FieldPath, Literal, Number as Written, OnError, Operand, Operator, Policy, Rule,
-    Segment, Status, Template, TemplatePart, Test,
+    Segment, Status, Template, TemplatePart, Test, Verb,
 };
 use policy_primitives::pii;
 use serde_json::{Map, Number, Value};

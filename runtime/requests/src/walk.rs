@@ -329,6 +329,9 @@ impl<'v, V> Walker<'v, V> {
                 self.found += 1;
                 self.visit.piece(Piece::Bool(truth), at.place)
             }
+            View::Number(_) if slot == Slot::Reference => {
+                self.unread(UnreadKind::Unknown, ImageSource::Stored, at)
+            }
             View::Number(_) | View::Bool(_) => Continue(None),
             View::Array(_) | View::Object(_) if at.level >= WALKED_LEVELS => {
                 self.data(node, at.place, at.level)
@@ -785,7 +788,7 @@ impl<'v, V> Walker<'v, V> {
             if !known && !looks::name(name) {
                 self.member_name(node, index, name, at.place, &mut copy)?;
             }
-            let new = if slots::holds_result(name) && family == Family::Inside {
+            let new = if matches!(family, Family::Inside | Family::Message) && slots::holds_result(name) {
                 let mut inner = *at;
                 inner.place.role = Role::Tool;
                 self.value(value, slot, &inner)?
