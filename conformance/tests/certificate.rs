@@ -7,6 +7,7 @@ use policy_bytecode::context::Derived;
 use policy_bytecode::{Number, Outcome};
 use policy_compiler::{OptLevel, Options, compile};
 use policy_conformance::generate::{Dials, contexts};
+use policy_conformance::reference::numbers;
 use policy_conformance::rng::Rng;
 use policy_grammar::{SourceFile, SourceMap};
 use policy_vm::{Bump, Comparison, Host, Inputs, LoadedModule, Mode, Scope, Scratch, Tally, Value};
@@ -62,7 +63,7 @@ fn no_evaluation_does_more_than_its_certificate_says() {
             let mut scratch = Scratch::new();
             for context in &contexts {
                 let mut host = Sent;
-                let body = context.to_string();
+                let body = numbers::write(context);
                 let Ok(mut evaluation) = module.begin(&mut scratch, &mut host, body.as_bytes()) else {
                     continue;
                 };
