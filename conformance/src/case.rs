@@ -30,12 +30,12 @@
 //!
 //! In `want`, `decision` is required; `reason`, `modifications`, `metadata`, `errors` and `matchedRules` are
 //! compared also when absent (nothing is expected then); `matchedPolicies` and `matched` only when present. Numbers of results are
-//! compared with their spelling (`1` is not `1.0`). A condition row also passes through `not`: its negation must have
+//! compared with their spelling (`1` is not `1.0`); one that YAML would round is written `{$number: "1e400"}`. A condition row also passes through `not`: its negation must have
 //! the negated outcome.
 
 use crate::engine::{Engine, LoadFailure, Refusal, RequestOptions, Settings, reference_answer};
 use crate::generate::{Pair, write_documents};
-use crate::reference::{Derive, Mode, RefMatch, RefResponse};
+use crate::reference::{Derive, Mode, RefMatch, RefResponse, numbers};
 use anyhow::{Context as _, bail, ensure};
 use policy_grammar::ast::Decision;
 use serde::Deserialize;
@@ -305,8 +305,8 @@ fn read(area: &str, text: &str, cases: &mut Vec<Case>) -> anyhow::Result<()> {
         ] {
             cases.push(Case {
                 name: format!("{area}/{name}"),
-                policies: condition_policies(condition).to_string(),
-                body: context.to_string(),
+                policies: numbers::write(&condition_policies(condition)),
+                body: numbers::write(context),
                 settings: settings(None, file.settings),
                 request: RequestOptions::default(),
                 bytes: file.bytes,
@@ -328,7 +328,7 @@ fn read(area: &str, text: &str, cases: &mut Vec<Case>) -> anyhow::Result<()> {
         ) {
             (Some(body), None, _) => body,
             (None, Some(pieces), _) => pieces.iter().map(|(text, times)| text.repeat(*times)).collect(),
-            (None, None, Some(context)) => context.to_string(),
+            (None, None, Some(context)) => numbers::write(&context),
             (None, None, None) if written.want_diagnostics.is_some() => String::new(),
             _ => bail!("{name}: one of `context`, `body`, `repeat`"),
         };

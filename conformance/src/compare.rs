@@ -115,7 +115,7 @@ pub fn judge_loaded(loaded: &dyn Loaded, pair: &Pair, text: &str, body: &str) ->
 /// Like [`judge`], with the policies loaded and parsed before.
 #[must_use]
 pub fn judge_parsed(loaded: &dyn Loaded, policies: &[Policy], pair: &Pair, body: &str) -> Verdict {
-    let expected = match serde_json::from_str(body) {
+    let expected = match crate::reference::numbers::read(body) {
         Ok(context) => reference_answer(policies, &context, pair.settings, &pair.request),
         Err(_) => Err(Refusal::Malformed),
     };

@@ -158,7 +158,8 @@ struct ReferenceLoaded {
 
 impl Loaded for ReferenceLoaded {
     fn evaluate(&self, body: &[u8], request: &RequestOptions) -> Result<RefResponse, Refusal> {
-        let context: Value = serde_json::from_slice(body).map_err(|_| Refusal::Malformed)?;
+        let body = std::str::from_utf8(body).map_err(|_| Refusal::Malformed)?;
+        let context = reference::numbers::read(body).map_err(|_| Refusal::Malformed)?;
         reference_answer(&self.policies, &context, self.settings, request)
     }
 }

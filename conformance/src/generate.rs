@@ -6,7 +6,7 @@
 //! part in every comparison. Dials say how much of what; one seed gives one pair on every platform.
 
 use crate::engine::{RequestOptions, Settings};
-use crate::reference::{Derive, Mode};
+use crate::reference::{Derive, Mode, numbers};
 use crate::rng::Rng;
 use policy_grammar::ast::{Decision, FieldPath, Segment};
 use serde_json::{Map, Value, json};
@@ -126,7 +126,7 @@ impl Pair {
     /// The context as text.
     #[must_use]
     pub fn body(&self) -> String {
-        self.context.to_string()
+        numbers::write(&self.context)
     }
 }
 
@@ -135,8 +135,8 @@ impl Pair {
 pub fn write_documents(documents: &[Value], json: bool) -> String {
     if json {
         return match documents {
-            [one] => one.to_string(),
-            several => Value::Array(several.to_vec()).to_string(),
+            [one] => numbers::write(one),
+            several => numbers::write(&Value::Array(several.to_vec())),
         };
     }
     let texts: Vec<String> = documents.iter().map(to_yaml).collect();
@@ -144,6 +144,10 @@ pub fn write_documents(documents: &[Value], json: bool) -> String {
 }
 
 fn to_yaml(document: &Value) -> String {
+    // JSON is YAML, and numbers of any size are easily written as such.
+    if numbers::has_marks(document) {
+        return numbers::write(document) + "\n";
+    }
     serde_yaml::to_string(document).unwrap_or_else(|_| document.to_string())
 }
 
@@ -905,6 +909,7 @@ impl Generator {
                 kind: Kind::Text,
                 operator,
                 value: None,
+                items: Vec::new(),
                 reading,
             });
         };
@@ -1387,6 +1392,27 @@ impl Generator {
     }
 }
 
+/// Numbers that are neither integers of 64 bits nor doubles; some are equal, most nearly so.
+const DECIMALS: &[&str] = &[
+    "18446744073709551616",
+    "18446744073709551617",
+    "18446744073709551617.0",
+    "1.8446744073709551617E+19",
+    "-9223372036854775809",
+    "1e400",
+    "10e399",
+    "-1e400",
+    "1e-400",
+    "0.1000000000000000055",
+    "0.10000000000000000550",
+    "0.3000000000000000000000000000000001",
+    "9007199254740992.5",
+    "9007199254740993.5",
+    "9223372036854775807.5",
+    "100000000000000000000000000000000000000000000000000000000000000000000000000000001",
+    "1e9223372036854775807",
+];
+
 /// Numbers on which rounding, signs and types show.
 fn number(rng: &mut Rng) -> Value {
     let integers = [
@@ -1426,11 +1452,15 @@ fn number(rng: &mut Rng) -> Value {
         1.797_693_134_862_315_7e308,
         5e-324,
     ];
-    match rng.weighted(&[55, 30, 10, 5]) {
+    match rng.weighted(&[52, 28, 10, 5, 5]) {
         0 => json!(rng.pick(&integers[..8])),
         1 => json!(rng.pick(&doubles)),
         2 => json!(rng.pick(&integers)),
-        _ => json!(rng.pick(&[u64::MAX, u64::MAX - 1, 1 << 63])),
+        3 => json!(rng.pick(&[u64::MAX, u64::MAX - 1, 1 << 63, 9_223_372_036_854_776_000])),
+        _ => {
+            let text: &&str = rng.pick(DECIMALS);
+            numbers::marked(text)
+        }
     }
 }
 

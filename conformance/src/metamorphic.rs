@@ -170,6 +170,10 @@ pub fn shuffled_body(rng: &mut Rng, value: &Value) -> String {
 }
 
 fn write_shuffled(rng: &mut Rng, value: &Value, out: &mut String) {
+    if let Some(number) = crate::reference::numbers::mark_of(value) {
+        out.push_str(number);
+        return;
+    }
     match value {
         Value::Array(items) => {
             out.push('[');

@@ -15,7 +15,7 @@ use crate::compare::differences;
 use crate::engine::{Engine, LoadFailure, RequestOptions, parse, reference_answer};
 use crate::generate::{Dials, contexts, write_documents};
 use crate::product::Product;
-use crate::reference::{Derive, Mode, RefMatch, RefResponse};
+use crate::reference::{Derive, Mode, RefMatch, RefResponse, numbers};
 use crate::rng::Rng;
 use anyhow::{Context as _, bail, ensure};
 use policy_grammar::ast::Decision;
@@ -82,10 +82,11 @@ pub fn write(out: &Path, count: usize, seed: u64) -> anyhow::Result<Written> {
             ..pair.request.clone()
         };
         for context in &bodies {
-            writeln!(lines, "{context}")?;
+            writeln!(lines, "{}", numbers::write(context))?;
             let answer = reference_answer(&policies, context, pair.settings, &request)
                 .map_err(|refusal| anyhow::anyhow!("{refusal:?}"))?;
-            writeln!(answers, "{}", want(&answer))?;
+            // As the command line has them.
+            writeln!(answers, "{}", numbers::rounded(&want(&answer)))?;
         }
         let options = json!({
             "derive": derive_name(pair.settings.derive),

@@ -22,6 +22,7 @@
 pub mod derived;
 mod asked;
 mod modifications;
+pub mod numbers;
 mod operators;
 pub mod requests;
 
@@ -31,7 +32,7 @@ use policy_grammar::ast::{
     Segment, Status, Template, TemplatePart, Test, Verb,
 };
 use policy_primitives::pii;
-use serde_json::{Map, Number, Value};
+use serde_json::{Map, Value};
 use std::cmp::Ordering;
 
 pub use derived::Derive;
@@ -714,6 +715,9 @@ fn walk(value: &Value, segments: &[Segment]) -> Found {
     let Some((first, rest)) = segments.split_first() else {
         return Found::Present(value.clone());
     };
+    if numbers::is_number(value) {
+        return Found::Missing;
+    }
     let next = match (value, first) {
         (Value::Object(members), Segment::Key(key)) => members.get(key),
         (Value::Object(members), Segment::Index(n)) => members.get(&n.to_string()),
@@ -902,6 +906,9 @@ fn fault(test: &Test, request: &Request<'_>) -> (String, String) {
 /// Name of a value's type, as error entries have it.
 #[must_use]
 pub fn type_name(value: &Value) -> &'static str {
+    if numbers::is_number(value) {
+        return "number";
+    }
     match value {
         Value::Null => "null",
         Value::Bool(_) => "boolean",
@@ -982,9 +989,11 @@ fn compare(operator: Operator, f: &Value, v: &Value, written: &Operand) -> Outco
         // "number with number, exactly; string with string, by code point"; wrong types: error.
         Operator::Gt | Operator::Gte | Operator::Lt | Operator::Lte => {
             let order = match (f, v) {
-                (Value::Number(f), Value::Number(v)) => compare_numbers(f, v),
                 (Value::String(f), Value::String(v)) => by_code_point(f, v),
-                _ => return Outcome::Error,
+                (f, v) => match numbers::compare(f, v) {
+                    Some(order) => order,
+                    None => return Outcome::Error,
+                },
             };
             Outcome::from(match operator {
                 Operator::Gt => order.is_gt(),
@@ -1089,55 +1098,18 @@ fn compare_ignoring_case(operator: Operator, f: &Value, v: &Value) -> Outcome {
 /// 1.3 `eq`: "same type and equal; numbers by value (1 = 1.0); arrays and objects deeply, key order ignored".
 #[must_use]
 pub fn equal(a: &Value, b: &Value) -> bool {
+    if numbers::is_number(a) || numbers::is_number(b) {
+        return numbers::compare(a, b).is_some_and(Ordering::is_eq);
+    }
     match (a, b) {
         (Value::Null, Value::Null) => true,
         (Value::Bool(a), Value::Bool(b)) => a == b,
-        (Value::Number(a), Value::Number(b)) => compare_numbers(a, b).is_eq(),
         (Value::String(a), Value::String(b)) => a == b,
         (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| equal(a, b)),
         (Value::Object(a), Value::Object(b)) => {
             a.len() == b.len() && a.iter().all(|(k, a)| b.get(k).is_some_and(|b| equal(a, b)))
         }
         _ => false,
-    }
-}
-
-/// 1.3: numbers "exactly (no rounding of 64-bit integers)".
-fn compare_numbers(a: &Number, b: &Number) -> Ordering {
-    match (integer(a), integer(b)) {
-        (Some(a), Some(b)) => a.cmp(&b),
-        (Some(a), None) => compare_integer(a, double(b)),
-        (None, Some(b)) => compare_integer(b, double(a)).reverse(),
-        (None, None) => double(a).partial_cmp(&double(b)).expect("JSON has no NaN"),
-    }
-}
-
-fn integer(n: &Number) -> Option<i128> {
-    n.as_i64().map(i128::from).or_else(|| n.as_u64().map(i128::from))
-}
-
-fn double(n: &Number) -> f64 {
-    n.as_f64().expect("every JSON number has a nearest double")
-}
-
-/// An integer of 64 bits against a double: against the double's whole part, then against the rest.
-fn compare_integer(a: i128, b: f64) -> Ordering {
-    let floor = b.floor();
-    if floor >= 1e30 {
-        return Ordering::Less;
-    }
-    if floor <= -1e30 {
-        return Ordering::Greater;
-    }
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "a whole number well inside the range"
-    )]
-    let whole = floor as i128;
-    if a == whole && b > floor {
-        Ordering::Less
-    } else {
-        a.cmp(&whole)
     }
 }
 
@@ -1152,7 +1124,7 @@ pub fn literal_value(literal: &Literal) -> Value {
     match literal {
         Literal::Null => Value::Null,
         Literal::Bool(b) => Value::Bool(*b),
-        Literal::Number(n) => number_value(*n),
+        Literal::Number(n) => number_value(n),
         Literal::String(s) => Value::String(s.clone()),
         Literal::Array(items) => Value::Array(items.iter().map(|i| literal_value(&i.value)).collect()),
         Literal::Object(members) => Value::Object(
@@ -1164,11 +1136,12 @@ pub fn literal_value(literal: &Literal) -> Value {
     }
 }
 
-fn number_value(number: Written) -> Value {
+fn number_value(number: &Written) -> Value {
     match number {
-        Written::Int(n) => Value::from(n),
-        Written::UInt(n) => Value::from(n),
-        Written::Float(x) => Value::Number(Number::from_f64(x).expect("written numbers are finite")),
+        Written::Int(n) => Value::from(*n),
+        Written::UInt(n) => Value::from(*n),
+        Written::Float(x) => Value::from(*x),
+        Written::Decimal(text) => numbers::marked(text),
     }
 }
 
@@ -1176,19 +1149,18 @@ fn number_value(number: Written) -> Value {
 // 1.5 Modifications and templates
 // ---------------------------------------------------------------------------------------------------------------------
 
-/// Redacts every string of a value; keys stay.
-fn redact(value: &Value, types: &[&str]) -> Value {
-    match value {
-        Value::String(text) => Value::String(redact_text(text, types)),
-        Value::Array(items) => Value::Array(items.iter().map(|i| redact(i, types)).collect()),
-        Value::Object(members) => Value::Object(
-            members
-                .iter()
-                .map(|(k, v)| (k.clone(), redact(v, types)))
-                .collect(),
-        ),
-        Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
-    }
+/// 1.5: "`$redact` … in what a model reads of it, in its own shape". `path` is where the value stands.
+fn redact(value: &Value, path: &FieldPath, types: &[&str]) -> Value {
+    let step = |segment: &Segment| match segment {
+        Segment::Key(key) => requests::Step::Key(key.clone()),
+        Segment::Index(n) => requests::Step::Index(i64::from(*n)),
+        Segment::FromEnd(n) => requests::Step::Index(-i64::from(*n)),
+    };
+    let steps: Vec<requests::Step> = path.segments.iter().map(step).collect();
+    requests::rewrite(value, &steps, &mut |text| {
+        let redacted = redact_text(text, types);
+        (redacted != text).then_some(redacted)
+    })
 }
 
 /// No type means all.
@@ -1228,8 +1200,11 @@ fn expand(text: &str, request: &Request<'_>) -> String {
 /// Compact JSON, keys by code point. Ruling: doubles in the fewest digits that read back as the same double, with a
 /// fraction or an exponent, the exponent without a plus sign.
 fn json_text(value: &Value) -> String {
+    if let Some(text) = numbers::mark_of(value) {
+        return text.to_owned();
+    }
     match value {
-        Value::Number(n) if n.is_f64() => format!("{:?}", double(n)),
+        Value::Number(n) if n.is_f64() => format!("{:?}", n.as_f64().expect("a double")),
         Value::Array(items) => {
             let items: Vec<String> = items.iter().map(json_text).collect();
             format!("[{}]", items.join(","))

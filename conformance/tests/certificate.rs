@@ -7,6 +7,7 @@ use policy_bytecode::context::Derived;
 use policy_bytecode::{Number, Outcome};
 use policy_compiler::{OptLevel, Options, compile};
 use policy_conformance::generate::{Dials, contexts};
+use policy_conformance::reference::numbers;
 use policy_conformance::rng::Rng;
 use policy_grammar::{SourceFile, SourceMap};
 use policy_vm::{Bump, Comparison, Host, Inputs, LoadedModule, Mode, Scope, Scratch, Tally, Value};
@@ -19,13 +20,14 @@ impl Host for Sent {
         sent
     }
 
-    fn compare(
+    fn compare<'a>(
         &mut self,
         _: Derived,
         _: Comparison,
         _: Number,
-        _: Value<'_>,
-        _: &Inputs<'_>,
+        _: Value<'a>,
+        _: &Inputs<'a>,
+        _: &'a Bump,
     ) -> Option<Outcome> {
         None
     }
@@ -62,7 +64,7 @@ fn no_evaluation_does_more_than_its_certificate_says() {
             let mut scratch = Scratch::new();
             for context in &contexts {
                 let mut host = Sent;
-                let body = context.to_string();
+                let body = numbers::write(context);
                 let Ok(mut evaluation) = module.begin(&mut scratch, &mut host, body.as_bytes()) else {
                     continue;
                 };

@@ -11,7 +11,7 @@ use policy_conformance::engine::{Engine, LoadFailure, Reference, RequestOptions,
 use policy_conformance::generate::{Dials, Pair, contexts, pair};
 use policy_conformance::metamorphic;
 use policy_conformance::product::Product;
-use policy_conformance::reference::RefResponse;
+use policy_conformance::reference::{RefResponse, numbers};
 use policy_conformance::rng::Rng;
 use policy_grammar::ast::Decision;
 use std::path::Path;
@@ -98,7 +98,7 @@ fn agree(dials: &Dials, pairs: u64, usual: &[&Product], all: &[&Product]) {
                 }
             };
             for context in &contexts {
-                match judge_parsed(loaded.as_ref(), &policies, &pair, &context.to_string()) {
+                match judge_parsed(loaded.as_ref(), &policies, &pair, &numbers::write(context)) {
                     Verdict::Agree(answer) if i == 0 => {
                         agreed += 1;
                         if let Ok(answer) = answer {

@@ -3,7 +3,7 @@
 //! Paths at or below one another are composed on one value, that of the outermost one: first everything that gives a
 //! value, from the outermost path inwards, then everything that hides and bounds, from the innermost path outwards.
 
-use super::{Found, Request, compare_numbers, expand_literal, look_up, number_value, redact, type_name};
+use super::{Found, Request, expand_literal, look_up, number_value, numbers, redact, type_name};
 use policy_grammar::ast::{FieldPath, Literal, Number as Written, Segment, Verb};
 use serde_json::{Map, Value};
 use std::cmp::Ordering;
@@ -127,7 +127,7 @@ pub(super) fn compose(asked: &[Asked<'_>], request: &Request<'_>) -> Composed {
             let all = lists.iter().any(Vec::is_empty);
             let names: Vec<&str> = lists.iter().flatten().map(String::as_str).collect();
             if let Some(current) = get(&value, &inside(place)) {
-                let new = redact(&current, if all { &[] } else { &names });
+                let new = redact(&current, place, if all { &[] } else { &names });
                 give(&mut value, &inside(place), new, place, &mut given);
             }
         }
@@ -138,8 +138,8 @@ pub(super) fn compose(asked: &[Asked<'_>], request: &Request<'_>) -> Composed {
                 wanted(place)
                     .into_iter()
                     .filter_map(|(_, verb)| match verb {
-                        Verb::Cap(n) if cap => Some(*n),
-                        Verb::Floor(n) if !cap => Some(*n),
+                        Verb::Cap(n) if cap => Some(n.clone()),
+                        Verb::Floor(n) if !cap => Some(n.clone()),
                         _ => None,
                     })
                     .collect()
@@ -151,7 +151,7 @@ pub(super) fn compose(asked: &[Asked<'_>], request: &Request<'_>) -> Composed {
             };
             let current = get(&value, &inside(place));
             let mut new = match &current {
-                Some(Value::Number(_)) => current.clone().unwrap_or_default(),
+                Some(number) if numbers::is_number(number) => number.clone(),
                 None => bound,
                 Some(other) => {
                     for (i, verb) in wanted(place) {
@@ -372,7 +372,7 @@ fn take(value: &mut Option<Value>, inside: &[Segment]) {
 fn furthest(numbers: &[Written], direction: Ordering) -> Option<Value> {
     let mut best: Option<Value> = None;
     for number in numbers {
-        let number = number_value(*number);
+        let number = number_value(number);
         if best.as_ref().is_none_or(|best| order(&number, best) == direction) {
             best = Some(number);
         }
@@ -381,8 +381,5 @@ fn furthest(numbers: &[Written], direction: Ordering) -> Option<Value> {
 }
 
 fn order(a: &Value, b: &Value) -> Ordering {
-    match (a, b) {
-        (Value::Number(a), Value::Number(b)) => compare_numbers(a, b),
-        _ => unreachable!("bounds are numbers"),
-    }
+    numbers::compare(a, b).expect("bounds are numbers")
 }

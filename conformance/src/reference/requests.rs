@@ -7,6 +7,7 @@
 //!
 //! Shares nothing with `policy-requests`: tables, looks and walk are written again.
 
+use super::{json_text, numbers};
 use regex::Regex;
 use serde_json::{Map, Value};
 use std::sync::LazyLock;
@@ -93,7 +94,7 @@ pub fn rewrite(value: &Value, path: &[Step], edit: &mut dyn FnMut(&str) -> Optio
             for step in steps {
                 (meaning, around) = one_step(meaning, around, step);
             }
-            if value.is_string() || value.is_number() {
+            if value.is_string() || numbers::is_number(value) {
                 walk.data(value, &around, 0)
             } else {
                 walk.value(value, meaning, &around)
@@ -617,7 +618,7 @@ impl Walk<'_> {
 
     fn number(&mut self, number: &Value, around: &Around) -> Value {
         self.say(What::Number(number.clone()), around);
-        let edited = self.edit.as_mut().and_then(|edit| edit(&number.to_string()));
+        let edited = self.edit.as_mut().and_then(|edit| edit(&json_text(number)));
         edited.map_or_else(|| number.clone(), Value::String)
     }
 
@@ -639,7 +640,7 @@ impl Walk<'_> {
         match value {
             Value::Null => Value::Null,
             Value::String(text) => Value::String(self.string(text, meaning, around)),
-            Value::Number(_) => match meaning {
+            number if numbers::is_number(number) => match meaning {
                 Meaning::Messages | Meaning::Message => {
                     self.bare_message(around);
                     self.number(value, around)
@@ -667,6 +668,7 @@ impl Walk<'_> {
             }
             Value::Array(items) => self.array(value, items, meaning, around),
             Value::Object(members) => self.object(value, members, meaning, around),
+            Value::Number(_) => unreachable!("every number is one"),
         }
     }
 
@@ -980,7 +982,7 @@ impl Walk<'_> {
         match value {
             Value::Null => Value::Null,
             Value::String(text) => Value::String(self.text(text, around)),
-            Value::Number(_) => self.number(value, around),
+            number if numbers::is_number(number) => self.number(value, around),
             Value::Bool(truth) => {
                 self.say(What::Bool(*truth), around);
                 value.clone()
@@ -989,6 +991,7 @@ impl Walk<'_> {
                 self.unread("unknown", None, None, around);
                 value.clone()
             }
+            Value::Number(_) => unreachable!("every number is one"),
             Value::Array(items) => items
                 .iter()
                 .map(|item| self.data(item, around, depth + 1))
