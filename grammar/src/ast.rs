@@ -411,7 +411,7 @@ pub enum Verb {
     Floor(Number),
     /// `$default`: only when missing.
     Default(Literal),
-    /// `$append`: one more element at the end of the array; a one-element array when missing; joined to a string.
+    /// `$append`: one more element at the end of the array; what is no array becomes the first element of one.
     Append(Literal),
     /// `$remove`: the value is dropped.
     Remove,

@@ -466,7 +466,10 @@ fn verb_operand(name: &str) -> (&'static str, Value) {
             json!({ "type": "number" }),
         ),
         "$default" => ("This value, only when the field is missing.", Value::Bool(true)),
-        "$append" => ("One more element at the end of the array.", Value::Bool(true)),
+        "$append" => (
+            "One more element at the end of the array; what is no array becomes the first element of one.",
+            Value::Bool(true),
+        ),
         "$remove" => ("The value is dropped.", json!({ "const": true })),
         "$redact" => (
             "Personal data of these types is replaced by placeholders such as `[EMAIL]`.",

@@ -6,7 +6,8 @@
 use policy_runtime::primitives::prices::PriceTable;
 use policy_runtime::{
     Answer, CacheOptions, Compiler, DefaultDecision, DeriveMode, EngineBuilder, EvaluateError,
-    EvaluateOptions, KeptDecision, LocalCache, LookUp, Mode, Origin, Policies, PolicyEngine, Worker, Worth,
+    EvaluateOptions, KeptDecision, LocalCache, LookUp, Mode, Origin, Policies, PolicyEngine,
+    UnknownNamespace, Worker, Worth,
 };
 use serde_json::{Value, json};
 use std::borrow::Cow;
@@ -262,7 +263,11 @@ fn errors_and_traces_are_never_kept() {
 
 #[test]
 fn namespaces_lists_of_policies_and_modes_do_not_share() {
-    let (cache, engine) = (always(1 << 20), engine(POLICIES));
+    let cache = always(1 << 20);
+    let engine = builder(POLICIES)
+        .unknown_namespace(UnknownNamespace::Global)
+        .build()
+        .unwrap();
     let mut client = Client::new(&cache);
     let body = context("call 555-0100 or mail jo@example.org");
     let namespaces = [

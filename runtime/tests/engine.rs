@@ -5,7 +5,7 @@
 
 use policy_runtime::{
     Compiler, DefaultDecision, DeriveMode, EvaluateError, EvaluateOptions, JsonError, Mode, Policies,
-    PolicyEngine, Verb, Worker,
+    PolicyEngine, UnknownNamespace, Verb, Worker,
 };
 use serde_json::{Value, json};
 use std::borrow::Cow;
@@ -93,7 +93,13 @@ fn the_strongest_verb_decides_and_the_first_rule_with_it_gives_the_reason() {
             "reason": "clamped",
             "matchedPolicies": ["p-first", "p-second", "p-third"],
             "matchedRules": ["warn-big", "p-first/clamp", "p-second/clamp", "fine"],
-            "modifications": { "llm.maxTokens": 50, "metadata.seen": true, "metadata.late": [1, "u"] },
+            "matched": [
+                { "policy": "p-first", "rule": "warn-big", "decision": "warn", "reason": "asks for 200" },
+                { "policy": "p-first", "rule": "clamp", "decision": "modify", "reason": "clamped" },
+                { "policy": "p-second", "rule": "clamp", "decision": "modify", "reason": "late" },
+                { "policy": "p-third", "rule": "fine", "decision": "allow" },
+            ],
+            "modifications": { "llm.maxTokens": 20, "metadata.seen": true, "metadata.late": [1, "u"] },
             "metadata": { "level": "first", "who": "u", "third": 3 },
             "errors": [{
                 "policy": "p-third", "rule": "skipped", "field": "user.id", "found": "string", "expected": "number",
@@ -139,7 +145,7 @@ fn nothing_that_fires_gives_the_default() {
     let nothing = decide(&engine(), &json!({}), &EvaluateOptions::default());
     assert_eq!(
         nothing,
-        json!({ "decision": "allow", "allowed": true, "matchedPolicies": [], "matchedRules": [] })
+        json!({ "decision": "allow", "allowed": true, "matchedPolicies": [], "matchedRules": [], "matched": [] })
     );
     let strict = PolicyEngine::builder()
         .policies_from_yaml(POLICIES)
@@ -164,22 +170,44 @@ fn nothing_that_fires_gives_the_default() {
 #[test]
 fn scopes_are_namespaces_and_lists_and_never_empty_by_mistake() {
     let context = json!({ "llm": { "model": "gpt-4" }, "user": { "id": "u" } });
-    let matched = |namespace: Option<&str>, ids: Option<&[&str]>| {
+    let ask = |engine: &PolicyEngine, namespace: Option<&str>, ids: Option<&[&str]>| {
         let ids: Option<Vec<Cow<'_, str>>> = ids.map(|ids| ids.iter().map(|id| Cow::Borrowed(*id)).collect());
         let options = EvaluateOptions {
             namespace,
             policies: ids.as_deref(),
             ..EvaluateOptions::default()
         };
-        let engine = engine();
+        assert_eq!(
+            engine.check_scope(&options).err(),
+            engine
+                .decide(&mut Worker::new(), context.to_string().as_bytes(), &options)
+                .err()
+        );
         match engine.evaluate_json_with(context.to_string().as_bytes(), &options) {
             Ok(response) => Ok(response.decision.matched_policies.join(" ")),
             Err(e) => Err(e),
         }
     };
+    let matched = |namespace: Option<&str>, ids: Option<&[&str]>| ask(&engine(), namespace, ids);
     assert_eq!(matched(None, None).unwrap(), "p-first p-second p-third");
     assert_eq!(matched(Some("team-a"), None).unwrap(), "p-first p-second");
-    assert_eq!(matched(Some("nowhere"), None).unwrap(), "p-first");
+    let lenient = PolicyEngine::builder()
+        .policies_from_yaml(POLICIES)
+        .unwrap()
+        .unknown_namespace(UnknownNamespace::Global)
+        .build()
+        .unwrap();
+    for name in ["nowhere", "Team-a", "team-a ", ""] {
+        let unknown = EvaluateError::UnknownNamespace(name.to_owned());
+        assert_eq!(unknown.code(), "unknown_namespace");
+        assert_eq!(matched(Some(name), None), Err(unknown.clone()));
+        assert_eq!(matched(Some(name), Some(&["p-first"])), Err(unknown));
+        assert_eq!(ask(&lenient, Some(name), None).unwrap(), "p-first");
+        assert_eq!(
+            ask(&lenient, Some(name), Some(&["p-second"])),
+            Err(EvaluateError::UnknownPolicy("p-second".to_owned()))
+        );
+    }
     assert_eq!(matched(Some("global"), None).unwrap(), "p-first");
     assert_eq!(matched(None, Some(&["p-third"])).unwrap(), "p-third");
     assert_eq!(
@@ -194,6 +222,51 @@ fn scopes_are_namespaces_and_lists_and_never_empty_by_mistake() {
         let unknown = EvaluateError::UnknownPolicy(ids[1].to_owned());
         assert_eq!(matched(namespace, Some(&ids)), Err(unknown));
     }
+}
+
+/// Nothing to ask is never "nothing forbids it": not without policies, and not without a `global` to fall back on.
+#[test]
+fn an_engine_without_active_policies_decides_nothing() {
+    let draft = "metadata: {id: p, name: P, namespace: team}\nstatus: draft\nrules:\n- id: r\n  condition: {operator: \
+                 exists, field: user}\n  action: {decision: deny}\n";
+    let engine = |text: &str| {
+        let mut compiler = Compiler::default();
+        if !text.is_empty() {
+            compiler.set("p.yaml", text);
+        }
+        PolicyEngine::builder()
+            .policies(Policies::from_sources(&mut compiler).unwrap())
+            .unknown_namespace(UnknownNamespace::Global)
+            .build()
+            .unwrap()
+    };
+    for text in ["", draft] {
+        let (engine, mut worker) = (engine(text), Worker::new());
+        for namespace in [None, Some("team"), Some("global")] {
+            let options = EvaluateOptions {
+                namespace,
+                ..EvaluateOptions::default()
+            };
+            let refused = engine.evaluate_json_with(b"{}", &options).unwrap_err();
+            assert_eq!(
+                (&refused, refused.code()),
+                (&EvaluateError::NothingActive, "not_ready")
+            );
+            assert_eq!(
+                engine.evaluate_into(&mut worker, b"{}", &options).unwrap_err(),
+                refused
+            );
+            assert_eq!(engine.decide(&mut worker, b"{}", &options).unwrap_err(), refused);
+            assert_eq!(engine.check_scope(&options).unwrap_err(), refused);
+        }
+    }
+    let engine = engine(&draft.replace("draft", "active"));
+    let options = EvaluateOptions {
+        namespace: Some("other"),
+        ..EvaluateOptions::default()
+    };
+    let refused = engine.evaluate_json_with(b"{}", &options).unwrap_err();
+    assert_eq!(refused, EvaluateError::UnknownNamespace("other".to_owned()));
 }
 
 #[test]
