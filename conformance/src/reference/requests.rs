@@ -82,7 +82,11 @@ pub enum Step {
 
 /// The value at `path` of a context with other texts: `edit` gives the new ones. Numbers that are read are offered as
 /// JSON writes them.
-pub fn rewrite(value: &Value, path: &[Step], edit: &mut dyn FnMut(&str) -> Option<String>) -> Value {
+pub fn rewrite<'e>(
+    value: &Value,
+    path: &[Step],
+    edit: &'e mut (dyn FnMut(&str) -> Option<String> + 'e),
+) -> Value {
     let mut walk = Walk {
         edit: Some(edit),
         ..Walk::default()
@@ -335,9 +339,8 @@ fn of_member(name: &str) -> (Meaning, Around) {
         "inputs" | "prompt_token_ids" | "input_ids" => (Prompt, "other", "user"),
         "chat_history" | "chatHistory" => (Messages, "other", "user"),
         "variables" | "promptVariables" | "prompt_variables" => (Variables, "other", "user"),
-        "responseFormat" | "response_format" | "outputConfig" | "output_config" | "output_format" => {
-            (Schema, "other", "unknown")
-        }
+        "responseFormat" | "response_format" | "outputConfig" | "output_config" | "output_format"
+        | "mcpServers" | "mcp_servers" => (Schema, "other", "unknown"),
         "previousResponseId"
         | "previous_response_id"
         | "conversation"
@@ -495,7 +498,7 @@ fn in_options(name: &str) -> Meaning {
         ("properties $defs definitions", Meaning::Schemas),
         ("stop stopSequences stop_sequences", Meaning::NobodysText),
         (
-            "system systemInstruction system_instruction instructions template summary_prompt",
+            "system systemInstruction system_instruction instructions template summary_prompt prompt prompts input inputs context messages text content examples preamble negative_prompt negativePrompt",
             Meaning::Content,
         ),
         (
@@ -556,12 +559,15 @@ enum Members {
     All(Meaning),
 }
 
+/// New texts for old ones; `None` keeps a text.
+type Edit<'e> = dyn FnMut(&str) -> Option<String> + 'e;
+
 #[derive(Default)]
 struct Walk<'e> {
     found: Found,
     /// Texts that are empty count as found, but are not.
     empty_texts: usize,
-    edit: Option<&'e mut dyn FnMut(&str) -> Option<String>>,
+    edit: Option<&'e mut Edit<'e>>,
 }
 
 impl Walk<'_> {
@@ -693,7 +699,11 @@ impl Walk<'_> {
                 self.say(What::Name(same()), around);
                 same()
             }
-            Meaning::Url(kind) => self.carrier(text, around.kind.or(kind), "url", around),
+            Meaning::Url(kind) => {
+                let kind = around.kind.or(kind);
+                let carries = if kind.is_some() { "url or-its-name" } else { "url" };
+                self.carrier(text, kind, carries, around)
+            }
             Meaning::Encoded if !around.beside_type_text => {
                 let carries = if around.kind.is_some() {
                     "url base64"
@@ -702,8 +712,8 @@ impl Walk<'_> {
                 };
                 self.carrier(text, around.kind, carries, around)
             }
-            Meaning::Medium(kind) => self.carrier(text, Some(kind), "url base64", around),
-            Meaning::AudioOrVoice => self.carrier(text, Some("audio"), "url base64", around),
+            Meaning::Medium(kind) => self.carrier(text, Some(kind), "url base64 or-its-name", around),
+            Meaning::AudioOrVoice => self.carrier(text, Some("audio"), "url base64 or-its-name", around),
             Meaning::Document => self.carrier(text, Some("file"), "url", around),
             Meaning::Source if around.kind.is_some() => {
                 self.carrier(text, around.kind, "url long base64", around)
@@ -712,7 +722,7 @@ impl Walk<'_> {
                 self.carrier(text, around.kind, "url base64", around)
             }
             Meaning::StoredFile if !text.is_empty() && is_identifier(text) => {
-                if !around.in_mentions {
+                if around.kind.is_some() || !around.in_mentions {
                     self.unread(around.kind.unwrap_or("file"), None, None, around);
                 }
                 same()
@@ -753,14 +763,16 @@ impl Walk<'_> {
             let kind = kind_of_media(media).or(kind).unwrap_or("file");
             self.unread(kind, Some(payload), None, &around);
         } else if carries("url") && is_url(text) {
-            if let Some(kind) = kind
-                && !around.in_mentions
-            {
+            if let Some(kind) = kind {
                 self.unread(kind, None, Some(text), around);
             }
         } else if carries("base64") && long_enough && is_base64(text) {
             self.unread(kind.unwrap_or("unknown"), Some(text), None, around);
         } else {
+            // Perhaps the name of something that only the provider has.
+            if carries("or-its-name") && !text.is_empty() && is_identifier(text) {
+                self.unread(kind.unwrap_or("unknown"), None, None, around);
+            }
             return self.text(text, around);
         }
         text.to_owned()
@@ -840,10 +852,10 @@ impl Walk<'_> {
                 self.members(object, &deeper, Members::Options)
             }
             Meaning::Mentions => {
-                let mut inner = deeper;
+                let mut inner = around.clone();
                 inner.in_mentions = true;
                 inner.kind = None;
-                self.members(object, &inner, Members::OfContent)
+                self.object(value, object, Meaning::Anything, &inner)
             }
             Meaning::Tools => {
                 let inner = self.tool_begins(value, around);
@@ -917,7 +929,7 @@ impl Walk<'_> {
         outer.kind = Some(kind);
         let inner = outer.inside(object);
         let new = self.members(object, &inner, Members::OfContent);
-        if self.content() == before && !around.in_mentions && !object.values().all(is_empty) {
+        if self.content() == before && !object.values().all(is_empty) {
             self.unread(kind_of(object).unwrap_or(kind), None, None, &inner);
         }
         new
@@ -933,7 +945,7 @@ impl Walk<'_> {
     ) {
         let understood = text(object, "type")
             .is_some_and(|name| is_one_of(name, "mcp_approval_response compaction_trigger"));
-        if self.content() == before && !around.in_mentions && !understood && !object.values().all(is_empty) {
+        if self.content() == before && !understood && !object.values().all(is_empty) {
             self.unread(kind, None, None, around);
         }
     }

@@ -4,6 +4,7 @@ use crate::node::{Node, Number, View};
 use crate::piece::Place;
 use crate::rewrite::Editor;
 use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 
 /// Members of an object.
 #[derive(Debug, Clone)]
@@ -100,13 +101,21 @@ impl<'a, F: FnMut(&str, Place) -> Option<String>> Editor<'a, &'a Value> for Json
     }
     fn close_map(&mut self, map: Self::Map) -> Value {
         let mut members = Map::new();
+        // Where to go on counting for a name, so that many equal ones cost no more than others.
+        let mut counts = BTreeMap::new();
         for (name, value) in map {
-            let mut free = name.clone();
-            let mut count = 2;
-            while members.contains_key(&free) {
-                free = format!("{name}_{count}");
-                count += 1;
+            if !members.contains_key(&name) {
+                members.insert(name, value);
+                continue;
             }
+            let count = counts.entry(name.clone()).or_insert(2usize);
+            let free = loop {
+                let numbered = format!("{name}_{count}");
+                *count += 1;
+                if !members.contains_key(&numbered) {
+                    break numbered;
+                }
+            };
             members.insert(free, value);
         }
         Value::Object(members)

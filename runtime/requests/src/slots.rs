@@ -141,9 +141,8 @@ pub(crate) fn top(name: &str) -> (Slot, Field, Role) {
         b"variables" | b"promptVariables" | b"prompt_variables" => {
             (Slot::Variables, Field::Other, Role::User)
         }
-        b"responseFormat" | b"response_format" | b"outputConfig" | b"output_config" | b"output_format" => {
-            (Slot::Schema, Field::Other, Role::Unknown)
-        }
+        b"responseFormat" | b"response_format" | b"outputConfig" | b"output_config" | b"output_format"
+        | b"mcpServers" | b"mcp_servers" => (Slot::Schema, Field::Other, Role::Unknown),
         b"previousResponseId"
         | b"previous_response_id"
         | b"conversation"
@@ -305,7 +304,19 @@ pub(crate) fn in_options(name: &str) -> Slot {
         | b"system_instruction"
         | b"instructions"
         | b"template"
-        | b"summary_prompt" => Slot::Content,
+        | b"summary_prompt"
+        | b"prompt"
+        | b"prompts"
+        | b"input"
+        | b"inputs"
+        | b"context"
+        | b"messages"
+        | b"text"
+        | b"content"
+        | b"examples"
+        | b"preamble"
+        | b"negative_prompt"
+        | b"negativePrompt" => Slot::Content,
         b"tools" | b"functions" | b"functionDeclarations" | b"function_declarations" => Slot::Tools,
         b"cachedContent" | b"cached_content" => Slot::Reference,
         _ => Slot::Options,

@@ -21,6 +21,14 @@ pub const HEAD: &str = "namespace functions {\n\n";
 /// What stands once behind all definitions.
 pub const TAIL: &str = "} // namespace functions";
 
+/// Tokens that OpenAI's models need once for all definitions, besides [`HEAD`], the renderings and [`TAIL`]; where the
+/// request has no system message.
+pub const OVERHEAD: u64 = 9;
+/// As [`OVERHEAD`], where the request has a system message, which the definitions are joined to.
+pub const OVERHEAD_WITH_SYSTEM: u64 = 5;
+
+/// Names in a list of required properties that are looked through.
+const LOOKED_THROUGH: usize = 64;
 /// Levels of a schema that are written as types; what is below is a comment.
 const TYPED_LEVELS: u32 = 32;
 
@@ -218,7 +226,11 @@ fn is_required<'a, N: Node<'a>>(schema: Option<N>, name: &str, property: N) -> b
         return required;
     }
     match schema.and_then(|schema| schema.get("required")).map(Node::view) {
-        Some(View::Array(mut names)) => names.any(|required| required.as_str() == Some(name)),
+        // Only so many are looked through for each property, so that time stays linear; the others count as optional, which
+        // is a character more.
+        Some(View::Array(names)) => names
+            .take(LOOKED_THROUGH)
+            .any(|required| required.as_str() == Some(name)),
         _ => false,
     }
 }

@@ -95,7 +95,7 @@ pub(crate) struct Context<'a> {
     level: u32,
     /// Inside a message: a role here is not a message's.
     in_turn: bool,
-    /// Among mentions of sources: what is referred to is not content.
+    /// Among mentions of sources: the files that they name are not content.
     mentioned: bool,
     /// Beside `type: text`: encoded data here is text.
     plain_data: bool,
@@ -374,29 +374,30 @@ impl<'v, V> Walker<'v, V> {
             Slot::Role if looks::name(text) => self.visit.piece(Piece::Role(text), at.place),
             Slot::Name if looks::name(text) => self.visit.piece(Piece::Name(text), at.place),
             Slot::Free if text.len() <= FREE => Continue(None),
-            Slot::Url(kind) => self.carrier(text, at.kind.or(kind), Carries::Url, at),
-            Slot::Encoded if !at.plain_data => self.carrier(text, at.kind, Carries::Data, at),
-            Slot::Media(kind) => self.carrier(text, Some(kind), Carries::Both, at),
-            Slot::Document => self.carrier(text, Some(UnreadKind::File), Carries::Url, at),
-            Slot::AudioOrVoice => self.carrier(text, Some(UnreadKind::Audio), Carries::Both, at),
+            Slot::Url(kind) => self.carrier(text, at.kind.or(kind), Carries::Url, at.kind.or(kind), at),
+            Slot::Encoded if !at.plain_data => self.carrier(text, at.kind, Carries::Data, None, at),
+            Slot::Media(kind) => self.carrier(text, Some(kind), Carries::Both, Some(kind), at),
+            Slot::Document => self.carrier(text, Some(UnreadKind::File), Carries::Url, None, at),
+            Slot::AudioOrVoice => {
+                let audio = Some(UnreadKind::Audio);
+                self.carrier(text, audio, Carries::Both, audio, at)
+            }
             Slot::Source if at.kind.is_some() => {
                 let carries = if text.len() >= ENCODED {
                     Carries::Both
                 } else {
                     Carries::Url
                 };
-                self.carrier(text, at.kind, carries, at)
+                self.carrier(text, at.kind, carries, None, at)
             }
             // What a tool that makes images gave.
             Slot::Output if at.kind == Some(UnreadKind::Image) => {
-                self.carrier(text, at.kind, Carries::Both, at)
+                self.carrier(text, at.kind, Carries::Both, None, at)
             }
-            Slot::FileRef if !text.is_empty() && looks::identifier(text) => {
-                if at.mentioned {
-                    return Continue(None);
-                }
-                self.unread(at.kind.unwrap_or(UnreadKind::File), ImageSource::Stored, at)
-            }
+            Slot::FileRef if !text.is_empty() && looks::identifier(text) => match at.kind {
+                None if at.mentioned => Continue(None),
+                kind => self.unread(kind.unwrap_or(UnreadKind::File), ImageSource::Stored, at),
+            },
             Slot::Sealed if !text.is_empty() && (looks::identifier(text) || looks::base64(text)) => {
                 self.unread(UnreadKind::Encrypted, ImageSource::Stored, at)
             }
@@ -441,12 +442,14 @@ impl<'v, V> Walker<'v, V> {
         }
     }
 
-    /// A string that may be a URL or encoded data; else it is a text.
+    /// A string that may be a URL or encoded data; else it is a text, and where it stands in place of content of the kind
+    /// `names` and looks like an identifier, that content cannot be read.
     fn carrier<'a, N: Node<'a>>(
         &mut self,
         text: &'a str,
         kind: Option<UnreadKind>,
         carries: Carries,
+        names: Option<UnreadKind>,
         at: &Context<'a>,
     ) -> Flow<V::Out>
     where
@@ -465,13 +468,20 @@ impl<'v, V> Walker<'v, V> {
         let known = kind.is_some();
         if (carries == Carries::Url || known) && looks::url(text) {
             return match kind {
-                Some(kind) if !at.mentioned => self.unread(kind, ImageSource::Url(text), at),
-                _mentioned => Continue(None),
+                Some(kind) => self.unread(kind, ImageSource::Url(text), at),
+                None => Continue(None),
             };
         }
         if carries != Carries::Url && (known || text.len() >= ENCODED) && looks::base64(text) {
             let kind = kind.unwrap_or(UnreadKind::Unknown);
             return self.unread(kind, ImageSource::Base64(text), at);
+        }
+        // No data and no URL, but perhaps the name of something that only the provider has.
+        if let Some(kind) = names
+            && !text.is_empty()
+            && looks::identifier(text)
+        {
+            self.unread(kind, ImageSource::Stored, at)?;
         }
         self.text(text, at)
     }
@@ -613,10 +623,10 @@ impl<'v, V> Walker<'v, V> {
             }
             Slot::Variables => self.members(node, members, Family::All(Slot::Content), &at.deeper()),
             Slot::Mentions => {
-                let mut inner = at.deeper();
+                let mut inner = *at;
                 inner.mentioned = true;
                 inner.kind = None;
-                self.members(node, members, Family::Inside, &inner)
+                self.plain(node, members, &inner)
             }
             Slot::Cache => {
                 self.found += 1;
@@ -694,7 +704,6 @@ impl<'v, V> Walker<'v, V> {
         V: Visit<'a, N>,
     {
         if self.found == before
-            && !at.mentioned
             && !about.type_name.is_some_and(slots::is_understood)
             && !members.all(|(_, value)| is_empty(value))
         {
@@ -723,7 +732,7 @@ impl<'v, V> Walker<'v, V> {
         let inner = outer.with(&about);
         let before = self.found;
         let out = self.members(node, members.clone(), Family::Inside, &inner)?;
-        if self.found == before && !at.mentioned && !members.clone().all(|(_, value)| is_empty(value)) {
+        if self.found == before && !members.clone().all(|(_, value)| is_empty(value)) {
             self.unread(about.kind.unwrap_or(kind), ImageSource::Stored, &inner)?;
         }
         Continue(out)

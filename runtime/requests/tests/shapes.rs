@@ -846,6 +846,53 @@ fn what_is_not_understood_is_unknown() {
 }
 
 #[test]
+fn what_only_the_provider_has_is_unread_and_its_name_a_text() {
+    for (part, kind) in [
+        (
+            json!({"type": "image_url", "image_url": {"url": "file-abc"}}),
+            "image",
+        ),
+        (
+            json!({"type": "input_image", "image_url": "images/1.png"}),
+            "image",
+        ),
+        (json!({"type": "video", "video": "clip.mp4"}), "video"),
+        (json!({"type": "input_file", "file_url": "report.pdf"}), "file"),
+    ] {
+        let llm = json!({"messages": [{"role": "user", "content": [part]}]});
+        assert_eq!(unread(&llm), [kind], "{llm}");
+        assert_eq!(texts(&llm).len(), 1, "{llm}");
+    }
+    assert_eq!(unread(&json!({"conversation": 5})), ["unknown"]);
+    assert_eq!(unread(&json!({"conversation": {"id": "conv_1"}})), ["unknown"]);
+    // Results may hold images like any content; what citations name is content elsewhere.
+    let call = |results: Value| json!({"input": [{"type": "x_call", "results": results, "text": "t"}]});
+    assert_eq!(
+        unread(&call(json!([{"image_url": "https://x.test/a.png"}]))),
+        ["image"]
+    );
+    assert_eq!(
+        unread(&call(json!([{"type": "input_image", "file_id": "file-1"}]))),
+        ["image"]
+    );
+    assert_eq!(
+        unread(&call(json!([{"file_id": "file-1", "text": "t"}]))),
+        Vec::<&str>::new()
+    );
+}
+
+#[test]
+fn secrets_for_tools_are_no_content() {
+    let servers = json!({"mcp_servers": [{"type": "url", "url": "https://x.test", "name": "n", "authorization_token": "a b"}]});
+    assert_eq!(texts(&servers), ["n"]);
+    // A prompt among options is a prompt.
+    assert_eq!(
+        texts(&json!({"parameters": {"prompt": "4111111111111111", "top_k": 3}})),
+        ["4111111111111111"]
+    );
+}
+
+#[test]
 fn nesting_ends_nothing() {
     let mut value = json!("secret text");
     for level in 0..120 {

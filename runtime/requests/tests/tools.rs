@@ -113,28 +113,26 @@ fn every_text_is_rendered() {
         "cache_control",
         "nullable",
     ];
-    for a in keys {
-        for b in keys {
-            for c in keys {
-                for leaf in [
-                    json!(secret),
-                    json!([secret]),
-                    json!({"x": secret}),
-                    json!({secret: 1}),
-                ] {
-                    for name in [None, Some("n")] {
-                        let mut tool = json!({a: {b: {c: leaf}}});
-                        if let (Some(name), Some(tool)) = (name, tool.as_object_mut()) {
-                            tool.entry("name").or_insert(json!(name));
-                        }
-                        definitions.push(tool);
-                        let mut schema = json!({"type": "object", "enum": ["v"], "properties": {"p": {"type": "array", "items": {"type": "string"}}}});
-                        schema[a] = json!({b: leaf});
-                        schema["properties"]["p"][b] = json!({c: leaf});
-                        definitions.push(
-                            json!({"type": "function", "function": {"name": "f", "parameters": schema}}),
-                        );
+    for (i, a) in keys.into_iter().enumerate() {
+        for (j, b) in keys.into_iter().enumerate() {
+            for (k, c) in keys.into_iter().enumerate() {
+                let leaf = match (i + j + k) % 4 {
+                    0 => json!(secret),
+                    1 => json!([secret]),
+                    2 => json!({"x": secret}),
+                    _ => json!({secret: 1}),
+                };
+                for name in [None, Some("n")] {
+                    let mut tool = json!({a: {b: {c: leaf}}});
+                    if let (Some(name), Some(tool)) = (name, tool.as_object_mut()) {
+                        tool.entry("name").or_insert(json!(name));
                     }
+                    definitions.push(tool);
+                    let mut schema = json!({"type": "object", "enum": ["v"], "properties": {"p": {"type": "array", "items": {"type": "string"}}}});
+                    schema[a] = json!({b: leaf});
+                    schema["properties"]["p"][b] = json!({c: leaf});
+                    definitions
+                        .push(json!({"type": "function", "function": {"name": "f", "parameters": schema}}));
                 }
             }
         }
