@@ -375,7 +375,9 @@ impl Show<'_> {
                 };
                 let not = if *negated { "not " } else { "" };
                 let field = self.field(predicate.field.index());
-                format!("{field} {not}{}{operand}", predicate.op.as_str())
+                let (op, folded) = predicate.op.unfolded();
+                let ignoring = if folded { crate::eval::IGNORING_CASE } else { "" };
+                format!("{field} {not}{}{operand}{ignoring}", op.as_str())
             }
             None => "?".to_owned(),
         }

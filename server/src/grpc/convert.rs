@@ -569,6 +569,8 @@ struct ConditionJson<'a> {
     value_from: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     conditions: Option<Vec<ConditionJson<'a>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ignore_case: Option<bool>,
 }
 
 #[derive(Serialize)]
@@ -623,6 +625,7 @@ fn condition_json(condition: &v1::Condition) -> Result<ConditionJson<'_>> {
         value: condition.value.as_ref().map(AsJson),
         value_from: condition.value_from.as_deref(),
         conditions: (logic || !conditions.is_empty()).then_some(conditions),
+        ignore_case: condition.ignore_case,
     })
 }
 
@@ -765,6 +768,7 @@ fn condition_message(condition: &ast::Condition) -> Result<v1::Condition> {
                 value,
                 value_from,
                 conditions: Vec::new(),
+                ignore_case: test.ignore_case.then_some(true),
             })
         }
     }
