@@ -33,7 +33,12 @@ impl HandWritten {
             "gateway-20" => Policy::Gateway(Box::new(Gateway::new()?)),
             "prompt-scan-100" => {
                 let (rules, patterns): (Vec<_>, Vec<_>) = patterns(&workload.policy).into_iter().unzip();
-                Policy::PromptScan(RegexSet::new(patterns).ok()?, rules)
+                // What they mean in policies, in this engine's syntax.
+                let translated: Result<Vec<String>, _> = patterns
+                    .iter()
+                    .map(|p| policy_grammar::regex::translate(p))
+                    .collect();
+                Policy::PromptScan(RegexSet::new(translated.ok()?).ok()?, rules)
             }
             name if name.starts_with("tenants-") => {
                 let tenants = workloads::tenant_limits(workload.policy.matches("- id: tenant-").count());

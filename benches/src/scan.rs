@@ -85,9 +85,10 @@ impl Scanner {
     }
 }
 
+/// In the engine's syntax; what is no pattern stays what it is, and is refused by the engine.
 fn texts(policy: &str) -> Vec<String> {
     hand_written::patterns(policy)
         .into_iter()
-        .map(|(_, pattern)| pattern)
+        .map(|(_, pattern)| policy_grammar::regex::translate(&pattern).unwrap_or(pattern))
         .collect()
 }

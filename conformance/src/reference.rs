@@ -2,8 +2,8 @@
 //!
 //! Engines are compared with it, so it is written to be checked against the page by eye: one function per paragraph,
 //! each naming its section, no caching, no indexing, no optimising, everything cloned. It shares the AST with the
-//! product and, because there is no second source of truth for them, the token, price and PII primitives (see
-//! [`derived`]). It shares no line with the compiler, the bytecode or the VM.
+//! product and, because there is no second source of truth for them, the translation of patterns and the token, price and
+//! PII primitives (see [`derived`]). It shares no line with the compiler, the bytecode or the VM.
 //!
 //! What the page leaves open is decided here, each marked "Ruling".
 //!

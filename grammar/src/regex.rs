@@ -53,6 +53,7 @@ pub fn translate(pattern: &str) -> Result<String, PatternError> {
         at: 0,
         out: String::with_capacity(pattern.len()),
         pieces: Vec::new(),
+        no_posix: false,
     };
     translator.pattern()?;
     match regex_syntax::ParserBuilder::new().build().parse(&translator.out) {
@@ -77,6 +78,8 @@ struct Translator<'p> {
     at: usize,
     out: String,
     pieces: Vec<Piece>,
+    /// No `:]` stands anywhere behind here.
+    no_posix: bool,
 }
 
 const DIGIT: &str = "0-9";
@@ -424,10 +427,14 @@ impl Translator<'_> {
     /// `[:alpha:]`; whether there was one.
     fn posix(&mut self) -> Result<bool, PatternError> {
         let start = self.at;
+        if self.no_posix {
+            return Ok(false);
+        }
         let Some(rest) = self.rest().strip_prefix("[:") else {
             return Ok(false);
         };
         let Some(length) = rest.find(":]") else {
+            self.no_posix = true;
             return Ok(false);
         };
         let name = rest.get(..length).unwrap_or("");
@@ -552,18 +559,24 @@ impl Translator<'_> {
 
 const UNSUPPORTED: &str = "{} cannot be used: patterns run in linear time whatever the text, and {} cannot";
 
-/// Bytes of `{2}`, `{2,}` or `{2,5}` at the start of a text, numbers without zeros in front.
+/// Bytes of `{2}`, `{2,}` or `{2,5}` at the start of a text, numbers without zeros in front. Looks no further than that.
 fn repetition_length(text: &str) -> Option<usize> {
     let inside = text.strip_prefix('{')?;
-    let length = inside.find('}')?;
-    let (least, most) = match inside.get(..length)?.split_once(',') {
-        Some((least, most)) => (least, most),
-        None => (inside.get(..length)?, ""),
+    let rest = after_number(inside)?;
+    let rest = match rest.strip_prefix(',') {
+        Some(rest) if rest.starts_with('}') => rest,
+        Some(rest) => after_number(rest)?,
+        None => rest,
     };
-    let number = |n: &str| {
-        n.bytes().all(|b| b.is_ascii_digit()) && (n.len() == 1 || n.len() > 1 && !n.starts_with('0'))
-    };
-    (number(least) && (most.is_empty() || number(most))).then_some(length + 2)
+    let end = rest.strip_prefix('}')?;
+    Some(text.len() - end.len())
+}
+
+/// What stands behind a number without zeros in front.
+fn after_number(text: &str) -> Option<&str> {
+    let rest = text.trim_start_matches(|c: char| c.is_ascii_digit());
+    let length = text.len() - rest.len();
+    (length == 1 || length > 1 && !text.starts_with('0')).then_some(rest)
 }
 
 /// A character outside classes.

@@ -107,3 +107,18 @@ fn plain_patterns_stay_as_they_are() {
         assert_eq!(translate(pattern).as_deref(), Ok(pattern));
     }
 }
+
+/// Long patterns that a careless reader would go over again and again.
+#[test]
+fn reading_takes_linear_time() {
+    for piece in [
+        "{", "[:", "{1", "{1,", "\\Q", "\\x{0", "(?P<", "[[:", "\\p{", "a{2,3", "(?i", "[^",
+    ] {
+        let pattern = piece.repeat(200_000 / piece.len());
+        let start = std::time::Instant::now();
+        let _outcome = translate(&pattern);
+        let braces = format!("{pattern}}}");
+        let _outcome = translate(&braces);
+        assert!(start.elapsed() < std::time::Duration::from_secs(5), "{piece}");
+    }
+}

@@ -373,7 +373,9 @@ impl Show<'_> {
         let not = if negated { "not " } else { "" };
         let field = self.field(predicate.field.index());
         let operand = self.operand(predicate.operand);
-        format!("{field} {not}{}{operand}", predicate.op.as_str())
+        let (op, folded) = predicate.op.unfolded();
+        let ignoring = if folded { crate::eval::IGNORING_CASE } else { "" };
+        format!("{field} {not}{}{operand}{ignoring}", op.as_str())
     }
 
     /// An operand with a space in front. What a body names stands before it, so this ends.

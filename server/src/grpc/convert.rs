@@ -596,6 +596,8 @@ struct ConditionJson<'a> {
     conditions: Option<Vec<ConditionJson<'a>>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     condition: Option<Box<ConditionJson<'a>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ignore_case: Option<bool>,
 }
 
 #[derive(Serialize)]
@@ -654,6 +656,7 @@ fn condition_json(condition: &v1::Condition) -> Result<ConditionJson<'_>> {
             Some(body) => Some(Box::new(condition_json(body)?)),
             None => None,
         },
+        ignore_case: condition.ignore_case,
     })
 }
 
@@ -798,6 +801,7 @@ fn condition_message(condition: &ast::Condition) -> Result<v1::Condition> {
                 value_from,
                 conditions: Vec::new(),
                 condition: body,
+                ignore_case: test.ignore_case.then_some(true),
             })
         }
     }

@@ -19,7 +19,7 @@ pub fn fold(c: char) -> char {
 fn fold_other(c: u32) -> Option<char> {
     let after = FOLDS.partition_point(|(first, ..)| *first <= c);
     let (first, last, step, delta) = *FOLDS.get(after.checked_sub(1)?)?;
-    if c > last || (c - first) % step != 0 {
+    if c > last || !(c - first).is_multiple_of(step) {
         return None;
     }
     char::from_u32(c.checked_add_signed(delta)?)
@@ -35,7 +35,7 @@ pub fn has_case(c: char) -> bool {
     folded != c
         || FOLDS.iter().any(|(first, last, step, delta)| {
             let source = u32::from(c).checked_add_signed(-*delta);
-            source.is_some_and(|s| (*first..=*last).contains(&s) && (s - first) % step == 0)
+            source.is_some_and(|s| (*first..=*last).contains(&s) && (s - first).is_multiple_of(*step))
         })
 }
 

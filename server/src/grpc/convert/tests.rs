@@ -99,6 +99,7 @@ proptest! {
                 "condition": { "operator": "and", "conditions": [
                     { "operator": "eq", "field": "metadata[\"a.b\"]", "value": value },
                     { "operator": "not", "conditions": [{ "operator": "eq", "field": "a", "valueFrom": "b[0].c" }] },
+                    { "operator": "not_starts_with", "field": "a", "value": "x", "ignoreCase": true },
                 ]},
                 "action": { "decision": "deny", "reason": "no", "metadata": metadata },
             }],
@@ -110,6 +111,8 @@ proptest! {
         let rewritten: Json = serde_json::from_str(&definition_json(&typed).unwrap()).unwrap();
         let condition = &rewritten["rules"][0]["condition"]["conditions"][0]["value"];
         prop_assert!(same(condition, &document["rules"][0]["condition"]["conditions"][0]["value"]));
+        let folded = &rewritten["rules"][0]["condition"]["conditions"][2];
+        prop_assert_eq!(folded, &document["rules"][0]["condition"]["conditions"][2]);
         let kept = &rewritten["rules"][0]["action"]["metadata"];
         let given = &document["rules"][0]["action"]["metadata"];
         let dropped = kept.is_null() && given.as_object().is_some_and(serde_json::Map::is_empty);

@@ -83,7 +83,9 @@ fn answers(module: &Module, scan: &Scan, scanned: &Scanned) -> bool {
             OnHit::Near { .. } => false,
         },
         (PredOp::ContainsFold, Some(text), [literal]) => {
-            scanned.on_hit == OnHit::True && Literal::ignoring_case(text).is_some_and(|own| own == **literal)
+            scanned.on_hit == OnHit::True
+                && text.len() <= MAX_LITERAL
+                && Literal::ignoring_case(text).is_some_and(|own| own == **literal)
         }
         _other => false,
     };
