@@ -378,11 +378,18 @@ async fn rest_and_grpc_answer_alike() {
     let other = "metadata: { id: other, name: Other, namespace: staging }\nrules:\n  - id: warn\n    condition: { operator: \
                  exists, field: metadata.x }\n    action: { decision: warn, reason: seen }\n";
     create(&mut client, other).await;
+    let swap = "metadata: { id: swap, name: Swap, namespace: staging }\nrules:\n  - id: swap\n    condition: { operator: \
+                exists, field: metadata.swap }\n    action: { decision: modify, modifications: { metadata.with: '{{ \
+                metadata.swap }}' } }\n  - id: bad\n    condition: { operator: eq, field: metadata.with, value: bad }\n    \
+                action: { decision: deny, reason: swapped for bad }\n";
+    create(&mut client, swap).await;
     let contexts = [
         json!({}),
         json!({ "llm": { "estimatedCost": 2 }, "team": { "tier": "free" } }),
         json!({ "llm": { "maxTokens": 4000 } }),
         json!({ "llm": { "maxTokens": "many" } }),
+        json!({ "metadata": { "swap": "good", "x": 1 } }),
+        json!({ "metadata": { "swap": "bad", "x": 1 } }),
         json!({ "llm": { "estimatedCost": null, "maxTokens": 99.5 }, "metadata": { "x": [1, { "é\n": null }] } }),
     ];
     let options = [
@@ -392,6 +399,8 @@ async fn rest_and_grpc_answer_alike() {
         json!({ "policies": ["cost"], "dryRun": true }),
         json!({ "policies": ["nobody"] }),
         json!({ "namespace": "staging", "policies": ["cost"] }),
+        json!({ "namespace": "Staging" }),
+        json!({ "namespace": "" }),
     ];
     for context in &contexts {
         for option in &options {
@@ -433,6 +442,20 @@ async fn rest_and_grpc_answer_alike() {
                         assert_eq!(full.allowed, decision["allowed"]);
                         assert_eq!(full.reason.as_deref(), decision["reason"].as_str());
                         assert_eq!(json!(full.matched_rules), decision["matchedRules"]);
+                        let matched = full.matched.iter().map(|fired| {
+                            let verb = fired
+                                .decision()
+                                .as_str_name()
+                                .trim_start_matches("DECISION_")
+                                .to_lowercase();
+                            let mut one =
+                                json!({ "policy": fired.policy, "rule": fired.rule, "decision": verb });
+                            if let Some(reason) = &fired.reason {
+                                one["reason"] = json!(reason);
+                            }
+                            one
+                        });
+                        assert_eq!(matched.collect::<Json>(), decision["matched"]);
                         assert_eq!(full.trace.is_some(), option["trace"] == true);
                         let modified = decision.get("modifications").map(object);
                         assert_eq!(full.modifications, modified);
@@ -886,6 +909,56 @@ async fn simulation_decides_with_drafts_and_keeps_nothing() {
         Code::FailedPrecondition,
         "read_only",
     );
+}
+
+/// Without an active policy nothing is decided, on either transport, and the server says that it is not ready; but it takes
+/// its first policy.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_without_active_policies_is_not_ready_and_decides_nothing() {
+    let server = Running::start(&[("UNKNOWN_NAMESPACE", "global")]).await;
+    let mut client = client(&server).await;
+    let mut health = HealthClient::new(channel(&server).await);
+    let question = |namespace: Option<&str>| v1::EvaluatePolicyRequest {
+        input: Some(Input::ContextJson("{}".into())),
+        namespace: namespace.map(str::to_owned),
+        ..Default::default()
+    };
+    let refuses = async |client: &mut Client, health: &mut HealthClient<Channel>| {
+        let (status, body) = rest(&server, json!({ "context": {} })).await;
+        assert_eq!(
+            (status, body["code"].as_str()),
+            (503, Some("not_ready")),
+            "{body}"
+        );
+        let refusal = client.evaluate_policy(question(Some("global"))).await;
+        refused(refusal, Code::Unavailable, "not_ready");
+        let readiness = server.app.health.readiness(&server.app.service.active.info());
+        assert_eq!(readiness.status, "unready");
+        assert_eq!(readiness.reasons, ["no policy is active, so nothing is decided"]);
+        let check = HealthCheckRequest::default();
+        let answer = health.check(check).await.unwrap().into_inner();
+        assert_eq!(answer.status(), ServingStatus::NotServing);
+    };
+    refuses(&mut client, &mut health).await;
+    create(&mut client, COST).await;
+    let (status, _) = rest(&server, json!({ "context": {} })).await;
+    assert_eq!(status, 200);
+    // There is no `global` to ask instead.
+    let refusal = client.evaluate_policy(question(Some("nowhere"))).await;
+    refused(refusal, Code::InvalidArgument, "unknown_namespace");
+    let house = "metadata: { id: house, name: House, namespace: global }\nrules:\n  - id: warn\n    condition: { operator: \
+                 exists, field: metadata.x }\n    action: { decision: warn }\n";
+    create(&mut client, house).await;
+    let answer = client.evaluate_policy(question(Some("nowhere"))).await.unwrap();
+    assert!(answer.into_inner().allowed);
+    for id in ["cost", "house"] {
+        let gone = v1::DeletePolicyRequest {
+            id: id.to_owned(),
+            ..Default::default()
+        };
+        client.delete_policy(gone).await.unwrap();
+    }
+    refuses(&mut client, &mut health).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -118,6 +118,18 @@ async fn decide(server: &Running, model: &str) -> Value {
     answer.json()
 }
 
+/// Without an active policy nothing is decided.
+async fn nothing_is_decided(server: &Running) {
+    let question = json!({"context": {"llm": {"model": "a"}}});
+    let answer = send("POST", "/api/v1/evaluate").json(&question).to(server).await;
+    assert_eq!(
+        (answer.status, answer.json()["code"].as_str()),
+        (503, Some("not_ready"))
+    );
+    let ready = send("GET", "/readyz").to(server).await;
+    assert_eq!((ready.status, &ready.json()["status"]), (503, &json!("unready")));
+}
+
 async fn decision(server: &Running, model: &str) -> String {
     decide(server, model).await["decision"]["decision"]
         .as_str()
@@ -136,7 +148,7 @@ fn bundle(sources: &[(&str, &str)]) -> Vec<u8> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_policy_lives_from_create_to_delete() {
     let server = Running::start(&[]).await;
-    assert_eq!(decision(&server, "a").await, "allow");
+    nothing_is_decided(&server).await;
     let made = send("POST", "/api/v1/policies")
         .yaml(&policy("p", "team", "a", "active"))
         .to(&server)
@@ -179,7 +191,7 @@ async fn a_policy_lives_from_create_to_delete() {
         .to(&server)
         .await;
     assert_eq!((off.status, &off.json()["activeVersion"]), (200, &Value::Null));
-    assert_eq!(decision(&server, "b").await, "allow");
+    nothing_is_decided(&server).await;
     let on = send("PATCH", "/api/v1/policies/p/status")
         .json(&json!({"status": "active"}))
         .to(&server)
@@ -233,7 +245,7 @@ async fn a_policy_lives_from_create_to_delete() {
     assert_eq!(listed["items"][0]["id"], "p");
     assert_eq!(listed["items"][0].get("source"), None);
     assert_eq!(send("DELETE", "/api/v1/policies/p").to(&server).await.status, 204);
-    assert_eq!(decision(&server, "a").await, "allow");
+    nothing_is_decided(&server).await;
     assert_eq!(send("GET", "/api/v1/policies/p").to(&server).await.status, 404);
     assert_eq!(
         send("GET", "/api/v1/policies/p/versions")
@@ -458,9 +470,11 @@ async fn nobody_approves_what_they_wrote() {
             .header("authorization", format!("Bearer {key}"))
             .json(&json!({"context": {"llm": {"model": "a"}}}))
     };
+    // Nothing is active as long as everything waits.
+    let refused = ask(&approver).to(&server).await;
     assert_eq!(
-        ask(&approver).to(&server).await.json()["decision"]["decision"],
-        "allow"
+        (refused.status, refused.json()["code"].as_str()),
+        (503, Some("not_ready"))
     );
     let approve = |key: &str| {
         send("PATCH", "/api/v1/policies/p/status")
@@ -1292,6 +1306,18 @@ fn bad_inputs() -> Vec<Bad> {
             "unknown_policy",
         ),
         row(
+            "a namespace that no active policy is of",
+            evaluate(r#"{"context": {}, "namespace": "nowhere"}"#),
+            400,
+            "unknown_namespace",
+        ),
+        row(
+            "a namespace without a name",
+            evaluate(r#"{"context": {}, "namespace": ""}"#),
+            400,
+            "unknown_namespace",
+        ),
+        row(
             "a body of another type",
             send("POST", "/api/v1/evaluate").bytes("text/plain", "{}"),
             415,
@@ -1649,7 +1675,14 @@ fn pages_show_the_tables() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn limits_hold_and_say_when_to_come_back() {
-    let server = Running::start(&[("RATE_LIMIT", "2"), ("RATE_LIMIT_ROUTES", "evaluate=1000")]).await;
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("p.yaml"), policy("p", "team", "b", "active")).unwrap();
+    let server = Running::start(&[
+        ("RATE_LIMIT", "2"),
+        ("RATE_LIMIT_ROUTES", "evaluate=1000"),
+        ("POLICIES", dir.path().to_str().unwrap()),
+    ])
+    .await;
     let mut statuses = Vec::new();
     for _ in 0..4 {
         let answer = send("GET", "/api/v1/policies").to(&server).await;
@@ -1669,6 +1702,8 @@ async fn limits_hold_and_say_when_to_come_back() {
 async fn documents_wait_for_the_pool_and_decisions_do_not() {
     const WORKERS: usize = 1;
     let server = Running::start(&[("HEAVY_WORKERS", "1"), ("REQUEST_TIMEOUT", "60s")]).await;
+    let other = send("POST", "/api/v1/policies").yaml(&policy("q", "team", "b", "active"));
+    assert_eq!(other.to(&server).await.status, 201);
     let draft = policy("p", "team", "a", "draft");
     for (method, path) in [("POST", "/api/v1/policies"), ("PUT", "/api/v1/policies/p")] {
         let stored = send(method, path).yaml(&draft).to(&server).await;

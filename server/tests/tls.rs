@@ -327,7 +327,17 @@ async fn whole(files: &Files, client_ca: bool) -> Running {
         files.text("key.pem"),
         files.text("ca.pem"),
     );
-    let mut settings = vec![("TLS_CERT", cert.as_str()), ("TLS_KEY", key.as_str())];
+    // Without a policy nothing would be decided.
+    let policies = files.text("policies");
+    std::fs::create_dir(&policies).unwrap();
+    let silent = "metadata: {id: p, name: P}\nrules:\n- id: r\n  condition: {operator: exists, field: never.there}\n  action: \
+                  {decision: deny}\n";
+    files.put("policies/p.yaml", silent);
+    let mut settings = vec![
+        ("TLS_CERT", cert.as_str()),
+        ("TLS_KEY", key.as_str()),
+        ("POLICIES", policies.as_str()),
+    ];
     if client_ca {
         settings.push(("TLS_CLIENT_CA", ca.as_str()));
     }

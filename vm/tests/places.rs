@@ -76,8 +76,11 @@ fn json(value: Value<'_>) -> Json {
     serde_json::from_str(&text).unwrap()
 }
 
+/// Paths with what is written there, or nothing.
+type Changes<'a> = &'a [(&'a str, Option<Json>)];
+
 /// The request by text and by value.
-fn both(body: &str, changes: &[(&str, Option<Json>)]) -> (Json, Json) {
+fn both(body: &str, changes: Changes<'_>) -> (Json, Json) {
     let bump = Bump::new();
     let places: Vec<(Vec<Step>, Value<'_>)> = changes
         .iter()
@@ -110,7 +113,7 @@ fn both(body: &str, changes: &[(&str, Option<Json>)]) -> (Json, Json) {
 #[test]
 fn values_are_placed_where_paths_lead() {
     let one = || Some(json!(1));
-    let cases: &[(&str, &[(&str, Option<Json>)], Json)] = &[
+    let cases: &[(&str, Changes<'_>, Json)] = &[
         ("{}", &[("a.b", one())], json!({"a": {"b": 1}})),
         (
             r#"{"a": {"c": 2}}"#,
@@ -221,7 +224,7 @@ proptest! {
             (proptest::collection::vec("a|x|b|0|1|2", 1..4), proptest::option::of(any_json())), 1..5),
     ) {
         let mut paths: Vec<(String, Option<Json>)> = Vec::new();
-        changes.retain(|(steps, _)| !steps[0].parse::<u32>().is_ok());
+        changes.retain(|(steps, _)| steps[0].parse::<u32>().is_err());
         for (steps, new) in changes {
             // Another spelling on the way is left as it is, which is the same place and another text.
             let text = steps.join(".");

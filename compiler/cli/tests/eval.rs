@@ -60,10 +60,85 @@ fn json_is_the_documented_response() {
     assert_eq!(decision["reason"], "Cost exceeds free tier limit ($1.00)");
     assert_eq!(decision["matchedPolicies"], json!(["cost-limit-policy"]));
     assert_eq!(decision["matchedRules"], json!(["deny-expensive-models"]));
+    assert_eq!(
+        decision["matched"],
+        json!([{
+            "policy": "cost-limit-policy",
+            "rule": "deny-expensive-models",
+            "decision": "deny",
+            "reason": "Cost exceeds free tier limit ($1.00)",
+        }])
+    );
     assert!(decision["evaluationTimeMs"].is_number());
     assert!(decision.get("trace").is_none());
     assert!(response["requestId"].is_string() && response["timestamp"].is_number());
     assert!(response["bundle"]["revision"].is_string());
+}
+
+/// Nothing to ask is an error of the command, never an allow.
+#[test]
+fn a_namespace_without_policies_and_a_set_without_active_ones_are_refused() {
+    let dir = dir();
+    dir.write(
+        "draft.yaml",
+        format!("{QUICKSTART}\nstatus: draft\n")
+            .replace("status: active\n", "")
+            .as_bytes(),
+    );
+    dir.write("contexts.jsonl", format!("{CHEAP}\n{DEAR}\n").as_bytes());
+    dir.write("none.jsonl", b"");
+    let ways: &[&[&str]] = &[
+        &["eval", "-c", CHEAP],
+        &["eval", "-c", CHEAP, "--format", "json"],
+        &["eval", "--contexts", "contexts.jsonl"],
+        &["eval", "--contexts", "none.jsonl"],
+        &["explain", "-c", CHEAP],
+    ];
+    for way in ways {
+        for namespace in ["nope", "Production", ""] {
+            let ran = dir
+                .run(&[*way, &["my-policy.yaml", "--namespace", namespace]].concat())
+                .exits(2);
+            assert_eq!(ran.out, "", "{way:?}");
+            let said = format!("no decision: no active policy is of namespace `{namespace}`");
+            assert!(ran.err.contains(&said), "{}", ran.err);
+        }
+        let ran = dir.run(&[*way, &["draft.yaml"]].concat()).exits(2);
+        assert_eq!(ran.out, "", "{way:?}");
+        let said = "no decision: no policy is active, so nothing can be decided";
+        assert!(ran.err.contains(said), "{}", ran.err);
+    }
+}
+
+#[test]
+fn a_denied_modification_is_shown_with_the_rule_that_denies_it() {
+    let dir = Dir::with(&[(
+        "p.yaml",
+        "metadata: { id: p, name: P }\nrules:\n  - id: shrink\n    condition: { operator: eq, field: llm.model, value: big }\n    \
+         action: { decision: modify, reason: shrunk, modifications: { llm.model: small } }\n  - id: no-small\n    condition: { \
+         operator: eq, field: llm.model, value: small }\n    action: { decision: deny, reason: too small }\n",
+    )]);
+    let context = r#"{"llm": {"model": "big"}}"#;
+    let ran = dir.run(&["eval", "p.yaml", "-c", context, "--trace"]).exits(1);
+    assert!(ran.out.starts_with("DENY  too small\n"), "{}", ran.out);
+    let second = ran
+        .out
+        .split("trace of the modified request, which is denied")
+        .nth(1);
+    let second = second.unwrap_or_else(|| panic!("{}", ran.out));
+    assert!(second.contains("true  p/no-small (deny) fired"), "{second}");
+    let ran = dir.run(&["explain", "p.yaml", "-c", context]).exits(1);
+    assert!(
+        ran.out.contains("the modified request is denied, so this one is"),
+        "{}",
+        ran.out
+    );
+    let explained = dir
+        .run(&["explain", "p.yaml", "-c", context, "--format", "json"])
+        .exits(1)
+        .json();
+    assert_eq!(explained["secondLook"][1]["fired"], true);
+    assert_eq!(explained["rules"][1]["fired"], false);
 }
 
 #[test]
@@ -114,9 +189,17 @@ fn flags_choose_policies_defaults_and_derivation() {
         dir.run(&arguments).exits(code)
     };
     eval(&["--namespace", "production"], 1);
-    eval(&["--namespace", "staging"], 0);
+    eval(&["--namespace", "staging"], 2);
     eval(&["--policies", "cost-limit-policy"], 1);
-    eval(&["--namespace", "staging", "--default-decision", "deny"], 1);
+    dir.run(&[
+        "eval",
+        "my-policy.yaml",
+        "-c",
+        CHEAP,
+        "--default-decision",
+        "deny",
+    ])
+    .exits(1);
     eval(&["--all", "-O0"], 1);
     let prompt =
         r#"{"llm": {"model": "gpt-4", "prompt": "hi", "estimatedCost": 2}, "team": {"tier": "free"}}"#;

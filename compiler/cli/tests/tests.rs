@@ -19,7 +19,7 @@ tests:
       reason: Cost exceeds free tier limit ($1.00)
       matchedRules: [deny-expensive-models]
       matchedPolicies: [cost-limit-policy]
-  - { name: namespace, contexts: [free, paid], namespace: elsewhere, expect: { decision: allow } }
+  - { name: namespace, contexts: [free, paid], namespace: production, expect: { decision: allow } }
   - { name: computed, context: free, set: { llm.estimatedCost: 2 }, derive: always, expect: { decision: allow } }
   - name: wrong type
     context: { team: { tier: free } }
@@ -50,6 +50,15 @@ fn policies_default_to_the_file_that_the_tests_are_named_after() {
     dir(TESTS.strip_prefix("policies: [cost.yaml]\n").unwrap())
         .run(&["test", "p"])
         .exits(0);
+}
+
+#[test]
+fn a_namespace_that_no_policy_is_of_fails_the_test() {
+    let ran = dir(&TESTS.replace("namespace: production", "namespace: Production"))
+        .run(&["test", "p/cost_test.yaml"])
+        .exits(1);
+    let said = "no decision: no active policy is of namespace `Production`";
+    assert!(ran.out.contains(said), "{}", ran.out);
 }
 
 #[test]

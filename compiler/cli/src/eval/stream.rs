@@ -26,6 +26,8 @@ pub(super) fn run(
     options: &EvaluateOptions<'_>,
     format: Format,
 ) -> anyhow::Result<Exit> {
+    // What no line could be decided with is said before the first is read.
+    engine.check_scope(options).context("no decision")?;
     if path.as_os_str() == "-" {
         let input = BufReader::with_capacity(READ_BYTES, io::stdin().lock());
         return lines(engine, input, options, format, None);
@@ -76,18 +78,6 @@ fn lines<R: Read>(
                 out.write_all(b"\n")?;
             }
             (Ok(evaluated), Format::Text) => writeln!(out, "{number}: {}", evaluated.decision.as_str())?,
-            // Not the line's fault: every line would say the same.
-            (
-                Err(
-                    error @ (EvaluateError::UnknownPolicy(_)
-                    | EvaluateError::NoPolicies
-                    | EvaluateError::UnknownNamespace(_)
-                    | EvaluateError::NothingActive),
-                ),
-                _,
-            ) => {
-                return Err(anyhow::Error::new(error).context("no decision"));
-            }
             (Err(error), Format::Json) => malformed(&mut out, &error, number)?,
             (Err(error), Format::Text) => {
                 writeln!(out, "{number}: error: {}", output::shown(&error.to_string()))?;
