@@ -143,12 +143,38 @@ pub fn write_documents(documents: &[Value], json: bool) -> String {
     texts.join("---\n")
 }
 
+/// The writer of YAML knows no numbers of any size, so it writes texts that are replaced by them.
 fn to_yaml(document: &Value) -> String {
-    // JSON is YAML, and numbers of any size are easily written as such.
     if numbers::has_marks(document) {
-        return numbers::write(document) + "\n";
+        let mut marks = Vec::new();
+        let text = to_yaml(&placeholders(document, &mut marks));
+        return marks.iter().enumerate().fold(text, |text, (i, number)| {
+            text.replacen(&placeholder(i), number, 1)
+        });
     }
     serde_yaml::to_string(document).unwrap_or_else(|_| document.to_string())
+}
+
+fn placeholder(index: usize) -> String {
+    format!("NUMBER-{index}-HERE")
+}
+
+/// The value with a text in place of each number that `serde_json` cannot hold.
+fn placeholders(value: &Value, marks: &mut Vec<String>) -> Value {
+    if let Some(number) = numbers::mark_of(value) {
+        marks.push(number.to_owned());
+        return Value::from(placeholder(marks.len() - 1));
+    }
+    match value {
+        Value::Array(items) => items.iter().map(|item| placeholders(item, marks)).collect(),
+        Value::Object(members) => Value::Object(
+            members
+                .iter()
+                .map(|(key, member)| (key.clone(), placeholders(member, marks)))
+                .collect(),
+        ),
+        scalar => scalar.clone(),
+    }
 }
 
 /// A whole pair.

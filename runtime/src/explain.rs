@@ -194,8 +194,12 @@ fn comparison_error<'a, H: Host>(
         (PredOp::In | PredOp::InFold, Some((name, right))) => (name, right.type_name(), "array"),
         (PredOp::Gt | PredOp::Gte | PredOp::Lt | PredOp::Lte, Some((name, right))) => {
             match (&value, &right) {
-                (Value::Number(_) | Value::Str(_), right) => (name, right.type_name(), value.type_name()),
-                (left, Value::Number(_) | Value::Str(_)) => (field, left.type_name(), right.type_name()),
+                (Value::Number(_) | Value::Decimal(_) | Value::Str(_), right) => {
+                    (name, right.type_name(), value.type_name())
+                }
+                (left, Value::Number(_) | Value::Decimal(_) | Value::Str(_)) => {
+                    (field, left.type_name(), right.type_name())
+                }
                 (left, _) => (field, left.type_name(), "number or string"),
             }
         }
