@@ -158,13 +158,14 @@ impl Host for Sent {
         sent
     }
 
-    fn compare(
+    fn compare<'a>(
         &mut self,
         _: Derived,
         _: Comparison,
         _: Number,
-        _: Value<'_>,
-        _: &Inputs<'_>,
+        _: Value<'a>,
+        _: &Inputs<'a>,
+        _: &'a Bump,
     ) -> Option<Outcome> {
         None
     }

@@ -198,6 +198,7 @@ fn condition() -> impl Strategy<Value = Condition> {
                 field: s(field),
                 operator: s(if all { Operator::All } else { Operator::Any }),
                 operand: Operand::Condition(Box::new(body)),
+                ignore_case: false,
             })),
         ]
     })

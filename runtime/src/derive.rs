@@ -15,7 +15,7 @@ use policy_primitives::normalize::Normalizer;
 use policy_primitives::pii::{self, Confidence, PiiTypeSet, Redactor};
 use policy_primitives::prices::{PriceTable, Resolution, canonical_name, family_name};
 use policy_primitives::tokens::{self, ChatOverhead, Family, TokenBounds, TokenScratch};
-use policy_requests::{Field, UnreadKind, tools};
+use policy_requests::{Field, Role, UnreadKind, tools};
 use policy_vm::{Bump, Comparison, Host, Inputs, Value};
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -152,7 +152,8 @@ impl<'w> DeriveHost<'w> {
             }
         }
         if !read.tools().is_empty() {
-            fixed = fixed.saturating_add(tokens::tool_overhead(Self::family(inputs)));
+            let system = read.texts().any(|text| text.place.role == Role::System);
+            fixed = fixed.saturating_add(tokens::tool_overhead(Self::family(inputs), system));
         }
         for image in read.images() {
             fixed = fixed.saturating_add(cost::image_tokens(image, model));

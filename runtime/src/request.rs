@@ -12,6 +12,7 @@ use policy_requests::{
     Editor, Field, Image, Node, Number as Count, Piece, Place, Role, Step, UnreadKind, View,
 };
 use policy_vm::{Bump, Value};
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 use std::ops::ControlFlow;
 
@@ -324,19 +325,24 @@ impl<'a> Editor<'a, Json<'a>> for Redaction<'a, '_, '_> {
 
     /// Keys of an object are in order and distinct; names that became the same are told apart by a number.
     fn close_map(&mut self, mut map: Self::Map) -> Value<'a> {
-        map.sort_unstable_by(|(a, _), (b, _)| a.as_bytes().cmp(b.as_bytes()));
-        let mut taken = 1;
-        while let Some(at) = map
-            .iter()
-            .zip(map.iter().skip(1))
-            .position(|((a, _), (b, _))| a == b)
-        {
-            taken += 1;
-            if let Some((name, _)) = map.get_mut(at + 1) {
-                *name = bumpalo::format!(in self.bump, "{} {}", name, taken).into_bump_str();
-            }
-            map.sort_unstable_by(|(a, _), (b, _)| a.as_bytes().cmp(b.as_bytes()));
+        let by_name = |(a, _): &(&str, Value<'_>), (b, _): &(&str, Value<'_>)| a.as_bytes().cmp(b.as_bytes());
+        let mut in_order = map.clone();
+        in_order.sort_unstable_by(by_name);
+        if in_order.iter().zip(in_order.iter().skip(1)).all(|((a, _), (b, _))| a != b) {
+            return Value::Object(in_order.into_bump_slice());
         }
+        // Rare, so off the arena. The number to go on with for each name makes many equal ones cost no more than others.
+        let mut taken = HashSet::new();
+        let mut numbers = HashMap::new();
+        for (name, _) in &mut map {
+            let own = *name;
+            while !taken.insert(*name) {
+                let number = numbers.entry(own).or_insert(2_usize);
+                *name = bumpalo::format!(in self.bump, "{}_{}", own, number).into_bump_str();
+                *number += 1;
+            }
+        }
+        map.sort_unstable_by(by_name);
         Value::Object(map.into_bump_slice())
     }
 }

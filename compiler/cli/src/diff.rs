@@ -431,7 +431,9 @@ impl Show<'_> {
                         ItemOperand::Plain(operand) => self.operand(*operand),
                     };
                     let not = if test.negated { "not " } else { "" };
-                    format!("{left} {not}{}{right}", test.op.as_str())
+                    let (op, folded) = test.op.unfolded();
+                    let ignoring = if folded { crate::eval::IGNORING_CASE } else { "" };
+                    format!("{left} {not}{}{right}{ignoring}", op.as_str())
                 }
             };
             texts.push(text);

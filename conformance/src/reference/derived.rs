@@ -283,7 +283,8 @@ fn count(read: &Read, request: &Request<'_>) -> Option<u64> {
         }
     }
     if !read.tools.is_empty() {
-        total += tokens::tool_overhead(family);
+        let system = read.texts.iter().any(|said| said.role == "system");
+        total += tokens::tool_overhead(family, system);
     }
     for (detail, base64) in &read.images {
         let size = base64.as_deref().and_then(tokens::image_size);

@@ -128,9 +128,9 @@ impl ChatOverhead {
 
 /// Tokens that a request with tool definitions takes beside those of the definitions.
 ///
-/// OpenAI's models have a frame around them; Anthropic puts a system prompt of 346 tokens in front (the largest of its
+/// OpenAI's models have a frame around them, which is smaller beside a system message; Anthropic puts a system prompt of 346 tokens in front (the largest of its
 /// published numbers up to Claude 4.6). Others publish none, and get OpenAI's.
-pub fn tool_overhead(family: Family) -> u64 {
+pub fn tool_overhead(family: Family, system: bool) -> u64 {
     match family.name {
         FamilyName::Claude | FamilyName::ClaudeNew => 346,
         FamilyName::OpenAi
@@ -141,7 +141,13 @@ pub fn tool_overhead(family: Family) -> u64 {
         | FamilyName::DeepSeek
         | FamilyName::Qwen
         | FamilyName::Cohere
-        | FamilyName::Unknown => 12,
+        | FamilyName::Unknown => {
+            if system {
+                12
+            } else {
+                16
+            }
+        }
     }
 }
 
