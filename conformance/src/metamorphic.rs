@@ -87,8 +87,8 @@ pub fn add_silent_policy(rng: &mut Rng, pair: &Pair) -> Pair {
             {"id": "silent-1", "condition": {"operator": "eq", "field": "never.there", "value": 1},
              "action": {"decision": "deny"}},
             {"id": "silent-2", "condition": {"operator": "and", "conditions": [
-                {"operator": "exists", "field": "llm.model"},
-                {"operator": "eq", "field": "llm.maxTokens", "value": 424_242}]},
+                {"operator": "exists", "field": "metadata.text"},
+                {"operator": "eq", "field": "metadata.number", "value": 424_242}]},
              "action": {"decision": "deny"}},
         ],
     });

@@ -157,7 +157,7 @@ pub enum RefError {
 ///
 /// For policies that the compiler refuses, such as a `matches` whose pattern is none.
 pub fn evaluate(policies: &[Policy], context: &Value, options: &RefOptions) -> Result<RefResponse, RefError> {
-    if !context.is_object() {
+    if !context.is_object() || numbers::is_number(context) {
         return Err(RefError::NotAnObject);
     }
     let rules = rules_in_order(policies, options)?;
@@ -601,7 +601,7 @@ fn malformed(paths: &[FieldPath], context: &Value) -> bool {
     let Value::Object(roots) = context else {
         return true;
     };
-    let no_object = |root: &str| roots.get(root).is_some_and(|v| !v.is_null() && !v.is_object());
+    let no_object = |root: &str| roots.get(root).is_some_and(|v| !v.is_null() && (!v.is_object() || numbers::is_number(v)));
     let starts = |path: &FieldPath, way: &[&str]| {
         let mut steps = path.segments.iter();
         way.iter()
@@ -633,7 +633,7 @@ fn belongs(path: &FieldPath, value: &Value) -> bool {
     if LISTS.contains(&known) {
         value.is_array() || value.is_null()
     } else if SCALARS.contains(&known) {
-        !value.is_array() && !value.is_object()
+        numbers::is_number(value) || (!value.is_array() && !value.is_object())
     } else {
         true
     }

@@ -39,7 +39,7 @@ fn module() -> LoadedModule {
 fn path(text: &str) -> Vec<PathSegment> {
     let key = |name: &str, alias: Option<&str>| PathSegment::Key {
         name: name.to_owned(),
-        alias: alias.map(str::to_owned),
+        aliases: alias.map(str::to_owned).into_iter().collect(),
     };
     let segment = |s: &str| match (s.parse(), s.split_once('|')) {
         (Ok(n), _) => PathSegment::Index(n),

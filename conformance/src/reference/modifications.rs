@@ -294,6 +294,7 @@ fn get(value: &Option<Value>, inside: &[Segment]) -> Option<Value> {
     let mut at = value.as_ref()?;
     for segment in inside {
         at = match at {
+            number if numbers::is_number(number) => return None,
             Value::Object(_) if matches!(segment, Segment::FromEnd(_)) => return None,
             Value::Object(members) => members.get(&step(segment))?,
             Value::Array(items) => items.get(position(segment, items)?)?,
@@ -327,6 +328,9 @@ fn put(value: &mut Option<Value>, inside: &[Segment], new: Value) -> bool {
         return false;
     }
     let child = child.expect("it was just put there");
+    if value.as_ref().is_some_and(numbers::is_number) {
+        *value = None;
+    }
     match (value.as_mut(), index(first)) {
         (Some(Value::Object(members)), _) => {
             members.insert(step(first), child);

@@ -64,7 +64,7 @@ impl<'a, F: FnMut(&str, Place) -> Option<String>> Editor<'a, &'a Value> for Json
         let text = match number {
             Number::Int(n) => n.to_string(),
             Number::UInt(n) => n.to_string(),
-            Number::Float(x) => Value::from(x).to_string(),
+            Number::Float(x) => format!("{x:?}"),
             Number::Text(text) => text.to_owned(),
         };
         (self.0)(&text, place).map(Value::String)
