@@ -158,6 +158,7 @@ fn everything() -> LoadedModule {
 
 fn bodies() -> Vec<String> {
     let plain = r#"{"llm":{"provider":"openai","model":"m","maxTokens":5,"prompt":"a secret 12 and the key","messages":[{"role":"user","content":"x"},{"role":"system","content":[1,2,{"k":"v"}]},{"role":"user"}]},"user":{"roles":["dev","ops"]},"metadata":{"a.b":["x","ops"]},"more":[1,[2,{"x":"y"}],"z"]}"#;
+    let decimals = r#"{"llm":{"maxTokens":18446744073709551617,"messages":[{"role":1e400,"content":[0.1000000000000000055]}]},"user":{"roles":[0.30000000000000004,1e400]},"metadata":{"a.b":[1e400,10e399]}}"#;
     let escaped = r#"{"\u006clm":{"max_tokens":1e3,"maxTokens":-2.5,"prompt":"\u0441екрет\n\ud83d\ude00 password сло́во passphrase secret 1","messages":{}},"user":{"roles":["\n","\t",{"a":[[],[]]}]},"metadata":{"a.b":"\\"}}"#;
     let wrong = r#"{"llm":[1,2,3],"user":null,"metadata":{"a.b":{}}}"#;
     let roles = vec![r#""employee","#; 60].concat();
@@ -169,6 +170,7 @@ fn bodies() -> Vec<String> {
         plain.to_owned(),
         escaped.to_owned(),
         wrong.to_owned(),
+        decimals.to_owned(),
         long,
         "{}".to_owned(),
     ]
