@@ -796,6 +796,7 @@ fn quantifier(test: &Test, body: &Condition, request: &Request<'_>) -> Outcome {
     let elements = match look_up(&test.field.value, request) {
         Found::Missing => return Outcome::from(all),
         Found::Unknown => return Outcome::Error,
+        Found::Present(value) if !belongs(&test.field.value, &value) => return Outcome::Error,
         Found::Present(Value::Array(elements)) => elements,
         Found::Present(_) => return Outcome::Error,
     };

@@ -11,7 +11,7 @@ use crate::remote::ServerArgs;
 use crate::{Host, output};
 use anyhow::{Context as _, bail};
 use owo_colors::{OwoColorize as _, Style};
-use policy_runtime::{ConditionTrace, ErrorEntry, Response, RuleTrace, Trace, Verb};
+use policy_runtime::{ConditionTrace, ErrorEntry, Response, RuleTrace, Trace, Verb, Worker};
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -110,11 +110,17 @@ pub(crate) fn run(args: Args, _host: Host) -> anyhow::Result<Exit> {
     let response = match args.format.unwrap_or(Format::Text) {
         Format::Json => {
             let engine = args.engine.load(&args.paths)?;
-            let response = engine
-                .evaluate_json_with(&context, &options)
+            let mut worker = Worker::new();
+            let evaluated = engine
+                .evaluate_into(&mut worker, &context, &options)
                 .context("no decision")?;
-            output::json(&response)?;
-            response
+            // As it is written: the owned response cannot hold every number.
+            output::json_text(evaluated.json)?;
+            return Ok(if evaluated.decision == Verb::Deny {
+                Exit::No
+            } else {
+                Exit::Ok
+            });
         }
         Format::Text => {
             let (engine, parts) = args.engine.load_with_parts(&args.paths)?;

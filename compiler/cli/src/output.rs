@@ -33,6 +33,20 @@ pub(crate) fn json(value: &impl serde::Serialize) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Writes the text of one JSON value in one line; over several lines on a terminal, where that loses nothing but digits
+/// that doubles do not have.
+pub(crate) fn json_text(text: &str) -> anyhow::Result<()> {
+    if io::stdout().is_terminal()
+        && let Ok(value) = serde_json::from_str::<serde_json::Value>(text)
+    {
+        return json(&value);
+    }
+    let mut out = machine();
+    writeln!(out, "{text}")?;
+    out.flush()?;
+    Ok(())
+}
+
 /// Writes one JSON value over several lines, for documents that people read too.
 pub(crate) fn json_pretty(value: &impl serde::Serialize) -> anyhow::Result<()> {
     let mut out = machine();

@@ -88,8 +88,9 @@ an outcome. A derived field is computed when it is first read.
 **Values** are undefined, null, booleans, numbers, strings, arrays, objects and sets. *Undefined* is a value state, not
 an error: what is missing is undefined, operations on kinds that they do not take give undefined, and a branch takes
 undefined for *not true*. There is one more state that programs meet but cannot write down: *unknown*, the value of a
-derived field that could not be computed; predicates on it are errors. Numbers are 64-bit integers, exactly, or doubles;
-they compare by value without rounding.
+derived field that could not be computed; predicates on it are errors. Numbers are 64-bit integers, doubles, each of
+which stands for its shortest text, or *decimals*: what is neither, as its text. They compare by value, exactly, at any
+size. Arithmetic takes integers and doubles only.
 
 **Outcomes** are true, false and error. Predicates and conditions have outcomes. Negation leaves an error as it is; a
 deciding operand of a conjunction or disjunction beats an error on either side. `ret` of a value gives the outcome true
