@@ -368,6 +368,21 @@ fn actions() {
         with("{decision: modify, modifications: {llm.estimatedCost: 1}}"),
         "E0304",
     );
+    for broken in [
+        "metadata: []",
+        "llm: {$append: x}",
+        "user: {$cap: 1}",
+        "team: {$default: x}",
+        "'metadata[0]': 1",
+        "metadata.0.x: 1",
+        "'llm[-1]': 1",
+    ] {
+        code(with(&format!("{{decision: modify, modifications: {{{broken}}}}}")), "E0308");
+    }
+    for sound in ["metadata: {a: 1}", "llm: {$redact: all}", "user: {$remove: true}", "metadata.x.0: 1"] {
+        let found = with(&format!("{{decision: modify, modifications: {{{sound}}}}}"));
+        assert!(found.is_empty(), "{sound}: {found:?}");
+    }
     code(
         with("{decision: modify, modifications: {llm.maxToken: 1}}"),
         "W0002",
@@ -1062,7 +1077,7 @@ fn new_operators_on_known_fields() {
         "never true together",
     );
     one(
-        &[all(&[fold("eq", "GPT-4"), test("eq", "llm.model", "gpt-4")])],
+        &[all(&[fold("eq", "OWN-7"), test("eq", "llm.model", "own-7")])],
         "W0106",
         "implied",
     );

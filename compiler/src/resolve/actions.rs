@@ -5,6 +5,7 @@ use super::{MAX_DEPTH, Resolver, index_u32, is_const, number};
 use crate::fields::{Suspicion, describe};
 use policy_bytecode::context;
 use policy_bytecode::manifest::{ModificationInfo, TemplatePart, ValueNode, VerbInfo};
+use policy_bytecode::module::PathSegment;
 use policy_bytecode::{Const, ConstIdx};
 use policy_grammar::ast::{self, Action, Literal, Modification, Template, Verb};
 use policy_grammar::codes::Code;
@@ -17,6 +18,30 @@ pub(super) struct ResolvedAction {
     pub(super) reason: Option<u32>,
     pub(super) metadata: Vec<(String, u32)>,
     pub(super) modifications: Vec<ModificationInfo>,
+}
+
+/// Whether the modification can make a known object at the top of the request something else: by a value, or by an
+/// element that is put where there is nothing yet.
+fn breaks_root(path: &[PathSegment], verb: &Verb) -> bool {
+    if !path.get(..1).is_some_and(context::is_root) {
+        return false;
+    }
+    match path.get(1) {
+        Some(PathSegment::Key { name, .. }) => name.parse::<u32>().is_ok_and(|n| n.to_string() == *name),
+        Some(PathSegment::Index(_) | PathSegment::FromEnd(_)) => true,
+        None => match verb {
+            Verb::Set(value) | Verb::Default(value) => !matches!(value, Literal::Object(_) | Literal::Null),
+            Verb::Cap(_) | Verb::Floor(_) | Verb::Append(_) => true,
+            Verb::Remove | Verb::Redact(_) => false,
+        },
+    }
+}
+
+fn root_name(path: &[PathSegment]) -> &str {
+    match path.first() {
+        Some(PathSegment::Key { name, .. }) => name,
+        Some(PathSegment::Index(_) | PathSegment::FromEnd(_)) | None => "",
+    }
 }
 
 impl Resolver<'_> {
@@ -166,6 +191,17 @@ impl Resolver<'_> {
                         .collect::<Vec<_>>()
                         .join(", ")
                 )),
+            );
+            return None;
+        }
+        if breaks_root(&info.field.path, &modification.verb) {
+            self.diagnostics.push(
+                Diagnostic::new(
+                    Code::BreaksContext,
+                    path.span,
+                    format!("this would make `{}` something else than an object", root_name(&info.field.path)),
+                )
+                .help("a request like that is malformed, so nothing could decide it; change fields inside of it"),
             );
             return None;
         }
