@@ -147,9 +147,9 @@ fn an_equal_request_is_answered_from_the_cache_with_its_own_envelope() {
     let body = context("mail me at jo@example.org");
     assert_eq!(client.origin(&engine, &body), Origin::Missed);
     assert_eq!(client.origin(&engine, &body), Origin::Cached);
-    // Layout, order, escapes, aliases and what is not read do not matter.
+    // Layout, order, escapes and what is not read do not matter; `llm` is read as a whole where a rule asks what it says.
     let same = r#"{ "user": {"tier":"free", "id": "\u0075"}, "x": [1],
-        "llm": {"max_tokens": 500, "prompt": "mail me at jo\u0040example.org", "model": "gpt-4o", "stream": true}}"#;
+        "llm": {"maxTokens": 500, "prompt": "mail me at jo\u0040example.org", "model": "gpt-4o"}}"#;
     assert_eq!(client.origin(&engine, same), Origin::Cached);
 
     for id in ["one", "quote \" and \n"] {
