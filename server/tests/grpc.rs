@@ -385,7 +385,7 @@ async fn rest_and_grpc_answer_alike() {
     create(&mut client, swap).await;
     let contexts = [
         json!({}),
-        json!({ "llm": { "estimatedCost": 2 }, "team": { "tier": "free" } }),
+        json!({ "llm": { "model": "gpt-4o", "maxTokens": 100, "n": 2000 }, "team": { "tier": "free" } }),
         json!({ "llm": { "maxTokens": 4000 } }),
         json!({ "llm": { "maxTokens": "many" } }),
         json!({ "metadata": { "swap": "good", "x": 1 } }),
@@ -476,7 +476,7 @@ async fn an_empty_list_of_policies_is_all_of_them_and_never_an_allow() {
     let mut client = client(&server).await;
     create(&mut client, COST).await;
     let answer = client
-        .evaluate_policy(about(r#"{"llm":{"estimatedCost":2},"team":{"tier":"free"}}"#))
+        .evaluate_policy(about(r#"{"llm":{"model":"gpt-4o","maxTokens":100,"n":2000},"team":{"tier":"free"}}"#))
         .await
         .unwrap();
     assert!(answer.metadata().get("x-request-id").is_some());
@@ -557,7 +557,7 @@ async fn a_stream_answers_in_order_and_survives_errors() {
     let long = "words and more words ".repeat(20_000);
     let requests: Vec<_> = (0..200_u32)
         .map(|i| match i % 5 {
-            0 => about(&json!({ "llm": { "estimatedCost": 2 } }).to_string()),
+            0 => about(&json!({ "llm": { "model": "gpt-4o", "maxTokens": 100, "n": 2000 } }).to_string()),
             1 => about("{broken"),
             // Long ones go to the pool and take longer than those behind them.
             2 => about(&json!({ "llm": { "prompt": long, "model": "gpt-4o", "maxTokens": i } }).to_string()),
@@ -821,7 +821,7 @@ async fn simulation_decides_with_drafts_and_keeps_nothing() {
     create(&mut client, COST).await;
     let context = || {
         Some(v1::simulate_request::Input::ContextJson(
-            r#"{"llm":{"estimatedCost":0.5}}"#.into(),
+            r#"{"llm":{"model":"gpt-4o","maxTokens":100,"n":500}}"#.into(),
         ))
     };
     let draft = COST.replace("value: 1 }", "value: 0.1 }") + "status: draft\n";
@@ -844,7 +844,7 @@ async fn simulation_decides_with_drafts_and_keeps_nothing() {
     );
     assert!(tried.trace.is_some());
     let active = client
-        .evaluate_policy(about(r#"{"llm":{"estimatedCost":0.5}}"#))
+        .evaluate_policy(about(r#"{"llm":{"model":"gpt-4o","maxTokens":100,"n":500}}"#))
         .await
         .unwrap();
     assert_eq!(active.into_inner().decision(), v1::Decision::Allow);
