@@ -377,9 +377,17 @@ fn actions() {
         "metadata.0.x: 1",
         "'llm[-1]': 1",
     ] {
-        code(with(&format!("{{decision: modify, modifications: {{{broken}}}}}")), "E0308");
+        code(
+            with(&format!("{{decision: modify, modifications: {{{broken}}}}}")),
+            "E0308",
+        );
     }
-    for sound in ["metadata: {a: 1}", "llm: {$redact: all}", "user: {$remove: true}", "metadata.x.0: 1"] {
+    for sound in [
+        "metadata: {a: 1}",
+        "llm: {$redact: all}",
+        "user: {$remove: true}",
+        "metadata.x.0: 1",
+    ] {
         let found = with(&format!("{{decision: modify, modifications: {{{sound}}}}}"));
         assert!(found.is_empty(), "{sound}: {found:?}");
     }

@@ -1180,24 +1180,49 @@ impl Generator {
         match rng.below(13) {
             0 => ("prompt", a),
             1 => ("prompt", json!([a, b])),
-            2 => ("prompt", rng.pick(&[json!([1, 2, 3]), json!([[1, 2], [3]]), json!(5), json!({"id": "p_1"})]).clone()),
-            3 => ("system", rng.pick(&[a, json!([{"type": "text", "text": b}])]).clone()),
+            2 => (
+                "prompt",
+                rng.pick(&[
+                    json!([1, 2, 3]),
+                    json!([[1, 2], [3]]),
+                    json!(5),
+                    json!({"id": "p_1"}),
+                ])
+                .clone(),
+            ),
+            3 => (
+                "system",
+                rng.pick(&[a, json!([{"type": "text", "text": b}])]).clone(),
+            ),
             4 => ("instructions", a),
             5 => ("input", rng.pick(&[a, json!([b]), json!([3, 1, 2])]).clone()),
-            6 => ("input", json!([
-                {"type": "message", "role": "user", "content": [{"type": "input_text", "text": a}]},
-                {"type": "function_call_output", "call_id": "c", "output": b},
-            ])),
-            7 => ("contents", json!([{"role": "user", "parts": [
-                {"text": a},
-                {"functionCall": {"name": "f", "args": {"a": a, "b": [1, true, null]}}},
-                {"inlineData": {"mimeType": "image/png", "data": "iVBORw0KGgo="}},
-            ]}])),
-            8 => ("tools", json!([{"type": "function", "function": {
-                "name": "f", "description": a, "parameters": {"type": "object", "properties": {"x": {"type": "string"}}},
-            }}])),
+            6 => (
+                "input",
+                json!([
+                    {"type": "message", "role": "user", "content": [{"type": "input_text", "text": a}]},
+                    {"type": "function_call_output", "call_id": "c", "output": b},
+                ]),
+            ),
+            7 => (
+                "contents",
+                json!([{"role": "user", "parts": [
+                    {"text": a},
+                    {"functionCall": {"name": "f", "args": {"a": a, "b": [1, true, null]}}},
+                    {"inlineData": {"mimeType": "image/png", "data": "iVBORw0KGgo="}},
+                ]}]),
+            ),
+            8 => (
+                "tools",
+                json!([{"type": "function", "function": {
+                    "name": "f", "description": a, "parameters": {"type": "object", "properties": {"x": {"type": "string"}}},
+                }}]),
+            ),
             9 => ("suffix", a),
-            10 => ("maxTokens", rng.pick(&[json!(100), json!(0), json!("9"), json!(-1), Value::Null]).clone()),
+            10 => (
+                "maxTokens",
+                rng.pick(&[json!(100), json!(0), json!("9"), json!(-1), Value::Null])
+                    .clone(),
+            ),
             11 => ("messages", a),
             _ => {
                 let count = rng.below(4);
@@ -1210,11 +1235,14 @@ impl Generator {
         if rng.chance(8) {
             return json!(*rng.pick(SAID));
         }
-        let mut message = json!({"role": *rng.pick(&["user", "assistant", "system", "tool", "developer", "nobody knows"])});
+        let mut message =
+            json!({"role": *rng.pick(&["user", "assistant", "system", "tool", "developer", "nobody knows"])});
         message["content"] = match rng.below(7) {
             0 | 1 => json!(*rng.pick(SAID)),
             2 => Value::Null,
-            3 => rng.pick(&[json!(7), json!({"text": "in an object"}), json!([])]).clone(),
+            3 => rng
+                .pick(&[json!(7), json!({"text": "in an object"}), json!([])])
+                .clone(),
             _ => {
                 let count = rng.below(3);
                 (0..=count).map(|_| self.part(rng, 2)).collect()
@@ -1236,9 +1264,13 @@ impl Generator {
         match rng.below(if depth == 0 { 8 } else { 9 }) {
             0 | 1 => json!({"type": "text", "text": said}),
             2 => said,
-            3 => json!({"type": "image_url", "image_url": {"url": "https://example.com/a.png", "detail": "low"}}),
+            3 => {
+                json!({"type": "image_url", "image_url": {"url": "https://example.com/a.png", "detail": "low"}})
+            }
             4 => json!({"type": "input_audio", "input_audio": {"data": "UklGRg==", "format": "wav"}}),
-            5 => json!({"type": "tool_use", "id": "t_1", "name": "f", "input": {"card": 4_111_111_111_111_111_i64, "note": said}}),
+            5 => {
+                json!({"type": "tool_use", "id": "t_1", "name": "f", "input": {"card": 4_111_111_111_111_111_i64, "note": said}})
+            }
             6 => json!({"type": "hologram", "caption": said}),
             7 => json!({"type": "thinking", "thinking": said, "signature": "c2lnbmF0dXJl"}),
             _ => json!({"type": "tool_result", "tool_use_id": "t_1", "content": [self.part(rng, depth - 1)]}),

@@ -19,8 +19,8 @@
     reason = "what the compiler refuses never arrives; reading on regardless would hide a mistake"
 )]
 
-pub mod derived;
 mod asked;
+pub mod derived;
 mod modifications;
 pub mod numbers;
 mod operators;
@@ -601,7 +601,11 @@ fn malformed(paths: &[FieldPath], context: &Value) -> bool {
     let Value::Object(roots) = context else {
         return true;
     };
-    let no_object = |root: &str| roots.get(root).is_some_and(|v| !v.is_null() && (!v.is_object() || numbers::is_number(v)));
+    let no_object = |root: &str| {
+        roots
+            .get(root)
+            .is_some_and(|v| !v.is_null() && (!v.is_object() || numbers::is_number(v)))
+    };
     let starts = |path: &FieldPath, way: &[&str]| {
         let mut steps = path.segments.iter();
         way.iter()

@@ -13,8 +13,8 @@ use policy_conformance::reference::{Derive, Mode, numbers};
 use policy_conformance::rng::Rng;
 use policy_grammar::ast::Decision;
 use policy_runtime::{
-    Answer, CacheOptions, DefaultDecision, DeriveMode, EvaluateError, EvaluateOptions, LocalCache, Origin, PolicyEngine,
-    Worker, Worth,
+    Answer, CacheOptions, DefaultDecision, DeriveMode, EvaluateError, EvaluateOptions, LocalCache, Origin,
+    PolicyEngine, Worker, Worth,
 };
 use serde_json::{Map, Value, json};
 use std::borrow::Cow;

@@ -38,7 +38,10 @@ impl<'t> Asked<'t> {
             choices: policy_requests::choices(llm),
             limit: completion_limit(&inputs.max_tokens).max(policy_requests::limit(llm)),
             reasoning: policy_requests::extra(llm),
-            batch: inputs.service_tier.as_str().is_some_and(|tier| tier.eq_ignore_ascii_case("batch")),
+            batch: inputs
+                .service_tier
+                .as_str()
+                .is_some_and(|tier| tier.eq_ignore_ascii_case("batch")),
         }
     }
 

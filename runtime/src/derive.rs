@@ -191,7 +191,11 @@ impl<'w> DeriveHost<'w> {
             });
         }
         let countable = self.countable(inputs, bump)?;
-        Some(tokens::bounds(countable.parts(), Self::family(inputs), countable.fixed))
+        Some(tokens::bounds(
+            countable.parts(),
+            Self::family(inputs),
+            countable.fixed,
+        ))
     }
 
     /// `None` where something cannot be counted.

@@ -131,7 +131,8 @@ impl<'a> Read<'a> {
             ControlFlow::Continue(())
         };
         // The sink never ends the reading.
-        let (ControlFlow::Continue(()) | ControlFlow::Break(())) = policy_requests::read(Json(llm), &mut sink);
+        let (ControlFlow::Continue(()) | ControlFlow::Break(())) =
+            policy_requests::read(Json(llm), &mut sink);
         if !images.is_empty() {
             read.unread |= bit(UnreadKind::Image);
         }
@@ -177,7 +178,11 @@ impl<'a> Read<'a> {
 
     /// Whether there is anything for a model to read.
     pub(crate) fn is_empty(self) -> bool {
-        self.texts.is_empty() && self.images.is_empty() && self.tools.is_empty() && self.unread == 0 && self.token_ids == 0
+        self.texts.is_empty()
+            && self.images.is_empty()
+            && self.tools.is_empty()
+            && self.unread == 0
+            && self.token_ids == 0
     }
 
     /// Every text, one a line, in `out`.
@@ -190,7 +195,11 @@ impl<'a> Read<'a> {
         let places = [Field::Prompt, Field::Messages, Field::Input, Field::Contents];
         let mine = |text: &Text<'_>, field: Field| text.place.field == field && text.place.role == Role::User;
         let parts = places.into_iter().flat_map(|field| {
-            let last = self.texts().filter(|text| mine(text, field)).map(|text| text.place.turn).max();
+            let last = self
+                .texts()
+                .filter(|text| mine(text, field))
+                .map(|text| text.place.turn)
+                .max();
             self.texts()
                 .filter(move |text| mine(text, field) && Some(text.place.turn) == last)
                 .map(|text| text.text)
@@ -328,7 +337,11 @@ impl<'a> Editor<'a, Json<'a>> for Redaction<'a, '_, '_> {
         let by_name = |(a, _): &(&str, Value<'_>), (b, _): &(&str, Value<'_>)| a.as_bytes().cmp(b.as_bytes());
         let mut in_order = map.clone();
         in_order.sort_unstable_by(by_name);
-        if in_order.iter().zip(in_order.iter().skip(1)).all(|((a, _), (b, _))| a != b) {
+        if in_order
+            .iter()
+            .zip(in_order.iter().skip(1))
+            .all(|((a, _), (b, _))| a != b)
+        {
             return Value::Object(in_order.into_bump_slice());
         }
         // Rare, so off the arena. The number to go on with for each name makes many equal ones cost no more than others.

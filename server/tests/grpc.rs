@@ -476,7 +476,9 @@ async fn an_empty_list_of_policies_is_all_of_them_and_never_an_allow() {
     let mut client = client(&server).await;
     create(&mut client, COST).await;
     let answer = client
-        .evaluate_policy(about(r#"{"llm":{"model":"gpt-4o","maxTokens":100,"n":2000},"team":{"tier":"free"}}"#))
+        .evaluate_policy(about(
+            r#"{"llm":{"model":"gpt-4o","maxTokens":100,"n":2000},"team":{"tier":"free"}}"#,
+        ))
         .await
         .unwrap();
     assert!(answer.metadata().get("x-request-id").is_some());

@@ -132,14 +132,13 @@ fn child<'a>(value: Value<'a>, step: &Step) -> Value<'a> {
         }
         (_, Some(_)) => Value::Undefined,
         // Spellings agree, or all but one are null.
-        (value, None) => step
-            .aliases
-            .iter()
-            .fold(value.get(&step.key), |found, alias| match (found, value.get(alias)) {
+        (value, None) => step.aliases.iter().fold(value.get(&step.key), |found, alias| {
+            match (found, value.get(alias)) {
                 (found, Value::Undefined) => found,
                 (Value::Undefined | Value::Null, other) => other,
                 (found, _) => found,
-            }),
+            }
+        }),
     }
 }
 
@@ -255,7 +254,11 @@ impl LoadedModule {
         })?;
         // An element may be counted from both ends: such changes are made one after the other.
         let several = changes.len() > 1;
-        if several && changes.iter().any(|change| change.steps.iter().any(Step::is_from_end)) {
+        if several
+            && changes
+                .iter()
+                .any(|change| change.steps.iter().any(Step::is_from_end))
+        {
             let mut text: &str = text;
             for change in changes {
                 out.clear();
@@ -440,7 +443,8 @@ impl<'a> Rewriting<'_, 'a> {
                 self.out.push(',');
             }
             let found = groups(changes, depth).find(|(_, _, step)| {
-                step.index == Some(length) || step.from_end.is_some_and(|n| length.checked_add(n) == Some(all))
+                step.index == Some(length)
+                    || step.from_end.is_some_and(|n| length.checked_add(n) == Some(all))
             });
             let end = match found {
                 Some((_, [leaf], _)) if leaf.steps.len() == depth + 1 => {

@@ -254,16 +254,12 @@ fn operators_with_constants_agree_with_the_table() {
 
 #[test]
 fn operators_with_fields_agree_with_the_table() {
-    for op in PredOp::ALL
-        .iter()
-        .copied()
-        .filter(|op| {
-            !matches!(
-                op,
-                PredOp::Exists | PredOp::Matches | PredOp::TimeBetween | PredOp::Any | PredOp::All
-            )
-        })
-    {
+    for op in PredOp::ALL.iter().copied().filter(|op| {
+        !matches!(
+            op,
+            PredOp::Exists | PredOp::Matches | PredOp::TimeBetween | PredOp::Any | PredOp::All
+        )
+    }) {
         let module = predicate_module("", &format!("{} f1", op.as_str()));
         for f in values() {
             for v in values() {

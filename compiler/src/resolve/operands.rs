@@ -121,12 +121,14 @@ fn instant(op: PredOp, value: &Spanned<Literal>) -> Option<Diagnostic> {
             }
             Some(d.help("write it as in RFC 3339, with an offset: `2025-03-01T12:00:00+01:00`"))
         }
-        Literal::Number(n) => policy_bytecode::consts::instant(&super::number(n)).is_none().then(|| {
-            invalid(
-                value.span,
-                "the number is too large for milliseconds from 1970: at most 8.64e15, either way",
-            )
-        }),
+        Literal::Number(n) => policy_bytecode::consts::instant(&super::number(n))
+            .is_none()
+            .then(|| {
+                invalid(
+                    value.span,
+                    "the number is too large for milliseconds from 1970: at most 8.64e15, either way",
+                )
+            }),
         Literal::Null | Literal::Bool(_) | Literal::Array(_) | Literal::Object(_) => None,
     }
 }

@@ -88,7 +88,10 @@ pub(super) fn reasoning(llm: &Value) -> Option<u64> {
     let mut most = 0;
     for place in places(llm) {
         for holder in members(place, &holders) {
-            for value in members(holder, &names).into_iter().filter(|v| v.as_i64() != Some(-1)) {
+            for value in members(holder, &names)
+                .into_iter()
+                .filter(|v| v.as_i64() != Some(-1))
+            {
                 most = most.max(whole(value)?);
             }
         }
@@ -98,7 +101,13 @@ pub(super) fn reasoning(llm: &Value) -> Option<u64> {
 
 /// Limits of the completion in other places than `llm.maxTokens`; -1 is none.
 pub(super) fn limits(llm: &Value) -> Option<Vec<u64>> {
-    let at_top = ["maxNewTokens", "max_new_tokens", "maxTokenCount", "max_tokens_to_sample", "num_predict"];
+    let at_top = [
+        "maxNewTokens",
+        "max_new_tokens",
+        "maxTokenCount",
+        "max_tokens_to_sample",
+        "num_predict",
+    ];
     let inside = [
         "maxOutputTokens",
         "max_output_tokens",

@@ -59,20 +59,30 @@ impl Field {
 
     /// The derived field of this canonical name below `llm`.
     pub(crate) fn named(name: &str) -> Option<Self> {
-        Self::NAMES.iter().find(|(_, own)| *own == name).map(|(field, _)| *field)
+        Self::NAMES
+            .iter()
+            .find(|(_, own)| *own == name)
+            .map(|(field, _)| *field)
     }
 
     fn name(self) -> &'static str {
-        Self::NAMES.iter().find(|(field, _)| *field == self).map_or("", |(_, name)| name)
+        Self::NAMES
+            .iter()
+            .find(|(field, _)| *field == self)
+            .map_or("", |(_, name)| name)
     }
 
     /// What it is computed from; reading it reads that.
     pub(crate) fn inputs(self) -> Vec<FieldPath> {
         let paths: &[&str] = match self {
             Self::CanonicalModel | Self::ModelFamily => &["llm.model", "llm.provider"],
-            Self::EstimatedCost | Self::MaxCost => {
-                &["llm", "llm.model", "llm.provider", "llm.maxTokens", "llm.serviceTier"]
-            }
+            Self::EstimatedCost | Self::MaxCost => &[
+                "llm",
+                "llm.model",
+                "llm.provider",
+                "llm.maxTokens",
+                "llm.serviceTier",
+            ],
             Self::EstimatedTokens => &["llm", "llm.model"],
             Self::Text
             | Self::NormalizedText
@@ -190,14 +200,18 @@ fn compute(field: Field, request: &Request<'_>) -> Found {
             normalize::normalize(&texts.join("\n"), &mut out);
             Found::Present(Value::from(out))
         }
-        Field::LastUserText => last_user_text(&read).map_or(Found::Missing, |text| Found::Present(Value::from(text))),
+        Field::LastUserText => {
+            last_user_text(&read).map_or(Found::Missing, |text| Found::Present(Value::from(text)))
+        }
         Field::UnreadContent => {
             let order = ["image", "audio", "file", "video", "encrypted", "unknown"];
             let kinds = order.into_iter().filter(|kind| read.unread.contains(kind));
             Found::Present(kinds.map(Value::from).collect())
         }
         Field::CanonicalModel | Field::ModelFamily => model_name(field, request),
-        Field::EstimatedTokens => count(&read, request).map_or(Found::Unknown, |n| Found::Present(Value::from(n))),
+        Field::EstimatedTokens => {
+            count(&read, request).map_or(Found::Unknown, |n| Found::Present(Value::from(n)))
+        }
         Field::EstimatedCost => cost(&read, request, false),
         Field::MaxCost => cost(&read, request, true),
         Field::ContainsPii => Found::Present(Value::Bool(texts.iter().any(|text| pii::contains(text)))),
@@ -227,7 +241,11 @@ fn last_user_text(read: &Read) -> Option<String> {
                 .map(|said| said.text.as_str()),
         );
     }
-    if parts.is_empty() { None } else { Some(parts.join("\n")) }
+    if parts.is_empty() {
+        None
+    } else {
+        Some(parts.join("\n"))
+    }
 }
 
 /// "the name that the price lookup resolves to, and its family; missing when nothing resolves".

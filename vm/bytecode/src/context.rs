@@ -93,7 +93,11 @@ impl Derived {
     #[must_use]
     pub fn is_text(self) -> bool {
         match self {
-            Self::Text | Self::NormalizedText | Self::LastUserText | Self::CanonicalModel | Self::ModelFamily => true,
+            Self::Text
+            | Self::NormalizedText
+            | Self::LastUserText
+            | Self::CanonicalModel
+            | Self::ModelFamily => true,
             Self::UnreadContent
             | Self::EstimatedTokens
             | Self::EstimatedCost

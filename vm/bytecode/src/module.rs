@@ -57,7 +57,11 @@ impl Module {
             });
             loaded
         });
-        let asked = self.bodies.iter().flat_map(Body::tests).flat_map(ItemTest::fields);
+        let asked = self
+            .bodies
+            .iter()
+            .flat_map(Body::tests)
+            .flat_map(ItemTest::fields);
         tested.chain(asked).chain(loaded)
     }
 }

@@ -180,7 +180,9 @@ impl Predicate {
     pub fn fields(&self) -> impl Iterator<Item = FieldIdx> {
         let other = match self.operand {
             PredOperand::Field(field) => Some(field),
-            PredOperand::None | PredOperand::Const(_) | PredOperand::Pattern(_) | PredOperand::Body(_) => None,
+            PredOperand::None | PredOperand::Const(_) | PredOperand::Pattern(_) | PredOperand::Body(_) => {
+                None
+            }
         };
         std::iter::once(self.field).chain(other)
     }

@@ -217,14 +217,20 @@ impl<'m> Operands<'m> {
             | (_, PredOperand::None | PredOperand::Pattern(_) | PredOperand::Body(_))
             | (PredOp::TimeBetween, PredOperand::Field(_)) => false,
             (_, PredOperand::Field(_))
-            | (PredOp::Eq | PredOp::Contains | PredOp::EqFold | PredOp::ContainsFold, PredOperand::Const(_)) => true,
+            | (
+                PredOp::Eq | PredOp::Contains | PredOp::EqFold | PredOp::ContainsFold,
+                PredOperand::Const(_),
+            ) => true,
             (PredOp::In | PredOp::InFold, PredOperand::Const(_)) => matches!(constant, Some(Const::Array(_))),
             (
                 PredOp::StartsWith | PredOp::EndsWith | PredOp::StartsWithFold | PredOp::EndsWithFold,
                 PredOperand::Const(_),
             ) => matches!(constant, Some(Const::Str(_))),
             (PredOp::Gt | PredOp::Gte | PredOp::Lt | PredOp::Lte, PredOperand::Const(_)) => {
-                matches!(constant, Some(Const::Number(_) | Const::Decimal(_) | Const::Str(_)))
+                matches!(
+                    constant,
+                    Some(Const::Number(_) | Const::Decimal(_) | Const::Str(_))
+                )
             }
             (PredOp::InCidr, PredOperand::Const(k)) => *self
                 .read
