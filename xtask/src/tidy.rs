@@ -23,12 +23,14 @@ const EDGES: &[(&str, &[&str])] = &[
         &["policy-grammar", "policy-bytecode", "policy-primitives"],
     ),
     ("policy-primitives", &[]),
+    ("policy-requests", &[]),
     (
         "policy-runtime",
         &[
             "policy-vm",
             "policy-bytecode",
             "policy-primitives",
+            "policy-requests",
             "policy-compiler",
             "policy-grammar",
         ],

@@ -328,7 +328,8 @@ fn put(value: &mut Option<Value>, inside: &[Segment], new: Value) -> bool {
         return false;
     }
     let child = child.expect("it was just put there");
-    if value.as_ref().is_some_and(numbers::is_number) {
+    // One that is written as an object here is no object.
+    if value.as_ref().is_some_and(numbers::is_number) && index(first).is_none_or(|n| n == 0) {
         *value = None;
     }
     match (value.as_mut(), index(first)) {
