@@ -4,14 +4,15 @@
 //! second source of truth for them. What a request says is read by [`super::requests`], which shares nothing with it. What stands here is the
 //! page's text around them: which text, which model, which of the caller's value and ours.
 
-use super::asked;
 use super::requests::{self, What};
 use super::{Found, Request, sent};
+use super::{asked, numbers};
 use policy_grammar::ast::{FieldPath, Segment};
 use policy_primitives::prices::{
     CostInput, DEFAULT_COMPLETION_TOKENS, Entry, PriceTable, Resolution, canonical_name, family_name,
 };
 use policy_primitives::{normalize, pii, tokens};
+use policy_requests::{Node, Number, View};
 use serde_json::Value;
 
 /// Engine setting `derive` (1.2).
@@ -120,6 +121,57 @@ fn llm_text(name: &str, request: &Request<'_>) -> Option<String> {
     match llm(name, request) {
         Found::Present(Value::String(text)) => Some(text),
         Found::Present(_) | Found::Missing | Found::Unknown => None,
+    }
+}
+
+/// A value whose numbers of any size are numbers for the product's rendering of tools.
+#[derive(Debug, Clone, Copy)]
+struct Exact<'v>(&'v Value);
+
+#[derive(Debug, Clone)]
+struct Elements<'v>(std::slice::Iter<'v, Value>);
+
+impl<'v> Iterator for Elements<'v> {
+    type Item = Exact<'v>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.0.next().map(Exact)
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Members<'v>(serde_json::map::Iter<'v>);
+
+impl<'v> Iterator for Members<'v> {
+    type Item = (&'v str, Exact<'v>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.0.next().map(|(name, value)| (name.as_str(), Exact(value)))
+    }
+}
+
+impl<'v> Node<'v> for Exact<'v> {
+    type Items = Elements<'v>;
+    type Members = Members<'v>;
+
+    fn view(self) -> View<'v, Self> {
+        match (numbers::mark_of(self.0), self.0) {
+            (Some(text), _) => View::Number(Number::Text(text)),
+            (None, Value::Array(items)) => View::Array(Elements(items.iter())),
+            (None, Value::Object(members)) => View::Object(Members(members.iter())),
+            (None, Value::Null) => View::Null,
+            (None, Value::Bool(value)) => View::Bool(*value),
+            (None, Value::String(text)) => View::Str(text),
+            (None, Value::Number(n)) => View::Number(match (n.as_i64(), n.as_u64(), n.as_f64()) {
+                (Some(n), ..) => Number::Int(n),
+                (None, Some(n), _) => Number::UInt(n),
+                (None, None, x) => Number::Float(x.unwrap_or(f64::NAN)),
+            }),
+        }
+    }
+
+    fn get(self, name: &str) -> Option<Self> {
+        self.0.as_object()?.get(name).map(Exact)
     }
 }
 
@@ -284,7 +336,7 @@ fn count(read: &Read, request: &Request<'_>) -> Option<u64> {
     let mut counter = tokens::Counter::new(family, &mut scratch);
     let mut tools = String::new();
     for tool in &read.tools {
-        policy_requests::tools::render(tool, &mut tools);
+        policy_requests::tools::render(Exact(tool), &mut tools);
     }
     let said = read.texts.iter().filter(|said| said.member != "tools");
     said.for_each(|said| counter.text(&said.text));
