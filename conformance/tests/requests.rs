@@ -200,37 +200,3 @@ fn no_place_hides_a_text() {
         }
     }
 }
-
-/// The example of OpenAI's cookbook, for which the API counts 101 input tokens with GPT-4o and 105 with GPT-4: the
-/// rendering of its tool, with the overheads, gives the same.
-#[test]
-fn rendered_tools_count_as_the_api_counts() {
-    use policy_primitives::tokens::{Counter, TokenScratch, family_for};
-    let tool = json!({"type": "function", "function": {"name": "get_current_weather", "description": "Get the current weather in a given location",
-        "parameters": {"type": "object", "properties": {
-            "location": {"type": "string", "description": "The city and state, e.g. San Francisco, CA"},
-            "unit": {"type": "string", "description": "The unit of temperature to return", "enum": ["celsius", "fahrenheit"]},
-        }, "required": ["location"]}}});
-    let messages = [
-        (
-            "system",
-            "You are a helpful assistant that can answer to questions about the weather.",
-        ),
-        ("user", "What's the weather like in San Francisco?"),
-    ];
-    let mut rendered = policy_requests::tools::HEAD.to_owned();
-    policy_requests::tools::render(&tool, &mut rendered);
-    rendered.push_str(policy_requests::tools::TAIL);
-    for (model, counted) in [("gpt-4o", 101), ("gpt-4", 105)] {
-        let mut scratch = TokenScratch::new();
-        let mut counter = Counter::new(family_for(model), &mut scratch);
-        for (role, content) in messages {
-            counter.message();
-            counter.text(role);
-            counter.text(content);
-        }
-        counter.text(&rendered);
-        let tokens = counter.finish_chat().tokens + policy_requests::tools::OVERHEAD_WITH_SYSTEM;
-        assert_eq!(tokens, counted, "{model}");
-    }
-}

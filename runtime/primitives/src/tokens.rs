@@ -128,27 +128,15 @@ impl ChatOverhead {
 
 /// Tokens that a request with tool definitions takes beside those of the definitions.
 ///
-/// OpenAI's models have a frame around them, which is smaller beside a system message; Anthropic puts a system prompt of 346 tokens in front (the largest of its
-/// published numbers up to Claude 4.6). Others publish none, and get OpenAI's.
+/// OpenAI's models have a frame around them, which is smaller beside a system message; Anthropic puts a system prompt of
+/// 346 tokens in front (the largest of its published numbers up to Claude 4.6). Others publish none, and get OpenAI's.
 pub fn tool_overhead(family: Family, system: bool) -> u64 {
-    match family.name {
-        FamilyName::Claude | FamilyName::ClaudeNew => 346,
-        FamilyName::OpenAi
-        | FamilyName::OpenAiLegacy
-        | FamilyName::Gemini
-        | FamilyName::Llama
-        | FamilyName::Mistral
-        | FamilyName::DeepSeek
-        | FamilyName::Qwen
-        | FamilyName::Cohere
-        | FamilyName::Unknown => {
-            if system {
-                12
-            } else {
-                16
-            }
-        }
-    }
+    let frame = match (family.name, family.encoding) {
+        (FamilyName::Claude | FamilyName::ClaudeNew, _) => return 346,
+        (_, Encoding::O200k) => 6,
+        (_, Encoding::Cl100k) => 7,
+    };
+    frame + if system { 5 } else { 9 }
 }
 
 /// Working memory for counting; keep one per worker.

@@ -16,17 +16,6 @@ use crate::node::{Node, Number, View};
 use crate::walk::READ_LEVELS;
 use std::fmt::Write as _;
 
-/// What stands once before all definitions.
-pub const HEAD: &str = "namespace functions {\n\n";
-/// What stands once behind all definitions.
-pub const TAIL: &str = "} // namespace functions";
-
-/// Tokens that OpenAI's models need once for all definitions, besides [`HEAD`], the renderings and [`TAIL`]; where the
-/// request has no system message.
-pub const OVERHEAD: u64 = 9;
-/// As [`OVERHEAD`], where the request has a system message, which the definitions are joined to.
-pub const OVERHEAD_WITH_SYSTEM: u64 = 5;
-
 /// Names in a list of required properties that are looked through.
 const LOOKED_THROUGH: usize = 64;
 /// Levels of a schema that are written as types; what is below is a comment.
