@@ -136,7 +136,8 @@ impl Projection {
     pub fn of_bundle(bytes: &[u8]) -> Result<Self, String> {
         let bundle = Bundle::decode(bytes).map_err(|e| e.to_string())?;
         let module = verify(bundle.module, &HostLimits::default()).map_err(|e| e.to_string())?;
-        let module = LoadedModule::new(&module).map_err(|e| e.to_string())?;
+        let shown = bundle.manifest.fields();
+        let module = LoadedModule::showing(&module, &shown).map_err(|e| e.to_string())?;
         Ok(Self {
             module,
             scratch: Scratch::new(),
@@ -168,5 +169,9 @@ impl Host for Sent {
         _: &'a Bump,
     ) -> Option<Outcome> {
         None
+    }
+
+    fn computes(&self) -> bool {
+        false
     }
 }

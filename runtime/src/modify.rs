@@ -166,6 +166,9 @@ pub(crate) fn compose<'a>(
     let mut changes: BumpVec<'a, Change<'a>> = BumpVec::new_in(bump);
     let (mut read, mut in_lists) = (false, false);
     let mut rest: &[Asked<'a>] = asked.into_bump_slice();
+    // An element that is counted from the end may be another one as well: then what stays as it is has to be said, too.
+    let by_end = |a: &Asked<'a>| a.target.steps.iter().any(Step::is_from_end);
+    let any_by_end = rest.iter().any(by_end);
     while let Some(first) = rest.first() {
         let below = |a: &Asked<'a>| a.target.is_at_or_below(first.target);
         let (own, more) = rest.split_at(rest.partition_point(below));
@@ -177,8 +180,9 @@ pub(crate) fn compose<'a>(
             Value::Undefined
         };
         let after = Tree::new(own, before, bump).compose(policies, eval, &mut out);
-        if !same(&before, &after) {
-            read |= first.target.read;
+        let changed = !same(&before, &after);
+        if changed || any_by_end {
+            read |= changed && first.target.read;
             in_lists |= first.target.steps.iter().any(Step::is_index);
             changes.push(Change {
                 steps: &first.target.steps,

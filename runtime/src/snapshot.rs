@@ -87,7 +87,7 @@ impl Policies {
         manifest
             .check(module)
             .map_err(policy_bytecode::bundle::BundleError::Manifest)?;
-        let loaded = LoadedModule::new(module)?;
+        let loaded = LoadedModule::showing(module, &manifest.fields())?;
         let rule_labels = manifest
             .rules
             .iter()

@@ -327,9 +327,10 @@ impl LoadedModule {
             scans,
         } = scratch;
         let bump: &'a Bump = bump;
-        let slots = crate::project::project(self, body, bump, hints)?;
+        let computes = host.computes();
+        let slots = crate::project::project(self, body, bump, hints, computes)?;
         let (slots, sent) = slots.split_at_mut_checked(self.field_count).unwrap_or_default();
-        if host.computes() {
+        if computes {
             let fields = self.derived.iter().map(|(_, field)| field);
             for field in fields.chain(self.inside_derived.iter().map(|(field, _)| field)) {
                 if let Some(slot) = slots.get_mut(field.index()) {

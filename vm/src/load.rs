@@ -17,6 +17,7 @@ use policy_bytecode::quantifier::Body;
 use policy_bytecode::{
     BodyIdx, Const, ConstIdx, FieldIdx, Instr, Number, PatternIdx, PredIdx, VerifiedModule,
 };
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -26,7 +27,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub struct LoadedModule {
     identity: u64,
     pub(crate) limits: Limits,
-    pub(crate) trie: Trie,
+    trie: Trie,
+    /// Without what derived fields alone are computed from.
+    as_sent: Option<Trie>,
     pub(crate) field_count: usize,
     pub(crate) fields: Vec<Vec<PathSegment>>,
     /// What each field may hold.
@@ -146,6 +149,20 @@ impl LoadedModule {
     ///
     /// [`LoadError::Pattern`] for an automaton or pattern that this build cannot run, [`LoadError::TooLarge`].
     pub fn new(module: &VerifiedModule) -> Result<Self, LoadError> {
+        Self::load(module, None)
+    }
+
+    /// As [`LoadedModule::new`], for a host that reads the fields `shown` besides those that the module itself reads:
+    /// where it [computes](crate::Host::computes) nothing, the inputs of derived fields are not read from requests.
+    ///
+    /// # Errors
+    ///
+    /// As [`LoadedModule::new`].
+    pub fn showing(module: &VerifiedModule, shown: &[FieldIdx]) -> Result<Self, LoadError> {
+        Self::load(module, Some(shown))
+    }
+
+    fn load(module: &VerifiedModule, shown: Option<&[FieldIdx]>) -> Result<Self, LoadError> {
         let consts = load_consts(&module.consts);
         let scanned = scan::only_scanned(module);
         let patterns = module
@@ -214,7 +231,16 @@ impl LoadedModule {
         Ok(Self {
             identity: NEXT_IDENTITY.fetch_add(1, Ordering::Relaxed),
             limits: module.limits,
-            trie: Trie::build(&module.fields, &derived),
+            trie: Trie::build(&module.fields, &derived, |_| true),
+            as_sent: shown.filter(|_| !derived.is_empty()).map(|shown| {
+                let read: HashSet<usize> = module
+                    .fields_read()
+                    .chain(shown.iter().copied())
+                    .chain(derived.iter().map(|(_, field)| *field))
+                    .map(FieldIdx::index)
+                    .collect();
+                Trie::build(&module.fields, &derived, |index| read.contains(&index))
+            }),
             field_count: module.fields.len(),
             fields: module.fields.iter().map(|f| f.path.clone()).collect(),
             shapes,
@@ -245,6 +271,14 @@ impl LoadedModule {
             policies: module.policies.clone(),
             index,
         })
+    }
+
+    /// What to read of requests.
+    pub(crate) fn trie(&self, computes: bool) -> &Trie {
+        match &self.as_sent {
+            Some(as_sent) if !computes => as_sent,
+            Some(_) | None => &self.trie,
+        }
     }
 
     /// Distinguishes loaded modules, so that worker memory notices a change.

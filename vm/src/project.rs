@@ -100,12 +100,17 @@ enum Step<'a> {
 
 impl Trie {
     /// What the request holds at the paths of derived fields goes into slots of its own, behind those of all fields.
-    pub(crate) fn build(fields: &[Field], derived: &[(Derived, FieldIdx)]) -> Self {
+    /// Fields that are not `wanted` stay missing.
+    pub(crate) fn build(
+        fields: &[Field],
+        derived: &[(Derived, FieldIdx)],
+        wanted: impl Fn(usize) -> bool,
+    ) -> Self {
         let mut nodes = vec![Node::default()];
         let mut children: Vec<Vec<Child<'_>>> = vec![Vec::new()];
         // Where each step from a node leads: its place among the node's children.
         let mut known: HashMap<(usize, Step<'_>), usize> = HashMap::new();
-        for (index, field) in fields.iter().enumerate() {
+        for (index, field) in fields.iter().enumerate().filter(|(index, _)| wanted(*index)) {
             let mut at = 0;
             for (depth, segment) in field.path.iter().enumerate() {
                 let (step, aliases) = match segment {
@@ -350,6 +355,7 @@ impl Quoted {
 pub(crate) struct Hints {
     next: Vec<u16>,
     module: u64,
+    computes: bool,
 }
 
 const NO_HINT: u16 = u16::MAX;
@@ -359,11 +365,12 @@ impl Hints {
         2 * (keys + 1)
     }
 
-    pub(crate) fn reset(&mut self, module: &LoadedModule) {
-        if self.module != module.identity() {
+    fn reset(&mut self, module: &LoadedModule, computes: bool) {
+        if (self.module, self.computes) != (module.identity(), computes) {
             self.module = module.identity();
+            self.computes = computes;
             self.next.clear();
-            self.next.resize(module.trie.hints, NO_HINT);
+            self.next.resize(module.trie(computes).hints, NO_HINT);
         }
     }
 }
@@ -483,7 +490,9 @@ pub(crate) fn project<'a>(
     body: &'a [u8],
     bump: &'a Bump,
     hints: &mut Hints,
+    computes: bool,
 ) -> std::result::Result<&'a mut [Value<'a>], JsonError> {
+    hints.reset(module, computes);
     if body.len() as u64 > module.limits.body_bytes {
         return Err(JsonError {
             kind: JsonErrorKind::TooLarge,
@@ -497,7 +506,7 @@ pub(crate) fn project<'a>(
     let slots = bump.alloc_slice_fill_copy(module.field_count + module.derived.len(), Value::Undefined);
     let arena = usize::try_from(module.limits.arena_bytes).unwrap_or(usize::MAX);
     let mut projection = Projection {
-        trie: &module.trie,
+        trie: module.trie(computes),
         reader: Reader::new(text, bump, module.limits.depth, arena),
         slots: &mut *slots,
         hints: &mut hints.next,

@@ -40,7 +40,6 @@ impl Scratch {
         self.candidates.reset(module.rules.len());
         self.hits.clear();
         self.caches.reset(module);
-        self.hints.reset(module);
         self.scans.reset(module);
     }
 }

@@ -181,6 +181,17 @@ impl Manifest {
     /// one: what they become depends on the request.
     pub const MAX_VALUE_SIZE: u64 = 1 << 24;
 
+    /// The fields that responses are made from: those of modifications and templates. With repetitions.
+    #[must_use]
+    pub fn fields(&self) -> Vec<FieldIdx> {
+        let modified = self.rules.iter().flat_map(|rule| &rule.modifications);
+        let shown = self.templates.iter().flatten().filter_map(|part| match part {
+            TemplatePart::Text(_) => None,
+            TemplatePart::Field(field) => Some(*field),
+        });
+        modified.map(|modification| modification.field).chain(shown).collect()
+    }
+
     /// Checks every index against its table, the nesting and the size of trees, and that ids are unique, so that
     /// readers need not. Trees may share nodes, which is why their written-out size is bounded and not only their
     /// depth: readers walk them as trees.
