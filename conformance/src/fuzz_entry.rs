@@ -14,7 +14,7 @@ use crate::compare::{Verdict, dump, judge, report, shrink};
 use crate::engine::{Engine, Loaded, Refusal, RequestOptions, Settings, reference_answer};
 use crate::generate::{Dials, Pair, pair};
 use crate::product::Product;
-use crate::reference::{Derive, Mode};
+use crate::reference::{Derive, Mode, numbers};
 use crate::rng::Rng;
 use policy_bytecode::bundle;
 use policy_bytecode::context::Derived;
@@ -220,11 +220,11 @@ pub fn request(bytes: &[u8]) {
             }
         });
         let actual = loaded.evaluate(bytes, &options);
-        let parsed: Result<Value, _> = serde_json::from_slice(bytes);
+        let parsed = read(bytes);
         match (&parsed, &actual) {
             (Err(error), Ok(answer)) => {
                 assert!(
-                    error.to_string().contains("recursion limit"),
+                    error.contains("recursion limit"),
                     "{error}, but the answer is {answer:?}"
                 );
             }
@@ -246,6 +246,12 @@ pub fn request(bytes: &[u8]) {
             }
         }
     });
+}
+
+/// A body as the reference reads it.
+fn read(bytes: &[u8]) -> Result<Value, String> {
+    let text = std::str::from_utf8(bytes).map_err(|error| error.to_string())?;
+    numbers::read(text)
 }
 
 /// Paths that [`projection`] chooses from. Spellings differ from path to path in what a reader might get wrong: their
@@ -352,7 +358,7 @@ pub fn projection(bytes: &[u8]) {
     let mut scratch = Scratch::new();
     let bodies = bodies.split(|byte| *byte == u8::MAX);
     for body in bodies.flat_map(|body| [body, body]) {
-        let parsed: Result<Value, _> = serde_json::from_slice(body);
+        let parsed = read(body);
         let mut host = NoHost;
         let mut read = match (module.begin(&mut scratch, &mut host, body), &parsed) {
             (Ok(read), _) => read,
@@ -371,7 +377,6 @@ pub fn projection(bytes: &[u8]) {
         let context = match parsed {
             Ok(context) => context,
             Err(error) => {
-                let error = error.to_string();
                 assert!(error.contains("recursion limit"), "{error}, but it is read");
                 continue;
             }
@@ -380,7 +385,7 @@ pub fn projection(bytes: &[u8]) {
             let value = read.field(FieldIdx::from_index(index).expect("there are few"));
             let mut text = String::new();
             value.write_json(&mut text).expect("writing to text never fails");
-            let found: Value = serde_json::from_str(&text).expect("what is written is JSON");
+            let found = numbers::read(&text).expect("what is written is JSON");
             let expected = resolve(&context, path);
             assert_eq!(
                 value.is_present().then_some(&found),
