@@ -166,7 +166,7 @@ pub fn evaluate(policies: &[Policy], context: &Value, options: &RefOptions) -> R
         derive: options.derive,
         item: None,
     };
-    if malformed(&paths_read(policies, options.derive), context) {
+    if malformed(&paths_read(policies), context) {
         return Err(RefError::Malformed);
     }
     let first = run(&rules, &request, options);
@@ -523,7 +523,7 @@ pub const SCALARS: &[(&str, &str)] = &[
 ];
 
 /// Every path that active policies read or change, canonical, with those that derived fields are computed from.
-fn paths_read(policies: &[Policy], derive: Derive) -> Vec<FieldPath> {
+fn paths_read(policies: &[Policy]) -> Vec<FieldPath> {
     // `inside`: paths that begin with `item` lead into an element, not into the request.
     fn in_condition(node: &Condition, inside: bool, paths: &mut Vec<FieldPath>) {
         let mut push = |path: &FieldPath| {
@@ -585,8 +585,7 @@ fn paths_read(policies: &[Policy], derive: Derive) -> Vec<FieldPath> {
     }
     let mut paths: Vec<FieldPath> = paths.iter().map(canonical).collect();
     for path in paths.clone() {
-        if derive != Derive::Never
-            && let [Segment::Key(llm), Segment::Key(name), ..] = path.segments.as_slice()
+        if let [Segment::Key(llm), Segment::Key(name), ..] = path.segments.as_slice()
             && llm == "llm"
             && let Some(field) = derived::Field::named(name)
         {

@@ -110,7 +110,12 @@ impl Trie {
         let mut children: Vec<Vec<Child<'_>>> = vec![Vec::new()];
         // Where each step from a node leads: its place among the node's children.
         let mut known: HashMap<(usize, Step<'_>), usize> = HashMap::new();
-        for (index, field) in fields.iter().enumerate().filter(|(index, _)| wanted(*index)) {
+        for (index, field) in fields.iter().enumerate() {
+            let wanted = wanted(index);
+            // Keys that are known and passed over cost less than others, and mean the same whatever is computed.
+            if !wanted && field.path.len() < 2 {
+                continue;
+            }
             let mut at = 0;
             for (depth, segment) in field.path.iter().enumerate() {
                 let (step, aliases) = match segment {
@@ -142,7 +147,7 @@ impl Trie {
                     children.push(Vec::new());
                 }
             }
-            if let Some(node) = nodes.get_mut(at) {
+            if let Some(node) = nodes.get_mut(at).filter(|_| wanted) {
                 let sent = derived.iter().position(|(_, f)| f.index() == index);
                 let slot = sent.map_or(index, |position| fields.len() + position);
                 node.slot = u32::try_from(slot).ok();
@@ -551,6 +556,9 @@ impl<'t, 'a> Projection<'t, 'a> {
             return self.reader.fail(JsonErrorKind::RootNotAnObject, end.min(at));
         }
         if node.whole || node.is_leaf() {
+            if node.slot.is_none() {
+                return self.reader.skip(byte, at);
+            }
             let mut value = Value::Undefined;
             let end = self.reader.value(byte, at, &mut value)?;
             self.assign(index, value, at)?;

@@ -344,7 +344,9 @@ fn class_summary(class: &Class) -> Summary {
     }
     // A class without members never matches; nothing has to be said of it.
     let length = length.unwrap_or(Span::ANY);
-    if folds.is_empty() || folds.len() > MAX_CLASS {
+    // One of several kinds of white space is everywhere, and five literals in place of one.
+    let is_space = folds.len() > 1 && folds.keys().all(|c| c.is_whitespace());
+    if folds.is_empty() || folds.len() > MAX_CLASS || is_space {
         return Summary::unknown(length);
     }
     let piece = |(folded, exact): (&char, &Option<char>)| {
