@@ -226,8 +226,8 @@ impl<'w> DeriveHost<'w> {
             Some(types) => types,
             None => {
                 let found = Read::new(inputs.llm, bump)
-                    .texts()
-                    .map(|text| pii::types_in(text.text))
+                    .searched()
+                    .map(pii::types_in)
                     .fold(PiiTypeSet::EMPTY, PiiTypeSet::union);
                 self.types = Some(found);
                 found
@@ -334,9 +334,7 @@ impl Host for DeriveHost<'_> {
             }
             Derived::ContainsPii => Value::Bool(match self.types {
                 Some(types) => !types.is_empty(),
-                None => Read::new(inputs.llm, bump)
-                    .texts()
-                    .any(|text| pii::contains(text.text)),
+                None => Read::new(inputs.llm, bump).searched().any(pii::contains),
             }),
             Derived::PiiTypes => {
                 let types = self.pii_types(inputs, bump);

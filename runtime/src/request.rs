@@ -7,6 +7,7 @@ use crate::derive::DeriveHost;
 use bumpalo::collections::{String as BumpString, Vec as BumpVec};
 use policy_bytecode::Number;
 use policy_bytecode::module::PathSegment;
+use policy_primitives::escapes;
 use policy_primitives::pii::PiiTypeSet;
 use policy_requests::{
     Editor, Field, Image, Node, Number as Count, Piece, Place, Role, Step, UnreadKind, View,
@@ -79,7 +80,12 @@ impl<'a> Node<'a> for Json<'a> {
 /// A text that a model reads.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Text<'a> {
+    /// As it was sent.
+    sent: &'a str,
+    /// As it reads: of JSON in a text, with its escapes undone.
     pub(crate) text: &'a str,
+    /// With escapes undone, where there are any.
+    undone: Option<&'a str>,
     pub(crate) place: Place,
     /// It is a role or the name of a message: tokens, but nothing that anybody wrote.
     label: bool,
@@ -113,7 +119,17 @@ impl<'a> Read<'a> {
             token_ids: 0,
         };
         let mut sink = |piece: Piece<'a, Json<'a>>, place: Place| {
-            let mut push = |text: &'a str, label: bool| texts.push(Text { text, place, label });
+            let mut push = |sent: &'a str, label: bool| {
+                let undone = undone(sent, bump);
+                let text = undone.filter(|_| is_json(sent)).unwrap_or(sent);
+                texts.push(Text {
+                    sent,
+                    text,
+                    undone,
+                    place,
+                    label,
+                });
+            };
             match piece {
                 Piece::Message { named } => {
                     read.messages += 1;
@@ -153,7 +169,13 @@ impl<'a> Read<'a> {
         self.texts
             .iter()
             .filter(|text| text.place.field != Field::Tools)
-            .map(|text| text.text)
+            .map(|text| text.sent)
+    }
+
+    /// What may hold personal data: every text, once more where it has escapes.
+    pub(crate) fn searched(self) -> impl Iterator<Item = &'a str> + Clone {
+        self.texts()
+            .flat_map(|text| std::iter::once(text.sent).chain(text.undone))
     }
 
     pub(crate) fn images(self) -> &'a [Image<'a>] {
@@ -221,6 +243,23 @@ fn join<'t>(parts: impl Iterator<Item = &'t str>, out: &mut String) -> bool {
     !first
 }
 
+/// The text with its escapes undone; `None` where it has none.
+fn undone<'a>(text: &str, bump: &'a Bump) -> Option<&'a str> {
+    if !text.contains('\\') {
+        return None;
+    }
+    let mut out = BumpString::new_in(bump);
+    // Writing to text never fails.
+    let any = escapes::undo(text, &mut out).unwrap_or(false);
+    any.then(|| out.into_bump_str())
+}
+
+/// Whether a text is JSON, other than a number or a word.
+fn is_json(text: &str) -> bool {
+    let begins = text.trim_start().starts_with(['{', '[', '"']);
+    begins && serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()
+}
+
 fn bit(kind: UnreadKind) -> u8 {
     match kind {
         UnreadKind::Image => 1,
@@ -263,6 +302,9 @@ pub(crate) fn redact<'a>(
     policy_requests::rewrite(Json(value), &steps, &mut editor).unwrap_or(value)
 }
 
+/// How often JSON in a string in JSON is looked into.
+const JSON_IN_JSON: u32 = 4;
+
 struct Redaction<'a, 'h, 'w> {
     types: PiiTypeSet,
     host: &'h mut DeriveHost<'w>,
@@ -270,9 +312,75 @@ struct Redaction<'a, 'h, 'w> {
 }
 
 impl<'a> Redaction<'a, '_, '_> {
+    /// The text without personal data; `None` where it has none. JSON stays JSON, and what only shows once escapes are
+    /// undone goes as well.
     fn redacted(&mut self, text: &'a str) -> Option<&'a str> {
-        let redacted = self.host.redact(text, self.types, self.bump);
-        (!std::ptr::eq(redacted, text)).then_some(redacted)
+        self.redacted_to(text, JSON_IN_JSON)
+    }
+
+    fn redacted_to(&mut self, text: &'a str, levels: u32) -> Option<&'a str> {
+        let mut current = text;
+        if levels > 0
+            && is_json(text)
+            && let Ok(mut value) = serde_json::from_str::<serde_json::Value>(text)
+            && self.json(&mut value, levels)
+        {
+            current = self.bump.alloc_str(&value.to_string());
+        }
+        current = self.host.redact(current, self.types, self.bump);
+        if let Some(undone) = undone(current, self.bump) {
+            let plain = self.host.redact(undone, self.types, self.bump);
+            if !std::ptr::eq(plain, undone) {
+                current = plain;
+            }
+        }
+        (!std::ptr::eq(current, text)).then_some(current)
+    }
+
+    /// Redacts what stands in a value of JSON; whether there was anything. Recursion is as deep as the parser allows.
+    fn json(&mut self, value: &mut serde_json::Value, levels: u32) -> bool {
+        match value {
+            serde_json::Value::Null | serde_json::Value::Bool(_) => false,
+            serde_json::Value::Number(_) | serde_json::Value::String(_) => {
+                let text = match value {
+                    serde_json::Value::String(text) => self.bump.alloc_str(text),
+                    ref number => self.bump.alloc_str(&number.to_string()),
+                };
+                match self.redacted_to(text, levels - 1) {
+                    Some(redacted) => {
+                        *value = redacted.into();
+                        true
+                    }
+                    None => false,
+                }
+            }
+            serde_json::Value::Array(items) => items
+                .iter_mut()
+                .fold(false, |any, item| self.json(item, levels) | any),
+            serde_json::Value::Object(members) => {
+                let mut any = false;
+                let mut renamed = serde_json::Map::new();
+                for (name, mut value) in std::mem::take(members) {
+                    any |= self.json(&mut value, levels);
+                    let name = match self.redacted_to(self.bump.alloc_str(&name), 0) {
+                        Some(redacted) => {
+                            any = true;
+                            redacted.to_owned()
+                        }
+                        None => name,
+                    };
+                    let mut free = name.clone();
+                    let mut number = 2_usize;
+                    while renamed.contains_key(&free) {
+                        free = format!("{name}_{number}");
+                        number += 1;
+                    }
+                    renamed.insert(free, value);
+                }
+                *members = renamed;
+                any
+            }
+        }
     }
 }
 

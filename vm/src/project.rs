@@ -556,7 +556,7 @@ impl<'t, 'a> Projection<'t, 'a> {
             return self.reader.fail(JsonErrorKind::RootNotAnObject, end.min(at));
         }
         if node.whole || node.is_leaf() {
-            if node.slot.is_none() {
+            if node.slot.is_none() && node.is_leaf() {
                 return self.reader.skip(byte, at);
             }
             let mut value = Value::Undefined;

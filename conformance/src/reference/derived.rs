@@ -11,7 +11,7 @@ use policy_grammar::ast::{FieldPath, Segment};
 use policy_primitives::prices::{
     CostInput, DEFAULT_COMPLETION_TOKENS, Entry, PriceTable, Resolution, canonical_name, family_name,
 };
-use policy_primitives::{normalize, pii, tokens};
+use policy_primitives::{escapes, normalize, pii, tokens};
 use policy_requests::{Node, Number, View};
 use serde_json::Value;
 
@@ -175,6 +175,19 @@ impl<'v> Node<'v> for Exact<'v> {
     }
 }
 
+/// A text with its escapes undone, if it has any.
+pub(super) fn undone(text: &str) -> Option<String> {
+    let mut out = String::new();
+    let any = escapes::undo(text, &mut out).expect("a string takes every text");
+    any.then_some(out)
+}
+
+/// Whether a text is an object, a list or a string of JSON.
+pub(super) fn is_json(text: &str) -> bool {
+    matches!(text.trim_start().chars().next(), Some('{' | '[' | '"'))
+        && serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()
+}
+
 /// What a request says, by kind.
 #[derive(Default)]
 struct Read {
@@ -192,6 +205,8 @@ struct Read {
 }
 
 struct Said {
+    sent: String,
+    undone: Option<String>,
     text: String,
     member: &'static str,
     turn: usize,
@@ -202,8 +217,16 @@ impl Read {
     fn new(llm: &Value) -> Self {
         let mut read = Self::default();
         for (what, place) in requests::read(llm) {
-            let mut say = |text: String| {
+            let mut say = |sent: String| {
+                // "whatever the shape": JSON in a text reads as what it says.
+                let undone = undone(&sent);
+                let text = undone
+                    .clone()
+                    .filter(|_| is_json(&sent))
+                    .unwrap_or_else(|| sent.clone());
                 read.texts.push(Said {
+                    sent,
+                    undone,
                     text,
                     member: place.field,
                     turn: place.turn,
@@ -244,6 +267,14 @@ impl Read {
 fn compute(field: Field, request: &Request<'_>) -> Found {
     let read = Read::new(request.context.get("llm").unwrap_or(&Value::Null));
     let texts: Vec<&str> = read.texts.iter().map(|said| said.text.as_str()).collect();
+    // Personal data shows in one spelling or the other.
+    let spelled = || {
+        let both = read
+            .texts
+            .iter()
+            .map(|said| [Some(said.sent.as_str()), said.undone.as_deref()]);
+        both.flatten().flatten()
+    };
     match field {
         // "every text of the request in order, one a line". Ruling: "" where there is none.
         Field::Text => Found::Present(Value::from(texts.join("\n"))),
@@ -266,11 +297,9 @@ fn compute(field: Field, request: &Request<'_>) -> Found {
         }
         Field::EstimatedCost => cost(&read, request, false),
         Field::MaxCost => cost(&read, request, true),
-        Field::ContainsPii => Found::Present(Value::Bool(texts.iter().any(|text| pii::contains(text)))),
+        Field::ContainsPii => Found::Present(Value::Bool(spelled().any(pii::contains))),
         Field::PiiTypes => {
-            let types = texts
-                .iter()
-                .fold(pii::PiiTypeSet::EMPTY, |set, text| set.union(pii::types_in(text)));
+            let types = spelled().fold(pii::PiiTypeSet::EMPTY, |set, text| set.union(pii::types_in(text)));
             Found::Present(types.names().map(Value::from).collect())
         }
     }
@@ -339,7 +368,7 @@ fn count(read: &Read, request: &Request<'_>) -> Option<u64> {
         policy_requests::tools::render(Exact(tool), &mut tools);
     }
     let said = read.texts.iter().filter(|said| said.member != "tools");
-    said.for_each(|said| counter.text(&said.text));
+    said.for_each(|said| counter.text(&said.sent));
     read.labels.iter().for_each(|label| counter.text(label));
     counter.text(&tools);
     total += counter.finish().tokens;

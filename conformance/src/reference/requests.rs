@@ -1025,7 +1025,7 @@ impl Walk<'_> {
 }
 
 /// An object of these members; names that are equal get `_2`, `_3` … .
-fn together(members: impl IntoIterator<Item = (String, Value)>) -> Value {
+pub(super) fn together(members: impl IntoIterator<Item = (String, Value)>) -> Value {
     let mut object = Map::new();
     for (name, value) in members {
         let numbered = (2..).map(|count| format!("{name}_{count}"));

@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod escapes;
 pub mod normalize;
 pub mod pii;
 pub mod prices;
