@@ -4,9 +4,10 @@
 //! namespace `default` with others, and policies that never take part in a decision, where nothing else is wrong.
 
 use crate::unit::Head;
+use policy_grammar::ast::{FieldPath, Segment};
 use policy_grammar::codes::Code;
 use policy_grammar::{Diagnostic, FileId, Span};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// A head, and the number that its file has in this set.
 pub(crate) type Placed<'a> = (FileId, &'a Head);
@@ -14,6 +15,7 @@ pub(crate) type Placed<'a> = (FileId, &'a Head);
 /// Checks the set. `diagnostics` holds what was said of its parts.
 pub(crate) fn check<'a>(heads: impl Iterator<Item = Placed<'a>> + Clone, diagnostics: &mut Vec<Diagnostic>) {
     duplicates(heads.clone(), diagnostics);
+    ambiguous(heads.clone(), diagnostics);
     diagnostics.extend(mixed(heads.clone()));
     if !diagnostics.iter().any(Diagnostic::is_error) {
         diagnostics.extend(heads.filter_map(|(file, head)| {
@@ -41,6 +43,52 @@ fn duplicates<'a>(heads: impl Iterator<Item = Placed<'a>>, diagnostics: &mut Vec
             );
         }
     }
+}
+
+/// Modifications are composed by their paths, so two paths that may be one place in some request must not meet.
+fn ambiguous<'a>(heads: impl Iterator<Item = Placed<'a>> + Clone, diagnostics: &mut Vec<Diagnostic>) {
+    let all = || {
+        let live = heads.clone().filter(|(_, head)| head.live);
+        live.flat_map(|(file, head)| head.elements.iter().map(move |path| (file, head, path)))
+    };
+    let from_end = |path: &FieldPath| path.segments.iter().any(|s| matches!(s, Segment::FromEnd(_)));
+    let mut seen: HashSet<&FieldPath> = HashSet::new();
+    for (file, head, path) in all().filter(|(_, _, path)| from_end(&path.value)) {
+        if !seen.insert(&path.value) {
+            continue;
+        }
+        let together = |other: &Head| {
+            head.namespace == other.namespace
+                || [&head.namespace, &other.namespace].iter().any(|n| *n == "global")
+        };
+        let other = all().find(|(_, other, also)| together(other) && may_coincide(&path.value, &also.value));
+        if let Some((other_file, _, other)) = other {
+            diagnostics.push(
+                Diagnostic::new(
+                    Code::AmbiguousElement,
+                    in_file(path.span, file),
+                    format!("`{}` may be the same element as `{}`", path.value, other.value),
+                )
+                .label("counted from the end here")
+                .also(in_file(other.span, other_file), "and counted otherwise here")
+                .help("name the elements in one way, or modify the list as a whole"),
+            );
+        }
+    }
+}
+
+/// Whether two paths part at a step of which one counts from the end of a list, and the other one does not or does to
+/// another place.
+fn may_coincide(a: &FieldPath, b: &FieldPath) -> bool {
+    let parts = a.segments.iter().zip(&b.segments).find(|(a, b)| a != b);
+    parts.is_some_and(|(a, b)| {
+        let in_list = |segment: &Segment| match segment {
+            Segment::Key(key) => key.bytes().all(|b| b.is_ascii_digit()),
+            Segment::Index(_) | Segment::FromEnd(_) => true,
+        };
+        let from_end = |segment: &Segment| matches!(segment, Segment::FromEnd(_));
+        (from_end(a) || from_end(b)) && in_list(a) && in_list(b)
+    })
 }
 
 /// A request that names a namespace meets the policies of that one and of `global`, so that in a set with other

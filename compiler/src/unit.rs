@@ -15,7 +15,8 @@ use crate::options::{BuildReport, DumpPoint, IrDump, OptLevel, Options};
 use crate::resolve::Resolved;
 use crate::{check, lower, passes, resolve};
 use policy_bytecode::module::{Pattern, PatternEngine};
-use policy_grammar::ast::Policy;
+use policy_grammar::ast::{FieldPath, Policy, Segment};
+use policy_grammar::source::Spanned;
 use policy_grammar::{Diagnostic, FileId, SourceFile, SourceMap, Span};
 use std::collections::HashMap;
 
@@ -47,6 +48,8 @@ pub(crate) struct Head {
     pub(crate) priority: i64,
     /// It takes part in decisions.
     pub(crate) live: bool,
+    /// Places inside lists that rules modify.
+    pub(crate) elements: Vec<Spanned<FieldPath>>,
     /// To be reported where nothing in the set is an error.
     pub(crate) never_fires: Option<Diagnostic>,
 }
@@ -164,7 +167,25 @@ pub(crate) fn examine(
         namespace: policy.metadata.namespace.value.clone(),
         priority: policy.metadata.priority.value,
         live: resolve::is_live(policy, options),
+        elements: elements(policy),
         never_fires: check::never_fires(&resolved.live),
     };
     (head, resolved)
+}
+
+/// What the enabled rules of a policy modify inside lists, every place once.
+fn elements(policy: &Policy) -> Vec<Spanned<FieldPath>> {
+    let rules = policy.rules.iter().filter(|rule| rule.enabled);
+    let mut found: Vec<Spanned<FieldPath>> = Vec::new();
+    for modification in rules.flat_map(|rule| &rule.action.modifications) {
+        let path = &modification.path;
+        let inside = |segment: &Segment| match segment {
+            Segment::Key(key) => key.bytes().all(|b| b.is_ascii_digit()),
+            Segment::Index(_) | Segment::FromEnd(_) => true,
+        };
+        if path.value.segments.iter().any(inside) && !found.iter().any(|known| known.value == path.value) {
+            found.push(path.clone());
+        }
+    }
+    found
 }

@@ -382,6 +382,31 @@ fn actions() {
             "E0308",
         );
     }
+    for (a, b) in [
+        ("x[-1]", "x[0]"),
+        ("x[-2].id", "x[1]"),
+        ("x[-1]", "x[-2]"),
+        ("x[-1]", "x.0.id"),
+        ("x[0][-1]", "x[0][2].y"),
+    ] {
+        let both = format!("{{decision: modify, modifications: {{'metadata.{a}': 1, 'metadata.{b}': 2}}}}");
+        let found = with(&both);
+        assert!(
+            !found.is_empty() && found.iter().all(|d| d.starts_with("E0309")),
+            "{a} and {b}: {found:?}"
+        );
+    }
+    for (a, b) in [
+        ("x[-1].a", "x[-1].b"),
+        ("x[1]", "x[0]"),
+        ("x[-1]", "y[0]"),
+        ("x[-1]", "x"),
+    ] {
+        let found = with(&format!(
+            "{{decision: modify, modifications: {{'metadata.{a}': 1, 'metadata.{b}': [2]}}}}"
+        ));
+        assert!(found.is_empty(), "{a} and {b}: {found:?}");
+    }
     for sound in [
         "metadata: {a: 1}",
         "llm: {$redact: all}",

@@ -70,6 +70,7 @@ codes! {
     TooExpensive = "E0306", Error, "too-expensive", "One evaluation of the policy set may cost more than the limit that was given; a unit is roughly a nanosecond.";
     InvalidOperand = "E0307", Error, "invalid-operand", "A constant that the operator cannot read: what is no network, no instant, or no window of time.";
     BreaksContext = "E0308", Error, "breaks-context", "A modification that would make a part of the context that is known to be an object something else.";
+    AmbiguousElement = "E0309", Error, "ambiguous-element", "Two modifications count the elements of one list from its two ends, or from the end to different places: in a short list they are one element, and neither knows of the other.";
     ListInContains = "W0003", Warning, "list-in-contains", "`contains` with a list looks for that list as one element; several values need `or`.";
     NotSemver = "W0001", Warning, "not-semver", "The policy version is not a semantic version.";
     UnknownField = "W0002", Warning, "unknown-field", "A path below a known part of the context that is not a known field.";
