@@ -599,6 +599,8 @@ struct Generator {
     /// How deep inside conditions of `any` and `all` this is.
     inside: usize,
     namespaces: Vec<String>,
+    /// Modifications count elements from the end of lists. The compiler refuses sets that do both.
+    from_end: bool,
 }
 
 impl Generator {
@@ -612,7 +614,13 @@ impl Generator {
             ids: Vec::new(),
             inside: 0,
             namespaces: Vec::new(),
+            from_end: rng.chance(25),
         }
+    }
+
+    fn can_be_modified(&self, path: &str) -> bool {
+        let counted = path.contains('[') || path.contains(".0") || path.contains(".1");
+        !counted || if self.from_end { path.contains("[-1]") } else { !path.contains("[-") }
     }
 
     // ---- policies ---------------------------------------------------------------------------------------------------
@@ -1037,6 +1045,11 @@ impl Generator {
                         .find(|(path, ..)| *path == test.path)
                         .unwrap_or(&FIELDS[0]),
                     None => *rng.pick(FIELDS),
+                };
+                let (path, alias, kind) = if self.can_be_modified(path) {
+                    (path, alias, kind)
+                } else {
+                    FIELDS[0]
                 };
                 let spelled = match alias {
                     Some(alias) if rng.chance(self.dials.aliases) => alias,
