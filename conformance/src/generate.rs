@@ -620,7 +620,12 @@ impl Generator {
 
     fn can_be_modified(&self, path: &str) -> bool {
         let counted = path.contains('[') || path.contains(".0") || path.contains(".1");
-        !counted || if self.from_end { path.contains("[-1]") } else { !path.contains("[-") }
+        !counted
+            || if self.from_end {
+                path.contains("[-1]")
+            } else {
+                !path.contains("[-")
+            }
     }
 
     // ---- policies ---------------------------------------------------------------------------------------------------

@@ -117,7 +117,7 @@ pub fn instant(value: &Const) -> Option<Instant> {
 }
 
 /// The window that a constant of `time_between` describes: an object with the keys of
-/// [`WINDOW_KEYS`](crate::time::WINDOW_KEYS) and no others, `days` left out at will.
+/// [`WINDOW_KEYS`] and no others, `days` left out at will.
 #[must_use]
 pub fn window(consts: &[Const], k: ConstIdx) -> Option<Window> {
     let Const::Object(members) = consts.get(k.index())? else {
