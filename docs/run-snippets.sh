@@ -46,6 +46,7 @@ stop() {
 # The script with this machine's server and ports in it.
 here() {
   local text=${1//cargo run --release -q -p policy-server -- /policyd }
+  text=${text//cargo run --release -q -p policyc -- /policyc }
   if [ ${#ports[@]} -eq 3 ]; then
     text=${text//:3000/:${ports[0]}}
     text=${text//:50051/:${ports[1]}}
@@ -72,9 +73,11 @@ PY
     bash -c "exec $(here "$3")" >"$log" 2>&1 </dev/null &
   server=$!
   export POLICY_SERVER=http://127.0.0.1:${ports[0]} POLICY_GRPC_SERVER=http://127.0.0.1:${ports[1]}
-  local i
+  # Ready where it is given policies; without any it is alive and never ready.
+  local i state=livez
+  case $3 in *--policies* | *--bundle*) state=readyz ;; esac
   for i in $(seq 100); do
-    if curl -sf "http://127.0.0.1:${ports[2]}/livez" >/dev/null; then return 0; fi
+    if curl -sf "http://127.0.0.1:${ports[2]}/$state" >/dev/null; then return 0; fi
     sleep 0.1
   done
   complain "$1" "$2" "the server does not answer after $i tries; it printed:"

@@ -232,7 +232,7 @@ impl<'a> Value<'a> {
         match self {
             Self::Undefined | Self::Unknown | Self::Pending | Self::Null => out.write_str("null"),
             Self::Bool(b) => out.write_str(if *b { "true" } else { "false" }),
-            // Only a constant can be infinite: a literal too large for a double.
+            // No text is read as one that is infinite; a module of bytes may hold it.
             Self::Number(n) if !n.to_f64().is_finite() => out.write_str("null"),
             Self::Number(n) => write!(out, "{n}"),
             Self::Decimal(text) => out.write_str(text),

@@ -54,7 +54,7 @@ fn level(text: &str) -> Result<OptLevel, String> {
 /// Whose value of a computed field counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub(crate) enum Derive {
-    /// The engine's, wherever there is text to compute it from
+    /// The engine's, whatever the request says, also where there is no text
     Always,
     /// The request's where it is there, else the engine's
     Missing,

@@ -320,7 +320,7 @@ pub fn response(text: bytes::Bytes, as_json: bool) -> Result<v1::EvaluatePolicyR
             ..Default::default()
         });
     }
-    let read: ResponseText = serde_json::from_slice(&text).map_err(broken)?;
+    let read: ResponseText = in_doubles(&text).map_err(broken)?;
     let decision = read.decision;
     let mut response = v1::EvaluatePolicyResponse {
         request_id: read.request_id,
@@ -364,10 +364,49 @@ pub fn outcome(outcome: Outcome, as_json: bool) -> Result<v1::EvaluatePolicyResp
     if as_json {
         response.response_json = outcome.json;
     } else if let Some(more) = outcome.more().strip_prefix(',') {
-        let more: MoreText = serde_json::from_str(&format!("{{{more}}}")).map_err(broken)?;
+        let more: MoreText = in_doubles(format!("{{{more}}}").as_bytes()).map_err(broken)?;
         more.put(&mut response);
     }
     Ok(response)
+}
+
+/// Reads JSON of the engine. Numbers beyond all doubles, which messages have no place for, are read as texts.
+fn in_doubles<T: serde::de::DeserializeOwned>(json: &[u8]) -> serde_json::Result<T> {
+    serde_json::from_slice(json).or_else(|error| match std::str::from_utf8(json) {
+        Ok(text) => serde_json::from_str(&huge_numbers_quoted(text)),
+        Err(_) => Err(error),
+    })
+}
+
+/// JSON with quotes around the numbers that are beyond all doubles.
+fn huge_numbers_quoted(json: &str) -> String {
+    let mut out = String::with_capacity(json.len() + 16);
+    let mut rest = json;
+    let mut in_string = false;
+    while let Some(c) = rest.chars().next() {
+        let length = match c {
+            '\\' if in_string => rest.chars().take(2).map(char::len_utf8).sum(),
+            '"' => {
+                in_string = !in_string;
+                1
+            }
+            '-' | '0'..='9' if !in_string => {
+                let end = rest.find(|c: char| !matches!(c, '0'..='9' | '+' | '-' | '.' | 'e' | 'E'));
+                end.unwrap_or(rest.len())
+            }
+            other => other.len_utf8(),
+        };
+        let (token, more) = rest.split_at(length);
+        if !in_string && token.parse::<f64>().is_ok_and(f64::is_infinite) {
+            out.push('"');
+            out.push_str(token);
+            out.push('"');
+        } else {
+            out.push_str(token);
+        }
+        rest = more;
+    }
+    out
 }
 
 /// The decision of this spelling.

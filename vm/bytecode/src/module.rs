@@ -149,7 +149,8 @@ pub enum PatternEngine {
         /// The automaton; shared, so that a table is cheap to copy.
         #[serde(with = "bytes")]
         bytes: Arc<[u8]>,
-        /// It gives up on non-ASCII text (Unicode word boundaries), where the pattern is run from its source instead.
+        /// It gives up on non-ASCII text, where the pattern is run from its source instead: for word boundaries of
+        /// Unicode, which patterns of policies have none of.
         ascii_only: bool,
     },
     /// Built from its source when the module is loaded, because of this.

@@ -431,6 +431,15 @@ fn a_response_that_is_none_is_a_fault_and_not_a_decision() {
 }
 
 #[test]
+fn numbers_beyond_all_doubles_are_texts() {
+    let text = r#"{"requestId":"1e999","decision":{"decision":"modify","allowed":true,"matchedPolicies":[],"matchedRules":[],"matched":[],"evaluationTimeMs":0,"modifications":{"a\"1e400":[1e400,-1E+400,1e-400,5],"b":"\\"}},"timestamp":0,"cached":false,"bundle":{"revision":""}}"#;
+    let read = response(bytes::Bytes::from_static(text.as_bytes()), false).unwrap();
+    assert_eq!(read.request_id, "1e999");
+    let expected = json!({"a\"1e400": ["1e400", "-1E+400", 0.0, 5.0], "b": "\\"});
+    assert_eq!(read.modifications.unwrap(), message(&expected));
+}
+
+#[test]
 fn times_before_the_epoch_have_positive_nanoseconds() {
     let at = timestamp(-1);
     assert_eq!((at.seconds, at.nanos), (-1, 999_000_000));
