@@ -137,6 +137,7 @@ enum Meaning {
     StoredText,
     Data,
     DataOrContent,
+    Documents,
     Variables,
     Mentions,
     CacheMark,
@@ -161,6 +162,8 @@ struct Around {
     in_mentions: bool,
     in_tool: bool,
     beside_type_text: bool,
+    /// In what a tool gave and in documents: names that say what a member is. Members of other names are data.
+    named: Option<&'static str>,
 }
 
 impl Around {
@@ -175,6 +178,7 @@ impl Around {
             in_mentions: false,
             in_tool: false,
             beside_type_text: false,
+            named: None,
         }
     }
 
@@ -395,8 +399,8 @@ fn in_content(name: &str) -> Meaning {
 /// Members that the APIs name.
 fn in_content_by_name(name: &str) -> Option<Meaning> {
     use Meaning::{
-        Content, Data, DataOrContent, Document, Encoded, Identifier, Medium, Mentions, Messages, Prompt,
-        Sealed, Signature, Source, StoredFile, StoredText, Tools, Url, Variables,
+        Content, Data, DataOrContent, Document, Documents, Encoded, Identifier, Medium, Mentions, Messages,
+        Prompt, Sealed, Signature, Source, StoredFile, StoredText, Tools, Url, Variables,
     };
     let table: &[(&str, Meaning)] = &[
         (
@@ -413,10 +417,11 @@ fn in_content_by_name(name: &str) -> Option<Meaning> {
             Signature,
         ),
         (
-            "arguments args response json parameters tool_input structuredContent structured_content",
+            "arguments args input response json parameters tool_input structuredContent structured_content",
             Data,
         ),
-        ("input output outputs result tool_output", DataOrContent),
+        ("output outputs result tool_output", DataOrContent),
+        ("documents", Documents),
         ("variables", Variables),
         ("source", Source),
         (
@@ -532,6 +537,9 @@ fn one_step(meaning: Meaning, mut around: Around, step: &Step) -> (Meaning, Arou
             }
         }
         (Step::Key(_), Meaning::Data) => Meaning::Data,
+        (Step::Key(name), Meaning::Documents | Meaning::Encoded) if !is_one_of(name, OF_DOCUMENTS) => {
+            Meaning::Data
+        }
         (Step::Key(_), Meaning::DataOrContent) => Meaning::DataOrContent,
         (Step::Key(_), Meaning::Variables) => Meaning::Content,
         (Step::Key(_), Meaning::Schemas) => Meaning::Schema,
@@ -547,6 +555,75 @@ fn one_step(meaning: Meaning, mut around: Around, step: &Step) -> (Meaning, Arou
         (Step::Key(name), _) => in_content(name),
     };
     (next, around)
+}
+
+/// Members of a document that are images, sound and the like; all others are data.
+const OF_DOCUMENTS: &str = "image images image_url imageUrl input_image video videos video_url videoUrl input_video \
+    audio audio_url audioUrl input_audio inputAudio inline_data inlineData file_data fileData";
+
+/// In what a tool gave: members by which a part of this type holds something. What else it has is data. `None` for what
+/// the tools of a provider give.
+fn names_in_results(type_name: Option<&str>) -> Option<&'static str> {
+    let parts = [
+        (
+            "text input_text output_text",
+            "type text annotations citations cache_control",
+        ),
+        (
+            "image image_url input_image computer_screenshot",
+            "type image image_url imageUrl source data mimeType media_type url file_id detail cache_control",
+        ),
+        (
+            "input_file file document",
+            "type file file_id file_data file_url filename document source title context citations cache_control",
+        ),
+        (
+            "input_audio audio video",
+            "type input_audio audio audio_url video video_url source data mimeType url",
+        ),
+        ("logs", "type logs"),
+        (
+            "search_result",
+            "type source title content citations cache_control",
+        ),
+    ];
+    let name = type_name.unwrap_or("");
+    if let Some((_, names)) = parts.iter().find(|(types, _)| is_one_of(name, types)) {
+        return Some(names);
+    }
+    let of_a_provider = is_result(name)
+        || name.ends_with("_result")
+        || name.ends_with("_call")
+        || is_one_of(
+            name,
+            "tool_use server_tool_use mcp_tool_use function tool_reference thinking redacted_thinking reasoning web_search_tool_result_error",
+        );
+    (!of_a_provider).then_some(
+        "type text json image image_url imageUrl input_image document file file_id file_data fileData inline_data \
+         inlineData video video_url audio audio_url input_audio cachePoint cache_control searchResult guardContent \
+         functionResponse function_response functionCall function_call toolResult tool_result toolUse parts content \
+         encrypted_content",
+    )
+}
+
+/// The same below a member of such a part.
+fn names_below(member: &str) -> Option<&'static str> {
+    match member {
+        "source" => Some("type media_type data url file_id content bytes text s3Location"),
+        "s3Location" => Some("uri bucketOwner"),
+        "image_url" | "imageUrl" | "video_url" | "audio_url" => Some("url detail"),
+        "input_audio" => Some("data format"),
+        "file" => Some("file_id file_data filename"),
+        "image" | "video" | "audio" => Some("format source url"),
+        "document" => Some("format name source title context citations"),
+        "inline_data" | "inlineData" => Some("mimeType mime_type data displayName"),
+        "file_data" | "fileData" => Some("mimeType mime_type fileUri file_uri displayName"),
+        "searchResult" => Some("source title content citations"),
+        "annotations" | "citations" => Some("type url title file_id filename"),
+        "guardContent" | "functionResponse" | "function_response" | "functionCall" | "function_call"
+        | "toolResult" | "tool_result" | "toolUse" => None,
+        _ => Some(""),
+    }
 }
 
 /// The members of an object, by what the object is.
@@ -647,6 +724,9 @@ impl Walk<'_> {
             Value::Null => Value::Null,
             Value::String(text) => Value::String(self.string(text, meaning, around)),
             number if numbers::is_number(number) => match meaning {
+                _ if around.named.is_some() && !matches!(meaning, Meaning::Messages | Meaning::Message) => {
+                    self.number(value, around)
+                }
                 Meaning::Messages | Meaning::Message => {
                     self.bare_message(around);
                     self.number(value, around)
@@ -656,6 +736,7 @@ impl Walk<'_> {
                 | Meaning::Content
                 | Meaning::Data
                 | Meaning::DataOrContent
+                | Meaning::Documents
                 | Meaning::TextOrFormat => self.number(value, around),
                 Meaning::StoredText => {
                     self.unread("unknown", None, None, around);
@@ -664,7 +745,10 @@ impl Walk<'_> {
                 _ => value.clone(),
             },
             Value::Bool(truth) => {
-                if matches!(meaning, Meaning::Data | Meaning::DataOrContent) {
+                if matches!(
+                    meaning,
+                    Meaning::Data | Meaning::DataOrContent | Meaning::Documents
+                ) {
                     self.say(What::Bool(*truth), around);
                 }
                 value.clone()
@@ -797,8 +881,7 @@ impl Walk<'_> {
             | Meaning::Message
             | Meaning::Content
             | Meaning::TextOrFormat
-            | Meaning::Variables
-            | Meaning::DataOrContent => Meaning::Content,
+            | Meaning::Variables => Meaning::Content,
             Meaning::Schemas => Meaning::Schema,
             Meaning::AudioOrVoice => Meaning::Medium("audio"),
             same => same,
@@ -839,7 +922,16 @@ impl Walk<'_> {
                 self.members(object, &deeper, Members::OfContent)
             }
             Meaning::Data => self.data(value, around, around.depth),
-            Meaning::DataOrContent if is_part(value) => self.part(object, around),
+            Meaning::DataOrContent if is_part(value) => {
+                let mut result = around.clone();
+                result.named = Some("");
+                self.part(object, &result)
+            }
+            Meaning::Documents | Meaning::Encoded => {
+                let mut inner = deeper;
+                inner.named = Some(OF_DOCUMENTS);
+                self.members(object, &inner, Members::OfContent)
+            }
             Meaning::DataOrContent => self.data(value, around, around.depth),
             Meaning::Medium(kind) | Meaning::Url(Some(kind)) => self.medium(object, kind, around),
             Meaning::Document => self.medium(object, "file", around),
@@ -870,7 +962,6 @@ impl Walk<'_> {
             | Meaning::Identifier
             | Meaning::Signature
             | Meaning::Url(None)
-            | Meaning::Encoded
             | Meaning::Source
             | Meaning::StoredFile
             | Meaning::Sealed => {
@@ -917,7 +1008,10 @@ impl Walk<'_> {
 
     fn part(&mut self, object: &Map<String, Value>, around: &Around) -> Value {
         let before = self.content();
-        let inner = around.inside(object);
+        let mut inner = around.inside(object);
+        if around.named.is_some() || around.place.role == "tool" {
+            inner.named = names_in_results(text(object, "type"));
+        }
         let new = self.members(object, &inner, Members::OfContent);
         self.nothing_found(before, object, kind_of(object).unwrap_or("unknown"), &inner);
         new
@@ -965,6 +1059,9 @@ impl Walk<'_> {
         let mut new = Vec::new();
         for (name, value) in object {
             let meaning = match are {
+                Members::OfContent if around.named.is_some_and(|named| !is_one_of(name, named)) => {
+                    Meaning::Data
+                }
                 Members::OfMessage if name == "role" => Meaning::Role,
                 Members::OfMessage if name == "name" => Meaning::Name,
                 Members::OfMessage | Members::OfContent => in_content(name),
@@ -979,6 +1076,7 @@ impl Walk<'_> {
                 self.text(name, around)
             };
             let mut around = around.clone();
+            around.named = around.named.and_then(|_| names_below(name));
             if matches!(are, Members::OfMessage | Members::OfContent)
                 && is_one_of(name, "functionResponse function_response toolResult tool_result")
             {

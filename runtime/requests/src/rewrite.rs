@@ -112,6 +112,9 @@ fn place<'a>(name: &str, rest: &[Step<'_>]) -> (Slot, Context<'a>) {
                         Family::Message
                     }
                     Slot::Data => Family::All(Slot::Data),
+                    Slot::Documents | Slot::Encoded if !slots::MEDIA.contains(&*name) => {
+                        Family::All(Slot::Data)
+                    }
                     Slot::Variables => Family::All(Slot::Content),
                     Slot::Schemas => Family::All(Slot::Schema),
                     Slot::Free => Family::All(Slot::Free),
@@ -135,6 +138,7 @@ fn place<'a>(name: &str, rest: &[Step<'_>]) -> (Slot, Context<'a>) {
                     | Slot::Signature
                     | Slot::Url(_)
                     | Slot::Encoded
+                    | Slot::Documents
                     | Slot::Document
                     | Slot::Source
                     | Slot::FileRef

@@ -52,6 +52,8 @@ pub(crate) enum Slot {
     Data,
     /// What a tool gave, which can be parts of content too.
     Output,
+    /// Documents to answer from or to rank: everything in them is read, media are named.
+    Documents,
     /// Values by names that the caller chose; each is content.
     Variables,
     /// Mentions of sources; ids of files are not content here.
@@ -89,6 +91,7 @@ impl Slot {
                 | Self::Part
                 | Self::Data
                 | Self::Output
+                | Self::Documents
                 | Self::TextOrFormat
         )
     }
@@ -204,13 +207,15 @@ pub(crate) fn inside(name: &str) -> (Slot, bool) {
         b"signature" | b"thoughtSignature" | b"thought_signature" | b"encrypted_index" => Slot::Signature,
         b"arguments"
         | b"args"
+        | b"input"
         | b"response"
         | b"json"
         | b"parameters"
         | b"tool_input"
         | b"structuredContent"
         | b"structured_content" => Slot::Data,
-        b"input" | b"output" | b"outputs" | b"result" | b"tool_output" => Slot::Output,
+        b"output" | b"outputs" | b"result" | b"tool_output" => Slot::Output,
+        b"documents" => Slot::Documents,
         b"variables" => Slot::Variables,
         b"source" => Slot::Source,
         b"data" | b"bytes" | b"b64_json" | b"base64" | b"blob" | b"partial_image_b64" | b"prompt_embeds" => {
@@ -397,6 +402,149 @@ pub(crate) fn is_part(name: &str) -> bool {
             | b"computer_screenshot"
             | b"search_result"
     )
+}
+
+/// Members of a document that hold media.
+pub(crate) const MEDIA: &[&str] = &[
+    "image",
+    "images",
+    "image_url",
+    "imageUrl",
+    "input_image",
+    "audio",
+    "audio_url",
+    "audioUrl",
+    "input_audio",
+    "inputAudio",
+    "video",
+    "videos",
+    "video_url",
+    "videoUrl",
+    "input_video",
+    "file_data",
+    "fileData",
+    "inline_data",
+    "inlineData",
+];
+
+/// The members that a part of this `type` has in what a tool gave: what else stands there is data. `None` where the part
+/// is no content, but a shape of an API's own tools.
+pub(crate) fn of_result(type_name: Option<&str>) -> Option<&'static [&'static str]> {
+    Some(match type_name {
+        Some("text" | "input_text" | "output_text") => {
+            &["type", "text", "annotations", "citations", "cache_control"]
+        }
+        Some("image" | "image_url" | "input_image" | "computer_screenshot") => &[
+            "type",
+            "image",
+            "image_url",
+            "imageUrl",
+            "source",
+            "data",
+            "mimeType",
+            "media_type",
+            "url",
+            "file_id",
+            "detail",
+            "cache_control",
+        ],
+        Some("input_file" | "file" | "document") => &[
+            "type",
+            "file",
+            "file_id",
+            "file_data",
+            "file_url",
+            "filename",
+            "document",
+            "source",
+            "title",
+            "context",
+            "citations",
+            "cache_control",
+        ],
+        Some("input_audio" | "audio" | "video") => &[
+            "type",
+            "input_audio",
+            "audio",
+            "audio_url",
+            "video",
+            "video_url",
+            "source",
+            "data",
+            "mimeType",
+            "url",
+        ],
+        Some("logs") => &["type", "logs"],
+        Some("search_result") => &["type", "source", "title", "content", "citations", "cache_control"],
+        Some(name) if is_result(name) || name.ends_with("_result") || name.ends_with("_call") => return None,
+        Some("tool_use" | "server_tool_use" | "mcp_tool_use" | "function" | "tool_reference") => return None,
+        Some("thinking" | "redacted_thinking" | "reasoning" | "web_search_tool_result_error") => return None,
+        _ => &[
+            "type",
+            "text",
+            "json",
+            "image",
+            "image_url",
+            "imageUrl",
+            "input_image",
+            "document",
+            "file",
+            "file_id",
+            "file_data",
+            "fileData",
+            "inline_data",
+            "inlineData",
+            "video",
+            "video_url",
+            "audio",
+            "audio_url",
+            "input_audio",
+            "cachePoint",
+            "cache_control",
+            "searchResult",
+            "guardContent",
+            "functionResponse",
+            "function_response",
+            "functionCall",
+            "function_call",
+            "toolResult",
+            "tool_result",
+            "toolUse",
+            "parts",
+            "content",
+            "encrypted_content",
+        ],
+    })
+}
+
+/// The same for the object that a member of such a part holds.
+pub(crate) fn of_result_member(name: &str) -> Option<&'static [&'static str]> {
+    Some(match name {
+        "source" => &[
+            "type",
+            "media_type",
+            "data",
+            "url",
+            "file_id",
+            "content",
+            "bytes",
+            "text",
+            "s3Location",
+        ],
+        "s3Location" => &["uri", "bucketOwner"],
+        "image_url" | "imageUrl" | "video_url" | "audio_url" => &["url", "detail"],
+        "input_audio" => &["data", "format"],
+        "file" => &["file_id", "file_data", "filename"],
+        "image" | "video" | "audio" => &["format", "source", "url"],
+        "document" => &["format", "name", "source", "title", "context", "citations"],
+        "inline_data" | "inlineData" => &["mimeType", "mime_type", "data", "displayName"],
+        "file_data" | "fileData" => &["mimeType", "mime_type", "fileUri", "file_uri", "displayName"],
+        "searchResult" => &["source", "title", "content", "citations"],
+        "annotations" | "citations" => &["type", "url", "title", "file_id", "filename"],
+        "guardContent" | "functionResponse" | "function_response" | "functionCall" | "function_call"
+        | "toolResult" | "tool_result" | "toolUse" => return None,
+        _ => &[],
+    })
 }
 
 /// Whether a part of this `type` says all that it says by being there.

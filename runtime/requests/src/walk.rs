@@ -101,6 +101,8 @@ pub(crate) struct Context<'a> {
     plain_data: bool,
     /// Inside a tool definition that was given as a whole.
     in_tool: bool,
+    /// In what a tool gave, and in documents: the members that mean what their names say. All others are data.
+    only: Option<&'static [&'static str]>,
 }
 
 impl<'a> Context<'a> {
@@ -115,6 +117,7 @@ impl<'a> Context<'a> {
             mentioned: false,
             plain_data: false,
             in_tool: false,
+            only: None,
         }
     }
 
@@ -324,8 +327,10 @@ impl<'v, V> Walker<'v, V> {
                 self.text(text, &inner)
             }
             View::Str(text) => self.string(text, slot, at),
-            View::Number(number) if slot.reads_numbers() => self.number(number, slot, at),
-            View::Bool(truth) if matches!(slot, Slot::Data | Slot::Output) => {
+            View::Number(number) if slot.reads_numbers() || at.only.is_some() => {
+                self.number(number, slot, at)
+            }
+            View::Bool(truth) if matches!(slot, Slot::Data | Slot::Output | Slot::Documents) => {
                 self.found += 1;
                 self.visit.piece(Piece::Bool(truth), at.place)
             }
@@ -432,6 +437,7 @@ impl<'v, V> Walker<'v, V> {
             | Slot::Part
             | Slot::Plain
             | Slot::Data
+            | Slot::Documents
             | Slot::Variables
             | Slot::Mentions
             | Slot::Tools
@@ -547,7 +553,8 @@ impl<'v, V> Walker<'v, V> {
                 (Slot::Part, false)
             }
             Slot::Output if !items.clone().all(is_part) => return self.data(node, at.place, at.level),
-            Slot::Output => (Slot::Part, false),
+            Slot::Output => (Slot::Output, false),
+            Slot::Documents => (Slot::Documents, false),
             Slot::Data => return self.data(node, at.place, at.level),
             Slot::Tools | Slot::Tool => (Slot::Tool, false),
             Slot::Schemas => (Slot::Schema, false),
@@ -612,7 +619,16 @@ impl<'v, V> Walker<'v, V> {
                 self.members(node, members, Family::Inside, &at.deeper())
             }
             Slot::Data => self.data(node, at.place, at.level),
-            Slot::Output if is_part(node) => self.part(node, members, at),
+            Slot::Output if is_part(node) => {
+                let mut result = *at;
+                result.only = Some(&[]);
+                self.part(node, members, &result)
+            }
+            Slot::Documents | Slot::Encoded => {
+                let mut inner = at.deeper();
+                inner.only = Some(slots::MEDIA);
+                self.members(node, members, Family::Inside, &inner)
+            }
             Slot::Output => self.data(node, at.place, at.level),
             Slot::Media(kind) => self.media(node, members, kind, at),
             Slot::Document => self.media(node, members, UnreadKind::File, at),
@@ -645,7 +661,6 @@ impl<'v, V> Walker<'v, V> {
             | Slot::Id
             | Slot::Signature
             | Slot::Url(None)
-            | Slot::Encoded
             | Slot::Source
             | Slot::FileRef
             | Slot::Sealed => self.plain(node, members, at),
@@ -685,7 +700,10 @@ impl<'v, V> Walker<'v, V> {
         V: Visit<'a, N>,
     {
         let about = About::of::<N>(members.clone());
-        let inner = at.with(&about);
+        let mut inner = at.with(&about);
+        if at.only.is_some() || at.place.role == Role::Tool {
+            inner.only = slots::of_result(about.type_name);
+        }
         let before = self.found;
         let out = self.members(node, members.clone(), Family::Inside, &inner)?;
         self.nothing_found(before, members, &about, &inner)?;
@@ -793,18 +811,21 @@ impl<'v, V> Walker<'v, V> {
     {
         let mut copy = None;
         for (index, (name, value)) in members.enumerate() {
-            let (slot, known) = family.member(name);
+            let (slot, known) = match at.only {
+                Some(only) if family == Family::Inside && !only.contains(&name) => (Slot::Data, false),
+                _ => family.member(name),
+            };
             if !known && !looks::name(name) {
                 self.member_name(node, index, name, at.place, &mut copy)?;
             }
-            let new = if matches!(family, Family::Inside | Family::Message) && slots::holds_result(name) {
-                let mut inner = *at;
+            let mut inner = *at;
+            if at.only.is_some() {
+                inner.only = slots::of_result_member(name);
+            }
+            if matches!(family, Family::Inside | Family::Message) && slots::holds_result(name) {
                 inner.place.role = Role::Tool;
-                self.value(value, slot, &inner)?
-            } else {
-                self.value(value, slot, at)?
-            };
-            if let Some(new) = new {
+            }
+            if let Some(new) = self.value(value, slot, &inner)? {
                 let map = copy.get_or_insert_with(|| self.visit.map(node));
                 self.visit.put_member(map, index, new);
             }

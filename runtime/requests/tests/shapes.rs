@@ -596,6 +596,7 @@ fn cohere_tgi_ollama_vertex() {
             "other.1 user message",
             r#"other.1 user "c""#,
             "other.1 user role USER",
+            r#"other.0 - "doc-1""#,
             r#"other.0 - "s t""#,
             r#"other.0 - "T""#,
             r#"other.0 user "a""#,
@@ -912,4 +913,89 @@ fn no_object_is_content() {
     assert_eq!(texts(&json!("a")), ["a"]);
     assert_eq!(texts(&json!(["a", {"text": "b"}])), ["a", "b"]);
     assert_eq!(lines(&json!(5)), ["other.0 user number 5"]);
+}
+
+/// What stands in the input of a call is data, whatever it looks like.
+#[test]
+fn input_of_a_tool_is_data() {
+    let part = json!({"type": "text", "text": "x", "customer_id": "bob@corp.example.com", "url": "https://x.test/a", "card": 4_111_111_111_111_111_u64});
+    let all = [
+        "number 4111111111111111",
+        "\"bob@corp.example.com\"",
+        "\"x\"",
+        "\"text\"",
+        "\"https://x.test/a\"",
+    ];
+    for call in [
+        json!({"type": "tool_use", "id": "t", "name": "f", "input": part}),
+        json!({"type": "server_tool_use", "id": "t", "name": "f", "input": [part]}),
+        json!({"toolUse": {"toolUseId": "t", "name": "f", "input": part}}),
+        json!({"functionCall": {"name": "f", "args": part}}),
+        json!({"type": "function_call", "name": "f", "arguments": part}),
+        json!({"type": "mcp_call", "name": "f", "parameters": part}),
+    ] {
+        let found = lines(&json!({"messages": [{"role": "assistant", "content": [call]}]}));
+        for expected in all {
+            let expected = format!("messages.0 assistant {expected}");
+            assert!(
+                found.contains(&expected),
+                "{expected} is not in {found:?} of {call}"
+            );
+        }
+    }
+}
+
+/// What a tool gave can be parts; a member that no such part has is data.
+#[test]
+fn parts_in_results_have_only_their_members() {
+    let part = json!({"type": "text", "text": "x", "status": "bob@corp.example.com", "card": 4_111_111_111_111_111_u64});
+    let image = json!({"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "iVBORw0=", "status": "bob@corp.example.com", "card": 4_111_111_111_111_111_u64}});
+    for message in [
+        json!({"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t", "content": [part, image]}]}),
+        json!({"role": "tool", "tool_call_id": "t", "content": [part, image]}),
+        json!({"role": "user", "content": [{"toolResult": {"toolUseId": "t", "content": [part, image]}}]}),
+        json!({"type": "function_call_output", "call_id": "c", "output": [part, image]}),
+        json!({"type": "mcp_call", "output": {"type": "text", "text": {"type": "text", "text": part}, "x": image}}),
+    ] {
+        let found = lines(&json!({"input": [message]})).join("\n");
+        assert_eq!(found.matches("bob@corp.example.com").count(), 2, "{found}");
+        assert_eq!(found.matches("number 4111111111111111").count(), 2, "{found}");
+    }
+    let found = lines(&json!({"messages": [{"role": "tool", "content": [image]}]}));
+    assert!(
+        found.contains(&r#"messages.0 tool image base64 iVBORw0= "image/png" """#.to_owned()),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn documents_are_data() {
+    let data = json!({"text": "q", "customer_id": "bob@corp.example.com", "card": 4_111_111_111_111_111_u64, "status": "a"});
+    let image = "https://x.test/a.png";
+    for llm in [
+        json!({"message": "hi", "documents": [{"id": "d1", "data": data}]}),
+        json!({"query": "hi", "documents": [data]}),
+        json!({"messages": [{"role": "tool", "tool_call_id": "x", "content": [{"type": "document", "document": {"id": "d1", "data": data}}]}]}),
+        json!({"messages": [{"role": "user", "content": [{"type": "document", "document": {"id": "d1", "data": data}}]}]}),
+    ] {
+        let found = lines(&llm).join("\n");
+        for expected in [
+            "\"q\"",
+            "\"bob@corp.example.com\"",
+            "number 4111111111111111",
+            "\"a\"",
+        ] {
+            assert!(found.contains(expected), "{expected} is not in {found} of {llm}");
+        }
+        assert!(!found.contains("unread"), "{found}");
+    }
+    reads(
+        json!({"documents": ["a", 7, {"image": image, "id": "4111111111111111"}]}),
+        &[
+            r#"other.0 - "a""#,
+            "other.0 - number 7",
+            r#"other.0 - "4111111111111111""#,
+            r#"other.0 - image url https://x.test/a.png "" """#,
+        ],
+    );
 }

@@ -189,7 +189,10 @@ impl Manifest {
             TemplatePart::Text(_) => None,
             TemplatePart::Field(field) => Some(*field),
         });
-        modified.map(|modification| modification.field).chain(shown).collect()
+        modified
+            .map(|modification| modification.field)
+            .chain(shown)
+            .collect()
     }
 
     /// Checks every index against its table, the nesting and the size of trees, and that ids are unique, so that
