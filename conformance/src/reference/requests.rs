@@ -119,6 +119,7 @@ enum Meaning {
     Messages,
     Input,
     Prompt,
+    TokenIds,
     Message,
     Content,
     Anything,
@@ -142,6 +143,8 @@ enum Meaning {
     Mentions,
     CacheMark,
     Tools,
+    Servers,
+    Container,
     Schema,
     Schemas,
     Option,
@@ -155,6 +158,8 @@ enum Meaning {
 struct Around {
     place: Place,
     kind: Option<&'static str>,
+    /// What is around it by its type, if that is no image: a media type inside does not change it.
+    stays: Option<&'static str>,
     media_type: Option<String>,
     detail: Option<String>,
     depth: usize,
@@ -171,6 +176,7 @@ impl Around {
         Self {
             place: Place { field, turn: 0, role },
             kind: None,
+            stays: None,
             media_type: None,
             detail: None,
             depth: 1,
@@ -193,14 +199,20 @@ impl Around {
     fn inside(&self, object: &Map<String, Value>) -> Self {
         let mut inner = self.deeper();
         let type_name = text(object, "type");
-        let own = kind_of(object);
-        inner.kind = if type_name == Some("file") && media_type(object).is_none() && self.kind.is_some() {
-            self.kind
-        } else {
-            own.or(self.kind)
-        };
+        // `source: {type: file}` only says where.
+        let only_where = type_name == Some("file") && self.kind.is_some();
+        match type_name.and_then(kind_of_type) {
+            Some("image") => inner.stays = None,
+            Some(kind) if !only_where => inner.stays = Some(kind),
+            _ => {}
+        }
+        let own = if only_where { None } else { kind_of(object) };
+        inner.kind = inner.stays.or(own).or(self.kind);
         inner.media_type = media_type(object).or(self.media_type.clone());
-        inner.detail = text(object, "detail").map(str::to_owned).or(self.detail.clone());
+        inner.detail = match type_name {
+            Some("input_image") => text(object, "detail").map(str::to_owned),
+            _ => None,
+        };
         inner.beside_type_text = type_name == Some("text");
         if type_name.is_some_and(is_result) && self.place.field != "system" {
             inner.place.role = "tool";
@@ -232,22 +244,23 @@ fn is_result(type_name: &str) -> bool {
 /// The kind of content that an object holds: by its media type, else by its type.
 fn kind_of(object: &Map<String, Value>) -> Option<&'static str> {
     let by_media = media_type(object).and_then(|media| kind_of_media(&media));
-    by_media.or_else(|| {
-        let name = text(object, "type")?;
-        let has = |word: &str| name.len() <= 64 && name.contains(word);
-        if is_one_of(
-            name,
-            "document file input_file file_url file_uri container_upload",
-        ) {
-            Some("file")
-        } else if name == "computer_screenshot" {
-            Some("image")
-        } else if has("encrypted") || has("redacted") || has("compaction") {
-            Some("encrypted")
-        } else {
-            ["image", "audio", "video"].into_iter().find(|kind| has(kind))
-        }
-    })
+    by_media.or_else(|| kind_of_type(text(object, "type")?))
+}
+
+fn kind_of_type(name: &str) -> Option<&'static str> {
+    let has = |word: &str| name.len() <= 64 && name.contains(word);
+    if is_one_of(
+        name,
+        "document file input_file file_url file_uri container_upload",
+    ) {
+        Some("file")
+    } else if name == "computer_screenshot" {
+        Some("image")
+    } else if has("encrypted") || has("redacted") || has("compaction") {
+        Some("encrypted")
+    } else {
+        ["image", "audio", "video"].into_iter().find(|kind| has(kind))
+    }
 }
 
 fn kind_of_media(media: &str) -> Option<&'static str> {
@@ -340,11 +353,14 @@ fn of_member(name: &str) -> (Meaning, Around) {
         "message" | "query" | "content" | "suffix" | "texts" | "inputText" => (Content, "other", "user"),
         "text" => (TextOrFormat, "other", "user"),
         "audio" => (AudioOrVoice, "other", "user"),
-        "inputs" | "prompt_token_ids" | "input_ids" => (Prompt, "other", "user"),
+        "inputs" | "prompt_token_ids" | "input_ids" | "inputIds" => (Prompt, "other", "user"),
         "chat_history" | "chatHistory" => (Messages, "other", "user"),
         "variables" | "promptVariables" | "prompt_variables" => (Variables, "other", "user"),
-        "responseFormat" | "response_format" | "outputConfig" | "output_config" | "output_format"
-        | "mcpServers" | "mcp_servers" => (Schema, "other", "unknown"),
+        "responseFormat" | "response_format" | "outputConfig" | "output_config" | "output_format" => {
+            (Schema, "other", "unknown")
+        }
+        "mcpServers" | "mcp_servers" => (Meaning::Servers, "other", "unknown"),
+        "container" => (Meaning::Container, "other", "unknown"),
         "previousResponseId"
         | "previous_response_id"
         | "conversation"
@@ -373,7 +389,7 @@ const OPTIONS: &[&str] = &[
     "toolConfig tool_config truncation truncate background include modalities voice encodingFormat encoding_format dimensions",
     "input_type inputType task_type taskType embedding_types return_documents max_chunks_per_doc generationConfig",
     "generation_config inferenceConfig inference_config performanceConfig safetySettings safety_settings guardrailConfig",
-    "guardrail_config options parameters keep_alive format anthropic_version anthropicVersion anthropic_beta betas container",
+    "guardrail_config options parameters keep_alive format anthropic_version anthropicVersion anthropic_beta betas",
     "id object contextManagement context_management raw citationQuality citation_quality safety_mode safetyMode",
     "normalizedText normalized_text lastUserText last_user_text unreadContent unread_content canonicalModel canonical_model",
     "modelFamily model_family estimatedTokens estimated_tokens estimatedCost estimated_cost maxCost max_cost containsPII",
@@ -395,6 +411,9 @@ fn in_content(name: &str) -> Meaning {
         }
     })
 }
+
+/// Members that may be lists of token ids.
+const LISTS_OF_IDS: &str = "context tokens input_ids inputIds prompt_token_ids token_ids tokenIds";
 
 /// Members that the APIs name.
 fn in_content_by_name(name: &str) -> Option<Meaning> {
@@ -436,7 +455,11 @@ fn in_content_by_name(name: &str) -> Option<Meaning> {
         ("video videos video_url videoUrl input_video", Medium("video")),
         ("file_data fileData inline_data inlineData", Medium("file")),
         ("document file input_file", Document),
-        ("file_id fileId file_ids fileIds", StoredFile),
+        (
+            "file_id fileId file_ids fileIds vector_store_ids vectorStoreIds",
+            StoredFile,
+        ),
+        (LISTS_OF_IDS, Meaning::TokenIds),
         ("file_uri fileUri file_url fileUrl", Url(Some("file"))),
         ("url uri", Url(None)),
         (
@@ -476,9 +499,13 @@ fn in_schema(name: &str) -> Meaning {
             "properties patternProperties $defs definitions dependentSchemas parameter_definitions",
             Meaning::Schemas,
         ),
-        ("headers authorization authorization_token", Meaning::NobodysText),
         ("url uri server_url", Meaning::Url(None)),
-        ("cache_control cachePoint cache_point container", Meaning::Option),
+        ("cache_control cachePoint cache_point", Meaning::Option),
+        ("container", Meaning::Container),
+        (
+            "file_ids fileIds file_id fileId vector_store_ids vectorStoreIds fileSearchStoreNames file_search_store_names datastore ragCorpus rag_corpus",
+            Meaning::StoredFile,
+        ),
         (
             "tools functions functionDeclarations function_declarations",
             Meaning::Tools,
@@ -489,6 +516,24 @@ fn in_schema(name: &str) -> Meaning {
         Some((_, meaning)) => *meaning,
         None if ["_id", "Id", "_ids"].iter().any(|ending| name.ends_with(ending)) => Meaning::Identifier,
         None => Meaning::Schema,
+    }
+}
+
+/// A member directly in a tool, or in a server of tools: how to get in is not for the model.
+fn in_tool(name: &str) -> Meaning {
+    if is_one_of(name, "headers authorization authorization_token") {
+        Meaning::NobodysText
+    } else {
+        in_schema(name)
+    }
+}
+
+/// A member of what stands for a machine at the provider's.
+fn in_container(name: &str) -> Meaning {
+    match name {
+        "id" | "skills" => Meaning::StoredText,
+        "file_ids" | "fileIds" | "vector_store_ids" | "vectorStoreIds" => Meaning::StoredFile,
+        _ => in_options(name),
     }
 }
 
@@ -503,7 +548,7 @@ fn in_options(name: &str) -> Meaning {
         ("properties $defs definitions", Meaning::Schemas),
         ("stop stopSequences stop_sequences", Meaning::NobodysText),
         (
-            "system systemInstruction system_instruction instructions template summary_prompt prompt prompts input inputs context messages text content examples preamble negative_prompt negativePrompt",
+            "system systemInstruction system_instruction instructions template summary_prompt prompt prompts input inputs query question instruction message system_message systemMessage prefix suffix messages text content examples preamble negative_prompt negativePrompt",
             Meaning::Content,
         ),
         (
@@ -511,11 +556,21 @@ fn in_options(name: &str) -> Meaning {
             Meaning::Tools,
         ),
         ("cachedContent cached_content", Meaning::StoredText),
+        (LISTS_OF_IDS, Meaning::TokenIds),
+        (
+            "promptCacheKey prompt_cache_key promptCacheRetention prompt_cache_retention",
+            Meaning::Option,
+        ),
     ];
+    let rest = if name.replace('P', "p").contains("prompt") {
+        Meaning::Content
+    } else {
+        Meaning::Option
+    };
     table
         .iter()
         .find(|(names, _)| is_one_of(name, names))
-        .map_or(Meaning::Option, |(_, meaning)| *meaning)
+        .map_or(rest, |(_, meaning)| *meaning)
 }
 
 /// From a value at a path to what is one step below.
@@ -544,9 +599,9 @@ fn one_step(meaning: Meaning, mut around: Around, step: &Step) -> (Meaning, Arou
         (Step::Key(_), Meaning::Variables) => Meaning::Content,
         (Step::Key(_), Meaning::Schemas) => Meaning::Schema,
         (Step::Key(_), Meaning::NobodysText) => Meaning::NobodysText,
-        (Step::Key(name), Meaning::Tools | Meaning::Schema | Meaning::TypeName | Meaning::TextOrFormat) => {
-            in_schema(name)
-        }
+        (Step::Key(name), Meaning::Tools | Meaning::Servers) => in_tool(name),
+        (Step::Key(name), Meaning::Container) => in_container(name),
+        (Step::Key(name), Meaning::Schema | Meaning::TypeName | Meaning::TextOrFormat) => in_schema(name),
         (Step::Key(name), Meaning::Option | Meaning::AudioOrVoice | Meaning::CacheMark) => in_options(name),
         (Step::Key(name), Meaning::Medium(kind)) => {
             around.kind = Some(kind);
@@ -631,7 +686,9 @@ fn names_below(member: &str) -> Option<&'static str> {
 enum Members {
     OfMessage,
     OfContent,
+    OfTool,
     OfSchema,
+    OfContainer,
     Options,
     All(Meaning),
 }
@@ -815,7 +872,7 @@ impl Walk<'_> {
                 self.unread("encrypted", None, None, around);
                 same()
             }
-            Meaning::StoredText if !text.is_empty() => {
+            Meaning::StoredText | Meaning::Container if !text.is_empty() => {
                 self.unread("unknown", None, None, around);
                 if is_identifier(text) {
                     same()
@@ -844,7 +901,7 @@ impl Walk<'_> {
             if !media.is_empty() {
                 around.media_type = Some(media.to_owned());
             }
-            let kind = kind_of_media(media).or(kind).unwrap_or("file");
+            let kind = around.stays.or(kind_of_media(media)).or(kind).unwrap_or("file");
             self.unread(kind, Some(payload), None, &around);
         } else if carries("url") && is_url(text) {
             if let Some(kind) = kind {
@@ -863,7 +920,7 @@ impl Walk<'_> {
     }
 
     fn array(&mut self, value: &Value, items: &[Value], meaning: Meaning, around: &Around) -> Value {
-        if matches!(meaning, Meaning::Input | Meaning::Prompt)
+        if matches!(meaning, Meaning::Input | Meaning::Prompt | Meaning::TokenIds)
             && !items.is_empty()
             && items.iter().all(is_token_id)
         {
@@ -881,6 +938,7 @@ impl Walk<'_> {
             | Meaning::Message
             | Meaning::Content
             | Meaning::TextOrFormat
+            | Meaning::TokenIds
             | Meaning::Variables => Meaning::Content,
             Meaning::Schemas => Meaning::Schema,
             Meaning::AudioOrVoice => Meaning::Medium("audio"),
@@ -891,10 +949,10 @@ impl Walk<'_> {
             if each == Meaning::Message {
                 inner.place.turn = index;
             }
-            let each = if meaning == Meaning::Input && item.is_array() {
-                Meaning::Prompt
-            } else {
-                each
+            let each = match meaning {
+                Meaning::Input if item.is_array() => Meaning::Prompt,
+                Meaning::TokenIds if item.is_array() => Meaning::TokenIds,
+                _ => each,
             };
             self.value(item, each, &inner)
         });
@@ -933,8 +991,20 @@ impl Walk<'_> {
                 self.members(object, &inner, Members::OfContent)
             }
             Meaning::DataOrContent => self.data(value, around, around.depth),
-            Meaning::Medium(kind) | Meaning::Url(Some(kind)) => self.medium(object, kind, around),
-            Meaning::Document => self.medium(object, "file", around),
+            // Gemini's files can be of any kind.
+            Meaning::Medium("file") | Meaning::Url(Some("file")) => self.medium(object, "file", around),
+            Meaning::Medium(kind) | Meaning::Url(Some(kind)) => {
+                let mut around = around.clone();
+                around.stays = (kind != "image").then_some(kind);
+                self.medium(object, kind, &around)
+            }
+            Meaning::Document => {
+                let mut around = around.clone();
+                around.stays = Some("file");
+                self.medium(object, "file", &around)
+            }
+            Meaning::Servers => self.members(object, &deeper, Members::OfTool),
+            Meaning::Container => self.members(object, &deeper, Members::OfContainer),
             Meaning::Variables => self.members(object, &deeper, Members::All(Meaning::Content)),
             Meaning::Schemas => self.members(object, &deeper, Members::All(Meaning::Schema)),
             Meaning::NobodysText => self.members(object, &deeper, Members::All(Meaning::NobodysText)),
@@ -947,11 +1017,12 @@ impl Walk<'_> {
                 let mut inner = around.clone();
                 inner.in_mentions = true;
                 inner.kind = None;
+                inner.stays = None;
                 self.object(value, object, Meaning::Anything, &inner)
             }
             Meaning::Tools => {
                 let inner = self.tool_begins(value, around);
-                self.members(object, &inner, Members::OfSchema)
+                self.members(object, &inner, Members::OfTool)
             }
             Meaning::Schema | Meaning::TypeName | Meaning::TextOrFormat => {
                 self.members(object, &deeper, Members::OfSchema)
@@ -962,6 +1033,7 @@ impl Walk<'_> {
             | Meaning::Identifier
             | Meaning::Signature
             | Meaning::Url(None)
+            | Meaning::TokenIds
             | Meaning::Source
             | Meaning::StoredFile
             | Meaning::Sealed => {
@@ -1021,10 +1093,12 @@ impl Walk<'_> {
         let before = self.content();
         let mut outer = around.clone();
         outer.kind = Some(kind);
-        let inner = outer.inside(object);
+        let mut inner = outer.inside(object);
+        inner.detail = text(object, "detail").map(str::to_owned);
         let new = self.members(object, &inner, Members::OfContent);
         if self.content() == before && !object.values().all(is_empty) {
-            self.unread(kind_of(object).unwrap_or(kind), None, None, &inner);
+            let kind = inner.stays.or(kind_of(object)).unwrap_or(kind);
+            self.unread(kind, None, None, &inner);
         }
         new
     }
@@ -1040,6 +1114,11 @@ impl Walk<'_> {
         let understood = text(object, "type")
             .is_some_and(|name| is_one_of(name, "mcp_approval_response compaction_trigger"));
         if self.content() == before && !understood && !object.values().all(is_empty) {
+            let kind = if kind_of(object).is_some() {
+                around.stays.unwrap_or(kind)
+            } else {
+                kind
+            };
             self.unread(kind, None, None, around);
         }
     }
@@ -1048,6 +1127,7 @@ impl Walk<'_> {
         let mut inner = around.deeper();
         inner.place.field = "tools";
         inner.kind = None;
+        inner.stays = None;
         if !around.in_tool && !is_empty(tool) {
             inner.in_tool = true;
             self.say(What::Tool(tool.clone()), &inner);
@@ -1065,11 +1145,16 @@ impl Walk<'_> {
                 Members::OfMessage if name == "role" => Meaning::Role,
                 Members::OfMessage if name == "name" => Meaning::Name,
                 Members::OfMessage | Members::OfContent => in_content(name),
+                Members::OfTool => in_tool(name),
                 Members::OfSchema => in_schema(name),
+                Members::OfContainer => in_container(name),
                 Members::Options => in_options(name),
                 Members::All(meaning) => meaning,
             };
-            let nobody_reads = matches!(are, Members::Options | Members::All(Meaning::NobodysText));
+            let nobody_reads = matches!(
+                are,
+                Members::Options | Members::OfContainer | Members::All(Meaning::NobodysText)
+            );
             let new_name = if nobody_reads || name.is_empty() || is_name(name) {
                 name.clone()
             } else {

@@ -118,9 +118,9 @@ fn place<'a>(name: &str, rest: &[Step<'_>]) -> (Slot, Context<'a>) {
                     Slot::Variables => Family::All(Slot::Content),
                     Slot::Schemas => Family::All(Slot::Schema),
                     Slot::Free => Family::All(Slot::Free),
-                    Slot::Tools | Slot::Tool | Slot::Schema | Slot::Names | Slot::TextOrFormat => {
-                        Family::Schema
-                    }
+                    Slot::Tools | Slot::Tool | Slot::Servers => Family::Tool,
+                    Slot::Schema | Slot::Names | Slot::TextOrFormat => Family::Schema,
+                    Slot::Container => Family::Container,
                     Slot::Options | Slot::AudioOrVoice | Slot::Cache => Family::Options,
                     Slot::Output => Family::All(Slot::Output),
                     Slot::Media(kind) => {
@@ -129,6 +129,7 @@ fn place<'a>(name: &str, rest: &[Step<'_>]) -> (Slot, Context<'a>) {
                     }
                     Slot::Input
                     | Slot::Prompt
+                    | Slot::TokenIds
                     | Slot::Content
                     | Slot::Part
                     | Slot::Plain
