@@ -112,7 +112,7 @@ fn place<'a>(name: &str, rest: &[Step<'_>]) -> (Slot, Context<'a>) {
                         Family::Message
                     }
                     Slot::Data => Family::All(Slot::Data),
-                    Slot::Documents | Slot::Encoded if !slots::MEDIA.contains(&*name) => {
+                    Slot::Documents | Slot::Encoded if !slots::MEDIA.contains(name) => {
                         Family::All(Slot::Data)
                     }
                     Slot::Variables => Family::All(Slot::Content),
