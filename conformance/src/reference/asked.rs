@@ -3,7 +3,8 @@
 use serde_json::Value;
 
 /// A number of tokens or completions. Ruling: a fraction is the next whole number.
-pub(super) fn whole(value: &Value) -> Option<u64> {
+#[must_use]
+pub fn whole(value: &Value) -> Option<u64> {
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
@@ -75,7 +76,8 @@ fn members<'v>(of: &'v Value, names: &[&str]) -> Vec<&'v Value> {
 }
 
 /// Completions for which is paid: one for each prompt of a list, times the largest of `n` and its like, at least 1.
-pub(super) fn choices(llm: &Value) -> Option<u64> {
+#[must_use]
+pub fn choices(llm: &Value) -> Option<u64> {
     let names = [
         "n",
         "bestOf",
@@ -112,7 +114,8 @@ pub(super) fn choices(llm: &Value) -> Option<u64> {
 }
 
 /// Tokens of reasoning that are asked for; -1 leaves it to the model.
-pub(super) fn reasoning(llm: &Value) -> Option<u64> {
+#[must_use]
+pub fn reasoning(llm: &Value) -> Option<u64> {
     let names = [
         "budget_tokens",
         "budgetTokens",
@@ -141,14 +144,17 @@ pub(super) fn reasoning(llm: &Value) -> Option<u64> {
 }
 
 /// What the options of a request limit its completion to, in other places than `llm.maxTokens`.
-pub(super) enum Limits {
+#[derive(Debug)]
+pub enum Limits {
     /// The limits.
     Of(Vec<u64>),
     /// One of them says that there is none: a number below zero, `inf`.
     None,
 }
 
-pub(super) fn limits(llm: &Value) -> Option<Limits> {
+/// Limits in other places than `llm.maxTokens`.
+#[must_use]
+pub fn limits(llm: &Value) -> Option<Limits> {
     let names = "maxNewTokens max_new_tokens maxTokenCount max_token_count max_tokens_to_sample maxTokensToSample max_gen_len \
         maxGenLen max_response_output_tokens maxResponseOutputTokens num_predict numPredict n_predict nPredict";
     // At the top, these are `llm.maxTokens`.
