@@ -283,4 +283,5 @@ const NAMES: &str = "system systemInstruction system_instruction instructions pr
     function function_call functionCall functionResponse toolUse toolResult tool_result tool_calls tool_use_id callId server_url avatarUrl \
     thing_uri name named properties required default enum const examples $ref $defs description items headers authorization \
     parameter_definitions input_schema schema responseSchema logprobs lastUserText estimatedTokens images prompt_token_ids documents \
+    container skills vector_store_ids mcp_servers context tokens inputIds system_prompt promptCacheKey authorization_token \
     unheard of Content ID x";

@@ -5,9 +5,9 @@
 #![expect(clippy::panic, reason = "a test fails by panicking")]
 
 use policy_conformance::bodies;
-use policy_conformance::reference::requests as reference;
+use policy_conformance::reference::{asked, requests as reference};
 use policy_conformance::rng::Rng;
-use policy_requests::{Field, ImageSource, JsonEditor, Number, Piece, Place, Role, Step};
+use policy_requests::{Count, Field, ImageSource, JsonEditor, Number, Piece, Place, Role, Step};
 use reference::What;
 use serde_json::{Value, json};
 use std::ops::ControlFlow;
@@ -199,4 +199,55 @@ fn no_place_hides_a_text() {
             }
         }
     }
+}
+
+/// What is asked for, in trees of options under every name that holds some.
+#[test]
+fn the_counts_agree_with_their_reference() {
+    const NAMES: &str = "options parameters generationConfig extra_body config textGenerationConfig someConfig body params requests \
+        additionalModelRequestFields reasoning thinking thinkingConfig n best_of numResults candidateCount max_tokens maxTokens \
+        maxOutputTokens max_gen_len num_predict n_predict maxTokenCount max_response_output_tokens budget_tokens thinkingBudget prompt \
+        inputs instances unheard";
+    fn tree(rng: &mut Rng, names: &[&str], depth: usize) -> Value {
+        match rng.below(if depth == 0 { 6 } else { 16 }) {
+            0 => json!(-1),
+            1 => json!([-2.0, 2.5, 0.0][rng.below(3)]),
+            2 => Value::Null,
+            3 if rng.chance(20) => json!("inf"),
+            4 if rng.chance(20) => json!("a text"),
+            3..=5 => json!(rng.below(1000)),
+            6 => (0..rng.below(4)).map(|_| tree(rng, names, depth - 1)).collect(),
+            _ => {
+                let members =
+                    (0..rng.below(4)).map(|_| ((*rng.pick(names)).to_owned(), tree(rng, names, depth - 1)));
+                Value::Object(members.collect())
+            }
+        }
+    }
+    let names: Vec<&str> = NAMES.split_whitespace().collect();
+    let known = |count| match count {
+        Count::Absent => Some(0),
+        Count::Known(n) => Some(n),
+        Count::Unlimited => Some(u64::MAX),
+        Count::Invalid => None,
+    };
+    let mut understood = 0;
+    for seed in 0..20_000 {
+        let mut rng = Rng::seeded(seed);
+        let members = (0..=rng.below(4)).map(|_| ((*rng.pick(&names)).to_owned(), tree(&mut rng, &names, 7)));
+        let llm = Value::Object(members.collect());
+        assert_eq!(policy_requests::choices(&llm), asked::choices(&llm), "{llm}");
+        assert_eq!(
+            known(policy_requests::extra(&llm)),
+            asked::reasoning(&llm),
+            "{llm}"
+        );
+        let limit = asked::limits(&llm).map(|limits| match limits {
+            asked::Limits::Of(limits) => limits.into_iter().max().unwrap_or(0),
+            asked::Limits::None => u64::MAX,
+        });
+        understood += u32::from(limit.is_some_and(|limit| limit > 0));
+        assert_eq!(known(policy_requests::limit(&llm)), limit, "{llm}");
+    }
+    assert!(understood > 1000, "{understood}");
 }

@@ -59,9 +59,11 @@ impl<'t> Asked<'t> {
             (Count::Invalid, _) | (_, Count::Invalid) => return None,
             // The APIs count reasoning within the limit.
             (Count::Known(limit), _) => limit,
-            (Count::Absent, _) if max => entry.max_output_tokens?,
-            (Count::Absent, Count::Known(reasoning)) => DEFAULT_COMPLETION_TOKENS.saturating_add(reasoning),
-            (Count::Absent, Count::Absent) => DEFAULT_COMPLETION_TOKENS,
+            (Count::Absent | Count::Unlimited, _) if max => entry.max_output_tokens?,
+            (Count::Absent | Count::Unlimited, Count::Known(reasoning)) => {
+                DEFAULT_COMPLETION_TOKENS.saturating_add(reasoning)
+            }
+            (Count::Absent | Count::Unlimited, Count::Absent | Count::Unlimited) => DEFAULT_COMPLETION_TOKENS,
         };
         let completion = completion.saturating_mul(self.choices?);
         let completion = TokenBounds {

@@ -3,7 +3,8 @@
 use serde_json::Value;
 
 /// A number of tokens or completions. Ruling: a fraction is the next whole number.
-pub(super) fn whole(value: &Value) -> Option<u64> {
+#[must_use]
+pub fn whole(value: &Value) -> Option<u64> {
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
@@ -18,20 +19,54 @@ pub(super) fn whole(value: &Value) -> Option<u64> {
     })
 }
 
-/// `llm` and the objects of options in it.
-fn places(llm: &Value) -> Vec<&Value> {
-    let options = [
-        "generationConfig",
-        "generation_config",
-        "inferenceConfig",
-        "inference_config",
-        "parameters",
-        "options",
-        "additionalModelRequestFields",
-        "extra_body",
-    ];
-    let inside = options.iter().filter_map(|name| llm.get(name));
-    std::iter::once(llm).chain(inside).collect()
+/// Members that hold options of the call; anything but an object there cannot be understood.
+const OPTIONS: &str = "generationConfig generation_config inferenceConfig inference_config textGenerationConfig \
+    text_generation_config config parameters modelParameters model_parameters model_kwargs modelKwargs sampling_params \
+    samplingParams options provider_options providerOptions extra_body extraBody additionalModelRequestFields \
+    additional_model_request_fields";
+/// Members that hold options or a whole request, if they are objects.
+const WRAPPERS: &str = "body params request response session settings kwargs llm";
+/// Members that hold a budget for reasoning.
+const REASONING: &str = "thinking reasoning thinkingConfig thinking_config reasoning_config reasoningConfig";
+
+fn is_one_of(name: &str, names: &str) -> bool {
+    names.split_whitespace().any(|one| one == name)
+}
+
+/// `llm`, the requests of a batch, and the objects of options in them, five in one another at most. `None` where something
+/// else stands in place of options.
+fn places(llm: &Value) -> Option<Vec<&Value>> {
+    let mut all = vec![llm];
+    let mut level = vec![llm];
+    for _ in 0..5 {
+        let mut next = Vec::new();
+        for (name, value) in level.iter().filter_map(|place| place.as_object()).flatten() {
+            let ending = ["onfig", "ptions", "arams", "arameters", "ettings"]
+                .iter()
+                .any(|end| name.ends_with(end));
+            let holds_options = is_one_of(name, OPTIONS);
+            let may_hold_some = is_one_of(name, WRAPPERS) || ending && !is_one_of(name, REASONING);
+            match value {
+                Value::Null => {}
+                Value::Object(_) if holds_options || may_hold_some => next.push(value),
+                Value::Array(requests) if name == "requests" => {
+                    next.extend(requests.iter().filter(|request| request.is_object()));
+                }
+                Value::Object(_) => {}
+                _ if holds_options => return None,
+                _ => {}
+            }
+        }
+        all.extend(next.iter());
+        level = next;
+    }
+    // The same once more, only to see what is no object.
+    let wrong = level
+        .iter()
+        .filter_map(|place| place.as_object())
+        .flatten()
+        .any(|(name, value)| is_one_of(name, OPTIONS) && !value.is_null() && !value.is_object());
+    (!wrong).then_some(all)
 }
 
 /// The values of these members that are there and not null.
@@ -41,7 +76,8 @@ fn members<'v>(of: &'v Value, names: &[&str]) -> Vec<&'v Value> {
 }
 
 /// Completions for which is paid: one for each prompt of a list, times the largest of `n` and its like, at least 1.
-pub(super) fn choices(llm: &Value) -> Option<u64> {
+#[must_use]
+pub fn choices(llm: &Value) -> Option<u64> {
     let names = [
         "n",
         "bestOf",
@@ -49,33 +85,37 @@ pub(super) fn choices(llm: &Value) -> Option<u64> {
         "candidateCount",
         "candidate_count",
         "sampleCount",
+        "sample_count",
+        "numResults",
+        "num_results",
+        "numOutputs",
+        "num_outputs",
         "num_generations",
         "num_return_sequences",
     ];
     let mut each = 1;
-    for place in places(llm) {
+    let mut most_prompts = 1;
+    for place in places(llm)? {
+        for list in members(place, &["prompt", "prompts", "inputs", "instances"]) {
+            // Token ids are one prompt.
+            if let Value::Array(items) = list
+                && !items.iter().all(Value::is_number)
+            {
+                most_prompts = most_prompts.max(items.len() as u64);
+            }
+        }
         for value in members(place, &names) {
             each = each.max(whole(value)?);
         }
     }
-    let prompts = match llm.get("prompt") {
-        // Token ids are one prompt.
-        Some(Value::Array(items)) if !items.iter().all(Value::is_number) => items.len() as u64,
-        _ => 1,
-    };
-    Some(each.saturating_mul(prompts))
+    let batch = llm.get("requests").and_then(Value::as_array);
+    let requests = batch.map_or(1, |requests| requests.len().max(1) as u64);
+    Some(each.saturating_mul(most_prompts).saturating_mul(requests))
 }
 
 /// Tokens of reasoning that are asked for; -1 leaves it to the model.
-pub(super) fn reasoning(llm: &Value) -> Option<u64> {
-    let holders = [
-        "thinking",
-        "reasoning",
-        "thinkingConfig",
-        "thinking_config",
-        "reasoning_config",
-        "reasoningConfig",
-    ];
+#[must_use]
+pub fn reasoning(llm: &Value) -> Option<u64> {
     let names = [
         "budget_tokens",
         "budgetTokens",
@@ -85,9 +125,13 @@ pub(super) fn reasoning(llm: &Value) -> Option<u64> {
         "max_tokens",
         "maxTokens",
     ];
+    let holders: Vec<&str> = REASONING.split(' ').collect();
     let mut most = 0;
-    for place in places(llm) {
+    for place in places(llm)? {
         for holder in members(place, &holders) {
+            if holder.is_array() {
+                return None;
+            }
             for value in members(holder, &names)
                 .into_iter()
                 .filter(|v| v.as_i64() != Some(-1))
@@ -99,34 +143,38 @@ pub(super) fn reasoning(llm: &Value) -> Option<u64> {
     Some(most)
 }
 
-/// Limits of the completion in other places than `llm.maxTokens`; -1 is none.
-pub(super) fn limits(llm: &Value) -> Option<Vec<u64>> {
-    let at_top = [
-        "maxNewTokens",
-        "max_new_tokens",
-        "maxTokenCount",
-        "max_tokens_to_sample",
-        "num_predict",
-    ];
-    let inside = [
-        "maxOutputTokens",
-        "max_output_tokens",
-        "maxTokens",
-        "max_tokens",
-        "maxCompletionTokens",
-        "max_completion_tokens",
-        "maxNewTokens",
-        "max_new_tokens",
-        "maxTokenCount",
-        "max_tokens_to_sample",
-        "num_predict",
-    ];
-    let all = places(llm);
-    let mut found = members(llm, &at_top);
-    found.extend(all.iter().skip(1).flat_map(|place| members(place, &inside)));
-    found
-        .into_iter()
-        .filter(|value| value.as_i64() != Some(-1))
-        .map(whole)
-        .collect()
+/// What the options of a request limit its completion to, in other places than `llm.maxTokens`.
+#[derive(Debug)]
+pub enum Limits {
+    /// The limits.
+    Of(Vec<u64>),
+    /// One of them says that there is none: a number below zero, `inf`.
+    None,
+}
+
+/// Limits in other places than `llm.maxTokens`.
+#[must_use]
+pub fn limits(llm: &Value) -> Option<Limits> {
+    let names = "maxNewTokens max_new_tokens maxTokenCount max_token_count max_tokens_to_sample maxTokensToSample max_gen_len \
+        maxGenLen max_response_output_tokens maxResponseOutputTokens num_predict numPredict n_predict nPredict";
+    // At the top, these are `llm.maxTokens`.
+    let inside =
+        "maxTokens max_tokens maxCompletionTokens max_completion_tokens maxOutputTokens max_output_tokens";
+    let mut found = Vec::new();
+    for (index, place) in places(llm)?.into_iter().enumerate() {
+        let inside = if index == 0 { "" } else { inside };
+        let names: Vec<&str> = names
+            .split_whitespace()
+            .chain(inside.split_whitespace())
+            .collect();
+        found.extend(members(place, &names));
+    }
+    let is_none = |value: &&Value| value.as_f64().is_some_and(|x| x < 0.0) || **value == "inf";
+    let (none, some): (Vec<&Value>, Vec<&Value>) = found.into_iter().partition(is_none);
+    let some = some.into_iter().map(whole).collect::<Option<Vec<u64>>>()?;
+    Some(if none.is_empty() {
+        Limits::Of(some)
+    } else {
+        Limits::None
+    })
 }

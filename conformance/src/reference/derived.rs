@@ -431,7 +431,10 @@ fn known_cost(model: &Found, read: &Read, request: &Request<'_>, max: bool) -> O
 /// several limits the largest counts; a budget for reasoning adds to the default only, since the APIs count it within a
 /// limit.
 fn completion(entry: &Entry, llm_object: &Value, request: &Request<'_>, max: bool) -> Option<u64> {
-    let mut limits = asked::limits(llm_object)?;
+    let (mut limits, none) = match asked::limits(llm_object)? {
+        asked::Limits::Of(limits) => (limits, false),
+        asked::Limits::None => (Vec::new(), true),
+    };
     match llm("maxTokens", request) {
         Found::Missing | Found::Present(Value::Null) => {}
         Found::Present(value) => limits.push(asked::whole(&value)?),
@@ -439,8 +442,8 @@ fn completion(entry: &Entry, llm_object: &Value, request: &Request<'_>, max: boo
     }
     let reasoning = asked::reasoning(llm_object)?;
     match limits.into_iter().max() {
-        Some(limit) => Some(limit),
-        None if max => entry.max_output_tokens,
-        None => Some(DEFAULT_COMPLETION_TOKENS + reasoning),
+        Some(limit) if !none => Some(limit),
+        _ if max => entry.max_output_tokens,
+        _ => Some(DEFAULT_COMPLETION_TOKENS + reasoning),
     }
 }

@@ -119,6 +119,7 @@ enum Meaning {
     Messages,
     Input,
     Prompt,
+    TokenIds,
     Message,
     Content,
     Anything,
@@ -137,10 +138,13 @@ enum Meaning {
     StoredText,
     Data,
     DataOrContent,
+    Documents,
     Variables,
     Mentions,
     CacheMark,
     Tools,
+    Servers,
+    Container,
     Schema,
     Schemas,
     Option,
@@ -154,6 +158,8 @@ enum Meaning {
 struct Around {
     place: Place,
     kind: Option<&'static str>,
+    /// What is around it by its type, if that is no image: a media type inside does not change it.
+    stays: Option<&'static str>,
     media_type: Option<String>,
     detail: Option<String>,
     depth: usize,
@@ -161,6 +167,8 @@ struct Around {
     in_mentions: bool,
     in_tool: bool,
     beside_type_text: bool,
+    /// In what a tool gave and in documents: names that say what a member is. Members of other names are data.
+    named: Option<&'static str>,
 }
 
 impl Around {
@@ -168,6 +176,7 @@ impl Around {
         Self {
             place: Place { field, turn: 0, role },
             kind: None,
+            stays: None,
             media_type: None,
             detail: None,
             depth: 1,
@@ -175,6 +184,7 @@ impl Around {
             in_mentions: false,
             in_tool: false,
             beside_type_text: false,
+            named: None,
         }
     }
 
@@ -189,14 +199,20 @@ impl Around {
     fn inside(&self, object: &Map<String, Value>) -> Self {
         let mut inner = self.deeper();
         let type_name = text(object, "type");
-        let own = kind_of(object);
-        inner.kind = if type_name == Some("file") && media_type(object).is_none() && self.kind.is_some() {
-            self.kind
-        } else {
-            own.or(self.kind)
-        };
+        // `source: {type: file}` only says where.
+        let only_where = type_name == Some("file") && self.kind.is_some();
+        match type_name.and_then(kind_of_type) {
+            Some("image") => inner.stays = None,
+            Some(kind) if !only_where => inner.stays = Some(kind),
+            _ => {}
+        }
+        let own = if only_where { None } else { kind_of(object) };
+        inner.kind = inner.stays.or(own).or(self.kind);
         inner.media_type = media_type(object).or(self.media_type.clone());
-        inner.detail = text(object, "detail").map(str::to_owned).or(self.detail.clone());
+        inner.detail = match type_name {
+            Some("input_image") => text(object, "detail").map(str::to_owned),
+            _ => None,
+        };
         inner.beside_type_text = type_name == Some("text");
         if type_name.is_some_and(is_result) && self.place.field != "system" {
             inner.place.role = "tool";
@@ -228,22 +244,23 @@ fn is_result(type_name: &str) -> bool {
 /// The kind of content that an object holds: by its media type, else by its type.
 fn kind_of(object: &Map<String, Value>) -> Option<&'static str> {
     let by_media = media_type(object).and_then(|media| kind_of_media(&media));
-    by_media.or_else(|| {
-        let name = text(object, "type")?;
-        let has = |word: &str| name.len() <= 64 && name.contains(word);
-        if is_one_of(
-            name,
-            "document file input_file file_url file_uri container_upload",
-        ) {
-            Some("file")
-        } else if name == "computer_screenshot" {
-            Some("image")
-        } else if has("encrypted") || has("redacted") || has("compaction") {
-            Some("encrypted")
-        } else {
-            ["image", "audio", "video"].into_iter().find(|kind| has(kind))
-        }
-    })
+    by_media.or_else(|| kind_of_type(text(object, "type")?))
+}
+
+fn kind_of_type(name: &str) -> Option<&'static str> {
+    let has = |word: &str| name.len() <= 64 && name.contains(word);
+    if is_one_of(
+        name,
+        "document file input_file file_url file_uri container_upload",
+    ) {
+        Some("file")
+    } else if name == "computer_screenshot" {
+        Some("image")
+    } else if has("encrypted") || has("redacted") || has("compaction") {
+        Some("encrypted")
+    } else {
+        ["image", "audio", "video"].into_iter().find(|kind| has(kind))
+    }
 }
 
 fn kind_of_media(media: &str) -> Option<&'static str> {
@@ -336,11 +353,14 @@ fn of_member(name: &str) -> (Meaning, Around) {
         "message" | "query" | "content" | "suffix" | "texts" | "inputText" => (Content, "other", "user"),
         "text" => (TextOrFormat, "other", "user"),
         "audio" => (AudioOrVoice, "other", "user"),
-        "inputs" | "prompt_token_ids" | "input_ids" => (Prompt, "other", "user"),
+        "inputs" | "prompt_token_ids" | "input_ids" | "inputIds" => (Prompt, "other", "user"),
         "chat_history" | "chatHistory" => (Messages, "other", "user"),
         "variables" | "promptVariables" | "prompt_variables" => (Variables, "other", "user"),
-        "responseFormat" | "response_format" | "outputConfig" | "output_config" | "output_format"
-        | "mcpServers" | "mcp_servers" => (Schema, "other", "unknown"),
+        "responseFormat" | "response_format" | "outputConfig" | "output_config" | "output_format" => {
+            (Schema, "other", "unknown")
+        }
+        "mcpServers" | "mcp_servers" => (Meaning::Servers, "other", "unknown"),
+        "container" => (Meaning::Container, "other", "unknown"),
         "previousResponseId"
         | "previous_response_id"
         | "conversation"
@@ -369,7 +389,7 @@ const OPTIONS: &[&str] = &[
     "toolConfig tool_config truncation truncate background include modalities voice encodingFormat encoding_format dimensions",
     "input_type inputType task_type taskType embedding_types return_documents max_chunks_per_doc generationConfig",
     "generation_config inferenceConfig inference_config performanceConfig safetySettings safety_settings guardrailConfig",
-    "guardrail_config options parameters keep_alive format anthropic_version anthropicVersion anthropic_beta betas container",
+    "guardrail_config options parameters keep_alive format anthropic_version anthropicVersion anthropic_beta betas",
     "id object contextManagement context_management raw citationQuality citation_quality safety_mode safetyMode",
     "normalizedText normalized_text lastUserText last_user_text unreadContent unread_content canonicalModel canonical_model",
     "modelFamily model_family estimatedTokens estimated_tokens estimatedCost estimated_cost maxCost max_cost containsPII",
@@ -392,11 +412,14 @@ fn in_content(name: &str) -> Meaning {
     })
 }
 
+/// Members that may be lists of token ids.
+const LISTS_OF_IDS: &str = "context tokens input_ids inputIds prompt_token_ids token_ids tokenIds";
+
 /// Members that the APIs name.
 fn in_content_by_name(name: &str) -> Option<Meaning> {
     use Meaning::{
-        Content, Data, DataOrContent, Document, Encoded, Identifier, Medium, Mentions, Messages, Prompt,
-        Sealed, Signature, Source, StoredFile, StoredText, Tools, Url, Variables,
+        Content, Data, DataOrContent, Document, Documents, Encoded, Identifier, Medium, Mentions, Messages,
+        Prompt, Sealed, Signature, Source, StoredFile, StoredText, Tools, Url, Variables,
     };
     let table: &[(&str, Meaning)] = &[
         (
@@ -413,10 +436,11 @@ fn in_content_by_name(name: &str) -> Option<Meaning> {
             Signature,
         ),
         (
-            "arguments args response json parameters tool_input structuredContent structured_content",
+            "arguments args input response json parameters tool_input structuredContent structured_content",
             Data,
         ),
-        ("input output outputs result tool_output", DataOrContent),
+        ("output outputs result tool_output", DataOrContent),
+        ("documents", Documents),
         ("variables", Variables),
         ("source", Source),
         (
@@ -431,7 +455,11 @@ fn in_content_by_name(name: &str) -> Option<Meaning> {
         ("video videos video_url videoUrl input_video", Medium("video")),
         ("file_data fileData inline_data inlineData", Medium("file")),
         ("document file input_file", Document),
-        ("file_id fileId file_ids fileIds", StoredFile),
+        (
+            "file_id fileId file_ids fileIds vector_store_ids vectorStoreIds",
+            StoredFile,
+        ),
+        (LISTS_OF_IDS, Meaning::TokenIds),
         ("file_uri fileUri file_url fileUrl", Url(Some("file"))),
         ("url uri", Url(None)),
         (
@@ -471,9 +499,13 @@ fn in_schema(name: &str) -> Meaning {
             "properties patternProperties $defs definitions dependentSchemas parameter_definitions",
             Meaning::Schemas,
         ),
-        ("headers authorization authorization_token", Meaning::NobodysText),
         ("url uri server_url", Meaning::Url(None)),
-        ("cache_control cachePoint cache_point container", Meaning::Option),
+        ("cache_control cachePoint cache_point", Meaning::Option),
+        ("container", Meaning::Container),
+        (
+            "file_ids fileIds file_id fileId vector_store_ids vectorStoreIds fileSearchStoreNames file_search_store_names datastore ragCorpus rag_corpus",
+            Meaning::StoredFile,
+        ),
         (
             "tools functions functionDeclarations function_declarations",
             Meaning::Tools,
@@ -484,6 +516,24 @@ fn in_schema(name: &str) -> Meaning {
         Some((_, meaning)) => *meaning,
         None if ["_id", "Id", "_ids"].iter().any(|ending| name.ends_with(ending)) => Meaning::Identifier,
         None => Meaning::Schema,
+    }
+}
+
+/// A member directly in a tool, or in a server of tools: how to get in is not for the model.
+fn in_tool(name: &str) -> Meaning {
+    if is_one_of(name, "headers authorization authorization_token") {
+        Meaning::NobodysText
+    } else {
+        in_schema(name)
+    }
+}
+
+/// A member of what stands for a machine at the provider's.
+fn in_container(name: &str) -> Meaning {
+    match name {
+        "id" | "skills" => Meaning::StoredText,
+        "file_ids" | "fileIds" | "vector_store_ids" | "vectorStoreIds" => Meaning::StoredFile,
+        _ => in_options(name),
     }
 }
 
@@ -498,7 +548,7 @@ fn in_options(name: &str) -> Meaning {
         ("properties $defs definitions", Meaning::Schemas),
         ("stop stopSequences stop_sequences", Meaning::NobodysText),
         (
-            "system systemInstruction system_instruction instructions template summary_prompt prompt prompts input inputs context messages text content examples preamble negative_prompt negativePrompt",
+            "system systemInstruction system_instruction instructions template summary_prompt prompt prompts input inputs query question instruction message system_message systemMessage prefix suffix messages text content examples preamble negative_prompt negativePrompt",
             Meaning::Content,
         ),
         (
@@ -506,11 +556,21 @@ fn in_options(name: &str) -> Meaning {
             Meaning::Tools,
         ),
         ("cachedContent cached_content", Meaning::StoredText),
+        (LISTS_OF_IDS, Meaning::TokenIds),
+        (
+            "promptCacheKey prompt_cache_key promptCacheRetention prompt_cache_retention",
+            Meaning::Option,
+        ),
     ];
+    let rest = if name.replace('P', "p").contains("prompt") {
+        Meaning::Content
+    } else {
+        Meaning::Option
+    };
     table
         .iter()
         .find(|(names, _)| is_one_of(name, names))
-        .map_or(Meaning::Option, |(_, meaning)| *meaning)
+        .map_or(rest, |(_, meaning)| *meaning)
 }
 
 /// From a value at a path to what is one step below.
@@ -532,13 +592,16 @@ fn one_step(meaning: Meaning, mut around: Around, step: &Step) -> (Meaning, Arou
             }
         }
         (Step::Key(_), Meaning::Data) => Meaning::Data,
+        (Step::Key(name), Meaning::Documents | Meaning::Encoded) if !is_one_of(name, OF_DOCUMENTS) => {
+            Meaning::Data
+        }
         (Step::Key(_), Meaning::DataOrContent) => Meaning::DataOrContent,
         (Step::Key(_), Meaning::Variables) => Meaning::Content,
         (Step::Key(_), Meaning::Schemas) => Meaning::Schema,
         (Step::Key(_), Meaning::NobodysText) => Meaning::NobodysText,
-        (Step::Key(name), Meaning::Tools | Meaning::Schema | Meaning::TypeName | Meaning::TextOrFormat) => {
-            in_schema(name)
-        }
+        (Step::Key(name), Meaning::Tools | Meaning::Servers) => in_tool(name),
+        (Step::Key(name), Meaning::Container) => in_container(name),
+        (Step::Key(name), Meaning::Schema | Meaning::TypeName | Meaning::TextOrFormat) => in_schema(name),
         (Step::Key(name), Meaning::Option | Meaning::AudioOrVoice | Meaning::CacheMark) => in_options(name),
         (Step::Key(name), Meaning::Medium(kind)) => {
             around.kind = Some(kind);
@@ -549,12 +612,83 @@ fn one_step(meaning: Meaning, mut around: Around, step: &Step) -> (Meaning, Arou
     (next, around)
 }
 
+/// Members of a document that are images, sound and the like; all others are data.
+const OF_DOCUMENTS: &str = "image images image_url imageUrl input_image video videos video_url videoUrl input_video \
+    audio audio_url audioUrl input_audio inputAudio inline_data inlineData file_data fileData";
+
+/// In what a tool gave: members by which a part of this type holds something. What else it has is data. `None` for what
+/// the tools of a provider give.
+fn names_in_results(type_name: Option<&str>) -> Option<&'static str> {
+    let parts = [
+        (
+            "text input_text output_text",
+            "type text annotations citations cache_control",
+        ),
+        (
+            "image image_url input_image computer_screenshot",
+            "type image image_url imageUrl source data mimeType media_type url file_id detail cache_control",
+        ),
+        (
+            "input_file file document",
+            "type file file_id file_data file_url filename document source title context citations cache_control",
+        ),
+        (
+            "input_audio audio video",
+            "type input_audio audio audio_url video video_url source data mimeType url",
+        ),
+        ("logs", "type logs"),
+        (
+            "search_result",
+            "type source title content citations cache_control",
+        ),
+    ];
+    let name = type_name.unwrap_or("");
+    if let Some((_, names)) = parts.iter().find(|(types, _)| is_one_of(name, types)) {
+        return Some(names);
+    }
+    let of_a_provider = is_result(name)
+        || name.ends_with("_result")
+        || name.ends_with("_call")
+        || is_one_of(
+            name,
+            "tool_use server_tool_use mcp_tool_use function tool_reference thinking redacted_thinking reasoning web_search_tool_result_error",
+        );
+    (!of_a_provider).then_some(
+        "type text json image image_url imageUrl input_image document file file_id file_data fileData inline_data \
+         inlineData video video_url audio audio_url input_audio cachePoint cache_control searchResult guardContent \
+         functionResponse function_response functionCall function_call toolResult tool_result toolUse parts content \
+         encrypted_content",
+    )
+}
+
+/// The same below a member of such a part.
+fn names_below(member: &str) -> Option<&'static str> {
+    match member {
+        "source" => Some("type media_type data url file_id content bytes text s3Location"),
+        "s3Location" => Some("uri bucketOwner"),
+        "image_url" | "imageUrl" | "video_url" | "audio_url" => Some("url detail"),
+        "input_audio" => Some("data format"),
+        "file" => Some("file_id file_data filename"),
+        "image" | "video" | "audio" => Some("format source url"),
+        "document" => Some("format name source title context citations"),
+        "inline_data" | "inlineData" => Some("mimeType mime_type data displayName"),
+        "file_data" | "fileData" => Some("mimeType mime_type fileUri file_uri displayName"),
+        "searchResult" => Some("source title content citations"),
+        "annotations" | "citations" => Some("type url title file_id filename"),
+        "guardContent" | "functionResponse" | "function_response" | "functionCall" | "function_call"
+        | "toolResult" | "tool_result" | "toolUse" => None,
+        _ => Some(""),
+    }
+}
+
 /// The members of an object, by what the object is.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Members {
     OfMessage,
     OfContent,
+    OfTool,
     OfSchema,
+    OfContainer,
     Options,
     All(Meaning),
 }
@@ -647,6 +781,9 @@ impl Walk<'_> {
             Value::Null => Value::Null,
             Value::String(text) => Value::String(self.string(text, meaning, around)),
             number if numbers::is_number(number) => match meaning {
+                _ if around.named.is_some() && !matches!(meaning, Meaning::Messages | Meaning::Message) => {
+                    self.number(value, around)
+                }
                 Meaning::Messages | Meaning::Message => {
                     self.bare_message(around);
                     self.number(value, around)
@@ -656,6 +793,7 @@ impl Walk<'_> {
                 | Meaning::Content
                 | Meaning::Data
                 | Meaning::DataOrContent
+                | Meaning::Documents
                 | Meaning::TextOrFormat => self.number(value, around),
                 Meaning::StoredText => {
                     self.unread("unknown", None, None, around);
@@ -664,7 +802,10 @@ impl Walk<'_> {
                 _ => value.clone(),
             },
             Value::Bool(truth) => {
-                if matches!(meaning, Meaning::Data | Meaning::DataOrContent) {
+                if matches!(
+                    meaning,
+                    Meaning::Data | Meaning::DataOrContent | Meaning::Documents
+                ) {
                     self.say(What::Bool(*truth), around);
                 }
                 value.clone()
@@ -731,7 +872,7 @@ impl Walk<'_> {
                 self.unread("encrypted", None, None, around);
                 same()
             }
-            Meaning::StoredText if !text.is_empty() => {
+            Meaning::StoredText | Meaning::Container if !text.is_empty() => {
                 self.unread("unknown", None, None, around);
                 if is_identifier(text) {
                     same()
@@ -760,7 +901,7 @@ impl Walk<'_> {
             if !media.is_empty() {
                 around.media_type = Some(media.to_owned());
             }
-            let kind = kind_of_media(media).or(kind).unwrap_or("file");
+            let kind = around.stays.or(kind_of_media(media)).or(kind).unwrap_or("file");
             self.unread(kind, Some(payload), None, &around);
         } else if carries("url") && is_url(text) {
             if let Some(kind) = kind {
@@ -779,7 +920,7 @@ impl Walk<'_> {
     }
 
     fn array(&mut self, value: &Value, items: &[Value], meaning: Meaning, around: &Around) -> Value {
-        if matches!(meaning, Meaning::Input | Meaning::Prompt)
+        if matches!(meaning, Meaning::Input | Meaning::Prompt | Meaning::TokenIds)
             && !items.is_empty()
             && items.iter().all(is_token_id)
         {
@@ -797,8 +938,8 @@ impl Walk<'_> {
             | Meaning::Message
             | Meaning::Content
             | Meaning::TextOrFormat
-            | Meaning::Variables
-            | Meaning::DataOrContent => Meaning::Content,
+            | Meaning::TokenIds
+            | Meaning::Variables => Meaning::Content,
             Meaning::Schemas => Meaning::Schema,
             Meaning::AudioOrVoice => Meaning::Medium("audio"),
             same => same,
@@ -808,10 +949,10 @@ impl Walk<'_> {
             if each == Meaning::Message {
                 inner.place.turn = index;
             }
-            let each = if meaning == Meaning::Input && item.is_array() {
-                Meaning::Prompt
-            } else {
-                each
+            let each = match meaning {
+                Meaning::Input if item.is_array() => Meaning::Prompt,
+                Meaning::TokenIds if item.is_array() => Meaning::TokenIds,
+                _ => each,
             };
             self.value(item, each, &inner)
         });
@@ -839,10 +980,31 @@ impl Walk<'_> {
                 self.members(object, &deeper, Members::OfContent)
             }
             Meaning::Data => self.data(value, around, around.depth),
-            Meaning::DataOrContent if is_part(value) => self.part(object, around),
+            Meaning::DataOrContent if is_part(value) => {
+                let mut result = around.clone();
+                result.named = Some("");
+                self.part(object, &result)
+            }
+            Meaning::Documents | Meaning::Encoded => {
+                let mut inner = deeper;
+                inner.named = Some(OF_DOCUMENTS);
+                self.members(object, &inner, Members::OfContent)
+            }
             Meaning::DataOrContent => self.data(value, around, around.depth),
-            Meaning::Medium(kind) | Meaning::Url(Some(kind)) => self.medium(object, kind, around),
-            Meaning::Document => self.medium(object, "file", around),
+            // Gemini's files can be of any kind.
+            Meaning::Medium("file") | Meaning::Url(Some("file")) => self.medium(object, "file", around),
+            Meaning::Medium(kind) | Meaning::Url(Some(kind)) => {
+                let mut around = around.clone();
+                around.stays = (kind != "image").then_some(kind);
+                self.medium(object, kind, &around)
+            }
+            Meaning::Document => {
+                let mut around = around.clone();
+                around.stays = Some("file");
+                self.medium(object, "file", &around)
+            }
+            Meaning::Servers => self.members(object, &deeper, Members::OfTool),
+            Meaning::Container => self.members(object, &deeper, Members::OfContainer),
             Meaning::Variables => self.members(object, &deeper, Members::All(Meaning::Content)),
             Meaning::Schemas => self.members(object, &deeper, Members::All(Meaning::Schema)),
             Meaning::NobodysText => self.members(object, &deeper, Members::All(Meaning::NobodysText)),
@@ -855,11 +1017,12 @@ impl Walk<'_> {
                 let mut inner = around.clone();
                 inner.in_mentions = true;
                 inner.kind = None;
+                inner.stays = None;
                 self.object(value, object, Meaning::Anything, &inner)
             }
             Meaning::Tools => {
                 let inner = self.tool_begins(value, around);
-                self.members(object, &inner, Members::OfSchema)
+                self.members(object, &inner, Members::OfTool)
             }
             Meaning::Schema | Meaning::TypeName | Meaning::TextOrFormat => {
                 self.members(object, &deeper, Members::OfSchema)
@@ -870,7 +1033,7 @@ impl Walk<'_> {
             | Meaning::Identifier
             | Meaning::Signature
             | Meaning::Url(None)
-            | Meaning::Encoded
+            | Meaning::TokenIds
             | Meaning::Source
             | Meaning::StoredFile
             | Meaning::Sealed => {
@@ -917,7 +1080,10 @@ impl Walk<'_> {
 
     fn part(&mut self, object: &Map<String, Value>, around: &Around) -> Value {
         let before = self.content();
-        let inner = around.inside(object);
+        let mut inner = around.inside(object);
+        if around.named.is_some() || around.place.role == "tool" {
+            inner.named = names_in_results(text(object, "type"));
+        }
         let new = self.members(object, &inner, Members::OfContent);
         self.nothing_found(before, object, kind_of(object).unwrap_or("unknown"), &inner);
         new
@@ -927,10 +1093,12 @@ impl Walk<'_> {
         let before = self.content();
         let mut outer = around.clone();
         outer.kind = Some(kind);
-        let inner = outer.inside(object);
+        let mut inner = outer.inside(object);
+        inner.detail = text(object, "detail").map(str::to_owned);
         let new = self.members(object, &inner, Members::OfContent);
         if self.content() == before && !object.values().all(is_empty) {
-            self.unread(kind_of(object).unwrap_or(kind), None, None, &inner);
+            let kind = inner.stays.or(kind_of(object)).unwrap_or(kind);
+            self.unread(kind, None, None, &inner);
         }
         new
     }
@@ -946,6 +1114,11 @@ impl Walk<'_> {
         let understood = text(object, "type")
             .is_some_and(|name| is_one_of(name, "mcp_approval_response compaction_trigger"));
         if self.content() == before && !understood && !object.values().all(is_empty) {
+            let kind = if kind_of(object).is_some() {
+                around.stays.unwrap_or(kind)
+            } else {
+                kind
+            };
             self.unread(kind, None, None, around);
         }
     }
@@ -954,6 +1127,7 @@ impl Walk<'_> {
         let mut inner = around.deeper();
         inner.place.field = "tools";
         inner.kind = None;
+        inner.stays = None;
         if !around.in_tool && !is_empty(tool) {
             inner.in_tool = true;
             self.say(What::Tool(tool.clone()), &inner);
@@ -965,20 +1139,29 @@ impl Walk<'_> {
         let mut new = Vec::new();
         for (name, value) in object {
             let meaning = match are {
+                Members::OfContent if around.named.is_some_and(|named| !is_one_of(name, named)) => {
+                    Meaning::Data
+                }
                 Members::OfMessage if name == "role" => Meaning::Role,
                 Members::OfMessage if name == "name" => Meaning::Name,
                 Members::OfMessage | Members::OfContent => in_content(name),
+                Members::OfTool => in_tool(name),
                 Members::OfSchema => in_schema(name),
+                Members::OfContainer => in_container(name),
                 Members::Options => in_options(name),
                 Members::All(meaning) => meaning,
             };
-            let nobody_reads = matches!(are, Members::Options | Members::All(Meaning::NobodysText));
+            let nobody_reads = matches!(
+                are,
+                Members::Options | Members::OfContainer | Members::All(Meaning::NobodysText)
+            );
             let new_name = if nobody_reads || name.is_empty() || is_name(name) {
                 name.clone()
             } else {
                 self.text(name, around)
             };
             let mut around = around.clone();
+            around.named = around.named.and_then(|_| names_below(name));
             if matches!(are, Members::OfMessage | Members::OfContent)
                 && is_one_of(name, "functionResponse function_response toolResult tool_result")
             {

@@ -9,25 +9,25 @@ pub enum Count {
     Absent,
     /// This many; a fraction counts as the next whole number.
     Known(u64),
+    /// No limit is asked for: the model's own counts, whatever other limits say.
+    Unlimited,
     /// Something that is no count was sent: a text, a negative number. What rests on it is unknown.
     Invalid,
 }
 
 impl Count {
-    /// The larger of two; `Invalid` beats all.
+    /// The larger of two; `Invalid` beats all, then `Unlimited`.
     #[must_use]
     pub fn max(self, other: Self) -> Self {
         match (self, other) {
             (Self::Invalid, _) | (_, Self::Invalid) => Self::Invalid,
+            (Self::Unlimited, _) | (_, Self::Unlimited) => Self::Unlimited,
             (Self::Absent, count) | (count, Self::Absent) => count,
             (Self::Known(a), Self::Known(b)) => Self::Known(a.max(b)),
         }
     }
 
-    fn of<'a, N: Node<'a>>(node: Option<N>) -> Self {
-        let Some(node) = node else {
-            return Self::Absent;
-        };
+    fn of<'a, N: Node<'a>>(node: N) -> Self {
         match node.view() {
             View::Null => Self::Absent,
             View::Number(Number::Int(n)) => u64::try_from(n).map_or(Self::Invalid, Self::Known),
@@ -45,11 +45,24 @@ impl Count {
             | View::Object(_) => Self::Invalid,
         }
     }
+
+    /// As [`Self::of`], where a number below zero and `inf` say that there is no limit.
+    fn of_limit<'a, N: Node<'a>>(node: N) -> Self {
+        match node.view() {
+            View::Number(Number::Int(n)) if n < 0 => Self::Unlimited,
+            View::Number(Number::Float(x)) if x < 0.0 => Self::Unlimited,
+            View::Str("inf") => Self::Unlimited,
+            _ => Self::of(node),
+        }
+    }
 }
 
-/// How many completions are asked for: the prompts in a list of prompts, times the largest of `n`, `best_of`,
-/// `candidateCount` and their other names, at the top or among the options. At least 1; `None` where one of them is no
-/// count.
+/// Levels of options in options that are looked at, below the first.
+const LEVELS: u32 = 4;
+
+/// How many completions are asked for: the prompts in a list of prompts, of inputs or instances, times the largest of `n`,
+/// `best_of`, `candidateCount` and their other names, at the top or among the options. At least 1; `None` where one of
+/// them is no count, or where something else stands in place of options.
 #[must_use]
 pub fn choices<'a, N: Node<'a>>(llm: N) -> Option<u64> {
     const NAMES: &[&str] = &[
@@ -59,31 +72,72 @@ pub fn choices<'a, N: Node<'a>>(llm: N) -> Option<u64> {
         "candidateCount",
         "candidate_count",
         "sampleCount",
+        "sample_count",
+        "numResults",
+        "num_results",
+        "numOutputs",
+        "num_outputs",
         "num_generations",
         "num_return_sequences",
     ];
-    let each = match largest(llm, NAMES) {
+    let mut each = Count::Absent;
+    let mut lists = 1;
+    places(llm, &mut |place, _| match place {
+        Some(place) => {
+            lists = lists.max(prompts(place));
+            for count in NAMES.iter().filter_map(|name| place.get(name)) {
+                each = each.max(Count::of(count));
+            }
+        }
+        None => each = Count::Invalid,
+    });
+    let each = match each {
         Count::Absent => 1,
         Count::Known(n) => n.max(1),
-        Count::Invalid => return None,
+        Count::Unlimited | Count::Invalid => return None,
     };
-    Some(each.saturating_mul(prompts(llm)))
+    Some(each.saturating_mul(lists).saturating_mul(requests(llm)))
 }
 
-/// How many prompts a request holds.
-fn prompts<'a, N: Node<'a>>(llm: N) -> u64 {
-    let Some(View::Array(items)) = llm.get("prompt").map(Node::view) else {
-        return 1;
-    };
-    let mut count = 0u64;
-    let mut ids = true;
-    for item in items {
-        count += 1;
-        ids &= matches!(item.view(), View::Number(_));
+/// How many requests a batch holds.
+fn requests<'a, N: Node<'a>>(llm: N) -> u64 {
+    match llm.get("requests").map(Node::view) {
+        Some(View::Array(items)) => items.map(|_| 1).sum::<u64>().max(1),
+        _ => 1,
     }
-    // An array of token ids is one prompt.
-    if ids { 1 } else { count.max(1) }
 }
+
+/// How many prompts an object holds.
+fn prompts<'a, N: Node<'a>>(place: N) -> u64 {
+    let in_list = |name: &&str| {
+        let Some(View::Array(items)) = place.get(name).map(Node::view) else {
+            return 1;
+        };
+        let mut count = 0u64;
+        let mut ids = true;
+        for item in items {
+            count += 1;
+            ids &= matches!(item.view(), View::Number(_));
+        }
+        // An array of token ids is one prompt.
+        if ids { 1 } else { count.max(1) }
+    };
+    ["prompt", "prompts", "inputs", "instances"]
+        .iter()
+        .map(in_list)
+        .max()
+        .unwrap_or(1)
+}
+
+/// What holds a budget for reasoning.
+const REASONING: &[&str] = &[
+    "thinking",
+    "reasoning",
+    "thinkingConfig",
+    "thinking_config",
+    "reasoning_config",
+    "reasoningConfig",
+];
 
 /// Tokens of reasoning that are asked for, by the names that the APIs have for such a budget. Absent where the model
 /// decides (-1 in Gemini's API). Where the completion has a limit, the APIs count reasoning within it.
@@ -98,83 +152,153 @@ pub fn extra<'a, N: Node<'a>>(llm: N) -> Count {
         "max_tokens",
         "maxTokens",
     ];
-    const HOLDERS: &[&str] = &[
-        "thinking",
-        "reasoning",
-        "thinkingConfig",
-        "thinking_config",
-        "reasoning_config",
-        "reasoningConfig",
-    ];
     let mut most = Count::Absent;
-    for place in places(llm) {
-        for holder in HOLDERS.iter().filter_map(|name| place.get(name)) {
+    places(llm, &mut |place, _| {
+        let Some(place) = place else {
+            most = Count::Invalid;
+            return;
+        };
+        for holder in REASONING.iter().filter_map(|name| place.get(name)) {
+            if matches!(holder.view(), View::Array(_)) {
+                most = Count::Invalid;
+            }
             for budget in NAMES.iter().filter_map(|name| holder.get(name)) {
                 let model_decides = matches!(budget.view(), View::Number(Number::Int(-1)));
                 if !model_decides {
-                    most = most.max(Count::of(Some(budget)));
+                    most = most.max(Count::of(budget));
                 }
             }
         }
-    }
+    });
     most
 }
 
 /// The largest limit of a completion that stands among the options: `generationConfig.maxOutputTokens` (Gemini),
 /// `inferenceConfig.maxTokens` (Bedrock), `options.num_predict` (Ollama), `parameters.max_new_tokens`, and
-/// `max_new_tokens` at the top. `llm.maxTokens` and its spellings at the top are not looked at. Absent where the model
-/// decides (-1).
+/// `max_new_tokens` and others at the top. `llm.maxTokens` and its spellings at the top are not looked at.
+/// [`Count::Unlimited`] where one of them says that there is no limit (-1).
 #[must_use]
 pub fn limit<'a, N: Node<'a>>(llm: N) -> Count {
-    const NAMES: &[&str] = &[
-        "maxOutputTokens",
-        "max_output_tokens",
+    /// Spellings of `llm.maxTokens`.
+    const KNOWN_FIELD: &[&str] = &[
         "maxTokens",
         "max_tokens",
         "maxCompletionTokens",
         "max_completion_tokens",
+        "maxOutputTokens",
+        "max_output_tokens",
+    ];
+    const OTHERS: &[&str] = &[
         "maxNewTokens",
         "max_new_tokens",
         "maxTokenCount",
+        "max_token_count",
         "max_tokens_to_sample",
+        "maxTokensToSample",
+        "max_gen_len",
+        "maxGenLen",
+        "max_response_output_tokens",
+        "maxResponseOutputTokens",
         "num_predict",
+        "numPredict",
+        "n_predict",
+        "nPredict",
     ];
-    const AT_TOP: &[&str] = &[
-        "maxNewTokens",
-        "max_new_tokens",
-        "maxTokenCount",
-        "max_tokens_to_sample",
-        "num_predict",
-    ];
-    let count = |holder: N, names: &[&str]| {
-        names
-            .iter()
-            .filter_map(|name| holder.get(name))
-            .filter(|limit| !matches!(limit.view(), View::Number(Number::Int(-1))))
-            .fold(Count::Absent, |most, limit| most.max(Count::of(Some(limit))))
+    let mut most = Count::Absent;
+    places(llm, &mut |place, top| {
+        let Some(place) = place else {
+            most = Count::Invalid;
+            return;
+        };
+        let known = if top { &[] } else { KNOWN_FIELD };
+        for limit in OTHERS.iter().chain(known).filter_map(|name| place.get(name)) {
+            most = most.max(Count::of_limit(limit));
+        }
+    });
+    most
+}
+
+/// `llm` (with `true`), the requests of a batch, and the objects of options in them. `None` for what stands in place of
+/// options and is no object.
+fn places<'a, N: Node<'a>>(llm: N, found: &mut impl FnMut(Option<N>, bool)) {
+    found(Some(llm), true);
+    below(llm, 0, found);
+}
+
+fn below<'a, N: Node<'a>>(place: N, level: u32, found: &mut impl FnMut(Option<N>, bool)) {
+    let View::Object(members) = place.view() else {
+        return;
     };
-    places(llm)
-        .skip(1)
-        .fold(count(llm, AT_TOP), |most, holder| most.max(count(holder, NAMES)))
+    for (name, value) in members {
+        let holds = Holds::by(name);
+        match value.view() {
+            View::Object(_) if level > LEVELS => {}
+            View::Object(_) if holds != Holds::Content => {
+                found(Some(value), false);
+                below(value, level + 1, found);
+            }
+            View::Array(items) if name == "requests" && level <= LEVELS => {
+                for item in items.filter(|item| matches!(item.view(), View::Object(_))) {
+                    found(Some(item), false);
+                    below(item, level + 1, found);
+                }
+            }
+            View::Null | View::Object(_) => {}
+            View::Array(_) | View::Str(_) | View::Number(_) | View::Bool(_) => {
+                if holds == Holds::Options {
+                    found(None, false);
+                }
+            }
+        }
+    }
 }
 
-/// `llm` and the objects of options in it.
-fn places<'a, N: Node<'a>>(llm: N) -> impl Iterator<Item = N> {
-    const OPTIONS: &[&str] = &[
-        "generationConfig",
-        "generation_config",
-        "inferenceConfig",
-        "inference_config",
-        "parameters",
-        "options",
-        "additionalModelRequestFields",
-        "extra_body",
-    ];
-    std::iter::once(llm).chain(OPTIONS.iter().filter_map(move |name| llm.get(name)))
+/// What a member holds that may be an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Holds {
+    /// Options, and nothing else.
+    Options,
+    /// Options or a request, or something else if it is no object.
+    Perhaps,
+    /// Anything else.
+    Content,
 }
 
-fn largest<'a, N: Node<'a>>(llm: N, names: &[&str]) -> Count {
-    places(llm)
-        .flat_map(|place| names.iter().filter_map(move |name| place.get(name)))
-        .fold(Count::Absent, |most, count| most.max(Count::of(Some(count))))
+impl Holds {
+    fn by(name: &str) -> Self {
+        match name {
+            "generationConfig"
+            | "generation_config"
+            | "inferenceConfig"
+            | "inference_config"
+            | "parameters"
+            | "options"
+            | "additionalModelRequestFields"
+            | "additional_model_request_fields"
+            | "extra_body"
+            | "extraBody"
+            | "textGenerationConfig"
+            | "text_generation_config"
+            | "config"
+            | "modelParameters"
+            | "model_parameters"
+            | "model_kwargs"
+            | "modelKwargs"
+            | "sampling_params"
+            | "samplingParams"
+            | "provider_options"
+            | "providerOptions" => Self::Options,
+            "body" | "params" | "request" | "response" | "session" | "settings" | "kwargs" | "llm" => {
+                Self::Perhaps
+            }
+            _ if REASONING.contains(&name) => Self::Content,
+            _ if ["onfig", "ptions", "arams", "arameters", "ettings"]
+                .iter()
+                .any(|end| name.ends_with(end)) =>
+            {
+                Self::Perhaps
+            }
+            _ => Self::Content,
+        }
+    }
 }

@@ -112,12 +112,15 @@ fn place<'a>(name: &str, rest: &[Step<'_>]) -> (Slot, Context<'a>) {
                         Family::Message
                     }
                     Slot::Data => Family::All(Slot::Data),
+                    Slot::Documents | Slot::Encoded if !slots::MEDIA.contains(name) => {
+                        Family::All(Slot::Data)
+                    }
                     Slot::Variables => Family::All(Slot::Content),
                     Slot::Schemas => Family::All(Slot::Schema),
                     Slot::Free => Family::All(Slot::Free),
-                    Slot::Tools | Slot::Tool | Slot::Schema | Slot::Names | Slot::TextOrFormat => {
-                        Family::Schema
-                    }
+                    Slot::Tools | Slot::Tool | Slot::Servers => Family::Tool,
+                    Slot::Schema | Slot::Names | Slot::TextOrFormat => Family::Schema,
+                    Slot::Container => Family::Container,
                     Slot::Options | Slot::AudioOrVoice | Slot::Cache => Family::Options,
                     Slot::Output => Family::All(Slot::Output),
                     Slot::Media(kind) => {
@@ -126,6 +129,7 @@ fn place<'a>(name: &str, rest: &[Step<'_>]) -> (Slot, Context<'a>) {
                     }
                     Slot::Input
                     | Slot::Prompt
+                    | Slot::TokenIds
                     | Slot::Content
                     | Slot::Part
                     | Slot::Plain
@@ -135,6 +139,7 @@ fn place<'a>(name: &str, rest: &[Step<'_>]) -> (Slot, Context<'a>) {
                     | Slot::Signature
                     | Slot::Url(_)
                     | Slot::Encoded
+                    | Slot::Documents
                     | Slot::Document
                     | Slot::Source
                     | Slot::FileRef

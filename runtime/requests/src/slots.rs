@@ -14,6 +14,8 @@ pub(crate) enum Slot {
     Input,
     /// `prompt`: a text, a list of texts, token ids, or a template by its id.
     Prompt,
+    /// A list of token ids, or else content.
+    TokenIds,
     /// One message or item.
     Turn,
     /// A text, a list of parts, or one part; numbers are read.
@@ -52,6 +54,8 @@ pub(crate) enum Slot {
     Data,
     /// What a tool gave, which can be parts of content too.
     Output,
+    /// Documents to answer from or to rank: everything in them is read, media are named.
+    Documents,
     /// Values by names that the caller chose; each is content.
     Variables,
     /// Mentions of sources; ids of files are not content here.
@@ -62,6 +66,10 @@ pub(crate) enum Slot {
     Tools,
     /// One tool definition.
     Tool,
+    /// Servers of tools.
+    Servers,
+    /// Where the provider runs code, with what it stores there.
+    Container,
     /// A JSON schema, or what stands around one.
     Schema,
     /// Schemas by names that the caller chose.
@@ -89,6 +97,7 @@ impl Slot {
                 | Self::Part
                 | Self::Data
                 | Self::Output
+                | Self::Documents
                 | Self::TextOrFormat
         )
     }
@@ -136,13 +145,18 @@ pub(crate) fn top(name: &str) -> (Slot, Field, Role) {
         }
         b"text" => (Slot::TextOrFormat, Field::Other, Role::User),
         b"audio" => (Slot::AudioOrVoice, Field::Other, Role::User),
-        b"inputs" | b"prompt_token_ids" | b"input_ids" => (Slot::Prompt, Field::Other, Role::User),
+        b"inputs" | b"prompt_token_ids" | b"input_ids" | b"inputIds" => {
+            (Slot::Prompt, Field::Other, Role::User)
+        }
         b"chat_history" | b"chatHistory" => (Slot::Turns, Field::Other, Role::User),
         b"variables" | b"promptVariables" | b"prompt_variables" => {
             (Slot::Variables, Field::Other, Role::User)
         }
-        b"responseFormat" | b"response_format" | b"outputConfig" | b"output_config" | b"output_format"
-        | b"mcpServers" | b"mcp_servers" => (Slot::Schema, Field::Other, Role::Unknown),
+        b"responseFormat" | b"response_format" | b"outputConfig" | b"output_config" | b"output_format" => {
+            (Slot::Schema, Field::Other, Role::Unknown)
+        }
+        b"mcpServers" | b"mcp_servers" => (Slot::Servers, Field::Other, Role::Unknown),
+        b"container" => (Slot::Container, Field::Other, Role::Unknown),
         b"previousResponseId"
         | b"previous_response_id"
         | b"conversation"
@@ -180,7 +194,7 @@ fn option(name: &str) -> bool {
         | b"return_documents" | b"max_chunks_per_doc" | b"generationConfig" | b"generation_config"
         | b"inferenceConfig" | b"inference_config" | b"performanceConfig" | b"safetySettings" | b"safety_settings"
         | b"guardrailConfig" | b"guardrail_config" | b"options" | b"parameters" | b"keep_alive" | b"format"
-        | b"anthropic_version" | b"anthropicVersion" | b"anthropic_beta" | b"betas" | b"container" | b"id" | b"object"
+        | b"anthropic_version" | b"anthropicVersion" | b"anthropic_beta" | b"betas" | b"id" | b"object"
         | b"contextManagement" | b"context_management" | b"raw" | b"modelId"
         | b"citationQuality" | b"citation_quality" | b"safety_mode" | b"safetyMode"
         // Derived fields. `text` is not among them: an API may have a member of that name.
@@ -204,13 +218,15 @@ pub(crate) fn inside(name: &str) -> (Slot, bool) {
         b"signature" | b"thoughtSignature" | b"thought_signature" | b"encrypted_index" => Slot::Signature,
         b"arguments"
         | b"args"
+        | b"input"
         | b"response"
         | b"json"
         | b"parameters"
         | b"tool_input"
         | b"structuredContent"
         | b"structured_content" => Slot::Data,
-        b"input" | b"output" | b"outputs" | b"result" | b"tool_output" => Slot::Output,
+        b"output" | b"outputs" | b"result" | b"tool_output" => Slot::Output,
+        b"documents" => Slot::Documents,
         b"variables" => Slot::Variables,
         b"source" => Slot::Source,
         b"data" | b"bytes" | b"b64_json" | b"base64" | b"blob" | b"partial_image_b64" | b"prompt_embeds" => {
@@ -223,7 +239,9 @@ pub(crate) fn inside(name: &str) -> (Slot, bool) {
         b"video" | b"videos" | b"video_url" | b"videoUrl" | b"input_video" => Slot::Media(Video),
         b"file_data" | b"fileData" | b"inline_data" | b"inlineData" => Slot::Media(File),
         b"document" | b"file" | b"input_file" => Slot::Document,
-        b"file_id" | b"fileId" | b"file_ids" | b"fileIds" => Slot::FileRef,
+        b"file_id" | b"fileId" | b"file_ids" | b"fileIds" | b"vector_store_ids" | b"vectorStoreIds" => {
+            Slot::FileRef
+        }
         b"file_uri" | b"fileUri" | b"file_url" | b"fileUrl" => Slot::Url(Some(File)),
         b"url" | b"uri" => Slot::Url(None),
         b"cache_control" | b"cacheControl" | b"cachePoint" | b"cache_point" => Slot::Cache,
@@ -232,6 +250,8 @@ pub(crate) fn inside(name: &str) -> (Slot, bool) {
         b"previous_response_id" | b"previousResponseId" => Slot::Reference,
         b"tools" | b"functions" | b"functionDeclarations" | b"function_declarations" => Slot::Tools,
         b"logprobs" => Slot::Options,
+        b"context" | b"tokens" | b"input_ids" | b"inputIds" | b"prompt_token_ids" | b"token_ids"
+        | b"tokenIds" => Slot::TokenIds,
         b"messages" | b"contents" | b"chat_history" => Slot::Turns,
         b"prompt" => Slot::Prompt,
         _ => return (by_ending(name), false),
@@ -275,12 +295,40 @@ pub(crate) fn in_schema(name: &str) -> Slot {
         | b"definitions"
         | b"dependentSchemas"
         | b"parameter_definitions" => Slot::Schemas,
-        b"headers" | b"authorization" | b"authorization_token" => Slot::Free,
         b"url" | b"uri" | b"server_url" => Slot::Url(None),
-        b"cache_control" | b"cachePoint" | b"cache_point" | b"container" => Slot::Options,
+        b"cache_control" | b"cachePoint" | b"cache_point" => Slot::Options,
+        b"container" => Slot::Container,
+        b"file_ids"
+        | b"fileIds"
+        | b"file_id"
+        | b"fileId"
+        | b"vector_store_ids"
+        | b"vectorStoreIds"
+        | b"fileSearchStoreNames"
+        | b"file_search_store_names"
+        | b"datastore"
+        | b"ragCorpus"
+        | b"rag_corpus" => Slot::FileRef,
         b"tools" | b"functions" | b"functionDeclarations" | b"function_declarations" => Slot::Tools,
         _ if name.ends_with("_id") || name.ends_with("Id") || name.ends_with("_ids") => Slot::Id,
         _ => Slot::Schema,
+    }
+}
+
+/// What a member that stands directly in a tool or a server of tools means.
+pub(crate) fn in_tool(name: &str) -> Slot {
+    match name.as_bytes() {
+        b"headers" | b"authorization" | b"authorization_token" => Slot::Free,
+        _ => in_schema(name),
+    }
+}
+
+/// What a member of a container, where the provider runs code, means.
+pub(crate) fn in_container(name: &str) -> Slot {
+    match name.as_bytes() {
+        b"id" | b"skills" => Slot::Reference,
+        b"file_ids" | b"fileIds" | b"vector_store_ids" | b"vectorStoreIds" => Slot::FileRef,
+        _ => in_options(name),
     }
 }
 
@@ -309,7 +357,14 @@ pub(crate) fn in_options(name: &str) -> Slot {
         | b"prompts"
         | b"input"
         | b"inputs"
-        | b"context"
+        | b"query"
+        | b"question"
+        | b"instruction"
+        | b"message"
+        | b"system_message"
+        | b"systemMessage"
+        | b"prefix"
+        | b"suffix"
         | b"messages"
         | b"text"
         | b"content"
@@ -319,6 +374,12 @@ pub(crate) fn in_options(name: &str) -> Slot {
         | b"negativePrompt" => Slot::Content,
         b"tools" | b"functions" | b"functionDeclarations" | b"function_declarations" => Slot::Tools,
         b"cachedContent" | b"cached_content" => Slot::Reference,
+        b"context" | b"tokens" | b"input_ids" | b"inputIds" | b"prompt_token_ids" | b"token_ids"
+        | b"tokenIds" => Slot::TokenIds,
+        b"promptCacheKey" | b"prompt_cache_key" | b"promptCacheRetention" | b"prompt_cache_retention" => {
+            Slot::Options
+        }
+        _ if name.contains("prompt") || name.contains("Prompt") => Slot::Content,
         _ => Slot::Options,
     }
 }
@@ -397,6 +458,149 @@ pub(crate) fn is_part(name: &str) -> bool {
             | b"computer_screenshot"
             | b"search_result"
     )
+}
+
+/// Members of a document that hold media.
+pub(crate) const MEDIA: &[&str] = &[
+    "image",
+    "images",
+    "image_url",
+    "imageUrl",
+    "input_image",
+    "audio",
+    "audio_url",
+    "audioUrl",
+    "input_audio",
+    "inputAudio",
+    "video",
+    "videos",
+    "video_url",
+    "videoUrl",
+    "input_video",
+    "file_data",
+    "fileData",
+    "inline_data",
+    "inlineData",
+];
+
+/// The members that a part of this `type` has in what a tool gave: what else stands there is data. `None` where the part
+/// is no content, but a shape of an API's own tools.
+pub(crate) fn of_result(type_name: Option<&str>) -> Option<&'static [&'static str]> {
+    Some(match type_name {
+        Some("text" | "input_text" | "output_text") => {
+            &["type", "text", "annotations", "citations", "cache_control"]
+        }
+        Some("image" | "image_url" | "input_image" | "computer_screenshot") => &[
+            "type",
+            "image",
+            "image_url",
+            "imageUrl",
+            "source",
+            "data",
+            "mimeType",
+            "media_type",
+            "url",
+            "file_id",
+            "detail",
+            "cache_control",
+        ],
+        Some("input_file" | "file" | "document") => &[
+            "type",
+            "file",
+            "file_id",
+            "file_data",
+            "file_url",
+            "filename",
+            "document",
+            "source",
+            "title",
+            "context",
+            "citations",
+            "cache_control",
+        ],
+        Some("input_audio" | "audio" | "video") => &[
+            "type",
+            "input_audio",
+            "audio",
+            "audio_url",
+            "video",
+            "video_url",
+            "source",
+            "data",
+            "mimeType",
+            "url",
+        ],
+        Some("logs") => &["type", "logs"],
+        Some("search_result") => &["type", "source", "title", "content", "citations", "cache_control"],
+        Some(name) if is_result(name) || name.ends_with("_result") || name.ends_with("_call") => return None,
+        Some("tool_use" | "server_tool_use" | "mcp_tool_use" | "function" | "tool_reference") => return None,
+        Some("thinking" | "redacted_thinking" | "reasoning" | "web_search_tool_result_error") => return None,
+        _ => &[
+            "type",
+            "text",
+            "json",
+            "image",
+            "image_url",
+            "imageUrl",
+            "input_image",
+            "document",
+            "file",
+            "file_id",
+            "file_data",
+            "fileData",
+            "inline_data",
+            "inlineData",
+            "video",
+            "video_url",
+            "audio",
+            "audio_url",
+            "input_audio",
+            "cachePoint",
+            "cache_control",
+            "searchResult",
+            "guardContent",
+            "functionResponse",
+            "function_response",
+            "functionCall",
+            "function_call",
+            "toolResult",
+            "tool_result",
+            "toolUse",
+            "parts",
+            "content",
+            "encrypted_content",
+        ],
+    })
+}
+
+/// The same for the object that a member of such a part holds.
+pub(crate) fn of_result_member(name: &str) -> Option<&'static [&'static str]> {
+    Some(match name {
+        "source" => &[
+            "type",
+            "media_type",
+            "data",
+            "url",
+            "file_id",
+            "content",
+            "bytes",
+            "text",
+            "s3Location",
+        ],
+        "s3Location" => &["uri", "bucketOwner"],
+        "image_url" | "imageUrl" | "video_url" | "audio_url" => &["url", "detail"],
+        "input_audio" => &["data", "format"],
+        "file" => &["file_id", "file_data", "filename"],
+        "image" | "video" | "audio" => &["format", "source", "url"],
+        "document" => &["format", "name", "source", "title", "context", "citations"],
+        "inline_data" | "inlineData" => &["mimeType", "mime_type", "data", "displayName"],
+        "file_data" | "fileData" => &["mimeType", "mime_type", "fileUri", "file_uri", "displayName"],
+        "searchResult" => &["source", "title", "content", "citations"],
+        "annotations" | "citations" => &["type", "url", "title", "file_id", "filename"],
+        "guardContent" | "functionResponse" | "function_response" | "functionCall" | "function_call"
+        | "toolResult" | "tool_result" | "toolUse" => return None,
+        _ => &[],
+    })
 }
 
 /// Whether a part of this `type` says all that it says by being there.

@@ -1,7 +1,9 @@
 //! Tool definitions as a model sees them, for counting their tokens.
 //!
 //! OpenAI's models get functions as TypeScript types, other providers' in ways that they do not publish; one form counts
-//! for all. Every text of a definition stands in the rendering: what the form has no place for is a comment.
+//! for all. Everything that a definition says stands in the rendering, so that its tokens cannot be evaded: what the form has
+//! no place for is a comment. Left out are only words that the form itself stands for (`type: object`, a list of required
+//! properties) and switches that are true or false.
 //!
 //! ```text
 //! // Gets the weather
@@ -66,7 +68,7 @@ fn definition<'a, N: Node<'a>>(tool: N, level: u32, out: &mut String) {
     };
     if let Some((inner, _)) = inner {
         for (name, value) in members.filter(|(name, _)| *name != inner) {
-            if name != "type" || !is_plain(name, value) {
+            if name != "type" || !is_kind_of_tool(value) {
                 remark(name, value, out);
             }
         }
@@ -80,8 +82,9 @@ fn definition<'a, N: Node<'a>>(tool: N, level: u32, out: &mut String) {
         for (name, value) in members {
             match name {
                 "name" => {}
+                "type" if is_kind_of_tool(value) => {}
                 "description" if value.as_str().is_some() => {}
-                "type" | "strict" if is_plain(name, value) => {}
+                "strict" if is_switch(value) => {}
                 "parameters"
                 | "input_schema"
                 | "inputSchema"
@@ -99,7 +102,16 @@ fn definition<'a, N: Node<'a>>(tool: N, level: u32, out: &mut String) {
         }
     }
     let schema = schema.map(|(name, schema)| {
-        let json = schema.get("json").filter(|_| schema.get("type").is_none());
+        let json = schema
+            .get("json")
+            .filter(|json| is_object(*json) && name != "parameter_definitions");
+        if json.is_some()
+            && let View::Object(members) = schema.view()
+        {
+            for (name, value) in members.filter(|(name, _)| *name != "json") {
+                remark(name, value, out);
+            }
+        }
         (name, json.unwrap_or(schema))
     });
     if let Some((name, schema)) = schema
@@ -251,18 +263,22 @@ fn described<'a, N: Node<'a>>(schema: N, out: &mut String) {
             "anyOf" | "oneOf" | "allOf" | "any_of" => choice == Some(name) && !by_values,
             "properties" => !by_values && choice.is_none(),
             "items" => !by_values && choice.is_none() && is_array && !has_properties,
-            "type" | "$ref" => is_plain(name, value),
-            "required"
-            | "strict"
-            | "additionalProperties"
-            | "minimum"
-            | "maximum"
-            | "minLength"
-            | "maxLength"
-            | "minItems"
-            | "maxItems"
-            | "nullable"
-            | "propertyOrdering" => is_plain(name, value),
+            "type" => match value.view() {
+                View::Str(name) => is_usual_type(name) || (!by_values && choice.is_none() && !has_properties),
+                View::Array(_) => !by_values && choice.is_none() && !has_properties,
+                _ => false,
+            },
+            "$ref" => {
+                let typed = matches!(
+                    schema.get("type").map(Node::view),
+                    Some(View::Str(_) | View::Array(_))
+                );
+                value.as_str().is_some() && !by_values && choice.is_none() && !has_properties && !typed
+            }
+            "required" | "propertyOrdering" => {
+                is_switch(value) || (!by_values && choice.is_none() && names_properties(value, schema))
+            }
+            "strict" | "additionalProperties" | "nullable" => is_switch(value),
             _ => false,
         };
         if !said {
@@ -271,15 +287,45 @@ fn described<'a, N: Node<'a>>(schema: N, out: &mut String) {
     }
 }
 
-/// Whether a value holds nothing that its name does not promise.
-fn is_plain<'a, N: Node<'a>>(name: &str, value: N) -> bool {
-    let names = matches!(name, "required" | "propertyOrdering" | "type" | "$ref");
-    match value.view() {
-        View::Null | View::Bool(_) | View::Number(_) => true,
-        View::Str(text) => names && crate::looks::identifier(text),
-        View::Array(mut items) => names && items.all(|item| item.as_str().is_some_and(crate::looks::name)),
-        View::Object(_) => false,
-    }
+/// Whether a value says no more than yes, no or nothing.
+fn is_switch<'a, N: Node<'a>>(value: N) -> bool {
+    matches!(value.view(), View::Null | View::Bool(_))
+}
+
+/// Whether the type of a tool is one that its form shows.
+fn is_kind_of_tool<'a, N: Node<'a>>(value: N) -> bool {
+    matches!(value.as_str(), Some("function" | "custom"))
+}
+
+fn is_usual_type(name: &str) -> bool {
+    [
+        "object", "array", "string", "number", "integer", "boolean", "null",
+    ]
+    .iter()
+    .any(|usual| name.eq_ignore_ascii_case(usual))
+}
+
+/// Whether a list holds names of the schema's properties, each once, so that the properties say all of it. Long lists are
+/// not looked through, so that time stays linear.
+fn names_properties<'a, N: Node<'a>>(list: N, schema: N) -> bool {
+    let (View::Array(names), Some(View::Object(properties))) =
+        (list.view(), schema.get("properties").map(Node::view))
+    else {
+        return false;
+    };
+    let is_new = |index: usize, name: &str| {
+        !names
+            .clone()
+            .take(index)
+            .any(|earlier| earlier.as_str() == Some(name))
+    };
+    names.clone().nth(LOOKED_THROUGH).is_none()
+        && properties.clone().nth(LOOKED_THROUGH * 16).is_none()
+        && names.clone().enumerate().all(|(index, name)| {
+            name.as_str().is_some_and(|name| {
+                properties.clone().any(|(property, _)| property == name) && is_new(index, name)
+            })
+        })
 }
 
 fn is_list_of_tools(name: &str) -> bool {

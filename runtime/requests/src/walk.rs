@@ -89,6 +89,8 @@ pub(crate) struct Context<'a> {
     pub(crate) place: Place,
     /// The kind of content that encoded data and URLs here are.
     kind: Option<UnreadKind>,
+    /// Inside a document, sound or video by its type: no media type makes an image of what is in it.
+    held: Option<UnreadKind>,
     media_type: Option<&'a str>,
     detail: Option<&'a str>,
     /// Arrays and objects around it.
@@ -101,6 +103,8 @@ pub(crate) struct Context<'a> {
     plain_data: bool,
     /// Inside a tool definition that was given as a whole.
     in_tool: bool,
+    /// In what a tool gave, and in documents: the members that mean what their names say. All others are data.
+    only: Option<&'static [&'static str]>,
 }
 
 impl<'a> Context<'a> {
@@ -108,6 +112,7 @@ impl<'a> Context<'a> {
         Self {
             place: Place { field, turn: 0, role },
             kind: None,
+            held: None,
             media_type: None,
             detail: None,
             level: 1,
@@ -115,6 +120,7 @@ impl<'a> Context<'a> {
             mentioned: false,
             plain_data: false,
             in_tool: false,
+            only: None,
         }
     }
 
@@ -145,12 +151,20 @@ impl<'a> Context<'a> {
     fn with(self, about: &About<'a>) -> Self {
         let mut inner = self.deeper();
         // `source: {type: file}` says where an image is, not what it is.
-        inner.kind = match (about.type_name, self.kind) {
-            (Some("file"), Some(kind)) if about.media_type.is_none() => Some(kind),
-            (_, outer) => about.kind.or(outer),
+        let says_where = about.type_name == Some("file") && self.kind.is_some();
+        if let Some(kind) = about.type_kind
+            && !says_where
+        {
+            inner.held = Some(kind).filter(|kind| *kind != UnreadKind::Image);
+        }
+        inner.kind = match inner.held {
+            Some(held) => Some(held),
+            None if says_where => self.kind,
+            None => about.kind.or(self.kind),
         };
         inner.media_type = about.media_type.or(self.media_type);
-        inner.detail = about.detail.or(self.detail);
+        // Only Responses' images have it beside them; those of a chat have it inside.
+        inner.detail = about.detail.filter(|_| about.type_name == Some("input_image"));
         inner.plain_data = about.type_name == Some("text");
         if about.type_name.is_some_and(slots::is_result) && inner.place.field != Field::System {
             inner.place.role = Role::Tool;
@@ -167,6 +181,7 @@ struct About<'a> {
     named: bool,
     media_type: Option<&'a str>,
     detail: Option<&'a str>,
+    type_kind: Option<UnreadKind>,
     /// By media type, else by type.
     kind: Option<UnreadKind>,
 }
@@ -186,10 +201,11 @@ impl<'a> About<'a> {
                 _ => {}
             }
         }
+        about.type_kind = about.type_name.and_then(slots::kind_of_type);
         about.kind = about
             .media_type
             .and_then(slots::kind_of_media)
-            .or_else(|| about.type_name.and_then(slots::kind_of_type));
+            .or(about.type_kind);
         about
     }
 }
@@ -201,8 +217,12 @@ pub(crate) enum Family {
     Inside,
     /// A message with a role.
     Message,
-    /// A tool definition or a schema.
+    /// A tool definition, or a server of tools.
+    Tool,
+    /// A schema.
     Schema,
+    /// Where the provider runs code.
+    Container,
     /// Options of the call.
     Options,
     /// All members alike.
@@ -216,7 +236,9 @@ impl Family {
             (Self::Message, "role") => (Slot::Role, true),
             (Self::Message, "name") => (Slot::Name, true),
             (Self::Message | Self::Inside, _) => slots::inside(name),
+            (Self::Tool, _) => (slots::in_tool(name), false),
             (Self::Schema, _) => (slots::in_schema(name), false),
+            (Self::Container, _) => (slots::in_container(name), true),
             (Self::Options, _) => (slots::in_options(name), true),
             (Self::All(slot), _) => (slot, slot == Slot::Free),
         }
@@ -324,8 +346,10 @@ impl<'v, V> Walker<'v, V> {
                 self.text(text, &inner)
             }
             View::Str(text) => self.string(text, slot, at),
-            View::Number(number) if slot.reads_numbers() => self.number(number, slot, at),
-            View::Bool(truth) if matches!(slot, Slot::Data | Slot::Output) => {
+            View::Number(number) if slot.reads_numbers() || at.only.is_some() => {
+                self.number(number, slot, at)
+            }
+            View::Bool(truth) if matches!(slot, Slot::Data | Slot::Output | Slot::Documents) => {
                 self.found += 1;
                 self.visit.piece(Piece::Bool(truth), at.place)
             }
@@ -401,7 +425,7 @@ impl<'v, V> Walker<'v, V> {
             Slot::Sealed if !text.is_empty() && (looks::identifier(text) || looks::base64(text)) => {
                 self.unread(UnreadKind::Encrypted, ImageSource::Stored, at)
             }
-            Slot::Reference if !text.is_empty() => {
+            Slot::Reference | Slot::Container if !text.is_empty() => {
                 self.unread(UnreadKind::Unknown, ImageSource::Stored, at)?;
                 if looks::identifier(text) {
                     return Continue(None);
@@ -426,12 +450,16 @@ impl<'v, V> Walker<'v, V> {
             | Slot::FileRef
             | Slot::Sealed
             | Slot::Reference
+            | Slot::Container
+            | Slot::Servers
+            | Slot::TokenIds
             | Slot::Input
             | Slot::Prompt
             | Slot::Content
             | Slot::Part
             | Slot::Plain
             | Slot::Data
+            | Slot::Documents
             | Slot::Variables
             | Slot::Mentions
             | Slot::Tools
@@ -456,7 +484,9 @@ impl<'v, V> Walker<'v, V> {
         V: Visit<'a, N>,
     {
         if let Some((media_type, payload)) = looks::data_url(text) {
-            let kind = slots::kind_of_media(media_type)
+            let kind = at
+                .held
+                .or_else(|| slots::kind_of_media(media_type))
                 .or(kind)
                 .unwrap_or(UnreadKind::File);
             let mut inner = *at;
@@ -532,7 +562,7 @@ impl<'v, V> Walker<'v, V> {
     where
         V: Visit<'a, N>,
     {
-        if matches!(slot, Slot::Input | Slot::Prompt)
+        if matches!(slot, Slot::Input | Slot::Prompt | Slot::TokenIds)
             && let Some(ids) = token_ids::<N>(items.clone())
         {
             self.found += 1;
@@ -547,10 +577,12 @@ impl<'v, V> Walker<'v, V> {
                 (Slot::Part, false)
             }
             Slot::Output if !items.clone().all(is_part) => return self.data(node, at.place, at.level),
-            Slot::Output => (Slot::Part, false),
+            Slot::Output => (Slot::Output, false),
+            Slot::Documents => (Slot::Documents, false),
             Slot::Data => return self.data(node, at.place, at.level),
             Slot::Tools | Slot::Tool => (Slot::Tool, false),
             Slot::Schemas => (Slot::Schema, false),
+            Slot::TokenIds => (Slot::Content, false),
             Slot::AudioOrVoice => (Slot::Media(UnreadKind::Audio), false),
             Slot::Plain
             | Slot::Role
@@ -566,6 +598,8 @@ impl<'v, V> Walker<'v, V> {
             | Slot::FileRef
             | Slot::Sealed
             | Slot::Reference
+            | Slot::Container
+            | Slot::Servers
             | Slot::Mentions
             | Slot::Cache
             | Slot::Schema
@@ -578,6 +612,7 @@ impl<'v, V> Walker<'v, V> {
             // Lists of token ids stand in lists: several prompts in one request.
             let each = match slot {
                 Slot::Input if matches!(item.view(), View::Array(_)) => Slot::Prompt,
+                Slot::TokenIds if matches!(item.view(), View::Array(_)) => Slot::TokenIds,
                 _ => each,
             };
             if let Some(new) = self.value(item, each, &inner)? {
@@ -612,11 +647,31 @@ impl<'v, V> Walker<'v, V> {
                 self.members(node, members, Family::Inside, &at.deeper())
             }
             Slot::Data => self.data(node, at.place, at.level),
-            Slot::Output if is_part(node) => self.part(node, members, at),
+            Slot::Output if is_part(node) => {
+                let mut result = *at;
+                result.only = Some(&[]);
+                self.part(node, members, &result)
+            }
+            Slot::Documents | Slot::Encoded => {
+                let mut inner = at.deeper();
+                inner.only = Some(slots::MEDIA);
+                self.members(node, members, Family::Inside, &inner)
+            }
             Slot::Output => self.data(node, at.place, at.level),
-            Slot::Media(kind) => self.media(node, members, kind, at),
-            Slot::Document => self.media(node, members, UnreadKind::File, at),
-            Slot::Url(Some(kind)) => self.media(node, members, kind, at),
+            // Files that a media type describes can be of any kind.
+            Slot::Media(UnreadKind::File) | Slot::Url(Some(UnreadKind::File)) => {
+                self.media(node, members, UnreadKind::File, at)
+            }
+            Slot::Media(kind) | Slot::Url(Some(kind)) => {
+                let mut inner = *at;
+                inner.held = Some(kind).filter(|kind| *kind != UnreadKind::Image);
+                self.media(node, members, kind, &inner)
+            }
+            Slot::Document => {
+                let mut inner = *at;
+                inner.held = Some(UnreadKind::File);
+                self.media(node, members, UnreadKind::File, &inner)
+            }
             Slot::Reference => {
                 self.unread(UnreadKind::Unknown, ImageSource::Stored, at)?;
                 self.members(node, members, Family::Inside, &at.deeper())
@@ -626,6 +681,7 @@ impl<'v, V> Walker<'v, V> {
                 let mut inner = *at;
                 inner.mentioned = true;
                 inner.kind = None;
+                inner.held = None;
                 self.plain(node, members, &inner)
             }
             Slot::Cache => {
@@ -635,6 +691,8 @@ impl<'v, V> Walker<'v, V> {
             Slot::Options | Slot::AudioOrVoice => self.members(node, members, Family::Options, &at.deeper()),
             Slot::Free => self.members(node, members, Family::All(Slot::Free), &at.deeper()),
             Slot::Tools | Slot::Tool => self.tool(node, members, at),
+            Slot::Servers => self.members(node, members, Family::Tool, &at.deeper()),
+            Slot::Container => self.members(node, members, Family::Container, &at.deeper()),
             Slot::Schema | Slot::Names | Slot::TextOrFormat => {
                 self.members(node, members, Family::Schema, &at.deeper())
             }
@@ -645,7 +703,7 @@ impl<'v, V> Walker<'v, V> {
             | Slot::Id
             | Slot::Signature
             | Slot::Url(None)
-            | Slot::Encoded
+            | Slot::TokenIds
             | Slot::Source
             | Slot::FileRef
             | Slot::Sealed => self.plain(node, members, at),
@@ -685,7 +743,10 @@ impl<'v, V> Walker<'v, V> {
         V: Visit<'a, N>,
     {
         let about = About::of::<N>(members.clone());
-        let inner = at.with(&about);
+        let mut inner = at.with(&about);
+        if at.only.is_some() || at.place.role == Role::Tool {
+            inner.only = slots::of_result(about.type_name);
+        }
         let before = self.found;
         let out = self.members(node, members.clone(), Family::Inside, &inner)?;
         self.nothing_found(before, members, &about, &inner)?;
@@ -707,7 +768,9 @@ impl<'v, V> Walker<'v, V> {
             && !about.type_name.is_some_and(slots::is_understood)
             && !members.all(|(_, value)| is_empty(value))
         {
-            let kind = about.kind.unwrap_or(UnreadKind::Unknown);
+            let kind = about
+                .kind
+                .map_or(UnreadKind::Unknown, |kind| at.held.unwrap_or(kind));
             self.unread(kind, ImageSource::Stored, at)?;
         }
         Continue(())
@@ -729,11 +792,13 @@ impl<'v, V> Walker<'v, V> {
             kind: Some(kind),
             ..*at
         };
-        let inner = outer.with(&about);
+        let mut inner = outer.with(&about);
+        inner.detail = about.detail;
         let before = self.found;
         let out = self.members(node, members.clone(), Family::Inside, &inner)?;
         if self.found == before && !members.clone().all(|(_, value)| is_empty(value)) {
-            self.unread(about.kind.unwrap_or(kind), ImageSource::Stored, &inner)?;
+            let kind = inner.held.or(about.kind).unwrap_or(kind);
+            self.unread(kind, ImageSource::Stored, &inner)?;
         }
         Continue(out)
     }
@@ -762,7 +827,7 @@ impl<'v, V> Walker<'v, V> {
         V: Visit<'a, N>,
     {
         let inner = self.tool_begins(node, at)?;
-        self.members(node, members, Family::Schema, &inner)
+        self.members(node, members, Family::Tool, &inner)
     }
 
     /// Gives a definition as a whole, unless what it stands in was given.
@@ -773,6 +838,7 @@ impl<'v, V> Walker<'v, V> {
         let mut inner = at.deeper();
         inner.place.field = Field::Tools;
         inner.kind = None;
+        inner.held = None;
         if !at.in_tool && !is_empty(node) {
             inner.in_tool = true;
             self.found += 1;
@@ -793,18 +859,21 @@ impl<'v, V> Walker<'v, V> {
     {
         let mut copy = None;
         for (index, (name, value)) in members.enumerate() {
-            let (slot, known) = family.member(name);
+            let (slot, known) = match at.only {
+                Some(only) if family == Family::Inside && !only.contains(&name) => (Slot::Data, false),
+                _ => family.member(name),
+            };
             if !known && !looks::name(name) {
                 self.member_name(node, index, name, at.place, &mut copy)?;
             }
-            let new = if matches!(family, Family::Inside | Family::Message) && slots::holds_result(name) {
-                let mut inner = *at;
+            let mut inner = *at;
+            if at.only.is_some() {
+                inner.only = slots::of_result_member(name);
+            }
+            if matches!(family, Family::Inside | Family::Message) && slots::holds_result(name) {
                 inner.place.role = Role::Tool;
-                self.value(value, slot, &inner)?
-            } else {
-                self.value(value, slot, at)?
-            };
-            if let Some(new) = new {
+            }
+            if let Some(new) = self.value(value, slot, &inner)? {
                 let map = copy.get_or_insert_with(|| self.visit.map(node));
                 self.visit.put_member(map, index, new);
             }

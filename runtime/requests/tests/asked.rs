@@ -21,6 +21,19 @@ fn completions() {
         (json!({"prompt": [[1, 2], [3]]}), Some(2)),
         (json!({"prompt": []}), Some(1)),
         (json!({"prompt": "a"}), Some(1)),
+        (json!({"inputs": ["a", "b", "c"], "n": 2}), Some(6)),
+        (json!({"inputs": [1, 2, 3]}), Some(1)),
+        (json!({"instances": [{"prompt": "a"}, {"prompt": "b"}]}), Some(2)),
+        (
+            json!({"extra_body": {"prompt": ["a", "b"]}, "prompt": "a"}),
+            Some(2),
+        ),
+        (
+            json!({"requests": [{"params": {"n": 2}}, {"params": {}}, {}]}),
+            Some(6),
+        ),
+        (json!({"numResults": 100}), Some(100)),
+        (json!({"parameters": "n: 5"}), None),
         (
             json!({"n": 18_446_744_073_709_551_615_u64, "prompt": ["a", "b"]}),
             Some(u64::MAX),
@@ -75,7 +88,52 @@ fn limits_among_options() {
         ),
         (json!({"inferenceConfig": {"maxTokens": 7}}), Count::Known(7)),
         (json!({"options": {"num_predict": 9}}), Count::Known(9)),
-        (json!({"options": {"num_predict": -1}}), Count::Absent),
+        (json!({"options": {"num_predict": -1}}), Count::Unlimited),
+        (
+            json!({"max_new_tokens": 1, "options": {"num_predict": -1}}),
+            Count::Unlimited,
+        ),
+        (
+            json!({"options": {"num_predict": -1.0}, "n_predict": "x"}),
+            Count::Invalid,
+        ),
+        (json!({"max_response_output_tokens": "inf"}), Count::Unlimited),
+        (json!({"max_gen_len": 9}), Count::Known(9)),
+        (json!({"n_predict": 9}), Count::Known(9)),
+        (
+            json!({"textGenerationConfig": {"maxTokenCount": 9}}),
+            Count::Known(9),
+        ),
+        (json!({"config": {"maxOutputTokens": 9}}), Count::Known(9)),
+        (
+            json!({"extra_body": {"generation_config": {"max_output_tokens": 9}}}),
+            Count::Known(9),
+        ),
+        (
+            json!({"additionalModelRequestFields": {"inferenceConfig": {"maxTokens": 9}}}),
+            Count::Known(9),
+        ),
+        (
+            json!({"requests": [{"custom_id": "a", "params": {"max_tokens": 5}}, {"body": {"max_tokens": 9}}]}),
+            Count::Known(9),
+        ),
+        // A budget for reasoning, and what a tool gets, is no limit.
+        (
+            json!({"extra_body": {"reasoning": {"max_tokens": 9}, "tools": {"max_tokens": 9}}}),
+            Count::Absent,
+        ),
+        (
+            json!({"options": {"options": {"options": {"options": {"options": {"num_predict": 9}}}}}}),
+            Count::Known(9),
+        ),
+        (
+            json!({"options": {"options": {"options": {"options": {"options": {"options": {"num_predict": 9}}}}}}}),
+            Count::Absent,
+        ),
+        (json!({"options": [{"num_predict": 9}]}), Count::Invalid),
+        (json!({"generationConfig": "{}"}), Count::Invalid),
+        (json!({"extra_body": {"generation_config": []}}), Count::Invalid),
+        (json!({"options": null, "response": "a text"}), Count::Absent),
         (
             json!({"max_new_tokens": 9, "parameters": {"max_new_tokens": 11}}),
             Count::Known(11),

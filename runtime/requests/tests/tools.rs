@@ -151,6 +151,98 @@ fn every_text_is_rendered() {
     }
 }
 
+/// Whatever stands in a definition is in its rendering: words and numbers too, in places that hold none in an API.
+#[test]
+fn everything_is_rendered() {
+    fn leaves<'v>(value: &'v Value, found: &mut Vec<&'v Value>) {
+        match value {
+            Value::Array(items) => items.iter().for_each(|item| leaves(item, found)),
+            Value::Object(members) => members.values().for_each(|member| leaves(member, found)),
+            _ => found.push(value),
+        }
+    }
+    let keys = [
+        "type",
+        "name",
+        "description",
+        "parameters",
+        "input_schema",
+        "inputSchema",
+        "json",
+        "strict",
+        "required",
+        "enum",
+        "const",
+        "items",
+        "properties",
+        "anyOf",
+        "oneOf",
+        "$ref",
+        "$defs",
+        "format",
+        "additionalProperties",
+        "minimum",
+        "maxLength",
+        "nullable",
+        "propertyOrdering",
+        "parameter_definitions",
+        "function",
+        "unheard",
+    ];
+    let many: Vec<String> = (0..70).map(|n| format!("hidden_{n}")).collect();
+    let hidden = [
+        json!("hidden_word"),
+        json!(4_111_111),
+        json!(["hidden_a", "hidden_b"]),
+        json!(["p", "hidden_a"]),
+        json!({"x": "hidden_word", "type": "hidden_type"}),
+        json!(many),
+    ];
+    let base = [
+        json!({}),
+        json!({"properties": {"p": {}}}),
+        json!({"enum": ["v"]}),
+        json!({"anyOf": [{"type": "string"}]}),
+        json!({"type": "array"}),
+        json!({"type": ["array", "null"]}),
+        json!({"json": {}}),
+        json!({"json": {}, "properties": {"p": {}}}),
+    ];
+    for value in &hidden {
+        for (i, a) in keys.into_iter().enumerate() {
+            for base in &base {
+                for b in keys.into_iter().skip(i % 3).step_by(3) {
+                    let mut schema = base.clone();
+                    schema[a] = value.clone();
+                    let mut below = base.clone();
+                    below[b] = schema.clone();
+                    for tool in [
+                        json!({"type": "function", "function": {"name": "f", "parameters": below}}),
+                        json!({"name": "f", "input_schema": schema, "inputSchema": below}),
+                        json!({"name": "f", "parameter_definitions": below, a: value}),
+                        json!({"toolSpec": {"name": "f", "inputSchema": {"json": schema, b: value}}, a: value}),
+                    ] {
+                        let out = rendered(&tool).to_lowercase();
+                        let mut said = Vec::new();
+                        leaves(&tool, &mut said);
+                        for leaf in said {
+                            let text = leaf.as_str().map_or_else(|| leaf.to_string(), str::to_owned);
+                            if text.starts_with("hidden") || leaf.is_number() {
+                                assert!(out.contains(&text), "{text} is not in {out} of {tool}");
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+    // Each name once, however often a list says it.
+    let twice = json!({"name": "f", "parameters": {"required": ["p", "p"], "properties": {"p": {}}}});
+    assert!(rendered(&twice).contains("required: p, p"));
+    let known = json!({"name": "f", "parameters": {"type": "object", "required": ["p"], "additionalProperties": false, "properties": {"p": {}}}, "strict": true});
+    assert_eq!(rendered(&known), "type f = (_: {\np: any,\n}) => any;\n\n");
+}
+
 #[test]
 fn depth_is_no_matter() {
     let mut schema = json!({"type": "string", "description": "the deepest"});
