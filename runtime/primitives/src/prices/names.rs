@@ -185,7 +185,7 @@ mod tests {
             ),
             (
                 Some("openrouter"),
-                "anthropic/claude-sonnet-4.5",
+                "anthropic/claude-sonnet-4-5",
                 "claude-sonnet-4-5",
                 "claude",
             ),
