@@ -113,7 +113,7 @@ struct Asked<'a> {
 pub(crate) struct Composed<'a> {
     /// New values by path, in the order in which rules name the paths.
     pub(crate) entries: &'a [(&'a str, Value<'a>)],
-    /// The outermost places whose values differ from those of the request, in the order of their steps.
+    /// The outermost places, in the order of their steps; none where all values are those of the request.
     pub(crate) changes: &'a [Change<'a>],
     /// Whether a condition looks at one of them.
     pub(crate) read: bool,
@@ -164,11 +164,8 @@ pub(crate) fn compose<'a>(
         errors: BumpVec::new_in(bump),
     };
     let mut changes: BumpVec<'a, Change<'a>> = BumpVec::new_in(bump);
-    let (mut read, mut in_lists) = (false, false);
+    let (mut any, mut read, mut in_lists) = (false, false, false);
     let mut rest: &[Asked<'a>] = asked.into_bump_slice();
-    // An element that is counted from the end may be another one as well: then what stays as it is has to be said, too.
-    let by_end = |a: &Asked<'a>| a.target.steps.iter().any(Step::is_from_end);
-    let any_by_end = rest.iter().any(by_end);
     while let Some(first) = rest.first() {
         let below = |a: &Asked<'a>| a.target.is_at_or_below(first.target);
         let (own, more) = rest.split_at(rest.partition_point(below));
@@ -181,14 +178,18 @@ pub(crate) fn compose<'a>(
         };
         let after = Tree::new(own, before, bump).compose(policies, eval, &mut out);
         let changed = !same(&before, &after);
-        if changed || any_by_end {
-            read |= changed && first.target.read;
-            in_lists |= first.target.steps.iter().any(Step::is_index);
-            changes.push(Change {
-                steps: &first.target.steps,
-                value: after,
-            });
-        }
+        any |= changed;
+        read |= changed && first.target.read;
+        in_lists |= first.target.steps.iter().any(Step::is_index);
+        // What stays as it is as well: another change may take away what it stands in, such as a list that gives way.
+        changes.push(Change {
+            steps: &first.target.steps,
+            value: after,
+        });
+    }
+    if !any {
+        changes.clear();
+        in_lists = false;
     }
     // A path is named by the rule that is first in order, whatever others do to it.
     out.entries.sort_unstable_by_key(|(order, _)| *order);

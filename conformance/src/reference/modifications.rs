@@ -329,7 +329,10 @@ fn put(value: &mut Option<Value>, inside: &[Segment], new: Value) -> bool {
     }
     let child = child.expect("it was just put there");
     // One that is written as an object here is no object.
-    if value.as_ref().is_some_and(numbers::is_number) && index(first).is_none_or(|n| n == 0) {
+    if value.as_ref().is_some_and(numbers::is_number) {
+        if index(first).is_some_and(|n| n > 0) {
+            return false;
+        }
         *value = None;
     }
     match (value.as_mut(), index(first)) {
