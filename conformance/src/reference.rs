@@ -1174,39 +1174,16 @@ fn redact_said(text: &str, types: &[&str], levels: usize) -> String {
     let parsed: Option<Value> = serde_json::from_str(text).ok();
     let inside = parsed.filter(|_| levels > 0 && derived::is_json(text));
     let changed = inside.and_then(|value| {
-        let new = redact_json(&value, types, levels);
+        let new = requests::rewrite(&value, &[], &mut |text| {
+            let redacted = redact_said(text, types, levels - 1);
+            (redacted != text).then_some(redacted)
+        });
         (new != value).then(|| new.to_string())
     });
     let once = redact_text(&changed.unwrap_or_else(|| text.to_owned()), types);
     match derived::undone(&once) {
         Some(undone) if redact_text(&undone, types) != undone => redact_text(&undone, types),
         Some(_) | None => once,
-    }
-}
-
-fn redact_json(value: &Value, types: &[&str], levels: usize) -> Value {
-    let new = |text: String| {
-        let redacted = redact_said(&text, types, levels - 1);
-        if redacted == text {
-            value.clone()
-        } else {
-            Value::String(redacted)
-        }
-    };
-    match value {
-        Value::Null | Value::Bool(_) => value.clone(),
-        Value::Number(number) => new(number.to_string()),
-        Value::String(text) => new(text.clone()),
-        Value::Array(items) => items
-            .iter()
-            .map(|item| redact_json(item, types, levels))
-            .collect(),
-        Value::Object(members) => {
-            let new = members
-                .iter()
-                .map(|(name, value)| (redact_said(name, types, 0), redact_json(value, types, levels)));
-            requests::together(new)
-        }
     }
 }
 

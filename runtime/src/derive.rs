@@ -226,7 +226,7 @@ impl<'w> DeriveHost<'w> {
             Some(types) => types,
             None => {
                 let found = Read::new(inputs.llm, bump)
-                    .searched()
+                    .searched(bump)
                     .map(pii::types_in)
                     .fold(PiiTypeSet::EMPTY, PiiTypeSet::union);
                 self.types = Some(found);
@@ -274,7 +274,7 @@ impl Host for DeriveHost<'_> {
         match what {
             Derived::Text => {
                 let text = &mut self.scratch.text;
-                Read::new(inputs.llm, bump).join(text);
+                Read::new(inputs.llm, bump).join(bump, text);
                 Value::Str(bump.alloc_str(text))
             }
             Derived::NormalizedText => {
@@ -284,14 +284,14 @@ impl Host for DeriveHost<'_> {
                     normal,
                     ..
                 } = &mut *self.scratch;
-                Read::new(inputs.llm, bump).join(text);
+                Read::new(inputs.llm, bump).join(bump, text);
                 normal.clear();
                 normalizer.normalize(text, normal);
                 Value::Str(bump.alloc_str(normal))
             }
             Derived::LastUserText => {
                 let text = &mut self.scratch.text;
-                if Read::new(inputs.llm, bump).join_last_user(text) {
+                if Read::new(inputs.llm, bump).join_last_user(bump, text) {
                     Value::Str(bump.alloc_str(text))
                 } else {
                     Value::Undefined
@@ -334,7 +334,7 @@ impl Host for DeriveHost<'_> {
             }
             Derived::ContainsPii => Value::Bool(match self.types {
                 Some(types) => !types.is_empty(),
-                None => Read::new(inputs.llm, bump).searched().any(pii::contains),
+                None => Read::new(inputs.llm, bump).searched(bump).any(pii::contains),
             }),
             Derived::PiiTypes => {
                 let types = self.pii_types(inputs, bump);

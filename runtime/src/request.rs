@@ -10,7 +10,7 @@ use policy_bytecode::module::PathSegment;
 use policy_primitives::escapes;
 use policy_primitives::pii::PiiTypeSet;
 use policy_requests::{
-    Editor, Field, Image, Node, Number as Count, Piece, Place, Role, Step, UnreadKind, View,
+    Editor, Field, Image, JsonEditor, Node, Number as Count, Piece, Place, Role, Step, UnreadKind, View,
 };
 use policy_vm::{Bump, Value};
 use std::collections::{HashMap, HashSet};
@@ -81,11 +81,7 @@ impl<'a> Node<'a> for Json<'a> {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Text<'a> {
     /// As it was sent.
-    sent: &'a str,
-    /// As it reads: of JSON in a text, with its escapes undone.
-    pub(crate) text: &'a str,
-    /// With escapes undone, where there are any.
-    undone: Option<&'a str>,
+    text: &'a str,
     pub(crate) place: Place,
     /// It is a role or the name of a message: tokens, but nothing that anybody wrote.
     label: bool,
@@ -119,17 +115,7 @@ impl<'a> Read<'a> {
             token_ids: 0,
         };
         let mut sink = |piece: Piece<'a, Json<'a>>, place: Place| {
-            let mut push = |sent: &'a str, label: bool| {
-                let undone = undone(sent, bump);
-                let text = undone.filter(|_| is_json(sent)).unwrap_or(sent);
-                texts.push(Text {
-                    sent,
-                    text,
-                    undone,
-                    place,
-                    label,
-                });
-            };
+            let mut push = |text: &'a str, label: bool| texts.push(Text { text, place, label });
             match piece {
                 Piece::Message { named } => {
                     read.messages += 1;
@@ -169,13 +155,13 @@ impl<'a> Read<'a> {
         self.texts
             .iter()
             .filter(|text| text.place.field != Field::Tools)
-            .map(|text| text.sent)
+            .map(|text| text.text)
     }
 
     /// What may hold personal data: every text, once more where it has escapes.
-    pub(crate) fn searched(self) -> impl Iterator<Item = &'a str> + Clone {
+    pub(crate) fn searched(self, bump: &'a Bump) -> impl Iterator<Item = &'a str> {
         self.texts()
-            .flat_map(|text| std::iter::once(text.sent).chain(text.undone))
+            .flat_map(move |text| std::iter::once(text.text).chain(undone(text.text, bump)))
     }
 
     pub(crate) fn images(self) -> &'a [Image<'a>] {
@@ -208,12 +194,12 @@ impl<'a> Read<'a> {
     }
 
     /// Every text, one a line, in `out`.
-    pub(crate) fn join(self, out: &mut String) {
-        join(self.texts().map(|text| text.text), out);
+    pub(crate) fn join(self, bump: &'a Bump, out: &mut String) {
+        join(self.texts().map(|text| said(text.text, bump)), out);
     }
 
     /// The last text of the user, of each place where there can be one, in `out`. Says whether there is any.
-    pub(crate) fn join_last_user(self, out: &mut String) -> bool {
+    pub(crate) fn join_last_user(self, bump: &'a Bump, out: &mut String) -> bool {
         let places = [Field::Prompt, Field::Messages, Field::Input, Field::Contents];
         let mine = |text: &Text<'_>, field: Field| text.place.field == field && text.place.role == Role::User;
         let parts = places.into_iter().flat_map(|field| {
@@ -224,7 +210,7 @@ impl<'a> Read<'a> {
                 .max();
             self.texts()
                 .filter(move |text| mine(text, field) && Some(text.place.turn) == last)
-                .map(|text| text.text)
+                .map(|text| said(text.text, bump))
         });
         join(parts, out)
     }
@@ -252,6 +238,11 @@ fn undone<'a>(text: &str, bump: &'a Bump) -> Option<&'a str> {
     // Writing to text never fails.
     let any = escapes::undo(text, &mut out).unwrap_or(false);
     any.then(|| out.into_bump_str())
+}
+
+/// The text as it reads: of JSON in a text, with its escapes undone.
+fn said<'a>(text: &'a str, bump: &'a Bump) -> &'a str {
+    undone(text, bump).filter(|_| is_json(text)).unwrap_or(text)
 }
 
 /// Whether a text is JSON, other than a number or a word.
@@ -322,10 +313,16 @@ impl<'a> Redaction<'a, '_, '_> {
         let mut current = text;
         if levels > 0
             && is_json(text)
-            && let Ok(mut value) = serde_json::from_str::<serde_json::Value>(text)
-            && self.json(&mut value, levels)
+            && let Ok(value) = serde_json::from_str::<serde_json::Value>(text)
         {
-            current = self.bump.alloc_str(&value.to_string());
+            let bump = self.bump;
+            let mut inside = JsonEditor(|text: &str, _: Place| {
+                let redacted = self.redacted_to(bump.alloc_str(text), levels - 1);
+                redacted.map(str::to_owned)
+            });
+            if let Some(changed) = policy_requests::rewrite(&value, &[], &mut inside) {
+                current = bump.alloc_str(&changed.to_string());
+            }
         }
         current = self.host.redact(current, self.types, self.bump);
         if let Some(undone) = undone(current, self.bump) {
@@ -335,52 +332,6 @@ impl<'a> Redaction<'a, '_, '_> {
             }
         }
         (!std::ptr::eq(current, text)).then_some(current)
-    }
-
-    /// Redacts what stands in a value of JSON; whether there was anything. Recursion is as deep as the parser allows.
-    fn json(&mut self, value: &mut serde_json::Value, levels: u32) -> bool {
-        match value {
-            serde_json::Value::Null | serde_json::Value::Bool(_) => false,
-            serde_json::Value::Number(_) | serde_json::Value::String(_) => {
-                let text = match value {
-                    serde_json::Value::String(text) => self.bump.alloc_str(text),
-                    ref number => self.bump.alloc_str(&number.to_string()),
-                };
-                match self.redacted_to(text, levels - 1) {
-                    Some(redacted) => {
-                        *value = redacted.into();
-                        true
-                    }
-                    None => false,
-                }
-            }
-            serde_json::Value::Array(items) => items
-                .iter_mut()
-                .fold(false, |any, item| self.json(item, levels) | any),
-            serde_json::Value::Object(members) => {
-                let mut any = false;
-                let mut renamed = serde_json::Map::new();
-                for (name, mut value) in std::mem::take(members) {
-                    any |= self.json(&mut value, levels);
-                    let name = match self.redacted_to(self.bump.alloc_str(&name), 0) {
-                        Some(redacted) => {
-                            any = true;
-                            redacted.to_owned()
-                        }
-                        None => name,
-                    };
-                    let mut free = name.clone();
-                    let mut number = 2_usize;
-                    while renamed.contains_key(&free) {
-                        free = format!("{name}_{number}");
-                        number += 1;
-                    }
-                    renamed.insert(free, value);
-                }
-                *members = renamed;
-                any
-            }
-        }
     }
 }
 

@@ -1208,7 +1208,7 @@ impl Walk<'_> {
 }
 
 /// An object of these members; names that are equal get `_2`, `_3` … .
-pub(super) fn together(members: impl IntoIterator<Item = (String, Value)>) -> Value {
+fn together(members: impl IntoIterator<Item = (String, Value)>) -> Value {
     let mut object = Map::new();
     for (name, value) in members {
         let numbered = (2..).map(|count| format!("{name}_{count}"));
