@@ -82,12 +82,8 @@ fn ambiguous<'a>(heads: impl Iterator<Item = Placed<'a>> + Clone, diagnostics: &
 fn may_coincide(a: &FieldPath, b: &FieldPath) -> bool {
     let parts = a.segments.iter().zip(&b.segments).find(|(a, b)| a != b);
     parts.is_some_and(|(a, b)| {
-        let in_list = |segment: &Segment| match segment {
-            Segment::Key(key) => key.bytes().all(|b| b.is_ascii_digit()),
-            Segment::Index(_) | Segment::FromEnd(_) => true,
-        };
         let from_end = |segment: &Segment| matches!(segment, Segment::FromEnd(_));
-        (from_end(a) || from_end(b)) && in_list(a) && in_list(b)
+        (from_end(a) || from_end(b)) && a.is_element() && b.is_element()
     })
 }
 

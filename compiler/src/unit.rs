@@ -179,11 +179,9 @@ fn elements(policy: &Policy) -> Vec<Spanned<FieldPath>> {
     let mut found: Vec<Spanned<FieldPath>> = Vec::new();
     for modification in rules.flat_map(|rule| &rule.action.modifications) {
         let path = &modification.path;
-        let inside = |segment: &Segment| match segment {
-            Segment::Key(key) => key.bytes().all(|b| b.is_ascii_digit()),
-            Segment::Index(_) | Segment::FromEnd(_) => true,
-        };
-        if path.value.segments.iter().any(inside) && !found.iter().any(|known| known.value == path.value) {
+        if path.value.segments.iter().any(Segment::is_element)
+            && !found.iter().any(|known| known.value == path.value)
+        {
             found.push(path.clone());
         }
     }

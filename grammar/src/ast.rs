@@ -270,6 +270,17 @@ pub enum Segment {
     FromEnd(u32),
 }
 
+impl Segment {
+    /// Whether it may name an element of a list: an index, or a key of digits, which is the same place.
+    #[must_use]
+    pub fn is_element(&self) -> bool {
+        match self {
+            Self::Key(key) => key.parse::<u32>().is_ok_and(|n| n.to_string() == *key),
+            Self::Index(_) | Self::FromEnd(_) => true,
+        }
+    }
+}
+
 impl fmt::Display for FieldPath {
     /// Canonical spelling: dots and `[n]` where possible, `["…"]` (JSON string escapes) for keys that need it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -4,6 +4,7 @@ use super::conditions::depth;
 use super::{MAX_DEPTH, Resolver, index_u32, is_const, number};
 use crate::fields::{Suspicion, describe};
 use policy_bytecode::context;
+use policy_bytecode::disasm::path_text;
 use policy_bytecode::manifest::{ModificationInfo, TemplatePart, ValueNode, VerbInfo};
 use policy_bytecode::module::PathSegment;
 use policy_bytecode::{Const, ConstIdx};
@@ -22,26 +23,18 @@ pub(super) struct ResolvedAction {
 
 /// Whether the modification can make a known object at the top of the request something else: by a value, or by an
 /// element that is put where there is nothing yet.
-fn breaks_root(path: &[PathSegment], verb: &Verb) -> bool {
-    if !path.get(..1).is_some_and(context::is_root) {
-        return false;
-    }
-    match path.get(1) {
-        Some(PathSegment::Key { name, .. }) => name.parse::<u32>().is_ok_and(|n| n.to_string() == *name),
-        Some(PathSegment::Index(_) | PathSegment::FromEnd(_)) => true,
-        None => match verb {
-            Verb::Set(value) | Verb::Default(value) => !matches!(value, Literal::Object(_) | Literal::Null),
-            Verb::Cap(_) | Verb::Floor(_) | Verb::Append(_) => true,
-            Verb::Remove | Verb::Redact(_) => false,
-        },
-    }
-}
-
-fn root_name(path: &[PathSegment]) -> &str {
-    match path.first() {
-        Some(PathSegment::Key { name, .. }) => name,
-        Some(PathSegment::Index(_) | PathSegment::FromEnd(_)) | None => "",
-    }
+fn breaks_root(root: &[PathSegment], segments: &[ast::Segment], verb: &Verb) -> bool {
+    context::is_root(root)
+        && match segments.get(1) {
+            Some(second) => second.is_element(),
+            None => match verb {
+                Verb::Set(value) | Verb::Default(value) => {
+                    !matches!(value, Literal::Object(_) | Literal::Null)
+                }
+                Verb::Cap(_) | Verb::Floor(_) | Verb::Append(_) => true,
+                Verb::Remove | Verb::Redact(_) => false,
+            },
+        }
 }
 
 impl Resolver<'_> {
@@ -194,12 +187,13 @@ impl Resolver<'_> {
             );
             return None;
         }
-        if breaks_root(&info.field.path, &modification.verb) {
+        let root = info.field.path.get(..1).unwrap_or_default();
+        if breaks_root(root, &path.value.segments, &modification.verb) {
             self.diagnostics.push(
                 Diagnostic::new(
                     Code::BreaksContext,
                     path.span,
-                    format!("this would make `{}` something else than an object", root_name(&info.field.path)),
+                    format!("this would make `{}` something else than an object", path_text(root)),
                 )
                 .help("a request like that is malformed, so nothing could decide it; change fields inside of it"),
             );
