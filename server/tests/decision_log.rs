@@ -19,6 +19,7 @@ use sqlx::{Connection as _, Executor as _, SqliteConnection};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::time::timeout;
@@ -447,12 +448,13 @@ async fn postgres_may_crash_while_decisions_are_made() {
     let config = settings(vec![Sink::Store], 50, true);
     let (log, task) = Log::start(&config, Some(Arc::clone(&store)), &metrics, None).unwrap();
     tokio::spawn(task.run());
+    let (enough, decided) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
     let deciding = tokio::spawn({
-        let log = log.clone();
+        let (log, enough, decided) = (log.clone(), Arc::clone(&enough), Arc::clone(&decided));
         async move {
-            // More than are written before the crash comes, however quick the machine is.
-            for n in 0..20_000 {
-                log.record(entry(n)).await;
+            while !enough.load(Ordering::Relaxed) {
+                log.record(entry(decided.load(Ordering::Relaxed))).await;
+                decided.fetch_add(1, Ordering::Relaxed);
             }
         }
     });
@@ -464,10 +466,14 @@ async fn postgres_may_crash_while_decisions_are_made() {
     .await
     .unwrap();
     until("the crash is noticed", || errors(&metrics, "store") > 1).await;
-    assert!(
-        !deciding.is_finished(),
-        "the queue is full, and those who decide wait"
-    );
+    until("the queue is full, and those who decide wait", || {
+        let before = decided.load(Ordering::Relaxed);
+        std::thread::sleep(Duration::from_millis(100));
+        decided.load(Ordering::Relaxed) == before
+    })
+    .await;
+    assert!(!deciding.is_finished());
+    enough.store(true, Ordering::Relaxed);
     let server = tokio::task::spawn_blocking(|| {
         server.resume();
         server
@@ -475,10 +481,11 @@ async fn postgres_may_crash_while_decisions_are_made() {
     .await
     .unwrap();
     deciding.await.unwrap();
+    let decided = decided.load(Ordering::Relaxed);
     assert_eq!(log.flush(LONG).await, 0);
     let stored = stored(&*store).await;
     let ids: BTreeSet<&str> = stored.iter().map(|record| record.request_id.as_str()).collect();
-    assert_eq!((stored.len(), ids.len()), (20_000, 20_000));
+    assert_eq!((stored.len(), ids.len()), (decided, decided));
     store.close().await;
     tokio::task::spawn_blocking(|| drop(server)).await.unwrap();
 }
