@@ -268,9 +268,12 @@ impl<'c> PredicateLoader<'c> {
         let raw = self.raw;
         match op {
             PredOp::InCidr => {
-                let read = || consts::networks(raw, k).unwrap_or_default();
-                let networks = self.networks.entry(k).or_insert_with(|| Arc::new(read()));
-                Some(Test::InCidr(Arc::clone(networks)))
+                if let Some(known) = self.networks.get(&k) {
+                    return Some(Test::InCidr(Arc::clone(known)));
+                }
+                let networks = Arc::new(consts::networks(raw, k)?);
+                self.networks.insert(k, Arc::clone(&networks));
+                Some(Test::InCidr(networks))
             }
             PredOp::Before => consts::instant(raw.get(k.index())?).map(Test::Before),
             PredOp::After => consts::instant(raw.get(k.index())?).map(Test::After),
