@@ -1,9 +1,10 @@
 //! Check: what can be said about policies before any request. Adds errors and warnings, changes nothing.
 //!
-//! Third stage, one policy at a time. Eight looks, each a file:
+//! Third stage, one policy at a time. Nine looks, each a file:
 //!
 //! - `types`: comparisons that the type of their field rules out;
 //! - `words`: comparisons with a word that the field never holds;
+//! - `spelling`: comparisons with a text in a spelling that the field never has;
 //! - `models`: deny rules that other spellings of a model pass;
 //! - `constants`: conditions that are true or false for every request;
 //! - `conjunctions`: parts of one `and` that contradict or repeat each other;
@@ -22,6 +23,7 @@ mod literals;
 mod models;
 mod patterns;
 mod shadow;
+mod spelling;
 mod types;
 mod words;
 
@@ -35,6 +37,7 @@ pub(crate) fn check(resolved: &Resolved, diagnostics: &mut Vec<Diagnostic>) {
     for program in [&resolved.live, &resolved.idle] {
         types::check(program, diagnostics);
         words::check(program, diagnostics);
+        spelling::check(program, diagnostics);
         models::check(program, diagnostics);
         conjunctions::check(program, diagnostics);
     }

@@ -501,6 +501,51 @@ fn words_that_a_field_never_holds() {
 }
 
 #[test]
+fn texts_in_a_spelling_that_the_field_never_has() {
+    let f = "llm.normalizedText";
+    one(
+        &[test("contains", f, "Ignore Previous")],
+        "W0115",
+        "never holds `Ignore Previous`",
+    );
+    one(&[test("contains", f, "'ignore  all'")], "W0115", "never holds");
+    one(&[test("not_contains", f, "DAN")], "W0115", "`DAN`");
+    one(&[test("starts_with", f, "Sudo")], "W0115", "`Sudo`");
+    one(
+        &[test("matches", f, "'\\bIgnore (all|previous)'")],
+        "W0115",
+        "`Ignore ",
+    );
+    silent(&[
+        test("contains", f, "' ignore previous '"),
+        test("matches", f, "'(?i)Ignore'"),
+    ]);
+    silent(&[
+        test("matches", f, "'[A-Za-z]{20}\\W'"),
+        test("contains", "llm.text", "Ignore"),
+    ]);
+    silent(&[format!(
+        "{{operator: contains, field: {f}, value: Ignore, ignoreCase: true}}"
+    )]);
+    one(
+        &[test("eq", "llm.canonicalModel", "openai/gpt-4o")],
+        "W0115",
+        "`openai/gpt-4o`",
+    );
+    one(
+        &[test("not_in", "llm.canonicalModel", "[gpt-4o, GPT-4o-mini]")],
+        "W0115",
+        "`GPT-4o-mini`",
+    );
+    silent(&[test("in", "llm.canonicalModel", "[gpt-4o, house-model]")]);
+    one(&[test("eq", "llm.modelFamily", "GPT")], "W0115", "`GPT`");
+    silent(&[
+        test("eq", "llm.modelFamily", "gpt"),
+        test("eq", "llm.modelFamily", "House"),
+    ]);
+}
+
+#[test]
 fn deny_lists_of_models_by_the_callers_spelling() {
     let f = "llm.model";
     let telling = "other spellings of `gpt-4o` pass";
