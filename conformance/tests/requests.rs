@@ -69,6 +69,7 @@ fn at(place: Place) -> reference::Place {
             Field::Messages => "messages",
             Field::Input => "input",
             Field::Contents => "contents",
+            Field::Message => "message",
             Field::Tools => "tools",
             Field::Other => "other",
         },

@@ -200,7 +200,13 @@ impl<'a> Read<'a> {
 
     /// The last text of the user, of each place where there can be one, in `out`. Says whether there is any.
     pub(crate) fn join_last_user(self, bump: &'a Bump, out: &mut String) -> bool {
-        let places = [Field::Prompt, Field::Messages, Field::Input, Field::Contents];
+        let places = [
+            Field::Prompt,
+            Field::Messages,
+            Field::Input,
+            Field::Contents,
+            Field::Message,
+        ];
         let mine = |text: &Text<'_>, field: Field| text.place.field == field && text.place.role == Role::User;
         let parts = places.into_iter().flat_map(|field| {
             let last = self

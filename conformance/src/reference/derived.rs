@@ -309,7 +309,7 @@ fn compute(field: Field, request: &Request<'_>) -> Found {
 /// reads; missing where there is none.
 fn last_user_text(read: &Read) -> Option<String> {
     let mut parts: Vec<&str> = Vec::new();
-    for member in ["prompt", "messages", "input", "contents"] {
+    for member in ["prompt", "messages", "input", "contents", "message"] {
         let mine: Vec<_> = read
             .texts
             .iter()

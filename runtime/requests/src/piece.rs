@@ -29,6 +29,8 @@ pub enum Field {
     Input,
     /// `contents`.
     Contents,
+    /// `message`.
+    Message,
     /// `tools`, `functions`, and definitions of tools that stand elsewhere.
     Tools,
     /// Any other member.

@@ -140,7 +140,8 @@ pub(crate) fn top(name: &str) -> (Slot, Field, Role) {
         b"tools" | b"functions" => (Slot::Tools, Field::Tools, Role::Unknown),
         // Cohere, and every API that embeds or ranks.
         b"preamble" => (Slot::Content, Field::Other, Role::System),
-        b"message" | b"query" | b"content" | b"suffix" | b"texts" | b"inputText" => {
+        b"message" => (Slot::Content, Field::Message, Role::User),
+        b"query" | b"content" | b"suffix" | b"texts" | b"inputText" => {
             (Slot::Content, Field::Other, Role::User)
         }
         b"text" => (Slot::TextOrFormat, Field::Other, Role::User),

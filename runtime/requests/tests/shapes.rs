@@ -599,7 +599,7 @@ fn cohere_tgi_ollama_vertex() {
             r#"other.0 - "doc-1""#,
             r#"other.0 - "s t""#,
             r#"other.0 - "T""#,
-            r#"other.0 user "a""#,
+            r#"message.0 user "a""#,
         ],
     );
     assert_eq!(

@@ -25,6 +25,7 @@ fn at(place: Place) -> String {
         Field::Messages => "messages",
         Field::Input => "input",
         Field::Contents => "contents",
+        Field::Message => "message",
         Field::Tools => "tools",
         Field::Other => "other",
     };
