@@ -568,7 +568,7 @@ impl<'v, V> Walker<'v, V> {
             self.found += 1;
             return self.visit.piece(Piece::TokenIds(ids), at.place);
         }
-        let inner = at.deeper();
+        let mut inner = at.deeper();
         let (each, turns) = match slot {
             Slot::Turns if !at.in_turn => (Slot::Turn, true),
             Slot::Input => (Slot::Turn, true),
@@ -608,7 +608,9 @@ impl<'v, V> Walker<'v, V> {
         };
         let mut copy = None;
         for (index, item) in items.enumerate() {
-            let inner = if turns { inner.at_turn(index) } else { inner };
+            if turns {
+                inner.place.turn = u32::try_from(index).unwrap_or(u32::MAX);
+            }
             // Lists of token ids stand in lists: several prompts in one request.
             let each = match slot {
                 Slot::Input if matches!(item.view(), View::Array(_)) => Slot::Prompt,
@@ -866,14 +868,20 @@ impl<'v, V> Walker<'v, V> {
             if !known && !looks::name(name) {
                 self.member_name(node, index, name, at.place, &mut copy)?;
             }
-            let mut inner = *at;
-            if at.only.is_some() {
-                inner.only = slots::of_result_member(name);
-            }
-            if matches!(family, Family::Inside | Family::Message) && slots::holds_result(name) {
-                inner.place.role = Role::Tool;
-            }
-            if let Some(new) = self.value(value, slot, &inner)? {
+            let is_result = matches!(family, Family::Inside | Family::Message) && slots::holds_result(name);
+            let out = if is_result || at.only.is_some() {
+                let mut inner = *at;
+                if at.only.is_some() {
+                    inner.only = slots::of_result_member(name);
+                }
+                if is_result {
+                    inner.place.role = Role::Tool;
+                }
+                self.value(value, slot, &inner)?
+            } else {
+                self.value(value, slot, at)?
+            };
+            if let Some(new) = out {
                 let map = copy.get_or_insert_with(|| self.visit.map(node));
                 self.visit.put_member(map, index, new);
             }
