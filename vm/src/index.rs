@@ -16,10 +16,9 @@
 //! A lookup costs a few dozen nanoseconds for each field that has guards, whatever the number of rules, plus what it
 //! finds.
 
-use crate::interp::mismatches;
 use crate::load::LoadedConst;
 use crate::predicate::LoadedPredicate;
-use crate::value::Value;
+use crate::value::{Value, mismatches};
 use foldhash::fast::FixedState;
 use policy_bytecode::context::Shape;
 use policy_bytecode::guard::MAX_GUARDS;

@@ -11,10 +11,10 @@ use crate::pattern::PatternCaches;
 use crate::predicate::{self, Comparison, LoadedPredicate, Test};
 use crate::scan::ScanAnswers;
 use crate::scratch::{Memo, Scratch, arena_used};
-use crate::value::Value;
+use crate::value::{Value, mismatches};
 use bumpalo::Bump;
 use bumpalo::collections::Vec as BumpVec;
-use policy_bytecode::context::{Derived, Shape};
+use policy_bytecode::context::Derived;
 use policy_bytecode::instr::{Dst, Src};
 use policy_bytecode::module::{Decision, PathSegment, Rule};
 use policy_bytecode::number::Arith;
@@ -405,10 +405,12 @@ impl<'a, H: Host> Evaluation<'a, H> {
         };
         index.collect(self.slots, self.candidates);
         let mut cursor = Cursor::default();
-        let mut searches = index.searches().peekable();
+        let mut searches = index.searches();
+        let mut next = searches.next();
         while let Some(number) = self.candidates.next(&mut cursor) {
-            while let Some(search) = searches.next_if(|search| search.first() <= number) {
+            while let Some(search) = next.filter(|search| search.first() <= number) {
                 self.search(index, search, &mut cursor, number);
+                next = searches.next();
             }
             let Some(rule) = module.rules.get(number as usize) else {
                 continue;
@@ -447,16 +449,12 @@ impl<'a, H: Host> Evaluation<'a, H> {
     /// Runs one rule and lists it unless its condition is false. Says whether it is a deny that fired.
     #[inline]
     fn run_rule(&mut self, index: RuleIdx, rule: &Rule, stack: &mut Stack<'_, 'a>) -> bool {
-        let (outcome, trap) = match self.condition(rule.condition, stack) {
-            Ok(Outcome::Error) => (Outcome::Error, self.trap),
-            Ok(outcome) => (outcome, None),
-            Err(trap) => (Outcome::Error, Some(trap)),
-        };
         self.trap = None;
-        let (fired, error) = match outcome {
-            Outcome::False => return false,
-            Outcome::True => (true, false),
-            Outcome::Error => (rule.fires_on_error, true),
+        let (fired, error, trap) = match self.condition(rule.condition, stack) {
+            Ok(Outcome::False) => return false,
+            Ok(Outcome::True) => (true, false, None),
+            Ok(Outcome::Error) => (rule.fires_on_error, true, self.trap),
+            Err(trap) => (rule.fires_on_error, true, Some(trap)),
         };
         self.hits.push(Hit {
             rule: index,
@@ -673,32 +671,15 @@ impl<'a, H: Host> Evaluation<'a, H> {
         if cfg!(debug_assertions) {
             self.tally.predicates += 1;
         }
-        let value = match self.slots.get(predicate.field.index()) {
-            Some(Value::Pending) => match self.compare_early(predicate) {
-                Some(outcome) => return outcome,
-                None => self.derive(predicate.field),
-            },
+        let mut value = match self.slots.get(predicate.field.index()) {
             Some(value) => *value,
             None => Value::Undefined,
         };
-        match value {
-            Value::Undefined | Value::Pending => return predicate.test.of_missing(),
-            Value::Unknown => {
-                return if matches!(predicate.test, Test::Exists) {
-                    Outcome::False
-                } else {
-                    Outcome::Error
-                };
-            }
-            value if mismatches(predicate.shape, &value) => return Outcome::Error,
-            Value::Null
-            | Value::Bool(_)
-            | Value::Number(_)
-            | Value::Decimal(_)
-            | Value::Str(_)
-            | Value::Array(_)
-            | Value::Object(_)
-            | Value::Set(_) => {}
+        if !predicate.plain.holds(&value) {
+            value = match self.present(predicate, value) {
+                Ok(value) => value,
+                Err(outcome) => return outcome,
+            };
         }
         if let (Some(place), Value::Str(text)) = (predicate.scan, value)
             && let Some(outcome) = self
@@ -710,9 +691,37 @@ impl<'a, H: Host> Evaluation<'a, H> {
         self.apply(&predicate.test, value)
     }
 
+    /// What stands for a value that is missing, not computed yet, or of a type that its field never has: a value to ask,
+    /// or the outcome.
+    #[inline(never)]
+    fn present(
+        &mut self,
+        predicate: &'a LoadedPredicate,
+        mut value: Value<'a>,
+    ) -> Result<Value<'a>, Outcome> {
+        if matches!(value, Value::Pending) {
+            if let Some(outcome) = self.compare_early(predicate) {
+                return Err(outcome);
+            }
+            value = self.derive(predicate.field);
+        }
+        match value {
+            Value::Undefined | Value::Pending => Err(predicate.test.of_missing()),
+            Value::Unknown if matches!(predicate.test, Test::Exists) => Err(Outcome::False),
+            value if predicate.plain.holds(&value) => Ok(value),
+            _unknown_or_mismatch => Err(Outcome::Error),
+        }
+    }
+
+    /// Outcome of what is asked of an element, which is present.
+    #[inline(never)]
+    pub(crate) fn apply_to_element(&mut self, test: &'a Test, element: Value<'a>) -> Outcome {
+        self.apply(test, element)
+    }
+
     /// Outcome of what is asked of a value that is present.
-    #[inline]
-    pub(crate) fn apply(&mut self, test: &'a Test, value: Value<'a>) -> Outcome {
+    #[inline(always)]
+    fn apply(&mut self, test: &'a Test, value: Value<'a>) -> Outcome {
         match test {
             Test::Matches(x) => match (self.module.patterns.get(x.index()), value) {
                 (Some(pattern), Value::Str(text)) => pattern
@@ -731,13 +740,12 @@ impl<'a, H: Host> Evaluation<'a, H> {
                 }),
                 _no_list => Outcome::Error,
             },
-            Test::ContainsStrFold(needle) => match value {
-                Value::Str(text) => match self.folded(text) {
+            Test::ContainsStrFold(needle) if matches!(value, Value::Str(_)) => {
+                match value.as_str().and_then(|text| self.folded(text)) {
                     Some(text) => needle.is_in(text).into(),
                     None => Outcome::Error,
-                },
-                _list => test.apply(&value),
-            },
+                }
+            }
             test => test.apply(&value),
         }
     }
@@ -1308,18 +1316,6 @@ impl<'a, H: Host> Evaluation<'a, H> {
 
 /// Deepest nesting of a value that code builds; requests and constants stay below it.
 const MAX_NESTING: u32 = MAX_DEPTH + 256;
-
-/// Whether a known field holds what does not belong there.
-#[must_use]
-#[inline]
-pub fn mismatches(shape: Shape, value: &Value<'_>) -> bool {
-    match value {
-        Value::Undefined | Value::Unknown | Value::Pending | Value::Null => false,
-        Value::Bool(_) | Value::Number(_) | Value::Decimal(_) | Value::Str(_) => shape == Shape::List,
-        Value::Object(_) => shape != Shape::Any,
-        Value::Array(_) | Value::Set(_) => shape == Shape::Scalar,
-    }
-}
 
 /// What an operator gives when an operand is not there: unknown where one is unknown, so that a condition that rests on
 /// it is an error, else undefined.

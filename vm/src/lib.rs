@@ -27,13 +27,13 @@ mod scan;
 mod scratch;
 mod value;
 
-pub use interp::{Evaluation, Hit, Host, Inputs, Mode, Scope, Tally, Trap, mismatches};
+pub use interp::{Evaluation, Hit, Host, Inputs, Mode, Scope, Tally, Trap};
 pub use json::{JsonError, JsonErrorKind};
 pub use load::{LoadError, LoadedModule};
 pub use predicate::{Comparison, is_readable};
 pub use quantifier::in_element;
 pub use scratch::Scratch;
-pub use value::{Value, write_json_str};
+pub use value::{Value, mismatches, write_json_str};
 
 /// The arena that values of one evaluation live in.
 pub use bumpalo::Bump;

@@ -87,7 +87,7 @@ impl LoadedPattern {
 
     /// Whether the pattern is found in `text`; `None` when its automaton gave up and there is no other engine, which
     /// only a bundle that states its automata wrongly can bring about. Linear in the text.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn is_match(&self, text: &str, index: usize, caches: &mut PatternCaches) -> Option<bool> {
         let input = Input::new(text).earliest(true);
         // Asked beforehand: an automaton that gives up takes memory from the heap to say so.

@@ -9,7 +9,7 @@
 use crate::load::LoadedConst;
 use crate::quantifier::body_of;
 use crate::scan::ScanPlace;
-use crate::value::Value;
+use crate::value::{Kinds, Value};
 use foldhash::fast::FixedState;
 use memchr::memmem::Finder;
 use policy_bytecode::cidr::{Address, Network, Networks};
@@ -84,8 +84,8 @@ pub(crate) struct LoadedPredicate {
     pub(crate) memo: Option<u32>,
     /// Set when the field is computed by the host: then a comparison may be answered without computing it.
     pub(crate) derived: Option<Derived>,
-    /// What the field may hold; on anything else every operator is an error.
-    pub(crate) shape: Shape,
+    /// What is there and may be: the operator is asked. On what may not be there every operator is an error.
+    pub(crate) plain: Kinds,
     pub(crate) test: Test,
     /// Where its answer stands when a scan of its field answers it.
     pub(crate) scan: Option<ScanPlace>,
@@ -228,7 +228,7 @@ impl InSet {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn holds(&self, value: &Value<'_>) -> bool {
         match value {
             Value::Str(s) => self.strings.contains(*s),
@@ -317,7 +317,7 @@ impl<'c> PredicateLoader<'c> {
             field: predicate.field,
             memo: predicate.memo.map(|m| m.0),
             derived,
-            shape,
+            plain: Kinds::of(shape),
             test,
             scan: None,
         }
@@ -388,7 +388,7 @@ impl Test {
 
     /// Outcome for a value that is present. `Matches`, `Dynamic`, `Quantified`, and `ContainsStrFold` on a string are the
     /// interpreter's.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn apply(&self, value: &Value<'_>) -> Outcome {
         match (self, value) {
             (Self::EqStr(c), Value::Str(s)) => (**c == **s).into(),

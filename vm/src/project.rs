@@ -61,12 +61,17 @@ struct Entry {
     print: Fingerprint,
     quoted: Quoted,
     node: u32,
-    /// The slot of a field that ends here and leads no further; [`NO_SLOT`] otherwise.
+    /// The slot of a field that ends here and leads no further; [`PASSED_OVER`] where nothing is read, and [`NO_SLOT`]
+    /// where it leads on.
     slot: u32,
     spelling: Spelling,
+    /// Entries that are other spellings of it, as bits of [`Seen::first`]; any, where they are beyond those. None where
+    /// there are no others.
+    others: u64,
 }
 
 const NO_SLOT: u32 = u32::MAX;
+const PASSED_OVER: u32 = NO_SLOT - 1;
 
 /// Whether a key has other spellings, and at which positions all of them are; the canonical one is the first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,6 +85,15 @@ impl Spelling {
         match self {
             Self::Only => 0..0,
             Self::OneOf { first, count } => first as usize..first as usize + count as usize,
+        }
+    }
+
+    fn mask(self) -> u64 {
+        let all = self.all();
+        match all.len() {
+            0 => 0,
+            count if all.end <= 64 => u64::MAX >> (64 - count) << all.start,
+            _beyond => u64::MAX,
         }
     }
 }
@@ -159,8 +173,7 @@ impl Trie {
             let mut node = nodes.get_mut(index).map(std::mem::take).unwrap_or_default();
             for child in children.get(index).into_iter().flatten() {
                 let leaf = nodes.get(child.node).filter(|n| n.is_leaf() && !n.root);
-                let leaf = leaf.and_then(|n| n.slot);
-                node.add(child, leaf.unwrap_or(NO_SLOT));
+                node.add(child, leaf.map_or(NO_SLOT, |n| n.slot.unwrap_or(PASSED_OVER)));
             }
             node.finish();
             node.hints = hints;
@@ -189,6 +202,7 @@ impl Node {
                 node,
                 slot,
                 spelling,
+                others: spelling.mask(),
             });
         };
         match child.step {
@@ -452,6 +466,7 @@ struct Seen<'a> {
 }
 
 impl<'a> Seen<'a> {
+    #[inline]
     fn new(entries: usize, bump: &'a Bump) -> Self {
         let rest: &mut [u64] = if entries > 64 {
             bump.alloc_slice_fill_copy((entries - 64).div_ceil(64), 0)
@@ -576,6 +591,7 @@ impl<'t, 'a> Projection<'t, 'a> {
         }
     }
 
+    #[inline(always)]
     fn object(&mut self, node: &'t Node, at: usize) -> Result<usize> {
         let open = at;
         self.reader.enter(at)?;
@@ -653,17 +669,22 @@ impl<'t, 'a> Projection<'t, 'a> {
         seen: &mut Seen<'_>,
     ) -> Result<usize> {
         let (byte, at) = self.reader.token(after);
+        let before = seen.first;
         if seen.put(position) {
             return self.reader.fail(JsonErrorKind::DuplicateKey, start);
         }
-        if entry.spelling != Spelling::Only {
-            let mut others = entry.spelling.all().filter(|other| *other != position);
-            if others.any(|other| seen.get(other)) && self.is_said(object, entry, start, (byte, at))? {
-                return self.reader.skip(byte, at);
-            }
+        if before & entry.others != 0
+            && entry
+                .spelling
+                .all()
+                .any(|other| other != position && seen.get(other))
+            && self.is_said(object, entry, start, (byte, at))?
+        {
+            return self.reader.skip(byte, at);
         }
         match self.slots.get_mut(entry.slot as usize) {
             Some(slot) => self.reader.value(byte, at, slot),
+            None if entry.slot == PASSED_OVER => self.reader.skip(byte, at),
             None => self.node(entry.node, byte, at),
         }
     }

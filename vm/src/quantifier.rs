@@ -6,9 +6,9 @@
 //! of a comparison may come from it. What does not look at the element is a predicate with a memo cell, so it costs
 //! nothing but its first time.
 
-use crate::interp::{Evaluation, Host, Trap, mismatches};
+use crate::interp::{Evaluation, Host, Trap};
 use crate::predicate::{PredicateLoader, Test};
-use crate::value::Value;
+use crate::value::{Value, mismatches};
 use policy_bytecode::module::PathSegment;
 use policy_bytecode::predicate::{PredOp, PredOperand};
 use policy_bytecode::quantifier::{Body, ItemOperand, ItemTest, Node, Subject};
@@ -245,7 +245,7 @@ impl<'a, H: Host> Evaluation<'a, H> {
             }
             Right::Plain(test) => {
                 self.weigh(&left)?;
-                Ok(self.apply(test, left))
+                Ok(self.apply_to_element(test, left))
             }
             Right::Item(op, path) => {
                 let right = path.of(item);

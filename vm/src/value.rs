@@ -1,9 +1,71 @@
 //! Values at run time: small, `Copy`, borrowed from the request body or from the evaluation arena.
 
 use crate::json::plain_prefix;
+use policy_bytecode::context::Shape;
 use policy_bytecode::{Exact, Number, casefold};
 use std::cmp::Ordering;
 use std::fmt;
+
+/// Whether a known field holds what does not belong there.
+#[must_use]
+#[inline]
+pub fn mismatches(shape: Shape, value: &Value<'_>) -> bool {
+    match value {
+        Value::Undefined | Value::Unknown | Value::Pending | Value::Null => false,
+        Value::Bool(_) | Value::Number(_) | Value::Decimal(_) | Value::Str(_) => shape == Shape::List,
+        Value::Object(_) => shape != Shape::Any,
+        Value::Array(_) | Value::Set(_) => shape == Shape::Scalar,
+    }
+}
+
+/// Kinds of values that are there, as a set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Kinds(u16);
+
+impl Kinds {
+    /// What a field of this shape may hold.
+    pub(crate) fn of(shape: Shape) -> Self {
+        let values = [
+            Value::Null,
+            Value::Bool(false),
+            Value::Number(Number::Int(0)),
+            Value::Decimal(""),
+            Value::Str(""),
+            Value::Array(&[]),
+            Value::Object(&[]),
+            Value::Set(&[]),
+        ];
+        let may_be = |value: &&Value<'_>| !mismatches(shape, value);
+        Self(
+            values
+                .iter()
+                .filter(may_be)
+                .fold(0, |set, value| set | Self::bit(value)),
+        )
+    }
+
+    #[inline(always)]
+    pub(crate) fn holds(self, value: &Value<'_>) -> bool {
+        self.0 & Self::bit(value) != 0
+    }
+
+    #[inline(always)]
+    fn bit(value: &Value<'_>) -> u16 {
+        1 << match value {
+            Value::Undefined => 0,
+            Value::Unknown => 1,
+            Value::Pending => 2,
+            Value::Null => 3,
+            Value::Bool(_) => 4,
+            Value::Number(_) => 5,
+            Value::Decimal(_) => 6,
+            Value::Str(_) => 7,
+            Value::Array(_) => 8,
+            Value::Object(_) => 9,
+            Value::Set(_) => 10,
+        }
+    }
+}
 
 /// A value of the request, a derived field, or a result of code.
 #[derive(Debug, Clone, Copy)]
