@@ -12,8 +12,7 @@ mod http2;
 #[path = "support/server.rs"]
 mod server;
 
-use http2::exchange;
-use policy_proto::v1::policy_service_client::PolicyServiceClient;
+use http2::{exchange, grpc};
 use policy_proto::v1::{self, evaluate_policy_request::Input};
 use policy_server::identity::Identity;
 use policy_server::service::Call;
@@ -50,7 +49,7 @@ async fn called(
     request: v1::EvaluatePolicyRequest,
     metadata: &[(&str, &[u8])],
 ) -> Result<v1::EvaluatePolicyResponse, Status> {
-    let mut client = PolicyServiceClient::connect(format!("http://{to}")).await.unwrap();
+    let mut client = grpc(to).await;
     let mut request = Request::new(request);
     for (name, value) in metadata {
         let name: AsciiMetadataKey = name.parse().unwrap();
@@ -335,7 +334,7 @@ async fn ids_that_nobody_can_read_are_refused_everywhere() {
             input: Some(v1::simulate_request::Input::ContextJson("{}".into())),
             ..Default::default()
         };
-        let mut client = PolicyServiceClient::connect(format!("http://{grpc}")).await.unwrap();
+        let mut client = http2::grpc(grpc).await;
         assert_eq!(client.simulate(simulation).await.is_ok(), taken, "{id:?}");
     }
     // The ids of a batch are ours, and longer than the one that they are made of.

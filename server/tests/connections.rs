@@ -17,9 +17,8 @@ mod server;
 mod tls;
 
 use bytes::Bytes;
-use http2::{Connection, PATIENCE, closed, exchange, rest, socket, soon};
+use http2::{Connection, PATIENCE, closed, exchange, grpc, rest, socket, soon};
 use policy_proto::Message as _;
-use policy_proto::v1::policy_service_client::PolicyServiceClient;
 use policy_proto::v1::{self, evaluate_policy_request::Input};
 use process::{Client, Policyd};
 use serde_json::json;
@@ -69,7 +68,7 @@ fn message() -> Bytes {
 }
 
 async fn grpc_decides(to: SocketAddr) -> bool {
-    let mut client = PolicyServiceClient::connect(format!("http://{to}")).await.unwrap();
+    let mut client = grpc(to).await;
     let request = v1::EvaluatePolicyRequest {
         input: Some(Input::ContextJson("{}".into())),
         ..Default::default()
@@ -229,7 +228,7 @@ async fn idle_connections_end_and_busy_ones_do_not() {
         assert!(end.unwrap().is_ok());
     }
     // A stream on which nothing is asked.
-    let mut client = PolicyServiceClient::connect(format!("http://{grpc}")).await.unwrap();
+    let mut client = http2::grpc(grpc).await;
     let (send, receive) = mpsc::channel(4);
     send.send(v1::EvaluatePolicyRequest {
         input: Some(Input::ContextJson("{}".into())),

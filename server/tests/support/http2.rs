@@ -12,6 +12,7 @@ use bytes::Bytes;
 use h2::client::{ResponseFuture, SendRequest};
 use h2::{RecvStream, SendStream};
 use http::{HeaderMap, Request, Response};
+use policy_proto::v1::policy_service_client::PolicyServiceClient;
 use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -19,6 +20,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
+use tonic::transport::Channel;
 
 /// How long anything may take that has to happen; generous, because machines are busy.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -53,6 +55,12 @@ pub(crate) async fn exchange(to: SocketAddr, bytes: &[u8]) -> String {
     let mut answer = Vec::new();
     soon("an answer", stream.read_to_end(&mut answer)).await.unwrap();
     String::from_utf8_lossy(&answer).into_owned()
+}
+
+/// The generated client, on a connection of its own.
+pub(crate) async fn grpc(to: SocketAddr) -> PolicyServiceClient<Channel> {
+    let endpoint = Channel::from_shared(format!("http://{to}")).unwrap();
+    PolicyServiceClient::new(soon("gRPC", endpoint.connect()).await.unwrap())
 }
 
 /// A connection with HTTP/2.
