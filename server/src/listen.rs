@@ -77,7 +77,7 @@ pub struct Deadlines {
     /// From accepting to the first request, TLS included; and for the head of each request from its first byte on, half as
     /// much again at the most.
     pub head: Duration,
-    /// From the last that happened to the next request.
+    /// From the last that happened to the next request, likewise.
     pub idle: Duration,
 }
 
@@ -389,14 +389,15 @@ impl Watch {
 
     /// Waits until the connection is to be closed.
     async fn overdue(&self, deadlines: &Deadlines) -> Late {
+        // A request may come and go and the next head begin while we sleep.
+        let look = deadlines.head.min(deadlines.idle) / 2;
         loop {
             let now = Instant::now();
             let (due, late) = self.due(deadlines);
             if due <= now {
                 return late;
             }
-            // A head may begin while we sleep.
-            sleep_until(due.min(now + deadlines.head / 2)).await;
+            sleep_until(due.min(now + look)).await;
         }
     }
 }
