@@ -350,7 +350,9 @@ fn sends_on(to: String) -> (u16, Arc<Mutex<String>>) {
             kept.lock().unwrap().push_str(&(head.join("\n") + "\n"));
             let is_here = head.first().is_some_and(|line| line.contains(" /here"));
             let answer = if is_here {
-                format!("HTTP/1.1 302 Found\r\nlocation: {to}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+                format!(
+                    "HTTP/1.1 302 Found\r\nlocation: {to}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+                )
             } else {
                 NOT_FOUND.to_owned()
             };
@@ -368,10 +370,14 @@ fn nobody_sends_the_server_on_to_another_one() {
     let url = format!("http://user:pa55w0rd@127.0.0.1:{port}/here");
     let bundle = Policyd::launch(&[("BUNDLE", &url), ("BUNDLE_POLL", "50ms")]);
     until("it says why", || {
-        reasons(&bundle).iter().any(|reason| reason.contains("another server and not followed"))
+        reasons(&bundle)
+            .iter()
+            .any(|reason| reason.contains("another server and not followed"))
     });
     let keys = Policyd::launch(&[("JWT_JWKS", &url)]);
-    until("it says why", || keys.logged().contains("another server and not followed"));
+    until("it says why", || {
+        keys.logged().contains("another server and not followed")
+    });
     assert_eq!(*asked.lock().unwrap(), "", "the other server was asked");
     assert!(!keys.logged().contains("pa55w0rd") && !bundle.logged().contains("pa55w0rd"));
 
@@ -385,17 +391,40 @@ fn nobody_sends_the_server_on_to_another_one() {
 #[test]
 fn names_that_look_like_settings_are_told_and_secrets_without_value_refused() {
     let directory = tempfile::tempdir().unwrap();
-    let settings = [("JWT_SECRT", "hunter2hunter2hunter2hunter2hunter2"), ("HOME", "/")];
+    let settings = [
+        ("JWT_SECRT", "hunter2hunter2hunter2hunter2hunter2"),
+        ("HOME", "/"),
+    ];
     let (code, stdout, stderr) = finished(&settings, &["check-config"], directory.path());
     assert_eq!(code, 0, "{stdout}{stderr}");
-    assert!(stderr.contains("JWT_SECRT is no setting") && stderr.contains("did you mean JWT_SECRET?"), "{stderr}");
-    assert!(!stderr.contains("hunter2") && !stderr.contains("HOME"), "{stderr}");
+    assert!(
+        stderr.contains("JWT_SECRT is no setting") && stderr.contains("did you mean JWT_SECRET?"),
+        "{stderr}"
+    );
+    assert!(
+        !stderr.contains("hunter2") && !stderr.contains("HOME"),
+        "{stderr}"
+    );
     let policyd = Policyd::launch(&settings);
-    assert!(policyd.logged().contains("JWT_SECRT is no setting"), "{}", policyd.logged());
+    assert!(
+        policyd.logged().contains("JWT_SECRT is no setting"),
+        "{}",
+        policyd.logged()
+    );
     assert!(!policyd.logged().contains("hunter2"), "{}", policyd.logged());
-    for name in ["JWT_SECRET", "ENCRYPTION_KEYS", "DATABASE_PASSWORD", "REDIS_PASSWORD", "DATABASE_URL", "REDIS_URL"] {
+    for name in [
+        "JWT_SECRET",
+        "ENCRYPTION_KEYS",
+        "DATABASE_PASSWORD",
+        "REDIS_PASSWORD",
+        "DATABASE_URL",
+        "REDIS_URL",
+    ] {
         let (code, stdout, stderr) = finished(&[(name, "")], &[], directory.path());
         assert_eq!(code, 78, "{name}: {stdout}{stderr}");
-        assert!(stderr.contains(&format!("{name} (environment): is empty")), "{stderr}");
+        assert!(
+            stderr.contains(&format!("{name} (environment): is empty")),
+            "{stderr}"
+        );
     }
 }
