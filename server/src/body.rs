@@ -13,7 +13,7 @@
 use crate::error::{Code, ServiceError};
 use crate::shares::{Address, Full, Shares, Taken};
 use axum::body::HttpBody;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::{HeaderMap, Request, Version, header};
 use http_body_util::BodyExt as _;
 use hyper::body::{Frame, Incoming, SizeHint};
@@ -172,7 +172,7 @@ impl Bodies {
         let mut memory: Option<Taken> = None;
         // Most bodies are one piece, and are not copied.
         let mut first = Bytes::new();
-        let mut all = BytesMut::new();
+        let mut all: Vec<u8> = Vec::new();
         loop {
             let frame = timeout_at(until, body.frame()).await.map_err(|_elapsed| {
                 ServiceError::new(
@@ -194,8 +194,17 @@ impl Bodies {
             if length > limit {
                 return Err(too_large());
             }
+            // What is allocated counts, and it grows as the body arrives, whatever length was announced.
+            let most = if length <= SMALL { SMALL.min(limit) } else { limit };
+            let room = if first.is_empty() {
+                length
+            } else if length > all.capacity() {
+                (length + length / 2).min(most)
+            } else {
+                all.capacity()
+            };
             let held = SMALL + memory.as_ref().map_or(0, Taken::amount);
-            if let Some(more) = length.checked_sub(held).filter(|more| *more > 0) {
+            if let Some(more) = room.checked_sub(held).filter(|more| *more > 0) {
                 match &mut memory {
                     Some(memory) => memory.more(more),
                     None => self.memory.take(address, more).map(|taken| memory = Some(taken)),
@@ -204,14 +213,15 @@ impl Bodies {
             }
             if first.is_empty() {
                 first = piece;
-            } else {
-                if all.is_empty() {
-                    all.extend_from_slice(&first);
-                }
-                all.extend_from_slice(&piece);
+                continue;
             }
+            all.reserve_exact(room - all.len());
+            if all.is_empty() {
+                all.extend_from_slice(&first);
+            }
+            all.extend_from_slice(&piece);
         }
-        let bytes = if all.is_empty() { first } else { all.freeze() };
+        let bytes = if all.is_empty() { first } else { all.into() };
         Ok(Read { bytes, memory })
     }
 }

@@ -23,6 +23,9 @@ use std::net::SocketAddr;
 use tonic::metadata::{AsciiMetadataKey, AsciiMetadataValue};
 use tonic::{Code, Request, Status};
 
+/// A header, or a key of metadata, with its value.
+type Given<'g> = (&'g str, &'g [u8]);
+
 const SECRET: &str = "a secret of the tests, with more than 32 bytes";
 const BODY: &str = r#"{"context":{}}"#;
 const POLICY: &str = "metadata: {id: p, name: P}\nrules:\n- id: r\n  condition: {operator: eq, field: llm.model, value: bad}\n  \
@@ -49,7 +52,7 @@ async fn asked(to: SocketAddr, headers: &str, body: &str) -> (u16, String) {
 async fn called(
     to: SocketAddr,
     request: v1::EvaluatePolicyRequest,
-    metadata: &[(&str, &[u8])],
+    metadata: &[Given<'_>],
 ) -> Result<v1::EvaluatePolicyResponse, Status> {
     let mut client = grpc(to).await;
     let mut request = Request::new(request);
@@ -101,12 +104,12 @@ async fn two_credentials_are_refused_however_they_are_given() {
     .await;
     let key = new_key(&server).await;
     let bearer = format!("Bearer {key}");
-    let (one, other): ((&str, &[u8]), (&str, &[u8])) = (
+    let (one, other): (Given<'_>, Given<'_>) = (
         ("x-api-key", key.as_bytes()),
         ("authorization", bearer.as_bytes()),
     );
     let odd: &[u8] = b"\xff\xfe";
-    let cases: [(&[(&str, &[u8])], bool); 9] = [
+    let cases: [(&[Given<'_>], bool); 9] = [
         (&[one], true),
         (&[other], true),
         (&[one, other], false),

@@ -27,6 +27,9 @@ const EVALUATE: &str = "/api/v1/evaluate";
 const JSON: (&str, &str) = ("content-type", "application/json");
 const GRPC: (&str, &str) = ("content-type", "application/grpc");
 
+/// A server, a path, headers, and what is said: a status and a code.
+type Case<'c> = (&'c Running, &'c str, &'c [(&'c str, &'c str)], &'c str, &'c str);
+
 /// Sends a part of a large body, looks at the answer, and sends the rest of it.
 async fn told_before_the_end(to: SocketAddr, path: &str, headers: &[(&str, &str)]) -> http::HeaderMap {
     let mut connection = Connection::open(to).await;
@@ -69,7 +72,7 @@ async fn rest_tells_before_the_body_was_sent() {
     let locked = Running::start(&[("API_KEYS_ENABLED", "true")]).await;
     let open = Running::start(&[("RATE_LIMIT_ROUTES", "policies=1"), ("RATE_LIMIT_BURST", "1")]).await;
     let large = LARGE.to_string();
-    let cases: [(&Running, &str, &[(&str, &str)], &str, &str); 9] = [
+    let cases: [Case<'_>; 9] = [
         (&locked, EVALUATE, &[JSON], "401", "unauthenticated"),
         (
             &locked,
@@ -148,7 +151,7 @@ async fn grpc_tells_before_the_message_was_sent() {
     let locked = Running::start(&[("API_KEYS_ENABLED", "true")]).await;
     let open = Running::start(&[("MAX_BODY", "64KB"), ("MAX_CONCURRENCY", "1")]).await;
     let te = ("te", "trailers");
-    let cases: [(&Running, &str, &[(&str, &str)], &str, &str); 4] = [
+    let cases: [Case<'_>; 4] = [
         (&locked, CREATE, &[GRPC, te], "16", "unauthenticated"),
         (
             &locked,

@@ -237,7 +237,9 @@ async fn row(
     time: Duration,
 ) -> anyhow::Result<String> {
     let traffic = Traffic::named("gateway-20")?;
-    let policyd = Policyd::start(program, DecisionLog::Off, settings)?;
+    // What is refused is no news here.
+    let quiet = [("LOG_LEVEL".to_owned(), "policyd=info,error".to_owned())];
+    let policyd = Policyd::start(program, DecisionLog::Off, &[&quiet[..], settings].concat())?;
     generator::deploy(policyd.rest, &traffic).await?;
     let body = traffic.bodies.first().context("the workload has no requests")?;
     let question: Arc<[u8]> = request("POST", "/api/v1/evaluate", "application/json", body).into();
