@@ -1191,8 +1191,9 @@ async fn who_sends_too_much_is_told_after_sending_it() {
                 true => "transfer-encoding: chunked".to_owned(),
                 false => format!("content-length: {SENT}"),
             };
-            let head =
-                format!("POST /api/v1/evaluate HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{length}\r\n\r\n");
+            let head = format!(
+                "POST /api/v1/evaluate HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\nconnection: close\r\n{length}\r\n\r\n"
+            );
             socket.write_all(head.as_bytes()).unwrap();
             let piece = vec![b'x'; 1 << 20];
             for _ in 0..SENT / piece.len() {
@@ -1239,6 +1240,69 @@ fn bad_inputs() -> Vec<Bad> {
     vec![
         row("a body that is not JSON", evaluate("{"), 400, "malformed_request"),
         row("no body", evaluate(""), 400, "malformed_request"),
+        row(
+            "an array where an object is expected",
+            evaluate(r#"["r", {"llm": {}}]"#),
+            400,
+            "malformed_request",
+        ),
+        row(
+            "an array instead of a batch",
+            send("POST", "/api/v1/evaluate/batch").bytes("application/json", r#" [[{}]]"#),
+            400,
+            "malformed_request",
+        ),
+        row(
+            "an array instead of a simulation",
+            send("POST", "/api/v1/simulate").bytes("application/json", r#"[{}]"#),
+            400,
+            "malformed_request",
+        ),
+        row(
+            "an array instead of a key",
+            send("POST", "/api/v1/keys").bytes("application/json", r#"["k", ["evaluator"]]"#),
+            400,
+            "malformed_request",
+        ),
+        row(
+            "an array instead of a status",
+            send("PATCH", "/api/v1/policies/taken/status").bytes("application/json", r#"["draft"]"#),
+            400,
+            "malformed_request",
+        ),
+        row(
+            "a compressed body",
+            evaluate(r#"{"context": {}}"#).header("content-encoding", "gzip"),
+            415,
+            "unsupported_media_type",
+        ),
+        row(
+            "a compressed policy",
+            yaml(&good).header("content-encoding", "br"),
+            415,
+            "unsupported_media_type",
+        ),
+        row(
+            "a body without a content type, where nobody is asked who they are",
+            Send {
+                body: good.clone().into_bytes(),
+                ..send("POST", "/api/v1/policies")
+            },
+            415,
+            "unsupported_media_type",
+        ),
+        row(
+            "an id of the request that nobody can read",
+            evaluate(r#"{"requestId": "a\u0007", "context": {}}"#),
+            400,
+            "malformed_request",
+        ),
+        row(
+            "a page of another server, where nobody is asked who they are",
+            evaluate(r#"{"context": {}}"#).header("origin", "http://evil.example"),
+            403,
+            "foreign_host",
+        ),
         row("no `context`", evaluate("{}"), 400, "malformed_request"),
         row(
             "a key that the request does not know",
@@ -1447,6 +1511,31 @@ fn bad_inputs() -> Vec<Bad> {
             send("DELETE", "/api/v1/policies/taken").header("if-match", "\"7\""),
             412,
             "version_mismatch",
+        ),
+        row(
+            "`If-Match` that is no text",
+            send("PUT", "/api/v1/policies/taken")
+                .header("if-match", "\u{fc}")
+                .yaml(&policy("taken", "team", "b", "active")),
+            400,
+            "malformed_request",
+        ),
+        row(
+            "`If-Match` that is no text, for a bundle",
+            send("PUT", "/api/v1/bundle")
+                .header("if-match", "\u{fc}")
+                .bytes("application/octet-stream", "no bundle"),
+            400,
+            "malformed_request",
+        ),
+        row(
+            "`If-Match` twice",
+            send("PUT", "/api/v1/policies/taken")
+                .header("if-match", "\"1\"")
+                .header("if-match", "\"2\"")
+                .yaml(&policy("taken", "team", "b", "active")),
+            400,
+            "malformed_request",
         ),
         row(
             "`If-Match` that is no version",

@@ -3,8 +3,10 @@
 
 use super::shell::Caller;
 use super::{convert, status, stream};
+use crate::body::{self, Unread};
 use crate::document::Format;
 use crate::error::{Code, Result, ServiceError};
+use crate::request_id;
 use crate::service;
 use crate::service::evaluate::Question;
 use crate::service::policies::Written;
@@ -16,6 +18,7 @@ use policy_proto::v1::policy_service_server::PolicyService;
 use prost_types::Struct;
 use serde_json::value::RawValue;
 use std::future::Future;
+use std::sync::Arc;
 use tonic::{Request, Response, Status, Streaming};
 
 /// The service.
@@ -62,10 +65,10 @@ pub(super) enum Context {
 }
 
 impl Context {
-    /// The context as JSON. What came as JSON is not changed.
+    /// The context as JSON. Of what came as JSON, only a byte order mark before it is taken away.
     fn json(self) -> Result<bytes::Bytes> {
         match self {
-            Self::Json(bytes) => Ok(bytes),
+            Self::Json(bytes) => Ok(body::without_mark(bytes)),
             Self::Struct(object) => {
                 let mut out = Vec::new();
                 convert::write_context(&object, &mut out)?;
@@ -128,8 +131,8 @@ async fn simulate(app: &App, caller: Caller, request: v1::SimulateRequest) -> Re
         trace: request.trace.unwrap_or(true),
     };
     let mut call = caller.call();
-    if !request.request_id.is_empty() {
-        call.request_id = &request.request_id;
+    if let Some(id) = request_id::given(&request.request_id)? {
+        call.request_id = id;
     }
     let mut outcomes = app.service.simulate(call, simulation).await?;
     let outcome = outcomes
@@ -283,9 +286,14 @@ impl PolicyService for Policies {
         mut request: Request<Streaming<v1::EvaluatePolicyRequest>>,
     ) -> Result<Response<Self::EvaluatePolicyStreamStream>, Status> {
         let caller = caller(request.extensions_mut())?;
+        let unread = request.extensions_mut().remove::<Arc<Unread>>().ok_or_else(|| {
+            let error = ServiceError::internal("a stream was opened past the shell");
+            status::status(&error, &caller.request_id)
+        })?;
         Ok(Response::new(stream::answers(
             self.app.clone(),
             caller,
+            unread,
             request.into_inner(),
         )))
     }

@@ -6,20 +6,24 @@
 //!   no decision gets an error in its place, and the stream goes on.
 //! - Credentials are looked at again for each request; when they are no longer good, the stream ends. A stream never
 //!   outlives the right to ask.
+//! - What was sent and is no whole message yet counts as the bodies of requests do.
 //! - At most [`IN_FLIGHT`] requests are read ahead of the answers. A caller that does not read its answers is not read
 //!   either: the window of HTTP/2 holds it up.
-//! - The stream ends when the server stops, at the latest a second after: an idle caller does not hold up the end.
+//! - The stream ends when the server stops, at the latest a second after: an idle caller does not hold up the end. It ends as
+//!   well when nothing was asked for as long as a connection may be idle.
 
 use super::policies;
-use super::shell::{Caller, late};
+use super::shell::{Caller, FRAMING, late};
 use super::status;
+use crate::body::Unread;
 use crate::error::{Code, ServiceError};
 use crate::limits::Route;
+use crate::request_id;
 use crate::state::App;
 use futures_util::FutureExt as _;
 use futures_util::stream::{self, Stream, StreamExt as _};
-use policy_proto::v1;
 use policy_proto::v1::evaluate_policy_stream_response::Outcome;
+use policy_proto::{Message as _, v1};
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -48,6 +52,7 @@ enum Step {
 struct Reading {
     app: App,
     caller: Caller,
+    unread: Arc<Unread>,
     incoming: Streaming<v1::EvaluatePolicyRequest>,
     /// Position of the next request.
     next: u64,
@@ -55,12 +60,18 @@ struct Reading {
 }
 
 /// Answers the requests of a stream.
-pub(super) fn answers(app: App, caller: Caller, incoming: Streaming<v1::EvaluatePolicyRequest>) -> Answers {
+pub(super) fn answers(
+    app: App,
+    caller: Caller,
+    unread: Arc<Unread>,
+    incoming: Streaming<v1::EvaluatePolicyRequest>,
+) -> Answers {
     let deadline = caller.deadline;
     let opened_by = Arc::clone(&caller.request_id);
     let reading = Reading {
         app: app.clone(),
         caller,
+        unread,
         incoming,
         next: 0,
         ended: false,
@@ -88,13 +99,19 @@ pub(super) fn answers(app: App, caller: Caller, incoming: Streaming<v1::Evaluate
 impl Reading {
     /// The next request, let in or refused; `None` when the caller has no more.
     async fn step(&mut self) -> Option<Step> {
+        let since = Instant::now();
+        let idle = self.app.idle;
         let message = loop {
+            if since.elapsed() >= idle {
+                let error = ServiceError::new(Code::Idle, format!("nothing was asked for {idle:?}"));
+                return Some(Step::End(status::status(&error, &self.caller.request_id)));
+            }
             if self.app.health.is_draining() {
                 let error = ServiceError::new(Code::ShuttingDown, "the server is about to stop");
                 return Some(Step::End(status::status(&error, &self.caller.request_id)));
             }
             // An idle caller must not keep the server from stopping.
-            if let Ok(message) = timeout(LOOK, self.incoming.next()).await {
+            if let Ok(message) = timeout(LOOK.min(idle), self.incoming.next()).await {
                 break message?;
             }
         };
@@ -102,6 +119,7 @@ impl Reading {
             Ok(request) => request,
             Err(error) => return Some(Step::End(self.not_a_message(&error))),
         };
+        self.unread.read(FRAMING + request.encoded_len());
         let sequence = self.next;
         self.next += 1;
         let id: Arc<str> = Arc::from(format!("{}-{sequence}", self.caller.request_id));
@@ -110,17 +128,19 @@ impl Reading {
             let caller = self.caller.again(self.caller.call().identity.clone(), id);
             return Some(Step::Decide(sequence, caller, Box::new(request)));
         }
-        Some(
-            match self.caller.credentials.admit(&self.app, Route::Evaluate).await {
-                Ok(identity) => Step::Decide(sequence, self.caller.again(identity, id), Box::new(request)),
-                Err(error) if error.code == Code::Unauthenticated => Step::End(status::status(&error, &id)),
-                Err(error) => Step::Refuse(sequence, id, error),
-            },
-        )
+        Some(match self.caller.proof.admit(&self.app, Route::Evaluate).await {
+            Ok(identity) => Step::Decide(sequence, self.caller.again(identity, id), Box::new(request)),
+            Err(error) if error.code == Code::Unauthenticated => Step::End(status::status(&error, &id)),
+            Err(error) => Step::Refuse(sequence, id, error),
+        })
     }
 
     /// What the library says of bytes that are not a request.
     fn not_a_message(&self, error: &Status) -> Status {
+        if let Some(refusal) = self.unread.refusal() {
+            self.app.metrics.shed("bodies");
+            return status::status(&refusal, &self.caller.request_id);
+        }
         let limit = self.app.service.limits.body;
         let (code, detail) = match error.code() {
             tonic::Code::OutOfRange => (Code::TooLarge, format!("a message is larger than {limit} bytes")),
@@ -137,11 +157,8 @@ async fn carry_out(app: &App, step: Step) -> Result<v1::EvaluatePolicyStreamResp
         Step::End(status) => return Err(status),
         Step::Refuse(sequence, id, error) => (sequence, id, Err(error)),
         Step::Decide(sequence, caller, request) => {
-            let id: Arc<str> = if request.request_id.is_empty() {
-                Arc::clone(&caller.request_id)
-            } else {
-                Arc::from(request.request_id.as_str())
-            };
+            let given = request_id::given(&request.request_id).ok().flatten();
+            let id = given.map_or_else(|| Arc::clone(&caller.request_id), Arc::from);
             (sequence, id, decide(app, &caller, *request).await)
         }
     };

@@ -11,6 +11,7 @@ pub use crate::cache::Outcome;
 use crate::decisions::{Entry, Unread};
 use crate::error::{Code, Result, ServiceError};
 use crate::identity::Scope;
+use crate::request_id;
 use crate::storage::model::DecisionRecord;
 use bytes::Bytes;
 use policy_runtime::EvaluateOptions;
@@ -30,7 +31,7 @@ pub const LONG: usize = 32 << 10;
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(as = EvaluateRequest)]
 pub struct Evaluation<'a> {
-    /// Echoed in the response; generated when absent or empty.
+    /// Echoed in the response; generated when absent or empty. At most 128 bytes, all of them visible.
     #[serde(borrow, default)]
     pub request_id: Option<Cow<'a, str>>,
     /// What is to be judged: `llm`, `user`, `team`, `project`, `request`, `metadata` and anything else.
@@ -179,14 +180,20 @@ impl Service {
     }
 
     async fn decide_on(&self, caller: &Caller, asked: &impl Ask) -> Result<Decided> {
+        let checked = |request: &Evaluation<'_>| {
+            request_id::given(request.request_id.as_deref().unwrap_or_default()).map(drop)
+        };
         if let Some(request) = asked.shortcut() {
+            checked(&request)?;
             match self.decide(caller, asked.text(), request).await {
                 // Whoever reads all of it knows better what is wrong.
                 Err(error) if error.code == Code::MalformedContext => {}
                 decided => return decided,
             }
         }
-        self.decide(caller, asked.text(), asked.ask()?).await
+        let request = asked.ask()?;
+        checked(&request)?;
+        self.decide(caller, asked.text(), request).await
     }
 
     async fn decide(&self, caller: &Caller, body: &Bytes, request: Evaluation<'_>) -> Result<Decided> {
