@@ -188,7 +188,9 @@ impl Compiler {
         }
         let position = self.files.keys().position(|known| &**known == name)?;
         let id = FileId(u32::try_from(position).unwrap_or(u32::MAX));
-        let said = unit.map(|unit| pipeline::said(&[(id, &*unit)])).unwrap_or_default();
+        let said = unit
+            .map(|unit| pipeline::said(&[(id, &*unit)]))
+            .unwrap_or_default();
         Some(said.into_iter().chain(why.map(|d| set::moved(&d, id))).collect())
     }
 }

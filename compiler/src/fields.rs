@@ -332,9 +332,7 @@ pub(crate) fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> O
             candidate.len() <= LONGEST_WORD && candidate.chars().count().abs_diff(length) <= FARTHEST
         })
         .map(|candidate| (strsim::osa_distance(&lower, &candidate.to_lowercase()), candidate))
-        .filter(|(distance, candidate)| {
-            *distance <= (candidate.len().min(name.len()) / 3).clamp(1, FARTHEST)
-        })
+        .filter(|(distance, candidate)| *distance <= (candidate.len().min(name.len()) / 3).clamp(1, FARTHEST))
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate.to_owned())
 }

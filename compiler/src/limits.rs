@@ -473,9 +473,49 @@ fn program_size(hir: &Hir) -> usize {
                 .saturating_add(STATE)
                 .saturating_mul(copies)
         }
-        HirKind::Concat(parts) | HirKind::Alternation(parts) => parts
-            .iter()
-            .map(program_size)
-            .fold(STATE, usize::saturating_add),
+        HirKind::Concat(parts) | HirKind::Alternation(parts) => {
+            parts.iter().map(program_size).fold(STATE, usize::saturating_add)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{PATTERN, pattern_size};
+    use regex_automata::nfa::thompson::{self, WhichCaptures};
+
+    /// What the engine makes of a pattern takes no more than was reckoned, and not so much less that patterns of people are
+    /// refused for nothing.
+    #[test]
+    fn sizes_are_near_those_of_programs() {
+        let patterns = [
+            "abc",
+            "(?i)ignore (all )?previous",
+            "[a-z]{20,}",
+            "[0-9A-Za-z_]{1,99}",
+            r"\pL{50}",
+            r"\pL",
+            r"(?i)\p{Greek}{9}",
+            "(?:a{9}){9}",
+            "[^a]{100}",
+            "(?:[a-z]+|[0-9]+){5,10}",
+            r"(?-u:\b)AKIA[0-9A-Z]{16}(?-u:\b)",
+            ".{64}",
+            "(a|b|c|d)*x",
+            r"\p{Han}{20}|\p{Cyrillic}{20}",
+            "x{1000}",
+        ];
+        for pattern in patterns {
+            let config = thompson::Config::new().which_captures(WhichCaptures::None);
+            let program = thompson::Compiler::new()
+                .configure(config)
+                .build(pattern)
+                .unwrap();
+            let (reckoned, real) = (pattern_size(pattern), program.memory_usage());
+            assert!(
+                reckoned >= real && reckoned <= PATTERN + 16 * real,
+                "{pattern}: {reckoned} reckoned, {real} real"
+            );
+        }
     }
 }

@@ -54,7 +54,9 @@ fn ambiguous<'a>(heads: impl Iterator<Item = Placed<'a>> + Clone, diagnostics: &
     let all = || {
         let live = heads.clone().filter(|(_, head)| head.live);
         let paths = live.flat_map(|(file, head)| {
-            head.elements.iter().map(move |path| Modified { file, head, path })
+            head.elements
+                .iter()
+                .map(move |path| Modified { file, head, path })
         });
         paths.enumerate()
     };
@@ -82,7 +84,9 @@ fn ambiguous<'a>(heads: impl Iterator<Item = Placed<'a>> + Clone, diagnostics: &
                 own => [list.by_namespace.get(own), list.by_namespace.get(GLOBAL)],
             };
             let others = others.into_iter().flatten();
-            others.filter_map(|others| others.parted_from(segment)).min_by_key(|(order, _)| *order)
+            others
+                .filter_map(|others| others.parted_from(segment))
+                .min_by_key(|(order, _)| *order)
         });
         if let Some((_, other)) = parted.min_by_key(|(order, _)| *order) {
             diagnostics.push(
@@ -92,10 +96,7 @@ fn ambiguous<'a>(heads: impl Iterator<Item = Placed<'a>> + Clone, diagnostics: &
                     format!("`{path}` may be the same element as `{}`", other.path.value),
                 )
                 .label("counted from the end here")
-                .also(
-                    in_file(other.path.span, other.file),
-                    "and counted otherwise here",
-                )
+                .also(in_file(other.path.span, other.file), "and counted otherwise here")
                 .help("name the elements in one way, or modify the list as a whole"),
             );
         }

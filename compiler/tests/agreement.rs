@@ -368,10 +368,6 @@ fn nesting_beyond_the_flags_of_a_frame_is_a_diagnostic() {
     // Before that, the limit of what is compiled at all.
     for (levels, code) in [(100, "E0305"), (200, "E0404")] {
         let failed = compile(nested(levels)).unwrap_err();
-        assert_eq!(
-            failed.diagnostics.last().unwrap().code.as_str(),
-            code,
-            "{levels}"
-        );
+        assert_eq!(failed.diagnostics.last().unwrap().code.as_str(), code, "{levels}");
     }
 }

@@ -19,7 +19,13 @@ fn rule(id: usize, condition: &str, action: &str) -> String {
 }
 
 fn plain(n: usize) -> String {
-    let one = |i| rule(i, &format!("{{operator: eq, field: llm.model, value: m{i}}}"), "{decision: deny}");
+    let one = |i| {
+        rule(
+            i,
+            &format!("{{operator: eq, field: llm.model, value: m{i}}}"),
+            "{decision: deny}",
+        )
+    };
     policy("p", (0..n).map(one))
 }
 
@@ -39,7 +45,10 @@ fn refused(text: &str, limits: CompileLimits) -> (Diagnostic, String) {
     let [only] = errors.as_slice() else {
         panic!("{errors:#?}");
     };
-    assert!(check(&sources, &options).iter().any(|d| d == *only), "`check` says the same");
+    assert!(
+        check(&sources, &options).iter().any(|d| d == *only),
+        "`check` says the same"
+    );
     let (_, file) = sources.iter().next().unwrap();
     ((*only).clone(), file.slice(only.primary.span).to_owned())
 }
@@ -49,10 +58,24 @@ fn refused(text: &str, limits: CompileLimits) -> (Diagnostic, String) {
 fn every_limit_has_a_code_and_a_place() {
     let full = CompileLimits::default;
     let two_texts = |texts: &str| {
-        policy("p", [rule(0, "{operator: eq, field: llm.model, value: m}", &format!("{{decision: deny, reason: '{texts}'}}"))])
+        policy(
+            "p",
+            [rule(
+                0,
+                "{operator: eq, field: llm.model, value: m}",
+                &format!("{{decision: deny, reason: '{texts}'}}"),
+            )],
+        )
     };
     let matches = |pattern: &str| {
-        policy("p", [rule(0, &format!("{{operator: matches, field: llm.model, value: '{pattern}'}}"), "{decision: deny}")])
+        policy(
+            "p",
+            [rule(
+                0,
+                &format!("{{operator: matches, field: llm.model, value: '{pattern}'}}"),
+                "{decision: deny}",
+            )],
+        )
     };
     let nested = |levels: usize| {
         let inner = "{operator: eq, field: llm.model, value: m}".to_owned();
@@ -60,12 +83,21 @@ fn every_limit_has_a_code_and_a_place() {
         policy("p", [rule(0, &condition, "{decision: deny}")])
     };
     let cases: Vec<(&str, String, String, CompileLimits, &str)> = vec![
-        ("E0402", plain(3), plain(4), CompileLimits { rules: 3, ..full() }, "r3"),
+        (
+            "E0402",
+            plain(3),
+            plain(4),
+            CompileLimits { rules: 3, ..full() },
+            "r3",
+        ),
         (
             "E0403",
             plain(3),
             plain(4),
-            CompileLimits { conditions: 3, ..full() },
+            CompileLimits {
+                conditions: 3,
+                ..full()
+            },
             "{operator: eq, field: llm.model, value: m3}",
         ),
         (
@@ -75,44 +107,96 @@ fn every_limit_has_a_code_and_a_place() {
             CompileLimits { depth: 5, ..full() },
             "{operator: eq, field: llm.model, value: m}",
         ),
-        ("E0405", plain(3), plain(4), CompileLimits { constants: 3, ..full() }, "m3"),
-        ("E0406", matches("abc"), matches("abcd"), CompileLimits { pattern_bytes: 3, ..full() }, "'abcd'"),
+        (
+            "E0405",
+            plain(3),
+            plain(4),
+            CompileLimits {
+                constants: 3,
+                ..full()
+            },
+            "m3",
+        ),
+        (
+            "E0406",
+            matches("abc"),
+            matches("abcd"),
+            CompileLimits {
+                pattern_bytes: 3,
+                ..full()
+            },
+            "'abcd'",
+        ),
         (
             "E0407",
             matches("a{2}"),
             matches("a{2000}"),
-            CompileLimits { automata_bytes: 64 << 10, ..full() },
+            CompileLimits {
+                automata_bytes: 64 << 10,
+                ..full()
+            },
             "'a{2000}'",
         ),
         (
             "E0408",
             two_texts("{{ llm.model }}"),
             two_texts("{{ llm.model }}{{ llm.model }}"),
-            CompileLimits { placeholders: 1, ..full() },
+            CompileLimits {
+                placeholders: 1,
+                ..full()
+            },
             "'{{ llm.model }}{{ llm.model }}'",
         ),
-        ("E0409", policy("short", []), policy("too-long", []), CompileLimits { name_bytes: 5, ..full() }, "too-long"),
+        (
+            "E0409",
+            plain(1),
+            plain(1).replace("id: p", "id: far-too-long"),
+            CompileLimits {
+                name_bytes: 10,
+                ..full()
+            },
+            "far-too-long",
+        ),
         (
             "E0401",
             plain(1),
             plain(2),
-            CompileLimits { source_bytes: plain(1).len(), ..full() },
+            CompileLimits {
+                source_bytes: plain(1).len(),
+                ..full()
+            },
             "",
         ),
         (
             "E0002",
             plain(1),
             plain(2),
-            CompileLimits { file: Limits { max_bytes: plain(1).len(), ..Limits::default() }, ..full() },
+            CompileLimits {
+                file: Limits {
+                    max_bytes: plain(1).len(),
+                    ..Limits::default()
+                },
+                ..full()
+            },
             "",
         ),
     ];
     for (code, within, beyond, limits, place) in cases {
         let found = compile(&sources(&within), &limited(limits.clone()));
         let errors = found.err().map(|failed| failed.diagnostics);
-        assert_eq!(errors.map(|d| d.iter().any(|d| d.code.as_str() == code)).unwrap_or(false), false, "{code}");
+        assert_eq!(
+            errors
+                .map(|d| d.iter().any(|d| d.code.as_str() == code))
+                .unwrap_or(false),
+            false,
+            "{code}"
+        );
         let (diagnostic, found) = refused(&beyond, limits);
-        assert_eq!((diagnostic.code.as_str(), found.as_str()), (code, place), "{diagnostic:#?}");
+        assert_eq!(
+            (diagnostic.code.as_str(), found.as_str()),
+            (code, place),
+            "{diagnostic:#?}"
+        );
     }
 }
 
@@ -166,7 +250,10 @@ fn the_documented_limits_are_the_limits() {
 /// Limits are of the set, whatever was compiled before and is kept.
 #[test]
 fn what_is_kept_counts_as_what_is_new() {
-    let limits = CompileLimits { rules: 3, ..CompileLimits::default() };
+    let limits = CompileLimits {
+        rules: 3,
+        ..CompileLimits::default()
+    };
     let mut compiler = Compiler::new(limited(limits));
     compiler.set("a.yaml", plain(2).replace("id: p", "id: a"));
     compiler.build().unwrap();
@@ -180,7 +267,10 @@ fn what_is_kept_counts_as_what_is_new() {
     let failed = compiler.build().unwrap_err();
     assert_eq!(failed.diagnostics[0].code.as_str(), "E0402");
     let source = compiler.sources();
-    let name = source.file(failed.diagnostics[0].primary.span.file).unwrap().name();
+    let name = source
+        .file(failed.diagnostics[0].primary.span.file)
+        .unwrap()
+        .name();
     assert_eq!(name, "b.yaml");
 }
 
@@ -188,20 +278,48 @@ fn what_is_kept_counts_as_what_is_new() {
 fn equal_patterns_count_once() {
     let matches = |field: &str| format!("{{operator: matches, field: {field}, value: 'a{{200}}'}}");
     let fields = ["llm.model", "team.id", "user.id", "user.email"];
-    let text = policy("p", fields.iter().enumerate().map(|(i, f)| rule(i, &matches(f), "{decision: deny}")));
-    let limits = CompileLimits { automata_bytes: 64 << 10, ..CompileLimits::default() };
+    let text = policy(
+        "p",
+        fields
+            .iter()
+            .enumerate()
+            .map(|(i, f)| rule(i, &matches(f), "{decision: deny}")),
+    );
+    let limits = CompileLimits {
+        automata_bytes: 64 << 10,
+        ..CompileLimits::default()
+    };
     assert!(compile(&sources(&text), &limited(limits)).is_ok());
 }
 
 #[test]
 fn the_first_errors_are_reported_and_how_many_there_are() {
-    let unknown = |i| rule(i, &format!("{{operator: eq, field: llm.modle{i}, value: 1}}"), "{decision: deny}");
-    let broken = |i| rule(i, "{operator: in_cidr, field: request.ipAddress, value: x}", "{decision: deny}");
+    let unknown = |i| {
+        rule(
+            i,
+            &format!("{{operator: eq, field: llm.modle{i}, value: 1}}"),
+            "{decision: deny}",
+        )
+    };
+    let broken = |i| {
+        rule(
+            i,
+            "{operator: in_cidr, field: request.ipAddress, value: x}",
+            "{decision: deny}",
+        )
+    };
     let text = policy("p", (0..20).map(unknown).chain((20..30).map(broken)));
-    let limits = CompileLimits { diagnostics: 12, ..CompileLimits::default() };
+    let limits = CompileLimits {
+        diagnostics: 12,
+        ..CompileLimits::default()
+    };
     let failed = compile(&sources(&text), &limited(limits)).unwrap_err();
     assert_eq!(failed.diagnostics.len(), 13);
-    let errors = failed.diagnostics.iter().filter(|d| d.code.as_str() == "E0307").count();
+    let errors = failed
+        .diagnostics
+        .iter()
+        .filter(|d| d.code.as_str() == "E0307")
+        .count();
     assert_eq!(errors, 10, "errors come before warnings");
     let last = failed.diagnostics.last().unwrap();
     assert_eq!(last.code.as_str(), "E0410");
@@ -213,18 +331,33 @@ fn the_first_errors_are_reported_and_how_many_there_are() {
 #[test]
 fn a_compilation_can_be_ended_at_every_look() {
     let patterns = (0..3).map(|i| {
-        rule(i, &format!("{{operator: matches, field: llm.text, value: 'abc[{i}x]+'}}"), "{decision: deny}")
+        rule(
+            i,
+            &format!("{{operator: matches, field: llm.text, value: 'abc[{i}x]+'}}"),
+            "{decision: deny}",
+        )
     });
     let text = format!("{}---\n{}", plain(6), policy("q", patterns));
     let sources = sources(&text);
-    let until = |stop: Stop| compile(&sources, &Options { stop, ..Options::default() });
+    let until = |stop: Stop| {
+        compile(
+            &sources,
+            &Options {
+                stop,
+                ..Options::default()
+            },
+        )
+    };
     let whole = until(Stop::never()).unwrap().to_bundle().unwrap();
     let counter = Stop::after(u64::MAX);
     until(counter.clone()).unwrap();
     let looks = u64::MAX - counter.looks_left().unwrap();
     for looks in 0..looks {
         let failed = until(Stop::after(looks)).unwrap_err();
-        assert!(failed.is_stopped() && failed.diagnostics.len() == 1, "{looks}: {failed}");
+        assert!(
+            failed.is_stopped() && failed.diagnostics.len() == 1,
+            "{looks}: {failed}"
+        );
     }
     assert_eq!(until(Stop::after(looks)).unwrap().to_bundle().unwrap(), whole);
 }
@@ -234,25 +367,44 @@ fn a_compilation_can_be_ended_at_every_look() {
 fn looks_are_as_many_as_rules_and_patterns() {
     let looks = |text: &str| {
         let stop = Stop::after(u64::MAX);
-        compile(&sources(text), &Options { stop: stop.clone(), ..Options::default() }).unwrap();
+        compile(
+            &sources(text),
+            &Options {
+                stop: stop.clone(),
+                ..Options::default()
+            },
+        )
+        .unwrap();
         u64::MAX - stop.looks_left().unwrap()
     };
     let (few, many) = (looks(&plain(100)), looks(&plain(200)));
     assert!(many - few >= 5 * 100, "{few} looks for 100 rules, {many} for 200");
     let matching = |n: usize| {
-        let one = |i| rule(i, &format!("{{operator: matches, field: llm.model, value: 'abc{i}+'}}"), "{decision: deny}");
+        let one = |i| {
+            rule(
+                i,
+                &format!("{{operator: matches, field: llm.model, value: 'abc{i}+'}}"),
+                "{decision: deny}",
+            )
+        };
         policy("p", (0..n).map(one))
     };
     // One more for each automaton.
     let (few, many) = (looks(&matching(100)), looks(&matching(200)));
-    assert!(many - few >= 6 * 100, "{few} looks for 100 patterns, {many} for 200");
+    assert!(
+        many - few >= 6 * 100,
+        "{few} looks for 100 patterns, {many} for 200"
+    );
 }
 
 #[test]
 fn a_stopped_build_keeps_nothing_that_is_half_made() {
     let mut compiler = Compiler::default();
     for name in ["a", "b", "c"] {
-        compiler.set(format!("{name}.yaml"), plain(4).replace("id: p", &format!("id: {name}")));
+        compiler.set(
+            format!("{name}.yaml"),
+            plain(4).replace("id: p", &format!("id: {name}")),
+        );
     }
     let whole = compiler.clone().build().unwrap().to_bundle().unwrap();
     for looks in 0..200 {

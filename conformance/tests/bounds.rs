@@ -60,9 +60,7 @@ fn reasons_metadata_and_modifications_end_where_the_reference_says() {
         rules(&[("llm", warn), ("llm", modify)]),
         format!("{}{second}", rules(&[("llm", warn), ("llm", modify)])),
     ];
-    let context = |text: &str| {
-        json!({ "llm": { "model": "m" }, "metadata": { "t": text, "o": { "n": vec![1e300; 20], "t": text } } })
-    };
+    let context = |text: &str| json!({ "llm": { "model": "m" }, "metadata": { "t": text, "o": { "n": vec![1e300; 20], "t": text } } });
     for set in &sets {
         agree(set, &context("small"));
         for length in [ROOM / 2 - 3, ROOM + 1] {
@@ -80,7 +78,10 @@ fn reasons_metadata_and_modifications_end_where_the_reference_says() {
 fn modifications_larger_than_a_request_are_refused_alike() {
     for copies in [15, 16] {
         let text = "{{ metadata.t }}".repeat(copies);
-        let set = rules(&[("llm", &format!("{{decision: modify, modifications: {{metadata.x: '{text}'}}}}"))]);
+        let set = rules(&[(
+            "llm",
+            &format!("{{decision: modify, modifications: {{metadata.x: '{text}'}}}}"),
+        )]);
         agree(&set, &json!({ "llm": {}, "metadata": { "t": "x".repeat(ROOM) } }));
     }
 }

@@ -148,7 +148,9 @@ impl SourceFile {
             .saturating_sub(1);
         let start = self.lines.get(line).copied().unwrap_or(0) as usize;
         let end = (offset as usize).min(self.text.len());
-        let column = self.characters_before(end).saturating_sub(self.characters_before(start));
+        let column = self
+            .characters_before(end)
+            .saturating_sub(self.characters_before(start));
         let marked = start == 0 && end > 0 && self.text.starts_with('\u{feff}');
         let column = column - u32::from(marked && column > 0);
         (
@@ -212,7 +214,10 @@ mod tests {
         let column = before[start..].iter().filter(|b| (**b & 0xC0) != 0x80).count();
         let marked = start == 0 && offset > 0 && text.starts_with('\u{feff}');
         let column = column - usize::from(marked && column > 0);
-        (u32::try_from(line + 1).unwrap(), u32::try_from(column + 1).unwrap())
+        (
+            u32::try_from(line + 1).unwrap(),
+            u32::try_from(column + 1).unwrap(),
+        )
     }
 
     #[test]
@@ -241,8 +246,14 @@ mod tests {
     fn a_column_of_a_long_line_costs_no_more_than_one_of_a_short_line() {
         let text = "é".repeat(1 << 20);
         let file = SourceFile::new("f", text.as_str());
-        let most = (0..=text.len()).step_by(97).map(|at| file.before(at).1.len()).max();
+        let most = (0..=text.len())
+            .step_by(97)
+            .map(|at| file.before(at).1.len())
+            .max();
         assert!(most.is_some_and(|most| most <= STRIDE), "{most:?}");
-        assert_eq!(file.line_column(u32::try_from(text.len()).unwrap()), (1, (1 << 20) + 1));
+        assert_eq!(
+            file.line_column(u32::try_from(text.len()).unwrap()),
+            (1, (1 << 20) + 1)
+        );
     }
 }

@@ -202,8 +202,18 @@ impl<'a> DecisionView<'a> {
     /// before, and nothing is modified.
     pub(crate) fn overruled(self, denial: &Denial<'a>, bump: &'a Bump) -> Self {
         let matched = denial.matched.iter();
-        let matched_policies = added(self.matched_policies, matched.map(|fired| fired.policy), |id| id, bump);
-        let metadata = added(self.metadata, denial.metadata.iter().copied(), |(key, _)| key, bump);
+        let matched_policies = added(
+            self.matched_policies,
+            matched.map(|fired| fired.policy),
+            |id| id,
+            bump,
+        );
+        let metadata = added(
+            self.metadata,
+            denial.metadata.iter().copied(),
+            |(key, _)| key,
+            bump,
+        );
         Self {
             verb: Verb::Deny,
             reason: denial.matched.first().and_then(|fired| fired.reason),

@@ -375,7 +375,10 @@ fn condition<H: Host>(
         }
         Some(CondNode::Test { pred, negated }) => {
             let outcome = test_outcome(*pred, *negated, eval);
-            return (outcome, test(policies, *pred, *negated, name(outcome), eval, room));
+            return (
+                outcome,
+                test(policies, *pred, *negated, name(outcome), eval, room),
+            );
         }
         Some(CondNode::Const(value)) => ("const", Outcome::from(*value), Vec::new()),
         None => ("const", Outcome::Error, Vec::new()),
@@ -613,10 +616,7 @@ fn item_test<'a, H: Host>(
         ItemOperand::Plain(PredOperand::None) => {
             (test.negated.then_some(serde_json::Value::Bool(false)), None)
         }
-        ItemOperand::Plain(PredOperand::Const(k)) => (
-            Some(room.constant(module, *k, eval.bump())),
-            None,
-        ),
+        ItemOperand::Plain(PredOperand::Const(k)) => (Some(room.constant(module, *k, eval.bump())), None),
         ItemOperand::Plain(PredOperand::Pattern(x)) => {
             (module.pattern_source(*x).map(|source| room.pattern(source)), None)
         }
@@ -631,9 +631,7 @@ fn item_test<'a, H: Host>(
         operator: operator(test.op, test.negated).to_owned(),
         outcome,
         field,
-        actual: Some(found)
-            .filter(Value::is_present)
-            .map(|v| room.found(&v)),
+        actual: Some(found).filter(Value::is_present).map(|v| room.found(&v)),
         value,
         value_from,
         ignore_case: test.op.unfolded().1,

@@ -27,7 +27,10 @@ fn request(prompt: &str) -> String {
 
 /// The response, and the bytes that were in use for it at the most.
 fn answer(engine: &PolicyEngine, body: &str, trace: bool) -> (Result<String, EvaluateError>, u64) {
-    let options = EvaluateOptions { trace, ..EvaluateOptions::default() };
+    let options = EvaluateOptions {
+        trace,
+        ..EvaluateOptions::default()
+    };
     let mut out = Ok(String::new());
     let counted = allocation_counter::measure(|| {
         let mut worker = Worker::new();
@@ -46,15 +49,30 @@ fn read(json: &str) -> Value {
 #[test]
 fn a_reason_is_cut_and_the_denial_stands() {
     let reason = "{{ llm.prompt }}".repeat(10_000);
-    let engine = engine(&always("no", &format!("{{decision: deny, reason: 'first {reason}'}}")));
+    let engine = engine(&always(
+        "no",
+        &format!("{{decision: deny, reason: 'first {reason}'}}"),
+    ));
     let (response, most) = answer(&engine, &request(&"é".repeat(MEBIBYTE)), false);
     let response = response.unwrap();
     let decision = &read(&response)["decision"];
     assert_eq!(decision["allowed"], false);
     let reason = decision["reason"].as_str().unwrap();
-    assert!(reason.starts_with("first é") && reason.ends_with("é…"), "{}", &reason[..20]);
-    assert!(reason.len() <= MEBIBYTE + '…'.len_utf8() && reason.len() > MEBIBYTE - 2, "{}", reason.len());
-    assert!(response.len() < 3 * MEBIBYTE, "{} bytes of response", response.len());
+    assert!(
+        reason.starts_with("first é") && reason.ends_with("é…"),
+        "{}",
+        &reason[..20]
+    );
+    assert!(
+        reason.len() <= MEBIBYTE + '…'.len_utf8() && reason.len() > MEBIBYTE - 2,
+        "{}",
+        reason.len()
+    );
+    assert!(
+        response.len() < 3 * MEBIBYTE,
+        "{} bytes of response",
+        response.len()
+    );
     assert!(most < 32 << 20, "{most} bytes");
 }
 
@@ -63,9 +81,15 @@ fn a_reason_is_cut_and_the_denial_stands() {
 fn reasons_share_their_room_and_that_of_the_decision_comes_first() {
     let mut rules = String::new();
     for i in 0..500 {
-        rules.push_str(&always(&format!("w{i}"), "{decision: warn, reason: '{{ llm.prompt }}'}"));
+        rules.push_str(&always(
+            &format!("w{i}"),
+            "{decision: warn, reason: '{{ llm.prompt }}'}",
+        ));
     }
-    rules.push_str(&always("no", "{decision: deny, reason: 'denied: {{ llm.prompt }}'}"));
+    rules.push_str(&always(
+        "no",
+        "{decision: deny, reason: 'denied: {{ llm.prompt }}'}",
+    ));
     let prompt = "x".repeat(MEBIBYTE / 4);
     let (response, most) = answer(&engine(&rules), &request(&prompt), false);
     let response = response.unwrap();
@@ -76,13 +100,25 @@ fn reasons_share_their_room_and_that_of_the_decision_comes_first() {
     let whole = matched.iter().filter(|m| m["reason"] == prompt.as_str()).count();
     assert_eq!(whole, 2, "a quarter is the decision's, and the next is cut");
     assert_eq!(matched[400]["reason"], "…");
-    assert!(response.len() < 3 * MEBIBYTE && most < 32 << 20, "{} bytes of response, {most} in use", response.len());
+    assert!(
+        response.len() < 3 * MEBIBYTE && most < 32 << 20,
+        "{} bytes of response, {most} in use",
+        response.len()
+    );
 }
 
 #[test]
 fn metadata_that_does_not_fit_stands_aside() {
-    let members: Vec<String> = (0..3000).map(|i| format!("k{i}: ['{{{{ llm.prompt }}}}']")).collect();
-    let rules = always("no", &format!("{{decision: deny, metadata: {{small: 1, {}, last: [a]}}}}", members.join(", ")));
+    let members: Vec<String> = (0..3000)
+        .map(|i| format!("k{i}: ['{{{{ llm.prompt }}}}']"))
+        .collect();
+    let rules = always(
+        "no",
+        &format!(
+            "{{decision: deny, metadata: {{small: 1, {}, last: [a]}}}}",
+            members.join(", ")
+        ),
+    );
     let prompt = "x".repeat(MEBIBYTE * 2 / 5);
     let (response, most) = answer(&engine(&rules), &request(&prompt), false);
     let response = response.unwrap();
@@ -96,7 +132,11 @@ fn metadata_that_does_not_fit_stands_aside() {
     assert_eq!(metadata["k2999"], "…");
     // What is small enough still fits.
     assert_eq!(metadata["last"], json!(["a"]));
-    assert!(response.len() < 3 * MEBIBYTE && most < 32 << 20, "{} bytes of response, {most} in use", response.len());
+    assert!(
+        response.len() < 3 * MEBIBYTE && most < 32 << 20,
+        "{} bytes of response, {most} in use",
+        response.len()
+    );
 }
 
 /// A change that cannot be made whole must not look as if it had been made.
@@ -108,19 +148,33 @@ fn a_modification_that_does_not_fit_lets_nothing_pass() {
         format!("{{llm.system: {{$default: '{text}'}}}}"),
         format!("{{llm.stop: {{$append: '{text}'}}}}"),
         format!("{{metadata.x: [1, {{a: '{text}'}}]}}"),
-        format!("{{metadata.a: '{{{{ llm.prompt }}}}', metadata.b: '{}'}}", "{{ llm.prompt }}".repeat(16)),
+        format!(
+            "{{metadata.a: '{{{{ llm.prompt }}}}', metadata.b: '{}'}}",
+            "{{ llm.prompt }}".repeat(16)
+        ),
     ] {
-        let modify = always("change", &format!("{{decision: modify, modifications: {change}}}"));
+        let modify = always(
+            "change",
+            &format!("{{decision: modify, modifications: {change}}}"),
+        );
         let body = request(&"x".repeat(MEBIBYTE));
         let engine_of_change = engine(&modify);
         let (response, most) = answer(&engine_of_change, &body, false);
-        assert_eq!(response, Err(EvaluateError::ModificationsTooLarge), "{}", &change[..30]);
+        assert_eq!(
+            response,
+            Err(EvaluateError::ModificationsTooLarge),
+            "{}",
+            &change[..30]
+        );
         let mut worker = Worker::new();
         let verdict = engine_of_change.decide(&mut worker, body.as_bytes(), &EvaluateOptions::default());
         assert_eq!(verdict, Err(EvaluateError::ModificationsTooLarge));
         assert!(most < 128 << 20, "{most} bytes");
         // A denial stands, and needs no modification.
-        let denied = engine(&format!("{modify}{}", always("no", "{decision: deny, reason: no}")));
+        let denied = engine(&format!(
+            "{modify}{}",
+            always("no", "{decision: deny, reason: no}")
+        ));
         let (response, _) = answer(&denied, &body, false);
         assert_eq!(read(&response.unwrap())["decision"]["decision"], "deny");
         // What fits is given whole.
@@ -134,7 +188,13 @@ fn a_modification_that_does_not_fit_lets_nothing_pass() {
 #[test]
 fn modifications_of_many_elements_are_bounded_too() {
     let changes: Vec<String> = (0..3000).map(|i| format!("'metadata.list[{i}]': {i}")).collect();
-    let engine = engine(&always("change", &format!("{{decision: modify, modifications: {{metadata.list: {{$append: 1}}, {}}}}}", changes.join(", "))));
+    let engine = engine(&always(
+        "change",
+        &format!(
+            "{{decision: modify, modifications: {{metadata.list: {{$append: 1}}, {}}}}}",
+            changes.join(", ")
+        ),
+    ));
     let body = |n: usize| json!({ "llm": { "model": "m" }, "metadata": { "list": vec![0; n] } }).to_string();
     let (response, _) = answer(&engine, &body(3000), false);
     assert_eq!(response, Err(EvaluateError::ModificationsTooLarge));
@@ -160,8 +220,16 @@ fn a_trace_shows_as_much_as_there_is_room_for() {
     let actual = &trace[0]["condition"]["actual"];
     assert_eq!(actual["a"], 1);
     let numbers = actual["numbers"].as_array().unwrap();
-    assert!(numbers.len() <= 1000 && numbers.last().unwrap() == "…", "{}", numbers.len());
-    assert!(response.len() < 8 * MEBIBYTE && most < 128 << 20, "{} bytes, {most} in use", response.len());
+    assert!(
+        numbers.len() <= 1000 && numbers.last().unwrap() == "…",
+        "{}",
+        numbers.len()
+    );
+    assert!(
+        response.len() < 8 * MEBIBYTE && most < 128 << 20,
+        "{} bytes, {most} in use",
+        response.len()
+    );
 }
 
 /// Some characters stand for eighteen others. A text of them is unknown, which fires rules, and never takes the memory of

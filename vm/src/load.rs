@@ -184,11 +184,7 @@ impl LoadedModule {
         Self::load(module, Some(shown), stop)
     }
 
-    fn load(
-        module: &VerifiedModule,
-        shown: Option<&[FieldIdx]>,
-        stop: &Stop,
-    ) -> Result<Self, LoadError> {
+    fn load(module: &VerifiedModule, shown: Option<&[FieldIdx]>, stop: &Stop) -> Result<Self, LoadError> {
         let consts = load_consts(&module.consts);
         let scanned = scan::only_scanned(module);
         let patterns = module

@@ -263,22 +263,35 @@ fn a_mistake_in_a_long_line_is_shown_with_what_stands_around_it() {
         assert!(shown.contains(&format!("one-line.json:1:{column}\n")), "{column}");
     }
     // The two rules of one id lie far apart: each is shown by itself.
-    assert!(shown.contains("again here") && shown.contains("first here"), "{shown}");
+    assert!(
+        shown.contains("again here") && shown.contains("first here"),
+        "{shown}"
+    );
     assert!(shown.contains(r#""field":"llm.modle","value""#));
+    assert!(!shown.lines().any(|line| line.trim() == ":::"), "{shown}");
     let longest = shown.lines().map(|line| line.chars().count()).max().unwrap();
     assert!(longest < 400, "{longest} characters in one line");
     assert!(shown.len() < 32 * 2000, "{} bytes for 32 problems", shown.len());
 
-    let list = dir.run(&["check", "--format", "json", "one-line.json"]).exits(2).json();
+    let list = dir
+        .run(&["check", "--format", "json", "one-line.json"])
+        .exits(2)
+        .json();
     let of_json = list.as_array().unwrap().iter().filter(|d| d["code"] == "W0002");
     let of_json: Vec<u64> = of_json.map(|d| d["column"].as_u64().unwrap()).collect();
     assert_eq!(of_json, columns.iter().map(|c| *c as u64).collect::<Vec<_>>());
     for format in ["sarif", "github"] {
-        let out = dir.run(&["check", "--format", format, "one-line.json"]).exits(2).out;
+        let out = dir
+            .run(&["check", "--format", format, "one-line.json"])
+            .exits(2)
+            .out;
         let spelt = |column: &usize| match format {
             "sarif" => format!("\"startColumn\": {column}"),
             _ => format!("col={column},"),
         };
-        assert!(columns.iter().all(|column| out.contains(&spelt(column))), "{format}");
+        assert!(
+            columns.iter().all(|column| out.contains(&spelt(column))),
+            "{format}"
+        );
     }
 }

@@ -22,13 +22,7 @@ pub(super) fn check(program: &Program, work: &Work, diagnostics: &mut Vec<Diagno
     }
 }
 
-fn conjunction(
-    program: &Program,
-    cond: &Cond,
-    negate: bool,
-    work: &Work,
-    diagnostics: &mut Vec<Diagnostic>,
-) {
+fn conjunction(program: &Program, cond: &Cond, negate: bool, work: &Work, diagnostics: &mut Vec<Diagnostic>) {
     let mut literals = Vec::new();
     let mut rest = Vec::new();
     conjuncts(cond, negate, &mut literals, &mut rest);
@@ -105,9 +99,7 @@ fn repeated(
                 .enumerate()
                 // Of two equal alternatives the later one is reported.
                 .find(|(j, a)| {
-                    *j != i
-                        && implies(program, *b, **a, work)
-                        && (*j < i || !implies(program, **a, *b, work))
+                    *j != i && implies(program, *b, **a, work) && (*j < i || !implies(program, **a, *b, work))
                 });
             if let Some((_, a)) = covered {
                 diagnostics.push(

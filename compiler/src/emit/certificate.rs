@@ -108,9 +108,7 @@ fn responses(program: &Program) -> impl Iterator<Item = Cost> + '_ {
             ValueNode::Const(_) => 0,
             ValueNode::Template(t) => text(*t),
             ValueNode::Array(items) => items.iter().map(below).fold(0, u64::saturating_add),
-            ValueNode::Object(members) => {
-                members.iter().map(|(_, v)| below(v)).fold(0, u64::saturating_add)
-            }
+            ValueNode::Object(members) => members.iter().map(|(_, v)| below(v)).fold(0, u64::saturating_add),
         });
     }
     manifest.rules.iter().map(move |rule| {

@@ -55,7 +55,10 @@ impl Pass for Patterns {
         let searchable = searchable_fields(&program.fields);
         let mut fields: BTreeMap<FieldIdx, Vec<Candidate>> = BTreeMap::new();
         let mut searches = Searches::default();
-        for pred in asked(program).into_iter().take_while(|_| !options.stop.is_asked()) {
+        for pred in asked(program)
+            .into_iter()
+            .take_while(|_| !options.stop.is_asked())
+        {
             let Some(predicate) = program.predicates.get(pred.index()) else {
                 continue;
             };
@@ -116,10 +119,13 @@ impl Searches {
     /// The literals that a pattern is found by.
     fn literals(&mut self, program: &Program, x: PatternIdx) -> Option<&Required> {
         let pattern = program.patterns.get(x.index())?;
-        let known = self.0.entry(x).or_insert_with(|| match search(&pattern.translated) {
-            Search::Literals(required) => Some(required),
-            Search::AtStart | Search::Whole => None,
-        });
+        let known = self
+            .0
+            .entry(x)
+            .or_insert_with(|| match search(&pattern.translated) {
+                Search::Literals(required) => Some(required),
+                Search::AtStart | Search::Whole => None,
+            });
         known.as_ref()
     }
 }

@@ -24,10 +24,27 @@ pub(crate) fn text(map: &SourceMap, diagnostics: &[Diagnostic]) -> String {
     let mut out = String::new();
     for diagnostic in diagnostics {
         let diagnostic = plain(diagnostic);
-        out.push_str(&renderer.render(&report(map, &diagnostic)));
-        out.push_str("\n\n");
+        let rendered = renderer.render(&report(map, &diagnostic));
+        for line in rendered.lines().filter(|line| !is_empty_place(line)) {
+            out.push_str(line);
+            out.push('\n');
+        }
+        out.push('\n');
     }
     out
+}
+
+/// Whether a line is the place of a snippet that has none of its own, because it stands in the line above: the renderer
+/// leaves its mark all the same.
+fn is_empty_place(line: &str) -> bool {
+    let mut shown = String::new();
+    let mut rest = line;
+    while let Some((before, styled)) = rest.split_once('\u{1b}') {
+        shown.push_str(before);
+        rest = styled.split_once('m').map_or("", |(_style, after)| after);
+    }
+    shown.push_str(rest);
+    shown.trim() == ":::"
 }
 
 /// A diagnostic whose texts, which quote what somebody else wrote, are fit for a terminal. The renderer sees to source.
@@ -88,7 +105,10 @@ fn report<'m>(map: &'m SourceMap, diagnostic: &'m Diagnostic) -> Vec<Group<'m>> 
             ));
         }
     }
-    let fix = diagnostic.fix.as_ref().filter(|fix| fix.replacement.len() <= WINDOW);
+    let fix = diagnostic
+        .fix
+        .as_ref()
+        .filter(|fix| fix.replacement.len() <= WINDOW);
     let fix = fix.and_then(|fix| {
         let file = map.file(fix.span.file)?;
         Some((fix, file, window(file, &[fix.span])?))
@@ -123,7 +143,9 @@ fn report<'m>(map: &'m SourceMap, diagnostic: &'m Diagnostic) -> Vec<Group<'m>> 
 fn annotated<'m>(file: &'m SourceFile, spans: &[(Span, AnnotationKind, &'m str)]) -> Vec<Element<'m>> {
     let all: Vec<Span> = spans.iter().map(|(span, ..)| *span).collect();
     let Some((window, line, offset)) = window(file, &all) else {
-        let alone = spans.iter().flat_map(|(span, kind, label)| cut(file, *span, *kind, label));
+        let alone = spans
+            .iter()
+            .flat_map(|(span, kind, label)| cut(file, *span, *kind, label));
         return alone.collect();
     };
     let mut snippet = Snippet::source(window).line_start(line).path(shown(file.name()));
@@ -146,7 +168,9 @@ fn noted<'m>(kind: AnnotationKind, range: Range<usize>, label: &'m str) -> Annot
 fn cut<'m>(file: &'m SourceFile, span: Span, kind: AnnotationKind, label: &'m str) -> [Element<'m>; 2] {
     let text = file.text();
     let start = text.floor_char_boundary(span.start as usize);
-    let end = text.floor_char_boundary((span.end as usize).min(start + INSIDE)).max(start);
+    let end = text
+        .floor_char_boundary((span.end as usize).min(start + INSIDE))
+        .max(start);
     let from = text.floor_char_boundary(start.saturating_sub(AROUND));
     let to = text.ceil_char_boundary(end + AROUND);
     let before = text.get(from..start).unwrap_or("");
