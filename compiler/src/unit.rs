@@ -20,7 +20,7 @@ use policy_bytecode::Stopped;
 use policy_bytecode::module::{Pattern, PatternEngine};
 use policy_grammar::ast::{FieldPath, Policy, Segment};
 use policy_grammar::source::Spanned;
-use policy_grammar::{Diagnostic, FileId, ParseOutput, SourceFile, SourceMap, Span};
+use policy_grammar::{Diagnostic, FileId, Limits, ParseOutput, SourceFile, SourceMap, Span};
 use std::collections::{HashMap, HashSet};
 
 /// What one file contributes. All spans point into that file, under the number that it had when the unit was made.
@@ -117,8 +117,13 @@ pub(crate) fn of_file(
 /// Parses one file.
 pub(crate) fn parse(sources: &SourceMap, file: FileId, options: &Options) -> Result<ParseOutput, Ended> {
     let stop = options.stop.clone();
-    let limits = &options.compile_limits.file;
-    policy_grammar::parse_source_until(sources, file, limits, move || stop.is_asked())
+    let limits = &options.compile_limits;
+    let limits = Limits {
+        // Long patterns are refused before they are read.
+        max_pattern_bytes: limits.pattern_bytes.min(limits.file.max_pattern_bytes),
+        ..limits.file.clone()
+    };
+    policy_grammar::parse_source_until(sources, file, &limits, move || stop.is_asked())
         .ok_or_else(|| stopped(Stopped))
 }
 

@@ -1,5 +1,11 @@
 //! What one compilation may take, and that it can be ended at any moment.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on has failed"
+)]
+
 use policy_compiler::{CompileLimits, Compiler, Options, Stop, check, compile};
 use policy_grammar::{Diagnostic, Limits, SourceFile, SourceMap};
 
@@ -181,6 +187,43 @@ fn every_limit_has_a_code_and_a_place() {
             "",
         ),
     ];
+    let aliases = |times: usize| {
+        let one = |i| {
+            let text = if i == 0 { "&t ten-bytes-" } else { "*t" };
+            rule(
+                i,
+                "{operator: exists, field: llm.model}",
+                &format!("{{decision: deny, reason: {text}}}"),
+            )
+        };
+        policy("p", (0..=times).map(one))
+    };
+    let of_file = |file: Limits| CompileLimits {
+        file,
+        ..CompileLimits::default()
+    };
+    let cases = cases.into_iter().chain([
+        (
+            "E0002",
+            matches(r"\pL"),
+            matches(r"\pL\PN"),
+            of_file(Limits {
+                max_pattern_classes: 1,
+                ..Limits::default()
+            }),
+            r"'\pL\PN'",
+        ),
+        (
+            "E0002",
+            aliases(2),
+            aliases(3),
+            of_file(Limits {
+                max_alias_bytes: 20,
+                ..Limits::default()
+            }),
+            "*t",
+        ),
+    ]);
     for (code, within, beyond, limits, place) in cases {
         let found = compile(&sources(&within), &limited(limits.clone()));
         let errors = found.err().map(|failed| failed.diagnostics);
@@ -227,12 +270,14 @@ fn the_documented_limits_are_the_limits() {
         name_bytes,
         diagnostics,
     } = CompileLimits::default();
+    assert_eq!(pattern_bytes, file.max_pattern_bytes);
     let limits = [
         ("E0002", file.max_bytes),
         ("E0002", file.max_depth),
         ("E0002", file.max_nodes),
         ("E0002", file.max_alias_nodes),
         ("E0002", file.max_alias_bytes),
+        ("E0002", file.max_pattern_classes),
         ("E0401", source_bytes),
         ("E0402", rules),
         ("E0403", conditions),

@@ -4,6 +4,12 @@
 //! the input may take [`MOST`] times as long, where a square would take sixteen times. The least of several runs counts,
 //! and a shape fails only when every attempt says so.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on has failed"
+)]
+
 use policy_compiler::{CompileLimits, Options, compile};
 use policy_grammar::{SourceFile, SourceMap};
 use std::fmt::Write as _;

@@ -134,7 +134,7 @@ fn parse(map: &SourceMap, file: FileId, limits: &Limits, stop: Option<Ask>) -> O
         return Some(ParseOutput::default());
     };
     let text = source.text();
-    let mut problems = Problems::until(file, limits.max_diagnostics, stop);
+    let mut problems = Problems::new(file, limits, stop);
     let start = problems.span(0, 0);
     let format = Format::of(source);
     if format == Format::Rego {

@@ -16,6 +16,10 @@ pub struct Limits {
     pub max_alias_nodes: usize,
     /// Bytes of text that all aliases of the file stand for, after expansion.
     pub max_alias_bytes: usize,
+    /// Bytes of one pattern (`E0406`).
+    pub max_pattern_bytes: usize,
+    /// Classes of characters that Unicode names (`\p{…}`) in all patterns of the file: each stands for hundreds of ranges.
+    pub max_pattern_classes: usize,
     /// Diagnostics kept for one file; one more says how many were left out.
     pub max_diagnostics: usize,
 }
@@ -28,6 +32,8 @@ impl Default for Limits {
             max_nodes: 4_000_000,
             max_alias_nodes: 100_000,
             max_alias_bytes: 16 << 20,
+            max_pattern_bytes: 64 << 10,
+            max_pattern_classes: 10_000,
             max_diagnostics: 1_000,
         }
     }

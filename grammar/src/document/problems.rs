@@ -5,6 +5,7 @@
 
 use crate::codes::Code;
 use crate::diagnostic::Diagnostic;
+use crate::limits::Limits;
 use crate::source::{FileId, Span};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -24,24 +25,27 @@ pub(crate) struct Problems {
     stop: Option<Ask>,
     steps: u32,
     stopped: bool,
+    max_pattern_bytes: usize,
+    max_pattern_classes: usize,
+    /// Classes in the patterns so far.
+    pattern_classes: usize,
 }
 
 /// Steps of a reader after which it asks whether to go on. A step takes less than a microsecond.
 const STEPS: u32 = 1024;
 
 impl Problems {
-    pub(crate) fn new(file: FileId, limit: usize) -> Self {
-        Self::until(file, limit, None)
-    }
-
-    /// As [`Self::new`], for reading that ends when `stop` says so.
-    pub(crate) fn until(file: FileId, limit: usize, stop: Option<Ask>) -> Self {
+    /// For reading that ends when `stop` says so.
+    pub(crate) fn new(file: FileId, limits: &Limits, stop: Option<Ask>) -> Self {
         Self {
+            max_pattern_bytes: limits.max_pattern_bytes,
+            max_pattern_classes: limits.max_pattern_classes,
+            pattern_classes: 0,
+            limit: limits.max_diagnostics,
             stop,
             steps: 0,
             stopped: false,
             file,
-            limit,
             list: Vec::new(),
             seen: HashSet::new(),
             suppressed: 0,
@@ -65,6 +69,34 @@ impl Problems {
         )) {
             self.list.push(diagnostic);
         }
+    }
+
+    /// What is wrong with the size of a pattern, which is told before anything is made of it.
+    pub(crate) fn pattern(&mut self, pattern: &str, at: Span) -> Option<Diagnostic> {
+        let (bytes, limit) = (pattern.len(), self.max_pattern_bytes);
+        if bytes > limit {
+            return Some(
+                Diagnostic::new(
+                    Code::LongPattern,
+                    at,
+                    format!("the pattern has {bytes} bytes, more than the {limit} allowed"),
+                )
+                .help("use `contains` for words, and several rules for what has nothing in common"),
+            );
+        }
+        // Also counts some that are none, behind a backslash that is escaped itself.
+        self.pattern_classes += pattern.matches("\\p").count() + pattern.matches("\\P").count();
+        (self.pattern_classes > self.max_pattern_classes).then(|| {
+            Diagnostic::new(
+                Code::Limit,
+                at,
+                format!(
+                    "the patterns of this file name more than {} classes of characters",
+                    self.max_pattern_classes
+                ),
+            )
+            .help("repeat a class with `{…}` instead of writing it again, or split the file")
+        })
     }
 
     /// Whether to stop: asked between things that take a while each.
