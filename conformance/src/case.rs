@@ -169,6 +169,7 @@ enum RefusalName {
     UnknownPolicy,
     UnknownNamespace,
     NothingActive,
+    ModificationsTooLarge,
 }
 
 /// What an answer must be.
@@ -340,6 +341,7 @@ fn read(area: &str, text: &str, cases: &mut Vec<Case>) -> anyhow::Result<()> {
                 RefusalName::UnknownPolicy => Refusal::UnknownPolicy,
                 RefusalName::UnknownNamespace => Refusal::UnknownNamespace,
                 RefusalName::NothingActive => Refusal::NothingActive,
+                RefusalName::ModificationsTooLarge => Refusal::ModificationsTooLarge,
             }),
             (None, None, Some(codes)) => Expectation::Diagnostics(codes),
             _ => bail!("{name}: one of `want`, `wantRefusal`, `wantDiagnostics`"),
@@ -543,6 +545,7 @@ pub fn render(name: &str, note: &str, pair: &Pair) -> String {
                 Refusal::UnknownPolicy => "unknownPolicy",
                 Refusal::UnknownNamespace => "unknownNamespace",
                 Refusal::NothingActive => "nothingActive",
+                Refusal::ModificationsTooLarge => "modificationsTooLarge",
             });
         }
         None => case["wantDiagnostics"] = json!([]),

@@ -50,6 +50,8 @@ pub enum Refusal {
     UnknownNamespace,
     /// No policy is active.
     NothingActive,
+    /// Modifications are larger than a request may be.
+    ModificationsTooLarge,
     /// Anything else; never expected.
     Other(String),
 }
@@ -189,5 +191,6 @@ pub fn reference_answer(
         RefError::UnknownPolicy(_) => Refusal::UnknownPolicy,
         RefError::UnknownNamespace(_) => Refusal::UnknownNamespace,
         RefError::NothingActive => Refusal::NothingActive,
+        RefError::ModificationsTooLarge => Refusal::ModificationsTooLarge,
     })
 }

@@ -245,6 +245,7 @@ fn refusal(error: &EvaluateError) -> Refusal {
         EvaluateError::UnknownPolicy(_) => Refusal::UnknownPolicy,
         EvaluateError::UnknownNamespace(_) => Refusal::UnknownNamespace,
         EvaluateError::NothingActive => Refusal::NothingActive,
+        EvaluateError::ModificationsTooLarge => Refusal::ModificationsTooLarge,
         other => Refusal::Other(other.to_string()),
     }
 }

@@ -655,6 +655,12 @@ impl Walk<'_, '_> {
             ));
         }
         if let (Takes::Pattern, Literal::String(text)) = (takes, &literal.value)
+            && let Some(diagnostic) = self.problems.pattern(text, literal.span)
+        {
+            self.report(diagnostic);
+            return None;
+        }
+        if let (Takes::Pattern, Literal::String(text)) = (takes, &literal.value)
             && let Err(error) = regex::translate(text)
         {
             let span = self.inside(id, error.start, error.end);

@@ -20,7 +20,7 @@ use crate::source::{FileId, SourceMap, Spanned};
 /// Every problem of the file, in the order of their places.
 pub fn parse_data(map: &SourceMap, file: FileId) -> Result<Spanned<Literal>, Vec<Diagnostic>> {
     let limits = Limits::default();
-    let mut problems = Problems::new(file, limits.max_diagnostics);
+    let mut problems = Problems::new(file, &limits, None);
     let start = problems.span(0, 0);
     let Some(source) = map.file(file) else {
         return Err(Vec::new());

@@ -5,11 +5,15 @@
 
 use crate::codes::Code;
 use crate::diagnostic::Diagnostic;
+use crate::limits::Limits;
 use crate::source::{FileId, Span};
 use std::collections::HashSet;
+use std::sync::Arc;
 
-/// Collects the diagnostics of one file.
-#[derive(Debug)]
+/// Asks whether to go on reading.
+pub(crate) type Ask = Arc<dyn Fn() -> bool + Send + Sync>;
+
+/// Collects the diagnostics of one file, and knows whether anybody waits for them.
 pub(crate) struct Problems {
     file: FileId,
     limit: usize,
@@ -17,13 +21,31 @@ pub(crate) struct Problems {
     seen: HashSet<(Code, Span, String)>,
     suppressed: usize,
     errors: usize,
+    /// Says that nobody waits; `None` where somebody always does.
+    stop: Option<Ask>,
+    steps: u32,
+    stopped: bool,
+    max_pattern_bytes: usize,
+    max_pattern_classes: usize,
+    /// Classes in the patterns so far.
+    pattern_classes: usize,
 }
 
+/// Steps of a reader after which it asks whether to go on. A step takes less than a microsecond.
+const STEPS: u32 = 1024;
+
 impl Problems {
-    pub(crate) fn new(file: FileId, limit: usize) -> Self {
+    /// For reading that ends when `stop` says so.
+    pub(crate) fn new(file: FileId, limits: &Limits, stop: Option<Ask>) -> Self {
         Self {
+            max_pattern_bytes: limits.max_pattern_bytes,
+            max_pattern_classes: limits.max_pattern_classes,
+            pattern_classes: 0,
+            limit: limits.max_diagnostics,
+            stop,
+            steps: 0,
+            stopped: false,
             file,
-            limit,
             list: Vec::new(),
             seen: HashSet::new(),
             suppressed: 0,
@@ -47,6 +69,51 @@ impl Problems {
         )) {
             self.list.push(diagnostic);
         }
+    }
+
+    /// What is wrong with the size of a pattern, which is told before anything is made of it.
+    pub(crate) fn pattern(&mut self, pattern: &str, at: Span) -> Option<Diagnostic> {
+        let (bytes, limit) = (pattern.len(), self.max_pattern_bytes);
+        if bytes > limit {
+            return Some(
+                Diagnostic::new(
+                    Code::LongPattern,
+                    at,
+                    format!("the pattern has {bytes} bytes, more than the {limit} allowed"),
+                )
+                .help("use `contains` for words, and several rules for what has nothing in common"),
+            );
+        }
+        // Also counts some that are none, behind a backslash that is escaped itself.
+        self.pattern_classes += pattern.matches("\\p").count() + pattern.matches("\\P").count();
+        (self.pattern_classes > self.max_pattern_classes).then(|| {
+            Diagnostic::new(
+                Code::Limit,
+                at,
+                format!(
+                    "the patterns of this file name more than {} classes of characters",
+                    self.max_pattern_classes
+                ),
+            )
+            .help("repeat a class with `{…}` instead of writing it again, or split the file")
+        })
+    }
+
+    /// Whether to stop: asked between things that take a while each.
+    pub(crate) fn is_stopped(&mut self) -> bool {
+        if let Some(stop) = self.stop.as_ref().filter(|_| !self.stopped) {
+            self.stopped = stop();
+        }
+        self.stopped
+    }
+
+    /// As [`Self::is_stopped`], for things that take next to no time: looks at every thousandth.
+    pub(crate) fn step(&mut self) -> bool {
+        self.steps = self.steps.wrapping_add(1);
+        if self.stop.is_some() && self.steps.is_multiple_of(STEPS) {
+            return self.is_stopped();
+        }
+        self.stopped
     }
 
     /// How many errors were reported, repetitions included.
