@@ -254,3 +254,40 @@ fn a_text_that_explodes_when_normalised_is_unknown() {
     let decided = engine.decide(&mut worker, body.as_bytes(), &EvaluateOptions::default());
     assert_eq!(decided.map(|verdict| verdict.decision), Ok(Verb::Allow));
 }
+
+/// Loading can be ended at every look, and nothing half loaded comes of it.
+#[test]
+fn loading_a_bundle_can_be_ended_at_every_look() {
+    use policy_runtime::{BuildError, Compiler, LoadError, Policies, Stop};
+    let mut compiler = Compiler::default();
+    let rule = |i: usize| {
+        format!(
+            "- {{id: r{i}, condition: {{operator: matches, field: llm.model, value: '[a-c]+{i}'}}, action: {{decision: deny}}}}\n"
+        )
+    };
+    let rules: String = (0..5).map(rule).collect();
+    compiler.set("p.yaml", format!("metadata: {{id: p, name: P}}\nrules:\n{rules}"));
+    let bytes = compiler.build().unwrap().to_bundle().unwrap();
+    let counter = Stop::after(u64::MAX);
+    Policies::from_bundle_until(&bytes, &[], &counter).unwrap();
+    let looks = u64::MAX - counter.looks_left().unwrap();
+    assert!(looks > 10, "{looks} looks for 5 rules and 5 patterns");
+    for looks in 0..looks {
+        let stopped = Policies::from_bundle_until(&bytes, &[], &Stop::after(looks));
+        assert_eq!(stopped.map(|_| ()), Err(LoadError::Stopped), "{looks}");
+    }
+    assert!(Policies::from_bundle_until(&bytes, &[], &Stop::after(looks)).is_ok());
+
+    // From sources the compiler's handle ends both halves.
+    let counter = Stop::after(u64::MAX);
+    compiler.set_stop(counter.clone());
+    Policies::from_sources(&mut compiler).unwrap();
+    let looks = u64::MAX - counter.looks_left().unwrap();
+    for looks in 0..looks {
+        compiler.set_stop(Stop::after(looks));
+        let stopped = Policies::from_sources(&mut compiler);
+        assert_eq!(stopped.map(|_| ()), Err(BuildError::Stopped), "{looks}");
+    }
+    compiler.set_stop(Stop::never());
+    assert!(Policies::from_sources(&mut compiler).is_ok());
+}
