@@ -3,6 +3,7 @@
 use crate::derive::DeriveHost;
 use crate::explain::{self, Blame};
 use crate::modify::{self, Composed};
+use crate::names::View;
 use crate::response::{DecisionView, ErrorView, MatchView};
 use crate::second::Denial;
 use crate::snapshot::Policies;
@@ -55,6 +56,7 @@ const MAX_REASONS: usize = 1 << 20;
 /// evaluation's arena.
 pub(crate) fn assemble<'a>(
     policies: &'a Policies,
+    names: View<'a>,
     default: Verb,
     eval: &mut Evaluation<'a, DeriveHost<'_>>,
 ) -> (DecisionView<'a>, Option<Composed<'a>>) {
@@ -75,17 +77,12 @@ pub(crate) fn assemble<'a>(
         let Some(rule) = eval.module().rule(hit.rule.index()).copied() else {
             continue;
         };
-        let blame = explain::blame(policies, hit.rule, rule.policy.index());
+        let blame = explain::blame(names, hit.rule, rule.policy.index());
         hit_errors(policies, hit, blame, eval, &mut errors);
         if !hit.fired {
             continue;
         }
-        matched_rules.push(
-            policies
-                .rule_labels
-                .get(hit.rule.index())
-                .map_or("", String::as_str),
-        );
+        matched_rules.push(names.rule(hit.rule.index()));
         // Rules of one policy are consecutive, so this alone removes duplicates.
         if rule.policy.index() != last_policy {
             last_policy = rule.policy.index();
@@ -117,7 +114,7 @@ pub(crate) fn assemble<'a>(
     }
 
     // With a deny there are none.
-    let composed = (verb != Verb::Deny).then(|| modify::compose(policies, hits, eval, &mut errors));
+    let composed = (verb != Verb::Deny).then(|| modify::compose(policies, names, hits, eval, &mut errors));
     let view = DecisionView {
         verb,
         reason,
