@@ -791,6 +791,21 @@ async fn tenants_do_not_notice_each_other() {
         .await
         .unwrap();
     assert_eq!(told(&mut client).await, before);
+    // A namespace without active policies is an error, on a stream as well, whoever else has some.
+    let (_, green) = key_in(&server, Role::Evaluator, Some("green")).await;
+    let refusal = client.evaluate_policy(with_key(about(context), &green)).await;
+    refused(refusal, Code::InvalidArgument, "unknown_namespace");
+    let (send, receive) = mpsc::channel(1);
+    send.send(about(context)).await.unwrap();
+    drop(send);
+    let stream = client
+        .evaluate_policy_stream(with_key(ReceiverStream::new(receive), &green))
+        .await;
+    let streamed = stream.unwrap().into_inner().next().await.unwrap().unwrap();
+    let Some(Outcome::Error(failure)) = streamed.outcome else {
+        panic!("{streamed:?}");
+    };
+    assert_eq!(failure.details.unwrap().code, "unknown_namespace");
     // Who sees both is told which is which.
     let both = client
         .evaluate_policy(with_key(about(context), &admin))

@@ -1493,6 +1493,46 @@ async fn what_does_not_compile_tells_nothing_of_other_namespaces() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_file_of_several_policies_is_shown_to_a_tenant_in_part() {
+    let dir = tempfile::tempdir().unwrap();
+    let documents = [
+        policy("limits", "blue", "b", "active"),
+        policy("limits", "red", "a", "active"),
+        policy("hidden", "blue", "h", "draft"),
+    ];
+    std::fs::write(dir.path().join("all.yaml"), documents.join("---\n")).unwrap();
+    let (server, admin, [red, _]) = tenants(&[("POLICIES", dir.path().to_str().unwrap())]).await;
+    let get = async |key: &str, rest: &str| {
+        let get = send("GET", format!("/api/v1/policies/limits{rest}")).header("x-api-key", key);
+        get.to(&server).await
+    };
+    for rest in ["", "/versions/1"] {
+        let shown = get(&red, rest).await.json();
+        assert_eq!(
+            (&shown["namespace"], &shown["source"]),
+            (&json!("red"), &json!(documents[1]))
+        );
+    }
+    assert_eq!(get(&red, "?namespace=blue").await.status, 403);
+    let which = get(&admin, "").await;
+    assert_eq!(
+        (which.status, which.json()["code"].as_str()),
+        (409, Some("ambiguous_policy"))
+    );
+    let whole = get(&admin, "?namespace=red").await.json();
+    assert!(whole["source"].as_str().unwrap().contains("hidden"));
+    // What a directory holds beside is not told by what a draft does to it.
+    let draft = send("POST", "/api/v1/simulate")
+        .header("x-api-key", &red)
+        .json(&json!({"context": {}, "policies": ["hidden"]}));
+    let answer = draft.to(&server).await;
+    assert_eq!(
+        (answer.status, answer.json()["code"].as_str()),
+        (400, Some("unknown_policy"))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn batches_and_simulations_answer_in_order() {
     let server = Running::start(&[]).await;
     send("POST", "/api/v1/policies")
@@ -1912,6 +1952,18 @@ fn bad_inputs() -> Vec<Bad> {
             "unknown_policy",
         ),
         row(
+            "a batch in a namespace that no active policy is of",
+            send("POST", "/api/v1/evaluate/batch").json(&json!({"contexts": [{}], "namespace": "one"})),
+            400,
+            "unknown_namespace",
+        ),
+        row(
+            "a simulation in a namespace that no active policy is of",
+            send("POST", "/api/v1/simulate").json(&json!({"contexts": [{}], "namespace": "one"})),
+            400,
+            "unknown_namespace",
+        ),
+        row(
             "a simulation with an empty list of policies",
             send("POST", "/api/v1/simulate").json(&json!({"contexts": [], "policies": []})),
             400,
@@ -1924,7 +1976,7 @@ fn bad_inputs() -> Vec<Bad> {
             "unknown_policy",
         ),
         row(
-            "two drafts of one id",
+            "two drafts of one namespace and id",
             send("POST", "/api/v1/simulate")
                 .json(&json!({"context": {}, "drafts": [good, good.clone() + "\n"]})),
             422,

@@ -9,6 +9,7 @@
 //! A policy is told by its namespace and id. Callers name it by its id alone, where what they see makes the namespace clear
 //! ([`Service::locate`]); no answer depends on policies of namespaces that they do not see.
 
+use super::simulate::{key_of, only};
 use super::{Call, Service};
 use crate::active::State;
 use crate::clock::now_ms;
@@ -22,9 +23,11 @@ use crate::storage::model::{
 };
 use crate::storage::{PLACES, StoreError};
 use policy_compiler::Compiler;
+use policy_grammar::{SourceFile, SourceMap, parse_source};
 use policy_runtime::Policies;
 use serde_json::json;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// How often a write is done again when others come first.
 const TRIES: usize = 16;
@@ -536,7 +539,36 @@ impl Service {
                 .into_iter()
                 .find(|record| record.latest.key() == key),
         };
-        record.ok_or_else(|| ServiceError::not_found("policy", name.id))
+        let record = record.ok_or_else(|| ServiceError::not_found("policy", name.id))?;
+        self.alone(call, record).await
+    }
+
+    /// A policy without the others that its file holds, for whoever is bound to namespaces: they may be of any.
+    async fn alone(&self, call: Call<'_>, mut record: PolicyRecord) -> Result<PolicyRecord> {
+        if call.identity.namespaces.is_none() || !matches!(self.origin, Origin::Directory(_)) {
+            return Ok(record);
+        }
+        let (key, is_json) = (record.latest.key(), record.latest.format == "json");
+        let text = Arc::clone(&record.latest.source);
+        let own = move || {
+            let mut map = SourceMap::new();
+            let file = map.add(SourceFile::new(if is_json { "p.json" } else { "p.yaml" }, &*text));
+            let policies = parse_source(&map, file).policies;
+            let policy = policies.iter().find(|policy| key_of(policy) == key);
+            match (policies.len(), policy, map.file(file)) {
+                (1, Some(_), _) => Some(text.to_string()),
+                (_, Some(policy), Some(file)) => Some(only(file, policy, is_json).trim().to_owned() + "\n"),
+                (..) => None,
+            }
+        };
+        let source = self.heavy.run(own).await?.unwrap_or_default();
+        record.latest.digest = if source.is_empty() {
+            String::new()
+        } else {
+            document::digest(&source)
+        };
+        record.latest.source = source.into();
+        Ok(record)
     }
 
     /// A stored policy as it takes part in decisions: while a bundle decides, no version of it does.

@@ -280,7 +280,8 @@ impl Service {
     }
 }
 
-fn key_of(policy: &Policy) -> PolicyKey {
+/// Which policy a document is.
+pub(super) fn key_of(policy: &Policy) -> PolicyKey {
     PolicyKey::new(&policy.metadata.namespace.value, &policy.metadata.id.value)
 }
 
@@ -336,7 +337,7 @@ fn keep(compiler: &mut Compiler, wanted: impl Fn(&Policy) -> bool) {
 }
 
 /// One policy of a file that holds several, at the line and column where it stands there.
-fn only(file: &SourceFile, policy: &Policy, is_json: bool) -> String {
+pub(super) fn only(file: &SourceFile, policy: &Policy, is_json: bool) -> String {
     let start = policy.span.start;
     let (line, column) = file.line_column(start);
     let rest = file.text().get(start as usize..).unwrap_or_default();
