@@ -1,6 +1,6 @@
 //! Link: many programs with small tables → one program.
 //!
-//! Fifth stage. Policies are put in evaluation order (priority descending, then id by bytes) and their tables are
+//! Fifth stage. Policies are put in evaluation order (priority descending, then id and namespace by bytes) and their tables are
 //! interned in that order, so that the result depends on the set alone: not on the order in which files came, nor on
 //! which units were made just now. The work is linear in the size of the set and does nothing but copy and renumber.
 
@@ -49,11 +49,18 @@ pub(crate) fn link(policies: &[Placed<'_>], sources: &SourceMap, options: &Optio
 /// Policies in evaluation order.
 pub(crate) fn in_order<'a>(policies: impl Iterator<Item = Placed<'a>>) -> Vec<Placed<'a>> {
     let mut order: Vec<Placed<'a>> = policies.collect();
-    order.sort_by_key(|(_, unit)| (Reverse(unit.head.priority), unit.head.id.as_bytes()));
+    order.sort_by_key(|(_, unit)| {
+        let head = &unit.head;
+        (
+            Reverse(head.priority),
+            head.id.as_bytes(),
+            head.namespace.as_bytes(),
+        )
+    });
     order
 }
 
-/// Rules whose ids occur in several policies are shown with the id of their policy.
+/// Rules whose ids occur in several policies may have to be shown with the name of their policy.
 fn qualify(program: &mut Program) {
     let mut counts: Index<&str> = HashMap::default();
     for info in &program.manifest.rules {

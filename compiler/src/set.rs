@@ -1,6 +1,6 @@
 //! The set: what can only be said of all policies together.
 //!
-//! Runs before `link`, over the heads of the policies in file order. Reports duplicate policy ids, sets that mix the
+//! Runs before `link`, over the heads of the policies in file order. Reports policy ids that occur twice in a namespace, sets that mix the
 //! namespace `default` with others, and policies that never take part in a decision, where nothing else is wrong.
 
 use crate::unit::Head;
@@ -26,18 +26,22 @@ pub(crate) fn check<'a>(heads: impl Iterator<Item = Placed<'a>> + Clone, diagnos
     }
 }
 
-/// Two policies of one bundle must not share an id: responses and `policies: [ids]` name them by it.
+/// Two policies of one namespace must not share an id: responses name them by both. Namespaces do not know of each other, so
+/// that no tenant can take an id from another one.
 fn duplicates<'a>(heads: impl Iterator<Item = Placed<'a>>, diagnostics: &mut Vec<Diagnostic>) {
-    let mut seen: HashMap<&str, Span, foldhash::fast::RandomState> = HashMap::default();
+    let mut seen: HashMap<(&str, &str), Span, foldhash::fast::RandomState> = HashMap::default();
     for (file, head) in heads.filter(|(_, head)| head.live) {
         let span = in_file(head.id_span, file);
-        let first = *seen.entry(&head.id).or_insert(span);
+        let first = *seen.entry((&head.namespace, &head.id)).or_insert(span);
         if first != span {
             diagnostics.push(
                 Diagnostic::new(
                     Code::DuplicatePolicyId,
                     span,
-                    format!("two policies have the id `{}`", head.id),
+                    format!(
+                        "two policies of the namespace `{}` have the id `{}`",
+                        head.namespace, head.id
+                    ),
                 )
                 .label("used again here")
                 .also(first, "first used here"),

@@ -832,6 +832,30 @@ fn duplicate_policy_ids_name_both_places() {
 }
 
 #[test]
+fn each_namespace_has_its_own_policy_ids() {
+    let text = |namespace: &str| {
+        policy(&[&test("eq", "team.id", "a")]).replacen(
+            "{id: p,",
+            &format!("{{id: p, namespace: {namespace},"),
+            1,
+        )
+    };
+    let mut sources = SourceMap::new();
+    for namespace in ["team", "global", "other"] {
+        sources.add(SourceFile::new(format!("{namespace}.yaml"), text(namespace)));
+    }
+    let compiled = compile(&sources, &Options::default()).unwrap();
+    // One order for all: after the priority and the id, that of the namespaces.
+    let order: Vec<&str> = compiled
+        .manifest
+        .policies
+        .iter()
+        .map(|p| p.namespace.as_str())
+        .collect();
+    assert_eq!(order, ["global", "other", "team"]);
+}
+
+#[test]
 fn drafts_and_disabled_rules_are_checked_but_not_compiled() {
     let text = policy(&[&test("eq", "llm.modle", "a")]) + "status: draft\n";
     let mut sources = SourceMap::new();

@@ -634,14 +634,34 @@ impl Generator {
         let count = 1 + rng.below(self.dials.max_policies);
         let mut names = vec!["alpha", "beta", "gamma", "a-b", "Zeta", "p10", "p9"];
         rng.shuffle(&mut names);
-        names
-            .into_iter()
-            .take(count)
-            .map(|id| {
-                self.ids.push(id.to_owned());
-                self.policy(rng, id)
-            })
-            .collect()
+        let mut documents = Vec::with_capacity(count);
+        for id in names.into_iter().take(count) {
+            let mut document = self.policy(rng, id);
+            let mut id = id.to_owned();
+            // Each namespace has ids of its own, so one may be that of a policy in another one.
+            let namespace = self.namespaces.last();
+            let taken = self.ids.iter().zip(&self.namespaces);
+            let taken: Vec<&String> = taken
+                .filter(|(_, n)| Some(*n) == namespace)
+                .map(|(id, _)| id)
+                .collect();
+            let free: Vec<String> = self
+                .ids
+                .iter()
+                .filter(|id| !taken.contains(id))
+                .cloned()
+                .collect();
+            if !free.is_empty()
+                && rng.chance(25)
+                && let Some(place) = document.pointer_mut("/metadata/id")
+            {
+                id.clone_from(rng.pick(&free));
+                *place = json!(id);
+            }
+            self.ids.push(id);
+            documents.push(document);
+        }
+        documents
     }
 
     fn policy(&mut self, rng: &mut Rng, id: &str) -> Value {

@@ -147,18 +147,62 @@ pub fn disable_silent_rules(pair: &Pair, answer: &RefResponse) -> Option<Pair> {
     let mut changed = pair.clone();
     for document in &mut changed.documents {
         let policy = document["metadata"]["id"].as_str().unwrap_or_default().to_owned();
+        let namespace = document["metadata"]["namespace"]
+            .as_str()
+            .unwrap_or("default")
+            .to_owned();
         let Some(Value::Array(rules)) = document.get_mut("rules") else {
             continue;
         };
         for rule in rules {
             let id = rule["id"].as_str().unwrap_or_default().to_owned();
-            let named = |name: &String| *name == id || *name == format!("{policy}/{id}");
+            let named = |name: &String| {
+                [
+                    id.clone(),
+                    format!("{policy}/{id}"),
+                    format!("{namespace}/{policy}/{id}"),
+                ]
+                .contains(name)
+            };
             if !answer.matched_rules.iter().any(named) {
                 rule["enabled"] = json!(false);
             }
         }
     }
     (changed != *pair).then_some(changed)
+}
+
+/// The pair with policies of a namespace that the request does not see: with the ids of those that it does see, and rules
+/// of their ids that always deny. `None` where the request names no namespace.
+#[must_use]
+pub fn add_foreign_policies(pair: &Pair) -> Option<Pair> {
+    pair.request.namespace.as_ref()?;
+    let mut pair = pair.clone();
+    let mut ids: Vec<Value> = Vec::new();
+    let mut foreign = Vec::new();
+    for document in &pair.documents {
+        let id = document["metadata"]["id"].clone();
+        if ids.contains(&id) || !id.is_string() {
+            continue;
+        }
+        ids.push(id.clone());
+        let rules = document["rules"].as_array().into_iter().flatten();
+        let rules: Vec<Value> = rules
+            .map(|rule| {
+                json!({
+                    "id": rule["id"],
+                    "condition": {"operator": "exists", "field": "never.there", "value": false},
+                    "action": {"decision": "deny", "reason": "foreign"},
+                })
+            })
+            .collect();
+        foreign.push(json!({
+            "metadata": {"id": id, "name": "F", "namespace": "foreign", "priority": 1000},
+            "rules": rules,
+        }));
+    }
+    pair.documents.extend(foreign);
+    Some(pair)
 }
 
 /// A context as JSON text with the keys of every object in another order.

@@ -104,7 +104,7 @@ pub struct RefResponse {
 /// A fired rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RefMatch {
-    /// Policy id.
+    /// Its policy, named as in `matched_policies`.
     pub policy: String,
     /// Rule id, never qualified.
     pub rule: String,
@@ -117,7 +117,7 @@ pub struct RefMatch {
 /// Something in a rule that could not be evaluated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RefRuleError {
-    /// Policy id.
+    /// Its policy, named as in `matched_policies`.
     pub policy: String,
     /// Rule id, never qualified.
     pub rule: String,
@@ -163,7 +163,8 @@ pub fn evaluate(policies: &[Policy], context: &Value, options: &RefOptions) -> R
     if !context.is_object() || numbers::is_number(context) {
         return Err(RefError::NotAnObject);
     }
-    let rules = rules_in_order(policies, options)?;
+    let seen = seen(policies, options)?;
+    let rules = rules_in_order(&seen, options)?;
     let request = Request {
         context,
         derive: options.derive,
@@ -172,7 +173,7 @@ pub fn evaluate(policies: &[Policy], context: &Value, options: &RefOptions) -> R
     if malformed(&paths_read(policies), context) {
         return Err(RefError::Malformed);
     }
-    let first = run(&rules, &request, options);
+    let first = run(&seen, &rules, &request, options);
     let mut response = RefResponse {
         decision: first.decision,
         reason: first.reason(&request),
@@ -184,7 +185,7 @@ pub fn evaluate(policies: &[Policy], context: &Value, options: &RefOptions) -> R
         errors: first.errors.clone(),
         overruled: Some(false),
     };
-    first.list(&mut response, policies, |_| true, &request);
+    first.list(&mut response, &seen, |_| true, &request);
     // 1.5, rule 6: with a deny there are none.
     if first.decision == Decision::Deny {
         return Ok(response);
@@ -208,7 +209,7 @@ pub fn evaluate(policies: &[Policy], context: &Value, options: &RefOptions) -> R
     for (i, found) in &composed.errors {
         let (policy, rule) = blamed[*i];
         response.errors.push(RefRuleError {
-            policy: policy.metadata.id.value.clone(),
+            policy: policy_name(&seen, policy),
             rule: rule.id.value.clone(),
             field: asked[*i].path.to_string(),
             found: found.clone(),
@@ -224,7 +225,7 @@ pub fn evaluate(policies: &[Policy], context: &Value, options: &RefOptions) -> R
         derive: options.derive,
         item: None,
     };
-    let second = run(&rules, &request, options);
+    let second = run(&seen, &rules, &request, options);
     if second.decision != Decision::Deny {
         response.modifications = composed.entries;
         return Ok(response);
@@ -233,12 +234,12 @@ pub fn evaluate(policies: &[Policy], context: &Value, options: &RefOptions) -> R
     response.overruled = Some(true);
     let denies = |rule: &Rule| rule.action.decision.value == Decision::Deny;
     response.reason = second.reason(&request);
-    second.list(&mut response, policies, denies, &request);
+    second.list(&mut response, &seen, denies, &request);
     for fired in &second.fired {
         if denies(fired.1) {
             // Ruling: errors of other rules are those of a request that nobody sends.
             let own = |error: &&RefRuleError| {
-                error.policy == fired.0.metadata.id.value && error.rule == fired.1.id.value
+                error.policy == policy_name(&seen, fired.0) && error.rule == fired.1.id.value
             };
             response.errors.extend(second.errors.iter().filter(own).cloned());
         }
@@ -271,7 +272,7 @@ impl Pass<'_> {
     fn list(
         &self,
         response: &mut RefResponse,
-        policies: &[Policy],
+        seen: &[&Policy],
         wanted: impl Fn(&Rule) -> bool,
         request: &Request<'_>,
     ) {
@@ -292,13 +293,13 @@ impl Pass<'_> {
             if !wanted(rule) {
                 continue;
             }
-            let id = &policy.metadata.id.value;
-            if !response.matched_policies.contains(id) {
-                response.matched_policies.push(id.clone());
+            let name = policy_name(seen, policy);
+            if !response.matched_policies.contains(&name) {
+                response.matched_policies.push(name.clone());
             }
             response
                 .matched_rules
-                .push(matched_rule_name(policies, policy, rule));
+                .push(matched_rule_name(seen, policy, rule));
             let reason = if decisive == Some(at) {
                 own.clone()
             } else {
@@ -310,7 +311,7 @@ impl Pass<'_> {
                 })
             };
             response.matched.push(RefMatch {
-                policy: id.clone(),
+                policy: name,
                 rule: rule.id.value.clone(),
                 decision: rule.action.decision.value,
                 reason,
@@ -367,7 +368,12 @@ fn size(value: &Value) -> usize {
 }
 
 /// 1.5, rules 3 to 5: which rules fire, and the decision.
-fn run<'a>(rules: &[(&'a Policy, &'a Rule)], request: &Request<'_>, options: &RefOptions) -> Pass<'a> {
+fn run<'a>(
+    seen: &[&Policy],
+    rules: &[(&'a Policy, &'a Rule)],
+    request: &Request<'_>,
+    options: &RefOptions,
+) -> Pass<'a> {
     // 1.5, rules 3 and 5: which rules fire, up to and with the first deny.
     let mut fired: Vec<(&Policy, &Rule)> = Vec::new();
     let mut told = false;
@@ -377,7 +383,7 @@ fn run<'a>(rules: &[(&'a Policy, &'a Rule)], request: &Request<'_>, options: &Re
         // "Every such error is listed." Ruling: also for rules that do not fire because of it.
         for (field, found) in condition_errors(&rule.condition, request) {
             errors.push(RefRuleError {
-                policy: policy.metadata.id.value.clone(),
+                policy: policy_name(seen, policy),
                 rule: rule.id.value.clone(),
                 field,
                 found,
@@ -422,11 +428,8 @@ fn run<'a>(rules: &[(&'a Policy, &'a Rule)], request: &Request<'_>, options: &Re
 // 1.5 Decision: scope, order, names
 // ---------------------------------------------------------------------------------------------------------------------
 
-/// 1.5, rules 1 and 2: the rules in scope, in order.
-fn rules_in_order<'a>(
-    policies: &'a [Policy],
-    options: &RefOptions,
-) -> Result<Vec<(&'a Policy, &'a Rule)>, RefError> {
+/// 1.5, rule 1: what the namespace of the request sees.
+fn seen<'a>(policies: &'a [Policy], options: &RefOptions) -> Result<Vec<&'a Policy>, RefError> {
     // "In scope: active policies".
     let active: Vec<&Policy> = policies.iter().filter(|p| p.status == Status::Active).collect();
     // "Nothing to ask (no active policy at all …) is not ready … never an allow."
@@ -443,14 +446,21 @@ fn rules_in_order<'a>(
         return Err(RefError::UnknownNamespace(wanted.clone()));
     }
     // "with `namespace` in the request, those of that namespace and of `global`"
-    let visible: Vec<&Policy> = active
+    Ok(active
         .into_iter()
         .filter(|p| {
             options.namespace.as_ref().is_none_or(|wanted| {
                 p.metadata.namespace.value == *wanted || p.metadata.namespace.value == "global"
             })
         })
-        .collect();
+        .collect())
+}
+
+/// 1.5, rules 1 and 2: the rules in scope, in order.
+fn rules_in_order<'a>(
+    seen: &[&'a Policy],
+    options: &RefOptions,
+) -> Result<Vec<(&'a Policy, &'a Rule)>, RefError> {
     // "an unknown id or an empty list is an error". Ruling: a policy that is not active, or not of the namespace, is
     // unknown here, because otherwise naming it would mean "nothing to check, so allow".
     if let Some(ids) = &options.policies {
@@ -458,14 +468,15 @@ fn rules_in_order<'a>(
             return Err(RefError::EmptyPolicies);
         }
         for id in ids {
-            if !visible.iter().any(|p| p.metadata.id.value == *id) {
+            if !seen.iter().any(|p| p.metadata.id.value == *id) {
                 return Err(RefError::UnknownPolicy(id.clone()));
             }
         }
     }
-    let mut scope: Vec<&Policy> = visible
-        .into_iter()
-        // "with `policies: [ids]`, only those"
+    let mut scope: Vec<&Policy> = seen
+        .iter()
+        .copied()
+        // "with `policies: [ids]`, only those". Ruling: an id names every policy of it that the request sees.
         .filter(|p| {
             options
                 .policies
@@ -473,13 +484,14 @@ fn rules_in_order<'a>(
                 .is_none_or(|ids| ids.contains(&p.metadata.id.value))
         })
         .collect();
-    // "Order: priority descending, then policy id". Ids by code point.
+    // "Order: priority descending, then policy id". Ids by code point. Ruling: then the namespace.
     scope.sort_by(|a, b| {
         b.metadata
             .priority
             .value
             .cmp(&a.metadata.priority.value)
             .then_with(|| by_code_point(&a.metadata.id.value, &b.metadata.id.value))
+            .then_with(|| by_code_point(&a.metadata.namespace.value, &b.metadata.namespace.value))
     });
     // "rules in document order"; a disabled rule never fires.
     Ok(scope
@@ -488,22 +500,40 @@ fn rules_in_order<'a>(
         .collect())
 }
 
-/// 1.5, rule 5: `policyId/ruleId` where two policies share a rule id, else `ruleId`. Ruling: among active policies and
-/// enabled rules, whatever is in scope of this request.
-fn matched_rule_name(policies: &[Policy], policy: &Policy, rule: &Rule) -> String {
-    let shared = policies.iter().any(|other| {
-        other.status == Status::Active
-            && other.metadata.id.value != policy.metadata.id.value
+/// 1.5, rule 5: `policyId/ruleId` where two policies share a rule id, else `ruleId`. Ruling: among the active policies and
+/// enabled rules that the namespace of the request sees, whichever of them the request names in `policies`. What it does not
+/// see changes no name.
+fn matched_rule_name(seen: &[&Policy], policy: &Policy, rule: &Rule) -> String {
+    let shared = seen.iter().any(|other| {
+        !is_same(other, policy)
             && other
                 .rules
                 .iter()
                 .any(|r| r.enabled && r.id.value == rule.id.value)
     });
     if shared {
-        format!("{}/{}", policy.metadata.id.value, rule.id.value)
+        format!("{}/{}", policy_name(seen, policy), rule.id.value)
     } else {
         rule.id.value.clone()
     }
+}
+
+/// Ruling: `namespace/policyId` where the request sees two policies of one id, else `policyId`.
+fn policy_name(seen: &[&Policy], policy: &Policy) -> String {
+    let id = &policy.metadata.id.value;
+    let shared = seen
+        .iter()
+        .any(|other| !is_same(other, policy) && other.metadata.id.value == *id);
+    if shared {
+        format!("{}/{id}", policy.metadata.namespace.value)
+    } else {
+        id.clone()
+    }
+}
+
+/// Policies are told apart by namespace and id.
+fn is_same(a: &Policy, b: &Policy) -> bool {
+    a.metadata.namespace.value == b.metadata.namespace.value && a.metadata.id.value == b.metadata.id.value
 }
 
 // ---------------------------------------------------------------------------------------------------------------------

@@ -334,6 +334,15 @@ fn an_added_policy_that_never_fires_changes_nothing() {
 }
 
 #[test]
+fn what_a_namespace_does_not_see_changes_nothing() {
+    property(
+        "foreign policies",
+        |_, pair| metamorphic::add_foreign_policies(pair),
+        same_answer,
+    );
+}
+
+#[test]
 fn both_modes_decide_alike() {
     property(
         "modes",

@@ -63,7 +63,7 @@ codes! {
     UnknownVerb = "E0203", Error, "unknown-verb", "The modification verb does not exist.";
     InvalidVerb = "E0204", Error, "invalid-verb", "A modification verb was given an operand that it does not take.";
     InvalidTemplate = "E0205", Error, "invalid-template", "A `{{ … }}` placeholder is malformed.";
-    DuplicatePolicyId = "E0301", Error, "duplicate-policy-id", "Two policies of one bundle share an id.";
+    DuplicatePolicyId = "E0301", Error, "duplicate-policy-id", "Two policies of one namespace share an id.";
     SchemaInvalid = "E0303", Error, "schema-invalid", "The context schema given with `--schema` cannot be used.";
     ReadOnlyField = "E0304", Error, "read-only-field", "A modification of a field that is computed, not sent.";
     TooLarge = "E0305", Error, "too-large", "The policy set exceeds a limit of the bytecode format.";

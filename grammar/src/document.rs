@@ -211,17 +211,18 @@ fn parse(map: &SourceMap, file: FileId, limits: &Limits, stop: Option<Ask>) -> O
     })
 }
 
-/// Reports policies that share an id, over any number of files.
+/// Reports policies of one namespace that share an id, over any number of files.
 ///
 /// [`parse_source`] does not do this itself: whoever collects the policies of a bundle calls it once for all of them.
-/// Each policy after the first with an id gives one diagnostic that also points at the first.
+/// Each policy after the first with an id in its namespace gives one diagnostic that also points at the first.
 #[must_use]
 pub fn duplicate_policy_ids(policies: &[Policy]) -> Vec<Diagnostic> {
-    let mut first: HashMap<&str, Span> = HashMap::with_capacity(policies.len());
+    let mut first: HashMap<(&str, &str), Span> = HashMap::with_capacity(policies.len());
     let mut diagnostics = Vec::new();
     for policy in policies {
         let id = &policy.metadata.id;
-        match first.get(id.value.as_str()) {
+        let key = (policy.metadata.namespace.value.as_str(), id.value.as_str());
+        match first.get(&key) {
             Some(place) => diagnostics.push(
                 Diagnostic::new(
                     Code::DuplicatePolicyId,
@@ -233,7 +234,7 @@ pub fn duplicate_policy_ids(policies: &[Policy]) -> Vec<Diagnostic> {
                 .help("give each policy an id of its own"),
             ),
             None => {
-                first.insert(&id.value, id.span);
+                first.insert(key, id.span);
             }
         }
     }

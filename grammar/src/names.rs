@@ -14,6 +14,20 @@ pub fn stem(name: &str) -> Option<&str> {
     })
 }
 
+/// The name of a document that a server keeps, in diagnostics: `namespace/id.yaml`. Two documents never have one name, whatever
+/// characters namespaces and ids hold.
+#[must_use]
+pub fn stored(namespace: &str, id: &str, format: &str) -> String {
+    format!("{}{id}.{format}", stored_in(namespace))
+}
+
+/// How the names of all stored documents of a namespace begin, and of no other ones.
+#[must_use]
+pub fn stored_in(namespace: &str) -> String {
+    let escaped = namespace.replace('%', "%25").replace('/', "%2F");
+    format!("{escaped}/")
+}
+
 /// Whether a file of this name holds tests of policies.
 #[must_use]
 pub fn is_test_file(name: &str) -> bool {

@@ -267,9 +267,15 @@ fn a_carriage_return_alone_ends_no_line() {
 fn policy_ids_are_compared_over_files_by_one_call() {
     let mut map = SourceMap::new();
     let mut policies = Vec::new();
-    for name in ["a.yaml", "b.yaml"] {
-        let text = "metadata: {id: same, name: A}\nrules: []\n";
-        let file = map.add(policy_grammar::SourceFile::new(name, text));
+    // Namespaces do not know of each other's ids.
+    for (name, namespace) in [
+        ("a.yaml", "default"),
+        ("b.yaml", "default"),
+        ("c.yaml", "team"),
+        ("d.yaml", "global"),
+    ] {
+        let text = format!("metadata: {{id: same, name: A, namespace: {namespace}}}\nrules: []\n");
+        let file = map.add(policy_grammar::SourceFile::new(name, text.as_str()));
         let output = parse_source(&map, file);
         assert!(output.diagnostics.is_empty());
         policies.extend(output.policies);

@@ -4,6 +4,7 @@ use crate::derive::DeriveHost;
 use crate::error::EvaluateError;
 use crate::explain::{self, Blame};
 use crate::modify::{self, Composed};
+use crate::names::View;
 use crate::response::{DecisionView, ErrorView, MatchView};
 use crate::second::Denial;
 use crate::snapshot::Policies;
@@ -59,6 +60,7 @@ pub(crate) fn strongest<H: Host>(default: Verb, eval: &Evaluation<'_, H>) -> Str
 /// [`EvaluateError::ModificationsTooLarge`] when a modification is larger than a request may be.
 pub(crate) fn assemble<'a>(
     policies: &'a Policies,
+    names: View<'a>,
     default: Verb,
     eval: &mut Evaluation<'a, DeriveHost<'_>>,
 ) -> Result<(DecisionView<'a>, Option<Composed<'a>>), EvaluateError> {
@@ -81,17 +83,12 @@ pub(crate) fn assemble<'a>(
         let Some(rule) = eval.module().rule(hit.rule.index()).copied() else {
             continue;
         };
-        let blame = explain::blame(policies, hit.rule, rule.policy.index());
+        let blame = explain::blame(names, hit.rule, rule.policy.index());
         hit_errors(policies, hit, blame, eval, &mut errors);
         if !hit.fired {
             continue;
         }
-        matched_rules.push(
-            policies
-                .rule_labels
-                .get(hit.rule.index())
-                .map_or("", String::as_str),
-        );
+        matched_rules.push(names.rule(hit.rule.index()));
         // Rules of one policy are consecutive, so this alone removes duplicates.
         if rule.policy.index() != last_policy {
             last_policy = rule.policy.index();
@@ -117,7 +114,9 @@ pub(crate) fn assemble<'a>(
     let composed = match verb {
         // There are none.
         Verb::Deny => None,
-        Verb::Allow | Verb::Warn | Verb::Modify => Some(modify::compose(policies, hits, eval, &mut errors)?),
+        Verb::Allow | Verb::Warn | Verb::Modify => {
+            Some(modify::compose(policies, names, hits, eval, &mut errors)?)
+        }
     };
     let view = DecisionView {
         verb,

@@ -68,7 +68,8 @@ pub struct EvaluateOptions<'o> {
     /// Only policies of this namespace and of `global`; one that no active policy is of is an error, unless the engine
     /// was told otherwise ([`EngineBuilder::unknown_namespace`]).
     pub namespace: Option<&'o str>,
-    /// Only these policies; one that is not loaded is an error, and so is an empty list.
+    /// Only these policies: of each id every one that the request sees. An id that it does not see is an error, and so is an
+    /// empty list.
     pub policies: Option<&'o [Cow<'o, str>]>,
     /// Whether to stop at the first deny.
     pub mode: Mode,

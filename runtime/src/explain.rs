@@ -3,6 +3,7 @@
 //! The hot path keeps nothing for this: a predicate's outcome is looked up in its memo cell or computed again, on the
 //! slots that the evaluation still holds. The trees are the conditions as written, whatever the optimiser made of them.
 
+use crate::names::View;
 use crate::response::ErrorView;
 use crate::snapshot::{Policies, path_text};
 use crate::template::{CUT, text};
@@ -31,7 +32,10 @@ pub struct Trace {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RuleTrace {
-    /// Id of its policy.
+    /// Which rule of the manifest it is. Not part of responses.
+    #[serde(skip)]
+    pub index: usize,
+    /// Its policy, named as in `matchedPolicies`.
     pub policy: String,
     /// Its id.
     pub rule: String,
@@ -304,6 +308,7 @@ pub(crate) fn unknown<'a>(field: &'a str, blame: Blame<'a>, bump: &'a policy_vm:
 /// The trace of the rules in scope.
 pub(crate) fn rules<H: Host>(
     policies: &Policies,
+    names: View<'_>,
     in_scope: impl Fn(usize) -> bool,
     eval: &mut Evaluation<'_, H>,
 ) -> Vec<RuleTrace> {
@@ -324,12 +329,8 @@ pub(crate) fn rules<H: Host>(
         let hit = hit.ok().and_then(|at| eval.hits().get(at)).copied();
         let (_, condition) = condition(policies, info.condition, eval, &mut room);
         rules.push(RuleTrace {
-            policy: policies
-                .manifest
-                .policies
-                .get(rule.policy.index())
-                .map(|p| p.id.clone())
-                .unwrap_or_default(),
+            index,
+            policy: names.policy(rule.policy.index()).to_owned(),
             rule: info.id.clone(),
             decision: rule.decision.as_str(),
             outcome: match hit {
@@ -665,14 +666,10 @@ pub(crate) fn operator(op: PredOp, negated: bool) -> &'static str {
 }
 
 /// Used where a rule is named by index.
-pub(crate) fn blame(policies: &Policies, rule: RuleIdx, policy: usize) -> Blame<'_> {
+pub(crate) fn blame(names: View<'_>, rule: RuleIdx, policy: usize) -> Blame<'_> {
     Blame {
-        policy: policies
-            .manifest
-            .policies
-            .get(policy)
-            .map_or("", |p| p.id.as_str()),
-        rule: policies
+        policy: names.policy(policy),
+        rule: names
             .manifest
             .rules
             .get(rule.index())

@@ -39,6 +39,7 @@ mod engine;
 mod error;
 mod explain;
 mod modify;
+mod names;
 mod request;
 mod response;
 mod second;

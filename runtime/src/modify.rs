@@ -16,6 +16,7 @@
 use crate::derive::DeriveHost;
 use crate::error::EvaluateError;
 use crate::explain::{self, Blame};
+use crate::names::View;
 use crate::request;
 use crate::response::ErrorView;
 use crate::snapshot::Policies;
@@ -153,6 +154,7 @@ pub(crate) fn matters(policies: &Policies, hits: &[Hit]) -> bool {
 /// [`EvaluateError::ModificationsTooLarge`].
 pub(crate) fn compose<'a>(
     policies: &'a Policies,
+    names: View<'a>,
     hits: &[Hit],
     eval: &mut Evaluation<'a, DeriveHost<'_>>,
     errors: &mut BumpVec<'a, ErrorView<'a>>,
@@ -164,7 +166,7 @@ pub(crate) fn compose<'a>(
             continue;
         };
         let policy = eval.policy_of(hit.rule).map_or(usize::MAX, |p| p.index());
-        let blame: Blame<'a> = explain::blame(policies, hit.rule, policy);
+        let blame: Blame<'a> = explain::blame(names, hit.rule, policy);
         for info in &rule.modifications {
             if let Some(Some(target)) = policies.targets.get(info.field.index()) {
                 asked.push(Asked {

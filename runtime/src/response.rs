@@ -42,9 +42,9 @@ pub struct Decision {
     /// Reason of the first fired rule with this decision.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// Policies with fired rules, in evaluation order.
+    /// Policies with fired rules, in evaluation order: `policyId`, or `namespace/policyId` where the request sees two of one id.
     pub matched_policies: Vec<String>,
-    /// Fired rules, in evaluation order.
+    /// Fired rules, in evaluation order: `ruleId`, or with its policy in front where the request sees two of one id.
     pub matched_rules: Vec<String>,
     /// The same rules, each with what it decides and why.
     pub matched: Vec<Match>,
@@ -67,7 +67,7 @@ pub struct Decision {
 /// A fired rule.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Match {
-    /// Policy of the rule.
+    /// Policy of the rule, named as in `matched_policies`.
     pub policy: String,
     /// The rule, by its id in that policy.
     pub rule: String,

@@ -12,6 +12,7 @@ use crate::derive::DeriveHost;
 use crate::error::EvaluateError;
 use crate::explain::{self, RuleTrace};
 use crate::modify::Composed;
+use crate::names::View;
 use crate::response::{ErrorView, MatchView};
 use crate::snapshot::Policies;
 use crate::template::{self, MAX_REASONS, Room};
@@ -34,6 +35,8 @@ const KEPT_BODY: usize = 4 << 20;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Look<'a> {
     pub(crate) policies: &'a Policies,
+    /// How the request sees policies and rules named.
+    pub(crate) names: View<'a>,
     pub(crate) scope: Scope<'a>,
     /// The text of the request.
     pub(crate) context: &'a [u8],
@@ -69,6 +72,7 @@ pub(crate) fn look<'a>(
 ) -> Result<Option<Denial<'a>>, EvaluateError> {
     let Look {
         policies,
+        names,
         scope,
         context,
         mode,
@@ -113,10 +117,9 @@ pub(crate) fn look<'a>(
         let Some(rule) = policies.module.rule(hit.rule.index()) else {
             continue;
         };
-        let blame = explain::blame(policies, hit.rule, rule.policy.index());
+        let blame = explain::blame(names, hit.rule, rule.policy.index());
         decision::hit_errors(policies, hit, blame, &mut again, &mut errors);
-        let label = policies.rule_labels.get(hit.rule.index());
-        labels.push(label.map_or("", String::as_str));
+        labels.push(names.rule(hit.rule.index()));
         let info = policies.manifest.rules.get(hit.rule.index());
         let reason = info.and_then(|info| info.reason);
         let reason = reason.map(|t| template::render(&policies.manifest, t, &mut again, &mut reasons));
@@ -142,7 +145,7 @@ pub(crate) fn look<'a>(
     });
     let mut errors = BumpVec::new_in(bump);
     errors.extend(kept_errors);
-    let trace = trace.then(|| explain::rules(policies, |policy| scope.holds(policy), &mut again));
+    let trace = trace.then(|| explain::rules(policies, names, |policy| scope.holds(policy), &mut again));
     Ok(Some(Denial {
         rule,
         failed: hits.iter().filter(denies).any(|hit| hit.error),

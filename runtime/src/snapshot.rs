@@ -2,6 +2,7 @@
 
 use crate::error::LoadError;
 use crate::modify::{self, Target};
+use crate::names::{AllNames, View};
 use policy_bytecode::Stop;
 use policy_bytecode::bundle::{Bundle, BundleDigest, CostCertificate, PublicKey};
 use policy_bytecode::manifest::Manifest;
@@ -22,9 +23,10 @@ pub struct Policies {
     /// What decisions have taken.
     #[cfg(feature = "cache")]
     pub(crate) timings: crate::cache::Timings,
-    /// How responses name each rule: its id, or `policyId/ruleId` where ids collide.
-    pub(crate) rule_labels: Vec<String>,
-    pub(crate) policy_index: HashMap<String, usize>,
+    /// How responses name policies and rules.
+    pub(crate) names: AllNames,
+    /// The policies of each id: one in a namespace at the most.
+    pub(crate) policy_index: HashMap<String, Vec<usize>>,
     /// The number of each namespace; `global` is 0. Only those that a policy is of.
     pub(crate) namespaces: HashMap<String, u32>,
     /// The number of the namespace that each policy is of.
@@ -122,21 +124,11 @@ impl Policies {
             .map_err(policy_bytecode::bundle::BundleError::Manifest)?;
         stop.check()?;
         let loaded = LoadedModule::showing_until(module, &manifest.fields(), stop)?;
-        let rule_labels = manifest
-            .rules
-            .iter()
-            .zip(&module.rules)
-            .map(|(info, rule)| match manifest.policies.get(rule.policy.index()) {
-                Some(policy) if info.qualified => format!("{}/{}", policy.id, info.id),
-                Some(_) | None => info.id.clone(),
-            })
-            .collect();
-        let policy_index = manifest
-            .policies
-            .iter()
-            .enumerate()
-            .map(|(i, p)| (p.id.clone(), i))
-            .collect();
+        let names = AllNames::of(&manifest, &module.policies);
+        let mut policy_index: HashMap<String, Vec<usize>> = HashMap::new();
+        for (i, policy) in manifest.policies.iter().enumerate() {
+            policy_index.entry(policy.id.clone()).or_default().push(i);
+        }
         let mut namespaces: HashMap<String, u32> = HashMap::new();
         let mut next = 1;
         let namespace_of = manifest
@@ -162,7 +154,7 @@ impl Policies {
             identity: identity.0,
             #[cfg(feature = "cache")]
             timings: crate::cache::Timings::default(),
-            rule_labels,
+            names,
             policy_index,
             namespaces,
             namespace_of,
@@ -170,6 +162,34 @@ impl Policies {
             targets,
             manifest,
         })
+    }
+
+    /// How responses name policies and rules to a request that names this namespace.
+    pub(crate) fn view(&self, namespace: Option<&str>) -> View<'_> {
+        let (own, otherwise) = match namespace {
+            None => (&self.names.all, None),
+            Some(namespace) => match self.names.beside_global.get(namespace) {
+                Some(own) => (own, Some(&self.names.global)),
+                None => (&self.names.global, None),
+            },
+        };
+        View {
+            manifest: &self.manifest,
+            own,
+            otherwise,
+        }
+    }
+
+    /// How responses to a request that names this namespace name a policy of the manifest.
+    #[must_use]
+    pub fn policy_name(&self, namespace: Option<&str>, policy: usize) -> &str {
+        self.view(namespace).policy(policy)
+    }
+
+    /// How responses to a request that names this namespace name a rule of the manifest: in `matchedRules`.
+    #[must_use]
+    pub fn rule_name(&self, namespace: Option<&str>, rule: usize) -> &str {
+        self.view(namespace).rule(rule)
     }
 
     /// Revision that decisions report.

@@ -201,6 +201,7 @@ impl Worker {
         options: &EvaluateOptions<'_>,
     ) -> Result<Verdict<'_>, EvaluateError> {
         let scope = scope(policies, settings, options, &mut self.mask)?;
+        let names = policies.view(options.namespace);
         let mut host = DeriveHost::new(settings.derive, settings.prices.as_ref(), &mut self.derive);
         let mut eval = policies
             .module
@@ -216,9 +217,10 @@ impl Worker {
             let hits = bump.alloc_slice_copy(eval.hits());
             // A verdict has no place for them.
             let mut errors_of_verbs = BumpVec::new_in(bump);
-            let composed = modify::compose(policies, hits, &mut eval, &mut errors_of_verbs)?;
+            let composed = modify::compose(policies, names, hits, &mut eval, &mut errors_of_verbs)?;
             let look = Look {
                 policies,
+                names,
                 scope,
                 context,
                 mode: options.mode,
@@ -231,8 +233,8 @@ impl Worker {
             }
         }
         self.rule.clear();
-        if let Some(label) = rule.and_then(|rule| policies.rule_labels.get(rule.index())) {
-            self.rule.push_str(label);
+        if let Some(rule) = rule {
+            self.rule.push_str(names.rule(rule.index()));
         }
         Ok(Verdict {
             decision: verb,
@@ -322,12 +324,14 @@ fn finish<'a>(
         start,
     } = request;
     let mode = if options.trace { Mode::All } else { options.mode };
+    let names = policies.view(options.namespace);
     eval.decide(scope, mode);
-    let (mut view, composed) = decision::assemble(policies, settings.default_decision.verb(), eval)?;
+    let (mut view, composed) = decision::assemble(policies, names, settings.default_decision.verb(), eval)?;
     let mut denial = match &composed {
         Some(composed) => {
             let look = Look {
                 policies,
+                names,
                 scope,
                 context,
                 mode,
@@ -342,7 +346,7 @@ fn finish<'a>(
         view = view.overruled(denial, eval.bump());
     }
     let trace = options.trace.then(|| Trace {
-        rules: explain::rules(policies, |policy| scope.holds(policy), eval),
+        rules: explain::rules(policies, names, |policy| scope.holds(policy), eval),
         second_look: denial.as_mut().and_then(|denial| denial.trace.take()),
     });
     let now = Now::since(start);
@@ -410,13 +414,16 @@ pub(crate) fn scope<'s>(
     mask.clear();
     mask.resize(policies.manifest.policies.len(), false);
     for id in wanted {
-        let index = policies
-            .policy_index
-            .get(id.as_ref())
-            .filter(|i| namespace.holds(**i));
-        match index.and_then(|i| mask.get_mut(*i)) {
-            Some(cell) => *cell = true,
-            None => return Err(EvaluateError::UnknownPolicy(id.to_string())),
+        // An id names every policy of it that the request sees: leaving one out could turn a deny into an allow.
+        let mut found = false;
+        for index in policies.policy_index.get(id.as_ref()).into_iter().flatten() {
+            if let Some(cell) = mask.get_mut(*index).filter(|_| namespace.holds(*index)) {
+                *cell = true;
+                found = true;
+            }
+        }
+        if !found {
+            return Err(EvaluateError::UnknownPolicy(id.to_string()));
         }
     }
     Ok(Scope::Only(mask))

@@ -270,6 +270,82 @@ fn an_engine_without_active_policies_decides_nothing() {
 }
 
 #[test]
+fn names_follow_from_what_the_namespace_of_the_request_sees() {
+    let policy = |id: &str, namespace: &str, rules: &[&str]| {
+        let rules = rules.iter().map(|rule| {
+            format!(
+                "- id: {rule}\n  condition: {{operator: exists, field: x}}\n  action: {{decision: warn}}\n"
+            )
+        });
+        let rules: String = rules.collect();
+        format!("metadata: {{id: {id}, name: N, namespace: {namespace}}}\nrules:\n{rules}")
+    };
+    let global = [policy("p", "global", &["r", "s"]), policy("q", "global", &["r"])];
+    let own = policy("p", "red", &["s", "own"]);
+    let foreign = [policy("q", "blue", &["own", "r"]), policy("p", "blue", &["own"])];
+    let build = |policies: &[String]| {
+        PolicyEngine::builder()
+            .policies_from_yaml(&policies.join("---\n"))
+            .unwrap()
+            .build()
+            .unwrap()
+    };
+    let red = EvaluateOptions {
+        namespace: Some("red"),
+        ..all()
+    };
+    let global_alone = EvaluateOptions {
+        namespace: Some("global"),
+        ..all()
+    };
+    let context = json!({"x": 1});
+    let [first, second] = global;
+    let without = build(&[first.clone(), second.clone(), own.clone()]);
+    let with = build(&[&[first, second, own][..], &foreign].concat());
+    let told = decide(&without, &context, &red);
+    assert_eq!(
+        told["matchedRules"],
+        json!(["global/p/r", "global/p/s", "red/p/s", "own", "q/r"])
+    );
+    assert_eq!(told["matchedPolicies"], json!(["global/p", "red/p", "q"]));
+    assert_eq!(decide(&with, &context, &red), told);
+    assert_eq!(
+        decide(&with, &context, &global_alone)["matchedRules"],
+        json!(["p/r", "s", "q/r"])
+    );
+    assert_eq!(
+        decide(&with, &context, &all())["matchedRules"],
+        json!([
+            "blue/p/own",
+            "global/p/r",
+            "global/p/s",
+            "red/p/s",
+            "red/p/own",
+            "blue/q/own",
+            "blue/q/r",
+            "global/q/r"
+        ])
+    );
+    let mut worker = Worker::new();
+    let verdict = with.decide(&mut worker, b"{\"x\":1}", &red).unwrap();
+    assert_eq!(verdict.rule, Some("global/p/r"));
+    // An id names both policies that the request sees, and no other.
+    let named = [Cow::Borrowed("p")];
+    let options = EvaluateOptions {
+        policies: Some(&named),
+        ..red.clone()
+    };
+    assert_eq!(
+        decide(&with, &context, &options)["matchedRules"],
+        json!(["global/p/r", "global/p/s", "red/p/s", "own"])
+    );
+    let policies = with.policies();
+    for (i, rule) in policies.manifest().rules.iter().enumerate() {
+        assert!(policies.rule_name(Some("red"), i).ends_with(&rule.id));
+    }
+}
+
+#[test]
 fn malformed_contexts_are_refused_and_the_worker_goes_on() {
     let engine = engine();
     let mut worker = Worker::new();

@@ -12,7 +12,7 @@
 //! - With trusted keys nothing runs that they did not sign.
 
 use crate::clock::now_ms;
-use crate::document;
+use crate::document::{self, Sight};
 use crate::error::{Code, Result, ServiceError};
 use crate::heavy::Heavy;
 use crate::storage::Store;
@@ -221,17 +221,23 @@ impl Active {
         }
     }
 
-    /// Compiles a set.
+    /// Compiles a set. Its problems are told as far as somebody sees them.
     ///
     /// # Errors
     ///
     /// [`Code::PolicyInvalid`] with every problem.
-    pub async fn compile(&self, mut compiler: Compiler) -> Result<(Compiler, Policies)> {
+    pub async fn compile(&self, mut compiler: Compiler, sight: Sight) -> Result<(Compiler, Policies)> {
         self.heavy
             .run(move || {
                 let compiled = match compiler.build() {
                     Ok(compiled) => compiled,
-                    Err(failed) => return Err(document::invalid(&compiler.sources(), &failed.diagnostics)),
+                    Err(failed) => {
+                        return Err(document::invalid(
+                            &compiler.sources(),
+                            &failed.diagnostics,
+                            &sight,
+                        ));
+                    }
                 };
                 let policies = Policies::from_compiled(compiled).map_err(ServiceError::internal)?;
                 Ok((compiler, policies))
@@ -350,7 +356,7 @@ impl Active {
                 }
                 self.takes_sources()?;
                 let compiler = with_versions(&state.compiler, versions);
-                let (compiler, policies) = self.compile(compiler).await?;
+                let (compiler, policies) = self.compile(compiler, Sight::whole()).await?;
                 self.adopt_sources(state, compiler, policies, set.revision);
             }
             Deployment::Bundle { bytes, .. } => {
@@ -367,7 +373,7 @@ fn with_versions(before: &Compiler, versions: &[PolicyVersion]) -> Compiler {
     let mut compiler = before.clone();
     let names: std::collections::BTreeSet<String> = versions
         .iter()
-        .map(|v| document::file_name(&v.id, &v.format))
+        .map(|v| document::file_name(&v.key(), &v.format))
         .collect();
     let gone: Vec<String> = before
         .sources()
@@ -380,7 +386,7 @@ fn with_versions(before: &Compiler, versions: &[PolicyVersion]) -> Compiler {
     }
     for version in versions {
         compiler.set(
-            document::file_name(&version.id, &version.format),
+            document::file_name(&version.key(), &version.format),
             &*version.source,
         );
     }

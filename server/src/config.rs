@@ -478,6 +478,8 @@ pub struct Jwt {
     pub audience: String,
     /// Longest life.
     pub life: Duration,
+    /// Whether every token has to say which namespaces it is for.
+    pub require_namespaces: bool,
 }
 
 /// Algorithms of tokens.
@@ -1052,6 +1054,13 @@ fn auth(p: &mut Parser<'_>) -> Auth {
         Some(JwtKeys::PublicKey(_)) => algorithm.or(Some(Algorithm::Rs256)),
         _ => algorithm,
     };
+    let require_namespaces = p.flag("JWT_REQUIRE_NAMESPACES");
+    if require_namespaces && keys.is_none() {
+        p.problem(
+            "JWT_REQUIRE_NAMESPACES",
+            "has no effect without tokens: it needs JWT_SECRET, JWT_PUBLIC_KEY or JWT_JWKS",
+        );
+    }
     let text = |p: &Parser<'_>, name: &str| p.text(name).unwrap_or_default().to_owned();
     Auth {
         jwt: keys.map(|keys| Jwt {
@@ -1060,6 +1069,7 @@ fn auth(p: &mut Parser<'_>) -> Auth {
             issuer: text(p, "JWT_ISSUER"),
             audience: text(p, "JWT_AUDIENCE"),
             life: p.duration("JWT_EXPIRES_IN"),
+            require_namespaces,
         }),
         api_keys: p.flag("API_KEYS_ENABLED"),
     }

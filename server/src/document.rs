@@ -2,11 +2,11 @@
 
 use crate::error::{Code, Problem, Result, ServiceError};
 use crate::hex;
-use crate::storage::model::{PolicyStatus, PolicyVersion};
+use crate::identity::Identity;
+use crate::storage::model::{PolicyKey, PolicyStatus, PolicyVersion};
 use policy_compiler::{Compiler, Options};
 use policy_grammar::ast::Status;
-use policy_grammar::parse_source;
-use policy_grammar::{Diagnostic, SourceFile, SourceMap};
+use policy_grammar::{Diagnostic, SourceFile, SourceMap, names, parse_source};
 use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
 
@@ -54,8 +54,51 @@ const MAX_TEXT: usize = 255;
 
 /// Name of the file that a policy is to the compiler.
 #[must_use]
-pub fn file_name(id: &str, format: &str) -> String {
-    format!("{id}.{format}")
+pub fn file_name(key: &PolicyKey, format: &str) -> String {
+    names::stored(&key.namespace, &key.id, format)
+}
+
+/// Which files of a set somebody may hear of, when the set does not compile: it holds the policies of everybody.
+#[derive(Debug, Clone, Default)]
+pub struct Sight {
+    /// How the names of all these files begin; `None` is every file.
+    within: Option<Vec<String>>,
+    /// The names of others.
+    beside: Vec<String>,
+}
+
+impl Sight {
+    /// Every file.
+    #[must_use]
+    pub fn whole() -> Self {
+        Self::default()
+    }
+
+    /// The stored policies that an identity may read.
+    #[must_use]
+    pub fn stored(identity: &Identity) -> Self {
+        Self {
+            within: identity
+                .readable()
+                .map(|namespaces| namespaces.iter().map(|n| names::stored_in(n)).collect()),
+            beside: Vec::new(),
+        }
+    }
+
+    /// These files, and every other one only for who is not bound to namespaces: what a file of a directory holds is of any
+    /// namespace.
+    #[must_use]
+    pub fn files(identity: &Identity, names: Vec<String>) -> Self {
+        Self {
+            within: identity.namespaces.as_ref().map(|_| Vec::new()),
+            beside: names,
+        }
+    }
+
+    fn sees(&self, file: &str) -> bool {
+        let within = |starts: &Vec<String>| starts.iter().any(|start| file.starts_with(start.as_str()));
+        self.within.as_ref().is_none_or(within) || self.beside.iter().any(|name| name == file)
+    }
 }
 
 /// Reads a document and compiles it alone.
@@ -70,7 +113,7 @@ pub fn check(source: &str, format: Format) -> Result<(PolicyVersion, Vec<Problem
     let id = map.add(file);
     let parsed = parse_source(&map, id);
     if parsed.has_errors() {
-        return Err(invalid(&map, &parsed.diagnostics));
+        return Err(invalid(&map, &parsed.diagnostics, &Sight::whole()));
     }
     let [policy] = parsed.policies.as_slice() else {
         let found = parsed.policies.len();
@@ -95,8 +138,8 @@ pub fn check(source: &str, format: Format) -> Result<(PolicyVersion, Vec<Problem
     let mut compiler = Compiler::new(options());
     compiler.set(&name, source);
     let warnings = match compiler.build() {
-        Ok(compiled) => problems(&compiler.sources(), &compiled.diagnostics),
-        Err(failed) => return Err(invalid(&compiler.sources(), &failed.diagnostics)),
+        Ok(compiled) => problems(&compiler.sources(), &compiled.diagnostics, &Sight::whole()),
+        Err(failed) => return Err(invalid(&compiler.sources(), &failed.diagnostics, &Sight::whole())),
     };
     let version = PolicyVersion {
         id: policy.metadata.id.value.clone(),
@@ -118,12 +161,16 @@ pub fn check(source: &str, format: Format) -> Result<(PolicyVersion, Vec<Problem
     Ok((version, warnings))
 }
 
-/// Diagnostics as the API shows them.
+/// Diagnostics as the API shows them to somebody. Of an error in a file that they do not see they hear that it is there.
 #[must_use]
-pub fn problems(map: &SourceMap, diagnostics: &[Diagnostic]) -> Vec<Problem> {
+pub fn problems(map: &SourceMap, diagnostics: &[Diagnostic], sight: &Sight) -> Vec<Problem> {
+    let name = |file| map.file(file).map_or("", |file: &SourceFile| file.name());
     // Who is shown one place only has to be told of the other file.
     let elsewhere = |d: &Diagnostic| -> String {
-        let others = d.secondary.iter().filter(|l| l.span.file != d.primary.span.file);
+        let others = d
+            .secondary
+            .iter()
+            .filter(|l| l.span.file != d.primary.span.file && sight.sees(name(l.span.file)));
         let told = others.filter_map(|label| {
             let file = map.file(label.span.file)?;
             let (line, column) = file.line_column(label.span.start);
@@ -144,18 +191,34 @@ pub fn problems(map: &SourceMap, diagnostics: &[Diagnostic]) -> Vec<Problem> {
             help: d.help.clone(),
         }
     };
-    diagnostics.iter().map(problem).collect()
+    let hidden = |d: &Diagnostic| Problem {
+        severity: d.severity.as_str().to_owned(),
+        code: d.code.as_str().to_owned(),
+        message: "it does not compile together with a policy of a namespace that you may not read".to_owned(),
+        file: String::new(),
+        line: 1,
+        column: 1,
+        help: Vec::new(),
+    };
+    let told = diagnostics.iter().filter_map(|d| {
+        if sight.sees(name(d.primary.span.file)) {
+            Some(problem(d))
+        } else {
+            d.is_error().then(|| hidden(d))
+        }
+    });
+    told.collect()
 }
 
-/// The error of policies that do not compile.
+/// The error of policies that do not compile, as somebody may hear of it.
 #[must_use]
-pub fn invalid(map: &SourceMap, diagnostics: &[Diagnostic]) -> ServiceError {
+pub fn invalid(map: &SourceMap, diagnostics: &[Diagnostic], sight: &Sight) -> ServiceError {
     let errors = diagnostics.iter().filter(|d| d.is_error()).count();
     let detail = match errors {
         1 => "the policy has an error".to_owned(),
         n => format!("the policy has {n} errors"),
     };
-    ServiceError::new(Code::PolicyInvalid, detail).with_diagnostics(problems(map, diagnostics))
+    ServiceError::new(Code::PolicyInvalid, detail).with_diagnostics(problems(map, diagnostics, sight))
 }
 
 /// SHA-256 of a document, in hexadecimal.

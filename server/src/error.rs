@@ -22,12 +22,13 @@ macro_rules! for_each_code {
             Unauthenticated, "unauthenticated", 401, Unauthenticated, "No valid token or API key was given.";
             Forbidden, "forbidden", 403, PermissionDenied, "The identity lacks the scope or the namespace.";
             ForeignHost, "foreign_host", 403, PermissionDenied, "The server asks nobody who they are, and `Host` or `Origin` is no name of it.";
-            SelfApproval, "self_approval", 403, PermissionDenied, "Who wrote a text or deployed a bundle may not approve it, nor may a key that they made.";
+            SelfApproval, "self_approval", 403, PermissionDenied, "Who wrote a text or deployed a bundle may not approve it, nor may a key that they made or rotated.";
             NotFound, "not_found", 404, NotFound, "There is no such thing, or not for this identity.";
             MethodNotAllowed, "method_not_allowed", 405, Unimplemented, "The route does not know this method.";
             BodyTimeout, "body_timeout", 408, DeadlineExceeded, "The body took longer to arrive than a body may.";
             Idle, "idle", 408, DeadlineExceeded, "Nothing was asked for too long; only streams end with it.";
-            AlreadyExists, "already_exists", 409, AlreadyExists, "A policy of this id exists.";
+            AlreadyExists, "already_exists", 409, AlreadyExists, "A policy of this id exists in its namespace.";
+            AmbiguousPolicy, "ambiguous_policy", 409, FailedPrecondition, "Several namespaces of this identity have a policy of this id; name one with `namespace`.";
             Conflict, "conflict", 409, Aborted, "Somebody else changed it at the same time; read again and retry.";
             ReadOnly, "read_only", 409, FailedPrecondition, "The active policies come from elsewhere, not from this API.";
             VersionMismatch, "version_mismatch", 412, FailedPrecondition, "`If-Match` names another version than the current one.";
@@ -35,7 +36,7 @@ macro_rules! for_each_code {
             UnsupportedMediaType, "unsupported_media_type", 415, InvalidArgument, "The content type is not one that the operation takes, or the body is compressed.";
             PolicyInvalid, "policy_invalid", 422, InvalidArgument, "The policy does not compile; `diagnostics` say where and why.";
             ModificationRefused, "modification_refused", 422, FailedPrecondition, "The request as the policies modify it cannot be evaluated, so it may not pass.";
-            PreconditionRequired, "precondition_required", 428, FailedPrecondition, "The operation needs `If-Match`.";
+            PreconditionRequired, "precondition_required", 428, FailedPrecondition, "An activation does not name what was reviewed: `If-Match` with the version, or the digest of a bundle.";
             RateLimited, "rate_limited", 429, ResourceExhausted, "Too many requests, or too many of this address without a valid token or key; wait as long as `Retry-After` says.";
             Internal, "internal", 500, Internal, "A fault of the server; its log has the request id.";
             Overloaded, "overloaded", 503, Unavailable, "The server sheds load; retry.";

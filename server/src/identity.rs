@@ -183,6 +183,15 @@ pub const ANONYMOUS: &str = "anonymous";
 /// Whoever works on the command line of the server, beside its database.
 pub const OPERATOR: &str = "operator";
 
+/// Whether a subject is a name that several may come under.
+#[must_use]
+pub fn is_nobody(subject: &str) -> bool {
+    subject == ANONYMOUS || subject == OPERATOR
+}
+
+/// The namespace whose policies bind everybody.
+pub const GLOBAL: &str = "global";
+
 /// How an identity was proved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Proof {
@@ -239,6 +248,17 @@ impl Identity {
     /// Whether it may read the policies of a namespace: its own, and `global`, which binds everybody.
     #[must_use]
     pub fn may_read(&self, namespace: &str) -> bool {
-        namespace == "global" || self.may_touch(namespace)
+        namespace == GLOBAL || self.may_touch(namespace)
+    }
+
+    /// The namespaces whose policies it may read; `None` is all of them.
+    #[must_use]
+    pub fn readable(&self) -> Option<Vec<String>> {
+        let own = self.namespaces.as_deref()?;
+        let mut readable = own.to_vec();
+        if !readable.iter().any(|namespace| namespace == GLOBAL) {
+            readable.push(GLOBAL.to_owned());
+        }
+        Some(readable)
     }
 }

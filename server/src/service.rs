@@ -123,6 +123,10 @@ impl Call<'_> {
             }
             (None, None) => Ok(None),
             (None, Some([only])) => Ok(Some(only)),
+            (None, Some([])) => Err(ServiceError::new(
+                Code::Forbidden,
+                format!("`{}` is bound to no namespace at all", self.identity.subject),
+            )),
             (None, Some(own)) => Err(ServiceError::new(
                 Code::Forbidden,
                 format!("name one of your namespaces: {}", own.join(", ")),

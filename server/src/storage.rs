@@ -30,8 +30,9 @@ pub mod sqlite;
 use crate::config::{Database, StoreConfig};
 use async_trait::async_trait;
 use model::{
-    ActiveSet, ApiKey, AuditRecord, BundleRecord, DecisionFilter, DecisionRecord, DecisionStats, KeyChange,
-    NewAudit, NewBundle, Page, PolicyFilter, PolicyRecord, PolicyVersion, PolicyWrite, Slice,
+    ActiveSet, ApiKey, AuditRecord, BundleRecord, DecisionFilter, DecisionRecord, DecisionStats, IdPlace,
+    KeyChange, NewAudit, NewBundle, Page, PolicyFilter, PolicyKey, PolicyRecord, PolicyVersion, PolicyWrite,
+    Slice,
 };
 use std::fmt;
 use std::future::Future;
@@ -79,6 +80,9 @@ pub type Result<T> = std::result::Result<T, StoreError>;
 /// The revision that a write was checked against.
 pub type Base = u64;
 
+/// Namespaces of one id that are told at the most.
+pub const PLACES: usize = 16;
+
 /// Storage of a server.
 #[async_trait]
 pub trait Store: fmt::Debug + Send + Sync {
@@ -99,16 +103,19 @@ pub trait Store: fmt::Debug + Send + Sync {
     async fn changed(&self);
 
     /// The current state of a policy.
-    async fn policy(&self, id: &str) -> Result<Option<PolicyRecord>>;
+    async fn policy(&self, key: &PolicyKey) -> Result<Option<PolicyRecord>>;
 
-    /// Policies in the order of their ids, from after `page.after`.
+    /// The namespaces in which an id was ever used, of these if any are given: at most [`PLACES`], those with a policy first.
+    async fn places(&self, id: &str, among: Option<&[String]>) -> Result<Vec<IdPlace>>;
+
+    /// Policies in the order of their ids, then of their namespaces, from after `page.after`, a [`PolicyKey::cursor`].
     async fn policies(&self, filter: &PolicyFilter, page: &Page) -> Result<Slice<PolicyRecord>>;
 
     /// Versions of a policy, newest first; `page.after` is the number of the last one seen.
-    async fn versions(&self, id: &str, page: &Page) -> Result<Slice<PolicyVersion>>;
+    async fn versions(&self, key: &PolicyKey, page: &Page) -> Result<Slice<PolicyVersion>>;
 
     /// One version of a policy.
-    async fn version(&self, id: &str, version: u64) -> Result<Option<PolicyVersion>>;
+    async fn version(&self, key: &PolicyKey, version: u64) -> Result<Option<PolicyVersion>>;
 
     /// Writes a version of a policy, or activates or retires one.
     ///
@@ -128,7 +135,7 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// As [`Store::write_policy`].
     async fn delete_policy(
         &self,
-        id: &str,
+        key: &PolicyKey,
         expected: Option<u64>,
         base: Base,
         audit: &NewAudit,

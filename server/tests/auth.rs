@@ -26,6 +26,7 @@ fn jwt() -> config::Jwt {
         issuer: "issuer".to_owned(),
         audience: "audience".to_owned(),
         life: Duration::from_secs(3600),
+        require_namespaces: false,
     }
 }
 
@@ -72,6 +73,7 @@ async fn create(store: &Arc<dyn Store>, alter: impl FnOnce(&mut ApiKey)) -> Gene
         scopes: Role::Evaluator.scopes(),
         namespaces: Some(vec!["team".to_owned()]),
         author: "alice".to_owned(),
+        rotated_by: Vec::new(),
         created_ms: now_ms(),
         expires_ms: None,
         revoked_ms: None,
@@ -212,6 +214,7 @@ async fn keys_are_rotated_expire_and_are_revoked() {
         hash: new.hash,
         previous_until_ms: until,
         expires_ms: None,
+        by: "alice".to_owned(),
     };
     change(&store, rotate(now_ms() + 2000)).await;
     assert!(

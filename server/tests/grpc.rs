@@ -167,6 +167,7 @@ async fn a_policy_is_written_read_changed_and_removed() {
         id: "cost".to_owned(),
         version,
         view: view.into(),
+        namespace: None,
     };
     let read = client
         .get_policy(get(v1::PolicyView::Definition, None))
@@ -180,6 +181,7 @@ async fn a_policy_is_written_read_changed_and_removed() {
         id: "cost".to_owned(),
         policy: typed(definition.clone()),
         expected_version,
+        namespace: None,
     };
     let second = client
         .update_policy(update(Some(1), &definition))
@@ -243,6 +245,7 @@ async fn a_policy_is_written_read_changed_and_removed() {
     let delete = |expected_version| v1::DeletePolicyRequest {
         id: "cost".to_owned(),
         expected_version,
+        namespace: None,
     };
     refused(
         client.delete_policy(delete(Some(1))).await,
@@ -610,6 +613,11 @@ async fn a_stream_answers_in_order_and_survives_errors() {
 }
 
 async fn key(server: &Running, role: Role) -> (String, String) {
+    key_in(server, role, None).await
+}
+
+/// A key that is bound to a namespace, or to none in particular.
+async fn key_in(server: &Running, role: Role, namespace: Option<&str>) -> (String, String) {
     let admin = Identity::anonymous();
     let call = Call {
         identity: &admin,
@@ -618,6 +626,7 @@ async fn key(server: &Running, role: Role) -> (String, String) {
     let new = NewKey {
         name: role.as_str().to_owned(),
         roles: vec![role.as_str().to_owned()],
+        namespaces: namespace.map(|name| vec![name.to_owned()]),
         ..NewKey::default()
     };
     let (key, secret) = server.app.service.create_key(call, new).await.unwrap();
@@ -712,6 +721,170 @@ async fn callers_prove_who_they_are_before_anything_is_read() {
     // Health needs no credentials.
     let mut health = HealthClient::new(channel(&server).await);
     health.check(HealthCheckRequest::default()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tenants_do_not_notice_each_other() {
+    let server = Running::start(&[("API_KEYS_ENABLED", "true")]).await;
+    let mut client = client(&server).await;
+    let (_, admin) = key(&server, Role::Admin).await;
+    let (_, red) = key_in(&server, Role::Admin, Some("red")).await;
+    let (_, blue) = key_in(&server, Role::Admin, Some("blue")).await;
+    let document = |namespace: &str, decision: &str| v1::CreatePolicyRequest {
+        policy: yaml(&format!(
+            "metadata: {{id: limits, name: L, namespace: {namespace}}}\nrules:\n- id: r\n  condition: {{operator: exists, \
+             field: llm.model}}\n  action: {{decision: {decision}}}\n"
+        )),
+    };
+    let get = |namespace: Option<&str>| v1::GetPolicyRequest {
+        id: "limits".to_owned(),
+        namespace: namespace.map(str::to_owned),
+        ..Default::default()
+    };
+    client
+        .create_policy(with_key(document("red", "warn"), &red))
+        .await
+        .unwrap();
+    let context = r#"{"llm":{"model":"m"}}"#;
+    let named = |ids: &[&str]| v1::EvaluatePolicyRequest {
+        policy_ids: ids.iter().map(|id| (*id).to_owned()).collect(),
+        ..about(context)
+    };
+    let told = async |client: &mut Client| {
+        let answer = client
+            .evaluate_policy(with_key(about(context), &red))
+            .await
+            .unwrap()
+            .into_inner();
+        let (send, receive) = mpsc::channel(1);
+        send.send(named(&["limits"])).await.unwrap();
+        drop(send);
+        let stream = client
+            .evaluate_policy_stream(with_key(ReceiverStream::new(receive), &red))
+            .await;
+        let streamed = stream.unwrap().into_inner().next().await.unwrap().unwrap();
+        let Some(Outcome::Result(streamed)) = streamed.outcome else {
+            panic!("{streamed:?}");
+        };
+        let tried = v1::SimulateRequest {
+            input: Some(v1::simulate_request::Input::ContextJson(context.into())),
+            ..Default::default()
+        };
+        let tried = client
+            .simulate(with_key(tried, &red))
+            .await
+            .unwrap()
+            .into_inner()
+            .result
+            .unwrap();
+        [answer, streamed, tried].map(|a| (a.decision(), a.matched_policies, a.matched_rules))
+    };
+    let before = told(&mut client).await;
+    let alone = (
+        v1::Decision::Warn,
+        vec!["limits".to_owned()],
+        vec!["r".to_owned()],
+    );
+    assert_eq!(before, [alone.clone(), alone.clone(), alone]);
+    client
+        .create_policy(with_key(document("blue", "deny"), &blue))
+        .await
+        .unwrap();
+    assert_eq!(told(&mut client).await, before);
+    // A namespace without active policies is an error, on a stream as well, whoever else has some.
+    let (_, green) = key_in(&server, Role::Evaluator, Some("green")).await;
+    let refusal = client.evaluate_policy(with_key(about(context), &green)).await;
+    refused(refusal, Code::InvalidArgument, "unknown_namespace");
+    let (send, receive) = mpsc::channel(1);
+    send.send(about(context)).await.unwrap();
+    drop(send);
+    let stream = client
+        .evaluate_policy_stream(with_key(ReceiverStream::new(receive), &green))
+        .await;
+    let streamed = stream.unwrap().into_inner().next().await.unwrap().unwrap();
+    let Some(Outcome::Error(failure)) = streamed.outcome else {
+        panic!("{streamed:?}");
+    };
+    assert_eq!(failure.details.unwrap().code, "unknown_namespace");
+    // Who sees both is told which is which.
+    let both = client
+        .evaluate_policy(with_key(about(context), &admin))
+        .await
+        .unwrap()
+        .into_inner();
+    assert_eq!(both.matched_policies, ["blue/limits"]);
+    assert_eq!(both.matched_rules, ["blue/limits/r"]);
+
+    for (key, namespace, expected) in [
+        (&red, None, "red"),
+        (&blue, None, "blue"),
+        (&admin, Some("blue"), "blue"),
+    ] {
+        let found = client
+            .get_policy(with_key(get(namespace), key))
+            .await
+            .unwrap()
+            .into_inner();
+        assert_eq!(found.namespace, expected);
+    }
+    let which = client.get_policy(with_key(get(None), &admin)).await;
+    refused(which, Code::FailedPrecondition, "ambiguous_policy");
+    let foreign = client.get_policy(with_key(get(Some("blue")), &red)).await;
+    refused(foreign, Code::PermissionDenied, "forbidden");
+    let update = |namespace: Option<&str>| v1::UpdatePolicyRequest {
+        id: "limits".to_owned(),
+        policy: document("red", "allow").policy,
+        expected_version: Some(1),
+        namespace: namespace.map(str::to_owned),
+    };
+    let elsewhere = client.update_policy(with_key(update(Some("blue")), &admin)).await;
+    refused(elsewhere, Code::InvalidArgument, "malformed_request");
+    let updated = client
+        .update_policy(with_key(update(None), &red))
+        .await
+        .unwrap()
+        .into_inner();
+    assert_eq!((updated.namespace.as_str(), updated.version), ("red", 2));
+    let delete = |namespace: Option<&str>| v1::DeletePolicyRequest {
+        id: "limits".to_owned(),
+        namespace: namespace.map(str::to_owned),
+        ..Default::default()
+    };
+    let which = client.delete_policy(with_key(delete(None), &admin)).await;
+    refused(which, Code::FailedPrecondition, "ambiguous_policy");
+    client.delete_policy(with_key(delete(None), &blue)).await.unwrap();
+    client
+        .delete_policy(with_key(delete(None), &admin))
+        .await
+        .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_approval_is_required_nothing_over_grpc_activates() {
+    let server = Running::start(&[("API_KEYS_ENABLED", "true"), ("APPROVAL_REQUIRED", "true")]).await;
+    let mut client = client(&server).await;
+    let (_, author) = key(&server, Role::Author).await;
+    let create = v1::CreatePolicyRequest { policy: yaml(COST) };
+    let made = client
+        .create_policy(with_key(create, &author))
+        .await
+        .unwrap()
+        .into_inner();
+    assert_eq!((made.active_version, made.pending_approval), (None, true));
+    for expected_version in [Some(1), None] {
+        let update = v1::UpdatePolicyRequest {
+            id: "cost".to_owned(),
+            policy: yaml(COST),
+            expected_version,
+            namespace: None,
+        };
+        let done = client
+            .update_policy(with_key(update, &author))
+            .await
+            .unwrap()
+            .into_inner();
+        assert_eq!((done.active_version, done.pending_approval), (None, true));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

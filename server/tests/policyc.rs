@@ -185,7 +185,12 @@ async fn policies_are_pushed_listed_activated_and_rolled_back() {
         (1, &"one".into())
     );
 
-    shell.run(&["activate", "two"]).exits(0).says(&["two", "active"]);
+    let unnamed = shell.run(&["activate", "two"]).exits(2);
+    assert!(unnamed.err.contains("--if-match N"), "{}", unnamed.err);
+    shell
+        .run(&["activate", "two", "--if-match", "1"])
+        .exits(0)
+        .says(&["two", "active"]);
     shell.run(&["activate", "two", "--if-match", "1"]).exits(1);
     shell
         .run(&["activate", "two", "--status", "deprecated"])
@@ -253,6 +258,60 @@ async fn policies_are_pushed_listed_activated_and_rolled_back() {
         traced.out.contains("error") && traced.out.contains("llm.maxTokens gt 100"),
         "{}",
         traced.out
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn policies_of_one_id_are_told_by_their_namespaces() {
+    let server = Running::start(&[]).await;
+    let shell = Shell::new(&server);
+    let staging = ONE.replace("production", "staging");
+    shell.write("both.yaml", format!("{ONE}---\n{staging}"));
+    for expected in ["created", "unchanged"] {
+        let report = shell
+            .run(&["push", "both.yaml", "--format", "json"])
+            .exits(0)
+            .json();
+        let told: Vec<_> = report
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|p| (p["namespace"].as_str().unwrap(), p["result"].as_str().unwrap()))
+            .collect();
+        assert_eq!(told, [("production", expected), ("staging", expected)]);
+    }
+    for arguments in [
+        &["history", "one"][..],
+        &["rollback", "one", "--to", "1"],
+        &["activate", "one", "--if-match", "2"],
+    ] {
+        let which = shell.run(arguments).exits(1);
+        assert!(
+            which.err.contains("ambiguous_policy") && which.err.contains("--namespace NAME"),
+            "{}",
+            which.err
+        );
+        let named = [arguments, &["--namespace", "staging"]].concat();
+        shell.run(&named).exits(0);
+    }
+    let list = shell.run(&["list"]).exits(0);
+    list.says(&["one", "production", "1", "1"])
+        .says(&["one", "staging", "2", "2"]);
+    // The server says where two do not go together, in the file that was pushed.
+    let places = |id: &str, place: &str| {
+        format!(
+            "metadata: {{ id: {id}, name: N, namespace: a/b }}\nrules:\n  - id: r\n    condition: {{ operator: exists, field: \
+             x }}\n    action: {{ decision: modify, modifications: {{ 'metadata.list{place}': 1 }} }}\n"
+        )
+    };
+    shell.write("first.yaml", places("first", "[0]"));
+    shell.run(&["push", "first.yaml"]).exits(0);
+    shell.write("second.yaml", places("second", "[-1]"));
+    let refused = shell.run(&["push", "second.yaml"]).exits(2);
+    assert!(
+        refused.err.contains("second.yaml:5:") && refused.err.contains("a%2Fb/first.yaml"),
+        "{}",
+        refused.err
     );
 }
 

@@ -449,6 +449,103 @@ async fn operator_key(server: &Running, name: &str, roles: &[&str]) -> String {
     made.unwrap().1.expose_secret().to_owned()
 }
 
+/// Activates the newest version of a policy after a look at it.
+async fn approve(server: &Running, key: &str, id: &str) -> Answer {
+    let path = format!("/api/v1/policies/{id}");
+    let seen = send("GET", &path).header("x-api-key", key).to(server).await;
+    send("PATCH", format!("{path}/status"))
+        .header("x-api-key", key)
+        .header("if-match", seen.header("etag"))
+        .json(&json!({"status": "active"}))
+        .to(server)
+        .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_approval_names_what_was_reviewed() {
+    let server = Running::start(&[("API_KEYS_ENABLED", "true"), ("APPROVAL_REQUIRED", "true")]).await;
+    let ann = operator_key(&server, "ann", &["policy.author"]).await;
+    let bob = operator_key(&server, "bob", &["policy.approver", "policy.author"]).await;
+    let as_key = async |key: &str, send: Send| send.header("x-api-key", key).to(&server).await;
+    let word = |answer: &Answer| match answer.status {
+        200 | 204 => (answer.status, String::new()),
+        status => (status, answer.json()["code"].as_str().unwrap().to_owned()),
+    };
+    for model in ["a", "b"] {
+        let text = policy("p", "team", model, "active");
+        let write = match model {
+            "a" => send("POST", "/api/v1/policies"),
+            _ => send("PUT", "/api/v1/policies/p"),
+        };
+        assert!(as_key(&ann, write.yaml(&text)).await.status < 300);
+    }
+    let activate = |tag: Option<&str>| {
+        let patch = send("PATCH", "/api/v1/policies/p/status").json(&json!({"status": "active"}));
+        match tag {
+            Some(tag) => patch.header("if-match", tag),
+            None => patch,
+        }
+    };
+    let unnamed = (428, "precondition_required".to_owned());
+    let another = (412, "version_mismatch".to_owned());
+    for (tag, expected) in [
+        (None, &unnamed),
+        (Some("*"), &unnamed),
+        (Some("\"1\""), &another),
+        (Some("\"3\""), &another),
+    ] {
+        assert_eq!(word(&as_key(&bob, activate(tag)).await), *expected, "{tag:?}");
+    }
+    nothing_active(&as_key(&bob, send("GET", "/api/v1/policies/p")).await);
+    // A version that comes after the look is not approved with it.
+    let seen = as_key(&bob, send("GET", "/api/v1/policies/p")).await;
+    let next = send("PUT", "/api/v1/policies/p").yaml(&policy("p", "team", "c", "active"));
+    assert_eq!(as_key(&ann, next).await.status, 200);
+    let late = as_key(&bob, activate(Some(seen.header("etag")))).await;
+    assert_eq!(word(&late), another);
+    nothing_active(&as_key(&bob, send("GET", "/api/v1/policies/p")).await);
+    // Nothing else activates: a rollback and a version beside an active one wait as well.
+    assert_eq!(approve(&server, &bob, "p").await.json()["activeVersion"], 3);
+    let rollback = send("POST", "/api/v1/policies/p/rollback").json(&json!({"version": 1}));
+    let rolled = as_key(&ann, rollback).await.json();
+    assert_eq!(
+        (&rolled["version"], &rolled["activeVersion"]),
+        (&json!(4), &json!(3))
+    );
+    // What ends needs no name.
+    let end = send("PATCH", "/api/v1/policies/p/status").json(&json!({"status": "deprecated"}));
+    assert_eq!(as_key(&ann, end).await.status, 200);
+
+    let bytes = bundle(&[("p.yaml", &policy("p", "team", "a", "active"))]);
+    let put = send("PUT", "/api/v1/bundle").bytes("application/octet-stream", bytes);
+    let digest = as_key(&ann, put).await.json()["digest"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let by_nothing = send("POST", "/api/v1/bundle/rollback").json(&json!({}));
+    assert_eq!(word(&as_key(&bob, by_nothing).await), unnamed);
+    let named = send("POST", "/api/v1/bundle/activate").json(&json!({"digest": digest}));
+    assert_eq!(as_key(&bob, named).await.status, 200);
+    let remove = |tag: Option<String>| {
+        let delete = send("DELETE", "/api/v1/bundle");
+        match tag {
+            Some(tag) => delete.header("if-match", tag),
+            None => delete,
+        }
+    };
+    for (tag, expected) in [
+        (None, &unnamed),
+        (Some("\"sha256:0\"".to_owned()), &another),
+        (Some(format!("\"{digest}\"")), &(204, String::new())),
+    ] {
+        assert_eq!(word(&as_key(&bob, remove(tag)).await), *expected);
+    }
+}
+
+fn nothing_active(answer: &Answer) {
+    assert_eq!(answer.json()["activeVersion"], Value::Null);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_approves_what_they_wrote() {
     let server = Running::start(&[("API_KEYS_ENABLED", "true"), ("APPROVAL_REQUIRED", "true")]).await;
@@ -476,17 +573,12 @@ async fn nobody_approves_what_they_wrote() {
         (refused.status, refused.json()["code"].as_str()),
         (503, Some("not_ready"))
     );
-    let approve = |key: &str| {
-        send("PATCH", "/api/v1/policies/p/status")
-            .header("x-api-key", key)
-            .json(&json!({"status": "active"}))
-    };
-    let own = approve(&author).to(&server).await;
+    let own = approve(&server, &author, "p").await;
     assert_eq!(
         (own.status, own.json()["code"].as_str()),
         (403, Some("forbidden"))
     );
-    let done = approve(&approver).to(&server).await.json();
+    let done = approve(&server, &approver, "p").await.json();
     assert_eq!(
         (&done["approvedBy"], &done["activeVersion"]),
         (&json!(format!("bob (key {bob})")), &json!(1))
@@ -511,7 +603,7 @@ async fn nobody_approves_what_they_wrote() {
         ask(&approver).to(&server).await.json()["decision"]["decision"],
         "deny"
     );
-    let own = approve(&admin).to(&server).await;
+    let own = approve(&server, &admin, "p").await;
     assert_eq!(
         (own.status, own.json()["code"].as_str()),
         (403, Some("self_approval"))
@@ -531,7 +623,7 @@ async fn a_text_that_comes_back_is_still_whose_it_was() {
     assert_eq!(made.status, 201);
     let author = made.json()["author"].clone();
     let refused = async |how: &str| {
-        let own = as_key(&ann, set("active")).await;
+        let own = approve(&server, &ann, "p").await;
         assert_eq!(
             (own.status, own.json()["code"].as_str()),
             (403, Some("self_approval")),
@@ -564,7 +656,7 @@ async fn a_text_that_comes_back_is_still_whose_it_was() {
     let again = as_key(&bob, send("POST", "/api/v1/policies").yaml(&text)).await;
     assert_eq!(again.status, 201);
     refused("written again").await;
-    let done = as_key(&carol, set("active")).await;
+    let done = approve(&server, &carol, "p").await;
     assert_eq!(
         (done.status, &done.json()["author"]),
         (200, &again.json()["author"])
@@ -576,7 +668,7 @@ async fn a_text_that_comes_back_is_still_whose_it_was() {
             .status,
         200
     );
-    assert_eq!(as_key(&ann, set("active")).await.status, 200);
+    assert_eq!(approve(&server, &ann, "p").await.status, 200);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -592,16 +684,15 @@ async fn a_key_counts_as_who_made_it() {
     for (i, author) in own.into_iter().enumerate() {
         let made = send("POST", "/api/v1/policies").yaml(&policy(&format!("p{i}"), "team", "a", "active"));
         assert_eq!(as_key(author, made).await.status, 201);
-        let approve =
-            || send("PATCH", format!("/api/v1/policies/p{i}/status")).json(&json!({"status": "active"}));
+        let id = format!("p{i}");
         for approver in own {
-            let answer = as_key(approver, approve()).await;
+            let answer = approve(&server, approver, &id).await;
             assert_eq!(
                 (answer.status, answer.json()["code"].as_str()),
                 (403, Some("self_approval"))
             );
         }
-        assert_eq!(as_key(&carol, approve()).await.status, 200);
+        assert_eq!(approve(&server, &carol, &id).await.status, 200);
     }
     let bytes = bundle(&[("p.yaml", &policy("p", "team", "a", "active"))]);
     let put = send("PUT", "/api/v1/bundle").bytes("application/octet-stream", bytes.clone());
@@ -626,6 +717,139 @@ async fn a_key_counts_as_who_made_it() {
     )
     .await;
     assert_eq!(answer.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_counts_as_who_rotated_it() {
+    let server = Running::start(&[("API_KEYS_ENABLED", "true"), ("APPROVAL_REQUIRED", "true")]).await;
+    let ann = operator_key(&server, "ann", &["admin"]).await;
+    let carol = operator_key(&server, "carol", &["policy.approver"]).await;
+    let root = operator_key(&server, "root", &["admin"]).await;
+    let dave = operator_key(&server, "dave", &["policy.approver"]).await;
+    let as_key = async |key: &str, send: Send| send.header("x-api-key", key).to(&server).await;
+    let rotated = async |key: &str| {
+        let id = key.split('_').nth(1).unwrap();
+        let rotate = send("POST", format!("/api/v1/keys/{id}/rotate")).json(&json!({}));
+        let answer = as_key(&ann, rotate).await;
+        assert_eq!(answer.status, 200, "{}", answer.json());
+        answer.json()
+    };
+    let made = send("POST", "/api/v1/policies").yaml(&policy("p", "team", "a", "active"));
+    assert_eq!(as_key(&ann, made).await.status, 201);
+    let bytes = bundle(&[("p.yaml", &policy("p", "team", "a", "active"))]);
+    let put = send("PUT", "/api/v1/bundle").bytes("application/octet-stream", bytes);
+    let digest = as_key(&ann, put).await.json()["digest"].clone();
+
+    // Both secrets are of one key, and so is whoever has seen one of them.
+    let shown = rotated(&carol).await;
+    let author = as_key(&ann, send("GET", "/api/v1/policies/p")).await.json()["author"].clone();
+    assert_eq!(shown["rotatedBy"], json!([author]));
+    let fresh = shown["key"].as_str().unwrap().to_owned();
+    // What a rotated key makes is made by whoever rotated it.
+    let root = rotated(&root).await["key"].as_str().unwrap().to_owned();
+    let (_, behind) = key(&server, &root, "behind", json!({"roles": ["policy.approver"]})).await;
+    for approver in [&fresh, &carol, &root, &behind] {
+        for approve in [
+            send("PATCH", "/api/v1/policies/p/status")
+                .header("if-match", "\"1\"")
+                .json(&json!({"status": "active"})),
+            send("POST", "/api/v1/bundle/activate").json(&json!({"digest": digest})),
+        ] {
+            let answer = as_key(approver, approve).await;
+            assert_eq!(
+                (answer.status, answer.json()["code"].as_str()),
+                (403, Some("self_approval"))
+            );
+        }
+    }
+    let approve = send("PATCH", "/api/v1/policies/p/status")
+        .header("if-match", "\"1\"")
+        .json(&json!({"status": "active"}));
+    assert_eq!(as_key(&dave, approve).await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn to_manage_keys_hands_out_nothing() {
+    let server = Running::start(&[("API_KEYS_ENABLED", "true")]).await;
+    let admin = first_key(&server).await;
+    let made = async |name: &str, body: Value| key(&server, &admin, name, body).await;
+    let (_, manager) = made("manager", json!({"scopes": ["keys:manage"]})).await;
+    let (other, _) = made("other", json!({"scopes": ["keys:manage"]})).await;
+    let (reader, _) = made("reader", json!({"scopes": ["policy:read"]})).await;
+    let (approver, approver_key) = made("approver", json!({"roles": ["policy.approver"]})).await;
+    let as_key = async |key: &str, send: Send| send.header("x-api-key", key).to(&server).await;
+    let root = admin.split('_').nth(1).unwrap();
+    let rotate = |id: &str| send("POST", format!("/api/v1/keys/{id}/rotate")).json(&json!({}));
+    let revoke = |id: &str| send("DELETE", format!("/api/v1/keys/{id}"));
+    for id in [root, &reader, &approver] {
+        for change in [rotate(id), revoke(id)] {
+            let answer = as_key(&manager, change).await;
+            assert_eq!(
+                (answer.status, answer.json()["code"].as_str()),
+                (403, Some("forbidden"))
+            );
+        }
+    }
+    for body in [
+        json!({"name": "n", "roles": ["admin"]}),
+        json!({"name": "n", "scopes": ["keys:manage", "policy:read"]}),
+    ] {
+        let answer = as_key(&manager, send("POST", "/api/v1/keys").json(&body)).await;
+        assert_eq!(answer.status, 403, "{body}");
+    }
+    // Everybody still is who they were.
+    for key in [&admin, &approver_key] {
+        assert_eq!(as_key(key, send("GET", "/api/v1/policies")).await.status, 200);
+    }
+    // What is no more than one's own may be managed; it is still no more.
+    let rotated = as_key(&manager, rotate(&other)).await.json();
+    assert_eq!(rotated["scopes"], json!(["keys:manage"]));
+    let fresh = rotated["key"].as_str().unwrap();
+    assert_eq!(as_key(fresh, send("GET", "/api/v1/policies")).await.status, 403);
+    assert_eq!(as_key(&manager, revoke(&other)).await.status, 204);
+
+    // Somebody bound to a namespace manages the keys of that one, whatever they may do.
+    let (_, red) = made("red", json!({"roles": ["admin"], "namespaces": ["red"]})).await;
+    let (of_red, _) = made("of red", json!({"roles": ["evaluator"], "namespaces": ["red"]})).await;
+    let (of_blue, _) = made("of blue", json!({"roles": ["evaluator"], "namespaces": ["blue"]})).await;
+    let (of_both, _) = made(
+        "of both",
+        json!({"roles": ["evaluator"], "namespaces": ["red", "blue"]}),
+    )
+    .await;
+    let (of_none, _) = made("of none", json!({"roles": ["evaluator"], "namespaces": []})).await;
+    for id in [root, &reader, &of_blue, &of_both, &of_none] {
+        for change in [rotate(id), revoke(id)] {
+            assert_eq!(as_key(&red, change).await.status, 404, "{id}");
+        }
+    }
+    assert_eq!(as_key(&red, rotate(&of_red)).await.status, 200);
+    for (namespaces, status) in [
+        (json!(["blue"]), 403),
+        (json!(["red", "blue"]), 403),
+        (json!([""]), 400),
+    ] {
+        let body = json!({"name": "n", "roles": ["evaluator"], "namespaces": namespaces});
+        let answer = as_key(&red, send("POST", "/api/v1/keys").json(&body)).await;
+        assert_eq!(answer.status, status, "{body}");
+    }
+    let (_, own) = key(&server, &red, "own", json!({"roles": ["evaluator"]})).await;
+    let ask = send("POST", "/api/v1/evaluate").json(&json!({"context": {}, "namespace": "blue"}));
+    assert_eq!(as_key(&own, ask).await.status, 403);
+    // A list shows these keys, and names no other one as the place to go on from.
+    let (mut names, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page = as_key(&red, send("GET", format!("/api/v1/keys?limit=1{cursor}")))
+            .await
+            .json();
+        let items = page["items"].as_array().unwrap();
+        names.extend(items.iter().map(|key| key["name"].as_str().unwrap().to_owned()));
+        let Some(next) = page["next"].as_str() else { break };
+        assert_eq!(items.last().unwrap()["id"], next);
+        cursor = format!("&cursor={next}");
+    }
+    names.sort();
+    assert_eq!(names, ["of red", "own", "red"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -932,6 +1156,380 @@ async fn a_key_reaches_its_namespaces_and_scopes_only() {
         .to(&server)
         .await;
     assert!(!String::from_utf8_lossy(&shown.body).contains(&fresh));
+}
+
+/// An administrator, and the keys of two tenants who may do everything in their namespaces.
+async fn tenants(settings: &[(&str, &str)]) -> (Running, String, [String; 2]) {
+    let server = Running::start(&[&[("API_KEYS_ENABLED", "true")], settings].concat()).await;
+    let admin = first_key(&server).await;
+    let mut keys = Vec::new();
+    for name in ["red", "blue"] {
+        let body = json!({"roles": ["admin"], "namespaces": [name]});
+        keys.push(key(&server, &admin, name, body).await.1);
+    }
+    (server, admin, keys.try_into().unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ids_live_in_their_namespace() {
+    let (server, admin, [red, blue]) = tenants(&[]).await;
+    let as_key = async |key: &str, send: Send| send.header("x-api-key", key).to(&server).await;
+    let create = |namespace: &str, model: &str| {
+        send("POST", "/api/v1/policies").yaml(&policy("limits", namespace, model, "active"))
+    };
+    // Whoever comes first takes an id from nobody, and nobody learns that it is in use elsewhere.
+    for (key, namespace) in [(&red, "red"), (&blue, "blue"), (&admin, "global")] {
+        let made = as_key(key, create(namespace, namespace)).await;
+        assert_eq!((made.status, made.header("etag")), (201, "\"1\""), "{namespace}");
+    }
+    let taken = as_key(&red, create("red", "x")).await;
+    assert_eq!(
+        (taken.status, taken.json()["code"].as_str()),
+        (409, Some("already_exists"))
+    );
+
+    let get = |rest: &str| send("GET", format!("/api/v1/policies/limits{rest}"));
+    let namespace_of = |answer: &Answer| match answer.status {
+        200 => answer.json()["namespace"].as_str().unwrap().to_owned(),
+        status => format!("{status} {}", answer.json()["code"].as_str().unwrap()),
+    };
+    for (key, rest, expected) in [
+        (&red, "", "red"),
+        (&blue, "", "blue"),
+        (&red, "?namespace=red", "red"),
+        (&red, "?namespace=global", "global"),
+        (&red, "?namespace=blue", "403 forbidden"),
+        (&red, "?namespace=nowhere", "403 forbidden"),
+        (&red, "/versions/1", "red"),
+        (&red, "/versions/1?namespace=global", "global"),
+        (&red, "/versions/1?namespace=blue", "403 forbidden"),
+        (&red, "?namspace=blue", "400 malformed_request"),
+        (&admin, "", "409 ambiguous_policy"),
+        (&admin, "/versions/1", "409 ambiguous_policy"),
+        (&admin, "/versions", "409 ambiguous_policy"),
+        (&admin, "?namespace=blue", "blue"),
+        (&admin, "?namespace=nowhere", "404 not_found"),
+        (&admin, "/versions/1?namespace=red", "red"),
+    ] {
+        let answer = as_key(key, get(rest)).await;
+        assert_eq!(namespace_of(&answer), expected, "{rest}");
+    }
+    let which = as_key(&admin, get("")).await.json()["detail"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    assert!(which.contains("blue, global, red"), "{which}");
+
+    // Every other operation means the same policy.
+    let put = send("PUT", "/api/v1/policies/limits").yaml(&policy("limits", "red", "y", "active"));
+    let put = as_key(&red, put).await;
+    assert_eq!((put.status, put.header("etag")), (200, "\"2\""));
+    let back = send("POST", "/api/v1/policies/limits/rollback").json(&json!({"version": 1}));
+    assert_eq!(as_key(&red, back).await.json()["version"], 3);
+    let draft = send("PATCH", "/api/v1/policies/limits/status").json(&json!({"status": "draft"}));
+    assert_eq!(as_key(&red, draft).await.json()["namespace"], "red");
+    for namespace in ["blue", "global"] {
+        let other = as_key(&admin, get(&format!("?namespace={namespace}")))
+            .await
+            .json();
+        assert_eq!(
+            (&other["version"], &other["activeVersion"]),
+            (&json!(1), &json!(1))
+        );
+    }
+    let versions = as_key(&red, get("/versions")).await.json();
+    let numbers: Vec<_> = versions["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|v| v["version"].clone())
+        .collect();
+    assert_eq!(numbers, [4, 3, 2, 1]);
+
+    // A document says its namespace; a request that says another one means something else.
+    let text = policy("limits", "blue", "z", "active");
+    let put = |query: &str| send("PUT", format!("/api/v1/policies/limits{query}")).yaml(&text);
+    let answer = as_key(&admin, put("?namespace=red")).await;
+    assert_eq!(
+        (answer.status, answer.json()["code"].as_str()),
+        (400, Some("malformed_request"))
+    );
+    assert_eq!(as_key(&red, put("")).await.status, 403);
+    assert_eq!(as_key(&admin, put("")).await.json()["namespace"], "blue");
+    let moved = send("PUT", "/api/v1/policies/limits").yaml(&policy("limits", "green", "z", "active"));
+    assert_eq!(as_key(&admin, moved).await.status, 404);
+
+    let list = async |key: &str| {
+        let (mut seen, mut cursor) = (Vec::new(), String::new());
+        loop {
+            let page = as_key(key, send("GET", format!("/api/v1/policies?limit=1{cursor}")))
+                .await
+                .json();
+            for item in page["items"].as_array().unwrap() {
+                seen.push(item["namespace"].as_str().unwrap().to_owned());
+            }
+            let Some(next) = page["next"].as_str() else {
+                return seen;
+            };
+            cursor = format!("&cursor={}", next.replace('/', "%2F"));
+        }
+    };
+    assert_eq!(list(&red).await, ["global", "red"]);
+    assert_eq!(list(&admin).await, ["blue", "global", "red"]);
+    let odd = as_key(&red, send("GET", "/api/v1/policies?cursor=limits")).await;
+    assert_eq!(
+        (odd.status, odd.json()["code"].as_str()),
+        (400, Some("malformed_request"))
+    );
+
+    // What a tenant has not, it reads of `global`, and changes nowhere.
+    assert_eq!(
+        as_key(&red, send("DELETE", "/api/v1/policies/limits"))
+            .await
+            .status,
+        204
+    );
+    assert_eq!(as_key(&red, get("")).await.json()["namespace"], "global");
+    assert_eq!(
+        as_key(&red, send("DELETE", "/api/v1/policies/limits"))
+            .await
+            .status,
+        403
+    );
+    let versions = as_key(&red, get("/versions?namespace=red")).await.json();
+    assert_eq!(versions["items"][0]["namespace"], "red");
+    for namespace in ["blue", "global"] {
+        let gone = send("DELETE", format!("/api/v1/policies/limits?namespace={namespace}"));
+        assert_eq!(as_key(&admin, gone).await.status, 204);
+    }
+    // Of what was removed versions are left: those of the caller.
+    assert_eq!(
+        as_key(&blue, get("/versions")).await.json()["items"][0]["namespace"],
+        "blue"
+    );
+    assert_eq!(
+        namespace_of(&as_key(&admin, get("/versions")).await),
+        "409 ambiguous_policy"
+    );
+    assert_eq!(as_key(&blue, get("")).await.status, 404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_tenant_changes_what_another_one_is_told() {
+    let (server, admin, [red, blue]) = tenants(&[]).await;
+    let as_key = async |key: &str, send: Send| send.header("x-api-key", key).to(&server).await;
+    let rule = |id: &str, decision: &str| {
+        format!(
+            "- id: {id}\n  condition: {{operator: exists, field: llm.model}}\n  action: {{decision: {decision}, reason: \
+             {decision} of {id}}}\n"
+        )
+    };
+    let document = |id: &str, namespace: &str, rules: &[String]| {
+        format!(
+            "metadata: {{id: {id}, name: N, namespace: {namespace}}}\nrules:\n{}",
+            rules.concat()
+        )
+    };
+    for (key, text) in [
+        (&admin, document("house", "global", &[rule("first", "warn")])),
+        (
+            &red,
+            document("own", "red", &[rule("first", "warn"), rule("second", "warn")]),
+        ),
+        (
+            &red,
+            document("late", "red", &[rule("third", "deny")]) + "status: draft\n",
+        ),
+    ] {
+        let made = as_key(key, send("POST", "/api/v1/policies").yaml(&text)).await;
+        assert_eq!(made.status, 201, "{}", made.json());
+    }
+    let context = json!({"llm": {"model": "m"}});
+    // What surrounds a decision, and what is different each time, is left out.
+    let told = async || {
+        let mut all = Vec::new();
+        for (path, body) in [
+            ("evaluate", json!({"context": context, "trace": true})),
+            ("evaluate", json!({"context": context, "policies": ["own"]})),
+            ("evaluate", json!({"context": context, "policies": ["other"]})),
+            ("evaluate", json!({"context": context, "policies": ["late"]})),
+            ("evaluate/batch", json!({"contexts": [context, context]})),
+            ("simulate", json!({"context": context, "policies": ["late"]})),
+            (
+                "simulate",
+                json!({"context": context, "policies": ["own", "house"]}),
+            ),
+            ("simulate", json!({"context": context, "policies": ["other"]})),
+            (
+                "simulate",
+                json!({"context": context, "drafts": [document("other", "red", &[rule("first", "warn")])]}),
+            ),
+        ] {
+            let answer = as_key(&red, send("POST", format!("/api/v1/{path}")).json(&body)).await;
+            let mut json = answer.json();
+            for key in ["requestId", "timestamp", "bundle", "cached"] {
+                json.as_object_mut().unwrap().remove(key);
+            }
+            let results = match json.get_mut("results") {
+                Some(Value::Array(results)) => results.iter_mut().collect(),
+                _ => vec![&mut json],
+            };
+            for result in results {
+                for key in ["requestId", "timestamp", "bundle", "cached"] {
+                    result.as_object_mut().unwrap().remove(key);
+                }
+                if let Some(decision) = result.get_mut("decision").and_then(Value::as_object_mut) {
+                    decision.remove("evaluationTimeMs");
+                }
+            }
+            all.push((path, body, answer.status, json));
+        }
+        all
+    };
+    let before = told().await;
+    assert_eq!(
+        before[0].3["decision"]["matchedRules"],
+        json!(["house/first", "own/first", "second"])
+    );
+    let codes: Vec<u16> = before.iter().map(|(_, _, status, _)| *status).collect();
+    assert_eq!(codes, [200, 200, 400, 400, 200, 200, 200, 400, 200]);
+    // The same ids, other ones that were asked for, and rules that deny everything.
+    for id in ["house", "own", "late", "other"] {
+        let rules = ["first", "second", "third"].map(|id| rule(id, "deny"));
+        let made = as_key(
+            &blue,
+            send("POST", "/api/v1/policies").yaml(&document(id, "blue", &rules)),
+        )
+        .await;
+        assert_eq!(made.status, 201, "{}", made.json());
+    }
+    for (before, after) in before.into_iter().zip(told().await) {
+        assert_eq!(before, after);
+    }
+    // The policies of everybody, and when they came, are nobody's business who is bound to some.
+    for (method, path) in [("GET", "bundle"), ("GET", "bundle/history"), ("DELETE", "bundle")] {
+        let answer = as_key(&red, send(method, format!("/api/v1/{path}"))).await;
+        assert_eq!(
+            (answer.status, answer.json()["code"].as_str()),
+            (403, Some("forbidden")),
+            "{path}"
+        );
+    }
+    for path in ["bundle/rollback", "bundle/activate"] {
+        let body = json!({"digest": "sha256:0"});
+        let answer = as_key(&red, send("POST", format!("/api/v1/{path}")).json(&body)).await;
+        assert_eq!(answer.status, 403, "{path}");
+    }
+    let known = send("GET", "/api/v1/bundle").header("if-none-match", "*");
+    assert_eq!(as_key(&red, known).await.status, 403);
+    assert_eq!(as_key(&admin, send("GET", "/api/v1/bundle")).await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_does_not_compile_tells_nothing_of_other_namespaces() {
+    let (server, admin, [red, blue]) = tenants(&[]).await;
+    let (_, house) = key(
+        &server,
+        &admin,
+        "house",
+        json!({"roles": ["admin"], "namespaces": ["global"]}),
+    )
+    .await;
+    let as_key = async |key: &str, send: Send| send.header("x-api-key", key).to(&server).await;
+    let modifies = |id: &str, namespace: &str, place: &str| {
+        format!(
+            "metadata: {{id: {id}, name: N, namespace: {namespace}}}\nrules:\n- id: r\n  condition: {{operator: exists, \
+             field: llm.model}}\n  action: {{decision: modify, modifications: {{'metadata.list{place}': 1}}}}\n"
+        )
+    };
+    let create = |text: String| send("POST", "/api/v1/policies").yaml(&text);
+    assert_eq!(
+        as_key(&blue, create(modifies("secret", "blue", "[0]")))
+            .await
+            .status,
+        201
+    );
+    assert_eq!(
+        as_key(&admin, create(policy("plain", "default", "m", "active")))
+            .await
+            .status,
+        201
+    );
+    // It says that there is something, and nothing of it.
+    for send in [
+        create(modifies("house", "global", "[-1]")),
+        send("POST", "/api/v1/simulate").json(&json!({
+            "context": {}, "namespace": "global", "drafts": [modifies("house", "global", "[-1]")],
+        })),
+    ] {
+        let refused = as_key(&house, send).await;
+        let text = String::from_utf8_lossy(&refused.body).into_owned();
+        assert_eq!(
+            (refused.status, refused.json()["code"].as_str()),
+            (422, Some("policy_invalid")),
+            "{text}"
+        );
+        for foreign in ["secret", "blue", "plain", "default"] {
+            assert!(!text.contains(foreign), "{text}");
+        }
+    }
+    // What both see is told to both.
+    assert_eq!(
+        as_key(&house, create(modifies("house", "global", "[0]")))
+            .await
+            .status,
+        201
+    );
+    let refused = as_key(&red, create(modifies("own", "red", "[-1]"))).await;
+    let text = String::from_utf8_lossy(&refused.body).into_owned();
+    assert_eq!(refused.status, 422, "{text}");
+    assert!(
+        text.contains("global/house.yaml") && text.contains("red/own.yaml"),
+        "{text}"
+    );
+    assert!(!text.contains("secret") && !text.contains("blue"), "{text}");
+    let told = as_key(&admin, create(modifies("own", "red", "[-1]"))).await;
+    assert_eq!(told.status, 422);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_of_several_policies_is_shown_to_a_tenant_in_part() {
+    let dir = tempfile::tempdir().unwrap();
+    let documents = [
+        policy("limits", "blue", "b", "active"),
+        policy("limits", "red", "a", "active"),
+        policy("hidden", "blue", "h", "draft"),
+    ];
+    std::fs::write(dir.path().join("all.yaml"), documents.join("---\n")).unwrap();
+    let (server, admin, [red, _]) = tenants(&[("POLICIES", dir.path().to_str().unwrap())]).await;
+    let get = async |key: &str, rest: &str| {
+        let get = send("GET", format!("/api/v1/policies/limits{rest}")).header("x-api-key", key);
+        get.to(&server).await
+    };
+    for rest in ["", "/versions/1"] {
+        let shown = get(&red, rest).await.json();
+        assert_eq!(
+            (&shown["namespace"], &shown["source"]),
+            (&json!("red"), &json!(documents[1]))
+        );
+    }
+    assert_eq!(get(&red, "?namespace=blue").await.status, 403);
+    let which = get(&admin, "").await;
+    assert_eq!(
+        (which.status, which.json()["code"].as_str()),
+        (409, Some("ambiguous_policy"))
+    );
+    let whole = get(&admin, "?namespace=red").await.json();
+    assert!(whole["source"].as_str().unwrap().contains("hidden"));
+    // What a directory holds beside is not told by what a draft does to it.
+    let draft = send("POST", "/api/v1/simulate")
+        .header("x-api-key", &red)
+        .json(&json!({"context": {}, "policies": ["hidden"]}));
+    let answer = draft.to(&server).await;
+    assert_eq!(
+        (answer.status, answer.json()["code"].as_str()),
+        (400, Some("unknown_policy"))
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -1418,6 +2016,18 @@ fn bad_inputs() -> Vec<Bad> {
             "unknown_policy",
         ),
         row(
+            "a batch in a namespace that no active policy is of",
+            send("POST", "/api/v1/evaluate/batch").json(&json!({"contexts": [{}], "namespace": "one"})),
+            400,
+            "unknown_namespace",
+        ),
+        row(
+            "a simulation in a namespace that no active policy is of",
+            send("POST", "/api/v1/simulate").json(&json!({"contexts": [{}], "namespace": "one"})),
+            400,
+            "unknown_namespace",
+        ),
+        row(
             "a simulation with an empty list of policies",
             send("POST", "/api/v1/simulate").json(&json!({"contexts": [], "policies": []})),
             400,
@@ -1430,7 +2040,7 @@ fn bad_inputs() -> Vec<Bad> {
             "unknown_policy",
         ),
         row(
-            "two drafts of one id",
+            "two drafts of one namespace and id",
             send("POST", "/api/v1/simulate")
                 .json(&json!({"context": {}, "drafts": [good, good.clone() + "\n"]})),
             422,
@@ -1493,6 +2103,24 @@ fn bad_inputs() -> Vec<Bad> {
             yaml(&policy("taken", "team", "a", "active")),
             409,
             "already_exists",
+        ),
+        row(
+            "an id that policies of several namespaces have",
+            send("GET", "/api/v1/policies/twice"),
+            409,
+            "ambiguous_policy",
+        ),
+        row(
+            "a document of another namespace",
+            send("PUT", "/api/v1/policies/twice?namespace=one").yaml(&policy("twice", "two", "a", "draft")),
+            400,
+            "malformed_request",
+        ),
+        row(
+            "a parameter that the route does not know",
+            send("GET", "/api/v1/policies/taken?namspace=team"),
+            400,
+            "malformed_request",
         ),
         row(
             "a document of another policy",
@@ -1683,15 +2311,14 @@ fn bad_inputs() -> Vec<Bad> {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_bad_input_gets_its_answer() {
     let server = Running::start(&[("MAX_BODY", "65536"), ("MAX_BATCH", "10")]).await;
-    let taken = policy("taken", "team", "a", "active");
-    assert_eq!(
-        send("POST", "/api/v1/policies")
-            .yaml(&taken)
-            .to(&server)
-            .await
-            .status,
-        201
-    );
+    for text in [
+        policy("taken", "team", "a", "active"),
+        policy("twice", "one", "a", "draft"),
+        policy("twice", "two", "a", "draft"),
+    ] {
+        let made = send("POST", "/api/v1/policies").yaml(&text);
+        assert_eq!(made.to(&server).await.status, 201);
+    }
     let mut table = String::from("| input | status | `code` |\n|---|--:|---|\n");
     let mut wrong = Vec::new();
     for Bad {

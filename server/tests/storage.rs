@@ -10,12 +10,13 @@ use policy_server::audit::{self, Broken};
 use policy_server::config;
 use policy_server::identity::{Scope, Scopes};
 use policy_server::storage::model::{
-    Activate, ApiKey, DecisionFilter, DecisionRecord, Deployment, Expected, KeyChange, NewAudit, NewBundle,
-    Page, PolicyFilter, PolicyRecord, PolicyStatus, PolicyVersion, PolicyWrite,
+    Activate, ApiKey, DecisionFilter, DecisionRecord, Deployment, Expected, IdPlace, KeyChange, NewAudit,
+    NewBundle, Page, PolicyFilter, PolicyKey, PolicyRecord, PolicyStatus, PolicyVersion, PolicyWrite,
 };
 use policy_server::storage::postgres::Postgres;
 use policy_server::storage::sqlite::Sqlite;
 use policy_server::storage::{self, Store, StoreError};
+use sqlx::migrate::Migrator;
 use sqlx::{Connection as _, Executor as _};
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -142,6 +143,7 @@ cases! {
     a_new_store_is_empty,
     policies_are_created_read_and_listed,
     lists_are_filtered_and_come_in_pages,
+    namespaces_know_nothing_of_each_others_ids,
     writes_say_what_they_expect,
     a_stale_base_changes_nothing,
     drafts_keep_the_revision,
@@ -203,10 +205,15 @@ fn version(id: &str, namespace: &str, status: PolicyStatus, source: &str) -> Pol
     }
 }
 
+/// A policy of the namespace that most cases are about.
+fn of(id: &str) -> PolicyKey {
+    PolicyKey::new("team", id)
+}
+
 /// A new active version.
 fn active(id: &str, expected: Expected, base: u64, source: &str) -> PolicyWrite {
     PolicyWrite {
-        id: id.into(),
+        key: of(id),
         expected,
         base,
         version: Some(version(id, "team", PolicyStatus::Active, source)),
@@ -251,10 +258,10 @@ async fn a_new_store_is_empty(bed: &Bed) {
     let active = store.active().await.unwrap();
     assert_eq!((active.revision, active.changed_ms), (0, 0));
     assert_eq!(active.deployment, Deployment::Policies(Vec::new()));
-    assert_eq!(store.policy("p").await.unwrap(), None);
-    assert_eq!(store.version("p", 1).await.unwrap(), None);
-    assert_eq!(store.version("p", u64::MAX).await.unwrap(), None);
-    assert_eq!(store.versions("p", &page(5)).await.unwrap().items, []);
+    assert_eq!(store.policy(&of("p")).await.unwrap(), None);
+    assert_eq!(store.version(&of("p"), 1).await.unwrap(), None);
+    assert_eq!(store.version(&of("p"), u64::MAX).await.unwrap(), None);
+    assert_eq!(store.versions(&of("p"), &page(5)).await.unwrap().items, []);
     assert_eq!(store.bundles(&page(5)).await.unwrap().items, []);
     assert_eq!(store.bundle("b").await.unwrap(), None);
     assert_eq!(store.active_bundle().await.unwrap(), None);
@@ -290,8 +297,8 @@ async fn policies_are_created_read_and_listed(bed: &Bed) {
             revision: 1,
         }
     );
-    assert_eq!(store.policy("p").await.unwrap(), Some(created.clone()));
-    assert_eq!(store.version("p", 1).await.unwrap(), Some(want.clone()));
+    assert_eq!(store.policy(&of("p")).await.unwrap(), Some(created.clone()));
+    assert_eq!(store.version(&of("p"), 1).await.unwrap(), Some(want.clone()));
     assert_eq!(
         store
             .policies(&PolicyFilter::default(), &page(9))
@@ -314,7 +321,7 @@ async fn policies_are_created_read_and_listed(bed: &Bed) {
     );
     assert_eq!((updated.latest.version, updated.active_version), (2, Some(2)));
     assert_eq!(
-        &*store.version("p", 1).await.unwrap().unwrap().source,
+        &*store.version(&of("p"), 1).await.unwrap().unwrap().source,
         "text — ü\n"
     );
     assert_eq!(active_policies(store).await, [("p".to_owned(), 2)]);
@@ -331,7 +338,9 @@ async fn lists_are_filtered_and_come_in_pages(bed: &Bed) {
         } else {
             PolicyStatus::Deprecated
         };
-        w.version = Some(version(id, if i < 2 { "one" } else { "two" }, status, id));
+        let namespace = if i < 2 { "one" } else { "two" };
+        w.version = Some(version(id, namespace, status, id));
+        w.key = PolicyKey::new(namespace, id);
         w.activate = Activate::Unchanged;
         write(store, &w).await.unwrap();
     }
@@ -373,15 +382,22 @@ async fn lists_are_filtered_and_come_in_pages(bed: &Bed) {
     assert_eq!(list(status, 9).await.0.len(), 0);
 
     for n in 2..=5 {
-        write(store, &draft("a", Expected::Any, 0, &format!("{n}")))
-            .await
-            .unwrap();
+        let source = format!("{n}");
+        let next = PolicyWrite {
+            key: PolicyKey::new("two", "a"),
+            version: Some(version("a", "two", PolicyStatus::Draft, &source)),
+            ..draft("a", Expected::Any, 0, &source)
+        };
+        write(store, &next).await.unwrap();
     }
-    let first = store.versions("a", &page(2)).await.unwrap();
+    let first = store
+        .versions(&PolicyKey::new("two", "a"), &page(2))
+        .await
+        .unwrap();
     assert_eq!(first.items.iter().map(|v| v.version).collect::<Vec<_>>(), [5, 4]);
     let rest = store
         .versions(
-            "a",
+            &PolicyKey::new("two", "a"),
             &Page {
                 limit: 9,
                 after: first.next,
@@ -399,9 +415,89 @@ async fn lists_are_filtered_and_come_in_pages(bed: &Bed) {
         after: Some("x".into()),
     };
     assert!(matches!(
-        store.versions("a", &wrong).await,
+        store.versions(&PolicyKey::new("two", "a"), &wrong).await,
         Err(StoreError::Missing(_))
     ));
+    assert!(matches!(
+        store.policies(&PolicyFilter::default(), &wrong).await,
+        Err(StoreError::Missing(_))
+    ));
+}
+
+async fn namespaces_know_nothing_of_each_others_ids(bed: &Bed) {
+    let store = &*bed.store;
+    let in_namespace = |namespace: &str, expected, base, source: &str| PolicyWrite {
+        key: PolicyKey::new(namespace, "p"),
+        version: Some(version("p", namespace, PolicyStatus::Active, source)),
+        ..active("p", expected, base, source)
+    };
+    // The second name looks like an escape of the first.
+    let namespaces = ["a/b", "a%2Fb", "global"];
+    for (base, namespace) in (0..).zip(namespaces) {
+        let made = write(
+            store,
+            &in_namespace(namespace, Expected::Nothing, base, namespace),
+        )
+        .await;
+        let made = made.unwrap();
+        // Versions are counted for each.
+        assert_eq!(
+            (made.latest.version, made.latest.namespace.as_str()),
+            (1, namespace)
+        );
+    }
+    let again = write(store, &in_namespace("global", Expected::Nothing, 3, "x")).await;
+    assert_eq!(again, Err(StoreError::Exists("policy `p`".into())));
+    let second = write(store, &in_namespace("a/b", Expected::Version(1), 3, "second")).await;
+    assert_eq!(second.unwrap().latest.version, 2);
+    for (namespace, versions) in [("a/b", 2), ("a%2Fb", 1), ("global", 1), ("b", 0)] {
+        let key = PolicyKey::new(namespace, "p");
+        let found = store.versions(&key, &page(9)).await.unwrap().items;
+        assert_eq!(found.len(), versions, "{namespace}");
+        assert!(found.iter().all(|version| version.namespace == namespace));
+        assert_eq!(store.policy(&key).await.unwrap().is_some(), versions > 0);
+        assert_eq!(store.version(&key, 2).await.unwrap().is_some(), versions > 1);
+    }
+    let Deployment::Policies(all) = store.active().await.unwrap().deployment else {
+        panic!("a bundle is active");
+    };
+    let deciding: Vec<(&str, u64)> = all.iter().map(|v| (v.namespace.as_str(), v.version)).collect();
+    assert_eq!(deciding, [("a%2Fb", 1), ("a/b", 2), ("global", 1)]);
+
+    // A list goes on where it stopped, whatever names hold.
+    let (mut listed, mut after) = (Vec::new(), None);
+    loop {
+        let slice = store
+            .policies(&PolicyFilter::default(), &Page { limit: 1, after })
+            .await
+            .unwrap();
+        listed.extend(slice.items.into_iter().map(|p| p.latest.namespace));
+        after = slice.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(listed, ["a%2Fb", "a/b", "global"]);
+
+    let place = |namespace: &str, exists| IdPlace {
+        namespace: namespace.into(),
+        exists,
+    };
+    let deleted = store
+        .delete_policy(&PolicyKey::new("a%2Fb", "p"), None, 4, &entry("policy.delete"))
+        .await;
+    assert_eq!(deleted, Ok(5));
+    assert_eq!(
+        store.places("p", None).await.unwrap(),
+        [place("a/b", true), place("global", true), place("a%2Fb", false)]
+    );
+    let some = ["a%2Fb".to_owned(), "b".to_owned()];
+    assert_eq!(
+        store.places("p", Some(&some)).await.unwrap(),
+        [place("a%2Fb", false)]
+    );
+    assert_eq!(store.places("p", Some(&[])).await.unwrap(), []);
+    assert_eq!(store.places("q", None).await.unwrap(), []);
 }
 
 async fn writes_say_what_they_expect(bed: &Bed) {
@@ -417,7 +513,9 @@ async fn writes_say_what_they_expect(bed: &Bed) {
         ..active("p", Expected::Nothing, 0, "x")
     };
     assert_eq!(write(store, &nothing).await, missing);
-    let deleted = store.delete_policy("p", None, 0, &entry("policy.delete")).await;
+    let deleted = store
+        .delete_policy(&of("p"), None, 0, &entry("policy.delete"))
+        .await;
     assert_eq!(deleted, Err(StoreError::Missing("policy `p`".into())));
 
     write(store, &active("p", Expected::Nothing, 0, "1"))
@@ -434,14 +532,14 @@ async fn writes_say_what_they_expect(bed: &Bed) {
         let stale = write(store, &active("p", Expected::Version(1), base, "x")).await;
         assert_eq!(stale, Err(StoreError::VersionMismatch { current: 2 }));
         let stale = store
-            .delete_policy("p", Some(1), base, &entry("policy.delete"))
+            .delete_policy(&of("p"), Some(1), base, &entry("policy.delete"))
             .await;
         assert_eq!(stale, Err(StoreError::VersionMismatch { current: 2 }));
     }
     let any = write(store, &active("p", Expected::Any, 2, "3")).await.unwrap();
     assert_eq!((any.latest.version, any.revision), (3, 3));
     // Nothing that failed left a trace.
-    assert_eq!(store.versions("p", &page(9)).await.unwrap().items.len(), 3);
+    assert_eq!(store.versions(&of("p"), &page(9)).await.unwrap().items.len(), 3);
     assert_eq!(verify(store).await, Ok(3));
 }
 
@@ -471,7 +569,7 @@ async fn a_stale_base_changes_nothing(bed: &Bed) {
         };
         assert_eq!(write(store, &retire).await, conflict);
         let deleted = store
-            .delete_policy("p", None, base, &entry("policy.delete"))
+            .delete_policy(&of("p"), None, base, &entry("policy.delete"))
             .await;
         assert_eq!(deleted, Err(StoreError::Conflict));
         let put = store
@@ -480,8 +578,8 @@ async fn a_stale_base_changes_nothing(bed: &Bed) {
         assert_eq!(put.unwrap_err(), StoreError::Conflict);
     }
     assert_eq!((store.active().await.unwrap(), verify(store).await), before);
-    assert_eq!(store.policy("r").await.unwrap(), None);
-    assert_eq!(store.versions("p", &page(9)).await.unwrap().items.len(), 1);
+    assert_eq!(store.policy(&of("r")).await.unwrap(), None);
+    assert_eq!(store.versions(&of("p"), &page(9)).await.unwrap().items.len(), 1);
     assert_eq!(store.bundles(&page(9)).await.unwrap().items, []);
 }
 
@@ -515,7 +613,9 @@ async fn drafts_keep_the_revision(bed: &Bed) {
     let stale = write(store, &draft("p", Expected::Version(1), 1, "x")).await;
     assert_eq!(stale, Err(StoreError::VersionMismatch { current: 2 }));
     assert_eq!(
-        store.delete_policy("p", None, 0, &entry("policy.delete")).await,
+        store
+            .delete_policy(&of("p"), None, 0, &entry("policy.delete"))
+            .await,
         Ok(1)
     );
     assert_eq!(verify(store).await, Ok(5));
@@ -600,7 +700,7 @@ async fn racing_writers_lose_nothing(bed: &Bed) {
             tokio::spawn(async move {
                 let (mut revisions, mut conflicts) = (Vec::new(), 0);
                 while revisions.len() < EACH {
-                    let current = store.policy("shared").await.unwrap().unwrap();
+                    let current = store.policy(&of("shared")).await.unwrap().unwrap();
                     let base = store.revision().await.unwrap();
                     // Adds itself to what it read: a lost update would miss a name.
                     let source = format!("{} {writer}.{}", current.latest.source, revisions.len());
@@ -633,7 +733,7 @@ async fn racing_writers_lose_nothing(bed: &Bed) {
         "each success has a revision of its own"
     );
     assert!(conflicts > 0, "the writers never met");
-    let last = bed.store.policy("shared").await.unwrap().unwrap();
+    let last = bed.store.policy(&of("shared")).await.unwrap().unwrap();
     let names: BTreeSet<_> = last.latest.source.split(' ').collect();
     assert_eq!(names.len() as u64, count + 1);
     assert_eq!(last.latest.version, count + 1);
@@ -764,14 +864,14 @@ async fn deleted_policies_leave_their_versions(bed: &Bed) {
         .unwrap();
     assert_eq!(
         store
-            .delete_policy("p", Some(2), 2, &entry("policy.delete"))
+            .delete_policy(&of("p"), Some(2), 2, &entry("policy.delete"))
             .await,
         Ok(3)
     );
-    assert_eq!(store.policy("p").await.unwrap(), None);
+    assert_eq!(store.policy(&of("p")).await.unwrap(), None);
     assert_eq!(active_policies(store).await, []);
-    assert_eq!(store.versions("p", &page(9)).await.unwrap().items.len(), 2);
-    assert_eq!(&*store.version("p", 1).await.unwrap().unwrap().source, "1");
+    assert_eq!(store.versions(&of("p"), &page(9)).await.unwrap().items.len(), 2);
+    assert_eq!(&*store.version(&of("p"), 1).await.unwrap().unwrap().source, "1");
     let mut again = active("p", Expected::Nothing, 3, "3");
     again.version.as_mut().unwrap().created_ms = 99;
     let again = write(store, &again).await.unwrap();
@@ -779,7 +879,7 @@ async fn deleted_policies_leave_their_versions(bed: &Bed) {
         (again.latest.version, again.active_version, again.created_ms),
         (3, Some(3), 99)
     );
-    assert_eq!(store.versions("p", &page(9)).await.unwrap().items.len(), 3);
+    assert_eq!(store.versions(&of("p"), &page(9)).await.unwrap().items.len(), 3);
 }
 
 fn bundle(digest: &str, activate: bool) -> NewBundle {
@@ -907,6 +1007,7 @@ fn key(id: &str) -> ApiKey {
         scopes: [Scope::Evaluate, Scope::Read].into_iter().collect(),
         namespaces: Some(vec!["team".into(), "a \"b\"".into()]),
         author: "ann".into(),
+        rotated_by: Vec::new(),
         created_ms: 3,
         expires_ms: Some(1000),
         revoked_ms: None,
@@ -930,12 +1031,14 @@ async fn keys_are_created_rotated_and_revoked(bed: &Bed) {
     let exists = change(KeyChange::Create(key("k1"))).await;
     assert_eq!(exists, Err(StoreError::Exists("key `k1`".into())));
 
-    let rotate = |id: &str, hash| KeyChange::Rotate {
+    let rotate_by = |id: &str, hash, by: &str| KeyChange::Rotate {
         id: id.into(),
         hash: [hash; 32],
         previous_until_ms: 500,
         expires_ms: Some(2000),
+        by: by.into(),
     };
+    let rotate = |id: &str, hash| rotate_by(id, hash, "bob");
     change(rotate("k2", 2)).await.unwrap();
     let rotated = store.key("k2").await.unwrap().unwrap();
     assert_eq!(
@@ -947,6 +1050,12 @@ async fn keys_are_created_rotated_and_revoked(bed: &Bed) {
         store.key("k2").await.unwrap().unwrap().previous,
         Some(([2; 32], 500))
     );
+    // Whoever rotates is noted, beside the author, and never twice.
+    change(rotate_by("k2", 4, "ann")).await.unwrap();
+    change(rotate_by("k2", 5, "carol \"c\"")).await.unwrap();
+    change(rotate_by("k2", 3, "bob")).await.unwrap();
+    let rotated_by = store.key("k2").await.unwrap().unwrap().rotated_by;
+    assert_eq!(rotated_by, ["bob", "carol \"c\""]);
 
     change(KeyChange::Revoke {
         id: "k2".into(),
@@ -986,7 +1095,7 @@ async fn keys_are_created_rotated_and_revoked(bed: &Bed) {
     assert_eq!((rest.items[0].id.as_str(), rest.next), ("k2", None));
     // Keys are in the trail and change nothing that is active.
     assert_eq!(store.revision().await.unwrap(), 0);
-    assert_eq!(verify(store).await, Ok(6));
+    assert_eq!(verify(store).await, Ok(9));
 }
 
 fn decision(request: &str, at_ms: i64) -> DecisionRecord {
@@ -1253,7 +1362,7 @@ async fn every_change_is_in_the_audit_trail(bed: &Bed) {
         .await
         .unwrap();
     store
-        .delete_policy("p", None, 3, &entry("policy.delete"))
+        .delete_policy(&of("p"), None, 3, &entry("policy.delete"))
         .await
         .unwrap();
     let records = store.audit(0, 99).await.unwrap();
@@ -1386,7 +1495,10 @@ async fn awkward_text_is_only_text(bed: &Bed) {
     write(store, &active(odd, Expected::Nothing, 0, odd))
         .await
         .unwrap();
-    assert_eq!(&*store.policy(odd).await.unwrap().unwrap().latest.source, odd);
+    assert_eq!(
+        &*store.policy(&of(odd)).await.unwrap().unwrap().latest.source,
+        odd
+    );
     let filter = PolicyFilter {
         namespaces: Some(vec![odd.into()]),
         status: None,
@@ -1397,7 +1509,7 @@ async fn awkward_text_is_only_text(bed: &Bed) {
                 &filter,
                 &Page {
                     limit: 3,
-                    after: Some(odd.into())
+                    after: Some(PolicyKey::new(odd, odd).cursor())
                 }
             )
             .await
@@ -1481,8 +1593,8 @@ async fn awkward_text_is_only_text(bed: &Bed) {
 async fn what_no_database_holds_is_not_found(bed: &Bed) {
     let store = &*bed.store;
     let odd = "a\0";
-    assert_eq!(store.policy(odd).await.unwrap(), None);
-    assert_eq!(store.version(odd, 1).await.unwrap(), None);
+    assert_eq!(store.policy(&of(odd)).await.unwrap(), None);
+    assert_eq!(store.version(&of(odd), 1).await.unwrap(), None);
     assert_eq!(store.bundle(odd).await.unwrap(), None);
     assert_eq!(store.bundle_bytes(odd).await.unwrap(), None);
     assert_eq!(store.key(odd).await.unwrap(), None);
@@ -1494,13 +1606,22 @@ async fn what_no_database_holds_is_not_found(bed: &Bed) {
         namespaces: Some(vec![odd.into()]),
         status: None,
     };
-    assert_eq!(store.policies(&filter, &after).await.unwrap().items, []);
-    assert_eq!(store.versions(odd, &page(9)).await.unwrap().items, []);
+    let after_policy = Page {
+        limit: 9,
+        after: Some(PolicyKey::new(odd, odd).cursor()),
+    };
+    assert_eq!(store.policies(&filter, &after_policy).await.unwrap().items, []);
+    assert_eq!(store.places(odd, None).await.unwrap(), []);
+    assert_eq!(store.versions(&of(odd), &page(9)).await.unwrap().items, []);
     assert_eq!(store.keys(&after).await.unwrap().items, []);
     let missing = |result: Result<u64, StoreError>| {
         assert!(matches!(result, Err(StoreError::Missing(_))), "{result:?}");
     };
-    missing(store.delete_policy(odd, None, 0, &entry("policy.delete")).await);
+    missing(
+        store
+            .delete_policy(&of(odd), None, 0, &entry("policy.delete"))
+            .await,
+    );
     missing(
         store
             .activate_bundle(Some(odd), 0, &entry("bundle.activate"))
@@ -1537,7 +1658,7 @@ async fn what_nobody_wrote_is_corrupt(bed: &Bed) {
     }
     let corrupt =
         |result: Result<(), StoreError>| assert!(matches!(result, Err(StoreError::Corrupt(_))), "{result:?}");
-    corrupt(store.policy("p").await.map(|_| ()));
+    corrupt(store.policy(&of("p")).await.map(|_| ()));
     corrupt(store.active().await.map(|_| ()));
     bed.sql("UPDATE api_keys SET scopes = 'policy:read root'").await;
     corrupt(store.key("k").await.map(|_| ()));
@@ -1617,8 +1738,8 @@ async fn a_reopened_file_has_everything() {
     let all = async |store: &dyn Store| {
         (
             store.active().await.unwrap(),
-            store.policy("p").await.unwrap(),
-            store.versions("p", &page(9)).await.unwrap(),
+            store.policy(&of("p")).await.unwrap(),
+            store.versions(&of("p"), &page(9)).await.unwrap(),
             store.bundles(&page(9)).await.unwrap(),
             store.key("k").await.unwrap(),
             store.decision("r").await.unwrap(),
@@ -1631,6 +1752,124 @@ async fn a_reopened_file_has_everything() {
     let store = file(&path).await;
     assert_eq!(all(&*store).await, before);
     assert_eq!(verify(&*store).await, Ok(4));
+}
+
+/// What a server of the first version left behind: a policy, one that moved to another namespace and waits there, one that
+/// moved and decides, one that was deleted after it moved, and a key that was rotated.
+const BEFORE: &str = "
+INSERT INTO policy_versions VALUES
+  ('plain', 1, 'team', 'n', '1.0.0', 'active', 'plain 1', 'yaml', 'd', 'ann', 1),
+  ('plain', 2, 'team', 'n', '1.0.0', 'active', 'plain 2', 'yaml', 'd', 'ann', 2),
+  ('waits', 1, 'here', 'n', '1.0.0', 'active', 'waits 1', 'yaml', 'd', 'ann', 1),
+  ('waits', 2, 'here', 'n', '1.0.0', 'draft', 'waits 2', 'yaml', 'd', 'ann', 1),
+  ('waits', 3, 'there', 'n', '1.0.0', 'active', 'waits 3', 'yaml', 'd', 'ann', 1),
+  ('moved', 1, 'here', 'n', '1.0.0', 'active', 'moved 1', 'yaml', 'd', 'ann', 1),
+  ('moved', 2, 'there', 'n', '1.0.0', 'active', 'moved 2', 'yaml', 'd', 'ann', 1),
+  ('gone', 1, 'here', 'n', '1.0.0', 'active', 'gone 1', 'yaml', 'd', 'ann', 1),
+  ('gone', 2, 'there', 'n', '1.0.0', 'active', 'gone 2', 'yaml', 'd', 'ann', 1);
+INSERT INTO policies VALUES
+  ('plain', 2, 1, 'bob', 1, 2, 3), ('waits', 3, 1, 'bob', 1, 2, 3), ('moved', 2, 2, 'bob', 1, 2, 3);
+INSERT INTO api_keys (id, name, hash, scopes, author, created_ms) VALUES
+  ('k1', 'rotated', HASH, 'policy:read', 'ann', 1), ('k2', 'not', HASH, 'policy:read', 'ann', 1);
+INSERT INTO audit VALUES
+  (1, 1, 'bob', 'key.rotate', 'k1', '', 'r', '{}', 0, HASH, HASH),
+  (2, 1, 'ann', 'key.rotate', 'k1', '', 'r', '{}', 0, HASH, HASH),
+  (3, 1, 'bob', 'key.rotate', 'k1', '', 'r', '{}', 0, HASH, HASH),
+  (4, 1, 'eve', 'key.revoke', 'k1', '', 'r', '{}', 0, HASH, HASH);
+UPDATE state SET revision = 7;";
+
+/// The tables as the first version made them.
+async fn first_migration(path: &str) -> Migrator {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::copy(path, directory.path().join("1_initial.sql")).unwrap();
+    Migrator::new(directory.path()).await.unwrap()
+}
+
+async fn is_brought_up_to_date(store: &dyn Store) {
+    let Deployment::Policies(all) = store.active().await.unwrap().deployment else {
+        panic!("a bundle is active");
+    };
+    let deciding: Vec<String> = all
+        .iter()
+        .map(|v| format!("{}/{} {}", v.namespace, v.id, v.source))
+        .collect();
+    assert_eq!(
+        deciding,
+        ["there/moved moved 2", "team/plain plain 1", "here/waits waits 1"],
+        "what decided goes on deciding"
+    );
+    let record = async |namespace: &str, id: &str| {
+        let record = store.policy(&PolicyKey::new(namespace, id)).await.unwrap();
+        record.map(|r| {
+            (
+                r.latest.version,
+                r.active_version,
+                r.pending_approval,
+                r.approved_by,
+            )
+        })
+    };
+    let bob = || Some("bob".to_owned());
+    assert_eq!(record("team", "plain").await, Some((2, Some(1), true, bob())));
+    assert_eq!(record("there", "waits").await, Some((3, None, true, None)));
+    assert_eq!(record("here", "waits").await, Some((2, Some(1), false, bob())));
+    assert_eq!(record("there", "moved").await, Some((2, Some(2), false, bob())));
+    assert_eq!(record("here", "moved").await, None);
+    for (namespace, id, numbers) in [
+        ("here", "waits", &[2, 1][..]),
+        ("there", "waits", &[3]),
+        ("here", "moved", &[1]),
+        ("here", "gone", &[1]),
+        ("there", "gone", &[2]),
+    ] {
+        let versions = store
+            .versions(&PolicyKey::new(namespace, id), &page(9))
+            .await
+            .unwrap();
+        let found: Vec<u64> = versions.items.iter().map(|v| v.version).collect();
+        assert_eq!(found, numbers, "{namespace}/{id}");
+    }
+    let rotated_by = async |id: &str| store.key(id).await.unwrap().unwrap().rotated_by;
+    assert_eq!(rotated_by("k1").await, ["bob"]);
+    assert_eq!(rotated_by("k2").await, Vec::<String>::new());
+    assert_eq!(store.revision().await.unwrap(), 7);
+}
+
+#[tokio::test]
+async fn a_file_of_before_is_brought_up_to_date() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("db");
+    let url = format!("sqlite:{}?mode=rwc", path.display());
+    let mut connection = sqlx::SqliteConnection::connect(&url).await.unwrap();
+    let first = first_migration("migrations/sqlite/1_initial.sql").await;
+    first.run_direct(None, &mut connection, false).await.unwrap();
+    let sql = BEFORE.replace("HASH", "zeroblob(32)");
+    connection.execute(sqlx::AssertSqlSafe(sql)).await.unwrap();
+    connection.close().await.unwrap();
+    for _ in 0..2 {
+        let store = file(&path).await;
+        is_brought_up_to_date(&*store).await;
+        store.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_database_of_before_is_brought_up_to_date() {
+    let Some(database) = postgres::Database::create().await else {
+        return postgres::missing("a_database_of_before_is_brought_up_to_date");
+    };
+    let mut connection = sqlx::PgConnection::connect(&database.url()).await.unwrap();
+    let first = first_migration("migrations/postgres/1_initial.sql").await;
+    first.run_direct(None, &mut connection, false).await.unwrap();
+    let sql = BEFORE.replace("HASH", "decode(repeat('00', 32), 'hex')");
+    connection.execute(sqlx::AssertSqlSafe(sql)).await.unwrap();
+    connection.close().await.unwrap();
+    for _ in 0..2 {
+        let store = connect(&database.url());
+        is_brought_up_to_date(&*store).await;
+        store.close().await;
+    }
+    database.remove().await;
 }
 
 #[tokio::test]
@@ -1755,11 +1994,14 @@ async fn what_was_acknowledged_survives_a_kill() {
         let revision = store.revision().await.unwrap();
         assert!(revision > last, "acknowledged {last}, found revision {revision}");
         for n in 0..=last {
-            let version = store.version("p", n + 1).await.unwrap().unwrap();
+            let version = store.version(&of("p"), n + 1).await.unwrap().unwrap();
             assert_eq!(*version.source, format!("source {n}"));
             assert_eq!(store.decision(&format!("r{n}")).await.unwrap().len(), 1);
         }
-        assert_eq!(store.policy("p").await.unwrap().unwrap().latest.version, revision);
+        assert_eq!(
+            store.policy(&of("p")).await.unwrap().unwrap().latest.version,
+            revision
+        );
         assert_eq!(verify(&*store).await, Ok(revision));
         store.close().await;
     }

@@ -5,15 +5,15 @@ use crate::exit::Exit;
 use crate::list::Status;
 use crate::remote::{self, ServerArgs};
 use crate::{Host, output};
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use serde_json::{Value, json};
 use ureq::http::Method;
 
 /// Let a stored policy or bundle decide
 #[derive(Debug, clap::Args)]
 #[command(after_help = concat!(
-    "Where the server asks for approval, this approves what somebody else wrote: give --if-match with the version that you \
-     looked at, so that a later one is not approved unseen.\n\n",
+    "To activate a policy, name the version that you looked at with --if-match, so that a later one does not become active \
+     unseen. Where the server asks for approval, this approves what somebody else wrote.\n\n",
     crate::remote::exits!(),
     "\n\nExamples:\n  policyc activate cost-limit --if-match 4\n  policyc activate cost-limit --status deprecated\n  \
      policyc activate --bundle sha256:9f86d0…"
@@ -26,10 +26,13 @@ pub(crate) struct Args {
         conflicts_with = "bundle"
     )]
     id: Option<String>,
+    /// The namespace of the policy, where several have one of this id
+    #[arg(long, value_name = "NAME", conflicts_with = "bundle")]
+    namespace: Option<String>,
     /// The status that it gets
     #[arg(long, value_enum, default_value = "active", conflicts_with = "bundle")]
     status: Status,
-    /// Only if this is its newest version
+    /// Only if this is its newest version; needed to activate
     #[arg(long, value_name = "N", conflicts_with = "bundle")]
     if_match: Option<u64>,
     /// A bundle that was pushed, by its digest
@@ -43,14 +46,19 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: Args, _host: Host) -> anyhow::Result<Exit> {
-    let server = args.server.connect()?;
     if let Some(digest) = &args.bundle {
+        let server = args.server.connect()?;
         let body = json!({ "digest": digest });
         let record: Value = server.send(&Method::POST, "/api/v1/bundle/activate", None, &body)?;
         return report_bundle(&record, args.format);
     }
     let path = remote::policy_path(args.id.as_deref().context("no policy is named")?, "/status")?;
+    let path = remote::in_namespace(&path, args.namespace.as_deref());
+    if args.if_match.is_none() && args.status == Status::Active {
+        bail!("say which version becomes active, with --if-match N; see `policyc history`");
+    }
     let tag = args.if_match.map_or_else(|| "*".to_owned(), remote::version_tag);
+    let server = args.server.connect()?;
     let body = json!({ "status": args.status.as_str() });
     let policy: Value = server.send(&Method::PATCH, &path, Some(&tag), &body)?;
     report_policy(&policy, args.format)

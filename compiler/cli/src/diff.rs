@@ -4,7 +4,7 @@
 //! optimisation do not show. Inactive policies and disabled rules are not part of what is compared.
 
 use crate::args::Format;
-use crate::engine::{EngineArgs, Parts, RequestArgs};
+use crate::engine::{EngineArgs, Parts, RequestArgs, RuleEntry};
 use crate::exit::Exit;
 use crate::{Host, output};
 use anyhow::bail;
@@ -16,7 +16,7 @@ use policy_bytecode::quantifier::{ItemOperand, Node, Subject};
 use policy_bytecode::{BodyIdx, Const, Module, Number, disasm};
 use policy_runtime::{EvaluateError, Response};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::path::PathBuf;
 
@@ -52,7 +52,7 @@ pub(crate) struct Args {
 struct Change {
     kind: &'static str,
     what: &'static str,
-    /// Policy id, or `policy/rule`.
+    /// Policy id, or `policy/rule`; the namespace in front where policies share an id.
     id: String,
     /// For a changed one: aspect, old, new.
     aspects: Vec<(String, String, String)>,
@@ -212,14 +212,50 @@ fn compare(
     differences
 }
 
+/// How policies of both sides are named: by their ids, where no side has two of one id. So a policy that moves to another
+/// namespace is still the same one.
+struct Names {
+    shared: BTreeSet<String>,
+}
+
+impl Names {
+    fn of(sides: &[&Parts]) -> Self {
+        let mut shared = BTreeSet::new();
+        for parts in sides {
+            let mut seen = BTreeSet::new();
+            let ids = parts.manifest.policies.iter().map(|p| &p.id);
+            shared.extend(ids.filter(|id| !seen.insert(*id)).cloned());
+        }
+        Self { shared }
+    }
+
+    fn policy(&self, namespace: &str, id: &str) -> String {
+        if self.shared.contains(id) {
+            format!("{namespace}/{id}")
+        } else {
+            id.to_owned()
+        }
+    }
+
+    fn rule(&self, rule: &RuleEntry<'_>) -> String {
+        format!("{}/{}", self.policy(rule.namespace, rule.policy), rule.rule)
+    }
+}
+
 /// A policy or rule as comparable texts.
 type Aspects = Vec<(String, String)>;
 
 fn changes(old: &Parts, new: &Parts) -> Vec<Change> {
     let mut changes = Vec::new();
-    pair("policy", policies(old), policies(new), &mut changes);
-    pair("rule", rules(old), rules(new), &mut changes);
-    let orders = (order(old), order(new));
+    let names = Names::of(&[old, new]);
+    pair(
+        "policy",
+        policies(old, &names),
+        policies(new, &names),
+        &mut changes,
+    );
+    pair("rule", rules(old, &names), rules(new, &names), &mut changes);
+    let orders = (order(old, &names), order(new, &names));
     if changes.is_empty() && orders.0 != orders.1 {
         changes.push(Change {
             kind: "changed",
@@ -283,7 +319,7 @@ fn pair(
     }
 }
 
-fn policies(parts: &Parts) -> BTreeMap<String, Aspects> {
+fn policies(parts: &Parts, names: &Names) -> BTreeMap<String, Aspects> {
     parts
         .manifest
         .policies
@@ -294,12 +330,12 @@ fn policies(parts: &Parts) -> BTreeMap<String, Aspects> {
                 ("namespace".to_owned(), p.namespace.clone()),
                 ("priority".to_owned(), p.priority.to_string()),
             ];
-            (p.id.clone(), aspects)
+            (names.policy(&p.namespace, &p.id), aspects)
         })
         .collect()
 }
 
-fn rules(parts: &Parts) -> BTreeMap<String, Aspects> {
+fn rules(parts: &Parts, names: &Names) -> BTreeMap<String, Aspects> {
     let show = Show {
         module: &parts.module,
         manifest: &parts.manifest,
@@ -330,16 +366,13 @@ fn rules(parts: &Parts) -> BTreeMap<String, Aspects> {
             for m in &info.modifications {
                 aspects.push((format!("modification {}", m.path), show.verb(&m.verb)));
             }
-            (format!("{}/{}", entry.policy, entry.rule), aspects)
+            (names.rule(&entry), aspects)
         })
         .collect()
 }
 
-fn order(parts: &Parts) -> Vec<String> {
-    parts
-        .rules()
-        .map(|r| format!("{}/{}", r.policy, r.rule))
-        .collect()
+fn order(parts: &Parts, names: &Names) -> Vec<String> {
+    parts.rules().map(|rule| names.rule(&rule)).collect()
 }
 
 /// Prints what a manifest holds, in full.

@@ -252,8 +252,8 @@ pub(crate) fn context(argument: &str) -> anyhow::Result<Vec<u8>> {
 
 /// One rule as decisions name it, and where it was written.
 pub(crate) struct RuleEntry<'p> {
-    /// As in `matchedRules`.
-    pub(crate) label: Cow<'p, str>,
+    /// Namespace of its policy.
+    pub(crate) namespace: &'p str,
     /// Id of its policy.
     pub(crate) policy: &'p str,
     /// Its id.
@@ -278,11 +278,7 @@ impl Parts {
             .filter_map(|(info, rule)| {
                 let policy = self.manifest.policies.get(rule.policy.index())?;
                 Some(RuleEntry {
-                    label: if info.qualified {
-                        Cow::Owned(format!("{}/{}", policy.id, info.id))
-                    } else {
-                        Cow::Borrowed(&info.id)
-                    },
+                    namespace: &policy.namespace,
                     policy: &policy.id,
                     rule: &info.id,
                     name: &info.name,
@@ -297,9 +293,15 @@ impl Parts {
             })
     }
 
-    /// The rule that decisions name `label`.
-    pub(crate) fn rule(&self, label: &str) -> Option<RuleEntry<'_>> {
-        self.rules().find(|r| r.label == label)
+    /// The rule that decisions of these policies name `label`, for requests that name this namespace.
+    pub(crate) fn rule(
+        &self,
+        policies: &Policies,
+        namespace: Option<&str>,
+        label: &str,
+    ) -> Option<RuleEntry<'_>> {
+        let mut rules = self.rules().enumerate();
+        rules.find_map(|(i, rule)| (policies.rule_name(namespace, i) == label).then_some(rule))
     }
 }
 

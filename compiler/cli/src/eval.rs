@@ -4,7 +4,7 @@ mod server;
 mod stream;
 
 use crate::args::Format;
-use crate::engine::{self, EngineArgs, Parts, RequestArgs};
+use crate::engine::{self, EngineArgs, RequestArgs, RuleEntry};
 use crate::exit::Exit;
 use crate::output::shown;
 use crate::remote::ServerArgs;
@@ -128,7 +128,9 @@ pub(crate) fn run(args: Args, _host: Host) -> anyhow::Result<Exit> {
                 .evaluate_json_with(&context, &options)
                 .context("no decision")?;
             let mut out = output::stdout();
-            verdict(&mut out, &response, &parts)?;
+            let policies = engine.policies();
+            let place = |label: &str| parts.rule(&policies, options.namespace, label);
+            verdict(&mut out, &response, place)?;
             if let Some(trace) = &response.decision.trace {
                 self::trace(&mut out, trace)?;
             }
@@ -154,8 +156,12 @@ pub(crate) fn headline(verb: Verb) -> String {
     verb.as_str().to_uppercase().style(style.bold()).to_string()
 }
 
-/// A decision for people.
-pub(crate) fn verdict(out: &mut impl Write, response: &Response, parts: &Parts) -> anyhow::Result<()> {
+/// A decision for people. `place` finds the rule of a name in `matchedRules`.
+fn verdict<'p>(
+    out: &mut impl Write,
+    response: &Response,
+    place: impl Fn(&str) -> Option<RuleEntry<'p>>,
+) -> anyhow::Result<()> {
     let decision = &response.decision;
     write!(out, "{}", headline(decision.decision))?;
     match &decision.reason {
@@ -167,7 +173,7 @@ pub(crate) fn verdict(out: &mut impl Write, response: &Response, parts: &Parts) 
         writeln!(out, "\n{}", "matched rules".bold())?;
     }
     for label in &decision.matched_rules {
-        match parts.rule(label) {
+        match place(label) {
             Some(rule) => {
                 let name = if rule.name == rule.rule { "" } else { rule.name };
                 let separator = if name.is_empty() { "" } else { " — " };

@@ -89,9 +89,7 @@ fn documents(rules: &[RuleTrace], parts: &Parts) -> Value {
                     .map(|c| json!({ "condition": c.node, "wanted": c.wanted, "text": c.text() }))
                     .collect()
             });
-            let place = parts
-                .rules()
-                .find(|r| r.policy == rule.policy && r.rule == rule.rule);
+            let place = parts.rules().nth(rule.index);
             json!({
                 "policy": rule.policy,
                 "rule": rule.rule,
@@ -135,7 +133,7 @@ fn text(response: &Response, parts: &Parts) -> anyhow::Result<()> {
         for rule in rules {
             let place = parts
                 .rules()
-                .find(|r| r.policy == rule.policy && r.rule == rule.rule)
+                .nth(rule.index)
                 .map(|r| r.place())
                 .unwrap_or_default();
             writeln!(

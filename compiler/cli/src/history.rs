@@ -21,6 +21,9 @@ pub(crate) struct Args {
         conflicts_with = "bundle"
     )]
     id: Option<String>,
+    /// The namespace of the policy, where several have one of this id
+    #[arg(long, value_name = "NAME", conflicts_with = "bundle")]
+    namespace: Option<String>,
     /// The bundles that were pushed
     #[arg(long)]
     bundle: bool,
@@ -41,7 +44,8 @@ pub(crate) fn run(args: Args, _host: Host) -> anyhow::Result<Exit> {
     } else {
         remote::policy_path(args.id.as_deref().context("no policy is named")?, "/versions")?
     };
-    let items = server.list(&path, &[], args.limit)?;
+    let namespace = args.namespace.as_deref().map(|name| ("namespace", name));
+    let items = server.list(&path, namespace.as_slice(), args.limit)?;
     if args.format == Format::Json {
         output::json(&items)?;
         return Ok(Exit::Ok);

@@ -12,7 +12,7 @@ use crate::{Host, inputs, output, render};
 use anyhow::{Context as _, bail};
 use policy_bytecode::bundle;
 use policy_grammar::codes::Code;
-use policy_grammar::{Diagnostic, FileId, Severity, SourceFile, SourceMap, Span};
+use policy_grammar::{Diagnostic, FileId, Severity, SourceFile, SourceMap, Span, names};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use ureq::http::Method;
@@ -21,8 +21,8 @@ use ureq::http::Method;
 #[derive(Debug, clap::Args)]
 #[command(after_help = concat!(
     "A policy that the server does not have is created, another one gets a new version, and one that has not changed is \
-     left alone. Without --if-match and --force, a policy is only replaced if nobody changed it since this command read \
-     it. Each policy is a change of its own; to change all or nothing, build a bundle and push that.\n\n",
+     left alone. A policy is told by its namespace and id: in another namespace it is another one. Without --if-match and \
+     --force, a policy is only replaced if nobody changed it since this command read it. Each policy is a change of its own; to change all or nothing, build a bundle and push that.\n\n",
     crate::remote::exits!(),
     "\n\nExamples:\n  policyc push policies/ --server https://policy.example.com --token-file token\n  \
      policyc push cost-limit.yaml --if-match 3\n  policyc push --bundle policies.bundle"
@@ -54,6 +54,8 @@ pub(crate) struct Args {
 /// One policy to send.
 #[derive(Debug, PartialEq, Eq)]
 struct Document {
+    /// Its namespace.
+    namespace: String,
     /// Its id.
     id: String,
     /// Its text alone.
@@ -98,7 +100,12 @@ pub(crate) fn run(args: Args, _host: Host) -> anyhow::Result<Exit> {
             Pushed::Refused(problem) => {
                 exit = exit.max(problem.exit());
                 show(&sources.map, document, &problem);
-                report.push(json!({ "id": document.id, "result": "refused", "problem": problem.to_json() }));
+                report.push(json!({
+                    "id": document.id,
+                    "namespace": document.namespace,
+                    "result": "refused",
+                    "problem": problem.to_json(),
+                }));
                 continue;
             }
         };
@@ -114,6 +121,7 @@ pub(crate) fn run(args: Args, _host: Host) -> anyhow::Result<Exit> {
         ]);
         report.push(json!({
             "id": document.id,
+            "namespace": document.namespace,
             "result": done,
             "version": policy.get("version"),
             "activeVersion": policy.get("activeVersion"),
@@ -130,7 +138,7 @@ pub(crate) fn run(args: Args, _host: Host) -> anyhow::Result<Exit> {
 }
 
 fn push(server: &Server, document: &Document, args: &Args) -> anyhow::Result<Pushed> {
-    let path = remote::policy_path(&document.id, "")?;
+    let path = remote::in_namespace(&remote::policy_path(&document.id, "")?, Some(&document.namespace));
     let content = Content {
         kind: if document.format == "json" {
             "application/json"
@@ -251,6 +259,7 @@ fn documents(sources: &Sources) -> anyhow::Result<Vec<Document>> {
             [] => bail!("`{}` holds no policy", source.name()),
             [policy] if format == "yaml" || source.text().trim_start().starts_with('{') => {
                 documents.push(Document {
+                    namespace: policy.metadata.namespace.value.clone(),
                     id: policy.metadata.id.value.clone(),
                     text: source.text().to_owned(),
                     format,
@@ -260,6 +269,7 @@ fn documents(sources: &Sources) -> anyhow::Result<Vec<Document>> {
             }
             // JSON has no comments to lose, and a list of policies is not a policy.
             several if format == "json" => documents.extend(several.iter().map(|policy| Document {
+                namespace: policy.metadata.namespace.value.clone(),
                 id: policy.metadata.id.value.clone(),
                 text: policy_grammar::to_json(std::slice::from_ref(policy)),
                 format,
@@ -274,13 +284,19 @@ fn documents(sources: &Sources) -> anyhow::Result<Vec<Document>> {
                         source.name()
                     );
                 };
-                documents.extend(ids.iter().zip(parts).map(|(id, (lines_before, text))| Document {
-                    id: (*id).to_owned(),
-                    text,
-                    format,
-                    file,
-                    lines_before: Some(lines_before),
-                }));
+                documents.extend(
+                    several
+                        .iter()
+                        .zip(parts)
+                        .map(|(policy, (lines_before, text))| Document {
+                            namespace: policy.metadata.namespace.value.clone(),
+                            id: policy.metadata.id.value.clone(),
+                            text,
+                            format,
+                            file,
+                            lines_before: Some(lines_before),
+                        }),
+                );
             }
         }
     }
@@ -289,7 +305,10 @@ fn documents(sources: &Sources) -> anyhow::Result<Vec<Document>> {
         return Err(Shown(inputs::refusal(&problems)).into());
     }
     let mut seen = std::collections::BTreeSet::new();
-    if let Some(twice) = documents.iter().find(|d| !seen.insert(d.id.as_str())) {
+    let mut twice = documents
+        .iter()
+        .filter(|d| !seen.insert((d.namespace.as_str(), d.id.as_str())));
+    if let Some(twice) = twice.next() {
         bail!("the policy `{}` occurs twice", twice.id);
     }
     Ok(documents)
@@ -354,7 +373,7 @@ fn show(map: &SourceMap, document: &Document, problem: &Problem) {
 
 /// A server's diagnostic with its place in the file, when we know its code too.
 fn diagnostic(map: &SourceMap, document: &Document, reported: &Reported) -> Option<Diagnostic> {
-    let own_name = format!("{}.{}", document.id, document.format);
+    let own_name = names::stored(&document.namespace, &document.id, document.format);
     if !reported.is_ours() && reported.file != own_name {
         return None;
     }

@@ -478,7 +478,8 @@ impl Problem {
         let advice = match (self.status, self.code.as_str()) {
             (401, _) => Some("give a token or an API key: see --token-file and --api-key-file"),
             (412, _) => Some("somebody else changed it: look at `policyc history`, then push again"),
-            (428, _) => Some("say which version you change with --if-match N, or use --force"),
+            (428, _) => Some("say which version you looked at: --if-match N, for a bundle --to DIGEST"),
+            (_, "ambiguous_policy") => Some("say which one with --namespace NAME"),
             (_, "read_only") => {
                 Some("the server takes its policies from a directory or a bundle: change those")
             }
@@ -560,6 +561,14 @@ pub(crate) fn policy_path(id: &str, rest: &str) -> anyhow::Result<String> {
     Ok(format!("/api/v1/policies/{}{rest}", encode(id)))
 }
 
+/// The path in one namespace, or in the one that the caller's identity makes clear.
+pub(crate) fn in_namespace(path: &str, namespace: Option<&str>) -> String {
+    match namespace {
+        Some(namespace) => format!("{path}?namespace={}", encode(namespace)),
+        None => path.to_owned(),
+    }
+}
+
 /// The version of an `If-Match`.
 pub(crate) fn version_tag(version: u64) -> String {
     format!("\"{version}\"")
@@ -601,7 +610,7 @@ pub(crate) fn table(headings: &[&str], rows: &[Vec<String>]) -> anyhow::Result<(
 
 #[cfg(test)]
 mod tests {
-    use super::{Answer, Problem, ServerArgs, clean, encode, is_loopback, policy_path};
+    use super::{Answer, Problem, ServerArgs, clean, encode, in_namespace, is_loopback, policy_path};
     use crate::exit::Exit;
     use ureq::http::HeaderMap;
 
@@ -677,6 +686,8 @@ mod tests {
             "/api/v1/policies/a%2Fb/versions"
         );
         assert!(policy_path("..", "").is_err());
+        assert_eq!(in_namespace("/p", None), "/p");
+        assert_eq!(in_namespace("/p", Some("a&b")), "/p?namespace=a%26b");
     }
 
     #[test]

@@ -12,7 +12,9 @@ use ureq::http::Method;
 /// Go back to an earlier version of a policy, or to an earlier bundle
 #[derive(Debug, clap::Args)]
 #[command(after_help = concat!(
-    "Going back writes a new version with the text of the earlier one, so that nothing is lost from the history.\n\n",
+    "Going back writes a new version with the text of the earlier one, so that nothing is lost from the history. Where the \
+     server asks for approval, a bundle has to be named with --to, and the new version of a policy waits for somebody \
+     else.\n\n",
     crate::remote::exits!(),
     "\n\nExamples:\n  policyc rollback cost-limit --to 3\n  policyc rollback --bundle\n  \
      policyc rollback --bundle --to sha256:9f86d0…"
@@ -26,6 +28,9 @@ pub(crate) struct Args {
         requires = "to"
     )]
     id: Option<String>,
+    /// The namespace of the policy, where several have one of this id
+    #[arg(long, value_name = "NAME", conflicts_with = "bundle")]
+    namespace: Option<String>,
     /// The bundle that decided before the present one
     #[arg(long)]
     bundle: bool,
@@ -53,6 +58,7 @@ pub(crate) fn run(args: Args, _host: Host) -> anyhow::Result<Exit> {
         return report_bundle(&record, args.format);
     }
     let path = remote::policy_path(args.id.as_deref().context("no policy is named")?, "/rollback")?;
+    let path = remote::in_namespace(&path, args.namespace.as_deref());
     let to = args.to.as_deref().context("no version is named")?;
     let Ok(version) = to.parse::<u64>() else {
         bail!("`{to}` is not the number of a version; see `policyc history`");

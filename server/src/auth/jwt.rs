@@ -10,16 +10,18 @@
 //!   is no algorithm at all.
 //! - `iss`, `aud`, `exp` and `sub` must be there and right; `nbf` and `iat` must be right where they are there. Clocks may
 //!   differ by [`LEEWAY_SECONDS`].
+//! - A subject that is written as that of a key, or is `operator` or `anonymous`, refuses the token.
 //! - A claim of the wrong type refuses the token. An unknown role or scope is passed over: it gives nothing.
-//! - No namespace claim means all namespaces; an empty list means none.
+//! - No namespace claim means all namespaces, or with `JWT_REQUIRE_NAMESPACES` a refusal; an empty list means none.
 //! - A token that was found good is remembered by its hash (a signature costs more to check than a decision). It is good
 //!   again until it expires or the keys change, whichever comes first.
 
+use super::api_key::id_in_subject;
 use super::jwks::KeySet;
 use super::{AuthError, provider};
 use crate::clock;
 use crate::config;
-use crate::identity::{Identity, Proof, Role, Scope, Scopes};
+use crate::identity::{Identity, Proof, Role, Scope, Scopes, is_nobody};
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use quick_cache::sync::Cache;
@@ -177,6 +179,7 @@ pub(super) struct Tokens {
     issuer: String,
     audience: String,
     life: Duration,
+    require_namespaces: bool,
 }
 
 impl Tokens {
@@ -211,6 +214,7 @@ impl Tokens {
             issuer: jwt.issuer.clone(),
             audience: jwt.audience.clone(),
             life: jwt.life,
+            require_namespaces: jwt.require_namespaces,
         })
     }
 
@@ -232,7 +236,7 @@ impl Tokens {
             return Ok(known.identity);
         }
         let claims = self.checked(token).await?;
-        let identity = identity(&claims)?;
+        let identity = identity(&claims, self.require_namespaces)?;
         if let Some(expires) = claims.get("exp").and_then(seconds) {
             let known = Known {
                 identity: identity.clone(),
@@ -317,13 +321,17 @@ fn seconds(value: &Value) -> Option<f64> {
 }
 
 /// The identity that checked claims describe.
-fn identity(claims: &Map<String, Value>) -> Result<Identity, TokenError> {
+fn identity(claims: &Map<String, Value>, require_namespaces: bool) -> Result<Identity, TokenError> {
     let bad = |claim: &str| TokenError::Claim(claim.to_owned());
     let subject = claims
         .get("sub")
         .and_then(Value::as_str)
         .ok_or_else(|| bad("sub"))?;
     if subject.is_empty() || subject.len() > MAX_SUBJECT_BYTES || subject.chars().any(char::is_control) {
+        return Err(bad("sub"));
+    }
+    // Who approves what is told by subjects: nobody comes under the name of a key, or one that several share.
+    if is_nobody(subject) || id_in_subject(subject).is_some() {
         return Err(bad("sub"));
     }
     let mut words = [Vec::new(), Vec::new()];
@@ -350,6 +358,9 @@ fn identity(claims: &Map<String, Value>) -> Result<Identity, TokenError> {
             .ok_or_else(|| bad(name))?;
         namespaces = Some(list.into_iter().map(str::to_owned).collect::<Arc<[String]>>());
         break;
+    }
+    if require_namespaces && namespaces.is_none() {
+        return Err(TokenError::Missing("namespaces".to_owned()));
     }
     Ok(Identity {
         subject: Arc::from(subject),
@@ -428,7 +439,7 @@ pub fn issue(
     if let Some(namespaces) = namespaces {
         claims.insert("namespaces".to_owned(), Value::from(namespaces));
     }
-    identity(&claims).map_err(AuthError::Token)?;
+    identity(&claims, jwt.require_namespaces).map_err(AuthError::Token)?;
     let token = jsonwebtoken::encode(
         &Header::new(Algorithm::HS256),
         &claims,

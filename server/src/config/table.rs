@@ -386,6 +386,13 @@ pub const SETTINGS: &[Setting] = &[
     ),
     of(
         AUTH,
+        "JWT_REQUIRE_NAMESPACES",
+        "false",
+        "BOOL",
+        "Whether tokens without a claim `namespaces`, `namespace` or `tenant` are refused; otherwise they are for all namespaces. Who must reach all of them has an API key then.",
+    ),
+    of(
+        AUTH,
         "API_KEYS_ENABLED",
         "false",
         "BOOL",

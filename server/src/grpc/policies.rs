@@ -9,7 +9,7 @@ use crate::error::{Code, Result, ServiceError};
 use crate::request_id;
 use crate::service;
 use crate::service::evaluate::Question;
-use crate::service::policies::Written;
+use crate::service::policies::{PolicyName, Written};
 use crate::service::simulate::{Contexts, Draft, Simulation};
 use crate::state::App;
 use crate::storage::model::PolicyVersion;
@@ -175,16 +175,17 @@ async fn get(app: &App, caller: Caller, request: v1::GetPolicyRequest) -> Result
             format!("there is no PolicyView {}", request.view),
         )
     })?;
+    let name = PolicyName {
+        id: &request.id,
+        namespace: request.namespace.as_deref(),
+    };
     match request.version {
         Some(number) => {
-            let version = app
-                .service
-                .policy_version(caller.call(), &request.id, number)
-                .await?;
+            let version = app.service.policy_version(caller.call(), name, number).await?;
             with_document(convert::version(&version), &version, view)
         }
         None => {
-            let record = app.service.policy(caller.call(), &request.id).await?;
+            let record = app.service.policy(caller.call(), name).await?;
             let version = record.latest.clone();
             with_document(convert::policy(record), &version, view)
         }
@@ -238,10 +239,13 @@ impl PolicyService for Policies {
     ) -> Result<Response<v1::Policy>, Status> {
         answer(request, |caller, message| async move {
             let (source, format) = convert::document(message.policy)?;
-            let (id, expected) = (&message.id, message.expected_version);
+            let name = PolicyName {
+                id: &message.id,
+                namespace: message.namespace.as_deref(),
+            };
             let service = &self.app.service;
             let done = service
-                .update_policy(caller.call(), id, source, format, expected)
+                .update_policy(caller.call(), name, source, format, message.expected_version)
                 .await?;
             Ok(written(done))
         })
@@ -254,8 +258,12 @@ impl PolicyService for Policies {
     ) -> Result<Response<v1::DeletePolicyResponse>, Status> {
         answer(request, |caller, message| async move {
             let service = &self.app.service;
+            let name = PolicyName {
+                id: &message.id,
+                namespace: message.namespace.as_deref(),
+            };
             service
-                .delete_policy(caller.call(), &message.id, message.expected_version)
+                .delete_policy(caller.call(), name, message.expected_version)
                 .await?;
             Ok(v1::DeletePolicyResponse {})
         })

@@ -5,7 +5,6 @@ use super::policies::PageQuery;
 use super::problem::{Answer, ProblemDocument};
 use super::view::{Bundle, List};
 use crate::config::Origin;
-use crate::identity::Scope;
 use crate::service;
 use crate::state::App;
 use axum::extract::State;
@@ -44,9 +43,8 @@ fn tagged(digest: Option<&str>, mut response: Response) -> Response {
     )
 )]
 async fn get(State(app): State<App>, caller: Caller, headers: HeaderMap) -> Answer<Response> {
-    caller.call().require(Scope::Read)?;
+    let info = app.service.bundle_status(caller.call())?;
     let text = |name: header::HeaderName| headers.get(name).and_then(|v| v.to_str().ok());
-    let info = app.service.active.info();
     let known = text(header::IF_NONE_MATCH).zip(info.digest.as_deref());
     let is_known = known.is_some_and(|(tags, digest)| {
         let mut tags = tags
@@ -99,13 +97,14 @@ async fn deploy(State(app): State<App>, caller: Caller, tag: IfMatch, Body(bytes
 /// Go back to the stored policies.
 #[utoipa::path(
     delete, path = "/api/v1/bundle", tag = "bundles", operation_id = "removeBundle",
+    params(("If-Match" = Option<String>, Header, description = "Digest of the bundle that ends; where approval is required, it must be given.")),
     responses(
         (status = 204, description = "The stored policies decide."),
         (status = "default", description = "Refused; nothing was changed.", body = ProblemDocument, content_type = "application/problem+json"),
     )
 )]
-async fn remove(State(app): State<App>, caller: Caller) -> Answer<StatusCode> {
-    app.service.remove_bundle(caller.call()).await?;
+async fn remove(State(app): State<App>, caller: Caller, tag: IfMatch) -> Answer<StatusCode> {
+    app.service.remove_bundle(caller.call(), tag.0.as_deref()).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -157,7 +156,7 @@ async fn activate(
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct RollbackRequest {
-    /// Its digest; the bundle that was active before when absent.
+    /// Its digest; the bundle that was active before when absent. Where approval is required, it must be given.
     #[serde(default)]
     digest: Option<String>,
 }

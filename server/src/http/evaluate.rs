@@ -69,9 +69,9 @@ pub(super) struct DecisionView {
     allowed: bool,
     /// Reason of the first fired rule with this decision.
     reason: Option<String>,
-    /// Policies with fired rules, in evaluation order.
+    /// Policies with fired rules, in evaluation order: `policyId`, or `namespace/policyId` where the request sees two of one id.
     matched_policies: Vec<String>,
-    /// Fired rules, in evaluation order.
+    /// Fired rules, in evaluation order: `ruleId`, or with its policy in front where the request sees two of one id.
     matched_rules: Vec<String>,
     /// The same rules, each with what it decides and why.
     matched: Vec<MatchView>,
@@ -96,7 +96,7 @@ pub(super) struct DecisionView {
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes what the runtime writes")]
 pub(super) struct MatchView {
-    /// Policy of the rule.
+    /// Policy of the rule, named as in `matchedPolicies`.
     policy: String,
     /// Its id in that policy.
     rule: String,

@@ -94,7 +94,7 @@ struct RotateKey {
     expires_in: Option<u64>,
 }
 
-/// Give a key a new secret. The answer holds it, once.
+/// Give a key a new secret. The answer holds it, once. Needs every scope of the key; the key counts as the caller too.
 #[utoipa::path(
     post, path = "/api/v1/keys/{id}/rotate", tag = "keys", operation_id = "rotateKey",
     params(("id" = String, Path, description = "Public part of the key.")), request_body = RotateKey,
@@ -119,7 +119,7 @@ async fn rotate(
     Ok(axum::Json(view).into_response())
 }
 
-/// Revoke a key.
+/// Revoke a key. Needs every scope of the key.
 #[utoipa::path(
     delete, path = "/api/v1/keys/{id}", tag = "keys", operation_id = "revokeKey",
     params(("id" = String, Path, description = "Public part of the key.")),

@@ -5,6 +5,7 @@ use super::problem::{Answer, ProblemDocument};
 use super::view::{List, Policy, Version};
 use crate::error::Problem;
 use crate::service;
+use crate::service::policies::PolicyName;
 use crate::state::App;
 use crate::storage::model::PolicyStatus;
 use axum::extract::State;
@@ -34,9 +35,28 @@ const VALIDATE: &str = "/api/v1/policies/validate";
 /// The routes of a policy whose id is `validate`. A path without a parameter hides the one with it, whatever the method.
 fn named_validate() -> MethodRouter<App> {
     let id = || Path("validate".to_owned());
-    routing::get(move |app, caller| get(app, caller, id()))
-        .put(move |app, caller, tag, document| update(app, caller, id(), tag, document))
-        .delete(move |app, caller, tag| delete(app, caller, id(), tag))
+    routing::get(move |app, caller, query| get(app, caller, id(), query))
+        .put(move |app, caller, query, tag, document| update(app, caller, id(), query, tag, document))
+        .delete(move |app, caller, query, tag| delete(app, caller, id(), query, tag))
+}
+
+/// Which policy, beside its id.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct NamespaceQuery {
+    /// Namespace of the policy. Needed where several of the caller's namespaces have a policy of this id; the caller's own
+    /// come before `global`.
+    namespace: Option<String>,
+}
+
+impl NamespaceQuery {
+    fn of<'n>(&'n self, id: &'n str) -> PolicyName<'n> {
+        PolicyName {
+            id,
+            namespace: self.namespace.as_deref(),
+        }
+    }
 }
 
 /// A policy with its `ETag`.
@@ -68,7 +88,7 @@ struct ListQuery {
 #[utoipa::path(
     get, path = "/api/v1/policies", tag = "policies", operation_id = "listPolicies", params(ListQuery),
     responses(
-        (status = 200, description = "Policies in the order of their ids, without documents.", body = List<Policy>),
+        (status = 200, description = "Policies in the order of their ids, then of their namespaces, without documents.", body = List<Policy>),
         (status = "default", description = "Refused.", body = ProblemDocument, content_type = "application/problem+json"),
     )
 )]
@@ -101,22 +121,28 @@ async fn create(State(app): State<App>, caller: Caller, document: Document) -> A
 /// Read a policy.
 #[utoipa::path(
     get, path = "/api/v1/policies/{id}", tag = "policies", operation_id = "getPolicy",
-    params(("id" = String, Path, description = "Id of the policy.")),
+    params(("id" = String, Path, description = "Id of the policy."), NamespaceQuery),
     responses(
         (status = 200, description = "The newest version.", body = Policy),
         (status = "default", description = "Refused.", body = ProblemDocument, content_type = "application/problem+json"),
     )
 )]
-async fn get(State(app): State<App>, caller: Caller, Path(id): Path<String>) -> Answer<Response> {
-    let record = app.service.policy(caller.call(), &id).await?;
+async fn get(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+    Query(query): Query<NamespaceQuery>,
+) -> Answer<Response> {
+    let record = app.service.policy(caller.call(), query.of(&id)).await?;
     Ok(tagged(StatusCode::OK, &Policy::of(record, true)))
 }
 
-/// Store a new version of a policy.
+/// Store a new version of a policy. The namespace is that of the document.
 #[utoipa::path(
     put, path = "/api/v1/policies/{id}", tag = "policies", operation_id = "updatePolicy",
     params(
         ("id" = String, Path, description = "Id of the policy."),
+        NamespaceQuery,
         ("If-Match" = Option<String>, Header, description = "Version that is to be replaced, such as \"3\"."),
     ),
     request_body(description = "The document.", content((Object = "application/json"), (String = "application/yaml"))),
@@ -129,13 +155,20 @@ async fn update(
     State(app): State<App>,
     caller: Caller,
     Path(id): Path<String>,
+    Query(query): Query<NamespaceQuery>,
     tag: IfMatch,
     document: Document,
 ) -> Answer<Response> {
     let expected = tag.version()?;
     let written = app
         .service
-        .update_policy(caller.call(), &id, document.source, document.format, expected)
+        .update_policy(
+            caller.call(),
+            query.of(&id),
+            document.source,
+            document.format,
+            expected,
+        )
         .await?;
     Ok(tagged(StatusCode::OK, &Policy::written(written)))
 }
@@ -145,6 +178,7 @@ async fn update(
     delete, path = "/api/v1/policies/{id}", tag = "policies", operation_id = "deletePolicy",
     params(
         ("id" = String, Path, description = "Id of the policy."),
+        NamespaceQuery,
         ("If-Match" = Option<String>, Header, description = "Version that is to be removed."),
     ),
     responses(
@@ -156,10 +190,11 @@ async fn delete(
     State(app): State<App>,
     caller: Caller,
     Path(id): Path<String>,
+    Query(query): Query<NamespaceQuery>,
     tag: IfMatch,
 ) -> Answer<StatusCode> {
     app.service
-        .delete_policy(caller.call(), &id, tag.version()?)
+        .delete_policy(caller.call(), query.of(&id), tag.version()?)
         .await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -177,7 +212,8 @@ struct StatusRequest {
     patch, path = "/api/v1/policies/{id}/status", tag = "policies", operation_id = "setPolicyStatus",
     params(
         ("id" = String, Path, description = "Id of the policy."),
-        ("If-Match" = Option<String>, Header, description = "Version that is meant."),
+        NamespaceQuery,
+        ("If-Match" = Option<String>, Header, description = "Version that is meant. Where approval is required, an activation must name the version that was reviewed."),
     ),
     request_body = StatusRequest,
     responses(
@@ -189,13 +225,14 @@ async fn set_status(
     State(app): State<App>,
     caller: Caller,
     Path(id): Path<String>,
+    Query(query): Query<NamespaceQuery>,
     tag: IfMatch,
     Json(request): Json<StatusRequest>,
 ) -> Answer<Response> {
     let expected = tag.version()?;
     let record = app
         .service
-        .set_policy_status(caller.call(), &id, request.status, expected)
+        .set_policy_status(caller.call(), query.of(&id), request.status, expected)
         .await?;
     Ok(tagged(StatusCode::OK, &Policy::of(record, true)))
 }
@@ -212,10 +249,25 @@ pub(super) struct PageQuery {
     pub(super) cursor: Option<String>,
 }
 
+/// Which versions.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct VersionsQuery {
+    /// Namespace of the policy. Needed where several of the caller's namespaces have a policy of this id; the caller's own
+    /// come before `global`.
+    namespace: Option<String>,
+    /// Entries at the most, 1 to 500; default 50.
+    #[param(minimum = 1, maximum = 500)]
+    limit: Option<u32>,
+    /// `next` of the part before.
+    cursor: Option<String>,
+}
+
 /// List the versions of a policy, newest first.
 #[utoipa::path(
     get, path = "/api/v1/policies/{id}/versions", tag = "policies", operation_id = "listPolicyVersions",
-    params(("id" = String, Path, description = "Id of the policy."), PageQuery),
+    params(("id" = String, Path, description = "Id of the policy."), VersionsQuery),
     responses(
         (status = 200, description = "Versions without documents.", body = List<Version>),
         (status = "default", description = "Refused.", body = ProblemDocument, content_type = "application/problem+json"),
@@ -225,10 +277,14 @@ async fn versions(
     State(app): State<App>,
     caller: Caller,
     Path(id): Path<String>,
-    Query(query): Query<PageQuery>,
+    Query(query): Query<VersionsQuery>,
 ) -> Answer<Response> {
     let page = service::numbered_page(query.limit, query.cursor)?;
-    let slice = app.service.policy_versions(caller.call(), &id, &page).await?;
+    let name = PolicyName {
+        id: &id,
+        namespace: query.namespace.as_deref(),
+    };
+    let slice = app.service.policy_versions(caller.call(), name, &page).await?;
     Ok(axum::Json(List::of(slice, |version| Version::of(version, false))).into_response())
 }
 
@@ -238,6 +294,7 @@ async fn versions(
     params(
         ("id" = String, Path, description = "Id of the policy."),
         ("version" = u64, Path, description = "Number of the version."),
+        NamespaceQuery,
     ),
     responses(
         (status = 200, description = "The version with its document.", body = Version),
@@ -248,8 +305,10 @@ async fn version(
     State(app): State<App>,
     caller: Caller,
     Path((id, version)): Path<(String, u64)>,
+    Query(query): Query<NamespaceQuery>,
 ) -> Answer<Response> {
-    let version = app.service.policy_version(caller.call(), &id, version).await?;
+    let name = query.of(&id);
+    let version = app.service.policy_version(caller.call(), name, version).await?;
     Ok(axum::Json(Version::of(version, true)).into_response())
 }
 
@@ -266,6 +325,7 @@ struct RollbackRequest {
     post, path = "/api/v1/policies/{id}/rollback", tag = "policies", operation_id = "rollbackPolicy",
     params(
         ("id" = String, Path, description = "Id of the policy."),
+        NamespaceQuery,
         ("If-Match" = Option<String>, Header, description = "Version that is to be replaced."),
     ),
     request_body = RollbackRequest,
@@ -278,13 +338,14 @@ async fn rollback(
     State(app): State<App>,
     caller: Caller,
     Path(id): Path<String>,
+    Query(query): Query<NamespaceQuery>,
     tag: IfMatch,
     Json(request): Json<RollbackRequest>,
 ) -> Answer<Response> {
     let expected = tag.version()?;
     let written = app
         .service
-        .rollback_policy(caller.call(), &id, request.version, expected)
+        .rollback_policy(caller.call(), query.of(&id), request.version, expected)
         .await?;
     Ok(tagged(StatusCode::OK, &Policy::written(written)))
 }

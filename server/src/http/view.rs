@@ -116,6 +116,8 @@ impl Policy {
 pub(super) struct Version {
     /// The policy.
     pub id: String,
+    /// Its namespace.
+    pub namespace: String,
     /// From 1.
     pub version: u64,
     /// Version in the document's metadata.
@@ -141,6 +143,7 @@ impl Version {
     pub(super) fn of(version: PolicyVersion, with_source: bool) -> Self {
         Self {
             id: version.id,
+            namespace: version.namespace,
             version: version.version,
             document_version: version.document_version,
             status: version.status,
@@ -343,6 +346,10 @@ pub(super) struct Key {
     pub namespaces: Option<Vec<String>>,
     /// Who made it.
     pub author: String,
+    /// Who else counts as its holder, because they rotated it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    pub rotated_by: Vec<String>,
     /// When.
     pub created_at: String,
     /// Until when it is good; null is for ever.
@@ -366,6 +373,7 @@ impl Key {
             scopes: key.scopes.iter().map(crate::identity::Scope::as_str).collect(),
             namespaces: key.namespaces,
             author: key.author,
+            rotated_by: key.rotated_by,
             created_at: time(key.created_ms),
             expires_at: key.expires_ms.map(time),
             revoked_at: key.revoked_ms.map(time),

@@ -1,6 +1,7 @@
 //! Bundles: deploy, history, activate, roll back, go back to stored policies.
 
 use super::{Call, Service};
+use crate::active::Info;
 use crate::clock::now_ms;
 use crate::config::Origin;
 use crate::error::{Code, Result, ServiceError};
@@ -14,7 +15,7 @@ use std::sync::Arc;
 const TRIES: usize = 16;
 
 impl Service {
-    /// A bundle holds policies of any namespace: who is bound to some may neither read nor write one.
+    /// A bundle holds policies of any namespace: who is bound to some may neither read nor write one, nor see when it came.
     fn spans_namespaces(call: Call<'_>) -> Result<()> {
         if call.identity.namespaces.is_none() {
             return Ok(());
@@ -54,12 +55,7 @@ impl Service {
             let mut state = self.active.change().await;
             self.catch_up(&mut state).await?;
             let info = self.active.info();
-            if let Some(expected) = expected.filter(|e| info.digest.as_deref() != Some(*e)) {
-                return Err(ServiceError::new(
-                    Code::VersionMismatch,
-                    format!("the active bundle is not {expected}"),
-                ));
-            }
+            Self::is_active(&info, expected)?;
             let policies = self.active.load(Arc::clone(&bytes)).await?;
             let digest = policies.digest().map(|d| d.to_string()).unwrap_or_default();
             let manifest = policies.manifest();
@@ -105,7 +101,7 @@ impl Service {
                 Scope::Write
             },
         )?;
-        self.switch(call, Some(digest), "bundle.activate").await?;
+        self.switch(call, Some(digest), None, "bundle.activate").await?;
         self.bundle_record(digest).await
     }
 
@@ -113,7 +109,7 @@ impl Service {
     ///
     /// # Errors
     ///
-    /// As [`Service::activate_bundle`].
+    /// As [`Service::activate_bundle`], and [`Code::PreconditionRequired`] without a digest where approval is configured.
     pub async fn rollback_bundle(&self, call: Call<'_>, digest: Option<&str>) -> Result<BundleRecord> {
         self.may_deploy(
             call,
@@ -125,6 +121,9 @@ impl Service {
         )?;
         let digest = match digest {
             Some(digest) => digest.to_owned(),
+            None if self.approval => {
+                return Err(Self::unnamed("name the bundle that was reviewed by its `digest`"));
+            }
             None => {
                 let mut earlier: Vec<BundleRecord> = self.all_bundles().await?;
                 earlier.retain(|bundle| !bundle.active && bundle.activated_ms.is_some());
@@ -136,16 +135,17 @@ impl Service {
                     .ok_or_else(|| ServiceError::new(Code::NotFound, "no bundle was active before"))?
             }
         };
-        self.switch(call, Some(&digest), "bundle.rollback").await?;
+        self.switch(call, Some(&digest), None, "bundle.rollback").await?;
         self.bundle_record(&digest).await
     }
 
-    /// Goes back to the stored policies.
+    /// Goes back to the stored policies. `expected` is the digest of the bundle that ends.
     ///
     /// # Errors
     ///
-    /// As [`Service::activate_bundle`].
-    pub async fn remove_bundle(&self, call: Call<'_>) -> Result<()> {
+    /// As [`Service::activate_bundle`], [`Code::VersionMismatch`] when `expected` is not the digest of the active bundle, and
+    /// [`Code::PreconditionRequired`] without it where approval is configured.
+    pub async fn remove_bundle(&self, call: Call<'_>, expected: Option<&str>) -> Result<()> {
         self.may_deploy(
             call,
             if self.approval {
@@ -155,13 +155,26 @@ impl Service {
             },
         )?;
         self.active.takes_sources()?;
-        self.switch(call, None, "bundle.remove").await
+        if self.approval && expected.is_none() {
+            return Err(Self::unnamed(
+                "going back to the stored policies needs `If-Match` with the digest of the bundle that ends",
+            ));
+        }
+        self.switch(call, None, expected, "bundle.remove").await
     }
 
-    async fn switch(&self, call: Call<'_>, digest: Option<&str>, action: &str) -> Result<()> {
+    /// Makes the bundle of this digest, or with `None` the stored policies, decide in place of what does.
+    async fn switch(
+        &self,
+        call: Call<'_>,
+        digest: Option<&str>,
+        expected: Option<&str>,
+        action: &str,
+    ) -> Result<()> {
         for _ in 0..TRIES {
             let mut state = self.active.change().await;
             self.catch_up(&mut state).await?;
+            Self::is_active(&self.active.info(), expected)?;
             if let Some(digest) = digest {
                 let record = self.bundle_record(digest).await?;
                 if self.approval {
@@ -188,6 +201,19 @@ impl Service {
             }
         }
         Err(StoreError::Conflict.into())
+    }
+
+    /// # Errors
+    ///
+    /// [`Code::VersionMismatch`] where another bundle is active than a caller expects.
+    fn is_active(info: &Info, expected: Option<&str>) -> Result<()> {
+        match expected {
+            Some(expected) if info.digest.as_deref() != Some(expected) => Err(ServiceError::new(
+                Code::VersionMismatch,
+                format!("the active bundle is not {expected}"),
+            )),
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// Follows the store before a change. What is active there may be what this server cannot run; the change is the way out.
@@ -223,6 +249,17 @@ impl Service {
         record.ok_or_else(|| ServiceError::not_found("bundle", digest))
     }
 
+    /// What is active.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::Forbidden`], also for whoever is bound to namespaces: what is active is what all of them do.
+    pub fn bundle_status(&self, call: Call<'_>) -> Result<Arc<Info>> {
+        call.require(Scope::Read)?;
+        Self::spans_namespaces(call)?;
+        Ok(self.active.info())
+    }
+
     /// The active bundle: its record and its bytes.
     ///
     /// # Errors
@@ -251,6 +288,7 @@ impl Service {
     /// [`Code::Forbidden`], store errors.
     pub async fn bundle_history(&self, call: Call<'_>, page: &Page) -> Result<Slice<BundleRecord>> {
         call.require(Scope::Read)?;
+        Self::spans_namespaces(call)?;
         Ok(self.store.bundles(page).await?)
     }
 }

@@ -43,7 +43,8 @@ pub struct Evaluation<'a> {
     /// `UNKNOWN_NAMESPACE` is `global`.
     #[serde(borrow, default)]
     pub namespace: Option<Cow<'a, str>>,
-    /// Only these policies; an id that is not active is an error, and so is an empty list.
+    /// Only these policies: of each id every one that the request sees. An id that is not active there is an error, and so is
+    /// an empty list.
     #[serde(borrow, default)]
     pub policies: Option<Vec<Cow<'a, str>>>,
     /// Whether to explain every rule.
@@ -288,7 +289,8 @@ pub struct Batch<'a> {
     /// Only policies of this namespace and of `global`.
     #[serde(borrow, default)]
     pub namespace: Option<Cow<'a, str>>,
-    /// Only these policies; an id that is not active is an error, and so is an empty list.
+    /// Only these policies: of each id every one that the request sees. An id that is not active there is an error, and so is
+    /// an empty list.
     #[serde(borrow, default)]
     pub policies: Option<Vec<Cow<'a, str>>>,
     /// Whether to explain every rule.

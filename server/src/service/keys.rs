@@ -1,4 +1,11 @@
 //! API keys: make, list, rotate, revoke. The secret is shown once, when it is made.
+//!
+//! # Invariants
+//!
+//! - `keys:manage` hands out nothing: whoever makes, rotates or revokes a key has every scope of it, and may touch every
+//!   namespace of it.
+//! - Whoever has seen a secret of a key is one of the persons that it counts as (`persons.rs`): its maker, and whoever
+//!   rotated it.
 
 use super::{Call, Service};
 use crate::auth::api_key;
@@ -119,6 +126,9 @@ pub async fn make_key(
     }
     let namespaces = match (new.namespaces, maker.namespaces.as_deref()) {
         (Some(named), _) => {
+            if named.iter().any(String::is_empty) {
+                return Err(malformed("`namespaces` holds an empty name"));
+            }
             named.iter().try_for_each(|n| call.require_namespace(n))?;
             Some(named)
         }
@@ -134,6 +144,7 @@ pub async fn make_key(
         scopes,
         namespaces,
         author: maker.subject.to_string(),
+        rotated_by: Vec::new(),
         created_ms: now_ms(),
         expires_ms,
         revoked_ms: None,
@@ -156,11 +167,11 @@ impl Service {
         make_key(&*self.store, call.identity, call.request_id, new).await
     }
 
-    /// Gives a key a new secret. The old one stays good for `overlap`.
+    /// Gives a key a new secret. The old one stays good for `overlap`. From then on the key counts as the caller too.
     ///
     /// # Errors
     ///
-    /// `not_found`, `forbidden`, `malformed_request` where the key would be of no use, store errors.
+    /// `not_found`, `forbidden` for a key that may do more than the caller, `malformed_request` where the key would be of no use, store errors.
     pub async fn rotate_key(
         &self,
         call: Call<'_>,
@@ -182,12 +193,18 @@ impl Service {
             hash: generated.hash,
             previous_until_ms: until,
             expires_ms,
+            by: call.identity.subject.to_string(),
         };
         let audit = call.audit("key.rotate", id, "", &json!({"previousUntil": until}));
         self.store.change_key(&change, &audit).await?;
+        // Not read again: once it is rotated, nothing may keep the secret from its user.
         key.previous = Some((key.hash, until));
         key.hash = generated.hash;
         key.expires_ms = expires_ms;
+        let by = call.identity.subject.to_string();
+        if by != key.author && !key.rotated_by.contains(&by) {
+            key.rotated_by.push(by);
+        }
         Ok((key, generated.secret))
     }
 
@@ -195,7 +212,7 @@ impl Service {
     ///
     /// # Errors
     ///
-    /// `not_found`, `forbidden`, store errors.
+    /// `not_found`, `forbidden` for a key that may do more than the caller, store errors.
     pub async fn revoke_key(&self, call: Call<'_>, id: &str) -> Result<()> {
         self.own_key(call, id).await?;
         let change = KeyChange::Revoke {
@@ -206,31 +223,63 @@ impl Service {
         Ok(self.store.change_key(&change, &audit).await?)
     }
 
-    /// Keys that the caller may manage.
+    /// Keys that the caller may see: those of namespaces that are all the caller's.
     ///
     /// # Errors
     ///
     /// `forbidden`, store errors.
     pub async fn keys(&self, call: Call<'_>, page: &Page) -> Result<Slice<ApiKey>> {
         call.require(Scope::Keys)?;
-        let mut slice = self.store.keys(page).await?;
-        slice.items.retain(|key| manages(call, key));
-        Ok(slice)
+        let limit = page.limit as usize;
+        let mut seen: Vec<ApiKey> = Vec::new();
+        let mut part = page.clone();
+        // The cursor is the last key that is shown, never one that is not.
+        while seen.len() <= limit {
+            let slice = self.store.keys(&part).await?;
+            seen.extend(slice.items.into_iter().filter(|key| sees(call, key)));
+            match slice.next {
+                Some(next) => part.after = Some(next),
+                None => break,
+            }
+        }
+        let more = seen.len() > limit;
+        seen.truncate(limit);
+        let next = seen.last().filter(|_| more).map(|key| key.id.clone());
+        Ok(Slice { items: seen, next })
     }
 
+    /// A key that the caller may change.
     async fn own_key(&self, call: Call<'_>, id: &str) -> Result<ApiKey> {
         call.require(Scope::Keys)?;
         let key = self.store.key(id).await?;
-        key.filter(|key| manages(call, key) && key.revoked_ms.is_none())
-            .ok_or_else(|| ServiceError::not_found("key", id))
+        let key = key
+            .filter(|key| sees(call, key) && key.revoked_ms.is_none())
+            .ok_or_else(|| ServiceError::not_found("key", id))?;
+        let lacking: Vec<&str> = key
+            .scopes
+            .iter()
+            .filter(|scope| !call.identity.scopes.has(*scope))
+            .map(Scope::as_str)
+            .collect();
+        if lacking.is_empty() {
+            return Ok(key);
+        }
+        Err(ServiceError::new(
+            Code::Forbidden,
+            format!(
+                "the key `{id}` may do more than `{}`, who lacks {}",
+                call.identity.subject,
+                lacking.join(", ")
+            ),
+        ))
     }
 }
 
-/// Whether a key reaches no further than the caller.
-fn manages(call: Call<'_>, key: &ApiKey) -> bool {
+/// Whether the namespaces of a key are all the caller's. One that is bound to none is nobody's who is bound to some.
+fn sees(call: Call<'_>, key: &ApiKey) -> bool {
     match (&key.namespaces, &call.identity.namespaces) {
         (_, None) => true,
         (None, Some(_)) => false,
-        (Some(of_key), Some(_)) => of_key.iter().all(|n| call.identity.may_touch(n)),
+        (Some(of_key), Some(_)) => !of_key.is_empty() && of_key.iter().all(|n| call.identity.may_touch(n)),
     }
 }

@@ -1,17 +1,20 @@
 //! Who counts as whom where one person approves what another one wrote.
 //!
-//! A key stands for whoever made it, also through other keys. So two subjects are one person when one of them made the
-//! other, or somebody made both. Keys that were made on the command line have nobody behind them: each stands for itself.
+//! A key stands for everybody who has seen a secret of it: whoever made it, and whoever rotated it, also through other
+//! keys. So two subjects are one person when one of them stands behind the other, or somebody stands behind both. Keys that
+//! were made on the command line, and never rotated by others, have nobody behind them: each stands for itself.
+//!
+//! Who stands behind a key never becomes fewer: a secret that was seen once may have been kept.
 
 use super::Service;
 use crate::auth::api_key;
 use crate::error::{Code, Result, ServiceError};
-use crate::identity::{ANONYMOUS, OPERATOR};
+use crate::identity;
 
-/// Keys behind one another at the most. Nobody needs more, and each is a question to the store.
-const DEEPEST: usize = 16;
+/// Who may stand behind a subject at the most. Nobody needs more, and each may be a question to the store.
+const MOST: usize = 64;
 
-/// A subject, and the ones that stand behind it: who made its key, who made theirs, and so on.
+/// A subject, and the ones that stand behind it: who made or rotated its key, who made or rotated theirs, and so on.
 #[derive(Debug)]
 pub(super) struct Person {
     subjects: Vec<String>,
@@ -19,7 +22,7 @@ pub(super) struct Person {
 
 impl Person {
     fn stands_for(&self, subject: &str) -> bool {
-        let nobody = subject == OPERATOR || subject == ANONYMOUS;
+        let nobody = identity::is_nobody(subject);
         // Who is called as nobody is called is still the same as themselves.
         let seen = if nobody {
             self.subjects.get(..1)
@@ -41,24 +44,29 @@ impl Service {
     ///
     /// # Errors
     ///
-    /// [`Code::Forbidden`] for a key that was made by too many others, store errors.
+    /// [`Code::Forbidden`] for a key with too many behind it, store errors.
     pub(super) async fn person(&self, subject: &str) -> Result<Person> {
         let mut subjects = vec![subject.to_owned()];
-        let mut last = subject.to_owned();
-        while let Some(id) = api_key::id_in_subject(&last) {
-            let Some(key) = self.store.key(id).await? else {
-                break;
+        let mut looked_at = 0;
+        while let Some(next) = subjects.get(looked_at) {
+            looked_at += 1;
+            let Some(id) = api_key::id_in_subject(next) else {
+                continue;
             };
-            if subjects.len() > DEEPEST {
+            let Some(key) = self.store.key(id).await? else {
+                continue;
+            };
+            for behind in std::iter::once(key.author).chain(key.rotated_by) {
+                if !subjects.contains(&behind) {
+                    subjects.push(behind);
+                }
+            }
+            if subjects.len() > MOST {
                 return Err(ServiceError::new(
                     Code::Forbidden,
-                    format!(
-                        "`{subject}` was made by a key that was made by a key, more than {DEEPEST} times"
-                    ),
+                    format!("more than {MOST} made or rotated the key of `{subject}` and the keys behind it"),
                 ));
             }
-            subjects.push(key.author.clone());
-            last = key.author;
         }
         Ok(Person { subjects })
     }
@@ -81,6 +89,7 @@ mod tests {
         let second = person(&["bob (key 5)", "operator"]);
         let operator = person(&["operator"]);
         let made_by_first = person(&["x (key 6)", "root (key 4)", "operator"]);
+        let rotated = person(&["r (key 7)", "operator", "ann", "k (key 1)"]);
         let alike = [
             (&ann, &ann),
             (&ann, &key),
@@ -89,6 +98,8 @@ mod tests {
             (&first, &made_by_first),
             (&operator, &operator),
             (&operator, &first),
+            (&rotated, &ann),
+            (&rotated, &key_of_key),
         ];
         let apart = [
             (&ann, &bob),
@@ -96,6 +107,8 @@ mod tests {
             (&first, &second),
             (&second, &made_by_first),
             (&ann, &first),
+            (&rotated, &bob),
+            (&rotated, &first),
         ];
         for (one, other) in alike {
             assert!(one.is(other) && other.is(one), "{one:?} {other:?}");

@@ -3,28 +3,46 @@
 //! A write is compiled together with everything that is active before it is stored, and stored only if nothing else
 //! became active meanwhile; otherwise it is done again on the new state. So the store never holds active policies that do
 //! not compile together, whatever several servers do at once.
+//!
+//! # Namespaces
+//!
+//! A policy is told by its namespace and id. Callers name it by its id alone, where what they see makes the namespace clear
+//! ([`Service::locate`]); no answer depends on policies of namespaces that they do not see.
 
+use super::simulate::{key_of, only};
 use super::{Call, Service};
 use crate::active::State;
 use crate::clock::now_ms;
 use crate::config::Origin;
-use crate::document::{self, Format, file_name};
+use crate::document::{self, Format, Sight, file_name};
 use crate::error::{Code, Problem, Result, ServiceError};
-use crate::identity::Scope;
-use crate::storage::StoreError;
+use crate::identity::{GLOBAL, Scope};
 use crate::storage::model::{
-    Activate, Expected, Page, PolicyFilter, PolicyRecord, PolicyStatus, PolicyVersion, PolicyWrite, Slice,
+    Activate, Expected, IdPlace, Page, PolicyFilter, PolicyKey, PolicyRecord, PolicyStatus, PolicyVersion,
+    PolicyWrite, Slice,
 };
+use crate::storage::{PLACES, StoreError};
 use policy_compiler::Compiler;
+use policy_grammar::{SourceFile, SourceMap, parse_source};
 use policy_runtime::Policies;
 use serde_json::json;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// How often a write is done again when others come first.
 const TRIES: usize = 16;
 
 /// Versions that are looked at at once.
 const VERSIONS: u32 = 50;
+
+/// A policy as a caller names it.
+#[derive(Debug, Clone, Copy)]
+pub struct PolicyName<'n> {
+    /// Its id.
+    pub id: &'n str,
+    /// Its namespace, where the caller says it.
+    pub namespace: Option<&'n str>,
+}
 
 /// A policy after a write, and what the compiler warns of.
 #[derive(Debug, Clone)]
@@ -37,14 +55,27 @@ pub struct Written {
 
 /// A change to be stored.
 struct Change<'w> {
-    id: &'w str,
+    key: &'w PolicyKey,
     expected: Expected,
     version: Option<PolicyVersion>,
     activate: Activate,
     approved_by: Option<String>,
     action: &'w str,
-    namespace: &'w str,
     detail: serde_json::Value,
+}
+
+/// The error where an id alone does not say which policy is meant. Names only namespaces of the caller.
+fn ambiguous(id: &str, namespaces: &[&str]) -> ServiceError {
+    let names = namespaces.join(", ");
+    let more = if namespaces.len() < PLACES {
+        ""
+    } else {
+        " and more"
+    };
+    ServiceError::new(
+        Code::AmbiguousPolicy,
+        format!("the namespaces {names}{more} have a policy `{id}`: name one with `namespace`"),
+    )
 }
 
 impl Service {
@@ -52,18 +83,18 @@ impl Service {
     ///
     /// # Errors
     ///
-    /// [`Code::PolicyInvalid`], [`Code::AlreadyExists`], [`Code::Forbidden`], [`Code::ReadOnly`], store errors.
+    /// [`Code::PolicyInvalid`], [`Code::AlreadyExists`] where its namespace has a policy of its id, [`Code::Forbidden`],
+    /// [`Code::ReadOnly`], store errors.
     pub async fn create_policy(&self, call: Call<'_>, source: String, format: Format) -> Result<Written> {
         self.may_write(call)?;
         let (version, warnings) = self.check(source, format).await?;
-        let id = version.id.clone();
         let record = self
-            .put(call, &id, version, Expected::Nothing, "policy.create")
+            .put(call, version, Expected::Nothing, "policy.create")
             .await?;
         Ok(Written { record, warnings })
     }
 
-    /// Stores a new version of a policy.
+    /// Stores a new version of a policy, whose namespace is that of the document.
     ///
     /// # Errors
     ///
@@ -71,23 +102,32 @@ impl Service {
     pub async fn update_policy(
         &self,
         call: Call<'_>,
-        id: &str,
+        name: PolicyName<'_>,
         source: String,
         format: Format,
         expected: Option<u64>,
     ) -> Result<Written> {
         self.may_write(call)?;
         let (version, warnings) = self.check(source, format).await?;
-        if version.id != id {
+        if version.id != name.id {
             return Err(ServiceError::new(
                 Code::MalformedRequest,
-                format!("the document is the policy `{}`, not `{id}`", version.id),
+                format!("the document is the policy `{}`, not `{}`", version.id, name.id),
             ));
         }
-        let current = self.readable(call, id).await?;
-        call.require_namespace(&current.latest.namespace)?;
+        if let Some(namespace) = name.namespace.filter(|named| *named != version.namespace) {
+            return Err(ServiceError::new(
+                Code::MalformedRequest,
+                format!(
+                    "the document is of the namespace `{}`, not `{namespace}`; in another namespace it is another policy",
+                    version.namespace
+                ),
+            ));
+        }
+        call.require_namespace(&version.namespace)?;
+        self.latest(&version.key()).await?;
         let expected = expected.map_or(Expected::Any, Expected::Version);
-        let record = self.put(call, id, version, expected, "policy.update").await?;
+        let record = self.put(call, version, expected, "policy.update").await?;
         Ok(Written { record, warnings })
     }
 
@@ -99,18 +139,18 @@ impl Service {
     pub async fn rollback_policy(
         &self,
         call: Call<'_>,
-        id: &str,
+        name: PolicyName<'_>,
         to: u64,
         expected: Option<u64>,
     ) -> Result<Written> {
         self.may_write(call)?;
-        let current = self.readable(call, id).await?;
-        call.require_namespace(&current.latest.namespace)?;
+        let key = self.readable(call, name).await?.latest.key();
+        call.require_namespace(&key.namespace)?;
         let old = self
             .store
-            .version(id, to)
+            .version(&key, to)
             .await?
-            .ok_or_else(|| ServiceError::not_found("version", &format!("{id}/{to}")))?;
+            .ok_or_else(|| ServiceError::not_found("version", &format!("{}/{to}", key.id)))?;
         let format = if old.format == "json" {
             Format::Json
         } else {
@@ -119,7 +159,7 @@ impl Service {
         let (mut version, warnings) = self.check(old.source, format).await?;
         version.status = old.status;
         let expected = expected.map_or(Expected::Any, Expected::Version);
-        let record = self.put(call, id, version, expected, "policy.rollback").await?;
+        let record = self.put(call, version, expected, "policy.rollback").await?;
         Ok(Written { record, warnings })
     }
 
@@ -138,12 +178,12 @@ impl Service {
     async fn put(
         &self,
         call: Call<'_>,
-        id: &str,
         mut version: PolicyVersion,
         expected: Expected,
         action: &str,
     ) -> Result<PolicyRecord> {
-        call.require_namespace(&version.namespace)?;
+        let key = version.key();
+        call.require_namespace(&key.namespace)?;
         version.author = call.identity.subject.to_string();
         version.created_ms = now_ms();
         let activate = match (version.status, self.approval) {
@@ -152,17 +192,15 @@ impl Service {
             (PolicyStatus::Draft | PolicyStatus::Deprecated, false) => Activate::None,
         };
         let detail = json!({"digest": version.digest, "status": version.status.as_str()});
-        let namespace = version.namespace.clone();
         self.write(
             call,
             Change {
-                id,
+                key: &key,
                 expected,
                 version: Some(version),
                 activate,
                 approved_by: None,
                 action,
-                namespace: &namespace,
                 detail,
             },
         )
@@ -173,21 +211,35 @@ impl Service {
     ///
     /// # Errors
     ///
-    /// As [`Service::update_policy`]; [`Code::SelfApproval`] where approval is configured and the caller is the author.
+    /// As [`Service::update_policy`]. Where approval is configured, [`Code::PreconditionRequired`] when an activation does
+    /// not name the version that was reviewed, and [`Code::SelfApproval`] when the caller is the author.
     pub async fn set_policy_status(
         &self,
         call: Call<'_>,
-        id: &str,
+        name: PolicyName<'_>,
         status: PolicyStatus,
         expected: Option<u64>,
     ) -> Result<PolicyRecord> {
         let approves = self.approval && status == PolicyStatus::Active;
         call.require(if approves { Scope::Approve } else { Scope::Write })?;
         self.writable()?;
-        let current = self.readable(call, id).await?;
+        let current = self.readable(call, name).await?;
         let latest = &current.latest;
-        call.require_namespace(&latest.namespace)?;
+        let key = latest.key();
+        call.require_namespace(&key.namespace)?;
         if approves {
+            // What is approved is what was looked at, not what came after it.
+            let reviewed = expected.ok_or_else(|| {
+                Self::unnamed(
+                    "activating a policy needs `If-Match` with the version that was reviewed, such as \"3\"",
+                )
+            })?;
+            if reviewed != latest.version {
+                return Err(StoreError::VersionMismatch {
+                    current: latest.version,
+                }
+                .into());
+            }
             self.not_own_text(call, latest).await?;
         }
         // Whoever wrote the text stays its author; who changed the status stands in the audit trail.
@@ -196,10 +248,10 @@ impl Service {
             created_ms: now_ms(),
             ..latest.clone()
         });
-        // What is approved is what was looked at.
+        // What is activated is what was compiled.
         let expected = Expected::Version(expected.unwrap_or(latest.version));
         let change = Change {
-            id,
+            key: &key,
             expected,
             version,
             activate: if status == PolicyStatus::Active {
@@ -209,7 +261,6 @@ impl Service {
             },
             approved_by: approves.then(|| call.identity.subject.to_string()),
             action: "policy.status",
-            namespace: &latest.namespace,
             detail: json!({"status": status.as_str(), "version": latest.version}),
         };
         self.write(call, change).await
@@ -227,7 +278,7 @@ impl Service {
             after: None,
         };
         loop {
-            let slice = self.store.versions(&text.id, &page).await?;
+            let slice = self.store.versions(&text.key(), &page).await?;
             for version in slice.items.into_iter().filter(|v| v.digest == text.digest) {
                 if !authors.insert(version.author.clone()) {
                     continue;
@@ -245,13 +296,21 @@ impl Service {
         }
     }
 
+    /// The error of somebody who approves without saying what.
+    pub(super) fn unnamed(detail: &str) -> ServiceError {
+        ServiceError::new(Code::PreconditionRequired, detail)
+    }
+
     /// The error of somebody who approves what is their own, with what makes it so.
     pub(super) fn self_approval(call: Call<'_>, author: &str, detail: String) -> ServiceError {
         let subject = &call.identity.subject;
         let detail = if author == &**subject {
             detail
         } else {
-            format!("{detail}; `{subject}` counts as the same person, because a key counts as who made it")
+            format!(
+                "{detail}; `{subject}` counts as the same person, because a key counts as who made it and as who \
+                 rotated it"
+            )
         };
         ServiceError::new(Code::SelfApproval, detail)
     }
@@ -261,22 +320,27 @@ impl Service {
     /// # Errors
     ///
     /// As [`Service::update_policy`].
-    pub async fn delete_policy(&self, call: Call<'_>, id: &str, expected: Option<u64>) -> Result<()> {
+    pub async fn delete_policy(
+        &self,
+        call: Call<'_>,
+        name: PolicyName<'_>,
+        expected: Option<u64>,
+    ) -> Result<()> {
         self.may_write(call)?;
-        let current = self.readable(call, id).await?;
-        let namespace = &current.latest.namespace;
-        call.require_namespace(namespace)?;
+        let current = self.readable(call, name).await?;
+        let key = current.latest.key();
+        call.require_namespace(&key.namespace)?;
         let audit = call.audit(
             "policy.delete",
-            id,
-            namespace,
+            &key.id,
+            &key.namespace,
             &json!({"version": current.latest.version}),
         );
         for _ in 0..TRIES {
-            let mut state = self.changeable().await?;
-            let compiled = self.compile_with(&state, id, None).await?;
+            let mut state = self.changeable(call).await?;
+            let compiled = self.compile_with(call, &state, &key, None).await?;
             let base = self.active.info().store_revision;
-            match self.store.delete_policy(id, expected, base, &audit).await {
+            match self.store.delete_policy(&key, expected, base, &audit).await {
                 Err(StoreError::Conflict) => {}
                 Err(error) => return Err(error.into()),
                 Ok(revision) => {
@@ -289,9 +353,10 @@ impl Service {
     }
 
     async fn write(&self, call: Call<'_>, change: Change<'_>) -> Result<PolicyRecord> {
-        let audit = call.audit(change.action, change.id, change.namespace, &change.detail);
+        let key = change.key;
+        let audit = call.audit(change.action, &key.id, &key.namespace, &change.detail);
         let mut write = PolicyWrite {
-            id: change.id.to_owned(),
+            key: key.clone(),
             expected: change.expected,
             base: 0,
             version: change.version,
@@ -299,16 +364,16 @@ impl Service {
             approved_by: change.approved_by,
         };
         for _ in 0..TRIES {
-            let mut state = self.changeable().await?;
+            let mut state = self.changeable(call).await?;
             let compiled = match write.activate {
                 Activate::Unchanged => None,
-                Activate::None => self.compile_with(&state, change.id, None).await?,
+                Activate::None => self.compile_with(call, &state, key, None).await?,
                 Activate::Latest => {
                     let latest = match &write.version {
                         Some(version) => version.clone(),
-                        None => self.latest(change.id).await?,
+                        None => self.latest(key).await?,
                     };
-                    self.compile_with(&state, change.id, Some(&latest)).await?
+                    self.compile_with(call, &state, key, Some(&latest)).await?
                 }
             };
             write.base = self.active.info().store_revision;
@@ -325,14 +390,19 @@ impl Service {
     }
 
     /// The state to change, following the store; an error where policies cannot be changed here.
-    async fn changeable(&self) -> Result<tokio::sync::MutexGuard<'_, State>> {
+    async fn changeable(&self, call: Call<'_>) -> Result<tokio::sync::MutexGuard<'_, State>> {
         let mut state = self.active.change().await;
         self.active.follow_locked(&*self.store, &mut state).await?;
         if let Some(failure) = &self.active.info().failure {
-            // Only another version of this program can have stored it, and only that can tell what fits to it.
+            // Only another version of this program can have stored it, and only that can tell what fits to it. What is wrong
+            // with it may be wrong with anybody's policies.
+            let what = "this server cannot run what is stored";
             return Err(ServiceError::new(
                 Code::NotReady,
-                format!("this server cannot run what is stored: {failure}"),
+                match call.identity.namespaces {
+                    None => format!("{what}: {failure}"),
+                    Some(_) => what.to_owned(),
+                },
             ));
         }
         if state.bundle {
@@ -347,15 +417,16 @@ impl Service {
     /// The active set with another version of one policy, or without it; `None` when that changes nothing.
     async fn compile_with(
         &self,
+        call: Call<'_>,
         state: &State,
-        id: &str,
+        key: &PolicyKey,
         version: Option<&PolicyVersion>,
     ) -> Result<Option<(Compiler, Policies)>> {
         let mut compiler = state.compiler.clone();
-        let keep = version.map(|version| file_name(id, &version.format));
+        let keep = version.map(|version| file_name(key, &version.format));
         let mut changed = false;
         for format in [Format::Yaml, Format::Json] {
-            let name = file_name(id, format.as_str());
+            let name = file_name(key, format.as_str());
             if Some(&name) != keep.as_ref() {
                 changed |= compiler.remove(&name);
             }
@@ -369,7 +440,11 @@ impl Service {
         if !changed {
             return Ok(None);
         }
-        Ok(Some(self.active.compile(compiler).await?))
+        Ok(Some(
+            self.active
+                .compile(compiler, Sight::stored(call.identity))
+                .await?,
+        ))
     }
 
     fn adopt(&self, state: &mut State, compiled: Option<(Compiler, Policies)>, revision: u64) {
@@ -379,11 +454,11 @@ impl Service {
         }
     }
 
-    async fn latest(&self, id: &str) -> Result<PolicyVersion> {
-        let record = self.store.policy(id).await?;
+    async fn latest(&self, key: &PolicyKey) -> Result<PolicyVersion> {
+        let record = self.store.policy(key).await?;
         record
             .map(|record| record.latest)
-            .ok_or_else(|| ServiceError::not_found("policy", id))
+            .ok_or_else(|| ServiceError::not_found("policy", &key.id))
     }
 
     fn may_write(&self, call: Call<'_>) -> Result<()> {
@@ -404,19 +479,96 @@ impl Service {
         self.active.takes_sources()
     }
 
+    /// Which policy a caller means: the one in the namespace that they name; else the one of their own namespaces; else that of
+    /// `global`. Policies that are there come before those of which only versions are left.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::Forbidden`] for a namespace that is not theirs to read, [`Code::NotFound`], [`Code::AmbiguousPolicy`] where
+    /// several of their own namespaces have the id.
+    async fn locate(&self, call: Call<'_>, name: PolicyName<'_>) -> Result<PolicyKey> {
+        let id = name.id;
+        if let Some(namespace) = name.namespace {
+            if !call.identity.may_read(namespace) {
+                call.require_namespace(namespace)?;
+            }
+            return Ok(PolicyKey::new(namespace, id));
+        }
+        let among = call.identity.readable();
+        let places = match self.origin {
+            Origin::Store => self.store.places(id, among.as_deref()).await?,
+            Origin::Directory(_) | Origin::BundleFile(_) | Origin::BundleUrl(_) => {
+                let policies = self.active.engine()?.policies();
+                let named = policies.manifest().policies.iter().filter(|p| p.id == id);
+                let namespaces = named.map(|p| &p.namespace);
+                namespaces
+                    .filter(|n| call.identity.may_read(n))
+                    .map(|n| IdPlace {
+                        namespace: n.clone(),
+                        exists: true,
+                    })
+                    .collect()
+            }
+        };
+        for exists in [true, false] {
+            let there = || places.iter().filter(|place| place.exists == exists);
+            let own: Vec<&str> = there()
+                .map(|place| place.namespace.as_str())
+                .filter(|namespace| call.identity.may_touch(namespace))
+                .collect();
+            match own.as_slice() {
+                [] => {}
+                [only] => return Ok(PolicyKey::new(only, id)),
+                several => return Err(ambiguous(id, several)),
+            }
+            if there().any(|place| place.namespace == GLOBAL) {
+                return Ok(PolicyKey::new(GLOBAL, id));
+            }
+        }
+        Err(ServiceError::not_found("policy", id))
+    }
+
     /// A policy that the caller may read; otherwise there is none.
-    async fn readable(&self, call: Call<'_>, id: &str) -> Result<PolicyRecord> {
+    async fn readable(&self, call: Call<'_>, name: PolicyName<'_>) -> Result<PolicyRecord> {
+        let key = self.locate(call, name).await?;
         let record = match self.origin {
-            Origin::Store => self.store.policy(id).await?.map(|record| self.deciding(record)),
+            Origin::Store => self.store.policy(&key).await?.map(|record| self.deciding(record)),
             Origin::Directory(_) | Origin::BundleFile(_) | Origin::BundleUrl(_) => self
                 .loaded()
                 .await?
                 .into_iter()
-                .find(|record| record.latest.id == id),
+                .find(|record| record.latest.key() == key),
         };
-        record
-            .filter(|record| call.identity.may_read(&record.latest.namespace))
-            .ok_or_else(|| ServiceError::not_found("policy", id))
+        let record = record.ok_or_else(|| ServiceError::not_found("policy", name.id))?;
+        self.alone(call, record).await
+    }
+
+    /// A policy without the others that its file holds, for whoever is bound to namespaces: they may be of any.
+    async fn alone(&self, call: Call<'_>, mut record: PolicyRecord) -> Result<PolicyRecord> {
+        if call.identity.namespaces.is_none() || !matches!(self.origin, Origin::Directory(_)) {
+            return Ok(record);
+        }
+        let (key, is_json) = (record.latest.key(), record.latest.format == "json");
+        let text = Arc::clone(&record.latest.source);
+        let own = move || {
+            let mut map = SourceMap::new();
+            let file = map.add(SourceFile::new(if is_json { "p.json" } else { "p.yaml" }, &*text));
+            let policies = parse_source(&map, file).policies;
+            let policy = policies.iter().find(|policy| key_of(policy) == key);
+            match (policies.len(), policy, map.file(file)) {
+                (1, Some(_), _) => Some(text.to_string()),
+                (_, Some(policy), Some(file)) => Some(only(file, policy, is_json).trim().to_owned() + "\n"),
+                (..) => None,
+            }
+        };
+        let source = self.heavy.run(own).await?.unwrap_or_default();
+        record.latest.digest = if source.is_empty() {
+            String::new()
+        } else {
+            document::digest(&source)
+        };
+        record.latest.source = source.into();
+        Ok(record)
     }
 
     /// A stored policy as it takes part in decisions: while a bundle decides, no version of it does.
@@ -436,16 +588,16 @@ impl Service {
     /// # Errors
     ///
     /// [`Code::NotFound`], [`Code::Forbidden`], store errors.
-    pub async fn policy(&self, call: Call<'_>, id: &str) -> Result<PolicyRecord> {
+    pub async fn policy(&self, call: Call<'_>, name: PolicyName<'_>) -> Result<PolicyRecord> {
         call.require(Scope::Read)?;
-        self.readable(call, id).await
+        self.readable(call, name).await
     }
 
-    /// Policies, in the order of their ids.
+    /// Policies, in the order of their ids, then of their namespaces.
     ///
     /// # Errors
     ///
-    /// [`Code::Forbidden`], store errors.
+    /// [`Code::Forbidden`], [`Code::MalformedRequest`] for a cursor that no page gave, store errors.
     pub async fn policies(
         &self,
         call: Call<'_>,
@@ -461,8 +613,17 @@ impl Service {
                 None
             }
             (None, None) => None,
-            (None, Some(own)) => Some(own.iter().cloned().chain(["global".to_owned()]).collect()),
+            (None, Some(_)) => call.identity.readable(),
         };
+        let after = page.after.as_ref().map(|cursor| {
+            PolicyKey::of_cursor(cursor).ok_or_else(|| {
+                ServiceError::new(
+                    Code::MalformedRequest,
+                    format!("`cursor` is the `next` of the page before, not `{cursor}`"),
+                )
+            })
+        });
+        let after = after.transpose()?;
         let filter = PolicyFilter { namespaces, status };
         if self.origin == Origin::Store {
             let mut slice = self.store.policies(&filter, page).await?;
@@ -481,16 +642,15 @@ impl Service {
                 .as_ref()
                 .is_none_or(|own| own.contains(&latest.namespace))
                 && filter.status.is_none_or(|status| status == latest.status)
-                && page.after.as_ref().is_none_or(|after| latest.id > *after)
+                && after
+                    .as_ref()
+                    .is_none_or(|after| latest.key().place() > after.place())
         });
         let most = page.limit as usize;
-        let next =
-            (items.len() > most).then(|| items.get(most.saturating_sub(1)).map(|r| r.latest.id.clone()));
+        let more = items.len() > most;
         items.truncate(most);
-        Ok(Slice {
-            items,
-            next: next.flatten(),
-        })
+        let next = items.last().filter(|_| more).map(|r| r.latest.key().cursor());
+        Ok(Slice { items, next })
     }
 
     /// The policies that decide, where they do not come from the store: each in its only version.
@@ -538,7 +698,7 @@ impl Service {
                 }
             })
             .collect();
-        records.sort_by(|a, b| a.latest.id.cmp(&b.latest.id));
+        records.sort_by(|a, b| a.latest.key().place().cmp(&b.latest.key().place()));
         Ok(records)
     }
 
@@ -550,22 +710,22 @@ impl Service {
     pub async fn policy_versions(
         &self,
         call: Call<'_>,
-        id: &str,
+        name: PolicyName<'_>,
         page: &Page,
     ) -> Result<Slice<PolicyVersion>> {
         call.require(Scope::Read)?;
         if self.origin != Origin::Store {
-            let only = self.readable(call, id).await?.latest;
+            let only = self.readable(call, name).await?.latest;
             let seen = page.after.is_some();
             return Ok(Slice {
                 items: if seen { Vec::new() } else { vec![only] },
                 next: None,
             });
         }
-        let slice = self.store.versions(id, page).await?;
-        let hidden = |version: &PolicyVersion| !call.identity.may_read(&version.namespace);
-        if (slice.items.is_empty() && page.after.is_none()) || slice.items.iter().any(hidden) {
-            return Err(ServiceError::not_found("policy", id));
+        let key = self.locate(call, name).await?;
+        let slice = self.store.versions(&key, page).await?;
+        if slice.items.is_empty() && page.after.is_none() {
+            return Err(ServiceError::not_found("policy", name.id));
         }
         Ok(slice)
     }
@@ -575,17 +735,23 @@ impl Service {
     /// # Errors
     ///
     /// [`Code::NotFound`], [`Code::Forbidden`], store errors.
-    pub async fn policy_version(&self, call: Call<'_>, id: &str, version: u64) -> Result<PolicyVersion> {
+    pub async fn policy_version(
+        &self,
+        call: Call<'_>,
+        name: PolicyName<'_>,
+        version: u64,
+    ) -> Result<PolicyVersion> {
         call.require(Scope::Read)?;
         let found = match self.origin {
-            Origin::Store => self.store.version(id, version).await?,
+            Origin::Store => {
+                let key = self.locate(call, name).await?;
+                self.store.version(&key, version).await?
+            }
             Origin::Directory(_) | Origin::BundleFile(_) | Origin::BundleUrl(_) => {
-                Some(self.readable(call, id).await?.latest).filter(|only| only.version == version)
+                Some(self.readable(call, name).await?.latest).filter(|only| only.version == version)
             }
         };
-        found
-            .filter(|version| call.identity.may_read(&version.namespace))
-            .ok_or_else(|| ServiceError::not_found("version", &format!("{id}/{version}")))
+        found.ok_or_else(|| ServiceError::not_found("version", &format!("{}/{version}", name.id)))
     }
 
     /// What the compiler says about a document, stored nowhere.

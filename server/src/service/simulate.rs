@@ -7,17 +7,17 @@
 use super::evaluate::numbered;
 use super::{Call, Service};
 use crate::config::Origin;
-use crate::document::{self, Format, file_name};
+use crate::document::{self, Format, Sight, file_name};
 use crate::error::{Code, Result, ServiceError};
-use crate::identity::Scope;
-use crate::storage::model::PolicyVersion;
+use crate::identity::{GLOBAL, Scope};
+use crate::storage::model::{PolicyKey, PolicyVersion};
 use policy_compiler::Compiler;
 use policy_grammar::ast::{Policy, Status};
 use policy_grammar::{SourceFile, parse_source};
 use policy_runtime::{EvaluateOptions, Mode, Policies, Verb};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 
 /// A policy that is to be tried.
 #[derive(Debug, Clone)]
@@ -60,7 +60,7 @@ impl Contexts {
 pub struct Simulation {
     /// What is to be judged.
     pub contexts: Contexts,
-    /// Policies that take the place of the deciding ones of the same ids, or come beside them.
+    /// Policies that take the place of the deciding ones of the same ids in their namespaces, or come beside them.
     pub drafts: Vec<Draft>,
     /// Only these policies; ones that are not active are tried in their newest version.
     pub policies: Option<Vec<String>>,
@@ -75,8 +75,18 @@ pub struct Simulation {
 struct Extra {
     /// Documents, each of one policy.
     documents: Vec<PolicyVersion>,
-    /// Inactive policies of the directory, by their ids.
-    inactive: BTreeSet<String>,
+    /// Inactive policies of the directory.
+    inactive: HashSet<PolicyKey>,
+}
+
+/// What the namespace of a request sees.
+#[derive(Debug, Clone, Copy)]
+struct Seen<'n>(Option<&'n str>);
+
+impl Seen<'_> {
+    fn holds(self, namespace: &str) -> bool {
+        self.0.is_none_or(|own| namespace == own || namespace == GLOBAL)
+    }
 }
 
 impl Extra {
@@ -84,8 +94,13 @@ impl Extra {
         self.documents.is_empty() && self.inactive.is_empty()
     }
 
-    fn holds(&self, id: &str) -> bool {
-        self.documents.iter().any(|document| document.id == id) || self.inactive.contains(id)
+    fn holds(&self, id: &str, seen: Seen<'_>) -> bool {
+        let mut documents = self.documents.iter();
+        documents.any(|document| document.id == id && seen.holds(&document.namespace))
+            || self
+                .inactive
+                .iter()
+                .any(|key| key.id == id && seen.holds(&key.namespace))
     }
 }
 
@@ -118,7 +133,11 @@ impl Service {
             let deciding = engine.policies();
             (state.compiler.clone(), state.bundle, engine, deciding)
         };
-        let decides = |id: &str| deciding.manifest().policies.iter().any(|policy| policy.id == id);
+        let seen = Seen(namespace.as_deref());
+        let decides = |id: &str| {
+            let mut policies = deciding.manifest().policies.iter();
+            policies.any(|policy| policy.id == id && seen.holds(&policy.namespace))
+        };
         let mut extra = Extra::default();
         for draft in std::mem::take(&mut simulation.drafts) {
             let (version, _) = self.check(draft.source, draft.format).await?;
@@ -126,8 +145,8 @@ impl Service {
             extra.documents.push(version);
         }
         for id in simulation.policies.iter().flatten() {
-            if !decides(id) && !extra.holds(id) {
-                self.find_inactive(call, id, &compiler, &mut extra).await?;
+            if !decides(id) && !extra.holds(id, seen) {
+                self.find_inactive(call, id, seen, &compiler, &mut extra).await?;
             }
         }
         let base = if extra.is_empty() {
@@ -135,7 +154,7 @@ impl Service {
         } else if !bundle {
             Some(compiler)
         } else if let Some(ids) = &simulation.policies
-            && ids.iter().all(|id| extra.holds(id))
+            && ids.iter().all(|id| extra.holds(id, seen))
         {
             // None of the bundle is asked, so that it need not be compiled.
             Some(Compiler::new(document::options()))
@@ -148,15 +167,23 @@ impl Service {
         };
         let settings = self.active.settings().clone();
         let (request_id, origin) = (call.request_id.to_owned(), self.origin.clone());
+        let identity = call.identity.clone();
         self.heavy
             .run(move || {
                 let engine = match base {
                     None => engine,
                     Some(base) => {
-                        let mut compiler = with_extra(base, &origin, extra);
-                        let compiled = compiler
-                            .build()
-                            .map_err(|failed| document::invalid(&compiler.sources(), &failed.diagnostics))?;
+                        let (mut compiler, drafts) = with_extra(base, &origin, extra);
+                        let compiled = compiler.build().map_err(|failed| {
+                            // The set holds the policies of everybody.
+                            let sight = match origin {
+                                Origin::Store => Sight::stored(&identity),
+                                Origin::Directory(_) | Origin::BundleFile(_) | Origin::BundleUrl(_) => {
+                                    Sight::files(&identity, drafts)
+                                }
+                            };
+                            document::invalid(&compiler.sources(), &failed.diagnostics, &sight)
+                        })?;
                         let policies = Policies::from_compiled(compiled).map_err(ServiceError::internal)?;
                         settings.engine(policies).map_err(ServiceError::internal)?
                     }
@@ -197,11 +224,12 @@ impl Service {
             .await?
     }
 
-    /// Finds a policy that does not decide, in the store or in the directory.
+    /// Finds the policies of an id that do not decide, in the store or in the directory.
     async fn find_inactive(
         &self,
         call: Call<'_>,
         id: &str,
+        seen: Seen<'_>,
         compiler: &Compiler,
         extra: &mut Extra,
     ) -> Result<()> {
@@ -209,30 +237,42 @@ impl Service {
             |what: &str| ServiceError::new(Code::UnknownPolicy, format!("policy `{id}` is not {what}"));
         match self.origin {
             Origin::Store => {
-                let record = self.store.policy(id).await?;
-                let record = record.filter(|r| call.identity.may_read(&r.latest.namespace));
-                extra
-                    .documents
-                    .push(record.ok_or_else(|| unknown("stored"))?.latest);
+                let among = seen.0.map(|own| [own.to_owned(), GLOBAL.to_owned()]);
+                let places = self
+                    .store
+                    .places(id, among.as_ref().map(<[String; 2]>::as_slice))
+                    .await?;
+                let before = extra.documents.len();
+                for place in places.iter().filter(|place| place.exists) {
+                    let key = PolicyKey::new(&place.namespace, id);
+                    extra
+                        .documents
+                        .extend(self.store.policy(&key).await?.map(|record| record.latest));
+                }
+                if extra.documents.len() == before {
+                    return Err(unknown("stored"));
+                }
             }
             Origin::Directory(_) => {
                 let sources = compiler.sources();
                 let wanted = id.to_owned();
-                let namespace = self
+                let mut found = self
                     .heavy
                     .run(move || {
-                        let mut policies = sources
+                        let policies = sources
                             .iter()
                             .flat_map(|(file, _)| parse_source(&sources, file).policies);
                         policies
-                            .find(|policy| policy.metadata.id.value == wanted)
-                            .map(|policy| policy.metadata.namespace.value)
+                            .map(|policy| key_of(&policy))
+                            .filter(|key| key.id == wanted)
+                            .collect::<HashSet<PolicyKey>>()
                     })
                     .await?;
-                namespace
-                    .filter(|namespace| call.identity.may_read(namespace))
-                    .ok_or_else(|| unknown("in the directory"))?;
-                extra.inactive.insert(id.to_owned());
+                found.retain(|key| seen.holds(&key.namespace) && call.identity.may_read(&key.namespace));
+                if found.is_empty() {
+                    return Err(unknown("in the directory"));
+                }
+                extra.inactive.extend(found);
             }
             Origin::BundleFile(_) | Origin::BundleUrl(_) => return Err(unknown("in the bundle")),
         }
@@ -240,32 +280,39 @@ impl Service {
     }
 }
 
-/// The policies that decide, with others in their place or beside them.
-fn with_extra(mut compiler: Compiler, origin: &Origin, extra: Extra) -> Compiler {
+/// Which policy a document is.
+pub(super) fn key_of(policy: &Policy) -> PolicyKey {
+    PolicyKey::new(&policy.metadata.namespace.value, &policy.metadata.id.value)
+}
+
+/// The policies that decide, with others in their place or beside them, and the names of the others.
+fn with_extra(mut compiler: Compiler, origin: &Origin, extra: Extra) -> (Compiler, Vec<String>) {
     if let Origin::Directory(_) = origin {
         // Drafts are tried whatever their status is, so the deciding policies are chosen here and not by the compiler.
-        let replaced: BTreeSet<&str> = extra.documents.iter().map(|d| d.id.as_str()).collect();
+        let replaced: HashSet<PolicyKey> = extra.documents.iter().map(PolicyVersion::key).collect();
         keep(&mut compiler, |policy| {
-            let id = policy.metadata.id.value.as_str();
-            !replaced.contains(id) && (policy.status == Status::Active || extra.inactive.contains(id))
+            let key = key_of(policy);
+            !replaced.contains(&key) && (policy.status == Status::Active || extra.inactive.contains(&key))
         });
         compiler.set_options(document::options());
     } else {
         for document in &extra.documents {
             for format in [Format::Yaml, Format::Json] {
-                compiler.remove(&file_name(&document.id, format.as_str()));
+                compiler.remove(&file_name(&document.key(), format.as_str()));
             }
         }
     }
+    let mut drafts = Vec::with_capacity(extra.documents.len());
     for document in extra.documents {
-        let mut name = file_name(&document.id, &document.format);
+        let mut name = file_name(&document.key(), &document.format);
         // Two drafts of one id are both kept: the compiler says what is wrong with that.
         while compiler.file(&name).is_some() {
-            name.insert_str(0, "draft/");
+            name = format!("{name}.{}", document.format);
         }
-        compiler.set(name, &*document.source);
+        compiler.set(name.clone(), &*document.source);
+        drafts.push(name);
     }
-    compiler
+    (compiler, drafts)
 }
 
 /// Removes the policies that are not wanted; the places of the others in their files stay as they are.
@@ -284,13 +331,13 @@ fn keep(compiler: &mut Compiler, wanted: impl Fn(&Policy) -> bool) {
                 _ => only(file, policy, is_json),
             };
             let format = if is_json { Format::Json } else { Format::Yaml };
-            compiler.set(file_name(&format!("{}/{i}", file.name()), format.as_str()), text);
+            compiler.set(format!("{}/{i}.{}", file.name(), format.as_str()), text);
         }
     }
 }
 
 /// One policy of a file that holds several, at the line and column where it stands there.
-fn only(file: &SourceFile, policy: &Policy, is_json: bool) -> String {
+pub(super) fn only(file: &SourceFile, policy: &Policy, is_json: bool) -> String {
     let start = policy.span.start;
     let (line, column) = file.line_column(start);
     let rest = file.text().get(start as usize..).unwrap_or_default();

@@ -1,6 +1,7 @@
 //! What storage holds, in the words of the domain. Times are milliseconds since the epoch.
 
 use crate::identity::Scopes;
+use policy_grammar::names;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use utoipa::ToSchema;
@@ -55,6 +56,57 @@ impl PolicyStatus {
     }
 }
 
+/// Which policy. Ids are unique in their namespace, and namespaces know nothing of each other.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct PolicyKey {
+    /// Namespace in the document.
+    pub namespace: String,
+    /// Id in the document.
+    pub id: String,
+}
+
+impl PolicyKey {
+    /// The policy of this id in this namespace.
+    #[must_use]
+    pub fn new(namespace: &str, id: &str) -> Self {
+        Self {
+            namespace: namespace.to_owned(),
+            id: id.to_owned(),
+        }
+    }
+
+    /// Where a list of policies goes on after this one.
+    #[must_use]
+    pub fn cursor(&self) -> String {
+        names::stored_in(&self.namespace) + &self.id
+    }
+
+    /// The policy of a cursor; `None` for a text that is none.
+    #[must_use]
+    pub fn of_cursor(cursor: &str) -> Option<Self> {
+        let (namespace, id) = cursor.split_once('/')?;
+        Some(Self {
+            namespace: namespace.replace("%2F", "/").replace("%25", "%"),
+            id: id.to_owned(),
+        })
+    }
+
+    /// Its place in a list: by id, then by namespace.
+    #[must_use]
+    pub fn place(&self) -> (&str, &str) {
+        (&self.id, &self.namespace)
+    }
+}
+
+/// A namespace in which an id was ever used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdPlace {
+    /// The namespace.
+    pub namespace: String,
+    /// Whether there is a policy now, and not only versions of one that was removed.
+    pub exists: bool,
+}
+
 /// One version of a policy. Never changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PolicyVersion {
@@ -80,6 +132,14 @@ pub struct PolicyVersion {
     pub author: String,
     /// When.
     pub created_ms: i64,
+}
+
+impl PolicyVersion {
+    /// The policy that it is a version of.
+    #[must_use]
+    pub fn key(&self) -> PolicyKey {
+        PolicyKey::new(&self.namespace, &self.id)
+    }
 }
 
 /// A policy: its newest version, and the one that decides.
@@ -114,12 +174,12 @@ pub struct PolicyFilter {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PolicyWrite {
     /// The policy.
-    pub id: String,
+    pub key: PolicyKey,
     /// What the caller expects to find.
     pub expected: Expected,
     /// Revision that the change was checked against; compared when the change alters what is active.
     pub base: u64,
-    /// A new version; its number is given by the store. `None` leaves the newest version as it is.
+    /// A new version, of the namespace and id of `key`; its number is given by the store. `None` leaves the newest version as it is.
     pub version: Option<PolicyVersion>,
     /// Which version decides afterwards.
     pub activate: Activate,
@@ -130,7 +190,7 @@ pub struct PolicyWrite {
 /// What a write expects to find.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Expected {
-    /// No policy of this id.
+    /// No policy of this id in its namespace.
     Nothing,
     /// A policy, in whatever version. Not enough to activate a version that the write does not bring along.
     Any,
@@ -163,7 +223,7 @@ pub struct ActiveSet {
 /// Where the active policies come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Deployment {
-    /// The active versions of the stored policies, in the order of their ids.
+    /// The active versions of the stored policies, in the order of their ids, then of their namespaces.
     Policies(Vec<PolicyVersion>),
     /// A bundle.
     Bundle {
@@ -235,6 +295,8 @@ pub struct ApiKey {
     pub namespaces: Option<Vec<String>>,
     /// Who made it.
     pub author: String,
+    /// Who else has seen a secret of it, because they rotated it: each once, in the order of their first time.
+    pub rotated_by: Vec<String>,
     /// When.
     pub created_ms: i64,
     /// Until when it is good; `None` is for ever.
@@ -258,6 +320,8 @@ pub enum KeyChange {
         previous_until_ms: i64,
         /// New expiry.
         expires_ms: Option<i64>,
+        /// Who sees the new secret.
+        by: String,
     },
     /// No longer good.
     Revoke {

@@ -18,14 +18,14 @@
 
 use super::super::model::{
     Activate, ActiveSet, ApiKey, AuditRecord, BundleRecord, DecisionFilter, DecisionRecord, DecisionStats,
-    Deployment, Expected, KeyChange, NewAudit, NewBundle, Page, PolicyFilter, PolicyRecord, PolicyVersion,
-    PolicyWrite, RuleCount, Slice,
+    Deployment, Expected, IdPlace, KeyChange, NewAudit, NewBundle, Page, PolicyFilter, PolicyKey,
+    PolicyRecord, PolicyVersion, PolicyWrite, RuleCount, Slice,
 };
 use super::super::rows::{
-    AuditRow, BundleRow, DecisionRow, Head, KeyRow, OutcomeRow, PolicyRow, RuleRow, State, VersionRow, clean,
-    clean_key, hash32, json, scope_names, signed,
+    AuditRow, BundleRow, DecisionRow, Head, KeyHead, KeyRow, OutcomeRow, PlaceRow, PolicyRow, RuleRow, State,
+    VersionRow, clean, clean_key, hash32, json, list, scope_names, signed,
 };
-use super::super::{Base, Result, Store, StoreError, within};
+use super::super::{Base, PLACES, Result, Store, StoreError, within};
 use super::{BEGIN_READ, BEGIN_WRITE, BYTES, Db, Handle, LOCK_STATE, NAME, RULE_FIRED, RULES};
 use crate::audit;
 use async_trait::async_trait;
@@ -47,7 +47,7 @@ const OUTCOMES: [&str; 4] = ["allow", "deny", "modify", "warn"];
 
 macro_rules! version_columns {
     () => {
-        "v.id, v.version, v.namespace, v.name, v.document_version, v.status, v.source, v.format, v.digest, v.author, \
+        "v.namespace, v.id, v.version, v.name, v.document_version, v.status, v.source, v.format, v.digest, v.author, \
          v.created_ms"
     };
 }
@@ -58,7 +58,7 @@ macro_rules! select_policies {
             "SELECT ",
             version_columns!(),
             ", p.active, p.approved_by, p.created_ms AS first_ms, p.updated_ms, p.revision \
-             FROM policies p JOIN policy_versions v ON v.id = p.id AND v.version = p.latest"
+             FROM policies p JOIN policy_versions v ON v.namespace = p.namespace AND v.id = p.id AND v.version = p.latest"
         )
     };
 }
@@ -79,8 +79,8 @@ macro_rules! select_bundles {
 
 macro_rules! select_keys {
     () => {
-        "SELECT id, name, hash, previous_hash, previous_until_ms, scopes, namespaces, author, created_ms, expires_ms, \
-         revoked_ms FROM api_keys"
+        "SELECT id, name, hash, previous_hash, previous_until_ms, scopes, namespaces, author, rotated_by, created_ms, \
+         expires_ms, revoked_ms FROM api_keys"
     };
 }
 
@@ -92,7 +92,7 @@ macro_rules! select_decisions {
 }
 
 const READ_STATE: &str = "SELECT revision, audit_seq, audit_hash, bundle, changed_ms FROM state WHERE id = 1";
-const POLICY: &str = concat!(select_policies!(), " WHERE p.id = $1");
+const POLICY: &str = concat!(select_policies!(), " WHERE p.namespace = $1 AND p.id = $2");
 const BUNDLE: &str = concat!(select_bundles!(), " WHERE b.digest = $1");
 const ACTIVE_BUNDLE: &str = concat!(
     select_bundles!(),
@@ -193,13 +193,14 @@ async fn state(sql: &'static str, connection: &mut Connection) -> Result<State> 
         .ok_or_else(|| StoreError::Corrupt("the row of the state is gone".to_owned()))
 }
 
-async fn head(connection: &mut Connection, id: &str) -> Result<Option<Head>> {
-    Ok(
-        query_as::<Db, Head>("SELECT latest, active, approved_by, created_ms FROM policies WHERE id = $1")
-            .bind(clean(id))
-            .fetch_optional(connection)
-            .await?,
+async fn head(connection: &mut Connection, key: &PolicyKey) -> Result<Option<Head>> {
+    Ok(query_as::<Db, Head>(
+        "SELECT latest, active, approved_by, created_ms FROM policies WHERE namespace = $1 AND id = $2",
     )
+    .bind(clean(&key.namespace))
+    .bind(clean(&key.id))
+    .fetch_optional(connection)
+    .await?)
 }
 
 /// Whether a policy is as the caller expects it.
@@ -226,22 +227,28 @@ fn key_name(id: &str) -> String {
 }
 
 /// Appends a version with the next number, which counts on over a deletion. Returns the number.
-async fn insert_version(connection: &mut Connection, id: &str, version: &PolicyVersion) -> Result<u64> {
-    let last: i64 =
-        query_scalar::<Db, i64>("SELECT COALESCE(MAX(version), 0) FROM policy_versions WHERE id = $1")
-            .bind(clean(id))
-            .fetch_one(&mut *connection)
-            .await?;
+async fn insert_version(
+    connection: &mut Connection,
+    key: &PolicyKey,
+    version: &PolicyVersion,
+) -> Result<u64> {
+    let last: i64 = query_scalar::<Db, i64>(
+        "SELECT COALESCE(MAX(version), 0) FROM policy_versions WHERE namespace = $1 AND id = $2",
+    )
+    .bind(clean(&key.namespace))
+    .bind(clean(&key.id))
+    .fetch_one(&mut *connection)
+    .await?;
     let number = u64::try_from(last)
-        .map_err(|_| StoreError::Corrupt(format!("{} has version {last}", policy_name(id))))?
+        .map_err(|_| StoreError::Corrupt(format!("{} has version {last}", policy_name(&key.id))))?
         + 1;
     query::<Db>(
-        "INSERT INTO policy_versions (id, version, namespace, name, document_version, status, source, format, digest, \
+        "INSERT INTO policy_versions (namespace, id, version, name, document_version, status, source, format, digest, \
          author, created_ms) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
     )
-    .bind(clean(id))
+    .bind(clean(&key.namespace))
+    .bind(clean(&key.id))
     .bind(signed(number))
-    .bind(clean(&version.namespace))
     .bind(clean(&version.name))
     .bind(clean(&version.document_version))
     .bind(version.status.as_str())
@@ -279,11 +286,12 @@ fn limit(page: &Page) -> i64 {
 fn below(page: &Page) -> Result<i64> {
     match &page.after {
         None => Ok(i64::MAX),
-        Some(text) => text
-            .parse::<u64>()
-            .map(signed)
-            .map_err(|_| StoreError::Missing(format!("cursor `{text}`"))),
+        Some(text) => text.parse::<u64>().map(signed).map_err(|_| no_cursor(text)),
     }
+}
+
+fn no_cursor(text: &str) -> StoreError {
+    StoreError::Missing(format!("cursor `{text}`"))
 }
 
 /// Adds ` AND column IN (…)`; an empty list fits nothing.
@@ -374,7 +382,8 @@ impl Store for Handle {
                 None => {
                     let rows = query_as::<Db, VersionRow>(concat!(
                         select_versions!(),
-                        " JOIN policies p ON p.id = v.id AND p.active = v.version ORDER BY v.id"
+                        " JOIN policies p ON p.namespace = v.namespace AND p.id = v.id AND p.active = v.version \
+                         ORDER BY v.id, v.namespace"
                     ))
                     .fetch_all(&mut *read)
                     .await?;
@@ -399,14 +408,36 @@ impl Store for Handle {
         self.signal.wait().await;
     }
 
-    async fn policy(&self, id: &str) -> Result<Option<PolicyRecord>> {
+    async fn policy(&self, key: &PolicyKey) -> Result<Option<PolicyRecord>> {
         within(SHORT, async {
             query_as::<Db, PolicyRow>(POLICY)
-                .bind(clean(id))
+                .bind(clean(&key.namespace))
+                .bind(clean(&key.id))
                 .fetch_optional(self.readers().await?)
                 .await?
                 .map(PolicyRecord::try_from)
                 .transpose()
+        })
+        .await
+    }
+
+    async fn places(&self, id: &str, among: Option<&[String]>) -> Result<Vec<IdPlace>> {
+        within(SHORT, async {
+            let mut sql = QueryBuilder::<Db>::new(
+                "SELECT v.namespace, EXISTS (SELECT 1 FROM policies p WHERE p.namespace = v.namespace AND p.id = v.id) \
+                 AS live FROM policy_versions v WHERE v.id = ",
+            );
+            sql.push_bind(clean(id));
+            if let Some(namespaces) = among {
+                self::among(&mut sql, "v.namespace", namespaces.to_vec());
+            }
+            sql.push(" GROUP BY v.namespace, v.id ORDER BY live DESC, v.namespace LIMIT ")
+                .push_bind(i64::try_from(PLACES).unwrap_or(i64::MAX));
+            let rows = sql
+                .build_query_as::<PlaceRow>()
+                .fetch_all(self.readers().await?)
+                .await?;
+            Ok(rows.into_iter().map(IdPlace::from).collect())
         })
         .await
     }
@@ -416,15 +447,21 @@ impl Store for Handle {
             let PolicyFilter { namespaces, status } = filter;
             let mut sql = QueryBuilder::<Db>::new(concat!(select_policies!(), " WHERE 1 = 1"));
             if let Some(after) = &page.after {
-                sql.push(" AND p.id > ").push_bind(clean(after));
+                let key = PolicyKey::of_cursor(after).ok_or_else(|| no_cursor(after))?;
+                sql.push(" AND (p.id, p.namespace) > (")
+                    .push_bind(clean(&key.id))
+                    .push(", ")
+                    .push_bind(clean(&key.namespace))
+                    .push(")");
             }
             if let Some(namespaces) = namespaces {
-                among(&mut sql, "v.namespace", namespaces.clone());
+                among(&mut sql, "p.namespace", namespaces.clone());
             }
             if let Some(status) = status {
                 sql.push(" AND v.status = ").push_bind(status.as_str());
             }
-            sql.push(" ORDER BY p.id LIMIT ").push_bind(limit(page));
+            sql.push(" ORDER BY p.id, p.namespace LIMIT ")
+                .push_bind(limit(page));
             let rows = sql
                 .build_query_as::<PolicyRow>()
                 .fetch_all(self.readers().await?)
@@ -434,13 +471,14 @@ impl Store for Handle {
         .await
     }
 
-    async fn versions(&self, id: &str, page: &Page) -> Result<Slice<PolicyVersion>> {
+    async fn versions(&self, key: &PolicyKey, page: &Page) -> Result<Slice<PolicyVersion>> {
         within(SHORT, async {
             let rows = query_as::<Db, VersionRow>(concat!(
                 select_versions!(),
-                " WHERE v.id = $1 AND v.version < $2 ORDER BY v.version DESC LIMIT $3"
+                " WHERE v.namespace = $1 AND v.id = $2 AND v.version < $3 ORDER BY v.version DESC LIMIT $4"
             ))
-            .bind(clean(id))
+            .bind(clean(&key.namespace))
+            .bind(clean(&key.id))
             .bind(below(page)?)
             .bind(limit(page))
             .fetch_all(self.readers().await?)
@@ -450,28 +488,32 @@ impl Store for Handle {
         .await
     }
 
-    async fn version(&self, id: &str, version: u64) -> Result<Option<PolicyVersion>> {
+    async fn version(&self, key: &PolicyKey, version: u64) -> Result<Option<PolicyVersion>> {
         within(SHORT, async {
-            query_as::<Db, VersionRow>(concat!(select_versions!(), " WHERE v.id = $1 AND v.version = $2"))
-                .bind(clean(id))
-                .bind(signed(version))
-                .fetch_optional(self.readers().await?)
-                .await?
-                .map(PolicyVersion::try_from)
-                .transpose()
+            query_as::<Db, VersionRow>(concat!(
+                select_versions!(),
+                " WHERE v.namespace = $1 AND v.id = $2 AND v.version = $3"
+            ))
+            .bind(clean(&key.namespace))
+            .bind(clean(&key.id))
+            .bind(signed(version))
+            .fetch_optional(self.readers().await?)
+            .await?
+            .map(PolicyVersion::try_from)
+            .transpose()
         })
         .await
     }
 
     async fn write_policy(&self, write: &PolicyWrite, audit: &NewAudit) -> Result<PolicyRecord> {
         within(SHORT, async {
-            let id = &write.id;
+            let key = &write.key;
             let mut change = self.write().await?;
-            let head = head(&mut change.transaction, id).await?;
-            check(id, write.expected, head.as_ref())?;
+            let head = head(&mut change.transaction, key).await?;
+            check(&key.id, write.expected, head.as_ref())?;
             let latest = match (&write.version, &head) {
-                (Some(version), _) => insert_version(&mut change.transaction, id, version).await?,
-                (None, None) => return Err(StoreError::Missing(policy_name(id))),
+                (Some(version), _) => insert_version(&mut change.transaction, key, version).await?,
+                (None, None) => return Err(StoreError::Missing(policy_name(&key.id))),
                 // A newer draft does not raise the revision, so that the base does not say which version was checked.
                 (None, Some(head))
                     if write.activate == Activate::Latest && write.expected == Expected::Any =>
@@ -495,12 +537,13 @@ impl Store for Handle {
                 (None, None) => audit.at_ms,
             };
             query::<Db>(
-                "INSERT INTO policies (id, latest, active, approved_by, created_ms, updated_ms, revision) \
-                 VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (id) DO UPDATE SET latest = excluded.latest, \
-                 active = excluded.active, approved_by = excluded.approved_by, updated_ms = excluded.updated_ms, \
-                 revision = excluded.revision",
+                "INSERT INTO policies (namespace, id, latest, active, approved_by, created_ms, updated_ms, revision) \
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (namespace, id) DO UPDATE SET \
+                 latest = excluded.latest, active = excluded.active, approved_by = excluded.approved_by, \
+                 updated_ms = excluded.updated_ms, revision = excluded.revision",
             )
-            .bind(clean(id))
+            .bind(clean(&key.namespace))
+            .bind(clean(&key.id))
             .bind(signed(latest))
             .bind(active)
             .bind(approved_by.map(|who| clean(&who)))
@@ -510,7 +553,8 @@ impl Store for Handle {
             .execute(&mut *change.transaction)
             .await?;
             let record = query_as::<Db, PolicyRow>(POLICY)
-                .bind(clean(id))
+                .bind(clean(&key.namespace))
+                .bind(clean(&key.id))
                 .fetch_one(&mut *change.transaction)
                 .await?
                 .try_into()?;
@@ -522,24 +566,25 @@ impl Store for Handle {
 
     async fn delete_policy(
         &self,
-        id: &str,
+        key: &PolicyKey,
         expected: Option<u64>,
         base: Base,
         audit: &NewAudit,
     ) -> Result<u64> {
         within(SHORT, async {
             let mut change = self.write().await?;
-            let head = head(&mut change.transaction, id).await?;
+            let head = head(&mut change.transaction, key).await?;
             check(
-                id,
+                &key.id,
                 expected.map_or(Expected::Any, Expected::Version),
                 head.as_ref(),
             )?;
             if head.is_some_and(|head| head.active.is_some()) {
                 change.raise(base, audit.at_ms)?;
             }
-            query::<Db>("DELETE FROM policies WHERE id = $1")
-                .bind(clean(id))
+            query::<Db>("DELETE FROM policies WHERE namespace = $1 AND id = $2")
+                .bind(clean(&key.namespace))
+                .bind(clean(&key.id))
                 .execute(&mut *change.transaction)
                 .await?;
             Ok(change.commit(self, audit).await?.revision)
@@ -687,25 +732,33 @@ impl Store for Handle {
                     hash,
                     previous_until_ms,
                     expires_ms,
+                    by,
                 } => {
-                    if revoked(&mut write.transaction, id).await?.is_some() {
+                    let head = key_head(&mut write.transaction, id).await?;
+                    if head.revoked_ms.is_some() {
                         // Revoked is for ever, and the caller has not seen it yet.
                         return Err(StoreError::Conflict);
                     }
+                    let by = clean(by);
+                    let mut rotated_by = list(&head.rotated_by)?;
+                    if by != head.author && !rotated_by.contains(&by) {
+                        rotated_by.push(by);
+                    }
                     query::<Db>(
-                        "UPDATE api_keys SET previous_hash = hash, previous_until_ms = $1, hash = $2, expires_ms = $3 \
-                         WHERE id = $4",
+                        "UPDATE api_keys SET previous_hash = hash, previous_until_ms = $1, hash = $2, expires_ms = $3, \
+                         rotated_by = $4 WHERE id = $5",
                     )
                     .bind(previous_until_ms)
                     .bind(&hash[..])
                     .bind(expires_ms)
+                    .bind(json(&rotated_by)?)
                     .bind(clean(id))
                     .execute(&mut *write.transaction)
                     .await?;
                 }
                 KeyChange::Revoke { id, at_ms } => {
                     // The first time counts: it says from when on the key was of no use.
-                    if revoked(&mut write.transaction, id).await?.is_none() {
+                    if key_head(&mut write.transaction, id).await?.revoked_ms.is_none() {
                         query::<Db>("UPDATE api_keys SET revoked_ms = $1 WHERE id = $2")
                             .bind(at_ms)
                             .bind(clean(id))
@@ -893,8 +946,9 @@ async fn create_key(connection: &mut Connection, key: &ApiKey) -> Result<()> {
         .previous
         .map_or((None, None), |(hash, until)| (Some(hash), Some(until)));
     let done = query::<Db>(
-        "INSERT INTO api_keys (id, name, hash, previous_hash, previous_until_ms, scopes, namespaces, author, created_ms, \
-         expires_ms, revoked_ms) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (id) DO NOTHING",
+        "INSERT INTO api_keys (id, name, hash, previous_hash, previous_until_ms, scopes, namespaces, author, rotated_by, \
+         created_ms, expires_ms, revoked_ms) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) \
+         ON CONFLICT (id) DO NOTHING",
     )
     .bind(&key.id)
     .bind(clean(&key.name))
@@ -904,6 +958,7 @@ async fn create_key(connection: &mut Connection, key: &ApiKey) -> Result<()> {
     .bind(scope_names(key.scopes))
     .bind(key.namespaces.as_deref().map(json).transpose()?)
     .bind(clean(&key.author))
+    .bind(clean_list(&key.rotated_by)?)
     .bind(key.created_ms)
     .bind(key.expires_ms)
     .bind(key.revoked_ms)
@@ -915,9 +970,9 @@ async fn create_key(connection: &mut Connection, key: &ApiKey) -> Result<()> {
     Ok(())
 }
 
-/// When a key was revoked.
-async fn revoked(connection: &mut Connection, id: &str) -> Result<Option<i64>> {
-    query_scalar::<Db, Option<i64>>("SELECT revoked_ms FROM api_keys WHERE id = $1")
+/// A key as a change of it finds it.
+async fn key_head(connection: &mut Connection, id: &str) -> Result<KeyHead> {
+    query_as::<Db, KeyHead>("SELECT author, rotated_by, revoked_ms FROM api_keys WHERE id = $1")
         .bind(clean(id))
         .fetch_optional(connection)
         .await?

@@ -5,7 +5,8 @@
 
 use super::StoreError;
 use super::model::{
-    ApiKey, AuditRecord, BundleRecord, DecisionRecord, NewAudit, PolicyRecord, PolicyStatus, PolicyVersion,
+    ApiKey, AuditRecord, BundleRecord, DecisionRecord, IdPlace, NewAudit, PolicyKey, PolicyRecord,
+    PolicyStatus, PolicyVersion,
 };
 use crate::identity::{Scope, Scopes};
 use sqlx::FromRow;
@@ -77,7 +78,7 @@ pub(super) struct PolicyRow {
 impl PolicyRow {
     /// Where a list goes on after this policy.
     pub(super) fn cursor(&self) -> String {
-        self.latest.id.clone()
+        PolicyKey::new(&self.latest.namespace, &self.latest.id).cursor()
     }
 }
 
@@ -96,6 +97,23 @@ impl TryFrom<PolicyRow> for PolicyRecord {
             updated_ms: row.updated_ms,
             revision: row.revision,
         })
+    }
+}
+
+/// A namespace with an id.
+#[derive(Debug, FromRow)]
+pub(super) struct PlaceRow {
+    namespace: String,
+    #[sqlx(rename = "live")]
+    exists: bool,
+}
+
+impl From<PlaceRow> for IdPlace {
+    fn from(row: PlaceRow) -> Self {
+        Self {
+            namespace: row.namespace,
+            exists: row.exists,
+        }
     }
 }
 
@@ -154,6 +172,7 @@ pub(super) struct KeyRow {
     scopes: String,
     namespaces: Option<String>,
     author: String,
+    rotated_by: String,
     created_ms: i64,
     expires_ms: Option<i64>,
     revoked_ms: Option<i64>,
@@ -175,6 +194,7 @@ impl TryFrom<KeyRow> for ApiKey {
             previous,
             scopes: scopes(&row.scopes)?,
             namespaces: row.namespaces.as_deref().map(list).transpose()?,
+            rotated_by: list(&row.rotated_by)?,
             id: row.id,
             name: row.name,
             author: row.author,
@@ -239,6 +259,14 @@ pub(super) struct OutcomeRow {
     #[sqlx(try_from = "i64")]
     pub(super) cached: u64,
     pub(super) duration_ns: f64,
+}
+
+/// What a change of a key has to know of it.
+#[derive(Debug, FromRow)]
+pub(super) struct KeyHead {
+    pub(super) author: String,
+    pub(super) rotated_by: String,
+    pub(super) revoked_ms: Option<i64>,
 }
 
 /// How often a rule fired.
@@ -311,7 +339,7 @@ pub(super) fn json(texts: &[String]) -> Result<String, StoreError> {
     serde_json::to_string(texts).map_err(|error| StoreError::Corrupt(error.to_string()))
 }
 
-fn list(text: &str) -> Result<Vec<String>, StoreError> {
+pub(super) fn list(text: &str) -> Result<Vec<String>, StoreError> {
     serde_json::from_str(text).map_err(|error| StoreError::Corrupt(format!("a list of texts: {error}")))
 }
 

@@ -4,6 +4,7 @@
 //! among them), every few seconds by a look at names, sizes and times. A set is compiled only once it stood still for a
 //! moment: an editor or `git checkout` writes file by file.
 
+use crate::document::Sight;
 use crate::error::{Code, Result, ServiceError};
 use crate::state::App;
 use notify::{RecursiveMode, Watcher as _};
@@ -102,7 +103,7 @@ async fn load(app: &App, directory: &Path, files: &Stamp) -> Result<()> {
         .heavy
         .run(move || read(&directory, &files, &before))
         .await??;
-    let (compiler, policies) = active.compile(compiler).await?;
+    let (compiler, policies) = active.compile(compiler, Sight::whole()).await?;
     active.adopt_sources(&mut state, compiler, policies, 0);
     Ok(())
 }

@@ -36,7 +36,7 @@ pub struct Manifest {
 /// A policy as far as decisions and listings need it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PolicyInfo {
-    /// Unique.
+    /// Unique in its namespace.
     pub id: String,
     /// Display name.
     pub name: String,
@@ -59,7 +59,8 @@ pub struct PolicyInfo {
 pub struct RuleInfo {
     /// Unique in its policy.
     pub id: String,
-    /// Whether another policy has a rule of the same id: then responses say `policyId/ruleId`.
+    /// Whether another policy has a rule of the same id. Only then may responses have to say `policyId/ruleId`; whether they
+    /// do depends on what the request sees.
     pub qualified: bool,
     /// Display name.
     pub name: String,
@@ -222,8 +223,8 @@ impl Manifest {
             if policy.file as usize >= self.files.len() {
                 return fail("policies", i, OUTSIDE);
             }
-            if !ids.insert(policy.id.as_str()) {
-                return fail("policies", i, "its id occurs twice");
+            if !ids.insert((policy.namespace.as_str(), policy.id.as_str())) {
+                return fail("policies", i, "its id occurs twice in its namespace");
             }
         }
         self.check_templates(module)?;

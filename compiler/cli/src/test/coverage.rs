@@ -16,9 +16,12 @@ use std::collections::BTreeMap;
 /// What was reached.
 #[derive(Default)]
 pub(crate) struct Coverage {
-    /// By file, policy and rule.
-    pub(super) rules: BTreeMap<(String, String, String), RuleCoverage>,
+    /// By file, namespace, policy and rule.
+    pub(super) rules: BTreeMap<Key, RuleCoverage>,
 }
+
+/// File, namespace, policy and rule.
+type Key = (String, String, String, String);
 
 /// What was reached of one rule.
 #[derive(Default)]
@@ -53,9 +56,10 @@ impl Coverage {
     pub(super) fn add(&mut self, compiled: &Compiled, sources: &SourceMap, traces: &[Trace]) {
         let places = leaf_places(sources);
         let manifest = &compiled.manifest;
-        let mut keys = BTreeMap::new();
+        let mut keys: Vec<Option<Key>> = Vec::new();
         for (info, rule) in manifest.rules.iter().zip(&compiled.module.rules) {
             let Some(policy) = manifest.policies.get(rule.policy.index()) else {
+                keys.push(None);
                 continue;
             };
             let file = manifest
@@ -63,12 +67,12 @@ impl Coverage {
                 .get(policy.file as usize)
                 .cloned()
                 .unwrap_or_default();
-            let key = (file, policy.id.clone(), info.id.clone());
-            keys.insert((policy.id.clone(), info.id.clone()), key.clone());
+            let key: Key = (file, policy.namespace.clone(), policy.id.clone(), info.id.clone());
+            keys.push(Some(key.clone()));
             let entry = self.rules.entry(key).or_insert_with(|| {
                 let mut texts = Vec::new();
                 leaf_texts(manifest, compiled, info.condition, &mut texts);
-                let known = places.get(&(policy.id.clone(), info.id.clone()));
+                let known = places.get(&(policy.namespace.clone(), policy.id.clone(), info.id.clone()));
                 let known = known.filter(|known| known.len() == texts.len());
                 let leaves = texts.into_iter().enumerate().map(|(i, text)| {
                     let (line, column) = known
@@ -90,7 +94,7 @@ impl Coverage {
             entry.column = info.column;
         }
         for rule in traces.iter().flat_map(|t| &t.rules) {
-            let key = keys.get(&(rule.policy.clone(), rule.rule.clone()));
+            let key = keys.get(rule.index).and_then(Option::as_ref);
             let Some(covered) = key.and_then(|key| self.rules.get_mut(key)) else {
                 continue;
             };
@@ -136,7 +140,7 @@ impl Coverage {
     /// What was not reached, by place.
     pub(super) fn gaps(&self, of: Of) -> Vec<Gap<'_>> {
         let mut gaps = Vec::new();
-        for ((file, policy, rule), covered) in &self.rules {
+        for ((file, _, policy, rule), covered) in &self.rules {
             if !covered.fired {
                 gaps.push(Gap {
                     file,
@@ -228,8 +232,8 @@ fn spelled(op: PredOp, negated: bool, text: &str) -> String {
     text.replacen(&format!(" {} ", plain.as_str()), &format!(" {negation} "), 1)
 }
 
-/// Line and column of each comparison of each rule, by policy and rule.
-type Places = BTreeMap<(String, String), Vec<(u32, u32)>>;
+/// Line and column of each comparison of each rule, by namespace, policy and rule.
+type Places = BTreeMap<(String, String, String), Vec<(u32, u32)>>;
 
 fn leaf_places(sources: &SourceMap) -> Places {
     let mut places = BTreeMap::new();
@@ -238,7 +242,9 @@ fn leaf_places(sources: &SourceMap) -> Places {
             for rule in &policy.rules {
                 let mut list = Vec::new();
                 spans(&rule.condition, &mut |start| list.push(file.line_column(start)));
-                places.insert((policy.metadata.id.value.clone(), rule.id.value.clone()), list);
+                let metadata = &policy.metadata;
+                let (namespace, id) = (metadata.namespace.value.clone(), metadata.id.value.clone());
+                places.insert((namespace, id, rule.id.value.clone()), list);
             }
         }
     }

@@ -19,6 +19,7 @@ fn record(generated: &Generated) -> ApiKey {
         scopes: Role::Evaluator.scopes(),
         namespaces: Some(vec!["team".to_owned()]),
         author: "alice".to_owned(),
+        rotated_by: Vec::new(),
         created_ms: now_ms(),
         expires_ms: None,
         revoked_ms: None,

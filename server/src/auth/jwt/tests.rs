@@ -16,6 +16,7 @@ fn config(keys: config::JwtKeys, algorithm: Option<config::Algorithm>) -> config
         issuer: "issuer".to_owned(),
         audience: "audience".to_owned(),
         life: Duration::from_secs(3600),
+        require_namespaces: false,
     }
 }
 
@@ -256,6 +257,21 @@ async fn every_bad_token_is_refused_for_its_reason() {
         (
             "long subject",
             with(json!({"sub": "a".repeat(257)})),
+            claim("sub"),
+        ),
+        (
+            "subject of a key",
+            with(json!({"sub": "gateway (key 0123456789abcdef)"})),
+            claim("sub"),
+        ),
+        (
+            "subject of the command line",
+            with(json!({"sub": "operator"})),
+            claim("sub"),
+        ),
+        (
+            "subject of everybody",
+            with(json!({"sub": "anonymous"})),
             claim("sub"),
         ),
         // Rights.
@@ -554,6 +570,39 @@ async fn claims_give_rights_and_namespaces() {
             .map(|list| list.iter().map(String::as_str).collect());
         assert_eq!(found, namespaces, "{change}");
     }
+}
+
+#[tokio::test]
+async fn a_token_may_have_to_say_its_namespaces() {
+    let config = config::Jwt {
+        require_namespaces: true,
+        ..secret_config()
+    };
+    let tokens = Tokens::build(&config).await.unwrap();
+    let unbound = tokens.verify(&with(json!({"roles": ["admin"]}))).await;
+    assert_eq!(unbound.unwrap_err(), missing("namespaces"));
+    for (claim, own) in [
+        (json!({"namespaces": ["a"]}), Some("a")),
+        (json!({"namespace": "a"}), Some("a")),
+        (json!({"tenant": "a"}), Some("a")),
+        (json!({"namespaces": []}), None),
+        // No name stands for all of them.
+        (json!({"namespaces": ["*"]}), Some("*")),
+    ] {
+        let identity = tokens.verify(&with(claim.clone())).await.unwrap();
+        let found = identity
+            .namespaces
+            .as_deref()
+            .unwrap()
+            .first()
+            .map(String::as_str);
+        assert_eq!(found, own, "{claim}");
+        assert!(!identity.may_touch("b"));
+    }
+    let hour = Duration::from_secs(3600);
+    let made = issue(&config, "dev", &[Role::Author], None, hour).unwrap_err();
+    assert_eq!(made, AuthError::Token(missing("namespaces")));
+    assert!(issue(&config, "dev", &[Role::Author], Some(&["a".to_owned()]), hour).is_ok());
 }
 
 #[tokio::test]
