@@ -167,6 +167,7 @@ enum RefusalName {
     Malformed,
     EmptyPolicies,
     UnknownPolicy,
+    DuplicatePolicy,
     UnknownNamespace,
     NothingActive,
 }
@@ -338,6 +339,7 @@ fn read(area: &str, text: &str, cases: &mut Vec<Case>) -> anyhow::Result<()> {
                 RefusalName::Malformed => Refusal::Malformed,
                 RefusalName::EmptyPolicies => Refusal::EmptyPolicies,
                 RefusalName::UnknownPolicy => Refusal::UnknownPolicy,
+                RefusalName::DuplicatePolicy => Refusal::DuplicatePolicy,
                 RefusalName::UnknownNamespace => Refusal::UnknownNamespace,
                 RefusalName::NothingActive => Refusal::NothingActive,
             }),
@@ -541,6 +543,7 @@ pub fn render(name: &str, note: &str, pair: &Pair) -> String {
                 Refusal::Malformed | Refusal::Other(_) => "malformed",
                 Refusal::EmptyPolicies => "emptyPolicies",
                 Refusal::UnknownPolicy => "unknownPolicy",
+                Refusal::DuplicatePolicy => "duplicatePolicy",
                 Refusal::UnknownNamespace => "unknownNamespace",
                 Refusal::NothingActive => "nothingActive",
             });

@@ -5,13 +5,14 @@ use crate::error::{BuildError, EvaluateError, LoadError};
 use crate::response::Response;
 use crate::snapshot::Policies;
 use crate::worker::{Answer, DEFAULT_DERIVE, DefaultDecision, Evaluated, Verdict, Worker};
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Guard};
 use policy_bytecode::bundle::PublicKey;
 use policy_primitives::prices::PriceTable;
-use policy_vm::Mode;
+use policy_vm::{Mode, Scope};
 use serde::Serialize;
 use std::borrow::Cow;
 use std::cell::RefCell;
+use std::ops::Deref;
 use std::sync::Arc;
 use thread_local::ThreadLocal;
 
@@ -68,8 +69,11 @@ pub struct EvaluateOptions<'o> {
     /// Only policies of this namespace and of `global`; one that no active policy is of is an error, unless the engine
     /// was told otherwise ([`EngineBuilder::unknown_namespace`]).
     pub namespace: Option<&'o str>,
-    /// Only these policies; one that is not loaded is an error, and so is an empty list.
+    /// Only these policies; one that is not loaded or that is named twice is an error, and so is an empty list.
     pub policies: Option<&'o [Cow<'o, str>]>,
+    /// What [`PolicyEngine::choose`] made of `namespace` and `policies`, for whoever asks several times: these are not looked
+    /// for again, and the set that they were found in decides, also where another one is active by now.
+    pub chosen: Option<&'o Chosen>,
     /// Whether to stop at the first deny.
     pub mode: Mode,
     /// Adds the outcome of every rule and condition to the response; implies [`Mode::All`].
@@ -82,8 +86,50 @@ impl Default for EvaluateOptions<'_> {
             request_id: None,
             namespace: None,
             policies: None,
+            chosen: None,
             mode: Mode::FirstDeny,
             trace: false,
+        }
+    }
+}
+
+/// Policies that were chosen once, to be asked several times.
+#[derive(Debug, Clone)]
+pub struct Chosen {
+    policies: Arc<Policies>,
+    /// `None` is all of them.
+    mask: Option<Vec<bool>>,
+}
+
+impl Chosen {
+    pub(crate) fn scope(&self) -> Scope<'_> {
+        self.mask.as_deref().map_or(Scope::All, Scope::Only)
+    }
+}
+
+/// The policies that decide about one request.
+pub(crate) enum Deciding<'d> {
+    Active(Guard<Arc<Policies>>),
+    Chosen(&'d Policies),
+}
+
+impl Deref for Deciding<'_> {
+    type Target = Policies;
+
+    fn deref(&self) -> &Policies {
+        match self {
+            Self::Active(policies) => policies,
+            Self::Chosen(policies) => policies,
+        }
+    }
+}
+
+impl Shared {
+    /// Those that were chosen, or those that are active now.
+    pub(crate) fn deciding<'d>(&self, options: &EvaluateOptions<'d>) -> Deciding<'d> {
+        match options.chosen {
+            Some(chosen) => Deciding::Chosen(&chosen.policies),
+            None => Deciding::Active(self.active.load()),
         }
     }
 }
@@ -116,19 +162,23 @@ impl PolicyEngine {
         context: &[u8],
         options: &EvaluateOptions<'_>,
     ) -> Result<Response, EvaluateError> {
-        let policies = self.shared.active.load();
+        let policies = self.shared.deciding(options);
         self.with_worker(|worker| worker.evaluate_owned(&policies, &self.shared.settings, context, options))
     }
 
-    /// Whether the policies that the options name can be asked, for whoever is about to ask several times.
+    /// Finds the policies that the options name, for whoever is about to ask several times ([`EvaluateOptions::chosen`]).
     ///
     /// # Errors
     ///
-    /// [`EvaluateError::UnknownPolicy`], [`EvaluateError::NoPolicies`], [`EvaluateError::UnknownNamespace`] and
-    /// [`EvaluateError::NothingActive`].
-    pub fn check_scope(&self, options: &EvaluateOptions<'_>) -> Result<(), EvaluateError> {
-        let policies = self.shared.active.load();
-        crate::worker::scope(&policies, &self.shared.settings, options, &mut Vec::new()).map(|_| ())
+    /// [`EvaluateError::UnknownPolicy`], [`EvaluateError::DuplicatePolicy`], [`EvaluateError::NoPolicies`],
+    /// [`EvaluateError::UnknownNamespace`] and [`EvaluateError::NothingActive`].
+    pub fn choose(&self, options: &EvaluateOptions<'_>) -> Result<Chosen, EvaluateError> {
+        let policies = self.policies();
+        let mask = match crate::worker::scope(&policies, &self.shared.settings, options, &mut Vec::new())? {
+            Scope::All => None,
+            Scope::Only(mask) => Some(mask.to_vec()),
+        };
+        Ok(Chosen { policies, mask })
     }
 
     /// Evaluates any value that serialises to a JSON object.
@@ -171,7 +221,7 @@ impl PolicyEngine {
         context: &[u8],
         options: &EvaluateOptions<'_>,
     ) -> Result<Answer<'w>, EvaluateError> {
-        let policies = self.shared.active.load();
+        let policies = self.shared.deciding(options);
         worker.evaluate_json(&policies, &self.shared.settings, context, options)
     }
 
@@ -207,7 +257,7 @@ impl PolicyEngine {
         context: &[u8],
         options: &EvaluateOptions<'_>,
     ) -> Result<Verdict<'w>, EvaluateError> {
-        let policies = self.shared.active.load();
+        let policies = self.shared.deciding(options);
         worker.decide(&policies, &self.shared.settings, context, options)
     }
 

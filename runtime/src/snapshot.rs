@@ -24,6 +24,8 @@ pub struct Policies {
     /// How responses name each rule: its id, or `policyId/ruleId` where ids collide.
     pub(crate) rule_labels: Vec<String>,
     pub(crate) policy_index: HashMap<String, usize>,
+    /// Rules of each policy.
+    rule_counts: Vec<usize>,
     /// Which policies a namespace sees, by policy index; `global` is in each.
     pub(crate) namespaces: HashMap<String, Box<[bool]>>,
     /// Canonical spelling of each field's path.
@@ -97,6 +99,12 @@ impl Policies {
                 Some(_) | None => info.id.clone(),
             })
             .collect();
+        let mut rule_counts = vec![0; manifest.policies.len()];
+        for rule in &module.rules {
+            if let Some(count) = rule_counts.get_mut(rule.policy.index()) {
+                *count += 1;
+            }
+        }
         let policy_index = manifest
             .policies
             .iter()
@@ -128,6 +136,7 @@ impl Policies {
             timings: crate::cache::Timings::default(),
             rule_labels,
             policy_index,
+            rule_counts,
             namespaces,
             field_names,
             targets,
@@ -145,6 +154,14 @@ impl Policies {
     #[must_use]
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
+    }
+
+    /// Rules of the policies of a namespace, letter for letter.
+    #[must_use]
+    pub fn rules_in(&self, namespace: &str) -> usize {
+        let policies = self.manifest.policies.iter().zip(&self.rule_counts);
+        let own = policies.filter(|(policy, _)| policy.namespace == namespace);
+        own.map(|(_, rules)| rules).sum()
     }
 
     /// Cost bound stated by the compiler.

@@ -373,13 +373,17 @@ fn finish<'a>(
 }
 
 /// Which policies a request asks for. A policy that is not loaded, or not in the namespace, is an error, and so is a
-/// namespace without policies: an empty scope must not turn into an allow.
+/// namespace without policies: an empty scope must not turn into an allow. A policy that is named twice is an error, so
+/// that no list is longer than the set of policies, however large a request may be.
 pub(crate) fn scope<'s>(
     policies: &'s Policies,
     settings: &Settings,
-    options: &EvaluateOptions<'_>,
+    options: &EvaluateOptions<'s>,
     mask: &'s mut Vec<bool>,
 ) -> Result<Scope<'s>, EvaluateError> {
+    if let Some(chosen) = options.chosen {
+        return Ok(chosen.scope());
+    }
     if policies.manifest.policies.is_empty() {
         return Err(EvaluateError::NothingActive);
     }
@@ -411,6 +415,7 @@ pub(crate) fn scope<'s>(
             .get(id.as_ref())
             .filter(|i| namespace.is_none_or(|n| n.get(**i).copied().unwrap_or(false)));
         match index.and_then(|i| mask.get_mut(*i)) {
+            Some(true) => return Err(EvaluateError::DuplicatePolicy(id.to_string())),
             Some(cell) => *cell = true,
             None => return Err(EvaluateError::UnknownPolicy(id.to_string())),
         }

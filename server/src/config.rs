@@ -466,6 +466,8 @@ pub struct Limits {
     pub body: usize,
     /// Contexts of a batch.
     pub batch: usize,
+    /// Bytes of the results of a batch.
+    pub results: usize,
     /// Time of a request.
     pub timeout: Duration,
     /// Requests at once.
@@ -474,6 +476,21 @@ pub struct Limits {
     pub heavy_workers: usize,
     /// Requests a second of an identity; `None` is no limit.
     pub rate: Rate,
+    /// What a namespace may hold.
+    pub quota: Quota,
+}
+
+/// What a namespace may hold; 0 is no limit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Quota {
+    /// Stored policies.
+    pub policies: u64,
+    /// Rules that decide.
+    pub rules: u64,
+    /// Bytes of the newest versions of stored policies.
+    pub bytes: u64,
+    /// Bytes of all versions, also of removed policies.
+    pub history: u64,
 }
 
 /// Rate limits.
@@ -1003,15 +1020,17 @@ fn limits(p: &mut Parser<'_>) -> Limits {
         }
         n
     };
+    let size = |p: &mut Parser<'_>, name| {
+        let bytes = p.value(name, 1, value::bytes);
+        if bytes == 0 {
+            p.problem(name, "must be at least 1");
+        }
+        usize::try_from(bytes).unwrap_or(usize::MAX)
+    };
     Limits {
-        body: {
-            let bytes = p.value("MAX_BODY", 1, value::bytes);
-            if bytes == 0 {
-                p.problem("MAX_BODY", "must be at least 1");
-            }
-            usize::try_from(bytes).unwrap_or(usize::MAX)
-        },
+        body: size(p, "MAX_BODY"),
         batch: number(p, "MAX_BATCH"),
+        results: size(p, "MAX_RESULTS"),
         timeout: p.pause("REQUEST_TIMEOUT"),
         concurrency: number(p, "MAX_CONCURRENCY"),
         heavy_workers: match p.number::<usize>("HEAVY_WORKERS") {
@@ -1023,6 +1042,12 @@ fn limits(p: &mut Parser<'_>) -> Limits {
             burst: p.number("RATE_LIMIT_BURST"),
             routes: limits,
             shared: p.flag("RATE_LIMIT_SHARED"),
+        },
+        quota: Quota {
+            policies: p.number("QUOTA_POLICIES"),
+            rules: p.number("QUOTA_RULES"),
+            bytes: p.value("QUOTA_BYTES", 0, value::bytes),
+            history: p.value("QUOTA_HISTORY", 0, value::bytes),
         },
     }
 }

@@ -1,6 +1,7 @@
 //! One policy document of a request: read, checked on its own, and made into a version that can be stored.
 
 use crate::error::{Code, Problem, Result, ServiceError};
+use crate::heavy::Stop;
 use crate::hex;
 use crate::storage::model::{PolicyStatus, PolicyVersion};
 use policy_compiler::{Compiler, Options};
@@ -62,8 +63,9 @@ pub fn file_name(id: &str, format: &str) -> String {
 ///
 /// # Errors
 ///
-/// [`Code::PolicyInvalid`] with every problem, and where there is not exactly one policy.
-pub fn check(source: &str, format: Format) -> Result<(PolicyVersion, Vec<Problem>)> {
+/// [`Code::PolicyInvalid`] with every problem, and where there is not exactly one policy; [`Code::DeadlineExceeded`] when told
+/// to stop.
+pub fn check(source: &str, format: Format, stop: &Stop) -> Result<(PolicyVersion, Vec<Problem>)> {
     let name = format!("policy.{}", format.as_str());
     let file = SourceFile::new(&name, source);
     let mut map = SourceMap::new();
@@ -92,6 +94,7 @@ pub fn check(source: &str, format: Format) -> Result<(PolicyVersion, Vec<Problem
             ));
         }
     }
+    stop.check()?;
     let mut compiler = Compiler::new(options());
     compiler.set(&name, source);
     let warnings = match compiler.build() {
@@ -166,8 +169,14 @@ pub fn digest(source: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Format, check};
+    use super::{Format, Problem, Result, check as check_until};
     use crate::error::Code;
+    use crate::heavy::{Stop, Work};
+    use crate::storage::model::PolicyVersion;
+
+    fn check(source: &str, format: Format) -> Result<(PolicyVersion, Vec<Problem>)> {
+        check_until(source, format, &Stop::of(Work::SERVER))
+    }
 
     const POLICY: &str = "metadata: {id: p, name: P, namespace: team}\nrules:\n- id: r\n  condition: {operator: eq, \
                           field: llm.model, value: x}\n  action: {decision: deny}\nstatus: draft\n";

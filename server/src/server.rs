@@ -22,6 +22,7 @@ use crate::state::{App, Parts};
 use crate::sync::bundle::{Follower, Location};
 use crate::telemetry::{LevelHandle, Metrics};
 use crate::tls::{self, Tls};
+use crate::turns::{Shape, Turns};
 use crate::{admin, grpc, storage, sync};
 use anyhow::Context as _;
 use axum::response::Response;
@@ -105,7 +106,7 @@ impl Server {
         let (admin, admin_addr) = bind(config.net.admin, "METRICS_PORT")?;
         let tls = config.net.tls.as_ref().map(Tls::build).transpose()?;
 
-        let heavy = Heavy::new(config.limits.heavy_workers);
+        let heavy = Heavy::new(config.limits.heavy_workers, &metrics);
         let settings = Settings {
             derive: config.policies.derive,
             default_decision: config.policies.default_decision,
@@ -164,10 +165,15 @@ impl Server {
                 limits: config.limits,
                 cache,
                 log,
+                log_reads: Turns::new(
+                    "queries of the decision log",
+                    Shape::of_queries(config.store.pool),
+                    metrics.refused(),
+                ),
+                limiter,
                 metrics: Arc::clone(&metrics),
             }),
             auth,
-            limiter,
             health: Arc::new(Health::default()),
             routes: Routes::new(&metrics),
             metrics,
@@ -306,7 +312,7 @@ where
     S: tower::Service<Request<Incoming>, Response = Response, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send,
 {
-    let service = service.into_make_service();
+    let service = service.into_make_service_with_connect_info::<SocketAddr>();
     // An answer may be written in parts, and the last must not wait until the first is acknowledged: up to 40 ms.
     match rustls {
         Some(rustls) => {

@@ -7,12 +7,13 @@ use crate::error::{Code, Result};
 use crate::gate::Gate;
 use crate::health::Health;
 use crate::http::routes::Routes;
-use crate::identity::Identity;
-use crate::limits::{RateLimiter, Route};
+use crate::identity::{Identity, Proof};
+use crate::limits::Route;
 use crate::seal::{self, Sealer};
 use crate::service::Service;
 use crate::storage::model::DecisionRecord;
 use crate::telemetry::{LevelHandle, Metrics};
+use std::net::IpAddr;
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -27,8 +28,6 @@ pub struct Parts {
     pub service: Arc<Service>,
     /// Who is asking.
     pub auth: Authenticator,
-    /// How often they may.
-    pub limiter: RateLimiter,
     /// How many at once.
     pub gate: Gate,
     /// Liveness and readiness.
@@ -60,7 +59,8 @@ impl App {
         Self(Arc::new(parts))
     }
 
-    /// Lets a caller in: who it is, and whether it comes too often.
+    /// Lets a caller in: who it is, and whether it comes too often. `address` is where it calls from, which counts where
+    /// nobody is asked who they are.
     ///
     /// # Errors
     ///
@@ -69,6 +69,7 @@ impl App {
         &self,
         authorization: Option<&str>,
         api_key: Option<&str>,
+        address: Option<IpAddr>,
         route: Route,
     ) -> Result<Identity> {
         let identity = self
@@ -82,7 +83,11 @@ impl App {
                         .auth_failed(if given { "invalid" } else { "missing" });
                 }
             })?;
-        self.limiter.check(&identity, route).await.inspect_err(|_| {
+        let identity = match identity.proof {
+            Proof::None(_) => Identity::anonymous_at(address),
+            Proof::Token | Proof::Key => identity,
+        };
+        self.service.limiter.check(&identity, route).await.inspect_err(|_| {
             self.metrics.rate_limited(route.as_str());
         })?;
         Ok(identity)

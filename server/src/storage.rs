@@ -52,6 +52,8 @@ pub enum StoreError {
     },
     /// Another write came first; read again and retry.
     Conflict,
+    /// The namespace would hold more than it may.
+    Quota(String),
     /// The database cannot be reached, or did not answer in time.
     Unavailable(String),
     /// The database holds what this program did not write.
@@ -65,6 +67,7 @@ impl fmt::Display for StoreError {
             Self::Exists(what) => write!(f, "{what} exists already"),
             Self::VersionMismatch { current } => write!(f, "the current version is {current}"),
             Self::Conflict => f.write_str("another write came first"),
+            Self::Quota(detail) => f.write_str(detail),
             Self::Unavailable(detail) => write!(f, "the database cannot be reached: {detail}"),
             Self::Corrupt(detail) => write!(f, "the database holds something unexpected: {detail}"),
         }
@@ -78,6 +81,9 @@ pub type Result<T> = std::result::Result<T, StoreError>;
 
 /// The revision that a write was checked against.
 pub type Base = u64;
+
+/// Bytes of contexts and reasons in one page of decisions at the most, but for one that is larger by itself.
+pub const PAGE_BYTES: u64 = 16 << 20;
 
 /// Storage of a server.
 #[async_trait]
@@ -101,10 +107,10 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// The current state of a policy.
     async fn policy(&self, id: &str) -> Result<Option<PolicyRecord>>;
 
-    /// Policies in the order of their ids, from after `page.after`.
+    /// Policies in the order of their ids, from after `page.after`; without their texts.
     async fn policies(&self, filter: &PolicyFilter, page: &Page) -> Result<Slice<PolicyRecord>>;
 
-    /// Versions of a policy, newest first; `page.after` is the number of the last one seen.
+    /// Versions of a policy, newest first; without their texts. `page.after` is the number of the last one seen.
     async fn versions(&self, id: &str, page: &Page) -> Result<Slice<PolicyVersion>>;
 
     /// One version of a policy.
@@ -117,7 +123,8 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// [`StoreError::Exists`], [`StoreError::Missing`] and [`StoreError::VersionMismatch`] as `write.expected` says;
     /// [`StoreError::VersionMismatch`] also when it activates the newest version, brings none and does not expect one by its
     /// number: the version that was checked has to be named. [`StoreError::Conflict`] when it changes what is active and
-    /// `write.base` is not the current revision.
+    /// `write.base` is not the current revision. [`StoreError::Quota`] when it brings a version that the namespace has no room
+    /// for.
     async fn write_policy(&self, write: &PolicyWrite, audit: &NewAudit) -> Result<PolicyRecord>;
 
     /// Removes a policy; its versions stay readable, and a policy that is created again counts on from them. Returns the
@@ -180,13 +187,20 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// [`StoreError::Exists`] and [`StoreError::Missing`]; [`StoreError::Conflict`] when a revoked key is to be rotated.
     async fn change_key(&self, change: &KeyChange, audit: &NewAudit) -> Result<()>;
 
-    /// Appends decisions; one whose request id and time are there already is not stored twice.
+    /// Appends decisions; one that is there already, by its request id and its own, is not stored twice.
     async fn append_decisions(&self, decisions: &[DecisionRecord]) -> Result<()>;
 
-    /// Decisions on a request id, newest first.
-    async fn decision(&self, request_id: &str) -> Result<Vec<DecisionRecord>>;
+    /// Decisions on a request id that fit a filter, newest first; `page.after` is the id of the last one seen. A page ends
+    /// early where its texts would be longer than [`PAGE_BYTES`].
+    async fn decision(
+        &self,
+        request_id: &str,
+        filter: &DecisionFilter,
+        page: &Page,
+    ) -> Result<Slice<DecisionRecord>>;
 
-    /// Decisions, newest first; `page.after` is the `seq` of the last one seen.
+    /// Decisions, newest first; `page.after` is the `seq` of the last one seen. A page ends early where its texts would be
+    /// longer than [`PAGE_BYTES`].
     async fn decisions(&self, filter: &DecisionFilter, page: &Page) -> Result<Slice<DecisionRecord>>;
 
     /// Counts of decisions.

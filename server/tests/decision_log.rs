@@ -47,6 +47,7 @@ fn now() -> i64 {
 fn record(id: impl ToString) -> DecisionRecord {
     DecisionRecord {
         seq: 0,
+        id: None,
         request_id: id.to_string(),
         at_ms: now(),
         namespace: "global".to_owned(),

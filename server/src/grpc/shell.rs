@@ -16,12 +16,14 @@ use crate::telemetry;
 use crate::telemetry::metrics::{RouteMetrics, Status as Counted, Transport};
 use axum::Router;
 use axum::body::{Body, HttpBody};
+use axum::extract::ConnectInfo;
 use axum::http::{HeaderMap, HeaderValue, Request};
 use axum::response::Response;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use policy_proto::v1::policy_service_server::PolicyServiceServer;
 use std::convert::Infallible;
+use std::net::{IpAddr, SocketAddr};
 use std::panic::AssertUnwindSafe;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -55,6 +57,8 @@ pub(super) struct Caller {
     pub(super) request_id: Arc<str>,
     /// When the caller gives up.
     pub(super) deadline: Option<Instant>,
+    /// When this request is over, for the caller or for us.
+    until: Option<Instant>,
     pub(super) credentials: Arc<Credentials>,
 }
 
@@ -62,6 +66,8 @@ pub(super) struct Caller {
 pub(super) struct Credentials {
     authorization: Option<HeaderValue>,
     api_key: Option<HeaderValue>,
+    /// Where the caller is.
+    address: Option<IpAddr>,
 }
 
 impl std::fmt::Debug for Credentials {
@@ -71,10 +77,13 @@ impl std::fmt::Debug for Credentials {
 }
 
 impl Credentials {
-    fn of(headers: &HeaderMap) -> Self {
+    fn of<B>(request: &Request<B>) -> Self {
+        let headers = request.headers();
+        let from = request.extensions().get::<ConnectInfo<SocketAddr>>();
         Self {
             authorization: headers.get("authorization").cloned(),
             api_key: headers.get("x-api-key").cloned(),
+            address: from.map(|ConnectInfo(address)| address.ip()),
         }
     }
 
@@ -85,8 +94,13 @@ impl Credentials {
             value.as_ref().map(|v| v.to_str().unwrap_or_default().to_owned())
         };
         let (authorization, api_key) = (text(&self.authorization), text(&self.api_key));
-        app.admit(authorization.as_deref(), api_key.as_deref(), route)
-            .await
+        app.admit(
+            authorization.as_deref(),
+            api_key.as_deref(),
+            self.address,
+            route,
+        )
+        .await
     }
 }
 
@@ -96,6 +110,7 @@ impl Caller {
         Call {
             identity: &self.identity,
             request_id: &self.request_id,
+            until: self.until.map(Instant::into_std),
         }
     }
 
@@ -105,14 +120,16 @@ impl Caller {
             identity: self.identity.clone(),
             request_id: Arc::clone(&self.request_id),
             transport: Transport::Grpc,
+            until: self.until.map(Instant::into_std),
         }
     }
 
-    /// The same caller, proved again, in a request of another id.
-    pub(super) fn again(&self, identity: Identity, request_id: Arc<str>) -> Self {
+    /// The same caller, proved again, in a request of another id that may take until `until`.
+    pub(super) fn again(&self, identity: Identity, request_id: Arc<str>, until: Option<Instant>) -> Self {
         Self {
             identity,
             request_id,
+            until,
             ..self.clone()
         }
     }
@@ -276,13 +293,14 @@ impl Parts {
         let own = app.service.limits.timeout;
         let limit = wanted.map_or(own, |wanted| wanted.min(own));
         let deadline = wanted.map(|wanted| start + wanted);
-        let credentials = Arc::new(Credentials::of(request.headers()));
+        let credentials = Arc::new(Credentials::of(&request));
         let run = pin!(async {
             let identity = credentials.admit(app, method.class).await?;
             let caller = Caller {
                 identity,
                 request_id: Arc::clone(id),
                 deadline,
+                until: Some(start + limit),
                 credentials: Arc::clone(&credentials),
             };
             request.extensions_mut().insert(caller);

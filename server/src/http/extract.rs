@@ -9,15 +9,16 @@ pub(super) use crate::service::Caller;
 use crate::state::App;
 use crate::telemetry::metrics::Transport;
 use axum::body::HttpBody;
-use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::extract::{ConnectInfo, FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, header};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::time::timeout;
 use tower::BoxError;
 
@@ -35,6 +36,12 @@ fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 
+/// Where a request comes from, which listeners put beside it.
+fn address(parts: &Parts) -> Option<IpAddr> {
+    let ConnectInfo(address) = parts.extensions.get::<ConnectInfo<SocketAddr>>()?;
+    Some(address.ip())
+}
+
 /// Proving who calls, and the rate limit, come first, before the body is read.
 pub(super) async fn admit(
     app: &App,
@@ -42,10 +49,12 @@ pub(super) async fn admit(
     route: Route,
     request_id: Arc<str>,
 ) -> Result<Caller, Failure> {
+    let until = Instant::now().checked_add(app.service.limits.timeout);
     let identity = app
         .admit(
             text(&parts.headers, header::AUTHORIZATION),
             text(&parts.headers, API_KEY),
+            address(parts),
             route,
         )
         .await?;
@@ -53,6 +62,7 @@ pub(super) async fn admit(
         identity,
         request_id,
         transport: Transport::Rest,
+        until,
     })
 }
 

@@ -51,7 +51,7 @@ impl Service {
     ) -> Result<BundleRecord> {
         self.may_deploy(call, Scope::Write)?;
         for _ in 0..TRIES {
-            let mut state = self.active.change().await;
+            let mut state = self.active.change_for(call.work()).await?;
             self.catch_up(&mut state).await?;
             let info = self.active.info();
             if let Some(expected) = expected.filter(|e| info.digest.as_deref() != Some(*e)) {
@@ -60,7 +60,7 @@ impl Service {
                     format!("the active bundle is not {expected}"),
                 ));
             }
-            let policies = self.active.load(Arc::clone(&bytes)).await?;
+            let policies = self.active.load(Arc::clone(&bytes), call.work()).await?;
             let digest = policies.digest().map(|d| d.to_string()).unwrap_or_default();
             let manifest = policies.manifest();
             let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
@@ -72,6 +72,7 @@ impl Service {
                 author: call.identity.subject.to_string(),
                 created_ms: now_ms(),
                 activate: !self.approval,
+                quota: self.limits.quota.history,
                 bytes: Arc::clone(&bytes),
             };
             let audit = call.audit("bundle.deploy", &digest, "", &json!({"active": new.activate}));
@@ -160,7 +161,7 @@ impl Service {
 
     async fn switch(&self, call: Call<'_>, digest: Option<&str>, action: &str) -> Result<()> {
         for _ in 0..TRIES {
-            let mut state = self.active.change().await;
+            let mut state = self.active.change_for(call.work()).await?;
             self.catch_up(&mut state).await?;
             if let Some(digest) = digest {
                 let record = self.bundle_record(digest).await?;
@@ -177,7 +178,7 @@ impl Service {
                     .await?
                     .ok_or_else(|| ServiceError::not_found("bundle", digest))?;
                 // A bundle that this server cannot run, or does not trust any more, is not switched to.
-                self.active.load(Arc::from(bytes)).await?;
+                self.active.load(Arc::from(bytes), call.work()).await?;
             }
             let base = self.active.info().store_revision;
             let audit = call.audit(action, digest.unwrap_or("policies"), "", &json!({}));

@@ -5,7 +5,7 @@
 //! not compile together, whatever several servers do at once.
 
 use super::{Call, Service};
-use crate::active::State;
+use crate::active::{self, State};
 use crate::clock::now_ms;
 use crate::config::Origin;
 use crate::document::{self, Format, file_name};
@@ -15,6 +15,7 @@ use crate::storage::StoreError;
 use crate::storage::model::{
     Activate, Expected, Page, PolicyFilter, PolicyRecord, PolicyStatus, PolicyVersion, PolicyWrite, Slice,
 };
+use policy_bytecode::manifest::PolicyInfo;
 use policy_compiler::Compiler;
 use policy_runtime::Policies;
 use serde_json::json;
@@ -55,7 +56,7 @@ impl Service {
     /// [`Code::PolicyInvalid`], [`Code::AlreadyExists`], [`Code::Forbidden`], [`Code::ReadOnly`], store errors.
     pub async fn create_policy(&self, call: Call<'_>, source: String, format: Format) -> Result<Written> {
         self.may_write(call)?;
-        let (version, warnings) = self.check(source, format).await?;
+        let (version, warnings) = self.check(call, source, format).await?;
         let id = version.id.clone();
         let record = self
             .put(call, &id, version, Expected::Nothing, "policy.create")
@@ -77,7 +78,7 @@ impl Service {
         expected: Option<u64>,
     ) -> Result<Written> {
         self.may_write(call)?;
-        let (version, warnings) = self.check(source, format).await?;
+        let (version, warnings) = self.check(call, source, format).await?;
         if version.id != id {
             return Err(ServiceError::new(
                 Code::MalformedRequest,
@@ -116,7 +117,7 @@ impl Service {
         } else {
             Format::Yaml
         };
-        let (mut version, warnings) = self.check(old.source, format).await?;
+        let (mut version, warnings) = self.check(call, old.source, format).await?;
         version.status = old.status;
         let expected = expected.map_or(Expected::Any, Expected::Version);
         let record = self.put(call, id, version, expected, "policy.rollback").await?;
@@ -127,11 +128,12 @@ impl Service {
     /// cost of the decisions that this thread serves.
     pub(super) async fn check(
         &self,
+        call: Call<'_>,
         source: impl AsRef<str> + Send + 'static,
         format: Format,
     ) -> Result<(PolicyVersion, Vec<Problem>)> {
         self.heavy
-            .run(move || document::check(source.as_ref(), format))
+            .run(call.work(), move |stop| document::check(source.as_ref(), format, stop))
             .await?
     }
 
@@ -273,8 +275,8 @@ impl Service {
             &json!({"version": current.latest.version}),
         );
         for _ in 0..TRIES {
-            let mut state = self.changeable().await?;
-            let compiled = self.compile_with(&state, id, None).await?;
+            let mut state = self.changeable(call).await?;
+            let compiled = self.compile_with(call, &state, id, None).await?;
             let base = self.active.info().store_revision;
             match self.store.delete_policy(id, expected, base, &audit).await {
                 Err(StoreError::Conflict) => {}
@@ -297,20 +299,25 @@ impl Service {
             version: change.version,
             activate: change.activate,
             approved_by: change.approved_by,
+            quota: self.limits.quota,
         };
         for _ in 0..TRIES {
-            let mut state = self.changeable().await?;
+            let mut state = self.changeable(call).await?;
             let compiled = match write.activate {
                 Activate::Unchanged => None,
-                Activate::None => self.compile_with(&state, change.id, None).await?,
+                Activate::None => self.compile_with(call, &state, change.id, None).await?,
                 Activate::Latest => {
                     let latest = match &write.version {
                         Some(version) => version.clone(),
                         None => self.latest(change.id).await?,
                     };
-                    self.compile_with(&state, change.id, Some(&latest)).await?
+                    self.compile_with(call, &state, change.id, Some(&latest))
+                        .await?
                 }
             };
+            if let Some((_, policies)) = &compiled {
+                self.within_quota(change.namespace, policies)?;
+            }
             write.base = self.active.info().store_revision;
             match self.store.write_policy(&write, &audit).await {
                 Err(StoreError::Conflict) => {}
@@ -324,9 +331,26 @@ impl Service {
         Err(StoreError::Conflict.into())
     }
 
+    /// Whether as many rules of a namespace may decide as would with these policies.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::QuotaExceeded`] where they are more than may, and more than before.
+    fn within_quota(&self, namespace: &str, policies: &Policies) -> Result<()> {
+        let (most, now) = (self.limits.quota.rules, policies.rules_in(namespace) as u64);
+        let before = || self.active.engine().map_or(0, |engine| engine.policies().rules_in(namespace) as u64);
+        if most == 0 || now <= most || now <= before() {
+            return Ok(());
+        }
+        Err(ServiceError::new(
+            Code::QuotaExceeded,
+            format!("{now} rules of the namespace `{namespace}` would decide, and {most} may"),
+        ))
+    }
+
     /// The state to change, following the store; an error where policies cannot be changed here.
-    async fn changeable(&self) -> Result<tokio::sync::MutexGuard<'_, State>> {
-        let mut state = self.active.change().await;
+    async fn changeable(&self, call: Call<'_>) -> Result<active::Change<'_>> {
+        let mut state = self.active.change_for(call.work()).await?;
         self.active.follow_locked(&*self.store, &mut state).await?;
         if let Some(failure) = &self.active.info().failure {
             // Only another version of this program can have stored it, and only that can tell what fits to it.
@@ -347,11 +371,12 @@ impl Service {
     /// The active set with another version of one policy, or without it; `None` when that changes nothing.
     async fn compile_with(
         &self,
+        call: Call<'_>,
         state: &State,
         id: &str,
         version: Option<&PolicyVersion>,
     ) -> Result<Option<(Compiler, Policies)>> {
-        let mut compiler = state.compiler.clone();
+        let mut compiler = Compiler::clone(&state.compiler);
         let keep = version.map(|version| file_name(id, &version.format));
         let mut changed = false;
         for format in [Format::Yaml, Format::Json] {
@@ -369,7 +394,7 @@ impl Service {
         if !changed {
             return Ok(None);
         }
-        Ok(Some(self.active.compile(compiler).await?))
+        Ok(Some(self.active.compile(compiler, call.work()).await?))
     }
 
     fn adopt(&self, state: &mut State, compiled: Option<(Compiler, Policies)>, revision: u64) {
@@ -408,11 +433,9 @@ impl Service {
     async fn readable(&self, call: Call<'_>, id: &str) -> Result<PolicyRecord> {
         let record = match self.origin {
             Origin::Store => self.store.policy(id).await?.map(|record| self.deciding(record)),
-            Origin::Directory(_) | Origin::BundleFile(_) | Origin::BundleUrl(_) => self
-                .loaded()
-                .await?
-                .into_iter()
-                .find(|record| record.latest.id == id),
+            Origin::Directory(_) | Origin::BundleFile(_) | Origin::BundleUrl(_) => {
+                self.loaded(|policy| policy.id == id, 1)?.pop()
+            }
         };
         record
             .filter(|record| call.identity.may_read(&record.latest.namespace))
@@ -473,17 +496,15 @@ impl Service {
                 .collect();
             return Ok(slice);
         }
-        let mut items = self.loaded().await?;
-        items.retain(|record| {
-            let latest = &record.latest;
-            filter
-                .namespaces
-                .as_ref()
-                .is_none_or(|own| own.contains(&latest.namespace))
-                && filter.status.is_none_or(|status| status == latest.status)
-                && page.after.as_ref().is_none_or(|after| latest.id > *after)
-        });
         let most = page.limit as usize;
+        // What decides is active.
+        let wanted = |policy: &PolicyInfo| {
+            let own = filter.namespaces.as_ref();
+            own.is_none_or(|own| own.contains(&policy.namespace))
+                && filter.status.is_none_or(|status| status == PolicyStatus::Active)
+                && page.after.as_ref().is_none_or(|after| policy.id > *after)
+        };
+        let mut items = self.loaded(wanted, most.saturating_add(1))?;
         let next =
             (items.len() > most).then(|| items.get(most.saturating_sub(1)).map(|r| r.latest.id.clone()));
         items.truncate(most);
@@ -493,53 +514,49 @@ impl Service {
         })
     }
 
-    /// The policies that decide, where they do not come from the store: each in its only version.
-    async fn loaded(&self) -> Result<Vec<PolicyRecord>> {
-        let sources = self.active.change().await.compiler.sources();
+    /// Policies that decide, where they do not come from the store, each in its only version: the first `most` that are wanted,
+    /// in the order of their ids.
+    fn loaded(&self, wanted: impl Fn(&PolicyInfo) -> bool, most: usize) -> Result<Vec<PolicyRecord>> {
+        let sources = self.active.sources();
         let info = self.active.info();
         let policies = self.active.engine()?.policies();
         let manifest = policies.manifest();
-        let mut records: Vec<PolicyRecord> = manifest
-            .policies
-            .iter()
-            .map(|policy| {
-                let name = manifest
-                    .files
-                    .get(policy.file as usize)
-                    .map_or("", String::as_str);
-                let file = sources
-                    .iter()
-                    .map(|(_, file)| file)
-                    .find(|file| file.name() == name);
-                // Bundles hold no source text, and no digest of it.
-                let source = file.map_or("", |file| file.text());
-                let digest = file.map_or_else(String::new, |_| document::digest(source));
-                let version = PolicyVersion {
-                    id: policy.id.clone(),
-                    version: 1,
-                    namespace: policy.namespace.clone(),
-                    name: policy.name.clone(),
-                    document_version: policy.version.clone(),
-                    status: PolicyStatus::Active,
-                    source: source.into(),
-                    format: if name.ends_with(".json") { "json" } else { "yaml" }.to_owned(),
-                    digest,
-                    author: name.to_owned(),
-                    created_ms: info.activated_ms,
-                };
-                PolicyRecord {
-                    latest: version,
-                    active_version: Some(1),
-                    pending_approval: false,
-                    approved_by: None,
-                    created_ms: info.activated_ms,
-                    updated_ms: info.activated_ms,
-                    revision: 0,
-                }
-            })
-            .collect();
-        records.sort_by(|a, b| a.latest.id.cmp(&b.latest.id));
-        Ok(records)
+        let mut found: Vec<&PolicyInfo> = manifest.policies.iter().filter(|policy| wanted(policy)).collect();
+        found.sort_unstable_by(|a, b| a.id.cmp(&b.id));
+        found.truncate(most);
+        let record = |policy: &PolicyInfo| {
+            let name = manifest
+                .files
+                .get(policy.file as usize)
+                .map_or("", String::as_str);
+            // Bundles hold no source text, and no digest of it.
+            let file = sources.compiler.file(name);
+            let source = file.map_or("", |file| file.text());
+            let digest = file.map_or_else(String::new, |_| document::digest(source));
+            let version = PolicyVersion {
+                id: policy.id.clone(),
+                version: 1,
+                namespace: policy.namespace.clone(),
+                name: policy.name.clone(),
+                document_version: policy.version.clone(),
+                status: PolicyStatus::Active,
+                source: source.into(),
+                format: if name.ends_with(".json") { "json" } else { "yaml" }.to_owned(),
+                digest,
+                author: name.to_owned(),
+                created_ms: info.activated_ms,
+            };
+            PolicyRecord {
+                latest: version,
+                active_version: Some(1),
+                pending_approval: false,
+                approved_by: None,
+                created_ms: info.activated_ms,
+                updated_ms: info.activated_ms,
+                revision: 0,
+            }
+        };
+        Ok(found.into_iter().map(record).collect())
     }
 
     /// Versions of a policy, newest first. They stay when the policy is removed.
@@ -600,7 +617,7 @@ impl Service {
         format: Format,
     ) -> Result<Vec<Problem>> {
         call.require(Scope::Read)?;
-        match self.check(source, format).await {
+        match self.check(call, source, format).await {
             Ok((_, warnings)) => Ok(warnings),
             Err(error) if error.code != Code::PolicyInvalid => Err(error),
             Err(error) if error.diagnostics.is_empty() => Ok(vec![Problem {

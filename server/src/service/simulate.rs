@@ -4,20 +4,23 @@
 //!
 //! - Drafts are tried on top of everything that decides. Where that cannot be compiled, there is an error and no decision.
 
-use super::evaluate::numbered;
+use super::evaluate::{Results, count_contexts, numbered};
 use super::{Call, Service};
+use crate::active;
 use crate::config::Origin;
 use crate::document::{self, Format, file_name};
 use crate::error::{Code, Result, ServiceError};
+use crate::heavy::Stop;
 use crate::identity::Scope;
+use crate::limits::Route;
 use crate::storage::model::PolicyVersion;
 use policy_compiler::Compiler;
 use policy_grammar::ast::{Policy, Status};
 use policy_grammar::{SourceFile, parse_source};
-use policy_runtime::{EvaluateOptions, Mode, Policies, Verb};
+use policy_runtime::{EvaluateOptions, Mode, Verb};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A policy that is to be tried.
 #[derive(Debug, Clone)]
@@ -95,7 +98,8 @@ impl Service {
     /// # Errors
     ///
     /// `policy_invalid` with the problems of the drafts, `unknown_policy`, `no_policies`, `read_only` for drafts beside the
-    /// policies of a bundle, which holds no source text to compile them with, and those of an evaluation.
+    /// policies of a bundle, which holds no source text to compile them with, `too_large` for more contexts, drafts or
+    /// policies than a batch may have contexts and for results that are too long, and those of an evaluation.
     pub async fn simulate(
         &self,
         call: Call<'_>,
@@ -105,35 +109,26 @@ impl Service {
         let namespace = call
             .namespace(simulation.namespace.as_deref())?
             .map(str::to_owned);
+        self.within_batch(&simulation)?;
         let count = simulation.contexts.as_slice().len();
-        if count > self.limits.batch {
-            return Err(ServiceError::new(
-                Code::TooLarge,
-                format!("{count} contexts, at most {} are taken", self.limits.batch),
-            ));
-        }
-        let (compiler, bundle, engine, deciding) = {
-            let state = self.active.change().await;
-            let engine = self.active.engine()?.clone();
-            let deciding = engine.policies();
-            (state.compiler.clone(), state.bundle, engine, deciding)
-        };
-        let decides = |id: &str| deciding.manifest().policies.iter().any(|policy| policy.id == id);
+        count_contexts(self, call, Route::Policies, count).await?;
+        let engine = self.active.engine()?.clone();
+        let sources = self.active.sources();
+        let deciding = engine.policies();
+        let deciding: BTreeSet<&str> = deciding.manifest().policies.iter().map(|p| &*p.id).collect();
         let mut extra = Extra::default();
         for draft in std::mem::take(&mut simulation.drafts) {
-            let (version, _) = self.check(draft.source, draft.format).await?;
+            let (version, _) = self.check(call, draft.source, draft.format).await?;
             call.require_namespace(&version.namespace)?;
             extra.documents.push(version);
         }
-        for id in simulation.policies.iter().flatten() {
-            if !decides(id) && !extra.holds(id) {
-                self.find_inactive(call, id, &compiler, &mut extra).await?;
-            }
-        }
+        let wanted = simulation.policies.iter().flatten().map(String::as_str);
+        let inactive: Vec<&str> = wanted.filter(|id| !deciding.contains(id) && !extra.holds(id)).collect();
+        self.find_inactive(call, &inactive, &sources.compiler, &mut extra).await?;
         let base = if extra.is_empty() {
             None
-        } else if !bundle {
-            Some(compiler)
+        } else if !sources.bundle {
+            Some(Compiler::clone(&sources.compiler))
         } else if let Some(ids) = &simulation.policies
             && ids.iter().all(|id| extra.holds(id))
         {
@@ -148,16 +143,14 @@ impl Service {
         };
         let settings = self.active.settings().clone();
         let (request_id, origin) = (call.request_id.to_owned(), self.origin.clone());
+        let most = self.limits.results;
         self.heavy
-            .run(move || {
+            .run(call.work(), move |stop| {
                 let engine = match base {
                     None => engine,
                     Some(base) => {
-                        let mut compiler = with_extra(base, &origin, extra);
-                        let compiled = compiler
-                            .build()
-                            .map_err(|failed| document::invalid(&compiler.sources(), &failed.diagnostics))?;
-                        let policies = Policies::from_compiled(compiled).map_err(ServiceError::internal)?;
+                        let compiler = with_extra(base, &origin, extra, stop)?;
+                        let (_, policies) = active::build(compiler, stop)?;
                         settings.engine(policies).map_err(ServiceError::internal)?
                     }
                 };
@@ -165,13 +158,19 @@ impl Service {
                     .policies
                     .as_ref()
                     .map(|ids| ids.iter().map(|id| Cow::Borrowed(id.as_str())).collect());
+                let options = EvaluateOptions {
+                    namespace: namespace.as_deref(),
+                    policies: only.as_deref(),
+                    mode: Mode::All,
+                    trace: simulation.trace,
+                    ..EvaluateOptions::default()
+                };
+                let chosen = engine.choose(&options)?;
                 let one = |context: &str, request_id: &str| {
                     let options = EvaluateOptions {
                         request_id: Some(request_id),
-                        namespace: namespace.as_deref(),
-                        policies: only.as_deref(),
-                        mode: Mode::All,
-                        trace: simulation.trace,
+                        chosen: Some(&chosen),
+                        ..options.clone()
                     };
                     let response = engine.evaluate_json_with(context.as_bytes(), &options)?;
                     let json = serde_json::to_string(&response).map_err(ServiceError::internal)?;
@@ -180,75 +179,112 @@ impl Service {
                         json,
                     })
                 };
-                engine.check_scope(&EvaluateOptions {
-                    namespace: namespace.as_deref(),
-                    policies: only.as_deref(),
-                    ..EvaluateOptions::default()
-                })?;
-                Ok(match &simulation.contexts {
-                    Contexts::One(context) => vec![one(context, &request_id)],
-                    Contexts::Several(contexts) => contexts
-                        .iter()
-                        .enumerate()
-                        .map(|(i, context)| one(context, &numbered(&request_id, i)))
-                        .collect(),
-                })
+                let mut results = Results::new(most);
+                let mut outcomes = Vec::with_capacity(simulation.contexts.as_slice().len());
+                for (i, context) in simulation.contexts.as_slice().iter().enumerate() {
+                    stop.check()?;
+                    let outcome = match &simulation.contexts {
+                        Contexts::One(_) => one(context, &request_id),
+                        Contexts::Several(_) => one(context, &numbered(&request_id, i)),
+                    };
+                    if let Ok(outcome) = &outcome {
+                        results.add(outcome.json.len())?;
+                    }
+                    outcomes.push(outcome);
+                }
+                Ok(outcomes)
             })
             .await?
     }
 
-    /// Finds a policy that does not decide, in the store or in the directory.
+    /// # Errors
+    ///
+    /// `too_large` for a simulation of more than a batch may have.
+    fn within_batch(&self, simulation: &Simulation) -> Result<()> {
+        let most = self.limits.batch;
+        for (what, count) in [
+            ("contexts", simulation.contexts.as_slice().len()),
+            ("drafts", simulation.drafts.len()),
+            ("policies", simulation.policies.as_ref().map_or(0, Vec::len)),
+        ] {
+            if count > most {
+                return Err(ServiceError::new(
+                    Code::TooLarge,
+                    format!("{count} {what}, at most {most} are taken"),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Finds policies that do not decide, in the store or in the directory.
     async fn find_inactive(
         &self,
         call: Call<'_>,
-        id: &str,
+        ids: &[&str],
         compiler: &Compiler,
         extra: &mut Extra,
     ) -> Result<()> {
         let unknown =
-            |what: &str| ServiceError::new(Code::UnknownPolicy, format!("policy `{id}` is not {what}"));
+            |id: &str, what: &str| ServiceError::new(Code::UnknownPolicy, format!("policy `{id}` is not {what}"));
+        let Some(first) = ids.first() else {
+            return Ok(());
+        };
         match self.origin {
             Origin::Store => {
-                let record = self.store.policy(id).await?;
-                let record = record.filter(|r| call.identity.may_read(&r.latest.namespace));
-                extra
-                    .documents
-                    .push(record.ok_or_else(|| unknown("stored"))?.latest);
+                for id in ids {
+                    // Named twice, it is found once; the scope says what is wrong with that.
+                    if extra.holds(id) {
+                        continue;
+                    }
+                    let record = self.store.policy(id).await?;
+                    let record = record.filter(|r| call.identity.may_read(&r.latest.namespace));
+                    extra
+                        .documents
+                        .push(record.ok_or_else(|| unknown(id, "stored"))?.latest);
+                }
             }
             Origin::Directory(_) => {
                 let sources = compiler.sources();
-                let wanted = id.to_owned();
-                let namespace = self
+                let wanted: BTreeSet<String> = ids.iter().map(|id| (*id).to_owned()).collect();
+                let found: BTreeMap<String, String> = self
                     .heavy
-                    .run(move || {
-                        let mut policies = sources
-                            .iter()
-                            .flat_map(|(file, _)| parse_source(&sources, file).policies);
-                        policies
-                            .find(|policy| policy.metadata.id.value == wanted)
-                            .map(|policy| policy.metadata.namespace.value)
+                    .run(call.work(), move |stop| {
+                        let mut found = BTreeMap::new();
+                        for (file, _) in sources.iter() {
+                            stop.check()?;
+                            let policies = parse_source(&sources, file).policies.into_iter();
+                            let metadata = policies.map(|policy| policy.metadata);
+                            let ours = metadata.filter(|of| wanted.contains(&of.id.value));
+                            found.extend(ours.map(|of| (of.id.value, of.namespace.value)));
+                        }
+                        Ok::<_, ServiceError>(found)
                     })
-                    .await?;
-                namespace
-                    .filter(|namespace| call.identity.may_read(namespace))
-                    .ok_or_else(|| unknown("in the directory"))?;
-                extra.inactive.insert(id.to_owned());
+                    .await??;
+                for id in ids {
+                    found
+                        .get(*id)
+                        .filter(|namespace| call.identity.may_read(namespace))
+                        .ok_or_else(|| unknown(id, "in the directory"))?;
+                    extra.inactive.insert((*id).to_owned());
+                }
             }
-            Origin::BundleFile(_) | Origin::BundleUrl(_) => return Err(unknown("in the bundle")),
+            Origin::BundleFile(_) | Origin::BundleUrl(_) => return Err(unknown(first, "in the bundle")),
         }
         Ok(())
     }
 }
 
 /// The policies that decide, with others in their place or beside them.
-fn with_extra(mut compiler: Compiler, origin: &Origin, extra: Extra) -> Compiler {
+fn with_extra(mut compiler: Compiler, origin: &Origin, extra: Extra, stop: &Stop) -> Result<Compiler> {
     if let Origin::Directory(_) = origin {
         // Drafts are tried whatever their status is, so the deciding policies are chosen here and not by the compiler.
         let replaced: BTreeSet<&str> = extra.documents.iter().map(|d| d.id.as_str()).collect();
-        keep(&mut compiler, |policy| {
+        let wanted = |policy: &Policy| {
             let id = policy.metadata.id.value.as_str();
             !replaced.contains(id) && (policy.status == Status::Active || extra.inactive.contains(id))
-        });
+        };
+        keep(&mut compiler, wanted, || stop.check())?;
         compiler.set_options(document::options());
     } else {
         for document in &extra.documents {
@@ -265,13 +301,18 @@ fn with_extra(mut compiler: Compiler, origin: &Origin, extra: Extra) -> Compiler
         }
         compiler.set(name, &*document.source);
     }
-    compiler
+    Ok(compiler)
 }
 
 /// Removes the policies that are not wanted; the places of the others in their files stay as they are.
-fn keep(compiler: &mut Compiler, wanted: impl Fn(&Policy) -> bool) {
+fn keep(
+    compiler: &mut Compiler,
+    wanted: impl Fn(&Policy) -> bool,
+    go_on: impl Fn() -> Result<()>,
+) -> Result<()> {
     let sources = compiler.sources();
     for (id, file) in sources.iter() {
+        go_on()?;
         let policies = parse_source(&sources, id).policies;
         if policies.iter().all(&wanted) {
             continue;
@@ -287,6 +328,7 @@ fn keep(compiler: &mut Compiler, wanted: impl Fn(&Policy) -> bool) {
             compiler.set(file_name(&format!("{}/{i}", file.name()), format.as_str()), text);
         }
     }
+    Ok(())
 }
 
 /// One policy of a file that holds several, at the line and column where it stands there.
@@ -310,6 +352,7 @@ mod tests {
     use super::keep;
     use crate::document;
     use policy_compiler::Compiler;
+    use policy_grammar::ast::Policy;
 
     #[test]
     fn what_is_kept_of_a_file_stays_where_it_was() {
@@ -346,9 +389,8 @@ mod tests {
         };
         let mut all = places(&mut compiler);
         assert_eq!(all.len(), 7);
-        keep(&mut compiler, |policy| {
-            !["b", "d", "g"].contains(&policy.metadata.id.value.as_str())
-        });
+        let wanted = |policy: &Policy| !["b", "d", "g"].contains(&policy.metadata.id.value.as_str());
+        keep(&mut compiler, wanted, || Ok(())).unwrap();
         all.retain(|(id, _, _)| !["b", "d", "g"].contains(&id.as_str()));
         assert_eq!(places(&mut compiler), all);
     }
