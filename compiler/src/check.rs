@@ -13,7 +13,8 @@
 //!
 //! Everything said is exact in three-valued logic with missing fields and errors: where a condition can still be an
 //! error, and so fire its rule, the text says "never true", not "never fires". Only cheap cases are decided: the work
-//! is linear in the number of comparisons, but for a bounded number of pairs inside one `and`.
+//! is linear in the number of comparisons. Where pairs are compared, the looks have so many steps for each comparison of
+//! the policy ([`Work`]); what would take more is not said.
 
 mod conjunctions;
 mod constants;
@@ -26,24 +27,69 @@ mod types;
 mod words;
 
 use crate::hir::{Cond, Program, Test};
+use crate::limits::{Ended, stopped};
+use crate::options::Options;
 use crate::resolve::Resolved;
 use policy_grammar::Diagnostic;
 use policy_grammar::codes::Code;
+use std::cell::Cell;
 
 /// Checks one policy.
-pub(crate) fn check(resolved: &Resolved, diagnostics: &mut Vec<Diagnostic>) {
+///
+/// # Errors
+///
+/// A diagnostic that ends the compilation when it is stopped.
+pub(crate) fn check(
+    resolved: &Resolved,
+    options: &Options,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Result<(), Ended> {
+    let go_on = || options.stop.check().map_err(stopped);
     for program in [&resolved.live, &resolved.idle] {
         types::check(program, diagnostics);
         words::check(program, diagnostics);
         models::check(program, diagnostics);
-        conjunctions::check(program, diagnostics);
+        go_on()?;
+        conjunctions::check(program, &Work::of(program), diagnostics);
+        go_on()?;
     }
     for program in [&resolved.live, &resolved.idle] {
         constants::check(program, diagnostics);
     }
-    shadow::check(&resolved.live, diagnostics);
-    effects::check(&resolved.live, diagnostics);
-    patterns::check(&resolved.live, diagnostics);
+    let work = Work::of(&resolved.live);
+    shadow::check(&resolved.live, &work, &options.stop, diagnostics);
+    go_on()?;
+    effects::check(&resolved.live, &work, &options.stop, diagnostics);
+    go_on()?;
+    patterns::check(&resolved.live, &options.stop, diagnostics);
+    go_on()
+}
+
+/// Steps that looks at pairs may take: so many for each comparison, so that all of them together are linear.
+#[derive(Debug)]
+struct Work(Cell<usize>);
+
+impl Work {
+    /// Steps for each comparison of a policy: a hundred times what policies of people take.
+    const FOR_EACH: usize = 1024;
+
+    fn of(program: &Program) -> Self {
+        let mut comparisons = 16;
+        each_test(program, &mut |_| comparisons += 1);
+        Self(Cell::new(Self::FOR_EACH.saturating_mul(comparisons)))
+    }
+
+    /// Takes a step; false where none is left.
+    fn step(&self) -> bool {
+        let left = self.0.get();
+        self.0.set(left.saturating_sub(1));
+        left > 0
+    }
+
+    /// What was found, unless the steps ended while it was looked for: then nobody knows.
+    fn certain<T>(&self, found: T) -> Option<T> {
+        (self.0.get() > 0).then_some(found)
+    }
 }
 
 /// Calls `each` with every comparison of the program that looks at the request.

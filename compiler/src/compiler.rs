@@ -8,9 +8,11 @@
 //! **Invariant.** A build gives what [`crate::compile`] gives for the same files in order of their names: the same
 //! bytes and the same diagnostics, whatever was set, removed or built before.
 
+use crate::limits::Room;
 use crate::options::{Compiled, Failed, Options};
-use crate::pipeline;
 use crate::unit::{self, Automata, Unit};
+use crate::{pipeline, set};
+use policy_bytecode::Stop;
 use policy_grammar::{Diagnostic, FileId, SourceFile, SourceMap};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -62,6 +64,18 @@ impl Compiler {
         self.options = options;
         self.automata = Automata::default();
         self.files.values_mut().for_each(|file| file.unit = None);
+    }
+
+    /// From now on builds end when `stop` is asked to, with a [`Failed`] that [says so](Failed::is_stopped). Nothing that
+    /// was made before has to be made again.
+    pub fn set_stop(&mut self, stop: Stop) {
+        self.options.stop = stop;
+    }
+
+    /// What ends builds.
+    #[must_use]
+    pub fn stop(&self) -> &Stop {
+        &self.options.stop
     }
 
     /// Adds or replaces the file of this name. The ending of the name tells the language. A file that is replaced by
@@ -123,12 +137,20 @@ impl Compiler {
     /// [`Failed`] with everything that was found, when at least one problem is an error. The files stay as they are.
     pub fn build(&mut self) -> Result<Compiled, Failed> {
         let sources = self.sources();
+        let mut room = Room::new(&self.options);
         let mut units: Vec<(FileId, &Unit)> = Vec::with_capacity(self.files.len());
-        for ((id, _), file) in sources.iter().zip(self.files.values_mut()) {
-            let unit = file.unit.get_or_insert_with(|| {
-                Arc::new(unit::of_file(&sources, id, &self.options, &mut self.automata))
-            });
-            units.push((id, unit));
+        for ((id, source), file) in sources.iter().zip(self.files.values_mut()) {
+            let counted = match &file.unit {
+                Some(unit) => room.source(id, source).and_then(|()| unit.again(id, &mut room)),
+                None => unit::of_file(&sources, id, &self.options, &mut self.automata, &mut room)
+                    .map(|unit| file.unit = Some(Arc::new(unit))),
+            };
+            match (counted, &file.unit) {
+                (Ok(()), Some(unit)) => units.push((id, unit)),
+                // Made above where there was none.
+                (Ok(()), None) => {}
+                (Err(why), _) => return Err(pipeline::ended(&units, *why, &self.options)),
+            }
         }
         let built = pipeline::finish(&sources, &units, &self.options);
         if let Ok(compiled) = &built {
@@ -141,17 +163,32 @@ impl Compiler {
     /// spans are those of [`Compiler::sources`]. What only shows in the whole set is reported by [`Compiler::build`].
     pub fn problems(&mut self, name: &str) -> Option<Vec<Diagnostic>> {
         let file = self.files.get_mut(name)?;
-        let unit = file.unit.get_or_insert_with(|| {
-            let mut sources = SourceMap::new();
-            let only = sources.add(Arc::clone(&file.source));
-            Arc::new(unit::of_file(&sources, only, &self.options, &mut self.automata))
-        });
-        let unit = Arc::clone(unit);
-        if unit.diagnostics.is_empty() {
+        let mut why = None;
+        let unit = match &file.unit {
+            Some(unit) => Some(Arc::clone(unit)),
+            None => {
+                let mut sources = SourceMap::new();
+                let only = sources.add(Arc::clone(&file.source));
+                let mut room = Room::new(&self.options);
+                match unit::of_file(&sources, only, &self.options, &mut self.automata, &mut room) {
+                    Ok(unit) => {
+                        let unit = Arc::new(unit);
+                        file.unit = Some(Arc::clone(&unit));
+                        Some(unit)
+                    }
+                    Err(ended) => {
+                        why = Some(*ended);
+                        None
+                    }
+                }
+            }
+        };
+        if why.is_none() && unit.as_ref().is_some_and(|unit| unit.diagnostics.is_empty()) {
             return Some(Vec::new());
         }
         let position = self.files.keys().position(|known| &**known == name)?;
         let id = FileId(u32::try_from(position).unwrap_or(u32::MAX));
-        Some(pipeline::said(&[(id, &*unit)]))
+        let said = unit.map(|unit| pipeline::said(&[(id, &*unit)])).unwrap_or_default();
+        Some(said.into_iter().chain(why.map(|d| set::moved(&d, id))).collect())
     }
 }

@@ -1,11 +1,12 @@
 //! The cost table: what a comparison costs, in units of roughly a nanosecond on a current server core.
 //!
 //! One table for two uses: the `order` pass puts cheap operands first with it, and the certificate that `emit` writes
-//! into the bundle adds it up. A computed field costs most by far on its first use; it is charged to every comparison
+//! into the bundle adds it up, together with what responses cost. A computed field costs most by far on its first use; it is charged to every comparison
 //! that may be the first.
 
 use crate::ir::{Predicate, Program};
 use policy_bytecode::context::Derived;
+use policy_bytecode::manifest::VerbInfo;
 use policy_bytecode::module::{PathSegment, Pattern, PatternEngine};
 use policy_bytecode::predicate::{PredOp, PredOperand};
 use policy_bytecode::quantifier::{ItemOperand, ItemTest, Node};
@@ -53,6 +54,27 @@ pub fn derived(field: Derived) -> Cost {
         Derived::EstimatedTokens => cost(200, 20_000, 1),
         Derived::EstimatedCost | Derived::MaxCost => cost(400, 20_000, 1),
         Derived::ContainsPii | Derived::PiiTypes => cost(300, 5_000, 1),
+    }
+}
+
+/// What rendering so many placeholders costs: each may stand for the whole request.
+#[must_use]
+pub fn placeholders(count: u64) -> Cost {
+    const EACH: Cost = cost(30, 250, 1);
+    Cost {
+        fixed: EACH.fixed.saturating_mul(count),
+        per_text_kb: EACH.per_text_kb.saturating_mul(count),
+        scans: EACH.scans.saturating_mul(count),
+    }
+}
+
+/// What composing a modification costs, placeholders aside.
+#[must_use]
+pub fn modification(verb: &VerbInfo) -> Cost {
+    match verb {
+        VerbInfo::Cap(_) | VerbInfo::Floor(_) | VerbInfo::Remove => cost(150, 50, 0),
+        VerbInfo::Set(_) | VerbInfo::Default(_) | VerbInfo::Append(_) => cost(150, 100, 0),
+        VerbInfo::Redact(_) => cost(300, 6_000, 1),
     }
 }
 

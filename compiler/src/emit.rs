@@ -8,6 +8,7 @@ mod certificate;
 mod code;
 
 use crate::ir::{Function, Inst, Program};
+use crate::limits::stopped;
 use crate::options::{BuildStats, Options, PatternReport};
 use crate::pipeline::internal;
 use policy_bytecode::bundle::{self, CostCertificate, SourceMapSection, SourcePlace};
@@ -34,7 +35,8 @@ pub(crate) struct Emitted {
 ///
 /// # Errors
 ///
-/// A diagnostic when the program exceeds the format: a condition that nests too deeply, or code that is too long.
+/// A diagnostic when the program exceeds the format: a condition that nests too deeply, or code that is too long; or when
+/// the compilation is to stop.
 pub(crate) fn emit(
     program: Program,
     sources: &SourceMap,
@@ -44,6 +46,7 @@ pub(crate) fn emit(
         .functions
         .iter()
         .map(|function| {
+            options.stop.check().map_err(stopped)?;
             code::function(&program, function)
                 .map_err(|e| Box::new(e.diagnostic(first_span(&program, function))))
         })
@@ -72,6 +75,7 @@ pub(crate) fn emit(
             fires_on_error: rule.fires_on_error,
         })
         .collect();
+    options.stop.check().map_err(stopped)?;
     let certificate = certificate::certificate(&program, &functions, options);
     let source_map = source_map(&program, sources);
     let policies = ranges(&program);

@@ -314,12 +314,27 @@ fn near_root(path: &FieldPath) -> Option<Suspicion> {
     })
 }
 
-/// The most similar of `names`, when one is near enough to be a spelling mistake.
+/// Edits between a word and the one that it is taken for, at the most.
+const FARTHEST: usize = 3;
+/// Bytes beyond which a word is taken for no spelling mistake: nobody has names as long, and distances take time.
+const LONGEST_WORD: usize = 128;
+
+/// The most similar of `names`, when one is near enough to be a spelling mistake. Names whose length is too different are
+/// passed over without a look at their letters.
 pub(crate) fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<String> {
+    if name.len() > LONGEST_WORD {
+        return None;
+    }
     let lower = name.to_lowercase();
+    let length = lower.chars().count();
     names
+        .filter(|candidate| {
+            candidate.len() <= LONGEST_WORD && candidate.chars().count().abs_diff(length) <= FARTHEST
+        })
         .map(|candidate| (strsim::osa_distance(&lower, &candidate.to_lowercase()), candidate))
-        .filter(|(distance, candidate)| *distance <= (candidate.len().min(name.len()) / 3).clamp(1, 3))
+        .filter(|(distance, candidate)| {
+            *distance <= (candidate.len().min(name.len()) / 3).clamp(1, FARTHEST)
+        })
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate.to_owned())
 }

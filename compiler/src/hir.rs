@@ -41,6 +41,8 @@ pub struct Pattern {
     pub source: String,
     /// In the engine's syntax.
     pub translated: String,
+    /// Bytes that it takes once compiled, as [`crate::limits::pattern_size`] reckons.
+    pub size: usize,
 }
 
 /// One comparison.

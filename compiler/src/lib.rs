@@ -11,6 +11,36 @@
 //! **Invariants.** Equal inputs give equal bytes. Optimisation never changes a decision: level 0 and level 2 agree on
 //! every request. No interpreter is started here: constant folding calls the scalar operators of `policy-bytecode`.
 //! Mistakes in policies are [`Diagnostic`]s, several per run, never a panic.
+//!
+//! # Policies of others
+//!
+//! Whoever compiles what others wrote bounds it twice. [`CompileLimits`] say how much there may be of anything that work
+//! grows with; what exceeds one is a diagnostic (`E04xx`) before anything is made of it. [`Stop`] ends a compilation
+//! that is under way, at a deadline or because nobody waits for it any more: every stage looks at it between rules,
+//! before each automaton and inside long passes. What is stopped fails ([`Failed::is_stopped`]); there is no half of a
+//! bundle. The same handle stops verifying and loading.
+//!
+//! ```
+//! use policy_compiler::{CompileLimits, Options, Stop, compile};
+//! use policy_grammar::{SourceFile, SourceMap};
+//! use std::time::{Duration, Instant};
+//!
+//! let rule = |n: u32| format!(
+//!     "- id: r{n}\n  condition: {{operator: eq, field: llm.model, value: m{n}}}\n  action: {{decision: deny}}\n"
+//! );
+//! let rules: String = (0..20).map(rule).collect();
+//! let mut sources = SourceMap::new();
+//! sources.add(SourceFile::new("p.yaml", format!("metadata: {{id: p, name: P}}\nrules:\n{rules}")));
+//!
+//! let few = CompileLimits { rules: 10, ..CompileLimits::default() };
+//! let failed = compile(&sources, &Options { compile_limits: few, ..Options::default() }).unwrap_err();
+//! assert_eq!(failed.diagnostics[0].code.as_str(), "E0402");
+//!
+//! let stop = Stop::at(Instant::now() + Duration::from_secs(60));
+//! stop.ask(); // the caller has gone
+//! let failed = compile(&sources, &Options { stop, ..Options::default() }).unwrap_err();
+//! assert!(failed.is_stopped());
+//! ```
 
 #![forbid(unsafe_code)]
 
@@ -21,6 +51,7 @@ mod emit;
 mod fields;
 pub mod hir;
 pub mod ir;
+pub mod limits;
 mod link;
 mod lower;
 mod options;
@@ -33,10 +64,12 @@ mod types;
 mod unit;
 
 pub use compiler::Compiler;
+pub use limits::CompileLimits;
 pub use options::{
     BuildReport, BuildStats, Compiled, DumpPoint, Failed, IrDump, OptLevel, Options, PassReport,
     PatternReport,
 };
 pub use pipeline::{check, compile, compile_policies};
+pub use policy_bytecode::{Stop, Stopped};
 pub use policy_grammar::Diagnostic;
 pub use schema::{ContextSchema, SchemaError};

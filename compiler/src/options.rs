@@ -2,13 +2,16 @@
 //!
 //! Plain data, read and filled by [`crate::pipeline`].
 
+use crate::limits::CompileLimits;
 use crate::schema::ContextSchema;
+use policy_bytecode::Stop;
 use policy_bytecode::bundle::{self, CostCertificate, SourceMapSection};
 use policy_bytecode::manifest::Manifest;
 use policy_bytecode::module::Limits;
 use policy_bytecode::verify::VerifiedModule;
 use policy_bytecode::wire::DecodeError;
 use policy_grammar::Diagnostic;
+use policy_grammar::codes::Code;
 use std::time::Duration;
 
 /// How much the passes do. Every level decides alike.
@@ -66,6 +69,10 @@ pub struct Options {
     pub schema: Option<ContextSchema>,
     /// Bounds of an evaluation, written into the module.
     pub limits: Limits,
+    /// Bounds of the compilation itself.
+    pub compile_limits: CompileLimits,
+    /// Ends the compilation when it is asked to.
+    pub stop: Stop,
     /// Bytes that the automaton of one pattern may take; a larger one is not stored.
     pub dfa_limit_bytes: usize,
     /// Bytes that the automata of all patterns may take.
@@ -94,6 +101,8 @@ impl Default for Options {
             revision: None,
             schema: None,
             limits: Limits::default(),
+            compile_limits: CompileLimits::default(),
+            stop: Stop::never(),
             dfa_limit_bytes: 64 << 10,
             dfa_total_limit_bytes: 4 << 20,
             max_cost: None,
@@ -145,6 +154,14 @@ impl Compiled {
 pub struct Failed {
     /// Everything found, warnings included; at least one is an error.
     pub diagnostics: Vec<Diagnostic>,
+}
+
+impl Failed {
+    /// Whether the compilation was [stopped](Options::stop): then nothing is known of the policies.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.diagnostics.iter().any(|d| d.code == Code::Stopped)
+    }
 }
 
 impl std::fmt::Display for Failed {

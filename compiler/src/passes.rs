@@ -22,6 +22,7 @@ mod simplify;
 pub(crate) use regex_dfa::untried;
 
 use crate::ir::{Program, text, verify};
+use crate::limits::{Ended, stopped};
 use crate::options::{BuildReport, DumpPoint, IrDump, OptLevel, Options, PassReport};
 use crate::pipeline::internal;
 use policy_grammar::Diagnostic;
@@ -36,7 +37,8 @@ pub trait Pass: fmt::Debug + Sync {
     fn name(&self) -> &'static str;
     /// The lowest level that runs it.
     fn level(&self) -> OptLevel;
-    /// Rewrites the program and returns how many places it changed.
+    /// Rewrites the program and returns how many places it changed. Leaves off as soon as [`Options::stop`] is asked to,
+    /// whatever state that leaves the program in: then nothing more is made of it.
     fn run(&self, program: &mut Program, options: &Options) -> usize;
 }
 
@@ -93,18 +95,21 @@ pub(crate) fn known(options: &Options) -> Result<(), Box<Diagnostic>> {
 ///
 /// # Errors
 ///
-/// A diagnostic (in debug builds) when a pass broke the program.
+/// A diagnostic when the compilation is to stop, and (in debug builds) when a pass broke the program.
 pub(crate) fn run(
     passes: &[&dyn Pass],
     program: &mut Program,
     options: &Options,
     report: &mut BuildReport,
-) -> Result<(), Box<Diagnostic>> {
+) -> Result<(), Ended> {
+    options.stop.check().map_err(stopped)?;
     verified(program, "lower")?;
     let last = options.stop_after.as_deref();
     for pass in passes.iter().filter(|pass| pass.level() <= options.opt_level) {
         let start = options.time_passes.then(Instant::now);
         let changes = pass.run(program, options);
+        // A pass that was stopped leaves the program in any state.
+        options.stop.check().map_err(stopped)?;
         report.passes.push(PassReport {
             name: pass.name(),
             changes,

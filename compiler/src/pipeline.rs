@@ -3,13 +3,16 @@
 //!
 //! The first half is `unit.rs`, whose results a [`crate::Compiler`] keeps; each line of `make` is one stage of the
 //! second half and returns a named type. There is one path: compiling once is compiling with nothing kept. Between the
-//! halves the journey ends when an error has been reported.
+//! halves the journey ends when an error has been reported; anywhere when a limit of the set is exceeded ([`Room`]) or
+//! when [`Options::stop`] says so.
 
+use crate::limits::{self, Ended, Room};
 use crate::options::{BuildReport, Compiled, Failed, Options};
 use crate::unit::{Automata, Head, Unit};
 use crate::{emit, link, passes, set, unit};
+use policy_bytecode::Stopped;
 use policy_bytecode::bundle::CostCertificate;
-use policy_bytecode::verify::{HostLimits, verify};
+use policy_bytecode::verify::{HostLimits, verify_until};
 use policy_grammar::ast::Policy;
 use policy_grammar::codes::Code;
 use policy_grammar::{Diagnostic, FileId, SourceMap, Span};
@@ -22,10 +25,14 @@ use std::borrow::Borrow;
 /// [`Failed`] with everything that was found, when at least one problem is an error.
 pub fn compile(sources: &SourceMap, options: &Options) -> Result<Compiled, Failed> {
     let mut automata = Automata::default();
-    let files = sources.iter().map(|(file, _)| file);
-    let units: Vec<(FileId, Unit)> = files
-        .map(|file| (file, unit::of_file(sources, file, options, &mut automata)))
-        .collect();
+    let mut room = Room::new(options);
+    let mut units: Vec<(FileId, Unit)> = Vec::new();
+    for (file, _) in sources.iter() {
+        match unit::of_file(sources, file, options, &mut automata, &mut room) {
+            Ok(unit) => units.push((file, unit)),
+            Err(why) => return Err(ended(&units, *why, options)),
+        }
+    }
     finish(sources, &units, options)
 }
 
@@ -44,15 +51,16 @@ pub fn compile_policies(
     options: &Options,
 ) -> Result<Compiled, Failed> {
     let mut automata = Automata::default();
-    let units: Vec<(FileId, Unit)> = policies
-        .iter()
-        .map(|policy| {
-            let file = policy.span.file;
-            let policy = std::slice::from_ref(policy);
-            let unit = unit::of_policies(sources.file(file), policy, options, &mut automata);
-            (file, unit)
-        })
-        .collect();
+    let mut room = Room::new(options);
+    let mut units: Vec<(FileId, Unit)> = Vec::new();
+    for policy in &policies {
+        let file = policy.span.file;
+        let policy = std::slice::from_ref(policy);
+        match unit::of_policies(sources.file(file), policy, options, &mut automata, &mut room) {
+            Ok(unit) => units.push((file, unit)),
+            Err(why) => return Err(ended(&units, *why, options)),
+        }
+    }
     finish(sources, &units, options)
 }
 
@@ -61,17 +69,40 @@ pub fn compile_policies(
 pub fn check(sources: &SourceMap, options: &Options) -> Vec<Diagnostic> {
     let mut heads: Vec<(FileId, Head)> = Vec::new();
     let mut diagnostics = Vec::new();
-    for (file, _) in sources.iter() {
-        let parsed = policy_grammar::parse_source(sources, file);
-        diagnostics.extend(parsed.diagnostics);
-        for policy in &parsed.policies {
-            let (head, _) = unit::examine(policy, options, &mut diagnostics);
-            heads.push((file, head));
+    let mut room = Room::new(options);
+    let mut all = || -> Result<(), Ended> {
+        for (file, source) in sources.iter() {
+            room.source(file, source)?;
+            let parsed = unit::parse(sources, file, options)?;
+            diagnostics.extend(parsed.diagnostics);
+            for policy in &parsed.policies {
+                let (head, _) = unit::examine(policy, options, &mut room, &mut diagnostics)?;
+                heads.push((file, head));
+            }
         }
+        Ok(())
+    };
+    let whole = all();
+    match whole {
+        Ok(()) => set::check(heads.iter().map(|(file, head)| (*file, head)), &mut diagnostics),
+        Err(why) => diagnostics.push(*why),
     }
-    set::check(heads.iter().map(|(file, head)| (*file, head)), &mut diagnostics);
     sort(&mut diagnostics);
+    limits::reported(&mut diagnostics, options.compile_limits.diagnostics);
     diagnostics
+}
+
+/// Why a compilation that ended before its second half failed: what was said so far, and what ended it. Of one that was
+/// stopped nothing is said: what was found is not all there is.
+pub(crate) fn ended<U: Borrow<Unit>>(units: &[(FileId, U)], why: Diagnostic, options: &Options) -> Failed {
+    let mut diagnostics = match why.code {
+        Code::Stopped => Vec::new(),
+        _limit => said(units),
+    };
+    diagnostics.push(why);
+    sort(&mut diagnostics);
+    limits::reported(&mut diagnostics, options.compile_limits.diagnostics);
+    Failed { diagnostics }
 }
 
 /// From units, each with the number of its file in `sources`, to a verified module.
@@ -90,16 +121,19 @@ pub(crate) fn finish<U: Borrow<Unit>>(
         policies().map(|(file, policy)| (file, &policy.head)),
         &mut diagnostics,
     );
-    gate(&mut diagnostics)?;
+    gate(&mut diagnostics, options)?;
 
     match make(&link::in_order(policies()), sources, options) {
         Ok(mut compiled) => {
             compiled.diagnostics.append(&mut diagnostics);
             sort(&mut compiled.diagnostics);
+            limits::reported(&mut compiled.diagnostics, options.compile_limits.diagnostics);
             Ok(compiled)
         }
+        Err(last) if last.code == Code::Stopped => Err(ended(units, *last, options)),
         Err(last) => {
             diagnostics.push(*last);
+            limits::reported(&mut diagnostics, options.compile_limits.diagnostics);
             Err(Failed { diagnostics })
         }
     }
@@ -111,11 +145,13 @@ fn make(
     sources: &SourceMap,
     options: &Options,
 ) -> Result<Compiled, Box<Diagnostic>> {
+    let go_on = || options.stop.check().map_err(limits::stopped);
     passes::known(options)?;
     let mut report = BuildReport::default();
     for (_, policy) in policies {
         report.absorb(&policy.report);
     }
+    go_on()?;
     let mut program = link::link(policies, sources, options);
     if !passes::stops_locally(options) {
         passes::run(passes::GLOBAL, &mut program, options, &mut report)?;
@@ -125,10 +161,15 @@ fn make(
     } else {
         Vec::new()
     };
+    go_on()?;
     let emitted = emit::emit(program, sources, options)?;
     affordable(&emitted.certificate, options)?;
-    let module = verify(emitted.module, &HostLimits::default())
-        .map_err(|e| internal(format!("the emitted module breaks {e}")))?;
+    let module = verify_until(emitted.module, &HostLimits::default(), &options.stop).map_err(|e| {
+        if e.is_stopped() {
+            return limits::stopped(Stopped);
+        }
+        Box::new(internal(format!("the emitted module breaks {e}")))
+    })?;
     emitted
         .manifest
         .check(&module)
@@ -176,9 +217,10 @@ pub(crate) fn said<U: Borrow<Unit>>(units: &[(FileId, U)]) -> Vec<Diagnostic> {
 }
 
 /// Ends the journey when an error has been reported.
-fn gate(diagnostics: &mut Vec<Diagnostic>) -> Result<(), Failed> {
+fn gate(diagnostics: &mut Vec<Diagnostic>, options: &Options) -> Result<(), Failed> {
     sort(diagnostics);
     if diagnostics.iter().any(Diagnostic::is_error) {
+        limits::reported(diagnostics, options.compile_limits.diagnostics);
         return Err(Failed {
             diagnostics: std::mem::take(diagnostics),
         });

@@ -14,6 +14,7 @@ mod quantifiers;
 
 use crate::fields::{FieldInfo, FieldTable, Suspicion};
 use crate::hir::{Policy, Predicate, Program, Rule};
+use crate::limits::{Ended, Room, stopped};
 use crate::options::Options;
 use crate::schema::ContextSchema;
 use policy_bytecode::manifest::ValueNode;
@@ -45,35 +46,43 @@ pub(crate) fn is_live(policy: &ast::Policy, options: &Options) -> bool {
 }
 
 /// Resolves one policy; every problem goes to `diagnostics`.
+///
+/// # Errors
+///
+/// A diagnostic that ends the compilation.
 pub(crate) fn resolve(
     policy: &ast::Policy,
     options: &Options,
+    room: &mut Room<'_>,
     diagnostics: &mut Vec<Diagnostic>,
-) -> Resolved {
-    let schema = options.schema.as_ref();
+) -> Result<Resolved, Ended> {
     let live = is_live(policy, options);
-    let mut active = Resolver::new(schema, diagnostics);
+    let mut active = Resolver::new(options, room, diagnostics);
     if live {
         active.policy(policy, |rule| rule.enabled);
     }
-    let active = active.finish();
-    let mut idle = Resolver::new(schema, diagnostics);
+    let active = active.finish()?;
+    let mut idle = Resolver::new(options, room, diagnostics);
     if !live {
         idle.policy(policy, |_| true);
     } else if policy.rules.iter().any(|rule| !rule.enabled) {
         idle.policy(policy, |rule| !rule.enabled);
     }
-    Resolved {
+    Ok(Resolved {
         live: active,
-        idle: idle.finish(),
-    }
+        idle: idle.finish()?,
+    })
 }
 
 /// Builds one [`Program`].
-struct Resolver<'a> {
+struct Resolver<'a, 'o> {
     program: Program,
+    options: &'a Options,
     schema: Option<&'a ContextSchema>,
+    room: &'a mut Room<'o>,
     diagnostics: &'a mut Vec<Diagnostic>,
+    /// What ends the compilation, once something does.
+    ended: Option<Ended>,
     predicate_index: HashMap<(PredOp, FieldIdx, PredOperand), PredIdx>,
     pattern_index: HashMap<String, PatternIdx>,
     body_index: HashMap<quantifier::Body, BodyIdx>,
@@ -85,12 +94,15 @@ fn index_u32(index: usize) -> u32 {
     u32::try_from(index).unwrap_or(u32::MAX)
 }
 
-impl<'a> Resolver<'a> {
-    fn new(schema: Option<&'a ContextSchema>, diagnostics: &'a mut Vec<Diagnostic>) -> Self {
+impl<'a, 'o> Resolver<'a, 'o> {
+    fn new(options: &'a Options, room: &'a mut Room<'o>, diagnostics: &'a mut Vec<Diagnostic>) -> Self {
         Self {
             program: Program::default(),
-            schema,
+            options,
+            schema: options.schema.as_ref(),
+            room,
             diagnostics,
+            ended: None,
             predicate_index: HashMap::new(),
             pattern_index: HashMap::new(),
             body_index: HashMap::new(),
@@ -99,8 +111,11 @@ impl<'a> Resolver<'a> {
         }
     }
 
-    fn finish(self) -> Program {
-        self.program
+    fn finish(self) -> Result<Program, Ended> {
+        match self.ended {
+            Some(why) => Err(why),
+            None => Ok(self.program),
+        }
     }
 
     fn policy(&mut self, policy: &ast::Policy, wanted: impl Fn(&ast::Rule) -> bool) {
@@ -108,7 +123,13 @@ impl<'a> Resolver<'a> {
             .rules
             .iter()
             .filter(|r| wanted(r))
-            .filter_map(|rule| self.rule(rule))
+            .map_while(|rule| {
+                if self.ended.is_none() {
+                    self.ended = self.options.stop.check().err().map(stopped);
+                }
+                self.ended.is_none().then(|| self.rule(rule))
+            })
+            .flatten()
             .collect();
         let metadata = &policy.metadata;
         self.program.policies.push(Policy {

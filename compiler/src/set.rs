@@ -6,6 +6,7 @@
 use crate::unit::Head;
 use policy_grammar::ast::{FieldPath, Segment};
 use policy_grammar::codes::Code;
+use policy_grammar::source::Spanned;
 use policy_grammar::{Diagnostic, FileId, Span};
 use std::collections::{HashMap, HashSet};
 
@@ -45,46 +46,122 @@ fn duplicates<'a>(heads: impl Iterator<Item = Placed<'a>>, diagnostics: &mut Vec
     }
 }
 
-/// Modifications are composed by their paths, so two paths that may be one place in some request must not meet.
+/// Modifications are composed by their paths, so two paths that may be one place in some request must not meet: paths
+/// that part at a step of which one counts from the end of a list, and the other one does not or does to another place.
+///
+/// Paths are looked up by the steps before an element, so the work is linear in the number of their steps.
 fn ambiguous<'a>(heads: impl Iterator<Item = Placed<'a>> + Clone, diagnostics: &mut Vec<Diagnostic>) {
     let all = || {
         let live = heads.clone().filter(|(_, head)| head.live);
-        live.flat_map(|(file, head)| head.elements.iter().map(move |path| (file, head, path)))
+        let paths = live.flat_map(|(file, head)| {
+            head.elements.iter().map(move |path| Modified { file, head, path })
+        });
+        paths.enumerate()
     };
-    let from_end = |path: &FieldPath| path.segments.iter().any(|s| matches!(s, Segment::FromEnd(_)));
+    let mut lists: HashMap<&[Segment], Elements<'a>, foldhash::fast::RandomState> = HashMap::default();
+    for (order, modified) in all() {
+        for (before, segment) in modified.elements() {
+            let list = lists.entry(before).or_default();
+            list.anywhere.add(order, segment, modified);
+            let own = list.by_namespace.entry(&modified.head.namespace).or_default();
+            own.add(order, segment, modified);
+        }
+    }
+    let is_from_end = |segment: &Segment| matches!(segment, Segment::FromEnd(_));
     let mut seen: HashSet<&FieldPath> = HashSet::new();
-    for (file, head, path) in all().filter(|(_, _, path)| from_end(&path.value)) {
-        if !seen.insert(&path.value) {
+    for (_, modified) in all() {
+        let path = &modified.path.value;
+        if !path.segments.iter().any(is_from_end) || !seen.insert(path) {
             continue;
         }
-        let together = |other: &Head| {
-            head.namespace == other.namespace
-                || [&head.namespace, &other.namespace].iter().any(|n| *n == "global")
-        };
-        let other = all().find(|(_, other, also)| together(other) && may_coincide(&path.value, &also.value));
-        if let Some((other_file, _, other)) = other {
+        let parted = modified.elements().filter_map(|(before, segment)| {
+            let list = lists.get(before)?;
+            let namespace = modified.head.namespace.as_str();
+            let others = match namespace {
+                GLOBAL => [Some(&list.anywhere), None],
+                own => [list.by_namespace.get(own), list.by_namespace.get(GLOBAL)],
+            };
+            let others = others.into_iter().flatten();
+            others.filter_map(|others| others.parted_from(segment)).min_by_key(|(order, _)| *order)
+        });
+        if let Some((_, other)) = parted.min_by_key(|(order, _)| *order) {
             diagnostics.push(
                 Diagnostic::new(
                     Code::AmbiguousElement,
-                    in_file(path.span, file),
-                    format!("`{}` may be the same element as `{}`", path.value, other.value),
+                    in_file(modified.path.span, modified.file),
+                    format!("`{path}` may be the same element as `{}`", other.path.value),
                 )
                 .label("counted from the end here")
-                .also(in_file(other.span, other_file), "and counted otherwise here")
+                .also(
+                    in_file(other.path.span, other.file),
+                    "and counted otherwise here",
+                )
                 .help("name the elements in one way, or modify the list as a whole"),
             );
         }
     }
 }
 
-/// Whether two paths part at a step of which one counts from the end of a list, and the other one does not or does to
-/// another place.
-fn may_coincide(a: &FieldPath, b: &FieldPath) -> bool {
-    let parts = a.segments.iter().zip(&b.segments).find(|(a, b)| a != b);
-    parts.is_some_and(|(a, b)| {
-        let from_end = |segment: &Segment| matches!(segment, Segment::FromEnd(_));
-        (from_end(a) || from_end(b)) && a.is_element() && b.is_element()
-    })
+/// Policies of this namespace are asked together with every other one.
+const GLOBAL: &str = "global";
+
+/// A path inside a list that a policy modifies.
+#[derive(Clone, Copy)]
+struct Modified<'a> {
+    file: FileId,
+    head: &'a Head,
+    path: &'a Spanned<FieldPath>,
+}
+
+impl<'a> Modified<'a> {
+    /// The steps that may name an element, each with those before it.
+    fn elements(self) -> impl Iterator<Item = (&'a [Segment], &'a Segment)> {
+        let segments = self.path.value.segments.as_slice();
+        let steps = segments.iter().enumerate();
+        let elements = steps.filter(|(_, segment)| segment.is_element());
+        elements.filter_map(move |(at, segment)| Some((segments.get(..at)?, segment)))
+    }
+}
+
+/// Who modifies elements of one list.
+#[derive(Default)]
+struct Elements<'a> {
+    anywhere: Firsts<'a>,
+    by_namespace: HashMap<&'a str, Firsts<'a>, foldhash::fast::RandomState>,
+}
+
+/// The first modifications of different elements: as many as it takes to know the first that differs from any other one.
+#[derive(Default)]
+struct Firsts<'a> {
+    different: [Option<(usize, &'a Segment, Modified<'a>)>; 2],
+    from_end: Option<(usize, Modified<'a>)>,
+}
+
+impl<'a> Firsts<'a> {
+    fn add(&mut self, order: usize, segment: &'a Segment, modified: Modified<'a>) {
+        let [first, second] = &mut self.different;
+        match (&first, &second) {
+            (None, _) => *first = Some((order, segment, modified)),
+            (Some((_, known, _)), None) if *known != segment => *second = Some((order, segment, modified)),
+            (Some(_), _) => {}
+        }
+        if matches!(segment, Segment::FromEnd(_)) && self.from_end.is_none() {
+            self.from_end = Some((order, modified));
+        }
+    }
+
+    /// The first that may be the same element as `segment` without being named alike.
+    fn parted_from(&self, segment: &Segment) -> Option<(usize, Modified<'a>)> {
+        match segment {
+            Segment::FromEnd(_) => {
+                let mut different = self.different.iter().flatten();
+                different
+                    .find(|(_, other, _)| *other != segment)
+                    .map(|(order, _, modified)| (*order, *modified))
+            }
+            Segment::Index(_) | Segment::Key(_) => self.from_end,
+        }
+    }
 }
 
 /// A request that names a namespace meets the policies of that one and of `global`, so that in a set with other
@@ -93,7 +170,7 @@ fn mixed<'a>(heads: impl Iterator<Item = Placed<'a>> + Clone) -> Option<Diagnost
     let live = || heads.clone().filter(|(_, head)| head.live);
     let of_default = |head: &Head| head.namespace == "default";
     let (file, first) = live().find(|(_, head)| of_default(head))?;
-    let (other_file, other) = live().find(|(_, head)| !of_default(head) && head.namespace != "global")?;
+    let (other_file, other) = live().find(|(_, head)| !of_default(head) && head.namespace != GLOBAL)?;
     let (count, of) = (
         live().filter(|(_, head)| of_default(head)).count(),
         live().count(),

@@ -11,14 +11,17 @@
 //! thing that a compilation makes, so all units of a compiler share them through [`Automata`].
 
 use crate::ir::{Program, text};
+use crate::limits::{Ended, Room, Used, stopped};
 use crate::options::{BuildReport, DumpPoint, IrDump, OptLevel, Options};
 use crate::resolve::Resolved;
+use crate::set::in_file;
 use crate::{check, lower, passes, resolve};
+use policy_bytecode::Stopped;
 use policy_bytecode::module::{Pattern, PatternEngine};
 use policy_grammar::ast::{FieldPath, Policy, Segment};
 use policy_grammar::source::Spanned;
-use policy_grammar::{Diagnostic, FileId, SourceFile, SourceMap, Span};
-use std::collections::HashMap;
+use policy_grammar::{Diagnostic, FileId, ParseOutput, SourceFile, SourceMap, Span};
+use std::collections::{HashMap, HashSet};
 
 /// What one file contributes. All spans point into that file, under the number that it had when the unit was made.
 #[derive(Debug)]
@@ -52,6 +55,10 @@ pub(crate) struct Head {
     pub(crate) elements: Vec<Spanned<FieldPath>>,
     /// To be reported where nothing in the set is an error.
     pub(crate) never_fires: Option<Diagnostic>,
+    /// What it takes of the room that the set has.
+    pub(crate) used: Used,
+    /// Its patterns as written, and their sizes.
+    pub(crate) patterns: Vec<(String, usize)>,
 }
 
 /// What the patterns of a compiler were compiled to.
@@ -85,11 +92,34 @@ impl Automata {
 }
 
 /// Compiles one file.
-pub(crate) fn of_file(sources: &SourceMap, file: FileId, options: &Options, automata: &mut Automata) -> Unit {
-    let parsed = policy_grammar::parse_source(sources, file);
-    let mut unit = of_policies(sources.file(file), &parsed.policies, options, automata);
+///
+/// # Errors
+///
+/// A diagnostic that ends the compilation: a limit of the set is exceeded, or it is to stop. There is no unit then,
+/// because nothing of it may be kept.
+pub(crate) fn of_file(
+    sources: &SourceMap,
+    file: FileId,
+    options: &Options,
+    automata: &mut Automata,
+    room: &mut Room<'_>,
+) -> Result<Unit, Ended> {
+    options.stop.check().map_err(stopped)?;
+    if let Some(source) = sources.file(file) {
+        room.source(file, source)?;
+    }
+    let parsed = parse(sources, file, options)?;
+    let mut unit = of_policies(sources.file(file), &parsed.policies, options, automata, room)?;
     unit.diagnostics.splice(..0, parsed.diagnostics);
-    unit
+    Ok(unit)
+}
+
+/// Parses one file.
+pub(crate) fn parse(sources: &SourceMap, file: FileId, options: &Options) -> Result<ParseOutput, Ended> {
+    let stop = options.stop.clone();
+    let limits = &options.compile_limits.file;
+    policy_grammar::parse_source_until(sources, file, limits, move || stop.is_asked())
+        .ok_or_else(|| stopped(Stopped))
 }
 
 /// Compiles policies that are parsed already; all of them stand in `source`.
@@ -98,16 +128,17 @@ pub(crate) fn of_policies(
     policies: &[Policy],
     options: &Options,
     automata: &mut Automata,
-) -> Unit {
+    room: &mut Room<'_>,
+) -> Result<Unit, Ended> {
     let mut diagnostics = Vec::new();
     let policies = policies
         .iter()
-        .map(|policy| of_policy(source, policy, options, automata, &mut diagnostics))
-        .collect();
-    Unit {
+        .map(|policy| of_policy(source, policy, options, automata, room, &mut diagnostics))
+        .collect::<Result<_, _>>()?;
+    Ok(Unit {
         diagnostics,
         policies,
-    }
+    })
 }
 
 fn of_policy(
@@ -115,10 +146,11 @@ fn of_policy(
     policy: &Policy,
     options: &Options,
     automata: &mut Automata,
+    room: &mut Room<'_>,
     diagnostics: &mut Vec<Diagnostic>,
-) -> PolicyUnit {
+) -> Result<PolicyUnit, Ended> {
     let known = diagnostics.len();
-    let (head, resolved) = examine(policy, options, diagnostics);
+    let (head, resolved) = examine(policy, options, room, diagnostics)?;
     let mut unit = PolicyUnit {
         head,
         program: None,
@@ -126,7 +158,7 @@ fn of_policy(
     };
     let broken = diagnostics.iter().skip(known).any(Diagnostic::is_error);
     if !unit.head.live || broken {
-        return unit;
+        return Ok(unit);
     }
     let mut program = lower::lower(&resolved.live, source);
     if options.opt_level >= OptLevel::O2 {
@@ -142,25 +174,29 @@ fn of_policy(
             text: text::print(&program),
         });
     }
-    match passes::run(passes::LOCAL, &mut program, options, &mut unit.report) {
-        Ok(()) => {
-            automata.keep(&program.patterns);
-            unit.program = Some(program);
-        }
-        Err(bug) => diagnostics.push(*bug),
-    }
-    unit
+    passes::run(passes::LOCAL, &mut program, options, &mut unit.report)?;
+    automata.keep(&program.patterns);
+    unit.program = Some(program);
+    Ok(unit)
 }
 
 /// Everything that can be said about one policy, without making anything of it.
+///
+/// # Errors
+///
+/// As [`of_file`].
 pub(crate) fn examine(
     policy: &Policy,
     options: &Options,
+    room: &mut Room<'_>,
     diagnostics: &mut Vec<Diagnostic>,
-) -> (Head, Resolved) {
-    let resolved = resolve::resolve(policy, options, diagnostics);
-    check::check(&resolved, diagnostics);
+) -> Result<(Head, Resolved), Ended> {
+    let used = room.policy(policy)?;
+    let resolved = resolve::resolve(policy, options, room, diagnostics)?;
+    check::check(&resolved, options, diagnostics)?;
     let id = &policy.metadata.id;
+    let programs = [&resolved.live, &resolved.idle];
+    let patterns = programs.into_iter().flat_map(|program| &program.patterns);
     let head = Head {
         id: id.value.clone(),
         id_span: id.span,
@@ -169,21 +205,34 @@ pub(crate) fn examine(
         live: resolve::is_live(policy, options),
         elements: elements(policy),
         never_fires: check::never_fires(&resolved.live),
+        used,
+        patterns: patterns.map(|p| (p.source.clone(), p.size)).collect(),
     };
-    (head, resolved)
+    Ok((head, resolved))
+}
+
+impl Unit {
+    /// Counts a unit of an earlier compilation, whose file has this number now.
+    pub(crate) fn again(&self, file: FileId, room: &mut Room<'_>) -> Result<(), Ended> {
+        for head in self.policies.iter().map(|policy| &policy.head) {
+            let at = in_file(head.id_span, file);
+            room.again(head.used, at)?;
+            for (source, size) in &head.patterns {
+                room.pattern(source, *size, at)?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// What the enabled rules of a policy modify inside lists, every place once.
 fn elements(policy: &Policy) -> Vec<Spanned<FieldPath>> {
     let rules = policy.rules.iter().filter(|rule| rule.enabled);
-    let mut found: Vec<Spanned<FieldPath>> = Vec::new();
-    for modification in rules.flat_map(|rule| &rule.action.modifications) {
-        let path = &modification.path;
-        if path.value.segments.iter().any(Segment::is_element)
-            && !found.iter().any(|known| known.value == path.value)
-        {
-            found.push(path.clone());
-        }
-    }
-    found
+    let modified = rules.flat_map(|rule| &rule.action.modifications);
+    let mut seen: HashSet<&FieldPath> = HashSet::new();
+    modified
+        .map(|modification| &modification.path)
+        .filter(|path| path.value.segments.iter().any(Segment::is_element) && seen.insert(&path.value))
+        .cloned()
+        .collect()
 }

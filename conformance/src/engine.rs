@@ -52,6 +52,8 @@ pub enum Refusal {
     UnknownNamespace,
     /// No policy is active.
     NothingActive,
+    /// Modifications are larger than a request may be.
+    ModificationsTooLarge,
     /// Anything else; never expected.
     Other(String),
 }
@@ -192,5 +194,6 @@ pub fn reference_answer(
         RefError::DuplicatePolicy(_) => Refusal::DuplicatePolicy,
         RefError::UnknownNamespace(_) => Refusal::UnknownNamespace,
         RefError::NothingActive => Refusal::NothingActive,
+        RefError::ModificationsTooLarge => Refusal::ModificationsTooLarge,
     })
 }

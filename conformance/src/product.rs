@@ -247,6 +247,7 @@ fn refusal(error: &EvaluateError) -> Refusal {
         EvaluateError::DuplicatePolicy(_) => Refusal::DuplicatePolicy,
         EvaluateError::UnknownNamespace(_) => Refusal::UnknownNamespace,
         EvaluateError::NothingActive => Refusal::NothingActive,
+        EvaluateError::ModificationsTooLarge => Refusal::ModificationsTooLarge,
         other => Refusal::Other(other.to_string()),
     }
 }

@@ -144,6 +144,8 @@ pub enum RefError {
     UnknownNamespace(String),
     /// No policy is active.
     NothingActive,
+    /// Modifications are larger than a request may be.
+    ModificationsTooLarge,
 }
 
 /// Decides one request.
@@ -154,6 +156,7 @@ pub enum RefError {
 /// - [`RefError::Malformed`] — see 1.2.
 /// - [`RefError::EmptyPolicies`], [`RefError::UnknownPolicy`], [`RefError::DuplicatePolicy`],
 ///   [`RefError::UnknownNamespace`], [`RefError::NothingActive`] — see 1.5, rule 1.
+/// - [`RefError::ModificationsTooLarge`] — see 1.5, rule 6.
 ///
 /// # Panics
 ///
@@ -183,9 +186,7 @@ pub fn evaluate(policies: &[Policy], context: &Value, options: &RefOptions) -> R
         errors: first.errors.clone(),
         overruled: Some(false),
     };
-    for fired in &first.fired {
-        response.add(policies, fired, &request);
-    }
+    first.list(&mut response, policies, |_| true, &request);
     // 1.5, rule 6: with a deny there are none.
     if first.decision == Decision::Deny {
         return Ok(response);
@@ -202,6 +203,10 @@ pub fn evaluate(policies: &[Policy], context: &Value, options: &RefOptions) -> R
         }
     }
     let composed = modifications::compose(&asked, &request);
+    // Ruling: what modifications give is no larger than a request may be; beyond that nothing is decided.
+    if composed.given > MAX_BODY {
+        return Err(RefError::ModificationsTooLarge);
+    }
     for (i, found) in &composed.errors {
         let (policy, rule) = blamed[*i];
         response.errors.push(RefRuleError {
@@ -228,10 +233,11 @@ pub fn evaluate(policies: &[Policy], context: &Value, options: &RefOptions) -> R
     }
     response.decision = Decision::Deny;
     response.overruled = Some(true);
+    let denies = |rule: &Rule| rule.action.decision.value == Decision::Deny;
     response.reason = second.reason(&request);
+    second.list(&mut response, policies, denies, &request);
     for fired in &second.fired {
-        if fired.1.action.decision.value == Decision::Deny {
-            response.add(policies, fired, &request);
+        if denies(fired.1) {
             // Ruling: errors of other rules are those of a request that nobody sends.
             let own = |error: &&RefRuleError| {
                 error.policy == fired.0.metadata.id.value && error.rule == fired.1.id.value
@@ -258,7 +264,107 @@ impl Pass<'_> {
             .iter()
             .find(|(_, rule)| rule.action.decision.value == self.decision)
             .and_then(|(_, rule)| rule.action.reason.as_ref())
-            .map(|reason| expand(&reason.value, request))
+            .map(|reason| cut(&expand(&reason.value, request), LIMIT))
+    }
+
+    /// 1.5, rules 5 and 7: lists the fired rules that are wanted, and merges their metadata, of which the first in order
+    /// wins. Ruling: reasons have a mebibyte of text together, that of the decision first and then the others in order;
+    /// what is beyond is cut. Metadata have another one; a value that does not fit into what is left of it is `…`.
+    fn list(
+        &self,
+        response: &mut RefResponse,
+        policies: &[Policy],
+        wanted: impl Fn(&Rule) -> bool,
+        request: &Request<'_>,
+    ) {
+        let decisive = self
+            .fired
+            .iter()
+            .position(|(_, rule)| rule.action.decision.value == self.decision);
+        let own = self.reason(request);
+        // What is cut has taken everything.
+        let mut reasons = match &own {
+            Some(own) if own.len() <= LIMIT => LIMIT - own.len(),
+            Some(_) => 0,
+            None => LIMIT,
+        };
+        let mut sizes = LIMIT;
+        let mut new: Vec<String> = Vec::new();
+        for (at, (policy, rule)) in self.fired.iter().enumerate() {
+            if !wanted(rule) {
+                continue;
+            }
+            let id = &policy.metadata.id.value;
+            if !response.matched_policies.contains(id) {
+                response.matched_policies.push(id.clone());
+            }
+            response
+                .matched_rules
+                .push(matched_rule_name(policies, policy, rule));
+            let reason = if decisive == Some(at) {
+                own.clone()
+            } else {
+                rule.action.reason.as_ref().map(|reason| {
+                    let whole = expand(&reason.value, request);
+                    let text = cut(&whole, reasons);
+                    reasons -= if text == whole { text.len() } else { reasons };
+                    text
+                })
+            };
+            response.matched.push(RefMatch {
+                policy: id.clone(),
+                rule: rule.id.value.clone(),
+                decision: rule.action.decision.value,
+                reason,
+            });
+            for (key, value) in &rule.action.metadata {
+                if new.contains(&key.value) {
+                    continue;
+                }
+                new.push(key.value.clone());
+                let value = expand_literal(&value.value, request);
+                let value = match sizes.checked_sub(size(&value)) {
+                    Some(left) => {
+                        sizes = left;
+                        value
+                    }
+                    None => Value::from(CUT),
+                };
+                response.metadata.entry(key.value.clone()).or_insert(value);
+            }
+        }
+    }
+}
+
+/// Bytes that a request may have.
+const MAX_BODY: usize = 16 << 20;
+/// Bytes of the reasons of a look, and size of its metadata.
+const LIMIT: usize = 1 << 20;
+/// What stands for what is left out.
+const CUT: &str = "…";
+
+/// The text, as far as it fits.
+fn cut(text: &str, left: usize) -> String {
+    if text.len() <= left {
+        return text.to_owned();
+    }
+    let mut end = left;
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{}{CUT}", &text[..end])
+}
+
+/// The size of a value: one for each value in it, and the bytes of its texts and keys.
+fn size(value: &Value) -> usize {
+    if numbers::is_number(value) {
+        return 1;
+    }
+    1 + match value {
+        Value::String(text) => text.len(),
+        Value::Array(items) => items.iter().map(size).sum(),
+        Value::Object(members) => members.iter().map(|(key, value)| key.len() + size(value)).sum(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
     }
 }
 
@@ -311,32 +417,6 @@ fn run<'a>(rules: &[(&'a Policy, &'a Rule)], request: &Request<'_>, options: &Re
         fired,
         errors,
         decision,
-    }
-}
-
-impl RefResponse {
-    /// 1.5, rules 5 and 7: lists a fired rule, and merges its metadata, of which the first in order wins.
-    fn add(&mut self, policies: &[Policy], (policy, rule): &(&Policy, &Rule), request: &Request<'_>) {
-        if !self.matched_policies.contains(&policy.metadata.id.value) {
-            self.matched_policies.push(policy.metadata.id.value.clone());
-        }
-        self.matched_rules.push(matched_rule_name(policies, policy, rule));
-        self.matched.push(RefMatch {
-            policy: policy.metadata.id.value.clone(),
-            rule: rule.id.value.clone(),
-            decision: rule.action.decision.value,
-            reason: rule
-                .action
-                .reason
-                .as_ref()
-                .map(|reason| expand(&reason.value, request)),
-        });
-        for (key, value) in &rule.action.metadata {
-            if !self.metadata.contains_key(&key.value) {
-                self.metadata
-                    .insert(key.value.clone(), expand_literal(&value.value, request));
-            }
-        }
     }
 }
 

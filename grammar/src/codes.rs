@@ -1,7 +1,7 @@
 //! The one table of diagnostic codes. `docs/errors.md` and the SARIF rule list are expansions of it.
 //!
 //! Codes are never reused. `E00xx` document shape, `E01xx` conditions, `E02xx` actions, `E03xx` compile-time meaning,
-//! `W….` warnings, `B….` internal errors.
+//! `E04xx` limits of a compilation, `W….` warnings, `B….` internal errors.
 
 use crate::diagnostic::Severity;
 
@@ -71,6 +71,17 @@ codes! {
     InvalidOperand = "E0307", Error, "invalid-operand", "A constant that the operator cannot read: what is no network, no instant, or no window of time.";
     BreaksContext = "E0308", Error, "breaks-context", "A modification that would make a part of the context that is known to be an object something else.";
     AmbiguousElement = "E0309", Error, "ambiguous-element", "Two modifications count the elements of one list from its two ends, or from the end to different places: in a short list they are one element, and neither knows of the other.";
+    TooMuchSource = "E0401", Error, "too-much-source", "The files of the policy set are larger together than the limit.";
+    TooManyRules = "E0402", Error, "too-many-rules", "The policy set has more rules than the limit.";
+    TooManyConditions = "E0403", Error, "too-many-conditions", "The policy set has more conditions than the limit; `and`, `or`, `not` and every comparison count.";
+    DeepCondition = "E0404", Error, "deep-condition", "A condition nests deeper than the limit.";
+    TooManyConstants = "E0405", Error, "too-many-constants", "The values in the policy set are more than the limit; every item of a list and every member of a mapping counts.";
+    LongPattern = "E0406", Error, "long-pattern", "A pattern is longer than the limit.";
+    LargePatterns = "E0407", Error, "large-patterns", "The different patterns of the policy set are larger together, once compiled, than the limit.";
+    TooManyPlaceholders = "E0408", Error, "too-many-placeholders", "The texts of the policy set have more `{{ … }}` placeholders than the limit.";
+    LongName = "E0409", Error, "long-name", "An id, a name, a namespace, a version or a path is longer than the limit.";
+    MoreProblems = "E0410", Error, "more-problems", "There are more problems than the limit of those that are reported; the rest is left out.";
+    Stopped = "E0411", Error, "stopped", "The compilation was stopped before it was done: its time was over, or nobody waited for it any more. Nothing is wrong with the policies that anybody knows of.";
     ListInContains = "W0003", Warning, "list-in-contains", "`contains` with a list looks for that list as one element; several values need `or`.";
     NotSemver = "W0001", Warning, "not-semver", "The policy version is not a semantic version.";
     UnknownField = "W0002", Warning, "unknown-field", "A path below a known part of the context that is not a known field.";

@@ -2,10 +2,22 @@
 //!
 //! Rendering (terminal, JSON, SARIF, GitHub annotations) is an adapter in the command line and in the server; nothing
 //! here depends on a renderer. Message texts start in lower case, have no final full stop, are one sentence, and put
-//! user text in backticks; advice goes into `help`.
+//! user text in backticks; advice goes into `help`. No text is longer than [`LONGEST`]: what it quotes may be.
 
 use crate::codes::Code;
 use crate::source::Span;
+
+/// Bytes of one text of a diagnostic; more is cut and ends in `…`.
+pub const LONGEST: usize = 2000;
+
+fn bounded(mut text: String) -> String {
+    if text.len() > LONGEST {
+        text.truncate(text.floor_char_boundary(LONGEST - '…'.len_utf8()));
+        text.push('…');
+        text.shrink_to_fit();
+    }
+    text
+}
 
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -74,7 +86,7 @@ impl Diagnostic {
         Self {
             code,
             severity: code.severity(),
-            message: message.into(),
+            message: bounded(message.into()),
             primary: Label {
                 span,
                 message: String::new(),
@@ -88,7 +100,7 @@ impl Diagnostic {
     /// Adds a note under the primary place.
     #[must_use]
     pub fn label(mut self, message: impl Into<String>) -> Self {
-        self.primary.message = message.into();
+        self.primary.message = bounded(message.into());
         self
     }
 
@@ -97,7 +109,7 @@ impl Diagnostic {
     pub fn also(mut self, span: Span, message: impl Into<String>) -> Self {
         self.secondary.push(Label {
             span,
-            message: message.into(),
+            message: bounded(message.into()),
         });
         self
     }
@@ -105,7 +117,7 @@ impl Diagnostic {
     /// Adds advice.
     #[must_use]
     pub fn help(mut self, message: impl Into<String>) -> Self {
-        self.help.push(message.into());
+        self.help.push(bounded(message.into()));
         self
     }
 

@@ -32,8 +32,9 @@ use crate::codes::Code;
 use crate::diagnostic::Diagnostic;
 use crate::limits::Limits;
 use crate::source::{FileId, SourceFile, SourceMap, Span};
-use problems::Problems;
+use problems::{Ask, Problems};
 use std::collections::HashMap;
+use std::sync::Arc;
 use tree::{Kind, NodeId, Tree};
 
 /// What a source file gave.
@@ -113,11 +114,27 @@ pub fn parse_source(map: &SourceMap, file: FileId) -> ParseOutput {
 /// Parses a file with chosen limits; see [`parse_source`]. A file of another map gives an empty output.
 #[must_use]
 pub fn parse_source_with(map: &SourceMap, file: FileId, limits: &Limits) -> ParseOutput {
+    parse(map, file, limits, None).unwrap_or_default()
+}
+
+/// As [`parse_source_with`], unless `stop` says that nobody waits for it any more: then there is no output. It is asked
+/// between documents, between rules, and every thousand keys and values.
+pub fn parse_source_until(
+    map: &SourceMap,
+    file: FileId,
+    limits: &Limits,
+    stop: impl Fn() -> bool + Send + Sync + 'static,
+) -> Option<ParseOutput> {
+    parse(map, file, limits, Some(Arc::new(stop)))
+}
+
+/// `None` when stopped.
+fn parse(map: &SourceMap, file: FileId, limits: &Limits, stop: Option<Ask>) -> Option<ParseOutput> {
     let Some(source) = map.file(file) else {
-        return ParseOutput::default();
+        return Some(ParseOutput::default());
     };
     let text = source.text();
-    let mut problems = Problems::new(file, limits.max_diagnostics);
+    let mut problems = Problems::until(file, limits.max_diagnostics, stop);
     let start = problems.span(0, 0);
     let format = Format::of(source);
     if format == Format::Rego {
@@ -129,10 +146,10 @@ pub fn parse_source_with(map: &SourceMap, file: FileId, limits: &Limits) -> Pars
             )
             .help("write the policy in YAML or JSON"),
         );
-        return ParseOutput {
+        return Some(ParseOutput {
             policies: Vec::new(),
             diagnostics: problems.into_sorted(),
-        };
+        });
     }
     if text.len() > limits.max_bytes.min(u32::MAX as usize) {
         problems.report(
@@ -147,10 +164,10 @@ pub fn parse_source_with(map: &SourceMap, file: FileId, limits: &Limits) -> Pars
             )
             .help("split the policies over several files"),
         );
-        return ParseOutput {
+        return Some(ParseOutput {
             policies: Vec::new(),
             diagnostics: problems.into_sorted(),
-        };
+        });
     }
     let mut policies = Vec::new();
     let mut documents = 0usize;
@@ -158,6 +175,9 @@ pub fn parse_source_with(map: &SourceMap, file: FileId, limits: &Limits) -> Pars
         Format::Json => json::read(text, limits, &mut problems, |tree, root, problems| {
             if let Kind::Sequence(items) = tree.node(root).kind {
                 for item in tree.children(items) {
+                    if problems.is_stopped() {
+                        return;
+                    }
                     documents += 1;
                     policies.extend(walk_document(tree, *item, text, tree.node(*item).start, problems));
                 }
@@ -176,16 +196,19 @@ pub fn parse_source_with(map: &SourceMap, file: FileId, limits: &Limits) -> Pars
             })
         }
     }
+    if problems.is_stopped() {
+        return None;
+    }
     if documents == 0 && problems.errors() == 0 {
         problems.report(
             Diagnostic::new(Code::EmptyDocument, start, "the file holds no policy")
                 .help("a policy starts with `metadata:` and has `rules:`"),
         );
     }
-    ParseOutput {
+    Some(ParseOutput {
         policies,
         diagnostics: problems.into_sorted(),
-    }
+    })
 }
 
 /// Reports policies that share an id, over any number of files.

@@ -27,7 +27,9 @@ mod spans;
 pub mod template;
 
 pub use diagnostic::{Diagnostic, Label, Severity};
-pub use document::{Format, ParseOutput, duplicate_policy_ids, parse_data, parse_source, parse_source_with};
+pub use document::{
+    Format, ParseOutput, duplicate_policy_ids, parse_data, parse_source, parse_source_until, parse_source_with,
+};
 pub use format::format_source;
 pub use limits::Limits;
 pub use load::{Loaded, load_bytes, parse_bytes};

@@ -14,6 +14,8 @@ pub struct Limits {
     pub max_nodes: usize,
     /// Nodes that all aliases of the file stand for, after expansion.
     pub max_alias_nodes: usize,
+    /// Bytes of text that all aliases of the file stand for, after expansion.
+    pub max_alias_bytes: usize,
     /// Diagnostics kept for one file; one more says how many were left out.
     pub max_diagnostics: usize,
 }
@@ -25,6 +27,7 @@ impl Default for Limits {
             max_depth: 128,
             max_nodes: 4_000_000,
             max_alias_nodes: 100_000,
+            max_alias_bytes: 16 << 20,
             max_diagnostics: 1_000,
         }
     }

@@ -71,7 +71,12 @@ pub struct SourceFile {
     text: String,
     /// Byte offset of the first byte of each line.
     lines: Vec<u32>,
+    /// Characters before each multiple of [`STRIDE`] bytes, so that no column is counted over a long line.
+    characters: Vec<u32>,
 }
+
+/// Bytes of a text between two places whose characters are counted beforehand: what a column costs at the most.
+const STRIDE: usize = 256;
 
 impl SourceFile {
     /// Reads `text` under the display name `name` (usually the path as the user gave it).
@@ -85,10 +90,17 @@ impl SourceFile {
                 .filter(|(_, b)| *b == b'\n')
                 .map(|(i, _)| u32::try_from(i + 1).unwrap_or(u32::MAX)),
         );
+        let mut characters = Vec::with_capacity(text.len() / STRIDE + 1);
+        let mut count = 0u32;
+        for stride in text.as_bytes().chunks(STRIDE) {
+            characters.push(count);
+            count = count.saturating_add(starts(stride));
+        }
         Self {
             name: name.into(),
             text,
             lines,
+            characters,
         }
     }
 
@@ -112,8 +124,22 @@ impl SourceFile {
             .unwrap_or("")
     }
 
+    /// Characters before a byte offset: those that are known, and the bytes in which the rest is to be counted. These are
+    /// fewer than [`STRIDE`], however long the lines are.
+    fn before(&self, offset: usize) -> (u32, &[u8]) {
+        let stride = (offset / STRIDE).min(self.characters.len().saturating_sub(1));
+        let known = self.characters.get(stride).copied().unwrap_or(0);
+        let rest = self.text.as_bytes().get(stride * STRIDE..offset);
+        (known, rest.unwrap_or(&[]))
+    }
+
+    fn characters_before(&self, offset: usize) -> u32 {
+        let (known, rest) = self.before(offset);
+        known.saturating_add(starts(rest))
+    }
+
     /// Line and column of a byte offset: 1-based, the column in characters, a byte order mark not counted. Offsets past
-    /// the end give the end.
+    /// the end give the end. Takes time that does not grow with the length of the line.
     #[must_use]
     pub fn line_column(&self, offset: u32) -> (u32, u32) {
         let line = self
@@ -122,21 +148,20 @@ impl SourceFile {
             .saturating_sub(1);
         let start = self.lines.get(line).copied().unwrap_or(0) as usize;
         let end = (offset as usize).min(self.text.len());
-        let column = self
-            .text
-            .as_bytes()
-            .get(start..end)
-            .unwrap_or(&[])
-            .iter()
-            .filter(|b| (**b & 0xC0) != 0x80)
-            .count();
+        let column = self.characters_before(end).saturating_sub(self.characters_before(start));
         let marked = start == 0 && end > 0 && self.text.starts_with('\u{feff}');
-        let column = column - usize::from(marked && column > 0);
+        let column = column - u32::from(marked && column > 0);
         (
             u32::try_from(line + 1).unwrap_or(u32::MAX),
-            u32::try_from(column + 1).unwrap_or(u32::MAX),
+            column.saturating_add(1),
         )
     }
+}
+
+/// Characters that start in these bytes of a text.
+fn starts(bytes: &[u8]) -> u32 {
+    let starts = bytes.iter().filter(|b| (**b & 0xC0) != 0x80).count();
+    u32::try_from(starts).unwrap_or(u32::MAX)
 }
 
 /// All files of one compilation. Files are added once and never change; clones share them.
@@ -171,5 +196,53 @@ impl SourceMap {
             .iter()
             .enumerate()
             .map(|(i, f)| (FileId(u32::try_from(i).unwrap_or(u32::MAX)), f))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{STRIDE, SourceFile};
+
+    /// The definition, counted from the start of the line.
+    fn counted(text: &str, offset: usize) -> (u32, u32) {
+        let offset = offset.min(text.len());
+        let before = &text.as_bytes()[..offset];
+        let line = before.iter().filter(|b| **b == b'\n').count();
+        let start = before.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
+        let column = before[start..].iter().filter(|b| (**b & 0xC0) != 0x80).count();
+        let marked = start == 0 && offset > 0 && text.starts_with('\u{feff}');
+        let column = column - usize::from(marked && column > 0);
+        (u32::try_from(line + 1).unwrap(), u32::try_from(column + 1).unwrap())
+    }
+
+    #[test]
+    fn columns_are_those_that_counting_gives() {
+        let texts = [
+            String::new(),
+            "a".to_owned(),
+            "\u{feff}abc\nd".to_owned(),
+            "é😀x\n".repeat(200),
+            "é".repeat(STRIDE),
+            format!("{}\n{}", "x".repeat(STRIDE - 1), "😀".repeat(STRIDE)),
+            format!("\u{feff}{}", "ab\n".repeat(STRIDE)),
+            "y".repeat(2 * STRIDE),
+        ];
+        for text in &texts {
+            let file = SourceFile::new("f", text.as_str());
+            for offset in 0..text.len() + 3 {
+                let found = file.line_column(u32::try_from(offset).unwrap());
+                assert_eq!(found, counted(text, offset), "{offset} in {} bytes", text.len());
+            }
+        }
+    }
+
+    /// Work, not time: what is looked at for one column does not grow with the line.
+    #[test]
+    fn a_column_of_a_long_line_costs_no_more_than_one_of_a_short_line() {
+        let text = "é".repeat(1 << 20);
+        let file = SourceFile::new("f", text.as_str());
+        let most = (0..=text.len()).step_by(97).map(|at| file.before(at).1.len()).max();
+        assert!(most.is_some_and(|most| most <= STRIDE), "{most:?}");
+        assert_eq!(file.line_column(u32::try_from(text.len()).unwrap()), (1, (1 << 20) + 1));
     }
 }

@@ -1,16 +1,19 @@
 //! From fired rules to a decision: strongest verb, first reason, matches, composed modifications, merged metadata, errors.
 
 use crate::derive::DeriveHost;
+use crate::error::EvaluateError;
 use crate::explain::{self, Blame};
 use crate::modify::{self, Composed};
 use crate::response::{DecisionView, ErrorView, MatchView};
 use crate::second::Denial;
 use crate::snapshot::Policies;
-use crate::template;
+use crate::template::{self, CUT, MAX_METADATA, MAX_REASONS, Room};
 use bumpalo::collections::Vec as BumpVec;
 use policy_bytecode::RuleIdx;
+use policy_bytecode::manifest::Manifest;
 use policy_bytecode::module::Decision as Verb;
 use policy_vm::{Bump, Evaluation, Hit, Host, Value};
+use std::collections::HashSet;
 
 /// What an evaluation comes to.
 #[derive(Debug, Clone, Copy)]
@@ -48,28 +51,31 @@ pub(crate) fn strongest<H: Host>(default: Verb, eval: &Evaluation<'_, H>) -> Str
     }
 }
 
-/// Bytes of all reasons of a response after which no more are rendered: each may repeat a prompt.
-const MAX_REASONS: usize = 1 << 20;
-
 /// Builds the decision of an evaluation that has decided, and what the modifications come to. Everything lives in the
 /// evaluation's arena.
+///
+/// # Errors
+///
+/// [`EvaluateError::ModificationsTooLarge`] when a modification is larger than a request may be.
 pub(crate) fn assemble<'a>(
     policies: &'a Policies,
     default: Verb,
     eval: &mut Evaluation<'a, DeriveHost<'_>>,
-) -> (DecisionView<'a>, Option<Composed<'a>>) {
+) -> Result<(DecisionView<'a>, Option<Composed<'a>>), EvaluateError> {
     let bump = eval.bump();
     let manifest = &policies.manifest;
     let hits: &'a [Hit] = bump.alloc_slice_copy(eval.hits());
     let Strongest { verb, rule: decisive } = strongest(default, eval);
 
-    let mut reason = None;
-    let mut reasons = 0;
+    // First, so that there is room for it whatever other rules say.
+    let mut reasons = Room::new(MAX_REASONS);
+    let template = decisive.and_then(|rule| manifest.rules.get(rule.index())?.reason);
+    let reason = template.map(|t| template::render(manifest, t, eval, &mut reasons));
     let mut errors: BumpVec<'a, ErrorView<'a>> = BumpVec::new_in(bump);
     let mut matched_rules: BumpVec<'a, &'a str> = BumpVec::with_capacity_in(hits.len(), bump);
     let mut matched_policies: BumpVec<'a, &'a str> = BumpVec::new_in(bump);
     let mut matched: BumpVec<'a, MatchView<'a>> = BumpVec::with_capacity_in(hits.len(), bump);
-    let mut metadata: BumpVec<'a, (&'a str, Value<'a>)> = BumpVec::new_in(bump);
+    let mut metadata = Metadata::new(bump);
     let mut last_policy = usize::MAX;
     for hit in hits {
         let Some(rule) = eval.module().rule(hit.rule.index()).copied() else {
@@ -92,16 +98,11 @@ pub(crate) fn assemble<'a>(
             matched_policies.push(blame.policy);
         }
         let info = manifest.rules.get(hit.rule.index());
-        let template = info.and_then(|info| info.reason);
-        let is_decisive = decisive == Some(hit.rule);
-        let own = template.map(|t| match reasons <= MAX_REASONS || is_decisive {
-            true => template::render(manifest, t, eval),
-            false => "…",
-        });
-        reasons += own.map_or(0, str::len);
-        if is_decisive {
-            reason = own;
-        }
+        let own = match info.and_then(|info| info.reason) {
+            Some(_) if decisive == Some(hit.rule) => reason,
+            Some(t) => Some(template::render(manifest, t, eval, &mut reasons)),
+            None => None,
+        };
         matched.push(MatchView {
             policy: blame.policy,
             rule: blame.rule,
@@ -109,15 +110,15 @@ pub(crate) fn assemble<'a>(
             reason: own,
         });
         for (key, value) in info.iter().flat_map(|info| &info.metadata) {
-            if !metadata.iter().any(|(k, _)| k == key) {
-                let value = template::build(manifest, *value, eval);
-                metadata.push((key, value));
-            }
+            metadata.add(manifest, key, *value, eval, |value| value);
         }
     }
 
-    // With a deny there are none.
-    let composed = (verb != Verb::Deny).then(|| modify::compose(policies, hits, eval, &mut errors));
+    let composed = match verb {
+        // There are none.
+        Verb::Deny => None,
+        Verb::Allow | Verb::Warn | Verb::Modify => Some(modify::compose(policies, hits, eval, &mut errors)?),
+    };
     let view = DecisionView {
         verb,
         reason,
@@ -125,10 +126,58 @@ pub(crate) fn assemble<'a>(
         matched_rules: matched_rules.into_bump_slice(),
         matched: matched.into_bump_slice(),
         modifications: composed.map_or(&[], |composed| composed.entries),
-        metadata: metadata.into_bump_slice(),
+        metadata: metadata.entries.into_bump_slice(),
         errors: errors.into_bump_slice(),
     };
-    (view, composed)
+    Ok((view, composed))
+}
+
+/// Metadata of fired rules, of which the first of each key counts.
+pub(crate) struct Metadata<'a> {
+    pub(crate) entries: BumpVec<'a, (&'a str, Value<'a>)>,
+    /// Keys of the entries, once there are many.
+    many: HashSet<&'a str>,
+    room: Room,
+}
+
+/// Keys that are compared one by one; of more of them a set is kept, which takes memory from the heap.
+const FEW_KEYS: usize = 16;
+
+impl<'a> Metadata<'a> {
+    pub(crate) fn new(bump: &'a Bump) -> Self {
+        Self {
+            entries: BumpVec::new_in(bump),
+            many: HashSet::new(),
+            room: Room::new(MAX_METADATA),
+        }
+    }
+
+    /// Adds a value, put where it has to be kept by `kept`, unless there is one of this key. One that there is no room
+    /// for is `…`.
+    pub(crate) fn add<'e, H: Host>(
+        &mut self,
+        manifest: &'e Manifest,
+        key: &'a str,
+        value: u32,
+        eval: &mut Evaluation<'e, H>,
+        kept: impl FnOnce(Value<'e>) -> Value<'a>,
+    ) {
+        if self.holds(key) {
+            return;
+        }
+        let value = template::build(manifest, value, eval, &mut self.room);
+        self.entries.push((key, value.map_or(Value::Str(CUT), kept)));
+    }
+
+    fn holds(&mut self, key: &'a str) -> bool {
+        if self.entries.len() < FEW_KEYS {
+            return self.entries.iter().any(|(known, _)| *known == key);
+        }
+        if self.many.is_empty() {
+            self.many.extend(self.entries.iter().map(|(known, _)| *known));
+        }
+        !self.many.insert(key)
+    }
 }
 
 /// Appends the errors of a rule whose condition could not be told.
@@ -152,31 +201,46 @@ impl<'a> DecisionView<'a> {
     /// The decision after a look at the modified request that found it denied: its rules come behind those that fired
     /// before, and nothing is modified.
     pub(crate) fn overruled(self, denial: &Denial<'a>, bump: &'a Bump) -> Self {
-        let mut matched_policies = BumpVec::new_in(bump);
-        matched_policies.extend_from_slice(self.matched_policies);
-        for fired in denial.matched {
-            if !matched_policies.contains(&fired.policy) {
-                matched_policies.push(fired.policy);
-            }
-        }
-        let mut metadata = BumpVec::new_in(bump);
-        metadata.extend_from_slice(self.metadata);
-        for (key, value) in denial.metadata {
-            if !metadata.iter().any(|(k, _)| k == key) {
-                metadata.push((*key, *value));
-            }
-        }
+        let matched = denial.matched.iter();
+        let matched_policies = added(self.matched_policies, matched.map(|fired| fired.policy), |id| id, bump);
+        let metadata = added(self.metadata, denial.metadata.iter().copied(), |(key, _)| key, bump);
         Self {
             verb: Verb::Deny,
             reason: denial.matched.first().and_then(|fired| fired.reason),
-            matched_policies: matched_policies.into_bump_slice(),
+            matched_policies,
             matched_rules: joined(self.matched_rules, denial.labels, bump),
             matched: joined(self.matched, denial.matched, bump),
             modifications: &[],
-            metadata: metadata.into_bump_slice(),
+            metadata,
             errors: joined(self.errors, denial.errors, bump),
         }
     }
+}
+
+/// What is there, and behind it what is named otherwise than all before it.
+fn added<'a, T: Copy>(
+    first: &[T],
+    more: impl Iterator<Item = T>,
+    name: impl Fn(T) -> &'a str,
+    bump: &'a Bump,
+) -> &'a [T] {
+    let mut out: BumpVec<'a, T> = BumpVec::new_in(bump);
+    out.extend_from_slice(first);
+    let mut many: HashSet<&str> = HashSet::new();
+    for one in more {
+        let new = if out.len() < FEW_KEYS {
+            !out.iter().any(|known| name(*known) == name(one))
+        } else {
+            if many.is_empty() {
+                many.extend(out.iter().map(|known| name(*known)));
+            }
+            many.insert(name(one))
+        };
+        if new {
+            out.push(one);
+        }
+    }
+    out.into_bump_slice()
 }
 
 fn joined<'a, T: Copy>(first: &[T], second: &[T], bump: &'a Bump) -> &'a [T] {

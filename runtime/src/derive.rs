@@ -32,6 +32,13 @@ pub enum DeriveMode {
     Never,
 }
 
+/// Bytes that `llm.normalizedText` may have whatever the request; a text may become twice as long in any case. A longer
+/// one is disguise through and through, and unknown.
+const MAX_NORMAL: usize = 1 << 20;
+
+/// Bytes of a buffer that are kept for the next request. One hostile request must not cost each worker its size.
+const KEPT_BUFFER: usize = 4 << 20;
+
 /// Memory of one worker for derived fields.
 #[derive(Debug, Default)]
 pub(crate) struct DeriveScratch {
@@ -76,6 +83,11 @@ impl<'w> DeriveHost<'w> {
         prices: Option<&'w Arc<PriceTable>>,
         scratch: &'w mut DeriveScratch,
     ) -> Self {
+        for buffer in [&mut scratch.redacted, &mut scratch.text, &mut scratch.normal] {
+            if buffer.capacity() > KEPT_BUFFER {
+                *buffer = String::new();
+            }
+        }
         Self {
             mode,
             prices,
@@ -285,9 +297,11 @@ impl Host for DeriveHost<'_> {
                     ..
                 } = &mut *self.scratch;
                 Read::new(inputs.llm, bump).join(bump, text);
-                normal.clear();
-                normalizer.normalize(text, normal);
-                Value::Str(bump.alloc_str(normal))
+                if normalizer.normalize_within(text, normal, MAX_NORMAL.max(2 * text.len())) {
+                    Value::Str(bump.alloc_str(normal))
+                } else {
+                    Value::Unknown
+                }
             }
             Derived::LastUserText => {
                 let text = &mut self.scratch.text;

@@ -146,7 +146,8 @@ impl PolicyEngine {
     /// # Errors
     ///
     /// [`EvaluateError::Context`] when it is not a JSON object, holds a key twice where it is read, or is too large,
-    /// [`EvaluateError::Modified`] when modifications make it so, [`EvaluateError::NothingActive`] without policies.
+    /// [`EvaluateError::Modified`] when modifications make it so, [`EvaluateError::ModificationsTooLarge`] when they are
+    /// larger than a request may be, [`EvaluateError::NothingActive`] without policies.
     pub fn evaluate_json(&self, context: impl AsRef<[u8]>) -> Result<Response, EvaluateError> {
         self.evaluate_json_with(context.as_ref(), &EvaluateOptions::default())
     }

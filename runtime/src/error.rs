@@ -1,5 +1,6 @@
 //! Errors of building an engine, loading policies and evaluating requests.
 
+use policy_bytecode::Stopped;
 use policy_bytecode::bundle::BundleError;
 use policy_bytecode::verify::VerifyError;
 use policy_vm::JsonError;
@@ -15,6 +16,8 @@ pub enum LoadError {
     Verify(VerifyError),
     /// The module cannot be prepared for running.
     Vm(policy_vm::LoadError),
+    /// Loading was [stopped](policy_bytecode::Stop) before it was done.
+    Stopped,
 }
 
 impl fmt::Display for LoadError {
@@ -23,6 +26,7 @@ impl fmt::Display for LoadError {
             Self::Bundle(e) => write!(f, "invalid bundle: {e}"),
             Self::Verify(e) => write!(f, "the bundle's module is refused: {e}"),
             Self::Vm(e) => write!(f, "the bundle's module cannot be loaded: {e}"),
+            Self::Stopped => Stopped.fmt(f),
         }
     }
 }
@@ -33,7 +37,14 @@ impl std::error::Error for LoadError {
             Self::Bundle(e) => Some(e),
             Self::Verify(e) => Some(e),
             Self::Vm(e) => Some(e),
+            Self::Stopped => None,
         }
+    }
+}
+
+impl From<Stopped> for LoadError {
+    fn from(_: Stopped) -> Self {
+        Self::Stopped
     }
 }
 
@@ -45,13 +56,19 @@ impl From<BundleError> for LoadError {
 
 impl From<VerifyError> for LoadError {
     fn from(error: VerifyError) -> Self {
+        if error.is_stopped() {
+            return Self::Stopped;
+        }
         Self::Verify(error)
     }
 }
 
 impl From<policy_vm::LoadError> for LoadError {
     fn from(error: policy_vm::LoadError) -> Self {
-        Self::Vm(error)
+        match error {
+            policy_vm::LoadError::Stopped => Self::Stopped,
+            error => Self::Vm(error),
+        }
     }
 }
 
@@ -65,6 +82,8 @@ pub enum BuildError {
     Load(LoadError),
     /// Neither policies nor a bundle were given, or both.
     Source(&'static str),
+    /// Compiling or loading was [stopped](policy_bytecode::Stop) before it was done.
+    Stopped,
 }
 
 impl fmt::Display for BuildError {
@@ -73,6 +92,7 @@ impl fmt::Display for BuildError {
             Self::Policies(lines) => f.write_str(&lines.join("\n")),
             Self::Load(e) => fmt::Display::fmt(e, f),
             Self::Source(text) => f.write_str(text),
+            Self::Stopped => Stopped.fmt(f),
         }
     }
 }
@@ -81,14 +101,17 @@ impl std::error::Error for BuildError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Load(e) => Some(e),
-            Self::Policies(_) | Self::Source(_) => None,
+            Self::Policies(_) | Self::Source(_) | Self::Stopped => None,
         }
     }
 }
 
 impl From<LoadError> for BuildError {
     fn from(error: LoadError) -> Self {
-        Self::Load(error)
+        match error {
+            LoadError::Stopped => Self::Stopped,
+            error => Self::Load(error),
+        }
     }
 }
 
@@ -110,6 +133,8 @@ pub enum EvaluateError {
     NothingActive,
     /// The context as the policies modify it can no longer be evaluated.
     Modified(JsonError),
+    /// The policies' modifications are larger than a request may be, so they cannot be applied as they are meant.
+    ModificationsTooLarge,
     /// A context given as a Rust value does not serialise.
     Serialize(String),
 }
@@ -126,6 +151,9 @@ impl fmt::Display for EvaluateError {
             }
             Self::NothingActive => f.write_str("no policy is active, so nothing can be decided"),
             Self::Modified(e) => write!(f, "malformed context after the policies' modifications: {e}"),
+            Self::ModificationsTooLarge => {
+                f.write_str("the policies' modifications of this context are larger than a context may be")
+            }
             Self::Serialize(detail) => write!(f, "the context does not serialise: {detail}"),
         }
     }
@@ -140,6 +168,7 @@ impl std::error::Error for EvaluateError {
             | Self::NoPolicies
             | Self::UnknownNamespace(_)
             | Self::NothingActive
+            | Self::ModificationsTooLarge
             | Self::Serialize(_) => None,
         }
     }
@@ -156,7 +185,7 @@ impl EvaluateError {
             Self::NoPolicies => "no_policies",
             Self::UnknownNamespace(_) => "unknown_namespace",
             Self::NothingActive => "not_ready",
-            Self::Modified(_) => "modification_refused",
+            Self::Modified(_) | Self::ModificationsTooLarge => "modification_refused",
             Self::Serialize(_) => "unserialisable_context",
         }
     }

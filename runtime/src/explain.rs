@@ -5,15 +5,15 @@
 
 use crate::response::ErrorView;
 use crate::snapshot::{Policies, path_text};
-use crate::template::text;
+use crate::template::{CUT, text};
 use bumpalo::collections::Vec as BumpVec;
 use policy_bytecode::context::Shape;
 use policy_bytecode::manifest::CondNode;
 use policy_bytecode::module::PathSegment;
 use policy_bytecode::predicate::{PredOp, PredOperand};
 use policy_bytecode::quantifier::{ItemOperand, ItemTest, Node, Subject};
-use policy_bytecode::{BodyIdx, Outcome, PredIdx, RuleIdx};
-use policy_vm::{Evaluation, Host, Trap, Value, in_element, is_readable};
+use policy_bytecode::{BodyIdx, ConstIdx, Outcome, PredIdx, RuleIdx};
+use policy_vm::{Bump, Evaluation, Host, LoadedModule, Trap, Value, in_element, is_readable};
 use serde::Serialize;
 
 /// Every rule in scope, with the outcome of each of its conditions.
@@ -87,23 +87,9 @@ fn name(outcome: Outcome) -> &'static str {
     }
 }
 
-/// Outcome of a condition tree, every node looked at. Recursion is bounded by the manifest's depth check.
-pub(crate) fn outcome<H: Host>(policies: &Policies, node: u32, eval: &mut Evaluation<'_, H>) -> Outcome {
-    match policies.manifest.conditions.get(node as usize) {
-        Some(CondNode::Const(value)) => Outcome::from(*value),
-        Some(CondNode::And(children)) => children
-            .iter()
-            .fold(Outcome::True, |all, c| all.and(outcome(policies, *c, eval))),
-        Some(CondNode::Or(children)) => children
-            .iter()
-            .fold(Outcome::False, |any, c| any.or(outcome(policies, *c, eval))),
-        Some(CondNode::Not(child)) => outcome(policies, *child, eval).negate(),
-        Some(CondNode::Test { pred, negated }) => {
-            let outcome = eval.predicate(*pred);
-            if *negated { outcome.negate() } else { outcome }
-        }
-        None => Outcome::Error,
-    }
+fn test_outcome<H: Host>(pred: PredIdx, negated: bool, eval: &mut Evaluation<'_, H>) -> Outcome {
+    let outcome = eval.predicate(pred);
+    if negated { outcome.negate() } else { outcome }
 }
 
 /// What the errors of one rule are attributed to.
@@ -113,26 +99,39 @@ pub(crate) struct Blame<'a> {
     pub(crate) rule: &'a str,
 }
 
-/// Appends the comparisons that make a condition an error, in document order: those in error below a node in error.
+/// Appends the comparisons that make a condition an error, in document order: those in error below a node in error. Every
+/// node is looked at once. Recursion is bounded by the manifest's depth check.
 pub(crate) fn errors<'a, H: Host>(
     policies: &'a Policies,
     node: u32,
     blame: Blame<'a>,
     eval: &mut Evaluation<'a, H>,
     out: &mut BumpVec<'a, ErrorView<'a>>,
-) {
-    match policies.manifest.conditions.get(node as usize) {
-        Some(CondNode::And(children) | CondNode::Or(children)) => {
-            for child in children {
-                if outcome(policies, *child, eval) == Outcome::Error {
-                    errors(policies, *child, blame, eval, out);
-                }
+) -> Outcome {
+    let known = out.len();
+    let outcome = match policies.manifest.conditions.get(node as usize) {
+        Some(CondNode::Const(value)) => Outcome::from(*value),
+        Some(CondNode::And(children)) => children.iter().fold(Outcome::True, |all, child| {
+            all.and(errors(policies, *child, blame, eval, out))
+        }),
+        Some(CondNode::Or(children)) => children.iter().fold(Outcome::False, |any, child| {
+            any.or(errors(policies, *child, blame, eval, out))
+        }),
+        Some(CondNode::Not(child)) => errors(policies, *child, blame, eval, out).negate(),
+        Some(CondNode::Test { pred, negated }) => {
+            let outcome = test_outcome(*pred, *negated, eval);
+            if outcome == Outcome::Error {
+                out.push(comparison_error(policies, *pred, blame, eval));
             }
+            outcome
         }
-        Some(CondNode::Not(child)) => errors(policies, *child, blame, eval, out),
-        Some(CondNode::Test { pred, .. }) => out.push(comparison_error(policies, *pred, blame, eval)),
-        Some(CondNode::Const(_)) | None => {}
+        None => Outcome::Error,
+    };
+    if outcome != Outcome::Error {
+        // Something else decided, so they are the errors of nothing.
+        out.truncate(known);
     }
+    outcome
 }
 
 /// The error of a rule whose evaluation broke off.
@@ -309,6 +308,10 @@ pub(crate) fn rules<H: Host>(
     eval: &mut Evaluation<'_, H>,
 ) -> Vec<RuleTrace> {
     let mut rules = Vec::new();
+    let mut room = TraceRoom {
+        left: MAX_TRACE_VALUES,
+        built: MAX_TRACE_VALUES,
+    };
     for (index, info) in policies.manifest.rules.iter().enumerate() {
         let Some(rule) = eval.module().rule(index).copied() else {
             continue;
@@ -316,8 +319,10 @@ pub(crate) fn rules<H: Host>(
         if !in_scope(rule.policy.index()) {
             continue;
         }
-        let hit = eval.hits().iter().find(|h| h.rule.index() == index).copied();
-        let condition = condition(policies, info.condition, eval);
+        // They are in the order of rules.
+        let hit = eval.hits().binary_search_by_key(&index, |hit| hit.rule.index());
+        let hit = hit.ok().and_then(|at| eval.hits().get(at)).copied();
+        let (_, condition) = condition(policies, info.condition, eval, &mut room);
         rules.push(RuleTrace {
             policy: policies
                 .manifest
@@ -339,37 +344,138 @@ pub(crate) fn rules<H: Host>(
     rules
 }
 
-fn condition<H: Host>(policies: &Policies, node: u32, eval: &mut Evaluation<'_, H>) -> ConditionTrace {
-    let outcome = name(outcome(policies, node, eval));
-    let branch = |operator: &str, conditions| ConditionTrace {
+/// A node and what it comes out as; every node is looked at once.
+fn condition<H: Host>(
+    policies: &Policies,
+    node: u32,
+    eval: &mut Evaluation<'_, H>,
+    room: &mut TraceRoom,
+) -> (Outcome, ConditionTrace) {
+    let mut all = |children: &[u32], eval: &mut Evaluation<'_, H>| -> Vec<(Outcome, ConditionTrace)> {
+        children
+            .iter()
+            .map(|child| condition(policies, *child, eval, room))
+            .collect()
+    };
+    let (operator, outcome, children) = match policies.manifest.conditions.get(node as usize) {
+        Some(CondNode::And(children)) => {
+            let children = all(children, eval);
+            let outcome = children.iter().fold(Outcome::True, |all, (own, _)| all.and(*own));
+            ("and", outcome, children)
+        }
+        Some(CondNode::Or(children)) => {
+            let children = all(children, eval);
+            let outcome = children.iter().fold(Outcome::False, |any, (own, _)| any.or(*own));
+            ("or", outcome, children)
+        }
+        Some(CondNode::Not(child)) => {
+            let children = all(&[*child], eval);
+            let inner = children.first().map_or(Outcome::Error, |(own, _)| *own);
+            ("not", inner.negate(), children)
+        }
+        Some(CondNode::Test { pred, negated }) => {
+            let outcome = test_outcome(*pred, *negated, eval);
+            return (outcome, test(policies, *pred, *negated, name(outcome), eval, room));
+        }
+        Some(CondNode::Const(value)) => ("const", Outcome::from(*value), Vec::new()),
+        None => ("const", Outcome::Error, Vec::new()),
+    };
+    let trace = ConditionTrace {
         operator: operator.to_owned(),
-        outcome,
+        outcome: name(outcome),
         field: None,
         actual: None,
         value: None,
         value_from: None,
         ignore_case: false,
-        conditions,
+        conditions: children.into_iter().map(|(_, trace)| trace).collect(),
         element: None,
         condition: None,
     };
-    match policies.manifest.conditions.get(node as usize) {
-        Some(CondNode::And(children)) => branch(
-            "and",
-            children.iter().map(|c| condition(policies, *c, eval)).collect(),
-        ),
-        Some(CondNode::Or(children)) => branch(
-            "or",
-            children.iter().map(|c| condition(policies, *c, eval)).collect(),
-        ),
-        Some(CondNode::Not(child)) => branch("not", vec![condition(policies, *child, eval)]),
-        Some(CondNode::Test { pred, negated }) => test(policies, *pred, *negated, outcome, eval),
-        Some(CondNode::Const(_)) | None => branch("const", Vec::new()),
-    }
+    (outcome, trace)
 }
 
 /// Texts longer than this are cut in traces: a prompt belongs into the request, not into its explanation.
 const MAX_TRACE_TEXT: usize = 200;
+/// Values shown of one list or object in a trace, those inside of it included.
+const MAX_TRACE_NODES: usize = 1000;
+/// What all values of a trace take together, by one for each and the bytes of its text.
+const MAX_TRACE_VALUES: usize = 4 << 20;
+
+/// What values of a trace may still take: every comparison shows what it found, and many may look at one large value.
+struct TraceRoom {
+    left: usize,
+    /// For constants, which are built before it is known how much of them is shown.
+    built: usize,
+}
+
+impl TraceRoom {
+    /// A value as JSON, as far as there is room for it: `…` stands for the rest.
+    fn show(&mut self, value: &Value<'_>, longest: usize) -> serde_json::Value {
+        let mut nodes = MAX_TRACE_NODES;
+        self.show_some(value, longest, &mut nodes)
+    }
+
+    fn show_some(&mut self, value: &Value<'_>, longest: usize, nodes: &mut usize) -> serde_json::Value {
+        use serde_json::Value as Json;
+        if self.left == 0 || *nodes == 0 {
+            return Json::from(CUT);
+        }
+        self.left -= 1;
+        *nodes -= 1;
+        match value {
+            Value::Str(text) => Json::String(self.text(text, longest)),
+            Value::Array(items) | Value::Set(items) => {
+                let mut shown = Vec::new();
+                for item in *items {
+                    let whole = self.left > 0 && *nodes > 0;
+                    shown.push(self.show_some(item, longest, nodes));
+                    if !whole {
+                        break;
+                    }
+                }
+                Json::Array(shown)
+            }
+            Value::Object(members) => {
+                let mut shown = serde_json::Map::new();
+                for (key, value) in *members {
+                    if self.left == 0 || *nodes == 0 {
+                        shown.insert(CUT.to_owned(), Json::from(CUT));
+                        break;
+                    }
+                    let key = self.text(key, longest);
+                    shown.insert(key, self.show_some(value, longest, nodes));
+                }
+                Json::Object(shown)
+            }
+            scalar => crate::response::to_json(scalar),
+        }
+    }
+
+    fn text(&mut self, text: &str, longest: usize) -> String {
+        let end = text.floor_char_boundary(longest.min(self.left));
+        self.left -= end;
+        if end == text.len() {
+            return text.to_owned();
+        }
+        format!("{}{CUT} ({} bytes)", text.get(..end).unwrap_or(""), text.len())
+    }
+
+    fn constant(&mut self, module: &LoadedModule, k: ConstIdx, bump: &Bump) -> serde_json::Value {
+        match module.constant_within(k, bump, &mut self.built) {
+            Some(value) => self.show(&value, usize::MAX),
+            None => serde_json::Value::from(CUT),
+        }
+    }
+
+    fn found(&mut self, value: &Value<'_>) -> serde_json::Value {
+        self.show(value, MAX_TRACE_TEXT)
+    }
+
+    fn pattern(&mut self, source: &str) -> serde_json::Value {
+        serde_json::Value::String(self.text(source, usize::MAX))
+    }
+}
 
 fn test<H: Host>(
     policies: &Policies,
@@ -377,6 +483,7 @@ fn test<H: Host>(
     negated: bool,
     outcome: &'static str,
     eval: &mut Evaluation<'_, H>,
+    room: &mut TraceRoom,
 ) -> ConditionTrace {
     let module = eval.module();
     let predicate = module.predicate(pred).copied();
@@ -385,10 +492,10 @@ fn test<H: Host>(
     let actual = predicate
         .map(|p| eval.field(p.field))
         .filter(Value::is_present)
-        .map(|v| cut(crate::response::to_json(&v)));
+        .map(|v| room.found(&v));
     let value = predicate.and_then(|p| match p.operand {
-        PredOperand::Const(k) => Some(crate::response::to_json(&module.constant(k, eval.bump()))),
-        PredOperand::Pattern(x) => module.pattern_source(x).map(serde_json::Value::from),
+        PredOperand::Const(k) => Some(room.constant(module, k, eval.bump())),
+        PredOperand::Pattern(x) => module.pattern_source(x).map(|source| room.pattern(source)),
         PredOperand::None => negated.then_some(serde_json::Value::Bool(false)),
         PredOperand::Field(_) | PredOperand::Body(_) => None,
     });
@@ -399,7 +506,7 @@ fn test<H: Host>(
     let element = predicate.and_then(|p| match p.operand {
         PredOperand::Body(body) => {
             let list = eval.field(p.field);
-            deciding(policies, p.op, body, list, eval)
+            deciding(policies, p.op, body, list, eval, room)
         }
         PredOperand::None | PredOperand::Const(_) | PredOperand::Pattern(_) | PredOperand::Field(_) => None,
     });
@@ -426,6 +533,7 @@ fn deciding<'a, H: Host>(
     body: BodyIdx,
     list: Value<'a>,
     eval: &mut Evaluation<'a, H>,
+    room: &mut TraceRoom,
 ) -> Option<(usize, ConditionTrace)> {
     let Value::Array(items) = list else {
         return None;
@@ -444,7 +552,7 @@ fn deciding<'a, H: Host>(
         }
     }
     let (position, item) = found?;
-    Some((position, node(policies, body, root, item, eval)))
+    Some((position, node(policies, body, root, item, eval, room)))
 }
 
 /// A node of a body for one element. Recursion is bounded by the verifier (V27).
@@ -454,6 +562,7 @@ fn node<'a, H: Host>(
     at: u32,
     item: Value<'a>,
     eval: &mut Evaluation<'a, H>,
+    room: &mut TraceRoom,
 ) -> ConditionTrace {
     let outcome = name(eval.body_outcome(body, at, item));
     let branch = |operator: &str, conditions| ConditionTrace {
@@ -469,18 +578,18 @@ fn node<'a, H: Host>(
         condition: None,
     };
     let module = eval.module();
-    let all = |nodes: &[u32], eval: &mut Evaluation<'a, H>| {
+    let all = |nodes: &[u32], eval: &mut Evaluation<'a, H>, room: &mut TraceRoom| {
         nodes
             .iter()
-            .map(|n| node(policies, body, *n, item, eval))
+            .map(|n| node(policies, body, *n, item, eval, room))
             .collect()
     };
     match module.body(body).and_then(|body| body.nodes.get(at as usize)) {
-        Some(Node::And(nodes)) => branch("and", all(nodes, eval)),
-        Some(Node::Or(nodes)) => branch("or", all(nodes, eval)),
-        Some(Node::Not(inner)) => branch("not", all(&[*inner], eval)),
-        Some(Node::Pred { pred, negated }) => test(policies, *pred, *negated, outcome, eval),
-        Some(Node::Test(test)) => item_test(policies, test, item, outcome, eval),
+        Some(Node::And(nodes)) => branch("and", all(nodes, eval, room)),
+        Some(Node::Or(nodes)) => branch("or", all(nodes, eval, room)),
+        Some(Node::Not(inner)) => branch("not", all(&[*inner], eval, room)),
+        Some(Node::Pred { pred, negated }) => test(policies, *pred, *negated, outcome, eval, room),
+        Some(Node::Test(test)) => item_test(policies, test, item, outcome, eval, room),
         None => branch("const", Vec::new()),
     }
 }
@@ -491,6 +600,7 @@ fn item_test<'a, H: Host>(
     item: Value<'a>,
     outcome: &'static str,
     eval: &mut Evaluation<'a, H>,
+    room: &mut TraceRoom,
 ) -> ConditionTrace {
     let module = eval.module();
     let field_name = |f: policy_bytecode::FieldIdx| policies.field_names.get(f.index()).cloned();
@@ -504,18 +614,18 @@ fn item_test<'a, H: Host>(
             (test.negated.then_some(serde_json::Value::Bool(false)), None)
         }
         ItemOperand::Plain(PredOperand::Const(k)) => (
-            Some(crate::response::to_json(&module.constant(*k, eval.bump()))),
+            Some(room.constant(module, *k, eval.bump())),
             None,
         ),
         ItemOperand::Plain(PredOperand::Pattern(x)) => {
-            (module.pattern_source(*x).map(serde_json::Value::from), None)
+            (module.pattern_source(*x).map(|source| room.pattern(source)), None)
         }
         ItemOperand::Plain(PredOperand::Field(f)) => (None, field_name(*f)),
         ItemOperand::Plain(PredOperand::Body(_)) => (None, None),
     };
     let below = test
         .body()
-        .and_then(|body| deciding(policies, test.op, body, found, eval));
+        .and_then(|body| deciding(policies, test.op, body, found, eval, room));
     let (element, condition) = below.unzip();
     ConditionTrace {
         operator: operator(test.op, test.negated).to_owned(),
@@ -523,7 +633,7 @@ fn item_test<'a, H: Host>(
         field,
         actual: Some(found)
             .filter(Value::is_present)
-            .map(|v| cut(crate::response::to_json(&v))),
+            .map(|v| room.found(&v)),
         value,
         value_from,
         ignore_case: test.op.unfolded().1,
@@ -553,23 +663,6 @@ pub(crate) fn operator(op: PredOp, negated: bool) -> &'static str {
         (PredOp::EndsWith, true) => "not_ends_with",
         (PredOp::Matches, true) => "not_matches",
         (op, _) => op.as_str(),
-    }
-}
-
-fn cut(value: serde_json::Value) -> serde_json::Value {
-    match value {
-        serde_json::Value::String(text) if text.len() > MAX_TRACE_TEXT => {
-            let mut end = MAX_TRACE_TEXT;
-            while !text.is_char_boundary(end) {
-                end -= 1;
-            }
-            serde_json::Value::String(format!(
-                "{}… ({} bytes)",
-                text.get(..end).unwrap_or(""),
-                text.len()
-            ))
-        }
-        other => other,
     }
 }
 

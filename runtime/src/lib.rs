@@ -56,6 +56,7 @@ pub use error::{BuildError, EvaluateError, LoadError};
 pub use explain::{ConditionTrace, RuleTrace, Trace};
 pub use policy_bytecode::bundle::{PrivateKey, PublicKey};
 pub use policy_bytecode::module::Decision as Verb;
+pub use policy_bytecode::{Stop, Stopped};
 #[cfg(feature = "compile")]
 pub use policy_compiler::Compiler;
 pub use policy_primitives as primitives;

@@ -7,15 +7,21 @@
 //!
 //! A verb that meets a value of the wrong type never lets it pass as it is where the policy wanted a bound: `$cap` and
 //! `$floor` then give their own number, and the response lists an error.
+//!
+//! Values with placeholders repeat parts of the request. What all modifications give is no larger than a request may be
+//! (the module's `body_bytes`), and making it takes no more than twice the arena that an evaluation may take; beyond
+//! that nothing is composed, and the request gets no decision: a change that is not made whole must not look as if it
+//! were.
 
 use crate::derive::DeriveHost;
+use crate::error::EvaluateError;
 use crate::explain::{self, Blame};
 use crate::request;
 use crate::response::ErrorView;
 use crate::snapshot::Policies;
-use crate::template;
+use crate::template::{self, Room};
 use bumpalo::collections::Vec as BumpVec;
-use policy_bytecode::manifest::{Manifest, ModificationInfo, VerbInfo};
+use policy_bytecode::manifest::{Manifest, ModificationInfo, ValueNode, VerbInfo};
 use policy_bytecode::module::Module;
 use policy_bytecode::{ConstIdx, FieldIdx};
 use policy_primitives::pii::{PiiType, PiiTypeSet};
@@ -121,23 +127,36 @@ pub(crate) struct Composed<'a> {
     pub(crate) in_lists: bool,
 }
 
-/// Whether the fired rules among `hits` modify anything that a condition looks at.
-pub(crate) fn is_read(policies: &Policies, hits: &[Hit]) -> bool {
+/// Whether anything but the modified values themselves depends on the modifications of the fired rules among `hits`: they
+/// change what a condition looks at, or may be larger than they may be.
+pub(crate) fn matters(policies: &Policies, hits: &[Hit]) -> bool {
     let fired = hits.iter().filter(|hit| hit.fired);
     let rules = fired.filter_map(|hit| policies.manifest.rules.get(hit.rule.index()));
-    let mut targets = rules
-        .flat_map(|rule| &rule.modifications)
-        .filter_map(|info| policies.targets.get(info.field.index()));
-    targets.any(|target| target.as_ref().is_some_and(|target| target.read))
+    let mut modifications = rules.flat_map(|rule| &rule.modifications);
+    modifications.any(|info| {
+        let target = policies.targets.get(info.field.index());
+        let read = target.is_some_and(|target| target.as_ref().is_some_and(|target| target.read));
+        read || match info.verb {
+            VerbInfo::Set(value) | VerbInfo::Default(value) | VerbInfo::Append(value) => {
+                let value = policies.manifest.values.get(value as usize);
+                !matches!(value, Some(ValueNode::Const(_)))
+            }
+            VerbInfo::Cap(_) | VerbInfo::Floor(_) | VerbInfo::Remove | VerbInfo::Redact(_) => false,
+        }
+    })
 }
 
 /// Composes the modifications of the fired rules among `hits`, which are in order.
+///
+/// # Errors
+///
+/// [`EvaluateError::ModificationsTooLarge`].
 pub(crate) fn compose<'a>(
     policies: &'a Policies,
     hits: &[Hit],
     eval: &mut Evaluation<'a, DeriveHost<'_>>,
     errors: &mut BumpVec<'a, ErrorView<'a>>,
-) -> Composed<'a> {
+) -> Result<Composed<'a>, EvaluateError> {
     let bump = eval.bump();
     let mut asked: BumpVec<'a, Asked<'a>> = BumpVec::new_in(bump);
     for hit in hits.iter().filter(|hit| hit.fired) {
@@ -159,9 +178,13 @@ pub(crate) fn compose<'a>(
     }
     asked.sort_unstable_by_key(|a| (a.target.rank, a.order));
 
+    let limits = eval.module().limits();
+    let bytes = |limit: u64| usize::try_from(limit).unwrap_or(usize::MAX);
     let mut out = Out {
         entries: BumpVec::new_in(bump),
         errors: BumpVec::new_in(bump),
+        room: Room::new(bytes(limits.body_bytes)),
+        arena: bytes(limits.arena_bytes).saturating_mul(2),
     };
     let mut changes: BumpVec<'a, Change<'a>> = BumpVec::new_in(bump);
     let (mut any, mut read, mut in_lists) = (false, false, false);
@@ -176,7 +199,9 @@ pub(crate) fn compose<'a>(
         } else {
             Value::Undefined
         };
-        let after = Tree::new(own, before, bump).compose(policies, eval, &mut out);
+        let after = Tree::new(own, before, bump)
+            .compose(policies, eval, &mut out)
+            .ok_or(EvaluateError::ModificationsTooLarge)?;
         let changed = !same(&before, &after);
         any |= changed;
         read |= changed && first.target.read;
@@ -196,18 +221,22 @@ pub(crate) fn compose<'a>(
     out.errors.sort_unstable_by_key(|(order, _)| *order);
     errors.extend(out.errors.iter().map(|(_, error)| *error));
     let entries = bump.alloc_slice_fill_iter(out.entries.iter().map(|(_, entry)| *entry));
-    Composed {
+    Ok(Composed {
         entries,
         changes: changes.into_bump_slice(),
         read,
         in_lists,
-    }
+    })
 }
 
 /// What is composed, each with its place in the order of all modifications.
 struct Out<'a> {
     entries: BumpVec<'a, (usize, (&'a str, Value<'a>))>,
     errors: BumpVec<'a, (usize, ErrorView<'a>)>,
+    /// For the values that rules give.
+    room: Room,
+    /// Bytes of the arena that may be in use.
+    arena: usize,
 }
 
 /// One path, and what rules want of it.
@@ -215,6 +244,8 @@ struct Spot<'a> {
     asked: &'a [Asked<'a>],
     /// From the outermost path of the tree on.
     steps: &'a [Step],
+    /// The nearest spot that this one is below.
+    above: Option<usize>,
     /// Some verb has given it a value.
     touched: bool,
     removed: bool,
@@ -235,13 +266,22 @@ impl<'a> Tree<'a> {
         let mut spots = BumpVec::new_in(bump);
         let outermost = asked.first().map_or(0, |a| a.target.steps.len());
         let mut rest = asked;
+        // The spots that the last one is below, and itself: what is below it comes directly behind.
+        let mut open: BumpVec<'a, (usize, &'a [Step])> = BumpVec::new_in(bump);
         while let Some(first) = rest.first() {
             let here = |a: &Asked<'a>| a.target.rank == first.target.rank;
             let (own, more) = rest.split_at(rest.partition_point(here));
             rest = more;
+            let steps = first.target.steps.get(outermost..).unwrap_or(&[]);
+            while open.last().is_some_and(|(_, outer)| !steps.starts_with(outer)) {
+                open.pop();
+            }
+            let above = open.last().map(|(spot, _)| *spot);
+            open.push((spots.len(), steps));
             spots.push(Spot {
                 asked: own,
-                steps: first.target.steps.get(outermost..).unwrap_or(&[]),
+                steps,
+                above,
                 touched: false,
                 removed: false,
                 wrong: None,
@@ -255,14 +295,31 @@ impl<'a> Tree<'a> {
         policies: &'a Policies,
         eval: &mut Evaluation<'a, DeriveHost<'_>>,
         out: &mut Out<'a>,
-    ) -> Value<'a> {
+    ) -> Option<Value<'a>> {
         let manifest = &policies.manifest;
+        let arena = out.arena;
+        let fits = |eval: &Evaluation<'a, DeriveHost<'_>>| (eval.arena_used() <= arena).then_some(());
         let count = self.spots.len();
-        (0..count).for_each(|spot| self.set(spot, manifest, eval));
-        (0..count).for_each(|spot| self.append(spot, manifest, eval));
-        (0..count).rev().for_each(|spot| self.redact(spot, eval));
-        (0..count).rev().for_each(|spot| self.bound(spot, eval));
-        (0..count).for_each(|spot| self.remove(spot));
+        for spot in 0..count {
+            self.set(spot, manifest, eval, &mut out.room)?;
+            fits(eval)?;
+        }
+        for spot in 0..count {
+            self.append(spot, manifest, eval, &mut out.room)?;
+            fits(eval)?;
+        }
+        for spot in (0..count).rev() {
+            self.redact(spot, eval);
+            fits(eval)?;
+        }
+        for spot in (0..count).rev() {
+            self.bound(spot, eval);
+            fits(eval)?;
+        }
+        for spot in 0..count {
+            self.remove(spot);
+            fits(eval)?;
+        }
         for spot in &self.spots {
             let Some(first) = spot.asked.first() else { continue };
             let value = match place::get(self.value, spot.steps) {
@@ -282,7 +339,7 @@ impl<'a> Tree<'a> {
                 }
             }
         }
-        self.value
+        Some(self.value)
     }
 
     fn current(&self, spot: usize) -> Value<'a> {
@@ -308,8 +365,14 @@ impl<'a> Tree<'a> {
         }
     }
 
-    /// The first plain value, or where nothing is the first default.
-    fn set(&mut self, spot: usize, manifest: &'a Manifest, eval: &mut Evaluation<'a, DeriveHost<'_>>) {
+    /// The first plain value, or where nothing is the first default. `None` where there is no room for it.
+    fn set(
+        &mut self,
+        spot: usize,
+        manifest: &'a Manifest,
+        eval: &mut Evaluation<'a, DeriveHost<'_>>,
+        room: &mut Room,
+    ) -> Option<()> {
         let plain = self.wanted(spot, |verb| match verb {
             VerbInfo::Set(v) => Some(*v),
             _other => None,
@@ -321,19 +384,27 @@ impl<'a> Tree<'a> {
         let missing = !self.current(spot).is_present();
         let default = default.first().filter(|_| missing);
         if let Some(v) = plain.first().or(default) {
-            let value = template::build(manifest, *v, eval);
+            let value = template::build(manifest, *v, eval, room)?;
             self.write(spot, value);
         }
+        Some(())
     }
 
-    /// Everything that is to be appended, in order. What is no list becomes the first element of one.
-    fn append(&mut self, spot: usize, manifest: &'a Manifest, eval: &mut Evaluation<'a, DeriveHost<'_>>) {
+    /// Everything that is to be appended, in order. What is no list becomes the first element of one. `None` where there
+    /// is no room for it.
+    fn append(
+        &mut self,
+        spot: usize,
+        manifest: &'a Manifest,
+        eval: &mut Evaluation<'a, DeriveHost<'_>>,
+        room: &mut Room,
+    ) -> Option<()> {
         let more = self.wanted(spot, |verb| match verb {
             VerbInfo::Append(v) => Some(*v),
             _other => None,
         });
         if more.is_empty() {
-            return;
+            return Some(());
         }
         let mut items = BumpVec::new_in(self.bump);
         match self.current(spot) {
@@ -342,9 +413,10 @@ impl<'a> Tree<'a> {
             other => items.push(other),
         }
         for v in more {
-            items.push(template::build(manifest, *v, eval));
+            items.push(template::build(manifest, *v, eval, room)?);
         }
         self.write(spot, Value::Array(items.into_bump_slice()));
+        Some(())
     }
 
     /// Redacts the types that any rule names for this spot or for one above it: what is in two detections at once is
@@ -360,8 +432,8 @@ impl<'a> Tree<'a> {
             .reduce(PiiTypeSet::union)
         };
         let Some(own) = types(spot) else { return };
-        let steps = |spot: usize| self.spots.get(spot).map_or(&[][..], |spot| spot.steps);
-        let above = (0..spot).filter(|outer| steps(spot).starts_with(steps(*outer)));
+        let outer = |spot: &usize| self.spots.get(*spot)?.above;
+        let above = std::iter::successors(outer(&spot), outer);
         let all = above.filter_map(types).fold(own, PiiTypeSet::union);
         let current = self.current(spot);
         if current.is_present() {

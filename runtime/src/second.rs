@@ -7,14 +7,14 @@
 //!
 //! Memory for it belongs to the worker: nothing is allocated once it has grown to the size of the traffic.
 
-use crate::decision::{self, Strongest};
+use crate::decision::{self, Metadata, Strongest};
 use crate::derive::DeriveHost;
 use crate::error::EvaluateError;
 use crate::explain::{self, RuleTrace};
 use crate::modify::Composed;
 use crate::response::{ErrorView, MatchView};
 use crate::snapshot::Policies;
-use crate::template;
+use crate::template::{self, MAX_REASONS, Room};
 use bumpalo::collections::Vec as BumpVec;
 use policy_bytecode::RuleIdx;
 use policy_bytecode::module::Decision as Verb;
@@ -106,7 +106,8 @@ pub(crate) fn look<'a>(
     };
     let mut labels = BumpVec::new_in(bump);
     let mut matched = BumpVec::new_in(bump);
-    let mut metadata: BumpVec<'a, (&'a str, Value<'a>)> = BumpVec::new_in(bump);
+    let mut metadata = Metadata::new(bump);
+    let mut reasons = Room::new(MAX_REASONS);
     let mut errors = BumpVec::new_in(again.bump());
     for hit in hits.iter().filter(denies) {
         let Some(rule) = policies.module.rule(hit.rule.index()) else {
@@ -118,7 +119,7 @@ pub(crate) fn look<'a>(
         labels.push(label.map_or("", String::as_str));
         let info = policies.manifest.rules.get(hit.rule.index());
         let reason = info.and_then(|info| info.reason);
-        let reason = reason.map(|t| template::render(&policies.manifest, t, &mut again));
+        let reason = reason.map(|t| template::render(&policies.manifest, t, &mut again, &mut reasons));
         matched.push(MatchView {
             policy: blame.policy,
             rule: blame.rule,
@@ -126,10 +127,9 @@ pub(crate) fn look<'a>(
             reason: reason.map(|text| &*bump.alloc_str(text)),
         });
         for (key, value) in info.iter().flat_map(|info| &info.metadata) {
-            if !metadata.iter().any(|(k, _)| k == key) {
-                let value = template::build(&policies.manifest, *value, &mut again);
-                metadata.push((key, kept(&value, bump)));
-            }
+            metadata.add(&policies.manifest, key, *value, &mut again, |value| {
+                kept(&value, bump)
+            });
         }
     }
     let kept_errors = errors.iter().map(|error| ErrorView {
@@ -148,7 +148,7 @@ pub(crate) fn look<'a>(
         failed: hits.iter().filter(denies).any(|hit| hit.error),
         labels: labels.into_bump_slice(),
         matched: matched.into_bump_slice(),
-        metadata: metadata.into_bump_slice(),
+        metadata: metadata.entries.into_bump_slice(),
         errors: errors.into_bump_slice(),
         trace,
     }))

@@ -2,9 +2,10 @@
 
 use crate::error::LoadError;
 use crate::modify::{self, Target};
+use policy_bytecode::Stop;
 use policy_bytecode::bundle::{Bundle, BundleDigest, CostCertificate, PublicKey};
 use policy_bytecode::manifest::Manifest;
-use policy_bytecode::verify::{HostLimits, verify};
+use policy_bytecode::verify::{HostLimits, verify_until};
 use policy_vm::LoadedModule;
 use std::collections::HashMap;
 
@@ -26,8 +27,10 @@ pub struct Policies {
     pub(crate) policy_index: HashMap<String, usize>,
     /// Rules of each policy.
     rule_counts: Vec<usize>,
-    /// Which policies a namespace sees, by policy index; `global` is in each.
-    pub(crate) namespaces: HashMap<String, Box<[bool]>>,
+    /// The number of each namespace; `global` is 0. Only those that a policy is of.
+    pub(crate) namespaces: HashMap<String, u32>,
+    /// The number of the namespace that each policy is of.
+    pub(crate) namespace_of: Vec<u32>,
     /// Canonical spelling of each field's path.
     pub(crate) field_names: Vec<String>,
     /// What rules modify, by field.
@@ -42,12 +45,23 @@ impl Policies {
     /// [`LoadError::Bundle`] for damaged, malformed, unsigned or wrongly signed bytes; [`LoadError::Verify`] for code
     /// that breaks a rule; [`LoadError::Vm`] for patterns that this build cannot run.
     pub fn from_bundle(bytes: &[u8], trusted: &[PublicKey]) -> Result<Self, LoadError> {
+        Self::from_bundle_until(bytes, trusted, &Stop::never())
+    }
+
+    /// As [`Policies::from_bundle`], unless `stop` is asked to.
+    ///
+    /// # Errors
+    ///
+    /// As [`Policies::from_bundle`], and [`LoadError::Stopped`].
+    pub fn from_bundle_until(bytes: &[u8], trusted: &[PublicKey], stop: &Stop) -> Result<Self, LoadError> {
+        stop.check()?;
         let bundle = Bundle::decode(bytes)?;
+        stop.check()?;
         if !trusted.is_empty() {
             bundle.signed_by(&trusted.iter().map(|k| k.0).collect::<Vec<_>>())?;
         }
-        let verified = verify(bundle.module, &HostLimits::default())?;
-        let mut policies = Self::new(&verified, bundle.manifest, bundle.certificate, bundle.digest)?;
+        let verified = verify_until(bundle.module, &HostLimits::default(), stop)?;
+        let mut policies = Self::new(&verified, bundle.manifest, bundle.certificate, bundle.digest, stop)?;
         policies.digest = Some(bundle.digest);
         Ok(policies)
     }
@@ -60,6 +74,17 @@ impl Policies {
     /// something is too large for a bundle.
     #[cfg(feature = "compile")]
     pub fn from_compiled(compiled: policy_compiler::Compiled) -> Result<Self, LoadError> {
+        Self::from_compiled_until(compiled, &Stop::never())
+    }
+
+    /// As [`Policies::from_compiled`], unless `stop` is asked to.
+    ///
+    /// # Errors
+    ///
+    /// As [`Policies::from_compiled`], and [`LoadError::Stopped`].
+    #[cfg(feature = "compile")]
+    pub fn from_compiled_until(compiled: policy_compiler::Compiled, stop: &Stop) -> Result<Self, LoadError> {
+        stop.check()?;
         #[cfg(feature = "cache")]
         let identity = policy_bytecode::bundle::digest(policy_bytecode::bundle::Contents {
             module: &compiled.module,
@@ -76,6 +101,7 @@ impl Policies {
             compiled.manifest,
             compiled.certificate,
             identity,
+            stop,
         )
     }
 
@@ -85,11 +111,13 @@ impl Policies {
         certificate: CostCertificate,
         #[cfg_attr(not(feature = "cache"), expect(unused_variables, reason = "only caches ask"))]
         identity: BundleDigest,
+        stop: &Stop,
     ) -> Result<Self, LoadError> {
         manifest
             .check(module)
             .map_err(policy_bytecode::bundle::BundleError::Manifest)?;
-        let loaded = LoadedModule::showing(module, &manifest.fields())?;
+        stop.check()?;
+        let loaded = LoadedModule::showing_until(module, &manifest.fields(), stop)?;
         let rule_labels = manifest
             .rules
             .iter()
@@ -111,19 +139,18 @@ impl Policies {
             .enumerate()
             .map(|(i, p)| (p.id.clone(), i))
             .collect();
-        let sees = |namespace: &str| -> Box<[bool]> {
-            manifest
-                .policies
-                .iter()
-                .map(|p| p.namespace == namespace || p.namespace == GLOBAL)
-                .collect()
-        };
-        let mut namespaces: HashMap<String, Box<[bool]>> = HashMap::new();
-        for policy in &manifest.policies {
-            if !namespaces.contains_key(&policy.namespace) {
-                namespaces.insert(policy.namespace.clone(), sees(&policy.namespace));
+        let mut namespaces: HashMap<String, u32> = HashMap::new();
+        let mut next = 1;
+        let namespace_of = manifest.policies.iter().map(|policy| match namespaces.get(&policy.namespace) {
+            Some(known) => *known,
+            None => {
+                let number = if policy.namespace == GLOBAL { 0 } else { next };
+                next += u32::from(number == next);
+                namespaces.insert(policy.namespace.clone(), number);
+                number
             }
-        }
+        });
+        let namespace_of = namespace_of.collect();
         let field_names = module.fields.iter().map(|f| path_text(&f.path)).collect();
         let targets = modify::targets(module, &manifest);
         Ok(Self {
@@ -138,6 +165,7 @@ impl Policies {
             policy_index,
             rule_counts,
             namespaces,
+            namespace_of,
             field_names,
             targets,
             manifest,

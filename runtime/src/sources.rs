@@ -7,6 +7,7 @@ use crate::engine::{EngineBuilder, PolicyEngine, Settings};
 use crate::error::BuildError;
 use crate::snapshot::Policies;
 use policy_compiler::{Compiler, Options};
+use policy_grammar::codes::Code;
 use policy_grammar::{Diagnostic, SourceFile, SourceMap};
 use std::sync::Arc;
 
@@ -68,12 +69,16 @@ impl Policies {
     ///
     /// # Errors
     ///
-    /// [`BuildError::Policies`] when they do not compile, [`BuildError::Load`] for patterns that cannot be run.
+    /// [`BuildError::Policies`] when they do not compile, [`BuildError::Load`] for patterns that cannot be run,
+    /// [`BuildError::Stopped`] when the compiler's [`Stop`](policy_bytecode::Stop) was asked to.
     pub fn from_sources(compiler: &mut Compiler) -> Result<Self, BuildError> {
-        let compiled = compiler
-            .build()
-            .map_err(|failed| BuildError::Policies(lines(&compiler.sources(), &failed.diagnostics)))?;
-        Ok(Self::from_compiled(compiled)?)
+        let compiled = compiler.build().map_err(|failed| {
+            if failed.is_stopped() {
+                return BuildError::Stopped;
+            }
+            BuildError::Policies(lines(&compiler.sources(), &failed.diagnostics))
+        })?;
+        Ok(Self::from_compiled_until(compiled, compiler.stop())?)
     }
 }
 
@@ -115,7 +120,7 @@ impl EngineBuilder {
     /// # Errors
     ///
     /// [`BuildError::Policies`] with every problem of the text. What only shows in the whole set is reported by
-    /// [`EngineBuilder::build`].
+    /// [`EngineBuilder::build`]. [`BuildError::Stopped`] where the compiler's options say so.
     pub fn policies_from_yaml(self, text: &str) -> Result<Self, BuildError> {
         let name = format!("policies-{}.yaml", self.sources.compiler.len() + 1);
         self.policies_from_source(&name, text)
@@ -140,6 +145,9 @@ impl EngineBuilder {
         self.sources.add(Arc::new(SourceFile::new(name, text)))?;
         let compiler = &mut self.sources.compiler;
         let problems = compiler.problems(name).unwrap_or_default();
+        if problems.iter().any(|d| d.code == Code::Stopped) {
+            return Err(BuildError::Stopped);
+        }
         if problems.iter().any(Diagnostic::is_error) {
             return Err(BuildError::Policies(lines(&compiler.sources(), &problems)));
         }

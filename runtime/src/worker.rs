@@ -210,12 +210,13 @@ impl Worker {
         let mut errors = eval.hits().iter().any(|hit| hit.error);
         let decision::Strongest { mut verb, mut rule } =
             decision::strongest(settings.default_decision.verb(), &eval);
-        if verb == Verb::Modify && modify::is_read(policies, eval.hits()) {
+        // Modifications that nobody reads and that always fit need not be made to know that.
+        if verb != Verb::Deny && modify::matters(policies, eval.hits()) {
             let bump = eval.bump();
             let hits = bump.alloc_slice_copy(eval.hits());
             // A verdict has no place for them.
             let mut errors_of_verbs = BumpVec::new_in(bump);
-            let composed = modify::compose(policies, hits, &mut eval, &mut errors_of_verbs);
+            let composed = modify::compose(policies, hits, &mut eval, &mut errors_of_verbs)?;
             let look = Look {
                 policies,
                 scope,
@@ -322,7 +323,7 @@ fn finish<'a>(
     } = request;
     let mode = if options.trace { Mode::All } else { options.mode };
     eval.decide(scope, mode);
-    let (mut view, composed) = decision::assemble(policies, settings.default_decision.verb(), eval);
+    let (mut view, composed) = decision::assemble(policies, settings.default_decision.verb(), eval)?;
     let mut denial = match &composed {
         Some(composed) => {
             let look = Look {
@@ -387,8 +388,8 @@ pub(crate) fn scope<'s>(
     if policies.manifest.policies.is_empty() {
         return Err(EvaluateError::NothingActive);
     }
-    let namespace: Option<&'s [bool]> = match options.namespace {
-        None => None,
+    let namespace = match options.namespace {
+        None => Scope::All,
         Some(name) => {
             let known = policies.namespaces.get(name);
             let instead = match settings.unknown_namespace {
@@ -396,13 +397,16 @@ pub(crate) fn scope<'s>(
                 UnknownNamespace::Global => policies.namespaces.get(GLOBAL),
             };
             match known.or(instead) {
-                Some(sees) => Some(sees),
+                Some(own) => Scope::Group {
+                    of: &policies.namespace_of,
+                    own: *own,
+                },
                 None => return Err(EvaluateError::UnknownNamespace(name.to_owned())),
             }
         }
     };
     let Some(wanted) = options.policies else {
-        return Ok(namespace.map_or(Scope::All, Scope::Only));
+        return Ok(namespace);
     };
     if wanted.is_empty() {
         return Err(EvaluateError::NoPolicies);
@@ -413,7 +417,7 @@ pub(crate) fn scope<'s>(
         let index = policies
             .policy_index
             .get(id.as_ref())
-            .filter(|i| namespace.is_none_or(|n| n.get(**i).copied().unwrap_or(false)));
+            .filter(|i| namespace.holds(**i));
         match index.and_then(|i| mask.get_mut(*i)) {
             Some(true) => return Err(EvaluateError::DuplicatePolicy(id.to_string())),
             Some(cell) => *cell = true,

@@ -75,6 +75,13 @@ pub enum Scope<'s> {
     All,
     /// Those whose entry is true, by policy index.
     Only(&'s [bool]),
+    /// Those of one group, and those of group 0, which are of every group; by policy index.
+    Group {
+        /// The group of each policy.
+        of: &'s [u32],
+        /// Which one.
+        own: u32,
+    },
 }
 
 impl Scope<'_> {
@@ -84,6 +91,7 @@ impl Scope<'_> {
         match self {
             Self::All => true,
             Self::Only(mask) => mask.get(policy).copied().unwrap_or(false),
+            Self::Group { of, own } => of.get(policy).is_some_and(|group| group == own || *group == 0),
         }
     }
 }
@@ -365,6 +373,14 @@ impl LoadedModule {
             tally: Tally::default(),
             denied: false,
         })
+    }
+}
+
+impl<H> Evaluation<'_, H> {
+    /// Bytes of the arena that are in use.
+    #[must_use]
+    pub fn arena_used(&self) -> usize {
+        arena_used(self.bump)
     }
 }
 

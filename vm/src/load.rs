@@ -15,7 +15,7 @@ use policy_bytecode::module::{Function, Limits, PathSegment, PolicyRange, Rule, 
 use policy_bytecode::predicate::Predicate;
 use policy_bytecode::quantifier::Body;
 use policy_bytecode::{
-    BodyIdx, Const, ConstIdx, FieldIdx, Instr, Number, PatternIdx, PredIdx, VerifiedModule,
+    BodyIdx, Const, ConstIdx, FieldIdx, Instr, Number, PatternIdx, PredIdx, Stop, Stopped, VerifiedModule,
 };
 use std::collections::HashSet;
 use std::fmt;
@@ -127,6 +127,14 @@ pub enum LoadError {
     },
     /// The module is too large for this machine's index range.
     TooLarge,
+    /// Whoever asked for it does not want it any more.
+    Stopped,
+}
+
+impl From<Stopped> for LoadError {
+    fn from(_: Stopped) -> Self {
+        Self::Stopped
+    }
 }
 
 impl fmt::Display for LoadError {
@@ -134,6 +142,7 @@ impl fmt::Display for LoadError {
         match self {
             Self::Pattern { index, source } => write!(f, "pattern {index} (`{source}`) cannot be loaded"),
             Self::TooLarge => f.write_str("the module is too large"),
+            Self::Stopped => Stopped.fmt(f),
         }
     }
 }
@@ -149,7 +158,7 @@ impl LoadedModule {
     ///
     /// [`LoadError::Pattern`] for an automaton or pattern that this build cannot run, [`LoadError::TooLarge`].
     pub fn new(module: &VerifiedModule) -> Result<Self, LoadError> {
-        Self::load(module, None)
+        Self::load(module, None, &Stop::never())
     }
 
     /// As [`LoadedModule::new`], for a host that reads the fields `shown` besides those that the module itself reads:
@@ -159,10 +168,27 @@ impl LoadedModule {
     ///
     /// As [`LoadedModule::new`].
     pub fn showing(module: &VerifiedModule, shown: &[FieldIdx]) -> Result<Self, LoadError> {
-        Self::load(module, Some(shown))
+        Self::load(module, Some(shown), &Stop::never())
     }
 
-    fn load(module: &VerifiedModule, shown: Option<&[FieldIdx]>) -> Result<Self, LoadError> {
+    /// As [`LoadedModule::showing`], unless `stop` is asked to.
+    ///
+    /// # Errors
+    ///
+    /// As [`LoadedModule::new`], and [`LoadError::Stopped`].
+    pub fn showing_until(
+        module: &VerifiedModule,
+        shown: &[FieldIdx],
+        stop: &Stop,
+    ) -> Result<Self, LoadError> {
+        Self::load(module, Some(shown), stop)
+    }
+
+    fn load(
+        module: &VerifiedModule,
+        shown: Option<&[FieldIdx]>,
+        stop: &Stop,
+    ) -> Result<Self, LoadError> {
         let consts = load_consts(&module.consts);
         let scanned = scan::only_scanned(module);
         let patterns = module
@@ -171,6 +197,7 @@ impl LoadedModule {
             .zip(scanned)
             .enumerate()
             .map(|(index, (p, scanned))| {
+                stop.check()?;
                 LoadedPattern::load(p, scanned).ok_or_else(|| LoadError::Pattern {
                     index,
                     source: p.source.clone(),
@@ -219,13 +246,16 @@ impl LoadedModule {
                 predicate_loader.load(p, derived, shape)
             })
             .collect();
+        stop.check()?;
         let bodies = module
             .bodies
             .iter()
             .map(|body| LoadedBody::load(body, &mut predicate_loader))
             .collect();
         let scans = load_scans(module, &mut predicates);
+        stop.check()?;
         let index = RuleIndex::new(module, &consts, &predicates, &shapes);
+        stop.check()?;
         let stack = widest_stack(&module.functions);
         let collections = collections(&module.consts, &code);
         Ok(Self {
@@ -554,7 +584,62 @@ impl LoadedConst {
     }
 }
 
+impl LoadedConst {
+    /// As [`Self::to_value`], unless the constant is larger than `left`, which becomes less by its size.
+    fn to_value_within<'a>(&'a self, bump: &'a bumpalo::Bump, left: &mut usize) -> Option<crate::Value<'a>> {
+        use crate::Value;
+        let own = match self {
+            Self::Str(text) => text.len(),
+            Self::Null | Self::Bool(_) | Self::Number(_) | Self::Decimal(_) => 0,
+            // Each is one at the least: told before room is made for them.
+            Self::Array(items) if items.len() > *left => return None,
+            Self::Object(members) if members.len() > *left => return None,
+            Self::Array(_) => 0,
+            Self::Object(members) => members.iter().map(|(key, _)| key.len()).sum(),
+        };
+        *left = left.checked_sub(own.saturating_add(1))?;
+        Some(match self {
+            Self::Array(items) => {
+                let mut out = bumpalo::collections::Vec::with_capacity_in(items.len(), bump);
+                for item in items.iter() {
+                    out.push(item.to_value_within(bump, left)?);
+                }
+                Value::Array(out.into_bump_slice())
+            }
+            Self::Object(members) => {
+                let mut out = bumpalo::collections::Vec::with_capacity_in(members.len(), bump);
+                for (key, value) in members.iter() {
+                    out.push((&**key, value.to_value_within(bump, left)?));
+                }
+                Value::Object(out.into_bump_slice())
+            }
+            scalar => scalar.to_value(bump),
+        })
+    }
+}
+
 impl LoadedModule {
+    /// The constant at `index` as a value, unless it is larger than `left`, which becomes less by its size: one for each
+    /// value in it, and the bytes of its texts and keys.
+    #[must_use]
+    pub fn constant_within<'a>(
+        &'a self,
+        index: ConstIdx,
+        bump: &'a bumpalo::Bump,
+        left: &mut usize,
+    ) -> Option<crate::Value<'a>> {
+        match self.consts.get(index.index()) {
+            Some(constant) => constant.to_value_within(bump, left),
+            None => Some(crate::Value::Undefined),
+        }
+    }
+
+    /// Bounds of an evaluation.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
     /// The constant at `index` as a value; collections are built in `bump`.
     #[must_use]
     pub fn constant<'a>(&'a self, index: ConstIdx, bump: &'a bumpalo::Bump) -> crate::Value<'a> {

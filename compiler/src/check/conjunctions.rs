@@ -3,6 +3,7 @@
 //! Comparisons of one field are compared in pairs; groups of more than [`MAX_GROUP`] are left alone, so that the work
 //! stays linear.
 
+use super::Work;
 use super::constants::fallible;
 use super::literals::{Literal, conjuncts, contradicts, field, implies};
 use crate::hir::{Cond, Program};
@@ -15,13 +16,19 @@ use std::collections::BTreeMap;
 /// Comparisons of one field in one `and` that are compared in pairs.
 const MAX_GROUP: usize = 24;
 
-pub(super) fn check(program: &Program, diagnostics: &mut Vec<Diagnostic>) {
+pub(super) fn check(program: &Program, work: &Work, diagnostics: &mut Vec<Diagnostic>) {
     for rule in program.policies.iter().flat_map(|p| &p.rules) {
-        conjunction(program, &rule.condition, false, diagnostics);
+        conjunction(program, &rule.condition, false, work, diagnostics);
     }
 }
 
-fn conjunction(program: &Program, cond: &Cond, negate: bool, diagnostics: &mut Vec<Diagnostic>) {
+fn conjunction(
+    program: &Program,
+    cond: &Cond,
+    negate: bool,
+    work: &Work,
+    diagnostics: &mut Vec<Diagnostic>,
+) {
     let mut literals = Vec::new();
     let mut rest = Vec::new();
     conjuncts(cond, negate, &mut literals, &mut rest);
@@ -37,29 +44,41 @@ fn conjunction(program: &Program, cond: &Cond, negate: bool, diagnostics: &mut V
         .into_iter()
         .filter(|(_, g)| g.len() > 1 && g.len() <= MAX_GROUP)
     {
-        pairs(program, field, &group, diagnostics);
+        pairs(program, field, &group, work, diagnostics);
     }
     for (part, negate) in rest {
-        alternatives(program, part, negate, diagnostics);
+        alternatives(program, part, negate, work, diagnostics);
     }
 }
 
 /// Each alternative of an `or` is a conjunction of its own.
-fn alternatives(program: &Program, cond: &Cond, negate: bool, diagnostics: &mut Vec<Diagnostic>) {
+fn alternatives(
+    program: &Program,
+    cond: &Cond,
+    negate: bool,
+    work: &Work,
+    diagnostics: &mut Vec<Diagnostic>,
+) {
     match cond {
         Cond::And { operands, .. } | Cond::Or { operands, .. } => {
-            repeated(program, operands, negate, diagnostics);
+            repeated(program, operands, negate, work, diagnostics);
             for operand in operands {
-                conjunction(program, operand, negate, diagnostics);
+                conjunction(program, operand, negate, work, diagnostics);
             }
         }
-        Cond::Not { operand, .. } => conjunction(program, operand, !negate, diagnostics),
+        Cond::Not { operand, .. } => conjunction(program, operand, !negate, work, diagnostics),
         Cond::Test(_) => {}
     }
 }
 
 /// Single comparisons among the alternatives of an `or` that another one covers.
-fn repeated(program: &Program, operands: &[Cond], negate: bool, diagnostics: &mut Vec<Diagnostic>) {
+fn repeated(
+    program: &Program,
+    operands: &[Cond],
+    negate: bool,
+    work: &Work,
+    diagnostics: &mut Vec<Diagnostic>,
+) {
     let mut groups: BTreeMap<FieldIdx, Vec<Literal>> = BTreeMap::new();
     for operand in operands {
         let mut literals = Vec::new();
@@ -86,7 +105,9 @@ fn repeated(program: &Program, operands: &[Cond], negate: bool, diagnostics: &mu
                 .enumerate()
                 // Of two equal alternatives the later one is reported.
                 .find(|(j, a)| {
-                    *j != i && implies(program, *b, **a) && (*j < i || !implies(program, **a, *b))
+                    *j != i
+                        && implies(program, *b, **a, work)
+                        && (*j < i || !implies(program, **a, *b, work))
                 });
             if let Some((_, a)) = covered {
                 diagnostics.push(
@@ -104,7 +125,13 @@ fn repeated(program: &Program, operands: &[Cond], negate: bool, diagnostics: &mu
 }
 
 /// Reports the first contradiction of a group; without one, the parts that others imply.
-fn pairs(program: &Program, field: FieldIdx, group: &[Literal], diagnostics: &mut Vec<Diagnostic>) {
+fn pairs(
+    program: &Program,
+    field: FieldIdx,
+    group: &[Literal],
+    work: &Work,
+    diagnostics: &mut Vec<Diagnostic>,
+) {
     let all = || {
         group
             .iter()
@@ -116,7 +143,7 @@ fn pairs(program: &Program, field: FieldIdx, group: &[Literal], diagnostics: &mu
         .get(field)
         .map(|f| f.path.to_string())
         .unwrap_or_default();
-    if let Some((a, b)) = all().find(|(a, b)| contradicts(program, *a, *b)) {
+    if let Some((a, b)) = all().find(|(a, b)| contradicts(program, *a, *b, work)) {
         let mut d = Diagnostic::new(
             Code::Contradiction,
             b.span,
@@ -139,9 +166,9 @@ fn pairs(program: &Program, field: FieldIdx, group: &[Literal], diagnostics: &mu
                 .get(l.pred.index())
                 .is_some_and(|p| p.op == PredOp::Exists)
         };
-        let (strong, weak) = if implies(program, a, b) {
+        let (strong, weak) = if implies(program, a, b, work) {
             (a, b)
-        } else if implies(program, b, a) {
+        } else if implies(program, b, a, work) {
             (b, a)
         } else {
             continue;

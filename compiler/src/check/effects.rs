@@ -3,24 +3,23 @@
 //! A deny beats a modification, and what a modification makes is looked at once more. So a change is in vain when a deny
 //! rule fires wherever the modify rule does, or fires on the value that the change makes. As for shadowed rules (which
 //! are those that an *earlier* deny rule makes superfluous), rules are compared as sets of literals, one for each
-//! alternative of a top-level `or`. Pairs of rules are compared up to [`MAX_WORK`]; values are looked up by their field.
+//! alternative of a top-level `or`. Pairs of rules are compared as long as there is [`Work`] left; values are looked up by
+//! their field.
 
+use super::Work;
 use super::literals::{Literal, field, holds_on, implies};
 use super::shadow::{Alternative, alternatives};
 use crate::hir::{Policy, Program, Rule};
 use policy_bytecode::manifest::{ModificationInfo, ValueNode, VerbInfo};
 use policy_bytecode::module::Decision;
-use policy_bytecode::{Const, FieldIdx};
+use policy_bytecode::{Const, FieldIdx, Stop};
 use policy_grammar::Diagnostic;
 use policy_grammar::codes::Code;
 use std::collections::BTreeMap;
 
-/// Pairs of literals that are compared for one policy.
-const MAX_WORK: usize = 100_000;
-
-pub(super) fn check(program: &Program, diagnostics: &mut Vec<Diagnostic>) {
+pub(super) fn check(program: &Program, work: &Work, stop: &Stop, diagnostics: &mut Vec<Diagnostic>) {
     for policy in &program.policies {
-        check_policy(program, policy, diagnostics);
+        check_policy(program, policy, work, stop, diagnostics);
     }
 }
 
@@ -31,7 +30,13 @@ struct Denial<'p> {
     sets: Vec<Alternative>,
 }
 
-fn check_policy(program: &Program, policy: &Policy, diagnostics: &mut Vec<Diagnostic>) {
+fn check_policy(
+    program: &Program,
+    policy: &Policy,
+    work: &Work,
+    stop: &Stop,
+    diagnostics: &mut Vec<Diagnostic>,
+) {
     if !policy.rules.iter().any(|rule| rule.decision == Decision::Modify) {
         return;
     }
@@ -55,13 +60,15 @@ fn check_policy(program: &Program, policy: &Policy, diagnostics: &mut Vec<Diagno
         *writers.entry(modification.field).or_insert(0) += 1;
     }
     let by_field = by_field(program, &denials);
-    let mut work = MAX_WORK;
     for (at, rule) in policy.rules.iter().enumerate() {
+        if stop.is_asked() {
+            return;
+        }
         if rule.decision != Decision::Modify {
             continue;
         }
         let own = alternatives(&rule.condition);
-        if let Some(denial) = always_denied(program, &own, &denials, &mut work) {
+        if let Some(denial) = always_denied(program, &own, &denials, work) {
             // Of an earlier deny rule, the look at shadowed rules has said so.
             if denial.at > at {
                 diagnostics.push(report(
@@ -86,7 +93,7 @@ fn check_policy(program: &Program, policy: &Policy, diagnostics: &mut Vec<Diagno
             let fires = |(_, literals): &&(&Rule, &[Literal])| {
                 literals
                     .iter()
-                    .all(|literal| holds_on(program, *literal, value) == Some(true))
+                    .all(|literal| holds_on(program, *literal, value, work) == Some(true))
             };
             let denials = by_field.get(&modification.field).map_or(&[][..], Vec::as_slice);
             if let Some((denial, _)) = denials.iter().find(fires) {
@@ -136,7 +143,7 @@ fn always_denied<'d, 'p>(
     program: &Program,
     own: &[Alternative],
     denials: &'d [Denial<'p>],
-    work: &mut usize,
+    work: &Work,
 ) -> Option<&'d Denial<'p>> {
     if own.is_empty() {
         return None;
@@ -144,25 +151,18 @@ fn always_denied<'d, 'p>(
     let covers = |literals: &[Literal], set: &Alternative| {
         set.literals
             .iter()
-            .all(|wanted| literals.iter().any(|own| implies(program, *own, *wanted)))
+            .all(|wanted| literals.iter().any(|own| implies(program, *own, *wanted, work)))
     };
-    for denial in denials {
-        let pairs = |own: &Alternative| {
-            denial
-                .sets
+    let covered = |denial: &&Denial<'_>| {
+        work.step()
+            && own
                 .iter()
-                .map(|set| set.literals.len() * own.literals.len())
-                .sum::<usize>()
-        };
-        *work = work.checked_sub(own.iter().map(pairs).sum::<usize>().max(1))?;
-        if own
-            .iter()
-            .all(|own| denial.sets.iter().any(|set| covers(&own.literals, set)))
-        {
-            return Some(denial);
-        }
-    }
-    None
+                .all(|own| denial.sets.iter().any(|set| covers(&own.literals, set)))
+    };
+    denials
+        .iter()
+        .take_while(|_| work.certain(()).is_some())
+        .find(covered)
 }
 
 /// The value that a modification leaves where it changes anything, when it is a constant.

@@ -4,6 +4,7 @@
 //! true; one implies another when every request that makes it true makes the other true. Both decide only what they
 //! can be certain of, missing fields, `null`, arrays and errors included.
 
+use super::Work;
 use crate::fields::FieldInfo;
 use crate::hir::{Cond, Predicate, Program};
 use crate::types::TypeSet;
@@ -91,8 +92,12 @@ pub(super) fn field(program: &Program, literal: Literal) -> Option<FieldIdx> {
     program.predicates.get(literal.pred.index()).map(|p| p.field)
 }
 
-/// Whether no request makes both true. Both speak of one field.
-pub(super) fn contradicts(program: &Program, a: Literal, b: Literal) -> bool {
+/// Whether no request makes both true. Both speak of one field. False also where the steps of `work` end.
+pub(super) fn contradicts(program: &Program, a: Literal, b: Literal, work: &Work) -> bool {
+    work.step() && work.certain(are_contrary(program, a, b, work)) == Some(true)
+}
+
+fn are_contrary(program: &Program, a: Literal, b: Literal, work: &Work) -> bool {
     if a.pred == b.pred {
         return a.negated != b.negated;
     }
@@ -103,10 +108,10 @@ pub(super) fn contradicts(program: &Program, a: Literal, b: Literal) -> bool {
         return false;
     }
     if a.is_eq() {
-        return b.on(program, a.constant) == Some(false);
+        return b.on(program, a.constant, work) == Some(false);
     }
     if b.is_eq() {
-        return a.on(program, b.constant) == Some(false);
+        return a.on(program, b.constant, work) == Some(false);
     }
     a.excludes_presence_of(program, &b)
         || b.excludes_presence_of(program, &a)
@@ -115,11 +120,16 @@ pub(super) fn contradicts(program: &Program, a: Literal, b: Literal) -> bool {
         || empty_interval(&b, &a)
         || empty_span(&a, &b)
         || empty_span(&b, &a)
-        || disjoint_lists(program, &a, &b)
+        || disjoint_lists(program, &a, &b, work)
 }
 
-/// Whether every request that makes `a` true makes `b` true, and `b` is an error only where `a` is one.
-pub(super) fn implies(program: &Program, a: Literal, b: Literal) -> bool {
+/// Whether every request that makes `a` true makes `b` true, and `b` is an error only where `a` is one. False also where
+/// the steps of `work` end.
+pub(super) fn implies(program: &Program, a: Literal, b: Literal, work: &Work) -> bool {
+    work.step() && work.certain(is_implied(program, a, b, work)) == Some(true)
+}
+
+fn is_implied(program: &Program, a: Literal, b: Literal, work: &Work) -> bool {
     if a.pred == b.pred {
         return a.negated == b.negated;
     }
@@ -130,7 +140,7 @@ pub(super) fn implies(program: &Program, a: Literal, b: Literal) -> bool {
         return false;
     }
     if a.is_eq() {
-        return b.on(program, a.constant) == Some(true);
+        return b.on(program, a.constant, work) == Some(true);
     }
     if b.negated {
         return false;
@@ -152,7 +162,7 @@ pub(super) fn implies(program: &Program, a: Literal, b: Literal) -> bool {
         (PredOp::Lt | PredOp::Lte, PredOp::Lt | PredOp::Lte) => stricter(Ordering::Less),
         (PredOp::In, PredOp::In) => match (a.constant, b.constant) {
             (Some(Const::Array(x)), Some(Const::Array(y))) => {
-                !x.is_empty() && bounded(x, y) && x.iter().all(|k| holds(program, y, *k))
+                !x.is_empty() && bounded(x, y) && x.iter().all(|k| holds(program, y, *k, work))
             }
             _other => false,
         },
@@ -161,8 +171,12 @@ pub(super) fn implies(program: &Program, a: Literal, b: Literal) -> bool {
 }
 
 /// Whether the literal is true when its field is `value`, where that can be told; false when it is an error then.
-pub(super) fn holds_on(program: &Program, literal: Literal, value: &Const) -> Option<bool> {
-    view(program, literal)?.on(program, Some(value))
+pub(super) fn holds_on(program: &Program, literal: Literal, value: &Const, work: &Work) -> Option<bool> {
+    if !work.step() {
+        return None;
+    }
+    work.certain(view(program, literal)?.on(program, Some(value), work))
+        .flatten()
 }
 
 /// Lists longer than this together are not compared item by item.
@@ -170,8 +184,8 @@ fn bounded(x: &[ConstIdx], y: &[ConstIdx]) -> bool {
     x.len().saturating_mul(y.len()) <= 4096
 }
 
-fn holds(program: &Program, items: &[ConstIdx], wanted: ConstIdx) -> bool {
-    items.iter().any(|k| equal(program, *k, wanted))
+fn holds(program: &Program, items: &[ConstIdx], wanted: ConstIdx, work: &Work) -> bool {
+    items.iter().any(|k| equal(program, *k, wanted, work))
 }
 
 fn empty_interval(low: &View<'_>, high: &View<'_>) -> bool {
@@ -204,13 +218,13 @@ fn empty_span(low: &View<'_>, high: &View<'_>) -> bool {
 }
 
 /// Two lists without a common item, on a field that is never an array (an array may hold an element of each).
-fn disjoint_lists(program: &Program, a: &View<'_>, b: &View<'_>) -> bool {
+fn disjoint_lists(program: &Program, a: &View<'_>, b: &View<'_>, work: &Work) -> bool {
     if a.negated || b.negated || a.field.types.meets(TypeSet::ARRAY) {
         return false;
     }
     match (a.predicate.op, b.predicate.op, a.constant, b.constant) {
         (PredOp::In, PredOp::In, Some(Const::Array(x)), Some(Const::Array(y))) => {
-            bounded(x, y) && !x.iter().any(|k| holds(program, y, *k))
+            bounded(x, y) && !x.iter().any(|k| holds(program, y, *k, work))
         }
         _other => false,
     }
@@ -281,17 +295,17 @@ impl View<'_> {
     }
 
     /// Whether the literal is true when the field is `value`: `Some(false)` also when it is an error then.
-    fn on(&self, program: &Program, value: Option<&Const>) -> Option<bool> {
+    fn on(&self, program: &Program, value: Option<&Const>, work: &Work) -> Option<bool> {
         let value = value?;
         let outcome = match (self.predicate.op, self.constant) {
             (PredOp::Exists, _) => Some(!matches!(value, Const::Null)),
-            (PredOp::Eq, Some(wanted)) => Some(same(program, value, wanted)),
+            (PredOp::Eq, Some(wanted)) => Some(same(program, value, wanted, work)),
             (PredOp::In, Some(Const::Array(items))) => {
                 let among = |v: &Const| {
                     items
                         .iter()
                         .filter_map(|k| program.consts.get(*k))
-                        .any(|item| same(program, v, item))
+                        .any(|item| same(program, v, item, work))
                 };
                 Some(match value {
                     Const::Array(elements) => {
@@ -372,24 +386,28 @@ impl View<'_> {
     }
 }
 
-fn equal(program: &Program, a: ConstIdx, b: ConstIdx) -> bool {
+fn equal(program: &Program, a: ConstIdx, b: ConstIdx, work: &Work) -> bool {
     match (program.consts.get(a), program.consts.get(b)) {
-        (Some(x), Some(y)) => a == b || same(program, x, y),
+        (Some(x), Some(y)) => a == b || same(program, x, y, work),
         _missing => false,
     }
 }
 
-/// Deep equality; numbers by value. Depth is bounded by what the resolver lets through.
-fn same(program: &Program, a: &Const, b: &Const) -> bool {
+/// Deep equality; numbers by value. Depth is bounded by what the resolver lets through. Means nothing where the steps of
+/// `work` end.
+fn same(program: &Program, a: &Const, b: &Const, work: &Work) -> bool {
+    if !work.step() {
+        return false;
+    }
     match (a, b) {
         (Const::Array(x), Const::Array(y)) => {
-            x.len() == y.len() && x.iter().zip(y).all(|(x, y)| equal(program, *x, *y))
+            x.len() == y.len() && x.iter().zip(y).all(|(x, y)| equal(program, *x, *y, work))
         }
         (Const::Object(x), Const::Object(y)) => {
             x.len() == y.len()
                 && x.iter()
                     .zip(y)
-                    .all(|((k, x), (l, y))| k == l && equal(program, *x, *y))
+                    .all(|((k, x), (l, y))| k == l && equal(program, *x, *y, work))
         }
         (a, b) => match (a.exact(), b.exact()) {
             (Some(a), Some(b)) => a.compare(b).is_eq(),

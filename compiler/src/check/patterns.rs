@@ -10,11 +10,15 @@ use crate::options::Options;
 use crate::passes::patterns::{Search, search};
 use crate::passes::regex_dfa;
 use policy_bytecode::predicate::PredOperand;
+use policy_bytecode::{PatternIdx, Stop};
 use policy_grammar::Diagnostic;
 use policy_grammar::codes::Code;
+use std::collections::HashMap;
 
-pub(super) fn check(program: &Program, diagnostics: &mut Vec<Diagnostic>) {
+pub(super) fn check(program: &Program, stop: &Stop, diagnostics: &mut Vec<Diagnostic>) {
     let limit = Options::default().dfa_limit_bytes;
+    // Whether a pattern is slow, which takes as long to find out as making its automaton.
+    let mut known: HashMap<PatternIdx, bool> = HashMap::new();
     for predicate in &program.predicates {
         let PredOperand::Pattern(x) = predicate.operand else {
             continue;
@@ -25,9 +29,16 @@ pub(super) fn check(program: &Program, diagnostics: &mut Vec<Diagnostic>) {
         ) else {
             continue;
         };
-        let slow = holds_long_text(&field.field.path)
-            && matches!(search(&pattern.translated), Search::Whole)
-            && !regex_dfa::fits(&pattern.translated, limit);
+        if !holds_long_text(&field.field.path) {
+            continue;
+        }
+        if stop.is_asked() {
+            return;
+        }
+        let slow = *known.entry(x).or_insert_with(|| {
+            matches!(search(&pattern.translated), Search::Whole)
+                && !regex_dfa::fits(&pattern.translated, limit)
+        });
         if slow {
             diagnostics.push(
                 Diagnostic::new(

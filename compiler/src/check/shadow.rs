@@ -10,11 +10,12 @@
 //! Sets are found by their rarest literal, by their field for single thresholds, and a rule looks at a bounded number
 //! of them: the work is linear in the number of literals.
 
+use super::Work;
 use super::constants::constant;
 use super::literals::{Literal, conjuncts, disjuncts, field, implies};
 use crate::hir::{Cond, Policy, Program, Rule};
 use policy_bytecode::module::Decision;
-use policy_bytecode::{FieldIdx, PredIdx};
+use policy_bytecode::{FieldIdx, PredIdx, Stop};
 use policy_grammar::Diagnostic;
 use policy_grammar::codes::Code;
 use std::collections::HashMap;
@@ -24,15 +25,21 @@ const MAX_CANDIDATES: usize = 16;
 /// Literals of a set beyond which it is not looked at.
 const MAX_LITERALS: usize = 64;
 
-pub(super) fn check(program: &Program, diagnostics: &mut Vec<Diagnostic>) {
+pub(super) fn check(program: &Program, work: &Work, stop: &Stop, diagnostics: &mut Vec<Diagnostic>) {
     for policy in &program.policies {
         if policy.rules.len() > 1 {
-            check_policy(program, policy, diagnostics);
+            check_policy(program, policy, work, stop, diagnostics);
         }
     }
 }
 
-fn check_policy(program: &Program, policy: &Policy, diagnostics: &mut Vec<Diagnostic>) {
+fn check_policy(
+    program: &Program,
+    policy: &Policy,
+    work: &Work,
+    stop: &Stop,
+    diagnostics: &mut Vec<Diagnostic>,
+) {
     let sets: Vec<Vec<Alternative>> = policy
         .rules
         .iter()
@@ -45,6 +52,9 @@ fn check_policy(program: &Program, policy: &Policy, diagnostics: &mut Vec<Diagno
     let mut known = Known::default();
     let mut always: Option<&Rule> = None;
     for (rule, own) in policy.rules.iter().zip(&sets) {
+        if stop.is_asked() {
+            return;
+        }
         if let Some(first) = always {
             diagnostics.push(
                 Diagnostic::new(
@@ -58,7 +68,7 @@ fn check_policy(program: &Program, policy: &Policy, diagnostics: &mut Vec<Diagno
         }
         let shadows = own
             .iter()
-            .map(|set| known.covering(program, &set.literals))
+            .map(|set| known.covering(program, &set.literals, work))
             .collect::<Option<Vec<usize>>>();
         if let Some(first) = shadows.and_then(|s| s.first().and_then(|i| policy.rules.get(*i))) {
             diagnostics.push(
@@ -165,7 +175,7 @@ impl Known {
     }
 
     /// The first earlier rule that fires whenever all of `literals` hold.
-    fn covering(&self, program: &Program, literals: &[Literal]) -> Option<usize> {
+    fn covering(&self, program: &Program, literals: &[Literal], work: &Work) -> Option<usize> {
         let candidates = literals.iter().flat_map(|l| {
             let same = self.by_rarest.get(&l.key());
             let field = field(program, *l).and_then(|f| self.single.get(&f));
@@ -176,7 +186,7 @@ impl Known {
             .filter(|set| {
                 set.literals
                     .iter()
-                    .all(|wanted| literals.iter().any(|own| implies(program, *own, *wanted)))
+                    .all(|wanted| literals.iter().any(|own| implies(program, *own, *wanted, work)))
             })
             .map(|set| set.rule)
             .min()

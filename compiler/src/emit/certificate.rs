@@ -3,7 +3,9 @@
 //! Instructions: the longest path of each rule's condition, functions that keep their result counted once. Code with
 //! loops has no such path and is charged the module's fuel. Comparisons: every place of the code that asks for one, those
 //! with a memo cell once, and so for what the bodies of `any` and `all` ask. What these ask of elements grows with the
-//! request and is part of the cost of its text, where it is not bounded by the fuel alone. Weights come from [`crate::cost`].
+//! request and is part of the cost of its text, where it is not bounded by the fuel alone. Responses: every placeholder of
+//! every rule repeats at most the whole request, and every modification copies what it changes. Weights come from
+//! [`crate::cost`].
 
 use crate::cost::{self, Cost};
 use crate::ir::Program;
@@ -11,6 +13,7 @@ use crate::options::Options;
 use policy_bytecode::bundle::CostCertificate;
 use policy_bytecode::context::Derived;
 use policy_bytecode::instr::{Instr, Role};
+use policy_bytecode::manifest::{TemplatePart, ValueNode, VerbInfo};
 use policy_bytecode::module::Function;
 use policy_bytecode::predicate::PredOperand;
 use policy_bytecode::quantifier::ItemTest;
@@ -77,12 +80,55 @@ pub(super) fn certificate(program: &Program, functions: &[Function], options: &O
         out.derived.push(field.path().to_owned());
         add(&mut total, cost::derived(field));
     }
+    for action in responses(program) {
+        add(&mut total, action);
+    }
     out.scans_per_text_byte = total.scans;
     out.fixed_cost = total
         .fixed
         .saturating_add(out.instructions.saturating_mul(cost::INSTRUCTION));
     out.cost_per_text_kb = total.per_text_kb;
     out
+}
+
+/// What rendering reasons, metadata and modifications costs when every rule fires, rule by rule.
+fn responses(program: &Program) -> impl Iterator<Item = Cost> + '_ {
+    let manifest = &program.manifest;
+    let in_text = |parts: &Vec<TemplatePart>| {
+        let fields = parts.iter().filter(|part| matches!(part, TemplatePart::Field(_)));
+        fields.count() as u64
+    };
+    let texts: Vec<u64> = manifest.templates.iter().map(in_text).collect();
+    let text = move |t: u32| texts.get(t as usize).copied().unwrap_or(0);
+    // Children stand before their parents.
+    let mut values: Vec<u64> = Vec::with_capacity(manifest.values.len());
+    for node in &manifest.values {
+        let below = |v: &u32| values.get(*v as usize).copied().unwrap_or(0);
+        values.push(match node {
+            ValueNode::Const(_) => 0,
+            ValueNode::Template(t) => text(*t),
+            ValueNode::Array(items) => items.iter().map(below).fold(0, u64::saturating_add),
+            ValueNode::Object(members) => {
+                members.iter().map(|(_, v)| below(v)).fold(0, u64::saturating_add)
+            }
+        });
+    }
+    manifest.rules.iter().map(move |rule| {
+        let value = |v: u32| values.get(v as usize).copied().unwrap_or(0);
+        let mut placeholders = rule.reason.map_or(0, &text);
+        let mut total = Cost::default();
+        for (_, v) in &rule.metadata {
+            placeholders = placeholders.saturating_add(value(*v));
+        }
+        for modification in &rule.modifications {
+            add(&mut total, cost::modification(&modification.verb));
+            if let VerbInfo::Set(v) | VerbInfo::Default(v) | VerbInfo::Append(v) = &modification.verb {
+                placeholders = placeholders.saturating_add(value(*v));
+            }
+        }
+        add(&mut total, cost::placeholders(placeholders));
+        total
+    })
 }
 
 /// Comparisons that a body and those below it ask once.

@@ -34,7 +34,7 @@ impl Pass for ConstFold {
         OptLevel::O1
     }
 
-    fn run(&self, program: &mut Program, _options: &Options) -> usize {
+    fn run(&self, program: &mut Program, options: &Options) -> usize {
         let mut changes = 0;
         for function in &mut program.functions {
             changes += fold_data(function, &mut program.consts);
@@ -46,7 +46,7 @@ impl Pass for ConstFold {
             known,
             consts: program.consts.clone(),
         };
-        changes += rebuild_all(&mut program.functions, &truths);
+        changes += rebuild_all(&mut program.functions, &truths, &options.stop);
         for function in &mut program.functions {
             changes += fold_splits(function);
         }

@@ -21,6 +21,7 @@
 use super::rewrite::copy_all;
 use super::{OptLevel, Options, Pass, Program};
 use crate::ir::{FuncId, Function, Inst, ValueId};
+use policy_bytecode::Stop;
 use std::collections::HashMap;
 
 /// See the module documentation.
@@ -36,9 +37,9 @@ impl Pass for Cse {
         OptLevel::O2
     }
 
-    fn run(&self, program: &mut Program, _options: &Options) -> usize {
-        let mut changes = copy_all(&mut program.functions);
-        changes += share_functions(program);
+    fn run(&self, program: &mut Program, options: &Options) -> usize {
+        let mut changes = copy_all(&mut program.functions, &options.stop);
+        changes += share_functions(program, &options.stop);
         changes += share_predicates(program);
         changes
     }
@@ -53,12 +54,12 @@ enum Key<'a> {
     Code(&'a Function),
 }
 
-fn share_functions(program: &mut Program) -> usize {
+fn share_functions(program: &mut Program, stop: &Stop) -> usize {
     let mut first: HashMap<Key<'_>, FuncId> = HashMap::with_capacity(program.functions.len());
     let mut uses: Vec<u32> = vec![0; program.functions.len()];
     let mut representative: Vec<Option<FuncId>> = vec![None; program.functions.len()];
     let mut targets = Vec::with_capacity(program.rules.len());
-    for rule in &program.rules {
+    for rule in program.rules.iter().take_while(|_| !stop.is_asked()) {
         let id = match representative.get(rule.condition.index()).copied().flatten() {
             Some(known) => known,
             None => {

@@ -33,9 +33,13 @@ impl Pass for Dce {
         OptLevel::O1
     }
 
-    fn run(&self, program: &mut Program, _options: &Options) -> usize {
+    fn run(&self, program: &mut Program, options: &Options) -> usize {
         let mut changes = 0;
-        for function in program.functions.iter_mut().filter(|f| !is_copy(f)) {
+        let go_on = program
+            .functions
+            .iter_mut()
+            .take_while(|_| !options.stop.is_asked());
+        for function in go_on.filter(|f| !is_copy(f)) {
             let unreachable = drop_blocks(function);
             let dead = drop_data(function);
             let new = rebuild(function, &Copy);

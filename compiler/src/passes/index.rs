@@ -30,7 +30,7 @@ use policy_bytecode::context;
 use policy_bytecode::guard::{MAX_GUARD, MAX_GUARDS, indexable, plain_fields, searchable_fields};
 use policy_bytecode::module::Field;
 use policy_bytecode::predicate::{PredOp, PredOperand};
-use policy_bytecode::{Const, FieldIdx, PredIdx};
+use policy_bytecode::{Const, FieldIdx, PredIdx, Stop};
 use std::collections::{HashMap, HashSet};
 
 /// Cost of looking one field up, in the units of [`crate::cost`].
@@ -58,7 +58,7 @@ impl Pass for Index {
     }
 
     fn run(&self, program: &mut Program, options: &Options) -> usize {
-        let guards = choose(program, options.index_always);
+        let guards = choose(program, options.index_always, &options.stop);
         let mut changes = 0;
         for (function, guards) in program.functions.iter_mut().zip(guards) {
             changes += usize::from(function.guards != guards);
@@ -100,7 +100,7 @@ struct Guard {
 }
 
 /// The guards of every function.
-fn choose(program: &Program, always: bool) -> Vec<Vec<Vec<ValueId>>> {
+fn choose(program: &Program, always: bool, stop: &Stop) -> Vec<Vec<Vec<ValueId>>> {
     let shares = shares(program);
     let mut uses = vec![0u32; program.functions.len()];
     for rule in &program.rules {
@@ -112,6 +112,7 @@ fn choose(program: &Program, always: bool) -> Vec<Vec<Vec<ValueId>>> {
         .functions
         .iter()
         .zip(&uses)
+        .take_while(|_| !stop.is_asked())
         .map(|(function, uses)| match function.single_outcome() {
             Some(root) if *uses > 0 => Finder {
                 program,
@@ -321,9 +322,10 @@ impl Searches {
     /// Those that a scan could answer if there were enough of them.
     fn possible(program: &Program) -> Self {
         let searchable = searchable_fields(&program.fields);
+        let mut known = patterns::Searches::default();
         let field = |p: &crate::ir::Predicate| {
             let searchable = searchable.get(p.field.index()).copied().unwrap_or(false);
-            (searchable && patterns::can_be_scanned(program, p)).then_some(p.field)
+            (searchable && patterns::can_be_scanned(program, p, &mut known)).then_some(p.field)
         };
         Self(program.predicates.iter().map(field).collect())
     }

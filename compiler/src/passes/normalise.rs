@@ -30,8 +30,8 @@ impl Pass for Normalise {
         OptLevel::O2
     }
 
-    fn run(&self, program: &mut Program, _options: &Options) -> usize {
-        rebuild_all(&mut program.functions, self)
+    fn run(&self, program: &mut Program, options: &Options) -> usize {
+        rebuild_all(&mut program.functions, self, &options.stop)
     }
 }
 

@@ -32,11 +32,11 @@ impl Pass for Order {
         OptLevel::O2
     }
 
-    fn run(&self, program: &mut Program, _options: &Options) -> usize {
+    fn run(&self, program: &mut Program, options: &Options) -> usize {
         let estimates = Estimates {
             predicates: program.predicates.iter().map(|p| estimate(program, p)).collect(),
         };
-        rebuild_all(&mut program.functions, &estimates)
+        rebuild_all(&mut program.functions, &estimates, &options.stop)
     }
 }
 

@@ -25,9 +25,9 @@ use literals::Required;
 use policy_bytecode::guard::searchable_fields;
 use policy_bytecode::predicate::{PredOp, PredOperand};
 use policy_bytecode::scan::{Literal, OnHit, Scan, Scanned};
-use policy_bytecode::{Const, FieldIdx, PredIdx};
+use policy_bytecode::{Const, FieldIdx, PatternIdx, PredIdx};
 use regex_syntax::hir::Look;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// See the module documentation.
 #[derive(Debug)]
@@ -51,17 +51,18 @@ impl Pass for Patterns {
         OptLevel::O2
     }
 
-    fn run(&self, program: &mut Program, _options: &Options) -> usize {
+    fn run(&self, program: &mut Program, options: &Options) -> usize {
         let searchable = searchable_fields(&program.fields);
         let mut fields: BTreeMap<FieldIdx, Vec<Candidate>> = BTreeMap::new();
-        for pred in asked(program) {
+        let mut searches = Searches::default();
+        for pred in asked(program).into_iter().take_while(|_| !options.stop.is_asked()) {
             let Some(predicate) = program.predicates.get(pred.index()) else {
                 continue;
             };
             if !searchable.get(predicate.field.index()).copied().unwrap_or(false) {
                 continue;
             }
-            if let Some(candidate) = candidate(program, pred, predicate) {
+            if let Some(candidate) = candidate(program, pred, predicate, &mut searches) {
                 fields.entry(predicate.field).or_default().push(candidate);
             }
         }
@@ -107,6 +108,22 @@ pub(crate) fn search(translated: &str) -> Search {
     literals::required(&hir).map_or(Search::Whole, Search::Literals)
 }
 
+/// How the patterns of a program can be searched for: each is looked at once, however many comparisons name it.
+#[derive(Debug, Default)]
+pub(crate) struct Searches(HashMap<PatternIdx, Option<Required>>);
+
+impl Searches {
+    /// The literals that a pattern is found by.
+    fn literals(&mut self, program: &Program, x: PatternIdx) -> Option<&Required> {
+        let pattern = program.patterns.get(x.index())?;
+        let known = self.0.entry(x).or_insert_with(|| match search(&pattern.translated) {
+            Search::Literals(required) => Some(required),
+            Search::AtStart | Search::Whole => None,
+        });
+        known.as_ref()
+    }
+}
+
 /// A predicate that a scan can answer.
 struct Candidate {
     pred: PredIdx,
@@ -128,11 +145,16 @@ fn asked(program: &Program) -> BTreeSet<PredIdx> {
 }
 
 /// Whether a scan could answer a comparison with a field that can be searched, if it were not the only one on its field.
-pub(crate) fn can_be_scanned(program: &Program, predicate: &Predicate) -> bool {
-    candidate(program, PredIdx(0), predicate).is_some()
+pub(crate) fn can_be_scanned(program: &Program, predicate: &Predicate, searches: &mut Searches) -> bool {
+    candidate(program, PredIdx(0), predicate, searches).is_some()
 }
 
-fn candidate(program: &Program, pred: PredIdx, predicate: &Predicate) -> Option<Candidate> {
+fn candidate(
+    program: &Program,
+    pred: PredIdx,
+    predicate: &Predicate,
+    searches: &mut Searches,
+) -> Option<Candidate> {
     match (predicate.op, predicate.operand) {
         (PredOp::Contains, PredOperand::Const(k)) => {
             let Some(Const::Str(text)) = program.consts.get(k.index()) else {
@@ -162,16 +184,14 @@ fn candidate(program: &Program, pred: PredIdx, predicate: &Predicate) -> Option<
             })
         }
         (PredOp::Matches, PredOperand::Pattern(x)) => {
-            let Search::Literals(required) = search(&program.patterns.get(x.index())?.translated) else {
-                return None;
-            };
+            let required = searches.literals(program, x)?;
             let on_hit = match required.before {
                 (min, Some(max)) if max - min < STARTS && max <= REACH => OnHit::Near { min, max },
                 _far => OnHit::Search,
             };
             Some(Candidate {
                 pred,
-                literals: required.literals,
+                literals: required.literals.clone(),
                 on_hit,
             })
         }

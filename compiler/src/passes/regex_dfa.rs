@@ -43,7 +43,8 @@ impl Pass for RegexDfa {
 
     fn run(&self, program: &mut Program, options: &Options) -> usize {
         let mut changes = 0;
-        for pattern in program.patterns.iter_mut().filter(|p| untried(&p.engine)) {
+        let untried = program.patterns.iter_mut().filter(|p| untried(&p.engine));
+        for pattern in untried.take_while(|_| !options.stop.is_asked()) {
             pattern.engine = match precompile(&pattern.translated, options.dfa_limit_bytes) {
                 Ok((bytes, ascii_only)) => PatternEngine::Dfa { bytes, ascii_only },
                 Err(reason) => PatternEngine::Source { reason },

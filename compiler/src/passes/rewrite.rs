@@ -4,6 +4,7 @@
 //! the comparisons, as the pass says; equal outcomes of a block become one value. What nobody asks for disappears.
 
 use crate::ir::{Block, BlockId, Function, Inst, Kind, Terminator, ValueId};
+use policy_bytecode::Stop;
 use std::collections::HashMap;
 
 /// A pass over outcomes.
@@ -159,10 +160,10 @@ impl Rebuild<'_> {
     }
 }
 
-/// Rebuilds every function and counts those that changed.
-pub(super) fn rebuild_all(functions: &mut [Function], pass: &dyn Rewrite) -> usize {
+/// Rebuilds every function and counts those that changed; no more of them once `stop` is asked to.
+pub(super) fn rebuild_all(functions: &mut [Function], pass: &dyn Rewrite, stop: &Stop) -> usize {
     let mut changed = 0;
-    for function in functions {
+    for function in functions.iter_mut().take_while(|_| !stop.is_asked()) {
         let new = rebuild(function, pass);
         if new != *function {
             changed += 1;
@@ -174,9 +175,10 @@ pub(super) fn rebuild_all(functions: &mut [Function], pass: &dyn Rewrite) -> usi
 }
 
 /// Rebuilds with [`Copy`] the functions that it would change, and counts them.
-pub(super) fn copy_all(functions: &mut [Function]) -> usize {
+pub(super) fn copy_all(functions: &mut [Function], stop: &Stop) -> usize {
     let mut changed = 0;
-    for function in functions.iter_mut().filter(|f| !is_copy(f)) {
+    let go_on = functions.iter_mut().take_while(|_| !stop.is_asked());
+    for function in go_on.filter(|f| !is_copy(f)) {
         let new = rebuild(function, &Copy);
         changed += usize::from(new != *function);
         *function = new;

@@ -32,8 +32,8 @@ impl Pass for Simplify {
         OptLevel::O1
     }
 
-    fn run(&self, program: &mut Program, _options: &Options) -> usize {
-        rebuild_all(&mut program.functions, self)
+    fn run(&self, program: &mut Program, options: &Options) -> usize {
+        rebuild_all(&mut program.functions, self, &options.stop)
     }
 }
 

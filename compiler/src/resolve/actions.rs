@@ -37,7 +37,7 @@ fn breaks_root(root: &[PathSegment], segments: &[ast::Segment], verb: &Verb) -> 
         }
 }
 
-impl Resolver<'_> {
+impl Resolver<'_, '_> {
     pub(super) fn action(&mut self, action: &Action) -> ResolvedAction {
         ResolvedAction {
             reason: action

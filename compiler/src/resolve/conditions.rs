@@ -6,6 +6,7 @@
 
 use super::{MAX_DEPTH, Resolver, index_u32, operands};
 use crate::hir::{Cond, Pattern, Test};
+use crate::limits::pattern_size;
 use policy_bytecode::PatternIdx;
 use policy_bytecode::predicate::{PredOp, PredOperand};
 use policy_grammar::ast::{self, Condition, Literal, Operand, Operator};
@@ -14,8 +15,9 @@ use policy_grammar::source::Spanned;
 use policy_grammar::{Diagnostic, Span, regex};
 use regex_automata::meta;
 
-/// Bytes of a pattern beyond which its compiled size is measured.
-const LONG_PATTERN: usize = 1024;
+/// Reckoned size beyond which a pattern is compiled to see whether the engine takes it. Reckoning is not exact; the engine
+/// takes ten times as much.
+const LARGE_PATTERN: usize = 1 << 20;
 
 /// The predicate that an operator stands for, and whether it is negated.
 pub(crate) fn predicate_op(operator: Operator) -> (PredOp, bool) {
@@ -57,7 +59,7 @@ pub(super) fn predicate_of(test: &ast::Test) -> (PredOp, bool) {
     (op, negated)
 }
 
-impl Resolver<'_> {
+impl Resolver<'_, '_> {
     pub(super) fn condition(&mut self, condition: &Condition, depth: usize) -> Option<Cond> {
         if depth > MAX_DEPTH {
             self.too_deep(condition.span(), "the condition");
@@ -216,8 +218,13 @@ impl Resolver<'_> {
                 return None;
             }
         };
-        // Only a repetition count, or sheer length, makes a pattern larger than what the engine takes.
-        if (source.contains('{') || source.len() > LONG_PATTERN)
+        let size = pattern_size(&translated);
+        if let Err(why) = self.room.pattern(source, size, span) {
+            self.ended = Some(why);
+            return None;
+        }
+        // The sum of sizes is bounded, so no set of patterns makes this dear.
+        if size > LARGE_PATTERN
             && let Err(error) = meta::Regex::new(&translated)
         {
             self.diagnostics.push(match error.size_limit() {
@@ -239,6 +246,7 @@ impl Resolver<'_> {
         self.program.patterns.push(Pattern {
             source: source.to_owned(),
             translated,
+            size,
         });
         self.pattern_index.insert(source.to_owned(), id);
         Some(id)

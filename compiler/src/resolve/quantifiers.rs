@@ -32,7 +32,7 @@ impl Draft {
     }
 }
 
-impl Resolver<'_> {
+impl Resolver<'_, '_> {
     /// What `quantifier` asks of each element; `element` is what the elements can be, where that is known. `None` after a
     /// diagnostic.
     pub(super) fn body(

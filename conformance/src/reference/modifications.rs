@@ -3,7 +3,7 @@
 //! Paths at or below one another are composed on one value, that of the outermost one: first everything that gives a
 //! value, from the outermost path inwards, then everything that hides and bounds, from the innermost path outwards.
 
-use super::{Found, Request, expand_literal, look_up, number_value, numbers, redact, type_name};
+use super::{Found, Request, expand_literal, look_up, number_value, numbers, redact, size, type_name};
 use policy_grammar::ast::{FieldPath, Literal, Number as Written, Segment, Verb};
 use serde_json::{Map, Value};
 use std::cmp::Ordering;
@@ -24,6 +24,8 @@ pub(super) struct Composed {
     pub(super) outermost: Vec<(FieldPath, Option<Value>)>,
     /// Which of the modifications met a value of the wrong type, and its name.
     pub(super) errors: Vec<(usize, String)>,
+    /// Size of all values that rules give.
+    pub(super) given: usize,
 }
 
 /// Composes modifications in the order of their rules.
@@ -81,6 +83,7 @@ pub(super) fn compose(asked: &[Asked<'_>], request: &Request<'_>) -> Composed {
             });
             if let Some(literal) = plain.or(default) {
                 let new = expand_literal(literal, request);
+                composed.given += size(&new);
                 give(&mut value, &inside(place), new, place, &mut given);
             }
         }
@@ -102,7 +105,12 @@ pub(super) fn compose(asked: &[Asked<'_>], request: &Request<'_>) -> Composed {
                 Some(Value::Array(items)) => items,
                 Some(other) => vec![other],
             };
-            list.extend(more.into_iter().map(|literal| expand_literal(literal, request)));
+            let more: Vec<Value> = more
+                .into_iter()
+                .map(|literal| expand_literal(literal, request))
+                .collect();
+            composed.given += more.iter().map(size).sum::<usize>();
+            list.extend(more);
             give(&mut value, &inside(place), Value::Array(list), place, &mut given);
         }
         // "`$redact` (union of types)". Ruling: those of paths above count here as well.

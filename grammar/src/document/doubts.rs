@@ -70,7 +70,12 @@ impl Walk<'_, '_> {
             return;
         }
         let (start, end) = (node.start as usize, node.end as usize);
-        let Some(rest) = self.text.get(end..).and_then(|rest| rest.lines().next()) else {
+        // What most texts are followed by is told without a look for the end of the line, which may be far.
+        let behind = self.text.get(end..).unwrap_or("");
+        if !behind.trim_start_matches([' ', '\t']).starts_with('#') {
+            return;
+        }
+        let Some(rest) = behind.lines().next() else {
             return;
         };
         let Some(comment) = rest.trim_start_matches([' ', '\t']).strip_prefix('#') else {

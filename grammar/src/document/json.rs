@@ -59,6 +59,7 @@ pub(crate) fn read<'s>(
         builder: Builder::new(limits),
     };
     match reader.value(problems) {
+        Ok(()) if problems.is_stopped() => {}
         Ok(()) => {
             if let (tree, Some(root)) = reader.builder.finish() {
                 each(&tree, root, problems);
@@ -97,6 +98,9 @@ impl Reader<'_, '_> {
     fn value(&mut self, problems: &mut Problems) -> Result<(), Abort> {
         let mut depth = 0usize;
         loop {
+            if problems.step() {
+                return Ok(());
+            }
             let Some(b) = self.peek() else {
                 return Ok(());
             };

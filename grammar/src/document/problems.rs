@@ -7,9 +7,12 @@ use crate::codes::Code;
 use crate::diagnostic::Diagnostic;
 use crate::source::{FileId, Span};
 use std::collections::HashSet;
+use std::sync::Arc;
 
-/// Collects the diagnostics of one file.
-#[derive(Debug)]
+/// Asks whether to go on reading.
+pub(crate) type Ask = Arc<dyn Fn() -> bool + Send + Sync>;
+
+/// Collects the diagnostics of one file, and knows whether anybody waits for them.
 pub(crate) struct Problems {
     file: FileId,
     limit: usize,
@@ -17,11 +20,26 @@ pub(crate) struct Problems {
     seen: HashSet<(Code, Span, String)>,
     suppressed: usize,
     errors: usize,
+    /// Says that nobody waits; `None` where somebody always does.
+    stop: Option<Ask>,
+    steps: u32,
+    stopped: bool,
 }
+
+/// Steps of a reader after which it asks whether to go on. A step takes less than a microsecond.
+const STEPS: u32 = 1024;
 
 impl Problems {
     pub(crate) fn new(file: FileId, limit: usize) -> Self {
+        Self::until(file, limit, None)
+    }
+
+    /// As [`Self::new`], for reading that ends when `stop` says so.
+    pub(crate) fn until(file: FileId, limit: usize, stop: Option<Ask>) -> Self {
         Self {
+            stop,
+            steps: 0,
+            stopped: false,
             file,
             limit,
             list: Vec::new(),
@@ -47,6 +65,23 @@ impl Problems {
         )) {
             self.list.push(diagnostic);
         }
+    }
+
+    /// Whether to stop: asked between things that take a while each.
+    pub(crate) fn is_stopped(&mut self) -> bool {
+        if let Some(stop) = self.stop.as_ref().filter(|_| !self.stopped) {
+            self.stopped = stop();
+        }
+        self.stopped
+    }
+
+    /// As [`Self::is_stopped`], for things that take next to no time: looks at every thousandth.
+    pub(crate) fn step(&mut self) -> bool {
+        self.steps = self.steps.wrapping_add(1);
+        if self.stop.is_some() && self.steps.is_multiple_of(STEPS) {
+            return self.is_stopped();
+        }
+        self.stopped
     }
 
     /// How many errors were reported, repetitions included.

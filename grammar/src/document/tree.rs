@@ -73,6 +73,8 @@ pub(crate) struct Node<'s> {
     pub(crate) kind: Kind<'s>,
     /// Nodes that it stands for, itself included, with aliases expanded.
     weight: u32,
+    /// Bytes of text in them.
+    bytes: u32,
     /// Levels below it.
     height: u16,
 }
@@ -94,6 +96,7 @@ impl<'s> Tree<'s> {
             style: Style::Plain,
             kind: Kind::Broken,
             weight: 1,
+            bytes: 0,
             height: 0,
         };
         self.nodes.get(id.0 as usize).unwrap_or(NOTHING)
@@ -146,6 +149,7 @@ pub(crate) struct Builder<'s, 'l> {
     limits: &'l Limits,
     nodes_of_file: usize,
     alias_nodes: usize,
+    alias_bytes: usize,
 }
 
 impl<'s, 'l> Builder<'s, 'l> {
@@ -158,6 +162,7 @@ impl<'s, 'l> Builder<'s, 'l> {
             limits,
             nodes_of_file: 0,
             alias_nodes: 0,
+            alias_bytes: 0,
         }
     }
 
@@ -191,6 +196,7 @@ impl<'s, 'l> Builder<'s, 'l> {
                 end: span.end,
                 head: span.end,
                 style,
+                bytes: index(text.len()),
                 kind: Kind::Scalar(text, value),
                 weight: 1,
                 height: 0,
@@ -210,6 +216,7 @@ impl<'s, 'l> Builder<'s, 'l> {
                 style: Style::Alias,
                 kind: Kind::Broken,
                 weight: 1,
+                bytes: 0,
                 height: 0,
             },
             span,
@@ -219,7 +226,7 @@ impl<'s, 'l> Builder<'s, 'l> {
 
     /// `*name`, where `anchor` is the anchor's id.
     pub(crate) fn alias(&mut self, span: Span, anchor: usize, problems: &mut Problems) -> Result<(), Abort> {
-        let Some(target) = self.anchors.get(&anchor).map(|id| self.tree.node(*id).clone()) else {
+        let Some(target) = self.anchors.get(&anchor).copied() else {
             problems.report(
                 Diagnostic::new(
                     Code::Syntax,
@@ -230,21 +237,27 @@ impl<'s, 'l> Builder<'s, 'l> {
             );
             return self.broken(span);
         };
+        let target = self.tree.node(target);
         self.alias_nodes = self.alias_nodes.saturating_add(target.weight as usize);
-        if self.alias_nodes > self.limits.max_alias_nodes {
-            return Err(Abort::File(Box::new(
-                Diagnostic::new(
-                    Code::Limit,
-                    span,
-                    format!(
-                        "the aliases of this file stand for more than {} nodes",
-                        self.limits.max_alias_nodes
-                    ),
-                )
-                .label("this alias exceeds the limit")
-                .help("write the values out, or split the file"),
-            )));
+        self.alias_bytes = self.alias_bytes.saturating_add(target.bytes as usize);
+        for (stood_for, limit, what) in [
+            (self.alias_nodes, self.limits.max_alias_nodes, "nodes"),
+            (self.alias_bytes, self.limits.max_alias_bytes, "bytes of text"),
+        ] {
+            if stood_for > limit {
+                return Err(Abort::File(Box::new(
+                    Diagnostic::new(
+                        Code::Limit,
+                        span,
+                        format!("the aliases of this file stand for more than {limit} {what}"),
+                    )
+                    .label("this alias exceeds the limit")
+                    .help("write the values out, or split the file"),
+                )));
+            }
         }
+        // Copied only now that the sum of all copies is known to be bounded.
+        let target = target.clone();
         if self.open.len() + usize::from(target.height) >= self.limits.max_depth {
             return Err(Abort::Document(Box::new(self.too_deep(span))));
         }
@@ -296,10 +309,11 @@ impl<'s, 'l> Builder<'s, 'l> {
                 (start, head, stop) = (first.start, first.head, last.end.max(first.end));
             }
         }
-        let (mut weight, mut height) = (1u32, 0u16);
+        let (mut weight, mut bytes, mut height) = (1u32, 0u32, 0u16);
         for item in &items {
             let node = self.tree.node(*item);
             weight = weight.saturating_add(node.weight);
+            bytes = bytes.saturating_add(node.bytes);
             height = height.max(node.height.saturating_add(1));
         }
         if open.mapping {
@@ -323,6 +337,7 @@ impl<'s, 'l> Builder<'s, 'l> {
                     Kind::Sequence(children)
                 },
                 weight,
+                bytes,
                 height,
             },
             Span::new(end.file, start, head),

@@ -702,6 +702,9 @@ impl<'a, 's> Walk<'a, 's> {
         // Ids are looked at even of rules that are broken otherwise.
         let mut ids: HashMap<String, Span> = HashMap::with_capacity(items.len());
         for item in items {
+            if self.problems.is_stopped() {
+                return None;
+            }
             let (rule_id, rule) = self.rule(*item);
             if let Some(rule_id) = rule_id {
                 match ids.get(&rule_id.value) {

@@ -36,10 +36,15 @@ pub(crate) fn read<'s>(
     let mut builder = Builder::new(limits);
     let mut document_start = 0;
     loop {
+        if problems.step() {
+            return;
+        }
         let step = match parser.next_event() {
             None => break,
             Some(Ok((Event::DocumentEnd, _))) => {
-                if let (tree, Some(root)) = builder.finish() {
+                if let (tree, Some(root)) = builder.finish()
+                    && !problems.is_stopped()
+                {
                     each(&tree, root, document_start, problems);
                 }
                 continue;

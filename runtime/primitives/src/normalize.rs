@@ -57,10 +57,28 @@ pub struct Normalizer {
 impl Normalizer {
     /// Normalises `text` into `out`, replacing what is there.
     pub fn normalize(&mut self, text: &str, out: &mut String) {
+        let whole = self.normalize_within(text, out, usize::MAX);
+        debug_assert!(whole);
+    }
+
+    /// As [`Normalizer::normalize`], unless that gives more than about `most` bytes: some characters stand for many, so
+    /// that a text can become eleven times as long. Says whether `out` is all of it.
+    pub fn normalize_within(&mut self, text: &str, out: &mut String, most: usize) -> bool {
+        /// Bytes that are normalised between two looks at how much there is.
+        const PIECE: usize = 64 << 10;
         out.clear();
         self.begin();
-        self.push(text, out);
+        let mut rest = text;
+        while !rest.is_empty() {
+            let (piece, more) = rest.split_at(rest.floor_char_boundary(PIECE.min(rest.len())));
+            self.push(piece, out);
+            if out.len() > most {
+                return false;
+            }
+            rest = more;
+        }
         self.finish(out);
+        out.len() <= most
     }
 
     /// Begins a text that comes in pieces. What was not finished is forgotten.

@@ -14,6 +14,7 @@ mod scans;
 mod tables;
 
 use crate::module::Module;
+use crate::stop::{Stop, Stopped};
 use std::fmt;
 use std::ops::Deref;
 
@@ -119,7 +120,7 @@ impl Default for HostLimits {
 /// Which rule a module breaks, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerifyError {
-    /// Number of the rule: `V1`….
+    /// Number of the rule: `V1`…; 0 where no rule is broken and the verification was stopped.
     pub rule: u8,
     /// The function, when the place is in code.
     pub function: Option<u32>,
@@ -131,6 +132,9 @@ pub struct VerifyError {
 
 impl fmt::Display for VerifyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_stopped() {
+            return Stopped.fmt(f);
+        }
         write!(f, "V{}: {}", self.rule, self.detail)?;
         match (self.function, self.index) {
             (Some(function), Some(index)) => write!(f, " (function {function}, instruction {index})"),
@@ -143,7 +147,24 @@ impl fmt::Display for VerifyError {
 
 impl std::error::Error for VerifyError {}
 
+impl From<Stopped> for VerifyError {
+    fn from(_: Stopped) -> Self {
+        Self {
+            rule: 0,
+            function: None,
+            index: None,
+            detail: "the verification was stopped",
+        }
+    }
+}
+
 impl VerifyError {
+    /// Whether nothing is wrong with the module that anybody knows of: whoever looked was [stopped](Stop).
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.rule == 0
+    }
+
     fn table(rule: u8, index: usize, detail: &'static str) -> Self {
         Self {
             rule,
@@ -179,14 +200,26 @@ impl VerifyError {
 ///
 /// The first broken rule that the checkers come upon.
 pub fn verify(module: Module, host: &HostLimits) -> Result<VerifiedModule, VerifyError> {
+    verify_until(module, host, &Stop::never())
+}
+
+/// As [`verify`], unless `stop` is asked to.
+///
+/// # Errors
+///
+/// The first broken rule that the checkers come upon, or an error that [is none](VerifyError::is_stopped).
+pub fn verify_until(module: Module, host: &HostLimits, stop: &Stop) -> Result<VerifiedModule, VerifyError> {
     limits::check(&module, host)?;
     tables::check(&module, host)?;
+    stop.check()?;
     bodies::check(&module)?;
     scans::check(&module)?;
+    stop.check()?;
     operands::check(&module)?;
+    stop.check()?;
     flow::check(&module)?;
-    frames::check(&module)?;
+    frames::check(&module, stop)?;
     calls::check(&module)?;
-    guards::check(&module)?;
+    guards::check(&module, stop)?;
     Ok(VerifiedModule(module))
 }

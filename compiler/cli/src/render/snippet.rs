@@ -1,13 +1,22 @@
 //! Diagnostics as text with the offending source underlined, in the look of `rustc`.
 
 use crate::output::shown;
-use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Origin, Patch, Renderer, Snippet};
+use annotate_snippets::{
+    Annotation, AnnotationKind, Element, Group, Level, Origin, Patch, Renderer, Snippet,
+};
 use policy_grammar::{Diagnostic, Severity, SourceFile, SourceMap, Span};
 use std::borrow::Cow;
 use std::ops::Range;
 
 /// Lines shown before and after a span at the most; what lies further away is not handed to the renderer.
 const MARGIN: u32 = 3;
+/// Bytes of source that are handed to the renderer at the most: a line may be as long as a file. In longer ones only what
+/// stands around a span is shown.
+const WINDOW: usize = 4096;
+/// Bytes shown before and behind a span in a long line.
+const AROUND: usize = 60;
+/// Bytes shown of a span in a long line.
+const INSIDE: usize = 100;
 
 /// All diagnostics, styled, each followed by an empty line.
 pub(crate) fn text(map: &SourceMap, diagnostics: &[Diagnostic]) -> String {
@@ -64,7 +73,7 @@ fn report<'m>(map: &'m SourceMap, diagnostic: &'m Diagnostic) -> Vec<Group<'m>> 
                     .filter(|l| l.span.file == primary.file)
                     .map(|l| (l.span, AnnotationKind::Context, l.message.as_str())),
             );
-            group = group.element(annotated(file, &spans));
+            group = group.elements(annotated(file, &spans));
         }
     }
     for label in diagnostic
@@ -73,17 +82,18 @@ fn report<'m>(map: &'m SourceMap, diagnostic: &'m Diagnostic) -> Vec<Group<'m>> 
         .filter(|l| l.span.file != primary.file)
     {
         if let Some(file) = map.file(label.span.file) {
-            group = group.element(annotated(
+            group = group.elements(annotated(
                 file,
                 &[(label.span, AnnotationKind::Context, label.message.as_str())],
             ));
         }
     }
-    let fix = diagnostic
-        .fix
-        .as_ref()
-        .and_then(|fix| map.file(fix.span.file).map(|file| (fix, file)));
-    let Some((fix, file)) = fix else {
+    let fix = diagnostic.fix.as_ref().filter(|fix| fix.replacement.len() <= WINDOW);
+    let fix = fix.and_then(|fix| {
+        let file = map.file(fix.span.file)?;
+        Some((fix, file, window(file, &[fix.span])?))
+    });
+    let Some((fix, file, (window, line, offset))) = fix else {
         let help = diagnostic.help.iter().map(|h| Level::HELP.message(h.as_str()));
         return vec![group.elements(help)];
     };
@@ -99,7 +109,6 @@ fn report<'m>(map: &'m SourceMap, diagnostic: &'m Diagnostic) -> Vec<Group<'m>> 
         .enumerate()
         .filter(|(i, _)| Some(*i) != titled);
     let group = group.elements(advice.map(|(_, h)| Level::HELP.message(h.as_str())));
-    let (window, line, offset) = window(file, &[fix.span]);
     let patch = Patch::new(within(window, offset, fix.span), fix.replacement.as_str());
     let help = Level::HELP.secondary_title(title).element(
         Snippet::source(window)
@@ -110,48 +119,112 @@ fn report<'m>(map: &'m SourceMap, diagnostic: &'m Diagnostic) -> Vec<Group<'m>> 
     vec![group, help]
 }
 
-fn annotated<'m>(
-    file: &'m SourceFile,
-    spans: &[(Span, AnnotationKind, &'m str)],
-) -> Snippet<'m, Annotation<'m>> {
+/// The lines around some spans with a note about each; where lines are long, each span by itself.
+fn annotated<'m>(file: &'m SourceFile, spans: &[(Span, AnnotationKind, &'m str)]) -> Vec<Element<'m>> {
     let all: Vec<Span> = spans.iter().map(|(span, ..)| *span).collect();
-    let (window, line, offset) = window(file, &all);
+    let Some((window, line, offset)) = window(file, &all) else {
+        let alone = spans.iter().flat_map(|(span, kind, label)| cut(file, *span, *kind, label));
+        return alone.collect();
+    };
     let mut snippet = Snippet::source(window).line_start(line).path(shown(file.name()));
     for (span, kind, label) in spans {
-        let mut annotation = kind.span(within(window, offset, *span));
-        if !label.is_empty() {
-            annotation = annotation.label(*label);
-        }
-        snippet = snippet.annotation(annotation);
+        snippet = snippet.annotation(noted(*kind, within(window, offset, *span), label));
     }
-    snippet
+    vec![snippet.into()]
+}
+
+fn noted<'m>(kind: AnnotationKind, range: Range<usize>, label: &'m str) -> Annotation<'m> {
+    let annotation = kind.span(range);
+    if label.is_empty() {
+        annotation
+    } else {
+        annotation.label(label)
+    }
+}
+
+/// What stands around a span in a line that is too long to be shown.
+fn cut<'m>(file: &'m SourceFile, span: Span, kind: AnnotationKind, label: &'m str) -> [Element<'m>; 2] {
+    let text = file.text();
+    let start = text.floor_char_boundary(span.start as usize);
+    let end = text.floor_char_boundary((span.end as usize).min(start + INSIDE)).max(start);
+    let from = text.floor_char_boundary(start.saturating_sub(AROUND));
+    let to = text.ceil_char_boundary(end + AROUND);
+    let before = text.get(from..start).unwrap_or("");
+    let inside = text.get(start..end).unwrap_or("");
+    let behind = text.get(end..to).unwrap_or("");
+    // Within the line.
+    let (before, whole) = match before.rsplit_once('\n') {
+        Some((_, before)) => (before, true),
+        None => (before, from == 0),
+    };
+    let inside = inside.split('\n').next().unwrap_or("");
+    let (behind, ends) = match behind.split_once('\n') {
+        Some((behind, _)) => (behind, true),
+        None => (behind, to == text.len()),
+    };
+    let mut source = String::new();
+    if !whole {
+        source.push('…');
+    }
+    source.push_str(before);
+    let range = source.len()..source.len() + inside.len();
+    source.push_str(inside);
+    source.push_str(behind.trim_end_matches('\r'));
+    if !ends {
+        source.push('…');
+    }
+    let (line, column) = file.line_column(span.start);
+    [
+        Origin::path(shown(file.name()))
+            .line(line as usize)
+            .char_column(column as usize)
+            .into(),
+        Snippet::source(source)
+            .line_start(line as usize)
+            .annotation(noted(kind, range, label))
+            .into(),
+    ]
 }
 
 /// The lines around some spans, the number of the first of them, and its offset in the file: rendering takes time
-/// linear in the source that it is given, and files are large.
-fn window<'m>(file: &'m SourceFile, spans: &[Span]) -> (&'m str, usize, usize) {
+/// linear in the source that it is given, and files are large. `None` where even that is long, because lines are.
+fn window<'m>(file: &'m SourceFile, spans: &[Span]) -> Option<(&'m str, usize, usize)> {
     let text = file.text();
-    let first = spans
-        .iter()
-        .map(|s| file.line_column(s.start).0)
-        .min()
-        .unwrap_or(1);
-    let last = spans.iter().map(|s| file.line_column(s.end).0).max().unwrap_or(1);
-    let from = first.saturating_sub(MARGIN).max(1);
-    let start = spans.iter().map(|s| s.start).min().unwrap_or(0) as usize;
-    let end = spans.iter().map(|s| s.end).max().unwrap_or(0) as usize;
-    let before = text.get(..start).unwrap_or("");
-    let offset = before
+    let first = spans.iter().map(|s| file.line_column(s.start).0).min()?;
+    let start = spans.iter().map(|s| s.start).min()? as usize;
+    let end = spans.iter().map(|s| s.end).max()? as usize;
+    if end.checked_sub(start)? > WINDOW {
+        return None;
+    }
+    let near = text.floor_char_boundary(start.saturating_sub(WINDOW));
+    let before = text.get(near..start)?;
+    // Its own line, and some before.
+    let breaks: Vec<usize> = before
         .rmatch_indices('\n')
-        .nth((first - from) as usize)
-        .map_or(0, |(at, _)| at + 1);
-    let after = text.get(end..).unwrap_or("");
+        .take(MARGIN as usize + 1)
+        .map(|(at, _)| near + at + 1)
+        .collect();
+    let (offset, lines) = match breaks.last() {
+        Some(furthest) if near > 0 || breaks.len() > MARGIN as usize => (*furthest, breaks.len() - 1),
+        // The file begins here.
+        _ if near == 0 => (0, breaks.len()),
+        _long => return None,
+    };
+    let far = text.floor_char_boundary(end.saturating_add(WINDOW));
+    let after = text.get(end..far)?;
     let stop = after
         .match_indices('\n')
-        .nth(MARGIN as usize)
-        .map_or(text.len(), |(at, _)| end + at);
-    debug_assert!(first <= last);
-    (text.get(offset..stop).unwrap_or(text), from as usize, offset)
+        .take(MARGIN as usize + 1)
+        .map(|(at, _)| end + at)
+        .last();
+    let breaks = after.matches('\n').take(MARGIN as usize + 1).count();
+    let stop = match stop {
+        _ if far == text.len() && breaks <= MARGIN as usize => text.len(),
+        Some(stop) => stop,
+        None => return None,
+    };
+    let line = (first as usize).checked_sub(lines)?;
+    Some((text.get(offset..stop)?, line, offset))
 }
 
 /// A span relative to the window, on character boundaries.

@@ -22,6 +22,7 @@ use super::VerifyError;
 use crate::ids::{BuilderIdx, IterIdx};
 use crate::instr::{Instr, Role};
 use crate::module::{Function, Module};
+use crate::stop::Stop;
 use std::collections::BTreeSet;
 
 /// Passes over a function after which the proof is given up.
@@ -29,10 +30,10 @@ const MAX_PASSES: usize = 64;
 /// Words that the states of a function's blocks may take: 128 MiB.
 const MAX_STATE_WORDS: usize = 1 << 24;
 
-pub(super) fn check(module: &Module) -> Result<(), VerifyError> {
+pub(super) fn check(module: &Module, stop: &Stop) -> Result<(), VerifyError> {
     for (f, function) in module.functions.iter().enumerate() {
         if function.registers > 0 || function.iterators > 0 || function.builders > 0 {
-            check_function(f, function)?;
+            check_function(f, function, stop)?;
         }
     }
     Ok(())
@@ -111,7 +112,7 @@ impl Layout {
     }
 }
 
-fn check_function(f: usize, function: &Function) -> Result<(), VerifyError> {
+fn check_function(f: usize, function: &Function, stop: &Stop) -> Result<(), VerifyError> {
     let layout = Layout::of(function);
     let starts = block_starts(function);
     if starts.len().saturating_mul(layout.words) > MAX_STATE_WORDS {
@@ -130,6 +131,7 @@ fn check_function(f: usize, function: &Function) -> Result<(), VerifyError> {
     }
     let mut changed: BTreeSet<usize> = BTreeSet::from([0]);
     while let Some(block) = changed.pop_first() {
+        stop.check()?;
         let (Some(&start), Some(Some(state))) = (starts.get(block), states.get(block)) else {
             continue;
         };

@@ -5,10 +5,12 @@
 use super::VerifyError;
 use crate::guard::{MAX_GUARD, MAX_GUARDS, Prover};
 use crate::module::Module;
+use crate::stop::Stop;
 
-pub(super) fn check(module: &Module) -> Result<(), VerifyError> {
+pub(super) fn check(module: &Module, stop: &Stop) -> Result<(), VerifyError> {
     let mut prover = Prover::new(module);
     for (f, function) in module.functions.iter().enumerate() {
+        stop.check()?;
         if function.guards.len() > MAX_GUARDS {
             return Err(VerifyError::function(22, f, "too many guards"));
         }
