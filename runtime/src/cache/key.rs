@@ -114,7 +114,7 @@ pub(super) fn write<'v, 'a: 'v>(
             length(mask.len(), out);
             out.extend(mask.iter().map(|asked| u8::from(*asked)));
         }
-        (Some(_), policy_vm::Scope::All) | (None, _) => out.push(0),
+        (Some(_), policy_vm::Scope::All | policy_vm::Scope::Group { .. }) | (None, _) => out.push(0),
     }
     fields.for_each(|value| write_value(value, out));
 }
