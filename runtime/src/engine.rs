@@ -97,13 +97,27 @@ impl Default for EvaluateOptions<'_> {
 #[derive(Debug, Clone)]
 pub struct Chosen {
     policies: Arc<Policies>,
-    /// `None` is all of them.
-    mask: Option<Vec<bool>>,
+    choice: Choice,
+}
+
+/// As [`Scope`], with what it borrows.
+#[derive(Debug, Clone)]
+enum Choice {
+    All,
+    Group(u32),
+    Only(Vec<bool>),
 }
 
 impl Chosen {
     pub(crate) fn scope(&self) -> Scope<'_> {
-        self.mask.as_deref().map_or(Scope::All, Scope::Only)
+        match &self.choice {
+            Choice::All => Scope::All,
+            Choice::Group(own) => Scope::Group {
+                of: &self.policies.namespace_of,
+                own: *own,
+            },
+            Choice::Only(mask) => Scope::Only(mask),
+        }
     }
 }
 
@@ -175,11 +189,12 @@ impl PolicyEngine {
     /// [`EvaluateError::UnknownNamespace`] and [`EvaluateError::NothingActive`].
     pub fn choose(&self, options: &EvaluateOptions<'_>) -> Result<Chosen, EvaluateError> {
         let policies = self.policies();
-        let mask = match crate::worker::scope(&policies, &self.shared.settings, options, &mut Vec::new())? {
-            Scope::All => None,
-            Scope::Only(mask) => Some(mask.to_vec()),
+        let choice = match crate::worker::scope(&policies, &self.shared.settings, options, &mut Vec::new())? {
+            Scope::All => Choice::All,
+            Scope::Group { own, .. } => Choice::Group(own),
+            Scope::Only(mask) => Choice::Only(mask.to_vec()),
         };
-        Ok(Chosen { policies, mask })
+        Ok(Chosen { policies, choice })
     }
 
     /// Evaluates any value that serialises to a JSON object.

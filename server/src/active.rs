@@ -295,10 +295,13 @@ impl Active {
     pub async fn load(&self, bytes: Arc<[u8]>, work: Work) -> Result<Policies> {
         let trusted = self.settings.trusted.clone();
         self.heavy
-            .run(work, move |_| {
+            .run(work, move |stop| {
                 use policy_bytecode::bundle::BundleError as B;
                 use policy_runtime::LoadError as L;
-                Policies::from_bundle(&bytes, &trusted).map_err(|error| {
+                Policies::from_bundle_until(&bytes, &trusted, stop.handle()).map_err(|error| {
+                    if matches!(error, L::Stopped) {
+                        return Stop::stopped();
+                    }
                     let untrusted = matches!(&error, L::Bundle(B::Untrusted { .. }));
                     let code = if untrusted {
                         Code::UntrustedBundle
@@ -423,12 +426,13 @@ impl Active {
 ///
 /// [`Code::PolicyInvalid`] with every problem, [`Code::DeadlineExceeded`].
 pub(crate) fn build(mut compiler: Compiler, stop: &Stop) -> Result<(Compiler, Policies)> {
-    let compiled = match compiler.build() {
-        Ok(compiled) => compiled,
-        Err(failed) => return Err(document::invalid(&compiler.sources(), &failed.diagnostics)),
-    };
-    stop.check()?;
-    let policies = Policies::from_compiled(compiled).map_err(ServiceError::internal)?;
+    let compiled = document::compile(&mut compiler, stop)?;
+    let policies = Policies::from_compiled_until(compiled, stop.handle()).map_err(|error| {
+        if matches!(error, policy_runtime::LoadError::Stopped) {
+            return Stop::stopped();
+        }
+        ServiceError::internal(error)
+    })?;
     Ok((compiler, policies))
 }
 

@@ -4,9 +4,9 @@ use crate::error::{Code, Problem, Result, ServiceError};
 use crate::heavy::Stop;
 use crate::hex;
 use crate::storage::model::{PolicyStatus, PolicyVersion};
-use policy_compiler::{Compiler, Options};
+use policy_compiler::{Compiled, Compiler, Options};
 use policy_grammar::ast::Status;
-use policy_grammar::parse_source;
+use policy_grammar::parse_source_until;
 use policy_grammar::{Diagnostic, SourceFile, SourceMap};
 use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
@@ -70,7 +70,9 @@ pub fn check(source: &str, format: Format, stop: &Stop) -> Result<(PolicyVersion
     let file = SourceFile::new(&name, source);
     let mut map = SourceMap::new();
     let id = map.add(file);
-    let parsed = parse_source(&map, id);
+    let limits = options().compile_limits.file;
+    let handle = stop.handle().clone();
+    let parsed = parse_source_until(&map, id, &limits, move || handle.is_asked()).ok_or_else(Stop::stopped)?;
     if parsed.has_errors() {
         return Err(invalid(&map, &parsed.diagnostics));
     }
@@ -94,13 +96,10 @@ pub fn check(source: &str, format: Format, stop: &Stop) -> Result<(PolicyVersion
             ));
         }
     }
-    stop.check()?;
     let mut compiler = Compiler::new(options());
     compiler.set(&name, source);
-    let warnings = match compiler.build() {
-        Ok(compiled) => problems(&compiler.sources(), &compiled.diagnostics),
-        Err(failed) => return Err(invalid(&compiler.sources(), &failed.diagnostics)),
-    };
+    let compiled = compile(&mut compiler, stop)?;
+    let warnings = problems(&compiler.sources(), &compiled.diagnostics);
     let version = PolicyVersion {
         id: policy.metadata.id.value.clone(),
         version: 0,
@@ -119,6 +118,22 @@ pub fn check(source: &str, format: Format, stop: &Stop) -> Result<(PolicyVersion
         created_ms: 0,
     };
     Ok((version, warnings))
+}
+
+/// Compiles a set, unless told to stop.
+///
+/// # Errors
+///
+/// [`Code::PolicyInvalid`] with every problem, [`Code::DeadlineExceeded`].
+pub fn compile(compiler: &mut Compiler, stop: &Stop) -> Result<Compiled> {
+    compiler.set_stop(stop.handle().clone());
+    let built = compiler.build();
+    // Whoever compiles with it next has another time.
+    compiler.set_stop(policy_bytecode::Stop::never());
+    built.map_err(|failed| match failed.is_stopped() {
+        true => Stop::stopped(),
+        false => invalid(&compiler.sources(), &failed.diagnostics),
+    })
 }
 
 /// Diagnostics as the API shows them.

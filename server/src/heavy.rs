@@ -13,8 +13,6 @@ use crate::error::{Code, Result, ServiceError};
 use crate::telemetry::Metrics;
 use crate::telemetry::request::carry;
 use crate::turns::{Owner, Shape, Turn, Turns};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 /// Jobs of one owner that may wait, for each worker.
@@ -45,19 +43,28 @@ impl Work {
 
 /// Says to a job when to stop. Cheap to clone; clones say the same.
 #[derive(Debug, Clone)]
-pub struct Stop {
-    gone: Arc<AtomicBool>,
-    until: Option<Instant>,
-}
+pub struct Stop(policy_bytecode::Stop);
 
 impl Stop {
     /// Says to stop when the time of this work is over.
     #[must_use]
     pub fn of(work: Work) -> Self {
-        Self {
-            gone: Arc::default(),
-            until: work.until,
-        }
+        Self(match work.until {
+            Some(until) => policy_bytecode::Stop::at(until),
+            None => policy_bytecode::Stop::when_asked(),
+        })
+    }
+
+    /// The same for compiling, verifying and loading.
+    #[must_use]
+    pub fn handle(&self) -> &policy_bytecode::Stop {
+        &self.0
+    }
+
+    /// The error of work that was stopped.
+    #[must_use]
+    pub fn stopped() -> ServiceError {
+        ServiceError::new(Code::DeadlineExceeded, policy_bytecode::Stopped.to_string())
     }
 
     /// Whether somebody still waits for what is being done.
@@ -66,24 +73,8 @@ impl Stop {
     ///
     /// [`Code::DeadlineExceeded`] when nobody does.
     pub fn check(&self) -> Result<()> {
-        if self.gone.load(Ordering::Acquire) {
-            return Err(ServiceError::new(
-                Code::DeadlineExceeded,
-                "nobody waits for the answer any more",
-            ));
-        }
-        if self.until.is_some_and(|until| Instant::now() >= until) {
-            return Err(late());
-        }
-        Ok(())
+        self.0.check().map_err(|_| Self::stopped())
     }
-}
-
-fn late() -> ServiceError {
-    ServiceError::new(
-        Code::DeadlineExceeded,
-        "the work took longer than a request may take",
-    )
 }
 
 /// Tells the job when whoever waits for it is gone.
@@ -91,7 +82,7 @@ struct Waiter(Stop);
 
 impl Drop for Waiter {
     fn drop(&mut self) {
-        self.0.gone.store(true, Ordering::Release);
+        self.0.0.ask();
     }
 }
 
