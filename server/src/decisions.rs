@@ -418,12 +418,10 @@ fn open(config: &config::Spool) -> Result<Option<Spool>, LogError> {
 }
 
 /// Pieces of memory that a decision takes; at the most all there are, so that every decision fits at last. A short answer
-/// without a context takes none: there are never more than the queue has places.
+/// takes none: there are never more than the queue has places.
 fn pieces(entry: &Entry) -> u32 {
-    let answer = entry.record.bytes();
-    let bytes = match &entry.context {
-        None if answer <= PIECE => 0,
-        context => answer.saturating_add(context.as_ref().map_or(0, bytes::Bytes::len)),
-    };
+    let context = entry.context.as_ref().map_or(0, bytes::Bytes::len);
+    let answer = Some(entry.record.bytes()).filter(|bytes| *bytes > PIECE);
+    let bytes = context.saturating_add(answer.unwrap_or(0));
     u32::try_from(bytes.div_ceil(PIECE).min(MAX_BYTES / PIECE)).unwrap_or(u32::MAX)
 }
