@@ -2,16 +2,70 @@
 //!
 //! # Invariants
 //!
-//! - Nobody is asked here who they are, so nothing can be changed where others than this machine can reach it.
+//! - Nobody is asked here who they are, so nothing can be changed where others than this machine can reach it, nor by pages
+//!   of other servers that a browser on this machine shows.
+//! - A request takes no longer than [`LONGEST`].
 
+use crate::body::Arriving;
+use crate::error::{Code, ServiceError};
+use crate::hosts::Hosts;
+use crate::http::problem::Failure;
+use crate::listen::{Answer, Serve};
 use crate::state::App;
 use crate::telemetry::metrics::CONTENT_TYPE;
 use axum::Router;
+use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, Request, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, put};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+use tokio::time::timeout;
+use tower::Service as _;
+
+/// Longest time of a request here, its body included.
+pub const LONGEST: Duration = Duration::from_secs(10);
+
+/// The admin port as a listener serves it. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Front {
+    router: Router,
+    /// Names that it is asked under; none where it is open to other machines beside listeners that ask who calls: then what
+    /// asks it is no browser, and goes by names of its own.
+    hosts: Option<Hosts>,
+}
+
+impl Front {
+    /// What stands on the admin port, which listens on this address.
+    #[must_use]
+    pub fn new(app: App, address: SocketAddr, hosts: Option<Hosts>) -> Self {
+        Self {
+            router: router(app, address),
+            hosts,
+        }
+    }
+}
+
+impl Serve for Front {
+    fn serve(&self, _: IpAddr, request: Request<Arriving>) -> Answer {
+        let Self { mut router, hosts } = self.clone();
+        Box::pin(async move {
+            if let Some(hosts) = hosts
+                && let Err(foreign) = hosts.check(request.uri(), request.headers())
+            {
+                return Failure(foreign).respond(None);
+            }
+            match timeout(LONGEST, router.call(request.map(Body::new))).await {
+                Ok(Ok(response)) => response,
+                Err(_elapsed) => {
+                    let detail = format!("the body did not arrive in {LONGEST:?}");
+                    Failure(ServiceError::new(Code::BodyTimeout, detail)).respond(None)
+                }
+            }
+        })
+    }
+}
 
 /// `/livez`, `/readyz`, `/health`.
 pub fn health_router() -> Router<App> {
@@ -21,8 +75,7 @@ pub fn health_router() -> Router<App> {
         .route("/health", get(ready))
 }
 
-/// Everything on the admin port, which listens on this address.
-pub fn router(app: App, address: SocketAddr) -> Router {
+fn router(app: App, address: SocketAddr) -> Router {
     // The address of the listener decides, not that of the caller: a proxy beside the server makes everybody local.
     let log_level = if address.ip().is_loopback() {
         put(log_level)

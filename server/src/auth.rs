@@ -1,7 +1,8 @@
 //! Authentication: from what a caller sends to an [`Identity`], or to a refusal.
 //!
-//! REST passes the headers `Authorization` and `X-API-Key`, gRPC the metadata of the same names; both call
-//! [`Authenticator::authenticate`] and nothing else. What an identity may do is decided in the service layer.
+//! REST passes headers and gRPC metadata, which are one to HTTP: [`Credentials::of`] takes `Authorization` and `X-API-Key` out
+//! of them, and [`Authenticator::identify`] is the only way from there to an identity. What an identity may do is decided in
+//! the service layer.
 //!
 //! ```text
 //! Authorization: Bearer lpk_…  ─┐
@@ -12,10 +13,13 @@
 //! # Invariants
 //!
 //! - With authentication configured, no request without a valid token or key gets an identity, whatever else fails.
-//! - Only one credential counts: two of them are refused, because whoever stands in front may look at the other one.
+//! - A request has one credential. Two are refused, in two headers or in one header twice, because whoever stands in front
+//!   may look at the other one; and so is one that is no text.
+//! - Callers of an address that failed too often are refused unread ([`failures`]), but for credentials that were good before.
 //! - Refusals tell the honest what is wrong (expired, other issuer) and say nothing of keys, secrets or records.
 
 pub mod api_key;
+mod failures;
 #[cfg(test)]
 mod fixtures;
 mod jwks;
@@ -25,12 +29,68 @@ mod provider;
 use crate::config;
 use crate::error::{Code, ServiceError};
 use crate::identity::Identity;
+use crate::shares::Address;
 use crate::storage::Store;
 pub use api_key::KeyError;
+use failures::Failures;
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 pub use jwt::{LEEWAY_SECONDS, MAX_TOKEN_BYTES, TokenError, issue};
 use std::fmt;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// Header of an API key, and key of gRPC metadata.
+const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+
+/// What a request gives to prove who makes it.
+#[derive(Clone)]
+pub enum Credentials {
+    /// Nothing.
+    None,
+    /// The `Authorization` header.
+    Authorization(HeaderValue),
+    /// The `X-API-Key` header.
+    ApiKey(HeaderValue),
+    /// More than one of these.
+    Several,
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::None => "Credentials::None",
+            Self::Authorization(_) => "Credentials::Authorization(***)",
+            Self::ApiKey(_) => "Credentials::ApiKey(***)",
+            Self::Several => "Credentials::Several",
+        })
+    }
+}
+
+impl Credentials {
+    /// Those in these headers.
+    #[must_use]
+    pub fn of(headers: &HeaderMap) -> Self {
+        let mut authorization = headers.get_all(header::AUTHORIZATION).iter();
+        let mut api_key = headers.get_all(API_KEY).iter();
+        let found = match (authorization.next(), api_key.next()) {
+            (None, None) => Self::None,
+            (Some(value), None) => Self::Authorization(value.clone()),
+            (None, Some(value)) => Self::ApiKey(value.clone()),
+            (Some(_), Some(_)) => Self::Several,
+        };
+        if authorization.next().is_some() || api_key.next().is_some() {
+            return Self::Several;
+        }
+        found
+    }
+
+    /// Whether there is something.
+    #[must_use]
+    pub fn is_given(&self) -> bool {
+        !matches!(self, Self::None)
+    }
+}
 
 /// Why authentication could not be set up, or a token or key not be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,6 +150,7 @@ pub struct Authenticator {
     required: bool,
     tokens: Option<jwt::Tokens>,
     keys: Option<api_key::Keys>,
+    failures: Option<Failures>,
 }
 
 /// Whether the keys of tokens can be used, as far as that can be said without asking another server. Blocks for the
@@ -117,7 +178,73 @@ impl Authenticator {
                 None => None,
             },
             keys: config.api_keys.then(|| api_key::Keys::new(store)),
+            failures: None,
         })
+    }
+
+    /// The same, that refuses callers of an address unread once they have failed so often in a minute; 0 is no limit.
+    #[must_use]
+    pub fn with_most_failures(mut self, most: u32) -> Self {
+        self.failures = NonZeroU32::new(most).map(Failures::new);
+        self
+    }
+
+    /// Who is asking, by what a request from this address gives. With authentication off, everybody is
+    /// [`Identity::anonymous`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Authenticator::authenticate`], and [`Code::RateLimited`] for an address that has failed too often.
+    pub async fn identify(
+        &self,
+        credentials: &Credentials,
+        address: Address,
+    ) -> Result<Identity, ServiceError> {
+        let refuse = |detail: &str| Err(ServiceError::new(Code::Unauthenticated, detail));
+        if !self.required || !credentials.is_given() {
+            return self.authenticate(None, None).await;
+        }
+        let wait = self.failures.as_ref().and_then(|failures| failures.wait(address));
+        let limited = |wait: Duration| {
+            ServiceError::new(
+                Code::RateLimited,
+                "too many requests from this address had no valid token or key",
+            )
+            .retry_after(wait)
+        };
+        // What is no text is a credential that is wrong, and not none.
+        let (authorization, api_key) = match credentials {
+            Credentials::Authorization(value) => (value.to_str().ok(), None),
+            Credentials::ApiKey(value) => (None, value.to_str().ok()),
+            Credentials::None | Credentials::Several => (None, None),
+        };
+        let given = authorization.or(api_key);
+        if let Some(wait) = wait
+            && !given.is_some_and(|given| self.was_good(given))
+        {
+            return Err(limited(wait));
+        }
+        let result = match credentials {
+            Credentials::Several => refuse("give one token or one API key, not several"),
+            _ if given.is_none() => refuse("the token or API key is no text"),
+            _ => self.authenticate(authorization, api_key).await,
+        };
+        match (result, &self.failures) {
+            (Err(error), Some(failures)) if error.code == Code::Unauthenticated => {
+                failures.count(address);
+                Err(wait.map_or(error, limited))
+            }
+            (result, _) => result,
+        }
+    }
+
+    /// Whether a credential, or a key of its id, was found good before, as far as is remembered.
+    fn was_good(&self, given: &str) -> bool {
+        let credential = bearer(given).unwrap_or_else(|| given.trim());
+        match credential.strip_prefix(api_key::PREFIX) {
+            Some(_) => self.keys.as_ref().is_some_and(|keys| keys.is_known(credential)),
+            None => self.tokens.as_ref().is_some_and(|tokens| tokens.is_known(credential)),
+        }
     }
 
     /// Who is asking, by the `Authorization` header (`Bearer` and a token or an API key) or the `X-API-Key` header. With

@@ -11,6 +11,7 @@ pub mod table;
 mod url;
 mod value;
 
+use crate::hosts;
 use crate::seal::{SealError, Sealer};
 use crate::telemetry::logs;
 use policy_runtime::{DefaultDecision, DeriveMode, UnknownNamespace};
@@ -22,6 +23,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 use table::{SETTINGS, Setting};
 pub use url::{Url, scrubbed};
+
+/// The environment variable that names the file of settings.
+pub const CONFIG_FILE: &str = "CONFIG";
 
 /// Where the text of a setting came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,8 +100,8 @@ impl Raw {
                 (env(setting.name), Source::Environment),
                 (flag(setting.name), Source::Flag),
             ] {
-                // Deployments set variables to nothing to unset them.
-                if let Some(text) = text.filter(|t| !t.is_empty()) {
+                // Deployments set variables to nothing to unset them. A secret that is empty is one that did not arrive.
+                if let Some(text) = text.filter(|t| setting.secret || !t.is_empty()) {
                     raw.values.insert(setting.name, (text, source));
                 }
             }
@@ -123,12 +127,10 @@ impl Raw {
         };
         for (key, value) in table {
             let Some(setting) = SETTINGS.iter().find(|s| s.key() == key) else {
-                let near = SETTINGS
-                    .iter()
-                    .map(|s| (strsim::damerau_levenshtein(&s.key(), &key), s.key()))
-                    .min()
-                    .filter(|(distance, _)| *distance <= 3);
-                let help = near.map_or(String::new(), |(_, near)| format!("; did you mean `{near}`?"));
+                let near = nearest(&key.to_ascii_uppercase()).filter(|(distance, _)| *distance <= 3);
+                let help = near.map_or(String::new(), |(_, near)| {
+                    format!("; did you mean `{}`?", near.to_ascii_lowercase())
+                });
                 self.problems.push(Problem {
                     setting: key,
                     source: source.clone(),
@@ -153,6 +155,19 @@ impl Raw {
                 }),
             }
         }
+    }
+
+    /// Problems with secrets without a value.
+    fn empty_secrets(&self) -> impl Iterator<Item = Problem> {
+        self.values
+            .iter()
+            .filter(|(name, (text, _))| setting(name).is_some_and(|s| s.secret) && text.trim().is_empty())
+            .map(|(name, _)| self.problem(name, "is empty: give it a value, or take it away"))
+    }
+
+    /// What is probably meant to be a setting and is none, among the names of environment variables.
+    pub fn strangers(names: impl Iterator<Item = String>) -> Vec<String> {
+        names.filter_map(|name| stranger(&name)).collect()
     }
 
     /// Settings for trying out, as `--dev` asks for them: nothing is kept, logs are for people. The environment and the
@@ -203,6 +218,27 @@ impl Raw {
             message: message.into(),
         }
     }
+}
+
+/// The setting whose name is the nearest to this one, and how many letters differ.
+fn nearest(name: &str) -> Option<(usize, &'static str)> {
+    let distance = |s: &Setting| (strsim::damerau_levenshtein(s.name, name), s.name);
+    SETTINGS.iter().map(distance).min()
+}
+
+/// What to say of an environment variable that is no setting and looks like one.
+fn stranger(name: &str) -> Option<String> {
+    let spelled = name.to_ascii_uppercase().replace('-', "_");
+    let (distance, near) = nearest(&spelled)?;
+    // Short names are near to each other by chance: `HOME` is no `HOST`.
+    let most = match near.len() {
+        ..8 => 1,
+        8..14 => 2,
+        14.. => 3,
+    };
+    let is_one = name == near || CONFIG_FILE == name;
+    (distance <= most && !is_one)
+        .then(|| format!("the environment variable {name} is no setting and has no effect; did you mean {near}?"))
 }
 
 /// The text of a setting as anybody may read it.
@@ -263,6 +299,16 @@ pub struct Net {
     pub admin: SocketAddr,
     /// TLS of REST and gRPC.
     pub tls: Option<Tls>,
+    /// More names that it is asked under.
+    pub allowed_hosts: Vec<String>,
+    /// Connections of REST and gRPC at the most.
+    pub connections: usize,
+    /// From one address; `None` is half of them.
+    pub connections_per_address: Option<usize>,
+    /// Time for the first request of a connection, and for heads.
+    pub header_timeout: Duration,
+    /// Time in which nothing happens.
+    pub idle_timeout: Duration,
     /// Time for requests under way after a signal.
     pub shutdown_grace: Duration,
 }
@@ -464,6 +510,12 @@ pub enum JwtKeys {
 pub struct Limits {
     /// Bytes of a body.
     pub body: usize,
+    /// Time for a body to arrive.
+    pub body_timeout: Duration,
+    /// Bytes of all large bodies.
+    pub body_memory: usize,
+    /// Failed attempts to prove who one is, a minute and address; 0 is no limit.
+    pub auth_failures: u32,
     /// Contexts of a batch.
     pub batch: usize,
     /// Bytes of the results of a batch.
@@ -589,8 +641,11 @@ struct Parser<'r> {
 }
 
 impl Parser<'_> {
+    /// The text of a setting. A secret that is empty is a problem already, and none.
     fn text(&self, name: &str) -> Option<&str> {
-        self.raw.values.get(name).map(|(text, _)| text.as_str())
+        let (text, _) = self.raw.values.get(name)?;
+        let is_missing = text.trim().is_empty() && setting(name).is_some_and(|s| s.secret);
+        (!is_missing).then_some(text)
     }
 
     fn list(&self, name: &str) -> Vec<String> {
@@ -646,6 +701,24 @@ impl Parser<'_> {
         self.value(name, Duration::ZERO, value::duration)
     }
 
+    /// A number of things of which there must be one.
+    fn at_least_one(&mut self, name: &str) -> usize {
+        let n = self.value(name, 1, |text| text.parse::<usize>().ok());
+        if n == 0 {
+            self.problem(name, "must be at least 1");
+        }
+        n
+    }
+
+    /// A number of bytes of which there must be one.
+    fn size(&mut self, name: &str) -> usize {
+        let bytes = self.value(name, 1, value::bytes);
+        if bytes == 0 {
+            self.problem(name, "must be at least 1");
+        }
+        usize::try_from(bytes).unwrap_or(usize::MAX)
+    }
+
     /// A time that is waited for again and again; without it there would be no pause at all.
     fn pause(&mut self, name: &str) -> Duration {
         let before = self.problems.len();
@@ -683,10 +756,9 @@ impl Config {
     /// What could be understood of the settings, and every problem. With problems no server may run with it; it is there to
     /// look for more of them.
     pub(crate) fn read(raw: &Raw) -> (Self, Vec<Problem>) {
-        let mut parser = Parser {
-            raw,
-            problems: raw.problems.clone(),
-        };
+        let mut problems = raw.problems.clone();
+        problems.extend(raw.empty_secrets());
+        let mut parser = Parser { raw, problems };
         let p = &mut parser;
         let store = store(p);
         let config = Self {
@@ -759,8 +831,24 @@ fn net(p: &mut Parser<'_>) -> Net {
         grpc: SocketAddr::new(host, p.number("GRPC_PORT")),
         admin: SocketAddr::new(admin, p.number("METRICS_PORT")),
         tls,
+        allowed_hosts: p.list("ALLOWED_HOSTS"),
+        connections: p.at_least_one("MAX_CONNECTIONS"),
+        connections_per_address: match p.number("MAX_CONNECTIONS_PER_ADDRESS") {
+            0 => None,
+            most => Some(most),
+        },
+        header_timeout: p.pause("HEADER_TIMEOUT"),
+        idle_timeout: p.pause("IDLE_TIMEOUT"),
         shutdown_grace: p.duration("SHUTDOWN_GRACE"),
     };
+    for name in &net.allowed_hosts {
+        if !hosts::is_name(name) {
+            p.problem(
+                "ALLOWED_HOSTS",
+                format!("expected names without ports, such as policy.internal, found `{name}`"),
+            );
+        }
+    }
     let mut seen: Vec<(u16, &str)> = Vec::new();
     for (addr, name) in [
         (net.http, "PORT"),
@@ -1013,26 +1101,19 @@ fn limits(p: &mut Parser<'_>) -> Limits {
         }
     }
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let number = |p: &mut Parser<'_>, name| {
-        let n = p.value(name, 1, |text| text.parse::<usize>().ok());
-        if n == 0 {
-            p.problem(name, "must be at least 1");
-        }
-        n
-    };
-    let size = |p: &mut Parser<'_>, name| {
-        let bytes = p.value(name, 1, value::bytes);
-        if bytes == 0 {
-            p.problem(name, "must be at least 1");
-        }
-        usize::try_from(bytes).unwrap_or(usize::MAX)
-    };
+    let (body, body_memory) = (p.size("MAX_BODY"), p.size("BODY_MEMORY"));
+    if body_memory < body {
+        p.problem("BODY_MEMORY", "is less than MAX_BODY: such a body would never be taken");
+    }
     Limits {
-        body: size(p, "MAX_BODY"),
-        batch: number(p, "MAX_BATCH"),
-        results: size(p, "MAX_RESULTS"),
+        body,
+        body_memory,
+        body_timeout: p.pause("BODY_TIMEOUT"),
+        auth_failures: p.number("AUTH_FAILURES"),
+        batch: p.at_least_one("MAX_BATCH"),
+        results: p.size("MAX_RESULTS"),
         timeout: p.pause("REQUEST_TIMEOUT"),
-        concurrency: number(p, "MAX_CONCURRENCY"),
+        concurrency: p.at_least_one("MAX_CONCURRENCY"),
         heavy_workers: match p.number::<usize>("HEAVY_WORKERS") {
             0 => cores,
             n => n,
@@ -1105,6 +1186,9 @@ fn decision_log(p: &mut Parser<'_>, store: &StoreConfig) -> DecisionLog {
         }
     }
     let mut keys = Vec::new();
+    if p.text("ENCRYPTION_KEYS").is_some() && p.list("ENCRYPTION_KEYS").is_empty() {
+        p.problem("ENCRYPTION_KEYS", "names no key");
+    }
     for (i, entry) in p.list("ENCRYPTION_KEYS").iter().enumerate() {
         match value::encryption_key(entry) {
             Some(key) => keys.push(key),

@@ -1,4 +1,7 @@
 //! Load shed: so many requests at once, and no more. One gate for all transports.
+//!
+//! A request enters with its body: who sends slowly takes no place. [`Gate::look`] says before that whether it is worth
+//! reading.
 
 use crate::error::{Code, Result, ServiceError};
 use std::sync::Arc;
@@ -46,13 +49,29 @@ impl Gate {
     pub fn enter(&self) -> Result<Place> {
         let place = Place(Arc::clone(&self.inside));
         if self.inside.fetch_add(1, Ordering::AcqRel) >= self.most {
-            return Err(ServiceError::new(
-                Code::Overloaded,
-                format!("{} requests are being served", self.most),
-            )
-            .retry_after(Duration::from_secs(1)));
+            return Err(self.full());
         }
         Ok(place)
+    }
+
+    /// Whether there is a place now, without taking it.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::Overloaded`].
+    pub fn look(&self) -> Result<()> {
+        if self.inside() < self.most {
+            return Ok(());
+        }
+        Err(self.full())
+    }
+
+    fn full(&self) -> ServiceError {
+        ServiceError::new(
+            Code::Overloaded,
+            format!("{} requests are being served", self.most),
+        )
+        .retry_after(Duration::from_secs(1))
     }
 }
 
@@ -64,9 +83,10 @@ mod tests {
     fn places_are_given_back() {
         let gate = Gate::new(2);
         let (first, _second) = (gate.enter().unwrap(), gate.enter().unwrap());
-        assert!(gate.enter().is_err());
+        assert!(gate.enter().is_err() && gate.look().is_err());
         assert_eq!(gate.inside(), 2);
         drop(first);
+        assert!(gate.look().is_ok());
         assert!(gate.enter().is_ok());
     }
 }

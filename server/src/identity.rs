@@ -2,6 +2,7 @@
 //!
 //! Made by `auth` from a token or a key, read by the service layer. Nothing here knows how an identity was proved.
 
+use crate::shares::Address;
 use sha2::{Digest as _, Sha256};
 use std::fmt;
 use std::net::IpAddr;
@@ -189,7 +190,7 @@ pub const OPERATOR: &str = "operator";
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Proof {
     /// Not at all: authentication is off. Callers are told apart by the address that they call from, where it is known.
-    None(Option<IpAddr>),
+    None(Option<Address>),
     /// A signed token.
     Token,
     /// An API key.
@@ -221,16 +222,11 @@ impl Identity {
         }
     }
 
-    /// Everybody at an address, where authentication is off. The network that one customer gets of IPv6 (/64) counts as one
-    /// address: whoever has it has all of them.
+    /// Everybody at an address, where authentication is off.
     #[must_use]
-    pub fn anonymous_at(address: Option<IpAddr>) -> Self {
-        let network = |address: IpAddr| match address.to_canonical() {
-            IpAddr::V4(v4) => IpAddr::V4(v4),
-            IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() & (u128::MAX << 64)).into()),
-        };
+    pub fn anonymous_at(address: Option<Address>) -> Self {
         Self {
-            proof: Proof::None(address.map(network)),
+            proof: Proof::None(address),
             ..Self::anonymous()
         }
     }
@@ -256,8 +252,10 @@ impl Identity {
         };
         match self.proof {
             Proof::None(None) => part(b"none"),
-            Proof::None(Some(IpAddr::V4(address))) => part(&address.octets()),
-            Proof::None(Some(IpAddr::V6(address))) => part(&address.octets()),
+            Proof::None(Some(address)) => match address.ip() {
+                IpAddr::V4(address) => part(&address.octets()),
+                IpAddr::V6(address) => part(&address.octets()),
+            },
             Proof::Token => part(b"token"),
             Proof::Key => part(b"key"),
         }

@@ -3,7 +3,8 @@
 use anyhow::Context as _;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use policy_server::config::table::SETTINGS;
-use policy_server::config::{Config, Database, Raw};
+use policy_server::config::{CONFIG_FILE, Config, Database, Raw};
+use policy_server::descriptors;
 use policy_server::server::Server;
 use policy_server::telemetry::{self, Metrics};
 use policy_server::{audit, check, storage, tools};
@@ -32,7 +33,7 @@ fn command() -> Command {
         .arg(
             Arg::new("config")
                 .long("config")
-                .env("CONFIG")
+                .env(CONFIG_FILE)
                 .value_name("FILE")
                 .global(true)
                 .help("TOML file of settings; default policyd.toml where it is there"),
@@ -143,6 +144,9 @@ fn main() -> ExitCode {
     let result = match matches.subcommand() {
         None | Some(("run", _)) => runtime.block_on(run(&raw, config)),
         Some(("check-config", _)) => {
+            for warning in strangers() {
+                eprintln!("policyd: warning: {warning}");
+            }
             println!("the settings are fine");
             Ok(ExitCode::SUCCESS)
         }
@@ -155,6 +159,12 @@ fn main() -> ExitCode {
     })
 }
 
+/// What to say of the environment.
+fn strangers() -> Vec<String> {
+    // What is no text is no name of a setting.
+    Raw::strangers(std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()))
+}
+
 async fn run(raw: &Raw, config: Config) -> anyhow::Result<ExitCode> {
     // First of all: until it is caught, it ends the process.
     let hangups = signal(SignalKind::hangup())?;
@@ -162,6 +172,10 @@ async fn run(raw: &Raw, config: Config) -> anyhow::Result<ExitCode> {
     for (name, text, source) in raw.shown() {
         tracing::info!(setting = name, value = text, %source, "setting");
     }
+    for warning in strangers() {
+        tracing::warn!("{warning}");
+    }
+    descriptors::raise();
     if !config.auth.required() {
         tracing::warn!("authentication is off: everybody who reaches the ports may do everything");
     }

@@ -4,37 +4,34 @@
 //! can fail at the start fails there. [`Server::run`] starts the tasks and serves until it is told to stop; then it turns
 //! readiness off, stops accepting, waits for requests under way, and writes out what waits to be written.
 //!
-//! Metrics and health have a port, a thread and a runtime of their own: they answer however busy the others are.
+//! Metrics and health have a port, a thread, a runtime and files of their own: they answer however busy the others are, and
+//! however many connect there. What listeners refuse and close is said in [`crate::listen`].
 
 use crate::active::{Active, Settings};
 use crate::auth::Authenticator;
+use crate::body::Bodies;
 use crate::cache::DecisionCache;
 use crate::config::{Config, Origin};
 use crate::decisions::{Log, LogTask, Seal};
 use crate::gate::Gate;
 use crate::health::Health;
 use crate::heavy::Heavy;
+use crate::hosts::Hosts;
 use crate::http::routes::Routes;
 use crate::limits::RateLimiter;
+use crate::listen::{Deadlines, Listener, Stop};
 use crate::seal::Sealer;
 use crate::service::Service;
+use crate::shares::Shares;
 use crate::state::{App, Parts};
 use crate::sync::bundle::{Follower, Location};
 use crate::telemetry::{LevelHandle, Metrics};
 use crate::tls::{self, Tls};
 use crate::turns::{Shape, Turns};
-use crate::{admin, grpc, storage, sync};
+use crate::{admin, descriptors, grpc, storage, sync};
 use anyhow::Context as _;
-use axum::response::Response;
-use axum::{Router, ServiceExt as _};
-use axum_server::Handle;
-use axum_server::accept::NoDelayAcceptor;
-use axum_server::tls_rustls::RustlsAcceptor;
-use http::Request;
-use hyper::body::Incoming;
 use policy_primitives::prices::PriceTable;
 use policy_runtime::PublicKey;
-use std::convert::Infallible;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -42,8 +39,12 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-/// How long the first requests of a connection may take to arrive.
-const HEADERS: Duration = Duration::from_secs(10);
+/// Connections of the admin port at the most, and those of one address.
+const ADMINS: usize = 64;
+const ADMINS_OF_ONE: usize = ADMINS / 2;
+
+/// Connections of REST and gRPC for which there have to be files.
+const LEAST: usize = 16;
 
 /// Where a server listens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,6 +75,8 @@ pub struct Server {
     admin: TcpListener,
     tls: Option<Tls>,
     addresses: Addresses,
+    deadlines: Deadlines,
+    admin_hosts: Option<Hosts>,
     grace: Duration,
     poll: Duration,
     log_task: LogTask,
@@ -87,6 +90,25 @@ fn bind(address: SocketAddr, what: &str) -> anyhow::Result<(TcpListener, SocketA
     listener.set_nonblocking(true)?;
     let bound = listener.local_addr()?;
     Ok((listener, bound))
+}
+
+/// Places for connections of REST and gRPC: as many as are wanted and can be.
+fn places(net: &crate::config::Net, pool: u32) -> anyhow::Result<Shares> {
+    let wanted = net.connections;
+    let possible = descriptors::for_connections(pool, ADMINS).unwrap_or(usize::MAX);
+    if possible < LEAST {
+        anyhow::bail!("the process may open too few files to serve anybody; raise the limit (ulimit -n)");
+    }
+    if possible < wanted {
+        tracing::warn!(
+            wanted,
+            possible,
+            "the process may not open files for MAX_CONNECTIONS; raise the limit (ulimit -n)"
+        );
+    }
+    let all = wanted.min(possible);
+    let each = net.connections_per_address.unwrap_or(all.div_ceil(2));
+    Ok(Shares::new(all, each.min(all)))
 }
 
 impl Server {
@@ -130,7 +152,9 @@ impl Server {
         let store = storage::open(&config.store)
             .await
             .context("the database cannot be opened")?;
-        let auth = Authenticator::build(&config.auth, Arc::clone(&store)).await?;
+        let auth = Authenticator::build(&config.auth, Arc::clone(&store))
+            .await?
+            .with_most_failures(config.limits.auth_failures);
         let limiter = RateLimiter::build(&config.limits.rate, config.cache.redis.as_ref(), &metrics)?;
         let sealer = match config.log.keys.as_slice() {
             [] => None,
@@ -154,7 +178,18 @@ impl Server {
                 (Some(Follower::new(location, data_dir)?), None)
             }
         };
+        let hosts = |listens_on: SocketAddr| Hosts::of(listens_on.ip(), &config.net.allowed_hosts);
+        let asks_nobody = !config.auth.required();
+        let connections = places(&config.net, config.store.pool)?;
         let app = App::new(Parts {
+            bodies: Bodies::new(
+                config.limits.body,
+                config.limits.body_timeout,
+                config.limits.body_memory,
+            ),
+            connections,
+            hosts: asks_nobody.then(|| hosts(http_addr)),
+            idle: config.net.idle_timeout,
             gate: Gate::new(config.limits.concurrency),
             service: Arc::new(Service {
                 active,
@@ -192,6 +227,11 @@ impl Server {
                 grpc: grpc_addr,
                 admin: admin_addr,
             },
+            deadlines: Deadlines {
+                head: config.net.header_timeout,
+                idle: config.net.idle_timeout,
+            },
+            admin_hosts: (asks_nobody || admin_addr.ip().is_loopback()).then(|| hosts(admin_addr)),
             grace: config.net.shutdown_grace,
             poll: config.store.poll,
             log_task,
@@ -230,7 +270,7 @@ impl Server {
         if let Some(directory) = self.directory {
             tasks.spawn(sync::directory::run(app.clone(), directory, background.clone()));
         }
-        let rustls = self.tls.as_ref().map(Tls::rustls);
+        let acceptor = self.tls.as_ref().map(Tls::acceptor);
         if let Some(tls) = self.tls {
             let ended = background.clone();
             tasks.spawn(async move {
@@ -240,41 +280,32 @@ impl Server {
                 }
             });
         }
-        let admin_stop = CancellationToken::new();
+        let listener = |socket, tls, places: &Shares| Listener {
+            socket,
+            tls,
+            places: places.clone(),
+            deadlines: self.deadlines,
+            metrics: Arc::clone(&app.metrics),
+        };
+        let admin_stop = Stop::default();
         let admin = admin_thread(
-            self.admin,
-            admin::router(app.clone(), self.addresses.admin),
+            listener(self.admin, None, &Shares::new(ADMINS, ADMINS_OF_ONE)),
+            admin::Front::new(app.clone(), self.addresses.admin, self.admin_hosts),
             admin_stop.clone(),
         )?;
 
-        let handles = [Handle::new(), Handle::new()];
-        let [http_handle, grpc_handle] = &handles;
-        let rest = serve(
-            self.http,
-            rustls.clone(),
-            http_handle.clone(),
-            crate::http::service(app.clone()),
-        );
-        let rpc = serve(
-            self.grpc,
-            rustls,
-            grpc_handle.clone(),
-            grpc::service(app.clone())?,
-        );
+        let stopping = Stop::default();
+        let rest = listener(self.http, acceptor.clone(), &app.connections)
+            .run(crate::http::service(app.clone()), &stopping);
+        let rpc =
+            listener(self.grpc, acceptor, &app.connections).run(grpc::service(app.clone())?, &stopping);
         let drain = async {
             stop.cancelled().await;
             tracing::info!("stopping: readiness is off, requests under way are finished");
             app.health.drain();
-            // The servers get no deadline: they would close what is left a moment before it is counted.
-            for handle in &handles {
-                handle.graceful_shutdown(None);
-            }
+            stopping.gently();
             tokio::time::sleep(self.grace).await;
-            let left = handles.iter().map(Handle::connection_count).sum::<usize>();
-            for handle in &handles {
-                handle.shutdown();
-            }
-            left
+            stopping.at_once()
         };
         let serving = async { tokio::try_join!(rest, rpc) };
         tokio::pin!(drain, serving);
@@ -294,7 +325,8 @@ impl Server {
         background.cancel();
         while tasks.join_next().await.is_some() {}
         app.service.store.close().await;
-        admin_stop.cancel();
+        // What is left there is asked by who looks on, and not waited for.
+        admin_stop.at_once();
         if admin.join().is_err() {
             tracing::error!("the admin listener panicked");
         }
@@ -302,50 +334,10 @@ impl Server {
     }
 }
 
-async fn serve<S>(
-    listener: TcpListener,
-    rustls: Option<axum_server::tls_rustls::RustlsConfig>,
-    handle: Handle<SocketAddr>,
-    service: S,
-) -> std::io::Result<()>
-where
-    S: tower::Service<Request<Incoming>, Response = Response, Error = Infallible> + Clone + Send + 'static,
-    S::Future: Send,
-{
-    let service = service.into_make_service_with_connect_info::<SocketAddr>();
-    // An answer may be written in parts, and the last must not wait until the first is acknowledged: up to 40 ms.
-    match rustls {
-        Some(rustls) => {
-            let acceptor = RustlsAcceptor::new(rustls).acceptor(NoDelayAcceptor::new());
-            let mut server = axum_server::from_tcp(listener)?.acceptor(acceptor).handle(handle);
-            limit(server.http_builder());
-            server.serve(service).await
-        }
-        None => {
-            let mut server = axum_server::from_tcp(listener)?
-                .acceptor(NoDelayAcceptor::new())
-                .handle(handle);
-            limit(server.http_builder());
-            server.serve(service).await
-        }
-    }
-}
-
-/// Connections that send nothing are closed; so are those whose headers come drop by drop.
-fn limit(builder: &mut hyper_util::server::conn::auto::Builder<hyper_util::rt::TokioExecutor>) {
-    let timer = hyper_util::rt::TokioTimer::new;
-    builder.http1().timer(timer()).header_read_timeout(HEADERS);
-    builder
-        .http2()
-        .timer(timer())
-        .keep_alive_interval(Duration::from_secs(30))
-        .keep_alive_timeout(Duration::from_secs(10));
-}
-
 fn admin_thread(
-    listener: TcpListener,
-    router: Router,
-    stop: CancellationToken,
+    listener: Listener,
+    front: admin::Front,
+    stop: Stop,
 ) -> anyhow::Result<std::thread::JoinHandle<()>> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -353,18 +345,9 @@ fn admin_thread(
     let thread = std::thread::Builder::new()
         .name("admin".to_owned())
         .spawn(move || {
-            runtime.block_on(async move {
-                let handle = Handle::new();
-                let served = serve(listener, None, handle.clone(), router);
-                tokio::select! {
-                    result = served => {
-                        if let Err(error) = result {
-                            tracing::error!(%error, "the admin listener stopped");
-                        }
-                    }
-                    () = stop.cancelled() => handle.shutdown(),
-                }
-            });
+            if let Err(error) = runtime.block_on(listener.run(front, &stop)) {
+                tracing::error!(%error, "the admin listener stopped");
+            }
         })?;
     Ok(thread)
 }

@@ -1,21 +1,24 @@
 //! What requests of all transports share.
 
-use crate::auth::Authenticator;
+use crate::auth::{Authenticator, Credentials};
+use crate::body::Bodies;
 use crate::cache::CacheStats;
 use crate::decisions::associated_data;
 use crate::error::{Code, Result};
 use crate::gate::Gate;
 use crate::health::Health;
+use crate::hosts::Hosts;
 use crate::http::routes::Routes;
 use crate::identity::{Identity, Proof};
 use crate::limits::Route;
 use crate::seal::{self, Sealer};
 use crate::service::Service;
+use crate::shares::{Address, Shares};
 use crate::storage::model::DecisionRecord;
 use crate::telemetry::{LevelHandle, Metrics};
-use std::net::IpAddr;
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 /// The running server. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -30,6 +33,14 @@ pub struct Parts {
     pub auth: Authenticator,
     /// How many at once.
     pub gate: Gate,
+    /// How bodies are read.
+    pub bodies: Bodies,
+    /// How long a stream may wait for a request.
+    pub idle: Duration,
+    /// Places for connections of REST and gRPC.
+    pub connections: Shares,
+    /// Names that the server is asked under; none where callers prove who they are, and names do not matter.
+    pub hosts: Option<Hosts>,
     /// Liveness and readiness.
     pub health: Arc<Health>,
     /// Counters.
@@ -64,27 +75,28 @@ impl App {
     ///
     /// # Errors
     ///
-    /// [`Code::Unauthenticated`], [`Code::RateLimited`], [`Code::StoreUnavailable`].
+    /// [`Code::Unauthenticated`], [`Code::RateLimited`], [`Code::StoreUnavailable`], [`Code::NotReady`].
     pub async fn admit(
         &self,
-        authorization: Option<&str>,
-        api_key: Option<&str>,
-        address: Option<IpAddr>,
+        credentials: &Credentials,
+        address: Address,
         route: Route,
     ) -> Result<Identity> {
         let identity = self
             .auth
-            .authenticate(authorization, api_key)
+            .identify(credentials, address)
             .await
             .inspect_err(|error| {
                 if error.code == Code::Unauthenticated {
-                    let given = authorization.is_some() || api_key.is_some();
+                    let given = credentials.is_given();
                     self.metrics
                         .auth_failed(if given { "invalid" } else { "missing" });
+                } else if error.code == Code::RateLimited {
+                    self.metrics.auth_failed("limited");
                 }
             })?;
         let identity = match identity.proof {
-            Proof::None(_) => Identity::anonymous_at(address),
+            Proof::None(_) => Identity::anonymous_at(Some(address)),
             Proof::Token | Proof::Key => identity,
         };
         self.service.limiter.check(&identity, route).await.inspect_err(|_| {
@@ -111,6 +123,7 @@ impl App {
     pub fn scrape(&self) -> String {
         let info = self.service.active.info();
         self.metrics.store_revision(info.store_revision);
+        self.metrics.connections(self.connections.taken());
         if info.ready {
             let digest = info.digest.as_deref().unwrap_or_default();
             self.metrics.activated(

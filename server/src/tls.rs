@@ -1,8 +1,8 @@
 //! TLS of the REST and gRPC listeners: certificates from files, clients' certificates (mTLS), new files without a restart.
 //! And what clients of other servers need: the provider, certificates to trust.
 //!
-//! `app` builds a [`Tls`], gives [`Tls::rustls`] to both listeners (`axum-server`) and runs [`Tls::watch`] beside them. All
-//! of the process uses `ring`; `main` calls [`install_provider`] first, and so does everything here that needs it.
+//! `server` builds a [`Tls`], gives [`Tls::acceptor`] to both listeners and runs [`Tls::watch`] beside them. All of the process
+//! uses `ring`; `main` calls [`install_provider`] first, and so does everything here that needs it.
 //!
 //! # Invariants
 //!
@@ -12,7 +12,7 @@
 
 use crate::config;
 use crate::file_stamp::FileStamp;
-use axum_server::tls_rustls::RustlsConfig;
+use arc_swap::ArcSwap;
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 use rustls_pki_types::pem::PemObject as _;
@@ -21,6 +21,9 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 use zeroize::Zeroizing;
 
 /// How often files are looked at.
@@ -162,10 +165,25 @@ fn stamps(tls: &config::Tls) -> Stamps {
     [of(&tls.cert), of(&tls.key), tls.client_ca.as_deref().and_then(of)]
 }
 
+/// What listeners speak TLS with: always what was read last.
+#[derive(Debug, Clone)]
+pub struct Acceptor(Arc<ArcSwap<ServerConfig>>);
+
+impl Acceptor {
+    /// Speaks TLS on a new connection. Waits for the client as long as it takes.
+    ///
+    /// # Errors
+    ///
+    /// When the two do not come to terms.
+    pub async fn accept(&self, stream: TcpStream) -> std::io::Result<TlsStream<TcpStream>> {
+        TlsAcceptor::from(self.0.load_full()).accept(stream).await
+    }
+}
+
 /// TLS of listeners, kept up to date.
 pub struct Tls {
     files: config::Tls,
-    rustls: RustlsConfig,
+    acceptor: Acceptor,
     /// Of the files in use.
     used: Stamps,
     /// Of the files that the log complained about.
@@ -191,7 +209,7 @@ impl Tls {
         let used = stamps(tls);
         Ok(Self {
             files: tls.clone(),
-            rustls: RustlsConfig::from_config(server_config(tls)?),
+            acceptor: Acceptor(Arc::new(ArcSwap::new(server_config(tls)?))),
             used,
             refused: None,
         })
@@ -199,8 +217,8 @@ impl Tls {
 
     /// What listeners take. All that come from here change together.
     #[must_use]
-    pub fn rustls(&self) -> RustlsConfig {
-        self.rustls.clone()
+    pub fn acceptor(&self) -> Acceptor {
+        self.acceptor.clone()
     }
 
     /// Reads the files again if one of them changed; says whether listeners have new ones now. Blocks for the reading.
@@ -215,7 +233,7 @@ impl Tls {
             return Ok(false);
         }
         let config = server_config(&self.files)?;
-        self.rustls.reload_from_config(config);
+        self.acceptor.0.store(config);
         (self.used, self.refused) = (found, None);
         Ok(true)
     }

@@ -625,7 +625,7 @@ fn a_stop_answers_what_is_under_way() {
     let mut slow = TcpStream::connect(policyd.rest).unwrap();
     write!(
         slow,
-        "POST /api/v1/evaluate HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{begin}",
+        "POST /api/v1/evaluate HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{begin}",
         body.len()
     )
     .unwrap();
@@ -658,7 +658,7 @@ fn a_request_that_never_ends_is_cut_and_said() {
     let mut slow = TcpStream::connect(policyd.rest).unwrap();
     write!(
         slow,
-        "POST /api/v1/evaluate HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{{"
+        "POST /api/v1/evaluate HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{{"
     )
     .unwrap();
     // Answered on another connection, so the first one is under way by now.

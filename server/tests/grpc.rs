@@ -19,6 +19,7 @@ use policy_server::heavy::Work;
 use policy_server::identity::{Identity, Role};
 use policy_server::service::Call;
 use policy_server::service::keys::NewKey;
+use policy_server::shares::Address;
 use policy_server::turns::Owner;
 use prost_types::{Struct, Value, value::Kind};
 use secrecy::ExposeSecret as _;
@@ -731,7 +732,7 @@ async fn quotas_and_shares_are_those_of_rest() {
     refused(result, Code::ResourceExhausted, "quota_exceeded");
 
     // All the long work that one address may have, and one piece more.
-    let here = Identity::anonymous_at(Some(server.addresses.grpc.ip()));
+    let here = Identity::anonymous_at(Some(Address::of(server.addresses.grpc.ip())));
     let owner = Owner::of(&here);
     let work = Work { owner, until: None };
     let (release, wait) = std::sync::mpsc::channel::<()>();

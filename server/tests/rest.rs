@@ -18,6 +18,7 @@ use policy_server::error::{Code, ServiceError};
 use policy_server::heavy::{Stop, Work};
 use policy_server::identity::Identity;
 use policy_server::service::Caller;
+use policy_server::shares::Address;
 use policy_server::service::evaluate::{LONG, Whole};
 use policy_server::service::simulate::{Contexts, Draft, Simulation};
 use policy_server::storage::model::{DecisionFilter, Page};
@@ -26,7 +27,6 @@ use policy_server::turns::Owner;
 use server::Running;
 use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -1210,7 +1210,7 @@ async fn who_sends_too_much_is_told_after_sending_it() {
                 false => format!("content-length: {SENT}"),
             };
             let head =
-                format!("POST /api/v1/evaluate HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{length}\r\n\r\n");
+                format!("POST /api/v1/evaluate HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\nconnection: close\r\n{length}\r\n\r\n");
             socket.write_all(head.as_bytes()).unwrap();
             let piece = vec![b'x'; 1 << 20];
             for _ in 0..SENT / piece.len() {
@@ -1257,6 +1257,69 @@ fn bad_inputs() -> Vec<Bad> {
     vec![
         row("a body that is not JSON", evaluate("{"), 400, "malformed_request"),
         row("no body", evaluate(""), 400, "malformed_request"),
+        row(
+            "an array where an object is expected",
+            evaluate(r#"["r", {"llm": {}}]"#),
+            400,
+            "malformed_request",
+        ),
+        row(
+            "an array instead of a batch",
+            send("POST", "/api/v1/evaluate/batch").bytes("application/json", r#" [[{}]]"#),
+            400,
+            "malformed_request",
+        ),
+        row(
+            "an array instead of a simulation",
+            send("POST", "/api/v1/simulate").bytes("application/json", r#"[{}]"#),
+            400,
+            "malformed_request",
+        ),
+        row(
+            "an array instead of a key",
+            send("POST", "/api/v1/keys").bytes("application/json", r#"["k", ["evaluator"]]"#),
+            400,
+            "malformed_request",
+        ),
+        row(
+            "an array instead of a status",
+            send("PATCH", "/api/v1/policies/taken/status").bytes("application/json", r#"["draft"]"#),
+            400,
+            "malformed_request",
+        ),
+        row(
+            "a compressed body",
+            evaluate(r#"{"context": {}}"#).header("content-encoding", "gzip"),
+            415,
+            "unsupported_media_type",
+        ),
+        row(
+            "a compressed policy",
+            yaml(&good).header("content-encoding", "br"),
+            415,
+            "unsupported_media_type",
+        ),
+        row(
+            "a body without a content type, where nobody is asked who they are",
+            Send {
+                body: good.clone().into_bytes(),
+                ..send("POST", "/api/v1/policies")
+            },
+            415,
+            "unsupported_media_type",
+        ),
+        row(
+            "an id of the request that nobody can read",
+            evaluate(r#"{"requestId": "a\u0007", "context": {}}"#),
+            400,
+            "malformed_request",
+        ),
+        row(
+            "a page of another server, where nobody is asked who they are",
+            evaluate(r#"{"context": {}}"#).header("origin", "http://evil.example"),
+            403,
+            "foreign_host",
+        ),
         row("no `context`", evaluate("{}"), 400, "malformed_request"),
         row(
             "a key that the request does not know",
@@ -1495,6 +1558,31 @@ fn bad_inputs() -> Vec<Bad> {
             send("DELETE", "/api/v1/policies/taken").header("if-match", "\"7\""),
             412,
             "version_mismatch",
+        ),
+        row(
+            "`If-Match` that is no text",
+            send("PUT", "/api/v1/policies/taken")
+                .header("if-match", "\u{fc}")
+                .yaml(&policy("taken", "team", "b", "active")),
+            400,
+            "malformed_request",
+        ),
+        row(
+            "`If-Match` that is no text, for a bundle",
+            send("PUT", "/api/v1/bundle")
+                .header("if-match", "\u{fc}")
+                .bytes("application/octet-stream", "no bundle"),
+            400,
+            "malformed_request",
+        ),
+        row(
+            "`If-Match` twice",
+            send("PUT", "/api/v1/policies/taken")
+                .header("if-match", "\"1\"")
+                .header("if-match", "\"2\"")
+                .yaml(&policy("taken", "team", "b", "active")),
+            400,
+            "malformed_request",
         ),
         row(
             "`If-Match` that is no version",
@@ -1782,7 +1870,7 @@ async fn documents_wait_for_the_pool_and_decisions_do_not() {
     assert_eq!(free, [422, 422, 200, 200, 422]);
 
     // One address has all workers and eight places in the queue for each; here, that is this address.
-    let here = Identity::anonymous_at(Some(server.addresses.http.ip()));
+    let here = Identity::anonymous_at(Some(Address::of(server.addresses.http.ip())));
     let full = Held::fill(&server, &[here], WORKERS * 9).await;
     for request in &requests {
         let answer = request.clone().to(&server).await;
@@ -1804,7 +1892,7 @@ async fn documents_wait_for_the_pool_and_decisions_do_not() {
 
     // Others have no more than a place in the queue each, so nobody makes room.
     let others: Vec<_> = (0..WORKERS * 34)
-        .map(|n| Identity::anonymous_at(Some(IpAddr::from([10, 0, 0, u8::try_from(n).unwrap()]))))
+        .map(|n| Identity::anonymous_at(Some(Address::of([10, 0, 0, u8::try_from(n).unwrap()].into()))))
         .collect();
     let full = Held::fill(&server, &others, 1).await;
     let answer = requests[3].clone().to(&server).await;
@@ -1885,7 +1973,7 @@ async fn a_batch_ends_with_its_connection() {
     };
     let body = format!("{{\"contexts\":[{}{{}}]}}", "{},".repeat(CONTEXTS - 1));
     let head = format!(
-        "POST /api/v1/evaluate/batch HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+        "POST /api/v1/evaluate/batch HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
         body.len()
     );
     let mut connection = std::net::TcpStream::connect(server.addresses.http).unwrap();

@@ -16,24 +16,25 @@ mod server;
 #[path = "support/tls.rs"]
 mod support;
 
-use axum::Router;
-use axum::routing::get;
-use axum_server::tls_rustls::RustlsConfig;
 use policy_proto::v1::policy_service_client::PolicyServiceClient;
 use policy_proto::v1::{self, evaluate_policy_request::Input};
 use policy_server::config::{self, Config, Raw};
 use policy_server::identity::Identity;
+use policy_server::body::Arriving;
 use policy_server::limits::Route;
+use policy_server::listen::{Answer, Deadlines, Listener, Serve, Stop};
 use policy_server::redis_client::{self, Unusable};
+use policy_server::shares::Shares;
 use policy_server::storage;
-use policy_server::tls::{Tls, TlsError, install_provider, server_config};
+use policy_server::telemetry::Metrics;
+use policy_server::tls::{Acceptor, Tls, TlsError, install_provider, server_config};
 use process::Redis;
 use rustls::{ClientConfig, ClientConnection, ProtocolVersion, RootCertStore, StreamOwned};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use secrecy::SecretString;
 use server::Running;
 use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 use support::{Authority, Files, Leaf};
@@ -42,13 +43,31 @@ use tonic::transport::{Certificate, ClientTlsConfig, Endpoint};
 static TLS12: &[&rustls::SupportedProtocolVersion] = &[&rustls::version::TLS12];
 static TLS13: &[&rustls::SupportedProtocolVersion] = &[&rustls::version::TLS13];
 
-fn serve(rustls: RustlsConfig) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.set_nonblocking(true).unwrap();
-    let address = listener.local_addr().unwrap();
-    let app = Router::new().route("/", get(async || "hello"));
-    let server = axum_server::from_tcp_rustls(listener, rustls).unwrap();
-    tokio::spawn(server.serve(app.into_make_service()));
+/// Says hello to everybody.
+#[derive(Clone)]
+struct Hello;
+
+impl Serve for Hello {
+    fn serve(&self, _: IpAddr, _: http::Request<Arriving>) -> Answer {
+        Box::pin(async { axum::response::Response::new("hello".into()) })
+    }
+}
+
+fn serve(tls: Acceptor) -> SocketAddr {
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    socket.set_nonblocking(true).unwrap();
+    let address = socket.local_addr().unwrap();
+    let listener = Listener {
+        socket,
+        tls: Some(tls),
+        places: Shares::new(100, 100),
+        deadlines: Deadlines {
+            head: Duration::from_secs(60),
+            idle: Duration::from_secs(60),
+        },
+        metrics: Arc::new(Metrics::new()),
+    };
+    tokio::spawn(async move { listener.run(Hello, &Stop::default()).await });
     address
 }
 
@@ -135,7 +154,7 @@ async fn clients_that_trust_the_authority_get_through_and_others_do_not() {
     let leaf = authority.leaf("localhost");
     let files = Files::new(&leaf);
     let tls = Tls::build(&files.config(false)).unwrap();
-    let address = serve(tls.rustls());
+    let address = serve(tls.acceptor());
     let client = Client::of(&authority);
     let seen = ask(address, &client).await.unwrap();
     assert!(
@@ -179,7 +198,7 @@ async fn with_a_client_authority_nobody_gets_in_without_its_certificate() {
     let files = Files::new(&authority.leaf("localhost"));
     files.put("ca.pem", &clients.0.pem());
     let tls = Tls::build(&files.config(true)).unwrap();
-    let address = serve(tls.rustls());
+    let address = serve(tls.acceptor());
     for versions in [TLS13, TLS12] {
         let client = Client {
             versions,
@@ -225,7 +244,7 @@ async fn new_files_are_taken_without_a_restart_and_bad_ones_are_not() {
     let (first, second) = (authority.leaf("localhost"), authority.leaf("localhost"));
     let files = Files::new(&first);
     let tls = Tls::build(&files.config(false)).unwrap();
-    let address = serve(tls.rustls());
+    let address = serve(tls.acceptor());
     let pause = Duration::from_millis(30);
     let watch = tokio::spawn(tls.watch(pause));
     let client = Client::of(&authority);
@@ -252,7 +271,7 @@ async fn new_files_are_taken_without_a_restart_and_bad_ones_are_not() {
     // The clients' authority is replaced as well.
     files.put("ca.pem", &clients.0.pem());
     let mut tls = Tls::build(&files.config(true)).unwrap();
-    let address = serve(tls.rustls());
+    let address = serve(tls.acceptor());
     let old = client.clone().showing(&clients.leaf("gateway"));
     assert!(ask(address, &old).await.is_ok());
     assert_eq!(tls.reload(), Ok(false));

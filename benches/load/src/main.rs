@@ -13,10 +13,12 @@
 //! | [`histogram`] | times |
 //! | [`report`] | what is printed |
 //! | [`soak`] | `--soak`: for a long time, with a bundle replaced every second |
+//! | [`flood`] | `flood`: what a caller sees while another one floods the server |
 
 #![forbid(unsafe_code)]
 
 mod constant;
+mod flood;
 mod generator;
 mod histogram;
 mod http;
@@ -95,6 +97,14 @@ enum Special {
     /// The server that answers a constant; reads from stdin what.
     #[command(hide = true)]
     Constant,
+    /// What a caller sees while another one floods policyd; prints a row for each flood.
+    Flood {
+        /// Which floods; all when absent.
+        names: Vec<String>,
+        /// Seconds of each.
+        #[arg(long, default_value_t = 30)]
+        seconds: u64,
+    },
 }
 
 fn main() -> anyhow::Result<()> {
@@ -103,6 +113,13 @@ fn main() -> anyhow::Result<()> {
     match arguments.command {
         // As many threads as policyd has.
         Some(Special::Constant) => runtime.enable_all().build()?.block_on(constant::run()),
+        Some(Special::Flood { names, seconds }) => {
+            let settings = settings(&arguments.settings)?;
+            let program = program(arguments.policyd)?;
+            let time = Duration::from_secs(seconds);
+            let runtime = runtime.worker_threads(arguments.threads).enable_all().build()?;
+            runtime.block_on(flood::run(&names, &program, &settings, time))
+        }
         None => {
             let runtime = runtime.worker_threads(arguments.threads).enable_all().build()?;
             runtime.block_on(run(arguments))
@@ -116,6 +133,20 @@ fn protocol(name: &str) -> anyhow::Result<Protocol> {
         "grpc" => Ok(Protocol::Grpc),
         other => bail!("there is no protocol `{other}`"),
     }
+}
+
+/// `NAME=VALUE` of the command line.
+fn settings(given: &[String]) -> anyhow::Result<Vec<(String, String)>> {
+    let pairs = given.iter().map(|setting| {
+        let (name, value) = setting.split_once('=').context("--set NAME=VALUE")?;
+        Ok((name.to_owned(), value.to_owned()))
+    });
+    pairs.collect()
+}
+
+/// The `policyd` that is meant.
+fn program(given: Option<PathBuf>) -> anyhow::Result<PathBuf> {
+    given.map_or_else(process::build, Ok)
 }
 
 /// Fails where an answer was wrong: how fast wrong answers come is of no interest.
@@ -155,18 +186,8 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         .iter()
         .map(|name| protocol(name))
         .collect::<anyhow::Result<_>>()?;
-    let settings: Vec<(String, String)> = arguments
-        .settings
-        .iter()
-        .map(|setting| {
-            let (name, value) = setting.split_once('=').context("--set NAME=VALUE")?;
-            Ok((name.to_owned(), value.to_owned()))
-        })
-        .collect::<anyhow::Result<_>>()?;
-    let program = match &arguments.policyd {
-        Some(path) => path.clone(),
-        None => process::build()?,
-    };
+    let settings = settings(&arguments.settings)?;
+    let program = program(arguments.policyd)?;
     let policyd = Policyd::start(&program, arguments.decision_log, &settings)?;
     // Deployment 1 is the odd bundle; two of them leave the even one active.
     generator::deploy(policyd.rest, &traffic).await?;

@@ -248,6 +248,11 @@ impl Keys {
         Ok(record.identity.clone())
     }
 
+    /// Whether there is, or was a moment ago, a key of this id.
+    pub(super) fn is_known(&self, key: &str) -> bool {
+        parts(key).is_some_and(|(id, _)| self.present.get(id).is_some())
+    }
+
     /// Forgets what is known about a key, so that a change on this server shows at once.
     pub(super) fn forget(&self, id: &str) {
         self.present.remove(id);

@@ -9,13 +9,15 @@
 //! - A key is bound to one algorithm when it is read: RSA (2048 bits and more) to RS256, P-256 to ES256, Ed25519 to EdDSA.
 //!   Shared secrets (`oct`) and private keys are not taken out of a key set.
 //! - When a source cannot be read, the last good keys stay. When it says that there are no keys, there are none.
-//! - Never more than [`MAX_BYTES`] are read. A set at `https://` is never fetched over anything else.
+//! - Never more than [`MAX_BYTES`] are read. A set at `https://` is never fetched over anything else, nor from
+//!   another server than the one that is named.
 //!
 //! Connections to a URL trust the web's certificate authorities only.
 
 use super::AuthError;
 use super::jwt::{TokenError, algorithm};
 use crate::config;
+use crate::fetch;
 use crate::file_stamp::FileStamp;
 use arc_swap::ArcSwapOption;
 use base64::Engine as _;
@@ -330,7 +332,7 @@ fn load(source: &Source, only: Option<Algorithm>, known: Option<FileStamp>) -> R
             }
             bytes
         }
-        Source::Url(url) => fetch(url)?,
+        Source::Url(url) => download(url)?,
     };
     let mut keys = match source {
         Source::Pem(_) => vec![pem_key(&bytes)?],
@@ -342,19 +344,11 @@ fn load(source: &Source, only: Option<Algorithm>, known: Option<FileStamp>) -> R
     Ok(Loaded::Keys(keys, stamp))
 }
 
-fn fetch(url: &config::Url) -> Result<Vec<u8>, String> {
-    let agent: ureq::Agent = ureq::Agent::config_builder()
-        .https_only(url.is_encrypted())
-        .timeout_global(Some(FETCH_TIMEOUT))
-        .max_redirects(3)
-        .max_idle_connections(0)
-        .build()
-        .into();
-    // What goes wrong may quote the URL, or one that it led to.
-    let unfetched = |error: ureq::Error| config::scrubbed(&error.to_string());
-    let mut response = agent.get(url.expose()).call().map_err(unfetched)?;
+fn download(url: &config::Url) -> Result<Vec<u8>, String> {
+    let mut response = fetch::get(url, &[], FETCH_TIMEOUT)?;
     let body = response.body_mut().with_config().limit(MAX_BYTES);
-    body.read_to_vec().map_err(unfetched)
+    body.read_to_vec()
+        .map_err(|error| config::scrubbed(&error.to_string()))
 }
 
 /// A key set as RFC 7517 writes it; what it has more is ignored.

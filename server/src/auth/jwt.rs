@@ -159,6 +159,13 @@ struct Known {
     generation: u64,
 }
 
+/// What a token is remembered by.
+fn hash(token: &str) -> [u8; 32] {
+    let mut hash = [0; 32];
+    hash.copy_from_slice(digest::digest(&digest::SHA256, token.as_bytes()).as_ref());
+    hash
+}
+
 /// Checks tokens.
 #[derive(Debug)]
 pub(super) struct Tokens {
@@ -212,8 +219,7 @@ impl Tokens {
         if token.len() > MAX_TOKEN_BYTES {
             return Err(TokenError::TooLong);
         }
-        let mut hash = [0; 32];
-        hash.copy_from_slice(digest::digest(&digest::SHA256, token.as_bytes()).as_ref());
+        let hash = hash(token);
         // ORDER: before the key is looked up. When keys change in between, what is remembered is of no use, not wrong.
         let generation = match &self.keys {
             Keys::Secret(_) => 0,
@@ -237,6 +243,15 @@ impl Tokens {
             self.known.insert(hash, known);
         }
         Ok(identity)
+    }
+
+    /// Whether a token was found good, and has not expired since.
+    pub(super) fn is_known(&self, token: &str) -> bool {
+        token.len() <= MAX_TOKEN_BYTES
+            && self
+                .known
+                .get(&hash(token))
+                .is_some_and(|known| now_seconds() <= known.until)
     }
 
     /// The claims of a token, once header, signature and standard claims are found to be right.

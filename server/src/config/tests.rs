@@ -183,3 +183,85 @@ fn decisions_wait_on_disk_for_postgresql_and_for_nothing_else() {
         ["DECISION_LOG_SPOOL (environment): must be at least 1MB, or 0 for none"]
     );
 }
+
+#[test]
+fn a_secret_without_a_value_is_a_problem_and_not_none() {
+    for setting in super::SETTINGS.iter().filter(|s| s.secret) {
+        for text in ["", "  "] {
+            let file = format!("{} = \"{text}\"", setting.key());
+            let said = |problems: Vec<String>, from: &str| {
+                assert!(
+                    problems.iter().any(|p| p.ends_with(&format!("({from}): is empty: give it a value, or take it away"))),
+                    "{}: {problems:?}",
+                    setting.name
+                );
+                assert_eq!(problems.len(), 1, "{}: {problems:?}", setting.name);
+            };
+            said(parse("", &[(setting.name, text)], &[]).unwrap_err(), "environment");
+            said(parse("", &[], &[(setting.name, text)]).unwrap_err(), "command line");
+            said(parse(&file, &[], &[]).unwrap_err(), "policyd.toml");
+        }
+    }
+    // Others are unset by that.
+    assert!(parse("", &[("JWT_ISSUER", ""), ("HOST", ""), ("REDIS_HOST", "")], &[]).is_ok());
+    let problems = parse("", &[("ENCRYPTION_KEYS", ",")], &[]).unwrap_err();
+    assert_eq!(problems, ["ENCRYPTION_KEYS (environment): names no key"]);
+}
+
+#[test]
+fn names_beside_a_setting_are_told_and_others_are_not() {
+    let told = |name: &str| Raw::strangers(std::iter::once(name.to_owned()));
+    for (name, meant) in [
+        ("JWT_SECRT", "JWT_SECRET"),
+        ("JWT_SECERT", "JWT_SECRET"),
+        ("jwt_secret", "JWT_SECRET"),
+        ("DATABASE_URI", "DATABASE_URL"),
+        ("DATABASE_USER_NAME", "DATABASE_USERNAME"),
+        ("API_KEY_ENABLED", "API_KEYS_ENABLED"),
+        ("RATE-LIMIT", "RATE_LIMIT"),
+        ("POLICES", "POLICIES"),
+        ("HOSTS", "HOST"),
+        ("APPROVALS_REQUIRED", "APPROVAL_REQUIRED"),
+    ] {
+        let warnings = told(name);
+        assert_eq!(warnings.len(), 1, "{name}");
+        assert!(
+            warnings[0].contains(&format!(" {name} ")) && warnings[0].ends_with(&format!("did you mean {meant}?")),
+            "{warnings:?}"
+        );
+    }
+    for name in [
+        "HOME", "PATH", "PWD", "USER", "TERM", "SHELL", "LANG", "LC_ALL", "HOSTNAME", "CONFIG", "NO_COLOR", "RUST_LOG",
+        "NODE_ENV", "POLICY_SERVER", "POLICY_TOKEN", "POLICY_API_KEY", "POLICY_GRPC_SERVER", "POLICYD_PORT",
+        "POLICYD_SERVICE_HOST", "POLICYD_SERVICE_PORT", "REDIS_SERVICE_HOST", "REDIS_PORT_6379_TCP", "KUBERNETES_PORT",
+        "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "TZ", "TMPDIR", "LOGNAME", "MAIL", "OLDPWD", "SHLVL",
+    ] {
+        assert_eq!(told(name), [""; 0], "{name}");
+    }
+    for setting in super::SETTINGS {
+        assert_eq!(told(setting.name), [""; 0]);
+    }
+}
+
+#[test]
+fn limits_of_connections_and_bodies_are_numbers_that_can_be() {
+    let config = parse("", &[], &[]).unwrap();
+    assert_eq!((config.net.connections, config.net.connections_per_address), (10_000, None));
+    let env = [("MAX_CONNECTIONS_PER_ADDRESS", "7"), ("ALLOWED_HOSTS", "policy.internal, 10.0.0.1")];
+    let config = parse("", &env, &[]).unwrap();
+    assert_eq!(config.net.connections_per_address, Some(7));
+    assert_eq!(config.net.allowed_hosts, ["policy.internal", "10.0.0.1"]);
+    for (name, text) in [
+        ("MAX_CONNECTIONS", "0"),
+        ("MAX_CONNECTIONS_PER_ADDRESS", "-1"),
+        ("HEADER_TIMEOUT", "0"),
+        ("IDLE_TIMEOUT", "0s"),
+        ("BODY_TIMEOUT", "0"),
+        ("BODY_MEMORY", "1MB"),
+        ("AUTH_FAILURES", "many"),
+        ("ALLOWED_HOSTS", "http://policy.internal"),
+    ] {
+        let problems = parse("", &[(name, text)], &[]).unwrap_err();
+        assert!(problems.len() == 1 && problems[0].starts_with(name), "{problems:?}");
+    }
+}

@@ -27,6 +27,36 @@ impl Url {
         &self.0
     }
 
+    /// Where a redirect leads to, with the credentials of this URL; `None` where that is another server, or less protected.
+    #[must_use]
+    pub fn redirected(&self, location: &str) -> Option<Self> {
+        let from = self.0.parse::<Uri>().ok()?;
+        let (scheme, authority) = (from.scheme_str()?, from.authority()?);
+        let to = if location.starts_with("//") {
+            format!("{scheme}:{location}").parse::<Uri>().ok()?
+        } else if location.starts_with('/') {
+            format!("{scheme}://{authority}{location}").parse().ok()?
+        } else {
+            location.parse::<Uri>().ok()?
+        };
+        let (target, encrypted) = (to.authority()?, to.scheme_str()? == "https");
+        let port = |uri: &Uri| match (uri.port_u16(), uri.scheme_str()) {
+            (Some(port), _) => port,
+            (None, Some("https")) => 443,
+            (None, _) => 80,
+        };
+        let same = scheme == to.scheme_str()? && port(&from) == port(&to);
+        let upgraded = scheme == "http" && encrypted && port(&from) == 80 && port(&to) == 443;
+        if !target.host().eq_ignore_ascii_case(authority.host()) || !(same || upgraded) {
+            return None;
+        }
+        let credentials = authority.as_str().rsplit_once('@').map_or("", |(before, _)| before);
+        let at = if credentials.is_empty() { "" } else { "@" };
+        let place = place(&to)?;
+        let path = to.path_and_query().map_or("/", |path| path.as_str());
+        Self::parse(&format!("{}://{credentials}{at}{place}{path}", to.scheme_str()?))
+    }
+
     /// Whether it is https.
     #[must_use]
     pub fn is_encrypted(&self) -> bool {
@@ -150,6 +180,35 @@ mod tests {
             "cannot use `(http://h/x?k=***` at all, http://h/y: why"
         );
         assert_eq!(scrubbed("connection refused\n"), "connection refused\n");
+    }
+
+    #[test]
+    fn redirects_lead_to_the_same_server_only() {
+        let followed = |from: &str, to: &str| {
+            let url = Url::parse(from).unwrap().redirected(to)?;
+            Some(url.expose().to_owned())
+        };
+        for (from, to, expected) in [
+            ("http://host/a", "/b?c=d", Some("http://host/b?c=d")),
+            ("http://u:p@host:81/a", "/b", Some("http://u:p@host:81/b")),
+            ("http://u:p@host:81/a", "http://HOST:81/b", Some("http://u:p@HOST:81/b")),
+            ("http://host/a", "http://host:80/b", Some("http://host:80/b")),
+            ("http://host/a", "https://host/b", Some("https://host/b")),
+            ("https://host/a", "//host/b", Some("https://host/b")),
+            ("https://host/a", "http://host/b", None),
+            ("http://host/a", "http://host:81/b", None),
+            ("http://host:81/a", "https://host/b", None),
+            ("http://host/a", "http://other/b", None),
+            ("http://host/a", "//other/b", None),
+            ("http://host/a", "http://host.other/b", None),
+            ("http://host/a", "http://x@other/b", None),
+            ("http://host/a", "http://host@other/b", None),
+            ("http://host/a", "file:///etc/passwd", None),
+            ("http://host/a", "b", None),
+            ("http://host/a", "", None),
+        ] {
+            assert_eq!(followed(from, to).as_deref(), expected, "{from} {to}");
+        }
     }
 
     #[test]

@@ -3,9 +3,11 @@
 
 use super::shell::Caller;
 use super::{convert, status, stream};
+use crate::body;
 use crate::document::Format;
 use crate::error::{Code, Result, ServiceError};
 use crate::heavy::Stop;
+use crate::request_id;
 use crate::service;
 use crate::service::evaluate::Question;
 use crate::service::policies::Written;
@@ -63,10 +65,10 @@ pub(super) enum Context {
 }
 
 impl Context {
-    /// The context as JSON. What came as JSON is not changed.
+    /// The context as JSON. Of what came as JSON, only a byte order mark before it is taken away.
     fn json(self) -> Result<bytes::Bytes> {
         match self {
-            Self::Json(bytes) => Ok(bytes),
+            Self::Json(bytes) => Ok(body::without_mark(bytes)),
             Self::Struct(object) => {
                 let mut out = Vec::new();
                 convert::write_context(&object, &mut out)?;
@@ -129,8 +131,8 @@ async fn simulate(app: &App, caller: Caller, request: v1::SimulateRequest) -> Re
         trace: request.trace.unwrap_or(true),
     };
     let mut call = caller.call();
-    if !request.request_id.is_empty() {
-        call.request_id = &request.request_id;
+    if let Some(id) = request_id::given(&request.request_id)? {
+        call.request_id = id;
     }
     let mut outcomes = app.service.simulate(call, simulation).await?;
     let outcome = outcomes

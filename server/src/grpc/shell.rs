@@ -1,36 +1,39 @@
-//! What stands around every gRPC method ([`Front`] is what a listener serves), outermost first: request id, metrics and span, panic catch, load shed, deadline,
-//! authentication and rate limit, and statuses in our own words for what the library refuses.
+//! What stands around every gRPC method ([`Front`] is what a listener serves), outermost first: request id, metrics and span,
+//! panic catch, names of the server, authentication and rate limit, message, load shed, deadline, and statuses in our own
+//! words for what the library refuses.
 //!
-//! The deadline is the shorter of the caller's `grpc-timeout` and our own; a stream only has the caller's, and keeps it
+//! A message is read here, after its caller has proved who it is and before the request takes a place in the gate; those of a
+//! stream are read by the stream. The deadline is the shorter of the caller's `grpc-timeout` and our own; a stream only has the caller's, and keeps it
 //! itself. Health and reflection are served to everybody, however busy the server is.
 
 use super::policies::Policies;
 use super::status;
+use crate::auth::Credentials;
+use crate::body::Arriving;
 use crate::error::{Code, ServiceError};
 use crate::identity::Identity;
 use crate::limits::Route;
+use crate::listen::{Answer, Serve};
 use crate::request_id;
 use crate::service::{self, Call};
+use crate::shares::Address;
 use crate::state::App;
 use crate::telemetry;
 use crate::telemetry::metrics::{RouteMetrics, Status as Counted, Transport};
 use axum::Router;
-use axum::body::{Body, HttpBody};
-use axum::extract::ConnectInfo;
+use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Request};
 use axum::response::Response;
-use bytes::Bytes;
 use futures_util::FutureExt as _;
+use http_body_util::Full;
 use policy_proto::v1::policy_service_server::PolicyServiceServer;
-use std::convert::Infallible;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::Instant;
-use tower::{BoxError, Service};
+use tower::Service as _;
 
 /// The service whose methods need credentials.
 const PREFIX: &str = "/llmpolicy.v1.PolicyService/";
@@ -59,48 +62,20 @@ pub(super) struct Caller {
     pub(super) deadline: Option<Instant>,
     /// When this request is over, for the caller or for us.
     until: Option<Instant>,
-    pub(super) credentials: Arc<Credentials>,
+    pub(super) proof: Arc<Proof>,
 }
 
-/// What a caller gave to prove who it is.
-pub(super) struct Credentials {
-    authorization: Option<HeaderValue>,
-    api_key: Option<HeaderValue>,
-    /// Where the caller is.
-    address: Option<IpAddr>,
+/// What a caller gave to prove who it is, and from where.
+#[derive(Debug)]
+pub(super) struct Proof {
+    credentials: Credentials,
+    address: Address,
 }
 
-impl std::fmt::Debug for Credentials {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Credentials(***)")
-    }
-}
-
-impl Credentials {
-    fn of<B>(request: &Request<B>) -> Self {
-        let headers = request.headers();
-        let from = request.extensions().get::<ConnectInfo<SocketAddr>>();
-        Self {
-            authorization: headers.get("authorization").cloned(),
-            api_key: headers.get("x-api-key").cloned(),
-            address: from.map(|ConnectInfo(address)| address.ip()),
-        }
-    }
-
+impl Proof {
     /// Lets the caller in, once more for each request of a stream: credentials end, and limits count requests.
     pub(super) async fn admit(&self, app: &App, route: Route) -> Result<Identity, ServiceError> {
-        // What is no text is no credential, and must not count as none given.
-        let text = |value: &'_ Option<HeaderValue>| {
-            value.as_ref().map(|v| v.to_str().unwrap_or_default().to_owned())
-        };
-        let (authorization, api_key) = (text(&self.authorization), text(&self.api_key));
-        app.admit(
-            authorization.as_deref(),
-            api_key.as_deref(),
-            self.address,
-            route,
-        )
-        .await
+        app.admit(&self.credentials, self.address, route).await
     }
 }
 
@@ -175,24 +150,15 @@ pub(super) fn around(policies: PolicyServiceServer<Policies>, routes: Router, ap
     }))
 }
 
-impl<B> Service<Request<B>> for Front
-where
-    B: HttpBody<Data = Bytes> + Send + 'static,
-    B::Error: Into<BoxError> + Send,
-{
-    type Response = Response;
-    type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: Request<B>) -> Self::Future {
+impl Serve for Front {
+    fn serve(&self, address: IpAddr, request: Request<Arriving>) -> Answer {
         let Self(parts) = self.clone();
-        Box::pin(async move { Ok(parts.answer(request).await) })
+        Box::pin(async move { parts.answer(Address::of(address), request).await })
     }
 }
+
+/// Bytes that stand before a message: whether it is compressed, and its length.
+const FRAMING: usize = 5;
 
 /// `grpc-timeout`: up to eight digits and a unit.
 ///
@@ -229,11 +195,7 @@ fn timeout(headers: &HeaderMap) -> Result<Option<Duration>, ServiceError> {
 }
 
 impl Parts {
-    async fn answer<B>(&self, request: Request<B>) -> Response
-    where
-        B: HttpBody<Data = Bytes> + Send + 'static,
-        B::Error: Into<BoxError> + Send,
-    {
+    async fn answer(&self, address: Address, request: Request<Arriving>) -> Response {
         let start = Instant::now();
         let app = &self.app;
         let id = request_id::of(request.headers());
@@ -243,9 +205,17 @@ impl Parts {
         let method = method.unwrap_or(&self.other);
         let scope = telemetry::Request::begin(request.headers(), method.name, Arc::clone(&id));
         let in_flight = method.metrics.start();
-        let result = if guarded {
-            let work = pin!(self.guarded(request, method, &id, start));
-            scope.run(work).await
+        let foreign = app
+            .hosts
+            .as_ref()
+            .and_then(|hosts| hosts.check(request.uri(), request.headers()).err());
+        let result = if let Some(foreign) = foreign {
+            Err(foreign)
+        } else if guarded {
+            let work = self.guarded(request, address, method, &id, start);
+            let caught = pin!(AssertUnwindSafe(work).catch_unwind());
+            let panicked = |_panic| Err(ServiceError::internal("a method panicked"));
+            scope.run(caught).await.unwrap_or_else(panicked)
         } else {
             let mut routes = self.routes.clone();
             let work = pin!(routes.call(request.map(Body::new)));
@@ -272,48 +242,70 @@ impl Parts {
         response
     }
 
-    /// A method of ours, behind the gate and after its caller has proved who it is.
-    async fn guarded<B>(
+    /// A method of ours, after its caller has proved who it is and its message was read.
+    async fn guarded(
         &self,
-        mut request: Request<B>,
+        request: Request<Arriving>,
+        address: Address,
         method: &Method,
         id: &Arc<str>,
         start: Instant,
-    ) -> Result<Response, ServiceError>
-    where
-        B: HttpBody<Data = Bytes> + Send + 'static,
-        B::Error: Into<BoxError> + Send,
-    {
+    ) -> Result<Response, ServiceError> {
         let app = &self.app;
-        let place = app
-            .gate
-            .enter()
-            .inspect_err(|_| app.metrics.shed("concurrency"))?;
+        let shed = |_: &ServiceError| app.metrics.shed("concurrency");
+        app.gate.look().inspect_err(shed)?;
         let wanted = timeout(request.headers())?;
-        let own = app.service.limits.timeout;
-        let limit = wanted.map_or(own, |wanted| wanted.min(own));
         let deadline = wanted.map(|wanted| start + wanted);
-        let credentials = Arc::new(Credentials::of(&request));
-        let run = pin!(async {
-            let identity = credentials.admit(app, method.class).await?;
-            let caller = Caller {
-                identity,
-                request_id: Arc::clone(id),
-                deadline,
-                until: Some(start + limit),
-                credentials: Arc::clone(&credentials),
-            };
-            request.extensions_mut().insert(caller);
-            let Ok(response) = self.policies.clone().call(request).await;
-            Ok(response.map(Body::new))
+        let proof = Arc::new(Proof {
+            credentials: Credentials::of(request.headers()),
+            address,
         });
-        let answered = tokio::time::timeout_at(start + limit, AssertUnwindSafe(run).catch_unwind()).await;
-        drop(place);
-        match answered {
-            Ok(Ok(result)) => result,
-            Ok(Err(_panic)) => Err(ServiceError::internal("a method panicked")),
-            Err(_elapsed) => Err(late(limit)),
+        let caller = Caller {
+            identity: proof.admit(app, method.class).await?,
+            request_id: Arc::clone(id),
+            deadline,
+            until: deadline,
+            proof,
+        };
+        let (mut parts, body) = request.into_parts();
+        let mut policies = self.policies.clone();
+        if method.name == STREAM {
+            parts.extensions.insert(caller);
+            let _place = app.gate.enter().inspect_err(shed)?;
+            let Ok(response) = policies.call(Request::from_parts(parts, body)).await;
+            return Ok(response.map(Body::new));
         }
+        let reading = app.bodies.read(&parts.headers, body, FRAMING, address);
+        let body = until(deadline, start, reading).await?.inspect_err(|error| {
+            if error.code == Code::Overloaded {
+                app.metrics.shed("bodies");
+            }
+        })?;
+        let _place = app.gate.enter().inspect_err(shed)?;
+        let limit = app.service.limits.timeout;
+        let own = Instant::now() + limit;
+        parts.extensions.insert(Caller {
+            until: Some(deadline.map_or(own, |deadline| deadline.min(own))),
+            ..caller
+        });
+        let answer = policies.call(Request::from_parts(parts, Full::new(body.bytes)));
+        let answer = tokio::time::timeout(limit, until(deadline, start, answer));
+        let Ok(response) = answer.await.map_err(|_elapsed| late(limit))??;
+        Ok(response.map(Body::new))
+    }
+}
+
+/// Work, until its caller gives up.
+async fn until<T>(
+    deadline: Option<Instant>,
+    start: Instant,
+    work: impl Future<Output = T>,
+) -> Result<T, ServiceError> {
+    match deadline {
+        None => Ok(work.await),
+        Some(deadline) => tokio::time::timeout_at(deadline, work)
+            .await
+            .map_err(|_elapsed| late(deadline.saturating_duration_since(start))),
     }
 }
 

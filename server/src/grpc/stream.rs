@@ -8,13 +8,15 @@
 //!   outlives the right to ask.
 //! - At most [`IN_FLIGHT`] requests are read ahead of the answers. A caller that does not read its answers is not read
 //!   either: the window of HTTP/2 holds it up.
-//! - The stream ends when the server stops, at the latest a second after: an idle caller does not hold up the end.
+//! - The stream ends when the server stops, at the latest a second after: an idle caller does not hold up the end. It ends as
+//!   well when nothing was asked for as long as a connection may be idle.
 
 use super::policies;
 use super::shell::{Caller, late};
 use super::status;
 use crate::error::{Code, ServiceError};
 use crate::limits::Route;
+use crate::request_id;
 use crate::state::App;
 use futures_util::FutureExt as _;
 use futures_util::stream::{self, Stream, StreamExt as _};
@@ -88,13 +90,19 @@ pub(super) fn answers(app: App, caller: Caller, incoming: Streaming<v1::Evaluate
 impl Reading {
     /// The next request, let in or refused; `None` when the caller has no more.
     async fn step(&mut self) -> Option<Step> {
+        let since = Instant::now();
+        let idle = self.app.idle;
         let message = loop {
+            if since.elapsed() >= idle {
+                let error = ServiceError::new(Code::Idle, format!("nothing was asked for {idle:?}"));
+                return Some(Step::End(status::status(&error, &self.caller.request_id)));
+            }
             if self.app.health.is_draining() {
                 let error = ServiceError::new(Code::ShuttingDown, "the server is about to stop");
                 return Some(Step::End(status::status(&error, &self.caller.request_id)));
             }
             // An idle caller must not keep the server from stopping.
-            if let Ok(message) = timeout(LOOK, self.incoming.next()).await {
+            if let Ok(message) = timeout(LOOK.min(idle), self.incoming.next()).await {
                 break message?;
             }
         };
@@ -114,7 +122,7 @@ impl Reading {
             return Some(Step::Decide(sequence, caller, Box::new(request)));
         }
         Some(
-            match self.caller.credentials.admit(&self.app, Route::Evaluate).await {
+            match self.caller.proof.admit(&self.app, Route::Evaluate).await {
                 Ok(identity) => {
                     let caller = self.caller.again(identity, id, Some(until));
                     Step::Decide(sequence, caller, Box::new(request))
@@ -143,11 +151,8 @@ async fn carry_out(app: &App, step: Step) -> Result<v1::EvaluatePolicyStreamResp
         Step::End(status) => return Err(status),
         Step::Refuse(sequence, id, error) => (sequence, id, Err(error)),
         Step::Decide(sequence, caller, request) => {
-            let id: Arc<str> = if request.request_id.is_empty() {
-                Arc::clone(&caller.request_id)
-            } else {
-                Arc::from(request.request_id.as_str())
-            };
+            let given = request_id::given(&request.request_id).ok().flatten();
+            let id = given.map_or_else(|| Arc::clone(&caller.request_id), Arc::from);
             (sequence, id, decide(app, &caller, *request).await)
         }
     };

@@ -1,15 +1,16 @@
 //! `/evaluate`, `/evaluate/batch`, `/simulate`.
 
-use super::extract::{Body, Caller, Json, RequestId, admit, require_json};
+use super::extract::{Body, Caller, Json, admit, begin, enter, read, require_json};
 use super::problem::{Answer, Failure, ProblemDocument};
+use super::shell::within;
+use crate::body::{self, Arriving};
 use crate::document::Format;
 use crate::error::{Code, Result, ServiceError};
 use crate::limits::Route;
 use crate::service::evaluate::{Batch, Evaluation, Outcome, Whole, numbered};
 use crate::service::simulate::{Contexts, Draft, Simulated, Simulation};
+use crate::shares::Address;
 use crate::state::App;
-use axum::Extension;
-use axum::body::HttpBody;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, Request, header};
 use axum::response::Response;
@@ -18,7 +19,6 @@ use policy_runtime::Verb;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::sync::Arc;
-use tower::BoxError;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -155,23 +155,33 @@ fn json(body: impl Into<axum::body::Body>) -> Response {
 )]
 async fn evaluate(
     State(app): State<App>,
-    Extension(RequestId(id)): Extension<RequestId>,
-    request: axum::extract::Request,
+    caller: Caller,
+    headers: HeaderMap,
+    Body(body): Body,
 ) -> Answer<Response> {
-    answer(&app, request, id).await
+    require_json(&headers)?;
+    decide(&app, &caller, body).await
 }
 
-/// Decides on the request in a body.
-pub(super) async fn answer<B>(app: &App, request: Request<B>, id: Arc<str>) -> Answer<Response>
-where
-    B: HttpBody<Data = Bytes>,
-    B::Error: Into<BoxError>,
-{
+async fn decide(app: &App, caller: &Caller, body: Bytes) -> Answer<Response> {
+    let whole = Whole(body::object(body)?);
+    Ok(json(app.service.evaluate(caller, whole).await?.json))
+}
+
+/// Decides on a request that is on its way: what the shell, the router and [`evaluate`] do, without the router.
+pub(super) async fn answer(
+    app: &App,
+    request: Request<Arriving>,
+    address: Address,
+    id: Arc<str>,
+) -> Answer<Response> {
     let (parts, body) = request.into_parts();
-    let caller = admit(app, &parts, Route::Evaluate, id).await?;
+    let mut caller = admit(app, &parts, address, Route::Evaluate, id).await?;
     require_json(&parts.headers)?;
-    let Body(body) = Body::read(&parts.headers, body, app.service.limits.body).await?;
-    Ok(json(app.service.evaluate(&caller, Whole(body)).await?.json))
+    let body = read(app, &parts, body, address).await?;
+    begin(app, &mut caller);
+    let _place = enter(app)?;
+    within(app, decide(app, &caller, body.bytes)).await?
 }
 
 /// Decide on several requests.
@@ -190,7 +200,7 @@ async fn batch(
     Body(body): Body,
 ) -> Answer<Response> {
     require_json(&headers)?;
-    let outcomes = app.service.evaluate_batch(&caller, body).await?;
+    let outcomes = app.service.evaluate_batch(&caller, body::object(body)?).await?;
     Ok(json(results(
         caller.call().request_id,
         outcomes.into_iter().map(|o| o.map(Shown::from)).collect(),

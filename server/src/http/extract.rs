@@ -1,80 +1,134 @@
 //! What handlers take from a request: the caller, the body, parameters, `If-Match`. Whatever is wrong becomes a problem
 //! document, never one of axum's plain texts.
+//!
+//! Who calls is found out and the body is read by the shell, before a handler runs: [`taken`].
 
 use super::problem::Failure;
+use crate::auth::Credentials;
+use crate::body::{self, Arriving, Read};
 use crate::document::Format;
 use crate::error::{Code, ServiceError};
+use crate::gate::Place;
 use crate::limits::Route;
 pub(super) use crate::service::Caller;
+use crate::shares::Address;
 use crate::state::App;
 use crate::telemetry::metrics::Transport;
-use axum::body::HttpBody;
-use axum::extract::{ConnectInfo, FromRequest, FromRequestParts, Request};
+use axum::body::HttpBody as _;
+use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, header};
+use axum::http::{HeaderMap, HeaderName, Method, header};
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use http_body_util::BodyExt as _;
 use serde::de::DeserializeOwned;
-use std::net::{IpAddr, SocketAddr};
-use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
-use tokio::time::timeout;
-use tower::BoxError;
-
-/// Id of the request, put in by the outermost layer.
-#[derive(Debug, Clone)]
-pub(super) struct RequestId(pub(super) Arc<str>);
-
-/// How much of a body that is too large is read all the same, and for how long.
-const MOST_DISCARDED: usize = 64 << 20;
-const DISCARDING: Duration = Duration::from_secs(2);
-
-const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+use std::time::Instant;
 
 fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 
-/// Where a request comes from, which listeners put beside it.
-fn address(parts: &Parts) -> Option<IpAddr> {
-    let ConnectInfo(address) = parts.extensions.get::<ConnectInfo<SocketAddr>>()?;
-    Some(address.ip())
+/// A place among the requests that are worked on.
+pub(super) fn enter(app: &App) -> Result<Place, Failure> {
+    Ok(app
+        .gate
+        .enter()
+        .inspect_err(|_| app.metrics.shed("concurrency"))?)
 }
 
-/// Proving who calls, and the rate limit, come first, before the body is read.
+/// Proving who calls, and the rate limit, come first, before the body is read. Where there is no place for the request now,
+/// neither is looked at.
 pub(super) async fn admit(
     app: &App,
     parts: &Parts,
+    address: Address,
     route: Route,
     request_id: Arc<str>,
 ) -> Result<Caller, Failure> {
-    let until = Instant::now().checked_add(app.service.limits.timeout);
-    let identity = app
-        .admit(
-            text(&parts.headers, header::AUTHORIZATION),
-            text(&parts.headers, API_KEY),
-            address(parts),
-            route,
-        )
-        .await?;
+    app.gate
+        .look()
+        .inspect_err(|_| app.metrics.shed("concurrency"))?;
+    let credentials = Credentials::of(&parts.headers);
     Ok(Caller {
-        identity,
+        identity: app.admit(&credentials, address, route).await?,
         request_id,
         transport: Transport::Rest,
-        until,
+        until: None,
     })
+}
+
+/// The body of a request that was let in.
+pub(super) async fn read(
+    app: &App,
+    parts: &Parts,
+    body: Arriving,
+    address: Address,
+) -> Result<Read, Failure> {
+    if app.hosts.is_some() && !body.is_end_stream() {
+        not_simple(&parts.method, &parts.headers)?;
+    }
+    let read = app.bodies.read(&parts.headers, body, 0, address).await;
+    Ok(read.inspect_err(|error| {
+        if error.code == Code::Overloaded {
+            app.metrics.shed("bodies");
+        }
+    })?)
+}
+
+/// Who calls, and all of the body.
+pub(super) async fn taken(
+    app: &App,
+    parts: &Parts,
+    body: Arriving,
+    address: Address,
+    request_id: &Arc<str>,
+) -> Result<(Caller, Read), Failure> {
+    let class = route_class(parts.uri.path());
+    let mut caller = admit(app, parts, address, class, Arc::clone(request_id)).await?;
+    let read = read(app, parts, body, address).await?;
+    begin(app, &mut caller);
+    Ok((caller, read))
+}
+
+/// From now on the time runs that the request may take.
+pub(super) fn begin(app: &App, caller: &mut Caller) {
+    caller.until = Instant::now().checked_add(app.service.limits.timeout);
+}
+
+/// Content types that a page of another server may send without being asked.
+const SIMPLE: [&str; 3] = [
+    "application/x-www-form-urlencoded",
+    "multipart/form-data",
+    "text/plain",
+];
+
+/// Where nobody is asked who they are, a body that changes something has a content type that no form can send: browsers then
+/// ask before they send it for the page of another server, and get no leave.
+fn not_simple(method: &Method, headers: &HeaderMap) -> Result<(), Failure> {
+    if matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS) {
+        return Ok(());
+    }
+    let given = text(headers, header::CONTENT_TYPE).unwrap_or_default();
+    let kind = given.split(';').next().unwrap_or_default().trim();
+    if !kind.is_empty() && !SIMPLE.iter().any(|simple| kind.eq_ignore_ascii_case(simple)) {
+        return Ok(());
+    }
+    Err(Failure(ServiceError::new(
+        Code::UnsupportedMediaType,
+        "without authentication, a body needs a content type, and none that a form can send",
+    )))
 }
 
 impl FromRequestParts<App> for Caller {
     type Rejection = Failure;
 
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Failure> {
-        let request_id = parts
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Failure> {
+        // Without a caller no handler runs, however the routes were put together.
+        parts
             .extensions
-            .get::<RequestId>()
-            .map_or_else(|| Arc::from(""), |id| Arc::clone(&id.0));
-        admit(app, parts, route_class(parts.uri.path()), request_id).await
+            .get::<Self>()
+            .cloned()
+            .ok_or_else(|| Failure(ServiceError::internal("a handler was called without a caller")))
     }
 }
 
@@ -93,72 +147,17 @@ fn route_class(path: &str) -> Route {
     }
 }
 
-/// The body, limited in size.
+/// The body.
 #[derive(Debug)]
 pub(super) struct Body(pub(super) Bytes);
-
-impl Body {
-    /// Reads it to its end, and no further than `limit` bytes.
-    pub(super) async fn read<B>(headers: &HeaderMap, body: B, limit: usize) -> Result<Self, Failure>
-    where
-        B: HttpBody<Data = Bytes>,
-        B::Error: Into<BoxError>,
-    {
-        let mut body = pin!(body);
-        let too_large = || {
-            Failure(ServiceError::new(
-                Code::TooLarge,
-                format!("the body is larger than {limit} bytes"),
-            ))
-        };
-        let declared = text(headers, header::CONTENT_LENGTH).and_then(|n| n.parse::<usize>().ok());
-        if declared.is_some_and(|length| length > limit) {
-            // Who asks first has sent nothing yet, and need not.
-            if !headers.contains_key(header::EXPECT) {
-                discard(body).await;
-            }
-            return Err(too_large());
-        }
-        match Limited::new(body.as_mut(), limit).collect().await {
-            Ok(body) => Ok(Self(body.to_bytes())),
-            Err(error) if error.is::<LengthLimitError>() => {
-                discard(body).await;
-                Err(too_large())
-            }
-            Err(error) => Err(Failure(ServiceError::new(
-                Code::MalformedRequest,
-                format!("the body could not be read: {error}"),
-            ))),
-        }
-    }
-}
-
-/// Reads on for nothing, within limits. Many clients send all of a body before they look for the answer; closed before, they
-/// would see a broken connection instead.
-async fn discard<B>(mut body: Pin<&mut B>)
-where
-    B: HttpBody<Data = Bytes>,
-{
-    let reading = async {
-        let mut left = MOST_DISCARDED;
-        while let Some(Ok(frame)) = body.frame().await {
-            let length = frame.data_ref().map_or(0, Bytes::len);
-            match left.checked_sub(length) {
-                Some(rest) => left = rest,
-                None => return,
-            }
-        }
-    };
-    // Whoever is slower or sends more does without the answer.
-    drop(timeout(DISCARDING, reading).await);
-}
 
 impl FromRequest<App> for Body {
     type Rejection = Failure;
 
-    async fn from_request(request: Request, app: &App) -> Result<Self, Failure> {
-        let (parts, body) = request.into_parts();
-        Self::read(&parts.headers, body, app.service.limits.body).await
+    async fn from_request(request: Request, _: &App) -> Result<Self, Failure> {
+        let body = request.into_body().collect().await;
+        body.map(|body| Self(body.to_bytes()))
+            .map_err(|error| Failure(ServiceError::internal(error)))
     }
 }
 
@@ -172,7 +171,7 @@ impl<T: DeserializeOwned> FromRequest<App> for Json<T> {
     async fn from_request(request: Request, app: &App) -> Result<Self, Failure> {
         require_json(request.headers())?;
         let Body(bytes) = Body::from_request(request, app).await?;
-        serde_json::from_slice(&bytes)
+        serde_json::from_slice(&body::object(bytes)?)
             .map(Self)
             .map_err(|error| Failure(ServiceError::new(Code::MalformedRequest, error.to_string())))
     }
@@ -283,11 +282,24 @@ impl<S: Sync> FromRequestParts<S> for IfMatch {
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
-        let tag = text(&parts.headers, header::IF_MATCH).map(str::trim);
-        Ok(Self(tag.filter(|tag| *tag != "*").map(|tag| {
-            // A proxy that compresses answers makes tags weak; a version means the same text all the same.
-            let tag = tag.strip_prefix("W/").unwrap_or(tag);
-            tag.trim_matches('"').to_owned()
-        })))
+        let malformed = |detail: &str| Failure(ServiceError::new(Code::MalformedRequest, detail));
+        let mut values = parts.headers.get_all(header::IF_MATCH).iter();
+        let Some(value) = values.next() else {
+            return Ok(Self(None));
+        };
+        if values.next().is_some() {
+            return Err(malformed("give `If-Match` once"));
+        }
+        // A condition that is not understood must not be taken for none.
+        let tag = value
+            .to_str()
+            .map_err(|_| malformed("`If-Match` is no text"))?
+            .trim();
+        if tag == "*" {
+            return Ok(Self(None));
+        }
+        // A proxy that compresses answers makes tags weak; a version means the same text all the same.
+        let tag = tag.strip_prefix("W/").unwrap_or(tag);
+        Ok(Self(Some(tag.trim_matches('"').to_owned())))
     }
 }

@@ -1,33 +1,35 @@
-//! What stands around every route, outermost first: request id, alias paths, metrics and span, panic catch, load shed,
-//! time limit, and the problem documents of whatever failed inside.
+//! What stands around every route, outermost first: request id, alias paths, metrics and span, panic catch, names of the
+//! server, who calls, body, load shed, time limit, and the problem documents of whatever failed inside.
 //!
 //! [`Front`] is what a listener serves. Decisions go from here straight to their handler, without a look at the other
 //! routes: routing, boxing and extracting would take longer than deciding. Everything else goes through the router.
 //!
-//! Authentication, rate limits and the size of bodies come after routing, in `extract`, because they depend on the route.
+//! A body is read here, after its caller has proved who it is and before the request takes a place in the gate: the time limit
+//! is that of the work, and who sends slowly takes no place.
 
 use super::evaluate;
-use super::extract::RequestId;
+use super::extract;
 use super::problem::Failure;
+use crate::body::Arriving;
 use crate::error::{Code, ServiceError};
+use crate::listen::{Answer, Serve};
 use crate::request_id;
+use crate::shares::Address;
 use crate::state::App;
 use crate::telemetry;
 use crate::telemetry::metrics::Status;
 use axum::Router;
-use axum::body::{Body, HttpBody};
+use axum::body::Body;
 use axum::http::uri::PathAndQuery;
 use axum::http::{HeaderValue, Method, Request, Uri, header};
 use axum::response::Response;
-use bytes::Bytes;
 use futures_util::FutureExt as _;
-use std::convert::Infallible;
+use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
-use tokio::time::{Instant, timeout_at};
-use tower::{BoxError, Service};
+use tokio::time::{Instant, timeout};
+use tower::Service as _;
 
 /// All of REST as one service. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -39,22 +41,10 @@ pub(super) fn around(routes: Router<App>, app: App) -> Front {
     Front(Arc::new((app, routes)))
 }
 
-impl<B> Service<Request<B>> for Front
-where
-    B: HttpBody<Data = Bytes> + Send + 'static,
-    B::Error: Into<BoxError>,
-{
-    type Response = Response;
-    type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: Request<B>) -> Self::Future {
+impl Serve for Front {
+    fn serve(&self, address: IpAddr, request: Request<Arriving>) -> Answer {
         let front = self.clone();
-        Box::pin(async move { Ok(front.answer(request).await) })
+        Box::pin(async move { front.answer(Address::of(address), request).await })
     }
 }
 
@@ -83,12 +73,11 @@ fn always_served(path: &str) -> bool {
     matches!(path, "/livez" | "/readyz" | "/health")
 }
 
+/// What stands under it asks who calls.
+const API: &str = "/api/v1/";
+
 impl Front {
-    async fn answer<B>(&self, mut request: Request<B>) -> Response
-    where
-        B: HttpBody<Data = Bytes> + Send + 'static,
-        B::Error: Into<BoxError>,
-    {
+    async fn answer(&self, address: Address, mut request: Request<Arriving>) -> Response {
         let (app, _) = &*self.0;
         let start = Instant::now();
         let id = request_id::of(request.headers());
@@ -98,34 +87,12 @@ impl Front {
         let route = app.routes.find(path);
         let scope = telemetry::Request::begin(request.headers(), route.name, Arc::clone(&id));
         let in_flight = route.metrics.start();
-        let place = if served {
-            Ok(None)
-        } else {
-            app.gate.enter().map(Some)
-        };
-        let mut response = match place {
-            Err(error) => {
-                app.metrics.shed("concurrency");
-                Failure(error).respond(Some(&id))
-            }
-            Ok(place) => {
-                let limit = app.service.limits.timeout;
-                let run = pin!(self.run(request, &id));
-                let limited = pin!(timeout_at(start + limit, AssertUnwindSafe(run).catch_unwind()));
-                let result = scope.run(limited).await;
-                drop(place);
-                match result {
-                    Ok(Ok(response)) => response,
-                    Ok(Err(_panic)) => {
-                        Failure(ServiceError::internal("a handler panicked")).respond(Some(&id))
-                    }
-                    Err(_elapsed) => Failure(ServiceError::new(
-                        Code::DeadlineExceeded,
-                        format!("took longer than {limit:?}"),
-                    ))
-                    .respond(Some(&id)),
-                }
-            }
+        let run = pin!(self.run(request, address, &id, route.name.starts_with(API)));
+        let caught = pin!(AssertUnwindSafe(run).catch_unwind());
+        let mut response = match scope.run(caught).await {
+            Ok(Ok(response)) => response,
+            Ok(Err(failure)) => failure.respond(Some(&id)),
+            Err(_panic) => Failure(ServiceError::internal("a handler panicked")).respond(Some(&id)),
         };
         if let Some(failure) = response.extensions_mut().remove::<Failure>() {
             let allow = response.headers_mut().remove(header::ALLOW);
@@ -148,20 +115,47 @@ impl Front {
         response
     }
 
-    async fn run<B>(&self, mut request: Request<B>, id: &Arc<str>) -> Response
-    where
-        B: HttpBody<Data = Bytes> + Send + 'static,
-        B::Error: Into<BoxError>,
-    {
+    async fn run(
+        &self,
+        request: Request<Arriving>,
+        address: Address,
+        id: &Arc<str>,
+        is_api: bool,
+    ) -> Result<Response, Failure> {
         let (app, routes) = &*self.0;
-        if request.uri().path() == evaluate::PATH && request.method() == Method::POST {
-            let answer = evaluate::answer(app, request, Arc::clone(id)).await;
-            return answer.unwrap_or_else(|failure| failure.respond(Some(id)));
+        if let Some(hosts) = &app.hosts {
+            hosts.check(request.uri(), request.headers())?;
         }
-        request.extensions_mut().insert(RequestId(Arc::clone(id)));
-        let Ok(response) = routes.clone().call(request.map(Body::new)).await;
-        response
+        if request.uri().path() == evaluate::PATH && request.method() == Method::POST {
+            return evaluate::answer(app, request, address, Arc::clone(id)).await;
+        }
+        if !is_api {
+            let served = always_served(request.uri().path());
+            let _place = if served { None } else { Some(extract::enter(app)?) };
+            let answer = routes.clone().call(request.map(Body::new));
+            let Ok(response) = within(app, answer).await?;
+            return Ok(response);
+        }
+        let (mut parts, body) = request.into_parts();
+        let (caller, body) = extract::taken(app, &parts, body, address, id).await?;
+        let _place = extract::enter(app)?;
+        parts.extensions.insert(caller);
+        let request = Request::from_parts(parts, Body::from(body.bytes));
+        let Ok(response) = within(app, routes.clone().call(request)).await?;
+        Ok(response)
     }
+}
+
+/// Work of a request, in the time that it may take.
+pub(super) async fn within<T>(app: &App, work: impl Future<Output = T>) -> Result<T, Failure> {
+    let limit = app.service.limits.timeout;
+    let late = |_elapsed| {
+        Failure(ServiceError::new(
+            Code::DeadlineExceeded,
+            format!("took longer than {limit:?}"),
+        ))
+    };
+    timeout(limit, work).await.map_err(late)
 }
 
 #[cfg(test)]

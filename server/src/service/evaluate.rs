@@ -13,6 +13,7 @@ use crate::error::{Code, Result, ServiceError};
 use crate::heavy::Stop;
 use crate::identity::Scope;
 use crate::limits::Route;
+use crate::request_id;
 use crate::storage::model::DecisionRecord;
 use bytes::Bytes;
 use policy_runtime::{EvaluateOptions, PolicyEngine};
@@ -33,7 +34,7 @@ pub const LONG: usize = 32 << 10;
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(as = EvaluateRequest)]
 pub struct Evaluation<'a> {
-    /// Echoed in the response; generated when absent or empty.
+    /// Echoed in the response; generated when absent or empty. At most 128 bytes, all of them visible.
     #[serde(borrow, default)]
     pub request_id: Option<Cow<'a, str>>,
     /// What is to be judged: `llm`, `user`, `team`, `project`, `request`, `metadata` and anything else.
@@ -189,14 +190,20 @@ impl Service {
     }
 
     async fn decide_on(&self, caller: &Caller, asked: &impl Ask) -> Result<Decided> {
+        let checked = |request: &Evaluation<'_>| {
+            request_id::given(request.request_id.as_deref().unwrap_or_default()).map(drop)
+        };
         if let Some(request) = asked.shortcut() {
+            checked(&request)?;
             match self.decide(caller, asked.text(), request).await {
                 // Whoever reads all of it knows better what is wrong.
                 Err(error) if error.code == Code::MalformedContext => {}
                 decided => return decided,
             }
         }
-        self.decide(caller, asked.text(), asked.ask()?).await
+        let request = asked.ask()?;
+        checked(&request)?;
+        self.decide(caller, asked.text(), request).await
     }
 
     async fn decide(&self, caller: &Caller, body: &Bytes, request: Evaluation<'_>) -> Result<Decided> {

@@ -5,6 +5,7 @@ use crate::auth::api_key;
 use crate::clock::now_ms;
 use crate::error::{Code, Result, ServiceError};
 use crate::identity::{Identity, Role, Scope, Scopes};
+use crate::request_id;
 use crate::storage::Store;
 use crate::storage::model::{ApiKey, KeyChange, Page, Slice};
 use secrecy::SecretString;
@@ -16,6 +17,9 @@ const OVERLAP: Duration = Duration::from_secs(24 * 3600);
 
 /// How long anything may be good at the most: what lies further away is a mistake, and soon not a time any more.
 const LONGEST: Duration = Duration::from_secs(100 * 366 * 24 * 3600);
+
+/// Bytes of a name at the most.
+const LONGEST_NAME: usize = 255;
 
 /// A key to make.
 #[derive(Debug, Clone, Default)]
@@ -99,6 +103,12 @@ pub async fn make_key(
     };
     if new.name.trim().is_empty() {
         return Err(malformed("`name` is empty"));
+    }
+    // It stands in every record of what is done with the key.
+    if new.name.len() > LONGEST_NAME || !request_id::is_printable(&new.name) {
+        return Err(malformed(format!(
+            "`name` is longer than {LONGEST_NAME} bytes or holds characters that nobody sees"
+        )));
     }
     let scopes = rights(&new.roles, &new.scopes)?;
     // Nobody hands on what they do not have.

@@ -1,6 +1,6 @@
 //! A bundle from a file or a URL: loaded at the start, followed, the last good one kept on disk.
 //!
-//! A URL is asked with the `ETag` of what is active. What cannot be reached, decoded, trusted or verified replaces nothing.
+//! A URL is asked with the `ETag` of what is active; redirects to other servers are not followed. What cannot be reached, decoded, trusted or verified replaces nothing.
 //! The last good bundle of a URL stands in `DATA_DIR`, so that a restart needs no network.
 //!
 //! Anti-rollback: a bundle that was active here and was replaced does not come back through the same URL or file, because
@@ -9,6 +9,7 @@
 
 use crate::config::{Url, scrubbed};
 use crate::error::{Code, Result, ServiceError};
+use crate::fetch;
 use crate::heavy::Work;
 use crate::state::App;
 use policy_runtime::Policies;
@@ -112,7 +113,7 @@ impl Follower {
                     Seen::Stamp(..) | Seen::Nothing => None,
                 };
                 let url = url.clone();
-                let fetched = tokio::task::spawn_blocking(move || fetch(&url, tag.as_deref()))
+                let fetched = tokio::task::spawn_blocking(move || download(&url, tag.as_deref()))
                     .await
                     .map_err(ServiceError::internal)??;
                 match fetched {
@@ -238,20 +239,11 @@ fn write(path: &Path, bytes: &[u8]) -> Result<()> {
 }
 
 /// Bytes and `ETag` of what stands at a URL; `None` where it is what the caller has.
-fn fetch(url: &Url, tag: Option<&str>) -> Result<Option<(Vec<u8>, Option<String>)>> {
-    let agent: ureq::Agent = ureq::Agent::config_builder()
-        .timeout_global(Some(FETCH))
-        .build()
-        .into();
-    let mut request = agent
-        .get(url.expose())
-        .header("Accept", "application/octet-stream");
-    if let Some(tag) = tag {
-        request = request.header("If-None-Match", tag);
-    }
-    // What goes wrong may quote the URL, or one that it led to.
-    let unfetched = |error: ureq::Error| failed(format!("{url}: {}", scrubbed(&error.to_string())));
-    let mut response = request.call().map_err(unfetched)?;
+fn download(url: &Url, tag: Option<&str>) -> Result<Option<(Vec<u8>, Option<String>)>> {
+    let mut headers = vec![("Accept", "application/octet-stream")];
+    headers.extend(tag.map(|tag| ("If-None-Match", tag)));
+    let unfetched = |error: String| failed(format!("{url}: {error}"));
+    let mut response = fetch::get(url, &headers, FETCH).map_err(unfetched)?;
     if response.status() == 304 {
         return Ok(None);
     }
@@ -265,6 +257,6 @@ fn fetch(url: &Url, tag: Option<&str>) -> Result<Option<(Vec<u8>, Option<String>
         .with_config()
         .limit(MAX_BYTES)
         .read_to_vec()
-        .map_err(unfetched)?;
+        .map_err(|error| unfetched(scrubbed(&error.to_string())))?;
     Ok(Some((bytes, tag)))
 }

@@ -17,6 +17,7 @@
 use crate::cache::CacheStats;
 use crate::clock;
 use crate::config::{Origin, Sink};
+use crate::shares::Full;
 use crate::turns::Refused;
 use policy_runtime::Verb;
 use prometheus_client::collector::Collector;
@@ -78,6 +79,12 @@ macro_rules! for_each_family {
                 "Time of one request, from its headers to the end of the response";
             requests_in_flight REQUESTS_IN_FLIGHT: Gauges, "llm_policy_requests_in_flight", [],
                 "Requests under way";
+            connections CONNECTIONS: Gauges, "llm_policy_connections", [],
+                "Connections of REST and gRPC that are open";
+            connections_refused CONNECTIONS_REFUSED: Counters, "llm_policy_connections_refused_total", ["reason"],
+                "Connections closed at once because all of MAX_CONNECTIONS were open, or those of one address";
+            connections_closed CONNECTIONS_CLOSED: Counters, "llm_policy_connections_closed_total", ["reason"],
+                "Connections closed because the head of a request did not come in time, or because they were idle";
             shed SHED: Counters, "llm_policy_shed_total", ["reason"],
                 "Requests refused because the server was busy";
             rate_limited RATE_LIMITED: Counters, "llm_policy_rate_limited_total", ["route"],
@@ -918,6 +925,21 @@ impl Metrics {
             Origin::BundleUrl(_) => "bundle_url",
         };
         self.families.reload_failures.with([label]).inc();
+    }
+
+    /// So many connections are open.
+    pub fn connections(&self, open: usize) {
+        self.families.connections.with([]).set(float(open));
+    }
+
+    /// A connection was refused.
+    pub fn connection_refused(&self, why: Full) {
+        self.families.connections_refused.with([why.as_str()]).inc();
+    }
+
+    /// A connection was closed because nothing came of it.
+    pub fn connection_closed(&self, why: &'static str) {
+        self.families.connections_closed.with([why]).inc();
     }
 
     /// A request was refused because the server was busy.

@@ -71,7 +71,8 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    fn new(address: SocketAddr) -> Self {
+    /// One with connections of its own.
+    pub(crate) fn new(address: SocketAddr) -> Self {
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .timeout_global(Some(PATIENCE))
@@ -160,6 +161,7 @@ pub(crate) struct Policyd {
     pub(crate) grpc: SocketAddr,
     /// The admin listener.
     pub(crate) admin: Client,
+    pub(crate) admin_address: SocketAddr,
     log: Arc<Mutex<String>>,
     reader: Option<JoinHandle<()>>,
     _directory: TempDir,
@@ -181,8 +183,25 @@ impl Policyd {
 
     /// Starts one, and waits until it listens.
     pub(crate) fn launch(settings: &[(&str, &str)]) -> Self {
+        Self::spawn(command(settings))
+    }
+
+    /// As [`Policyd::launch`], with a process that may have so many files open.
+    pub(crate) fn with_files(files: usize, settings: &[(&str, &str)]) -> Self {
+        let policyd = command(settings);
+        let mut shell = Command::new("/bin/sh");
+        shell.env_clear().stdin(Stdio::null());
+        for (name, value) in policyd.get_envs() {
+            shell.env(name, value.unwrap());
+        }
+        shell.args(["-c", &format!("ulimit -n {files} && exec \"$0\"")]);
+        shell.arg(policyd.get_program());
+        Self::spawn(shell)
+    }
+
+    fn spawn(mut command: Command) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let mut child = command(settings)
+        let mut child = command
             .current_dir(directory.path())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -215,6 +234,7 @@ impl Policyd {
             rest,
             grpc,
             admin: Client::new(admin),
+            admin_address: admin,
             log,
             reader: Some(reader),
             _directory: directory,

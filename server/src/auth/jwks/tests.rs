@@ -320,7 +320,7 @@ async fn an_issuer_that_is_down_at_the_start_is_asked_again() {
 #[test]
 fn a_set_at_https_is_not_fetched_over_anything_else() {
     // Nothing listens on the port: the error must be of the connection, not a success over plain HTTP.
-    assert!(fetch(&config::Url::parse("https://127.0.0.1:1/jwks.json").unwrap()).is_err());
+    assert!(download(&config::Url::parse("https://127.0.0.1:1/jwks.json").unwrap()).is_err());
 }
 
 #[test]

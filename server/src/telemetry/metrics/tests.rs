@@ -3,6 +3,7 @@
 use super::{FAMILIES, Metrics, Status, Transport, Withheld, markdown, names};
 use crate::cache::CacheStats;
 use crate::config::Origin;
+use crate::shares::Full;
 use policy_runtime::Verb;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -44,6 +45,9 @@ fn everything() -> Metrics {
     };
     metrics.cache_counted(&CacheStats::default(), &counted);
     metrics.dependency("postgres", false);
+    metrics.connections(3);
+    metrics.connection_refused(Full::Address);
+    metrics.connection_closed("idle");
     let log = metrics.decision_log(10, 1 << 20);
     log.queue.inc();
     log.spool.set(300.0);
@@ -118,6 +122,9 @@ fn what_is_counted_is_shown() {
             1.0,
         ),
         ("llm_policy_evaluation_errors_total", 2.0),
+        ("llm_policy_connections", 3.0),
+        (r#"llm_policy_connections_refused_total{reason="address"}"#, 1.0),
+        (r#"llm_policy_connections_closed_total{reason="idle"}"#, 1.0),
         ("llm_policy_active_rules", 20.0),
         (r#"llm_policy_bundle_info{revision="r1",digest="sha256:aa"}"#, 1.0),
         ("llm_policy_bundle_activated_timestamp_seconds", 1_700_000_000.123),

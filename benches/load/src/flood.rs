@@ -1,0 +1,278 @@
+//! `flood`: what a normal caller sees while somebody else floods `policyd`.
+//!
+//! Each flood is a row of [`FLOODS`] and runs against a `policyd` of its own, from another address of this machine than the
+//! caller: limits by address then tell them apart, as they would tell two clients. A row of the table says what the server
+//! used meanwhile and what the caller saw.
+//!
+//! To add one, write a function that floods until it is dropped, and a row.
+
+use crate::histogram::Histogram;
+use crate::http::{Connection, request};
+use crate::process::{DecisionLog, Policyd};
+use crate::traffic::Traffic;
+use crate::generator;
+use anyhow::{Context as _, bail};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, interval, sleep, timeout};
+
+/// Where floods come from.
+const FLOODER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
+
+/// Connections of the caller, and the pause between two requests on one.
+const CALLERS: usize = 8;
+const PACE: Duration = Duration::from_millis(100);
+/// After so many requests, the caller comes with a new connection.
+const REQUESTS: usize = 20;
+/// Longer than that, the caller does not wait.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Sockets of a flood of sockets.
+const SOCKETS: usize = 4000;
+
+/// Where a server listens.
+#[derive(Debug, Clone, Copy)]
+struct Ports {
+    rest: SocketAddr,
+    grpc: SocketAddr,
+}
+
+/// A flood that goes on until it is dropped.
+type Running = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// One kind of flood.
+struct Flood {
+    name: &'static str,
+    /// As the table says it.
+    what: &'static str,
+    run: fn(Ports) -> Running,
+}
+
+/// Every flood, in the order of the table.
+const FLOODS: &[Flood] = &[
+    Flood {
+        name: "none",
+        what: "none",
+        run: |_| Box::pin(std::future::pending()),
+    },
+    Flood {
+        name: "idle-sockets",
+        what: "4,000 sockets to both ports, opened again when closed, that send one byte",
+        run: |ports| sockets(ports, b"P"),
+    },
+    Flood {
+        name: "slow-heads",
+        what: "4,000 sockets that send the head of a request and not its end",
+        run: |ports| sockets(ports, b"POST /api/v1/evaluate HTTP/1.1\r\nhost: localhost\r\n"),
+    },
+    Flood {
+        name: "slow-bodies",
+        what: "4,000 sockets with requests of which one byte of the body comes",
+        run: |ports| {
+            sockets(
+                ports,
+                b"POST /api/v1/evaluate HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: \
+                  100000\r\n\r\n{",
+            )
+        },
+    },
+    Flood {
+        name: "large-bodies",
+        what: "500 sockets with bodies of 4 MB that never end",
+        run: large_bodies,
+    },
+    Flood {
+        name: "connecting",
+        what: "64 callers that connect, send nothing and go, as fast as they can",
+        run: connecting,
+    },
+];
+
+async fn open(to: SocketAddr) -> std::io::Result<TcpStream> {
+    let socket = TcpSocket::new_v4()?;
+    socket.bind((FLOODER, 0).into())?;
+    socket.connect(to).await
+}
+
+/// A socket that sends this and then waits until it is closed, again and again.
+async fn hold(to: SocketAddr, begin: Arc<[u8]>) {
+    loop {
+        if let Ok(mut stream) = open(to).await
+            && stream.write_all(&begin).await.is_ok()
+        {
+            let mut ignored = [0; 1024];
+            while matches!(stream.read(&mut ignored).await, Ok(1..)) {}
+        }
+        // Who is refused comes again.
+        sleep(Duration::from_millis(200)).await;
+    }
+}
+
+async fn all(tasks: impl IntoIterator<Item = impl Future<Output = ()> + Send + 'static>) {
+    let mut set: JoinSet<()> = tasks.into_iter().collect();
+    while set.join_next().await.is_some() {}
+}
+
+fn sockets(ports: Ports, begin: &'static [u8]) -> Running {
+    let begin: Arc<[u8]> = begin.into();
+    Box::pin(all((0..SOCKETS).map(move |i| {
+        let to = if i % 2 == 0 { ports.rest } else { ports.grpc };
+        hold(to, Arc::clone(&begin))
+    })))
+}
+
+fn large_bodies(ports: Ports) -> Running {
+    let size = 4 << 20;
+    let mut begin = request("POST", "/api/v1/evaluate", "application/json", &vec![b' '; size]);
+    begin.pop();
+    let begin: Arc<[u8]> = begin.into();
+    Box::pin(all((0..500).map(move |_| hold(ports.rest, Arc::clone(&begin)))))
+}
+
+fn connecting(ports: Ports) -> Running {
+    Box::pin(all((0..64).map(move |i| async move {
+        let to = if i % 2 == 0 { ports.rest } else { ports.grpc };
+        loop {
+            if open(to).await.is_err() {
+                sleep(Duration::from_millis(10)).await;
+            }
+        }
+    })))
+}
+
+/// What the caller saw.
+#[derive(Debug, Default)]
+struct Seen {
+    times: Histogram,
+    errors: u64,
+    first_error: Option<String>,
+}
+
+/// Asks at its pace, for a while.
+async fn caller(to: SocketAddr, question: Arc<[u8]>, time: Duration) -> Seen {
+    let mut seen = Seen::default();
+    let end = Instant::now() + time;
+    let mut pace = interval(PACE);
+    let mut connection: Option<(Connection, usize)> = None;
+    while Instant::now() < end {
+        pace.tick().await;
+        let begin = Instant::now();
+        let ask = async {
+            let (mut open, asked) = match connection.take() {
+                Some(kept) if kept.1 < REQUESTS => kept,
+                Some(_) | None => (Connection::open(to).await?, 0),
+            };
+            let answer = open.exchange(&question).await?;
+            if answer.status != 200 {
+                bail!("status {}: {}", answer.status, String::from_utf8_lossy(answer.body));
+            }
+            connection = Some((open, asked + 1));
+            Ok(())
+        };
+        match timeout(PATIENCE, ask).await {
+            Ok(Ok(())) => {
+                let took = begin.elapsed().as_nanos();
+                seen.times.record(u64::try_from(took).unwrap_or(u64::MAX));
+            }
+            Ok(Err(error)) => seen.fail(format!("{error:#}")),
+            Err(_elapsed) => seen.fail(format!("no answer in {PATIENCE:?}")),
+        }
+    }
+    seen
+}
+
+impl Seen {
+    fn fail(&mut self, error: String) {
+        self.errors += 1;
+        self.first_error.get_or_insert(error);
+    }
+}
+
+/// The largest memory of a process, looked at again and again until this is dropped.
+async fn largest(policyd: &Policyd, largest: &mut u64) -> anyhow::Result<()> {
+    let mut look = interval(Duration::from_millis(200));
+    loop {
+        look.tick().await;
+        *largest = policyd.memory()?.max(*largest);
+    }
+}
+
+/// Runs these floods, or all of them, each for a while, and prints a row for each.
+pub(crate) async fn run(
+    names: &[String],
+    program: &Path,
+    settings: &[(String, String)],
+    time: Duration,
+) -> anyhow::Result<()> {
+    if let Some(unknown) = names.iter().find(|name| FLOODS.iter().all(|flood| flood.name != **name)) {
+        let known: Vec<&str> = FLOODS.iter().map(|flood| flood.name).collect();
+        bail!("there is no flood `{unknown}`; floods are {}", known.join(", "));
+    }
+    println!("| flood | processor | memory | answered a second | p99 | errors |");
+    println!("|---|--:|--:|--:|--:|--:|");
+    let wanted = |flood: &&Flood| names.is_empty() || names.iter().any(|name| name == flood.name);
+    for flood in FLOODS.iter().filter(wanted) {
+        println!("{}", row(flood, program, settings, time).await?);
+    }
+    Ok(())
+}
+
+async fn row(
+    flood: &Flood,
+    program: &Path,
+    settings: &[(String, String)],
+    time: Duration,
+) -> anyhow::Result<String> {
+    let traffic = Traffic::named("gateway-20")?;
+    let policyd = Policyd::start(program, DecisionLog::Off, settings)?;
+    generator::deploy(policyd.rest, &traffic).await?;
+    let body = traffic.bodies.first().context("the workload has no requests")?;
+    let question: Arc<[u8]> = request("POST", "/api/v1/evaluate", "application/json", body).into();
+    let flooding = tokio::spawn((flood.run)(Ports {
+        rest: policyd.rest,
+        grpc: policyd.grpc,
+    }));
+    // It has begun before anything is counted.
+    sleep(Duration::from_secs(2)).await;
+    let before = policyd.processor_seconds()?;
+    let begin = Instant::now();
+    let mut memory = 0;
+    let mut callers: JoinSet<Seen> = (0..CALLERS)
+        .map(|_| caller(policyd.rest, Arc::clone(&question), time))
+        .collect();
+    let mut all = Seen::default();
+    let seen = async {
+        while let Some(seen) = callers.join_next().await {
+            let seen = seen?;
+            all.times.add(&seen.times);
+            all.errors += seen.errors;
+            all.first_error = all.first_error.take().or(seen.first_error);
+        }
+        anyhow::Ok(())
+    };
+    tokio::select! {
+        done = seen => done?,
+        failed = largest(&policyd, &mut memory) => failed?,
+    }
+    let elapsed = begin.elapsed().as_secs_f64();
+    let processor = (policyd.processor_seconds()? - before) / elapsed;
+    flooding.abort();
+    if let Some(error) = &all.first_error {
+        eprintln!("{}: the first error of the caller: {error}", flood.name);
+    }
+    Ok(format!(
+        "| {} | {:.0} % | {} MB | {:.0} | {:.1} ms | {} |",
+        flood.what,
+        processor * 100.0,
+        memory >> 20,
+        all.times.total() as f64 / elapsed,
+        all.times.quantile(0.99) as f64 / 1e6,
+        all.errors
+    ))
+}

@@ -1,0 +1,308 @@
+//! Bodies of requests: read before a place in the gate is taken, within a time and within memory, and read on for nothing
+//! where the answer came first.
+//!
+//! # Invariants
+//!
+//! - Who sends slowly holds a connection and what was sent so far, and nothing else.
+//! - Memory of bodies that are being read is bounded, and callers of one address have a share of it at the most. Bodies of
+//!   [`SMALL`] bytes and less do not count: connections are bounded, and so are they.
+//! - A body that nobody wants any more is not cut off: [`Arriving`] is read on when it is dropped, within limits. Many clients
+//!   send all of a body before they look for the answer, and some take the end of a stream for a failure: with HTTP/2 it would
+//!   be reset, with HTTP/1 the connection would be closed, and the answer lost.
+
+use crate::error::{Code, ServiceError};
+use crate::shares::{Address, Full, Shares, Taken};
+use axum::body::HttpBody;
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, Request, Version, header};
+use http_body_util::BodyExt as _;
+use hyper::body::{Frame, Incoming, SizeHint};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use tokio::runtime::Handle;
+use tokio::time::{Instant, timeout, timeout_at};
+
+/// Bytes of a body that need no share of the memory for bodies.
+pub const SMALL: usize = 64 << 10;
+
+/// How much of a body is read for nothing, and for how long.
+const MOST_DISCARDED: usize = 64 << 20;
+const DISCARDING: Duration = Duration::from_secs(5);
+
+/// A body on its way. What is not read of it when it is dropped is read for nothing.
+#[derive(Debug)]
+pub struct Arriving {
+    /// `None` once it has ended.
+    body: Option<Incoming>,
+    /// The caller sends nothing before it is asked to, and need not.
+    asks_first: bool,
+}
+
+impl Arriving {
+    /// A request whose body is on its way.
+    #[must_use]
+    pub fn of(request: Request<Incoming>) -> Request<Self> {
+        let asks_first =
+            request.version() < Version::HTTP_2 && request.headers().contains_key(header::EXPECT);
+        request.map(|body| Self {
+            body: Some(body),
+            asks_first,
+        })
+    }
+}
+
+impl HttpBody for Arriving {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let Some(body) = &mut self.body else {
+            return Poll::Ready(None);
+        };
+        let frame = ready!(Pin::new(body).poll_frame(context));
+        if !matches!(frame, Some(Ok(_))) {
+            self.body = None;
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.as_ref().is_none_or(HttpBody::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body
+            .as_ref()
+            .map_or_else(|| SizeHint::with_exact(0), HttpBody::size_hint)
+    }
+}
+
+impl Drop for Arriving {
+    fn drop(&mut self) {
+        let unread = self.body.take().filter(|body| !body.is_end_stream());
+        if let Some(body) = unread
+            && !self.asks_first
+            && let Ok(runtime) = Handle::try_current()
+        {
+            runtime.spawn(discard(body));
+        }
+    }
+}
+
+/// Reads a body for nothing, within limits. Whoever is slower or sends more may lose the answer.
+async fn discard(mut body: Incoming) {
+    let reading = async {
+        let mut left = MOST_DISCARDED;
+        while let Some(Ok(frame)) = body.frame().await {
+            let length = frame.data_ref().map_or(0, Bytes::len);
+            match left.checked_sub(length) {
+                Some(rest) => left = rest,
+                None => return,
+            }
+        }
+    };
+    drop(timeout(DISCARDING, reading).await);
+}
+
+/// How bodies are read.
+#[derive(Debug)]
+pub struct Bodies {
+    limit: usize,
+    time: Duration,
+    memory: Shares,
+}
+
+/// A body that was read.
+#[derive(Debug)]
+pub struct Read {
+    /// All of it.
+    pub bytes: Bytes,
+    /// Its share of the memory, given back when the request has ended.
+    pub memory: Option<Taken>,
+}
+
+impl Bodies {
+    /// Bodies of so many bytes that arrive in so long, in so much memory.
+    #[must_use]
+    pub fn new(limit: usize, time: Duration, memory: usize) -> Self {
+        Self {
+            limit,
+            time,
+            // One body must be possible.
+            memory: Shares::new(memory, (memory / 2).max(limit)),
+        }
+    }
+
+    /// Reads a body to its end, and no further than the limit and `framing` bytes for what stands around it.
+    ///
+    /// # Errors
+    ///
+    /// - [`Code::UnsupportedMediaType`]: it is compressed.
+    /// - [`Code::TooLarge`], [`Code::BodyTimeout`]: it is larger than the limit, it takes longer to arrive.
+    /// - [`Code::Overloaded`]: there is no memory for it.
+    /// - [`Code::MalformedRequest`]: it ended before its time.
+    pub async fn read(
+        &self,
+        headers: &HeaderMap,
+        mut body: Arriving,
+        framing: usize,
+        address: Address,
+    ) -> Result<Read, ServiceError> {
+        let limit = self.limit.saturating_add(framing);
+        let too_large = || {
+            ServiceError::new(
+                Code::TooLarge,
+                format!("the body is larger than {} bytes", self.limit),
+            )
+        };
+        plain(headers)?;
+        let declared = headers
+            .get(header::CONTENT_LENGTH)
+            .and_then(|n| n.to_str().ok()?.parse::<usize>().ok());
+        if declared.is_some_and(|length| length > limit) {
+            return Err(too_large());
+        }
+        let until = Instant::now() + self.time;
+        let mut memory: Option<Taken> = None;
+        // Most bodies are one piece, and are not copied.
+        let mut first = Bytes::new();
+        let mut all = BytesMut::new();
+        loop {
+            let frame = timeout_at(until, body.frame()).await.map_err(|_elapsed| {
+                ServiceError::new(
+                    Code::BodyTimeout,
+                    format!("the body did not arrive in {:?}", self.time),
+                )
+            })?;
+            let piece = match frame {
+                None => break,
+                Some(Ok(frame)) => frame.into_data().unwrap_or_default(),
+                Some(Err(error)) => {
+                    return Err(ServiceError::new(
+                        Code::MalformedRequest,
+                        format!("the body could not be read: {error}"),
+                    ));
+                }
+            };
+            let length = first.len().max(all.len()) + piece.len();
+            if length > limit {
+                return Err(too_large());
+            }
+            let held = SMALL + memory.as_ref().map_or(0, Taken::amount);
+            if let Some(more) = length.checked_sub(held).filter(|more| *more > 0) {
+                match &mut memory {
+                    Some(memory) => memory.more(more),
+                    None => self.memory.take(address, more).map(|taken| memory = Some(taken)),
+                }
+                .map_err(no_memory)?;
+            }
+            if first.is_empty() {
+                first = piece;
+            } else {
+                if all.is_empty() {
+                    all.extend_from_slice(&first);
+                }
+                all.extend_from_slice(&piece);
+            }
+        }
+        let bytes = if all.is_empty() { first } else { all.freeze() };
+        Ok(Read { bytes, memory })
+    }
+}
+
+fn no_memory(full: Full) -> ServiceError {
+    ServiceError::new(
+        Code::Overloaded,
+        match full {
+            Full::All => "the memory for large bodies is used up",
+            Full::Address => "callers of this address use up their share of the memory for large bodies",
+        },
+    )
+    .retry_after(Duration::from_secs(1))
+}
+
+/// Bodies are taken as they are: what is small when it arrives must not be large when it is unpacked.
+fn plain(headers: &HeaderMap) -> Result<(), ServiceError> {
+    let packed = headers
+        .get_all(header::CONTENT_ENCODING)
+        .iter()
+        .find(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity"));
+    match packed {
+        None => Ok(()),
+        Some(value) => Err(ServiceError::new(
+            Code::UnsupportedMediaType,
+            format!(
+                "bodies are taken as they are, not with `Content-Encoding: {}`",
+                String::from_utf8_lossy(value.as_bytes())
+            ),
+        )),
+    }
+}
+
+/// A text without the mark that some editors put before it.
+#[must_use]
+pub fn without_mark(text: Bytes) -> Bytes {
+    const MARK: &[u8] = "\u{feff}".as_bytes();
+    match text.starts_with(MARK) {
+        true => text.slice(MARK.len()..),
+        false => text,
+    }
+}
+
+/// JSON text of an object, as far as that can be said without reading all of it.
+///
+/// # Errors
+///
+/// [`Code::MalformedRequest`] for an array, whose elements would be taken for the members in their order.
+pub fn object(text: Bytes) -> Result<Bytes, ServiceError> {
+    let text = without_mark(text);
+    let first = text.iter().find(|byte| !byte.is_ascii_whitespace());
+    if first == Some(&b'[') {
+        return Err(ServiceError::new(
+            Code::MalformedRequest,
+            "the body is a JSON array, and an object is expected",
+        ));
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{object, plain, without_mark};
+    use http::{HeaderMap, HeaderValue, header};
+
+    #[test]
+    fn marks_are_skipped_once_and_arrays_are_no_objects() {
+        assert_eq!(without_mark("\u{feff}{}".into()), "{}");
+        assert_eq!(without_mark("\u{feff}\u{feff}{}".into()), "\u{feff}{}");
+        for text in ["[]", " \r\n\t[{}]", "\u{feff} ["] {
+            assert!(object(text.into()).is_err(), "{text}");
+        }
+        // Whatever else is wrong, the parser says better.
+        for text in ["{\"a\":[]}", "", "1", "x["] {
+            assert_eq!(object(text.into()).unwrap(), text);
+        }
+    }
+
+    #[test]
+    fn only_plain_bodies_are_taken() {
+        for (values, taken) in [
+            (&[] as &[&str], true),
+            (&["identity"], true),
+            (&["gzip"], false),
+            (&["identity", "br"], false),
+            (&["identity, gzip"], false),
+            (&[""], false),
+        ] {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append(header::CONTENT_ENCODING, HeaderValue::from_static(value));
+            }
+            assert_eq!(plain(&headers).is_ok(), taken, "{values:?}");
+        }
+    }
+}

@@ -1,0 +1,359 @@
+//! What connections may take: places, files, time. Floods come from another address of this machine than the callers that must
+//! be served meanwhile.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a helper of tests fails as tests do"
+)]
+
+#[path = "support/http2.rs"]
+mod http2;
+#[path = "support/process.rs"]
+mod process;
+#[path = "support/server.rs"]
+mod server;
+#[path = "support/tls.rs"]
+mod tls;
+
+use bytes::Bytes;
+use http2::{Connection, PATIENCE, closed, exchange, grpc, rest, socket, soon};
+use policy_proto::Message as _;
+use policy_proto::v1::{self, evaluate_policy_request::Input};
+use process::{Client, Policyd};
+use serde_json::json;
+use server::Running;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::sync::mpsc;
+use tokio_stream::StreamExt as _;
+use tokio_stream::wrappers::ReceiverStream;
+
+const POLICY: &str = "metadata: {id: p, name: P}\nrules:\n- id: r\n  condition: {operator: eq, field: llm.model, value: bad}\n  \
+                      action: {decision: deny}\n";
+const EVALUATE: &str = "/llmpolicy.v1.PolicyService/EvaluatePolicy";
+
+fn policies() -> tempfile::TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("p.yaml"), POLICY).unwrap();
+    directory
+}
+
+/// A request whose body has only begun.
+fn begun(length: usize) -> String {
+    format!(
+        "POST /api/v1/evaluate HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\nconnection: \
+         close\r\ncontent-length: {length}\r\n\r\n{{"
+    )
+}
+
+const BODY: &str = r#"{"context":{"llm":{"model":"bad"}}}"#;
+
+/// A decision over REST, on a connection of its own.
+async fn decided(to: SocketAddr) -> String {
+    let head = begun(BODY.len());
+    exchange(to, [head.as_bytes(), &BODY.as_bytes()[1..]].concat().as_slice()).await
+}
+
+/// The message of a call, with what stands before it.
+fn message() -> Bytes {
+    let request = v1::EvaluatePolicyRequest {
+        input: Some(Input::ContextJson(r#"{"llm":{"model":"bad"}}"#.into())),
+        ..Default::default()
+    };
+    let message = request.encode_to_vec();
+    let length = u32::try_from(message.len()).unwrap().to_be_bytes();
+    [&[0][..], &length, &message].concat().into()
+}
+
+async fn grpc_decides(to: SocketAddr) -> bool {
+    let mut client = grpc(to).await;
+    let request = v1::EvaluatePolicyRequest {
+        input: Some(Input::ContextJson("{}".into())),
+        ..Default::default()
+    };
+    let answer = soon("a decision over gRPC", client.evaluate_policy(request)).await;
+    answer.unwrap().into_inner().allowed
+}
+
+/// A process that may open few files, more sockets than that on all three ports, and others who are served all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn silent_sockets_starve_nobody_and_are_closed() {
+    const FILES: usize = 300;
+    let directory = policies();
+    let policies = directory.path().to_str().unwrap().to_owned();
+    let policyd = tokio::task::spawn_blocking(move || {
+        Policyd::with_files(FILES, &[("POLICIES", &policies), ("HEADER_TIMEOUT", "5s")])
+    });
+    let policyd = policyd.await.unwrap();
+    let ports = [policyd.rest, policyd.grpc, policyd.admin_address];
+    // The rest of the files is for whatever the server does on its own.
+    let mut flood = Vec::new();
+    for i in 0..FILES {
+        for port in ports {
+            let mut socket = socket("127.0.0.2", port).await;
+            // Nothing, or what may be the first byte of HTTP/1 and of HTTP/2. Who is refused has no socket to write to.
+            if i % 2 == 0 {
+                drop(socket.write_all(b"P").await);
+            }
+            flood.push(socket);
+        }
+    }
+    let (rest, grpc, admin) = (ports[0], ports[1], ports[2]);
+    for _ in 0..5 {
+        assert!(decided(rest).await.contains("\"decision\":\"deny\""));
+        assert!(grpc_decides(grpc).await);
+        let scraped = tokio::task::spawn_blocking(move || Client::new(admin).get("/metrics").status);
+        assert_eq!(scraped.await.unwrap(), 200);
+    }
+    for socket in flood {
+        assert_eq!(closed("a silent socket is closed", socket).await, b"");
+    }
+    let counted = tokio::task::spawn_blocking(move || {
+        let counted = [
+            policyd.metric("llm_policy_connections_closed_total{reason=\"head\"}"),
+            policyd.metric("llm_policy_connections_refused_total{reason=\"address\"}"),
+        ];
+        (counted, policyd.metric("llm_policy_connections"), policyd.logged())
+    });
+    let ([closed, refused], open, log) = counted.await.unwrap();
+    assert!(closed > 0 && refused > 0, "{closed} closed, {refused} refused");
+    assert_eq!(open, 0);
+    assert!(log.contains("MAX_CONNECTIONS_PER_ADDRESS are open from 127.0.0.2"), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_are_limited_in_all_and_by_address() {
+    let server = Running::start(&[("MAX_CONNECTIONS", "5"), ("MAX_CONNECTIONS_PER_ADDRESS", "3")]).await;
+    let (rest, grpc) = (server.addresses.http, server.addresses.grpc);
+    let served = async |from: &str, to: SocketAddr| {
+        let mut stream = socket(from, to).await;
+        drop(stream.write_all(b"GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n").await);
+        let mut first = [0; 8];
+        let is_served = matches!(soon("an answer or the end", stream.read(&mut first)).await, Ok(n) if n > 0);
+        is_served.then_some(stream)
+    };
+    let mut held = Vec::new();
+    // Both ports count together.
+    for (from, to, expected) in [
+        ("127.0.0.2", rest, true),
+        ("127.0.0.2", grpc, true),
+        ("127.0.0.2", rest, true),
+        ("127.0.0.2", rest, false),
+        ("127.0.0.2", grpc, false),
+        ("127.0.0.3", rest, true),
+        ("127.0.0.4", rest, true),
+        ("127.0.0.5", rest, false),
+        ("127.0.0.3", rest, false),
+    ] {
+        let stream = served(from, to).await;
+        assert_eq!(stream.is_some(), expected, "{from} {to}");
+        held.extend(stream);
+    }
+    let text = server.app.scrape();
+    assert!(text.contains("llm_policy_connections 5"), "{text}");
+    assert!(text.contains("llm_policy_connections_refused_total{reason=\"address\"} 2"), "{text}");
+    assert!(text.contains("llm_policy_connections_refused_total{reason=\"all\"} 2"), "{text}");
+    // A place that is given back is there for others.
+    drop(held.remove(0));
+    let begin = Instant::now();
+    while served("127.0.0.2", rest).await.is_none() {
+        assert!(begin.elapsed() < PATIENCE, "the place is not given back");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_request_comes_in_time_or_the_connection_ends() {
+    let authority = tls::Authority::new("ours");
+    let files = tls::Files::new(&authority.leaf("localhost"));
+    let (cert, key) = (files.text("cert.pem"), files.text("key.pem"));
+    let time = ("HEADER_TIMEOUT", "500ms");
+    let plain = Running::start(&[time]).await;
+    let secured = Running::start(&[time, ("TLS_CERT", &cert), ("TLS_KEY", &key)]).await;
+    let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+    let mut open = Vec::new();
+    for server in [&plain, &secured] {
+        let addresses = server.addresses;
+        for port in [addresses.http, addresses.grpc, addresses.admin] {
+            for begin in [
+                b"" as &[u8],
+                b"P",
+                b"PRI * HTTP/2.0\r\n",
+                b"GET",
+                b"GET / HTTP/1.1\r\nhost: local",
+                // The beginning of a TLS handshake.
+                b"\x16\x03\x01\x02\x00\x01",
+                preface,
+            ] {
+                let mut stream = socket("127.0.0.1", port).await;
+                stream.write_all(begin).await.unwrap();
+                open.push((port, begin, stream));
+            }
+        }
+    }
+    for (port, begin, stream) in open {
+        closed(&format!("{port} after {:?}", String::from_utf8_lossy(begin)), stream).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn idle_connections_end_and_busy_ones_do_not() {
+    let directory = policies();
+    let server = Running::start(&[
+        ("POLICIES", directory.path().to_str().unwrap()),
+        ("IDLE_TIMEOUT", "1s"),
+        ("HEADER_TIMEOUT", "60s"),
+        ("BODY_TIMEOUT", "60s"),
+    ])
+    .await;
+    let (http, grpc) = (server.addresses.http, server.addresses.grpc);
+    // Under way all the time.
+    let mut busy = socket("127.0.0.1", http).await;
+    busy.write_all(begun(BODY.len()).as_bytes()).await.unwrap();
+    // HTTP/1, after an answer.
+    let mut kept = socket("127.0.0.1", http).await;
+    kept.write_all(b"GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
+    let said = closed("an idle connection is closed", kept).await;
+    assert!(said.starts_with(b"HTTP/1.1 200"));
+    // HTTP/2, whose client answers pings as long as it is asked.
+    for (to, path) in [(http, "/livez"), (grpc, EVALUATE)] {
+        let mut connection = Connection::open(to).await;
+        let mut request = connection.begin(to, path, &[("content-type", "application/grpc")]).await;
+        request.send(message(), true).await.unwrap();
+        rest(request.answer().await.unwrap()).await.unwrap();
+        let end = soon("an idle connection is closed", &mut connection.driver).await;
+        // It is told to go away, and not cut off.
+        assert!(end.unwrap().is_ok());
+    }
+    // A stream on which nothing is asked.
+    let mut client = http2::grpc(grpc).await;
+    let (send, receive) = mpsc::channel(4);
+    send.send(v1::EvaluatePolicyRequest {
+        input: Some(Input::ContextJson("{}".into())),
+        ..Default::default()
+    })
+    .await
+    .unwrap();
+    let answers = client.evaluate_policy_stream(ReceiverStream::new(receive)).await;
+    let mut answers = answers.unwrap().into_inner();
+    soon("an answer", answers.next()).await.unwrap().unwrap();
+    let end = soon("an idle stream ends", answers.next()).await.unwrap().unwrap_err();
+    assert_eq!(end.code(), tonic::Code::DeadlineExceeded);
+    assert_eq!(end.metadata().get("error-code").unwrap(), "idle");
+    drop(send);
+
+    busy.write_all(&BODY.as_bytes()[1..]).await.unwrap();
+    let answer = String::from_utf8(closed("the answer to a long request", busy).await).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("deny"), "{answer}");
+    let text = server.app.scrape();
+    assert!(text.contains("llm_policy_connections_closed_total{reason=\"idle\"}"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_head_of_a_later_request_has_its_time_too() {
+    let server = Running::start(&[("HEADER_TIMEOUT", "500ms"), ("IDLE_TIMEOUT", "1h")]).await;
+    let mut kept = socket("127.0.0.1", server.addresses.http).await;
+    kept.write_all(b"GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
+    let mut first = [0; 12];
+    soon("an answer", kept.read_exact(&mut first)).await.unwrap();
+    assert_eq!(&first, b"HTTP/1.1 200");
+    // Longer than the first one may take, and still open.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    kept.write_all(b"GET /li").await.unwrap();
+    closed("a head that does not end", kept).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn slow_bodies_hold_no_place() {
+    let directory = policies();
+    let policies = ("POLICIES", directory.path().to_str().unwrap());
+    let server = Running::start(&[policies, ("MAX_CONCURRENCY", "1"), ("BODY_TIMEOUT", "1h")]).await;
+    let (http, grpc) = (server.addresses.http, server.addresses.grpc);
+    let mut slow = Vec::new();
+    for _ in 0..5 {
+        let mut stream = socket("127.0.0.1", http).await;
+        stream.write_all(begun(BODY.len()).as_bytes()).await.unwrap();
+        slow.push(stream);
+    }
+    let mut connection = Connection::open(grpc).await;
+    let headers = [("content-type", "application/grpc"), ("te", "trailers")];
+    let mut call = connection.begin(grpc, EVALUATE, &headers).await;
+    let mut begin = message();
+    let end = begin.split_off(10);
+    call.send(begin, false).await.unwrap();
+    for _ in 0..3 {
+        let answer = decided(http).await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        assert!(grpc_decides(grpc).await);
+    }
+    assert_eq!(server.app.gate.inside(), 0);
+    // They are answered once they have sent everything.
+    for mut stream in slow {
+        stream.write_all(&BODY.as_bytes()[1..]).await.unwrap();
+        let answer = closed("the answer to a slow body", stream).await;
+        assert!(answer.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&answer));
+    }
+    call.send(end, true).await.unwrap();
+    let (_, trailers) = rest(call.answer().await.unwrap()).await.unwrap();
+    assert_eq!(trailers.get("grpc-status").unwrap(), "0");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bodies_that_do_not_come_are_not_waited_for() {
+    let server = Running::start(&[("BODY_TIMEOUT", "300ms")]).await;
+    let (http, grpc) = (server.addresses.http, server.addresses.grpc);
+    for path in ["/api/v1/evaluate", "/api/v1/policies", "/api/v1/evaluate/batch"] {
+        let request = begun(100).replace("/api/v1/evaluate", path);
+        let answer = exchange(http, request.as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 408") && answer.contains("\"body_timeout\""), "{path}: {answer}");
+    }
+    let mut connection = Connection::open(grpc).await;
+    let headers = [("content-type", "application/grpc"), ("te", "trailers")];
+    let mut call = connection.begin(grpc, EVALUATE, &headers).await;
+    call.send(message().slice(..10), false).await.unwrap();
+    let answer = call.answer().await.unwrap();
+    assert_eq!(answer.headers().get("grpc-status").unwrap(), "4");
+    assert_eq!(answer.headers().get("error-code").unwrap(), "body_timeout");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn large_bodies_share_their_memory() {
+    let directory = policies();
+    let server = Running::start(&[
+        ("POLICIES", directory.path().to_str().unwrap()),
+        ("MAX_BODY", "1MB"),
+        ("BODY_MEMORY", "1MB"),
+        ("BODY_TIMEOUT", "1h"),
+    ])
+    .await;
+    let to = server.addresses.http;
+    let large = json!({"context": {"llm": {"prompt": "x".repeat(700 << 10)}}}).to_string();
+    let head = begun(large.len());
+    let whole = [head.as_bytes(), &large.as_bytes()[1..]].concat();
+    let answer = exchange(to, &whole).await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{}", &answer[..200]);
+    // One that waits for its last byte.
+    let mut slow = socket("127.0.0.1", to).await;
+    slow.write_all(&whole[..whole.len() - 1]).await.unwrap();
+    let begin = Instant::now();
+    let refused = loop {
+        let answer = exchange(to, &whole).await;
+        if !answer.starts_with("HTTP/1.1 200") {
+            break answer;
+        }
+        assert!(begin.elapsed() < PATIENCE, "two bodies in the memory for one");
+    };
+    assert!(refused.starts_with("HTTP/1.1 503") && refused.contains("retry-after: 1"), "{refused}");
+    assert!(refused.contains("memory for large bodies"), "{refused}");
+    // Small ones need none of it.
+    assert!(decided(to).await.starts_with("HTTP/1.1 200"));
+    slow.write_all(&whole[whole.len() - 1..]).await.unwrap();
+    assert!(closed("the answer to the slow one", slow).await.starts_with(b"HTTP/1.1 200"));
+    // What it held is there again.
+    let begin = Instant::now();
+    while !exchange(to, &whole).await.starts_with("HTTP/1.1 200") {
+        assert!(begin.elapsed() < PATIENCE, "the memory is not given back");
+    }
+}
