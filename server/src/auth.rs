@@ -243,7 +243,10 @@ impl Authenticator {
         let credential = bearer(given).unwrap_or_else(|| given.trim());
         match credential.strip_prefix(api_key::PREFIX) {
             Some(_) => self.keys.as_ref().is_some_and(|keys| keys.is_known(credential)),
-            None => self.tokens.as_ref().is_some_and(|tokens| tokens.is_known(credential)),
+            None => self
+                .tokens
+                .as_ref()
+                .is_some_and(|tokens| tokens.is_known(credential)),
         }
     }
 

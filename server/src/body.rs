@@ -4,8 +4,8 @@
 //! # Invariants
 //!
 //! - Who sends slowly holds a connection and what was sent so far, and nothing else.
-//! - Memory of bodies that are being read is bounded, and callers of one address have a share of it at the most. Bodies of
-//!   [`SMALL`] bytes and less do not count: connections are bounded, and so are they.
+//! - Memory of bodies that are being read is bounded, and callers of one address have a share of it at the most. So is that of
+//!   messages of streams. [`SMALL`] bytes of each do not count: connections are bounded, and so are they.
 //! - A body that nobody wants any more is not cut off: [`Arriving`] is read on when it is dropped, within limits. Many clients
 //!   send all of a body before they look for the answer, and some take the end of a stream for a failure: with HTTP/2 it would
 //!   be reset, with HTTP/1 the connection would be closed, and the answer lost.
@@ -18,10 +18,12 @@ use http::{HeaderMap, Request, Version, header};
 use http_body_util::BodyExt as _;
 use hyper::body::{Frame, Incoming, SizeHint};
 use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout, timeout_at};
+use tower::BoxError;
 
 /// Bytes of a body that need no share of the memory for bodies.
 pub const SMALL: usize = 64 << 10;
@@ -214,6 +216,115 @@ impl Bodies {
     }
 }
 
+/// What a stream has sent and nobody has read as messages yet. It counts as the body of a request does.
+#[derive(Debug)]
+pub struct Unread {
+    memory: Shares,
+    address: Address,
+    state: Mutex<UnreadState>,
+}
+
+#[derive(Debug, Default)]
+struct UnreadState {
+    bytes: usize,
+    /// Of the bytes beyond [`SMALL`].
+    taken: Option<Taken>,
+    /// Why no more was taken.
+    refused: Option<Full>,
+}
+
+/// The body of a stream of messages.
+#[derive(Debug)]
+pub struct Messages {
+    body: Arriving,
+    unread: Arc<Unread>,
+}
+
+impl Bodies {
+    /// A body that is read message by message, and what is to be told of each.
+    #[must_use]
+    pub fn stream(&self, body: Arriving, address: Address) -> (Messages, Arc<Unread>) {
+        let unread = Arc::new(Unread {
+            memory: self.memory.clone(),
+            address,
+            state: Mutex::default(),
+        });
+        let messages = Messages {
+            body,
+            unread: Arc::clone(&unread),
+        };
+        (messages, unread)
+    }
+}
+
+impl Unread {
+    fn state(&self) -> MutexGuard<'_, UnreadState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn arrived(&self, bytes: usize) -> Result<(), Full> {
+        let mut state = self.state();
+        state.bytes += bytes;
+        let held = state.taken.as_ref().map_or(0, Taken::amount);
+        let more = state.bytes.saturating_sub(SMALL + held);
+        if more == 0 {
+            return Ok(());
+        }
+        let took = match &mut state.taken {
+            Some(taken) => taken.more(more),
+            None => self
+                .memory
+                .take(self.address, more)
+                .map(|taken| state.taken = Some(taken)),
+        };
+        took.inspect_err(|full| state.refused = Some(*full))
+    }
+
+    /// A message of so many bytes was read.
+    pub fn read(&self, bytes: usize) {
+        let mut state = self.state();
+        state.bytes = state.bytes.saturating_sub(bytes);
+        let over = state.bytes.saturating_sub(SMALL);
+        if let Some(taken) = &mut state.taken {
+            taken.less(taken.amount().saturating_sub(over));
+        }
+    }
+
+    /// Why the stream was ended, where that is for want of memory.
+    #[must_use]
+    pub fn refusal(&self) -> Option<ServiceError> {
+        self.state().refused.map(no_memory)
+    }
+}
+
+impl HttpBody for Messages {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let frame = match ready!(Pin::new(&mut self.body).poll_frame(context)) {
+            Some(Ok(frame)) => frame,
+            Some(Err(error)) => return Poll::Ready(Some(Err(error.into()))),
+            None => return Poll::Ready(None),
+        };
+        let arrived = self.unread.arrived(frame.data_ref().map_or(0, Bytes::len));
+        Poll::Ready(Some(
+            arrived.map(|()| frame).map_err(|full| no_memory(full).into()),
+        ))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
 fn no_memory(full: Full) -> ServiceError {
     ServiceError::new(
         Code::Overloaded,
@@ -272,7 +383,8 @@ pub fn object(text: Bytes) -> Result<Bytes, ServiceError> {
 
 #[cfg(test)]
 mod tests {
-    use super::{object, plain, without_mark};
+    use super::{SMALL, Unread, object, plain, without_mark};
+    use crate::shares::{Address, Full, Shares};
     use http::{HeaderMap, HeaderValue, header};
 
     #[test]
@@ -286,6 +398,31 @@ mod tests {
         for text in ["{\"a\":[]}", "", "1", "x["] {
             assert_eq!(object(text.into()).unwrap(), text);
         }
+    }
+
+    #[test]
+    fn what_a_stream_sends_counts_until_it_is_read() {
+        let memory = Shares::new(100, 60);
+        let stream = || Unread {
+            memory: memory.clone(),
+            address: Address::of([192, 0, 2, 1].into()),
+            state: std::sync::Mutex::default(),
+        };
+        let one = stream();
+        one.arrived(SMALL).unwrap();
+        assert_eq!(memory.taken(), 0);
+        one.arrived(50).unwrap();
+        assert_eq!(memory.taken(), 50);
+        one.read(20);
+        assert_eq!(memory.taken(), 30);
+        one.read(SMALL);
+        one.arrived(SMALL).unwrap();
+        assert_eq!(memory.taken(), 30);
+        let other = stream();
+        assert_eq!(other.arrived(SMALL + 31), Err(Full::Address));
+        assert!(other.refusal().is_some() && one.refusal().is_none());
+        drop(one);
+        assert_eq!(memory.taken(), 0);
     }
 
     #[test]

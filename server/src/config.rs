@@ -237,8 +237,9 @@ fn stranger(name: &str) -> Option<String> {
         14.. => 3,
     };
     let is_one = name == near || CONFIG_FILE == name;
-    (distance <= most && !is_one)
-        .then(|| format!("the environment variable {name} is no setting and has no effect; did you mean {near}?"))
+    (distance <= most && !is_one).then(|| {
+        format!("the environment variable {name} is no setting and has no effect; did you mean {near}?")
+    })
 }
 
 /// The text of a setting as anybody may read it.
@@ -1103,7 +1104,10 @@ fn limits(p: &mut Parser<'_>) -> Limits {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let (body, body_memory) = (p.size("MAX_BODY"), p.size("BODY_MEMORY"));
     if body_memory < body {
-        p.problem("BODY_MEMORY", "is less than MAX_BODY: such a body would never be taken");
+        p.problem(
+            "BODY_MEMORY",
+            "is less than MAX_BODY: such a body would never be taken",
+        );
     }
     Limits {
         body,

@@ -16,6 +16,7 @@ mod stream;
 
 pub use shell::Front;
 
+use crate::body::SMALL;
 use crate::state::App;
 use policies::Policies;
 use policy_proto::v1::policy_service_server::PolicyServiceServer;
@@ -36,8 +37,10 @@ pub fn service(app: App) -> Result<Front, Error> {
             .register_encoded_file_descriptor_set(policy_proto::FILE_DESCRIPTOR_SET)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
-    let routes = Routes::new(HealthServer::new(health::Readiness::new(app.clone())))
-        .add_service(descriptors().build_v1()?)
-        .add_service(descriptors().build_v1alpha()?);
+    // Nobody has to prove who they are for these, so they are asked in few words.
+    let health = HealthServer::new(health::Readiness::new(app.clone())).max_decoding_message_size(SMALL);
+    let routes = Routes::new(health)
+        .add_service(descriptors().build_v1()?.max_decoding_message_size(SMALL))
+        .add_service(descriptors().build_v1alpha()?.max_decoding_message_size(SMALL));
     Ok(shell::around(policies, routes.into_axum_router(), app))
 }

@@ -98,7 +98,9 @@ impl Hosts {
     }
 
     fn is_allowed(&self, host: &str) -> bool {
-        self.allowed.iter().any(|allowed| allowed.eq_ignore_ascii_case(host))
+        self.allowed
+            .iter()
+            .any(|allowed| allowed.eq_ignore_ascii_case(host))
     }
 
     fn is_ours(&self, host: &str) -> bool {
@@ -180,7 +182,11 @@ mod tests {
             ("", false, false),
             (":3000", false, false),
         ] {
-            assert_eq!(local.check(&uri, &headers(host, None)).is_ok(), by_local, "{host}");
+            assert_eq!(
+                local.check(&uri, &headers(host, None)).is_ok(),
+                by_local,
+                "{host}"
+            );
             assert_eq!(all.check(&uri, &headers(host, None)).is_ok(), by_all, "{host}");
         }
         let mut twice = headers("localhost", None);
@@ -227,7 +233,17 @@ mod tests {
         for name in ["policy.internal", "10.0.0.1", "::1", "a"] {
             assert!(is_name(name), "{name}");
         }
-        for name in ["", "a:80", "http://a", "a/b", "*", "*.internal", "[::1]", "a b", "u@a"] {
+        for name in [
+            "",
+            "a:80",
+            "http://a",
+            "a/b",
+            "*",
+            "*.internal",
+            "[::1]",
+            "a b",
+            "u@a",
+        ] {
             assert!(!is_name(name), "{name}");
         }
     }

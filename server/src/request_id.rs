@@ -34,7 +34,9 @@ pub fn given(id: &str) -> Result<Option<&str>, ServiceError> {
     if id.len() > LONGEST || !is_printable(id) {
         return Err(ServiceError::new(
             Code::MalformedRequest,
-            format!("the id of the request is longer than {LONGEST} bytes or holds characters that nobody sees"),
+            format!(
+                "the id of the request is longer than {LONGEST} bytes or holds characters that nobody sees"
+            ),
         ));
     }
     Ok((!id.is_empty()).then_some(id))
@@ -68,7 +70,17 @@ mod tests {
         for id in ["r-1", "a b", "größe", "日本", &longest] {
             assert_eq!(given(id), Ok(Some(id)), "{id}");
         }
-        for id in ["a\nb", "a\tb", "\0", "\u{1b}[31m", "\u{85}", "a\u{202e}b", "a\u{200b}", "\u{feff}a", &longer] {
+        for id in [
+            "a\nb",
+            "a\tb",
+            "\0",
+            "\u{1b}[31m",
+            "\u{85}",
+            "a\u{202e}b",
+            "a\u{200b}",
+            "\u{feff}a",
+            &longer,
+        ] {
             assert!(given(id).is_err(), "{id:?}");
         }
     }

@@ -297,8 +297,7 @@ impl Server {
         let stopping = Stop::default();
         let rest = listener(self.http, acceptor.clone(), &app.connections)
             .run(crate::http::service(app.clone()), &stopping);
-        let rpc =
-            listener(self.grpc, acceptor, &app.connections).run(grpc::service(app.clone())?, &stopping);
+        let rpc = listener(self.grpc, acceptor, &app.connections).run(grpc::service(app.clone())?, &stopping);
         let drain = async {
             stop.cancelled().await;
             tracing::info!("stopping: readiness is off, requests under way are finished");

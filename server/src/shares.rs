@@ -157,24 +157,34 @@ impl Taken {
     }
 }
 
-impl Drop for Taken {
-    fn drop(&mut self) {
+impl Taken {
+    /// Gives some back, and no more than it is.
+    pub fn less(&mut self, amount: usize) {
+        let amount = amount.min(self.amount);
         let mut counts = self.shares.counts();
-        counts.taken = counts.taken.saturating_sub(self.amount);
+        counts.taken = counts.taken.saturating_sub(amount);
         if let Entry::Occupied(mut own) = counts.by_address.entry(self.address) {
-            let left = own.get().saturating_sub(self.amount);
+            let left = own.get().saturating_sub(amount);
             if left == 0 {
                 own.remove();
             } else {
                 own.insert(left);
             }
         }
+        drop(counts);
+        self.amount -= amount;
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        self.less(self.amount);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Full, Address, Shares};
+    use super::{Address, Full, Shares};
 
     fn address(address: &str) -> Address {
         Address::of(address.parse().unwrap())
@@ -191,12 +201,20 @@ mod tests {
         let second = shares.take(other, 2).unwrap();
         assert_eq!(shares.take(other, 1).unwrap_err(), Full::All);
         assert_eq!((shares.taken(), first.amount(), second.amount()), (5, 3, 2));
+        first.less(2);
+        assert_eq!((shares.taken(), first.amount()), (3, 1));
+        first.more(2).unwrap();
+        first.less(9);
+        assert_eq!((shares.taken(), first.amount()), (2, 0));
         drop(first);
         assert_eq!(shares.taken(), 2);
         let third = shares.take(one, 3).unwrap();
         drop((second, third));
         assert_eq!(shares.taken(), 0);
-        assert!(shares.counts().by_address.is_empty(), "who has nothing is forgotten");
+        assert!(
+            shares.counts().by_address.is_empty(),
+            "who has nothing is forgotten"
+        );
     }
 
     #[test]

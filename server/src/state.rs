@@ -76,12 +76,7 @@ impl App {
     /// # Errors
     ///
     /// [`Code::Unauthenticated`], [`Code::RateLimited`], [`Code::StoreUnavailable`], [`Code::NotReady`].
-    pub async fn admit(
-        &self,
-        credentials: &Credentials,
-        address: Address,
-        route: Route,
-    ) -> Result<Identity> {
+    pub async fn admit(&self, credentials: &Credentials, address: Address, route: Route) -> Result<Identity> {
         let identity = self
             .auth
             .identify(credentials, address)

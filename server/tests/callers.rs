@@ -40,7 +40,9 @@ async fn sent(to: SocketAddr, head: &str, body: &str) -> (u16, String) {
 
 /// Asks for a decision with these headers, which end with a line break each.
 async fn asked(to: SocketAddr, headers: &str, body: &str) -> (u16, String) {
-    let head = format!("POST /api/v1/evaluate HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n{headers}");
+    let head = format!(
+        "POST /api/v1/evaluate HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n{headers}"
+    );
     sent(to, head.trim_end(), body).await
 }
 
@@ -99,8 +101,10 @@ async fn two_credentials_are_refused_however_they_are_given() {
     .await;
     let key = new_key(&server).await;
     let bearer = format!("Bearer {key}");
-    let (one, other): ((&str, &[u8]), (&str, &[u8])) =
-        (("x-api-key", key.as_bytes()), ("authorization", bearer.as_bytes()));
+    let (one, other): ((&str, &[u8]), (&str, &[u8])) = (
+        ("x-api-key", key.as_bytes()),
+        ("authorization", bearer.as_bytes()),
+    );
     let odd: &[u8] = b"\xff\xfe";
     let cases: [(&[(&str, &[u8])], bool); 9] = [
         (&[one], true),
@@ -115,11 +119,19 @@ async fn two_credentials_are_refused_however_they_are_given() {
         (&[("authorization", odd)], false),
     ];
     for (credentials, taken) in cases {
-        let mut request = b"POST /api/v1/evaluate HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n".to_vec();
+        let mut request =
+            b"POST /api/v1/evaluate HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+                .to_vec();
         for (name, value) in credentials {
             request.extend_from_slice(&[name.as_bytes(), b": ", value, b"\r\n"].concat());
         }
-        request.extend_from_slice(format!("connection: close\r\ncontent-length: {}\r\n\r\n{BODY}", BODY.len()).as_bytes());
+        request.extend_from_slice(
+            format!(
+                "connection: close\r\ncontent-length: {}\r\n\r\n{BODY}",
+                BODY.len()
+            )
+            .as_bytes(),
+        );
         let answer = exchange(server.addresses.http, &request).await;
         let status = if taken { "HTTP/1.1 200" } else { "HTTP/1.1 401" };
         assert!(answer.starts_with(status), "{credentials:?}: {answer}");
@@ -157,14 +169,19 @@ async fn who_fails_too_often_is_not_listened_to_and_others_are() {
         let (status, answer) = asked(http, &wrong(i), BODY).await;
         if status == 429 {
             let wait = answer.lines().find_map(|line| line.strip_prefix("retry-after: "));
-            assert!((1..=30).contains(&wait.unwrap().parse::<u32>().unwrap()), "{answer}");
+            assert!(
+                (1..=30).contains(&wait.unwrap().parse::<u32>().unwrap()),
+                "{answer}"
+            );
             assert!(answer.contains("\"rate_limited\""), "{answer}");
         }
         statuses.push(status);
     }
     assert_eq!(statuses, [401, 401, 429, 429, 429, 429]);
     // Over both ports.
-    let status = called(grpc, question("{}"), &[("x-api-key", b"lpk_wrong")]).await.unwrap_err();
+    let status = called(grpc, question("{}"), &[("x-api-key", b"lpk_wrong")])
+        .await
+        .unwrap_err();
     assert_eq!(status.code(), Code::ResourceExhausted);
     assert!(status.metadata().get("retry-after").is_some());
     // A key that was never seen here is not looked at; one that was good is.
@@ -172,7 +189,11 @@ async fn who_fails_too_often_is_not_listened_to_and_others_are() {
     for _ in 0..5 {
         assert_eq!(asked(http, &format!("x-api-key: {good}\r\n"), BODY).await.0, 200);
     }
-    assert!(called(grpc, question("{}"), &[("x-api-key", good.as_bytes())]).await.is_ok());
+    assert!(
+        called(grpc, question("{}"), &[("x-api-key", good.as_bytes())])
+            .await
+            .is_ok()
+    );
     // Knowing its id is not enough.
     let guessed = format!("x-api-key: {}{}\r\n", &good[..good.len() - 64], "0".repeat(64));
     assert_eq!(asked(http, &guessed, BODY).await.0, 429);
@@ -183,11 +204,20 @@ async fn who_fails_too_often_is_not_listened_to_and_others_are() {
          close\r\ncontent-length: {}\r\n\r\n{BODY}",
         BODY.len()
     );
-    tokio::io::AsyncWriteExt::write_all(&mut other, request.as_bytes()).await.unwrap();
+    tokio::io::AsyncWriteExt::write_all(&mut other, request.as_bytes())
+        .await
+        .unwrap();
     let answer = http2::closed("an answer", other).await;
-    assert!(answer.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&answer));
+    assert!(
+        answer.starts_with(b"HTTP/1.1 200"),
+        "{}",
+        String::from_utf8_lossy(&answer)
+    );
     let text = server.app.scrape();
-    assert!(text.contains("llm_policy_auth_failures_total{reason=\"limited\"}"), "{text}");
+    assert!(
+        text.contains("llm_policy_auth_failures_total{reason=\"limited\"}"),
+        "{text}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -217,7 +247,12 @@ async fn pages_of_other_servers_get_nothing_where_nobody_is_asked_who_they_are()
         }
         // Where callers prove who they are, no page can do it for them.
         if headers.matches("host").count() == 1 {
-            let (found, _) = sent(locked.addresses.http, &format!("GET /health HTTP/1.1\r\n{headers}"), "").await;
+            let (found, _) = sent(
+                locked.addresses.http,
+                &format!("GET /health HTTP/1.1\r\n{headers}"),
+                "",
+            )
+            .await;
             assert_eq!(found, 200, "{headers}");
         }
     }
@@ -234,9 +269,14 @@ async fn pages_of_other_servers_get_nothing_where_nobody_is_asked_who_they_are()
         "\0\0\0\0\0",
     )
     .await;
-    assert!(answer.contains("grpc-status: 7") && answer.contains("error-code: foreign_host"), "{answer}");
+    assert!(
+        answer.contains("grpc-status: 7") && answer.contains("error-code: foreign_host"),
+        "{answer}"
+    );
     let origin = [("origin", &b"http://evil.example"[..])];
-    let status = called(open.addresses.grpc, question("{}"), &origin).await.unwrap_err();
+    let status = called(open.addresses.grpc, question("{}"), &origin)
+        .await
+        .unwrap_err();
     assert_eq!(status.code(), Code::PermissionDenied);
     assert_eq!(status.metadata().get("error-code").unwrap(), "foreign_host");
     assert!(called(open.addresses.grpc, question("{}"), &[]).await.is_ok());
@@ -274,7 +314,10 @@ async fn a_form_cannot_write() {
     assert_eq!(sent(server.addresses.http, head, json).await.0, 201);
     // Who proves who they are may leave it out: JSON is meant.
     let locked = Running::start(&[("API_KEYS_ENABLED", "true")]).await;
-    let head = format!("POST /api/v1/evaluate HTTP/1.1\r\nhost: x\r\nx-api-key: {}", new_key(&locked).await);
+    let head = format!(
+        "POST /api/v1/evaluate HTTP/1.1\r\nhost: x\r\nx-api-key: {}",
+        new_key(&locked).await
+    );
     assert_eq!(sent(locked.addresses.http, &head, BODY).await.0, 503);
 }
 
@@ -295,7 +338,11 @@ async fn the_page_is_shown_by_no_other_and_guessed_by_nobody() {
     ] {
         assert!(page.contains(header), "{header}: {page}");
     }
-    assert!(get("/openapi.json").await.contains("x-content-type-options: nosniff"));
+    assert!(
+        get("/openapi.json")
+            .await
+            .contains("x-content-type-options: nosniff")
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -319,7 +366,10 @@ async fn ids_that_nobody_can_read_are_refused_everywhere() {
         for body in [text, other] {
             let (status, answer) = asked(http, "", &body).await;
             assert_eq!(status == 200, taken, "{id:?}: {answer}");
-            assert!(taken || answer.contains("\"malformed_request\""), "{id:?}: {answer}");
+            assert!(
+                taken || answer.contains("\"malformed_request\""),
+                "{id:?}: {answer}"
+            );
         }
         let request = v1::EvaluatePolicyRequest {
             request_id: id.to_owned(),
@@ -327,7 +377,10 @@ async fn ids_that_nobody_can_read_are_refused_everywhere() {
         };
         match called(grpc, request, &[]).await {
             Ok(answer) => assert!(taken && answer.request_id == id, "{id:?}"),
-            Err(status) => assert!(!taken && status.code() == Code::InvalidArgument, "{id:?}: {status:?}"),
+            Err(status) => assert!(
+                !taken && status.code() == Code::InvalidArgument,
+                "{id:?}: {status:?}"
+            ),
         }
         let simulation = v1::SimulateRequest {
             request_id: id.to_owned(),
@@ -342,7 +395,10 @@ async fn ids_that_nobody_can_read_are_refused_everywhere() {
         "POST /api/v1/evaluate/batch HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\nx-request-id: {longest}"
     );
     let (status, answer) = sent(http, &head, r#"{"contexts":[{}]}"#).await;
-    assert!(status == 200 && answer.contains(&format!("{longest}-0")), "{answer}");
+    assert!(
+        status == 200 && answer.contains(&format!("{longest}-0")),
+        "{answer}"
+    );
     // Names of keys stand in every record.
     for name in ["a\nb", "a\u{202e}b", &"x".repeat(256)] {
         let body = serde_json::json!({"name": name, "roles": ["evaluator"]}).to_string();
@@ -360,7 +416,9 @@ async fn marks_before_a_text_are_skipped_over_both_ports() {
     let body = "\u{feff}{\"context\":{\"llm\":{\"model\":\"bad\"}}}";
     let (status, answer) = asked(server.addresses.http, "", body).await;
     assert!(status == 200 && answer.contains("\"deny\""), "{answer}");
-    let answer = called(server.addresses.grpc, question(context), &[]).await.unwrap();
+    let answer = called(server.addresses.grpc, question(context), &[])
+        .await
+        .unwrap();
     assert!(!answer.allowed);
     let head = "POST /api/v1/evaluate/batch HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json";
     let (status, answer) = sent(server.addresses.http, head, "\u{feff}{\"contexts\":[{}]}").await;

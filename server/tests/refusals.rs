@@ -37,13 +37,19 @@ async fn told_before_the_end(to: SocketAddr, path: &str, headers: &[(&str, &str)
     said.insert("status", answer.status().as_u16().into());
     let (body, trailers) = rest(answer).await.unwrap();
     said.extend(trailers);
-    if said.get("content-type").is_some_and(|kind| kind == "application/problem+json") {
+    if said
+        .get("content-type")
+        .is_some_and(|kind| kind == "application/problem+json")
+    {
         let problem: serde_json::Value = serde_json::from_slice(&body).unwrap();
         said.insert("code", problem["code"].as_str().unwrap().parse().unwrap());
     }
     // The stream is still there: the client may finish what it began.
     let end = request.send(Bytes::from(vec![b'x'; LARGE - BEGIN]), true).await;
-    assert!(end.is_ok(), "{path} {headers:?}: the stream was ended with {end:?}");
+    assert!(
+        end.is_ok(),
+        "{path} {headers:?}: the stream was ended with {end:?}"
+    );
     // And so is the connection.
     let mut next = connection.begin(to, "/readyz", &[]).await;
     next.send(Bytes::new(), true).await.unwrap();
@@ -53,7 +59,9 @@ async fn told_before_the_end(to: SocketAddr, path: &str, headers: &[(&str, &str)
 
 #[track_caller]
 fn said(headers: &http::HeaderMap, name: &str) -> String {
-    headers.get(name).map_or(String::new(), |value| value.to_str().unwrap().to_owned())
+    headers
+        .get(name)
+        .map_or(String::new(), |value| value.to_str().unwrap().to_owned())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -63,18 +71,52 @@ async fn rest_tells_before_the_body_was_sent() {
     let large = LARGE.to_string();
     let cases: [(&Running, &str, &[(&str, &str)], &str, &str); 9] = [
         (&locked, EVALUATE, &[JSON], "401", "unauthenticated"),
-        (&locked, EVALUATE, &[JSON, ("x-api-key", "lpk_wrong")], "401", "unauthenticated"),
+        (
+            &locked,
+            EVALUATE,
+            &[JSON, ("x-api-key", "lpk_wrong")],
+            "401",
+            "unauthenticated",
+        ),
         (&locked, "/api/v1/policies", &[JSON], "401", "unauthenticated"),
-        (&open, EVALUATE, &[JSON, ("content-length", &large)], "413", "too_large"),
-        (&open, EVALUATE, &[JSON, ("content-encoding", "gzip")], "415", "unsupported_media_type"),
-        (&open, EVALUATE, &[("content-type", "text/csv")], "415", "unsupported_media_type"),
-        (&open, EVALUATE, &[JSON, ("origin", "http://evil.example")], "403", "foreign_host"),
+        (
+            &open,
+            EVALUATE,
+            &[JSON, ("content-length", &large)],
+            "413",
+            "too_large",
+        ),
+        (
+            &open,
+            EVALUATE,
+            &[JSON, ("content-encoding", "gzip")],
+            "415",
+            "unsupported_media_type",
+        ),
+        (
+            &open,
+            EVALUATE,
+            &[("content-type", "text/csv")],
+            "415",
+            "unsupported_media_type",
+        ),
+        (
+            &open,
+            EVALUATE,
+            &[JSON, ("origin", "http://evil.example")],
+            "403",
+            "foreign_host",
+        ),
         (&open, "/api/v1/nothing", &[JSON], "404", "not_found"),
         (&open, "/docs", &[JSON], "405", "method_not_allowed"),
     ];
     for (server, path, headers, status, code) in cases {
         let told = told_before_the_end(server.addresses.http, path, headers).await;
-        assert_eq!((said(&told, "status"), said(&told, "code")), (status.into(), code.into()), "{path} {headers:?}");
+        assert_eq!(
+            (said(&told, "status"), said(&told, "code")),
+            (status.into(), code.into()),
+            "{path} {headers:?}"
+        );
     }
 
     // 429: the first may pass the limit, and is then refused for what it is; each is told.
@@ -93,7 +135,10 @@ async fn rest_tells_before_the_body_was_sent() {
     let full = Running::start(&[("MAX_CONCURRENCY", "1")]).await;
     let place = full.app.gate.enter().unwrap();
     let told = told_before_the_end(full.addresses.http, EVALUATE, &[JSON]).await;
-    assert_eq!((said(&told, "status"), said(&told, "retry-after")), ("503".into(), "1".into()));
+    assert_eq!(
+        (said(&told, "status"), said(&told, "retry-after")),
+        ("503".into(), "1".into())
+    );
     drop(place);
 }
 
@@ -105,9 +150,21 @@ async fn grpc_tells_before_the_message_was_sent() {
     let te = ("te", "trailers");
     let cases: [(&Running, &str, &[(&str, &str)], &str, &str); 4] = [
         (&locked, CREATE, &[GRPC, te], "16", "unauthenticated"),
-        (&locked, CREATE, &[GRPC, te, ("authorization", "Bearer x")], "16", "unauthenticated"),
+        (
+            &locked,
+            CREATE,
+            &[GRPC, te, ("authorization", "Bearer x")],
+            "16",
+            "unauthenticated",
+        ),
         (&open, CREATE, &[GRPC, te], "8", "too_large"),
-        (&open, CREATE, &[GRPC, te, ("grpc-timeout", "soon")], "3", "malformed_request"),
+        (
+            &open,
+            CREATE,
+            &[GRPC, te, ("grpc-timeout", "soon")],
+            "3",
+            "malformed_request",
+        ),
     ];
     for (server, path, headers, status, code) in cases {
         let told = told_before_the_end(server.addresses.grpc, path, headers).await;
@@ -119,7 +176,10 @@ async fn grpc_tells_before_the_message_was_sent() {
     }
     let place = open.app.gate.enter().unwrap();
     let told = told_before_the_end(open.addresses.grpc, CREATE, &[GRPC, te]).await;
-    assert_eq!((said(&told, "grpc-status"), said(&told, "retry-after")), ("14".into(), "1".into()));
+    assert_eq!(
+        (said(&told, "grpc-status"), said(&told, "retry-after")),
+        ("14".into(), "1".into())
+    );
     drop(place);
 }
 
@@ -132,9 +192,18 @@ async fn http1_tells_whoever_writes_all_before_reading() {
         ("/api/v1/policies", "", "401"),
         ("/nothing", "", "404"),
     ] {
-        let head = format!("POST {path} HTTP/1.1\r\nhost: localhost\r\n{headers}connection: close\r\ncontent-length: {LARGE}\r\n\r\n");
-        let answer = exchange(locked.addresses.http, &[head.as_bytes(), &vec![b'x'; LARGE]].concat()).await;
-        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{path}: {answer}");
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: localhost\r\n{headers}connection: close\r\ncontent-length: {LARGE}\r\n\r\n"
+        );
+        let answer = exchange(
+            locked.addresses.http,
+            &[head.as_bytes(), &vec![b'x'; LARGE]].concat(),
+        )
+        .await;
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status} ")),
+            "{path}: {answer}"
+        );
     }
 }
 
@@ -163,7 +232,16 @@ async fn curl_sees_every_refusal() {
         for version in ["--http2-prior-knowledge", "--http1.1"] {
             for _ in 0..15 {
                 let run = std::process::Command::new("curl")
-                    .args(["-sS", version, "-o", "/dev/null", "-w", "%{http_code}", "-H", "content-type: application/json"])
+                    .args([
+                        "-sS",
+                        version,
+                        "-o",
+                        "/dev/null",
+                        "-w",
+                        "%{http_code}",
+                        "-H",
+                        "content-type: application/json",
+                    ])
                     .args(["--data-binary", &data, &url])
                     .output();
                 match run {

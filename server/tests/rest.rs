@@ -1209,8 +1209,9 @@ async fn who_sends_too_much_is_told_after_sending_it() {
                 true => "transfer-encoding: chunked".to_owned(),
                 false => format!("content-length: {SENT}"),
             };
-            let head =
-                format!("POST /api/v1/evaluate HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\nconnection: close\r\n{length}\r\n\r\n");
+            let head = format!(
+                "POST /api/v1/evaluate HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\nconnection: close\r\n{length}\r\n\r\n"
+            );
             socket.write_all(head.as_bytes()).unwrap();
             let piece = vec![b'x'; 1 << 20];
             for _ in 0..SENT / piece.len() {

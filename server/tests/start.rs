@@ -336,3 +336,95 @@ fn a_call_tells_a_refusal_from_a_failure() {
     );
     assert_eq!(code, 2, "{said}");
 }
+
+/// A web server that sends everybody who asks for `/here` on to this place, and answers everything else with 404.
+fn sends_on(to: String) -> (u16, Arc<Mutex<String>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let sent = Arc::new(Mutex::new(String::new()));
+    let kept = Arc::clone(&sent);
+    std::thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let head = BufReader::new(&stream).lines().map_while(Result::ok);
+            let head: Vec<String> = head.take_while(|line| !line.is_empty()).collect();
+            kept.lock().unwrap().push_str(&(head.join("\n") + "\n"));
+            let is_here = head.first().is_some_and(|line| line.contains(" /here"));
+            let answer = if is_here {
+                format!(
+                    "HTTP/1.1 302 Found\r\nlocation: {to}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+                )
+            } else {
+                NOT_FOUND.to_owned()
+            };
+            // Whoever asked may be gone.
+            (&stream).write_all(answer.as_bytes()).unwrap_or_default();
+        }
+    });
+    (port, sent)
+}
+
+#[test]
+fn nobody_sends_the_server_on_to_another_one() {
+    let (other, asked) = web(NOT_FOUND);
+    let (port, _) = sends_on(format!("http://127.0.0.1:{other}/elsewhere"));
+    let url = format!("http://user:pa55w0rd@127.0.0.1:{port}/here");
+    let bundle = Policyd::launch(&[("BUNDLE", &url), ("BUNDLE_POLL", "50ms")]);
+    until("it says why", || {
+        reasons(&bundle)
+            .iter()
+            .any(|reason| reason.contains("another server and not followed"))
+    });
+    let keys = Policyd::launch(&[("JWT_JWKS", &url)]);
+    until("it says why", || {
+        keys.logged().contains("another server and not followed")
+    });
+    assert_eq!(*asked.lock().unwrap(), "", "the other server was asked");
+    assert!(!keys.logged().contains("pa55w0rd") && !bundle.logged().contains("pa55w0rd"));
+
+    // To itself, it may.
+    let (port, asked) = sends_on("/there".to_owned());
+    let bundle = Policyd::launch(&[("BUNDLE", &format!("http://127.0.0.1:{port}/here"))]);
+    until("it is followed", || asked.lock().unwrap().contains("GET /there "));
+    drop(bundle);
+}
+
+#[test]
+fn names_that_look_like_settings_are_told_and_secrets_without_value_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let settings = [
+        ("JWT_SECRT", "hunter2hunter2hunter2hunter2hunter2"),
+        ("HOME", "/"),
+    ];
+    let (code, stdout, stderr) = finished(&settings, &["check-config"], directory.path());
+    assert_eq!(code, 0, "{stdout}{stderr}");
+    assert!(
+        stderr.contains("JWT_SECRT is no setting") && stderr.contains("did you mean JWT_SECRET?"),
+        "{stderr}"
+    );
+    assert!(
+        !stderr.contains("hunter2") && !stderr.contains("HOME"),
+        "{stderr}"
+    );
+    let policyd = Policyd::launch(&settings);
+    assert!(
+        policyd.logged().contains("JWT_SECRT is no setting"),
+        "{}",
+        policyd.logged()
+    );
+    assert!(!policyd.logged().contains("hunter2"), "{}", policyd.logged());
+    for name in [
+        "JWT_SECRET",
+        "ENCRYPTION_KEYS",
+        "DATABASE_PASSWORD",
+        "REDIS_PASSWORD",
+        "DATABASE_URL",
+        "REDIS_URL",
+    ] {
+        let (code, stdout, stderr) = finished(&[(name, "")], &[], directory.path());
+        assert_eq!(code, 78, "{name}: {stdout}{stderr}");
+        assert!(
+            stderr.contains(&format!("{name} (environment): is empty")),
+            "{stderr}"
+        );
+    }
+}

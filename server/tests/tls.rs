@@ -18,9 +18,9 @@ mod support;
 
 use policy_proto::v1::policy_service_client::PolicyServiceClient;
 use policy_proto::v1::{self, evaluate_policy_request::Input};
+use policy_server::body::Arriving;
 use policy_server::config::{self, Config, Raw};
 use policy_server::identity::Identity;
-use policy_server::body::Arriving;
 use policy_server::limits::Route;
 use policy_server::listen::{Answer, Deadlines, Listener, Serve, Stop};
 use policy_server::redis_client::{self, Unusable};

@@ -6,11 +6,11 @@
 //!
 //! To add one, write a function that floods until it is dropped, and a row.
 
+use crate::generator;
 use crate::histogram::Histogram;
 use crate::http::{Connection, request};
 use crate::process::{DecisionLog, Policyd};
 use crate::traffic::Traffic;
-use crate::generator;
 use anyhow::{Context as _, bail};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -170,7 +170,11 @@ async fn caller(to: SocketAddr, question: Arc<[u8]>, time: Duration) -> Seen {
             };
             let answer = open.exchange(&question).await?;
             if answer.status != 200 {
-                bail!("status {}: {}", answer.status, String::from_utf8_lossy(answer.body));
+                bail!(
+                    "status {}: {}",
+                    answer.status,
+                    String::from_utf8_lossy(answer.body)
+                );
             }
             connection = Some((open, asked + 1));
             Ok(())
@@ -210,7 +214,10 @@ pub(crate) async fn run(
     settings: &[(String, String)],
     time: Duration,
 ) -> anyhow::Result<()> {
-    if let Some(unknown) = names.iter().find(|name| FLOODS.iter().all(|flood| flood.name != **name)) {
+    if let Some(unknown) = names
+        .iter()
+        .find(|name| FLOODS.iter().all(|flood| flood.name != **name))
+    {
         let known: Vec<&str> = FLOODS.iter().map(|flood| flood.name).collect();
         bail!("there is no flood `{unknown}`; floods are {}", known.join(", "));
     }

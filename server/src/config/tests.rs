@@ -191,14 +191,22 @@ fn a_secret_without_a_value_is_a_problem_and_not_none() {
             let file = format!("{} = \"{text}\"", setting.key());
             let said = |problems: Vec<String>, from: &str| {
                 assert!(
-                    problems.iter().any(|p| p.ends_with(&format!("({from}): is empty: give it a value, or take it away"))),
+                    problems.iter().any(
+                        |p| p.ends_with(&format!("({from}): is empty: give it a value, or take it away"))
+                    ),
                     "{}: {problems:?}",
                     setting.name
                 );
                 assert_eq!(problems.len(), 1, "{}: {problems:?}", setting.name);
             };
-            said(parse("", &[(setting.name, text)], &[]).unwrap_err(), "environment");
-            said(parse("", &[], &[(setting.name, text)]).unwrap_err(), "command line");
+            said(
+                parse("", &[(setting.name, text)], &[]).unwrap_err(),
+                "environment",
+            );
+            said(
+                parse("", &[], &[(setting.name, text)]).unwrap_err(),
+                "command line",
+            );
             said(parse(&file, &[], &[]).unwrap_err(), "policyd.toml");
         }
     }
@@ -226,15 +234,45 @@ fn names_beside_a_setting_are_told_and_others_are_not() {
         let warnings = told(name);
         assert_eq!(warnings.len(), 1, "{name}");
         assert!(
-            warnings[0].contains(&format!(" {name} ")) && warnings[0].ends_with(&format!("did you mean {meant}?")),
+            warnings[0].contains(&format!(" {name} "))
+                && warnings[0].ends_with(&format!("did you mean {meant}?")),
             "{warnings:?}"
         );
     }
     for name in [
-        "HOME", "PATH", "PWD", "USER", "TERM", "SHELL", "LANG", "LC_ALL", "HOSTNAME", "CONFIG", "NO_COLOR", "RUST_LOG",
-        "NODE_ENV", "POLICY_SERVER", "POLICY_TOKEN", "POLICY_API_KEY", "POLICY_GRPC_SERVER", "POLICYD_PORT",
-        "POLICYD_SERVICE_HOST", "POLICYD_SERVICE_PORT", "REDIS_SERVICE_HOST", "REDIS_PORT_6379_TCP", "KUBERNETES_PORT",
-        "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "TZ", "TMPDIR", "LOGNAME", "MAIL", "OLDPWD", "SHLVL",
+        "HOME",
+        "PATH",
+        "PWD",
+        "USER",
+        "TERM",
+        "SHELL",
+        "LANG",
+        "LC_ALL",
+        "HOSTNAME",
+        "CONFIG",
+        "NO_COLOR",
+        "RUST_LOG",
+        "NODE_ENV",
+        "POLICY_SERVER",
+        "POLICY_TOKEN",
+        "POLICY_API_KEY",
+        "POLICY_GRPC_SERVER",
+        "POLICYD_PORT",
+        "POLICYD_SERVICE_HOST",
+        "POLICYD_SERVICE_PORT",
+        "REDIS_SERVICE_HOST",
+        "REDIS_PORT_6379_TCP",
+        "KUBERNETES_PORT",
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "NO_PROXY",
+        "SSL_CERT_FILE",
+        "TZ",
+        "TMPDIR",
+        "LOGNAME",
+        "MAIL",
+        "OLDPWD",
+        "SHLVL",
     ] {
         assert_eq!(told(name), [""; 0], "{name}");
     }
@@ -246,8 +284,14 @@ fn names_beside_a_setting_are_told_and_others_are_not() {
 #[test]
 fn limits_of_connections_and_bodies_are_numbers_that_can_be() {
     let config = parse("", &[], &[]).unwrap();
-    assert_eq!((config.net.connections, config.net.connections_per_address), (10_000, None));
-    let env = [("MAX_CONNECTIONS_PER_ADDRESS", "7"), ("ALLOWED_HOSTS", "policy.internal, 10.0.0.1")];
+    assert_eq!(
+        (config.net.connections, config.net.connections_per_address),
+        (10_000, None)
+    );
+    let env = [
+        ("MAX_CONNECTIONS_PER_ADDRESS", "7"),
+        ("ALLOWED_HOSTS", "policy.internal, 10.0.0.1"),
+    ];
     let config = parse("", &env, &[]).unwrap();
     assert_eq!(config.net.connections_per_address, Some(7));
     assert_eq!(config.net.allowed_hosts, ["policy.internal", "10.0.0.1"]);
@@ -262,6 +306,9 @@ fn limits_of_connections_and_bodies_are_numbers_that_can_be() {
         ("ALLOWED_HOSTS", "http://policy.internal"),
     ] {
         let problems = parse("", &[(name, text)], &[]).unwrap_err();
-        assert!(problems.len() == 1 && problems[0].starts_with(name), "{problems:?}");
+        assert!(
+            problems.len() == 1 && problems[0].starts_with(name),
+            "{problems:?}"
+        );
     }
 }

@@ -50,7 +50,10 @@ impl Url {
         if !target.host().eq_ignore_ascii_case(authority.host()) || !(same || upgraded) {
             return None;
         }
-        let credentials = authority.as_str().rsplit_once('@').map_or("", |(before, _)| before);
+        let credentials = authority
+            .as_str()
+            .rsplit_once('@')
+            .map_or("", |(before, _)| before);
         let at = if credentials.is_empty() { "" } else { "@" };
         let place = place(&to)?;
         let path = to.path_and_query().map_or("/", |path| path.as_str());
@@ -191,7 +194,11 @@ mod tests {
         for (from, to, expected) in [
             ("http://host/a", "/b?c=d", Some("http://host/b?c=d")),
             ("http://u:p@host:81/a", "/b", Some("http://u:p@host:81/b")),
-            ("http://u:p@host:81/a", "http://HOST:81/b", Some("http://u:p@HOST:81/b")),
+            (
+                "http://u:p@host:81/a",
+                "http://HOST:81/b",
+                Some("http://u:p@HOST:81/b"),
+            ),
             ("http://host/a", "http://host:80/b", Some("http://host:80/b")),
             ("http://host/a", "https://host/b", Some("https://host/b")),
             ("https://host/a", "//host/b", Some("https://host/b")),

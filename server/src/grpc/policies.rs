@@ -3,7 +3,7 @@
 
 use super::shell::Caller;
 use super::{convert, status, stream};
-use crate::body;
+use crate::body::{self, Unread};
 use crate::document::Format;
 use crate::error::{Code, Result, ServiceError};
 use crate::heavy::Stop;
@@ -19,6 +19,7 @@ use policy_proto::v1::policy_service_server::PolicyService;
 use prost_types::Struct;
 use serde_json::value::RawValue;
 use std::future::Future;
+use std::sync::Arc;
 use tonic::{Request, Response, Status, Streaming};
 
 /// The service.
@@ -289,9 +290,14 @@ impl PolicyService for Policies {
         mut request: Request<Streaming<v1::EvaluatePolicyRequest>>,
     ) -> Result<Response<Self::EvaluatePolicyStreamStream>, Status> {
         let caller = caller(request.extensions_mut())?;
+        let unread = request.extensions_mut().remove::<Arc<Unread>>().ok_or_else(|| {
+            let error = ServiceError::internal("a stream was opened past the shell");
+            status::status(&error, &caller.request_id)
+        })?;
         Ok(Response::new(stream::answers(
             self.app.clone(),
             caller,
+            unread,
             request.into_inner(),
         )))
     }

@@ -158,7 +158,7 @@ impl Serve for Front {
 }
 
 /// Bytes that stand before a message: whether it is compressed, and its length.
-const FRAMING: usize = 5;
+pub(super) const FRAMING: usize = 5;
 
 /// `grpc-timeout`: up to eight digits and a unit.
 ///
@@ -217,10 +217,13 @@ impl Parts {
             let panicked = |_panic| Err(ServiceError::internal("a method panicked"));
             scope.run(caught).await.unwrap_or_else(panicked)
         } else {
+            let limit = app.service.limits.timeout;
             let mut routes = self.routes.clone();
-            let work = pin!(routes.call(request.map(Body::new)));
-            let Ok(response) = scope.run(work).await;
-            Ok(response)
+            let work = pin!(tokio::time::timeout(limit, routes.call(request.map(Body::new))));
+            match scope.run(work).await {
+                Ok(Ok(response)) => Ok(response),
+                Err(_elapsed) => Err(late(limit)),
+            }
         };
         let limit = app.service.limits.body;
         let result = result.and_then(|response| match refused_by_library(&response, limit) {
@@ -272,7 +275,9 @@ impl Parts {
         if method.name == STREAM {
             parts.extensions.insert(caller);
             let _place = app.gate.enter().inspect_err(shed)?;
-            let Ok(response) = policies.call(Request::from_parts(parts, body)).await;
+            let (messages, unread) = app.bodies.stream(body, address);
+            parts.extensions.insert(unread);
+            let Ok(response) = policies.call(Request::from_parts(parts, messages)).await;
             return Ok(response.map(Body::new));
         }
         let reading = app.bodies.read(&parts.headers, body, FRAMING, address);

@@ -6,22 +6,24 @@
 //!   no decision gets an error in its place, and the stream goes on.
 //! - Credentials are looked at again for each request; when they are no longer good, the stream ends. A stream never
 //!   outlives the right to ask.
+//! - What was sent and is no whole message yet counts as the bodies of requests do.
 //! - At most [`IN_FLIGHT`] requests are read ahead of the answers. A caller that does not read its answers is not read
 //!   either: the window of HTTP/2 holds it up.
 //! - The stream ends when the server stops, at the latest a second after: an idle caller does not hold up the end. It ends as
 //!   well when nothing was asked for as long as a connection may be idle.
 
 use super::policies;
-use super::shell::{Caller, late};
+use super::shell::{Caller, FRAMING, late};
 use super::status;
+use crate::body::Unread;
 use crate::error::{Code, ServiceError};
 use crate::limits::Route;
 use crate::request_id;
 use crate::state::App;
 use futures_util::FutureExt as _;
 use futures_util::stream::{self, Stream, StreamExt as _};
-use policy_proto::v1;
 use policy_proto::v1::evaluate_policy_stream_response::Outcome;
+use policy_proto::{Message as _, v1};
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -50,6 +52,7 @@ enum Step {
 struct Reading {
     app: App,
     caller: Caller,
+    unread: Arc<Unread>,
     incoming: Streaming<v1::EvaluatePolicyRequest>,
     /// Position of the next request.
     next: u64,
@@ -57,12 +60,18 @@ struct Reading {
 }
 
 /// Answers the requests of a stream.
-pub(super) fn answers(app: App, caller: Caller, incoming: Streaming<v1::EvaluatePolicyRequest>) -> Answers {
+pub(super) fn answers(
+    app: App,
+    caller: Caller,
+    unread: Arc<Unread>,
+    incoming: Streaming<v1::EvaluatePolicyRequest>,
+) -> Answers {
     let deadline = caller.deadline;
     let opened_by = Arc::clone(&caller.request_id);
     let reading = Reading {
         app: app.clone(),
         caller,
+        unread,
         incoming,
         next: 0,
         ended: false,
@@ -110,6 +119,7 @@ impl Reading {
             Ok(request) => request,
             Err(error) => return Some(Step::End(self.not_a_message(&error))),
         };
+        self.unread.read(FRAMING + request.encoded_len());
         let sequence = self.next;
         self.next += 1;
         let id: Arc<str> = Arc::from(format!("{}-{sequence}", self.caller.request_id));
@@ -121,20 +131,22 @@ impl Reading {
             let caller = self.caller.again(identity, id, Some(until));
             return Some(Step::Decide(sequence, caller, Box::new(request)));
         }
-        Some(
-            match self.caller.proof.admit(&self.app, Route::Evaluate).await {
-                Ok(identity) => {
-                    let caller = self.caller.again(identity, id, Some(until));
-                    Step::Decide(sequence, caller, Box::new(request))
-                }
-                Err(error) if error.code == Code::Unauthenticated => Step::End(status::status(&error, &id)),
-                Err(error) => Step::Refuse(sequence, id, error),
-            },
-        )
+        Some(match self.caller.proof.admit(&self.app, Route::Evaluate).await {
+            Ok(identity) => {
+                let caller = self.caller.again(identity, id, Some(until));
+                Step::Decide(sequence, caller, Box::new(request))
+            }
+            Err(error) if error.code == Code::Unauthenticated => Step::End(status::status(&error, &id)),
+            Err(error) => Step::Refuse(sequence, id, error),
+        })
     }
 
     /// What the library says of bytes that are not a request.
     fn not_a_message(&self, error: &Status) -> Status {
+        if let Some(refusal) = self.unread.refusal() {
+            self.app.metrics.shed("bodies");
+            return status::status(&refusal, &self.caller.request_id);
+        }
         let limit = self.app.service.limits.body;
         let (code, detail) = match error.code() {
             tonic::Code::OutOfRange => (Code::TooLarge, format!("a message is larger than {limit} bytes")),

@@ -27,10 +27,7 @@ pub(super) fn router(document: &utoipa::openapi::OpenApi) -> Router<App> {
         async move { ([kind, NOSNIFF], json) }
     };
     let page = async || {
-        let policy = (
-            header::CONTENT_SECURITY_POLICY,
-            HeaderValue::from_static(POLICY),
-        );
+        let policy = (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
         // For browsers that do not know `frame-ancestors`.
         let frames = (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
         ([policy, frames, NOSNIFF], Html(PAGE)).into_response()

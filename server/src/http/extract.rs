@@ -45,9 +45,7 @@ pub(super) async fn admit(
     route: Route,
     request_id: Arc<str>,
 ) -> Result<Caller, Failure> {
-    app.gate
-        .look()
-        .inspect_err(|_| app.metrics.shed("concurrency"))?;
+    app.gate.look().inspect_err(|_| app.metrics.shed("concurrency"))?;
     let credentials = Credentials::of(&parts.headers);
     Ok(Caller {
         identity: app.admit(&credentials, address, route).await?,

@@ -51,7 +51,9 @@ pub(crate) async fn closed(what: &str, mut stream: TcpStream) -> Vec<u8> {
 /// Sends bytes and gives everything that comes until the other side closes.
 pub(crate) async fn exchange(to: SocketAddr, bytes: &[u8]) -> String {
     let mut stream = socket("127.0.0.1", to).await;
-    soon("the request is taken", stream.write_all(bytes)).await.unwrap();
+    soon("the request is taken", stream.write_all(bytes))
+        .await
+        .unwrap();
     let mut answer = Vec::new();
     soon("an answer", stream.read_to_end(&mut answer)).await.unwrap();
     String::from_utf8_lossy(&answer).into_owned()

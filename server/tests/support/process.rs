@@ -186,7 +186,7 @@ impl Policyd {
         Self::spawn(command(settings))
     }
 
-    /// As [`Policyd::launch`], with a process that may have so many files open.
+    /// As [`Policyd::launch`], with a process that may have so many files open, and ready.
     pub(crate) fn with_files(files: usize, settings: &[(&str, &str)]) -> Self {
         let policyd = command(settings);
         let mut shell = Command::new("/bin/sh");
@@ -196,7 +196,9 @@ impl Policyd {
         }
         shell.args(["-c", &format!("ulimit -n {files} && exec \"$0\"")]);
         shell.arg(policyd.get_program());
-        Self::spawn(shell)
+        let policyd = Self::spawn(shell);
+        until("policyd is ready", || policyd.client.is("ready"));
+        policyd
     }
 
     fn spawn(mut command: Command) -> Self {
