@@ -86,9 +86,13 @@ impl Work {
         left > 0
     }
 
+    fn is_over(&self) -> bool {
+        self.0.get() == 0
+    }
+
     /// What was found, unless the steps ended while it was looked for: then nobody knows.
     fn certain<T>(&self, found: T) -> Option<T> {
-        (self.0.get() > 0).then_some(found)
+        (!self.is_over()).then_some(found)
     }
 }
 

@@ -85,6 +85,8 @@ pub(crate) struct Room<'o> {
     /// Sizes of the patterns so far.
     patterns: HashMap<String, usize, foldhash::fast::RandomState>,
     automata_bytes: usize,
+    /// Near words that may still be looked for.
+    suggestions: usize,
 }
 
 /// Why a compilation ends before anything can be said of the rest.
@@ -97,7 +99,16 @@ impl<'o> Room<'o> {
             used: Used::default(),
             patterns: HashMap::default(),
             automata_bytes: 0,
+            suggestions: options.compile_limits.diagnostics,
         }
+    }
+
+    /// Whether to look for the word among many that another one most likely stands for. That takes a while, so it is done
+    /// for no more problems than are reported.
+    pub(crate) fn suggests(&mut self) -> bool {
+        let left = self.suggestions.checked_sub(1);
+        self.suggestions = left.unwrap_or(0);
+        left.is_some()
     }
 
     fn limits(&self) -> &'o CompileLimits {

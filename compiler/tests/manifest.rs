@@ -111,8 +111,9 @@ fn the_certificate_counts_what_can_happen() {
     assert_eq!(certificate.predicates, 3);
     assert_eq!(certificate.derived, ["llm.estimatedCost"]);
     assert_eq!(certificate.instructions, 3);
-    // One pattern and the text of the prompt for its cost.
-    assert_eq!(certificate.scans_per_text_byte, 2);
+    // One pattern and the text of the prompt for its cost; two placeholders of a reason, one of a modification and one of
+    // metadata.
+    assert_eq!(certificate.scans_per_text_byte, 2 + 4);
     assert!(certificate.fixed_cost > 3 && certificate.cost_per_text_kb > 0);
 }
 

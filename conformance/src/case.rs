@@ -170,6 +170,7 @@ enum RefusalName {
     DuplicatePolicy,
     UnknownNamespace,
     NothingActive,
+    ModificationsTooLarge,
 }
 
 /// What an answer must be.
@@ -342,6 +343,7 @@ fn read(area: &str, text: &str, cases: &mut Vec<Case>) -> anyhow::Result<()> {
                 RefusalName::DuplicatePolicy => Refusal::DuplicatePolicy,
                 RefusalName::UnknownNamespace => Refusal::UnknownNamespace,
                 RefusalName::NothingActive => Refusal::NothingActive,
+                RefusalName::ModificationsTooLarge => Refusal::ModificationsTooLarge,
             }),
             (None, None, Some(codes)) => Expectation::Diagnostics(codes),
             _ => bail!("{name}: one of `want`, `wantRefusal`, `wantDiagnostics`"),
@@ -546,6 +548,7 @@ pub fn render(name: &str, note: &str, pair: &Pair) -> String {
                 Refusal::DuplicatePolicy => "duplicatePolicy",
                 Refusal::UnknownNamespace => "unknownNamespace",
                 Refusal::NothingActive => "nothingActive",
+                Refusal::ModificationsTooLarge => "modificationsTooLarge",
             });
         }
         None => case["wantDiagnostics"] = json!([]),

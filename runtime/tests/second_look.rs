@@ -153,16 +153,21 @@ fn a_modified_request_that_is_malformed_does_not_pass() {
         .unwrap()
         .build()
         .unwrap();
-    // Twice this is more than a request may have.
-    let body = json!({ "a": "a".repeat(9 << 20) }).to_string();
-    let refused = engine.evaluate_json(&body).unwrap_err();
-    assert!(matches!(refused, EvaluateError::Modified(_)), "{refused}");
-    assert_eq!(refused.code(), "modification_refused");
     let options = EvaluateOptions::default();
-    assert_eq!(
-        engine.decide(&mut Worker::new(), body.as_bytes(), &options),
-        Err(refused)
-    );
+    let refused = |mebibytes: usize| {
+        let body = json!({ "a": "a".repeat(mebibytes << 20) }).to_string();
+        let refused = engine.evaluate_json(&body).unwrap_err();
+        assert_eq!(refused.code(), "modification_refused");
+        let mut worker = Worker::new();
+        let decided = engine.decide(&mut worker, body.as_bytes(), &options);
+        assert_eq!(decided, Err(refused.clone()));
+        refused
+    };
+    // Three times this is more than a request may have.
+    let whole = refused(7);
+    assert!(matches!(whole, EvaluateError::Modified(_)), "{whole}");
+    // Twice this is.
+    assert_eq!(refused(9), EvaluateError::ModificationsTooLarge);
 }
 
 #[test]

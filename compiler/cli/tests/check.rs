@@ -234,3 +234,51 @@ fn a_limit_of_cost_refuses_what_may_cost_more() {
     assert_eq!(list[0]["code"], "E0306");
     dir.run(&["check", "--max-cost", "few", "p.yaml"]).exits(2);
 }
+
+/// A policy that is one line of hundreds of kilobytes, with mistakes all along it: each is shown with what stands around it,
+/// in every format with its own column.
+#[test]
+fn a_mistake_in_a_long_line_is_shown_with_what_stands_around_it() {
+    let rule = |i: usize| {
+        let field = if i % 100 == 7 { "llm.modle" } else { "llm.model" };
+        format!(
+            r#"{{"id":"ré{i}","condition":{{"operator":"eq","field":"{field}","value":"m{i}"}},"action":{{"decision":"deny"}}}}"#
+        )
+    };
+    let rules: Vec<String> = (0..3000).map(rule).collect();
+    let text = format!(
+        r#"{{"metadata":{{"id":"p","name":"P"}},"rules":[{},{}]}}"#,
+        rules.join(","),
+        rule(7)
+    );
+    let dir = Dir::with(&[("one-line.json", &text)]);
+    let columns: Vec<usize> = text
+        .match_indices(r#""llm.modle""#)
+        .map(|(at, _)| text[..at].chars().count() + 1)
+        .collect();
+    assert_eq!(columns.len(), 31);
+
+    let shown = dir.run(&["check", "one-line.json"]).exits(2).err;
+    for column in &columns {
+        assert!(shown.contains(&format!("one-line.json:1:{column}\n")), "{column}");
+    }
+    // The two rules of one id lie far apart: each is shown by itself.
+    assert!(shown.contains("again here") && shown.contains("first here"), "{shown}");
+    assert!(shown.contains(r#""field":"llm.modle","value""#));
+    let longest = shown.lines().map(|line| line.chars().count()).max().unwrap();
+    assert!(longest < 400, "{longest} characters in one line");
+    assert!(shown.len() < 32 * 2000, "{} bytes for 32 problems", shown.len());
+
+    let list = dir.run(&["check", "--format", "json", "one-line.json"]).exits(2).json();
+    let of_json = list.as_array().unwrap().iter().filter(|d| d["code"] == "W0002");
+    let of_json: Vec<u64> = of_json.map(|d| d["column"].as_u64().unwrap()).collect();
+    assert_eq!(of_json, columns.iter().map(|c| *c as u64).collect::<Vec<_>>());
+    for format in ["sarif", "github"] {
+        let out = dir.run(&["check", "--format", format, "one-line.json"]).exits(2).out;
+        let spelt = |column: &usize| match format {
+            "sarif" => format!("\"startColumn\": {column}"),
+            _ => format!("col={column},"),
+        };
+        assert!(columns.iter().all(|column| out.contains(&spelt(column))), "{format}");
+    }
+}

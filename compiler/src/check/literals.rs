@@ -305,7 +305,7 @@ impl View<'_> {
                     items
                         .iter()
                         .filter_map(|k| program.consts.get(*k))
-                        .any(|item| same(program, v, item, work))
+                        .any(|item| work.is_over() || same(program, v, item, work))
                 };
                 Some(match value {
                     Const::Array(elements) => {

@@ -166,7 +166,7 @@ impl Resolver<'_, '_> {
                     self.too_deep(value.span, "the value");
                     return None;
                 }
-                let problems = operands::problems(op, value);
+                let problems = operands::problems(op, value, &mut || self.room.suggests());
                 if !problems.is_empty() {
                     self.diagnostics.extend(problems);
                     return None;

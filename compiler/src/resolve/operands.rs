@@ -12,12 +12,17 @@ use policy_grammar::codes::Code;
 use policy_grammar::source::Spanned;
 use policy_grammar::{Diagnostic, Span};
 
-/// What is wrong with the constant of an operator; nothing for operators that take JSON values.
-pub(super) fn problems(op: PredOp, value: &Spanned<Literal>) -> Vec<Diagnostic> {
+/// What is wrong with the constant of an operator; nothing for operators that take JSON values. `suggests` says whether to
+/// look for near words among many.
+pub(super) fn problems(
+    op: PredOp,
+    value: &Spanned<Literal>,
+    suggests: &mut dyn FnMut() -> bool,
+) -> Vec<Diagnostic> {
     match op {
         PredOp::InCidr => networks(value),
         PredOp::Before | PredOp::After => instant(op, value).into_iter().collect(),
-        PredOp::TimeBetween => window(value),
+        PredOp::TimeBetween => window(value, suggests),
         PredOp::Eq
         | PredOp::Gt
         | PredOp::Gte
@@ -133,7 +138,7 @@ fn instant(op: PredOp, value: &Spanned<Literal>) -> Option<Diagnostic> {
     }
 }
 
-fn window(value: &Spanned<Literal>) -> Vec<Diagnostic> {
+fn window(value: &Spanned<Literal>, suggests: &mut dyn FnMut() -> bool) -> Vec<Diagnostic> {
     let Literal::Object(members) = &value.value else {
         return Vec::new();
     };
@@ -240,7 +245,7 @@ fn window(value: &Spanned<Literal>) -> Vec<Diagnostic> {
     if let Some((name, span)) = parts[2]
         && Window::new("00:00", "24:00", None, name).is_err()
     {
-        out.push(zone(name, span));
+        out.push(zone(name, span, suggests()));
     }
     out
 }
@@ -282,8 +287,11 @@ fn day(item: &Spanned<Literal>) -> Option<Diagnostic> {
     })
 }
 
-fn zone(name: &str, span: Span) -> Diagnostic {
+fn zone(name: &str, span: Span, suggests: bool) -> Diagnostic {
     let d = invalid(span, format!("there is no time zone `{}`", name.escape_debug()));
+    if !suggests {
+        return d;
+    }
     let names = zone_names();
     let same = names.iter().find(|known| known.eq_ignore_ascii_case(name));
     // `Berlin` for `Europe/Berlin`.

@@ -279,9 +279,15 @@ fn compute(field: Field, request: &Request<'_>) -> Found {
         // "every text of the request in order, one a line". Ruling: "" where there is none.
         Field::Text => Found::Present(Value::from(texts.join("\n"))),
         Field::NormalizedText => {
+            let text = texts.join("\n");
             let mut out = String::new();
-            normalize::normalize(&texts.join("\n"), &mut out);
-            Found::Present(Value::from(out))
+            normalize::normalize(&text, &mut out);
+            // Ruling: what becomes more than twice as long, beyond a mebibyte, is disguise, and unknown.
+            if out.len() > (1 << 20).max(2 * text.len()) {
+                Found::Unknown
+            } else {
+                Found::Present(Value::from(out))
+            }
         }
         Field::LastUserText => {
             last_user_text(&read).map_or(Found::Missing, |text| Found::Present(Value::from(text)))
