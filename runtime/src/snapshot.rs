@@ -61,7 +61,13 @@ impl Policies {
             bundle.signed_by(&trusted.iter().map(|k| k.0).collect::<Vec<_>>())?;
         }
         let verified = verify_until(bundle.module, &HostLimits::default(), stop)?;
-        let mut policies = Self::new(&verified, bundle.manifest, bundle.certificate, bundle.digest, stop)?;
+        let mut policies = Self::new(
+            &verified,
+            bundle.manifest,
+            bundle.certificate,
+            bundle.digest,
+            stop,
+        )?;
         policies.digest = Some(bundle.digest);
         Ok(policies)
     }
@@ -141,15 +147,18 @@ impl Policies {
             .collect();
         let mut namespaces: HashMap<String, u32> = HashMap::new();
         let mut next = 1;
-        let namespace_of = manifest.policies.iter().map(|policy| match namespaces.get(&policy.namespace) {
-            Some(known) => *known,
-            None => {
-                let number = if policy.namespace == GLOBAL { 0 } else { next };
-                next += u32::from(number == next);
-                namespaces.insert(policy.namespace.clone(), number);
-                number
-            }
-        });
+        let namespace_of = manifest
+            .policies
+            .iter()
+            .map(|policy| match namespaces.get(&policy.namespace) {
+                Some(known) => *known,
+                None => {
+                    let number = if policy.namespace == GLOBAL { 0 } else { next };
+                    next += u32::from(number == next);
+                    namespaces.insert(policy.namespace.clone(), number);
+                    number
+                }
+            });
         let namespace_of = namespace_of.collect();
         let field_names = module.fields.iter().map(|f| path_text(&f.path)).collect();
         let targets = modify::targets(module, &manifest);

@@ -72,7 +72,8 @@ pub fn check(source: &str, format: Format, stop: &Stop) -> Result<(PolicyVersion
     let id = map.add(file);
     let limits = options().compile_limits.file;
     let handle = stop.handle().clone();
-    let parsed = parse_source_until(&map, id, &limits, move || handle.is_asked()).ok_or_else(Stop::stopped)?;
+    let parsed =
+        parse_source_until(&map, id, &limits, move || handle.is_asked()).ok_or_else(Stop::stopped)?;
     if parsed.has_errors() {
         return Err(invalid(&map, &parsed.diagnostics));
     }

@@ -94,9 +94,13 @@ impl App {
             Proof::None(_) => Identity::anonymous_at(Some(address)),
             Proof::Token | Proof::Key => identity,
         };
-        self.service.limiter.check(&identity, route).await.inspect_err(|_| {
-            self.metrics.rate_limited(route.as_str());
-        })?;
+        self.service
+            .limiter
+            .check(&identity, route)
+            .await
+            .inspect_err(|_| {
+                self.metrics.rate_limited(route.as_str());
+            })?;
         Ok(identity)
     }
 

@@ -727,7 +727,9 @@ async fn quotas_and_shares_are_those_of_rest() {
     let mut client = client(&server).await;
     create(&mut client, COST).await;
     let another = COST.replace("id: cost,", "id: dear,");
-    let another = v1::CreatePolicyRequest { policy: yaml(&another) };
+    let another = v1::CreatePolicyRequest {
+        policy: yaml(&another),
+    };
     let result = client.create_policy(another).await;
     refused(result, Code::ResourceExhausted, "quota_exceeded");
 
@@ -747,7 +749,9 @@ async fn quotas_and_shares_are_those_of_rest() {
     while server.app.service.heavy.load() != (1, 8) {
         tokio::task::yield_now().await;
     }
-    let result = client.create_policy(v1::CreatePolicyRequest { policy: yaml(COST) }).await;
+    let result = client
+        .create_policy(v1::CreatePolicyRequest { policy: yaml(COST) })
+        .await;
     let status = refused(result, Code::ResourceExhausted, "rate_limited");
     assert_eq!(status.metadata().get("retry-after").unwrap(), "1");
     for _ in &jobs {

@@ -12,18 +12,18 @@
 mod server;
 
 use policy_compiler::{Compiler, Options};
-use serde_json::{Value, json};
 use policy_server::document::Format;
 use policy_server::error::{Code, ServiceError};
 use policy_server::heavy::{Stop, Work};
 use policy_server::identity::Identity;
 use policy_server::service::Caller;
-use policy_server::shares::Address;
 use policy_server::service::evaluate::{LONG, Whole};
 use policy_server::service::simulate::{Contexts, Draft, Simulation};
+use policy_server::shares::Address;
 use policy_server::storage::model::{DecisionFilter, Page};
 use policy_server::telemetry::metrics::Transport;
 use policy_server::turns::Owner;
+use serde_json::{Value, json};
 use server::Running;
 use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
@@ -1064,7 +1064,14 @@ async fn decisions_are_logged_masked_and_counted() {
             after: None,
         },
     );
-    let stored = server.app.service.store.decision("r2", &all, &page).await.unwrap().items;
+    let stored = server
+        .app
+        .service
+        .store
+        .decision("r2", &all, &page)
+        .await
+        .unwrap()
+        .items;
     assert!(stored[0].context.as_ref().unwrap().starts_with("enc:v1:k1:"));
     let one = send("GET", "/api/v1/decisions/r1").to(&server).await.json();
     assert_eq!(one["items"][0]["decision"], "allow");
@@ -1443,7 +1450,8 @@ fn bad_inputs() -> Vec<Bad> {
         ),
         row(
             "a batch with a policy that is named twice",
-            send("POST", "/api/v1/evaluate/batch").json(&json!({"contexts": [{}], "policies": ["taken", "taken"]})),
+            send("POST", "/api/v1/evaluate/batch")
+                .json(&json!({"contexts": [{}], "policies": ["taken", "taken"]})),
             400,
             "duplicate_policy",
         ),
@@ -2026,8 +2034,12 @@ async fn work_ends_with_the_time_of_its_request() {
     // What comes too late is not begun, whatever it is.
     let over = caller(Some(Instant::now()));
     let text = policy("q", "team", "b", "active");
-    let write = service.create_policy(over.call(), text.clone(), Format::Yaml).await;
-    let check = service.validate_policy(over.call(), text.clone(), Format::Yaml).await;
+    let write = service
+        .create_policy(over.call(), text.clone(), Format::Yaml)
+        .await;
+    let check = service
+        .validate_policy(over.call(), text.clone(), Format::Yaml)
+        .await;
     let simulation = Simulation {
         contexts: Contexts::One("{}".to_owned()),
         drafts: vec![Draft {
@@ -2067,7 +2079,8 @@ async fn contexts_count_in_the_rate_limit() {
     let made = send("POST", "/api/v1/policies").yaml(&policy("p", "team", "a", "active"));
     assert_eq!(made.to(&server).await.status, 201);
     for path in ["/api/v1/evaluate/batch", "/api/v1/simulate"] {
-        let batch = |contexts: usize| send("POST", path).json(&json!({"contexts": vec![json!({}); contexts]}));
+        let batch =
+            |contexts: usize| send("POST", path).json(&json!({"contexts": vec![json!({}); contexts]}));
         let first = batch(800).to(&server).await;
         assert_eq!(first.status, 200, "{}", first.json());
         let second = batch(800).to(&server).await;
@@ -2121,14 +2134,32 @@ async fn quotas_hold_for_each_namespace() {
     };
     let create = |text: &str| send("POST", "/api/v1/policies").yaml(text);
     let server = Running::start(&[("QUOTA_POLICIES", "2"), ("QUOTA_RULES", "1")]).await;
-    assert_eq!(create(&policy("a", "team", "a", "active")).to(&server).await.status, 201);
+    assert_eq!(
+        create(&policy("a", "team", "a", "active"))
+            .to(&server)
+            .await
+            .status,
+        201
+    );
     // Drafts are policies, and their rules do not decide.
     quota(&create(&policy("b", "team", "b", "active")).to(&server).await);
-    assert_eq!(create(&policy("b", "team", "b", "draft")).to(&server).await.status, 201);
+    assert_eq!(
+        create(&policy("b", "team", "b", "draft"))
+            .to(&server)
+            .await
+            .status,
+        201
+    );
     quota(&create(&policy("c", "team", "c", "draft")).to(&server).await);
     let activate = send("PATCH", "/api/v1/policies/b/status").json(&json!({"status": "active"}));
     quota(&activate.clone().to(&server).await);
-    assert_eq!(create(&policy("d", "other", "d", "active")).to(&server).await.status, 201);
+    assert_eq!(
+        create(&policy("d", "other", "d", "active"))
+            .to(&server)
+            .await
+            .status,
+        201
+    );
     let retire = send("PATCH", "/api/v1/policies/a/status").json(&json!({"status": "draft"}));
     assert_eq!(retire.to(&server).await.status, 200);
     assert_eq!(activate.to(&server).await.status, 200);
@@ -2159,7 +2190,14 @@ async fn many_decisions_on_one_request_id() {
         "context": {"llm": {"model": "a"}, "request": {"id": "x", "timestamp": "2999-01-01T00:00:00Z"}},
     });
     for _ in 0..50 {
-        assert_eq!(send("POST", "/api/v1/evaluate").json(&ask).to(&server).await.status, 200);
+        assert_eq!(
+            send("POST", "/api/v1/evaluate")
+                .json(&ask)
+                .to(&server)
+                .await
+                .status,
+            200
+        );
     }
     let end = policy_server::clock::now_ms();
     while server.app.service.log.pending() > 0 {

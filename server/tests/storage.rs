@@ -301,8 +301,15 @@ async fn policies_are_created_read_and_listed(bed: &Bed) {
     // Lists are as long as their names, not as their texts.
     let mut listed = created;
     listed.latest.source = Arc::from("");
-    let items = store.policies(&PolicyFilter::default(), &page(9)).await.unwrap().items;
-    assert_eq!((&items[..], items[0].latest.digest.is_empty()), (&[listed.clone()][..], false));
+    let items = store
+        .policies(&PolicyFilter::default(), &page(9))
+        .await
+        .unwrap()
+        .items;
+    assert_eq!(
+        (&items[..], items[0].latest.digest.is_empty()),
+        (&[listed.clone()][..], false)
+    );
     let versions = store.versions("p", &page(9)).await.unwrap().items;
     assert_eq!(versions, [listed.latest]);
     let set = store.active().await.unwrap();
@@ -997,7 +1004,10 @@ async fn keys_are_created_rotated_and_revoked(bed: &Bed) {
 
 /// All decisions on a request id, newest first.
 async fn on_request(store: &dyn Store, request_id: &str) -> Vec<DecisionRecord> {
-    let slice = store.decision(request_id, &DecisionFilter::default(), &page(99)).await.unwrap();
+    let slice = store
+        .decision(request_id, &DecisionFilter::default(), &page(99))
+        .await
+        .unwrap();
     assert_eq!(slice.next, None);
     slice.items
 }
@@ -1194,7 +1204,10 @@ async fn many_decisions_on_one_request_come_in_pages(bed: &Bed) {
     for (filter, expected) in [(DecisionFilter::default(), 1000), (team, 900)] {
         let (mut seen, mut after) = (Vec::new(), None);
         loop {
-            let slice = store.decision("same", &filter, &Page { limit: 70, after }).await.unwrap();
+            let slice = store
+                .decision("same", &filter, &Page { limit: 70, after })
+                .await
+                .unwrap();
             assert!(slice.items.len() <= 70);
             seen.extend(slice.items.into_iter().map(|d| d.errors));
             after = slice.next;
@@ -1209,7 +1222,9 @@ async fn many_decisions_on_one_request_come_in_pages(bed: &Bed) {
         limit: 5,
         after: Some("nonsense".into()),
     };
-    let refused = store.decision("same", &DecisionFilter::default(), &nonsense).await;
+    let refused = store
+        .decision("same", &DecisionFilter::default(), &nonsense)
+        .await;
     assert!(matches!(refused, Err(StoreError::Missing(_))));
 }
 
@@ -1289,7 +1304,9 @@ async fn namespaces_hold_no_more_than_they_may(bed: &Bed) {
         }
     };
     let put = async |id: &str, namespace: &str, expected, bytes| {
-        write(store, &of(id, namespace, expected, bytes)).await.map(|_| ())
+        write(store, &of(id, namespace, expected, bytes))
+            .await
+            .map(|_| ())
     };
     let quota = |result: Result<(), StoreError>, word: &str| {
         let Err(StoreError::Quota(detail)) = result else {
@@ -1309,12 +1326,18 @@ async fn namespaces_hold_no_more_than_they_may(bed: &Bed) {
     put("a", "team", Any, 10).await.unwrap();
     put("b", "team", Any, 90).await.unwrap();
     // 60 + 40 + 10 + 90 are kept, and stay when a policy goes.
-    store.delete_policy("b", None, 0, &entry("policy.delete")).await.unwrap();
+    store
+        .delete_policy("b", None, 0, &entry("policy.delete"))
+        .await
+        .unwrap();
     put("e", "team", Nothing, 90).await.unwrap();
     quota(put("e", "team", Any, 11).await, "bytes of versions");
     put("e", "team", Any, 10).await.unwrap();
     // A policy that moves makes room where it was.
-    store.delete_policy("d", None, 0, &entry("policy.delete")).await.unwrap();
+    store
+        .delete_policy("d", None, 0, &entry("policy.delete"))
+        .await
+        .unwrap();
     put("e", "other", Any, 10).await.unwrap();
     // Above a quota that came later, everything that takes less goes on.
     let smaller = |id: &str, namespace: &str, bytes| PolicyWrite {
@@ -1369,7 +1392,9 @@ const EARLIER: &str = "
 /// The tables of the first version.
 fn first_tables(backend: &str) -> tempfile::TempDir {
     let directory = tempfile::tempdir().unwrap();
-    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations").join(backend);
+    let own = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("migrations")
+        .join(backend);
     let name = "1_initial.sql";
     std::fs::copy(own.join(name), directory.path().join(name)).unwrap();
     directory

@@ -138,7 +138,11 @@ async fn get(
     Query(query): Query<PageQuery>,
 ) -> Answer<Response> {
     let page = service::page(query.limit, query.cursor)?;
-    if let Some(cursor) = page.after.as_deref().filter(|cursor| cursor.parse::<DecisionId>().is_err()) {
+    if let Some(cursor) = page
+        .after
+        .as_deref()
+        .filter(|cursor| cursor.parse::<DecisionId>().is_err())
+    {
         return Err(malformed(format!(
             "`cursor` is the `next` of the page before, not `{cursor}`"
         )));

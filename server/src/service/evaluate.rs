@@ -442,8 +442,7 @@ impl Service {
                     ..options.clone()
                 };
                 let context = context.get().as_bytes();
-                let one =
-                    service.decide_with(&asker, engine, &body, context, &options, batch.dry_run);
+                let one = service.decide_with(&asker, engine, &body, context, &options, batch.dry_run);
                 let one = runtime.block_on(one);
                 if let Ok(one) = &one {
                     results.add(one.outcome.json.len())?;

@@ -133,7 +133,9 @@ impl Service {
         format: Format,
     ) -> Result<(PolicyVersion, Vec<Problem>)> {
         self.heavy
-            .run(call.work(), move |stop| document::check(source.as_ref(), format, stop))
+            .run(call.work(), move |stop| {
+                document::check(source.as_ref(), format, stop)
+            })
             .await?
     }
 
@@ -311,8 +313,7 @@ impl Service {
                         Some(version) => version.clone(),
                         None => self.latest(change.id).await?,
                     };
-                    self.compile_with(call, &state, change.id, Some(&latest))
-                        .await?
+                    self.compile_with(call, &state, change.id, Some(&latest)).await?
                 }
             };
             if let Some((_, policies)) = &compiled {
@@ -338,7 +339,11 @@ impl Service {
     /// [`Code::QuotaExceeded`] where they are more than may, and more than before.
     fn within_quota(&self, namespace: &str, policies: &Policies) -> Result<()> {
         let (most, now) = (self.limits.quota.rules, policies.rules_in(namespace) as u64);
-        let before = || self.active.engine().map_or(0, |engine| engine.policies().rules_in(namespace) as u64);
+        let before = || {
+            self.active
+                .engine()
+                .map_or(0, |engine| engine.policies().rules_in(namespace) as u64)
+        };
         if most == 0 || now <= most || now <= before() {
             return Ok(());
         }

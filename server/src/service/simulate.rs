@@ -123,8 +123,11 @@ impl Service {
             extra.documents.push(version);
         }
         let wanted = simulation.policies.iter().flatten().map(String::as_str);
-        let inactive: Vec<&str> = wanted.filter(|id| !deciding.contains(id) && !extra.holds(id)).collect();
-        self.find_inactive(call, &inactive, &sources.compiler, &mut extra).await?;
+        let inactive: Vec<&str> = wanted
+            .filter(|id| !deciding.contains(id) && !extra.holds(id))
+            .collect();
+        self.find_inactive(call, &inactive, &sources.compiler, &mut extra)
+            .await?;
         let base = if extra.is_empty() {
             None
         } else if !sources.bundle {
@@ -225,8 +228,9 @@ impl Service {
         compiler: &Compiler,
         extra: &mut Extra,
     ) -> Result<()> {
-        let unknown =
-            |id: &str, what: &str| ServiceError::new(Code::UnknownPolicy, format!("policy `{id}` is not {what}"));
+        let unknown = |id: &str, what: &str| {
+            ServiceError::new(Code::UnknownPolicy, format!("policy `{id}` is not {what}"))
+        };
         let Some(first) = ids.first() else {
             return Ok(());
         };

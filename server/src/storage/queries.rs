@@ -188,10 +188,7 @@ impl Write {
 
 impl Handle {
     /// A transaction that reads the decision log, and ends at `until`, as long as the second part of the answer lives.
-    async fn read_log(
-        &self,
-        until: Option<Instant>,
-    ) -> Result<(Transaction<'static, Db>, Option<Bound>)> {
+    async fn read_log(&self, until: Option<Instant>) -> Result<(Transaction<'static, Db>, Option<Bound>)> {
         let mut read = self.readers().await?.begin_with(BEGIN_READ).await?;
         let bound = match until {
             Some(until) => Some(bound(&mut read, until).await?),
@@ -576,12 +573,12 @@ impl Store for Handle {
                 select_versions!("v.source"),
                 " WHERE v.id = $1 AND v.version = $2"
             ))
-                .bind(clean(id))
-                .bind(signed(version))
-                .fetch_optional(self.readers().await?)
-                .await?
-                .map(PolicyVersion::try_from)
-                .transpose()
+            .bind(clean(id))
+            .bind(signed(version))
+            .fetch_optional(self.readers().await?)
+            .await?
+            .map(PolicyVersion::try_from)
+            .transpose()
         })
         .await
     }
@@ -921,7 +918,8 @@ impl Store for Handle {
             let after = after.map_err(|error| StoreError::Missing(format!("cursor: {error}")))?;
             let (mut read, _bound) = self.read_log(filter.until).await?;
             let matching = |sql: &mut QueryBuilder<Db>, limit: i64| {
-                sql.push(" WHERE d.request_id = ").push_bind(clean_key(request_id));
+                sql.push(" WHERE d.request_id = ")
+                    .push_bind(clean_key(request_id));
                 if let Some(after) = after {
                     sql.push(" AND d.id < ").push_bind(after.as_bytes().to_vec());
                 }
@@ -942,7 +940,10 @@ impl Store for Handle {
             let last = items.last().filter(|_| sizes.len() > fits);
             let next = last.map(|row| decision_id(&row.id)).transpose()?;
             Ok(Slice {
-                items: items.into_iter().map(DecisionRecord::try_from).collect::<Result<_>>()?,
+                items: items
+                    .into_iter()
+                    .map(DecisionRecord::try_from)
+                    .collect::<Result<_>>()?,
                 next: next.map(|id| id.to_string()),
             })
         })
@@ -969,9 +970,15 @@ impl Store for Handle {
                 items = sql.build_query_as::<DecisionRow>().fetch_all(&mut *read).await?;
             }
             read.commit().await?;
-            let next = items.last().filter(|_| sizes.len() > fits).map(|row| row.seq.to_string());
+            let next = items
+                .last()
+                .filter(|_| sizes.len() > fits)
+                .map(|row| row.seq.to_string());
             Ok(Slice {
-                items: items.into_iter().map(DecisionRecord::try_from).collect::<Result<_>>()?,
+                items: items
+                    .into_iter()
+                    .map(DecisionRecord::try_from)
+                    .collect::<Result<_>>()?,
                 next,
             })
         })

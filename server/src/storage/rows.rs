@@ -5,7 +5,8 @@
 
 use super::StoreError;
 use super::model::{
-    ApiKey, AuditRecord, BundleRecord, DecisionId, DecisionRecord, NewAudit, PolicyRecord, PolicyStatus, PolicyVersion,
+    ApiKey, AuditRecord, BundleRecord, DecisionId, DecisionRecord, NewAudit, PolicyRecord, PolicyStatus,
+    PolicyVersion,
 };
 use crate::identity::{Scope, Scopes};
 use sqlx::FromRow;

@@ -174,7 +174,9 @@ async fn bound(connection: &mut sqlx::SqliteConnection, until: Instant) -> Resul
     connection
         .lock_handle()
         .await?
-        .set_progress_handler(LOOK, move || !armed.load(Ordering::Acquire) || Instant::now() < until);
+        .set_progress_handler(LOOK, move || {
+            !armed.load(Ordering::Acquire) || Instant::now() < until
+        });
     Ok(bound)
 }
 

@@ -237,7 +237,13 @@ fn an_id_is_read_as_it_is_written() {
         let json = serde_json::to_string(&id).unwrap();
         assert_eq!(serde_json::from_str::<DecisionId>(&json).unwrap(), id);
     }
-    for text in ["", "1", "01890a5d-ac96-774b-bcce-b302099a8057", &"x".repeat(32), &"1".repeat(33)] {
+    for text in [
+        "",
+        "1",
+        "01890a5d-ac96-774b-bcce-b302099a8057",
+        &"x".repeat(32),
+        &"1".repeat(33),
+    ] {
         assert!(text.parse::<DecisionId>().is_err(), "{text}");
     }
     // What earlier versions logged, and what they spooled, has the id of its time.
