@@ -594,7 +594,7 @@ fn what_was_chosen_decides_whatever_is_active_by_then() {
     for list in [None, Some([Cow::Borrowed("b")])] {
         engine.activate(set("old"));
         let options = EvaluateOptions {
-            policies: list.as_ref().map(<[_]>::as_ref),
+            policies: list.as_ref().map(|ids| &ids[..]),
             ..EvaluateOptions::default()
         };
         let chosen = engine.choose(&options).unwrap();

@@ -266,7 +266,7 @@ async fn a_new_store_is_empty(bed: &Bed) {
     assert_eq!(store.active_bundle().await.unwrap(), None);
     assert_eq!(store.bundle_bytes("b").await.unwrap(), None);
     assert_eq!(store.key("k").await.unwrap(), None);
-    assert_eq!(on_request(&*store, "r").await, []);
+    assert_eq!(on_request(store, "r").await, []);
     assert_eq!(store.audit(0, 5).await.unwrap(), []);
     assert_eq!(store.audit_head().await.unwrap(), (0, [0; 32]));
     let stats = store.decision_stats(&DecisionFilter::default()).await.unwrap();
@@ -1062,7 +1062,7 @@ async fn decisions_are_logged_once_and_found(bed: &Bed) {
         .await
         .unwrap();
 
-    let found = on_request(&*store, "r1").await;
+    let found = on_request(store, "r1").await;
     assert_eq!(
         found.iter().map(|d| d.at_ms).collect::<Vec<_>>(),
         [11, 10],
@@ -1188,7 +1188,7 @@ async fn many_decisions_on_one_request_come_in_pages(bed: &Bed) {
     // One request id, one moment, several tenants: as a caller may make them.
     let one = |n: u32| DecisionRecord {
         id: Some(DecisionId::fresh()),
-        namespace: if n % 10 == 0 { "other" } else { "team" }.into(),
+        namespace: if n.is_multiple_of(10) { "other" } else { "team" }.into(),
         errors: n,
         ..decision("same", 7)
     };
@@ -1547,12 +1547,12 @@ async fn old_decisions_are_pruned_in_parts(bed: &Bed) {
     assert_eq!(store.prune_decisions(7, 4).await, Ok(4));
     assert_eq!(store.prune_decisions(7, 4).await, Ok(3));
     assert_eq!(store.prune_decisions(7, 4).await, Ok(0));
-    assert_eq!(on_request(&*store, "r6").await, []);
-    assert_eq!(on_request(&*store, "r7").await.len(), 1);
+    assert_eq!(on_request(store, "r6").await, []);
+    assert_eq!(on_request(store, "r7").await.len(), 1);
     assert_eq!(store.prune_decisions(i64::MAX, 100).await, Ok(3));
     // Numbers are not given twice, or cursors would point elsewhere.
     store.append_decisions(&[decision("new", 50)]).await.unwrap();
-    assert!(on_request(&*store, "new").await[0].seq > newest);
+    assert!(on_request(store, "new").await[0].seq > newest);
 }
 
 async fn every_change_is_in_the_audit_trail(bed: &Bed) {
@@ -1765,7 +1765,7 @@ async fn awkward_text_is_only_text(bed: &Bed) {
         ..decision("nul\0", 2)
     };
     store.append_decisions(&[nul, decision("next", 3)]).await.unwrap();
-    let found = on_request(&*store, "nul\0").await;
+    let found = on_request(store, "nul\0").await;
     assert_eq!(
         (found[0].request_id.as_str(), found[0].matched_rules[0].as_str()),
         ("nul\u{fffd}", "a\u{fffd}b")
@@ -1783,8 +1783,8 @@ async fn awkward_text_is_only_text(bed: &Bed) {
         .append_decisions(&[record, decision("after", 5)])
         .await
         .unwrap();
-    assert_eq!(on_request(&*store, &long).await[0].request_id, long[..512]);
-    assert_eq!(on_request(&*store, "after").await.len(), 1);
+    assert_eq!(on_request(store, &long).await[0].request_id, long[..512]);
+    assert_eq!(on_request(store, "after").await.len(), 1);
     let filter = DecisionFilter {
         namespaces: Some(vec![long.clone()]),
         rule: Some(long),
@@ -1943,7 +1943,7 @@ async fn a_reopened_file_has_everything() {
             store.versions("p", &page(9)).await.unwrap(),
             store.bundles(&page(9)).await.unwrap(),
             store.key("k").await.unwrap(),
-            on_request(&*store, "r").await,
+            on_request(store, "r").await,
             store.audit(0, 99).await.unwrap(),
         )
     };
