@@ -46,6 +46,8 @@ pub enum Refusal {
     EmptyPolicies,
     /// `policies` names one that is not there.
     UnknownPolicy,
+    /// `policies` names one twice.
+    DuplicatePolicy,
     /// No active policy is of the namespace.
     UnknownNamespace,
     /// No policy is active.
@@ -189,6 +191,7 @@ pub fn reference_answer(
         RefError::NotAnObject | RefError::Malformed => Refusal::Malformed,
         RefError::EmptyPolicies => Refusal::EmptyPolicies,
         RefError::UnknownPolicy(_) => Refusal::UnknownPolicy,
+        RefError::DuplicatePolicy(_) => Refusal::DuplicatePolicy,
         RefError::UnknownNamespace(_) => Refusal::UnknownNamespace,
         RefError::NothingActive => Refusal::NothingActive,
         RefError::ModificationsTooLarge => Refusal::ModificationsTooLarge,

@@ -158,6 +158,7 @@ impl Loaded for Running {
             request_id: Some("conformance"),
             namespace: request.namespace.as_deref(),
             policies: policies.as_deref(),
+            chosen: None,
             mode: match request.mode {
                 Mode::FirstDeny => policy_runtime::Mode::FirstDeny,
                 Mode::All => policy_runtime::Mode::All,
@@ -243,6 +244,7 @@ fn refusal(error: &EvaluateError) -> Refusal {
         EvaluateError::Context(_) => Refusal::Malformed,
         EvaluateError::NoPolicies => Refusal::EmptyPolicies,
         EvaluateError::UnknownPolicy(_) => Refusal::UnknownPolicy,
+        EvaluateError::DuplicatePolicy(_) => Refusal::DuplicatePolicy,
         EvaluateError::UnknownNamespace(_) => Refusal::UnknownNamespace,
         EvaluateError::NothingActive => Refusal::NothingActive,
         EvaluateError::ModificationsTooLarge => Refusal::ModificationsTooLarge,

@@ -138,6 +138,8 @@ pub enum RefError {
     EmptyPolicies,
     /// `policies` names one that is not loaded or not active.
     UnknownPolicy(String),
+    /// `policies` names one twice.
+    DuplicatePolicy(String),
     /// No active policy is of the namespace.
     UnknownNamespace(String),
     /// No policy is active.
@@ -152,8 +154,8 @@ pub enum RefError {
 ///
 /// - [`RefError::NotAnObject`] — the context is not an object.
 /// - [`RefError::Malformed`] — see 1.2.
-/// - [`RefError::EmptyPolicies`], [`RefError::UnknownPolicy`], [`RefError::UnknownNamespace`],
-///   [`RefError::NothingActive`] — see 1.5, rule 1.
+/// - [`RefError::EmptyPolicies`], [`RefError::UnknownPolicy`], [`RefError::DuplicatePolicy`],
+///   [`RefError::UnknownNamespace`], [`RefError::NothingActive`] — see 1.5, rule 1.
 /// - [`RefError::ModificationsTooLarge`] — see 1.5, rule 6.
 ///
 /// # Panics
@@ -467,9 +469,14 @@ fn rules_in_order<'a>(
         if ids.is_empty() {
             return Err(RefError::EmptyPolicies);
         }
-        for id in ids {
+        // Ruling: a list that names a policy twice is refused, because nobody means it, and it makes a list as long as its
+        // sender likes.
+        for (i, id) in ids.iter().enumerate() {
             if !seen.iter().any(|p| p.metadata.id.value == *id) {
                 return Err(RefError::UnknownPolicy(id.clone()));
+            }
+            if ids.iter().take(i).any(|earlier| earlier == id) {
+                return Err(RefError::DuplicatePolicy(id.clone()));
             }
         }
     }

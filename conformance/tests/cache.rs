@@ -171,6 +171,7 @@ fn equal_keys_mean_equal_decisions() {
             request_id: Some("c"),
             namespace: pair.request.namespace.as_deref(),
             policies: ids.as_deref(),
+            chosen: None,
             mode: match pair.request.mode {
                 Mode::FirstDeny => policy_runtime::Mode::FirstDeny,
                 Mode::All => policy_runtime::Mode::All,

@@ -455,7 +455,7 @@ impl PolicyEngine {
         options: &EvaluateOptions<'_>,
         step: Step,
     ) -> Result<Reached<'w>, EvaluateError> {
-        let policies = self.shared.active.load();
+        let policies = self.shared.deciding(options);
         let settings = &self.shared.settings;
         if options.trace || !policies.module.derived_fields().all(key::pure) {
             LocalStats::add(&cache.stats.bypassed, 1);

@@ -5,13 +5,14 @@ use crate::error::{BuildError, EvaluateError, LoadError};
 use crate::response::Response;
 use crate::snapshot::Policies;
 use crate::worker::{Answer, DEFAULT_DERIVE, DefaultDecision, Evaluated, Verdict, Worker};
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Guard};
 use policy_bytecode::bundle::PublicKey;
 use policy_primitives::prices::PriceTable;
-use policy_vm::Mode;
+use policy_vm::{Mode, Scope};
 use serde::Serialize;
 use std::borrow::Cow;
 use std::cell::RefCell;
+use std::ops::Deref;
 use std::sync::Arc;
 use thread_local::ThreadLocal;
 
@@ -68,9 +69,12 @@ pub struct EvaluateOptions<'o> {
     /// Only policies of this namespace and of `global`; one that no active policy is of is an error, unless the engine
     /// was told otherwise ([`EngineBuilder::unknown_namespace`]).
     pub namespace: Option<&'o str>,
-    /// Only these policies: of each id every one that the request sees. An id that it does not see is an error, and so is an
-    /// empty list.
+    /// Only these policies: of each id every one that the request sees. An id that it does not see or that is named twice is
+    /// an error, and so is an empty list.
     pub policies: Option<&'o [Cow<'o, str>]>,
+    /// What [`PolicyEngine::choose`] made of `namespace` and `policies`, for whoever asks several times: these are not looked
+    /// for again, and the set that they were found in decides, also where another one is active by now.
+    pub chosen: Option<&'o Chosen>,
     /// Whether to stop at the first deny.
     pub mode: Mode,
     /// Adds the outcome of every rule and condition to the response; implies [`Mode::All`].
@@ -83,8 +87,64 @@ impl Default for EvaluateOptions<'_> {
             request_id: None,
             namespace: None,
             policies: None,
+            chosen: None,
             mode: Mode::FirstDeny,
             trace: false,
+        }
+    }
+}
+
+/// Policies that were chosen once, to be asked several times.
+#[derive(Debug, Clone)]
+pub struct Chosen {
+    policies: Arc<Policies>,
+    choice: Choice,
+}
+
+/// As [`Scope`], with what it borrows.
+#[derive(Debug, Clone)]
+enum Choice {
+    All,
+    Group(u32),
+    Only(Vec<bool>),
+}
+
+impl Chosen {
+    pub(crate) fn scope(&self) -> Scope<'_> {
+        match &self.choice {
+            Choice::All => Scope::All,
+            Choice::Group(own) => Scope::Group {
+                of: &self.policies.namespace_of,
+                own: *own,
+            },
+            Choice::Only(mask) => Scope::Only(mask),
+        }
+    }
+}
+
+/// The policies that decide about one request.
+pub(crate) enum Deciding<'d> {
+    Active(Guard<Arc<Policies>>),
+    Chosen(&'d Policies),
+}
+
+impl Deref for Deciding<'_> {
+    type Target = Policies;
+
+    fn deref(&self) -> &Policies {
+        match self {
+            Self::Active(policies) => policies,
+            Self::Chosen(policies) => policies,
+        }
+    }
+}
+
+impl Shared {
+    /// Those that were chosen, or those that are active now.
+    pub(crate) fn deciding<'d>(&self, options: &EvaluateOptions<'d>) -> Deciding<'d> {
+        match options.chosen {
+            Some(chosen) => Deciding::Chosen(&chosen.policies),
+            None => Deciding::Active(self.active.load()),
         }
     }
 }
@@ -118,19 +178,24 @@ impl PolicyEngine {
         context: &[u8],
         options: &EvaluateOptions<'_>,
     ) -> Result<Response, EvaluateError> {
-        let policies = self.shared.active.load();
+        let policies = self.shared.deciding(options);
         self.with_worker(|worker| worker.evaluate_owned(&policies, &self.shared.settings, context, options))
     }
 
-    /// Whether the policies that the options name can be asked, for whoever is about to ask several times.
+    /// Finds the policies that the options name, for whoever is about to ask several times ([`EvaluateOptions::chosen`]).
     ///
     /// # Errors
     ///
-    /// [`EvaluateError::UnknownPolicy`], [`EvaluateError::NoPolicies`], [`EvaluateError::UnknownNamespace`] and
-    /// [`EvaluateError::NothingActive`].
-    pub fn check_scope(&self, options: &EvaluateOptions<'_>) -> Result<(), EvaluateError> {
-        let policies = self.shared.active.load();
-        crate::worker::scope(&policies, &self.shared.settings, options, &mut Vec::new()).map(|_| ())
+    /// [`EvaluateError::UnknownPolicy`], [`EvaluateError::DuplicatePolicy`], [`EvaluateError::NoPolicies`],
+    /// [`EvaluateError::UnknownNamespace`] and [`EvaluateError::NothingActive`].
+    pub fn choose(&self, options: &EvaluateOptions<'_>) -> Result<Chosen, EvaluateError> {
+        let policies = self.policies();
+        let choice = match crate::worker::scope(&policies, &self.shared.settings, options, &mut Vec::new())? {
+            Scope::All => Choice::All,
+            Scope::Group { own, .. } => Choice::Group(own),
+            Scope::Only(mask) => Choice::Only(mask.to_vec()),
+        };
+        Ok(Chosen { policies, choice })
     }
 
     /// Evaluates any value that serialises to a JSON object.
@@ -173,7 +238,7 @@ impl PolicyEngine {
         context: &[u8],
         options: &EvaluateOptions<'_>,
     ) -> Result<Answer<'w>, EvaluateError> {
-        let policies = self.shared.active.load();
+        let policies = self.shared.deciding(options);
         worker.evaluate_json(&policies, &self.shared.settings, context, options)
     }
 
@@ -209,7 +274,7 @@ impl PolicyEngine {
         context: &[u8],
         options: &EvaluateOptions<'_>,
     ) -> Result<Verdict<'w>, EvaluateError> {
-        let policies = self.shared.active.load();
+        let policies = self.shared.deciding(options);
         worker.decide(&policies, &self.shared.settings, context, options)
     }
 

@@ -123,6 +123,8 @@ pub enum EvaluateError {
     Context(JsonError),
     /// A requested policy is not loaded (or not in the requested namespace).
     UnknownPolicy(String),
+    /// A requested policy is named twice.
+    DuplicatePolicy(String),
     /// The list of requested policies is empty.
     NoPolicies,
     /// No loaded policy is of the requested namespace.
@@ -142,6 +144,7 @@ impl fmt::Display for EvaluateError {
         match self {
             Self::Context(e) => write!(f, "malformed context: {e}"),
             Self::UnknownPolicy(id) => write!(f, "policy `{id}` is not loaded"),
+            Self::DuplicatePolicy(id) => write!(f, "policy `{id}` is named twice"),
             Self::NoPolicies => f.write_str("the list of policies is empty"),
             Self::UnknownNamespace(namespace) => {
                 write!(f, "no active policy is of namespace `{namespace}`")
@@ -161,6 +164,7 @@ impl std::error::Error for EvaluateError {
         match self {
             Self::Context(e) | Self::Modified(e) => Some(e),
             Self::UnknownPolicy(_)
+            | Self::DuplicatePolicy(_)
             | Self::NoPolicies
             | Self::UnknownNamespace(_)
             | Self::NothingActive
@@ -177,6 +181,7 @@ impl EvaluateError {
         match self {
             Self::Context(_) => "malformed_context",
             Self::UnknownPolicy(_) => "unknown_policy",
+            Self::DuplicatePolicy(_) => "duplicate_policy",
             Self::NoPolicies => "no_policies",
             Self::UnknownNamespace(_) => "unknown_namespace",
             Self::NothingActive => "not_ready",

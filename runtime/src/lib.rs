@@ -52,7 +52,7 @@ mod worker;
 #[cfg(feature = "cache")]
 pub use cache::{CacheOptions, Fresh, KeptDecision, LocalCache, LocalStats, LookUp, Worth};
 pub use derive::DeriveMode;
-pub use engine::{EngineBuilder, EvaluateOptions, PolicyEngine, UnknownNamespace};
+pub use engine::{Chosen, EngineBuilder, EvaluateOptions, PolicyEngine, UnknownNamespace};
 pub use error::{BuildError, EvaluateError, LoadError};
 pub use explain::{ConditionTrace, RuleTrace, Trace};
 pub use policy_bytecode::bundle::{PrivateKey, PublicKey};

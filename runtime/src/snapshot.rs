@@ -27,6 +27,8 @@ pub struct Policies {
     pub(crate) names: AllNames,
     /// The policies of each id: one in a namespace at the most.
     pub(crate) policy_index: HashMap<String, Vec<usize>>,
+    /// Rules of each policy.
+    rule_counts: Vec<usize>,
     /// The number of each namespace; `global` is 0. Only those that a policy is of.
     pub(crate) namespaces: HashMap<String, u32>,
     /// The number of the namespace that each policy is of.
@@ -125,6 +127,12 @@ impl Policies {
         stop.check()?;
         let loaded = LoadedModule::showing_until(module, &manifest.fields(), stop)?;
         let names = AllNames::of(&manifest, &module.policies);
+        let mut rule_counts = vec![0; manifest.policies.len()];
+        for rule in &module.rules {
+            if let Some(count) = rule_counts.get_mut(rule.policy.index()) {
+                *count += 1;
+            }
+        }
         let mut policy_index: HashMap<String, Vec<usize>> = HashMap::new();
         for (i, policy) in manifest.policies.iter().enumerate() {
             policy_index.entry(policy.id.clone()).or_default().push(i);
@@ -156,6 +164,7 @@ impl Policies {
             timings: crate::cache::Timings::default(),
             names,
             policy_index,
+            rule_counts,
             namespaces,
             namespace_of,
             field_names,
@@ -202,6 +211,14 @@ impl Policies {
     #[must_use]
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
+    }
+
+    /// Rules of the policies of a namespace, letter for letter.
+    #[must_use]
+    pub fn rules_in(&self, namespace: &str) -> usize {
+        let policies = self.manifest.policies.iter().zip(&self.rule_counts);
+        let own = policies.filter(|(policy, _)| policy.namespace == namespace);
+        own.map(|(_, rules)| rules).sum()
     }
 
     /// Cost bound stated by the compiler.

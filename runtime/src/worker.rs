@@ -378,13 +378,17 @@ fn finish<'a>(
 }
 
 /// Which policies a request asks for. A policy that is not loaded, or not in the namespace, is an error, and so is a
-/// namespace without policies: an empty scope must not turn into an allow.
+/// namespace without policies: an empty scope must not turn into an allow. A policy that is named twice is an error, so
+/// that no list is longer than the set of policies, however large a request may be.
 pub(crate) fn scope<'s>(
     policies: &'s Policies,
     settings: &Settings,
-    options: &EvaluateOptions<'_>,
+    options: &EvaluateOptions<'s>,
     mask: &'s mut Vec<bool>,
 ) -> Result<Scope<'s>, EvaluateError> {
+    if let Some(chosen) = options.chosen {
+        return Ok(chosen.scope());
+    }
     if policies.manifest.policies.is_empty() {
         return Err(EvaluateError::NothingActive);
     }
@@ -418,6 +422,9 @@ pub(crate) fn scope<'s>(
         let mut found = false;
         for index in policies.policy_index.get(id.as_ref()).into_iter().flatten() {
             if let Some(cell) = mask.get_mut(*index).filter(|_| namespace.holds(*index)) {
+                if *cell {
+                    return Err(EvaluateError::DuplicatePolicy(id.to_string()));
+                }
                 *cell = true;
                 found = true;
             }

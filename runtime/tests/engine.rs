@@ -178,7 +178,7 @@ fn scopes_are_namespaces_and_lists_and_never_empty_by_mistake() {
             ..EvaluateOptions::default()
         };
         assert_eq!(
-            engine.check_scope(&options).err(),
+            engine.choose(&options).err(),
             engine
                 .decide(&mut Worker::new(), context.to_string().as_bytes(), &options)
                 .err()
@@ -257,7 +257,7 @@ fn an_engine_without_active_policies_decides_nothing() {
                 refused
             );
             assert_eq!(engine.decide(&mut worker, b"{}", &options).unwrap_err(), refused);
-            assert_eq!(engine.check_scope(&options).unwrap_err(), refused);
+            assert_eq!(engine.choose(&options).unwrap_err(), refused);
         }
     }
     let engine = engine(&draft.replace("draft", "active"));
@@ -642,4 +642,48 @@ fn sources_of_one_name_are_refused() {
     sources.add(policy_grammar::SourceFile::new("a.yaml", only("b", "x")));
     let error = builder().policies_from_sources(sources).build().unwrap_err();
     assert_eq!(error.to_string(), "two sources of policies have the same name");
+}
+
+#[test]
+fn what_was_chosen_decides_whatever_is_active_by_then() {
+    let policy = |id: &str, reason: &str| {
+        format!(
+            "metadata: {{id: {id}, name: N}}\nrules: [{{id: r, condition: {{operator: exists, field: x}}, action: {{decision: \
+             deny, reason: {reason}}}}}]\n"
+        )
+    };
+    let set = |reason: &str| {
+        let mut compiler = policy_runtime::Compiler::default();
+        compiler.set("a.yaml", policy("a", reason));
+        compiler.set("b.yaml", policy("b", reason));
+        Policies::from_sources(&mut compiler).unwrap()
+    };
+    let engine = PolicyEngine::builder().policies(set("old")).build().unwrap();
+    let twice = [Cow::Borrowed("a"), Cow::Borrowed("b"), Cow::Borrowed("a")];
+    let options = EvaluateOptions {
+        policies: Some(&twice),
+        ..EvaluateOptions::default()
+    };
+    let refused = EvaluateError::DuplicatePolicy("a".to_owned());
+    assert_eq!(engine.choose(&options).unwrap_err(), refused);
+    assert_eq!(engine.evaluate_json_with(b"{}", &options).unwrap_err(), refused);
+    for list in [None, Some([Cow::Borrowed("b")])] {
+        engine.activate(set("old"));
+        let options = EvaluateOptions {
+            policies: list.as_ref().map(|ids| &ids[..]),
+            ..EvaluateOptions::default()
+        };
+        let chosen = engine.choose(&options).unwrap();
+        let chosen = EvaluateOptions {
+            chosen: Some(&chosen),
+            ..options.clone()
+        };
+        engine.activate(set("new"));
+        for (options, reason) in [(&chosen, "old"), (&options, "new")] {
+            let response = engine.evaluate_json_with(br#"{"x": 1}"#, options).unwrap();
+            assert_eq!(response.decision.reason.as_deref(), Some(reason));
+            let expected = if list.is_some() { "b" } else { "a" };
+            assert_eq!(response.decision.matched_policies, [expected]);
+        }
+    }
 }

@@ -51,7 +51,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
         mask.push(start.elapsed() / count);
 
-        preparer.next_batch();
         let start = Instant::now();
         let prepared: Vec<_> = entries.iter().map(|entry| preparer.prepare(entry)).collect();
         prepare.push(start.elapsed() / count);
@@ -83,6 +82,7 @@ fn entry(n: usize, context: &str) -> Entry {
     Entry {
         record: Box::new(DecisionRecord {
             seq: 0,
+            id: None,
             request_id: format!("0199b3c2-8a5e-7d31-b5a4-{n:012x}"),
             at_ms: 1_767_225_600_000 + i64::try_from(n).unwrap_or(0),
             namespace: String::new(),

@@ -14,15 +14,17 @@
 use crate::clock::now_ms;
 use crate::document::{self, Sight};
 use crate::error::{Code, Result, ServiceError};
-use crate::heavy::Heavy;
+use crate::heavy::{Heavy, Stop, Work};
 use crate::storage::Store;
 use crate::storage::model::{ActiveSet, Deployment, PolicyVersion};
+use crate::turns::Turn;
 use arc_swap::ArcSwap;
 use policy_compiler::Compiler;
 use policy_primitives::prices::PriceTable;
 use policy_runtime::{
     BuildError, DefaultDecision, DeriveMode, Policies, PolicyEngine, PublicKey, UnknownNamespace,
 };
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use tokio::sync::{Mutex, MutexGuard};
 
@@ -82,15 +84,45 @@ pub struct Info {
     pub failure: Option<String>,
 }
 
+/// What the active policies are compiled from, for those who only read.
+#[derive(Debug)]
+pub struct Sources {
+    /// As in [`State`].
+    pub compiler: Arc<Compiler>,
+    /// As in [`State`].
+    pub bundle: bool,
+}
+
 /// What changes are made on.
 #[derive(Debug)]
 pub struct State {
     /// The stored policies that are active; empty while a bundle is.
-    pub compiler: Compiler,
+    pub compiler: Arc<Compiler>,
     /// Whether a bundle is active.
     pub bundle: bool,
     /// Revision of the store that could not be activated; it is not tried again.
     failed: Option<u64>,
+}
+
+/// A change that a caller makes, in turn with other callers.
+#[derive(Debug)]
+pub struct Change<'a> {
+    state: MutexGuard<'a, State>,
+    _turn: Turn,
+}
+
+impl Deref for Change<'_> {
+    type Target = State;
+
+    fn deref(&self) -> &State {
+        &self.state
+    }
+}
+
+impl DerefMut for Change<'_> {
+    fn deref_mut(&mut self) -> &mut State {
+        &mut self.state
+    }
 }
 
 /// The active policies.
@@ -99,6 +131,7 @@ pub struct Active {
     engine: PolicyEngine,
     settings: Settings,
     info: ArcSwap<Info>,
+    sources: ArcSwap<Sources>,
     state: Mutex<State>,
     heavy: Heavy,
 }
@@ -112,6 +145,7 @@ impl Active {
     pub fn new(settings: Settings, heavy: Heavy) -> Result<Self, BuildError> {
         let mut compiler = Compiler::new(document::options());
         let engine = settings.engine(Policies::from_sources(&mut compiler)?)?;
+        let compiler = Arc::new(compiler);
         Ok(Self {
             engine,
             settings,
@@ -124,6 +158,10 @@ impl Active {
                 rules: 0,
                 activated_ms: 0,
                 failure: None,
+            }),
+            sources: ArcSwap::from_pointee(Sources {
+                compiler: Arc::clone(&compiler),
+                bundle: false,
             }),
             state: Mutex::new(State {
                 compiler,
@@ -159,9 +197,28 @@ impl Active {
         self.info.load_full()
     }
 
-    /// For a change: nobody else makes one meanwhile.
+    /// What the active policies are compiled from. Waits for no change.
+    #[must_use]
+    pub fn sources(&self) -> Arc<Sources> {
+        self.sources.load_full()
+    }
+
+    /// For a change by the server itself: nobody else makes one meanwhile.
     pub async fn change(&self) -> MutexGuard<'_, State> {
         self.state.lock().await
+    }
+
+    /// For a change by a caller: nobody else makes one meanwhile, and callers take turns.
+    ///
+    /// # Errors
+    ///
+    /// As [`Heavy::turn_to_change`].
+    pub async fn change_for(&self, work: Work) -> Result<Change<'_>> {
+        let turn = self.heavy.turn_to_change(work).await?;
+        Ok(Change {
+            state: self.state.lock().await,
+            _turn: turn,
+        })
     }
 
     fn activate(&self, policies: Policies, store_revision: u64) {
@@ -225,23 +282,10 @@ impl Active {
     ///
     /// # Errors
     ///
-    /// [`Code::PolicyInvalid`] with every problem.
-    pub async fn compile(&self, mut compiler: Compiler, sight: Sight) -> Result<(Compiler, Policies)> {
+    /// [`Code::PolicyInvalid`] with every problem, and those of [`Heavy::run`].
+    pub async fn compile(&self, compiler: Compiler, sight: Sight, work: Work) -> Result<(Compiler, Policies)> {
         self.heavy
-            .run(move || {
-                let compiled = match compiler.build() {
-                    Ok(compiled) => compiled,
-                    Err(failed) => {
-                        return Err(document::invalid(
-                            &compiler.sources(),
-                            &failed.diagnostics,
-                            &sight,
-                        ));
-                    }
-                };
-                let policies = Policies::from_compiled(compiled).map_err(ServiceError::internal)?;
-                Ok((compiler, policies))
-            })
+            .run(work, move |stop| build(compiler, &sight, stop))
             .await?
     }
 
@@ -249,14 +293,17 @@ impl Active {
     ///
     /// # Errors
     ///
-    /// [`Code::UntrustedBundle`] and [`Code::InvalidBundle`].
-    pub async fn load(&self, bytes: Arc<[u8]>) -> Result<Policies> {
+    /// [`Code::UntrustedBundle`], [`Code::InvalidBundle`], and those of [`Heavy::run`].
+    pub async fn load(&self, bytes: Arc<[u8]>, work: Work) -> Result<Policies> {
         let trusted = self.settings.trusted.clone();
         self.heavy
-            .run(move || {
+            .run(work, move |stop| {
                 use policy_bytecode::bundle::BundleError as B;
                 use policy_runtime::LoadError as L;
-                Policies::from_bundle(&bytes, &trusted).map_err(|error| {
+                Policies::from_bundle_until(&bytes, &trusted, stop.handle()).map_err(|error| {
+                    if matches!(error, L::Stopped) {
+                        return Stop::stopped();
+                    }
                     let untrusted = matches!(&error, L::Bundle(B::Untrusted { .. }));
                     let code = if untrusted {
                         Code::UntrustedBundle
@@ -277,16 +324,23 @@ impl Active {
         policies: Policies,
         store_revision: u64,
     ) {
-        state.compiler = compiler;
-        state.bundle = false;
+        self.compiled_from(state, compiler, false);
         self.activate(policies, store_revision);
     }
 
     /// Makes a loaded bundle active.
     pub fn adopt_bundle(&self, state: &mut State, policies: Policies, store_revision: u64) {
-        state.compiler = Compiler::new(document::options());
-        state.bundle = true;
+        self.compiled_from(state, Compiler::new(document::options()), true);
         self.activate(policies, store_revision);
+    }
+
+    fn compiled_from(&self, state: &mut State, compiler: Compiler, bundle: bool) {
+        state.compiler = Arc::new(compiler);
+        state.bundle = bundle;
+        self.sources.store(Arc::new(Sources {
+            compiler: Arc::clone(&state.compiler),
+            bundle,
+        }));
     }
 
     /// Whether policies from source text may run.
@@ -356,16 +410,32 @@ impl Active {
                 }
                 self.takes_sources()?;
                 let compiler = with_versions(&state.compiler, versions);
-                let (compiler, policies) = self.compile(compiler, Sight::whole()).await?;
+                let (compiler, policies) = self.compile(compiler, Sight::whole(), Work::SERVER).await?;
                 self.adopt_sources(state, compiler, policies, set.revision);
             }
             Deployment::Bundle { bytes, .. } => {
-                let policies = self.load(Arc::clone(bytes)).await?;
+                let policies = self.load(Arc::clone(bytes), Work::SERVER).await?;
                 self.adopt_bundle(state, policies, set.revision);
             }
         }
         Ok(())
     }
+}
+
+/// Compiles and loads a set, unless told to stop.
+///
+/// # Errors
+///
+/// [`Code::PolicyInvalid`] with every problem, [`Code::DeadlineExceeded`].
+pub(crate) fn build(mut compiler: Compiler, sight: &Sight, stop: &Stop) -> Result<(Compiler, Policies)> {
+    let compiled = document::compile(&mut compiler, sight, stop)?;
+    let policies = Policies::from_compiled_until(compiled, stop.handle()).map_err(|error| {
+        if matches!(error, policy_runtime::LoadError::Stopped) {
+            return Stop::stopped();
+        }
+        ServiceError::internal(error)
+    })?;
+    Ok((compiler, policies))
 }
 
 /// A compiler with exactly these policies; what it had before is not compiled again.

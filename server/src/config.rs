@@ -521,6 +521,8 @@ pub struct Limits {
     pub auth_failures: u32,
     /// Contexts of a batch.
     pub batch: usize,
+    /// Bytes of the results of a batch.
+    pub results: usize,
     /// Time of a request.
     pub timeout: Duration,
     /// Requests at once.
@@ -529,6 +531,21 @@ pub struct Limits {
     pub heavy_workers: usize,
     /// Requests a second of an identity; `None` is no limit.
     pub rate: Rate,
+    /// What a namespace may hold.
+    pub quota: Quota,
+}
+
+/// What a namespace may hold; 0 is no limit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Quota {
+    /// Stored policies.
+    pub policies: u64,
+    /// Rules that decide.
+    pub rules: u64,
+    /// Bytes of the newest versions of stored policies.
+    pub bytes: u64,
+    /// Bytes of all versions, also of removed policies.
+    pub history: u64,
 }
 
 /// Rate limits.
@@ -1108,6 +1125,7 @@ fn limits(p: &mut Parser<'_>) -> Limits {
         body_timeout: p.pause("BODY_TIMEOUT"),
         auth_failures: p.number("AUTH_FAILURES"),
         batch: p.at_least_one("MAX_BATCH"),
+        results: p.size("MAX_RESULTS"),
         timeout: p.pause("REQUEST_TIMEOUT"),
         concurrency: p.at_least_one("MAX_CONCURRENCY"),
         heavy_workers: match p.number::<usize>("HEAVY_WORKERS") {
@@ -1119,6 +1137,12 @@ fn limits(p: &mut Parser<'_>) -> Limits {
             burst: p.number("RATE_LIMIT_BURST"),
             routes: limits,
             shared: p.flag("RATE_LIMIT_SHARED"),
+        },
+        quota: Quota {
+            policies: p.number("QUOTA_POLICIES"),
+            rules: p.number("QUOTA_RULES"),
+            bytes: p.value("QUOTA_BYTES", 0, value::bytes),
+            history: p.value("QUOTA_HISTORY", 0, value::bytes),
         },
     }
 }

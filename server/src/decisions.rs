@@ -15,8 +15,8 @@
 //! - With a spool, a database that is away holds up nobody before the spool is full, and written includes what is on disk
 //!   there; the next start goes on with it. A process that is killed loses what is in its queue and two
 //!   batches: one that is prepared, and one that is written.
-//! - The queue is bounded in decisions and in bytes of contexts ([`MAX_BYTES`]): large requests do not fill the memory while
-//!   a database is away.
+//! - The queue is bounded in decisions and in bytes of contexts and answers ([`MAX_BYTES`]): neither large requests nor large
+//!   answers fill the memory while a database is away.
 //! - No sink sees a context before it is masked, where masking is on, and sealed, where keys are given.
 //!
 //! # Not done here
@@ -52,7 +52,7 @@ pub use export::{ExportError, Open, export};
 pub use record::{Entry, Outcome, Preparer, SEALED, Seal, Unread, associated_data, push_line, push_prepared};
 pub use writer::LogTask;
 
-/// Bytes of contexts that may wait to be written.
+/// Bytes of contexts and answers that may wait to be written.
 pub const MAX_BYTES: usize = 256 << 20;
 
 /// Bytes are counted in pieces of this many.
@@ -147,7 +147,7 @@ impl Shared {
     }
 }
 
-/// A decision in the queue, with the place that its context takes.
+/// A decision in the queue, with the place that it takes.
 #[derive(Debug)]
 pub(crate) struct Queued {
     entry: Entry,
@@ -417,8 +417,11 @@ fn open(config: &config::Spool) -> Result<Option<Spool>, LogError> {
     }
 }
 
-/// Pieces of memory that a context takes; at the most all there are, so that every context fits at last.
+/// Pieces of memory that a decision takes; at the most all there are, so that every decision fits at last. A short answer
+/// takes none: there are never more than the queue has places.
 fn pieces(entry: &Entry) -> u32 {
-    let bytes = entry.context.as_ref().map_or(0, bytes::Bytes::len);
+    let context = entry.context.as_ref().map_or(0, bytes::Bytes::len);
+    let answer = Some(entry.record.bytes()).filter(|bytes| *bytes > PIECE);
+    let bytes = context.saturating_add(answer.unwrap_or(0));
     u32::try_from(bytes.div_ceil(PIECE).min(MAX_BYTES / PIECE)).unwrap_or(u32::MAX)
 }

@@ -1,12 +1,13 @@
 //! One policy document of a request: read, checked on its own, and made into a version that can be stored.
 
 use crate::error::{Code, Problem, Result, ServiceError};
+use crate::heavy::Stop;
 use crate::hex;
 use crate::identity::Identity;
 use crate::storage::model::{PolicyKey, PolicyStatus, PolicyVersion};
-use policy_compiler::{Compiler, Options};
+use policy_compiler::{Compiled, Compiler, Options};
 use policy_grammar::ast::Status;
-use policy_grammar::{Diagnostic, SourceFile, SourceMap, names, parse_source};
+use policy_grammar::{Diagnostic, SourceFile, SourceMap, names, parse_source_until};
 use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
 
@@ -105,13 +106,17 @@ impl Sight {
 ///
 /// # Errors
 ///
-/// [`Code::PolicyInvalid`] with every problem, and where there is not exactly one policy.
-pub fn check(source: &str, format: Format) -> Result<(PolicyVersion, Vec<Problem>)> {
+/// [`Code::PolicyInvalid`] with every problem, and where there is not exactly one policy; [`Code::DeadlineExceeded`] when told
+/// to stop.
+pub fn check(source: &str, format: Format, stop: &Stop) -> Result<(PolicyVersion, Vec<Problem>)> {
     let name = format!("policy.{}", format.as_str());
     let file = SourceFile::new(&name, source);
     let mut map = SourceMap::new();
     let id = map.add(file);
-    let parsed = parse_source(&map, id);
+    let limits = options().compile_limits.file;
+    let handle = stop.handle().clone();
+    let parsed =
+        parse_source_until(&map, id, &limits, move || handle.is_asked()).ok_or_else(Stop::stopped)?;
     if parsed.has_errors() {
         return Err(invalid(&map, &parsed.diagnostics, &Sight::whole()));
     }
@@ -137,10 +142,8 @@ pub fn check(source: &str, format: Format) -> Result<(PolicyVersion, Vec<Problem
     }
     let mut compiler = Compiler::new(options());
     compiler.set(&name, source);
-    let warnings = match compiler.build() {
-        Ok(compiled) => problems(&compiler.sources(), &compiled.diagnostics, &Sight::whole()),
-        Err(failed) => return Err(invalid(&compiler.sources(), &failed.diagnostics, &Sight::whole())),
-    };
+    let compiled = compile(&mut compiler, &Sight::whole(), stop)?;
+    let warnings = problems(&compiler.sources(), &compiled.diagnostics, &Sight::whole());
     let version = PolicyVersion {
         id: policy.metadata.id.value.clone(),
         version: 0,
@@ -159,6 +162,22 @@ pub fn check(source: &str, format: Format) -> Result<(PolicyVersion, Vec<Problem
         created_ms: 0,
     };
     Ok((version, warnings))
+}
+
+/// Compiles a set, unless told to stop. Its problems are told as far as somebody sees them.
+///
+/// # Errors
+///
+/// [`Code::PolicyInvalid`] with every problem, [`Code::DeadlineExceeded`].
+pub fn compile(compiler: &mut Compiler, sight: &Sight, stop: &Stop) -> Result<Compiled> {
+    compiler.set_stop(stop.handle().clone());
+    let built = compiler.build();
+    // Whoever compiles with it next has another time.
+    compiler.set_stop(policy_bytecode::Stop::never());
+    built.map_err(|failed| match failed.is_stopped() {
+        true => Stop::stopped(),
+        false => invalid(&compiler.sources(), &failed.diagnostics, sight),
+    })
 }
 
 /// Diagnostics as the API shows them to somebody. Of an error in a file that they do not see they hear that it is there.
@@ -229,8 +248,14 @@ pub fn digest(source: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Format, check};
+    use super::{Format, Problem, Result, check as check_until};
     use crate::error::Code;
+    use crate::heavy::{Stop, Work};
+    use crate::storage::model::PolicyVersion;
+
+    fn check(source: &str, format: Format) -> Result<(PolicyVersion, Vec<Problem>)> {
+        check_until(source, format, &Stop::of(Work::SERVER))
+    }
 
     const POLICY: &str = "metadata: {id: p, name: P, namespace: team}\nrules:\n- id: r\n  condition: {operator: eq, \
                           field: llm.model, value: x}\n  action: {decision: deny}\nstatus: draft\n";

@@ -15,12 +15,14 @@ macro_rules! for_each_code {
             MalformedRequest, "malformed_request", 400, InvalidArgument, "The body or a parameter is not what the operation takes.";
             MalformedContext, "malformed_context", 400, InvalidArgument, "The context is not a JSON object that can be evaluated.";
             UnknownPolicy, "unknown_policy", 400, InvalidArgument, "A policy that the request names is not active in its namespace.";
+            DuplicatePolicy, "duplicate_policy", 400, InvalidArgument, "The list of policies names one twice.";
             NoPolicies, "no_policies", 400, InvalidArgument, "The list of policies is empty.";
             UnknownNamespace, "unknown_namespace", 400, InvalidArgument, "No active policy is of the namespace that the request names.";
             InvalidBundle, "invalid_bundle", 400, InvalidArgument, "The bytes are not a bundle that this server can run.";
             UntrustedBundle, "untrusted_bundle", 403, PermissionDenied, "No trusted key signed the bundle.";
             Unauthenticated, "unauthenticated", 401, Unauthenticated, "No valid token or API key was given.";
             Forbidden, "forbidden", 403, PermissionDenied, "The identity lacks the scope or the namespace.";
+            QuotaExceeded, "quota_exceeded", 403, ResourceExhausted, "The namespace would hold more than it may; remove something, or have the quota raised.";
             ForeignHost, "foreign_host", 403, PermissionDenied, "The server asks nobody who they are, and `Host` or `Origin` is no name of it.";
             SelfApproval, "self_approval", 403, PermissionDenied, "Who wrote a text or deployed a bundle may not approve it, nor may a key that they made or rotated.";
             NotFound, "not_found", 404, NotFound, "There is no such thing, or not for this identity.";
@@ -180,6 +182,7 @@ impl From<policy_runtime::EvaluateError> for ServiceError {
         let code = match &error {
             E::Context(_) | E::Serialize(_) => Code::MalformedContext,
             E::UnknownPolicy(_) => Code::UnknownPolicy,
+            E::DuplicatePolicy(_) => Code::DuplicatePolicy,
             E::NoPolicies => Code::NoPolicies,
             E::UnknownNamespace(_) => Code::UnknownNamespace,
             E::NothingActive => Code::NotReady,
@@ -200,6 +203,7 @@ impl From<crate::storage::StoreError> for ServiceError {
                 Self::new(Code::VersionMismatch, format!("the current version is {current}"))
             }
             E::Conflict => Self::new(Code::Conflict, "the policies changed meanwhile"),
+            E::Quota(detail) => Self::new(Code::QuotaExceeded, detail),
             E::Unavailable(detail) => {
                 tracing::warn!(%detail, "the database cannot be reached");
                 Self::new(

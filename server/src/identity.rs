@@ -2,7 +2,10 @@
 //!
 //! Made by `auth` from a token or a key, read by the service layer. Nothing here knows how an identity was proved.
 
+use crate::shares::Address;
+use sha2::{Digest as _, Sha256};
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// Calls `$consumer!` once with every scope.
@@ -195,8 +198,8 @@ pub const GLOBAL: &str = "global";
 /// How an identity was proved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Proof {
-    /// Not at all: authentication is off.
-    None,
+    /// Not at all: authentication is off. Callers are told apart by the address that they call from, where it is known.
+    None(Option<Address>),
     /// A signed token.
     Token,
     /// An API key.
@@ -222,9 +225,18 @@ impl Identity {
     pub fn anonymous() -> Self {
         Self {
             subject: Arc::from(ANONYMOUS),
-            proof: Proof::None,
+            proof: Proof::None(None),
             scopes: Scopes::all(),
             namespaces: None,
+        }
+    }
+
+    /// Everybody at an address, where authentication is off.
+    #[must_use]
+    pub fn anonymous_at(address: Option<Address>) -> Self {
+        Self {
+            proof: Proof::None(address),
+            ..Self::anonymous()
         }
     }
 
@@ -235,6 +247,39 @@ impl Identity {
             subject: Arc::from(OPERATOR),
             ..Self::anonymous()
         }
+    }
+
+    /// What tells it from all others, for limits and shares: a hash of how it was proved, its subject and its namespaces, or
+    /// of its address.
+    #[must_use]
+    pub fn fingerprint(&self) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        // Every part has its length in front, so that no two identities share one.
+        let mut part = |text: &[u8]| {
+            hash.update((text.len() as u64).to_be_bytes());
+            hash.update(text);
+        };
+        match self.proof {
+            Proof::None(None) => part(b"none"),
+            Proof::None(Some(address)) => match address.ip() {
+                IpAddr::V4(address) => part(&address.octets()),
+                IpAddr::V6(address) => part(&address.octets()),
+            },
+            Proof::Token => part(b"token"),
+            Proof::Key => part(b"key"),
+        }
+        part(self.subject.as_bytes());
+        match &self.namespaces {
+            None => part(b"all"),
+            Some(namespaces) => {
+                part(b"some");
+                let mut sorted: Vec<&str> = namespaces.iter().map(String::as_str).collect();
+                sorted.sort_unstable();
+                sorted.dedup();
+                sorted.into_iter().for_each(|name| part(name.as_bytes()));
+            }
+        }
+        hash.finalize().into()
     }
 
     /// Whether it may touch a namespace.

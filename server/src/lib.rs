@@ -39,3 +39,4 @@ pub mod sync;
 pub mod telemetry;
 pub mod tls;
 pub mod tools;
+pub mod turns;

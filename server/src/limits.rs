@@ -1,8 +1,8 @@
 //! Rate limits: how many requests a second an identity may make, by class of route.
 //!
-//! Transports call [`RateLimiter::check`] after authentication and before any work. Each pair of identity (proof, subject and
-//! set of namespaces) and [`Route`] has a bucket of its own, filled evenly (GCRA). Buckets are in process, or in Redis for
-//! all servers on it.
+//! Transports call [`RateLimiter::check`] after authentication and before any work; whoever asks for several decisions at once
+//! is counted for the others by [`RateLimiter::check_many`]. Each pair of identity ([`Identity::fingerprint`]) and [`Route`] has
+//! a bucket of its own, filled evenly (GCRA). Buckets are in process, or in Redis for all servers on it.
 //!
 //! # Invariants
 //!
@@ -11,19 +11,18 @@
 //! - Memory is bounded by the requests of the last moments: full buckets are thrown away.
 //! - Redis sees a hash of the identity, never its name.
 //!
-//! Requests without authentication share one bucket. Concurrency and bodies are limited elsewhere.
+//! Without authentication, each address has a bucket of its own. Concurrency and bodies are limited elsewhere.
 
 use crate::config;
 use crate::error::{Code, ServiceError};
 use crate::hex;
-use crate::identity::{Identity, Proof};
+use crate::identity::Identity;
 use crate::redis_client::{self, Unusable};
 use crate::telemetry::Metrics;
 use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota};
 use prometheus_client::metrics::counter::Counter;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use sha2::{Digest as _, Sha256};
 use std::fmt;
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -104,7 +103,7 @@ impl fmt::Display for LimitError {
 
 impl std::error::Error for LimitError {}
 
-/// SHA-256 of an identity.
+/// Fingerprint of an identity.
 type Bucket = [u8; 32];
 
 /// The limit of one class of routes.
@@ -183,21 +182,40 @@ impl RateLimiter {
     ///
     /// [`Code::RateLimited`], with the time after which one more is allowed. A refused request does not count.
     pub async fn check(&self, identity: &Identity, route: Route) -> Result<(), ServiceError> {
+        self.check_many(identity, route, NonZeroU32::MIN).await
+    }
+
+    /// Counts as much as so many requests, all of them or none.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::RateLimited`], with the time after which so many are allowed, and [`Code::TooLarge`] where so many never are
+    /// at once.
+    pub async fn check_many(
+        &self,
+        identity: &Identity,
+        route: Route,
+        many: NonZeroU32,
+    ) -> Result<(), ServiceError> {
         let Some(limit) = self.0.limits.iter().find(|limit| limit.route == route) else {
             return Ok(());
         };
-        let bucket = bucket(identity);
+        if many > limit.burst {
+            return Err(never(limit, many));
+        }
+        let bucket = identity.fingerprint();
         if let Some(shared) = &self.0.shared {
-            match shared.take(limit, &bucket).await {
+            match shared.take(limit, &bucket, many).await {
                 Some(Ok(())) => return Ok(()),
                 Some(Err(wait)) => return Err(limited(limit, wait)),
                 None => self.0.fallbacks.inc(),
             };
         }
-        limit
-            .local
-            .check_key(&bucket)
-            .map_err(|until| limited(limit, until.wait_time_from(self.0.clock.now())))
+        match limit.local.check_key_n(&bucket, many) {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(until)) => Err(limited(limit, until.wait_time_from(self.0.clock.now()))),
+            Err(_capacity) => Err(never(limit, many)),
+        }
     }
 
     /// How many requests were counted in process because Redis did not answer, since the start.
@@ -205,6 +223,17 @@ impl RateLimiter {
     pub fn fallbacks(&self) -> u64 {
         self.0.fallbacks.get()
     }
+}
+
+fn never(limit: &Limit, many: NonZeroU32) -> ServiceError {
+    ServiceError::new(
+        Code::TooLarge,
+        format!(
+            "{many} requests to {} at once; the rate limit lets {} through at once, ask for fewer",
+            limit.route.as_str(),
+            limit.burst
+        ),
+    )
 }
 
 fn limited(limit: &Limit, wait: Duration) -> ServiceError {
@@ -217,32 +246,6 @@ fn limited(limit: &Limit, wait: Duration) -> ServiceError {
         ),
     )
     .retry_after(wait.max(Duration::from_millis(1)))
-}
-
-/// The bucket of an identity. Every part has its length in front, so that no two identities share one.
-fn bucket(identity: &Identity) -> Bucket {
-    let mut hash = Sha256::new();
-    let mut part = |text: &str| {
-        hash.update((text.len() as u64).to_be_bytes());
-        hash.update(text.as_bytes());
-    };
-    part(match identity.proof {
-        Proof::None => "none",
-        Proof::Token => "token",
-        Proof::Key => "key",
-    });
-    part(&identity.subject);
-    match &identity.namespaces {
-        None => part("all"),
-        Some(namespaces) => {
-            part("some");
-            let mut sorted: Vec<&str> = namespaces.iter().map(String::as_str).collect();
-            sorted.sort_unstable();
-            sorted.dedup();
-            sorted.into_iter().for_each(part);
-        }
-    }
-    hash.finalize().into()
 }
 
 /// Throws full buckets away, as long as somebody has the limiter.
@@ -260,18 +263,19 @@ async fn clean(inner: Weak<Inner>) {
 /// GCRA in one step. The key holds the time, by the clock of Redis in microseconds, at which the bucket is full again. A
 /// time further ahead than a bucket can be empty means that the clock was put back: the bucket then counts as empty.
 ///
-/// KEYS: bucket. ARGV: microseconds between requests, microseconds that a bucket lasts. Returns microseconds to wait.
+/// KEYS: bucket. ARGV: microseconds between requests, microseconds that a bucket lasts, requests to count, no more than that
+/// are. Returns microseconds to wait.
 const SCRIPT: &str = r"
-local interval, lasts = tonumber(ARGV[1]), tonumber(ARGV[2])
+local interval, lasts, many = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local full = tonumber(redis.call('GET', KEYS[1]) or '') or now
 full = math.min(math.max(full, now), now + lasts)
-local wait = full + interval - lasts - now
+local wait = full + interval * many - lasts - now
 if wait > 0.5 then
   return math.ceil(wait)
 end
-redis.call('SET', KEYS[1], string.format('%.2f', full + interval), 'PX', math.ceil((full + interval - now) / 1000) + 1)
+redis.call('SET', KEYS[1], string.format('%.2f', full + interval * many), 'PX', math.ceil((full + interval * many - now) / 1000) + 1)
 return 0
 ";
 
@@ -319,8 +323,8 @@ impl Shared {
         })
     }
 
-    /// Takes one request out of a bucket: done, or to wait that long. `None` when Redis does not say.
-    async fn take(&self, limit: &Limit, bucket: &Bucket) -> Option<Result<(), Duration>> {
+    /// Takes so many requests out of a bucket: done, or to wait that long. `None` when Redis does not say.
+    async fn take(&self, limit: &Limit, bucket: &Bucket, many: NonZeroU32) -> Option<Result<(), Duration>> {
         let now = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
         let paused_until = self.paused_until.load(Ordering::Acquire);
         if now < paused_until {
@@ -339,7 +343,8 @@ impl Shared {
         let mut call = self.script.prepare_invoke();
         call.key(key)
             .arg(interval)
-            .arg(interval * f64::from(limit.burst.get()));
+            .arg(interval * f64::from(limit.burst.get()))
+            .arg(many.get());
         let mut connection = self.connection.clone();
         let answer = tokio::time::timeout(REDIS_TIMEOUT, call.invoke_async::<u64>(&mut connection)).await;
         let failure = match answer {

@@ -27,6 +27,7 @@ use crate::state::{App, Parts};
 use crate::sync::bundle::{Follower, Location};
 use crate::telemetry::{LevelHandle, Metrics};
 use crate::tls::{self, Tls};
+use crate::turns::{Shape, Turns};
 use crate::{admin, descriptors, grpc, storage, sync};
 use anyhow::Context as _;
 use policy_primitives::prices::PriceTable;
@@ -127,7 +128,7 @@ impl Server {
         let (admin, admin_addr) = bind(config.net.admin, "METRICS_PORT")?;
         let tls = config.net.tls.as_ref().map(Tls::build).transpose()?;
 
-        let heavy = Heavy::new(config.limits.heavy_workers);
+        let heavy = Heavy::new(config.limits.heavy_workers, &metrics);
         let settings = Settings {
             derive: config.policies.derive,
             default_decision: config.policies.default_decision,
@@ -199,10 +200,15 @@ impl Server {
                 limits: config.limits,
                 cache,
                 log,
+                log_reads: Turns::new(
+                    "queries of the decision log",
+                    Shape::of_queries(config.store.pool),
+                    metrics.refused(),
+                ),
+                limiter,
                 metrics: Arc::clone(&metrics),
             }),
             auth,
-            limiter,
             health: Arc::new(Health::default()),
             routes: Routes::new(&metrics),
             metrics,

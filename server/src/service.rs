@@ -18,13 +18,16 @@ use crate::clock::now_ms;
 use crate::config::Origin;
 use crate::decisions::Log;
 use crate::error::{Code, Result, ServiceError};
-use crate::heavy::Heavy;
+use crate::heavy::{Heavy, Work};
 use crate::identity::{Identity, Scope};
+use crate::limits::RateLimiter;
 use crate::storage::Store;
 use crate::storage::model::{NewAudit, Page};
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::Transport;
+use crate::turns::{Owner, Turns};
 use std::sync::Arc;
+use std::time::Instant;
 
 /// Everything that operations need. Shared by all transports.
 #[derive(Debug)]
@@ -45,6 +48,10 @@ pub struct Service {
     pub cache: DecisionCache,
     /// Where decisions are written.
     pub log: Log,
+    /// Turns at reading them.
+    pub log_reads: Turns,
+    /// How often callers may ask.
+    pub limiter: RateLimiter,
     /// Counters.
     pub metrics: Arc<Metrics>,
 }
@@ -58,6 +65,8 @@ pub struct Caller {
     pub request_id: Arc<str>,
     /// Through which interface.
     pub transport: Transport,
+    /// Until when it waits for the answer; `None` is as long as it takes.
+    pub until: Option<Instant>,
 }
 
 impl Caller {
@@ -67,20 +76,32 @@ impl Caller {
         Call {
             identity: &self.identity,
             request_id: &self.request_id,
+            until: self.until,
         }
     }
 }
 
-/// Who calls, and in which request.
+/// Who calls, in which request, and until when.
 #[derive(Debug, Clone, Copy)]
 pub struct Call<'c> {
     /// Who.
     pub identity: &'c Identity,
     /// In which request.
     pub request_id: &'c str,
+    /// Until when it waits for the answer; `None` is as long as it takes.
+    pub until: Option<Instant>,
 }
 
 impl Call<'_> {
+    /// For what is done in its name.
+    #[must_use]
+    pub fn work(&self) -> Work {
+        Work {
+            owner: Owner::of(self.identity),
+            until: self.until,
+        }
+    }
+
     /// # Errors
     ///
     /// [`Code::Forbidden`] without the scope.

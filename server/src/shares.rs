@@ -17,6 +17,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub struct Address(IpAddr);
 
 impl Address {
+    /// The address, or that of the network.
+    #[must_use]
+    pub fn ip(self) -> IpAddr {
+        self.0
+    }
+
     /// Bits of an IPv6 address that say whose network it is.
     const NETWORK: u32 = 64;
 

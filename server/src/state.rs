@@ -9,8 +9,8 @@ use crate::gate::Gate;
 use crate::health::Health;
 use crate::hosts::Hosts;
 use crate::http::routes::Routes;
-use crate::identity::Identity;
-use crate::limits::{RateLimiter, Route};
+use crate::identity::{Identity, Proof};
+use crate::limits::Route;
 use crate::seal::{self, Sealer};
 use crate::service::Service;
 use crate::shares::{Address, Shares};
@@ -31,8 +31,6 @@ pub struct Parts {
     pub service: Arc<Service>,
     /// Who is asking.
     pub auth: Authenticator,
-    /// How often they may.
-    pub limiter: RateLimiter,
     /// How many at once.
     pub gate: Gate,
     /// How bodies are read.
@@ -72,7 +70,8 @@ impl App {
         Self(Arc::new(parts))
     }
 
-    /// Lets a caller in: who it is, and whether it comes too often.
+    /// Lets a caller in: who it is, and whether it comes too often. `address` is where it calls from, which counts where
+    /// nobody is asked who they are.
     ///
     /// # Errors
     ///
@@ -91,9 +90,17 @@ impl App {
                     self.metrics.auth_failed("limited");
                 }
             })?;
-        self.limiter.check(&identity, route).await.inspect_err(|_| {
-            self.metrics.rate_limited(route.as_str());
-        })?;
+        let identity = match identity.proof {
+            Proof::None(_) => Identity::anonymous_at(Some(address)),
+            Proof::Token | Proof::Key => identity,
+        };
+        self.service
+            .limiter
+            .check(&identity, route)
+            .await
+            .inspect_err(|_| {
+                self.metrics.rate_limited(route.as_str());
+            })?;
         Ok(identity)
     }
 

@@ -53,6 +53,8 @@ pub enum StoreError {
     },
     /// Another write came first; read again and retry.
     Conflict,
+    /// The namespace would hold more than it may.
+    Quota(String),
     /// The database cannot be reached, or did not answer in time.
     Unavailable(String),
     /// The database holds what this program did not write.
@@ -66,6 +68,7 @@ impl fmt::Display for StoreError {
             Self::Exists(what) => write!(f, "{what} exists already"),
             Self::VersionMismatch { current } => write!(f, "the current version is {current}"),
             Self::Conflict => f.write_str("another write came first"),
+            Self::Quota(detail) => f.write_str(detail),
             Self::Unavailable(detail) => write!(f, "the database cannot be reached: {detail}"),
             Self::Corrupt(detail) => write!(f, "the database holds something unexpected: {detail}"),
         }
@@ -82,6 +85,9 @@ pub type Base = u64;
 
 /// Namespaces of one id that are told at the most.
 pub const PLACES: usize = 16;
+
+/// Bytes of contexts and reasons in one page of decisions at the most, but for one that is larger by itself.
+pub const PAGE_BYTES: u64 = 16 << 20;
 
 /// Storage of a server.
 #[async_trait]
@@ -108,10 +114,11 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// The namespaces in which an id was ever used, of these if any are given: at most [`PLACES`], those with a policy first.
     async fn places(&self, id: &str, among: Option<&[String]>) -> Result<Vec<IdPlace>>;
 
-    /// Policies in the order of their ids, then of their namespaces, from after `page.after`, a [`PolicyKey::cursor`].
+    /// Policies in the order of their ids, then of their namespaces, from after `page.after`, a [`PolicyKey::cursor`];
+    /// without their texts.
     async fn policies(&self, filter: &PolicyFilter, page: &Page) -> Result<Slice<PolicyRecord>>;
 
-    /// Versions of a policy, newest first; `page.after` is the number of the last one seen.
+    /// Versions of a policy, newest first; without their texts. `page.after` is the number of the last one seen.
     async fn versions(&self, key: &PolicyKey, page: &Page) -> Result<Slice<PolicyVersion>>;
 
     /// One version of a policy.
@@ -124,7 +131,8 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// [`StoreError::Exists`], [`StoreError::Missing`] and [`StoreError::VersionMismatch`] as `write.expected` says;
     /// [`StoreError::VersionMismatch`] also when it activates the newest version, brings none and does not expect one by its
     /// number: the version that was checked has to be named. [`StoreError::Conflict`] when it changes what is active and
-    /// `write.base` is not the current revision.
+    /// `write.base` is not the current revision. [`StoreError::Quota`] when it brings a version that the namespace has no room
+    /// for.
     async fn write_policy(&self, write: &PolicyWrite, audit: &NewAudit) -> Result<PolicyRecord>;
 
     /// Removes a policy; its versions stay readable, and a policy that is created again counts on from them. Returns the
@@ -187,13 +195,20 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// [`StoreError::Exists`] and [`StoreError::Missing`]; [`StoreError::Conflict`] when a revoked key is to be rotated.
     async fn change_key(&self, change: &KeyChange, audit: &NewAudit) -> Result<()>;
 
-    /// Appends decisions; one whose request id and time are there already is not stored twice.
+    /// Appends decisions; one that is there already, by its request id and its own, is not stored twice.
     async fn append_decisions(&self, decisions: &[DecisionRecord]) -> Result<()>;
 
-    /// Decisions on a request id, newest first.
-    async fn decision(&self, request_id: &str) -> Result<Vec<DecisionRecord>>;
+    /// Decisions on a request id that fit a filter, newest first; `page.after` is the id of the last one seen. A page ends
+    /// early where its texts would be longer than [`PAGE_BYTES`].
+    async fn decision(
+        &self,
+        request_id: &str,
+        filter: &DecisionFilter,
+        page: &Page,
+    ) -> Result<Slice<DecisionRecord>>;
 
-    /// Decisions, newest first; `page.after` is the `seq` of the last one seen.
+    /// Decisions, newest first; `page.after` is the `seq` of the last one seen. A page ends early where its texts would be
+    /// longer than [`PAGE_BYTES`].
     async fn decisions(&self, filter: &DecisionFilter, page: &Page) -> Result<Slice<DecisionRecord>>;
 
     /// Counts of decisions.

@@ -83,6 +83,7 @@ async fn new_key(server: &Running) -> String {
     let call = Call {
         identity: &admin,
         request_id: "test",
+        until: None,
     };
     let new = NewKey {
         name: "gateway".to_owned(),

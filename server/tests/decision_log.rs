@@ -47,6 +47,7 @@ fn now() -> i64 {
 fn record(id: impl ToString) -> DecisionRecord {
     DecisionRecord {
         seq: 0,
+        id: None,
         request_id: id.to_string(),
         at_ms: now(),
         namespace: "global".to_owned(),
@@ -320,6 +321,25 @@ fn standard_output_gets_lines_of_json() {
         .filter_map(|line| serde_json::from_str(&line[line.find('{')?..]).ok())
         .collect();
     assert_eq!(ids(&lines).len(), 50);
+}
+
+#[tokio::test]
+async fn large_answers_are_bounded_by_bytes() {
+    let directory = tempfile::tempdir().unwrap();
+    let (metrics, log, _task) = to_file(&directory.path().join("d.jsonl"), 1000, false);
+    let reason = "x".repeat(MAX_BYTES / 4);
+    for n in 0..6 {
+        let large = DecisionRecord {
+            reason: Some(reason.clone()),
+            ..record(n)
+        };
+        let large = Entry {
+            record: Box::new(large),
+            context: None,
+        };
+        log.record(large).await;
+    }
+    assert_eq!((log.pending(), dropped(&metrics, "overflow")), (4, 2));
 }
 
 #[tokio::test]
@@ -1009,7 +1029,10 @@ async fn an_id_that_is_used_again_hides_no_decision() {
     }
     tokio::spawn(task.run());
     assert_eq!(log.flush(LONG).await, 0);
-    assert_eq!(stored(&*store).await.len(), 1200);
+    let stored = stored(&*store).await;
+    assert_eq!(stored.len(), 1200);
+    // Nor does it move one in time.
+    assert!(stored.iter().all(|decision| decision.at_ms == at_ms));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

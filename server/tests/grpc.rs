@@ -15,14 +15,18 @@ use policy_proto::v1::evaluate_policy_stream_response::Outcome;
 use policy_proto::v1::policy_document::Document;
 use policy_proto::v1::policy_service_client::PolicyServiceClient;
 use policy_proto::{Message as _, rpc, v1};
+use policy_server::heavy::Work;
 use policy_server::identity::{Identity, Role};
 use policy_server::service::Call;
 use policy_server::service::keys::NewKey;
+use policy_server::shares::Address;
+use policy_server::turns::Owner;
 use prost_types::{Struct, Value, value::Kind};
 use secrecy::ExposeSecret as _;
 use serde_json::{Value as Json, json};
 use server::Running;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_stream::StreamExt as _;
@@ -401,6 +405,7 @@ async fn rest_and_grpc_answer_alike() {
         json!({ "namespace": "staging", "trace": true }),
         json!({ "policies": ["cost"], "dryRun": true }),
         json!({ "policies": ["nobody"] }),
+        json!({ "policies": ["cost", "cost"] }),
         json!({ "namespace": "staging", "policies": ["cost"] }),
         json!({ "namespace": "Staging" }),
         json!({ "namespace": "" }),
@@ -622,6 +627,7 @@ async fn key_in(server: &Running, role: Role, namespace: Option<&str>) -> (Strin
     let call = Call {
         identity: &admin,
         request_id: "test",
+        until: None,
     };
     let new = NewKey {
         name: role.as_str().to_owned(),
@@ -707,6 +713,7 @@ async fn callers_prove_who_they_are_before_anything_is_read() {
     let call = Call {
         identity: &identity,
         request_id: "test",
+        until: None,
     };
     server.app.service.revoke_key(call, &id).await.unwrap();
     server.app.auth.forget_key(&id);
@@ -884,6 +891,47 @@ async fn where_approval_is_required_nothing_over_grpc_activates() {
             .unwrap()
             .into_inner();
         assert_eq!((done.active_version, done.pending_approval), (None, true));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn quotas_and_shares_are_those_of_rest() {
+    let server = Running::start(&[("QUOTA_POLICIES", "1"), ("HEAVY_WORKERS", "1")]).await;
+    let mut client = client(&server).await;
+    create(&mut client, COST).await;
+    let another = COST.replace("id: cost,", "id: dear,");
+    let another = v1::CreatePolicyRequest {
+        policy: yaml(&another),
+    };
+    let result = client.create_policy(another).await;
+    refused(result, Code::ResourceExhausted, "quota_exceeded");
+
+    // All the long work that one address may have, and one piece more.
+    let here = Identity::anonymous_at(Some(Address::of(server.addresses.grpc.ip())));
+    let owner = Owner::of(&here);
+    let work = Work { owner, until: None };
+    let (release, wait) = std::sync::mpsc::channel::<()>();
+    let held = Arc::new(std::sync::Mutex::new(wait));
+    let jobs: Vec<_> = (0..9)
+        .map(|_| {
+            let (pool, held) = (server.app.service.heavy.clone(), Arc::clone(&held));
+            let job = move |_: &_| held.lock().unwrap().recv().is_ok();
+            tokio::spawn(async move { pool.run(work, job).await })
+        })
+        .collect();
+    while server.app.service.heavy.load() != (1, 8) {
+        tokio::task::yield_now().await;
+    }
+    let result = client
+        .create_policy(v1::CreatePolicyRequest { policy: yaml(COST) })
+        .await;
+    let status = refused(result, Code::ResourceExhausted, "rate_limited");
+    assert_eq!(status.metadata().get("retry-after").unwrap(), "1");
+    for _ in &jobs {
+        release.send(()).unwrap();
+    }
+    for job in jobs {
+        assert!(job.await.unwrap().unwrap());
     }
 }
 
@@ -1069,6 +1117,7 @@ async fn simulation_decides_with_drafts_and_keeps_nothing() {
     let call = Call {
         identity: &caller,
         request_id: "test",
+        until: None,
     };
     let service = &server.app.service;
     service.deploy_bundle(call, bytes.into(), None).await.unwrap();

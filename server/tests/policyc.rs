@@ -434,6 +434,7 @@ async fn secrets_come_from_files_and_the_environment_and_are_never_shown() {
         let call = Call {
             identity: &admin,
             request_id: "test",
+            until: None,
         };
         let new = NewKey {
             name: role.as_str().to_owned(),

@@ -12,12 +12,23 @@
 mod server;
 
 use policy_compiler::{Compiler, Options};
+use policy_server::document::Format;
+use policy_server::error::{Code, ServiceError};
+use policy_server::heavy::{Stop, Work};
+use policy_server::identity::Identity;
+use policy_server::service::Caller;
+use policy_server::service::evaluate::{LONG, Whole};
+use policy_server::service::simulate::{Contexts, Draft, Simulation};
+use policy_server::shares::Address;
+use policy_server::storage::model::{DecisionFilter, Page};
+use policy_server::telemetry::metrics::Transport;
+use policy_server::turns::Owner;
 use serde_json::{Value, json};
 use server::Running;
 use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// An answer, as far as tests look at it.
 struct Answer {
@@ -1644,7 +1655,21 @@ async fn decisions_are_logged_masked_and_counted() {
     assert_eq!(context["llm"]["model"], "a");
     assert!(!logged.to_string().contains("x@example.com"), "{logged}");
     // In the database it is not even that.
-    let stored = server.app.service.store.decision("r2").await.unwrap();
+    let (all, page) = (
+        DecisionFilter::default(),
+        Page {
+            limit: 5,
+            after: None,
+        },
+    );
+    let stored = server
+        .app
+        .service
+        .store
+        .decision("r2", &all, &page)
+        .await
+        .unwrap()
+        .items;
     assert!(stored[0].context.as_ref().unwrap().starts_with("enc:v1:k1:"));
     let one = send("GET", "/api/v1/decisions/r1").to(&server).await.json();
     assert_eq!(one["items"][0]["decision"], "allow");
@@ -1968,6 +1993,12 @@ fn bad_inputs() -> Vec<Bad> {
             "unknown_policy",
         ),
         row(
+            "a policy that is named twice",
+            evaluate(r#"{"context": {}, "policies": ["taken", "taken"]}"#),
+            400,
+            "duplicate_policy",
+        ),
+        row(
             "a namespace that no active policy is of",
             evaluate(r#"{"context": {}, "namespace": "nowhere"}"#),
             400,
@@ -2026,6 +2057,31 @@ fn bad_inputs() -> Vec<Bad> {
             send("POST", "/api/v1/simulate").json(&json!({"contexts": [{}], "namespace": "one"})),
             400,
             "unknown_namespace",
+        ),
+        row(
+            "a batch with a policy that is named twice",
+            send("POST", "/api/v1/evaluate/batch")
+                .json(&json!({"contexts": [{}], "policies": ["taken", "taken"]})),
+            400,
+            "duplicate_policy",
+        ),
+        row(
+            "a simulation with a policy that is named twice",
+            send("POST", "/api/v1/simulate").json(&json!({"contexts": [{}], "policies": ["taken", "taken"]})),
+            400,
+            "duplicate_policy",
+        ),
+        row(
+            "a simulation with more policies than a batch may have contexts",
+            send("POST", "/api/v1/simulate").json(&json!({"context": {}, "policies": vec!["p"; 11]})),
+            413,
+            "too_large",
+        ),
+        row(
+            "a simulation with more drafts than a batch may have contexts",
+            send("POST", "/api/v1/simulate").json(&json!({"context": {}, "drafts": vec!["x"; 11]})),
+            413,
+            "too_large",
         ),
         row(
             "a simulation with an empty list of policies",
@@ -2204,6 +2260,12 @@ fn bad_inputs() -> Vec<Bad> {
         row(
             "a `cursor` of decisions that no page gave",
             send("GET", "/api/v1/decisions?cursor=x"),
+            400,
+            "malformed_request",
+        ),
+        row(
+            "a `cursor` of the decisions on a request that no page gave",
+            send("GET", "/api/v1/decisions/r?cursor=x"),
             400,
             "malformed_request",
         ),
@@ -2443,31 +2505,349 @@ async fn documents_wait_for_the_pool_and_decisions_do_not() {
     };
     assert_eq!(free, [422, 422, 200, 200, 422]);
 
-    let (release, wait) = std::sync::mpsc::channel::<()>();
-    let held = Arc::new(std::sync::Mutex::new(wait));
-    let jobs: Vec<_> = (0..WORKERS * 9)
-        .map(|_| {
-            let (pool, held) = (server.app.service.heavy.clone(), Arc::clone(&held));
-            tokio::spawn(async move { pool.run(move || held.lock().unwrap().recv().is_ok()).await })
-        })
-        .collect();
-    tokio::task::yield_now().await;
+    // One address has all workers and eight places in the queue for each; here, that is this address.
+    let here = Identity::anonymous_at(Some(Address::of(server.addresses.http.ip())));
+    let full = Held::fill(&server, &[here], WORKERS * 9).await;
     for request in &requests {
         let answer = request.clone().to(&server).await;
         assert_eq!(
-            (answer.status, answer.json()["code"].as_str()),
-            (503, Some("overloaded")),
+            (
+                answer.status,
+                answer.json()["code"].as_str(),
+                answer.header("retry-after")
+            ),
+            (429, Some("rate_limited"), "1"),
             "{} {}",
             request.method,
             request.path
         );
     }
     assert_eq!(decision(&server, "a").await, "allow");
-    for _ in &jobs {
-        release.send(()).unwrap();
-    }
-    for job in jobs {
-        assert!(job.await.unwrap().unwrap());
-    }
+    full.release().await;
     assert_eq!(requests[3].clone().to(&server).await.status, 200);
+
+    // Others have no more than a place in the queue each, so nobody makes room.
+    let others: Vec<_> = (0..WORKERS * 34)
+        .map(|n| Identity::anonymous_at(Some(Address::of([10, 0, 0, u8::try_from(n).unwrap()].into()))))
+        .collect();
+    let full = Held::fill(&server, &others, 1).await;
+    let answer = requests[3].clone().to(&server).await;
+    assert_eq!(
+        (
+            answer.status,
+            answer.json()["code"].as_str(),
+            answer.header("retry-after")
+        ),
+        (503, Some("overloaded"), "1")
+    );
+    full.release().await;
+    assert_eq!(requests[3].clone().to(&server).await.status, 200);
+    let metrics = server.app.scrape();
+    for reason in ["share", "queue"] {
+        let counted = metrics.contains(&format!("llm_policy_shed_total{{reason=\"{reason}\"}}"));
+        assert!(counted, "{metrics}");
+    }
+}
+
+/// Work that goes on until it is released.
+struct Held {
+    jobs: Vec<tokio::task::JoinHandle<Result<bool, ServiceError>>>,
+    release: std::sync::mpsc::Sender<()>,
+}
+
+impl Held {
+    /// So many jobs of each identity, all of them in the pool or in front of it.
+    async fn fill(server: &Running, of: &[Identity], each: usize) -> Self {
+        let (release, wait) = std::sync::mpsc::channel::<()>();
+        let held = Arc::new(std::sync::Mutex::new(wait));
+        let mut jobs = Vec::new();
+        for identity in of {
+            let owner = Owner::of(identity);
+            for _ in 0..each {
+                let (pool, held) = (server.app.service.heavy.clone(), Arc::clone(&held));
+                let job = move |_: &Stop| held.lock().unwrap().recv().is_ok();
+                let work = Work { owner, until: None };
+                jobs.push(tokio::spawn(async move { pool.run(work, job).await }));
+            }
+        }
+        while {
+            let (running, waiting) = server.app.service.heavy.load();
+            running + waiting < jobs.len()
+        } {
+            tokio::task::yield_now().await;
+        }
+        Self { jobs, release }
+    }
+
+    async fn release(self) {
+        for _ in &self.jobs {
+            self.release.send(()).unwrap();
+        }
+        for job in self.jobs {
+            assert!(job.await.unwrap().unwrap());
+        }
+    }
+}
+
+/// What nobody waits for any more is not done: a batch stops when its connection is gone.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_ends_with_its_connection() {
+    const CONTEXTS: usize = 2_000_000;
+    let server = Running::start(&[
+        ("MAX_BATCH", "10000000"),
+        ("MAX_BODY", "64MB"),
+        ("MAX_RESULTS", "100GB"),
+        ("REQUEST_TIMEOUT", "1h"),
+        ("DECISION_LOG", "off"),
+    ])
+    .await;
+    let made = send("POST", "/api/v1/policies").yaml(&policy("p", "team", "a", "active"));
+    assert_eq!(made.to(&server).await.status, 201);
+    let evaluated = || {
+        let stats = server.app.service.cache.stats();
+        stats.bypassed + stats.misses + stats.l1_hits
+    };
+    let body = format!("{{\"contexts\":[{}{{}}]}}", "{},".repeat(CONTEXTS - 1));
+    let head = format!(
+        "POST /api/v1/evaluate/batch HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    let mut connection = std::net::TcpStream::connect(server.addresses.http).unwrap();
+    let connection = tokio::task::spawn_blocking(move || {
+        connection.write_all(head.as_bytes()).unwrap();
+        connection.write_all(body.as_bytes()).unwrap();
+        connection
+    })
+    .await
+    .unwrap();
+    while evaluated() == 0 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    drop(connection);
+    while server.app.service.heavy.load() != (0, 0) {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let done = usize::try_from(evaluated()).unwrap();
+    assert!(done < CONTEXTS, "{done} contexts were decided for nobody");
+}
+
+/// `REQUEST_TIMEOUT` is how long work takes, not only how long callers wait.
+#[tokio::test(flavor = "multi_thread")]
+async fn work_ends_with_the_time_of_its_request() {
+    const CONTEXTS: usize = 2_000_000;
+    let server = Running::start(&[
+        ("MAX_BATCH", "10000000"),
+        ("MAX_BODY", "64MB"),
+        ("MAX_RESULTS", "100GB"),
+        ("DECISION_LOG", "off"),
+    ])
+    .await;
+    let made = send("POST", "/api/v1/policies").yaml(&policy("p", "team", "a", "active"));
+    assert_eq!(made.to(&server).await.status, 201);
+    let service = &server.app.service;
+    let body = format!("{{\"contexts\":[{}{{}}]}}", "{},".repeat(CONTEXTS - 1));
+    let caller = |until| Caller {
+        identity: Identity::anonymous(),
+        request_id: "r".into(),
+        transport: Transport::Rest,
+        until,
+    };
+    // In the time that it takes to read so many, one of them is decided at the most.
+    let soon = caller(Some(Instant::now() + Duration::from_millis(5)));
+    let late = service.evaluate_batch(&soon, body.into()).await;
+    assert_eq!(late.map(|_| ()).unwrap_err().code, Code::DeadlineExceeded);
+    let asked = service.cache.stats();
+    assert!(asked.bypassed + asked.misses < CONTEXTS as u64);
+    // What comes too late is not begun, whatever it is.
+    let over = caller(Some(Instant::now()));
+    let text = policy("q", "team", "b", "active");
+    let write = service
+        .create_policy(over.call(), text.clone(), Format::Yaml)
+        .await;
+    let check = service
+        .validate_policy(over.call(), text.clone(), Format::Yaml)
+        .await;
+    let simulation = Simulation {
+        contexts: Contexts::One("{}".to_owned()),
+        drafts: vec![Draft {
+            source: text,
+            format: Format::Yaml,
+        }],
+        policies: None,
+        namespace: None,
+        trace: true,
+    };
+    let simulated = service.simulate(over.call(), simulation).await;
+    let deployed = service
+        .deploy_bundle(over.call(), Arc::from(bundle(&[])), None)
+        .await;
+    let long = format!("{{\"context\":{{\"x\":\"{}\"}}}}", "x".repeat(LONG));
+    let decided = service.evaluate(&over, Whole(long.into())).await;
+    for code in [
+        write.unwrap_err().code,
+        check.unwrap_err().code,
+        simulated.unwrap_err().code,
+        deployed.unwrap_err().code,
+        decided.unwrap_err().code,
+    ] {
+        assert_eq!(code, Code::DeadlineExceeded);
+    }
+}
+
+/// A batch is as many requests as it has contexts.
+#[tokio::test(flavor = "multi_thread")]
+async fn contexts_count_in_the_rate_limit() {
+    let server = Running::start(&[
+        ("RATE_LIMIT_ROUTES", "evaluate=1,policies=1"),
+        ("RATE_LIMIT_BURST", "1000"),
+        ("MAX_BATCH", "2000"),
+    ])
+    .await;
+    let made = send("POST", "/api/v1/policies").yaml(&policy("p", "team", "a", "active"));
+    assert_eq!(made.to(&server).await.status, 201);
+    for path in ["/api/v1/evaluate/batch", "/api/v1/simulate"] {
+        let batch =
+            |contexts: usize| send("POST", path).json(&json!({"contexts": vec![json!({}); contexts]}));
+        let first = batch(800).to(&server).await;
+        assert_eq!(first.status, 200, "{}", first.json());
+        let second = batch(800).to(&server).await;
+        assert_eq!(
+            (second.status, second.json()["code"].as_str()),
+            (429, Some("rate_limited")),
+            "{path}"
+        );
+        // One context more comes every second, so 600 are missing, less what this machine took.
+        let wait: u32 = second.header("retry-after").parse().unwrap();
+        assert!((1..=601).contains(&wait), "{wait}");
+        let never = batch(1002).to(&server).await;
+        assert_eq!(
+            (never.status, never.json()["code"].as_str()),
+            (413, Some("too_large")),
+            "{path}"
+        );
+        // What was refused took nothing but its own place.
+        assert_eq!(batch(100).to(&server).await.status, 200);
+    }
+}
+
+/// Results are bounded together, however many there are and however much each explains.
+#[tokio::test(flavor = "multi_thread")]
+async fn results_are_bounded() {
+    let server = Running::start(&[("MAX_RESULTS", "64KB")]).await;
+    let made = send("POST", "/api/v1/policies").yaml(&policy("p", "team", "a", "active"));
+    assert_eq!(made.to(&server).await.status, 201);
+    for path in ["/api/v1/evaluate/batch", "/api/v1/simulate"] {
+        let batch = |contexts: usize| {
+            send("POST", path).json(&json!({"contexts": vec![json!({}); contexts], "trace": true}))
+        };
+        assert_eq!(batch(10).to(&server).await.status, 200);
+        let large = batch(1000).to(&server).await;
+        assert_eq!(
+            (large.status, large.json()["code"].as_str()),
+            (413, Some("too_large")),
+            "{path}"
+        );
+    }
+}
+
+/// A namespace holds no more than it may.
+#[tokio::test(flavor = "multi_thread")]
+async fn quotas_hold_for_each_namespace() {
+    let quota = |answer: &Answer| {
+        assert_eq!(
+            (answer.status, answer.json()["code"].as_str()),
+            (403, Some("quota_exceeded"))
+        );
+    };
+    let create = |text: &str| send("POST", "/api/v1/policies").yaml(text);
+    let server = Running::start(&[("QUOTA_POLICIES", "2"), ("QUOTA_RULES", "1")]).await;
+    assert_eq!(
+        create(&policy("a", "team", "a", "active"))
+            .to(&server)
+            .await
+            .status,
+        201
+    );
+    // Drafts are policies, and their rules do not decide.
+    quota(&create(&policy("b", "team", "b", "active")).to(&server).await);
+    assert_eq!(
+        create(&policy("b", "team", "b", "draft"))
+            .to(&server)
+            .await
+            .status,
+        201
+    );
+    quota(&create(&policy("c", "team", "c", "draft")).to(&server).await);
+    let activate = send("PATCH", "/api/v1/policies/b/status").json(&json!({"status": "active"}));
+    quota(&activate.clone().to(&server).await);
+    assert_eq!(
+        create(&policy("d", "other", "d", "active"))
+            .to(&server)
+            .await
+            .status,
+        201
+    );
+    let retire = send("PATCH", "/api/v1/policies/a/status").json(&json!({"status": "draft"}));
+    assert_eq!(retire.to(&server).await.status, 200);
+    assert_eq!(activate.to(&server).await.status, 200);
+    assert_eq!(decision(&server, "b").await, "deny");
+
+    let text = policy("a", "team", "a", "draft");
+    let bytes = text.len();
+    let (most, kept) = (bytes.to_string(), (2 * bytes).to_string());
+    let server = Running::start(&[("QUOTA_BYTES", &most), ("QUOTA_HISTORY", &kept)]).await;
+    assert_eq!(create(&text).to(&server).await.status, 201);
+    let put = |text: &str| send("PUT", "/api/v1/policies/a").yaml(text);
+    quota(&put(&format!("{text}#")).to(&server).await);
+    assert_eq!(put(&text).to(&server).await.status, 200);
+    quota(&put(&text).to(&server).await);
+    // What is full can be emptied.
+    assert_eq!(send("DELETE", "/api/v1/policies/a").to(&server).await.status, 204);
+}
+
+/// However often somebody uses a request id: every decision is there, in its time, in pages.
+#[tokio::test(flavor = "multi_thread")]
+async fn many_decisions_on_one_request_id() {
+    let server = Running::start(&[]).await;
+    let made = send("POST", "/api/v1/policies").yaml(&policy("p", "team", "a", "active"));
+    assert_eq!(made.to(&server).await.status, 201);
+    let begin = policy_server::clock::now_ms();
+    let ask = json!({
+        "requestId": "same",
+        "context": {"llm": {"model": "a"}, "request": {"id": "x", "timestamp": "2999-01-01T00:00:00Z"}},
+    });
+    for _ in 0..50 {
+        assert_eq!(
+            send("POST", "/api/v1/evaluate")
+                .json(&ask)
+                .to(&server)
+                .await
+                .status,
+            200
+        );
+    }
+    let end = policy_server::clock::now_ms();
+    while server.app.service.log.pending() > 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let mut seen = Vec::new();
+    let mut path = "/api/v1/decisions/same?limit=20".to_owned();
+    let mut pages = 0;
+    loop {
+        let page = send("GET", &path).to(&server).await.json();
+        for decision in page["items"].as_array().unwrap() {
+            let at: jiff::Timestamp = decision["at"].as_str().unwrap().parse().unwrap();
+            assert!((begin..=end).contains(&at.as_millisecond()), "{decision}");
+            seen.push(decision["id"].as_str().unwrap().to_owned());
+        }
+        pages += 1;
+        match page["next"].as_str() {
+            Some(next) => path = format!("/api/v1/decisions/same?limit=20&cursor={next}"),
+            None => break,
+        }
+    }
+    assert_eq!((pages, seen.len()), (3, 50));
+    seen.dedup();
+    assert_eq!(seen.len(), 50);
+    assert!(seen.is_sorted_by(|a, b| a > b), "newest first");
 }

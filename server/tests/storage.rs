@@ -7,11 +7,11 @@
 mod postgres;
 
 use policy_server::audit::{self, Broken};
-use policy_server::config;
+use policy_server::config::{self, Quota};
 use policy_server::identity::{Scope, Scopes};
 use policy_server::storage::model::{
-    Activate, ApiKey, DecisionFilter, DecisionRecord, Deployment, Expected, IdPlace, KeyChange, NewAudit,
-    NewBundle, Page, PolicyFilter, PolicyKey, PolicyRecord, PolicyStatus, PolicyVersion, PolicyWrite,
+    Activate, ApiKey, DecisionFilter, DecisionId, DecisionRecord, Deployment, Expected, IdPlace, KeyChange,
+    NewAudit, NewBundle, Page, PolicyFilter, PolicyKey, PolicyRecord, PolicyStatus, PolicyVersion, PolicyWrite,
 };
 use policy_server::storage::postgres::Postgres;
 use policy_server::storage::sqlite::Sqlite;
@@ -149,6 +149,8 @@ cases! {
     drafts_keep_the_revision,
     activation_names_the_version_that_was_checked,
     approval_and_retirement,
+    namespaces_hold_no_more_than_they_may,
+    bundles_take_no_more_than_they_may,
     racing_writers_lose_nothing,
     writers_that_do_not_clash_queue,
     of_two_on_one_base_one_wins,
@@ -158,6 +160,9 @@ cases! {
     bundles_are_stored_activated_and_rolled_back,
     keys_are_created_rotated_and_revoked,
     decisions_are_logged_once_and_found,
+    many_decisions_on_one_request_come_in_pages,
+    pages_of_decisions_are_bounded_in_bytes,
+    queries_of_the_log_end_in_time,
     decisions_are_counted,
     old_decisions_are_pruned_in_parts,
     every_change_is_in_the_audit_trail,
@@ -219,6 +224,7 @@ fn active(id: &str, expected: Expected, base: u64, source: &str) -> PolicyWrite 
         version: Some(version(id, "team", PolicyStatus::Active, source)),
         activate: Activate::Latest,
         approved_by: None,
+        quota: Quota::default(),
     }
 }
 
@@ -267,7 +273,7 @@ async fn a_new_store_is_empty(bed: &Bed) {
     assert_eq!(store.active_bundle().await.unwrap(), None);
     assert_eq!(store.bundle_bytes("b").await.unwrap(), None);
     assert_eq!(store.key("k").await.unwrap(), None);
-    assert_eq!(store.decision("r").await.unwrap(), []);
+    assert_eq!(on_request(store, "r").await, []);
     assert_eq!(store.audit(0, 5).await.unwrap(), []);
     assert_eq!(store.audit_head().await.unwrap(), (0, [0; 32]));
     let stats = store.decision_stats(&DecisionFilter::default()).await.unwrap();
@@ -299,14 +305,20 @@ async fn policies_are_created_read_and_listed(bed: &Bed) {
     );
     assert_eq!(store.policy(&of("p")).await.unwrap(), Some(created.clone()));
     assert_eq!(store.version(&of("p"), 1).await.unwrap(), Some(want.clone()));
+    // Lists are as long as their names, not as their texts.
+    let mut listed = created;
+    listed.latest.source = Arc::from("");
+    let items = store
+        .policies(&PolicyFilter::default(), &page(9))
+        .await
+        .unwrap()
+        .items;
     assert_eq!(
-        store
-            .policies(&PolicyFilter::default(), &page(9))
-            .await
-            .unwrap()
-            .items,
-        [created]
+        (&items[..], items[0].latest.digest.is_empty()),
+        (&[listed.clone()][..], false)
     );
+    let versions = store.versions("p", &page(9)).await.unwrap().items;
+    assert_eq!(versions, [listed.latest]);
     let set = store.active().await.unwrap();
     assert_eq!((set.revision, set.changed_ms), (1, 70));
     assert_eq!(set.deployment, Deployment::Policies(vec![want]));
@@ -891,6 +903,7 @@ fn bundle(digest: &str, activate: bool) -> NewBundle {
         author: "ann".into(),
         created_ms: 11,
         activate,
+        quota: 0,
         bytes: Arc::from(&b"\0bytes\xff"[..]),
     }
 }
@@ -1098,9 +1111,20 @@ async fn keys_are_created_rotated_and_revoked(bed: &Bed) {
     assert_eq!(verify(store).await, Ok(9));
 }
 
+/// All decisions on a request id, newest first.
+async fn on_request(store: &dyn Store, request_id: &str) -> Vec<DecisionRecord> {
+    let slice = store
+        .decision(request_id, &DecisionFilter::default(), &page(99))
+        .await
+        .unwrap();
+    assert_eq!(slice.next, None);
+    slice.items
+}
+
 fn decision(request: &str, at_ms: i64) -> DecisionRecord {
     DecisionRecord {
         seq: 0,
+        id: Some(DecisionId::of_time(at_ms)),
         request_id: request.into(),
         at_ms,
         namespace: "team".into(),
@@ -1147,7 +1171,7 @@ async fn decisions_are_logged_once_and_found(bed: &Bed) {
         .await
         .unwrap();
 
-    let found = store.decision("r1").await.unwrap();
+    let found = on_request(store, "r1").await;
     assert_eq!(
         found.iter().map(|d| d.at_ms).collect::<Vec<_>>(),
         [11, 10],
@@ -1268,6 +1292,303 @@ async fn decisions_are_logged_once_and_found(bed: &Bed) {
     assert_eq!(seen, all);
 }
 
+async fn many_decisions_on_one_request_come_in_pages(bed: &Bed) {
+    let store = &*bed.store;
+    // One request id, one moment, several tenants: as a caller may make them.
+    let one = |n: u32| DecisionRecord {
+        id: Some(DecisionId::fresh()),
+        namespace: if n.is_multiple_of(10) { "other" } else { "team" }.into(),
+        errors: n,
+        ..decision("same", 7)
+    };
+    let all: Vec<_> = (0..1000).map(one).collect();
+    store.append_decisions(&all).await.unwrap();
+    // What came already does not come twice.
+    store.append_decisions(&all[..600]).await.unwrap();
+    store.append_decisions(&[decision("next", 7)]).await.unwrap();
+    let team = DecisionFilter {
+        namespaces: Some(vec!["team".into()]),
+        ..DecisionFilter::default()
+    };
+    for (filter, expected) in [(DecisionFilter::default(), 1000), (team, 900)] {
+        let (mut seen, mut after) = (Vec::new(), None);
+        loop {
+            let slice = store
+                .decision("same", &filter, &Page { limit: 70, after })
+                .await
+                .unwrap();
+            assert!(slice.items.len() <= 70);
+            seen.extend(slice.items.into_iter().map(|d| d.errors));
+            after = slice.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        assert_eq!(seen.len(), expected);
+        assert!(seen.is_sorted_by(|a, b| a > b), "newest first, each once");
+    }
+    let nonsense = Page {
+        limit: 5,
+        after: Some("nonsense".into()),
+    };
+    let refused = store
+        .decision("same", &DecisionFilter::default(), &nonsense)
+        .await;
+    assert!(matches!(refused, Err(StoreError::Missing(_))));
+}
+
+async fn pages_of_decisions_are_bounded_in_bytes(bed: &Bed) {
+    let store = &*bed.store;
+    let large = |n: u64, bytes: u64| DecisionRecord {
+        id: Some(DecisionId::fresh()),
+        duration_ns: n,
+        context: Some("x".repeat(usize::try_from(bytes).unwrap())),
+        ..decision("same", 7)
+    };
+    let most = storage::PAGE_BYTES;
+    // Newest first: two that fit together, one that fits into no page, one that fits with the last.
+    let sizes = [10, most / 3, most + 1, most / 3, most / 2];
+    for (n, bytes) in (0..).zip(sizes) {
+        store.append_decisions(&[large(n, bytes)]).await.unwrap();
+    }
+    let expected = [vec![4, 3], vec![2], vec![1, 0]];
+    for on_request in [false, true] {
+        let (mut pages, mut after) = (Vec::new(), None);
+        loop {
+            let (filter, page) = (DecisionFilter::default(), Page { limit: 50, after });
+            let slice = match on_request {
+                true => store.decision("same", &filter, &page).await.unwrap(),
+                false => store.decisions(&filter, &page).await.unwrap(),
+            };
+            pages.push(slice.items.iter().map(|d| d.duration_ns).collect::<Vec<_>>());
+            after = slice.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        assert_eq!(pages, expected);
+    }
+}
+
+async fn queries_of_the_log_end_in_time(bed: &Bed) {
+    let store = &*bed.store;
+    let rows: Vec<_> = (0..3000)
+        .map(|n| DecisionRecord {
+            matched_rules: (0..60).map(|rule| format!("p/{rule}")).collect(),
+            ..decision(&format!("r{n}"), n)
+        })
+        .collect();
+    store.append_decisions(&rows).await.unwrap();
+    let until = |until| DecisionFilter {
+        until,
+        ..DecisionFilter::default()
+    };
+    // 180,000 rules are not counted in no time, on any machine.
+    let over = until(Some(Instant::now()));
+    let refused = store.decision_stats(&over).await;
+    assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
+    // And the connection that was cut off serves others.
+    for _ in 0..20 {
+        assert_eq!(store.decision_stats(&until(None)).await.unwrap().total, 3000);
+        let later = until(Some(Instant::now() + Duration::from_secs(3600)));
+        assert_eq!(store.decision_stats(&later).await.unwrap().total, 3000);
+        assert_eq!(store.revision().await.unwrap(), 0);
+    }
+}
+
+async fn namespaces_hold_no_more_than_they_may(bed: &Bed) {
+    let store = &*bed.store;
+    let text = |n: usize| "x".repeat(n);
+    let of = |id: &str, namespace: &str, expected, bytes: usize| {
+        let write = draft(id, expected, 0, &text(bytes));
+        PolicyWrite {
+            version: Some(version(id, namespace, PolicyStatus::Draft, &text(bytes))),
+            quota: Quota {
+                policies: 2,
+                rules: 0,
+                bytes: 100,
+                history: 300,
+            },
+            ..write
+        }
+    };
+    let put = async |id: &str, namespace: &str, expected, bytes| {
+        write(store, &of(id, namespace, expected, bytes))
+            .await
+            .map(|_| ())
+    };
+    let quota = |result: Result<(), StoreError>, word: &str| {
+        let Err(StoreError::Quota(detail)) = result else {
+            panic!("not refused: {result:?}")
+        };
+        assert!(detail.contains(word) && detail.contains("`team`"), "{detail}");
+    };
+    use Expected::{Any, Nothing};
+    put("a", "team", Nothing, 60).await.unwrap();
+    quota(put("b", "team", Nothing, 41).await, "bytes of policies");
+    put("b", "team", Nothing, 40).await.unwrap();
+    quota(put("c", "team", Nothing, 0).await, "policies");
+    // Another namespace is another one's business.
+    put("d", "other", Nothing, 100).await.unwrap();
+    quota(put("b", "team", Any, 41).await, "bytes of policies");
+    // What was refused left nothing behind.
+    put("a", "team", Any, 10).await.unwrap();
+    put("b", "team", Any, 90).await.unwrap();
+    // 60 + 40 + 10 + 90 are kept, and stay when a policy goes.
+    store
+        .delete_policy("b", None, 0, &entry("policy.delete"))
+        .await
+        .unwrap();
+    put("e", "team", Nothing, 90).await.unwrap();
+    quota(put("e", "team", Any, 11).await, "bytes of versions");
+    put("e", "team", Any, 10).await.unwrap();
+    // A policy that moves makes room where it was.
+    store
+        .delete_policy("d", None, 0, &entry("policy.delete"))
+        .await
+        .unwrap();
+    put("e", "other", Any, 10).await.unwrap();
+    // Above a quota that came later, everything that takes less goes on.
+    let smaller = |id: &str, namespace: &str, bytes| PolicyWrite {
+        quota: Quota {
+            policies: 1,
+            rules: 0,
+            bytes: 5,
+            history: 0,
+        },
+        ..of(id, namespace, Any, bytes)
+    };
+    put("f", "other", Nothing, 20).await.unwrap();
+    write(store, &smaller("f", "other", 19)).await.unwrap();
+    let refused = write(store, &smaller("f", "other", 20)).await;
+    assert!(matches!(refused, Err(StoreError::Quota(_))), "{refused:?}");
+}
+
+async fn bundles_take_no_more_than_they_may(bed: &Bed) {
+    let store = &*bed.store;
+    let put = async |digest: &str, quota| {
+        let bundle = NewBundle {
+            quota,
+            ..bundle(digest, false)
+        };
+        store.put_bundle(&bundle, 0, &entry("bundle.put")).await
+    };
+    let each = bundle("a", false).bytes.len() as u64;
+    put("a", 2 * each).await.unwrap();
+    put("b", 2 * each).await.unwrap();
+    let refused = put("c", 2 * each).await;
+    assert!(matches!(refused, Err(StoreError::Quota(_))), "{refused:?}");
+    assert_eq!(store.bundle("c").await.unwrap(), None);
+    // What is there already takes nothing.
+    put("b", each).await.unwrap();
+    put("c", 0).await.unwrap();
+}
+
+/// What an earlier version left: a policy with two versions, one that was removed, and decisions without ids.
+const EARLIER: &str = "
+    INSERT INTO policy_versions VALUES
+        ('p', 1, 'team', 'P', '1', 'draft', 'xxx', 'yaml', 'd', 'ann', 1),
+        ('p', 2, 'team', 'P', '1', 'draft', 'äxxx', 'yaml', 'd', 'ann', 1),
+        ('q', 1, 'team', 'Q', '1', 'draft', 'xx', 'yaml', 'd', 'ann', 1);
+    INSERT INTO policies VALUES ('p', 2, NULL, NULL, 1, 1, 0);
+    INSERT INTO decisions (request_id, at_ms, namespace, subject, decision, reason, matched_rules, matched_policies, errors,
+        revision, duration_ns, cached, context) VALUES
+        ('r', 1700000000001, 'team', 'ann', 'deny', 'no', '[]', '[]', 0, '7', 1, TRUE, '{}'),
+        ('r', 1700000000002, 'team', 'ann', 'deny', NULL, '[]', '[]', 0, '7', 1, FALSE, NULL),
+        ('gone', 1, 'team', 'ann', 'deny', NULL, '[]', '[]', 0, '7', 1, FALSE, NULL);
+    DELETE FROM decisions WHERE request_id = 'gone';";
+
+/// The tables of the first version.
+fn first_tables(backend: &str) -> tempfile::TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    let own = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("migrations")
+        .join(backend);
+    let name = "1_initial.sql";
+    std::fs::copy(own.join(name), directory.path().join(name)).unwrap();
+    directory
+}
+
+async fn what_an_earlier_version_left_is_there(store: &dyn Store) {
+    let found = on_request(store, "r").await;
+    let times: Vec<_> = found.iter().map(|d| (d.seq, d.at_ms, d.id)).collect();
+    let time = |at_ms| Some(DecisionId::of_time(at_ms));
+    assert_eq!(
+        times,
+        [
+            (2, 1_700_000_000_002, time(1_700_000_000_002)),
+            (1, 1_700_000_000_001, time(1_700_000_000_001)),
+        ]
+    );
+    assert_eq!(found[1].reason.as_deref(), Some("no"));
+    // The spool may hold them still; and numbers are not given twice, so that cursors go on to mean what they meant.
+    let again = DecisionRecord {
+        id: None,
+        ..found[0].clone()
+    };
+    let new = DecisionRecord {
+        id: Some(DecisionId::fresh()),
+        ..decision("r", 1_700_000_000_002)
+    };
+    store.append_decisions(&[again, new]).await.unwrap();
+    let found = on_request(store, "r").await;
+    assert_eq!(found.len(), 3);
+    assert!(found[0].seq > 3, "{}", found[0].seq);
+    // 5 bytes are in use, 10 are kept.
+    let put = async |bytes: usize, quota| {
+        let text = "x".repeat(bytes);
+        let write_of = PolicyWrite {
+            quota,
+            ..draft("n", Expected::Nothing, 0, &text)
+        };
+        write(store, &write_of).await.map(|_| ())
+    };
+    let quota = |bytes, history| Quota {
+        policies: 2,
+        rules: 0,
+        bytes,
+        history,
+    };
+    for (bytes, history) in [(5, 0), (0, 10)] {
+        let refused = put(1, quota(bytes, history)).await;
+        assert!(matches!(refused, Err(StoreError::Quota(_))), "{refused:?}");
+    }
+    put(1, quota(6, 11)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_file_of_an_earlier_version_is_brought_up_to_date() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("db");
+    let tables = first_tables("sqlite");
+    let migrator = sqlx::migrate::Migrator::new(tables.path()).await.unwrap();
+    let url = format!("sqlite:{}?mode=rwc", path.display());
+    let mut connection = sqlx::SqliteConnection::connect(&url).await.unwrap();
+    migrator.run(&mut connection).await.unwrap();
+    connection.execute(EARLIER).await.unwrap();
+    connection.close().await.unwrap();
+    let store = file(&path).await;
+    what_an_earlier_version_left_is_there(&*store).await;
+    store.close().await;
+}
+
+#[tokio::test]
+async fn a_postgres_of_an_earlier_version_is_brought_up_to_date() {
+    let Some(database) = postgres::Database::create().await else {
+        return postgres::missing("a_postgres_of_an_earlier_version_is_brought_up_to_date");
+    };
+    let tables = first_tables("postgres");
+    let migrator = sqlx::migrate::Migrator::new(tables.path()).await.unwrap();
+    let mut connection = sqlx::PgConnection::connect(&database.url()).await.unwrap();
+    migrator.run(&mut connection).await.unwrap();
+    connection.execute(EARLIER).await.unwrap();
+    connection.close().await.unwrap();
+    let store = connect(&database.url());
+    what_an_earlier_version_left_is_there(&*store).await;
+    store.close().await;
+    database.remove().await;
+}
+
 async fn decisions_are_counted(bed: &Bed) {
     let store = &*bed.store;
     // More than one statement takes.
@@ -1335,12 +1656,12 @@ async fn old_decisions_are_pruned_in_parts(bed: &Bed) {
     assert_eq!(store.prune_decisions(7, 4).await, Ok(4));
     assert_eq!(store.prune_decisions(7, 4).await, Ok(3));
     assert_eq!(store.prune_decisions(7, 4).await, Ok(0));
-    assert_eq!(store.decision("r6").await.unwrap(), []);
-    assert_eq!(store.decision("r7").await.unwrap().len(), 1);
+    assert_eq!(on_request(store, "r6").await, []);
+    assert_eq!(on_request(store, "r7").await.len(), 1);
     assert_eq!(store.prune_decisions(i64::MAX, 100).await, Ok(3));
     // Numbers are not given twice, or cursors would point elsewhere.
     store.append_decisions(&[decision("new", 50)]).await.unwrap();
-    assert!(store.decision("new").await.unwrap()[0].seq > newest);
+    assert!(on_request(store, "new").await[0].seq > newest);
 }
 
 async fn every_change_is_in_the_audit_trail(bed: &Bed) {
@@ -1534,6 +1855,7 @@ async fn awkward_text_is_only_text(bed: &Bed) {
         decision: Some("allow".into()),
         from_ms: None,
         to_ms: None,
+        until: None,
     };
     let found = store.decisions(&filter, &page(3)).await.unwrap().items;
     assert_eq!(
@@ -1555,7 +1877,7 @@ async fn awkward_text_is_only_text(bed: &Bed) {
         ..decision("nul\0", 2)
     };
     store.append_decisions(&[nul, decision("next", 3)]).await.unwrap();
-    let found = store.decision("nul\0").await.unwrap();
+    let found = on_request(store, "nul\0").await;
     assert_eq!(
         (found[0].request_id.as_str(), found[0].matched_rules[0].as_str()),
         ("nul\u{fffd}", "a\u{fffd}b")
@@ -1573,8 +1895,8 @@ async fn awkward_text_is_only_text(bed: &Bed) {
         .append_decisions(&[record, decision("after", 5)])
         .await
         .unwrap();
-    assert_eq!(store.decision(&long).await.unwrap()[0].request_id, long[..512]);
-    assert_eq!(store.decision("after").await.unwrap().len(), 1);
+    assert_eq!(on_request(store, &long).await[0].request_id, long[..512]);
+    assert_eq!(on_request(store, "after").await.len(), 1);
     let filter = DecisionFilter {
         namespaces: Some(vec![long.clone()]),
         rule: Some(long),
@@ -1742,7 +2064,7 @@ async fn a_reopened_file_has_everything() {
             store.versions(&of("p"), &page(9)).await.unwrap(),
             store.bundles(&page(9)).await.unwrap(),
             store.key("k").await.unwrap(),
-            store.decision("r").await.unwrap(),
+            on_request(store, "r").await,
             store.audit(0, 99).await.unwrap(),
         )
     };
@@ -1996,7 +2318,7 @@ async fn what_was_acknowledged_survives_a_kill() {
         for n in 0..=last {
             let version = store.version(&of("p"), n + 1).await.unwrap().unwrap();
             assert_eq!(*version.source, format!("source {n}"));
-            assert_eq!(store.decision(&format!("r{n}")).await.unwrap().len(), 1);
+            assert_eq!(on_request(&*store, &format!("r{n}")).await.len(), 1);
         }
         assert_eq!(
             store.policy(&of("p")).await.unwrap().unwrap().latest.version,

@@ -493,7 +493,7 @@ async fn redis_is_used_where_the_named_authority_vouches_for_it() {
     };
     // Whether a request is counted in Redis: one that is not is counted in process.
     let shared = async |server: &Running| {
-        let limiter = &server.app.limiter;
+        let limiter = &server.app.service.limiter;
         let before = limiter.fallbacks();
         limiter
             .check(&Identity::anonymous(), Route::Evaluate)
@@ -547,7 +547,7 @@ async fn redis_is_used_where_the_named_authority_vouches_for_it() {
             .find_map(|line| line.strip_prefix(name)?.parse::<u64>().ok())
     };
     assert_eq!(shown(&bad), Some(3));
-    assert_eq!(shown(&good), Some(good.app.limiter.fallbacks()));
+    assert_eq!(shown(&good), Some(good.app.service.limiter.fallbacks()));
     // What nothing can be trusted by is said before anything is served.
     let unusable = config::Redis {
         url: SecretString::from("rediss://:hunter2@127.0.0.1/0"),

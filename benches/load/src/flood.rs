@@ -16,6 +16,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
@@ -51,6 +52,8 @@ struct Flood {
     name: &'static str,
     /// As the table says it.
     what: &'static str,
+    /// Whether a stored policy decides, which others may be put beside, or a bundle.
+    stored: bool,
     run: fn(Ports) -> Running,
 }
 
@@ -59,21 +62,25 @@ const FLOODS: &[Flood] = &[
     Flood {
         name: "none",
         what: "none",
+        stored: false,
         run: |_| Box::pin(std::future::pending()),
     },
     Flood {
         name: "idle-sockets",
         what: "4,000 sockets to both ports, opened again when closed, that send one byte",
+        stored: false,
         run: |ports| sockets(ports, b"P"),
     },
     Flood {
         name: "slow-heads",
         what: "4,000 sockets that send the head of a request and not its end",
+        stored: false,
         run: |ports| sockets(ports, b"POST /api/v1/evaluate HTTP/1.1\r\nhost: localhost\r\n"),
     },
     Flood {
         name: "slow-bodies",
         what: "4,000 sockets with requests of which one byte of the body comes",
+        stored: false,
         run: |ports| {
             sockets(
                 ports,
@@ -85,14 +92,140 @@ const FLOODS: &[Flood] = &[
     Flood {
         name: "large-bodies",
         what: "500 sockets with bodies of 4 MB that never end",
+        stored: false,
         run: large_bodies,
     },
     Flood {
         name: "connecting",
         what: "64 callers that connect, send nothing and go, as fast as they can",
+        stored: false,
         run: connecting,
     },
+    Flood {
+        name: "duplicate-ids",
+        what: "16 callers with batches of 1,000 contexts and a policy that is named 100,000 times",
+        stored: true,
+        run: |ports| asking(ports, 16, |_| duplicate_ids()),
+    },
+    Flood {
+        name: "batches",
+        what: "32 callers with batches of 1,000 contexts of 3 KB",
+        stored: true,
+        run: |ports| asking(ports, 32, |_| batch()),
+    },
+    Flood {
+        name: "compile-storm",
+        what: "32 callers that have policies of 33,000 rules in one line checked",
+        stored: true,
+        run: |ports| asking(ports, 32, |_| compile_storm()),
+    },
+    Flood {
+        name: "templates",
+        what: "16 callers that simulate a policy with 10,000 placeholders for a text of 100 KB",
+        stored: true,
+        run: |ports| asking(ports, 16, |_| templates()),
+    },
+    Flood {
+        name: "quotas",
+        what: "16 callers that store new policies, each of 100 KB",
+        stored: true,
+        run: |ports| asking(ports, 16, quotas),
+    },
 ];
+
+/// The policy that decides where no bundle does.
+const STORED: &str = "metadata: {id: stored, name: Stored}\nrules:\n- id: refuse\n  condition: {operator: eq, field: \
+                      llm.model, value: nobody-asks-for-this}\n  action: {decision: deny}\n";
+
+/// Stores [`STORED`].
+async fn store(to: SocketAddr) -> anyhow::Result<()> {
+    let request = request("POST", "/api/v1/policies", "application/yaml", STORED.as_bytes());
+    let mut connection = Connection::open(to).await?;
+    let answer = connection.exchange(&request).await?;
+    if answer.status != 201 {
+        bail!(
+            "the policy was refused with {}: {}",
+            answer.status,
+            String::from_utf8_lossy(answer.body)
+        );
+    }
+    Ok(())
+}
+
+/// Callers who each ask, wait for the answer and ask again. `make` makes the requests, by a number that goes up.
+fn asking(ports: Ports, callers: usize, make: fn(u64) -> Vec<u8>) -> Running {
+    let number = Arc::new(AtomicU64::new(0));
+    let caller = move |_| {
+        let number = Arc::clone(&number);
+        async move {
+            loop {
+                let question = make(number.fetch_add(1, Ordering::Relaxed));
+                let ask = async {
+                    let mut connection = Connection::over(open(ports.rest).await?)?;
+                    connection.exchange(&question).await?;
+                    anyhow::Ok(())
+                };
+                // Who is refused before all was sent comes again.
+                if ask.await.is_err() {
+                    sleep(Duration::from_millis(10)).await;
+                }
+            }
+        }
+    };
+    Box::pin(all((0..callers).map(caller)))
+}
+
+fn duplicate_ids() -> Vec<u8> {
+    let body = format!(
+        "{{\"contexts\":[{}{{}}],\"policies\":[{}\"stored\"]}}",
+        "{},".repeat(999),
+        "\"stored\",".repeat(99_999)
+    );
+    request("POST", "/api/v1/evaluate/batch", "application/json", body.as_bytes())
+}
+
+fn batch() -> Vec<u8> {
+    let context = format!("{{\"llm\":{{\"model\":\"m\",\"prompt\":\"{}\"}}}}", "a word ".repeat(430));
+    let body = format!("{{\"contexts\":[{}]}}", vec![context; 1000].join(","));
+    request("POST", "/api/v1/evaluate/batch", "application/json", body.as_bytes())
+}
+
+fn compile_storm() -> Vec<u8> {
+    let rule = |n: u32| {
+        format!(
+            "{{\"id\":\"r{n}\",\"condition\":{{\"operator\":\"eq\",\"field\":\"a\",\"value\":\"{n}\"}},\"action\":{{\"decision\":\
+             \"deny\"}}}}"
+        )
+    };
+    let rules: Vec<String> = (0..33_000).map(rule).collect();
+    let body = format!(
+        "{{\"metadata\":{{\"id\":\"p\",\"name\":\"P\"}},\"rules\":[{}]}}",
+        rules.join(",")
+    );
+    request("POST", "/api/v1/policies/validate", "application/json", body.as_bytes())
+}
+
+fn templates() -> Vec<u8> {
+    let draft = format!(
+        "metadata: {{id: t, name: T}}\\nrules: [{{id: r, condition: {{operator: exists, field: metadata.x}}, action: {{decision: \
+         deny, reason: '{}'}}}}]",
+        "{{ metadata.x }}".repeat(10_000)
+    );
+    let body = format!(
+        "{{\"context\":{{\"metadata\":{{\"x\":\"{}\"}}}},\"drafts\":[\"{draft}\"],\"policies\":[\"t\"]}}",
+        "x".repeat(100_000)
+    );
+    request("POST", "/api/v1/simulate", "application/json", body.as_bytes())
+}
+
+fn quotas(number: u64) -> Vec<u8> {
+    let body = format!(
+        "# {}\n{}",
+        "x".repeat(100_000),
+        STORED.replace("id: stored,", &format!("id: p{number}, namespace: flood,"))
+    );
+    request("POST", "/api/v1/policies", "application/yaml", body.as_bytes())
+}
 
 async fn open(to: SocketAddr) -> std::io::Result<TcpStream> {
     let socket = TcpSocket::new_v4()?;
@@ -240,7 +373,11 @@ async fn row(
     // What is refused is no news here.
     let quiet = [("LOG_LEVEL".to_owned(), "policyd=info,error".to_owned())];
     let policyd = Policyd::start(program, DecisionLog::Off, &[&quiet[..], settings].concat())?;
-    generator::deploy(policyd.rest, &traffic).await?;
+    if flood.stored {
+        store(policyd.rest).await?;
+    } else {
+        generator::deploy(policyd.rest, &traffic).await?;
+    }
     let body = traffic.bodies.first().context("the workload has no requests")?;
     let question: Arc<[u8]> = request("POST", "/api/v1/evaluate", "application/json", body).into();
     let flooding = tokio::spawn((flood.run)(Ports {

@@ -135,6 +135,7 @@ impl RequestOptions<'_> {
             request_id: None,
             namespace: self.namespace,
             policies: self.policies.as_deref(),
+            chosen: None,
             mode: self.mode,
             trace,
         }

@@ -108,7 +108,7 @@ pub(super) fn write<'v, 'a: 'v>(
         None => out.push(0),
     }
     match (options.policies, request.scope) {
-        // The set that was asked for, in whatever order and however often.
+        // The set that was asked for, in whatever order.
         (Some(_), policy_vm::Scope::Only(mask)) => {
             out.push(1);
             length(mask.len(), out);

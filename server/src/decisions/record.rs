@@ -5,19 +5,17 @@
 //! # Invariants
 //!
 //! - Where contexts are to be masked or sealed and cannot be, the decision is written without its context.
-//! - No two decisions have the same request id and time, by which the store tells decisions apart: callers choose ids, and
-//!   one that is used twice must not hide a decision. The later one is put a millisecond later.
+//! - Every decision gets an id of the server's own, by which the store tells decisions apart: callers choose request ids, and
+//!   one that is used twice, or a million times, neither hides a decision nor moves its time.
 //! - A line is one JSON object and holds no line break.
 
 use super::mask::{self, Masked, Masker, push_string};
 use crate::config::Kept;
-use crate::storage::model::DecisionRecord;
+use crate::storage::model::{DecisionId, DecisionRecord};
 use crate::telemetry::metrics::Withheld;
 use bytes::Bytes;
 use serde::de::IgnoredAny;
-use std::collections::HashMap;
 use std::fmt;
-use std::hash::{BuildHasher as _, BuildHasherDefault, Hasher, RandomState};
 use std::sync::Arc;
 
 /// What sealed contexts begin with.
@@ -34,8 +32,11 @@ pub type Seal = Arc<dyn Fn(&str, &str) -> Result<String, String> + Send + Sync>;
 
 /// A decision that was made and is read when it is written, on a thread that has time for it.
 pub trait Unread: Send + Sync {
-    /// What was decided; its `context` and `seq` are not looked at.
+    /// What was decided; its `context`, `seq` and `id` are not looked at.
     fn read(&self) -> DecisionRecord;
+
+    /// Bytes that it takes while it waits.
+    fn bytes(&self) -> usize;
 
     /// Whether it has a reason, which may quote the context.
     fn has_reason(&self) -> bool;
@@ -44,6 +45,10 @@ pub trait Unread: Send + Sync {
 impl Unread for DecisionRecord {
     fn read(&self) -> DecisionRecord {
         self.clone()
+    }
+
+    fn bytes(&self) -> usize {
+        self.reason.as_ref().map_or(0, String::len)
     }
 
     fn has_reason(&self) -> bool {
@@ -71,7 +76,13 @@ impl fmt::Debug for Entry {
 /// What a sealed context is bound to: opened beside another decision, it does not open.
 #[must_use]
 pub fn associated_data(record: &DecisionRecord) -> String {
-    format!("decision:{}:{}", record.request_id, record.at_ms)
+    let bound = format!("decision:{}:{}", record.request_id, record.at_ms);
+    let id = record.id();
+    if id.is_of_time() {
+        // Sealed by a version that had no ids.
+        return bound;
+    }
+    format!("{bound}:{id}")
 }
 
 /// Makes what may be kept of decisions.
@@ -79,30 +90,6 @@ pub struct Preparer {
     kept: Kept,
     masker: Masker,
     seal: Option<Seal>,
-    /// Last time of each request id, in this batch and in the one before, by the hash of the id: two ids that share one cost
-    /// the later decision a millisecond.
-    times: [HashMap<u64, i64, BuildHasherDefault<Hashed>>; 2],
-    hasher: RandomState,
-}
-
-/// What is a hash already.
-#[derive(Default)]
-struct Hashed(u64);
-
-impl Hasher for Hashed {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write_u64(&mut self, hash: u64) {
-        self.0 = hash;
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
-        }
-    }
 }
 
 /// What became of the context of a decision.
@@ -122,33 +109,12 @@ impl Preparer {
             kept,
             masker: Masker::new(masks),
             seal,
-            times: Default::default(),
-            hasher: RandomState::new(),
         }
-    }
-
-    /// Another batch begins.
-    pub fn next_batch(&mut self) {
-        self.times.swap(0, 1);
-        let [current, _] = &mut self.times;
-        current.clear();
-    }
-
-    /// Moves the time of a record behind that of the last one of its request.
-    fn tell_apart(&mut self, record: &mut DecisionRecord) {
-        let id = self.hasher.hash_one(&record.request_id);
-        let [current, before] = &mut self.times;
-        let last = current.get(&id).or_else(|| before.get(&id));
-        if let Some(last) = last {
-            record.at_ms = record.at_ms.max(last.saturating_add(1));
-        }
-        current.insert(id, record.at_ms);
     }
 
     /// The record to store, and whether its context is in it as it should be.
     pub fn prepare(&mut self, entry: &Entry) -> (DecisionRecord, Outcome) {
         let mut record = bare(entry);
-        self.tell_apart(&mut record);
         let context = entry.context.as_deref();
         let (kept, outcome) = match self.kept {
             Kept::Full => match context.map(mask::compact).transpose() {
@@ -203,6 +169,7 @@ fn withheld(record: &DecisionRecord, error: &mask::MaskError) -> (Option<String>
 fn bare(entry: &Entry) -> DecisionRecord {
     let mut record = entry.record.read();
     record.seq = 0;
+    record.id = Some(DecisionId::fresh());
     record.context = None;
     let texts = [
         &mut record.request_id,
@@ -258,6 +225,11 @@ fn push(record: &DecisionRecord, is_json: impl Fn(&str) -> bool, out: &mut Strin
     out.push('{');
     if record.seq != 0 {
         push_number("\"seq\":", record.seq, out);
+        out.push(',');
+    }
+    if let Some(id) = record.id {
+        out.push_str("\"id\":");
+        push_string(&id.to_string(), out);
         out.push(',');
     }
     out.push_str("\"timestamp\":\"");

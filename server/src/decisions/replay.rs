@@ -5,7 +5,7 @@
 //! - A record that the database refuses for what it is does not hold up the others: it is found by halving the batch, tried
 //!   again a few times, counted and left out.
 //! - A segment is removed when every decision in it that can be read is stored or counted. Stopped before, all of them come
-//!   again: the store tells them apart by request id and time, so each is there once.
+//!   again: the store tells them apart by their ids, so each is there once.
 //! - What cannot be read is counted and said, and stops nothing.
 
 use super::spool::{Segment, Spool};
@@ -95,6 +95,7 @@ impl Appender {
                 StoreError::Missing(_)
                 | StoreError::Exists(_)
                 | StoreError::VersionMismatch { .. }
+                | StoreError::Quota(_)
                 | StoreError::Corrupt(_) => {
                     if let (first, second @ [_, ..]) = part.split_at(part.len() / 2)
                         && !first.is_empty()

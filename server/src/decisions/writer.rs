@@ -221,7 +221,6 @@ async fn prepare(
     let (worker, entries) = (Arc::clone(preparer), Arc::clone(&batch));
     let work = move || {
         let mut preparer = worker.lock().unwrap_or_else(PoisonError::into_inner);
-        preparer.next_batch();
         entries
             .iter()
             .map(|entry| preparer.prepare(entry))

@@ -6,6 +6,7 @@ use super::{convert, status, stream};
 use crate::body::{self, Unread};
 use crate::document::Format;
 use crate::error::{Code, Result, ServiceError};
+use crate::heavy::Stop;
 use crate::request_id;
 use crate::service;
 use crate::service::evaluate::Question;
@@ -153,16 +154,19 @@ fn written(written: Written) -> v1::Policy {
     }
 }
 
-/// Puts the document in, as it was asked for.
-fn with_document(
+/// Puts the document in, as it was asked for. Messages are made of it in the pool: it may be long.
+async fn with_document(
+    app: &App,
+    caller: &Caller,
     mut policy: v1::Policy,
-    version: &PolicyVersion,
+    version: PolicyVersion,
     view: v1::PolicyView,
 ) -> Result<v1::Policy> {
     match view {
         v1::PolicyView::Unspecified | v1::PolicyView::Source => policy.source = version.source.to_string(),
         v1::PolicyView::Definition => {
-            policy.definition = Some(convert::definition(&version.source, &version.format)?);
+            let make = move |_: &Stop| convert::definition(&version.source, &version.format);
+            policy.definition = Some(app.service.heavy.run(caller.call().work(), make).await??);
         }
     }
     Ok(policy)
@@ -182,12 +186,12 @@ async fn get(app: &App, caller: Caller, request: v1::GetPolicyRequest) -> Result
     match request.version {
         Some(number) => {
             let version = app.service.policy_version(caller.call(), name, number).await?;
-            with_document(convert::version(&version), &version, view)
+            with_document(app, &caller, convert::version(&version), version, view).await
         }
         None => {
             let record = app.service.policy(caller.call(), name).await?;
             let version = record.latest.clone();
-            with_document(convert::policy(record), &version, view)
+            with_document(app, &caller, convert::policy(record), version, view).await
         }
     }
 }

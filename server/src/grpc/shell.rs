@@ -60,6 +60,8 @@ pub(super) struct Caller {
     pub(super) request_id: Arc<str>,
     /// When the caller gives up.
     pub(super) deadline: Option<Instant>,
+    /// When this request is over, for the caller or for us.
+    until: Option<Instant>,
     pub(super) proof: Arc<Proof>,
 }
 
@@ -83,6 +85,7 @@ impl Caller {
         Call {
             identity: &self.identity,
             request_id: &self.request_id,
+            until: self.until.map(Instant::into_std),
         }
     }
 
@@ -92,14 +95,16 @@ impl Caller {
             identity: self.identity.clone(),
             request_id: Arc::clone(&self.request_id),
             transport: Transport::Grpc,
+            until: self.until.map(Instant::into_std),
         }
     }
 
-    /// The same caller, proved again, in a request of another id.
-    pub(super) fn again(&self, identity: Identity, request_id: Arc<str>) -> Self {
+    /// The same caller, proved again, in a request of another id that may take until `until`.
+    pub(super) fn again(&self, identity: Identity, request_id: Arc<str>, until: Option<Instant>) -> Self {
         Self {
             identity,
             request_id,
+            until,
             ..self.clone()
         }
     }
@@ -262,12 +267,13 @@ impl Parts {
             identity: proof.admit(app, method.class).await?,
             request_id: Arc::clone(id),
             deadline,
+            until: deadline,
             proof,
         };
         let (mut parts, body) = request.into_parts();
-        parts.extensions.insert(caller);
         let mut policies = self.policies.clone();
         if method.name == STREAM {
+            parts.extensions.insert(caller);
             let _place = app.gate.enter().inspect_err(shed)?;
             let (messages, unread) = app.bodies.stream(body, address);
             parts.extensions.insert(unread);
@@ -282,6 +288,11 @@ impl Parts {
         })?;
         let _place = app.gate.enter().inspect_err(shed)?;
         let limit = app.service.limits.timeout;
+        let own = Instant::now() + limit;
+        parts.extensions.insert(Caller {
+            until: Some(deadline.map_or(own, |deadline| deadline.min(own))),
+            ..caller
+        });
         let answer = policies.call(Request::from_parts(parts, Full::new(body.bytes)));
         let answer = tokio::time::timeout(limit, until(deadline, start, answer));
         let Ok(response) = answer.await.map_err(|_elapsed| late(limit))??;

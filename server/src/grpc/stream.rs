@@ -123,13 +123,19 @@ impl Reading {
         let sequence = self.next;
         self.next += 1;
         let id: Arc<str> = Arc::from(format!("{}-{sequence}", self.caller.request_id));
+        let own = Instant::now() + self.app.service.limits.timeout;
+        let until = self.caller.deadline.map_or(own, |deadline| deadline.min(own));
         // The request that opened the stream was let in by the shell.
         if sequence == 0 {
-            let caller = self.caller.again(self.caller.call().identity.clone(), id);
+            let identity = self.caller.call().identity.clone();
+            let caller = self.caller.again(identity, id, Some(until));
             return Some(Step::Decide(sequence, caller, Box::new(request)));
         }
         Some(match self.caller.proof.admit(&self.app, Route::Evaluate).await {
-            Ok(identity) => Step::Decide(sequence, self.caller.again(identity, id), Box::new(request)),
+            Ok(identity) => {
+                let caller = self.caller.again(identity, id, Some(until));
+                Step::Decide(sequence, caller, Box::new(request))
+            }
             Err(error) if error.code == Code::Unauthenticated => Step::End(status::status(&error, &id)),
             Err(error) => Step::Refuse(sequence, id, error),
         })

@@ -1,12 +1,13 @@
 //! `/decisions`: the decision log.
 
 use super::extract::{Caller, Path, Query};
+use super::policies::PageQuery;
 use super::problem::{Answer, Failure, ProblemDocument};
 use super::view::{List, LoggedDecision};
 use crate::error::{Code, ServiceError};
 use crate::service;
 use crate::state::App;
-use crate::storage::model::{DecisionFilter, DecisionRecord, DecisionStats};
+use crate::storage::model::{DecisionFilter, DecisionId, DecisionRecord, DecisionStats};
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
@@ -73,6 +74,7 @@ impl DecisionQuery {
             rule: self.rule.clone(),
             from_ms: time("from", &self.from)?,
             to_ms: time("to", &self.to)?,
+            until: None,
         })
     }
 }
@@ -97,7 +99,7 @@ async fn list(
 ) -> Answer<Response> {
     let filter = query.filter()?;
     let page = service::numbered_page(query.limit, query.cursor)?;
-    let slice = app.service.decisions(caller.call(), filter, &page).await?;
+    let slice = app.service.decisions(caller.call(), filter, page).await?;
     Ok(axum::Json(List::of(slice, |record| view(&app, record))).into_response())
 }
 
@@ -120,17 +122,31 @@ async fn stats(
     Ok(axum::Json(stats).into_response())
 }
 
-/// Read the decisions on a request, newest first.
+/// Read the decisions on a request, newest first. Callers choose request ids, so there may be many on one.
 #[utoipa::path(
     get, path = "/api/v1/decisions/{requestId}", tag = "decision log", operation_id = "getDecision",
-    params(("requestId" = String, Path, description = "Id of the request.")),
+    params(("requestId" = String, Path, description = "Id of the request."), PageQuery),
     responses(
         (status = 200, description = "Decisions.", body = List<LoggedDecision>),
         (status = "default", description = "Refused.", body = ProblemDocument, content_type = "application/problem+json"),
     )
 )]
-async fn get(State(app): State<App>, caller: Caller, Path(id): Path<String>) -> Answer<Response> {
-    let found = app.service.decision(caller.call(), &id).await?;
-    let items = found.into_iter().map(|record| view(&app, record)).collect();
-    Ok(axum::Json(List { items, next: None }).into_response())
+async fn get(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+    Query(query): Query<PageQuery>,
+) -> Answer<Response> {
+    let page = service::page(query.limit, query.cursor)?;
+    if let Some(cursor) = page
+        .after
+        .as_deref()
+        .filter(|cursor| cursor.parse::<DecisionId>().is_err())
+    {
+        return Err(malformed(format!(
+            "`cursor` is the `next` of the page before, not `{cursor}`"
+        )));
+    }
+    let slice = app.service.decision(caller.call(), &id, page).await?;
+    Ok(axum::Json(List::of(slice, |record| view(&app, record))).into_response())
 }

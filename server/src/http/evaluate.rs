@@ -1,6 +1,6 @@
 //! `/evaluate`, `/evaluate/batch`, `/simulate`.
 
-use super::extract::{Body, Caller, Json, admit, enter, read, require_json};
+use super::extract::{Body, Caller, Json, admit, begin, enter, read, require_json};
 use super::problem::{Answer, Failure, ProblemDocument};
 use super::shell::within;
 use crate::body::{self, Arriving};
@@ -176,9 +176,10 @@ pub(super) async fn answer(
     id: Arc<str>,
 ) -> Answer<Response> {
     let (parts, body) = request.into_parts();
-    let caller = admit(app, &parts, address, Route::Evaluate, id).await?;
+    let mut caller = admit(app, &parts, address, Route::Evaluate, id).await?;
     require_json(&parts.headers)?;
     let body = read(app, &parts, body, address).await?;
+    begin(app, &mut caller);
     let _place = enter(app)?;
     within(app, decide(app, &caller, body.bytes)).await?
 }

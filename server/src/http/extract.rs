@@ -22,6 +22,7 @@ use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
+use std::time::Instant;
 
 fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
     headers.get(name).and_then(|value| value.to_str().ok())
@@ -50,6 +51,7 @@ pub(super) async fn admit(
         identity: app.admit(&credentials, address, route).await?,
         request_id,
         transport: Transport::Rest,
+        until: None,
     })
 }
 
@@ -80,8 +82,15 @@ pub(super) async fn taken(
     request_id: &Arc<str>,
 ) -> Result<(Caller, Read), Failure> {
     let class = route_class(parts.uri.path());
-    let caller = admit(app, parts, address, class, Arc::clone(request_id)).await?;
-    Ok((caller, read(app, parts, body, address).await?))
+    let mut caller = admit(app, parts, address, class, Arc::clone(request_id)).await?;
+    let read = read(app, parts, body, address).await?;
+    begin(app, &mut caller);
+    Ok((caller, read))
+}
+
+/// From now on the time runs that the request may take.
+pub(super) fn begin(app: &App, caller: &mut Caller) {
+    caller.until = Instant::now().checked_add(app.service.limits.timeout);
 }
 
 /// Content types that a page of another server may send without being asked.

@@ -233,7 +233,9 @@ impl Bundle {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct LoggedDecision {
-    /// Of the request.
+    /// Of this decision: no other one has it.
+    pub id: String,
+    /// Of the request, as its caller chose it.
     pub request_id: String,
     /// When it was decided.
     pub at: String,
@@ -268,6 +270,7 @@ impl LoggedDecision {
     /// `context` is what was kept, opened where it was sealed.
     pub(super) fn of(record: DecisionRecord, context: Option<String>) -> Self {
         Self {
+            id: record.id().to_string(),
             request_id: record.request_id,
             at: time(record.at_ms),
             namespace: record.namespace,

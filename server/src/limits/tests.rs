@@ -1,7 +1,7 @@
 //! Limits in process, and on a real Redis: shared, gone, hanging, back again.
 
 use super::*;
-use crate::identity::Scopes;
+use crate::identity::{Proof, Scopes};
 use crate::telemetry::metrics::names;
 use secrecy::{ExposeSecret as _, SecretString};
 use std::net::TcpListener;
@@ -215,7 +215,11 @@ fn redis_url() -> Option<(config::Redis, Option<Redis>)> {
 /// A limiter whose Redis answers.
 async fn connected(config: &config::Rate, url: &config::Redis) -> RateLimiter {
     let limiter = build(config, Some(url)).unwrap();
-    let probe = identity(&format!("probe {}", uuid::Uuid::now_v7()), Proof::None, None);
+    let probe = identity(
+        &format!("probe {}", uuid::Uuid::now_v7()),
+        Proof::None(None),
+        None,
+    );
     for _ in 0..200 {
         let before = limiter.fallbacks();
         drop(limiter.check(&probe, Route::Keys).await);
@@ -306,7 +310,10 @@ async fn redis_knows_no_names_and_forgets_full_buckets() {
         .await
         .unwrap();
     assert!(!keys.is_empty() && !keys.iter().any(|key| key.contains(&*who.subject)));
-    let digits: String = bucket(&who).iter().map(|byte| format!("{byte:02x}")).collect();
+    let digits: String = Identity::fingerprint(&who)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     let key = format!("policyd:rate:evaluate:{digits}");
     let left: i64 = redis::cmd("PTTL")
         .arg(&key)

@@ -52,11 +52,11 @@ impl Service {
     ) -> Result<BundleRecord> {
         self.may_deploy(call, Scope::Write)?;
         for _ in 0..TRIES {
-            let mut state = self.active.change().await;
+            let mut state = self.active.change_for(call.work()).await?;
             self.catch_up(&mut state).await?;
             let info = self.active.info();
             Self::is_active(&info, expected)?;
-            let policies = self.active.load(Arc::clone(&bytes)).await?;
+            let policies = self.active.load(Arc::clone(&bytes), call.work()).await?;
             let digest = policies.digest().map(|d| d.to_string()).unwrap_or_default();
             let manifest = policies.manifest();
             let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
@@ -68,6 +68,7 @@ impl Service {
                 author: call.identity.subject.to_string(),
                 created_ms: now_ms(),
                 activate: !self.approval,
+                quota: self.limits.quota.history,
                 bytes: Arc::clone(&bytes),
             };
             let audit = call.audit("bundle.deploy", &digest, "", &json!({"active": new.activate}));
@@ -172,7 +173,7 @@ impl Service {
         action: &str,
     ) -> Result<()> {
         for _ in 0..TRIES {
-            let mut state = self.active.change().await;
+            let mut state = self.active.change_for(call.work()).await?;
             self.catch_up(&mut state).await?;
             Self::is_active(&self.active.info(), expected)?;
             if let Some(digest) = digest {
@@ -190,7 +191,7 @@ impl Service {
                     .await?
                     .ok_or_else(|| ServiceError::not_found("bundle", digest))?;
                 // A bundle that this server cannot run, or does not trust any more, is not switched to.
-                self.active.load(Arc::from(bytes)).await?;
+                self.active.load(Arc::from(bytes), call.work()).await?;
             }
             let base = self.active.info().store_revision;
             let audit = call.audit(action, digest.unwrap_or("policies"), "", &json!({}));

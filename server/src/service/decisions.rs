@@ -1,9 +1,15 @@
 //! The decision log, read.
+//!
+//! Queries of it may take long, and each keeps a connection of the database busy. So callers take turns, and a query ends with
+//! the request that it is for; until it has, its turn is not given to another one, also where the caller is gone.
 
 use super::{Call, Service};
 use crate::error::{Result, ServiceError};
 use crate::identity::Scope;
 use crate::storage::model::{DecisionFilter, DecisionRecord, DecisionStats, Page, Slice};
+use crate::storage::{self, Store};
+use std::future::Future;
+use std::sync::Arc;
 
 impl Service {
     /// The part of the log that the caller may see.
@@ -14,34 +20,62 @@ impl Service {
             (None, Some(own)) => filter.namespaces = Some(own.to_vec()),
             (None, None) => {}
         }
+        filter.until = call.until;
         Ok(filter)
+    }
+
+    /// Asks the log in the caller's turn.
+    async fn ask_log<T, F>(
+        &self,
+        call: Call<'_>,
+        ask: impl FnOnce(Arc<dyn Store>) -> F + Send + 'static,
+    ) -> Result<T>
+    where
+        T: Send + 'static,
+        F: Future<Output = storage::Result<T>> + Send,
+    {
+        let turn = self.log_reads.take(call.work().owner).await?;
+        let store = Arc::clone(&self.store);
+        let asked = tokio::spawn(async move {
+            let answer = ask(store).await;
+            drop(turn);
+            answer
+        });
+        Ok(asked.await.map_err(ServiceError::internal)??)
     }
 
     /// Decisions, newest first.
     ///
     /// # Errors
     ///
-    /// `forbidden`, store errors.
+    /// `forbidden`, store errors, and those of [`Turns::take`](crate::turns::Turns::take).
     pub async fn decisions(
         &self,
         call: Call<'_>,
         filter: DecisionFilter,
-        page: &Page,
+        page: Page,
     ) -> Result<Slice<DecisionRecord>> {
         let filter = Self::visible(call, filter)?;
-        Ok(self.store.decisions(&filter, page).await?)
+        self.ask_log(call, |store| async move { store.decisions(&filter, &page).await })
+            .await
     }
 
-    /// Decisions on a request id, newest first.
+    /// Decisions on a request id, newest first. Callers choose these ids, so there may be many on one.
     ///
     /// # Errors
     ///
-    /// `not_found`, `forbidden`, store errors.
-    pub async fn decision(&self, call: Call<'_>, request_id: &str) -> Result<Vec<DecisionRecord>> {
-        call.require(Scope::Audit)?;
-        let mut found = self.store.decision(request_id).await?;
-        found.retain(|decision| call.identity.may_touch(&decision.namespace));
-        if found.is_empty() {
+    /// As [`Service::decisions`]; `not_found` where there is none at all.
+    pub async fn decision(
+        &self,
+        call: Call<'_>,
+        request_id: &str,
+        page: Page,
+    ) -> Result<Slice<DecisionRecord>> {
+        let filter = Self::visible(call, DecisionFilter::default())?;
+        let (id, first) = (request_id.to_owned(), page.after.is_none());
+        let ask = |store: Arc<dyn Store>| async move { store.decision(&id, &filter, &page).await };
+        let found = self.ask_log(call, ask).await?;
+        if first && found.items.is_empty() {
             return Err(ServiceError::not_found("decision", request_id));
         }
         Ok(found)
@@ -51,9 +85,10 @@ impl Service {
     ///
     /// # Errors
     ///
-    /// `forbidden`, store errors.
+    /// As [`Service::decisions`].
     pub async fn decision_stats(&self, call: Call<'_>, filter: DecisionFilter) -> Result<DecisionStats> {
         let filter = Self::visible(call, filter)?;
-        Ok(self.store.decision_stats(&filter).await?)
+        self.ask_log(call, |store| async move { store.decision_stats(&filter).await })
+            .await
     }
 }

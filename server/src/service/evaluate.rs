@@ -5,19 +5,22 @@
 
 mod envelope;
 
-use super::{Caller, Service};
+use super::{Call, Caller, Service};
 use crate::active::Active;
 pub use crate::cache::Outcome;
 use crate::decisions::{Entry, Unread};
 use crate::error::{Code, Result, ServiceError};
+use crate::heavy::Stop;
 use crate::identity::Scope;
+use crate::limits::Route;
 use crate::request_id;
 use crate::storage::model::DecisionRecord;
 use bytes::Bytes;
-use policy_runtime::EvaluateOptions;
+use policy_runtime::{EvaluateOptions, PolicyEngine};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
+use std::num::NonZeroU32;
 use std::result::Result as StdResult;
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,8 +46,8 @@ pub struct Evaluation<'a> {
     /// `UNKNOWN_NAMESPACE` is `global`.
     #[serde(borrow, default)]
     pub namespace: Option<Cow<'a, str>>,
-    /// Only these policies: of each id every one that the request sees. An id that is not active there is an error, and so is
-    /// an empty list.
+    /// Only these policies: of each id every one that the request sees. An id that is not active there or that stands there
+    /// twice is an error, and so is an empty list.
     #[serde(borrow, default)]
     pub policies: Option<Vec<Cow<'a, str>>>,
     /// Whether to explain every rule.
@@ -137,6 +140,7 @@ impl Unread for Answered {
         let outcome = &self.outcome;
         DecisionRecord {
             seq: 0,
+            id: None,
             request_id: outcome.request_id(),
             at_ms: outcome.at_ms,
             namespace: self.namespace.as_deref().unwrap_or_default().to_owned(),
@@ -153,6 +157,10 @@ impl Unread for Answered {
         }
     }
 
+    fn bytes(&self) -> usize {
+        self.outcome.json.len()
+    }
+
     fn has_reason(&self) -> bool {
         self.outcome.has_reason()
     }
@@ -164,16 +172,18 @@ impl Service {
     /// # Errors
     ///
     /// [`Code::MalformedRequest`], [`Code::Forbidden`], [`Code::NotReady`], [`Code::MalformedContext`],
-    /// [`Code::UnknownPolicy`], [`Code::NoPolicies`], [`Code::UnknownNamespace`], [`Code::ModificationRefused`],
-    /// [`Code::Overloaded`].
+    /// [`Code::UnknownPolicy`], [`Code::DuplicatePolicy`], [`Code::NoPolicies`], [`Code::UnknownNamespace`],
+    /// [`Code::ModificationRefused`], and those of [`Heavy::run`](crate::heavy::Heavy::run).
     pub async fn evaluate(self: &Arc<Self>, caller: &Caller, asked: impl Ask) -> Result<Outcome> {
         let decided = if asked.text().len() < LONG {
             self.decide_on(caller, &asked).await?
         } else {
-            let (service, caller) = (Arc::clone(self), caller.clone());
+            let (service, asker) = (Arc::clone(self), caller.clone());
             let runtime = tokio::runtime::Handle::current();
             self.heavy
-                .run(move || runtime.block_on(service.decide_on(&caller, &asked)))
+                .run(caller.call().work(), move |_| {
+                    runtime.block_on(service.decide_on(&asker, &asked))
+                })
                 .await??
         };
         self.keep(caller, &decided.outcome, decided.entry).await;
@@ -211,18 +221,31 @@ impl Service {
             trace: request.trace,
             ..EvaluateOptions::default()
         };
-        let context = request.context;
-        let outcome = if request.dry_run {
-            self.cache.evaluate_uncached(engine, context, &options)?
+        self.decide_with(caller, engine, body, request.context, &options, request.dry_run)
+            .await
+    }
+
+    /// Decides on a context that stands in `body`.
+    async fn decide_with(
+        &self,
+        caller: &Caller,
+        engine: &PolicyEngine,
+        body: &Bytes,
+        context: &[u8],
+        options: &EvaluateOptions<'_>,
+        dry_run: bool,
+    ) -> Result<Decided> {
+        let outcome = if dry_run {
+            self.cache.evaluate_uncached(engine, context, options)?
         } else {
-            self.cache.evaluate(engine, context, &options).await?
+            self.cache.evaluate(engine, context, options).await?
         };
         // A short body lies in the buffer that its connection reads into. To hold on to it would cost a new buffer.
         let kept = || match context.len() < LONG {
             true => Bytes::copy_from_slice(context),
             false => body.slice_ref(context),
         };
-        let entry = (!request.dry_run).then(|| self.entry(caller, &options, &outcome, kept));
+        let entry = (!dry_run).then(|| self.entry(caller, options, &outcome, kept));
         Ok(Decided {
             outcome,
             entry: entry.flatten(),
@@ -289,8 +312,8 @@ pub struct Batch<'a> {
     /// Only policies of this namespace and of `global`.
     #[serde(borrow, default)]
     pub namespace: Option<Cow<'a, str>>,
-    /// Only these policies: of each id every one that the request sees. An id that is not active there is an error, and so is
-    /// an empty list.
+    /// Only these policies: of each id every one that the request sees. An id that is not active there or that stands there
+    /// twice is an error, and so is an empty list.
     #[serde(borrow, default)]
     pub policies: Option<Vec<Cow<'a, str>>>,
     /// Whether to explain every rule.
@@ -324,13 +347,70 @@ pub fn numbered(request_id: &str, number: usize) -> String {
     format!("{request_id}-{number}")
 }
 
-impl Service {
-    /// Decides on every context of a batch, in order. A context that gets no decision does not keep the others from theirs.
+/// Counts every context of one request but the first, which was counted when its caller was let in.
+///
+/// # Errors
+///
+/// [`Code::RateLimited`], [`Code::TooLarge`] for more than the limit ever lets through at once.
+pub(super) async fn count_contexts(
+    service: &Service,
+    call: Call<'_>,
+    route: Route,
+    contexts: usize,
+) -> Result<()> {
+    let more = u32::try_from(contexts.saturating_sub(1)).unwrap_or(u32::MAX);
+    let Some(more) = NonZeroU32::new(more) else {
+        return Ok(());
+    };
+    let counted = service.limiter.check_many(call.identity, route, more).await;
+    counted.inspect_err(|error| {
+        if error.code == Code::RateLimited {
+            service.metrics.rate_limited(route.as_str());
+        }
+    })
+}
+
+/// Bytes that the results of one request take together, held to what they may.
+#[derive(Debug)]
+pub(super) struct Results {
+    left: usize,
+    most: usize,
+}
+
+impl Results {
+    pub(super) fn new(most: usize) -> Self {
+        Self { left: most, most }
+    }
+
+    /// Makes room for a result.
     ///
     /// # Errors
     ///
-    /// What concerns all: [`Code::MalformedRequest`], [`Code::TooLarge`], [`Code::Forbidden`], [`Code::NotReady`],
-    /// [`Code::UnknownPolicy`], [`Code::NoPolicies`], [`Code::UnknownNamespace`], [`Code::Overloaded`].
+    /// [`Code::TooLarge`] where there is none.
+    pub(super) fn add(&mut self, bytes: usize) -> Result<()> {
+        self.left = self.left.checked_sub(bytes).ok_or_else(|| {
+            ServiceError::new(
+                Code::TooLarge,
+                format!(
+                    "the results take more than {} bytes; ask for fewer at once, or without `trace`",
+                    self.most
+                ),
+            )
+        })?;
+        Ok(())
+    }
+}
+
+impl Service {
+    /// Decides on every context of a batch, in order, with the policies that are active when it begins. A context that gets
+    /// no decision does not keep the others from theirs.
+    ///
+    /// # Errors
+    ///
+    /// What concerns all: [`Code::MalformedRequest`], [`Code::TooLarge`] for too many contexts or too long results,
+    /// [`Code::Forbidden`], [`Code::NotReady`], [`Code::UnknownPolicy`], [`Code::DuplicatePolicy`], [`Code::NoPolicies`],
+    /// [`Code::UnknownNamespace`], [`Code::RateLimited`], [`Code::DeadlineExceeded`], and those of
+    /// [`Heavy::run`](crate::heavy::Heavy::run).
     pub async fn evaluate_batch(
         self: &Arc<Self>,
         caller: &Caller,
@@ -338,32 +418,42 @@ impl Service {
     ) -> Result<Vec<Result<Outcome>>> {
         let (service, asker) = (Arc::clone(self), caller.clone());
         let runtime = tokio::runtime::Handle::current();
-        let job = move || {
+        let job = move |stop: &Stop| {
             let batch = parse_batch(&body, service.limits.batch)?;
             let call = asker.call();
             call.require(Scope::Evaluate)?;
+            let counted = count_contexts(&service, call, Route::Evaluate, batch.contexts.len());
+            runtime.block_on(counted)?;
+            let engine = Active::engine(&service.active)?;
             let options = EvaluateOptions {
                 namespace: call.namespace(batch.namespace.as_deref())?,
                 policies: batch.policies.as_deref(),
+                trace: batch.trace,
                 ..EvaluateOptions::default()
             };
             // What is wrong with the list is wrong with the whole request.
-            Active::engine(&service.active)?.check_scope(&options)?;
+            let chosen = engine.choose(&options)?;
+            let mut results = Results::new(service.limits.results);
             let mut decided = Vec::with_capacity(batch.contexts.len());
             for (i, context) in batch.contexts.iter().enumerate() {
-                let request = Evaluation {
-                    request_id: Some(Cow::Owned(numbered(call.request_id, i))),
-                    context: context.get().as_bytes(),
-                    namespace: batch.namespace.clone(),
-                    policies: batch.policies.clone(),
-                    trace: batch.trace,
-                    dry_run: batch.dry_run,
+                stop.check()?;
+                let id = numbered(call.request_id, i);
+                let options = EvaluateOptions {
+                    request_id: Some(&id),
+                    chosen: Some(&chosen),
+                    ..options.clone()
                 };
-                decided.push(runtime.block_on(service.decide(&asker, &body, request)));
+                let context = context.get().as_bytes();
+                let one = service.decide_with(&asker, engine, &body, context, &options, batch.dry_run);
+                let one = runtime.block_on(one);
+                if let Ok(one) = &one {
+                    results.add(one.outcome.json.len())?;
+                }
+                decided.push(one);
             }
             Ok::<_, ServiceError>(decided)
         };
-        let decided = self.heavy.run(job).await??;
+        let decided = self.heavy.run(caller.call().work(), job).await??;
         let mut outcomes = Vec::with_capacity(decided.len());
         for result in decided {
             outcomes.push(match result {

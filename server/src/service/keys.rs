@@ -106,6 +106,7 @@ pub async fn make_key(
     let call = Call {
         identity: maker,
         request_id,
+        until: None,
     };
     if new.name.trim().is_empty() {
         return Err(malformed("`name` is empty"));

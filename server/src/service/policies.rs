@@ -11,7 +11,7 @@
 
 use super::simulate::{key_of, only};
 use super::{Call, Service};
-use crate::active::State;
+use crate::active::{self, State};
 use crate::clock::now_ms;
 use crate::config::Origin;
 use crate::document::{self, Format, Sight, file_name};
@@ -22,6 +22,7 @@ use crate::storage::model::{
     PolicyWrite, Slice,
 };
 use crate::storage::{PLACES, StoreError};
+use policy_bytecode::manifest::PolicyInfo;
 use policy_compiler::Compiler;
 use policy_grammar::{SourceFile, SourceMap, parse_source};
 use policy_runtime::Policies;
@@ -87,7 +88,7 @@ impl Service {
     /// [`Code::ReadOnly`], store errors.
     pub async fn create_policy(&self, call: Call<'_>, source: String, format: Format) -> Result<Written> {
         self.may_write(call)?;
-        let (version, warnings) = self.check(source, format).await?;
+        let (version, warnings) = self.check(call, source, format).await?;
         let record = self
             .put(call, version, Expected::Nothing, "policy.create")
             .await?;
@@ -108,7 +109,7 @@ impl Service {
         expected: Option<u64>,
     ) -> Result<Written> {
         self.may_write(call)?;
-        let (version, warnings) = self.check(source, format).await?;
+        let (version, warnings) = self.check(call, source, format).await?;
         if version.id != name.id {
             return Err(ServiceError::new(
                 Code::MalformedRequest,
@@ -156,7 +157,7 @@ impl Service {
         } else {
             Format::Yaml
         };
-        let (mut version, warnings) = self.check(old.source, format).await?;
+        let (mut version, warnings) = self.check(call, old.source, format).await?;
         version.status = old.status;
         let expected = expected.map_or(Expected::Any, Expected::Version);
         let record = self.put(call, version, expected, "policy.rollback").await?;
@@ -167,11 +168,14 @@ impl Service {
     /// cost of the decisions that this thread serves.
     pub(super) async fn check(
         &self,
+        call: Call<'_>,
         source: impl AsRef<str> + Send + 'static,
         format: Format,
     ) -> Result<(PolicyVersion, Vec<Problem>)> {
         self.heavy
-            .run(move || document::check(source.as_ref(), format))
+            .run(call.work(), move |stop| {
+                document::check(source.as_ref(), format, stop)
+            })
             .await?
     }
 
@@ -362,6 +366,7 @@ impl Service {
             version: change.version,
             activate: change.activate,
             approved_by: change.approved_by,
+            quota: self.limits.quota,
         };
         for _ in 0..TRIES {
             let mut state = self.changeable(call).await?;
@@ -376,6 +381,9 @@ impl Service {
                     self.compile_with(call, &state, key, Some(&latest)).await?
                 }
             };
+            if let Some((_, policies)) = &compiled {
+                self.within_quota(&key.namespace, policies)?;
+            }
             write.base = self.active.info().store_revision;
             match self.store.write_policy(&write, &audit).await {
                 Err(StoreError::Conflict) => {}
@@ -389,9 +397,30 @@ impl Service {
         Err(StoreError::Conflict.into())
     }
 
+    /// Whether as many rules of a namespace may decide as would with these policies.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::QuotaExceeded`] where they are more than may, and more than before.
+    fn within_quota(&self, namespace: &str, policies: &Policies) -> Result<()> {
+        let (most, now) = (self.limits.quota.rules, policies.rules_in(namespace) as u64);
+        let before = || {
+            self.active
+                .engine()
+                .map_or(0, |engine| engine.policies().rules_in(namespace) as u64)
+        };
+        if most == 0 || now <= most || now <= before() {
+            return Ok(());
+        }
+        Err(ServiceError::new(
+            Code::QuotaExceeded,
+            format!("{now} rules of the namespace `{namespace}` would decide, and {most} may"),
+        ))
+    }
+
     /// The state to change, following the store; an error where policies cannot be changed here.
-    async fn changeable(&self, call: Call<'_>) -> Result<tokio::sync::MutexGuard<'_, State>> {
-        let mut state = self.active.change().await;
+    async fn changeable(&self, call: Call<'_>) -> Result<active::Change<'_>> {
+        let mut state = self.active.change_for(call.work()).await?;
         self.active.follow_locked(&*self.store, &mut state).await?;
         if let Some(failure) = &self.active.info().failure {
             // Only another version of this program can have stored it, and only that can tell what fits to it. What is wrong
@@ -422,7 +451,7 @@ impl Service {
         key: &PolicyKey,
         version: Option<&PolicyVersion>,
     ) -> Result<Option<(Compiler, Policies)>> {
-        let mut compiler = state.compiler.clone();
+        let mut compiler = Compiler::clone(&state.compiler);
         let keep = version.map(|version| file_name(key, &version.format));
         let mut changed = false;
         for format in [Format::Yaml, Format::Json] {
@@ -442,7 +471,7 @@ impl Service {
         }
         Ok(Some(
             self.active
-                .compile(compiler, Sight::stored(call.identity))
+                .compile(compiler, Sight::stored(call.identity), call.work())
                 .await?,
         ))
     }
@@ -534,10 +563,8 @@ impl Service {
         let record = match self.origin {
             Origin::Store => self.store.policy(&key).await?.map(|record| self.deciding(record)),
             Origin::Directory(_) | Origin::BundleFile(_) | Origin::BundleUrl(_) => self
-                .loaded()
-                .await?
-                .into_iter()
-                .find(|record| record.latest.key() == key),
+                .loaded(|policy| policy.namespace == key.namespace && policy.id == key.id, 1)?
+                .pop(),
         };
         let record = record.ok_or_else(|| ServiceError::not_found("policy", name.id))?;
         self.alone(call, record).await
@@ -550,7 +577,7 @@ impl Service {
         }
         let (key, is_json) = (record.latest.key(), record.latest.format == "json");
         let text = Arc::clone(&record.latest.source);
-        let own = move || {
+        let own = move |_: &_| {
             let mut map = SourceMap::new();
             let file = map.add(SourceFile::new(if is_json { "p.json" } else { "p.yaml" }, &*text));
             let policies = parse_source(&map, file).policies;
@@ -561,7 +588,7 @@ impl Service {
                 (..) => None,
             }
         };
-        let source = self.heavy.run(own).await?.unwrap_or_default();
+        let source = self.heavy.run(call.work(), own).await?.unwrap_or_default();
         record.latest.digest = if source.is_empty() {
             String::new()
         } else {
@@ -634,72 +661,66 @@ impl Service {
                 .collect();
             return Ok(slice);
         }
-        let mut items = self.loaded().await?;
-        items.retain(|record| {
-            let latest = &record.latest;
-            filter
-                .namespaces
-                .as_ref()
-                .is_none_or(|own| own.contains(&latest.namespace))
-                && filter.status.is_none_or(|status| status == latest.status)
+        let most = page.limit as usize;
+        // What decides is active.
+        let wanted = |policy: &PolicyInfo| {
+            let own = filter.namespaces.as_ref();
+            own.is_none_or(|own| own.contains(&policy.namespace))
+                && filter.status.is_none_or(|status| status == PolicyStatus::Active)
                 && after
                     .as_ref()
-                    .is_none_or(|after| latest.key().place() > after.place())
-        });
-        let most = page.limit as usize;
+                    .is_none_or(|after| (policy.id.as_str(), policy.namespace.as_str()) > after.place())
+        };
+        let mut items = self.loaded(wanted, most.saturating_add(1))?;
         let more = items.len() > most;
         items.truncate(most);
         let next = items.last().filter(|_| more).map(|r| r.latest.key().cursor());
         Ok(Slice { items, next })
     }
 
-    /// The policies that decide, where they do not come from the store: each in its only version.
-    async fn loaded(&self) -> Result<Vec<PolicyRecord>> {
-        let sources = self.active.change().await.compiler.sources();
+    /// Policies that decide, where they do not come from the store, each in its only version: the first `most` that are wanted,
+    /// in the order of their ids.
+    fn loaded(&self, wanted: impl Fn(&PolicyInfo) -> bool, most: usize) -> Result<Vec<PolicyRecord>> {
+        let sources = self.active.sources();
         let info = self.active.info();
         let policies = self.active.engine()?.policies();
         let manifest = policies.manifest();
-        let mut records: Vec<PolicyRecord> = manifest
-            .policies
-            .iter()
-            .map(|policy| {
-                let name = manifest
-                    .files
-                    .get(policy.file as usize)
-                    .map_or("", String::as_str);
-                let file = sources
-                    .iter()
-                    .map(|(_, file)| file)
-                    .find(|file| file.name() == name);
-                // Bundles hold no source text, and no digest of it.
-                let source = file.map_or("", |file| file.text());
-                let digest = file.map_or_else(String::new, |_| document::digest(source));
-                let version = PolicyVersion {
-                    id: policy.id.clone(),
-                    version: 1,
-                    namespace: policy.namespace.clone(),
-                    name: policy.name.clone(),
-                    document_version: policy.version.clone(),
-                    status: PolicyStatus::Active,
-                    source: source.into(),
-                    format: if name.ends_with(".json") { "json" } else { "yaml" }.to_owned(),
-                    digest,
-                    author: name.to_owned(),
-                    created_ms: info.activated_ms,
-                };
-                PolicyRecord {
-                    latest: version,
-                    active_version: Some(1),
-                    pending_approval: false,
-                    approved_by: None,
-                    created_ms: info.activated_ms,
-                    updated_ms: info.activated_ms,
-                    revision: 0,
-                }
-            })
-            .collect();
-        records.sort_by(|a, b| a.latest.key().place().cmp(&b.latest.key().place()));
-        Ok(records)
+        let mut found: Vec<&PolicyInfo> = manifest.policies.iter().filter(|policy| wanted(policy)).collect();
+        found.sort_unstable_by(|a, b| (&a.id, &a.namespace).cmp(&(&b.id, &b.namespace)));
+        found.truncate(most);
+        let record = |policy: &PolicyInfo| {
+            let name = manifest
+                .files
+                .get(policy.file as usize)
+                .map_or("", String::as_str);
+            // Bundles hold no source text, and no digest of it.
+            let file = sources.compiler.file(name);
+            let source = file.map_or("", |file| file.text());
+            let digest = file.map_or_else(String::new, |_| document::digest(source));
+            let version = PolicyVersion {
+                id: policy.id.clone(),
+                version: 1,
+                namespace: policy.namespace.clone(),
+                name: policy.name.clone(),
+                document_version: policy.version.clone(),
+                status: PolicyStatus::Active,
+                source: source.into(),
+                format: if name.ends_with(".json") { "json" } else { "yaml" }.to_owned(),
+                digest,
+                author: name.to_owned(),
+                created_ms: info.activated_ms,
+            };
+            PolicyRecord {
+                latest: version,
+                active_version: Some(1),
+                pending_approval: false,
+                approved_by: None,
+                created_ms: info.activated_ms,
+                updated_ms: info.activated_ms,
+                revision: 0,
+            }
+        };
+        Ok(found.into_iter().map(record).collect())
     }
 
     /// Versions of a policy, newest first. They stay when the policy is removed.
@@ -766,7 +787,7 @@ impl Service {
         format: Format,
     ) -> Result<Vec<Problem>> {
         call.require(Scope::Read)?;
-        match self.check(source, format).await {
+        match self.check(call, source, format).await {
             Ok((_, warnings)) => Ok(warnings),
             Err(error) if error.code != Code::PolicyInvalid => Err(error),
             Err(error) if error.diagnostics.is_empty() => Ok(vec![Problem {

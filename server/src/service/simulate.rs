@@ -4,20 +4,23 @@
 //!
 //! - Drafts are tried on top of everything that decides. Where that cannot be compiled, there is an error and no decision.
 
-use super::evaluate::numbered;
+use super::evaluate::{Results, count_contexts, numbered};
 use super::{Call, Service};
+use crate::active;
 use crate::config::Origin;
 use crate::document::{self, Format, Sight, file_name};
 use crate::error::{Code, Result, ServiceError};
+use crate::heavy::Stop;
 use crate::identity::{GLOBAL, Scope};
-use crate::storage::model::{PolicyKey, PolicyVersion};
+use crate::limits::Route;
+use crate::storage::model::{IdPlace, PolicyKey, PolicyVersion};
 use policy_compiler::Compiler;
 use policy_grammar::ast::{Policy, Status};
 use policy_grammar::{SourceFile, parse_source};
-use policy_runtime::{EvaluateOptions, Mode, Policies, Verb};
+use policy_runtime::{EvaluateOptions, Mode, Verb};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 /// A policy that is to be tried.
 #[derive(Debug, Clone)]
@@ -110,7 +113,8 @@ impl Service {
     /// # Errors
     ///
     /// `policy_invalid` with the problems of the drafts, `unknown_policy`, `no_policies`, `read_only` for drafts beside the
-    /// policies of a bundle, which holds no source text to compile them with, and those of an evaluation.
+    /// policies of a bundle, which holds no source text to compile them with, `too_large` for more contexts, drafts or
+    /// policies than a batch may have contexts and for results that are too long, and those of an evaluation.
     pub async fn simulate(
         &self,
         call: Call<'_>,
@@ -120,39 +124,34 @@ impl Service {
         let namespace = call
             .namespace(simulation.namespace.as_deref())?
             .map(str::to_owned);
+        self.within_batch(&simulation)?;
         let count = simulation.contexts.as_slice().len();
-        if count > self.limits.batch {
-            return Err(ServiceError::new(
-                Code::TooLarge,
-                format!("{count} contexts, at most {} are taken", self.limits.batch),
-            ));
-        }
-        let (compiler, bundle, engine, deciding) = {
-            let state = self.active.change().await;
-            let engine = self.active.engine()?.clone();
-            let deciding = engine.policies();
-            (state.compiler.clone(), state.bundle, engine, deciding)
-        };
+        count_contexts(self, call, Route::Policies, count).await?;
+        let engine = self.active.engine()?.clone();
+        let sources = self.active.sources();
+        let deciding = engine.policies();
         let seen = Seen(namespace.as_deref());
-        let decides = |id: &str| {
-            let mut policies = deciding.manifest().policies.iter();
-            policies.any(|policy| policy.id == id && seen.holds(&policy.namespace))
-        };
+        let deciding = deciding.manifest().policies.iter();
+        let deciding: BTreeSet<&str> = deciding
+            .filter(|policy| seen.holds(&policy.namespace))
+            .map(|policy| &*policy.id)
+            .collect();
         let mut extra = Extra::default();
         for draft in std::mem::take(&mut simulation.drafts) {
-            let (version, _) = self.check(draft.source, draft.format).await?;
+            let (version, _) = self.check(call, draft.source, draft.format).await?;
             call.require_namespace(&version.namespace)?;
             extra.documents.push(version);
         }
-        for id in simulation.policies.iter().flatten() {
-            if !decides(id) && !extra.holds(id, seen) {
-                self.find_inactive(call, id, seen, &compiler, &mut extra).await?;
-            }
-        }
+        let wanted = simulation.policies.iter().flatten().map(String::as_str);
+        let inactive: BTreeSet<&str> = wanted
+            .filter(|id| !deciding.contains(id) && !extra.holds(id, seen))
+            .collect();
+        self.find_inactive(call, &inactive, seen, &sources.compiler, &mut extra)
+            .await?;
         let base = if extra.is_empty() {
             None
-        } else if !bundle {
-            Some(compiler)
+        } else if !sources.bundle {
+            Some(Compiler::clone(&sources.compiler))
         } else if let Some(ids) = &simulation.policies
             && ids.iter().all(|id| extra.holds(id, seen))
         {
@@ -168,23 +167,21 @@ impl Service {
         let settings = self.active.settings().clone();
         let (request_id, origin) = (call.request_id.to_owned(), self.origin.clone());
         let identity = call.identity.clone();
+        let most = self.limits.results;
         self.heavy
-            .run(move || {
+            .run(call.work(), move |stop| {
                 let engine = match base {
                     None => engine,
                     Some(base) => {
-                        let (mut compiler, drafts) = with_extra(base, &origin, extra);
-                        let compiled = compiler.build().map_err(|failed| {
-                            // The set holds the policies of everybody.
-                            let sight = match origin {
-                                Origin::Store => Sight::stored(&identity),
-                                Origin::Directory(_) | Origin::BundleFile(_) | Origin::BundleUrl(_) => {
-                                    Sight::files(&identity, drafts)
-                                }
-                            };
-                            document::invalid(&compiler.sources(), &failed.diagnostics, &sight)
-                        })?;
-                        let policies = Policies::from_compiled(compiled).map_err(ServiceError::internal)?;
+                        let (compiler, drafts) = with_extra(base, &origin, extra, stop)?;
+                        // The set holds the policies of everybody.
+                        let sight = match origin {
+                            Origin::Store => Sight::stored(&identity),
+                            Origin::Directory(_) | Origin::BundleFile(_) | Origin::BundleUrl(_) => {
+                                Sight::files(&identity, drafts)
+                            }
+                        };
+                        let (_, policies) = active::build(compiler, &sight, stop)?;
                         settings.engine(policies).map_err(ServiceError::internal)?
                     }
                 };
@@ -192,13 +189,19 @@ impl Service {
                     .policies
                     .as_ref()
                     .map(|ids| ids.iter().map(|id| Cow::Borrowed(id.as_str())).collect());
+                let options = EvaluateOptions {
+                    namespace: namespace.as_deref(),
+                    policies: only.as_deref(),
+                    mode: Mode::All,
+                    trace: simulation.trace,
+                    ..EvaluateOptions::default()
+                };
+                let chosen = engine.choose(&options)?;
                 let one = |context: &str, request_id: &str| {
                     let options = EvaluateOptions {
                         request_id: Some(request_id),
-                        namespace: namespace.as_deref(),
-                        policies: only.as_deref(),
-                        mode: Mode::All,
-                        trace: simulation.trace,
+                        chosen: Some(&chosen),
+                        ..options.clone()
                     };
                     let response = engine.evaluate_json_with(context.as_bytes(), &options)?;
                     let json = serde_json::to_string(&response).map_err(ServiceError::internal)?;
@@ -207,74 +210,105 @@ impl Service {
                         json,
                     })
                 };
-                engine.check_scope(&EvaluateOptions {
-                    namespace: namespace.as_deref(),
-                    policies: only.as_deref(),
-                    ..EvaluateOptions::default()
-                })?;
-                Ok(match &simulation.contexts {
-                    Contexts::One(context) => vec![one(context, &request_id)],
-                    Contexts::Several(contexts) => contexts
-                        .iter()
-                        .enumerate()
-                        .map(|(i, context)| one(context, &numbered(&request_id, i)))
-                        .collect(),
-                })
+                let mut results = Results::new(most);
+                let mut outcomes = Vec::with_capacity(simulation.contexts.as_slice().len());
+                for (i, context) in simulation.contexts.as_slice().iter().enumerate() {
+                    stop.check()?;
+                    let outcome = match &simulation.contexts {
+                        Contexts::One(_) => one(context, &request_id),
+                        Contexts::Several(_) => one(context, &numbered(&request_id, i)),
+                    };
+                    if let Ok(outcome) = &outcome {
+                        results.add(outcome.json.len())?;
+                    }
+                    outcomes.push(outcome);
+                }
+                Ok(outcomes)
             })
             .await?
     }
 
-    /// Finds the policies of an id that do not decide, in the store or in the directory.
+    /// # Errors
+    ///
+    /// `too_large` for a simulation of more than a batch may have.
+    fn within_batch(&self, simulation: &Simulation) -> Result<()> {
+        let most = self.limits.batch;
+        for (what, count) in [
+            ("contexts", simulation.contexts.as_slice().len()),
+            ("drafts", simulation.drafts.len()),
+            ("policies", simulation.policies.as_ref().map_or(0, Vec::len)),
+        ] {
+            if count > most {
+                return Err(ServiceError::new(
+                    Code::TooLarge,
+                    format!("{count} {what}, at most {most} are taken"),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Finds the policies of ids that do not decide, in the store or in the directory.
     async fn find_inactive(
         &self,
         call: Call<'_>,
-        id: &str,
+        ids: &BTreeSet<&str>,
         seen: Seen<'_>,
         compiler: &Compiler,
         extra: &mut Extra,
     ) -> Result<()> {
-        let unknown =
-            |what: &str| ServiceError::new(Code::UnknownPolicy, format!("policy `{id}` is not {what}"));
+        let unknown = |id: &str, what: &str| {
+            ServiceError::new(Code::UnknownPolicy, format!("policy `{id}` is not {what}"))
+        };
+        let Some(first) = ids.first() else {
+            return Ok(());
+        };
         match self.origin {
             Origin::Store => {
                 let among = seen.0.map(|own| [own.to_owned(), GLOBAL.to_owned()]);
-                let places = self
-                    .store
-                    .places(id, among.as_ref().map(<[String; 2]>::as_slice))
-                    .await?;
-                let before = extra.documents.len();
-                for place in places.iter().filter(|place| place.exists) {
-                    let key = PolicyKey::new(&place.namespace, id);
-                    extra
-                        .documents
-                        .extend(self.store.policy(&key).await?.map(|record| record.latest));
-                }
-                if extra.documents.len() == before {
-                    return Err(unknown("stored"));
+                for id in ids {
+                    let places = self
+                        .store
+                        .places(id, among.as_ref().map(<[String; 2]>::as_slice))
+                        .await?;
+                    let before = extra.documents.len();
+                    let readable = |place: &&IdPlace| place.exists && call.identity.may_read(&place.namespace);
+                    for place in places.iter().filter(readable) {
+                        let key = PolicyKey::new(&place.namespace, id);
+                        extra
+                            .documents
+                            .extend(self.store.policy(&key).await?.map(|record| record.latest));
+                    }
+                    if extra.documents.len() == before {
+                        return Err(unknown(id, "stored"));
+                    }
                 }
             }
             Origin::Directory(_) => {
                 let sources = compiler.sources();
-                let wanted = id.to_owned();
+                let wanted: BTreeSet<String> = ids.iter().map(|id| (*id).to_owned()).collect();
                 let mut found = self
                     .heavy
-                    .run(move || {
-                        let policies = sources
-                            .iter()
-                            .flat_map(|(file, _)| parse_source(&sources, file).policies);
-                        policies
-                            .map(|policy| key_of(&policy))
-                            .filter(|key| key.id == wanted)
-                            .collect::<HashSet<PolicyKey>>()
+                    .run(call.work(), move |stop| {
+                        let mut found = HashSet::new();
+                        for (file, _) in sources.iter() {
+                            stop.check()?;
+                            let policies = parse_source(&sources, file).policies;
+                            let keys = policies.iter().map(key_of);
+                            found.extend(keys.filter(|key| wanted.contains(&key.id)));
+                        }
+                        Ok::<HashSet<PolicyKey>, ServiceError>(found)
                     })
-                    .await?;
+                    .await??;
                 found.retain(|key| seen.holds(&key.namespace) && call.identity.may_read(&key.namespace));
-                if found.is_empty() {
-                    return Err(unknown("in the directory"));
+                for id in ids {
+                    if !found.iter().any(|key| key.id == *id) {
+                        return Err(unknown(id, "in the directory"));
+                    }
                 }
                 extra.inactive.extend(found);
             }
-            Origin::BundleFile(_) | Origin::BundleUrl(_) => return Err(unknown("in the bundle")),
+            Origin::BundleFile(_) | Origin::BundleUrl(_) => return Err(unknown(first, "in the bundle")),
         }
         Ok(())
     }
@@ -286,14 +320,20 @@ pub(super) fn key_of(policy: &Policy) -> PolicyKey {
 }
 
 /// The policies that decide, with others in their place or beside them, and the names of the others.
-fn with_extra(mut compiler: Compiler, origin: &Origin, extra: Extra) -> (Compiler, Vec<String>) {
+fn with_extra(
+    mut compiler: Compiler,
+    origin: &Origin,
+    extra: Extra,
+    stop: &Stop,
+) -> Result<(Compiler, Vec<String>)> {
     if let Origin::Directory(_) = origin {
         // Drafts are tried whatever their status is, so the deciding policies are chosen here and not by the compiler.
         let replaced: HashSet<PolicyKey> = extra.documents.iter().map(PolicyVersion::key).collect();
-        keep(&mut compiler, |policy| {
+        let wanted = |policy: &Policy| {
             let key = key_of(policy);
             !replaced.contains(&key) && (policy.status == Status::Active || extra.inactive.contains(&key))
-        });
+        };
+        keep(&mut compiler, wanted, || stop.check())?;
         compiler.set_options(document::options());
     } else {
         for document in &extra.documents {
@@ -312,13 +352,18 @@ fn with_extra(mut compiler: Compiler, origin: &Origin, extra: Extra) -> (Compile
         compiler.set(name.clone(), &*document.source);
         drafts.push(name);
     }
-    (compiler, drafts)
+    Ok((compiler, drafts))
 }
 
 /// Removes the policies that are not wanted; the places of the others in their files stay as they are.
-fn keep(compiler: &mut Compiler, wanted: impl Fn(&Policy) -> bool) {
+fn keep(
+    compiler: &mut Compiler,
+    wanted: impl Fn(&Policy) -> bool,
+    go_on: impl Fn() -> Result<()>,
+) -> Result<()> {
     let sources = compiler.sources();
     for (id, file) in sources.iter() {
+        go_on()?;
         let policies = parse_source(&sources, id).policies;
         if policies.iter().all(&wanted) {
             continue;
@@ -334,6 +379,7 @@ fn keep(compiler: &mut Compiler, wanted: impl Fn(&Policy) -> bool) {
             compiler.set(format!("{}/{i}.{}", file.name(), format.as_str()), text);
         }
     }
+    Ok(())
 }
 
 /// One policy of a file that holds several, at the line and column where it stands there.
@@ -357,6 +403,7 @@ mod tests {
     use super::keep;
     use crate::document;
     use policy_compiler::Compiler;
+    use policy_grammar::ast::Policy;
 
     #[test]
     fn what_is_kept_of_a_file_stays_where_it_was() {
@@ -393,9 +440,8 @@ mod tests {
         };
         let mut all = places(&mut compiler);
         assert_eq!(all.len(), 7);
-        keep(&mut compiler, |policy| {
-            !["b", "d", "g"].contains(&policy.metadata.id.value.as_str())
-        });
+        let wanted = |policy: &Policy| !["b", "d", "g"].contains(&policy.metadata.id.value.as_str());
+        keep(&mut compiler, wanted, || Ok(())).unwrap();
         all.retain(|(id, _, _)| !["b", "d", "g"].contains(&id.as_str()));
         assert_eq!(places(&mut compiler), all);
     }

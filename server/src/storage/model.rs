@@ -1,9 +1,13 @@
 //! What storage holds, in the words of the domain. Times are milliseconds since the epoch.
 
+use crate::config::Quota;
 use crate::identity::Scopes;
 use policy_grammar::names;
 use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Instant;
 use utoipa::ToSchema;
 
 /// Part of a long list.
@@ -185,6 +189,8 @@ pub struct PolicyWrite {
     pub activate: Activate,
     /// Who approved, when the change activates what somebody else wrote.
     pub approved_by: Option<String>,
+    /// What the namespace of a new version may hold; the rules are not the store's to count.
+    pub quota: Quota,
 }
 
 /// What a write expects to find.
@@ -251,6 +257,8 @@ pub struct NewBundle {
     pub created_ms: i64,
     /// Whether it becomes active at once.
     pub activate: bool,
+    /// Bytes that all stored bundles may take together; 0 is no limit.
+    pub quota: u64,
     /// The bundle.
     pub bytes: Arc<[u8]>,
 }
@@ -332,11 +340,108 @@ pub enum KeyChange {
     },
 }
 
-/// One decision in the log. Its serialisation is what the spool of the decision log holds: a change of it is a version of that.
+/// What tells a decision from all others. Made by the server, and in the order of time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct DecisionId([u8; 16]);
+
+impl DecisionId {
+    /// Bytes of an id that say when it was made.
+    const TIME: usize = 6;
+
+    /// One that was not there before.
+    #[must_use]
+    pub fn fresh() -> Self {
+        Self(uuid::Uuid::now_v7().into_bytes())
+    }
+
+    /// That of a decision of an earlier version, which told those of one request apart by their times.
+    #[must_use]
+    pub fn of_time(at_ms: i64) -> Self {
+        let mut bytes = [0; 16];
+        let time = at_ms.to_be_bytes();
+        for (to, from) in bytes.iter_mut().take(Self::TIME).zip(time.iter().skip(2)) {
+            *to = *from;
+        }
+        Self(bytes)
+    }
+
+    /// Whether it is that of an earlier version.
+    #[must_use]
+    pub fn is_of_time(&self) -> bool {
+        self.0.iter().skip(Self::TIME).all(|byte| *byte == 0)
+    }
+
+    /// Its bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Display for DecisionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        uuid::Uuid::from_bytes(self.0).simple().fmt(f)
+    }
+}
+
+/// What is no id of a decision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NoDecisionId;
+
+impl fmt::Display for NoDecisionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an id of a decision has 32 hexadecimal digits")
+    }
+}
+
+impl std::error::Error for NoDecisionId {}
+
+impl FromStr for DecisionId {
+    type Err = NoDecisionId;
+
+    fn from_str(text: &str) -> Result<Self, NoDecisionId> {
+        // Uuids have other spellings as well; as a cursor there is one.
+        if text.len() != 32 {
+            return Err(NoDecisionId);
+        }
+        let id = uuid::Uuid::try_parse(text).map_err(|_| NoDecisionId)?;
+        Ok(Self(id.into_bytes()))
+    }
+}
+
+impl TryFrom<String> for DecisionId {
+    type Error = NoDecisionId;
+
+    fn try_from(text: String) -> Result<Self, NoDecisionId> {
+        text.parse()
+    }
+}
+
+impl TryFrom<&[u8]> for DecisionId {
+    type Error = NoDecisionId;
+
+    fn try_from(bytes: &[u8]) -> Result<Self, NoDecisionId> {
+        bytes.try_into().map(Self).map_err(|_| NoDecisionId)
+    }
+}
+
+impl From<DecisionId> for String {
+    fn from(id: DecisionId) -> Self {
+        id.to_string()
+    }
+}
+
+/// One decision in the log. Its serialisation is what the spool of the decision log holds: a change of it is a version of
+/// that, unless what was written before is still read, and means the same.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DecisionRecord {
     /// Order in the log, given by the store; 0 before it is stored.
     pub seq: u64,
+    /// What tells it from all others; `None` before it is prepared, and in spools of earlier versions. Then it is its time
+    /// that does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<DecisionId>,
     /// Of the request.
     pub request_id: String,
     /// When it was decided.
@@ -365,6 +470,14 @@ pub struct DecisionRecord {
     pub context: Option<String>,
 }
 
+impl DecisionRecord {
+    /// What tells it from all others.
+    #[must_use]
+    pub fn id(&self) -> DecisionId {
+        self.id.unwrap_or_else(|| DecisionId::of_time(self.at_ms))
+    }
+}
+
 /// Which decisions to look at.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DecisionFilter {
@@ -380,6 +493,8 @@ pub struct DecisionFilter {
     pub from_ms: Option<i64>,
     /// Before this time.
     pub to_ms: Option<i64>,
+    /// Until when the answer is of use: the database stops looking then. `None` is as long as a query may take.
+    pub until: Option<Instant>,
 }
 
 /// Counts of decisions.

@@ -23,7 +23,7 @@ use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions, PgSslMode};
 use sqlx::{ConnectOptions as _, Connection as _, Executor as _, Pool};
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -163,6 +163,19 @@ impl Postgres {
         self.listener.close().await;
         self.pool.close().await;
     }
+}
+
+/// Nothing to undo: what ends the queries ends with the transaction.
+pub(super) struct Bound;
+
+/// Ends the queries of a transaction at `until`.
+async fn bound(connection: &mut sqlx::PgConnection, until: Instant) -> Result<Bound> {
+    let left = until.saturating_duration_since(Instant::now()).as_millis().max(1);
+    sqlx::query("SELECT set_config('statement_timeout', $1, true)")
+        .bind(left.to_string())
+        .execute(connection)
+        .await?;
+    Ok(Bound)
 }
 
 fn options(settings: &config::Postgres) -> Result<PgConnectOptions> {

@@ -17,46 +17,51 @@
 //! Values reach SQL as bound parameters only; what is pushed onto a [`QueryBuilder`] is text of this file.
 
 use super::super::model::{
-    Activate, ActiveSet, ApiKey, AuditRecord, BundleRecord, DecisionFilter, DecisionRecord, DecisionStats,
-    Deployment, Expected, IdPlace, KeyChange, NewAudit, NewBundle, Page, PolicyFilter, PolicyKey,
+    Activate, ActiveSet, ApiKey, AuditRecord, BundleRecord, DecisionFilter, DecisionId, DecisionRecord,
+    DecisionStats, Deployment, Expected, IdPlace, KeyChange, NewAudit, NewBundle, Page, PolicyFilter, PolicyKey,
     PolicyRecord, PolicyVersion, PolicyWrite, RuleCount, Slice,
 };
 use super::super::rows::{
-    AuditRow, BundleRow, DecisionRow, Head, KeyHead, KeyRow, OutcomeRow, PlaceRow, PolicyRow, RuleRow, State,
-    VersionRow, clean, clean_key, hash32, json, list, scope_names, signed,
+    AuditRow, BundleRow, DecisionRow, Head, KeyHead, KeyRow, OutcomeRow, PlaceRow, PolicyRow, RuleRow, SizeRow,
+    State, UsageRow, VersionRow, clean, clean_key, decision_id, hash32, json, list, scope_names, signed,
 };
-use super::super::{Base, PLACES, Result, Store, StoreError, within};
-use super::{BEGIN_READ, BEGIN_WRITE, BYTES, Db, Handle, LOCK_STATE, NAME, RULE_FIRED, RULES};
+use super::super::{Base, PAGE_BYTES, PLACES, Result, Store, StoreError, within};
+use super::{BEGIN_READ, BEGIN_WRITE, BYTES, Bound, Db, Handle, LOCK_STATE, NAME, RULE_FIRED, RULES, bound};
 use crate::audit;
+use crate::config::Quota;
 use async_trait::async_trait;
 use sqlx::{Database, QueryBuilder, Transaction, query, query_as, query_scalar};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long an operation may take that touches a few rows.
 const SHORT: Duration = Duration::from_secs(10);
 /// How long an operation may take that reads the decision log.
 const LONG: Duration = Duration::from_secs(60);
-/// Decisions in one statement: 13 parameters each, and databases allow 32766.
+/// Decisions in one statement: 14 parameters each, and databases allow 32766.
 const ROWS: usize = 500;
 /// Rules in statistics.
 const TOP_RULES: i64 = 20;
 /// Outcomes that statistics always name.
 const OUTCOMES: [&str; 4] = ["allow", "deny", "modify", "warn"];
 
+/// `source` is the text, or what stands in its place.
 macro_rules! version_columns {
-    () => {
-        "v.namespace, v.id, v.version, v.name, v.document_version, v.status, v.source, v.format, v.digest, v.author, \
-         v.created_ms"
+    ($source:literal) => {
+        concat!(
+            "v.namespace, v.id, v.version, v.name, v.document_version, v.status, ",
+            $source,
+            " AS source, v.format, v.digest, v.author, v.created_ms"
+        )
     };
 }
 
 macro_rules! select_policies {
-    () => {
+    ($source:literal) => {
         concat!(
             "SELECT ",
-            version_columns!(),
+            version_columns!($source),
             ", p.active, p.approved_by, p.created_ms AS first_ms, p.updated_ms, p.revision \
              FROM policies p JOIN policy_versions v ON v.namespace = p.namespace AND v.id = p.id AND v.version = p.latest"
         )
@@ -64,8 +69,8 @@ macro_rules! select_policies {
 }
 
 macro_rules! select_versions {
-    () => {
-        concat!("SELECT ", version_columns!(), " FROM policy_versions v")
+    ($source:literal) => {
+        concat!("SELECT ", version_columns!($source), " FROM policy_versions v")
     };
 }
 
@@ -86,13 +91,16 @@ macro_rules! select_keys {
 
 macro_rules! select_decisions {
     () => {
-        "SELECT d.seq, d.request_id, d.at_ms, d.namespace, d.subject, d.decision, d.reason, d.matched_rules, \
+        "SELECT d.seq, d.id, d.request_id, d.at_ms, d.namespace, d.subject, d.decision, d.reason, d.matched_rules, \
          d.matched_policies, d.errors, d.revision, d.duration_ns, d.cached, d.context FROM decisions d"
     };
 }
 
 const READ_STATE: &str = "SELECT revision, audit_seq, audit_hash, bundle, changed_ms FROM state WHERE id = 1";
-const POLICY: &str = concat!(select_policies!(), " WHERE p.namespace = $1 AND p.id = $2");
+/// How long the texts of decisions are, without reading them.
+const SIZES: &str = "SELECT CAST(COALESCE(octet_length(d.context), 0) + COALESCE(octet_length(d.reason), 0) \
+                     + octet_length(d.matched_rules) + octet_length(d.matched_policies) AS BIGINT) AS bytes FROM decisions d";
+const POLICY: &str = concat!(select_policies!("v.source"), " WHERE p.namespace = $1 AND p.id = $2");
 const BUNDLE: &str = concat!(select_bundles!(), " WHERE b.digest = $1");
 const ACTIVE_BUNDLE: &str = concat!(
     select_bundles!(),
@@ -179,6 +187,16 @@ impl Write {
 }
 
 impl Handle {
+    /// A transaction that reads the decision log, and ends at `until`, as long as the second part of the answer lives.
+    async fn read_log(&self, until: Option<Instant>) -> Result<(Transaction<'static, Db>, Option<Bound>)> {
+        let mut read = self.readers().await?.begin_with(BEGIN_READ).await?;
+        let bound = match until {
+            Some(until) => Some(bound(&mut read, until).await?),
+            None => None,
+        };
+        Ok((read, bound))
+    }
+
     async fn write(&self) -> Result<Write> {
         let mut transaction = self.writers().await?.begin_with(BEGIN_WRITE).await?;
         let state = state(LOCK_STATE, &mut transaction).await?;
@@ -262,6 +280,97 @@ async fn insert_version(
     Ok(number)
 }
 
+/// What changes in what a namespace holds.
+#[derive(Debug, Clone, Copy, Default)]
+struct Counted {
+    policies: i64,
+    bytes: i64,
+    history: i64,
+}
+
+/// Bytes of the text of a version.
+async fn text_of(connection: &mut Connection, key: &PolicyKey, version: u64) -> Result<i64> {
+    let (bytes,) = query_as::<Db, (i64,)>(
+        "SELECT CAST(octet_length(source) AS BIGINT) FROM policy_versions \
+         WHERE namespace = $1 AND id = $2 AND version = $3",
+    )
+    .bind(clean(&key.namespace))
+    .bind(clean(&key.id))
+    .bind(signed(version))
+    .fetch_one(connection)
+    .await?;
+    Ok(bytes)
+}
+
+/// Notes a change of what a namespace holds, and says what it holds now.
+async fn count(connection: &mut Connection, namespace: &str, more: Counted) -> Result<UsageRow> {
+    Ok(query_as::<Db, UsageRow>(
+        "INSERT INTO namespace_usage (namespace, policies, bytes, history) VALUES ($1, $2, $3, $4) \
+         ON CONFLICT (namespace) DO UPDATE SET policies = namespace_usage.policies + excluded.policies, \
+         bytes = namespace_usage.bytes + excluded.bytes, history = namespace_usage.history + excluded.history \
+         RETURNING policies, bytes, history",
+    )
+    .bind(clean(namespace))
+    .bind(more.policies)
+    .bind(more.bytes)
+    .bind(more.history)
+    .fetch_one(connection)
+    .await?)
+}
+
+/// Counts a new version of a policy, which takes the place of the newest one.
+///
+/// # Errors
+///
+/// [`StoreError::Quota`] where its namespace would hold more than it may, and more than before.
+async fn count_version(
+    connection: &mut Connection,
+    key: &PolicyKey,
+    head: Option<&Head>,
+    version: &PolicyVersion,
+    quota: Quota,
+) -> Result<()> {
+    let bytes = i64::try_from(version.source.len()).unwrap_or(i64::MAX);
+    let mut more = Counted {
+        policies: 1,
+        bytes,
+        history: bytes,
+    };
+    if let Some(head) = head {
+        more.policies = 0;
+        more.bytes -= text_of(connection, key, head.latest).await?;
+    }
+    let used = count(connection, &key.namespace, more).await?;
+    for (what, grows, used, most) in [
+        ("policies", more.policies > 0, used.policies, quota.policies),
+        ("bytes of policies", more.bytes > 0, used.bytes, quota.bytes),
+        ("bytes of versions", more.history > 0, used.history, quota.history),
+    ] {
+        if grows && most > 0 && used > most {
+            return Err(StoreError::Quota(format!(
+                "the namespace `{}` would hold {used} {what}, and may hold {most}",
+                version.namespace
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// How many of these decisions make a page, the newest first.
+fn fitting(sizes: &[SizeRow], page: &Page) -> usize {
+    let most = usize::try_from(page.limit.max(1)).unwrap_or(usize::MAX);
+    let mut left = PAGE_BYTES;
+    let fits = |row: &&SizeRow| match left.checked_sub(row.bytes) {
+        Some(less) => {
+            left = less;
+            true
+        }
+        None => false,
+    };
+    // One that is too long for any page is a page of its own.
+    sizes.iter().take(most).take_while(fits).count().max(1)
+}
+
 /// The part of a list that was asked for. `rows` has one more than the page when the list goes on.
 fn slice<R, T>(
     mut rows: Vec<R>,
@@ -318,6 +427,7 @@ fn narrow(sql: &mut QueryBuilder<Db>, filter: &DecisionFilter) {
         rule,
         from_ms,
         to_ms,
+        until: _,
     } = filter;
     if let Some(namespaces) = namespaces {
         among(
@@ -381,7 +491,7 @@ impl Store for Handle {
                 }
                 None => {
                     let rows = query_as::<Db, VersionRow>(concat!(
-                        select_versions!(),
+                        select_versions!("v.source"),
                         " JOIN policies p ON p.namespace = v.namespace AND p.id = v.id AND p.active = v.version \
                          ORDER BY v.id, v.namespace"
                     ))
@@ -445,7 +555,7 @@ impl Store for Handle {
     async fn policies(&self, filter: &PolicyFilter, page: &Page) -> Result<Slice<PolicyRecord>> {
         within(SHORT, async {
             let PolicyFilter { namespaces, status } = filter;
-            let mut sql = QueryBuilder::<Db>::new(concat!(select_policies!(), " WHERE 1 = 1"));
+            let mut sql = QueryBuilder::<Db>::new(concat!(select_policies!("''"), " WHERE 1 = 1"));
             if let Some(after) = &page.after {
                 let key = PolicyKey::of_cursor(after).ok_or_else(|| no_cursor(after))?;
                 sql.push(" AND (p.id, p.namespace) > (")
@@ -474,7 +584,7 @@ impl Store for Handle {
     async fn versions(&self, key: &PolicyKey, page: &Page) -> Result<Slice<PolicyVersion>> {
         within(SHORT, async {
             let rows = query_as::<Db, VersionRow>(concat!(
-                select_versions!(),
+                select_versions!("''"),
                 " WHERE v.namespace = $1 AND v.id = $2 AND v.version < $3 ORDER BY v.version DESC LIMIT $4"
             ))
             .bind(clean(&key.namespace))
@@ -491,7 +601,7 @@ impl Store for Handle {
     async fn version(&self, key: &PolicyKey, version: u64) -> Result<Option<PolicyVersion>> {
         within(SHORT, async {
             query_as::<Db, VersionRow>(concat!(
-                select_versions!(),
+                select_versions!("v.source"),
                 " WHERE v.namespace = $1 AND v.id = $2 AND v.version = $3"
             ))
             .bind(clean(&key.namespace))
@@ -522,6 +632,9 @@ impl Store for Handle {
                 }
                 (None, Some(head)) => head.latest,
             };
+            if let Some(version) = &write.version {
+                count_version(&mut change.transaction, key, head.as_ref(), version, write.quota).await?;
+            }
             let before = head.as_ref().and_then(|head| head.active);
             let (active, approved_by) = match write.activate {
                 Activate::Latest => (Some(signed(latest)), write.approved_by.clone()),
@@ -579,8 +692,17 @@ impl Store for Handle {
                 expected.map_or(Expected::Any, Expected::Version),
                 head.as_ref(),
             )?;
-            if head.is_some_and(|head| head.active.is_some()) {
-                change.raise(base, audit.at_ms)?;
+            if let Some(head) = head {
+                if head.active.is_some() {
+                    change.raise(base, audit.at_ms)?;
+                }
+                let bytes = text_of(&mut change.transaction, key, head.latest).await?;
+                let less = Counted {
+                    policies: -1,
+                    bytes: -bytes,
+                    history: 0,
+                };
+                count(&mut change.transaction, &key.namespace, less).await?;
             }
             query::<Db>("DELETE FROM policies WHERE namespace = $1 AND id = $2")
                 .bind(clean(&key.namespace))
@@ -600,7 +722,7 @@ impl Store for Handle {
     ) -> Result<(BundleRecord, u64)> {
         within(SHORT, async {
             let mut change = self.write().await?;
-            query::<Db>(
+            let done = query::<Db>(
                 "INSERT INTO bundles (digest, revision, policies, rules, author, created_ms, activated_ms, deployed, \
                  bytes) VALUES ($1, $2, $3, $4, $5, $6, NULL, $7, $8) ON CONFLICT (digest) DO NOTHING",
             )
@@ -614,6 +736,17 @@ impl Store for Handle {
             .bind(&bundle.bytes[..])
             .execute(&mut *change.transaction)
             .await?;
+            let kept: i64 = query_scalar::<Db, i64>(
+                "SELECT CAST(COALESCE(SUM(length(bytes)), 0) AS BIGINT) FROM bundles",
+            )
+            .fetch_one(&mut *change.transaction)
+            .await?;
+            if done.rows_affected() > 0 && bundle.quota > 0 && kept > signed(bundle.quota) {
+                return Err(StoreError::Quota(format!(
+                    "the bundles that are kept would take {kept} bytes, and may take {}",
+                    bundle.quota
+                )));
+            }
             if bundle.activate {
                 deploy(&mut change, &bundle.digest, base, audit.at_ms).await?;
             }
@@ -785,11 +918,12 @@ impl Store for Handle {
                     lists.push((clean_list(&row.matched_rules)?, clean_list(&row.matched_policies)?));
                 }
                 let mut sql = QueryBuilder::<Db>::new(
-                    "INSERT INTO decisions (request_id, at_ms, namespace, subject, decision, reason, matched_rules, \
+                    "INSERT INTO decisions (id, request_id, at_ms, namespace, subject, decision, reason, matched_rules, \
                      matched_policies, errors, revision, duration_ns, cached, context) ",
                 );
                 sql.push_values(rows.iter().zip(lists), |mut values, (row, (rules, policies))| {
                     values
+                        .push_bind(row.id().as_bytes().to_vec())
                         .push_bind(clean_key(&row.request_id))
                         .push_bind(row.at_ms)
                         .push_bind(clean_key(&row.namespace))
@@ -804,7 +938,7 @@ impl Store for Handle {
                         .push_bind(row.cached)
                         .push_bind(row.context.as_deref().map(clean));
                 });
-                sql.push(" ON CONFLICT (request_id, at_ms) DO NOTHING");
+                sql.push(" ON CONFLICT (request_id, id) DO NOTHING");
                 // Only a full chunk comes again often enough to keep its statement.
                 sql.build()
                     .persistent(rows.len() == ROWS)
@@ -816,40 +950,87 @@ impl Store for Handle {
         .await
     }
 
-    async fn decision(&self, request_id: &str) -> Result<Vec<DecisionRecord>> {
-        within(SHORT, async {
-            query_as::<Db, DecisionRow>(concat!(
-                select_decisions!(),
-                " WHERE d.request_id = $1 ORDER BY d.seq DESC"
-            ))
-            .bind(clean_key(request_id))
-            .fetch_all(self.readers().await?)
-            .await?
-            .into_iter()
-            .map(DecisionRecord::try_from)
-            .collect()
+    async fn decision(
+        &self,
+        request_id: &str,
+        filter: &DecisionFilter,
+        page: &Page,
+    ) -> Result<Slice<DecisionRecord>> {
+        within(LONG, async {
+            let after = page.after.as_deref().map(str::parse::<DecisionId>).transpose();
+            let after = after.map_err(|error| StoreError::Missing(format!("cursor: {error}")))?;
+            let (mut read, _bound) = self.read_log(filter.until).await?;
+            let matching = |sql: &mut QueryBuilder<Db>, limit: i64| {
+                sql.push(" WHERE d.request_id = ")
+                    .push_bind(clean_key(request_id));
+                if let Some(after) = after {
+                    sql.push(" AND d.id < ").push_bind(after.as_bytes().to_vec());
+                }
+                narrow(sql, filter);
+                sql.push(" ORDER BY d.id DESC LIMIT ").push_bind(limit);
+            };
+            let mut sql = QueryBuilder::<Db>::new(SIZES);
+            matching(&mut sql, limit(page));
+            let sizes = sql.build_query_as::<SizeRow>().fetch_all(&mut *read).await?;
+            let mut items = Vec::new();
+            let fits = fitting(&sizes, page);
+            if !sizes.is_empty() {
+                let mut sql = QueryBuilder::<Db>::new(select_decisions!());
+                matching(&mut sql, i64::try_from(fits).unwrap_or(i64::MAX));
+                items = sql.build_query_as::<DecisionRow>().fetch_all(&mut *read).await?;
+            }
+            read.commit().await?;
+            let last = items.last().filter(|_| sizes.len() > fits);
+            let next = last.map(|row| decision_id(&row.id)).transpose()?;
+            Ok(Slice {
+                items: items
+                    .into_iter()
+                    .map(DecisionRecord::try_from)
+                    .collect::<Result<_>>()?,
+                next: next.map(|id| id.to_string()),
+            })
         })
         .await
     }
 
     async fn decisions(&self, filter: &DecisionFilter, page: &Page) -> Result<Slice<DecisionRecord>> {
         within(LONG, async {
-            let mut sql = QueryBuilder::<Db>::new(concat!(select_decisions!(), " WHERE d.seq < "));
-            sql.push_bind(below(page)?);
-            narrow(&mut sql, filter);
-            sql.push(" ORDER BY d.seq DESC LIMIT ").push_bind(limit(page));
-            let rows = sql
-                .build_query_as::<DecisionRow>()
-                .fetch_all(self.readers().await?)
-                .await?;
-            slice(rows, page, |row| row.seq.to_string(), DecisionRecord::try_from)
+            let below = below(page)?;
+            let (mut read, _bound) = self.read_log(filter.until).await?;
+            let matching = |sql: &mut QueryBuilder<Db>, limit: i64| {
+                sql.push(" WHERE d.seq < ").push_bind(below);
+                narrow(sql, filter);
+                sql.push(" ORDER BY d.seq DESC LIMIT ").push_bind(limit);
+            };
+            let mut sql = QueryBuilder::<Db>::new(SIZES);
+            matching(&mut sql, limit(page));
+            let sizes = sql.build_query_as::<SizeRow>().fetch_all(&mut *read).await?;
+            let mut items = Vec::new();
+            let fits = fitting(&sizes, page);
+            if !sizes.is_empty() {
+                let mut sql = QueryBuilder::<Db>::new(select_decisions!());
+                matching(&mut sql, i64::try_from(fits).unwrap_or(i64::MAX));
+                items = sql.build_query_as::<DecisionRow>().fetch_all(&mut *read).await?;
+            }
+            read.commit().await?;
+            let next = items
+                .last()
+                .filter(|_| sizes.len() > fits)
+                .map(|row| row.seq.to_string());
+            Ok(Slice {
+                items: items
+                    .into_iter()
+                    .map(DecisionRecord::try_from)
+                    .collect::<Result<_>>()?,
+                next,
+            })
         })
         .await
     }
 
     async fn decision_stats(&self, filter: &DecisionFilter) -> Result<DecisionStats> {
         within(LONG, async {
-            let mut read = self.readers().await?.begin_with(BEGIN_READ).await?;
+            let (mut read, _bound) = self.read_log(filter.until).await?;
             let mut sql = QueryBuilder::<Db>::new(
                 "SELECT d.decision, COUNT(*) AS count, SUM(CASE WHEN d.cached THEN 1 ELSE 0 END) AS cached, \
                  CAST(SUM(CAST(d.duration_ns AS DOUBLE PRECISION)) AS DOUBLE PRECISION) AS duration_ns \

@@ -5,7 +5,7 @@
 
 use super::StoreError;
 use super::model::{
-    ApiKey, AuditRecord, BundleRecord, DecisionRecord, IdPlace, NewAudit, PolicyKey, PolicyRecord,
+    ApiKey, AuditRecord, BundleRecord, DecisionId, DecisionRecord, IdPlace, NewAudit, PolicyKey, PolicyRecord,
     PolicyStatus, PolicyVersion,
 };
 use crate::identity::{Scope, Scopes};
@@ -210,6 +210,7 @@ impl TryFrom<KeyRow> for ApiKey {
 pub(super) struct DecisionRow {
     #[sqlx(try_from = "i64")]
     pub(super) seq: u64,
+    pub(super) id: Vec<u8>,
     request_id: String,
     at_ms: i64,
     namespace: String,
@@ -233,6 +234,7 @@ impl TryFrom<DecisionRow> for DecisionRecord {
     fn try_from(row: DecisionRow) -> Result<Self, StoreError> {
         Ok(Self {
             seq: row.seq,
+            id: Some(decision_id(&row.id)?),
             request_id: row.request_id,
             at_ms: row.at_ms,
             namespace: row.namespace,
@@ -248,6 +250,24 @@ impl TryFrom<DecisionRow> for DecisionRecord {
             context: row.context,
         })
     }
+}
+
+/// How long the texts of a decision are.
+#[derive(Debug, FromRow)]
+pub(super) struct SizeRow {
+    #[sqlx(try_from = "i64")]
+    pub(super) bytes: u64,
+}
+
+/// What a namespace holds.
+#[derive(Debug, FromRow)]
+pub(super) struct UsageRow {
+    #[sqlx(try_from = "i64")]
+    pub(super) policies: u64,
+    #[sqlx(try_from = "i64")]
+    pub(super) bytes: u64,
+    #[sqlx(try_from = "i64")]
+    pub(super) history: u64,
 }
 
 /// Decisions of one outcome.
@@ -315,6 +335,12 @@ impl TryFrom<AuditRow> for AuditRecord {
             hash: hash32(&row.hash)?,
         })
     }
+}
+
+/// The id of a decision.
+pub(super) fn decision_id(bytes: &[u8]) -> Result<DecisionId, StoreError> {
+    DecisionId::try_from(bytes)
+        .map_err(|_| StoreError::Corrupt(format!("an id of a decision of {} bytes", bytes.len())))
 }
 
 /// A SHA-256.

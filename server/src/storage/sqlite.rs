@@ -22,6 +22,8 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{ConnectOptions as _, Pool, Transaction};
 use std::fmt;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 // Compiled once for each database: the queries are the same, the types of connections and rows are not.
@@ -151,6 +153,31 @@ impl Sqlite {
         self.readers.close().await;
         self.writer.close().await;
     }
+}
+
+/// Instructions of SQLite between two looks at the clock: about a millisecond.
+const LOOK: i32 = 100_000;
+
+/// Ends the queries of a connection at a time, as long as it lives.
+pub(super) struct Bound(Arc<AtomicBool>);
+
+impl Drop for Bound {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
+    }
+}
+
+/// Ends what a connection does at `until`, as long as the answer lives.
+async fn bound(connection: &mut sqlx::SqliteConnection, until: Instant) -> Result<Bound> {
+    let armed = Arc::new(AtomicBool::new(true));
+    let bound = Bound(Arc::clone(&armed));
+    connection
+        .lock_handle()
+        .await?
+        .set_progress_handler(LOOK, move || {
+            !armed.load(Ordering::Acquire) || Instant::now() < until
+        });
+    Ok(bound)
 }
 
 fn common() -> SqliteConnectOptions {

@@ -10,6 +10,7 @@
 use crate::config::{Url, scrubbed};
 use crate::error::{Code, Result, ServiceError};
 use crate::fetch;
+use crate::heavy::Work;
 use crate::state::App;
 use policy_runtime::Policies;
 use std::collections::BTreeSet;
@@ -136,7 +137,7 @@ impl Follower {
 
     async fn adopt(&mut self, app: &App, bytes: Vec<u8>) -> Result<bool> {
         let bytes: Arc<[u8]> = Arc::from(bytes);
-        let policies = app.service.active.load(Arc::clone(&bytes)).await?;
+        let policies = app.service.active.load(Arc::clone(&bytes), Work::SERVER).await?;
         let digest = digest(&policies);
         if self.active.as_ref() == Some(&digest) {
             app.service.active.forget_failure();
@@ -173,7 +174,7 @@ impl Follower {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
             Err(error) => return Err(failed(format!("{}: {error}", self.kept.display()))),
         };
-        let policies = app.service.active.load(Arc::from(bytes)).await?;
+        let policies = app.service.active.load(Arc::from(bytes), Work::SERVER).await?;
         let digest = digest(&policies);
         let mut state = app.service.active.change().await;
         app.service.active.adopt_bundle(&mut state, policies, 0);

@@ -6,6 +6,7 @@
 
 use crate::document::Sight;
 use crate::error::{Code, Result, ServiceError};
+use crate::heavy::Work;
 use crate::state::App;
 use notify::{RecursiveMode, Watcher as _};
 use policy_compiler::{Compiler, Options};
@@ -96,14 +97,14 @@ async fn load(app: &App, directory: &Path, files: &Stamp) -> Result<()> {
     }
     let active = &app.service.active;
     let mut state = active.change().await;
-    let before = state.compiler.clone();
+    let before = Arc::clone(&state.compiler);
     let (directory, files) = (directory.to_owned(), files.clone());
     let compiler = app
         .service
         .heavy
-        .run(move || read(&directory, &files, &before))
+        .run(Work::SERVER, move |_| read(&directory, &files, &before))
         .await??;
-    let (compiler, policies) = active.compile(compiler, Sight::whole()).await?;
+    let (compiler, policies) = active.compile(compiler, Sight::whole(), Work::SERVER).await?;
     active.adopt_sources(&mut state, compiler, policies, 0);
     Ok(())
 }
@@ -123,7 +124,7 @@ fn reasons(error: &ServiceError) -> String {
 
 /// Makes the compiler start empty, with the options of directories: what documents say of their status counts.
 pub async fn prepare(app: &App) {
-    app.service.active.change().await.compiler = Compiler::new(Options::default());
+    app.service.active.change().await.compiler = Arc::new(Compiler::new(Options::default()));
 }
 
 /// Runs until cancelled.

@@ -18,6 +18,7 @@ use crate::cache::CacheStats;
 use crate::clock;
 use crate::config::{Origin, Sink};
 use crate::shares::Full;
+use crate::turns::Refused;
 use policy_runtime::Verb;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{
@@ -944,6 +945,16 @@ impl Metrics {
     /// A request was refused because the server was busy.
     pub fn shed(&self, reason: &'static str) {
         self.families.shed.with([reason]).inc();
+    }
+
+    /// Requests refused because their caller had its share of what is scarce, or because too many wait for it; there from now
+    /// on.
+    #[must_use]
+    pub fn refused(&self) -> Refused {
+        Refused {
+            share: self.families.shed.with(["share"]),
+            queue: self.families.shed.with(["queue"]),
+        }
     }
 
     /// Requests that could not be counted for all servers together; there from now on.

@@ -27,7 +27,11 @@ pub(super) fn run(
     format: Format,
 ) -> anyhow::Result<Exit> {
     // What no line could be decided with is said before the first is read.
-    engine.check_scope(options).context("no decision")?;
+    let chosen = engine.choose(options).context("no decision")?;
+    let options = &EvaluateOptions {
+        chosen: Some(&chosen),
+        ..options.clone()
+    };
     if path.as_os_str() == "-" {
         let input = BufReader::with_capacity(READ_BYTES, io::stdin().lock());
         return lines(engine, input, options, format, None);

@@ -171,6 +171,7 @@ fn one(
         request_id: Some("test"),
         namespace: test.namespace.as_deref(),
         policies: None,
+        chosen: None,
         mode: Mode::All,
         trace: seen.is_some(),
     };

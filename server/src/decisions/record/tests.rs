@@ -1,8 +1,8 @@
 //! What is kept of a decision under each setting, and its line of JSON.
 
-use super::{Entry, Outcome, Preparer, Seal, push_line, push_prepared};
+use super::{Entry, Outcome, Preparer, Seal, associated_data, push_line, push_prepared};
 use crate::config::Kept;
-use crate::storage::model::DecisionRecord;
+use crate::storage::model::{DecisionId, DecisionRecord};
 use crate::telemetry::metrics::Withheld;
 use bytes::Bytes;
 use serde_json::Value;
@@ -11,6 +11,7 @@ use std::sync::Arc;
 fn record() -> DecisionRecord {
     DecisionRecord {
         seq: 9,
+        id: None,
         request_id: "r1".to_owned(),
         at_ms: 1_767_225_600_123,
         namespace: String::new(),
@@ -76,9 +77,10 @@ fn a_context_that_cannot_be_masked_is_left_out() {
 fn contexts_are_sealed_after_masking_and_left_out_when_that_fails() {
     let seal: Seal = Arc::new(|text, data| Ok(format!("enc:v1:{data}:{}", text.len())));
     let (record, outcome) = prepare(Kept::Masked, Some(seal), CONTEXT);
+    let id = record.id();
     assert_eq!(
-        record.context.as_deref(),
-        Some("enc:v1:decision:r1:1767225600123:48")
+        record.context,
+        Some(format!("enc:v1:decision:r1:1767225600123:{id}:48"))
     );
     assert_eq!(outcome, Outcome::Done);
 
@@ -102,7 +104,7 @@ fn a_line_is_one_object_with_the_context_in_it() {
     let broken = DecisionRecord {
         context: Some("{\"a\":\n1}".to_owned()),
         reason: None,
-        ..record
+        ..record.clone()
     };
     push_line(&broken, &mut lines);
     let values: Vec<Value> = lines.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
@@ -112,6 +114,7 @@ fn a_line_is_one_object_with_the_context_in_it() {
     assert_eq!(values[0]["matchedRules"][0], "p/r");
     assert_eq!(values[0]["durationNs"], 1500);
     assert_eq!(values[0].get("seq"), None);
+    assert_eq!(values[0]["id"], record.id().to_string());
     assert_eq!(values[1]["context"], "enc:v1:k:abc");
     assert_eq!(values[1]["seq"], 3);
     assert_eq!(values[2]["context"], "{\"a\":\n1}");
@@ -138,6 +141,9 @@ fn line_by_serde(record: &DecisionRecord) -> String {
         format!("\"subject\":{}", text(&record.subject)),
         format!("\"decision\":{}", text(&record.decision)),
     ];
+    if let Some(id) = record.id {
+        fields.insert(0, format!("\"id\":\"{id}\""));
+    }
     if record.seq != 0 {
         fields.insert(0, format!("\"seq\":{}", record.seq));
     }
@@ -210,23 +216,42 @@ fn a_prepared_line_is_what_serde_json_writes() {
 }
 
 #[test]
-fn no_two_decisions_have_the_same_request_and_time() {
+fn a_request_id_that_is_used_again_moves_no_time() {
     let mut preparer = Preparer::new(Kept::None, &[], None);
-    let mut times = |decisions: &[(&str, i64)]| -> Vec<i64> {
-        preparer.next_batch();
-        let record = |&(id, at_ms): &(&str, i64)| DecisionRecord {
-            request_id: id.to_owned(),
-            at_ms,
-            ..record()
-        };
-        decisions
-            .iter()
-            .map(|decision| preparer.prepare(&entry_of(record(decision), CONTEXT)).0.at_ms)
-            .collect()
-    };
-    assert_eq!(
-        times(&[("a", 5), ("a", 5), ("b", 5), ("a", 4), ("a", 9)]),
-        [5, 6, 5, 7, 9]
-    );
-    assert_eq!(times(&[("a", 9), ("b", 6), ("c", 5)]), [10, 6, 5]);
+    let mut ids = Vec::new();
+    for at_ms in [5, 5, 4, 9, 9] {
+        let record = DecisionRecord { at_ms, ..record() };
+        let (prepared, _) = preparer.prepare(&entry_of(record, CONTEXT));
+        assert_eq!(prepared.at_ms, at_ms);
+        ids.push(prepared.id());
+    }
+    assert!(ids.is_sorted_by(|a, b| a < b), "{ids:?}");
+}
+
+#[test]
+fn an_id_is_read_as_it_is_written() {
+    for id in [DecisionId::fresh(), DecisionId::of_time(1_767_225_600_123)] {
+        let text = id.to_string();
+        assert_eq!((text.len(), text.parse()), (32, Ok(id)));
+        assert_eq!(DecisionId::try_from(id.as_bytes()), Ok(id));
+        let json = serde_json::to_string(&id).unwrap();
+        assert_eq!(serde_json::from_str::<DecisionId>(&json).unwrap(), id);
+    }
+    for text in [
+        "",
+        "1",
+        "01890a5d-ac96-774b-bcce-b302099a8057",
+        &"x".repeat(32),
+        &"1".repeat(33),
+    ] {
+        assert!(text.parse::<DecisionId>().is_err(), "{text}");
+    }
+    // What earlier versions logged, and what they spooled, has the id of its time.
+    let earlier = r#"{"seq":0,"request_id":"r","at_ms":1767225600123,"namespace":"","subject":"s","decision":"deny","reason":null,"matched_rules":[],"matched_policies":[],"errors":0,"revision":"7","duration_ns":1,"cached":false,"context":null}"#;
+    let record: DecisionRecord = serde_json::from_str(earlier).unwrap();
+    assert_eq!(record.id(), DecisionId::of_time(1_767_225_600_123));
+    assert_eq!(record.id().to_string(), "019b76daa87b00000000000000000000");
+    assert_eq!(associated_data(&record), "decision:r:1767225600123");
+    assert!(!DecisionId::fresh().is_of_time());
+    assert!(DecisionId::of_time(1_767_225_600_123) < DecisionId::fresh());
 }

@@ -10,6 +10,7 @@ const MOST: u64 = 64 << 20;
 fn record(n: usize, bytes: usize) -> DecisionRecord {
     DecisionRecord {
         seq: 0,
+        id: None,
         request_id: n.to_string(),
         at_ms: 1,
         namespace: String::new(),

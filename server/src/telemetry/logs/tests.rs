@@ -2,7 +2,7 @@
 
 use super::layer;
 use crate::config::{LogFormat, Telemetry};
-use crate::heavy::Heavy;
+use crate::heavy::{Heavy, Work};
 use crate::telemetry::Request;
 use http::HeaderMap;
 use serde_json::Value;
@@ -157,11 +157,11 @@ async fn other_threads_know_the_request_too() {
     let (layer, _) = layer(&config("info", LogFormat::Json), move || writer.clone()).unwrap();
     let subscriber = tracing::Dispatch::new(tracing_subscriber::registry().with(layer));
     let request = Request::begin(&headers(), "/x", "req-4".into());
-    let pool = Heavy::new(1);
+    let pool = Heavy::new(1, &crate::telemetry::Metrics::new());
     let work = std::pin::pin!(async {
         let subscriber = subscriber.clone();
-        let job = move || tracing::dispatcher::with_default(&subscriber, || tracing::info!("there"));
-        pool.run(job).await.unwrap();
+        let job = move |_: &_| tracing::dispatcher::with_default(&subscriber, || tracing::info!("there"));
+        pool.run(Work::SERVER, job).await.unwrap();
     });
     request.run(work).await;
     let lines = lines.json();

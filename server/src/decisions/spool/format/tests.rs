@@ -12,6 +12,7 @@ const SEGMENT: u64 = 7;
 fn record(n: u64) -> DecisionRecord {
     DecisionRecord {
         seq: 0,
+        id: None,
         request_id: format!("request-{n}"),
         at_ms: 1_700_000_000_000 + (n % 1000) as i64,
         namespace: "global".to_owned(),
