@@ -183,3 +183,22 @@ fn decisions_wait_on_disk_for_postgresql_and_for_nothing_else() {
         ["DECISION_LOG_SPOOL (environment): must be at least 1MB, or 0 for none"]
     );
 }
+
+#[test]
+fn namespaces_of_tokens_are_asked_for_where_there_are_tokens() {
+    let require = ("JWT_REQUIRE_NAMESPACES", "true");
+    let secret = ("JWT_SECRET", "a secret of the tests, with more than 32 bytes");
+    let config = parse("", &[secret, require], &[]).unwrap();
+    assert!(config.auth.jwt.unwrap().require_namespaces);
+    assert!(
+        !parse("", &[secret], &[])
+            .unwrap()
+            .auth
+            .jwt
+            .unwrap()
+            .require_namespaces
+    );
+    let problems = parse("", &[require], &[("API_KEYS_ENABLED", "true")]).unwrap_err();
+    assert!(problems[0].starts_with("JWT_REQUIRE_NAMESPACES (environment): has no effect without tokens"));
+    assert_eq!(problems.len(), 1, "{problems:#?}");
+}
