@@ -11,10 +11,10 @@
 use crate::snapshot::GLOBAL;
 use policy_bytecode::manifest::Manifest;
 use policy_bytecode::module::PolicyRange;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
-/// Names that are not the ids, by index.
+/// Names that are not the ids, in the order of the indexes.
 #[derive(Debug, Default)]
 struct Renamed(Vec<(usize, Box<str>)>);
 
@@ -24,13 +24,13 @@ impl Renamed {
         self.0.get(at).map(|(_, name)| &**name)
     }
 
-    fn sorted(names: HashMap<usize, String>) -> Self {
-        let mut names: Vec<_> = names
-            .into_iter()
-            .map(|(index, name)| (index, name.into_boxed_str()))
-            .collect();
-        names.sort_unstable_by_key(|(index, _)| *index);
-        Self(names)
+    fn of(names: BTreeMap<usize, String>) -> Self {
+        let names = names.into_iter();
+        Self(
+            names
+                .map(|(index, name)| (index, name.into_boxed_str()))
+                .collect(),
+        )
     }
 }
 
@@ -90,7 +90,7 @@ pub(crate) struct AllNames {
 impl AllNames {
     /// `ranges` are the rules of each policy of the manifest.
     pub(crate) fn of(manifest: &Manifest, ranges: &[PolicyRange]) -> Self {
-        let mut groups: HashMap<&str, Vec<usize>> = HashMap::new();
+        let mut groups: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
         for (index, policy) in manifest.policies.iter().enumerate() {
             groups.entry(&policy.namespace).or_default().push(index);
         }
@@ -122,9 +122,9 @@ struct Set<'s> {
 /// Policies, and where their ids and those of their rules occur.
 #[derive(Default)]
 struct Group<'s> {
-    policies: HashMap<&'s str, Vec<usize>>,
+    policies: BTreeMap<&'s str, Vec<usize>>,
     /// Rules with their policies, by those ids that another policy of the set has as well.
-    rules: HashMap<&'s str, Vec<(usize, usize)>>,
+    rules: BTreeMap<&'s str, Vec<(usize, usize)>>,
 }
 
 impl<'s> Set<'s> {
@@ -154,7 +154,7 @@ impl<'s> Set<'s> {
     /// The names that differ from the ids where `own` is seen beside `base`. Those of `base` are given where `own` changes
     /// them, and the work does not grow with the rest of it.
     fn names(self, own: &Group<'s>, base: &Group<'s>) -> Names {
-        let mut policies: HashMap<usize, String> = HashMap::new();
+        let mut policies: BTreeMap<usize, String> = BTreeMap::new();
         let mut of_base = Vec::new();
         for (id, indexes) in &own.policies {
             let others = base.policies.get(id).map_or(&[][..], Vec::as_slice);
@@ -166,7 +166,7 @@ impl<'s> Set<'s> {
                 }
             }
         }
-        let mut rules: HashMap<usize, String> = HashMap::new();
+        let mut rules: BTreeMap<usize, String> = BTreeMap::new();
         let mut name = |rule: usize, policy: usize, id: &str| {
             let of = policies.get(&policy).map(String::as_str);
             let of = of.or_else(|| self.manifest.policies.get(policy).map(|p| p.id.as_str()));
@@ -193,8 +193,8 @@ impl<'s> Set<'s> {
             }
         }
         Names {
-            policies: Renamed::sorted(policies),
-            rules: Renamed::sorted(rules),
+            policies: Renamed::of(policies),
+            rules: Renamed::of(rules),
         }
     }
 }

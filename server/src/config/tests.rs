@@ -312,3 +312,22 @@ fn limits_of_connections_and_bodies_are_numbers_that_can_be() {
         );
     }
 }
+
+#[test]
+fn namespaces_of_tokens_are_asked_for_where_there_are_tokens() {
+    let require = ("JWT_REQUIRE_NAMESPACES", "true");
+    let secret = ("JWT_SECRET", "a secret of the tests, with more than 32 bytes");
+    let config = parse("", &[secret, require], &[]).unwrap();
+    assert!(config.auth.jwt.unwrap().require_namespaces);
+    assert!(
+        !parse("", &[secret], &[])
+            .unwrap()
+            .auth
+            .jwt
+            .unwrap()
+            .require_namespaces
+    );
+    let problems = parse("", &[require], &[("API_KEYS_ENABLED", "true")]).unwrap_err();
+    assert!(problems[0].starts_with("JWT_REQUIRE_NAMESPACES (environment): has no effect without tokens"));
+    assert_eq!(problems.len(), 1, "{problems:#?}");
+}
