@@ -317,7 +317,7 @@ async fn policies_are_created_read_and_listed(bed: &Bed) {
         (&items[..], items[0].latest.digest.is_empty()),
         (&[listed.clone()][..], false)
     );
-    let versions = store.versions("p", &page(9)).await.unwrap().items;
+    let versions = store.versions(&of("p"), &page(9)).await.unwrap().items;
     assert_eq!(versions, [listed.latest]);
     let set = store.active().await.unwrap();
     assert_eq!((set.revision, set.changed_ms), (1, 70));
@@ -1402,6 +1402,7 @@ async fn namespaces_hold_no_more_than_they_may(bed: &Bed) {
     let of = |id: &str, namespace: &str, expected, bytes: usize| {
         let write = draft(id, expected, 0, &text(bytes));
         PolicyWrite {
+            key: PolicyKey::new(namespace, id),
             version: Some(version(id, namespace, PolicyStatus::Draft, &text(bytes))),
             quota: Quota {
                 policies: 2,
@@ -1436,18 +1437,18 @@ async fn namespaces_hold_no_more_than_they_may(bed: &Bed) {
     put("b", "team", Any, 90).await.unwrap();
     // 60 + 40 + 10 + 90 are kept, and stay when a policy goes.
     store
-        .delete_policy("b", None, 0, &entry("policy.delete"))
+        .delete_policy(&PolicyKey::new("team", "b"), None, 0, &entry("policy.delete"))
         .await
         .unwrap();
     put("e", "team", Nothing, 90).await.unwrap();
     quota(put("e", "team", Any, 11).await, "bytes of versions");
     put("e", "team", Any, 10).await.unwrap();
-    // A policy that moves makes room where it was.
+    // A policy that goes makes room for one of an id that another namespace has as well.
     store
-        .delete_policy("d", None, 0, &entry("policy.delete"))
+        .delete_policy(&PolicyKey::new("other", "d"), None, 0, &entry("policy.delete"))
         .await
         .unwrap();
-    put("e", "other", Any, 10).await.unwrap();
+    put("e", "other", Nothing, 10).await.unwrap();
     // Above a quota that came later, everything that takes less goes on.
     let smaller = |id: &str, namespace: &str, bytes| PolicyWrite {
         quota: Quota {
