@@ -53,7 +53,9 @@ fn command() -> Command {
                 .about("The audit trail")
                 .subcommand_required(true)
                 .subcommand(
-                    Command::new("verify").about("Check that no record was changed, removed or moved"),
+                    Command::new("verify").about(
+                        "Check that no record was changed, removed or moved, and that policies and bundles are as recorded",
+                    ),
                 ),
         );
     command = tools::commands(command);
@@ -143,6 +145,9 @@ fn main() -> ExitCode {
     let result = match matches.subcommand() {
         None | Some(("run", _)) => runtime.block_on(run(&raw, config)),
         Some(("check-config", _)) => {
+            for note in &config.notes {
+                eprintln!("policyd: {note}");
+            }
             println!("the settings are fine");
             Ok(ExitCode::SUCCESS)
         }
@@ -161,6 +166,9 @@ async fn run(raw: &Raw, config: Config) -> anyhow::Result<ExitCode> {
     let telemetry = telemetry::start(&config.telemetry)?;
     for (name, text, source) in raw.shown() {
         tracing::info!(setting = name, value = text, %source, "setting");
+    }
+    for note in &config.notes {
+        tracing::warn!(setting = note.setting, source = %note.source, "{}", note.message);
     }
     if !config.auth.required() {
         tracing::warn!("authentication is off: everybody who reaches the ports may do everything");
@@ -223,8 +231,19 @@ async fn verify(config: Config) -> anyhow::Result<ExitCode> {
     }
     let store = storage::open(&config.store).await?;
     match audit::verify(&*store, PART).await? {
-        Ok((seq, hash)) => {
+        Ok(report) => {
+            let (seq, hash) = report.head;
             println!("{seq} records, unbroken; head {}", policy_server::hex::of(&hash));
+            for changed in &report.changed {
+                println!("{changed}");
+            }
+            if !report.changed.is_empty() {
+                return Ok(ExitCode::FAILURE);
+            }
+            println!(
+                "{} versions of policies and {} bundles are as recorded",
+                report.versions, report.bundles
+            );
             Ok(ExitCode::SUCCESS)
         }
         Err(broken) => {

@@ -7,6 +7,7 @@ use crate::error::{Code, Result, ServiceError};
 use crate::identity::Scope;
 use crate::storage::StoreError;
 use crate::storage::model::{BundleRecord, NewBundle, Page, Slice};
+use policy_bytecode::bundle::Bundle;
 use serde_json::json;
 use std::sync::Arc;
 
@@ -177,7 +178,7 @@ impl Service {
                     .await?
                     .ok_or_else(|| ServiceError::not_found("bundle", digest))?;
                 // A bundle that this server cannot run, or does not trust any more, is not switched to.
-                self.active.load(Arc::from(bytes)).await?;
+                self.active.load_stored(digest, Arc::from(bytes)).await?;
             }
             let base = self.active.info().store_revision;
             let audit = call.audit(action, digest.unwrap_or("policies"), "", &json!({}));
@@ -241,6 +242,18 @@ impl Service {
             .bundle_bytes(&record.digest)
             .await?
             .ok_or_else(|| ServiceError::not_found("bundle", &record.digest))?;
+        // Other servers may follow this answer.
+        let digest = record.digest.clone();
+        let (same, bytes) = self
+            .heavy
+            .run(move || {
+                let same = Bundle::decode(&bytes).is_ok_and(|bundle| bundle.digest.to_string() == digest);
+                (same, bytes)
+            })
+            .await?;
+        if !same {
+            return Err(StoreError::Changed(format!("bundle `{}`", record.digest)).into());
+        }
         Ok((record, bytes))
     }
 

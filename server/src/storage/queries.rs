@@ -23,14 +23,16 @@ use super::super::model::{
 };
 use super::super::rows::{
     AuditRow, BundleRow, DecisionRow, Head, KeyRow, OutcomeRow, PolicyRow, RuleRow, State, VersionRow, clean,
-    clean_key, hash32, json, scope_names, signed,
+    clean_key, hash32, json, scope_names, signed, unchanged,
 };
 use super::super::{Base, Result, Store, StoreError, within};
 use super::{BEGIN_READ, BEGIN_WRITE, BYTES, Db, Handle, LOCK_STATE, NAME, RULE_FIRED, RULES};
 use crate::audit;
 use async_trait::async_trait;
-use sqlx::{Database, QueryBuilder, Transaction, query, query_as, query_scalar};
+use sqlx::pool::PoolConnection;
+use sqlx::{Database, QueryBuilder, query, query_as, query_scalar, raw_sql};
 use std::collections::BTreeMap;
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -101,9 +103,75 @@ const ACTIVE_BUNDLE: &str = concat!(
 
 type Connection = <Db as Database>::Connection;
 
+/// A transaction, rolled back when it is dropped.
+///
+/// # Invariants
+///
+/// - A connection on which a transaction could not be begun, committed or rolled back never serves again: nobody knows in
+///   which state it is. SQLite, where the disk is full, rolls back by itself; whoever believes that the transaction goes on
+///   could begin no other one for ever.
+/// - The one connection of a database in memory is kept whatever happens, because the data live in it. What is not certain
+///   there is rolled back, which does nothing where the transaction had ended.
+pub(super) struct Transaction {
+    /// Gone with the end.
+    connection: Option<PoolConnection<Db>>,
+    /// Its beginning or its end is under way, or failed.
+    doubtful: bool,
+    /// The data live elsewhere than in the connection.
+    replaceable: bool,
+}
+
+impl Transaction {
+    async fn begin(connection: PoolConnection<Db>, sql: &'static str, replaceable: bool) -> Result<Self> {
+        let mut transaction = Self {
+            connection: Some(connection),
+            doubtful: true,
+            replaceable,
+        };
+        raw_sql(sql).execute(transaction.connection()?).await?;
+        transaction.doubtful = false;
+        Ok(transaction)
+    }
+
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`] once it has ended, which nobody sees who has to give it away for that.
+    pub(super) fn connection(&mut self) -> Result<&mut Connection> {
+        let ended = || StoreError::Unavailable("the transaction has ended".to_owned());
+        Ok(&mut **self.connection.as_mut().ok_or_else(ended)?)
+    }
+
+    pub(super) async fn commit(mut self) -> Result<()> {
+        self.doubtful = true;
+        raw_sql("COMMIT").execute(self.connection()?).await?;
+        self.connection = None;
+        Ok(())
+    }
+}
+
+impl Drop for Transaction {
+    fn drop(&mut self) {
+        let Some(mut connection) = self.connection.take() else {
+            return;
+        };
+        let replaceable = self.replaceable;
+        if self.doubtful && replaceable {
+            return connection.close_on_drop();
+        }
+        // Without a runtime nothing is under way any more, and the end of the process ends the transaction.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move {
+                if raw_sql("ROLLBACK").execute(&mut *connection).await.is_err() && replaceable {
+                    connection.close_on_drop();
+                }
+            });
+        }
+    }
+}
+
 /// A transaction that holds the lock on the state.
-struct Write {
-    transaction: Transaction<'static, Db>,
+pub(super) struct Write {
+    pub(super) transaction: Transaction,
     state: State,
 }
 
@@ -137,7 +205,7 @@ impl Write {
         let (seq, revision) = (self.state.audit_seq + 1, self.state.revision);
         let previous = hash32(&self.state.audit_hash)?;
         let hash = audit::hash(&previous, seq, revision, &entry);
-        let connection = &mut *self.transaction;
+        let connection = self.transaction.connection()?;
         query::<Db>(
             "INSERT INTO audit (seq, at_ms, actor, action, target, namespace, request_id, detail, revision, previous, \
              hash) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
@@ -179,10 +247,29 @@ impl Write {
 }
 
 impl Handle {
-    async fn write(&self) -> Result<Write> {
-        let mut transaction = self.writers().await?.begin_with(BEGIN_WRITE).await?;
-        let state = state(LOCK_STATE, &mut transaction).await?;
+    /// Begins a transaction of reads, which see one moment.
+    async fn begin_read(&self) -> Result<Transaction> {
+        let connection = self.readers().await?.acquire().await?;
+        Transaction::begin(connection, BEGIN_READ, self.replaceable()).await
+    }
+
+    /// Begins a transaction of writes.
+    async fn begin_write(&self) -> Result<Transaction> {
+        let connection = self.writers().await?.acquire().await?;
+        Transaction::begin(connection, BEGIN_WRITE, self.replaceable()).await
+    }
+
+    pub(super) async fn write(&self) -> Result<Write> {
+        let mut transaction = self.begin_write().await?;
+        let state = state(LOCK_STATE, transaction.connection()?).await?;
         Ok(Write { transaction, state })
+    }
+
+    /// Does a write within a time, and notes what became of it for [`Store::check_writes`].
+    async fn writing<T>(&self, limit: Duration, work: impl Future<Output = Result<T>> + Send) -> Result<T> {
+        let result = within(limit, work).await;
+        self.writes.note(&result);
+        result
     }
 }
 
@@ -191,6 +278,27 @@ async fn state(sql: &'static str, connection: &mut Connection) -> Result<State> 
         .fetch_optional(connection)
         .await?
         .ok_or_else(|| StoreError::Corrupt("the row of the state is gone".to_owned()))
+}
+
+/// The detail of an audit record with what a policy is after the write: its newest version with the digest of its text, and
+/// the version that decides. What the tables say can be compared with it later ([`audit::verify`]).
+fn described(detail: &str, record: &PolicyRecord) -> Result<String> {
+    let refused = |error: serde_json::Error| StoreError::Refused(format!("the detail of an audit record: {error}"));
+    let mut detail: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_str(detail).map_err(refused)?;
+    detail.insert(audit::LATEST.to_owned(), record.latest.version.into());
+    detail.insert(audit::DIGEST.to_owned(), record.latest.digest.clone().into());
+    detail.insert(audit::ACTIVE.to_owned(), record.active_version.into());
+    serde_json::to_string(&detail).map_err(refused)
+}
+
+/// A policy whose newest text is the one that was stored.
+fn intact(row: PolicyRow) -> Result<PolicyRecord> {
+    let record = PolicyRecord::try_from(row)?;
+    Ok(PolicyRecord {
+        latest: unchanged(record.latest)?,
+        ..record
+    })
 }
 
 async fn head(connection: &mut Connection, id: &str) -> Result<Option<Head>> {
@@ -345,6 +453,20 @@ impl Store for Handle {
         self.revision().await.map(|_| ())
     }
 
+    async fn check_writes(&self, fresh: Duration) -> Result<()> {
+        if self.writes.succeeded_within(fresh) {
+            return Ok(());
+        }
+        self.writing(SHORT, async {
+            let mut transaction = self.begin_write().await?;
+            query::<Db>("UPDATE state SET changed_ms = changed_ms WHERE id = 1")
+                .execute(transaction.connection()?)
+                .await?;
+            transaction.commit().await
+        })
+        .await
+    }
+
     async fn revision(&self) -> Result<u64> {
         within(SHORT, async {
             let mut connection = self.readers().await?.acquire().await?;
@@ -355,13 +477,13 @@ impl Store for Handle {
 
     async fn active(&self) -> Result<ActiveSet> {
         within(SHORT, async {
-            let mut read = self.readers().await?.begin_with(BEGIN_READ).await?;
-            let state = state(READ_STATE, &mut read).await?;
+            let mut read = self.begin_read().await?;
+            let state = state(READ_STATE, read.connection()?).await?;
             let deployment = match state.bundle {
                 Some(digest) => {
                     let bytes = query_scalar::<Db, Vec<u8>>("SELECT bytes FROM bundles WHERE digest = $1")
                         .bind(&digest)
-                        .fetch_optional(&mut *read)
+                        .fetch_optional(read.connection()?)
                         .await?
                         .ok_or_else(|| {
                             StoreError::Corrupt(format!("the active {} is gone", bundle_name(&digest)))
@@ -376,11 +498,11 @@ impl Store for Handle {
                         select_versions!(),
                         " JOIN policies p ON p.id = v.id AND p.active = v.version ORDER BY v.id"
                     ))
-                    .fetch_all(&mut *read)
+                    .fetch_all(read.connection()?)
                     .await?;
                     Deployment::Policies(
                         rows.into_iter()
-                            .map(PolicyVersion::try_from)
+                            .map(|row| unchanged(row.try_into()?))
                             .collect::<Result<_>>()?,
                     )
                 }
@@ -405,7 +527,7 @@ impl Store for Handle {
                 .bind(clean(id))
                 .fetch_optional(self.readers().await?)
                 .await?
-                .map(PolicyRecord::try_from)
+                .map(intact)
                 .transpose()
         })
         .await
@@ -457,20 +579,39 @@ impl Store for Handle {
                 .bind(signed(version))
                 .fetch_optional(self.readers().await?)
                 .await?
-                .map(PolicyVersion::try_from)
+                .map(|row| unchanged(row.try_into()?))
                 .transpose()
         })
         .await
     }
 
-    async fn write_policy(&self, write: &PolicyWrite, audit: &NewAudit) -> Result<PolicyRecord> {
+    async fn all_versions(&self, after: Option<(&str, u64)>, limit: u32) -> Result<Vec<PolicyVersion>> {
         within(SHORT, async {
+            let (id, version) = after.unwrap_or_default();
+            query_as::<Db, VersionRow>(concat!(
+                select_versions!(),
+                " WHERE v.id > $1 OR (v.id = $1 AND v.version > $2) ORDER BY v.id, v.version LIMIT $3"
+            ))
+            .bind(clean(id))
+            .bind(signed(version))
+            .bind(i64::from(limit))
+            .fetch_all(self.readers().await?)
+            .await?
+            .into_iter()
+            .map(PolicyVersion::try_from)
+            .collect()
+        })
+        .await
+    }
+
+    async fn write_policy(&self, write: &PolicyWrite, audit: &NewAudit) -> Result<PolicyRecord> {
+        self.writing(SHORT, async {
             let id = &write.id;
             let mut change = self.write().await?;
-            let head = head(&mut change.transaction, id).await?;
+            let head = head(change.transaction.connection()?, id).await?;
             check(id, write.expected, head.as_ref())?;
             let latest = match (&write.version, &head) {
-                (Some(version), _) => insert_version(&mut change.transaction, id, version).await?,
+                (Some(version), _) => insert_version(change.transaction.connection()?, id, version).await?,
                 (None, None) => return Err(StoreError::Missing(policy_name(id))),
                 // A newer draft does not raise the revision, so that the base does not say which version was checked.
                 (None, Some(head))
@@ -507,14 +648,18 @@ impl Store for Handle {
             .bind(created_ms)
             .bind(audit.at_ms)
             .bind(signed(change.state.revision))
-            .execute(&mut *change.transaction)
+            .execute(change.transaction.connection()?)
             .await?;
             let record = query_as::<Db, PolicyRow>(POLICY)
                 .bind(clean(id))
-                .fetch_one(&mut *change.transaction)
-                .await?
-                .try_into()?;
-            change.commit(self, audit).await?;
+                .fetch_one(change.transaction.connection()?)
+                .await?;
+            let record = intact(record)?;
+            let audit = NewAudit {
+                detail: described(&audit.detail, &record)?,
+                ..audit.clone()
+            };
+            change.commit(self, &audit).await?;
             Ok(record)
         })
         .await
@@ -527,9 +672,9 @@ impl Store for Handle {
         base: Base,
         audit: &NewAudit,
     ) -> Result<u64> {
-        within(SHORT, async {
+        self.writing(SHORT, async {
             let mut change = self.write().await?;
-            let head = head(&mut change.transaction, id).await?;
+            let head = head(change.transaction.connection()?, id).await?;
             check(
                 id,
                 expected.map_or(Expected::Any, Expected::Version),
@@ -540,7 +685,7 @@ impl Store for Handle {
             }
             query::<Db>("DELETE FROM policies WHERE id = $1")
                 .bind(clean(id))
-                .execute(&mut *change.transaction)
+                .execute(change.transaction.connection()?)
                 .await?;
             Ok(change.commit(self, audit).await?.revision)
         })
@@ -553,7 +698,7 @@ impl Store for Handle {
         base: Base,
         audit: &NewAudit,
     ) -> Result<(BundleRecord, u64)> {
-        within(SHORT, async {
+        self.writing(SHORT, async {
             let mut change = self.write().await?;
             query::<Db>(
                 "INSERT INTO bundles (digest, revision, policies, rules, author, created_ms, activated_ms, deployed, \
@@ -567,7 +712,7 @@ impl Store for Handle {
             .bind(bundle.created_ms)
             .bind(change.seq())
             .bind(&bundle.bytes[..])
-            .execute(&mut *change.transaction)
+            .execute(change.transaction.connection()?)
             .await?;
             if bundle.activate {
                 deploy(&mut change, &bundle.digest, base, audit.at_ms).await?;
@@ -575,11 +720,11 @@ impl Store for Handle {
             // The answer has to say what is active after this write, so the state is written before it is read.
             query::<Db>("UPDATE state SET bundle = $1 WHERE id = 1")
                 .bind(change.state.bundle.as_deref())
-                .execute(&mut *change.transaction)
+                .execute(change.transaction.connection()?)
                 .await?;
             let record = query_as::<Db, BundleRow>(BUNDLE)
                 .bind(&bundle.digest)
-                .fetch_one(&mut *change.transaction)
+                .fetch_one(change.transaction.connection()?)
                 .await?
                 .into();
             let revision = change.commit(self, audit).await?.revision;
@@ -589,7 +734,7 @@ impl Store for Handle {
     }
 
     async fn activate_bundle(&self, digest: Option<&str>, base: Base, audit: &NewAudit) -> Result<u64> {
-        within(SHORT, async {
+        self.writing(SHORT, async {
             let mut change = self.write().await?;
             match digest {
                 Some(digest) => deploy(&mut change, digest, base, audit.at_ms).await?,
@@ -678,17 +823,17 @@ impl Store for Handle {
     }
 
     async fn change_key(&self, change: &KeyChange, audit: &NewAudit) -> Result<()> {
-        within(SHORT, async {
+        self.writing(SHORT, async {
             let mut write = self.write().await?;
             match change {
-                KeyChange::Create(key) => create_key(&mut write.transaction, key).await?,
+                KeyChange::Create(key) => create_key(write.transaction.connection()?, key).await?,
                 KeyChange::Rotate {
                     id,
                     hash,
                     previous_until_ms,
                     expires_ms,
                 } => {
-                    if revoked(&mut write.transaction, id).await?.is_some() {
+                    if revoked(write.transaction.connection()?, id).await?.is_some() {
                         // Revoked is for ever, and the caller has not seen it yet.
                         return Err(StoreError::Conflict);
                     }
@@ -700,16 +845,16 @@ impl Store for Handle {
                     .bind(&hash[..])
                     .bind(expires_ms)
                     .bind(clean(id))
-                    .execute(&mut *write.transaction)
+                    .execute(write.transaction.connection()?)
                     .await?;
                 }
                 KeyChange::Revoke { id, at_ms } => {
                     // The first time counts: it says from when on the key was of no use.
-                    if revoked(&mut write.transaction, id).await?.is_none() {
+                    if revoked(write.transaction.connection()?, id).await?.is_none() {
                         query::<Db>("UPDATE api_keys SET revoked_ms = $1 WHERE id = $2")
                             .bind(at_ms)
                             .bind(clean(id))
-                            .execute(&mut *write.transaction)
+                            .execute(write.transaction.connection()?)
                             .await?;
                     }
                 }
@@ -724,8 +869,8 @@ impl Store for Handle {
         if decisions.is_empty() {
             return Ok(());
         }
-        within(LONG, async {
-            let mut transaction = self.writers().await?.begin_with(BEGIN_WRITE).await?;
+        self.writing(LONG, async {
+            let mut transaction = self.begin_write().await?;
             for rows in decisions.chunks(ROWS) {
                 let mut lists = Vec::with_capacity(rows.len());
                 for row in rows {
@@ -755,10 +900,10 @@ impl Store for Handle {
                 // Only a full chunk comes again often enough to keep its statement.
                 sql.build()
                     .persistent(rows.len() == ROWS)
-                    .execute(&mut *transaction)
+                    .execute(transaction.connection()?)
                     .await?;
             }
-            Ok(transaction.commit().await?)
+            transaction.commit().await
         })
         .await
     }
@@ -796,7 +941,7 @@ impl Store for Handle {
 
     async fn decision_stats(&self, filter: &DecisionFilter) -> Result<DecisionStats> {
         within(LONG, async {
-            let mut read = self.readers().await?.begin_with(BEGIN_READ).await?;
+            let mut read = self.begin_read().await?;
             let mut sql = QueryBuilder::<Db>::new(
                 "SELECT d.decision, COUNT(*) AS count, SUM(CASE WHEN d.cached THEN 1 ELSE 0 END) AS cached, \
                  CAST(SUM(CAST(d.duration_ns AS DOUBLE PRECISION)) AS DOUBLE PRECISION) AS duration_ns \
@@ -804,7 +949,7 @@ impl Store for Handle {
             );
             narrow(&mut sql, filter);
             sql.push(" GROUP BY d.decision");
-            let outcomes = sql.build_query_as::<OutcomeRow>().fetch_all(&mut *read).await?;
+            let outcomes = sql.build_query_as::<OutcomeRow>().fetch_all(read.connection()?).await?;
             let mut sql =
                 QueryBuilder::<Db>::new("SELECT r.value AS rule, COUNT(*) AS count FROM decisions d ");
             sql.push(RULES).push(" WHERE 1 = 1");
@@ -813,7 +958,7 @@ impl Store for Handle {
                 .push(BYTES)
                 .push(" LIMIT ")
                 .push_bind(TOP_RULES);
-            let rules = sql.build_query_as::<RuleRow>().fetch_all(&mut *read).await?;
+            let rules = sql.build_query_as::<RuleRow>().fetch_all(read.connection()?).await?;
             read.commit().await?;
             Ok(stats(&outcomes, rules))
         })
@@ -821,21 +966,23 @@ impl Store for Handle {
     }
 
     async fn prune_decisions(&self, before_ms: i64, limit: u32) -> Result<u64> {
-        within(LONG, async {
+        self.writing(LONG, async {
+            let mut transaction = self.begin_write().await?;
             let done = query::<Db>(
                 "DELETE FROM decisions WHERE seq IN (SELECT seq FROM decisions WHERE at_ms < $1 ORDER BY at_ms LIMIT $2)",
             )
             .bind(before_ms)
             .bind(i64::from(limit))
-            .execute(self.writers().await?)
+            .execute(transaction.connection()?)
             .await?;
+            transaction.commit().await?;
             Ok(done.rows_affected())
         })
         .await
     }
 
     async fn append_audit(&self, audit: &NewAudit) -> Result<AuditRecord> {
-        within(SHORT, async { self.write().await?.commit(self, audit).await }).await
+        self.writing(SHORT, async { self.write().await?.commit(self, audit).await }).await
     }
 
     async fn audit(&self, after: u64, limit: u32) -> Result<Vec<AuditRecord>> {
@@ -878,7 +1025,7 @@ async fn deploy(change: &mut Write, digest: &str, base: Base, at_ms: i64) -> Res
         .bind(at_ms)
         .bind(change.seq())
         .bind(clean(digest))
-        .execute(&mut *change.transaction)
+        .execute(change.transaction.connection()?)
         .await?;
     if done.rows_affected() == 0 {
         return Err(StoreError::Missing(bundle_name(digest)));
