@@ -236,7 +236,7 @@ fn a_changed_bundle_never_decides(url: &str) {
     run(url, &format!("UPDATE bundles SET bytes = {bytes}"));
     let (code, said) = verify(url);
     assert!(code == 1 && said.contains("the bytes of bundle `sha256:"), "{said}");
-    assert_eq!(policyd.client.get("/api/v1/bundle").expect(500)["code"], "text_changed");
+    assert_eq!(policyd.client.get_bytes("/api/v1/bundle").expect(500)["code"], "text_changed");
     run(url, "UPDATE state SET revision = revision + 1 WHERE id = 1");
     until("the server says that the bundle was changed", || {
         reasons(&policyd).contains("` was changed in the database")

@@ -54,9 +54,9 @@ struct Asking {
 
 impl Asking {
     fn start(client: &Client) -> Self {
-        let (stop, acknowledged) = (Arc::new(AtomicBool::new(false)), Arc::default());
+        let (stop, acknowledged) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
         let threads = (0..2).map(|thread| {
-            let (client, stop, acknowledged): (_, _, Arc<AtomicUsize>) =
+            let (client, stop, acknowledged) =
                 (client.clone(), Arc::clone(&stop), Arc::clone(&acknowledged));
             std::thread::spawn(move || {
                 let mut ids = Vec::new();
@@ -82,10 +82,11 @@ impl Asking {
                 ids
             })
         });
+        let threads = threads.collect();
         let asking = Self {
             stop,
-            threads: threads.collect(),
             acknowledged,
+            threads,
         };
         asking.goes_on("the load has begun");
         asking

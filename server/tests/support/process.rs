@@ -120,6 +120,16 @@ impl Client {
             .unwrap()
     }
 
+    /// Asks for bytes. The body is there where the answer is none.
+    #[track_caller]
+    pub(crate) fn get_bytes(&self, path: &str) -> Answer {
+        let request = ureq::http::Request::builder()
+            .method("GET")
+            .uri(format!("{}{path}", self.base))
+            .header("accept", "application/octet-stream");
+        self.run(request, "").unwrap()
+    }
+
     /// Puts bytes, which must be taken.
     #[track_caller]
     pub(crate) fn put_bytes(&self, path: &str, bytes: &[u8]) {

@@ -48,11 +48,6 @@ fn with(change: Value) -> String {
     token(&header(), &claims(change), hs256(SECRET))
 }
 
-/// A token that is right but for its header.
-fn headed(header: Value) -> String {
-    token(&header, &claims(json!({})), hs256(SECRET))
-}
-
 /// The token with one part replaced.
 fn replaced(token: &str, part: usize, with: &str) -> String {
     let mut parts: Vec<&str> = token.split('.').collect();
