@@ -335,7 +335,12 @@ impl Told {
     }
 
     /// Compares a store with what was told of it.
-    async fn compare(mut self, store: &dyn Store, part: u32, head: (u64, [u8; 32])) -> storage::Result<Report> {
+    async fn compare(
+        mut self,
+        store: &dyn Store,
+        part: u32,
+        head: (u64, [u8; 32]),
+    ) -> storage::Result<Report> {
         let mut report = Report {
             head,
             versions: 0,
@@ -355,7 +360,9 @@ impl Told {
         }
         for (id, policy) in &self.policies {
             for number in policy.versions.keys() {
-                report.changed.push(format!("version {number} of policy `{id}` is gone"));
+                report
+                    .changed
+                    .push(format!("version {number} of policy `{id}` is gone"));
             }
         }
         self.policies(store, part, &mut report.changed).await?;
@@ -381,7 +388,9 @@ impl Told {
             ("text", told.digest == version.digest),
             (
                 "author",
-                told.author.as_ref().is_none_or(|author| *author == version.author),
+                told.author
+                    .as_ref()
+                    .is_none_or(|author| *author == version.author),
             ),
             ("namespace", told.namespace == version.namespace),
         ];
@@ -390,12 +399,21 @@ impl Told {
             .filter(|(_, same)| !same)
             .map(|(what, _)| what)
             .collect();
-        (!of_another.is_empty())
-            .then(|| format!("the {} of {name} is not the one that was recorded", of_another.join(" and the ")))
+        (!of_another.is_empty()).then(|| {
+            format!(
+                "the {} of {name} is not the one that was recorded",
+                of_another.join(" and the ")
+            )
+        })
     }
 
     /// Compares which policies there are, and which version of each decides.
-    async fn policies(&mut self, store: &dyn Store, part: u32, changed: &mut Vec<String>) -> storage::Result<()> {
+    async fn policies(
+        &mut self,
+        store: &dyn Store,
+        part: u32,
+        changed: &mut Vec<String>,
+    ) -> storage::Result<()> {
         let mut page = Page {
             limit: part,
             after: None,
@@ -404,8 +422,12 @@ impl Told {
             let slice = store.policies(&PolicyFilter::default(), &page).await?;
             for record in slice.items {
                 let id = record.latest.id;
-                let now = self.policies.get_mut(&id).map(|policy| std::mem::replace(&mut policy.now, Now::Removed));
-                let number = |version: Option<u64>| version.map_or("none".to_owned(), |v| format!("version {v}"));
+                let now = self
+                    .policies
+                    .get_mut(&id)
+                    .map(|policy| std::mem::replace(&mut policy.now, Now::Removed));
+                let number =
+                    |version: Option<u64>| version.map_or("none".to_owned(), |v| format!("version {v}"));
                 match now {
                     None | Some(Now::Removed) => {
                         changed.push(format!("policy `{id}` is there, and the trail does not say so"));
@@ -456,12 +478,16 @@ impl Told {
             for BundleRecord { digest, .. } in slice.items {
                 report.bundles += 1;
                 if !self.bundles.remove(&digest) {
-                    report.changed.push(format!("no record tells of bundle `{digest}`"));
+                    report
+                        .changed
+                        .push(format!("no record tells of bundle `{digest}`"));
                 }
                 let bytes = store.bundle_bytes(&digest).await?.unwrap_or_default();
                 let same = Bundle::decode(&bytes).is_ok_and(|bundle| bundle.digest.to_string() == digest);
                 if !same {
-                    report.changed.push(format!("the bytes of bundle `{digest}` were changed: their digest is another"));
+                    report.changed.push(format!(
+                        "the bytes of bundle `{digest}` were changed: their digest is another"
+                    ));
                 }
             }
             match slice.next {

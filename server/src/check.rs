@@ -113,9 +113,13 @@ fn store(config: &Config, found: &mut Vec<(&'static str, String)>) {
         ));
     }
     match &config.store.database {
-        Database::Postgres(Postgres { url, ssl_root_cert, .. }) => {
+        Database::Postgres(Postgres {
+            url, ssl_root_cert, ..
+        }) => {
             // The error may quote the URL.
-            let url = url.as_ref().map(|url| url.expose_secret().parse::<PgConnectOptions>());
+            let url = url
+                .as_ref()
+                .map(|url| url.expose_secret().parse::<PgConnectOptions>());
             if let Some(Err(_)) = url {
                 found.push(("DATABASE_URL", "is no URL of a PostgreSQL database".to_owned()));
             }

@@ -11,6 +11,7 @@ pub mod table;
 mod url;
 mod value;
 
+pub use self::url::{Url, scrubbed};
 use crate::seal::{SealError, Sealer};
 use crate::telemetry::logs;
 use policy_runtime::{DefaultDecision, DeriveMode, UnknownNamespace};
@@ -21,7 +22,6 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 use table::{Other, POSTGRES, SETTINGS, Setting};
-pub use self::url::{Url, scrubbed};
 
 /// Where the text of a setting came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -165,7 +165,10 @@ impl Raw {
         };
         if !chosen(self, "DATABASE_URL") && !chosen(self, "DATABASE_HOST") {
             // Nor how to reach the one of the file.
-            for setting in SETTINGS.iter().filter(|setting| setting.needs.contains(&POSTGRES)) {
+            for setting in SETTINGS
+                .iter()
+                .filter(|setting| setting.needs.contains(&POSTGRES))
+            {
                 if !chosen(self, setting.name) {
                     self.unset(setting);
                 }
@@ -182,7 +185,10 @@ impl Raw {
     /// Makes a setting as if nobody had given it.
     fn unset(&mut self, setting: &Setting) {
         match setting.default {
-            Some(default) => drop(self.values.insert(setting.name, (default.to_owned(), Source::Default))),
+            Some(default) => drop(
+                self.values
+                    .insert(setting.name, (default.to_owned(), Source::Default)),
+            ),
             None => drop(self.values.remove(setting.name)),
         }
     }
@@ -232,12 +238,22 @@ impl Raw {
             if off {
                 continue;
             }
-            for needed in setting.needs.iter().filter(|needed| !needed.iter().any(|other| self.is(other))) {
+            for needed in setting
+                .needs
+                .iter()
+                .filter(|needed| !needed.iter().any(|other| self.is(other)))
+            {
                 problems.push(self.problem(setting.name, format!("needs {}", table::any_of(needed))));
             }
             for other in setting.contradicts.iter().filter(|other| self.is(other)) {
-                let (name, wanted) = other.split_once('=').map_or((*other, ""), |(name, wanted)| (name, wanted));
-                let Problem { setting: place, source, .. } = self.problem(name, "");
+                let (name, wanted) = other
+                    .split_once('=')
+                    .map_or((*other, ""), |(name, wanted)| (name, wanted));
+                let Problem {
+                    setting: place,
+                    source,
+                    ..
+                } = self.problem(name, "");
                 let how = match wanted {
                     "" | "on" => String::new(),
                     wanted => format!(", which is `{wanted}`"),
@@ -440,8 +456,10 @@ pub struct Postgres {
     pub ssl_root_cert: Option<PathBuf>,
 }
 
-impl From<SecretString> for Postgres {
-    fn from(url: SecretString) -> Self {
+impl Postgres {
+    /// What a URL says, and nothing else.
+    #[must_use]
+    pub fn by_url(url: SecretString) -> Self {
         Self {
             url: Some(url),
             ..Self::default()
@@ -955,7 +973,9 @@ fn postgres_by_url(p: &mut Parser<'_>, url: &str) -> Postgres {
     // What is no URL is said by whoever opens it.
     let said = url::postgres_says(url).unwrap_or_default();
     let tls = ["DATABASE_SSL_MODE", "DATABASE_SSL_ROOT_CERT"];
-    if p.is_elsewhere("DATABASE_URL", "DATABASE_HOST", &said) && !tls.iter().any(|name| said.contains_key(name)) {
+    if p.is_elsewhere("DATABASE_URL", "DATABASE_HOST", &said)
+        && !tls.iter().any(|name| said.contains_key(name))
+    {
         return postgres_by_parts(p);
     }
     let mut open = |name| p.left_open("DATABASE_URL", name, &said);
@@ -998,7 +1018,13 @@ fn redis_by_url(p: &mut Parser<'_>, url: &str) -> SecretString {
     p.number::<u32>("REDIS_DB");
     p.flag("REDIS_TLS_ENABLED");
     let mut open = url::Said::new();
-    for name in ["REDIS_HOST", "REDIS_PORT", "REDIS_PASSWORD", "REDIS_DB", "REDIS_TLS_ENABLED"] {
+    for name in [
+        "REDIS_HOST",
+        "REDIS_PORT",
+        "REDIS_PASSWORD",
+        "REDIS_DB",
+        "REDIS_TLS_ENABLED",
+    ] {
         if let Some(text) = p.left_open("REDIS_URL", name, &said) {
             open.insert(name, text);
         }

@@ -72,9 +72,15 @@ fn a_changed_text_never_decides(url: &str) {
     let named = "version 2 of policy `p` was changed in the database";
     let policyd = Policyd::start(&settings);
     let client = &policyd.client;
-    client.json("POST", "/api/v1/policies", &policy("p", "other")).expect(201);
-    client.json("PUT", "/api/v1/policies/p", &policy("p", "bad")).expect(200);
-    client.json("POST", "/api/v1/policies", &policy("q", "worse")).expect(201);
+    client
+        .json("POST", "/api/v1/policies", &policy("p", "other"))
+        .expect(201);
+    client
+        .json("PUT", "/api/v1/policies/p", &policy("p", "bad"))
+        .expect(200);
+    client
+        .json("POST", "/api/v1/policies", &policy("q", "worse"))
+        .expect(201);
     assert_eq!(verify(url).0, 0);
     run(url, CHANGE);
 
@@ -86,26 +92,48 @@ fn a_changed_text_never_decides(url: &str) {
         assert!(refused["detail"].as_str().unwrap().contains(named), "{refused}");
     }
     let rollback = json!({"version": 2});
-    client.json("POST", "/api/v1/policies/p/rollback", &rollback).expect(500);
-    client.json("PATCH", "/api/v1/policies/p/status", &json!({"status": "draft"})).expect(500);
+    client
+        .json("POST", "/api/v1/policies/p/rollback", &rollback)
+        .expect(500);
+    client
+        .json("PATCH", "/api/v1/policies/p/status", &json!({"status": "draft"}))
+        .expect(500);
     let (code, said) = verify(url);
-    assert!(code == 1 && said.contains("unbroken") && said.contains("the text of version 2 of policy `p` was changed"), "{said}");
+    assert!(
+        code == 1
+            && said.contains("unbroken")
+            && said.contains("the text of version 2 of policy `p` was changed"),
+        "{said}"
+    );
 
     // Another server changes something, so that this one reads all of it again.
     run(url, "UPDATE state SET revision = revision + 1 WHERE id = 1");
-    until("the server says which text was changed", || reasons(&policyd).contains(named));
+    until("the server says which text was changed", || {
+        reasons(&policyd).contains(named)
+    });
     assert_eq!(client.ready()["status"], "degraded");
-    assert_eq!((decides(client, "bad"), decides(client, "worse")), ("deny".to_owned(), "deny".to_owned()));
-    let refused = client.json("POST", "/api/v1/policies", &policy("r", "x")).expect(500);
+    assert_eq!(
+        (decides(client, "bad"), decides(client, "worse")),
+        ("deny".to_owned(), "deny".to_owned())
+    );
+    let refused = client
+        .json("POST", "/api/v1/policies", &policy("r", "x"))
+        .expect(500);
     assert_eq!(refused["code"], "text_changed", "{refused}");
 
     // One that starts with it decides nothing.
     let second = Policyd::launch(&settings);
-    until("a start says which text was changed", || reasons(&second).contains(named));
+    until("a start says which text was changed", || {
+        reasons(&second).contains(named)
+    });
     assert_eq!(second.client.get("/readyz").status, 503);
     let refused = second
         .client
-        .json("POST", "/api/v1/evaluate", &json!({"context": {"llm": {"model": "good"}}}))
+        .json(
+            "POST",
+            "/api/v1/evaluate",
+            &json!({"context": {"llm": {"model": "good"}}}),
+        )
         .expect(503);
     assert_eq!(refused["code"], "not_ready");
 
@@ -115,23 +143,42 @@ fn a_changed_text_never_decides(url: &str) {
         until("the server goes on", || server.client.is("ready"));
         assert_eq!(decides(&server.client, "bad"), "deny");
     }
-    client.json("POST", "/api/v1/policies", &policy("r", "x")).expect(201);
+    client
+        .json("POST", "/api/v1/policies", &policy("r", "x"))
+        .expect(201);
 }
 
 /// Every change of a row shows in the check of the trail, and undone it holds again.
 fn every_change_is_found(url: &str) {
     let policyd = Policyd::start(&[("DATABASE_URL", url)]);
     let client = &policyd.client;
-    client.json("POST", "/api/v1/policies", &policy("p", "bad")).expect(201);
-    client.json("PUT", "/api/v1/policies/p", &policy("p", "worse")).expect(200);
-    client.json("PATCH", "/api/v1/policies/p/status", &json!({"status": "draft"})).expect(200);
-    client.json("PATCH", "/api/v1/policies/p/status", &json!({"status": "active"})).expect(200);
-    client.json("POST", "/api/v1/policies", &policy("q", "bad")).expect(201);
-    client.json("POST", "/api/v1/policies", &policy("gone", "bad")).expect(201);
-    client.try_send("DELETE", "/api/v1/policies/gone", "application/json", "").unwrap();
+    client
+        .json("POST", "/api/v1/policies", &policy("p", "bad"))
+        .expect(201);
+    client
+        .json("PUT", "/api/v1/policies/p", &policy("p", "worse"))
+        .expect(200);
+    client
+        .json("PATCH", "/api/v1/policies/p/status", &json!({"status": "draft"}))
+        .expect(200);
+    client
+        .json("PATCH", "/api/v1/policies/p/status", &json!({"status": "active"}))
+        .expect(200);
+    client
+        .json("POST", "/api/v1/policies", &policy("q", "bad"))
+        .expect(201);
+    client
+        .json("POST", "/api/v1/policies", &policy("gone", "bad"))
+        .expect(201);
+    client
+        .try_send("DELETE", "/api/v1/policies/gone", "application/json", "")
+        .unwrap();
     drop(policyd);
     let (code, said) = verify(url);
-    assert!(code == 0 && said.contains("6 versions of policies and 0 bundles are as recorded"), "{said}");
+    assert!(
+        code == 0 && said.contains("6 versions of policies and 0 bundles are as recorded"),
+        "{said}"
+    );
     let text_of = |version: u32| {
         let of = |column: &str| {
             format!("(SELECT o.{column} FROM policy_versions o WHERE o.id = 'p' AND o.version = {version})")
@@ -218,25 +265,34 @@ fn every_change_is_found(url: &str) {
 
 /// A bundle that is not the one that was deployed is neither run nor given away.
 fn a_changed_bundle_never_decides(url: &str) {
-    let directory = tempfile::tempdir().unwrap();
     let bundle = |model: &str| {
         let mut compiler = policy_compiler::Compiler::new(policy_compiler::Options::default());
         compiler.set("p.json", policy("p", model).to_string());
         compiler.build().unwrap().to_bundle().unwrap()
     };
     let (ours, theirs) = (bundle("bad"), bundle("none"));
-    let settings = [("DATABASE_URL", url), ("DATA_DIR", directory.path().to_str().unwrap())];
+    let settings = [("DATABASE_URL", url)];
     let policyd = Policyd::start(&settings);
     policyd.client.put_bytes("/api/v1/bundle", &ours);
     assert_eq!(decides(&policyd.client, "bad"), "deny");
     let (code, said) = verify(url);
     assert!(code == 0 && said.contains("1 bundles"), "{said}");
     let hex: String = theirs.iter().map(|byte| format!("{byte:02x}")).collect();
-    let bytes = if url.starts_with("sqlite:") { format!("x'{hex}'") } else { format!("'\\x{hex}'::bytea") };
+    let bytes = if url.starts_with("sqlite:") {
+        format!("x'{hex}'")
+    } else {
+        format!("'\\x{hex}'::bytea")
+    };
     run(url, &format!("UPDATE bundles SET bytes = {bytes}"));
     let (code, said) = verify(url);
-    assert!(code == 1 && said.contains("the bytes of bundle `sha256:"), "{said}");
-    assert_eq!(policyd.client.get_bytes("/api/v1/bundle").expect(500)["code"], "text_changed");
+    assert!(
+        code == 1 && said.contains("the bytes of bundle `sha256:"),
+        "{said}"
+    );
+    assert_eq!(
+        policyd.client.get_bytes("/api/v1/bundle").expect(500)["code"],
+        "text_changed"
+    );
     run(url, "UPDATE state SET revision = revision + 1 WHERE id = 1");
     until("the server says that the bundle was changed", || {
         reasons(&policyd).contains("` was changed in the database")
@@ -252,7 +308,10 @@ fn a_changed_bundle_never_decides(url: &str) {
 /// Runs a check on a database of its own.
 fn on_sqlite(check: fn(&str)) {
     let directory = tempfile::tempdir().unwrap();
-    check(&format!("sqlite:{}", directory.path().join("policyd.db").display()));
+    check(&format!(
+        "sqlite:{}",
+        directory.path().join("policyd.db").display()
+    ));
 }
 
 fn on_postgres(test: &str, check: fn(&str)) {
@@ -274,7 +333,10 @@ fn a_changed_text_never_decides_on_sqlite() {
 
 #[test]
 fn a_changed_text_never_decides_on_postgresql() {
-    on_postgres("a_changed_text_never_decides_on_postgresql", a_changed_text_never_decides);
+    on_postgres(
+        "a_changed_text_never_decides_on_postgresql",
+        a_changed_text_never_decides,
+    );
 }
 
 #[test]
@@ -294,5 +356,8 @@ fn a_changed_bundle_never_decides_on_sqlite() {
 
 #[test]
 fn a_changed_bundle_never_decides_on_postgresql() {
-    on_postgres("a_changed_bundle_never_decides_on_postgresql", a_changed_bundle_never_decides);
+    on_postgres(
+        "a_changed_bundle_never_decides_on_postgresql",
+        a_changed_bundle_never_decides,
+    );
 }

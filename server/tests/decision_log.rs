@@ -442,7 +442,7 @@ async fn postgres_may_crash_while_decisions_are_made() {
     else {
         return postgres::missing("postgres_may_crash_while_decisions_are_made");
     };
-    let settings_of = config::Postgres::Url(server.url("postgres").into());
+    let settings_of = config::Postgres::by_url(server.url("postgres").into());
     let store: Arc<dyn Store> = Arc::new(Postgres::connect(&settings_of, 4).unwrap());
     let metrics = Arc::new(Metrics::new());
     let config = settings(vec![Sink::Store], 50, true);
@@ -499,7 +499,7 @@ async fn own_postgres(test: &str) -> Option<(Arc<postgres::Server>, Arc<dyn Stor
         postgres::missing(test);
         return None;
     };
-    let url = config::Postgres::Url(server.url("postgres").into());
+    let url = config::Postgres::by_url(server.url("postgres").into());
     let store: Arc<dyn Store> = Arc::new(Postgres::connect(&url, 4).unwrap());
     // Up to date before anything happens to it.
     while store.ping().await.is_err() {

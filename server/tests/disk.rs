@@ -56,8 +56,7 @@ impl Asking {
     fn start(client: &Client) -> Self {
         let (stop, acknowledged) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
         let threads = (0..2).map(|thread| {
-            let (client, stop, acknowledged) =
-                (client.clone(), Arc::clone(&stop), Arc::clone(&acknowledged));
+            let (client, stop, acknowledged) = (client.clone(), Arc::clone(&stop), Arc::clone(&acknowledged));
             std::thread::spawn(move || {
                 let mut ids = Vec::new();
                 for n in 0.. {
@@ -105,7 +104,11 @@ impl Asking {
         self.stop.store(true, Ordering::SeqCst);
         let threads = self.threads.into_iter();
         threads
-            .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .map(|thread| {
+                thread
+                    .join()
+                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            })
             .collect()
     }
 }
@@ -117,7 +120,11 @@ fn nothing_is_lost(acknowledged: &[Vec<String>], logged: &[String], place: &str)
     for ids in acknowledged {
         let own: BTreeSet<&String> = ids.iter().collect();
         let kept: Vec<&String> = logged.iter().filter(|id| own.contains(id)).collect();
-        assert_eq!(kept.len(), ids.len(), "{place}: acknowledged decisions are missing");
+        assert_eq!(
+            kept.len(),
+            ids.len(),
+            "{place}: acknowledged decisions are missing"
+        );
         assert!(kept.into_iter().eq(ids), "{place}: another order");
     }
 }
@@ -135,20 +142,31 @@ fn in_sqlite(file: &Path) -> Vec<String> {
     runtime().block_on(async {
         let url = format!("sqlite:{}", file.display());
         let mut connection = sqlx::SqliteConnection::connect(&url).await.unwrap();
-        sqlx::query_scalar(LOGGED).fetch_all(&mut connection).await.unwrap()
+        sqlx::query_scalar(LOGGED)
+            .fetch_all(&mut connection)
+            .await
+            .unwrap()
     })
 }
 
 fn in_postgres(url: &str) -> Vec<String> {
     runtime().block_on(async {
         let mut connection = sqlx::PgConnection::connect(url).await.unwrap();
-        sqlx::query_scalar(LOGGED).fetch_all(&mut connection).await.unwrap()
+        sqlx::query_scalar(LOGGED)
+            .fetch_all(&mut connection)
+            .await
+            .unwrap()
     })
 }
 
 fn in_file(file: &Path) -> Vec<String> {
     let text = std::fs::read_to_string(file).unwrap();
-    let id = |line: &str| serde_json::from_str::<Value>(line).unwrap()["requestId"].as_str().unwrap().to_owned();
+    let id = |line: &str| {
+        serde_json::from_str::<Value>(line).unwrap()["requestId"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
     text.lines().map(id).collect()
 }
 
@@ -163,7 +181,11 @@ fn nothing_waits(policyd: &Policyd) {
 fn dropped(policyd: &Policyd) -> u64 {
     ["overflow", "closed", "refused", "shutdown", "torn", "damaged"]
         .iter()
-        .map(|reason| policyd.metric(&format!("llm_policy_decision_log_dropped_total{{reason=\"{reason}\"}}")))
+        .map(|reason| {
+            policyd.metric(&format!(
+                "llm_policy_decision_log_dropped_total{{reason=\"{reason}\"}}"
+            ))
+        })
         .sum()
 }
 
@@ -192,7 +214,9 @@ fn outlives(
     all.extend(settings);
     let policyd = Policyd::start(&all);
     let client = &policyd.client;
-    client.json("POST", "/api/v1/policies", &policy("limit", 10, 1)).expect(201);
+    client
+        .json("POST", "/api/v1/policies", &policy("limit", 10, 1))
+        .expect(201);
     let asking = Asking::start(client);
     let mut version = 1;
     for _ in 0..2 {
@@ -222,10 +246,17 @@ fn outlives(
         });
         // Nothing of what was refused is there, and what was active goes on deciding.
         let found = client.get("/api/v1/policies/limit").expect(200);
-        assert_eq!((&found["version"], &found["activeVersion"]), (&json!(version), &json!(version)));
+        assert_eq!(
+            (&found["version"], &found["activeVersion"]),
+            (&json!(version), &json!(version))
+        );
         let dry = json!({"context": {"metadata": {"weight": 11}}, "dryRun": true});
         let decided = client.json("POST", "/api/v1/evaluate", &dry).expect(200);
-        assert_eq!(decided["decision"]["reason"], format!("number {version}"), "{decided}");
+        assert_eq!(
+            decided["decision"]["reason"],
+            format!("number {version}"),
+            "{decided}"
+        );
 
         mend();
         let back = until("all is well again", || client.is("ready"));
@@ -247,11 +278,17 @@ fn outlives(
     println!("{} decisions", acknowledged.iter().map(Vec::len).sum::<usize>());
     let (code, stdout, stderr) = finished(&all[..1], &["audit", "verify"], folder);
     assert_eq!(code, 0, "{stdout}{stderr}");
-    assert!(stdout.starts_with(&format!("{version} records, unbroken")), "{stdout}");
+    assert!(
+        stdout.starts_with(&format!("{version} records, unbroken")),
+        "{stdout}"
+    );
     // And once more after a restart.
     drop(policyd);
     let policyd = Policyd::start(&all);
-    assert_eq!(policyd.client.get("/api/v1/policies/limit").expect(200)["version"], version);
+    assert_eq!(
+        policyd.client.get("/api/v1/policies/limit").expect(200)["version"],
+        version
+    );
 }
 
 /// A queue that holds a second of the load, so that those who ask come to wait for it.
@@ -264,7 +301,14 @@ fn a_full_disk_loses_nothing_and_needs_no_restart() {
     let Some(disk) = SmallDisk::mount(256) else {
         return missing(test, "nothing can be mounted");
     };
-    outlives(disk.path(), false, &[SHORT_QUEUE], || disk.fill(), || disk.free(), "full");
+    outlives(
+        disk.path(),
+        false,
+        &[SHORT_QUEUE],
+        || disk.fill(),
+        || disk.free(),
+        "full",
+    );
 }
 
 #[test]
@@ -276,14 +320,18 @@ fn a_file_on_a_full_disk_loses_nothing() {
     let sink = format!("file:{}", file.display());
     let policyd = Policyd::start(&[("DECISION_LOG", &sink), ("REQUEST_TIMEOUT", "5s"), SHORT_QUEUE]);
     let client = &policyd.client;
-    client.json("POST", "/api/v1/policies", &policy("limit", 10, 1)).expect(201);
+    client
+        .json("POST", "/api/v1/policies", &policy("limit", 10, 1))
+        .expect(201);
     let asking = Asking::start(client);
     for _ in 0..2 {
         disk.fill();
         until("readiness names the file", || {
             let ready = client.ready();
             ready["dependencies"]["store"] == "up"
-                && ready["reasons"].to_string().contains("file takes no decisions: No space left on device")
+                && ready["reasons"]
+                    .to_string()
+                    .contains("file takes no decisions: No space left on device")
         });
         disk.free();
         until("all is well again", || client.is("ready"));
@@ -301,7 +349,14 @@ fn a_bad_disk_loses_nothing(test: &str, fault: Fault, named: &str) {
     };
     let mut settings = disk.settings().to_vec();
     settings.push(SHORT_QUEUE);
-    outlives(disk.path(), true, &settings, || disk.fail(fault), || disk.mend(), named);
+    outlives(
+        disk.path(),
+        true,
+        &settings,
+        || disk.fail(fault),
+        || disk.mend(),
+        named,
+    );
 }
 
 #[test]
@@ -346,7 +401,9 @@ fn a_spool_loses_nothing(test: &str, fault: Fault) {
     ]);
     let policyd = Policyd::start(&settings);
     let client = &policyd.client;
-    client.json("POST", "/api/v1/policies", &policy("limit", 10, 1)).expect(201);
+    client
+        .json("POST", "/api/v1/policies", &policy("limit", 10, 1))
+        .expect(201);
     let asking = Asking::start(client);
     server.crash();
     until("decisions wait on disk", || {
@@ -361,16 +418,22 @@ fn a_spool_loses_nothing(test: &str, fault: Fault) {
         disk.mend();
         asking.goes_on("decisions are acknowledged again");
         until("the spool takes them again", || {
-            !client.ready()["reasons"].to_string().contains("spool takes no decisions")
+            !client.ready()["reasons"]
+                .to_string()
+                .contains("spool takes no decisions")
         });
     }
     // Both are away, and PostgreSQL comes back first.
     disk.fail(fault);
     until("readiness names the spool", || {
-        client.ready()["reasons"].to_string().contains("spool takes no decisions")
+        client.ready()["reasons"]
+            .to_string()
+            .contains("spool takes no decisions")
     });
     server.resume();
-    until("PostgreSQL is asked again", || client.ready()["dependencies"]["store"] == "up");
+    until("PostgreSQL is asked again", || {
+        client.ready()["dependencies"]["store"] == "up"
+    });
     disk.mend();
     until("all is well again", || client.is("ready"));
     asking.goes_on("decisions are acknowledged again");
@@ -409,7 +472,10 @@ fn a_server_that_cannot_write_does_not_start_and_says_why() {
     ] {
         disk.fail(fault);
         let (code, _, stderr) = finished(&settings, &[], disk.path());
-        assert!(code == 1 && stderr.contains(reason) && stderr.contains("policyd.db"), "{code}: {stderr}");
+        assert!(
+            code == 1 && stderr.contains(reason) && stderr.contains("policyd.db"),
+            "{code}: {stderr}"
+        );
     }
     disk.mend();
     Policyd::start(&settings);
@@ -420,20 +486,45 @@ fn what_is_kept_is_for_the_owner_only() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
     let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
-    let (url, sinks) = (format!("sqlite:{}", at("policyd.db")), format!("store,file:{}", at("d.jsonl")));
+    let (url, sinks) = (
+        format!("sqlite:{}", at("policyd.db")),
+        format!("store,file:{}", at("d.jsonl")),
+    );
     let settings = [("DATABASE_URL", url.as_str()), ("DECISION_LOG", sinks.as_str())];
     // With a umask that takes nothing away.
     let policyd = Policyd::start_with_umask("000", &settings);
-    policyd.client.json("POST", "/api/v1/policies", &policy("limit", 10, 1)).expect(201);
-    let answer = policyd.client.try_send("POST", "/api/v1/evaluate", "application/json", &body("one"));
+    policyd
+        .client
+        .json("POST", "/api/v1/policies", &policy("limit", 10, 1))
+        .expect(201);
+    let answer = policyd
+        .client
+        .try_send("POST", "/api/v1/evaluate", "application/json", &body("one"));
     answer.unwrap().expect(200);
     nothing_waits(&policyd);
     let export = at("export.jsonl");
-    let (code, _, stderr) = finished(&settings, &["decisions", "export", "--output", &export], folder.path());
+    let (code, _, stderr) = finished(
+        &settings,
+        &["decisions", "export", "--output", &export],
+        folder.path(),
+    );
     assert_eq!(code, 0, "{stderr}");
-    let (code, _, stderr) = finished(&settings, &["decisions", "export", "--output", &export], folder.path());
-    assert!(code == 1 && stderr.contains("export.jsonl"), "one that is there is not overwritten: {stderr}");
-    let names = ["policyd.db", "policyd.db-wal", "policyd.db-shm", "d.jsonl", "export.jsonl"];
+    let (code, _, stderr) = finished(
+        &settings,
+        &["decisions", "export", "--output", &export],
+        folder.path(),
+    );
+    assert!(
+        code == 1 && stderr.contains("export.jsonl"),
+        "one that is there is not overwritten: {stderr}"
+    );
+    let names = [
+        "policyd.db",
+        "policyd.db-wal",
+        "policyd.db-shm",
+        "d.jsonl",
+        "export.jsonl",
+    ];
     for name in names {
         let mode = std::fs::metadata(at(name)).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode, 0o600, "{name}: {mode:o}");

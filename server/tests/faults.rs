@@ -681,7 +681,7 @@ fn what_is_unsafe_does_not_start() {
         ),
         (&[("HOST", "::")], "without authentication"),
         (&[("JWT_SECRET", "short")], "at least 32"),
-        (&[("APPROVAL_REQUIRED", "true")], "needs authentication"),
+        (&[("APPROVAL_REQUIRED", "true")], "needs JWT_SECRET"),
         (&[("RATE_LIMIT_SHARED", "true")], "REDIS_URL"),
         (&[("PORT", "many"), ("MAX_BODY", "-1")], "2 problems"),
         (&[("DATABASE_URL", "mysql://u:hunter2@h/d")], "DATABASE_URL"),

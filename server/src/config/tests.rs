@@ -231,7 +231,9 @@ fn no_setting_is_silently_without_effect() {
         let own = (setting.name, some_value(setting));
         let says = |env: &[(&str, &str)], text: &str| {
             let problems = parse("", env, &[]).err().unwrap_or_default();
-            problems.iter().any(|problem| problem.starts_with(&format!("{} (environment): {text}", setting.name)))
+            problems
+                .iter()
+                .any(|problem| problem.starts_with(&format!("{} (environment): {text}", setting.name)))
         };
         for needed in setting.needs {
             rules += 1;
@@ -243,14 +245,22 @@ fn no_setting_is_silently_without_effect() {
                 assert!(says(&[own], &missing), "{} alone", setting.name);
             }
             for other in *needed {
-                assert!(!says(&[own, given(other)], &missing), "{} with {other}", setting.name);
+                assert!(
+                    !says(&[own, given(other)], &missing),
+                    "{} with {other}",
+                    setting.name
+                );
             }
         }
         for other in setting.contradicts {
             rules += 1;
             let (name, _) = given(other);
             let contradicts = format!("contradicts {name} (environment)");
-            assert!(says(&[own, given(other)], &contradicts), "{} with {other}", setting.name);
+            assert!(
+                says(&[own, given(other)], &contradicts),
+                "{} with {other}",
+                setting.name
+            );
             assert!(!says(&[own], "contradicts"), "{} alone", setting.name);
         }
     }
@@ -260,7 +270,11 @@ fn no_setting_is_silently_without_effect() {
         &[("RATE_LIMIT_SHARED", "false")] as &[(&str, &str)],
         &[("APPROVAL_REQUIRED", "no")],
         &[("INSECURE_NO_AUTH", "0"), ("API_KEYS_ENABLED", "true")],
-        &[("TRACE_ENABLED", "false"), ("TRACE_SAMPLE", "1"), ("OTLP_ENDPOINT", "http://h")],
+        &[
+            ("TRACE_ENABLED", "false"),
+            ("TRACE_SAMPLE", "1"),
+            ("OTLP_ENDPOINT", "http://h"),
+        ],
         &[("CACHE_ENABLED", "false"), ("CACHE_TTL", "1")],
         &[("DECISION_LOG", "off"), ("DECISION_LOG_MASK", "llm.prompt")],
         &[("DECISION_LOG_SPOOL", "0")],
@@ -269,7 +283,10 @@ fn no_setting_is_silently_without_effect() {
     }
     // Both places are named, as their sources spell them.
     let problems = parse("policies = \"dir\"", &[], &[("BUNDLE", "x.bundle")]).unwrap_err();
-    assert_eq!(problems, ["--bundle (command line): contradicts policies (policyd.toml)"]);
+    assert_eq!(
+        problems,
+        ["--bundle (command line): contradicts policies (policyd.toml)"]
+    );
 }
 
 fn postgres(env: &[(&str, &str)]) -> super::Postgres {
@@ -281,7 +298,10 @@ fn postgres(env: &[(&str, &str)]) -> super::Postgres {
 
 #[test]
 fn a_url_and_parts_add_to_each_other_or_say_the_same() {
-    let url = ("DATABASE_URL", "postgresql://ann:p%40ss@db:5432/policies?sslmode=require");
+    let url = (
+        "DATABASE_URL",
+        "postgresql://ann:p%40ss@db:5432/policies?sslmode=require",
+    );
     // What the URL leaves open applies.
     let open = postgres(&[
         ("DATABASE_URL", "postgresql://db"),
@@ -293,7 +313,10 @@ fn a_url_and_parts_add_to_each_other_or_say_the_same() {
         ("DATABASE_SSL_ROOT_CERT", "ca.pem"),
         ("DATABASE_HOST", "DB"),
     ]);
-    assert_eq!((open.port, open.user.as_deref(), open.database.as_deref()), (Some(6000), Some("ann"), Some("policies")));
+    assert_eq!(
+        (open.port, open.user.as_deref(), open.database.as_deref()),
+        (Some(6000), Some("ann"), Some("policies"))
+    );
     assert_eq!((open.ssl_mode.as_deref(), open.host), (Some("verify-full"), None));
     assert_eq!(open.ssl_root_cert.unwrap().to_str(), Some("ca.pem"));
     assert_eq!(open.password.unwrap().expose_secret(), "secret");
@@ -357,7 +380,12 @@ fn a_url_and_parts_add_to_each_other_or_say_the_same() {
     ])
     .unwrap_err();
     assert_eq!(problems.len(), 5, "{problems:?}");
-    assert!(problems.iter().all(|problem| problem.contains("REDIS_URL (environment)")), "{problems:?}");
+    assert!(
+        problems
+            .iter()
+            .all(|problem| problem.contains("REDIS_URL (environment)")),
+        "{problems:?}"
+    );
     assert!(!problems.concat().contains("hunter2"), "{problems:?}");
     assert_eq!(
         redis(&[("REDIS_URL", "redis://cache"), ("REDIS_DB", "x")]).unwrap_err(),
@@ -370,7 +398,10 @@ const BLOCK: [(&str, &str); 23] = [
     ("NODE_ENV", "production"),
     ("PORT", "3000"),
     ("GRPC_PORT", "50051"),
-    ("DATABASE_URL", "postgresql://user:pass@localhost:5432/llm_policy_engine"),
+    (
+        "DATABASE_URL",
+        "postgresql://user:pass@localhost:5432/llm_policy_engine",
+    ),
     ("DATABASE_HOST", "postgres"),
     ("DATABASE_PORT", "5432"),
     ("DATABASE_USERNAME", "llm_policy_engine"),
@@ -393,7 +424,11 @@ const BLOCK: [(&str, &str); 23] = [
 ];
 
 /// Its last lines.
-const REST_OF_BLOCK: [(&str, &str); 3] = [("LOG_LEVEL", "info"), ("METRICS_PORT", "9090"), ("TRACE_ENABLED", "true")];
+const REST_OF_BLOCK: [(&str, &str); 3] = [
+    ("LOG_LEVEL", "info"),
+    ("METRICS_PORT", "9090"),
+    ("TRACE_ENABLED", "true"),
+];
 
 #[test]
 fn the_block_of_the_brief_starts() {
@@ -409,8 +444,14 @@ fn the_block_of_the_brief_starts() {
         panic!("{:?}", config.store.database);
     };
     assert!(postgres.url.is_none());
-    assert_eq!((postgres.host.as_deref(), postgres.port), (Some("postgres"), Some(5432)));
-    assert_eq!((postgres.user.as_deref(), postgres.ssl_mode.as_deref()), (Some("llm_policy_engine"), Some("require")));
+    assert_eq!(
+        (postgres.host.as_deref(), postgres.port),
+        (Some("postgres"), Some(5432))
+    );
+    assert_eq!(
+        (postgres.user.as_deref(), postgres.ssl_mode.as_deref()),
+        (Some("llm_policy_engine"), Some("require"))
+    );
     assert_eq!(
         config.cache.redis.as_ref().unwrap().url.expose_secret(),
         "rediss://:0123456789abcdef0123456789abcdef@redis:6379/0"
@@ -428,10 +469,16 @@ fn the_block_of_the_brief_starts() {
     );
     // As it is, it has a secret that everybody knows and that is too short.
     let problems = parse("", &with("<sealed-secret>"), &[]).unwrap_err();
-    assert_eq!(problems, ["JWT_SECRET (environment): 15 bytes are too few, at least 32 are needed"]);
+    assert_eq!(
+        problems,
+        ["JWT_SECRET (environment): 15 bytes are too few, at least 32 are needed"]
+    );
     // A URL of this machine that asks for more than the parts is no example that was left in place.
     for (url, name) in [
-        (("DATABASE_URL", "postgresql://localhost/d?sslmode=verify-full"), "DATABASE_HOST"),
+        (
+            ("DATABASE_URL", "postgresql://localhost/d?sslmode=verify-full"),
+            "DATABASE_HOST",
+        ),
         (("REDIS_URL", "rediss://localhost"), "REDIS_HOST"),
     ] {
         let problems = parse("", &[url, (name, "elsewhere")], &[]).unwrap_err();

@@ -137,7 +137,9 @@ pub(super) fn redis_says(text: &str) -> Option<Said> {
         ("REDIS_DB", decoded(url.path().trim_start_matches('/'))),
         ("REDIS_TLS_ENABLED", Some((url.scheme() == "rediss").to_string())),
     ];
-    let said = parts.into_iter().filter_map(|(name, value)| Some((name, value.filter(|v| !v.is_empty())?)));
+    let said = parts
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value.filter(|v| !v.is_empty())?)));
     Some(said.collect())
 }
 

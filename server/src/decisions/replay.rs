@@ -8,10 +8,10 @@
 //!   again: the store tells them apart by request id and time, so each is there once.
 //! - What is damaged is counted and said. A segment that cannot be read is tried again, behind the others.
 
-use super::{Failing, SPOOL};
 use super::record::push_prepared;
 use super::spool::{Segment, Spool};
 use super::thread::Thread;
+use super::{Failing, SPOOL};
 use crate::storage::model::DecisionRecord;
 use crate::storage::{Store, StoreError};
 use crate::telemetry::metrics::{Dropped, LogMetrics, sink_label};

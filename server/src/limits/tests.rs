@@ -48,7 +48,10 @@ async fn passes(limiter: &RateLimiter, who: &Identity, route: Route, per_second:
     let start = Instant::now();
     let passed = passing(limiter, who, route).await;
     let refilled = (start.elapsed().as_secs_f64() * f64::from(per_second)).ceil() as u32;
-    assert!((burst..=burst + refilled).contains(&passed), "{passed} of {burst} and {refilled}: {who:?}");
+    assert!(
+        (burst..=burst + refilled).contains(&passed),
+        "{passed} of {burst} and {refilled}: {who:?}"
+    );
 }
 
 #[tokio::test]
@@ -282,7 +285,10 @@ async fn two_servers_on_one_redis_share_a_bucket() {
     // What was refilled meanwhile may pass too, and what a busy machine let run into the time limit passes in process.
     let refilled = (start.elapsed().as_secs_f64() * 2.0).ceil() as u32;
     let fell = u32::try_from((a.fallbacks() - fell_a) + (b.fallbacks() - fell_b)).unwrap();
-    assert!((10..=10 + refilled + fell).contains(&passed), "{passed} of {refilled} and {fell}");
+    assert!(
+        (10..=10 + refilled + fell).contains(&passed),
+        "{passed} of {refilled} and {fell}"
+    );
     let error = refused(&b, &who).await;
     assert_eq!(error.code, Code::RateLimited);
     let wait = error.retry_after.unwrap();
@@ -435,6 +441,9 @@ async fn a_redis_that_hangs_stalls_nobody() {
     assert_eq!(limiter.fallbacks(), 50);
     shows(50);
     let more = passing(&limiter, &alice(), Route::Evaluate).await;
-    assert!(u64::from(more) <= start.elapsed().as_secs() + 1, "the limit holds in process");
+    assert!(
+        u64::from(more) <= start.elapsed().as_secs() + 1,
+        "the limit holds in process"
+    );
     held.abort();
 }

@@ -134,7 +134,10 @@ mod tests {
             sqlx::Error::Io(std::io::ErrorKind::StorageFull.into()),
         ] {
             let text = error.to_string();
-            assert!(matches!(StoreError::from(error), StoreError::Unavailable(_)), "{text}");
+            assert!(
+                matches!(StoreError::from(error), StoreError::Unavailable(_)),
+                "{text}"
+            );
         }
     }
 

@@ -199,7 +199,9 @@ fn options(settings: &config::Postgres) -> Result<PgConnectOptions> {
         options = options.database(database);
     }
     if let Some(mode) = &settings.ssl_mode {
-        let mode = mode.parse::<PgSslMode>().map_err(|_| invalid("DATABASE_SSL_MODE"))?;
+        let mode = mode
+            .parse::<PgSslMode>()
+            .map_err(|_| invalid("DATABASE_SSL_MODE"))?;
         options = options.ssl_mode(mode);
     }
     if let Some(path) = &settings.ssl_root_cert {

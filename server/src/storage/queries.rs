@@ -283,7 +283,8 @@ async fn state(sql: &'static str, connection: &mut Connection) -> Result<State> 
 /// The detail of an audit record with what a policy is after the write: its newest version with the digest of its text, and
 /// the version that decides. What the tables say can be compared with it later ([`audit::verify`]).
 fn described(detail: &str, record: &PolicyRecord) -> Result<String> {
-    let refused = |error: serde_json::Error| StoreError::Refused(format!("the detail of an audit record: {error}"));
+    let refused =
+        |error: serde_json::Error| StoreError::Refused(format!("the detail of an audit record: {error}"));
     let mut detail: serde_json::Map<String, serde_json::Value> =
         serde_json::from_str(detail).map_err(refused)?;
     detail.insert(audit::LATEST.to_owned(), record.latest.version.into());
@@ -953,7 +954,10 @@ impl Store for Handle {
             );
             narrow(&mut sql, filter);
             sql.push(" GROUP BY d.decision");
-            let outcomes = sql.build_query_as::<OutcomeRow>().fetch_all(read.connection()?).await?;
+            let outcomes = sql
+                .build_query_as::<OutcomeRow>()
+                .fetch_all(read.connection()?)
+                .await?;
             let mut sql =
                 QueryBuilder::<Db>::new("SELECT r.value AS rule, COUNT(*) AS count FROM decisions d ");
             sql.push(RULES).push(" WHERE 1 = 1");
@@ -962,7 +966,10 @@ impl Store for Handle {
                 .push(BYTES)
                 .push(" LIMIT ")
                 .push_bind(TOP_RULES);
-            let rules = sql.build_query_as::<RuleRow>().fetch_all(read.connection()?).await?;
+            let rules = sql
+                .build_query_as::<RuleRow>()
+                .fetch_all(read.connection()?)
+                .await?;
             read.commit().await?;
             Ok(stats(&outcomes, rules))
         })
@@ -986,7 +993,8 @@ impl Store for Handle {
     }
 
     async fn append_audit(&self, audit: &NewAudit) -> Result<AuditRecord> {
-        self.writing(SHORT, async { self.write().await?.commit(self, audit).await }).await
+        self.writing(SHORT, async { self.write().await?.commit(self, audit).await })
+            .await
     }
 
     async fn audit(&self, after: u64, limit: u32) -> Result<Vec<AuditRecord>> {

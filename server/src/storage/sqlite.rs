@@ -302,13 +302,19 @@ mod tests {
         {
             // As SQLite does where the disk is full: it ends the transaction, and the roll-back that follows fails.
             let mut write = store.write().await.unwrap();
-            sqlx::query::<Db>("ROLLBACK").execute(write.transaction.connection().unwrap()).await.unwrap();
+            sqlx::query::<Db>("ROLLBACK")
+                .execute(write.transaction.connection().unwrap())
+                .await
+                .unwrap();
         }
         for _ in 0..2 {
             store.check_writes(Duration::ZERO).await.unwrap();
         }
         let mut write = store.write().await.unwrap();
-        sqlx::query::<Db>("ROLLBACK").execute(write.transaction.connection().unwrap()).await.unwrap();
+        sqlx::query::<Db>("ROLLBACK")
+            .execute(write.transaction.connection().unwrap())
+            .await
+            .unwrap();
         write.transaction.commit().await.unwrap_err();
         store.check_writes(Duration::ZERO).await.unwrap();
     }
@@ -316,7 +322,10 @@ mod tests {
     #[tokio::test]
     async fn what_is_in_memory_outlives_a_transaction_that_ends_badly() {
         let store = Sqlite::in_memory().await.unwrap();
-        sqlx::query::<Db>("UPDATE state SET revision = 7").execute(&store.writer).await.unwrap();
+        sqlx::query::<Db>("UPDATE state SET revision = 7")
+            .execute(&store.writer)
+            .await
+            .unwrap();
         // Given up while it begins, while it works, and while it ends.
         for polls in 0..40 {
             let mut work = Box::pin(store.check_writes(Duration::ZERO));

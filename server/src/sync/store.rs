@@ -33,7 +33,10 @@ fn behind(app: &App) -> Option<String> {
 /// Runs until cancelled. Where the policies come from elsewhere it only watches whether the store can be reached.
 pub async fn run(app: App, poll: Duration, stop: CancellationToken) {
     let writes = Mutex::default();
-    tokio::join!(follow(&app, poll, &stop, &writes), check_writes(&app, poll, &stop, &writes));
+    tokio::join!(
+        follow(&app, poll, &stop, &writes),
+        check_writes(&app, poll, &stop, &writes)
+    );
 }
 
 /// Why the store takes no writes; `None` where it does.

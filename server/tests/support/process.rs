@@ -212,7 +212,11 @@ impl Policyd {
             .args(["-c", &format!("umask {umask} && exec \"$0\"")])
             .arg(policyd.get_program())
             .env_clear()
-            .envs(policyd.get_envs().filter_map(|(name, value)| Some((name, value?))))
+            .envs(
+                policyd
+                    .get_envs()
+                    .filter_map(|(name, value)| Some((name, value?))),
+            )
             .stdin(Stdio::null());
         let policyd = Self::launched(shell);
         policyd.wait_until_ready();

@@ -1,7 +1,9 @@
 //! Every way that a token can be bad, with what it gets; tokens of every algorithm that pass; what claims give.
 
 use super::*;
-use crate::auth::fixtures::{Pair, RSA_PUBLIC, b64, claims, claims_at, hs256, key_set, now, raw_token, token};
+use crate::auth::fixtures::{
+    Pair, RSA_PUBLIC, b64, claims, claims_at, hs256, key_set, now, raw_token, token,
+};
 use proptest::prelude::*;
 use serde_json::json;
 use std::io::Write as _;
@@ -483,10 +485,7 @@ async fn honest_tokens_of_many_kinds_pass() {
             json!({"exp": now as f64 + 60.5, "iat": now as f64 - 0.5}),
         ),
         ("the longest life", json!({"exp": now + 3600})),
-        (
-            "no iat, long life",
-            json!({"iat": null, "exp": now + 1_000_000}),
-        ),
+        ("no iat, long life", json!({"iat": null, "exp": now + 1_000_000})),
         ("no rights", json!({"roles": null})),
         (
             "claims of others",
