@@ -197,7 +197,7 @@ fn outlives(
     settings: &[(&str, &str)],
     fail: impl Fn(),
     mend: impl Fn(),
-    named: &str,
+    named: &[&str],
 ) {
     let (database, lines) = (folder.join("policyd.db"), folder.join("decisions.jsonl"));
     let url = format!("sqlite:{}", database.display());
@@ -229,7 +229,7 @@ fn outlives(
                 && ready["dependencies"]["store"] == "down"
                 && reasons.contains("store: takes no writes")
                 && reasons.contains("takes no decisions")
-                && reasons.contains(named)
+                && named.iter().any(|reason| reasons.contains(reason))
         });
         assert_eq!(client.get("/readyz").status, 200);
 
@@ -307,7 +307,7 @@ fn a_full_disk_loses_nothing_and_needs_no_restart() {
         &[SHORT_QUEUE],
         || disk.fill(),
         || disk.free(),
-        "full",
+        &["full"],
     );
 }
 
@@ -343,7 +343,7 @@ fn a_file_on_a_full_disk_loses_nothing() {
     nothing_is_lost(&acknowledged, &in_file(&file), "file");
 }
 
-fn a_bad_disk_loses_nothing(test: &str, fault: Fault, named: &str) {
+fn a_bad_disk_loses_nothing(test: &str, fault: Fault, named: &[&str]) {
     let Some(disk) = BadDisk::new() else {
         return missing(test, "no cc");
     };
@@ -362,25 +362,27 @@ fn a_bad_disk_loses_nothing(test: &str, fault: Fault, named: &str) {
 #[test]
 fn a_failing_sync_loses_nothing_and_needs_no_restart() {
     let test = "a_failing_sync_loses_nothing_and_needs_no_restart";
-    a_bad_disk_loses_nothing(test, Fault::Sync, "disk I/O error");
+    a_bad_disk_loses_nothing(test, Fault::Sync, &["disk I/O error"]);
 }
 
 #[test]
 fn a_failing_disk_loses_nothing_and_needs_no_restart() {
     let test = "a_failing_disk_loses_nothing_and_needs_no_restart";
-    a_bad_disk_loses_nothing(test, Fault::Io, "disk I/O error");
+    a_bad_disk_loses_nothing(test, Fault::Io, &["disk I/O error"]);
 }
 
 #[test]
 fn a_read_only_disk_loses_nothing_and_needs_no_restart() {
     let test = "a_read_only_disk_loses_nothing_and_needs_no_restart";
-    a_bad_disk_loses_nothing(test, Fault::ReadOnly, "Read-only file system");
+    // SQLite says what it tried when it came upon it.
+    let named = ["Read-only file system", "readonly database", "disk I/O error"];
+    a_bad_disk_loses_nothing(test, Fault::ReadOnly, &named);
 }
 
 #[test]
 fn a_full_disk_below_the_library_loses_nothing_either() {
     let test = "a_full_disk_below_the_library_loses_nothing_either";
-    a_bad_disk_loses_nothing(test, Fault::Full, "full");
+    a_bad_disk_loses_nothing(test, Fault::Full, &["full"]);
 }
 
 /// The spool on a disk that fails while PostgreSQL is away.

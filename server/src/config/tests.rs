@@ -152,7 +152,9 @@ fn trying_out_goes_before_the_file_and_behind_what_was_said() {
         let sources = raw.shown().map(|(name, _, source)| format!("{name} {source}"));
         (sources.collect::<Vec<_>>(), config.store.database)
     };
-    let (sources, database) = shown("database_host = \"db\"\nlog_format = \"json\"", &[]);
+    let file = "database_host = \"db\"\ndatabase_port = 1\ndatabase_ssl_mode = \"verify-full\"\ndatabase_password = \"p\"\n\
+                log_format = \"json\"";
+    let (sources, database) = shown(file, &[]);
     assert_eq!(sources, ["DATABASE_URL --dev", "LOG_FORMAT --dev"]);
     assert!(matches!(database, Database::SqliteMemory));
     let (sources, database) = shown("", &[("DATABASE_HOST", "db"), ("LOG_FORMAT", "json")]);

@@ -77,7 +77,7 @@ async fn follow(app: &App, poll: Duration, stop: &CancellationToken, writes: &Wr
             app.health
                 .note("redis", (!up).then(|| "does not answer".to_owned()));
         }
-        app.health.note("decision log", behind(&app));
+        app.health.note("decision log", behind(app));
         let info = app.service.active.info();
         if failed != info.failure && info.failure.is_some() {
             app.metrics.reload_failed(&app.service.origin);
