@@ -629,9 +629,9 @@ fn a_stop_answers_what_is_under_way() {
         body.len()
     )
     .unwrap();
-    // Answered on another connection, so the first one is under way by now.
-    policyd.client.decide(&context(9));
-    std::thread::sleep(Duration::from_millis(100));
+    until("the slow request is under way", || {
+        policyd.metric("llm_policy_requests_in_flight") == 1
+    });
 
     policyd.terminate();
     until("new connections are refused", || {
@@ -661,9 +661,9 @@ fn a_request_that_never_ends_is_cut_and_said() {
         "POST /api/v1/evaluate HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{{"
     )
     .unwrap();
-    // Answered on another connection, so the first one is under way by now.
-    assert_eq!(policyd.client.get("/livez").status, 200);
-    std::thread::sleep(Duration::from_millis(300));
+    until("the slow request is under way", || {
+        policyd.metric("llm_policy_requests_in_flight") == 1
+    });
     policyd.terminate();
     let (status, log) = policyd.ended();
     assert_eq!(status.code(), Some(1), "{log}");
