@@ -299,9 +299,7 @@ impl Pass<'_> {
             if !response.matched_policies.contains(&name) {
                 response.matched_policies.push(name.clone());
             }
-            response
-                .matched_rules
-                .push(matched_rule_name(seen, policy, rule));
+            response.matched_rules.push(matched_rule_name(seen, policy, rule));
             let reason = if decisive == Some(at) {
                 own.clone()
             } else {

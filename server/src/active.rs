@@ -10,13 +10,14 @@
 //! - Until something was loaded, [`Active::engine`] gives `not_ready`, never a decision; and so does its engine while no
 //!   policy is active.
 //! - With trusted keys nothing runs that they did not sign.
+//! - Nothing of the store runs whose digest is not the one that it was stored with.
 
 use crate::clock::now_ms;
 use crate::document::{self, Sight};
 use crate::error::{Code, Result, ServiceError};
 use crate::heavy::{Heavy, Stop, Work};
-use crate::storage::Store;
 use crate::storage::model::{ActiveSet, Deployment, PolicyVersion};
+use crate::storage::{Store, StoreError};
 use crate::turns::Turn;
 use arc_swap::ArcSwap;
 use policy_compiler::Compiler;
@@ -283,7 +284,12 @@ impl Active {
     /// # Errors
     ///
     /// [`Code::PolicyInvalid`] with every problem, and those of [`Heavy::run`].
-    pub async fn compile(&self, compiler: Compiler, sight: Sight, work: Work) -> Result<(Compiler, Policies)> {
+    pub async fn compile(
+        &self,
+        compiler: Compiler,
+        sight: Sight,
+        work: Work,
+    ) -> Result<(Compiler, Policies)> {
         self.heavy
             .run(work, move |stop| build(compiler, &sight, stop))
             .await?
@@ -314,6 +320,19 @@ impl Active {
                 })
             })
             .await?
+    }
+
+    /// Loads a bundle of the store.
+    ///
+    /// # Errors
+    ///
+    /// As [`Active::load`], and [`Code::TextChanged`] when it is not the one that was stored under this digest.
+    pub async fn load_stored(&self, digest: &str, bytes: Arc<[u8]>, work: Work) -> Result<Policies> {
+        let policies = self.load(bytes, work).await?;
+        if policies.digest().is_some_and(|own| own.to_string() == digest) {
+            return Ok(policies);
+        }
+        Err(StoreError::Changed(format!("bundle `{digest}`")).into())
     }
 
     /// Makes compiled sources active.
@@ -380,7 +399,16 @@ impl Active {
         if known || state.failed == Some(revision) {
             return Ok(());
         }
-        let set = store.active().await?;
+        let set = match store.active().await {
+            Ok(set) => set,
+            Err(error) => {
+                // Asked again each time: whoever puts the text back need not change anything else.
+                if let StoreError::Changed(_) = &error {
+                    self.note_failure(format!("revision {revision} of the store: {error}"));
+                }
+                return Err(error.into());
+            }
+        };
         let result = self.adopt(state, &set).await;
         if let Err(error) = &result {
             let places: Vec<String> = error
@@ -388,7 +416,12 @@ impl Active {
                 .iter()
                 .map(|d| format!("{}:{}: {}", d.line, d.column, d.message))
                 .collect();
-            if error.code != Code::StoreUnavailable && error.code != Code::Overloaded {
+            // What may be otherwise the next time without another revision.
+            let passing = matches!(
+                error.code,
+                Code::StoreUnavailable | Code::Overloaded | Code::TextChanged
+            );
+            if !passing {
                 state.failed = Some(set.revision);
             }
             self.note_failure(format!(
@@ -413,8 +446,8 @@ impl Active {
                 let (compiler, policies) = self.compile(compiler, Sight::whole(), Work::SERVER).await?;
                 self.adopt_sources(state, compiler, policies, set.revision);
             }
-            Deployment::Bundle { bytes, .. } => {
-                let policies = self.load(Arc::clone(bytes), Work::SERVER).await?;
+            Deployment::Bundle { digest, bytes } => {
+                let policies = self.load_stored(digest, Arc::clone(bytes), Work::SERVER).await?;
                 self.adopt_bundle(state, policies, set.revision);
             }
         }

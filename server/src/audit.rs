@@ -16,10 +16,18 @@
 //! from the one noted elsewhere. Nobody can be kept from rewriting the whole trail who may write the database: compare
 //! with an exported end of the chain for that. Records that are missing at the end show against the end that the store has
 //! written down beside them, or one that was noted elsewhere ([`Verifier::end`]).
+//!
+//! Policies and bundles stand in other tables. Records name their digests and numbers, so that a text, a bundle or a choice
+//! of a version that somebody changed beside the trail shows as well ([`verify`]). Keys and decisions are not compared.
 
-use crate::storage::model::{AuditRecord, NewAudit};
+use crate::document;
+use crate::storage::model::{
+    AuditRecord, BundleRecord, NewAudit, Page, PolicyFilter, PolicyKey, PolicyVersion,
+};
 use crate::storage::{self, Store};
+use policy_bytecode::bundle::Bundle;
 use sha2::{Digest as _, Sha256};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// What the hashed bytes begin with: names the purpose and the version of the encoding.
@@ -177,14 +185,60 @@ impl Verifier {
     }
 }
 
-/// Checks the whole trail of a store up to the end that the store has written down, `part` records at a time. Says where it
-/// ends: how many records, and the hash of the last one.
+/// In the detail of a record about a policy: the number of its newest version after the change.
+pub(crate) const LATEST: &str = "latest";
+/// There: the digest of the text of that version.
+pub(crate) const DIGEST: &str = "digest";
+/// There: the number of the version that decides after the change, or null.
+pub(crate) const ACTIVE: &str = "active";
+
+/// How often everything is looked at again where the store changed meanwhile.
+const TRIES: usize = 5;
+
+/// What a check found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// The end of the trail: how many records, and the hash of the last one.
+    pub head: (u64, [u8; 32]),
+    /// Versions of policies that were compared with it.
+    pub versions: usize,
+    /// Bundles that were.
+    pub bundles: usize,
+    /// Everything that is not as it was stored, or not as the trail says, for people.
+    pub changed: Vec<String>,
+}
+
+/// Checks the whole trail of a store up to the end that the store has written down, and then whether the store holds what
+/// the trail tells of: the text, the author and the namespace of every version of every policy, the bytes of every bundle, and
+/// what is active. `part` records, versions or bundles at a time.
+///
+/// Records of earlier versions of this program do not say the number of a version. A version that only such a record can
+/// tell of is compared by its digest alone, and what such a record was the last to activate is not compared.
 ///
 /// # Errors
 ///
 /// Those of the store. What does not hold is no error but the answer.
-pub async fn verify(store: &dyn Store, part: u32) -> storage::Result<Result<(u64, [u8; 32]), Broken>> {
+pub async fn verify(store: &dyn Store, part: u32) -> storage::Result<Result<Report, Broken>> {
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let (head, told) = match trail(store, part).await? {
+            Ok(whole) => whole,
+            Err(broken) => return Ok(Err(broken)),
+        };
+        let report = told.compare(store, part, head).await?;
+        // What was written meanwhile looks like what nobody told of.
+        let moved = store.audit_head().await? != head;
+        if report.changed.is_empty() || !moved || tries == TRIES {
+            return Ok(Ok(report));
+        }
+    }
+}
+
+/// The end of a trail that holds, and what it tells of.
+async fn trail(store: &dyn Store, part: u32) -> storage::Result<Result<((u64, [u8; 32]), Told), Broken>> {
     let mut verifier = Verifier::new();
+    let mut told = Told::default();
     let mut before = None;
     loop {
         loop {
@@ -196,15 +250,273 @@ pub async fn verify(store: &dyn Store, part: u32) -> storage::Result<Result<(u64
                 if let Err(broken) = verifier.push(record) {
                     return Ok(Err(broken));
                 }
+                told.take(&record.entry);
             }
         }
         let end = store.audit_head().await?;
         match verifier.end(end.0, end.1) {
-            Ok(()) => return Ok(Ok(end)),
+            Ok(()) => return Ok(Ok((end, told))),
             // Something may have been added since the records were read; with the same end as before, it was not.
             Err(broken) if before == Some(end) => return Ok(Err(broken)),
             Err(_) => before = Some(end),
         }
+    }
+}
+
+/// A policy, for people.
+fn named(key: &PolicyKey) -> String {
+    format!("policy `{}` of namespace `{}`", key.id, key.namespace)
+}
+
+/// What the records of a trail say that the store holds.
+#[derive(Debug, Default)]
+struct Told {
+    policies: BTreeMap<PolicyKey, Policy>,
+    bundles: BTreeSet<String>,
+    /// Digest of the bundle that decides.
+    bundle: Option<String>,
+}
+
+#[derive(Debug, Default)]
+struct Policy {
+    versions: BTreeMap<u64, Version>,
+    /// Digests of texts whose versions no record numbers.
+    unnumbered: BTreeSet<String>,
+    /// As the last record left it.
+    now: Now,
+}
+
+#[derive(Debug)]
+struct Version {
+    digest: String,
+    /// Whoever wrote it, where the record is that of a text.
+    author: Option<String>,
+}
+
+#[derive(Debug, Default, PartialEq, Eq)]
+enum Now {
+    #[default]
+    Unknown,
+    Removed,
+    There {
+        latest: u64,
+        active: Option<u64>,
+    },
+}
+
+impl Told {
+    fn take(&mut self, entry: &NewAudit) {
+        let detail: serde_json::Value = serde_json::from_str(&entry.detail).unwrap_or_default();
+        let policy = || PolicyKey::new(&entry.namespace, &entry.target);
+        match entry.action.as_str() {
+            "policy.delete" => self.policies.entry(policy()).or_default().now = Now::Removed,
+            action if action.starts_with("policy.") => {
+                let policy = self.policies.entry(policy()).or_default();
+                let digest = detail.get(DIGEST).and_then(|digest| digest.as_str());
+                let latest = detail.get(LATEST).and_then(serde_json::Value::as_u64);
+                policy.now = Now::Unknown;
+                match (latest, digest) {
+                    (Some(latest), Some(digest)) => {
+                        let active = detail.get(ACTIVE).and_then(serde_json::Value::as_u64);
+                        policy.now = Now::There { latest, active };
+                        policy.versions.entry(latest).or_insert_with(|| Version {
+                            digest: digest.to_owned(),
+                            author: (action != "policy.status").then(|| entry.actor.clone()),
+                        });
+                    }
+                    (None, Some(digest)) => drop(policy.unnumbered.insert(digest.to_owned())),
+                    (_, None) => {}
+                }
+            }
+            "bundle.deploy" => {
+                self.bundles.insert(entry.target.clone());
+                if detail.get(ACTIVE).and_then(serde_json::Value::as_bool) == Some(true) {
+                    self.bundle = Some(entry.target.clone());
+                }
+            }
+            "bundle.activate" | "bundle.rollback" => self.bundle = Some(entry.target.clone()),
+            "bundle.remove" => self.bundle = None,
+            _ => {}
+        }
+    }
+
+    /// Compares a store with what was told of it.
+    async fn compare(
+        mut self,
+        store: &dyn Store,
+        part: u32,
+        head: (u64, [u8; 32]),
+    ) -> storage::Result<Report> {
+        let mut report = Report {
+            head,
+            versions: 0,
+            bundles: 0,
+            changed: Vec::new(),
+        };
+        let mut last: Option<(PolicyKey, u64)> = None;
+        loop {
+            let after = last.as_ref().map(|(key, version)| (key, *version));
+            let found = store.all_versions(after, part).await?;
+            let Some(end) = found.last() else { break };
+            last = Some((end.key(), end.version));
+            report.versions += found.len();
+            for version in &found {
+                report.changed.extend(self.version(version));
+            }
+        }
+        for (key, policy) in &self.policies {
+            for number in policy.versions.keys() {
+                report
+                    .changed
+                    .push(format!("version {number} of {} is gone", named(key)));
+            }
+        }
+        self.policies(store, part, &mut report.changed).await?;
+        self.stored_bundles(store, part, &mut report).await?;
+        Ok(report)
+    }
+
+    /// What is wrong with a version. It is not looked for again.
+    fn version(&mut self, version: &PolicyVersion) -> Option<String> {
+        let key = version.key();
+        let name = format!("version {} of {}", version.version, named(&key));
+        let known = self.policies.get_mut(&key);
+        let unnumbered = known
+            .as_ref()
+            .is_some_and(|policy| policy.unnumbered.contains(&version.digest));
+        let told = known.and_then(|policy| policy.versions.remove(&version.version));
+        if document::digest(&version.source) != version.digest {
+            return Some(format!("the text of {name} was changed: its digest is another"));
+        }
+        let Some(told) = told else {
+            return (!unnumbered).then(|| format!("no record tells of {name} with the text that it has"));
+        };
+        let of_another = [
+            ("text", told.digest == version.digest),
+            (
+                "author",
+                told.author
+                    .as_ref()
+                    .is_none_or(|author| *author == version.author),
+            ),
+        ];
+        let of_another: Vec<&str> = of_another
+            .into_iter()
+            .filter(|(_, same)| !same)
+            .map(|(what, _)| what)
+            .collect();
+        (!of_another.is_empty()).then(|| {
+            format!(
+                "the {} of {name} is not the one that was recorded",
+                of_another.join(" and the ")
+            )
+        })
+    }
+
+    /// Compares which policies there are, and which version of each decides.
+    async fn policies(
+        &mut self,
+        store: &dyn Store,
+        part: u32,
+        changed: &mut Vec<String>,
+    ) -> storage::Result<()> {
+        let mut page = Page {
+            limit: part,
+            after: None,
+        };
+        loop {
+            let slice = store.policies(&PolicyFilter::default(), &page).await?;
+            for record in slice.items {
+                let key = record.latest.key();
+                let name = named(&key);
+                let now = self
+                    .policies
+                    .get_mut(&key)
+                    .map(|policy| std::mem::replace(&mut policy.now, Now::Removed));
+                let number =
+                    |version: Option<u64>| version.map_or("none".to_owned(), |v| format!("version {v}"));
+                match now {
+                    None | Some(Now::Removed) => {
+                        changed.push(format!("{name} is there, and the trail does not say so"));
+                    }
+                    Some(Now::Unknown) => {}
+                    Some(Now::There { latest, active }) => {
+                        if latest != record.latest.version {
+                            changed.push(format!(
+                                "the newest version of {name} is {}, and the trail says {latest}",
+                                record.latest.version
+                            ));
+                        }
+                        if active != record.active_version {
+                            changed.push(format!(
+                                "{} of {name} decides, and the trail says {}",
+                                number(record.active_version),
+                                number(active)
+                            ));
+                        }
+                    }
+                }
+            }
+            match slice.next {
+                Some(next) => page.after = Some(next),
+                None => break,
+            }
+        }
+        for (key, policy) in &self.policies {
+            if matches!(policy.now, Now::There { .. }) {
+                changed.push(format!("{} is gone, and the trail does not say so", named(key)));
+            }
+        }
+        Ok(())
+    }
+
+    async fn stored_bundles(
+        &mut self,
+        store: &dyn Store,
+        part: u32,
+        report: &mut Report,
+    ) -> storage::Result<()> {
+        let mut page = Page {
+            limit: part,
+            after: None,
+        };
+        loop {
+            let slice = store.bundles(&page).await?;
+            for BundleRecord { digest, .. } in slice.items {
+                report.bundles += 1;
+                if !self.bundles.remove(&digest) {
+                    report
+                        .changed
+                        .push(format!("no record tells of bundle `{digest}`"));
+                }
+                let bytes = store.bundle_bytes(&digest).await?.unwrap_or_default();
+                let same = Bundle::decode(&bytes).is_ok_and(|bundle| bundle.digest.to_string() == digest);
+                if !same {
+                    report.changed.push(format!(
+                        "the bytes of bundle `{digest}` were changed: their digest is another"
+                    ));
+                }
+            }
+            match slice.next {
+                Some(next) => page.after = Some(next),
+                None => break,
+            }
+        }
+        for digest in &self.bundles {
+            report.changed.push(format!("bundle `{digest}` is gone"));
+        }
+        let active = store.active_bundle().await?.map(|bundle| bundle.digest);
+        if active != self.bundle {
+            let name = |digest: Option<&String>| {
+                digest.map_or("no bundle".to_owned(), |digest| format!("bundle `{digest}`"))
+            };
+            report.changed.push(format!(
+                "{} decides, and the trail says {}",
+                name(active.as_ref()),
+                name(self.bundle.as_ref())
+            ));
+        }
+        Ok(())
     }
 }
 

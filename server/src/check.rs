@@ -113,13 +113,16 @@ fn store(config: &Config, found: &mut Vec<(&'static str, String)>) {
         ));
     }
     match &config.store.database {
-        Database::Postgres(Postgres::Url(url)) => {
+        Database::Postgres(Postgres {
+            url, ssl_root_cert, ..
+        }) => {
             // The error may quote the URL.
-            if url.expose_secret().parse::<PgConnectOptions>().is_err() {
+            let url = url
+                .as_ref()
+                .map(|url| url.expose_secret().parse::<PgConnectOptions>());
+            if let Some(Err(_)) = url {
                 found.push(("DATABASE_URL", "is no URL of a PostgreSQL database".to_owned()));
             }
-        }
-        Database::Postgres(Postgres::Parts { ssl_root_cert, .. }) => {
             if let Some(Err(error)) = ssl_root_cert.as_deref().map(tls::authorities) {
                 found.push(("DATABASE_SSL_ROOT_CERT", error.to_string()));
             }

@@ -11,18 +11,18 @@ pub mod table;
 mod url;
 mod value;
 
+pub use self::url::{Url, scrubbed};
 use crate::hosts;
 use crate::seal::{SealError, Sealer};
 use crate::telemetry::logs;
 use policy_runtime::{DefaultDecision, DeriveMode, UnknownNamespace};
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::SecretString;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
-use table::{SETTINGS, Setting};
-pub use url::{Url, scrubbed};
+use table::{Other, POSTGRES, SETTINGS, Setting};
 
 /// The environment variable that names the file of settings.
 pub const CONFIG_FILE: &str = "CONFIG";
@@ -179,6 +179,15 @@ impl Raw {
                 .is_some_and(|(_, source)| matches!(source, Source::Environment | Source::Flag))
         };
         if !chosen(self, "DATABASE_URL") && !chosen(self, "DATABASE_HOST") {
+            // Nor how to reach the one of the file.
+            for setting in SETTINGS
+                .iter()
+                .filter(|setting| setting.needs.contains(&POSTGRES))
+            {
+                if !chosen(self, setting.name) {
+                    self.unset(setting);
+                }
+            }
             self.values.remove("DATABASE_HOST");
             self.values
                 .insert("DATABASE_URL", ("sqlite::memory:".to_owned(), Source::Dev));
@@ -188,12 +197,86 @@ impl Raw {
         }
     }
 
+    /// Makes a setting as if nobody had given it.
+    fn unset(&mut self, setting: &Setting) {
+        match setting.default {
+            Some(default) => drop(
+                self.values
+                    .insert(setting.name, (default.to_owned(), Source::Default)),
+            ),
+            None => drop(self.values.remove(setting.name)),
+        }
+    }
+
     /// Setting, text and source of everything that is not a default, for the log; without secrets.
     pub fn shown(&self) -> impl Iterator<Item = (&'static str, String, &Source)> {
         self.values
             .iter()
             .filter(|(_, (_, source))| *source != Source::Default)
             .map(|(name, (text, source))| (*name, shown(name, text), source))
+    }
+
+    /// Text and source of a setting that somebody gave.
+    fn given(&self, name: &str) -> Option<(&str, &Source)> {
+        let (text, source) = self.values.get(name)?;
+        (*source != Source::Default).then_some((text.as_str(), source))
+    }
+
+    /// Whether another setting is as a rule of the table says it.
+    fn is(&self, other: Other) -> bool {
+        let text = |name: &str| self.values.get(name).map_or("", |(text, _)| text.as_str());
+        if let Some((name, wanted)) = other.split_once('=') {
+            return if setting(name).is_some_and(Setting::is_switch) {
+                value::boolean(text(name)) == value::boolean(wanted)
+            } else {
+                text(name).to_ascii_lowercase().starts_with(wanted)
+            };
+        }
+        match other.split_once('~') {
+            Some((name, wanted)) => text(name).split(',').any(|item| item.trim() == wanted),
+            None => self.given(other).is_some(),
+        }
+    }
+
+    /// A problem for every setting that was given, is not off, and lacks what it needs or stands beside what it contradicts.
+    fn contradictions(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        for setting in SETTINGS {
+            let Some((text, _)) = self.given(setting.name) else {
+                continue;
+            };
+            let off = if setting.is_switch() {
+                value::boolean(text) == Some(false)
+            } else {
+                setting.value == "BYTES" && value::bytes(text) == Some(0)
+            };
+            if off {
+                continue;
+            }
+            for needed in setting
+                .needs
+                .iter()
+                .filter(|needed| !needed.iter().any(|other| self.is(other)))
+            {
+                problems.push(self.problem(setting.name, format!("needs {}", table::any_of(needed))));
+            }
+            for other in setting.contradicts.iter().filter(|other| self.is(other)) {
+                let (name, wanted) = other
+                    .split_once('=')
+                    .map_or((*other, ""), |(name, wanted)| (name, wanted));
+                let Problem {
+                    setting: place,
+                    source,
+                    ..
+                } = self.problem(name, "");
+                let how = match wanted {
+                    "" | "on" => String::new(),
+                    wanted => format!(", which is `{wanted}`"),
+                };
+                problems.push(self.problem(setting.name, format!("contradicts {place} ({source}){how}")));
+            }
+        }
+        problems
     }
 
     /// Whether a setting has a value.
@@ -287,6 +370,8 @@ pub struct Config {
     pub log: DecisionLog,
     /// Logs and traces.
     pub telemetry: Telemetry,
+    /// What is no problem and should be known all the same.
+    pub notes: Vec<Problem>,
 }
 
 /// Listeners.
@@ -396,28 +481,37 @@ pub enum Database {
     Postgres(Postgres),
 }
 
-/// How to reach PostgreSQL.
-#[derive(Debug)]
-pub enum Postgres {
-    /// By URL.
-    Url(SecretString),
-    /// By parts.
-    Parts {
-        /// Host.
-        host: String,
-        /// Port.
-        port: u16,
-        /// User.
-        user: String,
-        /// Password.
-        password: Option<SecretString>,
-        /// Database.
-        database: String,
-        /// One of libpq's modes.
-        ssl_mode: String,
-        /// Certificates that are trusted besides the public ones.
-        ssl_root_cert: Option<PathBuf>,
-    },
+/// How to reach PostgreSQL: by URL, by parts, or by a URL and the parts that it leaves open. What is `None` in all of them is
+/// as PostgreSQL's own clients have it.
+#[derive(Debug, Default)]
+pub struct Postgres {
+    /// URL.
+    pub url: Option<SecretString>,
+    /// Host.
+    pub host: Option<String>,
+    /// Port.
+    pub port: Option<u16>,
+    /// User.
+    pub user: Option<String>,
+    /// Password.
+    pub password: Option<SecretString>,
+    /// Database.
+    pub database: Option<String>,
+    /// One of libpq's modes.
+    pub ssl_mode: Option<String>,
+    /// Certificates that are trusted besides the public ones.
+    pub ssl_root_cert: Option<PathBuf>,
+}
+
+impl Postgres {
+    /// What a URL says, and nothing else.
+    #[must_use]
+    pub fn by_url(url: SecretString) -> Self {
+        Self {
+            url: Some(url),
+            ..Self::default()
+        }
+    }
 }
 
 /// Caches.
@@ -641,6 +735,7 @@ pub struct Telemetry {
 struct Parser<'r> {
     raw: &'r Raw,
     problems: Vec<Problem>,
+    notes: Vec<Problem>,
 }
 
 impl Parser<'_> {
@@ -669,6 +764,51 @@ impl Parser<'_> {
 
     fn problem(&mut self, name: &str, message: impl Into<String>) {
         self.problems.push(self.raw.problem(name, message));
+    }
+
+    /// Whether the URL of a server means this machine, by the name `localhost`, and its parts mean another one. That is an
+    /// example or a setting for development that was left in place: the parts are meant, and it is said.
+    fn is_elsewhere(&mut self, url: &str, host: &str, said: &url::Said) -> bool {
+        let Some((part, _)) = self.raw.given(host) else {
+            return false;
+        };
+        if said.get(host).is_none_or(|said| said != "localhost") || part == "localhost" {
+            return false;
+        }
+        let (part, other) = (part.to_owned(), self.raw.problem(host, ""));
+        let message = format!(
+            "names `localhost`, and {} ({}) names `{part}`: the parts are used, and nothing of the URL",
+            other.setting, other.source
+        );
+        self.notes.push(self.raw.problem(url, message));
+        true
+    }
+
+    /// A part that was given and that the URL leaves open; notes a problem where the URL says something else.
+    fn left_open(&mut self, url: &str, name: &str, said: &url::Said) -> Option<String> {
+        let (part, _) = self.raw.given(name)?;
+        let Some(said) = said.get(name) else {
+            return Some(part.to_owned());
+        };
+        let setting = setting(name)?;
+        let same = if setting.is_switch() {
+            value::boolean(part) == value::boolean(said)
+        } else if let (Ok(part), Ok(said)) = (part.parse::<u64>(), said.parse::<u64>()) {
+            part == said
+        } else {
+            part == said || setting.value == "HOST" && part.eq_ignore_ascii_case(said)
+        };
+        if !same {
+            let other = self.raw.problem(url, "");
+            let (place, source) = (other.setting, other.source);
+            let message = if setting.secret {
+                format!("is not what {place} ({source}) says")
+            } else {
+                format!("is `{part}`, and {place} ({source}) says `{said}`")
+            };
+            self.problem(name, message);
+        }
+        None
     }
 
     /// Reads a value; on a problem notes it and goes on with `fallback`, which no server will ever run with.
@@ -761,7 +901,11 @@ impl Config {
     pub(crate) fn read(raw: &Raw) -> (Self, Vec<Problem>) {
         let mut problems = raw.problems.clone();
         problems.extend(raw.empty_secrets());
-        let mut parser = Parser { raw, problems };
+        let mut parser = Parser {
+            raw,
+            problems,
+            notes: Vec::new(),
+        };
         let p = &mut parser;
         let store = store(p);
         let config = Self {
@@ -773,7 +917,9 @@ impl Config {
             log: decision_log(p, &store),
             store,
             telemetry: telemetry(p),
+            notes: std::mem::take(&mut p.notes),
         };
+        p.problems.extend(raw.contradictions());
         for (name, addr) in [("HOST", config.net.http), ("METRICS_HOST", config.net.admin)] {
             if !addr.ip().is_loopback() && !config.auth.required() && !p.flag("INSECURE_NO_AUTH") {
                 p.problem(
@@ -785,21 +931,6 @@ impl Config {
                     ),
                 );
             }
-        }
-        if config.policies.approval && !config.auth.required() {
-            p.problem(
-                "APPROVAL_REQUIRED",
-                "needs authentication: without it nobody is somebody else",
-            );
-        }
-        if config.policies.approval && config.policies.origin != Origin::Store {
-            p.problem(
-                "APPROVAL_REQUIRED",
-                "has no effect where the policies do not come through the API",
-            );
-        }
-        if config.limits.rate.shared && config.cache.redis.is_none() {
-            p.problem("RATE_LIMIT_SHARED", "needs REDIS_URL or REDIS_HOST");
         }
         (config, parser.problems)
     }
@@ -813,21 +944,13 @@ fn net(p: &mut Parser<'_>) -> Net {
     let local = IpAddr::from([127, 0, 0, 1]);
     let host = p.value("HOST", local, address);
     let admin = p.value("METRICS_HOST", local, address);
-    let tls = match (p.path("TLS_CERT"), p.path("TLS_KEY"), p.path("TLS_CLIENT_CA")) {
-        (Some(cert), Some(key), client_ca) => Some(Tls { cert, key, client_ca }),
-        (None, None, None) => None,
-        (Some(_), None, _) => {
-            p.problem("TLS_CERT", "needs TLS_KEY");
-            None
-        }
-        (None, Some(_), _) => {
-            p.problem("TLS_KEY", "needs TLS_CERT");
-            None
-        }
-        (None, None, Some(_)) => {
-            p.problem("TLS_CLIENT_CA", "needs TLS_CERT and TLS_KEY");
-            None
-        }
+    let tls = match (p.path("TLS_CERT"), p.path("TLS_KEY")) {
+        (Some(cert), Some(key)) => Some(Tls {
+            cert,
+            key,
+            client_ca: p.path("TLS_CLIENT_CA"),
+        }),
+        _ => None,
     };
     let net = Net {
         http: SocketAddr::new(host, p.number("PORT")),
@@ -870,11 +993,7 @@ fn net(p: &mut Parser<'_>) -> Net {
 
 fn policies(p: &mut Parser<'_>) -> Policies {
     let origin = match (p.path("POLICIES"), p.text("BUNDLE").map(str::to_owned)) {
-        (Some(dir), Some(_)) => {
-            p.problem("BUNDLE", "give either POLICIES or BUNDLE");
-            Origin::Directory(dir)
-        }
-        (Some(dir), None) => Origin::Directory(dir),
+        (Some(dir), _) => Origin::Directory(dir),
         (None, Some(text)) if text.contains("://") => {
             p.url("BUNDLE").map_or(Origin::Store, Origin::BundleUrl)
         }
@@ -882,9 +1001,6 @@ fn policies(p: &mut Parser<'_>) -> Policies {
         (None, None) => Origin::Store,
     };
     let keys: Vec<PathBuf> = p.list("BUNDLE_KEYS").into_iter().map(PathBuf::from).collect();
-    if !keys.is_empty() && matches!(origin, Origin::Directory(_)) {
-        p.problem("BUNDLE_KEYS", "policies from a directory are not signed");
-    }
     Policies {
         origin,
         poll: p.pause("BUNDLE_POLL"),
@@ -910,50 +1026,24 @@ fn policies(p: &mut Parser<'_>) -> Policies {
     }
 }
 
+const SSL_MODES: [&str; 5] = ["disable", "prefer", "require", "verify-ca", "verify-full"];
+
 fn store(p: &mut Parser<'_>) -> StoreConfig {
     let data_dir = p.path("DATA_DIR").unwrap_or_default();
-    let ssl_root_cert = p.path("DATABASE_SSL_ROOT_CERT");
-    if ssl_root_cert.is_some() && p.text("DATABASE_HOST").is_none() {
-        p.problem(
-            "DATABASE_SSL_ROOT_CERT",
-            "needs DATABASE_HOST; in DATABASE_URL it is `?sslrootcert=FILE`",
-        );
-    }
-    let ssl_mode = p.value("DATABASE_SSL_MODE", String::new(), |text| {
-        ["disable", "prefer", "require", "verify-ca", "verify-full"]
-            .contains(&text)
-            .then(|| text.to_owned())
-    });
-    let database = match (p.text("DATABASE_URL"), p.text("DATABASE_HOST")) {
-        (Some(url), None) if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
-            Database::Postgres(Postgres::Url(SecretString::from(url)))
+    let url = p.text("DATABASE_URL").map(str::to_owned);
+    let database = match (url.as_deref(), p.text("DATABASE_HOST")) {
+        (Some(url), _) if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
+            Database::Postgres(postgres_by_url(p, url))
         }
-        (Some("sqlite::memory:"), None) => Database::SqliteMemory,
-        (Some(url), None) if url.starts_with("sqlite:") => Database::SqliteFile(PathBuf::from(
+        (Some("sqlite::memory:"), _) => Database::SqliteMemory,
+        (Some(url), _) if url.starts_with("sqlite:") => Database::SqliteFile(PathBuf::from(
             url.trim_start_matches("sqlite:").trim_start_matches("//"),
         )),
-        (Some(_), Some(_)) => {
-            p.problem("DATABASE_HOST", "give either DATABASE_URL or DATABASE_HOST");
-            Database::SqliteMemory
-        }
-        (Some(_), None) => {
+        (Some(_), _) => {
             p.problem("DATABASE_URL", "expected postgresql://… or sqlite:…");
             Database::SqliteMemory
         }
-        (None, Some(host)) => {
-            let host = host.to_owned();
-            let text = |name: &str| p.text(name).unwrap_or_default().to_owned();
-            let (user, database) = (text("DATABASE_USERNAME"), text("DATABASE_NAME"));
-            Database::Postgres(Postgres::Parts {
-                host,
-                port: p.number("DATABASE_PORT"),
-                user,
-                password: p.secret("DATABASE_PASSWORD"),
-                database,
-                ssl_mode,
-                ssl_root_cert,
-            })
-        }
+        (None, Some(_)) => Database::Postgres(postgres_by_parts(p)),
         (None, None) => Database::SqliteFile(data_dir.join("policyd.db")),
     };
     StoreConfig {
@@ -964,52 +1054,112 @@ fn store(p: &mut Parser<'_>) -> StoreConfig {
     }
 }
 
+/// Checks those parts of PostgreSQL's settings that are not any text.
+fn postgres_parts(p: &mut Parser<'_>) -> (u16, String) {
+    let port = p.number("DATABASE_PORT");
+    let ssl_mode = p.value("DATABASE_SSL_MODE", String::new(), |text| {
+        SSL_MODES.contains(&text).then(|| text.to_owned())
+    });
+    (port, ssl_mode)
+}
+
+fn postgres_by_parts(p: &mut Parser<'_>) -> Postgres {
+    let (port, ssl_mode) = postgres_parts(p);
+    let text = |name: &str| p.text(name).map(str::to_owned);
+    Postgres {
+        url: None,
+        host: text("DATABASE_HOST"),
+        port: Some(port),
+        user: text("DATABASE_USERNAME"),
+        password: p.secret("DATABASE_PASSWORD"),
+        database: text("DATABASE_NAME"),
+        ssl_mode: Some(ssl_mode),
+        ssl_root_cert: p.path("DATABASE_SSL_ROOT_CERT"),
+    }
+}
+
+/// The URL and what it leaves open.
+fn postgres_by_url(p: &mut Parser<'_>, url: &str) -> Postgres {
+    let (port, _) = postgres_parts(p);
+    // What is no URL is said by whoever opens it.
+    let said = url::postgres_says(url).unwrap_or_default();
+    let tls = ["DATABASE_SSL_MODE", "DATABASE_SSL_ROOT_CERT"];
+    if p.is_elsewhere("DATABASE_URL", "DATABASE_HOST", &said)
+        && !tls.iter().any(|name| said.contains_key(name))
+    {
+        return postgres_by_parts(p);
+    }
+    let mut open = |name| p.left_open("DATABASE_URL", name, &said);
+    Postgres {
+        url: Some(SecretString::from(url)),
+        host: open("DATABASE_HOST"),
+        port: open("DATABASE_PORT").map(|_| port),
+        user: open("DATABASE_USERNAME"),
+        password: open("DATABASE_PASSWORD").map(SecretString::from),
+        database: open("DATABASE_NAME"),
+        ssl_mode: open("DATABASE_SSL_MODE"),
+        ssl_root_cert: open("DATABASE_SSL_ROOT_CERT").map(PathBuf::from),
+    }
+}
+
+fn redis_by_parts(p: &mut Parser<'_>) -> SecretString {
+    let host = p.text("REDIS_HOST").unwrap_or_default().to_owned();
+    let scheme = if p.flag("REDIS_TLS_ENABLED") {
+        "rediss"
+    } else {
+        "redis"
+    };
+    let password = p.text("REDIS_PASSWORD").map_or(String::new(), |password| {
+        format!(":{}@", value::percent_encoded(password))
+    });
+    let (port, db) = (p.number::<u16>("REDIS_PORT"), p.number::<u32>("REDIS_DB"));
+    SecretString::from(format!("{scheme}://{password}{host}:{port}/{db}"))
+}
+
+/// The URL with what it leaves open.
+fn redis_by_url(p: &mut Parser<'_>, url: &str) -> SecretString {
+    // What is no URL is said by whoever opens it.
+    let said = url::redis_says(url).unwrap_or_default();
+    let encrypted = said.get("REDIS_TLS_ENABLED").is_some_and(|text| text == "true");
+    if p.is_elsewhere("REDIS_URL", "REDIS_HOST", &said) && !encrypted {
+        return redis_by_parts(p);
+    }
+    let before = p.problems.len();
+    p.number::<u16>("REDIS_PORT");
+    p.number::<u32>("REDIS_DB");
+    p.flag("REDIS_TLS_ENABLED");
+    let mut open = url::Said::new();
+    for name in [
+        "REDIS_HOST",
+        "REDIS_PORT",
+        "REDIS_PASSWORD",
+        "REDIS_DB",
+        "REDIS_TLS_ENABLED",
+    ] {
+        if let Some(text) = p.left_open("REDIS_URL", name, &said) {
+            open.insert(name, text);
+        }
+    }
+    if open.is_empty() || p.problems.len() > before {
+        return SecretString::from(url);
+    }
+    SecretString::from(url::redis_with(url, &open).unwrap_or_else(|| url.to_owned()))
+}
+
 fn cache(p: &mut Parser<'_>) -> Cache {
-    let redis = match (p.text("REDIS_URL"), p.text("REDIS_HOST")) {
-        (Some(url), None) if url.starts_with("redis://") || url.starts_with("rediss://") => {
-            Some(SecretString::from(url))
+    let url = p.text("REDIS_URL").map(str::to_owned);
+    let redis = match (url.as_deref(), p.text("REDIS_HOST")) {
+        (Some(url), _) if url.starts_with("redis://") || url.starts_with("rediss://") => {
+            Some(redis_by_url(p, url))
         }
-        (Some(_), Some(_)) => {
-            p.problem("REDIS_HOST", "give either REDIS_URL or REDIS_HOST");
-            None
-        }
-        (Some(_), None) => {
+        (Some(_), _) => {
             p.problem("REDIS_URL", "expected redis://… or rediss://…");
             None
         }
-        (None, Some(host)) => {
-            let host = host.to_owned();
-            let scheme = if p.flag("REDIS_TLS_ENABLED") {
-                "rediss"
-            } else {
-                "redis"
-            };
-            let password = p.text("REDIS_PASSWORD").map_or(String::new(), |password| {
-                format!(":{}@", value::percent_encoded(password))
-            });
-            let (port, db) = (p.number::<u16>("REDIS_PORT"), p.number::<u32>("REDIS_DB"));
-            Some(SecretString::from(format!(
-                "{scheme}://{password}{host}:{port}/{db}"
-            )))
-        }
+        (None, Some(_)) => Some(redis_by_parts(p)),
         (None, None) => None,
     };
     let ca = p.path("REDIS_TLS_CA");
-    let encrypted = redis
-        .as_ref()
-        .is_some_and(|url| url.expose_secret().starts_with("rediss://"));
-    if ca.is_some() && !encrypted {
-        p.problem(
-            "REDIS_TLS_CA",
-            "needs TLS to Redis: rediss://… or REDIS_TLS_ENABLED",
-        );
-    }
-    if redis.is_some() && p.flag("REDIS_TLS_ENABLED") && !encrypted {
-        p.problem(
-            "REDIS_TLS_ENABLED",
-            "contradicts REDIS_URL, which is redis://… and not rediss://…",
-        );
-    }
     let redis = redis.map(|url| Redis { url, ca });
     Cache {
         enabled: p.flag("CACHE_ENABLED"),
@@ -1031,17 +1181,6 @@ fn auth(p: &mut Parser<'_>) -> Auth {
         .text("JWT_SECRET")
         .map(|secret| (secret.len(), SecretString::from(secret)));
     let jwks = p.text("JWT_JWKS").map(str::to_owned);
-    let given = [
-        secret.is_some(),
-        p.path("JWT_PUBLIC_KEY").is_some(),
-        jwks.is_some(),
-    ];
-    if given.iter().filter(|g| **g).count() > 1 {
-        p.problem(
-            "JWT_SECRET",
-            "give one of JWT_SECRET, JWT_PUBLIC_KEY and JWT_JWKS",
-        );
-    }
     let keys = match (secret, p.path("JWT_PUBLIC_KEY"), jwks) {
         (Some((length, secret)), ..) => {
             if length < 32 {
@@ -1072,12 +1211,6 @@ fn auth(p: &mut Parser<'_>) -> Auth {
         _ => algorithm,
     };
     let require_namespaces = p.flag("JWT_REQUIRE_NAMESPACES");
-    if require_namespaces && keys.is_none() {
-        p.problem(
-            "JWT_REQUIRE_NAMESPACES",
-            "has no effect without tokens: it needs JWT_SECRET, JWT_PUBLIC_KEY or JWT_JWKS",
-        );
-    }
     let text = |p: &Parser<'_>, name: &str| p.text(name).unwrap_or_default().to_owned();
     Auth {
         jwt: keys.map(|keys| Jwt {

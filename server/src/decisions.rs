@@ -11,7 +11,9 @@
 //! # Invariants
 //!
 //! - With `DECISION_LOG_OVERFLOW=block`, every decision that [`Log::record`] returned from is written, or counted by
-//!   [`Log::flush`] as not written. With `drop`, every decision that is not written is counted.
+//!   [`Log::flush`] as not written. With `drop`, every decision that is not written is counted. A sink that fails, for
+//!   whatever reason, is tried again until it takes what waits; only what a database refuses for what it is (no such decision
+//!   is known) stands in the server's own log instead.
 //! - With a spool, a database that is away holds up nobody before the spool is full, and written includes what is on disk
 //!   there; the next start goes on with it. A process that is killed loses what is in its queue and two
 //!   batches: one that is prepared, and one that is written.
@@ -38,9 +40,10 @@ use crate::telemetry::Metrics;
 use crate::telemetry::metrics::{Dropped, LogMetrics};
 use sinks::Output;
 use spool::{OpenError, Spool};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use thread::Thread;
 use tokio::sync::mpsc::error::TrySendError;
@@ -60,6 +63,9 @@ const PIECE: usize = 1 << 10;
 
 /// How long a writer that was told to stop is waited for.
 const STOP: Duration = Duration::from_secs(1);
+
+/// The spool as metrics and readiness call it.
+const SPOOL: &str = "spool";
 
 /// Why the decision log could not be started.
 #[derive(Debug)]
@@ -119,6 +125,29 @@ pub(crate) struct Shared {
     closing: CancellationToken,
     /// The time for that is over.
     abandon: CancellationToken,
+    failing: Arc<Failing>,
+}
+
+/// The sinks whose last attempt failed, and why.
+#[derive(Debug, Default)]
+pub(crate) struct Failing(Mutex<BTreeMap<&'static str, String>>);
+
+impl Failing {
+    pub(crate) fn note(&self, sink: &'static str, why: Option<String>) {
+        let mut failing = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match why {
+            Some(why) => drop(failing.insert(sink, why)),
+            None => drop(failing.remove(sink)),
+        }
+    }
+
+    fn reasons(&self) -> Vec<String> {
+        let failing = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        failing
+            .iter()
+            .map(|(sink, why)| format!("{sink} takes no decisions: {why}"))
+            .collect()
+    }
 }
 
 impl fmt::Debug for Shared {
@@ -202,6 +231,7 @@ impl Log {
             block: config.block,
             closing: CancellationToken::new(),
             abandon: CancellationToken::new(),
+            failing: Arc::default(),
         });
         if let Some(spool) = spool.as_ref().filter(|spool| !spool.is_empty()) {
             shared.metrics.spool.set(spool.bytes() as f64);
@@ -303,6 +333,12 @@ impl Log {
     #[must_use]
     pub fn pending(&self) -> u64 {
         self.shared.pending.load(Ordering::Relaxed)
+    }
+
+    /// The sinks that take nothing now, each with the reason.
+    #[must_use]
+    pub fn failing(&self) -> Vec<String> {
+        self.shared.failing.reasons()
     }
 
     /// Bytes of decisions that wait on disk.

@@ -40,9 +40,10 @@ macro_rules! for_each_code {
             ModificationRefused, "modification_refused", 422, FailedPrecondition, "The request as the policies modify it cannot be evaluated, so it may not pass.";
             PreconditionRequired, "precondition_required", 428, FailedPrecondition, "An activation does not name what was reviewed: `If-Match` with the version, or the digest of a bundle.";
             RateLimited, "rate_limited", 429, ResourceExhausted, "Too many requests, or too many of this address without a valid token or key; wait as long as `Retry-After` says.";
+            TextChanged, "text_changed", 500, DataLoss, "A policy or a bundle in the database is not the one that was stored, so nothing is done with it.";
             Internal, "internal", 500, Internal, "A fault of the server; its log has the request id.";
             Overloaded, "overloaded", 503, Unavailable, "The server sheds load; retry.";
-            StoreUnavailable, "store_unavailable", 503, Unavailable, "The database cannot be reached; nothing was changed.";
+            StoreUnavailable, "store_unavailable", 503, Unavailable, "The database cannot be reached, or takes nothing now; nothing was changed.";
             NotReady, "not_ready", 503, Unavailable, "No policy is active, so nothing is decided.";
             ShuttingDown, "shutting_down", 503, Unavailable, "The server is about to stop.";
             DeadlineExceeded, "deadline_exceeded", 504, DeadlineExceeded, "It took longer than the request may take.";
@@ -205,13 +206,15 @@ impl From<crate::storage::StoreError> for ServiceError {
             E::Conflict => Self::new(Code::Conflict, "the policies changed meanwhile"),
             E::Quota(detail) => Self::new(Code::QuotaExceeded, detail),
             E::Unavailable(detail) => {
-                tracing::warn!(%detail, "the database cannot be reached");
+                tracing::warn!(%detail, "the database cannot be used now");
                 Self::new(
                     Code::StoreUnavailable,
-                    "the database cannot be reached; nothing was changed",
+                    "the database cannot be reached, or takes nothing now; nothing was changed, and `/readyz` says why",
                 )
                 .retry_after(Duration::from_secs(1))
             }
+            changed @ E::Changed(_) => Self::new(Code::TextChanged, changed.to_string()),
+            E::Refused(detail) => Self::internal(detail),
             E::Corrupt(detail) => Self::internal(detail),
         }
     }

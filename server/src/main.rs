@@ -54,7 +54,9 @@ fn command() -> Command {
                 .about("The audit trail")
                 .subcommand_required(true)
                 .subcommand(
-                    Command::new("verify").about("Check that no record was changed, removed or moved"),
+                    Command::new("verify").about(
+                        "Check that no record was changed, removed or moved, and that policies and bundles are as recorded",
+                    ),
                 ),
         );
     command = tools::commands(command);
@@ -147,6 +149,9 @@ fn main() -> ExitCode {
             for warning in strangers() {
                 eprintln!("policyd: warning: {warning}");
             }
+            for note in &config.notes {
+                eprintln!("policyd: {note}");
+            }
             println!("the settings are fine");
             Ok(ExitCode::SUCCESS)
         }
@@ -174,6 +179,9 @@ async fn run(raw: &Raw, config: Config) -> anyhow::Result<ExitCode> {
     }
     for warning in strangers() {
         tracing::warn!("{warning}");
+    }
+    for note in &config.notes {
+        tracing::warn!(setting = note.setting, source = %note.source, "{}", note.message);
     }
     descriptors::raise();
     if !config.auth.required() {
@@ -237,8 +245,19 @@ async fn verify(config: Config) -> anyhow::Result<ExitCode> {
     }
     let store = storage::open(&config.store).await?;
     match audit::verify(&*store, PART).await? {
-        Ok((seq, hash)) => {
+        Ok(report) => {
+            let (seq, hash) = report.head;
             println!("{seq} records, unbroken; head {}", policy_server::hex::of(&hash));
+            for changed in &report.changed {
+                println!("{changed}");
+            }
+            if !report.changed.is_empty() {
+                return Ok(ExitCode::FAILURE);
+            }
+            println!(
+                "{} versions of policies and {} bundles are as recorded",
+                report.versions, report.bundles
+            );
             Ok(ExitCode::SUCCESS)
         }
         Err(broken) => {

@@ -26,6 +26,7 @@ pub mod postgres;
 mod rows;
 mod signal;
 pub mod sqlite;
+mod writes;
 
 use crate::config::{Database, StoreConfig};
 use async_trait::async_trait;
@@ -55,8 +56,13 @@ pub enum StoreError {
     Conflict,
     /// The namespace would hold more than it may.
     Quota(String),
-    /// The database cannot be reached, or did not answer in time.
+    /// The database cannot be reached, did not answer in time, or can write nothing now: its disk is full, read-only or
+    /// fails, another program has it locked. It may do so later.
     Unavailable(String),
+    /// The database will never take this value: its form, its size, what it contradicts.
+    Refused(String),
+    /// A text or a bundle in the database is not the one that was stored: its digest is another.
+    Changed(String),
     /// The database holds what this program did not write.
     Corrupt(String),
 }
@@ -69,7 +75,12 @@ impl fmt::Display for StoreError {
             Self::VersionMismatch { current } => write!(f, "the current version is {current}"),
             Self::Conflict => f.write_str("another write came first"),
             Self::Quota(detail) => f.write_str(detail),
-            Self::Unavailable(detail) => write!(f, "the database cannot be reached: {detail}"),
+            Self::Unavailable(detail) => write!(f, "the database cannot be used now: {detail}"),
+            Self::Refused(detail) => write!(f, "the database refuses a value: {detail}"),
+            Self::Changed(what) => write!(
+                f,
+                "{what} was changed in the database: its digest is not that of what was stored"
+            ),
             Self::Corrupt(detail) => write!(f, "the database holds something unexpected: {detail}"),
         }
     }
@@ -98,10 +109,22 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// Whether the database answers.
     async fn ping(&self) -> Result<()>;
 
+    /// Whether the database takes writes: makes one that changes nothing, unless one succeeded within `fresh` and none
+    /// failed since.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`] with the reason.
+    async fn check_writes(&self, fresh: Duration) -> Result<()>;
+
     /// Number of the last change of what is active; 0 at the beginning.
     async fn revision(&self) -> Result<u64>;
 
     /// What is active, with its revision, read at one moment.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Changed`] when a text is not the one that was stored.
     async fn active(&self) -> Result<ActiveSet>;
 
     /// Resolves when something may have changed: a hint, which may come late, twice, or never. PostgreSQL tells of changes by
@@ -109,6 +132,10 @@ pub trait Store: fmt::Debug + Send + Sync {
     async fn changed(&self);
 
     /// The current state of a policy.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Changed`] when its text is not the one that was stored.
     async fn policy(&self, key: &PolicyKey) -> Result<Option<PolicyRecord>>;
 
     /// The namespaces in which an id was ever used, of these if any are given: at most [`PLACES`], those with a policy first.
@@ -122,9 +149,19 @@ pub trait Store: fmt::Debug + Send + Sync {
     async fn versions(&self, key: &PolicyKey, page: &Page) -> Result<Slice<PolicyVersion>>;
 
     /// One version of a policy.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Changed`] when its text is not the one that was stored.
     async fn version(&self, key: &PolicyKey, version: u64) -> Result<Option<PolicyVersion>>;
 
-    /// Writes a version of a policy, or activates or retires one.
+    /// Every version of every policy, also of those that were removed, in the order of namespaces, ids and numbers, from
+    /// after this one, with their texts. These are not compared with their digests, so that one that was changed does not hide
+    /// the others.
+    async fn all_versions(&self, after: Option<(&PolicyKey, u64)>, limit: u32) -> Result<Vec<PolicyVersion>>;
+
+    /// Writes a version of a policy, or activates or retires one. The record in the audit trail says in its detail which
+    /// version is the newest then (`latest`) and which decides (`active`).
     ///
     /// # Errors
     ///

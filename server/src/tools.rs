@@ -57,6 +57,12 @@ pub fn commands(command: Command) -> Command {
                                 .help("Only with this outcome"),
                         )
                         .arg(
+                            Arg::new("output")
+                                .long("output")
+                                .value_name("FILE")
+                                .help("A new file, for its owner only, instead of standard output"),
+                        )
+                        .arg(
                             Arg::new("open")
                                 .long("open")
                                 .action(clap::ArgAction::SetTrue)
@@ -301,8 +307,28 @@ async fn export(arguments: &ArgMatches, config: &Config) -> anyhow::Result<ExitC
     } else {
         None
     };
-    let count = decisions::export(&*store, &filter, open, &mut std::io::stdout()).await?;
+    let count = match arguments.get_one::<String>("output") {
+        None => decisions::export(&*store, &filter, open, &mut std::io::stdout()).await?,
+        Some(path) => {
+            let mut file = new_file(path).with_context(|| format!("cannot make {path}"))?;
+            let count = decisions::export(&*store, &filter, open, &mut file).await?;
+            file.sync_all().with_context(|| format!("cannot write {path}"))?;
+            count
+        }
+    };
     store.close().await;
     eprintln!("{count} decisions");
     Ok(ExitCode::SUCCESS)
+}
+
+/// A file that was not there, for its owner only.
+fn new_file(path: &str) -> std::io::Result<std::fs::File> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        options.mode(0o600);
+    }
+    options.open(path)
 }

@@ -462,7 +462,7 @@ async fn postgres_may_crash_while_decisions_are_made() {
     else {
         return postgres::missing("postgres_may_crash_while_decisions_are_made");
     };
-    let settings_of = config::Postgres::Url(server.url("postgres").into());
+    let settings_of = config::Postgres::by_url(server.url("postgres").into());
     let store: Arc<dyn Store> = Arc::new(Postgres::connect(&settings_of, 4).unwrap());
     let metrics = Arc::new(Metrics::new());
     let config = settings(vec![Sink::Store], 50, true);
@@ -519,7 +519,7 @@ async fn own_postgres(test: &str) -> Option<(Arc<postgres::Server>, Arc<dyn Stor
         postgres::missing(test);
         return None;
     };
-    let url = config::Postgres::Url(server.url("postgres").into());
+    let url = config::Postgres::by_url(server.url("postgres").into());
     let store: Arc<dyn Store> = Arc::new(Postgres::connect(&url, 4).unwrap());
     // Up to date before anything happens to it.
     while store.ping().await.is_err() {
@@ -842,6 +842,62 @@ async fn a_record_that_is_refused_does_not_hold_up_what_waits_on_disk() {
     let mut expected = numbers(0..60);
     expected.retain(|id| id != "13");
     assert_eq!(stored_in_order(&*store).await, expected);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_cannot_be_read_for_now_is_stored_later_and_holds_up_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let database = directory.path().join("policyd.db");
+    let store: Arc<dyn Store> = Arc::new(Sqlite::open(&database, 2).await.unwrap());
+    let url = format!("sqlite:{}", database.display());
+    let mut other = SqliteConnection::connect(&url).await.unwrap();
+    other.execute("BEGIN IMMEDIATE").await.unwrap();
+    let config = spooled_settings(directory.path(), 100, true, 64 << 20);
+    let metrics = Arc::new(Metrics::new());
+    let (log, task) = Log::start(&config, Some(Arc::clone(&store)), &metrics, None).unwrap();
+    for n in 0..10 {
+        log.record(entry(n)).await;
+    }
+    tokio::spawn(task.run());
+    assert_eq!(log.flush(LONG).await, 0);
+    assert!(log.on_disk() > 0);
+    drop(log);
+    other.execute("ROLLBACK").await.unwrap();
+
+    // In its place is something that nobody can read.
+    let folder = &config.spool.as_ref().unwrap().directory;
+    let segment = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .find(|path| path.extension().is_some_and(|ending| ending == "v1"))
+        .unwrap();
+    let aside = directory.path().join("aside");
+    std::fs::rename(&segment, &aside).unwrap();
+    std::fs::create_dir(&segment).unwrap();
+    let metrics = Arc::new(Metrics::new());
+    let (log, task) = Log::start(&config, Some(Arc::clone(&store)), &metrics, None).unwrap();
+    tokio::spawn(task.run());
+    for n in 10..20 {
+        log.record(entry(n)).await;
+    }
+    until("the others are stored", || written(&metrics, "store") == 10).await;
+    assert!(log.on_disk() > 0);
+    until("it is said that it cannot be read", || {
+        log.failing()
+            .iter()
+            .any(|reason| reason.starts_with("spool takes no decisions"))
+    })
+    .await;
+    std::fs::remove_dir(&segment).unwrap();
+    std::fs::rename(&aside, &segment).unwrap();
+    until("nothing waits", || log.on_disk() == 0).await;
+    assert_eq!(log.failing(), [] as [String; 0]);
+    assert_eq!(log.flush(LONG).await, 0);
+    let expected = [numbers(10..20), numbers(0..10)].concat();
+    assert_eq!(stored_in_order(&*store).await, expected);
+    for reason in ["overflow", "closed", "refused", "shutdown", "damaged", "torn"] {
+        assert_eq!(dropped(&metrics, reason), 0, "{reason}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -629,9 +629,9 @@ fn a_stop_answers_what_is_under_way() {
         body.len()
     )
     .unwrap();
-    // Answered on another connection, so the first one is under way by now.
-    policyd.client.decide(&context(9));
-    std::thread::sleep(Duration::from_millis(100));
+    until("the slow request is under way", || {
+        policyd.metric("llm_policy_requests_in_flight") == 1
+    });
 
     policyd.terminate();
     until("new connections are refused", || {
@@ -661,9 +661,9 @@ fn a_request_that_never_ends_is_cut_and_said() {
         "POST /api/v1/evaluate HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{{"
     )
     .unwrap();
-    // Answered on another connection, so the first one is under way by now.
-    assert_eq!(policyd.client.get("/livez").status, 200);
-    std::thread::sleep(Duration::from_millis(300));
+    until("the slow request is under way", || {
+        policyd.metric("llm_policy_requests_in_flight") == 1
+    });
     policyd.terminate();
     let (status, log) = policyd.ended();
     assert_eq!(status.code(), Some(1), "{log}");
@@ -681,7 +681,7 @@ fn what_is_unsafe_does_not_start() {
         ),
         (&[("HOST", "::")], "without authentication"),
         (&[("JWT_SECRET", "short")], "at least 32"),
-        (&[("APPROVAL_REQUIRED", "true")], "needs authentication"),
+        (&[("APPROVAL_REQUIRED", "true")], "needs JWT_SECRET"),
         (&[("RATE_LIMIT_SHARED", "true")], "REDIS_URL"),
         (&[("PORT", "many"), ("MAX_BODY", "-1")], "2 problems"),
         (&[("DATABASE_URL", "mysql://u:hunter2@h/d")], "DATABASE_URL"),

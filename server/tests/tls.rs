@@ -635,4 +635,16 @@ async fn postgresql_is_used_where_its_certificate_is_for_it_and_trusted() {
     assert_eq!(open(&parts(&ca)).await, Ok(()));
     let refused = open(&parts(&other)).await.unwrap_err();
     assert!(refused.contains("UnknownIssuer"), "{refused}");
+    // Beside a URL that says nothing of it, the parts apply as well.
+    let url = format!("postgres://postgres@127.0.0.1:{port}/postgres");
+    let beside = |ca| {
+        [
+            ("DATABASE_URL", url.as_str()),
+            ("DATABASE_SSL_MODE", "verify-full"),
+            ("DATABASE_SSL_ROOT_CERT", ca),
+        ]
+    };
+    assert_eq!(open(&beside(&ca)).await, Ok(()));
+    let refused = open(&beside(&other)).await.unwrap_err();
+    assert!(refused.contains("UnknownIssuer"), "{refused}");
 }

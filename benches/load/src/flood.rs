@@ -181,13 +181,26 @@ fn duplicate_ids() -> Vec<u8> {
         "{},".repeat(999),
         "\"stored\",".repeat(99_999)
     );
-    request("POST", "/api/v1/evaluate/batch", "application/json", body.as_bytes())
+    request(
+        "POST",
+        "/api/v1/evaluate/batch",
+        "application/json",
+        body.as_bytes(),
+    )
 }
 
 fn batch() -> Vec<u8> {
-    let context = format!("{{\"llm\":{{\"model\":\"m\",\"prompt\":\"{}\"}}}}", "a word ".repeat(430));
+    let context = format!(
+        "{{\"llm\":{{\"model\":\"m\",\"prompt\":\"{}\"}}}}",
+        "a word ".repeat(430)
+    );
     let body = format!("{{\"contexts\":[{}]}}", vec![context; 1000].join(","));
-    request("POST", "/api/v1/evaluate/batch", "application/json", body.as_bytes())
+    request(
+        "POST",
+        "/api/v1/evaluate/batch",
+        "application/json",
+        body.as_bytes(),
+    )
 }
 
 fn compile_storm() -> Vec<u8> {
@@ -202,7 +215,12 @@ fn compile_storm() -> Vec<u8> {
         "{{\"metadata\":{{\"id\":\"p\",\"name\":\"P\"}},\"rules\":[{}]}}",
         rules.join(",")
     );
-    request("POST", "/api/v1/policies/validate", "application/json", body.as_bytes())
+    request(
+        "POST",
+        "/api/v1/policies/validate",
+        "application/json",
+        body.as_bytes(),
+    )
 }
 
 fn templates() -> Vec<u8> {

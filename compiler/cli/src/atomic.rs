@@ -90,7 +90,8 @@ fn beside(target: &Path) -> PathBuf {
     target.with_file_name(name)
 }
 
-/// Makes a new file with `bytes`, readable by its owner only when `secret`. Refuses to touch an existing one.
+/// Makes a new file with `bytes`, readable by its owner only when `secret`. Refuses to touch an existing one; leaves none
+/// where it could not be written whole.
 pub(crate) fn create(path: &Path, bytes: &[u8], secret: bool) -> io::Result<()> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
@@ -102,6 +103,10 @@ pub(crate) fn create(path: &Path, bytes: &[u8], secret: bool) -> io::Result<()> 
     #[cfg(not(unix))]
     let _: bool = secret;
     let mut file: File = options.open(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
+    let written = file.write_all(bytes).and_then(|()| file.sync_all());
+    if written.is_err() {
+        // The first error is the one to tell.
+        fs::remove_file(path).unwrap_or(());
+    }
+    written
 }

@@ -31,8 +31,13 @@ pub(super) fn now() -> i64 {
 
 /// Claims that pass, changed by `change`: a member that is `null` there is taken out.
 pub(super) fn claims(change: Value) -> Value {
+    claims_at(now(), change)
+}
+
+/// As [`claims`], issued at this second. Whoever compares two times, or says one of them, reads the clock once and uses this.
+pub(super) fn claims_at(now: i64, change: Value) -> Value {
     let mut claims = json!({
-        "sub": "alice", "iss": "issuer", "aud": "audience", "iat": now(), "exp": now() + 600,
+        "sub": "alice", "iss": "issuer", "aud": "audience", "iat": now, "exp": now + 600,
         "roles": ["policy.viewer"],
     });
     for (name, value) in change.as_object().unwrap() {

@@ -1,5 +1,8 @@
 //! The one table of settings. Flags, environment variables, keys of `policyd.toml` and the reference page are expansions
-//! of it: `PORT` is `--port`, the variable `PORT`, and `port = …` in the file.
+//! of it: `PORT` is `--port`, the variable `PORT`, and `port = …` in the file. So are the rules of what a setting needs beside
+//! it and what it contradicts: no setting that was given is silently without effect.
+//!
+//! A switch that is given as off, and what it switches off, contradict nothing: that is what it is for.
 
 /// One setting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,9 +19,33 @@ pub struct Setting {
     pub group: &'static str,
     /// What it does.
     pub help: &'static str,
+    /// What has to be given beside it, or it would do nothing: of each list, one.
+    pub needs: &'static [&'static [Other]],
+    /// What must not be given beside it: one of the two would do nothing.
+    pub contradicts: &'static [Other],
 }
 
+/// Another setting, as `NAME` where it is given at all, `NAME=TEXT` where its value begins with this text (`on` is any way to
+/// say yes), or `NAME~TEXT` where its list holds this.
+pub type Other = &'static str;
+
 impl Setting {
+    const fn needs(mut self, needs: &'static [&'static [Other]]) -> Self {
+        self.needs = needs;
+        self
+    }
+
+    const fn contradicts(mut self, contradicts: &'static [Other]) -> Self {
+        self.contradicts = contradicts;
+        self
+    }
+
+    /// Whether its value is yes or no.
+    #[must_use]
+    pub fn is_switch(&self) -> bool {
+        self.value == "BOOL"
+    }
+
     /// The command line flag, without dashes in front.
     #[must_use]
     pub fn flag(&self) -> String {
@@ -46,6 +73,8 @@ const fn of(
         secret: false,
         group,
         help,
+        needs: &[],
+        contradicts: &[],
     }
 }
 
@@ -57,8 +86,21 @@ const fn secret(group: &'static str, name: &'static str, value: &'static str, he
         secret: true,
         group,
         help,
+        needs: &[],
+        contradicts: &[],
     }
 }
+
+/// What turns tokens on.
+const TOKENS: &[Other] = &["JWT_SECRET", "JWT_PUBLIC_KEY", "JWT_JWKS"];
+/// What turns authentication on.
+const AUTHENTICATION: &[Other] = &["JWT_SECRET", "JWT_PUBLIC_KEY", "JWT_JWKS", "API_KEYS_ENABLED=on"];
+/// What makes PostgreSQL the database.
+pub(super) const POSTGRES: &[Other] = &["DATABASE_HOST", "DATABASE_URL=postgres"];
+/// What makes a Redis known.
+const REDIS: &[Other] = &["REDIS_HOST", "REDIS_URL"];
+/// What limits rates.
+const RATES: &[Other] = &["RATE_LIMIT", "RATE_LIMIT_ROUTES"];
 
 const NET: &str = "Network";
 const POLICIES: &str = "Policies";
@@ -106,15 +148,15 @@ pub const SETTINGS: &[Setting] = &[
         "",
         "FILE",
         "PEM certificate chain for both ports; read again when it changes.",
-    ),
-    of(NET, "TLS_KEY", "", "FILE", "PEM private key of TLS_CERT."),
+    ).needs(&[&["TLS_KEY"]]),
+    of(NET, "TLS_KEY", "", "FILE", "PEM private key of TLS_CERT.").needs(&[&["TLS_CERT"]]),
     of(
         NET,
         "TLS_CLIENT_CA",
         "",
         "FILE",
         "PEM certificates; only clients with a certificate signed by one of them are let in (mTLS).",
-    ),
+    ).needs(&[&["TLS_CERT"]]),
     of(
         NET,
         "ALLOWED_HOSTS",
@@ -177,21 +219,21 @@ pub const SETTINGS: &[Setting] = &[
         "",
         "FILE|URL",
         "Bundle to run, watched or polled; the API cannot change it then. User, password and the values of the query of a URL are shown nowhere.",
-    ),
+    ).contradicts(&["POLICIES"]),
     of(
         POLICIES,
         "BUNDLE_POLL",
         "10s",
         "DURATION",
         "How often a BUNDLE at a URL is asked for.",
-    ),
+    ).needs(&[&["BUNDLE=http"]]),
     of(
         POLICIES,
         "BUNDLE_KEYS",
         "",
         "FILE,…",
         "Public keys; with them, only bundles that one of them signed are run, and no policies from source text.",
-    ),
+    ).contradicts(&["POLICIES"]),
     of(
         POLICIES,
         "DERIVE",
@@ -219,14 +261,15 @@ pub const SETTINGS: &[Setting] = &[
         "",
         "FILE",
         "Price table instead of the built-in one.",
-    ),
+    ).contradicts(&["DERIVE=never"]),
     of(
         POLICIES,
         "APPROVAL_REQUIRED",
         "false",
         "BOOL",
         "Whether a version is active only when somebody other than its author approved it.",
-    ),
+    ).needs(&[AUTHENTICATION])
+    .contradicts(&["POLICIES", "BUNDLE"]),
     of(
         STORE,
         "DATA_DIR",
@@ -245,38 +288,38 @@ pub const SETTINGS: &[Setting] = &[
         "DATABASE_HOST",
         "",
         "HOST",
-        "PostgreSQL host, instead of DATABASE_URL.",
-    ),
-    of(STORE, "DATABASE_PORT", "5432", "PORT", "PostgreSQL port."),
+        "PostgreSQL host. Beside a DATABASE_URL, it and the other parts say what the URL leaves open; where both say something, it must be the same.",
+    ).contradicts(&["DATABASE_URL=sqlite"]),
+    of(STORE, "DATABASE_PORT", "5432", "PORT", "PostgreSQL port.").needs(&[POSTGRES]),
     of(
         STORE,
         "DATABASE_USERNAME",
         "llm_policy_engine",
         "NAME",
         "PostgreSQL user.",
-    ),
-    secret(STORE, "DATABASE_PASSWORD", "TEXT", "PostgreSQL password."),
+    ).needs(&[POSTGRES]),
+    secret(STORE, "DATABASE_PASSWORD", "TEXT", "PostgreSQL password.").needs(&[POSTGRES]),
     of(
         STORE,
         "DATABASE_NAME",
         "llm_policy_engine",
         "NAME",
         "PostgreSQL database.",
-    ),
+    ).needs(&[POSTGRES]),
     of(
         STORE,
         "DATABASE_SSL_MODE",
         "prefer",
         "disable|prefer|require|verify-ca|verify-full",
         "TLS to PostgreSQL.",
-    ),
+    ).needs(&[POSTGRES]),
     of(
         STORE,
         "DATABASE_SSL_ROOT_CERT",
         "",
         "FILE",
         "PEM certificates; PostgreSQL may show one signed by them, besides by a public authority, with verify-ca and verify-full.",
-    ),
+    ).needs(&[POSTGRES]),
     of(
         STORE,
         "DATABASE_POOL",
@@ -323,19 +366,19 @@ pub const SETTINGS: &[Setting] = &[
         "REDIS_HOST",
         "",
         "HOST",
-        "Redis host, instead of REDIS_URL.",
+        "Redis host. Beside a REDIS_URL, it and the other parts say what the URL leaves open; where both say something, it must be the same.",
     ),
-    of(CACHE, "REDIS_PORT", "6379", "PORT", "Redis port."),
-    secret(CACHE, "REDIS_PASSWORD", "TEXT", "Redis password."),
-    of(CACHE, "REDIS_DB", "0", "NUMBER", "Redis database."),
-    of(CACHE, "REDIS_TLS_ENABLED", "false", "BOOL", "TLS to Redis."),
+    of(CACHE, "REDIS_PORT", "6379", "PORT", "Redis port.").needs(&[REDIS]),
+    secret(CACHE, "REDIS_PASSWORD", "TEXT", "Redis password.").needs(&[REDIS]),
+    of(CACHE, "REDIS_DB", "0", "NUMBER", "Redis database.").needs(&[REDIS]),
+    of(CACHE, "REDIS_TLS_ENABLED", "false", "BOOL", "TLS to Redis.").needs(&[REDIS]),
     of(
         CACHE,
         "REDIS_TLS_CA",
         "",
         "FILE",
         "PEM certificates; Redis must show one signed by one of them, not by a public authority.",
-    ),
+    ).needs(&[&["REDIS_TLS_ENABLED=on", "REDIS_URL=rediss:"]]),
     secret(
         AUTH,
         "JWT_SECRET",
@@ -348,49 +391,49 @@ pub const SETTINGS: &[Setting] = &[
         "",
         "HS256|RS256|ES256|EdDSA",
         "The only algorithm accepted; HS256 with JWT_SECRET, RS256 with a key.",
-    ),
+    ).needs(&[TOKENS]),
     of(
         AUTH,
         "JWT_PUBLIC_KEY",
         "",
         "FILE",
         "PEM public key of RS256, ES256 or EdDSA tokens. Turns authentication on.",
-    ),
+    ).contradicts(&["JWT_SECRET"]),
     of(
         AUTH,
         "JWT_JWKS",
         "",
         "FILE|URL",
         "Key set of tokens, read again when it changes. Turns authentication on.",
-    ),
+    ).contradicts(&["JWT_SECRET", "JWT_PUBLIC_KEY"]),
     of(
         AUTH,
         "JWT_ISSUER",
         "llm-policy-engine",
         "TEXT",
         "`iss` that tokens must have.",
-    ),
+    ).needs(&[TOKENS]),
     of(
         AUTH,
         "JWT_AUDIENCE",
         "llm-policy-engine-api",
         "TEXT",
         "`aud` that tokens must have.",
-    ),
+    ).needs(&[TOKENS]),
     of(
         AUTH,
         "JWT_EXPIRES_IN",
         "1h",
         "DURATION",
         "Life of the tokens that `policyd token` makes, and the longest that is accepted of any token with an `iat`.",
-    ),
+    ).needs(&[TOKENS]),
     of(
         AUTH,
         "JWT_REQUIRE_NAMESPACES",
         "false",
         "BOOL",
         "Whether tokens without a claim `namespaces`, `namespace` or `tenant` are refused; otherwise they are for all namespaces. Who must reach all of them has an API key then.",
-    ),
+    ).needs(&[TOKENS]),
     of(
         AUTH,
         "API_KEYS_ENABLED",
@@ -404,7 +447,7 @@ pub const SETTINGS: &[Setting] = &[
         "false",
         "BOOL",
         "Listen on other addresses than loopback without authentication, with HOST and METRICS_HOST.",
-    ),
+    ).contradicts(AUTHENTICATION),
     of(
         AUTH,
         "AUTH_FAILURES",
@@ -468,7 +511,7 @@ pub const SETTINGS: &[Setting] = &[
         "0",
         "NUMBER",
         "Requests that may come at once; 0 is RATE_LIMIT.",
-    ),
+    ).needs(&[RATES]),
     of(
         LIMITS,
         "RATE_LIMIT_ROUTES",
@@ -482,7 +525,7 @@ pub const SETTINGS: &[Setting] = &[
         "false",
         "BOOL",
         "Whether the servers on one Redis share the limits.",
-    ),
+    ).needs(&[REDIS, RATES]),
     of(
         LIMITS,
         "QUOTA_POLICIES",
@@ -531,7 +574,7 @@ pub const SETTINGS: &[Setting] = &[
         "llm.prompt,llm.messages,llm.tools,user.email,request.ipAddress",
         "PATH,…",
         "Paths that `masked` replaces.",
-    ),
+    ).contradicts(&["DECISION_LOG_CONTEXT=full"]),
     of(
         LOG,
         "DECISION_LOG_QUEUE",
@@ -552,7 +595,7 @@ pub const SETTINGS: &[Setting] = &[
         "1GB",
         "BYTES",
         "Decisions that may wait under DATA_DIR on disk while PostgreSQL is away; 0 is none. Given, a server without the place for it does not start.",
-    ),
+    ).needs(&[POSTGRES, &["DECISION_LOG~store"]]),
     of(
         LOG,
         "DECISION_LOG_RETENTION",
@@ -593,15 +636,51 @@ pub const SETTINGS: &[Setting] = &[
         "http://127.0.0.1:4317",
         "URL",
         "OTLP collector (gRPC without TLS: `http://…` only).",
-    ),
+    ).needs(&[&["TRACE_ENABLED"]]),
     of(
         TELEMETRY,
         "TRACE_SAMPLE",
         "0.1",
         "0…1",
         "Share of traces kept, where the caller did not decide.",
-    ),
+    ).needs(&[&["TRACE_ENABLED"]]),
 ];
+
+/// One of several, for people.
+pub(super) fn any_of(others: &[Other]) -> String {
+    let names: Vec<String> = others.iter().map(|other| described(other)).collect();
+    match names.split_last() {
+        Some((last, [])) => last.clone(),
+        Some((last, before)) => format!("{} or {last}", before.join(", ")),
+        None => String::new(),
+    }
+}
+
+fn described(other: Other) -> String {
+    if let Some((name, text)) = other.split_once('=') {
+        return match SETTINGS.iter().find(|setting| setting.name == name) {
+            Some(setting) if setting.is_switch() => name.to_owned(),
+            Some(setting) if setting.value.starts_with(char::is_lowercase) => format!("{name} as `{text}`"),
+            _ => format!("{name} that begins with `{text}`"),
+        };
+    }
+    match other.split_once('~') {
+        Some((name, text)) => format!("`{text}` in {name}"),
+        None => other.to_owned(),
+    }
+}
+
+/// What a setting needs and contradicts.
+fn beside(setting: &Setting) -> String {
+    let mut out = String::new();
+    for needed in setting.needs {
+        out.push_str(&format!(" Needs {}.", any_of(needed)));
+    }
+    if !setting.contradicts.is_empty() {
+        out.push_str(&format!(" Not with {}.", any_of(setting.contradicts)));
+    }
+    out
+}
 
 /// The table of settings for `docs/configuration.md`.
 #[must_use]
@@ -622,11 +701,12 @@ pub fn markdown() -> String {
             format!("`--{}`", setting.flag())
         };
         out.push_str(&format!(
-            "| `{}` | {flag} | `{}` | {} | {default} | {} |\n",
+            "| `{}` | {flag} | `{}` | {} | {default} | {}{} |\n",
             setting.name,
             setting.key(),
             setting.value.replace('|', "\\|"),
-            setting.help
+            setting.help,
+            beside(setting)
         ));
     }
     out

@@ -1,6 +1,8 @@
 //! Settings from every source, and every problem with its place.
 
+use super::table::{Other, SETTINGS, Setting};
 use super::{Config, Database, Origin, Raw};
+use secrecy::ExposeSecret as _;
 
 fn parse(file: &str, env: &[(&str, &str)], flags: &[(&str, &str)]) -> Result<Config, Vec<String>> {
     let find = |list: &[(&str, &str)], name: &str| {
@@ -47,6 +49,7 @@ fn every_problem_is_reported_with_its_source() {
         "--port (command line): expected PORT, found `99999`",
         "request_timeout (policyd.toml): expected DURATION, found `soon`",
         "JWT_ALGORITHM (environment): expected HS256|RS256|ES256|EdDSA, found `none`",
+        "JWT_ALGORITHM (environment): needs JWT_SECRET, JWT_PUBLIC_KEY or JWT_JWKS",
         "HOST (environment): refusing to listen on 0.0.0.0 without authentication",
         "--tls-cert (command line): needs TLS_KEY",
     ];
@@ -86,7 +89,6 @@ fn secrets_are_never_shown() {
 
 #[test]
 fn redis_parts_make_a_url() {
-    use secrecy::ExposeSecret as _;
     let env = [
         ("REDIS_HOST", "cache"),
         ("REDIS_PASSWORD", "p@ss/word"),
@@ -109,7 +111,7 @@ fn settings_of_tls_that_would_do_nothing_are_refused() {
         &[("REDIS_HOST", "cache"), ("REDIS_TLS_CA", "ca.pem")],
         &[("REDIS_URL", "redis://cache"), ("REDIS_TLS_ENABLED", "true")],
         &[
-            ("DATABASE_URL", "postgres://db/p"),
+            ("DATABASE_URL", "sqlite::memory:"),
             ("DATABASE_SSL_ROOT_CERT", "ca.pem"),
         ],
     ];
@@ -150,7 +152,9 @@ fn trying_out_goes_before_the_file_and_behind_what_was_said() {
         let sources = raw.shown().map(|(name, _, source)| format!("{name} {source}"));
         (sources.collect::<Vec<_>>(), config.store.database)
     };
-    let (sources, database) = shown("database_host = \"db\"\nlog_format = \"json\"", &[]);
+    let file = "database_host = \"db\"\ndatabase_port = 1\ndatabase_ssl_mode = \"verify-full\"\ndatabase_password = \"p\"\n\
+                log_format = \"json\"";
+    let (sources, database) = shown(file, &[]);
     assert_eq!(sources, ["DATABASE_URL --dev", "LOG_FORMAT --dev"]);
     assert!(matches!(database, Database::SqliteMemory));
     let (sources, database) = shown("", &[("DATABASE_HOST", "db"), ("LOG_FORMAT", "json")]);
@@ -177,7 +181,7 @@ fn decisions_wait_on_disk_for_postgresql_and_for_nothing_else() {
         assert_eq!(spool(env), None, "{env:?}");
     }
     // A number of megabytes, for which the unit was forgotten.
-    let problems = parse("", &[("DECISION_LOG_SPOOL", "1024")], &[]).unwrap_err();
+    let problems = parse("", &[postgres, ("DECISION_LOG_SPOOL", "1024")], &[]).unwrap_err();
     assert_eq!(
         problems,
         ["DECISION_LOG_SPOOL (environment): must be at least 1MB, or 0 for none"]
@@ -313,6 +317,116 @@ fn limits_of_connections_and_bodies_are_numbers_that_can_be() {
     }
 }
 
+/// A value that a setting takes.
+fn some_value(setting: &Setting) -> &'static str {
+    match setting.value {
+        "BOOL" => "true",
+        "PORT" | "NUMBER" | "0…1" => "1",
+        "DURATION" => "1m",
+        "BYTES" => "1MB",
+        "URL" => match setting.name {
+            "DATABASE_URL" => "postgres://h/d",
+            "REDIS_URL" => "redis://h",
+            _ => "http://h",
+        },
+        "FILE|URL" => "http://h/x",
+        value if value.starts_with(char::is_lowercase) => value.split('|').next().unwrap(),
+        value if value.starts_with("HS256") => "RS256",
+        _ => "a text that is long enough to be a secret",
+    }
+}
+
+fn of_name(name: &str) -> &'static Setting {
+    SETTINGS.iter().find(|setting| setting.name == name).unwrap()
+}
+
+/// What makes another setting as a rule says it.
+fn given(other: Other) -> (&'static str, &'static str) {
+    let (name, text) = other.split_once(['=', '~']).unwrap_or((other, ""));
+    let setting = of_name(name);
+    let value = match text {
+        "" | "on" => some_value(setting),
+        "postgres" => "postgres://h/d",
+        "sqlite" => "sqlite::memory:",
+        "rediss:" => "rediss://h",
+        "http" => "http://h/x",
+        other => other,
+    };
+    (setting.name, value)
+}
+
+#[test]
+fn no_setting_is_silently_without_effect() {
+    let mut rules = 0;
+    for setting in SETTINGS {
+        let own = (setting.name, some_value(setting));
+        let says = |env: &[(&str, &str)], text: &str| {
+            let problems = parse("", env, &[]).err().unwrap_or_default();
+            problems
+                .iter()
+                .any(|problem| problem.starts_with(&format!("{} (environment): {text}", setting.name)))
+        };
+        for needed in setting.needs {
+            rules += 1;
+            let missing = format!("needs {}", super::table::any_of(needed));
+            // `store` is among the places where decisions are written unless somebody says otherwise.
+            if *needed == ["DECISION_LOG~store"] {
+                assert!(says(&[own, ("DECISION_LOG", "stdout")], &missing));
+            } else {
+                assert!(says(&[own], &missing), "{} alone", setting.name);
+            }
+            for other in *needed {
+                assert!(
+                    !says(&[own, given(other)], &missing),
+                    "{} with {other}",
+                    setting.name
+                );
+            }
+        }
+        for other in setting.contradicts {
+            rules += 1;
+            let (name, _) = given(other);
+            let contradicts = format!("contradicts {name} (environment)");
+            assert!(
+                says(&[own, given(other)], &contradicts),
+                "{} with {other}",
+                setting.name
+            );
+            assert!(!says(&[own], "contradicts"), "{} alone", setting.name);
+        }
+    }
+    assert!(rules > 40, "{rules}");
+    // What is switched off needs nothing, and what it switches off stays as it is.
+    for env in [
+        &[("RATE_LIMIT_SHARED", "false")] as &[(&str, &str)],
+        &[("APPROVAL_REQUIRED", "no")],
+        &[("INSECURE_NO_AUTH", "0"), ("API_KEYS_ENABLED", "true")],
+        &[
+            ("TRACE_ENABLED", "false"),
+            ("TRACE_SAMPLE", "1"),
+            ("OTLP_ENDPOINT", "http://h"),
+        ],
+        &[("CACHE_ENABLED", "false"), ("CACHE_TTL", "1")],
+        &[("DECISION_LOG", "off"), ("DECISION_LOG_MASK", "llm.prompt")],
+        &[("DECISION_LOG_SPOOL", "0")],
+    ] {
+        assert!(parse("", env, &[]).is_ok(), "{env:?}");
+    }
+    // Both places are named, as their sources spell them.
+    let problems = parse("policies = \"dir\"", &[], &[("BUNDLE", "x.bundle")]).unwrap_err();
+    assert_eq!(
+        problems,
+        ["--bundle (command line): contradicts policies (policyd.toml)"]
+    );
+}
+
+fn postgres(env: &[(&str, &str)]) -> super::Postgres {
+    match parse("", env, &[]).unwrap().store.database {
+        Database::Postgres(postgres) => postgres,
+        other => panic!("{other:?}"),
+    }
+}
+
 #[test]
 fn namespaces_of_tokens_are_asked_for_where_there_are_tokens() {
     let require = ("JWT_REQUIRE_NAMESPACES", "true");
@@ -328,6 +442,196 @@ fn namespaces_of_tokens_are_asked_for_where_there_are_tokens() {
             .require_namespaces
     );
     let problems = parse("", &[require], &[("API_KEYS_ENABLED", "true")]).unwrap_err();
-    assert!(problems[0].starts_with("JWT_REQUIRE_NAMESPACES (environment): has no effect without tokens"));
+    assert!(problems[0].starts_with("JWT_REQUIRE_NAMESPACES (environment): needs "));
     assert_eq!(problems.len(), 1, "{problems:#?}");
+}
+
+#[test]
+fn a_url_and_parts_add_to_each_other_or_say_the_same() {
+    let url = (
+        "DATABASE_URL",
+        "postgresql://ann:p%40ss@db:5432/policies?sslmode=require",
+    );
+    // What the URL leaves open applies.
+    let open = postgres(&[
+        ("DATABASE_URL", "postgresql://db"),
+        ("DATABASE_PORT", "6000"),
+        ("DATABASE_USERNAME", "ann"),
+        ("DATABASE_PASSWORD", "secret"),
+        ("DATABASE_NAME", "policies"),
+        ("DATABASE_SSL_MODE", "verify-full"),
+        ("DATABASE_SSL_ROOT_CERT", "ca.pem"),
+        ("DATABASE_HOST", "DB"),
+    ]);
+    assert_eq!(
+        (open.port, open.user.as_deref(), open.database.as_deref()),
+        (Some(6000), Some("ann"), Some("policies"))
+    );
+    assert_eq!((open.ssl_mode.as_deref(), open.host), (Some("verify-full"), None));
+    assert_eq!(open.ssl_root_cert.unwrap().to_str(), Some("ca.pem"));
+    assert_eq!(open.password.unwrap().expose_secret(), "secret");
+    // What both say is the same.
+    let same = postgres(&[
+        url,
+        ("DATABASE_HOST", "db"),
+        ("DATABASE_PORT", "5432"),
+        ("DATABASE_USERNAME", "ann"),
+        ("DATABASE_PASSWORD", "p@ss"),
+        ("DATABASE_NAME", "policies"),
+        ("DATABASE_SSL_MODE", "require"),
+    ]);
+    assert_eq!((same.port, same.user, same.ssl_mode), (None, None, None));
+    // Where they differ, both places are named, all of them at once, and no secret.
+    let problems = parse(
+        "database_name = \"other\"",
+        &[
+            url,
+            ("DATABASE_HOST", "elsewhere"),
+            ("DATABASE_PORT", "1"),
+            ("DATABASE_USERNAME", "bob"),
+            ("DATABASE_PASSWORD", "hunter2"),
+        ],
+        &[("DATABASE_SSL_MODE", "verify-full")],
+    )
+    .unwrap_err();
+    assert_eq!(
+        problems,
+        [
+            "DATABASE_HOST (environment): is `elsewhere`, and DATABASE_URL (environment) says `db`",
+            "DATABASE_PORT (environment): is `1`, and DATABASE_URL (environment) says `5432`",
+            "DATABASE_USERNAME (environment): is `bob`, and DATABASE_URL (environment) says `ann`",
+            "DATABASE_PASSWORD (environment): is not what DATABASE_URL (environment) says",
+            "database_name (policyd.toml): is `other`, and DATABASE_URL (environment) says `policies`",
+            "--database-ssl-mode (command line): is `verify-full`, and DATABASE_URL (environment) says `require`",
+        ]
+    );
+
+    let redis = |env: &[(&str, &str)]| {
+        parse("", env, &[]).map(|config| config.cache.redis.unwrap().url.expose_secret().to_owned())
+    };
+    let url = ("REDIS_URL", "rediss://:p%40ss@cache:6380/2");
+    let parts = [
+        ("REDIS_HOST", "cache"),
+        ("REDIS_PORT", "6380"),
+        ("REDIS_PASSWORD", "p@ss"),
+        ("REDIS_DB", "2"),
+        ("REDIS_TLS_ENABLED", "yes"),
+    ];
+    assert_eq!(redis(&[&[url], &parts[..]].concat()).unwrap(), url.1);
+    let open = [&[("REDIS_URL", "rediss://cache")], &parts[..]].concat();
+    assert_eq!(redis(&open).unwrap(), url.1);
+    let problems = redis(&[
+        url,
+        ("REDIS_HOST", "b"),
+        ("REDIS_PORT", "1"),
+        ("REDIS_PASSWORD", "hunter2"),
+        ("REDIS_DB", "3"),
+        ("REDIS_TLS_ENABLED", "false"),
+    ])
+    .unwrap_err();
+    assert_eq!(problems.len(), 5, "{problems:?}");
+    assert!(
+        problems
+            .iter()
+            .all(|problem| problem.contains("REDIS_URL (environment)")),
+        "{problems:?}"
+    );
+    assert!(!problems.concat().contains("hunter2"), "{problems:?}");
+    assert_eq!(
+        redis(&[("REDIS_URL", "redis://cache"), ("REDIS_DB", "x")]).unwrap_err(),
+        ["REDIS_DB (environment): expected NUMBER, found `x`"]
+    );
+}
+
+/// The names and values that the brief's block of environment variables holds.
+const BLOCK: [(&str, &str); 23] = [
+    ("NODE_ENV", "production"),
+    ("PORT", "3000"),
+    ("GRPC_PORT", "50051"),
+    (
+        "DATABASE_URL",
+        "postgresql://user:pass@localhost:5432/llm_policy_engine",
+    ),
+    ("DATABASE_HOST", "postgres"),
+    ("DATABASE_PORT", "5432"),
+    ("DATABASE_USERNAME", "llm_policy_engine"),
+    ("DATABASE_PASSWORD", "<sealed-secret>"),
+    ("DATABASE_NAME", "llm_policy_engine"),
+    ("DATABASE_SSL_MODE", "require"),
+    ("REDIS_URL", "redis://localhost:6379"),
+    ("REDIS_HOST", "redis"),
+    ("REDIS_PORT", "6379"),
+    ("REDIS_PASSWORD", "<sealed-secret>"),
+    ("REDIS_DB", "0"),
+    ("REDIS_TLS_ENABLED", "true"),
+    ("CACHE_ENABLED", "true"),
+    ("CACHE_TTL", "300"),
+    ("JWT_SECRET", "<sealed-secret>"),
+    ("JWT_ALGORITHM", "HS256"),
+    ("JWT_EXPIRES_IN", "1h"),
+    ("JWT_ISSUER", "llm-policy-engine"),
+    ("JWT_AUDIENCE", "llm-policy-engine-api"),
+];
+
+/// Its last lines.
+const REST_OF_BLOCK: [(&str, &str); 3] = [
+    ("LOG_LEVEL", "info"),
+    ("METRICS_PORT", "9090"),
+    ("TRACE_ENABLED", "true"),
+];
+
+#[test]
+fn the_block_of_the_brief_starts() {
+    let block = [&BLOCK[..], &REST_OF_BLOCK[..]].concat();
+    let with = |secret: &'static str| -> Vec<(&'static str, &'static str)> {
+        let value = |value: &'static str| if value == "<sealed-secret>" { secret } else { value };
+        block.iter().map(|(name, text)| (*name, value(text))).collect()
+    };
+    // With secrets in their places. Its URLs name this machine, as for development, and its parts those of production, so
+    // the parts count, and it is said.
+    let config = parse("", &with("0123456789abcdef0123456789abcdef"), &[]).unwrap();
+    let Database::Postgres(postgres) = &config.store.database else {
+        panic!("{:?}", config.store.database);
+    };
+    assert!(postgres.url.is_none());
+    assert_eq!(
+        (postgres.host.as_deref(), postgres.port),
+        (Some("postgres"), Some(5432))
+    );
+    assert_eq!(
+        (postgres.user.as_deref(), postgres.ssl_mode.as_deref()),
+        (Some("llm_policy_engine"), Some("require"))
+    );
+    assert_eq!(
+        config.cache.redis.as_ref().unwrap().url.expose_secret(),
+        "rediss://:0123456789abcdef0123456789abcdef@redis:6379/0"
+    );
+    assert!(config.auth.required() && config.telemetry.otlp.is_some());
+    let notes: Vec<String> = config.notes.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        notes,
+        [
+            "DATABASE_URL (environment): names `localhost`, and DATABASE_HOST (environment) names `postgres`: the parts are \
+             used, and nothing of the URL",
+            "REDIS_URL (environment): names `localhost`, and REDIS_HOST (environment) names `redis`: the parts are used, and \
+             nothing of the URL",
+        ]
+    );
+    // As it is, it has a secret that everybody knows and that is too short.
+    let problems = parse("", &with("<sealed-secret>"), &[]).unwrap_err();
+    assert_eq!(
+        problems,
+        ["JWT_SECRET (environment): 15 bytes are too few, at least 32 are needed"]
+    );
+    // A URL of this machine that asks for more than the parts is no example that was left in place.
+    for (url, name) in [
+        (
+            ("DATABASE_URL", "postgresql://localhost/d?sslmode=verify-full"),
+            "DATABASE_HOST",
+        ),
+        (("REDIS_URL", "rediss://localhost"), "REDIS_HOST"),
+    ] {
+        let problems = parse("", &[url, (name, "elsewhere")], &[]).unwrap_err();
+        assert!(problems[0].starts_with(name), "{problems:?}");
+    }
 }

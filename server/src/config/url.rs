@@ -6,6 +6,7 @@
 //! - What cannot be taken apart for certain is not shown at all.
 
 use http::Uri;
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// A URL of http or https. It prints without what may be a credential.
@@ -116,6 +117,77 @@ pub(super) fn redacted(url: &str) -> String {
         shown.push_str("***");
     }
     shown
+}
+
+/// What the URL of a server says, by the settings that say the same in parts. What it leaves open is not there.
+pub(super) type Said = BTreeMap<&'static str, String>;
+
+/// A part of a URL, decoded.
+fn decoded(text: &str) -> Option<String> {
+    percent_encoding::percent_decode_str(text)
+        .decode_utf8()
+        .ok()
+        .map(std::borrow::Cow::into_owned)
+}
+
+/// What a URL of PostgreSQL says. `None` where it cannot be taken apart.
+pub(super) fn postgres_says(text: &str) -> Option<Said> {
+    let url = ::url::Url::parse(text).ok()?;
+    let mut said = Said::new();
+    let mut say = |name, value: Option<String>| {
+        if let Some(value) = value.filter(|value| !value.is_empty()) {
+            said.insert(name, value);
+        }
+    };
+    say("DATABASE_HOST", url.host_str().and_then(decoded));
+    say("DATABASE_PORT", url.port().map(|port| port.to_string()));
+    say("DATABASE_USERNAME", decoded(url.username()));
+    say("DATABASE_PASSWORD", url.password().and_then(decoded));
+    say("DATABASE_NAME", decoded(url.path().trim_start_matches('/')));
+    for (key, value) in url.query_pairs() {
+        let name = match &*key {
+            "host" | "hostaddr" => "DATABASE_HOST",
+            "port" => "DATABASE_PORT",
+            "user" => "DATABASE_USERNAME",
+            "password" => "DATABASE_PASSWORD",
+            "dbname" => "DATABASE_NAME",
+            "sslmode" | "ssl-mode" => "DATABASE_SSL_MODE",
+            "sslrootcert" | "ssl-root-cert" | "ssl-ca" => "DATABASE_SSL_ROOT_CERT",
+            _ => continue,
+        };
+        say(name, Some(value.into_owned()));
+    }
+    Some(said)
+}
+
+/// What a URL of Redis says. `None` where it cannot be taken apart.
+pub(super) fn redis_says(text: &str) -> Option<Said> {
+    let url = ::url::Url::parse(text).ok()?;
+    let parts = [
+        ("REDIS_HOST", url.host_str().and_then(decoded)),
+        ("REDIS_PORT", url.port().map(|port| port.to_string())),
+        ("REDIS_PASSWORD", url.password().and_then(decoded)),
+        ("REDIS_DB", decoded(url.path().trim_start_matches('/'))),
+        ("REDIS_TLS_ENABLED", Some((url.scheme() == "rediss").to_string())),
+    ];
+    let said = parts
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value.filter(|v| !v.is_empty())?)));
+    Some(said.collect())
+}
+
+/// A URL of Redis with what it left open. `None` where it cannot be taken apart.
+pub(super) fn redis_with(text: &str, parts: &Said) -> Option<String> {
+    let mut url = ::url::Url::parse(text).ok()?;
+    for (name, value) in parts {
+        match *name {
+            "REDIS_PORT" => url.set_port(Some(value.parse().ok()?)).ok()?,
+            "REDIS_PASSWORD" => url.set_password(Some(value)).ok()?,
+            "REDIS_DB" => url.set_path(&format!("/{value}")),
+            _ => return None,
+        }
+    }
+    Some(url.into())
 }
 
 /// A text of somebody else, such as the error of a library, with every URL in it as [`Url`] prints it.

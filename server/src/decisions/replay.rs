@@ -2,14 +2,16 @@
 //!
 //! # Invariants
 //!
-//! - A record that the database refuses for what it is does not hold up the others: it is found by halving the batch, tried
-//!   again a few times, counted and left out.
+//! - Only a record that the database refuses for what it is, is ever left out: it is found by halving the batch, tried again a
+//!   few times, counted and written to the server's own log instead. Whatever else fails is tried again for as long as it takes.
 //! - A segment is removed when every decision in it that can be read is stored or counted. Stopped before, all of them come
 //!   again: the store tells them apart by their ids, so each is there once.
-//! - What cannot be read is counted and said, and stops nothing.
+//! - What is damaged is counted and said. A segment that cannot be read is tried again, behind the others.
 
+use super::record::push_prepared;
 use super::spool::{Segment, Spool};
 use super::thread::Thread;
+use super::{Failing, SPOOL};
 use crate::storage::model::DecisionRecord;
 use crate::storage::{Store, StoreError};
 use crate::telemetry::metrics::{Dropped, LogMetrics, sink_label};
@@ -27,7 +29,8 @@ pub(crate) const BATCH: usize = 500;
 /// First and longest pause between attempts.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
 
-/// How often a record that the database refuses, or a segment that cannot be read, is tried again. About 3 seconds.
+/// How often a record that the database refuses, or a segment that cannot be read before the others, is tried again. About 3
+/// seconds.
 const REFUSALS: u32 = 6;
 
 /// How long the database is waited for, where nothing is lost if it does not answer before the end.
@@ -48,14 +51,14 @@ pub(crate) struct Appender {
 }
 
 impl Appender {
-    pub(crate) fn new(store: Arc<dyn Store>, metrics: &LogMetrics) -> Self {
+    pub(crate) fn new(store: Arc<dyn Store>, metrics: &LogMetrics, failing: &Arc<Failing>) -> Self {
         let label = sink_label(&crate::config::Sink::Store);
         Self {
             store,
             written: metrics.written(label),
             errors: metrics.errors(label),
             refused: metrics.dropped(Dropped::Refused),
-            pause: Pause::new(label),
+            pause: Pause::new(label, failing),
         }
     }
 
@@ -91,12 +94,7 @@ impl Appender {
                 return false;
             }
             match &error {
-                StoreError::Unavailable(_) | StoreError::Conflict => parts.push(part),
-                StoreError::Missing(_)
-                | StoreError::Exists(_)
-                | StoreError::VersionMismatch { .. }
-                | StoreError::Quota(_)
-                | StoreError::Corrupt(_) => {
+                StoreError::Refused(_) => {
                     if let (first, second @ [_, ..]) = part.split_at(part.len() / 2)
                         && !first.is_empty()
                     {
@@ -105,15 +103,22 @@ impl Appender {
                         continue;
                     }
                     if refusals >= REFUSALS {
-                        let request_id = part.first().map(|record| record.request_id.as_str());
-                        tracing::error!(request_id, %error, "the database refuses a decision; it is not in the log");
-                        self.refused.inc_by(part.len() as u64);
+                        self.give_up(part, &error);
                         *done += part.len();
                         continue;
                     }
                     refusals += 1;
                     parts.push(part);
                 }
+                // Nothing that is wrong with the decisions: they wait for as long as it takes.
+                StoreError::Unavailable(_)
+                | StoreError::Conflict
+                | StoreError::Missing(_)
+                | StoreError::Exists(_)
+                | StoreError::VersionMismatch { .. }
+                | StoreError::Quota(_)
+                | StoreError::Changed(_)
+                | StoreError::Corrupt(_) => parts.push(part),
             }
             tokio::select! {
                 () = self.pause.after(&error) => {}
@@ -122,19 +127,35 @@ impl Appender {
         }
         true
     }
+
+    /// Leaves out what the database will never take. It stands in the server's own log then, masked and sealed as it was to
+    /// be stored.
+    fn give_up(&self, records: &[DecisionRecord], error: &StoreError) {
+        for record in records {
+            let mut line = String::new();
+            push_prepared(record, &mut line);
+            tracing::error!(
+                request_id = record.request_id.as_str(), decision = line.trim_end(), %error,
+                "the database refuses a decision; it is here and not in the decision log"
+            );
+        }
+        self.refused.inc_by(records.len() as u64);
+    }
 }
 
-/// The time between attempts, which grows, and the two lines about it in the server's own log.
+/// The time between attempts, which grows, the two lines about it in the server's own log, and what readiness says.
 pub(crate) struct Pause {
     sink: &'static str,
     next: Duration,
+    failing: Arc<Failing>,
 }
 
 impl Pause {
-    pub(crate) fn new(sink: &'static str) -> Self {
+    pub(crate) fn new(sink: &'static str, failing: &Arc<Failing>) -> Self {
         Self {
             sink,
             next: BACKOFF.0,
+            failing: Arc::clone(failing),
         }
     }
 
@@ -142,6 +163,7 @@ impl Pause {
         if !self.is_failing() {
             tracing::warn!(sink = self.sink, %error, "decisions cannot be written; they wait");
         }
+        self.failing.note(self.sink, Some(error.to_string()));
         let now = self.next;
         self.next = (now * 2).min(BACKOFF.1);
         sleep(now).await;
@@ -155,6 +177,7 @@ impl Pause {
     pub(crate) fn over(&mut self) {
         if self.is_failing() {
             tracing::info!(sink = self.sink, "decisions are written again");
+            self.failing.note(self.sink, None);
             self.next = BACKOFF.0;
         }
     }
@@ -165,16 +188,24 @@ pub(crate) struct Replayer {
     spool: Arc<Spool>,
     appender: Appender,
     metrics: LogMetrics,
+    /// Between attempts to read.
+    reading: Pause,
     /// How often the segment at hand could not be read.
     unread: u32,
 }
 
 impl Replayer {
-    pub(crate) fn new(spool: Arc<Spool>, store: Arc<dyn Store>, metrics: &LogMetrics) -> Self {
+    pub(crate) fn new(
+        spool: Arc<Spool>,
+        store: Arc<dyn Store>,
+        metrics: &LogMetrics,
+        failing: &Arc<Failing>,
+    ) -> Self {
         Self {
             spool,
-            appender: Appender::new(store, metrics),
+            appender: Appender::new(store, metrics, failing),
             metrics: metrics.clone(),
+            reading: Pause::new(SPOOL, failing),
             unread: 0,
         }
     }
@@ -223,6 +254,7 @@ impl Replayer {
             Err(error) => return self.unreadable(number, &path, &error, last).await,
         };
         self.unread = 0;
+        self.reading.over();
         for part in found.records.chunks(BATCH) {
             let mut done = 0;
             let all = tokio::select! {
@@ -252,7 +284,8 @@ impl Replayer {
         true
     }
 
-    /// What cannot be read is tried again a few times, then left where it is. Says whether to go on.
+    /// What cannot be read is tried again, and after a few times it lets the others pass first. What is not there any more
+    /// is counted. Says whether to go on.
     async fn unreadable(
         &mut self,
         number: u64,
@@ -260,20 +293,23 @@ impl Replayer {
         error: &io::Error,
         last: &CancellationToken,
     ) -> bool {
-        self.unread += 1;
-        if self.unread <= REFUSALS {
-            return self.wait(error, last).await;
+        if error.kind() == io::ErrorKind::NotFound {
+            tracing::error!(file = %path.display(), "decisions that waited on disk were removed by somebody else");
+            self.metrics.dropped(Dropped::Damaged).inc();
+            self.spool.forget(number);
+            return true;
         }
-        self.unread = 0;
-        tracing::error!(file = %path.display(), %error, "decisions that wait on disk cannot be read; they are left there");
-        self.metrics.dropped(Dropped::Damaged).inc();
-        self.spool.forget(number);
-        true
+        self.unread += 1;
+        if self.unread.is_multiple_of(REFUSALS) {
+            tracing::error!(file = %path.display(), %error, "decisions that wait on disk cannot be read; tried again later");
+            self.spool.put_behind(number);
+        }
+        self.wait(error, last).await
     }
 
     async fn wait(&mut self, error: &io::Error, last: &CancellationToken) -> bool {
         tokio::select! {
-            () = self.appender.pause.after(error) => true,
+            () = self.reading.after(error) => true,
             () = last.cancelled() => false,
         }
     }

@@ -103,22 +103,23 @@ fn append(path: &Path, lines: &[u8]) -> io::Result<()> {
     };
     let written = (if unfinished { file.write_all(b"\n") } else { Ok(()) })
         .and_then(|()| file.write_all(lines))
-        .and_then(|()| file.sync_data());
+        .and_then(|()| file.sync_data())
+        .and_then(|()| if length == 0 { sync_directory(path) } else { Ok(()) });
     if let Err(error) = written {
         // What got there is written again; if it cannot be taken back either, the next attempt ends its line.
         file.set_len(length)?;
         return Err(error);
     }
-    if length == 0 {
-        let directory = path
-            .parent()
-            .filter(|p| !p.as_os_str().is_empty())
-            .unwrap_or(Path::new("."));
-        #[cfg(unix)]
-        File::open(directory)?.sync_all()?;
-        #[cfg(not(unix))]
-        let _ = directory;
-    }
+    Ok(())
+}
+
+/// Waits until the name of a new file is on disk.
+fn sync_directory(path: &Path) -> io::Result<()> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    #[cfg(unix)]
+    File::open(parent.unwrap_or(Path::new(".")))?.sync_all()?;
+    #[cfg(not(unix))]
+    let _ = parent;
     Ok(())
 }
 

@@ -9,8 +9,9 @@
 //!
 //! - What [`Spool::push`] says is kept survives a crash of the process and of the machine: it was on disk (`fdatasync`, and
 //!   the directory where the file is new) before.
-//! - Decisions come out in the order in which they went in, also after a restart. A segment is read only when nobody
-//!   writes to it any more, and stays until [`Spool::remove`]: what was read and not stored is read again.
+//! - Decisions come out in the order in which they went in, also after a restart; only a segment that cannot be read for now
+//!   lets others pass. A segment is read only when nobody writes to it any more, and stays until [`Spool::remove`]: what was
+//!   read and not stored is read again.
 //! - Never more bytes on disk than the bound; a decision that does not fit is not taken.
 //! - A folder belongs to one process at a time, by a lock that ends with the process. Only its owner can read it.
 //! - Only what [`super::record::Preparer`] made gets here: masked, and sealed where keys are given.
@@ -389,6 +390,17 @@ impl Spool {
         let removed = std::fs::remove_file(self.path(number));
         self.forget(number);
         removed
+    }
+
+    /// Lets the other segments come out before this one.
+    pub(crate) fn put_behind(&self, number: u64) {
+        let mut inner = self.lock();
+        let at = inner.ended.iter().position(|(other, _)| *other == number);
+        if let Some(segment) = at.and_then(|at| inner.ended.remove(at)) {
+            // Also the one that is written to: what comes later comes out later.
+            inner.end();
+            inner.ended.push_back(segment);
+        }
     }
 
     /// Forgets a segment, and leaves its file to those who look into it.

@@ -16,7 +16,7 @@ use super::replay::{Appender, BATCH, Pause, Replayer};
 use super::sinks::{Output, write_file, write_stdout};
 use super::spool::{Pushed, Spool};
 use super::thread::Thread;
-use super::{Queued, STOP, Shared};
+use super::{Queued, SPOOL, STOP, Shared};
 use crate::config::Sink;
 use crate::storage::Store;
 use crate::storage::model::DecisionRecord;
@@ -86,7 +86,12 @@ impl LogTask {
         } = self;
         let replayer = spool.as_ref().and_then(|spool| {
             let store = outputs.iter().find_map(Output::store)?;
-            Some(Replayer::new(Arc::clone(spool), store, &shared.metrics))
+            Some(Replayer::new(
+                Arc::clone(spool),
+                store,
+                &shared.metrics,
+                &shared.failing,
+            ))
         });
         let mut sinks: Vec<Writing> = outputs
             .into_iter()
@@ -272,11 +277,13 @@ impl Writing {
                 in_use: false,
                 stuck: false,
             }),
-            (Output::Store(store), None) => Self::Store(Appender::new(store, &shared.metrics)),
+            (Output::Store(store), None) => {
+                Self::Store(Appender::new(store, &shared.metrics, &shared.failing))
+            }
             (output @ (Output::Stdout | Output::File(_)), _) => Self::Lines(Lines {
                 written: shared.metrics.written(output.label()),
                 errors: shared.metrics.errors(output.label()),
-                pause: Pause::new(output.label()),
+                pause: Pause::new(output.label(), &shared.failing),
                 output,
             }),
         }
@@ -349,6 +356,7 @@ impl Spooled {
             self.shared.metrics.spool.set(self.spool.bytes() as f64);
             let Some(rest) = records.get(done..).filter(|rest| !rest.is_empty()) else {
                 self.stuck = false;
+                self.shared.failing.note(SPOOL, None);
                 return;
             };
             self.say_that_it_is_stuck(pushed.failed);
@@ -373,6 +381,7 @@ impl Spooled {
         let error = match attempt {
             Ok(Ok(())) => {
                 self.shared.metrics.written(label).inc_by(records.len() as u64);
+                self.shared.failing.note(label, None);
                 return true;
             }
             Ok(Err(error)) => error.to_string(),
@@ -388,13 +397,20 @@ impl Spooled {
     /// Attempts until the first failure after some time. Says how many, from the first on, are done.
     async fn store_without(&self, records: &[DecisionRecord]) -> usize {
         let (mut done, last) = (0, CancellationToken::new());
-        let mut appender = Appender::new(Arc::clone(&self.store), &self.shared.metrics);
+        let shared = &self.shared;
+        let mut appender = Appender::new(Arc::clone(&self.store), &shared.metrics, &shared.failing);
         {
             let append = appender.append(records, &mut done, &last);
             tokio::pin!(append);
-            if timeout(RETRY, &mut append).await.is_err() {
-                last.cancel();
-                append.await;
+            let all = match timeout(RETRY, &mut append).await {
+                Ok(all) => all,
+                Err(_) => {
+                    last.cancel();
+                    append.await
+                }
+            };
+            if all {
+                shared.failing.note(sink_label(&Sink::Store), None);
             }
         }
         done
@@ -405,12 +421,14 @@ impl Spooled {
         let directory = self.spool.directory().display();
         match failed {
             Some(error) => {
-                self.shared.metrics.errors("spool").inc();
+                self.shared.metrics.errors(SPOOL).inc();
+                self.shared.failing.note(SPOOL, Some(error.to_string()));
                 if news {
                     tracing::error!(%error, %directory, "decisions cannot be kept on disk; they wait in the queue");
                 }
             }
             None if news => {
+                self.shared.failing.note(SPOOL, Some("it is full".to_owned()));
                 let most = self.spool.most();
                 tracing::error!(most, %directory, "the spool of the decision log is full; decisions wait in the queue");
             }

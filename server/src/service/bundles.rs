@@ -8,6 +8,7 @@ use crate::error::{Code, Result, ServiceError};
 use crate::identity::Scope;
 use crate::storage::StoreError;
 use crate::storage::model::{BundleRecord, NewBundle, Page, Slice};
+use policy_bytecode::bundle::Bundle;
 use serde_json::json;
 use std::sync::Arc;
 
@@ -191,7 +192,9 @@ impl Service {
                     .await?
                     .ok_or_else(|| ServiceError::not_found("bundle", digest))?;
                 // A bundle that this server cannot run, or does not trust any more, is not switched to.
-                self.active.load(Arc::from(bytes), call.work()).await?;
+                self.active
+                    .load_stored(digest, Arc::from(bytes), call.work())
+                    .await?;
             }
             let base = self.active.info().store_revision;
             let audit = call.audit(action, digest.unwrap_or("policies"), "", &json!({}));
@@ -279,6 +282,18 @@ impl Service {
             .bundle_bytes(&record.digest)
             .await?
             .ok_or_else(|| ServiceError::not_found("bundle", &record.digest))?;
+        // Other servers may follow this answer.
+        let digest = record.digest.clone();
+        let (same, bytes) = self
+            .heavy
+            .run(call.work(), move |_| {
+                let same = Bundle::decode(&bytes).is_ok_and(|bundle| bundle.digest.to_string() == digest);
+                (same, bytes)
+            })
+            .await?;
+        if !same {
+            return Err(StoreError::Changed(format!("bundle `{}`", record.digest)).into());
+        }
         Ok((record, bytes))
     }
 

@@ -563,7 +563,10 @@ impl Service {
         let record = match self.origin {
             Origin::Store => self.store.policy(&key).await?.map(|record| self.deciding(record)),
             Origin::Directory(_) | Origin::BundleFile(_) | Origin::BundleUrl(_) => self
-                .loaded(|policy| policy.namespace == key.namespace && policy.id == key.id, 1)?
+                .loaded(
+                    |policy| policy.namespace == key.namespace && policy.id == key.id,
+                    1,
+                )?
                 .pop(),
         };
         let record = record.ok_or_else(|| ServiceError::not_found("policy", name.id))?;

@@ -272,7 +272,8 @@ impl Service {
                         .places(id, among.as_ref().map(<[String; 2]>::as_slice))
                         .await?;
                     let before = extra.documents.len();
-                    let readable = |place: &&IdPlace| place.exists && call.identity.may_read(&place.namespace);
+                    let readable =
+                        |place: &&IdPlace| place.exists && call.identity.may_read(&place.namespace);
                     for place in places.iter().filter(readable) {
                         let key = PolicyKey::new(&place.namespace, id);
                         extra

@@ -31,8 +31,12 @@ impl From<sqlx::Error> for StoreError {
             E::Tls(error) => Self::Unavailable(format!("TLS: {error}")),
             // The other side hung up in the middle of a message, or is no PostgreSQL.
             E::Protocol(text) => Self::Unavailable(text),
-            E::WorkerCrashed | E::BeginFailed => Self::Unavailable(error.to_string()),
+            // The last: a connection that is left from a transaction whose end failed. Another one will do.
+            E::WorkerCrashed | E::BeginFailed | E::InvalidSavePointStatement => {
+                Self::Unavailable(error.to_string())
+            }
             E::Migrate(error) => Self::from(*error),
+            E::Encode(error) => Self::Refused(error.to_string()),
             other => Self::Corrupt(other.to_string()),
         }
     }
@@ -61,6 +65,8 @@ fn of_postgres(code: &str, text: String) -> StoreError {
         _ => match code.get(..2) {
             // Connection, log-in, resources, the operator's intervention, the system.
             Some("08" | "28" | "53" | "57" | "58") => StoreError::Unavailable(text),
+            // Values: their form, what they contradict, their size, what a trigger says of them.
+            Some("22" | "23" | "54" | "P0") => StoreError::Refused(text),
             _ => StoreError::Corrupt(text),
         },
     }
@@ -75,6 +81,8 @@ fn of_sqlite(code: Option<u32>, text: String) -> StoreError {
         Some(code) => match code & 0xff {
             // Permission, busy, locked, out of memory, read-only, interrupted, I/O, full, cannot open, protocol.
             3 | 5 | 6 | 7 | 8 | 9 | 10 | 13 | 14 | 15 => StoreError::Unavailable(text),
+            // Too large, a constraint, another type.
+            18..=20 => StoreError::Refused(text),
             _ => StoreError::Corrupt(text),
         },
         None => StoreError::Corrupt(text),
@@ -95,8 +103,11 @@ mod tests {
         for code in ["40001", "40P01", "23505"] {
             assert_eq!(postgres(code), StoreError::Conflict, "{code}");
         }
-        for code in ["42P01", "XX001", "22021", "23503", "é"] {
+        for code in ["42P01", "XX001", "é"] {
             assert_eq!(postgres(code), StoreError::Corrupt(String::new()), "{code}");
+        }
+        for code in ["22021", "23503", "54000", "P0001"] {
+            assert_eq!(postgres(code), StoreError::Refused(String::new()), "{code}");
         }
         let sqlite = |code| of_sqlite(code, String::new());
         for code in [5, 261, 10, 522, 13, 14, 8] {
@@ -104,8 +115,29 @@ mod tests {
         }
         assert_eq!(sqlite(Some(1555)), StoreError::Conflict);
         assert_eq!(sqlite(Some(2067)), StoreError::Conflict);
-        for code in [Some(11), Some(26), Some(787), Some(1), None] {
+        for code in [Some(11), Some(26), Some(1), None] {
             assert_eq!(sqlite(code), StoreError::Corrupt(String::new()), "{code:?}");
+        }
+        for code in [18, 787, 20] {
+            assert_eq!(sqlite(Some(code)), StoreError::Refused(String::new()), "{code}");
+        }
+    }
+
+    #[test]
+    fn only_what_is_wrong_with_a_value_is_refused() {
+        // A transaction that an earlier failure left open, and its like: nothing that a record could help.
+        for error in [
+            sqlx::Error::InvalidSavePointStatement,
+            sqlx::Error::BeginFailed,
+            sqlx::Error::WorkerCrashed,
+            sqlx::Error::PoolTimedOut,
+            sqlx::Error::Io(std::io::ErrorKind::StorageFull.into()),
+        ] {
+            let text = error.to_string();
+            assert!(
+                matches!(StoreError::from(error), StoreError::Unavailable(_)),
+                "{text}"
+            );
         }
     }
 

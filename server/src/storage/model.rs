@@ -61,7 +61,7 @@ impl PolicyStatus {
 }
 
 /// Which policy. Ids are unique in their namespace, and namespaces know nothing of each other.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PolicyKey {
     /// Namespace in the document.
     pub namespace: String,

@@ -15,6 +15,7 @@
 //!   circle.
 
 use super::signal::Signal;
+use super::writes::Writes;
 use super::{Result, StoreError};
 use crate::config;
 use secrecy::ExposeSecret as _;
@@ -82,6 +83,7 @@ pub struct Postgres {
     pool: Pool<Db>,
     listener: Pool<Db>,
     signal: Arc<Signal>,
+    writes: Writes,
     ready: watch::Receiver<Ready>,
     keeper: AbortOnDropHandle<()>,
 }
@@ -123,6 +125,7 @@ impl Postgres {
             pool,
             listener,
             signal,
+            writes: Writes::default(),
             ready,
             keeper: AbortOnDropHandle::new(keeper),
         })
@@ -146,6 +149,12 @@ impl Postgres {
 
     async fn writers(&self) -> Result<&Pool<Db>> {
         self.readers().await
+    }
+
+    /// The data live in the server, whatever becomes of a connection.
+    #[expect(clippy::unused_self, reason = "one of the differences between the databases")]
+    fn replaceable(&self) -> bool {
+        true
     }
 
     /// Tells every server that listens, when the transaction commits.
@@ -180,40 +189,37 @@ async fn bound(connection: &mut sqlx::PgConnection, until: Instant) -> Result<Bo
 
 fn options(settings: &config::Postgres) -> Result<PgConnectOptions> {
     let invalid = |what: &str| StoreError::Unavailable(format!("{what} is not valid"));
-    let options = match settings {
-        config::Postgres::Url(url) => url
+    let mut options = match &settings.url {
+        Some(url) => url
             .expose_secret()
             .parse::<PgConnectOptions>()
             .map_err(|_| invalid("DATABASE_URL"))?,
-        config::Postgres::Parts {
-            host,
-            port,
-            user,
-            password,
-            database,
-            ssl_mode,
-            ssl_root_cert,
-        } => {
-            let options = PgConnectOptions::new_without_pgpass()
-                .host(host)
-                .port(*port)
-                .username(user)
-                .database(database)
-                .ssl_mode(
-                    ssl_mode
-                        .parse::<PgSslMode>()
-                        .map_err(|_| invalid("DATABASE_SSL_MODE"))?,
-                );
-            let options = match ssl_root_cert {
-                Some(path) => options.ssl_root_cert(path),
-                None => options,
-            };
-            match password {
-                Some(password) => options.password(password.expose_secret()),
-                None => options,
-            }
-        }
+        None => PgConnectOptions::new_without_pgpass(),
     };
+    if let Some(host) = &settings.host {
+        options = options.host(host);
+    }
+    if let Some(port) = settings.port {
+        options = options.port(port);
+    }
+    if let Some(user) = &settings.user {
+        options = options.username(user);
+    }
+    if let Some(password) = &settings.password {
+        options = options.password(password.expose_secret());
+    }
+    if let Some(database) = &settings.database {
+        options = options.database(database);
+    }
+    if let Some(mode) = &settings.ssl_mode {
+        let mode = mode
+            .parse::<PgSslMode>()
+            .map_err(|_| invalid("DATABASE_SSL_MODE"))?;
+        options = options.ssl_mode(mode);
+    }
+    if let Some(path) = &settings.ssl_root_cert {
+        options = options.ssl_root_cert(path);
+    }
     Ok(options.application_name("policyd").disable_statement_logging())
 }
 

@@ -18,20 +18,23 @@
 
 use super::super::model::{
     Activate, ActiveSet, ApiKey, AuditRecord, BundleRecord, DecisionFilter, DecisionId, DecisionRecord,
-    DecisionStats, Deployment, Expected, IdPlace, KeyChange, NewAudit, NewBundle, Page, PolicyFilter, PolicyKey,
-    PolicyRecord, PolicyVersion, PolicyWrite, RuleCount, Slice,
+    DecisionStats, Deployment, Expected, IdPlace, KeyChange, NewAudit, NewBundle, Page, PolicyFilter,
+    PolicyKey, PolicyRecord, PolicyVersion, PolicyWrite, RuleCount, Slice,
 };
 use super::super::rows::{
-    AuditRow, BundleRow, DecisionRow, Head, KeyHead, KeyRow, OutcomeRow, PlaceRow, PolicyRow, RuleRow, SizeRow,
-    State, UsageRow, VersionRow, clean, clean_key, decision_id, hash32, json, list, scope_names, signed,
+    AuditRow, BundleRow, DecisionRow, Head, KeyHead, KeyRow, OutcomeRow, PlaceRow, PolicyRow, RuleRow,
+    SizeRow, State, UsageRow, VersionRow, clean, clean_key, decision_id, hash32, json, list, scope_names,
+    signed, unchanged,
 };
 use super::super::{Base, PAGE_BYTES, PLACES, Result, Store, StoreError, within};
 use super::{BEGIN_READ, BEGIN_WRITE, BYTES, Bound, Db, Handle, LOCK_STATE, NAME, RULE_FIRED, RULES, bound};
 use crate::audit;
 use crate::config::Quota;
 use async_trait::async_trait;
-use sqlx::{Database, QueryBuilder, Transaction, query, query_as, query_scalar};
+use sqlx::pool::PoolConnection;
+use sqlx::{Database, QueryBuilder, query, query_as, query_scalar, raw_sql};
 use std::collections::BTreeMap;
+use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -100,7 +103,10 @@ const READ_STATE: &str = "SELECT revision, audit_seq, audit_hash, bundle, change
 /// How long the texts of decisions are, without reading them.
 const SIZES: &str = "SELECT CAST(COALESCE(octet_length(d.context), 0) + COALESCE(octet_length(d.reason), 0) \
                      + octet_length(d.matched_rules) + octet_length(d.matched_policies) AS BIGINT) AS bytes FROM decisions d";
-const POLICY: &str = concat!(select_policies!("v.source"), " WHERE p.namespace = $1 AND p.id = $2");
+const POLICY: &str = concat!(
+    select_policies!("v.source"),
+    " WHERE p.namespace = $1 AND p.id = $2"
+);
 const BUNDLE: &str = concat!(select_bundles!(), " WHERE b.digest = $1");
 const ACTIVE_BUNDLE: &str = concat!(
     select_bundles!(),
@@ -109,9 +115,75 @@ const ACTIVE_BUNDLE: &str = concat!(
 
 type Connection = <Db as Database>::Connection;
 
+/// A transaction, rolled back when it is dropped.
+///
+/// # Invariants
+///
+/// - A connection on which a transaction could not be begun, committed or rolled back never serves again: nobody knows in
+///   which state it is. SQLite, where the disk is full, rolls back by itself; whoever believes that the transaction goes on
+///   could begin no other one for ever.
+/// - The one connection of a database in memory is kept whatever happens, because the data live in it. What is not certain
+///   there is rolled back, which does nothing where the transaction had ended.
+pub(super) struct Transaction {
+    /// Gone with the end.
+    connection: Option<PoolConnection<Db>>,
+    /// Its beginning or its end is under way, or failed.
+    doubtful: bool,
+    /// The data live elsewhere than in the connection.
+    replaceable: bool,
+}
+
+impl Transaction {
+    async fn begin(connection: PoolConnection<Db>, sql: &'static str, replaceable: bool) -> Result<Self> {
+        let mut transaction = Self {
+            connection: Some(connection),
+            doubtful: true,
+            replaceable,
+        };
+        raw_sql(sql).execute(transaction.connection()?).await?;
+        transaction.doubtful = false;
+        Ok(transaction)
+    }
+
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`] once it has ended, which nobody sees who has to give it away for that.
+    pub(super) fn connection(&mut self) -> Result<&mut Connection> {
+        let ended = || StoreError::Unavailable("the transaction has ended".to_owned());
+        Ok(&mut **self.connection.as_mut().ok_or_else(ended)?)
+    }
+
+    pub(super) async fn commit(mut self) -> Result<()> {
+        self.doubtful = true;
+        raw_sql("COMMIT").execute(self.connection()?).await?;
+        self.connection = None;
+        Ok(())
+    }
+}
+
+impl Drop for Transaction {
+    fn drop(&mut self) {
+        let Some(mut connection) = self.connection.take() else {
+            return;
+        };
+        let replaceable = self.replaceable;
+        if self.doubtful && replaceable {
+            return connection.close_on_drop();
+        }
+        // Without a runtime nothing is under way any more, and the end of the process ends the transaction.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move {
+                if raw_sql("ROLLBACK").execute(&mut *connection).await.is_err() && replaceable {
+                    connection.close_on_drop();
+                }
+            });
+        }
+    }
+}
+
 /// A transaction that holds the lock on the state.
-struct Write {
-    transaction: Transaction<'static, Db>,
+pub(super) struct Write {
+    pub(super) transaction: Transaction,
     state: State,
 }
 
@@ -145,7 +217,7 @@ impl Write {
         let (seq, revision) = (self.state.audit_seq + 1, self.state.revision);
         let previous = hash32(&self.state.audit_hash)?;
         let hash = audit::hash(&previous, seq, revision, &entry);
-        let connection = &mut *self.transaction;
+        let connection = self.transaction.connection()?;
         query::<Db>(
             "INSERT INTO audit (seq, at_ms, actor, action, target, namespace, request_id, detail, revision, previous, \
              hash) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
@@ -187,20 +259,39 @@ impl Write {
 }
 
 impl Handle {
-    /// A transaction that reads the decision log, and ends at `until`, as long as the second part of the answer lives.
-    async fn read_log(&self, until: Option<Instant>) -> Result<(Transaction<'static, Db>, Option<Bound>)> {
-        let mut read = self.readers().await?.begin_with(BEGIN_READ).await?;
+    /// Begins a transaction of reads, which see one moment.
+    async fn begin_read(&self) -> Result<Transaction> {
+        let connection = self.readers().await?.acquire().await?;
+        Transaction::begin(connection, BEGIN_READ, self.replaceable()).await
+    }
+
+    /// Begins a transaction that reads the decision log, and ends at `until`, as long as the second part of the answer lives.
+    async fn read_log(&self, until: Option<Instant>) -> Result<(Transaction, Option<Bound>)> {
+        let mut read = self.begin_read().await?;
         let bound = match until {
-            Some(until) => Some(bound(&mut read, until).await?),
+            Some(until) => Some(bound(read.connection()?, until).await?),
             None => None,
         };
         Ok((read, bound))
     }
 
-    async fn write(&self) -> Result<Write> {
-        let mut transaction = self.writers().await?.begin_with(BEGIN_WRITE).await?;
-        let state = state(LOCK_STATE, &mut transaction).await?;
+    /// Begins a transaction of writes.
+    async fn begin_write(&self) -> Result<Transaction> {
+        let connection = self.writers().await?.acquire().await?;
+        Transaction::begin(connection, BEGIN_WRITE, self.replaceable()).await
+    }
+
+    pub(super) async fn write(&self) -> Result<Write> {
+        let mut transaction = self.begin_write().await?;
+        let state = state(LOCK_STATE, transaction.connection()?).await?;
         Ok(Write { transaction, state })
+    }
+
+    /// Does a write within a time, and notes what became of it for [`Store::check_writes`].
+    async fn writing<T>(&self, limit: Duration, work: impl Future<Output = Result<T>> + Send) -> Result<T> {
+        let result = within(limit, work).await;
+        self.writes.note(&result);
+        result
     }
 }
 
@@ -209,6 +300,28 @@ async fn state(sql: &'static str, connection: &mut Connection) -> Result<State> 
         .fetch_optional(connection)
         .await?
         .ok_or_else(|| StoreError::Corrupt("the row of the state is gone".to_owned()))
+}
+
+/// The detail of an audit record with what a policy is after the write: its newest version with the digest of its text, and
+/// the version that decides. What the tables say can be compared with it later ([`audit::verify`]).
+fn described(detail: &str, record: &PolicyRecord) -> Result<String> {
+    let refused =
+        |error: serde_json::Error| StoreError::Refused(format!("the detail of an audit record: {error}"));
+    let mut detail: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_str(detail).map_err(refused)?;
+    detail.insert(audit::LATEST.to_owned(), record.latest.version.into());
+    detail.insert(audit::DIGEST.to_owned(), record.latest.digest.clone().into());
+    detail.insert(audit::ACTIVE.to_owned(), record.active_version.into());
+    serde_json::to_string(&detail).map_err(refused)
+}
+
+/// A policy whose newest text is the one that was stored.
+fn intact(row: PolicyRow) -> Result<PolicyRecord> {
+    let record = PolicyRecord::try_from(row)?;
+    Ok(PolicyRecord {
+        latest: unchanged(record.latest)?,
+        ..record
+    })
 }
 
 async fn head(connection: &mut Connection, key: &PolicyKey) -> Result<Option<Head>> {
@@ -463,6 +576,24 @@ impl Store for Handle {
         self.revision().await.map(|_| ())
     }
 
+    async fn check_writes(&self, fresh: Duration) -> Result<()> {
+        if self.writes.succeeded_within(fresh) {
+            return Ok(());
+        }
+        self.writing(SHORT, async {
+            let mut transaction = self.begin_write().await?;
+            // Forth and back: what changes nothing from the beginning is not written at all.
+            for sql in [
+                "UPDATE state SET changed_ms = changed_ms + 1 WHERE id = 1",
+                "UPDATE state SET changed_ms = changed_ms - 1 WHERE id = 1",
+            ] {
+                query::<Db>(sql).execute(transaction.connection()?).await?;
+            }
+            transaction.commit().await
+        })
+        .await
+    }
+
     async fn revision(&self) -> Result<u64> {
         within(SHORT, async {
             let mut connection = self.readers().await?.acquire().await?;
@@ -473,13 +604,13 @@ impl Store for Handle {
 
     async fn active(&self) -> Result<ActiveSet> {
         within(SHORT, async {
-            let mut read = self.readers().await?.begin_with(BEGIN_READ).await?;
-            let state = state(READ_STATE, &mut read).await?;
+            let mut read = self.begin_read().await?;
+            let state = state(READ_STATE, read.connection()?).await?;
             let deployment = match state.bundle {
                 Some(digest) => {
                     let bytes = query_scalar::<Db, Vec<u8>>("SELECT bytes FROM bundles WHERE digest = $1")
                         .bind(&digest)
-                        .fetch_optional(&mut *read)
+                        .fetch_optional(read.connection()?)
                         .await?
                         .ok_or_else(|| {
                             StoreError::Corrupt(format!("the active {} is gone", bundle_name(&digest)))
@@ -495,11 +626,11 @@ impl Store for Handle {
                         " JOIN policies p ON p.namespace = v.namespace AND p.id = v.id AND p.active = v.version \
                          ORDER BY v.id, v.namespace"
                     ))
-                    .fetch_all(&mut *read)
+                    .fetch_all(read.connection()?)
                     .await?;
                     Deployment::Policies(
                         rows.into_iter()
-                            .map(PolicyVersion::try_from)
+                            .map(|row| unchanged(row.try_into()?))
                             .collect::<Result<_>>()?,
                     )
                 }
@@ -525,7 +656,7 @@ impl Store for Handle {
                 .bind(clean(&key.id))
                 .fetch_optional(self.readers().await?)
                 .await?
-                .map(PolicyRecord::try_from)
+                .map(intact)
                 .transpose()
         })
         .await
@@ -609,20 +740,42 @@ impl Store for Handle {
             .bind(signed(version))
             .fetch_optional(self.readers().await?)
             .await?
-            .map(PolicyVersion::try_from)
+            .map(|row| unchanged(row.try_into()?))
             .transpose()
         })
         .await
     }
 
-    async fn write_policy(&self, write: &PolicyWrite, audit: &NewAudit) -> Result<PolicyRecord> {
+    async fn all_versions(&self, after: Option<(&PolicyKey, u64)>, limit: u32) -> Result<Vec<PolicyVersion>> {
         within(SHORT, async {
+            let first = PolicyKey::default();
+            let (key, version) = after.unwrap_or((&first, 0));
+            query_as::<Db, VersionRow>(concat!(
+                select_versions!("v.source"),
+                " WHERE (v.namespace, v.id, v.version) > ($1, $2, $3) \
+                 ORDER BY v.namespace, v.id, v.version LIMIT $4"
+            ))
+            .bind(clean(&key.namespace))
+            .bind(clean(&key.id))
+            .bind(signed(version))
+            .bind(i64::from(limit))
+            .fetch_all(self.readers().await?)
+            .await?
+            .into_iter()
+            .map(PolicyVersion::try_from)
+            .collect()
+        })
+        .await
+    }
+
+    async fn write_policy(&self, write: &PolicyWrite, audit: &NewAudit) -> Result<PolicyRecord> {
+        self.writing(SHORT, async {
             let key = &write.key;
             let mut change = self.write().await?;
-            let head = head(&mut change.transaction, key).await?;
+            let head = head(change.transaction.connection()?, key).await?;
             check(&key.id, write.expected, head.as_ref())?;
             let latest = match (&write.version, &head) {
-                (Some(version), _) => insert_version(&mut change.transaction, key, version).await?,
+                (Some(version), _) => insert_version(change.transaction.connection()?, key, version).await?,
                 (None, None) => return Err(StoreError::Missing(policy_name(&key.id))),
                 // A newer draft does not raise the revision, so that the base does not say which version was checked.
                 (None, Some(head))
@@ -633,7 +786,7 @@ impl Store for Handle {
                 (None, Some(head)) => head.latest,
             };
             if let Some(version) = &write.version {
-                count_version(&mut change.transaction, key, head.as_ref(), version, write.quota).await?;
+                count_version(change.transaction.connection()?, key, head.as_ref(), version, write.quota).await?;
             }
             let before = head.as_ref().and_then(|head| head.active);
             let (active, approved_by) = match write.activate {
@@ -663,15 +816,19 @@ impl Store for Handle {
             .bind(created_ms)
             .bind(audit.at_ms)
             .bind(signed(change.state.revision))
-            .execute(&mut *change.transaction)
+            .execute(change.transaction.connection()?)
             .await?;
             let record = query_as::<Db, PolicyRow>(POLICY)
                 .bind(clean(&key.namespace))
                 .bind(clean(&key.id))
-                .fetch_one(&mut *change.transaction)
-                .await?
-                .try_into()?;
-            change.commit(self, audit).await?;
+                .fetch_one(change.transaction.connection()?)
+                .await?;
+            let record = intact(record)?;
+            let audit = NewAudit {
+                detail: described(&audit.detail, &record)?,
+                ..audit.clone()
+            };
+            change.commit(self, &audit).await?;
             Ok(record)
         })
         .await
@@ -684,9 +841,9 @@ impl Store for Handle {
         base: Base,
         audit: &NewAudit,
     ) -> Result<u64> {
-        within(SHORT, async {
+        self.writing(SHORT, async {
             let mut change = self.write().await?;
-            let head = head(&mut change.transaction, key).await?;
+            let head = head(change.transaction.connection()?, key).await?;
             check(
                 &key.id,
                 expected.map_or(Expected::Any, Expected::Version),
@@ -696,18 +853,18 @@ impl Store for Handle {
                 if head.active.is_some() {
                     change.raise(base, audit.at_ms)?;
                 }
-                let bytes = text_of(&mut change.transaction, key, head.latest).await?;
+                let bytes = text_of(change.transaction.connection()?, key, head.latest).await?;
                 let less = Counted {
                     policies: -1,
                     bytes: -bytes,
                     history: 0,
                 };
-                count(&mut change.transaction, &key.namespace, less).await?;
+                count(change.transaction.connection()?, &key.namespace, less).await?;
             }
             query::<Db>("DELETE FROM policies WHERE namespace = $1 AND id = $2")
                 .bind(clean(&key.namespace))
                 .bind(clean(&key.id))
-                .execute(&mut *change.transaction)
+                .execute(change.transaction.connection()?)
                 .await?;
             Ok(change.commit(self, audit).await?.revision)
         })
@@ -720,7 +877,7 @@ impl Store for Handle {
         base: Base,
         audit: &NewAudit,
     ) -> Result<(BundleRecord, u64)> {
-        within(SHORT, async {
+        self.writing(SHORT, async {
             let mut change = self.write().await?;
             let done = query::<Db>(
                 "INSERT INTO bundles (digest, revision, policies, rules, author, created_ms, activated_ms, deployed, \
@@ -734,12 +891,12 @@ impl Store for Handle {
             .bind(bundle.created_ms)
             .bind(change.seq())
             .bind(&bundle.bytes[..])
-            .execute(&mut *change.transaction)
+            .execute(change.transaction.connection()?)
             .await?;
             let kept: i64 = query_scalar::<Db, i64>(
                 "SELECT CAST(COALESCE(SUM(length(bytes)), 0) AS BIGINT) FROM bundles",
             )
-            .fetch_one(&mut *change.transaction)
+            .fetch_one(change.transaction.connection()?)
             .await?;
             if done.rows_affected() > 0 && bundle.quota > 0 && kept > signed(bundle.quota) {
                 return Err(StoreError::Quota(format!(
@@ -753,11 +910,11 @@ impl Store for Handle {
             // The answer has to say what is active after this write, so the state is written before it is read.
             query::<Db>("UPDATE state SET bundle = $1 WHERE id = 1")
                 .bind(change.state.bundle.as_deref())
-                .execute(&mut *change.transaction)
+                .execute(change.transaction.connection()?)
                 .await?;
             let record = query_as::<Db, BundleRow>(BUNDLE)
                 .bind(&bundle.digest)
-                .fetch_one(&mut *change.transaction)
+                .fetch_one(change.transaction.connection()?)
                 .await?
                 .into();
             let revision = change.commit(self, audit).await?.revision;
@@ -767,7 +924,7 @@ impl Store for Handle {
     }
 
     async fn activate_bundle(&self, digest: Option<&str>, base: Base, audit: &NewAudit) -> Result<u64> {
-        within(SHORT, async {
+        self.writing(SHORT, async {
             let mut change = self.write().await?;
             match digest {
                 Some(digest) => deploy(&mut change, digest, base, audit.at_ms).await?,
@@ -856,10 +1013,10 @@ impl Store for Handle {
     }
 
     async fn change_key(&self, change: &KeyChange, audit: &NewAudit) -> Result<()> {
-        within(SHORT, async {
+        self.writing(SHORT, async {
             let mut write = self.write().await?;
             match change {
-                KeyChange::Create(key) => create_key(&mut write.transaction, key).await?,
+                KeyChange::Create(key) => create_key(write.transaction.connection()?, key).await?,
                 KeyChange::Rotate {
                     id,
                     hash,
@@ -867,7 +1024,7 @@ impl Store for Handle {
                     expires_ms,
                     by,
                 } => {
-                    let head = key_head(&mut write.transaction, id).await?;
+                    let head = key_head(write.transaction.connection()?, id).await?;
                     if head.revoked_ms.is_some() {
                         // Revoked is for ever, and the caller has not seen it yet.
                         return Err(StoreError::Conflict);
@@ -886,16 +1043,16 @@ impl Store for Handle {
                     .bind(expires_ms)
                     .bind(json(&rotated_by)?)
                     .bind(clean(id))
-                    .execute(&mut *write.transaction)
+                    .execute(write.transaction.connection()?)
                     .await?;
                 }
                 KeyChange::Revoke { id, at_ms } => {
                     // The first time counts: it says from when on the key was of no use.
-                    if key_head(&mut write.transaction, id).await?.revoked_ms.is_none() {
+                    if key_head(write.transaction.connection()?, id).await?.revoked_ms.is_none() {
                         query::<Db>("UPDATE api_keys SET revoked_ms = $1 WHERE id = $2")
                             .bind(at_ms)
                             .bind(clean(id))
-                            .execute(&mut *write.transaction)
+                            .execute(write.transaction.connection()?)
                             .await?;
                     }
                 }
@@ -910,8 +1067,8 @@ impl Store for Handle {
         if decisions.is_empty() {
             return Ok(());
         }
-        within(LONG, async {
-            let mut transaction = self.writers().await?.begin_with(BEGIN_WRITE).await?;
+        self.writing(LONG, async {
+            let mut transaction = self.begin_write().await?;
             for rows in decisions.chunks(ROWS) {
                 let mut lists = Vec::with_capacity(rows.len());
                 for row in rows {
@@ -942,10 +1099,10 @@ impl Store for Handle {
                 // Only a full chunk comes again often enough to keep its statement.
                 sql.build()
                     .persistent(rows.len() == ROWS)
-                    .execute(&mut *transaction)
+                    .execute(transaction.connection()?)
                     .await?;
             }
-            Ok(transaction.commit().await?)
+            transaction.commit().await
         })
         .await
     }
@@ -971,13 +1128,19 @@ impl Store for Handle {
             };
             let mut sql = QueryBuilder::<Db>::new(SIZES);
             matching(&mut sql, limit(page));
-            let sizes = sql.build_query_as::<SizeRow>().fetch_all(&mut *read).await?;
+            let sizes = sql
+                .build_query_as::<SizeRow>()
+                .fetch_all(read.connection()?)
+                .await?;
             let mut items = Vec::new();
             let fits = fitting(&sizes, page);
             if !sizes.is_empty() {
                 let mut sql = QueryBuilder::<Db>::new(select_decisions!());
                 matching(&mut sql, i64::try_from(fits).unwrap_or(i64::MAX));
-                items = sql.build_query_as::<DecisionRow>().fetch_all(&mut *read).await?;
+                items = sql
+                    .build_query_as::<DecisionRow>()
+                    .fetch_all(read.connection()?)
+                    .await?;
             }
             read.commit().await?;
             let last = items.last().filter(|_| sizes.len() > fits);
@@ -1004,13 +1167,19 @@ impl Store for Handle {
             };
             let mut sql = QueryBuilder::<Db>::new(SIZES);
             matching(&mut sql, limit(page));
-            let sizes = sql.build_query_as::<SizeRow>().fetch_all(&mut *read).await?;
+            let sizes = sql
+                .build_query_as::<SizeRow>()
+                .fetch_all(read.connection()?)
+                .await?;
             let mut items = Vec::new();
             let fits = fitting(&sizes, page);
             if !sizes.is_empty() {
                 let mut sql = QueryBuilder::<Db>::new(select_decisions!());
                 matching(&mut sql, i64::try_from(fits).unwrap_or(i64::MAX));
-                items = sql.build_query_as::<DecisionRow>().fetch_all(&mut *read).await?;
+                items = sql
+                    .build_query_as::<DecisionRow>()
+                    .fetch_all(read.connection()?)
+                    .await?;
             }
             read.commit().await?;
             let next = items
@@ -1038,7 +1207,10 @@ impl Store for Handle {
             );
             narrow(&mut sql, filter);
             sql.push(" GROUP BY d.decision");
-            let outcomes = sql.build_query_as::<OutcomeRow>().fetch_all(&mut *read).await?;
+            let outcomes = sql
+                .build_query_as::<OutcomeRow>()
+                .fetch_all(read.connection()?)
+                .await?;
             let mut sql =
                 QueryBuilder::<Db>::new("SELECT r.value AS rule, COUNT(*) AS count FROM decisions d ");
             sql.push(RULES).push(" WHERE 1 = 1");
@@ -1047,7 +1219,10 @@ impl Store for Handle {
                 .push(BYTES)
                 .push(" LIMIT ")
                 .push_bind(TOP_RULES);
-            let rules = sql.build_query_as::<RuleRow>().fetch_all(&mut *read).await?;
+            let rules = sql
+                .build_query_as::<RuleRow>()
+                .fetch_all(read.connection()?)
+                .await?;
             read.commit().await?;
             Ok(stats(&outcomes, rules))
         })
@@ -1055,21 +1230,24 @@ impl Store for Handle {
     }
 
     async fn prune_decisions(&self, before_ms: i64, limit: u32) -> Result<u64> {
-        within(LONG, async {
+        self.writing(LONG, async {
+            let mut transaction = self.begin_write().await?;
             let done = query::<Db>(
                 "DELETE FROM decisions WHERE seq IN (SELECT seq FROM decisions WHERE at_ms < $1 ORDER BY at_ms LIMIT $2)",
             )
             .bind(before_ms)
             .bind(i64::from(limit))
-            .execute(self.writers().await?)
+            .execute(transaction.connection()?)
             .await?;
+            transaction.commit().await?;
             Ok(done.rows_affected())
         })
         .await
     }
 
     async fn append_audit(&self, audit: &NewAudit) -> Result<AuditRecord> {
-        within(SHORT, async { self.write().await?.commit(self, audit).await }).await
+        self.writing(SHORT, async { self.write().await?.commit(self, audit).await })
+            .await
     }
 
     async fn audit(&self, after: u64, limit: u32) -> Result<Vec<AuditRecord>> {
@@ -1112,7 +1290,7 @@ async fn deploy(change: &mut Write, digest: &str, base: Base, at_ms: i64) -> Res
         .bind(at_ms)
         .bind(change.seq())
         .bind(clean(digest))
-        .execute(&mut *change.transaction)
+        .execute(change.transaction.connection()?)
         .await?;
     if done.rows_affected() == 0 {
         return Err(StoreError::Missing(bundle_name(digest)));

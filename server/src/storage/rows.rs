@@ -5,9 +5,10 @@
 
 use super::StoreError;
 use super::model::{
-    ApiKey, AuditRecord, BundleRecord, DecisionId, DecisionRecord, IdPlace, NewAudit, PolicyKey, PolicyRecord,
-    PolicyStatus, PolicyVersion,
+    ApiKey, AuditRecord, BundleRecord, DecisionId, DecisionRecord, IdPlace, NewAudit, PolicyKey,
+    PolicyRecord, PolicyStatus, PolicyVersion,
 };
+use crate::document;
 use crate::identity::{Scope, Scopes};
 use sqlx::FromRow;
 
@@ -60,6 +61,17 @@ impl TryFrom<VersionRow> for PolicyVersion {
             created_ms: row.created_ms,
         })
     }
+}
+
+/// The version, if its text is the one that was stored: what decides or is written anew must be what somebody wrote.
+pub(super) fn unchanged(version: PolicyVersion) -> Result<PolicyVersion, StoreError> {
+    if document::digest(&version.source) == version.digest {
+        return Ok(version);
+    }
+    Err(StoreError::Changed(format!(
+        "version {} of policy `{}`",
+        version.version, version.id
+    )))
 }
 
 /// A policy with its newest version.

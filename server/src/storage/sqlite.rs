@@ -9,6 +9,9 @@
 //! - Writers of this process queue for one connection and take SQLite's write lock as their transaction begins, so that
 //!   what they read stays true until they commit. Writers of other processes are waited for, five seconds at the
 //!   most.
+//! - A connection whose transaction did not end well is closed and replaced, so that a disk that was full, failed or was
+//!   read-only for a while is written to again without a restart.
+//! - The file, its log and its index (`-wal`, `-shm`) are for their owner only, whatever the folder and the umask.
 //! - In memory there is one connection, which is never given up: the data lives in it.
 //!
 //! # Not done here
@@ -16,6 +19,7 @@
 //! [`changed`](super::Store::changed) hears of changes by this process only; others show when the revision is read again.
 
 use super::signal::Signal;
+use super::writes::Writes;
 use super::{Result, StoreError};
 use sqlx::migrate::Migrator;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
@@ -73,6 +77,9 @@ pub struct Sqlite {
     readers: Pool<Db>,
     writer: Pool<Db>,
     signal: Signal,
+    writes: Writes,
+    /// The data live in a file, and not in the one connection.
+    in_file: bool,
 }
 
 impl fmt::Debug for Sqlite {
@@ -99,6 +106,7 @@ impl Sqlite {
                 StoreError::Unavailable(format!("cannot create {}: {error}", directory.display()))
             })?;
         }
+        own(path).map_err(|error| StoreError::Unavailable(format!("{}: {error}", path.display())))?;
         let options = common().filename(path).journal_mode(SqliteJournalMode::Wal);
         let pool = SqlitePoolOptions::new().acquire_timeout(ACQUIRE);
         let writing = options
@@ -111,6 +119,8 @@ impl Sqlite {
             readers: pool.max_connections(readers.max(1)).connect_lazy_with(options),
             writer,
             signal: Signal::default(),
+            writes: Writes::default(),
+            in_file: true,
         })
     }
 
@@ -133,6 +143,8 @@ impl Sqlite {
             readers: writer.clone(),
             writer,
             signal: Signal::default(),
+            writes: Writes::default(),
+            in_file: false,
         })
     }
 
@@ -142,6 +154,11 @@ impl Sqlite {
 
     async fn writers(&self) -> Result<&Pool<Db>> {
         Ok(&self.writer)
+    }
+
+    /// Whether a connection may be closed without its data.
+    fn replaceable(&self) -> bool {
+        self.in_file
     }
 
     /// Tells other processes in the transaction of a change: SQLite has no means.
@@ -178,6 +195,43 @@ async fn bound(connection: &mut sqlx::SqliteConnection, until: Instant) -> Resul
             !armed.load(Ordering::Acquire) || Instant::now() < until
         });
     Ok(bound)
+}
+
+/// Makes the file where it is missing, and sees to it that only its owner may read or write it. SQLite gives its log and its
+/// index the permissions of the file; those of an earlier version may have others.
+fn own(path: &Path) -> std::io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        options.mode(0o600);
+    }
+    options.open(path)?;
+    #[cfg(unix)]
+    for ending in ["", "-wal", "-shm"] {
+        let mut name = path.as_os_str().to_owned();
+        name.push(ending);
+        let path = Path::new(&name);
+        match restrict(path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                tracing::warn!(file = %path.display(), %error, "others than the owner can read the database");
+            }
+            Ok(()) | Err(_) => {}
+        }
+    }
+    Ok(())
+}
+
+/// Takes from everybody but the owner what a file allows them.
+#[cfg(unix)]
+fn restrict(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mode = std::fs::metadata(path)?.permissions().mode();
+    if mode & 0o077 == 0 {
+        return Ok(());
+    }
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode & 0o700))
 }
 
 fn common() -> SqliteConnectOptions {
@@ -229,6 +283,7 @@ async fn lock(pool: &Pool<Db>) -> sqlx::Result<Transaction<'static, Db>> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Store as _;
     use super::*;
 
     #[tokio::test]
@@ -246,6 +301,69 @@ mod tests {
                 .await
                 .unwrap();
             assert_eq!(mode, "wal");
+        }
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn only_the_owner_may_read_the_files() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::set_permissions(directory.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
+        let path = directory.path().join("db");
+        // As an earlier version left it.
+        std::fs::write(&path, "").unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o666)).unwrap();
+        let store = Sqlite::open(&path, 2).await.unwrap();
+        for name in ["db", "db-wal", "db-shm"] {
+            let meta = std::fs::metadata(directory.path().join(name)).unwrap();
+            assert_eq!(meta.permissions().mode() & 0o777, 0o600, "{name}");
+        }
+        store.shut().await;
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_is_left_in_a_transaction_is_replaced() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Sqlite::open(&directory.path().join("db"), 2).await.unwrap();
+        {
+            // As SQLite does where the disk is full: it ends the transaction, and the roll-back that follows fails.
+            let mut write = store.write().await.unwrap();
+            sqlx::query::<Db>("ROLLBACK")
+                .execute(write.transaction.connection().unwrap())
+                .await
+                .unwrap();
+        }
+        for _ in 0..2 {
+            store.check_writes(Duration::ZERO).await.unwrap();
+        }
+        let mut write = store.write().await.unwrap();
+        sqlx::query::<Db>("ROLLBACK")
+            .execute(write.transaction.connection().unwrap())
+            .await
+            .unwrap();
+        write.transaction.commit().await.unwrap_err();
+        store.check_writes(Duration::ZERO).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_is_in_memory_outlives_a_transaction_that_ends_badly() {
+        let store = Sqlite::in_memory().await.unwrap();
+        sqlx::query::<Db>("UPDATE state SET revision = 7")
+            .execute(&store.writer)
+            .await
+            .unwrap();
+        // Given up while it begins, while it works, and while it ends.
+        for polls in 0..40 {
+            let mut work = Box::pin(store.check_writes(Duration::ZERO));
+            for _ in 0..polls {
+                if futures_util::poll!(&mut work).is_ready() {
+                    break;
+                }
+                tokio::task::yield_now().await;
+            }
+            drop(work);
+            assert_eq!(store.revision().await.unwrap(), 7);
         }
     }
 }

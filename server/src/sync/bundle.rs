@@ -222,7 +222,7 @@ fn digest(policies: &Policies) -> String {
         .unwrap_or_default()
 }
 
-/// Writes a file as a whole or not at all.
+/// Writes a file as a whole or not at all, for its owner only.
 fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     use std::io::Write as _;
     let attempt = || -> std::io::Result<()> {
@@ -230,9 +230,24 @@ fn write(path: &Path, bytes: &[u8]) -> Result<()> {
             std::fs::create_dir_all(directory)?;
         }
         let part = path.with_extension("part");
-        let mut file = std::fs::File::create(&part)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
+        // One that a crash left may be open to others.
+        match std::fs::remove_file(&part) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+        let mut options = std::fs::OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::OpenOptionsExt as _;
+            options.mode(0o600);
+        }
+        let mut file = options.open(&part)?;
+        let written = file.write_all(bytes).and_then(|()| file.sync_all());
+        if let Err(error) = written {
+            drop(std::fs::remove_file(&part));
+            return Err(error);
+        }
         std::fs::rename(&part, path)
     };
     attempt().map_err(|error| failed(format!("{}: {error}", path.display())))
@@ -259,4 +274,29 @@ fn download(url: &Url, tag: Option<&str>) -> Result<Option<(Vec<u8>, Option<Stri
         .read_to_vec()
         .map_err(|error| unfetched(scrubbed(&error.to_string())))?;
     Ok(Some((bytes, tag)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::write;
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_kept_is_for_the_owner_only() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("bundle-last-good");
+        let open_to_all = |path: &std::path::Path| {
+            std::fs::write(path, "before").unwrap();
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o666)).unwrap();
+        };
+        open_to_all(&path);
+        open_to_all(&path.with_extension("part"));
+        write(&path, b"bytes").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"bytes");
+        assert_eq!(
+            std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
+    }
 }

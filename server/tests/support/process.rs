@@ -121,6 +121,27 @@ impl Client {
             .unwrap()
     }
 
+    /// Asks for bytes. The body is there where the answer is none.
+    #[track_caller]
+    pub(crate) fn get_bytes(&self, path: &str) -> Answer {
+        let request = ureq::http::Request::builder()
+            .method("GET")
+            .uri(format!("{}{path}", self.base))
+            .header("accept", "application/octet-stream");
+        self.run(request, "").unwrap()
+    }
+
+    /// Puts bytes, which must be taken.
+    #[track_caller]
+    pub(crate) fn put_bytes(&self, path: &str, bytes: &[u8]) {
+        let request = ureq::http::Request::builder()
+            .method("PUT")
+            .uri(format!("{}{path}", self.base))
+            .header("content-type", "application/octet-stream");
+        let response = self.agent.run(request.body(bytes.to_vec()).unwrap()).unwrap();
+        assert_eq!(response.status().as_u16(), 200);
+    }
+
     /// As [`Client::json`], if the version is still this one.
     #[track_caller]
     pub(crate) fn json_if(&self, method: &str, path: &str, version: &str, body: &Value) -> Answer {
@@ -171,19 +192,42 @@ impl Policyd {
     /// Starts one, and waits until it is ready, or would be if a policy were active.
     pub(crate) fn start(settings: &[(&str, &str)]) -> Self {
         let policyd = Self::launch(settings);
+        policyd.wait_until_ready();
+        policyd
+    }
+
+    fn wait_until_ready(&self) {
         until("policyd is ready", || {
-            let ready = policyd.client.ready();
+            let ready = self.client.ready();
             ready["status"] != "unready"
                 || ready["reasons"][0]
                     .as_str()
                     .is_some_and(|reason| reason.starts_with("no policy is active"))
         });
+    }
+
+    /// As [`Policyd::start`], with this mask of permissions.
+    pub(crate) fn start_with_umask(umask: &str, settings: &[(&str, &str)]) -> Self {
+        let policyd = command(settings);
+        let mut shell = Command::new("sh");
+        shell
+            .args(["-c", &format!("umask {umask} && exec \"$0\"")])
+            .arg(policyd.get_program())
+            .env_clear()
+            .envs(
+                policyd
+                    .get_envs()
+                    .filter_map(|(name, value)| Some((name, value?))),
+            )
+            .stdin(Stdio::null());
+        let policyd = Self::launched(shell);
+        policyd.wait_until_ready();
         policyd
     }
 
     /// Starts one, and waits until it listens.
     pub(crate) fn launch(settings: &[(&str, &str)]) -> Self {
-        Self::spawn(command(settings))
+        Self::launched(command(settings))
     }
 
     /// As [`Policyd::launch`], with a process that may have so many files open, and ready.
@@ -196,12 +240,12 @@ impl Policyd {
         }
         shell.args(["-c", &format!("ulimit -n {files} && exec \"$0\"")]);
         shell.arg(policyd.get_program());
-        let policyd = Self::spawn(shell);
+        let policyd = Self::launched(shell);
         until("policyd is ready", || policyd.client.is("ready"));
         policyd
     }
 
-    fn spawn(mut command: Command) -> Self {
+    fn launched(mut command: Command) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let mut child = command
             .current_dir(directory.path())

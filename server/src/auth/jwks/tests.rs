@@ -251,11 +251,14 @@ async fn a_key_that_is_new_at_the_issuer_is_found_and_made_up_ones_do_not_ask_it
         assert!(set.key(Algorithm::ES256, Some("1")).await.is_ok());
     }
     assert_eq!(issuer.asked(), 1, "known keys do not ask");
+    let start = std::time::Instant::now();
     for n in 0..100 {
         let made_up = set.key(Algorithm::ES256, Some(&format!("x{n}"))).await;
         assert_eq!(made_up.unwrap_err(), TokenError::UnknownKey);
     }
-    assert!(issuer.asked() <= 2, "asked {} times", issuer.asked());
+    // Once, and again for as often as the time between two questions passed.
+    let most = 2 + (start.elapsed().as_millis() / ON_DEMAND.demand.as_millis()) as usize;
+    assert!(issuer.asked() <= most, "asked {} times", issuer.asked());
     // The issuer rotates; the first token with the new key makes the set read again.
     issuer.say(200, key_set([first.jwk("1"), second.jwk("2")]));
     tokio::time::sleep(ON_DEMAND.demand).await;
@@ -296,10 +299,15 @@ async fn the_last_good_keys_outlive_an_issuer_in_trouble() {
     assert!(set.find(Algorithm::EdDSA, Some("1")).is_err());
     // The task that reads again ends with the set.
     drop(set);
-    tokio::time::sleep(FAST.poll * 3).await;
-    let before = issuer.asked();
-    tokio::time::sleep(FAST.poll * 5).await;
-    assert_eq!(issuer.asked(), before);
+    // A question may be under way.
+    for _ in 0..50 {
+        let before = issuer.asked();
+        tokio::time::sleep(FAST.poll * 5).await;
+        if issuer.asked() == before {
+            return;
+        }
+    }
+    panic!("the issuer is asked for ever");
 }
 
 #[tokio::test]

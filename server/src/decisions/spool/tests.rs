@@ -234,3 +234,28 @@ fn a_folder_that_fails_is_told_and_used_again_when_it_is_back() {
     assert!(spool.is_empty());
     assert_eq!(segments(&here).len(), 1);
 }
+
+#[test]
+fn a_segment_that_cannot_be_read_lets_the_others_pass_and_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let spool = Spool::open(folder.path(), MOST).unwrap();
+    push(&spool, 0..3);
+    let first = spool.oldest().unwrap();
+    let aside = folder.path().join("aside");
+    fs::rename(&first.path, &aside).unwrap();
+    push(&spool, 3..5);
+    assert!(spool.oldest().unwrap().found.is_err());
+    let bytes = spool.bytes();
+    spool.put_behind(first.number);
+    assert_eq!(spool.bytes(), bytes, "it is not forgotten");
+    // What comes later comes out later.
+    push(&spool, 5..7);
+    assert_eq!(take(&spool).unwrap(), [3, 4]);
+    assert!(spool.oldest().unwrap().found.is_err());
+    fs::rename(&aside, &first.path).unwrap();
+    assert_eq!(drain(&spool), [0, 1, 2, 5, 6]);
+    assert!(spool.is_empty());
+    // One that is not there any more is no reason to stop.
+    spool.put_behind(first.number);
+    assert!(spool.oldest().is_none());
+}
