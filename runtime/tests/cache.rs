@@ -311,7 +311,7 @@ fn namespaces_lists_of_policies_and_modes_do_not_share() {
     }
     assert!(kept > 20, "{kept}");
     // The same set of policies in another order.
-    let turned = list(&["tokens", "all", "tokens"]);
+    let turned = list(&["tokens", "all"]);
     assert!(ask(&mut client, None, Some(&turned), Mode::All).is_some());
     assert_eq!(cache.stats().misses(), kept);
 }

@@ -250,7 +250,8 @@ impl Raw {
             } else {
                 setting.value == "BYTES" && value::bytes(text) == Some(0)
             };
-            if off {
+            // That a secret is empty is a problem of its own.
+            if off || (setting.secret && text.trim().is_empty()) {
                 continue;
             }
             for needed in setting
