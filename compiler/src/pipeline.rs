@@ -3,7 +3,7 @@
 //!
 //! The first half is `unit.rs`, whose results a [`crate::Compiler`] keeps; each line of `make` is one stage of the
 //! second half and returns a named type. There is one path: compiling once is compiling with nothing kept. Between the
-//! halves the journey ends when an error has been reported; anywhere when a limit of the set is exceeded ([`Room`]) or
+//! halves the journey ends when an error has been reported; anywhere when a limit of the set is exceeded (`Room`) or
 //! when [`Options::stop`] says so.
 
 use crate::limits::{self, Ended, Room};

@@ -15,7 +15,7 @@
 //! - With authentication configured, no request without a valid token or key gets an identity, whatever else fails.
 //! - A request has one credential. Two are refused, in two headers or in one header twice, because whoever stands in front
 //!   may look at the other one; and so is one that is no text.
-//! - Callers of an address that failed too often are refused unread ([`failures`]), but for credentials that were good before.
+//! - Callers of an address that failed too often are refused unread (`failures`), but for credentials that were good before.
 //! - Refusals tell the honest what is wrong (expired, other issuer) and say nothing of keys, secrets or records.
 
 pub mod api_key;

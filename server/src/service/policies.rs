@@ -7,7 +7,7 @@
 //! # Namespaces
 //!
 //! A policy is told by its namespace and id. Callers name it by its id alone, where what they see makes the namespace clear
-//! ([`Service::locate`]); no answer depends on policies of namespaces that they do not see.
+//! (`Service::locate`); no answer depends on policies of namespaces that they do not see.
 
 use super::simulate::{key_of, only};
 use super::{Call, Service};
