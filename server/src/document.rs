@@ -219,7 +219,12 @@ pub fn problems(map: &SourceMap, diagnostics: &[Diagnostic], sight: &Sight) -> V
         column: 1,
         help: Vec::new(),
     };
-    let told = diagnostics.iter().filter_map(|d| {
+    // What is said of the whole set, such as how many policies it has, is not for who sees a part of it.
+    let of_the_set = |d: &&Diagnostic| d.code == policy_grammar::codes::Code::MixedNamespaces;
+    let diagnostics = diagnostics
+        .iter()
+        .filter(|d| sight.within.is_none() || !of_the_set(d));
+    let told = diagnostics.filter_map(|d| {
         if sight.sees(name(d.primary.span.file)) {
             Some(problem(d))
         } else {

@@ -473,6 +473,42 @@ async fn approve(server: &Running, key: &str, id: &str) -> Answer {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_number_is_a_version_of_the_policy_that_was_looked_at() {
+    let server = Running::start(&[("API_KEYS_ENABLED", "true"), ("APPROVAL_REQUIRED", "true")]).await;
+    let ann = operator_key(&server, "ann", &["policy.author"]).await;
+    let bob = operator_key(&server, "bob", &["policy.approver", "policy.author"]).await;
+    let as_key = async |key: &str, send: Send| send.header("x-api-key", key).to(&server).await;
+    let create =
+        |namespace: &str| send("POST", "/api/v1/policies").yaml(&policy("limits", namespace, "m", "active"));
+    assert_eq!(as_key(&ann, create("team")).await.status, 201);
+    let seen = as_key(&bob, send("GET", "/api/v1/policies/limits")).await;
+    assert_eq!(
+        (seen.header("etag"), &seen.json()["namespace"]),
+        ("\"1\"", &json!("team"))
+    );
+    // After the look, another policy of the id and the number takes its place.
+    let gone = send("DELETE", "/api/v1/policies/limits?namespace=team");
+    assert_eq!(as_key(&ann, gone).await.status, 204);
+    assert_eq!(as_key(&ann, create("global")).await.status, 201);
+    let number = |send: Send| send.header("if-match", "\"1\"");
+    let active = json!({"status": "active"});
+    for one in [
+        send("PATCH", "/api/v1/policies/limits/status").json(&active),
+        send("POST", "/api/v1/policies/limits/rollback").json(&json!({"version": 1})),
+        send("DELETE", "/api/v1/policies/limits"),
+    ] {
+        let refused = as_key(&bob, number(one)).await;
+        assert_eq!(
+            (refused.status, refused.json()["code"].as_str()),
+            (409, Some("ambiguous_policy"))
+        );
+    }
+    nothing_active(&as_key(&bob, send("GET", "/api/v1/policies/limits")).await);
+    let named = send("PATCH", "/api/v1/policies/limits/status?namespace=global").json(&active);
+    assert_eq!(as_key(&bob, number(named)).await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_approval_names_what_was_reviewed() {
     let server = Running::start(&[("API_KEYS_ENABLED", "true"), ("APPROVAL_REQUIRED", "true")]).await;
     let ann = operator_key(&server, "ann", &["policy.author"]).await;

@@ -127,6 +127,12 @@ pub async fn make_key(
     }
     let namespaces = match (new.namespaces, maker.namespaces.as_deref()) {
         (Some(named), _) => {
+            // Nobody who is bound to namespaces would see it again.
+            if named.is_empty() && maker.namespaces.is_some() {
+                return Err(malformed(
+                    "`namespaces` is empty: leave it out for all of your own",
+                ));
+            }
             if named.iter().any(String::is_empty) {
                 return Err(malformed("`namespaces` holds an empty name"));
             }
@@ -233,7 +239,11 @@ impl Service {
         call.require(Scope::Keys)?;
         let limit = page.limit as usize;
         let mut seen: Vec<ApiKey> = Vec::new();
-        let mut part = page.clone();
+        // Read in large parts: most of them may be keys of others.
+        let mut part = Page {
+            limit: page.limit.max(500),
+            ..page.clone()
+        };
         // The cursor is the last key that is shown, never one that is not.
         while seen.len() <= limit {
             let slice = self.store.keys(&part).await?;

@@ -75,7 +75,7 @@ fn ambiguous(id: &str, namespaces: &[&str]) -> ServiceError {
     };
     ServiceError::new(
         Code::AmbiguousPolicy,
-        format!("the namespaces {names}{more} have a policy `{id}`: name one with `namespace`"),
+        format!("the namespaces {names}{more} have or had a policy `{id}`: name one with `namespace`"),
     )
 }
 
@@ -145,6 +145,7 @@ impl Service {
         expected: Option<u64>,
     ) -> Result<Written> {
         self.may_write(call)?;
+        self.numbered(call, name, expected).await?;
         let key = self.readable(call, name).await?.latest.key();
         call.require_namespace(&key.namespace)?;
         let old = self
@@ -227,6 +228,7 @@ impl Service {
         let approves = self.approval && status == PolicyStatus::Active;
         call.require(if approves { Scope::Approve } else { Scope::Write })?;
         self.writable()?;
+        self.numbered(call, name, expected).await?;
         let current = self.readable(call, name).await?;
         let latest = &current.latest;
         let key = latest.key();
@@ -331,6 +333,7 @@ impl Service {
         expected: Option<u64>,
     ) -> Result<()> {
         self.may_write(call)?;
+        self.numbered(call, name, expected).await?;
         let current = self.readable(call, name).await?;
         let key = current.latest.key();
         call.require_namespace(&key.namespace)?;
@@ -421,16 +424,26 @@ impl Service {
     /// The state to change, following the store; an error where policies cannot be changed here.
     async fn changeable(&self, call: Call<'_>) -> Result<active::Change<'_>> {
         let mut state = self.active.change_for(call.work()).await?;
-        self.active.follow_locked(&*self.store, &mut state).await?;
+        // What is wrong with what is stored may be wrong with anybody's policies.
+        let what = "this server cannot run what is stored";
+        let bound = call.identity.namespaces.is_some();
+        let followed = self.active.follow_locked(&*self.store, &mut state).await;
+        followed.map_err(|error| match error.code {
+            Code::PolicyInvalid | Code::TextChanged | Code::InvalidBundle | Code::UntrustedBundle
+                if bound =>
+            {
+                ServiceError::new(Code::NotReady, what)
+            }
+            _other => error,
+        })?;
         if let Some(failure) = &self.active.info().failure {
-            // Only another version of this program can have stored it, and only that can tell what fits to it. What is wrong
-            // with it may be wrong with anybody's policies.
-            let what = "this server cannot run what is stored";
+            // Only another version of this program can have stored it, and only that can tell what fits to it.
             return Err(ServiceError::new(
                 Code::NotReady,
-                match call.identity.namespaces {
-                    None => format!("{what}: {failure}"),
-                    Some(_) => what.to_owned(),
+                if bound {
+                    what.to_owned()
+                } else {
+                    format!("{what}: {failure}")
                 },
             ));
         }
@@ -555,6 +568,26 @@ impl Service {
             }
         }
         Err(ServiceError::not_found("policy", id))
+    }
+
+    /// Looks whether a number says which policy it is a version of. Numbers count in each namespace by themselves, so that one
+    /// who looked at a policy that is gone by now must not mean another one of its id and number.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::AmbiguousPolicy`] for a number without a namespace, where several namespaces of the caller ever had the id.
+    async fn numbered(&self, call: Call<'_>, name: PolicyName<'_>, number: Option<u64>) -> Result<()> {
+        if number.is_none() || name.namespace.is_some() {
+            return Ok(());
+        }
+        let among = call.identity.readable();
+        let places = self.store.places(name.id, among.as_deref()).await?;
+        let namespaces = places.iter().map(|place| place.namespace.as_str());
+        let own: Vec<&str> = namespaces.filter(|n| call.identity.may_touch(n)).collect();
+        match own.as_slice() {
+            [] | [_] => Ok(()),
+            several => Err(ambiguous(name.id, several)),
+        }
     }
 
     /// A policy that the caller may read; otherwise there is none.

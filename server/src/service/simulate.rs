@@ -13,6 +13,7 @@ use crate::error::{Code, Result, ServiceError};
 use crate::heavy::Stop;
 use crate::identity::{GLOBAL, Scope};
 use crate::limits::Route;
+use crate::storage::PLACES;
 use crate::storage::model::{IdPlace, PolicyKey, PolicyVersion};
 use policy_compiler::Compiler;
 use policy_grammar::ast::{Policy, Status};
@@ -271,6 +272,12 @@ impl Service {
                         .store
                         .places(id, among.as_ref().map(<[String; 2]>::as_slice))
                         .await?;
+                    if places.len() >= PLACES {
+                        return Err(ServiceError::new(
+                            Code::AmbiguousPolicy,
+                            format!("many namespaces have or had a policy `{id}`: name one with `namespace`"),
+                        ));
+                    }
                     let before = extra.documents.len();
                     let readable =
                         |place: &&IdPlace| place.exists && call.identity.may_read(&place.namespace);
