@@ -455,14 +455,15 @@ impl PolicyEngine {
         options: &EvaluateOptions<'_>,
         step: Step,
     ) -> Result<Reached<'w>, EvaluateError> {
-        let policies = self.shared.deciding(options);
         let settings = &self.shared.settings;
-        if options.trace || !policies.module.derived_fields().all(key::pure) {
-            LocalStats::add(&cache.stats.bypassed, 1);
-            let answer = worker.evaluate_json(&policies, settings, context, options)?;
-            return Ok(Reached::Answer(answer, None));
-        }
-        worker.step(&policies, settings, cache, context, options, step)
+        self.shared.with_policies(options, |policies| {
+            if options.trace || !policies.module.derived_fields().all(key::pure) {
+                LocalStats::add(&cache.stats.bypassed, 1);
+                let answer = worker.evaluate_json(policies, settings, context, options)?;
+                return Ok(Reached::Answer(answer, None));
+            }
+            worker.step(policies, settings, cache, context, options, step)
+        })
     }
 }
 

@@ -5,14 +5,13 @@ use crate::error::{BuildError, EvaluateError, LoadError};
 use crate::response::Response;
 use crate::snapshot::Policies;
 use crate::worker::{Answer, DEFAULT_DERIVE, DefaultDecision, Evaluated, Verdict, Worker};
-use arc_swap::{ArcSwap, Guard};
+use arc_swap::ArcSwap;
 use policy_bytecode::bundle::PublicKey;
 use policy_primitives::prices::PriceTable;
 use policy_vm::{Mode, Scope};
 use serde::Serialize;
 use std::borrow::Cow;
 use std::cell::RefCell;
-use std::ops::Deref;
 use std::sync::Arc;
 use thread_local::ThreadLocal;
 
@@ -122,29 +121,17 @@ impl Chosen {
     }
 }
 
-/// The policies that decide about one request.
-pub(crate) enum Deciding<'d> {
-    Active(Guard<Arc<Policies>>),
-    Chosen(&'d Policies),
-}
-
-impl Deref for Deciding<'_> {
-    type Target = Policies;
-
-    fn deref(&self) -> &Policies {
-        match self {
-            Self::Active(policies) => policies,
-            Self::Chosen(policies) => policies,
-        }
-    }
-}
-
 impl Shared {
-    /// Those that were chosen, or those that are active now.
-    pub(crate) fn deciding<'d>(&self, options: &EvaluateOptions<'d>) -> Deciding<'d> {
+    /// Does something with the policies that were chosen, or with those that are active now.
+    #[inline]
+    pub(crate) fn with_policies<R>(
+        &self,
+        options: &EvaluateOptions<'_>,
+        work: impl FnOnce(&Policies) -> R,
+    ) -> R {
         match options.chosen {
-            Some(chosen) => Deciding::Chosen(&chosen.policies),
-            None => Deciding::Active(self.active.load()),
+            Some(chosen) => work(&chosen.policies),
+            None => work(&self.active.load()),
         }
     }
 }
@@ -178,8 +165,11 @@ impl PolicyEngine {
         context: &[u8],
         options: &EvaluateOptions<'_>,
     ) -> Result<Response, EvaluateError> {
-        let policies = self.shared.deciding(options);
-        self.with_worker(|worker| worker.evaluate_owned(&policies, &self.shared.settings, context, options))
+        self.shared.with_policies(options, |policies| {
+            self.with_worker(|worker| {
+                worker.evaluate_owned(policies, &self.shared.settings, context, options)
+            })
+        })
     }
 
     /// Finds the policies that the options name, for whoever is about to ask several times ([`EvaluateOptions::chosen`]).
@@ -238,8 +228,9 @@ impl PolicyEngine {
         context: &[u8],
         options: &EvaluateOptions<'_>,
     ) -> Result<Answer<'w>, EvaluateError> {
-        let policies = self.shared.deciding(options);
-        worker.evaluate_json(&policies, &self.shared.settings, context, options)
+        self.shared.with_policies(options, |policies| {
+            worker.evaluate_json(policies, &self.shared.settings, context, options)
+        })
     }
 
     /// Decides with memory of the caller's, without making a response: no reason, request id, time, JSON or trace. The
@@ -274,8 +265,9 @@ impl PolicyEngine {
         context: &[u8],
         options: &EvaluateOptions<'_>,
     ) -> Result<Verdict<'w>, EvaluateError> {
-        let policies = self.shared.deciding(options);
-        worker.decide(&policies, &self.shared.settings, context, options)
+        self.shared.with_policies(options, |policies| {
+            worker.decide(policies, &self.shared.settings, context, options)
+        })
     }
 
     fn with_worker<R>(&self, f: impl FnOnce(&mut Worker) -> R) -> R {

@@ -12,7 +12,7 @@ use policy_bytecode::module::Decision;
 use policy_bytecode::predicate::{PredOp, PredOperand};
 use policy_grammar::Diagnostic;
 use policy_grammar::codes::Code;
-use policy_primitives::prices::{PriceTable, Resolution, canonical_name};
+use policy_primitives::prices::{PriceTable, Resolution, canonical_name, family_name};
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
@@ -31,6 +31,10 @@ static NAMES: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
     });
     names
 });
+
+/// Every family that `llm.modelFamily` has, by the built-in price table.
+pub(super) static FAMILIES: LazyLock<BTreeSet<&str>> =
+    LazyLock::new(|| NAMES.iter().map(|name| family_name(name)).collect());
 
 pub(super) fn check(program: &Program, diagnostics: &mut Vec<Diagnostic>) {
     for rule in program.policies.iter().flat_map(|p| &p.rules) {

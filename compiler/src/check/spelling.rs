@@ -4,6 +4,7 @@
 //! is spelt otherwise makes a rule that never fires and looks as if it did.
 
 use super::each_test;
+use super::models::FAMILIES;
 use crate::fields::dotted;
 use crate::hir::{Program, Test};
 use policy_bytecode::Const;
@@ -11,7 +12,7 @@ use policy_bytecode::predicate::{PredOp, PredOperand};
 use policy_grammar::Diagnostic;
 use policy_grammar::codes::Code;
 use policy_primitives::normalize::normalize;
-use policy_primitives::prices::{PriceTable, Resolution, canonical_name, family_name};
+use policy_primitives::prices::{PriceTable, Resolution, canonical_name};
 use regex_syntax::hir::{Hir, HirKind};
 
 /// A field that the engine spells.
@@ -55,12 +56,7 @@ impl Spelt {
             },
             Self::Family => {
                 let lower = text.to_lowercase();
-                let known = |entry| {
-                    let mut name = String::new();
-                    canonical_name(entry, &mut name);
-                    family_name(&name) == lower
-                };
-                (lower != text && PriceTable::builtin().entries().iter().any(known)).then_some(lower)
+                (lower != text && FAMILIES.contains(lower.as_str())).then_some(lower)
             }
         }
     }

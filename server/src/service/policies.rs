@@ -66,7 +66,7 @@ struct Change<'w> {
 }
 
 /// The error where an id alone does not say which policy is meant. Names only namespaces of the caller.
-fn ambiguous(id: &str, namespaces: &[&str]) -> ServiceError {
+fn ambiguous(id: &str, namespaces: &[String]) -> ServiceError {
     let names = namespaces.join(", ");
     let more = if namespaces.len() < PLACES {
         ""
@@ -145,8 +145,7 @@ impl Service {
         expected: Option<u64>,
     ) -> Result<Written> {
         self.may_write(call)?;
-        self.numbered(call, name, expected).await?;
-        let key = self.readable(call, name).await?.latest.key();
+        let key = self.readable(call, name, expected.is_some()).await?.latest.key();
         call.require_namespace(&key.namespace)?;
         let old = self
             .store
@@ -228,8 +227,7 @@ impl Service {
         let approves = self.approval && status == PolicyStatus::Active;
         call.require(if approves { Scope::Approve } else { Scope::Write })?;
         self.writable()?;
-        self.numbered(call, name, expected).await?;
-        let current = self.readable(call, name).await?;
+        let current = self.readable(call, name, expected.is_some()).await?;
         let latest = &current.latest;
         let key = latest.key();
         call.require_namespace(&key.namespace)?;
@@ -333,8 +331,7 @@ impl Service {
         expected: Option<u64>,
     ) -> Result<()> {
         self.may_write(call)?;
-        self.numbered(call, name, expected).await?;
-        let current = self.readable(call, name).await?;
+        let current = self.readable(call, name, expected.is_some()).await?;
         let key = current.latest.key();
         call.require_namespace(&key.namespace)?;
         let audit = call.audit(
@@ -522,13 +519,15 @@ impl Service {
     }
 
     /// Which policy a caller means: the one in the namespace that they name; else the one of their own namespaces; else that of
-    /// `global`. Policies that are there come before those of which only versions are left.
+    /// `global`. Policies that are there come before those of which only versions are left, unless a version is `numbered`:
+    /// numbers count in each namespace by themselves, so that one who looked at a policy that is gone by now must not mean
+    /// another one of its id and number.
     ///
     /// # Errors
     ///
     /// [`Code::Forbidden`] for a namespace that is not theirs to read, [`Code::NotFound`], [`Code::AmbiguousPolicy`] where
-    /// several of their own namespaces have the id.
-    async fn locate(&self, call: Call<'_>, name: PolicyName<'_>) -> Result<PolicyKey> {
+    /// several of their own namespaces have the id, or ever had it where a version is numbered.
+    async fn locate(&self, call: Call<'_>, name: PolicyName<'_>, numbered: bool) -> Result<PolicyKey> {
         let id = name.id;
         if let Some(namespace) = name.namespace {
             if !call.identity.may_read(namespace) {
@@ -552,13 +551,19 @@ impl Service {
                     .collect()
             }
         };
+        let own = |places: &mut dyn Iterator<Item = &IdPlace>| -> Vec<String> {
+            places
+                .map(|place| &place.namespace)
+                .filter(|namespace| call.identity.may_touch(namespace))
+                .cloned()
+                .collect()
+        };
+        if numbered && let several @ [_, _, ..] = own(&mut places.iter()).as_slice() {
+            return Err(ambiguous(id, several));
+        }
         for exists in [true, false] {
             let there = || places.iter().filter(|place| place.exists == exists);
-            let own: Vec<&str> = there()
-                .map(|place| place.namespace.as_str())
-                .filter(|namespace| call.identity.may_touch(namespace))
-                .collect();
-            match own.as_slice() {
+            match own(&mut there()).as_slice() {
                 [] => {}
                 [only] => return Ok(PolicyKey::new(only, id)),
                 several => return Err(ambiguous(id, several)),
@@ -570,29 +575,9 @@ impl Service {
         Err(ServiceError::not_found("policy", id))
     }
 
-    /// Looks whether a number says which policy it is a version of. Numbers count in each namespace by themselves, so that one
-    /// who looked at a policy that is gone by now must not mean another one of its id and number.
-    ///
-    /// # Errors
-    ///
-    /// [`Code::AmbiguousPolicy`] for a number without a namespace, where several namespaces of the caller ever had the id.
-    async fn numbered(&self, call: Call<'_>, name: PolicyName<'_>, number: Option<u64>) -> Result<()> {
-        if number.is_none() || name.namespace.is_some() {
-            return Ok(());
-        }
-        let among = call.identity.readable();
-        let places = self.store.places(name.id, among.as_deref()).await?;
-        let namespaces = places.iter().map(|place| place.namespace.as_str());
-        let own: Vec<&str> = namespaces.filter(|n| call.identity.may_touch(n)).collect();
-        match own.as_slice() {
-            [] | [_] => Ok(()),
-            several => Err(ambiguous(name.id, several)),
-        }
-    }
-
     /// A policy that the caller may read; otherwise there is none.
-    async fn readable(&self, call: Call<'_>, name: PolicyName<'_>) -> Result<PolicyRecord> {
-        let key = self.locate(call, name).await?;
+    async fn readable(&self, call: Call<'_>, name: PolicyName<'_>, numbered: bool) -> Result<PolicyRecord> {
+        let key = self.locate(call, name, numbered).await?;
         let record = match self.origin {
             Origin::Store => self.store.policy(&key).await?.map(|record| self.deciding(record)),
             Origin::Directory(_) | Origin::BundleFile(_) | Origin::BundleUrl(_) => self
@@ -653,7 +638,7 @@ impl Service {
     /// [`Code::NotFound`], [`Code::Forbidden`], store errors.
     pub async fn policy(&self, call: Call<'_>, name: PolicyName<'_>) -> Result<PolicyRecord> {
         call.require(Scope::Read)?;
-        self.readable(call, name).await
+        self.readable(call, name, false).await
     }
 
     /// Policies, in the order of their ids, then of their namespaces.
@@ -772,14 +757,14 @@ impl Service {
     ) -> Result<Slice<PolicyVersion>> {
         call.require(Scope::Read)?;
         if self.origin != Origin::Store {
-            let only = self.readable(call, name).await?.latest;
+            let only = self.readable(call, name, false).await?.latest;
             let seen = page.after.is_some();
             return Ok(Slice {
                 items: if seen { Vec::new() } else { vec![only] },
                 next: None,
             });
         }
-        let key = self.locate(call, name).await?;
+        let key = self.locate(call, name, false).await?;
         let slice = self.store.versions(&key, page).await?;
         if slice.items.is_empty() && page.after.is_none() {
             return Err(ServiceError::not_found("policy", name.id));
@@ -801,11 +786,11 @@ impl Service {
         call.require(Scope::Read)?;
         let found = match self.origin {
             Origin::Store => {
-                let key = self.locate(call, name).await?;
+                let key = self.locate(call, name, false).await?;
                 self.store.version(&key, version).await?
             }
             Origin::Directory(_) | Origin::BundleFile(_) | Origin::BundleUrl(_) => {
-                Some(self.readable(call, name).await?.latest).filter(|only| only.version == version)
+                Some(self.readable(call, name, false).await?.latest).filter(|only| only.version == version)
             }
         };
         found.ok_or_else(|| ServiceError::not_found("version", &format!("{}/{version}", name.id)))

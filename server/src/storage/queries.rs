@@ -275,6 +275,35 @@ impl Handle {
         Ok((read, bound))
     }
 
+    /// As many of the decisions that `matching` asks for as make a page, and whether there are more. Sizes first, so that no
+    /// text is read that does not fit.
+    async fn page_of_log(
+        &self,
+        filter: &DecisionFilter,
+        page: &Page,
+        matching: impl Fn(&mut QueryBuilder<Db>, i64),
+    ) -> Result<(Vec<DecisionRow>, bool)> {
+        let (mut read, _bound) = self.read_log(filter.until).await?;
+        let mut sql = QueryBuilder::<Db>::new(SIZES);
+        matching(&mut sql, limit(page));
+        let sizes = sql
+            .build_query_as::<SizeRow>()
+            .fetch_all(read.connection()?)
+            .await?;
+        let mut items = Vec::new();
+        let fits = fitting(&sizes, page);
+        if !sizes.is_empty() {
+            let mut sql = QueryBuilder::<Db>::new(select_decisions!());
+            matching(&mut sql, i64::try_from(fits).unwrap_or(i64::MAX));
+            items = sql
+                .build_query_as::<DecisionRow>()
+                .fetch_all(read.connection()?)
+                .await?;
+        }
+        read.commit().await?;
+        Ok((items, sizes.len() > fits))
+    }
+
     /// Begins a transaction of writes.
     async fn begin_write(&self) -> Result<Transaction> {
         let connection = self.writers().await?.acquire().await?;
@@ -1116,7 +1145,6 @@ impl Store for Handle {
         within(LONG, async {
             let after = page.after.as_deref().map(str::parse::<DecisionId>).transpose();
             let after = after.map_err(|error| StoreError::Missing(format!("cursor: {error}")))?;
-            let (mut read, _bound) = self.read_log(filter.until).await?;
             let matching = |sql: &mut QueryBuilder<Db>, limit: i64| {
                 sql.push(" WHERE d.request_id = ")
                     .push_bind(clean_key(request_id));
@@ -1126,24 +1154,8 @@ impl Store for Handle {
                 narrow(sql, filter);
                 sql.push(" ORDER BY d.id DESC LIMIT ").push_bind(limit);
             };
-            let mut sql = QueryBuilder::<Db>::new(SIZES);
-            matching(&mut sql, limit(page));
-            let sizes = sql
-                .build_query_as::<SizeRow>()
-                .fetch_all(read.connection()?)
-                .await?;
-            let mut items = Vec::new();
-            let fits = fitting(&sizes, page);
-            if !sizes.is_empty() {
-                let mut sql = QueryBuilder::<Db>::new(select_decisions!());
-                matching(&mut sql, i64::try_from(fits).unwrap_or(i64::MAX));
-                items = sql
-                    .build_query_as::<DecisionRow>()
-                    .fetch_all(read.connection()?)
-                    .await?;
-            }
-            read.commit().await?;
-            let last = items.last().filter(|_| sizes.len() > fits);
+            let (items, more) = self.page_of_log(filter, page, matching).await?;
+            let last = items.last().filter(|_| more);
             let next = last.map(|row| decision_id(&row.id)).transpose()?;
             Ok(Slice {
                 items: items
@@ -1159,33 +1171,13 @@ impl Store for Handle {
     async fn decisions(&self, filter: &DecisionFilter, page: &Page) -> Result<Slice<DecisionRecord>> {
         within(LONG, async {
             let below = below(page)?;
-            let (mut read, _bound) = self.read_log(filter.until).await?;
             let matching = |sql: &mut QueryBuilder<Db>, limit: i64| {
                 sql.push(" WHERE d.seq < ").push_bind(below);
                 narrow(sql, filter);
                 sql.push(" ORDER BY d.seq DESC LIMIT ").push_bind(limit);
             };
-            let mut sql = QueryBuilder::<Db>::new(SIZES);
-            matching(&mut sql, limit(page));
-            let sizes = sql
-                .build_query_as::<SizeRow>()
-                .fetch_all(read.connection()?)
-                .await?;
-            let mut items = Vec::new();
-            let fits = fitting(&sizes, page);
-            if !sizes.is_empty() {
-                let mut sql = QueryBuilder::<Db>::new(select_decisions!());
-                matching(&mut sql, i64::try_from(fits).unwrap_or(i64::MAX));
-                items = sql
-                    .build_query_as::<DecisionRow>()
-                    .fetch_all(read.connection()?)
-                    .await?;
-            }
-            read.commit().await?;
-            let next = items
-                .last()
-                .filter(|_| sizes.len() > fits)
-                .map(|row| row.seq.to_string());
+            let (items, more) = self.page_of_log(filter, page, matching).await?;
+            let next = items.last().filter(|_| more).map(|row| row.seq.to_string());
             Ok(Slice {
                 items: items
                     .into_iter()
