@@ -287,6 +287,10 @@ proptest! {
         let at = at.index(bytes.len());
         bytes[at] = byte;
         let expected = serde_json::from_slice::<serde_json::Value>(&bytes);
+        if matches!(&expected, Err(e) if e.to_string().starts_with("number out of range")) {
+            // The byte made a number that is no double. Such numbers are read here, and `json::tests` compares them.
+            return Ok(());
+        }
         match (project(&loaded(&paths, Limits::default()), &bytes), expected) {
             (Ok(actual), Ok(expected)) => {
                 for (path, actual) in paths.iter().zip(actual) {
