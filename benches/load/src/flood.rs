@@ -247,6 +247,8 @@ fn quotas(number: u64) -> Vec<u8> {
 
 async fn open(to: SocketAddr) -> std::io::Result<TcpStream> {
     let socket = TcpSocket::new_v4()?;
+    // Closed at once and without a trace: ports that wait for their end would soon be all there are.
+    socket.set_zero_linger()?;
     socket.bind((FLOODER, 0).into())?;
     socket.connect(to).await
 }
@@ -295,6 +297,27 @@ fn connecting(ports: Ports) -> Running {
             }
         }
     })))
+}
+
+/// A flood that runs until this is dropped, on a thread of its own: what it needs is not taken from the caller's turns.
+struct Flooding(Option<tokio::runtime::Runtime>);
+
+impl Flooding {
+    fn start(flood: &Flood, ports: Ports) -> anyhow::Result<Self> {
+        let mut runtime = tokio::runtime::Builder::new_multi_thread();
+        let runtime = runtime.worker_threads(1).enable_all().build()?;
+        let running = flood.run;
+        runtime.spawn(async move { running(ports).await });
+        Ok(Self(Some(runtime)))
+    }
+}
+
+impl Drop for Flooding {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
 }
 
 /// What the caller saw.
@@ -398,10 +421,13 @@ async fn row(
     }
     let body = traffic.bodies.first().context("the workload has no requests")?;
     let question: Arc<[u8]> = request("POST", "/api/v1/evaluate", "application/json", body).into();
-    let flooding = tokio::spawn((flood.run)(Ports {
-        rest: policyd.rest,
-        grpc: policyd.grpc,
-    }));
+    let flooding = Flooding::start(
+        flood,
+        Ports {
+            rest: policyd.rest,
+            grpc: policyd.grpc,
+        },
+    )?;
     // It has begun before anything is counted.
     sleep(Duration::from_secs(2)).await;
     let before = policyd.processor_seconds()?;
@@ -426,7 +452,7 @@ async fn row(
     }
     let elapsed = begin.elapsed().as_secs_f64();
     let processor = (policyd.processor_seconds()? - before) / elapsed;
-    flooding.abort();
+    drop(flooding);
     if let Some(error) = &all.first_error {
         eprintln!("{}: the first error of the caller: {error}", flood.name);
     }
