@@ -259,6 +259,7 @@ impl PolicyEngine {
     /// # Errors
     ///
     /// As [`PolicyEngine::evaluate_json_with`].
+    #[inline]
     pub fn decide<'w>(
         &self,
         worker: &'w mut Worker,

@@ -10,7 +10,7 @@ use crate::error::EvaluateError;
 use crate::explain::{self, Trace};
 use crate::modify;
 use crate::response::{Envelope, Parts, Response};
-use crate::second::{self, Look, Second};
+use crate::second::{self, Denial, Look, Second};
 use crate::snapshot::{GLOBAL, Policies};
 use bumpalo::collections::Vec as BumpVec;
 use policy_bytecode::module::Decision as Verb;
@@ -201,7 +201,6 @@ impl Worker {
         options: &EvaluateOptions<'_>,
     ) -> Result<Verdict<'_>, EvaluateError> {
         let scope = scope(policies, settings, options, &mut self.mask)?;
-        let names = policies.view(options.namespace);
         let mut host = DeriveHost::new(settings.derive, settings.prices.as_ref(), &mut self.derive);
         let mut eval = policies
             .module
@@ -213,28 +212,24 @@ impl Worker {
             decision::strongest(settings.default_decision.verb(), &eval);
         // Modifications that nobody reads and that always fit need not be made to know that.
         if verb != Verb::Deny && modify::matters(policies, eval.hits()) {
-            let bump = eval.bump();
-            let hits = bump.alloc_slice_copy(eval.hits());
-            // A verdict has no place for them.
-            let mut errors_of_verbs = BumpVec::new_in(bump);
-            let composed = modify::compose(policies, names, hits, &mut eval, &mut errors_of_verbs)?;
             let look = Look {
                 policies,
-                names,
+                names: policies.view(options.namespace),
                 scope,
                 context,
                 mode: options.mode,
                 default: settings.default_decision.verb(),
                 trace: false,
             };
-            if let Some(denial) = second::look(look, &composed, &mut eval, &mut self.second)? {
+            if let Some(denial) = overrule(look, &mut eval, &mut self.second)? {
                 (verb, rule) = (Verb::Deny, denial.rule);
                 errors |= denial.failed;
             }
         }
         self.rule.clear();
         if let Some(rule) = rule {
-            self.rule.push_str(names.rule(rule.index()));
+            self.rule
+                .push_str(policies.rule_name(options.namespace, rule.index()));
         }
         Ok(Verdict {
             decision: verb,
@@ -375,6 +370,22 @@ fn finish<'a>(
         reusable: composed.is_none_or(|composed| !(composed.read && composed.in_lists)),
         now,
     })
+}
+
+/// Makes the modifications of an evaluation that has decided, and looks whether what they make of the request is denied. Out
+/// of line, because most verdicts do not need it.
+#[inline(never)]
+fn overrule<'a>(
+    look: Look<'a>,
+    eval: &mut Evaluation<'a, DeriveHost<'_>>,
+    second: &mut Second,
+) -> Result<Option<Denial<'a>>, EvaluateError> {
+    let bump = eval.bump();
+    let hits = bump.alloc_slice_copy(eval.hits());
+    // A verdict has no place for them.
+    let mut errors_of_verbs = BumpVec::new_in(bump);
+    let composed = modify::compose(look.policies, look.names, hits, eval, &mut errors_of_verbs)?;
+    second::look(look, &composed, eval, second)
 }
 
 /// Which policies a request asks for. A policy that is not loaded, or not in the namespace, is an error, and so is a
