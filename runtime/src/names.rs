@@ -67,6 +67,7 @@ impl<'p> View<'p> {
     }
 
     /// The name of a rule.
+    #[inline]
     pub(crate) fn rule(self, index: usize) -> &'p str {
         let renamed = |names: &'p Names| names.rules.get(index);
         let id = || self.manifest.rules.get(index).map_or("", |r| r.id.as_str());

@@ -174,6 +174,7 @@ impl Policies {
     }
 
     /// How responses name policies and rules to a request that names this namespace.
+    #[inline]
     pub(crate) fn view(&self, namespace: Option<&str>) -> View<'_> {
         let (own, otherwise) = match namespace {
             None => (&self.names.all, None),
@@ -196,6 +197,7 @@ impl Policies {
     }
 
     /// How responses to a request that names this namespace name a rule of the manifest: in `matchedRules`.
+    #[inline]
     #[must_use]
     pub fn rule_name(&self, namespace: Option<&str>, rule: usize) -> &str {
         self.view(namespace).rule(rule)

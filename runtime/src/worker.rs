@@ -391,6 +391,7 @@ fn overrule<'a>(
 /// Which policies a request asks for. A policy that is not loaded, or not in the namespace, is an error, and so is a
 /// namespace without policies: an empty scope must not turn into an allow. A policy that is named twice is an error, so
 /// that no list is longer than the set of policies, however large a request may be.
+#[inline(always)]
 pub(crate) fn scope<'s>(
     policies: &'s Policies,
     settings: &Settings,
@@ -420,28 +421,38 @@ pub(crate) fn scope<'s>(
             }
         }
     };
-    let Some(wanted) = options.policies else {
-        return Ok(namespace);
-    };
+    match options.policies {
+        None => Ok(namespace),
+        Some(wanted) => only(policies, namespace, wanted, mask),
+    }
+}
+
+/// The policies of a namespace that are named.
+fn only<'s>(
+    policies: &Policies,
+    namespace: Scope<'_>,
+    wanted: &[impl AsRef<str>],
+    mask: &'s mut Vec<bool>,
+) -> Result<Scope<'s>, EvaluateError> {
     if wanted.is_empty() {
         return Err(EvaluateError::NoPolicies);
     }
     mask.clear();
     mask.resize(policies.manifest.policies.len(), false);
-    for id in wanted {
+    for id in wanted.iter().map(AsRef::as_ref) {
         // An id names every policy of it that the request sees: leaving one out could turn a deny into an allow.
         let mut found = false;
-        for index in policies.policy_index.get(id.as_ref()).into_iter().flatten() {
+        for index in policies.policy_index.get(id).into_iter().flatten() {
             if let Some(cell) = mask.get_mut(*index).filter(|_| namespace.holds(*index)) {
                 if *cell {
-                    return Err(EvaluateError::DuplicatePolicy(id.to_string()));
+                    return Err(EvaluateError::DuplicatePolicy(id.to_owned()));
                 }
                 *cell = true;
                 found = true;
             }
         }
         if !found {
-            return Err(EvaluateError::UnknownPolicy(id.to_string()));
+            return Err(EvaluateError::UnknownPolicy(id.to_owned()));
         }
     }
     Ok(Scope::Only(mask))

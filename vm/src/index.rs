@@ -415,14 +415,12 @@ pub(crate) struct Cursor {
 }
 
 impl Candidates {
-    /// Makes room for `rules`.
-    pub(crate) fn reset(&mut self, rules: usize) {
+    /// None, of so many rules.
+    pub(crate) fn of(rules: usize) -> Self {
         let words = rules.div_ceil(64);
-        if self.words.len() != words {
-            self.words.clear();
-            self.words.resize(words, 0);
-            self.summary.clear();
-            self.summary.resize(words.div_ceil(64), 0);
+        Self {
+            words: vec![0; words],
+            summary: vec![0; words.div_ceil(64)],
         }
     }
 

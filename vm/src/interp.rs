@@ -241,6 +241,7 @@ struct Stack<'s, 'a> {
 }
 
 impl<'a> Stack<'a, 'a> {
+    #[inline]
     fn new(size: FrameSize, bump: &'a Bump) -> Self {
         if size == FrameSize::default() {
             return Self::default();
@@ -333,6 +334,7 @@ impl LoadedModule {
             caches,
             hints,
             scans,
+            ..
         } = scratch;
         let bump: &'a Bump = bump;
         let computes = host.computes();

@@ -322,6 +322,7 @@ impl<'a> Reader<'a> {
     }
 
     /// End of the number that starts at `at`.
+    #[inline(always)]
     fn number_end(&mut self, at: usize) -> Result<usize> {
         let whole = at + usize::from(self.byte(at) == b'-');
         let mut end = self.digits_end(whole);
@@ -431,7 +432,7 @@ impl<'a> Reader<'a> {
         Ok(end)
     }
 
-    #[inline]
+    #[inline(always)]
     fn skip_str(&mut self, start: usize) -> Result<usize> {
         let mut end = plain_end(self.bytes(), start);
         if self.byte(end) != b'"' {

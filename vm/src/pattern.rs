@@ -34,15 +34,14 @@ enum Cache {
 #[derive(Debug, Default)]
 pub(crate) struct PatternCaches {
     caches: Vec<Option<Cache>>,
-    module: u64,
 }
 
 impl PatternCaches {
-    pub(crate) fn reset(&mut self, module: &LoadedModule) {
-        if self.module != module.identity() {
-            self.module = module.identity();
-            self.caches.clear();
-            self.caches.resize_with(module.pattern_count(), || None);
+    /// None yet, for the patterns of `module`.
+    pub(crate) fn of(module: &LoadedModule) -> Self {
+        let caches = std::iter::repeat_with(|| None).take(module.pattern_count());
+        Self {
+            caches: caches.collect(),
         }
     }
 }

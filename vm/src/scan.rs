@@ -52,7 +52,6 @@ const TRUE: u8 = TRIES + 1;
 /// Answers of every scan of a module, for one evaluation. Clearing costs what was written, not what exists.
 #[derive(Debug, Default)]
 pub(crate) struct ScanAnswers {
-    module: u64,
     scans: Vec<Answers>,
 }
 
@@ -64,17 +63,20 @@ struct Answers {
 }
 
 impl ScanAnswers {
-    pub(crate) fn reset(&mut self, module: &LoadedModule) {
-        if self.module != module.identity() {
-            self.module = module.identity();
-            self.scans.clear();
-            self.scans.extend(module.scans.iter().map(|scan| Answers {
-                ran: false,
-                answers: vec![0; scan.predicates.len()],
-                touched: Vec::with_capacity(scan.predicates.len()),
-            }));
-            return;
+    /// None yet, for the scans of `module`.
+    pub(crate) fn of(module: &LoadedModule) -> Self {
+        let answers = module.scans.iter().map(|scan| Answers {
+            ran: false,
+            answers: vec![0; scan.predicates.len()],
+            touched: Vec::with_capacity(scan.predicates.len()),
+        });
+        Self {
+            scans: answers.collect(),
         }
+    }
+
+    #[inline]
+    pub(crate) fn clear(&mut self) {
         for scan in &mut self.scans {
             scan.ran = false;
             for answer in scan.touched.drain(..) {

@@ -21,6 +21,8 @@ pub struct Scratch {
     pub(crate) caches: PatternCaches,
     pub(crate) hints: Hints,
     pub(crate) scans: ScanAnswers,
+    /// Whose sizes these have: [`LoadedModule::identity`], 0 for nobody's.
+    module: u64,
 }
 
 impl Scratch {
@@ -31,16 +33,29 @@ impl Scratch {
     }
 
     /// Makes it ready for the next evaluation of `module`. O(what the last evaluation touched).
+    #[inline]
     pub(crate) fn reset(&mut self, module: &LoadedModule) {
         self.bump.reset();
         if self.bump.allocated_bytes() > KEPT_ARENA {
             self.bump = Bump::new();
         }
-        self.memo.reset(module.memo_cells());
-        self.candidates.reset(module.rules.len());
         self.hits.clear();
-        self.caches.reset(module);
-        self.scans.reset(module);
+        if self.module == module.identity() {
+            self.memo.clear();
+            self.scans.clear();
+        } else {
+            self.fit(module);
+        }
+    }
+
+    /// Gives everything the sizes of `module`.
+    #[cold]
+    fn fit(&mut self, module: &LoadedModule) {
+        self.memo = Memo::of(module.memo_cells());
+        self.candidates = Candidates::of(module.rules.len());
+        self.caches = PatternCaches::of(module);
+        self.scans = ScanAnswers::of(module);
+        self.module = module.identity();
     }
 }
 
@@ -63,14 +78,15 @@ pub(crate) struct Memo {
 }
 
 impl Memo {
-    fn reset(&mut self, count: usize) {
-        if self.cells.len() != count {
-            self.cells.clear();
-            self.cells.resize(count, 0);
-            self.touched.clear();
-            self.touched.reserve(count);
-            return;
+    fn of(cells: usize) -> Self {
+        Self {
+            cells: vec![0; cells],
+            touched: Vec::with_capacity(cells),
         }
+    }
+
+    #[inline]
+    fn clear(&mut self) {
         for cell in self.touched.drain(..) {
             if let Some(c) = self.cells.get_mut(cell as usize) {
                 *c = 0;
