@@ -270,13 +270,14 @@ impl Authenticator {
         match (authorization, api_key) {
             (None, None) => Err(refuse("give a token or an API key")),
             (Some(_), Some(_)) => Err(refuse("give either `Authorization` or `X-API-Key`, not both")),
-            (None, Some(key)) => self.key(key.trim()).await,
+            // What asks the store or other servers is in memory of its own: most futures of requests hold one of these.
+            (None, Some(key)) => Box::pin(self.key(key.trim())).await,
             (Some(header), None) => {
                 let credential = bearer(header).ok_or_else(|| refuse("`Authorization` must be `Bearer`"))?;
                 if credential.starts_with(api_key::PREFIX) {
-                    self.key(credential).await
+                    Box::pin(self.key(credential)).await
                 } else {
-                    self.token(credential).await
+                    Box::pin(self.token(credential)).await
                 }
             }
         }

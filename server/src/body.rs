@@ -17,12 +17,12 @@ use bytes::Bytes;
 use http::{HeaderMap, Request, Version, header};
 use http_body_util::BodyExt as _;
 use hyper::body::{Frame, Incoming, SizeHint};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::runtime::Handle;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::timeout;
 use tower::BoxError;
 
 /// Bytes of a body that need no share of the memory for bodies.
@@ -150,40 +150,44 @@ impl Bodies {
     pub async fn read(
         &self,
         headers: &HeaderMap,
-        mut body: Arriving,
+        body: Arriving,
         framing: usize,
         address: Address,
     ) -> Result<Read, ServiceError> {
         let limit = self.limit.saturating_add(framing);
-        let too_large = || {
-            ServiceError::new(
-                Code::TooLarge,
-                format!("the body is larger than {} bytes", self.limit),
-            )
-        };
         plain(headers)?;
         let declared = headers
             .get(header::CONTENT_LENGTH)
             .and_then(|n| n.to_str().ok()?.parse::<usize>().ok());
         if declared.is_some_and(|length| length > limit) {
-            return Err(too_large());
+            return Err(self.too_large());
         }
-        let until = Instant::now() + self.time;
+        let reading = pin!(self.gather(body, limit, address));
+        timeout(self.time, reading).await.map_err(|_elapsed| {
+            ServiceError::new(
+                Code::BodyTimeout,
+                format!("the body did not arrive in {:?}", self.time),
+            )
+        })?
+    }
+
+    fn too_large(&self) -> ServiceError {
+        ServiceError::new(
+            Code::TooLarge,
+            format!("the body is larger than {} bytes", self.limit),
+        )
+    }
+
+    /// All of a body, however long it takes.
+    async fn gather(&self, mut body: Arriving, limit: usize, address: Address) -> Result<Read, ServiceError> {
         let mut memory: Option<Taken> = None;
         // Most bodies are one piece, and are not copied.
         let mut first = Bytes::new();
         let mut all: Vec<u8> = Vec::new();
-        loop {
-            let frame = timeout_at(until, body.frame()).await.map_err(|_elapsed| {
-                ServiceError::new(
-                    Code::BodyTimeout,
-                    format!("the body did not arrive in {:?}", self.time),
-                )
-            })?;
+        while let Some(frame) = body.frame().await {
             let piece = match frame {
-                None => break,
-                Some(Ok(frame)) => frame.into_data().unwrap_or_default(),
-                Some(Err(error)) => {
+                Ok(frame) => frame.into_data().unwrap_or_default(),
+                Err(error) => {
                     return Err(ServiceError::new(
                         Code::MalformedRequest,
                         format!("the body could not be read: {error}"),
@@ -192,7 +196,7 @@ impl Bodies {
             };
             let length = first.len().max(all.len()) + piece.len();
             if length > limit {
-                return Err(too_large());
+                return Err(self.too_large());
             }
             // What is allocated counts, and it grows as the body arrives, whatever length was announced.
             let most = if length <= SMALL { SMALL.min(limit) } else { limit };

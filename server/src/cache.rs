@@ -301,7 +301,8 @@ impl DecisionCache {
             Ok(key) => key,
             Err(outcome) => return Ok(outcome),
         };
-        let Some(found) = shared.get(&key).await else {
+        // In memory of its own, so that requests without it are not as large.
+        let Some(found) = Box::pin(shared.get(&key)).await else {
             return self.evaluate_now(engine, context, options);
         };
         let found = Arc::new(found);

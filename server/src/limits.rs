@@ -205,7 +205,7 @@ impl RateLimiter {
         }
         let bucket = identity.fingerprint();
         if let Some(shared) = &self.0.shared {
-            match shared.take(limit, &bucket, many).await {
+            match Box::pin(shared.take(limit, &bucket, many)).await {
                 Some(Ok(())) => return Ok(()),
                 Some(Err(wait)) => return Err(limited(limit, wait)),
                 None => self.0.fallbacks.inc(),

@@ -18,6 +18,7 @@ use bytes::Bytes;
 use policy_runtime::Verb;
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use std::pin::pin;
 use std::sync::Arc;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -181,7 +182,8 @@ pub(super) async fn answer(
     let body = read(app, &parts, body, address).await?;
     begin(app, &mut caller);
     let _place = enter(app)?;
-    within(app, decide(app, &caller, body.bytes)).await?
+    let answer = pin!(decide(app, &caller, body.bytes));
+    within(app, answer).await?
 }
 
 /// Decide on several requests.

@@ -26,7 +26,7 @@ use axum::response::Response;
 use futures_util::FutureExt as _;
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use tokio::time::{Instant, timeout};
 use tower::Service as _;
@@ -122,17 +122,30 @@ impl Front {
         id: &Arc<str>,
         is_api: bool,
     ) -> Result<Response, Failure> {
-        let (app, routes) = &*self.0;
+        let (app, _) = &*self.0;
         if let Some(hosts) = &app.hosts {
             hosts.check(request.uri(), request.headers())?;
         }
         if request.uri().path() == evaluate::PATH && request.method() == Method::POST {
             return evaluate::answer(app, request, address, Arc::clone(id)).await;
         }
+        // In memory of its own, so that requests for decisions are not as large.
+        Box::pin(self.route(request, address, id, is_api)).await
+    }
+
+    /// Answers through the router.
+    async fn route(
+        &self,
+        request: Request<Arriving>,
+        address: Address,
+        id: &Arc<str>,
+        is_api: bool,
+    ) -> Result<Response, Failure> {
+        let (app, routes) = &*self.0;
         if !is_api {
             let served = always_served(request.uri().path());
             let _place = if served { None } else { Some(extract::enter(app)?) };
-            let answer = routes.clone().call(request.map(Body::new));
+            let answer = pin!(routes.clone().call(request.map(Body::new)));
             let Ok(response) = within(app, answer).await?;
             return Ok(response);
         }
@@ -141,13 +154,15 @@ impl Front {
         let _place = extract::enter(app)?;
         parts.extensions.insert(caller);
         let request = Request::from_parts(parts, Body::from(body.bytes));
-        let Ok(response) = within(app, routes.clone().call(request)).await?;
+        let answer = pin!(routes.clone().call(request));
+        let Ok(response) = within(app, answer).await?;
         Ok(response)
     }
 }
 
-/// Work of a request, in the time that it may take.
-pub(super) async fn within<T>(app: &App, work: impl Future<Output = T>) -> Result<T, Failure> {
+/// Work of a request, in the time that it may take. It stays where the caller pinned it: to move it would take longer than
+/// much of what it does.
+pub(super) async fn within<T>(app: &App, work: Pin<&mut impl Future<Output = T>>) -> Result<T, Failure> {
     let limit = app.service.limits.timeout;
     let late = |_elapsed| {
         Failure(ServiceError::new(

@@ -180,11 +180,11 @@ impl Service {
         } else {
             let (service, asker) = (Arc::clone(self), caller.clone());
             let runtime = tokio::runtime::Handle::current();
-            self.heavy
-                .run(caller.call().work(), move |_| {
-                    runtime.block_on(service.decide_on(&asker, &asked))
-                })
-                .await??
+            let deciding = self.heavy.run(caller.call().work(), move |_| {
+                runtime.block_on(service.decide_on(&asker, &asked))
+            });
+            // In memory of its own, so that short ones are not as large.
+            Box::pin(deciding).await??
         };
         self.keep(caller, &decided.outcome, decided.entry).await;
         Ok(decided.outcome)
