@@ -133,8 +133,14 @@ pub async fn make_key(
                     "`namespaces` is empty: leave it out for all of your own",
                 ));
             }
-            if named.iter().any(String::is_empty) {
-                return Err(malformed("`namespaces` holds an empty name"));
+            // No policy is of such a namespace, and the database does not tell it from another one.
+            if named
+                .iter()
+                .any(|n| n.is_empty() || n.chars().any(char::is_control))
+            {
+                return Err(malformed(
+                    "`namespaces` holds an empty name, or one with control characters",
+                ));
             }
             named.iter().try_for_each(|n| call.require_namespace(n))?;
             Some(named)
