@@ -1576,7 +1576,7 @@ async fn a_key_is_for_namespaces_that_there_can_be() {
     let asked = send("POST", "/api/v1/evaluate").json(&json!({"context": {}}));
     assert_eq!(as_key(&twice, asked).await.status, 200);
     // The database takes U+0000 for another character, and no document has a namespace with it.
-    for name in ["red\0", "re\nd", ""] {
+    for name in ["red\0", "re\nd", "", &"x".repeat(256)] {
         let body = json!({"name": "odd", "roles": ["admin"], "namespaces": ["red", name]});
         let refused = as_key(&admin, send("POST", "/api/v1/keys").json(&body)).await;
         assert_eq!(
