@@ -74,10 +74,12 @@ fn ambiguous<'a>(heads: impl Iterator<Item = Placed<'a>> + Clone, diagnostics: &
         }
     }
     let is_from_end = |segment: &Segment| matches!(segment, Segment::FromEnd(_));
-    let mut seen: HashSet<&FieldPath> = HashSet::new();
+    // A path meets other ones in each namespace, so what is known of it in one says nothing of the others.
+    let mut seen: HashSet<(&str, &FieldPath)> = HashSet::new();
     for (_, modified) in all() {
         let path = &modified.path.value;
-        if !path.segments.iter().any(is_from_end) || !seen.insert(path) {
+        let place = (modified.head.namespace.as_str(), path);
+        if !path.segments.iter().any(is_from_end) || !seen.insert(place) {
             continue;
         }
         let parted = modified.elements().filter_map(|(before, segment)| {

@@ -832,6 +832,46 @@ fn duplicate_policy_ids_name_both_places() {
 }
 
 #[test]
+fn elements_are_ambiguous_in_each_namespace_by_itself() {
+    let refused = |policies: &[(&str, &str)]| {
+        let mut sources = SourceMap::new();
+        for (i, (namespace, element)) in policies.iter().enumerate() {
+            let text = format!(
+                "metadata: {{id: p{i}, name: p, namespace: {namespace}}}\nrules:\n- id: r\n  condition: {}\n  action: \
+                 {{decision: modify, modifications: {{'metadata.x{element}': 1}}}}\n",
+                test("eq", "team.id", "a")
+            );
+            sources.add(SourceFile::new(format!("p{i}.yaml"), text));
+        }
+        let found = check(&sources, &Options::default());
+        let errors = found.iter().filter(|d| d.is_error());
+        let codes: Vec<&str> = errors.map(|d| d.code.as_str()).collect();
+        assert!(codes.iter().all(|code| *code == "E0309"), "{codes:?}");
+        !codes.is_empty()
+    };
+    // Every order, with a namespace before and behind that has the same path from the end and nothing else.
+    for (first, second, expected) in [
+        (("own", "[-1]"), ("own", "[0]"), true),
+        (("own", "[-1]"), ("global", "[0]"), true),
+        (("global", "[-1]"), ("own", "[0]"), true),
+        (("own", "[-1]"), ("other", "[0]"), false),
+        (("own", "[-1]"), ("own", "[-1]"), false),
+    ] {
+        let beside = ("beside", "[-1]");
+        for policies in [
+            vec![first, second],
+            vec![second, first],
+            vec![beside, first, second],
+            vec![beside, second, first],
+            vec![first, second, beside],
+            vec![first, beside, second],
+        ] {
+            assert_eq!(refused(&policies), expected, "{policies:?}");
+        }
+    }
+}
+
+#[test]
 fn each_namespace_has_its_own_policy_ids() {
     let text = |namespace: &str| {
         policy(&[&test("eq", "team.id", "a")]).replacen(

@@ -143,7 +143,7 @@ impl Call<'_> {
                 Ok(Some(named))
             }
             (None, None) => Ok(None),
-            (None, Some([only])) => Ok(Some(only)),
+            (None, Some([only, again @ ..])) if again.iter().all(|name| name == only) => Ok(Some(only)),
             (None, Some([])) => Err(ServiceError::new(
                 Code::Forbidden,
                 format!("`{}` is bound to no namespace at all", self.identity.subject),

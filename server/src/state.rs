@@ -75,8 +75,26 @@ impl App {
     ///
     /// # Errors
     ///
-    /// [`Code::Unauthenticated`], [`Code::RateLimited`], [`Code::StoreUnavailable`], [`Code::NotReady`].
+    /// Those of [`App::identify`], and [`Code::RateLimited`].
     pub async fn admit(&self, credentials: &Credentials, address: Address, route: Route) -> Result<Identity> {
+        let identity = self.identify(credentials, address).await?;
+        self.service
+            .limiter
+            .check(&identity, route)
+            .await
+            .inspect_err(|_| {
+                self.metrics.rate_limited(route.as_str());
+            })?;
+        Ok(identity)
+    }
+
+    /// Who calls from an address. Counts nothing but failures.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::Unauthenticated`], [`Code::RateLimited`] for an address that failed too often, [`Code::StoreUnavailable`],
+    /// [`Code::NotReady`].
+    pub async fn identify(&self, credentials: &Credentials, address: Address) -> Result<Identity> {
         let identity = self
             .auth
             .identify(credentials, address)
@@ -90,18 +108,10 @@ impl App {
                     self.metrics.auth_failed("limited");
                 }
             })?;
-        let identity = match identity.proof {
+        Ok(match identity.proof {
             Proof::None(_) => Identity::anonymous_at(Some(address)),
             Proof::Token | Proof::Key => identity,
-        };
-        self.service
-            .limiter
-            .check(&identity, route)
-            .await
-            .inspect_err(|_| {
-                self.metrics.rate_limited(route.as_str());
-            })?;
-        Ok(identity)
+        })
     }
 
     /// The context of a logged decision as JSON; `None` where it is sealed with a key that this server does not have.

@@ -725,6 +725,24 @@ async fn callers_prove_who_they_are_before_anything_is_read() {
     );
     assert!(answers.next().await.is_none());
 
+    // So does one that was opened before, and asks only now.
+    let (id, evaluator) = key(&server, Role::Evaluator).await;
+    let (send, receive) = mpsc::channel(4);
+    let mut answers = client
+        .evaluate_policy_stream(with_key(ReceiverStream::new(receive), &evaluator))
+        .await
+        .unwrap()
+        .into_inner();
+    server.app.service.revoke_key(call, &id).await.unwrap();
+    server.app.auth.forget_key(&id);
+    send.send(about("{}")).await.unwrap();
+    refused(
+        answers.next().await.unwrap().map(|_| ()),
+        Code::Unauthenticated,
+        "unauthenticated",
+    );
+    assert!(answers.next().await.is_none());
+
     // Health needs no credentials.
     let mut health = HealthClient::new(channel(&server).await);
     health.check(HealthCheckRequest::default()).await.unwrap();

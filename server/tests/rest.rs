@@ -410,6 +410,27 @@ async fn bundles_are_deployed_rolled_back_and_removed() {
     assert_eq!(history["items"].as_array().unwrap().len(), 2);
     assert_eq!(history["items"][0]["active"], true);
 
+    // A condition holds wherever it is given: here that of what is replaced.
+    let second = json!({"digest": known.json()["digest"]});
+    for path in ["/api/v1/bundle/activate", "/api/v1/bundle/rollback"] {
+        let switch = |tag: &str| send("POST", path).json(&second).header("if-match", tag);
+        let refused = switch("\"sha256:0\"").to(&server).await;
+        assert_eq!(
+            (refused.status, refused.json()["code"].as_str()),
+            (412, Some("version_mismatch")),
+            "{path}"
+        );
+        assert_eq!(decision(&server, "a").await, "deny", "{path}");
+        assert_eq!(
+            switch(first.header("etag")).to(&server).await.status,
+            200,
+            "{path}"
+        );
+        assert_eq!(decision(&server, "b").await, "deny", "{path}");
+        let back = send("POST", "/api/v1/bundle/activate").json(&json!({"digest": first.json()["digest"]}));
+        assert_eq!(back.to(&server).await.status, 200, "{path}");
+    }
+
     let mut damaged = one.clone();
     let middle = damaged.len() / 2;
     damaged[middle] ^= 1;
@@ -1540,6 +1561,123 @@ async fn what_does_not_compile_tells_nothing_of_other_namespaces() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_key_is_for_namespaces_that_there_can_be() {
+    let (server, admin, _) = tenants(&[]).await;
+    let as_key = async |key: &str, send: Send| send.header("x-api-key", key).to(&server).await;
+    let made = as_key(
+        &admin,
+        send("POST", "/api/v1/policies").yaml(&policy("p", "red", "m", "active")),
+    )
+    .await;
+    assert_eq!(made.status, 201);
+    // One that is named twice is one, and need not be named in requests.
+    let body = json!({"roles": ["admin"], "namespaces": ["red", "red"]});
+    let (_, twice) = key(&server, &admin, "twice", body).await;
+    let asked = send("POST", "/api/v1/evaluate").json(&json!({"context": {}}));
+    assert_eq!(as_key(&twice, asked).await.status, 200);
+    // The database takes U+0000 for another character, and no document has a namespace with it.
+    for name in ["red\0", "re\nd", "", &"x".repeat(256)] {
+        let body = json!({"name": "odd", "roles": ["admin"], "namespaces": ["red", name]});
+        let refused = as_key(&admin, send("POST", "/api/v1/keys").json(&body)).await;
+        assert_eq!(
+            (refused.status, refused.json()["code"].as_str()),
+            (400, Some("malformed_request")),
+            "{name:?}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_global_says_holds_as_far_as_the_manual_says() {
+    let (server, admin, [red, _]) = tenants(&[]).await;
+    let write = async |key: &str, namespace: &str, priority: u32, rules: &[(&str, &str)]| {
+        let mut text =
+            format!("metadata: {{id: p, name: P, namespace: {namespace}, priority: {priority}}}\nrules:\n");
+        for (model, action) in rules {
+            text += &format!(
+                "- id: {model}\n  condition: {{operator: eq, field: llm.model, value: {model}}}\n  action: {{{action}}}\n"
+            );
+        }
+        let made = send("POST", "/api/v1/policies")
+            .header("x-api-key", key)
+            .yaml(&text);
+        let made = made.to(&server).await;
+        assert_eq!(made.status, 201, "{}", made.json());
+    };
+    let global = [
+        ("a", "decision: deny, reason: no"),
+        (
+            "b",
+            "decision: modify, metadata: {k: global}, modifications: {llm.user: global, llm.topP: {$cap: 0.5}, llm.prompt: \
+             {$redact: all}, llm.stop: {$remove: true}, llm.maxTokens: {$cap: 100}}",
+        ),
+    ];
+    let own = [
+        ("a", "decision: allow"),
+        (
+            "b",
+            "decision: modify, metadata: {k: red}, modifications: {llm.user: red, llm.topP: 1, llm.prompt: 'to a.b@example.org', \
+             llm.stop: x, llm.maxTokens: {$remove: true}}",
+        ),
+    ];
+    write(&admin, "global", 1, &global).await;
+    write(&red, "red", 2, &own).await;
+    let ask = async |model: &str| {
+        let context =
+            json!({"llm": {"model": model, "prompt": "p", "maxTokens": 500, "topP": 0.9, "stop": "s"}});
+        let asked = send("POST", "/api/v1/evaluate").header("x-api-key", &red);
+        let answer = asked.json(&json!({"context": context})).to(&server).await;
+        answer.json()["decision"].clone()
+    };
+    assert_eq!(ask("a").await["decision"], "deny");
+    let modified = ask("b").await;
+    assert_eq!(
+        (&modified["modifications"], &modified["metadata"]),
+        (
+            &json!({
+                "llm.user": "red", "llm.topP": 0.5, "llm.prompt": "to [EMAIL]", "llm.stop": null, "llm.maxTokens": null,
+            }),
+            &json!({"k": "red"})
+        )
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_shows_no_text_to_who_may_not_read_it() {
+    let (server, admin, _) = tenants(&[]).await;
+    let as_key = async |key: &str, send: Send| send.header("x-api-key", key).to(&server).await;
+    for model in ["first", "second"] {
+        let text = policy("p", "red", model, "active");
+        let made = match model {
+            "first" => send("POST", "/api/v1/policies"),
+            _ => send("PUT", "/api/v1/policies/p"),
+        };
+        assert!(as_key(&admin, made.yaml(&text)).await.status < 300);
+    }
+    let scoped = async |scopes: &[&str]| key(&server, &admin, "scoped", json!({"scopes": scopes})).await;
+    let (_, writes) = scoped(&["policy:write"]).await;
+    let (_, reads) = scoped(&["policy:write", "policy:read"]).await;
+    let status = |status: &str| send("PATCH", "/api/v1/policies/p/status").json(&json!({"status": status}));
+    let back = || send("POST", "/api/v1/policies/p/rollback").json(&json!({"version": 1}));
+    for (key, shown) in [(&writes, false), (&reads, true)] {
+        for change in [status("draft"), status("active"), back()] {
+            let changed = as_key(key, change).await;
+            assert_eq!(changed.status, 200);
+            assert_eq!(changed.json()["source"].is_string(), shown);
+        }
+    }
+    // Whoever asks for decisions sees why, and a key goes on when the one that made it is gone.
+    let (maker_id, maker) = scoped(&["policy:evaluate", "keys:manage"]).await;
+    let (_, asks) = key(&server, &maker, "asks", json!({"scopes": ["policy:evaluate"]})).await;
+    let gone = as_key(&admin, send("DELETE", format!("/api/v1/keys/{maker_id}"))).await;
+    assert_eq!(gone.status, 204);
+    let asked = send("POST", "/api/v1/evaluate").json(&json!({"context": {}, "trace": true}));
+    let answer = as_key(&asks, asked).await;
+    assert_eq!(answer.status, 200);
+    assert!(String::from_utf8_lossy(&answer.body).contains("first"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_file_of_several_policies_is_shown_to_a_tenant_in_part() {
     let dir = tempfile::tempdir().unwrap();
     let documents = [
@@ -2254,6 +2392,21 @@ fn bad_inputs() -> Vec<Bad> {
                 .header("if-match", "\"1\"")
                 .header("if-match", "\"2\"")
                 .yaml(&policy("taken", "team", "b", "active")),
+            400,
+            "malformed_request",
+        ),
+        row(
+            "`If-None-Match` on a write",
+            send("PUT", "/api/v1/policies/taken")
+                .header("if-none-match", "*")
+                .yaml(&policy("taken", "team", "b", "active")),
+            400,
+            "malformed_request",
+        ),
+        row(
+            "`If-Unmodified-Since` on a write",
+            send("DELETE", "/api/v1/policies/taken")
+                .header("if-unmodified-since", "Thu, 01 Jan 1970 00:00:00 GMT"),
             400,
             "malformed_request",
         ),

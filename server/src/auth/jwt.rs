@@ -10,7 +10,8 @@
 //!   is no algorithm at all.
 //! - `iss`, `aud`, `exp` and `sub` must be there and right; `nbf` and `iat` must be right where they are there. Clocks may
 //!   differ by [`LEEWAY_SECONDS`].
-//! - A subject that is written as that of a key, or is `operator` or `anonymous`, refuses the token.
+//! - A subject that is written as that of a key, or is `operator` or `anonymous`, in whatever case, refuses the token, and so
+//!   does one with something at its ends or inside that nobody sees.
 //! - A claim of the wrong type refuses the token. An unknown role or scope is passed over: it gives nothing.
 //! - No namespace claim means all namespaces, or with `JWT_REQUIRE_NAMESPACES` a refusal; an empty list means none.
 //! - A token that was found good is remembered by its hash (a signature costs more to check than a decision). It is good
@@ -22,6 +23,7 @@ use super::{AuthError, provider};
 use crate::clock;
 use crate::config;
 use crate::identity::{Identity, Proof, Role, Scope, Scopes, is_nobody};
+use crate::request_id::is_printable;
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use quick_cache::sync::Cache;
@@ -327,11 +329,15 @@ fn identity(claims: &Map<String, Value>, require_namespaces: bool) -> Result<Ide
         .get("sub")
         .and_then(Value::as_str)
         .ok_or_else(|| bad("sub"))?;
-    if subject.is_empty() || subject.len() > MAX_SUBJECT_BYTES || subject.chars().any(char::is_control) {
+    // Records name callers by it: whoever reads it sees all of it.
+    let seen = is_printable(subject) && subject.trim() == subject;
+    if subject.is_empty() || subject.len() > MAX_SUBJECT_BYTES || !seen {
         return Err(bad("sub"));
     }
-    // Who approves what is told by subjects: nobody comes under the name of a key, or one that several share.
-    if is_nobody(subject) || id_in_subject(subject).is_some() {
+    // Who approves what is told by subjects: nobody comes under the name of a key, or one that several share, or under one
+    // that is taken for it.
+    let lower = subject.to_ascii_lowercase();
+    if is_nobody(&lower) || id_in_subject(&lower).is_some() {
         return Err(bad("sub"));
     }
     let mut words = [Vec::new(), Vec::new()];
@@ -354,7 +360,10 @@ fn identity(claims: &Map<String, Value>, require_namespaces: bool) -> Result<Ide
             _ => None,
         };
         let list = list
-            .filter(|list| list.iter().all(|n| !n.is_empty()))
+            .filter(|list| {
+                list.iter()
+                    .all(|n| !n.is_empty() && !n.chars().any(char::is_control))
+            })
             .ok_or_else(|| bad(name))?;
         namespaces = Some(list.into_iter().map(str::to_owned).collect::<Arc<[String]>>());
         break;

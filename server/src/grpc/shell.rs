@@ -73,9 +73,14 @@ pub(super) struct Proof {
 }
 
 impl Proof {
-    /// Lets the caller in, once more for each request of a stream: credentials end, and limits count requests.
+    /// Lets the caller in, once more for each request of a stream but its first: credentials end, and limits count requests.
     pub(super) async fn admit(&self, app: &App, route: Route) -> Result<Identity, ServiceError> {
         app.admit(&self.credentials, self.address, route).await
+    }
+
+    /// Who the caller is by now, where the request has been counted already.
+    pub(super) async fn identify(&self, app: &App) -> Result<Identity, ServiceError> {
+        app.identify(&self.credentials, self.address).await
     }
 }
 

@@ -125,13 +125,14 @@ impl Reading {
         let id: Arc<str> = Arc::from(format!("{}-{sequence}", self.caller.request_id));
         let own = Instant::now() + self.app.service.limits.timeout;
         let until = self.caller.deadline.map_or(own, |deadline| deadline.min(own));
-        // The request that opened the stream was let in by the shell.
-        if sequence == 0 {
-            let identity = self.caller.call().identity.clone();
-            let caller = self.caller.again(identity, id, Some(until));
-            return Some(Step::Decide(sequence, caller, Box::new(request)));
-        }
-        Some(match self.caller.proof.admit(&self.app, Route::Evaluate).await {
+        let proof = &self.caller.proof;
+        let admitted = if sequence == 0 {
+            // The stream was counted when it was opened, and that may be long ago.
+            proof.identify(&self.app).await
+        } else {
+            proof.admit(&self.app, Route::Evaluate).await
+        };
+        Some(match admitted {
             Ok(identity) => {
                 let caller = self.caller.again(identity, id, Some(until));
                 Step::Decide(sequence, caller, Box::new(request))

@@ -133,6 +133,7 @@ struct ActivateRequest {
 /// Activate a stored bundle.
 #[utoipa::path(
     post, path = "/api/v1/bundle/activate", tag = "bundles", operation_id = "activateBundle",
+    params(("If-Match" = Option<String>, Header, description = "Digest of the bundle that is to be replaced.")),
     request_body = ActivateRequest,
     responses(
         (status = 200, description = "Active.", body = Bundle),
@@ -142,11 +143,12 @@ struct ActivateRequest {
 async fn activate(
     State(app): State<App>,
     caller: Caller,
+    tag: IfMatch,
     Json(request): Json<ActivateRequest>,
 ) -> Answer<Response> {
     let record = app
         .service
-        .activate_bundle(caller.call(), &request.digest)
+        .activate_bundle(caller.call(), &request.digest, tag.0.as_deref())
         .await?;
     let view = Bundle::of(record);
     Ok(tagged(view.digest.as_deref(), axum::Json(&view).into_response()))
@@ -164,6 +166,7 @@ struct RollbackRequest {
 /// Go back to an earlier bundle.
 #[utoipa::path(
     post, path = "/api/v1/bundle/rollback", tag = "bundles", operation_id = "rollbackBundle",
+    params(("If-Match" = Option<String>, Header, description = "Digest of the bundle that is to be replaced.")),
     request_body = RollbackRequest,
     responses(
         (status = 200, description = "Active.", body = Bundle),
@@ -173,11 +176,12 @@ struct RollbackRequest {
 async fn rollback(
     State(app): State<App>,
     caller: Caller,
+    tag: IfMatch,
     Json(request): Json<RollbackRequest>,
 ) -> Answer<Response> {
     let record = app
         .service
-        .rollback_bundle(caller.call(), request.digest.as_deref())
+        .rollback_bundle(caller.call(), request.digest.as_deref(), tag.0.as_deref())
         .await?;
     let view = Bundle::of(record);
     Ok(tagged(view.digest.as_deref(), axum::Json(&view).into_response()))

@@ -257,6 +257,9 @@ impl<T: DeserializeOwned + Send> FromRequestParts<App> for Path<T> {
     }
 }
 
+/// Conditions that no write takes: they would have to hold, and nothing here looks whether they do.
+const NOT_TAKEN: [HeaderName; 2] = [header::IF_NONE_MATCH, header::IF_UNMODIFIED_SINCE];
+
 /// `If-Match`: the tag without its quotes; `None` without the header or with `*`.
 #[derive(Debug)]
 pub(super) struct IfMatch(pub(super) Option<String>);
@@ -281,6 +284,11 @@ impl<S: Sync> FromRequestParts<S> for IfMatch {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
         let malformed = |detail: &str| Failure(ServiceError::new(Code::MalformedRequest, detail));
+        if let Some(name) = NOT_TAKEN.iter().find(|name| parts.headers.contains_key(*name)) {
+            return Err(malformed(&format!(
+                "`{name}` is no condition of this operation; `If-Match` is"
+            )));
+        }
         let mut values = parts.headers.get_all(header::IF_MATCH).iter();
         let Some(value) = values.next() else {
             return Ok(Self(None));

@@ -4,6 +4,7 @@ use super::extract::{Caller, Document, IfMatch, Json, Path, Query};
 use super::problem::{Answer, ProblemDocument};
 use super::view::{List, Policy, Version};
 use crate::error::Problem;
+use crate::identity::Scope;
 use crate::service;
 use crate::service::policies::PolicyName;
 use crate::state::App;
@@ -66,6 +67,11 @@ fn tagged(status: StatusCode, policy: &Policy) -> Response {
         response.headers_mut().insert(header::ETAG, tag);
     }
     response
+}
+
+/// Whether a change of what somebody else may have written is answered with its text.
+fn may_read(caller: &Caller) -> bool {
+    caller.identity.scopes.has(Scope::Read)
 }
 
 /// Which policies to list.
@@ -234,7 +240,7 @@ async fn set_status(
         .service
         .set_policy_status(caller.call(), query.of(&id), request.status, expected)
         .await?;
-    Ok(tagged(StatusCode::OK, &Policy::of(record, true)))
+    Ok(tagged(StatusCode::OK, &Policy::of(record, may_read(&caller))))
 }
 
 /// Part of a list.
@@ -347,7 +353,9 @@ async fn rollback(
         .service
         .rollback_policy(caller.call(), query.of(&id), request.version, expected)
         .await?;
-    Ok(tagged(StatusCode::OK, &Policy::written(written)))
+    let mut policy = Policy::written(written);
+    policy.source.take_if(|_| !may_read(&caller));
+    Ok(tagged(StatusCode::OK, &policy))
 }
 
 /// What the compiler says.

@@ -70,7 +70,7 @@ pub(super) struct Policy {
     pub revision: u64,
     /// `yaml` or `json`.
     pub format: String,
-    /// The document; left out in lists.
+    /// The document; left out in lists, and where somebody changes a policy who may not read it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
     /// What the compiler warns of; after writes.

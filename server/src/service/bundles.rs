@@ -89,12 +89,17 @@ impl Service {
         Err(StoreError::Conflict.into())
     }
 
-    /// Makes a stored bundle the active one.
+    /// Makes a stored bundle the active one. `expected` is the digest of the bundle that it takes the place of.
     ///
     /// # Errors
     ///
     /// As [`Service::deploy_bundle`], and [`Code::NotFound`], [`Code::SelfApproval`].
-    pub async fn activate_bundle(&self, call: Call<'_>, digest: &str) -> Result<BundleRecord> {
+    pub async fn activate_bundle(
+        &self,
+        call: Call<'_>,
+        digest: &str,
+        expected: Option<&str>,
+    ) -> Result<BundleRecord> {
         self.may_deploy(
             call,
             if self.approval {
@@ -103,16 +108,23 @@ impl Service {
                 Scope::Write
             },
         )?;
-        self.switch(call, Some(digest), None, "bundle.activate").await?;
+        self.switch(call, Some(digest), expected, "bundle.activate")
+            .await?;
         self.bundle_record(digest).await
     }
 
-    /// Makes an earlier bundle the active one: the one of this digest, or the one that was active before.
+    /// Makes an earlier bundle the active one: the one of this digest, or the one that was active before. `expected` is as in
+    /// [`Service::activate_bundle`].
     ///
     /// # Errors
     ///
     /// As [`Service::activate_bundle`], and [`Code::PreconditionRequired`] without a digest where approval is configured.
-    pub async fn rollback_bundle(&self, call: Call<'_>, digest: Option<&str>) -> Result<BundleRecord> {
+    pub async fn rollback_bundle(
+        &self,
+        call: Call<'_>,
+        digest: Option<&str>,
+        expected: Option<&str>,
+    ) -> Result<BundleRecord> {
         self.may_deploy(
             call,
             if self.approval {
@@ -137,7 +149,8 @@ impl Service {
                     .ok_or_else(|| ServiceError::new(Code::NotFound, "no bundle was active before"))?
             }
         };
-        self.switch(call, Some(&digest), None, "bundle.rollback").await?;
+        self.switch(call, Some(&digest), expected, "bundle.rollback")
+            .await?;
         self.bundle_record(&digest).await
     }
 

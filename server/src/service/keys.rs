@@ -25,7 +25,7 @@ const OVERLAP: Duration = Duration::from_secs(24 * 3600);
 /// How long anything may be good at the most: what lies further away is a mistake, and soon not a time any more.
 const LONGEST: Duration = Duration::from_secs(100 * 366 * 24 * 3600);
 
-/// Bytes of a name at the most.
+/// Bytes of a name at the most, be it that of a key or of a namespace.
 const LONGEST_NAME: usize = 255;
 
 /// A key to make.
@@ -69,6 +69,11 @@ fn rights(roles: &[String], scopes: &[String]) -> Result<Scopes> {
         return Err(malformed("a key needs a role or a scope"));
     }
     Ok(rights)
+}
+
+/// Whether a policy can be of a namespace of this name.
+fn is_namespace(name: &str) -> bool {
+    !name.is_empty() && name.len() <= LONGEST_NAME && !name.chars().any(char::is_control)
 }
 
 fn malformed(detail: impl Into<String>) -> ServiceError {
@@ -133,8 +138,11 @@ pub async fn make_key(
                     "`namespaces` is empty: leave it out for all of your own",
                 ));
             }
-            if named.iter().any(String::is_empty) {
-                return Err(malformed("`namespaces` holds an empty name"));
+            // No policy is of such a namespace, and the database does not tell it from another one.
+            if !named.iter().all(|name| is_namespace(name)) {
+                return Err(malformed(format!(
+                    "`namespaces` holds a name that is empty, longer than {LONGEST_NAME} bytes, or has control characters"
+                )));
             }
             named.iter().try_for_each(|n| call.require_namespace(n))?;
             Some(named)

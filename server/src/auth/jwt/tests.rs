@@ -283,6 +283,36 @@ async fn every_bad_token_is_refused_for_its_reason() {
             with(json!({"sub": "anonymous"})),
             claim("sub"),
         ),
+        (
+            "subject that looks like that of the command line",
+            with(json!({"sub": "Operator"})),
+            claim("sub"),
+        ),
+        (
+            "subject with a blank at its end",
+            with(json!({"sub": "operator "})),
+            claim("sub"),
+        ),
+        (
+            "subject with a blank at its beginning",
+            with(json!({"sub": "\u{a0}alice"})),
+            claim("sub"),
+        ),
+        (
+            "subject with what nobody sees",
+            with(json!({"sub": "ali\u{200b}ce"})),
+            claim("sub"),
+        ),
+        (
+            "subject that turns what stands behind it",
+            with(json!({"sub": "alice\u{202e}"})),
+            claim("sub"),
+        ),
+        (
+            "subject that looks like that of a key",
+            with(json!({"sub": "gateway (key 0123456789ABCDEF)"})),
+            claim("sub"),
+        ),
         // Rights.
         ("roles as a number", with(json!({"roles": 1})), claim("roles")),
         (
@@ -313,6 +343,11 @@ async fn every_bad_token_is_refused_for_its_reason() {
         (
             "a namespace without name",
             with(json!({"namespaces": ["a", ""]})),
+            claim("namespaces"),
+        ),
+        (
+            "a namespace that no policy can be of",
+            with(json!({"namespaces": ["a\u{0}"]})),
             claim("namespaces"),
         ),
         (
