@@ -1482,6 +1482,7 @@ async fn namespaces_hold_no_more_than_they_may(bed: &Bed) {
                 rules: 0,
                 bytes: 100,
                 history: 300,
+                share: 0,
             },
             ..write
         }
@@ -1529,6 +1530,7 @@ async fn namespaces_hold_no_more_than_they_may(bed: &Bed) {
             rules: 0,
             bytes: 5,
             history: 0,
+            share: 0,
         },
         ..of(id, namespace, Any, bytes)
     };
@@ -1622,6 +1624,7 @@ async fn what_an_earlier_version_left_is_there(store: &dyn Store) {
         rules: 0,
         bytes,
         history,
+        share: 0,
     };
     for (bytes, history) in [(5, 0), (0, 10)] {
         let refused = put(1, quota(bytes, history)).await;
