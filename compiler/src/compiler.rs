@@ -8,7 +8,7 @@
 //! **Invariant.** A build gives what [`crate::compile`] gives for the same files in order of their names: the same
 //! bytes and the same diagnostics, whatever was set, removed or built before.
 
-use crate::limits::Room;
+use crate::limits::{self, Room, Usage};
 use crate::options::{Compiled, Failed, Options};
 use crate::unit::{self, Automata, Unit};
 use crate::{pipeline, set};
@@ -64,6 +64,12 @@ impl Compiler {
         self.options = options;
         self.automata = Automata::default();
         self.files.values_mut().for_each(|file| file.unit = None);
+    }
+
+    /// What builds are made with.
+    #[must_use]
+    pub fn options(&self) -> &Options {
+        &self.options
     }
 
     /// From now on builds end when `stop` is asked to, with a [`Failed`] that [says so](Failed::is_stopped). Nothing that
@@ -157,6 +163,17 @@ impl Compiler {
             self.automata.trim(compiled.module.patterns.len());
         }
         built
+    }
+
+    /// What the policies of each namespace take of [`CompileLimits`](crate::CompileLimits), as [`Compiled::usage`] says of the
+    /// same files. Files that were not compiled since they were set do not count: after a build that succeeded, all do.
+    #[must_use]
+    pub fn usage(&self) -> BTreeMap<String, Usage> {
+        let files = (0..).map(FileId).zip(self.files.values());
+        limits::by_namespace(files.filter_map(|(id, file)| {
+            let unit = file.unit.as_deref()?;
+            Some((id, file.source.text().len(), unit))
+        }))
     }
 
     /// What is wrong with one file on its own, compiled now if it was not yet; `None` when there is no such file. The

@@ -3,21 +3,23 @@
 //! Whoever compiles policies of others must know what it takes before it takes it. Each ceiling bounds one thing that
 //! work grows with; all of it is counted on the syntax tree, which costs next to nothing, before anything is made of it.
 //! What exceeds a ceiling is a diagnostic with its place, and ends the compilation: the rest of the set is not looked
-//! at. Ceilings are for the whole set, so what was compiled before and is kept counts as what is new does.
+//! at. Ceilings are for the whole set, so what was compiled before and is kept counts as what is new does. What policies of
+//! one namespace take of them is told as well ([`Usage`]): whoever compiles policies of several tenants gives each a part.
 //!
 //! Beyond them stand the limits of single files ([`policy_grammar::Limits`]), which the parser holds, and those of the
 //! format, which the verifier holds.
 
 use crate::options::Options;
+use crate::unit::Unit;
 use policy_bytecode::Stopped;
 use policy_grammar::ast::{
-    Condition, FieldPath, Literal, Operand, Operator, Policy, Segment, Template, TemplatePart, Verb,
+    Condition, FieldPath, Literal, Number, Operand, Operator, Policy, Segment, Template, TemplatePart, Verb,
 };
 use policy_grammar::codes::Code;
 use policy_grammar::source::Spanned;
 use policy_grammar::{Diagnostic, FileId, SourceFile, Span};
 use regex_syntax::hir::{Class, Hir, HirKind};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashSet};
 
 /// What one compilation may take. The defaults are those of somebody who compiles policies of their own.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +37,10 @@ pub struct CompileLimits {
     /// Values in conditions and actions, each item of a list and member of a mapping one more (`E0405`). Default
     /// 8,000,000.
     pub constants: usize,
+    /// What these values take when each is written out in full: 1 for every value, and the bytes of its texts, numbers and
+    /// keys; in a list or a mapping once more for each that it stands in (`E0412`). Default 100 MiB, which leaves room for
+    /// what passes add below what [`HostLimits`](policy_bytecode::verify::HostLimits) allow.
+    pub constant_bytes: usize,
     /// Bytes of one pattern (`E0406`). Default 64 KiB.
     pub pattern_bytes: usize,
     /// Bytes that the programs and automata of all different patterns take, as [`pattern_size`] reckons (`E0407`).
@@ -58,6 +64,7 @@ impl Default for CompileLimits {
             conditions: 4_000_000,
             depth: 120,
             constants: 8_000_000,
+            constant_bytes: 100 << 20,
             pattern_bytes: 64 << 10,
             automata_bytes: 512 << 20,
             placeholders: 1_000_000,
@@ -67,24 +74,135 @@ impl Default for CompileLimits {
     }
 }
 
-/// What parts of a set take. Patterns are counted apart, because equal ones count once.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Used {
-    pub(crate) source_bytes: usize,
-    rules: usize,
-    conditions: usize,
-    constants: usize,
-    placeholders: usize,
+/// Calls `$consumer!` once with everything of which a set has a ceiling: the field in [`Usage`] and in [`CompileLimits`], its
+/// name for people, the code of what exceeds it, and what helps.
+macro_rules! for_each_resource {
+    ($consumer:ident) => {
+        $consumer! {
+            /// Bytes of text.
+            Source, source_bytes, "bytes of source", TooMuchSource, "split the set";
+            /// Rules.
+            Rules, rules, "rules", TooManyRules,
+                "write one rule with a list where many differ in a value only, or split the set";
+            /// Conditions.
+            Conditions, conditions, "conditions", TooManyConditions,
+                "write `in` with a list where many conditions compare one field, or split the set";
+            /// Values.
+            Constants, constants, "values", TooManyConstants, "keep long lists out of policies, or split the set";
+            /// Bytes of values.
+            ConstantBytes, constant_bytes, "bytes of values", LargeConstants,
+                "keep long texts out of policies, and do not nest lists deeply, or split the set";
+            /// Bytes of patterns.
+            Automata, automata_bytes, "bytes of compiled patterns", LargePatterns,
+                "shorten repetitions and classes, and use `contains` where there is nothing to match";
+            /// Placeholders.
+            Placeholders, placeholders, "placeholders", TooManyPlaceholders,
+                "name a value once in a text, or split the set";
+        }
+    };
+}
+
+macro_rules! declare_resources {
+    ($($(#[doc = $doc:literal])+ $name:ident, $field:ident, $what:literal, $code:ident, $help:literal;)+) => {
+        /// One thing of which a set has a ceiling.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Resource {
+            $($(#[doc = $doc])+ $name,)+
+        }
+
+        impl Resource {
+            /// Every one.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)+];
+
+            /// Its name for people, in the plural.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $what,)+ }
+            }
+
+            fn code(self) -> Code {
+                match self { $(Self::$name => Code::$code,)+ }
+            }
+
+            fn help(self) -> &'static str {
+                match self { $(Self::$name => $help,)+ }
+            }
+        }
+
+        /// What policies take of the ceilings of a set: each field is counted as the field of its name in [`CompileLimits`] says.
+        #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+        pub struct Usage {
+            $(
+                #[doc = concat!("As in [`CompileLimits::", stringify!($field), "`].")]
+                pub $field: usize,
+            )+
+        }
+
+        impl Usage {
+            /// How much of something it is.
+            #[must_use]
+            pub fn of(&self, resource: Resource) -> usize {
+                match resource { $(Resource::$name => self.$field,)+ }
+            }
+
+            fn add(&mut self, more: &Self) {
+                $(self.$field = self.$field.saturating_add(more.$field);)+
+            }
+
+            fn since(&self, before: &Self) -> Self {
+                Self { $($field: self.$field.saturating_sub(before.$field),)+ }
+            }
+        }
+
+        impl CompileLimits {
+            /// The ceiling of something.
+            #[must_use]
+            pub fn of(&self, resource: Resource) -> usize {
+                match resource { $(Resource::$name => self.$field,)+ }
+            }
+        }
+    };
+}
+for_each_resource!(declare_resources);
+
+/// What the policies of each namespace take, from units with their files and the bytes of these. The text of a file counts for every
+/// namespace that has a policy in it, and a pattern once for every namespace that has it: what namespaces take may be more
+/// together than the set does.
+pub(crate) fn by_namespace<'u>(
+    units: impl Iterator<Item = (FileId, usize, &'u Unit)>,
+) -> BTreeMap<String, Usage> {
+    #[derive(Default)]
+    struct Taken<'u> {
+        usage: Usage,
+        files: HashSet<FileId, foldhash::fast::RandomState>,
+        patterns: HashSet<&'u str, foldhash::fast::RandomState>,
+    }
+    let mut taken: BTreeMap<&str, Taken<'_>> = BTreeMap::new();
+    for (file, bytes, unit) in units {
+        for head in unit.policies.iter().map(|policy| &policy.head) {
+            let own = taken.entry(&head.namespace).or_default();
+            own.usage.add(&head.used);
+            if own.files.insert(file) {
+                own.usage.source_bytes = own.usage.source_bytes.saturating_add(bytes);
+            }
+            for (source, size) in &head.patterns {
+                if own.patterns.insert(source) {
+                    own.usage.automata_bytes = own.usage.automata_bytes.saturating_add(*size);
+                }
+            }
+        }
+    }
+    let named = |(namespace, taken): (&str, Taken<'_>)| (namespace.to_owned(), taken.usage);
+    taken.into_iter().map(named).collect()
 }
 
 /// What is left of the ceilings of one compilation.
 #[derive(Debug)]
 pub(crate) struct Room<'o> {
     options: &'o Options,
-    used: Used,
-    /// Sizes of the patterns so far.
-    patterns: HashMap<String, usize, foldhash::fast::RandomState>,
-    automata_bytes: usize,
+    used: Usage,
+    /// The patterns so far.
+    patterns: HashSet<String, foldhash::fast::RandomState>,
     /// Near words that may still be looked for.
     suggestions: usize,
 }
@@ -96,9 +214,8 @@ impl<'o> Room<'o> {
     pub(crate) fn new(options: &'o Options) -> Self {
         Self {
             options,
-            used: Used::default(),
-            patterns: HashMap::default(),
-            automata_bytes: 0,
+            used: Usage::default(),
+            patterns: HashSet::default(),
             suggestions: options.compile_limits.diagnostics,
         }
     }
@@ -118,107 +235,51 @@ impl<'o> Room<'o> {
     /// Counts a file.
     pub(crate) fn source(&mut self, file: FileId, source: &SourceFile) -> Result<(), Ended> {
         self.used.source_bytes = self.used.source_bytes.saturating_add(source.text().len());
-        self.within(Code::TooMuchSource, Span::new(file, 0, 0))
+        self.within(Resource::Source, Span::new(file, 0, 0))
     }
 
-    /// Counts a policy, with what it takes.
-    pub(crate) fn policy(&mut self, policy: &Policy) -> Result<Used, Ended> {
+    /// Counts a policy, with what it takes. Texts of files and patterns are counted apart: they may be shared.
+    pub(crate) fn policy(&mut self, policy: &Policy) -> Result<Usage, Ended> {
         let before = self.used;
         Meter { room: self }.policy(policy)?;
-        let now = self.used;
-        Ok(Used {
-            source_bytes: 0,
-            rules: now.rules - before.rules,
-            conditions: now.conditions - before.conditions,
-            constants: now.constants - before.constants,
-            placeholders: now.placeholders - before.placeholders,
-        })
+        Ok(self.used.since(&before))
     }
 
     /// Counts what was counted in another compilation.
-    pub(crate) fn again(&mut self, used: Used, at: Span) -> Result<(), Ended> {
-        let sum = &mut self.used;
-        for (sum, more) in [
-            (&mut sum.rules, used.rules),
-            (&mut sum.conditions, used.conditions),
-            (&mut sum.constants, used.constants),
-            (&mut sum.placeholders, used.placeholders),
-        ] {
-            *sum = sum.saturating_add(more);
-        }
-        for code in [
-            Code::TooManyRules,
-            Code::TooManyConditions,
-            Code::TooManyConstants,
-            Code::TooManyPlaceholders,
-        ] {
-            self.within(code, at)?;
-        }
-        Ok(())
+    pub(crate) fn again(&mut self, used: &Usage, at: Span) -> Result<(), Ended> {
+        self.used.add(used);
+        Resource::ALL
+            .iter()
+            .try_for_each(|resource| self.within(*resource, at))
     }
 
     /// Counts a pattern of this size, once however often it stands in the set.
     pub(crate) fn pattern(&mut self, source: &str, size: usize, at: Span) -> Result<(), Ended> {
-        if self.patterns.contains_key(source) {
+        if self.patterns.contains(source) {
             return Ok(());
         }
-        self.patterns.insert(source.to_owned(), size);
-        self.automata_bytes = self.automata_bytes.saturating_add(size);
-        self.within(Code::LargePatterns, at)
+        self.patterns.insert(source.to_owned());
+        self.used.automata_bytes = self.used.automata_bytes.saturating_add(size);
+        self.within(Resource::Automata, at)
     }
 
-    /// Whether what the code is about is within its ceiling; reported at `at` where it is not.
-    fn within(&self, code: Code, at: Span) -> Result<(), Ended> {
-        let limits = self.limits();
-        let (used, limit, what, help) = match code {
-            Code::TooMuchSource => (
-                self.used.source_bytes,
-                limits.source_bytes,
-                "bytes of source",
-                "split the set",
-            ),
-            Code::TooManyRules => (
-                self.used.rules,
-                limits.rules,
-                "rules",
-                "write one rule with a list where many differ in a value only, or split the set",
-            ),
-            Code::TooManyConditions => (
-                self.used.conditions,
-                limits.conditions,
-                "conditions",
-                "write `in` with a list where many conditions compare one field, or split the set",
-            ),
-            Code::TooManyConstants => (
-                self.used.constants,
-                limits.constants,
-                "values",
-                "keep long lists out of policies, or split the set",
-            ),
-            Code::TooManyPlaceholders => (
-                self.used.placeholders,
-                limits.placeholders,
-                "placeholders",
-                "name a value once in a text, or split the set",
-            ),
-            _patterns => (
-                self.automata_bytes,
-                limits.automata_bytes,
-                "bytes of compiled patterns",
-                "shorten repetitions and classes, and use `contains` where there is nothing to match",
-            ),
-        };
-        if used <= limit {
+    /// Whether a resource is within its ceiling; reported at `at` where it is not.
+    fn within(&self, resource: Resource, at: Span) -> Result<(), Ended> {
+        let limit = self.limits().of(resource);
+        if self.used.of(resource) <= limit {
             return Ok(());
         }
         Err(Box::new(
             Diagnostic::new(
-                code,
+                resource.code(),
                 at,
-                format!("the policies have more than {limit} {what} together"),
+                format!(
+                    "the policies have more than {limit} {} together",
+                    resource.as_str()
+                ),
             )
             .label("the limit is exceeded here")
-            .help(help),
+            .help(resource.help()),
         ))
     }
 }
@@ -279,7 +340,7 @@ impl Meter<'_, '_> {
         }
         for rule in &policy.rules {
             self.room.used.rules += 1;
-            self.room.within(Code::TooManyRules, rule.id.span)?;
+            self.room.within(Resource::Rules, rule.id.span)?;
             self.name(rule.id.value.len(), rule.id.span, "the id of a rule")?;
             if let Some(name) = &rule.name {
                 self.name(name.value.len(), name.span, "the name of a rule")?;
@@ -298,10 +359,13 @@ impl Meter<'_, '_> {
                     Verb::Set(value) | Verb::Default(value) | Verb::Append(value) => {
                         self.literal(value, modification.span, true)?;
                     }
-                    Verb::Cap(_) | Verb::Floor(_) | Verb::Remove => self.value(modification.span)?,
+                    Verb::Cap(number) | Verb::Floor(number) => {
+                        self.value(digits(number), 1, modification.span)?;
+                    }
+                    Verb::Remove => self.value(0, 1, modification.span)?,
                     Verb::Redact(types) => {
                         for ty in types {
-                            self.value(ty.span)?;
+                            self.value(ty.value.len(), 1, ty.span)?;
                             self.name(ty.value.len(), ty.span, "a type of personal data")?;
                         }
                     }
@@ -313,7 +377,7 @@ impl Meter<'_, '_> {
 
     fn condition(&mut self, condition: &Condition, depth: usize) -> Result<(), Ended> {
         self.room.used.conditions += 1;
-        self.room.within(Code::TooManyConditions, condition.span())?;
+        self.room.within(Resource::Conditions, condition.span())?;
         let limit = self.room.limits().depth;
         if depth > limit {
             return Err(Box::new(
@@ -366,22 +430,37 @@ impl Meter<'_, '_> {
 
     /// `templates`: strings may hold placeholders.
     fn literal(&mut self, literal: &Literal, at: Span, templates: bool) -> Result<(), Ended> {
-        self.value(at)?;
+        self.nested(literal, at, templates, 1)
+    }
+
+    /// `copies`: how often the value is written out, which it is once for itself and once for each value that it stands in.
+    fn nested(&mut self, literal: &Literal, at: Span, templates: bool, copies: usize) -> Result<(), Ended> {
+        let bytes = match literal {
+            Literal::Null | Literal::Bool(_) | Literal::Array(_) => 0,
+            Literal::Number(number) => digits(number),
+            Literal::String(text) => text.len(),
+            Literal::Object(members) => members.iter().map(|(key, _)| key.value.len()).sum(),
+        };
+        self.value(bytes, copies, at)?;
         match literal {
             Literal::String(text) if templates => self.text(text, at),
             Literal::Null | Literal::Bool(_) | Literal::Number(_) | Literal::String(_) => Ok(()),
             Literal::Array(items) => items
                 .iter()
-                .try_for_each(|item| self.literal(&item.value, item.span, templates)),
+                .try_for_each(|item| self.nested(&item.value, item.span, templates, copies + 1)),
             Literal::Object(members) => members
                 .iter()
-                .try_for_each(|(_, value)| self.literal(&value.value, value.span, templates)),
+                .try_for_each(|(_, value)| self.nested(&value.value, value.span, templates, copies + 1)),
         }
     }
 
-    fn value(&mut self, at: Span) -> Result<(), Ended> {
-        self.room.used.constants += 1;
-        self.room.within(Code::TooManyConstants, at)
+    fn value(&mut self, bytes: usize, copies: usize, at: Span) -> Result<(), Ended> {
+        let used = &mut self.room.used;
+        used.constants += 1;
+        let written = bytes.saturating_add(1).saturating_mul(copies);
+        used.constant_bytes = used.constant_bytes.saturating_add(written);
+        self.room.within(Resource::Constants, at)?;
+        self.room.within(Resource::ConstantBytes, at)
     }
 
     fn text(&mut self, text: &str, at: Span) -> Result<(), Ended> {
@@ -395,7 +474,7 @@ impl Meter<'_, '_> {
         for part in &template.parts {
             if let TemplatePart::Path(path) = part {
                 self.room.used.placeholders += 1;
-                self.room.within(Code::TooManyPlaceholders, at)?;
+                self.room.within(Resource::Placeholders, at)?;
                 self.name(length(path), at, "a path")?;
             }
         }
@@ -419,6 +498,14 @@ impl Meter<'_, '_> {
             )
             .help("long texts belong into `description`"),
         ))
+    }
+}
+
+/// Bytes of a number that is kept as its text.
+fn digits(number: &Number) -> usize {
+    match number {
+        Number::Decimal(text) => text.len(),
+        Number::Int(_) | Number::UInt(_) | Number::Float(_) => 0,
     }
 }
 

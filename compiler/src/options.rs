@@ -2,7 +2,7 @@
 //!
 //! Plain data, read and filled by [`crate::pipeline`].
 
-use crate::limits::CompileLimits;
+use crate::limits::{CompileLimits, Usage};
 use crate::schema::ContextSchema;
 use policy_bytecode::Stop;
 use policy_bytecode::bundle::{self, CostCertificate, SourceMapSection};
@@ -12,6 +12,7 @@ use policy_bytecode::verify::VerifiedModule;
 use policy_bytecode::wire::DecodeError;
 use policy_grammar::Diagnostic;
 use policy_grammar::codes::Code;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// How much the passes do. Every level decides alike.
@@ -129,6 +130,9 @@ pub struct Compiled {
     pub certificate: CostCertificate,
     /// Warnings.
     pub diagnostics: Vec<Diagnostic>,
+    /// What the policies of each namespace take of [`CompileLimits`], those that take no part in decisions included. The text
+    /// of a file counts for every namespace that has a policy in it, and a pattern once for every namespace that has it.
+    pub usage: BTreeMap<String, Usage>,
     /// How it was made.
     pub report: BuildReport,
 }

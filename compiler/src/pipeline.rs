@@ -6,7 +6,7 @@
 //! halves the journey ends when an error has been reported; anywhere when a limit of the set is exceeded (`Room`) or
 //! when [`Options::stop`] says so.
 
-use crate::limits::{self, Ended, Room};
+use crate::limits::{self, Ended, Room, Usage};
 use crate::options::{BuildReport, Compiled, Failed, Options};
 use crate::unit::{Automata, Head, Unit};
 use crate::{emit, link, passes, set, unit};
@@ -17,6 +17,7 @@ use policy_grammar::ast::Policy;
 use policy_grammar::codes::Code;
 use policy_grammar::{Diagnostic, FileId, SourceMap, Span};
 use std::borrow::Borrow;
+use std::collections::BTreeMap;
 
 /// Compiles every file of `sources`.
 ///
@@ -125,6 +126,7 @@ pub(crate) fn finish<U: Borrow<Unit>>(
 
     match make(&link::in_order(policies()), sources, options) {
         Ok(mut compiled) => {
+            compiled.usage = usage(sources, units);
             compiled.diagnostics.append(&mut diagnostics);
             sort(&mut compiled.diagnostics);
             limits::reported(&mut compiled.diagnostics, options.compile_limits.diagnostics);
@@ -183,8 +185,19 @@ fn make(
         source_map: emitted.source_map,
         certificate: emitted.certificate,
         diagnostics: unindexed,
+        usage: BTreeMap::new(),
         report,
     })
+}
+
+/// What each namespace takes.
+fn usage<U: Borrow<Unit>>(sources: &SourceMap, units: &[(FileId, U)]) -> BTreeMap<String, Usage> {
+    let bytes = |file| sources.file(file).map_or(0, |source| source.text().len());
+    limits::by_namespace(
+        units
+            .iter()
+            .map(|(file, unit)| (*file, bytes(*file), unit.borrow())),
+    )
 }
 
 /// Whether an evaluation can cost more than the options allow. That is a mistake of no single policy, so it is reported

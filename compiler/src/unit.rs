@@ -11,7 +11,7 @@
 //! thing that a compilation makes, so all units of a compiler share them through [`Automata`].
 
 use crate::ir::{Program, text};
-use crate::limits::{Ended, Room, Used, stopped};
+use crate::limits::{Ended, Room, Usage, stopped};
 use crate::options::{BuildReport, DumpPoint, IrDump, OptLevel, Options};
 use crate::resolve::Resolved;
 use crate::set::in_file;
@@ -55,8 +55,8 @@ pub(crate) struct Head {
     pub(crate) elements: Vec<Spanned<FieldPath>>,
     /// To be reported where nothing in the set is an error.
     pub(crate) never_fires: Option<Diagnostic>,
-    /// What it takes of the room that the set has.
-    pub(crate) used: Used,
+    /// What it takes of the room that the set has, but for the text of its file and its patterns.
+    pub(crate) used: Usage,
     /// Its patterns as written, and their sizes.
     pub(crate) patterns: Vec<(String, usize)>,
 }
@@ -221,7 +221,7 @@ impl Unit {
     pub(crate) fn again(&self, file: FileId, room: &mut Room<'_>) -> Result<(), Ended> {
         for head in self.policies.iter().map(|policy| &policy.head) {
             let at = in_file(head.id_span, file);
-            room.again(head.used, at)?;
+            room.again(&head.used, at)?;
             for (source, size) in &head.patterns {
                 room.pattern(source, *size, at)?;
             }

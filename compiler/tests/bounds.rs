@@ -6,7 +6,7 @@
     reason = "a test that cannot go on has failed"
 )]
 
-use policy_compiler::{CompileLimits, Compiler, Options, Stop, check, compile};
+use policy_compiler::{CompileLimits, Compiler, Options, Stop, Usage, check, compile};
 use policy_grammar::{Diagnostic, Limits, SourceFile, SourceMap};
 
 fn sources(text: &str) -> SourceMap {
@@ -73,6 +73,16 @@ fn every_limit_has_a_code_and_a_place() {
             )],
         )
     };
+    let set_to = |value: &str| {
+        policy(
+            "p",
+            [rule(
+                0,
+                "{operator: eq, field: llm.model, value: m}",
+                &format!("{{decision: modify, modifications: {{metadata.a: {value}}}}}"),
+            )],
+        )
+    };
     let matches = |pattern: &str| {
         policy(
             "p",
@@ -122,6 +132,17 @@ fn every_limit_has_a_code_and_a_place() {
                 ..full()
             },
             "m3",
+        ),
+        (
+            // A text of 1 in a list in a list is written out three times; the value of the condition counts too.
+            "E0412",
+            set_to("[[a], [b]]"),
+            set_to("[[a], [bc]]"),
+            CompileLimits {
+                constant_bytes: 2 + 1 + 2 * 2 + 2 * 3 * 2,
+                ..full()
+            },
+            "bc",
         ),
         (
             "E0406",
@@ -259,6 +280,7 @@ fn the_documented_limits_are_the_limits() {
         conditions,
         depth,
         constants,
+        constant_bytes,
         pattern_bytes,
         automata_bytes,
         placeholders,
@@ -278,6 +300,7 @@ fn the_documented_limits_are_the_limits() {
         ("E0403", conditions),
         ("E0404", depth),
         ("E0405", constants),
+        ("E0412", constant_bytes),
         ("E0406", pattern_bytes),
         ("E0407", automata_bytes),
         ("E0408", placeholders),
@@ -455,4 +478,130 @@ fn a_stopped_build_keeps_nothing_that_is_half_made() {
     }
     compiler.set_stop(Stop::never());
     assert_eq!(compiler.build().unwrap().to_bundle().unwrap(), whole);
+}
+
+fn in_namespace(id: &str, namespace: &str, rules: impl IntoIterator<Item = String>) -> String {
+    policy(id, rules).replace("name: P", &format!("name: P, namespace: {namespace}"))
+}
+
+fn matching(n: usize, pattern: &str) -> String {
+    let condition = format!("{{operator: matches, field: llm.model, value: '{pattern}'}}");
+    rule(n, &condition, "{decision: deny, reason: '{{ llm.model }}'}")
+}
+
+/// What each namespace takes is told, whether the set is compiled at once or edited: a pattern counts once for each namespace,
+/// and what is removed does not count any more.
+#[test]
+fn what_a_namespace_takes_is_told() {
+    let files = [
+        (
+            "a.yaml",
+            in_namespace("a", "one", [matching(0, "a{9}"), matching(1, "b{9}")]),
+        ),
+        ("b.yaml", in_namespace("b", "one", [matching(0, "a{9}")])),
+        ("c.yaml", in_namespace("c", "two", [matching(0, "a{9}")])),
+        (
+            "d.yaml",
+            in_namespace(
+                "d",
+                "two",
+                [rule(
+                    0,
+                    "{operator: in, field: llm.model, value: [x, yz]}",
+                    "{decision: deny}",
+                )],
+            ),
+        ),
+    ];
+    let mut sources = SourceMap::new();
+    let mut compiler = Compiler::default();
+    for (name, text) in &files {
+        sources.add(SourceFile::new(*name, text.as_str()));
+        compiler.set(*name, text.as_str());
+    }
+    let usage = compile(&sources, &Options::default()).unwrap().usage;
+    let bytes =
+        |names: std::ops::Range<usize>| files[names].iter().map(|(_, text)| text.len()).sum::<usize>();
+    let one = usage["one"];
+    let two = usage["two"];
+    assert_eq!(
+        (one.rules, one.conditions, one.constants, one.placeholders),
+        (3, 3, 3, 3)
+    );
+    assert_eq!(
+        (two.rules, two.conditions, two.constants, two.placeholders),
+        (2, 2, 4, 1)
+    );
+    assert_eq!((one.source_bytes, two.source_bytes), (bytes(0..2), bytes(2..4)));
+    assert_eq!(
+        (one.constant_bytes, two.constant_bytes),
+        (3 * 5, 5 + 1 + 2 * 2 + 2 * 3)
+    );
+    // Two patterns of one size, however often.
+    assert_eq!(one.automata_bytes, 2 * two.automata_bytes);
+    assert!(two.automata_bytes > 0);
+    assert_eq!(usage.len(), 2);
+
+    assert!(compiler.usage().is_empty(), "nothing is compiled yet");
+    assert_eq!(compiler.build().unwrap().usage, usage);
+    assert_eq!(compiler.usage(), usage);
+    compiler.set("e.yaml", in_namespace("e", "three", [matching(0, "c{9}")]));
+    assert_eq!(compiler.build().unwrap().usage.len(), 3);
+    compiler.remove("e.yaml");
+    assert_eq!(compiler.usage(), usage);
+
+    // A file that several namespaces share counts for each of them, and its policies each for their own.
+    let text = format!("{}---\n{}", files[0].1, files[2].1);
+    compiler.set("a.yaml", text.as_str());
+    compiler.remove("c.yaml");
+    let usage = compiler.build().unwrap().usage;
+    let grown = text.len() - files[0].1.len();
+    assert_eq!(
+        usage["one"],
+        Usage {
+            source_bytes: one.source_bytes + grown,
+            ..one
+        }
+    );
+    let d = files[3].1.len();
+    assert_eq!(
+        usage["two"],
+        Usage {
+            source_bytes: d + text.len(),
+            ..two
+        }
+    );
+}
+
+/// No values, however they are nested or repeated by aliases, are too large for the host once they are written out: that would
+/// be an internal error of whoever compiles next.
+#[test]
+fn values_that_no_host_runs_are_refused_with_their_place() {
+    let long = "x".repeat(2 << 20);
+    let nested = |levels: usize| format!("{}{long}{}", "[".repeat(levels), "]".repeat(levels));
+    let set = |id: &str, levels| {
+        policy(
+            id,
+            [rule(
+                0,
+                "{operator: exists, field: llm.model}",
+                &format!(
+                    "{{decision: modify, modifications: {{metadata.a: {}}}}}",
+                    nested(levels)
+                ),
+            )],
+        )
+    };
+    let mut compiler = Compiler::default();
+    compiler.set("a.yaml", set("a", 20));
+    compiler.set("b.yaml", set("b", 20));
+    compiler.build().unwrap();
+    compiler.set("c.yaml", set("c", 20));
+    compiler.set("d.yaml", set("d", 20));
+    let failed = compiler.build().unwrap_err();
+    let errors: Vec<&Diagnostic> = failed.diagnostics.iter().filter(|d| d.is_error()).collect();
+    assert_eq!(
+        errors.iter().map(|d| d.code.as_str()).collect::<Vec<_>>(),
+        ["E0412"]
+    );
 }

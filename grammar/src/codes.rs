@@ -82,6 +82,7 @@ codes! {
     LongName = "E0409", Error, "long-name", "An id, a name, a namespace, a version or a path is longer than the limit.";
     MoreProblems = "E0410", Error, "more-problems", "There are more problems than the limit of those that are reported; the rest is left out.";
     Stopped = "E0411", Error, "stopped", "The compilation was stopped before it was done: its time was over, or nobody waited for it any more. Nothing is wrong with the policies that anybody knows of.";
+    LargeConstants = "E0412", Error, "large-values", "The values in the policy set take more than the limit when each is written out in full: their texts and keys count once for every list and mapping that they stand in.";
     ListInContains = "W0003", Warning, "list-in-contains", "`contains` with a list looks for that list as one element; several values need `or`.";
     NotSemver = "W0001", Warning, "not-semver", "The policy version is not a semantic version.";
     UnknownField = "W0002", Warning, "unknown-field", "A path below a known part of the context that is not a known field.";

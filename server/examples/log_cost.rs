@@ -98,5 +98,6 @@ fn entry(n: usize, context: &str) -> Entry {
             context: None,
         }),
         context: Some(context.to_owned().into()),
+        owner: [0; 32],
     }
 }

@@ -628,6 +628,8 @@ pub struct Limits {
     pub rate: Rate,
     /// What a namespace may hold.
     pub quota: Quota,
+    /// Live keys of one owner; 0 is no limit.
+    pub keys: u64,
 }
 
 /// What a namespace may hold; 0 is no limit.
@@ -641,6 +643,9 @@ pub struct Quota {
     pub bytes: u64,
     /// Bytes of all versions, also of removed policies.
     pub history: u64,
+    /// Percent of each ceiling of the compiler ([`CompileLimits`](policy_compiler::CompileLimits)) that the policies that decide
+    /// take; 0 to 100. `global` may take all.
+    pub share: u8,
 }
 
 /// Rate limits.
@@ -1277,7 +1282,11 @@ fn limits(p: &mut Parser<'_>) -> Limits {
             rules: p.number("QUOTA_RULES"),
             bytes: p.value("QUOTA_BYTES", 0, value::bytes),
             history: p.value("QUOTA_HISTORY", 0, value::bytes),
+            share: p.value("QUOTA_SHARE", 0, |text| {
+                text.parse().ok().filter(|percent| *percent <= 100)
+            }),
         },
+        keys: p.number("QUOTA_KEYS"),
     }
 }
 

@@ -19,6 +19,8 @@
 //!   batches: one that is prepared, and one that is written.
 //! - The queue is bounded in decisions and in bytes of contexts and answers ([`MAX_BYTES`]): neither large requests nor large
 //!   answers fill the memory while a database is away.
+//! - No caller has more than half of either (`halves.rs`): what one asks for makes no other one wait, nor drops another one's
+//!   decisions, as long as there are places.
 //! - No sink sees a context before it is masked, where masking is on, and sealed, where keys are given.
 //!
 //! # Not done here
@@ -26,6 +28,7 @@
 //! The audit trail of changes is part of the store: it is written in the transaction of the change.
 
 mod export;
+mod halves;
 pub mod mask;
 mod record;
 mod replay;
@@ -38,6 +41,7 @@ use crate::config::{self, Kept, Sink};
 use crate::storage::Store;
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::{Dropped, LogMetrics};
+use halves::{Halves, Own};
 use sinks::Output;
 use spool::{OpenError, Spool};
 use std::collections::BTreeMap;
@@ -119,6 +123,8 @@ pub(crate) struct Shared {
     pending: AtomicU64,
     /// Free pieces of [`MAX_BYTES`].
     bytes: Arc<Semaphore>,
+    /// What each caller may have of the queue.
+    halves: Halves,
     kept: Kept,
     block: bool,
     /// Nothing more is accepted; what is queued is written.
@@ -180,7 +186,30 @@ impl Shared {
 #[derive(Debug)]
 pub(crate) struct Queued {
     entry: Entry,
-    place: Option<OwnedSemaphorePermit>,
+    memory: Memory,
+    /// Of its caller, until it leaves the queue.
+    _place: OwnedSemaphorePermit,
+}
+
+/// The memory that a decision takes until it is written, of its caller's and of all.
+#[derive(Debug)]
+pub(crate) struct Memory {
+    _own: Option<OwnedSemaphorePermit>,
+    _all: Option<OwnedSemaphorePermit>,
+}
+
+impl Queued {
+    fn new(entry: Entry, own: Own, all: Option<OwnedSemaphorePermit>) -> Self {
+        let memory = Memory {
+            _own: own.pieces,
+            _all: all,
+        };
+        Self {
+            entry,
+            memory,
+            _place: own.place,
+        }
+    }
 }
 
 /// Why there is no place for a decision.
@@ -227,6 +256,7 @@ impl Log {
             ),
             pending: AtomicU64::new(0),
             bytes: Arc::new(Semaphore::new(MAX_BYTES / PIECE)),
+            halves: Halves::of(config.queue.max(1), MAX_BYTES / PIECE),
             kept: config.context,
             block: config.block,
             closing: CancellationToken::new(),
@@ -278,7 +308,7 @@ impl Log {
         self.shared.wants_context(has_reason)
     }
 
-    /// Queues a decision. Waits for a free place where `DECISION_LOG_OVERFLOW` is `block`; with `drop`, never.
+    /// Queues a decision. Waits for a free place, and one of its caller's, where `DECISION_LOG_OVERFLOW` is `block`; with `drop`, never.
     pub async fn record(&self, entry: Entry) {
         let Err(entry) = self.try_record(entry) else {
             return;
@@ -287,9 +317,13 @@ impl Log {
             return;
         };
         let entry = self.shared.trim(entry);
-        let place = match pieces(&entry) {
+        let pieces = pieces(&entry);
+        // Closed only with the process, as the memory is.
+        let Some(own) = self.shared.halves.take(&entry.owner, pieces).await else {
+            return self.shared.dropped(Dropped::Closed);
+        };
+        let all = match pieces {
             0 => None,
-            // Closed only with the process.
             pieces => Arc::clone(&self.shared.bytes)
                 .acquire_many_owned(pieces)
                 .await
@@ -299,7 +333,7 @@ impl Log {
         match queue.reserve().await {
             Ok(slot) => {
                 self.shared.accepted();
-                slot.send(Queued { entry, place });
+                slot.send(Queued::new(entry, own, all));
             }
             Err(_) => self.shared.dropped(Dropped::Closed),
         }
@@ -309,7 +343,8 @@ impl Log {
     ///
     /// # Errors
     ///
-    /// The decision, where it would have to wait: overflow is `block` and the queue is full. It is not counted then.
+    /// The decision, where it would have to wait: overflow is `block`, and the queue is full or its caller has half of it. It is
+    /// not counted then.
     pub fn try_record(&self, entry: Entry) -> Result<(), Entry> {
         let Some(queue) = &self.queue else {
             return Ok(());
@@ -399,10 +434,17 @@ impl Shared {
     }
 
     fn push(&self, queue: &mpsc::Sender<Queued>, entry: Entry) -> Result<(), NoPlace> {
-        let place = match pieces(&entry) {
+        let pieces = pieces(&entry);
+        let Some(own) = self.halves.try_take(&entry.owner, pieces) else {
+            return Err(match queue.is_closed() {
+                true => NoPlace::Closed,
+                false => NoPlace::Full(entry),
+            });
+        };
+        let all = match pieces {
             0 => None,
             pieces => match Arc::clone(&self.bytes).try_acquire_many_owned(pieces) {
-                Ok(place) => Some(place),
+                Ok(all) => Some(all),
                 Err(_) if queue.is_closed() => return Err(NoPlace::Closed),
                 Err(_) => return Err(NoPlace::Full(entry)),
             },
@@ -410,7 +452,7 @@ impl Shared {
         match queue.try_reserve() {
             Ok(slot) => {
                 self.accepted();
-                slot.send(Queued { entry, place });
+                slot.send(Queued::new(entry, own, all));
                 Ok(())
             }
             Err(TrySendError::Full(())) => Err(NoPlace::Full(entry)),

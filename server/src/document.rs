@@ -5,7 +5,7 @@ use crate::heavy::Stop;
 use crate::hex;
 use crate::identity::Identity;
 use crate::storage::model::{PolicyKey, PolicyStatus, PolicyVersion};
-use policy_compiler::{Compiled, Compiler, Options};
+use policy_compiler::{CompileLimits, Compiled, Compiler, Options};
 use policy_grammar::ast::Status;
 use policy_grammar::{Diagnostic, SourceFile, SourceMap, names, parse_source_until};
 use sha2::{Digest as _, Sha256};
@@ -51,7 +51,22 @@ pub fn options() -> Options {
 }
 
 /// Bytes of an id, a name, a namespace or a version that can be stored and looked up.
-const MAX_TEXT: usize = 255;
+pub(crate) const MAX_TEXT: usize = 255;
+
+/// Options that the document of a request is compiled with alone. What somebody sends is held to less than what is stored: that
+/// may be from before, and goes on loading.
+fn sent() -> Options {
+    let options = options();
+    Options {
+        compile_limits: CompileLimits {
+            pattern_bytes: 4 << 10,
+            placeholders: 20_000,
+            name_bytes: MAX_TEXT,
+            ..options.compile_limits
+        },
+        ..options
+    }
+}
 
 /// Name of the file that a policy is to the compiler.
 #[must_use]
@@ -113,7 +128,8 @@ pub fn check(source: &str, format: Format, stop: &Stop) -> Result<(PolicyVersion
     let file = SourceFile::new(&name, source);
     let mut map = SourceMap::new();
     let id = map.add(file);
-    let limits = options().compile_limits.file;
+    let options = sent();
+    let limits = options.compile_limits.file.clone();
     let handle = stop.handle().clone();
     let parsed =
         parse_source_until(&map, id, &limits, move || handle.is_asked()).ok_or_else(Stop::stopped)?;
@@ -140,7 +156,7 @@ pub fn check(source: &str, format: Format, stop: &Stop) -> Result<(PolicyVersion
             ));
         }
     }
-    let mut compiler = Compiler::new(options());
+    let mut compiler = Compiler::new(options);
     compiler.set(&name, source);
     let compiled = compile(&mut compiler, &Sight::whole(), stop)?;
     let warnings = problems(&compiler.sources(), &compiled.diagnostics, &Sight::whole());

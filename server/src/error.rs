@@ -22,7 +22,7 @@ macro_rules! for_each_code {
             UntrustedBundle, "untrusted_bundle", 403, PermissionDenied, "No trusted key signed the bundle.";
             Unauthenticated, "unauthenticated", 401, Unauthenticated, "No valid token or API key was given.";
             Forbidden, "forbidden", 403, PermissionDenied, "The identity lacks the scope or the namespace.";
-            QuotaExceeded, "quota_exceeded", 403, ResourceExhausted, "The namespace would hold more than it may; remove something, or have the quota raised.";
+            QuotaExceeded, "quota_exceeded", 403, ResourceExhausted, "The namespace, or the caller, would hold more than it may; remove something, or have the quota raised.";
             ForeignHost, "foreign_host", 403, PermissionDenied, "The server asks nobody who they are, and `Host` or `Origin` is no name of it.";
             SelfApproval, "self_approval", 403, PermissionDenied, "Who wrote a text or deployed a bundle may not approve it, nor may a key that they made or rotated.";
             NotFound, "not_found", 404, NotFound, "There is no such thing, or not for this identity.";

@@ -2,6 +2,7 @@
 //!
 //! Made by `auth` from a token or a key, read by the service layer. Nothing here knows how an identity was proved.
 
+use crate::hex;
 use crate::shares::Address;
 use sha2::{Digest as _, Sha256};
 use std::fmt;
@@ -206,6 +207,60 @@ pub enum Proof {
     Key,
 }
 
+/// Whom a token or a key counts as, where something is shared out: a name that is kept with keys, and a hash of it. Cheap to
+/// clone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Owner {
+    name: Arc<str>,
+    hash: [u8; 32],
+}
+
+impl Owner {
+    /// That of what is kept under this name.
+    #[must_use]
+    pub fn named(name: &str) -> Self {
+        Self {
+            name: Arc::from(name),
+            hash: Sha256::digest(name.as_bytes()).into(),
+        }
+    }
+
+    /// A key that counts as itself.
+    #[must_use]
+    pub fn key(id: &str) -> Self {
+        Self::named(&format!("key {id}"))
+    }
+
+    /// Whoever has tokens of this subject for these namespaces.
+    #[must_use]
+    pub fn token(subject: &str, namespaces: Option<&[String]>) -> Self {
+        let mut hash = Sha256::new();
+        // Every part has its length in front, so that no two identities share one.
+        let mut part = |text: &[u8]| {
+            hash.update((text.len() as u64).to_be_bytes());
+            hash.update(text);
+        };
+        part(subject.as_bytes());
+        match namespaces {
+            None => part(b"all"),
+            Some(namespaces) => {
+                part(b"some");
+                let mut sorted: Vec<&str> = namespaces.iter().map(String::as_str).collect();
+                sorted.sort_unstable();
+                sorted.dedup();
+                sorted.into_iter().for_each(|name| part(name.as_bytes()));
+            }
+        }
+        Self::named(&format!("token {}", hex::of(&hash.finalize())))
+    }
+
+    /// Its name: of a key, `key` and its id; of a token, `token` and a hash.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
 /// Who is asking. Cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
@@ -217,6 +272,9 @@ pub struct Identity {
     pub scopes: Scopes,
     /// The namespaces that it may touch; `None` is all of them.
     pub namespaces: Option<Arc<[String]>>,
+    /// Whom limits and shares count it as; `None` where nobody is asked who they are: they count by their addresses. What is
+    /// told and kept of what it does says its subject all the same.
+    pub owner: Option<Owner>,
 }
 
 impl Identity {
@@ -228,6 +286,7 @@ impl Identity {
             proof: Proof::None(None),
             scopes: Scopes::all(),
             namespaces: None,
+            owner: None,
         }
     }
 
@@ -249,37 +308,25 @@ impl Identity {
         }
     }
 
-    /// What tells it from all others, for limits and shares: a hash of how it was proved, its subject and its namespaces, or
-    /// of its address.
+    /// What tells whom it counts as from all others, for limits and shares: the hash of its owner, or its address, which costs
+    /// nothing to make for each decision.
     #[must_use]
     pub fn fingerprint(&self) -> [u8; 32] {
-        let mut hash = Sha256::new();
-        // Every part has its length in front, so that no two identities share one.
-        let mut part = |text: &[u8]| {
-            hash.update((text.len() as u64).to_be_bytes());
-            hash.update(text);
-        };
-        match self.proof {
-            Proof::None(None) => part(b"none"),
-            Proof::None(Some(address)) => match address.ip() {
-                IpAddr::V4(address) => part(&address.octets()),
-                IpAddr::V6(address) => part(&address.octets()),
-            },
-            Proof::Token => part(b"token"),
-            Proof::Key => part(b"key"),
-        }
-        part(self.subject.as_bytes());
-        match &self.namespaces {
-            None => part(b"all"),
-            Some(namespaces) => {
-                part(b"some");
-                let mut sorted: Vec<&str> = namespaces.iter().map(String::as_str).collect();
-                sorted.sort_unstable();
-                sorted.dedup();
-                sorted.into_iter().for_each(|name| part(name.as_bytes()));
+        let padded = |version: u8, octets: &[u8]| {
+            let mut bytes = [0; 32];
+            for (to, from) in bytes.iter_mut().zip(std::iter::once(&version).chain(octets)) {
+                *to = *from;
             }
+            bytes
+        };
+        match (&self.owner, self.proof) {
+            (Some(owner), _) => owner.hash,
+            (None, Proof::None(Some(address))) => match address.ip() {
+                IpAddr::V4(address) => padded(4, &address.octets()),
+                IpAddr::V6(address) => padded(6, &address.octets()),
+            },
+            (None, Proof::None(None) | Proof::Token | Proof::Key) => padded(0, &[]),
         }
-        hash.finalize().into()
     }
 
     /// Whether it may touch a namespace.

@@ -1,7 +1,7 @@
 //! Rate limits: how many requests a second an identity may make, by class of route.
 //!
 //! Transports call [`RateLimiter::check`] after authentication and before any work; whoever asks for several decisions at once
-//! is counted for the others by [`RateLimiter::check_many`]. Each pair of identity ([`Identity::fingerprint`]) and [`Route`] has
+//! is counted for the others by [`RateLimiter::check_many`]. Each pair of owner ([`Identity::fingerprint`]) and [`Route`] has
 //! a bucket of its own, filled evenly (GCRA). Buckets are in process, or in Redis for all servers on it.
 //!
 //! # Invariants
@@ -9,7 +9,7 @@
 //! - Redis is never waited for longer than [`REDIS_TIMEOUT`]. While it does not answer, the buckets in process count instead:
 //!   each server then allows the whole limit. It is asked again once every [`REDIS_PAUSE`].
 //! - Memory is bounded by the requests of the last moments: full buckets are thrown away.
-//! - Redis sees a hash of the identity, never its name.
+//! - Redis sees a hash of the owner, never a name or an address.
 //!
 //! Without authentication, each address has a bucket of its own. Concurrency and bodies are limited elsewhere.
 
@@ -23,6 +23,7 @@ use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota};
 use prometheus_client::metrics::counter::Counter;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
+use sha2::{Digest as _, Sha256};
 use std::fmt;
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -103,7 +104,7 @@ impl fmt::Display for LimitError {
 
 impl std::error::Error for LimitError {}
 
-/// Fingerprint of an identity.
+/// [`Identity::fingerprint`].
 type Bucket = [u8; 32];
 
 /// The limit of one class of routes.
@@ -339,7 +340,7 @@ impl Shared {
         }
         let interval = 1e6 / f64::from(limit.per_second.get());
         let mut key = format!("policyd:rate:{}:", limit.route.as_str());
-        hex::push(bucket, &mut key);
+        hex::push(&Sha256::digest(bucket), &mut key);
         let mut call = self.script.prepare_invoke();
         call.key(key)
             .arg(interval)

@@ -225,11 +225,13 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// API keys, in the order of their ids.
     async fn keys(&self, page: &Page) -> Result<Slice<ApiKey>>;
 
-    /// Creates, rotates or revokes a key. A key that is revoked again stays revoked since the first time.
+    /// Creates, rotates or revokes a key. A key that is revoked again stays revoked since the first time. Keys are live, at the
+    /// time of the audit record, until they expire or are revoked.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Exists`] and [`StoreError::Missing`]; [`StoreError::Conflict`] when a revoked key is to be rotated.
+    /// [`StoreError::Exists`] and [`StoreError::Missing`]; [`StoreError::Conflict`] when a revoked key is to be rotated;
+    /// [`StoreError::Quota`] when more keys of an owner would be live than before, and than may be.
     async fn change_key(&self, change: &KeyChange, audit: &NewAudit) -> Result<()>;
 
     /// Appends decisions; one that is there already, by its request id and its own, is not stored twice.

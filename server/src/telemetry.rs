@@ -16,6 +16,7 @@
 pub mod logs;
 pub mod metrics;
 pub mod request;
+mod sparing;
 pub mod traces;
 
 use crate::config;

@@ -148,7 +148,7 @@ pub async fn run(name: &str, arguments: &ArgMatches, config: Config) -> anyhow::
                     .map(Duration::from_secs),
             };
             let operator = Identity::operator();
-            let (_, secret) = make_key(&*store, &operator, "command line", new).await?;
+            let (_, secret) = make_key(&*store, &operator, "command line", new, 0).await?;
             println!("{}", secret.expose_secret());
             store.close().await;
         }

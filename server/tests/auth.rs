@@ -74,12 +74,13 @@ async fn create(store: &Arc<dyn Store>, alter: impl FnOnce(&mut ApiKey)) -> Gene
         namespaces: Some(vec!["team".to_owned()]),
         author: "alice".to_owned(),
         rotated_by: Vec::new(),
+        owner: None,
         created_ms: now_ms(),
         expires_ms: None,
         revoked_ms: None,
     };
     alter(&mut key);
-    change(store, KeyChange::Create(key)).await;
+    change(store, KeyChange::Create { key, most: 0 }).await;
     generated
 }
 
@@ -215,6 +216,8 @@ async fn keys_are_rotated_expire_and_are_revoked() {
         previous_until_ms: until,
         expires_ms: None,
         by: "alice".to_owned(),
+        owner: None,
+        most: 0,
     };
     change(&store, rotate(now_ms() + 600_000)).await;
     assert!(
@@ -230,6 +233,8 @@ async fn keys_are_rotated_expire_and_are_revoked() {
         previous_until_ms: now_ms() - 1,
         expires_ms: None,
         by: "admin".to_owned(),
+        owner: None,
+        most: 0,
     };
     change(&store, rotate).await;
     assert_eq!(said(ask(&old).await), "the API key was replaced by a new one");

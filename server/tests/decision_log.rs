@@ -72,7 +72,20 @@ fn entry_of(record: DecisionRecord) -> Entry {
     Entry {
         record: Box::new(record),
         context: Some(Bytes::from(context)),
+        owner: anybody(),
     }
+}
+
+fn owner(n: usize) -> [u8; 32] {
+    let mut owner = [0; 32];
+    owner[..8].copy_from_slice(&n.to_be_bytes());
+    owner
+}
+
+/// Somebody who never asked before: nobody's part of the queue is in the way.
+fn anybody() -> [u8; 32] {
+    static LAST: AtomicUsize = AtomicUsize::new(1 << 32);
+    owner(LAST.fetch_add(1, Ordering::Relaxed))
 }
 
 fn entry(id: impl ToString) -> Entry {
@@ -222,6 +235,69 @@ async fn overflow_drops_and_counts_exactly() {
     assert_eq!(written(&metrics, "file") + dropped(&metrics, "overflow"), 12);
 }
 
+/// Whatever one caller asks for while the sinks are slow: half of the queue is for others, in decisions and in bytes.
+#[tokio::test]
+async fn one_caller_has_half_of_the_queue() {
+    let by = |who: usize, entry: Entry| Entry {
+        owner: owner(who),
+        ..entry
+    };
+    for block in [true, false] {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("d.jsonl");
+        // Not running yet: a sink that takes nothing.
+        let (metrics, log, task) = to_file(&path, 8, block);
+        let mut floods = Vec::new();
+        for n in 0..20 {
+            let (log, entry) = (log.clone(), by(1, entry(format!("flood-{n}"))));
+            let flood = tokio::spawn(async move { log.record(entry).await });
+            if n < 4 {
+                flood.await.unwrap();
+            } else {
+                floods.push(flood);
+            }
+        }
+        tokio::time::sleep(SHORT).await;
+        assert_eq!(log.pending(), 4);
+        for n in 0..4 {
+            let others = log.record(by(2, entry(format!("other-{n}"))));
+            assert!(timeout(LONG, others).await.is_ok(), "others wait for nobody");
+        }
+        assert_eq!(log.pending(), 8);
+        assert!(floods.iter().all(|flood| flood.is_finished() != block));
+        tokio::spawn(task.run());
+        for flood in floods {
+            flood.await.unwrap();
+        }
+        assert_eq!(log.flush(LONG).await, 0);
+        let (all, lost) = if block { (24, 0) } else { (8, 16) };
+        let written = ids(&lines(&path));
+        assert_eq!((written.len(), dropped(&metrics, "overflow")), (all, lost));
+        assert_eq!(written.iter().filter(|id| id.starts_with("other")).count(), 4);
+    }
+}
+
+#[tokio::test]
+async fn one_caller_has_half_of_the_memory() {
+    let directory = tempfile::tempdir().unwrap();
+    let (_metrics, log, task) = to_file(&directory.path().join("d.jsonl"), 100, true);
+    let context = Bytes::from(format!(r#"{{"x":"{}"}}"#, "x".repeat(MAX_BYTES / 8 * 3)));
+    let large = |who, context: &Bytes| Entry {
+        context: Some(context.clone()),
+        owner: owner(who),
+        ..entry(who)
+    };
+    log.record(large(1, &context)).await;
+    assert!(timeout(SHORT, log.record(large(1, &context))).await.is_err());
+    let others = log.record(large(2, &context));
+    assert!(timeout(LONG, others).await.is_ok(), "others wait for nobody");
+    // One that is larger than half has to be alone, and fits.
+    drop((log, task));
+    let (_metrics, log, _task) = to_file(&directory.path().join("d.jsonl"), 100, true);
+    let larger = Bytes::from(vec![b' '; MAX_BYTES / 4 * 3]);
+    assert!(timeout(LONG, log.record(large(1, &larger))).await.is_ok());
+}
+
 #[tokio::test]
 async fn overflow_blocks_until_there_is_a_place() {
     let directory = tempfile::tempdir().unwrap();
@@ -336,6 +412,7 @@ async fn large_answers_are_bounded_by_bytes() {
         let large = Entry {
             record: Box::new(large),
             context: None,
+            owner: anybody(),
         };
         log.record(large).await;
     }

@@ -12,15 +12,18 @@
 mod server;
 
 use policy_compiler::{Compiler, Options};
-use policy_server::document::Format;
+use policy_server::document::{self, Format};
 use policy_server::error::{Code, ServiceError};
 use policy_server::heavy::{Stop, Work};
 use policy_server::identity::Identity;
-use policy_server::service::Caller;
 use policy_server::service::evaluate::{LONG, Whole};
+use policy_server::service::keys::NewKey;
 use policy_server::service::simulate::{Contexts, Draft, Simulation};
+use policy_server::service::{Call, Caller};
 use policy_server::shares::Address;
-use policy_server::storage::model::{DecisionFilter, Page};
+use policy_server::storage::model::{
+    Activate, DecisionFilter, Expected, NewAudit, Page, PolicyStatus, PolicyVersion, PolicyWrite,
+};
 use policy_server::telemetry::metrics::Transport;
 use policy_server::turns::Owner;
 use serde_json::{Value, json};
@@ -469,16 +472,140 @@ async fn first_key(server: &Running) -> String {
 
 /// Makes a key as the command line does, and returns it: one that nobody else stands behind.
 async fn operator_key(server: &Running, name: &str, roles: &[&str]) -> String {
-    use policy_server::identity::Identity;
-    use policy_server::service::keys::{NewKey, make_key};
+    use policy_server::service::keys::make_key;
     use secrecy::ExposeSecret as _;
     let new = NewKey {
         name: name.to_owned(),
         roles: roles.iter().map(|role| (*role).to_owned()).collect(),
         ..NewKey::default()
     };
-    let made = make_key(&*server.app.service.store, &Identity::operator(), "test", new).await;
+    let made = make_key(&*server.app.service.store, &Identity::operator(), "test", new, 0).await;
     made.unwrap().1.expose_secret().to_owned()
+}
+
+/// However many keys a tenant makes or takes over, they share what one caller may have; keys that operators make do not.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_keys_of_a_tenant_count_as_one() {
+    // A second gives back one request of six hundred: however slow the machine is, that is not half of them.
+    let server = Running::start(&[
+        ("API_KEYS_ENABLED", "true"),
+        ("RATE_LIMIT", "1"),
+        ("RATE_LIMIT_BURST", "600"),
+    ])
+    .await;
+    let root = first_key(&server).await;
+    let made = send("POST", "/api/v1/policies").header("x-api-key", &root);
+    assert_eq!(
+        made.yaml(&policy("p", "team", "a", "active"))
+            .to(&server)
+            .await
+            .status,
+        201
+    );
+    let rights = json!({"scopes": ["policy:evaluate", "keys:manage"], "namespaces": ["team"]});
+    let (_, tenant) = key(&server, &root, "tenant", rights.clone()).await;
+    let (_, other) = key(&server, &root, "other", rights.clone()).await;
+    let (taken, _) = key(&server, &root, "taken", rights.clone()).await;
+    let (_, child) = key(&server, &tenant, "child", json!({"scopes": rights["scopes"]})).await;
+    let (_, grandchild) = key(&server, &child, "grandchild", json!({"scopes": rights["scopes"]})).await;
+    let rotate = send("POST", format!("/api/v1/keys/{taken}/rotate")).json(&json!({}));
+    let rotated = rotate.header("x-api-key", &grandchild).to(&server).await.json();
+    let taken = rotated["key"].as_str().unwrap();
+    let ask = async |key: &str, contexts: usize| {
+        let batch = json!({"contexts": vec![json!({}); contexts], "namespace": "team"});
+        let send = send("POST", "/api/v1/evaluate/batch")
+            .header("x-api-key", key)
+            .json(&batch);
+        send.to(&server).await.status
+    };
+    assert_eq!(ask(&child, 600).await, 200);
+    for one_of_theirs in [&tenant, &child, &grandchild, taken] {
+        assert_eq!(ask(one_of_theirs, 300).await, 429);
+    }
+    assert_eq!(ask(&other, 600).await, 200);
+    assert_eq!(ask(&root, 600).await, 200);
+}
+
+/// Keys cannot be piled up, and none is for more namespaces than anybody looks through.
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_and_their_namespaces_are_bounded() {
+    let server = Running::start(&[("API_KEYS_ENABLED", "true"), ("QUOTA_KEYS", "2")]).await;
+    let root = first_key(&server).await;
+    let names = |n: usize| (0..n).map(|i| format!("n{i}")).collect::<Vec<_>>();
+    let create = async |by: &str, body: Value| {
+        let answer = send("POST", "/api/v1/keys")
+            .header("x-api-key", by)
+            .json(&body)
+            .to(&server)
+            .await;
+        (answer.status, answer.json())
+    };
+    let rights = |namespaces: Value| json!({"name": "k", "roles": ["admin"], "namespaces": namespaces});
+    for (namespaces, says) in [
+        (json!(names(65)), "64 namespaces at the most, not for 65"),
+        (json!(["n".repeat(256)]), "a name of 256 bytes"),
+    ] {
+        let (status, problem) = create(&root, rights(namespaces)).await;
+        assert_eq!((status, &problem["code"]), (400, &json!("malformed_request")));
+        assert!(problem["detail"].as_str().unwrap().contains(says), "{problem}");
+    }
+    let (status, tenant) = create(&root, rights(json!(names(64)))).await;
+    assert_eq!(status, 201);
+    // Of an administrator, the keys that count as themselves are bounded as well.
+    assert_eq!(create(&root, rights(json!(["n1"]))).await.0, 201);
+    let (status, problem) = create(&root, rights(json!(["n1"]))).await;
+    assert_eq!((status, &problem["code"]), (403, &json!("quota_exceeded")));
+    let tenant = tenant["key"].as_str().unwrap();
+    let (_, child) = create(tenant, rights(json!(["n1"]))).await;
+    // Made by another key of the same tenant.
+    let (status, second) = create(child["key"].as_str().unwrap(), rights(json!(["n1"]))).await;
+    assert_eq!(status, 201);
+    for by in [
+        tenant,
+        child["key"].as_str().unwrap(),
+        second["key"].as_str().unwrap(),
+    ] {
+        let (status, problem) = create(by, rights(json!(["n1"]))).await;
+        assert_eq!((status, &problem["code"]), (403, &json!("quota_exceeded")));
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(
+            detail.starts_with("3 keys of the same owner would be live, and 2 may be"),
+            "{detail}"
+        );
+    }
+    let id = second["id"].as_str().unwrap();
+    let revoke = send("DELETE", format!("/api/v1/keys/{id}")).header("x-api-key", tenant);
+    assert_eq!(revoke.to(&server).await.status, 204);
+    assert_eq!(create(tenant, rights(json!(["n1"]))).await.0, 201);
+    // The command line, beside the database, is not held up.
+    for _ in 0..3 {
+        operator_key(&server, "more", &["evaluator"]).await;
+    }
+
+    // Whoever is for more namespaces names those that the key is for.
+    let many = Identity {
+        namespaces: Some(names(65).into()),
+        ..Identity::anonymous()
+    };
+    let call = Call {
+        identity: &many,
+        request_id: "test",
+        until: None,
+    };
+    let new = |namespaces: Option<Vec<String>>| NewKey {
+        name: "k".to_owned(),
+        roles: vec!["evaluator".to_owned()],
+        namespaces,
+        ..NewKey::default()
+    };
+    let refused = server.app.service.create_key(call, new(None)).await.unwrap_err();
+    assert_eq!(refused.code, Code::MalformedRequest);
+    server
+        .app
+        .service
+        .create_key(call, new(Some(names(64))))
+        .await
+        .unwrap();
 }
 
 /// Activates the newest version of a policy after a look at it.
@@ -2992,6 +3119,127 @@ async fn quotas_hold_for_each_namespace() {
     quota(&put(&text).to(&server).await);
     // What is full can be emptied.
     assert_eq!(send("DELETE", "/api/v1/policies/a").to(&server).await.status, 204);
+}
+
+/// No namespace fills the ceilings that all of them have together, so that nobody's write fails for what others hold.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_namespace_takes_a_share_of_what_the_compiler_takes() {
+    let values = |n: usize| -> String {
+        let values: Vec<String> = (0..n).map(|i| i.to_string()).collect();
+        format!(
+            "{{operator: in, field: metadata.n, value: [{}]}}",
+            values.join(",")
+        )
+    };
+    let patterns = |n: usize| -> String {
+        let one = |i| format!("{{operator: matches, field: llm.model, value: '{i}[a-z]{{900}}'}}");
+        let all: Vec<String> = (0..n).map(one).collect();
+        format!("{{operator: or, conditions: [{}]}}", all.join(","))
+    };
+    let text = |namespace: &str, status: &str, condition: &str| {
+        format!(
+            "metadata: {{id: p, name: P, namespace: {namespace}}}\nstatus: {status}\nrules:\n- id: r\n  condition: {condition}\n  \
+             action: {{decision: deny}}\n"
+        )
+    };
+    let create = |text: &str| send("POST", "/api/v1/policies").yaml(text);
+    let server = Running::start(&[("QUOTA_SHARE", "1"), ("REQUEST_TIMEOUT", "5m")]).await;
+    let refused = |answer: &Answer, what: &str| {
+        let problem = answer.json();
+        assert_eq!((answer.status, &problem["code"]), (403, &json!("quota_exceeded")));
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(detail.contains(what), "{detail}");
+    };
+    // One percent of 8,000,000 values, the list being one of them, and of 512 MiB for patterns.
+    let many = create(&text("team", "active", &values(80_000))).to(&server).await;
+    refused(
+        &many,
+        "`team` that decide would take 80001 values, and may take 80000",
+    );
+    let large = create(&text("team", "active", &patterns(50))).to(&server).await;
+    refused(&large, "bytes of compiled patterns, and may take 5368709");
+    // Others are as free as before, and so are the operators.
+    for (namespace, condition) in [("other", values(79_000)), ("global", values(80_000))] {
+        let answer = create(&text(namespace, "active", &condition)).to(&server).await;
+        assert_eq!(answer.status, 201, "{namespace}");
+    }
+    // Drafts count when they decide.
+    let draft = create(&text("team", "draft", &values(80_000))).to(&server).await;
+    assert_eq!(draft.status, 201);
+    let activate =
+        send("PATCH", "/api/v1/policies/p/status?namespace=team").json(&json!({"status": "active"}));
+    refused(&activate.to(&server).await, "80001 values");
+}
+
+/// What a document of a request may hold is less than what goes on loading.
+#[tokio::test(flavor = "multi_thread")]
+async fn documents_are_held_to_stricter_limits_than_what_is_stored() {
+    let server = Running::start(&[]).await;
+    let text = |id: &str, pattern: usize, rule: usize, placeholders: usize| {
+        format!(
+            "metadata: {{id: {id}, name: P}}\nrules:\n- id: {}\n  condition: {{operator: matches, field: llm.model, value: '{}'}}\n  \
+             action: {{decision: deny, reason: '{}'}}\n",
+            "r".repeat(rule),
+            "a".repeat(pattern),
+            "{{ user.id }}".repeat(placeholders)
+        )
+    };
+    let create = |text: &str| send("POST", "/api/v1/policies").yaml(text);
+    let within = create(&text("p", 4096, 255, 20_000)).to(&server).await;
+    assert_eq!(within.status, 201, "{}", within.json());
+    for (beyond, code) in [
+        (text("q", 4097, 255, 0), "E0406"),
+        (text("q", 1, 256, 0), "E0409"),
+        (text("q", 1, 1, 20_001), "E0408"),
+    ] {
+        let answer = create(&beyond).to(&server).await;
+        assert_eq!(answer.status, 422);
+        assert_eq!(answer.json()["diagnostics"][0]["code"], code);
+    }
+    // What a version without these limits stored decides.
+    let long = text("before", 9000, 1, 0).replace("operator: matches", "operator: not_matches");
+    let store = &server.app.service.store;
+    let version = PolicyVersion {
+        id: "before".to_owned(),
+        version: 0,
+        namespace: "default".to_owned(),
+        name: "P".to_owned(),
+        document_version: String::new(),
+        status: PolicyStatus::Active,
+        digest: document::digest(&long),
+        source: long.into(),
+        format: "yaml".to_owned(),
+        author: "somebody".to_owned(),
+        created_ms: 0,
+    };
+    let write = PolicyWrite {
+        key: version.key(),
+        expected: Expected::Nothing,
+        base: store.revision().await.unwrap(),
+        version: Some(version),
+        activate: Activate::Latest,
+        approved_by: None,
+        quota: server.app.service.limits.quota,
+    };
+    let audit = NewAudit {
+        at_ms: 0,
+        actor: "somebody".to_owned(),
+        action: "policy.create".to_owned(),
+        target: "before".to_owned(),
+        namespace: "default".to_owned(),
+        request_id: "1".to_owned(),
+        detail: "{}".to_owned(),
+    };
+    store.write_policy(&write, &audit).await.unwrap();
+    server.app.service.active.follow(&**store).await.unwrap();
+    assert_eq!(decision(&server, "b").await, "deny");
+    assert_eq!(
+        create(&policy("new", "default", "c", "active"))
+            .to(&server)
+            .await
+            .status,
+        201
+    );
 }
 
 /// However often somebody uses a request id: every decision is there, in its time, in pages.

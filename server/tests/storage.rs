@@ -160,6 +160,7 @@ cases! {
     deleted_policies_leave_their_versions,
     bundles_are_stored_activated_and_rolled_back,
     keys_are_created_rotated_and_revoked,
+    keys_of_one_owner_are_bounded,
     decisions_are_logged_once_and_found,
     many_decisions_on_one_request_come_in_pages,
     pages_of_decisions_are_bounded_in_bytes,
@@ -769,10 +770,7 @@ async fn writers_that_do_not_clash_queue(bed: &Bed) {
                 for round in 0..3 {
                     store.append_audit(&at(n)).await.unwrap();
                     let id = format!("{n}-{round}");
-                    store
-                        .change_key(&KeyChange::Create(key(&id)), &entry("key"))
-                        .await
-                        .unwrap();
+                    store.change_key(&create(key(&id)), &entry("key")).await.unwrap();
                     write(&*store, &draft(&id, Expected::Nothing, 0, "x"))
                         .await
                         .unwrap();
@@ -1013,6 +1011,10 @@ async fn bundles_are_stored_activated_and_rolled_back(bed: &Bed) {
     verify(store).await.unwrap();
 }
 
+fn create(key: ApiKey) -> KeyChange {
+    KeyChange::Create { key, most: 0 }
+}
+
 fn key(id: &str) -> ApiKey {
     ApiKey {
         id: id.into(),
@@ -1023,16 +1025,83 @@ fn key(id: &str) -> ApiKey {
         namespaces: Some(vec!["team".into(), "a \"b\"".into()]),
         author: "ann".into(),
         rotated_by: Vec::new(),
+        owner: None,
         created_ms: 3,
         expires_ms: Some(1000),
         revoked_ms: None,
     }
 }
 
+/// Live keys of one owner are bounded, whichever way they come to be live; those of others are not in the way.
+async fn keys_of_one_owner_are_bounded(bed: &Bed) {
+    let store = &*bed.store;
+    // Every change is at this time.
+    let now = entry("key").at_ms;
+    let of = |id: &str, owner: Option<&str>, expires_ms| ApiKey {
+        owner: owner.map(str::to_owned),
+        author: "ann".to_owned(),
+        expires_ms,
+        ..key(id)
+    };
+    let change = async |change: KeyChange| store.change_key(&change, &entry("key")).await;
+    let make = async |key: ApiKey, most| change(KeyChange::Create { key, most }).await;
+    let refused = |result: Result<(), StoreError>| match result {
+        Err(StoreError::Quota(detail)) => assert!(detail.starts_with("3 keys"), "{detail}"),
+        other => panic!("{other:?}"),
+    };
+    make(of("a1", Some("key a"), None), 2).await.unwrap();
+    make(of("a2", Some("key a"), Some(now + 1)), 2).await.unwrap();
+    refused(make(of("a3", Some("key a"), None), 2).await);
+    assert_eq!(store.key("a3").await.unwrap(), None);
+    make(of("a3", Some("key a"), None), 0).await.unwrap();
+    // Keys that count as themselves are told by who made them.
+    make(of("n1", None, None), 2).await.unwrap();
+    make(of("n2", None, None), 2).await.unwrap();
+    refused(make(of("n3", None, None), 2).await);
+    make(of("b1", Some("key b"), None), 2).await.unwrap();
+    // What is no longer live makes room, and has to find room when it is to be live again.
+    make(of("b2", Some("key b"), Some(now)), 2).await.unwrap();
+    make(of("b3", Some("key b"), None), 2).await.unwrap();
+    let rotate = |id: &str, owner: Option<&str>| KeyChange::Rotate {
+        id: id.into(),
+        hash: [7; 32],
+        previous_until_ms: now,
+        expires_ms: Some(now + 100),
+        by: "ann".into(),
+        owner: owner.map(str::to_owned),
+        most: 2,
+    };
+    refused(change(rotate("b2", None)).await);
+    assert_eq!(store.key("b2").await.unwrap().unwrap().hash, [1; 32]);
+    change(KeyChange::Revoke {
+        id: "b3".into(),
+        at_ms: now,
+    })
+    .await
+    .unwrap();
+    change(rotate("b2", None)).await.unwrap();
+    change(rotate("b2", None)).await.unwrap();
+    // Above a bound that came later, what is live is rotated as before.
+    change(rotate("a1", None)).await.unwrap();
+    // Whoever takes a key over has it among their own.
+    refused(change(rotate("n1", Some("key b"))).await);
+    change(KeyChange::Revoke {
+        id: "b1".into(),
+        at_ms: now,
+    })
+    .await
+    .unwrap();
+    change(rotate("n1", Some("key b"))).await.unwrap();
+    assert_eq!(
+        store.key("n1").await.unwrap().unwrap().owner.as_deref(),
+        Some("key b")
+    );
+}
+
 async fn keys_are_created_rotated_and_revoked(bed: &Bed) {
     let store = &*bed.store;
     let change = async |change: KeyChange| store.change_key(&change, &entry("key")).await;
-    change(KeyChange::Create(key("k2"))).await.unwrap();
+    change(create(key("k2"))).await.unwrap();
     let plain = ApiKey {
         namespaces: None,
         scopes: Scopes::all(),
@@ -1040,10 +1109,10 @@ async fn keys_are_created_rotated_and_revoked(bed: &Bed) {
         previous: Some(([9; 32], 8)),
         ..key("k1")
     };
-    change(KeyChange::Create(plain.clone())).await.unwrap();
+    change(create(plain.clone())).await.unwrap();
     assert_eq!(store.key("k2").await.unwrap(), Some(key("k2")));
     assert_eq!(store.key("k1").await.unwrap(), Some(plain.clone()));
-    let exists = change(KeyChange::Create(key("k1"))).await;
+    let exists = change(create(key("k1"))).await;
     assert_eq!(exists, Err(StoreError::Exists("key `k1`".into())));
 
     let rotate_by = |id: &str, hash, by: &str| KeyChange::Rotate {
@@ -1052,6 +1121,8 @@ async fn keys_are_created_rotated_and_revoked(bed: &Bed) {
         previous_until_ms: 500,
         expires_ms: Some(2000),
         by: by.into(),
+        owner: None,
+        most: 0,
     };
     let rotate = |id: &str, hash| rotate_by(id, hash, "bob");
     change(rotate("k2", 2)).await.unwrap();
@@ -1411,6 +1482,7 @@ async fn namespaces_hold_no_more_than_they_may(bed: &Bed) {
                 rules: 0,
                 bytes: 100,
                 history: 300,
+                share: 0,
             },
             ..write
         }
@@ -1458,6 +1530,7 @@ async fn namespaces_hold_no_more_than_they_may(bed: &Bed) {
             rules: 0,
             bytes: 5,
             history: 0,
+            share: 0,
         },
         ..of(id, namespace, Any, bytes)
     };
@@ -1551,6 +1624,7 @@ async fn what_an_earlier_version_left_is_there(store: &dyn Store) {
         rules: 0,
         bytes,
         history,
+        share: 0,
     };
     for (bytes, history) in [(5, 0), (0, 10)] {
         let refused = put(1, quota(bytes, history)).await;
@@ -1673,7 +1747,7 @@ async fn every_change_is_in_the_audit_trail(bed: &Bed) {
         .await
         .unwrap();
     store
-        .change_key(&KeyChange::Create(key("k")), &entry("key.create"))
+        .change_key(&create(key("k")), &entry("key.create"))
         .await
         .unwrap();
     let own = store.append_audit(&entry("login.refused")).await.unwrap();
@@ -1969,7 +2043,7 @@ async fn what_no_database_holds_is_not_found(bed: &Bed) {
         ..key("k")
     };
     store
-        .change_key(&KeyChange::Create(named), &entry("key.create"))
+        .change_key(&create(named), &entry("key.create"))
         .await
         .unwrap();
     assert_eq!(store.key("k").await.unwrap().unwrap().name, "a\u{fffd}");
@@ -1980,10 +2054,7 @@ async fn what_nobody_wrote_is_corrupt(bed: &Bed) {
     write(store, &active("p", Expected::Nothing, 0, "1"))
         .await
         .unwrap();
-    store
-        .change_key(&KeyChange::Create(key("k")), &entry("key"))
-        .await
-        .unwrap();
+    store.change_key(&create(key("k")), &entry("key")).await.unwrap();
     if !bed.sql("UPDATE policy_versions SET status = 'bogus'").await {
         return;
     }
@@ -2061,10 +2132,7 @@ async fn a_reopened_file_has_everything() {
         .put_bundle(&bundle("b", true), 1, &entry("bundle.put"))
         .await
         .unwrap();
-    store
-        .change_key(&KeyChange::Create(key("k")), &entry("key"))
-        .await
-        .unwrap();
+    store.change_key(&create(key("k")), &entry("key")).await.unwrap();
     store.append_decisions(&[decision("r", 1)]).await.unwrap();
     let all = async |store: &dyn Store| {
         (
@@ -2102,6 +2170,13 @@ INSERT INTO policies VALUES
   ('plain', 2, 1, 'bob', 1, 2, 3), ('waits', 3, 1, 'bob', 1, 2, 3), ('moved', 2, 2, 'bob', 1, 2, 3);
 INSERT INTO api_keys (id, name, hash, scopes, author, created_ms) VALUES
   ('k1', 'rotated', HASH, 'policy:read', 'ann', 1), ('k2', 'not', HASH, 'policy:read', 'ann', 1);
+INSERT INTO api_keys (id, name, hash, scopes, namespaces, author, created_ms) VALUES
+  ('0000000000000001', 'bound', HASH, 'policy:read', '[\"team\"]', 'ann', 1),
+  ('0000000000000002', 'of it', HASH, 'policy:read', '[\"team\"]', 'bound (key 0000000000000001)', 1),
+  ('0000000000000003', 'of that', HASH, 'policy:read', '[\"team\"]', 'of it (key 0000000000000002)', 1),
+  ('0000000000000004', 'free', HASH, 'policy:read', NULL, 'ann', 1),
+  ('0000000000000005', 'of free', HASH, 'policy:read', '[\"team\"]', 'free (key 0000000000000004)', 1),
+  ('0000000000000006', 'of that', HASH, 'policy:read', '[\"team\"]', 'of free (key 0000000000000005)', 1);
 INSERT INTO audit VALUES
   (1, 1, 'bob', 'key.rotate', 'k1', '', 'r', '{}', 0, HASH, HASH),
   (2, 1, 'ann', 'key.rotate', 'k1', '', 'r', '{}', 0, HASH, HASH),
@@ -2178,6 +2253,19 @@ async fn is_brought_up_to_date(store: &dyn Store) {
     let rotated_by = async |id: &str| store.key(id).await.unwrap().unwrap().rotated_by;
     assert_eq!(rotated_by("k1").await, ["bob"]);
     assert_eq!(rotated_by("k2").await, Vec::<String>::new());
+    // A key counts as the first one above it that is bound to namespaces.
+    let mut owners = Vec::new();
+    for n in 1..=6 {
+        let key = store.key(&format!("{n:016}")).await.unwrap().unwrap();
+        owners.push(
+            key.owner
+                .map(|owner| owner.trim_start_matches("key 000000000000000").to_owned()),
+        );
+    }
+    assert_eq!(
+        owners.iter().map(Option::as_deref).collect::<Vec<_>>(),
+        [None, Some("1"), Some("1"), None, None, Some("5")]
+    );
     assert_eq!(store.revision().await.unwrap(), 7);
 }
 

@@ -13,7 +13,7 @@
 
 use super::AuthError;
 use crate::error::{Code, ServiceError};
-use crate::identity::{Identity, Proof};
+use crate::identity::{Identity, Owner, Proof};
 use crate::storage::model::ApiKey;
 use crate::storage::{Store, StoreError};
 use crate::{clock, hex};
@@ -286,6 +286,10 @@ impl Keys {
                     proof: Proof::Key,
                     scopes: key.scopes,
                     namespaces: key.namespaces.clone().map(Arc::from),
+                    owner: Some(match &key.owner {
+                        Some(owner) => Owner::named(owner),
+                        None => Owner::key(&key.id),
+                    }),
                 },
                 key,
             })

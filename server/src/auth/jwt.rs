@@ -22,7 +22,7 @@ use super::jwks::KeySet;
 use super::{AuthError, provider};
 use crate::clock;
 use crate::config;
-use crate::identity::{Identity, Proof, Role, Scope, Scopes, is_nobody};
+use crate::identity::{Identity, Owner, Proof, Role, Scope, Scopes, is_nobody};
 use crate::request_id::is_printable;
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
@@ -375,6 +375,7 @@ fn identity(claims: &Map<String, Value>, require_namespaces: bool) -> Result<Ide
         subject: Arc::from(subject),
         proof: Proof::Token,
         scopes: granted(roles, scopes),
+        owner: Some(Owner::token(subject, namespaces.as_deref())),
         namespaces,
     })
 }

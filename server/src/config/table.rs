@@ -496,14 +496,14 @@ pub const SETTINGS: &[Setting] = &[
         "HEAVY_WORKERS",
         "0",
         "NUMBER",
-        "Threads for compiling and for long evaluations of one identity, or of one address without authentication; half as many again are there for others. 0 is one a processor.",
+        "Threads for compiling and for long evaluations of one identity, with all keys that count as it, or of one address without authentication; half as many again are there for others. 0 is one a processor.",
     ),
     of(
         LIMITS,
         "RATE_LIMIT",
         "0",
         "NUMBER",
-        "Requests a second of one identity, or of one address without authentication; each context of a batch or a simulation counts. 0 is no limit.",
+        "Requests a second of one identity, with all keys that count as it, or of one address without authentication; each context of a batch or a simulation counts. 0 is no limit.",
     ),
     of(
         LIMITS,
@@ -555,6 +555,20 @@ pub const SETTINGS: &[Setting] = &[
         "Text of all versions of one namespace that are kept, also of policies that were removed; 0 is no limit.",
     ),
     of(
+        LIMITS,
+        "QUOTA_SHARE",
+        "10",
+        "0…100",
+        "Percent of each ceiling of the compiler (texts, rules, conditions, values, patterns, placeholders of all policies that decide) that one namespace may take, but for `global`; 0 is no limit.",
+    ),
+    of(
+        LIMITS,
+        "QUOTA_KEYS",
+        "1000",
+        "NUMBER",
+        "Live API keys that were made by one identity, or by keys that count as it, at the most; 0 is no limit.",
+    ),
+    of(
         LOG,
         "DECISION_LOG",
         "store",
@@ -578,16 +592,16 @@ pub const SETTINGS: &[Setting] = &[
     of(
         LOG,
         "DECISION_LOG_QUEUE",
-        "10000",
+        "20000",
         "NUMBER",
-        "Decisions that may wait to be written.",
+        "Decisions that may wait to be written, those of one caller in half of the places at the most.",
     ),
     of(
         LOG,
         "DECISION_LOG_OVERFLOW",
         "block",
         "block|drop",
-        "When the queue is full: wait, or drop and count.",
+        "When the queue, or a caller's half of it, is full: wait, or drop and count.",
     ),
     of(
         LOG,

@@ -635,3 +635,15 @@ fn the_block_of_the_brief_starts() {
         assert!(problems[0].starts_with(name), "{problems:?}");
     }
 }
+
+#[test]
+fn a_share_is_percent() {
+    let share = |text| parse("", &[("QUOTA_SHARE", text)], &[]).map(|config| config.limits.quota.share);
+    let config = parse("", &[], &[]).unwrap();
+    assert_eq!((config.limits.quota.share, config.limits.keys), (10, 1000));
+    assert_eq!((share("0").unwrap(), share("100").unwrap()), (0, 100));
+    for text in ["101", "-1", "1.5", "10%"] {
+        let said = share(text).unwrap_err().join("; ");
+        assert!(said.contains("expected 0…100"), "{text}: {said}");
+    }
+}

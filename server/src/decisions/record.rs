@@ -13,6 +13,7 @@ use super::mask::{self, Masked, Masker, push_string};
 use crate::config::Kept;
 use crate::storage::model::{DecisionId, DecisionRecord};
 use crate::telemetry::metrics::Withheld;
+use crate::telemetry::request::of_callers;
 use bytes::Bytes;
 use serde::de::IgnoredAny;
 use std::fmt;
@@ -62,6 +63,8 @@ pub struct Entry {
     pub record: Box<dyn Unread>,
     /// The context exactly as it came: JSON.
     pub context: Option<Bytes>,
+    /// Whose part of the queue it takes: [`Identity::fingerprint`](crate::identity::Identity::fingerprint) of who asked.
+    pub owner: [u8; 32],
 }
 
 impl fmt::Debug for Entry {
@@ -147,7 +150,9 @@ impl Preparer {
                 (record, outcome)
             }
             Err(error) => {
-                tracing::error!(request_id = record.request_id, %error, "a context could not be encrypted and is left out");
+                of_callers(|| {
+                    tracing::error!(request_id = record.request_id, %error, "a context could not be encrypted and is left out");
+                });
                 (record, Outcome::Withheld(Withheld::Seal))
             }
         }
@@ -161,7 +166,9 @@ impl Preparer {
 }
 
 fn withheld(record: &DecisionRecord, error: &mask::MaskError) -> (Option<String>, Outcome) {
-    tracing::warn!(request_id = record.request_id, %error, "a context could not be masked and is left out");
+    of_callers(|| {
+        tracing::warn!(request_id = record.request_id, %error, "a context could not be masked and is left out");
+    });
     (None, Outcome::Withheld(Withheld::Mask))
 }
 

@@ -35,8 +35,8 @@ const SPOOL_BATCH: usize = 4000;
 /// How long a decision waits for others to be written with.
 const GATHER: Duration = Duration::from_millis(50);
 
-/// How long the database may take for a batch before the spool gets it. Longer than any batch takes that goes well; and the
-/// queue, as it is by default, holds the 5,000 decisions that come meanwhile on a busy machine.
+/// How long the database may take for a batch before the spool gets it. Longer than any batch takes that goes well; and
+/// half of the queue, as it is by default, holds the 5,000 decisions that come meanwhile on a busy machine, all from one caller.
 const PATIENCE: Duration = Duration::from_millis(250);
 
 /// How long is waited, or the database asked instead, where the spool takes nothing; then that is tried again.
@@ -117,22 +117,23 @@ impl LogTask {
                 if batch.is_empty() {
                     break;
                 }
-                let (batch, places): (Vec<Entry>, Vec<_>) = batch
+                // Out of the queue, they take memory and no place.
+                let (batch, memory): (Vec<Entry>, Vec<_>) = batch
                     .into_iter()
-                    .map(|queued| (queued.entry, queued.place))
+                    .map(|queued| (queued.entry, queued.memory))
                     .unzip();
                 let prepared = prepare(&thread, &preparer, Arc::new(batch), &shared.metrics, in_lines).await;
-                slot.send((prepared, places));
+                slot.send((prepared, memory));
             }
             drop(ready);
         };
         let write = async {
-            while let Some((prepared, places)) = written.recv().await {
+            while let Some((prepared, memory)) = written.recv().await {
                 for sink in &mut sinks {
                     sink.write(&disk, &prepared).await;
                 }
                 shared.written(prepared.records.len());
-                drop(places);
+                drop(memory);
             }
         };
         let last = CancellationToken::new();

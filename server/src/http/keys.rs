@@ -50,8 +50,9 @@ struct CreateKey {
     /// Scopes beside those of the roles.
     #[serde(default)]
     scopes: Vec<String>,
-    /// Namespaces that it may touch; all that the maker has when absent.
+    /// Namespaces that it may touch, 64 at the most; all that the maker has when absent.
     #[serde(default)]
+    #[schema(max_items = 64)]
     namespaces: Option<Vec<String>>,
     /// How long it is good, in seconds, at most a hundred years; for ever when absent.
     #[serde(default)]
@@ -59,7 +60,7 @@ struct CreateKey {
     expires_in: Option<u64>,
 }
 
-/// Make a key. The answer holds it, once.
+/// Make a key. The answer holds it, once. Made by somebody bound to namespaces, it counts as them in limits, shares and quotas.
 #[utoipa::path(
     post, path = "/api/v1/keys", tag = "keys", operation_id = "createKey", request_body = CreateKey,
     responses(
@@ -94,7 +95,8 @@ struct RotateKey {
     expires_in: Option<u64>,
 }
 
-/// Give a key a new secret. The answer holds it, once. Needs every scope of the key; the key counts as the caller too.
+/// Give a key a new secret. The answer holds it, once. Needs every scope of the key; the key counts as the caller too, and in limits, shares and
+/// quotas from then on where the caller is bound to namespaces.
 #[utoipa::path(
     post, path = "/api/v1/keys/{id}/rotate", tag = "keys", operation_id = "rotateKey",
     params(("id" = String, Path, description = "Public part of the key.")), request_body = RotateKey,

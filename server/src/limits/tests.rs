@@ -1,18 +1,25 @@
 //! Limits in process, and on a real Redis: shared, gone, hanging, back again.
 
 use super::*;
-use crate::identity::{Proof, Scopes};
+use crate::identity::{Owner, Proof, Scopes};
 use crate::telemetry::metrics::names;
 use secrecy::{ExposeSecret as _, SecretString};
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 
 fn identity(subject: &str, proof: Proof, namespaces: Option<&[&str]>) -> Identity {
+    let namespaces: Option<Arc<[String]>> =
+        namespaces.map(|list| list.iter().map(|n| (*n).to_owned()).collect());
     Identity {
         subject: Arc::from(subject),
         proof,
         scopes: Scopes::NONE,
-        namespaces: namespaces.map(|list| list.iter().map(|n| (*n).to_owned()).collect()),
+        owner: match proof {
+            Proof::None(_) => None,
+            Proof::Token => Some(Owner::token(subject, namespaces.as_deref())),
+            Proof::Key => Some(Owner::key(subject)),
+        },
+        namespaces,
     }
 }
 
@@ -352,7 +359,7 @@ async fn redis_knows_no_names_and_forgets_full_buckets() {
         .await
         .unwrap();
     assert!(!keys.is_empty() && !keys.iter().any(|key| key.contains(&*who.subject)));
-    let digits: String = Identity::fingerprint(&who)
+    let digits: String = Sha256::digest(Identity::fingerprint(&who))
         .iter()
         .map(|byte| format!("{byte:02x}"))
         .collect();

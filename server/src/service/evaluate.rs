@@ -267,6 +267,7 @@ impl Service {
                 subject: Arc::clone(&caller.identity.subject),
             }),
             context: self.log.wants_context(outcome.has_reason()).then(context),
+            owner: caller.identity.fingerprint(),
         })
     }
 

@@ -4,14 +4,16 @@
 //!
 //! - `keys:manage` hands out nothing: whoever makes, rotates or revokes a key has every scope of it, and may touch every
 //!   namespace of it.
+//! - Keys that somebody bound to namespaces makes or rotates count as that one for limits and shares, however many they are.
 //! - Whoever has seen a secret of a key is one of the persons that it counts as (`persons.rs`): its maker, and whoever
 //!   rotated it.
 
 use super::{Call, Service};
 use crate::auth::api_key;
 use crate::clock::now_ms;
+use crate::document;
 use crate::error::{Code, Result, ServiceError};
-use crate::identity::{Identity, Role, Scope, Scopes};
+use crate::identity::{Identity, Owner, Role, Scope, Scopes};
 use crate::request_id;
 use crate::storage::Store;
 use crate::storage::model::{ApiKey, KeyChange, Page, Slice};
@@ -25,8 +27,11 @@ const OVERLAP: Duration = Duration::from_secs(24 * 3600);
 /// How long anything may be good at the most: what lies further away is a mistake, and soon not a time any more.
 const LONGEST: Duration = Duration::from_secs(100 * 366 * 24 * 3600);
 
+/// Namespaces of one key at the most.
+pub const MOST_NAMESPACES: usize = 64;
+
 /// Bytes of a name at the most, be it that of a key or of a namespace.
-const LONGEST_NAME: usize = 255;
+const LONGEST_NAME: usize = document::MAX_TEXT;
 
 /// A key to make.
 #[derive(Debug, Clone, Default)]
@@ -80,6 +85,13 @@ fn malformed(detail: impl Into<String>) -> ServiceError {
     ServiceError::new(Code::MalformedRequest, detail)
 }
 
+/// Whom a key counts as, for limits and shares, that an identity made or rotated: as it does itself where it is bound to
+/// namespaces. Otherwise a tenant with many keys would have many shares. Who is bound to none gives shares to others.
+fn heir(identity: &Identity) -> Option<String> {
+    identity.namespaces.as_ref()?;
+    Some(identity.owner.as_ref()?.name().to_owned())
+}
+
 /// The time that is `span` from now.
 fn after(what: &str, span: Duration) -> Result<i64> {
     if span > LONGEST {
@@ -97,16 +109,17 @@ fn expiry(life: Option<Duration>) -> Result<Option<i64>> {
     }
 }
 
-/// Makes a key in a store.
+/// Makes a key in a store, where no more than `most` keys of one owner may be live; 0 is no limit.
 ///
 /// # Errors
 ///
-/// `malformed_request`, `forbidden` for more than the maker has, store errors.
+/// `malformed_request`, `forbidden` for more than the maker has, `quota_exceeded`, store errors.
 pub async fn make_key(
     store: &dyn Store,
     maker: &Identity,
     request_id: &str,
     new: NewKey,
+    most: u64,
 ) -> Result<(ApiKey, SecretString)> {
     let call = Call {
         identity: maker,
@@ -149,6 +162,12 @@ pub async fn make_key(
         }
         (None, own) => own.map(<[String]>::to_vec),
     };
+    if let Some(count) = namespaces.as_ref().map(Vec::len).filter(|n| *n > MOST_NAMESPACES) {
+        return Err(malformed(format!(
+            "a key is for {MOST_NAMESPACES} namespaces at the most, not for {count}: name those that it needs in `namespaces`, or \
+             make several keys"
+        )));
+    }
     let expires_ms = expiry(new.life)?;
     let generated = api_key::generate().map_err(ServiceError::internal)?;
     let key = ApiKey {
@@ -160,6 +179,7 @@ pub async fn make_key(
         namespaces,
         author: maker.subject.to_string(),
         rotated_by: Vec::new(),
+        owner: heir(maker),
         created_ms: now_ms(),
         expires_ms,
         revoked_ms: None,
@@ -167,7 +187,11 @@ pub async fn make_key(
     let scopes: Vec<&str> = key.scopes.iter().map(Scope::as_str).collect();
     let detail = json!({"name": key.name, "scopes": scopes});
     let audit = call.audit("key.create", &key.id, "", &detail);
-    store.change_key(&KeyChange::Create(key.clone()), &audit).await?;
+    let create = KeyChange::Create {
+        key: key.clone(),
+        most,
+    };
+    store.change_key(&create, &audit).await?;
     Ok((key, generated.secret))
 }
 
@@ -179,7 +203,8 @@ impl Service {
     /// As [`make_key`], and `forbidden`.
     pub async fn create_key(&self, call: Call<'_>, new: NewKey) -> Result<(ApiKey, SecretString)> {
         call.require(Scope::Keys)?;
-        make_key(&*self.store, call.identity, call.request_id, new).await
+        let most = self.limits.keys;
+        make_key(&*self.store, call.identity, call.request_id, new, most).await
     }
 
     /// Gives a key a new secret. The old one stays good for `overlap`. From then on the key counts as the caller too.
@@ -203,12 +228,16 @@ impl Service {
             ));
         }
         let generated = api_key::generate_for(id).map_err(ServiceError::internal)?;
+        // A key that counts as itself still does when it rotates itself.
+        let owner = heir(call.identity).filter(|owner| owner != Owner::key(id).name());
         let change = KeyChange::Rotate {
             id: id.to_owned(),
             hash: generated.hash,
             previous_until_ms: until,
             expires_ms,
             by: call.identity.subject.to_string(),
+            owner: owner.clone(),
+            most: self.limits.keys,
         };
         let audit = call.audit("key.rotate", id, "", &json!({"previousUntil": until}));
         self.store.change_key(&change, &audit).await?;
@@ -216,6 +245,7 @@ impl Service {
         key.previous = Some((key.hash, until));
         key.hash = generated.hash;
         key.expires_ms = expires_ms;
+        key.owner = owner.or(key.owner);
         let by = call.identity.subject.to_string();
         if by != key.author && !key.rotated_by.contains(&by) {
             key.rotated_by.push(by);

@@ -16,6 +16,7 @@ use crate::clock::now_ms;
 use crate::config::Origin;
 use crate::document::{self, Format, Sight, file_name};
 use crate::error::{Code, Problem, Result, ServiceError};
+use crate::heavy::Stop;
 use crate::identity::{GLOBAL, Scope};
 use crate::storage::model::{
     Activate, Expected, IdPlace, Page, PolicyFilter, PolicyKey, PolicyRecord, PolicyStatus, PolicyVersion,
@@ -23,7 +24,7 @@ use crate::storage::model::{
 };
 use crate::storage::{PLACES, StoreError};
 use policy_bytecode::manifest::PolicyInfo;
-use policy_compiler::Compiler;
+use policy_compiler::{Compiler, Resource};
 use policy_grammar::{SourceFile, SourceMap, parse_source};
 use policy_runtime::Policies;
 use serde_json::json;
@@ -77,6 +78,38 @@ fn ambiguous(id: &str, namespaces: &[String]) -> ServiceError {
         Code::AmbiguousPolicy,
         format!("the namespaces {names}{more} have or had a policy `{id}`: name one with `namespace`"),
     )
+}
+
+/// Whether a namespace may take what it takes of the ceilings of the compiler, of which each is for all policies that decide:
+/// who fills one fails the next write of everybody else. `global` is the operators' own, and may take all of it.
+///
+/// # Errors
+///
+/// [`Code::QuotaExceeded`] where it is more than so many percent of a ceiling, and more than before.
+fn within_share(namespace: &str, percent: u8, before: &Compiler, after: &Compiler) -> Result<()> {
+    if percent == 0 || namespace == GLOBAL {
+        return Ok(());
+    }
+    let own = |compiler: &Compiler| compiler.usage().remove(namespace).unwrap_or_default();
+    let limits = &after.options().compile_limits;
+    let (now, mut known) = (own(after), None);
+    for resource in Resource::ALL.iter().copied() {
+        let ceiling = limits.of(resource);
+        let most = ceiling.saturating_mul(usize::from(percent)) / 100;
+        let used = now.of(resource);
+        if used <= most || used <= known.get_or_insert_with(|| own(before)).of(resource) {
+            continue;
+        }
+        let what = resource.as_str();
+        return Err(ServiceError::new(
+            Code::QuotaExceeded,
+            format!(
+                "the policies of the namespace `{namespace}` that decide would take {used} {what}, and may take {most}: \
+                 {percent} % of the {ceiling} that all namespaces have together"
+            ),
+        ));
+    }
+    Ok(())
 }
 
 impl Service {
@@ -454,6 +487,10 @@ impl Service {
     }
 
     /// The active set with another version of one policy, or without it; `None` when that changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`active::build`], [`within_share`] and [`Heavy::run`](crate::heavy::Heavy::run).
     async fn compile_with(
         &self,
         call: Call<'_>,
@@ -479,11 +516,14 @@ impl Service {
         if !changed {
             return Ok(None);
         }
-        Ok(Some(
-            self.active
-                .compile(compiler, Sight::stored(call.identity), call.work())
-                .await?,
-        ))
+        let (sight, before) = (Sight::stored(call.identity), Arc::clone(&state.compiler));
+        let (namespace, percent) = (key.namespace.clone(), self.limits.quota.share);
+        let job = move |stop: &Stop| {
+            let built = active::build(compiler, &sight, stop)?;
+            within_share(&namespace, percent, &before, &built.0)?;
+            Ok(built)
+        };
+        self.heavy.run(call.work(), job).await?.map(Some)
     }
 
     fn adopt(&self, state: &mut State, compiled: Option<(Compiler, Policies)>, revision: u64) {
@@ -822,5 +862,62 @@ impl Service {
             }]),
             Err(error) => Ok(error.diagnostics),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::within_share;
+    use crate::error::Code;
+    use policy_compiler::{CompileLimits, Compiler, Options};
+
+    /// A set with these policies, each of a namespace and with so many values, where 100 are the ceiling.
+    fn set(policies: &[(&str, usize)]) -> Compiler {
+        let mut compiler = Compiler::new(Options {
+            compile_limits: CompileLimits {
+                constants: 100,
+                ..CompileLimits::default()
+            },
+            ..Options::default()
+        });
+        for (i, (namespace, values)) in policies.iter().enumerate() {
+            // The list is a value too.
+            let list: Vec<String> = (1..*values).map(|n| format!("v{n}")).collect();
+            let text = format!(
+                "metadata: {{id: p{i}, name: P, namespace: {namespace}}}\nrules:\n- id: r\n  condition: {{operator: in, field: \
+                 llm.model, value: [{}]}}\n  action: {{decision: deny}}\n",
+                list.join(", ")
+            );
+            compiler.set(format!("{i}.yaml"), text);
+        }
+        compiler.build().unwrap();
+        compiler
+    }
+
+    #[test]
+    fn a_namespace_takes_no_more_than_its_share_unless_it_took_more_before() {
+        let within = |namespace: &str, percent, before: &[(&str, usize)], after: &[(&str, usize)]| {
+            within_share(namespace, percent, &set(before), &set(after))
+        };
+        let others = ("other", 60);
+        within("team", 30, &[others], &[others, ("team", 30)]).unwrap();
+        let refused = within("team", 30, &[others], &[others, ("team", 31)]).unwrap_err();
+        assert_eq!(refused.code, Code::QuotaExceeded);
+        assert_eq!(
+            refused.detail,
+            "the policies of the namespace `team` that decide would take 31 values, and may take 30: 30 % of the 100 that all \
+             namespaces have together"
+        );
+        // All of its policies together.
+        within("team", 30, &[("team", 16)], &[("team", 16), ("team", 15)]).unwrap_err();
+        within("team", 0, &[], &[("team", 90)]).unwrap();
+        within("global", 30, &[], &[("global", 90)]).unwrap();
+        // What is there already may stay and become less, and grow again to its share only.
+        within("team", 30, &[("team", 50)], &[("team", 50)]).unwrap();
+        within("team", 30, &[("team", 50)], &[("team", 40)]).unwrap();
+        within("team", 30, &[("team", 50)], &[]).unwrap();
+        within("team", 30, &[("team", 50)], &[("team", 51)]).unwrap_err();
+        // Who stands above a share is nobody else's concern.
+        within("other", 30, &[("team", 50)], &[("team", 50), ("other", 30)]).unwrap();
     }
 }

@@ -305,6 +305,8 @@ pub struct ApiKey {
     pub author: String,
     /// Who else has seen a secret of it, because they rotated it: each once, in the order of their first time.
     pub rotated_by: Vec<String>,
+    /// Whom limits and shares count it as, by [`Owner::name`](crate::identity::Owner::name); `None` is itself.
+    pub owner: Option<String>,
     /// When.
     pub created_ms: i64,
     /// Until when it is good; `None` is for ever.
@@ -317,7 +319,12 @@ pub struct ApiKey {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeyChange {
     /// A new key.
-    Create(ApiKey),
+    Create {
+        /// The key.
+        key: ApiKey,
+        /// Live keys that may count as one owner, this one included; 0 is no limit.
+        most: u64,
+    },
     /// A new secret; the old one stays good until `previous_until_ms`.
     Rotate {
         /// The key.
@@ -330,6 +337,10 @@ pub enum KeyChange {
         expires_ms: Option<i64>,
         /// Who sees the new secret.
         by: String,
+        /// Whom the key counts as from then on, if not as before.
+        owner: Option<String>,
+        /// As for a new key.
+        most: u64,
     },
     /// No longer good.
     Revoke {

@@ -87,8 +87,8 @@ macro_rules! select_bundles {
 
 macro_rules! select_keys {
     () => {
-        "SELECT id, name, hash, previous_hash, previous_until_ms, scopes, namespaces, author, rotated_by, created_ms, \
-         expires_ms, revoked_ms FROM api_keys"
+        "SELECT id, name, hash, previous_hash, previous_until_ms, scopes, namespaces, author, rotated_by, owner, \
+         created_ms, expires_ms, revoked_ms FROM api_keys"
     };
 }
 
@@ -1045,13 +1045,19 @@ impl Store for Handle {
         self.writing(SHORT, async {
             let mut write = self.write().await?;
             match change {
-                KeyChange::Create(key) => create_key(write.transaction.connection()?, key).await?,
+                KeyChange::Create { key, most } => {
+                    let connection = write.transaction.connection()?;
+                    create_key(connection, key).await?;
+                    count_keys(connection, &key.author, key.owner.as_deref(), *most, audit.at_ms).await?;
+                }
                 KeyChange::Rotate {
                     id,
                     hash,
                     previous_until_ms,
                     expires_ms,
                     by,
+                    owner,
+                    most,
                 } => {
                     let head = key_head(write.transaction.connection()?, id).await?;
                     if head.revoked_ms.is_some() {
@@ -1063,17 +1069,25 @@ impl Store for Handle {
                     if by != head.author && !rotated_by.contains(&by) {
                         rotated_by.push(by);
                     }
+                    let owner = owner.clone().or_else(|| head.owner.clone());
                     query::<Db>(
                         "UPDATE api_keys SET previous_hash = hash, previous_until_ms = $1, hash = $2, expires_ms = $3, \
-                         rotated_by = $4 WHERE id = $5",
+                         rotated_by = $4, owner = $5 WHERE id = $6",
                     )
                     .bind(previous_until_ms)
                     .bind(&hash[..])
                     .bind(expires_ms)
                     .bind(json(&rotated_by)?)
+                    .bind(&owner)
                     .bind(clean(id))
                     .execute(write.transaction.connection()?)
                     .await?;
+                    // One that was live and counts as before is none more.
+                    let ended = head.expires_ms.is_some_and(|expires| expires <= audit.at_ms);
+                    if ended || owner != head.owner {
+                        let connection = write.transaction.connection()?;
+                        count_keys(connection, &head.author, owner.as_deref(), *most, audit.at_ms).await?;
+                    }
                 }
                 KeyChange::Revoke { id, at_ms } => {
                     // The first time counts: it says from when on the key was of no use.
@@ -1298,7 +1312,7 @@ async fn create_key(connection: &mut Connection, key: &ApiKey) -> Result<()> {
         .map_or((None, None), |(hash, until)| (Some(hash), Some(until)));
     let done = query::<Db>(
         "INSERT INTO api_keys (id, name, hash, previous_hash, previous_until_ms, scopes, namespaces, author, rotated_by, \
-         created_ms, expires_ms, revoked_ms) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) \
+         owner, created_ms, expires_ms, revoked_ms) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) \
          ON CONFLICT (id) DO NOTHING",
     )
     .bind(&key.id)
@@ -1310,6 +1324,7 @@ async fn create_key(connection: &mut Connection, key: &ApiKey) -> Result<()> {
     .bind(key.namespaces.as_deref().map(json).transpose()?)
     .bind(clean(&key.author))
     .bind(clean_list(&key.rotated_by)?)
+    .bind(&key.owner)
     .bind(key.created_ms)
     .bind(key.expires_ms)
     .bind(key.revoked_ms)
@@ -1321,13 +1336,55 @@ async fn create_key(connection: &mut Connection, key: &ApiKey) -> Result<()> {
     Ok(())
 }
 
+/// Counts the live keys of one owner, after there is one more: those that count as the same, or, of keys that count as themselves,
+/// those of one author.
+///
+/// # Errors
+///
+/// [`StoreError::Quota`] where they are more than may be.
+async fn count_keys(
+    connection: &mut Connection,
+    author: &str,
+    owner: Option<&str>,
+    most: u64,
+    now_ms: i64,
+) -> Result<()> {
+    if most == 0 {
+        return Ok(());
+    }
+    let (sql, whose) = match owner {
+        Some(owner) => (
+            "SELECT COUNT(*) FROM api_keys WHERE owner = $1 AND revoked_ms IS NULL AND (expires_ms IS NULL OR expires_ms > $2)",
+            owner.to_owned(),
+        ),
+        None => (
+            "SELECT COUNT(*) FROM api_keys WHERE author = $1 AND owner IS NULL AND revoked_ms IS NULL \
+             AND (expires_ms IS NULL OR expires_ms > $2)",
+            clean(author),
+        ),
+    };
+    let live: i64 = query_scalar::<Db, i64>(sql)
+        .bind(whose)
+        .bind(now_ms)
+        .fetch_one(connection)
+        .await?;
+    if live > signed(most) {
+        return Err(StoreError::Quota(format!(
+            "{live} keys of the same owner would be live, and {most} may be: revoke those that nobody needs"
+        )));
+    }
+    Ok(())
+}
+
 /// A key as a change of it finds it.
 async fn key_head(connection: &mut Connection, id: &str) -> Result<KeyHead> {
-    query_as::<Db, KeyHead>("SELECT author, rotated_by, revoked_ms FROM api_keys WHERE id = $1")
-        .bind(clean(id))
-        .fetch_optional(connection)
-        .await?
-        .ok_or_else(|| StoreError::Missing(key_name(id)))
+    query_as::<Db, KeyHead>(
+        "SELECT author, rotated_by, owner, expires_ms, revoked_ms FROM api_keys WHERE id = $1",
+    )
+    .bind(clean(id))
+    .fetch_optional(connection)
+    .await?
+    .ok_or_else(|| StoreError::Missing(key_name(id)))
 }
 
 fn clean_list(texts: &[String]) -> Result<String> {

@@ -185,6 +185,7 @@ pub(super) struct KeyRow {
     namespaces: Option<String>,
     author: String,
     rotated_by: String,
+    owner: Option<String>,
     created_ms: i64,
     expires_ms: Option<i64>,
     revoked_ms: Option<i64>,
@@ -210,6 +211,7 @@ impl TryFrom<KeyRow> for ApiKey {
             id: row.id,
             name: row.name,
             author: row.author,
+            owner: row.owner,
             created_ms: row.created_ms,
             expires_ms: row.expires_ms,
             revoked_ms: row.revoked_ms,
@@ -298,6 +300,8 @@ pub(super) struct OutcomeRow {
 pub(super) struct KeyHead {
     pub(super) author: String,
     pub(super) rotated_by: String,
+    pub(super) owner: Option<String>,
+    pub(super) expires_ms: Option<i64>,
     pub(super) revoked_ms: Option<i64>,
 }
 

@@ -7,6 +7,8 @@
 //! # Invariants
 //!
 //! - stdout stays free for the decision log.
+//! - Of lines that callers can bring about, few of a kind are written in a second ([`super::sparing`]); the next one says how many
+//!   were left out.
 //! - A line is one JSON object. A field of an event wins over that of a span, an inner span over an outer one.
 //!
 //! # Not done here
@@ -15,6 +17,7 @@
 
 use super::TelemetryError;
 use super::request;
+use super::sparing::Sparing;
 use super::traces::SPANS;
 use crate::config::{self, LogFormat};
 use serde_json::{Map, Value};
@@ -109,13 +112,13 @@ where
     let layer: LogLayer<S> = match config.format {
         LogFormat::Json => tracing_subscriber::fmt::layer()
             .fmt_fields(JsonFields::new())
-            .event_format(JsonLine)
+            .event_format(JsonLine(Sparing::default()))
             .with_writer(writer)
             .with_filter(filter)
             .boxed(),
         LogFormat::Text => tracing_subscriber::fmt::layer()
             .with_ansi(std::io::stderr().is_terminal())
-            .event_format(TextLine(Format::default()))
+            .event_format(TextLine(Format::default(), Sparing::default()))
             .with_writer(writer)
             .with_filter(filter)
             .boxed(),
@@ -128,7 +131,7 @@ where
 }
 
 /// Formats an event as one JSON object in one line.
-struct JsonLine;
+struct JsonLine(Sparing);
 
 impl<S, N> FormatEvent<S, N> for JsonLine
 where
@@ -141,11 +144,17 @@ where
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
+        let Some(left_out) = self.0.admits(event) else {
+            return Ok(());
+        };
         let meta = event.metadata();
         let mut fields = Fields(Map::new());
         event.record(&mut fields);
         let Fields(mut fields) = fields;
         let message = fields.remove("message").unwrap_or_default();
+        if left_out > 0 {
+            fields.insert("left_out".to_owned(), Value::from(left_out));
+        }
         // From the inside out, so that the inner span wins.
         for span in context.event_scope().into_iter().flatten() {
             fields.entry("span").or_insert_with(|| Value::from(span.name()));
@@ -190,7 +199,7 @@ where
 }
 
 /// Formats an event for people: as the library does, behind the request that it belongs to.
-struct TextLine(Format<Full>);
+struct TextLine(Format<Full>, Sparing);
 
 impl<S, N> FormatEvent<S, N> for TextLine
 where
@@ -203,6 +212,12 @@ where
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
+        let Some(left_out) = self.1.admits(event) else {
+            return Ok(());
+        };
+        if left_out > 0 {
+            write!(writer, "[{left_out} like this were left out] ")?;
+        }
         request::current(|names| write!(writer, "[{} {}] ", names.route, names.request_id)).transpose()?;
         self.0.format_event(context, writer, event)
     }

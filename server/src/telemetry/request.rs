@@ -6,6 +6,7 @@
 use super::traces::request_span;
 use http::HeaderMap;
 use opentelemetry::trace::TraceContextExt as _;
+use std::cell::Cell;
 use std::pin::Pin;
 use std::sync::Arc;
 use tracing::{Instrument as _, Span};
@@ -82,6 +83,23 @@ pub(crate) fn carry<T>(work: impl FnOnce() -> T + Send) -> impl FnOnce() -> T + 
             None => work(),
         })
     }
+}
+
+thread_local! {
+    static OF_CALLERS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Logs what a caller brought about, outside of their request: as within it, few lines a second are written.
+pub(crate) fn of_callers<T>(log: impl FnOnce() -> T) -> T {
+    let before = OF_CALLERS.replace(true);
+    let logged = log();
+    OF_CALLERS.set(before);
+    logged
+}
+
+/// Whether callers can bring about the line that is being written.
+pub(super) fn is_of_callers() -> bool {
+    OF_CALLERS.get() || CURRENT.try_with(|_| ()).is_ok()
 }
 
 /// What the line that is being written belongs to.

@@ -20,6 +20,7 @@ fn record(generated: &Generated) -> ApiKey {
         namespaces: Some(vec!["team".to_owned()]),
         author: "alice".to_owned(),
         rotated_by: Vec::new(),
+        owner: None,
         created_ms: now_ms(),
         expires_ms: None,
         revoked_ms: None,

@@ -32,6 +32,7 @@ fn entry_of(record: DecisionRecord, context: &'static str) -> Entry {
     Entry {
         record: Box::new(record),
         context: Some(Bytes::from_static(context.as_bytes())),
+        owner: [0; 32],
     }
 }
 

@@ -169,3 +169,56 @@ async fn other_threads_know_the_request_too() {
     assert_eq!(lines[0]["request_id"], "req-4");
     assert_eq!(lines[0]["trace_id"], TRACE);
 }
+
+/// Whoever floods the server does not flood its log, and hides nothing there.
+#[test]
+fn of_what_callers_bring_about_few_lines_are_written() {
+    for format in [LogFormat::Json, LogFormat::Text] {
+        let refused = |status: u16| tracing::warn!(status, "request failed");
+        let lines = run("info", format, |_| {
+            let request = Request::begin(&HeaderMap::new(), "/a", Arc::from("1"));
+            request.enter(|| {
+                for _ in 0..100 {
+                    refused(503);
+                }
+                // Of another status, of another place, and by the server itself: each is a line.
+                refused(500);
+                tracing::warn!("something else");
+                tracing::info!("not worth counting");
+                tracing::info!("not worth counting");
+                for n in 0..100 {
+                    tracing::error!(n, "internal error");
+                }
+            });
+            for _ in 0..3 {
+                tracing::warn!("by itself");
+            }
+            for _ in 0..3 {
+                crate::telemetry::request::of_callers(|| tracing::warn!("later"));
+                tracing::warn!(target: "h2", "of another crate");
+            }
+            std::thread::sleep(std::time::Duration::from_millis(1050));
+            request.enter(|| refused(503));
+        });
+        let text = lines.text();
+        let count = |message: &str| text.lines().filter(|line| line.contains(message)).count();
+        assert_eq!(count("request failed"), 3, "{text}");
+        assert_eq!((count("something else"), count("not worth")), (1, 2));
+        assert_eq!(count("internal error"), 10);
+        assert_eq!(
+            (count("by itself"), count("later"), count("of another crate")),
+            (3, 1, 1)
+        );
+        let last = text.lines().last().unwrap();
+        match format {
+            LogFormat::Json => {
+                let last: Value = serde_json::from_str(last).unwrap();
+                assert_eq!(
+                    (&last["left_out"], &last["status"]),
+                    (&Value::from(99), &Value::from(503))
+                );
+            }
+            LogFormat::Text => assert!(last.starts_with("[99 like this were left out] [/a 1] "), "{last}"),
+        }
+    }
+}
