@@ -207,6 +207,7 @@ impl Worker {
             .module
             .begin(&mut self.scratch, &mut host, context)
             .map_err(EvaluateError::Context)?;
+        eval.stop_when(options.stop);
         eval.decide(scope, options.mode);
         let mut errors = eval.hits().iter().any(|hit| hit.error);
         let decision::Strongest { mut verb, mut rule } =
@@ -226,12 +227,14 @@ impl Worker {
                 mode: options.mode,
                 default: settings.default_decision.verb(),
                 trace: false,
+                stop: options.stop,
             };
             if let Some(denial) = second::look(look, &composed, &mut eval, &mut self.second)? {
                 (verb, rule) = (Verb::Deny, denial.rule);
                 errors |= denial.failed;
             }
         }
+        not_stopped(options)?;
         self.rule.clear();
         if let Some(rule) = rule {
             self.rule.push_str(names.rule(rule.index()));
@@ -325,6 +328,7 @@ fn finish<'a>(
     } = request;
     let mode = if options.trace { Mode::All } else { options.mode };
     let names = policies.view(options.namespace);
+    eval.stop_when(options.stop);
     eval.decide(scope, mode);
     let (mut view, composed) = decision::assemble(policies, names, settings.default_decision.verb(), eval)?;
     let mut denial = match &composed {
@@ -337,6 +341,7 @@ fn finish<'a>(
                 mode,
                 default: settings.default_decision.verb(),
                 trace: options.trace,
+                stop: options.stop,
             };
             second::look(look, composed, eval, second)?
         }
@@ -369,12 +374,21 @@ fn finish<'a>(
         }
         Output::Owned(response) => *response = Some(view.to_response(envelope, trace)),
     }
+    not_stopped(options)?;
     Ok(Finished {
         verb: view.verb,
         errors: view.errors.len(),
         reusable: composed.is_none_or(|composed| !(composed.read && composed.in_lists)),
         now,
     })
+}
+
+/// What was stopped on its way looks like a decision, and is none.
+fn not_stopped(options: &EvaluateOptions<'_>) -> Result<(), EvaluateError> {
+    match options.stop {
+        Some(stop) if stop.is_asked() => Err(EvaluateError::Stopped),
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// Which policies a request asks for. A policy that is not loaded, or not in the namespace, is an error, and so is a
