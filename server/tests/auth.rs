@@ -214,6 +214,7 @@ async fn keys_are_rotated_expire_and_are_revoked() {
         hash: new.hash,
         previous_until_ms: until,
         expires_ms: None,
+        at_ms: now_ms(),
         by: "alice".to_owned(),
     };
     change(&store, rotate(now_ms() + 600_000)).await;
@@ -229,6 +230,7 @@ async fn keys_are_rotated_expire_and_are_revoked() {
         hash: new.hash,
         previous_until_ms: now_ms() - 1,
         expires_ms: None,
+        at_ms: now_ms(),
         by: "admin".to_owned(),
     };
     change(&store, rotate).await;
