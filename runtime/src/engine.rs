@@ -6,6 +6,7 @@ use crate::response::Response;
 use crate::snapshot::Policies;
 use crate::worker::{Answer, DEFAULT_DERIVE, DefaultDecision, Evaluated, Verdict, Worker};
 use arc_swap::ArcSwap;
+use policy_bytecode::Stop;
 use policy_bytecode::bundle::PublicKey;
 use policy_primitives::prices::PriceTable;
 use policy_vm::{Mode, Scope};
@@ -78,6 +79,9 @@ pub struct EvaluateOptions<'o> {
     pub mode: Mode,
     /// Adds the outcome of every rule and condition to the response; implies [`Mode::All`].
     pub trace: bool,
+    /// Whether anybody still waits. Looked at between rules and before a long text is searched, and once more at the end; where it
+    /// says stop, there is no decision.
+    pub stop: Option<&'o Stop>,
 }
 
 impl Default for EvaluateOptions<'_> {
@@ -89,6 +93,7 @@ impl Default for EvaluateOptions<'_> {
             chosen: None,
             mode: Mode::FirstDeny,
             trace: false,
+            stop: None,
         }
     }
 }

@@ -137,6 +137,8 @@ pub enum EvaluateError {
     ModificationsTooLarge,
     /// A context given as a Rust value does not serialise.
     Serialize(String),
+    /// It was told to stop ([`crate::EvaluateOptions::stop`]).
+    Stopped,
 }
 
 impl fmt::Display for EvaluateError {
@@ -155,6 +157,7 @@ impl fmt::Display for EvaluateError {
                 f.write_str("the policies' modifications of this context are larger than a context may be")
             }
             Self::Serialize(detail) => write!(f, "the context does not serialise: {detail}"),
+            Self::Stopped => policy_bytecode::Stopped.fmt(f),
         }
     }
 }
@@ -168,6 +171,7 @@ impl std::error::Error for EvaluateError {
             | Self::NoPolicies
             | Self::UnknownNamespace(_)
             | Self::NothingActive
+            | Self::Stopped
             | Self::ModificationsTooLarge
             | Self::Serialize(_) => None,
         }
@@ -187,6 +191,7 @@ impl EvaluateError {
             Self::NothingActive => "not_ready",
             Self::Modified(_) | Self::ModificationsTooLarge => "modification_refused",
             Self::Serialize(_) => "unserialisable_context",
+            Self::Stopped => "stopped",
         }
     }
 }

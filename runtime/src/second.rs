@@ -17,8 +17,8 @@ use crate::response::{ErrorView, MatchView};
 use crate::snapshot::Policies;
 use crate::template::{self, MAX_REASONS, Room};
 use bumpalo::collections::Vec as BumpVec;
-use policy_bytecode::RuleIdx;
 use policy_bytecode::module::Decision as Verb;
+use policy_bytecode::{RuleIdx, Stop};
 use policy_vm::{Bump, Evaluation, Hit, Mode, Scope, Scratch, Value};
 
 /// Memory of one worker for second looks. Empty until the first.
@@ -44,6 +44,7 @@ pub(crate) struct Look<'a> {
     /// Decision where no rule fires.
     pub(crate) default: Verb,
     pub(crate) trace: bool,
+    pub(crate) stop: Option<&'a Stop>,
 }
 
 /// What the second look denies a request with, in the arena of the first.
@@ -78,6 +79,7 @@ pub(crate) fn look<'a>(
         mode,
         default,
         trace,
+        stop,
     } = look;
     if !composed.read {
         return Ok(None);
@@ -97,6 +99,7 @@ pub(crate) fn look<'a>(
         .module
         .begin(scratch, &mut host, body.as_bytes())
         .map_err(EvaluateError::Modified)?;
+    again.stop_when(stop);
     again.decide(scope, mode);
     let Strongest { verb, rule } = decision::strongest(default, &again);
     if verb != Verb::Deny {

@@ -206,6 +206,7 @@ impl Worker {
             .module
             .begin(&mut self.scratch, &mut host, context)
             .map_err(EvaluateError::Context)?;
+        eval.stop_when(options.stop);
         eval.decide(scope, options.mode);
         let mut errors = eval.hits().iter().any(|hit| hit.error);
         let decision::Strongest { mut verb, mut rule } =
@@ -220,12 +221,14 @@ impl Worker {
                 mode: options.mode,
                 default: settings.default_decision.verb(),
                 trace: false,
+                stop: options.stop,
             };
             if let Some(denial) = overrule(look, &mut eval, &mut self.second)? {
                 (verb, rule) = (Verb::Deny, denial.rule);
                 errors |= denial.failed;
             }
         }
+        not_stopped(options)?;
         self.rule.clear();
         if let Some(rule) = rule {
             self.rule
@@ -320,6 +323,7 @@ fn finish<'a>(
     } = request;
     let mode = if options.trace { Mode::All } else { options.mode };
     let names = policies.view(options.namespace);
+    eval.stop_when(options.stop);
     eval.decide(scope, mode);
     let (mut view, composed) = decision::assemble(policies, names, settings.default_decision.verb(), eval)?;
     let mut denial = match &composed {
@@ -332,6 +336,7 @@ fn finish<'a>(
                 mode,
                 default: settings.default_decision.verb(),
                 trace: options.trace,
+                stop: options.stop,
             };
             second::look(look, composed, eval, second)?
         }
@@ -364,6 +369,7 @@ fn finish<'a>(
         }
         Output::Owned(response) => *response = Some(view.to_response(envelope, trace)),
     }
+    not_stopped(options)?;
     Ok(Finished {
         verb: view.verb,
         errors: view.errors.len(),
@@ -386,6 +392,15 @@ fn overrule<'a>(
     let mut errors_of_verbs = BumpVec::new_in(bump);
     let composed = modify::compose(look.policies, look.names, hits, eval, &mut errors_of_verbs)?;
     second::look(look, &composed, eval, second)
+}
+
+/// What was stopped on its way looks like a decision, and is none.
+#[inline]
+fn not_stopped(options: &EvaluateOptions<'_>) -> Result<(), EvaluateError> {
+    match options.stop {
+        Some(stop) if stop.is_asked() => Err(EvaluateError::Stopped),
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// Which policies a request asks for. A policy that is not loaded, or not in the namespace, is an error, and so is a

@@ -4,7 +4,7 @@
 #![cfg(feature = "compile")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
-use policy_runtime::{EvaluateError, EvaluateOptions, PolicyEngine, Verb, Worker};
+use policy_runtime::{EvaluateError, EvaluateOptions, PolicyEngine, Stop, Verb, Worker};
 use serde_json::{Value, json};
 
 const MEBIBYTE: usize = 1 << 20;
@@ -290,4 +290,60 @@ fn loading_a_bundle_can_be_ended_at_every_look() {
     }
     compiler.set_stop(Stop::never());
     assert!(Policies::from_sources(&mut compiler).is_ok());
+}
+
+/// However far an evaluation has got when it is stopped, nothing is decided, and soon nothing is done any more.
+#[test]
+fn what_is_stopped_decides_nothing() {
+    const RULES: usize = 8;
+    let search = |i: usize| {
+        format!(
+            "- {{id: r{i}, condition: {{operator: matches, field: llm.prompt, value: '[0-9]{{{},}}[a-f]'}}, action: \
+             {{decision: warn}}}}\n",
+            i + 1
+        )
+    };
+    let capped = "- {id: cap, condition: {operator: exists, field: llm.prompt}, action: {decision: modify, modifications: \
+                  {llm.model: small}}}\n- {id: no, condition: {operator: eq, field: llm.model, value: small}, action: \
+                  {decision: deny}}\n";
+    let rules: String = (0..RULES).map(search).collect();
+    let engine = engine(&(rules + capped));
+    let body = request(&"0123456789".repeat(500));
+    for trace in [false, true] {
+        let ask = |stop: &Stop| {
+            let options = EvaluateOptions {
+                trace,
+                stop: Some(stop),
+                ..EvaluateOptions::default()
+            };
+            let owned = engine.evaluate_json_with(body.as_bytes(), &options);
+            owned.map(|response| (response.decision.decision, response.decision.matched_rules))
+        };
+        let unstopped = ask(&Stop::never()).unwrap();
+        assert_eq!(unstopped.0, Verb::Deny);
+        let mut looks = 0;
+        let whole = loop {
+            match ask(&Stop::after(looks)) {
+                Err(EvaluateError::Stopped) => looks += 1,
+                other => break other.unwrap(),
+            }
+            assert!(looks < 100 * RULES as u64, "it never ends");
+        };
+        assert_eq!(whole, unstopped);
+        // Each rule, twice, and each search of a long text.
+        assert!(looks > 3 * RULES as u64, "{looks} looks");
+        let mut worker = Worker::new();
+        let asked = Stop::when_asked();
+        asked.ask();
+        let options = EvaluateOptions {
+            trace,
+            stop: Some(&asked),
+            ..EvaluateOptions::default()
+        };
+        let decided = engine.decide(&mut worker, body.as_bytes(), &options);
+        assert_eq!(
+            decided.map(|verdict| verdict.decision),
+            Err(EvaluateError::Stopped)
+        );
+    }
 }

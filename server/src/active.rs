@@ -10,13 +10,15 @@
 //! - Until something was loaded, [`Active::engine`] gives `not_ready`, never a decision; and so does its engine while no
 //!   policy is active.
 //! - With trusted keys nothing runs that they did not sign.
-//! - Nothing of the store runs whose digest is not the one that it was stored with.
+//! - Nothing of the store runs whose digest is not the one that it was stored with. A policy whose text was changed in the
+//!   store is not left out either: it goes on deciding with the text that was stored, as long as that is known here, and else the
+//!   last good policies do.
 
 use crate::clock::now_ms;
 use crate::document::{self, Sight};
 use crate::error::{Code, Result, ServiceError};
 use crate::heavy::{Heavy, Stop, Work};
-use crate::storage::model::{ActiveSet, Deployment, PolicyVersion};
+use crate::storage::model::{ActiveSet, Deployment, PolicyKey, PolicyVersion};
 use crate::storage::{Store, StoreError};
 use crate::turns::Turn;
 use arc_swap::ArcSwap;
@@ -25,6 +27,7 @@ use policy_primitives::prices::PriceTable;
 use policy_runtime::{
     BuildError, DefaultDecision, DeriveMode, Policies, PolicyEngine, PublicKey, UnknownNamespace,
 };
+use std::collections::BTreeSet;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use tokio::sync::{Mutex, MutexGuard};
@@ -83,6 +86,8 @@ pub struct Info {
     pub activated_ms: i64,
     /// Why something newer is not active.
     pub failure: Option<String>,
+    /// Versions that decide here as they were stored, and whose texts in the store are others.
+    pub changed: Vec<String>,
 }
 
 /// What the active policies are compiled from, for those who only read.
@@ -103,6 +108,44 @@ pub struct State {
     pub bundle: bool,
     /// Revision of the store that could not be activated; it is not tried again.
     failed: Option<u64>,
+    /// What the store holds, where that cannot be activated because of texts that were changed there.
+    torn: Option<Torn>,
+}
+
+/// The active policies of a store, but for some whose texts were changed there and are known nowhere else.
+#[derive(Debug)]
+struct Torn {
+    /// The others.
+    versions: Vec<PolicyVersion>,
+    /// Those.
+    lost: BTreeSet<PolicyKey>,
+    /// Revision of the store.
+    revision: u64,
+}
+
+/// What a change of a policy is checked against.
+#[derive(Debug, Clone)]
+pub struct Ground {
+    /// The policies that are active in the store, with whatever of them can be known.
+    pub compiler: Arc<Compiler>,
+    /// The revision of the store.
+    pub revision: u64,
+    /// Whether they decide here and stand like that in the store, so that the change is the only one to make here as well.
+    pub is_whole: bool,
+}
+
+impl State {
+    /// What a change of this policy is checked against, where what the store holds cannot run because its text was changed; `None`
+    /// where that has other reasons, or none.
+    #[must_use]
+    pub fn repair(&self, key: &PolicyKey) -> Option<Ground> {
+        let torn = self.torn.as_ref().filter(|torn| torn.lost.contains(key))?;
+        Some(Ground {
+            compiler: Arc::new(with_versions(&self.compiler, &torn.versions)),
+            revision: torn.revision,
+            is_whole: false,
+        })
+    }
 }
 
 /// A change that a caller makes, in turn with other callers.
@@ -159,6 +202,7 @@ impl Active {
                 rules: 0,
                 activated_ms: 0,
                 failure: None,
+                changed: Vec::new(),
             }),
             sources: ArcSwap::from_pointee(Sources {
                 compiler: Arc::clone(&compiler),
@@ -168,6 +212,7 @@ impl Active {
                 compiler,
                 bundle: false,
                 failed: None,
+                torn: None,
             }),
             heavy,
         })
@@ -222,7 +267,18 @@ impl Active {
         })
     }
 
-    fn activate(&self, policies: Policies, store_revision: u64) {
+    /// What a change of a policy is checked against while all is well.
+    #[must_use]
+    pub fn ground(&self, state: &State) -> Ground {
+        let info = self.info.load();
+        Ground {
+            compiler: Arc::clone(&state.compiler),
+            revision: info.store_revision,
+            is_whole: info.changed.is_empty(),
+        }
+    }
+
+    fn activate(&self, policies: Policies, store_revision: u64, changed: Vec<String>) {
         let manifest = policies.manifest();
         let info = Info {
             ready: true,
@@ -233,6 +289,7 @@ impl Active {
             rules: manifest.rules.len(),
             activated_ms: now_ms(),
             failure: None,
+            changed,
         };
         tracing::info!(
             revision = info.revision,
@@ -274,6 +331,23 @@ impl Active {
         if info.failure.is_some() {
             self.info.store(Arc::new(Info {
                 failure: None,
+                ..(*info).clone()
+            }));
+        }
+    }
+
+    /// Notes which versions decide as they were stored, though their texts in the store are others.
+    fn note_changed(&self, changed: Vec<String>) {
+        let info = self.info.load_full();
+        if info.changed != changed {
+            if !changed.is_empty() {
+                tracing::error!(
+                    versions = changed.join(", "),
+                    "texts were changed in the database; what was stored goes on deciding"
+                );
+            }
+            self.info.store(Arc::new(Info {
+                changed,
                 ..(*info).clone()
             }));
         }
@@ -344,13 +418,13 @@ impl Active {
         store_revision: u64,
     ) {
         self.compiled_from(state, compiler, false);
-        self.activate(policies, store_revision);
+        self.activate(policies, store_revision, self.info.load().changed.clone());
     }
 
     /// Makes a loaded bundle active.
     pub fn adopt_bundle(&self, state: &mut State, policies: Policies, store_revision: u64) {
         self.compiled_from(state, Compiler::new(document::options()), true);
-        self.activate(policies, store_revision);
+        self.activate(policies, store_revision, Vec::new());
     }
 
     fn compiled_from(&self, state: &mut State, compiler: Compiler, bundle: bool) {
@@ -395,64 +469,117 @@ impl Active {
     pub async fn follow_locked(&self, store: &dyn Store, state: &mut State) -> Result<()> {
         let revision = store.revision().await?;
         let info = self.info.load_full();
-        let known = info.ready && info.store_revision == revision && info.failure.is_none();
+        let known = info.ready
+            && info.store_revision == revision
+            && info.failure.is_none()
+            && info.changed.is_empty();
         if known || state.failed == Some(revision) {
             return Ok(());
         }
         let set = match store.active().await {
             Ok(set) => set,
             Err(error) => {
-                // Asked again each time: whoever puts the text back need not change anything else.
-                if let StoreError::Changed(_) = &error {
+                let unavailable = matches!(error, StoreError::Unavailable(_));
+                if !unavailable {
                     self.note_failure(format!("revision {revision} of the store: {error}"));
                 }
                 return Err(error.into());
             }
         };
-        let result = self.adopt(state, &set).await;
+        let revision = set.revision;
+        let result = self.adopt(state, set).await;
         if let Err(error) = &result {
             let places: Vec<String> = error
                 .diagnostics
                 .iter()
                 .map(|d| format!("{}:{}: {}", d.line, d.column, d.message))
                 .collect();
-            // What may be otherwise the next time without another revision.
+            // What may be otherwise the next time without another revision. A text is asked for each time: whoever puts it back
+            // need not change anything else.
             let passing = matches!(
                 error.code,
                 Code::StoreUnavailable | Code::Overloaded | Code::TextChanged
             );
             if !passing {
-                state.failed = Some(set.revision);
+                state.failed = Some(revision);
             }
             self.note_failure(format!(
-                "revision {} of the store: {error} {}",
-                set.revision,
+                "revision {revision} of the store: {error} {}",
                 places.join("; ")
             ));
         }
         result
     }
 
-    async fn adopt(&self, state: &mut State, set: &ActiveSet) -> Result<()> {
-        match &set.deployment {
+    async fn adopt(&self, state: &mut State, set: ActiveSet) -> Result<()> {
+        state.torn = None;
+        match set.deployment {
             Deployment::Policies(versions) => {
-                if versions.is_empty() && !self.settings.trusted.is_empty() {
+                if versions.is_empty() && set.changed.is_empty() && !self.settings.trusted.is_empty() {
                     // Nothing deployed yet; nothing may decide.
                     self.note_revision(set.revision);
                     return Ok(());
                 }
                 self.takes_sources()?;
-                let compiler = with_versions(&state.compiler, versions);
-                let (compiler, policies) = self.compile(compiler, Sight::whole(), Work::SERVER).await?;
-                self.adopt_sources(state, compiler, policies, set.revision);
+                let changed: Vec<String> = set.changed.iter().map(PolicyVersion::named).collect();
+                let versions = recovered(state, versions, set.changed, set.revision)?;
+                let info = self.info.load_full();
+                // Then only the texts in the store are others.
+                let runs = info.ready
+                    && info.failure.is_none()
+                    && info.store_revision == set.revision
+                    && !state.bundle;
+                if !runs {
+                    let compiler = with_versions(&state.compiler, &versions);
+                    let (compiler, policies) = self.compile(compiler, Sight::whole(), Work::SERVER).await?;
+                    self.adopt_sources(state, compiler, policies, set.revision);
+                }
+                self.note_changed(changed);
             }
             Deployment::Bundle { digest, bytes } => {
-                let policies = self.load_stored(digest, Arc::clone(bytes), Work::SERVER).await?;
+                let policies = self.load_stored(&digest, bytes, Work::SERVER).await?;
                 self.adopt_bundle(state, policies, set.revision);
             }
         }
         Ok(())
     }
+}
+
+/// The active versions of a store, where those whose texts were changed there have the ones that were stored.
+///
+/// # Errors
+///
+/// [`Code::TextChanged`] where one of those is not known here any more; [`State::repair`] knows of it then.
+fn recovered(
+    state: &mut State,
+    mut versions: Vec<PolicyVersion>,
+    changed: Vec<PolicyVersion>,
+    revision: u64,
+) -> Result<Vec<PolicyVersion>> {
+    let mut lost: Vec<PolicyVersion> = Vec::new();
+    for version in changed {
+        // By its digest, the text is the one that was stored, whatever it was compiled for.
+        let file = state
+            .compiler
+            .file(&document::file_name(&version.key(), &version.format));
+        match file.map(|file| file.text()) {
+            Some(text) if document::digest(text) == version.digest => {
+                let source = text.into();
+                versions.push(PolicyVersion { source, ..version });
+            }
+            Some(_) | None => lost.push(version),
+        }
+    }
+    if lost.is_empty() {
+        return Ok(versions);
+    }
+    let names: Vec<String> = lost.iter().map(PolicyVersion::named).collect();
+    state.torn = Some(Torn {
+        versions,
+        lost: lost.iter().map(PolicyVersion::key).collect(),
+        revision,
+    });
+    Err(StoreError::Changed(names.join(", ")).into())
 }
 
 /// Compiles and loads a set, unless told to stop.
@@ -474,7 +601,7 @@ pub(crate) fn build(mut compiler: Compiler, sight: &Sight, stop: &Stop) -> Resul
 /// A compiler with exactly these policies; what it had before is not compiled again.
 fn with_versions(before: &Compiler, versions: &[PolicyVersion]) -> Compiler {
     let mut compiler = before.clone();
-    let names: std::collections::BTreeSet<String> = versions
+    let names: BTreeSet<String> = versions
         .iter()
         .map(|v| document::file_name(&v.key(), &v.format))
         .collect();

@@ -1,4 +1,4 @@
-//! The admin listener, on a port of its own: metrics, health, log level. Health is served on the REST port as well.
+//! The admin listener, on a port of its own: metrics, health, log level. Health is served on the REST port as well, in outline.
 //!
 //! # Invariants
 //!
@@ -18,7 +18,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderValue, Request, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{get, put};
+use axum::routing::{MethodRouter, get, put};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 use tokio::time::timeout;
@@ -67,12 +67,16 @@ impl Serve for Front {
     }
 }
 
-/// `/livez`, `/readyz`, `/health`.
+/// `/livez`, `/readyz`, `/health` for everybody: which part is not ready, and not why.
 pub fn health_router() -> Router<App> {
+    health(get(outline))
+}
+
+fn health(ready: MethodRouter<App>) -> Router<App> {
     Router::new()
         .route("/livez", get(async || "ok\n"))
-        .route("/readyz", get(ready))
-        .route("/health", get(ready))
+        .route("/readyz", ready.clone())
+        .route("/health", ready)
 }
 
 fn router(app: App, address: SocketAddr) -> Router {
@@ -85,7 +89,7 @@ fn router(app: App, address: SocketAddr) -> Router {
             (StatusCode::FORBIDDEN, refusal)
         })
     };
-    health_router()
+    health(get(ready))
         .route("/metrics", get(metrics))
         .route("/loglevel", log_level)
         .with_state(app)
@@ -93,11 +97,19 @@ fn router(app: App, address: SocketAddr) -> Router {
 
 async fn ready(State(app): State<App>) -> Response {
     let readiness = app.health.readiness(&app.service.active.info());
-    let status = match readiness.status {
+    (status_of(readiness.status), axum::Json(readiness)).into_response()
+}
+
+async fn outline(State(app): State<App>) -> Response {
+    let outline = app.health.readiness(&app.service.active.info()).outline;
+    (status_of(outline.status), axum::Json(outline)).into_response()
+}
+
+fn status_of(readiness: &str) -> StatusCode {
+    match readiness {
         "unready" => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::OK,
-    };
-    (status, axum::Json(readiness)).into_response()
+    }
 }
 
 async fn metrics(State(app): State<App>) -> Response {

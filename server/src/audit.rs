@@ -191,6 +191,11 @@ pub(crate) const LATEST: &str = "latest";
 pub(crate) const DIGEST: &str = "digest";
 /// There: the number of the version that decides after the change, or null.
 pub(crate) const ACTIVE: &str = "active";
+/// In the detail of a record about a policy that was removed: the number of its newest version.
+pub(crate) const VERSION: &str = "version";
+/// In the detail of a record about a policy: the number of the version that was the newest before the change, where its text was
+/// not the one that was stored. Whoever replaces or removes it did not read it.
+pub(crate) const TEXT_CHANGED: &str = "textChanged";
 
 /// How often everything is looked at again where the store changed meanwhile.
 const TRIES: usize = 5;

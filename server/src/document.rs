@@ -269,7 +269,7 @@ pub fn digest(source: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Format, Problem, Result, check as check_until};
+    use super::{Format, MAX_TEXT, Problem, Result, check as check_until};
     use crate::error::Code;
     use crate::heavy::{Stop, Work};
     use crate::storage::model::PolicyVersion;
@@ -293,6 +293,13 @@ mod tests {
         let error = check(&broken, Format::Yaml).unwrap_err();
         assert_eq!(error.code, Code::PolicyInvalid);
         assert_eq!((error.diagnostics[0].line, error.diagnostics.len()), (4, 1));
+    }
+
+    #[test]
+    fn the_proto_says_how_long_ids_may_be() {
+        let proto = include_str!("../../proto/policy.proto");
+        let said = format!("Unique in its namespace. At most {MAX_TEXT} bytes, without control characters");
+        assert!(proto.contains(&said), "{said}");
     }
 
     #[test]

@@ -188,6 +188,7 @@ impl From<policy_runtime::EvaluateError> for ServiceError {
             E::UnknownNamespace(_) => Code::UnknownNamespace,
             E::NothingActive => Code::NotReady,
             E::Modified(_) => Code::ModificationRefused,
+            E::Stopped => Code::DeadlineExceeded,
             _ => Code::MalformedRequest,
         };
         Self::new(code, error.to_string())
@@ -209,7 +210,7 @@ impl From<crate::storage::StoreError> for ServiceError {
                 tracing::warn!(%detail, "the database cannot be used now");
                 Self::new(
                     Code::StoreUnavailable,
-                    "the database cannot be reached, or takes nothing now; nothing was changed, and `/readyz` says why",
+                    "the database cannot be reached, or takes nothing now; nothing was changed, and `/readyz` names what is away",
                 )
                 .retry_after(Duration::from_secs(1))
             }

@@ -15,13 +15,24 @@ pub struct Health {
     dependencies: RwLock<BTreeMap<&'static str, Option<String>>>,
 }
 
-/// Answer to `/readyz`.
+/// Answer to `/readyz` for everybody: texts of errors name policies and addresses, and are not for them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Outline {
+    /// `ready`, `degraded` or `unready`.
+    pub status: &'static str,
+    /// Which parts are missing or degraded, each in words that do not depend on why.
+    pub reasons: Vec<String>,
+    /// Whether each dependency can be reached.
+    pub dependencies: BTreeMap<&'static str, &'static str>,
+}
+
+/// Answer to `/readyz` for operators.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Readiness {
     /// `ready`, `degraded` or `unready`.
     pub status: &'static str,
-    /// What is missing or degraded.
+    /// What is missing or degraded, and why.
     pub reasons: Vec<String>,
     /// Whether each dependency can be reached.
     pub dependencies: BTreeMap<&'static str, &'static str>,
@@ -31,6 +42,9 @@ pub struct Readiness {
     pub store_revision: u64,
     /// Policies that decide.
     pub policies: usize,
+    /// What everybody is told.
+    #[serde(skip)]
+    pub outline: Outline,
 }
 
 impl Health {
@@ -69,22 +83,36 @@ impl Health {
 
     /// Whether requests should come here, and why not.
     pub fn readiness(&self, info: &Info) -> Readiness {
-        let mut missing = Vec::new();
+        // Each for everybody, and for operators.
+        let mut missing: Vec<(String, String)> = Vec::new();
+        let mut miss = |what: &str| missing.push((what.to_owned(), what.to_owned()));
         if self.is_draining() {
-            missing.push("the server is about to stop".to_owned());
+            miss("the server is about to stop");
         }
         if !info.ready {
-            missing.push("no policies are loaded yet".to_owned());
+            miss("no policies are loaded yet");
         } else if info.policies == 0 {
-            missing.push("no policy is active, so nothing is decided".to_owned());
+            miss("no policy is active, so nothing is decided");
         }
-        let mut degraded: Vec<String> = info.failure.iter().cloned().collect();
+        let mut degraded: Vec<(String, String)> = Vec::new();
+        if let Some(failure) = &info.failure {
+            degraded.push(("newer policies cannot be activated".to_owned(), failure.clone()));
+        }
+        if !info.changed.is_empty() {
+            degraded.push((
+                "texts of policies were changed in the database".to_owned(),
+                format!(
+                    "{} was changed in the database; what was stored goes on deciding",
+                    info.changed.join(", ")
+                ),
+            ));
+        }
         let mut up = BTreeMap::new();
         let dependencies = self.dependencies.read().unwrap_or_else(PoisonError::into_inner);
         for (name, down) in dependencies.iter() {
             up.insert(*name, if down.is_none() { "up" } else { "down" });
             if let Some(reason) = down {
-                degraded.push(format!("{name}: {reason}"));
+                degraded.push((format!("{name} is down"), format!("{name}: {reason}")));
             }
         }
         let status = match (missing.is_empty(), degraded.is_empty()) {
@@ -93,9 +121,15 @@ impl Health {
             (true, true) => "ready",
         };
         missing.append(&mut degraded);
+        let (outline, reasons) = missing.into_iter().unzip();
         Readiness {
             status,
-            reasons: missing,
+            reasons,
+            outline: Outline {
+                status,
+                reasons: outline,
+                dependencies: up.clone(),
+            },
             dependencies: up,
             revision: info.revision.clone(),
             store_revision: info.store_revision,

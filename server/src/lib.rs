@@ -4,6 +4,7 @@
 
 pub mod active;
 pub mod admin;
+pub mod answer;
 pub mod audit;
 pub mod auth;
 pub mod body;

@@ -12,21 +12,21 @@
 //! - There are never more connections than places, nor more from one address than its share. Who comes when there is none is
 //!   closed at once: the files that the process may open do not run out, and whatever else needs one gets it.
 //! - A connection that does not ask in time is closed, whether it is silent, slow in TLS, or sends its first bytes one by one.
-//! - A connection on which nothing happens between requests or in an answer is closed; who answers pings is not asking.
+//! - A connection on which nothing happens between requests or in an answer is closed; who answers pings is not asking. With
+//!   HTTP/2 an answer that is not taken ends by itself, whatever else happens on its connection ([`crate::answer`]).
 //! - After a stop nobody is accepted. Requests under way end first, for as long as the server waits.
 //!
-//! How long a body may take is said in [`crate::body`], how long a request may in the fronts.
+//! How long the body of a request may take is said in [`crate::body`], how long a request may in the fronts.
 
+use crate::answer::{self, Answers, Streams, Watching};
 use crate::body::Arriving;
 use crate::shares::{Address, Full, Shares, Taken};
 use crate::telemetry::Metrics;
 use crate::tls;
-use axum::body::{Body, HttpBody};
 use axum::response::Response;
-use bytes::Bytes;
 use http::{Request, Version};
-use hyper::body::{Frame, Incoming, SizeHint};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use std::convert::Infallible;
 use std::future::Future;
@@ -115,6 +115,8 @@ pub struct Listener {
     pub places: Shares,
     /// How long they may do nothing.
     pub deadlines: Deadlines,
+    /// Memory of their answers.
+    pub answers: Answers,
     /// Counts what is refused and closed.
     pub metrics: Arc<Metrics>,
 }
@@ -128,7 +130,11 @@ impl Listener {
     pub async fn run(self, front: impl Serve, stop: &Stop) -> io::Result<()> {
         let socket = TcpListener::from_std(self.socket)?;
         let connections = Arc::new(Connections {
-            builder: builder(),
+            builder: builder(Streams {
+                patience: self.deadlines.idle,
+                metrics: Arc::clone(&self.metrics),
+            }),
+            answers: self.answers,
             deadlines: self.deadlines,
             metrics: self.metrics,
             stop: stop.clone(),
@@ -183,8 +189,8 @@ impl Listener {
     }
 }
 
-fn builder() -> Builder<TokioExecutor> {
-    let mut builder = Builder::new(TokioExecutor::new());
+fn builder(streams: Streams) -> Builder<Streams> {
+    let mut builder = Builder::new(streams);
     // Its time for heads runs while a connection is idle as well; ours is below.
     builder
         .http1()
@@ -201,7 +207,8 @@ fn builder() -> Builder<TokioExecutor> {
 
 /// What all connections of a listener have in common.
 struct Connections {
-    builder: Builder<TokioExecutor>,
+    builder: Builder<Streams>,
+    answers: Answers,
     deadlines: Deadlines,
     metrics: Arc<Metrics>,
     stop: Stop,
@@ -248,6 +255,7 @@ impl Connections {
         let requests = Requests {
             front,
             address,
+            answers: self.answers.clone(),
             watch: Arc::clone(watch),
         };
         let mut connection = pin!(self.builder.serve_connection(io, requests));
@@ -417,6 +425,7 @@ impl Drop for Working {
 struct Requests<S> {
     front: S,
     address: IpAddr,
+    answers: Answers,
     watch: Arc<Watch>,
 }
 
@@ -430,6 +439,8 @@ impl<S: Serve> hyper::service::Service<Request<Incoming>> for Requests<S> {
         Answering {
             answer: self.front.serve(self.address, Arriving::of(request)),
             working,
+            answers: self.answers.clone(),
+            address: self.address,
         }
     }
 }
@@ -438,6 +449,8 @@ impl<S: Serve> hyper::service::Service<Request<Incoming>> for Requests<S> {
 struct Answering {
     answer: Answer,
     working: Working,
+    answers: Answers,
+    address: IpAddr,
 }
 
 impl Future for Answering {
@@ -446,35 +459,16 @@ impl Future for Answering {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let response = ready!(self.answer.as_mut().poll(context));
         let watch = Arc::clone(&self.working.0);
-        Poll::Ready(Ok(response.map(|body| Answered { body, watch })))
+        Poll::Ready(Ok(self.answers.give(response, Address::of(self.address), watch)))
     }
 }
 
-/// The body of an answer: each part of it is something that happens.
-struct Answered {
-    body: Body,
-    watch: Arc<Watch>,
-}
+/// The body of an answer on its connection.
+type Answered = answer::Answer<Arc<Watch>>;
 
-impl HttpBody for Answered {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
-        self.watch.touch();
-        Poll::Ready(frame)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+impl Watching for Arc<Watch> {
+    fn moves(&self) {
+        self.touch();
     }
 }
 

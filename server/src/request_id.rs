@@ -64,6 +64,14 @@ mod tests {
     use http::{HeaderMap, HeaderValue};
 
     #[test]
+    fn the_proto_says_how_long_ids_may_be() {
+        let proto = include_str!("../../proto/policy.proto");
+        for limit in ["generated when empty. At most", "where that has at most"] {
+            assert!(proto.contains(&format!("{limit} {LONGEST} bytes")), "{limit}");
+        }
+    }
+
+    #[test]
     fn ids_in_bodies_are_bounded_and_can_be_read() {
         let (longest, longer) = ("x".repeat(LONGEST), "x".repeat(LONGEST + 1));
         assert_eq!(given(""), Ok(None));

@@ -8,6 +8,7 @@
 //! however many connect there. What listeners refuse and close is said in [`crate::listen`].
 
 use crate::active::{Active, Settings};
+use crate::answer::Answers;
 use crate::auth::Authenticator;
 use crate::body::Bodies;
 use crate::cache::DecisionCache;
@@ -181,12 +182,14 @@ impl Server {
         let hosts = |listens_on: SocketAddr| Hosts::of(listens_on.ip(), &config.net.allowed_hosts);
         let asks_nobody = !config.auth.required();
         let connections = places(&config.net, config.store.pool)?;
+        let answers = Answers::new(config.limits.body_memory, Arc::clone(&metrics));
         let app = App::new(Parts {
             bodies: Bodies::new(
                 config.limits.body,
                 config.limits.body_timeout,
                 config.limits.body_memory,
             ),
+            answers,
             connections,
             hosts: asks_nobody.then(|| hosts(http_addr)),
             idle: config.net.idle_timeout,
@@ -285,6 +288,7 @@ impl Server {
             tls,
             places: places.clone(),
             deadlines: self.deadlines,
+            answers: app.answers.clone(),
             metrics: Arc::clone(&app.metrics),
         };
         let admin_stop = Stop::default();

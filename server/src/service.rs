@@ -216,3 +216,15 @@ pub fn number(cursor: Option<&str>) -> Result<Option<u64>> {
     };
     cursor.map(parsed).transpose()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{LARGEST_PAGE, PAGE};
+
+    #[test]
+    fn the_proto_says_how_large_pages_are() {
+        let proto = include_str!("../../proto/policy.proto");
+        let said = format!("Policies at the most, 1 to {LARGEST_PAGE}; 0 is {PAGE}.");
+        assert!(proto.contains(&said), "{said}");
+    }
+}

@@ -1,5 +1,5 @@
 //! How much of something is taken: in all, and by callers of one address. Connections are counted so, and the memory of bodies
-//! that are being read.
+//! that are being read and of answers that are not taken yet.
 //!
 //! # Invariants
 //!
@@ -96,6 +96,12 @@ impl Shares {
     #[must_use]
     pub fn all(&self) -> usize {
         self.all
+    }
+
+    /// How much there is for callers of one address.
+    #[must_use]
+    pub fn of_one(&self) -> usize {
+        self.each
     }
 
     /// How much is taken.

@@ -1,5 +1,6 @@
 //! What requests of all transports share.
 
+use crate::answer::Answers;
 use crate::auth::{Authenticator, Credentials};
 use crate::body::Bodies;
 use crate::cache::CacheStats;
@@ -35,6 +36,8 @@ pub struct Parts {
     pub gate: Gate,
     /// How bodies are read.
     pub bodies: Bodies,
+    /// Memory of answers.
+    pub answers: Answers,
     /// How long a stream may wait for a request.
     pub idle: Duration,
     /// Places for connections of REST and gRPC.

@@ -120,11 +120,8 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// Number of the last change of what is active; 0 at the beginning.
     async fn revision(&self) -> Result<u64>;
 
-    /// What is active, with its revision, read at one moment.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::Changed`] when a text is not the one that was stored.
+    /// What is active, with its revision, read at one moment. A policy whose text is not the one that was stored stands apart
+    /// ([`ActiveSet::changed`]); bytes of bundles are not looked at.
     async fn active(&self) -> Result<ActiveSet>;
 
     /// Resolves when something may have changed: a hint, which may come late, twice, or never. PostgreSQL tells of changes by
@@ -137,6 +134,9 @@ pub trait Store: fmt::Debug + Send + Sync {
     ///
     /// [`StoreError::Changed`] when its text is not the one that was stored.
     async fn policy(&self, key: &PolicyKey) -> Result<Option<PolicyRecord>>;
+
+    /// The current state of a policy without its text, also where that was changed.
+    async fn policy_without_text(&self, key: &PolicyKey) -> Result<Option<PolicyRecord>>;
 
     /// The namespaces in which an id was ever used, of these if any are given: at most [`PLACES`], those with a policy first.
     async fn places(&self, id: &str, among: Option<&[String]>) -> Result<Vec<IdPlace>>;
@@ -155,13 +155,18 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// [`StoreError::Changed`] when its text is not the one that was stored.
     async fn version(&self, key: &PolicyKey, version: u64) -> Result<Option<PolicyVersion>>;
 
+    /// Who wrote versions of a policy with the text of this digest, also before it was last removed, each once and with the
+    /// number of the first of these versions. Costs as much as there are authors, however many versions there are.
+    async fn authors(&self, key: &PolicyKey, digest: &str) -> Result<Vec<(String, u64)>>;
+
     /// Every version of every policy, also of those that were removed, in the order of namespaces, ids and numbers, from
     /// after this one, with their texts. These are not compared with their digests, so that one that was changed does not hide
     /// the others.
     async fn all_versions(&self, after: Option<(&PolicyKey, u64)>, limit: u32) -> Result<Vec<PolicyVersion>>;
 
     /// Writes a version of a policy, or activates or retires one. The record in the audit trail says in its detail which
-    /// version is the newest then (`latest`) and which decides (`active`).
+    /// version is the newest then (`latest`) and which decides (`active`), and where the version that was the newest before has
+    /// not the text that was stored, which one that is (`textChanged`).
     ///
     /// # Errors
     ///
@@ -173,7 +178,8 @@ pub trait Store: fmt::Debug + Send + Sync {
     async fn write_policy(&self, write: &PolicyWrite, audit: &NewAudit) -> Result<PolicyRecord>;
 
     /// Removes a policy; its versions stay readable, and a policy that is created again counts on from them. Returns the
-    /// revision.
+    /// revision. The record in the audit trail says in its detail which version was the newest (`version`), and `textChanged` as
+    /// for [`Store::write_policy`].
     ///
     /// # Errors
     ///
@@ -226,13 +232,13 @@ pub trait Store: fmt::Debug + Send + Sync {
     async fn keys(&self, page: &Page) -> Result<Slice<ApiKey>>;
 
     /// Creates, rotates or revokes a key. A key that is revoked again stays revoked since the first time. Keys are live, at the
-    /// time of the audit record, until they expire or are revoked.
+    /// time of the audit record, until they expire or are revoked. Returns the key as it is then.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Exists`] and [`StoreError::Missing`]; [`StoreError::Conflict`] when a revoked key is to be rotated;
-    /// [`StoreError::Quota`] when more keys of an owner would be live than before, and than may be.
-    async fn change_key(&self, change: &KeyChange, audit: &NewAudit) -> Result<()>;
+    /// [`StoreError::Exists`] and [`StoreError::Missing`]; [`StoreError::Conflict`] when a key is to be rotated that is revoked,
+    /// or whose life is over; [`StoreError::Quota`] when more keys of an owner would be live than before, and than may be.
+    async fn change_key(&self, change: &KeyChange, audit: &NewAudit) -> Result<ApiKey>;
 
     /// Appends decisions; one that is there already, by its request id and its own, is not stored twice.
     async fn append_decisions(&self, decisions: &[DecisionRecord]) -> Result<()>;

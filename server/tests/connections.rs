@@ -17,7 +17,7 @@ mod server;
 mod tls;
 
 use bytes::Bytes;
-use http2::{Connection, PATIENCE, closed, exchange, grpc, rest, socket, soon};
+use http2::{Connection, PATIENCE, closed, exchange, grpc, narrow_socket, rest, socket, soon};
 use policy_proto::Message as _;
 use policy_proto::v1::{self, evaluate_policy_request::Input};
 use process::{Client, Policyd};
@@ -360,6 +360,233 @@ async fn bodies_that_do_not_come_are_not_waited_for() {
     let answer = call.answer().await.unwrap();
     assert_eq!(answer.headers().get("grpc-status").unwrap(), "4");
     assert_eq!(answer.headers().get("error-code").unwrap(), "body_timeout");
+}
+
+/// Stores a policy whose text is so long, which is the length of its answers.
+async fn store_long(to: SocketAddr, length: usize) {
+    let text = format!(
+        "{POLICY}{}",
+        format!("# {}\n", "x".repeat(997)).repeat(length / 1000)
+    );
+    let request = format!(
+        "POST /api/v1/policies HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/yaml\r\nconnection: \
+         close\r\ncontent-length: {}\r\n\r\n{text}",
+        text.len()
+    );
+    let answer = exchange(to, request.as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 201"), "{}", &answer[..300]);
+}
+
+const READ_POLICY: &str = "GET /api/v1/policies/p HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+
+/// A message of a call.
+fn framed(message: &[u8]) -> Bytes {
+    let length = u32::try_from(message.len()).unwrap().to_be_bytes();
+    [&[0][..], &length, message].concat().into()
+}
+
+/// What a server needs for [`large`].
+const FOR_LARGE: [(&str, &str); 4] = [
+    ("MAX_BODY", "16MB"),
+    ("MAX_RESULTS", "64MB"),
+    ("MAX_BATCH", "2000"),
+    ("DECISION_LOG", "off"),
+];
+
+/// A policy that repeats what it is asked about, beside a long text.
+fn repeating() -> tempfile::TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    let text = POLICY.replace("decision: deny", "decision: deny, reason: '{{ llm.prompt }}'");
+    let comment = format!("# {}\n", "x".repeat(997)).repeat(200);
+    std::fs::write(directory.path().join("p.yaml"), text + &comment).unwrap();
+    directory
+}
+
+/// A request whose answer has more than 20 MB: more than the buffers of the system hold.
+fn large() -> Vec<u8> {
+    let context = json!({"llm": {"model": "bad", "prompt": "x".repeat(7000)}});
+    let body = json!({"contexts": vec![context; 1500]}).to_string();
+    let head = begun(body.len()).replace("/api/v1/evaluate", "/api/v1/evaluate/batch");
+    [head.as_bytes(), &body.as_bytes()[1..]].concat()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_is_not_taken_ends_over_http_1() {
+    let directory = repeating();
+    let mut settings = FOR_LARGE.to_vec();
+    settings.extend([
+        ("IDLE_TIMEOUT", "1s"),
+        ("POLICIES", directory.path().to_str().unwrap()),
+    ]);
+    let server = Running::start(&settings).await;
+    let to = server.addresses.http;
+    let mut unread = narrow_socket("127.0.0.1", to).await;
+    unread.write_all(&large()).await.unwrap();
+    let begin = Instant::now();
+    while !server
+        .app
+        .scrape()
+        .contains("llm_policy_connections_closed_total{reason=\"idle\"} 1")
+    {
+        assert!(begin.elapsed() < PATIENCE, "the connection is not closed");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let said = closed("the rest of what was sent", unread).await.len();
+    // Whoever reads gets all of it.
+    let whole = exchange(to, &large()).await;
+    assert!(
+        whole.starts_with("HTTP/1.1 200") && said < whole.len(),
+        "{said} of {} bytes",
+        whole.len()
+    );
+}
+
+/// Others may ask on the same connection, as behind a proxy: they go on.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_is_not_taken_ends_over_http_2_and_grpc_and_no_other_does() {
+    let server = Running::start(&[("IDLE_TIMEOUT", "1s")]).await;
+    let (http, grpc) = (server.addresses.http, server.addresses.grpc);
+    store_long(http, 1 << 20).await;
+    let get = v1::GetPolicyRequest {
+        id: "p".to_owned(),
+        ..Default::default()
+    };
+    let batch = json!({"contexts": vec![json!({}); 1000], "trace": true}).to_string();
+    let headers: &[(&str, &str)] = &[("content-type", "application/grpc"), ("te", "trailers")];
+    let service = "/llmpolicy.v1.PolicyService";
+    let get_policy = format!("{service}/GetPolicy");
+    let stream = format!("{EVALUATE}Stream");
+    let questions: Bytes = message().repeat(2000).into();
+    let cases = [
+        (
+            http,
+            "/api/v1/evaluate/batch",
+            &[("content-type", "application/json")][..],
+            batch.into(),
+            true,
+        ),
+        (
+            grpc,
+            get_policy.as_str(),
+            headers,
+            framed(&get.encode_to_vec()),
+            true,
+        ),
+        (grpc, stream.as_str(), headers, questions, false),
+    ];
+    for (to, path, headers, body, whole) in cases {
+        let mut connection = Connection::open(to).await;
+        let mut unread = connection.begin(to, path, headers).await;
+        if whole {
+            unread.send(body, true).await.unwrap();
+        } else {
+            // Whoever does not read is not read either.
+            let sending = tokio::time::timeout(Duration::from_millis(500), unread.send(body, false));
+            drop(sending.await);
+        }
+        let mut answer = unread.answer().await.unwrap().into_body();
+        let reset = async {
+            let (mut read, begin) = (0, Instant::now());
+            loop {
+                match soon("the end", answer.data()).await {
+                    Some(Ok(part)) => read += part.len(),
+                    Some(Err(error)) => return (error, read, begin.elapsed()),
+                    None => panic!("{path}: the answer ended after {read} bytes"),
+                }
+            }
+        };
+        let mut reset = std::pin::pin!(reset);
+        let (error, read, after) = loop {
+            tokio::select! {
+                end = &mut reset => break end,
+                () = tokio::time::sleep(Duration::from_millis(100)) => {}
+            }
+            let (path, headers, body) = if to == http {
+                (
+                    "/api/v1/evaluate",
+                    &[("content-type", "application/json")][..],
+                    BODY.into(),
+                )
+            } else {
+                (EVALUATE, headers, message())
+            };
+            let mut other = connection.begin(to, path, headers).await;
+            other.send(body, true).await.unwrap();
+            rest(other.answer().await.unwrap()).await.unwrap();
+        };
+        assert_eq!(error.reason(), Some(h2::Reason::CANCEL), "{path}: {error}");
+        assert!(
+            read <= 65_535 && after >= Duration::from_millis(500),
+            "{path}: {read} bytes, {after:?}"
+        );
+        // The connection is still there.
+        let mut next = connection.begin(to, path, headers).await;
+        next.send(Bytes::new(), true).await.unwrap();
+        next.answer().await.unwrap();
+    }
+    let text = server.app.scrape();
+    assert!(
+        text.contains("llm_policy_connections_closed_total{reason=\"unread\"} 3"),
+        "{text}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_that_nobody_reads_share_their_memory() {
+    let directory = repeating();
+    let mut settings = FOR_LARGE.to_vec();
+    settings.extend([
+        ("BODY_MEMORY", "32MB"),
+        ("IDLE_TIMEOUT", "1h"),
+        ("POLICIES", directory.path().to_str().unwrap()),
+    ]);
+    let server = Running::start(&settings).await;
+    let (http, grpc) = (server.addresses.http, server.addresses.grpc);
+    let asked = async |from: &str| {
+        let mut stream = narrow_socket(from, http).await;
+        stream.write_all(&large()).await.unwrap();
+        let mut first = [0; 12];
+        soon("an answer", stream.read_exact(&mut first)).await.unwrap();
+        (String::from_utf8_lossy(&first).into_owned(), stream)
+    };
+    let (status, held) = asked("127.0.0.2").await;
+    assert_eq!(status, "HTTP/1.1 200");
+    let (status, mut refused) = asked("127.0.0.2").await;
+    assert_eq!(status, "HTTP/1.1 503");
+    let mut why = String::new();
+    refused.read_to_string(&mut why).await.unwrap();
+    assert!(
+        why.contains("x-request-id: ")
+            && why.contains("retry-after: 1")
+            && why.contains("\"code\":\"overloaded\""),
+        "{why}"
+    );
+    let (status, _also_held) = asked("127.0.0.3").await;
+    assert_eq!(status, "HTTP/1.1 200");
+    // All of it is held now. Over gRPC that is said in the end of the call.
+    let mut client = http2::grpc(grpc).await;
+    let get = v1::GetPolicyRequest {
+        id: "p".to_owned(),
+        ..Default::default()
+    };
+    let status = soon("an answer", client.get_policy(get.clone()))
+        .await
+        .unwrap_err();
+    assert_eq!(status.code(), tonic::Code::Unavailable);
+    assert_eq!(status.metadata().get("error-code").unwrap(), "overloaded");
+    // Small answers need none of it.
+    assert!(decided(http).await.starts_with("HTTP/1.1 200"));
+    assert!(grpc_decides(grpc).await);
+    let text = server.app.scrape();
+    assert!(
+        text.contains("llm_policy_shed_total{reason=\"answers\"} 2"),
+        "{text}"
+    );
+    drop(held);
+    let begin = Instant::now();
+    while client.get_policy(get.clone()).await.is_err() {
+        assert!(begin.elapsed() < PATIENCE, "the memory is not given back");
+    }
 }
 
 /// Nobody is asked who they are for these, so nobody may keep them waiting.

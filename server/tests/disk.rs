@@ -223,7 +223,7 @@ fn outlives(
         until("readiness knows that all is well", || client.is("ready"));
         fail();
         until("readiness names the store and the log", || {
-            let ready = client.ready();
+            let ready = policyd.admin.ready();
             let reasons = ready["reasons"].to_string();
             ready["status"] == "degraded"
                 && ready["dependencies"]["store"] == "down"
@@ -327,7 +327,7 @@ fn a_file_on_a_full_disk_loses_nothing() {
     for _ in 0..2 {
         disk.fill();
         until("readiness names the file", || {
-            let ready = client.ready();
+            let ready = policyd.admin.ready();
             ready["dependencies"]["store"] == "up"
                 && ready["reasons"]
                     .to_string()
@@ -414,13 +414,13 @@ fn a_spool_loses_nothing(test: &str, fault: Fault) {
     for _ in 0..2 {
         disk.fail(fault);
         until("readiness names the spool", || {
-            let reasons = client.ready()["reasons"].to_string();
+            let reasons = policyd.admin.ready()["reasons"].to_string();
             reasons.contains("spool takes no decisions") && reasons.contains("store: cannot be reached")
         });
         disk.mend();
         asking.goes_on("decisions are acknowledged again");
         until("the spool takes them again", || {
-            !client.ready()["reasons"]
+            !policyd.admin.ready()["reasons"]
                 .to_string()
                 .contains("spool takes no decisions")
         });
@@ -428,7 +428,7 @@ fn a_spool_loses_nothing(test: &str, fault: Fault) {
     // Both are away, and PostgreSQL comes back first.
     disk.fail(fault);
     until("readiness names the spool", || {
-        client.ready()["reasons"]
+        policyd.admin.ready()["reasons"]
             .to_string()
             .contains("spool takes no decisions")
     });

@@ -103,7 +103,7 @@ fn decisions_go_on_while_postgresql_is_away() {
         assert_eq!(client.get("/readyz").status, 200);
         load.goes_on("evaluations go on without PostgreSQL");
 
-        let revision = ready["revision"].clone();
+        let revision = policyd.admin.ready()["revision"].clone();
         let id = format!("refused-{round}");
         // It would deny what the load expects to be allowed.
         let refused = client
@@ -114,7 +114,7 @@ fn decisions_go_on_while_postgresql_is_away() {
             .json("PUT", "/api/v1/policies/limit", &policy("limit", 1, 2))
             .expect(503);
         assert_eq!(refused["code"], "store_unavailable", "{refused}");
-        assert_eq!(client.ready()["revision"], revision);
+        assert_eq!(policyd.admin.ready()["revision"], revision);
         load.goes_on("evaluations go on after refused writes");
 
         server.resume();
@@ -232,7 +232,7 @@ fn a_long_outage_of_postgresql_delays_no_decision_and_loses_none() {
         load.goes_on("evaluations go on without PostgreSQL");
     }
     until("readiness says that decisions wait on disk", || {
-        policyd.client.ready()["reasons"]
+        policyd.admin.ready()["reasons"]
             .to_string()
             .contains("bytes wait on disk")
     });
@@ -477,7 +477,7 @@ fn killed_in_a_stream_of_writes(settings: &[(&str, &str)]) {
         }
         assert_eq!(number(client), Some(version));
         // One revision and one record of the audit trail for each version, and none for anything else.
-        assert_eq!(client.ready()["storeRevision"], version);
+        assert_eq!(policyd.admin.ready()["storeRevision"], version);
         assert_eq!(found["revision"], version);
         assert!(stdout.starts_with(&format!("{version} records")), "{stdout}");
         println!("killed after {last} acknowledged writes; {version} are there");
@@ -584,7 +584,7 @@ fn servers_on_one_postgresql_agree() {
     for server in [&a, &b] {
         until("both are at the end", || number(&server.client) == Some(n));
         until("both are at the same revision", || {
-            server.client.ready()["storeRevision"] == last
+            server.admin.ready()["storeRevision"] == last
         });
     }
 

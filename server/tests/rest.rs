@@ -30,6 +30,7 @@ use serde_json::{Value, json};
 use server::Running;
 use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -90,7 +91,15 @@ impl Send {
     }
 
     async fn to(self, server: &Running) -> Answer {
-        let url = format!("http://{}{}", server.addresses.http, self.path);
+        self.at(server.addresses.http).await
+    }
+
+    async fn at_admin(self, server: &Running) -> Answer {
+        self.at(server.addresses.admin).await
+    }
+
+    async fn at(self, port: SocketAddr) -> Answer {
+        let url = format!("http://{port}{}", self.path);
         tokio::task::spawn_blocking(move || {
             let agent: ureq::Agent = ureq::Agent::config_builder()
                 .http_status_as_error(false)
@@ -447,6 +456,31 @@ async fn bundles_are_deployed_rolled_back_and_removed() {
         [decision(&server, "a").await, decision(&server, "s").await],
         ["allow", "deny"]
     );
+}
+
+/// A rollback goes back from what is active when it is done, not from what was when it was asked for.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rollback_beside_a_deployment_skips_no_bundle() {
+    let server = Running::start(&[]).await;
+    let put = |bytes: Vec<u8>| {
+        send("PUT", "/api/v1/bundle")
+            .bytes("application/octet-stream", bytes)
+            .to(&server)
+    };
+    for round in 0..10 {
+        let [one, two, three] = ["a", "b", "c"].map(|model| {
+            let model = format!("{model}{round}");
+            bundle(&[("p.yaml", &policy("p", "team", &model, "active"))])
+        });
+        put(one).await;
+        let two = put(two).await.json()["digest"].clone();
+        let back = send("POST", "/api/v1/bundle/rollback").json(&json!({}));
+        let (deployed, back) = tokio::join!(put(three), back.to(&server));
+        assert_eq!((deployed.status, back.status), (200, 200));
+        let three = deployed.json()["digest"].clone();
+        let now = send("GET", "/api/v1/bundle").to(&server).await.json()["digest"].clone();
+        assert!(now == two || now == three, "round {round}: {now}");
+    }
 }
 
 /// Makes a key as an administrator and returns it.
@@ -1096,6 +1130,32 @@ async fn a_key_is_not_made_dead() {
         .map(|a| a["detail"]["scopes"].clone())
         .collect();
     assert!(scopes.contains(&json!(["policy:read"])), "{audit}");
+}
+
+/// Whoever rotates a key without a word about its life does not give it back what somebody else takes at the same time.
+#[tokio::test(flavor = "multi_thread")]
+async fn rotations_at_the_same_time_keep_the_shorter_life() {
+    let server = Running::start(&[("API_KEYS_ENABLED", "true")]).await;
+    let admin = first_key(&server).await;
+    for round in 0..20 {
+        let new = json!({"roles": ["policy.viewer"], "expiresIn": 1_000_000});
+        let (id, _) = key(&server, &admin, "k", new).await;
+        let rotate = |body: Value| {
+            let rotate = send("POST", format!("/api/v1/keys/{id}/rotate")).json(&body);
+            rotate.header("x-api-key", &admin).to(&server)
+        };
+        let (short, plain) = tokio::join!(rotate(json!({"expiresIn": 60})), rotate(json!({})));
+        assert_eq!((short.status, plain.status), (200, 200));
+        let short = short.json()["expiresAt"].clone();
+        let keys = send("GET", "/api/v1/keys?limit=500").header("x-api-key", &admin);
+        let keys = keys.to(&server).await.json();
+        let kept = keys["items"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|key| key["id"] == *id);
+        assert_eq!(kept.unwrap()["expiresAt"], short, "round {round}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -2023,10 +2083,25 @@ async fn a_directory_is_followed_and_its_last_good_state_kept() {
     }
     let ready = send("GET", "/readyz").to(&server).await;
     assert_eq!((ready.status, &ready.json()["status"]), (200, &json!("degraded")));
+    // Everybody is told which part it is, operators why.
+    let part = json!({
+        "status": "degraded",
+        "reasons": ["newer policies cannot be activated"],
+        "dependencies": {"decision log": "up", "store": "up"},
+    });
+    assert_eq!(ready.json(), part);
+    assert_eq!(send("GET", "/health").to(&server).await.json(), part);
+    let why = send("GET", "/readyz").at_admin(&server).await;
+    assert_eq!((why.status, &why.json()["status"]), (200, &json!("degraded")));
     assert!(
-        ready.json()["reasons"][0].as_str().unwrap().contains("p.yaml:1:"),
+        why.json()["reasons"][0].as_str().unwrap().contains("p.yaml:1:"),
         "{}",
-        ready.json()
+        why.json()
+    );
+    let status = send("GET", "/api/v1/bundle").to(&server).await.json();
+    assert!(
+        status["failure"].as_str().unwrap().contains("p.yaml:1:"),
+        "{status}"
     );
     assert_eq!(decision(&server, "b").await, "deny");
     std::fs::write(&file, policy("p", "team", "c", "active")).unwrap();
@@ -2061,7 +2136,7 @@ async fn a_replaced_bundle_does_not_come_back() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     assert_eq!(decision(&server, "b").await, "deny");
-    let reasons = send("GET", "/readyz").to(&server).await.json()["reasons"].to_string();
+    let reasons = send("GET", "/readyz").at_admin(&server).await.json()["reasons"].to_string();
     assert!(reasons.contains("was replaced before"), "{reasons}");
     // What is active is there again, so nothing is wrong any more.
     std::fs::write(&file, &two).unwrap();
@@ -2945,6 +3020,40 @@ async fn a_batch_ends_with_its_connection() {
     }
     let done = usize::try_from(evaluated()).unwrap();
     assert!(done < CONTEXTS, "{done} contexts were decided for nobody");
+}
+
+/// One request, and as many searches of its text as policies may have patterns.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_long_evaluation_ends_with_its_time() {
+    const RULES: usize = 60;
+    let server = Running::start(&[("DECISION_LOG", "off"), ("REQUEST_TIMEOUT", "1m")]).await;
+    let mut text = "metadata: {id: p, name: P}\nrules:\n".to_owned();
+    for i in 0..RULES {
+        writeln!(
+            text,
+            "- {{id: r{i}, condition: {{operator: matches, field: llm.prompt, value: '[0-9]+[a-f]{{{}}}'}}, action: \
+             {{decision: deny}}}}",
+            i + 1
+        )
+        .unwrap();
+    }
+    let made = send("POST", "/api/v1/policies").yaml(&text).to(&server).await;
+    assert_eq!(made.status, 201, "{}", made.json());
+    let service = &server.app.service;
+    let context = json!({"llm": {"prompt": "0123456789".repeat(400_000)}});
+    let caller = Caller {
+        identity: Identity::anonymous(),
+        request_id: "r".into(),
+        transport: Transport::Rest,
+        until: Some(Instant::now() + Duration::from_millis(200)),
+    };
+    let begin = Instant::now();
+    let question = json!({ "context": context }).to_string();
+    let decided = service.evaluate(&caller, Whole(question.into())).await;
+    let took = begin.elapsed();
+    assert_eq!(decided.map(|_| ()).unwrap_err().code, Code::DeadlineExceeded);
+    assert!(took < Duration::from_secs(5), "it went on for {took:?}");
+    assert_eq!(service.heavy.load(), (0, 0));
 }
 
 /// `REQUEST_TIMEOUT` is how long work takes, not only how long callers wait.

@@ -22,7 +22,7 @@ fn model(name: &str) -> Value {
 }
 
 fn reasons(policyd: &Policyd) -> Vec<String> {
-    let ready = policyd.client.ready();
+    let ready = policyd.admin.ready();
     let reasons = ready["reasons"].as_array().unwrap().iter();
     reasons.map(|r| r.as_str().unwrap().to_owned()).collect()
 }
@@ -175,8 +175,7 @@ fn credentials_in_urls_are_used_and_not_shown() {
     let policyd = Policyd::launch(&[("BUNDLE", &url("x.bundle")), ("LOG_LEVEL", "trace")]);
     until("the bundle was asked for", || reasons(&policyd).len() > 1);
     let said = [
-        policyd.client.ready().to_string(),
-        policyd.admin.get("/readyz").body.to_string(),
+        policyd.admin.ready().to_string(),
         policyd.client.get("/api/v1/bundle").expect(200)["origin"].to_string(),
     ];
     for text in &said {
@@ -302,7 +301,7 @@ fn a_refused_bundle_is_told_once_wherever_it_comes_from() {
         until("it was refused", || reasons(&policyd).len() > 1);
         // What is said goes on to be said.
         std::thread::sleep(std::time::Duration::from_millis(200));
-        policyd.client.ready()
+        policyd.admin.ready()
     });
     assert_eq!(answers[0], answers[1]);
     assert_eq!(answers[0]["dependencies"]["bundle"], "up");

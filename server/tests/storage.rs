@@ -158,6 +158,8 @@ cases! {
     callers_that_leave_do_no_harm,
     readers_see_one_moment,
     deleted_policies_leave_their_versions,
+    authors_of_a_text_are_told_once,
+    what_a_namespace_holds_is_counted_anew_after_a_changed_text,
     bundles_are_stored_activated_and_rolled_back,
     keys_are_created_rotated_and_revoked,
     keys_of_one_owner_are_bounded,
@@ -908,6 +910,89 @@ fn bundle(digest: &str, activate: bool) -> NewBundle {
     }
 }
 
+async fn authors_of_a_text_are_told_once(bed: &Bed) {
+    let store = &*bed.store;
+    let by = async |author: &str, key: &PolicyKey, expected, source: &str| {
+        let mut change = draft(&key.id, expected, 0, source);
+        change.key = key.clone();
+        let version = change.version.as_mut().unwrap();
+        (version.author, version.namespace) = (author.into(), key.namespace.clone());
+        write(store, &change).await.unwrap();
+    };
+    let authors = async |key: &PolicyKey, source: &str| {
+        let digest = policy_server::document::digest(source);
+        store.authors(key, &digest).await.unwrap()
+    };
+    let (p, other) = (of("p"), PolicyKey::new("other", "p"));
+    by("carol", &p, Expected::Nothing, "a").await;
+    for (author, source) in [("ann", "b"), ("bob", "a"), ("carol", "a"), ("bob", "a")] {
+        by(author, &p, Expected::Any, source).await;
+    }
+    by("dave", &other, Expected::Nothing, "a").await;
+    by("erin", &of("q"), Expected::Nothing, "a").await;
+    let of_a = [("bob".to_owned(), 3), ("carol".to_owned(), 1)];
+    assert_eq!(authors(&p, "a").await, of_a);
+    assert_eq!(authors(&p, "b").await, [("ann".to_owned(), 2)]);
+    assert_eq!(authors(&p, "c").await, []);
+    assert_eq!(authors(&other, "a").await, [("dave".to_owned(), 1)]);
+    assert_eq!(authors(&other, "b").await, []);
+    // Whoever wrote it before it was removed wrote it.
+    store
+        .delete_policy(&p, None, 0, &entry("policy.delete"))
+        .await
+        .unwrap();
+    assert_eq!(authors(&p, "a").await, of_a);
+}
+
+/// Sizes are counted along; that of a text that somebody else changed is not known.
+async fn what_a_namespace_holds_is_counted_anew_after_a_changed_text(bed: &Bed) {
+    let store = &*bed.store;
+    let within = |mut write: PolicyWrite, bytes| {
+        write.quota = Quota {
+            policies: 2,
+            bytes,
+            ..Quota::default()
+        };
+        write
+    };
+    let text = "x".repeat(100);
+    write(store, &draft("p", Expected::Nothing, 0, &text))
+        .await
+        .unwrap();
+    write(store, &draft("q", Expected::Nothing, 0, &text))
+        .await
+        .unwrap();
+    let change = "UPDATE policy_versions SET source = replace(source, 'x', 'longer text') WHERE version = 1";
+    if !bed.sql(change).await {
+        return;
+    }
+    // More would be taken away than was ever counted.
+    write(store, &within(draft("p", Expected::Any, 0, &text), 2000))
+        .await
+        .unwrap();
+    let full = write(
+        store,
+        &within(draft("p", Expected::Any, 0, &"x".repeat(901)), 2000),
+    )
+    .await;
+    assert!(
+        matches!(&full, Err(StoreError::Quota(why)) if why.contains("would hold 2001 bytes of policies")),
+        "{full:?}"
+    );
+    store
+        .delete_policy(&of("q"), None, 0, &entry("policy.delete"))
+        .await
+        .unwrap();
+    write(store, &within(draft("r", Expected::Nothing, 0, &text), 200))
+        .await
+        .unwrap();
+    let full = write(store, &within(draft("s", Expected::Nothing, 0, ""), 0)).await;
+    assert!(
+        matches!(&full, Err(StoreError::Quota(why)) if why.contains("would hold 3 policies")),
+        "{full:?}"
+    );
+}
+
 async fn bundles_are_stored_activated_and_rolled_back(bed: &Bed) {
     let store = &*bed.store;
     write(store, &active("p", Expected::Nothing, 0, "1"))
@@ -1120,6 +1205,7 @@ async fn keys_are_created_rotated_and_revoked(bed: &Bed) {
         hash: [hash; 32],
         previous_until_ms: 500,
         expires_ms: Some(2000),
+        at_ms: 10,
         by: by.into(),
         owner: None,
         most: 0,
@@ -1143,19 +1229,36 @@ async fn keys_are_created_rotated_and_revoked(bed: &Bed) {
     let rotated_by = store.key("k2").await.unwrap().unwrap().rotated_by;
     assert_eq!(rotated_by, ["bob", "carol \"c\""]);
 
+    // Whoever names no end leaves the one that is there when the rotation is written, and nobody rotates what has ended.
+    let life = |expires_ms, at_ms| KeyChange::Rotate {
+        id: "k2".into(),
+        hash: [3; 32],
+        previous_until_ms: 500,
+        expires_ms,
+        at_ms,
+        by: "bob".into(),
+    };
+    assert_eq!(change(life(Some(700), 10)).await.unwrap().expires_ms, Some(700));
+    let kept = change(life(None, 699)).await.unwrap();
+    assert_eq!(kept.expires_ms, Some(700));
+    assert_eq!(store.key("k2").await.unwrap(), Some(kept));
+    assert_eq!(change(life(None, 700)).await, Err(StoreError::Conflict));
+    assert_eq!(change(life(Some(800), 700)).await.unwrap().expires_ms, Some(800));
+
     change(KeyChange::Revoke {
         id: "k2".into(),
         at_ms: 600,
     })
     .await
     .unwrap();
-    change(KeyChange::Revoke {
+    let revoked = change(KeyChange::Revoke {
         id: "k2".into(),
         at_ms: 700,
     })
     .await
     .unwrap();
-    assert_eq!(store.key("k2").await.unwrap().unwrap().revoked_ms, Some(600));
+    assert_eq!(revoked.revoked_ms, Some(600));
+    assert_eq!(store.key("k2").await.unwrap(), Some(revoked));
     assert_eq!(change(rotate("k2", 4)).await, Err(StoreError::Conflict));
     assert_eq!(store.key("k2").await.unwrap().unwrap().hash, [3; 32]);
     let missing = Err(StoreError::Missing("key `k3`".into()));
@@ -1181,7 +1284,7 @@ async fn keys_are_created_rotated_and_revoked(bed: &Bed) {
     assert_eq!((rest.items[0].id.as_str(), rest.next), ("k2", None));
     // Keys are in the trail and change nothing that is active.
     assert_eq!(store.revision().await.unwrap(), 0);
-    assert_eq!(verify(store).await, Ok(9));
+    assert_eq!(verify(store).await, Ok(12));
 }
 
 /// All decisions on a request id, newest first.
@@ -2036,7 +2139,7 @@ async fn what_no_database_holds_is_not_found(bed: &Bed) {
         id: odd.into(),
         at_ms: 1,
     };
-    missing(store.change_key(&revoke, &entry("key.revoke")).await.map(|()| 0));
+    missing(store.change_key(&revoke, &entry("key.revoke")).await.map(|_| 0));
     // What may have any name keeps as much of it as can be kept.
     let named = ApiKey {
         name: odd.into(),

@@ -18,6 +18,7 @@ mod support;
 
 use policy_proto::v1::policy_service_client::PolicyServiceClient;
 use policy_proto::v1::{self, evaluate_policy_request::Input};
+use policy_server::answer::Answers;
 use policy_server::body::Arriving;
 use policy_server::config::{self, Config, Raw};
 use policy_server::identity::Identity;
@@ -65,6 +66,7 @@ fn serve(tls: Acceptor) -> SocketAddr {
             head: Duration::from_secs(60),
             idle: Duration::from_secs(60),
         },
+        answers: Answers::new(1 << 20, Arc::new(Metrics::new())),
         metrics: Arc::new(Metrics::new()),
     };
     tokio::spawn(async move { listener.run(Hello, &Stop::default()).await });

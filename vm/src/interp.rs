@@ -21,7 +21,7 @@ use policy_bytecode::number::Arith;
 use policy_bytecode::predicate::PredOp;
 use policy_bytecode::{
     BuilderIdx, ConstIdx, FieldIdx, FuncIdx, Instr, IterIdx, Label, Number, Outcome, PolicyIdx, PredIdx,
-    RuleIdx, casefold,
+    RuleIdx, Stop, casefold,
 };
 
 /// Computes derived fields. Called at most once per field and evaluation, and only when a rule that runs needs it.
@@ -179,6 +179,8 @@ pub struct Evaluation<'a, H> {
     /// Counted in builds with debug assertions only, where tests look at it.
     tally: Tally,
     denied: bool,
+    /// Whether anybody still waits for the outcome.
+    stop: Option<&'a Stop>,
 }
 
 impl<H> std::fmt::Debug for Evaluation<'_, H> {
@@ -193,6 +195,9 @@ impl<H> std::fmt::Debug for Evaluation<'_, H> {
 /// Of the lists that were sorted, and of the texts that were folded, so many of the latest are looked for when another
 /// one may be the same.
 const REMEMBERED: usize = 8;
+
+/// Bytes of a text from which on searching it may take longer than looking at the clock matters.
+const LONG_TEXT: usize = 4 << 10;
 
 /// State of a memo cell whose function returned a value.
 const KEPT_VALUE: u8 = 4;
@@ -374,6 +379,7 @@ impl LoadedModule {
             trap: None,
             tally: Tally::default(),
             denied: false,
+            stop: None,
         })
     }
 }
@@ -387,6 +393,17 @@ impl<H> Evaluation<'_, H> {
 }
 
 impl<'a, H: Host> Evaluation<'a, H> {
+    /// Has the evaluation look at a handle between rules, and before it searches a long text. Once that says stop, rules are left
+    /// out and predicates are errors: whoever gives the handle looks at it afterwards, and then there is no outcome.
+    pub fn stop_when(&mut self, stop: Option<&'a Stop>) {
+        self.stop = stop;
+    }
+
+    #[inline]
+    fn is_stopped(&self) -> bool {
+        self.stop.is_some_and(Stop::is_asked)
+    }
+
     /// Runs the rules in order and lists those whose condition is not false. May be called again with another mode or
     /// scope; the list is made anew with a full instruction budget, what was computed is kept.
     pub fn decide(&mut self, scope: Scope<'_>, mode: Mode) -> &[Hit] {
@@ -414,6 +431,9 @@ impl<'a, H: Host> Evaluation<'a, H> {
                     .rules
                     .get(first as usize..(first + range.rule_count) as usize);
                 for (rule, number) in rules.unwrap_or(&[]).iter().zip(first..) {
+                    if self.is_stopped() {
+                        return;
+                    }
                     if self.run_rule(RuleIdx(number), rule, stack) && mode == Mode::FirstDeny {
                         return;
                     }
@@ -433,6 +453,9 @@ impl<'a, H: Host> Evaluation<'a, H> {
             let Some(rule) = module.rules.get(number as usize) else {
                 continue;
             };
+            if self.is_stopped() {
+                return;
+            }
             if scope.holds(rule.policy.index())
                 && self.run_rule(RuleIdx(number), rule, stack)
                 && mode == Mode::FirstDeny
@@ -698,6 +721,12 @@ impl<'a, H: Host> Evaluation<'a, H> {
                 Ok(value) => value,
                 Err(outcome) => return outcome,
             };
+        }
+        if let Value::Str(text) = value
+            && text.len() >= LONG_TEXT
+            && self.is_stopped()
+        {
+            return Outcome::Error;
         }
         if let (Some(place), Value::Str(text)) = (predicate.scan, value)
             && let Some(outcome) = self

@@ -190,7 +190,7 @@ pub const SETTINGS: &[Setting] = &[
         "IDLE_TIMEOUT",
         "2m",
         "DURATION",
-        "How long a connection may do nothing between requests, and a stream between messages, until it is closed.",
+        "How long a connection may do nothing between requests, and a stream between messages, until it is closed; and how long 32 KB of an answer may take to be taken over HTTP/2, until its stream is reset.",
     ),
     of(
         NET,
@@ -461,7 +461,7 @@ pub const SETTINGS: &[Setting] = &[
         "BODY_MEMORY",
         "256MB",
         "BYTES",
-        "Memory for bodies of more than 64 KB, half of it for callers of one address at the most. At least MAX_BODY.",
+        "Memory for bodies of requests of more than 64 KB, half of it for callers of one address at the most; and as much again for answers of more than 64 KB until they are taken. At least MAX_BODY.",
     ),
     of(
         LIMITS,

@@ -73,6 +73,11 @@ pub(super) struct Proof {
 }
 
 impl Proof {
+    /// Where the caller is.
+    pub(super) fn address(&self) -> Address {
+        self.address
+    }
+
     /// Lets the caller in, once more for each request of a stream but its first: credentials end, and limits count requests.
     pub(super) async fn admit(&self, app: &App, route: Route) -> Result<Identity, ServiceError> {
         app.admit(&self.credentials, self.address, route).await

@@ -8,7 +8,8 @@
 //!   outlives the right to ask.
 //! - What was sent and is no whole message yet counts as the bodies of requests do.
 //! - At most [`IN_FLIGHT`] requests are read ahead of the answers. A caller that does not read its answers is not read
-//!   either: the window of HTTP/2 holds it up.
+//!   either: the window of HTTP/2 holds it up. Large answers that wait for their turn share the memory of answers; who has no
+//!   room left gets an error in their place.
 //! - The stream ends when the server stops, at the latest a second after: an idle caller does not hold up the end. It ends as
 //!   well when nothing was asked for as long as a connection may be idle.
 
@@ -19,6 +20,7 @@ use crate::body::Unread;
 use crate::error::{Code, ServiceError};
 use crate::limits::Route;
 use crate::request_id;
+use crate::shares::{Address, Taken};
 use crate::state::App;
 use futures_util::FutureExt as _;
 use futures_util::stream::{self, Stream, StreamExt as _};
@@ -66,7 +68,7 @@ pub(super) fn answers(
     unread: Arc<Unread>,
     incoming: Streaming<v1::EvaluatePolicyRequest>,
 ) -> Answers {
-    let deadline = caller.deadline;
+    let (deadline, address) = (caller.deadline, caller.proof.address());
     let opened_by = Arc::clone(&caller.request_id);
     let reading = Reading {
         app: app.clone(),
@@ -87,9 +89,11 @@ pub(super) fn answers(
     let answers = steps
         .map(move |step| {
             let app = app.clone();
-            async move { carry_out(&app, step).await }
+            async move { carry_out(&app, step, address).await }
         })
-        .buffered(IN_FLIGHT);
+        .buffered(IN_FLIGHT)
+        // Whoever gives an answer out counts it itself.
+        .map(|answer| answer.map(|(answer, _room)| answer));
     match deadline {
         None => Box::pin(answers),
         Some(deadline) => Box::pin(until(answers, deadline, opened_by)),
@@ -158,8 +162,12 @@ impl Reading {
     }
 }
 
-/// The answer to one step.
-async fn carry_out(app: &App, step: Step) -> Result<v1::EvaluatePolicyStreamResponse, Status> {
+/// The answer to one step, with room for it until it is its turn.
+async fn carry_out(
+    app: &App,
+    step: Step,
+    address: Address,
+) -> Result<(v1::EvaluatePolicyStreamResponse, Option<Taken>), Status> {
     let (sequence, id, result) = match step {
         Step::End(status) => return Err(status),
         Step::Refuse(sequence, id, error) => (sequence, id, Err(error)),
@@ -169,13 +177,16 @@ async fn carry_out(app: &App, step: Step) -> Result<v1::EvaluatePolicyStreamResp
             (sequence, id, decide(app, &caller, *request).await)
         }
     };
-    Ok(v1::EvaluatePolicyStreamResponse {
+    let held = result.and_then(|response| {
+        let room = app.answers.room(address, response.encoded_len())?;
+        Ok((Outcome::Result(response), room))
+    });
+    let (outcome, room) = held.unwrap_or_else(|error| (Outcome::Error(status::failure(&error, &id)), None));
+    let answer = v1::EvaluatePolicyStreamResponse {
         sequence,
-        outcome: Some(match result {
-            Ok(response) => Outcome::Result(response),
-            Err(error) => Outcome::Error(status::failure(&error, &id)),
-        }),
-    })
+        outcome: Some(outcome),
+    };
+    Ok((answer, room))
 }
 
 /// One decision, with everything that surrounds that of a call.

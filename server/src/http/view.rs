@@ -191,6 +191,10 @@ pub(super) struct Bundle {
     /// Why something newer is not active.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
+    /// Versions of policies that decide as they were stored, and whose texts in the database were changed since.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    pub changed: Vec<String>,
 }
 
 impl Bundle {
@@ -208,6 +212,7 @@ impl Bundle {
             active: record.active,
             store_revision: None,
             failure: None,
+            changed: Vec::new(),
         }
     }
 
@@ -225,6 +230,7 @@ impl Bundle {
             active: info.ready,
             store_revision: Some(info.store_revision),
             failure: info.failure.clone(),
+            changed: info.changed.clone(),
         }
     }
 }

@@ -15,6 +15,17 @@ use std::sync::Arc;
 /// How often a change is done again when others come first.
 const TRIES: usize = 16;
 
+/// What is to decide.
+#[derive(Debug, Clone, Copy)]
+enum To<'d> {
+    /// The bundle of this digest.
+    Bundle(&'d str),
+    /// The bundle that was active before the one that is.
+    Earlier,
+    /// The stored policies.
+    Policies,
+}
+
 impl Service {
     /// A bundle holds policies of any namespace: who is bound to some may neither read nor write one, nor see when it came.
     fn spans_namespaces(call: Call<'_>) -> Result<()> {
@@ -108,7 +119,7 @@ impl Service {
                 Scope::Write
             },
         )?;
-        self.switch(call, Some(digest), expected, "bundle.activate")
+        self.switch(call, To::Bundle(digest), expected, "bundle.activate")
             .await?;
         self.bundle_record(digest).await
     }
@@ -133,25 +144,37 @@ impl Service {
                 Scope::Write
             },
         )?;
-        let digest = match digest {
-            Some(digest) => digest.to_owned(),
+        let to = match digest {
+            Some(digest) => To::Bundle(digest),
             None if self.approval => {
                 return Err(Self::unnamed("name the bundle that was reviewed by its `digest`"));
             }
-            None => {
-                let mut earlier: Vec<BundleRecord> = self.all_bundles().await?;
-                earlier.retain(|bundle| !bundle.active && bundle.activated_ms.is_some());
-                earlier.sort_by_key(|bundle| std::cmp::Reverse(bundle.activated_ms));
-                earlier
-                    .into_iter()
-                    .next()
-                    .map(|bundle| bundle.digest)
-                    .ok_or_else(|| ServiceError::new(Code::NotFound, "no bundle was active before"))?
-            }
+            None => To::Earlier,
         };
-        self.switch(call, Some(&digest), expected, "bundle.rollback")
-            .await?;
+        let Some(digest) = self.switch(call, to, expected, "bundle.rollback").await? else {
+            return Err(ServiceError::new(Code::NotFound, "no bundle was active before"));
+        };
         self.bundle_record(&digest).await
+    }
+
+    /// The digest of the bundle that was active before the one that is.
+    async fn earlier_bundle(&self) -> Result<Option<String>> {
+        let mut page = Page {
+            limit: 500,
+            after: None,
+        };
+        loop {
+            // The last one that became active comes first.
+            let slice = self.store.bundles(&page).await?;
+            let mut earlier = slice.items.into_iter();
+            if let Some(found) = earlier.find(|bundle| !bundle.active && bundle.activated_ms.is_some()) {
+                return Ok(Some(found.digest));
+            }
+            match slice.next {
+                Some(next) => page.after = Some(next),
+                None => return Ok(None),
+            }
+        }
     }
 
     /// Goes back to the stored policies. `expected` is the digest of the bundle that ends.
@@ -175,22 +198,34 @@ impl Service {
                 "going back to the stored policies needs `If-Match` with the digest of the bundle that ends",
             ));
         }
-        self.switch(call, None, expected, "bundle.remove").await
+        self.switch(call, To::Policies, expected, "bundle.remove").await?;
+        Ok(())
     }
 
-    /// Makes the bundle of this digest, or with `None` the stored policies, decide in place of what does.
+    /// Makes something else decide than what does, and says which bundle that is; none where the stored policies do, or where
+    /// there is no earlier bundle, and then nothing is changed.
     async fn switch(
         &self,
         call: Call<'_>,
-        digest: Option<&str>,
+        to: To<'_>,
         expected: Option<&str>,
         action: &str,
-    ) -> Result<()> {
+    ) -> Result<Option<String>> {
         for _ in 0..TRIES {
             let mut state = self.active.change_for(call.work()).await?;
             self.catch_up(&mut state).await?;
             Self::is_active(&self.active.info(), expected)?;
-            if let Some(digest) = digest {
+            let base = self.active.info().store_revision;
+            let digest = match to {
+                To::Bundle(digest) => Some(digest.to_owned()),
+                // Which one that is, is known only as long as nothing else becomes active.
+                To::Earlier => match self.earlier_bundle().await? {
+                    None => return Ok(None),
+                    found => found,
+                },
+                To::Policies => None,
+            };
+            if let Some(digest) = &digest {
                 let record = self.bundle_record(digest).await?;
                 if self.approval {
                     let author = self.person(&record.author).await?;
@@ -209,12 +244,14 @@ impl Service {
                     .load_stored(digest, Arc::from(bytes), call.work())
                     .await?;
             }
-            let base = self.active.info().store_revision;
-            let audit = call.audit(action, digest.unwrap_or("policies"), "", &json!({}));
-            match self.store.activate_bundle(digest, base, &audit).await {
+            let audit = call.audit(action, digest.as_deref().unwrap_or("policies"), "", &json!({}));
+            match self.store.activate_bundle(digest.as_deref(), base, &audit).await {
                 Err(StoreError::Conflict) => {}
                 Err(error) => return Err(error.into()),
-                Ok(_) => return self.active.follow_locked(&*self.store, &mut state).await,
+                Ok(_) => {
+                    self.active.follow_locked(&*self.store, &mut state).await?;
+                    return Ok(digest);
+                }
             }
         }
         Err(StoreError::Conflict.into())
@@ -241,22 +278,6 @@ impl Service {
             Err(_noted) => {
                 self.active.note_revision(self.store.revision().await?);
                 Ok(())
-            }
-        }
-    }
-
-    async fn all_bundles(&self) -> Result<Vec<BundleRecord>> {
-        let mut page = Page {
-            limit: 500,
-            after: None,
-        };
-        let mut all = Vec::new();
-        loop {
-            let slice = self.store.bundles(&page).await?;
-            all.extend(slice.items);
-            match slice.next {
-                Some(next) => page.after = Some(next),
-                None => return Ok(all),
             }
         }
     }

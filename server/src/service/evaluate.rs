@@ -176,12 +176,12 @@ impl Service {
     /// [`Code::ModificationRefused`], and those of [`Heavy::run`](crate::heavy::Heavy::run).
     pub async fn evaluate(self: &Arc<Self>, caller: &Caller, asked: impl Ask) -> Result<Outcome> {
         let decided = if asked.text().len() < LONG {
-            self.decide_on(caller, &asked).await?
+            self.decide_on(caller, &asked, None).await?
         } else {
             let (service, asker) = (Arc::clone(self), caller.clone());
             let runtime = tokio::runtime::Handle::current();
-            let deciding = self.heavy.run(caller.call().work(), move |_| {
-                runtime.block_on(service.decide_on(&asker, &asked))
+            let deciding = self.heavy.run(caller.call().work(), move |stop| {
+                runtime.block_on(service.decide_on(&asker, &asked, Some(stop)))
             });
             // In memory of its own, so that short ones are not as large.
             Box::pin(deciding).await??
@@ -190,13 +190,13 @@ impl Service {
         Ok(decided.outcome)
     }
 
-    async fn decide_on(&self, caller: &Caller, asked: &impl Ask) -> Result<Decided> {
+    async fn decide_on(&self, caller: &Caller, asked: &impl Ask, stop: Option<&Stop>) -> Result<Decided> {
         let checked = |request: &Evaluation<'_>| {
             request_id::given(request.request_id.as_deref().unwrap_or_default()).map(drop)
         };
         if let Some(request) = asked.shortcut() {
             checked(&request)?;
-            match self.decide(caller, asked.text(), request).await {
+            match self.decide(caller, asked.text(), request, stop).await {
                 // Whoever reads all of it knows better what is wrong.
                 Err(error) if error.code == Code::MalformedContext => {}
                 decided => return decided,
@@ -204,10 +204,16 @@ impl Service {
         }
         let request = asked.ask()?;
         checked(&request)?;
-        self.decide(caller, asked.text(), request).await
+        self.decide(caller, asked.text(), request, stop).await
     }
 
-    async fn decide(&self, caller: &Caller, body: &Bytes, request: Evaluation<'_>) -> Result<Decided> {
+    async fn decide(
+        &self,
+        caller: &Caller,
+        body: &Bytes,
+        request: Evaluation<'_>,
+        stop: Option<&Stop>,
+    ) -> Result<Decided> {
         let call = caller.call();
         call.require(Scope::Evaluate)?;
         let namespace = call.namespace(request.namespace.as_deref())?;
@@ -219,6 +225,7 @@ impl Service {
             namespace,
             policies: request.policies.as_deref(),
             trace: request.trace,
+            stop: stop.map(Stop::handle),
             ..EvaluateOptions::default()
         };
         self.decide_with(caller, engine, body, request.context, &options, request.dry_run)
@@ -430,6 +437,7 @@ impl Service {
                 namespace: call.namespace(batch.namespace.as_deref())?,
                 policies: batch.policies.as_deref(),
                 trace: batch.trace,
+                stop: Some(stop.handle()),
                 ..EvaluateOptions::default()
             };
             // What is wrong with the list is wrong with the whole request.

@@ -219,10 +219,14 @@ impl Service {
         overlap: Option<Duration>,
         life: Option<Duration>,
     ) -> Result<(ApiKey, SecretString)> {
-        let mut key = self.own_key(call, id).await?;
+        let key = self.own_key(call, id).await?;
         let until = after("the time of the old secret", overlap.unwrap_or(OVERLAP))?;
-        let expires_ms = expiry(life)?.or(key.expires_ms);
-        if expires_ms.is_some_and(|expires| expires <= now_ms()) {
+        let expires_ms = expiry(life)?;
+        let now = now_ms();
+        if expires_ms
+            .or(key.expires_ms)
+            .is_some_and(|expires| expires <= now)
+        {
             return Err(malformed(
                 "the key has expired: say how long it is good from now on",
             ));
@@ -235,21 +239,16 @@ impl Service {
             hash: generated.hash,
             previous_until_ms: until,
             expires_ms,
+            at_ms: now,
             by: call.identity.subject.to_string(),
-            owner: owner.clone(),
+            owner,
             most: self.limits.keys,
         };
-        let audit = call.audit("key.rotate", id, "", &json!({"previousUntil": until}));
-        self.store.change_key(&change, &audit).await?;
-        // Not read again: once it is rotated, nothing may keep the secret from its user.
-        key.previous = Some((key.hash, until));
-        key.hash = generated.hash;
-        key.expires_ms = expires_ms;
-        key.owner = owner.or(key.owner);
-        let by = call.identity.subject.to_string();
-        if by != key.author && !key.rotated_by.contains(&by) {
-            key.rotated_by.push(by);
-        }
+        let detail = json!({"previousUntil": until, "expires": expires_ms});
+        let audit = call.audit("key.rotate", id, "", &detail);
+        // What was written, not what was read before it; and not read again: once it is rotated, nothing may keep the secret
+        // from its user.
+        let key = self.store.change_key(&change, &audit).await?;
         Ok((key, generated.secret))
     }
 
@@ -265,7 +264,8 @@ impl Service {
             at_ms: now_ms(),
         };
         let audit = call.audit("key.revoke", id, "", &json!({}));
-        Ok(self.store.change_key(&change, &audit).await?)
+        self.store.change_key(&change, &audit).await?;
+        Ok(())
     }
 
     /// Keys that the caller may see: those of namespaces that are all the caller's.

@@ -11,7 +11,7 @@
 
 use super::simulate::{key_of, only};
 use super::{Call, Service};
-use crate::active::{self, State};
+use crate::active::{self, Ground, State};
 use crate::clock::now_ms;
 use crate::config::Origin;
 use crate::document::{self, Format, Sight, file_name};
@@ -28,14 +28,10 @@ use policy_compiler::{Compiler, Resource};
 use policy_grammar::{SourceFile, SourceMap, parse_source};
 use policy_runtime::Policies;
 use serde_json::json;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// How often a write is done again when others come first.
 const TRIES: usize = 16;
-
-/// Versions that are looked at at once.
-const VERSIONS: u32 = 50;
 
 /// A policy as a caller names it.
 #[derive(Debug, Clone, Copy)]
@@ -159,7 +155,7 @@ impl Service {
             ));
         }
         call.require_namespace(&version.namespace)?;
-        self.latest(&version.key()).await?;
+        self.stored(&version.key()).await?;
         let expected = expected.map_or(Expected::Any, Expected::Version);
         let record = self.put(call, version, expected, "policy.update").await?;
         Ok(Written { record, warnings })
@@ -178,7 +174,8 @@ impl Service {
         expected: Option<u64>,
     ) -> Result<Written> {
         self.may_write(call)?;
-        let key = self.readable(call, name, expected.is_some()).await?.latest.key();
+        let key = self.locate(call, name, expected.is_some()).await?;
+        self.stored(&key).await?;
         call.require_namespace(&key.namespace)?;
         let old = self
             .store
@@ -309,28 +306,16 @@ impl Service {
     /// does not make it somebody else's.
     async fn not_own_text(&self, call: Call<'_>, text: &PolicyVersion) -> Result<()> {
         let approver = self.person(&call.identity.subject).await?;
-        let mut authors = BTreeSet::new();
-        let mut page = Page {
-            limit: VERSIONS,
-            after: None,
-        };
-        loop {
-            let slice = self.store.versions(&text.key(), &page).await?;
-            for version in slice.items.into_iter().filter(|v| v.digest == text.digest) {
-                if !authors.insert(version.author.clone()) {
-                    continue;
-                }
-                if self.person(&version.author).await?.is(&approver) {
-                    let (author, number, id) = (&version.author, version.version, &version.id);
-                    let detail = format!("`{author}` wrote version {number} of `{id}`, which has this text");
-                    return Err(Self::self_approval(call, author, detail));
-                }
-            }
-            match slice.next {
-                Some(next) => page.after = Some(next),
-                None => return Ok(()),
+        for (author, number) in self.store.authors(&text.key(), &text.digest).await? {
+            if self.person(&author).await?.is(&approver) {
+                let detail = format!(
+                    "`{author}` wrote version {number} of `{}`, which has this text",
+                    text.id
+                );
+                return Err(Self::self_approval(call, &author, detail));
             }
         }
+        Ok(())
     }
 
     /// The error of somebody who approves without saying what.
@@ -364,24 +349,22 @@ impl Service {
         expected: Option<u64>,
     ) -> Result<()> {
         self.may_write(call)?;
-        let current = self.readable(call, name, expected.is_some()).await?;
-        let key = current.latest.key();
+        let key = self.locate(call, name, expected.is_some()).await?;
+        self.stored(&key).await?;
         call.require_namespace(&key.namespace)?;
-        let audit = call.audit(
-            "policy.delete",
-            &key.id,
-            &key.namespace,
-            &json!({"version": current.latest.version}),
-        );
+        let audit = call.audit("policy.delete", &key.id, &key.namespace, &json!({}));
         for _ in 0..TRIES {
-            let mut state = self.changeable(call).await?;
-            let compiled = self.compile_with(call, &state, &key, None).await?;
-            let base = self.active.info().store_revision;
-            match self.store.delete_policy(&key, expected, base, &audit).await {
+            let (mut state, ground) = self.changeable(call, &key).await?;
+            let compiled = self.compile_with(call, &ground, &key, None).await?;
+            match self
+                .store
+                .delete_policy(&key, expected, ground.revision, &audit)
+                .await
+            {
                 Err(StoreError::Conflict) => {}
                 Err(error) => return Err(error.into()),
                 Ok(revision) => {
-                    self.adopt(&mut state, compiled, revision);
+                    self.adopt(&mut state, &ground, compiled, revision).await;
                     return Ok(());
                 }
             }
@@ -402,27 +385,27 @@ impl Service {
             quota: self.limits.quota,
         };
         for _ in 0..TRIES {
-            let mut state = self.changeable(call).await?;
+            let (mut state, ground) = self.changeable(call, key).await?;
             let compiled = match write.activate {
                 Activate::Unchanged => None,
-                Activate::None => self.compile_with(call, &state, key, None).await?,
+                Activate::None => self.compile_with(call, &ground, key, None).await?,
                 Activate::Latest => {
                     let latest = match &write.version {
                         Some(version) => version.clone(),
                         None => self.latest(key).await?,
                     };
-                    self.compile_with(call, &state, key, Some(&latest)).await?
+                    self.compile_with(call, &ground, key, Some(&latest)).await?
                 }
             };
             if let Some((_, policies)) = &compiled {
                 self.within_quota(&key.namespace, policies)?;
             }
-            write.base = self.active.info().store_revision;
+            write.base = ground.revision;
             match self.store.write_policy(&write, &audit).await {
                 Err(StoreError::Conflict) => {}
                 Err(error) => return Err(error.into()),
                 Ok(record) => {
-                    self.adopt(&mut state, compiled, record.revision);
+                    self.adopt(&mut state, &ground, compiled, record.revision).await;
                     return Ok(record);
                 }
             }
@@ -451,13 +434,21 @@ impl Service {
         ))
     }
 
-    /// The state to change, following the store; an error where policies cannot be changed here.
-    async fn changeable(&self, call: Call<'_>) -> Result<active::Change<'_>> {
+    /// The state to change, following the store, and what a change of this policy is checked against; an error where it cannot
+    /// be changed here. A policy whose text was changed in the store can be: that is how an operator puts it right.
+    async fn changeable(&self, call: Call<'_>, key: &PolicyKey) -> Result<(active::Change<'_>, Ground)> {
         let mut state = self.active.change_for(call.work()).await?;
         // What is wrong with what is stored may be wrong with anybody's policies.
         let what = "this server cannot run what is stored";
         let bound = call.identity.namespaces.is_some();
         let followed = self.active.follow_locked(&*self.store, &mut state).await;
+        let is_torn = followed
+            .as_ref()
+            .is_err_and(|error| error.code == Code::TextChanged);
+        if is_torn && let Some(ground) = state.repair(key) {
+            self.active.takes_sources()?;
+            return Ok((state, ground));
+        }
         followed.map_err(|error| match error.code {
             Code::PolicyInvalid | Code::TextChanged | Code::InvalidBundle | Code::UntrustedBundle
                 if bound =>
@@ -483,7 +474,8 @@ impl Service {
                 "a bundle is active; `DELETE /api/v1/bundle` goes back to the stored policies",
             ));
         }
-        Ok(state)
+        let ground = self.active.ground(&state);
+        Ok((state, ground))
     }
 
     /// The active set with another version of one policy, or without it; `None` when that changes nothing.
@@ -494,11 +486,11 @@ impl Service {
     async fn compile_with(
         &self,
         call: Call<'_>,
-        state: &State,
+        ground: &Ground,
         key: &PolicyKey,
         version: Option<&PolicyVersion>,
     ) -> Result<Option<(Compiler, Policies)>> {
-        let mut compiler = Compiler::clone(&state.compiler);
+        let mut compiler = Compiler::clone(&ground.compiler);
         let keep = version.map(|version| file_name(key, &version.format));
         let mut changed = false;
         for format in [Format::Yaml, Format::Json] {
@@ -526,8 +518,20 @@ impl Service {
         self.heavy.run(call.work(), job).await?.map(Some)
     }
 
-    fn adopt(&self, state: &mut State, compiled: Option<(Compiler, Policies)>, revision: u64) {
+    /// Makes a change here that was stored.
+    async fn adopt(
+        &self,
+        state: &mut State,
+        ground: &Ground,
+        compiled: Option<(Compiler, Policies)>,
+        revision: u64,
+    ) {
         match compiled {
+            // What runs and what is stored differ in more than this change. What is wrong with the rest is noted, and no error of
+            // the caller's.
+            Some(_) | None if !ground.is_whole => {
+                drop(self.active.follow_locked(&*self.store, state).await);
+            }
             Some((compiler, policies)) => self.active.adopt_sources(state, compiler, policies, revision),
             None => self.active.note_revision(revision),
         }
@@ -537,6 +541,16 @@ impl Service {
         let record = self.store.policy(key).await?;
         record
             .map(|record| record.latest)
+            .ok_or_else(|| ServiceError::not_found("policy", &key.id))
+    }
+
+    /// # Errors
+    ///
+    /// [`Code::NotFound`] where there is no such policy in the store, whatever became of its text.
+    async fn stored(&self, key: &PolicyKey) -> Result<()> {
+        let record = self.store.policy_without_text(key).await?;
+        record
+            .map(drop)
             .ok_or_else(|| ServiceError::not_found("policy", &key.id))
     }
 

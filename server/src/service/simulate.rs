@@ -195,6 +195,7 @@ impl Service {
                     policies: only.as_deref(),
                     mode: Mode::All,
                     trace: simulation.trace,
+                    stop: Some(stop.handle()),
                     ..EvaluateOptions::default()
                 };
                 let chosen = engine.choose(&options)?;

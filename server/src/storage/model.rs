@@ -144,6 +144,12 @@ impl PolicyVersion {
     pub fn key(&self) -> PolicyKey {
         PolicyKey::new(&self.namespace, &self.id)
     }
+
+    /// What people call it.
+    #[must_use]
+    pub fn named(&self) -> String {
+        format!("version {} of policy `{}`", self.version, self.id)
+    }
 }
 
 /// A policy: its newest version, and the one that decides.
@@ -222,14 +228,17 @@ pub struct ActiveSet {
     pub revision: u64,
     /// Time of the last change.
     pub changed_ms: i64,
-    /// What is deployed.
+    /// What is deployed, but for what was changed.
     pub deployment: Deployment,
+    /// Active versions whose text is not the one that was stored, without it.
+    pub changed: Vec<PolicyVersion>,
 }
 
 /// Where the active policies come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Deployment {
-    /// The active versions of the stored policies, in the order of their ids, then of their namespaces.
+    /// The active versions of the stored policies, in the order of their ids, then of their namespaces. All of them only
+    /// where none was changed ([`ActiveSet::changed`]).
     Policies(Vec<PolicyVersion>),
     /// A bundle.
     Bundle {
@@ -333,8 +342,10 @@ pub enum KeyChange {
         hash: [u8; 32],
         /// Until when the old secret is good.
         previous_until_ms: i64,
-        /// New expiry.
+        /// A new end of the life of the key; `None` leaves the one that it has when this is written.
         expires_ms: Option<i64>,
+        /// When: a key whose life is over by then, with its new end if it gets one, is not rotated.
+        at_ms: i64,
         /// Who sees the new secret.
         by: String,
         /// Whom the key counts as from then on, if not as before.

@@ -22,14 +22,15 @@ use super::super::model::{
     PolicyKey, PolicyRecord, PolicyVersion, PolicyWrite, RuleCount, Slice,
 };
 use super::super::rows::{
-    AuditRow, BundleRow, DecisionRow, Head, KeyHead, KeyRow, OutcomeRow, PlaceRow, PolicyRow, RuleRow,
-    SizeRow, State, UsageRow, VersionRow, clean, clean_key, decision_id, hash32, json, list, scope_names,
-    signed, unchanged,
+    AuditRow, AuthorRow, BundleRow, DecisionRow, Head, KeyHead, KeyRow, OutcomeRow, PlaceRow, PolicyRow,
+    RuleRow, SizeRow, State, UsageRow, VersionRow, clean, clean_key, decision_id, hash32, is_unchanged, json,
+    list, scope_names, signed, unchanged,
 };
 use super::super::{Base, PAGE_BYTES, PLACES, Result, Store, StoreError, within};
 use super::{BEGIN_READ, BEGIN_WRITE, BYTES, Bound, Db, Handle, LOCK_STATE, NAME, RULE_FIRED, RULES, bound};
 use crate::audit;
 use crate::config::Quota;
+use crate::document;
 use async_trait::async_trait;
 use sqlx::pool::PoolConnection;
 use sqlx::{Database, QueryBuilder, query, query_as, query_scalar, raw_sql};
@@ -107,11 +108,23 @@ const POLICY: &str = concat!(
     select_policies!("v.source"),
     " WHERE p.namespace = $1 AND p.id = $2"
 );
+const POLICY_WITHOUT_TEXT: &str = concat!(select_policies!("''"), " WHERE p.namespace = $1 AND p.id = $2");
 const BUNDLE: &str = concat!(select_bundles!(), " WHERE b.digest = $1");
+const KEY: &str = concat!(select_keys!(), " WHERE id = $1");
 const ACTIVE_BUNDLE: &str = concat!(
     select_bundles!(),
     " WHERE b.digest = (SELECT bundle FROM state WHERE id = 1)"
 );
+
+/// Authors of a text, each found by a search for the next one in an index: their versions are not gone through.
+const AUTHORS: &str = "WITH RECURSIVE found (author) AS (\
+     SELECT (SELECT v.author FROM policy_versions v WHERE v.namespace = $1 AND v.id = $2 AND v.digest = $3 \
+     ORDER BY v.author LIMIT 1) \
+     UNION ALL \
+     SELECT (SELECT v.author FROM policy_versions v WHERE v.namespace = $1 AND v.id = $2 AND v.digest = $3 \
+     AND v.author > f.author ORDER BY v.author LIMIT 1) FROM found f WHERE f.author IS NOT NULL) \
+     SELECT f.author, (SELECT v.version FROM policy_versions v WHERE v.namespace = $1 AND v.id = $2 AND v.digest = $3 \
+     AND v.author = f.author ORDER BY v.version LIMIT 1) AS version FROM found f WHERE f.author IS NOT NULL";
 
 type Connection = <Db as Database>::Connection;
 
@@ -331,16 +344,17 @@ async fn state(sql: &'static str, connection: &mut Connection) -> Result<State> 
         .ok_or_else(|| StoreError::Corrupt("the row of the state is gone".to_owned()))
 }
 
-/// The detail of an audit record with what a policy is after the write: its newest version with the digest of its text, and
-/// the version that decides. What the tables say can be compared with it later ([`audit::verify`]).
-fn described(detail: &str, record: &PolicyRecord) -> Result<String> {
+/// The detail of an audit record with what the write found and did. What the tables say can be compared with it later
+/// ([`audit::verify`]).
+fn detailed(detail: &str, more: &[(&str, serde_json::Value)]) -> Result<String> {
     let refused =
         |error: serde_json::Error| StoreError::Refused(format!("the detail of an audit record: {error}"));
     let mut detail: serde_json::Map<String, serde_json::Value> =
         serde_json::from_str(detail).map_err(refused)?;
-    detail.insert(audit::LATEST.to_owned(), record.latest.version.into());
-    detail.insert(audit::DIGEST.to_owned(), record.latest.digest.clone().into());
-    detail.insert(audit::ACTIVE.to_owned(), record.active_version.into());
+    detail.extend(
+        more.iter()
+            .map(|(name, value)| ((*name).to_owned(), value.clone())),
+    );
     serde_json::to_string(&detail).map_err(refused)
 }
 
@@ -430,18 +444,38 @@ struct Counted {
     history: i64,
 }
 
-/// Bytes of the text of a version.
-async fn text_of(connection: &mut Connection, key: &PolicyKey, version: u64) -> Result<i64> {
-    let (bytes,) = query_as::<Db, (i64,)>(
-        "SELECT CAST(octet_length(source) AS BIGINT) FROM policy_versions \
-         WHERE namespace = $1 AND id = $2 AND version = $3",
+/// A text that a write replaces or removes.
+#[derive(Debug, Clone, Copy)]
+struct Replaced {
+    version: u64,
+    bytes: i64,
+    /// It is not the one that was stored.
+    changed: bool,
+}
+
+impl Replaced {
+    /// What the record of the write says of it.
+    fn told(replaced: Option<Self>) -> Option<(&'static str, serde_json::Value)> {
+        let changed = replaced.filter(|text| text.changed)?;
+        Some((audit::TEXT_CHANGED, changed.version.into()))
+    }
+}
+
+/// The newest text of a policy.
+async fn newest_text(connection: &mut Connection, key: &PolicyKey, head: &Head) -> Result<Replaced> {
+    let (source, digest) = query_as::<Db, (String, String)>(
+        "SELECT source, digest FROM policy_versions WHERE namespace = $1 AND id = $2 AND version = $3",
     )
     .bind(clean(&key.namespace))
     .bind(clean(&key.id))
-    .bind(signed(version))
+    .bind(signed(head.latest))
     .fetch_one(connection)
     .await?;
-    Ok(bytes)
+    Ok(Replaced {
+        version: head.latest,
+        bytes: i64::try_from(source.len()).unwrap_or(i64::MAX),
+        changed: document::digest(&source) != digest,
+    })
 }
 
 /// Notes a change of what a namespace holds, and says what it holds now.
@@ -460,7 +494,24 @@ async fn count(connection: &mut Connection, namespace: &str, more: Counted) -> R
     .await?)
 }
 
-/// Counts a new version of a policy, which takes the place of the newest one.
+/// Counts anew what a namespace holds: how long a text was that somebody changed is not known.
+async fn recount(connection: &mut Connection, namespace: &str) -> Result<UsageRow> {
+    Ok(query_as::<Db, UsageRow>(
+        "UPDATE namespace_usage SET \
+         policies = (SELECT COUNT(*) FROM policies p WHERE p.namespace = $1), \
+         bytes = (SELECT CAST(COALESCE(SUM(octet_length(v.source)), 0) AS BIGINT) FROM policies p \
+         JOIN policy_versions v ON v.namespace = p.namespace AND v.id = p.id AND v.version = p.latest \
+         WHERE p.namespace = $1), \
+         history = (SELECT CAST(COALESCE(SUM(octet_length(v.source)), 0) AS BIGINT) FROM policy_versions v \
+         WHERE v.namespace = $1) \
+         WHERE namespace = $1 RETURNING policies, bytes, history",
+    )
+    .bind(clean(namespace))
+    .fetch_one(connection)
+    .await?)
+}
+
+/// Counts a new version of a policy, which took the place of another one if there was one.
 ///
 /// # Errors
 ///
@@ -468,21 +519,20 @@ async fn count(connection: &mut Connection, namespace: &str, more: Counted) -> R
 async fn count_version(
     connection: &mut Connection,
     key: &PolicyKey,
-    head: Option<&Head>,
+    replaced: Option<Replaced>,
     version: &PolicyVersion,
     quota: Quota,
 ) -> Result<()> {
     let bytes = i64::try_from(version.source.len()).unwrap_or(i64::MAX);
-    let mut more = Counted {
-        policies: 1,
-        bytes,
+    let more = Counted {
+        policies: i64::from(replaced.is_none()),
+        bytes: bytes.saturating_sub(replaced.map_or(0, |text| text.bytes)),
         history: bytes,
     };
-    if let Some(head) = head {
-        more.policies = 0;
-        more.bytes -= text_of(connection, key, head.latest).await?;
-    }
-    let used = count(connection, &key.namespace, more).await?;
+    let used = match replaced {
+        Some(text) if text.changed => recount(connection, &key.namespace).await?,
+        Some(_) | None => count(connection, &key.namespace, more).await?,
+    };
     for (what, grows, used, most) in [
         ("policies", more.policies > 0, used.policies, quota.policies),
         ("bytes of policies", more.bytes > 0, used.bytes, quota.bytes),
@@ -635,6 +685,7 @@ impl Store for Handle {
         within(SHORT, async {
             let mut read = self.begin_read().await?;
             let state = state(READ_STATE, read.connection()?).await?;
+            let mut changed = Vec::new();
             let deployment = match state.bundle {
                 Some(digest) => {
                     let bytes = query_scalar::<Db, Vec<u8>>("SELECT bytes FROM bundles WHERE digest = $1")
@@ -657,11 +708,19 @@ impl Store for Handle {
                     ))
                     .fetch_all(read.connection()?)
                     .await?;
-                    Deployment::Policies(
-                        rows.into_iter()
-                            .map(|row| unchanged(row.try_into()?))
-                            .collect::<Result<_>>()?,
-                    )
+                    let mut versions = Vec::with_capacity(rows.len());
+                    for row in rows {
+                        let version = PolicyVersion::try_from(row)?;
+                        if is_unchanged(&version) {
+                            versions.push(version);
+                        } else {
+                            changed.push(PolicyVersion {
+                                source: "".into(),
+                                ..version
+                            });
+                        }
+                    }
+                    Deployment::Policies(versions)
                 }
             };
             read.commit().await?;
@@ -669,6 +728,7 @@ impl Store for Handle {
                 revision: state.revision,
                 changed_ms: state.changed_ms,
                 deployment,
+                changed,
             })
         })
         .await
@@ -686,6 +746,19 @@ impl Store for Handle {
                 .fetch_optional(self.readers().await?)
                 .await?
                 .map(intact)
+                .transpose()
+        })
+        .await
+    }
+
+    async fn policy_without_text(&self, key: &PolicyKey) -> Result<Option<PolicyRecord>> {
+        within(SHORT, async {
+            query_as::<Db, PolicyRow>(POLICY_WITHOUT_TEXT)
+                .bind(clean(&key.namespace))
+                .bind(clean(&key.id))
+                .fetch_optional(self.readers().await?)
+                .await?
+                .map(PolicyRecord::try_from)
                 .transpose()
         })
         .await
@@ -775,6 +848,19 @@ impl Store for Handle {
         .await
     }
 
+    async fn authors(&self, key: &PolicyKey, digest: &str) -> Result<Vec<(String, u64)>> {
+        within(SHORT, async {
+            let rows = query_as::<Db, AuthorRow>(AUTHORS)
+                .bind(clean(&key.namespace))
+                .bind(clean(&key.id))
+                .bind(clean(digest))
+                .fetch_all(self.readers().await?)
+                .await?;
+            Ok(rows.into_iter().map(|row| (row.author, row.version)).collect())
+        })
+        .await
+    }
+
     async fn all_versions(&self, after: Option<(&PolicyKey, u64)>, limit: u32) -> Result<Vec<PolicyVersion>> {
         within(SHORT, async {
             let first = PolicyKey::default();
@@ -814,9 +900,12 @@ impl Store for Handle {
                 }
                 (None, Some(head)) => head.latest,
             };
-            if let Some(version) = &write.version {
-                count_version(change.transaction.connection()?, key, head.as_ref(), version, write.quota).await?;
-            }
+            let replaced = match &head {
+                Some(head) if write.version.is_some() => {
+                    Some(newest_text(change.transaction.connection()?, key, head).await?)
+                }
+                Some(_) | None => None,
+            };
             let before = head.as_ref().and_then(|head| head.active);
             let (active, approved_by) = match write.activate {
                 Activate::Latest => (Some(signed(latest)), write.approved_by.clone()),
@@ -847,14 +936,24 @@ impl Store for Handle {
             .bind(signed(change.state.revision))
             .execute(change.transaction.connection()?)
             .await?;
+            if let Some(version) = &write.version {
+                count_version(change.transaction.connection()?, key, replaced, version, write.quota).await?;
+            }
             let record = query_as::<Db, PolicyRow>(POLICY)
                 .bind(clean(&key.namespace))
                 .bind(clean(&key.id))
                 .fetch_one(change.transaction.connection()?)
                 .await?;
             let record = intact(record)?;
+            // What the policy is from now on.
+            let mut more = vec![
+                (audit::LATEST, record.latest.version.into()),
+                (audit::DIGEST, record.latest.digest.clone().into()),
+                (audit::ACTIVE, record.active_version.into()),
+            ];
+            more.extend(Replaced::told(replaced));
             let audit = NewAudit {
-                detail: described(&audit.detail, &record)?,
+                detail: detailed(&audit.detail, &more)?,
                 ..audit.clone()
             };
             change.commit(self, &audit).await?;
@@ -878,24 +977,33 @@ impl Store for Handle {
                 expected.map_or(Expected::Any, Expected::Version),
                 head.as_ref(),
             )?;
-            if let Some(head) = head {
-                if head.active.is_some() {
-                    change.raise(base, audit.at_ms)?;
-                }
-                let bytes = text_of(change.transaction.connection()?, key, head.latest).await?;
-                let less = Counted {
-                    policies: -1,
-                    bytes: -bytes,
-                    history: 0,
-                };
-                count(change.transaction.connection()?, &key.namespace, less).await?;
+            let head = head.ok_or_else(|| StoreError::Missing(policy_name(&key.id)))?;
+            if head.active.is_some() {
+                change.raise(base, audit.at_ms)?;
             }
+            let removed = newest_text(change.transaction.connection()?, key, &head).await?;
             query::<Db>("DELETE FROM policies WHERE namespace = $1 AND id = $2")
                 .bind(clean(&key.namespace))
                 .bind(clean(&key.id))
                 .execute(change.transaction.connection()?)
                 .await?;
-            Ok(change.commit(self, audit).await?.revision)
+            if removed.changed {
+                recount(change.transaction.connection()?, &key.namespace).await?;
+            } else {
+                let less = Counted {
+                    policies: -1,
+                    bytes: -removed.bytes,
+                    history: 0,
+                };
+                count(change.transaction.connection()?, &key.namespace, less).await?;
+            }
+            let mut more = vec![(audit::VERSION, head.latest.into())];
+            more.extend(Replaced::told(Some(removed)));
+            let audit = NewAudit {
+                detail: detailed(&audit.detail, &more)?,
+                ..audit.clone()
+            };
+            Ok(change.commit(self, &audit).await?.revision)
         })
         .await
     }
@@ -1018,7 +1126,7 @@ impl Store for Handle {
 
     async fn key(&self, id: &str) -> Result<Option<ApiKey>> {
         within(SHORT, async {
-            query_as::<Db, KeyRow>(concat!(select_keys!(), " WHERE id = $1"))
+            query_as::<Db, KeyRow>(KEY)
                 .bind(clean(id))
                 .fetch_optional(self.readers().await?)
                 .await?
@@ -1041,27 +1149,31 @@ impl Store for Handle {
         .await
     }
 
-    async fn change_key(&self, change: &KeyChange, audit: &NewAudit) -> Result<()> {
+    async fn change_key(&self, change: &KeyChange, audit: &NewAudit) -> Result<ApiKey> {
         self.writing(SHORT, async {
             let mut write = self.write().await?;
-            match change {
+            let id = match change {
                 KeyChange::Create { key, most } => {
                     let connection = write.transaction.connection()?;
                     create_key(connection, key).await?;
                     count_keys(connection, &key.author, key.owner.as_deref(), *most, audit.at_ms).await?;
+                    &key.id
                 }
                 KeyChange::Rotate {
                     id,
                     hash,
                     previous_until_ms,
                     expires_ms,
+                    at_ms,
                     by,
                     owner,
                     most,
                 } => {
                     let head = key_head(write.transaction.connection()?, id).await?;
-                    if head.revoked_ms.is_some() {
-                        // Revoked is for ever, and the caller has not seen it yet.
+                    // Not what the caller read: another rotation may have made the life shorter since.
+                    let expires_ms = expires_ms.or(head.expires_ms);
+                    // Revoked is for ever, and the caller has not seen it yet.
+                    if head.revoked_ms.is_some() || expires_ms.is_some_and(|expires| expires <= *at_ms) {
                         return Err(StoreError::Conflict);
                     }
                     let by = clean(by);
@@ -1088,6 +1200,7 @@ impl Store for Handle {
                         let connection = write.transaction.connection()?;
                         count_keys(connection, &head.author, owner.as_deref(), *most, audit.at_ms).await?;
                     }
+                    id
                 }
                 KeyChange::Revoke { id, at_ms } => {
                     // The first time counts: it says from when on the key was of no use.
@@ -1098,10 +1211,16 @@ impl Store for Handle {
                             .execute(write.transaction.connection()?)
                             .await?;
                     }
+                    id
                 }
-            }
+            };
+            let key = query_as::<Db, KeyRow>(KEY)
+                .bind(clean(id))
+                .fetch_one(write.transaction.connection()?)
+                .await?
+                .try_into()?;
             write.commit(self, audit).await?;
-            Ok(())
+            Ok(key)
         })
         .await
     }

@@ -63,15 +63,17 @@ impl TryFrom<VersionRow> for PolicyVersion {
     }
 }
 
+/// Whether the text of a version is the one that was stored.
+pub(super) fn is_unchanged(version: &PolicyVersion) -> bool {
+    document::digest(&version.source) == version.digest
+}
+
 /// The version, if its text is the one that was stored: what decides or is written anew must be what somebody wrote.
 pub(super) fn unchanged(version: PolicyVersion) -> Result<PolicyVersion, StoreError> {
-    if document::digest(&version.source) == version.digest {
+    if is_unchanged(&version) {
         return Ok(version);
     }
-    Err(StoreError::Changed(format!(
-        "version {} of policy `{}`",
-        version.version, version.id
-    )))
+    Err(StoreError::Changed(version.named()))
 }
 
 /// A policy with its newest version.
@@ -110,6 +112,14 @@ impl TryFrom<PolicyRow> for PolicyRecord {
             revision: row.revision,
         })
     }
+}
+
+/// Who wrote a text, and in which version first.
+#[derive(Debug, FromRow)]
+pub(super) struct AuthorRow {
+    pub(super) author: String,
+    #[sqlx(try_from = "i64")]
+    pub(super) version: u64,
 }
 
 /// A namespace with an id.

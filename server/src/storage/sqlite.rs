@@ -284,7 +284,9 @@ async fn lock(pool: &Pool<Db>) -> sqlx::Result<Transaction<'static, Db>> {
 #[cfg(test)]
 mod tests {
     use super::super::Store as _;
+    use super::super::model::PolicyKey;
     use super::*;
+    use std::sync::atomic::AtomicU64;
 
     #[tokio::test]
     async fn every_connection_writes_through_and_checks_references() {
@@ -344,6 +346,46 @@ mod tests {
             .unwrap();
         write.transaction.commit().await.unwrap_err();
         store.check_writes(Duration::ZERO).await.unwrap();
+    }
+
+    /// Whoever approves is compared with the authors of the text: what that costs must not be the author's choice.
+    #[tokio::test]
+    async fn authors_of_a_text_cost_the_same_however_many_versions_there_are() {
+        let steps = async |versions: i64| {
+            let store = Sqlite::in_memory().await.unwrap();
+            sqlx::query::<Db>(
+                "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $1) INSERT INTO policy_versions \
+                 SELECT 'team', 'p', i, 'n', '1.0.0', 'active', 'text', 'yaml', 'digest ' || (i % 2), \
+                 'author ' || (i % 3), 1 FROM n",
+            )
+            .bind(versions)
+            .execute(&store.writer)
+            .await
+            .unwrap();
+            let steps = Arc::new(AtomicU64::new(0));
+            let counted = Arc::clone(&steps);
+            let mut connection = store.readers.acquire().await.unwrap();
+            // There is only one connection.
+            connection
+                .lock_handle()
+                .await
+                .unwrap()
+                .set_progress_handler(1, move || {
+                    counted.fetch_add(1, Ordering::Relaxed);
+                    true
+                });
+            drop(connection);
+            let authors = store.authors(&PolicyKey::new("team", "p"), "digest 1").await;
+            let authors = authors.unwrap();
+            let expected = [("author 0", 3), ("author 1", 1), ("author 2", 5)];
+            assert_eq!(authors, expected.map(|(name, first)| (name.to_owned(), first)));
+            steps.load(Ordering::Relaxed)
+        };
+        let (few, many) = (steps(10).await, steps(10_000).await);
+        assert!(
+            few > 0 && many < few + few / 10,
+            "{few} steps, {many} for many versions"
+        );
     }
 
     #[tokio::test]

@@ -84,7 +84,7 @@ macro_rules! for_each_family {
             connections_refused CONNECTIONS_REFUSED: Counters, "llm_policy_connections_refused_total", ["reason"],
                 "Connections closed at once because all of MAX_CONNECTIONS were open, or those of one address";
             connections_closed CONNECTIONS_CLOSED: Counters, "llm_policy_connections_closed_total", ["reason"],
-                "Connections closed because the head of a request did not come in time, or because they were idle";
+                "Connections closed because the head of a request did not come in time, or because they were idle, and streams reset because their answers were not taken (unread)";
             shed SHED: Counters, "llm_policy_shed_total", ["reason"],
                 "Requests refused because the server was busy";
             rate_limited RATE_LIMITED: Counters, "llm_policy_rate_limited_total", ["route"],
@@ -937,7 +937,7 @@ impl Metrics {
         self.families.connections_refused.with([why.as_str()]).inc();
     }
 
-    /// A connection was closed because nothing came of it.
+    /// A connection was closed because nothing came of it, or a stream of one was reset.
     pub fn connection_closed(&self, why: &'static str) {
         self.families.connections_closed.with([why]).inc();
     }

@@ -40,6 +40,14 @@ pub(crate) async fn socket(from: &str, to: SocketAddr) -> TcpStream {
     soon("a connection", socket.connect(to)).await.unwrap()
 }
 
+/// One that takes little before it is read.
+pub(crate) async fn narrow_socket(from: &str, to: SocketAddr) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4 << 10).unwrap();
+    socket.bind(format!("{from}:0").parse().unwrap()).unwrap();
+    soon("a connection", socket.connect(to)).await.unwrap()
+}
+
 /// Waits until the other side has closed, whatever it says before.
 pub(crate) async fn closed(what: &str, mut stream: TcpStream) -> Vec<u8> {
     let mut said = Vec::new();
@@ -81,7 +89,10 @@ pub(crate) struct Exchange {
 impl Connection {
     pub(crate) async fn open(to: SocketAddr) -> Self {
         let stream = socket("127.0.0.1", to).await;
-        let (sender, connection) = soon("HTTP/2", h2::client::handshake(stream)).await.unwrap();
+        // What is not read of one stream must not hold up the others.
+        let mut builder = h2::client::Builder::new();
+        builder.initial_connection_window_size(64 << 20);
+        let (sender, connection) = soon("HTTP/2", builder.handshake(stream)).await.unwrap();
         Self {
             sender,
             driver: tokio::spawn(connection),

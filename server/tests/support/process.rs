@@ -161,7 +161,7 @@ impl Client {
         body["decision"]["decision"].as_str().unwrap().to_owned()
     }
 
-    /// What `/readyz` says.
+    /// What `/readyz` says: why, where this is the admin port.
     #[track_caller]
     pub(crate) fn ready(&self) -> Value {
         self.get("/readyz").body
