@@ -275,6 +275,8 @@ pub struct Identity {
     /// Whom limits and shares count it as; `None` where nobody is asked who they are: they count by their addresses. What is
     /// told and kept of what it does says its subject all the same.
     pub owner: Option<Owner>,
+    /// When its key ends; `None` for a key without an end, and where there is no key.
+    pub key_ends_ms: Option<i64>,
 }
 
 impl Identity {
@@ -287,6 +289,7 @@ impl Identity {
             scopes: Scopes::all(),
             namespaces: None,
             owner: None,
+            key_ends_ms: None,
         }
     }
 

@@ -560,6 +560,51 @@ async fn the_keys_of_a_tenant_count_as_one() {
     assert_eq!(ask(&root, 600).await, 200);
 }
 
+/// A key that ends hands out no more time than it has.
+#[tokio::test]
+async fn a_key_that_ends_makes_and_rotates_none_that_ends_later() {
+    let server = Running::start(&[("API_KEYS_ENABLED", "true")]).await;
+    let root = first_key(&server).await;
+    let post = async |by: &str, path: &str, body: Value| {
+        let answer = send("POST", path)
+            .header("x-api-key", by)
+            .json(&body)
+            .to(&server)
+            .await;
+        (answer.status, answer.json())
+    };
+    let rights = |life: Option<u32>| json!({"name": "k", "roles": ["admin"], "expiresIn": life});
+    let (_, ending) = post(&root, "/api/v1/keys", rights(Some(3600))).await;
+    let (_, endless) = post(&root, "/api/v1/keys", rights(None)).await;
+    let (end, by) = (&ending["expiresAt"], ending["key"].as_str().unwrap());
+    // Times are written so that texts are in their order.
+    assert!(end.is_string());
+
+    // Made: as it ends, or sooner, and no later.
+    let (status, child) = post(by, "/api/v1/keys", rights(None)).await;
+    assert_eq!((status, &child["expiresAt"]), (201, end));
+    let (status, child) = post(by, "/api/v1/keys", rights(Some(60))).await;
+    assert_eq!(status, 201);
+    assert!(child["expiresAt"].as_str() < end.as_str());
+    let (status, problem) = post(by, "/api/v1/keys", rights(Some(7200))).await;
+    assert_eq!((status, &problem["code"]), (403, &json!("forbidden")));
+
+    // Rotated: itself keeps its end, and one without an end gets its end.
+    let rotate = |key: &Value| format!("/api/v1/keys/{}/rotate", key["id"].as_str().unwrap());
+    let (status, problem) = post(by, &rotate(&ending), json!({"expiresIn": 7200})).await;
+    assert_eq!((status, &problem["code"]), (403, &json!("forbidden")));
+    let (status, same) = post(by, &rotate(&ending), json!({})).await;
+    assert_eq!((status, &same["expiresAt"]), (200, end));
+    let (status, problem) = post(by, &rotate(&endless), json!({"expiresIn": 7200})).await;
+    assert_eq!((status, &problem["code"]), (403, &json!("forbidden")));
+    let (status, ended) = post(by, &rotate(&endless), json!({})).await;
+    assert_eq!((status, &ended["expiresAt"]), (200, end));
+    // Whoever has no end lets it live on.
+    let (status, renewed) = post(&root, &rotate(&ending), json!({"expiresIn": 7200})).await;
+    assert_eq!(status, 200);
+    assert!(renewed["expiresAt"].as_str() > end.as_str());
+}
+
 /// Keys cannot be piled up, and none is for more namespaces than anybody looks through.
 #[tokio::test(flavor = "multi_thread")]
 async fn keys_and_their_namespaces_are_bounded() {

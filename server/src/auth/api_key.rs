@@ -290,6 +290,7 @@ impl Keys {
                         Some(owner) => Owner::named(owner),
                         None => Owner::key(&key.id),
                     }),
+                    key_ends_ms: key.expires_ms,
                 },
                 key,
             })

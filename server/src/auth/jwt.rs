@@ -377,6 +377,7 @@ fn identity(claims: &Map<String, Value>, require_namespaces: bool) -> Result<Ide
         scopes: granted(roles, scopes),
         owner: Some(Owner::token(subject, namespaces.as_deref())),
         namespaces,
+        key_ends_ms: None,
     })
 }
 

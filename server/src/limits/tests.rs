@@ -20,6 +20,7 @@ fn identity(subject: &str, proof: Proof, namespaces: Option<&[&str]>) -> Identit
             Proof::Key => Some(Owner::key(subject)),
         },
         namespaces,
+        key_ends_ms: None,
     }
 }
 

@@ -109,6 +109,22 @@ fn expiry(life: Option<Duration>) -> Result<Option<i64>> {
     }
 }
 
+/// The end of a key that somebody makes or rotates, if it were this. A key hands out no more time than it has: one made with it ends
+/// when it does, unless that is to be sooner.
+///
+/// # Errors
+///
+/// `forbidden` for a later end.
+fn within_own(call: Call<'_>, wanted: Option<i64>) -> Result<Option<i64>> {
+    match (call.identity.key_ends_ms, wanted) {
+        (Some(own), Some(wanted)) if wanted > own => Err(ServiceError::new(
+            Code::Forbidden,
+            "a key that ends makes and rotates none that ends later than itself",
+        )),
+        (own, wanted) => Ok(wanted.or(own)),
+    }
+}
+
 /// Makes a key in a store, where no more than `most` keys of one owner may be live; 0 is no limit.
 ///
 /// # Errors
@@ -168,7 +184,7 @@ pub async fn make_key(
              make several keys"
         )));
     }
-    let expires_ms = expiry(new.life)?;
+    let expires_ms = within_own(call, expiry(new.life)?)?;
     let generated = api_key::generate().map_err(ServiceError::internal)?;
     let key = ApiKey {
         id: generated.id,
@@ -221,7 +237,12 @@ impl Service {
     ) -> Result<(ApiKey, SecretString)> {
         let key = self.own_key(call, id).await?;
         let until = after("the time of the old secret", overlap.unwrap_or(OVERLAP))?;
-        let expires_ms = expiry(life)?;
+        // Of a key that has no end, or a later one, no secret is handed out to one that ends, unless the key ends with it.
+        let mut expires_ms = within_own(call, expiry(life)?.or(key.expires_ms))?;
+        if life.is_none() && expires_ms == key.expires_ms {
+            // The end that it has when it is written.
+            expires_ms = None;
+        }
         let now = now_ms();
         if expires_ms
             .or(key.expires_ms)

@@ -508,7 +508,7 @@ impl Service {
         if !changed {
             return Ok(None);
         }
-        let (sight, before) = (Sight::stored(call.identity), Arc::clone(&state.compiler));
+        let (sight, before) = (Sight::stored(call.identity), Arc::clone(&ground.compiler));
         let (namespace, percent) = (key.namespace.clone(), self.limits.quota.share);
         let job = move |stop: &Stop| {
             let built = active::build(compiler, &sight, stop)?;

@@ -26,7 +26,9 @@ fn behind(app: &App) -> Option<String> {
     let (waiting, room) = (log.pending(), log.capacity());
     // Four fifths of the half that one caller has: from there on the requests of somebody may have to wait.
     if waiting.saturating_mul(5) > room.saturating_mul(2) {
-        reasons.push(format!("{waiting} of {room} places are taken, and one caller has half of them at the most"));
+        reasons.push(format!(
+            "{waiting} of {room} places are taken, and one caller has half of them at the most"
+        ));
     }
     (!reasons.is_empty()).then(|| reasons.join(", "))
 }
