@@ -9,7 +9,8 @@ use super::{Found, Request, sent};
 use super::{asked, numbers};
 use policy_grammar::ast::{FieldPath, Segment};
 use policy_primitives::prices::{
-    CostInput, DEFAULT_COMPLETION_TOKENS, Entry, PriceTable, Resolution, canonical_name, family_name,
+    CostInput, DEFAULT_COMPLETION_TOKENS, Entry, PriceTable, Resolution, ServiceTier, canonical_name,
+    family_name,
 };
 use policy_primitives::{escapes, normalize, pii, tokens};
 use policy_requests::{Node, Number, View};
@@ -343,8 +344,9 @@ fn model_name(field: Field, request: &Request<'_>) -> Found {
         Found::Present(_) | Found::Unknown => return Found::Unknown,
     };
     let provider = llm_text("provider", request);
-    match PriceTable::builtin().resolve(provider.as_deref(), &model) {
-        Resolution::Known { entry, .. } => {
+    // Ruling: a model is known by its name whether its price is known or not.
+    match PriceTable::builtin().identify(provider.as_deref(), &model) {
+        Some(entry) => {
             let mut name = String::new();
             canonical_name(entry, &mut name);
             Found::Present(Value::from(match field {
@@ -352,7 +354,7 @@ fn model_name(field: Field, request: &Request<'_>) -> Found {
                 _ => name,
             }))
         }
-        Resolution::Unknown => Found::Missing,
+        None => Found::Missing,
     }
 }
 
@@ -417,17 +419,28 @@ fn known_cost(model: &Found, read: &Read, request: &Request<'_>, max: bool) -> O
         return None;
     };
     let provider = llm_text("provider", request);
-    let Resolution::Known { entry, .. } = PriceTable::builtin().resolve(provider.as_deref(), model) else {
+    let Resolution::Known { entry, surcharge, .. } =
+        PriceTable::builtin().resolve(provider.as_deref(), model)
+    else {
         return None;
     };
     let context = request.context.get("llm").unwrap_or(&Value::Null);
     let input_tokens = count(read, request)?;
-    let output_tokens = completion(entry, context, request, max)?.saturating_mul(asked::choices(context)?);
-    let batch = llm_text("serviceTier", request).is_some_and(|tier| tier.eq_ignore_ascii_case("batch"));
+    let each = completion(entry, context, request, max)?;
+    let choices = asked::choices(context)?;
+    // Ruling: what is asked to be reasoning is priced as such, and all of it for the most that a request can cost.
+    let reasoning = if max && entry.reasoning_is_dearer() {
+        each
+    } else {
+        asked::reasoning(context)?.min(each)
+    };
     let cost = entry.estimate(CostInput {
         input_tokens,
-        output_tokens,
-        batch,
+        output_tokens: each.saturating_mul(choices),
+        reasoning_tokens: reasoning.saturating_mul(choices),
+        service: llm_text("serviceTier", request)
+            .map_or(ServiceTier::Standard, |tier| ServiceTier::asked(&tier)),
+        surcharge,
         ..CostInput::default()
     })?;
     Some(cost.to_dollars_f64())
@@ -449,7 +462,7 @@ fn completion(entry: &Entry, llm_object: &Value, request: &Request<'_>, max: boo
     let reasoning = asked::reasoning(llm_object)?;
     match limits.into_iter().max() {
         Some(limit) if !none => Some(limit),
-        _ if max => entry.max_output_tokens,
+        _ if max => entry.longest_completion(),
         _ => Some(DEFAULT_COMPLETION_TOKENS + reasoning),
     }
 }
