@@ -116,7 +116,7 @@ pub fn update(before: &PriceTable, json: &str, day: &str) -> Result<PriceTable, 
             .find(&[&entry.name])
             .filter(|known| known.is_priced_by_tokens());
         if let Some(known) = known
-            && matches!(entry.mode, Mode::Chat | Mode::Completion | Mode::Responses)
+            && matches!(known.mode, Mode::Chat | Mode::Completion | Mode::Responses)
             && entry.rates().is_some_and(|rates| rates.output.0 == 0)
             && known.rates().is_some_and(|rates| rates.output.0 != 0)
             && !entry.is_free()
