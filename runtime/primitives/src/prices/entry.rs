@@ -199,6 +199,7 @@ impl Mode {
             .map(|(mode, _)| *mode)
     }
 
+    #[cfg(feature = "refresh")]
     /// Whether an answer is no text: nothing that costs as output, or a score or a vector.
     pub(super) fn has_no_output(self) -> bool {
         matches!(self, Self::Embedding | Self::Rerank | Self::Moderation)

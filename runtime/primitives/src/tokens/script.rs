@@ -21,13 +21,15 @@ pub(super) enum Script {
     Devanagari,
     /// Bengali, Gurmukhi, Gujarati, Oriya.
     NorthIndic,
-    /// Tamil, Telugu, Kannada, Malayalam, Sinhala.
+    /// Tamil, Telugu, Kannada, Malayalam.
     SouthIndic,
+    Sinhala,
     Thai,
-    /// Lao, Khmer, Burmese, Tibetan.
-    SouthEastAsian,
-    /// Armenian and Georgian.
-    Caucasian,
+    Burmese,
+    /// Khmer, Lao, Tibetan.
+    KhmerLao,
+    Armenian,
+    Georgian,
     Ethiopic,
     Kana,
     Hangul,
@@ -40,28 +42,30 @@ pub(super) enum Script {
 pub(super) const SCRIPTS: usize = Script::Other as usize + 1;
 
 /// Ends of ranges of code points, each from the end of the one before.
-const RANGES: [(u32, Script); 37] = [
+const RANGES: [(u32, Script); 39] = [
     (0x0370, Script::LatinExtended),
     (0x0400, Script::Greek),
     (0x0530, Script::Cyrillic),
-    (0x0590, Script::Caucasian),
+    (0x0590, Script::Armenian),
     (0x0600, Script::Hebrew),
     (0x0780, Script::Arabic),
     (0x08a0, Script::Other),
     (0x0900, Script::Arabic),
     (0x0980, Script::Devanagari),
     (0x0b80, Script::NorthIndic),
-    (0x0e00, Script::SouthIndic),
+    (0x0d80, Script::SouthIndic),
+    (0x0e00, Script::Sinhala),
     (0x0e80, Script::Thai),
-    (0x10a0, Script::SouthEastAsian),
-    (0x1100, Script::Caucasian),
+    (0x1000, Script::KhmerLao),
+    (0x10a0, Script::Burmese),
+    (0x1100, Script::Georgian),
     (0x1200, Script::Hangul),
     (0x13a0, Script::Ethiopic),
     (0x1780, Script::Other),
-    (0x1800, Script::SouthEastAsian),
+    (0x1800, Script::KhmerLao),
     (0x1c80, Script::Other),
     (0x1c90, Script::Cyrillic),
-    (0x1cc0, Script::Caucasian),
+    (0x1cc0, Script::Georgian),
     (0x1d00, Script::Other),
     (0x1f00, Script::LatinExtended),
     (0x2000, Script::Greek),
@@ -152,9 +156,11 @@ mod tests {
             ("বাংলা", NorthIndic),
             ("தமிழ்", SouthIndic),
             ("ภาษาไทย", Thai),
-            ("ខ្មែរ", SouthEastAsian),
-            ("မြန်မာ", SouthEastAsian),
-            ("ქართული", Caucasian),
+            ("ខ្មែរ", KhmerLao),
+            ("မြန်မာ", Burmese),
+            ("ქართული", Georgian),
+            ("հայերեն", Armenian),
+            ("සිංහල", Sinhala),
             ("አማርኛ", Ethiopic),
             ("ひらがな", Kana),
             ("カタカナ", Kana),
