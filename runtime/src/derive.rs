@@ -7,7 +7,7 @@
 //! stops early where they do not.
 
 use crate::cost::{self, Asked};
-use crate::request::Read;
+use crate::request::{Json, Read};
 use bumpalo::collections::Vec as BumpVec;
 use policy_bytecode::context::Derived;
 use policy_bytecode::{Number, Outcome};
@@ -167,6 +167,9 @@ impl<'w> DeriveHost<'w> {
             let system = read.texts().any(|text| text.place.role == Role::System);
             fixed = fixed.saturating_add(tokens::tool_overhead(Self::family(inputs), system));
         }
+        let calls =
+            tokens::call_overhead(Self::family(inputs)).saturating_mul(tools::calls(Json(inputs.llm)));
+        fixed = fixed.saturating_add(calls);
         for image in read.images() {
             fixed = fixed.saturating_add(cost::image_tokens(image, model));
         }

@@ -393,11 +393,39 @@ fn count(read: &Read, request: &Request<'_>) -> Option<u64> {
         let system = read.texts.iter().any(|said| said.role == "system");
         total += tokens::tool_overhead(family, system);
     }
+    // Ruling: each call of a tool takes tokens beside its name and arguments.
+    total += tokens::call_overhead(family) * calls(request.context.get("llm").unwrap_or(&Value::Null));
     for (detail, base64) in &read.images {
         let size = base64.as_deref().and_then(tokens::image_size);
         total += tokens::image(&model, detail.as_deref(), size).tokens;
     }
     Some(total)
+}
+
+/// The calls of tools in messages, inputs and contents, in each API's shape.
+fn calls(llm: &Value) -> u64 {
+    let list = |value: &Value, name: &str| value[name].as_array().cloned().unwrap_or_default();
+    let is_call = |value: &Value| {
+        let types = "function_call custom_tool_call mcp_call tool_use server_tool_use mcp_tool_use";
+        let typed = value["type"]
+            .as_str()
+            .is_some_and(|name| types.split(' ').any(|t| t == name));
+        let holds = |name: &str| value[name].is_object() && numbers::mark_of(&value[name]).is_none();
+        typed || holds("functionCall") || holds("function_call") || holds("toolUse")
+    };
+    let mut count = 0;
+    for name in ["messages", "input", "contents"] {
+        for message in list(llm, name) {
+            count += list(&message, "tool_calls").len();
+            let mut parts = list(&message, "content");
+            parts.extend(list(&message, "parts"));
+            count += std::iter::once(&message)
+                .chain(&parts)
+                .filter(|part| is_call(part))
+                .count();
+        }
+    }
+    count as u64
 }
 
 /// 1.6 Cost: "`estimatedCost` = input + `n` × `maxTokens` (default 500) output; `maxCost` uses the model's own limit when

@@ -145,6 +145,17 @@ pub fn tool_overhead(family: Family, system: bool) -> u64 {
     frame + if system { 5 } else { 9 }
 }
 
+/// Tokens that each call of a tool takes beside its name and arguments.
+///
+/// OpenAI's models read it as a message to `functions.` with marks around the arguments, Claude as an element in XML with one
+/// for each parameter. Neither publishes how many tokens that is: these are those of the published forms.
+pub fn call_overhead(family: Family) -> u64 {
+    match family.name {
+        FamilyName::Claude | FamilyName::ClaudeNew => 24,
+        _other => 8,
+    }
+}
+
 /// Working memory for counting; keep one per worker.
 ///
 /// Starts empty and grows to about 4.2 bytes per byte of the longest piece (a word, a run of punctuation or of white
