@@ -280,7 +280,7 @@ pub fn print_prices() {
     ]);
     for (provider, model) in MODELS {
         let row = match prices.resolve(Some(provider), model) {
-            Resolution::Known { entry, how } => {
+            Resolution::Known { entry, how, .. } => {
                 let dollars = |cost: Option<policy_primitives::prices::NanoDollars>| {
                     cost.map_or_else(|| "unknown".to_owned(), |c| c.to_string())
                 };

@@ -5,7 +5,9 @@
 
 use crate::request::Json;
 use policy_bytecode::Number;
-use policy_primitives::prices::{CostInput, DEFAULT_COMPLETION_TOKENS, Entry, PriceTable, Resolution};
+use policy_primitives::prices::{
+    CostInput, DEFAULT_COMPLETION_TOKENS, Entry, NanoDollars, PriceTable, Resolution, ServiceTier,
+};
 use policy_primitives::tokens::{self, TokenBounds};
 use policy_requests::{Count, Image, ImageSource};
 use policy_vm::{Inputs, Value};
@@ -14,13 +16,15 @@ use policy_vm::{Inputs, Value};
 #[derive(Debug)]
 pub(crate) struct Asked<'t> {
     entry: Option<&'t Entry>,
+    /// What the seller adds to each request.
+    surcharge: NanoDollars,
     /// Completions; `None` where that is no count.
     choices: Option<u64>,
     /// The longest completion that the caller allows.
     limit: Count,
     /// Tokens of reasoning that the caller asks for.
     reasoning: Count,
-    batch: bool,
+    service: ServiceTier,
 }
 
 impl<'t> Asked<'t> {
@@ -30,18 +34,21 @@ impl<'t> Asked<'t> {
             .as_str()
             .map(|model| table.resolve(inputs.provider.as_str(), model));
         let llm = Json(inputs.llm);
+        let (entry, surcharge) = match found {
+            Some(Resolution::Known { entry, surcharge, .. }) => (Some(entry), surcharge),
+            Some(Resolution::Unknown) | None => (None, NanoDollars::default()),
+        };
         Self {
-            entry: match found {
-                Some(Resolution::Known { entry, .. }) => Some(entry),
-                Some(Resolution::Unknown) | None => None,
-            },
+            entry: entry.filter(|entry| entry.is_priced_by_tokens()),
+            surcharge,
             choices: policy_requests::choices(llm),
             limit: completion_limit(&inputs.max_tokens).max(policy_requests::limit(llm)),
             reasoning: policy_requests::extra(llm),
-            batch: inputs
+            service: inputs
                 .service_tier
                 .as_str()
-                .is_some_and(|tier| tier.eq_ignore_ascii_case("batch")),
+                .map(ServiceTier::asked)
+                .unwrap_or_default(),
         }
     }
 
@@ -59,19 +66,27 @@ impl<'t> Asked<'t> {
             (Count::Invalid, _) | (_, Count::Invalid) => return None,
             // The APIs count reasoning within the limit.
             (Count::Known(limit), _) => limit,
-            (Count::Absent | Count::Unlimited, _) if max => entry.max_output_tokens?,
+            (Count::Absent | Count::Unlimited, _) if max => entry.longest_completion()?,
             (Count::Absent | Count::Unlimited, Count::Known(reasoning)) => {
                 DEFAULT_COMPLETION_TOKENS.saturating_add(reasoning)
             }
             (Count::Absent | Count::Unlimited, Count::Absent | Count::Unlimited) => DEFAULT_COMPLETION_TOKENS,
         };
-        let completion = completion.saturating_mul(self.choices?);
+        let choices = self.choices?;
+        let reasoning = match self.reasoning {
+            _ if max && entry.reasoning_is_dearer() => completion,
+            Count::Known(reasoning) => reasoning.min(completion),
+            Count::Absent | Count::Unlimited | Count::Invalid => 0,
+        };
+        let completion = completion.saturating_mul(choices);
         let completion = TokenBounds {
             lower: completion,
             upper: completion,
         };
         let request = CostInput {
-            batch: self.batch,
+            reasoning_tokens: reasoning.saturating_mul(choices),
+            service: self.service,
+            surcharge: self.surcharge,
             ..CostInput::default()
         };
         let bounds = entry.bounds(tokens, completion, request)?;

@@ -7,13 +7,13 @@
 //! stops early where they do not.
 
 use crate::cost::{self, Asked};
-use crate::request::Read;
+use crate::request::{Json, Read};
 use bumpalo::collections::Vec as BumpVec;
 use policy_bytecode::context::Derived;
 use policy_bytecode::{Number, Outcome};
 use policy_primitives::normalize::Normalizer;
 use policy_primitives::pii::{self, Confidence, PiiTypeSet, Redactor};
-use policy_primitives::prices::{PriceTable, Resolution, canonical_name, family_name};
+use policy_primitives::prices::{PriceTable, canonical_name, family_name};
 use policy_primitives::tokens::{self, ChatOverhead, Family, TokenBounds, TokenScratch};
 use policy_requests::{Field, Role, UnreadKind, tools};
 use policy_vm::{Bump, Comparison, Host, Inputs, Value};
@@ -167,6 +167,9 @@ impl<'w> DeriveHost<'w> {
             let system = read.texts().any(|text| text.place.role == Role::System);
             fixed = fixed.saturating_add(tokens::tool_overhead(Self::family(inputs), system));
         }
+        let calls =
+            tokens::call_overhead(Self::family(inputs)).saturating_mul(tools::calls(Json(inputs.llm)));
+        fixed = fixed.saturating_add(calls);
         for image in read.images() {
             fixed = fixed.saturating_add(cost::image_tokens(image, model));
         }
@@ -255,15 +258,15 @@ impl<'w> DeriveHost<'w> {
                 _no_name => Value::Unknown,
             };
         };
-        match self.prices().resolve(inputs.provider.as_str(), model) {
-            Resolution::Known { entry, .. } => {
+        match self.prices().identify(inputs.provider.as_str(), model) {
+            Some(entry) => {
                 let name = &mut self.scratch.text;
                 name.clear();
                 canonical_name(entry, name);
                 let name = if family { family_name(name) } else { name };
                 Value::Str(bump.alloc_str(name))
             }
-            Resolution::Unknown => Value::Undefined,
+            None => Value::Undefined,
         }
     }
 }

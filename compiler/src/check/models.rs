@@ -12,7 +12,7 @@ use policy_bytecode::module::Decision;
 use policy_bytecode::predicate::{PredOp, PredOperand};
 use policy_grammar::Diagnostic;
 use policy_grammar::codes::Code;
-use policy_primitives::prices::{PriceTable, Resolution, canonical_name, family_name};
+use policy_primitives::prices::{PriceTable, canonical_name, family_name};
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
@@ -25,9 +25,10 @@ static NAMES: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
         name
     };
     let mut names: BTreeSet<String> = table.entries().iter().map(canonical).collect();
-    names.retain(|name| match table.resolve(None, name) {
-        Resolution::Known { entry, .. } => canonical(entry) == *name,
-        Resolution::Unknown => false,
+    names.retain(|name| {
+        table
+            .identify(None, name)
+            .is_some_and(|entry| canonical(entry) == *name)
     });
     names
 });

@@ -12,7 +12,7 @@ use policy_bytecode::predicate::{PredOp, PredOperand};
 use policy_grammar::Diagnostic;
 use policy_grammar::codes::Code;
 use policy_primitives::normalize::normalize;
-use policy_primitives::prices::{PriceTable, Resolution, canonical_name};
+use policy_primitives::prices::{PriceTable, canonical_name};
 use regex_syntax::hir::{Hir, HirKind};
 
 /// A field that the engine spells.
@@ -47,13 +47,11 @@ impl Spelt {
                 }
                 (name != text).then_some(name)
             }
-            Self::Model => match PriceTable::builtin().resolve(None, text) {
-                Resolution::Known { entry, .. } => {
-                    canonical_name(entry, &mut name);
-                    (name != text).then_some(name)
-                }
-                Resolution::Unknown => None,
-            },
+            Self::Model => {
+                let entry = PriceTable::builtin().identify(None, text)?;
+                canonical_name(entry, &mut name);
+                (name != text).then_some(name)
+            }
             Self::Family => {
                 let lower = text.to_lowercase();
                 (lower != text && FAMILIES.contains(lower.as_str())).then_some(lower)

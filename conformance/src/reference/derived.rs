@@ -9,7 +9,8 @@ use super::{Found, Request, sent};
 use super::{asked, numbers};
 use policy_grammar::ast::{FieldPath, Segment};
 use policy_primitives::prices::{
-    CostInput, DEFAULT_COMPLETION_TOKENS, Entry, PriceTable, Resolution, canonical_name, family_name,
+    CostInput, DEFAULT_COMPLETION_TOKENS, Entry, PriceTable, Resolution, ServiceTier, canonical_name,
+    family_name,
 };
 use policy_primitives::{escapes, normalize, pii, tokens};
 use policy_requests::{Node, Number, View};
@@ -343,8 +344,9 @@ fn model_name(field: Field, request: &Request<'_>) -> Found {
         Found::Present(_) | Found::Unknown => return Found::Unknown,
     };
     let provider = llm_text("provider", request);
-    match PriceTable::builtin().resolve(provider.as_deref(), &model) {
-        Resolution::Known { entry, .. } => {
+    // Ruling: a model is known by its name whether its price is known or not.
+    match PriceTable::builtin().identify(provider.as_deref(), &model) {
+        Some(entry) => {
             let mut name = String::new();
             canonical_name(entry, &mut name);
             Found::Present(Value::from(match field {
@@ -352,7 +354,7 @@ fn model_name(field: Field, request: &Request<'_>) -> Found {
                 _ => name,
             }))
         }
-        Resolution::Unknown => Found::Missing,
+        None => Found::Missing,
     }
 }
 
@@ -391,11 +393,39 @@ fn count(read: &Read, request: &Request<'_>) -> Option<u64> {
         let system = read.texts.iter().any(|said| said.role == "system");
         total += tokens::tool_overhead(family, system);
     }
+    // Ruling: each call of a tool takes tokens beside its name and arguments.
+    total += tokens::call_overhead(family) * calls(request.context.get("llm").unwrap_or(&Value::Null));
     for (detail, base64) in &read.images {
         let size = base64.as_deref().and_then(tokens::image_size);
         total += tokens::image(&model, detail.as_deref(), size).tokens;
     }
     Some(total)
+}
+
+/// The calls of tools in messages, inputs and contents, in each API's shape.
+fn calls(llm: &Value) -> u64 {
+    let list = |value: &Value, name: &str| value[name].as_array().cloned().unwrap_or_default();
+    let is_call = |value: &Value| {
+        let types = "function_call custom_tool_call mcp_call tool_use server_tool_use mcp_tool_use";
+        let typed = value["type"]
+            .as_str()
+            .is_some_and(|name| types.split(' ').any(|t| t == name));
+        let holds = |name: &str| value[name].is_object() && numbers::mark_of(&value[name]).is_none();
+        typed || holds("functionCall") || holds("function_call") || holds("toolUse")
+    };
+    let mut count = 0;
+    for name in ["messages", "input", "contents"] {
+        for message in list(llm, name) {
+            count += list(&message, "tool_calls").len();
+            let mut parts = list(&message, "content");
+            parts.extend(list(&message, "parts"));
+            count += std::iter::once(&message)
+                .chain(&parts)
+                .filter(|part| is_call(part))
+                .count();
+        }
+    }
+    count as u64
 }
 
 /// 1.6 Cost: "`estimatedCost` = input + `n` × `maxTokens` (default 500) output; `maxCost` uses the model's own limit when
@@ -417,17 +447,28 @@ fn known_cost(model: &Found, read: &Read, request: &Request<'_>, max: bool) -> O
         return None;
     };
     let provider = llm_text("provider", request);
-    let Resolution::Known { entry, .. } = PriceTable::builtin().resolve(provider.as_deref(), model) else {
+    let Resolution::Known { entry, surcharge, .. } =
+        PriceTable::builtin().resolve(provider.as_deref(), model)
+    else {
         return None;
     };
     let context = request.context.get("llm").unwrap_or(&Value::Null);
     let input_tokens = count(read, request)?;
-    let output_tokens = completion(entry, context, request, max)?.saturating_mul(asked::choices(context)?);
-    let batch = llm_text("serviceTier", request).is_some_and(|tier| tier.eq_ignore_ascii_case("batch"));
+    let each = completion(entry, context, request, max)?;
+    let choices = asked::choices(context)?;
+    // Ruling: what is asked to be reasoning is priced as such, and all of it for the most that a request can cost.
+    let reasoning = if max && entry.reasoning_is_dearer() {
+        each
+    } else {
+        asked::reasoning(context)?.min(each)
+    };
     let cost = entry.estimate(CostInput {
         input_tokens,
-        output_tokens,
-        batch,
+        output_tokens: each.saturating_mul(choices),
+        reasoning_tokens: reasoning.saturating_mul(choices),
+        service: llm_text("serviceTier", request)
+            .map_or(ServiceTier::Standard, |tier| ServiceTier::asked(&tier)),
+        surcharge,
         ..CostInput::default()
     })?;
     Some(cost.to_dollars_f64())
@@ -449,7 +490,7 @@ fn completion(entry: &Entry, llm_object: &Value, request: &Request<'_>, max: boo
     let reasoning = asked::reasoning(llm_object)?;
     match limits.into_iter().max() {
         Some(limit) if !none => Some(limit),
-        _ if max => entry.max_output_tokens,
+        _ if max => entry.longest_completion(),
         _ => Some(DEFAULT_COMPLETION_TOKENS + reasoning),
     }
 }

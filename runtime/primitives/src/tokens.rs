@@ -7,7 +7,8 @@
 //! # Method
 //!
 //! A text is cut into pieces (`tokens/pieces.rs`) and each piece counted (`tokens/vocabulary.rs`). Families other
-//! than OpenAI's are estimated as the o200k count times a factor, rounded up once. Without feature `tokenizers` the
+//! than OpenAI's are estimated from what o200k makes of each piece and the script it is written in
+//! (`tokens/weights.rs`), leaning high, and rounded up once. Without feature `tokenizers` the
 //! count itself is a heuristic on scripts (`tokens/heuristic.rs`) and every result an estimate.
 //!
 //! # Cost
@@ -37,16 +38,21 @@ mod heuristic;
 mod image;
 #[cfg(feature = "tokenizers")]
 mod pieces;
+mod script;
 #[cfg(feature = "tokenizers")]
 mod table_format;
 #[cfg(feature = "tokenizers")]
 mod vocabulary;
+mod weights;
 
 pub use family::{Family, FamilyName, family_for};
 pub use image::{ImageSize, image, size as image_size};
 
 /// Bytes of the longest token of any vocabulary (a run of 128 spaces): no count is below bytes divided by this.
 pub const LONGEST_TOKEN_BYTES: u64 = 128;
+
+/// What counts are summed up in, so that estimates are rounded once.
+const THOUSANDTHS: u64 = 1000;
 
 /// A vocabulary of OpenAI's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -62,7 +68,7 @@ pub enum Encoding {
 pub enum Method {
     /// The model's own tokenizer; the count of the text is exact.
     Exact,
-    /// Another tokenizer times a factor, or a heuristic.
+    /// An estimate from another tokenizer, or a heuristic.
     Estimate,
 }
 
@@ -139,6 +145,17 @@ pub fn tool_overhead(family: Family, system: bool) -> u64 {
     frame + if system { 5 } else { 9 }
 }
 
+/// Tokens that each call of a tool takes beside its name and arguments.
+///
+/// OpenAI's models read it as a message to `functions.` with marks around the arguments, Claude as an element in XML with one
+/// for each parameter. Neither publishes how many tokens that is: these are those of the published forms.
+pub fn call_overhead(family: Family) -> u64 {
+    match family.name {
+        FamilyName::Claude | FamilyName::ClaudeNew => 24,
+        _other => 8,
+    }
+}
+
 /// Working memory for counting; keep one per worker.
 ///
 /// Starts empty and grows to about 4.2 bytes per byte of the longest piece (a word, a run of punctuation or of white
@@ -189,7 +206,7 @@ pub struct Counter<'s> {
     family: Family,
     chat: ChatOverhead,
     scratch: &'s mut TokenScratch,
-    /// Tokens of the family's encoding, before the factor.
+    /// Thousandths of tokens of the texts.
     encoded: u64,
     overhead: u64,
 }
@@ -215,7 +232,7 @@ impl<'s> Counter<'s> {
     pub fn text(&mut self, text: &str) {
         self.encoded = self
             .encoded
-            .saturating_add(encoded(text, self.family.encoding, self.scratch));
+            .saturating_add(encoded(text, self.family, self.scratch));
     }
 
     /// Adds the overhead of one message. Its role and texts are added by [`Counter::text`].
@@ -231,7 +248,7 @@ impl<'s> Counter<'s> {
 
     /// The sum so far.
     pub fn finish(self) -> TokenCount {
-        let tokens = scaled(self.encoded, self.family.per_mille).saturating_add(self.overhead);
+        let tokens = self.encoded.div_ceil(THOUSANDTHS).saturating_add(self.overhead);
         TokenCount {
             tokens,
             method: Method::of(self.family),
@@ -256,18 +273,17 @@ pub struct TokenBounds {
 
 /// Bounds of what [`Counter`] would count for `parts` plus `overhead` tokens, from their lengths in bytes alone.
 ///
-/// Every token has at least one byte and at most [`LONGEST_TOKEN_BYTES`]. O(number of parts).
-pub fn bounds<'a>(parts: impl IntoIterator<Item = &'a str>, family: Family, overhead: u64) -> TokenBounds {
+/// Every token has at least one byte and at most [`LONGEST_TOKEN_BYTES`], whatever the family. O(number of parts).
+pub fn bounds<'a>(parts: impl IntoIterator<Item = &'a str>, _family: Family, overhead: u64) -> TokenBounds {
     let (mut lower, mut upper) = (0u64, 0u64);
     for part in parts {
         let part = encoded_bounds(part);
         lower = lower.saturating_add(part.lower);
         upper = upper.saturating_add(part.upper);
     }
-    let total = |encoded| scaled(encoded, family.per_mille).saturating_add(overhead);
     TokenBounds {
-        lower: total(lower),
-        upper: total(upper),
+        lower: lower.saturating_add(overhead),
+        upper: upper.saturating_add(overhead),
     }
 }
 
@@ -290,7 +306,7 @@ where
     let Some(limit) = limit.checked_sub(overhead) else {
         return Ordering::Greater;
     };
-    let thresholds = Thresholds::new(limit, family.per_mille);
+    let thresholds = Thresholds::new(limit);
     let parts = parts.into_iter();
     let (mut lower, mut upper) = (0u64, 0u64);
     for part in parts.clone() {
@@ -298,16 +314,24 @@ where
         lower = lower.saturating_add(part.lower);
         upper = upper.saturating_add(part.upper);
     }
+    let thousandths = |bounds: TokenBounds| {
+        (
+            bounds.lower.saturating_mul(THOUSANDTHS),
+            bounds.upper.saturating_mul(THOUSANDTHS),
+        )
+    };
+    (lower, upper) = thousandths(TokenBounds { lower, upper });
     if let Some(decided) = thresholds.decide(lower, upper) {
         return decided;
     }
     // Part by part, a bound is replaced by what was counted.
     for part in parts {
-        let part_bounds = encoded_bounds(part);
-        let (rest_lower, rest_upper) = (lower - part_bounds.lower, upper - part_bounds.upper);
-        let counted = encoded_until(part, family.encoding, scratch, |counted, part_rest| {
-            let lower = rest_lower.saturating_add(counted).saturating_add(part_rest.lower);
-            let upper = rest_upper.saturating_add(counted).saturating_add(part_rest.upper);
+        let (part_lower, part_upper) = thousandths(encoded_bounds(part));
+        let (rest_lower, rest_upper) = (lower.saturating_sub(part_lower), upper.saturating_sub(part_upper));
+        let counted = encoded_until(part, family, scratch, |counted, part_rest| {
+            let (part_lower, part_upper) = thousandths(part_rest);
+            let lower = rest_lower.saturating_add(counted).saturating_add(part_lower);
+            let upper = rest_upper.saturating_add(counted).saturating_add(part_upper);
             thresholds.decide(lower, upper)
         });
         match counted {
@@ -334,20 +358,18 @@ where
     }
 }
 
-/// A limit on the scaled count, expressed in tokens of the encoding so that no step needs a division.
+/// A limit on tokens, in thousandths, so that no step needs a division.
 #[derive(Clone, Copy)]
 struct Thresholds {
-    /// The smallest encoded count that scales to the limit or above.
+    /// The smallest sum that rounds up to the limit or above.
     reaches: u64,
-    /// The largest encoded count that scales to the limit or below.
+    /// The largest sum that rounds up to the limit or below.
     keeps: u64,
 }
 
 impl Thresholds {
-    fn new(limit: u64, per_mille: u32) -> Self {
-        let per_mille = u128::from(per_mille.max(1));
-        // The largest n with ⌈n × per_mille / 1000⌉ ≤ limit.
-        let keeps = |limit: u64| u64::try_from(u128::from(limit) * 1000 / per_mille).unwrap_or(u64::MAX);
+    fn new(limit: u64) -> Self {
+        let keeps = |limit: u64| limit.saturating_mul(THOUSANDTHS);
         let reaches = limit
             .checked_sub(1)
             .map_or(0, |below| keeps(below).saturating_add(1));
@@ -375,11 +397,6 @@ impl Thresholds {
     }
 }
 
-fn scaled(encoded: u64, per_mille: u32) -> u64 {
-    let product = (u128::from(encoded) * u128::from(per_mille)).div_ceil(1000);
-    u64::try_from(product).unwrap_or(u64::MAX)
-}
-
 fn encoded_bounds(text: &str) -> TokenBounds {
     let bytes = text.len() as u64;
     TokenBounds {
@@ -388,30 +405,35 @@ fn encoded_bounds(text: &str) -> TokenBounds {
     }
 }
 
-/// Tokens of `text` in `encoding`.
-fn encoded(text: &str, encoding: Encoding, scratch: &mut TokenScratch) -> u64 {
-    let counted = encoded_until(text, encoding, scratch, |_, _| None::<std::convert::Infallible>);
+/// Thousandths of tokens of `text`.
+fn encoded(text: &str, family: Family, scratch: &mut TokenScratch) -> u64 {
+    let counted = encoded_until(text, family, scratch, |_, _| None::<std::convert::Infallible>);
     match counted {
         Ok(counted) => counted,
         Err(never) => match never {},
     }
 }
 
-/// Tokens of `text` in `encoding`, unless `stop` returns a value first: it is asked after every piece, with the
-/// tokens up to there and the bounds of what remains.
+/// Thousandths of tokens of `text`, unless `stop` returns a value first: it is asked after every piece, with the
+/// thousandths up to there and the bounds of the tokens that remain.
 #[cfg(feature = "tokenizers")]
 fn encoded_until<T>(
     text: &str,
-    encoding: Encoding,
+    family: Family,
     scratch: &mut TokenScratch,
     stop: impl Fn(u64, TokenBounds) -> Option<T>,
 ) -> Result<u64, T> {
-    let vocabulary = vocabulary::Vocabulary::of(encoding);
+    let vocabulary = vocabulary::Vocabulary::of(family.encoding);
+    let weights = weights::of(family.name);
     let (mut counted, mut start) = (0u64, 0);
     while start < text.len() {
-        let end = pieces::piece_end(text, start, encoding);
+        let end = pieces::piece_end(text, start, family.encoding);
         debug_assert!(end > start, "pieces are not empty");
-        counted += vocabulary.count(&text.as_bytes()[start..end], &mut scratch.inner);
+        let tokens = vocabulary.count(&text.as_bytes()[start..end], &mut scratch.inner);
+        counted += match weights {
+            None => tokens * THOUSANDTHS,
+            Some(weights) => weights::weigh(weights, &text[start..end], tokens),
+        };
         start = end;
         let rest = (text.len() - start) as u64;
         let rest = TokenBounds {
@@ -429,11 +451,11 @@ fn encoded_until<T>(
 #[cfg(not(feature = "tokenizers"))]
 fn encoded_until<T>(
     text: &str,
-    _encoding: Encoding,
+    family: Family,
     _scratch: &mut TokenScratch,
     _stop: impl Fn(u64, TokenBounds) -> Option<T>,
 ) -> Result<u64, T> {
-    Ok(heuristic::count(text))
+    Ok(heuristic::count(text, weights::of(family.name)))
 }
 
 #[cfg(test)]

@@ -143,6 +143,61 @@ fn definition<'a, N: Node<'a>>(tool: N, level: u32, out: &mut String) {
     }
 }
 
+/// How many calls of tools stand in the messages, inputs and contents of `llm`: OpenAI's `tool_calls`, `function_call` and
+/// items of that type, Anthropic's and Bedrock's `tool_use`, Gemini's `functionCall`. A model reads more of a call than its
+/// name and arguments, and the pieces of a reading do not say where one begins. Linear in messages and their parts.
+///
+/// ```
+/// # use policy_requests::tools;
+/// # use serde_json::json;
+/// # #[cfg(feature = "serde_json")] {
+/// let llm = json!({"messages": [
+///     {"role": "assistant", "tool_calls": [{"function": {"name": "now", "arguments": "{}"}}]},
+///     {"role": "assistant", "content": [{"type": "tool_use", "name": "now", "input": {}}]},
+/// ]});
+/// assert_eq!(tools::calls(&llm), 2);
+/// # }
+/// ```
+pub fn calls<'a, N: Node<'a>>(llm: N) -> u64 {
+    let listed =
+        ["messages", "input", "contents"]
+            .iter()
+            .filter_map(|name| match llm.get(name).map(Node::view) {
+                Some(View::Array(items)) => Some(items),
+                _ => None,
+            });
+    listed.flatten().map(calls_of_message).sum()
+}
+
+fn calls_of_message<'a, N: Node<'a>>(message: N) -> u64 {
+    let list = |name: &str| match message.get(name).map(Node::view) {
+        Some(View::Array(items)) => Some(items),
+        _ => None,
+    };
+    let many = list("tool_calls").into_iter().flatten().map(|_| 1).sum::<u64>();
+    let parts = ["content", "parts"].into_iter().filter_map(list).flatten();
+    many + is_call(message) + parts.map(is_call).sum::<u64>()
+}
+
+fn is_call<'a, N: Node<'a>>(part: N) -> u64 {
+    const TYPES: [&str; 6] = [
+        "function_call",
+        "custom_tool_call",
+        "mcp_call",
+        "tool_use",
+        "server_tool_use",
+        "mcp_tool_use",
+    ];
+    let typed = part
+        .get("type")
+        .and_then(Node::as_str)
+        .is_some_and(|name| TYPES.contains(&name));
+    let held = ["functionCall", "function_call", "toolUse"]
+        .into_iter()
+        .any(|name| part.get(name).is_some_and(is_object));
+    u64::from(typed || held)
+}
+
 /// A schema as a type.
 fn typed<'a, N: Node<'a>>(schema: N, level: u32, out: &mut String) {
     let View::Object(members) = schema.view() else {

@@ -2,8 +2,11 @@
 
 use std::fmt;
 
-use super::entry::{Entry, Price, Rates};
+use super::entry::{Entry, Mode, Price, Rates, ServiceTier};
 use crate::tokens::TokenBounds;
+
+/// The unit that every request pays once.
+const PER_REQUEST: &str = "input_request";
 
 /// Tokens of a completion that `estimatedCost` assumes when a request does not limit it.
 pub const DEFAULT_COMPLETION_TOKENS: u64 = 500;
@@ -44,14 +47,24 @@ impl fmt::Display for NanoDollars {
 /// What a request uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct CostInput {
-    /// Tokens of the prompt, cached ones included.
+    /// Tokens of the prompt, those read from and written to a cache included.
     pub input_tokens: u64,
-    /// How many of them the provider reads from its cache; more than `input_tokens` counts as all.
+    /// How many of them the provider reads from its cache.
     pub cached_input_tokens: u64,
-    /// Tokens of the completion.
+    /// How many of them the provider writes to its cache for some minutes.
+    pub cache_write_tokens: u64,
+    /// How many of them the provider writes to its cache for an hour.
+    pub cache_write_1h_tokens: u64,
+    /// How many of them the provider writes to its cache for twelve hours.
+    pub cache_write_12h_tokens: u64,
+    /// Tokens of the completion, those of reasoning included.
     pub output_tokens: u64,
-    /// Whether it goes through the provider's batch interface.
-    pub batch: bool,
+    /// How many of them are reasoning; more than `output_tokens` counts as all.
+    pub reasoning_tokens: u64,
+    /// The service that is asked for. A model that does not have it serves at its standard one.
+    pub service: ServiceTier,
+    /// What the seller adds to each request; [`super::Resolution::Known`] says it.
+    pub surcharge: NanoDollars,
 }
 
 /// What a cost lies between, both ends included.
@@ -66,40 +79,100 @@ pub struct CostBounds {
 impl Rates {
     /// The cost of a request at these prices, whatever its length.
     ///
-    /// A special price that is missing is the ordinary one, so that a cost is never understated.
-    fn cost(&self, request: CostInput) -> NanoDollars {
-        let (input, output) = if request.batch {
-            (
-                self.batch_input.unwrap_or(self.input),
-                self.batch_output.unwrap_or(self.output),
-            )
-        } else {
-            (self.input, self.output)
-        };
-        let cached_price = self.cached_input.unwrap_or(input);
-        let cached = request.cached_input_tokens.min(request.input_tokens);
+    /// A special price that is missing is the ordinary one. More special tokens than there are count as all, in the order
+    /// of the fields.
+    fn cost(&self, request: CostInput) -> u128 {
         let times = |tokens: u64, price: Price| u128::from(tokens) * u128::from(price.0);
+        let write = self.cache_write.unwrap_or(self.input);
+        let write_1h = self.cache_write_1h.unwrap_or(write);
+        let mut rest = request.input_tokens;
+        let mut sum = 0u128;
+        for (tokens, price) in [
+            (
+                request.cached_input_tokens,
+                self.cached_input.unwrap_or(self.input),
+            ),
+            (request.cache_write_tokens, write),
+            (request.cache_write_1h_tokens, write_1h),
+            (
+                request.cache_write_12h_tokens,
+                self.cache_write_12h.unwrap_or(write_1h),
+            ),
+        ] {
+            let tokens = tokens.min(rest);
+            rest -= tokens;
+            sum = sum.saturating_add(times(tokens, price));
+        }
+        let reasoning = request.reasoning_tokens.min(request.output_tokens);
         // Each product fits 128 bits; a sum that does not is astronomical, and saturates.
-        let sum = times(request.input_tokens - cached, input)
-            .saturating_add(times(cached, cached_price))
-            .saturating_add(times(request.output_tokens, output));
-        NanoDollars(sum.div_ceil(1_000_000))
+        sum.saturating_add(times(rest, self.input))
+            .saturating_add(times(reasoning, self.reasoning.unwrap_or(self.output)))
+            .saturating_add(times(request.output_tokens - reasoning, self.output))
     }
 }
 
 impl Entry {
-    /// What a request costs; `None` if the row has no price.
+    /// Whether the tokens of texts say what a request costs. They do not where an answer is an image, sound or video, nor
+    /// where pages, seconds, queries and the like are what is paid for.
+    pub fn is_priced_by_tokens(&self) -> bool {
+        let text = match self.mode {
+            Mode::Chat
+            | Mode::Completion
+            | Mode::Responses
+            | Mode::Embedding
+            | Mode::Rerank
+            | Mode::Moderation
+            | Mode::Evaluation
+            | Mode::Decisions
+            | Mode::Extraction
+            | Mode::Other => true,
+            Mode::ImageGeneration
+            | Mode::ImageEdit
+            | Mode::VideoGeneration
+            | Mode::AudioTranscription
+            | Mode::AudioSpeech
+            | Mode::Realtime
+            | Mode::Ocr
+            | Mode::Search
+            | Mode::VectorStore
+            | Mode::Guardrail => false,
+        };
+        let free = self
+            .rates()
+            .is_some_and(|rates| rates.input.0 == 0 && rates.output.0 == 0);
+        // An answer that costs nothing beside an input that does: a gap in what is published, or a fee beside the price.
+        let gap = matches!(self.mode, Mode::Chat | Mode::Completion | Mode::Responses)
+            && self
+                .rates()
+                .is_some_and(|rates| rates.input.0 != 0 && rates.output.0 == 0);
+        let pays_otherwise = self
+            .units
+            .iter()
+            .any(|unit| unit.price.0 != 0 && &*unit.unit != PER_REQUEST);
+        self.rates().is_some() && (text || self.is_free()) && !gap && !(free && pays_otherwise)
+    }
+
+    fn sum(&self, rates: &Rates, request: CostInput) -> NanoDollars {
+        let fee = self.unit(PER_REQUEST).unwrap_or_default();
+        let tokens = rates.cost(request).saturating_add(u128::from(fee.0));
+        NanoDollars(tokens.div_ceil(1_000_000).saturating_add(request.surcharge.0))
+    }
+
+    /// What a request costs; `None` unless it is [priced by tokens](Entry::is_priced_by_tokens).
     ///
     /// The number of input tokens chooses the tier, whose prices then hold for the whole request. Rounded once,
     /// upwards, to a nano-dollar.
     pub fn estimate(&self, request: CostInput) -> Option<NanoDollars> {
-        let tier = self
-            .tiers
+        if !self.is_priced_by_tokens() {
+            return None;
+        }
+        let tiers = self.tiers_of(request.service);
+        let tier = tiers
             .iter()
             .rev()
             .find(|tier| request.input_tokens > tier.above_input_tokens);
-        let rates = tier.map(|tier| tier.rates).or(self.rates)?;
-        Some(rates.cost(request))
+        let tier = tier.or_else(|| tiers.first())?;
+        Some(self.sum(&tier.rates, request))
     }
 
     /// `estimatedCost`: the prompt, and a completion of `max_tokens` or else [`DEFAULT_COMPLETION_TOKENS`].
@@ -112,49 +185,77 @@ impl Entry {
         })
     }
 
-    /// `maxCost`: the prompt, and a completion of `max_tokens` or else the longest that the model makes; `None` if
-    /// that is not known either.
+    /// `maxCost`: the prompt, and a completion of `max_tokens` or else the [longest](Entry::longest_completion) that the
+    /// model makes, all of it reasoning where that is dearer; `None` if that is not known either.
     pub fn max_cost(&self, input_tokens: u64, max_tokens: Option<u64>) -> Option<NanoDollars> {
-        let output_tokens = max_tokens.or(self.max_output_tokens)?;
+        let output_tokens = max_tokens.or(self.longest_completion())?;
         self.estimate(CostInput {
             input_tokens,
             output_tokens,
+            reasoning_tokens: if self.reasoning_is_dearer() {
+                output_tokens
+            } else {
+                0
+            },
             ..CostInput::default()
         })
     }
 
-    /// What [`Entry::estimate`] lies between when the tokens lie between bounds; `None` if the row has no price.
+    /// Tokens of the longest completion; 0 where completions cost nothing, and `None` where nobody knows.
+    pub fn longest_completion(&self) -> Option<u64> {
+        let costs = self
+            .tiers
+            .iter()
+            .any(|tier| tier.rates.output.0 != 0 || tier.rates.reasoning.is_some_and(|price| price.0 != 0));
+        if costs { self.max_output_tokens } else { Some(0) }
+    }
+
+    /// Whether a token of reasoning costs more than another token of the output, in some tier.
+    pub fn reasoning_is_dearer(&self) -> bool {
+        self.tiers.iter().any(|tier| {
+            tier.rates
+                .reasoning
+                .is_some_and(|price| price > tier.rates.output)
+        })
+    }
+
+    /// What [`Entry::estimate`] lies between when the tokens lie between bounds; `None` where that gives none.
     ///
     /// * `request` — its `input_tokens` and `output_tokens` are not read.
     ///
     /// Takes every tier into account that the input can fall into, since a longer request need not cost more where
     /// a tier is cheaper. Within a tier costs rise with the tokens, so the ends of its range are the extremes: both
-    /// bounds are reached by some request unless `cached_input_tokens` is above the input.
+    /// bounds are reached by some request unless more tokens are special than there are.
     pub fn bounds(&self, input: TokenBounds, output: TokenBounds, request: CostInput) -> Option<CostBounds> {
-        let base = self.rates?;
-        // Ranges of input tokens, both ends included: the base's, then each tier's.
-        let starts = std::iter::once((0, base)).chain(
-            self.tiers
-                .iter()
-                .map(|tier| (tier.above_input_tokens.saturating_add(1), tier.rates)),
-        );
-        let ends = self
-            .tiers
+        if !self.is_priced_by_tokens() {
+            return None;
+        }
+        let tiers = self.tiers_of(request.service);
+        // Ranges of input tokens, both ends included.
+        let starts = tiers.iter().enumerate().map(|(at, tier)| match at {
+            0 => 0,
+            _ => tier.above_input_tokens.saturating_add(1),
+        });
+        let ends = tiers
             .iter()
+            .skip(1)
             .map(|tier| tier.above_input_tokens)
             .chain([u64::MAX]);
         let mut bounds: Option<CostBounds> = None;
-        for ((start, rates), end) in starts.zip(ends) {
+        for ((tier, start), end) in tiers.iter().zip(starts).zip(ends) {
             let (low, high) = (start.max(input.lower), end.min(input.upper));
             if low > high {
                 continue;
             }
             let cost = |input_tokens, output_tokens| {
-                rates.cost(CostInput {
-                    input_tokens,
-                    output_tokens,
-                    ..request
-                })
+                self.sum(
+                    &tier.rates,
+                    CostInput {
+                        input_tokens,
+                        output_tokens,
+                        ..request
+                    },
+                )
             };
             let (lower, upper) = (cost(low, output.lower), cost(high, output.upper));
             bounds = Some(match bounds {

@@ -33,11 +33,22 @@ pub(super) fn parse_printed_double(text: &str, scale: i32) -> Result<u64, PriceE
         number.digits = number.digits / 10 + u64::from(number.digits % 10 >= 5);
         number.exponent += 1;
     }
+    scaled(&rounded_up(number, scale), scale)
+}
+
+/// As [`parse`], where digits below the unit are rounded up: prices of pixels and the like.
+#[cfg(feature = "refresh")]
+pub(super) fn parse_rounding_up(text: &str, scale: i32) -> Result<u64, PriceErrorKind> {
+    scaled(&rounded_up(Decimal::read(text)?, scale), scale)
+}
+
+#[cfg(feature = "refresh")]
+fn rounded_up(mut number: Decimal, scale: i32) -> Decimal {
     while number.digits != 0 && number.exponent.saturating_add(scale) < 0 {
         number.digits = number.digits.div_ceil(10);
         number.exponent += 1;
     }
-    scaled(&number, scale)
+    number
 }
 
 /// `digits × 10^exponent`.
@@ -185,5 +196,7 @@ mod tests {
             parse_printed_double("1.23e-16", 15),
             Err(PriceErrorKind::InexactPrice)
         );
+        assert_eq!(parse_rounding_up("1.23e-15", 15), Ok(2));
+        assert_eq!(parse_rounding_up("2.5e-06", 15), Ok(2_500_000_000));
     }
 }

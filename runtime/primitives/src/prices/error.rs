@@ -25,7 +25,7 @@ pub enum PriceErrorKind {
     BadName,
     /// The provider has no name, or one that is not printable ASCII without spaces.
     BadProvider,
-    /// Neither chat, completion nor responses.
+    /// Not one of the modes that the table knows, such as `chat` or `embedding`.
     BadMode,
     /// Not a decimal number.
     BadNumber,
@@ -39,8 +39,10 @@ pub enum PriceErrorKind {
     BadTokens,
     /// Not a day written `YYYY-MM-DD`.
     BadDate,
-    /// Tiers that are malformed, or not by rising border.
+    /// Tiers that are malformed, not by service and rising border, or without a standard one to begin with.
     BadTiers,
+    /// Prices of units that are malformed, or not in order.
+    BadUnits,
     /// A model that is there twice, with its name.
     Duplicate(Box<str>),
     /// JSON that is malformed or not of the documented shape, in the JSON reader's words.
@@ -50,18 +52,19 @@ pub enum PriceErrorKind {
 impl fmt::Display for PriceErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::UnknownFormat => "the first line must be `#policy-prices 1`",
-            Self::FieldCount => "a model needs 3 to 12 fields separated by tabs",
+            Self::UnknownFormat => "the first line must be `#policy-prices 2`",
+            Self::FieldCount => "a model needs 3 to 9 fields separated by tabs",
             Self::BadName => "a model's name must be printable ASCII without spaces",
             Self::BadProvider => "a provider's name must be printable ASCII without spaces",
-            Self::BadMode => "the mode must be `chat`, `completion` or `responses`",
+            Self::BadMode => "the mode must be one such as `chat`, `completion`, `responses` or `embedding`",
             Self::BadNumber => "a price must be a decimal number",
             Self::NegativePrice => "a price cannot be negative",
             Self::InexactPrice => "a price must be a multiple of 0.000000001 dollars per million tokens",
             Self::HalfPriced => "input and output prices must be given together",
             Self::BadTokens => "a number of tokens must be a whole number",
             Self::BadDate => "a date must be written `YYYY-MM-DD`",
-            Self::BadTiers => "tiers must rise and each must give its prices",
+            Self::BadTiers => "tiers must rise, and the first one of each service must begin at 0",
+            Self::BadUnits => "a unit must be written `name=price`, and units must be in order",
             Self::Duplicate(name) => return write!(f, "the model `{name}` is there twice"),
             Self::Json(message) => message,
         })

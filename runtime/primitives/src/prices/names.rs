@@ -5,7 +5,7 @@
 //! entry of a policy's list stands for every spelling that has a price.
 
 use super::entry::Entry;
-use super::resolve::{Rest, borders, is_region};
+use super::spelling::{Rest, borders, is_region};
 
 /// Makers whose name stands before the model's with a dot between, as Bedrock writes it.
 const MAKERS: [&str; 20] = [

@@ -2,6 +2,7 @@
 //!
 //! Prices are kept as the text they are written in until they are read exactly: no floating-point number between.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -10,9 +11,10 @@ use serde::de::{MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::decimal;
-use super::entry::{Date, Entry, Mode, Price, Rates, Tier};
+use super::entry::{Date, Entry, Mode, Price, ServiceTier};
 use super::error::{PriceError, PriceErrorKind};
 use super::text::is_name;
+use super::tiers::{Known, Place, complete};
 
 /// Decimal places of a price in dollars per million tokens.
 const SCALE: i32 = 9;
@@ -104,8 +106,15 @@ struct Model<'a> {
     input_per_million: &'a RawValue,
     output_per_million: &'a RawValue,
     cached_input_per_million: Option<&'a RawValue>,
+    cache_write_per_million: Option<&'a RawValue>,
+    cache_write_1h_per_million: Option<&'a RawValue>,
+    reasoning_per_million: Option<&'a RawValue>,
     batch_input_per_million: Option<&'a RawValue>,
     batch_output_per_million: Option<&'a RawValue>,
+    flex_input_per_million: Option<&'a RawValue>,
+    flex_output_per_million: Option<&'a RawValue>,
+    priority_input_per_million: Option<&'a RawValue>,
+    priority_output_per_million: Option<&'a RawValue>,
     max_input_tokens: Option<u64>,
     max_output_tokens: Option<u64>,
     deprecation_date: Option<&'a RawValue>,
@@ -121,12 +130,63 @@ struct TierText<'a> {
     input_per_million: &'a RawValue,
     output_per_million: &'a RawValue,
     cached_input_per_million: Option<&'a RawValue>,
+    cache_write_per_million: Option<&'a RawValue>,
+    cache_write_1h_per_million: Option<&'a RawValue>,
+    reasoning_per_million: Option<&'a RawValue>,
     batch_input_per_million: Option<&'a RawValue>,
     batch_output_per_million: Option<&'a RawValue>,
+    flex_input_per_million: Option<&'a RawValue>,
+    flex_output_per_million: Option<&'a RawValue>,
+    priority_input_per_million: Option<&'a RawValue>,
+    priority_output_per_million: Option<&'a RawValue>,
 }
 
 /// A mistake at a value, or at the model's name if there is no value to point at.
 type Misplaced<'a> = (Option<&'a RawValue>, PriceErrorKind);
+
+/// The prices of a model or of one of its tiers, above a border.
+macro_rules! prices {
+    ($text:expr, $above:expr, $known:expr) => {{
+        let text = $text;
+        let some = |raw: Option<_>| raw.map(price).transpose();
+        let standard = Known {
+            input: Some(price(text.input_per_million)?),
+            output: Some(price(text.output_per_million)?),
+            cached_input: some(text.cached_input_per_million)?,
+            cache_write: some(text.cache_write_per_million)?,
+            cache_write_1h: some(text.cache_write_1h_per_million)?,
+            cache_write_12h: None,
+            reasoning: some(text.reasoning_per_million)?,
+        };
+        $known.insert((ServiceTier::Standard, $above), standard);
+        for (service, input, output) in [
+            (
+                ServiceTier::Batch,
+                text.batch_input_per_million,
+                text.batch_output_per_million,
+            ),
+            (
+                ServiceTier::Flex,
+                text.flex_input_per_million,
+                text.flex_output_per_million,
+            ),
+            (
+                ServiceTier::Priority,
+                text.priority_input_per_million,
+                text.priority_output_per_million,
+            ),
+        ] {
+            let known = Known {
+                input: some(input)?,
+                output: some(output)?,
+                ..Known::default()
+            };
+            if known != Known::default() {
+                $known.insert((service, $above), known);
+            }
+        }
+    }};
+}
 
 impl<'a> Model<'a> {
     fn entry(&self, name: &str) -> Result<Entry, Misplaced<'a>> {
@@ -141,52 +201,27 @@ impl<'a> Model<'a> {
             Some(raw) => Some(Date::parse(unquoted(raw)).ok_or((Some(raw), PriceErrorKind::BadDate))?),
             None => None,
         };
-        let rates = Rates {
-            input: price(self.input_per_million)?,
-            output: price(self.output_per_million)?,
-            cached_input: self.cached_input_per_million.map(price).transpose()?,
-            batch_input: self.batch_input_per_million.map(price).transpose()?,
-            batch_output: self.batch_output_per_million.map(price).transpose()?,
-        };
-        let tiers = self
-            .tiers
-            .iter()
-            .map(TierText::tier)
-            .collect::<Result<Box<[Tier]>, _>>()?;
-        if let Some(at) = tiers
-            .windows(2)
-            .position(|pair| pair[0].above_input_tokens >= pair[1].above_input_tokens)
-        {
-            return Err((
-                self.tiers.get(at + 1).map(|tier| tier.input_per_million),
-                PriceErrorKind::BadTiers,
-            ));
+        let mut known: BTreeMap<Place, Known> = BTreeMap::new();
+        prices!(self, 0, known);
+        let mut below = 0;
+        for tier in &self.tiers {
+            // The first border may not be 0: that is what the model's own prices are for.
+            if tier.above_input_tokens <= below {
+                return Err((Some(tier.input_per_million), PriceErrorKind::BadTiers));
+            }
+            below = tier.above_input_tokens;
+            prices!(tier, tier.above_input_tokens, known);
         }
         Ok(Entry {
             name: name.into(),
             provider: self.provider.to_ascii_lowercase().into(),
             mode,
-            rates: Some(rates),
-            tiers,
+            tiers: complete(&known),
+            units: Box::default(),
             max_input_tokens: self.max_input_tokens,
             max_output_tokens: self.max_output_tokens,
             deprecation_date,
-        })
-    }
-}
-
-impl<'a> TierText<'a> {
-    fn tier(&self) -> Result<Tier, Misplaced<'a>> {
-        let rates = Rates {
-            input: price(self.input_per_million)?,
-            output: price(self.output_per_million)?,
-            cached_input: self.cached_input_per_million.map(price).transpose()?,
-            batch_input: self.batch_input_per_million.map(price).transpose()?,
-            batch_output: self.batch_output_per_million.map(price).transpose()?,
-        };
-        Ok(Tier {
-            above_input_tokens: self.above_input_tokens,
-            rates,
+            last_listed: None,
         })
     }
 }

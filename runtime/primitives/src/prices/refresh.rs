@@ -1,28 +1,43 @@
 //! Building the table file out of LiteLLM's published price map, with feature `refresh`.
 //!
-//! A tool for maintainers: `cargo run -p policy-primitives --features refresh --example refresh_prices -- IN.json OUT`
-//! reads the map and writes our table. Only facts are taken over (names, prices, limits, dates); the same input gives
-//! the same output, byte for byte.
+//! A tool for maintainers, [`update`] under the command
+//! `cargo run -p policy-primitives --features refresh --example refresh_prices -- MAP.json DAY TABLE`: reads the map as it
+//! was published on a day, lays it over the table and writes the table. Only facts are taken over (names, prices, limits,
+//! dates); the same input gives the same output, byte for byte.
 //!
 //! # What is taken
 //!
-//! Models whose mode is chat, completion or responses. Prices per token for input, output, cached input and batches;
-//! those above a number of input tokens, in both forms the map has: fields with `_above_128k_tokens` and the list
-//! `tiered_pricing`. Limits, provider and deprecation date. Everything else is left out. A model with only one of the
-//! two prices is kept without any, so that its name is not taken for a relative's.
+//! Every model of the map, whatever its mode: provider, limits, deprecation date and every price in dollars.
+//!
+//! - Prices of tokens of text by service (fields that end in `_batches`, `_flex`, `_priority` and so on) and by input
+//!   tokens, in both forms that the map has: fields with `_above_128k_tokens` and the list `tiered_pricing`. The module
+//!   `tiers` makes full tiers of them.
+//! - Every other price, as the price of a unit; its name is the map's field, without the words about cost. So is a price
+//!   of input tokens alone, where nobody says what output costs.
+//!
+//! Not taken: prices in units that are no dollars (`dbu`), tiers by something else than input tokens, rows without a
+//! mode, which are no models.
+//!
+//! # What is kept
+//!
+//! A row of the table that the map no longer has keeps its last prices and gets the day on which it was last listed. That
+//! is for models that were retired; a row that costs nothing, and one whose seller is no longer in the map at all, says
+//! nothing about today and goes. A row whose answers cost nothing any more, though its input does, keeps its last prices as
+//! well: that is a gap in the map.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde_json::value::RawValue;
 
 use super::PriceTable;
 use super::decimal;
-use super::entry::{Date, Entry, Mode, Price, Rates, Tier};
+use super::entry::{Date, Entry, Mode, Price, ServiceTier, UnitPrice};
 use super::error::PriceErrorKind;
-use super::text::is_name;
+use super::text::{is_name, is_unit, unit_place};
+use super::tiers::{Known, Place, complete};
 
-/// Decimal places of a price in dollars per token, with the six of a million taken in.
+/// Decimal places of a price in dollars per unit, with the six of a million taken in.
 const SCALE: i32 = 15;
 
 /// Why no table came of it.
@@ -31,6 +46,8 @@ const SCALE: i32 = 15;
 pub enum RefreshError {
     /// Not a JSON object of objects, in the JSON reader's words.
     Json(Box<str>),
+    /// The day is not written `YYYY-MM-DD`, or is not after the one of the table.
+    Day,
     /// A field of a model that cannot be taken over.
     Field {
         /// The model.
@@ -40,7 +57,7 @@ pub enum RefreshError {
         /// What is wrong with it.
         kind: PriceErrorKind,
     },
-    /// Two names that differ in case only.
+    /// Two names that differ in case only, with different prices.
     Duplicate(Box<str>),
 }
 
@@ -48,6 +65,9 @@ impl fmt::Display for RefreshError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Json(message) => f.write_str(message),
+            Self::Day => {
+                f.write_str("the day must be written `YYYY-MM-DD` and be after the one of the table")
+            }
             Self::Field { model, field, kind } => write!(f, "`{field}` of `{model}`: {kind}"),
             Self::Duplicate(name) => write!(f, "the model `{name}` is there twice"),
         }
@@ -56,19 +76,24 @@ impl fmt::Display for RefreshError {
 
 impl std::error::Error for RefreshError {}
 
-type Fields<'a> = BTreeMap<&'a str, &'a RawValue>;
-
-/// The table file for LiteLLM's price map `json`.
+/// The table for LiteLLM's price map `json` as it was published on `day`, with the rows of `before` that it retired.
+///
+/// * `before` — the table so far; one without rows to begin with.
+/// * `day` — `YYYY-MM-DD`, after that of `before`.
 ///
 /// # Errors
 ///
 /// - [`RefreshError::Json`] — `json` is not an object of objects.
+/// - [`RefreshError::Day`] — no such day, or an earlier one.
 /// - [`RefreshError::Field`] — a price that is not exact in our unit, a limit that is no whole number, a bad date.
 /// - [`RefreshError::Duplicate`] — two names that differ in case only.
-pub fn from_litellm_json(json: &str) -> Result<String, RefreshError> {
+pub fn update(before: &PriceTable, json: &str, day: &str) -> Result<PriceTable, RefreshError> {
+    let day = Date::parse(day)
+        .filter(|day| before.listed.is_none_or(|before| before < *day))
+        .ok_or(RefreshError::Day)?;
     let error = |error: serde_json::Error| RefreshError::Json(error.to_string().into());
     let models: BTreeMap<&str, &RawValue> = serde_json::from_str(json).map_err(error)?;
-    let mut entries = Vec::with_capacity(models.len());
+    let mut entries: Vec<Entry> = Vec::with_capacity(models.len());
     for (name, fields) in models {
         // A row that documents the map's own fields.
         if name == "sample_spec" {
@@ -80,9 +105,50 @@ pub fn from_litellm_json(json: &str) -> Result<String, RefreshError> {
             entries.push(entry);
         }
     }
-    let table = PriceTable::from_entries(entries).map_err(RefreshError::Duplicate)?;
-    Ok(table.to_text())
+    // Some names are there in two spellings, with the same prices.
+    entries.sort_by(|a, b| a.name.cmp(&b.name));
+    entries.dedup_by(|later, kept| {
+        later.name == kept.name && later.tiers == kept.tiers && later.units == kept.units
+    });
+    let mut table = PriceTable::from_entries(entries).map_err(RefreshError::Duplicate)?;
+    for entry in &mut table.entries {
+        let known = before
+            .find(&[&entry.name])
+            .filter(|known| known.is_priced_by_tokens());
+        if let Some(known) = known
+            && matches!(known.mode, Mode::Chat | Mode::Completion | Mode::Responses)
+            && entry.rates().is_some_and(|rates| rates.output.0 == 0)
+            && known.rates().is_some_and(|rates| rates.output.0 != 0)
+            && !entry.is_free()
+        {
+            *entry = Entry {
+                last_listed: known.last_listed.or(before.listed),
+                ..known.clone()
+            };
+        }
+    }
+    let sellers: BTreeSet<&str> = table.entries.iter().map(|entry| &*entry.provider).collect();
+    let retired: Vec<Entry> = before
+        .entries
+        .iter()
+        .filter(|entry| {
+            table.find(&[&entry.name]).is_none()
+                && entry.has_price()
+                && !entry.is_free()
+                && sellers.contains(&*entry.provider)
+        })
+        .map(|entry| Entry {
+            last_listed: entry.last_listed.or(before.listed),
+            ..entry.clone()
+        })
+        .collect();
+    table.entries.extend(retired);
+    table.entries.sort_by(|a, b| a.name.cmp(&b.name));
+    table.listed = Some(day);
+    Ok(table)
 }
+
+type Fields<'a> = BTreeMap<&'a str, &'a RawValue>;
 
 struct Model<'a> {
     name: &'a str,
@@ -92,44 +158,26 @@ struct Model<'a> {
 /// A field, and what is wrong with it.
 type Wrong<'a> = (&'a str, PriceErrorKind);
 
-/// Prices as far as a source gives them.
-#[derive(Clone, Copy, Default)]
-struct Known {
-    input: Option<Price>,
-    output: Option<Price>,
-    cached_input: Option<Price>,
-    batch_input: Option<Price>,
-    batch_output: Option<Price>,
+/// All prices of a model, as the map gives them.
+#[derive(Default)]
+struct Prices {
+    tokens: BTreeMap<Place, Known>,
+    units: Vec<UnitPrice>,
 }
 
 impl Known {
-    /// The place of a price field, by its name without the part about its tier.
+    /// The place of a price of tokens, by the name of its field without the parts about service and border.
     fn slot(&mut self, field: &str) -> Option<&mut Option<Price>> {
         match field {
             "input_cost_per_token" => Some(&mut self.input),
             "output_cost_per_token" => Some(&mut self.output),
             "cache_read_input_token_cost" => Some(&mut self.cached_input),
-            "input_cost_per_token_batches" => Some(&mut self.batch_input),
-            "output_cost_per_token_batches" => Some(&mut self.batch_output),
+            "cache_creation_input_token_cost" => Some(&mut self.cache_write),
+            "cache_creation_input_token_cost_above_1hr" => Some(&mut self.cache_write_1h),
+            "cache_creation_input_token_cost_above_12hr" => Some(&mut self.cache_write_12h),
+            "output_cost_per_reasoning_token" => Some(&mut self.reasoning),
             _ => None,
         }
-    }
-
-    fn rates(self) -> Option<Rates> {
-        let (input, output) = (self.input?, self.output?);
-        let Self {
-            cached_input,
-            batch_input,
-            batch_output,
-            ..
-        } = self;
-        Some(Rates {
-            input,
-            output,
-            cached_input,
-            batch_input,
-            batch_output,
-        })
     }
 }
 
@@ -147,9 +195,9 @@ impl<'a> Model<'a> {
         self.fields.get(field)?.get().strip_prefix('"')?.strip_suffix('"')
     }
 
-    /// A number of tokens. Some are written as floating-point numbers.
+    /// A number of tokens. Some are written as floating-point numbers, some as text.
     fn tokens(&self, field: &'static str) -> Result<Option<u64>, Wrong<'a>> {
-        match self.fields.get(field).map(|raw| raw.get()) {
+        match self.fields.get(field).map(|raw| raw.get().trim_matches('"')) {
             None | Some("null") => Ok(None),
             Some(text) => match decimal::parse(text, 0) {
                 Ok(tokens) => Ok(Some(tokens)),
@@ -158,18 +206,32 @@ impl<'a> Model<'a> {
         }
     }
 
-    /// The model's row; `None` if it is not a text model.
+    /// The model's row; `None` if it is no model.
     fn entry(&self) -> Result<Option<Entry>, Wrong<'a>> {
-        let Some(mode) = self.string("mode").and_then(Mode::named) else {
+        let Some(mode) = self.string("mode") else {
             return Ok(None);
         };
+        // An older spelling.
+        let mode = if mode == "moderations" { "moderation" } else { mode };
+        let mode = Mode::named(mode).ok_or(("mode", PriceErrorKind::BadMode))?;
         if !is_name(self.name) {
             return Err(("name", PriceErrorKind::BadName));
         }
         let provider = self.string("litellm_provider").filter(|name| is_name(name));
         let provider = provider.ok_or(("litellm_provider", PriceErrorKind::BadProvider))?;
-        let (base, tiers) = self.prices()?;
-        let rates = base.rates();
+        let mut prices = self.prices()?;
+        if mode.has_no_output() {
+            for known in prices.tokens.values_mut().filter(|known| known.input.is_some()) {
+                known.output.get_or_insert(Price(0));
+            }
+        }
+        let tiers = complete(&prices.tokens);
+        if tiers.is_empty() {
+            prices.halves();
+        }
+        let mut units = prices.units;
+        units.sort_by(|a, b| unit_place(a).cmp(&unit_place(b)));
+        units.dedup_by(|later, kept| unit_place(later) == unit_place(kept));
         let deprecation_date = match self.string("deprecation_date") {
             Some(date) => Some(Date::parse(date).ok_or(("deprecation_date", PriceErrorKind::BadDate))?),
             None => None,
@@ -178,98 +240,188 @@ impl<'a> Model<'a> {
             name: self.name.to_ascii_lowercase().into(),
             provider: provider.to_ascii_lowercase().into(),
             mode,
-            rates,
-            tiers: rates.map(|rates| complete(tiers, rates)).unwrap_or_default(),
+            tiers,
+            units: units.into(),
             max_input_tokens: self.tokens("max_input_tokens")?,
             max_output_tokens: self.tokens("max_output_tokens")?,
             deprecation_date,
+            last_listed: None,
         }))
     }
 
-    /// The base prices, and those above numbers of input tokens.
-    fn prices(&self) -> Result<(Known, BTreeMap<u64, Known>), Wrong<'a>> {
-        let mut base = Known::default();
-        let mut tiers: BTreeMap<u64, Known> = BTreeMap::new();
+    fn prices(&self) -> Result<Prices, Wrong<'a>> {
+        let mut prices = Prices::default();
         if let Some(raw) = self.fields.get("tiered_pricing") {
-            self.tiered_pricing(raw, &mut base, &mut tiers)?;
+            tiered_pricing(raw, &mut prices)?;
+        }
+        // An old name of the price of cached tokens; the new one, which is read later, is the one that counts.
+        let cache_hit = self.fields.get_key_value("input_cost_per_token_cache_hit");
+        if let Some((&field, raw)) = cache_hit {
+            let price = number(raw.get(), field)?;
+            prices.tokens.entry(Place::default()).or_default().cached_input = price;
         }
         for (&field, raw) in &self.fields {
-            if raw.get() == "null" {
+            if !field.contains("cost") || field.contains("_dbu_") || field == "input_cost_per_token_cache_hit"
+            {
                 continue;
             }
-            let (plain, above) = match split_tier(field) {
-                Some((plain, above)) => (plain, Some(above)),
-                None => (field.to_owned(), None),
-            };
-            // The place is looked up first: a tier that only has fields we do not take is no tier of ours.
-            if Known::default().slot(&plain).is_none() {
-                continue;
-            }
-            let known = above.map_or(&mut base, |above| tiers.entry(above).or_default());
-            if let Some(slot) = known.slot(&plain) {
-                let price = decimal::parse_printed_double(raw.get(), SCALE).map_err(|kind| (field, kind))?;
-                *slot = Some(Price(price));
-            }
-        }
-        Ok((base, tiers))
-    }
-
-    /// A list of ranges of input tokens with their prices; the lowest one is the base.
-    fn tiered_pricing(
-        &self,
-        raw: &'a RawValue,
-        base: &mut Known,
-        tiers: &mut BTreeMap<u64, Known>,
-    ) -> Result<(), Wrong<'a>> {
-        const BAD: Wrong<'static> = ("tiered_pricing", PriceErrorKind::BadTiers);
-        let ranges: Vec<&RawValue> = serde_json::from_str(raw.get()).map_err(|_| BAD)?;
-        for raw in ranges {
-            let fields: Fields<'_> = serde_json::from_str(raw.get()).map_err(|_| BAD)?;
-            let Some(range) = fields.get("range") else {
-                continue; // tiers by something else than input tokens
-            };
-            let range: Vec<&RawValue> = serde_json::from_str(range.get()).map_err(|_| BAD)?;
-            let start = range.first().ok_or(BAD)?;
-            let start = decimal::parse(start.get(), 0).map_err(|_| BAD)?;
-            let known = if start == 0 {
-                &mut *base
-            } else {
-                tiers.entry(start).or_default()
-            };
-            for (field, raw) in fields {
-                if let Some(slot) = known.slot(field) {
-                    let price = decimal::parse_printed_double(raw.get(), SCALE);
-                    *slot = Some(Price(price.map_err(|kind| ("tiered_pricing", kind))?));
+            let (plain, service, above) = split(field);
+            if Known::default().slot(&plain).is_some() {
+                // What somebody wrote as the price of a token fits; a quotient of it need not.
+                let price = match plain.as_str() {
+                    "input_cost_per_token" | "output_cost_per_token" => number(raw.get(), field)?,
+                    _ => unit_number(raw.get(), field)?,
+                };
+                if let Some(price) = price
+                    && let Some(slot) = prices.tokens.entry((service, above)).or_default().slot(&plain)
+                {
+                    *slot = Some(price);
                 }
+                continue;
+            }
+            let name = unit_name(&plain);
+            match serde_json::from_str::<Fields<'_>>(raw.get()) {
+                // One price for each of several kinds.
+                Ok(kinds) => {
+                    for (kind, raw) in kinds {
+                        let name = format!("{name}_{}", kind.trim_start_matches("search_context_size_"));
+                        prices.unit(&name, service, above, unit_number(raw.get(), field)?, field)?;
+                    }
+                }
+                Err(_) => prices.unit(&name, service, above, unit_number(raw.get(), field)?, field)?,
             }
         }
+        Ok(prices)
+    }
+}
+
+impl Prices {
+    fn unit<'a>(
+        &mut self,
+        name: &str,
+        service: ServiceTier,
+        above_input_tokens: u64,
+        price: Option<Price>,
+        field: &'a str,
+    ) -> Result<(), Wrong<'a>> {
+        let Some(price) = price else { return Ok(()) };
+        let unit = name.to_ascii_lowercase();
+        if !is_unit(&unit) {
+            return Err((field, PriceErrorKind::BadUnits));
+        }
+        self.units.push(UnitPrice {
+            unit: unit.into(),
+            service,
+            above_input_tokens,
+            price,
+        });
         Ok(())
     }
-}
 
-/// `input_cost_per_token_above_200k_tokens_batches` as `input_cost_per_token_batches` and 200,000.
-fn split_tier(field: &str) -> Option<(String, u64)> {
-    let (head, rest) = field.split_once("_above_")?;
-    let (thousands, tail) = rest.split_once("k_tokens")?;
-    let above = thousands.parse::<u64>().ok()?.checked_mul(1000)?;
-    Some((format!("{head}{tail}"), above))
-}
-
-/// Tiers in full: what a tier does not say about input and output holds on from below it.
-fn complete(tiers: BTreeMap<u64, Known>, mut below: Rates) -> Box<[Tier]> {
-    let complete = tiers.into_iter().map(|(above_input_tokens, tier)| {
-        let rates = Rates {
-            input: tier.input.unwrap_or(below.input),
-            output: tier.output.unwrap_or(below.output),
-            cached_input: tier.cached_input,
-            batch_input: tier.batch_input,
-            batch_output: tier.batch_output,
-        };
-        below = rates;
-        Tier {
-            above_input_tokens,
-            rates,
+    /// Prices of tokens that are no tiers, as those of units.
+    fn halves(&mut self) {
+        for (&(service, above_input_tokens), known) in &self.tokens {
+            let Known {
+                input,
+                output,
+                cached_input,
+                cache_write,
+                cache_write_1h,
+                cache_write_12h,
+                reasoning,
+            } = *known;
+            for (unit, price) in [
+                ("input_token", input),
+                ("output_token", output),
+                ("cache_read_input_token", cached_input),
+                ("cache_creation_input_token", cache_write),
+                ("cache_creation_input_token_above_1hr", cache_write_1h),
+                ("cache_creation_input_token_above_12hr", cache_write_12h),
+                ("output_reasoning_token", reasoning),
+            ] {
+                self.units.extend(price.map(|price| UnitPrice {
+                    unit: unit.into(),
+                    service,
+                    above_input_tokens,
+                    price,
+                }));
+            }
         }
+    }
+}
+
+/// A price, rounded up where it is finer than ours; `None` for null.
+fn unit_number<'a>(text: &str, field: &'a str) -> Result<Option<Price>, Wrong<'a>> {
+    match number(text, field) {
+        Err((_, PriceErrorKind::InexactPrice)) => decimal::parse_rounding_up(text.trim_matches('"'), SCALE)
+            .map(|price| Some(Price(price)))
+            .map_err(|kind| (field, kind)),
+        exact => exact,
+    }
+}
+
+/// A price that is exact in our unit; `None` for null.
+fn number<'a>(text: &str, field: &'a str) -> Result<Option<Price>, Wrong<'a>> {
+    let text = text.trim_matches('"');
+    if text == "null" {
+        return Ok(None);
+    }
+    decimal::parse_printed_double(text, SCALE)
+        .map(|price| Some(Price(price)))
+        .map_err(|kind| (field, kind))
+}
+
+/// A list of ranges of input tokens with their prices; the lowest one is the base.
+fn tiered_pricing<'a>(raw: &'a RawValue, prices: &mut Prices) -> Result<(), Wrong<'a>> {
+    const FIELD: &str = "tiered_pricing";
+    const BAD: Wrong<'static> = (FIELD, PriceErrorKind::BadTiers);
+    let ranges: Vec<&RawValue> = serde_json::from_str(raw.get()).map_err(|_| BAD)?;
+    for raw in ranges {
+        let fields: Fields<'_> = serde_json::from_str(raw.get()).map_err(|_| BAD)?;
+        let Some(range) = fields.get("range") else {
+            continue; // tiers by something else than input tokens
+        };
+        let range: Vec<&RawValue> = serde_json::from_str(range.get()).map_err(|_| BAD)?;
+        let start = range.first().ok_or(BAD)?;
+        let start = decimal::parse(start.get(), 0).map_err(|_| BAD)?;
+        let known = prices.tokens.entry((ServiceTier::Standard, start)).or_default();
+        for (field, raw) in fields.iter().filter(|(field, _)| **field != "range") {
+            *known.slot(field).ok_or(BAD)? = number(raw.get(), FIELD)?;
+        }
+    }
+    Ok(())
+}
+
+/// `input_cost_per_token_above_200k_tokens_batches` as `input_cost_per_token`, batch and 200,000.
+fn split(field: &str) -> (String, ServiceTier, u64) {
+    let ends = [
+        ("_batches", ServiceTier::Batch),
+        ("_flex", ServiceTier::Flex),
+        ("_priority", ServiceTier::Priority),
+        ("_balanced", ServiceTier::Balanced),
+        ("_ultrafast", ServiceTier::Ultrafast),
+        ("_decisions", ServiceTier::Decisions),
+    ];
+    let (field, service) = ends
+        .into_iter()
+        .find_map(|(end, service)| Some((field.strip_suffix(end)?, service)))
+        .unwrap_or((field, ServiceTier::Standard));
+    let border = field.match_indices("_above_").find_map(|(at, above)| {
+        let (thousands, tail) = field.get(at + above.len()..)?.split_once("k_tokens")?;
+        let border = thousands.parse::<u64>().ok()?.checked_mul(1000)?;
+        Some((format!("{}{tail}", field.get(..at)?), border))
     });
-    complete.collect()
+    match border {
+        Some((plain, border)) => (plain, service, border),
+        None => (field.to_owned(), service, 0),
+    }
+}
+
+/// `output_cost_per_image` as `output_image`.
+fn unit_name(field: &str) -> String {
+    field
+        .replace("_cost_per_", "_")
+        .replace("_token_cost", "_token")
+        .trim_start_matches("cost_per_")
+        .to_owned()
 }

@@ -1,470 +1,567 @@
-//! From the name that a request gives to the row of the table.
+//! From the name that a request gives to the price that holds for it.
 //!
-//! Called through [`PriceTable::resolve`]. A wrong price is worse than none, so every step takes away only what is
-//! known not to change the model: a `gpt-4o` never gets the price of a `gpt-4`, nor a `claude-sonnet-4-7` that of a
-//! `claude-sonnet-4`. What remains is looked up as a whole name.
+//! Called through [`PriceTable::resolve`]. A wrong price is worse than none: what the table does not say is unknown.
 //!
-//! # Method
+//! # Rules
 //!
-//! [`Reading`]s of the name are listed: as it stands, under its provider, behind a gateway's or provider's prefix,
-//! without a region. Then they are looked up whole, in that order; then without dates and versions; then by family.
-//! All keys are concatenations of borrowed parts that are compared in place, so nothing is allocated. O(readings ×
-//! borders in the name × log of the table), some microseconds for a name that is not found.
+//! - The seller is the request's provider, else the prefix of the name, and only the seller's rows count. A name with
+//!   neither is looked up as it stands. Where provider and prefix disagree, nobody knows who sells.
+//! - A place stays: without a row of its own, a deployment in a place has the price of the model alone where that is the
+//!   price of the place (`global` on Azure, `us-east-1` on Bedrock), or where all other places cost the same as the model
+//!   alone.
+//! - A date stays: a version that is not in the table has the price of the model alone only where another version is in
+//!   the table and all of them cost the same. A name without a date has the price of its dated versions where they agree.
+//!   `latest` is the name alone. A preview is another model.
+//! - Claude's names are read with dots for dashes and with version and family in either order.
+//! - A market sells the models of those makers who are their only source at the maker's price (OpenRouter does); for
+//!   others it has prices of its own, which the table does not have. Its `:free` models cost nothing, and `:online` adds
+//!   a search.
+//!
+//! All keys are concatenations of borrowed parts that are compared in place, so nothing is allocated. O(borders in the
+//! name × log of the table); a place without a row is looked for among the rows of its seller.
 
-use super::PriceTable;
-use super::entry::{Entry, Rates};
+use std::sync::LazyLock;
 
-/// How a row was found; each is tried only if those before it found nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum How {
-    /// The model's name is in the table as the request gives it (and is that provider's, if it names one).
-    Exact,
-    /// The name is there with the provider's prefix (`gpt-4o` from `azure` as `azure/gpt-4o`), or without one
-    /// (`openai/gpt-4o` as `gpt-4o`), or behind a gateway's (`openrouter/openai/gpt-4o`).
-    ProviderQualified,
-    /// The name is there without its region, date or version (`eu.`, `azure/westeurope/`, `-2099-01-01`, `@001`,
-    /// `-v1:0`).
-    Stripped,
-    /// The name is there without a word such as `latest` or `preview`, or only with dates (`ft:gpt-4o` where all
-    /// dated versions cost the same).
-    Family,
-}
+use super::cost::NanoDollars;
+use super::entry::{Entry, Mode, Price, Rates, ServiceTier, Tier};
+use super::spelling::{
+    MARKETS, PROXIES, Rest, borders, contains, is_provider, is_region, known_as, swapped,
+    without_tuning_owner,
+};
+use super::{How, PriceTable, Resolution};
 
-/// The outcome of a search.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Resolution<'t> {
-    /// The model has a price; it may be 0.
-    Known {
-        /// Its row. INVARIANT: has prices.
-        entry: &'t Entry,
-        /// How it was found.
-        how: How,
-    },
-    /// The model, or its price, is not known. Never to be taken for 0.
-    Unknown,
-}
+/// What a market asks for the search that `:online` adds: five results at $4 for a thousand.
+const ONLINE: NanoDollars = NanoDollars(20_000_000);
 
-/// Gateways that sell other providers' models at their prices: their prefix says nothing about the price.
-const GATEWAYS: [&str; 6] = [
-    "openrouter",
-    "litellm",
-    "litellm_proxy",
-    "portkey",
-    "helicone",
-    "models",
+/// Endings that choose among servers of a model, which a model with one source has one of, or that ask for no other
+/// price. `:extended` is not one of them.
+const SAME_PRICE: [&str; 5] = ["beta", "nitro", "floor", "exacto", "thinking"];
+
+/// Makers who are the only source of their models, as a market names them and as the table does, with the beginnings of
+/// the names that this is true of.
+const SOLE_SOURCES: [(&str, &str, &[&str]); 5] = [
+    (
+        "openai",
+        "openai",
+        &[
+            "gpt-3",
+            "gpt-4",
+            "gpt-5",
+            "gpt-6",
+            "o1",
+            "o3",
+            "o4",
+            "chatgpt-",
+            "codex-",
+            "text-embedding-",
+        ],
+    ),
+    ("anthropic", "anthropic", &["claude-"]),
+    ("google", "gemini", &["gemini-"]),
+    ("x-ai", "xai", &["grok-"]),
+    ("cohere", "cohere", &["command-"]),
 ];
 
-/// Other names of providers, and the names that the table uses.
-const ALIASES: [(&str, &str); 24] = [
-    ("azure_openai", "azure"),
-    ("azure-openai", "azure"),
-    ("azureopenai", "azure"),
-    ("google", "gemini"),
-    ("google-ai-studio", "gemini"),
-    ("googleai", "gemini"),
-    ("vertex", "vertex_ai"),
-    ("vertexai", "vertex_ai"),
-    ("vertex-ai", "vertex_ai"),
-    ("google-vertex", "vertex_ai"),
-    ("aws", "bedrock"),
-    ("aws-bedrock", "bedrock"),
-    ("aws_bedrock", "bedrock"),
-    ("amazon-bedrock", "bedrock"),
-    ("amazon", "bedrock"),
-    ("together", "together_ai"),
-    ("togetherai", "together_ai"),
-    ("fireworks", "fireworks_ai"),
-    ("x-ai", "xai"),
-    ("mistralai", "mistral"),
-    ("moonshotai", "moonshot"),
-    ("z-ai", "zai"),
-    ("z.ai", "zai"),
-    ("claude", "anthropic"),
-];
+/// Places before a maker's name on Bedrock.
+const GEOS: [&str; 9] = ["us", "eu", "apac", "ap", "jp", "au", "ca", "sa", "global"];
 
-/// Path segments and Bedrock prefixes that name a place or a kind of deployment.
-const REGIONS: [&str; 19] = [
-    "us",
-    "eu",
-    "apac",
-    "ap",
-    "jp",
-    "au",
-    "ca",
-    "sa",
-    "uk",
-    "in",
-    "us-gov",
-    "global",
-    "global-standard",
-    "datazone",
-    "us-datazone",
-    "eu-datazone",
-    "invoke",
-    "converse",
-    "regional",
-];
+/// A market's model that costs nothing.
+static FREE: LazyLock<Entry> = LazyLock::new(|| Entry {
+    name: "openrouter/:free".into(),
+    provider: "openrouter".into(),
+    mode: Mode::Chat,
+    tiers: Box::new([Tier {
+        service: ServiceTier::Standard,
+        above_input_tokens: 0,
+        rates: Rates {
+            input: Price(0),
+            output: Price(0),
+            cached_input: None,
+            cache_write: None,
+            cache_write_1h: None,
+            cache_write_12h: None,
+            reasoning: None,
+        },
+    }]),
+    units: Box::default(),
+    max_input_tokens: None,
+    max_output_tokens: None,
+    deprecation_date: None,
+    last_listed: None,
+});
 
-/// Words behind a name that do not make another model of it.
-const WORDS: [&str; 8] = [
-    "latest",
-    "preview",
-    "exp",
-    "experimental",
-    "beta",
-    "default",
-    "stable",
-    "ga",
-];
-
-/// One way to read the name: the key `prefix`/`name`, or `name` alone if `prefix` is empty.
+/// Where to look: the keys `prefix` `name`, and which seller's rows count.
 #[derive(Clone, Copy)]
-struct Reading<'a> {
-    prefix: &'a str,
-    name: &'a str,
+struct Scope<'a> {
+    prefix: [&'a str; 4],
     /// If not empty, only rows of this provider count.
-    provider: &'a str,
-    /// How a row found under it as a whole was found.
-    how: How,
+    seller: &'a str,
 }
 
-impl<'a> Reading<'a> {
-    /// The parts of the key for `name` cut to its first `end` bytes.
-    fn key(self, end: usize) -> [&'a str; 3] {
-        let separator = if self.prefix.is_empty() { "" } else { "/" };
-        [self.prefix, separator, self.name.get(..end).unwrap_or(self.name)]
+impl<'a> Scope<'a> {
+    const BARE: Self = Self {
+        prefix: [""; 4],
+        seller: "",
+    };
+
+    fn under(seller: &'a str) -> Self {
+        Self {
+            prefix: [seller, "/", "", ""],
+            seller: "",
+        }
+    }
+
+    fn of(seller: &'a str) -> Self {
+        Self {
+            prefix: [""; 4],
+            seller,
+        }
     }
 
     fn accepts(self, entry: &Entry) -> bool {
-        self.provider.is_empty() || is_provider(&entry.provider, self.provider)
-    }
-}
-
-/// Readings, at most as many as fit; a name with more segments than that is not in any table.
-struct Readings<'a> {
-    list: [Option<Reading<'a>>; 16],
-    length: usize,
-}
-
-impl<'a> Readings<'a> {
-    fn push(&mut self, prefix: &'a str, name: &'a str, provider: &'a str, how: How) {
-        if let Some(slot) = self.list.get_mut(self.length)
-            && !name.is_empty()
-        {
-            *slot = Some(Reading {
-                prefix,
-                name,
-                provider,
-                how,
-            });
-            self.length += 1;
-        }
+        self.seller.is_empty() || is_provider(&entry.provider, self.seller)
     }
 
-    /// A name that `provider` sells: under its prefix, or bare if the row is the provider's.
-    fn push_sold_by(&mut self, provider: &'a str, name: &'a str, how: How) {
-        let known = known_as(provider);
-        self.push(known, name, "", how);
-        self.push("", name, known, how);
-    }
-
-    fn iter(&self) -> impl Iterator<Item = Reading<'a>> {
-        self.list.iter().flatten().copied()
-    }
-
-    /// Lists the readings of `model`, most literal first.
-    fn of(provider: Option<&'a str>, model: &'a str) -> Self {
-        use How::{Exact, ProviderQualified, Stripped};
-        let mut readings = Self {
-            list: [None; 16],
-            length: 0,
-        };
-        let provider = provider.filter(|provider| !contains(&GATEWAYS, provider));
-        readings.push("", model, provider.map(known_as).unwrap_or_default(), Exact);
-        if let Some(provider) = provider {
-            readings.push_sold_by(provider, model, ProviderQualified);
-            // The name is in the table as it stands, though under another seller.
-            readings.push("", model, "", ProviderQualified);
-        }
-        let mut seller = provider;
-        let mut name = model;
-        while let Some((segment, rest)) = name.split_once('/') {
-            name = rest;
-            if contains(&GATEWAYS, segment) {
-                readings.push("", name, "", ProviderQualified);
-            } else if is_region(segment) {
-                if let Some(seller) = seller {
-                    readings.push_sold_by(seller, name, Stripped);
-                }
-            } else {
-                seller = Some(segment);
-                readings.push_sold_by(segment, name, ProviderQualified);
-            }
-        }
-        // `eu.anthropic.claude-…`: a region before the vendor, on Bedrock only.
-        if let Some((region, rest)) = name.split_once('.')
-            && is_region(region)
-        {
-            readings.push("", rest, "bedrock", Stripped);
-        }
-        readings
+    fn key(self, name: [&'a str; 5]) -> [&'a str; 9] {
+        let [a, b, c, d] = self.prefix;
+        let [e, f, g, h, i] = name;
+        [a, b, c, d, e, f, g, h, i]
     }
 }
 
 pub(super) fn resolve<'t>(table: &'t PriceTable, provider: Option<&str>, model: &str) -> Resolution<'t> {
-    let provider = provider.map(str::trim).filter(|provider| !provider.is_empty());
-    let readings = Readings::of(provider, without_tuning_owner(model.trim()));
-    let whole = [How::Exact, How::ProviderQualified, How::Stripped]
-        .into_iter()
-        .find_map(|how| {
-            let readings = readings.iter().filter(|reading| reading.how == how);
-            let entry = readings
-                .into_iter()
-                .find_map(|reading| find(table, reading, reading.name.len()))?;
-            Some((entry, how))
-        });
-    let shortened = || {
-        [(Rest::Version, How::Stripped), (Rest::Words, How::Family)]
-            .into_iter()
-            .find_map(|(allowed, how)| {
-                let entry = readings
-                    .iter()
-                    .find_map(|reading| find_shortened(table, reading, allowed))?;
-                Some((entry, how))
-            })
-    };
-    let dated = || {
-        Some((
-            readings.iter().find_map(|reading| find_dated(table, reading))?,
-            How::Family,
-        ))
-    };
-    match whole.or_else(shortened).or_else(dated) {
-        // A row without prices ends the search: its name is known, and no relative's price is its own.
-        Some((entry, how)) if entry.rates.is_some() => Resolution::Known { entry, how },
+    let provider = provider
+        .map(str::trim)
+        .filter(|provider| !provider.is_empty() && !contains(&PROXIES, provider));
+    let model = model.trim();
+    match search(table, provider, model) {
+        Some((entry, how, surcharge)) if entry.has_price() => Resolution::Known {
+            entry,
+            how,
+            surcharge,
+        },
+        // A row without prices: its name is known, and no relative's price is its own.
         Some(_) | None => Resolution::Unknown,
     }
 }
 
-fn find<'t>(table: &'t PriceTable, reading: Reading<'_>, end: usize) -> Option<&'t Entry> {
-    table
-        .find(&reading.key(end))
-        .filter(|entry| reading.accepts(entry))
-}
+type Found<'t> = (&'t Entry, How, NanoDollars);
 
-/// The row for the longest start of the name whose rest is of a kind that `allowed` includes.
-fn find_shortened<'t>(table: &'t PriceTable, reading: Reading<'_>, allowed: Rest) -> Option<&'t Entry> {
-    borders(reading.name).find_map(|at| {
-        let rest = Rest::of(reading.name.get(at + 1..)?)?;
-        if rest <= allowed {
-            find(table, reading, at)
-        } else {
-            None
+fn search<'t>(table: &'t PriceTable, provider: Option<&str>, model: &str) -> Option<Found<'t>> {
+    let mut name = without_tuning_owner(model);
+    let mut seller = provider.map(known_as);
+    let found = |(entry, how)| (entry, how, NanoDollars(0));
+    let literal = table.find(&[name]).filter(|entry| match seller {
+        Some(seller) => is_provider(&entry.provider, seller),
+        None => true,
+    });
+    if let Some(entry) = literal {
+        return Some((entry, How::Exact, NanoDollars(0)));
+    }
+    loop {
+        if seller.is_some_and(|seller| contains(&MARKETS, seller)) {
+            return in_market(table, name);
         }
-    })
-}
-
-/// The row for a name that is in the table only with dates or versions behind it, if all of those cost the same for
-/// input and output.
-fn find_dated<'t>(table: &'t PriceTable, reading: Reading<'_>) -> Option<&'t Entry> {
-    let whole = std::iter::once(reading.name.len());
-    let shortened =
-        borders(reading.name).filter(|&at| reading.name.get(at + 1..).and_then(Rest::of).is_some());
-    whole.chain(shortened).find_map(|end| {
-        let key = reading.key(end);
-        let length = key.iter().map(|part| part.len()).sum::<usize>();
-        let dated = table.starting_with(&key).iter().filter(|entry| {
-            let rest = entry
-                .name
-                .get(length..)
-                .and_then(|rest| rest.strip_prefix(['-', '@', ':']));
-            reading.accepts(entry) && rest.and_then(Rest::of) == Some(Rest::Version)
-        });
-        let prices = |entry: &Entry| entry.rates.map(|rates| (rates.input, rates.output));
-        let first = dated.clone().next()?;
-        let agree = dated
-            .clone()
-            .all(|entry| prices(entry) == prices(first) && entry.tiers == first.tiers);
-        // Where they differ in discounts only, the one that grants least.
-        let discounted = |entry: &&Entry| {
-            entry.rates.map(|rates| {
-                let Rates {
-                    input,
-                    output,
-                    cached_input,
-                    batch_input,
-                    batch_output,
-                } = rates;
-                let cached = cached_input.unwrap_or(input);
-                (
-                    cached,
-                    batch_input.unwrap_or(input),
-                    batch_output.unwrap_or(output),
-                )
-            })
+        // `@openai/gpt-4o`, a provider of a gateway's; `@cf/…` is Cloudflare's own.
+        let Some((segment, rest)) = name.split_once('/') else {
+            break;
         };
-        if agree { dated.max_by_key(discounted) } else { None }
-    })
+        if seller.is_none() && contains(&["projects", "publishers"], segment) {
+            seller = Some("vertex_ai");
+            break;
+        }
+        let segment = segment.strip_prefix('@').unwrap_or(segment);
+        if segment.is_empty() || contains(&PROXIES, segment) {
+            name = rest;
+        } else if let Some(seller) = seller {
+            if !known_as(segment).eq_ignore_ascii_case(seller) {
+                break;
+            }
+            // `perplexity/perplexity/…` would be another model.
+            if let Some(entry) = table.find(&[seller, "/", name]) {
+                return Some((entry, How::ProviderQualified, NanoDollars(0)));
+            }
+            name = rest;
+            break;
+        } else if name.starts_with("arn:") || segment.contains(':') {
+            break;
+        } else {
+            name = rest;
+            seller = Some(known_as(segment));
+        }
+    }
+    if seller.is_some_and(|seller| contains(&MARKETS, seller)) {
+        return in_market(table, name);
+    }
+    let seller = seller.or_else(|| on_bedrock(name).then_some("bedrock"));
+    let Some(seller) = seller else {
+        return look_up(table, &[Scope::BARE], name).map(found);
+    };
+    let ways = ["bedrock", "azure", "vertex_ai", "gemini", "fireworks_ai"];
+    match ways.into_iter().find(|way| way.eq_ignore_ascii_case(seller)) {
+        Some("bedrock") => bedrock(table, name).map(found),
+        Some("azure") => azure(table, name).map(found),
+        Some("vertex_ai") => vertex(table, name).map(found),
+        Some("gemini") => {
+            let name = name.strip_prefix("models/").unwrap_or(name);
+            sold_by(table, "gemini", name).map(found)
+        }
+        Some("fireworks_ai") => sold_by(table, "fireworks_ai", name)
+            .or_else(|| {
+                let scope = Scope {
+                    prefix: ["fireworks_ai/accounts/fireworks/models/", "", "", ""],
+                    seller: "",
+                };
+                look_up(table, &[scope], name)
+            })
+            .map(found),
+        Some(_) | None => sold_by(table, seller, name).map(found),
+    }
 }
 
-/// Positions of the separators in `name`, last first.
-pub(super) fn borders(name: &str) -> impl Iterator<Item = usize> {
-    name.bytes()
-        .enumerate()
-        .rev()
-        .filter(|&(_, byte)| is_separator(byte))
-        .map(|(at, _)| at)
+/// What `seller` calls `name`, with its prefix or without.
+fn sold_by<'t>(table: &'t PriceTable, seller: &str, name: &str) -> Option<(&'t Entry, How)> {
+    look_up(table, &[Scope::under(seller), Scope::of(seller)], name)
 }
 
-fn is_separator(byte: u8) -> bool {
-    matches!(byte, b'-' | b'.' | b':' | b'@' | b'_')
+/// The row for `name` in the first of `scopes` that has one: as it is spelled, then in Claude's other spellings, then by
+/// what is known of its versions.
+fn look_up<'t>(table: &'t PriceTable, scopes: &[Scope<'_>], name: &str) -> Option<(&'t Entry, How)> {
+    if name.is_empty() {
+        return None;
+    }
+    let find = |parts: [&str; 5]| {
+        scopes.iter().find_map(|scope| {
+            table
+                .find(&scope.key(parts))
+                .or_else(|| {
+                    is_claude(name)
+                        .then(|| table.find_undotted(&scope.key(parts)))
+                        .flatten()
+                })
+                .filter(|entry| scope.accepts(entry))
+        })
+    };
+    let whole = [name, "", "", "", ""];
+    find(whole)
+        .or_else(|| find(swapped(name)?))
+        .map(|entry| (entry, How::ProviderQualified))
+        .or_else(|| {
+            scopes
+                .iter()
+                .find_map(|scope| of_versions(table, *scope, whole))
+                .or_else(|| {
+                    let swapped = swapped(name)?;
+                    scopes
+                        .iter()
+                        .find_map(|scope| of_versions(table, *scope, swapped))
+                })
+        })
 }
 
-/// What stands behind a name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Rest {
-    /// Dates, versions and revisions only.
-    Version,
-    /// Also words such as `latest`.
-    Words,
-}
-
-impl Rest {
-    /// What `text` is; `None` if some part of it may make another model of the name before it.
-    pub(super) fn of(text: &str) -> Option<Self> {
-        let mut rest = Self::Version;
-        let mut parts = text
-            .split(|c: char| c.is_ascii() && is_separator(c as u8))
-            .peekable();
-        while let Some(part) = parts.next() {
-            if contains(&WORDS, part) {
-                rest = Self::Words;
-                // `preview-06-05`: a month and a day.
-                let mut ahead = parts.clone();
-                if let (Some(month), Some(day)) = (ahead.next(), ahead.next())
-                    && is_number(month, 2, 1..=12)
-                    && is_number(day, 2, 1..=31)
-                {
-                    parts = ahead;
+/// What the versions in the table say about a name that is not.
+fn of_versions<'t>(table: &'t PriceTable, scope: Scope<'_>, name: [&str; 5]) -> Option<(&'t Entry, How)> {
+    let undot = name.iter().any(|part| is_claude(part));
+    let find = |name: [&str; 5]| {
+        table
+            .find(&scope.key(name))
+            .or_else(|| undot.then(|| table.find_undotted(&scope.key(name))).flatten())
+            .filter(|entry| scope.accepts(entry))
+    };
+    // Only the last part that is not empty has an end to take away from.
+    let last = name.iter().rposition(|part| !part.is_empty())?;
+    let cut = |at: usize| {
+        let mut cut = name;
+        if let Some(part) = cut.get_mut(last) {
+            *part = part.get(..at).unwrap_or(part);
+        }
+        cut
+    };
+    let end = *name.get(last)?;
+    for at in borders(end) {
+        let Some(rest) = end.get(at + 1..).and_then(Rest::of) else {
+            continue;
+        };
+        let base = cut(at);
+        match rest {
+            Rest::Alias => {
+                let entry = find(base).or_else(|| agreed(table, scope, base, None))?;
+                return Some((entry, How::Family));
+            }
+            Rest::Version => {
+                // `-v2` alone is another model.
+                let dated = end
+                    .as_bytes()
+                    .get(at + 1..)
+                    .unwrap_or_default()
+                    .windows(3)
+                    .any(|digits| digits.iter().all(u8::is_ascii_digit));
+                if let Some(entry) = find(base).filter(|_| dated) {
+                    agreed(table, scope, base, Some(entry))?;
+                    return Some((entry, How::Stripped));
                 }
-            } else if is_number(part, 4, 2015..=2199) {
-                // A year, with or without a month and a day.
-                if parts.next_if(|part| is_number(part, 2, 1..=12)).is_some() {
-                    parts.next_if(|part| is_number(part, 2, 1..=31));
-                }
-            } else if is_number(part, 2, 1..=12) {
-                // `08-2024`; a number of one or two digits alone is a version of another model.
-                parts.next_if(|part| is_number(part, 4, 2015..=2199))?;
-            } else if part
-                .strip_prefix(['v', 'V'])
-                .is_some_and(|digits| is_digits(digits) && digits.len() <= 2)
-            {
-                // `v1:0`, a version and its revision.
-                parts.next_if(|part| part.len() == 1 && is_digits(part));
-            } else if !is_date(part) && !is_number(part, 3, 1..=99) {
+            }
+            Rest::Words => return None,
+        }
+    }
+    agreed(table, scope, name, None).map(|entry| (entry, How::Family))
+}
+
+/// One of the dated versions of `name`, if there are any and all cost the same, and what `alone` costs if that is given.
+fn agreed<'t>(
+    table: &'t PriceTable,
+    scope: Scope<'_>,
+    name: [&str; 5],
+    alone: Option<&Entry>,
+) -> Option<&'t Entry> {
+    let undot = name.iter().any(|part| is_claude(part));
+    let key = scope.key(name);
+    let length = key.iter().map(|part| part.len()).sum::<usize>();
+    let mut dated = table.starting_with(&key, undot).iter().filter(|entry| {
+        let rest = entry
+            .name
+            .get(length..)
+            .and_then(|rest| rest.strip_prefix(['-', '@', ':']));
+        scope.accepts(entry) && rest.and_then(Rest::of) == Some(Rest::Version)
+    });
+    let mut granted = dated.next()?;
+    // Where they differ in discounts only, the one that grants least.
+    let cached = |entry: &Entry| {
+        entry
+            .rates()
+            .map(|rates| rates.cached_input.unwrap_or(rates.input))
+    };
+    for entry in dated {
+        if !cost_alike(entry, granted) {
+            return None;
+        }
+        if cached(entry) > cached(granted) {
+            granted = entry;
+        }
+    }
+    alone
+        .is_none_or(|alone| cost_alike(alone, granted))
+        .then_some(granted)
+}
+
+/// Whether two rows have the same prices for input and output, whatever discounts they grant.
+fn cost_alike(a: &Entry, b: &Entry) -> bool {
+    let (tiers_of_a, tiers_of_b) = (
+        a.tiers_of(ServiceTier::Standard),
+        b.tiers_of(ServiceTier::Standard),
+    );
+    // Beside tokens, units are extras that a request need not use.
+    let same_units =
+        (!tiers_of_a.is_empty() && a.is_priced_by_tokens() && b.is_priced_by_tokens()) || a.units == b.units;
+    tiers_of_a.len() == tiers_of_b.len()
+        && same_units
+        && tiers_of_a.iter().zip(tiers_of_b).all(|(a, b)| {
+            a.above_input_tokens == b.above_input_tokens
+                && a.rates.input == b.rates.input
+                && a.rates.output == b.rates.output
+        })
+}
+
+/// A name of Claude's, which may be written with dots for dashes.
+pub(super) fn is_claude(name: &str) -> bool {
+    const CLAUDE: &[u8] = b"claude-";
+    name.as_bytes()
+        .windows(CLAUDE.len())
+        .any(|window| window.eq_ignore_ascii_case(CLAUDE))
+}
+
+/// Whether a name without a seller is one of Bedrock's: an ARN, or with a place and a maker before the model.
+fn on_bedrock(name: &str) -> bool {
+    let place = name.split_once('.').is_some_and(|(place, rest)| {
+        is_geo(place)
+            && rest
+                .split_once('.')
+                .is_some_and(|(maker, _)| maker.bytes().all(|byte| byte.is_ascii_alphanumeric()))
+    });
+    place || name.starts_with("arn:aws")
+}
+
+fn is_geo(place: &str) -> bool {
+    contains(&GEOS, place) || place.eq_ignore_ascii_case("us-gov")
+}
+
+/// `us-east-1`, `eu-west-2`, `us-gov-west-1`.
+fn is_aws_region(segment: &str) -> bool {
+    is_region(segment) && segment.matches('-').count() >= 2
+}
+
+fn bedrock<'t>(table: &'t PriceTable, name: &str) -> Option<(&'t Entry, How)> {
+    let (mut name, mut region) = (name, None);
+    while let Some((segment, rest)) = name.split_once('/') {
+        if segment.starts_with("arn:") {
+            // `arn:aws:bedrock:us-east-1:123456789012:inference-profile/us.anthropic.…`; other resources have names of
+            // their own.
+            let mut parts = segment.splitn(6, ':');
+            let (service, place) = (parts.nth(2)?, parts.next()?);
+            let kind = parts.nth(1)?;
+            if service != "bedrock" || !contains(&["inference-profile", "foundation-model"], kind) {
                 return None;
             }
+            (name, region) = (rest, Some(place));
+        } else if contains(&["converse", "invoke", "converse_like", "bedrock"], segment) {
+            name = rest;
+        } else if is_aws_region(segment) && region.is_none() {
+            (name, region) = (rest, Some(segment));
+        } else {
+            break;
         }
-        Some(rest)
     }
-}
-
-/// `20241022`, `0613` (month and day) or `2407` (year and month).
-fn is_date(part: &str) -> bool {
-    let two = |at: usize, range| {
-        part.get(at..at + 2)
-            .is_some_and(|digits| is_number(digits, 2, range))
+    let seller = Scope::of("bedrock");
+    let under = |place| Scope {
+        prefix: ["bedrock", "/", place, "/"],
+        seller: "",
     };
-    match part.len() {
-        8 => is_number(part, 8, 20150101..=21991231) && two(4, 1..=12) && two(6, 1..=31),
-        4 => two(0, 1..=12) && two(2, 1..=31) || two(0, 20..=99) && two(2, 1..=12),
-        _ => false,
+    let geo = name.split_once('.').filter(|(place, _)| is_geo(place));
+    if let Some((place, base)) = geo {
+        // A profile has its price wherever it is called from.
+        return look_up(table, &[seller], name).or_else(|| {
+            let (entry, _) = look_up(table, &[seller], base)?;
+            let elsewhere = || {
+                GEOS.iter().filter_map(|other| {
+                    let parts = [*other, ".", base];
+                    table
+                        .find(&parts)
+                        .or_else(|| is_claude(base).then(|| table.find_undotted(&parts)).flatten())
+                })
+            };
+            let alike = elsewhere().next().is_some() && elsewhere().all(|other| cost_alike(other, entry));
+            (alike && !place.eq_ignore_ascii_case("us-gov")).then_some((entry, How::Stripped))
+        });
     }
-}
-
-/// Whether `part` is a number of exactly `length` digits within `range`.
-fn is_number(part: &str, length: usize, range: std::ops::RangeInclusive<u32>) -> bool {
-    part.len() == length && is_digits(part) && part.parse().is_ok_and(|number| range.contains(&number))
-}
-
-fn is_digits(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
-}
-
-/// `ft:gpt-4o-2024-08-06:acme::id` without the owner, who does not change the price. Tuned models have rows of their
-/// own, so `ft:` itself stays.
-fn without_tuning_owner(model: &str) -> &str {
-    let tuned = model
-        .get(..3)
-        .is_some_and(|prefix| prefix.eq_ignore_ascii_case("ft:"));
-    let owner = model.get(3..).and_then(|rest| rest.find(':')).filter(|_| tuned);
-    owner.and_then(|at| model.get(..3 + at)).unwrap_or(model)
-}
-
-/// The table's name of a provider.
-fn known_as(provider: &str) -> &str {
-    let alias = ALIASES
-        .iter()
-        .find(|(alias, _)| alias.eq_ignore_ascii_case(provider));
-    alias.map_or(provider, |(_, known)| known)
-}
-
-/// Whether a row of `seller` is one of `provider`'s: `bedrock_converse` is Bedrock, `vertex_ai-language-models` is
-/// Vertex.
-fn is_provider(seller: &str, provider: &str) -> bool {
-    let split = seller.split_at_checked(provider.len());
-    split.is_some_and(|(head, rest)| {
-        head.eq_ignore_ascii_case(provider) && (rest.is_empty() || rest.starts_with(['_', '-']))
+    let Some(region) = region else {
+        return look_up(table, &[seller, Scope::under("bedrock")], name);
+    };
+    look_up(table, &[under(region)], name).or_else(|| {
+        let (entry, _) = look_up(table, &[seller], name)?;
+        if contains(&["us-east-1", "us-west-2"], region) {
+            return Some((entry, How::Stripped));
+        }
+        let government = |place: &str| {
+            place
+                .get(..6)
+                .is_some_and(|start| start.eq_ignore_ascii_case("us-gov"))
+        };
+        let is_elsewhere = |other: &&Entry| {
+            let other = other
+                .name
+                .strip_prefix("bedrock/")
+                .and_then(|rest| rest.split_once('/'));
+            other.is_some_and(|(place, model)| {
+                is_aws_region(place) && !government(place) && model.eq_ignore_ascii_case(name)
+            })
+        };
+        let geos = || {
+            GEOS.iter()
+                .filter(|geo| **geo != "global")
+                .filter_map(|geo| table.find(&[*geo, ".", name]))
+        };
+        let elsewhere = || {
+            table
+                .starting_with(&["bedrock/"], false)
+                .iter()
+                .filter(is_elsewhere)
+                .chain(geos())
+        };
+        let alike = elsewhere().next().is_some() && elsewhere().all(|other| cost_alike(other, entry));
+        (alike && !government(region)).then_some((entry, How::Stripped))
     })
 }
 
-/// A listed place, or a cloud's region: `us-east-1`, `westeurope`, `europe-west4`.
-pub(super) fn is_region(segment: &str) -> bool {
-    let numbered = segment.bytes().last().is_some_and(|byte| byte.is_ascii_digit())
-        && segment.contains('-')
-        && [
-            "us-",
-            "eu-",
-            "ap-",
-            "ca-",
-            "sa-",
-            "me-",
-            "af-",
-            "il-",
-            "mx-",
-            "europe-",
-            "asia-",
-            "northamerica-",
-        ]
-        .iter()
-        .any(|start| {
-            segment
-                .get(..start.len())
-                .is_some_and(|head| head.eq_ignore_ascii_case(start))
-        });
-    let azure = [
-        "eastus",
-        "eastus2",
-        "westus",
-        "westus3",
-        "northcentralus",
-        "southcentralus",
-        "westeurope",
-        "northeurope",
-        "swedencentral",
-        "francecentral",
-        "germanywestcentral",
-        "switzerlandnorth",
-        "uksouth",
-        "japaneast",
-        "australiaeast",
-        "canadaeast",
-        "southindia",
-        "koreacentral",
-    ];
-    numbered || contains(&REGIONS, segment) || contains(&azure, segment)
+fn azure<'t>(table: &'t PriceTable, name: &str) -> Option<(&'t Entry, How)> {
+    let Some((place, model)) = name.split_once('/') else {
+        return look_up(table, &[Scope::under("azure"), Scope::of("azure")], name);
+    };
+    let scope = Scope {
+        prefix: ["azure", "/", place, "/"],
+        seller: "",
+    };
+    look_up(table, &[scope], model).or_else(|| {
+        // What a model costs alone is what it costs at a global deployment.
+        let global = contains(&["global", "global-standard", "globalstandard"], place);
+        let (entry, _) = look_up(table, &[Scope::under("azure")], model).filter(|_| global)?;
+        Some((entry, How::Stripped))
+    })
 }
 
-fn contains(list: &[&str], word: &str) -> bool {
-    list.iter().any(|entry| entry.eq_ignore_ascii_case(word))
+fn vertex<'t>(table: &'t PriceTable, name: &str) -> Option<(&'t Entry, How)> {
+    let (mut name, mut place, mut stripped) = (name, None, false);
+    // `projects/p/locations/us-east5/publishers/anthropic/models/claude-…`, or some end of it.
+    for (label, is_place) in [("projects/", false), ("locations/", true)] {
+        if let Some(rest) = name.strip_prefix(label) {
+            let (value, rest) = rest.split_once('/')?;
+            (name, stripped) = (rest, true);
+            place = is_place.then_some(value).or(place);
+        }
+    }
+    if let Some((region, rest)) = name.split_once('/')
+        && place.is_none()
+        && (is_region(region) || region.eq_ignore_ascii_case("global"))
+    {
+        (name, place, stripped) = (rest, Some(region), true);
+    }
+    if let Some(rest) = name.strip_prefix("publishers/") {
+        let (publisher, model) = rest.split_once("/models/")?;
+        stripped = true;
+        // Rows of other publishers have their names before the model's.
+        if !contains(&["google", "anthropic", "mistralai", "ai21"], publisher) {
+            let scope = Scope {
+                prefix: ["vertex_ai/", publisher, "/", ""],
+                seller: "",
+            };
+            return look_up(table, &[scope], model).filter(|_| at_no_premium(place, model));
+        }
+        name = model;
+    }
+    let name = name
+        .strip_prefix("google/")
+        .filter(|model| model.starts_with("gemini-"))
+        .unwrap_or(name);
+    let (entry, how) = sold_by(table, "vertex_ai", name).filter(|_| at_no_premium(place, name))?;
+    Some((entry, if stripped { how.max(How::Stripped) } else { how }))
+}
+
+/// Whether the table's price is the one of a place on Vertex: Claude costs more outside of the global endpoint, and the
+/// table does not say since which version.
+fn at_no_premium(place: Option<&str>, model: &str) -> bool {
+    place.is_none_or(|place| place.eq_ignore_ascii_case("global")) || !is_claude(model)
+}
+
+/// What a market sells: its own rows, models that cost nothing, models with one source at the source's price.
+fn in_market<'t>(table: &'t PriceTable, name: &str) -> Option<Found<'t>> {
+    const NOTHING: NanoDollars = NanoDollars(0);
+    let name = name.strip_prefix("openrouter/").unwrap_or(name);
+    if let Some(entry) = table.find(&["openrouter/", name]) {
+        return Some((entry, How::ProviderQualified, NOTHING));
+    }
+    let (plain, how) = match name.rsplit_once(':') {
+        Some((plain, how)) => (plain, how),
+        None => (name, ""),
+    };
+    let (maker, model) = plain.split_once('/').filter(|(_, model)| !model.is_empty())?;
+    if how.eq_ignore_ascii_case("free") {
+        return Some((&FREE, How::Family, NOTHING));
+    }
+    let surcharge = if how.eq_ignore_ascii_case("online") {
+        ONLINE
+    } else {
+        NOTHING
+    };
+    if surcharge == NOTHING && !how.is_empty() && !contains(&SAME_PRICE, how) {
+        return None;
+    }
+    let (_, seller, starts) = SOLE_SOURCES
+        .iter()
+        .find(|(own, ..)| own.eq_ignore_ascii_case(maker))?;
+    let sole = starts.iter().any(|start| {
+        model
+            .get(..start.len())
+            .is_some_and(|head| head.eq_ignore_ascii_case(start))
+    });
+    let (entry, how) = sold_by(table, seller, model).filter(|_| sole)?;
+    Some((entry, how, surcharge))
 }

@@ -3,12 +3,14 @@
 use std::fmt::Write as _;
 
 use super::decimal;
-use super::entry::{Date, Entry, Mode, Price, Rates, Tier};
+use super::entry::{Date, Entry, Mode, Price, Rates, ServiceTier, Tier, UnitPrice};
 use super::error::{PriceError, PriceErrorKind};
 use super::{PriceTable, lower_case};
 
-const HEADER: &str = "#policy-prices 1";
-const COLUMNS: &str = "#name\tprovider\tmode\tinput\toutput\tcached\tbatch_in\tbatch_out\tmax_input\tmax_output\tdeprecated\ttiers";
+const HEADER: &str = "#policy-prices 2";
+/// Begins the comment with the day of the map that the table was made of.
+const LISTED: &str = "#listed ";
+const COLUMNS: &str = "#name\tprovider\tmode\tmax_input\tmax_output\tdeprecated\tlisted\tprices\tunits";
 /// Decimal places of a price in dollars per million tokens.
 const SCALE: i32 = 9;
 
@@ -21,7 +23,16 @@ pub(super) fn parse(text: &str) -> Result<PriceTable, PriceError> {
         });
     }
     let mut entries = Vec::with_capacity(text.len() / 64);
+    let mut listed = None;
     for (number, line) in (1..).zip(text.lines()) {
+        if let Some(day) = line.strip_prefix(LISTED) {
+            let day = Date::parse(day).ok_or(PriceError {
+                line: number,
+                column: LISTED.len() + 1,
+                kind: PriceErrorKind::BadDate,
+            })?;
+            listed = Some(day);
+        }
         if line.starts_with('#') || line.is_empty() {
             continue;
         }
@@ -32,7 +43,7 @@ pub(super) fn parse(text: &str) -> Result<PriceTable, PriceError> {
         })?;
         entries.push(entry);
     }
-    PriceTable::from_entries(entries).map_err(|name| {
+    let table = PriceTable::from_entries(entries).map_err(|name| {
         // Only to place the error: the second line that starts with the name.
         let mut lines = text.lines().zip(1..).filter(|(line, _)| {
             line.split('\t')
@@ -45,7 +56,8 @@ pub(super) fn parse(text: &str) -> Result<PriceTable, PriceError> {
             column: 1,
             kind: PriceErrorKind::Duplicate(name),
         }
-    })
+    })?;
+    Ok(PriceTable { listed, ..table })
 }
 
 /// Whether `text` can stand as a name: something, and nothing that a tab-separated line could not hold.
@@ -84,7 +96,7 @@ impl<'a> Fields<'a> {
 }
 
 fn parse_line(line: &str) -> Result<Entry, (usize, PriceErrorKind)> {
-    use PriceErrorKind::{BadDate, BadMode, BadName, BadProvider, FieldCount, HalfPriced};
+    use PriceErrorKind::{BadMode, BadName, BadProvider, FieldCount};
     let mut fields = Fields {
         rest: Some(line),
         next_column: 1,
@@ -99,33 +111,12 @@ fn parse_line(line: &str) -> Result<Entry, (usize, PriceErrorKind)> {
     })?;
     let provider = fields.read(|name| if is_name(name) { Ok(name) } else { Err(BadProvider) })?;
     let mode = fields.read(|mode| Mode::named(mode).ok_or(BadMode))?;
-    let input = fields.read(price)?;
-    let output = fields.read(price)?;
-    let prices_column = fields.column;
-    let (cached_input, batch_input, batch_output) =
-        (fields.read(price)?, fields.read(price)?, fields.read(price)?);
-    let rates = match (input, output) {
-        (Some(input), Some(output)) => Some(Rates {
-            input,
-            output,
-            cached_input,
-            batch_input,
-            batch_output,
-        }),
-        (None, None) => None,
-        (Some(_), None) | (None, Some(_)) => return Err((prices_column, HalfPriced)),
-    };
     let max_input_tokens = fields.read(tokens)?;
     let max_output_tokens = fields.read(tokens)?;
-    let date = |date: &str| {
-        if date.is_empty() {
-            Ok(None)
-        } else {
-            Date::parse(date).map(Some).ok_or(BadDate)
-        }
-    };
     let deprecation_date = fields.read(date)?;
-    let tiers = fields.read(|tiers| parse_tiers(tiers, rates.is_some()))?;
+    let last_listed = fields.read(date)?;
+    let tiers = fields.read(parse_tiers)?;
+    let units = fields.read(parse_units)?;
     if fields.rest.is_some() {
         return Err((fields.next_column, FieldCount));
     }
@@ -133,11 +124,12 @@ fn parse_line(line: &str) -> Result<Entry, (usize, PriceErrorKind)> {
         name: name.into(),
         provider: provider.into(),
         mode,
-        rates,
         tiers,
+        units,
         max_input_tokens,
         max_output_tokens,
         deprecation_date,
+        last_listed,
     })
 }
 
@@ -157,41 +149,118 @@ fn tokens(field: &str) -> Result<Option<u64>, PriceErrorKind> {
     }
 }
 
-fn parse_tiers(field: &str, priced: bool) -> Result<Box<[Tier]>, PriceErrorKind> {
+fn date(field: &str) -> Result<Option<Date>, PriceErrorKind> {
+    match field {
+        "" => Ok(None),
+        _ => Date::parse(field).map(Some).ok_or(PriceErrorKind::BadDate),
+    }
+}
+
+/// `batch>200000` as a service and a border.
+fn parse_place(text: &str) -> Option<(ServiceTier, u64)> {
+    let (service, above) = match text.split_once('>') {
+        Some((service, above)) => (service, tokens(above).ok()??),
+        None => (text, 0),
+    };
+    Some((ServiceTier::named(service)?, above))
+}
+
+fn parse_tiers(field: &str) -> Result<Box<[Tier]>, PriceErrorKind> {
     const BAD: PriceErrorKind = PriceErrorKind::BadTiers;
     if field.is_empty() {
         return Ok(Box::default());
     }
     let tiers = field.split(';').map(|tier| {
-        let (above, prices) = tier.split_once(':').ok_or(BAD)?;
+        let (place, prices) = tier.split_once(':').ok_or(BAD)?;
+        let (service, above_input_tokens) = parse_place(place).ok_or(BAD)?;
         let mut prices = prices.split(',');
         let mut next = || price(prices.next().unwrap_or_default());
-        let (input, output) = (next()?.ok_or(BAD)?, next()?.ok_or(BAD)?);
+        let (Some(input), Some(output)) = (next()?, next()?) else {
+            return Err(PriceErrorKind::HalfPriced);
+        };
         let rates = Rates {
             input,
             output,
             cached_input: next()?,
-            batch_input: next()?,
-            batch_output: next()?,
+            cache_write: next()?,
+            cache_write_1h: next()?,
+            cache_write_12h: next()?,
+            reasoning: next()?,
         };
         if prices.next().is_some() {
             return Err(BAD);
         }
         Ok(Tier {
-            above_input_tokens: tokens(above)?.ok_or(BAD)?,
+            service,
+            above_input_tokens,
             rates,
         })
     });
     let tiers: Box<[Tier]> = tiers.collect::<Result<_, _>>()?;
-    if priced && tiers.is_sorted_by(|a, b| a.above_input_tokens < b.above_input_tokens) {
-        Ok(tiers)
+    if are_tiers(&tiers) { Ok(tiers) } else { Err(BAD) }
+}
+
+/// Whether tiers are as [`Entry::tiers`] must be.
+pub(super) fn are_tiers(tiers: &[Tier]) -> bool {
+    let place = |tier: &Tier| (tier.service, tier.above_input_tokens);
+    let starts = tiers
+        .first()
+        .is_none_or(|tier| place(tier) == (ServiceTier::Standard, 0));
+    starts
+        && tiers.is_sorted_by(|a, b| place(a) < place(b))
+        && tiers
+            .windows(2)
+            .all(|pair| pair[0].service == pair[1].service || pair[1].above_input_tokens == 0)
+}
+
+fn parse_units(field: &str) -> Result<Box<[UnitPrice]>, PriceErrorKind> {
+    const BAD: PriceErrorKind = PriceErrorKind::BadUnits;
+    if field.is_empty() {
+        return Ok(Box::default());
+    }
+    let units = field.split(';').map(|unit| {
+        let (head, number) = unit.split_once('=').ok_or(BAD)?;
+        let (name, place) = match head.split_once('@') {
+            Some((name, place)) => (name, parse_place(place).ok_or(BAD)?),
+            None => (head, (ServiceTier::Standard, 0)),
+        };
+        if !is_unit(name) {
+            return Err(BAD);
+        }
+        Ok(UnitPrice {
+            unit: name.into(),
+            service: place.0,
+            above_input_tokens: place.1,
+            price: price(number)?.ok_or(BAD)?,
+        })
+    });
+    let units: Box<[UnitPrice]> = units.collect::<Result<_, _>>()?;
+    if units.is_sorted_by(|a, b| unit_place(a) < unit_place(b)) {
+        Ok(units)
     } else {
         Err(BAD)
     }
 }
 
+/// Whether `text` can stand as the name of a unit.
+pub(super) fn is_unit(text: &str) -> bool {
+    let ours = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'.');
+    !text.is_empty() && text.bytes().all(ours)
+}
+
+/// What orders the units of a row.
+pub(super) fn unit_place(unit: &UnitPrice) -> (&str, ServiceTier, u64) {
+    (&unit.unit, unit.service, unit.above_input_tokens)
+}
+
 pub(super) fn print(table: &PriceTable) -> String {
-    let mut text = format!("{HEADER}\n{COLUMNS}\n");
+    let mut text = format!("{HEADER}\n");
+    if let Some(day) = table.listed {
+        // Writing to a string cannot fail.
+        writeln!(text, "{LISTED}{day}").unwrap_or_default();
+    }
+    text.push_str(COLUMNS);
+    text.push('\n');
     for entry in &table.entries {
         let start = text.len();
         print_line(&mut text, entry);
@@ -207,39 +276,57 @@ pub(super) fn print(table: &PriceTable) -> String {
 
 fn print_line(line: &mut String, entry: &Entry) {
     let optional = |value: Option<u64>| value.map(|value| value.to_string()).unwrap_or_default();
+    let day = |date: Option<Date>| date.map(|date| date.to_string()).unwrap_or_default();
     let tiers: Vec<String> = entry.tiers.iter().map(print_tier).collect();
+    let units: Vec<String> = entry.units.iter().map(print_unit).collect();
     let fields = [
         entry.name.to_string(),
         entry.provider.to_string(),
         entry.mode.as_str().to_owned(),
-        entry
-            .rates
-            .map(|rates| print_rates(&rates, "\t"))
-            .unwrap_or_else(|| "\t\t\t\t".to_owned()),
         optional(entry.max_input_tokens),
         optional(entry.max_output_tokens),
-        entry
-            .deprecation_date
-            .map(|date| date.to_string())
-            .unwrap_or_default(),
+        day(entry.deprecation_date),
+        day(entry.last_listed),
         tiers.join(";"),
+        units.join(";"),
     ];
     line.push_str(&fields.join("\t"));
 }
 
-fn print_tier(tier: &Tier) -> String {
-    let rates = print_rates(&tier.rates, ",");
-    format!("{}:{}", tier.above_input_tokens, rates.trim_end_matches(','))
+fn print_place(service: ServiceTier, above: u64) -> String {
+    match above {
+        0 => service.as_str().to_owned(),
+        _ => format!("{}>{above}", service.as_str()),
+    }
 }
 
-fn print_rates(rates: &Rates, separator: &str) -> String {
-    let mut text = format!("{}{separator}{}", rates.input, rates.output);
-    for price in [rates.cached_input, rates.batch_input, rates.batch_output] {
-        text.push_str(separator);
+fn print_tier(tier: &Tier) -> String {
+    let rates = print_rates(&tier.rates);
+    format!("{}:{rates}", print_place(tier.service, tier.above_input_tokens))
+}
+
+fn print_unit(unit: &UnitPrice) -> String {
+    match (unit.service, unit.above_input_tokens) {
+        (ServiceTier::Standard, 0) => format!("{}={}", unit.unit, unit.price),
+        (service, above) => format!("{}@{}={}", unit.unit, print_place(service, above), unit.price),
+    }
+}
+
+fn print_rates(rates: &Rates) -> String {
+    let mut text = format!("{},{}", rates.input, rates.output);
+    for price in [
+        rates.cached_input,
+        rates.cache_write,
+        rates.cache_write_1h,
+        rates.cache_write_12h,
+        rates.reasoning,
+    ] {
+        text.push(',');
         if let Some(price) = price {
             // Writing to a string cannot fail.
             write!(text, "{price}").unwrap_or_default();
         }
     }
+    text.truncate(text.trim_end_matches(',').len());
     text
 }

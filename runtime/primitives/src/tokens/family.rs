@@ -23,8 +23,10 @@ pub enum FamilyName {
     Gemini,
     /// Llama 3 and 4, and models distilled into them.
     Llama,
-    /// Mistral, Mixtral, Codestral and their siblings.
+    /// Mistral's models with its vocabulary of 131,000, which all have had since 2025.
     Mistral,
+    /// Models of 2023 and 2024 with a vocabulary of 32,000: Llama 2, Mistral 7B, Mixtral and others.
+    Vocabulary32k,
     /// DeepSeek's own models.
     DeepSeek,
     /// Qwen and QwQ.
@@ -42,8 +44,6 @@ pub struct Family {
     pub name: FamilyName,
     /// The vocabulary that is counted with.
     pub encoding: Encoding,
-    /// Tokens of this family per 1,000 tokens of `encoding`; 1,000 exactly for exact families.
-    pub per_mille: u32,
 }
 
 impl Family {
@@ -56,47 +56,31 @@ impl Family {
     pub const O200K: Self = Self {
         name: FamilyName::OpenAi,
         encoding: Encoding::O200k,
-        per_mille: 1000,
     };
 
     /// GPT-4, GPT-4 Turbo, GPT-3.5 and the embedding models.
     pub const CL100K: Self = Self {
         name: FamilyName::OpenAi,
         encoding: Encoding::Cl100k,
-        per_mille: 1000,
     };
 
-    /// A family that is estimated.
-    ///
-    /// The factors lean to the high side, since their use is to keep within a budget. The one for Claude is the
-    /// upper end of published comparisons on English prose; OpenAI counts times that, times 1.35 (the upper end of
-    /// Anthropic's own statement) for the newer tokenizer. The open models' vocabularies have 100,000 to 260,000
-    /// entries and stay within a few per cent of o200k on English; code and other scripts vary more.
+    /// A family that is estimated; `tokens/weights.rs` says how.
     const fn estimated(name: FamilyName) -> Self {
-        let per_mille = match name {
-            FamilyName::OpenAi => 1000,
-            FamilyName::OpenAiLegacy => 1150,
-            FamilyName::Claude => 1200,
-            FamilyName::ClaudeNew => 1620,
-            FamilyName::Gemini => 1100,
-            FamilyName::Llama => 1050,
-            FamilyName::Mistral => 1150,
-            FamilyName::DeepSeek => 1100,
-            FamilyName::Qwen => 1100,
-            FamilyName::Cohere => 1150,
-            FamilyName::Unknown => 1300,
-        };
         Self {
             name,
             encoding: Encoding::O200k,
-            per_mille,
         }
     }
 }
 
 /// Words that give a family away wherever they start in a name. Order matters: a DeepSeek model distilled into
 /// Llama has Llama's tokenizer.
-const WORDS: [(&[u8], FamilyName); 24] = [
+const WORDS: [(&[u8], FamilyName); 28] = [
+    (b"codellama", FamilyName::Vocabulary32k),
+    (b"tinyllama", FamilyName::Vocabulary32k),
+    (b"vicuna", FamilyName::Vocabulary32k),
+    (b"mixtral", FamilyName::Vocabulary32k),
+    (b"mathstral", FamilyName::Vocabulary32k),
     (b"llama", FamilyName::Llama),
     (b"qwen", FamilyName::Qwen),
     (b"qwq", FamilyName::Qwen),
@@ -107,14 +91,13 @@ const WORDS: [(&[u8], FamilyName); 24] = [
     (b"gemma", FamilyName::Gemini),
     (b"learnlm", FamilyName::Gemini),
     (b"mistral", FamilyName::Mistral),
-    (b"mixtral", FamilyName::Mistral),
+    (b"open-mixtral", FamilyName::Vocabulary32k),
     (b"ministral", FamilyName::Mistral),
     (b"magistral", FamilyName::Mistral),
     (b"codestral", FamilyName::Mistral),
     (b"devstral", FamilyName::Mistral),
     (b"voxtral", FamilyName::Mistral),
     (b"pixtral", FamilyName::Mistral),
-    (b"mathstral", FamilyName::Mistral),
     (b"command", FamilyName::Cohere),
     (b"cohere", FamilyName::Cohere),
     (b"c4ai", FamilyName::Cohere),
@@ -169,6 +152,12 @@ pub fn family_for(model: &str) -> Family {
         .find_map(|&(word, family)| Some((family, find_word(name, word)?)));
     match found {
         Some((FamilyName::Claude, after)) => Family::estimated(claude(&name[after..])),
+        Some((FamilyName::Llama, after)) if is_old_llama(name, &name[after..]) => {
+            Family::estimated(FamilyName::Vocabulary32k)
+        }
+        Some((FamilyName::Mistral, _)) if is_old_mistral(name) => {
+            Family::estimated(FamilyName::Vocabulary32k)
+        }
         Some((family, _)) => Family::estimated(family),
         None => Family::estimated(FamilyName::Unknown),
     }
@@ -224,6 +213,34 @@ fn find_word(name: &[u8], word: &[u8]) -> Option<usize> {
         starts && window.eq_ignore_ascii_case(word)
     })?;
     Some(at + word.len())
+}
+
+/// Whether a Llama is one of the first two, from what follows the word: its first number is 2, or a size (`llama-7b`).
+fn is_old_llama(name: &[u8], rest: &[u8]) -> bool {
+    let number = rest
+        .split(|byte| !byte.is_ascii_alphanumeric())
+        .find(|part| part.first().is_some_and(u8::is_ascii_digit));
+    // What is distilled into a Llama says its size only.
+    let distilled = name
+        .windows(7)
+        .any(|window| window.eq_ignore_ascii_case(b"distill"));
+    !distilled && number.is_some_and(|number| number == b"2" || matches!(number.last(), Some(b'b' | b'B')))
+}
+
+/// Whether a model of Mistral's has the vocabulary of its first ones: the 7B, and those dated up to November 2024 but for a
+/// few that had the new one before.
+fn is_old_mistral(name: &[u8]) -> bool {
+    let has = |word: &[u8]| {
+        name.windows(word.len())
+            .any(|window| window.eq_ignore_ascii_case(word))
+    };
+    let early = [&b"nemo"[..], b"pixtral", b"ministral", b"mamba"]
+        .iter()
+        .any(|word| has(word));
+    let dated = name.split(|byte| !byte.is_ascii_alphanumeric()).any(|part| {
+        part.len() == 4 && part.iter().all(u8::is_ascii_digit) && (&b"2309"[..]..=b"2411").contains(&part)
+    });
+    has(b"mistral-7b") || has(b"mistral-tiny") || (dated && !early)
 }
 
 /// Old or new tokenizer, from what follows the word `claude`: the first number is the major version and the number
@@ -325,6 +342,19 @@ mod tests {
             ("DeepSeek-R1-Distill-Qwen-32B", Qwen),
             ("mistral/mistral-large-latest", Mistral),
             ("codestral-2501", Mistral),
+            ("codestral-2405", Vocabulary32k),
+            ("mistral-large-2407", Vocabulary32k),
+            ("mistral.mistral-large-2402-v1:0", Vocabulary32k),
+            ("open-mistral-nemo-2407", Mistral),
+            ("open-mistral-7b", Vocabulary32k),
+            ("Mistral-7B-Instruct-v0.2", Vocabulary32k),
+            ("open-mixtral-8x7b", Vocabulary32k),
+            ("mistral.mixtral-8x7b-instruct-v0:1", Vocabulary32k),
+            ("meta.llama2-70b-chat-v1", Vocabulary32k),
+            ("Llama-2-7b-chat-hf", Vocabulary32k),
+            ("codellama/CodeLlama-34b-Instruct-hf", Vocabulary32k),
+            ("llama-3.1-8b-instant", Llama),
+            ("ollama/llama3:8b", Llama),
             ("qwen/qwen3-max", Qwen),
             ("command-r-plus", Cohere),
             ("eleutherai/gpt-neox-20b", Unknown),

@@ -18,7 +18,8 @@
 //!
 //! The result is kept within the bounds that hold for exact counts, so that callers may rely on those either way.
 
-use super::LONGEST_TOKEN_BYTES;
+use super::weights::{Weights, weigh};
+use super::{LONGEST_TOKEN_BYTES, THOUSANDTHS};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Script {
@@ -60,39 +61,50 @@ impl Script {
     }
 }
 
-/// Estimated number of o200k tokens of `text`; 0 for an empty text, never more than its bytes. O(bytes).
-pub(super) fn count(text: &str) -> u64 {
-    let mut tokens = 0;
-    let mut run: Option<(Script, u64)> = None;
+/// Estimated thousandths of tokens of `text`, of o200k or by the weights of another family; 0 for an empty text, never more
+/// than a token a byte. O(bytes).
+pub(super) fn count(text: &str, weights: Option<&Weights>) -> u64 {
+    let mut thousandths = 0u64;
+    let mut add = |script: Script, length: u64, run: &str| {
+        let tokens = script.tokens(length);
+        thousandths += match weights {
+            None => tokens * THOUSANDTHS,
+            Some(weights) => weigh(weights, run, tokens),
+        };
+    };
+    let mut run: Option<(Script, u64, usize)> = None;
     let mut single_space = false;
-    for c in text.chars() {
+    for (at, c) in text.char_indices() {
         let script = Script::of(c);
         match &mut run {
-            Some((current, length)) if *current == script => {
+            Some((current, length, _)) if *current == script => {
                 *length += 1;
                 single_space = false;
             }
             _ => {
-                if let Some((script, length)) = run
+                if let Some((script, length, start)) = run
                     && !single_space
                 {
-                    tokens += script.tokens(length);
+                    add(script, length, &text[start..at]);
                 }
-                run = Some((script, 1));
+                run = Some((script, 1, at));
                 single_space = c == ' ';
             }
         }
     }
-    if let Some((script, length)) = run {
-        tokens += script.tokens(length);
+    if let Some((script, length, start)) = run {
+        add(script, length, &text[start..]);
     }
     let bytes = text.len() as u64;
-    tokens.clamp(bytes.div_ceil(LONGEST_TOKEN_BYTES), bytes)
+    thousandths.clamp(
+        bytes.div_ceil(LONGEST_TOKEN_BYTES) * THOUSANDTHS,
+        bytes * THOUSANDTHS,
+    )
 }
 
 #[cfg(test)]
 mod tests {
-    use super::count;
+    use super::{THOUSANDTHS, count};
 
     #[test]
     fn runs_are_counted_by_script() {
@@ -106,7 +118,7 @@ mod tests {
             ("привет мир", 3),
             ("!!", 1),
         ] {
-            assert_eq!(count(text), tokens, "{text:?}");
+            assert_eq!(count(text, None), tokens * THOUSANDTHS, "{text:?}");
         }
     }
 }

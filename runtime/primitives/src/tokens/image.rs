@@ -77,7 +77,7 @@ pub fn image(model: &str, detail: Option<&str>, size: Option<ImageSize>) -> Toke
         FamilyName::Llama => 6404,
         FamilyName::Cohere => 3328,
         FamilyName::Qwen => qwen(size),
-        FamilyName::DeepSeek | FamilyName::Unknown => MOST,
+        FamilyName::DeepSeek | FamilyName::Vocabulary32k | FamilyName::Unknown => MOST,
     };
     TokenCount {
         tokens,
