@@ -14,7 +14,7 @@ pub(super) const ALPHA: u8 = 4;
 pub(super) const ENDS_WORD: u8 = 8;
 /// `0`–`9`, `a`–`f`, `A`–`F`.
 pub(super) const HEX: u8 = 16;
-/// Starts a detector although it is not part of a word: `@ : + ( -`.
+/// Starts a detector although it is not part of a word: `@ : + ( - = >`.
 pub(super) const TRIGGER: u8 = 32;
 /// Part of a street's name: a letter of any script, a digit, `'` or `-`. Bytes of multi-byte characters are letters.
 pub(super) const NAME: u8 = 64;
@@ -40,7 +40,7 @@ const fn class_table() -> [u8; 256] {
         if byte.is_ascii_hexdigit() {
             class |= HEX;
         }
-        if matches!(byte, b'@' | b':' | b'+' | b'(' | b'-') {
+        if matches!(byte, b'@' | b':' | b'+' | b'(' | b'-' | b'=' | b'>') {
             class |= TRIGGER;
         }
         if matches!(byte, b'-' | b'.' | b'/' | b'+') {
@@ -96,19 +96,25 @@ pub(super) fn slice(text: &[u8], start: usize, end: usize) -> &[u8] {
     text.get(start..end).unwrap_or(&[])
 }
 
-/// Bytes that [`marks`] looks at.
+/// Bytes that [`marks`] answers for.
 pub(super) const BLOCK: usize = 64;
 
-/// Where in `block` a detector could have something to do: a bit for each digit and each of `_ @ : + ( - . /`.
+/// Bytes that [`marks`] looks at.
+pub(super) const SIGHT: usize = BLOCK + 3;
+
+/// Where in the first [`BLOCK`] bytes of `block` a detector could have something to do: a bit for each digit, each of
+/// `_ @ : + ( - . / ; < = >`, and each `A` with another three bytes on, as the key ids of AWS begin (`AKIA`).
 ///
 /// Comparisons and no table, so that the compiler makes vector instructions of them.
 #[inline]
-pub(super) fn marks(block: &[u8; BLOCK]) -> u64 {
+pub(super) fn marks(block: &[u8; SIGHT]) -> u64 {
     let mut found = [0u8; BLOCK];
-    for (found, byte) in found.iter_mut().zip(block) {
-        // From `-` to `:` in one comparison: `- . /`, the digits, `:`.
-        let range = byte.wrapping_sub(b'-') <= b':' - b'-';
-        *found = u8::from(range | (*byte == b'_') | (*byte == b'@') | (*byte == b'(') | (*byte == b'+'));
+    let (_, ahead) = block.split_at(SIGHT - BLOCK);
+    for ((found, byte), ahead) in found.iter_mut().zip(block).zip(ahead) {
+        // From `-` to `>` in one comparison: `- . /`, the digits, `: ; < = >`.
+        let range = byte.wrapping_sub(b'-') <= b'>' - b'-';
+        let key = (*byte == b'A') & (*ahead == b'A');
+        *found = u8::from(range | key | (*byte == b'_') | (*byte == b'@') | (*byte == b'(') | (*byte == b'+'));
     }
     let mut marks = 0;
     let (eights, _) = found.as_chunks::<8>();

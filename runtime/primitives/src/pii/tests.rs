@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use proptest::prelude::*;
 
-use super::bytes::{BLOCK, marks};
+use super::bytes::{BLOCK, SIGHT, marks};
 use super::checksum::{base58check, bech32, cpf, iban_mod97, luhn, nhs, verhoeff};
 use super::scan::{Findings, Scanner, scan};
 use super::{is_silent, short};
@@ -139,12 +139,13 @@ proptest! {
 
 proptest! {
     #[test]
-    fn marks_are_digits_and_signs(bytes in proptest::array::uniform32(any::<u8>()), ascii in "[ -~]{32}") {
-        let mut block = [0; BLOCK];
+    fn marks_are_digits_and_signs(bytes in proptest::array::uniform32(any::<u8>()), ascii in "[ -~A]{35}") {
+        let mut block = [0; SIGHT];
         block[..32].copy_from_slice(&bytes);
         block[32..].copy_from_slice(ascii.as_bytes());
-        for (place, byte) in block.iter().enumerate() {
-            let expected = byte.is_ascii_digit() || b"_@:+(-./".contains(byte);
+        for (place, byte) in block[..BLOCK].iter().enumerate() {
+            let key = *byte == b'A' && block[place + 3] == b'A';
+            let expected = byte.is_ascii_digit() || b"_@:+(-./;<=>".contains(byte) || key;
             prop_assert_eq!(marks(&block) >> place & 1 == 1, expected, "{}", byte);
         }
     }
