@@ -3,11 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use policy_primitives::pii::{PiiType, PiiTypeSet, contains_any, types_in};
-use policy_primitives::pii::{Confidence, redact};
-use proptest::strategy::{Strategy, ValueTree};
-use proptest::string::string_regex;
-use proptest::test_runner::{Config, RngSeed, TestRunner};
+use policy_primitives::pii::{Confidence, PiiType, PiiTypeSet, contains_any, redact, types_in};
+use regex_syntax::hir::{Class, Hir, HirKind};
 
 const SECRETS: PiiTypeSet = PiiTypeSet::EMPTY
     .with(PiiType::ApiKey)
@@ -17,15 +14,45 @@ const SECRETS: PiiTypeSet = PiiTypeSet::EMPTY
 /// Keys drawn from each format.
 const SAMPLES: usize = 200;
 
-fn runner() -> TestRunner {
-    TestRunner::new(Config {
-        rng_seed: RngSeed::Fixed(11),
-        ..Config::default()
-    })
-}
+/// Draws strings of patterns, each character of a class as likely as the others.
+struct Draw(u64);
 
-fn draw(runner: &mut TestRunner, pattern: &str) -> String {
-    string_regex(pattern).unwrap().new_tree(runner).unwrap().current()
+impl Draw {
+    fn below(&mut self, bound: usize) -> usize {
+        // Xorshift.
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % bound as u64) as usize
+    }
+
+    fn string(&mut self, pattern: &str) -> String {
+        let mut out = String::new();
+        self.push(&regex_syntax::parse(pattern).unwrap(), &mut out);
+        out
+    }
+
+    fn push(&mut self, hir: &Hir, out: &mut String) {
+        match hir.kind() {
+            HirKind::Literal(text) => out.push_str(std::str::from_utf8(&text.0).unwrap()),
+            HirKind::Class(Class::Unicode(class)) => {
+                let all: Vec<char> = class.iter().flat_map(|range| range.start()..=range.end()).collect();
+                out.push(all[self.below(all.len())]);
+            }
+            HirKind::Repetition(repetition) => {
+                let most = repetition.max.unwrap_or(repetition.min);
+                let count = repetition.min as usize + self.below((most - repetition.min) as usize + 1);
+                (0..count).for_each(|_| self.push(&repetition.sub, out));
+            }
+            HirKind::Capture(capture) => self.push(&capture.sub, out),
+            HirKind::Concat(parts) => parts.iter().for_each(|part| self.push(part, out)),
+            HirKind::Alternation(parts) => {
+                let part = self.below(parts.len());
+                self.push(&parts[part], out);
+            }
+            other => panic!("{other:?} is in no format"),
+        }
+    }
 }
 
 fn is_secret(text: &str) -> bool {
@@ -115,7 +142,7 @@ const ALONE: &[(&str, &str)] = &[
     ("heroku", "HRKU-AA[0-9A-Za-z_-]{58}"),
     ("render", "rnd_[0-9A-Za-z]{32}"),
     ("netlify", "nfp_[0-9A-Za-z]{36}"),
-    ("vercel", "vc[pciark]_[0-9A-Za-z]{56}"),
+    ("vercel", "vc[piark]_[0-9A-Za-z]{56}"),
     ("fly.io", "fo1_[0-9A-Za-z_-]{43}"),
     ("terraform", "[0-9A-Za-z]{14}\\.atlasv1\\.[0-9A-Za-z_-]{67}"),
     ("azure ad", "[0-9A-Za-z]{3}8Q~[0-9A-Za-z_.~-]{34}"),
@@ -151,13 +178,13 @@ const ALONE: &[(&str, &str)] = &[
 
 #[test]
 fn keys_of_services_are_found() {
-    let mut runner = runner();
+    let mut draw = Draw(0x9E37_79B9_7F4A_7C15);
     let mut wrong = Vec::new();
     for (name, pattern) in ALONE {
         let mut found = 0;
         let mut example = String::new();
         for sample in 0..SAMPLES {
-            let key = draw(&mut runner, pattern);
+            let key = draw.string(pattern);
             let text = match sample % 5 {
                 0 => key.clone(),
                 1 => format!("x = \"{key}\","),
@@ -235,13 +262,13 @@ const ASSIGNED: &[&str] = &[
 
 #[test]
 fn values_behind_telling_names_are_found() {
-    let mut runner = runner();
+    let mut draw = Draw(0x9E37_79B9_7F4A_7C15);
     let mut wrong = Vec::new();
     for way in ASSIGNED {
         let (mut found, mut drawn, mut example) = (0, 0, String::new());
         for pattern in NAMED {
             for _ in 0..20 {
-                let text = way.replace('§', &draw(&mut runner, pattern));
+                let text = way.replace('§', &draw.string(pattern));
                 drawn += 1;
                 if is_secret(&text) {
                     found += 1;

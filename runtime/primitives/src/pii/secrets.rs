@@ -94,7 +94,8 @@ pub(super) fn scan_assignment(scanner: &mut Scanner<'_, '_>, sign: usize) -> Opt
     // Most of what follows is too short to be anything.
     let solid = run_end(text, start, SHORTEST_PASSWORD, |b| b.is_ascii_graphic() && !ends_value(b));
     scanner.step(solid - sign);
-    if solid - start < SHORTEST_PASSWORD && !opened.quoted() && !has_scheme(text, start) {
+    let short = solid - start < SHORTEST_PASSWORD;
+    if short && text[sign] != b'>' && !opened.quoted() && scheme_end(text, start).is_none() {
         return None;
     }
     let weight = weight_before(scanner, sign)?;
@@ -219,10 +220,6 @@ fn scheme_end(text: &[u8], start: usize) -> Option<usize> {
     Some(run_end(text, end, 2, |b| matches!(b, b' ' | b'"' | b'\'')))
 }
 
-fn has_scheme(text: &[u8], start: usize) -> bool {
-    scheme_end(text, start).is_some()
-}
-
 /// What the name says that the sign at `sign` gives a value to, when it says anything.
 fn weight_before(scanner: &mut Scanner<'_, '_>, sign: usize) -> Option<Weight> {
     let text = scanner.text;
@@ -268,7 +265,7 @@ fn weight_before(scanner: &mut Scanner<'_, '_>, sign: usize) -> Option<Weight> {
 /// The name that ends before `end`, behind blanks, quotation marks and brackets: start and end, which are equal without one.
 fn name_before(text: &[u8], end: usize, floor: usize) -> (usize, usize) {
     let mut last = end;
-    while last > floor && end - last < 8 && matches!(text[last - 1], b' ' | b'\t' | b'"' | b'\'' | b'`' | b']' | b')' | b'*') {
+    while last > floor && end - last < 8 && matches!(text[last - 1], b' ' | b'\t' | b'"' | b'\'' | b'`' | b'\\' | b']' | b')' | b'*') {
         last -= 1;
     }
     let mut start = last;
@@ -339,7 +336,7 @@ fn is_secret(bytes: &[u8], weight: Weight, quoted: bool) -> bool {
     let path = bytes.contains(&b'.') && bytes.contains(&b'/');
     match weight {
         Weight::None => false,
-        Weight::Weak => bytes.len() >= SHORTEST_WEAK && !path && shape.is_random(),
+        Weight::Weak => bytes.len() >= SHORTEST_WEAK && !path && (shape.is_surely_random() || shape.is_plain_key()),
         Weight::Key => {
             bytes.len() >= SHORTEST_KEY && !path && (shape.is_key() || is_uuid(bytes))
                 || bytes.len() >= SHORTEST_PASSWORD && is_basic(bytes)

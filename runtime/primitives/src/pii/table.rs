@@ -32,11 +32,11 @@ impl Table {
     /// The header of the column that `position` stands in, and the number of bytes that were read. Positions must not
     /// decrease.
     pub(super) fn header_of<'t>(&mut self, text: &'t [u8], position: usize) -> (Option<&'t [u8]>, usize) {
-        let from = self.next.min(position);
+        let from = self.next;
         while self.next <= position && self.next < text.len() {
             self.enter(text);
         }
-        let mut read = self.next.saturating_sub(from);
+        let mut read = self.next - from;
         if self.header >= self.line || self.separator == 0 {
             return (None, read);
         }

@@ -7,7 +7,7 @@
 //! No checksum is asked for, although some keys have one: what was rotated, cut from a document or made before the checksum
 //! came is still a key.
 
-use super::values::{DISTINCT, Shape};
+use super::values::{DISTINCT, Shape, is_placeholder};
 use crate::pii::bytes::{at, is_word, run_end, slice};
 use crate::pii::scan::Scanner;
 use crate::pii::types::{Confidence, PiiType};
@@ -327,7 +327,7 @@ const FORMATS: &[Format] = &[
     token("bkua_", Hex, 40, 40),
     token("CCIPAT_", Url, 40, 80),
     token("CCIPRJ_", Url, 40, 80),
-    token("API-", Upper, 26, 40),
+    token("API-", Upper, 26, 30),
     format("pat.", Url, 22, 22, HARNESS),
     format("sat.", Url, 22, 22, HARNESS),
     // Hosting and infrastructure.
@@ -597,7 +597,8 @@ fn inner(scanner: &mut Scanner<'_, '_>, start: usize, word_end: usize) -> Option
             continue;
         };
         scanner.step(end - start);
-        if !is_word(text, end) && Shape::of(slice(text, start, end)).distinct >= DISTINCT {
+        let key = slice(text, start, end);
+        if !is_word(text, end) && Shape::of(key).distinct >= DISTINCT && !is_placeholder(key) {
             scanner.emit(PiiType::ApiKey, start, end, Confidence::High);
             return Some(end);
         }

@@ -69,6 +69,8 @@ pub(super) fn weigh(name: &[u8]) -> Weight {
             Word::About => weight = Weight::None,
             Word::Neutral => {}
             // One word behind a secret may say whose it is (`TOKEN_GITHUB`), two are a sentence.
+            // `clave API`, `ключ API`.
+            Word::Qualifies if before == Word::Key && word.eq_ignore_ascii_case(b"api") => weight = Weight::Key,
             Word::Qualifies | Word::Harmless | Word::Other => {
                 if weight != Weight::None {
                     others += 1;
@@ -92,8 +94,8 @@ pub(super) fn weigh(name: &[u8]) -> Weight {
 
 /// Whether a name holds a word for what is secret: no name without one has a [`Weight`].
 pub(in crate::pii) fn speaks_of_secret(name: &[u8]) -> bool {
-    const PARTS: [&str; 25] = [
-        "key", "token", "secret", "pass", "cred", "auth", "pwd", "pw", "psw", "bearer", "sas", "pat", "psk", "senha", "wacht",
+    const PARTS: [&str; 26] = [
+        "key", "token", "secret", "pass", "cred", "auth", "pwd", "pw", "psw", "bearer", "sig", "sas", "pat", "psk", "senha", "wacht",
         "kennw", "contrase", "clave", "chave", "parola", "heslo", "haslo", "sifre", "salasana", "jwt",
     ];
     !name.is_ascii()
@@ -145,7 +147,7 @@ fn kind_of(word: &[u8]) -> Word {
         | b"salasana" | b"passord" | b"passe" => Word::Password,
         b"secret" | b"secrets" | b"credential" | b"credentials" | b"creds" | b"cred" | b"apikey" | b"apitoken"
         | b"accesskey" | b"accesstoken" | b"secretkey" | b"authtoken" | b"auth" | b"authorization" | b"authkey"
-        | b"bearer" | b"sas" | b"pat" | b"psk" | b"jwt" | b"privatekey" | b"sharedaccesskey" | b"accountkey" => {
+        | b"bearer" | b"sig" | b"sas" | b"pat" | b"psk" | b"jwt" | b"privatekey" | b"sharedaccesskey" | b"accountkey" => {
             Word::Secret
         }
         b"token" => Word::Token,
@@ -153,7 +155,7 @@ fn kind_of(word: &[u8]) -> Word {
         b"api" | b"access" | b"private" | b"signing" | b"sign" | b"encryption" | b"encrypt" | b"master" | b"account"
         | b"shared" | b"app" | b"application" | b"client" | b"service" | b"server" | b"admin" | b"license" | b"licence"
         | b"deploy" | b"ssh" | b"rest" | b"write" | b"live" | b"consumer" | b"subscription" | b"webhook" | b"hmac"
-        | b"session" | b"management" | b"personal" | b"user" | b"developer" | b"merchant" | b"integration" | b"ingest"
+        | b"session" | b"management" | b"personal" | b"developer" | b"merchant" | b"integration" | b"ingest"
         | b"aws" | b"azure" | b"openai" | b"stripe" | b"gcp" => Word::Qualifies,
         b"public" | b"pub" | b"primary" | b"foreign" | b"partition" | b"sort" | b"cache" | b"map" | b"hash" | b"row"
         | b"idempotency" | b"object" | b"index" | b"composite" | b"unique" | b"search" | b"lookup" | b"dict" | b"json"

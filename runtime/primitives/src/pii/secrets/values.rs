@@ -17,8 +17,10 @@ pub(super) struct Shape {
     pub(super) marks: usize,
     /// `_`, `-`, `.` among them, which join words.
     joints: usize,
-    /// Places where one kind (digit, capital, small letter) follows another.
+    /// Places where one kind (digit, capital, small letter, `+` and `/`) follows another.
     changes: usize,
+    /// The same, with all other marks as a kind.
+    turns: usize,
     /// Longest piece without a mark.
     longest: usize,
     /// Pieces between marks that hold letters and digits, and are no word with a number behind it.
@@ -39,6 +41,7 @@ impl Shape {
         };
         let mut set = 0u128;
         let (mut last, mut piece, mut consonants) = (0u8, 0usize, 0usize);
+        let mut before = u8::MAX;
         // A piece of letters that digits end is a word (`sha256`); one that goes on with letters is not.
         let (mut numbers, mut broken) = (false, false);
         for &byte in bytes {
@@ -48,6 +51,7 @@ impl Shape {
                 b'0'..=b'9' => 1,
                 b'A'..=b'Z' => 2,
                 b'a'..=b'z' => 3,
+                b'+' | b'/' => 4,
                 _ => 0,
             };
             match kind {
@@ -59,21 +63,23 @@ impl Shape {
                     shape.joints += usize::from(matches!(byte, b'_' | b'-' | b'.'));
                 }
             }
-            if kind == 0 {
+            shape.turns += usize::from(kind != before);
+            before = kind;
+            if matches!(kind, 0 | 4) {
                 shape.mixed += usize::from(broken);
                 (piece, numbers, broken) = (0, false, false);
             } else {
                 piece += 1;
                 shape.longest = shape.longest.max(piece);
-                shape.changes += usize::from(last != 0 && last != kind);
                 if kind == 1 {
                     numbers = true;
                 } else {
                     broken |= numbers;
                 }
             }
+            shape.changes += usize::from(last != 0 && kind != 0 && last != kind);
             let vowel = matches!(byte | 0x20, b'a' | b'e' | b'i' | b'o' | b'u' | b'y');
-            consonants = if kind > 1 && !vowel { consonants + 1 } else { 0 };
+            consonants = if matches!(kind, 2 | 3) && !vowel { consonants + 1 } else { 0 };
             shape.consonants = shape.consonants.max(consonants);
             last = kind;
         }
@@ -90,7 +96,12 @@ impl Shape {
     /// Whether capitals and small letters change as often as in random text: at two of three places. Identifiers change once
     /// a word.
     pub(super) fn is_jumbled(&self) -> bool {
-        self.changes * 5 >= self.length * 2 && self.upper >= 2 && self.lower >= 2
+        self.turns * 5 >= self.length * 2 && self.upper >= 2 && self.lower >= 2
+    }
+
+    /// Whether it is random even where nothing but the word `key` names it.
+    pub(super) fn is_surely_random(&self) -> bool {
+        self.is_random() && (self.hex || self.turns * 2 >= self.length)
     }
 
     /// Whether they are letters, many of either case: more than the longest identifier has.
@@ -115,7 +126,7 @@ impl Shape {
             return self.digits >= 2;
         }
         // Words that marks join are a name, whatever numbers stand behind them.
-        if self.joints > 0 && self.longest < 16 && self.mixed == 0 && !self.is_jumbled() {
+        if self.joints > 0 && self.longest < 16 && self.mixed == 0 && self.changes * 5 < self.length * 2 {
             return false;
         }
         if self.upper >= 2 && self.lower >= 2 {
@@ -128,6 +139,11 @@ impl Shape {
             return self.length >= 20 && self.marks == 0 && self.consonants >= 6;
         }
         self.digits >= 2 && self.changes * 6 >= self.length && (self.mixed > 0 || self.changes >= 3)
+    }
+
+    /// Whether they are letters and digits and nothing else, in no order: what a service hands out under the name `key`.
+    pub(super) fn is_plain_key(&self) -> bool {
+        self.marks == 0 && self.length >= 24 && self.digits >= 3 && self.changes * 4 >= self.length && self.is_key()
     }
 
     /// Whether somebody may have thought of it as a password: letters with digits or other characters, and no name. Without
