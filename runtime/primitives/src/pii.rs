@@ -12,7 +12,7 @@
 //! | --- | --- | --- |
 //! | digit, `+`, `(` | `number` | IP v4, dates of birth, cards, SSN and other national numbers, phones, addresses |
 //! | word with a digit or `_`, or before `-` `.` `/` `+` | `secrets`, `iban`, `national`, `wallet` | keys, accounts |
-//! | word around an `A` with another three letters on | `secrets` | key ids of AWS without a digit |
+//! | word with ten capitals in a row | `secrets` | key ids of AWS without a digit |
 //! | `@`, `%40` | `email` | e-mail addresses |
 //! | `:` | `secrets`, `ip` | values of names, IP v6, MAC |
 //! | `=`, `>` | `secrets` | values of names |

@@ -42,7 +42,10 @@ fn each_kind_of_input_is_right() {
                 .iter()
                 .map(|found| (found.kind, found.confidence, &text[found.start..found.end]))
                 .collect();
-            wrong.push(format!("{}: {text:?} wants {want} {value:?}, found {found:?}", field("kind")));
+            wrong.push(format!(
+                "{}: {text:?} wants {want} {value:?}, found {found:?}",
+                field("kind")
+            ));
         }
     }
     assert!(wrong.is_empty(), "{} wrong: {wrong:#?}", wrong.len());

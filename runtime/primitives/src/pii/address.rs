@@ -87,7 +87,10 @@ fn number_first(scanner: &mut Scanner<'_, '_>, group: Group) -> Option<(usize, u
     let mut capitals = true;
     let mut romance = false;
     // `63, chemin Marion`.
-    if at(text, position) == b',' && at(text, position + 1) == b' ' {
+    if at(text, position) == b','
+        && at(text, position + 1) == b' '
+        && at(text, position + 2).is_ascii_alphabetic()
+    {
         let end = run_end(text, position + 2, MAX_WORD, is_name_byte);
         if romance_street(slice(text, position + 2, end)).is_none() {
             return None;
@@ -138,7 +141,9 @@ fn number_first(scanner: &mut Scanner<'_, '_>, group: Group) -> Option<(usize, u
                 (StreetWord::Strong, false) if residence && index <= LOWER_CASE_WORDS && word.len() > 2 => {
                     Confidence::Medium
                 }
-                (StreetWord::Weak, true) if residence || extended || goes_there(text, group) => Confidence::Medium,
+                (StreetWord::Weak, true) if residence || extended || goes_there(text, group) => {
+                    Confidence::Medium
+                }
                 (StreetWord::Weak, true) => Confidence::Low,
                 (StreetWord::Strong | StreetWord::Weak, false) => return None,
             };
@@ -207,20 +212,22 @@ fn is_name_byte(byte: u8) -> bool {
 
 /// French, Italian, Spanish and Portuguese street words, which come first.
 fn romance_street(word: &[u8]) -> Option<StreetWord> {
-    const STRONG: [&str; 14] = [
-        "rue", "avenue", "boulevard", "chemin", "allée", "impasse", "viale", "piazza", "calle", "avenida", "rua", "travessa",
-        "vicolo", "paseo",
-    ];
-    // English words as well.
-    const WEAK: [&str; 7] = ["place", "route", "quai", "cours", "plaza", "corso", "largo"];
-    let is = |street: &&str| word.eq_ignore_ascii_case(street.as_bytes());
     // `via` in lower case is an English word.
-    if word == b"Via" || STRONG.iter().any(|street| is(&street)) {
-        Some(StreetWord::Strong)
-    } else if WEAK.iter().any(|street| is(&street)) {
-        Some(StreetWord::Weak)
-    } else {
-        None
+    if word == b"Via" {
+        return Some(StreetWord::Strong);
+    }
+    let mut lower = [0u8; 9];
+    let lower = lower.get_mut(..word.len()).filter(|_| word.len() > 2)?;
+    lower.copy_from_slice(word);
+    lower.make_ascii_lowercase();
+    match &*lower {
+        b"rue" | b"avenue" | b"boulevard" | b"chemin" | b"all\xC3\xA9e" | b"impasse" | b"viale"
+        | b"piazza" | b"calle" | b"avenida" | b"rua" | b"travessa" | b"vicolo" | b"paseo" => {
+            Some(StreetWord::Strong)
+        }
+        // English words as well.
+        b"place" | b"route" | b"quai" | b"cours" | b"plaza" | b"corso" | b"largo" => Some(StreetWord::Weak),
+        _ => None,
     }
 }
 

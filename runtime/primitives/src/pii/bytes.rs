@@ -99,22 +99,25 @@ pub(super) fn slice(text: &[u8], start: usize, end: usize) -> &[u8] {
 /// Bytes that [`marks`] answers for.
 pub(super) const BLOCK: usize = 64;
 
-/// Bytes that [`marks`] looks at.
-pub(super) const SIGHT: usize = BLOCK + 3;
+/// Capital letters in a row, in one block, that are worth a look: the key ids of AWS have twice as many, and some of them no
+/// digit, which would be a mark.
+const CAPITALS: u32 = 10;
 
-/// Where in the first [`BLOCK`] bytes of `block` a detector could have something to do: a bit for each digit, each of
-/// `_ @ : + ( - . / ; < = >`, and each `A` with another three bytes on, as the key ids of AWS begin (`AKIA`).
+/// Where in `block` a detector could have something to do: a bit for each digit, each of `_ @ : + ( - . / = >`, and
+/// the start of each row of [`CAPITALS`].
 ///
 /// Comparisons and no table, so that the compiler makes vector instructions of them.
 #[inline]
-pub(super) fn marks(block: &[u8; SIGHT]) -> u64 {
+pub(super) fn marks(block: &[u8; BLOCK]) -> u64 {
     let mut found = [0u8; BLOCK];
-    let (_, ahead) = block.split_at(SIGHT - BLOCK);
-    for ((found, byte), ahead) in found.iter_mut().zip(block).zip(ahead) {
-        // From `-` to `>` in one comparison: `- . /`, the digits, `: ; < = >`.
-        let range = byte.wrapping_sub(b'-') <= b'>' - b'-';
-        let key = (*byte == b'A') & (*ahead == b'A');
-        *found = u8::from(range | key | (*byte == b'_') | (*byte == b'@') | (*byte == b'(') | (*byte == b'+'));
+    let mut capitals = 0u8;
+    for (found, byte) in found.iter_mut().zip(block) {
+        // From `-` to `:` in one comparison: `- . /`, the digits, `:`; and `= >` in one.
+        let range = byte.wrapping_sub(b'-') <= b':' - b'-';
+        let signs = (byte.wrapping_sub(b'=') <= 1) | (*byte == b'(') | (*byte == b'+');
+        *found = u8::from(range | signs | (*byte == b'_') | (*byte == b'@'));
+        // Capital letters, and six signs.
+        capitals += u8::from(*byte & 0xE0 == 0x40);
     }
     let mut marks = 0;
     let (eights, _) = found.as_chunks::<8>();
@@ -123,5 +126,22 @@ pub(super) fn marks(block: &[u8; SIGHT]) -> u64 {
         let gathered = u64::from_le_bytes(*eight).wrapping_mul(0x0102_0408_1020_4080) >> 56;
         marks |= gathered << place;
     }
+    if u32::from(capitals) >= CAPITALS {
+        marks |= rows_of_capitals(block);
+    }
     marks
+}
+
+/// The start of each row of [`CAPITALS`] in `block`.
+#[cold]
+fn rows_of_capitals(block: &[u8; BLOCK]) -> u64 {
+    let mut rows = 0;
+    let mut length = 0;
+    for (place, byte) in (0u32..).zip(block) {
+        length = if byte.is_ascii_uppercase() { length + 1 } else { 0 };
+        if length == CAPITALS {
+            rows |= 1 << (place + 1 - CAPITALS);
+        }
+    }
+    rows
 }

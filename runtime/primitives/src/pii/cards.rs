@@ -107,7 +107,9 @@ fn is_row(candidate: &Candidate<'_>, k: usize) -> bool {
     let fours = k == 4 && (0..k).all(|index| candidate.group(index).len() == 4);
     let next = candidate.group(k);
     let follows = next.len() == 4 && next.separator == candidate.group(1).separator;
-    let before = candidate.text.get(candidate.start.wrapping_sub(5)..candidate.start);
+    let before = candidate
+        .text
+        .get(candidate.start.wrapping_sub(5)..candidate.start);
     let precedes = before.is_some_and(|before| before[..4].iter().all(u8::is_ascii_digit))
         && at(candidate.text, candidate.start.wrapping_sub(1)) == at(candidate.text, candidate.group(0).end);
     fours && (follows || precedes)

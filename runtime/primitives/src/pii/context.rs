@@ -322,49 +322,79 @@ fn topic_of(word: &[u8]) -> Option<Topic> {
     }
     Some(match word {
         b"phone" | b"telephone" | b"tel" | b"call" | b"calling" | b"cell" | b"cellphone" | b"cellular"
-        | b"mobile" | b"mob" | b"fax" | b"whatsapp" | b"sms" | b"dial" | b"reach" | b"contact"
-        | b"handy" | b"hotline" | b"voicemail" | b"helpline" | b"landline" | b"pager" | b"desk" | b"ph" | b"mobil"
+        | b"mobile" | b"mob" | b"fax" | b"whatsapp" | b"sms" | b"dial" | b"reach" | b"contact" | b"handy"
+        | b"hotline" | b"voicemail" | b"helpline" | b"landline" | b"pager" | b"desk" | b"ph" | b"mobil"
         | b"celular" | b"cellulare" | b"gsm" | b"movil" | b"telemovel" | b"komorka" | b"komorkowy"
         | b"mobiele" | b"mobilni" | b"puhelin" | b"puhelinnumero" | b"puhelimeni" | b"mobiltelefon"
-        | b"rufnummer" | b"festnetz" | b"durchwahl" | b"appelez" | b"llamar" | b"llame" | b"ligue" => Topic::Phone,
+        | b"rufnummer" | b"festnetz" | b"durchwahl" | b"appelez" | b"llamar" | b"llame" | b"ligue" => {
+            Topic::Phone
+        }
         _ if word.starts_with(b"telef") || word.starts_with(b"telepho") => Topic::Phone,
-        b"card" | b"credit" | b"debit" | b"visa" | b"mastercard" | b"amex" | b"maestro" | b"cc"
-        | b"cardnumber" | b"creditcard" | b"payment" | b"kreditkarte" | b"kreditkartennummer" | b"tarjeta"
-        | b"carte" | b"cvv" | b"diners" | b"karte" | b"carta" | b"cartao" | b"creditcardnumber" | b"karta" | b"karty"
-        | b"kort" | b"kortti" | b"kaart" | b"kredi" | b"bankkort" | b"kartya" | b"pan" => Topic::Card,
+        b"card"
+        | b"credit"
+        | b"debit"
+        | b"visa"
+        | b"mastercard"
+        | b"amex"
+        | b"maestro"
+        | b"cc"
+        | b"cardnumber"
+        | b"creditcard"
+        | b"payment"
+        | b"kreditkarte"
+        | b"kreditkartennummer"
+        | b"tarjeta"
+        | b"carte"
+        | b"cvv"
+        | b"diners"
+        | b"karte"
+        | b"carta"
+        | b"cartao"
+        | b"creditcardnumber"
+        | b"karta"
+        | b"karty"
+        | b"kort"
+        | b"kortti"
+        | b"kaart"
+        | b"kredi"
+        | b"bankkort"
+        | b"kartya"
+        | b"pan" => Topic::Card,
         b"ssn" | b"social" | b"itin" | b"taxpayer" | b"ssa" | b"tin" => Topic::Ssn,
         b"born" | b"birth" | b"birthday" | b"birthdate" | b"dob" | b"bday" | b"dateofbirth" | b"geboren"
-        | b"geb" | b"geburtsdatum" | b"geburtstag" | b"nacido" | b"nacida" | b"nacimiento" | b"naissance" | b"nato"
-        | b"nata" | b"nascita" | b"nascido" | b"nascida" | b"nascimento" | b"geboortedatum" | b"urodzenia" | b"urodzony"
-        | b"urodzona" | b"narozen" | b"narozena" | b"narozeni" | b"fodelsedatum" | b"fodselsdato" | b"syntynyt"
-        | b"syntymaika" | b"dogum" | b"dogdu" | b"szuletett" | b"birthdt" => Topic::Birth,
+        | b"geb" | b"geburtsdatum" | b"geburtstag" | b"nacido" | b"nacida" | b"nacimiento" | b"naissance"
+        | b"nato" | b"nata" | b"nascita" | b"nascido" | b"nascida" | b"nascimento" | b"geboortedatum"
+        | b"urodzenia" | b"urodzony" | b"urodzona" | b"narozen" | b"narozena" | b"narozeni"
+        | b"fodelsedatum" | b"fodselsdato" | b"syntynyt" | b"syntymaika" | b"dogum" | b"dogdu"
+        | b"szuletett" | b"birthdt" => Topic::Birth,
         b"version" | b"ver" | b"release" | b"build" | b"firmware" | b"oid" | b"section" | b"chapter"
         | b"clause" | b"paragraph" | b"appendix" | b"upgrade" | b"upgraded" | b"update" | b"updated"
         | b"semver" => Topic::Version,
         b"ip" | b"ipaddress" | b"server" | b"host" | b"client" | b"dns" | b"ping" | b"subnet"
-        | b"gateway" | b"addr" | b"ipv" | b"router" | b"network" | b"logged" | b"login" | b"visitor" | b"peer" => {
-            Topic::Network
-        }
-        b"order" | b"invoice" | b"tracking" | b"serial" | b"sku" | b"model" | b"part" | b"patent" | b"item" | b"isbn"
-        | b"issn" | b"lot" | b"batch" | b"ndc" | b"faktura" | b"rechnung" | b"facture" | b"factura" | b"fattura"
-        | b"fatura" | b"fv" | b"bestellung" | b"commande" | b"pedido" => Topic::Goods,
-        b"account" | b"acct" | b"id" | b"ref" | b"reference" | b"ticket"
-        | b"case" | b"article" | b"zip" | b"postcode" | b"issue" | b"bug" | b"commit" | b"page" | b"row"
-        | b"quantity" | b"total" | b"amount" | b"price" | b"population" | b"iban" | b"routing" | b"code"
-        | b"docket" | b"mrn" | b"doi" | b"usd" | b"eur" | b"gbp" | b"ein" | b"vat" | b"cve"
-        | b"policy" | b"customer" | b"date" | b"konto" | b"compte" | b"cuenta" => Topic::Identifier,
+        | b"gateway" | b"addr" | b"ipv" | b"router" | b"network" | b"logged" | b"login" | b"visitor"
+        | b"peer" => Topic::Network,
+        b"order" | b"invoice" | b"tracking" | b"serial" | b"sku" | b"model" | b"part" | b"patent"
+        | b"item" | b"isbn" | b"issn" | b"lot" | b"batch" | b"ndc" | b"faktura" | b"rechnung"
+        | b"facture" | b"factura" | b"fattura" | b"fatura" | b"fv" | b"bestellung" | b"commande"
+        | b"pedido" => Topic::Goods,
+        b"account" | b"acct" | b"id" | b"ref" | b"reference" | b"ticket" | b"case" | b"article" | b"zip"
+        | b"postcode" | b"issue" | b"bug" | b"commit" | b"page" | b"row" | b"quantity" | b"total"
+        | b"amount" | b"price" | b"population" | b"iban" | b"routing" | b"code" | b"docket" | b"mrn"
+        | b"doi" | b"usd" | b"eur" | b"gbp" | b"ein" | b"vat" | b"cve" | b"policy" | b"customer"
+        | b"date" | b"konto" | b"compte" | b"cuenta" => Topic::Identifier,
         b"nhs" => Topic::Nhs,
         b"sin" | b"nas" => Topic::Sin,
         b"aadhaar" | b"aadhar" | b"adhaar" | b"uidai" | b"uid" => Topic::Aadhaar,
         b"license" | b"licence" | b"dl" | b"permit" => Topic::License,
         b"driver" | b"driving" => Topic::Driver,
-        b"passport" | b"reisepass" | b"passeport" | b"pasaporte" | b"passaporto" | b"passaporte" | b"paspoort"
-        | b"paszport" | b"paszportu" | b"pasaport" | b"utlevel" => Topic::Passport,
+        b"passport" | b"reisepass" | b"passeport" | b"pasaporte" | b"passaporto" | b"passaporte"
+        | b"paspoort" | b"paszport" | b"paszportu" | b"pasaport" | b"utlevel" => Topic::Passport,
         b"wallet" | b"bitcoin" | b"btc" | b"ethereum" | b"eth" | b"crypto" => Topic::Wallet,
         b"address" | b"live" | b"living" | b"lived" | b"reside" | b"residing" | b"located" | b"mailing"
-        | b"shipping" | b"deliver" | b"ship" | b"home" | b"residence" | b"moved" | b"street" | b"wohne" | b"wohnt"
-        | b"wohnhaft" | b"adresse" | b"anschrift" | b"habite" | b"demeure" | b"domicile" | b"vivo" | b"direccion"
-        | b"indirizzo" | b"abito" | b"moro" | b"endereco" | b"adres" | b"woon" | b"mieszkam" => Topic::Residence,
+        | b"shipping" | b"deliver" | b"ship" | b"home" | b"residence" | b"moved" | b"street" | b"wohne"
+        | b"wohnt" | b"wohnhaft" | b"adresse" | b"anschrift" | b"habite" | b"demeure" | b"domicile"
+        | b"vivo" | b"direccion" | b"indirizzo" | b"abito" | b"moro" | b"endereco" | b"adres" | b"woon"
+        | b"mieszkam" => Topic::Residence,
         b"ssh" | b"scp" | b"rsync" | b"sftp" => Topic::Shell,
         b"nino" | b"insurance" => Topic::Nino,
         b"cpf" => Topic::Cpf,
@@ -448,7 +478,13 @@ fn foreign(word: &[u8]) -> Option<Topic> {
         .find(|(start, _)| {
             let short = start.len() < 4;
             word.starts_with(start.as_bytes())
-                && word.len() <= start.len() + if short { usize::from(word.ends_with(b"e")) } else { ENDING }
+                && word.len()
+                    <= start.len()
+                        + if short {
+                            usize::from(word.ends_with(b"e"))
+                        } else {
+                            ENDING
+                        }
         })
         .map(|(_, topic)| *topic)
 }

@@ -48,14 +48,23 @@ fn plain(c: char, before: u8, after: u8) -> Plain {
         '\0'..='\u{7f}' => Plain::Same,
         '\u{ff01}'..='\u{ff5e}' => Plain::Byte((u32::from(c) - 0xff01 + u32::from(b'!')) as u8),
         '\u{1d7ce}'..='\u{1d7ff}' => Plain::Byte(b'0' + ((u32::from(c) - 0x1d7ce) % 10) as u8),
-        '\u{ad}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2064}' | '\u{2066}'
-        ..='\u{2069}' | '\u{feff}' => Plain::Nothing,
+        '\u{ad}'
+        | '\u{180e}'
+        | '\u{200b}'..='\u{200f}'
+        | '\u{202a}'..='\u{202e}'
+        | '\u{2060}'..='\u{2064}'
+        | '\u{2066}'..='\u{2069}'
+        | '\u{feff}' => Plain::Nothing,
         _ => {
             let alike = looks_like(c);
             match u8::try_from(alike) {
                 Ok(byte @ b'0'..=b'9') if !c.is_alphabetic() => Plain::Byte(byte),
                 Ok(byte) if byte.is_ascii_alphanumeric() && c.is_alphabetic() && beside => {
-                    Plain::Byte(if c.is_uppercase() { byte.to_ascii_uppercase() } else { byte })
+                    Plain::Byte(if c.is_uppercase() {
+                        byte.to_ascii_uppercase()
+                    } else {
+                        byte
+                    })
                 }
                 _ => Plain::Same,
             }

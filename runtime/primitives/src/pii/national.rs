@@ -31,7 +31,11 @@ pub(super) fn find(candidate: &mut Candidate<'_>) -> Option<Found> {
 
 /// An SSN with blanks around its dashes, behind a word that names it.
 pub(super) fn find_spaced(candidate: &mut Candidate<'_>) -> Option<Found> {
-    candidate.nearby().has(Topic::Ssn).then(|| us_number(candidate)).flatten()
+    candidate
+        .nearby()
+        .has(Topic::Ssn)
+        .then(|| us_number(candidate))
+        .flatten()
 }
 
 /// SSN or ITIN: `123-45-6789`; with spaces or without separators only next to a telling word.

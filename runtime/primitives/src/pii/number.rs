@@ -94,7 +94,13 @@ pub(super) struct Found {
 impl<'t> Candidate<'t> {
     /// Cuts the run that starts at `start`: a digit, `+` or `(`.
     #[inline]
-    fn cut(text: &'t [u8], start: usize, barrier: Barrier, table: Table, joints: Joints) -> Option<Candidate<'t>> {
+    fn cut(
+        text: &'t [u8],
+        start: usize,
+        barrier: Barrier,
+        table: Table,
+        joints: Joints,
+    ) -> Option<Candidate<'t>> {
         let mut position = start;
         let mut plus = false;
         let mut bracket = false;

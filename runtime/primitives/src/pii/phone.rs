@@ -68,7 +68,12 @@ fn whole(candidate: &mut Candidate<'_>, k: usize, confidence: Confidence) -> (us
     let joins = |index: usize| {
         let next = candidate.group(index);
         let same = next.separator == separator || separator == Separator::Bracket && !next.bracketed;
-        next.len() >= 2 && same && matches!(next.separator, Separator::Space | Separator::Dash | Separator::Dot)
+        next.len() >= 2
+            && same
+            && matches!(
+                next.separator,
+                Separator::Space | Separator::Dash | Separator::Dot
+            )
     };
     if k < 2 || !joins(k) {
         return (k, confidence);
@@ -97,9 +102,17 @@ fn hyphenated(candidate: &Candidate<'_>) -> bool {
         .take_while(|place| text[*place].is_ascii_alphabetic())
         .last()
         .unwrap_or(dash);
-    ![&b"tel"[..], b"phone", b"fax", b"mobile", b"cell", b"mob", b"whatsapp"]
-        .iter()
-        .any(|word| text[start..dash].eq_ignore_ascii_case(word))
+    ![
+        &b"tel"[..],
+        b"phone",
+        b"fax",
+        b"mobile",
+        b"cell",
+        b"mob",
+        b"whatsapp",
+    ]
+    .iter()
+    .any(|word| text[start..dash].eq_ignore_ascii_case(word))
 }
 
 /// Whether the candidate is a year with a sign, as ISO 8601 has it: `+999999-12-31`.
@@ -355,7 +368,11 @@ fn trunk_zero(candidate: &mut Candidate<'_>) -> Option<(usize, Confidence)> {
         return None;
     }
     // A slash stands behind the area code, and otherwise in numbers of documents: `0932/01/2026`.
-    if rest.iter().skip(1).any(|group| group.separator == Separator::Slash) {
+    if rest
+        .iter()
+        .skip(1)
+        .any(|group| group.separator == Separator::Slash)
+    {
         return None;
     }
     // Separators after the area code are all the same.

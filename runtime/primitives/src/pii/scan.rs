@@ -7,7 +7,7 @@
 use std::ops::ControlFlow;
 
 use super::bytes::{
-    self, ALPHA, BLOCK, CLASS, DIGIT, ENDS_WORD, SIGHT, TRIGGER, WORD, at, class_at, is_word, slice,
+    self, ALPHA, BLOCK, CLASS, DIGIT, ENDS_WORD, TRIGGER, WORD, at, class_at, is_word, slice,
 };
 use super::context::{self, Barrier, Nearby};
 use super::table::Table;
@@ -192,20 +192,15 @@ impl<'t, 's> Scanner<'t, 's> {
     pub(super) fn run_plain(&mut self) {
         let text = self.text;
         let mut position = 0;
-        for start in (0..text.len()).step_by(BLOCK) {
+        let (blocks, rest) = text.as_chunks::<BLOCK>();
+        let mut last = [0; BLOCK];
+        last[..rest.len()].copy_from_slice(rest);
+        for (block, start) in blocks.iter().chain([&last]).zip((0..).step_by(BLOCK)) {
             self.step(BLOCK);
             if position >= start + BLOCK {
                 continue;
             }
-            let mut marks = match text[start..].first_chunk() {
-                Some(block) => bytes::marks(block),
-                None => {
-                    let mut block = [0; SIGHT];
-                    let rest = text.len() - start;
-                    block[..rest].copy_from_slice(&text[start..]);
-                    bytes::marks(&block)
-                }
-            };
+            let mut marks = bytes::marks(block);
             if position > start {
                 marks &= u64::MAX << (position - start);
             }

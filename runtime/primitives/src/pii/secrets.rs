@@ -89,20 +89,26 @@ fn jwt(scanner: &mut Scanner<'_, '_>, start: usize) -> Option<usize> {
 /// Looks at the `=`, `:` or `>` at `sign`: the last of what assigns a value to a name. Returns where to go on.
 pub(super) fn scan_assignment(scanner: &mut Scanner<'_, '_>, sign: usize) -> Option<usize> {
     let text = scanner.text;
+    let element = text[sign] == b'>';
     let opened = Opened::after(text, sign + 1, text[sign] != b'=')?;
-    let start = opened.start;
-    // Most of what follows is too short to be anything.
-    let solid = run_end(text, start, SHORTEST_PASSWORD, |b| b.is_ascii_graphic() && !ends_value(b));
-    scanner.step(solid - sign);
-    let short = solid - start < SHORTEST_PASSWORD;
-    if short && text[sign] != b'>' && !opened.quoted() && scheme_end(text, start).is_none() {
+    let start = scheme_end(text, opened.start).unwrap_or(opened.start);
+    // Most of what follows is no secret: too short, or a word. Looking at it is less work than reading the name.
+    let end = run_end(text, start, SHORTEST_WEAK, |b| {
+        if element {
+            b != b'<'
+        } else {
+            b.is_ascii_graphic() && (opened.quoted() && b != opened.quote || !ends_value(b))
+        }
+    });
+    scanner.step(end - sign);
+    let telling = slice(text, start, end).iter().any(u8::is_ascii_digit);
+    if end - start < SHORTEST_PASSWORD || end - start < SHORTEST_WEAK && !telling {
         return None;
     }
     let weight = weight_before(scanner, sign)?;
-    if text[sign] == b'>' {
-        return element(scanner, start, weight);
+    if element {
+        return self::element(scanner, start, weight);
     }
-    let start = scheme_end(text, start).unwrap_or(start);
     value(scanner, start, weight, &opened)
 }
 
@@ -131,11 +137,14 @@ fn element(scanner: &mut Scanner<'_, '_>, start: usize, weight: Weight) -> Optio
 pub(super) fn scan_flag(scanner: &mut Scanner<'_, '_>, dash: usize) -> Option<usize> {
     let text = scanner.text;
     let first = dash.checked_sub(1)?;
-    let begins = first <= scanner.barrier.end || matches!(text[first - 1], b' ' | b'\n' | b'\t' | b'"' | b'\'' | b'`');
+    let begins =
+        first <= scanner.barrier.end || matches!(text[first - 1], b' ' | b'\n' | b'\t' | b'"' | b'\'' | b'`');
     if first < scanner.barrier.end || text[first] != b'-' || !begins {
         return None;
     }
-    let end = run_end(text, dash + 1, LONGEST_NAME, |b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
+    let end = run_end(text, dash + 1, LONGEST_NAME, |b| {
+        b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_')
+    });
     scanner.step(end - dash);
     let weight = names::weigh(slice(text, dash + 1, end));
     if weight == Weight::None || at(text, end) != b' ' {
@@ -179,7 +188,8 @@ impl Opened {
                 // Escaped quotation marks of JSON in JSON.
                 b'\\' if matches!(at(text, start + 1), b'"' | b'\'') => {}
                 // Marks before texts in C, C#, Python and Rust.
-                b'b' | b'r' | b'f' | b'u' | b'L' | b'@' | b'$' if matches!(at(text, start + 1), b'"' | b'\'') => {}
+                b'b' | b'r' | b'f' | b'u' | b'L' | b'@' | b'$'
+                    if matches!(at(text, start + 1), b'"' | b'\'') => {}
                 quote @ (b'"' | b'\'' | b'`') => {
                     // A blank before the value was pasted with it.
                     return Some(Opened {
@@ -204,15 +214,39 @@ impl Opened {
 fn ends_value(byte: u8) -> bool {
     matches!(
         byte,
-        b'"' | b'\'' | b'`' | b'<' | b'>' | b'(' | b')' | b'[' | b']' | b'{' | b'}' | b';' | b',' | b'&' | b'\\'
+        b'"' | b'\''
+            | b'`'
+            | b'<'
+            | b'>'
+            | b'('
+            | b')'
+            | b'['
+            | b']'
+            | b'{'
+            | b'}'
+            | b';'
+            | b','
+            | b'&'
+            | b'\\'
     )
 }
 
 /// Where the credentials of `Bearer …` and the like begin, when `start` is at the word.
 fn scheme_end(text: &[u8], start: usize) -> Option<usize> {
     const SCHEMES: [&[u8]; 9] = [
-        b"bearer ", b"basic ", b"token ", b"ssws ", b"bot ", b"key ", b"apikey ", b"api-token ", b"api-key ",
+        b"bearer ",
+        b"basic ",
+        b"token ",
+        b"ssws ",
+        b"bot ",
+        b"key ",
+        b"apikey ",
+        b"api-token ",
+        b"api-key ",
     ];
+    if !matches!(at(text, start) | 0x20, b'a' | b'b' | b'k' | b's' | b't') {
+        return None;
+    }
     let scheme = SCHEMES
         .iter()
         .find(|scheme| slice(text, start, start + scheme.len()).eq_ignore_ascii_case(scheme))?;
@@ -226,7 +260,13 @@ fn weight_before(scanner: &mut Scanner<'_, '_>, sign: usize) -> Option<Weight> {
     let floor = scanner.barrier.end.max(sign.saturating_sub(2 * LONGEST_NAME));
     // `==`, `:=`, `=>`, `->`, `?=`, `.=`, `||=`.
     let mut end = sign;
-    while end > floor && sign - end < 3 && matches!(text[end - 1], b'=' | b':' | b'-' | b'?' | b'.' | b'|' | b'+' | b'!') {
+    while end > floor
+        && sign - end < 3
+        && matches!(
+            text[end - 1],
+            b'=' | b':' | b'-' | b'?' | b'.' | b'|' | b'+' | b'!'
+        )
+    {
         end -= 1;
     }
     // A path: `auth::Token`.
@@ -238,20 +278,31 @@ fn weight_before(scanner: &mut Scanner<'_, '_>, sign: usize) -> Option<Weight> {
     let mut weight = names::weigh(slice(text, start, last));
     if weight == Weight::None {
         // The type stands between: `token: String =`, `token: &'static str =`.
-        let typed = matches!(slice(text, start, last), b"String" | b"string" | b"str" | b"static str" | b"any" | b"Secret");
+        let typed = matches!(
+            slice(text, start, last),
+            b"String" | b"string" | b"str" | b"static str" | b"any" | b"Secret"
+        );
         let mut colon = start;
         while colon > floor && matches!(text[colon - 1], b'&' | b'\'' | b' ') {
             colon -= 1;
         }
         // The name stands in an attribute or a field of its own: `key="password" value="…"`, `name: X, value: …`.
-        let paired = matches!(slice(text, start, last), b"value" | b"Value" | b"val" | b"string" | b"default");
+        let paired = matches!(
+            slice(text, start, last),
+            b"value" | b"Value" | b"val" | b"string" | b"default"
+        );
         if typed && colon > floor && text[colon - 1] == b':' {
             let (start, last) = name_before(text, colon - 1, floor);
             scanner.step(colon - start);
             weight = names::weigh(slice(text, start, last));
         } else if paired {
             let mut end = start;
-            while end > floor && matches!(text[end - 1], b' ' | b'"' | b'\'' | b',' | b'\n' | b'\r' | b'\t' | b'-') {
+            while end > floor
+                && matches!(
+                    text[end - 1],
+                    b' ' | b'"' | b'\'' | b',' | b'\n' | b'\r' | b'\t' | b'-'
+                )
+            {
                 end -= 1;
             }
             let (start, last) = name_before(text, end, floor);
@@ -265,13 +316,21 @@ fn weight_before(scanner: &mut Scanner<'_, '_>, sign: usize) -> Option<Weight> {
 /// The name that ends before `end`, behind blanks, quotation marks and brackets: start and end, which are equal without one.
 fn name_before(text: &[u8], end: usize, floor: usize) -> (usize, usize) {
     let mut last = end;
-    while last > floor && end - last < 8 && matches!(text[last - 1], b' ' | b'\t' | b'"' | b'\'' | b'`' | b'\\' | b']' | b')' | b'*') {
+    while last > floor
+        && end - last < 8
+        && matches!(
+            text[last - 1],
+            b' ' | b'\t' | b'"' | b'\'' | b'`' | b'\\' | b']' | b')' | b'*'
+        )
+    {
         last -= 1;
     }
     let mut start = last;
     while start > floor && last - start < LONGEST_NAME {
         let byte = text[start - 1];
-        let joins = matches!(byte, b'-' | b'.') || byte == b' ' && start - 1 > floor && is_word(text, start - 2);
+        let spaced =
+            byte == b' ' && start - 1 > floor && (is_word(text, start - 2) || text[start - 2] >= 0x80);
+        let joins = matches!(byte, b'-' | b'.') || spaced;
         if !(is_word(text, start - 1) || byte >= 0x80 || joins) {
             break;
         }
@@ -283,7 +342,9 @@ fn name_before(text: &[u8], end: usize, floor: usize) -> (usize, usize) {
 /// A value at `start` behind a name of some weight. Returns where to go on.
 fn value(scanner: &mut Scanner<'_, '_>, start: usize, weight: Weight, opened: &Opened) -> Option<usize> {
     let text = scanner.text;
-    let word_end = run_end(text, start, LONGEST_VALUE, |b| class_at(&[b], 0) & (ALPHA | DIGIT) != 0 || b == b'_');
+    let word_end = run_end(text, start, LONGEST_VALUE, |b| {
+        class_at(&[b], 0) & (ALPHA | DIGIT) != 0 || b == b'_'
+    });
     if word_end > start {
         if slice(text, start, start + 3) == b"eyJ"
             && let Some(next) = jwt(scanner, start)
@@ -336,7 +397,9 @@ fn is_secret(bytes: &[u8], weight: Weight, quoted: bool) -> bool {
     let path = bytes.contains(&b'.') && bytes.contains(&b'/');
     match weight {
         Weight::None => false,
-        Weight::Weak => bytes.len() >= SHORTEST_WEAK && !path && (shape.is_surely_random() || shape.is_plain_key()),
+        Weight::Weak => {
+            bytes.len() >= SHORTEST_WEAK && !path && (shape.is_surely_random() || shape.is_plain_key())
+        }
         Weight::Key => {
             bytes.len() >= SHORTEST_KEY && !path && (shape.is_key() || is_uuid(bytes))
                 || bytes.len() >= SHORTEST_PASSWORD && is_basic(bytes)
@@ -352,7 +415,10 @@ fn spoken(scanner: &mut Scanner<'_, '_>, start: usize) -> Option<usize> {
     let floor = scanner.barrier.end.max(start.saturating_sub(2 * LONGEST_NAME));
     let mut end = start;
     let mut quote = 0;
-    while end > floor && start - end < 6 && matches!(text[end - 1], b' ' | b'\t' | b'\n' | b'"' | b'\'' | b'`') {
+    while end > floor
+        && start - end < 6
+        && matches!(text[end - 1], b' ' | b'\t' | b'\n' | b'"' | b'\'' | b'`')
+    {
         end -= 1;
         if matches!(text[end], b'"' | b'\'' | b'`') {
             quote = text[end];

@@ -6,6 +6,25 @@
 
 /// Separators, in the order in which they are believed.
 const SEPARATORS: [u8; 4] = [b'|', b'\t', b';', b','];
+/// Longest line of a table.
+const LONGEST_LINE: usize = LANE as usize;
+/// The largest number that a lane of [`LANES`] holds.
+const LANE: u64 = (1 << LANE_BITS) - 1;
+const LANE_BITS: u32 = 12;
+
+/// What a byte adds to the counts of a line: a lane for each separator, and one for quotation marks.
+static LANES: [u64; 256] = lanes();
+
+const fn lanes() -> [u64; 256] {
+    let mut lanes = [0; 256];
+    let mut lane = 0;
+    while lane < SEPARATORS.len() {
+        lanes[SEPARATORS[lane] as usize] = 1 << (lane as u32 * LANE_BITS);
+        lane += 1;
+    }
+    lanes[b'"' as usize] = 1 << (lane as u32 * LANE_BITS);
+    lanes
+}
 /// Longest name of a column.
 const LONGEST_CELL: usize = 48;
 
@@ -58,8 +77,10 @@ impl Table {
         let start = self.next;
         let end = memchr::memchr(b'\n', &text[start..]).map_or(text.len(), |length| start + length);
         let line = &text[start..end];
-        let counts = SEPARATORS.map(|separator| count(line, separator, false).0);
-        let known = SEPARATORS.iter().position(|separator| *separator == self.separator);
+        let counts = counts(line);
+        let known = SEPARATORS
+            .iter()
+            .position(|separator| *separator == self.separator);
         let goes_on = known.is_some_and(|known| counts[known] == self.count);
         if !goes_on {
             let first = counts.iter().position(|count| *count > 0);
@@ -71,6 +92,25 @@ impl Table {
         self.next = end + 1;
         (self.seen, self.column, self.quoted) = (start, 0, false);
     }
+}
+
+/// How many of each separator stand in `line`, outside of quotation marks; none in a line that is too long for a table.
+fn counts(line: &[u8]) -> [usize; SEPARATORS.len()] {
+    if line.len() > LONGEST_LINE {
+        return [0; SEPARATORS.len()];
+    }
+    let sum: u64 = line.iter().map(|byte| LANES[usize::from(*byte)]).sum();
+    let lane = |lane: usize| (sum >> (lane as u32 * LANE_BITS) & LANE) as usize;
+    let quoted = lane(SEPARATORS.len()) > 0;
+    let mut counts = [0; SEPARATORS.len()];
+    for (index, found) in counts.iter_mut().enumerate() {
+        *found = match lane(index) {
+            0 => 0,
+            _ if quoted => count(line, SEPARATORS[index], false).0,
+            all => all,
+        };
+    }
+    counts
 }
 
 /// How many of `separator` stand in `line` outside of quotation marks, and whether one is open at its end.

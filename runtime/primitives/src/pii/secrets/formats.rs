@@ -216,8 +216,20 @@ const FORMATS: &[Format] = &[
     token("hooks.slack.com/workflows/", Wide, 40, 80),
     token("hooks.slack.com/triggers/", Wide, 40, 80),
     // Other messengers and their webhooks.
-    format("discord.com/api/webhooks/", Digit, 17, 20, &[Text("/"), Run(Url, 60, 80)]),
-    format("discordapp.com/api/webhooks/", Digit, 17, 20, &[Text("/"), Run(Url, 60, 80)]),
+    format(
+        "discord.com/api/webhooks/",
+        Digit,
+        17,
+        20,
+        &[Text("/"), Run(Url, 60, 80)],
+    ),
+    format(
+        "discordapp.com/api/webhooks/",
+        Digit,
+        17,
+        20,
+        &[Text("/"), Run(Url, 60, 80)],
+    ),
     format("M", Url, 23, 27, DISCORD),
     format("N", Url, 23, 27, DISCORD),
     format("O", Url, 23, 27, DISCORD),
@@ -282,8 +294,20 @@ const FORMATS: &[Format] = &[
     token("FLWSECK_TEST-", Wide, 12, 40),
     token("FLWSECK-", Wide, 32, 60),
     token("FLWPUBK_TEST-", Wide, 32, 40),
-    format("access_token$production$", Lower, 16, 16, &[Text("$"), Run(Hex, 32, 32)]),
-    format("access_token$sandbox$", Lower, 16, 16, &[Text("$"), Run(Hex, 32, 32)]),
+    format(
+        "access_token$production$",
+        Lower,
+        16,
+        16,
+        &[Text("$"), Run(Hex, 32, 32)],
+    ),
+    format(
+        "access_token$sandbox$",
+        Lower,
+        16,
+        16,
+        &[Text("$"), Run(Hex, 32, 32)],
+    ),
     uuid("access-sandbox-"),
     uuid("access-development-"),
     uuid("access-production-"),
@@ -437,7 +461,16 @@ const INNER: &[(u8, &[Part])] = &[
     // Facebook: an app's number and its secret.
     (b'|', &[Run(Digit, 15, 16), Text("|"), Run(Url, 27, 40)]),
     // Asana.
-    (b'/', &[Run(Digit, 1, 1), Text("/"), Run(Digit, 16, 17), Text(":"), Run(Hex, 32, 32)]),
+    (
+        b'/',
+        &[
+            Run(Digit, 1, 1),
+            Text("/"),
+            Run(Digit, 16, 17),
+            Text(":"),
+            Run(Hex, 32, 32),
+        ],
+    ),
     (
         b'/',
         &[
@@ -453,10 +486,22 @@ const INNER: &[(u8, &[Part])] = &[
     // Terraform Cloud.
     (b'.', &[Run(Alnum, 14, 14), Text(".atlasv1."), Run(Wide, 60, 70)]),
     // Azure AD, whose fourth and fifth characters are a digit and `Q`.
-    (b'~', &[Run(Alnum, 3, 3), Run(Digit, 1, 1), Text("Q~"), Run(Tilde, 31, 34)]),
+    (
+        b'~',
+        &[Run(Alnum, 3, 3), Run(Digit, 1, 1), Text("Q~"), Run(Tilde, 31, 34)],
+    ),
     // Mailchimp, Mailgun.
     (b'-', &[Run(Hex, 32, 32), Text("-us"), Run(Digit, 1, 2)]),
-    (b'-', &[Run(Hex, 32, 32), Text("-"), Run(Hex, 8, 8), Text("-"), Run(Hex, 8, 8)]),
+    (
+        b'-',
+        &[
+            Run(Hex, 32, 32),
+            Text("-"),
+            Run(Hex, 8, 8),
+            Text("-"),
+            Run(Hex, 8, 8),
+        ],
+    ),
 ];
 
 /// The end of `parts` at `start`, when they stand there.

@@ -63,7 +63,7 @@ impl Shape {
                     shape.joints += usize::from(matches!(byte, b'_' | b'-' | b'.'));
                 }
             }
-            shape.turns += usize::from(kind != before);
+            shape.turns += usize::from(before != u8::MAX && kind != before);
             before = kind;
             if matches!(kind, 0 | 4) {
                 shape.mixed += usize::from(broken);
@@ -79,7 +79,11 @@ impl Shape {
             }
             shape.changes += usize::from(last != 0 && kind != 0 && last != kind);
             let vowel = matches!(byte | 0x20, b'a' | b'e' | b'i' | b'o' | b'u' | b'y');
-            consonants = if matches!(kind, 2 | 3) && !vowel { consonants + 1 } else { 0 };
+            consonants = if matches!(kind, 2 | 3) && !vowel {
+                consonants + 1
+            } else {
+                0
+            };
             shape.consonants = shape.consonants.max(consonants);
             last = kind;
         }
@@ -143,7 +147,11 @@ impl Shape {
 
     /// Whether they are letters and digits and nothing else, in no order: what a service hands out under the name `key`.
     pub(super) fn is_plain_key(&self) -> bool {
-        self.marks == 0 && self.length >= 24 && self.digits >= 3 && self.changes * 4 >= self.length && self.is_key()
+        self.marks == 0
+            && self.length >= 24
+            && self.digits >= 3
+            && self.changes * 4 >= self.length
+            && self.is_key()
     }
 
     /// Whether somebody may have thought of it as a password: letters with digits or other characters, and no name. Without
@@ -181,21 +189,40 @@ pub(super) fn is_uuid(bytes: &[u8]) -> bool {
 /// Whether a value stands for a secret and is none: `${TOKEN}`, `your-api-key-1`, `xxxx`, `%s`.
 pub(super) fn is_placeholder(bytes: &[u8]) -> bool {
     const WORDS: [&[u8]; 13] = [
-        b"your", b"placeholder", b"changeme", b"change_me", b"change-me", b"replace", b"dummy", b"redacted", b"xxxx",
-        b"....", b"****", b"undefined", b"process.env",
+        b"your",
+        b"placeholder",
+        b"changeme",
+        b"change_me",
+        b"change-me",
+        b"replace",
+        b"dummy",
+        b"redacted",
+        b"xxxx",
+        b"....",
+        b"****",
+        b"undefined",
+        b"process.env",
     ];
-    let stands_for = matches!(bytes.first(), None | Some(b'$' | b'{' | b'[' | b'<' | b'*' | b'%'));
+    let stands_for = matches!(
+        bytes.first(),
+        None | Some(b'$' | b'{' | b'[' | b'<' | b'*' | b'%')
+    );
     stands_for
-        || WORDS
-            .iter()
-            .any(|word| bytes.windows(word.len()).any(|window| window.eq_ignore_ascii_case(word)))
+        || WORDS.iter().any(|word| {
+            bytes
+                .windows(word.len())
+                .any(|window| window.eq_ignore_ascii_case(word))
+        })
 }
 
 /// Whether base64 text is a name and a password with a colon between, as `Authorization: Basic` has them.
 pub(super) fn is_basic(value: &[u8]) -> bool {
     /// More characters than anybody's name and password have.
     const LONGEST: usize = 512;
-    let data = value.strip_suffix(b"==").or_else(|| value.strip_suffix(b"=")).unwrap_or(value);
+    let data = value
+        .strip_suffix(b"==")
+        .or_else(|| value.strip_suffix(b"="))
+        .unwrap_or(value);
     if !(8..=LONGEST).contains(&data.len()) {
         return false;
     }
