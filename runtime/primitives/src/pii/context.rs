@@ -109,14 +109,20 @@ pub(super) struct Barrier {
 
 /// Reads the words before `position`, and the name of the column where it stands in a table.
 pub(super) fn before(text: &[u8], position: usize, barrier: Barrier, table: &mut Table) -> Nearby {
-    let mut nearby = words_before(text, position, barrier);
     let (header, read) = table.header_of(text, position);
-    nearby.bytes_read += read;
-    if let Some(header) = header {
-        for word in header.split(|b| !is_letter(*b)) {
-            look_up(word, 0, &mut nearby);
-        }
+    let mut named = Nearby {
+        distance: [FAR; TOPICS],
+        bytes_read: read,
+    };
+    for word in header.unwrap_or(&[]).split(|b| !is_letter(*b)) {
+        look_up(word, 0, &mut named);
     }
+    if named.distance != [FAR; TOPICS] {
+        // What stands in other columns, and in the header above them, is of others.
+        return named;
+    }
+    let mut nearby = words_before(text, position, barrier);
+    nearby.bytes_read += read;
     nearby
 }
 
@@ -473,18 +479,28 @@ fn foreign(word: &[u8]) -> Option<Topic> {
     ];
     /// Letters behind the start of a word at most: endings, not other words.
     const ENDING: usize = 10;
+    if word.starts_with(b"telef") {
+        return Some(Topic::Phone);
+    }
+    // Hebrew and Arabic write articles and prepositions, of two bytes a letter, in front of the word.
+    let prefixes = if (0xD6..=0xDB).contains(&word[0]) { 3 } else { 0 };
+    let begins = |start: &[u8]| {
+        (0..=prefixes).find_map(|letters| word.get(letters * 2..).filter(|word| word.starts_with(start)))
+    };
     WORDS
         .iter()
         .find(|(start, _)| {
             let short = start.len() < 4;
-            word.starts_with(start.as_bytes())
-                && word.len()
-                    <= start.len()
-                        + if short {
-                            usize::from(word.ends_with(b"e"))
-                        } else {
-                            ENDING
-                        }
+            let Some(word) = begins(start.as_bytes()) else {
+                return false;
+            };
+            word.len()
+                <= start.len()
+                    + if short {
+                        usize::from(word.ends_with(b"e"))
+                    } else {
+                        ENDING
+                    }
         })
         .map(|(_, topic)| *topic)
 }

@@ -112,7 +112,7 @@ fn date_before_year(text: &[u8], end: usize, floor: usize) -> Option<usize> {
     let mut month = None;
     let mut start = None;
     let mut position = end;
-    for _ in 0..3 {
+    for _ in 0..5 {
         let word = word_before(text, position, floor)?;
         let bytes = slice(text, word.0, word.1);
         if month.is_none() && is_month(bytes) {

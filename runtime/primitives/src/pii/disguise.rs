@@ -11,8 +11,8 @@
 //!
 //! # Not done here
 //!
-//! Letters of another alphabet count only beside ASCII letters and digits: a word of that alphabet is no disguise. What is
-//! longer than a window is not found.
+//! Letters of another alphabet count only with ASCII on both sides: a word of that alphabet is no disguise. What is longer
+//! than a window is not found.
 
 use std::ops::ControlFlow;
 
@@ -41,9 +41,11 @@ enum Plain {
     Byte(u8),
 }
 
-/// What `c` is spelled as between `before` and `after`, which are 0 where nothing or no ASCII stands.
+/// What `c` is spelled as between the bytes `before` and `after`, which are 0 at the ends of the text.
 fn plain(c: char, before: u8, after: u8) -> Plain {
-    let beside = before.is_ascii_alphanumeric() || after.is_ascii_alphanumeric();
+    let beside = before.is_ascii()
+        && after.is_ascii()
+        && (before.is_ascii_alphanumeric() || after.is_ascii_alphanumeric());
     match c {
         '\0'..='\u{7f}' => Plain::Same,
         '\u{ff01}'..='\u{ff5e}' => Plain::Byte((u32::from(c) - 0xff01 + u32::from(b'!')) as u8),
@@ -77,7 +79,7 @@ fn plain(c: char, before: u8, after: u8) -> Plain {
 fn disguises(c: char, before: u8, after: u8) -> bool {
     match plain(c, before, after) {
         Plain::Same => false,
-        Plain::Nothing => before.is_ascii_alphanumeric() && after.is_ascii_alphanumeric(),
+        Plain::Nothing => before.is_ascii_graphic() && after.is_ascii_graphic(),
         Plain::Byte(byte) => byte.is_ascii_alphanumeric() || byte == b'@',
     }
 }
@@ -132,7 +134,7 @@ impl Window {
         let bytes = text.as_bytes();
         self.length = 0;
         let mut position = start;
-        let mut before = 0;
+        let mut before = start.checked_sub(1).map_or(0, |place| bytes[place]);
         while position < end {
             let Some(c) = char_at(text, position) else { break };
             let next = position + c.len_utf8();
@@ -157,8 +159,8 @@ impl Window {
                 self.starts[self.length] = from;
                 self.ends[self.length] = to;
                 self.length += 1;
-                before = *byte;
             }
+            before = bytes[next - 1];
             position = next;
         }
         position

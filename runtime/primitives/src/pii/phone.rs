@@ -36,7 +36,11 @@ pub(super) fn find(candidate: &mut Candidate<'_>) -> Option<Found> {
     if candidate.total(groups) < 6 || matches!(candidate.byte_before(), b'$' | b'#' | b'%' | b'@' | b'\\') {
         return None;
     }
-    if hyphenated(candidate) || is_signed_date(candidate) || is_compact_date(candidate) {
+    if hyphenated(candidate)
+        || is_signed_date(candidate)
+        || is_compact_date(candidate)
+        || is_citation(candidate)
+    {
         return None;
     }
     let (k, confidence) = if candidate.plus {
@@ -113,6 +117,14 @@ fn hyphenated(candidate: &Candidate<'_>) -> bool {
     ]
     .iter()
     .any(|word| text[start..dash].eq_ignore_ascii_case(word))
+}
+
+/// Whether a year in brackets stands behind pages: `521, 436–444 (2015)`.
+fn is_citation(candidate: &Candidate<'_>) -> bool {
+    (1..candidate.groups().len()).any(|index| {
+        let group = candidate.group(index);
+        group.bracketed && group.len() == 4 && (1800..2100).contains(&candidate.value(index))
+    })
 }
 
 /// Whether the candidate is a year with a sign, as ISO 8601 has it: `+999999-12-31`.

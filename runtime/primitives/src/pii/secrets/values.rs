@@ -105,7 +105,7 @@ impl Shape {
 
     /// Whether it is random even where nothing but the word `key` names it.
     pub(super) fn is_surely_random(&self) -> bool {
-        self.is_random() && (self.hex || self.turns * 2 >= self.length)
+        self.is_random() && (self.hex || self.turns * 2 > self.length)
     }
 
     /// Whether they are letters, many of either case: more than the longest identifier has.
