@@ -3,8 +3,6 @@
 //! Reads `detect/open.jsonl` under `$POLICY_TEST_DATA`, else under `../shared/data` beside the workspace; skipped, by name,
 //! without it.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::path::PathBuf;
 
 use policy_primitives::pii::{Confidence, Findings, contains, scan};

@@ -92,9 +92,7 @@ fn number_first(scanner: &mut Scanner<'_, '_>, group: Group) -> Option<(usize, u
         && at(text, position + 2).is_ascii_alphabetic()
     {
         let end = run_end(text, position + 2, MAX_WORD, is_name_byte);
-        if romance_street(slice(text, position + 2, end)).is_none() {
-            return None;
-        }
+        romance_street(slice(text, position + 2, end))?;
         position += 1;
     }
     for index in 0..=MAX_NAME_WORDS + 1 {

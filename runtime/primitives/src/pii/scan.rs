@@ -321,7 +321,8 @@ impl<'t, 's> Scanner<'t, 's> {
                 kind: Some(kind),
             };
         }
-        let _ = self.report(Match {
+        // The pass itself looks at `stopped`.
+        let _flow = self.report(Match {
             kind,
             start,
             end,
