@@ -1,7 +1,7 @@
 //! Keys drawn at random by the published formats of their issuers, and values behind names in the ways that files and
 //! programs write them: nearly all are found. What only looks like them is not.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use policy_primitives::pii::{Confidence, PiiType, PiiTypeSet, contains_any, redact, types_in};
 use regex_syntax::hir::{Class, Hir, HirKind};
