@@ -26,6 +26,11 @@ use unicode_normalization::char::{canonical_combining_class, compose, decompose_
 
 mod look_alikes;
 
+/// The ASCII character that `c` looks like, as the table of disguises has it; `c` where it looks like none.
+pub(crate) fn looks_like(c: char) -> char {
+    look_alikes::plain(c)
+}
+
 /// Marks of one letter up to here are sorted by insertion, more by counting.
 const FEW_MARKS: usize = 32;
 

@@ -12,14 +12,18 @@
 //! | --- | --- | --- |
 //! | digit, `+`, `(` | `number` | IP v4, dates of birth, cards, SSN and other national numbers, phones, addresses |
 //! | word with a digit or `_`, or before `-` `.` `/` `+` | `secrets`, `iban`, `national`, `wallet` | keys, accounts |
-//! | `@` | `email` | e-mail addresses |
-//! | `:` | `ip` | IP v6, MAC |
-//! | `-----BEGIN` | `secrets` | private keys |
+//! | word with ten capitals in a row | `secrets` | key ids of AWS without a digit |
+//! | `@`, `%40` | `email` | e-mail addresses |
+//! | `:` | `secrets`, `ip` | values of names, IP v6, MAC |
+//! | `=`, `>` | `secrets` | values of names |
+//! | `-----BEGIN`, `--name` | `secrets` | private keys, values of flags |
 //!
-//! Short texts that lack what every detector needs are left before that (`short`).
+//! Short texts that lack what every detector needs are left before that (`short`). Where characters are disguised (digits of
+//! other scripts, full-width letters, characters without width, letters of other alphabets inside of words), the text around
+//! them is spelled plainly and scanned once more (`disguise`).
 //!
-//! A detector decides by format, checksum and the few words before the candidate (`context`), never by a regular
-//! expression.
+//! A detector decides by format, checksum, the few words before the candidate (`context`) and the name of the column where
+//! it stands in a table (`table`), never by a regular expression.
 //!
 //! # Invariants
 //!
@@ -34,8 +38,8 @@
 //!
 //! # Not done here
 //!
-//! Free-form names, organisations and places are not claimed: their form does not identify them. Homoglyphs and
-//! encodings (base64, URL escapes) are not undone.
+//! Free-form names, organisations and places are not claimed: their form does not identify them. Street addresses are known
+//! in the forms of `address`, mostly English ones. Encodings (base64, URL escapes but for `%40`) are not undone.
 
 mod address;
 mod bytes;
@@ -43,6 +47,7 @@ mod cards;
 mod checksum;
 mod context;
 mod dates;
+mod disguise;
 mod email;
 mod iban;
 mod ip;
@@ -53,6 +58,7 @@ mod redact;
 mod scan;
 mod secrets;
 mod short;
+mod table;
 mod types;
 mod wallet;
 

@@ -1,7 +1,7 @@
 //! Street addresses: a house number, a street's name and a street word, with unit and US city, state and ZIP after it.
 //!
-//! Called by `number` with a group that nothing stricter wanted. Three forms: `221B Baker Street`, `12 rue Descartes`,
-//! `Hauptstraße 5`. Capitals carry the English form; in lower case a word such as `lives` must come before. Street
+//! Called by `number` with a group that nothing stricter wanted. Three forms: `221B Baker Street` (English), `12 rue
+//! Descartes` (French, Italian, Spanish, Portuguese), `Hauptstraße 5` (German, Dutch, Swedish). Others are not known. Capitals carry the English form; in lower case a word such as `lives` must come before. Street
 //! words that are ordinary words too (`Drive`, `Way`) count only with such a word, or with a unit or city after them.
 
 use super::bytes::{CLASS, NAME, at, is_digit, is_word, run_end, slice};
@@ -29,6 +29,7 @@ enum StreetWord {
 /// An address around the number `group`.
 pub(super) fn find(scanner: &mut Scanner<'_, '_>, group: Group) -> Option<Found> {
     if group.len() > 6
+        || is_of_a_notice(scanner.text, group)
         || matches!(
             at(scanner.text, group.start.wrapping_sub(1)),
             b'$' | b'#' | b'.' | b','
@@ -46,6 +47,34 @@ pub(super) fn find(scanner: &mut Scanner<'_, '_>, group: Group) -> Option<Found>
     })
 }
 
+/// Whether the number is a year of a copyright notice, before a name: `Copyright 2016 Iain Lane`, `2015, 2016 Iain Lane`.
+fn is_of_a_notice(text: &[u8], group: Group) -> bool {
+    let year = group.len() == 4 && matches!(slice(text, group.start, group.start + 2), b"19" | b"20");
+    if !year {
+        return false;
+    }
+    let floor = group.start.saturating_sub(16);
+    let mut end = group.start;
+    while end > floor && matches!(text[end - 1], b' ' | b',' | b')' | b':') {
+        end -= 1;
+    }
+    let before = slice(text, floor, end);
+    before.last().is_some_and(u8::is_ascii_digit)
+        || before.ends_with("©".as_bytes())
+        || [&b"copyright"[..], b"(c"].iter().any(|notice| {
+            before.len() >= notice.len() && before[before.len() - notice.len()..].eq_ignore_ascii_case(notice)
+        })
+}
+
+/// Whether the words before the number say that somebody goes there: `at 3205`, `to 3205`.
+fn goes_there(text: &[u8], group: Group) -> bool {
+    group.len() >= 3
+        && [&b"at "[..], b"to ", b"from ", b"near "].iter().any(|word| {
+            let start = group.start.wrapping_sub(word.len());
+            slice(text, start, group.start) == *word && (start == 0 || !is_word(text, start - 1))
+        })
+}
+
 /// `221B Baker Street`, `12 rue Descartes`.
 fn number_first(scanner: &mut Scanner<'_, '_>, group: Group) -> Option<(usize, usize, Confidence)> {
     let text = scanner.text;
@@ -57,6 +86,15 @@ fn number_first(scanner: &mut Scanner<'_, '_>, group: Group) -> Option<(usize, u
     }
     let mut capitals = true;
     let mut romance = false;
+    // `63, chemin Marion`.
+    if at(text, position) == b','
+        && at(text, position + 1) == b' '
+        && at(text, position + 2).is_ascii_alphabetic()
+    {
+        let end = run_end(text, position + 2, MAX_WORD, is_name_byte);
+        romance_street(slice(text, position + 2, end))?;
+        position += 1;
+    }
     for index in 0..=MAX_NAME_WORDS + 1 {
         // In lower case only the first words count, and most texts are in lower case.
         if at(text, position) != b' ' || index > LOWER_CASE_WORDS && !capitals && !romance {
@@ -72,7 +110,11 @@ fn number_first(scanner: &mut Scanner<'_, '_>, group: Group) -> Option<(usize, u
         let word = slice(text, start, end);
         let first = *word.first()?;
         if index == 0 {
-            romance = is_romance_street(word);
+            romance = match romance_street(word) {
+                Some(StreetWord::Strong) => true,
+                Some(StreetWord::Weak) => scanner.nearby(group.start).has(Topic::Residence),
+                None => false,
+            };
         } else if romance {
             if first.is_ascii_uppercase() || first >= 0x80 {
                 return Some((group.start, end, Confidence::Medium));
@@ -97,7 +139,9 @@ fn number_first(scanner: &mut Scanner<'_, '_>, group: Group) -> Option<(usize, u
                 (StreetWord::Strong, false) if residence && index <= LOWER_CASE_WORDS && word.len() > 2 => {
                     Confidence::Medium
                 }
-                (StreetWord::Weak, true) if residence || extended => Confidence::Medium,
+                (StreetWord::Weak, true) if residence || extended || goes_there(text, group) => {
+                    Confidence::Medium
+                }
                 (StreetWord::Weak, true) => Confidence::Low,
                 (StreetWord::Strong | StreetWord::Weak, false) => return None,
             };
@@ -117,6 +161,9 @@ fn number_first(scanner: &mut Scanner<'_, '_>, group: Group) -> Option<(usize, u
 fn street_first(scanner: &mut Scanner<'_, '_>, group: Group) -> Option<(usize, usize, Confidence)> {
     const ENDINGS: [&str; 8] = [
         "straße", "strasse", "strase", "straat", "gasse", "gatan", "vägen", "laan",
+    ];
+    const WEAK_ENDINGS: [&str; 9] = [
+        "platz", "weg", "allee", "ring", "damm", "ufer", "plein", "kade", "väg",
     ];
     let text = scanner.text;
     let floor = scanner.barrier.end;
@@ -142,10 +189,15 @@ fn street_first(scanner: &mut Scanner<'_, '_>, group: Group) -> Option<(usize, u
             })?;
         return Some((start - office.len(), group.end, Confidence::Medium));
     }
-    let street = ENDINGS.iter().any(|ending| {
+    let ends = |ending: &str| {
         let ending = ending.as_bytes();
         word.len() > ending.len() + 1 && word[word.len() - ending.len()..].eq_ignore_ascii_case(ending)
-    });
+    };
+    // These end other words too (`Parkplatz 3`): only where somebody lives.
+    let street = ENDINGS.iter().any(|ending| ends(ending))
+        || word.first().is_some_and(u8::is_ascii_uppercase)
+            && WEAK_ENDINGS.iter().any(|ending| ends(ending))
+            && scanner.nearby(start).has(Topic::Residence);
     // A word cut by the bound could start inside a character.
     let whole = start == floor || !is_name_byte(text[start - 1]);
     (street && whole).then_some((start, group.end, Confidence::Medium))
@@ -157,22 +209,24 @@ fn is_name_byte(byte: u8) -> bool {
 }
 
 /// French, Italian, Spanish and Portuguese street words, which come first.
-fn is_romance_street(word: &[u8]) -> bool {
-    const STREETS: [&str; 8] = [
-        "rue",
-        "avenue",
-        "boulevard",
-        "viale",
-        "piazza",
-        "calle",
-        "avenida",
-        "rua",
-    ];
+fn romance_street(word: &[u8]) -> Option<StreetWord> {
     // `via` in lower case is an English word.
-    word == b"Via"
-        || STREETS
-            .iter()
-            .any(|street| word.eq_ignore_ascii_case(street.as_bytes()))
+    if word == b"Via" {
+        return Some(StreetWord::Strong);
+    }
+    let mut lower = [0u8; 9];
+    let lower = lower.get_mut(..word.len()).filter(|_| word.len() > 2)?;
+    lower.copy_from_slice(word);
+    lower.make_ascii_lowercase();
+    match &*lower {
+        b"rue" | b"avenue" | b"boulevard" | b"chemin" | b"all\xC3\xA9e" | b"impasse" | b"viale"
+        | b"piazza" | b"calle" | b"avenida" | b"rua" | b"travessa" | b"vicolo" | b"paseo" => {
+            Some(StreetWord::Strong)
+        }
+        // English words as well.
+        b"place" | b"route" | b"quai" | b"cours" | b"plaza" | b"corso" | b"largo" => Some(StreetWord::Weak),
+        _ => None,
+    }
 }
 
 /// English street words. None has more letters than [`LONGEST_STREET`].

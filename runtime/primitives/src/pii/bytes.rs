@@ -14,7 +14,7 @@ pub(super) const ALPHA: u8 = 4;
 pub(super) const ENDS_WORD: u8 = 8;
 /// `0`–`9`, `a`–`f`, `A`–`F`.
 pub(super) const HEX: u8 = 16;
-/// Starts a detector although it is not part of a word: `@ : + ( -`.
+/// Starts a detector although it is not part of a word: `@ : + ( - = >`.
 pub(super) const TRIGGER: u8 = 32;
 /// Part of a street's name: a letter of any script, a digit, `'` or `-`. Bytes of multi-byte characters are letters.
 pub(super) const NAME: u8 = 64;
@@ -40,7 +40,7 @@ const fn class_table() -> [u8; 256] {
         if byte.is_ascii_hexdigit() {
             class |= HEX;
         }
-        if matches!(byte, b'@' | b':' | b'+' | b'(' | b'-') {
+        if matches!(byte, b'@' | b':' | b'+' | b'(' | b'-' | b'=' | b'>') {
             class |= TRIGGER;
         }
         if matches!(byte, b'-' | b'.' | b'/' | b'+') {
@@ -96,19 +96,28 @@ pub(super) fn slice(text: &[u8], start: usize, end: usize) -> &[u8] {
     text.get(start..end).unwrap_or(&[])
 }
 
-/// Bytes that [`marks`] looks at.
+/// Bytes that [`marks`] answers for.
 pub(super) const BLOCK: usize = 64;
 
-/// Where in `block` a detector could have something to do: a bit for each digit and each of `_ @ : + ( - . /`.
+/// Capital letters in a row, in one block, that are worth a look: the key ids of AWS have twice as many, and some of them no
+/// digit, which would be a mark.
+const CAPITALS: u32 = 10;
+
+/// Where in `block` a detector could have something to do: a bit for each digit, each of `_ @ : + ( - . / = >`, and
+/// the start of each row of [`CAPITALS`].
 ///
 /// Comparisons and no table, so that the compiler makes vector instructions of them.
 #[inline]
 pub(super) fn marks(block: &[u8; BLOCK]) -> u64 {
     let mut found = [0u8; BLOCK];
+    let mut capitals = 0u8;
     for (found, byte) in found.iter_mut().zip(block) {
-        // From `-` to `:` in one comparison: `- . /`, the digits, `:`.
+        // From `-` to `:` in one comparison: `- . /`, the digits, `:`; and `= >` in one.
         let range = byte.wrapping_sub(b'-') <= b':' - b'-';
-        *found = u8::from(range | (*byte == b'_') | (*byte == b'@') | (*byte == b'(') | (*byte == b'+'));
+        let signs = (byte.wrapping_sub(b'=') <= 1) | (*byte == b'(') | (*byte == b'+');
+        *found = u8::from(range | signs | (*byte == b'_') | (*byte == b'@'));
+        // Capital letters, and six signs.
+        capitals += u8::from(*byte & 0xE0 == 0x40);
     }
     let mut marks = 0;
     let (eights, _) = found.as_chunks::<8>();
@@ -117,5 +126,22 @@ pub(super) fn marks(block: &[u8; BLOCK]) -> u64 {
         let gathered = u64::from_le_bytes(*eight).wrapping_mul(0x0102_0408_1020_4080) >> 56;
         marks |= gathered << place;
     }
+    if u32::from(capitals) >= CAPITALS {
+        marks |= rows_of_capitals(block);
+    }
     marks
+}
+
+/// The start of each row of [`CAPITALS`] in `block`.
+#[cold]
+fn rows_of_capitals(block: &[u8; BLOCK]) -> u64 {
+    let mut rows = 0;
+    let mut length = 0;
+    for (place, byte) in (0u32..).zip(block) {
+        length = if byte.is_ascii_uppercase() { length + 1 } else { 0 };
+        if length == CAPITALS {
+            rows |= 1 << (place + 1 - CAPITALS);
+        }
+    }
+    rows
 }

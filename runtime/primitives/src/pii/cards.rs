@@ -3,6 +3,7 @@
 //! Called by `number` with a run of digit groups. Groups are joined by one kind of separator, and each but the last
 //! has at least three digits. With several valid lengths the longest wins, so that redaction leaves no digit.
 
+use super::bytes::at;
 use super::checksum::luhn;
 use super::context::Topic;
 use super::number::{Candidate, Found, Separator};
@@ -95,6 +96,25 @@ fn issuer(digits: &[u8]) -> Option<Strength> {
         .map(|range| range.strength)
 }
 
+/// Whether words before the candidate speak of cards, or a card stands there.
+fn is_named(candidate: &mut Candidate<'_>) -> bool {
+    let nearby = candidate.nearby();
+    nearby.has(Topic::Card) || nearby.has(Topic::AfterCard)
+}
+
+/// Whether the first `k` groups, of four digits each, stand in a longer row of such groups.
+fn is_row(candidate: &Candidate<'_>, k: usize) -> bool {
+    let fours = k == 4 && (0..k).all(|index| candidate.group(index).len() == 4);
+    let next = candidate.group(k);
+    let follows = next.len() == 4 && next.separator == candidate.group(1).separator;
+    let before = candidate
+        .text
+        .get(candidate.start.wrapping_sub(5)..candidate.start);
+    let precedes = before.is_some_and(|before| before[..4].iter().all(u8::is_ascii_digit))
+        && at(candidate.text, candidate.start.wrapping_sub(1)) == at(candidate.text, candidate.group(0).end);
+    fours && (follows || precedes)
+}
+
 /// A card at the start of the candidate.
 pub(super) fn find(candidate: &mut Candidate<'_>) -> Option<Found> {
     let count = candidate.groups().len();
@@ -110,11 +130,9 @@ pub(super) fn find(candidate: &mut Candidate<'_>) -> Option<Found> {
         if k > 1 && candidate.group(k - 2).len() < 3 {
             break;
         }
-        let joined = k == 1
-            || matches!(
-                candidate.uniform_separator(k),
-                Some(Separator::Space | Separator::Dash)
-            );
+        let separator = candidate.uniform_separator(k);
+        let dotted = separator == Some(Separator::Dot);
+        let joined = k == 1 || dotted || matches!(separator, Some(Separator::Space | Separator::Dash));
         if !joined {
             break;
         }
@@ -131,10 +149,18 @@ pub(super) fn find(candidate: &mut Candidate<'_>) -> Option<Found> {
             strength
         };
         let confidence = match (luhn(digits), strength) {
+            // Rows of numbers, decimals: one in ten passes Luhn.
+            (true, Strength::Common) if dotted || is_row(candidate, k) => {
+                if is_named(candidate) {
+                    Confidence::High
+                } else {
+                    Confidence::Low
+                }
+            }
             (true, Strength::Common) => Confidence::High,
-            (true, Strength::Rare) if candidate.nearby().has(Topic::Card) => Confidence::High,
+            (true, Strength::Rare) if is_named(candidate) => Confidence::High,
             (true, Strength::Rare) => Confidence::Low,
-            (false, _) if candidate.nearby().has(Topic::Card) => Confidence::Low,
+            (false, _) if !dotted && candidate.nearby().has(Topic::Card) => Confidence::Low,
             (false, _) => continue,
         };
         if best.is_none_or(|best| confidence >= best.confidence) {

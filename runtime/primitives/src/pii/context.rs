@@ -10,6 +10,7 @@
 
 use super::bytes::at;
 use super::secrets;
+use super::table::Table;
 use super::types::PiiType;
 
 /// Words looked at.
@@ -17,7 +18,7 @@ const WINDOW_WORDS: usize = 6;
 /// Bytes looked at, whatever the words.
 const WINDOW_BYTES: usize = 72;
 /// Longest word in the table; longer ones are not looked up.
-const LONGEST_WORD: usize = 16;
+const LONGEST_WORD: usize = 28;
 
 /// What a word can say about the number after it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,10 +58,18 @@ pub(super) enum Topic {
     Shell,
     /// The UK national insurance number.
     Nino,
+    /// The Brazilian taxpayer's number.
+    Cpf,
+    /// The number of a thing that is sold or made: no one's own, however it is written.
+    Goods,
+    /// A hardware address.
+    Hardware,
+    /// The match right before was a card: a word for cards need not be repeated.
+    AfterCard,
 }
 
 /// How many topics there are.
-const TOPICS: usize = 17;
+const TOPICS: usize = 21;
 /// Distance of a topic that was not mentioned.
 const FAR: u8 = u8::MAX;
 
@@ -98,8 +107,27 @@ pub(super) struct Barrier {
     pub(super) kind: Option<PiiType>,
 }
 
+/// Reads the words before `position`, and the name of the column where it stands in a table.
+pub(super) fn before(text: &[u8], position: usize, barrier: Barrier, table: &mut Table) -> Nearby {
+    let (header, read) = table.header_of(text, position);
+    let mut named = Nearby {
+        distance: [FAR; TOPICS],
+        bytes_read: read,
+    };
+    for word in header.unwrap_or(&[]).split(|b| !is_letter(*b)) {
+        look_up(word, 0, &mut named);
+    }
+    if named.distance != [FAR; TOPICS] {
+        // What stands in other columns, and in the header above them, is of others.
+        return named;
+    }
+    let mut nearby = words_before(text, position, barrier);
+    nearby.bytes_read += read;
+    nearby
+}
+
 /// Reads the words before `position`.
-pub(super) fn before(text: &[u8], position: usize, barrier: Barrier) -> Nearby {
+fn words_before(text: &[u8], position: usize, barrier: Barrier) -> Nearby {
     let mut nearby = Nearby {
         distance: [FAR; TOPICS],
         bytes_read: 0,
@@ -148,7 +176,7 @@ pub(super) fn before(text: &[u8], position: usize, barrier: Barrier) -> Nearby {
 ///
 /// - `context::before` hears the words of the label. It may cut the first one at the end of its window, so no ending of a word may be
 ///   a topic, except those that only speak against a finding.
-/// - `secrets::assigned` looks for a name behind the colon.
+/// - `secrets::scan_assignment` looks for a name before the colon.
 ///
 /// `pii/tests.rs` compares both for generated labels and texts.
 #[must_use]
@@ -161,9 +189,10 @@ pub fn is_silent(label: &str) -> bool {
                 bytes_read: 0,
             };
             (0..word.len()).for_each(|from| look_up(&word[from..], 0, &mut heard));
-            // In every detector these two weaken a finding or take it back.
+            // In every detector these weaken a finding or take it back.
             heard.distance[Topic::Identifier as usize] = FAR;
             heard.distance[Topic::Version as usize] = FAR;
+            heard.distance[Topic::Goods as usize] = FAR;
             heard.distance == [FAR; TOPICS] && !secrets::speaks_of_secret(word)
         })
 }
@@ -188,13 +217,48 @@ fn heard_from(kind: PiiType, distance: usize, nearby: &mut Nearby) {
     }
     match kind {
         PiiType::Phone => nearby.note(Topic::Phone, distance),
-        PiiType::CreditCard => nearby.note(Topic::Card, distance),
+        PiiType::CreditCard => nearby.note(Topic::AfterCard, distance),
+        // One word between them is the `and` of a list.
+        PiiType::Passport if distance <= 1 => nearby.note(Topic::Passport, distance),
+        PiiType::DriverLicense if distance <= 1 => {
+            nearby.note(Topic::License, distance);
+            nearby.note(Topic::Driver, distance);
+        }
+        PiiType::Ssn if distance <= 1 => nearby.note(Topic::Ssn, distance),
         _ => {}
     }
 }
 
-/// Notes the topics of one word.
+/// Notes the topics of one word, and of the words that it is made of: `mobilePhone`, `Handynummer`.
 fn look_up(word: &[u8], distance: usize, nearby: &mut Nearby) {
+    if unspaced(word) {
+        for (part, topic) in UNSPACED {
+            if word.windows(part.len()).any(|window| window == part.as_bytes()) {
+                nearby.note(*topic, distance);
+            }
+        }
+        return;
+    }
+    let mut start = 0;
+    for end in 1..word.len() {
+        if word[end].is_ascii_uppercase() && word[end - 1].is_ascii_lowercase() {
+            look_up_one(&word[start..end], distance, nearby);
+            start = end;
+        }
+    }
+    look_up_one(&word[start..], distance, nearby);
+    if start > 0 {
+        look_up_one(word, distance, nearby);
+    }
+}
+
+/// Whether a word is of a script that puts no spaces between words: kana, CJK and Hangul start with these bytes.
+fn unspaced(word: &[u8]) -> bool {
+    word.iter().any(|byte| (0xE3..=0xED).contains(byte))
+}
+
+fn look_up_one(word: &[u8], distance: usize, nearby: &mut Nearby) {
+    const NUMBERS: [&[u8]; 5] = [b"number", b"nummer", b"num", b"nr", b"no"];
     if word.len() < 2 || word.len() > LONGEST_WORD {
         return;
     }
@@ -202,57 +266,263 @@ fn look_up(word: &[u8], distance: usize, nearby: &mut Nearby) {
     let lower = &mut lower[..word.len()];
     lower.copy_from_slice(word);
     lower.make_ascii_lowercase();
-    if let Some(topic) = topic_of(lower) {
-        nearby.note(topic, distance);
-    } else if let [stem @ .., b's'] = &*lower
-        && let Some(topic) = topic_of(stem)
-    {
-        nearby.note(topic, distance);
+    let lower = &*lower;
+    let stems = NUMBERS.iter().filter_map(|number| lower.strip_suffix(*number));
+    let topic = topic_of(lower)
+        .or_else(|| topic_of(lower.strip_suffix(b"s")?))
+        .or_else(|| stems.filter(|stem| stem.len() > 2).find_map(topic_of));
+    if let Some(topic) = topic {
+        // Programs have calls as well, and who is called stands near.
+        if !(matches!(lower, b"call" | b"calls" | b"calling") && distance > 3) {
+            nearby.note(topic, distance);
+        }
     }
 }
 
-/// The dictionary. Words are lower case and singular.
+/// Words of scripts without spaces, found inside of a run of letters.
+const UNSPACED: &[(&str, Topic)] = &[
+    ("电话", Topic::Phone),
+    ("電話", Topic::Phone),
+    ("手机", Topic::Phone),
+    ("手機", Topic::Phone),
+    ("携帯", Topic::Phone),
+    ("传真", Topic::Phone),
+    ("전화", Topic::Phone),
+    ("휴대폰", Topic::Phone),
+    ("핸드폰", Topic::Phone),
+    ("연락처", Topic::Phone),
+    ("出生", Topic::Birth),
+    ("生日", Topic::Birth),
+    ("生年月日", Topic::Birth),
+    ("誕生日", Topic::Birth),
+    ("생년월일", Topic::Birth),
+    ("생일", Topic::Birth),
+    ("护照", Topic::Passport),
+    ("護照", Topic::Passport),
+    ("旅券", Topic::Passport),
+    ("パスポート", Topic::Passport),
+    ("여권", Topic::Passport),
+    ("银行卡", Topic::Card),
+    ("信用卡", Topic::Card),
+    ("カード", Topic::Card),
+    ("카드", Topic::Card),
+    ("地址", Topic::Residence),
+    ("住所", Topic::Residence),
+    ("주소", Topic::Residence),
+    ("订单", Topic::Identifier),
+    ("訂單", Topic::Identifier),
+    ("注文", Topic::Identifier),
+    ("주문", Topic::Identifier),
+    ("版本", Topic::Version),
+    ("バージョン", Topic::Version),
+    ("버전", Topic::Version),
+    ("服务器", Topic::Network),
+    ("サーバー", Topic::Network),
+    ("서버", Topic::Network),
+];
+
+/// The dictionary. Words are lower case (only where they are ASCII) and singular.
 fn topic_of(word: &[u8]) -> Option<Topic> {
+    if !word.is_ascii() {
+        return foreign(word);
+    }
     Some(match word {
         b"phone" | b"telephone" | b"tel" | b"call" | b"calling" | b"cell" | b"cellphone" | b"cellular"
-        | b"mobile" | b"mob" | b"fax" | b"whatsapp" | b"sms" | b"dial" | b"reach" | b"contact"
-        | b"phonenumber" | b"phoneno" | b"telefon" | b"handy" | b"hotline" | b"voicemail" | b"helpline"
-        | b"landline" | b"pager" | b"desk" | b"ph" | b"mobil" | b"celular" | b"cellulare" | b"telefono"
-        | b"telefoon" => Topic::Phone,
-        _ if word == "téléphone".as_bytes() || word == "teléfono".as_bytes() => Topic::Phone,
-        b"card" | b"credit" | b"debit" | b"visa" | b"mastercard" | b"amex" | b"maestro" | b"cc"
-        | b"cardnumber" | b"creditcard" | b"ccnumber" | b"payment" | b"kreditkarte" | b"tarjeta"
-        | b"carte" | b"cvv" | b"diners" => Topic::Card,
+        | b"mobile" | b"mob" | b"fax" | b"whatsapp" | b"sms" | b"dial" | b"reach" | b"contact" | b"handy"
+        | b"hotline" | b"voicemail" | b"helpline" | b"landline" | b"pager" | b"desk" | b"ph" | b"mobil"
+        | b"celular" | b"cellulare" | b"gsm" | b"movil" | b"telemovel" | b"komorka" | b"komorkowy"
+        | b"mobiele" | b"mobilni" | b"puhelin" | b"puhelinnumero" | b"puhelimeni" | b"mobiltelefon"
+        | b"rufnummer" | b"festnetz" | b"durchwahl" | b"appelez" | b"llamar" | b"llame" | b"ligue" => {
+            Topic::Phone
+        }
+        _ if word.starts_with(b"telef") || word.starts_with(b"telepho") => Topic::Phone,
+        b"card"
+        | b"credit"
+        | b"debit"
+        | b"visa"
+        | b"mastercard"
+        | b"amex"
+        | b"maestro"
+        | b"cc"
+        | b"cardnumber"
+        | b"creditcard"
+        | b"payment"
+        | b"kreditkarte"
+        | b"kreditkartennummer"
+        | b"tarjeta"
+        | b"carte"
+        | b"cvv"
+        | b"diners"
+        | b"karte"
+        | b"carta"
+        | b"cartao"
+        | b"creditcardnumber"
+        | b"karta"
+        | b"karty"
+        | b"kort"
+        | b"kortti"
+        | b"kaart"
+        | b"kredi"
+        | b"bankkort"
+        | b"kartya"
+        | b"pan" => Topic::Card,
         b"ssn" | b"social" | b"itin" | b"taxpayer" | b"ssa" | b"tin" => Topic::Ssn,
         b"born" | b"birth" | b"birthday" | b"birthdate" | b"dob" | b"bday" | b"dateofbirth" | b"geboren"
-        | b"geb" | b"nacido" | b"nacida" | b"nacimiento" | b"naissance" | b"nato" | b"nata" => Topic::Birth,
-        _ if word == "né".as_bytes() || word == "née".as_bytes() => Topic::Birth,
+        | b"geb" | b"geburtsdatum" | b"geburtstag" | b"nacido" | b"nacida" | b"nacimiento" | b"naissance"
+        | b"nato" | b"nata" | b"nascita" | b"nascido" | b"nascida" | b"nascimento" | b"geboortedatum"
+        | b"urodzenia" | b"urodzony" | b"urodzona" | b"narozen" | b"narozena" | b"narozeni"
+        | b"fodelsedatum" | b"fodselsdato" | b"syntynyt" | b"syntymaika" | b"dogum" | b"dogdu"
+        | b"szuletett" | b"birthdt" => Topic::Birth,
         b"version" | b"ver" | b"release" | b"build" | b"firmware" | b"oid" | b"section" | b"chapter"
         | b"clause" | b"paragraph" | b"appendix" | b"upgrade" | b"upgraded" | b"update" | b"updated"
         | b"semver" => Topic::Version,
         b"ip" | b"ipaddress" | b"server" | b"host" | b"client" | b"dns" | b"ping" | b"subnet"
-        | b"gateway" | b"addr" | b"ipv" | b"router" | b"network" => Topic::Network,
-        b"order" | b"invoice" | b"account" | b"acct" | b"id" | b"ref" | b"reference" | b"ticket"
-        | b"case" | b"isbn" | b"tracking" | b"serial" | b"sku" | b"model" | b"part" | b"patent"
-        | b"article" | b"zip" | b"postcode" | b"issue" | b"bug" | b"commit" | b"page" | b"row" | b"item"
-        | b"quantity" | b"total" | b"amount" | b"price" | b"population" | b"iban" | b"routing" | b"code"
-        | b"docket" | b"mrn" | b"doi" | b"issn" | b"batch" | b"lot" | b"usd" | b"eur" | b"gbp"
-        | b"policy" | b"customer" | b"date" => Topic::Identifier,
+        | b"gateway" | b"addr" | b"ipv" | b"router" | b"network" | b"logged" | b"login" | b"visitor"
+        | b"peer" => Topic::Network,
+        b"order" | b"invoice" | b"tracking" | b"serial" | b"sku" | b"model" | b"part" | b"patent"
+        | b"item" | b"isbn" | b"issn" | b"lot" | b"batch" | b"ndc" | b"faktura" | b"rechnung"
+        | b"facture" | b"factura" | b"fattura" | b"fatura" | b"fv" | b"bestellung" | b"commande"
+        | b"pedido" => Topic::Goods,
+        b"account" | b"acct" | b"id" | b"ref" | b"reference" | b"ticket" | b"case" | b"article" | b"zip"
+        | b"postcode" | b"issue" | b"bug" | b"commit" | b"page" | b"row" | b"quantity" | b"total"
+        | b"amount" | b"price" | b"population" | b"iban" | b"routing" | b"code" | b"docket" | b"mrn"
+        | b"doi" | b"usd" | b"eur" | b"gbp" | b"ein" | b"vat" | b"cve" | b"policy" | b"customer"
+        | b"date" | b"konto" | b"compte" | b"cuenta" => Topic::Identifier,
         b"nhs" => Topic::Nhs,
-        b"sin" => Topic::Sin,
+        b"sin" | b"nas" => Topic::Sin,
         b"aadhaar" | b"aadhar" | b"adhaar" | b"uidai" | b"uid" => Topic::Aadhaar,
         b"license" | b"licence" | b"dl" | b"permit" => Topic::License,
         b"driver" | b"driving" => Topic::Driver,
-        b"passport" => Topic::Passport,
+        b"passport" | b"reisepass" | b"passeport" | b"pasaporte" | b"passaporto" | b"passaporte"
+        | b"paspoort" | b"paszport" | b"paszportu" | b"pasaport" | b"utlevel" => Topic::Passport,
         b"wallet" | b"bitcoin" | b"btc" | b"ethereum" | b"eth" | b"crypto" => Topic::Wallet,
         b"address" | b"live" | b"living" | b"lived" | b"reside" | b"residing" | b"located" | b"mailing"
-        | b"shipping" | b"deliver" | b"ship" | b"home" | b"residence" | b"moved" | b"street" => {
-            Topic::Residence
-        }
+        | b"shipping" | b"deliver" | b"ship" | b"home" | b"residence" | b"moved" | b"street" | b"wohne"
+        | b"wohnt" | b"wohnhaft" | b"adresse" | b"anschrift" | b"habite" | b"demeure" | b"domicile"
+        | b"vivo" | b"direccion" | b"indirizzo" | b"abito" | b"moro" | b"endereco" | b"adres" | b"woon"
+        | b"mieszkam" => Topic::Residence,
         b"ssh" | b"scp" | b"rsync" | b"sftp" => Topic::Shell,
         b"nino" | b"insurance" => Topic::Nino,
+        b"cpf" => Topic::Cpf,
+        b"mac" | b"hw" | b"hwaddr" | b"ethernet" | b"bssid" => Topic::Hardware,
         _ => return None,
     })
+}
+
+/// The dictionary of words with letters that are not ASCII, as they begin.
+fn foreign(word: &[u8]) -> Option<Topic> {
+    const WORDS: &[(&str, Topic)] = &[
+        ("téléphone", Topic::Phone),
+        ("teléf", Topic::Phone),
+        ("móvil", Topic::Phone),
+        ("telemóvel", Topic::Phone),
+        ("komórk", Topic::Phone),
+        ("mobilní", Topic::Phone),
+        ("тел", Topic::Phone),
+        ("Тел", Topic::Phone),
+        ("мобил", Topic::Phone),
+        ("Мобил", Topic::Phone),
+        ("мобіл", Topic::Phone),
+        ("τηλέφων", Topic::Phone),
+        ("Τηλέφων", Topic::Phone),
+        ("κινητό", Topic::Phone),
+        ("טלפון", Topic::Phone),
+        ("נייד", Topic::Phone),
+        ("هاتف", Topic::Phone),
+        ("الهاتف", Topic::Phone),
+        ("جوال", Topic::Phone),
+        ("الجوال", Topic::Phone),
+        ("फोन", Topic::Phone),
+        ("फ़ोन", Topic::Phone),
+        ("मोबाइल", Topic::Phone),
+        ("né", Topic::Birth),
+        ("födelsedatum", Topic::Birth),
+        ("född", Topic::Birth),
+        ("fødselsdato", Topic::Birth),
+        ("født", Topic::Birth),
+        ("syntymäaika", Topic::Birth),
+        ("doğum", Topic::Birth),
+        ("született", Topic::Birth),
+        ("születési", Topic::Birth),
+        ("narozen", Topic::Birth),
+        ("naroz", Topic::Birth),
+        ("родил", Topic::Birth),
+        ("рожд", Topic::Birth),
+        ("народж", Topic::Birth),
+        ("γέννησης", Topic::Birth),
+        ("γεννήθηκ", Topic::Birth),
+        ("לידה", Topic::Birth),
+        ("נולד", Topic::Birth),
+        ("الميلاد", Topic::Birth),
+        ("ميلاد", Topic::Birth),
+        ("जन्म", Topic::Birth),
+        ("паспорт", Topic::Passport),
+        ("Паспорт", Topic::Passport),
+        ("διαβατήρι", Topic::Passport),
+        ("דרכון", Topic::Passport),
+        ("جواز", Topic::Passport),
+        ("पासपोर्ट", Topic::Passport),
+        ("útlevél", Topic::Passport),
+        ("cartão", Topic::Card),
+        ("kártya", Topic::Card),
+        ("карт", Topic::Card),
+        ("κάρτα", Topic::Card),
+        ("כרטיס", Topic::Card),
+        ("بطاقة", Topic::Card),
+        ("कार्ड", Topic::Card),
+        ("dirección", Topic::Residence),
+        ("endereço", Topic::Residence),
+        ("адрес", Topic::Residence),
+        ("заказ", Topic::Goods),
+        ("счёт", Topic::Identifier),
+        ("версия", Topic::Version),
+    ];
+    /// Letters behind the start of a word at most: endings, not other words.
+    const ENDING: usize = 10;
+    if word.starts_with(b"telef") {
+        return Some(Topic::Phone);
+    }
+    // Hebrew and Arabic write articles and prepositions, of two bytes a letter, in front of the word.
+    let prefixes = if (0xD6..=0xDB).contains(&word[0]) { 3 } else { 0 };
+    let begins = |start: &[u8]| {
+        (0..=prefixes).find_map(|letters| word.get(letters * 2..).filter(|word| word.starts_with(start)))
+    };
+    WORDS
+        .iter()
+        .find(|(start, _)| {
+            let short = start.len() < 4;
+            let Some(word) = begins(start.as_bytes()) else {
+                return false;
+            };
+            word.len()
+                <= start.len()
+                    + if short {
+                        usize::from(word.ends_with(b"e"))
+                    } else {
+                        ENDING
+                    }
+        })
+        .map(|(_, topic)| *topic)
+}
+
+/// What the word right behind `position` is: `14.03.1980 geboren`.
+pub(super) fn topic_after(text: &[u8], position: usize, topic: Topic) -> bool {
+    let mut start = position;
+    while matches!(at(text, start), b' ' | b',') && start < position + 2 {
+        start += 1;
+    }
+    let mut end = start;
+    while end < start + LONGEST_WORD && end < text.len() && is_letter(text[end]) {
+        end += 1;
+    }
+    let mut nearby = Nearby {
+        distance: [FAR; TOPICS],
+        bytes_read: 0,
+    };
+    if start > position {
+        look_up(&text[start..end], 0, &mut nearby);
+    }
+    nearby.has(topic)
 }
 
 /// Whether the word right after `position` says that the number before it is a telephone: `… office`, `… (fax)`.

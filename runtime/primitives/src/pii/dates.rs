@@ -4,8 +4,8 @@
 //! found from their year, looking back over day and month (`14 March 1980`, `March 3rd, 1980`). Other dates are not
 //! reported at all; [`is_date`] only keeps them from being read as telephone numbers.
 
-use super::bytes::{at, is_word, slice};
-use super::context::Topic;
+use super::bytes::{at, is_word, run_end, slice};
+use super::context::{Topic, topic_after};
 use super::number::{Candidate, Found, Group, Separator};
 use super::scan::Scanner;
 use super::types::{Confidence, PiiType};
@@ -49,7 +49,11 @@ fn is_day_and_month(a: u32, b: u32) -> bool {
 pub(super) fn find_numeric(candidate: &mut Candidate<'_>) -> Option<Found> {
     // `1980-03-14T00:00` goes on with a letter, so the end is not checked beyond digits.
     let date = is_date(candidate) && !at(candidate.text, candidate.group(2).end).is_ascii_digit();
-    if !date || !candidate.nearby().has(Topic::Birth) {
+    let birth = |candidate: &mut Candidate<'_>| {
+        candidate.nearby().has(Topic::Birth)
+            || topic_after(candidate.text, candidate.group(2).end, Topic::Birth)
+    };
+    if !date || !birth(candidate) {
         return None;
     }
     Some(candidate.found(PiiType::DateOfBirth, 3, Confidence::High))
@@ -68,16 +72,39 @@ pub(super) fn find_textual(scanner: &mut Scanner<'_, '_>, year: Group) -> Option
         return None;
     }
     let floor = scanner.barrier.end;
-    let start = date_before_year(text, year.start, floor)?;
-    if !scanner.nearby(start).has(Topic::Birth) {
+    let (start, end) = match date_after_year(text, year.end) {
+        Some(end) => (year.start, end),
+        None => (date_before_year(text, year.start, floor)?, year.end),
+    };
+    if !scanner.nearby(start).has(Topic::Birth) && !topic_after(text, end, Topic::Birth) {
         return None;
     }
     Some(Found {
         kind: PiiType::DateOfBirth,
         start,
-        end: year.end,
+        end,
         confidence: Confidence::High,
     })
+}
+
+/// The end of `年3月14日` or `년 3월 14일` at `position`.
+fn date_after_year(text: &[u8], position: usize) -> Option<usize> {
+    let mut position = position;
+    for (step, signs) in [["年", "년"], ["月", "월"], ["日", "일"]].iter().enumerate() {
+        if step > 0 {
+            position = run_end(text, position, 1, |b| b == b' ');
+            let digits = run_end(text, position, 2, |b| b.is_ascii_digit());
+            if digits == position {
+                return None;
+            }
+            position = digits;
+        }
+        let sign = signs
+            .iter()
+            .find(|sign| slice(text, position, position + sign.len()) == sign.as_bytes())?;
+        position += sign.len();
+    }
+    Some(position)
 }
 
 /// The start of `March 3, `, `March 3rd `, `3 March `, `3rd of March, ` or `March ` that ends at `end`.
@@ -85,7 +112,7 @@ fn date_before_year(text: &[u8], end: usize, floor: usize) -> Option<usize> {
     let mut month = None;
     let mut start = None;
     let mut position = end;
-    for _ in 0..3 {
+    for _ in 0..5 {
         let word = word_before(text, position, floor)?;
         let bytes = slice(text, word.0, word.1);
         if month.is_none() && is_month(bytes) {
@@ -96,7 +123,7 @@ fn date_before_year(text: &[u8], end: usize, floor: usize) -> Option<usize> {
             if month.is_some() {
                 break;
             }
-        } else if !(month.is_some() && matches!(bytes, b"of" | b"de")) {
+        } else if !(month.is_some() && matches!(bytes, b"of" | b"de") || month.is_none() && bytes == b"de") {
             break;
         }
         position = word.0;
@@ -106,13 +133,13 @@ fn date_before_year(text: &[u8], end: usize, floor: usize) -> Option<usize> {
 
 /// The word that ends before `end`, skipping at most two spaces, commas or dots.
 fn word_before(text: &[u8], end: usize, floor: usize) -> Option<(usize, usize)> {
-    const LONGEST: usize = 12;
+    const LONGEST: usize = 20;
     let mut last = end;
     while last > floor && end - last < 2 && matches!(text[last - 1], b' ' | b',' | b'.' | b'-') {
         last -= 1;
     }
     let mut first = last;
-    while first > floor && last - first < LONGEST && is_word(text, first - 1) {
+    while first > floor && last - first < LONGEST && (is_word(text, first - 1) || text[first - 1] >= 0x80) {
         first -= 1;
     }
     (first < last).then_some((first, last))
@@ -125,6 +152,7 @@ fn is_day(word: &[u8]) -> bool {
         .or_else(|| word.strip_suffix(b"nd"))
         .or_else(|| word.strip_suffix(b"rd"))
         .or_else(|| word.strip_suffix(b"th"))
+        .or_else(|| word.strip_suffix(b"er"))
         .unwrap_or(word);
     match number {
         [a @ b'1'..=b'9'] => *a <= b'9',
@@ -133,25 +161,154 @@ fn is_day(word: &[u8]) -> bool {
     }
 }
 
-/// The name of a month in English, full or short.
+/// The name of a month, full or short, in the languages of [`MONTHS`] and of [`OTHER_MONTHS`].
 fn is_month(word: &[u8]) -> bool {
-    const MONTHS: [&[u8]; 12] = [
-        b"january",
-        b"february",
-        b"march",
-        b"april",
-        b"may",
-        b"june",
-        b"july",
-        b"august",
-        b"september",
-        b"october",
-        b"november",
-        b"december",
-    ];
+    let named = |month: &str| {
+        let month = month.as_bytes();
+        let short = (3..=4).contains(&word.len()) && month.len() > word.len() && month.is_ascii();
+        word.eq_ignore_ascii_case(month) || short && month[..word.len()].eq_ignore_ascii_case(word)
+    };
     word.len() >= 3
-        && MONTHS.iter().any(|month| {
-            word.eq_ignore_ascii_case(month)
-                || word.len() <= 4 && month.len() > 4 && month[..word.len()].eq_ignore_ascii_case(word)
-        })
+        && (MONTHS.iter().any(|month| named(month)) || OTHER_MONTHS.iter().any(|month| named(month)))
 }
+
+const MONTHS: [&str; 12] = [
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
+];
+
+/// German, French, Spanish, Italian, Portuguese, Dutch, Polish (of a month), Czech (of a month), Swedish, Danish, Turkish,
+/// Russian and Ukrainian (of a month), where they are not written as in English or in a row before.
+const OTHER_MONTHS: &[&str] = &[
+    "januar",
+    "februar",
+    "märz",
+    "maerz",
+    "mai",
+    "juni",
+    "juli",
+    "oktober",
+    "dezember",
+    "janvier",
+    "février",
+    "fevrier",
+    "mars",
+    "avril",
+    "juin",
+    "juillet",
+    "août",
+    "aout",
+    "septembre",
+    "octobre",
+    "novembre",
+    "décembre",
+    "decembre",
+    "enero",
+    "febrero",
+    "marzo",
+    "abril",
+    "mayo",
+    "junio",
+    "julio",
+    "agosto",
+    "septiembre",
+    "octubre",
+    "noviembre",
+    "diciembre",
+    "gennaio",
+    "febbraio",
+    "aprile",
+    "maggio",
+    "giugno",
+    "luglio",
+    "settembre",
+    "ottobre",
+    "dicembre",
+    "janeiro",
+    "fevereiro",
+    "março",
+    "maio",
+    "junho",
+    "julho",
+    "setembro",
+    "outubro",
+    "novembro",
+    "dezembro",
+    "januari",
+    "februari",
+    "maart",
+    "mei",
+    "augustus",
+    "stycznia",
+    "lutego",
+    "marca",
+    "kwietnia",
+    "maja",
+    "czerwca",
+    "lipca",
+    "sierpnia",
+    "września",
+    "października",
+    "listopada",
+    "grudnia",
+    "ledna",
+    "února",
+    "března",
+    "dubna",
+    "května",
+    "června",
+    "července",
+    "srpna",
+    "září",
+    "října",
+    "listopadu",
+    "prosince",
+    "maj",
+    "augusti",
+    "ocak",
+    "şubat",
+    "mart",
+    "nisan",
+    "mayıs",
+    "haziran",
+    "temmuz",
+    "ağustos",
+    "eylül",
+    "ekim",
+    "kasım",
+    "aralık",
+    "января",
+    "февраля",
+    "марта",
+    "апреля",
+    "мая",
+    "июня",
+    "июля",
+    "августа",
+    "сентября",
+    "октября",
+    "ноября",
+    "декабря",
+    "січня",
+    "лютого",
+    "березня",
+    "квітня",
+    "травня",
+    "червня",
+    "липня",
+    "серпня",
+    "вересня",
+    "жовтня",
+    "листопада",
+    "грудня",
+];

@@ -118,6 +118,9 @@ const EXTENSIONS: &[&[u8]] = &[
     b"getter",
 ];
 
+/// First bytes of Latin letters that are not ASCII.
+const LATIN: std::ops::RangeInclusive<u8> = 0xC3..=0xC9;
+
 /// What the last label of a domain says.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum TopLevel {
@@ -128,12 +131,21 @@ enum TopLevel {
 
 /// Looks at the `@` at `sign`. Returns the end of the address that was found.
 pub(super) fn scan_at(scanner: &mut Scanner<'_, '_>, sign: usize) -> Option<usize> {
-    if let Some(next) = secrets::scan_userinfo(scanner, sign) {
-        return Some(next);
-    }
+    secrets::scan_userinfo(scanner, sign).or_else(|| address(scanner, sign, sign + 1))
+}
+
+/// Looks at the word at `start` in an URL that may go on from an escaped `@`: `ann%40example.org`.
+pub(super) fn scan_escaped(scanner: &mut Scanner<'_, '_>, start: usize) -> Option<usize> {
+    let sign = start.checked_sub(1)?;
+    let escaped = sign >= scanner.barrier.end && slice(scanner.text, sign, start + 2) == b"%40";
+    escaped.then(|| address(scanner, sign, start + 2)).flatten()
+}
+
+/// An address whose local part ends at `sign` and whose domain begins at `domain`.
+fn address(scanner: &mut Scanner<'_, '_>, sign: usize, domain: usize) -> Option<usize> {
     let text = scanner.text;
     let start = local_start(text, sign)?;
-    let (end, top) = domain_end(text, sign + 1)?;
+    let (end, top) = domain_end(text, domain)?;
     scanner.step(end - start);
     let confidence = match top {
         TopLevel::Extension => Confidence::Low,
@@ -157,8 +169,8 @@ fn local_start(text: &[u8], sign: usize) -> Option<usize> {
             || matches!(byte, b'.' | b'_' | b'%' | b'+' | b'-' | b'\'' | b'&' | b'!')
         {
             start -= 1;
-        } else if start >= floor + 2 && is_latin(text[start - 2], byte) {
-            start -= 2;
+        } else if let Some(width) = letter_before(text, start, floor) {
+            start -= width;
         } else {
             break;
         }
@@ -173,16 +185,41 @@ fn local_start(text: &[u8], sign: usize) -> Option<usize> {
     (start < sign && last != b'.').then_some(start)
 }
 
-/// Whether two bytes are one letter of Latin-1 or Latin Extended-A/B.
-fn is_latin(lead: u8, trail: u8) -> bool {
-    let trails = (0x80..=0xBF).contains(&trail);
-    let letter = match lead {
-        // U+00C0–U+00FF without the two signs × and ÷.
-        0xC3 => !matches!(trail, 0x97 | 0xB7),
-        0xC4..=0xC8 => true,
-        _ => false,
+/// The length of the letter that ends before `end`, when it is one of an alphabet whose words have spaces between.
+fn letter_before(text: &[u8], end: usize, floor: usize) -> Option<usize> {
+    let width = match (text.get(end.wrapping_sub(2)), text.get(end.wrapping_sub(3))) {
+        (Some(0xC3..=0xDF), _) => 2,
+        (_, Some(0xE0 | 0xE1)) => 3,
+        _ => return None,
     };
-    trails && letter
+    let start = end.checked_sub(width).filter(|start| *start >= floor)?;
+    letter_at(text, start, end)
+}
+
+/// The length of the letter at `start`, when it is one of an alphabet whose words have spaces between: Latin, Greek,
+/// Cyrillic, Hebrew, Arabic, those of India. It ends before `limit`.
+fn letter_at(text: &[u8], start: usize, limit: usize) -> Option<usize> {
+    let trail = |place: usize| text.get(place).filter(|b| (0x80..=0xBF).contains(*b)).copied();
+    let (width, letter) = match (at(text, start), trail(start + 1)?) {
+        // × and ÷; the marks of Greek, Hebrew, Arabic and Armenian that are no letters.
+        (0xC3, second) => (2, !matches!(second, 0x97 | 0xB7)),
+        (0xCD, second) => (2, !matches!(second, 0xBE)),
+        (0xCE, second) => (2, !matches!(second, 0x87)),
+        (0xD6, second) => (2, !matches!(second, 0x89 | 0x8A | 0xBE)),
+        (0xD8, second) => (2, !matches!(second, 0x80..=0x9F)),
+        (0xD9, second) => (2, !matches!(second, 0xAA..=0xAD)),
+        (0xDB, second) => (2, !matches!(second, 0x94)),
+        (0xC4..=0xDF, _) => (2, true),
+        // Devanagari up to Malayalam, without the strokes that end sentences.
+        (0xE0, second @ 0xA4..=0xB5) => {
+            let third = trail(start + 2)?;
+            (3, !(second == 0xA5 && matches!(third, 0xA4 | 0xA5)))
+        }
+        // Vietnamese, Greek with accents.
+        (0xE1, 0xB8..=0xBF) => (3, trail(start + 2).is_some()),
+        _ => return None,
+    };
+    (letter && start + width <= limit).then_some(width)
 }
 
 /// The end of the domain that starts at `start`, and what its last label is.
@@ -196,8 +233,11 @@ fn domain_end(text: &[u8], start: usize) -> Option<(usize, TopLevel)> {
         while end < limit && end - label < MAX_LABEL + 1 {
             if text[end].is_ascii_alphanumeric() || text[end] == b'-' {
                 end += 1;
-            } else if end + 1 < limit && is_latin(text[end], text[end + 1]) {
-                end += 2;
+            } else if let Some(width) = letter_at(text, end, limit)
+                && (LATIN.contains(&text[end]) || !text[label..end].iter().any(u8::is_ascii_alphanumeric))
+            {
+                // A sentence in another alphabet goes on behind `example.com` without a space.
+                end += width;
             } else {
                 break;
             }
@@ -243,6 +283,10 @@ fn top_level(label: &[u8]) -> Option<TopLevel> {
     }
     if label.starts_with(b"xn--") {
         return Some(TopLevel::Known);
+    }
+    if !label.is_ascii() {
+        // Domains in other alphabets are few: `.рф`, `.укр`, `.ελ`, `.भारत`.
+        return label.iter().all(|b| *b >= 0x80).then_some(TopLevel::Unknown);
     }
     if !label.iter().all(u8::is_ascii_alphabetic) {
         return None;

@@ -35,7 +35,12 @@ pub(super) fn find_v4(candidate: &mut Candidate<'_>) -> Option<Found> {
     let network = nearby.has(Topic::Network);
     let bits = u32::from_be_bytes(octets);
     let netmask = bits.leading_ones() + bits.trailing_zeros() == 32;
-    let confidence = if version || netmask || octets == [127, 0, 0, 1] {
+    // This host, loopback, link-local, multicast and what is reserved above it name no one; nor does a Debian revision
+    // (`0.99.7.1-5`) or a build behind a dash.
+    let end = candidate.group(3).end;
+    let reserved = matches!(octets, [0 | 127 | 224.., ..] | [169, 254, ..]);
+    let revision = at(candidate.text, end) == b'-' && is_digit(candidate.text, end + 1);
+    let confidence = if version || netmask || reserved || revision && !network {
         Confidence::Low
     } else if octets[0] < 10 && octets.iter().all(|octet| *octet < 64) && !network {
         // Four small numbers are more often a section, a version or an object identifier than a host.
@@ -43,6 +48,7 @@ pub(super) fn find_v4(candidate: &mut Candidate<'_>) -> Option<Found> {
     } else if octets[0] == 10
         || octets[..2] == [192, 168]
         || octets[0] == 172 && (16..32).contains(&octets[1])
+        || octets[0] == 100 && (64..128).contains(&octets[1])
     {
         // Private addresses identify no one outside their network: they count only as someone's or some host's, and
         // never as a network of their own (`10.0.0.0/8`).
@@ -143,11 +149,46 @@ fn is_mac(bytes: &[u8], separator: u8) -> bool {
         && !(matches!(pair, b"00" | b"ff" | b"FF") && bytes.chunks(3).all(|chunk| slice(chunk, 0, 2) == pair))
 }
 
+/// Looks for a MAC address whose first word is `start..end`: `01-23-45-67-89-AB`, and `0123.4567.89ab` as network devices
+/// write them. Numbers come later, which such addresses may look like.
+pub(super) fn scan_mac_word(scanner: &mut Scanner<'_, '_>, start: usize, end: usize) -> Option<usize> {
+    const DOTTED: usize = 14;
+    let text = scanner.text;
+    if end - start == 2 && at(text, end) == b'-' {
+        return scan_dashed_mac(scanner, end);
+    }
+    let last = start + DOTTED;
+    if end - start != 4 || at(text, end) != b'.' || at(text, start + 9) != b'.' {
+        return None;
+    }
+    let bytes = slice(text, start, last);
+    let layout = bytes.len() == DOTTED
+        && bytes
+            .iter()
+            .enumerate()
+            .all(|(place, byte)| matches!(place, 4 | 9) || byte.is_ascii_hexdigit());
+    let dotted = |place: usize| at(text, place) == b'.' && is_word(text, place + 1);
+    let glued = start > scanner.barrier.end && matches!(text[start - 1], b'.' | b'-');
+    if !layout || is_word(text, last) || dotted(last) || glued {
+        return None;
+    }
+    // Digits alone are a number with dots, and letters alone are words.
+    let digits = bytes.iter().any(u8::is_ascii_digit);
+    let mixed = digits && bytes.iter().any(u8::is_ascii_alphabetic);
+    let confidence = if mixed || scanner.nearby(start).has(Topic::Hardware) {
+        Confidence::High
+    } else {
+        return None;
+    };
+    scanner.emit(PiiType::MacAddress, start, last, confidence);
+    Some(last)
+}
+
 /// Looks at the dash at `dash`: the first of a MAC address such as `00-1B-44-11-3A-B7`.
 pub(super) fn scan_dashed_mac(scanner: &mut Scanner<'_, '_>, dash: usize) -> Option<usize> {
     let text = scanner.text;
     let start = dash.checked_sub(2)?;
-    if at(text, dash + 3) != b'-' || class_at(text, start) & HEX == 0 {
+    if at(text, dash + 3) != b'-' || at(text, dash + 6) != b'-' || class_at(text, start) & HEX == 0 {
         return None;
     }
     let end = start + MAC;

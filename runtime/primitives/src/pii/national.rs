@@ -29,6 +29,15 @@ pub(super) fn find(candidate: &mut Candidate<'_>) -> Option<Found> {
         .or_else(|| named_identifier(candidate))
 }
 
+/// An SSN with blanks around its dashes, behind a word that names it.
+pub(super) fn find_spaced(candidate: &mut Candidate<'_>) -> Option<Found> {
+    candidate
+        .nearby()
+        .has(Topic::Ssn)
+        .then(|| us_number(candidate))
+        .flatten()
+}
+
 /// SSN or ITIN: `123-45-6789`; with spaces or without separators only next to a telling word.
 fn us_number(candidate: &mut Candidate<'_>) -> Option<Found> {
     let (k, separator) = if candidate.has_lengths(&[3, 2, 4]) {
@@ -42,10 +51,17 @@ fn us_number(candidate: &mut Candidate<'_>) -> Option<Found> {
         return None;
     }
     let (digits, length) = candidate.digits(k);
-    let kind = us_number_kind(&digits[..length])?;
+    let issued = us_number_kind(&digits[..length]);
     let nearby = candidate.nearby();
-    let named = nearby.favours(Topic::Ssn, Topic::Identifier);
+    let named = nearby.favours(Topic::Ssn, Topic::Identifier) && nearby.favours(Topic::Ssn, Topic::Goods);
+    // Whoever says that it is one may have mistyped it, or made it up: it is kept all the same.
+    let kind = match issued {
+        Some(kind) => kind,
+        None if named => PiiType::Ssn,
+        None => return None,
+    };
     let confidence = match separator {
+        Separator::Dash if nearby.has(Topic::Goods) && !named => Confidence::Low,
         Separator::Dash => Confidence::High,
         _ if named => Confidence::High,
         Separator::Space | Separator::Dot => Confidence::Low,
@@ -77,8 +93,13 @@ fn us_number_kind(digits: &[u8]) -> Option<PiiType> {
     }
 }
 
-/// CPF: `123.456.789-09`; without separators only with a telling layout, which eleven digits are not.
+/// CPF: `123.456.789-09`; without separators only behind its name.
 fn br_cpf(candidate: &mut Candidate<'_>) -> Option<Found> {
+    if candidate.has_lengths(&[11]) && candidate.ends_after(1) {
+        let (digits, length) = candidate.digits(1);
+        let named = cpf(&digits[..length]) && candidate.nearby().has(Topic::Cpf);
+        return named.then(|| candidate.found(PiiType::BrCpf, 1, Confidence::High));
+    }
     let layout = candidate.has_lengths(&[3, 3, 3, 2])
         && candidate.joined_by(3, Separator::Dot)
         && candidate.group(3).separator == Separator::Dash;

@@ -4,9 +4,10 @@
 //! typographic forms. Detectors look at the first `k` groups only; the pass offers every group as a first group in
 //! turn, so that a run costs a bounded number of bytes per group.
 
-use super::bytes::{at, is_digit, is_word, run_end};
+use super::bytes::{at, is_digit, is_word, run_end, slice};
 use super::context::{self, Barrier, Nearby};
 use super::scan::Scanner;
+use super::table::Table;
 use super::types::{Confidence, PiiType};
 use super::{address, cards, dates, ip, national, phone};
 
@@ -30,6 +31,15 @@ pub(super) enum Separator {
     Slash,
     /// A bracket on either side, with whatever else is there.
     Bracket,
+}
+
+/// How a run may be joined.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Joints {
+    /// Without blanks around dashes.
+    Tight,
+    /// `536 - 22 - 8726`: the blanks count as part of the dash.
+    Loose,
 }
 
 /// A group of digits.
@@ -68,6 +78,7 @@ pub(super) struct Candidate<'t> {
     groups: [Group; MAX_GROUPS],
     count: usize,
     barrier: Barrier,
+    table: Table,
     nearby: Option<Nearby>,
 }
 
@@ -83,7 +94,13 @@ pub(super) struct Found {
 impl<'t> Candidate<'t> {
     /// Cuts the run that starts at `start`: a digit, `+` or `(`.
     #[inline]
-    fn cut(text: &'t [u8], start: usize, barrier: Barrier) -> Option<Candidate<'t>> {
+    fn cut(
+        text: &'t [u8],
+        start: usize,
+        barrier: Barrier,
+        table: Table,
+        joints: Joints,
+    ) -> Option<Candidate<'t>> {
         let mut position = start;
         let mut plus = false;
         let mut bracket = false;
@@ -116,7 +133,7 @@ impl<'t> Candidate<'t> {
                 bracketed,
             };
             count += 1;
-            match next_group(text, end, bracketed) {
+            match next_group(text, end, bracketed, joints) {
                 Some((next, kind, opens)) => {
                     position = next;
                     separator = kind;
@@ -133,6 +150,7 @@ impl<'t> Candidate<'t> {
             groups,
             count,
             barrier,
+            table,
             nearby: None,
         })
     }
@@ -217,7 +235,7 @@ impl<'t> Candidate<'t> {
     pub(super) fn nearby(&mut self) -> Nearby {
         *self
             .nearby
-            .get_or_insert_with(|| context::before(self.text, self.start, self.barrier))
+            .get_or_insert_with(|| context::before(self.text, self.start, self.barrier, &mut self.table))
     }
 
     /// A match of the first `k` groups.
@@ -270,7 +288,7 @@ fn glued(text: &[u8], start: usize, floor: usize) -> bool {
 }
 
 /// The start of the group after one that ends at `end`, how it is joined, and whether a bracket opens before it.
-fn next_group(text: &[u8], end: usize, bracketed: bool) -> Option<(usize, Separator, bool)> {
+fn next_group(text: &[u8], end: usize, bracketed: bool, joints: Joints) -> Option<(usize, Separator, bool)> {
     let mut position = end;
     let mut mark = None;
     let mut spaces = 0;
@@ -290,8 +308,8 @@ fn next_group(text: &[u8], end: usize, bracketed: bool) -> Option<(usize, Separa
             // No-break space.
             0xC2 if at(text, position + 1) == 0xA0 => (2, Separator::Space),
             0xE2 if at(text, position + 1) == 0x80 => match at(text, position + 2) {
-                // Thin spaces, and zero-width characters that hide a number from a naive pattern.
-                0x89 | 0x8A | 0x8B | 0x8C | 0x8D | 0xAF => (3, Separator::Space),
+                // Thin spaces. What has no width is undone before (`disguise`).
+                0x89 | 0x8A | 0xAF => (3, Separator::Space),
                 // Hyphen, no-break hyphen, figure dash, en dash.
                 0x90..=0x93 => (3, Separator::Dash),
                 _ => break,
@@ -313,6 +331,10 @@ fn next_group(text: &[u8], end: usize, bracketed: bool) -> Option<(usize, Separa
             break;
         }
     }
+    if joints == Joints::Loose {
+        let spaced = mark == Some(Separator::Dash) && spaces == 2 && is_digit(text, position);
+        return spaced.then_some((position, Separator::Dash, false));
+    }
     if position == end || !is_digit(text, position) || spaces > 1 {
         return None;
     }
@@ -330,11 +352,17 @@ pub(super) fn scan_at(scanner: &mut Scanner<'_, '_>, start: usize) -> Option<usi
     let found = match short_number(scanner.text, start) {
         Some(group) => words_around(scanner, group)?,
         None => {
-            let mut candidate = Candidate::cut(scanner.text, start, scanner.barrier)?;
-            scanner.step(candidate.group(candidate.count - 1).end - start);
-            let found = detect(&mut candidate);
-            if let Some(nearby) = candidate.nearby {
-                scanner.step(nearby.bytes_read);
+            let mut candidate = cut(scanner, start, Joints::Tight)?;
+            let mut found = detect(&mut candidate);
+            end_with(scanner, &candidate);
+            // What is written with blanks around the dashes is taken apart by the first look.
+            if found.is_none()
+                && candidate.count == 1
+                && slice(scanner.text, candidate.group(0).end, candidate.group(0).end + 3) == b" - "
+                && let Some(mut loose) = cut(scanner, start, Joints::Loose)
+            {
+                found = detect_loose(&mut loose);
+                end_with(scanner, &loose);
             }
             match found {
                 Some(found) => found,
@@ -345,6 +373,29 @@ pub(super) fn scan_at(scanner: &mut Scanner<'_, '_>, start: usize) -> Option<usi
     };
     scanner.emit(found.kind, found.start, found.end, found.confidence);
     (found.confidence >= Confidence::Medium).then_some(found.end)
+}
+
+/// Cuts the run that starts at `start`.
+fn cut<'t>(scanner: &mut Scanner<'t, '_>, start: usize, joints: Joints) -> Option<Candidate<'t>> {
+    let candidate = Candidate::cut(scanner.text, start, scanner.barrier, scanner.table, joints)?;
+    scanner.step(candidate.group(candidate.count - 1).end - start);
+    Some(candidate)
+}
+
+/// Takes back what a candidate learned, and counts what it read.
+fn end_with(scanner: &mut Scanner<'_, '_>, candidate: &Candidate<'_>) {
+    scanner.table = candidate.table;
+    if let Some(nearby) = candidate.nearby {
+        scanner.step(nearby.bytes_read);
+    }
+}
+
+/// A number with blanks around its dashes: only what a checksum or a word vouches for.
+fn detect_loose(candidate: &mut Candidate<'_>) -> Option<Found> {
+    if candidate.plus || candidate.bracket || candidate.glued() {
+        return None;
+    }
+    cards::find(candidate).or_else(|| national::find_spaced(candidate))
 }
 
 /// The digits at `start` where no group follows, and which are too few for anything that digits alone can be. Most

@@ -15,8 +15,10 @@ use super::types::{Confidence, PiiType};
 const MAX_DIGITS: usize = 15;
 
 /// Words that name another kind of number.
-const OTHERS: [Topic; 10] = [
+const OTHERS: [Topic; 12] = [
     Topic::Identifier,
+    Topic::Goods,
+    Topic::Cpf,
     Topic::Version,
     Topic::License,
     Topic::Passport,
@@ -34,6 +36,13 @@ pub(super) fn find(candidate: &mut Candidate<'_>) -> Option<Found> {
     if candidate.total(groups) < 6 || matches!(candidate.byte_before(), b'$' | b'#' | b'%' | b'@' | b'\\') {
         return None;
     }
+    if hyphenated(candidate)
+        || is_signed_date(candidate)
+        || is_compact_date(candidate)
+        || is_citation(candidate)
+    {
+        return None;
+    }
     let (k, confidence) = if candidate.plus {
         international(candidate, 0).or_else(|| named(candidate))?
     } else if candidate.group(0).bracketed {
@@ -47,6 +56,7 @@ pub(super) fn find(candidate: &mut Candidate<'_>) -> Option<Found> {
             .or_else(|| named(candidate))?
     };
     let confidence = weigh(candidate, k, confidence);
+    let (k, confidence) = whole(candidate, k, confidence);
     let mut found = candidate.found(PiiType::Phone, k, confidence);
     if let Some(end) = extension(candidate.text, found.end) {
         found.end = end;
@@ -55,8 +65,104 @@ pub(super) fn find(candidate: &mut Candidate<'_>) -> Option<Found> {
     Some(found)
 }
 
+/// A number of `k` groups with all that belongs to it: more groups of the same kind behind a telephone that words name are
+/// its last digits, and are taken with it as long as a number can be that long.
+fn whole(candidate: &mut Candidate<'_>, k: usize, confidence: Confidence) -> (usize, Confidence) {
+    let separator = candidate.group(k - 1).separator;
+    let joins = |index: usize| {
+        let next = candidate.group(index);
+        let same = next.separator == separator || separator == Separator::Bracket && !next.bracketed;
+        next.len() >= 2
+            && same
+            && matches!(
+                next.separator,
+                Separator::Space | Separator::Dash | Separator::Dot
+            )
+    };
+    if k < 2 || !joins(k) {
+        return (k, confidence);
+    }
+    let last = (k + 1..=candidate.groups().len())
+        .take_while(|count| joins(count - 1) && candidate.total(*count) <= MAX_DIGITS)
+        .filter(|count| ends_after(candidate, *count))
+        .last();
+    match last {
+        Some(last) if is_named(candidate, k) => (last, confidence),
+        _ => (k, confidence),
+    }
+}
+
+/// Whether the candidate goes on from letters and a dash, as no telephone does: `CVE-2026-9358`, `NDC-0591-3740-01`.
+fn hyphenated(candidate: &Candidate<'_>) -> bool {
+    let text = candidate.text;
+    let Some(dash) = candidate.start.checked_sub(1) else {
+        return false;
+    };
+    if candidate.byte_before() != b'-' || dash == 0 || !text[dash - 1].is_ascii_alphabetic() {
+        return false;
+    }
+    let start = (dash.saturating_sub(8)..dash)
+        .rev()
+        .take_while(|place| text[*place].is_ascii_alphabetic())
+        .last()
+        .unwrap_or(dash);
+    ![
+        &b"tel"[..],
+        b"phone",
+        b"fax",
+        b"mobile",
+        b"cell",
+        b"mob",
+        b"whatsapp",
+    ]
+    .iter()
+    .any(|word| text[start..dash].eq_ignore_ascii_case(word))
+}
+
+/// Whether a year in brackets stands behind pages: `521, 436–444 (2015)`.
+fn is_citation(candidate: &Candidate<'_>) -> bool {
+    (1..candidate.groups().len()).any(|index| {
+        let group = candidate.group(index);
+        group.bracketed && group.len() == 4 && (1800..2100).contains(&candidate.value(index))
+    })
+}
+
+/// Whether the candidate is a year with a sign, as ISO 8601 has it: `+999999-12-31`.
+fn is_signed_date(candidate: &Candidate<'_>) -> bool {
+    candidate.plus
+        && candidate.group(0).len() >= 4
+        && candidate.group(1).len() == 2
+        && candidate.group(2).len() == 2
+        && candidate.joined_by(3, Separator::Dash)
+        && (1..=12).contains(&candidate.value(1))
+        && (1..=31).contains(&candidate.value(2))
+}
+
+/// Whether the candidate is one group that is a day: `20170617`.
+fn is_compact_date(candidate: &Candidate<'_>) -> bool {
+    let day = candidate.value(0);
+    !candidate.plus
+        && candidate.group(0).len() == 8
+        && candidate.group(1).len() == 0
+        && (1900..2100).contains(&(day / 10_000))
+        && (1..=12).contains(&(day / 100 % 100))
+        && (1..=31).contains(&(day % 100))
+}
+
+/// Whether the candidate stands where a link names a telephone: `https://wa.me/14155552671`.
+fn is_linked(candidate: &Candidate<'_>) -> bool {
+    const LINKS: [&[u8]; 4] = [b"wa.me/", b"t.me/+", b"viber.me/", b"signal.me/#p/+"];
+    let floor = candidate.start.saturating_sub(16);
+    LINKS
+        .iter()
+        .any(|link| candidate.text[floor..candidate.start].ends_with(link))
+}
+
 /// Whether the words around say that this is a telephone.
 fn is_named(candidate: &mut Candidate<'_>, k: usize) -> bool {
+    if is_linked(candidate) {
+        return true;
+    }
     let end = candidate.group(k - 1).end;
     let nearby = candidate.nearby();
     let other = OTHERS
@@ -188,7 +294,8 @@ fn north_american(candidate: &mut Candidate<'_>) -> Option<(usize, Confidence)> 
     } else {
         return None;
     };
-    if !ends_after(candidate, k) {
+    // The last four digits in brackets are a year behind pages: `521, 436–444 (2015)`.
+    if !ends_after(candidate, k) || candidate.group(k - 1).bracketed {
         return None;
     }
     let (digits, length) = candidate.digits(k);
@@ -269,6 +376,14 @@ fn trunk_zero(candidate: &mut Candidate<'_>) -> Option<(usize, Confidence)> {
     let total = candidate.total(k);
     let rest = &candidate.groups()[1..k];
     if rest.iter().any(|group| !(2..=8).contains(&group.len())) || candidate.joined_by(k, Separator::Bracket)
+    {
+        return None;
+    }
+    // A slash stands behind the area code, and otherwise in numbers of documents: `0932/01/2026`.
+    if rest
+        .iter()
+        .skip(1)
+        .any(|group| group.separator == Separator::Slash)
     {
         return None;
     }

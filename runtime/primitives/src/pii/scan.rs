@@ -10,8 +10,9 @@ use super::bytes::{
     self, ALPHA, BLOCK, CLASS, DIGIT, ENDS_WORD, TRIGGER, WORD, at, class_at, is_word, slice,
 };
 use super::context::{self, Barrier, Nearby};
+use super::table::Table;
 use super::types::{Confidence, Match, PiiType, PiiTypeSet};
-use super::{email, iban, ip, national, number, secrets, short, wallet};
+use super::{disguise, email, iban, ip, national, number, secrets, short, wallet};
 
 /// A reusable list of matches. Keeps its memory between scans.
 #[derive(Debug, Clone, Default)]
@@ -138,10 +139,14 @@ pub fn types_in(text: &str) -> PiiTypeSet {
 
 /// The state of one pass.
 pub(super) struct Scanner<'t, 's> {
-    /// The whole text. UTF-8, although detectors look at bytes.
+    /// The whole text.
+    pub(super) source: &'t str,
+    /// Its bytes, which detectors look at.
     pub(super) text: &'t [u8],
     /// The end of the last match that counts; see `context`.
     pub(super) barrier: Barrier,
+    /// Where in a table the pass is.
+    pub(super) table: Table,
     /// Colons before this offset belong to a run that was looked at already.
     pub(super) colons_done: usize,
     sink: &'s mut dyn FnMut(Match) -> ControlFlow<()>,
@@ -154,8 +159,10 @@ pub(super) struct Scanner<'t, 's> {
 impl<'t, 's> Scanner<'t, 's> {
     pub(super) fn new(text: &'t str, sink: &'s mut dyn FnMut(Match) -> ControlFlow<()>) -> Self {
         Scanner {
+            source: text,
             text: text.as_bytes(),
             barrier: Barrier { end: 0, kind: None },
+            table: Table::default(),
             colons_done: 0,
             sink,
             stopped: false,
@@ -175,6 +182,14 @@ impl<'t, 's> Scanner<'t, 's> {
 
     /// As [`Scanner::run`], without the short cut.
     pub(super) fn run_all(&mut self) {
+        self.run_plain();
+        if !self.stopped {
+            disguise::scan(self);
+        }
+    }
+
+    /// Scans the text as it is spelled.
+    pub(super) fn run_plain(&mut self) {
         let text = self.text;
         let mut position = 0;
         let (blocks, rest) = text.as_chunks::<BLOCK>();
@@ -253,7 +268,16 @@ impl<'t, 's> Scanner<'t, 's> {
     /// Looks at the word `start..end`, whose bytes have the classes `seen`. Returns where to go on.
     fn word(&mut self, start: usize, end: usize, seen: u8) -> usize {
         let text = self.text;
+        if let Some(next) = ip::scan_mac_word(self, start, end) {
+            return next;
+        }
+        if let Some(next) = secrets::scan_word(self, start, end) {
+            return next;
+        }
         if class_at(text, start) & DIGIT != 0 {
+            if let Some(next) = email::scan_escaped(self, start) {
+                return next;
+            }
             if let Some(next) = number::scan_at(self, start) {
                 return next;
             }
@@ -261,9 +285,6 @@ impl<'t, 's> Scanner<'t, 's> {
                 return end;
             }
             return wallet::scan_word(self, start, end).unwrap_or(end);
-        }
-        if let Some(next) = secrets::scan_word(self, start, end) {
-            return next;
         }
         if seen & DIGIT == 0 {
             return end;
@@ -279,8 +300,11 @@ impl<'t, 's> Scanner<'t, 's> {
         let text = self.text;
         let next = match text[position] {
             b'@' => email::scan_at(self, position),
-            b':' => ip::scan_colon(self, position),
-            b'-' => secrets::scan_pem(self, position).or_else(|| ip::scan_dashed_mac(self, position)),
+            b':' => secrets::scan_assignment(self, position).or_else(|| ip::scan_colon(self, position)),
+            b'=' | b'>' => secrets::scan_assignment(self, position),
+            b'-' => secrets::scan_pem(self, position)
+                .or_else(|| secrets::scan_flag(self, position))
+                .or_else(|| ip::scan_dashed_mac(self, position)),
             b'+' | b'(' if matches!(at(text, position + 1), b'0'..=b'9' | b'(' | b'+') => {
                 number::scan_at(self, position)
             }
@@ -297,21 +321,30 @@ impl<'t, 's> Scanner<'t, 's> {
                 kind: Some(kind),
             };
         }
-        if (self.sink)(Match {
+        // The pass itself looks at `stopped`.
+        let _flow = self.report(Match {
             kind,
             start,
             end,
             confidence,
-        })
-        .is_break()
-        {
-            self.stopped = true;
-        }
+        });
+    }
+
+    /// Gives a match to the sink, and notes whether that is enough.
+    pub(super) fn report(&mut self, found: Match) -> ControlFlow<()> {
+        let flow = (self.sink)(found);
+        self.stopped |= flow.is_break();
+        flow
+    }
+
+    /// Whether the sink wants no more.
+    pub(super) fn stopped(&self) -> bool {
+        self.stopped
     }
 
     /// The words before `position`.
     pub(super) fn nearby(&mut self, position: usize) -> Nearby {
-        let nearby = context::before(self.text, position, self.barrier);
+        let nearby = context::before(self.text, position, self.barrier, &mut self.table);
         self.step(nearby.bytes_read);
         nearby
     }
@@ -319,6 +352,16 @@ impl<'t, 's> Scanner<'t, 's> {
     /// Whether a word may start at `position`: nothing before it, a match, or a byte that is not of a word.
     pub(super) fn starts_word(&self, position: usize) -> bool {
         position <= self.barrier.end || !is_word(self.text, position - 1)
+    }
+
+    /// Work counted so far; 0 outside tests.
+    pub(super) fn steps(&self) -> usize {
+        #[cfg(test)]
+        {
+            self.steps
+        }
+        #[cfg(not(test))]
+        0
     }
 
     /// Counts work, in bytes read. Nothing outside tests.

@@ -1,217 +1,47 @@
 //! Secrets: keys and tokens of known services, JSON web tokens, PEM private keys, passwords in URLs, and values
-//! assigned to a name such as `api_key`.
+//! that stand behind a name such as `api_key`.
 //!
-//! A service's key is a row of [`TOKENS`]: a prefix, the characters after it and how many. Rows are tried only for
-//! words that the scanner found telling, and only when enough bytes without a space follow, which prose lacks.
-//! Placeholders (`sk-xxxxxxxx`) have too few different characters and do not count.
+//! # What is found how
+//!
+//! | form | found from | by |
+//! | --- | --- | --- |
+//! | a key of a known service | the start of its first word | a row of the table in `formats` |
+//! | `eyJ….eyJ….…` | the same | its three parts |
+//! | `name = value`, `"name": "value"`, `name => value`, `<name>value</name>`, `environ["name"] = "value"` | `=`, `:`, `>` | what `names` says of the name and `values` of the value |
+//! | `--name value` | the second dash | the same |
+//! | `Bearer value`, `setenv("NAME", "value")`, `login x password value`, `the password is value` | the value | the words before it |
+//! | `-----BEGIN PRIVATE KEY-----` and a body | the first dash | its lines |
+//! | `scheme://user:password@host` | `@` | the colon before it |
+//!
+//! Words are looked at only where enough bytes without a space follow, which prose lacks. Placeholders (`sk-xxxxxxxx`,
+//! `your-api-key`) do not count, nor does what a program calls or reads (`token = tokens.next()`).
 
+mod formats;
+mod names;
+mod values;
+
+use self::formats::Body;
+use self::names::Weight;
+pub(super) use self::names::speaks_of_secret;
+use self::values::{Shape, is_basic, is_placeholder, is_uuid};
 use super::bytes::{ALPHA, DIGIT, at, class_at, is_word, run_end, slice};
 use super::scan::Scanner;
 use super::types::{Confidence, PiiType};
 
-/// The characters of a token after its prefix.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Body {
-    /// Letters and digits.
-    Alnum,
-    /// Letters, digits, `_`, `-`.
-    Url,
-    /// Letters, digits, `_`, `-`, `.`, `=`, `/`, `+`.
-    Wide,
-    /// Hexadecimal digits.
-    Hex,
-    /// Capital letters and digits.
-    Upper,
-}
-
-impl Body {
-    fn has(self, byte: u8) -> bool {
-        match self {
-            Body::Alnum => byte.is_ascii_alphanumeric(),
-            Body::Url => byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'),
-            Body::Wide => {
-                byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'=' | b'/' | b'+')
-            }
-            Body::Hex => byte.is_ascii_hexdigit(),
-            Body::Upper => byte.is_ascii_uppercase() || byte.is_ascii_digit(),
-        }
-    }
-}
-
-/// The form of one kind of key.
-struct Token {
-    prefix: &'static [u8],
-    body: Body,
-    /// Fewest and most characters after the prefix.
-    lengths: (usize, usize),
-}
-
-const fn token(prefix: &'static str, body: Body, shortest: usize, longest: usize) -> Token {
-    Token {
-        prefix: prefix.as_bytes(),
-        body,
-        lengths: (shortest, longest),
-    }
-}
-
-/// Keys of known services.
-const TOKENS: &[Token] = &[
-    // Amazon Web Services: access key ids.
-    token("A3T", Body::Upper, 17, 17),
-    token("AKIA", Body::Upper, 16, 16),
-    token("ASIA", Body::Upper, 16, 16),
-    token("ABIA", Body::Upper, 16, 16),
-    token("ACCA", Body::Upper, 16, 16),
-    // GitHub, GitLab.
-    token("ghp_", Body::Alnum, 36, 255),
-    token("gho_", Body::Alnum, 36, 255),
-    token("ghu_", Body::Alnum, 36, 255),
-    token("ghs_", Body::Alnum, 36, 255),
-    token("ghr_", Body::Alnum, 36, 255),
-    token("github_pat_", Body::Url, 60, 255),
-    token("glpat-", Body::Wide, 20, 300),
-    token("gldt-", Body::Url, 20, 64),
-    token("glrt-", Body::Wide, 20, 300),
-    token("glptt-", Body::Hex, 40, 40),
-    token("glcbt-", Body::Url, 20, 64),
-    token("glsoat-", Body::Url, 20, 64),
-    // Slack.
-    token("xoxb-", Body::Url, 20, 255),
-    token("xoxp-", Body::Url, 20, 255),
-    token("xoxa-", Body::Url, 20, 255),
-    token("xoxr-", Body::Url, 20, 255),
-    token("xoxs-", Body::Url, 20, 255),
-    token("xoxo-", Body::Url, 20, 255),
-    token("xoxe-", Body::Url, 20, 255),
-    token("xoxe.xoxp-", Body::Url, 20, 255),
-    token("xoxe.xoxb-", Body::Url, 20, 255),
-    token("xapp-", Body::Url, 20, 255),
-    token("hooks.slack.com/services/", Body::Wide, 40, 60),
-    // Stripe, Square, PayPal's Braintree.
-    token("sk_live_", Body::Alnum, 10, 255),
-    token("rk_live_", Body::Alnum, 10, 255),
-    token("sk_test_", Body::Alnum, 10, 255),
-    token("rk_test_", Body::Alnum, 10, 255),
-    token("sk_prod_", Body::Alnum, 10, 255),
-    token("rk_prod_", Body::Alnum, 10, 255),
-    token("whsec_", Body::Wide, 24, 255),
-    token("sq0atp-", Body::Url, 22, 60),
-    token("sq0csp-", Body::Url, 43, 60),
-    // Model providers. `sk-` alone must stay after the rows that are longer.
-    token("sk-ant-", Body::Url, 32, 255),
-    token("sk-proj-", Body::Url, 20, 255),
-    token("sk-svcacct-", Body::Url, 20, 255),
-    token("sk-admin-", Body::Url, 20, 255),
-    token("sk-or-v1-", Body::Hex, 64, 64),
-    token("sk-", Body::Url, 20, 255),
-    token("hf_", Body::Alnum, 34, 40),
-    token("api_org_", Body::Alnum, 34, 34),
-    token("gsk_", Body::Alnum, 40, 64),
-    token("pplx-", Body::Alnum, 40, 64),
-    token("r8_", Body::Alnum, 37, 40),
-    token("xai-", Body::Alnum, 60, 100),
-    token("nvapi-", Body::Url, 60, 80),
-    // Google.
-    token("AIza", Body::Url, 35, 35),
-    token("GOCSPX-", Body::Url, 28, 28),
-    token("ya29.", Body::Url, 40, 512),
-    // Mail and messages.
-    token("SG.", Body::Wide, 60, 70),
-    token("SK", Body::Hex, 32, 32),
-    token("xkeysib-", Body::Url, 64, 90),
-    token("key-", Body::Hex, 32, 32),
-    // Package registries.
-    token("npm_", Body::Alnum, 36, 36),
-    token("pypi-AgE", Body::Url, 50, 1000),
-    token("rubygems_", Body::Hex, 48, 48),
-    token("dckr_pat_", Body::Url, 24, 40),
-    token("oy2", Body::Alnum, 43, 43),
-    // Hosting, data, observability.
-    token("dapi", Body::Hex, 32, 32),
-    token("dop_v1_", Body::Hex, 64, 64),
-    token("doo_v1_", Body::Hex, 64, 64),
-    token("dor_v1_", Body::Hex, 64, 64),
-    token("hvs.", Body::Url, 24, 160),
-    token("hvb.", Body::Url, 100, 300),
-    token("pul-", Body::Hex, 40, 40),
-    token("glsa_", Body::Url, 41, 41),
-    token("glc_", Body::Wide, 32, 400),
-    token("NRAK-", Body::Upper, 27, 27),
-    token("sntryu_", Body::Hex, 64, 64),
-    token("sntrys_", Body::Wide, 60, 400),
-    token("PMAK-", Body::Url, 59, 59),
-    token("lin_api_", Body::Alnum, 40, 40),
-    token("ntn_", Body::Alnum, 40, 60),
-    token("figd_", Body::Url, 40, 60),
-    token("shpat_", Body::Hex, 32, 32),
-    token("shpca_", Body::Hex, 32, 32),
-    token("shppa_", Body::Hex, 32, 32),
-    token("shpss_", Body::Hex, 32, 32),
-    token("tfp_", Body::Wide, 40, 80),
-    token("pscale_tkn_", Body::Wide, 32, 64),
-    token("pscale_pw_", Body::Wide, 32, 64),
-    token("LTAI", Body::Alnum, 16, 24),
-    token("EAAC", Body::Alnum, 100, 300),
-    token("AKCp", Body::Alnum, 69, 69),
-    token("cmVmd", Body::Alnum, 59, 59),
-    token("p8e-", Body::Alnum, 32, 32),
-    token("dp.pt.", Body::Alnum, 43, 43),
-    token("duffel_live_", Body::Url, 43, 43),
-    token("duffel_test_", Body::Url, 43, 43),
-    token("dt0c01.", Body::Wide, 89, 89),
-    token("EZAK", Body::Alnum, 54, 54),
-    token("EZTK", Body::Alnum, 54, 54),
-    token("fo1_", Body::Url, 43, 43),
-    token("HRKU-AA", Body::Url, 58, 58),
-    token("ico-", Body::Alnum, 32, 32),
-    token("API-", Body::Upper, 26, 26),
-    token("pnu_", Body::Alnum, 36, 36),
-    token("rdme_", Body::Alnum, 70, 70),
-    token("sgp_", Body::Url, 40, 60),
-    token("shippo_live_", Body::Hex, 40, 40),
-    token("shippo_test_", Body::Hex, 40, 40),
-    token("sm_aat_", Body::Alnum, 16, 16),
-    token("sm_pat_", Body::Alnum, 16, 16),
-    token("sm_sat_", Body::Alnum, 16, 16),
-    token("pscale_oauth_", Body::Wide, 32, 64),
-    token("sl.", Body::Url, 130, 300),
-    token("CLOJARS_", Body::Alnum, 60, 60),
-    token("AGE-SECRET-KEY-1", Body::Upper, 58, 58),
-];
-
-/// Rows of [`TOKENS`] by their first byte, in order: trying them all for every word would take longer than the rest.
-struct Rows {
-    first: [u8; 256],
-    next: [u8; TOKENS.len()],
-}
-
-/// No row; also how many rows there can be.
-const NO_ROW: u8 = u8::MAX;
-
-static ROWS: Rows = rows();
-
-const fn rows() -> Rows {
-    assert!(TOKENS.len() < NO_ROW as usize, "rows are numbered by a byte");
-    let mut rows = Rows {
-        first: [NO_ROW; 256],
-        next: [NO_ROW; TOKENS.len()],
-    };
-    let mut row = TOKENS.len();
-    while row > 0 {
-        row -= 1;
-        let first = TOKENS[row].prefix[0] as usize;
-        rows.next[row] = rows.first[first];
-        rows.first[first] = row as u8;
-    }
-    rows
-}
-
-/// Fewest bytes without a space that any secret has.
+/// Fewest bytes without a space that a secret has which nothing before it names.
 pub(super) const SHORTEST: usize = 18;
-/// Different characters that a real key has, at least.
-const DISTINCT: u32 = 8;
+/// Fewest bytes of a name, what assigns, and a value.
+pub(super) const SHORTEST_ASSIGNED: usize = 2 + 1 + SHORTEST_PASSWORD;
+/// Characters of a password, at least.
+const SHORTEST_PASSWORD: usize = 8;
+/// Characters of a key behind a telling name, at least.
+const SHORTEST_KEY: usize = 14;
+/// Characters of a key behind a name that may mean other keys, at least.
+const SHORTEST_WEAK: usize = 20;
 /// Longest value assigned to a name.
 const LONGEST_VALUE: usize = 4096;
+/// Longest name, with the words before it.
+const LONGEST_NAME: usize = 48;
 /// A run that was read and is no secret is jumped over when it is longer than this: reading it again from each of its
 /// words would be quadratic.
 const JUMP: usize = 128;
@@ -226,88 +56,12 @@ pub(super) fn scan_word(scanner: &mut Scanner<'_, '_>, start: usize, end: usize)
     if solid - start < SHORTEST {
         return None;
     }
-    let rest = slice(text, start, text.len());
-    if rest.starts_with(b"eyJ")
+    if slice(text, start, start + 3) == b"eyJ"
         && let Some(next) = jwt(scanner, start)
     {
         return Some(next);
     }
-    let mut row = ROWS.first[usize::from(at(text, start))];
-    while let Some(token) = TOKENS.get(usize::from(row)) {
-        if rest.starts_with(token.prefix)
-            && let Some(next) = service_token(scanner, start, token)
-        {
-            return Some(next);
-        }
-        row = ROWS.next[usize::from(row)];
-    }
-    assigned(scanner, start)
-}
-
-/// A token with the prefix and body of one row.
-fn service_token(scanner: &mut Scanner<'_, '_>, start: usize, token: &Token) -> Option<usize> {
-    let text = scanner.text;
-    let body = start + token.prefix.len();
-    let mut end = run_end(text, body, token.lengths.1 + 1, |b| token.body.has(b));
-    scanner.step(end - start);
-    // A full stop or dash after the token belongs to the sentence, unless the token would be too short without it.
-    while end > body + token.lengths.0 && matches!(text[end - 1], b'.' | b'-' | b'/' | b'=') {
-        end -= 1;
-    }
-    let length = end - body;
-    if length > token.lengths.1 && length > JUMP {
-        return Some(end);
-    }
-    if length < token.lengths.0 || length > token.lengths.1 || is_word(text, end) {
-        return None;
-    }
-    let bytes = slice(text, body, end);
-    // A short prefix followed by dashes and words is a name (`sk-loading-spinner`), unless the words look random.
-    let named = token.prefix.len() <= 4
-        && token.body == Body::Url
-        && bytes.iter().any(|b| !b.is_ascii_alphanumeric());
-    // One AWS key in 28 has no digit, and no word is written so.
-    let lettered = token.body == Body::Upper || token.prefix == b"hf_" || token.prefix == b"api_org_";
-    let telling = distinct(bytes) >= DISTINCT
-        && (lettered || bytes.iter().any(u8::is_ascii_digit))
-        && (!named || is_random(bytes));
-    if !telling {
-        return None;
-    }
-    scanner.emit(PiiType::ApiKey, start, end, Confidence::High);
-    Some(end)
-}
-
-/// How many different characters there are.
-fn distinct(bytes: &[u8]) -> u32 {
-    bytes
-        .iter()
-        .fold(0u128, |set, byte| set | 1 << (byte & 127))
-        .count_ones()
-}
-
-/// Whether the characters look drawn at random: digits, capitals and small letters, or a long hexadecimal number.
-/// Forty characters, an AWS secret key, may have a single digit.
-fn is_random(bytes: &[u8]) -> bool {
-    let digits = bytes.iter().filter(|b| b.is_ascii_digit()).count();
-    let upper = bytes.iter().filter(|b| b.is_ascii_uppercase()).count();
-    let lower = bytes.iter().filter(|b| b.is_ascii_lowercase()).count();
-    let hex = bytes.len() >= 32 && bytes.iter().all(u8::is_ascii_hexdigit);
-    let kind = |byte: u8| {
-        (
-            byte.is_ascii_digit(),
-            byte.is_ascii_uppercase(),
-            byte.is_ascii_lowercase(),
-        )
-    };
-    let changes = bytes
-        .windows(2)
-        .filter(|pair| kind(pair[0]) != kind(pair[1]))
-        .count();
-    // Identifiers change between capitals and small letters once a word, random text at two of three places.
-    let jumbled = changes * 5 >= bytes.len() * 2 && upper >= 2 && lower >= 2;
-    let enough = digits >= 2 || bytes.len() == 40 && digits == 1;
-    distinct(bytes) >= DISTINCT && (enough && jumbled || hex && digits >= 2 && upper + lower >= 4)
+    formats::scan(scanner, start, end).or_else(|| spoken(scanner, start))
 }
 
 /// A JSON web token: `eyJ….eyJ….signature`, the signature possibly empty.
@@ -332,64 +86,397 @@ fn jwt(scanner: &mut Scanner<'_, '_>, start: usize) -> Option<usize> {
     Some(end)
 }
 
-/// A random-looking value after `name =`, `name:`, `"name": "` or `Bearer`, where the name speaks of a secret.
-fn assigned(scanner: &mut Scanner<'_, '_>, start: usize) -> Option<usize> {
-    const SHORTEST_VALUE: usize = 20;
+/// Looks at the `=`, `:` or `>` at `sign`: the last of what assigns a value to a name. Returns where to go on.
+pub(super) fn scan_assignment(scanner: &mut Scanner<'_, '_>, sign: usize) -> Option<usize> {
     let text = scanner.text;
-    let floor = scanner.barrier.end;
-    let mut position = start;
-    let mut assigns = false;
-    while position > floor && start - position < 6 {
-        match text[position - 1] {
-            b'"' | b'\'' | b'`' | b' ' => {}
-            b'=' | b':' => assigns = true,
-            _ => break,
+    let element = text[sign] == b'>';
+    let opened = Opened::after(text, sign + 1, text[sign] != b'=')?;
+    let start = scheme_end(text, opened.start).unwrap_or(opened.start);
+    // Most of what follows is no secret: too short, or a word. Looking at it is less work than reading the name.
+    let end = run_end(text, start, SHORTEST_WEAK, |b| {
+        if element {
+            b != b'<'
+        } else {
+            b.is_ascii_graphic() && (opened.quoted() && b != opened.quote || !ends_value(b))
         }
-        position -= 1;
-    }
-    if position == start || position == floor {
+    });
+    scanner.step(end - sign);
+    let telling = slice(text, start, end).iter().any(u8::is_ascii_digit);
+    if end - start < SHORTEST_PASSWORD || end - start < SHORTEST_WEAK && !telling {
         return None;
     }
-    let mut name = position;
-    while name > floor && position - name < 40 && (is_word(text, name - 1) || text[name - 1] == b'-') {
-        name -= 1;
+    let weight = weight_before(scanner, sign)?;
+    if element {
+        return self::element(scanner, start, weight);
     }
-    scanner.step(start - name);
-    if !names_secret(slice(text, name, position), assigns) {
+    value(scanner, start, weight, &opened)
+}
+
+/// The content of an XML element at `start` whose name has some weight: its first word that is secret. Returns where to go on.
+fn element(scanner: &mut Scanner<'_, '_>, start: usize, weight: Weight) -> Option<usize> {
+    const MOST_WORDS: usize = 6;
+    let text = scanner.text;
+    let opened = Opened { start, quote: 0 };
+    let mut position = start;
+    for _ in 0..MOST_WORDS {
+        position = run_end(text, position, 2, |b| matches!(b, b' ' | b'{' | b'"' | b'\''));
+        if let Some(next) = value(scanner, position, weight, &opened) {
+            return Some(next);
+        }
+        let end = run_end(text, position, JUMP, |b| b.is_ascii_graphic() && b != b'<');
+        scanner.step(end - position);
+        if at(text, end) != b' ' {
+            return None;
+        }
+        position = end;
+    }
+    None
+}
+
+/// Looks at the dashes of `--name value`, of which the second is at `dash`. Returns where to go on.
+pub(super) fn scan_flag(scanner: &mut Scanner<'_, '_>, dash: usize) -> Option<usize> {
+    let text = scanner.text;
+    let first = dash.checked_sub(1)?;
+    let begins =
+        first <= scanner.barrier.end || matches!(text[first - 1], b' ' | b'\n' | b'\t' | b'"' | b'\'' | b'`');
+    if first < scanner.barrier.end || text[first] != b'-' || !begins {
         return None;
     }
-    let mut end = run_end(text, start, LONGEST_VALUE, |b| Body::Wide.has(b));
-    scanner.step(end - start);
-    while end > start && matches!(text[end - 1], b'.' | b'-') {
+    let end = run_end(text, dash + 1, LONGEST_NAME, |b| {
+        b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_')
+    });
+    scanner.step(end - dash);
+    let weight = names::weigh(slice(text, dash + 1, end));
+    if weight == Weight::None || at(text, end) != b' ' {
+        return None;
+    }
+    let opened = Opened::after(text, end, false)?;
+    let password = solid_end(text, opened.start) - opened.start < SHORTEST_FLAG;
+    if weight == Weight::Password && password {
+        return None;
+    }
+    value(scanner, opened.start, weight, &opened)
+}
+
+/// Characters of a password behind a flag, at least: shorter ones are words of the sentence.
+const SHORTEST_FLAG: usize = 10;
+
+/// The end of the bytes without a space from `start`, at most [`SHORTEST`].
+fn solid_end(text: &[u8], start: usize) -> usize {
+    run_end(text, start, SHORTEST, |b| b.is_ascii_graphic())
+}
+
+/// Where a value begins.
+struct Opened {
+    start: usize,
+    /// The quotation mark before it; 0 without.
+    quote: u8,
+}
+
+impl Opened {
+    /// The value behind blanks and a quotation mark from `position` on; `lines` says whether it may stand on the next line.
+    fn after(text: &[u8], position: usize, lines: bool) -> Option<Opened> {
+        const LONGEST: usize = 40;
+        let mut start = position;
+        let limit = position + LONGEST;
+        while start < limit {
+            match at(text, start) {
+                b' ' | b'\t' => {}
+                b'\n' | b'\r' if lines => {}
+                // `|` and `>-` of YAML before a value that stands on lines of its own.
+                b'|' | b'>' | b'-' if lines && matches!(at(text, start + 1), b'\n' | b'-') => {}
+                // Escaped quotation marks of JSON in JSON.
+                b'\\' if matches!(at(text, start + 1), b'"' | b'\'') => {}
+                // Marks before texts in C, C#, Python and Rust.
+                b'b' | b'r' | b'f' | b'u' | b'L' | b'@' | b'$'
+                    if matches!(at(text, start + 1), b'"' | b'\'') => {}
+                quote @ (b'"' | b'\'' | b'`') => {
+                    // A blank before the value was pasted with it.
+                    return Some(Opened {
+                        start: run_end(text, start + 1, 1, |b| b == b' '),
+                        quote,
+                    });
+                }
+                byte if byte.is_ascii_graphic() => return Some(Opened { start, quote: 0 }),
+                _ => return None,
+            }
+            start += 1;
+        }
+        None
+    }
+
+    fn quoted(&self) -> bool {
+        self.quote != 0
+    }
+}
+
+/// Whether `byte` ends a value that stands in no quotation marks.
+fn ends_value(byte: u8) -> bool {
+    matches!(
+        byte,
+        b'"' | b'\''
+            | b'`'
+            | b'<'
+            | b'>'
+            | b'('
+            | b')'
+            | b'['
+            | b']'
+            | b'{'
+            | b'}'
+            | b';'
+            | b','
+            | b'&'
+            | b'\\'
+    )
+}
+
+/// Where the credentials of `Bearer …` and the like begin, when `start` is at the word.
+fn scheme_end(text: &[u8], start: usize) -> Option<usize> {
+    const SCHEMES: [&[u8]; 9] = [
+        b"bearer ",
+        b"basic ",
+        b"token ",
+        b"ssws ",
+        b"bot ",
+        b"key ",
+        b"apikey ",
+        b"api-token ",
+        b"api-key ",
+    ];
+    if !matches!(at(text, start) | 0x20, b'a' | b'b' | b'k' | b's' | b't') {
+        return None;
+    }
+    let scheme = SCHEMES
+        .iter()
+        .find(|scheme| slice(text, start, start + scheme.len()).eq_ignore_ascii_case(scheme))?;
+    let end = start + scheme.len();
+    Some(run_end(text, end, 2, |b| matches!(b, b' ' | b'"' | b'\'')))
+}
+
+/// What the name says that the sign at `sign` gives a value to, when it says anything.
+fn weight_before(scanner: &mut Scanner<'_, '_>, sign: usize) -> Option<Weight> {
+    let text = scanner.text;
+    let floor = scanner.barrier.end.max(sign.saturating_sub(2 * LONGEST_NAME));
+    // `==`, `:=`, `=>`, `->`, `?=`, `.=`, `||=`.
+    let mut end = sign;
+    while end > floor
+        && sign - end < 3
+        && matches!(
+            text[end - 1],
+            b'=' | b':' | b'-' | b'?' | b'.' | b'|' | b'+' | b'!'
+        )
+    {
         end -= 1;
     }
-    let value = slice(text, start, end);
-    if value.len() < SHORTEST_VALUE || !is_random(value) || value.contains(&b'.') && value.contains(&b'/') {
-        return (value.len() > JUMP).then_some(end);
+    // A path: `auth::Token`.
+    if text[sign] == b':' && end < sign && text[end] == b':' && at(text, sign + 1) != b' ' {
+        return None;
+    }
+    let (start, last) = name_before(text, end, floor);
+    scanner.step(sign - start);
+    let mut weight = names::weigh(slice(text, start, last));
+    if weight == Weight::None {
+        // The type stands between: `token: String =`, `token: &'static str =`.
+        let typed = matches!(
+            slice(text, start, last),
+            b"String" | b"string" | b"str" | b"static str" | b"any" | b"Secret"
+        );
+        let mut colon = start;
+        while colon > floor && matches!(text[colon - 1], b'&' | b'\'' | b' ') {
+            colon -= 1;
+        }
+        // The name stands in an attribute or a field of its own: `key="password" value="…"`, `name: X, value: …`.
+        let paired = matches!(
+            slice(text, start, last),
+            b"value" | b"Value" | b"val" | b"string" | b"default"
+        );
+        if typed && colon > floor && text[colon - 1] == b':' {
+            let (start, last) = name_before(text, colon - 1, floor);
+            scanner.step(colon - start);
+            weight = names::weigh(slice(text, start, last));
+        } else if paired {
+            let mut end = start;
+            while end > floor
+                && matches!(
+                    text[end - 1],
+                    b' ' | b'"' | b'\'' | b',' | b'\n' | b'\r' | b'\t' | b'-'
+                )
+            {
+                end -= 1;
+            }
+            let (start, last) = name_before(text, end, floor);
+            scanner.step(end - start);
+            weight = names::weigh(slice(text, start, last));
+        }
+    }
+    (weight != Weight::None).then_some(weight)
+}
+
+/// The name that ends before `end`, behind blanks, quotation marks and brackets: start and end, which are equal without one.
+fn name_before(text: &[u8], end: usize, floor: usize) -> (usize, usize) {
+    let mut last = end;
+    while last > floor
+        && end - last < 8
+        && matches!(
+            text[last - 1],
+            b' ' | b'\t' | b'"' | b'\'' | b'`' | b'\\' | b']' | b')' | b'*'
+        )
+    {
+        last -= 1;
+    }
+    let mut start = last;
+    while start > floor && last - start < LONGEST_NAME {
+        let byte = text[start - 1];
+        let spaced =
+            byte == b' ' && start - 1 > floor && (is_word(text, start - 2) || text[start - 2] >= 0x80);
+        let joins = matches!(byte, b'-' | b'.') || spaced;
+        if !(is_word(text, start - 1) || byte >= 0x80 || joins) {
+            break;
+        }
+        start -= 1;
+    }
+    (start, last)
+}
+
+/// A value at `start` behind a name of some weight. Returns where to go on.
+fn value(scanner: &mut Scanner<'_, '_>, start: usize, weight: Weight, opened: &Opened) -> Option<usize> {
+    let text = scanner.text;
+    let word_end = run_end(text, start, LONGEST_VALUE, |b| {
+        class_at(&[b], 0) & (ALPHA | DIGIT) != 0 || b == b'_'
+    });
+    if word_end > start {
+        if slice(text, start, start + 3) == b"eyJ"
+            && let Some(next) = jwt(scanner, start)
+        {
+            return Some(next);
+        }
+        if let Some(next) = formats::scan(scanner, start, word_end) {
+            return Some(next);
+        }
+    }
+    let password = weight == Weight::Password;
+    let mut end = run_end(text, start, LONGEST_VALUE, |b| {
+        if password && opened.quoted() {
+            b.is_ascii_graphic() && b != opened.quote
+        } else if password {
+            b.is_ascii_graphic() && !ends_value(b)
+        } else {
+            Body::Wide.has(b) && (b != b'=' || opened.quoted()) || matches!(b, b'~' | b'%')
+        }
+    });
+    if !password {
+        end = run_end(text, end, 3, |b| b == b'=');
+    }
+    scanner.step(end - start);
+    let after = at(text, end);
+    while end > start && matches!(text[end - 1], b'.' | b'-' | b'\\') {
+        end -= 1;
+    }
+    let bytes = slice(text, start, end);
+    // A call, an index, a path of a program; and the first word of several in quotation marks.
+    let code = if opened.quoted() {
+        after == b'{' || after == b' ' && at(text, end + 1) != opened.quote
+    } else {
+        matches!(after, b'(' | b'[' | b'{' | b':')
+    };
+    if code || !is_secret(bytes, weight, opened.quoted()) {
+        return (bytes.len() > JUMP).then_some(end);
     }
     scanner.emit(PiiType::ApiKey, start, end, Confidence::Medium);
     Some(end)
 }
 
-/// Whether a name says that its value is secret.
-fn names_secret(name: &[u8], assigns: bool) -> bool {
-    if !assigns {
-        return name.eq_ignore_ascii_case(b"bearer");
+/// Whether a value is a secret, behind a name of some weight.
+fn is_secret(bytes: &[u8], weight: Weight, quoted: bool) -> bool {
+    if is_placeholder(bytes) {
+        return false;
     }
-    speaks_of_secret(name) && !has(name, b"public")
+    let shape = Shape::of(bytes);
+    // What a program reads: `config.auth.token1`, `path/to/key.pem`.
+    let path = bytes.contains(&b'.') && bytes.contains(&b'/');
+    match weight {
+        Weight::None => false,
+        Weight::Weak => {
+            bytes.len() >= SHORTEST_WEAK && !path && (shape.is_surely_random() || shape.is_plain_key())
+        }
+        Weight::Key => {
+            bytes.len() >= SHORTEST_KEY && !path && (shape.is_key() || is_uuid(bytes))
+                || bytes.len() >= SHORTEST_PASSWORD && is_basic(bytes)
+        }
+        Weight::Password => bytes.len() >= SHORTEST_PASSWORD && (shape.is_password(quoted) || is_uuid(bytes)),
+    }
 }
 
-/// Whether a name holds a word for what is secret.
-pub(super) fn speaks_of_secret(name: &[u8]) -> bool {
-    [&b"key"[..], b"token", b"secret", b"passw", b"credential", b"auth"]
-        .iter()
-        .any(|part| has(name, part))
-}
-
-/// Whether `name` holds `part`, without regard to case.
-fn has(name: &[u8], part: &[u8]) -> bool {
-    name.windows(part.len())
-        .any(|window| window.eq_ignore_ascii_case(part))
+/// A random-looking value at `start` that words before it call secret: `Bearer …`, `("API_KEY", "…")`, `password is …`, and
+/// `login … password …` of a `.netrc` file.
+fn spoken(scanner: &mut Scanner<'_, '_>, start: usize) -> Option<usize> {
+    let text = scanner.text;
+    let floor = scanner.barrier.end.max(start.saturating_sub(2 * LONGEST_NAME));
+    let mut end = start;
+    let mut quote = 0;
+    while end > floor
+        && start - end < 6
+        && matches!(text[end - 1], b' ' | b'\t' | b'\n' | b'"' | b'\'' | b'`')
+    {
+        end -= 1;
+        if matches!(text[end], b'"' | b'\'' | b'`') {
+            quote = text[end];
+        }
+    }
+    if end == start || end == floor {
+        return None;
+    }
+    let opened = Opened { start, quote };
+    if text[end - 1] == b',' && quote != 0 {
+        let (name, last) = name_before(text, end - 1, floor);
+        scanner.step(start - name);
+        return match names::weigh(slice(text, name, last)) {
+            Weight::None => None,
+            weight => value(scanner, start, weight, &opened),
+        };
+    }
+    let mut word = end;
+    while word > floor && end - word < LONGEST_NAME && is_word(text, word - 1) {
+        word -= 1;
+    }
+    scanner.step(start - word);
+    let before = slice(text, word, end);
+    if before.eq_ignore_ascii_case(b"bearer") || before == b"SSWS" {
+        return value(scanner, start, Weight::Key, &opened);
+    }
+    if before.eq_ignore_ascii_case(b"basic") {
+        let last = run_end(text, start, LONGEST_VALUE, |b| Body::Base64.has(b));
+        scanner.step(last - start);
+        if is_basic(slice(text, start, last)) && !is_word(text, last) {
+            scanner.emit(PiiType::ApiKey, start, last, Confidence::Medium);
+            return Some(last);
+        }
+        return None;
+    }
+    if matches!(before, b"is" | b"ist" | b"est" | b"es") {
+        let (name, last) = name_before(text, word, floor);
+        return match names::weigh(slice(text, name, last)) {
+            Weight::None | Weight::Weak => None,
+            weight => value(scanner, start, weight, &opened),
+        };
+    }
+    if before == b"password" {
+        let mut login = word;
+        for _ in 0..2 {
+            while login > floor && text[login - 1].is_ascii_whitespace() {
+                login -= 1;
+            }
+            while login > floor && !text[login - 1].is_ascii_whitespace() {
+                login -= 1;
+            }
+        }
+        scanner.step(word - login);
+        if slice(text, login, login + 6) == b"login " {
+            return value(scanner, start, Weight::Password, &opened);
+        }
+    }
+    None
 }
 
 /// A PEM private key from its first dash to the end line, or to where the base64 body breaks off.
@@ -397,6 +484,8 @@ pub(super) fn scan_pem(scanner: &mut Scanner<'_, '_>, start: usize) -> Option<us
     const BEGIN: &[u8] = b"-----BEGIN ";
     const LABEL: &[u8] = b"PRIVATE KEY";
     const LONGEST_BODY: usize = 64 * 1024;
+    /// Characters of the longest line of a key, at least.
+    const SHORTEST_LINE: usize = 24;
     let text = scanner.text;
     if !slice(text, start, text.len()).starts_with(BEGIN) {
         return None;
@@ -422,6 +511,11 @@ pub(super) fn scan_pem(scanner: &mut Scanner<'_, '_>, start: usize) -> Option<us
         while end > body && matches!(text[end - 1], b' ' | b'\n' | b'\r' | b'\\') {
             end -= 1;
         }
+    }
+    // Who names the first line has no key to show.
+    let lines = slice(text, body, end).split(|b| !Body::Base64.has(*b));
+    if lines.map(<[u8]>::len).max() < Some(SHORTEST_LINE) {
+        return None;
     }
     scanner.emit(PiiType::PrivateKey, start, end, Confidence::High);
     Some(end)

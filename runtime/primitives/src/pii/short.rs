@@ -11,7 +11,8 @@
 //! | --- | --- |
 //! | `email`, `secrets::scan_userinfo` | an `@` |
 //! | `ip::scan_colon` | two colons |
-//! | `secrets`, `iban`, `wallet`, `ip::scan_dashed_mac` | [more bytes](LONGEST) than are looked at here |
+//! | `secrets::scan_assignment` | [so many bytes](secrets::SHORTEST_ASSIGNED), with a `:`, `=` or `>` among them |
+//! | `secrets` otherwise, `iban`, `wallet`, `ip::scan_dashed_mac` | [more bytes](LONGEST) than are looked at here |
 //! | `national`, `phone`, `cards` | six digits in groups, or half of the [seven](national::SHORTEST_WORD) bytes of a word |
 //! | `ip::find_v4`, `dates` | four digits: four octets, a year, or `1/2/80` |
 //! | `address` | a digit, and a space beside the number |
@@ -36,7 +37,7 @@ const _: () = assert!(
     "half of the word are digits"
 );
 
-/// What counts, by byte, in the four bytes of a word: digits, spaces, colons, `@`. Sums of few bytes do not meet.
+/// What counts, by byte, in the four bytes of a word: digits, spaces, what assigns, `@` and bytes beyond ASCII. Sums of few bytes do not meet.
 static COUNTS: [u32; 256] = counts();
 
 const fn counts() -> [u32; 256] {
@@ -48,7 +49,15 @@ const fn counts() -> [u32; 256] {
     }
     counts[b' ' as usize] = 1 << 8;
     counts[b':' as usize] = 1 << 16;
+    counts[b'=' as usize] = 1 << 16;
+    counts[b'>' as usize] = 1 << 16;
     counts[b'@' as usize] = 1 << 24;
+    // Whatever is not ASCII may be a digit in disguise, and has more bytes than it looks.
+    let mut other = 0x80;
+    while other < counts.len() {
+        counts[other] = 1 << 24;
+        other += 1;
+    }
     counts
 }
 
@@ -59,6 +68,7 @@ pub(super) fn holds_nothing(text: &[u8]) -> bool {
         return false;
     }
     let counts: u32 = text.iter().map(|byte| COUNTS[usize::from(*byte)]).sum();
-    let [digits, spaces, colons, signs] = counts.to_le_bytes();
-    signs == 0 && colons < 2 && (digits == 0 || digits < FEWEST_DIGITS && spaces == 0)
+    let [digits, spaces, assigning, signs] = counts.to_le_bytes();
+    let assigns = assigning > 1 || assigning > 0 && text.len() >= secrets::SHORTEST_ASSIGNED;
+    signs == 0 && !assigns && (digits == 0 || digits < FEWEST_DIGITS && spaces == 0)
 }

@@ -1,0 +1,124 @@
+//! Rows of tables as texts hold them: CSV, CSV with semicolons, TSV, Markdown. What a column is called stands in its first
+//! line, which may be far above the number.
+//!
+//! A table is lines one below another with the same separators, as many of them in each. Its first line is the header. The
+//! state goes forward with the pass and reads each line once, and only when a detector asks.
+
+/// Separators, in the order in which they are believed.
+const SEPARATORS: [u8; 4] = [b'|', b'\t', b';', b','];
+/// Longest line of a table.
+const LONGEST_LINE: usize = LANE as usize;
+/// The largest number that a lane of [`LANES`] holds.
+const LANE: u64 = (1 << LANE_BITS) - 1;
+const LANE_BITS: u32 = 12;
+
+/// What a byte adds to the counts of a line: a lane for each separator, and one for quotation marks.
+static LANES: [u64; 256] = lanes();
+
+const fn lanes() -> [u64; 256] {
+    let mut lanes = [0; 256];
+    let mut lane = 0;
+    while lane < SEPARATORS.len() {
+        lanes[SEPARATORS[lane] as usize] = 1 << (lane as u32 * LANE_BITS);
+        lane += 1;
+    }
+    lanes[b'"' as usize] = 1 << (lane as u32 * LANE_BITS);
+    lanes
+}
+/// Longest name of a column.
+const LONGEST_CELL: usize = 48;
+
+/// Where in a table the pass is.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Table {
+    /// Start of the next line.
+    next: usize,
+    /// The line before it.
+    line: usize,
+    /// The separator of the lines so far, and how many of it stand in each; 0 outside of tables.
+    separator: u8,
+    count: usize,
+    /// Start of the header.
+    header: usize,
+    /// A place in the line, and how many separators stand before it.
+    seen: usize,
+    column: usize,
+    /// A quotation mark is open there.
+    quoted: bool,
+}
+
+impl Table {
+    /// The header of the column that `position` stands in, and the number of bytes that were read. Positions must not
+    /// decrease.
+    pub(super) fn header_of<'t>(&mut self, text: &'t [u8], position: usize) -> (Option<&'t [u8]>, usize) {
+        let from = self.next;
+        while self.next <= position && self.next < text.len() {
+            self.enter(text);
+        }
+        let mut read = self.next - from;
+        if self.header >= self.line || self.separator == 0 {
+            return (None, read);
+        }
+        if position >= self.seen {
+            read += position - self.seen;
+            let (column, quoted) = count(&text[self.seen..position], self.separator, self.quoted);
+            (self.seen, self.column, self.quoted) = (position, self.column + column, quoted);
+        }
+        let header = text.get(self.header..self.line).unwrap_or(&[]);
+        let cell = header
+            .split(|b| *b == self.separator || *b == b'\n')
+            .nth(self.column)
+            .filter(|cell| cell.len() <= LONGEST_CELL);
+        (cell, read + self.column + LONGEST_CELL)
+    }
+
+    /// Goes to the next line.
+    fn enter(&mut self, text: &[u8]) {
+        let start = self.next;
+        let end = memchr::memchr(b'\n', &text[start..]).map_or(text.len(), |length| start + length);
+        let line = &text[start..end];
+        let counts = counts(line);
+        let known = SEPARATORS
+            .iter()
+            .position(|separator| *separator == self.separator);
+        let goes_on = known.is_some_and(|known| counts[known] == self.count);
+        if !goes_on {
+            let first = counts.iter().position(|count| *count > 0);
+            self.separator = first.map_or(0, |first| SEPARATORS[first]);
+            self.count = first.map_or(0, |first| counts[first]);
+            self.header = start;
+        }
+        self.line = start;
+        self.next = end + 1;
+        (self.seen, self.column, self.quoted) = (start, 0, false);
+    }
+}
+
+/// How many of each separator stand in `line`, outside of quotation marks; none in a line that is too long for a table.
+fn counts(line: &[u8]) -> [usize; SEPARATORS.len()] {
+    if line.len() > LONGEST_LINE {
+        return [0; SEPARATORS.len()];
+    }
+    let sum: u64 = line.iter().map(|byte| LANES[usize::from(*byte)]).sum();
+    let lane = |lane: usize| (sum >> (lane as u32 * LANE_BITS) & LANE) as usize;
+    let quoted = lane(SEPARATORS.len()) > 0;
+    let mut counts = [0; SEPARATORS.len()];
+    for (index, found) in counts.iter_mut().enumerate() {
+        *found = match lane(index) {
+            0 => 0,
+            _ if quoted => count(line, SEPARATORS[index], false).0,
+            all => all,
+        };
+    }
+    counts
+}
+
+/// How many of `separator` stand in `line` outside of quotation marks, and whether one is open at its end.
+fn count(line: &[u8], separator: u8, mut quoted: bool) -> (usize, bool) {
+    let mut count = 0;
+    for &byte in line {
+        quoted ^= byte == b'"';
+        count += usize::from(byte == separator && !quoted);
+    }
+    (count, quoted)
+}
