@@ -1130,7 +1130,7 @@ async fn keys_of_one_owner_are_bounded(bed: &Bed) {
     };
     let change = async |change: KeyChange| store.change_key(&change, &entry("key")).await;
     let make = async |key: ApiKey, most| change(KeyChange::Create { key, most }).await;
-    let refused = |result: Result<(), StoreError>| match result {
+    let refused = |result: Result<ApiKey, StoreError>| match result {
         Err(StoreError::Quota(detail)) => assert!(detail.starts_with("3 keys"), "{detail}"),
         other => panic!("{other:?}"),
     };
@@ -1152,6 +1152,7 @@ async fn keys_of_one_owner_are_bounded(bed: &Bed) {
         hash: [7; 32],
         previous_until_ms: now,
         expires_ms: Some(now + 100),
+        at_ms: now,
         by: "ann".into(),
         owner: owner.map(str::to_owned),
         most: 2,
@@ -1237,6 +1238,8 @@ async fn keys_are_created_rotated_and_revoked(bed: &Bed) {
         expires_ms,
         at_ms,
         by: "bob".into(),
+        owner: None,
+        most: 0,
     };
     assert_eq!(change(life(Some(700), 10)).await.unwrap().expires_ms, Some(700));
     let kept = change(life(None, 699)).await.unwrap();
