@@ -164,6 +164,7 @@ impl Loaded for Running {
                 Mode::All => policy_runtime::Mode::All,
             },
             trace: false,
+            stop: None,
         };
         let owned = self.engine.evaluate_json_with(body, &options);
         let mut worker = self.worker.borrow_mut();

@@ -177,6 +177,7 @@ fn equal_keys_mean_equal_decisions() {
                 Mode::All => policy_runtime::Mode::All,
             },
             trace: false,
+            stop: None,
         };
         for context in &contexts {
             let mut all = variants(context, 60);

@@ -377,8 +377,6 @@ async fn store_long(to: SocketAddr, length: usize) {
     assert!(answer.starts_with("HTTP/1.1 201"), "{}", &answer[..300]);
 }
 
-const READ_POLICY: &str = "GET /api/v1/policies/p HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
-
 /// A message of a call.
 fn framed(message: &[u8]) -> Bytes {
     let length = u32::try_from(message.len()).unwrap().to_be_bytes();

@@ -138,6 +138,7 @@ impl RequestOptions<'_> {
             chosen: None,
             mode: self.mode,
             trace,
+            stop: None,
         }
     }
 }

@@ -174,6 +174,7 @@ fn one(
         chosen: None,
         mode: Mode::All,
         trace: seen.is_some(),
+        stop: None,
     };
     let mut context = String::new();
     body(&test.context, &mut context);
