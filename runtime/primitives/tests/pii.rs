@@ -438,6 +438,24 @@ fn other_secrets() {
         counted(&format!("key:\n{pem}\nend")),
         [(PiiType::PrivateKey, pem.as_str())]
     );
+    // However short: what stands between the two lines is the key. Nothing, or words, are none.
+    for inside in ["MIIEow", "\\nMIIEow\\n", "\nMIIEow\n"] {
+        let pem = format!("-----BEGIN RSA PRIVATE KEY-----{inside}-----END RSA PRIVATE KEY-----");
+        assert_eq!(
+            counted(&format!("key: {pem}")),
+            [(PiiType::PrivateKey, pem.as_str())]
+        );
+    }
+    for inside in [
+        "",
+        "\n\n\n\n\n\n\n\n",
+        "\n...\n",
+        "\nyour key goes here\n",
+        " and ends with ",
+    ] {
+        let named = format!("-----BEGIN PRIVATE KEY-----{inside}-----END PRIVATE KEY-----");
+        assert_eq!(counted(&named), []);
+    }
     let cut = format!("-----BEGIN PRIVATE KEY-----\n{}", body(ALNUM, 200));
     assert_eq!(
         counted(&format!("{cut}\n")),

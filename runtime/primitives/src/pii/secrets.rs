@@ -484,8 +484,10 @@ pub(super) fn scan_pem(scanner: &mut Scanner<'_, '_>, start: usize) -> Option<us
     const BEGIN: &[u8] = b"-----BEGIN ";
     const LABEL: &[u8] = b"PRIVATE KEY";
     const LONGEST_BODY: usize = 64 * 1024;
-    /// Characters of the longest line of a key, at least.
+    /// Characters of the longest line of a key, at least, where its end is not shown or something else stands inside.
     const SHORTEST_LINE: usize = 24;
+    /// Characters of all of a key whose end is shown, at least.
+    const SHORTEST_KEY: usize = 6;
     let text = scanner.text;
     if !slice(text, start, text.len()).starts_with(BEGIN) {
         return None;
@@ -503,8 +505,10 @@ pub(super) fn scan_pem(scanner: &mut Scanner<'_, '_>, start: usize) -> Option<us
             || matches!(b, b'+' | b'/' | b'=' | b'\n' | b'\r' | b' ' | b'\\' | b':' | b',')
     });
     scanner.step(end - start);
+    let inside = slice(text, body, end);
     let closing = slice(text, end, text.len().min(end + 60));
-    if closing.starts_with(b"-----END ") {
+    let is_closed = closing.starts_with(b"-----END ");
+    if is_closed {
         let line = run_end(closing, 9, 51, |b| b.is_ascii_uppercase() || b == b' ');
         end += run_end(closing, line, 5, |b| b == b'-');
     } else {
@@ -512,9 +516,12 @@ pub(super) fn scan_pem(scanner: &mut Scanner<'_, '_>, start: usize) -> Option<us
             end -= 1;
         }
     }
-    // Who names the first line has no key to show.
-    let lines = slice(text, body, end).split(|b| !Body::Base64.has(*b));
-    if lines.map(<[u8]>::len).max() < Some(SHORTEST_LINE) {
+    // Who names the first line, or the first and the last, has no key to show. Lines may be parted as in a text of JSON.
+    let is_body = |b: &u8| Body::Base64.has(*b) || matches!(b, b'\n' | b'\r' | b'\\');
+    let characters = inside.iter().filter(|b| Body::Base64.has(**b)).count();
+    let shows_all = is_closed && characters >= SHORTEST_KEY && inside.iter().all(is_body);
+    let lines = inside.split(|b| !Body::Base64.has(*b));
+    if !shows_all && lines.map(<[u8]>::len).max() < Some(SHORTEST_LINE) {
         return None;
     }
     scanner.emit(PiiType::PrivateKey, start, end, Confidence::High);
