@@ -404,6 +404,12 @@ impl<'a, H: Host> Evaluation<'a, H> {
         self.stop.is_some_and(Stop::is_asked)
     }
 
+    /// Whether to stop instead of searching this value.
+    #[cold]
+    fn is_stopped_before(&self, value: &Value<'a>) -> bool {
+        value.as_str().is_some_and(|text| text.len() >= LONG_TEXT) && self.is_stopped()
+    }
+
     /// Runs the rules in order and lists those whose condition is not false. May be called again with another mode or
     /// scope; the list is made anew with a full instruction budget, what was computed is kept.
     pub fn decide(&mut self, scope: Scope<'_>, mode: Mode) -> &[Hit] {
@@ -419,7 +425,9 @@ impl<'a, H: Host> Evaluation<'a, H> {
         self.hits.clear();
         self.denied = false;
         self.fuel = self.module.limits.fuel;
-        self.tally = Tally::default();
+        if cfg!(debug_assertions) {
+            self.tally = Tally::default();
+        }
         let module = self.module;
         let Some(index) = &module.index else {
             for (policy, range) in module.policies.iter().enumerate() {
@@ -722,10 +730,7 @@ impl<'a, H: Host> Evaluation<'a, H> {
                 Err(outcome) => return outcome,
             };
         }
-        if let Value::Str(text) = value
-            && text.len() >= LONG_TEXT
-            && self.is_stopped()
-        {
+        if self.stop.is_some() && self.is_stopped_before(&value) {
             return Outcome::Error;
         }
         if let (Some(place), Value::Str(text)) = (predicate.scan, value)
