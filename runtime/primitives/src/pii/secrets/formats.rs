@@ -623,8 +623,10 @@ fn one(scanner: &mut Scanner<'_, '_>, start: usize, format: &Format) -> Option<u
     let short = format.prefix.len() <= 3 && length <= 24 && matches!(format.body, Alnum | Url);
     let brief = format.prefix.len() <= 4 || format.prefix.len() == 5 && format.prefix.ends_with(b"_");
     let named = short || brief && format.body == Url && shape.marks > 0;
+    // No word is so long, in whatever case its letters are.
+    let long = length >= 30 && matches!(format.body, Alnum | Lower);
     let telling = shape.distinct >= DISTINCT.min(shape.length as u32 / 2)
-        && (shape.digits > 0 || shape.is_jumbled() || shape.is_lettered() || format.body == Upper)
+        && (shape.digits > 0 || shape.is_jumbled() || shape.is_lettered() || long || format.body == Upper)
         && (!named || shape.is_random() || shape.is_jumbled() && shape.is_key());
     if !telling {
         return None;
