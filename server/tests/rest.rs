@@ -622,7 +622,7 @@ async fn keys_and_their_namespaces_are_bounded() {
     let rights = |namespaces: Value| json!({"name": "k", "roles": ["admin"], "namespaces": namespaces});
     for (namespaces, says) in [
         (json!(names(65)), "64 namespaces at the most, not for 65"),
-        (json!(["n".repeat(256)]), "a name of 256 bytes"),
+        (json!(["n".repeat(256)]), "longer than 255 bytes"),
     ] {
         let (status, problem) = create(&root, rights(namespaces)).await;
         assert_eq!((status, &problem["code"]), (400, &json!("malformed_request")));
@@ -3086,18 +3086,27 @@ async fn one_long_evaluation_ends_with_its_time() {
     assert_eq!(made.status, 201, "{}", made.json());
     let service = &server.app.service;
     let context = json!({"llm": {"prompt": "0123456789".repeat(400_000)}});
-    let caller = Caller {
-        identity: Identity::anonymous(),
-        request_id: "r".into(),
-        transport: Transport::Rest,
-        until: Some(Instant::now() + Duration::from_millis(200)),
+    // Nothing is kept, so that each time is that of the work.
+    let question = axum::body::Bytes::from(json!({"context": context, "dryRun": true}).to_string());
+    let ask = async |time| {
+        let caller = Caller {
+            identity: Identity::anonymous(),
+            request_id: "r".into(),
+            transport: Transport::Rest,
+            until: Some(Instant::now() + time),
+        };
+        let begin = Instant::now();
+        let decided = service.evaluate(&caller, Whole(question.clone())).await;
+        (decided.map(|_| ()).map_err(|error| error.code), begin.elapsed())
     };
-    let begin = Instant::now();
-    let question = json!({ "context": context }).to_string();
-    let decided = service.evaluate(&caller, Whole(question.into())).await;
-    let took = begin.elapsed();
-    assert_eq!(decided.map(|_| ()).unwrap_err().code, Code::DeadlineExceeded);
-    assert!(took < Duration::from_secs(5), "it went on for {took:?}");
+    let mut whole = Duration::MAX;
+    for _ in 0..2 {
+        let (decided, took) = ask(Duration::from_secs(60)).await;
+        assert_eq!(decided, Ok(()));
+        whole = whole.min(took);
+    }
+    // In a quarter of the time that all of it takes, it is not done.
+    assert_eq!(ask(whole / 4).await.0, Err(Code::DeadlineExceeded));
     assert_eq!(service.heavy.load(), (0, 0));
 }
 

@@ -7,7 +7,7 @@
 //! # Invariants
 //!
 //! - stdout stays free for the decision log.
-//! - Of lines that callers can bring about, few of a kind are written in a second ([`super::sparing`]); the next one says how many
+//! - Of lines that callers can bring about, few of a kind are written in a second (`sparing.rs`); the next one says how many
 //!   were left out.
 //! - A line is one JSON object. A field of an event wins over that of a span, an inner span over an outer one.
 //!
