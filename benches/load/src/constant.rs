@@ -60,16 +60,27 @@ pub(crate) async fn run() -> anyhow::Result<()> {
         let _slower = stream.set_nodelay(true);
     });
     let rest = axum::serve(rest, Router::new().route("/api/v1/evaluate", answer)).into_future();
+    let decision: i32 = match constant.decision.as_str() {
+        "deny" => v1::Decision::Deny.into(),
+        _ => v1::Decision::Allow.into(),
+    };
+    let reason = Some("pattern".to_owned());
+    let policy = || "gateway-policy".to_owned();
+    // With everything that an answer of policyd has.
+    let matched = constant.rule.clone().map(|rule| v1::MatchedRule {
+        policy: policy(),
+        rule,
+        decision,
+        reason: reason.clone(),
+    });
     let echo = Echo(EvaluatePolicyResponse {
         request_id: "00000000-0000-0000-0000-000000000000".to_owned(),
-        decision: match constant.decision.as_str() {
-            "deny" => v1::Decision::Deny.into(),
-            _ => v1::Decision::Allow.into(),
-        },
+        decision,
         allowed: constant.decision != "deny",
-        reason: Some("pattern".to_owned()),
-        matched_policies: vec!["gateway-policy".to_owned()],
+        matched_policies: vec![policy()],
         matched_rules: constant.rule.into_iter().collect(),
+        matched: matched.into_iter().collect(),
+        reason,
         evaluation_time_ns: 1000,
         bundle_revision: constant.revision,
         ..EvaluatePolicyResponse::default()
