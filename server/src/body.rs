@@ -139,6 +139,12 @@ impl Bodies {
         }
     }
 
+    /// Bytes of the memory that are taken.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.memory.taken()
+    }
+
     /// Reads a body to its end, and no further than the limit and `framing` bytes for what stands around it.
     ///
     /// # Errors

@@ -671,6 +671,11 @@ async fn large_bodies_share_their_memory() {
     let mut slow = socket("127.0.0.1", to).await;
     slow.write_all(&whole[..whole.len() - 1]).await.unwrap();
     let begin = Instant::now();
+    // Before that it would be refused itself, beside another one.
+    while server.app.bodies.held() < 600 << 10 {
+        assert!(begin.elapsed() < PATIENCE, "the slow one is not read");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
     let refused = loop {
         let answer = exchange(to, &whole).await;
         if !answer.starts_with("HTTP/1.1 200") {
