@@ -32,7 +32,7 @@ use tokio::sync::mpsc;
 use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
-use tonic::{Code, Request, Status};
+use tonic::{Code, Request, Status, Streaming};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
@@ -715,33 +715,25 @@ async fn callers_prove_who_they_are_before_anything_is_read() {
         request_id: "test",
         until: None,
     };
-    server.app.service.revoke_key(call, &id).await.unwrap();
-    server.app.auth.forget_key(&id);
-    send.send(about("{}")).await.unwrap();
-    refused(
-        answers.next().await.unwrap().map(|_| ()),
-        Code::Unauthenticated,
-        "unauthenticated",
-    );
-    assert!(answers.next().await.is_none());
+    let ends = async |id: &str, send: mpsc::Sender<_>, mut answers: Streaming<_>| {
+        server.app.service.revoke_key(call, id).await.unwrap();
+        server.app.auth.forget_key(id);
+        send.send(about("{}")).await.unwrap();
+        let answer: Result<v1::EvaluatePolicyStreamResponse, _> = answers.next().await.unwrap();
+        refused(answer.map(|_| ()), Code::Unauthenticated, "unauthenticated");
+        assert!(answers.next().await.is_none());
+    };
+    ends(&id, send, answers).await;
 
     // So does one that was opened before, and asks only now.
     let (id, evaluator) = key(&server, Role::Evaluator).await;
     let (send, receive) = mpsc::channel(4);
-    let mut answers = client
+    let answers = client
         .evaluate_policy_stream(with_key(ReceiverStream::new(receive), &evaluator))
         .await
         .unwrap()
         .into_inner();
-    server.app.service.revoke_key(call, &id).await.unwrap();
-    server.app.auth.forget_key(&id);
-    send.send(about("{}")).await.unwrap();
-    refused(
-        answers.next().await.unwrap().map(|_| ()),
-        Code::Unauthenticated,
-        "unauthenticated",
-    );
-    assert!(answers.next().await.is_none());
+    ends(&id, send, answers).await;
 
     // Health needs no credentials.
     let mut health = HealthClient::new(channel(&server).await);

@@ -129,7 +129,7 @@ fn within_own(call: Call<'_>, wanted: Option<i64>) -> Result<Option<i64>> {
 ///
 /// # Errors
 ///
-/// `malformed_request`, `forbidden` for more than the maker has, `quota_exceeded`, store errors.
+/// `malformed_request`, `forbidden` for more than the maker has or a later end, `quota_exceeded`, store errors.
 pub async fn make_key(
     store: &dyn Store,
     maker: &Identity,
@@ -227,7 +227,8 @@ impl Service {
     ///
     /// # Errors
     ///
-    /// `not_found`, `forbidden` for a key that may do more than the caller, `malformed_request` where the key would be of no use, store errors.
+    /// `not_found`, `forbidden` for a key that may do more than the caller or is to end later than the caller's own,
+    /// `malformed_request` where the key would be of no use, store errors.
     pub async fn rotate_key(
         &self,
         call: Call<'_>,
