@@ -13,6 +13,7 @@ mod policies;
 mod shell;
 pub mod status;
 mod stream;
+mod unary;
 
 pub use shell::Front;
 

@@ -6,8 +6,8 @@
 //! stream are read by the stream. The deadline is the shorter of the caller's `grpc-timeout` and our own; a stream only has the caller's, and keeps it
 //! itself. Health and reflection are served to everybody, however busy the server is.
 
-use super::policies::Policies;
-use super::status;
+use super::policies::{self, Policies};
+use super::{status, unary};
 use crate::auth::Credentials;
 use crate::body::Arriving;
 use crate::error::{Code, ServiceError};
@@ -22,8 +22,10 @@ use crate::telemetry;
 use crate::telemetry::metrics::{RouteMetrics, Status as Counted, Transport};
 use axum::Router;
 use axum::body::Body;
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Request};
 use axum::response::Response;
+use bytes::Bytes;
 use futures_util::FutureExt as _;
 use http_body_util::Full;
 use policy_proto::v1::policy_service_server::PolicyServiceServer;
@@ -40,7 +42,7 @@ const PREFIX: &str = "/llmpolicy.v1.PolicyService/";
 
 /// Its methods, the busiest first, with the class that rate limits are set for.
 const METHODS: &[(&str, Route)] = &[
-    ("/llmpolicy.v1.PolicyService/EvaluatePolicy", Route::Evaluate),
+    (EVALUATE, Route::Evaluate),
     (STREAM, Route::Evaluate),
     ("/llmpolicy.v1.PolicyService/Simulate", Route::Policies),
     ("/llmpolicy.v1.PolicyService/GetPolicy", Route::Policies),
@@ -49,6 +51,9 @@ const METHODS: &[(&str, Route)] = &[
     ("/llmpolicy.v1.PolicyService/UpdatePolicy", Route::Policies),
     ("/llmpolicy.v1.PolicyService/DeletePolicy", Route::Policies),
 ];
+
+/// The method that answers one request.
+const EVALUATE: &str = "/llmpolicy.v1.PolicyService/EvaluatePolicy";
 
 /// The method that answers many requests.
 const STREAM: &str = "/llmpolicy.v1.PolicyService/EvaluatePolicyStream";
@@ -130,10 +135,10 @@ struct Method {
 
 /// All of gRPC as one service. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Front(Arc<Parts>);
+pub struct Front(Arc<Served>);
 
 #[derive(Debug)]
-struct Parts {
+struct Served {
     app: App,
     methods: Vec<Method>,
     /// Health, reflection, and what does not exist.
@@ -151,7 +156,7 @@ pub(super) fn around(policies: PolicyServiceServer<Policies>, routes: Router, ap
         class,
         metrics: app.metrics.route(Transport::Grpc, name),
     };
-    Front(Arc::new(Parts {
+    Front(Arc::new(Served {
         methods: METHODS.iter().map(|(name, class)| method(name, *class)).collect(),
         other: method("other", Route::Policies),
         policies,
@@ -162,8 +167,8 @@ pub(super) fn around(policies: PolicyServiceServer<Policies>, routes: Router, ap
 
 impl Serve for Front {
     fn serve(&self, address: IpAddr, request: Request<Arriving>) -> Answer {
-        let Self(parts) = self.clone();
-        Box::pin(async move { parts.answer(Address::of(address), request).await })
+        let Self(served) = self.clone();
+        Box::pin(async move { served.answer(Address::of(address), request).await })
     }
 }
 
@@ -204,7 +209,7 @@ fn timeout(headers: &HeaderMap) -> Result<Option<Duration>, ServiceError> {
     }))
 }
 
-impl Parts {
+impl Served {
     async fn answer(&self, address: Address, request: Request<Arriving>) -> Response {
         let start = Instant::now();
         let app = &self.app;
@@ -281,13 +286,12 @@ impl Parts {
             proof,
         };
         let (mut parts, body) = request.into_parts();
-        let mut policies = self.policies.clone();
         if method.name == STREAM {
             parts.extensions.insert(caller);
             let _place = app.gate.enter().inspect_err(shed)?;
             let (messages, unread) = app.bodies.stream(body, address);
             parts.extensions.insert(unread);
-            let Ok(response) = policies.call(Request::from_parts(parts, messages)).await;
+            let Ok(response) = self.policies.clone().call(Request::from_parts(parts, messages)).await;
             return Ok(response.map(Body::new));
         }
         let reading = app.bodies.read(&parts.headers, body, FRAMING, address);
@@ -299,13 +303,37 @@ impl Parts {
         let _place = app.gate.enter().inspect_err(shed)?;
         let limit = app.service.limits.timeout;
         let own = Instant::now() + limit;
-        parts.extensions.insert(Caller {
-            until: Some(deadline.map_or(own, |deadline| deadline.min(own))),
+        let until = deadline.map_or(own, |deadline| deadline.min(own));
+        let caller = Caller {
+            until: Some(until),
             ..caller
-        });
-        let answer = policies.call(Request::from_parts(parts, Full::new(body.bytes)));
-        let answer = tokio::time::timeout(limit, until(deadline, start, answer));
-        let Ok(response) = answer.await.map_err(|_elapsed| late(limit))??;
+        };
+        let work = pin!(self.unary(method, parts, body.bytes, caller));
+        tokio::time::timeout_at(until, work).await.map_err(|_elapsed| {
+            late(match deadline {
+                Some(deadline) if deadline < own => deadline.saturating_duration_since(start),
+                _ => limit,
+            })
+        })?
+    }
+
+    /// A method that answers one message, which was read, with one.
+    async fn unary(
+        &self,
+        method: &Method,
+        mut parts: Parts,
+        body: Bytes,
+        caller: Caller,
+    ) -> Result<Response, ServiceError> {
+        if method.name == EVALUATE
+            && let Some(request) = unary::message(&parts.headers, &body)
+        {
+            let answer = policies::evaluate(&self.app, &caller, request).await?;
+            return unary::response(&answer).ok_or_else(|| ServiceError::internal("the answer has no frame"));
+        }
+        parts.extensions.insert(caller);
+        let request = Request::from_parts(parts, Full::new(body));
+        let Ok(response) = self.policies.clone().call(request).await;
         Ok(response.map(Body::new))
     }
 }
