@@ -197,6 +197,12 @@ impl Parts {
         self.reason.of(response).filter(|reason| !reason.is_empty())
     }
 
+    /// Whether there is a reason.
+    #[must_use]
+    pub fn has_reason(&self) -> bool {
+        self.reason.start < self.reason.end
+    }
+
     /// The list of the policies with fired rules.
     #[must_use]
     pub fn matched_policies(self, response: &str) -> &str {

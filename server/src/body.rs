@@ -10,6 +10,7 @@
 //!   send all of a body before they look for the answer, and some take the end of a stream for a failure: with HTTP/2 it would
 //!   be reset, with HTTP/1 the connection would be closed, and the answer lost.
 
+use crate::clock::in_time;
 use crate::error::{Code, ServiceError};
 use crate::shares::{Address, Full, Shares, Taken};
 use axum::body::HttpBody;
@@ -169,7 +170,7 @@ impl Bodies {
             return Err(self.too_large());
         }
         let reading = pin!(self.gather(body, limit, address));
-        timeout(self.time, reading).await.map_err(|_elapsed| {
+        in_time(self.time, reading).await.map_err(|_elapsed| {
             ServiceError::new(
                 Code::BodyTimeout,
                 format!("the body did not arrive in {:?}", self.time),

@@ -80,57 +80,80 @@ impl Outcome {
         }
     }
 
-    fn text(&self) -> &str {
-        // Copied from a text.
-        std::str::from_utf8(&self.json).unwrap_or_default()
-    }
-
     /// Whether it has a reason.
     #[must_use]
     pub fn has_reason(&self) -> bool {
-        self.parts.reason(self.text()).is_some()
+        self.parts.has_reason()
     }
 
-    /// Why it was decided so. Reads that part of the response.
+    /// What it says.
     #[must_use]
-    pub fn reason(&self) -> Option<String> {
-        self.parts.reason(self.text()).map(read)
+    pub fn told(&self) -> Told<'_> {
+        Told {
+            // Copied from a text.
+            text: std::str::from_utf8(&self.json).unwrap_or_default(),
+            parts: &self.parts,
+        }
+    }
+}
+
+/// The parts of an answer, each read when it is asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Told<'a> {
+    text: &'a str,
+    parts: &'a Parts,
+}
+
+impl<'a> Told<'a> {
+    /// Why it was decided so.
+    #[must_use]
+    pub fn reason(self) -> Option<String> {
+        self.parts.reason(self.text).map(string)
     }
 
-    /// Rules that fired, in order. Reads that part of the response.
+    /// Rules that fired, in order.
     #[must_use]
-    pub fn matched_rules(&self) -> Vec<String> {
-        read(self.parts.matched_rules(self.text()))
+    pub fn matched_rules(self) -> Vec<String> {
+        read(self.parts.matched_rules(self.text))
     }
 
-    /// Policies with fired rules, in order. Reads that part of the response.
+    /// Policies with fired rules, in order.
     #[must_use]
-    pub fn matched_policies(&self) -> Vec<String> {
-        read(self.parts.matched_policies(self.text()))
+    pub fn matched_policies(self) -> Vec<String> {
+        read(self.parts.matched_policies(self.text))
     }
 
     /// The fired rules, each with its policy, what it decides and why: a list in JSON.
     #[must_use]
-    pub fn matched(&self) -> &str {
-        self.parts.matched(self.text())
+    pub fn matched(self) -> &'a str {
+        self.parts.matched(self.text)
     }
 
-    /// As given, or generated. Reads that part of the response.
+    /// As given, or generated.
     #[must_use]
-    pub fn request_id(&self) -> String {
-        read(self.parts.request_id(self.text()))
+    pub fn request_id(self) -> String {
+        string(self.parts.request_id(self.text))
     }
 
     /// Modifications, metadata, errors and trace as members behind commas; empty for most.
     #[must_use]
-    pub fn more(&self) -> &str {
-        self.parts.more(self.text())
+    pub fn more(self) -> &'a str {
+        self.parts.more(self.text)
     }
 
-    /// Revision of the policies that decided. Reads that part of the response.
+    /// Revision of the policies that decided.
     #[must_use]
-    pub fn revision(&self) -> String {
-        read(self.parts.revision(self.text()))
+    pub fn revision(self) -> String {
+        string(self.parts.revision(self.text))
+    }
+}
+
+/// A part of a response that is a text.
+fn string(part: &str) -> String {
+    let between = part.strip_prefix('"').and_then(|part| part.strip_suffix('"'));
+    match between {
+        Some(plain) if !plain.contains('\\') => plain.to_owned(),
+        _ => read(part),
     }
 }
 

@@ -22,6 +22,8 @@ use std::net::IpAddr;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hosts {
     listens_on: IpAddr,
+    /// How most requests name it, without a port: told without taking it apart.
+    usual: String,
     /// In lower case, without a port.
     allowed: Vec<String>,
 }
@@ -62,8 +64,17 @@ impl Hosts {
     /// The names of a server that listens on this address, and more that it is known by.
     #[must_use]
     pub fn of(listens_on: IpAddr, allowed: &[String]) -> Self {
+        let named = if listens_on.is_unspecified() {
+            IpAddr::from([127, 0, 0, 1])
+        } else {
+            listens_on
+        };
         Self {
             listens_on,
+            usual: match named {
+                IpAddr::V4(address) => address.to_string(),
+                IpAddr::V6(address) => format!("[{address}]"),
+            },
             allowed: allowed.iter().map(|name| name.to_ascii_lowercase()).collect(),
         }
     }
@@ -76,25 +87,38 @@ impl Hosts {
     pub fn check(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), ServiceError> {
         let named = uri.authority().map(|authority| authority.as_str());
         if let Some(authority) = named
-            && !without_port(authority).is_some_and(|host| self.is_ours(host))
+            && !self.names_us(authority.as_bytes())
         {
             return Err(foreign("Host", authority.as_bytes()));
         }
         for value in headers.get_all(header::HOST) {
-            let host = value.to_str().ok().and_then(without_port);
-            if !host.is_some_and(|host| self.is_ours(host)) {
+            if !self.names_us(value.as_bytes()) {
                 return Err(foreign("Host", value.as_bytes()));
             }
         }
-        let mut origins = headers.get_all(header::ORIGIN).iter().peekable();
-        if origins.peek().is_none() {
+        if !headers.contains_key(header::ORIGIN) {
             return Ok(());
         }
+        let mut origins = headers.get_all(header::ORIGIN).iter();
         let own = named.or_else(|| headers.get(header::HOST)?.to_str().ok());
         match origins.find(|origin| !self.is_own_page(origin, own)) {
             None => Ok(()),
             Some(origin) => Err(foreign("Origin", origin.as_bytes())),
         }
+    }
+
+    /// Whether a host, with or without a port, is ours.
+    fn names_us(&self, authority: &[u8]) -> bool {
+        let usual = match authority.strip_prefix(self.usual.as_bytes()) {
+            Some([]) => true,
+            Some([b':', port @ ..]) => port.iter().all(u8::is_ascii_digit),
+            _ => false,
+        };
+        let parsed = || {
+            let host = without_port(std::str::from_utf8(authority).ok()?)?;
+            Some(self.is_ours(host))
+        };
+        usual || parsed().unwrap_or(false)
     }
 
     fn is_allowed(&self, host: &str) -> bool {

@@ -4,7 +4,7 @@
 //! One in a header that cannot be taken is replaced: whoever stands in between may have put it there. One in a body is refused.
 
 use crate::error::{Code, ServiceError};
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use std::sync::Arc;
 
 /// Header, and key of gRPC metadata.
@@ -56,6 +56,14 @@ pub fn of(headers: &HeaderMap) -> Arc<str> {
             Arc::from(&*uuid::Uuid::now_v7().hyphenated().encode_lower(&mut buffer))
         }
     }
+}
+
+/// The header of an answer. No answer has the id of another: HTTP/2 does not keep it for those that follow.
+#[must_use]
+pub fn header(id: &str) -> Option<HeaderValue> {
+    let mut value = HeaderValue::from_str(id).ok()?;
+    value.set_sensitive(true);
+    Some(value)
 }
 
 #[cfg(test)]

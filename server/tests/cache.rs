@@ -167,11 +167,17 @@ async fn ask(cache: &DecisionCache, engine: &PolicyEngine, body: &str) -> Outcom
     assert_eq!(response["requestId"], "r-1");
     assert_eq!(response["cached"], outcome.cached());
     assert_eq!(response["timestamp"], outcome.at_ms);
-    assert_eq!(response["bundle"]["revision"], outcome.revision());
+    assert_eq!(response["bundle"]["revision"], outcome.told().revision());
     assert_eq!(decision["decision"], outcome.decision.as_str());
-    assert_eq!(decision["matchedRules"], json!(outcome.matched_rules()));
-    assert_eq!(decision["matchedPolicies"], json!(outcome.matched_policies()));
-    assert_eq!(decision.get("reason"), outcome.reason().map(Value::from).as_ref());
+    assert_eq!(decision["matchedRules"], json!(outcome.told().matched_rules()));
+    assert_eq!(
+        decision["matchedPolicies"],
+        json!(outcome.told().matched_policies())
+    );
+    assert_eq!(
+        decision.get("reason"),
+        outcome.told().reason().map(Value::from).as_ref()
+    );
     assert_eq!(decision["evaluationTimeMs"], outcome.duration_ns as f64 / 1e6);
     outcome
 }
@@ -237,7 +243,7 @@ async fn two_servers_share_what_one_of_them_decided() {
     }
     let outcome = ask(&two, &engine_two, &body).await;
     assert_eq!((outcome.layer, outcome.decision), (Layer::Shared, Verb::Deny));
-    assert!(outcome.reason().unwrap().ends_with(" \"tokens\""));
+    assert!(outcome.told().reason().unwrap().ends_with(" \"tokens\""));
     assert_eq!(
         ask(&two, &engine_two, &body).await.layer,
         Layer::Local,

@@ -347,23 +347,24 @@ pub fn response(text: bytes::Bytes, as_json: bool) -> Result<v1::EvaluatePolicyR
 /// `internal` when the text is not that of a response.
 pub fn outcome(outcome: Outcome, as_json: bool) -> Result<v1::EvaluatePolicyResponse> {
     let broken = |e: serde_json::Error| ServiceError::internal(format!("response of the engine: {e}"));
+    let told = outcome.told();
     let mut response = v1::EvaluatePolicyResponse {
-        request_id: outcome.request_id(),
+        request_id: told.request_id(),
         decision: decided(outcome.decision).into(),
         allowed: outcome.decision != Verb::Deny,
-        reason: outcome.reason(),
-        matched_policies: outcome.matched_policies(),
-        matched_rules: outcome.matched_rules(),
-        matched: matched(serde_json::from_str(outcome.matched()).map_err(broken)?)?,
+        reason: told.reason(),
+        matched_policies: told.matched_policies(),
+        matched_rules: told.matched_rules(),
+        matched: matched(serde_json::from_str(told.matched()).map_err(broken)?)?,
         evaluation_time_ns: i64::try_from(outcome.duration_ns).unwrap_or(i64::MAX),
         timestamp: Some(timestamp(outcome.at_ms)),
         cached: outcome.cached(),
-        bundle_revision: outcome.revision(),
+        bundle_revision: told.revision(),
         ..Default::default()
     };
     if as_json {
         response.response_json = outcome.json;
-    } else if let Some(more) = outcome.more().strip_prefix(',') {
+    } else if let Some(more) = told.more().strip_prefix(',') {
         let more: MoreText = in_doubles(format!("{{{more}}}").as_bytes()).map_err(broken)?;
         more.put(&mut response);
     }

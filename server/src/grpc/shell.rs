@@ -10,6 +10,7 @@ use super::policies::{self, Policies};
 use super::{status, unary};
 use crate::auth::Credentials;
 use crate::body::Arriving;
+use crate::clock::in_time;
 use crate::error::{Code, ServiceError};
 use crate::identity::Identity;
 use crate::limits::Route;
@@ -23,7 +24,7 @@ use crate::telemetry::metrics::{RouteMetrics, Status as Counted, Transport};
 use axum::Router;
 use axum::body::Body;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, Request};
+use axum::http::{HeaderMap, Request};
 use axum::response::Response;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
@@ -246,7 +247,7 @@ impl Served {
             None => Ok(response),
         });
         let mut response = result.unwrap_or_else(|error| status::status(&error, &id).into_http::<Body>());
-        if let Ok(value) = HeaderValue::from_str(&id) {
+        if let Some(value) = request_id::header(&id) {
             response.headers_mut().insert(request_id::HEADER, value);
         }
         // Answers that go well say so in trailers, after this.
@@ -291,7 +292,11 @@ impl Served {
             let _place = app.gate.enter().inspect_err(shed)?;
             let (messages, unread) = app.bodies.stream(body, address);
             parts.extensions.insert(unread);
-            let Ok(response) = self.policies.clone().call(Request::from_parts(parts, messages)).await;
+            let Ok(response) = self
+                .policies
+                .clone()
+                .call(Request::from_parts(parts, messages))
+                .await;
             return Ok(response.map(Body::new));
         }
         let reading = app.bodies.read(&parts.headers, body, FRAMING, address);
@@ -302,14 +307,15 @@ impl Served {
         })?;
         let _place = app.gate.enter().inspect_err(shed)?;
         let limit = app.service.limits.timeout;
-        let own = Instant::now() + limit;
+        let now = Instant::now();
+        let own = now + limit;
         let until = deadline.map_or(own, |deadline| deadline.min(own));
         let caller = Caller {
             until: Some(until),
             ..caller
         };
         let work = pin!(self.unary(method, parts, body.bytes, caller));
-        tokio::time::timeout_at(until, work).await.map_err(|_elapsed| {
+        in_time(until - now, work).await.map_err(|_elapsed| {
             late(match deadline {
                 Some(deadline) if deadline < own => deadline.saturating_duration_since(start),
                 _ => limit,

@@ -44,10 +44,9 @@ pub(super) fn response(message: &impl Message) -> Option<Response> {
         message: Some(bytes.freeze()),
         ended: false,
     }));
-    response.headers_mut().insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/grpc"),
-    );
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
     Some(response)
 }
 

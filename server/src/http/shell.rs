@@ -11,6 +11,7 @@ use super::evaluate;
 use super::extract;
 use super::problem::Failure;
 use crate::body::Arriving;
+use crate::clock::in_time;
 use crate::error::{Code, ServiceError};
 use crate::listen::{Answer, Serve};
 use crate::request_id;
@@ -21,14 +22,14 @@ use crate::telemetry::metrics::Status;
 use axum::Router;
 use axum::body::Body;
 use axum::http::uri::PathAndQuery;
-use axum::http::{HeaderValue, Method, Request, Uri, header};
+use axum::http::{Method, Request, Uri, header};
 use axum::response::Response;
 use futures_util::FutureExt as _;
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 use tower::Service as _;
 
 /// All of REST as one service. Cheap to clone.
@@ -101,7 +102,7 @@ impl Front {
                 response.headers_mut().insert(header::ALLOW, allow);
             }
         }
-        if let Ok(value) = HeaderValue::from_str(&id) {
+        if let Some(value) = request_id::header(&id) {
             response.headers_mut().insert(request_id::HEADER, value);
         }
         let status = response.status().as_u16();
@@ -160,8 +161,7 @@ impl Front {
     }
 }
 
-/// Work of a request, in the time that it may take. It stays where the caller pinned it: to move it would take longer than
-/// much of what it does.
+/// Work of a request, in the time that it may take.
 pub(super) async fn within<T>(app: &App, work: Pin<&mut impl Future<Output = T>>) -> Result<T, Failure> {
     let limit = app.service.limits.timeout;
     let late = |_elapsed| {
@@ -170,7 +170,7 @@ pub(super) async fn within<T>(app: &App, work: Pin<&mut impl Future<Output = T>>
             format!("took longer than {limit:?}"),
         ))
     };
-    timeout(limit, work).await.map_err(late)
+    in_time(limit, work).await.map_err(late)
 }
 
 #[cfg(test)]

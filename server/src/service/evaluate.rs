@@ -138,19 +138,20 @@ struct Answered {
 impl Unread for Answered {
     fn read(&self) -> DecisionRecord {
         let outcome = &self.outcome;
+        let told = outcome.told();
         DecisionRecord {
             seq: 0,
             id: None,
-            request_id: outcome.request_id(),
+            request_id: told.request_id(),
             at_ms: outcome.at_ms,
             namespace: self.namespace.as_deref().unwrap_or_default().to_owned(),
             subject: self.subject.to_string(),
             decision: outcome.decision.as_str().to_owned(),
-            reason: outcome.reason(),
-            matched_rules: outcome.matched_rules(),
-            matched_policies: outcome.matched_policies(),
+            reason: told.reason(),
+            matched_rules: told.matched_rules(),
+            matched_policies: told.matched_policies(),
             errors: outcome.errors,
-            revision: outcome.revision(),
+            revision: told.revision(),
             duration_ns: outcome.duration_ns,
             cached: outcome.cached(),
             context: None,
