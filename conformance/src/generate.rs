@@ -327,6 +327,7 @@ const TEXTS: &[&str] = &[
     "gpt-4",
     "gpt-4o",
     "gpt-4o-mini",
+    "gpt-audio",
     "claude-3-opus",
     "free",
     "pro",
@@ -1215,7 +1216,7 @@ impl Generator {
     /// A member of `llm` as some API has it.
     fn shape(&self, rng: &mut Rng) -> (&'static str, Value) {
         let (a, b) = (json!(*rng.pick(SAID)), json!(*rng.pick(SAID)));
-        match rng.below(13) {
+        match rng.below(14) {
             0 => ("prompt", a),
             1 => ("prompt", json!([a, b])),
             2 => (
@@ -1262,6 +1263,18 @@ impl Generator {
                     .clone(),
             ),
             11 => ("messages", a),
+            12 => (
+                "modalities",
+                rng.pick(&[
+                    json!(["text"]),
+                    json!(["text", "audio"]),
+                    json!("IMAGE"),
+                    json!([7]),
+                    json!([]),
+                    Value::Null,
+                ])
+                .clone(),
+            ),
             _ => {
                 let count = rng.below(4);
                 ("messages", (0..count).map(|_| self.message(rng)).collect())

@@ -6,10 +6,10 @@
 use crate::request::Json;
 use policy_bytecode::Number;
 use policy_primitives::prices::{
-    CostInput, DEFAULT_COMPLETION_TOKENS, Entry, NanoDollars, PriceTable, Resolution, ServiceTier,
+    CostInput, DEFAULT_COMPLETION_TOKENS, Entry, NanoDollars, Price, PriceTable, Resolution, ServiceTier,
 };
 use policy_primitives::tokens::{self, TokenBounds};
-use policy_requests::{Count, Image, ImageSource};
+use policy_requests::{Count, Image, ImageSource, Media};
 use policy_vm::{Inputs, Value};
 
 /// What a request asks a model for, as far as it has a price.
@@ -25,6 +25,8 @@ pub(crate) struct Asked<'t> {
     /// Tokens of reasoning that the caller asks for.
     reasoning: Count,
     service: ServiceTier,
+    /// What a token of the answer costs where it may be no text; `None` inside where it costs what text does.
+    output: Option<Option<Price>>,
 }
 
 impl<'t> Asked<'t> {
@@ -38,6 +40,7 @@ impl<'t> Asked<'t> {
             Some(Resolution::Known { entry, surcharge, .. }) => (Some(entry), surcharge),
             Some(Resolution::Unknown) | None => (None, NanoDollars::default()),
         };
+        let output = entry.and_then(|entry| output_price(entry, policy_requests::media(llm)?));
         Self {
             entry: entry.filter(|entry| entry.is_priced_by_tokens()),
             surcharge,
@@ -49,6 +52,7 @@ impl<'t> Asked<'t> {
                 .as_str()
                 .map(ServiceTier::asked)
                 .unwrap_or_default(),
+            output,
         }
     }
 
@@ -87,11 +91,30 @@ impl<'t> Asked<'t> {
             reasoning_tokens: reasoning.saturating_mul(choices),
             service: self.service,
             surcharge: self.surcharge,
+            output_price: self.output?,
             ..CostInput::default()
         };
         let bounds = entry.bounds(tokens, completion, request)?;
         Some((bounds.lower.to_dollars_f64(), bounds.upper.to_dollars_f64()))
     }
+}
+
+/// The dearest token that an answer may hold beside text. A model that makes images makes them unless it is told to answer in
+/// other ways. `None` where what is asked for has no price for its tokens.
+fn output_price(entry: &Entry, asked: Option<Media>) -> Option<Option<Price>> {
+    let (audio, image) = (entry.output_of("audio"), entry.output_of("image"));
+    let asked = asked.unwrap_or(Media {
+        audio: false,
+        image: image.is_some(),
+    });
+    let mut dearest = None;
+    for price in [asked.audio.then_some(audio), asked.image.then_some(image)]
+        .into_iter()
+        .flatten()
+    {
+        dearest = dearest.max(Some(price?));
+    }
+    Some(dearest)
 }
 
 /// What the caller limits the completion to. A fraction counts as the next whole token.

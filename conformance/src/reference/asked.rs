@@ -143,6 +143,34 @@ pub fn reasoning(llm: &Value) -> Option<u64> {
     Some(most)
 }
 
+/// The kinds of answer that are asked for, in lower case; `Some(None)` where nothing is said of them.
+#[must_use]
+pub fn modalities(llm: &Value) -> Option<Option<Vec<String>>> {
+    let names = [
+        "modalities",
+        "outputModalities",
+        "output_modalities",
+        "responseModalities",
+        "response_modalities",
+    ];
+    let mut kinds = None;
+    for place in places(llm)? {
+        for value in members(place, &names) {
+            let all = value
+                .as_array()
+                .map_or(std::slice::from_ref(value), Vec::as_slice);
+            for kind in all {
+                let kind = kind.as_str()?.to_ascii_lowercase();
+                if !is_one_of(&kind, "text audio image") {
+                    return None;
+                }
+                kinds.get_or_insert_with(Vec::new).push(kind);
+            }
+        }
+    }
+    Some(kinds)
+}
+
 /// What the options of a request limit its completion to, in other places than `llm.maxTokens`.
 #[derive(Debug)]
 pub enum Limits {

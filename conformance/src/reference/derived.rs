@@ -462,7 +462,16 @@ fn known_cost(model: &Found, read: &Read, request: &Request<'_>, max: bool) -> O
     } else {
         asked::reasoning(context)?.min(each)
     };
+    // Ruling: every token of an answer that may be sound or an image costs what the dearest of them costs.
+    let images = || entry.output_of("image").map(|_| vec!["image".to_owned()]);
+    let kinds = asked::modalities(context)?.or_else(images).unwrap_or_default();
+    let prices = kinds
+        .iter()
+        .filter(|kind| *kind != "text")
+        .map(|kind| entry.output_of(kind))
+        .collect::<Option<Vec<_>>>()?;
     let cost = entry.estimate(CostInput {
+        output_price: prices.into_iter().max(),
         input_tokens,
         output_tokens: each.saturating_mul(choices),
         reasoning_tokens: reasoning.saturating_mul(choices),

@@ -173,6 +173,54 @@ pub fn extra<'a, N: Node<'a>>(llm: N) -> Count {
     most
 }
 
+/// What an answer may hold beside text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Media {
+    /// Sound.
+    pub audio: bool,
+    /// Images.
+    pub image: bool,
+}
+
+/// What a request says that its answer is to hold, by the names that the APIs have for it, in any case. `None` where that is
+/// something else than text, sound and images; `Some(None)` where it says nothing, and the model decides.
+#[must_use]
+pub fn media<'a, N: Node<'a>>(llm: N) -> Option<Option<Media>> {
+    const NAMES: &[&str] = &[
+        "modalities",
+        "outputModalities",
+        "output_modalities",
+        "responseModalities",
+        "response_modalities",
+    ];
+    let mut said: Option<Media> = None;
+    let mut understood = true;
+    let mut add = |name: N| {
+        let media = said.get_or_insert_default();
+        match name.view() {
+            View::Str(name) if name.eq_ignore_ascii_case("text") => {}
+            View::Str(name) if name.eq_ignore_ascii_case("audio") => media.audio = true,
+            View::Str(name) if name.eq_ignore_ascii_case("image") => media.image = true,
+            _ => understood = false,
+        }
+    };
+    let mut lost = false;
+    places(llm, &mut |place, _| {
+        let Some(place) = place else {
+            lost = true;
+            return;
+        };
+        for asked in NAMES.iter().filter_map(|name| place.get(name)) {
+            match asked.view() {
+                View::Null => {}
+                View::Array(names) => names.for_each(&mut add),
+                _ => add(asked),
+            }
+        }
+    });
+    (understood && !lost).then_some(said)
+}
+
 /// The largest limit of a completion that stands among the options: `generationConfig.maxOutputTokens` (Gemini),
 /// `inferenceConfig.maxTokens` (Bedrock), `options.num_predict` (Ollama), `parameters.max_new_tokens`, and
 /// `max_new_tokens` and others at the top. `llm.maxTokens` and its spellings at the top are not looked at.

@@ -61,6 +61,9 @@ pub struct CostInput {
     pub output_tokens: u64,
     /// How many of them are reasoning; more than `output_tokens` counts as all.
     pub reasoning_tokens: u64,
+    /// What each token of the output that is no reasoning costs, where it may be other than text: [`Entry::output_of`]. The price
+    /// of text counts where it is higher.
+    pub output_price: Option<Price>,
     /// The service that is asked for. A model that does not have it serves at its standard one.
     pub service: ServiceTier,
     /// What the seller adds to each request; [`super::Resolution::Known`] says it.
@@ -104,10 +107,11 @@ impl Rates {
             sum = sum.saturating_add(times(tokens, price));
         }
         let reasoning = request.reasoning_tokens.min(request.output_tokens);
+        let output = self.output.max(request.output_price.unwrap_or_default());
         // Each product fits 128 bits; a sum that does not is astronomical, and saturates.
         sum.saturating_add(times(rest, self.input))
             .saturating_add(times(reasoning, self.reasoning.unwrap_or(self.output)))
-            .saturating_add(times(request.output_tokens - reasoning, self.output))
+            .saturating_add(times(request.output_tokens - reasoning, output))
     }
 }
 
@@ -150,6 +154,22 @@ impl Entry {
             .iter()
             .any(|unit| unit.price.0 != 0 && &*unit.unit != PER_REQUEST);
         self.rates().is_some() && (text || self.is_free()) && !gap && !(free && pays_otherwise)
+    }
+
+    /// The highest price of a token of sound (`audio`) or of an image (`image`) in an answer, over all services; `None` where
+    /// such tokens have none.
+    pub fn output_of(&self, kind: &str) -> Option<Price> {
+        let of = |unit: &str| {
+            let kind_of = unit
+                .strip_prefix("output_")
+                .and_then(|rest| rest.strip_suffix("_token"));
+            kind_of == Some(kind)
+        };
+        self.units
+            .iter()
+            .filter(|unit| of(&unit.unit))
+            .map(|unit| unit.price)
+            .max()
     }
 
     fn sum(&self, rates: &Rates, request: CostInput) -> NanoDollars {
