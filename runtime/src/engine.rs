@@ -8,6 +8,7 @@ use crate::worker::{Answer, DEFAULT_DERIVE, DefaultDecision, Evaluated, Verdict,
 use arc_swap::ArcSwap;
 use policy_bytecode::Stop;
 use policy_bytecode::bundle::PublicKey;
+use policy_bytecode::context::Derived;
 use policy_primitives::prices::PriceTable;
 use policy_vm::{Mode, Scope};
 use serde::Serialize;
@@ -43,12 +44,28 @@ pub(crate) struct Settings {
     pub(crate) derive: DeriveMode,
     pub(crate) default_decision: DefaultDecision,
     pub(crate) unknown_namespace: UnknownNamespace,
-    /// `None` is the built-in table, loaded when the first price is asked for.
+    /// `None` is the built-in table, read when the first policies come that ask for prices.
     pub(crate) prices: Option<Arc<PriceTable>>,
     /// Digest of the price table, made when a cache first needs it.
     #[cfg(feature = "cache")]
     pub(crate) price_identity: std::sync::OnceLock<[u8; 32]>,
     pub(crate) trusted: Vec<PublicKey>,
+}
+
+impl Settings {
+    /// Reads what the first decision under these policies would have to wait for.
+    fn prepare(&self, policies: &Policies) {
+        let of_prices = |field| {
+            matches!(
+                field,
+                Derived::CanonicalModel | Derived::ModelFamily | Derived::EstimatedCost | Derived::MaxCost
+            )
+        };
+        let asks = self.derive != DeriveMode::Never && policies.module.derived_fields().any(of_prices);
+        if asks && self.prices.is_none() {
+            PriceTable::builtin();
+        }
+    }
 }
 
 /// What becomes of a request that names a namespace without active policies. Names are compared letter for letter.
@@ -293,6 +310,7 @@ impl PolicyEngine {
 
     /// Replaces the active policies. Requests under way end with those that they started with.
     pub fn activate(&self, policies: Policies) {
+        self.shared.settings.prepare(&policies);
         self.shared.active.store(Arc::new(policies));
     }
 
@@ -396,6 +414,7 @@ impl EngineBuilder {
     pub fn build(self) -> Result<PolicyEngine, BuildError> {
         let settings = self.settings.clone();
         let policies = self.load()?;
+        settings.prepare(&policies);
         Ok(PolicyEngine {
             shared: Arc::new(Shared {
                 settings,
