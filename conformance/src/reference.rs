@@ -1326,14 +1326,25 @@ fn expand(text: &str, request: &Request<'_>) -> String {
         match part {
             TemplatePart::Text(text) => out.push_str(text),
             TemplatePart::Path(path) => match look_up(path, request) {
-                // "missing → empty". Ruling: null likewise; strings as they are; everything else as compact JSON.
-                Found::Missing | Found::Unknown | Found::Present(Value::Null) => {}
-                Found::Present(Value::String(s)) => out.push_str(&s),
-                Found::Present(other) => out.push_str(&json_text(&other)),
+                // "missing → empty". Ruling: null likewise; strings as they are, of a list its elements with commas between;
+                // everything else as compact JSON.
+                Found::Missing | Found::Present(Value::Null) => {}
+                Found::Unknown => out.push_str("unknown"),
+                Found::Present(Value::Array(items)) => {
+                    out.push_str(&items.iter().map(for_people).collect::<Vec<_>>().join(", "));
+                }
+                Found::Present(other) => out.push_str(&for_people(&other)),
             },
         }
     }
     out
+}
+
+fn for_people(value: &Value) -> String {
+    match value.as_str() {
+        Some(text) => text.to_owned(),
+        None => json_text(value),
+    }
 }
 
 /// Compact JSON, keys by code point. Ruling: doubles in the fewest digits that read back as the same double, with a

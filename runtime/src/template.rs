@@ -18,6 +18,9 @@ pub(crate) const MAX_METADATA: usize = 1 << 20;
 /// What stands where there is no room for more.
 pub(crate) const CUT: &str = "…";
 
+/// What stands for a value that cannot be told.
+const UNKNOWN: &str = "unknown";
+
 /// What may still be rendered: texts by their bytes; values by one for each value in them, and the bytes of their texts
 /// and keys.
 #[derive(Debug, Clone, Copy)]
@@ -73,17 +76,31 @@ fn write<'a, H: Host>(
         match part {
             TemplatePart::Text(text) => out.write_str(text)?,
             TemplatePart::Field(field) => match eval.field(*field) {
-                Value::Str(text) => out.write_str(text)?,
-                Value::Null | Value::Undefined | Value::Unknown => {}
-                value => value.write_json(out)?,
+                Value::Null | Value::Undefined => {}
+                Value::Unknown => out.write_str(UNKNOWN)?,
+                Value::Array(items) => {
+                    for (i, item) in items.iter().enumerate() {
+                        out.write_str(if i > 0 { ", " } else { "" })?;
+                        one(item, out)?;
+                    }
+                }
+                value => one(&value, out)?,
             },
         }
     }
     Ok(())
 }
 
-/// Renders a text for people: strings as they are, nothing for what is missing or null, JSON for everything else. One that
-/// there is no room for is cut and ends in `…`. A template that is plain text is borrowed.
+/// Writes a value: a text as it is, everything else as JSON.
+fn one(value: &Value<'_>, out: &mut Bounded<'_>) -> fmt::Result {
+    match value {
+        Value::Str(text) => out.write_str(text),
+        value => value.write_json(out),
+    }
+}
+
+/// Renders a text for people: strings as they are, elements of a list one after the other, nothing for what is missing or
+/// null, `unknown` for what is, JSON for everything else. One that there is no room for is cut and ends in `…`. A template that is plain text is borrowed.
 pub(crate) fn render<'a, H: Host>(
     manifest: &'a Manifest,
     index: u32,
