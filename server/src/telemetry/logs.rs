@@ -118,7 +118,10 @@ where
             .boxed(),
         LogFormat::Text => tracing_subscriber::fmt::layer()
             .with_ansi(std::io::stderr().is_terminal())
-            .event_format(TextLine(Format::default(), Sparing::default()))
+            .event_format(TextLine(
+                Format::default().without_time().with_level(false),
+                Sparing::default(),
+            ))
             .with_writer(writer)
             .with_filter(filter)
             .boxed(),
@@ -198,8 +201,8 @@ where
     }
 }
 
-/// Formats an event for people: as the library does, behind the request that it belongs to.
-struct TextLine(Format<Full>, Sparing);
+/// Formats an event for people: its time, its level, the request that it belongs to, and then as the library does.
+struct TextLine(Format<Full, ()>, Sparing);
 
 impl<S, N> FormatEvent<S, N> for TextLine
 where
@@ -215,6 +218,8 @@ where
         let Some(left_out) = self.1.admits(event) else {
             return Ok(());
         };
+        let timestamp = jiff::Timestamp::try_from(SystemTime::now()).map_err(|_| fmt::Error)?;
+        write!(writer, "{timestamp:.6} {:>5} ", event.metadata().level())?;
         if left_out > 0 {
             write!(writer, "[{left_out} like this were left out] ")?;
         }
