@@ -9,7 +9,10 @@ use crate::types::TypeSet;
 use policy_bytecode::FieldIdx;
 use policy_bytecode::context::{self, ContextField, FieldType};
 use policy_bytecode::module::{Field, PathSegment};
+use policy_grammar::Diagnostic;
 use policy_grammar::ast::{FieldPath, Segment};
+use policy_grammar::codes::Code;
+use policy_grammar::source::Spanned;
 use std::collections::HashMap;
 
 /// A field with what is known about it.
@@ -53,6 +56,57 @@ pub enum Suspicion {
         /// Its type.
         ty: String,
     },
+}
+
+impl Suspicion {
+    /// What to say of a path that is read.
+    pub(crate) fn diagnostic(&self, path: &Spanned<FieldPath>) -> Diagnostic {
+        let shown = path.value.to_string();
+        match self {
+            Self::UnknownKey { parent, near } => {
+                let d = Diagnostic::new(
+                    Code::UnknownField,
+                    path.span,
+                    format!("`{shown}` is not a known field of `{parent}`"),
+                )
+                .label("requests never hold this");
+                match near {
+                    Some(near) => d.help(format!("did you mean `{near}`?")),
+                    None => d,
+                }
+            }
+            Self::NearRoot { near } => Diagnostic::new(
+                Code::UnknownField,
+                path.span,
+                format!("`{shown}` is not a known field"),
+            )
+            .help(format!("did you mean `{near}`?")),
+            Self::BelowScalar { parent, ty } => Diagnostic::new(
+                Code::UnknownField,
+                path.span,
+                format!("`{shown}` leads nowhere: `{parent}` is of type {ty}"),
+            )
+            .label("always missing"),
+        }
+    }
+
+    /// Whether another path is probably meant.
+    fn is_misspelt(&self) -> bool {
+        match self {
+            Self::UnknownKey { near, .. } => near.is_some(),
+            Self::NearRoot { .. } => true,
+            Self::BelowScalar { .. } => false,
+        }
+    }
+}
+
+/// What is suspicious about a path that a request is to hold, as policies are told of paths that they read.
+///
+/// * `all` — also of a key that nobody knows and that is like none: requests may hold what policies do not know.
+#[must_use]
+pub fn unknown_field(path: &Spanned<FieldPath>, all: bool) -> Option<Diagnostic> {
+    let suspicion = describe(&path.value, None).suspicion?;
+    (all || suspicion.is_misspelt()).then(|| suspicion.diagnostic(path))
 }
 
 /// See the module documentation.

@@ -64,6 +64,7 @@ mod types;
 mod unit;
 
 pub use compiler::Compiler;
+pub use fields::unknown_field;
 pub use limits::{CompileLimits, Resource, Usage};
 pub use options::{
     BuildReport, BuildStats, Compiled, DumpPoint, Failed, IrDump, OptLevel, Options, PassReport,

@@ -12,7 +12,7 @@ mod conditions;
 mod operands;
 mod quantifiers;
 
-use crate::fields::{FieldInfo, FieldTable, Suspicion};
+use crate::fields::{FieldInfo, FieldTable};
 use crate::hir::{Policy, Predicate, Program, Rule};
 use crate::limits::{Ended, Room, stopped};
 use crate::options::Options;
@@ -169,35 +169,9 @@ impl<'a, 'o> Resolver<'a, 'o> {
     /// The field of a path that a condition reads.
     fn read_field(&mut self, path: &Spanned<FieldPath>) -> FieldIdx {
         let field = self.program.fields.intern(&path.value, self.schema);
-        if let Some(suspicion) = self.field_info(field).and_then(|f| f.suspicion.clone()) {
-            let shown = path.value.to_string();
-            self.diagnostics.push(match suspicion {
-                Suspicion::UnknownKey { parent, near } => {
-                    let mut d = Diagnostic::new(
-                        Code::UnknownField,
-                        path.span,
-                        format!("`{shown}` is not a known field of `{parent}`"),
-                    )
-                    .label("requests never hold this");
-                    if let Some(near) = near {
-                        d = d.help(format!("did you mean `{near}`?"));
-                    }
-                    d
-                }
-                Suspicion::NearRoot { near } => Diagnostic::new(
-                    Code::UnknownField,
-                    path.span,
-                    format!("`{shown}` is not a known field"),
-                )
-                .help(format!("did you mean `{near}`?")),
-                Suspicion::BelowScalar { parent, ty } => Diagnostic::new(
-                    Code::UnknownField,
-                    path.span,
-                    format!("`{shown}` leads nowhere: `{parent}` is of type {ty}"),
-                )
-                .label("always missing"),
-            });
-        }
+        let suspicion = self.field_info(field).and_then(|f| f.suspicion.as_ref());
+        self.diagnostics
+            .extend(suspicion.map(|suspicion| suspicion.diagnostic(path)));
         field
     }
 

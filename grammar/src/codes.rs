@@ -49,6 +49,7 @@ codes! {
     DuplicateRuleId = "E0012", Error, "duplicate-rule-id", "Two rules of one policy share an id.";
     ConflictingKeys = "E0013", Error, "conflicting-keys", "Two keys that exclude each other, such as `condition` and `when`.";
     Unreadable = "E0014", Error, "unreadable", "The file cannot be read.";
+    DuplicateTest = "E0015", Error, "duplicate-test", "Two tests of one file have the same name.";
     UnknownOperator = "E0101", Error, "unknown-operator", "The condition operator does not exist.";
     MissingOperand = "E0102", Error, "missing-operand", "An operator lacks what it needs: `field`, `value` or `conditions`.";
     UnexpectedOperand = "E0103", Error, "unexpected-operand", "An operator was given something that it does not take.";
@@ -104,6 +105,7 @@ codes! {
     UnknownWord = "W0115", Warning, "unknown-word", "A condition looks for a word that the field never holds: a misspelt type of personal data, or capitals in `llm.normalizedText`.";
     UnknownTemplateField = "W0201", Warning, "unknown-template-field", "A `{{ path }}` whose path is not a known context field.";
     CutText = "W0202", Warning, "cut-text", "A `#` after a blank cuts a text without quotes, where what follows reads like the rest of it.";
+    UnusedContext = "W0203", Warning, "unused-context", "A test file describes a context that none of its tests uses.";
     Internal = "B0001", Bug, "internal", "An internal error of the compiler; please report it with the policy that caused it.";
 }
 

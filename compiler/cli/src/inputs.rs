@@ -186,7 +186,7 @@ pub(crate) struct Found {
 }
 
 /// The files of one path: itself, or what a directory holds.
-fn expand(path: &Path) -> anyhow::Result<Found> {
+pub(crate) fn expand(path: &Path) -> anyhow::Result<Found> {
     let single = || Found {
         files: vec![path.to_owned()],
         passed: Vec::new(),

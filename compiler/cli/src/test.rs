@@ -39,13 +39,14 @@ set: { llm.estimatedCost: 2 }  # also unset: [paths], namespace, derive\n      \
 expect: { decision: deny, matchedRules: [deny-expensive-models] }\n\n\
 `expect` takes decision, reason, matchedRules, matchedPolicies, modifications, metadata and errors; what it does not name \
 is not compared. All rules are evaluated, and computed fields that the context gives are kept (derive: missing).\n\
-Ends with 1 when a test fails or coverage is too low.\n\nExample:\n  policyc test policies/ --coverage=condition --min-coverage 90"
+Ends with 1 when a test fails or coverage is too low, with --strict also for warnings.\n\nExample:\n  policyc test policies/ --coverage=condition --min-coverage 90"
 )]
 pub(crate) struct Args {
     /// Test files, policy files or directories
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
-    /// Report which rules fired, or which conditions were seen true and false
+    /// Report which rules fired, or which conditions were seen true and false. Policies in the directories that no test file
+    /// loads count as not covered
     #[arg(long, value_enum, value_name = "OF", num_args = 0..=1, require_equals = true, default_missing_value = "rule")]
     coverage: Option<Of>,
     /// Fail when less than this percentage is covered
@@ -57,6 +58,9 @@ pub(crate) struct Args {
     /// Only tests whose name contains this text
     #[arg(long, value_name = "TEXT")]
     filter: Option<String>,
+    /// Fail when a test file gives a warning: an unknown path, a context that no test uses
+    #[arg(long)]
+    strict: bool,
     /// Run again whenever a file changes
     #[arg(long)]
     watch: bool,
@@ -90,12 +94,14 @@ enum Format {
 pub(crate) struct FileReport {
     /// Path of the test file.
     pub(crate) name: String,
+    /// What is probably not meant so.
+    pub(crate) warnings: Option<Said>,
     /// Its tests, or what is wrong with it or its policies.
-    pub(crate) outcome: Result<Vec<TestReport>, Refusal>,
+    pub(crate) outcome: Result<Vec<TestReport>, Said>,
 }
 
-/// Why a test file was not run.
-pub(crate) struct Refusal {
+/// What is to be said of a test file, or of its policies.
+pub(crate) struct Said {
     /// Files that the diagnostics point into.
     pub(crate) map: SourceMap,
     /// What is wrong.
@@ -130,6 +136,8 @@ pub(crate) struct Report {
     pub(crate) coverage: Option<Coverage>,
     pub(crate) of: Option<Of>,
     pub(crate) min_coverage: Option<u8>,
+    /// Whether a warning is a failure.
+    pub(crate) strict: bool,
     pub(crate) time: Duration,
 }
 
@@ -164,6 +172,7 @@ impl Report {
             return worst;
         }
         match self.totals() {
+            _ if self.strict && self.files.iter().any(|file| file.warnings.is_some()) => Exit::No,
             (_, 0, _) if !self.uncovered() => Exit::Ok,
             _ => Exit::No,
         }
@@ -190,23 +199,32 @@ fn once(args: &Args) -> anyhow::Result<Exit> {
         filter: args.filter.clone(),
     };
     let mut coverage = of.map(|_| Coverage::default());
-    let files = files
+    let mut files = files
         .iter()
         .map(|path| run::file(path, &settings, coverage.as_mut()))
         .collect::<anyhow::Result<Vec<_>>>()?;
+    // Which policies a refused file is for is not known.
+    if let Some(coverage) = &mut coverage
+        && files.iter().all(|file| file.outcome.is_ok())
+    {
+        for directory in args.paths.iter().filter(|path| path.is_dir()) {
+            files.extend(run::untested(directory, &settings, coverage)?);
+        }
+    }
     let report = Report {
         files,
         coverage,
         of,
         min_coverage: args.min_coverage,
+        strict: args.strict,
         time: start.elapsed(),
     };
     if args.filter.is_some() && report.totals() == (0, 0, 0) {
         bail!("no test has a name that contains the text of --filter");
     }
     for file in &report.files {
-        if let Err(refusal) = &file.outcome {
-            output::stderr(&render::text(&refusal.map, &refusal.diagnostics));
+        for said in file.warnings.iter().chain(file.outcome.as_ref().err()) {
+            output::stderr(&render::text(&said.map, &said.diagnostics));
         }
     }
     match args.format {

@@ -131,6 +131,73 @@ fn coverage_names_what_was_not_reached() {
 }
 
 #[test]
+fn policies_without_a_test_file_are_not_covered() {
+    let other = QUICKSTART
+        .replace("cost-limit-policy", "other")
+        .replace("deny-expensive-models", "dear");
+    let dir = dir(TESTS);
+    dir.run(&["test", "p", "--min-coverage", "100"]).exits(0);
+    dir.write("p/deep/other.yaml", other.as_bytes());
+    let ran = dir.run(&["test", "p", "--min-coverage", "51"]).exits(1);
+    for said in [
+        "coverage: 1 of 2 rules fired (50.0 %)",
+        "p/deep/other.yaml:1:1: no test file loads these policies",
+        "other/dear never fired",
+    ] {
+        assert!(ran.out.contains(said), "{}", ran.out);
+    }
+    // A test that names its policies in another way loads the same files, and whoever asks for one file asks for no other.
+    dir.run(&["test", "p/cost_test.yaml", "--min-coverage", "100"])
+        .exits(0);
+    let tests = TESTS
+        .replace("[cost.yaml]", "[../deep/other.yaml]")
+        .replace("cost-limit-policy", "other")
+        .replace("deny-expensive-models", "dear");
+    dir.write("p/deep/other_test.yaml", tests.as_bytes());
+    dir.run(&["test", "p", "--min-coverage", "100"]).exits(0);
+    // What is not tested has to be a policy all the same.
+    dir.write("p/broken.yaml", b"metadata: { id: b, name: B }\nrules: 7\n");
+    let broken = dir.run(&["test", "p", "--coverage"]).exits(2);
+    assert!(broken.err.contains("p/broken.yaml:2"), "{}", broken.err);
+    dir.run(&["test", "p"]).exits(0);
+}
+
+/// A test whose path is misspelt tests nothing, and looks as if it did.
+#[test]
+fn what_tests_nothing_is_said() {
+    let dir = dir("\
+policies: [cost.yaml]
+contexts:
+  free: { llm: { modle: gpt-4, stop: x }, team: { tier: gold } }
+  paid: { team: { tier: paid } }
+tests:
+  - name: one
+    context: free
+    set: { llm.estimatedCots: 2, metadata.anything: 1 }
+    unset: [user.rolls]
+    expect: { decision: allow }
+");
+    let ran = dir.run(&["test", "p"]).exits(0);
+    for said in [
+        "warning[W0002]: `llm.modle` is not a known field of `llm`\n --> p/cost_test.yaml:3:18",
+        "warning[W0002]: `llm.estimatedCots` is not a known field of `llm`\n --> p/cost_test.yaml:8:12",
+        "warning[W0002]: `user.rolls` is not a known field of `user`\n --> p/cost_test.yaml:9:13",
+        "warning[W0203]: no test uses the context `paid`\n --> p/cost_test.yaml:4:3",
+    ] {
+        assert!(ran.err.contains(said), "{said}: {}", ran.err);
+    }
+    assert_eq!(ran.err.matches("warning[").count(), 4, "{}", ran.err);
+    dir.run(&["test", "p", "--strict"]).exits(1);
+    dir.write("p/cost_test.yaml", TESTS.as_bytes());
+    assert_eq!(dir.run(&["test", "p", "--strict"]).exits(0).err, "");
+    let twice = TESTS.replace("dear is denied", "cheap passes");
+    dir.write("p/cost_test.yaml", twice.as_bytes());
+    let ran = dir.run(&["test", "p"]).exits(2);
+    let said = "error[E0015]: two tests are named `cheap passes`\n --> p/cost_test.yaml:7:11";
+    assert!(ran.err.contains(said), "{}", ran.err);
+}
+
+#[test]
 fn mistakes_in_test_files_are_shown_at_their_place() {
     for (text, place, message) in [
         (

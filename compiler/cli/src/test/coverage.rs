@@ -1,6 +1,6 @@
 //! Coverage: which rules the tests made fire, and which comparisons they saw come out both ways.
 //!
-//! Counted over all test files of a run; a policy that several of them load is one policy. Comparisons are told apart
+//! Counted over all test files of a run, and over the policies that lie in its directories and in no test; a policy that several of them load is one policy. Comparisons are told apart
 //! by their position in the rule's condition, which traces list in document order.
 
 use super::Of;
@@ -11,13 +11,18 @@ use policy_compiler::Compiled;
 use policy_grammar::ast::Condition;
 use policy_grammar::{SourceMap, parse_source};
 use policy_runtime::{ConditionTrace, Trace};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 /// What was reached.
 #[derive(Default)]
 pub(crate) struct Coverage {
     /// By file, namespace, policy and rule.
     pub(super) rules: BTreeMap<Key, RuleCoverage>,
+    /// Files of policies that are counted.
+    pub(super) loaded: BTreeSet<PathBuf>,
+    /// Those that no test file loads.
+    pub(super) untested: BTreeSet<String>,
 }
 
 /// File, namespace, policy and rule.
@@ -139,7 +144,16 @@ impl Coverage {
 
     /// What was not reached, by place.
     pub(super) fn gaps(&self, of: Of) -> Vec<Gap<'_>> {
-        let mut gaps = Vec::new();
+        let mut gaps: Vec<Gap<'_>> = self
+            .untested
+            .iter()
+            .map(|file| Gap {
+                file,
+                line: 1,
+                column: 1,
+                text: "no test file loads these policies".to_owned(),
+            })
+            .collect();
         for ((file, _, policy, rule), covered) in &self.rules {
             if !covered.fired {
                 gaps.push(Gap {

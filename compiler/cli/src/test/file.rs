@@ -3,12 +3,13 @@
 //! Read as plain data by the reader of policies, so that a scalar means the same in both, then walked key by key.
 
 use crate::engine::Derive;
-use policy_grammar::ast::{FieldPath, Literal, Number};
+use policy_compiler::unknown_field;
+use policy_grammar::ast::{FieldPath, Literal, Number, Segment};
 use policy_grammar::codes::Code;
 use policy_grammar::source::Spanned;
 use policy_grammar::{Diagnostic, FileId, SourceMap, Span};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A test file.
 pub(crate) struct TestFile {
@@ -16,6 +17,8 @@ pub(crate) struct TestFile {
     pub(crate) policies: Option<Vec<Spanned<String>>>,
     /// In file order.
     pub(crate) tests: Vec<Test>,
+    /// What is probably not meant so.
+    pub(crate) warnings: Vec<Diagnostic>,
 }
 
 /// One test on one context.
@@ -69,18 +72,28 @@ const MAX_INDEX: usize = 10_000;
 /// Reads a test file.
 pub(crate) fn parse(map: &SourceMap, file: FileId) -> Result<TestFile, Vec<Diagnostic>> {
     let root = policy_grammar::parse_data(map, file)?;
-    let mut reader = Reader { problems: Vec::new() };
+    let mut reader = Reader::default();
     let parsed = reader.file(&root);
     match parsed {
-        Some(parsed) if reader.problems.is_empty() => Ok(parsed),
+        Some(parsed) if reader.problems.is_empty() => Ok(TestFile {
+            warnings: reader.warnings,
+            ..parsed
+        }),
         Some(_) | None => Err(reader.problems),
     }
 }
 
 type Entries<'l> = BTreeMap<&'l str, (Span, &'l Spanned<Literal>)>;
 
+/// The contexts of a file by name, and where each stands.
+type Contexts<'l> = BTreeMap<&'l str, (Span, Value)>;
+
+#[derive(Default)]
 struct Reader {
     problems: Vec<Diagnostic>,
+    warnings: Vec<Diagnostic>,
+    /// Names of contexts that tests use.
+    used: BTreeSet<String>,
 }
 
 impl Reader {
@@ -107,7 +120,7 @@ impl Reader {
                 Literal::Object(members) => {
                     for (name, context) in members {
                         if let Some(context) = self.context(context) {
-                            contexts.insert(name.value.as_str(), context);
+                            contexts.insert(name.value.as_str(), (name.span, context));
                         }
                     }
                 }
@@ -129,10 +142,32 @@ impl Reader {
                     .help("see `policyc test --help` for the format"),
             ),
         }
-        Some(TestFile { policies, tests })
+        for (name, (span, _)) in &contexts {
+            if !self.used.contains(*name) {
+                let message = format!("no test uses the context `{name}`");
+                self.warn(Diagnostic::new(Code::UnusedContext, *span, message));
+            }
+        }
+        let mut names: BTreeMap<&str, Span> = BTreeMap::new();
+        for test in &tests {
+            let name = &test.name;
+            match names.insert(&name.value, name.span) {
+                Some(first) if first != name.span => {
+                    let message = format!("two tests are named `{}`", name.value);
+                    let diagnostic = Diagnostic::new(Code::DuplicateTest, name.span, message);
+                    self.report(diagnostic.also(first, "first named here"));
+                }
+                Some(_) | None => {}
+            }
+        }
+        Some(TestFile {
+            policies,
+            tests,
+            warnings: Vec::new(),
+        })
     }
 
-    fn test(&mut self, item: &Spanned<Literal>, contexts: &BTreeMap<&str, Value>, tests: &mut Vec<Test>) {
+    fn test(&mut self, item: &Spanned<Literal>, contexts: &Contexts<'_>, tests: &mut Vec<Test>) {
         let Some(entries) = self.mapping(item, "a test", TEST_KEYS) else {
             return;
         };
@@ -190,11 +225,7 @@ impl Reader {
     }
 
     /// The contexts that a test starts from.
-    fn bases(
-        &mut self,
-        entries: &Entries<'_>,
-        contexts: &BTreeMap<&str, Value>,
-    ) -> Vec<(Option<String>, Value)> {
+    fn bases(&mut self, entries: &Entries<'_>, contexts: &Contexts<'_>) -> Vec<(Option<String>, Value)> {
         if let (Some(_), Some((span, _))) = (entries.get("context"), entries.get("contexts")) {
             self.report(Diagnostic::new(
                 Code::ConflictingKeys,
@@ -221,15 +252,12 @@ impl Reader {
     }
 
     /// A named context, or one that is written out.
-    fn base(
-        &mut self,
-        value: &Spanned<Literal>,
-        contexts: &BTreeMap<&str, Value>,
-    ) -> Option<(Option<String>, Value)> {
+    fn base(&mut self, value: &Spanned<Literal>, contexts: &Contexts<'_>) -> Option<(Option<String>, Value)> {
         let Literal::String(name) = &value.value else {
             return self.context(value).map(|context| (None, context));
         };
-        let found = contexts.get(name.as_str()).cloned();
+        let found = contexts.get(name.as_str()).map(|(_, context)| context.clone());
+        self.used.insert(name.clone());
         if found.is_none() {
             let names: Vec<&str> = contexts.keys().copied().collect();
             let diagnostic = Diagnostic::new(
@@ -250,12 +278,37 @@ impl Reader {
     }
 
     fn context(&mut self, value: &Spanned<Literal>) -> Option<Value> {
+        self.members(&value.value, &mut Vec::new());
         match json(&value.value) {
             context @ Value::Object(_) => Some(context),
             _ => {
                 self.wrong_type(value, "a context", "a mapping");
                 None
             }
+        }
+    }
+
+    /// Looks for misspelt names in a context. It may hold what policies do not know, as requests do.
+    fn members(&mut self, value: &Literal, way: &mut Vec<Segment>) {
+        let Literal::Object(members) = value else {
+            return;
+        };
+        for (key, value) in members {
+            way.push(Segment::Key(key.value.clone()));
+            let path = FieldPath {
+                segments: way.clone(),
+            };
+            match unknown_field(&Spanned::new(path, key.span), false) {
+                Some(diagnostic) => self.warn(diagnostic),
+                None => self.members(&value.value, way),
+            }
+            way.pop();
+        }
+    }
+
+    fn warn(&mut self, diagnostic: Diagnostic) {
+        if !self.warnings.contains(&diagnostic) {
+            self.warnings.push(diagnostic);
         }
     }
 
@@ -290,7 +343,13 @@ impl Reader {
 
     fn path(&mut self, text: &Spanned<String>) -> Option<FieldPath> {
         match FieldPath::parse(&text.value) {
-            Ok(path) => Some(path),
+            Ok(path) => {
+                let path = Spanned::new(path, text.span);
+                if let Some(diagnostic) = unknown_field(&path, true) {
+                    self.warn(diagnostic);
+                }
+                Some(path.value)
+            }
             Err(error) => {
                 self.report_once(Diagnostic::new(Code::InvalidPath, text.span, error.message));
                 None
@@ -539,7 +598,6 @@ fn json(literal: &Literal) -> Value {
 
 /// Writes a value at a path; objects on the way are made where they are missing.
 fn set(context: &mut Value, path: &FieldPath, value: Value) -> Result<(), String> {
-    use policy_grammar::ast::Segment;
     let mut at = context;
     for segment in &path.segments {
         at = match (segment, at) {
@@ -588,7 +646,6 @@ fn set(context: &mut Value, path: &FieldPath, value: Value) -> Result<(), String
 
 /// Removes what stands at a path, if anything.
 fn unset(context: &mut Value, path: &FieldPath) {
-    use policy_grammar::ast::Segment;
     let Some((last, way)) = path.segments.split_last() else {
         return;
     };

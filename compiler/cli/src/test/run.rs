@@ -2,9 +2,9 @@
 
 use super::coverage::Coverage;
 use super::file::{Expect, Test, TestFile, body, exact, parse};
-use super::{Failure, FileReport, Refusal, TestReport};
+use super::{Failure, FileReport, Said, TestReport};
 use crate::engine::Derive;
-use crate::inputs;
+use crate::inputs::{self, Input};
 use anyhow::Context as _;
 use policy_compiler::Compiled;
 use policy_grammar::codes::Code;
@@ -45,7 +45,8 @@ pub(super) fn file(
         Err(diagnostics) => {
             return Ok(FileReport {
                 name,
-                outcome: Err(Refusal { map, diagnostics }),
+                warnings: None,
+                outcome: Err(Said { map, diagnostics }),
             });
         }
     };
@@ -53,12 +54,13 @@ pub(super) fn file(
     let compiled = match sources.compile(&settings.options) {
         Ok(compiled) => compiled,
         Err(diagnostics) => {
-            let refusal = Refusal {
+            let refusal = Said {
                 map: sources.map,
                 diagnostics,
             };
             return Ok(FileReport {
                 name,
+                warnings: None,
                 outcome: Err(refusal),
             });
         }
@@ -78,11 +80,64 @@ pub(super) fn file(
     }
     if let Some(coverage) = coverage {
         coverage.add(&compiled, &sources.map, &seen);
+        coverage.loaded.extend(canonical(&sources.map));
     }
+    let warnings = (!file.warnings.is_empty()).then_some(Said {
+        map,
+        diagnostics: file.warnings,
+    });
     Ok(FileReport {
         name,
+        warnings,
         outcome: Ok(tests),
     })
+}
+
+/// The files themselves, however they are named.
+fn canonical(sources: &SourceMap) -> impl Iterator<Item = PathBuf> {
+    sources.iter().map(|(_, file)| {
+        let path = Path::new(file.name());
+        path.canonicalize().unwrap_or_else(|_| path.to_owned())
+    })
+}
+
+/// Counts the policies in this directory that no test file loads: nothing of them is covered.
+pub(super) fn untested(
+    directory: &Path,
+    settings: &Settings,
+    coverage: &mut Coverage,
+) -> anyhow::Result<Option<FileReport>> {
+    let mut paths = inputs::expand(directory)?.files;
+    paths.retain(|path| {
+        path.canonicalize()
+            .is_ok_and(|path| !coverage.loaded.contains(&path))
+    });
+    if paths.is_empty() {
+        return Ok(None);
+    }
+    let sources = match inputs::read(&paths)? {
+        Input::Sources(sources) => sources,
+        // Made from policies that are counted where they stand.
+        Input::Bundle { .. } => return Ok(None),
+    };
+    match sources.compile(&settings.options) {
+        Ok(compiled) => {
+            coverage.add(&compiled, &sources.map, &[]);
+            coverage.loaded.extend(canonical(&sources.map));
+            coverage
+                .untested
+                .extend(paths.iter().map(|path| inputs::display(path)));
+            Ok(None)
+        }
+        Err(diagnostics) => Ok(Some(FileReport {
+            name: inputs::display(directory),
+            warnings: None,
+            outcome: Err(Said {
+                map: sources.map,
+                diagnostics,
+            }),
+        })),
+    }
 }
 
 /// Where the policies of a test file are. Each path must exist.
