@@ -4,6 +4,7 @@
 //! optimisation do not show. Inactive policies and disabled rules are not part of what is compared.
 
 use crate::args::Format;
+use crate::contexts::{self, Masked};
 use crate::engine::{EngineArgs, Parts, RequestArgs, RuleEntry};
 use crate::exit::Exit;
 use crate::{Host, output};
@@ -14,7 +15,7 @@ use policy_bytecode::module::PathSegment;
 use policy_bytecode::predicate::{PredOperand, Predicate};
 use policy_bytecode::quantifier::{ItemOperand, Node, Subject};
 use policy_bytecode::{BodyIdx, Const, Module, Number, disasm};
-use policy_runtime::{EvaluateError, Response};
+use policy_runtime::{EvaluateError, EvaluateOptions, Response};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
@@ -23,7 +24,9 @@ use std::path::PathBuf;
 /// Compare two policy sets in meaning, and over contexts
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "With --contexts, ends with 1 when a decision differs; without, when the policies differ in meaning.\n\n\
+    after_help = "With --contexts, ends with 1 when a decision differs; without, when the policies differ in meaning. Lines may \
+be contexts, requests of the REST API or decisions of `policyd decisions export`; what nothing can be decided on ends the \
+comparison with 2.\n\n\
                         Example:\n  policyc diff live.bundle policies/ --contexts requests.jsonl"
 )]
 pub(crate) struct Args {
@@ -33,7 +36,7 @@ pub(crate) struct Args {
     /// Policy file, directory or bundle
     #[arg(value_name = "NEW")]
     new: PathBuf,
-    /// A file with one context a line, or - for standard input
+    /// A file with one context, or one decision of a log, a line, or - for standard input
     #[arg(long, value_name = "FILE|-")]
     contexts: Option<PathBuf>,
     /// Contexts to show in text; all are counted
@@ -73,6 +76,7 @@ pub(crate) fn run(args: Args, _host: Host) -> anyhow::Result<Exit> {
     let changes = changes(&old, &new);
     let mut differing = Vec::new();
     let mut total = 0;
+    let mut masked = Masked::default();
     if let Some(path) = &args.contexts {
         let text = output::read(path)?;
         let options = args.request.options();
@@ -83,8 +87,20 @@ pub(crate) fn run(args: Args, _host: Host) -> anyhow::Result<Exit> {
                 continue;
             }
             total += 1;
-            let old = old_engine.evaluate_json_with(line, &options);
-            let new = new_engine.evaluate_json_with(line, &options);
+            let read = match contexts::read(line) {
+                Ok(read) => read,
+                Err(message) => bail!("line {} of `{}`: {message}", i + 1, path.display()),
+            };
+            masked.add(read.context);
+            let options = EvaluateOptions {
+                namespace: options.namespace.or(read.namespace.as_deref()),
+                ..options.clone()
+            };
+            let old = old_engine.evaluate_json_with(read.context, &options);
+            let new = new_engine.evaluate_json_with(read.context, &options);
+            if let (Err(error @ EvaluateError::Context(_)), Err(_)) = (&old, &new) {
+                bail!("line {} of `{}` is no context: {error}", i + 1, path.display());
+            }
             let aspects = compare(old, new);
             if !aspects.is_empty() {
                 differing.push(Differing { line: i + 1, aspects });
@@ -93,6 +109,7 @@ pub(crate) fn run(args: Args, _host: Host) -> anyhow::Result<Exit> {
         if total == 0 {
             bail!("`{}` holds no contexts", path.display());
         }
+        masked.mention(&[&old, &new]);
     }
     match args.format {
         Format::Json => output::json(&document(

@@ -19,8 +19,9 @@ use std::path::PathBuf;
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Ends with 0 when the request is allowed and with 1 when it is denied. With --contexts, each line \
-of the file is a context and one JSON response is written per line, in order; a malformed line gives an object with \
-`error` and `line` in its place, and the exit code is 0 whatever the responses say.\n\nWith --server, the policies of that \
+of the file is a context, a request of the REST API or a decision of `policyd decisions export`, and one JSON response is \
+written per line, in order. A line that cannot be decided gives an object with `error` and `line` in its place, and the exit \
+code is 2; else it is 0 whatever the responses say.\n\nWith --server, the policies of that \
 server decide.\n\nExamples:\n  \
 policyc eval my-policy.yaml --context '{\"llm\": {\"model\": \"gpt-4o\"}}'\n  \
 policyc eval policies.bundle --public-key team.pub.pem --context @request.json --format json\n  \
@@ -43,7 +44,7 @@ pub(crate) struct Args {
         required_unless_present = "contexts"
     )]
     context: Option<String>,
-    /// A file with one context a line, or - for standard input
+    /// A file with one context, or one decision of a log, a line, or - for standard input
     #[arg(long, value_name = "FILE|-", conflicts_with_all = ["context", "server"])]
     contexts: Option<PathBuf>,
     /// Output [default: text, with --contexts json]
@@ -103,8 +104,14 @@ pub(crate) fn run(args: Args, _host: Host) -> anyhow::Result<Exit> {
     let options = args.request.options();
     let options = options.evaluate(args.trace);
     if let Some(path) = &args.contexts {
-        let engine = args.engine.load(&args.paths)?;
-        return stream::run(&engine, path, &options, args.format.unwrap_or(Format::Json));
+        let (engine, parts) = args.engine.load_with_parts(&args.paths)?;
+        return stream::run(
+            &engine,
+            &parts,
+            path,
+            &options,
+            args.format.unwrap_or(Format::Json),
+        );
     }
     let context = engine::context(args.context.as_deref().unwrap_or("-"))?;
     let response = match args.format.unwrap_or(Format::Text) {

@@ -17,6 +17,7 @@ mod bench;
 mod build;
 mod check;
 mod completions;
+mod contexts;
 mod diff;
 mod engine;
 mod eval;

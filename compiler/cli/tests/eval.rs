@@ -266,10 +266,10 @@ fn a_stream_keeps_order_and_goes_on_after_malformed_lines() {
             "--format",
             "json",
         ])
-        .exits(0);
+        .exits(2);
     let stdin = dir
         .run_with(&["eval", "my-policy.yaml", "--contexts", "-"], input.as_bytes())
-        .exits(0);
+        .exits(2);
     for ran in [file, stdin] {
         let lines = ran.json_lines();
         assert_eq!(lines.len(), 6, "{}", ran.out);
@@ -290,8 +290,59 @@ fn a_stream_keeps_order_and_goes_on_after_malformed_lines() {
             "--format",
             "text",
         ])
-        .exits(0);
+        .exits(2);
     assert_eq!(text.out.lines().next(), Some("1: deny"));
+}
+
+/// Whoever replays a log must not take what was masked for what was sent.
+#[test]
+fn a_stream_understands_decisions_of_a_log() {
+    let dir = dir();
+    let log = |context: &str| {
+        format!(
+            r#"{{"id":"1","requestId":"r","namespace":"production","decision":"allow","context":{context}}}"#
+        )
+    };
+    let masked = DEAR.replace("\"hi\"", "\"[masked]\"");
+    let lines = [
+        log(DEAR),
+        format!(r#"{{"context":{CHEAP},"trace":true}}"#),
+        log(&masked),
+    ];
+    dir.write("log.jsonl", lines.join("\n").as_bytes());
+    let arguments = ["eval", "my-policy.yaml", "--contexts", "log.jsonl"];
+    let ran = dir.run(&arguments).exits(0);
+    let decided: Vec<_> = ran
+        .json_lines()
+        .iter()
+        .map(|line| line["decision"]["decision"].clone())
+        .collect();
+    assert_eq!(decided, ["deny", "allow", "deny"]);
+    let said = "the lines were masked at llm.prompt; what these rules say of them is not what they said of the requests: \
+                cost-limit-policy/deny-expensive-models";
+    assert!(ran.err.contains(said), "{}", ran.err);
+    // The namespace is the one that the decision was about, and what is not there is not decided on.
+    let other = log(DEAR).replace("production", "elsewhere");
+    let lines = [log("null"), log("\"enc:v1:x\""), other];
+    dir.write("log.jsonl", lines.join("\n").as_bytes());
+    let ran = dir.run(&arguments).exits(2);
+    let codes: Vec<_> = ran
+        .json_lines()
+        .iter()
+        .map(|line| line["error"]["code"].clone())
+        .collect();
+    assert_eq!(codes, ["no_context", "no_context", "unknown_namespace"]);
+    assert!(ran.err.contains("3 lines could not be decided"), "{}", ran.err);
+    let diff = [
+        "diff",
+        "my-policy.yaml",
+        "my-policy.yaml",
+        "--contexts",
+        "log.jsonl",
+    ];
+    let ran = dir.run(&diff).exits(2);
+    let said = "line 1 of `log.jsonl`: this decision has no context";
+    assert!(ran.err.contains(said), "{}", ran.err);
 }
 
 #[test]

@@ -69,8 +69,11 @@ fn diff_compares_meaning_and_decisions() {
         "{}",
         contexts.out
     );
-    dir.run(&["diff", "old.yaml", "new.yaml", "--contexts", "dear.jsonl"])
-        .exits(0);
+    let refused = dir
+        .run(&["diff", "old.yaml", "new.yaml", "--contexts", "dear.jsonl"])
+        .exits(2);
+    let said = "line 2 of `dear.jsonl` is no context";
+    assert!(refused.err.contains(said), "{}", refused.err);
     let json = dir
         .run(&[
             "diff",

@@ -4,11 +4,13 @@
 //! the next line has yet to arrive, so that a program at the other end of two pipes can converse line by line.
 
 use crate::args::Format;
+use crate::contexts::{self, Masked};
+use crate::engine::Parts;
 use crate::exit::Exit;
 use crate::output;
 use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressStyle};
-use policy_runtime::{EvaluateError, EvaluateOptions, PolicyEngine, Worker};
+use policy_runtime::{EvaluateOptions, PolicyEngine, Worker};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, IsTerminal as _, Read, Write};
 use std::path::Path;
@@ -22,6 +24,7 @@ const PROGRESS_LINES: u64 = 1024;
 
 pub(super) fn run(
     engine: &PolicyEngine,
+    parts: &Parts,
     path: &Path,
     options: &EvaluateOptions<'_>,
     format: Format,
@@ -34,12 +37,13 @@ pub(super) fn run(
     };
     if path.as_os_str() == "-" {
         let input = BufReader::with_capacity(READ_BYTES, io::stdin().lock());
-        return lines(engine, input, options, format, None);
+        return lines(engine, parts, input, options, format, None);
     }
     let file = File::open(path).with_context(|| format!("cannot read `{}`", path.display()))?;
     let length = file.metadata().map(|m| m.len()).ok();
     lines(
         engine,
+        parts,
         BufReader::with_capacity(READ_BYTES, file),
         options,
         format,
@@ -50,6 +54,7 @@ pub(super) fn run(
 
 fn lines<R: Read>(
     engine: &PolicyEngine,
+    parts: &Parts,
     mut input: BufReader<R>,
     options: &EvaluateOptions<'_>,
     format: Format,
@@ -60,6 +65,8 @@ fn lines<R: Read>(
     let mut line = Vec::new();
     let mut number = 0u64;
     let mut progress = Progress::new(length);
+    let mut masked = Masked::default();
+    let mut refused = 0u64;
     loop {
         if input.buffer().is_empty() {
             out.flush()?;
@@ -75,28 +82,56 @@ fn lines<R: Read>(
             return Err(output::endless()).with_context(|| format!("in line {number}"));
         }
         // Files that were put together may have a mark in the middle.
-        let context = output::unmarked(&line).trim_ascii_end();
-        match (engine.evaluate_into(&mut worker, context, options), format) {
+        let line = output::unmarked(&line).trim_ascii_end();
+        let answer = contexts::read(line)
+            .map_err(|message| ("no_context", message))
+            .and_then(|line| {
+                masked.add(line.context);
+                let named = options.namespace.or(line.namespace.as_deref());
+                let options = match named == options.namespace {
+                    true => options.clone(),
+                    false => EvaluateOptions {
+                        namespace: named,
+                        chosen: None,
+                        ..options.clone()
+                    },
+                };
+                engine
+                    .evaluate_into(&mut worker, line.context, &options)
+                    .map_err(|error| (error.code(), error.to_string()))
+            });
+        match (answer, format) {
             (Ok(evaluated), Format::Json) => {
                 out.write_all(evaluated.json.as_bytes())?;
                 out.write_all(b"\n")?;
             }
             (Ok(evaluated), Format::Text) => writeln!(out, "{number}: {}", evaluated.decision.as_str())?,
-            (Err(error), Format::Json) => malformed(&mut out, &error, number)?,
-            (Err(error), Format::Text) => {
-                writeln!(out, "{number}: error: {}", output::shown(&error.to_string()))?;
+            (Err((code, message)), format) => {
+                refused += 1;
+                match format {
+                    Format::Json => malformed(&mut out, code, &message, number)?,
+                    Format::Text => writeln!(out, "{number}: error: {}", output::shown(&message))?,
+                }
             }
         }
         progress.advance(read as u64, number);
     }
     out.flush()?;
     progress.finish();
+    masked.mention(&[parts]);
+    if refused > 0 {
+        output::error(&format!(
+            "{} could not be decided",
+            output::count(usize::try_from(refused).unwrap_or(usize::MAX), "line", "lines")
+        ));
+        return Ok(Exit::Usage);
+    }
     Ok(Exit::Ok)
 }
 
-fn malformed(out: &mut impl Write, error: &EvaluateError, line: u64) -> io::Result<()> {
+fn malformed(out: &mut impl Write, code: &str, message: &str, line: u64) -> io::Result<()> {
     let object = serde_json::json!({
-        "error": { "code": error.code(), "message": error.to_string() },
+        "error": { "code": code, "message": message },
         "line": line,
     });
     writeln!(out, "{object}")

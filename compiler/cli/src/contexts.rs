@@ -1,0 +1,281 @@
+//! Lines of `--contexts`: a context as it is sent, a request of the REST API, or a decision as `policyd decisions export` and
+//! the decision log write it.
+//!
+//! What a log masked is not what was decided on. [`Masked`] gathers which fields that are, and which rules look at them.
+
+use crate::engine::Parts;
+use crate::output;
+use policy_bytecode::manifest::CondNode;
+use policy_bytecode::module::{Field, PathSegment};
+use policy_bytecode::predicate::{PredOperand, Predicate};
+use policy_bytecode::quantifier::{ItemOperand, Node, Subject};
+use policy_bytecode::{BodyIdx, FieldIdx, PredIdx};
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
+/// What stands in a log for what is not to be in it.
+const MASKED: &str = "[masked]";
+
+/// A line that can be decided.
+#[derive(Debug)]
+pub(crate) struct Line<'l> {
+    /// What was sent, or what is left of it.
+    pub(crate) context: &'l [u8],
+    /// The namespace that the line names.
+    pub(crate) namespace: Option<Cow<'l, str>>,
+}
+
+/// The members of a line that say what kind it is.
+#[derive(Deserialize)]
+struct Members<'l> {
+    #[serde(borrow)]
+    context: Option<&'l RawValue>,
+    #[serde(borrow)]
+    namespace: Option<Cow<'l, str>>,
+    #[serde(borrow)]
+    decision: Option<&'l RawValue>,
+    llm: Option<serde::de::IgnoredAny>,
+    user: Option<serde::de::IgnoredAny>,
+    team: Option<serde::de::IgnoredAny>,
+    project: Option<serde::de::IgnoredAny>,
+    request: Option<serde::de::IgnoredAny>,
+    metadata: Option<serde::de::IgnoredAny>,
+}
+
+impl Members<'_> {
+    fn is_context(&self) -> bool {
+        self.llm.is_some()
+            || self.user.is_some()
+            || self.team.is_some()
+            || self.project.is_some()
+            || self.request.is_some()
+            || self.metadata.is_some()
+    }
+}
+
+/// Reads a line. What is no JSON object is left to the engine, which says what is wrong with it.
+///
+/// # Errors
+///
+/// Why nothing can be decided on it: a decision whose context was not kept, or is encrypted.
+pub(crate) fn read(line: &[u8]) -> Result<Line<'_>, String> {
+    let plain = Line {
+        context: line,
+        namespace: None,
+    };
+    // Most lines are contexts, and are read once.
+    if !line.windows(9).any(|at| at == b"\"context\"") && !line.windows(10).any(|at| at == b"\"decision\"") {
+        return Ok(plain);
+    }
+    let Ok(members) = serde_json::from_slice::<Members<'_>>(line) else {
+        return Ok(plain);
+    };
+    let is_logged = members.decision.is_some();
+    match members.context.map(RawValue::get) {
+        _ if members.is_context() => Ok(plain),
+        Some(context) if context.starts_with('{') => Ok(Line {
+            context: context.as_bytes(),
+            namespace: members.namespace.filter(|namespace| !namespace.is_empty()),
+        }),
+        Some(context) if is_logged && context.starts_with('"') => Err(
+            "the context of this decision is encrypted; export it with the key (ENCRYPTION_KEYS)".to_owned(),
+        ),
+        Some(_) | None if is_logged => {
+            Err("this decision has no context (DECISION_LOG_CONTEXT was `none`)".to_owned())
+        }
+        Some(_) | None => Ok(plain),
+    }
+}
+
+/// Fields that were masked in the lines of a log.
+#[derive(Debug, Default)]
+pub(crate) struct Masked {
+    paths: BTreeSet<Vec<String>>,
+}
+
+impl Masked {
+    /// Looks at a line.
+    pub(crate) fn add(&mut self, context: &[u8]) {
+        let holds = context.windows(MASKED.len()).any(|at| at == MASKED.as_bytes());
+        if holds && let Ok(value) = serde_json::from_slice(context) {
+            self.gather(&value, &mut Vec::new());
+        }
+    }
+
+    /// The parser bounds how deep this goes. Elements of a list stand at the path of the list.
+    fn gather(&mut self, value: &Value, way: &mut Vec<String>) {
+        match value {
+            Value::String(text) if text == MASKED => {
+                self.paths.insert(way.clone());
+            }
+            Value::Array(items) => items.iter().for_each(|item| self.gather(item, way)),
+            Value::Object(members) => {
+                for (key, value) in members {
+                    way.push(key.clone());
+                    self.gather(value, way);
+                    way.pop();
+                }
+            }
+            Value::String(_) | Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+
+    /// Says which rules look at what was masked; nothing where none does.
+    pub(crate) fn mention(&self, sides: &[&Parts]) {
+        let mut rules = BTreeSet::new();
+        for parts in sides {
+            let all = parts.rules().zip(&parts.manifest.rules);
+            for (entry, info) in all {
+                let mut fields = BTreeSet::new();
+                condition(parts, info.condition, &mut fields);
+                if fields.iter().any(|field| self.hides(parts, *field)) {
+                    rules.insert(format!("{}/{}", entry.policy, entry.rule));
+                }
+            }
+        }
+        if rules.is_empty() {
+            return;
+        }
+        let paths: Vec<String> = self.paths.iter().map(|path| path.join(".")).collect();
+        let rules: Vec<String> = rules.into_iter().collect();
+        output::note(&format!(
+            "the lines were masked at {}; what these rules say of them is not what they said of the requests: {}",
+            output::shown(&paths.join(", ")),
+            output::shown(&rules.join(", "))
+        ));
+    }
+
+    fn hides(&self, parts: &Parts, field: FieldIdx) -> bool {
+        let Some(field) = parts.module.fields.get(field.index()) else {
+            return false;
+        };
+        let inputs = field.derived.map_or(&[][..], |derived| derived.inputs());
+        self.paths.iter().any(|path| {
+            reads(field, path)
+                || inputs.iter().any(|input| {
+                    let input: Vec<&str> = input.split('.').collect();
+                    let both = input.len().min(path.len());
+                    input.iter().zip(path).take(both).all(|(a, b)| same(a, b))
+                })
+        })
+    }
+}
+
+/// Whether one of the two stands at the other's path, or above it.
+fn reads(field: &Field, path: &[String]) -> bool {
+    let keys = field.path.iter().filter_map(|segment| match segment {
+        PathSegment::Key { name, aliases } => Some((name, aliases)),
+        // Elements of a list stand at the path of the list.
+        PathSegment::Index(_) | PathSegment::FromEnd(_) => None,
+    });
+    keys.zip(path)
+        .all(|((name, aliases), key)| same(name, key) || aliases.iter().any(|alias| same(alias, key)))
+}
+
+/// As masks compare keys: case, `_` and `-` aside.
+fn same(a: &str, b: &str) -> bool {
+    let letters = |text: &str| -> String {
+        let kept = text.chars().filter(|c| !matches!(c, '_' | '-'));
+        kept.flat_map(char::to_lowercase).collect()
+    };
+    letters(a) == letters(b)
+}
+
+/// Fields of a condition. The manifest bounds how deep this goes.
+fn condition(parts: &Parts, node: u32, fields: &mut BTreeSet<FieldIdx>) {
+    match parts.manifest.conditions.get(node as usize) {
+        Some(CondNode::And(children) | CondNode::Or(children)) => {
+            for child in children {
+                condition(parts, *child, fields);
+            }
+        }
+        Some(CondNode::Not(child)) => condition(parts, *child, fields),
+        Some(CondNode::Test { pred, .. }) => predicate(parts, *pred, fields),
+        Some(CondNode::Const(_)) | None => {}
+    }
+}
+
+fn predicate(parts: &Parts, pred: PredIdx, fields: &mut BTreeSet<FieldIdx>) {
+    let Some(Predicate { field, operand, .. }) = parts.module.predicates.get(pred.index()) else {
+        return;
+    };
+    fields.insert(*field);
+    self::operand(parts, *operand, fields);
+}
+
+/// What a body names stands before it, so this ends.
+fn operand(parts: &Parts, operand: PredOperand, fields: &mut BTreeSet<FieldIdx>) {
+    match operand {
+        PredOperand::Field(field) => {
+            fields.insert(field);
+        }
+        PredOperand::Body(q) => body(parts, q, fields),
+        PredOperand::None | PredOperand::Const(_) | PredOperand::Pattern(_) => {}
+    }
+}
+
+fn body(parts: &Parts, q: BodyIdx, fields: &mut BTreeSet<FieldIdx>) {
+    let nodes = parts
+        .module
+        .bodies
+        .get(q.index())
+        .map_or(&[][..], |body| &body.nodes);
+    for node in nodes {
+        match node {
+            Node::Pred { pred, .. } => predicate(parts, *pred, fields),
+            Node::Test(test) => {
+                if let Subject::Field(field) = test.subject {
+                    fields.insert(field);
+                }
+                if let ItemOperand::Plain(plain) = &test.operand {
+                    operand(parts, *plain, fields);
+                }
+            }
+            Node::And(_) | Node::Or(_) | Node::Not(_) => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::read;
+
+    #[test]
+    fn each_kind_of_line_is_told_from_the_others() {
+        let context = |line: &'static str| {
+            let line = read(line.as_bytes()).unwrap();
+            (
+                line.context,
+                line.namespace.map(|namespace| namespace.into_owned()),
+            )
+        };
+        for plain in [
+            r#"{"llm":{"model":"x"}}"#,
+            r#"{"llm":{"prompt":"a \"context\""},"context":{"a":1}}"#,
+            r#"{"custom":{"decision":"context"}}"#,
+            r#"{"context":7}"#,
+            r#"["context"]"#,
+            "{\"context\":",
+        ] {
+            assert_eq!(context(plain), (plain.as_bytes(), None), "{plain}");
+        }
+        let sent = &br#"{"llm":{}}"#[..];
+        assert_eq!(context(r#"{"context":{"llm":{}},"trace":true}"#), (sent, None));
+        let logged = r#"{"id":"1","namespace":"prod","decision":"deny","context":{"llm":{}}}"#;
+        assert_eq!(context(logged), (sent, Some("prod".to_owned())));
+        for (line, why) in [
+            (r#"{"id":"1","decision":"deny"}"#, "no context"),
+            (r#"{"id":"1","decision":"deny","context":null}"#, "no context"),
+            (
+                r#"{"id":"1","decision":"deny","context":"enc:v1:x"}"#,
+                "encrypted",
+            ),
+        ] {
+            let error = read(line.as_bytes()).unwrap_err();
+            assert!(error.contains(why), "{error}");
+        }
+    }
+}
