@@ -1,0 +1,108 @@
+//! How much the detectors find and how often they are wrong, on values drawn by the rules of the formats and on texts of
+//! others.
+//!
+//! The generators are written from the public definitions of the formats and share nothing with the detectors. Drawing is
+//! seeded by the name of each group: the table is the same in each run. `cargo test -p policy-primitives --test pii_table --
+//! --nocapture` prints it; with `PII_TABLE_SAMPLES=n` it draws n of each instead of a few, and with `PII_TABLE_WRONG=n`
+//! prints n wrong cases of each group.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod data;
+mod draw;
+mod harmless;
+mod keys;
+mod people;
+mod table;
+
+use table::Score;
+
+/// A number from the environment.
+fn setting(name: &str, default: usize) -> usize {
+    std::env::var(name).map_or(default, |value| value.parse().unwrap())
+}
+
+fn print_wrong(name: &str, wrong: &[String]) {
+    for case in wrong.iter().take(setting("PII_TABLE_WRONG", 0)) {
+        println!("    {name}: {case}");
+    }
+}
+
+/// Prints a score and says when it is under its floor.
+fn check(score: &Score, floor: usize, under: &mut Vec<String>) {
+    println!(
+        "| {} | {} of {} | {} % |",
+        score.name,
+        score.right,
+        score.all,
+        score.per_cent()
+    );
+    print_wrong(score.name, &score.wrong);
+    if score.permille() < floor {
+        under.push(format!("{}: {} %", score.name, score.per_cent()));
+    }
+}
+
+/// The floors, in tenths of a per cent.
+const FLOORS: &[(&str, usize)] = &[];
+
+/// The floor of a group that [`FLOORS`] does not name.
+const FLOOR: usize = 0;
+
+fn floor(name: &str) -> usize {
+    FLOORS
+        .iter()
+        .find(|(group, _)| *group == name)
+        .map_or(FLOOR, |(_, floor)| *floor)
+}
+
+#[test]
+fn what_is_drawn_by_the_rules_is_found() {
+    let samples = setting("PII_TABLE_SAMPLES", 12);
+    let mut under = Vec::new();
+    println!(
+        "| {} locales, {} formats of keys | found | |",
+        people::locales(),
+        keys::formats()
+    );
+    for group in people::by_locale(samples)
+        .into_iter()
+        .chain(people::by_type(samples))
+        .chain(people::disguised(samples))
+    {
+        check(&group.score(), floor(group.name), &mut under);
+    }
+    let (group, good) = keys::alone(samples);
+    println!("| formats of keys | {good} of {} | |", keys::formats());
+    check(&group.score(), floor(group.name), &mut under);
+    for group in keys::behind_names(samples) {
+        check(&group.score(), floor(group.name), &mut under);
+    }
+    assert!(under.is_empty(), "{under:#?}");
+}
+
+#[test]
+fn what_only_looks_like_it_is_not() {
+    let mut kinds = 0;
+    let (mut alarms, mut texts) = (0, 0);
+    for group in harmless::groups(setting("PII_TABLE_SAMPLES", 24)) {
+        let score = group.score();
+        (alarms, texts) = (alarms + score.wrong.len(), texts + score.all);
+        if score.wrong.is_empty() {
+            continue;
+        }
+        kinds += 1;
+        println!("| {} | {} of {} |", score.name, score.wrong.len(), score.all);
+        print_wrong(score.name, &score.wrong);
+    }
+    println!("| kinds of {} with a false alarm | {kinds} |", harmless::kinds());
+    println!("| texts flagged | {alarms} of {texts} |");
+}
+
+#[test]
+fn texts_of_others() {
+    for share in data::shares(setting("PII_TABLE_SAMPLES", 12)) {
+        println!("| {} | {} of {} |", share.name, share.count, share.all);
+        print_wrong(share.name, &share.texts);
+    }
+}
