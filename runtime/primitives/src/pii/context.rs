@@ -64,12 +64,14 @@ pub(super) enum Topic {
     Goods,
     /// A hardware address.
     Hardware,
+    /// Whoever uses a network address: more than [`Topic::Network`], which is said with it.
+    Visitor,
     /// The match right before was a card: a word for cards need not be repeated.
     AfterCard,
 }
 
 /// How many topics there are.
-const TOPICS: usize = 21;
+const TOPICS: usize = 22;
 /// Distance of a topic that was not mentioned.
 const FAR: u8 = u8::MAX;
 
@@ -95,6 +97,9 @@ impl Nearby {
     fn note(&mut self, topic: Topic, distance: usize) {
         let slot = &mut self.distance[topic as usize];
         *slot = (*slot).min(distance.min(usize::from(FAR) - 1) as u8);
+        if topic == Topic::Visitor {
+            self.note(Topic::Network, distance);
+        }
     }
 }
 
@@ -332,7 +337,8 @@ fn topic_of(word: &[u8]) -> Option<Topic> {
         | b"hotline" | b"voicemail" | b"helpline" | b"landline" | b"pager" | b"desk" | b"ph" | b"mobil"
         | b"celular" | b"cellulare" | b"gsm" | b"movil" | b"telemovel" | b"komorka" | b"komorkowy"
         | b"mobiele" | b"mobilni" | b"puhelin" | b"puhelinnumero" | b"puhelimeni" | b"mobiltelefon"
-        | b"rufnummer" | b"festnetz" | b"durchwahl" | b"appelez" | b"llamar" | b"llame" | b"ligue" => {
+        | b"rufnummer" | b"festnetz" | b"durchwahl" | b"appelez" | b"llamar" | b"llame" | b"ligue"
+        | b"tlf" | b"mobilnummeret" | b"mobiltlf" | b"puh" => {
             Topic::Phone
         }
         _ if word.starts_with(b"telef") || word.starts_with(b"telepho") => Topic::Phone,
@@ -376,9 +382,9 @@ fn topic_of(word: &[u8]) -> Option<Topic> {
         b"version" | b"ver" | b"release" | b"build" | b"firmware" | b"oid" | b"section" | b"chapter"
         | b"clause" | b"paragraph" | b"appendix" | b"upgrade" | b"upgraded" | b"update" | b"updated"
         | b"semver" => Topic::Version,
-        b"ip" | b"ipaddress" | b"server" | b"host" | b"client" | b"dns" | b"ping" | b"subnet"
-        | b"gateway" | b"addr" | b"ipv" | b"router" | b"network" | b"logged" | b"login" | b"visitor"
-        | b"peer" => Topic::Network,
+        b"ip" | b"ipaddress" | b"client" | b"logged" | b"login" | b"visitor" | b"peer" => Topic::Visitor,
+        b"server" | b"host" | b"dns" | b"ping" | b"subnet" | b"gateway" | b"addr" | b"ipv" | b"router"
+        | b"network" => Topic::Network,
         b"order" | b"invoice" | b"tracking" | b"serial" | b"sku" | b"model" | b"part" | b"patent"
         | b"item" | b"isbn" | b"issn" | b"lot" | b"batch" | b"ndc" | b"faktura" | b"rechnung"
         | b"facture" | b"factura" | b"fattura" | b"fatura" | b"fv" | b"bestellung" | b"commande"
@@ -413,16 +419,19 @@ fn topic_of(word: &[u8]) -> Option<Topic> {
 fn foreign(word: &[u8]) -> Option<Topic> {
     const WORDS: &[(&str, Topic)] = &[
         ("téléphone", Topic::Phone),
+        ("tél", Topic::Phone),
         ("teléf", Topic::Phone),
         ("móvil", Topic::Phone),
         ("telemóvel", Topic::Phone),
         ("komórk", Topic::Phone),
         ("mobilní", Topic::Phone),
         ("тел", Topic::Phone),
+        ("моб", Topic::Phone),
         ("Тел", Topic::Phone),
         ("мобил", Topic::Phone),
         ("Мобил", Topic::Phone),
         ("мобіл", Topic::Phone),
+        ("τηλ", Topic::Phone),
         ("τηλέφων", Topic::Phone),
         ("Τηλέφων", Topic::Phone),
         ("κινητό", Topic::Phone),
@@ -449,6 +458,12 @@ fn foreign(word: &[u8]) -> Option<Topic> {
         ("родил", Topic::Birth),
         ("рожд", Topic::Birth),
         ("народж", Topic::Birth),
+        ("народив", Topic::Birth),
+        ("народил", Topic::Birth),
+        ("nașter", Topic::Birth),
+        ("naşter", Topic::Birth),
+        ("născut", Topic::Birth),
+        ("जन्मतिथि", Topic::Birth),
         ("γέννησης", Topic::Birth),
         ("γεννήθηκ", Topic::Birth),
         ("לידה", Topic::Birth),

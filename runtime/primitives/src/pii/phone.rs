@@ -52,7 +52,8 @@ pub(super) fn find(candidate: &mut Candidate<'_>) -> Option<Found> {
             .or_else(|| north_american(candidate))
             .or_else(|| trunk_zero(candidate))
             .or_else(|| brazilian(candidate))
-            .or_else(|| russian(candidate))
+            .or_else(|| bracketed_after_trunk(candidate))
+            .or_else(|| chinese(candidate))
             .or_else(|| named(candidate))?
     };
     let confidence = weigh(candidate, k, confidence);
@@ -442,11 +443,24 @@ fn brazilian(candidate: &mut Candidate<'_>) -> Option<(usize, Confidence)> {
     (layout && ends_after(candidate, 3)).then_some((3, Confidence::Medium))
 }
 
-/// `8 (912) 345-67-89`: the Russian trunk eight, an area code in brackets, seven digits.
-fn russian(candidate: &mut Candidate<'_>) -> Option<(usize, Confidence)> {
-    let layout =
-        candidate.has_lengths(&[1, 3, 3, 2, 2]) && candidate.value(0) == 8 && candidate.group(1).bracketed;
+/// `8 (912) 345-67-89`, `0 (532) 345 67 89`: the trunk digit of Russia or Turkey, an area code in brackets, seven digits.
+fn bracketed_after_trunk(candidate: &mut Candidate<'_>) -> Option<(usize, Confidence)> {
+    let layout = candidate.has_lengths(&[1, 3, 3, 2, 2])
+        && matches!(candidate.value(0), 0 | 8)
+        && candidate.group(1).bracketed;
     (layout && ends_after(candidate, 5)).then_some((5, Confidence::Medium))
+}
+
+/// `138 1234 5678`, `138-1234-5678`: a Chinese mobile number.
+fn chinese(candidate: &mut Candidate<'_>) -> Option<(usize, Confidence)> {
+    let layout = candidate.has_lengths(&[3, 4, 4])
+        && (130..200).contains(&candidate.value(0))
+        && matches!(
+            candidate.uniform_separator(3),
+            Some(Separator::Space | Separator::Dash)
+        );
+    let alone = candidate.groups().len() == 3 && !digit_two_before(candidate);
+    (layout && alone && ends_after(candidate, 3)).then_some((3, Confidence::Medium))
 }
 
 /// Any plausible grouping, next to a telling word.
@@ -456,8 +470,9 @@ fn named(candidate: &mut Candidate<'_>) -> Option<(usize, Confidence)> {
         .rev()
         .find(|k| (6..=MAX_DIGITS).contains(&candidate.total(*k)) && ends_after(candidate, *k))?;
     let dotted_pair = k == 2 && candidate.group(1).separator == Separator::Dot;
-    if dotted_pair || candidate.groups()[1..k].iter().any(|group| group.len() < 2) || !is_named(candidate, k)
-    {
+    // `06-1-234-5678`: the area code of Budapest has one digit.
+    let short = |index: usize| candidate.group(index).len() < 2 && !(index == 1 && candidate.total(k) >= 9);
+    if dotted_pair || (1..k).any(short) || !is_named(candidate, k) {
         return None;
     }
     if k == 1 {

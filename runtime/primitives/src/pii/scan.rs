@@ -284,7 +284,9 @@ impl<'t, 's> Scanner<'t, 's> {
             if seen & ALPHA == 0 {
                 return end;
             }
-            return wallet::scan_word(self, start, end).unwrap_or(end);
+            return national::scan_word(self, start, end)
+                .or_else(|| wallet::scan_word(self, start, end))
+                .unwrap_or(end);
         }
         if seen & DIGIT == 0 {
             return end;
