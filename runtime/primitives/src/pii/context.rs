@@ -338,9 +338,7 @@ fn topic_of(word: &[u8]) -> Option<Topic> {
         | b"celular" | b"cellulare" | b"gsm" | b"movil" | b"telemovel" | b"komorka" | b"komorkowy"
         | b"mobiele" | b"mobilni" | b"puhelin" | b"puhelinnumero" | b"puhelimeni" | b"mobiltelefon"
         | b"rufnummer" | b"festnetz" | b"durchwahl" | b"appelez" | b"llamar" | b"llame" | b"ligue"
-        | b"tlf" | b"mobilnummeret" | b"mobiltlf" | b"puh" => {
-            Topic::Phone
-        }
+        | b"tlf" | b"mobilnummeret" | b"mobiltlf" | b"puh" => Topic::Phone,
         _ if word.starts_with(b"telef") || word.starts_with(b"telepho") => Topic::Phone,
         b"card"
         | b"credit"

@@ -9,7 +9,9 @@
 //! | `eyJ….eyJ….…` | the same | its three parts |
 //! | `name = value`, `"name": "value"`, `name => value`, `<name>value</name>`, `environ["name"] = "value"` | `=`, `:`, `>` | what `names` says of the name and `values` of the value |
 //! | `--name value` | the second dash | the same |
-//! | `Bearer value`, `setenv("NAME", "value")`, `login x password value`, `the password is value` | the value | the words before it |
+//! | a cell of a table | a word in it | what `names` says of its column |
+//! | `curl -u user:value` | the colon | the flag before it |
+//! | `Bearer value`, `setenv("NAME", "value")`, `#define NAME "value"`, `login x password value`, `the password is value` | the value | the words before it |
 //! | `-----BEGIN PRIVATE KEY-----` and a body | the first dash | its lines |
 //! | `scheme://user:password@host` | `@` | the colon before it |
 //!
@@ -29,7 +31,7 @@ use super::scan::Scanner;
 use super::types::{Confidence, PiiType};
 
 /// Fewest bytes without a space that a secret has which nothing before it names.
-pub(super) const SHORTEST: usize = 18;
+pub(super) const SHORTEST: usize = 16;
 /// Fewest bytes of a name, what assigns, and a value.
 pub(super) const SHORTEST_ASSIGNED: usize = 2 + 1 + SHORTEST_PASSWORD;
 /// Characters of a password, at least.
@@ -53,15 +55,69 @@ pub(super) fn scan_word(scanner: &mut Scanner<'_, '_>, start: usize, end: usize)
     let missing = SHORTEST.saturating_sub(end - start);
     let solid = run_end(text, end, missing, |b| b > b' ' && b != b',' && b < 0x80);
     scanner.step(solid - end);
-    if solid - start < SHORTEST {
+    if solid - start < SHORTEST_PASSWORD {
         return None;
+    }
+    if solid - start < SHORTEST {
+        return in_column(scanner, start).or_else(|| spoken_password(scanner, start));
     }
     if slice(text, start, start + 3) == b"eyJ"
         && let Some(next) = jwt(scanner, start)
     {
         return Some(next);
     }
-    formats::scan(scanner, start, end).or_else(|| spoken(scanner, start))
+    formats::scan(scanner, start, end)
+        .or_else(|| in_column(scanner, start))
+        .or_else(|| spoken(scanner, start))
+}
+
+/// A value that is too short for a key, where it may be a password that words name: behind one word and a blank.
+fn spoken_password(scanner: &mut Scanner<'_, '_>, start: usize) -> Option<usize> {
+    let before = slice(scanner.text, start.wrapping_sub(2), start);
+    // The last letters of `password` and of `is` in the languages of [`spoken`].
+    matches!(before, [b'd' | b's' | b't' | b'r', b' ' | b'\n'])
+        .then(|| spoken(scanner, start))
+        .flatten()
+}
+
+/// A value in a table, around the word at `start`, whose column has the name of a secret. Returns where to go on.
+fn in_column(scanner: &mut Scanner<'_, '_>, start: usize) -> Option<usize> {
+    /// Bytes of a value before the word that was looked at.
+    const LONGEST_LEAD: usize = 32;
+    let separates = |byte: u8| matches!(byte, b',' | b';' | b'\t' | b'|' | b'\n');
+    let wraps = |byte: u8| matches!(byte, b'"' | b'`' | b' ');
+    let text = scanner.text;
+    let floor = scanner.barrier.end.max(start.saturating_sub(LONGEST_LEAD));
+    let inside = |byte: u8| byte.is_ascii_graphic() && !separates(byte) && !wraps(byte);
+    let mut first = start;
+    while first > floor && inside(text[first - 1]) {
+        first -= 1;
+    }
+    let mut edge = first;
+    while edge > floor && first - edge < 2 && wraps(text[edge - 1]) {
+        edge -= 1;
+    }
+    let before = edge.checked_sub(1).map_or(b'\n', |place| text[place]);
+    if edge == floor && floor > 0 || !separates(before) {
+        return None;
+    }
+    let end = run_end(text, start, LONGEST_VALUE, inside);
+    let after = at(text, run_end(text, end, 2, wraps));
+    scanner.step(end - first);
+    let bounded = after == 0 || after == b'\r' || separates(after);
+    if !bounded || before == b'\n' && matches!(after, 0 | b'\r' | b'\n') || end - first < SHORTEST_PASSWORD {
+        return None;
+    }
+    let (header, read) = scanner.table.header_of(text, first);
+    scanner.step(read);
+    // What introduces the table stands before its first name: `users: password,plan`.
+    let name = header?.rsplit(|b| *b == b':').next()?;
+    let weight = names::weigh(name);
+    if !is_secret(slice(text, first, end), weight, true) {
+        return None;
+    }
+    scanner.emit(PiiType::ApiKey, first, end, Confidence::Medium);
+    Some(end)
 }
 
 /// A JSON web token: `eyJ….eyJ….signature`, the signature possibly empty.
@@ -105,11 +161,34 @@ pub(super) fn scan_assignment(scanner: &mut Scanner<'_, '_>, sign: usize) -> Opt
     if end - start < SHORTEST_PASSWORD || end - start < SHORTEST_WEAK && !telling {
         return None;
     }
-    let weight = weight_before(scanner, sign)?;
+    let weight = match weight_before(scanner, sign) {
+        Some(weight) => weight,
+        None if start == sign + 1 && is_login(text, sign, scanner.barrier.end) => Weight::Password,
+        None => return None,
+    };
     if element {
         return self::element(scanner, start, weight);
     }
     value(scanner, start, weight, &opened)
+}
+
+/// Whether the colon at `sign` stands behind the user of `curl -u user:password`.
+fn is_login(text: &[u8], sign: usize, barrier: usize) -> bool {
+    const LONGEST_USER: usize = 64;
+    let floor = barrier.max(sign.saturating_sub(LONGEST_USER));
+    let mut start = sign;
+    while start > floor
+        && (is_word(text, start - 1) || matches!(text[start - 1], b'.' | b'-' | b'@' | b'+' | b'%'))
+    {
+        start -= 1;
+    }
+    let quoted = start > floor && matches!(text[start - 1], b'"' | b'\'');
+    let flag = slice(text, floor, start - usize::from(quoted));
+    start < sign
+        && text[sign] == b':'
+        && [&b" -u "[..], b" --user ", b" --user=", b" --proxy-user "]
+            .iter()
+            .any(|login| flag.ends_with(login))
 }
 
 /// The content of an XML element at `start` whose name has some weight: its first word that is secret. Returns where to go on.
@@ -152,7 +231,7 @@ pub(super) fn scan_flag(scanner: &mut Scanner<'_, '_>, dash: usize) -> Option<us
     }
     let opened = Opened::after(text, end, false)?;
     let password = solid_end(text, opened.start) - opened.start < SHORTEST_FLAG;
-    if weight == Weight::Password && password {
+    if weight.is_password() && password {
         return None;
     }
     value(scanner, opened.start, weight, &opened)
@@ -355,7 +434,7 @@ fn value(scanner: &mut Scanner<'_, '_>, start: usize, weight: Weight, opened: &O
             return Some(next);
         }
     }
-    let password = weight == Weight::Password;
+    let password = weight.is_password();
     let mut end = run_end(text, start, LONGEST_VALUE, |b| {
         if password && opened.quoted() {
             b.is_ascii_graphic() && b != opened.quote
@@ -405,6 +484,10 @@ fn is_secret(bytes: &[u8], weight: Weight, quoted: bool) -> bool {
                 || bytes.len() >= SHORTEST_PASSWORD && is_basic(bytes)
         }
         Weight::Password => bytes.len() >= SHORTEST_PASSWORD && (shape.is_password(quoted) || is_uuid(bytes)),
+        Weight::PlainPassword => {
+            bytes.len() >= SHORTEST_PASSWORD
+                && (shape.is_password(quoted) || is_uuid(bytes) || shape.is_number_to_remember())
+        }
     }
 }
 
@@ -454,9 +537,16 @@ fn spoken(scanner: &mut Scanner<'_, '_>, start: usize) -> Option<usize> {
         }
         return None;
     }
-    if matches!(before, b"is" | b"ist" | b"est" | b"es") {
+    if matches!(before, b"is" | b"ist" | b"est" | b"es" | b"er") {
         let (name, last) = name_before(text, word, floor);
         return match names::weigh(slice(text, name, last)) {
+            Weight::None | Weight::Weak => None,
+            weight => value(scanner, start, weight, &opened),
+        };
+    }
+    // `#define API_KEY "…"`, `ENV API_TOKEN …`.
+    if before.contains(&b'_') && !before.iter().any(u8::is_ascii_lowercase) {
+        return match names::weigh(before) {
             Weight::None | Weight::Weak => None,
             weight => value(scanner, start, weight, &opened),
         };
@@ -472,7 +562,7 @@ fn spoken(scanner: &mut Scanner<'_, '_>, start: usize) -> Option<usize> {
             }
         }
         scanner.step(word - login);
-        if slice(text, login, login + 6) == b"login " {
+        if slice(text, login, login + 6) == b"login " || slice(text, login, login + 6) == b"login\n" {
             return value(scanner, start, Weight::Password, &opened);
         }
     }
@@ -556,6 +646,12 @@ pub(super) fn scan_userinfo(scanner: &mut Scanner<'_, '_>, sign: usize) -> Optio
     if !in_url || placeholder {
         return None;
     }
-    scanner.emit(PiiType::ApiKey, password, sign, Confidence::Medium);
-    Some(sign + 1)
+    // A password may hold the sign itself: the host stands behind the last one.
+    let host = run_end(text, sign, LONGEST, |b| {
+        b.is_ascii_graphic() && !matches!(b, b'/' | b'?' | b'#' | b'"' | b'\'' | b'<' | b'>' | b',' | b'`')
+    });
+    let last = slice(text, sign, host).iter().rposition(|b| *b == b'@')?;
+    scanner.step(host - sign);
+    scanner.emit(PiiType::ApiKey, password, sign + last, Confidence::Medium);
+    Some(sign + last + 1)
 }

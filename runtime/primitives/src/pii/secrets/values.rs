@@ -154,6 +154,12 @@ impl Shape {
             && self.is_key()
     }
 
+    /// Whether they are digits alone, as many as people remember.
+    pub(super) fn is_number_to_remember(&self) -> bool {
+        const LONGEST: usize = 12;
+        self.digits == self.length && self.length <= LONGEST && self.distinct >= 3
+    }
+
     /// Whether somebody may have thought of it as a password: letters with digits or other characters, and no name. Without
     /// quotation marks around it, more is asked: what stands there in a program is a name.
     pub(super) fn is_password(&self, quoted: bool) -> bool {
@@ -188,7 +194,7 @@ pub(super) fn is_uuid(bytes: &[u8]) -> bool {
 
 /// Whether a value stands for a secret and is none: `${TOKEN}`, `your-api-key-1`, `xxxx`, `%s`.
 pub(super) fn is_placeholder(bytes: &[u8]) -> bool {
-    const WORDS: [&[u8]; 13] = [
+    const WORDS: [&[u8]; 14] = [
         b"your",
         b"placeholder",
         b"changeme",
@@ -202,6 +208,8 @@ pub(super) fn is_placeholder(bytes: &[u8]) -> bool {
         b"****",
         b"undefined",
         b"process.env",
+        // Rules of forms: `required|min:8`.
+        b"required|",
     ];
     let stands_for = matches!(
         bytes.first(),
