@@ -56,12 +56,20 @@ pub(super) fn scan_word(scanner: &mut Scanner<'_, '_>, start: usize, end: usize)
     let solid = run_end(text, end, missing, |b| b > b' ' && b != b',' && b < 0x80);
     scanner.step(solid - end);
     if solid - start < SHORTEST_PASSWORD {
-        return None;
+        // The rest of a password with a mark in it.
+        let goes_on = start > 0
+            && matches!(
+                text[start - 1],
+                b'@' | b'$' | b'!' | b'#' | b'%' | b'&' | b'*' | b'^'
+            );
+        return goes_on.then(|| in_column(scanner, start)).flatten();
     }
     if solid - start < SHORTEST {
         return in_column(scanner, start).or_else(|| spoken_password(scanner, start));
     }
+    // Grafana's old keys begin as a token does.
     if slice(text, start, start + 3) == b"eyJ"
+        && slice(text, start, start + 8) != b"eyJrIjoi"
         && let Some(next) = jwt(scanner, start)
     {
         return Some(next);
@@ -183,10 +191,14 @@ fn is_login(text: &[u8], sign: usize, barrier: usize) -> bool {
         start -= 1;
     }
     let quoted = start > floor && matches!(text[start - 1], b'"' | b'\'');
+    // `-uuser:password`.
+    if slice(text, start, start + 2) == b"-u" && !quoted {
+        start += 2;
+    }
     let flag = slice(text, floor, start - usize::from(quoted));
     start < sign
         && text[sign] == b':'
-        && [&b" -u "[..], b" --user ", b" --user=", b" --proxy-user "]
+        && [&b" -u "[..], b" -u", b" --user ", b" --user=", b" --proxy-user "]
             .iter()
             .any(|login| flag.ends_with(login))
 }

@@ -5,10 +5,10 @@
 use std::path::PathBuf;
 
 use policy_primitives::pii::{Confidence, Findings, PiiType, PiiTypeSet, scan, types_in};
-use proptest::strategy::{Strategy, ValueTree};
-use proptest::string::string_regex;
-use proptest::test_runner::{Config, RngSeed, TestRunner};
+use regex_syntax::hir::{Class, Hir, HirKind};
 use serde_json::Value;
+
+use super::draw::Draw;
 
 /// The file `name` of the test data.
 fn file(name: &str) -> Option<String> {
@@ -141,23 +141,90 @@ fn labelled(name: &'static str, wrong: &'static str, path: &str) -> Option<[Shar
     Some([right, false_alarms])
 }
 
-/// Strings drawn from the patterns of a published rule set, by rule.
-fn published_rules(samples: usize) -> Option<Share> {
+/// `pattern` with the ranges of digits that stand outside of classes in brackets.
+fn bracketed(pattern: &str) -> String {
+    let (mut out, mut inside, mut rest) = (String::new(), false, pattern);
+    while let Some(c) = rest.chars().next() {
+        let escaped = c == '\\';
+        if !inside && ["0-9A-Za-z_", "0-9"].iter().any(|range| rest.starts_with(range)) {
+            let range = if rest.starts_with("0-9A-Za-z_") {
+                "0-9A-Za-z_"
+            } else {
+                "0-9"
+            };
+            out += &format!("[{range}]");
+            rest = &rest[range.len()..];
+            continue;
+        }
+        inside = !escaped && (inside && c != ']' || c == '[');
+        let length = if escaped {
+            1 + rest[1..].chars().next().map_or(0, char::len_utf8)
+        } else {
+            c.len_utf8()
+        };
+        out += &rest[..length];
+        rest = &rest[length..];
+    }
+    out
+}
+
+/// How many more characters are drawn, at most, where a pattern names no bound.
+const OPEN: usize = 24;
+
+/// Appends a string of `hir`, each character of a class as likely as the others.
+fn push(draw: &mut Draw, hir: &Hir, out: &mut String) {
+    match hir.kind() {
+        HirKind::Literal(text) => out.push_str(std::str::from_utf8(&text.0).unwrap()),
+        HirKind::Class(Class::Unicode(class)) => {
+            let all: Vec<char> = class
+                .iter()
+                .flat_map(|range| range.start()..=range.end())
+                .filter(|c| c.is_ascii_graphic() && *c != '"')
+                .collect();
+            // A full stop that was meant as it stands matches anything.
+            match all.len() {
+                0 => {}
+                1..=90 => out.push(*draw.one(&all)),
+                _ => out.push('.'),
+            }
+        }
+        HirKind::Repetition(repetition) => {
+            let least = repetition.min as usize;
+            let most = repetition.max.map_or(least + OPEN, |most| most as usize);
+            (0..least + draw.below(most - least + 1)).for_each(|_| push(draw, &repetition.sub, out));
+        }
+        HirKind::Capture(capture) => push(draw, &capture.sub, out),
+        HirKind::Concat(parts) => parts.iter().for_each(|part| push(draw, part, out)),
+        HirKind::Alternation(parts) => {
+            let part = draw.below(parts.len());
+            push(draw, &parts[part], out);
+        }
+        HirKind::Empty | HirKind::Look(_) | HirKind::Class(Class::Bytes(_)) => {}
+    }
+}
+
+/// Strings drawn from the patterns of a published rule set: of rules that know a key by its form, and of those that know
+/// only the service before a value, behind the name of a key of that service.
+fn published_rules(samples: usize) -> Option<[Share; 2]> {
+    /// What assigns a value, in the rules that know only the service.
+    const ASSIGNED: &str = r#"[\x60'"\s=]{0,5}"#;
+    /// What must follow a key.
+    const BEHIND: &str = r"(?:[\x60'";
     let toml = file("secrets/gitleaks.toml")?;
-    let secrets = PiiTypeSet::EMPTY
-        .with(PiiType::ApiKey)
-        .with(PiiType::PrivateKey)
-        .with(PiiType::Jwt);
-    let mut share = Share {
-        name: "gitleaks: rules of which nine strings in ten are found",
+    let share = |name| Share {
+        name,
         count: 0,
         all: 0,
         texts: Vec::new(),
     };
-    let mut runner = TestRunner::new(Config {
-        rng_seed: RngSeed::Fixed(11),
-        ..Config::default()
-    });
+    let mut formed = share("gitleaks, rules of a form: nine strings in ten found");
+    let mut named = share(
+        "gitleaks, rules of a service's name: nine values in ten found behind it and `key`, `token`, `secret`",
+    );
+    let secrets = PiiTypeSet::EMPTY
+        .with(PiiType::ApiKey)
+        .with(PiiType::PrivateKey)
+        .with(PiiType::Jwt);
     let mut id = "";
     for line in toml.lines() {
         if let Some(rest) = line.strip_prefix("id = \"") {
@@ -167,28 +234,47 @@ fn published_rules(samples: usize) -> Option<Share> {
         let Some(pattern) = line.strip_prefix("regex = '''") else {
             continue;
         };
-        let mut pattern = pattern
-            .trim_end_matches("'''")
+        let pattern = pattern.trim_end_matches("'''");
+        let by_name = pattern.rfind(ASSIGNED).map(|place| place + ASSIGNED.len());
+        // What identifies an application is no secret.
+        if by_name.is_some() && id.ends_with("-id") {
+            continue;
+        }
+        let value = &pattern[by_name.unwrap_or(0)..];
+        let value = &value[..value.rfind(BEHIND).unwrap_or(value.len())];
+        // Ranges of ASCII instead of those of Unicode, and lower case where case does not matter.
+        let value = value
             .replace("(?i)", "")
             .replace("(?i:", "(?:")
-            .replace(r"\b", "")
-            .replace(r"[\s\S-]", "[a-zA-Z0-9+/]")
-            .replace(r"[\w-]", "[0-9A-Za-z_-]")
-            .replace(r"\w", "[0-9A-Za-z_]");
-        if let Some(end) = pattern.rfind(r"(?:[\x60'") {
-            pattern.truncate(end);
-        }
-        let Ok(strategy) = string_regex(&pattern) else {
+            .replace(r"[\s\S-]", "[0-9A-Za-z+/]")
+            .replace(r"\w", r"0-9A-Za-z_")
+            .replace(r"\S", r"0-9A-Za-z")
+            .replace(r"\s", " ")
+            .replace(r"\d", "0-9");
+        let value = bracketed(&value);
+        let Ok(hir) = regex_syntax::parse(&value) else {
             continue;
         };
+        let draw = &mut Draw::new(id);
+        let service = id.split('-').next().unwrap_or(id);
         let found = (0..samples)
-            .filter(|_| {
-                let key = strategy.new_tree(&mut runner).unwrap().current();
-                types_in(&format!("x = \"{key}\"\n"))
-                    .iter()
-                    .any(|kind| secrets.contains(kind))
+            .filter(|sample| {
+                let mut key = String::new();
+                push(draw, &hir, &mut key);
+                let text = match (by_name.is_some(), sample % 3) {
+                    (false, _) => format!("x = \"{key}\"\n"),
+                    (true, 0) => format!("{service}_api_key = \"{key}\"\n"),
+                    (true, 1) => format!("{service}Token: {key}\n"),
+                    (true, _) => format!("{{\"{service}_secret\": \"{key}\"}}"),
+                };
+                types_in(&text).iter().any(|kind| secrets.contains(kind))
             })
             .count();
+        let share = if by_name.is_some() {
+            &mut named
+        } else {
+            &mut formed
+        };
         share.all += 1;
         if found * 10 >= samples * 9 {
             share.count += 1;
@@ -196,7 +282,7 @@ fn published_rules(samples: usize) -> Option<Share> {
             share.texts.push(format!("{id} {found} of {samples}"));
         }
     }
-    Some(share)
+    Some([formed, named])
 }
 
 /// The rows of the data that is here.
@@ -230,6 +316,6 @@ pub(crate) fn shares(samples: usize) -> Vec<Share> {
         "injection/agt_injection_smoke.jsonl",
         |_| true,
     ));
-    shares.extend(published_rules(samples));
+    shares.extend(published_rules(samples.max(30)).into_iter().flatten());
     shares
 }
