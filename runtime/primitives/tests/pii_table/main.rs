@@ -43,11 +43,12 @@ fn check(score: &Score, floor: usize, under: &mut Vec<String>) {
     }
 }
 
-/// The floors, in tenths of a per cent.
-const FLOORS: &[(&str, usize)] = &[];
+/// Floors of groups that are not found as often as others, in tenths of a per cent: digits without a word are a telephone only
+/// in layouts that other numbers seldom have, and a third of the national ones are such that they have not.
+const FLOORS: &[(&str, usize)] = &[("phone, national, nothing around it", 650)];
 
-/// The floor of a group that [`FLOORS`] does not name.
-const FLOOR: usize = 0;
+/// The floor of every other group.
+const FLOOR: usize = 950;
 
 fn floor(name: &str) -> usize {
     FLOORS
@@ -55,6 +56,16 @@ fn floor(name: &str) -> usize {
         .find(|(group, _)| *group == name)
         .map_or(FLOOR, |(_, floor)| *floor)
 }
+
+/// Bounds of the shares of [`data::shares`], in tenths of a per cent.
+const SHARES: &[(&str, usize, usize)] = &[
+    ("labelled texts, labels covered", 990, 1000),
+    ("labelled texts, findings beside every label", 0, 10),
+    ("a hundred more, labels covered", 990, 1000),
+    ("a hundred more, findings beside every label", 0, 10),
+    ("harmless prompts flagged", 0, 4),
+    ("attacks and their harmless neighbours flagged", 0, 15),
+];
 
 #[test]
 fn what_is_drawn_by_the_rules_is_found() {
@@ -97,6 +108,7 @@ fn what_only_looks_like_it_is_not() {
     }
     println!("| kinds of {} with a false alarm | {kinds} |", harmless::kinds());
     println!("| texts flagged | {alarms} of {texts} |");
+    assert!(alarms * 1000 <= texts, "{alarms} of {texts} texts flagged");
 }
 
 #[test]
@@ -104,5 +116,13 @@ fn texts_of_others() {
     for share in data::shares(setting("PII_TABLE_SAMPLES", 12)) {
         println!("| {} | {} of {} |", share.name, share.count, share.all);
         print_wrong(share.name, &share.texts);
+        if let Some((_, least, most)) = SHARES.iter().find(|(name, _, _)| *name == share.name) {
+            let permille = share.count * 1000 / share.all;
+            assert!(
+                (*least..=*most).contains(&permille),
+                "{}: {permille} of 1000",
+                share.name
+            );
+        }
     }
 }
