@@ -176,11 +176,12 @@ fn push(draw: &mut Draw, hir: &Hir, out: &mut String) {
     match hir.kind() {
         HirKind::Literal(text) => out.push_str(std::str::from_utf8(&text.0).unwrap()),
         HirKind::Class(Class::Unicode(class)) => {
-            let all: Vec<char> = class
-                .iter()
-                .flat_map(|range| range.start()..=range.end())
-                .filter(|c| c.is_ascii_graphic() && *c != '"')
-                .collect();
+            let has = |c: &char| {
+                class
+                    .iter()
+                    .any(|range| (range.start()..=range.end()).contains(c))
+            };
+            let all: Vec<char> = ('!'..='~').filter(|c| *c != '"' && has(c)).collect();
             // A full stop that was meant as it stands matches anything.
             match all.len() {
                 0 => {}
