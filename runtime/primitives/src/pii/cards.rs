@@ -115,11 +115,11 @@ fn is_row(candidate: &Candidate<'_>, k: usize) -> bool {
     fours && (follows || precedes)
 }
 
-/// Whether the first `k` groups are a row of numbers rather than a card: a card has groups of one length, but for the last
+/// Whether the first `k` groups are a row of numbers rather than a card: a card has groups of four digits, but for the last
 /// one, or four digits, six, and the rest.
 fn is_list(candidate: &Candidate<'_>, k: usize) -> bool {
     let length = |index: usize| candidate.group(index).len();
-    let even = (1..k - 1).all(|index| length(index) == length(0));
+    let even = (0..k - 1).all(|index| length(index) == 4);
     let spaced = candidate.uniform_separator(k) == Some(Separator::Space);
     k > 2 && spaced && !even && !(k == 3 && length(0) == 4 && length(1) == 6)
 }

@@ -164,7 +164,11 @@ fn words_before(text: &[u8], position: usize, barrier: Barrier) -> Nearby {
         while start > floor && is_letter(text[start - 1]) {
             start -= 1;
         }
-        look_up(&text[start..end], words, &mut nearby);
+        // `SET_VRING_CALL` is a call of programs.
+        let joined = at(text, end) == b'_' || start > 0 && text[start - 1] == b'_';
+        if !(joined && text[start..end].eq_ignore_ascii_case(b"call")) {
+            look_up(&text[start..end], words, &mut nearby);
+        }
         words += 1;
         end = start;
     }

@@ -118,9 +118,7 @@ fn in_column(scanner: &mut Scanner<'_, '_>, start: usize) -> Option<usize> {
     }
     let (header, read) = scanner.table.header_of(text, first);
     scanner.step(read);
-    // What introduces the table stands before its first name: `users: password,plan`.
-    let name = header?.rsplit(|b| *b == b':').next()?;
-    let weight = names::weigh(name);
+    let weight = names::weigh(header?);
     if !is_secret(slice(text, first, end), weight, true) {
         return None;
     }
@@ -486,6 +484,10 @@ fn is_secret(bytes: &[u8], weight: Weight, quoted: bool) -> bool {
     let shape = Shape::of(bytes);
     // What a program reads: `config.auth.token1`, `path/to/key.pem`.
     let path = bytes.contains(&b'.') && bytes.contains(&b'/');
+    // What is secret in an address is found from its `@`.
+    if bytes.windows(3).any(|window| window == b"://") {
+        return false;
+    }
     match weight {
         Weight::None => false,
         Weight::Weak => {
@@ -523,7 +525,8 @@ fn spoken(scanner: &mut Scanner<'_, '_>, start: usize) -> Option<usize> {
         return None;
     }
     let opened = Opened { start, quote };
-    if text[end - 1] == b',' && quote != 0 {
+    // A list of texts goes on in the next line.
+    if text[end - 1] == b',' && quote != 0 && !slice(text, end, start).contains(&b'\n') {
         let (name, last) = name_before(text, end - 1, floor);
         scanner.step(start - name);
         return match names::weigh(slice(text, name, last)) {

@@ -187,7 +187,9 @@ fn kind_of(word: &[u8]) -> Word {
         | b"resume" | b"paging" | b"pagination" | b"start" | b"end" | b"eos" | b"bos" | b"pad" | b"unk"
         | b"mask" | b"sep" | b"cls" | b"special" | b"stop" | b"prompt" | b"completion" | b"max" | b"min"
         | b"num" | b"total" | b"input" | b"output" | b"change" | b"watch" | b"registry" | b"routing"
-        | b"grouping" | b"dedup" | b"deduplication" | b"site" | b"publishable" => Word::Harmless,
+        | b"grouping" | b"dedup" | b"deduplication" | b"site" | b"publishable" | b"websocket" => {
+            Word::Harmless
+        }
         b"value" | b"val" | b"string" | b"str" | b"text" | b"data" | b"prod" | b"production" | b"dev"
         | b"test" | b"staging" | b"old" | b"new" | b"default" | b"env" | b"var" | b"let" | b"const"
         | b"export" | b"set" | b"my" | b"the" | b"is" | b"b" | b"x" | b"de" | b"da" | b"do" | b"di" => {
