@@ -66,12 +66,14 @@ pub(super) enum Topic {
     Hardware,
     /// Whoever uses a network address: more than [`Topic::Network`], which is said with it.
     Visitor,
+    /// A driving licence in one word: [`Topic::License`] and [`Topic::Driver`] are said with it.
+    DrivingLicence,
     /// The match right before was a card: a word for cards need not be repeated.
     AfterCard,
 }
 
 /// How many topics there are.
-const TOPICS: usize = 22;
+const TOPICS: usize = 23;
 /// Distance of a topic that was not mentioned.
 const FAR: u8 = u8::MAX;
 
@@ -99,6 +101,10 @@ impl Nearby {
         *slot = (*slot).min(distance.min(usize::from(FAR) - 1) as u8);
         if topic == Topic::Visitor {
             self.note(Topic::Network, distance);
+        }
+        if topic == Topic::DrivingLicence {
+            self.note(Topic::License, distance);
+            self.note(Topic::Driver, distance);
         }
     }
 }
@@ -306,6 +312,11 @@ const UNSPACED: &[(&str, Topic)] = &[
     ("誕生日", Topic::Birth),
     ("생년월일", Topic::Birth),
     ("생일", Topic::Birth),
+    ("驾驶证", Topic::DrivingLicence),
+    ("驾照", Topic::DrivingLicence),
+    ("駕照", Topic::DrivingLicence),
+    ("運転免許", Topic::DrivingLicence),
+    ("운전면허", Topic::DrivingLicence),
     ("护照", Topic::Passport),
     ("護照", Topic::Passport),
     ("旅券", Topic::Passport),
@@ -399,10 +410,15 @@ fn topic_of(word: &[u8]) -> Option<Topic> {
         b"nhs" => Topic::Nhs,
         b"sin" | b"nas" => Topic::Sin,
         b"aadhaar" | b"aadhar" | b"adhaar" | b"uidai" | b"uid" => Topic::Aadhaar,
-        b"license" | b"licence" | b"dl" | b"permit" => Topic::License,
-        b"driver" | b"driving" => Topic::Driver,
+        b"license" | b"licence" | b"dl" | b"permit" | b"permis" | b"licencia" | b"patente" | b"carteira"
+        | b"carnet" | b"prawo" => Topic::License,
+        b"driver" | b"driving" | b"conduire" | b"conducir" | b"guida" | b"motorista" | b"conducao"
+        | b"jazdy" => Topic::Driver,
+        b"fuehrerschein" | b"rijbewijs" | b"ehliyet" | b"ajokortti" | b"korekort" | b"forerkort"
+        | b"korkort" | b"cnh" => Topic::DrivingLicence,
         b"passport" | b"reisepass" | b"passeport" | b"pasaporte" | b"passaporto" | b"passaporte"
-        | b"paspoort" | b"paszport" | b"paszportu" | b"pasaport" | b"utlevel" => Topic::Passport,
+        | b"paspoort" | b"paszport" | b"paszportu" | b"pasaport" | b"utlevel" | b"passnummer" | b"passnr"
+        | b"pasnummer" | b"pasnr" | b"passi" => Topic::Passport,
         b"wallet" | b"bitcoin" | b"btc" | b"ethereum" | b"eth" | b"crypto" => Topic::Wallet,
         b"address" | b"live" | b"living" | b"lived" | b"reside" | b"residing" | b"located" | b"mailing"
         | b"shipping" | b"deliver" | b"ship" | b"home" | b"residence" | b"moved" | b"street" | b"wohne"
@@ -473,6 +489,30 @@ fn foreign(word: &[u8]) -> Option<Topic> {
         ("الميلاد", Topic::Birth),
         ("ميلاد", Topic::Birth),
         ("जन्म", Topic::Birth),
+        ("führerschein", Topic::DrivingLicence),
+        ("körkort", Topic::DrivingLicence),
+        ("kørekort", Topic::DrivingLicence),
+        ("førerkort", Topic::DrivingLicence),
+        ("jogosítvány", Topic::DrivingLicence),
+        ("řidičsk", Topic::Driver),
+        ("průkaz", Topic::License),
+        ("condução", Topic::Driver),
+        ("conducción", Topic::Driver),
+        ("водительск", Topic::Driver),
+        ("Водительск", Topic::Driver),
+        ("удостоверен", Topic::License),
+        ("водія", Topic::Driver),
+        ("посвідчен", Topic::License),
+        ("Посвідчен", Topic::License),
+        ("οδήγησης", Topic::Driver),
+        ("δίπλωμα", Topic::License),
+        ("נהיגה", Topic::Driver),
+        ("רישיון", Topic::License),
+        ("القيادة", Topic::Driver),
+        ("رخصة", Topic::License),
+        ("ड्राइविंग", Topic::Driver),
+        ("लाइसेंस", Topic::License),
+        ("cestovní", Topic::Passport),
         ("паспорт", Topic::Passport),
         ("Паспорт", Topic::Passport),
         ("διαβατήρι", Topic::Passport),

@@ -291,7 +291,8 @@ impl<'t, 's> Scanner<'t, 's> {
         if seen & DIGIT == 0 {
             return end;
         }
-        iban::scan_word(self, start, end)
+        email::scan_escaped(self, start)
+            .or_else(|| iban::scan_word(self, start, end))
             .or_else(|| national::scan_word(self, start, end))
             .or_else(|| wallet::scan_word(self, start, end))
             .unwrap_or(end)

@@ -850,6 +850,7 @@ pub(crate) fn by_locale(samples: usize) -> Vec<Group> {
                 "{\"name\": \"Ann\", \"mobilePhone\": \"§\"}",
                 "name,phone_number,plan\nAnn,§,pro\nBob,,free\n",
                 "| name | Telephone |\n|---|---|\n| Ann | § |\n",
+                "{\n  \"id\": 7,\n  \"phone\": \"§\",\n  \"plan\": \"pro\"\n}\n",
                 "contact_phone: §\n",
                 "<phone>§</phone>",
             ];
@@ -1073,6 +1074,68 @@ pub(crate) fn by_type(samples: usize) -> Vec<Group> {
             Case::find(kind, around, &draw.string(pattern))
         },
     );
+    group(
+        "passport, driving licence, in other languages",
+        &mut |draw, sample| {
+            const ASKED: &[(PiiType, &str, &str)] = &[
+                (
+                    PiiType::DriverLicense,
+                    "Führerscheinnummer: §",
+                    "[A-Z][0-9]{8}[A-Z0-9][0-9]",
+                ),
+                (PiiType::DriverLicense, "permis de conduire : §", "[0-9]{12}"),
+                (PiiType::DriverLicense, "licencia de conducir: §", "[0-9]{8}[A-Z]"),
+                (
+                    PiiType::DriverLicense,
+                    "patente di guida: §",
+                    "[A-Z]{2}[0-9]{7}[A-Z]",
+                ),
+                (PiiType::DriverLicense, "carteira de motorista: §", "[0-9]{11}"),
+                (PiiType::DriverLicense, "rijbewijsnummer §", "[0-9]{10}"),
+                (PiiType::DriverLicense, "prawo jazdy nr §", "[0-9]{8}"),
+                (PiiType::DriverLicense, "řidičský průkaz: §", "E[A-Z][0-9]{6}"),
+                (
+                    PiiType::DriverLicense,
+                    "водительское удостоверение: §",
+                    "[0-9]{10}",
+                ),
+                (PiiType::DriverLicense, "посвідчення водія: §", "[A-Z]{3}[0-9]{6}"),
+                (PiiType::DriverLicense, "δίπλωμα οδήγησης: §", "[0-9]{9}"),
+                (PiiType::DriverLicense, "ehliyet no: §", "[1-9][0-9]{7}"),
+                (PiiType::DriverLicense, "رخصة القيادة: §", "[0-9]{10}"),
+                (PiiType::DriverLicense, "רישיון נהיגה: §", "[0-9]{8}"),
+                (PiiType::DriverLicense, "ड्राइविंग लाइसेंस: §", "[A-Z]{2}[0-9]{13}"),
+                (PiiType::DriverLicense, "驾驶证号:§", "[1-6][0-9]{16}X"),
+                (PiiType::DriverLicense, "運転免許証番号: §", "[0-9]{12}"),
+                (PiiType::DriverLicense, "운전면허번호 §", "[0-9]{12}"),
+                (PiiType::DriverLicense, "körkort nr §", "[0-9]{12}"),
+                (PiiType::DriverLicense, "kørekort: §", "[0-9]{8}"),
+                (PiiType::DriverLicense, "førerkort: §", "[0-9]{11}"),
+                (PiiType::DriverLicense, "ajokortti: §", "[0-9]{8}"),
+                (PiiType::DriverLicense, "jogosítvány: §", "[A-Z]{2}[0-9]{6}"),
+                (PiiType::Passport, "Reisepassnummer: §", "C[0-9]{2}X[0-9]{4}[A-Z]"),
+                (PiiType::Passport, "passeport : §", "[0-9]{2}[A-Z]{2}[0-9]{5}"),
+                (PiiType::Passport, "pasaporte: §", "[A-Z]{3}[0-9]{6}"),
+                (PiiType::Passport, "passaporto: §", "[A-Z]{2}[0-9]{7}"),
+                (PiiType::Passport, "passaporte: §", "[A-Z]{2}[0-9]{6}"),
+                (PiiType::Passport, "paspoort: §", "[A-Z]{2}[0-9]{7}"),
+                (PiiType::Passport, "paszport: §", "[A-Z]{2}[0-9]{7}"),
+                (PiiType::Passport, "cestovní pas: §", "[0-9]{8}"),
+                (PiiType::Passport, "pasaport no: §", "U[0-9]{8}"),
+                (PiiType::Passport, "διαβατήριο: §", "[A-Z]{2}[0-9]{7}"),
+                (PiiType::Passport, "דרכון: §", "[0-9]{8}"),
+                (PiiType::Passport, "جواز السفر: §", "[A-Z][0-9]{8}"),
+                (PiiType::Passport, "पासपोर्ट: §", "[A-Z][0-9]{7}"),
+                (PiiType::Passport, "여권번호 §", "M[0-9]{8}"),
+                (PiiType::Passport, "passnummer: §", "[0-9]{8}"),
+                (PiiType::Passport, "pasnummer: §", "[0-9]{9}"),
+                (PiiType::Passport, "passi: §", "[A-Z]{2}[0-9]{7}"),
+                (PiiType::Passport, "útlevél: §", "[A-Z]{2}[0-9]{7}"),
+            ];
+            let (kind, around, pattern) = ASKED[sample % ASKED.len()];
+            Case::find(kind, around, &draw.string(pattern))
+        },
+    );
     group("e-mail", &mut |draw, sample| {
         const FORMS: &[&str] = &[
             "[a-z]{3,8}@[a-z]{4,9}\\.(com|org|net|io|de|co\\.uk)",
@@ -1103,6 +1166,8 @@ pub(crate) fn by_type(samples: usize) -> Vec<Group> {
             "[a-z]{3}[äöüéñçšžøå][a-z]{2}@[a-z]{5}\\.(de|fr|es|se)",
             "[a-z]{3,6}@[a-z]{2}[äöüéñ][a-z]{3}\\.(de|fr|es)",
             "[a-z]{3,8}%40[a-z]{4,8}\\.(com|org)",
+            "[a-z]{3,8}&#64;[a-z]{4,8}\\.(com|org)",
+            "[a-z]{3,8}\\\\u0040[a-z]{4,8}\\.(com|org)",
             "[ا-ي]{4,8}@[a-z]{4,8}\\.sa",
             "[א-ת]{4,8}@[a-z]{4,8}\\.il",
             "[a-z]{4}@[a-z]{4}\\.xn--p1ai",
