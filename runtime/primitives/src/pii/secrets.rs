@@ -25,7 +25,7 @@ mod values;
 use self::formats::Body;
 use self::names::Weight;
 pub(super) use self::names::speaks_of_secret;
-use self::values::{Shape, is_basic, is_placeholder, is_uuid};
+use self::values::{Shape, is_algorithm, is_basic, is_placeholder, is_uuid};
 use super::bytes::{ALPHA, DIGIT, at, class_at, is_word, run_end, slice};
 use super::scan::Scanner;
 use super::types::{Confidence, PiiType};
@@ -55,17 +55,12 @@ pub(super) fn scan_word(scanner: &mut Scanner<'_, '_>, start: usize, end: usize)
     let missing = SHORTEST.saturating_sub(end - start);
     let solid = run_end(text, end, missing, |b| b > b' ' && b != b',' && b < 0x80);
     scanner.step(solid - end);
-    if solid - start < SHORTEST_PASSWORD {
-        // The rest of a password with a mark in it.
-        let goes_on = start > 0
-            && matches!(
-                text[start - 1],
-                b'@' | b'$' | b'!' | b'#' | b'%' | b'&' | b'*' | b'^'
-            );
-        return goes_on.then(|| in_column(scanner, start)).flatten();
+    let lead = before_marks(scanner, start);
+    if solid - lead < SHORTEST_PASSWORD {
+        return None;
     }
     if solid - start < SHORTEST {
-        return in_column(scanner, start).or_else(|| spoken_password(scanner, start));
+        return in_column(scanner, start).or_else(|| spoken_password(scanner, lead));
     }
     // Grafana's old keys begin as a token does.
     if slice(text, start, start + 3) == b"eyJ"
@@ -76,16 +71,36 @@ pub(super) fn scan_word(scanner: &mut Scanner<'_, '_>, start: usize, end: usize)
     }
     formats::scan(scanner, start, end)
         .or_else(|| in_column(scanner, start))
-        .or_else(|| spoken(scanner, start))
+        .or_else(|| spoken(scanner, lead))
+}
+
+/// The start of a password of which the word at `start` is the rest: letters and a mark may stand before it, at which nothing
+/// else starts.
+fn before_marks(scanner: &mut Scanner<'_, '_>, start: usize) -> usize {
+    const LONGEST_LEAD: usize = 32;
+    let text = scanner.text;
+    let marks = |byte: u8| matches!(byte, b'@' | b'$' | b'!' | b'#' | b'%' | b'&' | b'*' | b'^');
+    let floor = scanner.barrier.end.max(start.saturating_sub(LONGEST_LEAD));
+    if start <= floor || !marks(text[start - 1]) {
+        return start;
+    }
+    let mut lead = start;
+    while lead > floor && (is_word(text, lead - 1) || marks(text[lead - 1])) {
+        lead -= 1;
+    }
+    scanner.step(start - lead);
+    lead
 }
 
 /// A value that is too short for a key, where it may be a password that words name: behind one word and a blank.
 fn spoken_password(scanner: &mut Scanner<'_, '_>, start: usize) -> Option<usize> {
     let before = slice(scanner.text, start.wrapping_sub(2), start);
-    // The last letters of `password` and of `is` in the languages of [`spoken`].
-    matches!(before, [b'd' | b's' | b't' | b'r', b' ' | b'\n'])
-        .then(|| spoken(scanner, start))
-        .flatten()
+    // The last letters of `password`, of `is` in the languages of [`spoken`] and of `-p`; what stands before a text.
+    let spoken_before = matches!(
+        before,
+        [b'd' | b's' | b't' | b'r' | b'p', b' ' | b'\n'] | [b' ' | b',', b'"' | b'\'']
+    );
+    spoken_before.then(|| spoken(scanner, start)).flatten()
 }
 
 /// A value in a table, around the word at `start`, whose column has the name of a secret. Returns where to go on.
@@ -169,7 +184,7 @@ pub(super) fn scan_assignment(scanner: &mut Scanner<'_, '_>, sign: usize) -> Opt
     }
     let weight = match weight_before(scanner, sign) {
         Some(weight) => weight,
-        None if start == sign + 1 && is_login(text, sign, scanner.barrier.end) => Weight::Password,
+        None if start == sign + 1 && is_login(text, sign, scanner.barrier.end) => Weight::PlainPassword,
         None => return None,
     };
     if element {
@@ -497,10 +512,13 @@ fn is_secret(bytes: &[u8], weight: Weight, quoted: bool) -> bool {
             bytes.len() >= SHORTEST_KEY && !path && (shape.is_key() || is_uuid(bytes))
                 || bytes.len() >= SHORTEST_PASSWORD && is_basic(bytes)
         }
-        Weight::Password => bytes.len() >= SHORTEST_PASSWORD && (shape.is_password(quoted) || is_uuid(bytes)),
-        Weight::PlainPassword => {
+        Weight::Password | Weight::PlainPassword => {
+            let plain = weight == Weight::PlainPassword;
             bytes.len() >= SHORTEST_PASSWORD
-                && (shape.is_password(quoted) || is_uuid(bytes) || shape.is_number_to_remember())
+                && !is_algorithm(bytes)
+                && (shape.is_password(quoted)
+                    || is_uuid(bytes)
+                    || plain && (shape.is_number_to_remember() || shape.is_word_with_number()))
         }
     }
 }
@@ -552,12 +570,32 @@ fn spoken(scanner: &mut Scanner<'_, '_>, start: usize) -> Option<usize> {
         }
         return None;
     }
+    // `my API key 0123…`: only what is random, since no sign assigns it.
+    if start - end == 1 && quote == 0 {
+        let (name, last) = name_before(text, end, floor);
+        let key = run_end(text, start, LONGEST_VALUE, |b| Body::Wide.has(b));
+        scanner.step(key - name);
+        let weight = names::weigh(slice(text, name, last));
+        let random = key - start >= SHORTEST && Shape::of(slice(text, start, key)).is_random();
+        if random && weight > Weight::Weak && !is_word(text, name.wrapping_sub(1)) {
+            return value(scanner, start, Weight::Key, &opened);
+        }
+    }
     if matches!(before, b"is" | b"ist" | b"est" | b"es" | b"er") {
         let (name, last) = name_before(text, word, floor);
         return match names::weigh(slice(text, name, last)) {
             Weight::None | Weight::Weak => None,
             weight => value(scanner, start, weight, &opened),
         };
+    }
+    // `WITH PASSWORD '…'`, `IDENTIFIED BY '…'`.
+    let set = before.eq_ignore_ascii_case(b"password")
+        || before == b"BY" && slice(text, floor, word).ends_with(b"IDENTIFIED ");
+    if set && quote != 0 {
+        return value(scanner, start, Weight::PlainPassword, &opened);
+    }
+    if before == b"p" && is_login_flag(text, word, floor) {
+        return value(scanner, start, Weight::PlainPassword, &opened);
     }
     // `#define API_KEY "…"`, `ENV API_TOKEN …`.
     if before.contains(&b'_') && !before.iter().any(u8::is_ascii_lowercase) {
@@ -578,10 +616,20 @@ fn spoken(scanner: &mut Scanner<'_, '_>, start: usize) -> Option<usize> {
         }
         scanner.step(word - login);
         if slice(text, login, login + 6) == b"login " || slice(text, login, login + 6) == b"login\n" {
-            return value(scanner, start, Weight::Password, &opened);
+            return value(scanner, start, Weight::PlainPassword, &opened);
         }
     }
     None
+}
+
+/// Whether the `p` at `word` is the flag of a program that takes a password there: `sshpass -p …`, `docker login -u ann -p …`.
+fn is_login_flag(text: &[u8], word: usize, floor: usize) -> bool {
+    let line = slice(text, floor, word);
+    let line = line.rsplit(|b| *b == b'\n').next().unwrap_or(line);
+    line.ends_with(b" -")
+        && [&b"sshpass "[..], b" login "]
+            .iter()
+            .any(|program| line.windows(program.len()).any(|window| window == *program))
 }
 
 /// A PEM private key from its first dash to the end line, or to where the base64 body breaks off.

@@ -855,6 +855,9 @@ const KINDS: &[(&str, &[&str])] = &[
             "std::string password_[0-9];",
             "private String password[0-9];",
             "secret: SecretString,",
+            "password: argon2id",
+            "password: sha512crypt",
+            "password=base64[a-z]{4}",
         ],
     ),
     (

@@ -300,7 +300,7 @@ const ASSIGNED: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        "connection strings, .netrc, .pgpass",
+        "connection strings, .netrc",
         &[
             "AccountName=acme;AccountKey=§;EndpointSuffix=core.windows.net",
             "Endpoint=sb://x.servicebus.windows.net/;SharedAccessKeyName=R;SharedAccessKey=§",
@@ -371,7 +371,8 @@ const PASSWORDS: &[&str] = &[
     "[a-z]{4,6}[0-9]{2,4}[A-Z][a-z]{3}",
     "[A-Z][a-z]{3}@[0-9]{4}[a-z]{2}",
     "[a-z]{3}\\$[A-Z][a-z]{4}[0-9]{2}",
-    "[A-Z0-9a-z]{12}",
+    "[A-Z][a-z]{4}[0-9]{2}[A-Z][a-z]{4}",
+    "[a-z]{6,9}(19|20)[0-9]{2}",
 ];
 const SET: &[&str] = &[
     "password = \"§\"",
@@ -389,6 +390,14 @@ const SET: &[&str] = &[
     "Passwort: §",
     "пароль: §",
     "mot de passe: §",
+    "password: §",
+    "the password is §",
+    "ALTER USER ann WITH PASSWORD '§';",
+    "CREATE USER 'ann'@'%' IDENTIFIED BY '§';",
+    "define(\"DB_PASSWORD\", \"§\");",
+    "sshpass -p '§' ssh ann@h",
+    "docker login -u ann -p § x.io",
+    "machine h login ann password §",
 ];
 
 /// How many formats there are.

@@ -192,9 +192,8 @@ fn kind_of(word: &[u8]) -> Word {
         }
         b"value" | b"val" | b"string" | b"str" | b"text" | b"data" | b"prod" | b"production" | b"dev"
         | b"test" | b"staging" | b"old" | b"new" | b"default" | b"env" | b"var" | b"let" | b"const"
-        | b"export" | b"set" | b"my" | b"the" | b"is" | b"b" | b"x" | b"de" | b"da" | b"do" | b"di" => {
-            Word::Neutral
-        }
+        | b"export" | b"set" | b"my" | b"the" | b"is" | b"b" | b"x" | b"for" | b"de" | b"da" | b"do"
+        | b"di" => Word::Neutral,
         b"id" | b"ids" | b"name" | b"url" | b"uri" | b"path" | b"filename" | b"type" | b"count"
         | b"limit" | b"usage" | b"size" | b"length" | b"expires" | b"expiry" | b"expiration"
         | b"endpoint" | b"hashed" | b"format" | b"version" | b"arn" | b"ref" | b"policy" | b"details"

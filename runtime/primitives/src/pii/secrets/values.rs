@@ -160,6 +160,11 @@ impl Shape {
         self.digits == self.length && self.length <= LONGEST && self.distinct >= 3
     }
 
+    /// Whether they are a word and a number behind it, or between: `sunflower2024`.
+    pub(super) fn is_word_with_number(&self) -> bool {
+        self.marks == 0 && self.digits >= 2 && self.letters() >= 3 && self.distinct >= 5
+    }
+
     /// Whether somebody may have thought of it as a password: letters with digits or other characters, and no name. Without
     /// quotation marks around it, more is asked: what stands there in a program is a name.
     pub(super) fn is_password(&self, quoted: bool) -> bool {
@@ -177,6 +182,19 @@ impl Shape {
         }
         distinct && self.letters() > 0 && self.digits > 0 && (kinds >= 3 || quoted && kinds >= 2)
     }
+}
+
+/// Whether a value is the name of a hash or an encoding, which has a number in it: `sha512crypt`.
+pub(super) fn is_algorithm(bytes: &[u8]) -> bool {
+    const NAMES: [&[u8]; 9] = [
+        b"sha", b"md", b"base", b"utf", b"pbkdf", b"argon", b"blake", b"aes", b"crc",
+    ];
+    let letters = bytes.iter().take_while(|b| b.is_ascii_alphabetic()).count();
+    bytes.len() < 20
+        && letters < bytes.len()
+        && NAMES
+            .iter()
+            .any(|name| bytes[..letters].eq_ignore_ascii_case(name))
 }
 
 /// Whether `bytes` are a UUID.
