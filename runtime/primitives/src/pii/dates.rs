@@ -280,6 +280,7 @@ const OTHER_MONTHS: &[&str] = &[
     "augusti",
     "ocak",
     "şubat",
+    "Şubat",
     "mart",
     "nisan",
     "mayıs",

@@ -474,7 +474,8 @@ fn value(scanner: &mut Scanner<'_, '_>, start: usize, weight: Weight, opened: &O
     }
     scanner.step(end - start);
     let after = at(text, end);
-    while end > start && matches!(text[end - 1], b'.' | b'-' | b'\\') {
+    let closed = opened.quoted() && after == opened.quote;
+    while end > start && !closed && matches!(text[end - 1], b'.' | b'-' | b'\\') {
         end -= 1;
     }
     let bytes = slice(text, start, end);

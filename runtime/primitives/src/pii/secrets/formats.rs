@@ -629,8 +629,10 @@ fn one(scanner: &mut Scanner<'_, '_>, start: usize, format: &Format) -> Option<u
         scanner.emit(PiiType::ApiKey, start, end, Confidence::High);
         return Some(end);
     }
-    // A full stop or dash after the token belongs to the sentence, unless the token would be too short without it.
-    while end > body + shortest && matches!(text[end - 1], b'.' | b'-' | b'/' | b'=') {
+    // A full stop or dash after the token belongs to the sentence, unless the token would be too short without it, or a
+    // quotation mark ends it.
+    let closed = matches!(at(text, end), b'"' | b'\'' | b'`');
+    while end > body + shortest && !closed && matches!(text[end - 1], b'.' | b'-' | b'/' | b'=') {
         end -= 1;
     }
     let length = end - body;
