@@ -172,9 +172,12 @@ pub(super) fn scan_mac_word(scanner: &mut Scanner<'_, '_>, start: usize, end: us
     if !layout || is_word(text, last) || dotted(last) || glued {
         return None;
     }
-    // Digits alone are a number with dots, and letters alone are words.
+    // Digits alone are a number with dots, and letters alone are words; tables of Unicode hold `031F.0020.0002`.
     let digits = bytes.iter().any(u8::is_ascii_digit);
-    let mixed = digits && bytes.iter().any(u8::is_ascii_alphabetic);
+    let lettered = bytes
+        .split(|b| *b == b'.')
+        .filter(|group| group.iter().any(u8::is_ascii_alphabetic));
+    let mixed = digits && lettered.count() >= 2;
     let confidence = if mixed || scanner.nearby(start).has(Topic::Hardware) {
         Confidence::High
     } else {

@@ -40,6 +40,7 @@ pub(super) fn find(candidate: &mut Candidate<'_>) -> Option<Found> {
         || is_signed_date(candidate)
         || is_compact_date(candidate)
         || is_citation(candidate)
+        || is_range_of_years(candidate)
     {
         return None;
     }
@@ -126,6 +127,18 @@ fn is_citation(candidate: &Candidate<'_>) -> bool {
         let group = candidate.group(index);
         group.bracketed && group.len() == 4 && (1800..2100).contains(&candidate.value(index))
     })
+}
+
+/// Whether the candidate is two years and a dash: `2006-2009`.
+fn is_range_of_years(candidate: &Candidate<'_>) -> bool {
+    let year =
+        |index: usize| candidate.group(index).len() == 4 && (1800..2100).contains(&candidate.value(index));
+    !candidate.plus
+        && year(0)
+        && year(1)
+        && candidate.group(1).separator == Separator::Dash
+        && candidate.value(0) < candidate.value(1)
+        && candidate.group(2).separator != Separator::Dash
 }
 
 /// Whether the candidate is a year with a sign, as ISO 8601 has it: `+999999-12-31`.

@@ -134,6 +134,10 @@ fn in_column(scanner: &mut Scanner<'_, '_>, start: usize) -> Option<usize> {
     let (header, read) = scanner.table.header_of(text, first);
     scanner.step(read);
     let weight = names::weigh(header?);
+    // The name of a column ends with what is in it.
+    if weight == Weight::Password {
+        return None;
+    }
     if !is_secret(slice(text, first, end), weight, true) {
         return None;
     }
@@ -178,6 +182,10 @@ pub(super) fn scan_assignment(scanner: &mut Scanner<'_, '_>, sign: usize) -> Opt
         }
     });
     scanner.step(end - sign);
+    // `Pass->run(…)` of programs; an arrow that stands for a sign has a blank behind it.
+    if element && sign > 0 && text[sign - 1] == b'-' && opened.start == sign + 1 {
+        return None;
+    }
     let telling = slice(text, start, end).iter().any(u8::is_ascii_digit);
     if end - start < SHORTEST_PASSWORD || end - start < SHORTEST_WEAK && !telling {
         return None;
@@ -189,6 +197,15 @@ pub(super) fn scan_assignment(scanner: &mut Scanner<'_, '_>, sign: usize) -> Opt
     };
     if element {
         return self::element(scanner, start, weight);
+    }
+    // `Authorization: Basic …`.
+    if start > opened.start && text[opened.start] | 0x20 == b'b' {
+        let last = run_end(text, start, LONGEST_VALUE, |b| Body::Base64.has(b));
+        scanner.step(last - start);
+        if is_basic(slice(text, start, last)) && !is_word(text, last) {
+            scanner.emit(PiiType::ApiKey, start, last, Confidence::Medium);
+            return Some(last);
+        }
     }
     value(scanner, start, weight, &opened)
 }
@@ -222,12 +239,14 @@ fn element(scanner: &mut Scanner<'_, '_>, start: usize, weight: Weight) -> Optio
     let text = scanner.text;
     let opened = Opened { start, quote: 0 };
     let mut position = start;
-    for _ in 0..MOST_WORDS {
+    for word in 0..MOST_WORDS {
         position = run_end(text, position, 2, |b| matches!(b, b' ' | b'{' | b'"' | b'\''));
-        if let Some(next) = value(scanner, position, weight, &opened) {
+        let end = run_end(text, position, JUMP, |b| b.is_ascii_graphic() && b != b'<');
+        // Behind other words only what is random is the value.
+        let may_be = word == 0 || Shape::of(slice(text, position, end)).is_random();
+        if may_be && let Some(next) = value(scanner, position, weight, &opened) {
             return Some(next);
         }
-        let end = run_end(text, position, JUMP, |b| b.is_ascii_graphic() && b != b'<');
         scanner.step(end - position);
         if at(text, end) != b' ' {
             return None;
@@ -500,8 +519,9 @@ fn is_secret(bytes: &[u8], weight: Weight, quoted: bool) -> bool {
     let shape = Shape::of(bytes);
     // What a program reads: `config.auth.token1`, `path/to/key.pem`.
     let path = bytes.contains(&b'.') && bytes.contains(&b'/');
-    // What is secret in an address is found from its `@`.
-    if bytes.windows(3).any(|window| window == b"://") {
+    // What is secret in an address is found from its `@`. A path of a program: `Pass::First1`.
+    let holds = |part: &[u8]| bytes.windows(part.len()).any(|window| window == part);
+    if holds(b"://") || !quoted && holds(b"::") {
         return false;
     }
     match weight {
@@ -509,10 +529,7 @@ fn is_secret(bytes: &[u8], weight: Weight, quoted: bool) -> bool {
         Weight::Weak => {
             bytes.len() >= SHORTEST_WEAK && !path && (shape.is_surely_random() || shape.is_plain_key())
         }
-        Weight::Key => {
-            bytes.len() >= SHORTEST_KEY && !path && (shape.is_key() || is_uuid(bytes))
-                || bytes.len() >= SHORTEST_PASSWORD && is_basic(bytes)
-        }
+        Weight::Key => bytes.len() >= SHORTEST_KEY && !path && (shape.is_key() || is_uuid(bytes)),
         Weight::Password | Weight::PlainPassword => {
             let plain = weight == Weight::PlainPassword;
             bytes.len() >= SHORTEST_PASSWORD
@@ -548,10 +565,11 @@ fn spoken(scanner: &mut Scanner<'_, '_>, start: usize) -> Option<usize> {
     if text[end - 1] == b',' && quote != 0 && !slice(text, end, start).contains(&b'\n') {
         let (name, last) = name_before(text, end - 1, floor);
         scanner.step(start - name);
-        return match names::weigh(slice(text, name, last)) {
-            Weight::None => None,
-            weight => value(scanner, start, weight, &opened),
-        };
+        let weight = names::weigh(slice(text, name, last));
+        if weight == Weight::None || !weight.is_password() && solid_end(text, start) - start < SHORTEST {
+            return None;
+        }
+        return value(scanner, start, weight, &opened);
     }
     let mut word = end;
     while word > floor && end - word < LONGEST_NAME && is_word(text, word - 1) {
@@ -572,7 +590,7 @@ fn spoken(scanner: &mut Scanner<'_, '_>, start: usize) -> Option<usize> {
         return None;
     }
     // `my API key 0123…`: only what is random, since no sign assigns it.
-    if start - end == 1 && quote == 0 {
+    if text[start - 1] == b' ' && start - end == 1 {
         let (name, last) = name_before(text, end, floor);
         let key = run_end(text, start, LONGEST_VALUE, |b| Body::Wide.has(b));
         scanner.step(key - name);

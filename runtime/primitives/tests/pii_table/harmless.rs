@@ -268,6 +268,7 @@ const KINDS: &[(&str, &[&str])] = &[
         &[
             "19[0-9]{2}-20[0-2][0-9]",
             "from 19[0-9]{2} to 20[0-2][0-9]",
+            "Contact, Inc\\.\n 200[0-9]-201[0-9] Ann",
             "the 20[0-2][0-9]/[0-2][0-9] season",
         ],
     ),
@@ -1163,6 +1164,33 @@ const KINDS: &[(&str, &[&str])] = &[
             "a loan of [0-9]{3} 000 EUR",
             "budget 20[2-3][0-9]: [1-9][0-9]{2}\\.[0-9]{3}\\.[0-9]{3}",
             "Q[1-4] 20[2-3][0-9] revenue \\$[0-9]{3}M",
+        ],
+    ),
+    (
+        "Unicode collation",
+        &[
+            "FF3B ; \\[*031[A-F]\\.0020\\.0002\\] # BRACKET",
+            "\\[\\.1C[0-9][A-F]\\.0020\\.0002\\]",
+            "U+00[0-9][A-F] U+03[0-9][0-9]",
+        ],
+    ),
+    (
+        "names of a program that hold `Pw`, `Pass`, `Token`",
+        &[
+            "Iop_PwMax32Ux[0-9],\n  Iop_PwMin8Sx[0-9], Iop_PwMax16Sx[0-9],\n  Iop_PwMin16Sx[0-9], Iop_PwMin32Ux[0-9],",
+            "Pass->printPipeline\\(OS, MapClassName[0-9]PassName\\)",
+            "NSSCKMDToken->OpenSession[0-9]{2}",
+            "template <typename PassT>\nclass ModuleToPostOrderPassAdaptor[0-9]",
+            "FSDiscriminatorPass P = FSDiscriminatorPass::Pass[0-9]",
+            "for \\(const key of \\['_auth', '_authToken', 'x[0-9]'\\]\\)",
+            "assert type\\(token\\) is _TokenType, x[0-9]",
+        ],
+    ),
+    (
+        "checksums of files",
+        &[
+            "[0-9a-f]{32}  /etc/pam\\.d/common-auth\n[0-9a-f]{32}  /etc/pam\\.d/common-password\n[0-9a-f]{32}  x\n",
+            "[0-9A-Za-z+/]{63}A\n[0-9A-Za-z+/]{64}\n[0-9A-Za-z+/]{20}=\n",
         ],
     ),
     (

@@ -136,9 +136,7 @@ impl Shape {
         if self.upper >= 2 && self.lower >= 2 {
             // A name in camel case changes twice a word.
             return self.changes * 5 >= self.length * 2 && (self.digits > 0 || self.length >= 20)
-                || self.digits >= 3 && self.changes * 3 >= self.length
-                // Words have vowels.
-                || self.consonants >= 6 && self.length >= 16 && self.changes * 10 >= self.length * 3;
+                || self.digits >= 3 && self.changes * 3 >= self.length;
         }
         if self.digits == 0 {
             // Nothing but consonants tells letters of one case from a word.
