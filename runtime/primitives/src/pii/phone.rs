@@ -41,6 +41,7 @@ pub(super) fn find(candidate: &mut Candidate<'_>) -> Option<Found> {
         || is_compact_date(candidate)
         || is_citation(candidate)
         || is_range_of_years(candidate)
+        || is_code_points(candidate)
     {
         return None;
     }
@@ -139,6 +140,15 @@ fn is_range_of_years(candidate: &Candidate<'_>) -> bool {
         && candidate.group(1).separator == Separator::Dash
         && candidate.value(0) < candidate.value(1)
         && candidate.group(2).separator != Separator::Dash
+}
+
+/// Whether the candidate is code points of Unicode: `0045 0323 0302`.
+fn is_code_points(candidate: &Candidate<'_>) -> bool {
+    let zeros = candidate
+        .groups()
+        .iter()
+        .filter(|group| at(candidate.text, group.start) == b'0');
+    !candidate.plus && zeros.count() > 1 && candidate.groups().iter().all(|group| group.len() == 4)
 }
 
 /// Whether the candidate is a year with a sign, as ISO 8601 has it: `+999999-12-31`.
@@ -423,7 +433,9 @@ fn trunk_zero(candidate: &mut Candidate<'_>) -> Option<(usize, Confidence)> {
     let dotted_pair = k == 2 && rest[0].separator == Separator::Dot;
     // A social security number that was never issued is not a telephone either.
     let us_number = candidate.has_lengths(&[3, 2, 4]) && k == 3;
-    if !lengths_fit || counts || dotted_pair || us_number || hex_dump(candidate, k) {
+    // A place on the map: `-0351-03225`.
+    let signed = candidate.byte_before() == b'-';
+    if !lengths_fit || counts || dotted_pair || us_number || signed || hex_dump(candidate, k) {
         return None;
     }
     Some((
@@ -485,7 +497,10 @@ fn named(candidate: &mut Candidate<'_>) -> Option<(usize, Confidence)> {
     let dotted_pair = k == 2 && candidate.group(1).separator == Separator::Dot;
     // `06-1-234-5678`: the area code of Budapest has one digit.
     let short = |index: usize| candidate.group(index).len() < 2 && !(index == 1 && candidate.total(k) >= 9);
-    if dotted_pair || (1..k).any(short) || !is_named(candidate, k) {
+    // `294.7176 355.0091` are two numbers.
+    let joined = |separator: Separator| (1..k).any(|index| candidate.group(index).separator == separator);
+    let decimals = joined(Separator::Dot) && joined(Separator::Space);
+    if dotted_pair || decimals || (1..k).any(short) || !is_named(candidate, k) {
         return None;
     }
     if k == 1 {
