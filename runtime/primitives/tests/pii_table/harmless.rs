@@ -421,6 +421,7 @@ const KINDS: &[(&str, &[&str])] = &[
             "subnet 192\\.168\\.[0-9]\\.0/24",
             "172\\.1[6-9]\\.0\\.0/12",
             "the network 10\\.0\\.0\\.0/8",
+            "\"SERVER\": \"192\\.168\\.0\\.1[0-9]{2}:123\"",
         ],
     ),
     (
@@ -724,6 +725,7 @@ const KINDS: &[(&str, &[&str])] = &[
             "[0-9]{5} function calls \\([0-9]{5} primitive calls\\)",
             "call 0x[0-9a-f]{8} <main+0x1[0-9]>",
             "each call costs 0\\.[0-9]{6}",
+            "pub const VHOST_SET_VRING_CALL: u32 = 2[0-9]{9};",
         ],
     ),
     (

@@ -223,7 +223,7 @@ const VALUES: &[(&str, &str)] = &[
 /// Ways to give a value to a telling name.
 const ASSIGNED: &[(&str, &[&str])] = &[
     (
-        "code",
+        "secret behind a name: code",
         &[
             "api_key = \"§\"",
             "apiKey: '§',",
@@ -243,7 +243,7 @@ const ASSIGNED: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        "configuration",
+        "secret behind a name: configuration",
         &[
             "API_KEY=§",
             "export STRIPE_API_KEY=§\n",
@@ -261,7 +261,7 @@ const ASSIGNED: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        "XML",
+        "secret behind a name: XML",
         &[
             "<apiKey>§</apiKey>",
             "<add key=\"ApiKey\" value=\"§\" />",
@@ -272,7 +272,7 @@ const ASSIGNED: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        "command line",
+        "secret behind a name: command line",
         &[
             "tool --token §",
             "tool --api-key=§ run",
@@ -285,7 +285,7 @@ const ASSIGNED: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        "headers and URLs",
+        "secret behind a name: headers and URLs",
         &[
             "Authorization: Bearer §",
             "Authorization: Token §",
@@ -300,7 +300,7 @@ const ASSIGNED: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        "connection strings, .netrc",
+        "secret behind a name: connection strings, .netrc",
         &[
             "AccountName=acme;AccountKey=§;EndpointSuffix=core.windows.net",
             "Endpoint=sb://x.servicebus.windows.net/;SharedAccessKeyName=R;SharedAccessKey=§",
@@ -315,7 +315,7 @@ const ASSIGNED: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        "prose, other languages",
+        "secret behind a name: prose, other languages",
         &[
             "my API key is §.",
             "API key: §",
@@ -352,7 +352,7 @@ const ASSIGNED: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        "columns of CSV, TSV and Markdown",
+        "secret behind a name: columns of CSV, TSV and Markdown",
         &[
             "name,api_key,plan\nann,§,pro\nbob,,free\n",
             "user\tpassword\tplan\nann\t§\tpro\n",
