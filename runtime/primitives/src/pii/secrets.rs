@@ -60,6 +60,10 @@ pub(super) fn scan_word(scanner: &mut Scanner<'_, '_>, start: usize, end: usize)
         return None;
     }
     if solid - start < SHORTEST {
+        // Names of programs are most of what is as long; whatever is a password has a digit.
+        if !slice(text, start, solid).iter().any(u8::is_ascii_digit) {
+            return None;
+        }
         return in_column(scanner, start).or_else(|| spoken_password(scanner, lead));
     }
     // Grafana's old keys begin as a token does.
@@ -128,7 +132,11 @@ fn in_column(scanner: &mut Scanner<'_, '_>, start: usize) -> Option<usize> {
     let after = at(text, run_end(text, end, 2, wraps));
     scanner.step(end - first);
     let bounded = after == 0 || after == b'\r' || separates(after);
-    if !bounded || before == b'\n' && matches!(after, 0 | b'\r' | b'\n') || end - first < SHORTEST_PASSWORD {
+    if !bounded
+        || !slice(text, start, end).iter().any(u8::is_ascii_digit)
+        || before == b'\n' && matches!(after, 0 | b'\r' | b'\n')
+        || end - first < SHORTEST_PASSWORD
+    {
         return None;
     }
     let (header, read) = scanner.table.header_of(text, first);
@@ -590,7 +598,7 @@ fn spoken(scanner: &mut Scanner<'_, '_>, start: usize) -> Option<usize> {
         return None;
     }
     // `my API key 0123…`: only what is random, since no sign assigns it.
-    if text[start - 1] == b' ' && start - end == 1 {
+    if text[start - 1] == b' ' && start - end == 1 && names::weigh(before) != Weight::None {
         let (name, last) = name_before(text, end, floor);
         let key = run_end(text, start, LONGEST_VALUE, |b| Body::Wide.has(b));
         scanner.step(key - name);
