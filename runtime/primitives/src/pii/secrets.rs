@@ -114,6 +114,13 @@ fn in_column(scanner: &mut Scanner<'_, '_>, start: usize) -> Option<usize> {
     let separates = |byte: u8| matches!(byte, b',' | b';' | b'\t' | b'|' | b'\n');
     let wraps = |byte: u8| matches!(byte, b'"' | b'`' | b' ');
     let text = scanner.text;
+    // In programs most words stand behind one of these.
+    if matches!(
+        at(text, start.wrapping_sub(1)),
+        b'(' | b'.' | b'[' | b'{' | b'<' | b':' | b'=' | b'/' | b'&'
+    ) {
+        return None;
+    }
     let floor = scanner.barrier.end.max(start.saturating_sub(LONGEST_LEAD));
     let inside = |byte: u8| byte.is_ascii_graphic() && !separates(byte) && !wraps(byte);
     let mut first = start;
