@@ -112,8 +112,8 @@ impl Rates {
 }
 
 impl Entry {
-    /// Whether the tokens of texts say what a request costs. They do not where an answer is an image, sound or video, nor
-    /// where pages, seconds, queries and the like are what is paid for.
+    /// Whether the tokens of texts say what a request costs. They do not where an answer is an image, sound or video, or
+    /// may be one whose tokens cost more, nor where pages, seconds, queries and the like are what is paid for.
     pub fn is_priced_by_tokens(&self) -> bool {
         let text = match self.mode {
             Mode::Chat
@@ -149,7 +149,17 @@ impl Entry {
             .units
             .iter()
             .any(|unit| unit.price.0 != 0 && &*unit.unit != PER_REQUEST);
-        self.rates().is_some() && (text || self.is_free()) && !gap && !(free && pays_otherwise)
+        // Answers that may be sound or pictures, whose tokens cost more than those of text: how many there will be of
+        // either is known to nobody.
+        let dearer = self.rates().is_some_and(|rates| {
+            self.units.iter().any(|unit| {
+                matches!(
+                    &*unit.unit,
+                    "output_audio_token" | "output_image_token" | "output_video_token"
+                ) && unit.price > rates.output
+            })
+        });
+        self.rates().is_some() && (text || self.is_free()) && !gap && !dearer && !(free && pays_otherwise)
     }
 
     fn sum(&self, rates: &Rates, request: CostInput) -> NanoDollars {

@@ -262,6 +262,11 @@ fn what_is_paid_for_otherwise_has_no_cost_by_tokens() {
         "tts-1",
         "rerank-v3.5",
         "mistral/mistral-ocr-latest",
+        // Models to chat with whose answers may be sound, pictures or video, at prices of their own.
+        "gpt-audio",
+        "gpt-4o-audio-preview",
+        "databricks/databricks-gemini-3-1-flash-image",
+        "gemini/gemini-omni-flash-preview",
     ] {
         let entry = entry(table, model);
         assert!(entry.has_price(), "{model}");
