@@ -7,6 +7,8 @@ use crate::tokens::TokenBounds;
 
 /// The unit that every request pays once.
 const PER_REQUEST: &str = "input_request";
+/// Units of searches, by how much of what is found the model reads.
+const SEARCH: &str = "search_context_query";
 
 /// Tokens of a completion that `estimatedCost` assumes when a request does not limit it.
 pub const DEFAULT_COMPLETION_TOKENS: u64 = 500;
@@ -159,12 +161,36 @@ impl Entry {
                 ) && unit.price > rates.output
             })
         });
-        self.rates().is_some() && (text || self.is_free()) && !gap && !dearer && !(free && pays_otherwise)
+        let researches = self.always_searches() && self.name.contains("deep-research");
+        self.rates().is_some()
+            && (text || self.is_free())
+            && !gap
+            && !dearer
+            && !researches
+            && !(free && pays_otherwise)
+    }
+
+    /// Whether each request to it is a search, whose fee is part of what the request costs. Others search when they are asked to.
+    fn always_searches(&self) -> bool {
+        &*self.provider == "perplexity"
+            || self.name.contains("-search-preview")
+            || self.name.contains("-search-api")
+    }
+
+    /// What each request costs beside its tokens: a fee, and the dearest search of a model that always searches.
+    fn fee(&self) -> Price {
+        let search = self
+            .units
+            .iter()
+            .filter(|unit| unit.unit.starts_with(SEARCH) && self.always_searches())
+            .map(|unit| unit.price)
+            .max();
+        let fee = self.unit(PER_REQUEST).unwrap_or_default();
+        Price(fee.0.saturating_add(search.unwrap_or_default().0))
     }
 
     fn sum(&self, rates: &Rates, request: CostInput) -> NanoDollars {
-        let fee = self.unit(PER_REQUEST).unwrap_or_default();
-        let tokens = rates.cost(request).saturating_add(u128::from(fee.0));
+        let tokens = rates.cost(request).saturating_add(u128::from(self.fee().0));
         NanoDollars(tokens.div_ceil(1_000_000).saturating_add(request.surcharge.0))
     }
 
