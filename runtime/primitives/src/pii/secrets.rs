@@ -214,7 +214,7 @@ pub(super) fn scan_assignment(scanner: &mut Scanner<'_, '_>, sign: usize) -> Opt
         return self::element(scanner, start, weight);
     }
     // `Authorization: Basic …`.
-    if start > opened.start && text[opened.start] | 0x20 == b'b' {
+    if start > opened.start && slice(text, opened.start, opened.start + 6).eq_ignore_ascii_case(b"basic ") {
         let last = run_end(text, start, LONGEST_VALUE, |b| Body::Base64.has(b));
         scanner.step(last - start);
         if is_basic(slice(text, start, last)) && !is_word(text, last) {
