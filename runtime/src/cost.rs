@@ -1,6 +1,6 @@
 //! Cost of a request in dollars, from its model's price and from bounds of its tokens.
 //!
-//! Unknown is a state, never 0: a model without a price, a limit that is no number of tokens, a number of completions
+//! Unknown is a state, never 0: a model without a price, tools that the provider runs, a limit that is no number of tokens, a number of completions
 //! that is none, or a completion without a limit give no cost, and comparisons with it are errors.
 
 use crate::request::Json;
@@ -39,7 +39,9 @@ impl<'t> Asked<'t> {
             Some(Resolution::Unknown) | None => (None, NanoDollars::default()),
         };
         Self {
-            entry: entry.filter(|entry| entry.is_priced_by_tokens()),
+            entry: entry.filter(|entry| {
+                entry.is_priced_by_tokens() && (entry.is_free() || !policy_requests::provider_tools(llm))
+            }),
             surcharge,
             choices: policy_requests::choices(llm),
             limit: completion_limit(&inputs.max_tokens).max(policy_requests::limit(llm)),

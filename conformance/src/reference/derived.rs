@@ -453,6 +453,9 @@ fn known_cost(model: &Found, read: &Read, request: &Request<'_>, max: bool) -> O
         return None;
     };
     let context = request.context.get("llm").unwrap_or(&Value::Null);
+    if asked::provider_tools(context) && !entry.is_free() {
+        return None;
+    }
     let input_tokens = count(read, request)?;
     let each = completion(entry, context, request, max)?;
     let choices = asked::choices(context)?;

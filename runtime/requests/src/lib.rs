@@ -48,7 +48,7 @@ mod slots;
 pub mod tools;
 mod walk;
 
-pub use asked::{Count, choices, extra, limit};
+pub use asked::{Count, choices, extra, limit, provider_tools};
 #[cfg(feature = "serde_json")]
 pub use json::JsonEditor;
 pub use node::{Node, Number, View};
