@@ -412,8 +412,8 @@ fn topic_of(word: &[u8]) -> Option<Topic> {
         b"aadhaar" | b"aadhar" | b"adhaar" | b"uidai" | b"uid" => Topic::Aadhaar,
         b"license" | b"licence" | b"dl" | b"permit" | b"permis" | b"licencia" | b"patente" | b"carteira"
         | b"carnet" | b"prawo" => Topic::License,
-        b"driver" | b"driving" | b"conduire" | b"conducir" | b"guida" | b"motorista" | b"conducao"
-        | b"jazdy" => Topic::Driver,
+        b"driver" | b"driving" | b"conduire" | b"conducir" | b"conducere" | b"guida" | b"motorista"
+        | b"conducao" | b"jazdy" => Topic::Driver,
         b"fuehrerschein" | b"rijbewijs" | b"ehliyet" | b"ajokortti" | b"korekort" | b"forerkort"
         | b"korkort" | b"cnh" => Topic::DrivingLicence,
         b"passport" | b"reisepass" | b"passeport" | b"pasaporte" | b"passaporto" | b"passaporte"
@@ -513,6 +513,8 @@ fn foreign(word: &[u8]) -> Option<Topic> {
         ("ड्राइविंग", Topic::Driver),
         ("लाइसेंस", Topic::License),
         ("cestovní", Topic::Passport),
+        ("pașaport", Topic::Passport),
+        ("paşaport", Topic::Passport),
         ("паспорт", Topic::Passport),
         ("Паспорт", Topic::Passport),
         ("διαβατήρι", Topic::Passport),

@@ -1114,6 +1114,8 @@ pub(crate) fn by_type(samples: usize) -> Vec<Group> {
                 (PiiType::DriverLicense, "ajokortti: §", "[0-9]{8}"),
                 (PiiType::DriverLicense, "jogosítvány: §", "[A-Z]{2}[0-9]{6}"),
                 (PiiType::Passport, "Reisepassnummer: §", "C[0-9]{2}X[0-9]{4}[A-Z]"),
+                (PiiType::Passport, "pașaport: §", "[0-9]{9}"),
+                (PiiType::DriverLicense, "permis de conducere: §", "[A-Z][0-9]{8}"),
                 (PiiType::Passport, "passeport : §", "[0-9]{2}[A-Z]{2}[0-9]{5}"),
                 (PiiType::Passport, "pasaporte: §", "[A-Z]{3}[0-9]{6}"),
                 (PiiType::Passport, "passaporto: §", "[A-Z]{2}[0-9]{7}"),
