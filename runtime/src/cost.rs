@@ -1,7 +1,7 @@
 //! Cost of a request in dollars, from its model's price and from bounds of its tokens.
 //!
-//! Unknown is a state, never 0: a model without a price, a limit that is no number of tokens, a number of completions
-//! that is none, or a completion without a limit give no cost, and comparisons with it are errors.
+//! Unknown is a state, never 0: a model without a price, tools that the provider runs, a limit that is no number of tokens, a
+//! number of completions that is none, or a completion without a limit give no cost, and comparisons with it are errors.
 
 use crate::request::Json;
 use policy_bytecode::Number;
@@ -42,7 +42,9 @@ impl<'t> Asked<'t> {
         };
         let output = entry.and_then(|entry| output_price(entry, policy_requests::media(llm)?));
         Self {
-            entry: entry.filter(|entry| entry.is_priced_by_tokens()),
+            entry: entry.filter(|entry| {
+                entry.is_priced_by_tokens() && (entry.is_free() || !policy_requests::provider_tools(llm))
+            }),
             surcharge,
             choices: policy_requests::choices(llm),
             limit: completion_limit(&inputs.max_tokens).max(policy_requests::limit(llm)),
@@ -99,12 +101,12 @@ impl<'t> Asked<'t> {
     }
 }
 
-/// The dearest token that an answer may hold beside text. A model that makes images makes them unless it is told to answer in
-/// other ways. `None` where what is asked for has no price for its tokens.
+/// The dearest token that an answer may hold beside text. A model that makes images or speaks does so unless it is told to
+/// answer in other ways. `None` where what is asked for has no price for its tokens.
 fn output_price(entry: &Entry, asked: Option<Media>) -> Option<Option<Price>> {
     let (audio, image) = (entry.output_of("audio"), entry.output_of("image"));
     let asked = asked.unwrap_or(Media {
-        audio: false,
+        audio: entry.speaks(),
         image: image.is_some(),
     });
     let mut dearest = None;

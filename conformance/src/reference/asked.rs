@@ -33,6 +33,32 @@ fn is_one_of(name: &str, names: &str) -> bool {
     names.split_whitespace().any(|one| one == name)
 }
 
+/// Whether the provider is asked to run tools of its own. Ruling: what they cost cannot be counted, so the cost is unknown.
+#[must_use]
+pub fn provider_tools(llm: &Value) -> bool {
+    const SWITCHES: &str = "plugins search_parameters searchParameters web_search_options webSearchOptions";
+    const TYPES: &str = "code_execution code_interpreter file_search google_search image_generation mcp retrieval web_fetch \
+        web_search x_search";
+    const MEMBERS: &str = "codeExecution code_execution enterpriseWebSearch enterprise_web_search fileSearch file_search \
+        googleMaps google_maps googleSearch google_search googleSearchRetrieval google_search_retrieval urlContext url_context";
+    let own = |tool: &Value| {
+        tool["type"]
+            .as_str()
+            .is_some_and(|name| TYPES.split_whitespace().any(|own| name.starts_with(own)))
+            || MEMBERS.split_whitespace().any(|name| tool[name].is_object())
+    };
+    places(llm).unwrap_or_default().into_iter().any(|place| {
+        let switched = SWITCHES
+            .split_whitespace()
+            .map(|name| &place[name])
+            .any(|value| !value.is_null() && value.as_array().is_none_or(|list| !list.is_empty()));
+        switched
+            || place["tools"]
+                .as_array()
+                .is_some_and(|tools| tools.iter().any(own))
+    })
+}
+
 /// `llm`, the requests of a batch, and the objects of options in them, five in one another at most. `None` where something
 /// else stands in place of options.
 fn places(llm: &Value) -> Option<Vec<&Value>> {

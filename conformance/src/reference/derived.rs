@@ -453,6 +453,9 @@ fn known_cost(model: &Found, read: &Read, request: &Request<'_>, max: bool) -> O
         return None;
     };
     let context = request.context.get("llm").unwrap_or(&Value::Null);
+    if asked::provider_tools(context) && !entry.is_free() {
+        return None;
+    }
     let input_tokens = count(read, request)?;
     let each = completion(entry, context, request, max)?;
     let choices = asked::choices(context)?;
@@ -463,8 +466,11 @@ fn known_cost(model: &Found, read: &Read, request: &Request<'_>, max: bool) -> O
         asked::reasoning(context)?.min(each)
     };
     // Ruling: every token of an answer that may be sound or an image costs what the dearest of them costs.
-    let images = || entry.output_of("image").map(|_| vec!["image".to_owned()]);
-    let kinds = asked::modalities(context)?.or_else(images).unwrap_or_default();
+    let kinds = asked::modalities(context)?.unwrap_or_else(|| {
+        let images = entry.output_of("image").map(|_| "image".to_owned());
+        let sound = entry.speaks().then(|| "audio".to_owned());
+        images.into_iter().chain(sound).collect()
+    });
     let prices = kinds
         .iter()
         .filter(|kind| *kind != "text")

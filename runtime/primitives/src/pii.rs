@@ -39,7 +39,7 @@
 //! # Not done here
 //!
 //! Free-form names, organisations and places are not claimed: their form does not identify them. Street addresses are known
-//! in the forms of `address`, mostly English ones. Encodings (base64, URL escapes but for `%40`) are not undone.
+//! in the forms of `address`, mostly English ones. Encodings (base64, escapes but for those of `@`) are not undone.
 
 mod address;
 mod bytes;

@@ -350,6 +350,20 @@ fn passwords_are_found_where_they_are_set() {
 }
 
 #[test]
+fn a_web_token_keeps_its_type_behind_a_scheme() {
+    let token = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.c2lnbmF0dXJlLXZhbHVlLTEyMzQ1Ng";
+    for text in [
+        format!("Authorization: Bearer {token}"),
+        format!("token = \"{token}\""),
+        format!("user,token\nann,{token}\n"),
+        format!("curl -u ann:{token} https://example.com"),
+    ] {
+        let expected = PiiTypeSet::EMPTY.with(PiiType::Jwt);
+        assert_eq!(types_in(&text), expected, "{text}");
+    }
+}
+
+#[test]
 fn what_only_looks_like_a_secret_is_none() {
     for text in [
         "nextPageToken: \"A9pvh1cSOAkzGWwqVuUjASd9zwjUfx_Uxwwfo0Rm\"",

@@ -99,6 +99,74 @@ pub fn choices<'a, N: Node<'a>>(llm: N) -> Option<u64> {
     Some(each.saturating_mul(lists).saturating_mul(requests(llm)))
 }
 
+/// Whether the provider is asked to run tools of its own: searches, its interpreter, servers of tools. What they cost and what
+/// the model then reads is known to nobody before.
+#[must_use]
+pub fn provider_tools<'a, N: Node<'a>>(llm: N) -> bool {
+    const MEMBERS: [&str; 5] = [
+        "plugins",
+        "search_parameters",
+        "searchParameters",
+        "web_search_options",
+        "webSearchOptions",
+    ];
+    let mut found = false;
+    places(llm, &mut |place, _| {
+        let Some(place) = place else { return };
+        found |= MEMBERS
+            .iter()
+            .filter_map(|name| place.get(name))
+            .any(|value| match value.view() {
+                View::Null => false,
+                View::Array(mut items) => items.next().is_some(),
+                View::Object(_) | View::Str(_) | View::Number(_) | View::Bool(_) => true,
+            });
+        if let Some(View::Array(mut items)) = place.get("tools").map(Node::view) {
+            found |= items.any(is_run_by_provider);
+        }
+    });
+    found
+}
+
+/// Whether a tool is one of the provider's own, by its type or, in Gemini's form, by its only member.
+fn is_run_by_provider<'a, N: Node<'a>>(tool: N) -> bool {
+    const TYPES: [&str; 10] = [
+        "code_execution",
+        "code_interpreter",
+        "file_search",
+        "google_search",
+        "image_generation",
+        "mcp",
+        "retrieval",
+        "web_fetch",
+        "web_search",
+        "x_search",
+    ];
+    const MEMBERS: [&str; 14] = [
+        "codeExecution",
+        "code_execution",
+        "enterpriseWebSearch",
+        "enterprise_web_search",
+        "fileSearch",
+        "file_search",
+        "googleMaps",
+        "google_maps",
+        "googleSearch",
+        "google_search",
+        "googleSearchRetrieval",
+        "google_search_retrieval",
+        "urlContext",
+        "url_context",
+    ];
+    // Types carry versions and stages: `web_search_20250305`, `web_search_preview`.
+    let typed = tool
+        .get("type")
+        .and_then(Node::as_str)
+        .is_some_and(|name| TYPES.iter().any(|own| name.starts_with(own)));
+    let held = |name: &&str| matches!(tool.get(name).map(Node::view), Some(View::Object(_)));
+    typed || MEMBERS.iter().any(held)
+}
+
 /// How many requests a batch holds.
 fn requests<'a, N: Node<'a>>(llm: N) -> u64 {
     match llm.get("requests").map(Node::view) {

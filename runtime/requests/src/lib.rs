@@ -48,7 +48,7 @@ mod slots;
 pub mod tools;
 mod walk;
 
-pub use asked::{Count, Media, choices, extra, limit, media};
+pub use asked::{Count, Media, choices, extra, limit, media, provider_tools};
 #[cfg(feature = "serde_json")]
 pub use json::JsonEditor;
 pub use node::{Node, Number, View};

@@ -1,6 +1,6 @@
 //! How much answer a request asks for.
 
-use policy_requests::{Count, choices, extra, limit};
+use policy_requests::{Count, choices, extra, limit, provider_tools};
 use serde_json::json;
 
 #[test]
@@ -40,6 +40,44 @@ fn completions() {
         ),
     ] {
         assert_eq!(choices(&llm), expected, "{llm}");
+    }
+}
+
+#[test]
+fn tools_of_the_provider() {
+    for (llm, expected) in [
+        (json!({}), false),
+        (json!({"tools": []}), false),
+        (
+            json!({"tools": [{"type": "function", "function": {"name": "web_search"}}]}),
+            false,
+        ),
+        (
+            json!({"tools": [{"functionDeclarations": [{"name": "google_search"}]}]}),
+            false,
+        ),
+        (
+            json!({"tools": [{"name": "file_search", "input_schema": {}}]}),
+            false,
+        ),
+        (
+            json!({"tools": [{"type": "web_search_20250305", "name": "web_search"}]}),
+            true,
+        ),
+        (json!({"tools": [{"type": "web_search_preview"}]}), true),
+        (json!({"tools": [{"type": "code_interpreter"}]}), true),
+        (json!({"tools": [{"type": "mcp", "server_label": "x"}]}), true),
+        (json!({"tools": [{"googleSearch": {}}]}), true),
+        (json!({"config": {"tools": [{"url_context": {}}]}}), true),
+        (
+            json!({"requests": [{"params": {"tools": [{"type": "file_search"}]}}]}),
+            true,
+        ),
+        (json!({"web_search_options": {}}), true),
+        (json!({"plugins": [{"id": "web"}]}), true),
+        (json!({"plugins": [], "web_search_options": null}), false),
+    ] {
+        assert_eq!(provider_tools(&llm), expected, "{llm}");
     }
 }
 

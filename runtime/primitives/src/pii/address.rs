@@ -117,7 +117,7 @@ fn number_first(scanner: &mut Scanner<'_, '_>, group: Group) -> Option<(usize, u
             };
         } else if romance {
             if first.is_ascii_uppercase() || first >= 0x80 {
-                return Some((group.start, end, Confidence::Medium));
+                return Some((group.start, capitals_end(text, end), Confidence::Medium));
             }
             if !matches!(
                 word,
@@ -155,6 +155,20 @@ fn number_first(scanner: &mut Scanner<'_, '_>, group: Group) -> Option<(usize, u
         };
     }
     None
+}
+
+/// The end of the words in capitals that follow the one that ends at `end`: `Hugo` in `rue Victor Hugo`.
+fn capitals_end(text: &[u8], end: usize) -> usize {
+    const MOST: usize = 2;
+    let mut end = end;
+    for _ in 0..MOST {
+        let last = run_end(text, end + 1, MAX_WORD, is_name_byte);
+        if at(text, end) != b' ' || !at(text, end + 1).is_ascii_uppercase() || last == end + 1 + MAX_WORD {
+            break;
+        }
+        end = last;
+    }
+    end
 }
 
 /// `Hauptstraße 5`, `Kapelaniestraat 88`, `P.O. Box 12`.

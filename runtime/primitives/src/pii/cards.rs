@@ -115,6 +115,15 @@ fn is_row(candidate: &Candidate<'_>, k: usize) -> bool {
     fours && (follows || precedes)
 }
 
+/// Whether the first `k` groups are a row of numbers rather than a card: a card has groups of four digits, but for the last
+/// one, or four digits, six, and the rest.
+fn is_list(candidate: &Candidate<'_>, k: usize) -> bool {
+    let length = |index: usize| candidate.group(index).len();
+    let even = (0..k - 1).all(|index| length(index) == 4);
+    let spaced = candidate.uniform_separator(k) == Some(Separator::Space);
+    k > 2 && spaced && !even && !(k == 3 && length(0) == 4 && length(1) == 6)
+}
+
 /// A card at the start of the candidate.
 pub(super) fn find(candidate: &mut Candidate<'_>) -> Option<Found> {
     let count = candidate.groups().len();
@@ -150,7 +159,7 @@ pub(super) fn find(candidate: &mut Candidate<'_>) -> Option<Found> {
         };
         let confidence = match (luhn(digits), strength) {
             // Rows of numbers, decimals: one in ten passes Luhn.
-            (true, Strength::Common) if dotted || is_row(candidate, k) => {
+            (true, Strength::Common) if dotted || is_row(candidate, k) || is_list(candidate, k) => {
                 if is_named(candidate) {
                     Confidence::High
                 } else {

@@ -64,12 +64,16 @@ pub(super) enum Topic {
     Goods,
     /// A hardware address.
     Hardware,
+    /// Whoever uses a network address: more than [`Topic::Network`], which is said with it.
+    Visitor,
+    /// A driving licence in one word: [`Topic::License`] and [`Topic::Driver`] are said with it.
+    DrivingLicence,
     /// The match right before was a card: a word for cards need not be repeated.
     AfterCard,
 }
 
 /// How many topics there are.
-const TOPICS: usize = 21;
+const TOPICS: usize = 23;
 /// Distance of a topic that was not mentioned.
 const FAR: u8 = u8::MAX;
 
@@ -95,6 +99,13 @@ impl Nearby {
     fn note(&mut self, topic: Topic, distance: usize) {
         let slot = &mut self.distance[topic as usize];
         *slot = (*slot).min(distance.min(usize::from(FAR) - 1) as u8);
+        if topic == Topic::Visitor {
+            self.note(Topic::Network, distance);
+        }
+        if topic == Topic::DrivingLicence {
+            self.note(Topic::License, distance);
+            self.note(Topic::Driver, distance);
+        }
     }
 }
 
@@ -159,7 +170,11 @@ fn words_before(text: &[u8], position: usize, barrier: Barrier) -> Nearby {
         while start > floor && is_letter(text[start - 1]) {
             start -= 1;
         }
-        look_up(&text[start..end], words, &mut nearby);
+        // `SET_VRING_CALL` is a call of programs.
+        let joined = at(text, end) == b'_' || start > 0 && text[start - 1] == b'_';
+        if !(joined && text[start..end].eq_ignore_ascii_case(b"call")) {
+            look_up(&text[start..end], words, &mut nearby);
+        }
         words += 1;
         end = start;
     }
@@ -297,6 +312,11 @@ const UNSPACED: &[(&str, Topic)] = &[
     ("誕生日", Topic::Birth),
     ("생년월일", Topic::Birth),
     ("생일", Topic::Birth),
+    ("驾驶证", Topic::DrivingLicence),
+    ("驾照", Topic::DrivingLicence),
+    ("駕照", Topic::DrivingLicence),
+    ("運転免許", Topic::DrivingLicence),
+    ("운전면허", Topic::DrivingLicence),
     ("护照", Topic::Passport),
     ("護照", Topic::Passport),
     ("旅券", Topic::Passport),
@@ -332,9 +352,8 @@ fn topic_of(word: &[u8]) -> Option<Topic> {
         | b"hotline" | b"voicemail" | b"helpline" | b"landline" | b"pager" | b"desk" | b"ph" | b"mobil"
         | b"celular" | b"cellulare" | b"gsm" | b"movil" | b"telemovel" | b"komorka" | b"komorkowy"
         | b"mobiele" | b"mobilni" | b"puhelin" | b"puhelinnumero" | b"puhelimeni" | b"mobiltelefon"
-        | b"rufnummer" | b"festnetz" | b"durchwahl" | b"appelez" | b"llamar" | b"llame" | b"ligue" => {
-            Topic::Phone
-        }
+        | b"rufnummer" | b"festnetz" | b"durchwahl" | b"appelez" | b"llamar" | b"llame" | b"ligue"
+        | b"tlf" | b"mobilnummeret" | b"mobiltlf" | b"puh" => Topic::Phone,
         _ if word.starts_with(b"telef") || word.starts_with(b"telepho") => Topic::Phone,
         b"card"
         | b"credit"
@@ -376,9 +395,9 @@ fn topic_of(word: &[u8]) -> Option<Topic> {
         b"version" | b"ver" | b"release" | b"build" | b"firmware" | b"oid" | b"section" | b"chapter"
         | b"clause" | b"paragraph" | b"appendix" | b"upgrade" | b"upgraded" | b"update" | b"updated"
         | b"semver" => Topic::Version,
-        b"ip" | b"ipaddress" | b"server" | b"host" | b"client" | b"dns" | b"ping" | b"subnet"
-        | b"gateway" | b"addr" | b"ipv" | b"router" | b"network" | b"logged" | b"login" | b"visitor"
-        | b"peer" => Topic::Network,
+        b"ip" | b"ipaddress" | b"client" | b"logged" | b"login" | b"visitor" | b"peer" => Topic::Visitor,
+        b"server" | b"host" | b"dns" | b"ping" | b"subnet" | b"gateway" | b"addr" | b"ipv" | b"router"
+        | b"network" => Topic::Network,
         b"order" | b"invoice" | b"tracking" | b"serial" | b"sku" | b"model" | b"part" | b"patent"
         | b"item" | b"isbn" | b"issn" | b"lot" | b"batch" | b"ndc" | b"faktura" | b"rechnung"
         | b"facture" | b"factura" | b"fattura" | b"fatura" | b"fv" | b"bestellung" | b"commande"
@@ -391,10 +410,15 @@ fn topic_of(word: &[u8]) -> Option<Topic> {
         b"nhs" => Topic::Nhs,
         b"sin" | b"nas" => Topic::Sin,
         b"aadhaar" | b"aadhar" | b"adhaar" | b"uidai" | b"uid" => Topic::Aadhaar,
-        b"license" | b"licence" | b"dl" | b"permit" => Topic::License,
-        b"driver" | b"driving" => Topic::Driver,
+        b"license" | b"licence" | b"dl" | b"permit" | b"permis" | b"licencia" | b"patente" | b"carteira"
+        | b"carnet" | b"prawo" => Topic::License,
+        b"driver" | b"driving" | b"conduire" | b"conducir" | b"conducere" | b"guida" | b"motorista"
+        | b"conducao" | b"jazdy" => Topic::Driver,
+        b"fuehrerschein" | b"rijbewijs" | b"ehliyet" | b"ajokortti" | b"korekort" | b"forerkort"
+        | b"korkort" | b"cnh" => Topic::DrivingLicence,
         b"passport" | b"reisepass" | b"passeport" | b"pasaporte" | b"passaporto" | b"passaporte"
-        | b"paspoort" | b"paszport" | b"paszportu" | b"pasaport" | b"utlevel" => Topic::Passport,
+        | b"paspoort" | b"paszport" | b"paszportu" | b"pasaport" | b"utlevel" | b"passnummer" | b"passnr"
+        | b"pasnummer" | b"pasnr" | b"passi" => Topic::Passport,
         b"wallet" | b"bitcoin" | b"btc" | b"ethereum" | b"eth" | b"crypto" => Topic::Wallet,
         b"address" | b"live" | b"living" | b"lived" | b"reside" | b"residing" | b"located" | b"mailing"
         | b"shipping" | b"deliver" | b"ship" | b"home" | b"residence" | b"moved" | b"street" | b"wohne"
@@ -413,16 +437,19 @@ fn topic_of(word: &[u8]) -> Option<Topic> {
 fn foreign(word: &[u8]) -> Option<Topic> {
     const WORDS: &[(&str, Topic)] = &[
         ("téléphone", Topic::Phone),
+        ("tél", Topic::Phone),
         ("teléf", Topic::Phone),
         ("móvil", Topic::Phone),
         ("telemóvel", Topic::Phone),
         ("komórk", Topic::Phone),
         ("mobilní", Topic::Phone),
         ("тел", Topic::Phone),
+        ("моб", Topic::Phone),
         ("Тел", Topic::Phone),
         ("мобил", Topic::Phone),
         ("Мобил", Topic::Phone),
         ("мобіл", Topic::Phone),
+        ("τηλ", Topic::Phone),
         ("τηλέφων", Topic::Phone),
         ("Τηλέφων", Topic::Phone),
         ("κινητό", Topic::Phone),
@@ -449,6 +476,12 @@ fn foreign(word: &[u8]) -> Option<Topic> {
         ("родил", Topic::Birth),
         ("рожд", Topic::Birth),
         ("народж", Topic::Birth),
+        ("народив", Topic::Birth),
+        ("народил", Topic::Birth),
+        ("nașter", Topic::Birth),
+        ("naşter", Topic::Birth),
+        ("născut", Topic::Birth),
+        ("जन्मतिथि", Topic::Birth),
         ("γέννησης", Topic::Birth),
         ("γεννήθηκ", Topic::Birth),
         ("לידה", Topic::Birth),
@@ -456,6 +489,32 @@ fn foreign(word: &[u8]) -> Option<Topic> {
         ("الميلاد", Topic::Birth),
         ("ميلاد", Topic::Birth),
         ("जन्म", Topic::Birth),
+        ("führerschein", Topic::DrivingLicence),
+        ("körkort", Topic::DrivingLicence),
+        ("kørekort", Topic::DrivingLicence),
+        ("førerkort", Topic::DrivingLicence),
+        ("jogosítvány", Topic::DrivingLicence),
+        ("řidičsk", Topic::Driver),
+        ("průkaz", Topic::License),
+        ("condução", Topic::Driver),
+        ("conducción", Topic::Driver),
+        ("водительск", Topic::Driver),
+        ("Водительск", Topic::Driver),
+        ("удостоверен", Topic::License),
+        ("водія", Topic::Driver),
+        ("посвідчен", Topic::License),
+        ("Посвідчен", Topic::License),
+        ("οδήγησης", Topic::Driver),
+        ("δίπλωμα", Topic::License),
+        ("נהיגה", Topic::Driver),
+        ("רישיון", Topic::License),
+        ("القيادة", Topic::Driver),
+        ("رخصة", Topic::License),
+        ("ड्राइविंग", Topic::Driver),
+        ("लाइसेंस", Topic::License),
+        ("cestovní", Topic::Passport),
+        ("pașaport", Topic::Passport),
+        ("paşaport", Topic::Passport),
         ("паспорт", Topic::Passport),
         ("Паспорт", Topic::Passport),
         ("διαβατήρι", Topic::Passport),

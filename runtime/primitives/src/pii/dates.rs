@@ -113,7 +113,9 @@ fn date_before_year(text: &[u8], end: usize, floor: usize) -> Option<usize> {
     let mut start = None;
     let mut position = end;
     for _ in 0..5 {
-        let word = word_before(text, position, floor)?;
+        let Some(word) = word_before(text, position, floor) else {
+            break;
+        };
         let bytes = slice(text, word.0, word.1);
         if month.is_none() && is_month(bytes) {
             month = Some(word.0);
@@ -199,6 +201,7 @@ const OTHER_MONTHS: &[&str] = &[
     "juli",
     "oktober",
     "dezember",
+    "desember",
     "janvier",
     "février",
     "fevrier",
@@ -277,6 +280,7 @@ const OTHER_MONTHS: &[&str] = &[
     "augusti",
     "ocak",
     "şubat",
+    "Şubat",
     "mart",
     "nisan",
     "mayıs",

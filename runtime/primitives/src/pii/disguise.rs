@@ -11,8 +11,8 @@
 //!
 //! # Not done here
 //!
-//! Letters of another alphabet count only with ASCII on both sides: a word of that alphabet is no disguise. What is longer
-//! than a window is not found.
+//! Letters of another alphabet count only with ASCII on both sides of a few in a row: a word of that alphabet is no
+//! disguise. What is longer than a window is not found.
 
 use std::ops::ControlFlow;
 
@@ -27,6 +27,8 @@ const WINDOW: usize = 1024;
 const BEFORE: usize = 96;
 /// Bytes after the last one.
 const AFTER: usize = 96;
+/// Letters that look like ASCII ones, on either side of one of them, at most: a word of their own alphabet has more.
+const ALIKE_IN_A_ROW: usize = 3;
 /// Bytes that two windows share where one does not suffice: more than an address or a number has.
 const OVERLAP: usize = 192;
 
@@ -74,6 +76,46 @@ fn plain(c: char, before: u8, after: u8) -> Plain {
     }
 }
 
+/// The ASCII byte before `position`, on the other side of letters that look like ASCII ones; else the byte before it.
+fn byte_before(text: &str, position: usize) -> u8 {
+    let bytes = text.as_bytes();
+    let mut place = position;
+    for _ in 0..ALIKE_IN_A_ROW {
+        match place.checked_sub(1).map(|before| bytes[before]) {
+            None => return 0,
+            Some(byte) if byte.is_ascii() => return byte,
+            Some(_) => {}
+        }
+        let Some(c) = text.get(..place).and_then(|text| text.chars().next_back()) else {
+            break;
+        };
+        if !is_alike(c) {
+            break;
+        }
+        place -= c.len_utf8();
+    }
+    place.checked_sub(1).map_or(0, |before| bytes[before])
+}
+
+/// The same behind `position`.
+fn byte_after(text: &str, position: usize) -> u8 {
+    let bytes = text.as_bytes();
+    let mut place = position;
+    for _ in 0..ALIKE_IN_A_ROW {
+        match char_at(text, place) {
+            None => return 0,
+            Some(c) if is_alike(c) => place += c.len_utf8(),
+            Some(_) => break,
+        }
+    }
+    bytes.get(place).copied().unwrap_or(0)
+}
+
+/// Whether `c` is a letter of another alphabet that looks like an ASCII one.
+fn is_alike(c: char) -> bool {
+    !c.is_ascii() && c.is_alphabetic() && looks_like(c).is_ascii_alphanumeric()
+}
+
 /// Whether `c` between `before` and `after` is worth a window. Full-width punctuation and characters without width are
 /// ordinary in other scripts.
 fn disguises(c: char, before: u8, after: u8) -> bool {
@@ -109,8 +151,7 @@ fn next_disguised(scanner: &mut Scanner<'_, '_>, position: usize) -> Option<(usi
         scanner.step(place - position);
         let c = char_at(text, place)?;
         let end = place + c.len_utf8();
-        let before = place.checked_sub(1).map_or(0, |before| bytes[before]);
-        let after = bytes.get(end).copied().unwrap_or(0);
+        let (before, after) = (byte_before(text, place), byte_after(text, end));
         if disguises(c, before, after) {
             return Some((place, end));
         }
@@ -131,14 +172,16 @@ struct Window {
 impl Window {
     /// Spells `text` plainly from `start` to `end`, or as far as there is room. Returns where it came to.
     fn fill(&mut self, text: &str, start: usize, end: usize) -> usize {
-        let bytes = text.as_bytes();
         self.length = 0;
         let mut position = start;
-        let mut before = start.checked_sub(1).map_or(0, |place| bytes[place]);
         while position < end {
             let Some(c) = char_at(text, position) else { break };
             let next = position + c.len_utf8();
-            let after = bytes.get(next).copied().unwrap_or(0);
+            let (before, after) = if c.is_ascii() {
+                (0, 0)
+            } else {
+                (byte_before(text, position), byte_after(text, next))
+            };
             let mut buffer = [0; 4];
             let spelled = match plain(c, before, after) {
                 Plain::Same => c.encode_utf8(&mut buffer).as_bytes(),
@@ -160,7 +203,6 @@ impl Window {
                 self.ends[self.length] = to;
                 self.length += 1;
             }
-            before = bytes[next - 1];
             position = next;
         }
         position

@@ -134,11 +134,19 @@ pub(super) fn scan_at(scanner: &mut Scanner<'_, '_>, sign: usize) -> Option<usiz
     secrets::scan_userinfo(scanner, sign).or_else(|| address(scanner, sign, sign + 1))
 }
 
-/// Looks at the word at `start` in an URL that may go on from an escaped `@`: `ann%40example.org`.
+/// Looks at the word at `start` that may be, or go on from, an escaped `@`: of URLs, of HTML or of JSON.
 pub(super) fn scan_escaped(scanner: &mut Scanner<'_, '_>, start: usize) -> Option<usize> {
-    let sign = start.checked_sub(1)?;
-    let escaped = sign >= scanner.barrier.end && slice(scanner.text, sign, start + 2) == b"%40";
-    escaped.then(|| address(scanner, sign, start + 2)).flatten()
+    /// The sign, and how many bytes of it stand before the word.
+    const SIGNS: [(&[u8], usize); 3] = [(b"%40", 1), (b"&#64;", 2), (b"\\u0040", 1)];
+    if !matches!(at(scanner.text, start), b'4' | b'6' | b'u') {
+        return None;
+    }
+    let (sign, domain) = SIGNS.iter().find_map(|(sign, before)| {
+        let first = start.checked_sub(*before)?;
+        let end = first + sign.len();
+        (first >= scanner.barrier.end && slice(scanner.text, first, end) == *sign).then_some((first, end))
+    })?;
+    address(scanner, sign, domain)
 }
 
 /// An address whose local part ends at `sign` and whose domain begins at `domain`.

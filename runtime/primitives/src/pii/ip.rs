@@ -1,7 +1,7 @@
 //! Network addresses: IPv4 from digit groups, IPv6 and MAC from runs of hexadecimal digits and colons.
 //!
-//! Addresses that name no one (loopback, unspecified, netmasks, private ones with no word such as `ip` or `host` before
-//! them) are reported with low confidence, and so is anything after a word such as `version`.
+//! Addresses that name no one (loopback, unspecified, netmasks, private ones with no word such as `ip` or `client`
+//! before them) are reported with low confidence, and so is anything after a word such as `version`.
 
 use std::net::Ipv6Addr;
 
@@ -50,10 +50,10 @@ pub(super) fn find_v4(candidate: &mut Candidate<'_>) -> Option<Found> {
         || octets[0] == 172 && (16..32).contains(&octets[1])
         || octets[0] == 100 && (64..128).contains(&octets[1])
     {
-        // Private addresses identify no one outside their network: they count only as someone's or some host's, and
-        // never as a network of their own (`10.0.0.0/8`).
+        // Private addresses identify no one outside their network: they count only as someone's, and never as a network of
+        // their own (`10.0.0.0/8`). A server that stands in a configuration is no one.
         let range = at(candidate.text, candidate.group(3).end) == b'/';
-        if network && !range {
+        if nearby.has(Topic::Visitor) && !range {
             Confidence::Medium
         } else {
             Confidence::Low
@@ -172,9 +172,12 @@ pub(super) fn scan_mac_word(scanner: &mut Scanner<'_, '_>, start: usize, end: us
     if !layout || is_word(text, last) || dotted(last) || glued {
         return None;
     }
-    // Digits alone are a number with dots, and letters alone are words.
+    // Digits alone are a number with dots, and letters alone are words; tables of Unicode hold `031F.0020.0002`.
     let digits = bytes.iter().any(u8::is_ascii_digit);
-    let mixed = digits && bytes.iter().any(u8::is_ascii_alphabetic);
+    let lettered = bytes
+        .split(|b| *b == b'.')
+        .filter(|group| group.iter().any(u8::is_ascii_alphabetic));
+    let mixed = digits && lettered.count() >= 2;
     let confidence = if mixed || scanner.nearby(start).has(Topic::Hardware) {
         Confidence::High
     } else {

@@ -187,7 +187,7 @@ fn is_nino_prefix(prefix: &[u8]) -> bool {
 /// Digits that are an identifier because a word says so.
 fn named_identifier(candidate: &mut Candidate<'_>) -> Option<Found> {
     let length = candidate.group(0).len();
-    if !(7..=16).contains(&length) || !candidate.ends_after(1) {
+    if !(7..=18).contains(&length) || !candidate.ends_after(1) {
         return None;
     }
     let kind = identifier_kind(&candidate.nearby())?;

@@ -273,6 +273,10 @@ fn glued(text: &[u8], start: usize, floor: usize) -> bool {
         b'.' | b'-' | b'/' | b':' | b',' | b'+' => {
             let mut position = start - 1;
             let stop = floor.max(position.saturating_sub(16));
+            // A range: `2901d1e..0095198`.
+            if before == b'.' && position > stop && text[position - 1] == b'.' {
+                position -= 1;
+            }
             if matches!(before, b':' | b',' | b'/' | b'+') {
                 return position > stop && is_digit(text, position - 1) && before != b',';
             }

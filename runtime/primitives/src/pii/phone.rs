@@ -40,6 +40,8 @@ pub(super) fn find(candidate: &mut Candidate<'_>) -> Option<Found> {
         || is_signed_date(candidate)
         || is_compact_date(candidate)
         || is_citation(candidate)
+        || is_range_of_years(candidate)
+        || is_code_points(candidate)
     {
         return None;
     }
@@ -52,7 +54,8 @@ pub(super) fn find(candidate: &mut Candidate<'_>) -> Option<Found> {
             .or_else(|| north_american(candidate))
             .or_else(|| trunk_zero(candidate))
             .or_else(|| brazilian(candidate))
-            .or_else(|| russian(candidate))
+            .or_else(|| bracketed_after_trunk(candidate))
+            .or_else(|| chinese(candidate))
             .or_else(|| named(candidate))?
     };
     let confidence = weigh(candidate, k, confidence);
@@ -125,6 +128,27 @@ fn is_citation(candidate: &Candidate<'_>) -> bool {
         let group = candidate.group(index);
         group.bracketed && group.len() == 4 && (1800..2100).contains(&candidate.value(index))
     })
+}
+
+/// Whether the candidate is two years and a dash: `2006-2009`.
+fn is_range_of_years(candidate: &Candidate<'_>) -> bool {
+    let year =
+        |index: usize| candidate.group(index).len() == 4 && (1800..2100).contains(&candidate.value(index));
+    !candidate.plus
+        && year(0)
+        && year(1)
+        && candidate.group(1).separator == Separator::Dash
+        && candidate.value(0) < candidate.value(1)
+        && candidate.group(2).separator != Separator::Dash
+}
+
+/// Whether the candidate is code points of Unicode: `0045 0323 0302`.
+fn is_code_points(candidate: &Candidate<'_>) -> bool {
+    let zeros = candidate
+        .groups()
+        .iter()
+        .filter(|group| at(candidate.text, group.start) == b'0');
+    !candidate.plus && zeros.count() > 1 && candidate.groups().iter().all(|group| group.len() == 4)
 }
 
 /// Whether the candidate is a year with a sign, as ISO 8601 has it: `+999999-12-31`.
@@ -409,7 +433,9 @@ fn trunk_zero(candidate: &mut Candidate<'_>) -> Option<(usize, Confidence)> {
     let dotted_pair = k == 2 && rest[0].separator == Separator::Dot;
     // A social security number that was never issued is not a telephone either.
     let us_number = candidate.has_lengths(&[3, 2, 4]) && k == 3;
-    if !lengths_fit || counts || dotted_pair || us_number || hex_dump(candidate, k) {
+    // A place on the map: `-0351-03225`.
+    let signed = candidate.byte_before() == b'-';
+    if !lengths_fit || counts || dotted_pair || us_number || signed || hex_dump(candidate, k) {
         return None;
     }
     Some((
@@ -442,11 +468,24 @@ fn brazilian(candidate: &mut Candidate<'_>) -> Option<(usize, Confidence)> {
     (layout && ends_after(candidate, 3)).then_some((3, Confidence::Medium))
 }
 
-/// `8 (912) 345-67-89`: the Russian trunk eight, an area code in brackets, seven digits.
-fn russian(candidate: &mut Candidate<'_>) -> Option<(usize, Confidence)> {
-    let layout =
-        candidate.has_lengths(&[1, 3, 3, 2, 2]) && candidate.value(0) == 8 && candidate.group(1).bracketed;
+/// `8 (912) 345-67-89`, `0 (532) 345 67 89`: the trunk digit of Russia or Turkey, an area code in brackets, seven digits.
+fn bracketed_after_trunk(candidate: &mut Candidate<'_>) -> Option<(usize, Confidence)> {
+    let layout = candidate.has_lengths(&[1, 3, 3, 2, 2])
+        && matches!(candidate.value(0), 0 | 8)
+        && candidate.group(1).bracketed;
     (layout && ends_after(candidate, 5)).then_some((5, Confidence::Medium))
+}
+
+/// `138 1234 5678`, `138-1234-5678`: a Chinese mobile number.
+fn chinese(candidate: &mut Candidate<'_>) -> Option<(usize, Confidence)> {
+    let layout = candidate.has_lengths(&[3, 4, 4])
+        && (130..200).contains(&candidate.value(0))
+        && matches!(
+            candidate.uniform_separator(3),
+            Some(Separator::Space | Separator::Dash)
+        );
+    let alone = candidate.groups().len() == 3 && !digit_two_before(candidate);
+    (layout && alone && ends_after(candidate, 3)).then_some((3, Confidence::Medium))
 }
 
 /// Any plausible grouping, next to a telling word.
@@ -456,8 +495,12 @@ fn named(candidate: &mut Candidate<'_>) -> Option<(usize, Confidence)> {
         .rev()
         .find(|k| (6..=MAX_DIGITS).contains(&candidate.total(*k)) && ends_after(candidate, *k))?;
     let dotted_pair = k == 2 && candidate.group(1).separator == Separator::Dot;
-    if dotted_pair || candidate.groups()[1..k].iter().any(|group| group.len() < 2) || !is_named(candidate, k)
-    {
+    // `06-1-234-5678`: the area code of Budapest has one digit.
+    let short = |index: usize| candidate.group(index).len() < 2 && !(index == 1 && candidate.total(k) >= 9);
+    // `294.7176 355.0091` are two numbers.
+    let joined = |separator: Separator| (1..k).any(|index| candidate.group(index).separator == separator);
+    let decimals = joined(Separator::Dot) && joined(Separator::Space);
+    if dotted_pair || decimals || (1..k).any(short) || !is_named(candidate, k) {
         return None;
     }
     if k == 1 {

@@ -284,12 +284,15 @@ impl<'t, 's> Scanner<'t, 's> {
             if seen & ALPHA == 0 {
                 return end;
             }
-            return wallet::scan_word(self, start, end).unwrap_or(end);
+            return national::scan_word(self, start, end)
+                .or_else(|| wallet::scan_word(self, start, end))
+                .unwrap_or(end);
         }
         if seen & DIGIT == 0 {
             return end;
         }
-        iban::scan_word(self, start, end)
+        email::scan_escaped(self, start)
+            .or_else(|| iban::scan_word(self, start, end))
             .or_else(|| national::scan_word(self, start, end))
             .or_else(|| wallet::scan_word(self, start, end))
             .unwrap_or(end)

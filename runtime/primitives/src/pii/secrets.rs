@@ -9,7 +9,9 @@
 //! | `eyJ….eyJ….…` | the same | its three parts |
 //! | `name = value`, `"name": "value"`, `name => value`, `<name>value</name>`, `environ["name"] = "value"` | `=`, `:`, `>` | what `names` says of the name and `values` of the value |
 //! | `--name value` | the second dash | the same |
-//! | `Bearer value`, `setenv("NAME", "value")`, `login x password value`, `the password is value` | the value | the words before it |
+//! | a cell of a table | a word in it | what `names` says of its column |
+//! | `curl -u user:value` | the colon | the flag before it |
+//! | `Bearer value`, `setenv("NAME", "value")`, `#define NAME "value"`, `login x password value`, `the password is value` | the value | the words before it |
 //! | `-----BEGIN PRIVATE KEY-----` and a body | the first dash | its lines |
 //! | `scheme://user:password@host` | `@` | the colon before it |
 //!
@@ -23,13 +25,13 @@ mod values;
 use self::formats::Body;
 use self::names::Weight;
 pub(super) use self::names::speaks_of_secret;
-use self::values::{Shape, is_basic, is_placeholder, is_uuid};
+use self::values::{Shape, is_algorithm, is_basic, is_placeholder, is_uuid};
 use super::bytes::{ALPHA, DIGIT, at, class_at, is_word, run_end, slice};
 use super::scan::Scanner;
 use super::types::{Confidence, PiiType};
 
 /// Fewest bytes without a space that a secret has which nothing before it names.
-pub(super) const SHORTEST: usize = 18;
+pub(super) const SHORTEST: usize = 16;
 /// Fewest bytes of a name, what assigns, and a value.
 pub(super) const SHORTEST_ASSIGNED: usize = 2 + 1 + SHORTEST_PASSWORD;
 /// Characters of a password, at least.
@@ -53,15 +55,109 @@ pub(super) fn scan_word(scanner: &mut Scanner<'_, '_>, start: usize, end: usize)
     let missing = SHORTEST.saturating_sub(end - start);
     let solid = run_end(text, end, missing, |b| b > b' ' && b != b',' && b < 0x80);
     scanner.step(solid - end);
-    if solid - start < SHORTEST {
+    let lead = before_marks(scanner, start);
+    if solid - lead < SHORTEST_PASSWORD {
         return None;
     }
+    if solid - start < SHORTEST {
+        // Names of programs are most of what is as long; whatever is a password has a digit.
+        if !slice(text, start, solid).iter().any(u8::is_ascii_digit) {
+            return None;
+        }
+        return in_column(scanner, start).or_else(|| spoken_password(scanner, lead));
+    }
+    // Grafana's old keys begin as a token does.
     if slice(text, start, start + 3) == b"eyJ"
+        && slice(text, start, start + 8) != b"eyJrIjoi"
         && let Some(next) = jwt(scanner, start)
     {
         return Some(next);
     }
-    formats::scan(scanner, start, end).or_else(|| spoken(scanner, start))
+    formats::scan(scanner, start, end)
+        .or_else(|| in_column(scanner, start))
+        .or_else(|| spoken(scanner, lead))
+}
+
+/// The start of a password of which the word at `start` is the rest: letters and a mark may stand before it, at which nothing
+/// else starts.
+fn before_marks(scanner: &mut Scanner<'_, '_>, start: usize) -> usize {
+    const LONGEST_LEAD: usize = 32;
+    let text = scanner.text;
+    let marks = |byte: u8| matches!(byte, b'@' | b'$' | b'!' | b'#' | b'%' | b'&' | b'*' | b'^');
+    let floor = scanner.barrier.end.max(start.saturating_sub(LONGEST_LEAD));
+    if start <= floor || !marks(text[start - 1]) {
+        return start;
+    }
+    let mut lead = start;
+    while lead > floor && (is_word(text, lead - 1) || marks(text[lead - 1])) {
+        lead -= 1;
+    }
+    scanner.step(start - lead);
+    lead
+}
+
+/// A value that is too short for a key, where it may be a password that words name: behind one word and a blank.
+fn spoken_password(scanner: &mut Scanner<'_, '_>, start: usize) -> Option<usize> {
+    let before = slice(scanner.text, start.wrapping_sub(2), start);
+    // The last letters of `password`, of `is` in the languages of [`spoken`] and of `-p`; what stands before a text.
+    let spoken_before = matches!(
+        before,
+        [b'd' | b's' | b't' | b'r' | b'p', b' ' | b'\n'] | [b' ' | b',', b'"' | b'\'']
+    );
+    spoken_before.then(|| spoken(scanner, start)).flatten()
+}
+
+/// A value in a table, around the word at `start`, whose column has the name of a secret. Returns where to go on.
+fn in_column(scanner: &mut Scanner<'_, '_>, start: usize) -> Option<usize> {
+    /// Bytes of a value before the word that was looked at.
+    const LONGEST_LEAD: usize = 32;
+    let separates = |byte: u8| matches!(byte, b',' | b';' | b'\t' | b'|' | b'\n');
+    let wraps = |byte: u8| matches!(byte, b'"' | b'`' | b' ');
+    let text = scanner.text;
+    // In programs most words stand behind one of these.
+    if matches!(
+        at(text, start.wrapping_sub(1)),
+        b'(' | b'.' | b'[' | b'{' | b'<' | b':' | b'=' | b'/' | b'&'
+    ) {
+        return None;
+    }
+    let floor = scanner.barrier.end.max(start.saturating_sub(LONGEST_LEAD));
+    let inside = |byte: u8| byte.is_ascii_graphic() && !separates(byte) && !wraps(byte);
+    let mut first = start;
+    while first > floor && inside(text[first - 1]) {
+        first -= 1;
+    }
+    let mut edge = first;
+    while edge > floor && first - edge < 2 && wraps(text[edge - 1]) {
+        edge -= 1;
+    }
+    let before = edge.checked_sub(1).map_or(b'\n', |place| text[place]);
+    if edge == floor && floor > 0 || !separates(before) {
+        return None;
+    }
+    let end = run_end(text, start, LONGEST_VALUE, inside);
+    let after = at(text, run_end(text, end, 2, wraps));
+    scanner.step(end - first);
+    let bounded = after == 0 || after == b'\r' || separates(after);
+    if !bounded
+        || !slice(text, start, end).iter().any(u8::is_ascii_digit)
+        || before == b'\n' && matches!(after, 0 | b'\r' | b'\n')
+        || end - first < SHORTEST_PASSWORD
+    {
+        return None;
+    }
+    let (header, read) = scanner.table.header_of(text, first);
+    scanner.step(read);
+    let weight = names::weigh(header?);
+    // The name of a column ends with what is in it.
+    if weight == Weight::Password {
+        return None;
+    }
+    if !is_secret(slice(text, first, end), weight, true) {
+        return None;
+    }
+    scanner.emit(PiiType::ApiKey, first, end, Confidence::Medium);
+    Some(end)
 }
 
 /// A JSON web token: `eyJ….eyJ….signature`, the signature possibly empty.
@@ -101,15 +197,55 @@ pub(super) fn scan_assignment(scanner: &mut Scanner<'_, '_>, sign: usize) -> Opt
         }
     });
     scanner.step(end - sign);
+    // `Pass->run(…)` of programs; an arrow that stands for a sign has a blank behind it.
+    if element && sign > 0 && text[sign - 1] == b'-' && opened.start == sign + 1 {
+        return None;
+    }
     let telling = slice(text, start, end).iter().any(u8::is_ascii_digit);
     if end - start < SHORTEST_PASSWORD || end - start < SHORTEST_WEAK && !telling {
         return None;
     }
-    let weight = weight_before(scanner, sign)?;
+    let weight = match weight_before(scanner, sign) {
+        Some(weight) => weight,
+        None if start == sign + 1 && is_login(text, sign, scanner.barrier.end) => Weight::PlainPassword,
+        None => return None,
+    };
     if element {
         return self::element(scanner, start, weight);
     }
+    // `Authorization: Basic …`.
+    if start > opened.start && slice(text, opened.start, opened.start + 6).eq_ignore_ascii_case(b"basic ") {
+        let last = run_end(text, start, LONGEST_VALUE, |b| Body::Base64.has(b));
+        scanner.step(last - start);
+        if is_basic(slice(text, start, last)) && !is_word(text, last) {
+            scanner.emit(PiiType::ApiKey, start, last, Confidence::Medium);
+            return Some(last);
+        }
+    }
     value(scanner, start, weight, &opened)
+}
+
+/// Whether the colon at `sign` stands behind the user of `curl -u user:password`.
+fn is_login(text: &[u8], sign: usize, barrier: usize) -> bool {
+    const LONGEST_USER: usize = 64;
+    let floor = barrier.max(sign.saturating_sub(LONGEST_USER));
+    let mut start = sign;
+    while start > floor
+        && (is_word(text, start - 1) || matches!(text[start - 1], b'.' | b'-' | b'@' | b'+' | b'%'))
+    {
+        start -= 1;
+    }
+    let quoted = start > floor && matches!(text[start - 1], b'"' | b'\'');
+    // `-uuser:password`.
+    if slice(text, start, start + 2) == b"-u" && !quoted {
+        start += 2;
+    }
+    let flag = slice(text, floor, start - usize::from(quoted));
+    start < sign
+        && text[sign] == b':'
+        && [&b" -u "[..], b" -u", b" --user ", b" --user=", b" --proxy-user "]
+            .iter()
+            .any(|login| flag.ends_with(login))
 }
 
 /// The content of an XML element at `start` whose name has some weight: its first word that is secret. Returns where to go on.
@@ -118,12 +254,14 @@ fn element(scanner: &mut Scanner<'_, '_>, start: usize, weight: Weight) -> Optio
     let text = scanner.text;
     let opened = Opened { start, quote: 0 };
     let mut position = start;
-    for _ in 0..MOST_WORDS {
+    for word in 0..MOST_WORDS {
         position = run_end(text, position, 2, |b| matches!(b, b' ' | b'{' | b'"' | b'\''));
-        if let Some(next) = value(scanner, position, weight, &opened) {
+        let end = run_end(text, position, JUMP, |b| b.is_ascii_graphic() && b != b'<');
+        // Behind other words only what is random is the value.
+        let may_be = word == 0 || Shape::of(slice(text, position, end)).is_random();
+        if may_be && let Some(next) = value(scanner, position, weight, &opened) {
             return Some(next);
         }
-        let end = run_end(text, position, JUMP, |b| b.is_ascii_graphic() && b != b'<');
         scanner.step(end - position);
         if at(text, end) != b' ' {
             return None;
@@ -152,7 +290,7 @@ pub(super) fn scan_flag(scanner: &mut Scanner<'_, '_>, dash: usize) -> Option<us
     }
     let opened = Opened::after(text, end, false)?;
     let password = solid_end(text, opened.start) - opened.start < SHORTEST_FLAG;
-    if weight == Weight::Password && password {
+    if weight.is_password() && password {
         return None;
     }
     value(scanner, opened.start, weight, &opened)
@@ -355,7 +493,7 @@ fn value(scanner: &mut Scanner<'_, '_>, start: usize, weight: Weight, opened: &O
             return Some(next);
         }
     }
-    let password = weight == Weight::Password;
+    let password = weight.is_password();
     let mut end = run_end(text, start, LONGEST_VALUE, |b| {
         if password && opened.quoted() {
             b.is_ascii_graphic() && b != opened.quote
@@ -370,7 +508,8 @@ fn value(scanner: &mut Scanner<'_, '_>, start: usize, weight: Weight, opened: &O
     }
     scanner.step(end - start);
     let after = at(text, end);
-    while end > start && matches!(text[end - 1], b'.' | b'-' | b'\\') {
+    let closed = opened.quoted() && after == opened.quote;
+    while end > start && !closed && matches!(text[end - 1], b'.' | b'-' | b'\\') {
         end -= 1;
     }
     let bytes = slice(text, start, end);
@@ -395,16 +534,25 @@ fn is_secret(bytes: &[u8], weight: Weight, quoted: bool) -> bool {
     let shape = Shape::of(bytes);
     // What a program reads: `config.auth.token1`, `path/to/key.pem`.
     let path = bytes.contains(&b'.') && bytes.contains(&b'/');
+    // What is secret in an address is found from its `@`. A path of a program: `Pass::First1`.
+    let holds = |part: &[u8]| bytes.windows(part.len()).any(|window| window == part);
+    if holds(b"://") || !quoted && holds(b"::") {
+        return false;
+    }
     match weight {
         Weight::None => false,
         Weight::Weak => {
             bytes.len() >= SHORTEST_WEAK && !path && (shape.is_surely_random() || shape.is_plain_key())
         }
-        Weight::Key => {
-            bytes.len() >= SHORTEST_KEY && !path && (shape.is_key() || is_uuid(bytes))
-                || bytes.len() >= SHORTEST_PASSWORD && is_basic(bytes)
+        Weight::Key => bytes.len() >= SHORTEST_KEY && !path && (shape.is_key() || is_uuid(bytes)),
+        Weight::Password | Weight::PlainPassword => {
+            let plain = weight == Weight::PlainPassword;
+            bytes.len() >= SHORTEST_PASSWORD
+                && !is_algorithm(bytes)
+                && (shape.is_password(quoted)
+                    || is_uuid(bytes)
+                    || plain && (shape.is_number_to_remember() || shape.is_word_with_number()))
         }
-        Weight::Password => bytes.len() >= SHORTEST_PASSWORD && (shape.is_password(quoted) || is_uuid(bytes)),
     }
 }
 
@@ -428,13 +576,15 @@ fn spoken(scanner: &mut Scanner<'_, '_>, start: usize) -> Option<usize> {
         return None;
     }
     let opened = Opened { start, quote };
-    if text[end - 1] == b',' && quote != 0 {
+    // A list of texts goes on in the next line.
+    if text[end - 1] == b',' && quote != 0 && !slice(text, end, start).contains(&b'\n') {
         let (name, last) = name_before(text, end - 1, floor);
         scanner.step(start - name);
-        return match names::weigh(slice(text, name, last)) {
-            Weight::None => None,
-            weight => value(scanner, start, weight, &opened),
-        };
+        let weight = names::weigh(slice(text, name, last));
+        if weight == Weight::None || !weight.is_password() && solid_end(text, start) - start < SHORTEST {
+            return None;
+        }
+        return value(scanner, start, weight, &opened);
     }
     let mut word = end;
     while word > floor && end - word < LONGEST_NAME && is_word(text, word - 1) {
@@ -454,9 +604,36 @@ fn spoken(scanner: &mut Scanner<'_, '_>, start: usize) -> Option<usize> {
         }
         return None;
     }
-    if matches!(before, b"is" | b"ist" | b"est" | b"es") {
+    // `my API key 0123…`: only what is random, since no sign assigns it.
+    if text[start - 1] == b' ' && start - end == 1 && names::weigh(before) != Weight::None {
+        let (name, last) = name_before(text, end, floor);
+        let key = run_end(text, start, LONGEST_VALUE, |b| Body::Wide.has(b));
+        scanner.step(key - name);
+        let weight = names::weigh(slice(text, name, last));
+        let random = key - start >= SHORTEST && Shape::of(slice(text, start, key)).is_random();
+        if random && weight > Weight::Weak && !is_word(text, name.wrapping_sub(1)) {
+            return value(scanner, start, Weight::Key, &opened);
+        }
+    }
+    if matches!(before, b"is" | b"ist" | b"est" | b"es" | b"er") {
         let (name, last) = name_before(text, word, floor);
         return match names::weigh(slice(text, name, last)) {
+            Weight::None | Weight::Weak => None,
+            weight => value(scanner, start, weight, &opened),
+        };
+    }
+    // `WITH PASSWORD '…'`, `IDENTIFIED BY '…'`.
+    let set = before.eq_ignore_ascii_case(b"password")
+        || before == b"BY" && slice(text, floor, word).ends_with(b"IDENTIFIED ");
+    if set && quote != 0 {
+        return value(scanner, start, Weight::PlainPassword, &opened);
+    }
+    if before == b"p" && is_login_flag(text, word, floor) {
+        return value(scanner, start, Weight::PlainPassword, &opened);
+    }
+    // `#define API_KEY "…"`, `ENV API_TOKEN …`.
+    if before.contains(&b'_') && !before.iter().any(u8::is_ascii_lowercase) {
+        return match names::weigh(before) {
             Weight::None | Weight::Weak => None,
             weight => value(scanner, start, weight, &opened),
         };
@@ -472,11 +649,21 @@ fn spoken(scanner: &mut Scanner<'_, '_>, start: usize) -> Option<usize> {
             }
         }
         scanner.step(word - login);
-        if slice(text, login, login + 6) == b"login " {
-            return value(scanner, start, Weight::Password, &opened);
+        if slice(text, login, login + 6) == b"login " || slice(text, login, login + 6) == b"login\n" {
+            return value(scanner, start, Weight::PlainPassword, &opened);
         }
     }
     None
+}
+
+/// Whether the `p` at `word` is the flag of a program that takes a password there: `sshpass -p …`, `docker login -u ann -p …`.
+fn is_login_flag(text: &[u8], word: usize, floor: usize) -> bool {
+    let line = slice(text, floor, word);
+    let line = line.rsplit(|b| *b == b'\n').next().unwrap_or(line);
+    line.ends_with(b" -")
+        && [&b"sshpass "[..], b" login "]
+            .iter()
+            .any(|program| line.windows(program.len()).any(|window| window == *program))
 }
 
 /// A PEM private key from its first dash to the end line, or to where the base64 body breaks off.
@@ -556,6 +743,12 @@ pub(super) fn scan_userinfo(scanner: &mut Scanner<'_, '_>, sign: usize) -> Optio
     if !in_url || placeholder {
         return None;
     }
-    scanner.emit(PiiType::ApiKey, password, sign, Confidence::Medium);
-    Some(sign + 1)
+    // A password may hold the sign itself: the host stands behind the last one.
+    let host = run_end(text, sign, LONGEST, |b| {
+        b.is_ascii_graphic() && !matches!(b, b'/' | b'?' | b'#' | b'"' | b'\'' | b'<' | b'>' | b',' | b'`')
+    });
+    let last = slice(text, sign, host).iter().rposition(|b| *b == b'@')?;
+    scanner.step(host - sign);
+    scanner.emit(PiiType::ApiKey, password, sign + last, Confidence::Medium);
+    Some(sign + last + 1)
 }

@@ -16,6 +16,8 @@
 //! | `national`, `phone`, `cards` | six digits in groups, or half of the [seven](national::SHORTEST_WORD) bytes of a word |
 //! | `ip::find_v4`, `dates` | four digits: four octets, a year, or `1/2/80` |
 //! | `address` | a digit, and a space beside the number |
+//! | `secrets::in_column` | a digit, and the end of a line before it |
+//! | `secrets::spoken_password` | a digit, and a space before it |
 
 use super::{iban, ip, national, secrets, wallet};
 
@@ -37,7 +39,7 @@ const _: () = assert!(
     "half of the word are digits"
 );
 
-/// What counts, by byte, in the four bytes of a word: digits, spaces, what assigns, `@` and bytes beyond ASCII. Sums of few bytes do not meet.
+/// What counts, by byte, in the four bytes of a word: digits, spaces and ends of lines, what assigns, `@` and bytes beyond ASCII. Sums of few bytes do not meet.
 static COUNTS: [u32; 256] = counts();
 
 const fn counts() -> [u32; 256] {
@@ -48,6 +50,8 @@ const fn counts() -> [u32; 256] {
         digit += 1;
     }
     counts[b' ' as usize] = 1 << 8;
+    // Behind the first line of a table.
+    counts[b'\n' as usize] = 1 << 8;
     counts[b':' as usize] = 1 << 16;
     counts[b'=' as usize] = 1 << 16;
     counts[b'>' as usize] = 1 << 16;

@@ -68,7 +68,7 @@ impl Table {
         let cell = header
             .split(|b| *b == self.separator || *b == b'\n')
             .nth(self.column)
-            .filter(|cell| cell.len() <= LONGEST_CELL);
+            .filter(|cell| cell.len() <= LONGEST_CELL && is_name(cell));
         (cell, read + self.column + LONGEST_CELL)
     }
 
@@ -92,6 +92,12 @@ impl Table {
         self.next = end + 1;
         (self.seen, self.column, self.quoted) = (start, 0, false);
     }
+}
+
+/// Whether a cell may be the name of a column. Lines of programs and of JSON have as many commas each as rows of a table have,
+/// and hold what gives a value to a name.
+fn is_name(cell: &[u8]) -> bool {
+    !cell.iter().any(|byte| matches!(byte, b':' | b'=' | b'{' | b'}'))
 }
 
 /// How many of each separator stand in `line`, outside of quotation marks; none in a line that is too long for a table.

@@ -7,6 +7,8 @@ use crate::tokens::TokenBounds;
 
 /// The unit that every request pays once.
 const PER_REQUEST: &str = "input_request";
+/// Units of searches, by how much of what is found the model reads.
+const SEARCH: &str = "search_context_query";
 
 /// Tokens of a completion that `estimatedCost` assumes when a request does not limit it.
 pub const DEFAULT_COMPLETION_TOKENS: u64 = 500;
@@ -116,8 +118,8 @@ impl Rates {
 }
 
 impl Entry {
-    /// Whether the tokens of texts say what a request costs. They do not where an answer is an image, sound or video, nor
-    /// where pages, seconds, queries and the like are what is paid for.
+    /// Whether the tokens of texts say what a request costs. They do not where an answer is an image or sound, or
+    /// may be video, nor where pages, seconds, queries and the like are what is paid for.
     pub fn is_priced_by_tokens(&self) -> bool {
         let text = match self.mode {
             Mode::Chat
@@ -153,11 +155,44 @@ impl Entry {
             .units
             .iter()
             .any(|unit| unit.price.0 != 0 && &*unit.unit != PER_REQUEST);
-        self.rates().is_some() && (text || self.is_free()) && !gap && !(free && pays_otherwise)
+        // Answers that may be video: how much of it there will be is known to nobody.
+        let films = self.output_of("video").is_some();
+        let researches = self.always_searches() && self.name.contains("deep-research");
+        self.rates().is_some()
+            && (text || self.is_free())
+            && !gap
+            && !films
+            && !researches
+            && !(free && pays_otherwise)
     }
 
-    /// The highest price of a token of sound (`audio`) or of an image (`image`) in an answer, over all services; `None` where
-    /// such tokens have none.
+    /// Whether each request to it is a search, whose fee is part of what the request costs. Others search when they are asked to.
+    fn always_searches(&self) -> bool {
+        &*self.provider == "perplexity"
+            || self.name.contains("-search-preview")
+            || self.name.contains("-search-api")
+    }
+
+    /// What each request costs beside its tokens: a fee, and the dearest search of a model that always searches.
+    fn fee(&self) -> Price {
+        let search = self
+            .units
+            .iter()
+            .filter(|unit| unit.unit.starts_with(SEARCH) && self.always_searches())
+            .map(|unit| unit.price)
+            .max();
+        let fee = self.unit(PER_REQUEST).unwrap_or_default();
+        Price(fee.0.saturating_add(search.unwrap_or_default().0))
+    }
+
+    /// Whether it answers in sound unless it is asked for text.
+    pub fn speaks(&self) -> bool {
+        let names = ["realtime", "-live", "-tts", "native-audio"];
+        self.output_of("audio").is_some() && names.iter().any(|name| self.name.contains(name))
+    }
+
+    /// The highest price of a token of sound (`audio`), of an image (`image`) or of video (`video`) in an answer, over all
+    /// services; `None` where such tokens have none.
     pub fn output_of(&self, kind: &str) -> Option<Price> {
         let of = |unit: &str| {
             let kind_of = unit
@@ -173,8 +208,7 @@ impl Entry {
     }
 
     fn sum(&self, rates: &Rates, request: CostInput) -> NanoDollars {
-        let fee = self.unit(PER_REQUEST).unwrap_or_default();
-        let tokens = rates.cost(request).saturating_add(u128::from(fee.0));
+        let tokens = rates.cost(request).saturating_add(u128::from(self.fee().0));
         NanoDollars(tokens.div_ceil(1_000_000).saturating_add(request.surcharge.0))
     }
 

@@ -262,6 +262,10 @@ fn what_is_paid_for_otherwise_has_no_cost_by_tokens() {
         "tts-1",
         "rerank-v3.5",
         "mistral/mistral-ocr-latest",
+        // Answers that may be video.
+        "gemini/gemini-omni-flash-preview",
+        // Searches as often as it likes.
+        "perplexity/sonar-deep-research",
     ] {
         let entry = entry(table, model);
         assert!(entry.has_price(), "{model}");
@@ -270,6 +274,26 @@ fn what_is_paid_for_otherwise_has_no_cost_by_tokens() {
     assert_eq!(
         entry(table, "text-embedding-3-small").estimated_cost(1_000_000, Some(10)),
         Some(NanoDollars(20_000_000))
+    );
+}
+
+#[test]
+fn models_that_always_search_cost_the_search() {
+    let table = PriceTable::builtin();
+    for model in [
+        "perplexity/sonar-pro",
+        "gpt-4o-search-preview",
+        "gpt-5-search-api",
+    ] {
+        let entry = entry(table, model);
+        let dearest = entry.unit("search_context_query_high").unwrap();
+        let fee = entry.estimated_cost(0, Some(0)).unwrap();
+        assert_eq!(u128::from(dearest.0), fee.0 * 1_000_000, "{model}");
+    }
+    // It searches when it is asked to.
+    assert_eq!(
+        entry(table, "claude-sonnet-4-5").estimated_cost(0, Some(0)),
+        Some(NanoDollars(0))
     );
 }
 

@@ -110,6 +110,24 @@ const fn uuid(prefix: &'static str) -> Format {
     format(prefix, Hex, 8, 8, UUID_TAIL)
 }
 
+/// The rest of a Teams webhook after the first group of its first UUID: that one, the tenant's, the secret, the owner's.
+const TEAMS: &[Part] = &[
+    Text("-"),
+    Run(Hex, 4, 4),
+    Text("-"),
+    Run(Hex, 4, 4),
+    Text("-"),
+    Run(Hex, 4, 4),
+    Text("-"),
+    Run(Hex, 12, 12),
+    Text("@"),
+    Run(Url, 36, 36),
+    Text("/IncomingWebhook/"),
+    Run(Alnum, 32, 32),
+    Text("/"),
+    Run(Url, 36, 36),
+];
+
 /// The groups of a 1Password secret key after the first.
 const GROUPS_11: &[Part] = &[
     Text("-"),
@@ -388,6 +406,7 @@ const FORMATS: &[Format] = &[
     token("ddp_", Alnum, 36, 36),
     token("ddo_", Alnum, 36, 36),
     token("napi_", Alnum, 60, 70),
+    format("webhook.office.com/webhookb2/", Hex, 8, 8, TEAMS),
     format("webhook.office.com/webhookb2/", Hex, 8, 8, UUID_TAIL),
     // Data and search.
     token("sbp_", Hex, 40, 40),
@@ -421,6 +440,7 @@ const FORMATS: &[Format] = &[
     // Observability.
     token("glsa_", Url, 41, 41),
     token("glc_", Wide, 32, 400),
+    token("eyJrIjoi", Base64, 60, 400),
     token("NRAK-", Alnum, 27, 27),
     token("NRJS-", Hex, 19, 19),
     token("NRII-", Url, 32, 32),
@@ -452,6 +472,8 @@ const FORMATS: &[Format] = &[
     format("scauth_", Alnum, 5, 30, AUTHRESS),
     format("authress_", Alnum, 5, 30, AUTHRESS),
     token("AGE-SECRET-KEY-1", Upper, 58, 58),
+    // A JSON web token in base64, as in Kubernetes secrets.
+    token("ZXlKaGJHY2lPaU", Base64, 60, 8000),
 ];
 
 /// Forms that begin with no fixed letters, by the byte behind their first word.
@@ -460,6 +482,7 @@ const INNER: &[(u8, &[Part])] = &[
     (b':', &[Run(Digit, 5, 16), Text(":A"), Run(Url, 34, 34)]),
     // Facebook: an app's number and its secret.
     (b'|', &[Run(Digit, 15, 16), Text("|"), Run(Url, 27, 40)]),
+    (b'%', &[Run(Digit, 15, 16), Text("%7C"), Run(Url, 27, 40)]),
     // Asana.
     (
         b'/',
@@ -606,8 +629,10 @@ fn one(scanner: &mut Scanner<'_, '_>, start: usize, format: &Format) -> Option<u
         scanner.emit(PiiType::ApiKey, start, end, Confidence::High);
         return Some(end);
     }
-    // A full stop or dash after the token belongs to the sentence, unless the token would be too short without it.
-    while end > body + shortest && matches!(text[end - 1], b'.' | b'-' | b'/' | b'=') {
+    // A full stop or dash after the token belongs to the sentence, unless the token would be too short without it, or a
+    // quotation mark ends it.
+    let closed = matches!(at(text, end), b'"' | b'\'' | b'`');
+    while end > body + shortest && !closed && matches!(text[end - 1], b'.' | b'-' | b'/' | b'=') {
         end -= 1;
     }
     let length = end - body;

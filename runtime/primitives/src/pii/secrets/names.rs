@@ -15,8 +15,17 @@ pub(super) enum Weight {
     Weak,
     /// That it is a key or a token.
     Key,
-    /// That it is a password, which people think of.
+    /// That it is a password, which people think of, or something about one.
     Password,
+    /// That it is a password and nothing else: digits alone may be it.
+    PlainPassword,
+}
+
+impl Weight {
+    /// Whether people may have thought of the value.
+    pub(super) fn is_password(self) -> bool {
+        matches!(self, Weight::Password | Weight::PlainPassword)
+    }
 }
 
 /// What one word of a name says.
@@ -47,6 +56,8 @@ pub(super) fn weigh(name: &[u8]) -> Weight {
     let mut weight = Weight::None;
     let mut before = Word::Other;
     let mut others = 0;
+    // The last word that says anything is a password; `pass` alone counts what passed.
+    let (mut words, mut plain) = (0, false);
     for_each_word(name, |word| {
         let kind = kind_of(word);
         match kind {
@@ -89,17 +100,22 @@ pub(super) fn weigh(name: &[u8]) -> Weight {
         }
         if kind != Word::Neutral {
             before = kind;
+            plain = kind == Word::Password && (words > 0 || !word.eq_ignore_ascii_case(b"pass"));
         }
+        words += 1;
     });
+    if plain && weight == Weight::Password {
+        return Weight::PlainPassword;
+    }
     weight
 }
 
 /// Whether a name holds a word for what is secret: no name without one has a [`Weight`].
 pub(in crate::pii) fn speaks_of_secret(name: &[u8]) -> bool {
-    const PARTS: [&str; 26] = [
+    const PARTS: [&str; 30] = [
         "key", "token", "secret", "pass", "cred", "auth", "pwd", "pw", "psw", "bearer", "sig", "sas", "pat",
         "psk", "senha", "wacht", "kennw", "contrase", "clave", "chave", "parola", "heslo", "haslo", "sifre",
-        "salasana", "jwt",
+        "salasana", "jwt", "adgang", "kodeord", "lozinka", "parool",
     ];
     !name.is_ascii()
         || PARTS.iter().any(|part| {
@@ -147,7 +163,8 @@ fn kind_of(word: &[u8]) -> Word {
     match lower {
         b"password" | b"passwd" | b"passwrd" | b"passphrase" | b"pass" | b"pwd" | b"pw" | b"pswd"
         | b"psw" | b"passwort" | b"kennwort" | b"wachtwoord" | b"senha" | b"contrasena" | b"parola"
-        | b"heslo" | b"haslo" | b"sifre" | b"salasana" | b"passord" | b"passe" => Word::Password,
+        | b"heslo" | b"haslo" | b"sifre" | b"salasana" | b"passord" | b"passe" | b"adgangskode"
+        | b"kodeord" | b"adgangsord" | b"lozinka" | b"parool" => Word::Password,
         b"secret" | b"secrets" | b"credential" | b"credentials" | b"creds" | b"cred" | b"apikey"
         | b"apitoken" | b"accesskey" | b"accesstoken" | b"secretkey" | b"authtoken" | b"auth"
         | b"authorization" | b"authkey" | b"bearer" | b"sig" | b"sas" | b"pat" | b"psk" | b"jwt"
@@ -170,10 +187,13 @@ fn kind_of(word: &[u8]) -> Word {
         | b"resume" | b"paging" | b"pagination" | b"start" | b"end" | b"eos" | b"bos" | b"pad" | b"unk"
         | b"mask" | b"sep" | b"cls" | b"special" | b"stop" | b"prompt" | b"completion" | b"max" | b"min"
         | b"num" | b"total" | b"input" | b"output" | b"change" | b"watch" | b"registry" | b"routing"
-        | b"grouping" | b"dedup" | b"deduplication" | b"site" | b"publishable" => Word::Harmless,
+        | b"grouping" | b"dedup" | b"deduplication" | b"site" | b"publishable" | b"websocket" => {
+            Word::Harmless
+        }
         b"value" | b"val" | b"string" | b"str" | b"text" | b"data" | b"prod" | b"production" | b"dev"
         | b"test" | b"staging" | b"old" | b"new" | b"default" | b"env" | b"var" | b"let" | b"const"
-        | b"export" | b"set" | b"my" | b"the" | b"is" | b"b" | b"x" => Word::Neutral,
+        | b"export" | b"set" | b"my" | b"the" | b"is" | b"b" | b"x" | b"for" | b"de" | b"da" | b"do"
+        | b"di" => Word::Neutral,
         b"id" | b"ids" | b"name" | b"url" | b"uri" | b"path" | b"filename" | b"type" | b"count"
         | b"limit" | b"usage" | b"size" | b"length" | b"expires" | b"expiry" | b"expiration"
         | b"endpoint" | b"hashed" | b"format" | b"version" | b"arn" | b"ref" | b"policy" | b"details"

@@ -154,6 +154,17 @@ impl Shape {
             && self.is_key()
     }
 
+    /// Whether they are digits alone, as many as people remember.
+    pub(super) fn is_number_to_remember(&self) -> bool {
+        const LONGEST: usize = 12;
+        self.digits == self.length && self.length <= LONGEST && self.distinct >= 3
+    }
+
+    /// Whether they are a word and a number behind it, or between: `sunflower2024`.
+    pub(super) fn is_word_with_number(&self) -> bool {
+        self.marks == 0 && self.digits >= 2 && self.letters() >= 3 && self.distinct >= 5
+    }
+
     /// Whether somebody may have thought of it as a password: letters with digits or other characters, and no name. Without
     /// quotation marks around it, more is asked: what stands there in a program is a name.
     pub(super) fn is_password(&self, quoted: bool) -> bool {
@@ -173,6 +184,19 @@ impl Shape {
     }
 }
 
+/// Whether a value is the name of a hash or an encoding, which has a number in it: `sha512crypt`.
+pub(super) fn is_algorithm(bytes: &[u8]) -> bool {
+    const NAMES: [&[u8]; 9] = [
+        b"sha", b"md", b"base", b"utf", b"pbkdf", b"argon", b"blake", b"aes", b"crc",
+    ];
+    let letters = bytes.iter().take_while(|b| b.is_ascii_alphabetic()).count();
+    bytes.len() < 20
+        && letters < bytes.len()
+        && NAMES
+            .iter()
+            .any(|name| bytes[..letters].eq_ignore_ascii_case(name))
+}
+
 /// Whether `bytes` are a UUID.
 pub(super) fn is_uuid(bytes: &[u8]) -> bool {
     bytes.len() == 36
@@ -188,7 +212,7 @@ pub(super) fn is_uuid(bytes: &[u8]) -> bool {
 
 /// Whether a value stands for a secret and is none: `${TOKEN}`, `your-api-key-1`, `xxxx`, `%s`.
 pub(super) fn is_placeholder(bytes: &[u8]) -> bool {
-    const WORDS: [&[u8]; 13] = [
+    const WORDS: [&[u8]; 14] = [
         b"your",
         b"placeholder",
         b"changeme",
@@ -202,6 +226,8 @@ pub(super) fn is_placeholder(bytes: &[u8]) -> bool {
         b"****",
         b"undefined",
         b"process.env",
+        // Rules of forms: `required|min:8`.
+        b"required|",
     ];
     let stands_for = matches!(
         bytes.first(),
