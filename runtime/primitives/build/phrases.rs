@@ -27,6 +27,9 @@ const MAX_HINTS: usize = 128;
 /// Nodes that one word may have: the bound of the work for a word.
 const MAX_NODES_OF_WORD: usize = 200;
 
+/// The number of the word in a sentence, at most, with which a phrase with `^` begins.
+const INTO_SENTENCE: u8 = 2;
+
 /// Words about what stands around a phrase, as `src/injection/types.rs` numbers their bits.
 const ROLES: [&str; 4] = ["not", "told", "quoting", "named"];
 
@@ -36,6 +39,8 @@ struct Step {
     gap: u8,
     words: BTreeSet<u16>,
     optional: bool,
+    /// The sentence ends behind it.
+    last: bool,
 }
 
 /// What a phrase says.
@@ -52,6 +57,7 @@ struct Node {
     gap: u8,
     depth: usize,
     words: BTreeSet<u16>,
+    last: bool,
     hit: Option<Hit>,
 }
 
@@ -122,6 +128,7 @@ pub(crate) fn tables(source: &str) -> Result<String, Box<dyn Error>> {
             gap: 0,
             depth: 0,
             words: BTreeSet::new(),
+            last: false,
             hit: None,
         }],
     };
@@ -198,9 +205,17 @@ impl<'s> Parser<'s> {
     }
 
     fn steps(&mut self, text: &str) -> Result<Vec<Step>, Box<dyn Error>> {
-        let mut steps = Vec::new();
+        let mut steps: Vec<Step> = Vec::new();
         let mut gap = 0;
         for item in text.split_whitespace() {
+            if item == "^" && steps.is_empty() {
+                gap = INTO_SENTENCE;
+                continue;
+            }
+            if item == "$" {
+                steps.last_mut().ok_or("`$` before the first step")?.last = true;
+                continue;
+            }
             if let Ok(words) = item.parse::<u8>() {
                 gap = words;
                 continue;
@@ -225,7 +240,12 @@ impl<'s> Parser<'s> {
                         words.extend(self.word_or_class(alternative)?);
                     }
                 }
-                steps.push(Step { gap, words, optional });
+                steps.push(Step {
+                    gap,
+                    words,
+                    optional,
+                    last: false,
+                });
                 gap = 0;
             }
         }
@@ -256,10 +276,14 @@ impl<'s> Parser<'s> {
     fn add(&mut self, steps: &[Step], hit: Hit) -> Result<(), Box<dyn Error>> {
         let mut at = 0;
         for (depth, step) in steps.iter().enumerate() {
-            let gap = if depth == 0 { 0 } else { step.gap };
+            let gap = step.gap;
             let known = (1..self.nodes.len()).find(|&n| {
                 let node = &self.nodes[n];
-                node.parent == at && node.depth == depth + 1 && node.gap == gap && node.words == step.words
+                node.parent == at
+                    && node.depth == depth + 1
+                    && node.gap == gap
+                    && node.last == step.last
+                    && node.words == step.words
             });
             at = match known {
                 Some(node) => node,
@@ -269,6 +293,7 @@ impl<'s> Parser<'s> {
                         gap,
                         depth: depth + 1,
                         words: step.words.clone(),
+                        last: step.last,
                         hit: None,
                     });
                     self.nodes.len() - 1
@@ -308,9 +333,10 @@ impl<'s> Parser<'s> {
             };
             writeln!(
                 out,
-                "Node {{ parent: {}, gap: {}, hit: {hit} }},",
+                "Node {{ parent: {}, gap: {}, last: {}, hit: {hit} }},",
                 u16::try_from(node.parent)?,
-                node.gap
+                node.gap,
+                node.last
             )?;
         }
         writeln!(out, "];")?;

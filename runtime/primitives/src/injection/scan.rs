@@ -85,6 +85,8 @@ pub(super) struct Pass<'t> {
     text: &'t [u8],
     /// The number of the last word; the first one is 1, and the ends of sentences count as well.
     at: u32,
+    /// The number of the word before the sentence.
+    sentence: u32,
     cues: Cues,
     /// The word at which each step was taken last; 0 for never.
     taken: [u32; NODES.len()],
@@ -103,6 +105,9 @@ pub(super) struct Pass<'t> {
     /// Steps looked at and bytes read: what the growth test counts.
     #[cfg(test)]
     pub(super) steps: usize,
+    /// Words of the table that were met.
+    #[cfg(test)]
+    pub(super) known: usize,
 }
 
 /// The hints seen, and the most that stood together.
@@ -110,7 +115,8 @@ struct Hints {
     last: [u32; HINTS],
     category: [u8; HINTS],
     most: u32,
-    signals: SignalSet,
+    /// How many of those there are of each category.
+    together: [u32; InjectionSignal::ALL.len()],
 }
 
 /// Letters that may be words without blanks between them.
@@ -125,6 +131,7 @@ impl<'t> Pass<'t> {
             source,
             text: source.as_bytes(),
             at: 0,
+            sentence: 0,
             cues: Cues::default(),
             taken: [0; NODES.len()],
             before: [Before::default(); NODES.len()],
@@ -134,7 +141,7 @@ impl<'t> Pass<'t> {
                 last: [0; HINTS],
                 category: [0; HINTS],
                 most: 0,
-                signals: SignalSet::EMPTY,
+                together: [0; InjectionSignal::ALL.len()],
             },
             told: false,
             singles: 0,
@@ -144,6 +151,8 @@ impl<'t> Pass<'t> {
             },
             #[cfg(test)]
             steps: 0,
+            #[cfg(test)]
+            known: 0,
         }
     }
 
@@ -274,7 +283,7 @@ impl<'t> Pass<'t> {
             Some(c) => {
                 // The full stop of Chinese and Japanese, the dot of Hindi.
                 if matches!(c, '。' | '｡' | '।' | '؟') {
-                    self.at += SENTENCE;
+                    self.end_sentence();
                 }
                 end + c.len_utf8()
             }
@@ -316,9 +325,20 @@ impl<'t> Pass<'t> {
     fn stop(&mut self, position: usize) -> usize {
         let ends = |byte: &u8| !matches!(CLASSES[usize::from(*byte)], Class::Letter | Class::Digit);
         if self.text.get(position + 1).is_none_or(ends) && self.singles == 0 {
-            self.at += SENTENCE;
+            self.end_sentence();
         }
         position + 1
+    }
+
+    /// Whether nothing of the sentence follows `end`.
+    fn is_sentence_end(&self, end: usize) -> bool {
+        let ends = |byte: &u8| matches!(CLASSES[usize::from(*byte)], Class::Stop | Class::Quote);
+        self.text.get(end).is_none_or(ends)
+    }
+
+    fn end_sentence(&mut self) {
+        self.at += SENTENCE;
+        self.sentence = self.at;
     }
 
     fn sign(&mut self, position: usize) -> usize {
@@ -424,10 +444,17 @@ impl<'t> Pass<'t> {
         let at = self.at;
         let list = &LISTS[usize::from(word.first)..usize::from(word.end)];
         self.step(list.len());
+        #[cfg(test)]
+        {
+            self.known += 1;
+        }
         for node in list {
             let n = usize::from(*node);
             let step = NODES[n];
             let before = if step.parent == 0 {
+                if step.gap != 0 && at - self.sentence > u32::from(step.gap) {
+                    continue;
+                }
                 self.cues.before(at, word.roles)
             } else {
                 let parent = usize::from(step.parent);
@@ -440,6 +467,7 @@ impl<'t> Pass<'t> {
             self.taken[n] = at;
             self.before[n] = before;
             match step.hit {
+                _ if step.last && !self.is_sentence_end(end) => {}
                 Hit::None => {}
                 Hit::Phrase(category) => self.phrase(category, self.cues.meant(before, self.text, end)),
                 Hit::Hint(category, group) => {
@@ -495,16 +523,23 @@ impl<'t> Pass<'t> {
             }
         }
         let mut signals = self.said;
-        if self.hints.most > 1 || (self.hints.most > 0 && !self.said.is_empty()) {
-            for signal in self.hints.signals.iter() {
-                signals.insert(signal);
+        let mut hints = 0;
+        for (signal, together) in InjectionSignal::ALL.iter().zip(self.hints.together) {
+            if together > 0 && self.hints.most > 1 {
+                signals.insert(*signal);
             }
+            // Where there is a phrase, hints of the same are no news.
+            if !self.said.contains(*signal) {
+                hints += together;
+            }
+        }
+        if self.told && self.said.is_empty() {
+            // However much is told, it is one hint, and none beside others.
+            hints = hints.max(1);
         }
         let left = |rest: f64, weight: u32| rest * f64::from(100 - weight) / 100.0;
         let phrases = self.said.iter().map(InjectionSignal::weight);
-        // However much is told, it is one hint, and none beside others.
-        let hints = (0..self.hints.most.max(u32::from(self.told))).map(|_| HINT);
-        let rest = phrases.chain(hints).fold(1.0, left);
+        let rest = phrases.chain((0..hints).map(|_| HINT)).fold(1.0, left);
         Injection {
             signals,
             score: ((1.0 - rest) * 100.0).round() / 100.0,
@@ -531,12 +566,10 @@ impl Hints {
         let together = self.last.iter().filter(|last| near(last)).count() as u32;
         if together > self.most {
             self.most = together;
-            self.signals = SignalSet::EMPTY;
+            self.together = [0; InjectionSignal::ALL.len()];
             for (last, category) in self.last.iter().zip(self.category) {
-                if near(last)
-                    && let Some(signal) = InjectionSignal::ALL.get(usize::from(category))
-                {
-                    self.signals.insert(*signal);
+                if near(last) {
+                    self.together[usize::from(category)] += 1;
                 }
             }
         }

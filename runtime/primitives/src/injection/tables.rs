@@ -18,8 +18,10 @@ pub(super) enum Hit {
 pub(super) struct Node {
     /// The step before; 0 where there is none.
     pub(super) parent: u16,
-    /// Words that may stand between the two.
+    /// Words that may stand between the two; of a first step, how far it may be into the sentence, or 0.
     pub(super) gap: u8,
+    /// The phrase that ends here ends its sentence as well.
+    pub(super) last: bool,
     pub(super) hit: Hit,
 }
 

@@ -103,8 +103,8 @@ impl SignalSet {
 pub struct Injection {
     /// Categories with a phrase, and those of hints that stand together.
     pub signals: SignalSet,
-    /// From 0 to 1, to two digits: `1 - Π (1 - weight)` over the categories with a phrase and over the hints that stand
-    /// together.
+    /// From 0 to 1, to two digits: `1 - Π (1 - weight)` over the categories with a phrase, and over the hints of other
+    /// categories that stand together.
     pub score: f64,
 }
 
