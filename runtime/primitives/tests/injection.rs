@@ -34,7 +34,11 @@ fn lines(file: &str) -> Vec<String> {
 /// How many of `texts` are found, after printing it and what is not as it should be.
 fn share(name: &str, texts: &[String], should: bool) -> usize {
     let wrong: Vec<_> = texts.iter().filter(|text| is_found(text) != should).collect();
-    let found = if should { texts.len() - wrong.len() } else { wrong.len() };
+    let found = if should {
+        texts.len() - wrong.len()
+    } else {
+        wrong.len()
+    };
     println!("{name}: {found} of {} found", texts.len());
     for text in wrong {
         let shown: String = text.chars().take(120).collect();
@@ -66,10 +70,34 @@ fn data(name: &str) -> Option<Vec<Value>> {
 #[test]
 fn texts_that_were_written_to_measure() {
     let sets = [
-        ("1", include_str!("injection/attacks_1.txt"), 130, include_str!("injection/benign_1.txt"), 0),
-        ("2", include_str!("injection/attacks_2.txt"), 40, include_str!("injection/benign_2.txt"), 1),
-        ("3", include_str!("injection/attacks_3.txt"), 46, include_str!("injection/benign_3.txt"), 1),
-        ("4", include_str!("injection/attacks_4.txt"), 0, include_str!("injection/benign_4.txt"), 9),
+        (
+            "1",
+            include_str!("injection/attacks_1.txt"),
+            135,
+            include_str!("injection/benign_1.txt"),
+            0,
+        ),
+        (
+            "2",
+            include_str!("injection/attacks_2.txt"),
+            40,
+            include_str!("injection/benign_2.txt"),
+            1,
+        ),
+        (
+            "3",
+            include_str!("injection/attacks_3.txt"),
+            48,
+            include_str!("injection/benign_3.txt"),
+            0,
+        ),
+        (
+            "4",
+            include_str!("injection/attacks_4.txt"),
+            30,
+            include_str!("injection/benign_4.txt"),
+            1,
+        ),
     ];
     for (name, attacks, least, benign, most) in sets {
         let found = share(&format!("attacks {name}"), &lines(attacks), true);
@@ -89,7 +117,10 @@ fn phrases_of_every_category_and_language() {
         if category == "-" {
             assert!(signals.is_empty(), "{signals:?}: {text}");
         } else {
-            assert!(signals.contains(&category), "{category} is not in {signals:?}: {text}");
+            assert!(
+                signals.contains(&category),
+                "{category} is not in {signals:?}: {text}"
+            );
         }
         seen.push(format!("{category} {language}"));
     }
@@ -108,8 +139,13 @@ fn phrases_of_every_category_and_language() {
 /// Prompts of people who want nothing bad.
 #[test]
 fn benign_prompts_raise_few_alarms() {
-    let Some(rows) = data("prompts/benign_dev.jsonl") else { return };
-    let texts: Vec<_> = rows.iter().map(|row| row["text"].as_str().unwrap().to_owned()).collect();
+    let Some(rows) = data("prompts/benign_dev.jsonl") else {
+        return;
+    };
+    let texts: Vec<_> = rows
+        .iter()
+        .map(|row| row["text"].as_str().unwrap().to_owned())
+        .collect();
     let alarms = share("benign prompts", &texts, false);
     assert!(alarms * 200 <= texts.len(), "{alarms}");
 }
@@ -117,12 +153,25 @@ fn benign_prompts_raise_few_alarms() {
 /// Labelled texts, most of them in a disguise: what is encoded is out of reach.
 #[test]
 fn labelled_texts() {
-    let Some(rows) = data("injection/agt_injection_smoke.jsonl") else { return };
+    let Some(rows) = data("injection/agt_injection_smoke.jsonl") else {
+        return;
+    };
     let text = |row: &Value| row["text"].as_str().unwrap().to_owned();
     let is = |row: &&Value, key: &str, value: &str| row[key] == value;
-    let benign: Vec<_> = rows.iter().filter(|r| is(r, "expected_action", "allow")).map(text).collect();
-    let attacks: Vec<_> = rows.iter().filter(|r| !is(r, "expected_action", "allow")).collect();
-    let encoded = |r: &&&Value| ["encoding", "rot13", "chunked_leet"].iter().any(|k| is(&**r, "bypass_class", k));
+    let benign: Vec<_> = rows
+        .iter()
+        .filter(|r| is(r, "expected_action", "allow"))
+        .map(text)
+        .collect();
+    let attacks: Vec<_> = rows
+        .iter()
+        .filter(|r| !is(r, "expected_action", "allow"))
+        .collect();
+    let encoded = |r: &&&Value| {
+        ["encoding", "rot13", "chunked_leet"]
+            .iter()
+            .any(|k| is(&**r, "bypass_class", k))
+    };
     let readable: Vec<_> = attacks.iter().filter(|r| !encoded(r)).map(|r| text(r)).collect();
     let found = share("readable attacks", &readable, true);
     let alarms = share("benign", &benign, false);

@@ -199,12 +199,13 @@ impl<'t> Pass<'t> {
             self.end_singles();
         }
         self.at += 1;
-        if digits {
-            if letters {
-                self.digits_as_letters(bytes, end);
-            }
-        } else if let Some(id) = tables::word(hash, bytes) {
+        if !letters {
+            return end;
+        }
+        if let Some(id) = tables::word(hash, bytes) {
             self.take(id, end);
+        } else if digits {
+            self.digits_as_letters(bytes, end);
         } else if bytes.len() >= JOINED {
             self.joined(bytes, end);
         }
