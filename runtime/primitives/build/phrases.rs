@@ -331,16 +331,10 @@ impl<'s> Parser<'s> {
                     hint: Some(group),
                 }) => format!("Hit::Hint({category}, {group})"),
             };
-            writeln!(
-                out,
-                "Node {{ parent: {}, gap: {}, last: {}, hit: {hit} }},",
-                u16::try_from(node.parent)?,
-                node.gap,
-                node.last
-            )?;
+            writeln!(out, "Node {{ last: {}, hit: {hit} }},", node.last)?;
         }
         writeln!(out, "];")?;
-        let mut lists = Vec::new();
+        let (mut lists, mut waits) = (Vec::new(), Vec::new());
         let mut words = String::new();
         let mut spellings = String::new();
         let mut ends = vec![0];
@@ -356,7 +350,13 @@ impl<'s> Parser<'s> {
             }
             nodes.sort_by_key(|n| std::cmp::Reverse(self.nodes[*n].depth));
             let first = u16::try_from(lists.len())?;
-            lists.extend(nodes);
+            let first_steps = nodes.iter().filter(|n| self.nodes[**n].parent == 0).count();
+            for node in nodes {
+                let Node { parent, gap, .. } = self.nodes[node];
+                let gap = if parent == 0 { gap } else { gap + 1 };
+                waits.push(u32::from(gap) << 16 | u32::from(u16::try_from(parent)?));
+                lists.push(u16::try_from(node)?);
+            }
             let roles = u16::try_from(id)
                 .ok()
                 .and_then(|id| self.roles.get(&id))
@@ -364,7 +364,8 @@ impl<'s> Parser<'s> {
                 .unwrap_or(0);
             writeln!(
                 words,
-                "Word {{ first: {first}, end: {}, roles: {roles} }},",
+                "Word {{ first: {first}, starts: {}, end: {}, roles: {roles} }},",
+                u16::try_from(lists.len() - first_steps)?,
                 u16::try_from(lists.len())?
             )?;
             if id > 0 {
@@ -381,6 +382,11 @@ impl<'s> Parser<'s> {
             out,
             "pub(super) static LISTS: [u16; {}] = {lists:?};",
             lists.len()
+        )?;
+        writeln!(
+            out,
+            "pub(super) static WAITS: [u32; {}] = {waits:?};",
+            waits.len()
         )?;
         writeln!(out, "pub(super) static SPELLINGS: &str = {spellings:?};")?;
         writeln!(out, "pub(super) static ENDS: [u32; {}] = {ends:?};", ends.len())?;
@@ -422,10 +428,21 @@ impl<'s> Parser<'s> {
             .collect();
         signs.sort_by_key(|(_, s)| (s.bytes().next(), std::cmp::Reverse(s.len())));
         writeln!(out, "pub(super) static SIGNS: [(&str, u16); {}] = [", signs.len())?;
+        let firsts: Vec<u8> = signs.iter().filter_map(|(_, s)| s.bytes().next()).collect();
         for (id, sign) in signs {
             writeln!(out, "({sign:?}, {id}),")?;
         }
-        writeln!(out, "];\npub(super) const HINTS: usize = {};", self.hints.len())?;
+        writeln!(out, "];")?;
+        let starts: Vec<usize> = (0..=u8::MAX)
+            .map(|byte| {
+                firsts
+                    .iter()
+                    .position(|first| *first == byte)
+                    .unwrap_or(firsts.len())
+            })
+            .collect();
+        writeln!(out, "static SIGN_STARTS: [u8; 256] = {starts:?};")?;
+        writeln!(out, "pub(super) const HINTS: usize = {};", self.hints.len())?;
         Ok(out)
     }
 }

@@ -98,6 +98,13 @@ fn texts_that_were_written_to_measure() {
             include_str!("injection/benign_4.txt"),
             1,
         ),
+        (
+            "5",
+            include_str!("injection/attacks_5.txt"),
+            21,
+            include_str!("injection/benign_5.txt"),
+            1,
+        ),
     ];
     for (name, attacks, least, benign, most) in sets {
         let found = share(&format!("attacks {name}"), &lines(attacks), true);

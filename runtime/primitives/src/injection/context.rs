@@ -24,16 +24,16 @@ pub(super) enum Meant {
     Denied,
 }
 
-/// What stands before a phrase.
+/// What stands before a phrase: bits.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Before {
-    /// A word that denies the phrase.
-    denied: bool,
-    /// A word that tells of phrases.
-    told: bool,
-    /// A quote is open.
-    quoted: bool,
-}
+pub(super) struct Before(u8);
+
+/// A word that denies the phrase.
+const IS_DENIED: u8 = 1;
+/// A word that tells of phrases.
+const IS_TOLD: u8 = 2;
+/// A quote is open.
+const IS_QUOTED: u8 = 4;
 
 /// Where the words and quotes stand that say how a phrase is meant; 0 where there was none.
 #[derive(Debug, Clone, Copy, Default)]
@@ -86,22 +86,21 @@ impl Cues {
     /// What stands before a phrase whose first word is word `at` and has these roles. What begins with a denial is not
     /// denied by another one.
     pub(super) fn before(&self, at: u32, roles: u8) -> Before {
-        Before {
-            denied: near(self.not, at, DENIED) && !Role::Not.is_in(roles),
-            told: near(self.told, at, TOLD),
-            quoted: self.open != 0,
-        }
+        let denied = near(self.not, at, DENIED) && !Role::Not.is_in(roles);
+        let told = near(self.told, at, TOLD);
+        let quoted = self.open != 0;
+        Before(u8::from(denied) * IS_DENIED | u8::from(told) * IS_TOLD | u8::from(quoted) * IS_QUOTED)
     }
 
     /// How a phrase is meant that ends at `end`.
     pub(super) fn meant(&self, before: Before, text: &[u8], end: usize) -> Meant {
-        if before.denied {
+        if before.0 & IS_DENIED != 0 {
             return Meant::Denied;
         }
-        if before.told {
+        if before.0 & IS_TOLD != 0 {
             return Meant::Told;
         }
-        if before.quoted && self.open != 0 && end.saturating_sub(self.open) <= OPENS {
+        if before.0 & IS_QUOTED != 0 && self.open != 0 && end.saturating_sub(self.open) <= OPENS {
             let most = if self.open_told { CLOSES_TOLD } else { CLOSES };
             let rest = &text[end..text.len().min(end + most)];
             if rest.iter().any(|b| is_quote(*b)) {

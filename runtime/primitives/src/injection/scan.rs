@@ -2,7 +2,7 @@
 
 use super::context::{Before, Cues, Meant, is_quote};
 use super::letters::{Letter, MAX_WORD, SEED, letter, step};
-use super::tables::{self, HINTS, Hit, LISTS, NODES, WORDS};
+use super::tables::{self, HINTS, Hit, LISTS, NODES, Node, WAITS, WORDS};
 use super::types::{HINT, Injection, InjectionSignal, Role, SignalSet};
 
 /// Words that the end of a sentence counts as, beside the words themselves.
@@ -21,13 +21,19 @@ const LETTERS: usize = 256;
 const LONGEST: usize = 18;
 /// The same in scripts that write no blanks: eight characters.
 const LONGEST_UNSPACED: usize = 24;
+/// Places for the steps that were taken last.
+const PLACES: usize = NODES.len().next_power_of_two();
+/// The number before the first word: further from 0, which stands for never, than any step reaches.
+const START: u32 = 1 << 10;
+
 /// Bytes by what they do.
 #[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
 enum Class {
+    Letter = 1,
+    Digit = 2,
     /// Separates words.
     Other,
-    Letter,
-    Digit,
     /// May end a sentence.
     Stop,
     /// May begin a sign.
@@ -83,15 +89,15 @@ pub fn detect(text: &str) -> Injection {
 pub(super) struct Pass<'t> {
     source: &'t str,
     text: &'t [u8],
-    /// The number of the last word; the first one is 1, and the ends of sentences count as well.
+    /// The number of the last word; the first one is `START + 1`, and the ends of sentences count as well.
     at: u32,
     /// The number of the word before the sentence.
     sentence: u32,
     cues: Cues,
     /// The word at which each step was taken last; 0 for never.
-    taken: [u32; NODES.len()],
+    taken: [u32; PLACES],
     /// What stood before the phrase whose step that was.
-    before: [Before; NODES.len()],
+    before: [Before; PLACES],
     /// Categories with a phrase that was said.
     said: SignalSet,
     /// The end of the last phrase of each category that may still turn out to be named; 0 where there is none.
@@ -130,11 +136,11 @@ impl<'t> Pass<'t> {
         Pass {
             source,
             text: source.as_bytes(),
-            at: 0,
-            sentence: 0,
+            at: START,
+            sentence: START,
             cues: Cues::default(),
-            taken: [0; NODES.len()],
-            before: [Before::default(); NODES.len()],
+            taken: [0; PLACES],
+            before: [Before::default(); PLACES],
             said: SignalSet::EMPTY,
             pending: [0; InjectionSignal::ALL.len()],
             hints: Hints {
@@ -180,18 +186,21 @@ impl<'t> Pass<'t> {
     #[inline]
     fn word(&mut self, start: usize) -> usize {
         let text = self.text;
-        let (mut hash, mut end) = (SEED, start);
-        let (mut letters, mut digits) = (false, false);
-        while let Some(byte) = text.get(end) {
-            match CLASSES[usize::from(*byte)] {
-                Class::Letter => letters = true,
-                Class::Digit => digits = true,
-                Class::Beyond => return self.beyond(start),
-                Class::Other | Class::Stop | Class::Sign | Class::Quote => break,
+        let (mut hash, mut len, mut seen) = (SEED, 0, 0);
+        for byte in &text[start..] {
+            let class = CLASSES[usize::from(*byte)];
+            if class as u8 > Class::Digit as u8 {
+                if class == Class::Beyond {
+                    return self.beyond(start);
+                }
+                break;
             }
+            seen |= class as u8;
             hash = step(hash, *byte);
-            end += 1;
+            len += 1;
         }
+        let (letters, digits) = (seen & Class::Letter as u8 != 0, seen & Class::Digit as u8 != 0);
+        let end = start + len;
         let bytes = &text[start..end];
         if let [single] = bytes {
             self.single(*single);
@@ -443,38 +452,31 @@ impl<'t> Pass<'t> {
     fn take(&mut self, id: u16, end: usize) {
         let word = WORDS[usize::from(id)];
         let at = self.at;
-        let list = &LISTS[usize::from(word.first)..usize::from(word.end)];
-        self.step(list.len());
+        self.step(usize::from(word.end - word.first));
         #[cfg(test)]
         {
             self.known += 1;
         }
-        for node in list {
-            let n = usize::from(*node);
-            let step = NODES[n];
-            let before = if step.parent == 0 {
-                if step.gap != 0 && at - self.sentence > u32::from(step.gap) {
-                    continue;
-                }
-                self.cues.before(at, word.roles)
-            } else {
-                let parent = usize::from(step.parent);
-                let last = self.taken[parent];
-                if last == 0 || at - last > u32::from(step.gap) + 1 {
-                    continue;
-                }
-                self.before[parent]
-            };
-            self.taken[n] = at;
-            self.before[n] = before;
-            match step.hit {
-                _ if step.last && !self.is_sentence_end(end) => {}
-                Hit::None => {}
-                Hit::Phrase(category) => self.phrase(category, self.cues.meant(before, self.text, end)),
-                Hit::Hint(category, group) => {
-                    if self.cues.meant(before, self.text, end) == Meant::Said {
-                        self.hints.note(usize::from(group), category, at);
-                    }
+        let (first, starts, end_of_steps) = (
+            usize::from(word.first),
+            usize::from(word.starts),
+            usize::from(word.end),
+        );
+        for (offset, wait) in WAITS[first..starts].iter().enumerate() {
+            let parent = tables::parent(*wait) % PLACES;
+            if at - self.taken[parent] <= tables::reach(*wait) {
+                self.take_step(LISTS[first + offset], self.before[parent], end);
+            }
+        }
+        if starts < end_of_steps {
+            let before = self.cues.before(at, word.roles);
+            for (node, wait) in LISTS[starts..end_of_steps]
+                .iter()
+                .zip(&WAITS[starts..end_of_steps])
+            {
+                let reach = tables::reach(*wait);
+                if reach == 0 || at - self.sentence <= reach {
+                    self.take_step(*node, before, end);
                 }
             }
         }
@@ -482,6 +484,28 @@ impl<'t> Pass<'t> {
             self.cues.note(word.roles, at);
             if Role::Named.is_in(word.roles) {
                 self.named();
+            }
+        }
+    }
+
+    /// Takes a step of phrases that have `before` before them.
+    #[inline]
+    fn take_step(&mut self, node: u16, before: Before, end: usize) {
+        let place = usize::from(node) % PLACES;
+        self.taken[place] = self.at;
+        self.before[place] = before;
+        let Node { last, hit } = NODES[usize::from(node)];
+        if matches!(hit, Hit::None) || last && !self.is_sentence_end(end) {
+            return;
+        }
+        let meant = self.cues.meant(before, self.text, end);
+        match hit {
+            Hit::None => {}
+            Hit::Phrase(category) => self.phrase(category, meant),
+            Hit::Hint(category, group) => {
+                if meant == Meant::Said {
+                    self.hints.note(usize::from(group), category, self.at);
+                }
             }
         }
     }

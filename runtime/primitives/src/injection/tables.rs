@@ -13,25 +13,35 @@ pub(super) enum Hit {
     Hint(u8, u8),
 }
 
-/// One step of phrases.
+/// What a step of phrases comes to.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Node {
-    /// The step before; 0 where there is none.
-    pub(super) parent: u16,
-    /// Words that may stand between the two; of a first step, how far it may be into the sentence, or 0.
-    pub(super) gap: u8,
     /// The phrase that ends here ends its sentence as well.
     pub(super) last: bool,
     pub(super) hit: Hit,
 }
 
-/// A word of the table: its steps are `LISTS[first..end]`.
+/// A word of the table: `LISTS[first..starts]` are its later steps, the deepest first, `LISTS[starts..end]` its first ones.
+/// Beside them, in `WAITS`, stands what each waits for: see [`parent`] and [`reach`].
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Word {
     pub(super) first: u16,
+    pub(super) starts: u16,
     pub(super) end: u16,
     /// Bits of [`super::types::Role`].
     pub(super) roles: u8,
+}
+
+/// The step before; 0 where there is none.
+#[inline]
+pub(super) const fn parent(wait: u32) -> usize {
+    (wait & 0xffff) as usize
+}
+
+/// How many words after the step before this one may be. Of a first step, how far into its sentence, or 0 for anywhere.
+#[inline]
+pub(super) const fn reach(wait: u32) -> u32 {
+    wait >> 16
 }
 
 include!(concat!(env!("OUT_DIR"), "/injection.rs"));
@@ -75,8 +85,7 @@ pub(super) fn begins(rest: &[u8]) -> bool {
 /// The sign at the start of `rest`, and its length.
 pub(super) fn sign(rest: &[u8]) -> Option<(u16, usize)> {
     let first = rest.first()?;
-    let from = SIGNS.partition_point(|(sign, _)| sign.as_bytes().first() < Some(first));
-    SIGNS[from..]
+    SIGNS[usize::from(SIGN_STARTS[usize::from(*first)])..]
         .iter()
         .take_while(|(sign, _)| sign.as_bytes().first() == Some(first))
         .find(|(sign, _)| rest.starts_with(sign.as_bytes()))

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::scan::Pass;
-use super::tables::{self, LISTS, NODES, WORDS};
+use super::tables::{self, LISTS, NODES, WAITS, WORDS};
 use super::{InjectionSignal, THRESHOLD, detect};
 use crate::normalize::normalize;
 
@@ -50,22 +50,26 @@ fn every_word_of_the_table_is_found() {
 
 #[test]
 fn tables_are_what_the_pass_relies_on() {
-    for node in &NODES[1..] {
-        // A step points to one before it, so following parents ends.
-        assert!(usize::from(node.parent) < NODES.len());
+    let mut parents = vec![0; NODES.len()];
+    for (node, wait) in LISTS.iter().zip(&WAITS) {
+        let node = usize::from(*node);
+        // Following parents ends, and no step reaches back to the beginning of the numbers.
+        assert!(tables::parent(*wait) < node && node < NODES.len() && tables::reach(*wait) < 300);
+        parents[node] = tables::parent(*wait);
     }
-    let depth = |mut node: usize| {
-        let mut depth = 0;
+    let depth = |node: &u16| {
+        let (mut node, mut depth) = (usize::from(*node), 0);
         while node != 0 {
-            assert!(usize::from(NODES[node].parent) < node);
-            node = usize::from(NODES[node].parent);
+            node = parents[node];
             depth += 1;
         }
         depth
     };
     for word in &WORDS {
         let list = &LISTS[usize::from(word.first)..usize::from(word.end)];
-        assert!(list.is_sorted_by(|a, b| depth(usize::from(*a)) >= depth(usize::from(*b))));
+        assert!(list.is_sorted_by(|a, b| depth(a) >= depth(b)));
+        let (later, first) = list.split_at(usize::from(word.starts - word.first));
+        assert!(later.iter().all(|node| depth(node) > 1) && first.iter().all(|node| depth(node) == 1));
     }
     assert_eq!(tables::sign(b"<|im_start|>x").map(|(_, len)| len), Some(12));
     assert_eq!(tables::sign(b"<p>"), None);
