@@ -101,8 +101,15 @@ fn texts_that_were_written_to_measure() {
         (
             "5",
             include_str!("injection/attacks_5.txt"),
-            21,
+            33,
             include_str!("injection/benign_5.txt"),
+            1,
+        ),
+        (
+            "6",
+            include_str!("injection/attacks_6.txt"),
+            19,
+            include_str!("injection/benign_6.txt"),
             1,
         ),
     ];
