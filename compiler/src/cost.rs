@@ -55,7 +55,7 @@ pub fn derived(field: Derived) -> Cost {
         Derived::EstimatedCost | Derived::MaxCost => cost(400, 20_000, 1),
         Derived::ContainsPii | Derived::PiiTypes => cost(300, 5_000, 1),
         // Those of the normalised text, and a pass over it.
-        Derived::InjectionSignals | Derived::InjectionScore => cost(1_000, 20_000, 2),
+        Derived::InjectionSignals | Derived::InjectionScore => cost(1_000, 25_000, 2),
     }
 }
 

@@ -94,9 +94,9 @@ fn texts_that_were_written_to_measure() {
         (
             "4",
             include_str!("injection/attacks_4.txt"),
-            30,
+            29,
             include_str!("injection/benign_4.txt"),
-            1,
+            0,
         ),
         (
             "5",
@@ -184,7 +184,7 @@ fn labelled_texts() {
     let encoded = |r: &&&Value| {
         ["encoding", "rot13", "chunked_leet"]
             .iter()
-            .any(|k| is(&**r, "bypass_class", k))
+            .any(|k| is(r, "bypass_class", k))
     };
     let readable: Vec<_> = attacks.iter().filter(|r| !encoded(r)).map(|r| text(r)).collect();
     let found = share("readable attacks", &readable, true);

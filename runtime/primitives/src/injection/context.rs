@@ -3,10 +3,14 @@
 //! What stands before a phrase is noted at its first word ([`Before`]), because the pass never goes back. Quotes hold a phrase
 //! where they are open at its first word, not long before its last one, and close at once behind that.
 
-use super::types::Role;
+use super::tables::Hit;
+use super::types::{InjectionSignal, Role};
 
 /// Words between a denial and the phrase that it denies.
 const DENIED: u32 = 3;
+/// The same within one clause, of a hint, and of a phrase that asks for what is hidden: `do not let anybody make you
+/// reveal …`.
+const DENIED_IN_CLAUSE: u32 = 10;
 /// Words between a word that tells of phrases and the phrase, or the quote around it.
 const TOLD: u32 = 8;
 /// Bytes between a quote that opens and the end of the phrase.
@@ -30,6 +34,8 @@ pub(super) struct Before(u8);
 
 /// A word that denies the phrase.
 const IS_DENIED: u8 = 1;
+/// A word that denies it in the same clause.
+const IS_DENIED_IN_CLAUSE: u8 = 8;
 /// A word that tells of phrases.
 const IS_TOLD: u8 = 2;
 /// A quote is open.
@@ -39,6 +45,8 @@ const IS_QUOTED: u8 = 4;
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Cues {
     not: u32,
+    /// The same, in this clause.
+    not_in_clause: u32,
     told: u32,
     quoting: u32,
     /// One past the quote that is open.
@@ -56,6 +64,7 @@ impl Cues {
     pub(super) fn note(&mut self, roles: u8, at: u32) {
         if Role::Not.is_in(roles) {
             self.not = at;
+            self.not_in_clause = at;
         }
         if Role::Told.is_in(roles) {
             self.told = at;
@@ -63,6 +72,11 @@ impl Cues {
         if Role::Quoting.is_in(roles) {
             self.quoting = at;
         }
+    }
+
+    /// Notes that a clause ends.
+    pub(super) fn end_clause(&mut self) {
+        self.not_in_clause = 0;
     }
 
     /// Notes the quote at `position`, which stands behind word `at`.
@@ -86,15 +100,29 @@ impl Cues {
     /// What stands before a phrase whose first word is word `at` and has these roles. What begins with a denial is not
     /// denied by another one.
     pub(super) fn before(&self, at: u32, roles: u8) -> Before {
-        let denied = near(self.not, at, DENIED) && !Role::Not.is_in(roles);
-        let told = near(self.told, at, TOLD);
-        let quoted = self.open != 0;
-        Before(u8::from(denied) * IS_DENIED | u8::from(told) * IS_TOLD | u8::from(quoted) * IS_QUOTED)
+        let mut bits = 0;
+        if near(self.not, at, DENIED) && !Role::Not.is_in(roles) {
+            bits |= IS_DENIED;
+        }
+        if near(self.not_in_clause, at, DENIED_IN_CLAUSE) && !Role::Not.is_in(roles) {
+            bits |= IS_DENIED_IN_CLAUSE;
+        }
+        if near(self.told, at, TOLD) {
+            bits |= IS_TOLD;
+        }
+        if self.open != 0 {
+            bits |= IS_QUOTED;
+        }
+        Before(bits)
     }
 
-    /// How a phrase is meant that ends at `end`.
-    pub(super) fn meant(&self, before: Before, text: &[u8], end: usize) -> Meant {
-        if before.0 & IS_DENIED != 0 {
+    /// How a phrase or hint is meant that ends at `end`.
+    pub(super) fn meant(&self, before: Before, hit: Hit, text: &[u8], end: usize) -> Meant {
+        let denying = match hit {
+            Hit::Phrase(category) if category != InjectionSignal::Extraction as u8 => IS_DENIED,
+            Hit::Phrase(_) | Hit::Hint(..) | Hit::None => IS_DENIED | IS_DENIED_IN_CLAUSE,
+        };
+        if before.0 & denying != 0 {
             return Meant::Denied;
         }
         if before.0 & IS_TOLD != 0 {

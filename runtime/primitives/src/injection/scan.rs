@@ -34,6 +34,8 @@ enum Class {
     Digit = 2,
     /// Separates words.
     Other,
+    /// Ends a clause.
+    Comma,
     /// May end a sentence.
     Stop,
     /// May begin a sign.
@@ -51,6 +53,7 @@ static CLASSES: [Class; 256] = {
         table[byte] = match byte as u8 {
             b'a'..=b'z' | b'A'..=b'Z' => Class::Letter,
             b'0'..=b'9' => Class::Digit,
+            b',' => Class::Comma,
             b'.' | b'!' | b'?' | b';' => Class::Stop,
             0x80..=0xff => Class::Beyond,
             byte if is_quote(byte) => Class::Quote,
@@ -111,9 +114,12 @@ pub(super) struct Pass<'t> {
     /// Steps looked at and bytes read: what the growth test counts.
     #[cfg(test)]
     pub(super) steps: usize,
-    /// Words of the table that were met.
+    /// The words of the table that were met: which, its number, that of the word before its sentence, and its end.
     #[cfg(test)]
-    pub(super) known: usize,
+    pub(super) met: Vec<(u16, u32, u32, usize)>,
+    /// The steps that were taken.
+    #[cfg(test)]
+    pub(super) steps_taken: std::collections::BTreeSet<u16>,
 }
 
 /// The hints seen, and the most that stood together.
@@ -158,7 +164,9 @@ impl<'t> Pass<'t> {
             #[cfg(test)]
             steps: 0,
             #[cfg(test)]
-            known: 0,
+            met: Vec::new(),
+            #[cfg(test)]
+            steps_taken: std::collections::BTreeSet::new(),
         }
     }
 
@@ -169,6 +177,10 @@ impl<'t> Pass<'t> {
             position = match CLASSES[usize::from(*byte)] {
                 Class::Letter | Class::Digit => self.word(position),
                 Class::Other => position + 1,
+                Class::Comma => {
+                    self.cues.end_clause();
+                    position + 1
+                }
                 Class::Stop => self.stop(position),
                 Class::Sign => self.sign(position),
                 Class::Quote => {
@@ -347,6 +359,7 @@ impl<'t> Pass<'t> {
     }
 
     fn end_sentence(&mut self) {
+        self.cues.end_clause();
         self.at += SENTENCE;
         self.sentence = self.at;
     }
@@ -454,9 +467,7 @@ impl<'t> Pass<'t> {
         let at = self.at;
         self.step(usize::from(word.end - word.first));
         #[cfg(test)]
-        {
-            self.known += 1;
-        }
+        self.met.push((id, at, self.sentence, end));
         let (first, starts, end_of_steps) = (
             usize::from(word.first),
             usize::from(word.starts),
@@ -491,6 +502,8 @@ impl<'t> Pass<'t> {
     /// Takes a step of phrases that have `before` before them.
     #[inline]
     fn take_step(&mut self, node: u16, before: Before, end: usize) {
+        #[cfg(test)]
+        self.steps_taken.insert(node);
         let place = usize::from(node) % PLACES;
         self.taken[place] = self.at;
         self.before[place] = before;
@@ -498,7 +511,7 @@ impl<'t> Pass<'t> {
         if matches!(hit, Hit::None) || last && !self.is_sentence_end(end) {
             return;
         }
-        let meant = self.cues.meant(before, self.text, end);
+        let meant = self.cues.meant(before, hit, self.text, end);
         match hit {
             Hit::None => {}
             Hit::Phrase(category) => self.phrase(category, meant),
