@@ -54,6 +54,8 @@ pub fn derived(field: Derived) -> Cost {
         Derived::EstimatedTokens => cost(200, 20_000, 1),
         Derived::EstimatedCost | Derived::MaxCost => cost(400, 20_000, 1),
         Derived::ContainsPii | Derived::PiiTypes => cost(300, 5_000, 1),
+        // Those of the normalised text, and a pass over it.
+        Derived::InjectionSignals | Derived::InjectionScore => cost(1_000, 25_000, 2),
     }
 }
 

@@ -467,6 +467,17 @@ fn words_that_a_field_never_holds() {
         test("eq", f, "[]"),
     ]);
     silent(&[test("contains", "llm.unreadContent", "image")]);
+    one(
+        &[test("contains", "llm.injectionSignals", "overide")],
+        "W0115",
+        "`overide` is no category of prompt injection",
+    );
+    one(
+        &[test("in", "llm.injection_signals", "[persona, jailbreak]")],
+        "W0115",
+        "`jailbreak`",
+    );
+    silent(&[test("in", "llm.injectionSignals", "[override, tool_orders]")]);
     // Whatever the elements are asked.
     let any = |body: &str| format!("{{operator: any, field: {f}, condition: {body}}}");
     one(

@@ -282,6 +282,13 @@ const DERIVED: &[(&str, Option<&str>, Kind)] = &[
     ("llm.piiTypes", Some("llm.pii_types"), Kind::Texts),
     ("llm.piiTypes[0]", Some("llm.pii_types[0]"), Kind::Text),
     ("llm.piiTypes[-1]", Some("llm.pii_types[-1]"), Kind::Text),
+    ("llm.injectionSignals", Some("llm.injection_signals"), Kind::Texts),
+    (
+        "llm.injectionSignals[0]",
+        Some("llm.injection_signals[0]"),
+        Kind::Text,
+    ),
+    ("llm.injectionScore", Some("llm.injection_score"), Kind::Number),
     ("llm.text", None, Kind::Text),
     ("llm.normalizedText", Some("llm.normalized_text"), Kind::Text),
     ("llm.lastUserText", Some("llm.last_user_text"), Kind::Text),

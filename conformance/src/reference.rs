@@ -593,6 +593,8 @@ pub const ALIASES: &[(&str, &str, &[&str])] = &[
     ("llm", "maxCost", &["max_cost"]),
     ("llm", "containsPII", &["contains_pii"]),
     ("llm", "piiTypes", &["pii_types"]),
+    ("llm", "injectionSignals", &["injection_signals"]),
+    ("llm", "injectionScore", &["injection_score"]),
     ("request", "ipAddress", &["ip_address"]),
     ("request", "userAgent", &["user_agent"]),
 ];

@@ -92,4 +92,6 @@ fn a_text_that_explodes_is_unknown_alike() {
     for length in [1000, 100_000] {
         agree(set, &json!({ "llm": { "prompt": "\u{fdfa}".repeat(length) } }));
     }
+    let set = "metadata: {id: p, name: P}\nrules:\n- {id: s, condition: {operator: contains, field: llm.injectionSignals, value: override}, action: {decision: deny}}\n- {id: w, condition: {operator: gte, field: llm.injectionScore, value: 0.5}, action: {decision: warn}}\n";
+    agree(set, &json!({ "llm": { "prompt": "\u{fdfa}".repeat(40_000) } }));
 }

@@ -5,6 +5,7 @@ use policy_bytecode::module::PathSegment;
 use policy_conformance::reference::{ALIASES, LISTS, SCALARS, canonical};
 use policy_conformance::{data, tables};
 use policy_grammar::ast::FieldPath;
+use policy_primitives::injection::InjectionSignal;
 use policy_primitives::pii::{PiiType, contains};
 
 #[test]
@@ -37,6 +38,20 @@ fn harmless_prompts_are_rarely_flagged() {
         "{flagged} of {} prompts are flagged",
         prompts.len()
     );
+}
+
+/// The words that the compiler knows are those that the detectors give, and the weights in the documentation theirs.
+#[test]
+fn words_and_weights_are_the_detectors() {
+    let types: Vec<&str> = PiiType::ALL.iter().map(|kind| kind.name()).collect();
+    assert_eq!(context::PII_TYPES, types);
+    let signals: Vec<&str> = InjectionSignal::ALL.iter().map(|signal| signal.name()).collect();
+    assert_eq!(context::INJECTION_SIGNALS, signals);
+    let page = include_str!("../../docs/policy-language.md");
+    for signal in InjectionSignal::ALL {
+        let row = format!("| `{}` | 0.{} |", signal.name(), signal.weight() / 10);
+        assert!(page.contains(&row), "{row}");
+    }
 }
 
 /// The reference has its own list of spellings; the product's is a table elsewhere.

@@ -102,7 +102,7 @@ codes! {
     ModelSpelling = "W0112", Warning, "model-spelling", "A deny rule lists models by `llm.model`, which other spellings of the same model pass (`openai/gpt-4o`, `GPT-4o`, `gpt-4o-2024-08-06`); `llm.canonicalModel` is the same for all of them.";
     MixedNamespaces = "W0113", Warning, "mixed-namespaces", "Some policies are in the namespace `default` and others in named ones: a request that names a namespace meets those of `default` no more.";
     VainModification = "W0114", Warning, "vain-modification", "A deny rule refuses every request that this modification would change, so that it never takes effect.";
-    UnknownWord = "W0115", Warning, "unknown-word", "A condition looks for a word that the field never holds: a misspelt type of personal data, or capitals in `llm.normalizedText`.";
+    UnknownWord = "W0115", Warning, "unknown-word", "A condition looks for a word that the field never holds: a misspelt type of personal data or category of injection, or capitals in `llm.normalizedText`.";
     UnknownTemplateField = "W0201", Warning, "unknown-template-field", "A `{{ path }}` whose path is not a known context field.";
     CutText = "W0202", Warning, "cut-text", "A `#` after a blank cuts a text without quotes, where what follows reads like the rest of it.";
     UnusedContext = "W0203", Warning, "unused-context", "A test file describes a context that none of its tests uses.";

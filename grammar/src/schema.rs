@@ -82,6 +82,8 @@ const KNOWN_FIELDS: &[&str] = &[
     "llm.maxCost",
     "llm.containsPII",
     "llm.piiTypes",
+    "llm.injectionSignals",
+    "llm.injectionScore",
     "user.id",
     "user.email",
     "user.roles",

@@ -1,4 +1,4 @@
-//! Derived fields: texts, model names, tokens, cost and personal data of a request, computed when a rule first needs
+//! Derived fields: texts, model names, tokens, cost, personal data and signs of injection of a request, computed when a rule first needs
 //! them and kept.
 //!
 //! All that rests on text rests on the one reader of requests ([`crate::request`]): whatever a model would read counts,
@@ -11,6 +11,7 @@ use crate::request::{Json, Read};
 use bumpalo::collections::Vec as BumpVec;
 use policy_bytecode::context::Derived;
 use policy_bytecode::{Number, Outcome};
+use policy_primitives::injection::{self, Injection};
 use policy_primitives::normalize::Normalizer;
 use policy_primitives::pii::{self, Confidence, PiiTypeSet, Redactor};
 use policy_primitives::prices::{PriceTable, canonical_name, family_name};
@@ -60,6 +61,8 @@ pub(crate) struct DeriveHost<'w> {
     counted: Option<Option<u64>>,
     /// Types found in the texts, once scanned.
     types: Option<PiiTypeSet>,
+    /// Phrases found in the normalised text, once scanned; `None` inside where that is unknown.
+    injection: Option<Option<Injection>>,
 }
 
 /// What is counted of a request.
@@ -94,6 +97,7 @@ impl<'w> DeriveHost<'w> {
             scratch,
             counted: None,
             types: None,
+            injection: None,
         }
     }
 
@@ -250,6 +254,30 @@ impl<'w> DeriveHost<'w> {
         }
     }
 
+    /// The texts of the request, normalised; `None` where that is disguise through and through.
+    fn normalized<'a>(&mut self, inputs: &Inputs<'a>, bump: &'a Bump) -> Option<&str> {
+        let DeriveScratch {
+            text,
+            normalizer,
+            normal,
+            ..
+        } = &mut *self.scratch;
+        Read::new(inputs.llm, bump).join(bump, text);
+        normalizer
+            .normalize_within(text, normal, MAX_NORMAL.max(2 * text.len()))
+            .then_some(normal.as_str())
+    }
+
+    /// What the normalised text holds of injection; `None` where that is unknown.
+    fn injection<'a>(&mut self, inputs: &Inputs<'a>, bump: &'a Bump) -> Option<Injection> {
+        if let Some(known) = self.injection {
+            return known;
+        }
+        let found = self.normalized(inputs, bump).map(injection::detect);
+        self.injection = Some(found);
+        found
+    }
+
     /// The name or the family of the model, where the price table has it.
     fn model_name<'a>(&mut self, family: bool, inputs: &Inputs<'a>, bump: &'a Bump) -> Value<'a> {
         let Some(model) = inputs.model.as_str() else {
@@ -292,20 +320,9 @@ impl Host for DeriveHost<'_> {
                 Read::new(inputs.llm, bump).join(bump, text);
                 Value::Str(bump.alloc_str(text))
             }
-            Derived::NormalizedText => {
-                let DeriveScratch {
-                    text,
-                    normalizer,
-                    normal,
-                    ..
-                } = &mut *self.scratch;
-                Read::new(inputs.llm, bump).join(bump, text);
-                if normalizer.normalize_within(text, normal, MAX_NORMAL.max(2 * text.len())) {
-                    Value::Str(bump.alloc_str(normal))
-                } else {
-                    Value::Unknown
-                }
-            }
+            Derived::NormalizedText => self
+                .normalized(inputs, bump)
+                .map_or(Value::Unknown, |text| Value::Str(bump.alloc_str(text))),
             Derived::LastUserText => {
                 let text = &mut self.scratch.text;
                 if Read::new(inputs.llm, bump).join_last_user(bump, text) {
@@ -359,6 +376,18 @@ impl Host for DeriveHost<'_> {
                 names.extend(types.iter().map(|kind| Value::Str(kind.name())));
                 Value::Array(names.into_bump_slice())
             }
+            Derived::InjectionSignals => {
+                let Some(found) = self.injection(inputs, bump) else {
+                    return Value::Unknown;
+                };
+                let mut names = BumpVec::with_capacity_in(found.signals.len(), bump);
+                names.extend(found.signals.iter().map(|signal| Value::Str(signal.name())));
+                Value::Array(names.into_bump_slice())
+            }
+            Derived::InjectionScore => self
+                .injection(inputs, bump)
+                .and_then(|found| Number::from_f64(found.score))
+                .map_or(Value::Unknown, Value::Number),
         }
     }
 
@@ -399,7 +428,9 @@ impl Host for DeriveHost<'_> {
             | Derived::CanonicalModel
             | Derived::ModelFamily
             | Derived::ContainsPii
-            | Derived::PiiTypes => None,
+            | Derived::PiiTypes
+            | Derived::InjectionSignals
+            | Derived::InjectionScore => None,
         }
     }
 }

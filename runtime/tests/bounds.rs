@@ -249,6 +249,21 @@ fn a_text_that_explodes_when_normalised_is_unknown() {
     assert_eq!(verdict(&"\u{fdfa}".repeat(10_000)), (json!("allow"), false));
     assert_eq!(verdict(&"\u{fdfa}".repeat(600_000)), (json!("deny"), true));
     assert_eq!(verdict(&"plain text ".repeat(200_000)), (json!("allow"), false));
+    // So are the signs of injection in it: no answer is no sign that there is none.
+    for condition in [
+        "{operator: contains, field: llm.injectionSignals, value: override}",
+        "{operator: gte, field: llm.injectionScore, value: 0.5}",
+    ] {
+        let engine = self::engine(&format!(
+            "- {{id: bad, condition: {condition}, action: {{decision: deny, reason: r}}}}\n"
+        ));
+        let fires = |prompt: &str| {
+            let (response, _) = answer(&engine, &request(prompt), false);
+            read(&response.unwrap())["decision"]["decision"] == json!("deny")
+        };
+        assert!(fires(&"\u{fdfa}".repeat(600_000)));
+        assert!(!fires(&"\u{fdfa}".repeat(10_000)));
+    }
     let body = request("\u{fdfa}");
     let mut worker = Worker::new();
     let decided = engine.decide(&mut worker, body.as_bytes(), &EvaluateOptions::default());

@@ -1,6 +1,6 @@
 //! The generated pages that belong to no crate of their own.
 
-use policy_bytecode::context::{FIELDS, PII_TYPES};
+use policy_bytecode::context::{FIELDS, INJECTION_SIGNALS, PII_TYPES};
 use policy_grammar::codes::Code;
 
 /// `docs/errors.md`: the table of diagnostic codes.
@@ -71,6 +71,11 @@ pub(crate) fn context() -> String {
     out.push_str(&format!(
         "\nTypes of personal data in `llm.piiTypes` and `$redact`: {}.\n",
         types.join(", ")
+    ));
+    let signals: Vec<String> = INJECTION_SIGNALS.iter().map(|s| format!("`{s}`")).collect();
+    out.push_str(&format!(
+        "\nCategories in `llm.injectionSignals`: {}. See [the policy language](policy-language.md#prompt-injection).\n",
+        signals.join(", ")
     ));
     out
 }

@@ -5,7 +5,7 @@
 use super::each_test;
 use crate::fields::{dotted, nearest};
 use crate::hir::{Program, Test};
-use policy_bytecode::context::PII_TYPES;
+use policy_bytecode::context::{INJECTION_SIGNALS, PII_TYPES};
 use policy_bytecode::predicate::{PredOp, PredOperand};
 use policy_bytecode::quantifier::{ItemOperand, Subject};
 use policy_bytecode::{Const, ConstIdx};
@@ -18,6 +18,11 @@ const UNREAD_KINDS: &[&str] = &["image", "audio", "file", "video", "encrypted", 
 /// Lists whose elements are all known, and what an element is.
 const LISTS: &[(&str, &[&str], &str)] = &[
     ("llm.piiTypes", PII_TYPES, "type of personal data"),
+    (
+        "llm.injectionSignals",
+        INJECTION_SIGNALS,
+        "category of prompt injection",
+    ),
     ("llm.unreadContent", UNREAD_KINDS, "kind of unread content"),
 ];
 

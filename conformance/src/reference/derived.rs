@@ -12,7 +12,7 @@ use policy_primitives::prices::{
     CostInput, DEFAULT_COMPLETION_TOKENS, Entry, PriceTable, Resolution, ServiceTier, canonical_name,
     family_name,
 };
-use policy_primitives::{escapes, normalize, pii, tokens};
+use policy_primitives::{escapes, injection, normalize, pii, tokens};
 use policy_requests::{Node, Number, View};
 use serde_json::Value;
 
@@ -42,6 +42,8 @@ pub(crate) enum Field {
     MaxCost,
     ContainsPii,
     PiiTypes,
+    InjectionSignals,
+    InjectionScore,
 }
 
 impl Field {
@@ -57,6 +59,8 @@ impl Field {
         (Self::MaxCost, "maxCost"),
         (Self::ContainsPii, "containsPII"),
         (Self::PiiTypes, "piiTypes"),
+        (Self::InjectionSignals, "injectionSignals"),
+        (Self::InjectionScore, "injectionScore"),
     ];
 
     /// The derived field of this canonical name below `llm`.
@@ -91,7 +95,9 @@ impl Field {
             | Self::LastUserText
             | Self::UnreadContent
             | Self::ContainsPii
-            | Self::PiiTypes => &["llm"],
+            | Self::PiiTypes
+            | Self::InjectionSignals
+            | Self::InjectionScore => &["llm"],
         };
         let path = |text: &&str| FieldPath {
             segments: text.split('.').map(|key| Segment::Key(key.to_owned())).collect(),
@@ -279,17 +285,10 @@ fn compute(field: Field, request: &Request<'_>) -> Found {
     match field {
         // "every text of the request in order, one a line". Ruling: "" where there is none.
         Field::Text => Found::Present(Value::from(texts.join("\n"))),
-        Field::NormalizedText => {
-            let text = texts.join("\n");
-            let mut out = String::new();
-            normalize::normalize(&text, &mut out);
-            // Ruling: what becomes more than twice as long, beyond a mebibyte, is disguise, and unknown.
-            if out.len() > (1 << 20).max(2 * text.len()) {
-                Found::Unknown
-            } else {
-                Found::Present(Value::from(out))
-            }
-        }
+        Field::NormalizedText => match normalized(&texts) {
+            Some(text) => Found::Present(Value::from(text)),
+            None => Found::Unknown,
+        },
         Field::LastUserText => {
             last_user_text(&read).map_or(Found::Missing, |text| Found::Present(Value::from(text)))
         }
@@ -309,7 +308,30 @@ fn compute(field: Field, request: &Request<'_>) -> Found {
             let types = spelled().fold(pii::PiiTypeSet::EMPTY, |set, text| set.union(pii::types_in(text)));
             Found::Present(types.names().map(Value::from).collect())
         }
+        // "categories of injection phrases found in `llm.normalizedText`". Ruling: unknown where that is.
+        Field::InjectionSignals => match normalized(&texts) {
+            Some(text) => {
+                let names = injection::detect(&text)
+                    .signals
+                    .iter()
+                    .map(|signal| signal.name());
+                Found::Present(names.map(Value::from).collect())
+            }
+            None => Found::Unknown,
+        },
+        Field::InjectionScore => match normalized(&texts) {
+            Some(text) => Found::Present(Value::from(injection::detect(&text).score)),
+            None => Found::Unknown,
+        },
     }
+}
+
+fn normalized(texts: &[&str]) -> Option<String> {
+    let text = texts.join("\n");
+    let mut out = String::new();
+    normalize::normalize(&text, &mut out);
+    // Ruling: what becomes more than twice as long, beyond a mebibyte, is disguise, and unknown.
+    (out.len() <= (1 << 20).max(2 * text.len())).then_some(out)
 }
 
 /// "text of the last user message". Ruling: of each place that can hold one, because nobody knows which one a model

@@ -42,7 +42,9 @@ pub(super) fn pure(field: Derived) -> bool {
         | Derived::EstimatedCost
         | Derived::MaxCost
         | Derived::ContainsPii
-        | Derived::PiiTypes => true,
+        | Derived::PiiTypes
+        | Derived::InjectionSignals
+        | Derived::InjectionScore => true,
     }
 }
 
@@ -56,7 +58,9 @@ fn priced(field: Derived) -> bool {
         | Derived::UnreadContent
         | Derived::EstimatedTokens
         | Derived::ContainsPii
-        | Derived::PiiTypes => false,
+        | Derived::PiiTypes
+        | Derived::InjectionSignals
+        | Derived::InjectionScore => false,
     }
 }
 

@@ -86,6 +86,10 @@ derived! {
         "Whether personal data is found with confidence medium or above.";
     PiiTypes = "llm.piiTypes", ["llm"],
         "Types of the personal data found.";
+    InjectionSignals = "llm.injectionSignals", ["llm"],
+        "Categories of the phrases of prompt injection found in `llm.normalizedText`.";
+    InjectionScore = "llm.injectionScore", ["llm"],
+        "What the phrases of prompt injection weigh together, from 0 to 1.";
 }
 
 impl Derived {
@@ -103,7 +107,9 @@ impl Derived {
             | Self::EstimatedCost
             | Self::MaxCost
             | Self::ContainsPii
-            | Self::PiiTypes => false,
+            | Self::PiiTypes
+            | Self::InjectionSignals
+            | Self::InjectionScore => false,
         }
     }
 }
@@ -187,6 +193,10 @@ fields! {
         "Derived: whether personal data is found with confidence medium or above.";
     "llm.piiTypes", ["pii_types"], StringArray, PiiTypes,
         "Derived: types of the personal data found.";
+    "llm.injectionSignals", ["injection_signals"], StringArray, InjectionSignals,
+        "Derived: categories of the phrases of prompt injection found in `llm.normalizedText`; unknown where that is.";
+    "llm.injectionScore", ["injection_score"], Number, InjectionScore,
+        "Derived: what the phrases of prompt injection weigh together, from 0 to 1; there are signals from 0.5 on; unknown where `llm.normalizedText` is.";
     "user", [], Object, "Who calls.";
     "user.id", [], String, "Id of the user.";
     "user.email", [], String, "E-mail address of the user.";
@@ -298,4 +308,15 @@ pub const PII_TYPES: &[&str] = &[
     "br_cpf",
     "driver_license",
     "passport",
+];
+
+/// Categories of prompt injection, as `llm.injectionSignals` spells them, in the order of the detectors' table.
+pub const INJECTION_SIGNALS: &[&str] = &[
+    "override",
+    "persona",
+    "extraction",
+    "delimiters",
+    "forced_prefix",
+    "authority",
+    "tool_orders",
 ];
