@@ -47,6 +47,7 @@ mod cards;
 mod checksum;
 mod context;
 mod dates;
+mod dictionary;
 mod disguise;
 mod email;
 mod iban;
