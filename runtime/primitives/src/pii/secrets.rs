@@ -23,7 +23,7 @@ mod values;
 use self::formats::Body;
 use self::names::Weight;
 pub(super) use self::names::speaks_of_secret;
-use self::values::{Shape, is_basic, is_placeholder, is_uuid};
+use self::values::{Shape, is_address, is_basic, is_escaped_word, is_file, is_host, is_placeholder, is_uuid};
 use super::bytes::{ALPHA, CLASS, DIGIT, VALUE, WORD, at, class_at, is_solid, is_word, run_end, slice};
 use super::scan::Scanner;
 use super::types::{Confidence, PiiType};
@@ -502,11 +502,11 @@ fn value(scanner: &mut Scanner<'_, '_>, start: usize, weight: Weight, opened: &O
         end -= 1;
     }
     let bytes = slice(text, start, end);
-    // A call, an index, a path of a program; and the first word of several in quotation marks.
+    // A call, an index, a path or a type of a program; and the first word of several in quotation marks.
     let code = if opened.quoted() {
         after == b'{' || after == b' ' && at(text, end + 1) != opened.quote
     } else {
-        matches!(after, b'(' | b'[' | b'{' | b':')
+        matches!(after, b'(' | b'[' | b'{' | b':') || after == b'<' && at(text, end + 1) != b'/'
     };
     if code || !is_secret(bytes, weight, opened.quoted()) {
         return (bytes.len() > JUMP).then_some(end);
@@ -529,10 +529,14 @@ fn is_secret(bytes: &[u8], weight: Weight, quoted: bool) -> bool {
             bytes.len() >= SHORTEST_WEAK && !path && (shape.is_surely_random() || shape.is_plain_key())
         }
         Weight::Key => {
-            bytes.len() >= SHORTEST_KEY && !path && (shape.is_key() || is_uuid(bytes))
+            bytes.len() >= SHORTEST_KEY && !path && !is_host(bytes) && (shape.is_key() || is_uuid(bytes))
                 || bytes.len() >= SHORTEST_PASSWORD && is_basic(bytes)
         }
-        Weight::Password => bytes.len() >= SHORTEST_PASSWORD && (shape.is_password(quoted) || is_uuid(bytes)),
+        Weight::Password => {
+            bytes.len() >= SHORTEST_PASSWORD
+                && (shape.is_password(quoted) || is_uuid(bytes))
+                && !(is_address(bytes) || path && is_file(bytes) || is_escaped_word(bytes, shape.digits))
+        }
     }
 }
 

@@ -738,7 +738,12 @@ fn one(scanner: &mut Scanner<'_, '_>, start: usize, format: &Format) -> Option<u
     let named = short || brief && format.body == Url && shape.marks > 0;
     // No word is so long, in whatever case its letters are.
     let long = length >= 30 && matches!(format.body, Alnum | Lower);
-    let telling = shape.distinct >= DISTINCT.min(shape.length as u32 / 2)
+    // A number with letters before it is an identifier, unless keys of the form are numbers.
+    let number = shape.digits == shape.length && !matches!(format.body, Body::Digit | Hex | Upper);
+    // Letters that are called are a function: `test_aVeryLongName()`.
+    let called = shape.digits == 0 && at(text, end) == b'(';
+    let telling = !(number || called)
+        && shape.distinct >= DISTINCT.min(shape.length as u32 / 2)
         && (shape.digits > 0 || shape.is_jumbled() || shape.is_lettered() || long || format.body == Upper)
         && (!named || shape.is_random() || shape.is_jumbled() && shape.is_key());
     if !telling {
