@@ -13,7 +13,10 @@
 //!
 //! Time is linear in the text on any input: each place of the text is compared with the literals of at most one entry of
 //! the table. What is compared most is up to the literals, so [`Grams`] hashes the four bytes of each that are rarest in
-//! prose.
+//! prose, and compares eight bytes before it looks at a literal.
+//!
+//! What a machine does slowly here is to wait for a table that its fastest cache does not hold, and to foresee branches that
+//! depend on the text: so the table takes half of the smallest such cache, and places are kept without a branch.
 
 use aho_corasick::packed;
 use memchr::memmem;
@@ -212,30 +215,80 @@ struct Grams {
     /// Where each list starts in `places`; a list ends where the next one starts.
     starts: Box<[u32; 257]>,
     places: Box<[Place]>,
+    candidates: Box<[Candidate]>,
 }
 
-/// A piece of a literal.
-#[derive(Debug, Clone, Copy)]
+/// A piece of literals, and what is around it in them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Place {
+    around: Around,
+    /// Those literals in [`Grams::candidates`].
+    first: u32,
+    end: u32,
+}
+
+/// Up to eight bytes of a literal with a piece among them. Most pieces that are found stand in other words, and this tells
+/// so without a look at the literal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Around {
+    bytes: u64,
+    /// Which of the eight bytes there are.
+    mask: u64,
+    /// Bytes before the piece.
+    back: u32,
+}
+
+/// A literal that has a piece.
+#[derive(Debug, Clone, Copy)]
+struct Candidate {
     literal: u32,
-    /// Bytes of the literal before the piece.
-    offset: u32,
-    /// Lists hold pieces of other hashes too, and most of what is looked up is none of the literals.
-    piece: u32,
+    /// Bytes of the literal before those around the piece.
+    before: u32,
+}
+
+impl Around {
+    /// What is around the piece that stands `offset` bytes from the start of `text`, and how many bytes before that.
+    fn new(text: &[u8], offset: u32) -> Option<(Self, u32)> {
+        const LENGTH: usize = size_of::<u64>();
+        let last = u32::try_from(text.len().saturating_sub(LENGTH)).ok()?;
+        // As many bytes behind the piece as before it, where there are as many.
+        let before = offset.saturating_sub(2).min(last);
+        let known = text.get(before as usize..)?.iter().take(LENGTH);
+        let (mut bytes, mut mask) = ([0; LENGTH], [0; LENGTH]);
+        for ((byte, mask), known) in bytes.iter_mut().zip(&mut mask).zip(known) {
+            (*byte, *mask) = (*known, u8::MAX);
+        }
+        let around = Self {
+            bytes: u64::from_le_bytes(bytes),
+            mask: u64::from_le_bytes(mask),
+            back: offset - before,
+        };
+        Some((around, before))
+    }
+
+    /// Where these bytes stand in `padded` when the piece is found at `at`.
+    #[inline]
+    fn find(self, padded: &[u8], at: usize) -> Option<usize> {
+        let first = at.checked_sub(self.back as usize)?;
+        let found = padded.get(first..)?.first_chunk()?;
+        (u64::from_le_bytes(*found) & self.mask == self.bytes).then_some(first)
+    }
 }
 
 impl Grams {
-    /// As much as leaves room for the text in the fastest cache.
-    const ENTRIES: usize = 1 << 15;
+    /// As much as leaves room for the text in a cache of 32 KiB.
+    const ENTRIES: usize = 1 << 14;
     const STRIDE: usize = 2;
     /// Four bytes, and one more for the second piece.
     const SHORTEST: usize = 3 + Self::STRIDE;
-    /// Places that are looked up before the first is compared.
+    /// Places that are looked up at once.
     const BLOCK: usize = 16;
+    /// Halves of blocks that are looked up before the first piece is compared, and two.
+    const KEPT: usize = 64;
 
     fn new(texts: &[Box<[u8]>]) -> Option<Self> {
         let mut table = Box::new([0u8; Self::ENTRIES]);
-        let mut lists: Vec<Vec<Place>> = vec![Vec::new()];
+        let mut lists: Vec<Vec<(Around, Vec<Candidate>)>> = vec![Vec::new()];
         for (text, literal) in texts.iter().zip(0u32..) {
             let windows = text.windows(Self::SHORTEST).zip(0u32..);
             let common = |window: &[u8]| window.iter().map(|b| commonness(*b)).sum::<u32>();
@@ -260,12 +313,16 @@ impl Grams {
                         Err(_) => u8::try_from(1 + hash % 255).unwrap_or(u8::MAX),
                     };
                 }
-                if let Some(list) = lists.get_mut(usize::from(*entry)) {
-                    list.push(Place {
-                        literal,
-                        offset,
-                        piece: u32::from_le_bytes(piece),
-                    });
+                let (Some(list), Some((around, before))) =
+                    (lists.get_mut(usize::from(*entry)), Around::new(text, offset))
+                else {
+                    continue;
+                };
+                let candidate = Candidate { literal, before };
+                // Literals that begin alike are told from other words by one comparison.
+                match list.iter_mut().find(|(known, _)| *known == around) {
+                    Some((_, candidates)) => candidates.push(candidate),
+                    None => list.push((around, vec![candidate])),
                 }
             }
         }
@@ -273,15 +330,24 @@ impl Grams {
             return None;
         }
         let mut starts = Box::new([0u32; 257]);
-        let mut places = Vec::new();
+        let (mut places, mut candidates) = (Vec::new(), Vec::new());
         for (list, start) in (0..).zip(starts.iter_mut()) {
             *start = u32::try_from(places.len()).ok()?;
-            places.extend(lists.get(list).into_iter().flatten().copied());
+            for (around, literals) in lists.get(list).into_iter().flatten() {
+                let first = u32::try_from(candidates.len()).ok()?;
+                candidates.extend(literals);
+                places.push(Place {
+                    around: *around,
+                    first,
+                    end: u32::try_from(candidates.len()).ok()?,
+                });
+            }
         }
         Some(Self {
             table,
             starts,
             places: places.into(),
+            candidates: candidates.into(),
         })
     }
 
@@ -300,32 +366,73 @@ impl Grams {
         hit: &mut impl FnMut(u32, usize) -> bool,
     ) {
         const WINDOW: usize = Grams::BLOCK * Grams::STRIDE + 3;
-        for start in (0..text.len()).step_by(Self::BLOCK * Self::STRIDE) {
-            // There is padding enough.
-            let window = padded.get(start..start + WINDOW);
-            let Some(window) = window.and_then(|w| <&[u8; WINDOW]>::try_from(w).ok()) else {
+        let mut blocks = (0..text.len()).step_by(Self::BLOCK * Self::STRIDE);
+        loop {
+            // Halves of blocks with lists that are not empty. Every half is written and few are kept, so that no branch depends
+            // on the text: which of them hold something is hard to foresee.
+            let (mut kept, mut places) = ([0u64; Self::KEPT], [0usize; Self::KEPT]);
+            let mut count = 0;
+            let mut more = false;
+            for start in blocks.by_ref().take(Self::KEPT / 2 - 1) {
+                more = true;
+                // There is padding enough.
+                let window = padded.get(start..start + WINDOW);
+                let Some(window) = window.and_then(|w| <&[u8; WINDOW]>::try_from(w).ok()) else {
+                    break;
+                };
+                let mut found = [0u8; Self::BLOCK];
+                for (i, found) in found.iter_mut().enumerate() {
+                    let at = i * Self::STRIDE;
+                    let piece = [window[at], window[at + 1], window[at + 2], window[at + 3]];
+                    *found = self.table[Self::hash(piece) % Self::ENTRIES];
+                }
+                let (halves, _) = found.as_chunks();
+                for (half, start) in halves.iter().zip([start, start + Self::BLOCK / 2 * Self::STRIDE]) {
+                    let lists = u64::from_le_bytes(*half);
+                    kept[count % Self::KEPT] = lists;
+                    places[count % Self::KEPT] = start;
+                    count += usize::from(lists != 0);
+                }
+            }
+            if !more {
                 return;
-            };
-            let mut found = [0u8; Self::BLOCK];
-            let mut any = 0;
-            for (i, found) in found.iter_mut().enumerate() {
-                let at = i * Self::STRIDE;
-                let piece = [window[at], window[at + 1], window[at + 2], window[at + 3]];
-                *found = self.table[Self::hash(piece) % Self::ENTRIES];
-                any |= *found;
             }
-            if any == 0 {
+            let mut block = 0;
+            let mut lists = kept[0];
+            while block < count {
+                let i = lists.trailing_zeros() / u8::BITS;
+                let list = (lists >> (i * u8::BITS)) as u8;
+                let at = places[block % Self::KEPT] + i as usize * Self::STRIDE;
+                lists &= !(u64::from(u8::MAX) << (i * u8::BITS));
+                block += usize::from(lists == 0);
+                let next = kept[block % Self::KEPT];
+                lists = if lists == 0 { next } else { lists };
+                self.look(list, at, texts, padded, text, hit);
+            }
+        }
+    }
+
+    /// Looks for the literals of one list, of which a piece may stand at `at`.
+    #[inline(always)]
+    fn look(
+        &self,
+        list: u8,
+        at: usize,
+        texts: &[Box<[u8]>],
+        padded: &[u8],
+        text: &[u8],
+        hit: &mut impl FnMut(u32, usize) -> bool,
+    ) {
+        for place in self.places_of(list) {
+            let Some(found) = place.around.find(padded, at) else {
                 continue;
-            }
-            for (i, list) in found.iter().enumerate().filter(|(_, list)| **list != 0) {
-                let at = i * Self::STRIDE;
-                let piece = u32::from_le_bytes([window[at], window[at + 1], window[at + 2], window[at + 3]]);
-                for place in self.places_of(*list).iter().filter(|place| place.piece == piece) {
-                    let from = (start + at).checked_sub(place.offset as usize);
-                    let literal = texts.get(place.literal as usize).map_or(&[][..], |t| t);
-                    if let Some(from) = from.filter(|from| starts_with(text, *from, literal)) {
-                        hit(place.literal, from);
-                    }
+            };
+            let candidates = self.candidates.get(place.first as usize..place.end as usize);
+            for candidate in candidates.unwrap_or(&[]) {
+                let literal = texts.get(candidate.literal as usize).map_or(&[][..], |t| t);
+                let from = found.checked_sub(candidate.before as usize);
+                if let Some(from) = from.filter(|from| starts_with(text, *from, literal)) {
+                    hit(candidate.literal, from);
                 }
             }
         }

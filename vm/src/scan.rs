@@ -12,6 +12,7 @@ use crate::load::LoadedModule;
 use crate::pattern::PatternCaches;
 use crate::scratch::arena_used;
 use bumpalo::Bump;
+use bumpalo::collections::Vec as BumpVec;
 use policy_bytecode::fold::{fold, fold_ascii, has_special};
 use policy_bytecode::predicate::PredOperand;
 use policy_bytecode::quantifier::{Body, ItemOperand};
@@ -216,9 +217,9 @@ impl LoadedScan {
             }
             return;
         }
-        let padded = bump.alloc_slice_fill_copy(text.len() + PADDING, 0u8);
         if has_special(text) {
             // Places in the text are not known then, so every hit leaves its predicates open.
+            let padded = bump.alloc_slice_fill_copy(text.len() + PADDING, 0u8);
             let length = fold_special(text, padded);
             let padded = padded.get(..length + PADDING).unwrap_or(padded);
             self.literals.each(padded, |literal, _| {
@@ -229,11 +230,11 @@ impl LoadedScan {
             });
             return;
         }
-        if let Some(folded) = padded.get_mut(..text.len()) {
-            folded.copy_from_slice(text.as_bytes());
-            folded.iter_mut().for_each(|byte| *byte = fold_ascii(*byte));
-        }
-        self.literals.each(padded, |literal, at| {
+        let mut padded = BumpVec::with_capacity_in(text.len() + PADDING, bump);
+        padded.extend_from_slice_copy(text.as_bytes());
+        padded.iter_mut().for_each(|byte| *byte = fold_ascii(*byte));
+        padded.extend_from_slice_copy(&[0; PADDING]);
+        self.literals.each(&padded, |literal, at| {
             if !self.is_exact(literal, text, at) {
                 return true;
             }

@@ -10,7 +10,7 @@
 //!
 //! | trigger | goes to | finds |
 //! | --- | --- | --- |
-//! | digit, `+`, `(` | `number` | IP v4, dates of birth, cards, SSN and other national numbers, phones, addresses |
+//! | digit, `+`, and `(` before them | `number` | IP v4, dates of birth, cards, SSN and other national numbers, phones, addresses |
 //! | word with a digit or `_`, or before `-` `.` `/` `+` | `secrets`, `iban`, `national`, `wallet` | keys, accounts |
 //! | word with ten capitals in a row | `secrets` | key ids of AWS without a digit |
 //! | `@`, `%40` | `email` | e-mail addresses |
@@ -47,6 +47,7 @@ mod cards;
 mod checksum;
 mod context;
 mod dates;
+mod dictionary;
 mod disguise;
 mod email;
 mod iban;

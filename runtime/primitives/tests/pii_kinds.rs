@@ -382,3 +382,36 @@ fn what_only_looks_personal_is_nothing() {
         "in 12 seconds, place Anna",
     ]);
 }
+
+#[test]
+fn what_only_looks_secret_is_nothing() {
+    assert_nothing(&[
+        // Spans of years, whatever stands before them.
+        "contact: Ann Lee 2006-2009 Bob Ray",
+        // An address of a service whose password is a word, under a name.
+        "Username & Password: `redis://user:password@127.0.0.1:6379`",
+        "With username and password:\npostgres://user:password@%2Fvar%2Frun/db1",
+        // Files and hosts.
+        "tests = [\"tests/ui/method-to-other-pass.rs\", \"tests/ui/unelided-lifetime-in-sig-ice-156848.rs\"]",
+        "secret = '4f2a9c.invoices.example.com'",
+        // Words with a blank that a URL escapes.
+        "username=user&password=secure%20password",
+        // A type of a program.
+        "let raw_private_key: Curve25519SeedBin<'_> = private_key",
+        // What everybody sees who opens the page.
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+        "<input type=\"hidden\" name=\"authenticity_token\" value=\"7SWa-Fo1_hsC6oovfBsJFLGPUl2EhkSWPbJhWA\">",
+        // Functions and numbers behind the letters that keys begin with.
+        "fn test_aVeryLongNameInCamelCaseOfAFunctionXy() {}",
+        "channel xoxa-08532509747",
+    ]);
+    assert_found(&[
+        (PiiType::ApiKey, "password=Tq7v%20Lz2Wm9xR", "Tq7v%20Lz2Wm9xR"),
+        (
+            PiiType::ApiKey,
+            "<key>a8F3kQ9zX2mL7pR4tV6w</key>",
+            "a8F3kQ9zX2mL7pR4tV6w",
+        ),
+        (PiiType::Phone, "call 2090-1950", "2090-1950"),
+    ]);
+}

@@ -6,6 +6,7 @@
 
 use super::bytes::{CLASS, NAME, at, is_digit, is_word, run_end, slice};
 use super::context::Topic;
+use super::dictionary::Dictionary;
 use super::number::{Found, Group};
 use super::scan::Scanner;
 use super::types::{Confidence, PiiType};
@@ -223,25 +224,39 @@ fn is_name_byte(byte: u8) -> bool {
 }
 
 /// French, Italian, Spanish and Portuguese street words, which come first.
+#[inline]
 fn romance_street(word: &[u8]) -> Option<StreetWord> {
     // `via` in lower case is an English word.
     if word == b"Via" {
         return Some(StreetWord::Strong);
     }
-    let mut lower = [0u8; 9];
-    let lower = lower.get_mut(..word.len()).filter(|_| word.len() > 2)?;
-    lower.copy_from_slice(word);
-    lower.make_ascii_lowercase();
-    match &*lower {
-        b"rue" | b"avenue" | b"boulevard" | b"chemin" | b"all\xC3\xA9e" | b"impasse" | b"viale"
-        | b"piazza" | b"calle" | b"avenida" | b"rua" | b"travessa" | b"vicolo" | b"paseo" => {
-            Some(StreetWord::Strong)
-        }
-        // English words as well.
-        b"place" | b"route" | b"quai" | b"cours" | b"plaza" | b"corso" | b"largo" => Some(StreetWord::Weak),
-        _ => None,
-    }
+    ROMANCE_STREETS.find(word)
 }
+
+static ROMANCE_STREETS: Dictionary<StreetWord, 21> = Dictionary::of(&[
+    ("rue", StreetWord::Strong),
+    ("avenue", StreetWord::Strong),
+    ("boulevard", StreetWord::Strong),
+    ("chemin", StreetWord::Strong),
+    ("allée", StreetWord::Strong),
+    ("impasse", StreetWord::Strong),
+    ("viale", StreetWord::Strong),
+    ("piazza", StreetWord::Strong),
+    ("calle", StreetWord::Strong),
+    ("avenida", StreetWord::Strong),
+    ("rua", StreetWord::Strong),
+    ("travessa", StreetWord::Strong),
+    ("vicolo", StreetWord::Strong),
+    ("paseo", StreetWord::Strong),
+    // English words as well.
+    ("place", StreetWord::Weak),
+    ("route", StreetWord::Weak),
+    ("quai", StreetWord::Weak),
+    ("cours", StreetWord::Weak),
+    ("plaza", StreetWord::Weak),
+    ("corso", StreetWord::Weak),
+    ("largo", StreetWord::Weak),
+]);
 
 /// English street words. None has more letters than [`LONGEST_STREET`].
 const STREET_WORDS: &[(&[u8], StreetWord)] = &[

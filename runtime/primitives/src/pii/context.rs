@@ -8,7 +8,8 @@
 //! gone after redaction was not heard before it either. A barrier passes on its own type, so that the second number
 //! in `phone 1234567, 1234568` is still a phone.
 
-use super::bytes::at;
+use super::bytes::{ALPHA, CLASS, at};
+use super::dictionary::Dictionary;
 use super::secrets;
 use super::table::Table;
 use super::types::PiiType;
@@ -167,13 +168,23 @@ fn words_before(text: &[u8], position: usize, barrier: Barrier) -> Nearby {
             break;
         }
         let mut start = end;
+        // All bytes of the word, and what those behind the first have in common.
+        let (mut all, mut common, mut common_behind) = (0, 0xFF, 0xFF);
         while start > floor && is_letter(text[start - 1]) {
             start -= 1;
+            common_behind = common;
+            common &= text[start];
+            all |= text[start];
         }
+        let word = &text[start..end];
         // `SET_VRING_CALL` is a call of programs.
-        let joined = at(text, end) == b'_' || start > 0 && text[start - 1] == b'_';
-        if !(joined && text[start..end].eq_ignore_ascii_case(b"call")) {
-            look_up(&text[start..end], words, &mut nearby);
+        let joined = || at(text, end) == b'_' || start > 0 && text[start - 1] == b'_';
+        if word.eq_ignore_ascii_case(b"call") && joined() {
+        } else if all < 0x80 && common_behind & 0x20 != 0 {
+            // Nearly all words are ASCII, with small letters behind the first: they are made of no others.
+            look_up_one(word, words, &mut nearby);
+        } else {
+            look_up(word, words, &mut nearby);
         }
         words += 1;
         end = start;
@@ -213,8 +224,9 @@ pub fn is_silent(label: &str) -> bool {
 }
 
 /// Letters of any script; bytes of multi-byte characters count as letters.
+#[inline(always)]
 fn is_letter(byte: u8) -> bool {
-    byte.is_ascii_alphabetic() || byte >= 0x80
+    CLASS[usize::from(byte)] & ALPHA != 0 || byte >= 0x80
 }
 
 /// The type of the redaction placeholder that ends at `end`.
@@ -246,7 +258,14 @@ fn heard_from(kind: PiiType, distance: usize, nearby: &mut Nearby) {
 
 /// Notes the topics of one word, and of the words that it is made of: `mobilePhone`, `Handynummer`.
 fn look_up(word: &[u8], distance: usize, nearby: &mut Nearby) {
-    if unspaced(word) {
+    // What the word is made of, in one look at its bytes.
+    let (mut all, mut humps, mut before) = (0, false, 0);
+    for &byte in word {
+        all |= byte;
+        humps |= byte.is_ascii_uppercase() && u8::is_ascii_lowercase(&before);
+        before = byte;
+    }
+    if all >= 0x80 && unspaced(word) {
         for (part, topic) in UNSPACED {
             if word.windows(part.len()).any(|window| window == part.as_bytes()) {
                 nearby.note(*topic, distance);
@@ -254,17 +273,17 @@ fn look_up(word: &[u8], distance: usize, nearby: &mut Nearby) {
         }
         return;
     }
-    let mut start = 0;
-    for end in 1..word.len() {
-        if word[end].is_ascii_uppercase() && word[end - 1].is_ascii_lowercase() {
-            look_up_one(&word[start..end], distance, nearby);
-            start = end;
+    if humps {
+        let mut start = 0;
+        for end in 1..word.len() {
+            if word[end].is_ascii_uppercase() && word[end - 1].is_ascii_lowercase() {
+                look_up_one(&word[start..end], distance, nearby);
+                start = end;
+            }
         }
+        look_up_one(&word[start..], distance, nearby);
     }
-    look_up_one(&word[start..], distance, nearby);
-    if start > 0 {
-        look_up_one(word, distance, nearby);
-    }
+    look_up_one(word, distance, nearby);
 }
 
 /// Whether a word is of a script that puts no spaces between words: kana, CJK and Hangul start with these bytes.
@@ -272,7 +291,17 @@ fn unspaced(word: &[u8]) -> bool {
     word.iter().any(|byte| (0xE3..=0xED).contains(byte))
 }
 
+#[inline(always)]
 fn look_up_one(word: &[u8], distance: usize, nearby: &mut Nearby) {
+    // A singular of two letters is the only stem that begins otherwise than its word.
+    let plural = word.len() == 3 && word[2] | 0x20 == b's';
+    if TOPICS_OF_WORDS.has_alike(word) || plural || !word.is_ascii() {
+        hear(word, distance, nearby);
+    }
+}
+
+/// Notes the topic of one word, with or without an ending that words of numbers have.
+fn hear(word: &[u8], distance: usize, nearby: &mut Nearby) {
     const NUMBERS: [&[u8]; 5] = [b"number", b"nummer", b"num", b"nr", b"no"];
     if word.len() < 2 || word.len() > LONGEST_WORD {
         return;
@@ -341,101 +370,339 @@ const UNSPACED: &[(&str, Topic)] = &[
     ("서버", Topic::Network),
 ];
 
-/// The dictionary. Words are lower case (only where they are ASCII) and singular.
+/// What `word` says; it is in small letters where it is ASCII.
 fn topic_of(word: &[u8]) -> Option<Topic> {
     if !word.is_ascii() {
         return foreign(word);
     }
-    Some(match word {
-        b"phone" | b"telephone" | b"tel" | b"call" | b"calling" | b"cell" | b"cellphone" | b"cellular"
-        | b"mobile" | b"mob" | b"fax" | b"whatsapp" | b"sms" | b"dial" | b"reach" | b"contact" | b"handy"
-        | b"hotline" | b"voicemail" | b"helpline" | b"landline" | b"pager" | b"desk" | b"ph" | b"mobil"
-        | b"celular" | b"cellulare" | b"gsm" | b"movil" | b"telemovel" | b"komorka" | b"komorkowy"
-        | b"mobiele" | b"mobilni" | b"puhelin" | b"puhelinnumero" | b"puhelimeni" | b"mobiltelefon"
-        | b"rufnummer" | b"festnetz" | b"durchwahl" | b"appelez" | b"llamar" | b"llame" | b"ligue"
-        | b"tlf" | b"mobilnummeret" | b"mobiltlf" | b"puh" => Topic::Phone,
-        _ if word.starts_with(b"telef") || word.starts_with(b"telepho") => Topic::Phone,
-        b"card"
-        | b"credit"
-        | b"debit"
-        | b"visa"
-        | b"mastercard"
-        | b"amex"
-        | b"maestro"
-        | b"cc"
-        | b"cardnumber"
-        | b"creditcard"
-        | b"payment"
-        | b"kreditkarte"
-        | b"kreditkartennummer"
-        | b"tarjeta"
-        | b"carte"
-        | b"cvv"
-        | b"diners"
-        | b"karte"
-        | b"carta"
-        | b"cartao"
-        | b"creditcardnumber"
-        | b"karta"
-        | b"karty"
-        | b"kort"
-        | b"kortti"
-        | b"kaart"
-        | b"kredi"
-        | b"bankkort"
-        | b"kartya"
-        | b"pan" => Topic::Card,
-        b"ssn" | b"social" | b"itin" | b"taxpayer" | b"ssa" | b"tin" => Topic::Ssn,
-        b"born" | b"birth" | b"birthday" | b"birthdate" | b"dob" | b"bday" | b"dateofbirth" | b"geboren"
-        | b"geb" | b"geburtsdatum" | b"geburtstag" | b"nacido" | b"nacida" | b"nacimiento" | b"naissance"
-        | b"nato" | b"nata" | b"nascita" | b"nascido" | b"nascida" | b"nascimento" | b"geboortedatum"
-        | b"urodzenia" | b"urodzony" | b"urodzona" | b"narozen" | b"narozena" | b"narozeni"
-        | b"fodelsedatum" | b"fodselsdato" | b"syntynyt" | b"syntymaika" | b"dogum" | b"dogdu"
-        | b"szuletett" | b"birthdt" => Topic::Birth,
-        b"version" | b"ver" | b"release" | b"build" | b"firmware" | b"oid" | b"section" | b"chapter"
-        | b"clause" | b"paragraph" | b"appendix" | b"upgrade" | b"upgraded" | b"update" | b"updated"
-        | b"semver" => Topic::Version,
-        b"ip" | b"ipaddress" | b"client" | b"logged" | b"login" | b"visitor" | b"peer" => Topic::Visitor,
-        b"server" | b"host" | b"dns" | b"ping" | b"subnet" | b"gateway" | b"addr" | b"ipv" | b"router"
-        | b"network" => Topic::Network,
-        b"order" | b"invoice" | b"tracking" | b"serial" | b"sku" | b"model" | b"part" | b"patent"
-        | b"item" | b"isbn" | b"issn" | b"lot" | b"batch" | b"ndc" | b"faktura" | b"rechnung"
-        | b"facture" | b"factura" | b"fattura" | b"fatura" | b"fv" | b"bestellung" | b"commande"
-        | b"pedido" => Topic::Goods,
-        b"account" | b"acct" | b"id" | b"ref" | b"reference" | b"ticket" | b"case" | b"article" | b"zip"
-        | b"postcode" | b"issue" | b"bug" | b"commit" | b"page" | b"row" | b"quantity" | b"total"
-        | b"amount" | b"price" | b"population" | b"iban" | b"routing" | b"code" | b"docket" | b"mrn"
-        | b"doi" | b"usd" | b"eur" | b"gbp" | b"ein" | b"vat" | b"cve" | b"policy" | b"customer"
-        | b"date" | b"konto" | b"compte" | b"cuenta" => Topic::Identifier,
-        b"nhs" => Topic::Nhs,
-        b"sin" | b"nas" => Topic::Sin,
-        b"aadhaar" | b"aadhar" | b"adhaar" | b"uidai" | b"uid" => Topic::Aadhaar,
-        b"license" | b"licence" | b"dl" | b"permit" | b"permis" | b"licencia" | b"patente" | b"carteira"
-        | b"carnet" | b"prawo" => Topic::License,
-        b"driver" | b"driving" | b"conduire" | b"conducir" | b"conducere" | b"guida" | b"motorista"
-        | b"conducao" | b"jazdy" => Topic::Driver,
-        b"fuehrerschein" | b"rijbewijs" | b"ehliyet" | b"ajokortti" | b"korekort" | b"forerkort"
-        | b"korkort" | b"cnh" => Topic::DrivingLicence,
-        b"passport" | b"reisepass" | b"passeport" | b"pasaporte" | b"passaporto" | b"passaporte"
-        | b"paspoort" | b"paszport" | b"paszportu" | b"pasaport" | b"utlevel" | b"passnummer" | b"passnr"
-        | b"pasnummer" | b"pasnr" | b"passi" => Topic::Passport,
-        b"wallet" | b"bitcoin" | b"btc" | b"ethereum" | b"eth" | b"crypto" => Topic::Wallet,
-        b"address" | b"live" | b"living" | b"lived" | b"reside" | b"residing" | b"located" | b"mailing"
-        | b"shipping" | b"deliver" | b"ship" | b"home" | b"residence" | b"moved" | b"street" | b"wohne"
-        | b"wohnt" | b"wohnhaft" | b"adresse" | b"anschrift" | b"habite" | b"demeure" | b"domicile"
-        | b"vivo" | b"direccion" | b"indirizzo" | b"abito" | b"moro" | b"endereco" | b"adres" | b"woon"
-        | b"mieszkam" => Topic::Residence,
-        b"ssh" | b"scp" | b"rsync" | b"sftp" => Topic::Shell,
-        b"nino" | b"insurance" => Topic::Nino,
-        b"cpf" => Topic::Cpf,
-        b"mac" | b"hw" | b"hwaddr" | b"ethernet" | b"bssid" => Topic::Hardware,
-        _ => return None,
-    })
+    let telephone = || (word.starts_with(b"telef") || word.starts_with(b"telepho")).then_some(Topic::Phone);
+    TOPICS_OF_WORDS.find(word).or_else(telephone)
 }
+
+/// The dictionary of words of ASCII letters, singular.
+static TOPICS_OF_WORDS: Dictionary<Topic, 317> = Dictionary::of(&[
+    ("phone", Topic::Phone),
+    ("telephone", Topic::Phone),
+    ("tel", Topic::Phone),
+    ("call", Topic::Phone),
+    ("calling", Topic::Phone),
+    ("cell", Topic::Phone),
+    ("cellphone", Topic::Phone),
+    ("cellular", Topic::Phone),
+    ("mobile", Topic::Phone),
+    ("mob", Topic::Phone),
+    ("fax", Topic::Phone),
+    ("whatsapp", Topic::Phone),
+    ("sms", Topic::Phone),
+    ("dial", Topic::Phone),
+    ("reach", Topic::Phone),
+    ("contact", Topic::Phone),
+    ("handy", Topic::Phone),
+    ("hotline", Topic::Phone),
+    ("voicemail", Topic::Phone),
+    ("helpline", Topic::Phone),
+    ("landline", Topic::Phone),
+    ("pager", Topic::Phone),
+    ("desk", Topic::Phone),
+    ("ph", Topic::Phone),
+    ("mobil", Topic::Phone),
+    ("celular", Topic::Phone),
+    ("cellulare", Topic::Phone),
+    ("gsm", Topic::Phone),
+    ("movil", Topic::Phone),
+    ("telemovel", Topic::Phone),
+    ("komorka", Topic::Phone),
+    ("komorkowy", Topic::Phone),
+    ("mobiele", Topic::Phone),
+    ("mobilni", Topic::Phone),
+    ("puhelin", Topic::Phone),
+    ("puhelinnumero", Topic::Phone),
+    ("puhelimeni", Topic::Phone),
+    ("mobiltelefon", Topic::Phone),
+    ("rufnummer", Topic::Phone),
+    ("festnetz", Topic::Phone),
+    ("durchwahl", Topic::Phone),
+    ("appelez", Topic::Phone),
+    ("llamar", Topic::Phone),
+    ("llame", Topic::Phone),
+    ("ligue", Topic::Phone),
+    ("tlf", Topic::Phone),
+    ("mobilnummeret", Topic::Phone),
+    ("mobiltlf", Topic::Phone),
+    ("puh", Topic::Phone),
+    ("card", Topic::Card),
+    ("credit", Topic::Card),
+    ("debit", Topic::Card),
+    ("visa", Topic::Card),
+    ("mastercard", Topic::Card),
+    ("amex", Topic::Card),
+    ("maestro", Topic::Card),
+    ("cc", Topic::Card),
+    ("cardnumber", Topic::Card),
+    ("creditcard", Topic::Card),
+    ("payment", Topic::Card),
+    ("kreditkarte", Topic::Card),
+    ("kreditkartennummer", Topic::Card),
+    ("tarjeta", Topic::Card),
+    ("carte", Topic::Card),
+    ("cvv", Topic::Card),
+    ("diners", Topic::Card),
+    ("karte", Topic::Card),
+    ("carta", Topic::Card),
+    ("cartao", Topic::Card),
+    ("creditcardnumber", Topic::Card),
+    ("karta", Topic::Card),
+    ("karty", Topic::Card),
+    ("kort", Topic::Card),
+    ("kortti", Topic::Card),
+    ("kaart", Topic::Card),
+    ("kredi", Topic::Card),
+    ("bankkort", Topic::Card),
+    ("kartya", Topic::Card),
+    ("pan", Topic::Card),
+    ("ssn", Topic::Ssn),
+    ("social", Topic::Ssn),
+    ("itin", Topic::Ssn),
+    ("taxpayer", Topic::Ssn),
+    ("ssa", Topic::Ssn),
+    ("tin", Topic::Ssn),
+    ("born", Topic::Birth),
+    ("birth", Topic::Birth),
+    ("birthday", Topic::Birth),
+    ("birthdate", Topic::Birth),
+    ("dob", Topic::Birth),
+    ("bday", Topic::Birth),
+    ("dateofbirth", Topic::Birth),
+    ("geboren", Topic::Birth),
+    ("geb", Topic::Birth),
+    ("geburtsdatum", Topic::Birth),
+    ("geburtstag", Topic::Birth),
+    ("nacido", Topic::Birth),
+    ("nacida", Topic::Birth),
+    ("nacimiento", Topic::Birth),
+    ("naissance", Topic::Birth),
+    ("nato", Topic::Birth),
+    ("nata", Topic::Birth),
+    ("nascita", Topic::Birth),
+    ("nascido", Topic::Birth),
+    ("nascida", Topic::Birth),
+    ("nascimento", Topic::Birth),
+    ("geboortedatum", Topic::Birth),
+    ("urodzenia", Topic::Birth),
+    ("urodzony", Topic::Birth),
+    ("urodzona", Topic::Birth),
+    ("narozen", Topic::Birth),
+    ("narozena", Topic::Birth),
+    ("narozeni", Topic::Birth),
+    ("fodelsedatum", Topic::Birth),
+    ("fodselsdato", Topic::Birth),
+    ("syntynyt", Topic::Birth),
+    ("syntymaika", Topic::Birth),
+    ("dogum", Topic::Birth),
+    ("dogdu", Topic::Birth),
+    ("szuletett", Topic::Birth),
+    ("birthdt", Topic::Birth),
+    ("version", Topic::Version),
+    ("ver", Topic::Version),
+    ("release", Topic::Version),
+    ("build", Topic::Version),
+    ("firmware", Topic::Version),
+    ("oid", Topic::Version),
+    ("section", Topic::Version),
+    ("chapter", Topic::Version),
+    ("clause", Topic::Version),
+    ("paragraph", Topic::Version),
+    ("appendix", Topic::Version),
+    ("upgrade", Topic::Version),
+    ("upgraded", Topic::Version),
+    ("update", Topic::Version),
+    ("updated", Topic::Version),
+    ("semver", Topic::Version),
+    ("ip", Topic::Visitor),
+    ("ipaddress", Topic::Visitor),
+    ("server", Topic::Network),
+    ("host", Topic::Network),
+    ("client", Topic::Visitor),
+    ("dns", Topic::Network),
+    ("ping", Topic::Network),
+    ("subnet", Topic::Network),
+    ("gateway", Topic::Network),
+    ("addr", Topic::Network),
+    ("ipv", Topic::Network),
+    ("router", Topic::Network),
+    ("network", Topic::Network),
+    ("logged", Topic::Visitor),
+    ("login", Topic::Visitor),
+    ("visitor", Topic::Visitor),
+    ("peer", Topic::Visitor),
+    ("order", Topic::Goods),
+    ("invoice", Topic::Goods),
+    ("tracking", Topic::Goods),
+    ("serial", Topic::Goods),
+    ("sku", Topic::Goods),
+    ("model", Topic::Goods),
+    ("part", Topic::Goods),
+    ("patent", Topic::Goods),
+    ("item", Topic::Goods),
+    ("isbn", Topic::Goods),
+    ("issn", Topic::Goods),
+    ("lot", Topic::Goods),
+    ("batch", Topic::Goods),
+    ("ndc", Topic::Goods),
+    ("faktura", Topic::Goods),
+    ("rechnung", Topic::Goods),
+    ("facture", Topic::Goods),
+    ("factura", Topic::Goods),
+    ("fattura", Topic::Goods),
+    ("fatura", Topic::Goods),
+    ("fv", Topic::Goods),
+    ("bestellung", Topic::Goods),
+    ("commande", Topic::Goods),
+    ("pedido", Topic::Goods),
+    ("account", Topic::Identifier),
+    ("acct", Topic::Identifier),
+    ("id", Topic::Identifier),
+    ("ref", Topic::Identifier),
+    ("reference", Topic::Identifier),
+    ("ticket", Topic::Identifier),
+    ("case", Topic::Identifier),
+    ("article", Topic::Identifier),
+    ("zip", Topic::Identifier),
+    ("postcode", Topic::Identifier),
+    ("issue", Topic::Identifier),
+    ("bug", Topic::Identifier),
+    ("commit", Topic::Identifier),
+    ("page", Topic::Identifier),
+    ("row", Topic::Identifier),
+    ("quantity", Topic::Identifier),
+    ("total", Topic::Identifier),
+    ("amount", Topic::Identifier),
+    ("price", Topic::Identifier),
+    ("population", Topic::Identifier),
+    ("iban", Topic::Identifier),
+    ("routing", Topic::Identifier),
+    ("code", Topic::Identifier),
+    ("docket", Topic::Identifier),
+    ("mrn", Topic::Identifier),
+    ("doi", Topic::Identifier),
+    ("usd", Topic::Identifier),
+    ("eur", Topic::Identifier),
+    ("gbp", Topic::Identifier),
+    ("ein", Topic::Identifier),
+    ("vat", Topic::Identifier),
+    ("cve", Topic::Identifier),
+    ("policy", Topic::Identifier),
+    ("customer", Topic::Identifier),
+    ("date", Topic::Identifier),
+    ("konto", Topic::Identifier),
+    ("compte", Topic::Identifier),
+    ("cuenta", Topic::Identifier),
+    ("nhs", Topic::Nhs),
+    ("sin", Topic::Sin),
+    ("nas", Topic::Sin),
+    ("aadhaar", Topic::Aadhaar),
+    ("aadhar", Topic::Aadhaar),
+    ("adhaar", Topic::Aadhaar),
+    ("uidai", Topic::Aadhaar),
+    ("uid", Topic::Aadhaar),
+    ("license", Topic::License),
+    ("licence", Topic::License),
+    ("dl", Topic::License),
+    ("permit", Topic::License),
+    ("permis", Topic::License),
+    ("licencia", Topic::License),
+    ("patente", Topic::License),
+    ("carteira", Topic::License),
+    ("carnet", Topic::License),
+    ("prawo", Topic::License),
+    ("driver", Topic::Driver),
+    ("driving", Topic::Driver),
+    ("conduire", Topic::Driver),
+    ("conducir", Topic::Driver),
+    ("conducere", Topic::Driver),
+    ("guida", Topic::Driver),
+    ("motorista", Topic::Driver),
+    ("conducao", Topic::Driver),
+    ("jazdy", Topic::Driver),
+    ("passport", Topic::Passport),
+    ("reisepass", Topic::Passport),
+    ("passeport", Topic::Passport),
+    ("pasaporte", Topic::Passport),
+    ("passaporto", Topic::Passport),
+    ("passaporte", Topic::Passport),
+    ("paspoort", Topic::Passport),
+    ("paszport", Topic::Passport),
+    ("paszportu", Topic::Passport),
+    ("pasaport", Topic::Passport),
+    ("utlevel", Topic::Passport),
+    ("passnummer", Topic::Passport),
+    ("passnr", Topic::Passport),
+    ("pasnummer", Topic::Passport),
+    ("pasnr", Topic::Passport),
+    ("passi", Topic::Passport),
+    ("wallet", Topic::Wallet),
+    ("bitcoin", Topic::Wallet),
+    ("btc", Topic::Wallet),
+    ("ethereum", Topic::Wallet),
+    ("eth", Topic::Wallet),
+    ("crypto", Topic::Wallet),
+    ("address", Topic::Residence),
+    ("live", Topic::Residence),
+    ("living", Topic::Residence),
+    ("lived", Topic::Residence),
+    ("reside", Topic::Residence),
+    ("residing", Topic::Residence),
+    ("located", Topic::Residence),
+    ("mailing", Topic::Residence),
+    ("shipping", Topic::Residence),
+    ("deliver", Topic::Residence),
+    ("ship", Topic::Residence),
+    ("home", Topic::Residence),
+    ("residence", Topic::Residence),
+    ("moved", Topic::Residence),
+    ("street", Topic::Residence),
+    ("wohne", Topic::Residence),
+    ("wohnt", Topic::Residence),
+    ("wohnhaft", Topic::Residence),
+    ("adresse", Topic::Residence),
+    ("anschrift", Topic::Residence),
+    ("habite", Topic::Residence),
+    ("demeure", Topic::Residence),
+    ("domicile", Topic::Residence),
+    ("vivo", Topic::Residence),
+    ("direccion", Topic::Residence),
+    ("indirizzo", Topic::Residence),
+    ("abito", Topic::Residence),
+    ("moro", Topic::Residence),
+    ("endereco", Topic::Residence),
+    ("adres", Topic::Residence),
+    ("woon", Topic::Residence),
+    ("mieszkam", Topic::Residence),
+    ("ssh", Topic::Shell),
+    ("scp", Topic::Shell),
+    ("rsync", Topic::Shell),
+    ("sftp", Topic::Shell),
+    ("nino", Topic::Nino),
+    ("insurance", Topic::Nino),
+    ("cpf", Topic::Cpf),
+    ("mac", Topic::Hardware),
+    ("hw", Topic::Hardware),
+    ("hwaddr", Topic::Hardware),
+    ("ethernet", Topic::Hardware),
+    ("bssid", Topic::Hardware),
+    ("fuehrerschein", Topic::DrivingLicence),
+    ("rijbewijs", Topic::DrivingLicence),
+    ("ehliyet", Topic::DrivingLicence),
+    ("ajokortti", Topic::DrivingLicence),
+    ("korekort", Topic::DrivingLicence),
+    ("forerkort", Topic::DrivingLicence),
+    ("korkort", Topic::DrivingLicence),
+    ("cnh", Topic::DrivingLicence),
+]);
 
 /// The dictionary of words with letters that are not ASCII, as they begin.
 fn foreign(word: &[u8]) -> Option<Topic> {
-    const WORDS: &[(&str, Topic)] = &[
+    static WORDS: &[(&str, Topic)] = &[
         ("téléphone", Topic::Phone),
         ("tél", Topic::Phone),
         ("teléf", Topic::Phone),

@@ -215,13 +215,16 @@ pub(super) fn scan(scanner: &mut Scanner<'_, '_>) {
     if text.is_ascii() {
         return;
     }
+    let mut next = next_disguised(scanner, 0);
+    if next.is_none() {
+        return;
+    }
     let mut window = Window {
         bytes: [0; WINDOW],
         starts: [0; WINDOW],
         ends: [0; WINDOW],
         length: 0,
     };
-    let mut next = next_disguised(scanner, 0);
     // What ended before was in a window already.
     let mut done = 0;
     while let Some((first, behind)) = next {

@@ -5,8 +5,10 @@
 //! two letters in use as a country code, a common generic one, or (with medium confidence) any other word that is not
 //! a file extension.
 
+use self::TopLevel::{Extension, Known};
 use super::bytes::{at, slice};
 use super::context::Topic;
+use super::dictionary::Dictionary;
 use super::scan::Scanner;
 use super::secrets;
 use super::types::{Confidence, PiiType};
@@ -18,88 +20,138 @@ const MAX_DOMAIN: usize = 253;
 /// Longest label of a domain.
 const MAX_LABEL: usize = 63;
 
-/// Generic top-level domains in wide use. Others still count, with medium confidence.
-const GENERIC: &[&[u8]] = &[
-    b"com",
-    b"net",
-    b"org",
-    b"edu",
-    b"gov",
-    b"mil",
-    b"int",
-    b"info",
-    b"biz",
-    b"name",
-    b"pro",
-    b"aero",
-    b"coop",
-    b"museum",
-    b"jobs",
-    b"mobi",
-    b"travel",
-    b"tel",
-    b"cat",
-    b"asia",
-    b"post",
-    b"xxx",
-    b"app",
-    b"dev",
-    b"page",
-    b"cloud",
-    b"online",
-    b"site",
-    b"store",
-    b"shop",
-    b"tech",
-    b"blog",
-    b"xyz",
-    b"club",
-    b"live",
-    b"life",
-    b"email",
-    b"agency",
-    b"digital",
-    b"company",
-    b"group",
-    b"world",
-    b"today",
-    b"news",
-    b"media",
-    b"space",
-    b"website",
-    b"academy",
-    b"academic",
-    b"bank",
-    b"berlin",
-    b"london",
-    b"tokyo",
-    b"paris",
-    b"swiss",
-    b"law",
-    b"legal",
-    b"health",
-    b"care",
-    b"systems",
-    b"solutions",
-    b"services",
-    b"network",
-    b"global",
-    b"international",
-    b"foundation",
-    b"art",
-    b"studio",
-    b"design",
-    b"example",
-    b"test",
-    b"local",
-    b"top",
-    b"vip",
-    b"work",
-    b"one",
-    b"ngo",
-    b"google",
-    b"amazon",
-];
+/// Last labels that are known: generic top-level domains in wide use, of which others still count with medium confidence,
+/// and before these the endings that look like one and are file extensions (`logo@2x.png`).
+static LABELS: Dictionary<TopLevel, 128> = Dictionary::of(&[
+    ("png", Extension),
+    ("jpg", Extension),
+    ("jpeg", Extension),
+    ("gif", Extension),
+    ("svg", Extension),
+    ("webp", Extension),
+    ("bmp", Extension),
+    ("ico", Extension),
+    ("pdf", Extension),
+    ("txt", Extension),
+    ("csv", Extension),
+    ("json", Extension),
+    ("xml", Extension),
+    ("yaml", Extension),
+    ("yml", Extension),
+    ("html", Extension),
+    ("htm", Extension),
+    ("css", Extension),
+    ("scss", Extension),
+    ("js", Extension),
+    ("jsx", Extension),
+    ("ts", Extension),
+    ("tsx", Extension),
+    ("mjs", Extension),
+    ("cjs", Extension),
+    ("exe", Extension),
+    ("dll", Extension),
+    ("zip", Extension),
+    ("tar", Extension),
+    ("gz", Extension),
+    ("log", Extension),
+    ("doc", Extension),
+    ("docx", Extension),
+    ("xls", Extension),
+    ("xlsx", Extension),
+    ("ppt", Extension),
+    ("java", Extension),
+    ("cpp", Extension),
+    ("hpp", Extension),
+    ("php", Extension),
+    ("toml", Extension),
+    ("lock", Extension),
+    ("vue", Extension),
+    ("service", Extension),
+    ("route", Extension),
+    ("timer", Extension),
+    ("socket", Extension),
+    ("setter", Extension),
+    ("getter", Extension),
+    ("com", Known),
+    ("net", Known),
+    ("org", Known),
+    ("edu", Known),
+    ("gov", Known),
+    ("mil", Known),
+    ("int", Known),
+    ("info", Known),
+    ("biz", Known),
+    ("name", Known),
+    ("pro", Known),
+    ("aero", Known),
+    ("coop", Known),
+    ("museum", Known),
+    ("jobs", Known),
+    ("mobi", Known),
+    ("travel", Known),
+    ("tel", Known),
+    ("cat", Known),
+    ("asia", Known),
+    ("post", Known),
+    ("xxx", Known),
+    ("app", Known),
+    ("dev", Known),
+    ("page", Known),
+    ("cloud", Known),
+    ("online", Known),
+    ("site", Known),
+    ("store", Known),
+    ("shop", Known),
+    ("tech", Known),
+    ("blog", Known),
+    ("xyz", Known),
+    ("club", Known),
+    ("live", Known),
+    ("life", Known),
+    ("email", Known),
+    ("agency", Known),
+    ("digital", Known),
+    ("company", Known),
+    ("group", Known),
+    ("world", Known),
+    ("today", Known),
+    ("news", Known),
+    ("media", Known),
+    ("space", Known),
+    ("website", Known),
+    ("academy", Known),
+    ("academic", Known),
+    ("bank", Known),
+    ("berlin", Known),
+    ("london", Known),
+    ("tokyo", Known),
+    ("paris", Known),
+    ("swiss", Known),
+    ("law", Known),
+    ("legal", Known),
+    ("health", Known),
+    ("care", Known),
+    ("systems", Known),
+    ("solutions", Known),
+    ("services", Known),
+    ("network", Known),
+    ("global", Known),
+    ("international", Known),
+    ("foundation", Known),
+    ("art", Known),
+    ("studio", Known),
+    ("design", Known),
+    ("example", Known),
+    ("test", Known),
+    ("local", Known),
+    ("top", Known),
+    ("vip", Known),
+    ("work", Known),
+    ("one", Known),
+    ("ngo", Known),
+    ("google", Known),
+    ("amazon", Known),
+]);
 
 /// Country codes in use as top-level domains, in pairs. Paraguay is left out: `.py` is nearly always a file.
 const COUNTRIES: &[u8] = b"\
@@ -109,14 +161,18 @@ const COUNTRIES: &[u8] = b"\
     mumvmwmxmymznancnenfngninlnonpnrnunzompapepfpgphpkplpmpnprpsptpwqarerorsrurwsasbscsdsesgshsiskslsmsn\
     sosrssstsusvsxsysztctdtftgthtjtktltmtntotrtttvtwtzuaugukusuyuzvavcvevgvivnvuwfwsyeytzazmzw";
 
-/// Endings that look like a top-level domain and are file extensions: `logo@2x.png`.
-const EXTENSIONS: &[&[u8]] = &[
-    b"png", b"jpg", b"jpeg", b"gif", b"svg", b"webp", b"bmp", b"ico", b"pdf", b"txt", b"csv", b"json",
-    b"xml", b"yaml", b"yml", b"html", b"htm", b"css", b"scss", b"js", b"jsx", b"ts", b"tsx", b"mjs", b"cjs",
-    b"exe", b"dll", b"zip", b"tar", b"gz", b"log", b"doc", b"docx", b"xls", b"xlsx", b"ppt", b"java", b"cpp",
-    b"hpp", b"php", b"toml", b"lock", b"vue", b"service", b"route", b"timer", b"socket", b"setter",
-    b"getter",
-];
+/// By first letter, a bit for each second letter.
+static COUNTRY_LETTERS: [u32; 26] = country_letters();
+
+const fn country_letters() -> [u32; 26] {
+    let mut letters = [0; 26];
+    let mut place = 0;
+    while place < COUNTRIES.len() {
+        letters[(COUNTRIES[place] - b'a') as usize] |= 1 << (COUNTRIES[place + 1] - b'a');
+        place += 2;
+    }
+    letters
+}
 
 /// First bytes of Latin letters that are not ASCII.
 const LATIN: std::ops::RangeInclusive<u8> = 0xC3..=0xC9;
@@ -299,21 +355,23 @@ fn top_level(label: &[u8]) -> Option<TopLevel> {
     if !label.iter().all(u8::is_ascii_alphabetic) {
         return None;
     }
-    let mut lower = [0u8; 24];
-    let lower = &mut lower[..label.len()];
-    lower.copy_from_slice(label);
-    lower.make_ascii_lowercase();
-    if EXTENSIONS.contains(&&*lower) {
-        return Some(TopLevel::Extension);
+    if let Some(known) = LABELS.find(label) {
+        return Some(known);
     }
-    let known = match lower.len() {
-        2 => COUNTRIES.chunks_exact(2).any(|code| code == &*lower),
-        _ => GENERIC.contains(&&*lower),
-    };
-    match (known, lower.len()) {
-        (true, _) => Some(TopLevel::Known),
-        // Two letters that are no country are no domain: `x@y.py`.
-        (false, 2) => Some(TopLevel::Extension),
-        (false, _) => Some(TopLevel::Unknown),
+    match label {
+        [first, second] => {
+            let letter = |byte: u8| byte.to_ascii_lowercase().wrapping_sub(b'a');
+            let seconds = COUNTRY_LETTERS
+                .get(usize::from(letter(*first)))
+                .copied()
+                .unwrap_or(0);
+            // Two letters that are no country are no domain: `x@y.py`.
+            Some(if seconds >> letter(*second) & 1 != 0 {
+                Known
+            } else {
+                Extension
+            })
+        }
+        _ => Some(TopLevel::Unknown),
     }
 }

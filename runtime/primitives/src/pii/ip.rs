@@ -5,7 +5,7 @@
 
 use std::net::Ipv6Addr;
 
-use super::bytes::{HEX, at, class_at, is_digit, is_word, run_end, slice};
+use super::bytes::{CLASS, HEX, at, class_at, is_digit, is_word, run_end, slice};
 use super::context::Topic;
 use super::number::{Candidate, Found, Separator};
 use super::scan::Scanner;
@@ -74,10 +74,21 @@ impl Candidate<'_> {
 }
 
 /// Looks at the colon at `colon`: the first of an IPv6 or MAC address. Returns the end of what was found.
+#[inline(always)]
 pub(super) fn scan_colon(scanner: &mut Scanner<'_, '_>, colon: usize) -> Option<usize> {
-    if colon < scanner.colons_done {
+    // An address has another colon, and nothing but digits before it.
+    let group = run_end(scanner.text, colon + 1, MAX_V6, |b| {
+        CLASS[usize::from(b)] & HEX != 0
+    });
+    scanner.step(group - colon);
+    if at(scanner.text, group) != b':' || colon < scanner.colons_done {
         return None;
     }
+    scan_groups(scanner, colon)
+}
+
+/// As [`scan_colon`], where another colon follows.
+fn scan_groups(scanner: &mut Scanner<'_, '_>, colon: usize) -> Option<usize> {
     let text = scanner.text;
     let floor = scanner.barrier.end.max(colon.saturating_sub(4));
     let mut start = colon;
@@ -151,14 +162,27 @@ fn is_mac(bytes: &[u8], separator: u8) -> bool {
 
 /// Looks for a MAC address whose first word is `start..end`: `01-23-45-67-89-AB`, and `0123.4567.89ab` as network devices
 /// write them. Numbers come later, which such addresses may look like.
+#[inline(always)]
 pub(super) fn scan_mac_word(scanner: &mut Scanner<'_, '_>, start: usize, end: usize) -> Option<usize> {
+    match (end - start, at(scanner.text, end)) {
+        (2, b'-') => scan_dashed_mac(scanner, end),
+        (4, b'.') => scan_dotted_mac(scanner, start),
+        _ => None,
+    }
+}
+
+/// Whether the dot at `dot` may be the first of a MAC address: another one stands five bytes behind it.
+#[inline(always)]
+pub(super) fn may_be_dotted(text: &[u8], dot: usize) -> bool {
+    at(text, dot + 5) == b'.'
+}
+
+/// Looks at the first four bytes, before a dot, of what may be `0123.4567.89ab`. Returns its end.
+fn scan_dotted_mac(scanner: &mut Scanner<'_, '_>, start: usize) -> Option<usize> {
     const DOTTED: usize = 14;
     let text = scanner.text;
-    if end - start == 2 && at(text, end) == b'-' {
-        return scan_dashed_mac(scanner, end);
-    }
     let last = start + DOTTED;
-    if end - start != 4 || at(text, end) != b'.' || at(text, start + 9) != b'.' {
+    if !may_be_dotted(text, start + 4) {
         return None;
     }
     let bytes = slice(text, start, last);

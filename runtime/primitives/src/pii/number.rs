@@ -93,7 +93,7 @@ pub(super) struct Found {
 
 impl<'t> Candidate<'t> {
     /// Cuts the run that starts at `start`: a digit, `+` or `(`.
-    #[inline]
+    #[inline(always)]
     fn cut(
         text: &'t [u8],
         start: usize,
@@ -363,10 +363,8 @@ pub(super) fn scan_at(scanner: &mut Scanner<'_, '_>, start: usize) -> Option<usi
             if found.is_none()
                 && candidate.count == 1
                 && slice(scanner.text, candidate.group(0).end, candidate.group(0).end + 3) == b" - "
-                && let Some(mut loose) = cut(scanner, start, Joints::Loose)
             {
-                found = detect_loose(&mut loose);
-                end_with(scanner, &loose);
+                found = loose_number(scanner, start);
             }
             match found {
                 Some(found) => found,
@@ -379,7 +377,16 @@ pub(super) fn scan_at(scanner: &mut Scanner<'_, '_>, start: usize) -> Option<usi
     (found.confidence >= Confidence::Medium).then_some(found.end)
 }
 
+/// Looks at the number at `start` that has blanks around its dashes.
+fn loose_number(scanner: &mut Scanner<'_, '_>, start: usize) -> Option<Found> {
+    let mut candidate = cut(scanner, start, Joints::Loose)?;
+    let found = detect_loose(&mut candidate);
+    end_with(scanner, &candidate);
+    found
+}
+
 /// Cuts the run that starts at `start`.
+#[inline(always)]
 fn cut<'t>(scanner: &mut Scanner<'t, '_>, start: usize, joints: Joints) -> Option<Candidate<'t>> {
     let candidate = Candidate::cut(scanner.text, start, scanner.barrier, scanner.table, joints)?;
     scanner.step(candidate.group(candidate.count - 1).end - start);

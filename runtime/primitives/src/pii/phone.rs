@@ -39,6 +39,7 @@ pub(super) fn find(candidate: &mut Candidate<'_>) -> Option<Found> {
     if hyphenated(candidate)
         || is_signed_date(candidate)
         || is_compact_date(candidate)
+        || is_years(candidate)
         || is_citation(candidate)
         || is_range_of_years(candidate)
         || is_code_points(candidate)
@@ -171,6 +172,17 @@ fn is_compact_date(candidate: &Candidate<'_>) -> bool {
         && (1900..2100).contains(&(day / 10_000))
         && (1..=12).contains(&(day / 100 % 100))
         && (1..=31).contains(&(day % 100))
+}
+
+/// Whether the candidate is a span of years: `2006-2009`.
+fn is_years(candidate: &Candidate<'_>) -> bool {
+    let (first, last) = (candidate.value(0), candidate.value(1));
+    !candidate.plus
+        && candidate.has_lengths(&[4, 4])
+        && candidate.groups().len() == 2
+        && candidate.joined_by(2, Separator::Dash)
+        && (1900..=last).contains(&first)
+        && last < 2100
 }
 
 /// Whether the candidate stands where a link names a telephone: `https://wa.me/14155552671`.

@@ -6,9 +6,7 @@
 
 use std::ops::ControlFlow;
 
-use super::bytes::{
-    self, ALPHA, BLOCK, CLASS, DIGIT, ENDS_WORD, TRIGGER, WORD, at, class_at, is_word, slice,
-};
+use super::bytes::{self, ALPHA, BLOCK, CLASS, DIGIT, ENDS_WORD, Kinds, TRIGGER, WORD, at, is_word, slice};
 use super::context::{self, Barrier, Nearby};
 use super::table::Table;
 use super::types::{Confidence, Match, PiiType, PiiTypeSet};
@@ -190,130 +188,215 @@ impl<'t, 's> Scanner<'t, 's> {
 
     /// Scans the text as it is spelled.
     pub(super) fn run_plain(&mut self) {
-        let text = self.text;
-        let mut position = 0;
-        let (blocks, rest) = text.as_chunks::<BLOCK>();
-        let mut last = [0; BLOCK];
-        last[..rest.len()].copy_from_slice(rest);
-        for (block, start) in blocks.iter().chain([&last]).zip((0..).step_by(BLOCK)) {
-            self.step(BLOCK);
-            if position >= start + BLOCK {
-                continue;
-            }
-            let mut marks = bytes::marks(block);
-            if position > start {
-                marks &= u64::MAX << (position - start);
-            }
-            while marks != 0 {
-                position = self.mark(start + marks.trailing_zeros() as usize, position);
+        let (blocks, rest) = self.text.as_chunks::<BLOCK>();
+        let (mut start, mut position) = (0, 0);
+        for block in blocks {
+            if position < start + BLOCK {
+                position = self.block(block, start, position);
                 if self.stopped {
                     return;
                 }
-                // What was looked at is done, the marks of a long number at once.
-                match u32::try_from(position - start)
-                    .ok()
-                    .and_then(|done| u64::MAX.checked_shl(done))
-                {
-                    Some(open) => marks &= open,
-                    None => break,
-                }
+            }
+            self.step(BLOCK);
+            start += BLOCK;
+        }
+        let mut last = [0; BLOCK];
+        last[..rest.len()].copy_from_slice(rest);
+        self.step(BLOCK);
+        self.block(&last, start, position);
+    }
+
+    /// Looks at the marks of `block`, which starts at `start`, that stand at `position` or later. Returns where to go on.
+    #[inline(always)]
+    fn block(&mut self, block: &[u8; BLOCK], start: usize, mut position: usize) -> usize {
+        let mut marks = bytes::marks(block);
+        if position > start {
+            marks &= u64::MAX.checked_shl((position - start) as u32).unwrap_or(0);
+        }
+        if marks == 0 {
+            return position;
+        }
+        let kinds = Kinds::of(self.text, block, start);
+        while marks != 0 {
+            let mark = start + marks.trailing_zeros() as usize;
+            marks &= marks - 1;
+            let next = self.mark(mark, position, &kinds);
+            if self.stopped {
+                break;
+            }
+            let Some(next) = next else { continue };
+            position = next;
+            // What was looked at is done, the marks of a long number at once.
+            match u32::try_from(position - start)
+                .ok()
+                .and_then(|done| u64::MAX.checked_shl(done))
+            {
+                Some(open) => marks &= open,
+                None => break,
             }
         }
+        position
     }
 
     /// Looks at the mark at `mark`, and at the word that it is in or ends, which starts at `floor` or later. Returns
-    /// where to go on.
-    fn mark(&mut self, mark: usize, floor: usize) -> usize {
-        let class = class_at(self.text, mark);
-        if class & (WORD | ENDS_WORD) != 0 {
-            let next = self.word_at(mark, floor);
-            if next > mark || self.stopped {
-                return next;
+    /// where to go on, when that is not the next mark.
+    #[inline(always)]
+    fn mark(&mut self, mark: usize, floor: usize, kinds: &Kinds) -> Option<usize> {
+        let text = self.text;
+        let byte = text[mark];
+        let class = CLASS[usize::from(byte)];
+        if class & DIGIT != 0 {
+            return Some(self.digit(mark, floor, kinds));
+        }
+        if class & WORD != 0 {
+            // Where digits follow they are marks too.
+            return kinds.is_in_roomy(mark).then(|| self.joined(mark, floor, kinds));
+        }
+        if class & ENDS_WORD != 0 {
+            // What is written with dashes is found from its first dash.
+            if kinds.is_after_roomy(mark) || byte == b'.' && ip::may_be_dotted(text, mark) {
+                let (start, end) = kinds.word_around(text, mark, floor);
+                let next = self.word(start, end, kinds.solid_end(start));
+                if let Some(next) = next.filter(|next| *next > mark) {
+                    return Some(next);
+                }
+            }
+            if byte == b'+'
+                && let Some(next) = self.bracket(mark, floor)
+            {
+                return Some(next);
             }
         }
         if class & TRIGGER == 0 {
-            return mark + 1;
+            return None;
         }
-        let next = self.trigger(mark).max(mark + 1);
-        self.step(next - mark);
+        let next = self.trigger(mark, byte);
+        self.step(next.unwrap_or(mark + 1) - mark);
         next
     }
 
-    /// Looks at the word around or before `mark`. Returns where to go on: `mark` itself when it is not in the word and
-    /// was not consumed.
-    fn word_at(&mut self, mark: usize, floor: usize) -> usize {
-        let text = self.text;
-        let mut start = mark;
-        while start > floor && is_word(text, start - 1) {
-            start -= 1;
-        }
-        // Digits and underscores are marks themselves: what stands before the first one is letters.
-        let mut seen = if start < mark { ALPHA } else { 0 };
-        let mut end = mark;
-        for byte in slice(text, mark, text.len()) {
-            let class = CLASS[usize::from(*byte)];
-            if class & WORD == 0 {
-                break;
-            }
-            seen |= class;
-            end += 1;
-        }
+    /// Looks at the word `start..end`, which may be empty, and from which on bytes are solid up to `solid`. Returns where to
+    /// go on.
+    fn word(&mut self, start: usize, end: usize, solid: usize) -> Option<usize> {
         self.step(end - start);
         if start == end {
-            return mark;
+            return None;
         }
-        self.word(start, end, seen).max(end)
+        let next =
+            ip::scan_mac_word(self, start, end).or_else(|| secrets::scan_word(self, start, end, solid));
+        next.map(|next| next.max(end))
     }
 
-    /// Looks at the word `start..end`, whose bytes have the classes `seen`. Returns where to go on.
-    fn word(&mut self, start: usize, end: usize, seen: u8) -> usize {
+    /// Looks at what an opening bracket before `position` begins: a telephone number. Returns where to go on.
+    #[inline(always)]
+    fn bracket(&mut self, position: usize, floor: usize) -> Option<usize> {
+        if position == floor || self.text[position - 1] != b'(' {
+            return None;
+        }
+        number::scan_at(self, position - 1)
+    }
+
+    /// Looks at the word around the digit at `mark`, its first. Returns where to go on.
+    #[inline(always)]
+    fn digit(&mut self, mark: usize, floor: usize, kinds: &Kinds) -> usize {
         let text = self.text;
+        if let Some(next) = self.bracket(mark, floor) {
+            return next;
+        }
+        let (start, end) = kinds.word_around(text, mark, floor);
+        self.step(end - start);
         if let Some(next) = ip::scan_mac_word(self, start, end) {
+            return next.max(end);
+        }
+        // Most words have blanks around them.
+        let secret = if kinds.is_in_roomy(mark) {
+            secrets::scan_word(self, start, end, kinds.solid_end(start))
+        } else {
+            secrets::scan_short(self, start)
+        };
+        if let Some(next) = secret {
+            return next.max(end);
+        }
+        let next = if start == mark {
+            self.number(start, end)
+        } else {
+            self.identifier(start, end)
+        };
+        next.map_or(end, |next| next.max(end))
+    }
+
+    /// Looks at the word around the underscore or capital at `mark`, its first mark. Returns where to go on.
+    fn joined(&mut self, mark: usize, floor: usize, kinds: &Kinds) -> usize {
+        let (start, end) = kinds.word_around(self.text, mark, floor);
+        if let Some(next) = self.word(start, end, kinds.solid_end(start)) {
             return next;
         }
-        if let Some(next) = secrets::scan_word(self, start, end) {
-            return next;
-        }
-        if class_at(text, start) & DIGIT != 0 {
-            if let Some(next) = email::scan_escaped(self, start) {
-                return next;
-            }
-            if let Some(next) = number::scan_at(self, start) {
-                return next;
-            }
-            if seen & ALPHA == 0 {
-                return end;
-            }
-            return national::scan_word(self, start, end)
-                .or_else(|| wallet::scan_word(self, start, end))
-                .unwrap_or(end);
-        }
-        if seen & DIGIT == 0 {
-            return end;
-        }
+        let digits = slice(self.text, mark, end).iter().any(u8::is_ascii_digit);
+        let next = if digits { self.identifier(start, end) } else { None };
+        next.map_or(end, |next| next.max(end))
+    }
+
+    /// Looks at the word `start..end`, which begins with a letter and holds a digit. Returns where to go on.
+    fn identifier(&mut self, start: usize, end: usize) -> Option<usize> {
         email::scan_escaped(self, start)
             .or_else(|| iban::scan_word(self, start, end))
             .or_else(|| national::scan_word(self, start, end))
             .or_else(|| wallet::scan_word(self, start, end))
-            .unwrap_or(end)
+    }
+
+    /// Looks at the word `start..end`, which begins with a digit. Returns where to go on.
+    #[inline(always)]
+    fn number(&mut self, start: usize, end: usize) -> Option<usize> {
+        if let Some(next) = email::scan_escaped(self, start) {
+            return Some(next);
+        }
+        if let Some(next) = number::scan_at(self, start) {
+            return Some(next);
+        }
+        let letters = |word: &[u8]| word.iter().any(|byte| CLASS[usize::from(*byte)] & ALPHA != 0);
+        letters(slice(self.text, start, end))
+            .then(|| national::scan_word(self, start, end).or_else(|| wallet::scan_word(self, start, end)))
+            .flatten()
     }
 
     /// Looks at a trigger byte outside words. Returns where to go on.
-    fn trigger(&mut self, position: usize) -> usize {
-        let text = self.text;
-        let next = match text[position] {
+    #[inline(always)]
+    fn trigger(&mut self, position: usize, byte: u8) -> Option<usize> {
+        match byte {
+            b'-' => self.dash(position),
             b'@' => email::scan_at(self, position),
-            b':' => secrets::scan_assignment(self, position).or_else(|| ip::scan_colon(self, position)),
-            b'=' | b'>' => secrets::scan_assignment(self, position),
-            b'-' => secrets::scan_pem(self, position)
-                .or_else(|| secrets::scan_flag(self, position))
-                .or_else(|| ip::scan_dashed_mac(self, position)),
-            b'+' | b'(' if matches!(at(text, position + 1), b'0'..=b'9' | b'(' | b'+') => {
+            b'+' if matches!(at(self.text, position + 1), b'0'..=b'9' | b'(' | b'+') => {
                 number::scan_at(self, position)
             }
-            _ => None,
-        };
-        next.unwrap_or(position + 1)
+            b'+' => None,
+            _ => secrets::scan_assignment(self, position).or_else(|| {
+                if byte == b':' {
+                    ip::scan_colon(self, position)
+                } else {
+                    None
+                }
+            }),
+        }
+    }
+
+    /// Looks at the dash at `dash`. Most stand between words.
+    #[inline(always)]
+    fn dash(&mut self, dash: usize) -> Option<usize> {
+        let text = self.text;
+        let is_dash = |place: usize| at(text, place) == b'-';
+        if is_dash(dash + 1)
+            && let Some(next) = secrets::scan_pem(self, dash)
+        {
+            return Some(next);
+        }
+        if is_dash(dash.wrapping_sub(1))
+            && let Some(next) = secrets::scan_flag(self, dash)
+        {
+            return Some(next);
+        }
+        is_dash(dash + 3)
+            .then(|| ip::scan_dashed_mac(self, dash))
+            .flatten()
     }
 
     /// Reports a match.
@@ -333,8 +416,11 @@ impl<'t, 's> Scanner<'t, 's> {
         });
     }
 
-    /// Gives a match to the sink, and notes whether that is enough.
+    /// Gives a match to the sink, unless that had enough.
     pub(super) fn report(&mut self, found: Match) -> ControlFlow<()> {
+        if self.stopped {
+            return ControlFlow::Break(());
+        }
         let flow = (self.sink)(found);
         self.stopped |= flow.is_break();
         flow

@@ -25,8 +25,10 @@ mod values;
 use self::formats::Body;
 use self::names::Weight;
 pub(super) use self::names::speaks_of_secret;
-use self::values::{Shape, is_algorithm, is_basic, is_placeholder, is_uuid};
-use super::bytes::{ALPHA, DIGIT, at, class_at, is_word, run_end, slice};
+use self::values::{
+    Shape, is_address, is_algorithm, is_basic, is_escaped_word, is_file, is_host, is_placeholder, is_uuid,
+};
+use super::bytes::{ALPHA, CLASS, DIGIT, VALUE, WORD, at, class_at, is_solid, is_word, run_end, slice};
 use super::scan::Scanner;
 use super::types::{Confidence, PiiType};
 
@@ -48,24 +50,34 @@ const LONGEST_NAME: usize = 48;
 /// words would be quadratic.
 const JUMP: usize = 128;
 
-/// Looks at the word `start..end`. Returns the end of the secret that starts there.
-pub(super) fn scan_word(scanner: &mut Scanner<'_, '_>, start: usize, end: usize) -> Option<usize> {
+/// Looks at the word `start..end`, behind which bytes are known to be solid up to `solid`. Returns the end of the secret
+/// that starts there.
+#[inline(always)]
+pub(super) fn scan_word(
+    scanner: &mut Scanner<'_, '_>,
+    start: usize,
+    end: usize,
+    solid: usize,
+) -> Option<usize> {
+    let text = scanner.text;
+    if formats::may_begin(text, start, end) || may_be_spoken(text, start) {
+        return roomy_word(scanner, start, end, solid);
+    }
+    None
+}
+
+/// As [`scan_word`].
+fn roomy_word(scanner: &mut Scanner<'_, '_>, start: usize, end: usize, solid: usize) -> Option<usize> {
     let text = scanner.text;
     // A word has no space.
-    let missing = SHORTEST.saturating_sub(end - start);
-    let solid = run_end(text, end, missing, |b| b > b' ' && b != b',' && b < 0x80);
-    scanner.step(solid - end);
-    let lead = before_marks(scanner, start);
-    if solid - lead < SHORTEST_PASSWORD {
+    let known = end.max(solid);
+    let missing = SHORTEST.saturating_sub(known - start);
+    let solid = run_end(text, known, missing, is_solid);
+    scanner.step(solid - known);
+    if solid - start < SHORTEST {
         return None;
     }
-    if solid - start < SHORTEST {
-        // Names of programs are most of what is as long; whatever is a password has a digit.
-        if !slice(text, start, solid).iter().any(u8::is_ascii_digit) {
-            return None;
-        }
-        return in_column(scanner, start).or_else(|| spoken_password(scanner, lead));
-    }
+    let lead = before_marks(scanner, start);
     // Grafana's old keys begin as a token does.
     if slice(text, start, start + 3) == b"eyJ"
         && slice(text, start, start + 8) != b"eyJrIjoi"
@@ -76,6 +88,26 @@ pub(super) fn scan_word(scanner: &mut Scanner<'_, '_>, start: usize, end: usize)
     formats::scan(scanner, start, end)
         .or_else(|| in_column(scanner, start))
         .or_else(|| spoken(scanner, lead))
+}
+
+/// Looks at the word at `start`, which holds a digit and stands among bytes that are too few for a key: for a password in a
+/// table, or one that words name. Returns where to go on.
+pub(super) fn scan_short(scanner: &mut Scanner<'_, '_>, start: usize) -> Option<usize> {
+    const LONGEST_LEAD: usize = SHORTEST;
+    let text = scanner.text;
+    let inside =
+        |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\'' | b'`' | b',' | b';' | b'|');
+    let floor = scanner.barrier.end.max(start.saturating_sub(LONGEST_LEAD));
+    let mut lead = start;
+    while lead > floor && inside(text[lead - 1]) {
+        lead -= 1;
+    }
+    let end = run_end(text, start, SHORTEST_PASSWORD, is_solid);
+    scanner.step(end - lead);
+    if end - lead < SHORTEST_PASSWORD {
+        return None;
+    }
+    in_column(scanner, start).or_else(|| spoken_password(scanner, lead))
 }
 
 /// The start of a password of which the word at `start` is the rest: letters and a mark may stand before it, at which nothing
@@ -183,25 +215,50 @@ fn jwt(scanner: &mut Scanner<'_, '_>, start: usize) -> Option<usize> {
 }
 
 /// Looks at the `=`, `:` or `>` at `sign`: the last of what assigns a value to a name. Returns where to go on.
+#[inline(always)]
 pub(super) fn scan_assignment(scanner: &mut Scanner<'_, '_>, sign: usize) -> Option<usize> {
+    let text = scanner.text;
+    if text[sign] != b'>' && is_brief(text, sign + 1) || is_of_a_path(text, sign) {
+        return None;
+    }
+    assignment(scanner, sign)
+}
+
+/// As [`scan_assignment`].
+fn assignment(scanner: &mut Scanner<'_, '_>, sign: usize) -> Option<usize> {
     let text = scanner.text;
     let element = text[sign] == b'>';
     let opened = Opened::after(text, sign + 1, text[sign] != b'=')?;
-    let start = scheme_end(text, opened.start).unwrap_or(opened.start);
     // Most of what follows is no secret: too short, or a word. Looking at it is less work than reading the name.
-    let end = run_end(text, start, SHORTEST_WEAK, |b| {
-        if element {
-            b != b'<'
-        } else {
-            b.is_ascii_graphic() && (opened.quoted() && b != opened.quote || !ends_value(b))
+    let (start, end, telling) = if element {
+        let start = scheme_end(text, opened.start).unwrap_or(opened.start);
+        if !has_long_word(text, start) {
+            return None;
         }
-    });
+        let end = run_end(text, start, SHORTEST_WEAK, |b| b != b'<');
+        (start, end, slice(text, start, end).iter().any(u8::is_ascii_digit))
+    } else {
+        let start = opened.start;
+        let (end, telling) = beginning(text, start, opened.quote);
+        // A scheme ends with a blank, as few values do.
+        let scheme = if at(text, end) == b' ' {
+            scheme_end(text, start)
+        } else {
+            None
+        };
+        match scheme {
+            Some(start) => {
+                let (end, telling) = beginning(text, start, opened.quote);
+                (start, end, telling)
+            }
+            None => (start, end, telling),
+        }
+    };
     scanner.step(end - sign);
     // `Pass->run(…)` of programs; an arrow that stands for a sign has a blank behind it.
     if element && sign > 0 && text[sign - 1] == b'-' && opened.start == sign + 1 {
         return None;
     }
-    let telling = slice(text, start, end).iter().any(u8::is_ascii_digit);
     if end - start < SHORTEST_PASSWORD || end - start < SHORTEST_WEAK && !telling {
         return None;
     }
@@ -248,15 +305,96 @@ fn is_login(text: &[u8], sign: usize, barrier: usize) -> bool {
             .any(|login| flag.ends_with(login))
 }
 
+/// Whether what begins at `position`, behind one blank at most, is shorter than any value, and no word or mark that may stand
+/// before one. `false` is no answer.
+#[inline(always)]
+fn is_brief(text: &[u8], position: usize) -> bool {
+    let start = position + usize::from(at(text, position) == b' ');
+    let Some(bytes) = text
+        .get(start..)
+        .and_then(<[u8]>::first_chunk::<SHORTEST_PASSWORD>)
+    else {
+        return false;
+    };
+    let is_value = |byte: &u8| CLASS[usize::from(*byte)] & VALUE != 0;
+    match bytes.iter().position(|byte| !is_value(byte)) {
+        // What opens no quotation, goes on on no other line, and hides no quotation mark.
+        Some(0) => matches!(
+            bytes[0],
+            b'(' | b'[' | b'{' | b'}' | b')' | b']' | b'&' | b',' | b';' | b'<'
+        ),
+        // `b"…"`; a scheme before a blank; `|` and `>-` before a line.
+        Some(end) => !matches!(bytes[end], b' ' | b'"' | b'\'' | b'\n') && bytes[1] != b'-',
+        None => false,
+    }
+}
+
+/// Whether one of the words that [`element`] looks at, from `start` on, is as long as a secret.
+fn has_long_word(text: &[u8], start: usize) -> bool {
+    let mut position = start;
+    for _ in 0..MOST_WORDS {
+        position = run_end(text, position, 2, is_before_word);
+        let end = run_end(text, position, SHORTEST_PASSWORD, is_in_element);
+        if end - position >= SHORTEST_PASSWORD {
+            return true;
+        }
+        if at(text, end) != b' ' {
+            return false;
+        }
+        position = end;
+    }
+    false
+}
+
+/// Words of an XML element that are looked at.
+const MOST_WORDS: usize = 6;
+
+/// What may stand before a word of an XML element.
+fn is_before_word(byte: u8) -> bool {
+    matches!(byte, b' ' | b'{' | b'"' | b'\'')
+}
+
+/// Part of a word of an XML element.
+fn is_in_element(byte: u8) -> bool {
+    byte.is_ascii_graphic() && byte != b'<'
+}
+
+/// Whether the colon at `sign` is the second of two in a path: `auth::Token`.
+#[inline(always)]
+fn is_of_a_path(text: &[u8], sign: usize) -> bool {
+    let before = |place: usize| sign.checked_sub(place).map_or(0, |place| text[place]);
+    text[sign] == b':' && before(1) == b':' && at(text, sign + 1) != b' ' && !assigns(before(2))
+}
+
+/// Whether `byte` may stand before the sign that gives a value: `==`, `:=`, `=>`, `->`, `?=`, `.=`, `||=`.
+fn assigns(byte: u8) -> bool {
+    matches!(byte, b'=' | b':' | b'-' | b'?' | b'.' | b'|' | b'+' | b'!')
+}
+
+/// The end of the value at `start`, or of its first [`SHORTEST_WEAK`] bytes, and whether they hold a digit. `quote` is the
+/// quotation mark before it; 0 without.
+#[inline(always)]
+fn beginning(text: &[u8], start: usize, quote: u8) -> (usize, bool) {
+    let (mut end, mut seen) = (start, 0);
+    for byte in slice(text, start, text.len().min(start + SHORTEST_WEAK)) {
+        let class = CLASS[usize::from(*byte)];
+        if class & VALUE == 0 && !(quote != 0 && byte.is_ascii_graphic() && *byte != quote) {
+            break;
+        }
+        seen |= class;
+        end += 1;
+    }
+    (end, seen & DIGIT != 0)
+}
+
 /// The content of an XML element at `start` whose name has some weight: its first word that is secret. Returns where to go on.
 fn element(scanner: &mut Scanner<'_, '_>, start: usize, weight: Weight) -> Option<usize> {
-    const MOST_WORDS: usize = 6;
     let text = scanner.text;
     let opened = Opened { start, quote: 0 };
     let mut position = start;
     for word in 0..MOST_WORDS {
-        position = run_end(text, position, 2, |b| matches!(b, b' ' | b'{' | b'"' | b'\''));
-        let end = run_end(text, position, JUMP, |b| b.is_ascii_graphic() && b != b'<');
+        position = run_end(text, position, 2, is_before_word);
+        let end = run_end(text, position, JUMP, is_in_element);
         // Behind other words only what is random is the value.
         let may_be = word == 0 || Shape::of(slice(text, position, end)).is_random();
         if may_be && let Some(next) = value(scanner, position, weight, &opened) {
@@ -313,7 +451,35 @@ struct Opened {
 
 impl Opened {
     /// The value behind blanks and a quotation mark from `position` on; `lines` says whether it may stand on the next line.
+    #[inline(always)]
     fn after(text: &[u8], position: usize, lines: bool) -> Option<Opened> {
+        let start = position + usize::from(at(text, position) == b' ');
+        let byte = at(text, start);
+        // Most values begin here, unless what follows makes the first byte one of the marks that may stand before them.
+        let marked = matches!(at(text, start + 1), b'"' | b'\'' | b'\n' | b'-');
+        let opens = matches!(byte, b'(' | b'[' | b'{' | b'&' | b',' | b';' | b'<');
+        if CLASS[usize::from(byte)] & VALUE != 0 && !marked || opens {
+            return Some(Opened { start, quote: 0 });
+        }
+        if byte == b'"' {
+            return Some(Opened::quoted_at(text, start));
+        }
+        Opened::behind_marks(text, position, lines)
+    }
+
+    /// The value behind the quotation mark at `mark`.
+    #[inline(always)]
+    fn quoted_at(text: &[u8], mark: usize) -> Opened {
+        // A blank before the value was pasted with it.
+        let start = mark + 1 + usize::from(at(text, mark + 1) == b' ');
+        Opened {
+            start,
+            quote: text[mark],
+        }
+    }
+
+    /// As [`Opened::after`].
+    fn behind_marks(text: &[u8], position: usize, lines: bool) -> Option<Opened> {
         const LONGEST: usize = 40;
         let mut start = position;
         let limit = position + LONGEST;
@@ -328,12 +494,8 @@ impl Opened {
                 // Marks before texts in C, C#, Python and Rust.
                 b'b' | b'r' | b'f' | b'u' | b'L' | b'@' | b'$'
                     if matches!(at(text, start + 1), b'"' | b'\'') => {}
-                quote @ (b'"' | b'\'' | b'`') => {
-                    // A blank before the value was pasted with it.
-                    return Some(Opened {
-                        start: run_end(text, start + 1, 1, |b| b == b' '),
-                        quote,
-                    });
+                b'"' | b'\'' | b'`' => {
+                    return Some(Opened::quoted_at(text, start));
                 }
                 byte if byte.is_ascii_graphic() => return Some(Opened { start, quote: 0 }),
                 _ => return None,
@@ -348,63 +510,40 @@ impl Opened {
     }
 }
 
-/// Whether `byte` ends a value that stands in no quotation marks.
-fn ends_value(byte: u8) -> bool {
-    matches!(
-        byte,
-        b'"' | b'\''
-            | b'`'
-            | b'<'
-            | b'>'
-            | b'('
-            | b')'
-            | b'['
-            | b']'
-            | b'{'
-            | b'}'
-            | b';'
-            | b','
-            | b'&'
-            | b'\\'
-    )
-}
-
 /// Where the credentials of `Bearer …` and the like begin, when `start` is at the word.
 fn scheme_end(text: &[u8], start: usize) -> Option<usize> {
     const SCHEMES: [&[u8]; 9] = [
-        b"bearer ",
-        b"basic ",
-        b"token ",
-        b"ssws ",
-        b"bot ",
-        b"key ",
-        b"apikey ",
-        b"api-token ",
-        b"api-key ",
+        b"bearer",
+        b"basic",
+        b"token",
+        b"ssws",
+        b"bot",
+        b"key",
+        b"apikey",
+        b"api-token",
+        b"api-key",
     ];
+    const LONGEST: usize = 9;
     if !matches!(at(text, start) | 0x20, b'a' | b'b' | b'k' | b's' | b't') {
         return None;
     }
-    let scheme = SCHEMES
-        .iter()
-        .find(|scheme| slice(text, start, start + scheme.len()).eq_ignore_ascii_case(scheme))?;
-    let end = start + scheme.len();
-    Some(run_end(text, end, 2, |b| matches!(b, b' ' | b'"' | b'\'')))
+    let end = run_end(text, start, LONGEST, |b| {
+        CLASS[usize::from(b)] & ALPHA != 0 || b == b'-'
+    });
+    if at(text, end) != b' ' {
+        return None;
+    }
+    let word = slice(text, start, end);
+    let known = SCHEMES.iter().any(|scheme| word.eq_ignore_ascii_case(scheme));
+    known.then(|| run_end(text, end + 1, 2, |b| matches!(b, b' ' | b'"' | b'\'')))
 }
 
 /// What the name says that the sign at `sign` gives a value to, when it says anything.
 fn weight_before(scanner: &mut Scanner<'_, '_>, sign: usize) -> Option<Weight> {
     let text = scanner.text;
     let floor = scanner.barrier.end.max(sign.saturating_sub(2 * LONGEST_NAME));
-    // `==`, `:=`, `=>`, `->`, `?=`, `.=`, `||=`.
     let mut end = sign;
-    while end > floor
-        && sign - end < 3
-        && matches!(
-            text[end - 1],
-            b'=' | b':' | b'-' | b'?' | b'.' | b'|' | b'+' | b'!'
-        )
-    {
+    while end > floor && sign - end < 3 && assigns(text[end - 1]) {
         end -= 1;
     }
     // A path: `auth::Token`.
@@ -466,10 +605,14 @@ fn name_before(text: &[u8], end: usize, floor: usize) -> (usize, usize) {
     let mut start = last;
     while start > floor && last - start < LONGEST_NAME {
         let byte = text[start - 1];
+        if CLASS[usize::from(byte)] & WORD != 0 || byte >= 0x80 {
+            start -= 1;
+            continue;
+        }
         let spaced =
             byte == b' ' && start - 1 > floor && (is_word(text, start - 2) || text[start - 2] >= 0x80);
         let joins = matches!(byte, b'-' | b'.') || spaced;
-        if !(is_word(text, start - 1) || byte >= 0x80 || joins) {
+        if !joins {
             break;
         }
         start -= 1;
@@ -498,7 +641,7 @@ fn value(scanner: &mut Scanner<'_, '_>, start: usize, weight: Weight, opened: &O
         if password && opened.quoted() {
             b.is_ascii_graphic() && b != opened.quote
         } else if password {
-            b.is_ascii_graphic() && !ends_value(b)
+            CLASS[usize::from(b)] & VALUE != 0
         } else {
             Body::Wide.has(b) && (b != b'=' || opened.quoted()) || matches!(b, b'~' | b'%')
         }
@@ -513,11 +656,11 @@ fn value(scanner: &mut Scanner<'_, '_>, start: usize, weight: Weight, opened: &O
         end -= 1;
     }
     let bytes = slice(text, start, end);
-    // A call, an index, a path of a program; and the first word of several in quotation marks.
+    // A call, an index, a path or a type of a program; and the first word of several in quotation marks.
     let code = if opened.quoted() {
         after == b'{' || after == b' ' && at(text, end + 1) != opened.quote
     } else {
-        matches!(after, b'(' | b'[' | b'{' | b':')
+        matches!(after, b'(' | b'[' | b'{' | b':') || after == b'<' && at(text, end + 1) != b'/'
     };
     if code || !is_secret(bytes, weight, opened.quoted()) {
         return (bytes.len() > JUMP).then_some(end);
@@ -544,7 +687,9 @@ fn is_secret(bytes: &[u8], weight: Weight, quoted: bool) -> bool {
         Weight::Weak => {
             bytes.len() >= SHORTEST_WEAK && !path && (shape.is_surely_random() || shape.is_plain_key())
         }
-        Weight::Key => bytes.len() >= SHORTEST_KEY && !path && (shape.is_key() || is_uuid(bytes)),
+        Weight::Key => {
+            bytes.len() >= SHORTEST_KEY && !path && !is_host(bytes) && (shape.is_key() || is_uuid(bytes))
+        }
         Weight::Password | Weight::PlainPassword => {
             let plain = weight == Weight::PlainPassword;
             bytes.len() >= SHORTEST_PASSWORD
@@ -552,8 +697,23 @@ fn is_secret(bytes: &[u8], weight: Weight, quoted: bool) -> bool {
                 && (shape.is_password(quoted)
                     || is_uuid(bytes)
                     || plain && (shape.is_number_to_remember() || shape.is_word_with_number()))
+                && !(is_address(bytes) || path && is_file(bytes) || is_escaped_word(bytes, shape.digits))
         }
     }
+}
+
+/// Whether something that [`roomy_word`] knows may stand before the word at `start`: a blank behind a word that names it, a
+/// quotation mark, what separates the cells of a table, a mark of a password.
+#[inline(always)]
+fn may_be_spoken(text: &[u8], start: usize) -> bool {
+    let before = start.checked_sub(1).map_or(0, |place| text[place]);
+    matches!(
+        before,
+        b' ' | b'\t' | b'\n' | b'"' | b'\'' | b'`' | b',' | b';' | b'|'
+    ) || matches!(
+        before,
+        b'@' | b'$' | b'!' | b'#' | b'%' | b'&' | b'*' | b'^' | b'+'
+    )
 }
 
 /// A random-looking value at `start` that words before it call secret: `Bearer …`, `("API_KEY", "…")`, `password is …`, and

@@ -51,11 +51,10 @@ impl Table {
     /// The header of the column that `position` stands in, and the number of bytes that were read. Positions must not
     /// decrease.
     pub(super) fn header_of<'t>(&mut self, text: &'t [u8], position: usize) -> (Option<&'t [u8]>, usize) {
-        let from = self.next;
-        while self.next <= position && self.next < text.len() {
-            self.enter(text);
+        let mut read = 0;
+        if self.next <= position && self.next < text.len() {
+            read = self.go_to(text, position.min(text.len() - 1));
         }
-        let mut read = self.next - from;
         if self.header >= self.line || self.separator == 0 {
             return (None, read);
         }
@@ -72,12 +71,42 @@ impl Table {
         (cell, read + self.column + LONGEST_CELL)
     }
 
-    /// Goes to the next line.
-    fn enter(&mut self, text: &[u8]) {
-        let start = self.next;
-        let end = memchr::memchr(b'\n', &text[start..]).map_or(text.len(), |length| start + length);
-        let line = &text[start..end];
-        let counts = counts(line);
+    /// Goes on to the line that `position` stands in, which is a later one. Returns the number of bytes that were read.
+    ///
+    /// Lines far before it are not read: what stands in them is forgotten at the first line that has nothing in common with
+    /// the line above it.
+    fn go_to(&mut self, text: &[u8], position: usize) -> usize {
+        let floor = self.next;
+        let start_before =
+            |end: usize| memchr::memrchr(b'\n', &text[floor..end]).map_or(floor, |line| floor + line + 1);
+        let mut start = start_before(position);
+        let end = memchr::memchr(b'\n', &text[position..]).map_or(text.len(), |length| position + length);
+        let mut read = end - start;
+        let mut below = counts(&text[start..end]);
+        let last = (start, end, below);
+        while start > floor {
+            let above = start_before(start - 1);
+            let found = counts(&text[above..start - 1]);
+            read += start - above;
+            if !(found.iter().zip(below)).any(|(above, below)| *above == below && below > 0) {
+                // Whatever the table above is, it ends there.
+                self.separator = 0;
+                break;
+            }
+            (start, below) = (above, found);
+        }
+        while start < last.0 {
+            let end = memchr::memchr(b'\n', &text[start..]).map_or(text.len(), |length| start + length);
+            read += end - start;
+            self.enter(start, end, counts(&text[start..end]));
+            start = end + 1;
+        }
+        self.enter(last.0, last.1, last.2);
+        read
+    }
+
+    /// Goes to the line `start..end`, the next one, in which `counts` separators stand.
+    fn enter(&mut self, start: usize, end: usize, counts: [usize; SEPARATORS.len()]) {
         let known = SEPARATORS
             .iter()
             .position(|separator| *separator == self.separator);

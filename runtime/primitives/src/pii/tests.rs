@@ -146,7 +146,7 @@ proptest! {
         for (place, byte) in block.iter().enumerate() {
             let row = |from: usize| block.get(from..from + 10).is_some_and(|row| row.iter().all(u8::is_ascii_uppercase));
             let begins = row(place) && (place == 0 || !block[place - 1].is_ascii_uppercase());
-            let expected = byte.is_ascii_digit() || b"_@:+(-./=>".contains(byte) || begins;
+            let expected = byte.is_ascii_digit() || b"_@:+-./=>?".contains(byte) || begins;
             prop_assert_eq!(marks(&block) >> place & 1 == 1, expected, "{}", byte);
         }
     }
@@ -270,6 +270,30 @@ const HOSTILE: &[&str] = &[
     "1234567890123456789 ",
     "1 1 1 1-",
     "eyJeyJ-",
+    "=",
+    ">",
+    "=>",
+    "\"",
+    "a_",
+    "_1",
+    "a_1",
+    "AAAAAAAAAA_",
+    "key: ",
+    "key=",
+    "key=\"",
+    "password = a1 ",
+    "password is ",
+    "key: aaaaaaaaaaaaaaaaaaaaaa1 ",
+    "<key>a ",
+    "<key>aaaaaaaa ",
+    "--key ",
+    "a,b,1234567\n",
+    "|1 1234567\n",
+    "phone\n",
+    "Bearer ",
+    "((((1",
+    "(+1",
+    ":aaaa",
 ];
 
 #[test]

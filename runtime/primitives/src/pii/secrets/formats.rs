@@ -1,14 +1,14 @@
 //! The forms of keys that services issue: a table, and how a key is compared with it.
 //!
 //! A row is what a key begins with, the characters after that, how many, and what follows them. Rows are tried only at the
-//! start of a word, and are found by the first two bytes of it: trying them all would take longer than everything else.
+//! start of a word, and are found by the first three bytes of it: trying them all would take longer than everything else.
 //! Forms that begin with no fixed letters ([`INNER`]) are told by the byte behind their first word.
 //!
 //! No checksum is asked for, although some keys have one: what was rotated, cut from a document or made before the checksum
 //! came is still a key.
 
 use super::values::{DISTINCT, Shape, is_placeholder};
-use crate::pii::bytes::{at, is_word, run_end, slice};
+use crate::pii::bytes::{CLASSES, WORD, at, is_word, run_end, slice};
 use crate::pii::scan::Scanner;
 use crate::pii::types::{Confidence, PiiType};
 
@@ -188,7 +188,6 @@ const FORMATS: &[Format] = &[
     token("LTAI", Alnum, 12, 24),
     token("AKID", Alnum, 32, 40),
     token("AQVN", Url, 35, 38),
-    token("YC", Url, 38, 38),
     format("t1.", Wide, 40, 300, &[]),
     token("SEC", Hex, 64, 64),
     // GitHub, GitLab, Bitbucket, Sourcegraph.
@@ -248,9 +247,6 @@ const FORMATS: &[Format] = &[
         20,
         &[Text("/"), Run(Url, 60, 80)],
     ),
-    format("M", Url, 23, 27, DISCORD),
-    format("N", Url, 23, 27, DISCORD),
-    format("O", Url, 23, 27, DISCORD),
     format("mfa.", Url, 80, 100, &[]),
     token("EAA", Alnum, 90, 400),
     token("IGQV", Url, 80, 400),
@@ -345,7 +341,6 @@ const FORMATS: &[Format] = &[
     token("EZTK", Alnum, 54, 54),
     // Mail and messages.
     token("SG.", Wide, 60, 70),
-    token("SK", Hex, 32, 32),
     token("xkeysib-", Url, 64, 90),
     token("xsmtpsib-", Url, 64, 90),
     token("key-", Hex, 32, 32),
@@ -380,7 +375,6 @@ const FORMATS: &[Format] = &[
     token("hvs.", Url, 24, 160),
     token("hvb.", Url, 90, 320),
     token("hvr.", Url, 90, 320),
-    token("s.", Alnum, 24, 24),
     token("pul-", Hex, 40, 40),
     token("HRKU-", Url, 36, 70),
     token("rnd_", Alnum, 32, 32),
@@ -476,6 +470,17 @@ const FORMATS: &[Format] = &[
     token("ZXlKaGJHY2lPaU", Base64, 60, 8000),
 ];
 
+/// Rows of fewer letters, which are tried last.
+const SHORT: &[Format] = &[
+    // Yandex, Twilio, HashiCorp Vault, Discord.
+    token("YC", Url, 38, 38),
+    token("SK", Hex, 32, 32),
+    token("s.", Alnum, 24, 24),
+    format("M", Url, 23, 27, DISCORD),
+    format("N", Url, 23, 27, DISCORD),
+    format("O", Url, 23, 27, DISCORD),
+];
+
 /// Forms that begin with no fixed letters, by the byte behind their first word.
 const INNER: &[(u8, &[Part])] = &[
     // Telegram: the bot's number, and a key that begins with `A`.
@@ -527,6 +532,51 @@ const INNER: &[(u8, &[Part])] = &[
     ),
 ];
 
+/// By the byte behind a first word, a bit for each length that it has in [`INNER`].
+static FIRST_WORDS: [u64; 256] = first_words();
+
+const fn first_words() -> [u64; 256] {
+    let mut lengths = [0; 256];
+    let mut row = 0;
+    while row < INNER.len() {
+        let (behind, parts) = INNER[row];
+        let (mut shortest, mut longest) = (0, 0);
+        let mut part = 0;
+        let mut ended = false;
+        while part < parts.len() && !ended {
+            match parts[part] {
+                Run(_, fewest, most) => {
+                    shortest += fewest;
+                    longest += most;
+                }
+                Text(fixed) => {
+                    let fixed = fixed.as_bytes();
+                    let mut byte = 0;
+                    while byte < fixed.len() && CLASSES[fixed[byte] as usize] & WORD != 0 {
+                        byte += 1;
+                    }
+                    shortest += byte;
+                    longest += byte;
+                    ended = byte < fixed.len();
+                    assert!(
+                        !ended || fixed[byte] == behind,
+                        "the byte behind the first word is another one"
+                    );
+                }
+            }
+            part += 1;
+        }
+        assert!(longest < 64, "lengths are bits");
+        let mut length = shortest;
+        while length <= longest {
+            lengths[behind as usize] |= 1 << length;
+            length += 1;
+        }
+        row += 1;
+    }
+    lengths
+}
+
 /// The end of `parts` at `start`, when they stand there.
 fn parts_end(text: &[u8], start: usize, parts: &[Part]) -> Option<usize> {
     let mut position = start;
@@ -551,61 +601,124 @@ fn parts_end(text: &[u8], start: usize, parts: &[Part]) -> Option<usize> {
     Some(position)
 }
 
-/// Buckets of rows by their first two bytes.
+/// Buckets of rows by their first three bytes.
 const BUCKETS: usize = 1024;
 
-/// Rows of [`FORMATS`] by their first two bytes, in order.
+/// The first three bytes of a key.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Beginning(u32);
+
+impl Beginning {
+    #[inline(always)]
+    const fn of(first: u8, second: u8, third: u8) -> Beginning {
+        Beginning((first as u32) << 16 | (second as u32) << 8 | third as u32)
+    }
+
+    #[inline(always)]
+    fn at(text: &[u8], start: usize) -> Beginning {
+        match text.get(start..).and_then(<[u8]>::first_chunk) {
+            Some([first, second, third]) => Beginning::of(*first, *second, *third),
+            None => Beginning(0),
+        }
+    }
+
+    #[inline(always)]
+    const fn bucket(self) -> usize {
+        (self.0.wrapping_mul(0x9E37_79B1) >> (u32::BITS - BUCKETS.ilog2())) as usize
+    }
+}
+
+/// Rows of [`FORMATS`] by their first three bytes, in order.
 struct Rows {
     first: [u16; BUCKETS],
     next: [u16; FORMATS.len()],
+    beginnings: [Beginning; FORMATS.len()],
 }
 
 /// No row; also how many rows there can be.
 const NO_ROW: u16 = u16::MAX;
 
-/// Rows whose prefix is one byte stand in the bucket of that byte and 0.
 static ROWS: Rows = rows();
-
-const fn bucket(first: u8, second: u8) -> usize {
-    ((first as usize) << 4 ^ (second as usize)) % BUCKETS
-}
 
 const fn rows() -> Rows {
     assert!(FORMATS.len() < NO_ROW as usize, "rows are numbered by two bytes");
     let mut rows = Rows {
         first: [NO_ROW; BUCKETS],
         next: [NO_ROW; FORMATS.len()],
+        beginnings: [Beginning(0); FORMATS.len()],
     };
     let mut row = FORMATS.len();
     while row > 0 {
         row -= 1;
         let prefix = FORMATS[row].prefix;
-        let second = if prefix.len() > 1 { prefix[1] } else { 0 };
-        let bucket = bucket(prefix[0], second);
+        assert!(prefix.len() >= 3, "shorter ones stand in the other table");
+        let beginning = Beginning::of(prefix[0], prefix[1], prefix[2]);
+        let bucket = beginning.bucket();
+        rows.beginnings[row] = beginning;
         rows.next[row] = rows.first[bucket];
         rows.first[bucket] = row as u16;
     }
     rows
 }
 
+/// The bytes that rows of [`SHORT`] begin with.
+static SHORT_BEGINS: [bool; 256] = short_begins();
+
+const fn short_begins() -> [bool; 256] {
+    let mut begins = [false; 256];
+    let mut row = 0;
+    while row < SHORT.len() {
+        begins[SHORT[row].prefix[0] as usize] = true;
+        row += 1;
+    }
+    begins
+}
+
+/// Whether a key of a known form, or a JSON web token, may begin at `start`, where the first word ends at `word_end`.
+#[inline(always)]
+pub(super) fn may_begin(text: &[u8], start: usize, word_end: usize) -> bool {
+    let beginning = Beginning::at(text, start);
+    let length = word_end - start;
+    ROWS.first[beginning.bucket()] != NO_ROW
+        || SHORT_BEGINS[usize::from(at(text, start))]
+        || beginning == Beginning::of(b'e', b'y', b'J')
+        || FIRST_WORDS[usize::from(at(text, word_end))] >> (length % 64) & 1 != 0
+        || length == MAXMIND
+}
+
 /// Looks for a key of a known form at `start`, whose first word ends at `word_end`. Returns where to go on when it was one,
 /// or when it was too long to be read again.
 pub(super) fn scan(scanner: &mut Scanner<'_, '_>, start: usize, word_end: usize) -> Option<usize> {
     let text = scanner.text;
-    let rest = slice(text, start, text.len());
-    let (first, second) = (at(text, start), at(text, start + 1));
-    for bucket in [bucket(first, second), bucket(first, 0)] {
-        let mut row = ROWS.first[bucket];
-        while let Some(format) = FORMATS.get(usize::from(row)) {
-            if rest.starts_with(format.prefix)
-                && let Some(next) = one(scanner, start, format)
-            {
-                return Some(next);
-            }
-            row = ROWS.next[usize::from(row)];
+    let beginning = Beginning::at(text, start);
+    let mut row = ROWS.first[beginning.bucket()];
+    while let Some(known) = ROWS.beginnings.get(usize::from(row)) {
+        if *known == beginning
+            && let Some(next) = FORMATS
+                .get(usize::from(row))
+                .and_then(|format| keyed(scanner, start, format))
+        {
+            return Some(next);
+        }
+        row = ROWS.next[usize::from(row)];
+    }
+    let first = at(text, start);
+    if SHORT_BEGINS[usize::from(first)] {
+        let mut rows = SHORT.iter().filter(|format| format.prefix[0] == first);
+        let next = rows.find_map(|format| keyed(scanner, start, format));
+        if next.is_some() {
+            return next;
         }
     }
     inner(scanner, start, word_end)
+}
+
+/// A key that begins as one row says.
+fn keyed(scanner: &mut Scanner<'_, '_>, start: usize, format: &Format) -> Option<usize> {
+    let prefix = slice(scanner.text, start, start + format.prefix.len());
+    (prefix == format.prefix)
+        .then(|| one(scanner, start, format))
+        .flatten()
 }
 
 /// A key whose form is that of one row.
@@ -650,7 +763,12 @@ fn one(scanner: &mut Scanner<'_, '_>, start: usize, format: &Format) -> Option<u
     let named = short || brief && format.body == Url && shape.marks > 0;
     // No word is so long, in whatever case its letters are.
     let long = length >= 30 && matches!(format.body, Alnum | Lower);
-    let telling = shape.distinct >= DISTINCT.min(shape.length as u32 / 2)
+    // A number with letters before it is an identifier, unless keys of the form are numbers.
+    let number = shape.digits == shape.length && !matches!(format.body, Body::Digit | Hex | Upper);
+    // Letters that are called are a function: `test_aVeryLongName()`.
+    let called = shape.digits == 0 && at(text, end) == b'(';
+    let telling = !(number || called)
+        && shape.distinct >= DISTINCT.min(shape.length as u32 / 2)
         && (shape.digits > 0 || shape.is_jumbled() || shape.is_lettered() || long || format.body == Upper)
         && (!named || shape.is_random() || shape.is_jumbled() && shape.is_key());
     if !telling {
@@ -660,11 +778,17 @@ fn one(scanner: &mut Scanner<'_, '_>, start: usize, format: &Format) -> Option<u
     Some(end)
 }
 
+/// Characters of a licence key of MaxMind.
+const MAXMIND: usize = 40;
+
 /// A key of one of the forms in [`INNER`].
 fn inner(scanner: &mut Scanner<'_, '_>, start: usize, word_end: usize) -> Option<usize> {
     let text = scanner.text;
     let behind = at(text, word_end);
-    for (_, parts) in INNER.iter().filter(|(byte, _)| *byte == behind) {
+    let length = u32::try_from(word_end - start).unwrap_or(u32::MAX);
+    let lengths = FIRST_WORDS[usize::from(behind)].checked_shr(length).unwrap_or(0);
+    let may_begin = if lengths & 1 != 0 { INNER } else { &[] };
+    for (_, parts) in may_begin.iter().filter(|(byte, _)| *byte == behind) {
         let Some(end) = parts_end(text, start, parts) else {
             continue;
         };
@@ -677,7 +801,7 @@ fn inner(scanner: &mut Scanner<'_, '_>, start: usize, word_end: usize) -> Option
     }
     // MaxMind: a licence key says so in its last letters.
     let word = slice(text, start, word_end);
-    if word.len() == 40 && word.ends_with(b"_mmk") && word[6] == b'_' {
+    if word.len() == MAXMIND && word.ends_with(b"_mmk") && word[6] == b'_' {
         scanner.emit(PiiType::ApiKey, start, word_end, Confidence::High);
         return Some(word_end);
     }

@@ -3,6 +3,10 @@
 //! A name is taken apart into words at `_`, `-`, `.`, spaces and changes of case. Its last words say what it names; those
 //! before them may take that back (`primary key`, `page token`), those behind them mostly do (`token count`, `key id`).
 
+use self::Word::{About, Harmless, Key, Neutral, Password, Qualifies, Secret, Token};
+use crate::pii::bytes::{ALPHA, CLASS};
+use crate::pii::dictionary::Dictionary;
+
 /// Longest word that is looked up.
 const LONGEST_WORD: usize = 24;
 
@@ -126,8 +130,9 @@ pub(in crate::pii) fn speaks_of_secret(name: &[u8]) -> bool {
 
 /// Calls `visit` with the words of `name`: pieces between marks, cut before a capital that follows a small letter, before
 /// the last capital of several, and at digits, which are left out.
+#[inline(always)]
 fn for_each_word(name: &[u8], mut visit: impl FnMut(&[u8])) {
-    let letter = |byte: u8| byte.is_ascii_alphabetic() || byte >= 0x80;
+    let letter = |byte: u8| CLASS[usize::from(byte)] & ALPHA != 0 || byte >= 0x80;
     let mut start = 0;
     while start < name.len() {
         if !letter(name[start]) {
@@ -136,12 +141,13 @@ fn for_each_word(name: &[u8], mut visit: impl FnMut(&[u8])) {
         }
         let mut end = start + 1;
         while end < name.len() && letter(name[end]) {
-            let capital = name[end].is_ascii_uppercase();
-            let after_small = !name[end - 1].is_ascii_uppercase();
-            let before_small = name.get(end + 1).is_some_and(u8::is_ascii_lowercase);
-            // `APIKeys` is `API Keys`, and `APIs` one word.
-            if capital && (after_small || before_small && name.len() > end + 2) {
-                break;
+            if name[end].is_ascii_uppercase() {
+                let after_small = !name[end - 1].is_ascii_uppercase();
+                let before_small = name.get(end + 1).is_some_and(u8::is_ascii_lowercase);
+                // `APIKeys` is `API Keys`, and `APIs` one word.
+                if after_small || before_small && name.len() > end + 2 {
+                    break;
+                }
             }
             end += 1;
         }
@@ -155,74 +161,311 @@ fn kind_of(word: &[u8]) -> Word {
     if word.len() > LONGEST_WORD {
         return Word::Other;
     }
+    if let Some(kind) = WORDS.find(word) {
+        return kind;
+    }
+    let ending = &word[word.len().saturating_sub(3)..];
+    let endings = ENDINGS.find(ending).unwrap_or(&[]);
+    if let Some((_, kind)) = endings.iter().find(|(known, _)| ends_with(word, known))
+        // A token has two letters before it at least.
+        && (*kind != Token || word.len() > 6)
+    {
+        return *kind;
+    }
+    if word.is_ascii() {
+        return Word::Other;
+    }
     let mut lower = [0u8; LONGEST_WORD];
     let lower = &mut lower[..word.len()];
     lower.copy_from_slice(word);
     lower.make_ascii_lowercase();
-    let lower = &*lower;
-    match lower {
-        b"password" | b"passwd" | b"passwrd" | b"passphrase" | b"pass" | b"pwd" | b"pw" | b"pswd"
-        | b"psw" | b"passwort" | b"kennwort" | b"wachtwoord" | b"senha" | b"contrasena" | b"parola"
-        | b"heslo" | b"haslo" | b"sifre" | b"salasana" | b"passord" | b"passe" | b"adgangskode"
-        | b"kodeord" | b"adgangsord" | b"lozinka" | b"parool" => Word::Password,
-        b"secret" | b"secrets" | b"credential" | b"credentials" | b"creds" | b"cred" | b"apikey"
-        | b"apitoken" | b"accesskey" | b"accesstoken" | b"secretkey" | b"authtoken" | b"auth"
-        | b"authorization" | b"authkey" | b"bearer" | b"sig" | b"sas" | b"pat" | b"psk" | b"jwt"
-        | b"privatekey" | b"sharedaccesskey" | b"accountkey" => Word::Secret,
-        b"token" => Word::Token,
-        b"key" | b"clave" | b"chave" => Word::Key,
-        b"api" | b"access" | b"private" | b"signing" | b"sign" | b"encryption" | b"encrypt" | b"master"
-        | b"account" | b"shared" | b"app" | b"application" | b"client" | b"service" | b"server"
-        | b"admin" | b"license" | b"licence" | b"deploy" | b"ssh" | b"rest" | b"write" | b"live"
-        | b"consumer" | b"subscription" | b"webhook" | b"hmac" | b"session" | b"management" | b"personal"
-        | b"developer" | b"merchant" | b"integration" | b"ingest" | b"aws" | b"azure" | b"openai"
-        | b"stripe" | b"gcp" => Word::Qualifies,
-        b"public" | b"pub" | b"primary" | b"foreign" | b"partition" | b"sort" | b"cache" | b"map"
-        | b"hash" | b"row" | b"idempotency" | b"object" | b"index" | b"composite" | b"unique" | b"search"
-        | b"lookup" | b"dict" | b"json" | b"query" | b"translation" | b"locale" | b"message" | b"event"
-        | b"group" | b"issue" | b"node" | b"hot" | b"shortcut" | b"arrow" | b"feature" | b"metadata"
-        | b"tag" | b"label" | b"bucket" | b"blob" | b"file" | b"column" | b"field" | b"property"
-        | b"attribute" | b"config" | b"setting" | b"state" | b"react" | b"item" | b"list" | b"parent"
-        | b"child" | b"page" | b"next" | b"prev" | b"previous" | b"continuation" | b"sync" | b"cursor"
-        | b"resume" | b"paging" | b"pagination" | b"start" | b"end" | b"eos" | b"bos" | b"pad" | b"unk"
-        | b"mask" | b"sep" | b"cls" | b"special" | b"stop" | b"prompt" | b"completion" | b"max" | b"min"
-        | b"num" | b"total" | b"input" | b"output" | b"change" | b"watch" | b"registry" | b"routing"
-        | b"grouping" | b"dedup" | b"deduplication" | b"site" | b"publishable" | b"websocket" => {
-            Word::Harmless
-        }
-        b"value" | b"val" | b"string" | b"str" | b"text" | b"data" | b"prod" | b"production" | b"dev"
-        | b"test" | b"staging" | b"old" | b"new" | b"default" | b"env" | b"var" | b"let" | b"const"
-        | b"export" | b"set" | b"my" | b"the" | b"is" | b"b" | b"x" | b"for" | b"de" | b"da" | b"do"
-        | b"di" => Word::Neutral,
-        b"id" | b"ids" | b"name" | b"url" | b"uri" | b"path" | b"filename" | b"type" | b"count"
-        | b"limit" | b"usage" | b"size" | b"length" | b"expires" | b"expiry" | b"expiration"
-        | b"endpoint" | b"hashed" | b"format" | b"version" | b"arn" | b"ref" | b"policy" | b"details"
-        | b"detail" | b"info" | b"hint" | b"checksum" | b"fingerprint" | b"digest" | b"kind"
-        | b"provider" | b"scope" | b"scopes" | b"header" | b"method" | b"code" | b"class" | b"error"
-        | b"status" | b"pem" | b"store" | b"ring" | b"board" => Word::About,
-        _ if ends_with_any(
-            lower,
-            &[b"password", b"passwd", b"passwort", b"kennwort", b"passphrase"],
-        ) =>
-        {
-            Word::Password
-        }
-        _ if ends_with_any(
-            lower,
-            &[b"secret", b"apikey", b"secretkey", b"accesskey", b"credentials"],
-        ) =>
-        {
-            Word::Secret
-        }
-        _ if lower.len() > 6 && lower.ends_with(b"token") => Word::Token,
-        _ if lower.is_ascii() => Word::Other,
-        _ => other_script(lower),
-    }
+    other_script(lower)
 }
 
-fn ends_with_any(word: &[u8], endings: &[&[u8]]) -> bool {
-    endings.iter().any(|ending| word.ends_with(ending))
+/// Whether `word` ends with `ending`, in any case.
+fn ends_with(word: &[u8], ending: &str) -> bool {
+    let from = word.len().checked_sub(ending.len());
+    from.is_some_and(|from| word[from..].eq_ignore_ascii_case(ending.as_bytes()))
 }
+
+/// Words that say something.
+static WORDS: Dictionary<Word, 259> = Dictionary::of(&[
+    ("password", Password),
+    ("passwd", Password),
+    ("passwrd", Password),
+    ("passphrase", Password),
+    ("pass", Password),
+    ("pwd", Password),
+    ("pw", Password),
+    ("pswd", Password),
+    ("psw", Password),
+    ("passwort", Password),
+    ("kennwort", Password),
+    ("wachtwoord", Password),
+    ("senha", Password),
+    ("contrasena", Password),
+    ("parola", Password),
+    ("heslo", Password),
+    ("haslo", Password),
+    ("sifre", Password),
+    ("salasana", Password),
+    ("passord", Password),
+    ("passe", Password),
+    ("adgangskode", Password),
+    ("kodeord", Password),
+    ("adgangsord", Password),
+    ("lozinka", Password),
+    ("parool", Password),
+    ("secret", Secret),
+    ("secrets", Secret),
+    ("credential", Secret),
+    ("credentials", Secret),
+    ("creds", Secret),
+    ("cred", Secret),
+    ("apikey", Secret),
+    ("apitoken", Secret),
+    ("accesskey", Secret),
+    ("accesstoken", Secret),
+    ("secretkey", Secret),
+    ("authtoken", Secret),
+    ("auth", Secret),
+    ("authorization", Secret),
+    ("authkey", Secret),
+    ("bearer", Secret),
+    ("sig", Secret),
+    ("sas", Secret),
+    ("pat", Secret),
+    ("psk", Secret),
+    ("jwt", Secret),
+    ("privatekey", Secret),
+    ("sharedaccesskey", Secret),
+    ("accountkey", Secret),
+    ("token", Token),
+    ("key", Key),
+    ("clave", Key),
+    ("chave", Key),
+    ("api", Qualifies),
+    ("access", Qualifies),
+    ("private", Qualifies),
+    ("signing", Qualifies),
+    ("sign", Qualifies),
+    ("encryption", Qualifies),
+    ("encrypt", Qualifies),
+    ("master", Qualifies),
+    ("account", Qualifies),
+    ("shared", Qualifies),
+    ("app", Qualifies),
+    ("application", Qualifies),
+    ("client", Qualifies),
+    ("service", Qualifies),
+    ("server", Qualifies),
+    ("admin", Qualifies),
+    ("license", Qualifies),
+    ("licence", Qualifies),
+    ("deploy", Qualifies),
+    ("ssh", Qualifies),
+    ("rest", Qualifies),
+    ("write", Qualifies),
+    ("live", Qualifies),
+    ("consumer", Qualifies),
+    ("subscription", Qualifies),
+    ("webhook", Qualifies),
+    ("hmac", Qualifies),
+    ("session", Qualifies),
+    ("management", Qualifies),
+    ("personal", Qualifies),
+    ("developer", Qualifies),
+    ("merchant", Qualifies),
+    ("integration", Qualifies),
+    ("ingest", Qualifies),
+    ("aws", Qualifies),
+    ("azure", Qualifies),
+    ("openai", Qualifies),
+    ("stripe", Qualifies),
+    ("gcp", Qualifies),
+    ("public", Harmless),
+    // What a page or a handshake shows to whoever sees it: a number used once (RFC 6455), and what a form sends back.
+    ("websocket", Harmless),
+    ("authenticity", Harmless),
+    ("csrf", Harmless),
+    ("xsrf", Harmless),
+    ("antiforgery", Harmless),
+    ("pub", Harmless),
+    ("primary", Harmless),
+    ("foreign", Harmless),
+    ("partition", Harmless),
+    ("sort", Harmless),
+    ("cache", Harmless),
+    ("map", Harmless),
+    ("hash", Harmless),
+    ("row", Harmless),
+    ("idempotency", Harmless),
+    ("object", Harmless),
+    ("index", Harmless),
+    ("composite", Harmless),
+    ("unique", Harmless),
+    ("search", Harmless),
+    ("lookup", Harmless),
+    ("dict", Harmless),
+    ("json", Harmless),
+    ("query", Harmless),
+    ("translation", Harmless),
+    ("locale", Harmless),
+    ("message", Harmless),
+    ("event", Harmless),
+    ("group", Harmless),
+    ("issue", Harmless),
+    ("node", Harmless),
+    ("hot", Harmless),
+    ("shortcut", Harmless),
+    ("arrow", Harmless),
+    ("feature", Harmless),
+    ("metadata", Harmless),
+    ("tag", Harmless),
+    ("label", Harmless),
+    ("bucket", Harmless),
+    ("blob", Harmless),
+    ("file", Harmless),
+    ("column", Harmless),
+    ("field", Harmless),
+    ("property", Harmless),
+    ("attribute", Harmless),
+    ("config", Harmless),
+    ("setting", Harmless),
+    ("state", Harmless),
+    ("react", Harmless),
+    ("item", Harmless),
+    ("list", Harmless),
+    ("parent", Harmless),
+    ("child", Harmless),
+    ("page", Harmless),
+    ("next", Harmless),
+    ("prev", Harmless),
+    ("previous", Harmless),
+    ("continuation", Harmless),
+    ("sync", Harmless),
+    ("cursor", Harmless),
+    ("resume", Harmless),
+    ("paging", Harmless),
+    ("pagination", Harmless),
+    ("start", Harmless),
+    ("end", Harmless),
+    ("eos", Harmless),
+    ("bos", Harmless),
+    ("pad", Harmless),
+    ("unk", Harmless),
+    ("mask", Harmless),
+    ("sep", Harmless),
+    ("cls", Harmless),
+    ("special", Harmless),
+    ("stop", Harmless),
+    ("prompt", Harmless),
+    ("completion", Harmless),
+    ("max", Harmless),
+    ("min", Harmless),
+    ("num", Harmless),
+    ("total", Harmless),
+    ("input", Harmless),
+    ("output", Harmless),
+    ("change", Harmless),
+    ("watch", Harmless),
+    ("registry", Harmless),
+    ("routing", Harmless),
+    ("grouping", Harmless),
+    ("dedup", Harmless),
+    ("deduplication", Harmless),
+    ("site", Harmless),
+    ("publishable", Harmless),
+    ("value", Neutral),
+    ("val", Neutral),
+    ("string", Neutral),
+    ("str", Neutral),
+    ("text", Neutral),
+    ("data", Neutral),
+    ("prod", Neutral),
+    ("production", Neutral),
+    ("dev", Neutral),
+    ("test", Neutral),
+    ("staging", Neutral),
+    ("old", Neutral),
+    ("new", Neutral),
+    ("default", Neutral),
+    ("env", Neutral),
+    ("var", Neutral),
+    ("let", Neutral),
+    ("const", Neutral),
+    ("export", Neutral),
+    ("set", Neutral),
+    ("my", Neutral),
+    ("the", Neutral),
+    ("is", Neutral),
+    ("b", Neutral),
+    ("x", Neutral),
+    ("for", Neutral),
+    ("de", Neutral),
+    ("da", Neutral),
+    ("do", Neutral),
+    ("di", Neutral),
+    ("id", About),
+    ("ids", About),
+    ("name", About),
+    ("url", About),
+    ("uri", About),
+    ("path", About),
+    ("filename", About),
+    ("type", About),
+    ("count", About),
+    ("limit", About),
+    ("usage", About),
+    ("size", About),
+    ("length", About),
+    ("expires", About),
+    ("expiry", About),
+    ("expiration", About),
+    ("endpoint", About),
+    ("hashed", About),
+    ("format", About),
+    ("version", About),
+    ("arn", About),
+    ("ref", About),
+    ("policy", About),
+    ("details", About),
+    ("detail", About),
+    ("info", About),
+    ("hint", About),
+    ("checksum", About),
+    ("fingerprint", About),
+    ("digest", About),
+    ("kind", About),
+    ("provider", About),
+    ("scope", About),
+    ("scopes", About),
+    ("header", About),
+    ("method", About),
+    ("code", About),
+    ("class", About),
+    ("error", About),
+    ("status", About),
+    ("pem", About),
+    ("store", About),
+    ("ring", About),
+    ("board", About),
+]);
+
+/// What words end with that say the same, by its last three letters.
+static ENDINGS: Dictionary<&[(&str, Word)], 8> = Dictionary::of(&[
+    ("ord", &[("password", Password)]),
+    ("swd", &[("passwd", Password)]),
+    ("ort", &[("passwort", Password), ("kennwort", Password)]),
+    ("ase", &[("passphrase", Password)]),
+    ("ret", &[("secret", Secret)]),
+    (
+        "key",
+        &[("apikey", Secret), ("secretkey", Secret), ("accesskey", Secret)],
+    ),
+    ("als", &[("credentials", Secret)]),
+    ("ken", &[("token", Token)]),
+]);
 
 /// Words with letters that are not ASCII. What is written without spaces ends with the word.
 fn other_script(word: &[u8]) -> Word {

@@ -241,6 +241,58 @@ pub(super) fn is_placeholder(bytes: &[u8]) -> bool {
         })
 }
 
+/// Whether `bytes` begin as a URL does: `https://…`. A password in it is found from its `@`.
+pub(super) fn is_address(bytes: &[u8]) -> bool {
+    let scheme = bytes
+        .iter()
+        .take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'))
+        .count();
+    scheme >= 2 && bytes[scheme..].starts_with(b"://")
+}
+
+/// Whether `bytes` are the name of a host: small letters and digits with dots between, of which the last two words are
+/// letters alone.
+pub(super) fn is_host(bytes: &[u8]) -> bool {
+    let mut labels = bytes.rsplit(|byte| *byte == b'.');
+    let mut word = |shortest: usize| {
+        let label = labels.next().unwrap_or(&[]);
+        label.len() >= shortest && label.iter().all(u8::is_ascii_lowercase)
+    };
+    let named = word(2) && word(3);
+    let plain = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'.' | b'-');
+    named && bytes.iter().all(plain)
+}
+
+/// Whether `bytes` end as the path of a file does: a slash, a name, a dot and up to four letters.
+pub(super) fn is_file(bytes: &[u8]) -> bool {
+    let name = bytes.rsplit(|byte| *byte == b'/').next().unwrap_or(bytes);
+    let ending = name.rsplit(|byte| *byte == b'.').next().unwrap_or(name);
+    name.len() < bytes.len()
+        && name
+            .iter()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_'))
+        && ending.len() + 1 < name.len()
+        && (1..=4).contains(&ending.len())
+        && ending.iter().all(u8::is_ascii_alphabetic)
+}
+
+/// Whether all of the `digits` digits of `bytes` stand in escapes of URLs: `secure%20password`.
+pub(super) fn is_escaped_word(bytes: &[u8], digits: usize) -> bool {
+    let mut others = digits;
+    let mut rest = bytes;
+    while let Some(sign) = rest.iter().position(|byte| *byte == b'%') {
+        rest = &rest[sign + 1..];
+        if let [first, second, behind @ ..] = rest
+            && first.is_ascii_hexdigit()
+            && second.is_ascii_hexdigit()
+        {
+            others -= usize::from(first.is_ascii_digit()) + usize::from(second.is_ascii_digit());
+            rest = behind;
+        }
+    }
+    others == 0 && digits > 0
+}
+
 /// Whether base64 text is a name and a password with a colon between, as `Authorization: Basic` has them.
 pub(super) fn is_basic(value: &[u8]) -> bool {
     /// More characters than anybody's name and password have.
