@@ -214,12 +214,27 @@ async fn policies_are_pushed_listed_activated_and_rolled_back() {
         .run(&["rollback", "one", "--to", "1"])
         .exits(0)
         .says(&["one", "5", "5", "active"]);
+    assert_eq!(shell.run(&["get", "one"]).exits(0).out, ONE);
+    let fourth = shell.run(&["get", "one", "--version", "4"]).exits(0).out;
+    assert_ne!(fourth, ONE);
+    // Without a version, to the one before.
+    shell
+        .run(&["rollback", "one"])
+        .exits(0)
+        .says(&["one", "6", "6", "active"]);
+    assert_eq!(shell.run(&["get", "one"]).exits(0).out, fourth);
+    shell
+        .run(&["rollback", "one"])
+        .exits(0)
+        .says(&["one", "7", "7", "active"]);
+    let first = shell.run(&["rollback", "two"]).exits(2);
+    assert!(first.err.contains("decides"), "{}", first.err);
     // The text is that of the first version again.
     shell.write("one.yaml", ONE);
     shell
         .run(&["push", "one.yaml"])
         .exits(0)
-        .says(&["one", "5", "active", "updated"].map(|w| if w == "updated" { "unchanged" } else { w }));
+        .says(&["one", "7", "active", "updated"].map(|w| if w == "updated" { "unchanged" } else { w }));
 
     let denied = shell
         .run(&[
@@ -244,6 +259,10 @@ async fn policies_are_pushed_listed_activated_and_rolled_back() {
         .exits(0)
         .json();
     assert_eq!(allowed["decision"]["allowed"], true);
+    shell.run(&["delete", "two", "--if-match", "7"]).exits(1);
+    shell.run(&["delete", "two"]).exits(0);
+    shell.run(&["get", "two"]).exits(2);
+    assert_eq!(shell.run(&["get", "two", "--version", "1"]).exits(0).out, TWO);
     let traced = shell
         .run(&[
             "eval",

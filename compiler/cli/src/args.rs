@@ -2,8 +2,8 @@
 
 use crate::exit::Exit;
 use crate::{
-    Host, activate, bench, build, check, completions, diff, eval, explain, fmt, history, inspect, keygen,
-    list, man, push, rollback, schema, sign, test, verify,
+    Host, activate, bench, build, check, completions, delete, diff, eval, explain, fmt, get, history,
+    inspect, keygen, list, man, push, rollback, schema, sign, test, verify,
 };
 use clap::{Parser, Subcommand, ValueEnum};
 
@@ -85,9 +85,11 @@ commands! {
     Verify => verify;
     Push => push;
     List => list;
+    Get => get;
     History => history;
     Activate => activate;
     Rollback => rollback;
+    Delete => delete;
     Schema => schema;
     Completions => completions;
     Man => man;

@@ -16,7 +16,7 @@ use ureq::http::Method;
      server asks for approval, a bundle has to be named with --to, and the new version of a policy waits for somebody \
      else.\n\n",
     crate::remote::exits!(),
-    "\n\nExamples:\n  policyc rollback cost-limit --to 3\n  policyc rollback --bundle\n  \
+    "\n\nExamples:\n  policyc rollback cost-limit\n  policyc rollback cost-limit --to 3\n  policyc rollback --bundle\n  \
      policyc rollback --bundle --to sha256:9f86d0…"
 ))]
 pub(crate) struct Args {
@@ -24,8 +24,7 @@ pub(crate) struct Args {
     #[arg(
         value_name = "ID",
         required_unless_present = "bundle",
-        conflicts_with = "bundle",
-        requires = "to"
+        conflicts_with = "bundle"
     )]
     id: Option<String>,
     /// The namespace of the policy, where several have one of this id
@@ -34,7 +33,7 @@ pub(crate) struct Args {
     /// The bundle that decided before the present one
     #[arg(long)]
     bundle: bool,
-    /// The version, or with --bundle the digest of a bundle
+    /// The version, or with --bundle the digest of a bundle [default: the one before the one that decides]
     #[arg(long, value_name = "N|DIGEST")]
     to: Option<String>,
     /// Only if this is the newest version of the policy
@@ -57,15 +56,44 @@ pub(crate) fn run(args: Args, _host: Host) -> anyhow::Result<Exit> {
         let record: Value = server.send(&Method::POST, "/api/v1/bundle/rollback", None, &body)?;
         return report_bundle(&record, args.format);
     }
-    let path = remote::policy_path(args.id.as_deref().context("no policy is named")?, "/rollback")?;
-    let path = remote::in_namespace(&path, args.namespace.as_deref());
-    let to = args.to.as_deref().context("no version is named")?;
-    let Ok(version) = to.parse::<u64>() else {
-        bail!("`{to}` is not the number of a version; see `policyc history`");
+    let id = args.id.as_deref().context("no policy is named")?;
+    let namespaced = |rest: &str| -> anyhow::Result<String> {
+        Ok(remote::in_namespace(
+            &remote::policy_path(id, rest)?,
+            args.namespace.as_deref(),
+        ))
     };
-    let tag = args.if_match.map_or_else(|| "*".to_owned(), remote::version_tag);
+    let path = namespaced("/rollback")?;
+    let named = match &args.to {
+        None => None,
+        Some(to) => match to.parse::<u64>() {
+            Ok(version) => Some(version),
+            Err(_) => bail!("`{to}` is not the number of a version; see `policyc history`"),
+        },
+    };
     let server = args.server.connect()?;
+    let (version, seen) = match named {
+        Some(version) => (version, None),
+        None => {
+            let policy: Value = server.get(&namespaced("")?)?;
+            let newest = policy.get("version").and_then(Value::as_u64);
+            (before(&policy)?, newest)
+        }
+    };
+    let tag = args.if_match.or(seen);
+    let tag = tag.map_or_else(|| "*".to_owned(), remote::version_tag);
     let body = json!({ "version": version });
     let policy: Value = server.send(&Method::POST, &path, Some(&tag), &body)?;
     report_policy(&policy, args.format)
+}
+
+/// The version before the one that decides.
+fn before(policy: &Value) -> anyhow::Result<u64> {
+    let Some(active) = policy.get("activeVersion").and_then(Value::as_u64) else {
+        bail!("no version of this policy decides; say which one is to, with --to N");
+    };
+    match active {
+        0 | 1 => bail!("version {active} decides, and there is none before it"),
+        later => Ok(later - 1),
+    }
 }
