@@ -3,7 +3,7 @@
 //! [`service`] is what an HTTP/2 listener serves; `app` serves them with the same TLS as REST. The layers of `shell` come
 //! first: request id, span, metrics, panics, load shed, deadline, authentication, rate limit. A method of `policies` then
 //! takes a message apart, calls one function of the service layer and puts the answer together ([`convert`]); errors become
-//! statuses in [`status`].
+//! statuses in [`status`]. One plain message of `EvaluatePolicy` gets there without the library (`unary`).
 //!
 //! Authentication comes before a message is read: who may not ask is not listened to.
 
