@@ -10,14 +10,20 @@ use policy_bytecode::module::{Field, PathSegment};
 use policy_bytecode::predicate::{PredOperand, Predicate};
 use policy_bytecode::quantifier::{ItemOperand, Node, Subject};
 use policy_bytecode::{BodyIdx, FieldIdx, PredIdx};
+use policy_runtime::primitives::pii::PiiType;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-/// What stands in a log for what is not to be in it.
+/// What stands in a log for a value that is not to be in it.
 const MASKED: &str = "[masked]";
+
+/// Whether a text of a log is not all of what was sent: the whole of it is masked, or personal data in it.
+fn is_masked(text: &str) -> bool {
+    text == MASKED || PiiType::ALL.iter().any(|kind| text.contains(kind.placeholder()))
+}
 
 /// A line that can be decided.
 #[derive(Debug)]
@@ -99,8 +105,10 @@ pub(crate) struct Masked {
 impl Masked {
     /// Looks at a line.
     pub(crate) fn add(&mut self, context: &[u8]) {
-        let holds = context.windows(MASKED.len()).any(|at| at == MASKED.as_bytes());
-        if holds && let Ok(value) = serde_json::from_slice(context) {
+        let may_hold = context
+            .windows(2)
+            .any(|at| at[0] == b'[' && (at[1] == b'm' || at[1].is_ascii_uppercase()));
+        if may_hold && let Ok(value) = serde_json::from_slice(context) {
             self.gather(&value, &mut Vec::new());
         }
     }
@@ -108,12 +116,15 @@ impl Masked {
     /// The parser bounds how deep this goes. Elements of a list stand at the path of the list.
     fn gather(&mut self, value: &Value, way: &mut Vec<String>) {
         match value {
-            Value::String(text) if text == MASKED => {
+            Value::String(text) if is_masked(text) => {
                 self.paths.insert(way.clone());
             }
             Value::Array(items) => items.iter().for_each(|item| self.gather(item, way)),
             Value::Object(members) => {
                 for (key, value) in members {
+                    if is_masked(key) {
+                        self.paths.insert(way.clone());
+                    }
                     way.push(key.clone());
                     self.gather(value, way);
                     way.pop();

@@ -321,6 +321,10 @@ fn a_stream_understands_decisions_of_a_log() {
     let said = "the lines were masked at llm.prompt; what these rules say of them is not what they said of the requests: \
                 cost-limit-policy/deny-expensive-models";
     assert!(ran.err.contains(said), "{}", ran.err);
+    // So is what stands for personal data in a text.
+    dir.write("log.jsonl", log(&DEAR.replace("free", "[EMAIL] x")).as_bytes());
+    let ran = dir.run(&arguments).exits(0);
+    assert!(ran.err.contains("masked at team.tier;"), "{}", ran.err);
     // The namespace is the one that the decision was about, and what is not there is not decided on.
     let other = log(DEAR).replace("production", "elsewhere");
     let lines = [log("null"), log("\"enc:v1:x\""), other];
