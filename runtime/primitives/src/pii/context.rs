@@ -179,12 +179,14 @@ fn words_before(text: &[u8], position: usize, barrier: Barrier) -> Nearby {
         let word = &text[start..end];
         // `SET_VRING_CALL` is a call of programs.
         let joined = || at(text, end) == b'_' || start > 0 && text[start - 1] == b'_';
-        if word.eq_ignore_ascii_case(b"call") && joined() {
-        } else if all < 0x80 && common_behind & 0x20 != 0 {
+        let of_programs = word.eq_ignore_ascii_case(b"call") && joined();
+        if !of_programs {
             // Nearly all words are ASCII, with small letters behind the first: they are made of no others.
-            look_up_one(word, words, &mut nearby);
-        } else {
-            look_up(word, words, &mut nearby);
+            if all < 0x80 && common_behind & 0x20 != 0 {
+                look_up_one(word, words, &mut nearby);
+            } else {
+                look_up(word, words, &mut nearby);
+            }
         }
         words += 1;
         end = start;
