@@ -115,8 +115,11 @@ impl Hosts {
             _ => false,
         };
         let parsed = || {
-            let host = without_port(std::str::from_utf8(authority).ok()?)?;
-            Some(self.is_ours(host))
+            // Names in other letters travel as ASCII.
+            let text = std::str::from_utf8(authority)
+                .ok()
+                .filter(|text| text.is_ascii())?;
+            Some(self.is_ours(without_port(text)?))
         };
         usual || parsed().unwrap_or(false)
     }
@@ -217,8 +220,10 @@ mod tests {
         twice.append(header::HOST, HeaderValue::from_static("evil.example"));
         assert!(local.check(&uri, &twice).is_err());
         let mut odd = HeaderMap::new();
-        odd.insert(header::HOST, HeaderValue::from_bytes(b"localh\xf6st").unwrap());
-        assert!(local.check(&uri, &odd).is_err());
+        for host in [&b"localh\xf6st"[..], "é.localhost".as_bytes()] {
+            odd.insert(header::HOST, HeaderValue::from_bytes(host).unwrap());
+            assert!(local.check(&uri, &odd).is_err());
+        }
         assert!(local.check(&uri, &HeaderMap::new()).is_ok());
         // As HTTP/2 and proxies say it.
         for (uri, ours) in [("http://localhost:1/x", true), ("http://evil.example/x", false)] {

@@ -58,7 +58,7 @@ pub fn of(headers: &HeaderMap) -> Arc<str> {
     }
 }
 
-/// The header of an answer. No answer has the id of another: HTTP/2 does not keep it for those that follow.
+/// The header of an answer. Hardly one has the id of another, so HTTP/2 does not keep it for those that follow.
 #[must_use]
 pub fn header(id: &str) -> Option<HeaderValue> {
     let mut value = HeaderValue::from_str(id).ok()?;
