@@ -146,6 +146,13 @@ impl Compiler {
         let mut room = Room::new(&self.options);
         let mut units: Vec<(FileId, &Unit)> = Vec::with_capacity(self.files.len());
         for ((id, source), file) in sources.iter().zip(self.files.values_mut()) {
+            if file
+                .unit
+                .as_ref()
+                .is_some_and(|unit| !unit.imports_stand(&sources))
+            {
+                file.unit = None;
+            }
             let counted = match &file.unit {
                 Some(unit) => room.source(id, source).and_then(|()| unit.again(id, &mut room)),
                 None => unit::of_file(&sources, id, &self.options, &mut self.automata, &mut room)
@@ -179,12 +186,14 @@ impl Compiler {
     /// What is wrong with one file on its own, compiled now if it was not yet; `None` when there is no such file. The
     /// spans are those of [`Compiler::sources`]. What only shows in the whole set is reported by [`Compiler::build`].
     pub fn problems(&mut self, name: &str) -> Option<Vec<Diagnostic>> {
+        let all = self.sources();
         let file = self.files.get_mut(name)?;
         let mut why = None;
-        let unit = match &file.unit {
+        let known = file.unit.as_ref().filter(|unit| unit.imports_stand(&all));
+        let unit = match known {
             Some(unit) => Some(Arc::clone(unit)),
             None => {
-                let mut sources = SourceMap::new();
+                let mut sources = all;
                 let only = sources.add(Arc::clone(&file.source));
                 let mut room = Room::new(&self.options);
                 match unit::of_file(&sources, only, &self.options, &mut self.automata, &mut room) {

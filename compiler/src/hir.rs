@@ -28,6 +28,8 @@ pub struct Program {
     pub bodies: Vec<Body>,
     /// Parsed `{{ path }}` texts.
     pub templates: Vec<Vec<TemplatePart>>,
+    /// Names of constants that conditions use.
+    pub names: Vec<String>,
     /// Action values, children before parents.
     pub values: Vec<ValueNode>,
     /// In evaluation order.
@@ -163,6 +165,8 @@ pub struct Test {
     pub negated: bool,
     /// The operator as written.
     pub operator: Operator,
+    /// The constant whose value it is compared with, as `let.limit`; index into [`Program::names`].
+    pub constant: Option<u32>,
     /// Place of the field.
     pub field_span: Span,
     /// Place of the value or of the other field.

@@ -80,7 +80,7 @@ pub(crate) fn lower(program: &hir::Program, file: Option<&SourceFile>) -> Progra
             });
             out.functions.push(function);
             let (line, column) = file.map_or((1, 1), |file| file.line_column(rule.span.start));
-            let condition = cond_tree(&rule.condition, &mut out.manifest.conditions);
+            let condition = cond_tree(&rule.condition, &program.names, &mut out.manifest.conditions);
             out.manifest.rules.push(RuleInfo {
                 id: rule.id.clone(),
                 qualified: false,
@@ -113,18 +113,19 @@ fn condition(cond: &hir::Cond, function: &mut Function) -> ValueId {
 }
 
 /// Appends the tree of `cond`, children first, and returns the index of its root.
-fn cond_tree(cond: &hir::Cond, nodes: &mut Vec<CondNode>) -> u32 {
+fn cond_tree(cond: &hir::Cond, names: &[String], nodes: &mut Vec<CondNode>) -> u32 {
     let node = match cond {
         hir::Cond::And { operands, .. } => {
-            CondNode::And(operands.iter().map(|c| cond_tree(c, nodes)).collect())
+            CondNode::And(operands.iter().map(|c| cond_tree(c, names, nodes)).collect())
         }
         hir::Cond::Or { operands, .. } => {
-            CondNode::Or(operands.iter().map(|c| cond_tree(c, nodes)).collect())
+            CondNode::Or(operands.iter().map(|c| cond_tree(c, names, nodes)).collect())
         }
-        hir::Cond::Not { operand, .. } => CondNode::Not(cond_tree(operand, nodes)),
+        hir::Cond::Not { operand, .. } => CondNode::Not(cond_tree(operand, names, nodes)),
         hir::Cond::Test(test) => CondNode::Test {
             pred: test.pred,
             negated: test.negated,
+            constant: test.constant.and_then(|name| names.get(name as usize).cloned()),
         },
     };
     nodes.push(node);

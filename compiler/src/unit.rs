@@ -5,7 +5,7 @@
 //! file ─ … ───────────────────────────────────────────────────────────► unit ─┴ link → passes → emit
 //! ```
 //!
-//! A unit depends on the text and the language of its file and on the options, on nothing else: it may be kept for as
+//! A unit depends on the text and the language of its file, on the files that it imports, and on the options, on nothing else: it may be kept for as
 //! long as these stay, and is used again wherever the file stands in the set. Each of its policies is a program with
 //! small tables of its own, which `link` puts together. Patterns are the exception: their automata are the dearest
 //! thing that a compilation makes, so all units of a compiler share them through [`Automata`].
@@ -18,14 +18,17 @@ use crate::set::in_file;
 use crate::{check, lower, passes, resolve};
 use policy_bytecode::Stopped;
 use policy_bytecode::module::{Pattern, PatternEngine};
-use policy_grammar::ast::{FieldPath, Policy, Segment};
+use policy_grammar::ast::{Condition, FieldPath, Operand, Policy, Segment};
 use policy_grammar::source::Spanned;
 use policy_grammar::{Diagnostic, FileId, Limits, ParseOutput, SourceFile, SourceMap, Span};
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 /// What one file contributes. All spans point into that file, under the number that it had when the unit was made.
 #[derive(Debug)]
 pub(crate) struct Unit {
+    /// Normalised names of the files that its own imports, and what stood there.
+    pub(crate) imports: Vec<(String, Option<Arc<SourceFile>>)>,
     /// What parser, resolver and checks said.
     pub(crate) diagnostics: Vec<Diagnostic>,
     /// In file order.
@@ -111,7 +114,20 @@ pub(crate) fn of_file(
     let parsed = parse(sources, file, options)?;
     let mut unit = of_policies(sources.file(file), &parsed.policies, options, automata, room)?;
     unit.diagnostics.splice(..0, parsed.diagnostics);
+    unit.imports = parsed
+        .imports
+        .into_iter()
+        .map(|name| {
+            let there = imported(sources, &name).cloned();
+            (name, there)
+        })
+        .collect();
     Ok(unit)
+}
+
+/// The file that an import of this name leads to.
+fn imported<'s>(sources: &'s SourceMap, name: &str) -> Option<&'s Arc<SourceFile>> {
+    sources.named(name).and_then(|id| sources.shared(id))
 }
 
 /// Parses one file.
@@ -141,6 +157,7 @@ pub(crate) fn of_policies(
         .map(|policy| of_policy(source, policy, options, automata, room, &mut diagnostics))
         .collect::<Result<_, _>>()?;
     Ok(Unit {
+        imports: Vec::new(),
         diagnostics,
         policies,
     })
@@ -196,9 +213,11 @@ pub(crate) fn examine(
     room: &mut Room<'_>,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Result<(Head, Resolved), Ended> {
+    let known = diagnostics.len();
     let used = room.policy(policy)?;
     let resolved = resolve::resolve(policy, options, room, diagnostics)?;
     check::check(&resolved, options, diagnostics)?;
+    keep_names(policy, diagnostics.get_mut(known..).unwrap_or_default());
     let id = &policy.metadata.id;
     let programs = [&resolved.live, &resolved.idle];
     let patterns = programs.into_iter().flat_map(|program| &program.patterns);
@@ -216,7 +235,53 @@ pub(crate) fn examine(
     Ok((head, resolved))
 }
 
+/// Takes back replacements of values that stand under the name of a constant: a value in the place of `let.limit` behind
+/// `valueFrom` would be a path.
+fn keep_names(policy: &Policy, diagnostics: &mut [Diagnostic]) {
+    fn names(condition: &Condition, spans: &mut HashSet<Span>) {
+        match condition {
+            Condition::And { operands, .. } | Condition::Or { operands, .. } => {
+                operands.iter().for_each(|operand| names(operand, spans));
+            }
+            Condition::Not { operand, .. } => names(operand, spans),
+            Condition::Test(test) => {
+                spans.extend(test.constant.as_ref().map(|constant| constant.span));
+                if let Operand::Condition(body) = &test.operand {
+                    names(body, spans);
+                }
+            }
+        }
+    }
+    if diagnostics.iter().all(|diagnostic| diagnostic.fix.is_none()) {
+        return;
+    }
+    let mut spans = HashSet::new();
+    for rule in &policy.rules {
+        names(&rule.condition, &mut spans);
+    }
+    for diagnostic in diagnostics {
+        if diagnostic
+            .fix
+            .as_ref()
+            .is_some_and(|fix| spans.contains(&fix.span))
+        {
+            diagnostic.fix = None;
+        }
+    }
+}
+
 impl Unit {
+    /// Whether everything that its file imports is still what it was.
+    pub(crate) fn imports_stand(&self, sources: &SourceMap) -> bool {
+        self.imports
+            .iter()
+            .all(|(name, known)| match (known, imported(sources, name)) {
+                (Some(known), Some(now)) => Arc::ptr_eq(known, now) || known.text() == now.text(),
+                (None, None) => true,
+                (Some(_), None) | (None, Some(_)) => false,
+            })
+    }
+
     /// Counts a unit of an earlier compilation, whose file has this number now.
     pub(crate) fn again(&self, file: FileId, room: &mut Room<'_>) -> Result<(), Ended> {
         for head in self.policies.iter().map(|policy| &policy.head) {

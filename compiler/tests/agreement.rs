@@ -86,6 +86,7 @@ fn test(field: usize, operator: Operator, value: Literal) -> Condition {
         field: spanned(FieldPath::parse(&format!("f{field}")).unwrap()),
         operator: spanned(operator),
         operand: Operand::Value(spanned(value)),
+        constant: None,
         ignore_case: false,
     })
 }

@@ -213,3 +213,82 @@ fn problems_of_a_file_are_told_at_once() {
     assert!(compiler.problems("c.yaml").is_none());
     assert!(compiler.build().unwrap().diagnostics.contains(&problems[0]));
 }
+
+/// What a file imports is part of what it means: a changed, new or removed definition compiles it again, and nothing else.
+#[test]
+fn imported_constants_are_followed() {
+    let importing = "import: [shared.yaml]\nmetadata: {id: a, name: A}\nrules:\n- id: r\n  condition: {operator: gt, \
+                     field: llm.maxTokens, valueFrom: let.limit}\n  action: {decision: deny}\n";
+    let definitions = |limit: u32| format!("kind: definitions\nlet: {{limit: {limit}}}\n");
+    let mut compiler = Compiler::new(Options::default());
+    let mut files = BTreeMap::new();
+    for edit in [
+        Edit::Set {
+            name: 0,
+            text: importing.replace("shared.yaml", &name(1)),
+        },
+        Edit::Set {
+            name: 1,
+            text: definitions(1),
+        },
+        Edit::Set {
+            name: 2,
+            text: rule_alone("c"),
+        },
+        Edit::Set {
+            name: 1,
+            text: definitions(2),
+        },
+        Edit::Remove { name: 1 },
+        Edit::Set {
+            name: 1,
+            text: format!("kind: definitions\nimport: [{}]\n", name(3)),
+        },
+        Edit::Set {
+            name: 3,
+            text: definitions(3),
+        },
+        Edit::Set {
+            name: 3,
+            text: definitions(4),
+        },
+    ] {
+        match edit {
+            Edit::Set { name: n, text } => {
+                compiler.set(name(n), text.as_str());
+                files.insert(name(n), text);
+            }
+            Edit::Remove { name: n } => {
+                assert!(compiler.remove(&name(n)));
+                files.remove(&name(n));
+            }
+        }
+        let mut sources = SourceMap::new();
+        for (name, text) in &files {
+            sources.add(SourceFile::new(name, text));
+        }
+        let anew = compile(&sources, &Options::default());
+        let said = compiler.problems(&name(0)).unwrap();
+        match (compiler.build(), anew) {
+            (Ok(kept), Ok(anew)) => {
+                assert_eq!(kept.module, anew.module, "{files:?}");
+                assert!(said.is_empty(), "{said:?}");
+            }
+            (Err(kept), Err(anew)) => {
+                assert_eq!(kept.diagnostics, anew.diagnostics, "{files:?}");
+                let own = files.keys().position(|file| *file == name(0)).unwrap() as u32;
+                let theirs = anew.diagnostics.iter().filter(|d| d.primary.span.file.0 == own);
+                assert_eq!(
+                    said.iter().collect::<Vec<_>>(),
+                    theirs.collect::<Vec<_>>(),
+                    "{files:?}"
+                );
+            }
+            (kept, anew) => panic!("{} and {} for {files:?}", kept.is_ok(), anew.is_ok()),
+        }
+    }
+}
+
+fn rule_alone(id: &str) -> String {
+    format!("metadata: {{id: {id}, name: {id}}}\nrules:\n{}", rule(0, 0))
+}

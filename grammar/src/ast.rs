@@ -159,6 +159,8 @@ pub struct Test {
     pub operator: Spanned<Operator>,
     /// With what.
     pub operand: Operand,
+    /// The named constant that the operand is the value of, as `let.limit`: `valueFrom` named it.
+    pub constant: Option<Spanned<String>>,
     /// `ignoreCase: true`: texts are compared by simple case folding.
     pub ignore_case: bool,
 }
@@ -176,6 +178,9 @@ pub enum Operand {
 
 /// First step of the paths that lead into an element, in the condition of `any` and `all`.
 pub const ITEM: &str = "item";
+
+/// First step of the paths that name a constant of the policy. No path of a request begins with it.
+pub const LET: &str = "let";
 
 macro_rules! operators {
     ($( $variant:ident = $name:literal, $doc:literal; )*) => {
@@ -268,6 +273,14 @@ pub enum Segment {
     Index(u32),
     /// `[-1]`: an element of an array, counted from its end; 1 is the last one.
     FromEnd(u32),
+}
+
+impl FieldPath {
+    /// Whether it names a constant of the policy, and no place in the request.
+    #[must_use]
+    pub fn is_constant(&self) -> bool {
+        matches!(self.segments.first(), Some(Segment::Key(first)) if first == LET)
+    }
 }
 
 impl Segment {

@@ -50,6 +50,9 @@ codes! {
     ConflictingKeys = "E0013", Error, "conflicting-keys", "Two keys that exclude each other, such as `condition` and `when`.";
     Unreadable = "E0014", Error, "unreadable", "The file cannot be read.";
     DuplicateTest = "E0015", Error, "duplicate-test", "Two tests of one file have the same name.";
+    Import = "E0016", Error, "import", "A file that `import` names cannot be used: it is not there, it holds no definitions, it has errors, or it imports itself.";
+    DuplicateConstant = "E0017", Error, "duplicate-constant", "Two constants have the same name: in `let` and in an imported file, or in two imported files.";
+    UnknownConstant = "E0018", Error, "unknown-constant", "A path that starts with `let.` names no constant, or stands where no constant can: a constant is what a field is compared with (`valueFrom`), or part of a text or value of an action.";
     UnknownOperator = "E0101", Error, "unknown-operator", "The condition operator does not exist.";
     MissingOperand = "E0102", Error, "missing-operand", "An operator lacks what it needs: `field`, `value` or `conditions`.";
     UnexpectedOperand = "E0103", Error, "unexpected-operand", "An operator was given something that it does not take.";
@@ -88,6 +91,7 @@ codes! {
     NotSemver = "W0001", Warning, "not-semver", "The policy version is not a semantic version.";
     UnknownField = "W0002", Warning, "unknown-field", "A path below a known part of the context that is not a known field.";
     ItemUnused = "W0004", Warning, "item-unused", "The condition of `any` or `all` does not look at `item`, so it says the same of every element; most often `item.` is missing in front of a path.";
+    UnusedConstant = "W0005", Warning, "unused-constant", "Nothing uses a constant of `let`, or anything that an imported file defines.";
     AlwaysTrue = "W0101", Warning, "always-true", "The condition is true for every request.";
     AlwaysFalse = "W0102", Warning, "always-false", "The condition is false for every request: the rule never fires.";
     Contradiction = "W0103", Warning, "contradiction", "Two parts of the condition contradict each other.";

@@ -7,6 +7,7 @@
 
 mod action;
 mod condition;
+mod constants;
 mod data;
 mod dialect;
 mod doubts;
@@ -22,16 +23,18 @@ mod yaml;
 pub(crate) mod schema_tables {
     pub(crate) use super::action::ACTION_KEYS;
     pub(crate) use super::condition::{CONDITION_KEYS, Logic, Takes};
+    pub(crate) use super::constants::{DEFINITIONS, DEFINITIONS_KEYS};
     pub(crate) use super::walk::{DEFAULT_NAMESPACE, DEFAULT_VERSION, METADATA_KEYS, POLICY_KEYS, RULE_KEYS};
 }
 
-pub use data::parse_data;
+pub use data::{parse_data, parse_data_with_constants};
 
 use crate::ast::Policy;
 use crate::codes::Code;
 use crate::diagnostic::Diagnostic;
 use crate::limits::Limits;
 use crate::source::{FileId, SourceFile, SourceMap, Span};
+use constants::{Constant, Files};
 use problems::{Ask, Problems};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -40,8 +43,10 @@ use tree::{Kind, NodeId, Tree};
 /// What a source file gave.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ParseOutput {
-    /// The policies without errors, in file order.
+    /// The policies without errors, in file order. Named constants stand in them as their values.
     pub policies: Vec<Policy>,
+    /// Normalised names of the files that documents import, found or not, and of those that these import.
+    pub imports: Vec<String>,
     /// All problems of the file, in the order of their places.
     pub diagnostics: Vec<Diagnostic>,
 }
@@ -114,7 +119,9 @@ pub fn parse_source(map: &SourceMap, file: FileId) -> ParseOutput {
 /// Parses a file with chosen limits; see [`parse_source`]. A file of another map gives an empty output.
 #[must_use]
 pub fn parse_source_with(map: &SourceMap, file: FileId, limits: &Limits) -> ParseOutput {
-    parse(map, file, limits, None).unwrap_or_default()
+    parse(map, file, limits, None, false)
+        .map(|(output, _)| output)
+        .unwrap_or_default()
 }
 
 /// As [`parse_source_with`], unless `stop` says that nobody waits for it any more: then there is no output. It is asked
@@ -125,16 +132,57 @@ pub fn parse_source_until(
     limits: &Limits,
     stop: impl Fn() -> bool + Send + Sync + 'static,
 ) -> Option<ParseOutput> {
-    parse(map, file, limits, Some(Arc::new(stop)))
+    parse(map, file, limits, Some(Arc::new(stop)), false).map(|(output, _)| output)
 }
 
-/// `None` when stopped.
-fn parse(map: &SourceMap, file: FileId, limits: &Limits, stop: Option<Ask>) -> Option<ParseOutput> {
+/// The text of a file whose policies import nothing: the constants that they use of other files stand in their `let`. All
+/// else is as it was. `None` where the file has errors, or where no text is found that means the same.
+#[must_use]
+pub fn without_imports(map: &SourceMap, file: FileId) -> Option<String> {
+    let source = map.file(file)?;
+    let (output, mut edits) = parse(map, file, &Limits::default(), None, true)?;
+    if output.has_errors() {
+        return None;
+    }
+    edits.sort_by_key(|(span, _)| (span.start, span.end));
+    let mut text = String::with_capacity(source.text().len());
+    let mut at = 0;
+    for (span, replacement) in edits {
+        text.push_str(source.text().get(at..span.start as usize)?);
+        text.push_str(&replacement);
+        at = span.end as usize;
+    }
+    text.push_str(source.text().get(at..)?);
+    let mut alone = SourceMap::new();
+    let file = alone.add(SourceFile::new(source.name(), text.as_str()));
+    let again = parse_source(&alone, file);
+    let same = !again.has_errors()
+        && again.policies.len() == output.policies.len()
+        && again
+            .policies
+            .iter()
+            .zip(&output.policies)
+            .all(|(now, before)| now.without_spans() == before.without_spans());
+    same.then_some(text)
+}
+
+/// Edits of a text: places, and what is to stand there.
+type Edits = Vec<(Span, String)>;
+
+/// `None` when stopped. The edits are those of [`without_imports`], where they are wanted.
+fn parse(
+    map: &SourceMap,
+    file: FileId,
+    limits: &Limits,
+    stop: Option<Ask>,
+    edits: bool,
+) -> Option<(ParseOutput, Edits)> {
     let Some(source) = map.file(file) else {
-        return Some(ParseOutput::default());
+        return Some(Default::default());
     };
     let text = source.text();
     let mut problems = Problems::new(file, limits, stop);
+    problems.edits = edits.then(Vec::new);
     let start = problems.span(0, 0);
     let format = Format::of(source);
     if format == Format::Rego {
@@ -146,10 +194,7 @@ fn parse(map: &SourceMap, file: FileId, limits: &Limits, stop: Option<Ask>) -> O
             )
             .help("write the policy in YAML or JSON"),
         );
-        return Some(ParseOutput {
-            policies: Vec::new(),
-            diagnostics: problems.into_sorted(),
-        });
+        return Some((nothing(problems), Vec::new()));
     }
     if text.len() > limits.max_bytes.min(u32::MAX as usize) {
         problems.report(
@@ -164,13 +209,12 @@ fn parse(map: &SourceMap, file: FileId, limits: &Limits, stop: Option<Ask>) -> O
             )
             .help("split the policies over several files"),
         );
-        return Some(ParseOutput {
-            policies: Vec::new(),
-            diagnostics: problems.into_sorted(),
-        });
+        return Some((nothing(problems), Vec::new()));
     }
     let mut policies = Vec::new();
     let mut documents = 0usize;
+    let mut constants = Vec::new();
+    let files = Files { map, file, limits };
     match format {
         Format::Json => json::read(text, limits, &mut problems, |tree, root, problems| {
             if let Kind::Sequence(items) = tree.node(root).kind {
@@ -179,11 +223,28 @@ fn parse(map: &SourceMap, file: FileId, limits: &Limits, stop: Option<Ask>) -> O
                         return;
                     }
                     documents += 1;
-                    policies.extend(walk_document(tree, *item, text, tree.node(*item).start, problems));
+                    let from = tree.node(*item).start;
+                    policies.extend(walk_document(
+                        tree,
+                        *item,
+                        text,
+                        from,
+                        problems,
+                        files,
+                        &mut constants,
+                    ));
                 }
             } else {
                 documents += 1;
-                policies.extend(walk_document(tree, root, text, 0, problems));
+                policies.extend(walk_document(
+                    tree,
+                    root,
+                    text,
+                    0,
+                    problems,
+                    files,
+                    &mut constants,
+                ));
             }
         }),
         Format::Yaml | Format::Rego => {
@@ -192,7 +253,15 @@ fn parse(map: &SourceMap, file: FileId, limits: &Limits, stop: Option<Ask>) -> O
                     return;
                 }
                 documents += 1;
-                policies.extend(walk_document(tree, root, text, from, problems));
+                policies.extend(walk_document(
+                    tree,
+                    root,
+                    text,
+                    from,
+                    problems,
+                    files,
+                    &mut constants,
+                ));
             })
         }
     }
@@ -205,10 +274,43 @@ fn parse(map: &SourceMap, file: FileId, limits: &Limits, stop: Option<Ask>) -> O
                 .help("a policy starts with `metadata:` and has `rules:`"),
         );
     }
-    Some(ParseOutput {
+    for diagnostic in constants::twice(&constants) {
+        problems.report(diagnostic);
+    }
+    let edits = problems.edits.take().unwrap_or_default();
+    let output = ParseOutput {
         policies,
+        imports: problems.reached.iter().cloned().collect(),
         diagnostics: problems.into_sorted(),
-    })
+    };
+    Some((output, edits))
+}
+
+/// A file of which nothing is read.
+fn nothing(problems: Problems) -> ParseOutput {
+    ParseOutput {
+        policies: Vec::new(),
+        imports: Vec::new(),
+        diagnostics: problems.into_sorted(),
+    }
+}
+
+/// What the documents of `kind: definitions` of one file hold for others, and the paths that they import.
+#[derive(Debug, Default)]
+pub(crate) struct Definitions {
+    constants: Vec<Constant>,
+    imports: Vec<String>,
+    documents: usize,
+    /// Something in them is an error.
+    broken: bool,
+}
+
+/// The files that the documents of a file import, as normalised names; those that are read next to it. Whoever collects
+/// files asks this of each, those included that it leads to, and adds what is missing to the map before anything is parsed.
+/// Empty for most files, which is told without reading them.
+#[must_use]
+pub fn imports(map: &SourceMap, file: FileId) -> Vec<String> {
+    constants::imports(map, file, &Limits::default())
 }
 
 /// Reports policies of one namespace that share an id, over any number of files.
@@ -253,8 +355,18 @@ fn walk_document(
     text: &str,
     from: u32,
     problems: &mut Problems,
+    files: Files<'_>,
+    constants: &mut Vec<Constant>,
 ) -> Option<Policy> {
-    let policy = walk::Walk { tree, text, problems }.policy(root)?;
+    let mut walk = walk::Walk::new(tree, text, problems, Some(files));
+    if let Kind::Mapping(children) = tree.node(root).kind
+        && walk.is_definitions(children)
+    {
+        constants.extend(walk.definitions(root, children).0);
+        walk.check_definitions(children);
+        return None;
+    }
+    let policy = walk.policy(root)?;
     let end = tree.node(root).end;
     (!problems.has_error_in(from, end)).then_some(policy)
 }

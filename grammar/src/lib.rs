@@ -28,8 +28,8 @@ pub mod template;
 
 pub use diagnostic::{Diagnostic, Label, Severity};
 pub use document::{
-    Format, ParseOutput, duplicate_policy_ids, parse_data, parse_source, parse_source_until,
-    parse_source_with,
+    Format, ParseOutput, duplicate_policy_ids, imports, parse_data, parse_data_with_constants, parse_source,
+    parse_source_until, parse_source_with, without_imports,
 };
 pub use format::format_source;
 pub use limits::Limits;

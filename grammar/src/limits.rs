@@ -16,6 +16,12 @@ pub struct Limits {
     pub max_alias_nodes: usize,
     /// Bytes of text that all aliases of the file stand for, after expansion.
     pub max_alias_bytes: usize,
+    /// Values that all uses of named constants stand for; every item of a list and every member of a mapping counts.
+    pub max_constant_nodes: usize,
+    /// Bytes of text in them.
+    pub max_constant_bytes: usize,
+    /// Files that one document imports, those that these import included.
+    pub max_imports: usize,
     /// Bytes of one pattern (`E0406`).
     pub max_pattern_bytes: usize,
     /// Classes of characters that Unicode names (`\p{…}`) in all patterns of the file: each stands for hundreds of ranges.
@@ -32,6 +38,9 @@ impl Default for Limits {
             max_nodes: 4_000_000,
             max_alias_nodes: 100_000,
             max_alias_bytes: 16 << 20,
+            max_constant_nodes: 1_000_000,
+            max_constant_bytes: 64 << 20,
+            max_imports: 64,
             max_pattern_bytes: 64 << 10,
             max_pattern_classes: 10_000,
             max_diagnostics: 1_000,

@@ -61,6 +61,7 @@ pub fn parse_bytes(map: &mut SourceMap, name: impl Into<String>, bytes: Vec<u8>)
         None => parse_source(map, loaded.file),
         Some(diagnostic) => ParseOutput {
             policies: Vec::new(),
+            imports: Vec::new(),
             diagnostics: vec![diagnostic],
         },
     };

@@ -178,8 +178,8 @@ fn verb_value(verb: &Verb) -> Value {
     let named = |name: &str, operand: Value| Value::Map(vec![entry(name, operand)]);
     match verb {
         Verb::Set(value) => literal_value(value),
-        Verb::Cap(n) => named("$cap", number_value(n)),
-        Verb::Floor(n) => named("$floor", number_value(n)),
+        Verb::Cap(n) => named("$cap", Value::Word(number_text(n))),
+        Verb::Floor(n) => named("$floor", Value::Word(number_text(n))),
         Verb::Default(value) => named("$default", literal_value(value)),
         Verb::Append(value) => named("$append", literal_value(value)),
         Verb::Remove => named("$remove", Value::Word("true".to_owned())),
@@ -195,7 +195,7 @@ fn literal_value(literal: &Literal) -> Value {
     match literal {
         Literal::Null => Value::Word("null".to_owned()),
         Literal::Bool(b) => Value::Word(b.to_string()),
-        Literal::Number(n) => number_value(n),
+        Literal::Number(n) => Value::Word(number_text(n)),
         Literal::String(s) => Value::text(s),
         Literal::Array(items) => Value::List(items.iter().map(|i| literal_value(&i.value)).collect()),
         Literal::Object(entries) => Value::Map(
@@ -207,14 +207,74 @@ fn literal_value(literal: &Literal) -> Value {
     }
 }
 
-fn number_value(number: &Number) -> Value {
-    Value::Word(match number {
+fn number_text(number: &Number) -> String {
+    match number {
         Number::Int(n) => n.to_string(),
         Number::UInt(n) => n.to_string(),
         // The shortest digits that read back as the same double, always with a point or an exponent.
         Number::Float(n) => format!("{n:?}"),
         Number::Decimal(text) => text.to_string(),
-    })
+    }
+}
+
+/// A constant in a text for people, as the runtime writes a value there: a text as it is, nothing for null, the items of a
+/// list one after the other, JSON for everything else.
+pub(crate) fn plain_text(literal: &Literal) -> String {
+    fn one(literal: &Literal, out: &mut String) {
+        match literal {
+            Literal::String(text) => out.push_str(text),
+            other => compact(other, out),
+        }
+    }
+    let mut out = String::new();
+    match literal {
+        Literal::Null => {}
+        Literal::Array(items) => {
+            for (i, item) in items.iter().enumerate() {
+                out.push_str(if i > 0 { ", " } else { "" });
+                one(&item.value, &mut out);
+            }
+        }
+        other => one(other, &mut out),
+    }
+    out
+}
+
+/// A constant as JSON in one line.
+pub(crate) fn json_text(literal: &Literal) -> String {
+    let mut out = String::new();
+    compact(literal, &mut out);
+    out
+}
+
+/// JSON without blanks, the keys of objects in the order of their bytes.
+fn compact(literal: &Literal, out: &mut String) {
+    match literal {
+        Literal::Null => out.push_str("null"),
+        Literal::Bool(b) => out.push_str(if *b { "true" } else { "false" }),
+        Literal::Number(n) => out.push_str(&number_text(n)),
+        Literal::String(text) => out.push_str(&serde_json::Value::from(text.as_str()).to_string()),
+        Literal::Array(items) => {
+            out.push('[');
+            for (i, item) in items.iter().enumerate() {
+                out.push_str(if i > 0 { "," } else { "" });
+                compact(&item.value, out);
+            }
+            out.push(']');
+        }
+        Literal::Object(entries) => {
+            let mut entries: Vec<_> = entries.iter().collect();
+            entries.sort_by(|(a, _), (b, _)| a.value.as_bytes().cmp(b.value.as_bytes()));
+            out.push('{');
+            for (i, (key, value)) in entries.into_iter().enumerate() {
+                out.push_str(if i > 0 { "," } else { "" });
+                out.push_str(&serde_json::Value::from(key.value.as_str()).to_string());
+                out.push(':');
+                compact(&value.value, out);
+            }
+            out.push('}');
+        }
+    }
 }
 
 // ----- YAML -----------------------------------------------------------------------------------------------------

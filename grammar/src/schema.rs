@@ -6,21 +6,36 @@
 
 use crate::ast::{Decision, OnError, Operator, Status, Verb};
 use crate::document::schema_tables::{
-    ACTION_KEYS, CONDITION_KEYS, DEFAULT_NAMESPACE, DEFAULT_VERSION, Logic, METADATA_KEYS, POLICY_KEYS,
-    RULE_KEYS, Takes,
+    ACTION_KEYS, CONDITION_KEYS, DEFAULT_NAMESPACE, DEFAULT_VERSION, DEFINITIONS, DEFINITIONS_KEYS, Logic,
+    METADATA_KEYS, POLICY_KEYS, RULE_KEYS, Takes,
 };
 use serde_json::{Map, Value, json};
 
 /// The schema of one policy document, in JSON Schema draft 2020-12.
 #[must_use]
 pub fn json_schema() -> Value {
-    let mut schema = object(
+    let policy = object(
         "A policy: who it is, its rules, and whether it takes part in decisions.",
         &POLICY_KEYS,
         &["metadata", "rules"],
         policy_key,
     );
+    let definitions = object(
+        "Constants that policies import.",
+        &DEFINITIONS_KEYS,
+        &["kind"],
+        definitions_key,
+    );
+    // What says its kind is held to it alone, so that a mistake is reported where it is.
+    let mut schema = json!({
+        "type": "object",
+        "if": { "required": ["kind"] },
+        "then": { "$ref": "#/$defs/definitions" },
+        "else": { "$ref": "#/$defs/policy" },
+    });
     let mut defs = Map::new();
+    defs.insert("policy".to_owned(), policy);
+    defs.insert("definitions".to_owned(), definitions);
     defs.insert(
         "metadata".to_owned(),
         object(
@@ -134,8 +149,35 @@ fn or_null(description: &str, schema: &Value) -> Value {
     json!({ "description": description, "anyOf": [schema, { "type": "null" }] })
 }
 
+fn definitions_key(key: &str) -> Value {
+    match key {
+        "kind" => {
+            json!({ "const": DEFINITIONS, "description": "Says that the document defines constants and is no policy." })
+        }
+        "description" => or_null("Free text.", &json!({ "type": "string" })),
+        "import" | "let" => policy_key(key),
+        _ => Value::Bool(true),
+    }
+}
+
 fn policy_key(key: &str) -> Value {
     match key {
+        "import" => or_null(
+            "Files whose constants can be used, relative to this one: documents of `kind: definitions`.",
+            &json!({
+                "type": "array",
+                "items": { "type": "string", "minLength": 1 },
+                "examples": [["../shared.yaml"]],
+            }),
+        ),
+        "let" => or_null(
+            "Constants by name, used as `valueFrom: let.name` and `{{ let.name }}`.",
+            &json!({
+                "type": "object",
+                "propertyNames": { "pattern": "^[\\p{L}\\p{Nl}_][\\p{L}\\p{N}\\p{Nl}_-]*$" },
+                "examples": [{ "limit": 2.5, "premium": ["gpt-4", "o1-pro"] }],
+            }),
+        ),
         "metadata" => json!({ "$ref": "#/$defs/metadata" }),
         "rules" => json!({
             "type": "array",
@@ -492,6 +534,7 @@ mod tests {
     fn every_key_and_verb_is_described() {
         for (keys, property) in [
             (&POLICY_KEYS[..], policy_key as fn(&str) -> Value),
+            (&DEFINITIONS_KEYS, definitions_key),
             (&METADATA_KEYS, metadata_key),
             (&RULE_KEYS, rule_key),
             (&CONDITION_KEYS, condition_key),

@@ -3,8 +3,10 @@
 //! Offsets are bytes into the file as it was read; lines and columns are computed at the edge, when something is
 //! shown. Lines and columns are 1-based, columns count characters.
 
+use crate::document::Definitions;
+use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Index of a file in a [`SourceMap`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
@@ -73,6 +75,8 @@ pub struct SourceFile {
     lines: Vec<u32>,
     /// Characters before each multiple of [`STRIDE`] bytes, so that no column is counted over a long line.
     characters: Vec<u32>,
+    /// What it defines for others, once somebody has asked: a file is imported more often than it is written.
+    pub(crate) definitions: OnceLock<Arc<Definitions>>,
 }
 
 /// Bytes of a text between two places whose characters are counted beforehand: what a column costs at the most.
@@ -101,6 +105,7 @@ impl SourceFile {
             text,
             lines,
             characters,
+            definitions: OnceLock::new(),
         }
     }
 
@@ -170,6 +175,8 @@ fn starts(bytes: &[u8]) -> u32 {
 #[derive(Debug, Clone, Default)]
 pub struct SourceMap {
     files: Vec<Arc<SourceFile>>,
+    /// By normalised name, once somebody has asked; the first of two.
+    names: OnceLock<HashMap<String, FileId>>,
 }
 
 impl SourceMap {
@@ -183,13 +190,33 @@ impl SourceMap {
     pub fn add(&mut self, file: impl Into<Arc<SourceFile>>) -> FileId {
         let id = FileId(u32::try_from(self.files.len()).unwrap_or(u32::MAX));
         self.files.push(file.into());
+        self.names.take();
         id
+    }
+
+    /// The first file of this name, where `a/./b` and `a/c/../b` are one name.
+    #[must_use]
+    pub fn named(&self, name: &str) -> Option<FileId> {
+        let names = self.names.get_or_init(|| {
+            let mut names = HashMap::with_capacity(self.files.len());
+            for (id, file) in self.iter() {
+                names.entry(normalised(file.name())).or_insert(id);
+            }
+            names
+        });
+        names.get(&normalised(name)).copied()
     }
 
     /// The file of `id`; `None` for an id of another map.
     #[must_use]
     pub fn file(&self, id: FileId) -> Option<&SourceFile> {
         self.files.get(id.0 as usize).map(Arc::as_ref)
+    }
+
+    /// The file of `id`, shared.
+    #[must_use]
+    pub fn shared(&self, id: FileId) -> Option<&Arc<SourceFile>> {
+        self.files.get(id.0 as usize)
     }
 
     /// All files with their ids, in the order in which they were added.
@@ -201,9 +228,58 @@ impl SourceMap {
     }
 }
 
+/// A path without `.` and, as far as they lead back to something, `..`. Nothing is asked of a file system.
+#[must_use]
+pub fn normalised(path: &str) -> String {
+    let absolute = path.starts_with('/');
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." if parts.last().is_some_and(|last| *last != "..") => drop(parts.pop()),
+            ".." if absolute => {}
+            part => parts.push(part),
+        }
+    }
+    let joined = parts.join("/");
+    if absolute { format!("/{joined}") } else { joined }
+}
+
+/// The path that `path` means in the file of this name: relative to the directory that the file is in.
+#[must_use]
+pub fn beside(name: &str, path: &str) -> String {
+    match name.rsplit_once('/') {
+        Some((directory, _)) => normalised(&format!("{directory}/{path}")),
+        None => normalised(path),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{STRIDE, SourceFile};
+    use super::{STRIDE, SourceFile, SourceMap, beside, normalised};
+
+    #[test]
+    fn paths_are_told_by_where_they_lead() {
+        for (path, expected) in [
+            ("a.yaml", "a.yaml"),
+            ("./a/./b//c.yaml", "a/b/c.yaml"),
+            ("a/../b.yaml", "b.yaml"),
+            ("../a/../../b.yaml", "../../b.yaml"),
+            ("/a/../../b.yaml", "/b.yaml"),
+            ("", ""),
+        ] {
+            assert_eq!(normalised(path), expected, "{path}");
+        }
+        assert_eq!(beside("a/b/p.yaml", "../shared.yaml"), "a/shared.yaml");
+        assert_eq!(beside("p.yaml", "shared.yaml"), "shared.yaml");
+        assert_eq!(beside("/p.yaml", "shared.yaml"), "/shared.yaml");
+        let mut map = SourceMap::new();
+        let first = map.add(SourceFile::new("x/../a.yaml", ""));
+        assert_eq!(map.named("a.yaml"), Some(first));
+        assert_eq!(map.named("b.yaml"), None);
+        let second = map.add(SourceFile::new("b.yaml", ""));
+        assert_eq!(map.named("./b.yaml"), Some(second));
+    }
 
     /// The definition, counted from the start of the line.
     fn counted(text: &str, offset: usize) -> (u32, u32) {

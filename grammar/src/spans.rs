@@ -94,6 +94,7 @@ fn condition(tree: &Condition) -> Condition {
             field,
             operator,
             operand,
+            constant,
             ignore_case,
         }) => Condition::Test(Test {
             span: NOWHERE,
@@ -104,6 +105,7 @@ fn condition(tree: &Condition) -> Condition {
                 Operand::Path(path) => Operand::Path(bare(path)),
                 Operand::Condition(body) => Operand::Condition(Box::new(condition(body))),
             },
+            constant: constant.as_ref().map(bare),
             ignore_case: *ignore_case,
         }),
     }

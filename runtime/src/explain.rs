@@ -69,6 +69,9 @@ pub struct ConditionTrace {
     /// The field that it was compared with.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub value_from: Option<String>,
+    /// The named constant whose value it was compared with, as `let.limit`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub constant: Option<String>,
     /// Texts were compared by simple case folding.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub ignore_case: bool,
@@ -122,7 +125,7 @@ pub(crate) fn errors<'a, H: Host>(
             any.or(errors(policies, *child, blame, eval, out))
         }),
         Some(CondNode::Not(child)) => errors(policies, *child, blame, eval, out).negate(),
-        Some(CondNode::Test { pred, negated }) => {
+        Some(CondNode::Test { pred, negated, .. }) => {
             let outcome = test_outcome(*pred, *negated, eval);
             if outcome == Outcome::Error {
                 out.push(comparison_error(policies, *pred, blame, eval));
@@ -374,12 +377,17 @@ fn condition<H: Host>(
             let inner = children.first().map_or(Outcome::Error, |(own, _)| *own);
             ("not", inner.negate(), children)
         }
-        Some(CondNode::Test { pred, negated }) => {
+        Some(CondNode::Test {
+            pred,
+            negated,
+            constant,
+        }) => {
             let outcome = test_outcome(*pred, *negated, eval);
-            return (
-                outcome,
-                test(policies, *pred, *negated, name(outcome), eval, room),
-            );
+            let trace = ConditionTrace {
+                constant: constant.clone(),
+                ..test(policies, *pred, *negated, name(outcome), eval, room)
+            };
+            return (outcome, trace);
         }
         Some(CondNode::Const(value)) => ("const", Outcome::from(*value), Vec::new()),
         None => ("const", Outcome::Error, Vec::new()),
@@ -391,6 +399,7 @@ fn condition<H: Host>(
         actual: None,
         value: None,
         value_from: None,
+        constant: None,
         ignore_case: false,
         conditions: children.into_iter().map(|(_, trace)| trace).collect(),
         element: None,
@@ -522,6 +531,7 @@ fn test<H: Host>(
         actual,
         value,
         value_from,
+        constant: None,
         ignore_case: predicate.is_some_and(|p| p.op.unfolded().1),
         conditions: Vec::new(),
         element,
@@ -576,6 +586,7 @@ fn node<'a, H: Host>(
         actual: None,
         value: None,
         value_from: None,
+        constant: None,
         ignore_case: false,
         conditions,
         element: None,
@@ -635,6 +646,7 @@ fn item_test<'a, H: Host>(
         actual: Some(found).filter(Value::is_present).map(|v| room.found(&v)),
         value,
         value_from,
+        constant: None,
         ignore_case: test.op.unfolded().1,
         conditions: Vec::new(),
         element,

@@ -563,3 +563,72 @@ async fn a_server_with_tls_is_trusted_by_the_given_authority_only() {
         );
     }
 }
+
+/// A server has no files to import: what a policy uses of them comes with it.
+#[tokio::test(flavor = "multi_thread")]
+async fn imported_constants_are_pushed_with_the_policy() {
+    let server = Running::start(&[]).await;
+    let shell = Shell::new(&server);
+    let policy = "# mine\nmetadata: {id: capped, name: Capped}\nimport: [shared.yaml] # theirs\nrules:\n- id: cap\n  \
+                  condition: {operator: gt, field: llm.maxTokens, valueFrom: let.limit}\n  action: {decision: deny, \
+                  reason: 'over {{ let.limit }}'}\n";
+    shell.write("shared.yaml", "kind: definitions\nlet: {limit: 100, other: 1}\n");
+    shell.write("capped.yaml", policy);
+    shell
+        .run(&["push", "."])
+        .exits(0)
+        .says(&["capped", "1", "active", "created"]);
+    let stored = shell.run(&["get", "capped"]).exits(0).out;
+    assert_eq!(
+        stored,
+        policy.replace("import: [shared.yaml]", "let: {\"limit\": 100}")
+    );
+    let denied = shell
+        .run(&[
+            "eval",
+            "--server",
+            &shell.url,
+            "-c",
+            r#"{"llm":{"maxTokens":101},"let":{"limit":500}}"#,
+        ])
+        .exits(1);
+    assert!(denied.out.contains("over 100"), "{}", denied.out);
+    // Nothing else changed, so nothing is written.
+    shell
+        .run(&["push", "."])
+        .exits(0)
+        .says(&["capped", "1", "active", "unchanged"]);
+
+    let answer = shell.run(&["push", "shared.yaml"]).exits(2);
+    assert!(answer.err.contains("definitions and no policy"), "{}", answer.err);
+}
+
+/// A directory holds the files that its policies import, and a change of one is followed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_directory_of_policies_holds_their_definitions() {
+    let policies = TempDir::new().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(policies.path().join(name), text).unwrap();
+    write("shared.yaml", "kind: definitions\nlet: {limit: 100}\n");
+    write(
+        "capped.yaml",
+        "metadata: {id: capped, name: Capped}\nimport: [shared.yaml]\nrules:\n- id: cap\n  condition: {operator: gt, \
+         field: llm.maxTokens, valueFrom: let.limit}\n  action: {decision: deny}\n",
+    );
+    let server = Running::start(&[("POLICIES", policies.path().to_str().unwrap())]).await;
+    let shell = Shell::new(&server);
+    let decides = |tokens: u32| {
+        let context = format!(r#"{{"llm":{{"maxTokens":{tokens}}}}}"#);
+        shell.run(&["eval", "--server", &shell.url, "-c", &context]).code
+    };
+    assert_eq!((decides(100), decides(101)), (0, 1));
+    write("shared.yaml", "kind: definitions\nlet: {limit: 200}\n");
+    let begin = std::time::Instant::now();
+    while decides(101) != 0 {
+        assert!(
+            begin.elapsed() < std::time::Duration::from_secs(20),
+            "the change is not followed"
+        );
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    assert_eq!(decides(201), 1);
+}

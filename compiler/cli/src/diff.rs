@@ -409,7 +409,7 @@ impl Show<'_> {
             Some(CondNode::And(children)) => list(children, "and"),
             Some(CondNode::Or(children)) => list(children, "or"),
             Some(CondNode::Not(child)) => format!("not {}", self.condition(*child)),
-            Some(CondNode::Test { pred, negated }) => {
+            Some(CondNode::Test { pred, negated, .. }) => {
                 let Some(predicate) = self.module.predicates.get(pred.index()) else {
                     return "?".to_owned();
                 };

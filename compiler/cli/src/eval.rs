@@ -281,17 +281,23 @@ fn mark(outcome: &str) -> String {
 /// Behind the operand of a comparison with `ignoreCase`.
 pub(crate) const IGNORING_CASE: &str = " ignoring case";
 
+/// What a comparison compares with, behind a blank; a named constant with its value.
+pub(crate) fn operand(node: &ConditionTrace) -> String {
+    let ignoring = if node.ignore_case { IGNORING_CASE } else { "" };
+    match (&node.value_from, &node.constant, &node.value) {
+        (Some(path), _, _) => format!(" {path}{ignoring}"),
+        (None, Some(name), Some(value)) => format!(" {name} ({value}){ignoring}"),
+        (None, None, Some(value)) => format!(" {value}{ignoring}"),
+        (None, _, None) => String::new(),
+    }
+}
+
 /// A condition with what it looked at.
 fn describe(node: &ConditionTrace) -> String {
     let Some(field) = &node.field else {
         return node.operator.clone();
     };
-    let ignoring = if node.ignore_case { IGNORING_CASE } else { "" };
-    let operand = match (&node.value, &node.value_from) {
-        (_, Some(path)) => format!(" {path}{ignoring}"),
-        (Some(value), None) => format!(" {value}{ignoring}"),
-        (None, None) => String::new(),
-    };
+    let operand = operand(node);
     let actual = node
         .actual
         .as_ref()

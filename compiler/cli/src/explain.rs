@@ -6,7 +6,7 @@
 
 use crate::args::Format;
 use crate::engine::{self, EngineArgs, Parts, RequestArgs};
-use crate::eval::{IGNORING_CASE, condition, failure, headline};
+use crate::eval::{condition, failure, headline, operand};
 use crate::exit::Exit;
 use crate::output::shown;
 use crate::{Host, output};
@@ -200,12 +200,7 @@ impl Change<'_> {
     fn text(&self) -> String {
         let node = self.node;
         let field = node.field.as_deref().unwrap_or("");
-        let ignoring = if node.ignore_case { IGNORING_CASE } else { "" };
-        let operand = match (&node.value_from, &node.value) {
-            (Some(path), _) => format!(" {path}{ignoring}"),
-            (None, Some(value)) => format!(" {value}{ignoring}"),
-            (None, None) => String::new(),
-        };
+        let operand = operand(node);
         if node.operator == "exists" {
             let present = self.wanted == (node.value != Some(Value::Bool(false)));
             let verb = if present { "is there" } else { "is not there" };
@@ -302,6 +297,7 @@ mod tests {
             actual: None,
             value: None,
             value_from: None,
+            constant: None,
             ignore_case: false,
             conditions,
             element: None,

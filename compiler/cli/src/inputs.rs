@@ -13,7 +13,7 @@ use policy_bytecode::bundle;
 use policy_compiler::{Compiled, Options};
 use policy_grammar::codes::Code;
 use policy_grammar::names::{ENDINGS, is_hidden, is_policy_file, is_test_file, looks_like_policy};
-use policy_grammar::{Diagnostic, SourceFile, SourceMap, Span};
+use policy_grammar::{Diagnostic, FileId, Limits, SourceFile, SourceMap, Span};
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::Read as _;
@@ -98,6 +98,7 @@ pub(crate) fn read(paths: &[PathBuf]) -> anyhow::Result<Input> {
         sources.problems.extend(loaded.diagnostic);
         sources.usable += 1;
     }
+    sources.usable += follow_imports(&mut sources.map, FileId(0));
     for (name, content) in bad {
         match content {
             Ok(bytes) => {
@@ -128,6 +129,29 @@ pub(crate) fn read_sources(paths: &[PathBuf]) -> anyhow::Result<Sources> {
             )
         }
     }
+}
+
+/// Adds the files that the files from this one on import, and those that these import; says how many. One that cannot be
+/// read is left out: the import of it is an error, at its place.
+pub(crate) fn follow_imports(map: &mut SourceMap, from: FileId) -> usize {
+    let (mut added, mut next) = (0, from);
+    while map.file(next).is_some() {
+        for name in policy_grammar::imports(map, next) {
+            if map.named(&name).is_some() {
+                continue;
+            }
+            // What is large, or no file, is not read: a definition is neither.
+            let path = Path::new(&name);
+            let fits = fs::metadata(path)
+                .is_ok_and(|file| file.is_file() && file.len() <= Limits::default().max_bytes as u64);
+            if fits && let Ok(text) = fs::read_to_string(path) {
+                map.add(SourceFile::new(name, text));
+                added += 1;
+            }
+        }
+        next = FileId(next.0 + 1);
+    }
+    added
 }
 
 impl Sources {

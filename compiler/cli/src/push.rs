@@ -255,16 +255,29 @@ fn documents(sources: &Sources) -> anyhow::Result<Vec<Document>> {
         } else {
             "yaml"
         };
+        // The server has no files to import: what is used of them stands in what is sent.
+        let alone = parsed.imports.is_empty();
+        let text = if alone {
+            source.text().to_owned()
+        } else {
+            policy_grammar::without_imports(&sources.map, file).with_context(|| {
+                format!(
+                    "the imports of `{}` cannot be written into its text; write the constants into its `let`",
+                    source.name()
+                )
+            })?
+        };
         match parsed.policies.as_slice() {
-            [] => bail!("`{}` holds no policy", source.name()),
+            // Definitions, which stand in the policies that import them.
+            [] => {}
             [policy] if format == "yaml" || source.text().trim_start().starts_with('{') => {
                 documents.push(Document {
                     namespace: policy.metadata.namespace.value.clone(),
                     id: policy.metadata.id.value.clone(),
-                    text: source.text().to_owned(),
+                    text,
                     format,
                     file,
-                    lines_before: Some(0),
+                    lines_before: alone.then_some(0),
                 });
             }
             // JSON has no comments to lose, and a list of policies is not a policy.
@@ -278,7 +291,7 @@ fn documents(sources: &Sources) -> anyhow::Result<Vec<Document>> {
             })),
             several => {
                 let ids: Vec<&str> = several.iter().map(|p| p.metadata.id.value.as_str()).collect();
-                let Some(parts) = split(source.text(), &ids) else {
+                let Some(parts) = split(&text, &ids) else {
                     bail!(
                         "`{}` holds several policies that cannot be told apart; put each into a file of its own",
                         source.name()
@@ -294,7 +307,7 @@ fn documents(sources: &Sources) -> anyhow::Result<Vec<Document>> {
                             text,
                             format,
                             file,
-                            lines_before: Some(lines_before),
+                            lines_before: alone.then_some(lines_before),
                         }),
                 );
             }
@@ -303,6 +316,9 @@ fn documents(sources: &Sources) -> anyhow::Result<Vec<Document>> {
     if !problems.is_empty() {
         output::stderr(&render::text(&sources.map, &problems));
         return Err(Shown(inputs::refusal(&problems)).into());
+    }
+    if documents.is_empty() {
+        bail!("the files hold definitions and no policy");
     }
     let mut seen = std::collections::BTreeSet::new();
     let mut twice = documents

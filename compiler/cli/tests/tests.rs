@@ -279,3 +279,77 @@ fn the_shipped_examples_pass() {
             .join("\n")
     );
 }
+
+const NAMED: &str = "\
+import: [../shared.yaml]
+metadata: {id: cost, name: Cost}
+rules:
+- id: over
+  condition: {operator: gt, field: llm.estimatedCost, valueFrom: let.limit}
+  action: {decision: deny, reason: 'over {{ let.limit }}'}
+";
+
+#[test]
+fn tests_name_the_constants_of_policies() {
+    let tests = "import: [../shared.yaml]\ntests:\n- {name: over, set: {llm.estimatedCost: 3}, expect: {decision: deny, \
+                 reason: 'over {{ let.limit }}'}}\n- {name: at, set: {llm.estimatedCost: '{{ let.limit }}'}, expect: \
+                 {decision: allow}}\n";
+    let shared = "kind: definitions\nlet: {limit: 2.5}\n";
+    let dir = Dir::with(&[
+        ("p/cost.yaml", NAMED),
+        ("p/cost_test.yaml", tests),
+        ("shared.yaml", shared),
+    ]);
+    let ran = dir.run(&["test", "p"]).exits(0);
+    assert!(ran.out.contains("2 passed"), "{}", ran.out);
+    let explained = dir
+        .run(&[
+            "explain",
+            "p/cost.yaml",
+            "-c",
+            r#"{"llm": {"estimatedCost": 3}}"#,
+            "--derive",
+            "never",
+        ])
+        .exits(1);
+    assert!(
+        explained.out.contains("llm.estimatedCost gt let.limit (2.5)"),
+        "{}",
+        explained.out
+    );
+    // A bundle holds the values, and knows the names.
+    dir.run(&["build", "p", "-o", "b.bundle"]).exits(0);
+    let explained = dir
+        .run(&[
+            "explain",
+            "b.bundle",
+            "-c",
+            r#"{"llm": {"estimatedCost": 3}}"#,
+            "--derive",
+            "never",
+        ])
+        .exits(1);
+    assert!(explained.out.contains("let.limit (2.5)"), "{}", explained.out);
+
+    let misspelt = tests
+        .replace("let.limit}}'}}\n- ", "let.limt }}'}}\n- ")
+        .replace("{{ let.limit }}'}}", "{{ let.limt }}'}}");
+    let dir = Dir::with(&[
+        ("p/cost.yaml", NAMED),
+        ("p/cost_test.yaml", &misspelt),
+        ("shared.yaml", shared),
+    ]);
+    let ran = dir.run(&["test", "p"]).exits(2);
+    assert!(ran.err.contains("did you mean `let.limit`?"), "{}", ran.err);
+}
+
+#[test]
+fn an_import_that_cannot_be_read_is_an_error_at_its_place() {
+    let dir = Dir::with(&[("p/cost.yaml", NAMED)]);
+    let ran = dir.run(&["check", "p"]).exits(2);
+    assert!(
+        ran.err.contains("p/cost.yaml:1:10") && ran.err.contains("`shared.yaml` is not there"),
+        "{}",
+        ran.err
+    );
+}

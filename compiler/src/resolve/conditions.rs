@@ -106,11 +106,16 @@ impl Resolver<'_, '_> {
                 value.span,
             ),
         };
+        let constant = test.constant.as_ref().map(|constant| {
+            self.program.names.push(constant.value.clone());
+            index_u32(self.program.names.len() - 1)
+        });
         Some(Test {
             span: test.span,
             pred: self.predicate(op, field, operand, test.span),
             negated,
             operator: test.operator.value,
+            constant,
             field_span: test.field.span,
             operand_span,
         })

@@ -6,7 +6,7 @@ use super::scalar::Scalar;
 use super::suggest::{Words, suggest};
 use super::tree::{Kind, NodeId};
 use super::walk::{Entry, Walk, list, requote, shorten};
-use crate::ast::{Action, Decision, FieldPath, Modification, Number, Verb};
+use crate::ast::{Action, Decision, FieldPath, Literal, Modification, Number, Verb};
 use crate::codes::Code;
 use crate::diagnostic::Diagnostic;
 use crate::source::{Span, Spanned};
@@ -130,6 +130,7 @@ impl Walk<'_, '_> {
             let path = self
                 .free_key(key)
                 .and_then(|_| self.path(key, "a key of `modifications`"));
+            let path = self.place_in_request(path, "what is modified");
             if let Some(path) = &path {
                 match places.get(&path.value) {
                     // The same spelling twice was reported when the tree was built.
@@ -246,18 +247,49 @@ impl Walk<'_, '_> {
     }
 
     fn number(&mut self, verb: &str, id: NodeId) -> Option<Number> {
-        if let Kind::Scalar(_, Scalar::Number(n)) = &self.tree.node(id).kind {
-            return Some(n.clone());
+        let tree = self.tree;
+        match &tree.node(id).kind {
+            Kind::Scalar(_, Scalar::Number(n)) => return Some(n.clone()),
+            Kind::Scalar(text, Scalar::String) => match self.whole_constant(id, text) {
+                Some(Some(Literal::Number(n))) => return Some(n),
+                // Reported.
+                Some(None) => return None,
+                Some(Some(_)) | None => {}
+            },
+            Kind::Scalar(..) | Kind::Sequence(_) | Kind::Mapping(_) | Kind::Broken => {}
         }
         self.invalid_verb(verb, id, "a finite number");
         None
     }
 
     fn redact(&mut self, verb: &str, id: NodeId) -> Option<Vec<Spanned<String>>> {
-        match &self.tree.node(id).kind {
+        let tree = self.tree;
+        match &tree.node(id).kind {
             Kind::Scalar(text, Scalar::String) if text == "all" => Some(Vec::new()),
+            Kind::Scalar(text, Scalar::String) => {
+                let at = self.extent(id);
+                let names = match self.whole_constant(id, text) {
+                    Some(Some(Literal::Array(items))) if !items.is_empty() => items
+                        .into_iter()
+                        .map(|item| match item.value {
+                            Literal::String(name) => Some(Spanned::new(name, at)),
+                            Literal::Null
+                            | Literal::Bool(_)
+                            | Literal::Number(_)
+                            | Literal::Array(_)
+                            | Literal::Object(_) => None,
+                        })
+                        .collect(),
+                    // Reported.
+                    Some(None) => return None,
+                    Some(Some(_)) | None => None,
+                };
+                if names.is_none() {
+                    self.invalid_verb(verb, id, "`all` or a list of type names");
+                }
+                names
+            }
             Kind::Sequence(items) => {
-                let tree = self.tree;
                 let items = tree.children(*items);
                 if items.is_empty() {
                     self.invalid_verb(verb, id, "`all` or a list with at least one type name");

@@ -8,9 +8,10 @@ use super::scalar::Scalar;
 use super::suggest::{self, Words, suggest};
 use super::tree::{Kind, NodeId};
 use super::walk::{Entry, Walk, list, requote, shorten};
-use crate::ast::{Condition, FieldPath, Literal, Operand, Operator, Test};
+use crate::ast::{Condition, FieldPath, Literal, Operand, Operator, Template, TemplatePart, Test};
 use crate::codes::Code;
 use crate::diagnostic::Diagnostic;
+use crate::print::plain_text;
 use crate::regex;
 use crate::source::{Span, Spanned};
 
@@ -448,6 +449,7 @@ impl Walk<'_, '_> {
         let name = operator.value.as_str();
         let takes = Takes::of(operator.value);
         let field = self.subject(&operator, field);
+        let mut constant = None;
         let operand = match (value, self.present(value_from)) {
             (Some(value), Some(from)) => {
                 self.report(
@@ -468,7 +470,11 @@ impl Walk<'_, '_> {
             (Some(value), None) => self.value(operator.value, takes, value.value),
             (None, Some(from)) => {
                 let path = self.path(from.value, "`valueFrom`");
-                if takes.allows_field() {
+                if let Some(named) = path.as_ref().filter(|path| path.value.is_constant()) {
+                    let named = named.clone();
+                    constant = Some(Spanned::new(named.value.to_string(), named.span));
+                    self.constant_operand(operator.value, takes, from.value, &named)
+                } else if takes.allows_field() {
                     path.map(Operand::Path)
                 } else {
                     let why = match takes {
@@ -525,14 +531,51 @@ impl Walk<'_, '_> {
             field: field?,
             operator,
             operand: operand?,
+            constant,
             ignore_case,
         }))
+    }
+
+    /// The value of a named constant, which is held to what one that is written there would be.
+    fn constant_operand(
+        &mut self,
+        operator: Operator,
+        takes: Takes,
+        id: NodeId,
+        path: &Spanned<FieldPath>,
+    ) -> Option<Operand> {
+        let literal = self.constant(&path.value, path.span, Some(path.span))?;
+        let literal = Spanned::new(literal, path.span);
+        if !takes.accepts(&literal.value) {
+            self.report(
+                Diagnostic::new(
+                    Code::OperandType,
+                    path.span,
+                    format!(
+                        "`{}` takes {}, found a constant of type {}",
+                        operator.as_str(),
+                        takes.words(),
+                        literal.value.type_name()
+                    ),
+                )
+                .help(format!(
+                    "`{}` is {}",
+                    path.value,
+                    shorten(&plain_text(&literal.value))
+                )),
+            );
+            return None;
+        }
+        self.operand(operator, takes, id, literal, true)
     }
 
     /// What a comparison looks at.
     fn subject(&mut self, operator: &Spanned<Operator>, field: Option<Entry>) -> Option<Spanned<FieldPath>> {
         match field {
-            Some(entry) => self.path(entry.value, "`field`"),
+            Some(entry) => {
+                let path = self.path(entry.value, "`field`");
+                self.place_in_request(path, "`field`")
+            }
             None => {
                 self.report(
                     Diagnostic::new(
@@ -598,6 +641,7 @@ impl Walk<'_, '_> {
             field: field?,
             operator,
             operand: Operand::Condition(Box::new(body?)),
+            constant: None,
             ignore_case: false,
         }))
     }
@@ -643,6 +687,46 @@ impl Walk<'_, '_> {
             self.report_operand(operator, takes, id, &literal);
             return None;
         }
+        if let Literal::String(text) = &literal.value
+            && self.is_placeholder(id, text)
+        {
+            return None;
+        }
+        self.operand(operator, takes, id, literal, false)
+    }
+
+    /// Reports a placeholder of a constant as the value of a comparison, which holds no placeholders.
+    fn is_placeholder(&mut self, id: NodeId, text: &str) -> bool {
+        let Ok(template) = Template::parse(text) else {
+            return false;
+        };
+        let [TemplatePart::Path(path)] = template.parts.as_slice() else {
+            return false;
+        };
+        if !path.is_constant() {
+            return false;
+        }
+        let span = self.extent(id);
+        self.report(
+            Diagnostic::new(
+                Code::UnknownConstant,
+                span,
+                format!("`value` is compared as it is, and `{}` is a constant", path),
+            )
+            .help(format!("write `valueFrom: {path}` instead of `value`")),
+        );
+        true
+    }
+
+    /// A value that the operator takes, with what else is to be said of it. `named`: it is that of a constant.
+    fn operand(
+        &mut self,
+        operator: Operator,
+        takes: Takes,
+        id: NodeId,
+        literal: Spanned<Literal>,
+        named: bool,
+    ) -> Option<Operand> {
         if matches!(operator, Operator::Contains | Operator::NotContains)
             && matches!(literal.value, Literal::Array(_))
         {
@@ -663,14 +747,18 @@ impl Walk<'_, '_> {
         if let (Takes::Pattern, Literal::String(text)) = (takes, &literal.value)
             && let Err(error) = regex::translate(text)
         {
-            let span = self.inside(id, error.start, error.end);
+            let span = if named {
+                literal.span
+            } else {
+                self.inside(id, error.start, error.end)
+            };
             let mut diagnostic = Diagnostic::new(error.code, span, error.message);
             diagnostic.help.extend(error.help);
             self.report(diagnostic);
             return None;
         }
         if let (Takes::Pattern, Literal::String(text)) = (takes, &literal.value) {
-            self.doubt_pattern(id, text);
+            self.doubt_pattern(id, text, named);
         }
         Some(Operand::Value(literal))
     }

@@ -3,6 +3,7 @@
 //! For files that stand beside policies, such as test files. They are read by the same readers, so a scalar means here
 //! what it means in a policy, and duplicate keys, aliases and limits are treated alike.
 
+use super::constants::Files;
 use super::problems::Problems;
 use super::tree::{Kind, NodeId, Tree};
 use super::walk::Walk;
@@ -19,6 +20,28 @@ use crate::source::{FileId, SourceMap, Spanned};
 ///
 /// Every problem of the file, in the order of their places.
 pub fn parse_data(map: &SourceMap, file: FileId) -> Result<Spanned<Literal>, Vec<Diagnostic>> {
+    read(map, file, |walk, root| walk.literal(root, false)).map(|(value, _)| value)
+}
+
+/// As [`parse_data`], for a mapping that may have `let` and `import` as a policy has: they are taken out of it, and
+/// `{{ let.name }}` in its texts stands for the constant; a text that is one such placeholder is the constant itself. Texts of
+/// a mapping that has neither stay as they are. Also returns what is to be warned of.
+///
+/// # Errors
+///
+/// As [`parse_data`], and those of constants.
+pub fn parse_data_with_constants(
+    map: &SourceMap,
+    file: FileId,
+) -> Result<(Spanned<Literal>, Vec<Diagnostic>), Vec<Diagnostic>> {
+    read(map, file, |walk, root| walk.data_with_constants(root))
+}
+
+fn read(
+    map: &SourceMap,
+    file: FileId,
+    value: impl Fn(&mut Walk<'_, '_>, NodeId) -> Option<Spanned<Literal>>,
+) -> Result<(Spanned<Literal>, Vec<Diagnostic>), Vec<Diagnostic>> {
     let limits = Limits::default();
     let mut problems = Problems::new(file, &limits, None);
     let start = problems.span(0, 0);
@@ -47,7 +70,12 @@ pub fn parse_data(map: &SourceMap, file: FileId) -> Result<Spanned<Literal>, Vec
             );
             return;
         }
-        found = Walk { tree, text, problems }.literal(root, false);
+        let files = Files {
+            map,
+            file,
+            limits: &limits,
+        };
+        found = value(&mut Walk::new(tree, text, problems, Some(files)), root);
     };
     match Format::of(source) {
         Format::Json => json::read(text, &limits, &mut problems, one),
@@ -58,7 +86,7 @@ pub fn parse_data(map: &SourceMap, file: FileId) -> Result<Spanned<Literal>, Vec
         }),
     }
     match found {
-        Some(value) if problems.errors() == 0 => Ok(value),
+        Some(value) if problems.errors() == 0 => Ok((value, problems.into_sorted())),
         Some(_) | None => {
             if problems.errors() == 0 {
                 problems.report(Diagnostic::new(Code::EmptyDocument, start, "the file is empty"));

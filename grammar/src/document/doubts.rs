@@ -9,14 +9,21 @@ use crate::diagnostic::Diagnostic;
 impl Walk<'_, '_> {
     /// Warns of a pattern that holds a control character: `"\b"` in double quotes is a backspace, not the edge of a word.
     /// Tabs and line breaks mean in patterns what they are; but a line break at the end comes from how the block was
-    /// written.
-    pub(crate) fn doubt_pattern(&mut self, id: NodeId, pattern: &str) {
+    /// written. `named`: it is the value of a constant, and stands elsewhere.
+    pub(crate) fn doubt_pattern(&mut self, id: NodeId, pattern: &str, named: bool) {
         let odd = |c: char| c.is_control() && !matches!(c, '\t' | '\n' | '\r');
         let Some((at, c)) = pattern.char_indices().find(|(_, c)| odd(*c)) else {
-            self.doubt_last_line(id, pattern);
+            if named {
+                self.doubt_last_break(id, pattern);
+            } else {
+                self.doubt_last_line(id, pattern);
+            }
             return;
         };
-        let span = self.inside(id, at, at + c.len_utf8());
+        let span = match named {
+            true => self.extent(id),
+            false => self.inside(id, at, at + c.len_utf8()),
+        };
         let mut mended = String::with_capacity(pattern.len() + 8);
         for c in pattern.chars() {
             match c {
@@ -36,11 +43,25 @@ impl Walk<'_, '_> {
                 "in double quotes `\\` starts an escape; write `\\\\` for one that the pattern is to have, or the pattern in single quotes",
             )
         };
-        self.report(
-            Diagnostic::new(Code::ControlInPattern, span, format!("the pattern holds {what}"))
-                .help(help)
-                .fix(self.extent(id), serde_json::Value::from(mended).to_string()),
-        );
+        let diagnostic =
+            Diagnostic::new(Code::ControlInPattern, span, format!("the pattern holds {what}")).help(help);
+        self.report(match named {
+            true => diagnostic,
+            false => diagnostic.fix(self.extent(id), serde_json::Value::from(mended).to_string()),
+        });
+    }
+
+    fn doubt_last_break(&mut self, id: NodeId, pattern: &str) {
+        if pattern.ends_with('\n') {
+            self.report(
+                Diagnostic::new(
+                    Code::ControlInPattern,
+                    self.head(id),
+                    "the pattern of the constant ends in a line break, which the text would have to hold too",
+                )
+                .help("write the constant in quotes, or as a block with `|-`"),
+            );
+        }
     }
 
     fn doubt_last_line(&mut self, id: NodeId, pattern: &str) {

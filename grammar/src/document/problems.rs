@@ -3,11 +3,12 @@
 //! Every part of the document parser reports here. A value that is used through several aliases is walked several
 //! times; its problems are kept once.
 
+use super::constants::Spent;
 use crate::codes::Code;
 use crate::diagnostic::Diagnostic;
 use crate::limits::Limits;
 use crate::source::{FileId, Span};
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 /// Asks whether to go on reading.
@@ -29,6 +30,12 @@ pub(crate) struct Problems {
     max_pattern_classes: usize,
     /// Classes in the patterns so far.
     pattern_classes: usize,
+    /// What stands for the names of constants so far.
+    pub(crate) spent: Spent,
+    /// Normalised names of the files that documents import, found or not, those that these import included.
+    pub(crate) reached: BTreeSet<String>,
+    /// What writes imported constants into the text, where somebody wants it: places, and what is to stand there.
+    pub(crate) edits: Option<Vec<(Span, String)>>,
 }
 
 /// Steps of a reader after which it asks whether to go on. A step takes less than a microsecond.
@@ -41,6 +48,9 @@ impl Problems {
             max_pattern_bytes: limits.max_pattern_bytes,
             max_pattern_classes: limits.max_pattern_classes,
             pattern_classes: 0,
+            spent: Spent::default(),
+            reached: BTreeSet::new(),
+            edits: None,
             limit: limits.max_diagnostics,
             stop,
             steps: 0,

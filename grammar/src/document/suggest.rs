@@ -250,6 +250,23 @@ pub(crate) fn suggest(word: &str, words: Words, known: &[&'static str]) -> Optio
         .map(|(_, k)| k)
 }
 
+/// The known name that `word` most likely stands for, if any is near. Takes as long as all of `known` is.
+pub(crate) fn near<'k>(word: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
+    let length = word.chars().count();
+    // Comparing is quadratic in the length, and a long word is no spelling mistake.
+    if length > 40 {
+        return None;
+    }
+    known
+        .filter(|name| name.len() <= 160)
+        .map(|name| (strsim::damerau_levenshtein(word, name), name))
+        .filter(|(distance, name)| {
+            *distance <= (length.max(name.chars().count()) / 3).clamp(1, 3) && *distance < length
+        })
+        .min()
+        .map(|(_, name)| name)
+}
+
 /// What words that negate begin with.
 const NEGATIONS: [&str; 14] = [
     "doesnot", "doesnt", "isnot", "isnt", "never", "without", "non", "not", "dis", "un", "in", "no", "n", "!",

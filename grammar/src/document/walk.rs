@@ -4,10 +4,11 @@
 //! be understood does not hide the next one, and nothing is reported as missing that is there under a wrong name.
 //! A policy is returned only when nothing in it was an error. Conditions and actions have files of their own.
 
+use super::constants::{DEFINITIONS, Files, Scope};
 use super::dialect;
 use super::problems::Problems;
 use super::scalar::{self, Scalar};
-use super::suggest::{Words, suggest};
+use super::suggest::{Words, near, suggest};
 use super::tree::{Children, Kind, NodeId, Style, Tree};
 use crate::ast::{FieldPath, Literal, Metadata, Number, OnError, Policy, Rule, Status, Template};
 use crate::codes::Code;
@@ -16,7 +17,7 @@ use crate::source::{Span, Spanned};
 use std::collections::HashMap;
 
 /// Keys of a policy document.
-pub(crate) const POLICY_KEYS: [&str; 4] = ["metadata", "rules", "status", "onError"];
+pub(crate) const POLICY_KEYS: [&str; 6] = ["metadata", "import", "let", "rules", "status", "onError"];
 /// Keys of `metadata`.
 pub(crate) const METADATA_KEYS: [&str; 7] = [
     "id",
@@ -55,9 +56,29 @@ pub(crate) struct Walk<'a, 's> {
     pub(crate) tree: &'a Tree<'s>,
     pub(crate) text: &'a str,
     pub(crate) problems: &'a mut Problems,
+    /// `None` for plain data, which imports nothing.
+    pub(crate) files: Option<Files<'a>>,
+    /// The constants of the document.
+    pub(crate) scope: Scope,
 }
 
 impl<'a, 's> Walk<'a, 's> {
+    /// A walk over a document that has not declared anything yet.
+    pub(crate) fn new(
+        tree: &'a Tree<'s>,
+        text: &'a str,
+        problems: &'a mut Problems,
+        files: Option<Files<'a>>,
+    ) -> Self {
+        Self {
+            tree,
+            text,
+            problems,
+            files,
+            scope: Scope::default(),
+        }
+    }
+
     // ----- places ---------------------------------------------------------------------------------------------
 
     /// First token of a node; the whole of a scalar.
@@ -291,23 +312,26 @@ impl<'a, 's> Walk<'a, 's> {
         Some(name)
     }
 
-    /// A string whose placeholders are well-formed.
+    /// A string whose placeholders are well-formed, with those of constants replaced.
     pub(crate) fn template(&mut self, id: NodeId, what: &str) -> Option<Spanned<String>> {
         let text = self.string(id, what)?;
-        self.check_template(id, &text.value).then_some(text)
+        let value = self.folded(id, text.value)?;
+        Some(Spanned::new(value, text.span))
     }
 
-    /// Checks the placeholders of a string value.
-    pub(crate) fn check_template(&mut self, id: NodeId, text: &str) -> bool {
-        let Err(error) = Template::parse(text) else {
-            return true;
-        };
-        let span = self.inside(id, error.offset, error.offset + error.length);
-        self.report(
-            Diagnostic::new(Code::InvalidTemplate, span, error.message)
-                .help("write `{{ path.to.field }}`; a literal `{{` is written `{{{{`"),
-        );
-        false
+    /// A text with the placeholders of constants replaced, if all placeholders are well-formed.
+    fn folded(&mut self, id: NodeId, text: String) -> Option<String> {
+        match Template::parse(&text) {
+            Ok(template) => self.fold(id, text, template),
+            Err(error) => {
+                let span = self.inside(id, error.offset, error.offset + error.length);
+                self.report(
+                    Diagnostic::new(Code::InvalidTemplate, span, error.message)
+                        .help("write `{{ path.to.field }}`; a literal `{{` is written `{{{{`"),
+                );
+                None
+            }
+        }
     }
 
     /// `true` or `false`.
@@ -414,10 +438,13 @@ impl<'a, 's> Walk<'a, 's> {
                 }
                 Scalar::String => {
                     let text = text.clone().into_owned();
-                    if templates && !self.check_template(id, &text) {
-                        return None;
+                    if !templates {
+                        Literal::String(text)
+                    } else if let Some(constant) = self.whole_constant(id, &text) {
+                        constant?
+                    } else {
+                        Literal::String(self.folded(id, text)?)
                     }
-                    Literal::String(text)
                 }
             },
             Kind::Sequence(children) => {
@@ -507,19 +534,20 @@ impl<'a, 's> Walk<'a, 's> {
                 diagnostic = match self.tree.node(root).kind {
                     Kind::Sequence(_) => diagnostic
                         .help("write each policy as a document of its own, separated by a line `---`"),
-                    Kind::Scalar(..) | Kind::Mapping(_) | Kind::Broken => {
-                        diagnostic.help("a policy has the keys `metadata`, `rules`, `status` and `onError`")
-                    }
+                    Kind::Scalar(..) | Kind::Mapping(_) | Kind::Broken => diagnostic.help(
+                        "a policy has the keys `metadata`, `rules`, `status`, `onError`, `let` and `import`",
+                    ),
                 };
                 self.report(diagnostic);
             }
             return None;
         };
-        if dialect::refuse_document(self, root, children) {
+        if self.is_nearly_definitions(children) || dialect::refuse_document(self, root, children) {
             return None;
         }
-        let [metadata, rules, status, on_error] =
+        let [metadata, import, constants, rules, status, on_error] =
             self.fields(children, "a policy", &POLICY_KEYS, dialect::policy_key);
+        self.declare(import, constants, Vec::new());
         let metadata = match metadata {
             Some(entry) => self.metadata(entry),
             None => {
@@ -555,6 +583,10 @@ impl<'a, 's> Walk<'a, 's> {
         if self.problems.errors() > before {
             return None;
         }
+        self.doubt_unused();
+        if let (Some(import), true) = (import, self.problems.edits.is_some()) {
+            self.write_imports(children, import, constants);
+        }
         Some(Policy {
             span: self.head(root),
             metadata: metadata?,
@@ -562,6 +594,34 @@ impl<'a, 's> Walk<'a, 's> {
             status: status?,
             on_error: on_error?,
         })
+    }
+
+    /// Reports a `kind` that is misspelt.
+    fn is_nearly_definitions(&mut self, children: Children) -> bool {
+        let tree = self.tree;
+        let found = tree.pairs(children).find_map(|(key, value)| {
+            let (Kind::Scalar(key, _), Kind::Scalar(text, _)) =
+                (&tree.node(key).kind, &tree.node(value).kind)
+            else {
+                return None;
+            };
+            (key == "kind").then_some((value, text))
+        });
+        let Some((value, text)) = found else { return false };
+        if near(&text.to_lowercase(), [DEFINITIONS].into_iter()).is_none() {
+            return false;
+        }
+        let span = self.extent(value);
+        self.report(
+            Diagnostic::new(
+                Code::InvalidValue,
+                span,
+                format!("`kind` cannot be `{}`", shorten(text)),
+            )
+            .help(format!("did you mean `{DEFINITIONS}`?"))
+            .fix(span, requote(DEFINITIONS, tree.node(value).style)),
+        );
+        true
     }
 
     fn metadata(&mut self, entry: Entry) -> Option<Metadata> {

@@ -125,6 +125,8 @@ pub enum CondNode {
         pred: PredIdx,
         /// Whether its outcome is negated.
         negated: bool,
+        /// The named constant that the field is compared with, as `let.limit`; the predicate has its value.
+        constant: Option<String>,
     },
 }
 

@@ -85,6 +85,7 @@ fn manifest() -> Manifest {
         conditions: vec![CondNode::Test {
             pred: PredIdx(0),
             negated: false,
+            constant: Some("let.limit".into()),
         }],
         templates: vec![vec![
             TemplatePart::Text("too long for ".into()),

@@ -212,7 +212,7 @@ fn leaf_texts(manifest: &Manifest, compiled: &Compiled, node: u32, texts: &mut V
             }
         }
         Some(CondNode::Not(child)) => leaf_texts(manifest, compiled, *child, texts),
-        Some(CondNode::Test { pred, negated }) => {
+        Some(CondNode::Test { pred, negated, .. }) => {
             let predicate = compiled.module.predicates.get(pred.index());
             texts.push(predicate.map_or_else(String::new, |p| {
                 spelled(p.op, *negated, &disasm::predicate_text(&compiled.module, p))

@@ -44,7 +44,7 @@ pub(crate) struct Expect {
     pub(crate) errors: Option<Vec<Value>>,
 }
 
-const FILE_KEYS: &[&str] = &["policies", "contexts", "tests"];
+const FILE_KEYS: &[&str] = &["policies", "import", "let", "contexts", "tests"];
 const TEST_KEYS: &[&str] = &[
     "name",
     "context",
@@ -71,8 +71,11 @@ const MAX_INDEX: usize = 10_000;
 
 /// Reads a test file.
 pub(crate) fn parse(map: &SourceMap, file: FileId) -> Result<TestFile, Vec<Diagnostic>> {
-    let root = policy_grammar::parse_data(map, file)?;
-    let mut reader = Reader::default();
+    let (root, warnings) = policy_grammar::parse_data_with_constants(map, file)?;
+    let mut reader = Reader {
+        warnings,
+        ..Reader::default()
+    };
     let parsed = reader.file(&root);
     match parsed {
         Some(parsed) if reader.problems.is_empty() => Ok(TestFile {

@@ -35,6 +35,7 @@ pub(super) fn file(
     let mut map = SourceMap::new();
     let bytes = inputs::open(path, false).with_context(|| format!("cannot read `{name}`"))?;
     let loaded = policy_grammar::load_bytes(&mut map, name.as_str(), bytes);
+    inputs::follow_imports(&mut map, loaded.file);
     let parsed = match loaded.diagnostic {
         Some(diagnostic) => Err(vec![diagnostic]),
         None => parse(&map, loaded.file),
