@@ -21,7 +21,7 @@ use crate::limits::Limits;
 use crate::names::ENDINGS;
 use crate::print::{json_text, plain_text};
 use crate::source::{FileId, SourceFile, SourceMap, Span, Spanned, beside};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 /// The word of `kind` that says that a document defines constants for others.
@@ -73,7 +73,7 @@ struct Known {
 /// What one document can name.
 #[derive(Debug, Default)]
 pub(crate) struct Scope {
-    known: HashMap<String, Known>,
+    known: BTreeMap<String, Known>,
     /// The document has `let` or `import`.
     declared: bool,
     /// Something in them is an error, so that an unknown name may be the fault of that.
@@ -363,13 +363,12 @@ impl Walk<'_, '_> {
 
     /// Notes the edits after which the constants that are imported and used stand in `let`, and nothing is imported.
     pub(crate) fn write_imports(&mut self, root: Children, import: Entry, constants: Option<Entry>) {
-        let mut used: Vec<(&String, &Known)> = self
+        let used: Vec<(&String, &Known)> = self
             .scope
             .known
             .iter()
             .filter(|(_, known)| known.used && matches!(known.origin, Origin::Imported(..)))
             .collect();
-        used.sort_unstable_by_key(|(name, _)| *name);
         let written: Vec<(String, String)> = used
             .into_iter()
             .map(|(name, known)| (name.clone(), json_text(&known.value)))
@@ -674,8 +673,7 @@ impl Walk<'_, '_> {
             self.report(diagnostic);
             return;
         }
-        let mut names: Vec<&str> = self.scope.known.keys().map(String::as_str).collect();
-        names.sort_unstable();
+        let names: Vec<&str> = self.scope.known.keys().map(String::as_str).collect();
         let near = near(name, names.iter().copied());
         diagnostic = match near {
             Some(near) => {
