@@ -11,6 +11,7 @@ mod data;
 mod dialect;
 mod doubts;
 mod json;
+mod kinds;
 mod problems;
 mod scalar;
 mod suggest;
@@ -26,6 +27,7 @@ pub(crate) mod schema_tables {
 }
 
 pub use data::parse_data;
+pub use kinds::{Holds, holds};
 
 use crate::ast::Policy;
 use crate::codes::Code;
