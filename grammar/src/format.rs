@@ -623,6 +623,17 @@ rules:
     }
 
     #[test]
+    fn json_gets_the_same_order_and_keeps_its_tokens() {
+        assert_eq!(
+            fmt(
+                "a.json",
+                r#"{"rules":[],"metadata":{"name":"\\d \"A\"","priority":1,"id":"a"}}"#
+            ),
+            "{\n  \"metadata\": {\n    \"id\": \"a\",\n    \"name\": \"\\\\d \\\"A\\\"\",\n    \"priority\": 1\n  },\n  \"rules\": []\n}\n"
+        );
+    }
+
+    #[test]
     fn broken_files_are_refused() {
         let mut map = SourceMap::new();
         let file = map.add(SourceFile::new("a.yaml", "metadata: {}\n"));

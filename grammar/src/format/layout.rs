@@ -108,7 +108,7 @@ struct Document {
 /// The text in canonical layout; `None` where it holds what this layout cannot.
 pub(super) fn yaml(text: &str) -> Option<String> {
     let mut out = Printer::default();
-    let documents = documents(text)?;
+    let documents = documents(text, quote)?;
     for (i, mut document) in documents.into_iter().enumerate() {
         order(&mut document.root.value, Role::Policy);
         if i > 0 || document.explicit {
@@ -122,7 +122,8 @@ pub(super) fn yaml(text: &str) -> Option<String> {
 
 /// JSON with its keys in canonical order; tokens as written.
 pub(super) fn json(text: &str) -> Option<String> {
-    let mut documents = documents(text)?;
+    // JSON has one kind of quotes.
+    let mut documents = documents(text, |written, _, _| written.to_owned())?;
     let mut document = documents.pop().filter(|_| documents.is_empty())?;
     match &mut document.root.value.kind {
         Kind::List(items) => items
@@ -173,7 +174,10 @@ struct Open {
     key: Option<(String, String, usize)>,
 }
 
-fn documents(text: &str) -> Option<Vec<Document>> {
+/// How a scalar is written: from its text, its value and its style.
+type Quote = fn(&str, &str, ScalarStyle) -> String;
+
+fn documents(text: &str, quote: Quote) -> Option<Vec<Document>> {
     let mut documents: Vec<(bool, usize, Node)> = Vec::new();
     let mut comments: Vec<(usize, String)> = Vec::new();
     let mut open: Vec<Open> = Vec::new();
