@@ -24,6 +24,7 @@ mod engine;
 mod eval;
 mod exit;
 mod explain;
+mod fix;
 mod fmt;
 mod get;
 mod history;
@@ -33,6 +34,7 @@ mod keygen;
 mod list;
 mod man;
 mod output;
+mod project;
 mod push;
 mod reference;
 mod remote;
@@ -42,8 +44,10 @@ mod schema;
 mod sign;
 mod test;
 mod verify;
+mod walk;
 
 pub use exit::Exit;
+pub use project::project_keys;
 pub use reference::reference;
 
 use args::Cli;
@@ -90,7 +94,19 @@ fn run(host: Host) -> Exit {
         }
     };
     cli.color.apply();
-    match cli.command.run(host) {
+    output::set_volume(if cli.quiet {
+        output::Volume::Quiet
+    } else if cli.verbose {
+        output::Volume::Verbose
+    } else {
+        output::Volume::Normal
+    });
+    let settings = match (cli.no_config, &cli.config) {
+        (false, Some(path)) => project::load(Some(path)),
+        (false, None) if cli.command.has_settings() => project::load(None),
+        (false, None) | (true, _) => Ok(()),
+    };
+    match settings.and_then(|()| cli.command.run(host)) {
         Ok(exit) => exit,
         Err(error) => failed(&error),
     }

@@ -241,7 +241,7 @@ fn push_bundle(args: &Args, path: &Path) -> anyhow::Result<Exit> {
 fn documents(sources: &Sources) -> anyhow::Result<Vec<Document>> {
     let mut documents = Vec::new();
     let mut problems = sources.problems.clone();
-    for (file, source) in sources.map.iter() {
+    for (file, source) in sources.used() {
         if problems.iter().any(|p| p.primary.span.file == file) {
             continue;
         }
