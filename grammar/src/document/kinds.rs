@@ -43,8 +43,11 @@ const FOREIGN: &str = "none of its keys is one of a policy";
 pub fn holds(file: &SourceFile) -> Holds {
     let text = file.text();
     let limits = Limits::default();
-    // What is plainly a policy is not read twice. What is too large to be read is not known to be anything else.
-    if looks_like_policy(file.name(), text.as_bytes()) || text.len() > limits.max_bytes {
+    // What is plainly a policy is not read twice; in JSON, its keys may stand in something else. What is too large to be
+    // read is not known to be anything else.
+    let format = Format::of(file);
+    let plainly = format == Format::Yaml && looks_like_policy(file.name(), text.as_bytes());
+    if plainly || text.len() > limits.max_bytes {
         return Holds::Policies;
     }
     let mut problems = Problems::new(FileId(0), &limits, None);
@@ -57,7 +60,6 @@ pub fn holds(file: &SourceFile) -> Holds {
         }
         None => {}
     };
-    let format = Format::of(file);
     match format {
         Format::Json => json::read(text, &limits, &mut problems, |tree, root, _| look(tree, root)),
         Format::Yaml | Format::Rego => {
@@ -461,7 +463,7 @@ mod tests {
                 "a package manifest",
             ),
             (
-                "{\"$schema\": \"https://json-schema.org/draft/2020-12/schema\", \"properties\": {\"metadata\": {}}}",
+                "{\"$schema\": \"https://json-schema.org/draft/2020-12/schema\", \"properties\": {\"metadata\": {}, \"rules\": {}}}",
                 "a JSON Schema",
             ),
             ("[{\"a\": 1}]", FOREIGN),
