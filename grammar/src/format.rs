@@ -600,6 +600,16 @@ rules:
         assert!(found.lines().all(|line| line.len() <= 120), "{found}");
     }
 
+    /// A comment that allows a warning in a line would not in several.
+    #[test]
+    fn a_line_that_a_comment_speaks_of_stays_one() {
+        let long = "x".repeat(120);
+        let text = format!(
+            "metadata: {{ id: a, name: A }}\nrules:\n  - id: r\n    # policyc: allow W0112 -- why\n    condition: {{ operator: eq, field: llm.model, value: {long} }}\n    action: {{ decision: deny, reason: {long} }} # policyc: allow W0112 -- why\n"
+        );
+        assert_eq!(fmt("a.yaml", &text), text);
+    }
+
     #[test]
     fn what_cannot_be_laid_out_is_left_alone() {
         let mut map = SourceMap::new();

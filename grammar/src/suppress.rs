@@ -14,6 +14,14 @@ use granit_parser::{Event, Parser};
 /// What a comment for us begins with.
 const MARK: &str = "policyc:";
 
+/// Diagnostics about comments of all files together at the most.
+const MOST: usize = 200;
+
+/// Whether a comment is for us.
+pub(crate) fn is_instruction(comment: &str) -> bool {
+    comment.trim_start_matches('#').trim_start().starts_with(MARK)
+}
+
 /// A warning that is allowed where it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Suppressed {
@@ -90,6 +98,7 @@ pub fn review(map: &SourceMap, diagnostics: Vec<Diagnostic>, looked_for: impl Fn
             );
         }
     }
+    problems.truncate(MOST);
     reviewed.diagnostics.extend(problems);
     reviewed.diagnostics.sort_by_key(|d| (d.primary.span, d.code));
     reviewed
@@ -107,6 +116,7 @@ fn read(id: FileId, file: &SourceFile, allowances: &mut Vec<Allowance>, problems
         .collect();
     comments.sort_unstable();
     comments.dedup();
+    let contents = contents(text);
     for (start, end) in comments {
         let Some(written) = text.get(start..end) else {
             continue;
@@ -148,7 +158,10 @@ fn read(id: FileId, file: &SourceFile, allowances: &mut Vec<Allowance>, problems
                         code: *code,
                         span,
                         file: id,
-                        line: target(text, file, start),
+                        line: usize::try_from(file.line_column(offset(start)).0)
+                            .ok()
+                            .and_then(|line| contents.get(line.checked_sub(1)?).copied())
+                            .unwrap_or(u32::MAX),
                         reason: reason.to_owned(),
                         used: false,
                     });
@@ -170,19 +183,25 @@ fn shorten(word: &str) -> String {
     word.chars().take(20).collect()
 }
 
-/// The line that a comment speaks of.
-fn target(text: &str, file: &SourceFile, start: usize) -> u32 {
-    let own = file.line_column(offset(start)).0;
-    let line_start = text
-        .get(..start)
-        .and_then(|before| before.rfind('\n'))
-        .map_or(0, |at| at + 1);
-    if !text.get(line_start..start).unwrap_or("").trim().is_empty() {
-        return own;
-    }
-    let lines = text.get(line_start..).unwrap_or("").lines();
-    let comments = lines.take_while(|line| line.trim().is_empty() || line.trim_start().starts_with('#'));
-    own.saturating_add(u32::try_from(comments.count()).unwrap_or(u32::MAX))
+/// For each line, counted from 1, the first one from there on that holds anything but comments.
+fn contents(text: &str) -> Vec<u32> {
+    let mut next = u32::MAX;
+    let mut lines: Vec<u32> = text
+        .lines()
+        .zip(1..)
+        .collect::<Vec<_>>()
+        .into_iter()
+        .rev()
+        .map(|(line, number)| {
+            let line = line.trim_start();
+            if !line.is_empty() && !line.starts_with('#') {
+                next = number;
+            }
+            next
+        })
+        .collect();
+    lines.reverse();
+    lines
 }
 
 fn offset(at: usize) -> u32 {

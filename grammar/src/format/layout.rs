@@ -389,8 +389,18 @@ fn column(text: &str, at: usize) -> usize {
     at - start
 }
 
-fn line_of(text: &str, at: usize) -> usize {
-    text.get(..at).unwrap_or("").matches('\n').count()
+/// Where the lines of a text begin.
+struct Lines(Vec<usize>);
+
+impl Lines {
+    fn of(text: &str) -> Self {
+        let behind = text.match_indices('\n').map(|(at, _)| at + 1);
+        Self(std::iter::once(0).chain(behind).collect())
+    }
+
+    fn line(&self, at: usize) -> usize {
+        self.0.partition_point(|start| *start <= at)
+    }
 }
 
 /// The documents with comments and empty lines where they belong.
@@ -411,17 +421,21 @@ fn attach(
     for document in &mut documents {
         blanks(text, &mut document.root.value)?;
     }
+    let lines = Lines::of(text);
+    let mut i = 0;
     for (at, comment) in comments {
         let line_start = text.get(..at)?.rfind('\n').map_or(0, |i| i + 1);
         let own = text.get(line_start..at)?.trim().is_empty();
-        // The last document that begins before it; one without a marker begins at the start.
-        let i = starts
-            .iter()
-            .rposition(|(marked, start)| *marked && *start <= at)
-            .unwrap_or(0);
+        // Both are in order: the last document with a marker before it, else the first.
+        while starts
+            .get(i + 1)
+            .is_some_and(|(marked, start)| *marked && *start <= at)
+        {
+            i += 1;
+        }
         let document = documents.get_mut(i)?;
         if !own {
-            trailing(text, &mut document.root, at, comment)?;
+            trailing(&lines, &mut document.root, at, comment)?;
             continue;
         }
         let blank = text.get(..line_start)?.ends_with("\n\n") || {
@@ -467,8 +481,8 @@ fn blanks(text: &str, node: &mut Node) -> Option<()> {
 }
 
 /// A comment behind something in its line.
-fn trailing(text: &str, root: &mut Child, at: usize, comment: String) -> Option<()> {
-    let line = line_of(text, at);
+fn trailing(lines: &Lines, root: &mut Child, at: usize, comment: String) -> Option<()> {
+    let line = lines.line(at);
     // The innermost child that begins before the comment and of which this line is the one that takes a comment.
     let mut found: Option<&mut Child> = None;
     let mut here = root;
@@ -480,12 +494,14 @@ fn trailing(text: &str, root: &mut Child, at: usize, comment: String) -> Option<
         let (Kind::Map(children) | Kind::List(children)) = &mut value.kind else {
             break;
         };
-        let index = children.iter().rposition(|child| child.start < at)?;
+        let index = children
+            .partition_point(|child| child.start < at)
+            .checked_sub(1)?;
         let child = children.get_mut(index)?;
         let takes = match (&child.value.kind, child.value.flow) {
-            (Kind::Scalar(written), _) if !written.is_empty() => line_of(text, child.value.end),
-            (Kind::Map(_) | Kind::List(_), true) => line_of(text, child.value.end),
-            _ => line_of(text, child.start),
+            (Kind::Scalar(written), _) if !written.is_empty() => lines.line(child.value.end),
+            (Kind::Map(_) | Kind::List(_), true) => lines.line(child.value.end),
+            _ => lines.line(child.start),
         };
         let inside = child.value.flow && child.value.start < at && at < child.value.end;
         if inside {
@@ -553,8 +569,9 @@ fn own_line(
             return None;
         }
         let own_column = column(text, children.first()?.start);
-        let next = children.iter().position(|child| child.start > at);
-        let previous = next.unwrap_or(children.len()).checked_sub(1);
+        let behind = children.partition_point(|child| child.start <= at);
+        let next = (behind < children.len()).then_some(behind);
+        let previous = behind.checked_sub(1);
         if let Some(index) = previous {
             let child = children.get(index)?;
             let deeper = column_of_comment > own_column && takes_foot(text, child, column_of_comment);
@@ -763,7 +780,9 @@ impl Printer {
                 self.block(inner, lines);
             }
             Kind::Map(children) | Kind::List(children)
-                if children.is_empty() || (node.flow && fits(node, indent + mark.chars().count() + 1)) =>
+                if children.is_empty()
+                    || (node.flow
+                        && (is_spoken_of(child) || fits(node, indent + mark.chars().count() + 1))) =>
             {
                 self.text.push(' ');
                 flow(node, &mut self.text);
@@ -799,6 +818,19 @@ impl Printer {
             self.text.push('\n');
         }
     }
+}
+
+/// Whether a comment allows a warning in the line of this child, which has to stay one line for that.
+fn is_spoken_of(child: &Child) -> bool {
+    let lead = match child.lead.last() {
+        Some(Line::Comment(comment)) => Some(comment),
+        Some(Line::Blank) | None => None,
+    };
+    child
+        .comment
+        .iter()
+        .chain(lead)
+        .any(|comment| crate::suppress::is_instruction(comment))
 }
 
 /// Whether a node in flow style ends before the margin.
