@@ -305,12 +305,19 @@ impl Sources {
         (compiled.filter(|_| !failed), review)
     }
 
+    /// Shows the warnings of files that are not used, for commands that show no other warnings.
+    pub(crate) fn mention_unused(&self) {
+        output::stderr(&render::text(&self.map, &self.passed));
+    }
+
     /// As [`Sources::compile`], with the diagnostics shown on stderr when it fails.
     pub(crate) fn compile_or_show(&self, options: &Options) -> anyhow::Result<Compiled> {
-        self.compile(options).map_err(|diagnostics| {
+        let compiled = self.compile(options).map_err(|diagnostics| {
             output::stderr(&render::text(&self.map, &diagnostics));
-            Shown(refusal(&diagnostics)).into()
-        })
+            Shown(refusal(&diagnostics))
+        })?;
+        self.mention_unused();
+        Ok(compiled)
     }
 }
 
@@ -458,6 +465,9 @@ pub(crate) fn mention(found: &Found) {
     if more > 0 {
         let files = output::count(more, "more file that looks", "more files that look");
         output::note(&format!("{files} like policies passed over"));
+    }
+    if output::volume() == output::Volume::Verbose {
+        listed("not entered, because it is hidden", &found.hidden);
     }
     listed("not entered, because a tool made it", &found.closed);
     listed("left out by .policycignore or the project file", &found.excluded);

@@ -1,8 +1,9 @@
 //! The command line: check, build, test, evaluate and explain policies.
 //!
-//! One file per subcommand, each with its arguments and a `run` that returns an [`Exit`]. `inputs` finds and compiles
-//! policies, `engine` builds the engine from the flags that several commands share, `render` shows diagnostics,
-//! `output` knows the terminal, `remote` calls a server.
+//! One file per subcommand, each with its arguments and a `run` that returns an [`Exit`]. `walk` searches directories,
+//! `inputs` finds and compiles policies, `project` reads the settings of a repository, `fix` applies replacements,
+//! `engine` builds the engine from the flags that several commands share, `render` shows diagnostics, `output` knows the
+//! terminal, `remote` calls a server.
 //!
 //! **Invariants.** Machine output goes to stdout, everything else to stderr. Exit codes come from the one table in
 //! [`Exit`]. A closed pipe on stdout is not an error; a panic ends with [`Exit::Internal`]. Files are written whole or

@@ -81,6 +81,7 @@ pub(crate) fn run(args: Args, _host: Host) -> anyhow::Result<Exit> {
         return push_bundle(&args, path);
     }
     let sources = inputs::read_sources(&args.paths)?;
+    sources.mention_unused();
     let documents = documents(&sources)?;
     if args.if_match.is_some() && documents.len() > 1 {
         bail!(

@@ -31,6 +31,8 @@ pub(crate) struct Found {
     pub(crate) excluded: Vec<PathBuf>,
     /// Directories that were not entered because a tool made them, sorted by path.
     pub(crate) closed: Vec<PathBuf>,
+    /// Directories that were not entered because they are hidden, sorted by path.
+    pub(crate) hidden: Vec<PathBuf>,
     /// Whether there is more below ignored directories than was looked at.
     pub(crate) cut: bool,
 }
@@ -172,6 +174,7 @@ pub(crate) fn walk(directory: &Path, wanted: &dyn Fn(&str) -> bool) -> anyhow::R
             let (path, real) = (entry.path(), at.real.join(entry.file_name()));
             let directory = entry.file_type()?.is_dir();
             if directory && is_hidden(&name) {
+                found.hidden.push(path);
                 continue;
             }
             if at.ignored {
@@ -215,6 +218,7 @@ pub(crate) fn walk(directory: &Path, wanted: &dyn Fn(&str) -> bool) -> anyhow::R
         &mut found.ignored,
         &mut found.excluded,
         &mut found.closed,
+        &mut found.hidden,
     ] {
         list.sort();
     }

@@ -56,6 +56,7 @@ fn a_whole_repository_can_be_checked() {
     assert!(ran.err.ends_with("1 file: no problems\n"), "{}", ran.err);
     let ran = dir.run(&["check", "-v", "."]).exits(0);
     for line in [
+        "not entered, because it is hidden: `.git`, `.github`",
         "`deploy/service.yaml` is no policy: a Kubernetes manifest",
         "`ci.yml` is no policy: a workflow of GitHub",
         "`compose.yaml` is no policy: a Compose file",
@@ -206,6 +207,18 @@ fn a_policy_that_git_ignores_is_a_warning() {
     dir.run(&["check", "--strict", "."]).exits(1);
     let built = dir.run(&["build", ".", "-o", "p.bundle"]).exits(0);
     assert!(built.err.contains("W0204"), "{}", built.err);
+    // Who evaluates or sends the rest is told as well, and the file is not read for its mistakes.
+    for arguments in [
+        &["eval", ".", "-c", "{}"][..],
+        &["push", ".", "--server", "http://127.0.0.1:9"],
+    ] {
+        let ran = dir.run(arguments);
+        assert!(
+            ran.err.contains("warning[W0204]") && !ran.err.contains("E0004"),
+            "{}",
+            ran.err
+        );
+    }
     dir.run(&["check", "b.local.yaml"]).exits(2);
     // Saying it for policies ends it.
     dir.write(".policycignore", b"*.local.yaml\nout/\n");

@@ -51,6 +51,7 @@ pub(super) fn file(
         }
     };
     let sources = inputs::read_sources(&paths).with_context(|| format!("in `{name}`"))?;
+    sources.mention_unused();
     let compiled = match sources.compile(&settings.options) {
         Ok(compiled) => compiled,
         Err(diagnostics) => {
