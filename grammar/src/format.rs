@@ -2,7 +2,7 @@
 //!
 //! Keys stand in the order of the documentation, strings in double quotes (single ones around what double ones would have
 //! to escape), levels are two spaces deep (lists under a key too), and lists and mappings in flow style (`[a]`, `{ a: b }`)
-//! that are longer than a line become block style. Comments stay with what they stand at; runs of empty lines become one,
+//! that go beyond column 120 become block style. Comments stay with what they stand at; runs of empty lines become one,
 //! line ends become LF. How scalars without quotes are written, and the order of data of people's own, stay. JSON gets
 //! the same order and two spaces a level; its tokens stay as they were written.
 //!

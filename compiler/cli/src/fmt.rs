@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Keys stand in the order of the documentation, strings in double quotes, levels are two spaces deep, and \
-lists and mappings in `[…]` and `{…}` that are longer than a line are written over several. Comments stay, and the \
+lists and mappings in `[…]` and `{…}` that go beyond column 120 are written over several lines. Comments stay, and the \
 meaning is checked to be the same. Files with errors are not touched.\n\n\
 Example:\n  policyc fmt --check policies/"
 )]

@@ -353,6 +353,12 @@ impl Review {
         let looked_for = |code| match code {
             Code::UnindexedRule => options.warn_unindexed,
             Code::UnusedContext => false,
+            // With the schema that is missing here, they may be there.
+            Code::UnknownField | Code::UnknownTemplateField | Code::TypeMismatch | Code::UnknownWord => {
+                options.schema.is_some()
+            }
+            // Depends on the other files, which need not be here.
+            Code::MixedNamespaces => false,
             _ => true,
         };
         let reviewed = policy_grammar::review(map, diagnostics, looked_for);
@@ -444,6 +450,8 @@ pub(crate) fn expand(path: &Path) -> anyhow::Result<Found> {
 
 /// Of a whole repository not every file is opened that is not used.
 const MAX_OPENED: usize = 10_000;
+/// Larger files that are not used are not read whole.
+const MAX_UNUSED_BYTES: u64 = 256 << 10;
 /// Paths that are listed at the most.
 const MAX_NAMED: usize = 10;
 
@@ -503,10 +511,20 @@ fn listed(what: &str, paths: &[PathBuf]) {
     output::summary(&format!("{what}: {}{more}", output::shown(&names.join(", "))));
 }
 
+/// The first bytes of a file, which say what it holds.
+fn beginning(path: &Path) -> Option<Vec<u8>> {
+    const START: u64 = 16 << 10;
+    if !fs::metadata(path).ok()?.is_file() {
+        return None;
+    }
+    let mut start = Vec::new();
+    let file = fs::File::open(path).ok()?;
+    file.take(START).read_to_end(&mut start).ok()?;
+    Some(start)
+}
+
 /// Why something that looks like policies is not among them.
 fn missed(path: &Path) -> Option<&'static str> {
-    /// Bytes of a file that say what it holds.
-    const START: u64 = 16 << 10;
     let name = path.file_name()?.to_string_lossy();
     let metadata = fs::metadata(path).ok()?;
     if metadata.is_dir() {
@@ -518,10 +536,7 @@ fn missed(path: &Path) -> Option<&'static str> {
     if !metadata.is_file() {
         return None;
     }
-    let mut start = Vec::new();
-    fs::File::open(path)
-        .and_then(|file| file.take(START).read_to_end(&mut start))
-        .ok()?;
+    let start = beginning(path)?;
     if !looks_like_policy(&name, &start) {
         return None;
     }

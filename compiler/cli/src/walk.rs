@@ -107,7 +107,11 @@ impl Rules {
                 .map(|found| found.is_ignore())
         };
         let exclude = project::get().and_then(|project| project.exclude.as_ref());
-        if exclude.is_some_and(|patterns| matches!(patterns.matched(real, directory), Match::Ignore(_))) {
+        // Patterns speak of what is below them only.
+        let excluded = |patterns: &Gitignore| {
+            real.starts_with(patterns.path()) && matches!(patterns.matched(real, directory), Match::Ignore(_))
+        };
+        if exclude.is_some_and(excluded) {
             return Verdict::Own;
         }
         match ask(|rules| rules.own.as_ref()) {
