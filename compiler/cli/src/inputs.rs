@@ -217,11 +217,25 @@ fn load(items: Vec<Item>, ignored: &[PathBuf], paths: &[PathBuf]) -> anyhow::Res
 fn unused_policies(ignored: &[PathBuf], map: &mut SourceMap) -> Vec<Diagnostic> {
     let mut warnings = Vec::new();
     for path in ignored.iter().take(MAX_OPENED) {
-        let Ok(bytes) = open(path, false) else { continue };
-        let file = SourceFile::new(display(path), String::from_utf8_lossy(&bytes));
-        if holds(&file) != Holds::Policies || file.text().trim().is_empty() {
-            continue;
-        }
+        let name = display(path);
+        // Data that nobody keeps in git may be large; of that only the beginning is looked at.
+        let large = fs::metadata(path).is_ok_and(|m| !m.is_file() || m.len() > MAX_UNUSED_BYTES);
+        let file = if large {
+            match beginning(path) {
+                Some(start) if looks_like_policy(&name, &start) => {
+                    SourceFile::new(name, String::from_utf8_lossy(&start))
+                }
+                Some(_) | None => continue,
+            }
+        } else {
+            // What cannot be read cannot be told to be anything else.
+            let bytes = open(path, false).unwrap_or_default();
+            let file = SourceFile::new(name, String::from_utf8_lossy(&bytes));
+            if holds(&file) != Holds::Policies {
+                continue;
+            }
+            file
+        };
         let span = Span::new(map.add(file), 0, 0);
         warnings.push(
             Diagnostic::new(

@@ -220,6 +220,15 @@ fn a_policy_that_git_ignores_is_a_warning() {
         );
     }
     dir.run(&["check", "b.local.yaml"]).exits(2);
+    // Of what is large, the beginning says it.
+    let large = format!("{}{}", policy("large"), "# more\n".repeat(50_000));
+    dir.write("out/large.yaml", large.as_bytes());
+    dir.write(
+        "out/data.json",
+        format!("[{}0]", "0, ".repeat(200_000)).as_bytes(),
+    );
+    let list = dir.run(&["check", "--format", "json", "."]).exits(0).json();
+    assert_eq!(list.as_array().unwrap().len(), 3, "{list}");
     // Saying it for policies ends it.
     dir.write(".policycignore", b"*.local.yaml\nout/\n");
     dir.run(&["check", "--strict", "."]).exits(0);
