@@ -100,7 +100,7 @@ fn replace(
         let from = done.get(&number).copied().unwrap_or(0);
         let (start, end) = (fix.span.start as usize, fix.span.end as usize);
         let old = file.slice(fix.span);
-        let new = as_written(file, old, &fix.replacement);
+        let new = fix.replacement.as_str();
         if start < from || end < start || old == new {
             continue;
         }
@@ -127,6 +127,17 @@ fn replace(
         text.push_str(file.and_then(|file| file.text().get(from..)).unwrap_or(""));
     }
     texts
+}
+
+/// The same diagnostic with its replacement written as what it replaces: the compiler, which does not see how that was
+/// written, puts quotes around it.
+pub(crate) fn in_style(map: &SourceMap, mut diagnostic: Diagnostic) -> Diagnostic {
+    if let Some(fix) = &mut diagnostic.fix
+        && let Some(file) = map.file(fix.span.file)
+    {
+        fix.replacement = as_written(file, file.slice(fix.span), &fix.replacement).to_owned();
+    }
+    diagnostic
 }
 
 /// A replacement in quotes without them, where what stood there had none either and it is a plain name.

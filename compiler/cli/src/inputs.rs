@@ -13,7 +13,7 @@
 use crate::exit::{Exit, Shown};
 use crate::project::{self, Level};
 use crate::walk::{Found, walk};
-use crate::{output, render};
+use crate::{fix, output, render};
 use anyhow::{Context as _, bail};
 use policy_bytecode::bundle;
 use policy_compiler::{Compiled, Options};
@@ -375,6 +375,7 @@ impl Review {
             Code::MixedNamespaces => false,
             _ => true,
         };
+        let diagnostics = diagnostics.into_iter().map(|d| fix::in_style(map, d)).collect();
         let reviewed = policy_grammar::review(map, diagnostics, looked_for);
         let comment = |s: policy_grammar::Suppressed| Silenced {
             diagnostic: s.diagnostic,

@@ -435,7 +435,19 @@ fn fix_never_changes_a_meaning_in_silence() {
     let found = list(&dir);
     let fixable = found[0]["fix"]["automatic"] == true;
     assert_eq!(found[0]["code"], "W0002");
-    assert!(fixable, "{found}");
+    assert!(
+        fixable && found[0]["fix"]["replacement"] == "llm.estimatedCost",
+        "{found}"
+    );
     dir.run(&["check", "--fix", "p.yaml"]).exits(0);
     assert_eq!(dir.read("p.yaml"), QUICKSTART.as_bytes());
+    // In JSON the quotes stay.
+    let json = |field: &str| {
+        format!(
+            r#"{{"metadata":{{"id":"a","name":"A"}},"rules":[{{"id":"r","condition":{{"operator":"exists","field":"{field}"}},"action":{{"decision":"deny"}}}}]}}"#
+        )
+    };
+    dir.write("p.json", json("llm.modle").as_bytes());
+    dir.run(&["check", "--fix", "p.json"]).exits(0);
+    assert_eq!(String::from_utf8(dir.read("p.json")).unwrap(), json("llm.model"));
 }
