@@ -560,6 +560,13 @@ rules:
     }
 
     #[test]
+    fn comments_and_empty_lines_stay_with_what_they_stand_at() {
+        let text = "# License\n\n# the policy\nmetadata:\n  id: a    # trailing\n  name: A\n\n\n  # tags\n  tags:\n  - x   # tag\n  # end of tags\nrules:\n# about r\n- id: r\n\n  # about the condition\n  condition:\n    # first\n    operator: and\n    conditions:\n      # about eq\n      - operator: eq # op\n        # val\n        value: 1\n        field: a.b\n\n      -   {operator: exists, field: b}  # exists\n      # end of conditions\n    # end of the condition\n  action:\n    reason: |\n      Text\n        indented\n\n      # no comment\n    # about the decision\n    decision: deny\n\n# end\n";
+        let want = "# License\n\n# the policy\nmetadata:\n  id: a # trailing\n  name: A\n\n  # tags\n  tags:\n    - x # tag\n  # end of tags\nrules:\n  # about r\n  - id: r\n\n    # about the condition\n    condition:\n      # first\n      operator: and\n      conditions:\n        # about eq\n        - operator: eq # op\n          field: a.b\n          # val\n          value: 1\n\n        - { operator: exists, field: b } # exists\n        # end of conditions\n      # end of the condition\n    action:\n      # about the decision\n      decision: deny\n      reason: |\n        Text\n          indented\n\n        # no comment\n\n# end\n";
+        assert_eq!(fmt("a.yaml", text), want);
+    }
+
+    #[test]
     fn keys_have_one_order_and_data_keeps_its_own() {
         let text = "status: active\nrules:\n  - action: {metadata: {b: 1, a: {id: 1, operator: 2, field: 3}}, reason: why, decision: deny}\n    condition:\n      conditions:\n        - {value: {value: 1, operator: x}, field: a, operator: eq}\n      operator: and\n    id: r\nonError: match\nmetadata: {name: A, id: a}\n";
         let want = "metadata: { id: a, name: A }\nrules:\n  - id: r\n    condition:\n      operator: and\n      conditions:\n        - { operator: eq, field: a, value: { value: 1, operator: x } }\n    action: { decision: deny, reason: why, metadata: { b: 1, a: { id: 1, operator: 2, field: 3 } } }\nstatus: active\nonError: match\n";

@@ -730,14 +730,22 @@ impl Printer {
         self.lines(0, &root.foot);
     }
 
+    /// All children of a collection. No empty line stands before the first.
     fn children(&mut self, indent: usize, children: &[Child]) {
-        for (i, child) in children.iter().enumerate() {
-            let skipped = child
-                .lead
-                .iter()
-                .take_while(|line| i == 0 && **line == Line::Blank)
-                .count();
-            self.lines(indent, child.lead.get(skipped..).unwrap_or(&[]));
+        let Some((first, rest)) = children.split_first() else {
+            return;
+        };
+        let blanks = first.lead.iter().take_while(|line| **line == Line::Blank).count();
+        self.lines(indent, first.lead.get(blanks..).unwrap_or(&[]));
+        self.text.extend(std::iter::repeat_n(' ', indent));
+        self.child(indent, first);
+        self.rest(indent, rest);
+    }
+
+    /// The children after the first.
+    fn rest(&mut self, indent: usize, children: &[Child]) {
+        for child in children {
+            self.lines(indent, &child.lead);
             self.text.extend(std::iter::repeat_n(' ', indent));
             self.child(indent, child);
         }
@@ -797,7 +805,7 @@ impl Printer {
                     self.child(inner, first);
                     let end = self.text.get(from..).and_then(|line| line.find('\n'));
                     self.text.insert_str(from + end.unwrap_or(0), &comment);
-                    self.children(inner, rest);
+                    self.rest(inner, rest);
                 }
             }
             Kind::Map(children) | Kind::List(children) => {
