@@ -63,30 +63,56 @@ impl Suspicion {
     pub(crate) fn diagnostic(&self, path: &Spanned<FieldPath>) -> Diagnostic {
         let shown = path.value.to_string();
         match self {
-            Self::UnknownKey { parent, near } => {
+            Self::UnknownKey { parent, .. } => {
                 let d = Diagnostic::new(
                     Code::UnknownField,
                     path.span,
                     format!("`{shown}` is not a known field of `{parent}`"),
                 )
                 .label("requests never hold this");
-                match near {
-                    Some(near) => d.help(format!("did you mean `{near}`?")),
-                    None => d,
-                }
+                self.advise(d, path)
             }
-            Self::NearRoot { near } => Diagnostic::new(
-                Code::UnknownField,
-                path.span,
-                format!("`{shown}` is not a known field"),
-            )
-            .help(format!("did you mean `{near}`?")),
+            Self::NearRoot { .. } => {
+                let message = format!("`{shown}` is not a known field");
+                self.advise(Diagnostic::new(Code::UnknownField, path.span, message), path)
+            }
             Self::BelowScalar { parent, ty } => Diagnostic::new(
                 Code::UnknownField,
                 path.span,
                 format!("`{shown}` leads nowhere: `{parent}` is of type {ty}"),
             )
             .label("always missing"),
+        }
+    }
+
+    /// Adds what is probably meant, and the path with it.
+    pub(crate) fn advise(&self, d: Diagnostic, path: &Spanned<FieldPath>) -> Diagnostic {
+        let (near, whole) = match self {
+            Self::UnknownKey {
+                parent,
+                near: Some(near),
+            } => {
+                let mut whole = path.value.clone();
+                let key = FieldPath::parse(parent)
+                    .ok()
+                    .and_then(|parent| whole.segments.get_mut(parent.segments.len()));
+                let whole = match key {
+                    Some(key @ Segment::Key(_)) => {
+                        *key = Segment::Key(near.clone());
+                        Some(whole.to_string())
+                    }
+                    Some(Segment::Index(_) | Segment::FromEnd(_)) | None => None,
+                };
+                (near, whole)
+            }
+            Self::NearRoot { near } => (near, Some(near.clone())),
+            Self::UnknownKey { near: None, .. } | Self::BelowScalar { .. } => return d,
+        };
+        let d = d.help(format!("did you mean `{near}`?"));
+        match whole {
+            // In quotes it is right wherever a path may stand, in YAML and in JSON.
+            Some(whole) if !whole.contains(['"', '\\']) => d.fix(path.span, format!("\"{whole}\"")),
+            Some(_) | None => d,
         }
     }
 

@@ -110,6 +110,9 @@ codes! {
     UnknownTemplateField = "W0201", Warning, "unknown-template-field", "A `{{ path }}` whose path is not a known context field.";
     CutText = "W0202", Warning, "cut-text", "A `#` after a blank cuts a text without quotes, where what follows reads like the rest of it.";
     UnusedContext = "W0203", Warning, "unused-context", "A test file describes a context that none of its tests uses.";
+    IgnoredPolicy = "W0204", Warning, "ignored-policy", "A file that looks like a policy is not read, because a `.gitignore` lists it.";
+    BadSuppression = "W0205", Warning, "bad-suppression", "A comment `# policyc: allow …` that has no effect: it lacks a reason, or names no code of a warning.";
+    UnusedSuppression = "W0206", Warning, "unused-suppression", "A comment `# policyc: allow …` allows a warning that is not there.";
     Internal = "B0001", Bug, "internal", "An internal error of the compiler; please report it with the policy that caused it.";
 }
 

@@ -12,6 +12,7 @@ mod data;
 mod dialect;
 mod doubts;
 mod json;
+mod kinds;
 mod problems;
 mod scalar;
 mod suggest;
@@ -28,6 +29,7 @@ pub(crate) mod schema_tables {
 }
 
 pub use data::{parse_data, parse_data_with_constants};
+pub use kinds::{Holds, holds};
 
 use crate::ast::Policy;
 use crate::codes::Code;
@@ -311,6 +313,11 @@ pub(crate) struct Definitions {
 #[must_use]
 pub fn imports(map: &SourceMap, file: FileId) -> Vec<String> {
     constants::imports(map, file, &Limits::default())
+}
+
+/// What a file defines for others, each constant and each import as text; two files that define the same give the same.
+pub(crate) fn definitions(map: &SourceMap, file: FileId) -> Vec<String> {
+    constants::definitions(map, file, &Limits::default())
 }
 
 /// Reports policies of one namespace that share an id, over any number of files.

@@ -24,12 +24,13 @@ mod print;
 pub mod regex;
 mod schema;
 mod spans;
+mod suppress;
 pub mod template;
 
 pub use diagnostic::{Diagnostic, Label, Severity};
 pub use document::{
-    Format, ParseOutput, duplicate_policy_ids, imports, parse_data, parse_data_with_constants, parse_source,
-    parse_source_until, parse_source_with, without_imports,
+    Format, Holds, ParseOutput, duplicate_policy_ids, holds, imports, parse_data, parse_data_with_constants,
+    parse_source, parse_source_until, parse_source_with, without_imports,
 };
 pub use format::format_source;
 pub use limits::Limits;
@@ -37,3 +38,4 @@ pub use load::{Loaded, load_bytes, parse_bytes};
 pub use print::{to_json, to_yaml};
 pub use schema::json_schema;
 pub use source::{FileId, SourceFile, SourceMap, Span};
+pub use suppress::{Reviewed, Suppressed, review};

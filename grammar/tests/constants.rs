@@ -516,3 +516,22 @@ fn strip(value: &policy_grammar::ast::Literal) -> Bare {
         other => Bare::Other(format!("{other:?}")),
     }
 }
+
+#[test]
+fn files_with_constants_are_laid_out() {
+    let text = "rules:\n- id: r\n  condition: {operator: in, field: llm.model, valueFrom: let.premium}\n  action: {decision: \
+                deny, reason: 'over {{ let.limit }}'}\nlet: {own: 1}\nmetadata: {id: p, name: P}\nimport: [shared.yaml]\n";
+    let map = files(&[
+        ("p.yaml", text),
+        (
+            "shared.yaml",
+            "let: {b: 2, premium: [x], limit: 1}\nkind: definitions\n",
+        ),
+    ]);
+    let laid_out = policy_grammar::format_source(&map, FileId(0)).unwrap();
+    let order = ["metadata:", "import:", "let:", "rules:"].map(|key| laid_out.find(key).unwrap());
+    assert!(order.is_sorted(), "{laid_out}");
+    assert!(laid_out.contains("{{ let.limit }}"), "{laid_out}");
+    let shared = policy_grammar::format_source(&map, FileId(1)).unwrap();
+    assert!(shared.starts_with("kind: definitions\nlet: "), "{shared}");
+}

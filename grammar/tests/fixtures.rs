@@ -11,7 +11,7 @@ mod support;
 
 use policy_grammar::ast::Policy;
 use policy_grammar::codes::Code;
-use policy_grammar::{SourceMap, parse_source, to_json, to_yaml};
+use policy_grammar::{SourceFile, SourceMap, format_source, parse_source, to_json, to_yaml};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -302,4 +302,33 @@ fn every_code_of_the_document_stage_has_a_fixture() {
     let all: Vec<_> = Code::ALL.iter().map(|c| c.as_str()).filter(ours).collect();
     let missing: Vec<_> = all.iter().filter(|code| !shown.contains(**code)).collect();
     assert!(missing.is_empty(), "{missing:?}");
+}
+
+/// Every policy that is in this repository: formatting keeps its meaning, and doing it twice changes nothing more.
+#[test]
+fn formatting_keeps_the_meaning_of_every_policy_and_is_done_once() {
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/policies");
+    let examples = std::fs::read_dir(examples)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let is_policy = |path: &PathBuf| policy_grammar::names::is_policy_file(&name(path));
+    let all: Vec<PathBuf> = files("ok")
+        .into_iter()
+        .chain(examples.filter(is_policy))
+        .collect();
+    assert!(all.len() > 40, "{}", all.len());
+    let bare = |policies: &[Policy]| policies.iter().map(Policy::without_spans).collect::<Vec<_>>();
+    for path in all {
+        let read = |text: &str| {
+            let mut map = SourceMap::new();
+            let file = map.add(SourceFile::new(name(&path), text));
+            let policies = bare(&parse_source(&map, file).policies);
+            (policies, format_source(&map, file).unwrap())
+        };
+        let text = std::fs::read_to_string(&path).unwrap();
+        let (policies, once) = read(&text);
+        let (again, twice) = read(&once);
+        assert_eq!(policies, again, "{}", path.display());
+        assert_eq!(once, twice, "{}", path.display());
+    }
 }

@@ -446,4 +446,23 @@ proptest! {
         let file = map.add(SourceFile::new("a.yaml", once.as_str()));
         prop_assert_eq!(format_source(&map, file).unwrap(), once);
     }
+
+    #[test]
+    fn formatting_flow_style_keeps_the_meaning(policies in vec(policy(), 1..2)) {
+        // JSON is YAML in flow style, with everything quoted.
+        for name in ["a.yaml", "a.json"] {
+            let (map, output) = parse(name, &to_json(&policies));
+            // Some escapes of JSON are none in YAML.
+            if name == "a.yaml" && output.has_errors() {
+                continue;
+            }
+            prop_assert!(!output.has_errors());
+            let before: Vec<_> = output.policies.iter().map(Policy::without_spans).collect();
+            let once = format_source(&map, map.iter().next().unwrap().0).unwrap();
+            let (map, output) = parse(name, &once);
+            let after: Vec<_> = output.policies.iter().map(Policy::without_spans).collect();
+            prop_assert_eq!(before, after);
+            prop_assert_eq!(format_source(&map, map.iter().next().unwrap().0).unwrap(), once);
+        }
+    }
 }

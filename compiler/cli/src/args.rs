@@ -6,6 +6,7 @@ use crate::{
     inspect, keygen, list, man, push, rollback, schema, sign, test, verify,
 };
 use clap::{Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
 
 /// Compiles, tests and evaluates policies for LLM requests.
 #[derive(Debug, Parser)]
@@ -30,6 +31,18 @@ pub(crate) struct Cli {
         hide_default_value = true
     )]
     pub(crate) color: Color,
+    /// Only errors, warnings and results; no summaries and no progress
+    #[arg(long, short, global = true, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+    /// Also which settings are used, and what was passed over
+    #[arg(long, short, global = true)]
+    pub(crate) verbose: bool,
+    /// Settings to use [default: policyc.toml here or above, up to the root of the git repository]
+    #[arg(long, global = true, value_name = "FILE", conflicts_with = "no_config")]
+    pub(crate) config: Option<PathBuf>,
+    /// Use no policyc.toml
+    #[arg(long, global = true)]
+    pub(crate) no_config: bool,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -70,6 +83,7 @@ macro_rules! commands {
 }
 
 commands! {
+    #[command(visible_aliases = ["validate", "lint"])]
     Check => check;
     Build => build;
     #[command(visible_alias = "evaluate")]
@@ -93,6 +107,22 @@ commands! {
     Schema => schema;
     Completions => completions;
     Man => man;
+}
+
+impl Command {
+    /// Whether a setting of the project file could change what it does.
+    pub(crate) fn has_settings(&self) -> bool {
+        !matches!(
+            self,
+            Self::Inspect(_)
+                | Self::Keygen(_)
+                | Self::Sign(_)
+                | Self::Verify(_)
+                | Self::Schema(_)
+                | Self::Completions(_)
+                | Self::Man(_)
+        )
+    }
 }
 
 /// Output for people or for machines.

@@ -7,7 +7,7 @@
 use crate::args::Format;
 use crate::engine::{EngineArgs, RequestArgs};
 use crate::exit::Exit;
-use crate::{Host, output};
+use crate::{Host, output, project};
 use anyhow::{Context as _, bail};
 use policy_runtime::{EvaluateOptions, PolicyEngine, Worker};
 use std::hint::black_box;
@@ -25,8 +25,8 @@ const MAX_SAMPLES: usize = 1 << 20;
                         generated.\n\nExample:\n  policyc bench policies.bundle --contexts requests.jsonl --format json"
 )]
 pub(crate) struct Args {
-    /// Policy files, directories, or one bundle
-    #[arg(required = true, value_name = "PATH|BUNDLE")]
+    /// Policy files, directories, or one bundle [default: `paths` of policyc.toml]
+    #[arg(value_name = "PATH|BUNDLE")]
     paths: Vec<PathBuf>,
     /// A file with one context a line, or - for standard input
     #[arg(long, value_name = "FILE|-")]
@@ -58,9 +58,9 @@ pub(crate) fn run(args: Args, host: Host) -> anyhow::Result<Exit> {
         bail!("`{}` holds no contexts", args.contexts.display());
     }
     let start = Instant::now();
-    let engine = args.engine.load(&args.paths)?;
+    let engine = args.engine.load(&project::paths(&args.paths)?)?;
     let load_ms = start.elapsed().as_secs_f64() * 1e3;
-    let options = args.request.options();
+    let options = args.request.options().or_project();
     let options = EvaluateOptions {
         request_id: Some("bench"),
         ..options.evaluate(false)

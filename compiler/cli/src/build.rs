@@ -2,7 +2,7 @@
 
 use crate::engine::OptArgs;
 use crate::exit::{Bug, Exit};
-use crate::{Host, atomic, check, inputs, output, render};
+use crate::{Host, atomic, inputs, output, project, render};
 use anyhow::{Context as _, bail};
 use policy_bytecode::bundle::{self, PrivateKey};
 use policy_compiler::{BuildReport, Compiled, DumpPoint, Options, PatternReport};
@@ -18,8 +18,8 @@ use std::time::Duration;
                         Example:\n  policyc build policies/ -o policies.bundle --revision 2026-11-23 --sign team.pem"
 )]
 pub(crate) struct Args {
-    /// Policy files or directories; `-` is standard input
-    #[arg(required = true, value_name = "PATH")]
+    /// Policy files or directories; `-` is standard input [default: `paths` of policyc.toml]
+    #[arg(value_name = "PATH")]
     paths: Vec<PathBuf>,
     /// Where the bundle goes; `-` is standard output
     #[arg(long, short, value_name = "FILE|-")]
@@ -57,7 +57,7 @@ pub(crate) fn run(args: Args, _host: Host) -> anyhow::Result<Exit> {
     let mut options = Options {
         opt_level: args.optimise.level,
         revision: args.revision.clone(),
-        schema: args.schema.as_deref().map(check::schema).transpose()?,
+        schema: project::schema(args.schema.as_deref())?,
         dump_ir: args
             .dump_ir
             .iter()
@@ -70,9 +70,13 @@ pub(crate) fn run(args: Args, _host: Host) -> anyhow::Result<Exit> {
     if let Some(limit) = args.dfa_limit {
         options.dfa_limit_bytes = limit;
     }
-    let sources = inputs::read_sources(&args.paths)?;
-    let compiled = sources.compile_or_show(&options)?;
-    output::stderr(&render::text(&sources.map, &compiled.diagnostics));
+    let sources = inputs::read_sources(&project::paths(&args.paths)?)?;
+    let (compiled, review) = sources.review(&options);
+    output::stderr(&render::text(&sources.map, &review.diagnostics));
+    let Some(compiled) = compiled else {
+        return Ok(inputs::refusal(&review.diagnostics));
+    };
+    review.mention_allowed();
     known_passes(&args, &compiled.report)?;
 
     let mut bytes = compiled
@@ -165,9 +169,9 @@ fn summary(args: &Args, compiled: &Compiled, bytes: usize, key: Option<&PrivateK
     if let Some(key) = key {
         line.push_str(&format!(", signed by {}", key.public().id()));
     }
-    output::note(&line);
+    output::summary(&line);
     if fallbacks > 0 {
-        output::note(&format!(
+        output::summary(&format!(
             "{} without a stored automaton, see `policyc inspect`",
             output::count(fallbacks, "pattern", "patterns")
         ));

@@ -37,6 +37,6 @@ pub(crate) fn run(args: Args, _host: Host) -> anyhow::Result<Exit> {
         body: None,
     };
     args.server.connect()?.call(call)?.accepted()?;
-    output::note(&format!("{} is removed", output::shown(&args.id)));
+    output::summary(&format!("{} is removed", output::shown(&args.id)));
     Ok(Exit::Ok)
 }

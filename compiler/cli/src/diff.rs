@@ -7,7 +7,7 @@ use crate::args::Format;
 use crate::contexts::{self, Masked};
 use crate::engine::{EngineArgs, Parts, RequestArgs, RuleEntry};
 use crate::exit::Exit;
-use crate::{Host, output};
+use crate::{Host, output, project};
 use anyhow::bail;
 use owo_colors::OwoColorize as _;
 use policy_bytecode::manifest::{CondNode, Manifest, TemplatePart, ValueNode, VerbInfo};
@@ -93,7 +93,10 @@ pub(crate) fn run(args: Args, _host: Host) -> anyhow::Result<Exit> {
             };
             masked.add(read.context);
             let options = EvaluateOptions {
-                namespace: options.namespace.or(read.namespace.as_deref()),
+                namespace: options
+                    .namespace
+                    .or(read.namespace.as_deref())
+                    .or(project::namespace()),
                 ..options.clone()
             };
             let old = old_engine.evaluate_json_with(read.context, &options);

@@ -1,7 +1,7 @@
 //! The flags that describe an engine, shared by the commands that evaluate, and the engine made from them.
 
 use crate::inputs::{self, Input};
-use crate::output;
+use crate::{output, project};
 use anyhow::{Context as _, bail};
 use clap::ValueEnum;
 use policy_bytecode::Module;
@@ -96,15 +96,23 @@ impl Fallback {
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "Request")]
 pub(crate) struct RequestArgs {
+    #[command(flatten)]
+    pub(crate) scope: ScopeArgs,
+    /// Evaluate every rule instead of stopping at the first deny
+    #[arg(long)]
+    pub(crate) all: bool,
+}
+
+/// Flags that choose the policies for a request.
+#[derive(Debug, Clone, Default, clap::Args)]
+#[command(next_help_heading = "Request")]
+pub(crate) struct ScopeArgs {
     /// Only policies of this namespace and of `global`
     #[arg(long, value_name = "NAME")]
     pub(crate) namespace: Option<String>,
     /// Only these policies
     #[arg(long, value_name = "ID,…", value_delimiter = ',')]
     pub(crate) policies: Option<Vec<String>>,
-    /// Evaluate every rule instead of stopping at the first deny
-    #[arg(long)]
-    pub(crate) all: bool,
 }
 
 /// A request's options, borrowed from its flags.
@@ -117,18 +125,34 @@ pub(crate) struct RequestOptions<'a> {
 impl RequestArgs {
     /// As the engine takes them.
     pub(crate) fn options(&self) -> RequestOptions<'_> {
+        self.scope
+            .options(if self.all { Mode::All } else { Mode::FirstDeny })
+    }
+}
+
+impl ScopeArgs {
+    /// As the engine takes them.
+    pub(crate) fn options(&self, mode: Mode) -> RequestOptions<'_> {
         RequestOptions {
             namespace: self.namespace.as_deref(),
             policies: self
                 .policies
                 .as_ref()
                 .map(|list| list.iter().map(|id| Cow::Borrowed(id.as_str())).collect()),
-            mode: if self.all { Mode::All } else { Mode::FirstDeny },
+            mode,
         }
     }
 }
 
 impl RequestOptions<'_> {
+    /// With the namespace of the project file where none was given.
+    pub(crate) fn or_project(self) -> Self {
+        Self {
+            namespace: self.namespace.or(project::namespace()),
+            ..self
+        }
+    }
+
     /// Options of one evaluation.
     pub(crate) fn evaluate(&self, trace: bool) -> EvaluateOptions<'_> {
         EvaluateOptions {
@@ -162,11 +186,17 @@ pub(crate) fn public_keys(paths: &[PathBuf]) -> anyhow::Result<Vec<PublicKey>> {
 }
 
 /// Reads `--prices`.
-pub(crate) fn prices(path: &Path) -> anyhow::Result<Arc<PriceTable>> {
+fn prices(path: &Path) -> anyhow::Result<Arc<PriceTable>> {
     let table = PriceTable::builtin()
         .with_overrides(&output::read_text(path)?)
         .with_context(|| format!("in the price file `{}`", path.display()))?;
     Ok(Arc::new(table))
+}
+
+/// The prices given, else those of the project file.
+pub(crate) fn prices_or_project(given: Option<&Path>) -> anyhow::Result<Option<Arc<PriceTable>>> {
+    let path = given.or_else(|| project::get()?.prices.as_deref());
+    path.map(prices).transpose()
 }
 
 impl EngineArgs {
@@ -176,8 +206,8 @@ impl EngineArgs {
             .trusted_keys(public_keys(&self.public_keys)?)
             .derive(self.derive.unwrap_or(Derive::Always).mode())
             .default_decision(self.default_decision.unwrap_or(Fallback::Allow).decision());
-        if let Some(path) = &self.prices {
-            builder = builder.prices(prices(path)?);
+        if let Some(table) = prices_or_project(self.prices.as_deref())? {
+            builder = builder.prices(table);
         }
         Ok(builder)
     }

@@ -8,7 +8,7 @@ use crate::engine::{self, EngineArgs, RequestArgs, RuleEntry};
 use crate::exit::Exit;
 use crate::output::shown;
 use crate::remote::ServerArgs;
-use crate::{Host, output};
+use crate::{Host, output, project};
 use anyhow::{Context as _, bail};
 use owo_colors::{OwoColorize as _, Style};
 use policy_runtime::{ConditionTrace, ErrorEntry, Response, RuleTrace, Trace, Verb, Worker};
@@ -29,12 +29,8 @@ policyc eval policies/ --contexts requests.jsonl > responses.jsonl\n  \
 policyc eval --server http://127.0.0.1:3000 --context @request.json"
 )]
 pub(crate) struct Args {
-    /// Policy files, directories, or one bundle; `-` is standard input
-    #[arg(
-        required_unless_present = "server",
-        conflicts_with = "server",
-        value_name = "PATH|BUNDLE"
-    )]
+    /// Policy files, directories, or one bundle; `-` is standard input [default: `paths` of policyc.toml]
+    #[arg(conflicts_with = "server", value_name = "PATH|BUNDLE")]
     paths: Vec<PathBuf>,
     /// The context: JSON text, @FILE, or - for standard input
     #[arg(
@@ -76,8 +72,8 @@ fn remote(args: &Args) -> anyhow::Result<Exit> {
     }
     let context = engine::context(args.context.as_deref().unwrap_or("-"))?;
     let question = server::Question {
-        namespace: args.request.namespace.as_deref(),
-        policies: args.request.policies.as_deref(),
+        namespace: args.request.scope.namespace.as_deref().or(project::namespace()),
+        policies: args.request.scope.policies.as_deref(),
         trace: args.trace,
     };
     server::run(
@@ -95,16 +91,18 @@ pub(crate) fn run(args: Args, _host: Host) -> anyhow::Result<Exit> {
     if let Some(flag) = args.server.given() {
         bail!("{flag} is for --server");
     }
-    let policies_from_stdin = args.paths.iter().any(|p| p.as_os_str() == "-");
+    let paths = project::paths(&args.paths)?;
+    let policies_from_stdin = paths.iter().any(|p| p.as_os_str() == "-");
     let contexts_from_stdin = args.context.as_deref() == Some("-")
         || args.contexts.as_deref().is_some_and(|p| p.as_os_str() == "-");
     if policies_from_stdin && contexts_from_stdin {
         bail!("standard input can hold the policies or the context, not both");
     }
     let options = args.request.options();
-    let options = options.evaluate(args.trace);
     if let Some(path) = &args.contexts {
-        let (engine, parts) = args.engine.load_with_parts(&args.paths)?;
+        // The namespace of a line comes before that of the project.
+        let options = options.evaluate(args.trace);
+        let (engine, parts) = args.engine.load_with_parts(&paths)?;
         return stream::run(
             &engine,
             &parts,
@@ -113,10 +111,12 @@ pub(crate) fn run(args: Args, _host: Host) -> anyhow::Result<Exit> {
             args.format.unwrap_or(Format::Json),
         );
     }
+    let options = options.or_project();
+    let options = options.evaluate(args.trace);
     let context = engine::context(args.context.as_deref().unwrap_or("-"))?;
     let response = match args.format.unwrap_or(Format::Text) {
         Format::Json => {
-            let engine = args.engine.load(&args.paths)?;
+            let engine = args.engine.load(&paths)?;
             let mut worker = Worker::new();
             let evaluated = engine
                 .evaluate_into(&mut worker, &context, &options)
@@ -130,7 +130,7 @@ pub(crate) fn run(args: Args, _host: Host) -> anyhow::Result<Exit> {
             });
         }
         Format::Text => {
-            let (engine, parts) = args.engine.load_with_parts(&args.paths)?;
+            let (engine, parts) = args.engine.load_with_parts(&paths)?;
             let response = engine
                 .evaluate_json_with(&context, &options)
                 .context("no decision")?;

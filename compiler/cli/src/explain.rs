@@ -1,31 +1,35 @@
 //! `policyc explain`: why a decision came out as it did, and what would have changed it.
 //!
+//! The text begins with what decided: the rules that fired and gave the decision, or, where none did, those that came
+//! nearest. The others are counted, and shown with `--all`. JSON has every rule.
+//!
 //! Works on the trace of the response. What would have to change is computed on each rule's condition tree: the
 //! smallest set of comparisons whose outcome would have to be another for the whole to be true, or false. Comparisons
 //! are taken one by one; that two of them look at the same field is not considered.
 
 use crate::args::Format;
-use crate::engine::{self, EngineArgs, Parts, RequestArgs};
+use crate::engine::{self, EngineArgs, Parts, ScopeArgs};
 use crate::eval::{condition, failure, headline, operand};
 use crate::exit::Exit;
 use crate::output::shown;
-use crate::{Host, output};
+use crate::{Host, output, project};
 use anyhow::Context as _;
 use owo_colors::OwoColorize as _;
-use policy_runtime::{ConditionTrace, Response, RuleTrace, Verb};
+use policy_runtime::{ConditionTrace, Mode, Response, RuleTrace, Verb};
 use serde_json::{Value, json};
 use std::io::Write;
 use std::path::PathBuf;
 
-/// Explain a decision: every condition, and what would have to change
+/// Explain a decision: what decided, and what would have to change
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Every rule is evaluated. Ends as `policyc eval` does: 0 when allowed, 1 when denied.\n\n\
+    after_help = "Every rule is evaluated. What decided is shown: the rules that gave the decision with their conditions, or, where \
+no rule fired, the rule that came nearest. --all shows the other rules too; JSON always has all of them.\n\nEnds as `policyc eval` does: 0 when allowed, 1 when denied.\n\n\
                         Example:\n  policyc explain my-policy.yaml --context @request.json"
 )]
 pub(crate) struct Args {
-    /// Policy files, directories, or one bundle; `-` is standard input
-    #[arg(required = true, value_name = "PATH|BUNDLE")]
+    /// Policy files, directories, or one bundle; `-` is standard input [default: `paths` of policyc.toml]
+    #[arg(value_name = "PATH|BUNDLE")]
     paths: Vec<PathBuf>,
     /// The context: JSON text, @FILE, or - for standard input
     #[arg(long, short = 'c', value_name = "JSON|@FILE|-")]
@@ -33,22 +37,25 @@ pub(crate) struct Args {
     /// Output
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
+    /// Show every rule, not only what decided
+    #[arg(long)]
+    all: bool,
     #[command(flatten)]
-    request: RequestArgs,
+    request: ScopeArgs,
     #[command(flatten)]
     engine: EngineArgs,
 }
 
 pub(crate) fn run(args: Args, _host: Host) -> anyhow::Result<Exit> {
     let context = engine::context(&args.context)?;
-    let (engine, parts) = args.engine.load_with_parts(&args.paths)?;
-    let options = args.request.options();
+    let (engine, parts) = args.engine.load_with_parts(&project::paths(&args.paths)?)?;
+    let options = args.request.options(Mode::FirstDeny).or_project();
     let response = engine
         .evaluate_json_with(&context, &options.evaluate(true))
         .context("no decision")?;
     match args.format {
         Format::Json => output::json(&document(&response, &parts))?,
-        Format::Text => text(&response, &parts)?,
+        Format::Text => text(&response, &parts, Show::of(args.all))?,
     }
     Ok(if response.decision.allowed {
         Exit::Ok
@@ -105,7 +112,61 @@ fn documents(rules: &[RuleTrace], parts: &Parts) -> Value {
         .collect()
 }
 
-fn text(response: &Response, parts: &Parts) -> anyhow::Result<()> {
+/// Which rules the text shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Show {
+    Deciding,
+    Every,
+}
+
+impl Show {
+    fn of(all: bool) -> Self {
+        if all { Self::Every } else { Self::Deciding }
+    }
+}
+
+/// Rules of a trace in groups, what decided first.
+struct Groups<'t> {
+    /// What gave the decision.
+    decided: Vec<&'t RuleTrace>,
+    /// Where no rule fired: the one that the fewest changes would make fire.
+    nearest: Option<&'t RuleTrace>,
+    /// What fired besides.
+    fired: Vec<&'t RuleTrace>,
+    /// What did not fire; the nearest one is not among them.
+    quiet: Vec<&'t RuleTrace>,
+}
+
+/// A deny is the first rule that denies; of the other decisions, every rule that asks for it has a part in it.
+fn group(rules: &[RuleTrace], decision: Verb) -> Groups<'_> {
+    let (fired, mut quiet): (Vec<_>, Vec<_>) = rules.iter().partition(|r| r.fired);
+    let (mut decided, mut others): (Vec<_>, Vec<_>) =
+        fired.into_iter().partition(|r| r.decision == decision.as_str());
+    if decision == Verb::Deny && decided.len() > 1 {
+        let later = decided.split_off(1);
+        others.extend(later);
+        others.sort_by_key(|r| r.index);
+    }
+    let cost = |rule: &RuleTrace| change(rule).map(|list| list.len());
+    let nearest = if decided.is_empty() && others.is_empty() {
+        let position = quiet
+            .iter()
+            .enumerate()
+            .filter_map(|(i, rule)| Some((cost(rule)?, i)))
+            .min();
+        position.map(|(_, i)| quiet.remove(i))
+    } else {
+        None
+    };
+    Groups {
+        decided,
+        nearest,
+        fired: others,
+        quiet,
+    }
+}
+
+fn text(response: &Response, parts: &Parts, show: Show) -> anyhow::Result<()> {
     let mut out = output::stdout();
     let decision = &response.decision;
     writeln!(
@@ -118,42 +179,43 @@ fn text(response: &Response, parts: &Parts) -> anyhow::Result<()> {
             None => "".into(),
         }
     )?;
-    let (fired, quiet): (Vec<_>, Vec<_>) = rules(response).iter().partition(|r| r.fired);
-    let denies = |rule: &&RuleTrace| rule.fired && rule.decision == Verb::Deny.as_str();
     let second = second_look(response);
-    let denied: Vec<_> = second.unwrap_or_default().iter().filter(denies).collect();
-    if second.is_some() {
+    let mut groups = group(rules(response), decision.decision);
+    let mut by_second = Vec::new();
+    if let Some(second) = second {
+        // What the first look says fired as well, but did not decide.
+        let first = std::mem::take(&mut groups.decided);
+        groups.fired = [first, std::mem::take(&mut groups.fired)].concat();
+        by_second = group(second, Verb::Deny).decided;
         writeln!(out, "\nthe modified request is denied, so this one is")?;
     }
-    let title = "fired for the modified request";
-    for (title, rules) in [(title, denied), ("fired", fired), ("did not fire", quiet)] {
-        if !rules.is_empty() {
-            writeln!(out, "\n{}", title.bold())?;
+    let nearest: Vec<_> = groups.nearest.into_iter().collect();
+    let always = [
+        ("fired for the modified request", by_second),
+        ("decided", groups.decided),
+        ("nearest to firing", nearest),
+    ];
+    for (title, rules) in &always {
+        section(&mut out, title, rules, parts)?;
+    }
+    match show {
+        Show::Every => {
+            section(&mut out, "fired too", &groups.fired, parts)?;
+            section(&mut out, "did not fire", &groups.quiet, parts)?;
         }
-        for rule in rules {
-            let place = parts
-                .rules()
-                .nth(rule.index)
-                .map(|r| r.place())
-                .unwrap_or_default();
-            writeln!(
-                out,
-                "\n  {}/{} ({})  {}",
-                shown(&rule.policy).bold(),
-                shown(&rule.rule).bold(),
-                rule.decision,
-                shown(&place).dimmed()
-            )?;
-            if rule.outcome == "error" {
-                let then = if rule.fired {
-                    "so the rule fires"
-                } else {
-                    "so the rule is skipped"
-                };
-                writeln!(out, "    its condition cannot be evaluated, {then}")?;
+        Show::Deciding => {
+            let counts = [
+                (groups.fired.len(), "fired too"),
+                (groups.quiet.len(), "did not fire"),
+            ];
+            let counts: Vec<String> = counts
+                .iter()
+                .filter(|(n, _)| *n > 0)
+                .map(|(n, what)| format!("{} {what}", output::count(*n, "other rule", "other rules")))
+                .collect();
+            if !counts.is_empty() {
+                writeln!(out, "\n{}; --all shows them", counts.join(", "))?;
             }
-            condition(&mut out, &rule.condition, 2)?;
-            advice(&mut out, rule)?;
         }
     }
     if !decision.errors.is_empty() {
@@ -163,6 +225,39 @@ fn text(response: &Response, parts: &Parts) -> anyhow::Result<()> {
         failure(&mut out, error)?;
     }
     out.flush()?;
+    Ok(())
+}
+
+/// Some rules with their conditions.
+fn section(out: &mut impl Write, title: &str, rules: &[&RuleTrace], parts: &Parts) -> anyhow::Result<()> {
+    if !rules.is_empty() {
+        writeln!(out, "\n{}", title.bold())?;
+    }
+    for rule in rules {
+        let place = parts
+            .rules()
+            .nth(rule.index)
+            .map(|r| r.place())
+            .unwrap_or_default();
+        writeln!(
+            out,
+            "\n  {}/{} ({})  {}",
+            shown(&rule.policy).bold(),
+            shown(&rule.rule).bold(),
+            rule.decision,
+            shown(&place).dimmed()
+        )?;
+        if rule.outcome == "error" {
+            let then = if rule.fired {
+                "so the rule fires"
+            } else {
+                "so the rule is skipped"
+            };
+            writeln!(out, "    its condition cannot be evaluated, {then}")?;
+        }
+        condition(out, &rule.condition, 2)?;
+        advice(out, rule)?;
+    }
     Ok(())
 }
 

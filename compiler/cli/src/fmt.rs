@@ -1,27 +1,32 @@
 //! `policyc fmt`: one layout for all policies.
 
 use crate::exit::Exit;
-use crate::{Host, atomic, inputs, output, render};
+use crate::{Host, atomic, fix, inputs, output, project, render};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 /// Lay policies out in the standard way
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Comments stay, and the meaning is checked to be the same. Files with errors are not touched.\n\n\
-                        Example:\n  policyc fmt --check policies/"
+    after_help = "Keys stand in the order of the documentation, strings in double quotes, levels are two spaces deep, and \
+lists and mappings in `[…]` and `{…}` that go beyond column 120 are written over several lines. Comments stay, and the \
+meaning is checked to be the same. Files with errors are not touched.\n\n\
+Example:\n  policyc fmt --check policies/"
 )]
 pub(crate) struct Args {
-    /// Policy files or directories; `-` reads standard input and writes standard output
-    #[arg(required = true, value_name = "PATH")]
+    /// Policy files or directories; `-` reads standard input and writes standard output [default: `paths` of policyc.toml]
+    #[arg(value_name = "PATH")]
     paths: Vec<PathBuf>,
     /// Change nothing; list the files that would change and end with 1 if there are any
     #[arg(long)]
     check: bool,
+    /// Change nothing; show what would change, as `diff -u` does, and end with 1 if anything would
+    #[arg(long)]
+    diff: bool,
 }
 
 pub(crate) fn run(args: Args, _host: Host) -> anyhow::Result<Exit> {
-    let sources = inputs::read_sources(&args.paths)?;
+    let sources = inputs::read_sources(&project::paths(&args.paths)?)?;
     let mut exit = Exit::Ok;
     let mut changed = 0;
     let mut out = output::machine();
@@ -29,7 +34,7 @@ pub(crate) fn run(args: Args, _host: Host) -> anyhow::Result<Exit> {
         output::stderr(&render::text(&sources.map, &sources.problems));
         exit = Exit::Usage;
     }
-    for (id, file) in sources.map.iter() {
+    for (id, file) in sources.used() {
         if sources.problems.iter().any(|p| p.primary.span.file == id) {
             continue;
         }
@@ -45,20 +50,28 @@ pub(crate) fn run(args: Args, _host: Host) -> anyhow::Result<Exit> {
         let stdin = file.name() == "<stdin>" || !Path::new(file.name()).is_file();
         if text != file.text() {
             changed += 1;
-            if args.check {
-                writeln!(out, "{}", file.name())?;
+            if args.check || args.diff {
                 exit = exit.max(Exit::No);
+                if args.diff {
+                    write!(out, "{}", fix::diff(file.name(), file.text(), &text))?;
+                } else {
+                    writeln!(out, "{}", file.name())?;
+                }
             } else if !stdin {
                 atomic::write(Path::new(file.name()), text.as_bytes())?;
             }
         }
-        if stdin && !args.check {
+        if stdin && !args.check && !args.diff {
             out.write_all(text.as_bytes())?;
         }
     }
     out.flush()?;
-    let verb = if args.check { "would change" } else { "changed" };
-    let files = output::count(sources.map.iter().count(), "file", "files");
-    output::note(&format!("{changed} of {files} {verb}"));
+    let verb = if args.check || args.diff {
+        "would change"
+    } else {
+        "changed"
+    };
+    let files = output::count(sources.files(), "file", "files");
+    output::summary(&format!("{changed} of {files} {verb}"));
     Ok(exit)
 }

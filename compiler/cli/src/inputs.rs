@@ -1,23 +1,31 @@
 //! Inputs: from paths on the command line to policy sources or a bundle.
 //!
 //! A path is a file, a directory (searched for `*.yaml`, `*.yml` and `*.json`, also in capitals, in sorted order; hidden
-//! entries, test files `*_test.yaml` and links to directories are passed over), a bundle (told by its first bytes), or
-//! `-` for standard input. What is passed over although it looks like policies is named on stderr. Test files that are
-//! named, as shells do for `*.yaml`, are passed over with a note. Files that cannot be read or are not UTF-8 become
-//! diagnostics, so that one bad file does not hide the problems of the others.
+//! entries, test files `*_test.yaml` and links to directories are passed over, see `walk` for what else), a bundle (told
+//! by its first bytes), or `-` for standard input. Test files that are named, as shells do for `*.yaml`, are passed over
+//! with a note. Files that cannot be read or are not UTF-8 become diagnostics, so that one bad file does not hide the
+//! problems of the others.
+//!
+//! **Nothing that may be a policy is passed over in silence.** A file that a search found is skipped only when it certainly
+//! holds something else; what looks like policies but for its name is named on stderr; a policy that `.gitignore` lists is
+//! a warning. A path of which nothing is left is an error. A file that is named on the command line is always used.
 
 use crate::exit::{Exit, Shown};
-use crate::{output, render};
+use crate::project::{self, Level};
+use crate::walk::{Found, walk};
+use crate::{fix, output, render};
 use anyhow::{Context as _, bail};
 use policy_bytecode::bundle;
 use policy_compiler::{Compiled, Options};
 use policy_grammar::codes::Code;
 use policy_grammar::names::{ENDINGS, is_hidden, is_policy_file, is_test_file, looks_like_policy};
-use policy_grammar::{Diagnostic, FileId, Limits, SourceFile, SourceMap, Span};
-use std::collections::BTreeSet;
+use policy_grammar::{Diagnostic, FileId, Holds, Limits, Severity, SourceFile, SourceMap, Span, holds};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Read as _;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// What the paths of a command hold.
 pub(crate) enum Input {
@@ -35,70 +43,160 @@ pub(crate) enum Input {
 /// Policy files, and what was wrong with those that could not be used.
 #[derive(Default)]
 pub(crate) struct Sources {
-    /// Every file. Those that the compiler may see stand first.
+    /// Every file. Those that the compiler may see stand first, those that are not used last.
     pub(crate) map: SourceMap,
     /// How many of them the compiler may see.
     usable: usize,
-    /// What was wrong with the others.
+    /// Those among them that no path led to, but an `import`.
+    imported: Range<u32>,
+    /// What was wrong with others.
     pub(crate) problems: Vec<Diagnostic>,
+    /// Warnings of files that are not used. The files stand last.
+    passed: Vec<Diagnostic>,
+}
+
+/// A file to read.
+struct Item {
+    path: PathBuf,
+    /// Whether it was named, so that it is used whatever it holds.
+    named: bool,
+    /// Which of the paths led to it.
+    from: usize,
 }
 
 /// Reads everything that `paths` name.
 pub(crate) fn read(paths: &[PathBuf]) -> anyhow::Result<Input> {
-    let mut files = Vec::new();
+    let mut items = Vec::new();
     let mut tests = Vec::new();
-    for path in paths {
+    let mut ignored = Vec::new();
+    for (from, path) in paths.iter().enumerate() {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         if is_test_file(&name) && path.is_file() {
             tests.push(path);
             continue;
         }
+        let named = path.as_os_str() == "-" || !path.is_dir();
         let found = expand(path)?;
-        mention(&found.passed);
+        mention(&found);
         if found.files.is_empty() {
-            bail!(
-                "`{}` holds no policy files (*.yaml, *.yml, *.json)",
-                path.display()
-            );
+            bail!("{}", nothing(path, &found));
         }
-        files.extend(found.files);
+        ignored.extend(found.ignored);
+        items.extend(found.files.into_iter().map(|path| Item { path, named, from }));
     }
-    match (tests.as_slice(), files.is_empty()) {
+    match (tests.as_slice(), items.is_empty()) {
         ([first, ..], true) => bail!(
             "`{0}` holds tests, not policies; run them with `policyc test {0}`",
             first.display()
         ),
         ([], _) => {}
-        (several, false) => output::note(&format!(
+        (several, false) => output::summary(&format!(
             "{} passed over (run with `policyc test`)",
             output::count(several.len(), "test file", "test files")
         )),
     }
-    normalise(&mut files);
+    load(items, &ignored, paths)
+}
 
+/// Reads the policies among files that a search found; none is no error.
+pub(crate) fn read_found(files: Vec<PathBuf>) -> anyhow::Result<Input> {
+    let item = |path| Item {
+        path,
+        named: false,
+        from: 0,
+    };
+    load(files.into_iter().map(item).collect(), &[], &[])
+}
+
+/// Why nothing of a path can be used.
+fn nothing(path: &Path, found: &Found) -> String {
+    let path = path.display();
+    let count = |n: usize, why: &str| (n > 0).then(|| format!("{} {why}", output::count(n, "file", "files")));
+    let left: Vec<String> = [
+        count(found.ignored.len(), "in .gitignore"),
+        count(
+            found.excluded.len(),
+            "in .policycignore or `exclude` of the project file",
+        ),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    let but = if left.is_empty() {
+        String::new()
+    } else {
+        format!(", but for {}", left.join(" and "))
+    };
+    format!("`{path}` holds no policy files (*.yaml, *.yml, *.json){but}")
+}
+
+fn load(items: Vec<Item>, ignored: &[PathBuf], paths: &[PathBuf]) -> anyhow::Result<Input> {
+    let items = normalise(items);
     let mut good = Vec::new();
     let mut bad = Vec::new();
-    for path in &files {
-        let name = display(path);
-        match open(path, paths.contains(path)) {
+    let mut skipped = Vec::new();
+    let mut used = BTreeSet::new();
+    for item in &items {
+        let name = display(&item.path);
+        let mut keep = true;
+        match open(&item.path, item.named) {
             Ok(bytes) if bytes.starts_with(bundle::MAGIC) => {
-                if files.len() > 1 {
+                if items.len() > 1 {
                     bail!("`{name}` is a bundle: give it alone, not together with other files");
                 }
                 return Ok(Input::Bundle { name, bytes });
             }
-            Ok(bytes) if std::str::from_utf8(&bytes).is_ok() => good.push((name, bytes)),
-            Ok(bytes) => bad.push((name, Ok(bytes))),
+            Ok(bytes) => match String::from_utf8(bytes) {
+                Ok(text) => {
+                    let file = SourceFile::new(name.as_str(), text);
+                    match holds(&file) {
+                        Holds::Other(what) if !item.named => {
+                            keep = false;
+                            skipped.push(format!("`{name}` is no policy: {what}"));
+                        }
+                        Holds::Other(_) | Holds::Policies => good.push(file),
+                    }
+                }
+                Err(error) => bad.push((name, Ok(error.into_bytes()))),
+            },
             Err(error) => bad.push((name, Err(error))),
         }
+        if keep {
+            used.insert(item.from);
+        }
+    }
+    for line in &skipped {
+        output::detail(&output::shown(line));
+    }
+    if let Some(empty) = items
+        .iter()
+        .map(|item| item.from)
+        .find(|from| !used.contains(from))
+        && let Some(path) = paths.get(empty)
+    {
+        bail!(
+            "`{}` holds no policies: {} of another kind (-v lists them)",
+            path.display(),
+            output::count(
+                items.iter().filter(|item| item.from == empty).count(),
+                "file is",
+                "files are"
+            )
+        );
+    }
+    match skipped.len() {
+        0 => {}
+        1 => output::summary("skipped 1 file that is no policy (-v lists it)"),
+        n => output::summary(&format!("skipped {n} files that are no policies (-v lists them)")),
     }
     let mut sources = Sources::default();
-    for (name, bytes) in good {
-        let loaded = policy_grammar::load_bytes(&mut sources.map, name, bytes);
-        sources.problems.extend(loaded.diagnostic);
+    for file in good {
+        sources.map.add(file);
         sources.usable += 1;
     }
+    let named = u32::try_from(sources.usable).unwrap_or(u32::MAX);
     sources.usable += follow_imports(&mut sources.map, FileId(0));
+    sources.imported = named..u32::try_from(sources.usable).unwrap_or(u32::MAX);
     for (name, content) in bad {
         match content {
             Ok(bytes) => {
@@ -116,7 +214,47 @@ pub(crate) fn read(paths: &[PathBuf]) -> anyhow::Result<Input> {
             }
         }
     }
+    sources.passed = unused_policies(ignored, &mut sources.map);
     Ok(Input::Sources(sources))
+}
+
+/// Warnings of policies that are not read because a `.gitignore` lists them. The file is checked out or made all the same,
+/// and a server that reads the directory uses it.
+fn unused_policies(ignored: &[PathBuf], map: &mut SourceMap) -> Vec<Diagnostic> {
+    let mut warnings = Vec::new();
+    for path in ignored.iter().take(MAX_OPENED) {
+        let name = display(path);
+        // Data that nobody keeps in git may be large; of that only the beginning is looked at.
+        let large = fs::metadata(path).is_ok_and(|m| !m.is_file() || m.len() > MAX_UNUSED_BYTES);
+        let file = if large {
+            match beginning(path) {
+                Some(start) if looks_like_policy(&name, &start) => {
+                    SourceFile::new(name, String::from_utf8_lossy(&start))
+                }
+                Some(_) | None => continue,
+            }
+        } else {
+            // What cannot be read cannot be told to be anything else.
+            let bytes = open(path, false).unwrap_or_default();
+            let file = SourceFile::new(name, String::from_utf8_lossy(&bytes));
+            if holds(&file) != Holds::Policies {
+                continue;
+            }
+            file
+        };
+        let span = Span::new(map.add(file), 0, 0);
+        warnings.push(
+            Diagnostic::new(
+                Code::IgnoredPolicy,
+                span,
+                "this file looks like a policy and is not read, because a .gitignore lists it",
+            )
+            .help(
+                "name the file to use it, or list it in .policycignore to leave it out without this warning",
+            ),
+        );
+    }
+    warnings
 }
 
 /// As [`read`], for commands that take no bundles.
@@ -155,30 +293,174 @@ pub(crate) fn follow_imports(map: &mut SourceMap, from: FileId) -> usize {
 }
 
 impl Sources {
+    /// With other texts in some files, by their number.
+    pub(crate) fn with(self, texts: &BTreeMap<usize, String>) -> Self {
+        let mut map = SourceMap::new();
+        for (number, (_, file)) in self.map.iter().enumerate() {
+            match texts.get(&number) {
+                Some(text) => map.add(SourceFile::new(file.name(), text.as_str())),
+                None => map.add(Arc::clone(file)),
+            };
+        }
+        Self { map, ..self }
+    }
+
+    /// The files that were read. Others in the map are only there to be pointed at.
+    pub(crate) fn used(&self) -> impl Iterator<Item = (FileId, &Arc<SourceFile>)> {
+        let read = self.map.iter().count() - self.passed.len();
+        self.map.iter().take(read).filter(|(id, _)| self.is_used(*id))
+    }
+
+    /// Whether a path led to a file, and not only an `import`.
+    pub(crate) fn is_used(&self, file: FileId) -> bool {
+        !self.imported.contains(&file.0)
+    }
+
+    /// How many files were read, those included that could not be used.
+    pub(crate) fn files(&self) -> usize {
+        self.map.iter().count() - self.passed.len() - self.imported.len()
+    }
+
     /// Compiles the usable files. Fails with every diagnostic when one is an error.
     pub(crate) fn compile(&self, options: &Options) -> Result<Compiled, Vec<Diagnostic>> {
-        let compiled = if self.problems.is_empty() {
+        let (compiled, review) = self.review(options);
+        let mut compiled = compiled.ok_or_else(|| review.diagnostics.clone())?;
+        compiled.diagnostics = review.diagnostics;
+        Ok(compiled)
+    }
+
+    /// As [`Sources::compile`], with what comments and the project file make of the diagnostics. Nothing is made when one
+    /// is an error.
+    pub(crate) fn review(&self, options: &Options) -> (Option<Compiled>, Review) {
+        let compiled = if self.usable == self.map.iter().count() {
             policy_compiler::compile(&self.map, options)
         } else {
             let mut usable = SourceMap::new();
             for (_, file) in self.map.iter().take(self.usable) {
-                usable.add(std::sync::Arc::clone(file));
+                usable.add(Arc::clone(file));
             }
             policy_compiler::compile(&usable, options)
         };
-        match compiled {
-            Ok(compiled) if self.problems.is_empty() => Ok(compiled),
-            Ok(compiled) => Err([compiled.diagnostics, self.problems.clone()].concat()),
-            Err(failed) => Err([failed.diagnostics, self.problems.clone()].concat()),
-        }
+        let (compiled, mut diagnostics) = match compiled {
+            Ok(mut compiled) => {
+                let diagnostics = std::mem::take(&mut compiled.diagnostics);
+                (Some(compiled), diagnostics)
+            }
+            Err(failed) => (None, failed.diagnostics),
+        };
+        diagnostics.extend(self.problems.iter().chain(&self.passed).cloned());
+        let review = Review::of(&self.map, diagnostics, options);
+        let failed = review.diagnostics.iter().any(Diagnostic::is_error);
+        (compiled.filter(|_| !failed), review)
+    }
+
+    /// Shows the warnings of files that are not used, for commands that show no other warnings.
+    pub(crate) fn mention_unused(&self) {
+        output::stderr(&render::text(&self.map, &self.passed));
     }
 
     /// As [`Sources::compile`], with the diagnostics shown on stderr when it fails.
     pub(crate) fn compile_or_show(&self, options: &Options) -> anyhow::Result<Compiled> {
-        self.compile(options).map_err(|diagnostics| {
+        let compiled = self.compile(options).map_err(|diagnostics| {
             output::stderr(&render::text(&self.map, &diagnostics));
-            Shown(refusal(&diagnostics)).into()
-        })
+            Shown(refusal(&diagnostics))
+        })?;
+        self.mention_unused();
+        Ok(compiled)
+    }
+}
+
+/// Diagnostics after comments in the files and the project file had their say.
+#[derive(Debug, Default)]
+pub(crate) struct Review {
+    /// What is left.
+    pub(crate) diagnostics: Vec<Diagnostic>,
+    /// Warnings that are not.
+    pub(crate) silenced: Vec<Silenced>,
+}
+
+/// A warning that is not reported as one.
+#[derive(Debug)]
+pub(crate) struct Silenced {
+    /// It.
+    pub(crate) diagnostic: Diagnostic,
+    /// What silences it.
+    pub(crate) by: By,
+}
+
+/// What silences a warning.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum By {
+    /// A comment, with this reason.
+    Comment(String),
+    /// The project file.
+    Project,
+}
+
+impl Review {
+    fn of(map: &SourceMap, diagnostics: Vec<Diagnostic>, options: &Options) -> Self {
+        let looked_for = |code| match code {
+            Code::UnindexedRule => options.warn_unindexed,
+            Code::UnusedContext => false,
+            // With the schema that is missing here, they may be there.
+            Code::UnknownField | Code::UnknownTemplateField | Code::TypeMismatch | Code::UnknownWord => {
+                options.schema.is_some()
+            }
+            // Depends on the other files, which need not be here.
+            Code::MixedNamespaces => false,
+            _ => true,
+        };
+        let diagnostics = diagnostics.into_iter().map(|d| fix::in_style(map, d)).collect();
+        let reviewed = policy_grammar::review(map, diagnostics, looked_for);
+        let comment = |s: policy_grammar::Suppressed| Silenced {
+            diagnostic: s.diagnostic,
+            by: By::Comment(s.reason),
+        };
+        let mut review = Self {
+            diagnostics: Vec::new(),
+            silenced: reviewed.suppressed.into_iter().map(comment).collect(),
+        };
+        for mut diagnostic in reviewed.diagnostics {
+            match project::level(diagnostic.code) {
+                Some(Level::Allow) if diagnostic.severity == Severity::Warning => {
+                    let by = By::Project;
+                    review.silenced.push(Silenced { diagnostic, by });
+                    continue;
+                }
+                Some(Level::Error) => diagnostic.severity = diagnostic.severity.max(Severity::Error),
+                Some(Level::Warn | Level::Allow) | None => {}
+            }
+            review.diagnostics.push(diagnostic);
+        }
+        review
+    }
+
+    /// How many warnings comments allow.
+    pub(crate) fn suppressed(&self) -> usize {
+        let comment = |s: &&Silenced| matches!(s.by, By::Comment(_));
+        self.silenced.iter().filter(comment).count()
+    }
+
+    /// Says what the project file allows, whatever else is said: it must not make a check pass in silence.
+    pub(crate) fn mention_allowed(&self) {
+        let Some(project) = project::get() else { return };
+        let mut codes: BTreeMap<Code, usize> = BTreeMap::new();
+        for silenced in self.silenced.iter().filter(|s| s.by == By::Project) {
+            *codes.entry(silenced.diagnostic.code).or_default() += 1;
+        }
+        if codes.is_empty() {
+            return;
+        }
+        let each: Vec<String> = codes
+            .iter()
+            .map(|(code, n)| format!("{} {n}", code.as_str()))
+            .collect();
+        output::note(&format!(
+            "{} allowed by `{}`: {}",
+            output::count(codes.values().sum(), "warning is", "warnings are"),
+            output::shown(&project.file.display().to_string()),
+            each.join(", ")
+        ));
     }
 }
 
@@ -200,20 +482,11 @@ pub(crate) fn open(path: &Path, named: bool) -> anyhow::Result<Vec<u8>> {
     output::read(path)
 }
 
-/// What a search found.
-#[derive(Debug, Default)]
-pub(crate) struct Found {
-    /// What was looked for, sorted by path.
-    pub(crate) files: Vec<PathBuf>,
-    /// The rest but for hidden directories and links to nothing, sorted by path.
-    pub(crate) passed: Vec<PathBuf>,
-}
-
 /// The files of one path: itself, or what a directory holds.
 pub(crate) fn expand(path: &Path) -> anyhow::Result<Found> {
     let single = || Found {
         files: vec![path.to_owned()],
-        passed: Vec::new(),
+        ..Found::default()
     };
     if path.as_os_str() == "-" {
         return Ok(single());
@@ -225,14 +498,19 @@ pub(crate) fn expand(path: &Path) -> anyhow::Result<Found> {
     walk(path, &is_policy_file)
 }
 
-/// Names what was passed over although it looks like policies: a policy that is silently not there is an allow.
-fn mention(passed: &[PathBuf]) {
-    const MAX_NAMED: usize = 10;
-    /// Of a whole repository not every file is opened.
-    const MAX_OPENED: usize = 10_000;
+/// Of a whole repository not every file is opened that is not used.
+const MAX_OPENED: usize = 10_000;
+/// Larger files that are not used are not read whole.
+const MAX_UNUSED_BYTES: u64 = 256 << 10;
+/// Paths that are listed at the most.
+const MAX_NAMED: usize = 10;
+
+/// Names what was passed over although it looks like policies, which is an allow where a policy is missing; and says what
+/// was not searched.
+pub(crate) fn mention(found: &Found) {
     let mut more = 0;
     let mut named = 0;
-    for path in passed.iter().take(MAX_OPENED) {
+    for path in found.passed.iter().take(MAX_OPENED) {
         let Some(why) = missed(path) else { continue };
         if named < MAX_NAMED {
             named += 1;
@@ -246,12 +524,57 @@ fn mention(passed: &[PathBuf]) {
         let files = output::count(more, "more file that looks", "more files that look");
         output::note(&format!("{files} like policies passed over"));
     }
+    if output::volume() == output::Volume::Verbose {
+        listed("not entered, because it is hidden", &found.hidden);
+    }
+    listed("not entered, because a tool made it", &found.closed);
+    listed("left out by .policycignore or the project file", &found.excluded);
+    if found.cut || found.ignored.len() > MAX_OPENED {
+        output::note(
+            "directories that .gitignore lists hold too many files to look for policies in them; list them in .policycignore too",
+        );
+    }
+    for path in &found.ignored {
+        output::detail(&format!("`{}` is in a .gitignore", output::shown(&display(path))));
+    }
+}
+
+/// One line about some paths.
+fn listed(what: &str, paths: &[PathBuf]) {
+    if paths.is_empty() {
+        return;
+    }
+    let most = if output::volume() == output::Volume::Verbose {
+        usize::MAX
+    } else {
+        MAX_NAMED
+    };
+    let names: Vec<String> = paths
+        .iter()
+        .take(most)
+        .map(|path| format!("`{}`", display(path)))
+        .collect();
+    let more = match paths.len().saturating_sub(most) {
+        0 => String::new(),
+        n => format!(" and {n} more"),
+    };
+    output::summary(&format!("{what}: {}{more}", output::shown(&names.join(", "))));
+}
+
+/// The first bytes of a file, which say what it holds.
+fn beginning(path: &Path) -> Option<Vec<u8>> {
+    const START: u64 = 16 << 10;
+    if !fs::metadata(path).ok()?.is_file() {
+        return None;
+    }
+    let mut start = Vec::new();
+    let file = fs::File::open(path).ok()?;
+    file.take(START).read_to_end(&mut start).ok()?;
+    Some(start)
 }
 
 /// Why something that looks like policies is not among them.
 fn missed(path: &Path) -> Option<&'static str> {
-    /// Bytes of a file that say what it holds.
-    const START: u64 = 16 << 10;
     let name = path.file_name()?.to_string_lossy();
     let metadata = fs::metadata(path).ok()?;
     if metadata.is_dir() {
@@ -263,10 +586,7 @@ fn missed(path: &Path) -> Option<&'static str> {
     if !metadata.is_file() {
         return None;
     }
-    let mut start = Vec::new();
-    fs::File::open(path)
-        .and_then(|file| file.take(START).read_to_end(&mut start))
-        .ok()?;
+    let start = beginning(path)?;
     if !looks_like_policy(&name, &start) {
         return None;
     }
@@ -279,35 +599,6 @@ fn missed(path: &Path) -> Option<&'static str> {
     })
 }
 
-/// Searches `directory` for files whose name is wanted.
-pub(crate) fn walk(directory: &Path, wanted: &dyn Fn(&str) -> bool) -> anyhow::Result<Found> {
-    let mut found = Found::default();
-    let mut open = vec![directory.to_owned()];
-    while let Some(directory) = open.pop() {
-        let entries = fs::read_dir(&directory)
-            .with_context(|| format!("cannot list the directory `{}`", directory.display()))?;
-        for entry in entries {
-            let entry =
-                entry.with_context(|| format!("cannot list the directory `{}`", directory.display()))?;
-            let name = entry.file_name();
-            let name = name.to_string_lossy();
-            let kind = entry.file_type()?;
-            if kind.is_dir() {
-                if !is_hidden(&name) {
-                    open.push(entry.path());
-                }
-            } else if wanted(&name) && !is_hidden(&name) && !entry.path().is_dir() {
-                found.files.push(entry.path());
-            } else if !(is_hidden(&name) && entry.path().is_dir()) {
-                found.passed.push(entry.path());
-            }
-        }
-    }
-    found.files.sort();
-    found.passed.sort();
-    Ok(found)
-}
-
 /// The file beside `path` with this name and an ending of policy files, as they are written or in capitals.
 pub(crate) fn beside(path: &Path, stem: &str) -> Option<PathBuf> {
     let endings = || ENDINGS.iter().map(|ending| (*ending).to_owned());
@@ -317,14 +608,25 @@ pub(crate) fn beside(path: &Path, stem: &str) -> Option<PathBuf> {
         .find(|path| path.is_file())
 }
 
-/// A file that is named twice, or named and found, is read once; the order of arguments does not matter.
-fn normalise(files: &mut Vec<PathBuf>) {
-    if files.len() < 2 {
-        return;
+/// A file that is named twice, or named and found, is read once, as a named one; the order of arguments does not matter.
+fn normalise(mut items: Vec<Item>) -> Vec<Item> {
+    if items.len() < 2 {
+        return items;
     }
-    files.sort();
-    let mut seen = BTreeSet::new();
-    files.retain(|path| seen.insert(fs::canonicalize(path).unwrap_or_else(|_| path.clone())));
+    items.sort_by(|a, b| a.path.cmp(&b.path));
+    let mut seen = BTreeMap::new();
+    let mut kept: Vec<Item> = Vec::new();
+    for item in items {
+        let real = fs::canonicalize(&item.path).unwrap_or_else(|_| item.path.clone());
+        match seen.get(&real).and_then(|at: &usize| kept.get_mut(*at)) {
+            Some(first) => first.named |= item.named,
+            None => {
+                seen.insert(real, kept.len());
+                kept.push(item);
+            }
+        }
+    }
+    kept
 }
 
 /// How a path is shown: as given, without a leading `./`.

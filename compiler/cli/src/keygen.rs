@@ -42,7 +42,7 @@ pub(crate) fn run(args: Args, _host: Host) -> anyhow::Result<Exit> {
         std::fs::remove_file(&secret_path).unwrap_or(());
         return Err(error);
     }
-    output::note(&format!(
+    output::summary(&format!(
         "key {}: {} (secret), {}",
         public.id(),
         secret_path.display(),

@@ -1,8 +1,9 @@
 //! The command line: check, build, test, evaluate and explain policies.
 //!
-//! One file per subcommand, each with its arguments and a `run` that returns an [`Exit`]. `inputs` finds and compiles
-//! policies, `engine` builds the engine from the flags that several commands share, `render` shows diagnostics,
-//! `output` knows the terminal, `remote` calls a server.
+//! One file per subcommand, each with its arguments and a `run` that returns an [`Exit`]. `walk` searches directories,
+//! `inputs` finds and compiles policies, `project` reads the settings of a repository, `fix` applies replacements,
+//! `engine` builds the engine from the flags that several commands share, `render` shows diagnostics, `output` knows the
+//! terminal, `remote` calls a server.
 //!
 //! **Invariants.** Machine output goes to stdout, everything else to stderr. Exit codes come from the one table in
 //! [`Exit`]. A closed pipe on stdout is not an error; a panic ends with [`Exit::Internal`]. Files are written whole or
@@ -24,6 +25,7 @@ mod engine;
 mod eval;
 mod exit;
 mod explain;
+mod fix;
 mod fmt;
 mod get;
 mod history;
@@ -33,6 +35,7 @@ mod keygen;
 mod list;
 mod man;
 mod output;
+mod project;
 mod push;
 mod reference;
 mod remote;
@@ -42,8 +45,10 @@ mod schema;
 mod sign;
 mod test;
 mod verify;
+mod walk;
 
 pub use exit::Exit;
+pub use project::project_keys;
 pub use reference::reference;
 
 use args::Cli;
@@ -90,7 +95,19 @@ fn run(host: Host) -> Exit {
         }
     };
     cli.color.apply();
-    match cli.command.run(host) {
+    output::set_volume(if cli.quiet {
+        output::Volume::Quiet
+    } else if cli.verbose {
+        output::Volume::Verbose
+    } else {
+        output::Volume::Normal
+    });
+    let settings = match (cli.no_config, &cli.config) {
+        (false, Some(path)) => project::load(Some(path)),
+        (false, None) if cli.command.has_settings() => project::load(None),
+        (false, None) | (true, _) => Ok(()),
+    };
+    match settings.and_then(|()| cli.command.run(host)) {
         Ok(exit) => exit,
         Err(error) => failed(&error),
     }

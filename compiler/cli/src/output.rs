@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal as _, Read, StdoutLock, Write};
 use std::path::Path;
+use std::sync::OnceLock;
 
 /// Standard output for people: colours only on a terminal. Flush it at the end.
 pub(crate) fn stdout() -> BufWriter<AutoStream<StdoutLock<'static>>> {
@@ -66,6 +67,45 @@ pub(crate) fn stderr(text: &str) {
 /// Writes a line to standard error.
 pub(crate) fn note(text: &str) {
     stderr(&format!("{text}\n"));
+}
+
+/// How much is said besides errors, warnings and results.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Volume {
+    /// Nothing.
+    Quiet,
+    /// Summaries and progress.
+    Normal,
+    /// Also what was read and passed over.
+    Verbose,
+}
+
+/// Set once, before the command runs.
+static VOLUME: OnceLock<Volume> = OnceLock::new();
+
+/// Says how much is wanted, once.
+pub(crate) fn set_volume(volume: Volume) {
+    // A second call would be a mistake of ours without harm: the first one stays.
+    VOLUME.set(volume).unwrap_or(());
+}
+
+/// How much is wanted.
+pub(crate) fn volume() -> Volume {
+    VOLUME.get().copied().unwrap_or(Volume::Normal)
+}
+
+/// Writes a line that tells what was done, unless `--quiet` asks for none.
+pub(crate) fn summary(text: &str) {
+    if volume() >= Volume::Normal {
+        note(text);
+    }
+}
+
+/// Writes a line that `--verbose` asks for.
+pub(crate) fn detail(text: &str) {
+    if volume() >= Volume::Verbose {
+        note(text);
+    }
 }
 
 /// Writes an error message. It may speak of what somebody else wrote.

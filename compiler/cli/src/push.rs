@@ -81,6 +81,7 @@ pub(crate) fn run(args: Args, _host: Host) -> anyhow::Result<Exit> {
         return push_bundle(&args, path);
     }
     let sources = inputs::read_sources(&args.paths)?;
+    sources.mention_unused();
     let documents = documents(&sources)?;
     if args.if_match.is_some() && documents.len() > 1 {
         bail!(
@@ -241,7 +242,7 @@ fn push_bundle(args: &Args, path: &Path) -> anyhow::Result<Exit> {
 fn documents(sources: &Sources) -> anyhow::Result<Vec<Document>> {
     let mut documents = Vec::new();
     let mut problems = sources.problems.clone();
-    for (file, source) in sources.map.iter() {
+    for (file, source) in sources.used() {
         if problems.iter().any(|p| p.primary.span.file == file) {
             continue;
         }

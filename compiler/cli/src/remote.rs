@@ -15,7 +15,7 @@
 //! server.
 
 use crate::exit::{Exit, Shown};
-use crate::output;
+use crate::{output, project};
 use anyhow::{Context as _, bail};
 use owo_colors::OwoColorize as _;
 use serde::Deserialize;
@@ -50,7 +50,7 @@ pub(crate) use exits;
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "Server")]
 pub(crate) struct ServerArgs {
-    /// The server [default: the variable POLICY_SERVER, else http://127.0.0.1:3000]
+    /// The server [default: the variable POLICY_SERVER, else `server` of policyc.toml, else http://127.0.0.1:3000]
     #[arg(long, value_name = "URL")]
     pub(crate) server: Option<String>,
     /// File with a token [default: the token in the variable POLICY_TOKEN]
@@ -154,6 +154,24 @@ impl ServerArgs {
     pub(crate) fn connect(&self) -> anyhow::Result<Server> {
         let variable = |name: &str| std::env::var(name).ok().filter(|v| !v.is_empty());
         let base = self.server.clone().or_else(|| variable("POLICY_SERVER"));
+        let of_project = project::get().filter(|_| base.is_none());
+        let of_project = of_project.and_then(|project| Some((project, project.server.clone()?)));
+        if let Some((project, server)) = &of_project {
+            let given = self.token_file.is_some() || self.api_key_file.is_some();
+            let ambient = ["POLICY_TOKEN", "POLICY_API_KEY"]
+                .into_iter()
+                .find(|name| variable(name).is_some());
+            // The file comes with a repository, and may name anybody's server.
+            if let (false, Some(ambient)) = (given, ambient) {
+                bail!(
+                    "{ambient} is not sent to `{}`, which only `{}` names: set POLICY_SERVER or --server, or give --token-file \
+                     or --api-key-file",
+                    clean(server),
+                    project.file.display()
+                );
+            }
+        }
+        let base = base.or(of_project.map(|(_, server)| server));
         let base = base
             .as_deref()
             .unwrap_or(DEFAULT)

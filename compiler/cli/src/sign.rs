@@ -38,7 +38,7 @@ pub(crate) fn run(args: Args, _host: Host) -> anyhow::Result<Exit> {
         ),
     };
     atomic::write(target, &signed)?;
-    output::note(&format!(
+    output::summary(&format!(
         "{}: signed by {}",
         atomic::name(target),
         key.public().id()

@@ -13,7 +13,7 @@ mod run;
 
 use crate::engine::OptArgs;
 use crate::exit::Exit;
-use crate::{Host, inputs, output, render};
+use crate::{Host, inputs, output, project, render, walk};
 use anyhow::{Context as _, bail};
 use clap::ValueEnum;
 use coverage::Coverage;
@@ -42,8 +42,8 @@ is not compared. All rules are evaluated, and computed fields that the context g
 Ends with 1 when a test fails or coverage is too low, with --strict also for warnings.\n\nExample:\n  policyc test policies/ --coverage=condition --min-coverage 90"
 )]
 pub(crate) struct Args {
-    /// Test files, policy files or directories
-    #[arg(required = true, value_name = "PATH")]
+    /// Test files, policy files or directories [default: `paths` of policyc.toml]
+    #[arg(value_name = "PATH")]
     paths: Vec<PathBuf>,
     /// Report which rules fired, or which conditions were seen true and false. Policies in the directories that no test file
     /// loads count as not covered
@@ -61,6 +61,9 @@ pub(crate) struct Args {
     /// Fail when a test file gives a warning: an unknown path, a context that no test uses
     #[arg(long)]
     strict: bool,
+    /// Do not fail on warnings, whatever policyc.toml says
+    #[arg(long, conflicts_with = "strict")]
+    no_strict: bool,
     /// Run again whenever a file changes
     #[arg(long)]
     watch: bool,
@@ -188,14 +191,18 @@ pub(crate) fn run(args: Args, _host: Host) -> anyhow::Result<Exit> {
 
 fn once(args: &Args) -> anyhow::Result<Exit> {
     let start = Instant::now();
-    let files = discover(&args.paths)?;
-    let of = args.coverage.or(args.min_coverage.map(|_| Of::Rule));
+    let paths = project::paths(&args.paths)?;
+    let files = discover(&paths)?;
+    // A part of the tests does not cover what all of them do.
+    let of_project = project::get().and_then(|project| project.min_coverage);
+    let min_coverage = args.min_coverage.or(of_project.filter(|_| args.filter.is_none()));
+    let of = args.coverage.or(min_coverage.map(|_| Of::Rule));
     let settings = run::Settings {
         options: policy_compiler::Options {
             opt_level: args.optimise.level,
             ..policy_compiler::Options::default()
         },
-        prices: args.prices.as_deref().map(crate::engine::prices).transpose()?,
+        prices: crate::engine::prices_or_project(args.prices.as_deref())?,
         filter: args.filter.clone(),
     };
     let mut coverage = of.map(|_| Coverage::default());
@@ -207,7 +214,7 @@ fn once(args: &Args) -> anyhow::Result<Exit> {
     if let Some(coverage) = &mut coverage
         && files.iter().all(|file| file.outcome.is_ok())
     {
-        for directory in args.paths.iter().filter(|path| path.is_dir()) {
+        for directory in paths.iter().filter(|path| path.is_dir()) {
             files.extend(run::untested(directory, &settings, coverage)?);
         }
     }
@@ -215,8 +222,8 @@ fn once(args: &Args) -> anyhow::Result<Exit> {
         files,
         coverage,
         of,
-        min_coverage: args.min_coverage,
-        strict: args.strict,
+        min_coverage,
+        strict: project::strict(args.strict, args.no_strict),
         time: start.elapsed(),
     };
     if args.filter.is_some() && report.totals() == (0, 0, 0) {
@@ -243,7 +250,15 @@ fn discover(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
             std::fs::metadata(path).with_context(|| format!("cannot read `{}`", path.display()))?;
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         if metadata.is_dir() {
-            let found = inputs::walk(path, &names::is_test_file)?.files;
+            let searched = walk::walk(path, &names::is_test_file)?;
+            let left_out = searched.ignored.len() + searched.excluded.len();
+            if left_out > 0 {
+                output::summary(&format!(
+                    "{} in .gitignore, .policycignore or `exclude` of the project file not run",
+                    output::count(left_out, "test file or directory", "test files or directories")
+                ));
+            }
+            let found = searched.files;
             if found.is_empty() {
                 bail!(
                     "`{}` holds no test files (*_test.yaml, *_test.yml, *_test.json)",
@@ -281,7 +296,7 @@ fn watch(args: &Args) -> anyhow::Result<Exit> {
         }
     })
     .context("cannot watch for changes")?;
-    for path in &args.paths {
+    for path in &project::paths(&args.paths)? {
         // The directory, because editors replace files.
         let directory = if path.is_dir() {
             path.as_path()
@@ -301,7 +316,7 @@ fn watch(args: &Args) -> anyhow::Result<Exit> {
         if let Err(error) = once(args) {
             output::error(&output::chain(&error));
         }
-        output::note("waiting for changes (Ctrl-C ends)");
+        output::summary("waiting for changes (Ctrl-C ends)");
         if events.recv().is_err() {
             return Ok(Exit::Ok);
         }

@@ -34,7 +34,7 @@ pub(crate) fn run(args: Args, _host: Host) -> anyhow::Result<Exit> {
         .filter(|s| keys.iter().any(|k| k.0 == s.public_key))
         .map(|s| key_id(&s.public_key))
         .collect();
-    output::note(&format!(
+    output::summary(&format!(
         "{}: revision {}, {}, signed by {}",
         args.bundle.display(),
         policies.revision(),

@@ -295,3 +295,159 @@ fn a_mistake_in_a_long_line_is_shown_with_what_stands_around_it() {
         );
     }
 }
+
+/// A comment allows a warning where it stands, and nothing else. What it does is counted and shown.
+#[test]
+fn a_comment_allows_one_warning_at_one_place() {
+    let with = |comment: &str| QUICKSTART.replace("version: 1.0.0", &format!("version: '1.0' {comment}"));
+    let allowed = with("# policyc: allow W0001 -- the old tool wants two numbers");
+    let dir = Dir::with(&[("p.yaml", &allowed), ("plain.yaml", &with(""))]);
+    let ran = dir.run(&["check", "--strict", "p.yaml"]).exits(0);
+    assert_eq!(ran.err, "1 file: no problems, 1 suppressed\n");
+    dir.run(&["check", "--strict", "plain.yaml"]).exits(1);
+    let list = dir.run(&["check", "--format", "json", "p.yaml"]).exits(0).json();
+    assert_eq!(
+        (
+            &list[0]["code"],
+            &list[0]["suppressed"]["by"],
+            &list[0]["suppressed"]["reason"]
+        ),
+        (
+            &"W0001".into(),
+            &"comment".into(),
+            &"the old tool wants two numbers".into()
+        )
+    );
+    let plain = dir
+        .run(&["check", "--format", "json", "plain.yaml"])
+        .exits(0)
+        .json();
+    assert!(plain[0]["suppressed"].is_null() && plain[0].as_object().unwrap().contains_key("suppressed"));
+    let log = dir.run(&["check", "--format", "sarif", "p.yaml"]).exits(0).json();
+    let suppression = &log["runs"][0]["results"][0]["suppressions"][0];
+    assert_eq!(suppression["kind"], "inSource");
+    assert_eq!(suppression["justification"], "the old tool wants two numbers");
+    let annotations = dir.run(&["check", "--format", "github", "p.yaml"]).exits(0).out;
+    assert_eq!(annotations, "");
+
+    // Without a reason, of an unknown code, and where nothing is: each is a warning, and the first one stays.
+    for (comment, codes) in [
+        ("# policyc: allow W0001", &["W0001", "W0205"][..]),
+        ("# policyc: allow W0101 -- another", &["W0001", "W0206"]),
+        // Another schema, or other policies beside this one, may give these.
+        ("# policyc: allow W0002, W0113 -- another", &["W0001"]),
+        ("# policyc: allow W9999 -- none", &["W0001", "W0205"]),
+        ("# policyc: allow E0004 -- an error", &["W0001", "W0205"]),
+    ] {
+        dir.write("p.yaml", with(comment).as_bytes());
+        let list = dir.run(&["check", "--format", "json", "p.yaml"]).exits(0).json();
+        let mut found: Vec<_> = list
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|d| d["code"].as_str().unwrap())
+            .collect();
+        found.sort_unstable();
+        assert_eq!(found, codes, "{comment}");
+    }
+    // An error cannot be allowed, whatever the comment says.
+    let broken = QUICKSTART.replace("operator: gt", "operator: gtt # policyc: allow E0101 -- no");
+    dir.write("p.yaml", broken.as_bytes());
+    let ran = dir.run(&["check", "p.yaml"]).exits(2);
+    assert!(ran.err.contains("error[E0101]"), "{}", ran.err);
+}
+
+/// Misspelt names are mended, one after the other, until nothing is left that may be; the rest is reported.
+#[test]
+fn fix_mends_what_did_not_compile() {
+    let broken = QUICKSTART
+        .replace("priority:", "priorty:")
+        .replace("operator: gt", "operator: greater_than")
+        .replace("decision: deny", "decision: dney")
+        .replace("rules:", "Rules:");
+    let dir = Dir::with(&[("p.yaml", &broken)]);
+    let shown = dir.run(&["check", "--diff", "p.yaml"]).exits(1);
+    assert!(
+        shown.out.starts_with("--- a/p.yaml\n+++ b/p.yaml\n@@")
+            && shown.out.contains("-  priorty: 100\n+  priority: 100\n"),
+        "{}",
+        shown.out
+    );
+    assert_eq!(dir.read("p.yaml"), broken.as_bytes());
+    let list = dir.run(&["check", "--format", "json", "p.yaml"]).exits(2).json();
+    assert!(
+        list.as_array()
+            .unwrap()
+            .iter()
+            .all(|d| d["fix"]["automatic"] == true),
+        "{list}"
+    );
+
+    let fixed = dir.run(&["check", "--fix", "p.yaml"]).exits(0);
+    assert!(
+        fixed
+            .err
+            .contains("p.yaml:6:3: unknown key `priorty` in `metadata`: `priorty` is now `priority`\n")
+            && fixed.err.ends_with("1 file: no problems\n"),
+        "{}",
+        fixed.err
+    );
+    assert_eq!(String::from_utf8(dir.read("p.yaml")).unwrap(), QUICKSTART);
+    dir.run(&["check", "--diff", "p.yaml"]).exits(0);
+
+    // What has no replacement is left, and said.
+    let rest = QUICKSTART
+        .replace("priority:", "priorty:")
+        .replace("operator: gt", "operator: nothing_like_it");
+    dir.write("p.yaml", rest.as_bytes());
+    let ran = dir.run(&["check", "--fix", "p.yaml"]).exits(2);
+    assert!(ran.err.contains("error[E0101]"), "{}", ran.err);
+    assert_eq!(
+        String::from_utf8(dir.read("p.yaml")).unwrap(),
+        rest.replace("priorty", "priority")
+    );
+    let ran = dir.run_with(&["check", "--fix", "-"], broken.as_bytes()).exits(2);
+    assert!(ran.err.contains("--diff"), "{}", ran.err);
+    assert!(
+        dir.run_with(&["check", "--diff", "-"], broken.as_bytes())
+            .exits(1)
+            .out
+            .contains("+  priority")
+    );
+}
+
+/// A policy that compiles means something: a warning changes that only where a name is misspelt.
+#[test]
+fn fix_never_changes_a_meaning_in_silence() {
+    let cut = QUICKSTART.replace("($1.00)", "#1 of {{ team.tier }}");
+    let list = |dir: &Dir| dir.run(&["check", "--format", "json", "p.yaml"]).exits(0).json();
+    let dir = Dir::with(&[("p.yaml", &cut)]);
+    let found = list(&dir);
+    assert_eq!(
+        (&found[0]["code"], &found[0]["fix"]["automatic"]),
+        (&"W0202".into(), &false.into())
+    );
+    dir.run(&["check", "--fix", "p.yaml"]).exits(0);
+    assert_eq!(dir.read("p.yaml"), cut.as_bytes());
+
+    let misspelt = QUICKSTART.replace("llm.estimatedCost", "llm.estimatedCst");
+    dir.write("p.yaml", misspelt.as_bytes());
+    let found = list(&dir);
+    let fixable = found[0]["fix"]["automatic"] == true;
+    assert_eq!(found[0]["code"], "W0002");
+    assert!(
+        fixable && found[0]["fix"]["replacement"] == "llm.estimatedCost",
+        "{found}"
+    );
+    dir.run(&["check", "--fix", "p.yaml"]).exits(0);
+    assert_eq!(dir.read("p.yaml"), QUICKSTART.as_bytes());
+    // In JSON the quotes stay.
+    let json = |field: &str| {
+        format!(
+            r#"{{"metadata":{{"id":"a","name":"A"}},"rules":[{{"id":"r","condition":{{"operator":"exists","field":"{field}"}},"action":{{"decision":"deny"}}}}]}}"#
+        )
+    };
+    dir.write("p.json", json("llm.modle").as_bytes());
+    dir.run(&["check", "--fix", "p.json"]).exits(0);
+    assert_eq!(String::from_utf8(dir.read("p.json")).unwrap(), json("llm.model"));
+}

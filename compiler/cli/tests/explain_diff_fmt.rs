@@ -33,6 +33,121 @@ fn explain_says_what_would_have_to_change() {
     assert_eq!(json["rules"][0]["line"], 9);
 }
 
+/// What decided comes first and alone; the rest is counted, and shown on demand. JSON has all of it.
+#[test]
+fn explain_shows_what_decided_and_counts_the_rest() {
+    let rule = |id: &str, decision: &str, least: u32| {
+        format!(
+            "  - id: {id}\n    condition: {{operator: gt, field: llm.maxTokens, value: {least}}}\n    action: {{decision: {decision}, reason: {id}}}\n"
+        )
+    };
+    let rules: String = [
+        rule("note", "warn", 1),
+        rule("first", "deny", 10),
+        rule("second", "deny", 20),
+        rule("far", "deny", 1000),
+    ]
+    .concat();
+    let text = format!("metadata: {{id: p, name: P}}\nrules:\n{rules}");
+    let dir = Dir::with(&[("p.yaml", &text)]);
+    let explain = |tokens: u32, more: &[&str]| {
+        let context = format!("{{\"llm\": {{\"maxTokens\": {tokens}}}}}");
+        let fixed = ["explain", "p.yaml", "-c", context.as_str()];
+        dir.run(&[&fixed[..], more].concat())
+    };
+    let denied = explain(50, &[]).exits(1).out;
+    assert!(
+        denied.starts_with("DENY  first\n\ndecided\n\n  p/first (deny)"),
+        "{denied}"
+    );
+    assert!(denied.contains("llm.maxTokens lte 10 (it is 50)"), "{denied}");
+    for hidden in ["p/note", "p/second", "p/far"] {
+        assert!(!denied.contains(hidden), "{denied}");
+    }
+    assert!(
+        denied.ends_with("\n2 other rules fired too, 1 other rule did not fire; --all shows them\n"),
+        "{denied}"
+    );
+    let all = explain(50, &["--all"]).exits(1).out;
+    let order: Vec<_> = [
+        "p/first",
+        "fired too",
+        "p/note",
+        "p/second",
+        "did not fire",
+        "p/far",
+    ]
+    .iter()
+    .map(|part| all.find(part))
+    .collect();
+    assert!(order.iter().all(Option::is_some) && order.is_sorted(), "{all}");
+    assert!(!all.contains("--all"), "{all}");
+
+    // Where nothing fired, the rule that came nearest says what would have to change.
+    let allowed = explain(1, &[]).exits(0).out;
+    assert!(allowed.starts_with("ALLOW  no rule fired"), "{allowed}");
+    assert!(allowed.contains("nearest to firing\n\n  p/note"), "{allowed}");
+    assert!(
+        allowed.ends_with("\n3 other rules did not fire; --all shows them\n"),
+        "{allowed}"
+    );
+    let json = explain(50, &["--format", "json"]).exits(1).json();
+    assert_eq!(json["rules"].as_array().unwrap().len(), 4);
+}
+
+/// The names that other tools give to what `check` does.
+#[test]
+fn validate_and_lint_are_check() {
+    let dir = Dir::with(&[("p.yaml", QUICKSTART), ("broken.yaml", "rules: 1\n")]);
+    for name in ["validate", "lint"] {
+        dir.run(&[name, "p.yaml"]).exits(0);
+        dir.run(&[name, "broken.yaml"]).exits(2);
+    }
+    let help = dir.run(&["--help"]).exits(0).out;
+    assert!(help.contains("[aliases: validate, lint]"), "{help}");
+}
+
+#[test]
+fn quiet_leaves_errors_and_results() {
+    let test = "tests:\n  - name: t\n    context: {}\n    expect: { decision: allow }\n";
+    let failing = test.replace("decision: allow", "decision: deny");
+    let dir = Dir::with(&[
+        ("p.yaml", QUICKSTART),
+        ("p_test.yaml", test),
+        ("broken.yaml", "rules: 1\n"),
+    ]);
+    for arguments in [
+        &["check", "-q", "p.yaml"][..],
+        &["build", "--quiet", "p.yaml", "-o", "p.bundle"],
+        &["-q", "fmt", "p.yaml"],
+        &["test", "-q", "."],
+        &["keygen", "-q", "-o", "team"],
+    ] {
+        let ran = dir.run(arguments).exits(0);
+        assert_eq!((ran.out.as_str(), ran.err.as_str()), ("", ""), "{arguments:?}");
+    }
+    let ran = dir.run(&["check", "-q", "broken.yaml"]).exits(2);
+    assert!(
+        ran.err.contains("error[") && !ran.err.contains("1 file:"),
+        "{}",
+        ran.err
+    );
+    assert!(
+        !dir.run(&["eval", "-q", "p.yaml", "-c", "{}"])
+            .exits(0)
+            .out
+            .is_empty()
+    );
+    dir.write("p_test.yaml", failing.as_bytes());
+    let ran = dir.run(&["test", "-q", "p_test.yaml"]).exits(1);
+    assert!(
+        ran.out.contains("FAIL") && ran.out.contains("1 failed"),
+        "{}",
+        ran.out
+    );
+    dir.run(&["check", "-q", "-v", "p.yaml"]).exits(2);
+}
+
 #[test]
 fn diff_compares_meaning_and_decisions() {
     let stricter = QUICKSTART.replace("1.0\n", "0.1\n").replace("$1.00", "$0.10");
@@ -134,6 +249,60 @@ fn fmt_is_idempotent_and_keeps_comments() {
     );
     dir.run(&["fmt", "broken.yaml"]).exits(2);
     assert_eq!(dir.read("broken.yaml"), b"nonsense");
+}
+
+#[test]
+fn fmt_lays_out_anew() {
+    let ugly = "\
+# Who wrote this
+
+rules:
+  # about r
+  - condition: { value: 1, field: 'llm.model', operator: eq }   # here
+    action: {metadata: {b: 1, a: 2}, reason: 'it\\s', decision: deny}
+    id: r
+  - {id: s, condition: {operator: and, conditions: [{operator: eq, field: team.tier, value: free}, {operator: exists, field: llm.model}]}, action: {decision: warn}}
+status: active
+metadata: {name: A, id: a}
+";
+    let want = "\
+# Who wrote this
+
+metadata: { id: a, name: A }
+rules:
+  # about r
+  - id: r
+    condition: { operator: eq, field: \"llm.model\", value: 1 } # here
+    action: { decision: deny, reason: 'it\\s', metadata: { b: 1, a: 2 } }
+  - id: s
+    condition:
+      operator: and
+      conditions: [{ operator: eq, field: team.tier, value: free }, { operator: exists, field: llm.model }]
+    action: { decision: warn }
+status: active
+";
+    let dir = Dir::with(&[("p.yaml", ugly)]);
+    let shown = dir.run(&["fmt", "--diff", "p.yaml"]).exits(1);
+    assert!(
+        shown.out.starts_with("--- a/p.yaml\n+++ b/p.yaml\n@@")
+            && shown.out.contains("+metadata: { id: a, name: A }\n"),
+        "{}",
+        shown.out
+    );
+    assert_eq!(dir.read("p.yaml"), ugly.as_bytes());
+    dir.run(&["fmt", "p.yaml"]).exits(0);
+    assert_eq!(String::from_utf8(dir.read("p.yaml")).unwrap(), want);
+    let again = dir.run(&["fmt", "--diff", "p.yaml"]).exits(0);
+    assert_eq!(again.out, "");
+    dir.write(
+        "p.json",
+        br#"{"rules": [], "metadata": {"name": "A", "id": "a", "tags": []}}"#,
+    );
+    dir.run(&["fmt", "p.json"]).exits(0);
+    assert_eq!(
+        String::from_utf8(dir.read("p.json")).unwrap(),
+        "{\n  \"metadata\": {\n    \"id\": \"a\",\n    \"name\": \"A\",\n    \"tags\": []\n  },\n  \"rules\": []\n}\n"
+    );
 }
 
 #[test]

@@ -200,29 +200,19 @@ impl Resolver<'_, '_> {
             return None;
         }
         // New keys are legitimate in a modification (providers add parameters), so only near misses are reported.
-        if let Some(Suspicion::UnknownKey {
-            parent,
-            near: Some(near),
-        }) = &info.suspicion
-        {
-            self.diagnostics.push(
-                Diagnostic::new(
-                    Code::UnknownField,
-                    path.span,
-                    format!("`{}` is not a known field of `{parent}`", path.value),
-                )
-                .help(format!("did you mean `{near}`?")),
-            );
-        }
-        if let Some(Suspicion::NearRoot { near }) = &info.suspicion {
-            self.diagnostics.push(
-                Diagnostic::new(
-                    Code::UnknownField,
-                    path.span,
-                    format!("`{}` is not a known field", path.value),
-                )
-                .help(format!("did you mean `{near}`?")),
-            );
+        if let Some(suspicion) = &info.suspicion {
+            let message = match suspicion {
+                Suspicion::UnknownKey {
+                    parent,
+                    near: Some(_),
+                } => Some(format!("`{}` is not a known field of `{parent}`", path.value)),
+                Suspicion::NearRoot { .. } => Some(format!("`{}` is not a known field", path.value)),
+                Suspicion::UnknownKey { near: None, .. } | Suspicion::BelowScalar { .. } => None,
+            };
+            if let Some(message) = message {
+                let d = Diagnostic::new(Code::UnknownField, path.span, message);
+                self.diagnostics.push(suspicion.advise(d, path));
+            }
         }
         let field = self.program.fields.intern(&path.value, self.schema);
         let span = modification.span;

@@ -889,6 +889,20 @@ fn documents(
     }
 }
 
+/// See [`definitions`](super::definitions).
+pub(crate) fn definitions(map: &SourceMap, file: FileId, limits: &Limits) -> Vec<String> {
+    let Definitions {
+        constants, imports, ..
+    } = read(map, file, limits);
+    let constant = |constant: Constant| format!("{}: {}", constant.name, json_text(&constant.value));
+    let import = |path: String| format!("import {path}");
+    constants
+        .into_iter()
+        .map(constant)
+        .chain(imports.into_iter().map(import))
+        .collect()
+}
+
 /// What a file defines for others. What it imports is not looked at here: that does not depend on its text alone.
 fn read(map: &SourceMap, id: FileId, limits: &Limits) -> Definitions {
     let mut problems = Problems::new(id, limits, None);

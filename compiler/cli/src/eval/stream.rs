@@ -7,7 +7,7 @@ use crate::args::Format;
 use crate::contexts::{self, Masked};
 use crate::engine::Parts;
 use crate::exit::Exit;
-use crate::output;
+use crate::{output, project};
 use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressStyle};
 use policy_runtime::{EvaluateOptions, PolicyEngine, Worker};
@@ -87,7 +87,10 @@ fn lines<R: Read>(
             .map_err(|message| ("no_context", message))
             .and_then(|line| {
                 masked.add(line.context);
-                let named = options.namespace.or(line.namespace.as_deref());
+                let named = options
+                    .namespace
+                    .or(line.namespace.as_deref())
+                    .or(project::namespace());
                 let options = match named == options.namespace {
                     true => options.clone(),
                     false => EvaluateOptions {
@@ -153,7 +156,10 @@ impl Progress {
             done: 0,
             start: Instant::now(),
             // Responses on the same terminal would tear the bar apart.
-            wanted: length.is_some() && io::stderr().is_terminal() && !io::stdout().is_terminal(),
+            wanted: output::volume() > output::Volume::Quiet
+                && length.is_some()
+                && io::stderr().is_terminal()
+                && !io::stdout().is_terminal(),
             bar: None,
         }
     }

@@ -1,10 +1,27 @@
 //! Diagnostics as a JSON array: one object each, keys always present.
 
 use super::place;
+use crate::fix;
+use crate::inputs::{By, Review};
 use policy_grammar::{Diagnostic, SourceMap, Span};
 use serde_json::{Value, json};
 
-/// The array.
+/// The array: what is left, then what is silenced.
+pub(crate) fn review(map: &SourceMap, review: &Review) -> Value {
+    let left = review.diagnostics.iter().map(|d| diagnostic(map, d));
+    let silenced = review.silenced.iter().map(|silenced| {
+        let mut value = diagnostic(map, &silenced.diagnostic);
+        let by = match &silenced.by {
+            By::Comment(reason) => json!({ "by": "comment", "reason": reason }),
+            By::Project => json!({ "by": "project", "reason": null }),
+        };
+        set(&mut value, "suppressed", by);
+        value
+    });
+    left.chain(silenced).collect()
+}
+
+/// The array of diagnostics of which none is silenced.
 pub(crate) fn diagnostics(map: &SourceMap, diagnostics: &[Diagnostic]) -> Value {
     diagnostics.iter().map(|d| diagnostic(map, d)).collect()
 }
@@ -20,9 +37,10 @@ fn diagnostic(map: &SourceMap, d: &Diagnostic) -> Value {
             value
         })
         .collect();
-    let fix = d.fix.as_ref().map(|fix| {
-        let mut value = at(map, fix.span);
-        set(&mut value, "replacement", json!(fix.replacement));
+    let fix = d.fix.as_ref().map(|found| {
+        let mut value = at(map, found.span);
+        set(&mut value, "replacement", json!(found.replacement));
+        set(&mut value, "automatic", json!(fix::is_automatic(d)));
         value
     });
     set(&mut value, "code", json!(d.code.as_str()));
@@ -33,6 +51,7 @@ fn diagnostic(map: &SourceMap, d: &Diagnostic) -> Value {
     set(&mut value, "help", json!(d.help));
     set(&mut value, "fix", json!(fix));
     set(&mut value, "related", json!(related));
+    set(&mut value, "suppressed", Value::Null);
     value
 }
 

@@ -1,12 +1,13 @@
 //! Diagnostics as SARIF 2.1.0, for code-scanning services. The rules are the table of codes.
 
 use super::{level, place};
+use crate::inputs::{By, Review};
 use policy_grammar::codes::Code;
 use policy_grammar::{Diagnostic, SourceMap, Span};
 use serde_json::{Value, json};
 
-/// The log with its one run.
-pub(crate) fn log(map: &SourceMap, diagnostics: &[Diagnostic]) -> Value {
+/// The log with its one run. What is silenced is in it as such.
+pub(crate) fn log(map: &SourceMap, review: &Review) -> Value {
     let rules: Vec<Value> = Code::ALL
         .iter()
         .map(|code| {
@@ -19,7 +20,27 @@ pub(crate) fn log(map: &SourceMap, diagnostics: &[Diagnostic]) -> Value {
             })
         })
         .collect();
-    let results: Vec<Value> = diagnostics.iter().map(|d| result(map, d)).collect();
+    let silenced = review.silenced.iter().map(|silenced| {
+        let mut value = result(map, &silenced.diagnostic);
+        let (kind, why) = match &silenced.by {
+            By::Comment(reason) => ("inSource", reason.as_str()),
+            By::Project => ("external", "allowed by policyc.toml"),
+        };
+        if let Value::Object(members) = &mut value {
+            let list = json!([{ "kind": kind, "status": "accepted", "justification": why }]);
+            members.insert("suppressions".to_owned(), list);
+        }
+        value
+    });
+    let left = review.diagnostics.iter().map(|d| {
+        let mut value = result(map, d);
+        // A run that knows suppressions says of every result whether there are any.
+        if let (false, Value::Object(members)) = (review.silenced.is_empty(), &mut value) {
+            members.insert("suppressions".to_owned(), json!([]));
+        }
+        value
+    });
+    let results: Vec<Value> = left.chain(silenced).collect();
     json!({
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
         "version": "2.1.0",

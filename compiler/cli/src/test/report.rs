@@ -10,7 +10,12 @@ use std::time::Duration;
 
 pub(super) fn text(report: &Report) -> anyhow::Result<()> {
     let mut out = output::stdout();
+    let quiet = output::volume() == output::Volume::Quiet;
     for file in &report.files {
+        let passed = |tests: &Vec<TestReport>| tests.iter().all(|test| test.failures.is_empty());
+        if quiet && file.outcome.as_ref().is_ok_and(passed) {
+            continue;
+        }
         writeln!(out, "{}", shown(&file.name).bold())?;
         let tests = match &file.outcome {
             Ok(tests) => tests,
@@ -22,7 +27,9 @@ pub(super) fn text(report: &Report) -> anyhow::Result<()> {
         };
         for test in tests {
             if test.failures.is_empty() {
-                writeln!(out, "  {} {}", "ok  ".green(), shown(&test.name))?;
+                if !quiet {
+                    writeln!(out, "  {} {}", "ok  ".green(), shown(&test.name))?;
+                }
                 continue;
             }
             let place = format!("{}:{}", file.name, test.line);
@@ -51,6 +58,10 @@ pub(super) fn text(report: &Report) -> anyhow::Result<()> {
         }
     }
     let (passed, failed, refused) = report.totals();
+    if quiet && failed == 0 && refused == 0 && !report.uncovered() {
+        out.flush()?;
+        return Ok(());
+    }
     let failed_text = format!("{failed} failed");
     write!(
         out,

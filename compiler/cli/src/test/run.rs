@@ -4,7 +4,7 @@ use super::coverage::Coverage;
 use super::file::{Expect, Test, TestFile, body, exact, parse};
 use super::{Failure, FileReport, Said, TestReport};
 use crate::engine::Derive;
-use crate::inputs::{self, Input};
+use crate::inputs::{self, Input, Sources};
 use anyhow::Context as _;
 use policy_compiler::Compiled;
 use policy_grammar::codes::Code;
@@ -52,6 +52,7 @@ pub(super) fn file(
         }
     };
     let sources = inputs::read_sources(&paths).with_context(|| format!("in `{name}`"))?;
+    sources.mention_unused();
     let compiled = match sources.compile(&settings.options) {
         Ok(compiled) => compiled,
         Err(diagnostics) => {
@@ -81,7 +82,7 @@ pub(super) fn file(
     }
     if let Some(coverage) = coverage {
         coverage.add(&compiled, &sources.map, &seen);
-        coverage.loaded.extend(canonical(&sources.map));
+        coverage.loaded.extend(canonical(&sources));
     }
     let warnings = (!file.warnings.is_empty()).then_some(Said {
         map,
@@ -95,8 +96,8 @@ pub(super) fn file(
 }
 
 /// The files themselves, however they are named.
-fn canonical(sources: &SourceMap) -> impl Iterator<Item = PathBuf> {
-    sources.iter().map(|(_, file)| {
+fn canonical(sources: &Sources) -> impl Iterator<Item = PathBuf> {
+    sources.used().map(|(_, file)| {
         let path = Path::new(file.name());
         path.canonicalize().unwrap_or_else(|_| path.to_owned())
     })
@@ -116,7 +117,8 @@ pub(super) fn untested(
     if paths.is_empty() {
         return Ok(None);
     }
-    let sources = match inputs::read(&paths)? {
+    let sources = match inputs::read_found(paths)? {
+        Input::Sources(sources) if sources.files() == 0 => return Ok(None),
         Input::Sources(sources) => sources,
         // Made from policies that are counted where they stand.
         Input::Bundle { .. } => return Ok(None),
@@ -124,10 +126,10 @@ pub(super) fn untested(
     match sources.compile(&settings.options) {
         Ok(compiled) => {
             coverage.add(&compiled, &sources.map, &[]);
-            coverage.loaded.extend(canonical(&sources.map));
+            coverage.loaded.extend(canonical(&sources));
             coverage
                 .untested
-                .extend(paths.iter().map(|path| inputs::display(path)));
+                .extend(sources.used().map(|(_, file)| file.name().to_owned()));
             Ok(None)
         }
         Err(diagnostics) => Ok(Some(FileReport {
