@@ -45,6 +45,7 @@ mod verify;
 
 pub use exit::Exit;
 pub use reference::reference;
+pub use schema::{policy_schema, prices_schema, test_schema};
 
 use args::Cli;
 use clap::{CommandFactory as _, Parser as _};

@@ -38,6 +38,11 @@ pub(crate) const RULE_KEYS: [&str; 7] = [
     "action",
 ];
 
+/// What a document is called in messages.
+const POLICY: &str = "a policy";
+/// Names the schema of a document for editors; a text, which nothing here reads.
+const SCHEMA_KEY: &str = "$schema";
+
 /// Default of `metadata.version`.
 pub(crate) const DEFAULT_VERSION: &str = "1.0.0";
 /// Default of `metadata.namespace`.
@@ -207,6 +212,10 @@ impl<'a, 's> Walk<'a, 's> {
             }
         }
         for (entry, text) in unknown {
+            if owner == POLICY && text == SCHEMA_KEY {
+                self.string(entry.value, "`$schema`");
+                continue;
+            }
             let span = self.head(entry.key);
             let style = self.tree.node(entry.key).style;
             if text == "<<" && style == Style::Plain {
@@ -519,7 +528,7 @@ impl<'a, 's> Walk<'a, 's> {
             return None;
         }
         let [metadata, rules, status, on_error] =
-            self.fields(children, "a policy", &POLICY_KEYS, dialect::policy_key);
+            self.fields(children, POLICY, &POLICY_KEYS, dialect::policy_key);
         let metadata = match metadata {
             Some(entry) => self.metadata(entry),
             None => {
