@@ -100,6 +100,7 @@ pub mod refresh;
 mod resolve;
 mod spelling;
 mod text;
+#[cfg(any(feature = "price-files", feature = "refresh"))]
 mod tiers;
 
 pub use cost::{CostBounds, CostInput, DEFAULT_COMPLETION_TOKENS, NanoDollars};
