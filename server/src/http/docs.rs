@@ -49,15 +49,17 @@ pub(super) fn router(document: &utoipa::openapi::OpenApi) -> Router<App> {
 /// Browsers are led to the page; programs are told where things are.
 async fn root(headers: HeaderMap) -> Response {
     let mut accepts = headers.get_all(header::ACCEPT).iter();
+    // What keeps one of the answers must not give it to who asks for the other one.
+    let vary = [(header::VARY, HeaderValue::from_static("accept"))];
     if accepts.any(|value| value.to_str().is_ok_and(|text| text.contains("text/html"))) {
-        return Redirect::permanent(DOCS).into_response();
+        return (vary, Redirect::permanent(DOCS)).into_response();
     }
-    axum::Json(serde_json::json!({
+    let places = serde_json::json!({
         "name": "policyd",
         "version": env!("CARGO_PKG_VERSION"),
         "docs": DOCS,
         "openapi": OPENAPI,
         "health": "/health",
-    }))
-    .into_response()
+    });
+    (vary, axum::Json(places)).into_response()
 }

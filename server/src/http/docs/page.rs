@@ -193,6 +193,10 @@ impl<'a> Page<'a> {
 
     fn authentication(&mut self) {
         self.push("<section id=\"authentication\">\n<h2>authentication</h2>");
+        self.push(&markdown(
+            "In the calls below, `$POLICYD` is the address of the server, such as `http://localhost:3000`, and `$TOKEN` a token. Who \
+             has a key sends that instead.",
+        ));
         let schemes = self.api.pointer("/components/securitySchemes");
         for (name, scheme) in schemes.and_then(Value::as_object).into_iter().flatten() {
             self.push(&format!("<h3>{}</h3>", escape(name)));
