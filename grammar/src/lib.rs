@@ -36,6 +36,6 @@ pub use format::format_source;
 pub use limits::Limits;
 pub use load::{Loaded, load_bytes, parse_bytes};
 pub use print::{to_json, to_yaml};
-pub use schema::json_schema;
+pub use schema::{PATH_PATTERN, SCHEMA_KEY, Vocabulary, json_schema};
 pub use source::{FileId, SourceFile, SourceMap, Span};
 pub use suppress::{Reviewed, Suppressed, review};

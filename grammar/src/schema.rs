@@ -2,7 +2,8 @@
 //!
 //! Written by hand over the same tables that the parser uses: keys, operators and what they take, decisions, verbs,
 //! states. A key or an operator that is in a table and has no description here fails a test. The schema accepts what
-//! the parser accepts as far as JSON Schema can tell; ids, patterns and paths are checked by the parser alone.
+//! the parser accepts as far as JSON Schema can tell; ids and patterns are checked by the parser alone. Paths and words of
+//! requests, which this crate does not know, come as a [`Vocabulary`]: they are offered, and any other path is as good.
 
 use crate::ast::{Decision, OnError, Operator, Status, Verb};
 use crate::document::schema_tables::{
@@ -11,28 +12,46 @@ use crate::document::schema_tables::{
 };
 use serde_json::{Map, Value, json};
 
-/// The schema of one policy document, in JSON Schema draft 2020-12.
+/// Words that this crate does not know: fields of requests and what they hold. Editors offer them.
+#[derive(Debug, Clone, Copy)]
+pub struct Vocabulary<'a> {
+    /// Known fields: path, whether a caller sends it, and what it is.
+    pub fields: &'a [(&'a str, bool, &'a str)],
+    /// Types of personal data: what `$redact` takes and `llm.piiTypes` holds.
+    pub pii_types: &'a [&'a str],
+    /// What `llm.injectionSignals` holds.
+    pub injection_signals: &'a [&'a str],
+}
+
+/// What a field path looks like. Every path matches; not everything that matches is one.
+pub const PATH_PATTERN: &str = r#"^([^$.\[\]{}"', ][^.\[\]{}"', ]*|\$[^.\[\]{}"', ]+|\[("([^"\\]|\\.)*"|'([^'\\]|\\.)*')\])(\.[^.\[\]{}"', ]+|\[(0|-?[1-9][0-9]*|"([^"\\]|\\.)*"|'([^'\\]|\\.)*')\])*$"#;
+
+/// The description of the key `$schema`, which is for editors.
+pub const SCHEMA_KEY: &str = "Where an editor finds the JSON Schema of this file. Nothing else reads it.";
+
+/// The schema of a policy document, or of a JSON file that holds a list of them, in JSON Schema draft 2020-12.
 #[must_use]
-pub fn json_schema() -> Value {
-    let policy = object(
+pub fn json_schema(words: &Vocabulary<'_>) -> Value {
+    let mut policy = object(
         "A policy: who it is, its rules, and whether it takes part in decisions.",
         &POLICY_KEYS,
         &["metadata", "rules"],
         policy_key,
     );
-    let definitions = object(
+    let mut definitions = object(
         "Constants that policies import.",
         &DEFINITIONS_KEYS,
         &["kind"],
         definitions_key,
     );
-    // What says its kind is held to it alone, so that a mistake is reported where it is.
-    let mut schema = json!({
-        "type": "object",
-        "if": { "required": ["kind"] },
-        "then": { "$ref": "#/$defs/definitions" },
-        "else": { "$ref": "#/$defs/policy" },
-    });
+    for document in [&mut policy, &mut definitions] {
+        if let Some(Value::Object(properties)) = document.get_mut("properties") {
+            properties.insert(
+                "$schema".to_owned(),
+                json!({ "type": "string", "description": SCHEMA_KEY }),
+            );
+        }
+    }
     let mut defs = Map::new();
     defs.insert("policy".to_owned(), policy);
     defs.insert("definitions".to_owned(), definitions);
@@ -57,63 +76,54 @@ pub fn json_schema() -> Value {
         json!([{ "required": ["condition"] }, { "required": ["when"] }]),
     );
     defs.insert("rule".to_owned(), rule);
-    defs.insert("condition".to_owned(), condition());
-    defs.insert("action".to_owned(), action());
+    defs.insert("condition".to_owned(), condition(words));
+    defs.insert("action".to_owned(), action(words));
     defs.insert("modification".to_owned(), modification());
+    defs.insert(
+        "piiType".to_owned(),
+        json!({ "description": "A type of personal data or of a secret.", "enum": words.pii_types }),
+    );
+    let mut paths: Vec<Value> = words
+        .fields
+        .iter()
+        .map(|(path, _, doc)| json!({ "const": path, "description": doc }))
+        .collect();
+    paths.push(json!({ "const": "item", "description": "Below `any` and `all`: the element of the list." }));
+    paths.push(json!({
+        "type": "string",
+        "minLength": 1,
+        "pattern": PATH_PATTERN,
+        "description": "Any other field: `metadata.costCenter`, `list[0].id`, `list[-1]`, `metadata[\"a.b\"]`.",
+    }));
     defs.insert(
         "path".to_owned(),
         json!({
-            "type": "string",
-            "minLength": 1,
             "description": "A field path: `llm.model`, `list[0].id`, `metadata[\"a.b\"]`.",
-            "examples": KNOWN_FIELDS,
+            "anyOf": paths,
         }),
     );
-    extend(&mut schema, "$defs", Value::Object(defs));
-    let mut whole = Map::new();
-    whole.insert(
-        "$schema".to_owned(),
-        json!("https://json-schema.org/draft/2020-12/schema"),
+    // What says its kind is held to it alone, so that a mistake is reported where it is.
+    defs.insert(
+        "document".to_owned(),
+        json!({
+            "description": "A policy, or constants that policies import.",
+            "if": { "required": ["kind"] },
+            "then": { "$ref": "#/$defs/definitions" },
+            "else": { "$ref": "#/$defs/policy" },
+        }),
     );
-    whole.insert("$id".to_owned(), json!("policy.schema.json"));
-    whole.insert("title".to_owned(), json!("LLM policy"));
-    if let Value::Object(rest) = schema {
-        whole.extend(rest);
-    }
-    Value::Object(whole)
+    let whole = json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": "policy.schema.json",
+        "title": "LLM policy",
+        "description": "A policy, or constants that policies import; a JSON file may also hold a list of them.",
+        "if": { "type": "array" },
+        "then": { "items": { "$ref": "#/$defs/document" } },
+        "else": { "$ref": "#/$defs/document" },
+        "$defs": defs,
+    });
+    whole
 }
-
-/// Paths that editors offer; any other path is as good.
-const KNOWN_FIELDS: &[&str] = &[
-    "llm.provider",
-    "llm.model",
-    "llm.prompt",
-    "llm.messages",
-    "llm.tools",
-    "llm.maxTokens",
-    "llm.temperature",
-    "llm.estimatedTokens",
-    "llm.estimatedCost",
-    "llm.maxCost",
-    "llm.containsPII",
-    "llm.piiTypes",
-    "llm.injectionSignals",
-    "llm.injectionScore",
-    "user.id",
-    "user.email",
-    "user.roles",
-    "user.permissions",
-    "team.id",
-    "team.name",
-    "team.tier",
-    "project.id",
-    "project.name",
-    "project.environment",
-    "request.id",
-    "request.timestamp",
-    "request.ipAddress",
-    "request.userAgent",
-];
 
 /// An object that takes exactly `keys`.
 fn object(description: &str, keys: &[&str], required: &[&str], property: fn(&str) -> Value) -> Value {
@@ -178,7 +188,7 @@ fn policy_key(key: &str) -> Value {
                 "examples": [{ "limit": 2.5, "premium": ["gpt-4", "o1-pro"] }],
             }),
         ),
-        "metadata" => json!({ "$ref": "#/$defs/metadata" }),
+        "metadata" => json!({ "$ref": "#/$defs/metadata", "description": "Who the policy is." }),
         "rules" => json!({
             "type": "array",
             "description": "Rules, looked at in the order in which they stand.",
@@ -207,7 +217,12 @@ fn metadata_key(key: &str) -> Value {
     let text = json!({ "type": "string", "minLength": 1 });
     match key {
         "id" => {
-            json!({ "type": "string", "minLength": 1, "description": "Unique among the policies of a bundle." })
+            json!({
+                "type": "string",
+                "minLength": 1,
+                "description": "Unique among the policies of its namespace.",
+                "examples": ["cost-cap"],
+            })
         }
         "name" => json!({ "type": "string", "minLength": 1, "description": "Display name." }),
         "version" => {
@@ -223,7 +238,7 @@ fn metadata_key(key: &str) -> Value {
         "description" => or_null("Free text.", &json!({ "type": "string" })),
         "tags" => or_null(
             "Free labels.",
-            &json!({ "type": "array", "items": { "type": "string" } }),
+            &json!({ "type": "array", "items": { "type": "string", "description": "A label." } }),
         ),
         "priority" => or_null(
             "Policies of higher priority come first. Default: 0.",
@@ -242,11 +257,11 @@ fn rule_key(key: &str) -> Value {
             "A disabled rule never fires. Default: true.",
             &json!({ "type": "boolean" }),
         ),
-        "condition" => json!({ "$ref": "#/$defs/condition" }),
+        "condition" => json!({ "$ref": "#/$defs/condition", "description": "When the rule fires." }),
         "when" => {
             json!({ "type": "string", "description": "A rule body of the text DSL, in place of `condition`." })
         }
-        "action" => json!({ "$ref": "#/$defs/action" }),
+        "action" => json!({ "$ref": "#/$defs/action", "description": "What the rule does." }),
         _ => Value::Bool(true),
     }
 }
@@ -320,7 +335,7 @@ fn operator_description(operator: Operator) -> &'static str {
     }
 }
 
-fn condition() -> Value {
+fn condition(words: &Vocabulary<'_>) -> Value {
     let mut schema = object(
         "A comparison of a field, or a combination of conditions.",
         &CONDITION_KEYS,
@@ -391,6 +406,21 @@ fn condition() -> Value {
             }),
         ));
     }
+    for (field, all) in [
+        ("llm.piiTypes", words.pii_types),
+        ("llm.injectionSignals", words.injection_signals),
+    ] {
+        // Offers the words of the field. What it does not hold is a warning of the compiler.
+        let word = json!({ "anyOf": [{ "enum": all }, true] });
+        cases.push(json!({
+            "if": { "properties": { "field": { "const": field } }, "required": ["field"] },
+            "then": { "properties": { "value": { "anyOf": [
+                { "enum": all },
+                { "type": "array", "items": word },
+                true,
+            ] } } },
+        }));
+    }
     extend(&mut schema, "allOf", Value::Array(cases));
     schema
 }
@@ -400,6 +430,7 @@ fn window() -> Value {
     let time = |description: &str| json!({ "type": "string", "description": description });
     json!({
         "type": "object",
+        "description": "Times of the day, on some days of the week, in a time zone.",
         "properties": {
             "start": time("`HH:MM` or `HH:MM:SS`; included."),
             "end": time("`HH:MM` or `HH:MM:SS`, also `24:00`; not included. Before `start`, it is on the next day."),
@@ -407,7 +438,7 @@ fn window() -> Value {
                 "type": "array",
                 "description": "Days on which it starts. Default: every day.",
                 "minItems": 1,
-                "items": { "enum": ["mon", "tue", "wed", "thu", "fri", "sat", "sun"] },
+                "items": { "description": "A day of the week.", "enum": ["mon", "tue", "wed", "thu", "fri", "sat", "sun"] },
             },
             "timezone": time("IANA name such as `Europe/Berlin`, or `UTC`."),
         },
@@ -447,6 +478,7 @@ fn action_key(key: &str) -> Value {
             &json!({
                 "type": "object",
                 "minProperties": 1,
+                "propertyNames": { "pattern": PATH_PATTERN },
                 "additionalProperties": { "$ref": "#/$defs/modification" },
             }),
         ),
@@ -454,8 +486,20 @@ fn action_key(key: &str) -> Value {
     }
 }
 
-fn action() -> Value {
+fn action(words: &Vocabulary<'_>) -> Value {
     let mut schema = object("What the rule does.", &ACTION_KEYS, &["decision"], action_key);
+    let fields: Map<String, Value> = words
+        .fields
+        .iter()
+        .filter(|(path, sent, _)| *sent && path.starts_with("llm."))
+        .map(|(path, _, doc)| {
+            let value = json!({ "$ref": "#/$defs/modification", "description": doc });
+            ((*path).to_owned(), value)
+        })
+        .collect();
+    if let Some(changes) = schema.pointer_mut("/properties/modifications/anyOf/0") {
+        extend(changes, "properties", Value::Object(fields));
+    }
     let modify = Decision::Modify.as_str();
     extend(
         &mut schema,
@@ -480,6 +524,13 @@ fn modification() -> Value {
         .iter()
         .map(|name| {
             let (description, operand) = verb_operand(name);
+            let operand = match operand {
+                Value::Object(mut operand) => {
+                    operand.insert("description".to_owned(), json!(description));
+                    Value::Object(operand)
+                }
+                _ => json!({ "description": description }),
+            };
             let properties: Map<String, Value> = [((*name).to_owned(), operand)].into_iter().collect();
             json!({
                 "type": "object",
@@ -496,7 +547,7 @@ fn modification() -> Value {
         "if": { "type": "object" },
         "then": { "propertyNames": { "pattern": "^([^$]|$)" } },
     }));
-    json!({ "oneOf": cases })
+    json!({ "description": "A value to set, or a verb.", "oneOf": cases })
 }
 
 fn verb_operand(name: &str) -> (&'static str, Value) {
@@ -518,8 +569,8 @@ fn verb_operand(name: &str) -> (&'static str, Value) {
         "$redact" => (
             "Personal data of these types is replaced by placeholders such as `[EMAIL]`.",
             json!({ "oneOf": [
-                { "const": "all" },
-                { "type": "array", "minItems": 1, "items": { "type": "string", "minLength": 1 } },
+                { "const": "all", "description": "Every type." },
+                { "type": "array", "minItems": 1, "items": { "$ref": "#/$defs/piiType" } },
             ] }),
         ),
         _ => ("", Value::Bool(true)),
@@ -549,6 +600,15 @@ mod tests {
         }
     }
 
+    const WORDS: Vocabulary<'static> = Vocabulary {
+        fields: &[
+            ("llm.model", true, "The model."),
+            ("llm.piiTypes", false, "Types."),
+        ],
+        pii_types: &["email"],
+        injection_signals: &["override"],
+    };
+
     #[test]
     fn references_lead_somewhere() {
         fn visit(value: &Value, defs: &Value) {
@@ -564,7 +624,40 @@ mod tests {
                 Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
             }
         }
-        let schema = json_schema();
+        let schema = json_schema(&WORDS);
         visit(&schema, &schema["$defs"]);
+    }
+
+    #[test]
+    fn the_pattern_of_paths_takes_every_path() {
+        let pattern = regex::Regex::new(PATH_PATTERN).unwrap();
+        for (path, good) in [
+            ("llm.model", true),
+            ("a", true),
+            ("list[0].id", true),
+            ("list.0.id", true),
+            ("list[-1]", true),
+            ("metadata[\"a.b\"]", true),
+            ("metadata['a \\' b'][\"c\\\"]\"].d", true),
+            ("[\"a b\"].c", true),
+            ("ключ.ключ", true),
+            ("$a.b", true),
+            ("a.$", true),
+            ("", false),
+            ("$", false),
+            ("$.a", false),
+            ("a..b", false),
+            ("a.", false),
+            ("[0]", false),
+            ("a[00]", false),
+            ("a[-0]", false),
+            ("a b", false),
+            ("a,b", false),
+            ("{{ a }}", false),
+            ("a[*]", false),
+        ] {
+            assert_eq!(crate::ast::FieldPath::parse(path).is_ok(), good, "{path}");
+            assert_eq!(pattern.is_match(path), good, "{path}");
+        }
     }
 }

@@ -324,7 +324,7 @@ fn decisions_belong_to_the_policies_prices_and_settings_that_made_them() {
         let json = format!(
             r#"{{"models": {{"gpt-4o": {{"provider": "openai", "mode": "chat", "input_per_million": {dollars}, "output_per_million": {dollars}}}}}}}"#
         );
-        Arc::new(PriceTable::builtin().with_overrides(&json).unwrap())
+        Arc::new(PriceTable::builtin().with_file("prices.json", &json).unwrap())
     };
     let body = context("hello");
     let (engine, second) = (engine(POLICIES), engine(&POLICIES.replace("1000", "1")));

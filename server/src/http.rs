@@ -6,7 +6,7 @@
 mod audit;
 mod bundle;
 mod decisions;
-mod docs;
+pub mod docs;
 mod evaluate;
 mod extract;
 mod keys;

@@ -28,6 +28,7 @@ pub mod http;
 pub mod identity;
 pub mod limits;
 pub mod listen;
+pub mod manual;
 pub mod redis_client;
 pub mod request_id;
 pub mod seal;

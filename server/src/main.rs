@@ -2,12 +2,12 @@
 
 use anyhow::Context as _;
 use clap::{Arg, ArgAction, ArgMatches, Command};
-use policy_server::config::table::SETTINGS;
+use policy_server::config::table::{SETTINGS, Setting};
 use policy_server::config::{CONFIG_FILE, Config, Database, Raw};
 use policy_server::descriptors;
 use policy_server::server::Server;
 use policy_server::telemetry::{self, Metrics};
-use policy_server::{audit, check, storage, tools};
+use policy_server::{audit, check, manual, storage, tools};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +20,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// The configuration is wrong (`EX_CONFIG` of sysexits).
 const BAD_CONFIG: u8 = 78;
+
+/// The flag for trying out.
+const DEV: &str = "dev";
 
 /// Spans that wait are given this long at the end.
 const LAST_SPANS: Duration = Duration::from_secs(3);
@@ -39,7 +42,7 @@ fn command() -> Command {
                 .help("TOML file of settings; default policyd.toml where it is there"),
         )
         .arg(
-            Arg::new("dev")
+            Arg::new(DEV)
                 .long("dev")
                 .action(ArgAction::SetTrue)
                 .global(true)
@@ -59,7 +62,9 @@ fn command() -> Command {
                     ),
                 ),
         );
-    command = tools::commands(command);
+    command = manual::commands(tools::commands(command));
+    let dev = command.get_arguments().find(|arg| arg.get_id() == DEV).cloned();
+    let mut settings: Vec<(Option<&Setting>, Arg)> = dev.into_iter().map(|dev| (None, dev)).collect();
     for setting in SETTINGS {
         let mut arg = Arg::new(setting.name)
             .long(setting.flag())
@@ -85,7 +90,40 @@ fn command() -> Command {
             // A secret on a command line can be read by everybody on the machine.
             arg = arg.hide(true);
         }
+        settings.push((Some(setting), arg.clone()));
         command = command.arg(arg);
+    }
+    own_help(command, "", &settings)
+}
+
+/// Whether a command reads a setting; `None` is `--dev`.
+fn reads(command: &str, setting: Option<&Setting>) -> bool {
+    match command {
+        "run" | "check-config" => true,
+        "audit verify" | "decisions export" | "key" => {
+            setting.is_some_and(|setting| setting.group == "Storage")
+        }
+        "token" => setting.is_some_and(|setting| setting.name.starts_with("JWT_")),
+        _ => false,
+    }
+}
+
+/// Every command takes every setting. Its help shows those that it reads.
+fn own_help(mut command: Command, path: &str, settings: &[(Option<&Setting>, Arg)]) -> Command {
+    let names: Vec<String> = command
+        .get_subcommands()
+        .map(|command| command.get_name().to_owned())
+        .collect();
+    for name in names {
+        let path = format!("{path} {name}").trim().to_owned();
+        command = command.mut_subcommand(&name, |below| {
+            settings
+                .iter()
+                .fold(own_help(below, &path, settings), |below, (setting, arg)| {
+                    let hide = arg.is_hide_set() || !reads(&path, *setting);
+                    below.arg(arg.clone().hide(hide))
+                })
+        });
     }
     command
 }
@@ -103,7 +141,7 @@ fn raw(matches: &ArgMatches) -> anyhow::Result<Raw> {
         |name| std::env::var(name).ok(),
         |name| matches.get_one::<String>(name).cloned(),
     );
-    if matches.get_flag("dev") {
+    if matches.get_flag(DEV) {
         raw.try_out();
     }
     Ok(raw)
@@ -111,6 +149,15 @@ fn raw(matches: &ArgMatches) -> anyhow::Result<Raw> {
 
 fn main() -> ExitCode {
     let matches = command().get_matches();
+    if let Some(written) = manual::run(&matches, command()) {
+        return match written {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("policyd: {error:#}");
+                ExitCode::FAILURE
+            }
+        };
+    }
     let raw = match raw(&matches) {
         Ok(raw) => raw,
         Err(error) => {

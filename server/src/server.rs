@@ -355,14 +355,16 @@ fn admin_thread(
     Ok(thread)
 }
 
-/// A price table from a file. Blocks for the reading.
+/// The built-in price table with those of a price file. Blocks for the reading.
 ///
 /// # Errors
 ///
-/// When the file cannot be read or is no price table.
+/// When the file cannot be read or is no price file.
 pub(crate) fn prices(path: &Path) -> anyhow::Result<Arc<PriceTable>> {
     let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
-    let table = PriceTable::parse(&text).with_context(|| path.display().to_string())?;
+    let table = PriceTable::builtin()
+        .with_file(&path.to_string_lossy(), &text)
+        .with_context(|| path.display().to_string())?;
     Ok(Arc::new(table))
 }
 

@@ -2192,6 +2192,240 @@ async fn a_replaced_bundle_does_not_come_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_price_file_adds_to_the_table_unless_it_replaces_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let policies = dir.path().join("policies");
+    std::fs::create_dir(&policies).unwrap();
+    std::fs::write(
+        policies.join("p.yaml"),
+        "metadata: {id: p, name: P}\nrules:\n- id: r\n  condition: {operator: gt, field: llm.estimatedCost, value: 1}\n  \
+         action: {decision: deny}\n",
+    )
+    .unwrap();
+    let row = "{provider: openai, input_per_million: 1, output_per_million: 1000000}";
+    let context = json!({"context": {"llm": {"model": "gpt-4", "prompt": "hi", "maxTokens": 2}}});
+    for (prices, want) in [
+        (format!("models:\n  gpt-4: {row}\n"), "deny"),
+        (format!("models:\n  house: {row}\n"), "allow"),
+        // The cost is unknown then, which is an error.
+        (format!("replace: true\nmodels:\n  house: {row}\n"), "deny"),
+    ] {
+        let file = dir.path().join("prices.yaml");
+        std::fs::write(&file, &prices).unwrap();
+        let server = Running::start(&[
+            ("POLICIES", policies.to_str().unwrap()),
+            ("PRICES_FILE", file.to_str().unwrap()),
+        ])
+        .await;
+        let answer = send("POST", "/api/v1/evaluate")
+            .json(&context)
+            .to(&server)
+            .await
+            .json();
+        assert_eq!(answer["decision"]["decision"], want, "{prices}{answer}");
+    }
+}
+
+/// Every operation of the document: method, path, and the operation itself.
+fn operations(api: &Value) -> Vec<(String, String, Value)> {
+    let mut found = Vec::new();
+    for (path, methods) in api["paths"].as_object().unwrap() {
+        for (method, operation) in methods.as_object().unwrap() {
+            found.push((method.to_uppercase(), path.clone(), operation.clone()));
+        }
+    }
+    assert!(found.len() > 20);
+    found
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn browsers_are_led_to_a_page_without_scripts() {
+    let server = Running::start(&[]).await;
+    let html = "text/html,application/xhtml+xml,*/*;q=0.8";
+    let agent: ureq::Agent = ureq::Agent::config_builder().max_redirects(0).build().into();
+    let url = format!("http://{}/", server.addresses.http);
+    let root = tokio::task::spawn_blocking(move || agent.get(&url).header("accept", html).call().unwrap())
+        .await
+        .unwrap();
+    assert_eq!(root.status().as_u16(), 308);
+    assert_eq!(
+        (&root.headers()["location"], &root.headers()["vary"]),
+        (&"/docs".parse().unwrap(), &"accept".parse().unwrap())
+    );
+    let root = send("GET", "/").to(&server).await;
+    assert_eq!(root.status, 200);
+    for key in ["docs", "openapi", "health"] {
+        let place = root.json()[key].as_str().unwrap().to_owned();
+        let status = send("GET", place).to(&server).await.status;
+        // Nothing is active here.
+        assert_eq!(status, if key == "health" { 503 } else { 200 }, "{key}");
+    }
+    let page = send("GET", "/docs").to(&server).await;
+    let policy = page.header("content-security-policy").to_owned();
+    assert!(
+        policy.starts_with("default-src 'none'") && !policy.contains("script"),
+        "{policy}"
+    );
+    let text = String::from_utf8(page.body).unwrap();
+    for bad in [
+        "<script", " src=", "url(", "@import", "<link", " onload", "<iframe",
+    ] {
+        assert!(!text.contains(bad), "{bad}");
+    }
+    // Every link leads into the page, to this server, or to the web.
+    let mut links = 0;
+    for link in text
+        .split("href=\"")
+        .skip(1)
+        .map(|rest| rest.split('"').next().unwrap())
+    {
+        links += 1;
+        match link.strip_prefix('#') {
+            Some(place) => assert!(text.contains(&format!(" id=\"{place}\"")), "{link}"),
+            None => assert!(link == "/openapi.json" || link.starts_with("https://"), "{link}"),
+        }
+    }
+    assert!(links > 100, "{links}");
+    let api = send("GET", "/openapi.json").to(&server).await.json();
+    for (method, path, operation) in operations(&api) {
+        let id = operation["operationId"].as_str().unwrap();
+        let start = text.find(&format!("<article id=\"op-{id}\">")).unwrap();
+        let part = &text[start..];
+        let part = &part[..part.find("</article>").unwrap()];
+        assert!(part.contains(&format!("<code>{path}</code>")), "{id}");
+        assert!(part.contains("<pre class=\"call\">curl"), "{id}");
+        assert!(
+            method == "GET" || part.contains(&format!("curl -X {method} ")),
+            "{id}"
+        );
+        // Markdown was rendered.
+        assert!(!part.contains('`'), "{part}");
+    }
+    let schemas = api["components"]["schemas"].as_object().unwrap();
+    for (name, schema) in schemas {
+        assert!(
+            text.contains(&format!("<article id=\"schema-{name}\">")),
+            "{name}"
+        );
+        for field in schema["properties"].as_object().into_iter().flatten() {
+            assert!(
+                text.contains(&format!("<td><code>{}</code>", field.0)),
+                "{name}.{}",
+                field.0
+            );
+        }
+    }
+    for says in [
+        "Authorization: Bearer",
+        "X-API-Key",
+        "policyd token",
+        "<code>policy.author</code>",
+    ] {
+        assert!(text.contains(says), "{says}");
+    }
+}
+
+#[test]
+fn every_operation_and_field_is_described() {
+    fn described(value: &Value, what: &str) {
+        let text = value["description"].as_str().unwrap_or_default();
+        assert!(text.len() > 2, "{what}: {text:?}");
+    }
+    let api = serde_json::to_value(policy_server::http::document()).unwrap();
+    for tag in api["tags"].as_array().unwrap() {
+        described(tag, tag["name"].as_str().unwrap());
+    }
+    for (method, path, operation) in operations(&api) {
+        let what = format!("{method} {path}");
+        described(&operation, &what);
+        assert!(operation["summary"].as_str().unwrap().len() > 5, "{what}");
+        for parameter in operation["parameters"].as_array().into_iter().flatten() {
+            described(parameter, &format!("{what} {}", parameter["name"]));
+        }
+        for (status, answer) in operation["responses"].as_object().unwrap() {
+            described(answer, &format!("{what} {status}"));
+        }
+    }
+    for (name, schema) in api["components"]["schemas"].as_object().unwrap() {
+        described(schema, name);
+        for (field, value) in schema["properties"].as_object().into_iter().flatten() {
+            described(value, &format!("{name}.{field}"));
+        }
+    }
+    for (name, scheme) in api["components"]["securitySchemes"].as_object().unwrap() {
+        described(scheme, name);
+    }
+}
+
+/// The calls of the page are understood, and need the scope that they say.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_calls_of_the_page_are_understood() {
+    const SCOPES: [&str; 5] = [
+        "policy:read",
+        "policy:write",
+        "policy:evaluate",
+        "audit:read",
+        "keys:manage",
+    ];
+    let server = Running::start(&[("API_KEYS_ENABLED", "true")]).await;
+    let key = async |scopes: &[&str]| {
+        use policy_server::service::keys::make_key;
+        use secrecy::ExposeSecret as _;
+        let new = NewKey {
+            name: "k".to_owned(),
+            scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
+            ..NewKey::default()
+        };
+        let made = make_key(&*server.app.service.store, &Identity::operator(), "test", new, 0).await;
+        made.unwrap().1.expose_secret().to_owned()
+    };
+    let api = send("GET", "/openapi.json").to(&server).await.json();
+    for (method, path, operation) in operations(&api) {
+        let id = operation["operationId"].as_str().unwrap();
+        let needs = operation["description"].as_str().unwrap();
+        let needs = needs
+            .strip_prefix("Needs `")
+            .and_then(|rest| rest.split('`').next());
+        let needs = needs.unwrap_or_else(|| panic!("{id} says no scope"));
+        assert!(SCOPES.contains(&needs), "{id}: {needs}");
+        let method: &'static str = Box::leak(method.into_boxed_str());
+        let ask = async |key: &str| {
+            let path = path
+                .replace("{id}", "no-gpt-4")
+                .replace("{requestId}", "nobody")
+                .replace("{version}", "1");
+            let mut request = send(method, path).header("x-api-key", key);
+            let body = &operation["requestBody"]["content"];
+            if let Some(json) = body.get("application/json") {
+                let example = json
+                    .get("example")
+                    .unwrap_or_else(|| panic!("{id} has no example"));
+                request = request.json(example);
+            } else if body.is_object() {
+                request = request.bytes("application/octet-stream", "no bundle");
+            }
+            let answer = request.to(&server).await;
+            let code = if answer.status < 300 || answer.body.is_empty() {
+                String::new()
+            } else {
+                answer.json()["code"].as_str().unwrap_or_default().to_owned()
+            };
+            (answer.status, code)
+        };
+        let others: Vec<&str> = SCOPES.into_iter().filter(|scope| *scope != needs).collect();
+        let (status, code) = ask(&key(&others).await).await;
+        assert_eq!(status, 403, "{id}: {code}");
+        let (status, code) = ask(&key(&[needs]).await).await;
+        // What the example names is not there, or it is no bundle; making a key needs the scopes that it gets.
+        let understood = matches!(status, 200..=204 | 404 | 409 | 412)
+            || code == "invalid_bundle"
+            || code == "not_ready"
+            || (id == "createKey" && status == 403);
+        assert!(understood, "{id}: {status} {code}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_shell_answers_for_everything() {
     let server = Running::start(&[]).await;
     let page = send("GET", "/docs").to(&server).await;
@@ -3436,7 +3670,7 @@ async fn many_decisions_on_one_request_id() {
     loop {
         let page = send("GET", &path).to(&server).await.json();
         for decision in page["items"].as_array().unwrap() {
-            let at: jiff::Timestamp = decision["at"].as_str().unwrap().parse().unwrap();
+            let at: jiff::Timestamp = decision["timestamp"].as_str().unwrap().parse().unwrap();
             assert!((begin..=end).contains(&at.as_millisecond()), "{decision}");
             seen.push(decision["id"].as_str().unwrap().to_owned());
         }

@@ -49,6 +49,165 @@ fn web(answer: &'static str) -> (u16, Arc<Mutex<String>>) {
 const NOT_FOUND: &str = "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
 const NO_BUNDLE: &str = "HTTP/1.1 200 OK\r\ncontent-length: 5\r\nconnection: close\r\n\r\nhello";
 
+#[test]
+fn help_shows_what_its_command_reads() {
+    let directory = tempfile::tempdir().unwrap();
+    let help = |arguments: &[&str]| {
+        let (code, stdout, stderr) = finished(&[], arguments, directory.path());
+        assert_eq!(code, 0, "{stderr}");
+        stdout
+    };
+    for (arguments, shows, hides) in [
+        (
+            &["--help"][..],
+            &["--port", "--cache-size", "--jwt-issuer", "completions", "man"][..],
+            &["--subject"][..],
+        ),
+        (
+            &["run", "--help"],
+            &["--port", "--cache-size", "--dev"],
+            &["--subject"],
+        ),
+        (
+            &["check-config", "--help"],
+            &["--port", "--prices-file"],
+            &["--subject"],
+        ),
+        (
+            &["token", "--help"],
+            &["--subject", "--roles", "--jwt-issuer", "--config"],
+            &["--port", "--data-dir", "--dev"],
+        ),
+        (
+            &["key", "--help"],
+            &["--name", "--roles", "--data-dir"],
+            &["--port", "--jwt-issuer"],
+        ),
+        (
+            &["decisions", "export", "--help"],
+            &["--decision", "--output", "--data-dir"],
+            &["--port", "--jwt-issuer"],
+        ),
+        (
+            &["audit", "verify", "--help"],
+            &["--data-dir", "--database-host"],
+            &["--port"],
+        ),
+        (
+            &["call", "--help"],
+            &["--server", "--context"],
+            &["--port", "--data-dir"],
+        ),
+        (&["audit", "--help"], &["verify"], &["--port", "--data-dir"]),
+        (&["man", "--help"], &["--output"], &["--port"]),
+    ] {
+        let text = help(arguments);
+        // A flag at the beginning of its line: texts name others.
+        let has = |flag: &&str| {
+            text.lines().any(|line| {
+                let line = line.trim_start();
+                let line = line
+                    .split_once(", ")
+                    .map_or(line, |(short, rest)| if short.len() == 2 { rest } else { line });
+                line.strip_prefix(*flag)
+                    .is_some_and(|rest| rest.starts_with([' ', '[']) || rest.is_empty())
+            })
+        };
+        assert!(shows.iter().all(has), "{arguments:?}: {text}");
+        assert!(!hides.iter().any(has), "{arguments:?}: {text}");
+    }
+    // What is hidden is read all the same, before and behind the command.
+    for arguments in [
+        &["--port", "x", "token", "--subject", "a"][..],
+        &["token", "--subject", "a", "--port", "x"],
+    ] {
+        let (code, _, stderr) = finished(&[], arguments, directory.path());
+        assert!(code == 78 && stderr.contains("PORT"), "{code} {stderr}");
+    }
+}
+
+#[test]
+fn manual_pages_and_completions_are_of_the_whole_command_line() {
+    let directory = tempfile::tempdir().unwrap();
+    let run = |arguments: &[&str]| {
+        let (code, stdout, stderr) = finished(&[], arguments, directory.path());
+        assert_eq!(code, 0, "{stderr}");
+        stdout
+    };
+    for (shell, mark) in [
+        ("bash", "complete -F _policyd"),
+        ("zsh", "#compdef policyd"),
+        ("fish", "complete -c policyd"),
+        ("elvish", "edit:completion:arg-completer[policyd]"),
+        ("powershell", "Register-ArgumentCompleter"),
+    ] {
+        let script = run(&["completions", shell]);
+        assert!(script.contains(mark) && script.contains("prices-file"), "{shell}");
+    }
+    let page = run(&["man"]);
+    assert!(
+        page.contains(".TH policyd 1") && page.contains("prices\\-file"),
+        "{page}"
+    );
+    run(&["man", "-o", "pages"]);
+    let mut names: Vec<String> = std::fs::read_dir(directory.path().join("pages"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    assert_eq!(
+        names,
+        [
+            "policyd-audit-verify.1",
+            "policyd-audit.1",
+            "policyd-call.1",
+            "policyd-check-config.1",
+            "policyd-completions.1",
+            "policyd-decisions-export.1",
+            "policyd-decisions.1",
+            "policyd-key.1",
+            "policyd-man.1",
+            "policyd-run.1",
+            "policyd-token.1",
+            "policyd.1",
+        ]
+    );
+    let token = std::fs::read_to_string(directory.path().join("pages/policyd-token.1")).unwrap();
+    assert!(
+        token.contains(".TH policyd-token 1") && token.contains("subject") && !token.contains("prices"),
+        "{token}"
+    );
+    // No settings are needed for either.
+    let (code, ..) = finished(&[("PORT", "many")], &["completions", "bash"], directory.path());
+    assert_eq!(code, 0);
+}
+
+/// As `policyc` says it: there is one reader.
+#[test]
+fn a_price_file_that_cannot_be_read_is_told_with_its_place() {
+    let directory = tempfile::tempdir().unwrap();
+    for (text, says) in [
+        (
+            "models:\n  m: {provider: p, input_per_milion: 1}\n",
+            "line 2, column 20: a model has no key `input_per_milion`; did you mean `input_per_million`?",
+        ),
+        (
+            "models:\n  m: {provider: p, input_per_million: -1, output_per_million: 1}\n",
+            "line 2, column 39: a price cannot be negative",
+        ),
+        (
+            "#policy-prices 2\nm\tp\tchat\t\t\t\t\tstandard:1,2\n",
+            "line 1, column 1: a table separated by tabs is no price file: write YAML or JSON such as `models:",
+        ),
+    ] {
+        std::fs::write(directory.path().join("prices.yaml"), text).unwrap();
+        let settings = [("PRICES_FILE", "prices.yaml")];
+        let (code, _, stderr) = finished(&settings, &["check-config"], directory.path());
+        assert_eq!(code, 78, "{stderr}");
+        assert!(stderr.contains(&format!("prices.yaml: {says}")), "{stderr}");
+    }
+}
+
 /// Settings, and those of them that must be named.
 type Case<'a> = (&'a [(&'a str, &'a str)], &'a [&'a str]);
 
@@ -58,10 +217,21 @@ fn what_cannot_work_is_found_before_the_start() {
     let key = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
     let keys = format!("a:{key},a:{key}");
     std::fs::write(directory.path().join("junk"), "junk").unwrap();
+    for (name, text) in [
+        ("prices.yaml", "models: {}\nmodles: {}\n"),
+        (
+            "prices.tsv",
+            "#policy-prices 2\nm\tp\tchat\t\t\t\t\tstandard:1,2\n",
+        ),
+    ] {
+        std::fs::write(directory.path().join(name), text).unwrap();
+    }
     let cases: &[Case<'_>] = &[
         (&[("LOG_LEVEL", "loud")], &["LOG_LEVEL"]),
         (&[("PRICES_FILE", "/nope3")], &["PRICES_FILE"]),
         (&[("PRICES_FILE", "junk")], &["PRICES_FILE"]),
+        (&[("PRICES_FILE", "prices.yaml")], &["PRICES_FILE"]),
+        (&[("PRICES_FILE", "prices.tsv")], &["PRICES_FILE"]),
         (&[("BUNDLE_KEYS", "/nope")], &["BUNDLE_KEYS"]),
         (&[("BUNDLE_KEYS", "junk,/nope")], &["BUNDLE_KEYS", "BUNDLE_KEYS"]),
         (
@@ -164,7 +334,7 @@ fn what_cannot_work_is_found_before_the_start() {
     ];
     let (code, _, stderr) = finished(&fine, &["check-config"], directory.path());
     assert_eq!(code, 0, "{stderr}");
-    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 3);
 }
 
 #[test]

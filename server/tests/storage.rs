@@ -283,7 +283,7 @@ async fn a_new_store_is_empty(bed: &Bed) {
     assert_eq!(store.audit_head().await.unwrap(), (0, [0; 32]));
     let stats = store.decision_stats(&DecisionFilter::default()).await.unwrap();
     assert_eq!(
-        (stats.total, stats.mean_duration_ms, stats.cached_ratio),
+        (stats.total, stats.mean_evaluation_time_ms, stats.cached_ratio),
         (0, 0.0, 0.0)
     );
 }
@@ -1813,7 +1813,7 @@ async fn decisions_are_counted(bed: &Bed) {
         (stats.top_rules[2].rule.as_str(), stats.top_rules[2].count),
         ("p/12", 20)
     );
-    assert!((stats.mean_duration_ms - 2.0).abs() < 1e-9);
+    assert!((stats.mean_evaluation_time_ms - 2.0).abs() < 1e-9);
     assert!((stats.cached_ratio - 602.0 / 1203.0).abs() < 1e-9);
     let small = DecisionFilter {
         namespaces: Some(vec!["small".into()]),

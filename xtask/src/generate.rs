@@ -15,7 +15,15 @@ const PAGES: &[(&str, Make)] = &[
     ("docs/errors.md", || Ok(pages::errors())),
     ("docs/context.md", || Ok(pages::context())),
     ("docs/cli.md", || Ok(policyc::reference())),
-    ("docs/policy.schema.json", pages::schema),
+    ("docs/policy.schema.json", || {
+        pages::json(&policyc::policy_schema())
+    }),
+    ("docs/policy-test.schema.json", || {
+        pages::json(&policyc::test_schema())
+    }),
+    ("docs/prices.schema.json", || {
+        pages::json(&policyc::prices_schema())
+    }),
 ];
 
 /// Lines of a difference that are shown.

@@ -22,7 +22,7 @@ const EDGES: &[(&str, &[&str])] = &[
         "policy-compiler",
         &["policy-grammar", "policy-bytecode", "policy-primitives"],
     ),
-    ("policy-primitives", &[]),
+    ("policy-primitives", &["policy-grammar"]),
     ("policy-requests", &[]),
     (
         "policy-runtime",
@@ -63,7 +63,10 @@ const EDGES: &[(&str, &[&str])] = &[
 ];
 
 /// Dependencies that exist only under a feature.
-const OPTIONAL: &[(&str, &[&str])] = &[("policy-runtime", &["policy-compiler", "policy-grammar"])];
+const OPTIONAL: &[(&str, &[&str])] = &[
+    ("policy-runtime", &["policy-compiler", "policy-grammar"]),
+    ("policy-primitives", &["policy-grammar"]),
+];
 
 /// Libraries that cannot forbid unsafe code as a whole, each with an audited module of its own.
 const UNSAFE_LIBRARIES: &[&str] = &[];

@@ -26,7 +26,7 @@ pub(crate) struct EngineArgs {
     /// Decision where no rule fires [default: allow]
     #[arg(long, value_enum, value_name = "DECISION")]
     pub(crate) default_decision: Option<Fallback>,
-    /// Prices of models to add to the built-in table or to replace in it, as JSON
+    /// Prices of models, YAML or JSON: added to the built-in table, or instead of it with `replace: true`
     #[arg(long, value_name = "FILE")]
     pub(crate) prices: Option<PathBuf>,
     /// Accept only bundles signed by this key; may be given several times
@@ -188,7 +188,7 @@ pub(crate) fn public_keys(paths: &[PathBuf]) -> anyhow::Result<Vec<PublicKey>> {
 /// Reads `--prices`.
 fn prices(path: &Path) -> anyhow::Result<Arc<PriceTable>> {
     let table = PriceTable::builtin()
-        .with_overrides(&output::read_text(path)?)
+        .with_file(&path.to_string_lossy(), &output::read_text(path)?)
         .with_context(|| format!("in the price file `{}`", path.display()))?;
     Ok(Arc::new(table))
 }

@@ -50,6 +50,7 @@ mod walk;
 pub use exit::Exit;
 pub use project::project_keys;
 pub use reference::reference;
+pub use schema::{policy_schema, prices_schema, test_schema};
 
 use args::Cli;
 use clap::{CommandFactory as _, Parser as _};

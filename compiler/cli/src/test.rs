@@ -11,6 +11,8 @@ mod file;
 mod report;
 mod run;
 
+pub(crate) use file::{DECISIONS, ERROR_KEYS, EXPECT_KEYS, FILE_KEYS, TEST_KEYS};
+
 use crate::engine::OptArgs;
 use crate::exit::Exit;
 use crate::{Host, inputs, output, project, render, walk};
@@ -67,7 +69,7 @@ pub(crate) struct Args {
     /// Run again whenever a file changes
     #[arg(long)]
     watch: bool,
-    /// Prices of models to add to the built-in table or to replace in it, as JSON
+    /// Prices of models, YAML or JSON: added to the built-in table, or instead of it with `replace: true`
     #[arg(long, value_name = "FILE")]
     prices: Option<PathBuf>,
     #[command(flatten)]
@@ -296,7 +298,9 @@ fn watch(args: &Args) -> anyhow::Result<Exit> {
         }
     })
     .context("cannot watch for changes")?;
-    for path in &project::paths(&args.paths)? {
+    let mut paths = project::paths(&args.paths)?;
+    paths.extend(args.prices.clone().or_else(|| project::get()?.prices.clone()));
+    for path in &paths {
         // The directory, because editors replace files.
         let directory = if path.is_dir() {
             path.as_path()

@@ -211,21 +211,50 @@ fn flags_choose_policies_defaults_and_derivation() {
 }
 
 #[test]
-fn prices_can_be_replaced() {
+fn a_price_file_adds_to_the_table_unless_it_replaces_it() {
     let dir = dir();
+    let row = "{provider: openai, input_per_million: 1, output_per_million: 1000000}";
+    dir.write("dear.yaml", format!("models:\n  gpt-4: {row}\n").as_bytes());
     dir.write(
-        "prices.json",
+        "dear.json",
         br#"{"models": {"gpt-4": {"provider": "openai", "input_per_million": 1, "output_per_million": 1000000}}}"#,
     );
+    dir.write("other.yaml", format!("models:\n  house: {row}\n").as_bytes());
+    dir.write(
+        "only.yaml",
+        format!("replace: true\nmodels:\n  house: {row}\n").as_bytes(),
+    );
     let context = r#"{"llm": {"model": "gpt-4", "prompt": "hi", "maxTokens": 2}, "team": {"tier": "free"}}"#;
+    let eval = |file: &str| dir.run(&["eval", "my-policy.yaml", "-c", context, "--prices", file]);
     dir.run(&["eval", "my-policy.yaml", "-c", context]).exits(0);
-    dir.run(&["eval", "my-policy.yaml", "-c", context, "--prices", "prices.json"])
-        .exits(1);
-    dir.write("prices.json", b"{");
-    let refused = dir
-        .run(&["eval", "my-policy.yaml", "-c", context, "--prices", "prices.json"])
-        .exits(2);
-    assert!(refused.err.contains("prices.json"), "{}", refused.err);
+    eval("dear.yaml").exits(1);
+    eval("dear.json").exits(1);
+    // The built-in row of another model stays, unless nothing else is to count: then the cost is unknown, and that denies.
+    eval("other.yaml").exits(0);
+    eval("only.yaml").exits(1);
+    dir.write("bad.json", b"{");
+    assert!(eval("bad.json").exits(2).err.contains("bad.json"));
+    dir.write(
+        "typo.yaml",
+        b"models:\n  house:\n    provider: acme\n    input_per_milion: 1\n",
+    );
+    let refused = eval("typo.yaml").exits(2).err;
+    assert!(
+        refused.contains(
+            "in the price file `typo.yaml`: line 4, column 5: a model has no key `input_per_milion`; did you mean \
+             `input_per_million`?"
+        ),
+        "{refused}"
+    );
+    dir.write(
+        "old.tsv",
+        b"#policy-prices 2\nhouse\tacme\tchat\t\t\t\t\tstandard:1,2\n",
+    );
+    let refused = eval("old.tsv").exits(2).err;
+    assert!(
+        refused.contains("a table separated by tabs is no price file: write YAML or JSON such as `models:"),
+        "{refused}"
+    );
 }
 
 #[test]

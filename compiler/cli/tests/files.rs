@@ -136,7 +136,8 @@ fn pipes_in_directories_are_not_opened() {
 #[test]
 fn byte_order_marks_are_no_content() {
     let json = r#"{"metadata": {"id": "c", "name": "C"}, "rules": []}"#;
-    let prices = r#"{"models": [{"name": "house", "input": 1, "output": 1}]}"#;
+    let prices =
+        r#"{"models": {"house": {"provider": "acme", "input_per_million": 1, "output_per_million": 1}}}"#;
     let dir = Dir::with(&[
         ("p.yaml", &format!("{MARK}{QUICKSTART}")),
         ("p.json", &format!("{MARK}{json}")),
@@ -152,6 +153,8 @@ fn byte_order_marks_are_no_content() {
     dir.run(&["check", "--schema", "schema.json", "p.yaml"]).exits(0);
     dir.run(&["check", "p.json"]).exits(0);
     dir.run(&["eval", "p.yaml", "-c", "@c.json"]).exits(1);
+    dir.run(&["eval", "p.yaml", "-c", "@c.json", "--prices", "prices.json"])
+        .exits(1);
     dir.run(&["eval", "p.yaml", "-c", &format!("{MARK}{DENIED}")])
         .exits(1);
     dir.run_with(

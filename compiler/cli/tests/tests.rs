@@ -2,6 +2,10 @@
 
 mod support;
 
+use std::io::{BufRead as _, BufReader};
+use std::process::Stdio;
+use std::sync::mpsc;
+use std::time::Duration;
 use support::{Dir, QUICKSTART, repository};
 
 const TESTS: &str = "\
@@ -352,4 +356,55 @@ fn an_import_that_cannot_be_read_is_an_error_at_its_place() {
         "{}",
         ran.err
     );
+}
+
+/// The price file is outside the directories of the tests.
+#[test]
+fn a_changed_price_file_runs_the_watched_tests_again() {
+    let tests = "\
+tests:
+  - name: dear
+    context: { llm: { provider: acme, model: house, prompt: Hello, maxTokens: 10 }, team: { tier: free } }
+    expect: { decision: deny, reason: \"Cost exceeds free tier limit ($1.00)\" }
+";
+    let prices = |dollars: u32| {
+        format!("models:\n  house: {{provider: acme, input_per_million: 1, output_per_million: {dollars}}}\n")
+    };
+    let dir = Dir::with(&[
+        ("p/cost.yaml", QUICKSTART),
+        ("p/cost_test.yaml", tests),
+        ("money/prices.yaml", &prices(1)),
+    ]);
+    let mut child = support::command(&["test", "p", "--prices", "money/prices.yaml", "--watch"])
+        .current_dir(&dir.0)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let (sender, lines) = mpsc::channel();
+    let stdout = BufReader::new(child.stdout.take().unwrap());
+    let reader = std::thread::spawn(move || {
+        for line in stdout.lines().map_while(Result::ok) {
+            // Nobody listens when the test is over.
+            sender.send(line).unwrap_or(());
+        }
+    });
+    let wait = |text: &str| {
+        let patience = Duration::from_secs(60);
+        while let Ok(line) = lines.recv_timeout(patience) {
+            if line.contains(text) {
+                return true;
+            }
+        }
+        false
+    };
+    let failed = wait("0 passed, 1 failed");
+    dir.write("money/prices.yaml", prices(900_000).as_bytes());
+    let passed = wait("1 passed, 0 failed");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    drop(lines);
+    drop(reader);
+    assert!(failed && passed, "{failed} {passed}");
 }

@@ -26,6 +26,8 @@ use std::sync::Arc;
 
 /// The word of `kind` that says that a document defines constants for others.
 pub(crate) const DEFINITIONS: &str = "definitions";
+/// What such a document is called in messages.
+pub(crate) const DEFINITIONS_OWNER: &str = "a document of definitions";
 /// Keys of a document of definitions.
 pub(crate) const DEFINITIONS_KEYS: [&str; 4] = ["kind", "description", "import", "let"];
 

@@ -4,7 +4,7 @@
 //! be understood does not hide the next one, and nothing is reported as missing that is there under a wrong name.
 //! A policy is returned only when nothing in it was an error. Conditions and actions have files of their own.
 
-use super::constants::{DEFINITIONS, Files, Scope};
+use super::constants::{DEFINITIONS, DEFINITIONS_OWNER, Files, Scope};
 use super::dialect;
 use super::problems::Problems;
 use super::scalar::{self, Scalar};
@@ -38,6 +38,11 @@ pub(crate) const RULE_KEYS: [&str; 7] = [
     "when",
     "action",
 ];
+
+/// What a document is called in messages.
+const POLICY: &str = "a policy";
+/// Names the schema of a document for editors; a text, which nothing here reads.
+const SCHEMA_KEY: &str = "$schema";
 
 /// Default of `metadata.version`.
 pub(crate) const DEFAULT_VERSION: &str = "1.0.0";
@@ -228,6 +233,10 @@ impl<'a, 's> Walk<'a, 's> {
             }
         }
         for (entry, text) in unknown {
+            if matches!(owner, POLICY | DEFINITIONS_OWNER) && text == SCHEMA_KEY {
+                self.string(entry.value, "`$schema`");
+                continue;
+            }
             let span = self.head(entry.key);
             let style = self.tree.node(entry.key).style;
             if text == "<<" && style == Style::Plain {
@@ -546,7 +555,7 @@ impl<'a, 's> Walk<'a, 's> {
             return None;
         }
         let [metadata, import, constants, rules, status, on_error] =
-            self.fields(children, "a policy", &POLICY_KEYS, dialect::policy_key);
+            self.fields(children, POLICY, &POLICY_KEYS, dialect::policy_key);
         self.declare(import, constants, Vec::new());
         let metadata = match metadata {
             Some(entry) => self.metadata(entry),

@@ -2,7 +2,7 @@
 //!
 //! Called by the runtime for `llm.estimatedCost` and `llm.maxCost`, with token counts from [`crate::tokens`].
 //! [`PriceTable::builtin`] is the table compiled into the program; [`PriceTable::parse`] reads another one and
-//! [`PriceTable::with_overrides`] lays a user's own models over either. [`PriceTable::resolve`] finds the row for the
+//! `PriceTable::with_file` lays a user's own models over either. [`PriceTable::resolve`] finds the row for the
 //! name a request gives, and the row ([`Entry`]) answers with [`NanoDollars`].
 //!
 //! # Invariants
@@ -36,41 +36,44 @@
 //! `cargo run -p policy-primitives --features refresh --example refresh_prices -- MAP.json DAY data/prices.tsv` lays the
 //! published map of a day over it; `refresh.rs` says what is taken and what is kept.
 //!
-//! # A user's own prices
+//! # A price file
 //!
-//! JSON; unknown keys, a key given twice, negative prices and prices finer than 10⁻⁹ dollars per million tokens are
-//! refused with their place. A model named here replaces the table's row of the same name completely. `provider`
-//! and both prices are required; everything else is optional.
+//! A user's own prices, in YAML or JSON; needs the feature `price-files`. `models` maps a name to its row. A row replaces the
+//! built-in one of that name completely; all other rows stay, unless the file says `replace: true`. Prices are dollars per
+//! million tokens; `units_each` holds dollars for one image, second, page or search. Keys with a service before them
+//! (`batch_`, `flex_`, `priority_` and so on) hold its prices. `provider` and a price are required, everything else is
+//! optional. Unknown keys, a name given twice (also in another case), negative prices, prices finer than 10⁻⁹ dollars per
+//! million tokens and prices above a dollar for a token are refused with their place.
 //!
-//! ```
+#![cfg_attr(feature = "price-files", doc = "```")]
+#![cfg_attr(not(feature = "price-files"), doc = "```ignore")]
 //! use policy_primitives::prices::{PriceTable, Resolution};
 //!
-//! let table = PriceTable::builtin().with_overrides(r#"{
-//!   "models": {
-//!     "my-model": {
-//!       "provider": "acme",
-//!       "mode": "chat",
-//!       "input_per_million": 1.5,
-//!       "output_per_million": 2,
-//!       "cached_input_per_million": 0.15,
-//!       "cache_write_per_million": 1.875,
-//!       "cache_write_1h_per_million": 3,
-//!       "reasoning_per_million": 4,
-//!       "batch_input_per_million": 0.75,
-//!       "batch_output_per_million": 1,
-//!       "flex_input_per_million": 0.75,
-//!       "flex_output_per_million": 1,
-//!       "priority_input_per_million": 3,
-//!       "priority_output_per_million": 4,
-//!       "max_input_tokens": 128000,
-//!       "max_output_tokens": 16000,
-//!       "deprecation_date": "2027-06-30",
-//!       "tiers": [
-//!         {"above_input_tokens": 100000, "input_per_million": 3, "output_per_million": 4}
-//!       ]
-//!     }
-//!   }
-//! }"#)?;
+//! let table = PriceTable::builtin().with_file("prices.yaml", r#"
+//! models:
+//!   my-model:
+//!     provider: acme
+//!     mode: chat
+//!     input_per_million: 1.5
+//!     output_per_million: 2
+//!     cached_input_per_million: 0.15
+//!     cache_write_per_million: 1.875
+//!     cache_write_1h_per_million: 3
+//!     reasoning_per_million: 4
+//!     batch_input_per_million: 0.75
+//!     batch_output_per_million: 1
+//!     max_input_tokens: 128000
+//!     max_output_tokens: 16000
+//!     deprecation_date: 2027-06-30
+//!     tiers:
+//!       - above_input_tokens: 100000
+//!         input_per_million: 3
+//!         output_per_million: 4
+//!   my-painter:
+//!     provider: acme
+//!     mode: image_generation
+//!     units_each: { output_image: 0.04 }
+//! "#)?;
 //! assert!(matches!(table.resolve(None, "My-Model"), Resolution::Known { .. }));
 //! # Ok::<(), policy_primitives::prices::PriceError>(())
 //! ```
@@ -88,14 +91,16 @@ mod cost;
 mod decimal;
 mod entry;
 mod error;
+#[cfg(feature = "price-files")]
+mod file;
 mod identify;
 mod names;
-mod overrides;
 #[cfg(feature = "refresh")]
 pub mod refresh;
 mod resolve;
 mod spelling;
 mod text;
+#[cfg(any(feature = "price-files", feature = "refresh"))]
 mod tiers;
 
 pub use cost::{CostBounds, CostInput, DEFAULT_COMPLETION_TOKENS, NanoDollars};
@@ -134,6 +139,16 @@ pub enum Resolution<'t> {
     Unknown,
 }
 
+/// Words of price files.
+#[cfg(feature = "price-files")]
+#[derive(Debug, Clone)]
+pub struct FileWords {
+    /// Keys of prices: `input_per_million`, `batch_units_each` and so on.
+    pub prices: &'static [String],
+    /// What can have a price beside tokens: `output_image`, `input_second` and so on.
+    pub units: Vec<&'static str>,
+}
+
 static BUILTIN: LazyLock<PriceTable> = LazyLock::new(|| {
     // A test parses the same text and fails if this could; then no model would be known.
     PriceTable::parse(include_str!("../data/prices.tsv")).unwrap_or_default()
@@ -170,23 +185,35 @@ impl PriceTable {
         text::print(self)
     }
 
-    /// This table with a user's models added, or put in place of those of the same name.
+    /// This table with the models of a price file added, or put in place of those of the same name; only those of the file
+    /// where it says `replace: true`.
     ///
-    /// * `user_text` — JSON as in the [module documentation](self).
+    /// * `name` — name of the file; by its ending it is YAML or JSON, by its first character where it has none of these.
+    /// * `text` — YAML or JSON as in the [module documentation](self).
     ///
     /// # Errors
     ///
-    /// The first mistake in `user_text`, with line and column; see [`PriceErrorKind`].
-    pub fn with_overrides(&self, user_text: &str) -> Result<Self, PriceError> {
-        let mut entries = overrides::parse(user_text)?;
-        // Stable and in front, so that the user's row is the one that stays.
-        entries.extend(self.entries.iter().cloned());
+    /// The first mistake in `text`, with line and column; see [`PriceErrorKind`].
+    #[cfg(feature = "price-files")]
+    pub fn with_file(&self, name: &str, text: &str) -> Result<Self, PriceError> {
+        let file::File { replace, mut entries } = file::parse(name, text)?;
+        let listed = if replace { None } else { self.listed };
+        if !replace {
+            // Stable and in front, so that the user's row is the one that stays.
+            entries.extend(self.entries.iter().cloned());
+        }
         entries.sort_by(|a, b| a.name.cmp(&b.name));
         entries.dedup_by(|later, kept| later.name == kept.name);
-        Ok(Self {
-            entries,
-            listed: self.listed,
-        })
+        Ok(Self { entries, listed })
+    }
+
+    /// Keys of prices in a price file, and the units that it may name: for its JSON Schema.
+    #[cfg(feature = "price-files")]
+    pub fn file_words() -> FileWords {
+        FileWords {
+            prices: &file::PRICE_KEYS,
+            units: file::UNITS.iter().copied().collect(),
+        }
     }
 
     /// The day of the published price map that the table was made of; `None` if it was made by hand.

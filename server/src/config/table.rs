@@ -260,7 +260,7 @@ pub const SETTINGS: &[Setting] = &[
         "PRICES_FILE",
         "",
         "FILE",
-        "Price table instead of the built-in one.",
+        "Prices of models, YAML or JSON: added to the built-in table, or instead of it with `replace: true`.",
     ).contradicts(&["DERIVE=never"]),
     of(
         POLICIES,

@@ -213,7 +213,7 @@ pub(crate) fn stripped(entry: &Entry) -> DecisionRecord {
     record
 }
 
-/// Appends a record as one line of JSON. A context is an object in it; a sealed one is a string.
+/// Appends a record as one line of JSON, in the names of `GET /api/v1/decisions`. A context is an object in it; a sealed one is a string.
 pub fn push_line(record: &DecisionRecord, out: &mut String) {
     let json = |context: &str| {
         !context.contains(['\n', '\r']) && serde_json::from_str::<IgnoredAny>(context).is_ok()
@@ -230,16 +230,9 @@ fn push(record: &DecisionRecord, is_json: impl Fn(&str) -> bool, out: &mut Strin
     let context = record.context.as_deref();
     out.reserve(context.map_or(0, str::len) + LINE);
     out.push('{');
-    if record.seq != 0 {
-        push_number("\"seq\":", record.seq, out);
-        out.push(',');
-    }
-    if let Some(id) = record.id {
-        out.push_str("\"id\":");
-        push_string(&id.to_string(), out);
-        out.push(',');
-    }
-    out.push_str("\"timestamp\":\"");
+    out.push_str("\"id\":");
+    push_string(&record.id().to_string(), out);
+    out.push_str(",\"timestamp\":\"");
     push_time(record.at_ms, out);
     out.push('"');
     for (name, text) in [
@@ -270,7 +263,7 @@ fn push(record: &DecisionRecord, is_json: impl Fn(&str) -> bool, out: &mut Strin
     push_number(",\"errors\":", u64::from(record.errors), out);
     out.push_str(",\"revision\":");
     push_string(&record.revision, out);
-    push_number(",\"durationNs\":", record.duration_ns, out);
+    push_time_taken(record.duration_ns, out);
     out.push_str(if record.cached {
         ",\"cached\":true"
     } else {
@@ -292,6 +285,16 @@ fn push_number(name: &str, number: u64, out: &mut String) {
     out.push_str(name);
     // Writing to a `String` cannot fail.
     if write!(out, "{number}").is_err() {
+        out.push('0');
+    }
+}
+
+/// Appends how long a decision took, in milliseconds, as answers and `GET /api/v1/decisions` say it.
+fn push_time_taken(ns: u64, out: &mut String) {
+    use std::fmt::Write as _;
+    out.push_str(",\"evaluationTimeMs\":");
+    // With a fraction at least, as `serde_json` writes a double.
+    if write!(out, "{:?}", ns as f64 / 1e6).is_err() {
         out.push('0');
     }
 }

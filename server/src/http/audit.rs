@@ -16,6 +16,10 @@ pub(super) fn router() -> OpenApiRouter<App> {
 }
 
 /// List changes in their order.
+///
+/// Needs `audit:read`. Every change of policies, bundles and keys is a record; each holds the hash of the one
+/// before it, so that a record that is changed or missing shows. Somebody bound to namespaces sees the records of
+/// these.
 #[utoipa::path(
     get, path = "/api/v1/audit", tag = "audit", operation_id = "listAudit", params(PageQuery),
     responses(

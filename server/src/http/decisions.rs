@@ -85,6 +85,9 @@ fn view(app: &App, record: DecisionRecord) -> LoggedDecision {
 }
 
 /// List decisions, newest first.
+///
+/// Needs `audit:read`. The fields are those of a line of the decision log. Somebody bound to namespaces sees
+/// decisions of these. A list has a `next` where there are more: give it as `cursor`.
 #[utoipa::path(
     get, path = "/api/v1/decisions", tag = "decision log", operation_id = "listDecisions", params(DecisionQuery),
     responses(
@@ -104,6 +107,8 @@ async fn list(
 }
 
 /// Count decisions.
+///
+/// Needs `audit:read`. Counts what `GET /api/v1/decisions` would list, with the same filters.
 #[utoipa::path(
     get, path = "/api/v1/decisions/stats", tag = "decision log", operation_id = "decisionStats", params(DecisionQuery),
     responses(
@@ -123,6 +128,8 @@ async fn stats(
 }
 
 /// Read the decisions on a request, newest first. Callers choose request ids, so there may be many on one.
+///
+/// Needs `audit:read`. The fields are those of a line of the decision log.
 #[utoipa::path(
     get, path = "/api/v1/decisions/{requestId}", tag = "decision log", operation_id = "getDecision",
     params(("requestId" = String, Path, description = "Id of the request."), PageQuery),

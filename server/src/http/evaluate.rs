@@ -146,6 +146,9 @@ fn json(body: impl Into<axum::body::Body>) -> Response {
 }
 
 /// Decide on one request.
+///
+/// Needs `policy:evaluate`. The answer is 200 for every decision, also for `deny`. Where a rule modifies, send the
+/// request to the provider as `modifications` say.
 #[utoipa::path(
     post, path = PATH, tag = "decisions", operation_id = "evaluate",
     request_body = Evaluation<'static>,
@@ -187,6 +190,9 @@ pub(super) async fn answer(
 }
 
 /// Decide on several requests.
+///
+/// Needs `policy:evaluate`. Contexts are decided in their order, each on its own: one that cannot be decided has an
+/// `error` in its place.
 #[utoipa::path(
     post, path = "/api/v1/evaluate/batch", tag = "decisions", operation_id = "evaluateBatch",
     request_body = Batch<'static>,
@@ -315,6 +321,9 @@ pub(super) enum SimulateResponse {
 }
 
 /// Try policies without storing, counting or logging anything.
+///
+/// Needs `policy:read`. Give `context`, or `contexts` for several, and policies to try as `drafts`, which count in
+/// front of those that decide.
 #[utoipa::path(
     post, path = "/api/v1/simulate", tag = "decisions", operation_id = "simulate",
     request_body = SimulateRequest,

@@ -25,6 +25,8 @@ pub(super) fn router() -> OpenApiRouter<App> {
 }
 
 /// List API keys, without their secrets.
+///
+/// Needs `keys:manage`. Somebody bound to namespaces sees the keys of these.
 #[utoipa::path(
     get, path = "/api/v1/keys", tag = "keys", operation_id = "listKeys", params(PageQuery),
     responses(
@@ -61,6 +63,8 @@ struct CreateKey {
 }
 
 /// Make a key. The answer holds it, once. Made by somebody bound to namespaces, it counts as them in limits, shares and quotas.
+///
+/// Needs `keys:manage`, and every scope that the key is to have.
 #[utoipa::path(
     post, path = "/api/v1/keys", tag = "keys", operation_id = "createKey", request_body = CreateKey,
     responses(
@@ -97,6 +101,8 @@ struct RotateKey {
 
 /// Give a key a new secret. The answer holds it, once. Needs every scope of the key; the key counts as the caller too, and in limits, shares and
 /// quotas from then on where the caller is bound to namespaces.
+///
+/// Needs `keys:manage`. The old secret stays good for `overlap` seconds.
 #[utoipa::path(
     post, path = "/api/v1/keys/{id}/rotate", tag = "keys", operation_id = "rotateKey",
     params(("id" = String, Path, description = "Public part of the key.")), request_body = RotateKey,
@@ -122,6 +128,8 @@ async fn rotate(
 }
 
 /// Revoke a key. Needs every scope of the key.
+///
+/// Needs `keys:manage`. Servers that used the key before know it within five seconds.
 #[utoipa::path(
     delete, path = "/api/v1/keys/{id}", tag = "keys", operation_id = "revokeKey",
     params(("id" = String, Path, description = "Public part of the key.")),

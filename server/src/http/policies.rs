@@ -91,6 +91,9 @@ struct ListQuery {
 }
 
 /// List policies.
+///
+/// Needs `policy:read`. Somebody bound to namespaces sees policies of these and of `global`. A list has a `next`
+/// where there are more: give it as `cursor`.
 #[utoipa::path(
     get, path = "/api/v1/policies", tag = "policies", operation_id = "listPolicies", params(ListQuery),
     responses(
@@ -108,6 +111,9 @@ async fn list(State(app): State<App>, caller: Caller, Query(query): Query<ListQu
 }
 
 /// Store a policy that is not there yet.
+///
+/// Needs `policy:write`. The body is the document, YAML or JSON. With status `active`, which is the default, it
+/// decides at once, unless it has to be approved.
 #[utoipa::path(
     post, path = "/api/v1/policies", tag = "policies", operation_id = "createPolicy",
     request_body(description = "The document.", content((Object = "application/json"), (String = "application/yaml"))),
@@ -125,6 +131,8 @@ async fn create(State(app): State<App>, caller: Caller, document: Document) -> A
 }
 
 /// Read a policy.
+///
+/// Needs `policy:read`. The `ETag` is the number of the newest version; give it as `If-Match` with a change.
 #[utoipa::path(
     get, path = "/api/v1/policies/{id}", tag = "policies", operation_id = "getPolicy",
     params(("id" = String, Path, description = "Id of the policy."), NamespaceQuery),
@@ -144,6 +152,8 @@ async fn get(
 }
 
 /// Store a new version of a policy. The namespace is that of the document.
+///
+/// Needs `policy:write`. With `If-Match`, the answer is 412 where another version is the newest meanwhile.
 #[utoipa::path(
     put, path = "/api/v1/policies/{id}", tag = "policies", operation_id = "updatePolicy",
     params(
@@ -180,6 +190,8 @@ async fn update(
 }
 
 /// Remove a policy. Its versions stay readable.
+///
+/// Needs `policy:write`. It decides no more.
 #[utoipa::path(
     delete, path = "/api/v1/policies/{id}", tag = "policies", operation_id = "deletePolicy",
     params(
@@ -214,6 +226,9 @@ struct StatusRequest {
 }
 
 /// Activate the newest version of a policy, or end that any is active.
+///
+/// Needs `policy:write`, or `policy:approve` to activate where approval is required, and then of somebody other
+/// than its author.
 #[utoipa::path(
     patch, path = "/api/v1/policies/{id}/status", tag = "policies", operation_id = "setPolicyStatus",
     params(
@@ -271,6 +286,8 @@ struct VersionsQuery {
 }
 
 /// List the versions of a policy, newest first.
+///
+/// Needs `policy:read`. Documents are left out: read a version by its number for its document.
 #[utoipa::path(
     get, path = "/api/v1/policies/{id}/versions", tag = "policies", operation_id = "listPolicyVersions",
     params(("id" = String, Path, description = "Id of the policy."), VersionsQuery),
@@ -295,6 +312,8 @@ async fn versions(
 }
 
 /// Read a version of a policy.
+///
+/// Needs `policy:read`.
 #[utoipa::path(
     get, path = "/api/v1/policies/{id}/versions/{version}", tag = "policies", operation_id = "getPolicyVersion",
     params(
@@ -327,6 +346,9 @@ struct RollbackRequest {
 }
 
 /// Store an older version of a policy as the newest one.
+///
+/// Needs `policy:write`. Its text and its status come back as a version of their own. Where approval is required, that
+/// one has to be approved.
 #[utoipa::path(
     post, path = "/api/v1/policies/{id}/rollback", tag = "policies", operation_id = "rollbackPolicy",
     params(
@@ -368,6 +390,9 @@ struct Validation {
 }
 
 /// Check a document without storing it.
+///
+/// Needs `policy:read`. The answer is 200 whatever the document holds: `valid` says whether it compiles,
+/// `diagnostics` what is wrong, with line and column.
 #[utoipa::path(
     post, path = VALIDATE, tag = "policies", operation_id = "validatePolicy",
     request_body(description = "The document.", content((Object = "application/json"), (String = "application/yaml"))),

@@ -31,6 +31,7 @@ pub(super) const PATTERNS: &[&str] = &[
     "/api/v1/keys/{id}",
     "/openapi.json",
     "/docs",
+    "/",
 ];
 
 /// What has no route.
@@ -101,7 +102,7 @@ mod tests {
         for path in document.paths.paths.keys() {
             assert!(PATTERNS.contains(&path.as_str()), "{path}");
         }
-        let extra = ["/readyz", "/livez", "/health", "/openapi.json", "/docs"];
+        let extra = ["/readyz", "/livez", "/health", "/openapi.json", "/docs", "/"];
         for pattern in PATTERNS.iter().filter(|p| !extra.contains(p)) {
             assert!(document.paths.paths.contains_key(*pattern), "{pattern}");
         }

@@ -241,10 +241,10 @@ impl Bundle {
 pub(super) struct LoggedDecision {
     /// Of this decision: no other one has it.
     pub id: String,
+    /// When it was decided, RFC 3339.
+    pub timestamp: String,
     /// Of the request, as its caller chose it.
     pub request_id: String,
-    /// When it was decided.
-    pub at: String,
     /// Of the request.
     pub namespace: String,
     /// Who asked.
@@ -262,8 +262,8 @@ pub(super) struct LoggedDecision {
     pub errors: u32,
     /// Which policies decided.
     pub revision: String,
-    /// How long it took, in milliseconds.
-    pub duration_ms: f64,
+    /// Time from request bytes to decision, in milliseconds.
+    pub evaluation_time_ms: f64,
     /// Whether it came from a cache.
     pub cached: bool,
     /// The context, as far as it is kept.
@@ -277,8 +277,8 @@ impl LoggedDecision {
     pub(super) fn of(record: DecisionRecord, context: Option<String>) -> Self {
         Self {
             id: record.id().to_string(),
+            timestamp: time(record.at_ms),
             request_id: record.request_id,
-            at: time(record.at_ms),
             namespace: record.namespace,
             subject: record.subject,
             decision: record.decision,
@@ -287,7 +287,7 @@ impl LoggedDecision {
             matched_rules: record.matched_rules,
             errors: record.errors,
             revision: record.revision,
-            duration_ms: record.duration_ns as f64 / 1e6,
+            evaluation_time_ms: record.duration_ns as f64 / 1e6,
             cached: record.cached,
             context: context.and_then(|text| serde_json::value::RawValue::from_string(text).ok()),
         }

@@ -530,7 +530,7 @@ pub struct DecisionStats {
     /// The rules that fired most often, at most 20.
     pub top_rules: Vec<RuleCount>,
     /// Mean time of a decision, in milliseconds; 0 without decisions.
-    pub mean_duration_ms: f64,
+    pub mean_evaluation_time_ms: f64,
     /// Share of decisions from the cache, 0 … 1.
     pub cached_ratio: f64,
 }

@@ -1529,7 +1529,7 @@ fn stats(outcomes: &[OutcomeRow], rules: Vec<RuleRow>) -> DecisionStats {
                 count: row.count,
             })
             .collect(),
-        mean_duration_ms: mean(duration_ns / 1e6),
+        mean_evaluation_time_ms: mean(duration_ns / 1e6),
         cached_ratio: mean(cached as f64),
     }
 }

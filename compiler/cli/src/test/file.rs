@@ -44,8 +44,10 @@ pub(crate) struct Expect {
     pub(crate) errors: Option<Vec<Value>>,
 }
 
-const FILE_KEYS: &[&str] = &["policies", "import", "let", "contexts", "tests"];
-const TEST_KEYS: &[&str] = &[
+/// Keys of a test file; `$schema` is for editors.
+pub(crate) const FILE_KEYS: &[&str] = &["policies", "import", "let", "contexts", "tests", "$schema"];
+/// Keys of a test.
+pub(crate) const TEST_KEYS: &[&str] = &[
     "name",
     "context",
     "contexts",
@@ -55,7 +57,8 @@ const TEST_KEYS: &[&str] = &[
     "derive",
     "expect",
 ];
-const EXPECT_KEYS: &[&str] = &[
+/// Keys of what a test expects.
+pub(crate) const EXPECT_KEYS: &[&str] = &[
     "decision",
     "reason",
     "matchedRules",
@@ -64,8 +67,10 @@ const EXPECT_KEYS: &[&str] = &[
     "metadata",
     "errors",
 ];
-const ERROR_KEYS: &[&str] = &["policy", "rule", "field", "found", "expected", "message"];
-const DECISIONS: &[&str] = &["allow", "deny", "warn", "modify"];
+/// Keys of an error that a test expects.
+pub(crate) const ERROR_KEYS: &[&str] = &["policy", "rule", "field", "found", "expected", "message"];
+/// Decisions that a test may expect.
+pub(crate) const DECISIONS: &[&str] = &["allow", "deny", "warn", "modify"];
 /// Highest index that `set` may write to in an array.
 const MAX_INDEX: usize = 10_000;
 
@@ -114,6 +119,9 @@ impl Reader {
 
     fn file(&mut self, root: &Spanned<Literal>) -> Option<TestFile> {
         let entries = self.mapping(root, "a test file", FILE_KEYS)?;
+        if let Some((_, value)) = entries.get("$schema") {
+            self.text(value, "`$schema`");
+        }
         let policies = entries
             .get("policies")
             .map(|(_, value)| self.texts(value, "`policies`"));

@@ -1,6 +1,6 @@
 //! A row of the price table.
 //!
-//! Plain data, made by the readers ([`super::text`], [`super::overrides`], `super::refresh`) and read by
+//! Plain data, made by the readers ([`super::text`], `super::file`, `super::refresh`) and read by
 //! [`super::resolve`] and [`super::cost`].
 
 use std::fmt;
@@ -68,7 +68,8 @@ pub enum ServiceTier {
 }
 
 impl ServiceTier {
-    const ALL: [Self; 7] = [
+    /// Every tier.
+    pub const ALL: [Self; 7] = [
         Self::Standard,
         Self::Batch,
         Self::Flex,
@@ -191,6 +192,11 @@ impl Mode {
             .map_or("other", |(_, name)| name)
     }
 
+    /// The name of every mode, as in the table file.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        Self::NAMES.iter().map(|(_, name)| *name)
+    }
+
     /// The inverse of [`Mode::as_str`].
     pub(super) fn named(name: &str) -> Option<Self> {
         Self::NAMES
@@ -218,6 +224,20 @@ pub struct Date {
 }
 
 impl Date {
+    /// Whether the calendar has this day.
+    #[cfg(feature = "price-files")]
+    pub(super) fn is_real(self) -> bool {
+        let leap =
+            self.year.is_multiple_of(4) && (!self.year.is_multiple_of(100) || self.year.is_multiple_of(400));
+        let days = match self.month {
+            2 if leap => 29,
+            2 => 28,
+            4 | 6 | 9 | 11 => 30,
+            _ => 31,
+        };
+        self.day <= days
+    }
+
     /// Reads `YYYY-MM-DD`; months have up to 31 days here.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let (year, rest) = text.split_once('-')?;

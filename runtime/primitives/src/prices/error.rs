@@ -1,4 +1,4 @@
-//! What can be wrong with a table file or a user's prices.
+//! What can be wrong with a table file or a price file.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use std::fmt;
 pub struct PriceError {
     /// Line, from 1.
     pub line: usize,
-    /// Byte within the line, from 1.
+    /// Character within the line, from 1.
     pub column: usize,
     /// What is wrong there.
     pub kind: PriceErrorKind,
@@ -35,7 +35,7 @@ pub enum PriceErrorKind {
     InexactPrice,
     /// Only one of the two prices that belong together.
     HalfPriced,
-    /// Not a whole number of tokens.
+    /// Not a whole number of tokens, or none.
     BadTokens,
     /// Not a day written `YYYY-MM-DD`.
     BadDate,
@@ -45,8 +45,14 @@ pub enum PriceErrorKind {
     BadUnits,
     /// A model that is there twice, with its name.
     Duplicate(Box<str>),
-    /// JSON that is malformed or not of the documented shape, in the JSON reader's words.
-    Json(Box<str>),
+    /// A price above a dollar for a token, or above a thousand dollars for anything else.
+    TooHigh,
+    /// A model or a tier without a price.
+    NoPrice,
+    /// A table file where a price file is expected.
+    TableText,
+    /// A price file that is malformed or not of the documented shape, in words.
+    File(Box<str>),
 }
 
 impl fmt::Display for PriceErrorKind {
@@ -61,12 +67,23 @@ impl fmt::Display for PriceErrorKind {
             Self::NegativePrice => "a price cannot be negative",
             Self::InexactPrice => "a price must be a multiple of 0.000000001 dollars per million tokens",
             Self::HalfPriced => "input and output prices must be given together",
-            Self::BadTokens => "a number of tokens must be a whole number",
+            Self::BadTokens => "a number of tokens must be a whole number above 0",
             Self::BadDate => "a date must be written `YYYY-MM-DD`",
             Self::BadTiers => "tiers must rise, and the first one of each service must begin at 0",
             Self::BadUnits => "a unit must be written `name=price`, and units must be in order",
             Self::Duplicate(name) => return write!(f, "the model `{name}` is there twice"),
-            Self::Json(message) => message,
+            Self::TooHigh => {
+                "the price is too high: prices are dollars per million tokens, at most 1000000, or dollars for one unit, at most 1000"
+            }
+            Self::NoPrice => {
+                "there is no price: write `input_per_million` and `output_per_million`, or `units_each`"
+            }
+            Self::TableText => {
+                "a table separated by tabs is no price file: write YAML or JSON such as \
+                 `models: {my-model: {provider: acme, input_per_million: 1.5, output_per_million: 2}}`, \
+                 with `replace: true` where these are to be the only prices"
+            }
+            Self::File(message) => message,
         })
     }
 }
@@ -78,20 +95,3 @@ impl fmt::Display for PriceError {
 }
 
 impl std::error::Error for PriceError {}
-
-impl PriceError {
-    /// An error at a byte of `text`.
-    pub(super) fn at(text: &str, offset: usize, kind: PriceErrorKind) -> Self {
-        let before = text.as_bytes().get(..offset).unwrap_or(text.as_bytes());
-        let line_start = before
-            .iter()
-            .rposition(|&byte| byte == b'\n')
-            .map_or(0, |at| at + 1);
-        let line = 1 + before.iter().filter(|&&byte| byte == b'\n').count();
-        Self {
-            line,
-            column: 1 + before.len() - line_start,
-            kind,
-        }
-    }
-}

@@ -398,87 +398,295 @@ fn unknown_is_not_free() {
 }
 
 #[test]
-fn user_prices_add_and_replace() {
-    let table = small()
-        .with_overrides(
-            r#"{"models": {
-                "My-Model": {"provider": "acme", "input_per_million": 1.5, "output_per_million": 2e0},
-                "gpt-4o": {"provider": "openai", "input_per_million": 1, "output_per_million": 0.000000001,
-                    "tiers": [{"above_input_tokens": 10, "input_per_million": 3, "output_per_million": 4}]}
-            }}"#,
-        )
-        .unwrap();
+#[cfg(feature = "price-files")]
+fn a_price_file_adds_and_replaces() {
+    let yaml = "models:\n  My-Model: {provider: Acme, input_per_million: 1.5, output_per_million: 2e0}\n  gpt-4o:\n    \
+                provider: openai\n    input_per_million: 1\n    output_per_million: 0.000000001\n    \
+                tiers: [{above_input_tokens: 10, input_per_million: 3, output_per_million: 4}]\n";
+    let json = r#"{"$schema": "prices.schema.json", "models": {
+        "My-Model": {"provider": "Acme", "input_per_million": 1.5, "output_per_million": 2e0},
+        "gpt-4o": {"provider": "openai", "input_per_million": 1, "output_per_million": 0.000000001,
+            "tiers": [{"above_input_tokens": 10, "input_per_million": 3, "output_per_million": 4}]}
+    }}"#;
+    let table = small().with_file("prices.yaml", yaml).unwrap();
+    assert_eq!(small().with_file("prices.json", json).unwrap(), table);
+    assert_eq!(small().with_file("prices", json).unwrap(), table);
     assert_eq!(table.entries().len(), small().entries().len() + 1);
+    assert_eq!(table.listed(), small().listed());
     let mine = entry(&table, "MY-model");
     assert_eq!(mine.rates().unwrap().input, Price(1_500_000_000));
+    assert_eq!((&*mine.provider, mine.mode), ("acme", Mode::Chat));
     let replaced = entry(&table, "gpt-4o");
     assert_eq!(replaced.rates().unwrap().output, Price(1));
     assert_eq!(replaced.max_output_tokens, None);
     assert_eq!(replaced.tiers.len(), 2);
     assert_eq!(PriceTable::parse(&table.to_text()).unwrap(), table);
+    // Nothing else counts.
+    let only = small()
+        .with_file("prices.yaml", &format!("replace: true\n{yaml}"))
+        .unwrap();
+    let names: Vec<&str> = only.entries().iter().map(|row| &*row.name).collect();
+    assert_eq!((names, only.listed()), (vec!["gpt-4o", "my-model"], None));
+    assert_eq!(
+        small()
+            .with_file("prices.yaml", &format!("replace: false\n{yaml}"))
+            .unwrap(),
+        table
+    );
+    assert_eq!(small().with_file("prices.yaml", "models: {}").unwrap(), small());
 }
 
 #[test]
-fn mistakes_in_user_prices_are_placed() {
+#[cfg(feature = "price-files")]
+fn a_price_file_says_all_that_a_row_holds() {
+    let text = "\
+models:
+  all:
+    provider: acme
+    mode: responses
+    input_per_million: 10
+    output_per_million: 20
+    cached_input_per_million: 1
+    cache_write_per_million: 11
+    cache_write_1h_per_million: 12
+    cache_write_12h_per_million: 13
+    reasoning_per_million: 21
+    batch_input_per_million: 5
+    batch_output_per_million: 6
+    batch_cached_input_per_million: 0.5
+    flex_input_per_million: 7
+    flex_output_per_million: 8
+    priority_input_per_million: 100
+    priority_output_per_million: 200
+    units_each: { output_image: 0.04, input_request: 0.005 }
+    units_per_million: { input_audio_token: 40 }
+    batch_units_each: { output_image: 0.02 }
+    max_input_tokens: 1000
+    max_output_tokens: 500
+    deprecation_date: 2028-02-29
+    tiers:
+      - above_input_tokens: 100
+        input_per_million: 30
+        output_per_million: 40
+        batch_input_per_million: 15
+        batch_output_per_million: 16
+        units_each: { output_image: 0.08 }
+  image:
+    provider: acme
+    mode: image_generation
+    units_each: { output_image: 0.04 }
+";
+    let table = small().with_file("p.yaml", text).unwrap();
+    let printed = table.to_text();
+    let rows: Vec<&str> = printed
+        .lines()
+        .filter(|line| line.starts_with("all\t") || line.starts_with("image\t"))
+        .collect();
+    assert_eq!(
+        rows,
+        [
+            "all\tacme\tresponses\t1000\t500\t2028-02-29\t\t\
+             standard:10,20,1,11,12,13,21;standard>100:30,40,,30,30,30,40;\
+             batch:5,6,0.5,11,12,13,21;batch>100:15,16,,30,30,30,40;\
+             flex:7,8,,11,12,13,21;flex>100:30,40,,30,30,30,40;\
+             priority:100,200,,100,100,100,200\t\
+             input_audio_token=40;input_request=5000;output_image=40000;output_image@standard>100=80000;\
+             output_image@batch=20000",
+            "image\tacme\timage_generation\t\t\t\t\t\toutput_image=40000",
+        ]
+    );
+    assert_eq!(PriceTable::parse(&printed).unwrap(), table);
+    // Every key of a price is one that a file may hold.
+    let words = PriceTable::file_words();
+    assert_eq!(words.prices.len(), 7 * 9);
+    for key in words.prices {
+        let value = if key.contains("units") {
+            "{input_second: 1}"
+        } else {
+            "1"
+        };
+        let both = match key.strip_suffix("input_per_million") {
+            Some(prefix) if !prefix.ends_with("cached_") => format!("{prefix}output_per_million: 1"),
+            _ => String::new(),
+        };
+        let text = format!("models:\n  m:\n    provider: p\n    {key}: {value}\n    {both}\n");
+        match small().with_file("p.yaml", &text) {
+            Ok(_) => {}
+            Err(error) => assert!(
+                matches!(error.kind, PriceErrorKind::HalfPriced | PriceErrorKind::NoPrice),
+                "{key}: {error}"
+            ),
+        }
+    }
+}
+
+#[test]
+#[cfg(feature = "price-files")]
+fn mistakes_in_a_price_file_are_placed() {
     use PriceErrorKind::*;
-    let model = |body: &str| format!("{{\"models\": {{\n\"m\": {{\"provider\": \"p\", {body}}}}}}}");
-    let prices = "\"input_per_million\": 1, \"output_per_million\": 2";
-    let other = "\"output_per_million\": 2";
+    let prices = "input_per_million: 1, output_per_million: 2";
     for (body, place, kind) in [
-        (format!("\"input_per_million\": -1, {other}"), "-1", NegativePrice),
         (
-            format!("\"input_per_million\": \"1\", {other}"),
-            "\"1\"",
-            BadNumber,
+            "input_per_million: -1, output_per_million: 2",
+            "-1",
+            NegativePrice,
         ),
+        ("input_per_million: '1', output_per_million: 2", "'1'", BadNumber),
         (
-            format!("\"input_per_million\": 1e-10, {other}"),
+            "input_per_million: 1e-10, output_per_million: 2",
             "1e-10",
             InexactPrice,
         ),
-        (format!("{prices}, \"mode\": \"image\""), "\"image\"", BadMode),
         (
-            format!("{prices}, \"deprecation_date\": \"soon\""),
-            "\"soon\"",
-            BadDate,
+            "input_per_million: 1000001, output_per_million: 2",
+            "1000001",
+            TooHigh,
+        ),
+        ("input_per_million: 1e30, output_per_million: 2", "1e30", TooHigh),
+        (
+            "input_per_million: 99999999999999999999999, output_per_million: 2",
+            "99999999999999999999999",
+            TooHigh,
+        ),
+        ("units_each: {output_image: 1001}", "1001", TooHigh),
+        ("units_each: {output_image: -0.1}", "-0.1", NegativePrice),
+        ("units_per_million: {output_image: ~}", "~", BadNumber),
+        ("{P}, mode: image", "image", BadMode),
+        ("{P}, deprecation_date: soon", "soon", BadDate),
+        ("{P}, deprecation_date: 2027-02-29", "2027-02-29", BadDate),
+        ("{P}, max_input_tokens: -1", "-1", BadTokens),
+        ("{P}, max_output_tokens: 0", "0}", BadTokens),
+        ("{P}, max_output_tokens: 1.5", "1.5", BadTokens),
+        (
+            "{P}, tiers: [{above_input_tokens: 0, {P}}]",
+            "0, input",
+            BadTokens,
+        ),
+        (
+            "{P}, tiers: [{above_input_tokens: 9, {P}}, {above_input_tokens: 8, {P}}]",
+            "8, input",
+            BadTiers,
+        ),
+        ("{P}, tiers: [{above_input_tokens: 9}]", "{above", NoPrice),
+        (
+            "{P}, tiers: [{above_input_tokens: 9, input_per_million: 1}]",
+            "{above",
+            HalfPriced,
+        ),
+        ("input_per_million: 1", "m:", HalfPriced),
+        ("{P}, flex_input_per_million: 1", "m:", HalfPriced),
+        (
+            "batch_input_per_million: 1, batch_output_per_million: 1",
+            "m:",
+            NoPrice,
+        ),
+        ("max_input_tokens: 9", "m:", NoPrice),
+    ] {
+        let text = format!("models:\n  m: {{provider: p, {}}}\n", body.replace("{P}", prices));
+        let line = text.lines().nth(1).unwrap();
+        let error = PriceError {
+            line: 2,
+            column: line.rfind(place).unwrap() + 1,
+            kind,
+        };
+        // The border of a name is found from the left.
+        let error = if place == "m:" {
+            PriceError { column: 3, ..error }
+        } else {
+            error
+        };
+        assert_eq!(small().with_file("p.yaml", &text), Err(error), "{text}");
+    }
+}
+
+#[test]
+#[cfg(feature = "price-files")]
+fn what_is_no_price_file_is_refused_in_words() {
+    let prices = "provider: p, input_per_million: 1, output_per_million: 2";
+    let model = |body: &str| format!("models:\n  m: {{{body}}}\n");
+    for (text, says) in [
+        (String::new(), "line 1, column 1: the file is empty"),
+        (
+            "[]".to_owned(),
+            "line 1, column 1: a price file must be a mapping",
+        ),
+        ("{}".to_owned(), "line 1, column 1: a price file needs `models`"),
+        (
+            "models: []".to_owned(),
+            "line 1, column 9: `models` must be a mapping",
+        ),
+        (
+            "models: {}\nmodles: {}".to_owned(),
+            "line 2, column 1: a price file has no key `modles`; did you mean `models`?",
+        ),
+        (
+            "replace: yes please\nmodels: {}".to_owned(),
+            "line 1, column 10: `replace` must be `true` or `false`",
+        ),
+        (
+            "$schema: 1\nmodels: {}".to_owned(),
+            "line 1, column 10: `$schema` must be a text",
+        ),
+        (
+            "models: {}\n---\nmodels: {}".to_owned(),
+            "line 3, column 1: the file holds more than one document",
+        ),
+        (
+            model(&format!("{prices}, inptu: 1")),
+            "line 2, column 65: a model has no key `inptu`",
+        ),
+        (
+            model(&format!("{prices}, batch_inputs_per_million: 1")),
+            "a model has no key `batch_inputs_per_million`; did you mean `batch_input_per_million`?",
+        ),
+        (
+            model("provider: p, units_each: {output_imag: 1}"),
+            "there is no unit `output_imag`; did you mean `output_image`?",
+        ),
+        (
+            model("provider: p, units_each: {output_image: 1}, units_per_million: {output_image: 1}"),
+            "the unit `output_image` has a price already",
+        ),
+        (
+            model("input_per_million: 1, output_per_million: 2"),
+            "line 2, column 3: the model `m` needs a `provider`",
+        ),
+        (model(&format!("{prices}, provider: q")), "line 2"),
+        (
+            model("provider: p, input_per_million: .nan, output_per_million: 2"),
+            "`.nan` is not a finite number",
+        ),
+        (
+            model("provider: p, input_per_million: .inf, output_per_million: 2"),
+            "`.inf` is not a finite number",
+        ),
+        (
+            format!("models:\n  m: {{{prices}}}\n  M: {{{prices}}}\n"),
+            "line 3, column 3: the model `m` is there twice",
+        ),
+        (
+            format!("models:\n  m: {{{prices}}}\n  m: {{{prices}}}\n"),
+            "line 3, column 3: ",
+        ),
+        (
+            format!("models:\n  m m: {{{prices}}}\n"),
+            "line 2, column 3: a model's name must be printable",
+        ),
+        (
+            small().to_text(),
+            "line 1, column 1: a table separated by tabs is no price file: write YAML or JSON such as `models: {my-model:",
+        ),
+        (
+            format!("\u{feff}{}", small().to_text()),
+            "a table separated by tabs is no price file",
         ),
     ] {
-        let text = model(&body);
-        let column = text.lines().nth(1).unwrap().find(place).unwrap() + 1;
-        assert_eq!(
-            small().with_overrides(&text),
-            Err(PriceError {
-                line: 2,
-                column,
-                kind
-            }),
-            "{text}"
-        );
+        let error = small().with_file("p.yaml", &text).unwrap_err().to_string();
+        assert!(error.contains(says), "{text}: {error}");
     }
-    let twice = format!(
-        "{{\"models\": {{\"m\": {{\"provider\": \"p\", {prices}}},\n \"M\": {{\"provider\": \"p\", {prices}}}}}}}"
-    );
-    let error = PriceError {
-        line: 2,
-        column: 2,
-        kind: Duplicate("m".into()),
-    };
-    assert_eq!(small().with_overrides(&twice), Err(error));
-    for text in [
-        "",
-        "[]",
-        "{}",
-        "{\"models\": []}",
-        "{\"models\": {}, \"modles\": {}}",
-        &model(&format!("{prices}, \"inptu\": 1")),
-        &model("\"input_per_million\": 1"),
-        &model(&format!("{prices}, \"max_input_tokens\": -1")),
-        &model(&format!("{prices}, {prices}")),
-    ] {
-        let error = small().with_overrides(text).unwrap_err();
-        assert!(matches!(error.kind, Json(_)), "{text}: {error}");
-        assert!(!error.kind.to_string().contains(" at line "), "{error}");
-    }
+    let json = "{\"models\": {\n  \"m\": {\"provider\": }}}";
+    let error = small().with_file("p.json", json).unwrap_err();
+    assert_eq!(error.line, 2, "{error}");
 }
 
 #[test]
@@ -671,7 +879,8 @@ proptest! {
         if let Ok(table) = PriceTable::parse(&format!("#policy-prices 2\n{text}")) {
             prop_assert_eq!(PriceTable::parse(&table.to_text()), Ok(table));
         }
-        prop_assert!(small().with_overrides(&text).is_err());
+        #[cfg(feature = "price-files")]
+        prop_assert!(small().with_file("p", &text).is_err());
     }
 }
 

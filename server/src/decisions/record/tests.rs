@@ -113,11 +113,11 @@ fn a_line_is_one_object_with_the_context_in_it() {
     assert_eq!(values[0]["context"]["user"]["id"], "u1");
     assert_eq!(values[0]["timestamp"], "2026-01-01T00:00:00.123Z");
     assert_eq!(values[0]["matchedRules"][0], "p/r");
-    assert_eq!(values[0]["durationNs"], 1500);
+    assert_eq!(values[0]["evaluationTimeMs"], 0.0015);
     assert_eq!(values[0].get("seq"), None);
     assert_eq!(values[0]["id"], record.id().to_string());
     assert_eq!(values[1]["context"], "enc:v1:k:abc");
-    assert_eq!(values[1]["seq"], 3);
+    assert_eq!(values[1].get("seq"), None);
     assert_eq!(values[2]["context"], "{\"a\":\n1}");
     assert_eq!(values[2].get("reason"), None);
 }
@@ -133,6 +133,7 @@ fn line_by_serde(record: &DecisionRecord) -> String {
     let text = |text: &str| Value::from(text).to_string();
     let at = jiff::Timestamp::from_millisecond(record.at_ms);
     let mut fields = vec![
+        format!("\"id\":\"{}\"", record.id()),
         format!(
             "\"timestamp\":{}",
             text(&at.map_or_else(|_| record.at_ms.to_string(), |at| format!("{at:.3}")))
@@ -142,12 +143,6 @@ fn line_by_serde(record: &DecisionRecord) -> String {
         format!("\"subject\":{}", text(&record.subject)),
         format!("\"decision\":{}", text(&record.decision)),
     ];
-    if let Some(id) = record.id {
-        fields.insert(0, format!("\"id\":\"{id}\""));
-    }
-    if record.seq != 0 {
-        fields.insert(0, format!("\"seq\":{}", record.seq));
-    }
     fields.extend(
         record
             .reason
@@ -165,7 +160,10 @@ fn line_by_serde(record: &DecisionRecord) -> String {
         ),
         format!("\"errors\":{}", record.errors),
         format!("\"revision\":{}", text(&record.revision)),
-        format!("\"durationNs\":{}", record.duration_ns),
+        format!(
+            "\"evaluationTimeMs\":{}",
+            Value::from(record.duration_ns as f64 / 1e6)
+        ),
         format!("\"cached\":{}", record.cached),
     ]);
     fields.extend(
@@ -255,4 +253,57 @@ fn an_id_is_read_as_it_is_written() {
     assert_eq!(associated_data(&record), "decision:r:1767225600123");
     assert!(!DecisionId::fresh().is_of_time());
     assert!(DecisionId::of_time(1_767_225_600_123) < DecisionId::fresh());
+}
+
+/// One set of names: lines of every sink and of the export, `GET /api/v1/decisions`, and the documentation.
+#[test]
+fn every_form_of_a_decision_has_the_same_names() {
+    let keys = |value: &Value| -> Vec<String> {
+        let mut keys: Vec<String> = value.as_object().unwrap().keys().cloned().collect();
+        keys.sort();
+        keys
+    };
+    let mut line = String::new();
+    let (record, _) = prepare(Kept::Masked, None, CONTEXT);
+    push_line(&record, &mut line);
+    let names = keys(&serde_json::from_str(&line).unwrap());
+    assert_eq!(names.len(), 14);
+    let document = serde_json::to_value(crate::http::document()).unwrap();
+    assert_eq!(
+        keys(&document["components"]["schemas"]["LoggedDecision"]["properties"]),
+        names
+    );
+    // Names that answers to requests have as well mean the same there.
+    let decision = &document["components"]["schemas"]["DecisionView"]["properties"];
+    for name in [
+        "decision",
+        "reason",
+        "matchedRules",
+        "matchedPolicies",
+        "evaluationTimeMs",
+    ] {
+        assert!(
+            decision.get(name).is_some() && names.contains(&name.to_owned()),
+            "{name}"
+        );
+    }
+    let page = include_str!("../../../../docs/observability.md");
+    let section = page.split_once("\n## Decision log\n").unwrap().1;
+    let example = section
+        .split_once("```json\n")
+        .unwrap()
+        .1
+        .split_once("\n```")
+        .unwrap()
+        .0;
+    assert_eq!(keys(&serde_json::from_str(example).unwrap()), names);
+    let mut rows: Vec<String> = section
+        .split_once("\n## ")
+        .unwrap()
+        .0
+        .lines()
+        .filter_map(|row| Some(row.strip_prefix("| `")?.split_once('`')?.0.to_owned()))
+        .collect();
+    rows.sort();
+    assert_eq!(rows, names);
 }
