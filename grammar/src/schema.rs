@@ -176,7 +176,7 @@ fn policy_key(key: &str) -> Value {
             "Files whose constants can be used, relative to this one: documents of `kind: definitions`.",
             &json!({
                 "type": "array",
-                "items": { "type": "string", "minLength": 1 },
+                "items": { "type": "string", "minLength": 1, "description": "A path relative to this file." },
                 "examples": [["../shared.yaml"]],
             }),
         ),
@@ -550,15 +550,24 @@ fn modification() -> Value {
     json!({ "description": "A value to set, or a verb.", "oneOf": cases })
 }
 
+/// A text that stands for the value of a constant.
+fn constant() -> Value {
+    json!({
+        "type": "string",
+        "pattern": "^\\{\\{\\s*let[.\\[].*\\}\\}$",
+        "description": "A constant: `{{ let.name }}`.",
+    })
+}
+
 fn verb_operand(name: &str) -> (&'static str, Value) {
     match name {
         "$cap" => (
             "The smaller of the present number and this one; this one when missing.",
-            json!({ "type": "number" }),
+            json!({ "anyOf": [{ "type": "number", "description": "The number." }, constant()] }),
         ),
         "$floor" => (
             "The larger of the present number and this one; this one when missing.",
-            json!({ "type": "number" }),
+            json!({ "anyOf": [{ "type": "number", "description": "The number." }, constant()] }),
         ),
         "$default" => ("This value, only when the field is missing.", Value::Bool(true)),
         "$append" => (
@@ -571,6 +580,7 @@ fn verb_operand(name: &str) -> (&'static str, Value) {
             json!({ "oneOf": [
                 { "const": "all", "description": "Every type." },
                 { "type": "array", "minItems": 1, "items": { "$ref": "#/$defs/piiType" } },
+                constant(),
             ] }),
         ),
         _ => ("", Value::Bool(true)),

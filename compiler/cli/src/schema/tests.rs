@@ -82,6 +82,14 @@ fn file_key(key: &str) -> Value {
             "Policy files or directories, relative to this file. Default: the file that this one is named after.",
             "A policy file or a directory.",
         ),
+        "import" => texts(
+            "Files whose constants can be used: documents of `kind: definitions`.",
+            "A path relative to this file.",
+        ),
+        "let" => json!({
+            "type": "object",
+            "description": "Constants by name: `{{ let.name }}` in a text stands for one.",
+        }),
         "contexts" => json!({
             "type": "object",
             "description": "Requests by name, for tests to start from.",
