@@ -176,6 +176,7 @@ pub fn check(source: &str, format: Format, stop: &Stop) -> Result<(PolicyVersion
         digest: digest(source),
         author: String::new(),
         created_ms: 0,
+        rejection: None,
     };
     Ok((version, warnings))
 }

@@ -3,6 +3,7 @@
 //! Each checks what the caller may do, does it, and answers with domain types or a [`ServiceError`]. Nothing here knows
 //! of HTTP or gRPC.
 
+pub mod approvals;
 pub mod audit;
 pub mod bundles;
 pub mod decisions;

@@ -11,6 +11,7 @@
 #![forbid(unsafe_code)]
 
 mod activate;
+mod approvals;
 mod args;
 mod atomic;
 mod bench;
@@ -35,6 +36,7 @@ mod man;
 mod output;
 mod push;
 mod reference;
+mod reject;
 mod remote;
 mod render;
 mod rollback;

@@ -8,7 +8,7 @@ use crate::args::Format;
 use crate::exit::{Exit, Shown};
 use crate::inputs::Sources;
 use crate::remote::{self, Answer, Call, Content, Problem, Reported, Server, ServerArgs};
-use crate::{Host, inputs, output, render};
+use crate::{Host, approvals, history, inputs, output, render};
 use anyhow::{Context as _, bail};
 use policy_bytecode::bundle;
 use policy_grammar::codes::Code;
@@ -41,7 +41,7 @@ pub(crate) struct Args {
     /// Replace only this version; for one policy
     #[arg(long, value_name = "N", conflicts_with_all = ["force", "bundle"])]
     if_match: Option<u64>,
-    /// Replace whatever version is there
+    /// Replace whatever version is there; submit a text anew that was rejected
     #[arg(long, conflicts_with = "bundle")]
     force: bool,
     /// How to report
@@ -92,6 +92,7 @@ pub(crate) fn run(args: Args, _host: Host) -> anyhow::Result<Exit> {
     let mut exit = Exit::Ok;
     let mut report = Vec::new();
     let mut rows = Vec::new();
+    let mut pushed = Vec::new();
     for document in &documents {
         let (done, policy) = match push(&server, document, &args)? {
             Pushed::Created(policy) => ("created", policy),
@@ -109,14 +110,11 @@ pub(crate) fn run(args: Args, _host: Host) -> anyhow::Result<Exit> {
                 continue;
             }
         };
-        let mut status = remote::cell(&policy, "status");
-        if policy.get("pendingApproval") == Some(&Value::Bool(true)) {
-            status.push_str(", waits for approval");
-        }
         rows.push(vec![
             document.id.clone(),
             remote::cell(&policy, "version"),
-            status,
+            approvals::deciding(&policy),
+            approvals::status(&policy),
             done.to_owned(),
         ]);
         report.push(json!({
@@ -127,12 +125,18 @@ pub(crate) fn run(args: Args, _host: Host) -> anyhow::Result<Exit> {
             "activeVersion": policy.get("activeVersion"),
             "status": policy.get("status"),
             "pendingApproval": policy.get("pendingApproval"),
+            "approval": policy.get("approval"),
+            "rejection": policy.get("rejection"),
         }));
+        pushed.push(policy);
     }
     match args.format {
         Format::Json => output::json(&report)?,
         Format::Text if rows.is_empty() => {}
-        Format::Text => remote::table(&["POLICY", "VERSION", "STATUS", "RESULT"], &rows)?,
+        Format::Text => {
+            remote::table(&["POLICY", "VERSION", "ACTIVE", "STATUS", "RESULT"], &rows)?;
+            approvals::show(&pushed)?;
+        }
     }
     Ok(exit)
 }
@@ -176,7 +180,9 @@ fn push(server: &Server, document: &Document, args: &Args) -> anyhow::Result<Pus
     }
     let policy: Value = current.json()?;
     let same = policy.get("source").and_then(Value::as_str) == Some(document.text.as_str());
-    if same && policy.get("format").and_then(Value::as_str) == Some(document.format) {
+    let same = same && policy.get("format").and_then(Value::as_str) == Some(document.format);
+    let rejected = policy.get("rejection").is_some_and(Value::is_object);
+    if same && !(rejected && args.force) {
         return Ok(Pushed::Unchanged(policy));
     }
     let tag = if args.force {
@@ -221,7 +227,6 @@ fn push_bundle(args: &Args, path: &Path) -> anyhow::Result<Exit> {
     match args.format {
         Format::Json => output::json(&record)?,
         Format::Text => {
-            let active = record.get("active") == Some(&Value::Bool(true));
             remote::table(
                 &["BUNDLE", "REVISION", "POLICIES", "RULES", "STATUS"],
                 &[vec![
@@ -229,7 +234,7 @@ fn push_bundle(args: &Args, path: &Path) -> anyhow::Result<Exit> {
                     remote::cell(&record, "revision"),
                     remote::cell(&record, "policies"),
                     remote::cell(&record, "rules"),
-                    if active { "active" } else { "waits for approval" }.to_owned(),
+                    history::bundle_state(&record).to_owned(),
                 ]],
             )?;
         }

@@ -111,14 +111,7 @@ impl Service {
         digest: &str,
         expected: Option<&str>,
     ) -> Result<BundleRecord> {
-        self.may_deploy(
-            call,
-            if self.approval {
-                Scope::Approve
-            } else {
-                Scope::Write
-            },
-        )?;
+        self.may_deploy(call, self.activating_scope())?;
         self.switch(call, To::Bundle(digest), expected, "bundle.activate")
             .await?;
         self.bundle_record(digest).await
@@ -136,14 +129,7 @@ impl Service {
         digest: Option<&str>,
         expected: Option<&str>,
     ) -> Result<BundleRecord> {
-        self.may_deploy(
-            call,
-            if self.approval {
-                Scope::Approve
-            } else {
-                Scope::Write
-            },
-        )?;
+        self.may_deploy(call, self.activating_scope())?;
         let to = match digest {
             Some(digest) => To::Bundle(digest),
             None if self.approval => {
@@ -184,14 +170,7 @@ impl Service {
     /// As [`Service::activate_bundle`], [`Code::VersionMismatch`] when `expected` is not the digest of the active bundle, and
     /// [`Code::PreconditionRequired`] without it where approval is configured.
     pub async fn remove_bundle(&self, call: Call<'_>, expected: Option<&str>) -> Result<()> {
-        self.may_deploy(
-            call,
-            if self.approval {
-                Scope::Approve
-            } else {
-                Scope::Write
-            },
-        )?;
+        self.may_deploy(call, self.activating_scope())?;
         self.active.takes_sources()?;
         if self.approval && expected.is_none() {
             return Err(Self::unnamed(
