@@ -71,6 +71,12 @@ macro_rules! declare_codes {
                 match self { $(Self::$name => $text,)+ }
             }
 
+            /// The code of this word.
+            #[must_use]
+            pub fn parse(text: &str) -> Option<Self> {
+                match text { $($text => Some(Self::$name),)+ _ => None }
+            }
+
             /// HTTP status.
             #[must_use]
             pub fn http(self) -> u16 {

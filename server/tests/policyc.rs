@@ -293,6 +293,75 @@ async fn api_key(server: &Running, name: &str, role: Role) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_the_compiler_warns_of_is_shown_and_stops_a_strict_push() {
+    let server = Running::start(&[]).await;
+    let shell = Shell::new(&server);
+    let warned = ONE.replace("llm.maxTokens", "llm.maxToken");
+    shell.write("one.yaml", &warned);
+    shell.write("two.yaml", TWO);
+    let place = "one.yaml:5:39";
+    let refused = shell.run(&["push", "two.yaml", "one.yaml", "--strict"]).exits(1);
+    assert!(
+        refused.err.contains("W0002")
+            && refused.err.contains(place)
+            && refused.err.contains("nothing was sent"),
+        "{}",
+        refused.err
+    );
+    let report = shell
+        .run(&["push", "two.yaml", "one.yaml", "--strict", "--format", "json"])
+        .exits(1)
+        .json();
+    assert_eq!(
+        (
+            &report[1]["result"],
+            &report[0]["result"],
+            &report[0]["diagnostics"][0]["code"]
+        ),
+        (&"unsent".into(), &"refused".into(), &"W0002".into())
+    );
+    let list = shell.run(&["list", "--format", "json"]).exits(0).json();
+    assert_eq!(list, Value::Array(Vec::new()), "nothing was sent");
+
+    let pushed = shell.run(&["push", "one.yaml", "two.yaml"]).exits(0);
+    pushed.says(&["one", "1", "active", "created"]);
+    assert!(
+        pushed.err.contains("W0002") && pushed.err.contains(place),
+        "{}",
+        pushed.err
+    );
+    shell.write("one.yaml", format!("# again\n{warned}"));
+    let report = shell
+        .run(&["push", "one.yaml", "--format", "json"])
+        .exits(0)
+        .json();
+    assert_eq!(
+        (
+            &report[0]["warnings"][0]["code"],
+            &report[0]["warnings"][0]["line"]
+        ),
+        (&"W0002".into(), &6.into())
+    );
+    shell
+        .run(&["push", "two.yaml", "--strict"])
+        .exits(0)
+        .says(&["two", "unchanged"]);
+
+    // A server may be strict itself.
+    let strict = Running::start(&[("POLICY_STRICT", "true")]).await;
+    let shell = Shell::new(&strict);
+    shell.write("one.yaml", &warned);
+    let refused = shell.run(&["push", "one.yaml"]).exits(2);
+    assert!(
+        refused.err.contains("W0002")
+            && refused.err.contains(place)
+            && refused.err.contains("(policy_invalid)"),
+        "{}",
+        refused.err
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_waits_for_approval_is_shown_approved_and_rejected() {
     let server = Running::start(&[("API_KEYS_ENABLED", "true"), ("APPROVAL_REQUIRED", "true")]).await;
     let shell = Shell::new(&server);

@@ -1070,6 +1070,149 @@ async fn of_an_approval_and_a_rejection_one_counts() {
     }
 }
 
+/// A policy that the compiler warns of twice.
+fn doubtful(id: &str) -> String {
+    policy(id, "team", "a", "active")
+        .replace("namespace: team", "namespace: team, version: one")
+        .replace("llm.model", "llm.modle")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn warnings_are_errors_where_that_is_set() {
+    let open = Running::start(&[]).await;
+    let validate = |text: &str| send("POST", "/api/v1/policies/validate").yaml(text);
+    let said = validate(&doubtful("p")).to(&open).await.json();
+    assert_eq!(
+        (&said["valid"], said["diagnostics"].as_array().unwrap().len()),
+        (&json!(true), 2)
+    );
+    let made = send("POST", "/api/v1/policies")
+        .yaml(&doubtful("p"))
+        .to(&open)
+        .await;
+    let codes = |list: &Value| -> Vec<String> {
+        let list = list.as_array().unwrap().iter();
+        list.map(|w| w["code"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(
+        (made.status, codes(&made.json()["warnings"])),
+        (201, vec!["W0001".to_owned(), "W0002".to_owned()])
+    );
+
+    let server = Running::start(&[("POLICY_STRICT", "true")]).await;
+    let refused = |answer: &Answer| {
+        let problem = answer.json();
+        assert_eq!(outcome(answer), (422, "policy_invalid".to_owned()), "{problem}");
+        assert_eq!(codes(&problem["diagnostics"]), ["W0001", "W0002"]);
+        assert_eq!(problem["diagnostics"][1]["line"], 4);
+        assert!(
+            problem["detail"].as_str().unwrap().contains("2 warnings"),
+            "{problem}"
+        );
+    };
+    refused(
+        &send("POST", "/api/v1/policies")
+            .yaml(&doubtful("p"))
+            .to(&server)
+            .await,
+    );
+    let said = validate(&doubtful("p")).to(&server).await.json();
+    assert_eq!(
+        (&said["valid"], &said["diagnostics"][0]["severity"]),
+        (&json!(false), &json!("warning"))
+    );
+    let fine = policy("p", "team", "a", "active");
+    assert_eq!(validate(&fine).to(&server).await.json()["valid"], true);
+    assert_eq!(
+        send("POST", "/api/v1/policies")
+            .yaml(&fine)
+            .to(&server)
+            .await
+            .status,
+        201
+    );
+    refused(
+        &send("PUT", "/api/v1/policies/p")
+            .yaml(&doubtful("p"))
+            .to(&server)
+            .await,
+    );
+    assert_eq!(
+        decision(&server, "a").await,
+        "deny",
+        "what decided before goes on"
+    );
+
+    // One from before goes on being there, and does not begin to decide.
+    let text = doubtful("old");
+    let stop = Stop::of(Work::SERVER);
+    let (mut version, _) = document::check(&text, Format::Yaml, &stop).unwrap();
+    version.author = "somebody".to_owned();
+    let store = &server.app.service.store;
+    let write = PolicyWrite {
+        key: version.key(),
+        expected: Expected::Nothing,
+        base: store.revision().await.unwrap(),
+        version: Some(version),
+        activate: Activate::Unchanged,
+        approved_by: None,
+        quota: server.app.service.limits.quota,
+    };
+    let entry = NewAudit {
+        at_ms: 0,
+        actor: "somebody".to_owned(),
+        action: "policy.create".to_owned(),
+        target: "old".to_owned(),
+        namespace: "team".to_owned(),
+        request_id: "r".to_owned(),
+        detail: "{}".to_owned(),
+    };
+    store.write_policy(&write, &entry).await.unwrap();
+    let activate = send("PATCH", "/api/v1/policies/old/status").json(&json!({"status": "active"}));
+    refused(&activate.to(&server).await);
+    refused(
+        &send("POST", "/api/v1/policies/old/rollback")
+            .json(&json!({"version": 1}))
+            .to(&server)
+            .await,
+    );
+    let retire = send("PATCH", "/api/v1/policies/old/status").json(&json!({"status": "deprecated"}));
+    assert_eq!(retire.to(&server).await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_strict_server_takes_no_directory_with_warnings() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().to_str().unwrap();
+    let write = |text: &str| std::fs::write(dir.path().join("p.yaml"), text).unwrap();
+    write(&policy("p", "team", "a", "active"));
+    let server = Running::start(&[("POLICIES", path), ("POLICY_STRICT", "true")]).await;
+    assert_eq!(decision(&server, "a").await, "deny");
+    let status = async || send("GET", "/api/v1/bundle").to(&server).await.json();
+    assert_eq!(status().await["failure"], Value::Null);
+    write(&doubtful("p"));
+    let failure = loop {
+        if let Some(failure) = status().await["failure"].as_str() {
+            break failure.to_owned();
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    assert!(
+        failure.contains("2 warnings") && failure.contains("p.yaml:1:") && failure.contains("p.yaml:4:"),
+        "{failure}"
+    );
+    assert_eq!(
+        decision(&server, "a").await,
+        "deny",
+        "what was good goes on deciding"
+    );
+    write(&policy("p", "team", "b", "active"));
+    while status().await["failure"] != Value::Null {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(decision(&server, "b").await, "deny");
+}
+
 fn nothing_active(answer: &Answer) {
     assert_eq!(answer.json()["activeVersion"], Value::Null);
 }

@@ -6,7 +6,7 @@ use super::view::{List, Policy, Version};
 use crate::error::Problem;
 use crate::identity::Scope;
 use crate::service;
-use crate::service::policies::{PolicyName, Wanted};
+use crate::service::policies::{PolicyName, Validated, Wanted};
 use crate::state::App;
 use crate::storage::model::{Approval, PolicyStatus};
 use axum::extract::State;
@@ -405,7 +405,7 @@ async fn reject(
 /// What the compiler says.
 #[derive(Debug, Serialize, ToSchema)]
 struct Validation {
-    /// Whether there is no error.
+    /// Whether there is no error, and no warning where warnings are errors.
     valid: bool,
     /// Errors and warnings, with line and column.
     diagnostics: Vec<Problem>,
@@ -421,10 +421,10 @@ struct Validation {
     )
 )]
 async fn validate(State(app): State<App>, caller: Caller, document: Document) -> Answer<Response> {
-    let diagnostics = app
+    let Validated { valid, problems } = app
         .service
         .validate_policy(caller.call(), document.source, document.format)
         .await?;
-    let valid = diagnostics.iter().all(|d| d.severity != "error");
+    let diagnostics = problems;
     Ok(axum::Json(Validation { valid, diagnostics }).into_response())
 }

@@ -264,6 +264,10 @@ pub(super) struct Bundle {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     pub changed: Vec<String>,
+    /// What the compiler warns of, where the policies come from a directory: the first 100.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    pub warnings: Vec<Problem>,
 }
 
 impl Bundle {
@@ -282,6 +286,7 @@ impl Bundle {
             store_revision: None,
             failure: None,
             changed: Vec::new(),
+            warnings: Vec::new(),
         }
     }
 
@@ -300,6 +305,7 @@ impl Bundle {
             store_revision: Some(info.store_revision),
             failure: info.failure.clone(),
             changed: info.changed.clone(),
+            warnings: info.warnings.clone(),
         }
     }
 }

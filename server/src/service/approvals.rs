@@ -8,7 +8,7 @@
 
 use super::persons::Person;
 use super::policies::{PolicyName, Seen};
-use super::{Call, Service};
+use super::{Call, Service, Wrote};
 use crate::audit;
 use crate::clock::now_ms;
 use crate::error::{Code, Result, ServiceError};
@@ -108,6 +108,7 @@ impl Service {
         version: u64,
         comment: &str,
     ) -> Result<Seen> {
+        call.is_about(audit::REJECT, (name.id, name.namespace), Some(version));
         let scope = self.activating_scope();
         let may_approve = call.identity.scopes.has(scope);
         if !may_approve && !call.identity.scopes.has(Scope::Write) {
@@ -116,6 +117,7 @@ impl Service {
         self.writable()?;
         let comment = checked(comment)?;
         let key = self.locate(call, name, true).await?;
+        call.is_about(audit::REJECT, (&key.id, Some(&key.namespace)), Some(version));
         let record = self.store.policy_without_text(&key).await?;
         let record = record.ok_or_else(|| ServiceError::not_found("policy", name.id))?;
         call.require_namespace(&key.namespace)?;
@@ -152,6 +154,7 @@ impl Service {
             .store
             .reject_policy(&key, version, &rejection, &entry)
             .await?;
+        call.wrote(&Wrote::policy(audit::REJECT, &key, &record));
         Ok(Seen {
             record: self.deciding(record),
             waiting: None,

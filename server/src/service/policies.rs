@@ -11,7 +11,7 @@
 
 use super::approvals::Waiting;
 use super::simulate::{key_of, only};
-use super::{Call, Service};
+use super::{Call, Service, Wrote};
 use crate::active::{self, Ground, State};
 use crate::clock::now_ms;
 use crate::config::Origin;
@@ -24,6 +24,7 @@ use crate::storage::model::{
     PolicyVersion, PolicyWrite, Slice,
 };
 use crate::storage::{PLACES, StoreError};
+use crate::telemetry::request::{self, About};
 use policy_bytecode::manifest::PolicyInfo;
 use policy_compiler::{Compiler, Resource};
 use policy_grammar::{SourceFile, SourceMap, parse_source};
@@ -82,6 +83,15 @@ pub struct Written {
     pub policy: Seen,
     /// Warnings.
     pub warnings: Vec<Problem>,
+}
+
+/// What the compiler says about a document.
+#[derive(Debug, Clone)]
+pub struct Validated {
+    /// Whether it could be stored, as far as that follows from the document alone.
+    pub valid: bool,
+    /// Errors and warnings.
+    pub problems: Vec<Problem>,
 }
 
 /// A change to be stored.
@@ -149,11 +159,14 @@ impl Service {
     /// [`Code::PolicyInvalid`], [`Code::AlreadyExists`] where its namespace has a policy of its id, [`Code::Forbidden`],
     /// [`Code::ReadOnly`], store errors.
     pub async fn create_policy(&self, call: Call<'_>, source: String, format: Format) -> Result<Written> {
+        request::is_about(About {
+            action: "policy.create",
+            ..About::default()
+        });
         self.may_write(call)?;
         let (version, warnings) = self.check(call, source, format).await?;
-        let policy = self
-            .put(call, version, Expected::Nothing, "policy.create")
-            .await?;
+        let put = self.put(call, version, &warnings, Expected::Nothing, "policy.create");
+        let policy = put.await?;
         Ok(Written { policy, warnings })
     }
 
@@ -170,6 +183,7 @@ impl Service {
         format: Format,
         expected: Option<u64>,
     ) -> Result<Written> {
+        call.is_about("policy.update", (name.id, name.namespace), expected);
         self.may_write(call)?;
         let (version, warnings) = self.check(call, source, format).await?;
         if version.id != name.id {
@@ -190,7 +204,8 @@ impl Service {
         call.require_namespace(&version.namespace)?;
         self.stored(&version.key()).await?;
         let expected = expected.map_or(Expected::Any, Expected::Version);
-        let policy = self.put(call, version, expected, "policy.update").await?;
+        let put = self.put(call, version, &warnings, expected, "policy.update");
+        let policy = put.await?;
         Ok(Written { policy, warnings })
     }
 
@@ -206,8 +221,10 @@ impl Service {
         to: u64,
         expected: Option<u64>,
     ) -> Result<Written> {
+        call.is_about("policy.rollback", (name.id, name.namespace), Some(to));
         self.may_write(call)?;
         let key = self.locate(call, name, expected.is_some()).await?;
+        call.is_about("policy.rollback", (&key.id, Some(&key.namespace)), Some(to));
         self.stored(&key).await?;
         call.require_namespace(&key.namespace)?;
         let old = self
@@ -215,15 +232,12 @@ impl Service {
             .version(&key, to)
             .await?
             .ok_or_else(|| ServiceError::not_found("version", &format!("{}/{to}", key.id)))?;
-        let format = if old.format == "json" {
-            Format::Json
-        } else {
-            Format::Yaml
-        };
+        let format = Format::of_name(&old.format);
         let (mut version, warnings) = self.check(call, old.source, format).await?;
         version.status = old.status;
         let expected = expected.map_or(Expected::Any, Expected::Version);
-        let policy = self.put(call, version, expected, "policy.rollback").await?;
+        let put = self.put(call, version, &warnings, expected, "policy.rollback");
+        let policy = put.await?;
         Ok(Written { policy, warnings })
     }
 
@@ -246,11 +260,18 @@ impl Service {
         &self,
         call: Call<'_>,
         mut version: PolicyVersion,
+        warnings: &[Problem],
         expected: Expected,
-        action: &str,
+        action: &'static str,
     ) -> Result<Seen> {
         let key = version.key();
+        let meant = match expected {
+            Expected::Version(number) => Some(number),
+            Expected::Nothing | Expected::Any => None,
+        };
+        call.is_about(action, (&key.id, Some(&key.namespace)), meant);
         call.require_namespace(&key.namespace)?;
+        self.within_warnings(warnings)?;
         version.author = call.identity.subject.to_string();
         version.created_ms = now_ms();
         let activate = match (version.status, self.approval) {
@@ -281,6 +302,8 @@ impl Service {
             },
         );
         let record = record.await?;
+        let warned = document::warnings_of(&key, warnings);
+        warned.iter().for_each(document::Warning::log);
         // What was read before the write: now that it is done, nothing may fail.
         let waiting = record.pending_approval.then(|| Waiting {
             since_ms: record.latest.created_ms,
@@ -306,11 +329,13 @@ impl Service {
         expected: Option<u64>,
     ) -> Result<Seen> {
         let approves = self.approval && status == PolicyStatus::Active;
+        call.is_about("policy.status", (name.id, name.namespace), expected);
         call.require(if approves { Scope::Approve } else { Scope::Write })?;
         self.writable()?;
         let current = self.readable(call, name, expected.is_some()).await?;
         let latest = &current.latest;
         let key = latest.key();
+        call.is_about("policy.status", (&key.id, Some(&key.namespace)), expected);
         call.require_namespace(&key.namespace)?;
         if approves {
             // What is approved is what was looked at, not what came after it.
@@ -329,6 +354,11 @@ impl Service {
                 return Err(StoreError::Rejected(latest.named()).into());
             }
             self.not_own_text(call, latest).await?;
+        }
+        if status == PolicyStatus::Active && self.strict {
+            let format = Format::of_name(&latest.format);
+            let (_, warnings) = self.check(call, Arc::clone(&latest.source), format).await?;
+            self.within_warnings(&warnings)?;
         }
         // Whoever wrote the text stays its author; who changed the status stands in the audit trail.
         let version = (latest.status != status).then(|| PolicyVersion {
@@ -357,6 +387,16 @@ impl Service {
             record,
             waiting: None,
         })
+    }
+
+    /// # Errors
+    ///
+    /// [`Code::PolicyInvalid`] where the compiler warns of something, and that is an error here.
+    fn within_warnings(&self, warnings: &[Problem]) -> Result<()> {
+        if !self.strict || warnings.is_empty() {
+            return Ok(());
+        }
+        Err(document::warned(warnings.to_vec()))
     }
 
     /// # Errors
@@ -407,8 +447,10 @@ impl Service {
         name: PolicyName<'_>,
         expected: Option<u64>,
     ) -> Result<()> {
+        call.is_about("policy.delete", (name.id, name.namespace), expected);
         self.may_write(call)?;
         let key = self.locate(call, name, expected.is_some()).await?;
+        call.is_about("policy.delete", (&key.id, Some(&key.namespace)), expected);
         self.stored(&key).await?;
         call.require_namespace(&key.namespace)?;
         let audit = call.audit("policy.delete", &key.id, &key.namespace, &json!({}));
@@ -423,6 +465,12 @@ impl Service {
                 Err(StoreError::Conflict) => {}
                 Err(error) => return Err(error.into()),
                 Ok(revision) => {
+                    call.wrote(&Wrote {
+                        action: "policy.delete",
+                        policy: Some(&key),
+                        revision: Some(revision),
+                        ..Wrote::default()
+                    });
                     self.adopt(&mut state, &ground, compiled, revision).await;
                     return Ok(());
                 }
@@ -464,6 +512,7 @@ impl Service {
                 Err(StoreError::Conflict) => {}
                 Err(error) => return Err(error.into()),
                 Ok(record) => {
+                    call.wrote(&Wrote::policy(change.action, key, &record));
                     self.adopt(&mut state, &ground, compiled, record.revision).await;
                     return Ok(record);
                 }
@@ -965,17 +1014,17 @@ impl Service {
     /// # Errors
     ///
     /// [`Code::Forbidden`], [`Code::Overloaded`]; a document with errors is an answer, not an error.
-    pub async fn validate_policy(
-        &self,
-        call: Call<'_>,
-        source: String,
-        format: Format,
-    ) -> Result<Vec<Problem>> {
+    pub async fn validate_policy(&self, call: Call<'_>, source: String, format: Format) -> Result<Validated> {
         call.require(Scope::Read)?;
-        match self.check(call, source, format).await {
-            Ok((_, warnings)) => Ok(warnings),
-            Err(error) if error.code != Code::PolicyInvalid => Err(error),
-            Err(error) if error.diagnostics.is_empty() => Ok(vec![Problem {
+        let problems = match self.check(call, source, format).await {
+            Ok((_, warnings)) => {
+                return Ok(Validated {
+                    valid: self.within_warnings(&warnings).is_ok(),
+                    problems: warnings,
+                });
+            }
+            Err(error) if error.code != Code::PolicyInvalid => return Err(error),
+            Err(error) if error.diagnostics.is_empty() => vec![Problem {
                 severity: "error".to_owned(),
                 code: error.code.as_str().to_owned(),
                 message: error.detail,
@@ -983,9 +1032,13 @@ impl Service {
                 line: 1,
                 column: 1,
                 help: Vec::new(),
-            }]),
-            Err(error) => Ok(error.diagnostics),
-        }
+            }],
+            Err(error) => error.diagnostics,
+        };
+        Ok(Validated {
+            valid: false,
+            problems,
+        })
     }
 }
 
