@@ -288,7 +288,9 @@ async fn grpc(server: &Running) -> PolicyServiceClient<Channel> {
 fn under<T>(id: &str, key: &str, message: T) -> tonic::Request<T> {
     let mut request = tonic::Request::new(message);
     request.metadata_mut().insert("x-request-id", id.parse().unwrap());
-    request.metadata_mut().insert("x-api-key", key.parse().unwrap());
+    if !key.is_empty() {
+        request.metadata_mut().insert("x-api-key", key.parse().unwrap());
+    }
     request
 }
 
@@ -465,6 +467,30 @@ async fn every_refusal_is_one_line() {
     let made = of_request("writes", "g-made");
     assert_eq!((made.len(), &made[0]["version"]), (1, &json!(2)));
     assert!(!log().contains("lpk_wrong"));
+
+    // What is refused in a stream is told under the id of its message.
+    let limited = start(&[("RATE_LIMIT_ROUTES", "evaluate=1"), ("RATE_LIMIT_BURST", "1")]).await;
+    let message = || v1::EvaluatePolicyRequest {
+        input: Some(v1::evaluate_policy_request::Input::ContextJson("{}".into())),
+        ..Default::default()
+    };
+    let asked = tokio_stream::iter([message(), message()]);
+    let stream = grpc(&limited)
+        .await
+        .evaluate_policy_stream(under("g-stream", "", asked))
+        .await;
+    let mut answers = stream.unwrap().into_inner();
+    while answers.message().await.unwrap().is_some() {}
+    let told = lines("refusals", |line| {
+        line["request_id"]
+            .as_str()
+            .is_some_and(|id| id.starts_with("g-stream"))
+    });
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!(
+        (&told[0]["request_id"], &told[0]["code"], &told[0]["subject"]),
+        (&json!("g-stream-1"), &json!("rate_limited"), &json!("anonymous"))
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
