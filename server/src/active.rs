@@ -15,14 +15,14 @@
 //!   last good policies do.
 
 use crate::clock::now_ms;
-use crate::document::{self, Sight};
-use crate::error::{Code, Result, ServiceError};
+use crate::document::{self, Sight, Warning};
+use crate::error::{Code, Problem, Result, ServiceError};
 use crate::heavy::{Heavy, Stop, Work};
 use crate::storage::model::{ActiveSet, Deployment, PolicyKey, PolicyVersion};
 use crate::storage::{Store, StoreError};
 use crate::turns::Turn;
 use arc_swap::ArcSwap;
-use policy_compiler::Compiler;
+use policy_compiler::{Compiled, Compiler};
 use policy_primitives::prices::PriceTable;
 use policy_runtime::{
     BuildError, DefaultDecision, DeriveMode, Policies, PolicyEngine, PublicKey, UnknownNamespace,
@@ -88,7 +88,12 @@ pub struct Info {
     pub failure: Option<String>,
     /// Versions that decide here as they were stored, and whose texts in the store are others.
     pub changed: Vec<String>,
+    /// What the compiler warns of, of policies that come from a directory: the first [`SHOWN`].
+    pub warnings: Vec<Problem>,
 }
+
+/// Warnings that are shown and logged at the most, each time that a directory is loaded.
+pub const SHOWN: usize = 100;
 
 /// What the active policies are compiled from, for those who only read.
 #[derive(Debug)]
@@ -203,6 +208,7 @@ impl Active {
                 activated_ms: 0,
                 failure: None,
                 changed: Vec::new(),
+                warnings: Vec::new(),
             }),
             sources: ArcSwap::from_pointee(Sources {
                 compiler: Arc::clone(&compiler),
@@ -290,6 +296,7 @@ impl Active {
             activated_ms: now_ms(),
             failure: None,
             changed,
+            warnings: Vec::new(),
         };
         tracing::info!(
             revision = info.revision,
@@ -351,6 +358,22 @@ impl Active {
                 ..(*info).clone()
             }));
         }
+    }
+
+    /// Notes what the compiler warns of in the policies that became active, and logs it.
+    pub fn note_warnings(&self, warnings: Vec<Warning>, more: usize) {
+        warnings.iter().for_each(Warning::log);
+        if more > 0 {
+            tracing::warn!(
+                more,
+                "more warnings of the compiler are not shown; `policyc check` shows all"
+            );
+        }
+        let info = self.info.load_full();
+        self.info.store(Arc::new(Info {
+            warnings: warnings.into_iter().map(|warning| warning.problem).collect(),
+            ..(*info).clone()
+        }));
     }
 
     /// Compiles a set. Its problems are told as far as somebody sees them.
@@ -589,13 +612,49 @@ fn recovered(
 /// [`Code::PolicyInvalid`] with every problem, [`Code::DeadlineExceeded`].
 pub(crate) fn build(mut compiler: Compiler, sight: &Sight, stop: &Stop) -> Result<(Compiler, Policies)> {
     let compiled = document::compile(&mut compiler, sight, stop)?;
-    let policies = Policies::from_compiled_until(compiled, stop.handle()).map_err(|error| {
+    let policies = load(compiled, stop)?;
+    Ok((compiler, policies))
+}
+
+/// A set with what the compiler warns of.
+pub(crate) struct Built {
+    pub(crate) compiler: Compiler,
+    pub(crate) policies: Policies,
+    pub(crate) warnings: Vec<Warning>,
+    /// How many more there are.
+    pub(crate) more: usize,
+}
+
+/// As [`build`], with what the compiler warns of, which is an error where it is `strict`.
+///
+/// # Errors
+///
+/// As [`build`].
+pub(crate) fn build_warned(mut compiler: Compiler, strict: bool, stop: &Stop) -> Result<Built> {
+    let compiled = document::compile(&mut compiler, &Sight::whole(), stop)?;
+    let (mut warnings, all) = (Vec::new(), compiled.diagnostics.len());
+    if all > 0 {
+        warnings = document::warnings_in(&compiler.sources(), &compiled.diagnostics, SHOWN);
+        if strict {
+            let problems = warnings.into_iter().map(|warning| warning.problem).collect();
+            return Err(document::warned(problems));
+        }
+    }
+    Ok(Built {
+        policies: load(compiled, stop)?,
+        compiler,
+        more: all - warnings.len(),
+        warnings,
+    })
+}
+
+fn load(compiled: Compiled, stop: &Stop) -> Result<Policies> {
+    Policies::from_compiled_until(compiled, stop.handle()).map_err(|error| {
         if matches!(error, policy_runtime::LoadError::Stopped) {
             return Stop::stopped();
         }
         ServiceError::internal(error)
-    })?;
-    Ok((compiler, policies))
+    })
 }
 
 /// A compiler with exactly these policies; what it had before is not compiled again.

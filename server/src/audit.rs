@@ -22,7 +22,7 @@
 
 use crate::document;
 use crate::storage::model::{
-    AuditRecord, BundleRecord, NewAudit, Page, PolicyFilter, PolicyKey, PolicyVersion,
+    AuditRecord, BundleRecord, NewAudit, Page, PolicyFilter, PolicyKey, PolicyVersion, Rejection,
 };
 use crate::storage::{self, Store};
 use policy_bytecode::bundle::Bundle;
@@ -197,6 +197,11 @@ pub(crate) const VERSION: &str = "version";
 /// not the one that was stored. Whoever replaces or removes it did not read it.
 pub(crate) const TEXT_CHANGED: &str = "textChanged";
 
+/// In the detail of a record about a version that was rejected: why.
+pub(crate) const COMMENT: &str = "comment";
+/// A version was rejected.
+pub(crate) const REJECT: &str = "policy.reject";
+
 /// How often everything is looked at again where the store changed meanwhile.
 const TRIES: usize = 5;
 
@@ -214,8 +219,8 @@ pub struct Report {
 }
 
 /// Checks the whole trail of a store up to the end that the store has written down, and then whether the store holds what
-/// the trail tells of: the text, the author and the namespace of every version of every policy, the bytes of every bundle, and
-/// what is active. `part` records, versions or bundles at a time.
+/// the trail tells of: the text, the author, the namespace and the rejection of every version of every policy, the bytes of every
+/// bundle, and what is active. `part` records, versions or bundles at a time.
 ///
 /// Records of earlier versions of this program do not say the number of a version. A version that only such a record can
 /// tell of is compared by its digest alone, and what such a record was the last to activate is not compared.
@@ -296,6 +301,8 @@ struct Version {
     digest: String,
     /// Whoever wrote it, where the record is that of a text.
     author: Option<String>,
+    /// Whoever rejected it, and why.
+    rejected: Option<(String, String)>,
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -324,10 +331,17 @@ impl Told {
                     (Some(latest), Some(digest)) => {
                         let active = detail.get(ACTIVE).and_then(serde_json::Value::as_u64);
                         policy.now = Now::There { latest, active };
-                        policy.versions.entry(latest).or_insert_with(|| Version {
+                        let of_text = !matches!(action, "policy.status" | REJECT);
+                        let version = policy.versions.entry(latest).or_insert_with(|| Version {
                             digest: digest.to_owned(),
-                            author: (action != "policy.status").then(|| entry.actor.clone()),
+                            author: of_text.then(|| entry.actor.clone()),
+                            rejected: None,
                         });
+                        if action == REJECT {
+                            let why = detail.get(COMMENT).and_then(|why| why.as_str());
+                            version.rejected =
+                                Some((entry.actor.clone(), why.unwrap_or_default().to_owned()));
+                        }
                     }
                     (None, Some(digest)) => drop(policy.unnumbered.insert(digest.to_owned())),
                     (_, None) => {}
@@ -403,6 +417,14 @@ impl Told {
                 told.author
                     .as_ref()
                     .is_none_or(|author| *author == version.author),
+            ),
+            (
+                "rejection",
+                told.rejected
+                    == version
+                        .rejection
+                        .as_ref()
+                        .map(|Rejection { by, comment, .. }| (by.clone(), comment.clone())),
             ),
         ];
         let of_another: Vec<&str> = of_another

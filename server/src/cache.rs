@@ -16,6 +16,7 @@ use self::redis::{RedisCache, RedisOptions};
 use crate::config;
 use crate::redis_client::Unusable;
 use crate::seal::Sealer;
+use crate::telemetry::request::{part, traced};
 use bytes::Bytes;
 use policy_runtime::{
     Answer, CacheOptions, EvaluateError, EvaluateOptions, LocalCache, LookUp, Origin, Parts, PolicyEngine,
@@ -26,6 +27,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 use thread_local::ThreadLocal;
+use tracing::Span;
 
 /// Where an answer comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +40,19 @@ pub enum Layer {
     Local,
     /// Redis had it.
     Shared,
+}
+
+impl Layer {
+    /// For logs and traces.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Decided => "not asked",
+            Self::Missed => "miss",
+            Self::Local => "hit",
+            Self::Shared => "hit in Redis",
+        }
+    }
 }
 
 /// An answer, and what the decision log wants to know about it.
@@ -315,6 +330,24 @@ impl DecisionCache {
         let (Some(local), Some(shared)) = (&self.local, self.shared.as_ref().filter(|s| s.is_up())) else {
             return self.evaluate_now(engine, context, options);
         };
+        let span = part!("cache", decision, cache);
+        let found = traced(span.clone(), self.ask(engine, (local, shared), context, options)).await?;
+        if let Some(outcome) = found {
+            note(&span, &outcome);
+            return Ok(outcome);
+        }
+        drop(span);
+        self.evaluate_now(engine, context, options)
+    }
+
+    /// Asks both caches, or decides at once where that takes less; `None` where neither has it.
+    async fn ask(
+        &self,
+        engine: &PolicyEngine,
+        (local, shared): (&LocalCache, &RedisCache),
+        context: &[u8],
+        options: &EvaluateOptions<'_>,
+    ) -> Result<Option<Outcome>, EvaluateError> {
         let start = Instant::now();
         let key = self.with_worker(|worker| match engine.look_up(worker, local, context, options)? {
             LookUp::Answered(answer) => Ok(Err(decided(&answer))),
@@ -322,11 +355,11 @@ impl DecisionCache {
         })?;
         let key = match key {
             Ok(key) => key,
-            Err(outcome) => return Ok(outcome),
+            Err(outcome) => return Ok(Some(outcome)),
         };
         // In memory of its own, so that requests without it are not as large.
         let Some(found) = Box::pin(shared.get(&key)).await else {
-            return self.evaluate_now(engine, context, options);
+            return Ok(None);
         };
         let found = Arc::new(found);
         local.adopt(&key, Arc::clone(&found));
@@ -337,7 +370,7 @@ impl DecisionCache {
         self.l2_hits.fetch_add(1, Ordering::Relaxed);
         let saved = found.cost_ns().saturating_sub(outcome.duration_ns);
         self.l2_saved_ns.fetch_add(saved, Ordering::Relaxed);
-        Ok(outcome)
+        Ok(Some(outcome))
     }
 
     /// Evaluates without waiting: asks the cache in process only. For batches, and where there is no Redis. Allocates
@@ -355,17 +388,19 @@ impl DecisionCache {
         let Some(local) = &self.local else {
             return self.evaluate_uncached(engine, context, options);
         };
-        self.with_worker(|worker| {
-            let Some(shared) = &self.shared else {
-                let answer = engine.evaluate_cached(worker, local, context, options)?;
-                return Ok(decided(&answer));
-            };
-            let (answer, fresh) = engine.decide_absent(worker, local, context, options)?;
-            let outcome = decided(&answer);
-            if let Some(fresh) = fresh {
-                shared.put(fresh.key, fresh.decision);
-            }
-            Ok(outcome)
+        evaluating(|| {
+            self.with_worker(|worker| {
+                let Some(shared) = &self.shared else {
+                    let answer = engine.evaluate_cached(worker, local, context, options)?;
+                    return Ok(decided(&answer));
+                };
+                let (answer, fresh) = engine.decide_absent(worker, local, context, options)?;
+                let outcome = decided(&answer);
+                if let Some(fresh) = fresh {
+                    shared.put(fresh.key, fresh.decision);
+                }
+                Ok(outcome)
+            })
         })
     }
 
@@ -380,8 +415,28 @@ impl DecisionCache {
         context: &[u8],
         options: &EvaluateOptions<'_>,
     ) -> Result<Outcome, EvaluateError> {
-        self.with_worker(|worker| Ok(decided(&engine.answer(worker, context, options)?)))
+        evaluating(|| self.with_worker(|worker| Ok(decided(&engine.answer(worker, context, options)?))))
     }
+}
+
+/// Decides in a span of the request's trace. Where no spans are sent, that is nothing but the work.
+fn evaluating(work: impl FnOnce() -> Result<Outcome, EvaluateError>) -> Result<Outcome, EvaluateError> {
+    let span = part!("evaluate", decision, cache, errors);
+    if span.is_disabled() {
+        return work();
+    }
+    let outcome = span.in_scope(work);
+    if let Ok(outcome) = &outcome {
+        note(&span, outcome);
+    }
+    outcome
+}
+
+/// Notes in a span what was decided, and by which cache.
+fn note(span: &Span, outcome: &Outcome) {
+    span.record("decision", outcome.decision.as_str());
+    span.record("cache", outcome.layer.as_str());
+    span.record("errors", outcome.errors);
 }
 
 /// The outcome of an answer that did not come from Redis.

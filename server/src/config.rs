@@ -456,6 +456,8 @@ pub struct Policies {
     pub prices: Option<PathBuf>,
     /// Whether somebody other than the author has to approve.
     pub approval: bool,
+    /// Whether warnings are errors.
+    pub strict: bool,
 }
 
 /// Storage.
@@ -1029,6 +1031,7 @@ fn policies(p: &mut Parser<'_>) -> Policies {
         }),
         prices: p.path("PRICES_FILE"),
         approval: p.flag("APPROVAL_REQUIRED"),
+        strict: p.flag("POLICY_STRICT"),
     }
 }
 

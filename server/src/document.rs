@@ -5,10 +5,12 @@ use crate::heavy::Stop;
 use crate::hex;
 use crate::identity::Identity;
 use crate::storage::model::{PolicyKey, PolicyStatus, PolicyVersion};
+use crate::telemetry;
 use policy_compiler::{CompileLimits, Compiled, Compiler, Options};
-use policy_grammar::ast::Status;
-use policy_grammar::{Diagnostic, SourceFile, SourceMap, names, parse_source_until};
+use policy_grammar::ast::{Policy, Status};
+use policy_grammar::{Diagnostic, FileId, SourceFile, SourceMap, names, parse_source, parse_source_until};
 use sha2::{Digest as _, Sha256};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Language of a document.
@@ -28,6 +30,12 @@ impl Format {
             Self::Yaml => "yaml",
             Self::Json => "json",
         }
+    }
+
+    /// The format that a version is stored in.
+    #[must_use]
+    pub fn of_name(name: &str) -> Self {
+        if name == "json" { Self::Json } else { Self::Yaml }
     }
 
     /// The format of a content type, without parameters.
@@ -176,6 +184,7 @@ pub fn check(source: &str, format: Format, stop: &Stop) -> Result<(PolicyVersion
         digest: digest(source),
         author: String::new(),
         created_ms: 0,
+        rejection: None,
     };
     Ok((version, warnings))
 }
@@ -259,6 +268,86 @@ pub fn invalid(map: &SourceMap, diagnostics: &[Diagnostic], sight: &Sight) -> Se
         n => format!("the policy has {n} errors"),
     };
     ServiceError::new(Code::PolicyInvalid, detail).with_diagnostics(problems(map, diagnostics, sight))
+}
+
+/// What the compiler warns of, and in which policy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Warning {
+    /// The policy; empty where it is not known.
+    pub policy: PolicyKey,
+    /// What it is.
+    pub problem: Problem,
+}
+
+impl Warning {
+    /// Says it in the log.
+    pub fn log(&self) {
+        let problem = &self.problem;
+        tracing::warn!(
+            target: telemetry::WARNINGS,
+            policy = self.policy.id,
+            namespace = self.policy.namespace,
+            code = problem.code,
+            file = problem.file,
+            line = problem.line,
+            warning = problem.message,
+            "the compiler warns of a policy"
+        );
+    }
+}
+
+/// The warnings among the problems of one policy.
+#[must_use]
+pub fn warnings_of(policy: &PolicyKey, problems: &[Problem]) -> Vec<Warning> {
+    let warning = |problem: &Problem| Warning {
+        policy: policy.clone(),
+        problem: problem.clone(),
+    };
+    problems.iter().map(warning).collect()
+}
+
+/// What the compiler warned of in a set of files, the first `most` of it, each with its policy.
+#[must_use]
+pub fn warnings_in(map: &SourceMap, diagnostics: &[Diagnostic], most: usize) -> Vec<Warning> {
+    let mut parsed: BTreeMap<FileId, Vec<(u32, PolicyKey)>> = BTreeMap::new();
+    let mut policy_at = |file: FileId, at: u32| {
+        let policies = parsed.entry(file).or_insert_with(|| {
+            let policies = parse_source(map, file).policies;
+            let head = |policy: &Policy| {
+                let (id, namespace) = (&policy.metadata.id.value, &policy.metadata.namespace.value);
+                (policy.span.start, PolicyKey::new(namespace, id))
+            };
+            policies.iter().map(head).collect()
+        });
+        // A policy goes on until the next one begins.
+        let own = policies
+            .iter()
+            .rfind(|(start, _)| *start <= at)
+            .or(policies.first());
+        own.map(|(_, key)| key.clone()).unwrap_or_default()
+    };
+    let first = diagnostics.get(..most).unwrap_or(diagnostics);
+    let problems = problems(map, first, &Sight::whole());
+    first
+        .iter()
+        .zip(problems)
+        .map(|(diagnostic, problem)| Warning {
+            policy: policy_at(diagnostic.primary.span.file, diagnostic.primary.span.start),
+            problem,
+        })
+        .collect()
+}
+
+/// The error of policies that the compiler warns of, where that is one.
+#[must_use]
+pub fn warned(warnings: Vec<Problem>) -> ServiceError {
+    let detail = match warnings.len() {
+        1 => "the policy has a warning, and this server takes warnings for errors (POLICY_STRICT)".to_owned(),
+        n => {
+            format!("the policy has {n} warnings, and this server takes warnings for errors (POLICY_STRICT)")
+        }
+    };
+    ServiceError::new(Code::PolicyInvalid, detail).with_diagnostics(warnings)
 }
 
 /// SHA-256 of a document, in hexadecimal.

@@ -32,6 +32,8 @@ macro_rules! for_each_code {
             AlreadyExists, "already_exists", 409, AlreadyExists, "A policy of this id exists in its namespace.";
             AmbiguousPolicy, "ambiguous_policy", 409, FailedPrecondition, "Several namespaces of this identity have a policy of this id; name one with `namespace`.";
             Conflict, "conflict", 409, Aborted, "Somebody else changed it at the same time; read again and retry.";
+            NotWaiting, "not_waiting", 409, FailedPrecondition, "The version does not wait for approval: another one is the newest, or it decides, is a draft, or was rejected.";
+            Rejected, "rejected", 409, FailedPrecondition, "Somebody rejected this version, so it does not become active any more; write a new version.";
             ReadOnly, "read_only", 409, FailedPrecondition, "The active policies come from elsewhere, not from this API.";
             VersionMismatch, "version_mismatch", 412, FailedPrecondition, "`If-Match` names another version than the current one.";
             TooLarge, "too_large", 413, ResourceExhausted, "The body or the batch is larger than the limit.";
@@ -67,6 +69,12 @@ macro_rules! declare_codes {
             #[must_use]
             pub fn as_str(self) -> &'static str {
                 match self { $(Self::$name => $text,)+ }
+            }
+
+            /// The code of this word.
+            #[must_use]
+            pub fn parse(text: &str) -> Option<Self> {
+                match text { $($text => Some(Self::$name),)+ _ => None }
             }
 
             /// HTTP status.
@@ -205,6 +213,11 @@ impl From<crate::storage::StoreError> for ServiceError {
                 Self::new(Code::VersionMismatch, format!("the current version is {current}"))
             }
             E::Conflict => Self::new(Code::Conflict, "the policies changed meanwhile"),
+            waits @ E::NotWaiting(_) => Self::new(Code::NotWaiting, waits.to_string()),
+            E::Rejected(what) => Self::new(
+                Code::Rejected,
+                format!("{what} was rejected, so it does not become active any more; write a new version"),
+            ),
             E::Quota(detail) => Self::new(Code::QuotaExceeded, detail),
             E::Unavailable(detail) => {
                 tracing::warn!(%detail, "the database cannot be used now");

@@ -86,6 +86,10 @@ fn command() -> Command {
                 .default_missing_value("true")
                 .require_equals(true);
         }
+        if setting.name == "POLICY_STRICT" {
+            // As `policyc check --strict`.
+            arg = arg.visible_alias("strict");
+        }
         if setting.secret {
             // A secret on a command line can be read by everybody on the machine.
             arg = arg.hide(true);

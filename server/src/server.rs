@@ -199,6 +199,7 @@ impl Server {
                 store,
                 origin: config.policies.origin,
                 approval: config.policies.approval,
+                strict: config.policies.strict,
                 heavy,
                 limits: config.limits,
                 cache,

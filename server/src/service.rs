@@ -3,6 +3,7 @@
 //! Each checks what the caller may do, does it, and answers with domain types or a [`ServiceError`]. Nothing here knows
 //! of HTTP or gRPC.
 
+pub mod approvals;
 pub mod audit;
 pub mod bundles;
 pub mod decisions;
@@ -17,14 +18,16 @@ use crate::cache::DecisionCache;
 use crate::clock::now_ms;
 use crate::config::Origin;
 use crate::decisions::Log;
+use crate::document::MAX_TEXT;
 use crate::error::{Code, Result, ServiceError};
 use crate::heavy::{Heavy, Work};
 use crate::identity::{Identity, Scope};
 use crate::limits::RateLimiter;
 use crate::storage::Store;
-use crate::storage::model::{NewAudit, Page};
-use crate::telemetry::Metrics;
+use crate::storage::model::{NewAudit, Page, PolicyKey, PolicyRecord};
 use crate::telemetry::metrics::Transport;
+use crate::telemetry::request::{self, About};
+use crate::telemetry::{self, Metrics};
 use crate::turns::{Owner, Turns};
 use std::sync::Arc;
 use std::time::Instant;
@@ -40,6 +43,8 @@ pub struct Service {
     pub origin: Origin,
     /// Whether somebody other than the author has to approve.
     pub approval: bool,
+    /// Whether what the compiler warns of is an error.
+    pub strict: bool,
     /// For what takes long.
     pub heavy: Heavy,
     /// Limits of requests.
@@ -155,6 +160,41 @@ impl Call<'_> {
         }
     }
 
+    /// Notes for the log what the request is to do with a policy.
+    fn is_about(&self, action: &'static str, name: (&str, Option<&str>), version: Option<u64>) {
+        let (id, namespace) = name;
+        // No policy has a longer one.
+        let cut = |text: &str| {
+            text.get(..text.floor_char_boundary(MAX_TEXT))
+                .unwrap_or_default()
+                .to_owned()
+        };
+        request::is_about(About {
+            action,
+            policy: Some(cut(id)),
+            namespace: namespace.map(cut),
+            version,
+            ..About::default()
+        });
+    }
+
+    /// Says in the log that something was changed: what stands in the audit trail, as far as people look for it.
+    fn wrote(&self, done: &Wrote<'_>) {
+        tracing::info!(
+            target: telemetry::WRITES,
+            subject = &*self.identity.subject,
+            action = done.action,
+            policy = done.policy.map(|key| key.id.as_str()),
+            namespace = done.policy.map(|key| key.namespace.as_str()),
+            bundle = done.bundle,
+            key = done.key,
+            version = done.version,
+            active = done.active,
+            revision = done.revision,
+            "changed"
+        );
+    }
+
     fn audit(&self, action: &str, target: &str, namespace: &str, detail: &serde_json::Value) -> NewAudit {
         NewAudit {
             at_ms: now_ms(),
@@ -164,6 +204,38 @@ impl Call<'_> {
             namespace: namespace.to_owned(),
             request_id: self.request_id.to_owned(),
             detail: detail.to_string(),
+        }
+    }
+}
+
+/// A change that was made, for the log.
+#[derive(Debug, Default)]
+struct Wrote<'w> {
+    /// As in the audit trail.
+    action: &'w str,
+    policy: Option<&'w PolicyKey>,
+    /// Digest of a bundle.
+    bundle: Option<&'w str>,
+    /// Id of an API key.
+    key: Option<&'w str>,
+    /// The newest version of the policy.
+    version: Option<u64>,
+    /// The version that decides.
+    active: Option<u64>,
+    /// Of the store, after it.
+    revision: Option<u64>,
+}
+
+impl<'w> Wrote<'w> {
+    /// A change of a policy.
+    fn policy(action: &'w str, key: &'w PolicyKey, record: &PolicyRecord) -> Self {
+        Self {
+            action,
+            policy: Some(key),
+            version: Some(record.latest.version),
+            active: record.active_version,
+            revision: Some(record.revision),
+            ..Self::default()
         }
     }
 }

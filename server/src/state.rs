@@ -16,6 +16,7 @@ use crate::seal::{self, Sealer};
 use crate::service::Service;
 use crate::shares::{Address, Shares};
 use crate::storage::model::DecisionRecord;
+use crate::telemetry::request::{self, part, traced};
 use crate::telemetry::{LevelHandle, Metrics};
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -98,9 +99,7 @@ impl App {
     /// [`Code::Unauthenticated`], [`Code::RateLimited`] for an address that failed too often, [`Code::StoreUnavailable`],
     /// [`Code::NotReady`].
     pub async fn identify(&self, credentials: &Credentials, address: Address) -> Result<Identity> {
-        let identity = self
-            .auth
-            .identify(credentials, address)
+        let identity = traced(part!("authenticate"), self.auth.identify(credentials, address))
             .await
             .inspect_err(|error| {
                 if error.code == Code::Unauthenticated {
@@ -111,10 +110,12 @@ impl App {
                     self.metrics.auth_failed("limited");
                 }
             })?;
-        Ok(match identity.proof {
+        let identity = match identity.proof {
             Proof::None(_) => Identity::anonymous_at(Some(address)),
             Proof::Token | Proof::Key => identity,
-        })
+        };
+        request::is_by(&identity.subject);
+        Ok(identity)
     }
 
     /// The context of a logged decision as JSON; `None` where it is sealed with a key that this server does not have.

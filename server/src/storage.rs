@@ -33,7 +33,7 @@ use async_trait::async_trait;
 use model::{
     ActiveSet, ApiKey, AuditRecord, BundleRecord, DecisionFilter, DecisionRecord, DecisionStats, IdPlace,
     KeyChange, NewAudit, NewBundle, Page, PolicyFilter, PolicyKey, PolicyRecord, PolicyVersion, PolicyWrite,
-    Slice,
+    Rejection, Slice,
 };
 use std::fmt;
 use std::future::Future;
@@ -54,6 +54,10 @@ pub enum StoreError {
     },
     /// Another write came first; read again and retry.
     Conflict,
+    /// This version of a policy does not wait for approval.
+    NotWaiting(String),
+    /// This version of a policy was rejected, and does not become active any more.
+    Rejected(String),
     /// The namespace would hold more than it may.
     Quota(String),
     /// The database cannot be reached, did not answer in time, or can write nothing now: its disk is full, read-only or
@@ -74,6 +78,8 @@ impl fmt::Display for StoreError {
             Self::Exists(what) => write!(f, "{what} exists already"),
             Self::VersionMismatch { current } => write!(f, "the current version is {current}"),
             Self::Conflict => f.write_str("another write came first"),
+            Self::NotWaiting(what) => write!(f, "{what} does not wait for approval"),
+            Self::Rejected(what) => write!(f, "{what} was rejected"),
             Self::Quota(detail) => f.write_str(detail),
             Self::Unavailable(detail) => write!(f, "the database cannot be used now: {detail}"),
             Self::Refused(detail) => write!(f, "the database refuses a value: {detail}"),
@@ -172,10 +178,27 @@ pub trait Store: fmt::Debug + Send + Sync {
     ///
     /// [`StoreError::Exists`], [`StoreError::Missing`] and [`StoreError::VersionMismatch`] as `write.expected` says;
     /// [`StoreError::VersionMismatch`] also when it activates the newest version, brings none and does not expect one by its
-    /// number: the version that was checked has to be named. [`StoreError::Conflict`] when it changes what is active and
+    /// number: the version that was checked has to be named. [`StoreError::Rejected`] when it activates a version that was
+    /// rejected. [`StoreError::Conflict`] when it changes what is active and
     /// `write.base` is not the current revision. [`StoreError::Quota`] when it brings a version that the namespace has no room
     /// for.
     async fn write_policy(&self, write: &PolicyWrite, audit: &NewAudit) -> Result<PolicyRecord>;
+
+    /// Rejects the newest version of a policy, which waits for approval: it does not become active any more. What is active stays.
+    /// Returns the policy without its text. The record in the audit trail says in its detail what that of
+    /// [`Store::write_policy`] says.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Missing`]; [`StoreError::NotWaiting`] where another version is the newest, or this one decides, is no version
+    /// that is to decide, or was rejected before.
+    async fn reject_policy(
+        &self,
+        key: &PolicyKey,
+        version: u64,
+        rejection: &Rejection,
+        audit: &NewAudit,
+    ) -> Result<PolicyRecord>;
 
     /// Removes a policy; its versions stay readable, and a policy that is created again counts on from them. Returns the
     /// revision. The record in the audit trail says in its detail which version was the newest (`version`), and `textChanged` as

@@ -30,6 +30,15 @@ pub use metrics::Metrics;
 pub use request::Request;
 pub use traces::Traces;
 
+/// Target of the lines about what the compiler warns of.
+pub const WARNINGS: &str = "policy_server::warnings";
+/// Target of the lines about changes that callers made.
+pub const WRITES: &str = "policy_server::writes";
+/// Target of the lines about requests that were refused.
+pub const REFUSALS: &str = "policy_server::refusals";
+/// Target of the lines about single decisions.
+pub const EVALUATIONS: &str = "policy_server::evaluations";
+
 /// Why telemetry could not be started.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TelemetryError {

@@ -294,6 +294,7 @@ async fn a_form_cannot_write() {
         ("POST", "/api/v1/policies"),
         ("PUT", "/api/v1/policies/p"),
         ("PATCH", "/api/v1/policies/p/status"),
+        ("POST", "/api/v1/policies/p/reject"),
         ("PUT", "/api/v1/bundle"),
         ("POST", "/api/v1/bundle/rollback"),
         ("POST", "/api/v1/keys"),

@@ -332,6 +332,11 @@ fn every_change_is_found(url: &str) {
             "the author of version 2 of policy `p` of namespace `default` is not",
         ),
         (
+            "INSERT INTO policy_rejections VALUES ('default', 'p', 2, 'somebody', 'no', 0)".to_owned(),
+            "DELETE FROM policy_rejections".to_owned(),
+            "the rejection of version 2 of policy `p` of namespace `default` is not the one that was recorded",
+        ),
+        (
             // Neither the newest nor the one that decides, which rows refer to.
             "UPDATE policy_versions SET namespace = 'other' WHERE id = 'p' AND version = 3".to_owned(),
             "UPDATE policy_versions SET namespace = 'default' WHERE id = 'p' AND version = 3".to_owned(),

@@ -901,7 +901,93 @@ async fn where_approval_is_required_nothing_over_grpc_activates() {
             .unwrap()
             .into_inner();
         assert_eq!((done.active_version, done.pending_approval), (None, true));
+        let waiting = done.approval.unwrap();
+        assert_eq!(
+            (waiting.scope.as_str(), waiting.may_approve, waiting.authors),
+            ("policy:approve", false, vec![done.author])
+        );
+        assert!(waiting.since.unwrap().seconds > 0);
     }
+
+    // What waits can be asked for and rejected.
+    let (_, approver) = key(&server, Role::Approver).await;
+    let list = |approval: v1::Approval| v1::ListPoliciesRequest {
+        approval: approval.into(),
+        ..Default::default()
+    };
+    let listed = async |client: &mut Client, approval| {
+        let answer = client.list_policies(with_key(list(approval), &approver)).await;
+        answer.unwrap().into_inner().policies
+    };
+    let waiting = listed(&mut client, v1::Approval::Waiting).await;
+    assert_eq!((waiting.len(), waiting[0].version), (1, 3));
+    assert!(waiting[0].approval.as_ref().unwrap().may_approve);
+    assert!(listed(&mut client, v1::Approval::Rejected).await.is_empty());
+    let strange = v1::ListPoliciesRequest {
+        approval: 77,
+        ..Default::default()
+    };
+    let strange = client.list_policies(with_key(strange, &approver)).await;
+    refused(strange, Code::InvalidArgument, "malformed_request");
+    let reject = |version, comment: &str| v1::RejectPolicyRequest {
+        id: "cost".to_owned(),
+        version,
+        comment: comment.to_owned(),
+        namespace: None,
+    };
+    for version in [0, 2, 4, u64::MAX] {
+        let wrong = client
+            .reject_policy(with_key(reject(version, "no"), &approver))
+            .await;
+        refused(wrong, Code::FailedPrecondition, "not_waiting");
+    }
+    for comment in ["", "a\0b", "two\nlines", &"x".repeat(2001)] {
+        let wrong = client
+            .reject_policy(with_key(reject(3, comment), &approver))
+            .await;
+        refused(wrong, Code::InvalidArgument, "malformed_request");
+    }
+    let nowhere = v1::RejectPolicyRequest {
+        id: "nothing".to_owned(),
+        ..reject(1, "no")
+    };
+    let nowhere = client.reject_policy(with_key(nowhere, &approver)).await;
+    refused(nowhere, Code::NotFound, "not_found");
+    let (_, evaluator) = key(&server, Role::Evaluator).await;
+    let not_theirs = client.reject_policy(with_key(reject(3, "no"), &evaluator)).await;
+    refused(not_theirs, Code::PermissionDenied, "forbidden");
+    let done = client
+        .reject_policy(with_key(reject(3, "too dear"), &approver))
+        .await
+        .unwrap()
+        .into_inner();
+    assert!(!done.pending_approval && done.approval.is_none() && done.source.is_empty());
+    assert_eq!(done.rejection.unwrap().comment, "too dear");
+    let rejected = listed(&mut client, v1::Approval::Rejected).await;
+    assert_eq!((rejected.len(), rejected[0].version), (1, 3));
+    // Its author reads why, also once there is a newer version.
+    let update = v1::UpdatePolicyRequest {
+        id: "cost".to_owned(),
+        policy: yaml(COST),
+        ..Default::default()
+    };
+    let next = client
+        .update_policy(with_key(update, &author))
+        .await
+        .unwrap()
+        .into_inner();
+    assert!(next.pending_approval && next.rejection.is_none());
+    let get = v1::GetPolicyRequest {
+        id: "cost".to_owned(),
+        version: Some(3),
+        ..Default::default()
+    };
+    let third = client
+        .get_policy(with_key(get, &author))
+        .await
+        .unwrap()
+        .into_inner();
+    assert_eq!(third.rejection.unwrap().comment, "too dear");
 }
 
 #[tokio::test(flavor = "multi_thread")]

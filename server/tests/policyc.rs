@@ -15,7 +15,7 @@ mod tls;
 
 use policy_server::identity::{Identity, Role};
 use policy_server::service::Call;
-use policy_server::service::keys::NewKey;
+use policy_server::service::keys::{NewKey, make_key};
 use secrecy::ExposeSecret as _;
 use serde_json::Value;
 use server::Running;
@@ -279,6 +279,207 @@ async fn policies_are_pushed_listed_activated_and_rolled_back() {
         "{}",
         traced.out
     );
+}
+
+/// A key that nobody else stands behind.
+async fn api_key(server: &Running, name: &str, role: Role) -> String {
+    let new = NewKey {
+        name: name.to_owned(),
+        roles: vec![role.as_str().to_owned()],
+        ..NewKey::default()
+    };
+    let made = make_key(&*server.app.service.store, &Identity::operator(), "test", new, 0).await;
+    made.unwrap().1.expose_secret().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_compiler_warns_of_is_shown_and_stops_a_strict_push() {
+    let server = Running::start(&[]).await;
+    let shell = Shell::new(&server);
+    let warned = ONE.replace("llm.maxTokens", "llm.maxToken");
+    shell.write("one.yaml", &warned);
+    shell.write("two.yaml", TWO);
+    let place = "one.yaml:5:39";
+    let refused = shell.run(&["push", "two.yaml", "one.yaml", "--strict"]).exits(1);
+    assert!(
+        refused.err.contains("W0002")
+            && refused.err.contains(place)
+            && refused.err.contains("nothing was sent"),
+        "{}",
+        refused.err
+    );
+    let report = shell
+        .run(&["push", "two.yaml", "one.yaml", "--strict", "--format", "json"])
+        .exits(1)
+        .json();
+    assert_eq!(
+        (
+            &report[1]["result"],
+            &report[0]["result"],
+            &report[0]["diagnostics"][0]["code"]
+        ),
+        (&"unsent".into(), &"refused".into(), &"W0002".into())
+    );
+    let list = shell.run(&["list", "--format", "json"]).exits(0).json();
+    assert_eq!(list, Value::Array(Vec::new()), "nothing was sent");
+
+    let pushed = shell.run(&["push", "one.yaml", "two.yaml"]).exits(0);
+    pushed.says(&["one", "1", "active", "created"]);
+    assert!(
+        pushed.err.contains("W0002") && pushed.err.contains(place),
+        "{}",
+        pushed.err
+    );
+    shell.write("one.yaml", format!("# again\n{warned}"));
+    let report = shell
+        .run(&["push", "one.yaml", "--format", "json"])
+        .exits(0)
+        .json();
+    assert_eq!(
+        (
+            &report[0]["warnings"][0]["code"],
+            &report[0]["warnings"][0]["line"]
+        ),
+        (&"W0002".into(), &6.into())
+    );
+    shell
+        .run(&["push", "two.yaml", "--strict"])
+        .exits(0)
+        .says(&["two", "unchanged"]);
+
+    // A server may be strict itself.
+    let strict = Running::start(&[("POLICY_STRICT", "true")]).await;
+    let shell = Shell::new(&strict);
+    shell.write("one.yaml", &warned);
+    let refused = shell.run(&["push", "one.yaml"]).exits(2);
+    assert!(
+        refused.err.contains("W0002")
+            && refused.err.contains(place)
+            && refused.err.contains("(policy_invalid)"),
+        "{}",
+        refused.err
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_for_approval_is_shown_approved_and_rejected() {
+    let server = Running::start(&[("API_KEYS_ENABLED", "true"), ("APPROVAL_REQUIRED", "true")]).await;
+    let shell = Shell::new(&server);
+    let [ann, bob] = [
+        api_key(&server, "ann", Role::Author).await,
+        api_key(&server, "bob", Role::Approver).await,
+    ];
+    let as_ann = |arguments: &[&str]| shell.run_with(arguments, &[("POLICY_API_KEY", &ann)]);
+    let as_bob = |arguments: &[&str]| shell.run_with(arguments, &[("POLICY_API_KEY", &bob)]);
+    shell.write("one.yaml", ONE);
+    let pushed = as_ann(&["push", "one.yaml"]).exits(0);
+    pushed.says(&[
+        "one", "1", "none", "active,", "waits", "for", "approval", "created",
+    ]);
+    let note = "one (production): version 1 waits for approval since 20";
+    assert!(
+        pushed.out.contains(note)
+            && pushed.out.contains("; no version decides")
+            && pushed
+                .out
+                .contains("scope policy:approve may approve it, but for those who wrote its text: ann (key ")
+            && !pushed.out.contains("you may"),
+        "{}",
+        pushed.out
+    );
+    let waiting = as_bob(&["approvals", "--format", "json"]).exits(0).json();
+    assert_eq!(
+        (
+            &waiting[0]["id"],
+            &waiting[0]["version"],
+            &waiting[0]["activeVersion"]
+        ),
+        (&"one".into(), &1.into(), &Value::Null)
+    );
+    let table = as_bob(&["approvals", "--namespace", "production"]).exits(0);
+    table.says(&["one", "production", "1", "none", "ann", "yes"]);
+    assert!(
+        table
+            .out
+            .contains("you may: policyc activate one --namespace production --if-match 1"),
+        "{}",
+        table.out
+    );
+    as_ann(&["approvals"])
+        .exits(0)
+        .says(&["one", "production", "1", "none", "no"]);
+    let none = as_bob(&["approvals", "--namespace", "other"]).exits(0);
+    assert_eq!(
+        (none.out.as_str(), none.err.contains("nothing waits")),
+        ("", true),
+        "{}",
+        none.err
+    );
+    as_bob(&["approve", "one", "--if-match", "1"])
+        .exits(0)
+        .says(&["one", "1", "1", "active"]);
+
+    shell.write("one.yaml", ONE.replace("100", "50"));
+    let report = as_ann(&["push", "one.yaml", "--format", "json"]).exits(0).json();
+    assert_eq!(
+        (
+            &report[0]["activeVersion"],
+            &report[0]["version"],
+            &report[0]["approval"]["mayApprove"]
+        ),
+        (&1.into(), &2.into(), &false.into())
+    );
+    let list = as_bob(&["list"]).exits(0);
+    list.says(&["one", "production", "2", "1", "active,", "waits"]);
+    assert!(list.out.contains("; version 1 decides"), "{}", list.out);
+    let history = as_bob(&["history", "one"]).exits(0);
+    history
+        .says(&["2", "active", "waits", "for", "approval"])
+        .says(&["1", "active", "decides"]);
+    assert!(
+        history.out.contains("version 2 waits for approval since"),
+        "{}",
+        history.out
+    );
+
+    let reject = |version: &'static str, comment: &'static str| {
+        ["reject", "one", "--version", version, "--comment", comment]
+    };
+    let wrong = as_bob(&reject("1", "no")).exits(1);
+    assert!(wrong.err.contains("not_waiting"), "{}", wrong.err);
+    as_bob(&reject("2", "")).exits(2);
+    as_bob(&reject("2", "two\nlines")).exits(2);
+    let rejected = as_bob(&reject("2", "fifty is too few")).exits(0);
+    rejected.says(&["one", "2", "1", "active,", "rejected"]);
+    let history = as_ann(&["history", "one"]).exits(0);
+    history
+        .says(&["2", "active", "rejected"])
+        .says(&["1", "active", "decides"]);
+    assert!(
+        history.out.contains("version 2 was rejected by bob (key ")
+            && history.out.contains("  fifty is too few\n"),
+        "{}",
+        history.out
+    );
+    let told = as_ann(&["history", "one", "--format", "json"]).exits(0).json();
+    assert_eq!(told[0]["rejection"]["comment"], "fifty is too few");
+    let refused = as_bob(&["activate", "one", "--if-match", "2"]).exits(1);
+    assert!(refused.err.contains("(rejected)"), "{}", refused.err);
+
+    // A text that was rejected is not sent again by accident.
+    as_ann(&["push", "one.yaml"])
+        .exits(0)
+        .says(&["one", "2", "rejected", "unchanged"]);
+    as_ann(&["push", "one.yaml", "--force"])
+        .exits(0)
+        .says(&["one", "3", "1", "waits", "updated"]);
+    as_bob(&["activate", "one", "--if-match", "3"]).exits(0);
+    // The version before the one that decides, and not the one that was rejected.
+    as_ann(&["rollback", "one"])
+        .exits(0)
+        .says(&["one", "4", "3", "waits"]);
+    let text = as_ann(&["get", "one"]).exits(0);
+    assert_eq!(text.out, ONE);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -22,7 +22,7 @@ use policy_server::service::simulate::{Contexts, Draft, Simulation};
 use policy_server::service::{Call, Caller};
 use policy_server::shares::Address;
 use policy_server::storage::model::{
-    Activate, DecisionFilter, Expected, NewAudit, Page, PolicyStatus, PolicyVersion, PolicyWrite,
+    Activate, DecisionFilter, Expected, NewAudit, Page, PolicyKey, PolicyStatus, PolicyVersion, PolicyWrite,
 };
 use policy_server::telemetry::metrics::Transport;
 use policy_server::turns::Owner;
@@ -814,6 +814,403 @@ async fn an_approval_names_what_was_reviewed() {
     ] {
         assert_eq!(word(&as_key(&bob, remove(tag)).await), *expected);
     }
+}
+
+/// The status and the code of an answer; no code where it went well.
+fn outcome(answer: &Answer) -> (u16, String) {
+    match answer.status {
+        200..300 => (answer.status, String::new()),
+        status => (status, answer.json()["code"].as_str().unwrap().to_owned()),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_is_told_and_can_be_rejected() {
+    let server = Running::start(&[("API_KEYS_ENABLED", "true"), ("APPROVAL_REQUIRED", "true")]).await;
+    let ann = operator_key(&server, "ann", &["policy.author"]).await;
+    let bob = operator_key(&server, "bob", &["policy.approver"]).await;
+    let as_key = async |key: &str, send: Send| send.header("x-api-key", key).to(&server).await;
+    let text = |model: &str| policy("p", "team", model, "active");
+    let list = async |key: &str, query: &str| {
+        let listed = as_key(key, send("GET", format!("/api/v1/policies?{query}"))).await;
+        assert_eq!(listed.status, 200);
+        listed.json()["items"].clone()
+    };
+    let made = as_key(&ann, send("POST", "/api/v1/policies").yaml(&text("a")))
+        .await
+        .json();
+    assert_eq!(approve(&server, &bob, "p").await.status, 200);
+    assert_eq!(list(&bob, "approval=waiting").await, json!([]));
+    let put = as_key(&ann, send("PUT", "/api/v1/policies/p").yaml(&text("b")))
+        .await
+        .json();
+    let author = made["author"].as_str().unwrap();
+    let since = as_key(&ann, send("GET", "/api/v1/policies/p/versions/2"))
+        .await
+        .json()["createdAt"]
+        .clone();
+    let waiting = |may: bool| json!({"since": since, "scope": "policy:approve", "authors": [author], "mayApprove": may});
+    assert_eq!(
+        (&put["activeVersion"], &put["version"], &put["approval"]),
+        (&json!(1), &json!(2), &waiting(false))
+    );
+    for (key, may) in [(&ann, false), (&bob, true)] {
+        let one = as_key(key, send("GET", "/api/v1/policies/p")).await.json();
+        assert_eq!(
+            (&one["activeVersion"], &one["approval"]),
+            (&json!(1), &waiting(may))
+        );
+        let listed = list(key, "approval=waiting&namespace=team").await;
+        assert_eq!(
+            (listed.as_array().unwrap().len(), &listed[0]["approval"]),
+            (1, &waiting(may))
+        );
+        let history = as_key(key, send("GET", "/api/v1/policies/p/versions"))
+            .await
+            .json();
+        let (newest, before) = (&history["items"][0], &history["items"][1]);
+        assert_eq!(
+            (&newest["active"], &newest["pendingApproval"], &newest["approval"]),
+            (&json!(false), &json!(true), &waiting(may))
+        );
+        assert_eq!(
+            (&before["active"], &before["pendingApproval"]),
+            (&json!(true), &json!(false))
+        );
+    }
+    assert_eq!(list(&bob, "approval=waiting&namespace=other").await, json!([]));
+    assert_eq!(list(&bob, "approval=waiting&status=draft").await, json!([]));
+
+    let reject = |version: u64, comment: &str| {
+        send("POST", "/api/v1/policies/p/reject").json(&json!({"version": version, "comment": comment}))
+    };
+    for version in [0, 1, 3, u64::MAX] {
+        let wrong = as_key(&bob, reject(version, "no")).await;
+        assert_eq!(outcome(&wrong), (409, "not_waiting".to_owned()), "{version}");
+    }
+    for comment in [
+        "",
+        " \t",
+        "two\nlines",
+        "\u{1b}[31m",
+        "\u{202e}txet",
+        &"x".repeat(2001),
+    ] {
+        let wrong = as_key(&bob, reject(2, comment)).await;
+        assert_eq!(
+            outcome(&wrong),
+            (400, "malformed_request".to_owned()),
+            "{comment:?}"
+        );
+    }
+    let carol = operator_key(&server, "carol", &["policy.viewer"]).await;
+    let dave = operator_key(&server, "dave", &["policy.author"]).await;
+    for (key, version) in [(&carol, 2), (&dave, 2)] {
+        let wrong = as_key(key, reject(version, "no")).await;
+        assert_eq!(outcome(&wrong), (403, "forbidden".to_owned()));
+    }
+    assert_eq!(list(&bob, "approval=waiting").await.as_array().unwrap().len(), 1);
+
+    // Out of it comes no decision, no active version, and something to read for the author.
+    let done = as_key(&bob, reject(2, "  b is what we pay for  ")).await;
+    assert_eq!((done.status, done.header("etag")), (200, "\"2\""));
+    let done = done.json();
+    assert_eq!(
+        (
+            &done["activeVersion"],
+            &done["pendingApproval"],
+            &done["source"],
+            &done["approval"]
+        ),
+        (&json!(1), &json!(false), &Value::Null, &Value::Null)
+    );
+    let told = as_key(&ann, send("GET", "/api/v1/policies/p")).await.json()["rejection"].clone();
+    assert_eq!(told["comment"], "b is what we pay for");
+    assert!(told["by"].as_str().unwrap().starts_with("bob (key "), "{told}");
+    let history = as_key(&ann, send("GET", "/api/v1/policies/p/versions"))
+        .await
+        .json();
+    assert_eq!(
+        (
+            &history["items"][0]["rejection"],
+            &history["items"][1]["rejection"]
+        ),
+        (&told, &Value::Null)
+    );
+    let rejected = list(&ann, "approval=rejected").await;
+    assert_eq!(
+        (rejected.as_array().unwrap().len(), &rejected[0]["rejection"]),
+        (1, &told)
+    );
+    assert_eq!(list(&bob, "approval=waiting").await, json!([]));
+    assert_eq!(
+        outcome(&as_key(&bob, reject(2, "again")).await),
+        (409, "not_waiting".to_owned())
+    );
+    let activate = send("PATCH", "/api/v1/policies/p/status")
+        .header("if-match", "\"2\"")
+        .json(&json!({"status": "active"}));
+    let refused = as_key(&bob, activate).await;
+    assert_eq!(outcome(&refused), (409, "rejected".to_owned()));
+    let auditor = operator_key(&server, "eve", &["auditor"]).await;
+    let audit = as_key(&auditor, send("GET", "/api/v1/audit?limit=500"))
+        .await
+        .json();
+    let record = audit["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|r| r["action"] == "policy.reject");
+    let record = record.unwrap();
+    assert_eq!(
+        (&record["target"], &record["namespace"], &record["actor"]),
+        (&json!("p"), &json!("team"), &told["by"])
+    );
+    assert_eq!(
+        (&record["detail"]["version"], &record["detail"]["comment"]),
+        (&json!(2), &told["comment"])
+    );
+
+    // The same text, submitted anew, is a version of its own; and whoever wrote one may take it back.
+    let again = as_key(&ann, send("PUT", "/api/v1/policies/p").yaml(&text("b")))
+        .await
+        .json();
+    assert_eq!(
+        (&again["version"], &again["pendingApproval"], &again["rejection"]),
+        (&json!(3), &json!(true), &Value::Null)
+    );
+    assert_eq!(as_key(&ann, reject(3, "not yet")).await.status, 200);
+    let back = send("POST", "/api/v1/policies/p/rollback").json(&json!({"version": 2}));
+    assert_eq!(as_key(&dave, back).await.json()["version"], 4);
+    assert_eq!(approve(&server, &bob, "p").await.json()["activeVersion"], 4);
+}
+
+/// A rejection of what others see, in a namespace that is not theirs, is that of what is not there.
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_rejects_in_namespaces_of_others() {
+    let server = Running::start(&[("API_KEYS_ENABLED", "true"), ("APPROVAL_REQUIRED", "true")]).await;
+    let root = first_key(&server).await;
+    let bound =
+        |namespace: &str| json!({"roles": ["policy.approver", "policy.author"], "namespaces": [namespace]});
+    let (_, red) = key(&server, &root, "red", bound("red")).await;
+    let (_, blue) = key(&server, &root, "blue", bound("blue")).await;
+    let as_key = async |key: &str, send: Send| send.header("x-api-key", key).to(&server).await;
+    let create = |id: &str, namespace: &str| {
+        send("POST", "/api/v1/policies").yaml(&policy(id, namespace, "m", "active"))
+    };
+    assert_eq!(as_key(&blue, create("p", "blue")).await.status, 201);
+    assert_eq!(as_key(&root, create("g", "global")).await.status, 201);
+    let reject = |path: &str| {
+        send("POST", format!("/api/v1/policies/{path}")).json(&json!({"version": 1, "comment": "no"}))
+    };
+    for (path, expected) in [
+        ("p/reject", (404, "not_found")),
+        ("nothing/reject", (404, "not_found")),
+        ("p/reject?namespace=blue", (403, "forbidden")),
+        ("nothing/reject?namespace=blue", (403, "forbidden")),
+        // Everybody reads it, and it is not theirs.
+        ("g/reject", (403, "forbidden")),
+    ] {
+        let refused = as_key(&red, reject(path)).await;
+        assert_eq!(outcome(&refused), (expected.0, expected.1.to_owned()), "{path}");
+    }
+    let seen = as_key(&red, send("GET", "/api/v1/policies?approval=waiting"))
+        .await
+        .json();
+    let items = seen["items"].as_array().unwrap();
+    assert_eq!(
+        (items.len(), &items[0]["id"], &items[0]["approval"]["mayApprove"]),
+        (1, &json!("g"), &json!(false))
+    );
+    assert_eq!(as_key(&blue, reject("p/reject")).await.status, 200);
+    // Not even where approvals are of no concern any more.
+    let open = Running::start(&[]).await;
+    assert_eq!(create("p", "team").to(&open).await.status, 201);
+    assert_eq!(
+        outcome(&reject("p/reject").to(&open).await),
+        (409, "not_waiting".to_owned())
+    );
+}
+
+/// Of an approval and a rejection at the same time one comes first, and the other is refused.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_an_approval_and_a_rejection_one_counts() {
+    let server = Running::start(&[("API_KEYS_ENABLED", "true"), ("APPROVAL_REQUIRED", "true")]).await;
+    let ann = operator_key(&server, "ann", &["policy.author"]).await;
+    let bob = operator_key(&server, "bob", &["policy.approver"]).await;
+    let carol = operator_key(&server, "carol", &["policy.approver"]).await;
+    for n in 0..8 {
+        let id = format!("p{n}");
+        let made = send("POST", "/api/v1/policies")
+            .header("x-api-key", &ann)
+            .yaml(&policy(&id, "team", "m", "active"));
+        assert_eq!(made.to(&server).await.status, 201);
+        let activate = send("PATCH", format!("/api/v1/policies/{id}/status"))
+            .header("x-api-key", &bob)
+            .header("if-match", "\"1\"")
+            .json(&json!({"status": "active"}));
+        let reject = send("POST", format!("/api/v1/policies/{id}/reject"))
+            .header("x-api-key", &carol)
+            .json(&json!({"version": 1, "comment": "no"}));
+        let (activated, rejected) = tokio::join!(activate.to(&server), reject.to(&server));
+        let got = (outcome(&activated), outcome(&rejected));
+        let active = server
+            .app
+            .service
+            .store
+            .policy(&PolicyKey::new("team", &id))
+            .await
+            .unwrap();
+        let active = active.unwrap();
+        match (got.0.0, got.1.0) {
+            (200, 409) => assert_eq!(active.active_version, Some(1)),
+            (409, 200) => assert_eq!((active.active_version, got.0.1.as_str()), (None, "rejected")),
+            _ => panic!("{got:?}"),
+        }
+    }
+}
+
+/// A policy that the compiler warns of twice.
+fn doubtful(id: &str) -> String {
+    policy(id, "team", "a", "active")
+        .replace("namespace: team", "namespace: team, version: one")
+        .replace("llm.model", "llm.modle")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn warnings_are_errors_where_that_is_set() {
+    let open = Running::start(&[]).await;
+    let validate = |text: &str| send("POST", "/api/v1/policies/validate").yaml(text);
+    let said = validate(&doubtful("p")).to(&open).await.json();
+    assert_eq!(
+        (&said["valid"], said["diagnostics"].as_array().unwrap().len()),
+        (&json!(true), 2)
+    );
+    let made = send("POST", "/api/v1/policies")
+        .yaml(&doubtful("p"))
+        .to(&open)
+        .await;
+    let codes = |list: &Value| -> Vec<String> {
+        let list = list.as_array().unwrap().iter();
+        list.map(|w| w["code"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(
+        (made.status, codes(&made.json()["warnings"])),
+        (201, vec!["W0001".to_owned(), "W0002".to_owned()])
+    );
+
+    let server = Running::start(&[("POLICY_STRICT", "true")]).await;
+    let refused = |answer: &Answer| {
+        let problem = answer.json();
+        assert_eq!(outcome(answer), (422, "policy_invalid".to_owned()), "{problem}");
+        assert_eq!(codes(&problem["diagnostics"]), ["W0001", "W0002"]);
+        assert_eq!(problem["diagnostics"][1]["line"], 4);
+        assert!(
+            problem["detail"].as_str().unwrap().contains("2 warnings"),
+            "{problem}"
+        );
+    };
+    refused(
+        &send("POST", "/api/v1/policies")
+            .yaml(&doubtful("p"))
+            .to(&server)
+            .await,
+    );
+    let said = validate(&doubtful("p")).to(&server).await.json();
+    assert_eq!(
+        (&said["valid"], &said["diagnostics"][0]["severity"]),
+        (&json!(false), &json!("warning"))
+    );
+    let fine = policy("p", "team", "a", "active");
+    assert_eq!(validate(&fine).to(&server).await.json()["valid"], true);
+    assert_eq!(
+        send("POST", "/api/v1/policies")
+            .yaml(&fine)
+            .to(&server)
+            .await
+            .status,
+        201
+    );
+    refused(
+        &send("PUT", "/api/v1/policies/p")
+            .yaml(&doubtful("p"))
+            .to(&server)
+            .await,
+    );
+    assert_eq!(
+        decision(&server, "a").await,
+        "deny",
+        "what decided before goes on"
+    );
+
+    // One from before goes on being there, and does not begin to decide.
+    let text = doubtful("old");
+    let stop = Stop::of(Work::SERVER);
+    let (mut version, _) = document::check(&text, Format::Yaml, &stop).unwrap();
+    version.author = "somebody".to_owned();
+    let store = &server.app.service.store;
+    let write = PolicyWrite {
+        key: version.key(),
+        expected: Expected::Nothing,
+        base: store.revision().await.unwrap(),
+        version: Some(version),
+        activate: Activate::Unchanged,
+        approved_by: None,
+        quota: server.app.service.limits.quota,
+    };
+    let entry = NewAudit {
+        at_ms: 0,
+        actor: "somebody".to_owned(),
+        action: "policy.create".to_owned(),
+        target: "old".to_owned(),
+        namespace: "team".to_owned(),
+        request_id: "r".to_owned(),
+        detail: "{}".to_owned(),
+    };
+    store.write_policy(&write, &entry).await.unwrap();
+    let activate = send("PATCH", "/api/v1/policies/old/status").json(&json!({"status": "active"}));
+    refused(&activate.to(&server).await);
+    refused(
+        &send("POST", "/api/v1/policies/old/rollback")
+            .json(&json!({"version": 1}))
+            .to(&server)
+            .await,
+    );
+    let retire = send("PATCH", "/api/v1/policies/old/status").json(&json!({"status": "deprecated"}));
+    assert_eq!(retire.to(&server).await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_strict_server_takes_no_directory_with_warnings() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().to_str().unwrap();
+    let write = |text: &str| std::fs::write(dir.path().join("p.yaml"), text).unwrap();
+    write(&policy("p", "team", "a", "active"));
+    let server = Running::start(&[("POLICIES", path), ("POLICY_STRICT", "true")]).await;
+    assert_eq!(decision(&server, "a").await, "deny");
+    let status = async || send("GET", "/api/v1/bundle").to(&server).await.json();
+    assert_eq!(status().await["failure"], Value::Null);
+    write(&doubtful("p"));
+    let failure = loop {
+        if let Some(failure) = status().await["failure"].as_str() {
+            break failure.to_owned();
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    assert!(
+        failure.contains("2 warnings") && failure.contains("p.yaml:1:") && failure.contains("p.yaml:4:"),
+        "{failure}"
+    );
+    assert_eq!(
+        decision(&server, "a").await,
+        "deny",
+        "what was good goes on deciding"
+    );
+    write(&policy("p", "team", "b", "active"));
+    while status().await["failure"] != Value::Null {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(decision(&server, "b").await, "deny");
 }
 
 fn nothing_active(answer: &Answer) {
@@ -2964,6 +3361,30 @@ fn bad_inputs() -> Vec<Bad> {
             "malformed_request",
         ),
         row(
+            "what may become of a version that does not exist",
+            send("GET", "/api/v1/policies?approval=maybe"),
+            400,
+            "malformed_request",
+        ),
+        row(
+            "a rejection of a version that does not wait",
+            send("POST", "/api/v1/policies/taken/reject").json(&json!({"version": 1, "comment": "no"})),
+            409,
+            "not_waiting",
+        ),
+        row(
+            "a rejection without a comment",
+            send("POST", "/api/v1/policies/taken/reject").json(&json!({"version": 1, "comment": " "})),
+            400,
+            "malformed_request",
+        ),
+        row(
+            "a rejection with a comment that nobody can read",
+            send("POST", "/api/v1/policies/taken/reject").json(&json!({"version": 1, "comment": "a\u{7}"})),
+            400,
+            "malformed_request",
+        ),
+        row(
             "a time that is none",
             send("GET", "/api/v1/decisions?from=yesterday"),
             400,
@@ -3608,6 +4029,7 @@ async fn documents_are_held_to_stricter_limits_than_what_is_stored() {
         format: "yaml".to_owned(),
         author: "somebody".to_owned(),
         created_ms: 0,
+        rejection: None,
     };
     let write = PolicyWrite {
         key: version.key(),

@@ -478,6 +478,44 @@ fn a_refused_bundle_is_told_once_wherever_it_comes_from() {
     assert_eq!(answers[0]["reasons"].as_array().unwrap().len(), 2);
 }
 
+#[test]
+fn strict_is_a_flag_and_nothing_for_a_bundle() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("x.bundle"), "hello").unwrap();
+    for flag in ["--strict", "--policy-strict"] {
+        let (code, _, stderr) = finished(&[], &[flag, "check-config"], directory.path());
+        assert_eq!(code, 0, "{stderr}");
+        let with_bundle = [flag, "--bundle", "x.bundle", "check-config"];
+        let (code, _, stderr) = finished(&[], &with_bundle, directory.path());
+        assert!(
+            code == 78 && stderr.contains("--policy-strict") && stderr.contains("contradicts --bundle"),
+            "{code} {stderr}"
+        );
+    }
+}
+
+/// Whoever is refused a thousand times fills no disk with it.
+#[test]
+fn a_flood_of_refusals_is_no_flood_of_lines() {
+    let policyd = Policyd::start(&[("RATE_LIMIT_ROUTES", "policies=1"), ("RATE_LIMIT_BURST", "1")]);
+    let begin = std::time::Instant::now();
+    let refused = (0..300)
+        .filter(|_| policyd.client.get("/api/v1/policies").status == 429)
+        .count();
+    // Ten a second, from each second that begins.
+    let most = 10 * (usize::try_from(begin.elapsed().as_secs()).unwrap() + 1);
+    assert!(refused > 100, "{refused}");
+    let told = || {
+        let log = policyd.logged();
+        let lines = log
+            .lines()
+            .filter(|line| line.contains("policy_server::refusals"));
+        lines.count()
+    };
+    until("it is told", || told() > 0);
+    assert!(told() <= most, "{} lines, {most} may be", told());
+}
+
 /// What `policyd call` ends with.
 fn call(policyd: &Policyd, context: &Value, directory: &Path) -> i32 {
     let server = format!("http://{}", policyd.grpc);

@@ -10,9 +10,9 @@ use policy_server::audit::{self, Broken};
 use policy_server::config::{self, Quota};
 use policy_server::identity::{Scope, Scopes};
 use policy_server::storage::model::{
-    Activate, ApiKey, DecisionFilter, DecisionId, DecisionRecord, Deployment, Expected, IdPlace, KeyChange,
-    NewAudit, NewBundle, Page, PolicyFilter, PolicyKey, PolicyRecord, PolicyStatus, PolicyVersion,
-    PolicyWrite,
+    Activate, ApiKey, Approval, DecisionFilter, DecisionId, DecisionRecord, Deployment, Expected, IdPlace,
+    KeyChange, NewAudit, NewBundle, Page, PolicyFilter, PolicyKey, PolicyRecord, PolicyStatus, PolicyVersion,
+    PolicyWrite, Rejection,
 };
 use policy_server::storage::postgres::Postgres;
 use policy_server::storage::sqlite::Sqlite;
@@ -150,6 +150,7 @@ cases! {
     drafts_keep_the_revision,
     activation_names_the_version_that_was_checked,
     approval_and_retirement,
+    a_rejected_version_stays_rejected,
     namespaces_hold_no_more_than_they_may,
     bundles_take_no_more_than_they_may,
     racing_writers_lose_nothing,
@@ -211,6 +212,7 @@ fn version(id: &str, namespace: &str, status: PolicyStatus, source: &str) -> Pol
         digest: policy_server::document::digest(source),
         author: "ann".into(),
         created_ms: 5,
+        rejection: None,
     }
 }
 
@@ -382,6 +384,7 @@ async fn lists_are_filtered_and_come_in_pages(bed: &Bed) {
     let of = |namespaces: &[&str], status| PolicyFilter {
         namespaces: Some(namespaces.iter().map(|n| (*n).to_owned()).collect()),
         status,
+        approval: None,
     };
     assert_eq!(list(of(&["one"], None), 9).await.0, ["b", "ä"]);
     assert_eq!(list(of(&["one", "two", "three"], None), 9).await.0.len(), 6);
@@ -393,8 +396,8 @@ async fn lists_are_filtered_and_come_in_pages(bed: &Bed) {
     );
     assert_eq!(list(of(&["one"], Some(PolicyStatus::Draft)), 9).await.0, ["ä"]);
     let status = PolicyFilter {
-        namespaces: None,
         status: Some(PolicyStatus::Active),
+        ..PolicyFilter::default()
     };
     assert_eq!(list(status, 9).await.0.len(), 0);
 
@@ -1575,6 +1578,125 @@ async fn queries_of_the_log_end_in_time(bed: &Bed) {
     }
 }
 
+fn no(comment: &str) -> Rejection {
+    Rejection {
+        by: "bob".into(),
+        comment: comment.into(),
+        at_ms: 9,
+    }
+}
+
+async fn a_rejected_version_stays_rejected(bed: &Bed) {
+    let store = &*bed.store;
+    let waiting = |id: &str, expected, source: &str| PolicyWrite {
+        activate: Activate::Unchanged,
+        ..active(id, expected, 0, source)
+    };
+    let listed = async |approval| {
+        let filter = PolicyFilter {
+            approval: Some(approval),
+            ..PolicyFilter::default()
+        };
+        let found = store.policies(&filter, &page(9)).await.unwrap().items;
+        let ids = found.into_iter().map(|p| (p.latest.id, p.latest.version));
+        ids.collect::<Vec<_>>()
+    };
+    write(store, &active("p", Expected::Nothing, 0, "one"))
+        .await
+        .unwrap();
+    let second = write(store, &waiting("p", Expected::Version(1), "two"))
+        .await
+        .unwrap();
+    assert_eq!((second.active_version, second.pending_approval), (Some(1), true));
+    write(store, &draft("d", Expected::Nothing, 0, "d"))
+        .await
+        .unwrap();
+    write(store, &waiting("q", Expected::Nothing, "q")).await.unwrap();
+    assert_eq!(
+        listed(Approval::Waiting).await,
+        [("p".to_owned(), 2), ("q".to_owned(), 1)]
+    );
+    assert_eq!(listed(Approval::Rejected).await, []);
+
+    let before = (store.audit_head().await.unwrap(), store.revision().await.unwrap());
+    let reject = async |id: &str, version, comment| {
+        store
+            .reject_policy(&of(id), version, &no(comment), &entry("policy.reject"))
+            .await
+    };
+    for (id, version) in [("p", 1), ("p", 3), ("p", 0), ("p", u64::MAX), ("d", 1)] {
+        let refused = reject(id, version, "x").await;
+        assert!(
+            matches!(refused, Err(StoreError::NotWaiting(_))),
+            "{id} {version}: {refused:?}"
+        );
+    }
+    assert!(matches!(
+        reject("none", 1, "x").await,
+        Err(StoreError::Missing(_))
+    ));
+    assert_eq!(store.audit_head().await.unwrap(), before.0, "nothing was written");
+
+    let why = "too dear \u{1F600}'; DROP TABLE policies; --";
+    let rejected = reject("p", 2, why).await.unwrap();
+    assert_eq!(rejected.latest.rejection, Some(no(why)));
+    assert_eq!(
+        (
+            rejected.active_version,
+            rejected.pending_approval,
+            &*rejected.latest.source
+        ),
+        (Some(1), false, "")
+    );
+    assert_eq!(rejected.updated_ms, entry("x").at_ms);
+    assert_eq!(
+        store.revision().await.unwrap(),
+        before.1,
+        "what decides is the same"
+    );
+    assert_eq!(listed(Approval::Waiting).await, [("q".to_owned(), 1)]);
+    assert_eq!(listed(Approval::Rejected).await, [("p".to_owned(), 2)]);
+    let again = reject("p", 2, "again").await;
+    assert!(matches!(again, Err(StoreError::NotWaiting(_))), "{again:?}");
+    let record = store.audit(before.0.0, 9).await.unwrap().pop().unwrap();
+    let detail: serde_json::Value = serde_json::from_str(&record.entry.detail).unwrap();
+    assert_eq!((&detail["latest"], &detail["active"]), (&2.into(), &1.into()));
+
+    // It does not become active any more, whoever asks.
+    let approve = PolicyWrite {
+        version: None,
+        approved_by: Some("carol".into()),
+        ..active("p", Expected::Version(2), before.1, "")
+    };
+    let refused = write(store, &approve).await;
+    assert!(matches!(refused, Err(StoreError::Rejected(_))), "{refused:?}");
+    assert_eq!(active_policies(store).await, [("p".to_owned(), 1)]);
+
+    // The same text in a new version waits anew, and the history keeps the rejection of the other one.
+    let third = write(store, &waiting("p", Expected::Version(2), "two"))
+        .await
+        .unwrap();
+    assert_eq!((third.pending_approval, &third.latest.rejection), (true, &None));
+    let versions = store.versions(&of("p"), &page(9)).await.unwrap().items;
+    let rejections: Vec<bool> = versions.iter().map(|v| v.rejection.is_some()).collect();
+    assert_eq!(rejections, [false, true, false]);
+    let one = store.version(&of("p"), 2).await.unwrap().unwrap();
+    assert_eq!(one.rejection, Some(no(why)));
+    // It outlives the policy, and no later version inherits it.
+    let revision = store.revision().await.unwrap();
+    store
+        .delete_policy(&of("p"), None, revision, &entry("policy.delete"))
+        .await
+        .unwrap();
+    let one = store.version(&of("p"), 2).await.unwrap().unwrap();
+    assert_eq!(one.rejection, Some(no(why)));
+    let anew = write(store, &waiting("p", Expected::Nothing, "two"))
+        .await
+        .unwrap();
+    assert_eq!((anew.latest.version, &anew.latest.rejection), (4, &None));
+    verify(store).await.unwrap();
+}
+
 async fn namespaces_hold_no_more_than_they_may(bed: &Bed) {
     let store = &*bed.store;
     let text = |n: usize| "x".repeat(n);
@@ -2011,7 +2133,7 @@ async fn awkward_text_is_only_text(bed: &Bed) {
     );
     let filter = PolicyFilter {
         namespaces: Some(vec![odd.into()]),
-        status: None,
+        ..PolicyFilter::default()
     };
     assert_eq!(
         store
@@ -2115,7 +2237,7 @@ async fn what_no_database_holds_is_not_found(bed: &Bed) {
     };
     let filter = PolicyFilter {
         namespaces: Some(vec![odd.into()]),
-        status: None,
+        ..PolicyFilter::default()
     };
     let after_policy = Page {
         limit: 9,

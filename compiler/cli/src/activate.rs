@@ -1,5 +1,6 @@
 //! `policyc activate`: a stored policy, or a stored bundle, starts to decide.
 
+use crate::approvals;
 use crate::args::Format;
 use crate::exit::Exit;
 use crate::list::Status;
@@ -13,7 +14,8 @@ use ureq::http::Method;
 #[derive(Debug, clap::Args)]
 #[command(after_help = concat!(
     "To activate a policy, name the version that you looked at with --if-match, so that a later one does not become active \
-     unseen. Where the server asks for approval, this approves what somebody else wrote.\n\n",
+     unseen. Where the server asks for approval, this is how a version that somebody else wrote is approved: `policyc approvals` \
+     shows what waits, and `approve` is another name of this command.\n\n",
     crate::remote::exits!(),
     "\n\nExamples:\n  policyc activate cost-limit --if-match 4\n  policyc activate cost-limit --status deprecated\n  \
      policyc activate --bundle sha256:9f86d0…"
@@ -69,8 +71,14 @@ pub(crate) fn report_policy(policy: &Value, format: Format) -> anyhow::Result<Ex
     match format {
         Format::Json => output::json(policy)?,
         Format::Text => {
-            let row = ["id", "version", "activeVersion", "status"].map(|key| remote::cell(policy, key));
-            remote::table(&["POLICY", "VERSION", "ACTIVE", "STATUS"], &[row.to_vec()])?;
+            let row = vec![
+                remote::cell(policy, "id"),
+                remote::cell(policy, "version"),
+                approvals::deciding(policy),
+                approvals::status(policy),
+            ];
+            remote::table(&["POLICY", "VERSION", "ACTIVE", "STATUS"], &[row])?;
+            approvals::show(std::slice::from_ref(policy))?;
         }
     }
     Ok(Exit::Ok)

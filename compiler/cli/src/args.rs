@@ -2,8 +2,8 @@
 
 use crate::exit::Exit;
 use crate::{
-    Host, activate, bench, build, check, completions, delete, diff, eval, explain, fmt, get, history,
-    inspect, keygen, list, man, push, rollback, schema, sign, test, verify,
+    Host, activate, approvals, bench, build, check, completions, delete, diff, eval, explain, fmt, get,
+    history, inspect, keygen, list, man, push, reject, rollback, schema, sign, test, verify,
 };
 use clap::{Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -101,7 +101,10 @@ commands! {
     List => list;
     Get => get;
     History => history;
+    Approvals => approvals;
+    #[command(visible_alias = "approve")]
     Activate => activate;
+    Reject => reject;
     Rollback => rollback;
     Delete => delete;
     Schema => schema;

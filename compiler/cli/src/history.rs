@@ -1,5 +1,6 @@
 //! `policyc history`: the versions of a policy, or the bundles of a server, newest first.
 
+use crate::approvals;
 use crate::args::Format;
 use crate::exit::Exit;
 use crate::remote::{self, ServerArgs};
@@ -37,6 +38,15 @@ pub(crate) struct Args {
     server: ServerArgs,
 }
 
+/// Whether a bundle decides, or never did.
+pub(crate) fn bundle_state(bundle: &Value) -> &'static str {
+    match (bundle.get("active"), bundle.get("activatedAt")) {
+        (Some(Value::Bool(true)), _) => "active",
+        (_, None | Some(Value::Null)) => "waits for approval",
+        _ => "",
+    }
+}
+
 pub(crate) fn run(args: Args, _host: Host) -> anyhow::Result<Exit> {
     let server = args.server.connect()?;
     let path = if args.bundle {
@@ -65,8 +75,7 @@ pub(crate) fn run(args: Args, _host: Host) -> anyhow::Result<Exit> {
             .iter()
             .map(|item| {
                 let mut row: Vec<String> = row(item, &keys);
-                let active = item.get("active") == Some(&Value::Bool(true));
-                row.push(if active { "active" } else { "" }.to_owned());
+                row.push(bundle_state(item).to_owned());
                 row
             })
             .collect();
@@ -92,11 +101,21 @@ pub(crate) fn run(args: Args, _host: Host) -> anyhow::Result<Exit> {
             "createdAt",
             "digest",
         ];
-        let rows: Vec<Vec<String>> = items.iter().map(|item| row(item, &keys)).collect();
+        let rows: Vec<Vec<String>> = items
+            .iter()
+            .map(|item| {
+                let mut row: Vec<String> = row(item, &keys);
+                row.push(approvals::state(item).to_owned());
+                row
+            })
+            .collect();
         remote::table(
-            &["VERSION", "DOCUMENT", "STATUS", "AUTHOR", "CREATED", "DIGEST"],
+            &[
+                "VERSION", "DOCUMENT", "STATUS", "AUTHOR", "CREATED", "DIGEST", "STATE",
+            ],
             &rows,
         )?;
+        approvals::show(&items)?;
     }
     Ok(Exit::Ok)
 }

@@ -12,6 +12,7 @@
 #![forbid(unsafe_code)]
 
 mod activate;
+mod approvals;
 mod args;
 mod atomic;
 mod bench;
@@ -38,6 +39,7 @@ mod output;
 mod project;
 mod push;
 mod reference;
+mod reject;
 mod remote;
 mod render;
 mod rollback;

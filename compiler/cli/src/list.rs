@@ -1,10 +1,12 @@
 //! `policyc list`: the policies of a server.
 
+use crate::approvals;
 use crate::args::Format;
 use crate::exit::Exit;
 use crate::remote::{self, ServerArgs};
 use crate::{Host, output};
 use clap::ValueEnum;
+use serde_json::Value;
 
 /// List the policies of a server
 #[derive(Debug, clap::Args)]
@@ -60,23 +62,19 @@ pub(crate) fn run(args: Args, _host: Host) -> anyhow::Result<Exit> {
     match args.format {
         Format::Json => output::json(&items)?,
         Format::Text => {
-            let rows: Vec<Vec<String>> = items
-                .iter()
-                .map(|item| {
-                    [
-                        "id",
-                        "namespace",
-                        "version",
-                        "activeVersion",
-                        "status",
-                        "author",
-                        "updatedAt",
-                        "name",
-                    ]
-                    .map(|key| remote::cell(item, key))
-                    .to_vec()
-                })
-                .collect();
+            let row = |item: &Value| {
+                vec![
+                    remote::cell(item, "id"),
+                    remote::cell(item, "namespace"),
+                    remote::cell(item, "version"),
+                    approvals::deciding(item),
+                    approvals::status(item),
+                    remote::cell(item, "author"),
+                    remote::cell(item, "updatedAt"),
+                    remote::cell(item, "name"),
+                ]
+            };
+            let rows: Vec<Vec<String>> = items.iter().map(row).collect();
             remote::table(
                 &[
                     "POLICY",
@@ -90,6 +88,7 @@ pub(crate) fn run(args: Args, _host: Host) -> anyhow::Result<Exit> {
                 ],
                 &rows,
             )?;
+            approvals::show(&items)?;
         }
     }
     Ok(Exit::Ok)

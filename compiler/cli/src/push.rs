@@ -8,7 +8,7 @@ use crate::args::Format;
 use crate::exit::{Exit, Shown};
 use crate::inputs::Sources;
 use crate::remote::{self, Answer, Call, Content, Problem, Reported, Server, ServerArgs};
-use crate::{Host, inputs, output, render};
+use crate::{Host, approvals, history, inputs, output, render};
 use anyhow::{Context as _, bail};
 use policy_bytecode::bundle;
 use policy_grammar::codes::Code;
@@ -22,7 +22,8 @@ use ureq::http::Method;
 #[command(after_help = concat!(
     "A policy that the server does not have is created, another one gets a new version, and one that has not changed is \
      left alone. A policy is told by its namespace and id: in another namespace it is another one. Without --if-match and \
-     --force, a policy is only replaced if nobody changed it since this command read it. Each policy is a change of its own; to change all or nothing, build a bundle and push that.\n\n",
+     --force, a policy is only replaced if nobody changed it since this command read it. Each policy is a change of its own; to change all or nothing, build a bundle and push that. What the server's compiler \
+     warns of is shown; with --strict it is asked before anything is sent, and a warning ends the command with 1.\n\n",
     crate::remote::exits!(),
     "\n\nExamples:\n  policyc push policies/ --server https://policy.example.com --token-file token\n  \
      policyc push cost-limit.yaml --if-match 3\n  policyc push --bundle policies.bundle"
@@ -41,9 +42,12 @@ pub(crate) struct Args {
     /// Replace only this version; for one policy
     #[arg(long, value_name = "N", conflicts_with_all = ["force", "bundle"])]
     if_match: Option<u64>,
-    /// Replace whatever version is there
+    /// Replace whatever version is there; submit a text anew that was rejected
     #[arg(long, conflicts_with = "bundle")]
     force: bool,
+    /// Send nothing when the server's compiler warns of a policy
+    #[arg(long, conflicts_with = "bundle")]
+    strict: bool,
     /// How to report
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
@@ -90,9 +94,15 @@ pub(crate) fn run(args: Args, _host: Host) -> anyhow::Result<Exit> {
         );
     }
     let server = args.server.connect()?;
+    if args.strict
+        && let Some(exit) = warned(&server, &sources.map, &documents, args.format)?
+    {
+        return Ok(exit);
+    }
     let mut exit = Exit::Ok;
     let mut report = Vec::new();
     let mut rows = Vec::new();
+    let mut pushed = Vec::new();
     for document in &documents {
         let (done, policy) = match push(&server, document, &args)? {
             Pushed::Created(policy) => ("created", policy),
@@ -110,14 +120,13 @@ pub(crate) fn run(args: Args, _host: Host) -> anyhow::Result<Exit> {
                 continue;
             }
         };
-        let mut status = remote::cell(&policy, "status");
-        if policy.get("pendingApproval") == Some(&Value::Bool(true)) {
-            status.push_str(", waits for approval");
-        }
+        let warnings = reported(&policy, "warnings")?;
+        show_diagnostics(&sources.map, document, &warnings);
         rows.push(vec![
             document.id.clone(),
             remote::cell(&policy, "version"),
-            status,
+            approvals::deciding(&policy),
+            approvals::status(&policy),
             done.to_owned(),
         ]);
         report.push(json!({
@@ -128,26 +137,91 @@ pub(crate) fn run(args: Args, _host: Host) -> anyhow::Result<Exit> {
             "activeVersion": policy.get("activeVersion"),
             "status": policy.get("status"),
             "pendingApproval": policy.get("pendingApproval"),
+            "approval": policy.get("approval"),
+            "rejection": policy.get("rejection"),
+            "warnings": warnings,
         }));
+        pushed.push(policy);
     }
     match args.format {
         Format::Json => output::json(&report)?,
         Format::Text if rows.is_empty() => {}
-        Format::Text => remote::table(&["POLICY", "VERSION", "STATUS", "RESULT"], &rows)?,
+        Format::Text => {
+            remote::table(&["POLICY", "VERSION", "ACTIVE", "STATUS", "RESULT"], &rows)?;
+            approvals::show(&pushed)?;
+        }
     }
     Ok(exit)
 }
 
+/// Diagnostics that a server's answer holds.
+fn reported(answer: &Value, key: &str) -> anyhow::Result<Vec<Reported>> {
+    match answer.get(key) {
+        None | Some(Value::Null) => Ok(Vec::new()),
+        Some(list) => serde_json::from_value(list.clone())
+            .with_context(|| format!("`{key}` in the server's answer is not what policyd answers")),
+    }
+}
+
+/// Asks what the server's compiler says of all policies, and shows it. How to end, where it says anything: nothing was changed.
+fn warned(
+    server: &Server,
+    map: &SourceMap,
+    documents: &[Document],
+    format: Format,
+) -> anyhow::Result<Option<Exit>> {
+    let mut exit = None;
+    let mut report = Vec::new();
+    for document in documents {
+        let answer = server
+            .call(Call {
+                method: &Method::POST,
+                path: "/api/v1/policies/validate",
+                if_match: None,
+                body: Some(document.content()),
+            })?
+            .accepted()?;
+        let said = reported(&answer.json()?, "diagnostics")?;
+        show_diagnostics(map, document, &said);
+        let own = match said.iter().any(|one| one.severity != "warning") {
+            _ if said.is_empty() => None,
+            true => Some(Exit::Usage),
+            false => Some(Exit::No),
+        };
+        exit = exit.max(own);
+        report.push(json!({
+            "id": document.id,
+            "namespace": document.namespace,
+            "result": if own.is_some() { "refused" } else { "unsent" },
+            "diagnostics": said,
+        }));
+    }
+    if exit.is_some() {
+        output::error("nothing was sent, because the compiler says something (--strict)");
+        if format == Format::Json {
+            output::json(&report)?;
+        }
+    }
+    Ok(exit)
+}
+
+impl Document {
+    /// What is sent.
+    fn content(&self) -> Content<'_> {
+        Content {
+            kind: if self.format == "json" {
+                "application/json"
+            } else {
+                "application/yaml"
+            },
+            bytes: self.text.as_bytes(),
+        }
+    }
+}
+
 fn push(server: &Server, document: &Document, args: &Args) -> anyhow::Result<Pushed> {
     let path = remote::in_namespace(&remote::policy_path(&document.id, "")?, Some(&document.namespace));
-    let content = Content {
-        kind: if document.format == "json" {
-            "application/json"
-        } else {
-            "application/yaml"
-        },
-        bytes: document.text.as_bytes(),
-    };
+    let content = document.content();
     let create = || -> anyhow::Result<Pushed> {
         let answer = server.call(Call {
             method: &Method::POST,
@@ -177,7 +251,9 @@ fn push(server: &Server, document: &Document, args: &Args) -> anyhow::Result<Pus
     }
     let policy: Value = current.json()?;
     let same = policy.get("source").and_then(Value::as_str) == Some(document.text.as_str());
-    if same && policy.get("format").and_then(Value::as_str) == Some(document.format) {
+    let same = same && policy.get("format").and_then(Value::as_str) == Some(document.format);
+    let rejected = policy.get("rejection").is_some_and(Value::is_object);
+    if same && !(rejected && args.force) {
         return Ok(Pushed::Unchanged(policy));
     }
     let tag = if args.force {
@@ -222,7 +298,6 @@ fn push_bundle(args: &Args, path: &Path) -> anyhow::Result<Exit> {
     match args.format {
         Format::Json => output::json(&record)?,
         Format::Text => {
-            let active = record.get("active") == Some(&Value::Bool(true));
             remote::table(
                 &["BUNDLE", "REVISION", "POLICIES", "RULES", "STATUS"],
                 &[vec![
@@ -230,7 +305,7 @@ fn push_bundle(args: &Args, path: &Path) -> anyhow::Result<Exit> {
                     remote::cell(&record, "revision"),
                     remote::cell(&record, "policies"),
                     remote::cell(&record, "rules"),
-                    if active { "active" } else { "waits for approval" }.to_owned(),
+                    history::bundle_state(&record).to_owned(),
                 ]],
             )?;
         }
@@ -372,20 +447,27 @@ fn split(text: &str, ids: &[&str]) -> Option<Vec<(u32, String)>> {
     (documents.len() == ids.len()).then_some(documents)
 }
 
-/// Shows why a policy was refused; its diagnostics as `policyc check` shows them, where their places are known.
+/// Shows why a policy was refused.
 fn show(map: &SourceMap, document: &Document, problem: &Problem) {
+    show_diagnostics(map, document, &problem.diagnostics);
+    output::error(&format!("{}: {}", document.id, problem.headline()));
+    problem.show_rest();
+}
+
+/// Shows diagnostics of a server as `policyc check` shows them, where their places are known.
+fn show_diagnostics(map: &SourceMap, document: &Document, diagnostics: &[Reported]) {
     let name = map.file(document.file).map_or("", SourceFile::name);
     let mut shown = Vec::new();
-    for reported in &problem.diagnostics {
+    for reported in diagnostics {
         match diagnostic(map, document, reported) {
             Some(diagnostic) => shown.push(diagnostic),
             None if reported.is_ours() => output::note(&reported.line_of(name)),
             None => output::note(&reported.line_of(&reported.file)),
         }
     }
-    output::stderr(&render::text(map, &shown));
-    output::error(&format!("{}: {}", document.id, problem.headline()));
-    problem.show_rest();
+    if !shown.is_empty() {
+        output::stderr(&render::text(map, &shown));
+    }
 }
 
 /// A server's diagnostic with its place in the file, when we know its code too.

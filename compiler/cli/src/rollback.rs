@@ -5,7 +5,7 @@ use crate::activate::{report_bundle, report_policy};
 use crate::args::Format;
 use crate::exit::Exit;
 use crate::remote::{self, ServerArgs};
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use serde_json::{Value, json};
 use ureq::http::Method;
 
@@ -33,7 +33,7 @@ pub(crate) struct Args {
     /// The bundle that decided before the present one
     #[arg(long)]
     bundle: bool,
-    /// The version, or with --bundle the digest of a bundle [default: the one before the one that decides]
+    /// The version, or with --bundle the digest of a bundle [default: the one before the one that decides, rejected ones aside]
     #[arg(long, value_name = "N|DIGEST")]
     to: Option<String>,
     /// Only if this is the newest version of the policy
@@ -77,7 +77,10 @@ pub(crate) fn run(args: Args, _host: Host) -> anyhow::Result<Exit> {
         None => {
             let policy: Value = server.get(&namespaced("")?)?;
             let newest = policy.get("version").and_then(Value::as_u64);
-            (before(&policy)?, newest)
+            let namespace = policy.get("namespace").and_then(Value::as_str);
+            let query: Vec<(&str, &str)> = namespace.map(|name| ("namespace", name)).into_iter().collect();
+            let versions = server.list(&remote::policy_path(id, "/versions")?, &query, None)?;
+            (before(&policy, &versions)?, newest)
         }
     };
     let tag = args.if_match.or(seen);
@@ -87,13 +90,35 @@ pub(crate) fn run(args: Args, _host: Host) -> anyhow::Result<Exit> {
     report_policy(&policy, args.format)
 }
 
-/// The version before the one that decides.
-fn before(policy: &Value) -> anyhow::Result<u64> {
+/// The version before the one that decides, those aside that somebody rejected.
+fn before(policy: &Value, versions: &[Value]) -> anyhow::Result<u64> {
     let Some(active) = policy.get("activeVersion").and_then(Value::as_u64) else {
         bail!("no version of this policy decides; say which one is to, with --to N");
     };
-    match active {
-        0 | 1 => bail!("version {active} decides, and there is none before it"),
-        later => Ok(later - 1),
+    let rejected = |version: &Value| version.get("rejection").is_some_and(Value::is_object);
+    let earlier = versions
+        .iter()
+        .filter(|version| !rejected(version))
+        .filter_map(|version| version.get("version").and_then(Value::as_u64))
+        .find(|number| *number < active);
+    earlier.ok_or_else(|| anyhow!("version {active} decides, and there is none before it"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::before;
+    use serde_json::json;
+
+    #[test]
+    fn what_was_rejected_is_not_gone_back_to() {
+        let versions = [
+            json!({"version": 4}),
+            json!({"version": 3, "rejection": {"by": "bob"}}),
+            json!({"version": 2, "rejection": null}),
+            json!({"version": 1}),
+        ];
+        let to = |active: u64| before(&json!({"activeVersion": active}), &versions).ok();
+        assert_eq!((to(4), to(2), to(1)), (Some(2), Some(1), None));
+        assert!(before(&json!({"activeVersion": null}), &versions).is_err());
     }
 }

@@ -271,6 +271,13 @@ pub const SETTINGS: &[Setting] = &[
     ).needs(&[AUTHENTICATION])
     .contradicts(&["POLICIES", "BUNDLE"]),
     of(
+        POLICIES,
+        "POLICY_STRICT",
+        "false",
+        "BOOL",
+        "Whether what the compiler warns of is an error: in policies that are written or activated, and in a directory. `--strict` for short. A bundle holds no source text to warn of.",
+    ).contradicts(&["BUNDLE"]),
+    of(
         STORE,
         "DATA_DIR",
         "./data",

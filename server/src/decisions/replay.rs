@@ -113,6 +113,8 @@ impl Appender {
                 // Nothing that is wrong with the decisions: they wait for as long as it takes.
                 StoreError::Unavailable(_)
                 | StoreError::Conflict
+                | StoreError::NotWaiting(_)
+                | StoreError::Rejected(_)
                 | StoreError::Missing(_)
                 | StoreError::Exists(_)
                 | StoreError::VersionMismatch { .. }

@@ -16,7 +16,9 @@
 use crate::cache::Outcome;
 use crate::document::Format;
 use crate::error::{Code, Problem, Result, ServiceError};
-use crate::storage::model::{PolicyRecord, PolicyStatus, PolicyVersion};
+use crate::service::approvals::Waiting;
+use crate::service::policies::Seen;
+use crate::storage::model::{Approval, PolicyStatus, PolicyVersion};
 use policy_grammar::ast;
 use policy_grammar::{SourceFile, SourceMap};
 use policy_proto::v1;
@@ -481,6 +483,20 @@ pub fn status_filter(number: i32) -> Result<Option<PolicyStatus>> {
     }
 }
 
+/// What a list asks for of approvals; `None` is any.
+///
+/// # Errors
+///
+/// `malformed_request` for a number that is none.
+pub fn approval_filter(number: i32) -> Result<Option<Approval>> {
+    match v1::Approval::try_from(number) {
+        Ok(v1::Approval::Unspecified) => Ok(None),
+        Ok(v1::Approval::Waiting) => Ok(Some(Approval::Waiting)),
+        Ok(v1::Approval::Rejected) => Ok(Some(Approval::Rejected)),
+        Err(_) => Err(malformed(format!("approval: there is no Approval {number}"))),
+    }
+}
+
 /// A problem as a message.
 #[must_use]
 pub fn diagnostic(problem: &Problem) -> v1::Diagnostic {
@@ -495,12 +511,25 @@ pub fn diagnostic(problem: &Problem) -> v1::Diagnostic {
     }
 }
 
+/// What a version waits for, as a message.
+#[must_use]
+pub fn waiting(waiting: Waiting) -> v1::Waiting {
+    v1::Waiting {
+        since: Some(timestamp(waiting.since_ms)),
+        scope: waiting.scope.as_str().to_owned(),
+        authors: waiting.authors,
+        may_approve: waiting.may_approve,
+    }
+}
+
 /// A stored policy as a message, without its document.
 #[must_use]
-pub fn policy(record: PolicyRecord) -> v1::Policy {
+pub fn policy(seen: Seen) -> v1::Policy {
+    let Seen { record, waiting } = seen;
     let latest = record.latest;
     v1::Policy {
         pending_approval: record.pending_approval,
+        approval: waiting.map(self::waiting),
         active_version: record.active_version,
         approved_by: record.approved_by,
         created_at: Some(timestamp(record.created_ms)),
@@ -522,6 +551,11 @@ pub fn version(version: &PolicyVersion) -> v1::Policy {
         status: status_message(version.status).into(),
         digest: version.digest.clone(),
         author: version.author.clone(),
+        rejection: version.rejection.as_ref().map(|rejection| v1::Rejection {
+            by: rejection.by.clone(),
+            at: Some(timestamp(rejection.at_ms)),
+            comment: rejection.comment.clone(),
+        }),
         created_at: Some(timestamp(version.created_ms)),
         updated_at: Some(timestamp(version.created_ms)),
         format: version.format.clone(),

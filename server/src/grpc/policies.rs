@@ -10,7 +10,7 @@ use crate::heavy::Stop;
 use crate::request_id;
 use crate::service;
 use crate::service::evaluate::Question;
-use crate::service::policies::{PolicyName, Written};
+use crate::service::policies::{PolicyName, Wanted, Written};
 use crate::service::simulate::{Contexts, Draft, Simulation};
 use crate::state::App;
 use crate::storage::model::PolicyVersion;
@@ -146,11 +146,11 @@ async fn simulate(app: &App, caller: Caller, request: v1::SimulateRequest) -> Re
 
 /// The answer to a write.
 fn written(written: Written) -> v1::Policy {
-    let source = written.record.latest.source.to_string();
+    let source = written.policy.record.latest.source.to_string();
     v1::Policy {
         source,
         warnings: written.warnings.iter().map(convert::diagnostic).collect(),
-        ..convert::policy(written.record)
+        ..convert::policy(written.policy)
     }
 }
 
@@ -185,13 +185,18 @@ async fn get(app: &App, caller: Caller, request: v1::GetPolicyRequest) -> Result
     };
     match request.version {
         Some(number) => {
-            let version = app.service.policy_version(caller.call(), name, number).await?;
-            with_document(app, &caller, convert::version(&version), version, view).await
+            let seen = app.service.policy_version(caller.call(), name, number).await?;
+            let policy = v1::Policy {
+                pending_approval: seen.waiting.is_some(),
+                approval: seen.waiting.map(convert::waiting),
+                ..convert::version(&seen.version)
+            };
+            with_document(app, &caller, policy, seen.version, view).await
         }
         None => {
-            let record = app.service.policy(caller.call(), name).await?;
-            let version = record.latest.clone();
-            with_document(app, &caller, convert::policy(record), version, view).await
+            let seen = app.service.policy(caller.call(), name).await?;
+            let version = seen.record.latest.clone();
+            with_document(app, &caller, convert::policy(seen), version, view).await
         }
     }
 }
@@ -204,11 +209,12 @@ async fn list(
     let limit = (request.page_size != 0).then_some(request.page_size);
     let token = (!request.page_token.is_empty()).then_some(request.page_token);
     let page = service::page(limit, token)?;
-    let status = convert::status_filter(request.status)?;
-    let slice = app
-        .service
-        .policies(caller.call(), request.namespace.as_deref(), status, &page)
-        .await?;
+    let wanted = Wanted {
+        namespace: request.namespace.as_deref(),
+        status: convert::status_filter(request.status)?,
+        approval: convert::approval_filter(request.approval)?,
+    };
+    let slice = app.service.policies(caller.call(), wanted, &page).await?;
     Ok(v1::ListPoliciesResponse {
         policies: slice.items.into_iter().map(convert::policy).collect(),
         next_page_token: slice.next.unwrap_or_default(),
@@ -270,6 +276,24 @@ impl PolicyService for Policies {
                 .delete_policy(caller.call(), name, message.expected_version)
                 .await?;
             Ok(v1::DeletePolicyResponse {})
+        })
+        .await
+    }
+
+    async fn reject_policy(
+        &self,
+        request: Request<v1::RejectPolicyRequest>,
+    ) -> Result<Response<v1::Policy>, Status> {
+        answer(request, |caller, message| async move {
+            let service = &self.app.service;
+            let name = PolicyName {
+                id: &message.id,
+                namespace: message.namespace.as_deref(),
+            };
+            let seen = service
+                .reject_policy(caller.call(), name, message.version, &message.comment)
+                .await?;
+            Ok(convert::policy(seen))
         })
         .await
     }

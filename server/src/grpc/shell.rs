@@ -21,6 +21,7 @@ use crate::shares::Address;
 use crate::state::App;
 use crate::telemetry;
 use crate::telemetry::metrics::{RouteMetrics, Status as Counted, Transport};
+use crate::telemetry::request::refused;
 use axum::Router;
 use axum::body::Body;
 use axum::http::request::Parts;
@@ -51,6 +52,7 @@ const METHODS: &[(&str, Route)] = &[
     ("/llmpolicy.v1.PolicyService/CreatePolicy", Route::Policies),
     ("/llmpolicy.v1.PolicyService/UpdatePolicy", Route::Policies),
     ("/llmpolicy.v1.PolicyService/DeletePolicy", Route::Policies),
+    ("/llmpolicy.v1.PolicyService/RejectPolicy", Route::Policies),
 ];
 
 /// The method that answers one request.
@@ -103,6 +105,11 @@ impl Caller {
             request_id: &self.request_id,
             until: self.until.map(Instant::into_std),
         }
+    }
+
+    /// Who calls, for the log.
+    pub(super) fn subject(&self) -> Arc<str> {
+        Arc::clone(&self.identity.subject)
     }
 
     /// For decisions.
@@ -210,6 +217,15 @@ fn timeout(headers: &HeaderMap) -> Result<Option<Duration>, ServiceError> {
     }))
 }
 
+/// The refusal of a method stands in its response.
+fn said(response: &Response) {
+    let word = response.headers().get(status::ERROR_CODE);
+    let word = word.and_then(|word| word.to_str().ok());
+    if let Some(code) = word.and_then(Code::parse) {
+        refused(&ServiceError::new(code, ""));
+    }
+}
+
 impl Served {
     async fn answer(&self, address: Address, request: Request<Arriving>) -> Response {
         let start = Instant::now();
@@ -226,9 +242,12 @@ impl Served {
             .as_ref()
             .and_then(|hosts| hosts.check(request.uri(), request.headers()).err());
         let result = if let Some(foreign) = foreign {
+            scope.enter(|| refused(&foreign));
             Err(foreign)
         } else if guarded {
             let work = self.guarded(request, address, method, &id, start);
+            // Said while it is known whose request it is.
+            let work = async { work.await.inspect(said).inspect_err(refused) };
             let caught = pin!(AssertUnwindSafe(work).catch_unwind());
             let panicked = |_panic| Err(ServiceError::internal("a method panicked"));
             scope.run(caught).await.unwrap_or_else(panicked)

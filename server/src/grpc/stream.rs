@@ -22,6 +22,7 @@ use crate::limits::Route;
 use crate::request_id;
 use crate::shares::{Address, Taken};
 use crate::state::App;
+use crate::telemetry::request;
 use futures_util::FutureExt as _;
 use futures_util::stream::{self, Stream, StreamExt as _};
 use policy_proto::v1::evaluate_policy_stream_response::Outcome;
@@ -46,7 +47,7 @@ pub(super) type Answers =
 /// A request that was let in or refused, or what ends the stream.
 enum Step {
     Decide(u64, Caller, Box<v1::EvaluatePolicyRequest>),
-    Refuse(u64, Arc<str>, ServiceError),
+    Refuse(u64, Arc<str>, Arc<str>, ServiceError),
     End(Status),
 }
 
@@ -141,8 +142,11 @@ impl Reading {
                 let caller = self.caller.again(identity, id, Some(until));
                 Step::Decide(sequence, caller, Box::new(request))
             }
-            Err(error) if error.code == Code::Unauthenticated => Step::End(status::status(&error, &id)),
-            Err(error) => Step::Refuse(sequence, id, error),
+            Err(error) if error.code == Code::Unauthenticated => {
+                request::refused_in_stream(&error, &id, &self.caller.subject());
+                Step::End(status::status(&error, &id))
+            }
+            Err(error) => Step::Refuse(sequence, id, self.caller.subject(), error),
         })
     }
 
@@ -170,7 +174,10 @@ async fn carry_out(
 ) -> Result<(v1::EvaluatePolicyStreamResponse, Option<Taken>), Status> {
     let (sequence, id, result) = match step {
         Step::End(status) => return Err(status),
-        Step::Refuse(sequence, id, error) => (sequence, id, Err(error)),
+        Step::Refuse(sequence, id, subject, error) => {
+            request::refused_in_stream(&error, &id, &subject);
+            (sequence, id, Err(error))
+        }
         Step::Decide(sequence, caller, request) => {
             let given = request_id::given(&request.request_id).ok().flatten();
             let id = given.map_or_else(|| Arc::clone(&caller.request_id), Arc::from);

@@ -6,9 +6,9 @@ use super::view::{List, Policy, Version};
 use crate::error::Problem;
 use crate::identity::Scope;
 use crate::service;
-use crate::service::policies::PolicyName;
+use crate::service::policies::{PolicyName, Validated, Wanted};
 use crate::state::App;
-use crate::storage::model::PolicyStatus;
+use crate::storage::model::{Approval, PolicyStatus};
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
@@ -27,6 +27,7 @@ pub(super) fn router() -> OpenApiRouter<App> {
         .routes(routes!(versions))
         .routes(routes!(version))
         .routes(routes!(rollback))
+        .routes(routes!(reject))
         .route(VALIDATE, named_validate())
 }
 
@@ -83,6 +84,8 @@ struct ListQuery {
     namespace: Option<String>,
     /// Only where the newest version has this status.
     status: Option<PolicyStatus>,
+    /// Only where the newest version waits for approval, or was rejected.
+    approval: Option<Approval>,
     /// Entries at the most, 1 to 500; default 50.
     #[param(minimum = 1, maximum = 500)]
     limit: Option<u32>,
@@ -103,11 +106,13 @@ struct ListQuery {
 )]
 async fn list(State(app): State<App>, caller: Caller, Query(query): Query<ListQuery>) -> Answer<Response> {
     let page = service::page(query.limit, query.cursor)?;
-    let slice = app
-        .service
-        .policies(caller.call(), query.namespace.as_deref(), query.status, &page)
-        .await?;
-    Ok(axum::Json(List::of(slice, |record| Policy::of(record, false))).into_response())
+    let wanted = Wanted {
+        namespace: query.namespace.as_deref(),
+        status: query.status,
+        approval: query.approval,
+    };
+    let slice = app.service.policies(caller.call(), wanted, &page).await?;
+    Ok(axum::Json(List::of(slice, |seen| Policy::of(seen, false))).into_response())
 }
 
 /// Store a policy that is not there yet.
@@ -147,8 +152,8 @@ async fn get(
     Path(id): Path<String>,
     Query(query): Query<NamespaceQuery>,
 ) -> Answer<Response> {
-    let record = app.service.policy(caller.call(), query.of(&id)).await?;
-    Ok(tagged(StatusCode::OK, &Policy::of(record, true)))
+    let seen = app.service.policy(caller.call(), query.of(&id)).await?;
+    Ok(tagged(StatusCode::OK, &Policy::of(seen, true)))
 }
 
 /// Store a new version of a policy. The namespace is that of the document.
@@ -251,11 +256,11 @@ async fn set_status(
     Json(request): Json<StatusRequest>,
 ) -> Answer<Response> {
     let expected = tag.version()?;
-    let record = app
+    let seen = app
         .service
         .set_policy_status(caller.call(), query.of(&id), request.status, expected)
         .await?;
-    Ok(tagged(StatusCode::OK, &Policy::of(record, may_read(&caller))))
+    Ok(tagged(StatusCode::OK, &Policy::of(seen, may_read(&caller))))
 }
 
 /// Part of a list.
@@ -380,10 +385,49 @@ async fn rollback(
     Ok(tagged(StatusCode::OK, &policy))
 }
 
+/// A version to reject.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct RejectRequest {
+    /// Number of the version that waits.
+    version: u64,
+    /// Why, for the author: at most 2000 bytes in one line, without control characters.
+    comment: String,
+}
+
+/// Reject the version of a policy that waits for approval, with a comment. It does not become active any more; whoever writes the
+/// policy submits it anew as a new version.
+#[utoipa::path(
+    post, path = "/api/v1/policies/{id}/reject", tag = "policies", operation_id = "rejectPolicy",
+    params(
+        ("id" = String, Path, description = "Id of the policy."),
+        NamespaceQuery,
+    ),
+    request_body = RejectRequest,
+    responses(
+        (status = 200, description = "Rejected; what decided before goes on deciding. Without the document.", body = Policy),
+        (status = "default", description = "Refused; nothing was changed.", body = ProblemDocument, content_type = "application/problem+json"),
+    )
+)]
+async fn reject(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+    Query(query): Query<NamespaceQuery>,
+    Json(request): Json<RejectRequest>,
+) -> Answer<Response> {
+    let name = query.of(&id);
+    let seen = app
+        .service
+        .reject_policy(caller.call(), name, request.version, &request.comment)
+        .await?;
+    Ok(tagged(StatusCode::OK, &Policy::of(seen, false)))
+}
+
 /// What the compiler says.
 #[derive(Debug, Serialize, ToSchema)]
 struct Validation {
-    /// Whether there is no error.
+    /// Whether there is no error, and no warning where warnings are errors.
     valid: bool,
     /// Errors and warnings, with line and column.
     diagnostics: Vec<Problem>,
@@ -402,10 +446,10 @@ struct Validation {
     )
 )]
 async fn validate(State(app): State<App>, caller: Caller, document: Document) -> Answer<Response> {
-    let diagnostics = app
+    let Validated { valid, problems } = app
         .service
         .validate_policy(caller.call(), document.source, document.format)
         .await?;
-    let valid = diagnostics.iter().all(|d| d.severity != "error");
+    let diagnostics = problems;
     Ok(axum::Json(Validation { valid, diagnostics }).into_response())
 }

@@ -18,6 +18,7 @@ pub(super) const PATTERNS: &[&str] = &[
     "/api/v1/policies/{id}/versions",
     "/api/v1/policies/{id}/versions/{version}",
     "/api/v1/policies/{id}/rollback",
+    "/api/v1/policies/{id}/reject",
     "/api/v1/bundle",
     "/api/v1/bundle/history",
     "/api/v1/bundle/activate",

@@ -19,6 +19,7 @@ use crate::shares::Address;
 use crate::state::App;
 use crate::telemetry;
 use crate::telemetry::metrics::Status;
+use crate::telemetry::request::refused;
 use axum::Router;
 use axum::body::Body;
 use axum::http::uri::PathAndQuery;
@@ -77,6 +78,13 @@ fn always_served(path: &str) -> bool {
 /// What stands under it asks who calls.
 const API: &str = "/api/v1/";
 
+/// A handler's refusal stands beside its response.
+fn said(response: &Response) {
+    if let Some(Failure(error)) = response.extensions().get::<Failure>() {
+        refused(error);
+    }
+}
+
 impl Front {
     async fn answer(&self, address: Address, mut request: Request<Arriving>) -> Response {
         let (app, _) = &*self.0;
@@ -88,7 +96,13 @@ impl Front {
         let route = app.routes.find(path);
         let scope = telemetry::Request::begin(request.headers(), route.name, Arc::clone(&id));
         let in_flight = route.metrics.start();
-        let run = pin!(self.run(request, address, &id, route.name.starts_with(API)));
+        let run = self.run(request, address, &id, route.name.starts_with(API));
+        // Said while it is known whose request it is.
+        let run = pin!(async {
+            run.await
+                .inspect(said)
+                .inspect_err(|Failure(error)| refused(error))
+        });
         let caught = pin!(AssertUnwindSafe(run).catch_unwind());
         let mut response = match scope.run(caught).await {
             Ok(Ok(response)) => response,

@@ -2,10 +2,9 @@
 
 use crate::active::Info;
 use crate::error::Problem;
-use crate::service::policies::Written;
-use crate::storage::model::{
-    ApiKey, AuditRecord, BundleRecord, DecisionRecord, PolicyRecord, PolicyStatus, PolicyVersion, Slice,
-};
+use crate::service::approvals;
+use crate::service::policies::{Seen, SeenVersion, Written};
+use crate::storage::model::{self, ApiKey, AuditRecord, BundleRecord, DecisionRecord, PolicyStatus, Slice};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -33,6 +32,52 @@ impl<T> List<T> {
     }
 }
 
+/// What a version waits for.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Waiting {
+    /// Since when.
+    pub since: String,
+    /// The scope of those who may approve it.
+    pub scope: &'static str,
+    /// Who wrote its text, in any version: none of them may approve it.
+    pub authors: Vec<String>,
+    /// Whether the one who asks may approve it.
+    pub may_approve: bool,
+}
+
+impl From<approvals::Waiting> for Waiting {
+    fn from(waiting: approvals::Waiting) -> Self {
+        Self {
+            since: time(waiting.since_ms),
+            scope: waiting.scope.as_str(),
+            authors: waiting.authors,
+            may_approve: waiting.may_approve,
+        }
+    }
+}
+
+/// Who rejected a version, and why.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Rejection {
+    /// Who.
+    pub by: String,
+    /// When.
+    pub at: String,
+    /// Why.
+    pub comment: String,
+}
+
+impl From<model::Rejection> for Rejection {
+    fn from(rejection: model::Rejection) -> Self {
+        Self {
+            by: rejection.by,
+            at: time(rejection.at_ms),
+            comment: rejection.comment,
+        }
+    }
+}
+
 /// A policy.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -53,6 +98,12 @@ pub(super) struct Policy {
     pub status: PolicyStatus,
     /// Whether the newest version waits for somebody other than its author.
     pub pending_approval: bool,
+    /// What it waits for, where it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approval: Option<Waiting>,
+    /// Who rejected the newest version, where somebody did: it does not become active any more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rejection: Option<Rejection>,
     /// SHA-256 of the document; absent where that is not known, as for policies of a bundle.
     #[serde(skip_serializing_if = "String::is_empty")]
     #[schema(required = false)]
@@ -79,10 +130,13 @@ pub(super) struct Policy {
 }
 
 impl Policy {
-    pub(super) fn of(record: PolicyRecord, with_source: bool) -> Self {
+    pub(super) fn of(seen: Seen, with_source: bool) -> Self {
+        let Seen { record, waiting } = seen;
         let latest = record.latest;
         Self {
             pending_approval: record.pending_approval,
+            approval: waiting.map(Waiting::from),
+            rejection: latest.rejection.map(Rejection::from),
             id: latest.id,
             name: latest.name,
             namespace: latest.namespace,
@@ -105,7 +159,7 @@ impl Policy {
     pub(super) fn written(written: Written) -> Self {
         Self {
             warnings: written.warnings,
-            ..Self::of(written.record, true)
+            ..Self::of(written.policy, true)
         }
     }
 }
@@ -124,6 +178,16 @@ pub(super) struct Version {
     pub document_version: String,
     /// Its status.
     pub status: PolicyStatus,
+    /// Whether it decides.
+    pub active: bool,
+    /// Whether it waits for somebody other than its author.
+    pub pending_approval: bool,
+    /// What it waits for, where it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approval: Option<Waiting>,
+    /// Who rejected it, where somebody did: it does not become active any more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rejection: Option<Rejection>,
     /// SHA-256 of the document; absent where that is not known, as for policies of a bundle.
     #[serde(skip_serializing_if = "String::is_empty")]
     #[schema(required = false)]
@@ -140,8 +204,13 @@ pub(super) struct Version {
 }
 
 impl Version {
-    pub(super) fn of(version: PolicyVersion, with_source: bool) -> Self {
+    pub(super) fn of(seen: SeenVersion, with_source: bool) -> Self {
+        let version = seen.version;
         Self {
+            active: seen.active,
+            pending_approval: seen.waiting.is_some(),
+            approval: seen.waiting.map(Waiting::from),
+            rejection: version.rejection.map(Rejection::from),
             id: version.id,
             namespace: version.namespace,
             version: version.version,
@@ -195,6 +264,10 @@ pub(super) struct Bundle {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     pub changed: Vec<String>,
+    /// What the compiler warns of, where the policies come from a directory: the first 100.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    pub warnings: Vec<Problem>,
 }
 
 impl Bundle {
@@ -213,6 +286,7 @@ impl Bundle {
             store_revision: None,
             failure: None,
             changed: Vec::new(),
+            warnings: Vec::new(),
         }
     }
 
@@ -231,6 +305,7 @@ impl Bundle {
             store_revision: Some(info.store_revision),
             failure: info.failure.clone(),
             changed: info.changed.clone(),
+            warnings: info.warnings.clone(),
         }
     }
 }

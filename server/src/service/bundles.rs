@@ -1,6 +1,6 @@
 //! Bundles: deploy, history, activate, roll back, go back to stored policies.
 
-use super::{Call, Service};
+use super::{Call, Service, Wrote};
 use crate::active::Info;
 use crate::clock::now_ms;
 use crate::config::Origin;
@@ -8,6 +8,7 @@ use crate::error::{Code, Result, ServiceError};
 use crate::identity::Scope;
 use crate::storage::StoreError;
 use crate::storage::model::{BundleRecord, NewBundle, Page, Slice};
+use crate::telemetry::request::{self, About};
 use policy_bytecode::bundle::Bundle;
 use serde_json::json;
 use std::sync::Arc;
@@ -38,7 +39,18 @@ impl Service {
         ))
     }
 
-    fn may_deploy(&self, call: Call<'_>, scope: Scope) -> Result<()> {
+    fn may_deploy(
+        &self,
+        call: Call<'_>,
+        scope: Scope,
+        action: &'static str,
+        digest: Option<&str>,
+    ) -> Result<()> {
+        request::is_about(About {
+            action,
+            bundle: digest.map(str::to_owned),
+            ..About::default()
+        });
         call.require(scope)?;
         Self::spans_namespaces(call)?;
         if self.origin != Origin::Store {
@@ -62,7 +74,7 @@ impl Service {
         bytes: Arc<[u8]>,
         expected: Option<&str>,
     ) -> Result<BundleRecord> {
-        self.may_deploy(call, Scope::Write)?;
+        self.may_deploy(call, Scope::Write, "bundle.deploy", None)?;
         for _ in 0..TRIES {
             let mut state = self.active.change_for(call.work()).await?;
             self.catch_up(&mut state).await?;
@@ -88,6 +100,12 @@ impl Service {
                 Err(StoreError::Conflict) => {}
                 Err(error) => return Err(error.into()),
                 Ok((record, revision)) => {
+                    call.wrote(&Wrote {
+                        action: "bundle.deploy",
+                        bundle: Some(&digest),
+                        revision: Some(revision),
+                        ..Wrote::default()
+                    });
                     if new.activate {
                         self.active.adopt_bundle(&mut state, policies, revision);
                     } else {
@@ -111,14 +129,7 @@ impl Service {
         digest: &str,
         expected: Option<&str>,
     ) -> Result<BundleRecord> {
-        self.may_deploy(
-            call,
-            if self.approval {
-                Scope::Approve
-            } else {
-                Scope::Write
-            },
-        )?;
+        self.may_deploy(call, self.activating_scope(), "bundle.activate", Some(digest))?;
         self.switch(call, To::Bundle(digest), expected, "bundle.activate")
             .await?;
         self.bundle_record(digest).await
@@ -136,14 +147,7 @@ impl Service {
         digest: Option<&str>,
         expected: Option<&str>,
     ) -> Result<BundleRecord> {
-        self.may_deploy(
-            call,
-            if self.approval {
-                Scope::Approve
-            } else {
-                Scope::Write
-            },
-        )?;
+        self.may_deploy(call, self.activating_scope(), "bundle.rollback", digest)?;
         let to = match digest {
             Some(digest) => To::Bundle(digest),
             None if self.approval => {
@@ -184,14 +188,7 @@ impl Service {
     /// As [`Service::activate_bundle`], [`Code::VersionMismatch`] when `expected` is not the digest of the active bundle, and
     /// [`Code::PreconditionRequired`] without it where approval is configured.
     pub async fn remove_bundle(&self, call: Call<'_>, expected: Option<&str>) -> Result<()> {
-        self.may_deploy(
-            call,
-            if self.approval {
-                Scope::Approve
-            } else {
-                Scope::Write
-            },
-        )?;
+        self.may_deploy(call, self.activating_scope(), "bundle.remove", None)?;
         self.active.takes_sources()?;
         if self.approval && expected.is_none() {
             return Err(Self::unnamed(
@@ -248,7 +245,13 @@ impl Service {
             match self.store.activate_bundle(digest.as_deref(), base, &audit).await {
                 Err(StoreError::Conflict) => {}
                 Err(error) => return Err(error.into()),
-                Ok(_) => {
+                Ok(revision) => {
+                    call.wrote(&Wrote {
+                        action,
+                        bundle: digest.as_deref(),
+                        revision: Some(revision),
+                        ..Wrote::default()
+                    });
                     self.active.follow_locked(&*self.store, &mut state).await?;
                     return Ok(digest);
                 }

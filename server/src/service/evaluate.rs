@@ -15,6 +15,8 @@ use crate::identity::Scope;
 use crate::limits::Route;
 use crate::request_id;
 use crate::storage::model::DecisionRecord;
+use crate::telemetry;
+use crate::telemetry::request::{part, traced};
 use bytes::Bytes;
 use policy_runtime::{EvaluateOptions, PolicyEngine};
 use serde::{Deserialize, Deserializer};
@@ -248,6 +250,21 @@ impl Service {
         } else {
             self.cache.evaluate(engine, context, options).await?
         };
+        // Nothing of this is looked at unless somebody asks for such lines.
+        tracing::debug!(
+            target: telemetry::EVALUATIONS,
+            evaluation_id = outcome.told().request_id(),
+            subject = &*caller.identity.subject,
+            namespace = options.namespace,
+            decision = outcome.decision.as_str(),
+            matched_rules = outcome.told().matched_rules().join(", "),
+            cache = outcome.layer.as_str(),
+            duration_ns = outcome.duration_ns,
+            errors = outcome.errors,
+            revision = outcome.told().revision(),
+            dry_run,
+            "decided"
+        );
         // A short body lies in the buffer that its connection reads into. To hold on to it would cost a new buffer.
         let kept = || match context.len() < LONG {
             true => Bytes::copy_from_slice(context),
@@ -287,7 +304,7 @@ impl Service {
             outcome.errors as usize,
         );
         if let Some(entry) = entry {
-            self.log.record(entry).await;
+            traced(part!("store"), self.log.record(entry)).await;
         }
     }
 }

@@ -8,7 +8,7 @@
 //! - Whoever has seen a secret of a key is one of the persons that it counts as (`persons.rs`): its maker, and whoever
 //!   rotated it.
 
-use super::{Call, Service};
+use super::{Call, Service, Wrote};
 use crate::auth::api_key;
 use crate::clock::now_ms;
 use crate::document;
@@ -17,6 +17,7 @@ use crate::identity::{Identity, Owner, Role, Scope, Scopes};
 use crate::request_id;
 use crate::storage::Store;
 use crate::storage::model::{ApiKey, KeyChange, Page, Slice};
+use crate::telemetry::request::{self, About};
 use secrecy::SecretString;
 use serde_json::json;
 use std::time::Duration;
@@ -211,6 +212,24 @@ pub async fn make_key(
     Ok((key, generated.secret))
 }
 
+/// Notes for the log what the request is to do with a key. Which one only once that is known: what a caller sends as an id may
+/// be a secret.
+fn about(action: &'static str, id: Option<&str>) {
+    request::is_about(About {
+        action,
+        key: id.map(str::to_owned),
+        ..About::default()
+    });
+}
+
+fn wrote(call: Call<'_>, action: &str, id: &str) {
+    call.wrote(&Wrote {
+        action,
+        key: Some(id),
+        ..Wrote::default()
+    });
+}
+
 impl Service {
     /// Makes a key; returns it with its secret, which is stored nowhere.
     ///
@@ -218,9 +237,12 @@ impl Service {
     ///
     /// As [`make_key`], and `forbidden`.
     pub async fn create_key(&self, call: Call<'_>, new: NewKey) -> Result<(ApiKey, SecretString)> {
+        about("key.create", None);
         call.require(Scope::Keys)?;
         let most = self.limits.keys;
-        make_key(&*self.store, call.identity, call.request_id, new, most).await
+        let made = make_key(&*self.store, call.identity, call.request_id, new, most).await?;
+        wrote(call, "key.create", &made.0.id);
+        Ok(made)
     }
 
     /// Gives a key a new secret. The old one stays good for `overlap`. From then on the key counts as the caller too.
@@ -236,7 +258,7 @@ impl Service {
         overlap: Option<Duration>,
         life: Option<Duration>,
     ) -> Result<(ApiKey, SecretString)> {
-        let key = self.own_key(call, id).await?;
+        let key = self.own_key(call, id, "key.rotate").await?;
         let until = after("the time of the old secret", overlap.unwrap_or(OVERLAP))?;
         // Of a key that has no end, or a later one, no secret is handed out to one that ends, unless the key ends with it.
         let mut expires_ms = within_own(call, expiry(life)?.or(key.expires_ms))?;
@@ -271,6 +293,7 @@ impl Service {
         // What was written, not what was read before it; and not read again: once it is rotated, nothing may keep the secret
         // from its user.
         let key = self.store.change_key(&change, &audit).await?;
+        wrote(call, "key.rotate", id);
         Ok((key, generated.secret))
     }
 
@@ -280,13 +303,14 @@ impl Service {
     ///
     /// `not_found`, `forbidden` for a key that may do more than the caller, store errors.
     pub async fn revoke_key(&self, call: Call<'_>, id: &str) -> Result<()> {
-        self.own_key(call, id).await?;
+        self.own_key(call, id, "key.revoke").await?;
         let change = KeyChange::Revoke {
             id: id.to_owned(),
             at_ms: now_ms(),
         };
         let audit = call.audit("key.revoke", id, "", &json!({}));
         self.store.change_key(&change, &audit).await?;
+        wrote(call, "key.revoke", id);
         Ok(())
     }
 
@@ -320,12 +344,14 @@ impl Service {
     }
 
     /// A key that the caller may change.
-    async fn own_key(&self, call: Call<'_>, id: &str) -> Result<ApiKey> {
+    async fn own_key(&self, call: Call<'_>, id: &str, action: &'static str) -> Result<ApiKey> {
+        about(action, None);
         call.require(Scope::Keys)?;
         let key = self.store.key(id).await?;
         let key = key
             .filter(|key| sees(call, key) && key.revoked_ms.is_none())
             .ok_or_else(|| ServiceError::not_found("key", id))?;
+        about(action, Some(id));
         let lacking: Vec<&str> = key
             .scopes
             .iter()

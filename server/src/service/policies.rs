@@ -9,8 +9,9 @@
 //! A policy is told by its namespace and id. Callers name it by its id alone, where what they see makes the namespace clear
 //! (`Service::locate`); no answer depends on policies of namespaces that they do not see.
 
+use super::approvals::Waiting;
 use super::simulate::{key_of, only};
-use super::{Call, Service};
+use super::{Call, Service, Wrote};
 use crate::active::{self, Ground, State};
 use crate::clock::now_ms;
 use crate::config::Origin;
@@ -19,15 +20,17 @@ use crate::error::{Code, Problem, Result, ServiceError};
 use crate::heavy::Stop;
 use crate::identity::{GLOBAL, Scope};
 use crate::storage::model::{
-    Activate, Expected, IdPlace, Page, PolicyFilter, PolicyKey, PolicyRecord, PolicyStatus, PolicyVersion,
-    PolicyWrite, Slice,
+    Activate, Approval, Expected, IdPlace, Page, PolicyFilter, PolicyKey, PolicyRecord, PolicyStatus,
+    PolicyVersion, PolicyWrite, Slice,
 };
 use crate::storage::{PLACES, StoreError};
+use crate::telemetry::request::{self, About};
 use policy_bytecode::manifest::PolicyInfo;
 use policy_compiler::{Compiler, Resource};
 use policy_grammar::{SourceFile, SourceMap, parse_source};
 use policy_runtime::Policies;
 use serde_json::json;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// How often a write is done again when others come first.
@@ -42,13 +45,53 @@ pub struct PolicyName<'n> {
     pub namespace: Option<&'n str>,
 }
 
+/// A policy as a caller sees it.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    /// The policy.
+    pub record: PolicyRecord,
+    /// What its newest version waits for, where it does.
+    pub waiting: Option<Waiting>,
+}
+
+/// A version of a policy as a caller sees it.
+#[derive(Debug, Clone)]
+pub struct SeenVersion {
+    /// The version.
+    pub version: PolicyVersion,
+    /// Whether it decides.
+    pub active: bool,
+    /// What it waits for, where it does.
+    pub waiting: Option<Waiting>,
+}
+
+/// Which policies to list.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Wanted<'w> {
+    /// Only of this namespace.
+    pub namespace: Option<&'w str>,
+    /// Only where the newest version has this status.
+    pub status: Option<PolicyStatus>,
+    /// Only where this became of the newest version.
+    pub approval: Option<Approval>,
+}
+
 /// A policy after a write, and what the compiler warns of.
 #[derive(Debug, Clone)]
 pub struct Written {
     /// The policy.
-    pub record: PolicyRecord,
+    pub policy: Seen,
     /// Warnings.
     pub warnings: Vec<Problem>,
+}
+
+/// What the compiler says about a document.
+#[derive(Debug, Clone)]
+pub struct Validated {
+    /// Whether it could be stored, as far as that follows from the document alone.
+    pub valid: bool,
+    /// Errors and warnings.
+    pub problems: Vec<Problem>,
 }
 
 /// A change to be stored.
@@ -116,12 +159,15 @@ impl Service {
     /// [`Code::PolicyInvalid`], [`Code::AlreadyExists`] where its namespace has a policy of its id, [`Code::Forbidden`],
     /// [`Code::ReadOnly`], store errors.
     pub async fn create_policy(&self, call: Call<'_>, source: String, format: Format) -> Result<Written> {
+        request::is_about(About {
+            action: "policy.create",
+            ..About::default()
+        });
         self.may_write(call)?;
         let (version, warnings) = self.check(call, source, format).await?;
-        let record = self
-            .put(call, version, Expected::Nothing, "policy.create")
-            .await?;
-        Ok(Written { record, warnings })
+        let put = self.put(call, version, &warnings, Expected::Nothing, "policy.create");
+        let policy = put.await?;
+        Ok(Written { policy, warnings })
     }
 
     /// Stores a new version of a policy, whose namespace is that of the document.
@@ -137,6 +183,7 @@ impl Service {
         format: Format,
         expected: Option<u64>,
     ) -> Result<Written> {
+        call.is_about("policy.update", (name.id, name.namespace), expected);
         self.may_write(call)?;
         let (version, warnings) = self.check(call, source, format).await?;
         if version.id != name.id {
@@ -157,8 +204,9 @@ impl Service {
         call.require_namespace(&version.namespace)?;
         self.stored(&version.key()).await?;
         let expected = expected.map_or(Expected::Any, Expected::Version);
-        let record = self.put(call, version, expected, "policy.update").await?;
-        Ok(Written { record, warnings })
+        let put = self.put(call, version, &warnings, expected, "policy.update");
+        let policy = put.await?;
+        Ok(Written { policy, warnings })
     }
 
     /// Makes an older version the newest one.
@@ -173,8 +221,10 @@ impl Service {
         to: u64,
         expected: Option<u64>,
     ) -> Result<Written> {
+        call.is_about("policy.rollback", (name.id, name.namespace), Some(to));
         self.may_write(call)?;
         let key = self.locate(call, name, expected.is_some()).await?;
+        call.is_about("policy.rollback", (&key.id, Some(&key.namespace)), Some(to));
         self.stored(&key).await?;
         call.require_namespace(&key.namespace)?;
         let old = self
@@ -182,16 +232,13 @@ impl Service {
             .version(&key, to)
             .await?
             .ok_or_else(|| ServiceError::not_found("version", &format!("{}/{to}", key.id)))?;
-        let format = if old.format == "json" {
-            Format::Json
-        } else {
-            Format::Yaml
-        };
+        let format = Format::of_name(&old.format);
         let (mut version, warnings) = self.check(call, old.source, format).await?;
         version.status = old.status;
         let expected = expected.map_or(Expected::Any, Expected::Version);
-        let record = self.put(call, version, expected, "policy.rollback").await?;
-        Ok(Written { record, warnings })
+        let put = self.put(call, version, &warnings, expected, "policy.rollback");
+        let policy = put.await?;
+        Ok(Written { policy, warnings })
     }
 
     /// Reads and compiles one document, in the pool: how long that takes is the caller's choice, and it must not be at the
@@ -213,11 +260,18 @@ impl Service {
         &self,
         call: Call<'_>,
         mut version: PolicyVersion,
+        warnings: &[Problem],
         expected: Expected,
-        action: &str,
-    ) -> Result<PolicyRecord> {
+        action: &'static str,
+    ) -> Result<Seen> {
         let key = version.key();
+        let meant = match expected {
+            Expected::Version(number) => Some(number),
+            Expected::Nothing | Expected::Any => None,
+        };
+        call.is_about(action, (&key.id, Some(&key.namespace)), meant);
         call.require_namespace(&key.namespace)?;
+        self.within_warnings(warnings)?;
         version.author = call.identity.subject.to_string();
         version.created_ms = now_ms();
         let activate = match (version.status, self.approval) {
@@ -225,8 +279,17 @@ impl Service {
             (PolicyStatus::Active, false) => Activate::Latest,
             (PolicyStatus::Draft | PolicyStatus::Deprecated, false) => Activate::None,
         };
+        let authors = match version.status {
+            // Whoever writes a text is one of its authors.
+            PolicyStatus::Active if self.approval => {
+                let before = self.store.authors(&key, &version.digest).await?;
+                let before = before.into_iter().map(|(author, _)| author);
+                before.chain([version.author.clone()]).collect()
+            }
+            _ => BTreeSet::new(),
+        };
         let detail = json!({"digest": version.digest, "status": version.status.as_str()});
-        self.write(
+        let record = self.write(
             call,
             Change {
                 key: &key,
@@ -237,8 +300,18 @@ impl Service {
                 action,
                 detail,
             },
-        )
-        .await
+        );
+        let record = record.await?;
+        let warned = document::warnings_of(&key, warnings);
+        warned.iter().for_each(document::Warning::log);
+        // What was read before the write: now that it is done, nothing may fail.
+        let waiting = record.pending_approval.then(|| Waiting {
+            since_ms: record.latest.created_ms,
+            scope: self.activating_scope(),
+            authors: authors.into_iter().collect(),
+            may_approve: false,
+        });
+        Ok(Seen { record, waiting })
     }
 
     /// Activates the newest version of a policy, or ends that any is active.
@@ -246,20 +319,23 @@ impl Service {
     /// # Errors
     ///
     /// As [`Service::update_policy`]. Where approval is configured, [`Code::PreconditionRequired`] when an activation does
-    /// not name the version that was reviewed, and [`Code::SelfApproval`] when the caller is the author.
+    /// not name the version that was reviewed, and [`Code::SelfApproval`] when the caller is the author. [`Code::Rejected`] where
+    /// that version was rejected.
     pub async fn set_policy_status(
         &self,
         call: Call<'_>,
         name: PolicyName<'_>,
         status: PolicyStatus,
         expected: Option<u64>,
-    ) -> Result<PolicyRecord> {
+    ) -> Result<Seen> {
         let approves = self.approval && status == PolicyStatus::Active;
+        call.is_about("policy.status", (name.id, name.namespace), expected);
         call.require(if approves { Scope::Approve } else { Scope::Write })?;
         self.writable()?;
         let current = self.readable(call, name, expected.is_some()).await?;
         let latest = &current.latest;
         let key = latest.key();
+        call.is_about("policy.status", (&key.id, Some(&key.namespace)), expected);
         call.require_namespace(&key.namespace)?;
         if approves {
             // What is approved is what was looked at, not what came after it.
@@ -274,12 +350,21 @@ impl Service {
                 }
                 .into());
             }
+            if latest.rejection.is_some() {
+                return Err(StoreError::Rejected(latest.named()).into());
+            }
             self.not_own_text(call, latest).await?;
+        }
+        if status == PolicyStatus::Active && self.strict {
+            let format = Format::of_name(&latest.format);
+            let (_, warnings) = self.check(call, Arc::clone(&latest.source), format).await?;
+            self.within_warnings(&warnings)?;
         }
         // Whoever wrote the text stays its author; who changed the status stands in the audit trail.
         let version = (latest.status != status).then(|| PolicyVersion {
             status,
             created_ms: now_ms(),
+            rejection: None,
             ..latest.clone()
         });
         // What is activated is what was compiled.
@@ -297,7 +382,21 @@ impl Service {
             action: "policy.status",
             detail: json!({"status": status.as_str(), "version": latest.version}),
         };
-        self.write(call, change).await
+        let record = self.write(call, change).await?;
+        Ok(Seen {
+            record,
+            waiting: None,
+        })
+    }
+
+    /// # Errors
+    ///
+    /// [`Code::PolicyInvalid`] where the compiler warns of something, and that is an error here.
+    fn within_warnings(&self, warnings: &[Problem]) -> Result<()> {
+        if !self.strict || warnings.is_empty() {
+            return Ok(());
+        }
+        Err(document::warned(warnings.to_vec()))
     }
 
     /// # Errors
@@ -348,8 +447,10 @@ impl Service {
         name: PolicyName<'_>,
         expected: Option<u64>,
     ) -> Result<()> {
+        call.is_about("policy.delete", (name.id, name.namespace), expected);
         self.may_write(call)?;
         let key = self.locate(call, name, expected.is_some()).await?;
+        call.is_about("policy.delete", (&key.id, Some(&key.namespace)), expected);
         self.stored(&key).await?;
         call.require_namespace(&key.namespace)?;
         let audit = call.audit("policy.delete", &key.id, &key.namespace, &json!({}));
@@ -364,6 +465,12 @@ impl Service {
                 Err(StoreError::Conflict) => {}
                 Err(error) => return Err(error.into()),
                 Ok(revision) => {
+                    call.wrote(&Wrote {
+                        action: "policy.delete",
+                        policy: Some(&key),
+                        revision: Some(revision),
+                        ..Wrote::default()
+                    });
                     self.adopt(&mut state, &ground, compiled, revision).await;
                     return Ok(());
                 }
@@ -405,6 +512,7 @@ impl Service {
                 Err(StoreError::Conflict) => {}
                 Err(error) => return Err(error.into()),
                 Ok(record) => {
+                    call.wrote(&Wrote::policy(change.action, key, &record));
                     self.adopt(&mut state, &ground, compiled, record.revision).await;
                     return Ok(record);
                 }
@@ -547,7 +655,7 @@ impl Service {
     /// # Errors
     ///
     /// [`Code::NotFound`] where there is no such policy in the store, whatever became of its text.
-    async fn stored(&self, key: &PolicyKey) -> Result<()> {
+    pub(super) async fn stored(&self, key: &PolicyKey) -> Result<()> {
         let record = self.store.policy_without_text(key).await?;
         record
             .map(drop)
@@ -562,7 +670,7 @@ impl Service {
     /// # Errors
     ///
     /// [`Code::ReadOnly`] where the policies come from elsewhere.
-    fn writable(&self) -> Result<()> {
+    pub(super) fn writable(&self) -> Result<()> {
         if self.origin != Origin::Store {
             return Err(ServiceError::new(
                 Code::ReadOnly,
@@ -581,7 +689,12 @@ impl Service {
     ///
     /// [`Code::Forbidden`] for a namespace that is not theirs to read, [`Code::NotFound`], [`Code::AmbiguousPolicy`] where
     /// several of their own namespaces have the id, or ever had it where a version is numbered.
-    async fn locate(&self, call: Call<'_>, name: PolicyName<'_>, numbered: bool) -> Result<PolicyKey> {
+    pub(super) async fn locate(
+        &self,
+        call: Call<'_>,
+        name: PolicyName<'_>,
+        numbered: bool,
+    ) -> Result<PolicyKey> {
         let id = name.id;
         if let Some(namespace) = name.namespace {
             if !call.identity.may_read(namespace) {
@@ -674,7 +787,7 @@ impl Service {
     }
 
     /// A stored policy as it takes part in decisions: while a bundle decides, no version of it does.
-    fn deciding(&self, record: PolicyRecord) -> PolicyRecord {
+    pub(super) fn deciding(&self, record: PolicyRecord) -> PolicyRecord {
         if self.active.info().digest.is_none() {
             return record;
         }
@@ -690,9 +803,10 @@ impl Service {
     /// # Errors
     ///
     /// [`Code::NotFound`], [`Code::Forbidden`], store errors.
-    pub async fn policy(&self, call: Call<'_>, name: PolicyName<'_>) -> Result<PolicyRecord> {
+    pub async fn policy(&self, call: Call<'_>, name: PolicyName<'_>) -> Result<Seen> {
         call.require(Scope::Read)?;
-        self.readable(call, name, false).await
+        let record = self.readable(call, name, false).await?;
+        self.seen(call, record).await
     }
 
     /// Policies, in the order of their ids, then of their namespaces.
@@ -700,15 +814,9 @@ impl Service {
     /// # Errors
     ///
     /// [`Code::Forbidden`], [`Code::MalformedRequest`] for a cursor that no page gave, store errors.
-    pub async fn policies(
-        &self,
-        call: Call<'_>,
-        namespace: Option<&str>,
-        status: Option<PolicyStatus>,
-        page: &Page,
-    ) -> Result<Slice<PolicyRecord>> {
+    pub async fn policies(&self, call: Call<'_>, wanted: Wanted<'_>, page: &Page) -> Result<Slice<Seen>> {
         call.require(Scope::Read)?;
-        let namespaces = match (namespace, call.identity.namespaces.as_deref()) {
+        let namespaces = match (wanted.namespace, call.identity.namespaces.as_deref()) {
             (Some(one), _) if call.identity.may_read(one) => Some(vec![one.to_owned()]),
             (Some(one), _) => {
                 call.require_namespace(one)?;
@@ -726,15 +834,18 @@ impl Service {
             })
         });
         let after = after.transpose()?;
-        let filter = PolicyFilter { namespaces, status };
+        let filter = PolicyFilter {
+            namespaces,
+            status: wanted.status,
+            approval: wanted.approval,
+        };
         if self.origin == Origin::Store {
-            let mut slice = self.store.policies(&filter, page).await?;
-            slice.items = slice
-                .items
-                .into_iter()
-                .map(|record| self.deciding(record))
-                .collect();
-            return Ok(slice);
+            let slice = self.store.policies(&filter, page).await?;
+            let records = slice.items.into_iter().map(|record| self.deciding(record));
+            return Ok(Slice {
+                items: self.all_seen(call, records.collect()).await?,
+                next: slice.next,
+            });
         }
         let most = page.limit as usize;
         // What decides is active.
@@ -742,6 +853,7 @@ impl Service {
             let own = filter.namespaces.as_ref();
             own.is_none_or(|own| own.contains(&policy.namespace))
                 && filter.status.is_none_or(|status| status == PolicyStatus::Active)
+                && filter.approval.is_none()
                 && after
                     .as_ref()
                     .is_none_or(|after| (policy.id.as_str(), policy.namespace.as_str()) > after.place())
@@ -750,7 +862,10 @@ impl Service {
         let more = items.len() > most;
         items.truncate(most);
         let next = items.last().filter(|_| more).map(|r| r.latest.key().cursor());
-        Ok(Slice { items, next })
+        Ok(Slice {
+            items: self.all_seen(call, items).await?,
+            next,
+        })
     }
 
     /// Policies that decide, where they do not come from the store, each in its only version: the first `most` that are wanted,
@@ -784,6 +899,7 @@ impl Service {
                 digest,
                 author: name.to_owned(),
                 created_ms: info.activated_ms,
+                rejection: None,
             };
             PolicyRecord {
                 latest: version,
@@ -808,13 +924,17 @@ impl Service {
         call: Call<'_>,
         name: PolicyName<'_>,
         page: &Page,
-    ) -> Result<Slice<PolicyVersion>> {
+    ) -> Result<Slice<SeenVersion>> {
         call.require(Scope::Read)?;
         if self.origin != Origin::Store {
-            let only = self.readable(call, name, false).await?.latest;
+            let only = self.readable(call, name, false).await?;
             let seen = page.after.is_some();
             return Ok(Slice {
-                items: if seen { Vec::new() } else { vec![only] },
+                items: if seen {
+                    Vec::new()
+                } else {
+                    vec![Self::loaded_version(only)]
+                },
                 next: None,
             });
         }
@@ -823,7 +943,42 @@ impl Service {
         if slice.items.is_empty() && page.after.is_none() {
             return Err(ServiceError::not_found("policy", name.id));
         }
-        Ok(slice)
+        Ok(Slice {
+            items: self.seen_versions(call, &key, slice.items).await?,
+            next: slice.next,
+        })
+    }
+
+    /// The only version of a policy that comes from elsewhere than the store: it decides.
+    fn loaded_version(record: PolicyRecord) -> SeenVersion {
+        SeenVersion {
+            version: record.latest,
+            active: true,
+            waiting: None,
+        }
+    }
+
+    /// Versions of a policy, and what each is to it now. One that was removed has none that decides or waits.
+    async fn seen_versions(
+        &self,
+        call: Call<'_>,
+        key: &PolicyKey,
+        versions: Vec<PolicyVersion>,
+    ) -> Result<Vec<SeenVersion>> {
+        let policy = match self.store.policy_without_text(key).await? {
+            Some(record) => Some(self.seen(call, self.deciding(record)).await?),
+            None => None,
+        };
+        let seen = |version: PolicyVersion| {
+            let of_policy = policy.as_ref();
+            let newest = of_policy.filter(|policy| policy.record.latest.version == version.version);
+            SeenVersion {
+                active: of_policy.is_some_and(|p| p.record.active_version == Some(version.version)),
+                waiting: newest.and_then(|policy| policy.waiting.clone()),
+                version,
+            }
+        };
+        Ok(versions.into_iter().map(seen).collect())
     }
 
     /// One version of a policy.
@@ -836,15 +991,19 @@ impl Service {
         call: Call<'_>,
         name: PolicyName<'_>,
         version: u64,
-    ) -> Result<PolicyVersion> {
+    ) -> Result<SeenVersion> {
         call.require(Scope::Read)?;
         let found = match self.origin {
             Origin::Store => {
                 let key = self.locate(call, name, false).await?;
-                self.store.version(&key, version).await?
+                let found = self.store.version(&key, version).await?;
+                self.seen_versions(call, &key, found.into_iter().collect())
+                    .await?
+                    .pop()
             }
             Origin::Directory(_) | Origin::BundleFile(_) | Origin::BundleUrl(_) => {
-                Some(self.readable(call, name, false).await?.latest).filter(|only| only.version == version)
+                let only = Self::loaded_version(self.readable(call, name, false).await?);
+                Some(only).filter(|only| only.version.version == version)
             }
         };
         found.ok_or_else(|| ServiceError::not_found("version", &format!("{}/{version}", name.id)))
@@ -855,17 +1014,17 @@ impl Service {
     /// # Errors
     ///
     /// [`Code::Forbidden`], [`Code::Overloaded`]; a document with errors is an answer, not an error.
-    pub async fn validate_policy(
-        &self,
-        call: Call<'_>,
-        source: String,
-        format: Format,
-    ) -> Result<Vec<Problem>> {
+    pub async fn validate_policy(&self, call: Call<'_>, source: String, format: Format) -> Result<Validated> {
         call.require(Scope::Read)?;
-        match self.check(call, source, format).await {
-            Ok((_, warnings)) => Ok(warnings),
-            Err(error) if error.code != Code::PolicyInvalid => Err(error),
-            Err(error) if error.diagnostics.is_empty() => Ok(vec![Problem {
+        let problems = match self.check(call, source, format).await {
+            Ok((_, warnings)) => {
+                return Ok(Validated {
+                    valid: self.within_warnings(&warnings).is_ok(),
+                    problems: warnings,
+                });
+            }
+            Err(error) if error.code != Code::PolicyInvalid => return Err(error),
+            Err(error) if error.diagnostics.is_empty() => vec![Problem {
                 severity: "error".to_owned(),
                 code: error.code.as_str().to_owned(),
                 message: error.detail,
@@ -873,9 +1032,13 @@ impl Service {
                 line: 1,
                 column: 1,
                 help: Vec::new(),
-            }]),
-            Err(error) => Ok(error.diagnostics),
-        }
+            }],
+            Err(error) => error.diagnostics,
+        };
+        Ok(Validated {
+            valid: false,
+            problems,
+        })
     }
 }
 

@@ -111,7 +111,28 @@ pub struct IdPlace {
     pub exists: bool,
 }
 
-/// One version of a policy. Never changes.
+/// That a version was rejected instead of approved. Never changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejection {
+    /// Who rejected it.
+    pub by: String,
+    /// Why.
+    pub comment: String,
+    /// When.
+    pub at_ms: i64,
+}
+
+/// What became of the newest version of a policy where it needs approval.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Approval {
+    /// It waits.
+    Waiting,
+    /// It was rejected.
+    Rejected,
+}
+
+/// One version of a policy. Never changes, but for being rejected once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PolicyVersion {
     /// Id of the policy.
@@ -136,6 +157,8 @@ pub struct PolicyVersion {
     pub author: String,
     /// When.
     pub created_ms: i64,
+    /// Who rejected it, where somebody did. Given by [`Store::reject_policy`](super::Store::reject_policy) only.
+    pub rejection: Option<Rejection>,
 }
 
 impl PolicyVersion {
@@ -159,7 +182,7 @@ pub struct PolicyRecord {
     pub latest: PolicyVersion,
     /// The version that decides; `None` when none does. Older than the newest while that waits for approval.
     pub active_version: Option<u64>,
-    /// Whether the newest version waits for approval.
+    /// Whether the newest version waits for approval. One that was rejected does not.
     pub pending_approval: bool,
     /// Who approved the active version, where that is not its author.
     pub approved_by: Option<String>,
@@ -178,6 +201,8 @@ pub struct PolicyFilter {
     pub namespaces: Option<Vec<String>>,
     /// Only where the newest version has this status.
     pub status: Option<PolicyStatus>,
+    /// Only where this became of the newest version.
+    pub approval: Option<Approval>,
 }
 
 /// A change of a policy.

@@ -17,9 +17,10 @@
 //! Values reach SQL as bound parameters only; what is pushed onto a [`QueryBuilder`] is text of this file.
 
 use super::super::model::{
-    Activate, ActiveSet, ApiKey, AuditRecord, BundleRecord, DecisionFilter, DecisionId, DecisionRecord,
-    DecisionStats, Deployment, Expected, IdPlace, KeyChange, NewAudit, NewBundle, Page, PolicyFilter,
-    PolicyKey, PolicyRecord, PolicyVersion, PolicyWrite, RuleCount, Slice,
+    Activate, ActiveSet, ApiKey, Approval, AuditRecord, BundleRecord, DecisionFilter, DecisionId,
+    DecisionRecord, DecisionStats, Deployment, Expected, IdPlace, KeyChange, NewAudit, NewBundle, Page,
+    PolicyFilter, PolicyKey, PolicyRecord, PolicyStatus, PolicyVersion, PolicyWrite, Rejection, RuleCount,
+    Slice,
 };
 use super::super::rows::{
     AuditRow, AuthorRow, BundleRow, DecisionRow, Head, KeyHead, KeyRow, OutcomeRow, PlaceRow, PolicyRow,
@@ -56,8 +57,16 @@ macro_rules! version_columns {
         concat!(
             "v.namespace, v.id, v.version, v.name, v.document_version, v.status, ",
             $source,
-            " AS source, v.format, v.digest, v.author, v.created_ms"
+            " AS source, v.format, v.digest, v.author, v.created_ms, r.author AS rejected_by, r.comment AS rejected_why, \
+             r.at_ms AS rejected_ms"
         )
+    };
+}
+
+/// Who rejected a version, beside it.
+macro_rules! with_rejections {
+    () => {
+        " LEFT JOIN policy_rejections r ON r.namespace = v.namespace AND r.id = v.id AND r.version = v.version"
     };
 }
 
@@ -67,14 +76,20 @@ macro_rules! select_policies {
             "SELECT ",
             version_columns!($source),
             ", p.active, p.approved_by, p.created_ms AS first_ms, p.updated_ms, p.revision \
-             FROM policies p JOIN policy_versions v ON v.namespace = p.namespace AND v.id = p.id AND v.version = p.latest"
+             FROM policies p JOIN policy_versions v ON v.namespace = p.namespace AND v.id = p.id AND v.version = p.latest",
+            with_rejections!()
         )
     };
 }
 
 macro_rules! select_versions {
     ($source:literal) => {
-        concat!("SELECT ", version_columns!($source), " FROM policy_versions v")
+        concat!(
+            "SELECT ",
+            version_columns!($source),
+            " FROM policy_versions v",
+            with_rejections!()
+        )
     };
 }
 
@@ -392,6 +407,23 @@ fn policy_name(id: &str) -> String {
     format!("policy `{id}`")
 }
 
+fn version_name(id: &str, version: u64) -> String {
+    format!("version {version} of policy `{id}`")
+}
+
+/// Whether somebody rejected a version.
+async fn is_rejected(connection: &mut Connection, key: &PolicyKey, version: u64) -> Result<bool> {
+    let found: i64 = query_scalar::<Db, i64>(
+        "SELECT COUNT(*) FROM policy_rejections WHERE namespace = $1 AND id = $2 AND version = $3",
+    )
+    .bind(clean(&key.namespace))
+    .bind(clean(&key.id))
+    .bind(signed(version))
+    .fetch_one(connection)
+    .await?;
+    Ok(found > 0)
+}
+
 fn bundle_name(digest: &str) -> String {
     format!("bundle `{digest}`")
 }
@@ -701,10 +733,14 @@ impl Store for Handle {
                     }
                 }
                 None => {
+                    // Policies first: they are fewer than versions.
                     let rows = query_as::<Db, VersionRow>(concat!(
-                        select_versions!("v.source"),
-                        " JOIN policies p ON p.namespace = v.namespace AND p.id = v.id AND p.active = v.version \
-                         ORDER BY v.id, v.namespace"
+                        "SELECT ",
+                        version_columns!("v.source"),
+                        " FROM policies p JOIN policy_versions v ON v.namespace = p.namespace AND v.id = p.id \
+                         AND v.version = p.active",
+                        with_rejections!(),
+                        " ORDER BY v.id, v.namespace"
                     ))
                     .fetch_all(read.connection()?)
                     .await?;
@@ -787,7 +823,11 @@ impl Store for Handle {
 
     async fn policies(&self, filter: &PolicyFilter, page: &Page) -> Result<Slice<PolicyRecord>> {
         within(SHORT, async {
-            let PolicyFilter { namespaces, status } = filter;
+            let PolicyFilter {
+                namespaces,
+                status,
+                approval,
+            } = filter;
             let mut sql = QueryBuilder::<Db>::new(concat!(select_policies!("''"), " WHERE 1 = 1"));
             if let Some(after) = &page.after {
                 let key = PolicyKey::of_cursor(after).ok_or_else(|| no_cursor(after))?;
@@ -802,6 +842,16 @@ impl Store for Handle {
             }
             if let Some(status) = status {
                 sql.push(" AND v.status = ").push_bind(status.as_str());
+            }
+            match approval {
+                Some(Approval::Waiting) => {
+                    sql.push(" AND r.version IS NULL AND (p.active IS NULL OR p.active <> p.latest) AND v.status = ")
+                        .push_bind(PolicyStatus::Active.as_str());
+                }
+                Some(Approval::Rejected) => {
+                    sql.push(" AND r.version IS NOT NULL");
+                }
+                None => {}
             }
             sql.push(" ORDER BY p.id, p.namespace LIMIT ")
                 .push_bind(limit(page));
@@ -898,7 +948,15 @@ impl Store for Handle {
                 {
                     return Err(StoreError::VersionMismatch { current: head.latest });
                 }
-                (None, Some(head)) => head.latest,
+                (None, Some(head)) => {
+                    // Somebody said no to it, maybe since the caller looked.
+                    if write.activate == Activate::Latest
+                        && is_rejected(change.transaction.connection()?, key, head.latest).await?
+                    {
+                        return Err(StoreError::Rejected(version_name(&key.id, head.latest)));
+                    }
+                    head.latest
+                }
             };
             let replaced = match &head {
                 Some(head) if write.version.is_some() => {
@@ -952,6 +1010,64 @@ impl Store for Handle {
                 (audit::ACTIVE, record.active_version.into()),
             ];
             more.extend(Replaced::told(replaced));
+            let audit = NewAudit {
+                detail: detailed(&audit.detail, &more)?,
+                ..audit.clone()
+            };
+            change.commit(self, &audit).await?;
+            Ok(record)
+        })
+        .await
+    }
+
+    async fn reject_policy(
+        &self,
+        key: &PolicyKey,
+        version: u64,
+        rejection: &Rejection,
+        audit: &NewAudit,
+    ) -> Result<PolicyRecord> {
+        self.writing(SHORT, async {
+            let mut change = self.write().await?;
+            let row = query_as::<Db, PolicyRow>(POLICY_WITHOUT_TEXT)
+                .bind(clean(&key.namespace))
+                .bind(clean(&key.id))
+                .fetch_optional(change.transaction.connection()?)
+                .await?;
+            let row = row.ok_or_else(|| StoreError::Missing(policy_name(&key.id)))?;
+            let before = PolicyRecord::try_from(row)?;
+            if before.latest.version != version || !before.pending_approval {
+                return Err(StoreError::NotWaiting(version_name(&key.id, version)));
+            }
+            query::<Db>(
+                "INSERT INTO policy_rejections (namespace, id, version, author, comment, at_ms) \
+                 VALUES ($1, $2, $3, $4, $5, $6)",
+            )
+            .bind(clean(&key.namespace))
+            .bind(clean(&key.id))
+            .bind(signed(version))
+            .bind(clean(&rejection.by))
+            .bind(clean(&rejection.comment))
+            .bind(rejection.at_ms)
+            .execute(change.transaction.connection()?)
+            .await?;
+            query::<Db>("UPDATE policies SET updated_ms = $1 WHERE namespace = $2 AND id = $3")
+                .bind(audit.at_ms)
+                .bind(clean(&key.namespace))
+                .bind(clean(&key.id))
+                .execute(change.transaction.connection()?)
+                .await?;
+            let record = query_as::<Db, PolicyRow>(POLICY_WITHOUT_TEXT)
+                .bind(clean(&key.namespace))
+                .bind(clean(&key.id))
+                .fetch_one(change.transaction.connection()?)
+                .await?;
+            let record = PolicyRecord::try_from(record)?;
+            let more = [
+                (audit::LATEST, record.latest.version.into()),
+                (audit::DIGEST, record.latest.digest.clone().into()),
+                (audit::ACTIVE, record.active_version.into()),
+            ];
             let audit = NewAudit {
                 detail: detailed(&audit.detail, &more)?,
                 ..audit.clone()

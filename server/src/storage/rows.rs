@@ -6,7 +6,7 @@
 use super::StoreError;
 use super::model::{
     ApiKey, AuditRecord, BundleRecord, DecisionId, DecisionRecord, IdPlace, NewAudit, PolicyKey,
-    PolicyRecord, PolicyStatus, PolicyVersion,
+    PolicyRecord, PolicyStatus, PolicyVersion, Rejection,
 };
 use crate::document;
 use crate::identity::{Scope, Scopes};
@@ -39,6 +39,9 @@ pub(super) struct VersionRow {
     digest: String,
     author: String,
     created_ms: i64,
+    rejected_by: Option<String>,
+    rejected_why: Option<String>,
+    rejected_ms: Option<i64>,
 }
 
 impl TryFrom<VersionRow> for PolicyVersion {
@@ -47,6 +50,11 @@ impl TryFrom<VersionRow> for PolicyVersion {
     fn try_from(row: VersionRow) -> Result<Self, StoreError> {
         let status = PolicyStatus::parse(&row.status)
             .ok_or_else(|| StoreError::Corrupt(format!("policy `{}` has status `{}`", row.id, row.status)))?;
+        // All three come from one row, or none does.
+        let rejection = match (row.rejected_by, row.rejected_why, row.rejected_ms) {
+            (Some(by), Some(comment), Some(at_ms)) => Some(Rejection { by, comment, at_ms }),
+            _ => None,
+        };
         Ok(Self {
             id: row.id,
             version: row.version,
@@ -59,6 +67,7 @@ impl TryFrom<VersionRow> for PolicyVersion {
             digest: row.digest,
             author: row.author,
             created_ms: row.created_ms,
+            rejection,
         })
     }
 }
@@ -96,6 +105,11 @@ impl PolicyRow {
     }
 }
 
+/// Whether the newest version of a policy waits for approval. [`Approval::Waiting`](super::model::Approval) in SQL is the same.
+pub(super) fn waits(latest: &PolicyVersion, active: Option<u64>) -> bool {
+    latest.status == PolicyStatus::Active && active != Some(latest.version) && latest.rejection.is_none()
+}
+
 impl TryFrom<PolicyRow> for PolicyRecord {
     type Error = StoreError;
 
@@ -103,7 +117,7 @@ impl TryFrom<PolicyRow> for PolicyRecord {
         let latest = PolicyVersion::try_from(row.latest)?;
         let active_version = row.active.map(unsigned).transpose()?;
         Ok(Self {
-            pending_approval: latest.status == PolicyStatus::Active && active_version != Some(latest.version),
+            pending_approval: waits(&latest, active_version),
             latest,
             active_version,
             approved_by: row.approved_by,

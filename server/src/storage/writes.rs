@@ -19,6 +19,8 @@ impl Writes {
                 | StoreError::Exists(_)
                 | StoreError::VersionMismatch { .. }
                 | StoreError::Conflict
+                | StoreError::NotWaiting(_)
+                | StoreError::Rejected(_)
                 | StoreError::Quota(_)
                 | StoreError::Refused(_)
                 | StoreError::Changed(_),

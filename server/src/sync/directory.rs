@@ -4,9 +4,9 @@
 //! among them), every few seconds by a look at names, sizes and times. A set is compiled only once it stood still for a
 //! moment: an editor or `git checkout` writes file by file.
 
-use crate::document::Sight;
-use crate::error::{Code, Result, ServiceError};
-use crate::heavy::Work;
+use crate::active;
+use crate::error::{Code, Problem, Result, ServiceError};
+use crate::heavy::{Stop, Work};
 use crate::state::App;
 use notify::{RecursiveMode, Watcher as _};
 use policy_compiler::{Compiler, Options};
@@ -87,8 +87,8 @@ fn read(directory: &Path, stamp: &Stamp, before: &Compiler) -> Result<Compiler> 
 ///
 /// # Errors
 ///
-/// [`Code::NotReady`] when files cannot be read or there are none, [`Code::PolicyInvalid`] when they do not compile. Nothing
-/// is replaced.
+/// [`Code::NotReady`] when files cannot be read or there are none, [`Code::PolicyInvalid`] when they do not compile, or the
+/// compiler warns of them and that is an error here. Nothing is replaced.
 async fn load(app: &App, directory: &Path, files: &Stamp) -> Result<()> {
     // A volume that is not mounted looks like this; nobody means it to allow everything.
     if files.is_empty() {
@@ -104,21 +104,26 @@ async fn load(app: &App, directory: &Path, files: &Stamp) -> Result<()> {
         .heavy
         .run(Work::SERVER, move |_| read(&directory, &files, &before))
         .await??;
-    let (compiler, policies) = active.compile(compiler, Sight::whole(), Work::SERVER).await?;
-    active.adopt_sources(&mut state, compiler, policies, 0);
+    let strict = app.service.strict;
+    let built = move |stop: &Stop| active::build_warned(compiler, strict, stop);
+    let built = app.service.heavy.run(Work::SERVER, built).await??;
+    active.adopt_sources(&mut state, built.compiler, built.policies, 0);
+    active.note_warnings(built.warnings, built.more);
     Ok(())
 }
 
-/// Why a load failed, with places.
+/// Why a load failed, with places: those of errors, or of warnings where these are what is wrong.
 fn reasons(error: &ServiceError) -> String {
-    let places = error.diagnostics.iter().filter(|d| d.severity == "error");
+    let is_error = |d: &&Problem| d.severity == "error";
+    let has_errors = error.diagnostics.iter().any(|d| is_error(&d));
+    let places = error.diagnostics.iter().filter(|d| is_error(d) || !has_errors);
     let places: Vec<String> = places
         .map(|d| format!("{}:{}:{}: {}", d.file, d.line, d.column, d.message))
         .collect();
-    if places.is_empty() {
-        error.detail.clone()
-    } else {
-        places.join("; ")
+    match (places.is_empty(), has_errors) {
+        (true, _) => error.detail.clone(),
+        (false, true) => places.join("; "),
+        (false, false) => format!("{}: {}", error.detail, places.join("; ")),
     }
 }
 

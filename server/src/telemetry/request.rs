@@ -2,13 +2,18 @@
 //!
 //! Every transport begins a [`Request`] and runs its work inside. Log lines take ids and route from the task, not from a span:
 //! a span is made only where spans are sent, because it costs more than deciding.
+//!
+//! Who calls and what the request is about is not known at its beginning: [`is_by`] and [`is_about`] note it in the task, and
+//! [`refused`] says it where the request is refused.
 
-use super::traces::request_span;
+use super::REFUSALS;
+use super::traces::{SPANS, request_span};
+use crate::error::ServiceError;
 use http::HeaderMap;
 use opentelemetry::trace::TraceContextExt as _;
 use std::cell::Cell;
-use std::pin::Pin;
-use std::sync::Arc;
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex, PoisonError};
 use tracing::{Instrument as _, Span};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
@@ -22,7 +27,124 @@ pub(super) struct Names {
     pub(super) request_id: Arc<str>,
     pub(super) route: &'static str,
     pub(super) trace_id: Option<Arc<str>>,
+    known: Known,
 }
+
+/// What turns out about a request while it is served. A clone begins anew: it is another thread's.
+#[derive(Debug, Default)]
+struct Known(Mutex<Facts>);
+
+#[derive(Debug, Default)]
+struct Facts {
+    subject: Option<Arc<str>>,
+    about: Option<Box<About>>,
+}
+
+impl Clone for Known {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+/// What a request is to do, and to what.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct About {
+    /// As in the audit trail, such as `policy.update`.
+    pub(crate) action: &'static str,
+    /// The id of a policy.
+    pub(crate) policy: Option<String>,
+    /// The digest of a bundle.
+    pub(crate) bundle: Option<String>,
+    /// The id of a key.
+    pub(crate) key: Option<String>,
+    /// The namespace of the policy.
+    pub(crate) namespace: Option<String>,
+    /// The version that is meant.
+    pub(crate) version: Option<u64>,
+}
+
+/// Notes who calls.
+pub(crate) fn is_by(subject: &Arc<str>) {
+    note(|facts| facts.subject = Some(Arc::clone(subject)));
+}
+
+/// Notes what the request is about, in place of what was noted before.
+pub(crate) fn is_about(about: About) {
+    note(|facts| facts.about = Some(Box::new(about)));
+}
+
+/// Nothing is noted outside of requests.
+fn note(change: impl FnOnce(&mut Facts)) {
+    CURRENT
+        .try_with(|names| change(&mut names.known.0.lock().unwrap_or_else(PoisonError::into_inner)))
+        .unwrap_or_default();
+}
+
+/// Whether a refusal is a line of the log: those for who calls and for what is there, and not those for what was sent.
+fn is_told(status: u16) -> bool {
+    matches!(status, 401 | 403 | 409 | 412 | 422 | 428 | 429)
+}
+
+/// Says in the log that the request is refused, where that is for who calls or for what is there.
+pub(crate) fn refused(error: &ServiceError) {
+    let status = error.code.http();
+    if !is_told(status) {
+        return;
+    }
+    let (subject, about) = CURRENT
+        .try_with(|names| {
+            let known = names.known.0.lock().unwrap_or_else(PoisonError::into_inner);
+            (known.subject.clone(), known.about.clone().unwrap_or_default())
+        })
+        .unwrap_or_default();
+    tracing::info!(
+        target: REFUSALS,
+        status,
+        code = error.code.as_str(),
+        subject = subject.as_deref(),
+        action = Some(about.action).filter(|action| !action.is_empty()),
+        policy = about.policy,
+        bundle = about.bundle,
+        key = about.key,
+        namespace = about.namespace,
+        version = about.version,
+        "request refused"
+    );
+}
+
+/// The same for one request of a stream, which is no task of its own.
+pub(crate) fn refused_in_stream(error: &ServiceError, request_id: &str, subject: &str) {
+    let status = error.code.http();
+    if is_told(status) {
+        let code = error.code.as_str();
+        of_callers(|| tracing::info!(target: REFUSALS, status, code, request_id, subject, "request refused"));
+    }
+}
+
+/// Does work in a span of the request's trace. Where no spans are sent, the span is disabled, and this is nothing but the work.
+pub(crate) async fn traced<T>(span: Span, work: impl Future<Output = T>) -> T {
+    let work = pin!(work);
+    if span.is_disabled() {
+        work.await
+    } else {
+        work.instrument(span).await
+    }
+}
+
+/// A span of a part of a request, for [`traced`] or `in_scope`. Only traces ask for it.
+macro_rules! part {
+    ($name:literal $(, $field:ident)* $(,)?) => {
+        tracing::error_span!(
+            target: $crate::telemetry::request::PARTS,
+            $name
+            $(, $field = tracing::field::Empty)*
+        )
+    };
+}
+pub(crate) use part;
+
+/// Target of these spans.
+pub(crate) const PARTS: &str = SPANS;
 
 /// A request that is being served.
 #[derive(Debug)]
@@ -42,6 +164,7 @@ impl Request {
             request_id,
             route,
             trace_id,
+            known: Known::default(),
         };
         Self { names, span }
     }

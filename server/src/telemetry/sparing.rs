@@ -5,10 +5,11 @@
 //!
 //! - The first line of a kind is always written, and the first after a second without one. A kind is a place in the code, and
 //!   the status that the line names: refusals hide no failures.
+//! - Lines below information are all written: they are asked for, and stand for single requests.
 //! - What the server says by itself is not counted: each line of that is written.
 //! - Memory is bounded by the places in the code and the statuses that there are.
 
-use super::request;
+use super::{REFUSALS, WARNINGS, request};
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -20,10 +21,19 @@ use tracing::{Event, Level};
 const SPAN: Duration = Duration::from_secs(1);
 
 /// Warnings of a kind.
-const WARNINGS: u32 = 1;
+const WARNS: u32 = 1;
 
 /// Errors of a kind: callers are told to look for them in the log.
 const ERRORS: u32 = 10;
+
+/// Refusals of one status.
+const REFUSED: u32 = 10;
+
+/// What the compiler warns of: a policy may have several mistakes.
+const MISTAKES: u32 = 20;
+
+/// Other information: a change is work, and few make as many.
+const INFORMATION: u32 = 100;
 
 /// What was written of each kind.
 #[derive(Debug, Default)]
@@ -43,9 +53,12 @@ impl Sparing {
         let meta = event.metadata();
         // The library and the program.
         let own = meta.target().starts_with("policy");
-        let most = match *meta.level() {
-            Level::ERROR => ERRORS,
-            Level::WARN => WARNINGS,
+        let most = match (*meta.level(), meta.target()) {
+            (Level::ERROR, _) => ERRORS,
+            (Level::WARN, WARNINGS) => MISTAKES,
+            (Level::WARN, _) => WARNS,
+            (Level::INFO, REFUSALS) => REFUSED,
+            (Level::INFO, _) if own => INFORMATION,
             _ => return Some(0),
         };
         if own && !request::is_of_callers() {

@@ -170,6 +170,120 @@ async fn other_threads_know_the_request_too() {
     assert_eq!(lines[0]["trace_id"], TRACE);
 }
 
+/// Parts of requests are spans for traces only: whatever the level of the log, they are not even made.
+#[test]
+fn without_traces_no_part_of_a_request_is_a_span() {
+    let lines = run("trace", LogFormat::Json, |_| {
+        let request = Request::begin(&headers(), "/api/v1/evaluate", "req-5".into());
+        request.enter(|| {
+            let span = crate::telemetry::request::part!("evaluate", decision);
+            assert!(span.is_disabled());
+            span.in_scope(|| tracing::trace!("within"));
+        });
+    });
+    let line = lines.json().remove(0);
+    assert_eq!(
+        (&line["message"], line.get("span")),
+        (&Value::from("within"), None)
+    );
+}
+
+/// What is refused is told, and not told a thousand times; what was changed is told more often.
+#[test]
+fn refusals_are_told_with_who_and_what_and_few_of_each_status() {
+    use crate::error::{Code, ServiceError};
+    use crate::telemetry::request::{About, is_about, is_by, refused, refused_in_stream};
+    use crate::telemetry::{WARNINGS, WRITES};
+    let lines = run("info", LogFormat::Json, |_| {
+        let request = Request::begin(&headers(), "/a", "req-6".into());
+        request.enter(|| {
+            is_by(&"ann (key 0123456789abcdef)".into());
+            is_about(About {
+                action: "policy.update",
+                policy: Some("p\n\u{1b}[31m".to_owned()),
+                namespace: Some("team".to_owned()),
+                version: Some(3),
+                ..About::default()
+            });
+            for _ in 0..100 {
+                refused(&ServiceError::new(Code::Forbidden, "the detail stays out"));
+            }
+            refused(&ServiceError::new(Code::VersionMismatch, ""));
+            // What was sent is wrong, or not there: no line.
+            refused(&ServiceError::new(Code::MalformedRequest, ""));
+            refused(&ServiceError::new(Code::NotFound, ""));
+            for _ in 0..100 {
+                tracing::info!(target: WRITES, "changed");
+                tracing::warn!(target: WARNINGS, "the compiler warns of a policy");
+            }
+        });
+        // Nothing is left of a request when the next one begins, in a stream either.
+        let next = Request::begin(&headers(), "/b", "req-7".into());
+        next.enter(|| refused(&ServiceError::new(Code::RateLimited, "")));
+        for _ in 0..100 {
+            refused_in_stream(&ServiceError::new(Code::Unauthenticated, ""), "s-1", "bob");
+        }
+    });
+    let text = lines.text();
+    let lines = lines.json();
+    let of = |status: u64| -> Vec<&Value> { lines.iter().filter(|line| line["status"] == status).collect() };
+    let told: Vec<usize> = [403, 412, 400, 404, 429, 401]
+        .iter()
+        .map(|s| of(*s).len())
+        .collect();
+    assert_eq!(told, [10, 1, 0, 0, 1, 10], "{text}");
+    let first = of(403)[0];
+    for (field, expected) in [
+        ("level", "INFO"),
+        ("target", "policy_server::refusals"),
+        ("message", "request refused"),
+        ("code", "forbidden"),
+        ("subject", "ann (key 0123456789abcdef)"),
+        ("action", "policy.update"),
+        ("policy", "p\n\u{1b}[31m"),
+        ("namespace", "team"),
+        ("request_id", "req-6"),
+        ("route", "/a"),
+    ] {
+        assert_eq!(first[field], expected, "{field}");
+    }
+    assert_eq!(first["version"], 3);
+    assert!(!text.contains("the detail"), "{text}");
+    let later = of(429)[0];
+    assert_eq!(
+        (later.get("subject"), later.get("policy"), &later["request_id"]),
+        (None, None, &Value::from("req-7"))
+    );
+    let streamed = of(401)[0];
+    assert_eq!(
+        (&streamed["request_id"], &streamed["subject"]),
+        (&"s-1".into(), &"bob".into())
+    );
+    let count = |target: &str| lines.iter().filter(|line| line["target"] == target).count();
+    assert_eq!((count(WRITES), count(WARNINGS)), (100, 20));
+}
+
+#[test]
+fn one_kind_of_lines_can_be_left_out() {
+    use crate::telemetry::{EVALUATIONS, REFUSALS, WRITES};
+    for (level, expected) in [
+        ("info", &["refused", "changed"][..]),
+        ("info,policy_server::refusals=off", &["changed"]),
+        (
+            "info,policy_server::evaluations=debug",
+            &["refused", "changed", "decided"],
+        ),
+    ] {
+        let lines = run(level, LogFormat::Json, |_| {
+            tracing::info!(target: REFUSALS, "refused");
+            tracing::info!(target: WRITES, "changed");
+            tracing::debug!(target: EVALUATIONS, "decided");
+        });
+        let said: Vec<Value> = lines.json().iter().map(|line| line["message"].clone()).collect();
+        assert_eq!(said, expected, "{level}");
+    }
+}
+
 /// Whoever floods the server does not flood its log, and hides nothing there.
 #[test]
 fn of_what_callers_bring_about_few_lines_are_written() {
