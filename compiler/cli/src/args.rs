@@ -2,8 +2,8 @@
 
 use crate::exit::Exit;
 use crate::{
-    Host, activate, bench, build, check, completions, delete, diff, eval, explain, fmt, get, history,
-    inspect, keygen, list, man, push, rollback, schema, sign, test, verify,
+    Host, activate, bench, build, check, completions, decisions, delete, diff, eval, explain, fmt, get,
+    history, inspect, keygen, keys, list, man, push, rollback, schema, sign, test, verify,
 };
 use clap::{Parser, Subcommand, ValueEnum};
 
@@ -90,6 +90,8 @@ commands! {
     Activate => activate;
     Rollback => rollback;
     Delete => delete;
+    Decisions => decisions;
+    Keys => keys;
     Schema => schema;
     Completions => completions;
     Man => man;

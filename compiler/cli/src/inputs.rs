@@ -131,6 +131,16 @@ pub(crate) fn read_sources(paths: &[PathBuf]) -> anyhow::Result<Sources> {
 }
 
 impl Sources {
+    /// Texts that did not come from files, with their names.
+    pub(crate) fn of_texts(texts: impl IntoIterator<Item = (String, String)>) -> Self {
+        let mut sources = Self::default();
+        for (name, text) in texts {
+            sources.map.add(SourceFile::new(name, text));
+            sources.usable += 1;
+        }
+        sources
+    }
+
     /// Compiles the usable files. Fails with every diagnostic when one is an error.
     pub(crate) fn compile(&self, options: &Options) -> Result<Compiled, Vec<Diagnostic>> {
         let compiled = if self.problems.is_empty() {
