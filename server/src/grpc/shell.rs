@@ -51,6 +51,7 @@ const METHODS: &[(&str, Route)] = &[
     ("/llmpolicy.v1.PolicyService/CreatePolicy", Route::Policies),
     ("/llmpolicy.v1.PolicyService/UpdatePolicy", Route::Policies),
     ("/llmpolicy.v1.PolicyService/DeletePolicy", Route::Policies),
+    ("/llmpolicy.v1.PolicyService/ListDecisions", Route::Decisions),
 ];
 
 /// The method that answers one request.
