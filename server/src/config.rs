@@ -170,7 +170,8 @@ impl Raw {
     /// those of the [earlier implementation](earlier).
     pub fn strangers(names: impl Iterator<Item = String>) -> Vec<String> {
         let names: Vec<String> = names.collect();
-        let strangers = names.iter().filter_map(|name| stranger(name));
+        let others = names.iter().filter(|name| !earlier::is_one(name));
+        let strangers = others.filter_map(|name| stranger(name));
         strangers.chain(earlier::notice(&names)).collect()
     }
 

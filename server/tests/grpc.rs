@@ -1320,7 +1320,7 @@ async fn the_decision_log_is_read_as_over_rest() {
         Some(&br#"{"llm":{"maxTokens":300},"n":12345678901234567890123}"#[..])
     );
     assert!(newest.id != all[1].id && newest.duration_ns > 0 && !newest.revision.is_empty());
-    let at = |decision: &v1::LoggedDecision| decision.at.clone().unwrap();
+    let at = |decision: &v1::LoggedDecision| decision.at.unwrap();
     let mut filtered = async |request: v1::ListDecisionsRequest| {
         let page = client.list_decisions(request).await.unwrap().into_inner();
         let ids: Vec<_> = page.decisions.into_iter().map(|d| d.request_id).collect();

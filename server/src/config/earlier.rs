@@ -74,6 +74,11 @@ pub const EARLIER: &[Earlier] = &[
     of("AGENTICS_API_TOKEN", NO_CLIENT),
 ];
 
+/// Whether a variable is one of these.
+pub(super) fn is_one(name: &str) -> bool {
+    EARLIER.iter().any(|earlier| earlier.name == name)
+}
+
 /// One line about those of these names that are set; `None` where none is.
 pub(super) fn notice(names: &[String]) -> Option<String> {
     let set: Vec<String> = EARLIER
