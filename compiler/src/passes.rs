@@ -122,9 +122,15 @@ pub(crate) fn run(
             DumpPoint::Lowered => false,
         };
         if options.dump_ir.iter().any(asked) {
+            let mut text = if knows_automata(*pass, options) {
+                text::comments::automata(program)
+            } else {
+                String::new()
+            };
+            text.push_str(&text::print(program));
             report.dumps.push(IrDump {
                 after: pass.name(),
-                text: text::print(program),
+                text,
             });
         }
         if last == Some(pass.name()) {
@@ -132,6 +138,16 @@ pub(crate) fn run(
         }
     }
     Ok(())
+}
+
+/// Whether automata were made where they can be, when this pass has run. Before that, patterns of an earlier compilation have some
+/// and others do not, which says nothing of the program.
+fn knows_automata(pass: &dyn Pass, options: &Options) -> bool {
+    let made = &regex_dfa::RegexDfa;
+    made.level() <= options.opt_level
+        && all()
+            .skip_while(|p| p.name() != made.name())
+            .any(|p| p.name() == pass.name())
 }
 
 /// A warning for each rule that has to be looked at for every request.

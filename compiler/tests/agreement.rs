@@ -258,6 +258,13 @@ fn outcomes() -> impl Strategy<Value = Vec<Outcome>> {
         .collect::<Vec<_>>()
 }
 
+/// A dump without what it says of automata, which the text form does not hold.
+fn without_comments(text: &str) -> String {
+    text.split_inclusive('\n')
+        .filter(|line| !line.starts_with('#'))
+        .collect()
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -275,7 +282,8 @@ proptest! {
                 .map(|d| (d.after, ir::text::parse(&d.text).unwrap()))
                 .collect();
             for (i, (after, program)) in dumps.iter().enumerate() {
-                prop_assert_eq!(&ir::text::print(program), &compiled.report.dumps[i].text, "text after {}", after);
+                let text = without_comments(&compiled.report.dumps[i].text);
+                prop_assert_eq!(ir::text::print(program), text, "text after {}", after);
                 ir::verify::verify(program).unwrap();
             }
             for outcomes in &requests {

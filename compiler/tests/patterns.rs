@@ -161,3 +161,85 @@ fn a_scan_has_to_pay() {
     let other = r"{operator: contains, field: llm.model, value: 'mini'}";
     assert_eq!(scans(&[one, short, other]), "");
 }
+
+/// The comments of a dump after a pass, and the dump.
+fn dumped(patterns: &[&str], pass: &str, options: Options) -> (Vec<String>, String) {
+    let mut text = "metadata: {id: p, name: p}\nrules:\n".to_owned();
+    for (i, pattern) in patterns.iter().enumerate() {
+        text += &format!(
+            "  - id: r{i}\n    condition: {{operator: matches, field: llm.prompt, value: '{pattern}'}}\n    action: {{decision: deny}}\n"
+        );
+    }
+    let mut sources = SourceMap::new();
+    sources.add(SourceFile::new("p.yaml", text));
+    let options = Options {
+        dump_ir: vec![policy_compiler::DumpPoint::After(pass.to_owned())],
+        ..options
+    };
+    let mut dumps = compile(&sources, &options).unwrap().report.dumps;
+    let dump = dumps.remove(0).text;
+    let comments = dump.lines().filter(|line| line.starts_with('#'));
+    (comments.map(str::to_owned).collect(), dump)
+}
+
+#[test]
+fn dumps_show_automata_and_scans() {
+    let patterns = [
+        "^gpt-4",
+        "(?i)ignore all rules",
+        "(?i)rm -rf [a-z/]+",
+        "[a-z]{3,}",
+        r"\p{L}{1,99}",
+    ];
+    let (comments, dump) = dumped(&patterns, "regex_dfa", Options::default());
+    assert_eq!(comments.len(), patterns.len(), "{comments:#?}");
+    // As many states as the automaton of a minimal matcher needs at least: one for each byte, the start and the match.
+    let states = |line: &str| -> usize {
+        let (_, rest) = line.split_once("dense automaton, ").unwrap();
+        rest.split(' ').next().unwrap().parse().unwrap()
+    };
+    assert!((7..=16).contains(&states(&comments[0])), "{}", comments[0]);
+    assert!(
+        comments[0].starts_with("# pattern \"^gpt-4\": dense automaton, "),
+        "{}",
+        comments[0]
+    );
+    assert!(
+        comments[0].ends_with(" bytes; matches begin where the text does"),
+        "{}",
+        comments[0]
+    );
+    assert!(states(&comments[1]) > states(&comments[0]), "{comments:#?}");
+    assert!(comments[1].contains("; prefilter \"ignore "), "{}", comments[1]);
+    assert!(comments[3].ends_with("; no prefilter"), "{}", comments[3]);
+    assert_eq!(
+        comments[4],
+        "# pattern \"\\\\p{L}{1,99}\": lazy automaton (the pattern is larger than 256 KiB before determinising); no prefilter"
+    );
+    // What is dumped is read as it was; the comments are not part of it.
+    let program = policy_compiler::ir::text::parse(&dump).unwrap();
+    let printed = policy_compiler::ir::text::print(&program);
+    let plain: String = dump
+        .split_inclusive('\n')
+        .filter(|line| !line.starts_with('#'))
+        .collect();
+    assert_eq!(printed, plain);
+
+    let (comments, _) = dumped(&patterns, "dfa_limit", Options::default());
+    assert!(
+        comments[1].contains("lazy automaton (a scan of the text looks for its literals first)"),
+        "{comments:#?}"
+    );
+    let scan = comments.last().unwrap();
+    assert!(
+        scan.starts_with("# scan of llm.prompt: 2 comparisons by 2 literals: ") && scan.contains("\"rm -rf "),
+        "{scan}"
+    );
+    // Where no automata are made, nothing is said of them.
+    let low = Options {
+        opt_level: OptLevel::O1,
+        ..Options::default()
+    };
+    assert!(dumped(&patterns, "simplify", low).0.is_empty());
+    assert!(dumped(&patterns, "simplify", Options::default()).0.is_empty());
+}

@@ -24,7 +24,8 @@ fn the_set_holds_the_service_and_everything_it_imports() {
             "ListPolicies",
             "EvaluatePolicy",
             "EvaluatePolicyStream",
-            "Simulate"
+            "Simulate",
+            "ListDecisions"
         ]
     );
     let stream = &ours.service[0].method[6];

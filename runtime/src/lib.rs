@@ -30,6 +30,11 @@
 
 #![forbid(unsafe_code)]
 
+/// The page on embedding, whose blocks are tests.
+#[cfg(all(doctest, feature = "compile"))]
+#[doc = include_str!("../../docs/library.md")]
+mod library {}
+
 #[cfg(feature = "cache")]
 mod cache;
 mod cost;

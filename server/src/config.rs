@@ -7,6 +7,7 @@
 //!
 //! - Secrets are [`SecretString`]s and print nowhere. A [`Url`] prints without what may be a credential.
 
+pub mod earlier;
 pub mod table;
 mod url;
 mod value;
@@ -165,9 +166,13 @@ impl Raw {
             .map(|(name, _)| self.problem(name, "is empty: give it a value, or take it away"))
     }
 
-    /// What is probably meant to be a setting and is none, among the names of environment variables.
+    /// What is probably meant to be a setting and is none, among the names of environment variables, a line each; and in one line
+    /// those of the [earlier implementation](earlier).
     pub fn strangers(names: impl Iterator<Item = String>) -> Vec<String> {
-        names.filter_map(|name| stranger(&name)).collect()
+        let names: Vec<String> = names.collect();
+        let others = names.iter().filter(|name| !earlier::is_one(name));
+        let strangers = others.filter_map(|name| stranger(name));
+        strangers.chain(earlier::notice(&names)).collect()
     }
 
     /// Settings for trying out, as `--dev` asks for them: nothing is kept, logs are for people. The environment and the

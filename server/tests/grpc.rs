@@ -1371,3 +1371,182 @@ async fn reflection_lists_the_services() {
         Some(MessageResponse::FileDescriptorResponse(_))
     ));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_decision_log_is_read_as_over_rest() {
+    let server = Running::start(&[("DECISION_LOG_CONTEXT", "full")]).await;
+    let mut client = PolicyServiceClient::new(channel(&server).await);
+    create(&mut client, COST).await;
+    for (i, tokens) in [5, 200, 300].into_iter().enumerate() {
+        let context = format!("{{\"llm\":{{\"maxTokens\":{tokens}}},\"n\":12345678901234567890123}}");
+        let asked = client.evaluate_policy(v1::EvaluatePolicyRequest {
+            request_id: format!("r{i}"),
+            input: Some(Input::ContextJson(context.into())),
+            ..Default::default()
+        });
+        asked.await.unwrap();
+    }
+    let any = v1::ListDecisionsRequest::default;
+    let mut all = Vec::new();
+    while all.len() < 3 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        all = client.list_decisions(any()).await.unwrap().into_inner().decisions;
+    }
+    let newest = &all[0];
+    assert_eq!(
+        (
+            newest.request_id.as_str(),
+            newest.decision(),
+            &newest.matched_rules[..]
+        ),
+        ("r2", v1::Decision::Modify, &["cap".to_owned()][..])
+    );
+    assert_eq!(
+        newest.context_json.as_deref(),
+        Some(&br#"{"llm":{"maxTokens":300},"n":12345678901234567890123}"#[..])
+    );
+    assert!(newest.id != all[1].id && newest.duration_ns > 0 && !newest.revision.is_empty());
+    let at = |decision: &v1::LoggedDecision| decision.at.unwrap();
+    let mut filtered = async |request: v1::ListDecisionsRequest| {
+        let page = client.list_decisions(request).await.unwrap().into_inner();
+        let ids: Vec<_> = page.decisions.into_iter().map(|d| d.request_id).collect();
+        (ids, page.next_page_token)
+    };
+    let none: [&str; 0] = [];
+    let cost = Some("cost".to_owned());
+    for (request, expected) in [
+        (
+            v1::ListDecisionsRequest {
+                policy: cost.clone(),
+                ..any()
+            },
+            &["r2", "r1"][..],
+        ),
+        (
+            v1::ListDecisionsRequest {
+                rule: Some("cap".to_owned()),
+                policy: cost,
+                ..any()
+            },
+            &["r2", "r1"],
+        ),
+        (
+            v1::ListDecisionsRequest {
+                rule: Some("cost".to_owned()),
+                ..any()
+            },
+            &none,
+        ),
+        (
+            v1::ListDecisionsRequest {
+                decision: v1::Decision::Allow.into(),
+                ..any()
+            },
+            &["r0"],
+        ),
+        (
+            v1::ListDecisionsRequest {
+                subject: Some("nobody".to_owned()),
+                ..any()
+            },
+            &none,
+        ),
+        (
+            v1::ListDecisionsRequest {
+                namespace: Some("other".to_owned()),
+                ..any()
+            },
+            &none,
+        ),
+        (
+            v1::ListDecisionsRequest {
+                to: Some(at(&all[2])),
+                ..any()
+            },
+            &none,
+        ),
+        (
+            v1::ListDecisionsRequest {
+                from: Some(at(&all[2])),
+                ..any()
+            },
+            &["r2", "r1", "r0"],
+        ),
+    ] {
+        assert_eq!(filtered(request.clone()).await.0, expected, "{request:?}");
+    }
+    let (first, token) = filtered(v1::ListDecisionsRequest {
+        page_size: 2,
+        ..any()
+    })
+    .await;
+    assert_eq!(first, ["r2", "r1"]);
+    let rest = filtered(v1::ListDecisionsRequest {
+        page_token: token,
+        ..any()
+    })
+    .await;
+    assert_eq!(rest, (vec!["r0".to_owned()], String::new()));
+    for wrong in [
+        v1::ListDecisionsRequest {
+            decision: 77,
+            ..any()
+        },
+        v1::ListDecisionsRequest {
+            page_token: "x".to_owned(),
+            ..any()
+        },
+        v1::ListDecisionsRequest {
+            page_size: 501,
+            ..any()
+        },
+        v1::ListDecisionsRequest {
+            from: Some(prost_types::Timestamp {
+                seconds: i64::MAX,
+                nanos: 0,
+            }),
+            ..any()
+        },
+    ] {
+        refused(
+            client.list_decisions(wrong).await,
+            Code::InvalidArgument,
+            "malformed_request",
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_decision_log_needs_the_scope_to_audit() {
+    let server = Running::start(&[("API_KEYS_ENABLED", "true")]).await;
+    let mut client = PolicyServiceClient::new(channel(&server).await);
+    let admin = Identity::anonymous();
+    let call = Call {
+        identity: &admin,
+        request_id: "test",
+        until: None,
+    };
+    for (role, may) in [
+        (Role::Auditor, true),
+        (Role::Evaluator, false),
+        (Role::Author, false),
+    ] {
+        let new = NewKey {
+            name: role.as_str().to_owned(),
+            roles: vec![role.as_str().to_owned()],
+            ..NewKey::default()
+        };
+        let (_, secret) = server.app.service.create_key(call, new).await.unwrap();
+        let mut request = Request::new(v1::ListDecisionsRequest::default());
+        let key = secret.expose_secret().parse().unwrap();
+        request.metadata_mut().insert("x-api-key", key);
+        let answer = client.list_decisions(request).await;
+        if may {
+            assert_eq!(answer.unwrap().into_inner().decisions, []);
+        } else {
+            refused(answer, Code::PermissionDenied, "forbidden");
+        }
+    }
+    let nobody = client.list_decisions(v1::ListDecisionsRequest::default()).await;
+    refused(nobody, Code::Unauthenticated, "unauthenticated");
+}

@@ -833,3 +833,402 @@ async fn a_directory_of_policies_holds_their_definitions() {
     }
     assert_eq!(decides(201), 1);
 }
+
+/// A key of a server that asks for keys, with the roles of somebody who may do everything.
+async fn admin_key(server: &Running) -> String {
+    let admin = Identity::anonymous();
+    let call = Call {
+        identity: &admin,
+        request_id: "test",
+        until: None,
+    };
+    let new = NewKey {
+        name: "admin".to_owned(),
+        roles: vec!["admin".to_owned()],
+        ..NewKey::default()
+    };
+    let (_, secret) = server.app.service.create_key(call, new).await.unwrap();
+    secret.expose_secret().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_are_made_rotated_and_revoked_and_shown_once() {
+    let server = Running::start(&[("API_KEYS_ENABLED", "true")]).await;
+    let shell = Shell::new(&server);
+    let admin = admin_key(&server).await;
+    let as_admin = |arguments: &[&str]| shell.run_with(arguments, &[("POLICY_API_KEY", &admin)]);
+    let made = as_admin(&[
+        "keys",
+        "create",
+        "--name",
+        "gateway",
+        "--roles",
+        "evaluator",
+        "--scopes",
+        "audit:read",
+        "--namespaces",
+        "production,staging",
+        "--expires-in",
+        "90d",
+    ])
+    .exits(0);
+    // The key alone on stdout, so that it can go into a file; nothing of it anywhere else.
+    let key = made.out.strip_suffix('\n').unwrap().to_owned();
+    assert!(
+        key.starts_with("lpk_") && !key.contains(char::is_whitespace),
+        "{key}"
+    );
+    let (id, secret) = key.strip_prefix("lpk_").unwrap().split_once('_').unwrap();
+    assert!(
+        made.err.contains(id) && made.err.contains("gateway"),
+        "{}",
+        made.err
+    );
+    assert!(!made.err.contains(secret), "{}", made.err);
+    let list = as_admin(&["keys", "list"]).exits(0);
+    list.says(&[id, "gateway", "production,staging"]);
+    assert!(!list.out.contains(secret), "{}", list.out);
+    let listed = as_admin(&["keys", "list", "--format", "json"]).exits(0).json();
+    let ours = listed.as_array().unwrap().iter().find(|k| k["id"] == id).unwrap();
+    assert_eq!(
+        ours["scopes"],
+        serde_json::json!(["policy:evaluate", "audit:read"])
+    );
+    assert_eq!(ours["namespaces"], serde_json::json!(["production", "staging"]));
+    let life = |key: &Value, end: &str| {
+        let at = |name: &str| key[name].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
+        at(end).duration_since(at("createdAt")).as_secs()
+    };
+    assert_eq!(life(ours, "expiresAt"), 90 * 24 * 3600);
+    assert_eq!(
+        as_admin(&["keys", "list", "--limit", "1", "--format", "json"])
+            .exits(0)
+            .json()
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
+    // It does what it was made for, and no more.
+    shell
+        .run_with(&["decisions"], &[("POLICY_API_KEY", &key)])
+        .exits(0);
+    shell.run_with(&["list"], &[("POLICY_API_KEY", &key)]).exits(1);
+    shell
+        .run_with(&["keys", "list"], &[("POLICY_API_KEY", &key)])
+        .exits(1);
+
+    let rotated = as_admin(&["keys", "rotate", id, "--overlap", "0s", "--format", "json"]).exits(0);
+    let answer = rotated.json();
+    let new = answer["key"].as_str().unwrap();
+    assert_eq!((answer["id"].as_str().unwrap(), new == key), (id, false));
+    assert!(
+        !rotated.err.contains(new.rsplit('_').next().unwrap()),
+        "{}",
+        rotated.err
+    );
+    shell
+        .run_with(&["decisions"], &[("POLICY_API_KEY", new)])
+        .exits(0);
+    shell
+        .run_with(&["decisions"], &[("POLICY_API_KEY", &key)])
+        .exits(2);
+    let text = as_admin(&["keys", "rotate", id, "--expires-in", "1h"]).exits(0);
+    assert!(
+        text.err.contains("the secret before it is good until"),
+        "{}",
+        text.err
+    );
+    assert!(
+        text.out.starts_with(&format!("lpk_{id}_")) && text.out.lines().count() == 1,
+        "{}",
+        text.out
+    );
+
+    let revoked = as_admin(&["keys", "revoke", id]).exits(0);
+    assert_eq!(revoked.out, "");
+    shell
+        .run_with(&["decisions"], &[("POLICY_API_KEY", text.out.trim())])
+        .exits(2);
+    as_admin(&["keys", "revoke", id]).exits(2);
+    as_admin(&["keys", "list"]).exits(0).says(&[id, "revoked"]);
+
+    // What is wrong is said before anything is sent, and a whole key is no id: it would be in the log of requests.
+    let whole = as_admin(&["keys", "revoke", &key]).exits(2);
+    assert!(
+        whole.err.contains("not the id of a key") && !whole.err.contains(secret),
+        "{}",
+        whole.err
+    );
+    for arguments in [
+        &["keys", "create", "--name", "x"][..],
+        &["keys", "create", "--roles", "evaluator"],
+        &[
+            "keys",
+            "create",
+            "--name",
+            "x",
+            "--roles",
+            "evaluator",
+            "--expires-in",
+            "90",
+        ],
+        &["keys", "rotate", "../policies"],
+        &["keys"],
+    ] {
+        as_admin(arguments).exits(2);
+    }
+    let role = as_admin(&["keys", "create", "--name", "x", "--roles", "king"]).exits(2);
+    assert!(role.err.contains("there is no role `king`"), "{}", role.err);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn decisions_are_shown_filtered_and_decided_again() {
+    let server = Running::start(&[("DECISION_LOG_CONTEXT", "full")]).await;
+    let shell = Shell::new(&server);
+    shell.write("one.yaml", ONE);
+    shell.write("two.yaml", TWO.replace("draft", "active"));
+    shell.run(&["push", "one.yaml", "two.yaml"]).exits(0);
+    let eval = |context: &str, code: i32| {
+        shell
+            .run(&["eval", "--server", &shell.url, "-c", context, "--format", "json"])
+            .exits(code)
+    };
+    // More than a page, of which a few were denied.
+    for n in 0..230 {
+        let (tokens, a, code) = (if n % 100 == 7 { 101 } else { 5 }, n % 2, i32::from(n % 100 == 7));
+        eval(
+            &format!(r#"{{"llm":{{"maxTokens":{tokens}}},"a":{a},"n":12345678901234567890123}}"#),
+            code,
+        );
+    }
+    let count = |arguments: &[&str]| {
+        let ran = shell
+            .run(&[&["decisions", "--format", "json"][..], arguments].concat())
+            .exits(0);
+        (ran.out.lines().count(), ran)
+    };
+    while count(&["--limit", "all"]).0 < 230 {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    let (shown, ran) = count(&[]);
+    assert_eq!(shown, 100);
+    assert!(ran.err.contains("--limit"), "{}", ran.err);
+    let (all, ran) = count(&["--limit", "230"]);
+    assert_eq!((all, ran.err.as_str()), (230, ""));
+    for (arguments, expected) in [
+        (&["--decision", "deny"][..], 3),
+        (&["--rule", "r"], 3),
+        (&["--rule", "s", "--limit", "all"], 112),
+        (&["--policy", "two", "--limit", "110"], 110),
+        (&["--policy", "two", "--rule", "r"], 0),
+        (&["--policy", "two", "--decision", "warn", "--limit", "all"], 112),
+        (&["--policy", "none"], 0),
+        (&["--since", "1h", "--decision", "deny"], 3),
+        (&["--until", "1h"], 0),
+        (
+            &[
+                "--since",
+                "2000-01-01T00:00:00Z",
+                "--until",
+                "2000-01-02T00:00:00Z",
+            ],
+            0,
+        ),
+        (&["--namespace", "production"], 0),
+        (&["--subject", "nobody"], 0),
+    ] {
+        let (found, _) = count(arguments);
+        assert_eq!(found, expected, "{}", arguments.join(" "));
+    }
+    let table = shell.run(&["decisions", "--decision", "deny"]).exits(0);
+    table
+        .says(&["TIME", "DECISION", "RULES", "REASON"])
+        .says(&["deny", "r", "too", "many"]);
+    assert_eq!(table.out.lines().count(), 4);
+
+    // What the log holds can be decided again, exactly.
+    let log = shell
+        .run(&["decisions", "--limit", "all", "--format", "json"])
+        .exits(0)
+        .out;
+    assert!(
+        log.contains("12345678901234567890123"),
+        "{}",
+        log.lines().next().unwrap()
+    );
+    shell.write("log.jsonl", &log);
+    let again = shell
+        .run(&["eval", "one.yaml", "--contexts", "log.jsonl"])
+        .exits(0);
+    assert_eq!(
+        again.out.matches(r#""decision":"deny""#).count(),
+        6,
+        "decision and matched of each"
+    );
+    shell.write("strict.yaml", ONE.replace("100", "4"));
+    let differs = shell
+        .run(&[
+            "diff",
+            "one.yaml",
+            "strict.yaml",
+            "--contexts",
+            "log.jsonl",
+            "--format",
+            "json",
+        ])
+        .exits(1)
+        .json();
+    assert_eq!(differs["decisions"].as_array().unwrap().len(), 227);
+    for arguments in [
+        &["decisions", "--since", "yesterday"][..],
+        &["decisions", "--since", "2026-11-29"],
+        &["decisions", "--limit", "0"],
+        &["decisions", "--decision", "maybe"],
+    ] {
+        shell.run(arguments).exits(2);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_decision_log_is_for_who_may_audit() {
+    let server = Running::start(&[("API_KEYS_ENABLED", "true")]).await;
+    let shell = Shell::new(&server);
+    let admin = admin_key(&server).await;
+    for (role, code) in [("auditor", 0), ("evaluator", 1), ("policy.author", 1)] {
+        let made = shell
+            .run_with(
+                &["keys", "create", "--name", role, "--roles", role],
+                &[("POLICY_API_KEY", &admin)],
+            )
+            .exits(0);
+        shell
+            .run_with(&["decisions"], &[("POLICY_API_KEY", made.out.trim())])
+            .exits(code);
+    }
+    let nobody = shell.run(&["decisions"]).exits(2);
+    assert!(nobody.err.contains("unauthenticated"), "{}", nobody.err);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_are_compared_with_what_decides_on_a_server() {
+    let server = Running::start(&[]).await;
+    let shell = Shell::new(&server);
+    let diff = |arguments: &[&str]| shell.run(&[&["diff", "--server", &shell.url][..], arguments].concat());
+    shell.write("one.yaml", ONE);
+    shell.write("both.yaml", format!("{ONE}---\n{TWO}"));
+    // Nothing decides: everything is new.
+    let new = diff(&["one.yaml"]).exits(1);
+    assert!(new.out.contains("+ policy one"), "{}", new.out);
+    shell.run(&["push", "both.yaml"]).exits(0);
+    // The draft does not decide, here nor there, and layout is no difference.
+    diff(&["both.yaml"]).exits(0);
+    diff(&["one.yaml"]).exits(0);
+    shell.write("one.json", r#"{"metadata":{"id":"one","name":"One","namespace":"production"},"rules":[{"id":"r",
+        "condition":{"operator":"gt","field":"llm.maxTokens","value":100},"action":{"decision":"deny","reason":"too many"}}]}"#);
+    diff(&["one.json"]).exits(0);
+    // A draft that was activated decides, whatever its text says.
+    shell.run(&["activate", "two", "--if-match", "1"]).exits(0);
+    let missing = diff(&["one.yaml"]).exits(1);
+    assert!(missing.out.contains("- policy two"), "{}", missing.out);
+    shell.write(
+        "active.yaml",
+        format!("{}---\n{}", ONE, TWO.replace("status: draft", "status: active")),
+    );
+    diff(&["active.yaml"]).exits(0);
+    shell.write(
+        "changed.yaml",
+        format!(
+            "{}---\n{}",
+            ONE.replace("100", "50"),
+            TWO.replace("status: draft", "status: active")
+        ),
+    );
+    let changed = diff(&["changed.yaml", "--format", "json"]).exits(1).json();
+    assert_eq!(changed["policies"][0]["id"], "one/r");
+    shell.write(
+        "requests.jsonl",
+        "{\"llm\":{\"maxTokens\":10}}\n{\"llm\":{\"maxTokens\":60}}\n",
+    );
+    let decided = diff(&["changed.yaml", "--contexts", "requests.jsonl", "--format", "json"])
+        .exits(1)
+        .json();
+    assert_eq!(decided["decisions"][0]["line"], 2);
+    shell.write("few.jsonl", "{\"llm\":{\"maxTokens\":10}}\n");
+    diff(&["changed.yaml", "--contexts", "few.jsonl"]).exits(0);
+
+    // A bundle that was deployed decides instead.
+    shell.run(&["build", "changed.yaml", "-o", "c.bundle"]).exits(0);
+    shell.run(&["push", "--bundle", "c.bundle"]).exits(0);
+    diff(&["changed.yaml"]).exits(0);
+    diff(&["c.bundle"]).exits(0);
+    diff(&["active.yaml"]).exits(1);
+
+    let both = shell
+        .run(&["diff", "one.yaml", "both.yaml", "--server", &shell.url])
+        .exits(2);
+    assert!(both.err.contains("--server"), "{}", both.err);
+    shell.run(&["diff", "one.yaml"]).exits(2);
+    shell
+        .run(&["diff", "one.yaml", "both.yaml", "--token-file", "t"])
+        .exits(2);
+    shell.write("bad.yaml", "rules: [\n");
+    diff(&["bad.yaml"]).exits(2);
+    shell
+        .run(&["diff", "one.yaml", "--server", "http://127.0.0.1:1"])
+        .exits(2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_are_compared_with_what_a_directory_or_a_team_decides() {
+    let dir = TempDir::new().unwrap();
+    std::fs::write(
+        dir.path().join("all.yaml"),
+        format!("{ONE}---\n{TWO}---\n{}", ONE.replace("production", "staging")),
+    )
+    .unwrap();
+    let from_directory = Running::start(&[("POLICIES", dir.path().to_str().unwrap())]).await;
+    let shell = Shell::new(&from_directory);
+    let path = dir.path().to_str().unwrap();
+    shell.run(&["diff", path, "--server", &shell.url]).exits(0);
+    shell.write("one.yaml", ONE);
+    let removed = shell.run(&["diff", "one.yaml", "--server", &shell.url]).exits(1);
+    assert!(removed.out.contains("staging"), "{}", removed.out);
+
+    // Who is bound to a namespace compares what they may read: theirs and `global`.
+    let server = Running::start(&[("API_KEYS_ENABLED", "true")]).await;
+    let shell = Shell::new(&server);
+    let admin = admin_key(&server).await;
+    let as_admin = |arguments: &[&str]| shell.run_with(arguments, &[("POLICY_API_KEY", &admin)]);
+    shell.write(
+        "all.yaml",
+        format!("{ONE}---\n{}", ONE.replace("production", "staging")),
+    );
+    as_admin(&["push", "all.yaml"]).exits(0);
+    let made = as_admin(&[
+        "keys",
+        "create",
+        "--name",
+        "team",
+        "--roles",
+        "policy.viewer",
+        "--namespaces",
+        "production",
+    ])
+    .exits(0);
+    shell.write("one.yaml", ONE);
+    let theirs = [("POLICY_API_KEY", made.out.trim())];
+    shell
+        .run_with(&["diff", "one.yaml", "--server", &shell.url], &theirs)
+        .exits(0);
+    shell
+        .run_with(&["diff", "all.yaml", "--server", &shell.url], &theirs)
+        .exits(1);
+    let evaluator = as_admin(&["keys", "create", "--name", "gateway", "--roles", "evaluator"]).exits(0);
+    shell
+        .run_with(
+            &["diff", "one.yaml", "--server", &shell.url],
+            &[("POLICY_API_KEY", evaluator.out.trim())],
+        )
+        .exits(1);
+}

@@ -2453,6 +2453,21 @@ async fn decisions_are_logged_masked_and_counted() {
     assert_eq!(logged["items"].as_array().unwrap().len(), 2);
     assert_eq!(logged["items"][0]["requestId"], "r2");
     assert_eq!(logged["items"][0]["matchedRules"], json!(["refuse-a"]));
+    let policy = logged["items"][0]["matchedPolicies"][0].as_str().unwrap();
+    for (query, found) in [
+        (format!("policy={policy}"), 2),
+        (format!("policy={policy}&rule=refuse-a&limit=1"), 1),
+        ("policy=refuse-a".to_owned(), 0),
+        ("rule=refuse-a".to_owned(), 2),
+    ] {
+        let list = send("GET", format!("/api/v1/decisions?{query}"))
+            .to(&server)
+            .await
+            .json();
+        assert_eq!(list["items"].as_array().unwrap().len(), found, "{query}");
+    }
+    let stats = send("GET", format!("/api/v1/decisions/stats?policy={policy}"));
+    assert_eq!(stats.to(&server).await.json()["total"], 2);
     let context = &logged["items"][0]["context"];
     assert_eq!(context["llm"]["prompt"], "[masked]");
     assert_eq!(context["llm"]["model"], "a");

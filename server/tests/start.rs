@@ -639,3 +639,30 @@ fn names_that_look_like_settings_are_told_and_secrets_without_value_refused() {
         );
     }
 }
+
+#[test]
+fn variables_of_the_earlier_implementation_are_named_once_at_the_start() {
+    let directory = tempfile::tempdir().unwrap();
+    let settings = [
+        ("NODE_ENV", "production"),
+        ("JAEGER_ENDPOINT", "http://jaeger.example/api/traces"),
+    ];
+    let (code, stdout, stderr) = finished(&settings, &["check-config"], directory.path());
+    assert_eq!(code, 0, "{stdout}{stderr}");
+    assert!(stderr.contains("NODE_ENV (nothing"), "{stderr}");
+    let policyd = Policyd::launch(&settings);
+    let logged = policyd.logged();
+    let lines: Vec<_> = logged
+        .lines()
+        .filter(|l| l.contains("earlier implementation"))
+        .collect();
+    assert_eq!(lines.len(), 1, "{logged}");
+    assert!(
+        lines[0].to_lowercase().contains("warn")
+            && lines[0].contains("NODE_ENV")
+            && lines[0].contains("JAEGER_ENDPOINT (OTLP_ENDPOINT"),
+        "{logged}"
+    );
+    // Nothing of their values: they may hold credentials.
+    assert!(!logged.contains("jaeger.example"), "{logged}");
+}

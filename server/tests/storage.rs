@@ -165,6 +165,7 @@ cases! {
     keys_are_created_rotated_and_revoked,
     keys_of_one_owner_are_bounded,
     decisions_are_logged_once_and_found,
+    decisions_are_found_by_what_fired,
     many_decisions_on_one_request_come_in_pages,
     pages_of_decisions_are_bounded_in_bytes,
     queries_of_the_log_end_in_time,
@@ -1474,6 +1475,93 @@ async fn decisions_are_logged_once_and_found(bed: &Bed) {
     assert_eq!(seen, all);
 }
 
+async fn decisions_are_found_by_what_fired(bed: &Bed) {
+    let store = &*bed.store;
+    let fired = |n: i64, policies: &[&str], rules: &[&str]| DecisionRecord {
+        matched_policies: policies.iter().map(|p| (*p).to_owned()).collect(),
+        matched_rules: rules.iter().map(|r| (*r).to_owned()).collect(),
+        decision: if n % 2 == 0 { "deny" } else { "warn" }.into(),
+        ..decision(&format!("r{n}"), n)
+    };
+    let rows = [
+        fired(0, &["p"], &["x"]),
+        fired(1, &["p", "q"], &["x", "y"]),
+        // The id of a policy is not one of a rule, and the other way round.
+        fired(2, &["x"], &["p"]),
+        fired(3, &[], &[]),
+        fired(4, &["q", "q"], &["y", "y"]),
+        fired(5, &["p"], &["x"]),
+    ];
+    store.append_decisions(&rows).await.unwrap();
+    store.append_decisions(&rows[..2]).await.unwrap();
+    let filter = |policy: Option<&str>, rule: Option<&str>| DecisionFilter {
+        policy: policy.map(str::to_owned),
+        rule: rule.map(str::to_owned),
+        ..DecisionFilter::default()
+    };
+    let list = async |filter: &DecisionFilter| {
+        let (mut seen, mut after) = (Vec::new(), None);
+        loop {
+            let slice = store.decisions(filter, &Page { limit: 2, after }).await.unwrap();
+            assert!(slice.items.len() <= 2);
+            seen.extend(slice.items.into_iter().map(|d| d.at_ms));
+            after = slice.next;
+            if after.is_none() {
+                break seen;
+            }
+        }
+    };
+    for (policy, rule, expected) in [
+        (Some("p"), None, &[5, 1, 0][..]),
+        (None, Some("x"), &[5, 1, 0]),
+        (Some("q"), None, &[4, 1]),
+        (Some("q"), Some("x"), &[1]),
+        (Some("x"), Some("p"), &[2]),
+        (Some("p"), Some("p"), &[]),
+        (Some("nobody"), None, &[]),
+    ] {
+        let filter = filter(policy, rule);
+        assert_eq!(list(&filter).await, expected, "{policy:?} {rule:?}");
+        let stats = store.decision_stats(&filter).await.unwrap();
+        assert_eq!(stats.total, expected.len() as u64, "{policy:?} {rule:?}");
+    }
+    let denied = DecisionFilter {
+        decision: Some("deny".into()),
+        to_ms: Some(5),
+        ..filter(Some("p"), None)
+    };
+    assert_eq!(list(&denied).await, [0]);
+    let on_one = store
+        .decision("r1", &filter(Some("q"), None), &page(5))
+        .await
+        .unwrap();
+    assert_eq!(on_one.items.len(), 1);
+    assert_eq!(
+        store
+            .decision("r1", &filter(Some("x"), None), &page(5))
+            .await
+            .unwrap()
+            .items,
+        []
+    );
+    assert_eq!(store.prune_decisions(5, 9).await, Ok(5));
+    assert_eq!(list(&filter(Some("p"), None)).await, [5]);
+    if let Place::File(directory) = &bed.place {
+        // What was pruned left nothing behind, and what is looked for is looked for there, not in the whole log.
+        let url = format!("sqlite:{}", directory.path().join(FILE).display());
+        let mut connection = sqlx::SqliteConnection::connect(&url).await.unwrap();
+        let left =
+            sqlx::query_as::<_, (i64, String)>("SELECT kind, name FROM decision_matches ORDER BY kind, name");
+        let left = left.fetch_all(&mut connection).await.unwrap();
+        assert_eq!(left, [(0, "x".to_owned()), (1, "p".to_owned())]);
+        connection.execute("DELETE FROM decision_matches").await.unwrap();
+        connection.close().await.unwrap();
+        assert_eq!(list(&filter(Some("p"), None)).await, [0; 0]);
+        assert_eq!(list(&filter(None, Some("x"))).await, [0; 0]);
+        assert_eq!(list(&filter(None, None)).await, [5]);
+    }
+}
+
 async fn many_decisions_on_one_request_come_in_pages(bed: &Bed) {
     let store = &*bed.store;
     // One request id, one moment, several tenants: as a caller may make them.
@@ -1797,7 +1885,7 @@ const EARLIER: &str = "
     INSERT INTO policies VALUES ('p', 2, NULL, NULL, 1, 1, 0);
     INSERT INTO decisions (request_id, at_ms, namespace, subject, decision, reason, matched_rules, matched_policies, errors,
         revision, duration_ns, cached, context) VALUES
-        ('r', 1700000000001, 'team', 'ann', 'deny', 'no', '[]', '[]', 0, '7', 1, TRUE, '{}'),
+        ('r', 1700000000001, 'team', 'ann', 'deny', 'no', '[\"old\"]', '[\"p\"]', 0, '7', 1, TRUE, '{}'),
         ('r', 1700000000002, 'team', 'ann', 'deny', NULL, '[]', '[]', 0, '7', 1, FALSE, NULL),
         ('gone', 1, 'team', 'ann', 'deny', NULL, '[]', '[]', 0, '7', 1, FALSE, NULL);
     DELETE FROM decisions WHERE request_id = 'gone';";
@@ -1825,6 +1913,20 @@ async fn what_an_earlier_version_left_is_there(store: &dyn Store) {
         ]
     );
     assert_eq!(found[1].reason.as_deref(), Some("no"));
+    for (rule, policy, expected) in [
+        (Some("old"), None, 1),
+        (None, Some("p"), 1),
+        (Some("p"), None, 0),
+        (None, Some("old"), 0),
+    ] {
+        let filter = DecisionFilter {
+            rule: rule.map(str::to_owned),
+            policy: policy.map(str::to_owned),
+            ..DecisionFilter::default()
+        };
+        let fired = store.decisions(&filter, &page(9)).await.unwrap().items;
+        assert_eq!(fired.len(), expected, "{rule:?} {policy:?}");
+    }
     // The spool may hold them still; and numbers are not given twice, so that cursors go on to mean what they meant.
     let again = DecisionRecord {
         id: None,
@@ -2153,6 +2255,7 @@ async fn awkward_text_is_only_text(bed: &Bed) {
         namespace: odd.into(),
         subject: odd.into(),
         matched_rules: vec![odd.into()],
+        matched_policies: vec![odd.into()],
         ..decision(odd, 1)
     };
     store
@@ -2163,6 +2266,7 @@ async fn awkward_text_is_only_text(bed: &Bed) {
         namespaces: Some(vec![odd.into()]),
         subject: Some(odd.into()),
         rule: Some(odd.into()),
+        policy: Some(odd.into()),
         decision: Some("allow".into()),
         from_ms: None,
         to_ms: None,

@@ -159,4 +159,11 @@ impl PolicyService for Echo {
     ) -> Result<Response<v1::SimulateResponse>, Status> {
         nothing()
     }
+
+    async fn list_decisions(
+        &self,
+        _: Request<v1::ListDecisionsRequest>,
+    ) -> Result<Response<v1::ListDecisionsResponse>, Status> {
+        nothing()
+    }
 }

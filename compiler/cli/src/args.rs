@@ -2,8 +2,8 @@
 
 use crate::exit::Exit;
 use crate::{
-    Host, activate, approvals, bench, build, check, completions, delete, diff, eval, explain, fmt, get,
-    history, inspect, keygen, list, man, push, reject, rollback, schema, sign, test, verify,
+    Host, activate, approvals, bench, build, check, completions, decisions, delete, diff, eval, explain, fmt,
+    get, history, inspect, keygen, keys, list, man, push, reject, rollback, schema, sign, test, verify,
 };
 use clap::{Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -107,6 +107,8 @@ commands! {
     Reject => reject;
     Rollback => rollback;
     Delete => delete;
+    Decisions => decisions;
+    Keys => keys;
     Schema => schema;
     Completions => completions;
     Man => man;

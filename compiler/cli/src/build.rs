@@ -35,7 +35,9 @@ pub(crate) struct Args {
     /// JSON Schema of the context, for fields that the engine does not know
     #[arg(long, value_name = "FILE")]
     schema: Option<PathBuf>,
-    /// Print the intermediate code: `lowered`, `after=PASS`, or everywhere
+    /// Print the intermediate code: `lowered`, `after=PASS`, or everywhere. From `regex_dfa` on, comments (lines that begin with
+    /// `#`) say of each pattern which automaton it has, how large it is, and which literals are looked for first; after
+    /// `patterns`, which comparisons are answered by one pass over a text
     #[arg(long, value_name = "POINT", num_args = 0..=1, require_equals = true, default_missing_value = "all")]
     dump_ir: Vec<String>,
     /// Print how long each pass took

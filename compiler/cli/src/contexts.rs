@@ -1,5 +1,5 @@
-//! Lines of `--contexts`: a context as it is sent, a request of the REST API, or a decision as `policyd decisions export` and
-//! the decision log write it.
+//! Lines of `--contexts`: a context as it is sent, a request of the REST API, or a decision as `policyc decisions`, `policyd
+//! decisions export` and the decision log write it.
 //!
 //! What a log masked is not what was decided on. [`Masked`] gathers which fields that are, and which rules look at them.
 

@@ -1,14 +1,18 @@
 //! `policyc diff`: how two policy sets differ in meaning, and on which contexts they decide differently.
 //!
 //! Both sides are compared as compiled, so sources and bundles can be mixed, and layout, comments, key order and
-//! optimisation do not show. Inactive policies and disabled rules are not part of what is compared.
+//! optimisation do not show. Inactive policies and disabled rules are not part of what is compared. The old side may be what
+//! decides on a server; both sides are compiled and evaluated here, with the flags of this command.
+
+mod server;
 
 use crate::args::Format;
 use crate::contexts::{self, Masked};
 use crate::engine::{EngineArgs, Parts, RequestArgs, RuleEntry};
 use crate::exit::Exit;
-use crate::{Host, output, project};
-use anyhow::bail;
+use crate::remote::ServerArgs;
+use crate::{Host, inputs, output, project};
+use anyhow::{Context as _, bail};
 use owo_colors::OwoColorize as _;
 use policy_bytecode::manifest::{CondNode, Manifest, TemplatePart, ValueNode, VerbInfo};
 use policy_bytecode::module::PathSegment;
@@ -19,23 +23,31 @@ use policy_runtime::{EvaluateError, EvaluateOptions, Response};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Compare two policy sets in meaning, and over contexts
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "With --contexts, ends with 1 when a decision differs; without, when the policies differ in meaning. Lines may \
-be contexts, requests of the REST API or decisions of `policyd decisions export`; what nothing can be decided on ends the \
-comparison with 2.\n\n\
-                        Example:\n  policyc diff live.bundle policies/ --contexts requests.jsonl"
+be contexts, requests of the REST API or decisions of `policyc decisions` and `policyd decisions export`; what nothing can be \
+decided on ends the comparison with 2.\n\n\
+With --server, the old side is what decides on that server, as far as the caller may read it, and the new side is the only \
+path. Needs the scope `policy:read`. Both sides are evaluated here: with the engine's flags of this command, not with the \
+settings of the server.\n\n\
+Examples:\n  policyc diff live.bundle policies/ --contexts requests.jsonl\n  \
+policyc diff policies/ --server https://policy.example.com --token-file token"
 )]
 pub(crate) struct Args {
-    /// Policy file, directory or bundle
+    /// Policy file, directory or bundle; the new side with --server
     #[arg(value_name = "OLD")]
     old: PathBuf,
     /// Policy file, directory or bundle
-    #[arg(value_name = "NEW")]
-    new: PathBuf,
+    #[arg(
+        value_name = "NEW",
+        required_unless_present = "server",
+        conflicts_with = "server"
+    )]
+    new: Option<PathBuf>,
     /// A file with one context, or one decision of a log, a line, or - for standard input
     #[arg(long, value_name = "FILE|-")]
     contexts: Option<PathBuf>,
@@ -49,6 +61,8 @@ pub(crate) struct Args {
     request: RequestArgs,
     #[command(flatten)]
     engine: EngineArgs,
+    #[command(flatten)]
+    server: ServerArgs,
 }
 
 /// One difference in meaning.
@@ -68,11 +82,31 @@ struct Differing {
 }
 
 pub(crate) fn run(args: Args, _host: Host) -> anyhow::Result<Exit> {
-    if args.old.as_os_str() == "-" && args.new.as_os_str() == "-" {
-        bail!("standard input can hold one side only");
+    let is_stdin = |path: &Path| path.as_os_str() == "-";
+    let paths = [Some(&args.old), args.new.as_ref(), args.contexts.as_ref()];
+    if paths.into_iter().flatten().filter(|path| is_stdin(path)).count() > 1 {
+        bail!("standard input can hold one side, or the contexts");
     }
-    let (old_engine, old) = args.engine.load_with_parts(std::slice::from_ref(&args.old))?;
-    let (new_engine, new) = args.engine.load_with_parts(std::slice::from_ref(&args.new))?;
+    let of_path = |path: &PathBuf| inputs::read(std::slice::from_ref(path));
+    let (old, new) = if args.server.server.is_some() {
+        // Before the server is asked: what is wrong with the files shows at once.
+        let new = args.engine.with_parts(of_path(&args.old)?)?;
+        let old = args
+            .engine
+            .with_parts(server::deciding(&args.server.connect()?)?)
+            .context("what decides on the server cannot be compared")?;
+        (old, new)
+    } else {
+        if let Some(flag) = args.server.given() {
+            bail!("{flag} is for --server");
+        }
+        let new = args.new.as_ref().context("no new side is named")?;
+        (
+            args.engine.with_parts(of_path(&args.old)?)?,
+            args.engine.with_parts(of_path(new)?)?,
+        )
+    };
+    let ((old_engine, old), (new_engine, new)) = (old, new);
     let changes = changes(&old, &new);
     let mut differing = Vec::new();
     let mut total = 0;

@@ -223,7 +223,12 @@ impl EngineArgs {
 
     /// As [`EngineArgs::load`], together with what the policies are made of.
     pub(crate) fn load_with_parts(&self, paths: &[PathBuf]) -> anyhow::Result<(PolicyEngine, Parts)> {
-        let (policies, parts) = match inputs::read(paths)? {
+        self.with_parts(inputs::read(paths)?)
+    }
+
+    /// As [`EngineArgs::load_with_parts`], of what was read.
+    pub(crate) fn with_parts(&self, input: Input) -> anyhow::Result<(PolicyEngine, Parts)> {
+        let (policies, parts) = match input {
             Input::Bundle { name, bytes } => {
                 let policies = self.bundle(&name, &bytes)?;
                 let bundle =

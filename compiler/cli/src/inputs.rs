@@ -293,6 +293,16 @@ pub(crate) fn follow_imports(map: &mut SourceMap, from: FileId) -> usize {
 }
 
 impl Sources {
+    /// Texts that did not come from files, with their names.
+    pub(crate) fn of_texts(texts: impl IntoIterator<Item = (String, String)>) -> Self {
+        let mut sources = Self::default();
+        for (name, text) in texts {
+            sources.map.add(SourceFile::new(name, text));
+            sources.usable += 1;
+        }
+        sources
+    }
+
     /// With other texts in some files, by their number.
     pub(crate) fn with(self, texts: &BTreeMap<usize, String>) -> Self {
         let mut map = SourceMap::new();

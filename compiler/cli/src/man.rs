@@ -5,7 +5,7 @@ use crate::{Host, atomic, command, output};
 use anyhow::Context as _;
 use clap_mangen::Man;
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Print the manual page, or write the pages of all commands
 #[derive(Debug, clap::Args)]
@@ -29,18 +29,21 @@ pub(crate) fn run(args: Args, _host: Host) -> anyhow::Result<Exit> {
     };
     std::fs::create_dir_all(&directory)
         .with_context(|| format!("cannot make the directory `{}`", directory.display()))?;
-    let subcommands: Vec<_> = command
-        .get_subcommands()
-        .filter(|c| c.get_name() != "help")
-        .map(|c| {
-            let name = format!("policyc-{}", c.get_name());
-            (name, c.clone())
-        })
-        .collect();
-    for (name, command) in std::iter::once(("policyc".to_owned(), command)).chain(subcommands) {
-        let mut page = Vec::new();
-        Man::new(command).render(&mut page)?;
-        atomic::write(&directory.join(format!("{name}.1")), &page)?;
-    }
+    write(&directory, "policyc", &command)?;
     Ok(Exit::Ok)
+}
+
+/// The page of a command, and those of the commands below it.
+fn write(directory: &Path, name: &str, command: &clap::Command) -> anyhow::Result<()> {
+    let mut page = Vec::new();
+    Man::new(command.clone()).render(&mut page)?;
+    atomic::write(&directory.join(format!("{name}.1")), &page)?;
+    for subcommand in command.get_subcommands().filter(|c| c.get_name() != "help") {
+        write(
+            directory,
+            &format!("{name}-{}", subcommand.get_name()),
+            subcommand,
+        )?;
+    }
+    Ok(())
 }

@@ -17,13 +17,10 @@ pub fn reference() -> String {
         out.push_str(&format!("| {} | {} |\n", exit.code(), exit.meaning()));
     }
     section(&mut out, "policyc", &mut command);
-    for subcommand in command.get_subcommands_mut().filter(|c| c.get_name() != "help") {
-        let name = format!("policyc {}", subcommand.get_name());
-        section(&mut out, &name, subcommand);
-    }
     out
 }
 
+/// A command and those below it.
 fn section(out: &mut String, name: &str, command: &mut clap::Command) {
     let help = command.render_long_help().to_string();
     out.push_str(&format!("\n## `{name}`\n\n```text\n"));
@@ -32,4 +29,8 @@ fn section(out: &mut String, name: &str, command: &mut clap::Command) {
         out.push('\n');
     }
     out.push_str("```\n");
+    for subcommand in command.get_subcommands_mut().filter(|c| c.get_name() != "help") {
+        let name = format!("{name} {}", subcommand.get_name());
+        section(out, &name, subcommand);
+    }
 }

@@ -1,7 +1,8 @@
 //! A server's REST interface, as the commands that talk to one need it: where it is, who is asking, one call, and how an
 //! answer that is a refusal is shown.
 //!
-//! Used by `push`, `list`, `get`, `history`, `approvals`, `activate`, `reject`, `rollback`, `delete` and `eval --server`.
+//! Used by `push`, `list`, `get`, `history`, `approvals`, `activate`, `reject`, `rollback`, `delete`, `keys`, `decisions`,
+//! `eval --server` and `diff --server`.
 //!
 //! **Invariants.** Secrets come from files or the environment, never from the command line, and are in no message.
 //! Redirects are not followed, so that secrets go to the named server only. What a server says is shown without control
@@ -284,10 +285,22 @@ fn is_loopback(host: &str) -> bool {
 impl Server {
     /// Makes a call and reads the whole answer. Fails when there is none; a refusal is an answer.
     pub(crate) fn call(&self, call: Call<'_>) -> anyhow::Result<Answer> {
+        self.ask(call, "application/json, application/problem+json")
+    }
+
+    /// Reads bytes.
+    pub(crate) fn download(&self, path: &str) -> anyhow::Result<Answer> {
+        self.ask(
+            Call::get(path),
+            "application/octet-stream, application/problem+json",
+        )
+    }
+
+    fn ask(&self, call: Call<'_>, accept: &'static str) -> anyhow::Result<Answer> {
         let mut request = Request::builder()
             .method(call.method)
             .uri(format!("{}{}", self.base, call.path))
-            .header(header::ACCEPT, "application/json, application/problem+json");
+            .header(header::ACCEPT, accept);
         if let Some(credentials) = &self.credentials {
             request = request.header(credentials.header, credentials.value.clone());
         }
@@ -349,32 +362,49 @@ impl Server {
         query: &[(&str, &str)],
         limit: Option<usize>,
     ) -> anyhow::Result<Vec<Value>> {
+        let mut items = Vec::new();
+        self.pages(path, query, limit, |page| {
+            items.extend(page);
+            Ok(())
+        })?;
+        Ok(items)
+    }
+
+    /// The entries of a list, each page as it comes, `limit` entries at the most. Returns whether there are more.
+    pub(crate) fn pages<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        query: &[(&str, &str)],
+        limit: Option<usize>,
+        mut take: impl FnMut(Vec<T>) -> anyhow::Result<()>,
+    ) -> anyhow::Result<bool> {
         #[derive(Deserialize)]
-        struct Page {
-            items: Vec<Value>,
+        struct Page<T> {
+            items: Vec<T>,
             next: Option<String>,
         }
-        let wanted = limit.unwrap_or(usize::MAX);
-        let mut items = Vec::new();
+        let mut left = limit.unwrap_or(usize::MAX);
         let mut cursor: Option<String> = None;
-        while items.len() < wanted {
-            let size = (wanted - items.len()).min(PAGE).to_string();
+        while left > 0 {
+            let size = left.min(PAGE).to_string();
             let mut target = format!("{path}?limit={size}");
             let cursor_pair = cursor.as_deref().map(|c| ("cursor", c));
             for (key, value) in query.iter().copied().chain(cursor_pair) {
                 target.push_str(&format!("&{key}={}", encode(value)));
             }
-            let page: Page = self.get(&target)?;
+            let mut page: Page<T> = self.get(&target)?;
+            page.items.truncate(left);
+            left -= page.items.len();
             let empty = page.items.is_empty();
-            items.extend(page.items);
+            take(page.items)?;
             // A server that goes on without entries would keep us for ever.
             match page.next {
+                Some(_) if left == 0 => return Ok(true),
                 Some(next) if !empty => cursor = Some(next),
                 Some(_) | None => break,
             }
         }
-        items.truncate(wanted);
-        Ok(items)
+        Ok(false)
     }
 }
 

@@ -352,7 +352,9 @@ fn documentation_prints() {
     }
     assert!(dir.run(&["man"]).exits(0).out.contains(".TH policyc"));
     dir.run(&["man", "-o", "pages"]).exits(0);
-    assert!(dir.exists("pages/policyc.1") && dir.exists("pages/policyc-eval.1"));
+    for page in ["policyc", "policyc-eval", "policyc-keys", "policyc-keys-create"] {
+        assert!(dir.exists(&format!("pages/{page}.1")), "{page}");
+    }
     let schema = dir.run(&["schema"]).exits(0).json();
     assert!(schema["$schema"].is_string());
     assert!(dir.run(&["--version"]).exits(0).out.starts_with("policyc "));

@@ -26,8 +26,11 @@
 //! Values, functions and shared comparisons are numbered in order of appearance. Not part of the text: the manifest,
 //! spans, automata, and table entries that no code uses.
 //!
-//! Printing what was parsed gives the same text; parsing what was printed gives the same program up to the above.
+//! Lines that begin with `#` are comments. Dumps say in such lines what became of the patterns (`comments.rs`).
+//!
+//! Printing what was parsed gives the same text but for comments; parsing what was printed gives the same program up to the above.
 
+pub(crate) mod comments;
 mod parse;
 mod print;
 

@@ -7,7 +7,7 @@
 //! x2 "^o1"       dfa, 1 MiB              x2 "^o1"       dfa, 1 MiB
 //! ```
 //!
-//! The IR text does not show engines; the build report and `inspect` do.
+//! The IR text has no place for automata; dumps show them as comments, the build report and `inspect` in full.
 
 use super::{OptLevel, Options, Pass, Program};
 use policy_bytecode::PredIdx;

@@ -3,7 +3,7 @@
 //! ```text
 //! x0 "^gpt-4"       source: not precompiled        x0 "^gpt-4"       dfa, 1.2 KiB
 //! x1 "\bfoo\b"      source: not precompiled   =>   x1 "\bfoo\b"      dfa, 1.9 KiB
-//! x2 "[\w-]{1,99}"  source: not precompiled        x2 "[\w-]{1,99}"  source: larger than 64 KiB
+//! x2 "\p{L}{1,99}"  source: not precompiled        x2 "\p{L}{1,99}"  source: too large to determinise
 //! ```
 //!
 //! The automaton answers whether the pattern is found anywhere (unanchored), with Unicode on, so it means exactly what
@@ -12,15 +12,17 @@
 //! after, so that no pattern costs more than a fixed amount of time. A pattern that was looked at before keeps what was
 //! found. Whether all automata together fit their limit is the business of `dfa_limit`.
 //!
-//! The IR text does not show engines; the build report and `inspect` do.
+//! The IR text has no place for automata; dumps show them as comments from this pass on, the build report and `inspect` in full.
 
 use super::{OptLevel, Options, Pass, Program};
 use crate::lower::NOT_PRECOMPILED;
 use policy_bytecode::module::PatternEngine;
-use regex_automata::MatchKind;
-use regex_automata::dfa::{StartKind, dense};
+use regex_automata::dfa::{Automaton as _, StartKind, dense};
 use regex_automata::nfa::thompson;
+use regex_automata::util::start;
+use regex_automata::{Anchored, MatchKind};
 use regex_syntax::hir::Look;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// See the module documentation.
@@ -63,6 +65,32 @@ pub(crate) fn untried(engine: &PatternEngine) -> bool {
 /// Whether an automaton of the pattern, given in the engine's syntax, fits into `limit` bytes.
 pub(crate) fn fits(translated: &str, limit: usize) -> bool {
     precompile(translated, limit).is_ok()
+}
+
+/// States in which the stored automaton can be, the dead one aside; `None` for what is no automaton.
+pub(crate) fn states(bytes: &[u8]) -> Option<usize> {
+    // Its tables must be aligned; where `bytes` landed is chance.
+    let mut padded = vec![0u8; bytes.len() + 8];
+    let shift = padded.as_ptr().align_offset(8);
+    let aligned = padded.get_mut(shift..shift + bytes.len())?;
+    aligned.copy_from_slice(bytes);
+    let (dfa, _) = dense::DFA::from_bytes(aligned).ok()?;
+    // What stands before a search decides where it starts.
+    let before = std::iter::once(None).chain((0..=u8::MAX).map(Some));
+    let starts = before.filter_map(|byte| {
+        let config = start::Config::new().anchored(Anchored::No).look_behind(byte);
+        dfa.start_state(&config).ok()
+    });
+    let mut seen = BTreeSet::new();
+    let mut open: Vec<_> = starts.collect();
+    while let Some(state) = open.pop() {
+        if dfa.is_dead_state(state) || dfa.is_quit_state(state) || !seen.insert(state) {
+            continue;
+        }
+        open.extend((0..=u8::MAX).map(|byte| dfa.next_state(state, byte)));
+        open.push(dfa.next_eoi_state(state));
+    }
+    Some(seen.len())
 }
 
 /// The automaton, and whether it gives up on text that is not ASCII.

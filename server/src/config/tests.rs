@@ -256,7 +256,6 @@ fn names_beside_a_setting_are_told_and_others_are_not() {
         "CONFIG",
         "NO_COLOR",
         "RUST_LOG",
-        "NODE_ENV",
         "POLICY_SERVER",
         "POLICY_TOKEN",
         "POLICY_API_KEY",
@@ -283,6 +282,26 @@ fn names_beside_a_setting_are_told_and_others_are_not() {
     for setting in super::SETTINGS {
         assert_eq!(told(setting.name), [""; 0]);
     }
+    // Names of the earlier implementation come together in one line, behind what is said of others.
+    for earlier in super::earlier::EARLIER {
+        let said = told(earlier.name);
+        assert_eq!(said.len(), 1, "{said:?}");
+        assert!(
+            said[0].contains(&format!("their place): {} (", earlier.name)),
+            "{}",
+            said[0]
+        );
+    }
+    let several = ["JAEGER_ENDPOINT", "HOSTS", "PATH", "NODE_ENV"].map(str::to_owned);
+    assert_eq!(
+        Raw::strangers(several.into_iter()),
+        [
+            "the environment variable HOSTS is no setting and has no effect; did you mean HOST?",
+            "these environment variables are of the earlier implementation and have no effect (what takes their place): NODE_ENV \
+             (nothing: there is one mode; --dev is for trying out), JAEGER_ENDPOINT (OTLP_ENDPOINT, which Jaeger takes too); see \
+             docs/migrating.md",
+        ]
+    );
 }
 
 #[test]

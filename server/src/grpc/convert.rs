@@ -18,7 +18,7 @@ use crate::document::Format;
 use crate::error::{Code, Problem, Result, ServiceError};
 use crate::service::approvals::Waiting;
 use crate::service::policies::Seen;
-use crate::storage::model::{Approval, PolicyStatus, PolicyVersion};
+use crate::storage::model::{Approval, DecisionRecord, PolicyStatus, PolicyVersion};
 use policy_grammar::ast;
 use policy_grammar::{SourceFile, SourceMap};
 use policy_proto::v1;
@@ -456,6 +456,59 @@ pub fn timestamp(milliseconds: i64) -> Timestamp {
         seconds: milliseconds.div_euclid(1000),
         nanos: i32::try_from(milliseconds.rem_euclid(1000) * 1_000_000).unwrap_or(0),
     }
+}
+
+/// A time of a message in milliseconds since the epoch.
+///
+/// # Errors
+///
+/// `malformed_request` for one that no calendar has.
+pub fn moment(name: &str, at: Option<Timestamp>) -> Result<Option<i64>> {
+    let milliseconds = |at: Timestamp| {
+        let within = jiff::Timestamp::new(at.seconds, at.nanos).ok()?;
+        (0..1_000_000_000)
+            .contains(&at.nanos)
+            .then(|| within.as_millisecond())
+    };
+    at.map(|at| milliseconds(at).ok_or_else(|| malformed(format!("`{name}` is no time"))))
+        .transpose()
+}
+
+/// The outcome that a list of decisions is asked for, as the log spells it; `None` is any.
+///
+/// # Errors
+///
+/// `malformed_request` for a number that is no decision.
+pub fn decision_filter(number: i32) -> Result<Option<&'static str>> {
+    let wanted = v1::Decision::try_from(number).map_err(|_| malformed(format!("{number} is no decision")))?;
+    Ok(ast::Decision::ALL
+        .iter()
+        .find(|decision| decision_message(**decision) == wanted)
+        .map(|decision| decision.as_str()))
+}
+
+/// A decision of the log as a message; `context` is what was kept, opened where it was sealed.
+///
+/// # Errors
+///
+/// `internal` for an outcome that there is not.
+pub fn logged(record: DecisionRecord, context: Option<String>) -> Result<v1::LoggedDecision> {
+    Ok(v1::LoggedDecision {
+        id: record.id().to_string(),
+        at: Some(timestamp(record.at_ms)),
+        decision: verb(&record.decision)?.into(),
+        request_id: record.request_id,
+        namespace: record.namespace,
+        subject: record.subject,
+        reason: record.reason,
+        matched_policies: record.matched_policies,
+        matched_rules: record.matched_rules,
+        errors: record.errors,
+        revision: record.revision,
+        duration_ns: record.duration_ns,
+        cached: record.cached,
+        context_json: context.map(String::into_bytes),
+    })
 }
 
 /// A status as messages spell it.

@@ -13,7 +13,7 @@ use crate::service::evaluate::Question;
 use crate::service::policies::{PolicyName, Wanted, Written};
 use crate::service::simulate::{Contexts, Draft, Simulation};
 use crate::state::App;
-use crate::storage::model::PolicyVersion;
+use crate::storage::model::{DecisionFilter, DecisionRecord, PolicyVersion};
 use policy_proto::v1;
 use policy_proto::v1::policy_service_server::PolicyService;
 use prost_types::Struct;
@@ -221,6 +221,35 @@ async fn list(
     })
 }
 
+async fn decisions(
+    app: &App,
+    caller: Caller,
+    request: v1::ListDecisionsRequest,
+) -> Result<v1::ListDecisionsResponse> {
+    let limit = (request.page_size != 0).then_some(request.page_size);
+    let token = (!request.page_token.is_empty()).then_some(request.page_token);
+    let page = service::numbered_page(limit, token)?;
+    let filter = DecisionFilter {
+        namespaces: request.namespace.map(|namespace| vec![namespace]),
+        decision: convert::decision_filter(request.decision)?.map(str::to_owned),
+        subject: request.subject,
+        rule: request.rule,
+        policy: request.policy,
+        from_ms: convert::moment("from", request.from)?,
+        to_ms: convert::moment("to", request.to)?,
+        until: None,
+    };
+    let slice = app.service.decisions(caller.call(), filter, page).await?;
+    let message = |record: DecisionRecord| {
+        let context = app.open(&record);
+        convert::logged(record, context)
+    };
+    Ok(v1::ListDecisionsResponse {
+        decisions: slice.items.into_iter().map(message).collect::<Result<_>>()?,
+        next_page_token: slice.next.unwrap_or_default(),
+    })
+}
+
 #[tonic::async_trait]
 impl PolicyService for Policies {
     async fn create_policy(
@@ -339,5 +368,12 @@ impl PolicyService for Policies {
         request: Request<v1::SimulateRequest>,
     ) -> Result<Response<v1::SimulateResponse>, Status> {
         answer(request, |caller, message| simulate(&self.app, caller, message)).await
+    }
+
+    async fn list_decisions(
+        &self,
+        request: Request<v1::ListDecisionsRequest>,
+    ) -> Result<Response<v1::ListDecisionsResponse>, Status> {
+        answer(request, |caller, message| decisions(&self.app, caller, message)).await
     }
 }

@@ -53,6 +53,7 @@ const METHODS: &[(&str, Route)] = &[
     ("/llmpolicy.v1.PolicyService/UpdatePolicy", Route::Policies),
     ("/llmpolicy.v1.PolicyService/DeletePolicy", Route::Policies),
     ("/llmpolicy.v1.PolicyService/RejectPolicy", Route::Policies),
+    ("/llmpolicy.v1.PolicyService/ListDecisions", Route::Decisions),
 ];
 
 /// The method that answers one request.

@@ -33,8 +33,10 @@ struct DecisionQuery {
     decision: Option<String>,
     /// Only asked by this one.
     subject: Option<String>,
-    /// Only where this rule fired.
+    /// Only where this rule fired, as it stands in `matchedRules`.
     rule: Option<String>,
+    /// Only where a rule of this policy fired, as it stands in `matchedPolicies`.
+    policy: Option<String>,
     /// From this time on, RFC 3339.
     from: Option<String>,
     /// Before this time, RFC 3339.
@@ -72,6 +74,7 @@ impl DecisionQuery {
             decision: self.decision.clone(),
             subject: self.subject.clone(),
             rule: self.rule.clone(),
+            policy: self.policy.clone(),
             from_ms: time("from", &self.from)?,
             to_ms: time("to", &self.to)?,
             until: None,

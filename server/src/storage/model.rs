@@ -534,8 +534,10 @@ pub struct DecisionFilter {
     pub decision: Option<String>,
     /// Only asked by this one.
     pub subject: Option<String>,
-    /// Only where this rule fired.
+    /// Only where this rule fired, named as decisions name it.
     pub rule: Option<String>,
+    /// Only where a rule of this policy fired, named as decisions name it.
+    pub policy: Option<String>,
     /// From this time on.
     pub from_ms: Option<i64>,
     /// Before this time.

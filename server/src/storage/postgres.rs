@@ -53,6 +53,10 @@ const LOCK_STATE: &str =
     "SELECT revision, audit_seq, audit_hash, bundle, changed_ms FROM state WHERE id = 1 FOR UPDATE";
 /// Opens the condition that a rule, bound next, is among those that fired. As the index is declared.
 const RULE_FIRED: &str = " AND d.matched_rules::jsonb @> jsonb_build_array(";
+/// The same of a policy.
+const POLICY_FIRED: &str = " AND d.matched_policies::jsonb @> jsonb_build_array(";
+/// The indexes of these two conditions need no table of their own.
+const MATCHED: Option<&str> = None;
 /// One row for each rule that fired.
 const RULES: &str = "CROSS JOIN LATERAL jsonb_array_elements_text(d.matched_rules::jsonb) AS r(value)";
 /// Compares texts by their bytes.

@@ -28,7 +28,10 @@ use super::super::rows::{
     list, scope_names, signed, unchanged,
 };
 use super::super::{Base, PAGE_BYTES, PLACES, Result, Store, StoreError, within};
-use super::{BEGIN_READ, BEGIN_WRITE, BYTES, Bound, Db, Handle, LOCK_STATE, NAME, RULE_FIRED, RULES, bound};
+use super::{
+    BEGIN_READ, BEGIN_WRITE, BYTES, Bound, Db, Handle, LOCK_STATE, MATCHED, NAME, POLICY_FIRED, RULE_FIRED,
+    RULES, bound,
+};
 use crate::audit;
 use crate::config::Quota;
 use crate::document;
@@ -111,14 +114,14 @@ macro_rules! select_keys {
 macro_rules! select_decisions {
     () => {
         "SELECT d.seq, d.id, d.request_id, d.at_ms, d.namespace, d.subject, d.decision, d.reason, d.matched_rules, \
-         d.matched_policies, d.errors, d.revision, d.duration_ns, d.cached, d.context FROM decisions d"
+         d.matched_policies, d.errors, d.revision, d.duration_ns, d.cached, d.context"
     };
 }
 
 const READ_STATE: &str = "SELECT revision, audit_seq, audit_hash, bundle, changed_ms FROM state WHERE id = 1";
 /// How long the texts of decisions are, without reading them.
 const SIZES: &str = "SELECT CAST(COALESCE(octet_length(d.context), 0) + COALESCE(octet_length(d.reason), 0) \
-                     + octet_length(d.matched_rules) + octet_length(d.matched_policies) AS BIGINT) AS bytes FROM decisions d";
+                     + octet_length(d.matched_rules) + octet_length(d.matched_policies) AS BIGINT) AS bytes";
 const POLICY: &str = concat!(
     select_policies!("v.source"),
     " WHERE p.namespace = $1 AND p.id = $2"
@@ -641,6 +644,23 @@ fn among(sql: &mut QueryBuilder<Db>, column: &'static str, values: Vec<String>) 
     sql.push(")");
 }
 
+/// Adds where the decisions of a filter are looked for, as `d`; returns the column that numbers them there.
+fn from_log(sql: &mut QueryBuilder<Db>, filter: &DecisionFilter) -> &'static str {
+    let rule = filter.rule.as_deref().map(|name| (0_i64, name));
+    let named = rule.or_else(|| filter.policy.as_deref().map(|name| (1, name)));
+    match MATCHED.zip(named) {
+        Some((matched, (kind, name))) => {
+            sql.push(matched).push_bind(kind);
+            sql.push(" AND m.name = ").push_bind(clean(name));
+            "m.seq"
+        }
+        None => {
+            sql.push(" FROM decisions d");
+            "d.seq"
+        }
+    }
+}
+
 /// Adds the conditions of a filter on `decisions d`.
 fn narrow(sql: &mut QueryBuilder<Db>, filter: &DecisionFilter) {
     // All fields by name: a new one does not compile until it narrows.
@@ -649,6 +669,7 @@ fn narrow(sql: &mut QueryBuilder<Db>, filter: &DecisionFilter) {
         decision,
         subject,
         rule,
+        policy,
         from_ms,
         to_ms,
         until: _,
@@ -668,6 +689,9 @@ fn narrow(sql: &mut QueryBuilder<Db>, filter: &DecisionFilter) {
     }
     if let Some(rule) = rule {
         sql.push(RULE_FIRED).push_bind(clean(rule)).push(")");
+    }
+    if let Some(policy) = policy {
+        sql.push(POLICY_FIRED).push_bind(clean(policy)).push(")");
     }
     if let Some(from) = from_ms {
         sql.push(" AND d.at_ms >= ").push_bind(*from);
@@ -1395,7 +1419,7 @@ impl Store for Handle {
             let after = page.after.as_deref().map(str::parse::<DecisionId>).transpose();
             let after = after.map_err(|error| StoreError::Missing(format!("cursor: {error}")))?;
             let matching = |sql: &mut QueryBuilder<Db>, limit: i64| {
-                sql.push(" WHERE d.request_id = ")
+                sql.push(" FROM decisions d WHERE d.request_id = ")
                     .push_bind(clean_key(request_id));
                 if let Some(after) = after {
                     sql.push(" AND d.id < ").push_bind(after.as_bytes().to_vec());
@@ -1421,9 +1445,13 @@ impl Store for Handle {
         within(LONG, async {
             let below = below(page)?;
             let matching = |sql: &mut QueryBuilder<Db>, limit: i64| {
-                sql.push(" WHERE d.seq < ").push_bind(below);
+                let seq = from_log(sql, filter);
+                sql.push(" WHERE ").push(seq).push(" < ").push_bind(below);
                 narrow(sql, filter);
-                sql.push(" ORDER BY d.seq DESC LIMIT ").push_bind(limit);
+                sql.push(" ORDER BY ")
+                    .push(seq)
+                    .push(" DESC LIMIT ")
+                    .push_bind(limit);
             };
             let (items, more) = self.page_of_log(filter, page, matching).await?;
             let next = items.last().filter(|_| more).map(|row| row.seq.to_string());
@@ -1443,18 +1471,19 @@ impl Store for Handle {
             let (mut read, _bound) = self.read_log(filter.until).await?;
             let mut sql = QueryBuilder::<Db>::new(
                 "SELECT d.decision, COUNT(*) AS count, SUM(CASE WHEN d.cached THEN 1 ELSE 0 END) AS cached, \
-                 CAST(SUM(CAST(d.duration_ns AS DOUBLE PRECISION)) AS DOUBLE PRECISION) AS duration_ns \
-                 FROM decisions d WHERE 1 = 1",
+                 CAST(SUM(CAST(d.duration_ns AS DOUBLE PRECISION)) AS DOUBLE PRECISION) AS duration_ns",
             );
+            from_log(&mut sql, filter);
+            sql.push(" WHERE 1 = 1");
             narrow(&mut sql, filter);
             sql.push(" GROUP BY d.decision");
             let outcomes = sql
                 .build_query_as::<OutcomeRow>()
                 .fetch_all(read.connection()?)
                 .await?;
-            let mut sql =
-                QueryBuilder::<Db>::new("SELECT r.value AS rule, COUNT(*) AS count FROM decisions d ");
-            sql.push(RULES).push(" WHERE 1 = 1");
+            let mut sql = QueryBuilder::<Db>::new("SELECT r.value AS rule, COUNT(*) AS count");
+            from_log(&mut sql, filter);
+            sql.push(" ").push(RULES).push(" WHERE 1 = 1");
             narrow(&mut sql, filter);
             sql.push(" GROUP BY r.value ORDER BY COUNT(*) DESC, r.value ")
                 .push(BYTES)

@@ -67,6 +67,12 @@ const BEGIN_WRITE: &str = "BEGIN IMMEDIATE";
 const LOCK_STATE: &str = "SELECT revision, audit_seq, audit_hash, bundle, changed_ms FROM state WHERE id = 1";
 /// Opens the condition that a rule, bound next, is among those that fired.
 const RULE_FIRED: &str = " AND EXISTS (SELECT 1 FROM json_each(d.matched_rules) WHERE value = ";
+/// The same of a policy.
+const POLICY_FIRED: &str = " AND EXISTS (SELECT 1 FROM json_each(d.matched_policies) WHERE value = ";
+/// Decisions through what they are found by: its kind and its name follow, bound. The planner knows nothing of what is in the
+/// table, so that the order of the two is said.
+const MATCHED: Option<&str> =
+    Some(" FROM decision_matches m CROSS JOIN decisions d ON d.seq = m.seq AND m.kind = ");
 /// One row for each rule that fired.
 const RULES: &str = "JOIN json_each(d.matched_rules) AS r";
 /// Compares texts by their bytes.

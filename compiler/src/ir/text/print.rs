@@ -343,7 +343,7 @@ fn constant(out: &mut String, consts: &[Const], k: ConstIdx) {
     }
 }
 
-fn quote(text: &str) -> String {
+pub(super) fn quote(text: &str) -> String {
     serde_json::Value::String(text.to_owned()).to_string()
 }
 
@@ -358,7 +358,7 @@ fn item(steps: &[PathSegment]) -> String {
 }
 
 /// Spelling of a field's path.
-fn field(field: Option<&Field>) -> String {
+pub(super) fn field(field: Option<&Field>) -> String {
     field.map_or_else(|| "?".to_owned(), |field| spelled(&field.path))
 }
 
