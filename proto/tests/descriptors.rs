@@ -22,13 +22,14 @@ fn the_set_holds_the_service_and_everything_it_imports() {
             "UpdatePolicy",
             "DeletePolicy",
             "ListPolicies",
+            "RejectPolicy",
             "EvaluatePolicy",
             "EvaluatePolicyStream",
             "Simulate",
             "ListDecisions"
         ]
     );
-    let stream = &ours.service[0].method[6];
+    let stream = &ours.service[0].method[7];
     assert!(stream.client_streaming() && stream.server_streaming());
 }
 

@@ -146,6 +146,13 @@ impl PolicyService for Echo {
         nothing()
     }
 
+    async fn reject_policy(
+        &self,
+        _: Request<v1::RejectPolicyRequest>,
+    ) -> Result<Response<v1::Policy>, Status> {
+        nothing()
+    }
+
     async fn evaluate_policy_stream(
         &self,
         _: Request<Streaming<EvaluatePolicyRequest>>,
