@@ -6,7 +6,7 @@
 //!
 //! # Invariants
 //!
-//! - What does not compile or load replaces nothing: the last good policies go on deciding, and [`Info::failure`] says so.
+//! - What does not compile or load replaces nothing: the last good policies stay active, and [`Info::failure`] says so.
 //! - Until something was loaded, [`Active::engine`] gives `not_ready`, never a decision; and so does its engine while no
 //!   policy is active.
 //! - With trusted keys nothing runs that they did not sign.
@@ -324,7 +324,7 @@ impl Active {
     pub fn note_failure(&self, failure: String) {
         let info = self.info.load_full();
         if info.failure.as_ref() != Some(&failure) {
-            tracing::error!(%failure, "policies not activated; the last good ones go on deciding");
+            tracing::error!(%failure, "policies not activated; the last good ones stay active");
             self.info.store(Arc::new(Info {
                 failure: Some(failure),
                 ..(*info).clone()
@@ -350,7 +350,7 @@ impl Active {
             if !changed.is_empty() {
                 tracing::error!(
                     versions = changed.join(", "),
-                    "texts were changed in the database; what was stored goes on deciding"
+                    "texts were changed in the database; the stored text stays active"
                 );
             }
             self.info.store(Arc::new(Info {

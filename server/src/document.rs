@@ -199,10 +199,18 @@ pub fn compile(compiler: &mut Compiler, sight: &Sight, stop: &Stop) -> Result<Co
     let built = compiler.build();
     // Whoever compiles with it next has another time.
     compiler.set_stop(policy_bytecode::Stop::never());
-    built.map_err(|failed| match failed.is_stopped() {
+    let mut compiled = built.map_err(|failed| match failed.is_stopped() {
         true => Stop::stopped(),
         false => invalid(&compiler.sources(), &failed.diagnostics, sight),
-    })
+    })?;
+    if !compiled.diagnostics.is_empty() {
+        // What a comment allows, with its reason, `policyc check` does not warn of either. Comments that allow nothing are
+        // left to it.
+        let warnings = std::mem::take(&mut compiled.diagnostics);
+        compiled.diagnostics =
+            policy_grammar::review(&compiler.sources(), warnings, |_| false).diagnostics;
+    }
+    Ok(compiled)
 }
 
 /// Diagnostics as the API shows them to somebody. Of an error in a file that they do not see they hear that it is there.

@@ -23,7 +23,7 @@ macro_rules! for_each_code {
             Unauthenticated, "unauthenticated", 401, Unauthenticated, "No valid token or API key was given.";
             Forbidden, "forbidden", 403, PermissionDenied, "The identity lacks the scope or the namespace.";
             QuotaExceeded, "quota_exceeded", 403, ResourceExhausted, "The namespace, or the caller, would hold more than it may; remove something, or have the quota raised.";
-            ForeignHost, "foreign_host", 403, PermissionDenied, "The server asks nobody who they are, and `Host` or `Origin` is no name of it.";
+            ForeignHost, "foreign_host", 403, PermissionDenied, "Authentication is off, and `Host` or `Origin` is not a name of this server.";
             SelfApproval, "self_approval", 403, PermissionDenied, "Who wrote a text or deployed a bundle may not approve it, nor may a key that they made or rotated.";
             NotFound, "not_found", 404, NotFound, "There is no such thing, or not for this identity.";
             MethodNotAllowed, "method_not_allowed", 405, Unimplemented, "The route does not know this method.";

@@ -102,7 +102,7 @@ impl Health {
             degraded.push((
                 "texts of policies were changed in the database".to_owned(),
                 format!(
-                    "{} was changed in the database; what was stored goes on deciding",
+                    "{} was changed in the database; the stored text stays active",
                     info.changed.join(", ")
                 ),
             ));

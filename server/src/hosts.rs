@@ -1,4 +1,4 @@
-//! Under which names the server is asked, where nobody is asked who they are.
+//! Under which names the server is asked, without authentication.
 //!
 //! A browser on this machine reaches what listens on loopback, and so does every page that it shows: by sending requests to
 //! this address (`Origin` says so), or by letting a name of its own point here and asking for that (`Host` says so; DNS
@@ -32,7 +32,7 @@ fn foreign(header: &str, value: &[u8]) -> ServiceError {
     ServiceError::new(
         Code::ForeignHost,
         format!(
-            "`{header}: {}` is no name of this server, which asks nobody who they are; ALLOWED_HOSTS names more",
+            "`{header}: {}` is not a name of this server, and authentication is off; add the name to ALLOWED_HOSTS",
             String::from_utf8_lossy(value).escape_debug()
         ),
     )

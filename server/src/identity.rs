@@ -272,7 +272,7 @@ pub struct Identity {
     pub scopes: Scopes,
     /// The namespaces that it may touch; `None` is all of them.
     pub namespaces: Option<Arc<[String]>>,
-    /// Whom limits and shares count it as; `None` where nobody is asked who they are: they count by their addresses. What is
+    /// Whom limits and shares count it as; `None` without authentication: they count by their addresses. What is
     /// told and kept of what it does says its subject all the same.
     pub owner: Option<Owner>,
     /// When its key ends; `None` for a key without an end, and where there is no key.

@@ -48,7 +48,7 @@ fn command() -> Command {
                 .global(true)
                 .help("For trying out: nothing is kept, logs are for people"),
         )
-        .subcommand(Command::new("run").about("Serve; what happens without a command as well"))
+        .subcommand(Command::new("run").about("Serve; the default command"))
         .subcommand(
             Command::new("check-config").about("Say what is wrong with the settings; exit status 0 or 78"),
         )

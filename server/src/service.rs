@@ -296,7 +296,7 @@ mod tests {
     #[test]
     fn the_proto_says_how_large_pages_are() {
         let proto = include_str!("../../proto/policy.proto");
-        let said = format!("Policies at the most, 1 to {LARGEST_PAGE}; 0 is {PAGE}.");
+        let said = format!("Number of policies, 1 to {LARGEST_PAGE}; 0 is {PAGE}.");
         assert!(proto.contains(&said), "{said}");
     }
 }

@@ -85,7 +85,7 @@ pub fn commands(command: Command) -> Command {
         .subcommand(
             Command::new("key")
                 .about(
-                    "Make an API key in the database; for the first one, before there is anybody to make it",
+                    "Make an API key in the database; use it for the first key of a server",
                 )
                 .arg(Arg::new("name").long("name").value_name("NAME").required(true))
                 .arg(roles_arg())
@@ -180,7 +180,7 @@ fn call_command() -> Command {
             Arg::new("token-file")
                 .long("token-file")
                 .value_name("FILE")
-                .help("File with a token or an API key; the environment variable POLICY_TOKEN works as well"),
+                .help("File with a token or an API key; the environment variable POLICY_TOKEN also works"),
         )
         .arg(
             Arg::new("ca")

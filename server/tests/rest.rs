@@ -621,7 +621,7 @@ async fn keys_and_their_namespaces_are_bounded() {
     };
     let rights = |namespaces: Value| json!({"name": "k", "roles": ["admin"], "namespaces": namespaces});
     for (namespaces, says) in [
-        (json!(names(65)), "64 namespaces at the most, not for 65"),
+        (json!(names(65)), "at most 64 namespaces, not for 65"),
         (json!(["n".repeat(256)]), "longer than 255 bytes"),
     ] {
         let (status, problem) = create(&root, rights(namespaces)).await;
@@ -1123,6 +1123,18 @@ async fn warnings_are_errors_where_that_is_set() {
     );
     let fine = policy("p", "team", "a", "active");
     assert_eq!(validate(&fine).to(&server).await.json()["valid"], true);
+    // What a comment allows with a reason is no warning here either.
+    let allowed: String = doubtful("p")
+        .lines()
+        .map(|line| match (line.contains("version: one"), line.contains("llm.modle")) {
+            (true, _) => format!("{line} # policyc: allow W0001 -- kept from before\n"),
+            (_, true) => format!("{line} # policyc: allow W0002 -- of our gateway\n"),
+            _ => format!("{line}\n"),
+        })
+        .collect();
+    assert_eq!(validate(&allowed).to(&server).await.json()["valid"], true, "{allowed}");
+    let without_reason = allowed.replace(" -- of our gateway", "");
+    assert_eq!(validate(&without_reason).to(&server).await.json()["valid"], false);
     assert_eq!(
         send("POST", "/api/v1/policies")
             .yaml(&fine)
@@ -1204,7 +1216,7 @@ async fn a_strict_server_takes_no_directory_with_warnings() {
     assert_eq!(
         decision(&server, "a").await,
         "deny",
-        "what was good goes on deciding"
+        "what was good stays active"
     );
     write(&policy("p", "team", "b", "active"));
     while status().await["failure"] != Value::Null {
@@ -2973,7 +2985,7 @@ fn bad_inputs() -> Vec<Bad> {
             "unsupported_media_type",
         ),
         row(
-            "a body without a content type, where nobody is asked who they are",
+            "a body without a content type, without authentication",
             Send {
                 body: good.clone().into_bytes(),
                 ..send("POST", "/api/v1/policies")
@@ -2988,7 +3000,7 @@ fn bad_inputs() -> Vec<Bad> {
             "malformed_request",
         ),
         row(
-            "a page of another server, where nobody is asked who they are",
+            "a page of another server, without authentication",
             evaluate(r#"{"context": {}}"#).header("origin", "http://evil.example"),
             403,
             "foreign_host",

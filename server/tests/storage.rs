@@ -2549,7 +2549,7 @@ async fn is_brought_up_to_date(store: &dyn Store) {
     assert_eq!(
         deciding,
         ["there/moved moved 2", "team/plain plain 1", "here/waits waits 1"],
-        "what decided goes on deciding"
+        "what was active stays active"
     );
     let record = async |namespace: &str, id: &str| {
         let record = store.policy(&PolicyKey::new(namespace, id)).await.unwrap();

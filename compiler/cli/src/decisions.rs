@@ -48,7 +48,7 @@ pub(crate) struct Args {
     /// Only asked by this caller
     #[arg(long, value_name = "NAME")]
     subject: Option<String>,
-    /// Decisions at the most: a number, or `all`
+    /// Show at most this many decisions; `all` shows every one
     #[arg(long, value_name = "N|all", default_value = "100", value_parser = limit)]
     limit: Limit,
     /// How to report

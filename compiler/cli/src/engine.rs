@@ -20,7 +20,7 @@ use std::sync::Arc;
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "Engine")]
 pub(crate) struct EngineArgs {
-    /// Whose value of a computed field counts [default: always]
+    /// Which value of a derived field is used: the computed one or the caller's [default: always]
     #[arg(long, value_enum, value_name = "WHEN")]
     pub(crate) derive: Option<Derive>,
     /// Decision where no rule fires [default: allow]
@@ -51,7 +51,7 @@ fn level(text: &str) -> Result<OptLevel, String> {
         .ok_or_else(|| "the levels are 0, 1 and 2, as in -O2".to_owned())
 }
 
-/// Whose value of a computed field counts.
+/// Which value of a derived field is used: the computed one or the caller's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub(crate) enum Derive {
     /// The engine's, whatever the request says, also where there is no text

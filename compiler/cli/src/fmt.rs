@@ -5,7 +5,7 @@ use crate::{Host, atomic, fix, inputs, output, project, render};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-/// Lay policies out in the standard way
+/// Format policies in the standard layout
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Keys stand in the order of the documentation, strings in double quotes, levels are two spaces deep, and \

@@ -28,7 +28,7 @@ pub(crate) struct Args {
     /// The bundles that were pushed
     #[arg(long)]
     bundle: bool,
-    /// Entries at the most [default: all]
+    /// Show at most this many entries [default: all]
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
     /// How to report

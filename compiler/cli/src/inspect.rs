@@ -344,7 +344,7 @@ fn text(bundle: &Bundle, sections: &[SectionSize], bytes: usize) -> anyhow::Resu
         module.functions.len(),
         instructions(bundle)
     )?;
-    writeln!(out, "\n{}", "cost of one evaluation at the most".bold())?;
+    writeln!(out, "\n{}", "highest cost of one evaluation".bold())?;
     writeln!(
         out,
         "  {} instructions, {} predicates, {} passes over each byte of text",

@@ -42,7 +42,7 @@ enum What {
 /// List API keys, without their secrets
 #[derive(Debug, clap::Args)]
 struct List {
-    /// Keys at the most [default: all]
+    /// Show at most this many keys [default: all]
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
     /// How to report

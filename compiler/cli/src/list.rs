@@ -21,7 +21,7 @@ pub(crate) struct Args {
     /// Only where the newest version has this status
     #[arg(long, value_enum)]
     status: Option<Status>,
-    /// Policies at the most [default: all]
+    /// Show at most this many policies [default: all]
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
     /// How to report

@@ -21,7 +21,7 @@ use ureq::http::Method;
 #[derive(Debug, clap::Args)]
 #[command(after_help = concat!(
     "A policy that the server does not have is created, another one gets a new version, and one that has not changed is \
-     left alone. A policy is told by its namespace and id: in another namespace it is another one. Without --if-match and \
+     left alone. A policy is identified by its namespace and id: in another namespace it is another one. Without --if-match and \
      --force, a policy is only replaced if nobody changed it since this command read it. Each policy is a change of its own; to change all or nothing, build a bundle and push that. What the server's compiler \
      warns of is shown; with --strict it is asked before anything is sent, and a warning ends the command with 1.\n\n",
     crate::remote::exits!(),

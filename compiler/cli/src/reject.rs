@@ -11,7 +11,7 @@ use ureq::http::Method;
 /// Reject the version of a policy that waits for approval
 #[derive(Debug, clap::Args)]
 #[command(after_help = concat!(
-    "What decides goes on deciding. The rejected version does not become active any more; its author reads the comment in \
+    "What is active stays active. The rejected version does not become active any more; its author reads the comment in \
      `policyc history`, and submits a new version with `policyc push`. Whoever may approve may reject; whoever wrote a version \
      may take it back. `policyc approvals` shows what waits.\n\n",
     crate::remote::exits!(),

@@ -41,7 +41,7 @@ struct DecisionQuery {
     from: Option<String>,
     /// Before this time, RFC 3339.
     to: Option<String>,
-    /// Entries at the most, 1 to 500; default 50.
+    /// Number of entries, 1 to 500; default 50.
     #[param(minimum = 1, maximum = 500)]
     limit: Option<u32>,
     /// `next` of the part before.

@@ -52,7 +52,7 @@ struct CreateKey {
     /// Scopes beside those of the roles.
     #[serde(default)]
     scopes: Vec<String>,
-    /// Namespaces that it may touch, 64 at the most; all that the maker has when absent.
+    /// Namespaces that it may touch, at most 64; all that the maker has when absent.
     #[serde(default)]
     #[schema(max_items = 64)]
     namespaces: Option<Vec<String>>,

@@ -86,7 +86,7 @@ struct ListQuery {
     status: Option<PolicyStatus>,
     /// Only where the newest version waits for approval, or was rejected.
     approval: Option<Approval>,
-    /// Entries at the most, 1 to 500; default 50.
+    /// Number of entries, 1 to 500; default 50.
     #[param(minimum = 1, maximum = 500)]
     limit: Option<u32>,
     /// `next` of the part before.
@@ -226,11 +226,11 @@ async fn delete(
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct StatusRequest {
-    /// `active` activates the newest version, the others end that any is active.
+    /// `active` activates the newest version; the others deactivate the policy.
     status: PolicyStatus,
 }
 
-/// Activate the newest version of a policy, or end that any is active.
+/// Activate the newest version of a policy, or deactivate the policy.
 ///
 /// Needs `policy:write`, or `policy:approve` to activate where approval is required, and then of somebody other
 /// than its author.
@@ -268,7 +268,7 @@ async fn set_status(
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct PageQuery {
-    /// Entries at the most, 1 to 500; default 50.
+    /// Number of entries, 1 to 500; default 50.
     #[param(minimum = 1, maximum = 500)]
     pub(super) limit: Option<u32>,
     /// `next` of the part before.
@@ -283,7 +283,7 @@ struct VersionsQuery {
     /// Namespace of the policy. Needed where several of the caller's namespaces have a policy of this id; the caller's own
     /// come before `global`.
     namespace: Option<String>,
-    /// Entries at the most, 1 to 500; default 50.
+    /// Number of entries, 1 to 500; default 50.
     #[param(minimum = 1, maximum = 500)]
     limit: Option<u32>,
     /// `next` of the part before.
@@ -405,7 +405,7 @@ struct RejectRequest {
     ),
     request_body = RejectRequest,
     responses(
-        (status = 200, description = "Rejected; what decided before goes on deciding. Without the document.", body = Policy),
+        (status = 200, description = "Rejected; what was active before stays active. Without the document.", body = Policy),
         (status = "default", description = "Refused; nothing was changed.", body = ProblemDocument, content_type = "application/problem+json"),
     )
 )]

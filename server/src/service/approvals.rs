@@ -2,7 +2,7 @@
 //!
 //! A version is approved by being activated ([`Service::set_policy_status`]). One that is rejected stays what the policy's newest
 //! version is, does not decide, and does not become active any more, also where no approval is required by then; whoever writes the
-//! policy submits it anew as a new version, with another text or the same. What decides goes on deciding.
+//! policy submits it anew as a new version, with another text or the same. What is active stays active.
 //!
 //! Whoever may approve may reject, their own versions too; whoever wrote a version may take it back like that.
 
@@ -94,7 +94,7 @@ impl Service {
         }
     }
 
-    /// Rejects the version of a policy that waits for approval. What decides goes on deciding.
+    /// Rejects the version of a policy that waits for approval. What is active stays active.
     ///
     /// # Errors
     ///

@@ -181,7 +181,7 @@ pub async fn make_key(
     };
     if let Some(count) = namespaces.as_ref().map(Vec::len).filter(|n| *n > MOST_NAMESPACES) {
         return Err(malformed(format!(
-            "a key is for {MOST_NAMESPACES} namespaces at the most, not for {count}: name those that it needs in `namespaces`, or \
+            "a key is for at most {MOST_NAMESPACES} namespaces, not for {count}: name those that it needs in `namespaces`, or \
              make several keys"
         )));
     }

@@ -6,7 +6,7 @@
 //!
 //! # Namespaces
 //!
-//! A policy is told by its namespace and id. Callers name it by its id alone, where what they see makes the namespace clear
+//! A policy is identified by its namespace and id. Callers name it by its id alone, where what they see makes the namespace clear
 //! (`Service::locate`); no answer depends on policies of namespaces that they do not see.
 
 use super::approvals::Waiting;

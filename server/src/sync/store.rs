@@ -27,7 +27,7 @@ fn behind(app: &App) -> Option<String> {
     // Four fifths of the half that one caller has: from there on the requests of somebody may have to wait.
     if waiting.saturating_mul(5) > room.saturating_mul(2) {
         reasons.push(format!(
-            "{waiting} of {room} places are taken, and one caller has half of them at the most"
+            "{waiting} of {room} places are taken, and one caller has at most half of them"
         ));
     }
     (!reasons.is_empty()).then(|| reasons.join(", "))

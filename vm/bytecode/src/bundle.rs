@@ -52,7 +52,7 @@ sections! {
     Module = 1, "module", "code and tables";
     Manifest = 2, "manifest", "reasons, metadata, modifications, condition trees";
     SourceMap = 3, "source map", "the place in the policies of each predicate";
-    Certificate = 4, "cost certificate", "what one evaluation can cost at the most";
+    Certificate = 4, "cost certificate", "the most that one evaluation can cost";
 }
 
 /// Number, name and contents of every section, for the manual.

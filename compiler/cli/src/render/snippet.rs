@@ -122,7 +122,7 @@ fn report<'m>(map: &'m SourceMap, diagnostic: &'m Diagnostic) -> Vec<Group<'m>> 
     let titled = diagnostic.help.iter().position(|h| h.contains(&quoted));
     let title = titled
         .and_then(|i| diagnostic.help.get(i))
-        .map_or("this would mend it", String::as_str);
+        .map_or("suggested fix", String::as_str);
     let advice = diagnostic
         .help
         .iter()

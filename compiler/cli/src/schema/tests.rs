@@ -133,7 +133,7 @@ fn test_key(key: &str) -> Value {
         "unset" => texts("Paths to remove from the context.", "A field path."),
         "namespace" => json!({ "type": "string", "description": "The namespace that the request names." }),
         "derive" => json!({
-            "description": "Whose value of a computed field counts. Default: missing.",
+            "description": "Which value of a derived field is used: the computed one or the caller's. Default: missing.",
             "oneOf": [
                 { "const": "always", "description": "The engine's, whatever the context says." },
                 { "const": "missing", "description": "The context's where it is there, else the engine's." },
