@@ -31,6 +31,7 @@ pub mod listen;
 pub mod redis_client;
 pub mod request_id;
 pub mod seal;
+pub mod sealed_secrets;
 pub mod server;
 pub mod service;
 pub mod shares;
