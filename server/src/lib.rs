@@ -32,6 +32,7 @@ pub mod manual;
 pub mod redis_client;
 pub mod request_id;
 pub mod seal;
+pub mod sealed_secrets;
 pub mod server;
 pub mod service;
 pub mod shares;
