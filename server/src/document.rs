@@ -207,8 +207,7 @@ pub fn compile(compiler: &mut Compiler, sight: &Sight, stop: &Stop) -> Result<Co
         // What a comment allows, with its reason, `policyc check` does not warn of either. Comments that allow nothing are
         // left to it.
         let warnings = std::mem::take(&mut compiled.diagnostics);
-        compiled.diagnostics =
-            policy_grammar::review(&compiler.sources(), warnings, |_| false).diagnostics;
+        compiled.diagnostics = policy_grammar::review(&compiler.sources(), warnings, |_| false).diagnostics;
     }
     Ok(compiled)
 }

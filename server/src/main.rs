@@ -7,7 +7,7 @@ use policy_server::config::{CONFIG_FILE, Config, Database, Raw};
 use policy_server::descriptors;
 use policy_server::server::Server;
 use policy_server::telemetry::{self, Metrics};
-use policy_server::{audit, check, manual, storage, tools};
+use policy_server::{audit, check, manual, sealed_secrets, storage, tools};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -62,7 +62,7 @@ fn command() -> Command {
                     ),
                 ),
         );
-    command = manual::commands(tools::commands(command));
+    command = manual::commands(sealed_secrets::commands(tools::commands(command)));
     let dev = command.get_arguments().find(|arg| arg.get_id() == DEV).cloned();
     let mut settings: Vec<(Option<&Setting>, Arg)> = dev.into_iter().map(|dev| (None, dev)).collect();
     for setting in SETTINGS {
@@ -153,7 +153,7 @@ fn raw(matches: &ArgMatches) -> anyhow::Result<Raw> {
 
 fn main() -> ExitCode {
     let matches = command().get_matches();
-    if let Some(written) = manual::run(&matches, command()) {
+    if let Some(written) = sealed_secrets::run(&matches).or_else(|| manual::run(&matches, command())) {
         return match written {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {

@@ -12,6 +12,10 @@
 //! - Errors hold nothing of values or keys.
 //! - What is read of a manifest and not understood is an error: nothing is left out of what is sealed.
 
+mod commands;
+
+pub use commands::{commands, run};
+
 use anyhow::{Context as _, anyhow, bail};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -86,8 +90,8 @@ pub fn certificate(pem: &[u8]) -> anyhow::Result<PublicKey> {
         .next()
         .context("there is no certificate in it")?
         .map_err(|error| anyhow!("the certificate cannot be read: {error}"))?;
-    let (_, certificate) =
-        x509_parser::parse_x509_certificate(&der).map_err(|error| anyhow!("the certificate cannot be read: {error}"))?;
+    let (_, certificate) = x509_parser::parse_x509_certificate(&der)
+        .map_err(|error| anyhow!("the certificate cannot be read: {error}"))?;
     let end = certificate.validity().not_after;
     if end.timestamp() < jiff::Timestamp::now().as_second() {
         bail!("the certificate ended on {end}; fetch the controller's current one");
@@ -111,7 +115,9 @@ pub fn private_keys(pem: &str) -> anyhow::Result<Vec<PrivateKey>> {
         let end = rest
             .find("-----END")
             .and_then(|end| rest.get(end + 8..)?.find("-----").map(|more| end + 8 + more + 5));
-        let text = end.and_then(|end| rest.get(..end)).context("a PEM block has no end")?;
+        let text = end
+            .and_then(|end| rest.get(..end))
+            .context("a PEM block has no end")?;
         if !text.contains("PRIVATE KEY") {
             continue;
         }
@@ -120,7 +126,9 @@ pub fn private_keys(pem: &str) -> anyhow::Result<Vec<PrivateKey>> {
         } else {
             PrivateKey::from_pkcs8_pem(text).ok()
         };
-        keys.push(key.context("a private key cannot be read: RSA in PKCS#1 or PKCS#8, without a passphrase")?);
+        keys.push(
+            key.context("a private key cannot be read: RSA in PKCS#1 or PKCS#8, without a passphrase")?,
+        );
     }
     if keys.is_empty() {
         bail!("there is no private key in it");
@@ -129,9 +137,13 @@ pub fn private_keys(pem: &str) -> anyhow::Result<Vec<PrivateKey>> {
 }
 
 fn cipher(session: &[u8]) -> anyhow::Result<(LessSafeKey, Nonce)> {
-    let key = UnboundKey::new(&AES_256_GCM, session).map_err(|_| anyhow!("a session key has {SESSION_KEY} bytes"))?;
+    let key = UnboundKey::new(&AES_256_GCM, session)
+        .map_err(|_| anyhow!("a session key has {SESSION_KEY} bytes"))?;
     // A key is used once, so any nonce is new to it.
-    Ok((LessSafeKey::new(key), Nonce::assume_unique_for_key([0; NONCE_LEN])))
+    Ok((
+        LessSafeKey::new(key),
+        Nonce::assume_unique_for_key([0; NONCE_LEN]),
+    ))
 }
 
 /// Seals one value.
@@ -174,7 +186,9 @@ pub fn parts(sealed: &str) -> anyhow::Result<(Vec<u8>, Vec<u8>)> {
     let bytes = STANDARD
         .decode(sealed.trim())
         .map_err(|_| anyhow!("a sealed value is base64, this one is not"))?;
-    let (length, rest) = bytes.split_at_checked(2).context("a sealed value is longer than this one")?;
+    let (length, rest) = bytes
+        .split_at_checked(2)
+        .context("a sealed value is longer than this one")?;
     let length = usize::from(u16::from_be_bytes([length[0], length[1]]));
     let (wrapped, body) = rest
         .split_at_checked(length)
@@ -246,7 +260,10 @@ fn known(map: &Mapping, keys: &[&str], of: &str) -> anyhow::Result<()> {
     for (key, _) in map {
         let shown = key.as_str().unwrap_or("(not a text)");
         if !keys.contains(&shown) {
-            bail!("{of} has the key `{shown}`, which is not one of {}", keys.join(", "));
+            bail!(
+                "{of} has the key `{shown}`, which is not one of {}",
+                keys.join(", ")
+            );
         }
     }
     Ok(())
@@ -270,7 +287,15 @@ impl Secret {
         }
         known(
             &map,
-            &["apiVersion", "kind", "metadata", "type", "immutable", "data", "stringData"],
+            &[
+                "apiVersion",
+                "kind",
+                "metadata",
+                "type",
+                "immutable",
+                "data",
+                "stringData",
+            ],
             "the manifest",
         )?;
         let metadata = mapping(&map, "metadata", "the manifest's")?;
@@ -290,7 +315,9 @@ impl Secret {
         let mut data = BTreeMap::new();
         for (key, value) in mapping(&map, "data", "the manifest's")? {
             let key = key.as_str().context("a key of `data` is not a text")?.to_owned();
-            let value = value.as_str().with_context(|| format!("`data.{key}` is not a text"))?;
+            let value = value
+                .as_str()
+                .with_context(|| format!("`data.{key}` is not a text"))?;
             let bytes = STANDARD
                 .decode(value.split_whitespace().collect::<String>())
                 .map_err(|_| anyhow!("`data.{key}` is not base64; `stringData` takes texts as they are"))?;
@@ -298,7 +325,10 @@ impl Secret {
         }
         // As the API server does: what stands in both is what `stringData` says.
         for (key, value) in mapping(&map, "stringData", "the manifest's")? {
-            let key = key.as_str().context("a key of `stringData` is not a text")?.to_owned();
+            let key = key
+                .as_str()
+                .context("a key of `stringData` is not a text")?
+                .to_owned();
             let value = value
                 .as_str()
                 .with_context(|| format!("`stringData.{key}` is not a text: put it in quotes"))?;
@@ -339,7 +369,11 @@ impl Secret {
                 [b'"' | b'\'', ..] => bail!("line {number}: the quote is not closed on the line"),
                 plain => plain,
             };
-            if self.data.insert(name.to_owned(), Zeroizing::new(value.to_vec())).is_some() {
+            if self
+                .data
+                .insert(name.to_owned(), Zeroizing::new(value.to_vec()))
+                .is_some()
+            {
                 bail!("line {number}: `{name}` is there twice");
             }
         }
@@ -431,7 +465,10 @@ pub fn unseal(manifest: &str, keys: &[PrivateKey]) -> anyhow::Result<String> {
     let spec = mapping(&map, "spec", "the manifest's")?;
     let mut data = Mapping::new();
     for (key, value) in mapping(&spec, "encryptedData", "the spec's")? {
-        let key = key.as_str().context("a key of `encryptedData` is not a text")?.to_owned();
+        let key = key
+            .as_str()
+            .context("a key of `encryptedData` is not a text")?
+            .to_owned();
         let sealed = value.as_str().with_context(|| format!("`{key}` is not a text"))?;
         let opened = open(keys, &label, sealed).with_context(|| format!("`{key}`"))?;
         data.insert(key.into(), STANDARD.encode(&*opened).into());
@@ -456,7 +493,9 @@ pub fn unseal(manifest: &str, keys: &[PrivateKey]) -> anyhow::Result<String> {
 /// Whether a secret may have a value of this name.
 fn is_key(name: &str) -> bool {
     (1..=253).contains(&name.len())
-        && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
         && name != "."
         && !name.starts_with("..")
 }

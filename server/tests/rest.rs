@@ -1126,13 +1126,19 @@ async fn warnings_are_errors_where_that_is_set() {
     // What a comment allows with a reason is no warning here either.
     let allowed: String = doubtful("p")
         .lines()
-        .map(|line| match (line.contains("version: one"), line.contains("llm.modle")) {
-            (true, _) => format!("{line} # policyc: allow W0001 -- kept from before\n"),
-            (_, true) => format!("{line} # policyc: allow W0002 -- of our gateway\n"),
-            _ => format!("{line}\n"),
-        })
+        .map(
+            |line| match (line.contains("version: one"), line.contains("llm.modle")) {
+                (true, _) => format!("{line} # policyc: allow W0001 -- kept from before\n"),
+                (_, true) => format!("{line} # policyc: allow W0002 -- of our gateway\n"),
+                _ => format!("{line}\n"),
+            },
+        )
         .collect();
-    assert_eq!(validate(&allowed).to(&server).await.json()["valid"], true, "{allowed}");
+    assert_eq!(
+        validate(&allowed).to(&server).await.json()["valid"],
+        true,
+        "{allowed}"
+    );
     let without_reason = allowed.replace(" -- of our gateway", "");
     assert_eq!(validate(&without_reason).to(&server).await.json()["valid"], false);
     assert_eq!(
@@ -1213,11 +1219,7 @@ async fn a_strict_server_takes_no_directory_with_warnings() {
         failure.contains("2 warnings") && failure.contains("p.yaml:1:") && failure.contains("p.yaml:4:"),
         "{failure}"
     );
-    assert_eq!(
-        decision(&server, "a").await,
-        "deny",
-        "what was good stays active"
-    );
+    assert_eq!(decision(&server, "a").await, "deny", "what was good stays active");
     write(&policy("p", "team", "b", "active"));
     while status().await["failure"] != Value::Null {
         tokio::time::sleep(Duration::from_millis(20)).await;

@@ -168,7 +168,9 @@ fn manual_pages_and_completions_are_of_the_whole_command_line() {
             "policyd-key.1",
             "policyd-man.1",
             "policyd-run.1",
+            "policyd-seal.1",
             "policyd-token.1",
+            "policyd-unseal.1",
             "policyd.1",
         ]
     );
