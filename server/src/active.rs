@@ -88,7 +88,8 @@ pub struct Info {
     pub failure: Option<String>,
     /// Versions that decide here as they were stored, and whose texts in the store are others.
     pub changed: Vec<String>,
-    /// What the compiler warns of, of policies that come from a directory: the first [`SHOWN`].
+    /// What the compiler warns of, of policies that come from a directory, and what it warned of when the bundle was made: the
+    /// first [`SHOWN`].
     pub warnings: Vec<Problem>,
 }
 
@@ -447,7 +448,12 @@ impl Active {
     /// Makes a loaded bundle active.
     pub fn adopt_bundle(&self, state: &mut State, policies: Policies, store_revision: u64) {
         self.compiled_from(state, Compiler::new(document::options()), true);
+        let warnings = document::warnings_of_bundle(policies.manifest());
+        let more = policies.manifest().more_warnings as usize;
         self.activate(policies, store_revision, Vec::new());
+        if !warnings.is_empty() {
+            self.note_warnings(warnings, more);
+        }
     }
 
     fn compiled_from(&self, state: &mut State, compiler: Compiler, bundle: bool) {

@@ -6,9 +6,12 @@ use crate::hex;
 use crate::identity::Identity;
 use crate::storage::model::{PolicyKey, PolicyStatus, PolicyVersion};
 use crate::telemetry;
+use policy_bytecode::manifest::{Manifest, WarningInfo};
 use policy_compiler::{CompileLimits, Compiled, Compiler, Options};
 use policy_grammar::ast::{Policy, Status};
-use policy_grammar::{Diagnostic, FileId, SourceFile, SourceMap, names, parse_source, parse_source_until};
+use policy_grammar::{
+    Diagnostic, FileId, Severity, SourceFile, SourceMap, names, parse_source, parse_source_until,
+};
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -301,6 +304,24 @@ impl Warning {
             "the compiler warns of a policy"
         );
     }
+}
+
+/// What the compiler warned of when it made a bundle. Of which policy, the place says.
+#[must_use]
+pub fn warnings_of_bundle(manifest: &Manifest) -> Vec<Warning> {
+    let warning = |warning: &WarningInfo| Warning {
+        policy: PolicyKey::default(),
+        problem: Problem {
+            severity: Severity::Warning.as_str().to_owned(),
+            code: warning.code.clone(),
+            message: warning.message.clone(),
+            file: warning.file.clone(),
+            line: warning.line as usize,
+            column: warning.column as usize,
+            help: warning.help.clone(),
+        },
+    };
+    manifest.warnings.iter().map(warning).collect()
 }
 
 /// The warnings among the problems of one policy.

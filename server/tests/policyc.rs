@@ -1232,3 +1232,47 @@ async fn files_are_compared_with_what_a_directory_or_a_team_decides() {
         )
         .exits(1);
 }
+
+/// A bundle holds no source text, but what the compiler warned of when it was made, and nothing that a comment allows.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bundle_carries_the_warnings_of_its_policies() {
+    let server = Running::start(&[]).await;
+    let shell = Shell::new(&server);
+    shell.write("odd.yaml", ONE.replace("id: one,", "id: one, version: first,"));
+    shell.run(&["build", "odd.yaml", "-o", "odd.bundle"]).exits(0);
+    let inspected = shell.run(&["inspect", "odd.bundle"]).exits(0);
+    inspected.says(&["W0001", "odd.yaml:2:31"]);
+    let pushed = shell.run(&["push", "--bundle", "odd.bundle"]).exits(0);
+    assert!(
+        pushed.err.contains("odd.yaml:2:31: warning[W0001]"),
+        "{}",
+        pushed.err
+    );
+    assert_eq!(server.app.service.active.info().warnings[0].code, "W0001");
+
+    let strict = Running::start(&[("POLICY_STRICT", "true")]).await;
+    let shell = Shell::new(&strict);
+    shell.write("odd.yaml", ONE.replace("id: one,", "id: one, version: first,"));
+    shell.run(&["build", "odd.yaml", "-o", "odd.bundle"]).exits(0);
+    let refused = shell.run(&["push", "--bundle", "odd.bundle"]).exits(2);
+    assert!(refused.err.contains("policy_invalid"), "{}", refused.err);
+    let unsent = shell
+        .run(&["push", "--strict", "--bundle", "odd.bundle"])
+        .exits(1);
+    assert!(
+        unsent.err.contains("1 warning when it made the bundle"),
+        "{}",
+        unsent.err
+    );
+    shell.write(
+        "odd.yaml",
+        format!(
+            "# policyc: allow W0001 -- the version of the team's handbook\n{}",
+            ONE.replace("id: one,", "id: one, version: first,")
+        ),
+    );
+    shell.run(&["build", "odd.yaml", "-o", "odd.bundle"]).exits(0);
+    shell
+        .run(&["push", "--strict", "--bundle", "odd.bundle"])
+        .exits(0);
+}

@@ -481,18 +481,11 @@ fn a_refused_bundle_is_told_once_wherever_it_comes_from() {
 }
 
 #[test]
-fn strict_is_a_flag_and_nothing_for_a_bundle() {
+fn strict_is_a_flag() {
     let directory = tempfile::tempdir().unwrap();
-    std::fs::write(directory.path().join("x.bundle"), "hello").unwrap();
     for flag in ["--strict", "--policy-strict"] {
         let (code, _, stderr) = finished(&[], &[flag, "check-config"], directory.path());
         assert_eq!(code, 0, "{stderr}");
-        let with_bundle = [flag, "--bundle", "x.bundle", "check-config"];
-        let (code, _, stderr) = finished(&[], &with_bundle, directory.path());
-        assert!(
-            code == 78 && stderr.contains("--policy-strict") && stderr.contains("contradicts --bundle"),
-            "{code} {stderr}"
-        );
     }
 }
 

@@ -5,7 +5,9 @@ use crate::exit::{Bug, Exit};
 use crate::{Host, atomic, inputs, output, project, render};
 use anyhow::{Context as _, bail};
 use policy_bytecode::bundle::{self, PrivateKey};
+use policy_bytecode::manifest::{Manifest, WarningInfo};
 use policy_compiler::{BuildReport, Compiled, DumpPoint, Options, PatternReport};
+use policy_grammar::{Diagnostic, Severity, SourceMap};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -75,9 +77,10 @@ pub(crate) fn run(args: Args, _host: Host) -> anyhow::Result<Exit> {
     let sources = inputs::read_sources(&project::paths(&args.paths)?)?;
     let (compiled, review) = sources.review(&options);
     output::stderr(&render::text(&sources.map, &review.diagnostics));
-    let Some(compiled) = compiled else {
+    let Some(mut compiled) = compiled else {
         return Ok(inputs::refusal(&review.diagnostics));
     };
+    warn(&mut compiled.manifest, &sources.map, &review.diagnostics);
     review.mention_allowed();
     known_passes(&args, &compiled.report)?;
 
@@ -91,6 +94,29 @@ pub(crate) fn run(args: Args, _host: Host) -> anyhow::Result<Exit> {
     atomic::write(&args.output, &bytes)?;
     summary(&args, &compiled, bytes.len(), key.as_ref());
     Ok(Exit::Ok)
+}
+
+/// Puts what is warned of into a manifest, for whoever loads the bundle and has no source text.
+fn warn(manifest: &mut Manifest, map: &SourceMap, diagnostics: &[Diagnostic]) {
+    let warnings = diagnostics.iter().filter(|d| d.severity == Severity::Warning);
+    let count = warnings.clone().count();
+    manifest.warnings = warnings
+        .take(Manifest::MAX_WARNINGS)
+        .map(|d| {
+            let render::Place {
+                file, line, column, ..
+            } = render::place(map, d.primary.span);
+            WarningInfo {
+                code: d.code.as_str().to_owned(),
+                message: d.message.clone(),
+                file: file.to_owned(),
+                line,
+                column,
+                help: d.help.clone(),
+            }
+        })
+        .collect();
+    manifest.more_warnings = u32::try_from(count - manifest.warnings.len()).unwrap_or(u32::MAX);
 }
 
 /// Reads a private key.

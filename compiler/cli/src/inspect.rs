@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use owo_colors::OwoColorize as _;
 use policy_bytecode::bundle::{self, Bundle, SectionSize, key_id};
 use policy_bytecode::disasm::{self, DisasmOptions};
+use policy_bytecode::manifest::Manifest;
 use policy_bytecode::module::{Module, PatternEngine};
 use policy_bytecode::predicate::{PredOp, Predicate};
 use policy_bytecode::scan::{OnHit, Scan, Scanned};
@@ -127,6 +128,8 @@ fn document(bundle: &Bundle, sections: &[SectionSize], bytes: usize) -> Value {
         "signatures": bundle.signatures.iter().map(|s| json!({ "keyId": key_id(&s.public_key) })).collect::<Vec<_>>(),
         "sections": sections.iter().map(|s| json!({ "name": s.name, "bytes": s.bytes })).collect::<Vec<_>>(),
         "files": manifest.files,
+        "warnings": manifest.warnings,
+        "moreWarnings": manifest.more_warnings,
         "policies": policies,
         "rules": rules,
         "fields": fields,
@@ -257,6 +260,26 @@ fn scans(out: &mut impl Write, module: &Module) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What the compiler warned of when it made the bundle.
+fn warnings(manifest: &Manifest, out: &mut impl std::io::Write) -> std::io::Result<()> {
+    if manifest.warnings.is_empty() {
+        return Ok(());
+    }
+    let count = manifest.warnings.len() + manifest.more_warnings as usize;
+    writeln!(out, "\n{}", format!("warnings ({count})").bold())?;
+    for warning in &manifest.warnings {
+        let place = format!("{}:{}:{}", warning.file, warning.line, warning.column);
+        writeln!(
+            out,
+            "  {} {}  {}",
+            shown(&warning.code),
+            shown(&warning.message),
+            shown(&place).dimmed()
+        )?;
+    }
+    Ok(())
+}
+
 fn text(bundle: &Bundle, sections: &[SectionSize], bytes: usize) -> anyhow::Result<()> {
     let (module, manifest, cost) = (&bundle.module, &bundle.manifest, &bundle.certificate);
     let mut out = output::stdout();
@@ -283,6 +306,7 @@ fn text(bundle: &Bundle, sections: &[SectionSize], bytes: usize) -> anyhow::Resu
         .map(|s| format!("{} {}", s.name, output::bytes(s.bytes)))
         .collect();
     writeln!(out, "size       {} ({})", output::bytes(bytes), sizes.join(", "))?;
+    warnings(manifest, &mut out)?;
 
     writeln!(
         out,

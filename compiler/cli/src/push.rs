@@ -45,8 +45,8 @@ pub(crate) struct Args {
     /// Replace whatever version is there; submit a text anew that was rejected
     #[arg(long, conflicts_with = "bundle")]
     force: bool,
-    /// Send nothing when the server's compiler warns of a policy
-    #[arg(long, conflicts_with = "bundle")]
+    /// Send nothing when the server's compiler warns of a policy, or ours did when it made the bundle
+    #[arg(long)]
     strict: bool,
     /// How to report
     #[arg(long, value_enum, default_value = "text")]
@@ -282,6 +282,16 @@ fn push_bundle(args: &Args, path: &Path) -> anyhow::Result<Exit> {
             path.display()
         );
     }
+    let warned = bundle::Bundle::decode(&bytes)
+        .map(|bundle| bundle.manifest.warnings.len())
+        .with_context(|| format!("`{}` is not a usable bundle", path.display()))?;
+    if args.strict && warned > 0 {
+        let warnings = output::count(warned, "warning", "warnings");
+        output::error(&format!(
+            "nothing was sent, because the compiler had {warnings} when it made the bundle (--strict); `policyc inspect` shows them"
+        ));
+        return Ok(Exit::No);
+    }
     let server = args.server.connect()?;
     let answer = server
         .call(Call {
@@ -295,6 +305,9 @@ fn push_bundle(args: &Args, path: &Path) -> anyhow::Result<Exit> {
         })?
         .accepted()?;
     let record: Value = answer.json()?;
+    for warning in reported(&record, "warnings")? {
+        output::note(&warning.line_of(&warning.file));
+    }
     match args.format {
         Format::Json => output::json(&record)?,
         Format::Text => {

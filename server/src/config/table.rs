@@ -275,8 +275,8 @@ pub const SETTINGS: &[Setting] = &[
         "POLICY_STRICT",
         "false",
         "BOOL",
-        "Whether what the compiler warns of is an error: in policies that are written or activated, and in a directory. `--strict` for short. A bundle holds no source text to warn of.",
-    ).contradicts(&["BUNDLE"]),
+        "Whether what the compiler warns of is an error: in policies that are written or activated, in a directory, and in a bundle that is deployed or loaded, for which the compiler warned when it was made. `--strict` for short.",
+    ),
     of(
         STORE,
         "DATA_DIR",

@@ -93,11 +93,14 @@ async fn get(State(app): State<App>, caller: Caller, headers: HeaderMap) -> Answ
     )
 )]
 async fn deploy(State(app): State<App>, caller: Caller, tag: IfMatch, Body(bytes): Body) -> Answer<Response> {
-    let record = app
+    let (record, warnings) = app
         .service
         .deploy_bundle(caller.call(), Arc::from(&*bytes), tag.0.as_deref())
         .await?;
-    let view = Bundle::of(record);
+    let view = Bundle {
+        warnings,
+        ..Bundle::of(record)
+    };
     Ok(tagged(view.digest.as_deref(), axum::Json(&view).into_response()))
 }
 

@@ -264,7 +264,8 @@ pub(super) struct Bundle {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     pub changed: Vec<String>,
-    /// What the compiler warns of, where the policies come from a directory: the first 100.
+    /// What the compiler warns of, where the policies come from a directory, and what it warned of when the bundle was made: the
+    /// first 100.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     pub warnings: Vec<Problem>,

@@ -4,12 +4,14 @@ use super::{Call, Service, Wrote};
 use crate::active::Info;
 use crate::clock::now_ms;
 use crate::config::Origin;
-use crate::error::{Code, Result, ServiceError};
+use crate::document;
+use crate::error::{Code, Problem, Result, ServiceError};
 use crate::identity::Scope;
 use crate::storage::StoreError;
 use crate::storage::model::{BundleRecord, NewBundle, Page, Slice};
 use crate::telemetry::request::{self, About};
 use policy_bytecode::bundle::Bundle;
+use policy_bytecode::manifest::Manifest;
 use serde_json::json;
 use std::sync::Arc;
 
@@ -62,7 +64,8 @@ impl Service {
         Ok(())
     }
 
-    /// Deploys a bundle. Where approval is configured it is stored, and active once somebody else activates it.
+    /// Deploys a bundle. Where approval is configured it is stored, and active once somebody else activates it. Also returns what the
+    /// compiler warned of when it was made.
     ///
     /// # Errors
     ///
@@ -73,7 +76,7 @@ impl Service {
         call: Call<'_>,
         bytes: Arc<[u8]>,
         expected: Option<&str>,
-    ) -> Result<BundleRecord> {
+    ) -> Result<(BundleRecord, Vec<Problem>)> {
         self.may_deploy(call, Scope::Write, "bundle.deploy", None)?;
         for _ in 0..TRIES {
             let mut state = self.active.change_for(call.work()).await?;
@@ -83,6 +86,9 @@ impl Service {
             let policies = self.active.load(Arc::clone(&bytes), call.work()).await?;
             let digest = policies.digest().map(|d| d.to_string()).unwrap_or_default();
             let manifest = policies.manifest();
+            self.without_warnings(manifest)?;
+            let warnings = document::warnings_of_bundle(manifest).into_iter();
+            let warnings = warnings.map(|warning| warning.problem).collect();
             let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
             let new = NewBundle {
                 digest: digest.clone(),
@@ -111,11 +117,26 @@ impl Service {
                     } else {
                         self.active.note_revision(revision);
                     }
-                    return Ok(record);
+                    return Ok((record, warnings));
                 }
             }
         }
         Err(StoreError::Conflict.into())
+    }
+
+    /// Refuses a bundle that the compiler warned of, where warnings are errors.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::PolicyInvalid`] with the warnings.
+    pub fn without_warnings(&self, manifest: &Manifest) -> Result<()> {
+        if !self.strict || manifest.warnings.is_empty() {
+            return Ok(());
+        }
+        let warnings = document::warnings_of_bundle(manifest).into_iter();
+        Err(document::warned(
+            warnings.map(|warning| warning.problem).collect(),
+        ))
     }
 
     /// Makes a stored bundle the active one. `expected` is the digest of the bundle that it takes the place of.

@@ -60,7 +60,10 @@ fn failed(detail: impl std::fmt::Display) -> ServiceError {
 
 /// Whether a bundle was there and was refused: the same bytes would be refused again.
 fn is_refusal(error: &ServiceError) -> bool {
-    matches!(error.code, Code::InvalidBundle | Code::UntrustedBundle)
+    matches!(
+        error.code,
+        Code::InvalidBundle | Code::UntrustedBundle | Code::PolicyInvalid
+    )
 }
 
 impl Follower {
@@ -143,6 +146,7 @@ impl Follower {
             app.service.active.forget_failure();
             return Ok(false);
         }
+        app.service.without_warnings(policies.manifest())?;
         if self.replaced.contains(&digest) {
             return Err(ServiceError::new(
                 Code::UntrustedBundle,

@@ -31,6 +31,27 @@ pub struct Manifest {
     pub templates: Vec<Vec<TemplatePart>>,
     /// Values with templates in them; children stand before their parents.
     pub values: Vec<ValueNode>,
+    /// What the compiler warned of and nothing allows: the first [`Manifest::MAX_WARNINGS`].
+    pub warnings: Vec<WarningInfo>,
+    /// How many more there were.
+    pub more_warnings: u32,
+}
+
+/// A warning of the compiler, for those who load the bundle.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WarningInfo {
+    /// Stable code, such as `W0112`.
+    pub code: String,
+    /// One sentence.
+    pub message: String,
+    /// Display name of the source file.
+    pub file: String,
+    /// 1-based line.
+    pub line: u32,
+    /// 1-based column.
+    pub column: u32,
+    /// Advice, one sentence each.
+    pub help: Vec<String>,
 }
 
 /// A policy as far as decisions and listings need it.
@@ -178,6 +199,8 @@ impl std::error::Error for ManifestError {}
 impl Manifest {
     /// Nesting depth that condition trees and values may have.
     pub const MAX_DEPTH: usize = 256;
+    /// Warnings that a compiler puts into a manifest.
+    pub const MAX_WARNINGS: usize = 100;
     /// Nodes of a condition tree, a shared node counted wherever it occurs.
     pub const MAX_CONDITION_NODES: u64 = 1 << 20;
     /// Values and bytes of text of a value written out, a shared node counted wherever it occurs. Templates count as

@@ -92,6 +92,15 @@ fn manifest() -> Manifest {
             TemplatePart::Field(FieldIdx(0)),
         ]],
         values: vec![ValueNode::Template(0)],
+        warnings: vec![WarningInfo {
+            code: "W0001".into(),
+            message: "odd".into(),
+            file: "a.yaml".into(),
+            line: 3,
+            column: 7,
+            help: vec!["write it anew".into()],
+        }],
+        more_warnings: 2,
     }
 }
 
