@@ -18,6 +18,7 @@ use policy_bytecode::bundle::{
 };
 use policy_bytecode::manifest::{
     CondNode, Manifest, ModificationInfo, PolicyInfo, RuleInfo, TemplatePart, ValueNode, VerbInfo,
+    WarningInfo,
 };
 use policy_bytecode::wire::DecodeError;
 use policy_bytecode::{ConstIdx, FieldIdx, Module, PredIdx};
@@ -408,7 +409,8 @@ fn hostile_lengths_take_no_memory() {
     assert!(matches!(decode_error(&bytes), DecodeError::LimitExceeded { .. }));
 
     let mut bytes = MAGIC.to_vec();
-    bytes.extend([1, 0, 4, 0]);
+    bytes.extend(FORMAT_VERSION.to_le_bytes());
+    bytes.extend([4, 0]);
     assert!(matches!(decode_error(&bytes), DecodeError::Truncated { .. }));
 }
 
