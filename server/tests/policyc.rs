@@ -467,9 +467,9 @@ async fn what_waits_for_approval_is_shown_approved_and_rejected() {
     assert!(refused.err.contains("(rejected)"), "{}", refused.err);
 
     // A text that was rejected is not sent again by accident.
-    as_ann(&["push", "one.yaml"])
-        .exits(0)
-        .says(&["one", "2", "rejected", "unchanged"]);
+    let again = as_ann(&["push", "one.yaml"]).exits(1);
+    again.says(&["one", "2", "rejected", "unchanged"]);
+    assert!(again.err.contains("submit it anew with --force"), "{}", again.err);
     as_ann(&["push", "one.yaml", "--force"])
         .exits(0)
         .says(&["one", "3", "1", "waits", "updated"]);
