@@ -1,5 +1,7 @@
 //! What the commands that talk to a server say, against a server that answers as told. Whole servers: `server/tests/policyc.rs`.
 
+#![allow(clippy::unwrap_used, reason = "a helper of tests fails as tests do")]
+
 mod support;
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
