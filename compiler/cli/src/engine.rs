@@ -203,6 +203,16 @@ pub(crate) fn refused(name: &str, error: impl Into<LoadError>) -> anyhow::Error 
     }
 }
 
+/// Why bytes cannot be used as a bundle, whoever signed them.
+pub(crate) fn unusable(name: &str, error: BundleError) -> anyhow::Error {
+    match &error {
+        BundleError::Decode(DecodeError::BadMagic | DecodeError::UnsupportedVersion { .. }) => {
+            refused(name, error)
+        }
+        _ => anyhow::Error::new(error).context(format!("`{name}` is not a usable bundle")),
+    }
+}
+
 /// Reads `--prices`.
 fn prices(path: &Path) -> anyhow::Result<Arc<PriceTable>> {
     let table = PriceTable::builtin()
@@ -249,7 +259,7 @@ impl EngineArgs {
         let (policies, parts) = match input {
             Input::Bundle { name, bytes } => {
                 let policies = self.bundle(&name, &bytes)?;
-                let bundle = Bundle::decode(&bytes).map_err(|error| refused(&name, error))?;
+                let bundle = Bundle::decode(&bytes).map_err(|error| unusable(&name, error))?;
                 let parts = Parts {
                     module: bundle.module,
                     manifest: bundle.manifest,

@@ -305,7 +305,7 @@ fn push_bundle(args: &Args, path: &Path) -> anyhow::Result<Exit> {
     }
     let warned = bundle::Bundle::decode(&bytes)
         .map(|bundle| bundle.manifest.warnings.len())
-        .map_err(|error| engine::refused(&path.display().to_string(), error))?;
+        .map_err(|error| engine::unusable(&path.display().to_string(), error))?;
     if args.strict && warned > 0 {
         let warnings = output::count(warned, "warning", "warnings");
         output::error(&format!(

@@ -354,10 +354,11 @@ impl Server {
             policy.json::<Value>().ok()?.get("version")?.as_u64()
         };
         if let Some(version) = newest() {
+            let of = namespace.map_or_else(String::new, |name| format!(" --namespace {}", clean(name)));
             let id = clean(id);
             let again = again(version);
             problem.advice = Some(format!(
-                "version {version} is newer: review it (`policyc get {id} --version {version}`), then {again}"
+                "version {version} is newer: review it (`policyc get {id}{of} --version {version}`), then {again}"
             ));
         }
         problem.show();

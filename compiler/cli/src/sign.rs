@@ -28,7 +28,7 @@ pub(crate) fn run(args: Args, _host: Host) -> anyhow::Result<Exit> {
     let key = build::private_key(&args.key)?;
     let bytes = output::read(&args.bundle)?;
     let signed = bundle::sign(&bytes, &key)
-        .map_err(|error| engine::refused(&args.bundle.display().to_string(), error))?;
+        .map_err(|error| engine::unusable(&args.bundle.display().to_string(), error))?;
     let target = match &args.output {
         Some(target) => target,
         None if args.bundle.as_os_str() == "-" || args.bundle.is_file() => &args.bundle,

@@ -6,7 +6,7 @@ mod support;
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
-use support::{Dir, QUICKSTART, Ran};
+use support::{Dir, QUICKSTART, Ran, command};
 
 /// Answers every call with what `answer` says of its method and path, as long as the test runs; returns its URL.
 fn server(answer: impl Fn(&str) -> (u16, String) + Send + 'static) -> String {
@@ -158,6 +158,27 @@ fn a_namespace_without_a_policy_is_mentioned() {
         assert!(said(&["--namespace", "taem"]), "{command:?}");
         assert!(!said(&["--namespace", "team"]) && !said(&[]), "{command:?}");
     }
+}
+
+/// The log goes on for ever, and nobody reads it.
+#[test]
+fn a_log_that_nobody_reads_is_not_asked_for_to_its_end() {
+    let url = server(|_| (200, r#"{"items":[{"id":"1"}],"next":"more"}"#.to_owned()));
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let status = command(&[
+        "decisions",
+        "--limit",
+        "all",
+        "--format",
+        "json",
+        "--server",
+        &url,
+    ])
+    .stdout(writer)
+    .status()
+    .unwrap();
+    assert_eq!(status.code(), Some(0));
 }
 
 #[test]
