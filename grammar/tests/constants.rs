@@ -133,7 +133,7 @@ fn what_names_nothing_is_said() {
     assert_eq!(
         errors("", &gt("let.limit"), "x"),
         [
-            "E0018 there is no constant `limit` (define it at the top of the policy, as in `let: {limit: …}`, or \
+            "E0018 there is no constant `limit` (define it at the top of the file, as in `let: {limit: …}`, or \
              `import` the file that does)"
         ]
     );
@@ -163,6 +163,15 @@ fn what_names_nothing_is_said() {
              `value`)"
         ]
     );
+    let written = |path: &str| format!("{{operator: eq, field: llm.model, value: {path}}}");
+    assert_eq!(
+        errors("let: {a: x}", &written("let.a"), "x")[..1],
+        [
+            "E0018 `value` is compared as it is, and `let.a` is a constant (write `valueFrom: let.a` instead of \
+             `value`)"
+        ]
+    );
+    assert_eq!(errors("", &written("let.a"), "x"), Vec::<String>::new());
     assert_eq!(
         errors("let: {a: 1}", &gt("let.a"), "'{{ let.b }}'"),
         ["E0018 there is no constant `b` (constants are `a`)"]
@@ -482,8 +491,13 @@ fn data_beside_policies_names_constants_too() {
     let written = read("a: [2.5, 'over 2.5 {{ x }} {{{{ blue', [gpt-4, o1-pro]]\n");
     assert_eq!(named.unwrap(), written.unwrap());
     assert_eq!(
-        read("a: '{{ let.limit }}'\n").unwrap(),
-        ("Object([(\"a\", String(\"{{ let.limit }}\"))])".to_owned(), 0)
+        read("a: 'to {{ let.limit }}'\n").unwrap_err(),
+        ["there is no constant `limit`"]
+    );
+    let others = "{{ let }} {{ name }} {{ let.x | upper }} {{ let.";
+    assert_eq!(
+        read(&format!("a: '{others}'\n")).unwrap(),
+        (format!("Object([(\"a\", String(\"{others}\"))])"), 0)
     );
     assert_eq!(
         read("let: {a: 1}\nb: '{{ let.b }}'\n").unwrap_err(),

@@ -66,7 +66,7 @@ pub use policy_bytecode::{Stop, Stopped};
 #[cfg(feature = "compile")]
 pub use policy_compiler::Compiler;
 pub use policy_primitives as primitives;
-pub use policy_vm::{JsonError, Mode};
+pub use policy_vm::{JsonError, JsonErrorKind, Mode};
 pub use response::{BundleRef, Decision, ErrorEntry, Match, Parts, Response};
 pub use snapshot::Policies;
 pub use worker::{Answer, DefaultDecision, Evaluated, Origin, Verdict, Worker};

@@ -467,9 +467,9 @@ async fn what_waits_for_approval_is_shown_approved_and_rejected() {
     assert!(refused.err.contains("(rejected)"), "{}", refused.err);
 
     // A text that was rejected is not sent again by accident.
-    as_ann(&["push", "one.yaml"])
-        .exits(0)
-        .says(&["one", "2", "rejected", "unchanged"]);
+    let again = as_ann(&["push", "one.yaml"]).exits(1);
+    again.says(&["one", "2", "rejected", "unchanged"]);
+    assert!(again.err.contains("submit it anew with --force"), "{}", again.err);
     as_ann(&["push", "one.yaml", "--force"])
         .exits(0)
         .says(&["one", "3", "1", "waits", "updated"]);
@@ -643,7 +643,11 @@ async fn bundles_are_pushed_and_rolled_back() {
     cut.truncate(cut.len() / 2);
     shell.write("cut.bundle", cut);
     let refused = shell.run(&["push", "--bundle", "cut.bundle"]).exits(2);
-    assert!(refused.err.contains("invalid_bundle"), "{}", refused.err);
+    assert!(
+        refused.err.contains("`cut.bundle` invalid_bundle"),
+        "{}",
+        refused.err
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

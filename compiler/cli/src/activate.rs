@@ -54,7 +54,8 @@ pub(crate) fn run(args: Args, _host: Host) -> anyhow::Result<Exit> {
         let record: Value = server.send(&Method::POST, "/api/v1/bundle/activate", None, &body)?;
         return report_bundle(&record, args.format);
     }
-    let path = remote::policy_path(args.id.as_deref().context("no policy is named")?, "/status")?;
+    let id = args.id.as_deref().context("no policy is named")?;
+    let path = remote::policy_path(id, "/status")?;
     let path = remote::in_namespace(&path, args.namespace.as_deref());
     if args.if_match.is_none() && args.status == Status::Active {
         bail!("say which version becomes active, with --if-match N; see `policyc history`");
@@ -62,8 +63,12 @@ pub(crate) fn run(args: Args, _host: Host) -> anyhow::Result<Exit> {
     let tag = args.if_match.map_or_else(|| "*".to_owned(), remote::version_tag);
     let server = args.server.connect()?;
     let body = json!({ "status": args.status.as_str() });
-    let policy: Value = server.send(&Method::PATCH, &path, Some(&tag), &body)?;
-    report_policy(&policy, args.format)
+    let answer = server.change(&Method::PATCH, &path, Some(&tag), &body)?;
+    if answer.status() == 412 {
+        let again = |version| format!("give --if-match {version}");
+        return Err(server.newer(&answer, id, args.namespace.as_deref(), again));
+    }
+    report_policy(&answer.accepted()?.json()?, args.format)
 }
 
 /// Shows the policy that was changed.
@@ -73,11 +78,12 @@ pub(crate) fn report_policy(policy: &Value, format: Format) -> anyhow::Result<Ex
         Format::Text => {
             let row = vec![
                 remote::cell(policy, "id"),
+                remote::cell(policy, "namespace"),
                 remote::cell(policy, "version"),
                 approvals::deciding(policy),
                 approvals::status(policy),
             ];
-            remote::table(&["POLICY", "VERSION", "ACTIVE", "STATUS"], &[row])?;
+            remote::table(&["POLICY", "NAMESPACE", "VERSION", "ACTIVE", "STATUS"], &[row])?;
             approvals::show(std::slice::from_ref(policy))?;
         }
     }

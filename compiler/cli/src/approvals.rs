@@ -3,7 +3,7 @@
 use crate::args::Format;
 use crate::exit::Exit;
 use crate::remote::{self, ServerArgs};
-use crate::{Host, output};
+use crate::{Host, list, output};
 use serde_json::Value;
 use std::io::Write as _;
 
@@ -65,6 +65,9 @@ pub(crate) fn run(args: Args, _host: Host) -> anyhow::Result<Exit> {
             show(&items)?;
         }
     }
+    if items.is_empty() {
+        list::mention_empty(&server, args.namespace.as_deref())?;
+    }
     Ok(Exit::Ok)
 }
 
@@ -86,12 +89,13 @@ pub(crate) fn status(policy: &Value) -> String {
     }
 }
 
-/// What a version of a history is to its policy now.
-pub(crate) fn state(version: &Value) -> &'static str {
+/// What a version of a history is to its policy now; `newest` says whether no other one came after it.
+pub(crate) fn state(version: &Value, newest: bool) -> &'static str {
     match () {
         () if version.get("active") == Some(&Value::Bool(true)) => "decides",
         () if is_waiting(version) => "waits for approval",
         () if rejection(version).is_some() => "rejected",
+        () if !newest => "superseded",
         () => "",
     }
 }
@@ -216,13 +220,24 @@ mod tests {
             "rejection": {"by": "bob", "at": "T", "comment": "too\ndear"},
         });
         assert_eq!(
-            (state(&version), status(&version).as_str()),
+            (state(&version, true), status(&version).as_str()),
             ("rejected", "active, rejected")
         );
         assert_eq!(
             notes(&version),
             ["p (team): version 3 was rejected by bob, T", "  too\\ndear"]
         );
+    }
+
+    #[test]
+    fn an_old_version_is_superseded() {
+        let version = json!({"version": 1, "active": false, "pendingApproval": false});
+        assert_eq!(
+            (state(&version, false), state(&version, true)),
+            ("superseded", "")
+        );
+        let active = json!({"version": 1, "active": true});
+        assert_eq!(state(&active, false), "decides");
     }
 
     #[test]

@@ -10,7 +10,11 @@ use policy_bytecode::module::{Field, PathSegment};
 use policy_bytecode::predicate::{PredOperand, Predicate};
 use policy_bytecode::quantifier::{ItemOperand, Node, Subject};
 use policy_bytecode::{BodyIdx, FieldIdx, PredIdx};
+use policy_grammar::ast::{FieldPath, Segment};
+use policy_grammar::source::Spanned;
+use policy_grammar::{FileId, Span};
 use policy_runtime::primitives::pii::PiiType;
+use policy_runtime::{EvaluateError, JsonErrorKind};
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -93,6 +97,92 @@ pub(crate) fn read(line: &[u8]) -> Result<Line<'_>, String> {
             Err("this decision has no context (DECISION_LOG_CONTEXT was `none`)".to_owned())
         }
         Some(_) | None => Ok(plain),
+    }
+}
+
+/// Members of a context that are objects.
+const ROOTS: [&str; 6] = ["llm", "user", "team", "project", "request", "metadata"];
+/// Unknown paths that one note names.
+const NAMED: usize = 5;
+
+/// Why nothing could be decided on a context of the command line; it is looked at again, to say more than the engine knows.
+pub(crate) fn no_decision(context: &[u8], error: EvaluateError) -> anyhow::Error {
+    let message = match &error {
+        EvaluateError::Context(error) if error.kind == JsonErrorKind::RootNotAnObject => {
+            not_an_object(context).map(|what| format!("{what} (byte {})", error.offset))
+        }
+        EvaluateError::Context(error) if error.kind == JsonErrorKind::UnexpectedByte => {
+            let start = context.trim_ascii_start().strip_prefix(b"{");
+            let first = start.and_then(|rest| rest.trim_ascii_start().first());
+            let bare = first.is_some_and(|c| c.is_ascii_alphabetic() || matches!(c, b'_' | b'\''));
+            bare.then(|| format!("{error}: JSON has names in double quotes, as in {{\"llm\": …}}"))
+        }
+        _ => None,
+    };
+    match message {
+        Some(message) => anyhow::anyhow!("no decision: {message}"),
+        None => anyhow::Error::new(error).context("no decision"),
+    }
+}
+
+fn not_an_object(context: &[u8]) -> Option<String> {
+    let Value::Object(members) = serde_json::from_slice(context).ok()? else {
+        return None;
+    };
+    members.iter().find_map(|(key, value)| {
+        let found = match value {
+            Value::Object(_) | Value::Null => return None,
+            Value::Bool(_) => "a boolean",
+            Value::Number(_) => "a number",
+            Value::String(_) => "a string",
+            Value::Array(_) => "an array",
+        };
+        let known = ROOTS.contains(&key.as_str());
+        known.then(|| format!("`{key}` must be an object, found {found}"))
+    })
+}
+
+/// Says which names below the known parts of a context no request has, as tests warn of; policies never see them.
+pub(crate) fn mention_unknown(context: &[u8]) {
+    let Ok(Value::Object(members)) = serde_json::from_slice(context) else {
+        return;
+    };
+    let mut unknown = Vec::new();
+    for root in ROOTS {
+        if let Some(value) = members.get(root) {
+            gather_unknown(value, &mut vec![Segment::Key(root.to_owned())], &mut unknown);
+        }
+    }
+    if unknown.is_empty() {
+        return;
+    }
+    let more = unknown.len().saturating_sub(NAMED);
+    unknown.truncate(NAMED);
+    let mut text = format!("note: {}", unknown.join("; "));
+    if more > 0 {
+        text.push_str(&format!("; and {more} more"));
+    }
+    output::summary(&output::shown(&text));
+}
+
+/// The parser bounds how deep this goes.
+fn gather_unknown(value: &Value, way: &mut Vec<Segment>, unknown: &mut Vec<String>) {
+    let Value::Object(members) = value else {
+        return;
+    };
+    for (key, value) in members {
+        way.push(Segment::Key(key.clone()));
+        let path = FieldPath {
+            segments: way.clone(),
+        };
+        match policy_compiler::unknown_field(&Spanned::new(path, Span::new(FileId(0), 0, 0)), true) {
+            Some(diagnostic) => {
+                let help = diagnostic.help.first().map(|help| format!(" ({help})"));
+                unknown.push(format!("{}{}", diagnostic.message, help.unwrap_or_default()));
+            }
+            None => gather_unknown(value, way, unknown),
+        }
+        way.pop();
     }
 }
 

@@ -4,7 +4,7 @@
 //! and page by page, so that a log of any length needs the memory of one page.
 
 use crate::args::Format;
-use crate::exit::Exit;
+use crate::exit::{Exit, Shown};
 use crate::remote::{self, ServerArgs};
 use crate::{Host, output, span};
 use anyhow::Context as _;
@@ -27,10 +27,10 @@ use std::io::Write as _;
      policyc diff live.bundle policies/ --contexts week.jsonl"
 ))]
 pub(crate) struct Args {
-    /// From this time on: how long ago (90s, 15m, 1h, 7d, 2w), or RFC 3339
+    /// From this time on, `from` of the API: how long ago (90s, 15m, 1h, 7d, 2w), or RFC 3339
     #[arg(long, value_name = "TIME", value_parser = span::moment)]
     since: Option<Timestamp>,
-    /// Before this time, written as for --since
+    /// Before this time, `to` of the API; written as for --since
     #[arg(long, value_name = "TIME", value_parser = span::moment)]
     until: Option<Timestamp>,
     /// Only where this rule fired
@@ -158,6 +158,10 @@ fn lines(page: &[Box<RawValue>]) -> anyhow::Result<()> {
         writeln!(out, "{line}")?;
     }
     out.flush()?;
+    if out.get_ref().is_closed() {
+        // Nobody reads the next page.
+        return Err(Shown(Exit::Ok).into());
+    }
     Ok(())
 }
 
@@ -171,7 +175,7 @@ fn row(entry: &RawValue) -> anyhow::Result<Vec<String>> {
     });
     let cell = |key: &str| remote::cell(&entry, key);
     Ok(vec![
-        cell("at"),
+        cell("timestamp"),
         cell("decision"),
         cell("namespace"),
         cell("subject"),
@@ -183,7 +187,19 @@ fn row(entry: &RawValue) -> anyhow::Result<Vec<String>> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Limit, limit};
+    use super::{Limit, limit, row};
+    use serde_json::value::RawValue;
+
+    #[test]
+    fn each_column_of_a_decision_is_filled() {
+        let entry = r#"{"timestamp":"2026-11-29T00:00:00Z","decision":"deny","namespace":"n","subject":"s",
+            "matchedRules":["r"],"requestId":"q","reason":"w"}"#;
+        let entry = RawValue::from_string(entry.to_owned()).unwrap();
+        assert_eq!(
+            row(&entry).unwrap(),
+            ["2026-11-29T00:00:00Z", "deny", "n", "s", "r", "q", "w"]
+        );
+    }
 
     #[test]
     fn limits_are_numbers_or_all() {

@@ -32,21 +32,17 @@ use std::path::{Path, PathBuf};
 be contexts, requests of the REST API or decisions of `policyc decisions` and `policyd decisions export`; what nothing can be \
 decided on ends the comparison with 2.\n\n\
 With --server, the old side is what decides on that server, as far as the caller may read it, and the new side is the only \
-path. Needs the scope `policy:read`. Both sides are evaluated here: with the engine's flags of this command, not with the \
+path, or `paths` of policyc.toml. Needs the scope `policy:read`. Both sides are evaluated here: with the engine's flags of this command, not with the \
 settings of the server.\n\n\
 Examples:\n  policyc diff live.bundle policies/ --contexts requests.jsonl\n  \
 policyc diff policies/ --server https://policy.example.com --token-file token"
 )]
 pub(crate) struct Args {
-    /// Policy file, directory or bundle; the new side with --server
-    #[arg(value_name = "OLD")]
-    old: PathBuf,
-    /// Policy file, directory or bundle
-    #[arg(
-        value_name = "NEW",
-        required_unless_present = "server",
-        conflicts_with = "server"
-    )]
+    /// Policy file, directory or bundle; the new side with --server [default with --server: `paths` of policyc.toml]
+    #[arg(value_name = "OLD", required_unless_present = "server")]
+    old: Option<PathBuf>,
+    /// Policy file, directory or bundle [default: `paths` of policyc.toml]
+    #[arg(value_name = "NEW", conflicts_with = "server")]
     new: Option<PathBuf>,
     /// A file with one context, or one decision of a log, a line, or - for standard input
     #[arg(long, value_name = "FILE|-")]
@@ -83,14 +79,15 @@ struct Differing {
 
 pub(crate) fn run(args: Args, _host: Host) -> anyhow::Result<Exit> {
     let is_stdin = |path: &Path| path.as_os_str() == "-";
-    let paths = [Some(&args.old), args.new.as_ref(), args.contexts.as_ref()];
+    let paths = [args.old.as_ref(), args.new.as_ref(), args.contexts.as_ref()];
     if paths.into_iter().flatten().filter(|path| is_stdin(path)).count() > 1 {
         bail!("standard input can hold one side, or the contexts");
     }
     let of_path = |path: &PathBuf| inputs::read(std::slice::from_ref(path));
+    let of_new = |path: &Option<PathBuf>| inputs::read(&project::paths(path.as_slice())?);
     let (old, new) = if args.server.server.is_some() {
         // Before the server is asked: what is wrong with the files shows at once.
-        let new = args.engine.with_parts(of_path(&args.old)?)?;
+        let new = args.engine.with_parts(of_new(&args.old)?)?;
         let old = args
             .engine
             .with_parts(server::deciding(&args.server.connect()?)?)
@@ -100,10 +97,10 @@ pub(crate) fn run(args: Args, _host: Host) -> anyhow::Result<Exit> {
         if let Some(flag) = args.server.given() {
             bail!("{flag} is for --server");
         }
-        let new = args.new.as_ref().context("no new side is named")?;
+        let old = args.old.as_ref().context("no old side is named")?;
         (
-            args.engine.with_parts(of_path(&args.old)?)?,
-            args.engine.with_parts(of_path(new)?)?,
+            args.engine.with_parts(of_path(old)?)?,
+            args.engine.with_parts(of_new(&args.new)?)?,
         )
     };
     let ((old_engine, old), (new_engine, new)) = (old, new);

@@ -2,15 +2,16 @@
 
 use crate::inputs::{self, Input};
 use crate::{output, project};
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use clap::ValueEnum;
 use policy_bytecode::Module;
-use policy_bytecode::bundle::{Bundle, PublicKey};
+use policy_bytecode::bundle::{Bundle, BundleError, PublicKey};
 use policy_bytecode::manifest::Manifest;
+use policy_bytecode::wire::DecodeError;
 use policy_compiler::{Compiled, OptLevel, Options};
 use policy_runtime::primitives::prices::PriceTable;
 use policy_runtime::{
-    DefaultDecision, DeriveMode, EngineBuilder, EvaluateOptions, Mode, Policies, PolicyEngine,
+    DefaultDecision, DeriveMode, EngineBuilder, EvaluateOptions, LoadError, Mode, Policies, PolicyEngine,
 };
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
@@ -185,6 +186,33 @@ pub(crate) fn public_keys(paths: &[PathBuf]) -> anyhow::Result<Vec<PublicKey>> {
         .collect()
 }
 
+/// Why a bundle is refused, and what to do about it.
+pub(crate) fn refused(name: &str, error: impl Into<LoadError>) -> anyhow::Error {
+    let error = error.into();
+    match &error {
+        LoadError::Bundle(BundleError::Decode(DecodeError::BadMagic)) => {
+            anyhow!("`{name}` is not a bundle; make one with `policyc build`")
+        }
+        LoadError::Bundle(BundleError::Decode(decode @ DecodeError::UnsupportedVersion { .. })) => {
+            anyhow!("`{name}` is refused: {decode}; build it again with this version")
+        }
+        LoadError::Bundle(BundleError::Untrusted { signed_by }) if signed_by.is_empty() => {
+            anyhow!("`{name}` is refused: it is not signed; sign it with `policyc sign`")
+        }
+        _ => anyhow::Error::new(error).context(format!("`{name}` is refused")),
+    }
+}
+
+/// Why bytes cannot be used as a bundle, whoever signed them.
+pub(crate) fn unusable(name: &str, error: BundleError) -> anyhow::Error {
+    match &error {
+        BundleError::Decode(DecodeError::BadMagic | DecodeError::UnsupportedVersion { .. }) => {
+            refused(name, error)
+        }
+        _ => anyhow::Error::new(error).context(format!("`{name}` is not a usable bundle")),
+    }
+}
+
 /// Reads `--prices`.
 fn prices(path: &Path) -> anyhow::Result<Arc<PriceTable>> {
     let table = PriceTable::builtin()
@@ -231,8 +259,7 @@ impl EngineArgs {
         let (policies, parts) = match input {
             Input::Bundle { name, bytes } => {
                 let policies = self.bundle(&name, &bytes)?;
-                let bundle =
-                    Bundle::decode(&bytes).with_context(|| format!("`{name}` is not a usable bundle"))?;
+                let bundle = Bundle::decode(&bytes).map_err(|error| unusable(&name, error))?;
                 let parts = Parts {
                     module: bundle.module,
                     manifest: bundle.manifest,
@@ -252,8 +279,7 @@ impl EngineArgs {
     }
 
     fn bundle(&self, name: &str, bytes: &[u8]) -> anyhow::Result<Policies> {
-        Policies::from_bundle(bytes, &public_keys(&self.public_keys)?)
-            .with_context(|| format!("`{name}` is refused"))
+        Policies::from_bundle(bytes, &public_keys(&self.public_keys)?).map_err(|error| refused(name, error))
     }
 
     fn compiled(&self, compiled: Compiled) -> anyhow::Result<Policies> {
@@ -286,6 +312,9 @@ pub(crate) fn context(argument: &str) -> anyhow::Result<Vec<u8>> {
     }
     Ok(output::unmarked(argument.as_bytes()).to_vec())
 }
+
+/// The namespace whose policies every request sees.
+const GLOBAL: &str = "global";
 
 /// One rule as decisions name it, and where it was written.
 pub(crate) struct RuleEntry<'p> {
@@ -337,8 +366,12 @@ impl Parts {
         namespace: Option<&str>,
         label: &str,
     ) -> Option<RuleEntry<'_>> {
+        // Names are told apart among the policies that such a request sees, not from those of other namespaces.
+        let sees = |rule: &RuleEntry<'_>| {
+            namespace.is_none_or(|own| rule.namespace == own || rule.namespace == GLOBAL)
+        };
         let mut rules = self.rules().enumerate();
-        rules.find_map(|(i, rule)| (policies.rule_name(namespace, i) == label).then_some(rule))
+        rules.find_map(|(i, rule)| (sees(&rule) && policies.rule_name(namespace, i) == label).then_some(rule))
     }
 }
 

@@ -8,8 +8,8 @@ use crate::engine::{self, EngineArgs, RequestArgs, RuleEntry};
 use crate::exit::Exit;
 use crate::output::shown;
 use crate::remote::ServerArgs;
-use crate::{Host, output, project};
-use anyhow::{Context as _, bail};
+use crate::{Host, contexts, output, project};
+use anyhow::bail;
 use owo_colors::{OwoColorize as _, Style};
 use policy_runtime::{ConditionTrace, ErrorEntry, Response, RuleTrace, Trace, Verb, Worker};
 use std::io::Write;
@@ -71,6 +71,7 @@ fn remote(args: &Args) -> anyhow::Result<Exit> {
         bail!("{flag} is not for --server: the server has its own settings");
     }
     let context = engine::context(args.context.as_deref().unwrap_or("-"))?;
+    contexts::mention_unknown(&context);
     let question = server::Question {
         namespace: args.request.scope.namespace.as_deref().or(project::namespace()),
         policies: args.request.scope.policies.as_deref(),
@@ -114,13 +115,15 @@ pub(crate) fn run(args: Args, _host: Host) -> anyhow::Result<Exit> {
     let options = options.or_project();
     let options = options.evaluate(args.trace);
     let context = engine::context(args.context.as_deref().unwrap_or("-"))?;
+    contexts::mention_unknown(&context);
+    let no_decision = |error| contexts::no_decision(&context, error);
     let response = match args.format.unwrap_or(Format::Text) {
         Format::Json => {
             let engine = args.engine.load(&paths)?;
             let mut worker = Worker::new();
             let evaluated = engine
                 .evaluate_into(&mut worker, &context, &options)
-                .context("no decision")?;
+                .map_err(no_decision)?;
             // As it is written: the owned response cannot hold every number.
             output::json_text(evaluated.json)?;
             return Ok(if evaluated.decision == Verb::Deny {
@@ -133,7 +136,7 @@ pub(crate) fn run(args: Args, _host: Host) -> anyhow::Result<Exit> {
             let (engine, parts) = args.engine.load_with_parts(&paths)?;
             let response = engine
                 .evaluate_json_with(&context, &options)
-                .context("no decision")?;
+                .map_err(no_decision)?;
             let mut out = output::stdout();
             let policies = engine.policies();
             let place = |label: &str| parts.rule(&policies, options.namespace, label);

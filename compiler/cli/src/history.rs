@@ -103,9 +103,10 @@ pub(crate) fn run(args: Args, _host: Host) -> anyhow::Result<Exit> {
         ];
         let rows: Vec<Vec<String>> = items
             .iter()
-            .map(|item| {
+            .enumerate()
+            .map(|(at, item)| {
                 let mut row: Vec<String> = row(item, &keys);
-                row.push(approvals::state(item).to_owned());
+                row.push(approvals::state(item, at == 0).to_owned());
                 row
             })
             .collect();

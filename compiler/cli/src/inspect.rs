@@ -4,7 +4,7 @@ mod index;
 
 use crate::exit::Exit;
 use crate::output::shown;
-use crate::{Host, output};
+use crate::{Host, engine, output};
 use anyhow::Context as _;
 use owo_colors::OwoColorize as _;
 use policy_bytecode::bundle::{self, Bundle, SectionSize, key_id};
@@ -48,7 +48,8 @@ pub(crate) struct Args {
 pub(crate) fn run(args: Args, _host: Host) -> anyhow::Result<Exit> {
     let refused = || format!("`{}` is refused", args.bundle.display());
     let bytes = output::read(&args.bundle)?;
-    let bundle = Bundle::decode(&bytes).with_context(refused)?;
+    let name = args.bundle.display().to_string();
+    let bundle = Bundle::decode(&bytes).map_err(|error| engine::refused(&name, error))?;
     verify(bundle.module.clone(), &HostLimits::default()).with_context(refused)?;
     if args.disasm {
         let listing = disasm::disassemble(&bundle.module, &DisasmOptions { full: args.full });

@@ -12,7 +12,8 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Writes PREFIX.pem (secret, readable by its owner only) and PREFIX.pub.pem, in the formats that \
-                        OpenSSL reads. Existing files are never overwritten.\n\n\
+                        OpenSSL reads. Existing files are never overwritten. The API keys of a \
+                        server are made by `policyc keys`.\n\n\
                         Example:\n  policyc keygen -o team"
 )]
 pub(crate) struct Args {

@@ -6,7 +6,7 @@
 //! terminal, `remote` calls a server.
 //!
 //! **Invariants.** Machine output goes to stdout, everything else to stderr. Exit codes come from the one table in
-//! [`Exit`]. A closed pipe on stdout is not an error; a panic ends with [`Exit::Internal`]. Files are written whole or
+//! [`Exit`]. A closed pipe on stdout is not an error and changes no exit code; a panic ends with [`Exit::Internal`]. Files are written whole or
 //! not at all. Nothing is started before it is needed: evaluating one rule takes a few milliseconds.
 
 #![forbid(unsafe_code)]
@@ -126,14 +126,6 @@ fn failed(error: &anyhow::Error) -> Exit {
     if let Some(Bug(message)) = error.downcast_ref() {
         report_bug(message);
         return Exit::Internal;
-    }
-    let closed = |cause: &(dyn std::error::Error + 'static)| {
-        cause
-            .downcast_ref::<io::Error>()
-            .is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
-    };
-    if error.chain().any(closed) {
-        return Exit::Ok;
     }
     output::error(&output::chain(error));
     Exit::Usage

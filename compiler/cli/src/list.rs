@@ -3,7 +3,7 @@
 use crate::approvals;
 use crate::args::Format;
 use crate::exit::Exit;
-use crate::remote::{self, ServerArgs};
+use crate::remote::{self, Server, ServerArgs};
 use crate::{Host, output};
 use clap::ValueEnum;
 use serde_json::Value;
@@ -53,6 +53,21 @@ impl Status {
     }
 }
 
+/// Says where a namespace that was asked for has no policy at all: its name may be misspelt.
+pub(crate) fn mention_empty(server: &Server, namespace: Option<&str>) -> anyhow::Result<()> {
+    let Some(namespace) = namespace else {
+        return Ok(());
+    };
+    let any = server.list("/api/v1/policies", &[("namespace", namespace)], Some(1))?;
+    if any.is_empty() {
+        output::note(&format!(
+            "note: the namespace `{}` has no policy",
+            remote::clean(namespace)
+        ));
+    }
+    Ok(())
+}
+
 pub(crate) fn run(args: Args, _host: Host) -> anyhow::Result<Exit> {
     let server = args.server.connect()?;
     let namespace = args.namespace.as_deref().map(|n| ("namespace", n));
@@ -90,6 +105,9 @@ pub(crate) fn run(args: Args, _host: Host) -> anyhow::Result<Exit> {
             )?;
             approvals::show(&items)?;
         }
+    }
+    if items.is_empty() {
+        mention_empty(&server, args.namespace.as_deref())?;
     }
     Ok(Exit::Ok)
 }

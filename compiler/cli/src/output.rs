@@ -11,14 +11,60 @@ use std::io::{self, BufWriter, IsTerminal as _, Read, StdoutLock, Write};
 use std::path::Path;
 use std::sync::OnceLock;
 
+/// A stream whose reader may go away: what is written from then on is dropped, so that the command goes on to the exit code
+/// that it would have ended with.
+pub(crate) struct Pipe<W> {
+    inner: W,
+    closed: bool,
+}
+
+impl<W: Write> Pipe<W> {
+    pub(crate) fn new(inner: W) -> Self {
+        Self { inner, closed: false }
+    }
+
+    /// Whether nobody reads any more.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    fn or_closed<T>(&mut self, done: io::Result<T>, dropped: T) -> io::Result<T> {
+        match done {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                self.closed = true;
+                Ok(dropped)
+            }
+            done => done,
+        }
+    }
+}
+
+impl<W: Write> Write for Pipe<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.closed {
+            return Ok(bytes.len());
+        }
+        let done = self.inner.write(bytes);
+        self.or_closed(done, bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.closed {
+            return Ok(());
+        }
+        let done = self.inner.flush();
+        self.or_closed(done, ())
+    }
+}
+
 /// Standard output for people: colours only on a terminal. Flush it at the end.
-pub(crate) fn stdout() -> BufWriter<AutoStream<StdoutLock<'static>>> {
-    BufWriter::new(AutoStream::auto(io::stdout().lock()))
+pub(crate) fn stdout() -> BufWriter<Pipe<AutoStream<StdoutLock<'static>>>> {
+    BufWriter::new(Pipe::new(AutoStream::auto(io::stdout().lock())))
 }
 
 /// Standard output for machines: bytes as they are. Flush it at the end.
-pub(crate) fn machine() -> BufWriter<StdoutLock<'static>> {
-    BufWriter::with_capacity(64 << 10, io::stdout().lock())
+pub(crate) fn machine() -> BufWriter<Pipe<StdoutLock<'static>>> {
+    BufWriter::with_capacity(64 << 10, Pipe::new(io::stdout().lock()))
 }
 
 /// Writes one JSON value and a line end to standard output.

@@ -40,7 +40,7 @@ macro_rules! keys {
 }
 
 keys! {
-    Paths = "paths", "a list of paths", "policies of `check`, `build`, `test`, `fmt`, `eval`, `explain` and `bench` where the command line names none";
+    Paths = "paths", "a list of paths", "policies of `check`, `build`, `test`, `fmt`, `eval`, `explain`, `bench` and `push`, and the new side of `diff`, where the command line names none";
     Exclude = "exclude", "a list of patterns", "files and directories that searches leave out, as patterns of `.gitignore` relative to the file";
     Strict = "strict", "`true` or `false`", "`--strict` of `check` and `test`; `--no-strict` overrides it";
     Schema = "schema", "a path", "`--schema` of `check` and `build`";

@@ -8,7 +8,7 @@ use crate::args::Format;
 use crate::exit::{Exit, Shown};
 use crate::inputs::Sources;
 use crate::remote::{self, Answer, Call, Content, Problem, Reported, Server, ServerArgs};
-use crate::{Host, approvals, history, inputs, output, render};
+use crate::{Host, approvals, engine, history, inputs, output, project, render};
 use anyhow::{Context as _, bail};
 use policy_bytecode::bundle;
 use policy_grammar::codes::Code;
@@ -29,12 +29,8 @@ use ureq::http::Method;
      policyc push cost-limit.yaml --if-match 3\n  policyc push --bundle policies.bundle"
 ))]
 pub(crate) struct Args {
-    /// Policy files or directories; `-` is standard input
-    #[arg(
-        value_name = "PATH",
-        required_unless_present = "bundle",
-        conflicts_with = "bundle"
-    )]
+    /// Policy files or directories; `-` is standard input [default: `paths` of policyc.toml]
+    #[arg(value_name = "PATH", conflicts_with = "bundle")]
     paths: Vec<PathBuf>,
     /// A bundle, which takes the place of all stored policies
     #[arg(long, value_name = "FILE")]
@@ -84,7 +80,7 @@ pub(crate) fn run(args: Args, _host: Host) -> anyhow::Result<Exit> {
     if let Some(path) = &args.bundle {
         return push_bundle(&args, path);
     }
-    let sources = inputs::read_sources(&args.paths)?;
+    let sources = inputs::read_sources(&project::paths(&args.paths)?)?;
     sources.mention_unused();
     let documents = documents(&sources)?;
     if args.if_match.is_some() && documents.len() > 1 {
@@ -107,8 +103,27 @@ pub(crate) fn run(args: Args, _host: Host) -> anyhow::Result<Exit> {
         let (done, policy) = match push(&server, document, &args)? {
             Pushed::Created(policy) => ("created", policy),
             Pushed::Updated(policy) => ("updated", policy),
-            Pushed::Unchanged(policy) => ("unchanged", policy),
-            Pushed::Refused(problem) => {
+            Pushed::Unchanged(policy) => {
+                if is_rejected(&policy) {
+                    exit = exit.max(Exit::No);
+                    output::error(&format!(
+                        "{}: somebody rejected this text: change it, or submit it anew with --force",
+                        document.id
+                    ));
+                }
+                ("unchanged", policy)
+            }
+            Pushed::Refused(mut problem) => {
+                if problem.status == 412 {
+                    let id = remote::clean(&document.id);
+                    let again = match args.if_match {
+                        Some(_) => "give the newest version to --if-match",
+                        None => "push again",
+                    };
+                    problem.advice = Some(format!(
+                        "somebody else changed it: look at `policyc history {id}`, then {again}"
+                    ));
+                }
                 exit = exit.max(problem.exit());
                 show(&sources.map, document, &problem);
                 report.push(json!({
@@ -124,6 +139,7 @@ pub(crate) fn run(args: Args, _host: Host) -> anyhow::Result<Exit> {
         show_diagnostics(&sources.map, document, &warnings);
         rows.push(vec![
             document.id.clone(),
+            document.namespace.clone(),
             remote::cell(&policy, "version"),
             approvals::deciding(&policy),
             approvals::status(&policy),
@@ -147,7 +163,8 @@ pub(crate) fn run(args: Args, _host: Host) -> anyhow::Result<Exit> {
         Format::Json => output::json(&report)?,
         Format::Text if rows.is_empty() => {}
         Format::Text => {
-            remote::table(&["POLICY", "VERSION", "ACTIVE", "STATUS", "RESULT"], &rows)?;
+            let headings = ["POLICY", "NAMESPACE", "VERSION", "ACTIVE", "STATUS", "RESULT"];
+            remote::table(&headings, &rows)?;
             approvals::show(&pushed)?;
         }
     }
@@ -252,8 +269,7 @@ fn push(server: &Server, document: &Document, args: &Args) -> anyhow::Result<Pus
     let policy: Value = current.json()?;
     let same = policy.get("source").and_then(Value::as_str) == Some(document.text.as_str());
     let same = same && policy.get("format").and_then(Value::as_str) == Some(document.format);
-    let rejected = policy.get("rejection").is_some_and(Value::is_object);
-    if same && !(rejected && args.force) {
+    if same && !(is_rejected(&policy) && args.force) {
         return Ok(Pushed::Unchanged(policy));
     }
     let tag = if args.force {
@@ -264,6 +280,11 @@ fn push(server: &Server, document: &Document, args: &Args) -> anyhow::Result<Pus
             .context("the server's answer has no ETag, so that the policy cannot be replaced safely")?
     };
     outcome(&replace(tag)?, Pushed::Updated)
+}
+
+/// Whether somebody rejected the newest version.
+fn is_rejected(policy: &Value) -> bool {
+    policy.get("rejection").is_some_and(Value::is_object)
 }
 
 fn outcome(answer: &Answer, done: fn(Value) -> Pushed) -> anyhow::Result<Pushed> {
@@ -286,7 +307,7 @@ fn push_bundle(args: &Args, path: &Path) -> anyhow::Result<Exit> {
     let warned = match args.strict {
         true => bundle::Bundle::decode(&bytes)
             .map(|bundle| bundle.manifest.warnings.len())
-            .with_context(|| format!("`{}` is not a usable bundle", path.display()))?,
+            .map_err(|error| engine::unusable(&path.display().to_string(), error))?,
         false => 0,
     };
     if warned > 0 {

@@ -34,6 +34,8 @@ const DEFAULT: &str = "http://127.0.0.1:3000";
 const TIMEOUT: Duration = Duration::from_secs(60);
 /// Largest answer that is read: the largest bundle that a server sends, with room.
 const ANSWER_LIMIT: u64 = 256 << 20;
+/// What is asked of whoever named something that answers, and not as policyd does.
+const REST_PORT: &str = "is this the REST port of policyd?";
 /// Entries that are asked for at once.
 const PAGE: usize = 100;
 
@@ -128,6 +130,9 @@ pub(crate) struct Problem {
     /// Seconds to wait.
     #[serde(skip)]
     pub(crate) retry_after: Option<String>,
+    /// What to do, where the command knows more than the code says.
+    #[serde(skip)]
+    pub(crate) advice: Option<String>,
 }
 
 /// A diagnostic of a server.
@@ -315,6 +320,11 @@ impl Server {
             }
             None => self.agent.run(request.body(())?),
         };
+        let response = response.map_err(|error| match error {
+            ureq::Error::Io(error) => anyhow::Error::new(error),
+            ureq::Error::Protocol(error) => anyhow::anyhow!("{error}: {REST_PORT}"),
+            error => anyhow::Error::new(error),
+        });
         let (parts, mut body) = response.with_context(failed)?.into_parts();
         let body = body
             .with_config()
@@ -326,6 +336,33 @@ impl Server {
             headers: parts.headers,
             body,
         })
+    }
+
+    /// Shows that a change was refused because a version is newer than the one that was named, and which one to look at.
+    /// `again` says how to go on behind that.
+    pub(crate) fn newer(
+        &self,
+        answer: &Answer,
+        id: &str,
+        namespace: Option<&str>,
+        again: impl Fn(u64) -> String,
+    ) -> anyhow::Error {
+        let mut problem = answer.problem();
+        let newest = || {
+            let path = in_namespace(&policy_path(id, "").ok()?, namespace);
+            let policy = self.call(Call::get(&path)).ok().filter(Answer::is_success)?;
+            policy.json::<Value>().ok()?.get("version")?.as_u64()
+        };
+        if let Some(version) = newest() {
+            let of = namespace.map_or_else(String::new, |name| format!(" --namespace {}", clean(name)));
+            let id = clean(id);
+            let again = again(version);
+            problem.advice = Some(format!(
+                "version {version} is newer: review it (`policyc get {id}{of} --version {version}`), then {again}"
+            ));
+        }
+        problem.show();
+        Shown(problem.exit()).into()
     }
 
     /// Sends nothing and reads JSON.
@@ -341,6 +378,17 @@ impl Server {
         if_match: Option<&str>,
         body: &Value,
     ) -> anyhow::Result<T> {
+        self.change(method, path, if_match, body)?.accepted()?.json()
+    }
+
+    /// Sends JSON.
+    pub(crate) fn change(
+        &self,
+        method: &Method,
+        path: &str,
+        if_match: Option<&str>,
+        body: &Value,
+    ) -> anyhow::Result<Answer> {
         let bytes = body.to_string();
         self.call(Call {
             method,
@@ -350,9 +398,7 @@ impl Server {
                 kind: "application/json",
                 bytes: bytes.as_bytes(),
             }),
-        })?
-        .accepted()?
-        .json()
+        })
     }
 
     /// The entries of a list, page by page, `limit` of them at the most.
@@ -454,11 +500,17 @@ impl Answer {
     /// The answer as a value.
     pub(crate) fn json<T: DeserializeOwned>(&self) -> anyhow::Result<T> {
         serde_json::from_slice(&self.body).with_context(|| {
-            format!(
-                "the server's answer (status {}) is not what policyd answers",
-                self.status
-            )
+            let status = self.status;
+            if self.is_json() {
+                format!("the server's answer (status {status}) is not what policyd answers")
+            } else {
+                format!("the server's answer (status {status}) is not JSON: {REST_PORT}")
+            }
         })
+    }
+
+    fn is_json(&self) -> bool {
+        serde_json::from_slice::<serde::de::IgnoredAny>(&self.body).is_ok()
     }
 
     /// What a refusal says.
@@ -480,6 +532,9 @@ impl Answer {
             problem.request_id = header("x-request-id").unwrap_or_default();
         }
         problem.retry_after = header("retry-after");
+        if matches!(self.status, 400 | 404 | 405 | 415) && !self.is_json() {
+            problem.advice = Some(format!("the answer is not JSON: {REST_PORT}"));
+        }
         if problem.detail.is_empty() && (300..400).contains(&self.status) {
             let to = header("location").unwrap_or_default();
             problem.detail = format!("the server sends us on to `{to}`, which is not followed");
@@ -525,7 +580,7 @@ impl Problem {
     pub(crate) fn show_rest(&self) {
         let advice = match (self.status, self.code.as_str()) {
             (401, _) => Some("give a token or an API key: see --token-file and --api-key-file"),
-            (412, _) => Some("somebody else changed it: look at `policyc history`, then push again"),
+            (412, _) => Some("somebody else changed it: look at `policyc history`"),
             (428, _) => Some("say which version you looked at: --if-match N, for a bundle --to DIGEST"),
             (_, "ambiguous_policy") => Some("say which one with --namespace NAME"),
             (_, "read_only") => {
@@ -533,7 +588,7 @@ impl Problem {
             }
             _ => None,
         };
-        if let Some(advice) = advice {
+        if let Some(advice) = self.advice.as_deref().or(advice) {
             output::note(&format!("  {} {advice}", "help:".bold()));
         }
         if let Some(wait) = &self.retry_after {

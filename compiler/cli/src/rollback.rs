@@ -86,8 +86,15 @@ pub(crate) fn run(args: Args, _host: Host) -> anyhow::Result<Exit> {
     let tag = args.if_match.or(seen);
     let tag = tag.map_or_else(|| "*".to_owned(), remote::version_tag);
     let body = json!({ "version": version });
-    let policy: Value = server.send(&Method::POST, &path, Some(&tag), &body)?;
-    report_policy(&policy, args.format)
+    let answer = server.change(&Method::POST, &path, Some(&tag), &body)?;
+    if answer.status() == 412 {
+        let again = |version| match args.if_match {
+            Some(_) => format!("give --if-match {version}"),
+            None => "run this again".to_owned(),
+        };
+        return Err(server.newer(&answer, id, args.namespace.as_deref(), again));
+    }
+    report_policy(&answer.accepted()?.json()?, args.format)
 }
 
 /// The version before the one that decides, those aside that somebody rejected.

@@ -1,8 +1,8 @@
 //! `policyc sign`: a signature added to a bundle.
 
 use crate::exit::Exit;
-use crate::{Host, atomic, build, output};
-use anyhow::{Context as _, bail};
+use crate::{Host, atomic, build, engine, output};
+use anyhow::bail;
 use policy_bytecode::bundle;
 use std::path::PathBuf;
 
@@ -28,7 +28,7 @@ pub(crate) fn run(args: Args, _host: Host) -> anyhow::Result<Exit> {
     let key = build::private_key(&args.key)?;
     let bytes = output::read(&args.bundle)?;
     let signed = bundle::sign(&bytes, &key)
-        .with_context(|| format!("`{}` is not a usable bundle", args.bundle.display()))?;
+        .map_err(|error| engine::unusable(&args.bundle.display().to_string(), error))?;
     let target = match &args.output {
         Some(target) => target,
         None if args.bundle.as_os_str() == "-" || args.bundle.is_file() => &args.bundle,

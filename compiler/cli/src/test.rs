@@ -212,10 +212,11 @@ fn once(args: &Args) -> anyhow::Result<Exit> {
         .iter()
         .map(|path| run::file(path, &settings, coverage.as_mut()))
         .collect::<anyhow::Result<Vec<_>>>()?;
-    // Which policies a refused file is for is not known.
-    if let Some(coverage) = &mut coverage
-        && files.iter().all(|file| file.outcome.is_ok())
-    {
+    // Which policies a refused file is for is not known, and so is what is covered.
+    if files.iter().any(|file| file.outcome.is_err()) {
+        coverage = None;
+    }
+    if let Some(coverage) = &mut coverage {
         for directory in paths.iter().filter(|path| path.is_dir()) {
             files.extend(run::untested(directory, &settings, coverage)?);
         }

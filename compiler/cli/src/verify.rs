@@ -2,7 +2,6 @@
 
 use crate::exit::Exit;
 use crate::{Host, engine, output};
-use anyhow::Context as _;
 use policy_bytecode::bundle::{Bundle, key_id};
 use policy_runtime::Policies;
 use std::path::PathBuf;
@@ -25,9 +24,9 @@ pub(crate) struct Args {
 pub(crate) fn run(args: Args, _host: Host) -> anyhow::Result<Exit> {
     let keys = engine::public_keys(&args.public_keys)?;
     let bytes = output::read(&args.bundle)?;
-    let refused = || format!("`{}` is refused", args.bundle.display());
-    let policies = Policies::from_bundle(&bytes, &keys).with_context(refused)?;
-    let bundle = Bundle::decode(&bytes).with_context(refused)?;
+    let name = args.bundle.display().to_string();
+    let policies = Policies::from_bundle(&bytes, &keys).map_err(|error| engine::refused(&name, error))?;
+    let bundle = Bundle::decode(&bytes).map_err(|error| engine::refused(&name, error))?;
     let signers: Vec<String> = bundle
         .signatures
         .iter()

@@ -222,3 +222,46 @@ fn the_index_says_how_each_rule_is_reached() {
     let text = dir.run(&["inspect", "t0.bundle", "--index"]).exits(0).out;
     assert!(text.contains("0 of 6 rules"), "{text}");
 }
+
+#[test]
+fn what_is_no_usable_bundle_says_how_to_make_one() {
+    let dir = Dir::with(&[("p.yaml", QUICKSTART)]);
+    dir.run(&["build", "p.yaml", "-o", "p.bundle"]).exits(0);
+    dir.run(&["keygen", "-o", "team"]).exits(0);
+    let said = |arguments: &[&str]| dir.run(arguments).exits(2).err;
+    let yaml = said(&["inspect", "p.yaml"]);
+    assert!(
+        yaml.contains("`p.yaml` is not a bundle; make one with `policyc build`"),
+        "{yaml}"
+    );
+    for arguments in [
+        &["verify", "p.bundle", "--public-key", "team.pub.pem"][..],
+        &[
+            "eval",
+            "p.bundle",
+            "--public-key",
+            "team.pub.pem",
+            "--context",
+            "{}",
+        ],
+    ] {
+        let unsigned = said(arguments);
+        assert_eq!(
+            unsigned,
+            "error: `p.bundle` is refused: it is not signed; sign it with `policyc sign`\n"
+        );
+    }
+    let mut bytes = dir.read("p.bundle");
+    bytes[8] = bytes[8].wrapping_add(1);
+    dir.write("old.bundle", &bytes);
+    for arguments in [
+        &["inspect", "old.bundle"][..],
+        &["eval", "old.bundle", "--context", "{}"],
+    ] {
+        let old = said(arguments);
+        assert!(
+            old.contains("is not supported") && old.contains("; build it again with this version"),
+            "{old}"
+        );
+    }
+}

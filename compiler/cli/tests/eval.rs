@@ -609,3 +609,111 @@ fn without_styles(text: &str) -> String {
     }
     out + rest
 }
+
+/// Standard output is closed before the program writes: what was decided stands.
+#[test]
+fn a_closed_pipe_changes_no_exit_code() {
+    let dir = dir();
+    dir.write("bad.yaml", b"metadata: {id: b, name: B}\nrules: 1\n");
+    dir.write(
+        "my-policy_test.yaml",
+        b"tests: [{name: t, expect: {decision: deny}}]\n",
+    );
+    dir.write("contexts.jsonl", format!("{DEAR}\n").as_bytes());
+    dir.write("other.yaml", QUICKSTART.replace("1.0\n", "2.0\n").as_bytes());
+    for (arguments, code) in [
+        (&["eval", "my-policy.yaml", "--context", DEAR][..], 1),
+        (
+            &["eval", "my-policy.yaml", "--context", DEAR, "--format", "json"],
+            1,
+        ),
+        (&["eval", "my-policy.yaml", "--context", CHEAP], 0),
+        (&["eval", "my-policy.yaml", "--contexts", "contexts.jsonl"], 0),
+        (&["explain", "my-policy.yaml", "--context", DEAR], 1),
+        (&["test", "my-policy_test.yaml"], 1),
+        (&["diff", "my-policy.yaml", "other.yaml"], 1),
+        (&["check", "bad.yaml", "--format", "json"], 2),
+        (&["schema", "policy"], 0),
+    ] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let status = command(arguments)
+            .current_dir(&dir.0)
+            .stdin(Stdio::null())
+            .stdout(writer)
+            .stderr(Stdio::null())
+            .status()
+            .unwrap();
+        assert_eq!(status.code(), Some(code), "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_rule_is_shown_with_the_file_of_its_own_namespace() {
+    let of =
+        |namespace: &str| QUICKSTART.replace("namespace: production", &format!("namespace: {namespace}"));
+    let dir = Dir::with(&[
+        ("policies/ads.yaml", &of("ads")),
+        ("policies/search.yaml", &of("search")),
+    ]);
+    for (namespace, other) in [("search", "ads"), ("ads", "search")] {
+        let ran = dir
+            .run(&["eval", "policies", "--namespace", namespace, "--context", DEAR])
+            .exits(1);
+        assert!(
+            ran.out.contains(&format!("policies/{namespace}.yaml:")),
+            "{}",
+            ran.out
+        );
+        assert!(
+            !ran.out.contains(&format!("policies/{other}.yaml:")),
+            "{}",
+            ran.out
+        );
+    }
+}
+
+#[test]
+fn names_that_requests_never_hold_are_noted() {
+    let dir = dir();
+    let context =
+        r#"{"llm": {"modle": "gpt-4", "prompt": "hi"}, "custom": {"modle": 1}, "metadata": {"x": 1}}"#;
+    let ran = dir
+        .run(&["eval", "my-policy.yaml", "--context", context])
+        .exits(0);
+    assert_eq!(
+        ran.err,
+        "note: `llm.modle` is not a known field of `llm` (did you mean `model`?)\n"
+    );
+    let quiet = dir
+        .run(&["eval", "my-policy.yaml", "--context", context, "-q"])
+        .exits(0);
+    assert_eq!(quiet.err, "");
+    dir.write("contexts.jsonl", context.as_bytes());
+    let lines = dir
+        .run(&["eval", "my-policy.yaml", "--contexts", "contexts.jsonl"])
+        .exits(0);
+    assert_eq!(lines.err, "");
+}
+
+#[test]
+fn a_context_that_is_not_meant_so_says_how_to_write_it() {
+    let dir = dir();
+    let said = |context: &str| {
+        dir.run(&["eval", "my-policy.yaml", "--context", context])
+            .exits(2)
+            .err
+    };
+    let bare = said("{llm: {model: gpt-4}}");
+    assert!(
+        bare.contains(r#"JSON has names in double quotes, as in {"llm": …}"#),
+        "{bare}"
+    );
+    let part = said(r#"{"llm":"gpt-4"}"#);
+    assert!(
+        part.contains("no decision: `llm` must be an object, found a string (byte 7)"),
+        "{part}"
+    );
+    dir.write("ctx.json", DEAR.as_bytes());
+    assert!(said("ctx.json").contains("write `--context @ctx.json`"));
+}

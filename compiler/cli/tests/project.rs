@@ -189,6 +189,22 @@ fn every_other_setting_takes_effect() {
     with(&named).exits(2);
 }
 
+#[test]
+fn the_new_side_of_a_comparison_is_the_policies_of_the_file() {
+    let dir = Dir::with(&[
+        ("policyc.toml", "paths = [\"policies\"]\n"),
+        ("policies/p.yaml", QUICKSTART),
+        ("old.yaml", &QUICKSTART.replace("1.0\n", "2.0\n")),
+    ]);
+    let ran = dir.run(&["diff", "old.yaml"]).exits(1);
+    assert!(ran.out.contains("+ (llm.estimatedCost gt 1.0"), "{}", ran.out);
+    let ran = dir.run(&["diff", "old.yaml", "--no-config"]).exits(2);
+    assert!(ran.err.contains("give a PATH, or set `paths`"), "{}", ran.err);
+    // Nothing listens there: the files were read before.
+    let ran = dir.run(&["diff", "--server", "http://127.0.0.1:9"]).exits(2);
+    assert!(ran.err.contains("no answer from"), "{}", ran.err);
+}
+
 /// The file comes with a repository: it must not send anybody's token to a server of its own.
 #[test]
 fn tokens_of_the_environment_are_not_sent_to_a_server_that_only_the_file_names() {

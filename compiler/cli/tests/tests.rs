@@ -408,3 +408,72 @@ tests:
     drop(reader);
     assert!(failed && passed, "{failed} {passed}");
 }
+
+#[test]
+fn a_placeholder_of_a_constant_that_is_not_there_is_an_error() {
+    let dir = Dir::with(&[
+        ("q.yaml", support::QUICKSTART),
+        (
+            "q_test.yaml",
+            "tests:\n- {name: t, set: {llm.model: 'a {{ let.x }}'}, expect: {decision: allow}}\n",
+        ),
+    ]);
+    let ran = dir.run(&["test", "q_test.yaml"]).exits(2);
+    assert!(
+        ran.err.contains("error[E0018]: there is no constant `x`"),
+        "{}",
+        ran.err
+    );
+    assert!(ran.err.contains("q_test.yaml:2:"), "{}", ran.err);
+}
+
+#[test]
+fn a_misspelt_name_in_a_context_is_replaced_by_a_name() {
+    let dir = Dir::with(&[
+        ("q.yaml", support::QUICKSTART),
+        (
+            "q_test.yaml",
+            "tests:\n- {name: t, context: {llm: {modle: x}}, expect: {decision: allow}}\n",
+        ),
+    ]);
+    let ran = dir.run(&["test", "q_test.yaml"]).exits(0);
+    assert!(ran.err.contains("did you mean `model`?"), "{}", ran.err);
+    assert!(
+        ran.err.contains("{\"model\": x}") && !ran.err.contains("llm.model\""),
+        "{}",
+        ran.err
+    );
+}
+
+#[test]
+fn coverage_is_of_policies_and_of_files_that_ran() {
+    let test =
+        "tests:\n- {name: t, set: {llm.estimatedCost: 2, team.tier: free}, expect: {decision: deny}}\n";
+    let dir = Dir::with(&[
+        ("p/q.yaml", support::QUICKSTART),
+        ("p/q_test.yaml", test),
+        ("p/shared.yaml", "kind: definitions\nlet: {limit: 2.5}\n"),
+    ]);
+    let ran = dir.run(&["test", "p", "--coverage"]).exits(0);
+    assert!(
+        ran.out.contains("1 of 1 rules fired") && !ran.out.contains("shared.yaml"),
+        "{}",
+        ran.out
+    );
+    dir.write("p/q_test.yaml", b"tests: 1\n");
+    let ran = dir.run(&["test", "p", "--coverage"]).exits(2);
+    assert!(!ran.out.contains("coverage"), "{}", ran.out);
+}
+
+#[test]
+fn a_policy_file_that_is_not_there_has_a_near_one() {
+    let dir = Dir::with(&[
+        ("p/quota.yaml", support::QUICKSTART),
+        (
+            "p/all_test.yaml",
+            "policies: [qouta.yaml]\ntests: [{name: t, expect: {decision: allow}}]\n",
+        ),
+    ]);
+    let ran = dir.run(&["test", "p"]).exits(2);
+    assert!(ran.err.contains("did you mean `quota.yaml`?"), "{}", ran.err);
+}

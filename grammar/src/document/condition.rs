@@ -697,15 +697,15 @@ impl Walk<'_, '_> {
 
     /// Reports a placeholder of a constant as the value of a comparison, which holds no placeholders.
     fn is_placeholder(&mut self, id: NodeId, text: &str) -> bool {
-        let Ok(template) = Template::parse(text) else {
-            return false;
+        let template = Template::parse(text).map(|template| template.parts);
+        let path = match template.as_deref() {
+            Ok([TemplatePart::Path(path)]) if path.is_constant() => path.clone(),
+            // As behind `valueFrom`, where there is such a constant: a text of this form may be meant.
+            _ => match FieldPath::parse(text) {
+                Ok(path) if self.is_known(&path) => path,
+                Ok(_) | Err(_) => return false,
+            },
         };
-        let [TemplatePart::Path(path)] = template.parts.as_slice() else {
-            return false;
-        };
-        if !path.is_constant() {
-            return false;
-        }
         let span = self.extent(id);
         self.report(
             Diagnostic::new(

@@ -476,9 +476,6 @@ impl Walk<'_, '_> {
         };
         let import = self.entry(children, "import");
         let constants = self.entry(children, LET);
-        if import.is_none() && constants.is_none() {
-            return self.literal(root, false);
-        }
         self.declare(import, constants, Vec::new());
         let mut value = self.literal(root, false)?;
         if let Literal::Object(entries) = &mut value.value {
@@ -505,7 +502,9 @@ impl Walk<'_, '_> {
                     out.push_str(before);
                     let named = behind.find("}}").and_then(|close| {
                         let path = FieldPath::parse(behind.get(2..close)?.trim()).ok()?;
-                        path.is_constant().then_some((path, close + 2))
+                        // Texts of a file without constants may hold the word alone.
+                        let named = path.is_constant() && (self.scope.declared || path.segments.len() > 1);
+                        named.then_some((path, close + 2))
                     });
                     let Some((path, end)) = named else {
                         out.push_str("{{");
@@ -660,6 +659,14 @@ impl Walk<'_, '_> {
         Some(here.clone())
     }
 
+    /// Whether a path is the name of a constant of the document, and no more.
+    pub(crate) fn is_known(&self, path: &FieldPath) -> bool {
+        match path.segments.as_slice() {
+            [_, Segment::Key(name)] => path.is_constant() && self.scope.known.contains_key(name),
+            _ => false,
+        }
+    }
+
     fn unknown(&mut self, name: &str, path: &FieldPath, at: Span, fix: Option<Span>) {
         // What is missing may be what could not be read.
         if self.scope.broken {
@@ -690,7 +697,7 @@ impl Walk<'_, '_> {
                 }
             }
             None if !self.scope.declared => diagnostic.help(format!(
-                "define it at the top of the policy, as in `let: {{{}: …}}`, or `import` the file that does",
+                "define it at the top of the file, as in `let: {{{}: …}}`, or `import` the file that does",
                 shorten(name)
             )),
             None => {

@@ -24,8 +24,8 @@ pub fn parse_data(map: &SourceMap, file: FileId) -> Result<Spanned<Literal>, Vec
 }
 
 /// As [`parse_data`], for a mapping that may have `let` and `import` as a policy has: they are taken out of it, and
-/// `{{ let.name }}` in its texts stands for the constant; a text that is one such placeholder is the constant itself. Texts of
-/// a mapping that has neither stay as they are. Also returns what is to be warned of.
+/// `{{ let.name }}` in its texts stands for the constant; a text that is one such placeholder is the constant itself. Where
+/// the mapping has neither, such a placeholder names no constant, which is an error. Also returns what is to be warned of.
 ///
 /// # Errors
 ///

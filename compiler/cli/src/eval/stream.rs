@@ -71,6 +71,10 @@ fn lines<R: Read>(
         if input.buffer().is_empty() {
             out.flush()?;
         }
+        // What was decided so far is all that is known, and nobody reads more.
+        if out.get_ref().is_closed() {
+            break;
+        }
         line.clear();
         // One byte more than a line may have, so that a longer one shows.
         let read = Read::take(&mut input, output::MAX_BYTES + 1).read_until(b'\n', &mut line)?;

@@ -310,7 +310,7 @@ impl Reader {
                 segments: way.clone(),
             };
             match unknown_field(&Spanned::new(path, key.span), false) {
-                Some(diagnostic) => self.warn(diagnostic),
+                Some(diagnostic) => self.warn(of_key(diagnostic)),
                 None => self.members(&value.value, way),
             }
             way.pop();
@@ -512,6 +512,17 @@ impl Reader {
     }
 }
 
+/// A problem of the last key of a path: what is written in its place is a key, and not the path to it.
+fn of_key(mut diagnostic: Diagnostic) -> Diagnostic {
+    if let Some(fix) = &mut diagnostic.fix
+        && let Ok(path) = FieldPath::parse(fix.replacement.trim_matches('"'))
+        && let Some(Segment::Key(key)) = path.segments.last()
+    {
+        fix.replacement = format!("\"{key}\"");
+    }
+    diagnostic
+}
+
 /// The first character of a collection, which is what its problems are shown at.
 fn head(span: Span) -> Span {
     Span::new(span.file, span.start, span.end.min(span.start.saturating_add(1)))
@@ -531,7 +542,7 @@ fn article(type_name: &str) -> String {
 }
 
 /// The known word that an unknown one most likely stands for.
-fn near<'w>(word: &str, known: &[&'w str]) -> Option<&'w str> {
+pub(super) fn near<'w>(word: &str, known: &[&'w str]) -> Option<&'w str> {
     known
         .iter()
         .map(|k| {

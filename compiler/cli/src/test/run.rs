@@ -1,7 +1,7 @@
 //! Running test files: compile their policies, evaluate each test, compare.
 
 use super::coverage::Coverage;
-use super::file::{Expect, Test, TestFile, body, exact, parse};
+use super::file::{Expect, Test, TestFile, body, exact, near, parse};
 use super::{Failure, FileReport, Said, TestReport};
 use crate::engine::Derive;
 use crate::inputs::{self, Input, Sources};
@@ -127,9 +127,12 @@ pub(super) fn untested(
         Ok(compiled) => {
             coverage.add(&compiled, &sources.map, &[]);
             coverage.loaded.extend(canonical(&sources));
+            // Definitions alone decide nothing.
+            let decides = |id| !policy_grammar::parse_source(&sources.map, id).policies.is_empty();
+            let untested = sources.used().filter(|(id, _)| decides(*id));
             coverage
                 .untested
-                .extend(sources.used().map(|(_, file)| file.name().to_owned()));
+                .extend(untested.map(|(_, file)| file.name().to_owned()));
             Ok(None)
         }
         Err(diagnostics) => Ok(Some(FileReport {
@@ -167,11 +170,18 @@ fn policy_paths(path: &Path, map: &SourceMap, file: &TestFile) -> Result<Vec<Pat
         if path.exists() {
             paths.push(path);
         } else {
-            problems.push(Diagnostic::new(
+            let diagnostic = Diagnostic::new(
                 Code::Unreadable,
                 *span,
                 format!("there is no file `{}`", path.display()),
-            ));
+            );
+            problems.push(match near_file(&path) {
+                Some(name) => {
+                    let near = Path::new(value).with_file_name(name);
+                    diagnostic.help(format!("did you mean `{}`?", near.display()))
+                }
+                None => diagnostic,
+            });
         }
     }
     if let (true, true, Some((id, _))) = (paths.is_empty(), problems.is_empty(), map.iter().next()) {
@@ -186,6 +196,22 @@ fn policy_paths(path: &Path, map: &SourceMap, file: &TestFile) -> Result<Vec<Pat
     } else {
         Err(problems)
     }
+}
+
+/// The policy file of this directory whose name is most like that of a file that is not there.
+fn near_file(missing: &Path) -> Option<String> {
+    let name = missing.file_name()?.to_string_lossy();
+    let directory = match missing.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        Some(_) | None => Path::new("."),
+    };
+    let entries = std::fs::read_dir(directory).ok()?;
+    let names: Vec<String> = entries
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter(|name| names::is_policy_file(name) && !names::is_test_file(name))
+        .collect();
+    let known: Vec<&str> = names.iter().map(String::as_str).collect();
+    near(&name, &known).map(str::to_owned)
 }
 
 /// The policy file that a test file is named after.
