@@ -489,7 +489,7 @@ pub const SETTINGS: &[Setting] = &[
         "REQUEST_TIMEOUT",
         "10s",
         "DURATION",
-        "Longest time of one request, and of all work for it: what is not done by then stops.",
+        "Longest time for one request and all its work. What is not finished by then stops.",
     ),
     of(
         LIMITS,
@@ -503,7 +503,7 @@ pub const SETTINGS: &[Setting] = &[
         "HEAVY_WORKERS",
         "0",
         "NUMBER",
-        "Threads for compiling and for long evaluations of one identity and its keys, or of one address without authentication; half as many again are there for others. 0 is one a processor.",
+        "Threads for compiling and for long evaluations of one caller (an identity and its keys, or an address without authentication). Half as many more are for other callers. 0 is one thread for each processor.",
     ),
     of(
         LIMITS,
@@ -517,7 +517,7 @@ pub const SETTINGS: &[Setting] = &[
         "RATE_LIMIT_BURST",
         "0",
         "NUMBER",
-        "Requests that may come at once; 0 is RATE_LIMIT.",
+        "Most requests at once (burst); 0 is RATE_LIMIT.",
     ).needs(&[RATES]),
     of(
         LIMITS,
@@ -531,7 +531,7 @@ pub const SETTINGS: &[Setting] = &[
         "RATE_LIMIT_SHARED",
         "false",
         "BOOL",
-        "Whether the servers on one Redis share the limits.",
+        "Whether all servers on one Redis share the rate limits.",
     ).needs(&[REDIS, RATES]),
     of(
         LIMITS,
@@ -566,7 +566,7 @@ pub const SETTINGS: &[Setting] = &[
         "QUOTA_SHARE",
         "10",
         "0…100",
-        "Percent of each ceiling of the compiler (texts, rules, conditions, values, patterns, placeholders of all policies that decide) that one namespace may take, but for `global`; 0 is no limit.",
+        "Most percent of each compiler limit (texts, rules, conditions, values, patterns, placeholders of all active policies) that one namespace may use; `global` has no such limit. 0 is no limit.",
     ),
     of(
         LIMITS,
@@ -608,14 +608,14 @@ pub const SETTINGS: &[Setting] = &[
         "DECISION_LOG_OVERFLOW",
         "block",
         "block|drop",
-        "When the queue, or a caller's half of it, is full: wait, or drop and count.",
+        "What happens when the queue, or a caller's half of it, is full: `block` makes requests wait, `drop` drops decisions and counts them.",
     ),
     of(
         LOG,
         "DECISION_LOG_SPOOL",
         "1GB",
         "BYTES",
-        "Decisions that may wait under DATA_DIR on disk while PostgreSQL is away; 0 is none. Given, a server without the place for it does not start.",
+        "Disk space under DATA_DIR for decisions that wait while PostgreSQL is away; 0 is none. If set, a server that cannot write there does not start.",
     ).needs(&[POSTGRES, &["DECISION_LOG~store"]]),
     of(
         LOG,
@@ -663,7 +663,7 @@ pub const SETTINGS: &[Setting] = &[
         "TRACE_SAMPLE",
         "0.1",
         "0…1",
-        "Share of traces kept, where the caller did not decide.",
+        "Share of traces kept, from 0 to 1, for requests whose caller did not decide it.",
     ).needs(&[&["TRACE_ENABLED"]]),
 ];
 
