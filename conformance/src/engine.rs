@@ -12,7 +12,7 @@ pub struct Settings {
     pub derive: Derive,
     /// Decision when no rule fires.
     pub default_decision: Decision,
-    /// Whether the policies of `global` decide for a namespace that no active policy is of.
+    /// Whether the policies of `global` decide for a namespace without an active policy.
     pub global_for_unknown: bool,
 }
 

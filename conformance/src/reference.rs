@@ -61,7 +61,7 @@ pub struct RefOptions {
     pub mode: Mode,
     /// How derived fields come about (1.2).
     pub derive: Derive,
-    /// Whether the policies of `global` decide for a namespace that no active policy is of.
+    /// Whether the policies of `global` decide for a namespace without an active policy.
     pub global_for_unknown: bool,
 }
 

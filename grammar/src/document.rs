@@ -30,6 +30,7 @@ pub(crate) mod schema_tables {
 
 pub use data::{parse_data, parse_data_with_constants};
 pub use kinds::{Holds, holds};
+pub use suggest::near;
 
 use crate::ast::Policy;
 use crate::codes::Code;

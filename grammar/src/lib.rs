@@ -29,8 +29,8 @@ pub mod template;
 
 pub use diagnostic::{Diagnostic, Label, Severity};
 pub use document::{
-    Format, Holds, ParseOutput, duplicate_policy_ids, holds, imports, parse_data, parse_data_with_constants,
-    parse_source, parse_source_until, parse_source_with, without_imports,
+    Format, Holds, ParseOutput, duplicate_policy_ids, holds, imports, near, parse_data,
+    parse_data_with_constants, parse_source, parse_source_until, parse_source_with, without_imports,
 };
 pub use format::format_source;
 pub use limits::Limits;

@@ -83,7 +83,7 @@ pub enum UnknownNamespace {
 pub struct EvaluateOptions<'o> {
     /// Echoed in the response; generated when absent.
     pub request_id: Option<&'o str>,
-    /// Only policies of this namespace and of `global`; one that no active policy is of is an error, unless the engine
+    /// Only policies of this namespace and of `global`; one without an active policy is an error, unless the engine
     /// was told otherwise ([`EngineBuilder::unknown_namespace`]).
     pub namespace: Option<&'o str>,
     /// Only these policies: of each id every one that the request sees. An id that it does not see or that is named twice is
@@ -391,7 +391,7 @@ impl EngineBuilder {
         self
     }
 
-    /// What becomes of a namespace that no active policy is of. Default [`UnknownNamespace::Error`].
+    /// What becomes of a namespace without an active policy. Default [`UnknownNamespace::Error`].
     #[must_use]
     pub fn unknown_namespace(mut self, unknown: UnknownNamespace) -> Self {
         self.settings.unknown_namespace = unknown;

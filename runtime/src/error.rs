@@ -145,11 +145,11 @@ impl fmt::Display for EvaluateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Context(e) => write!(f, "malformed context: {e}"),
-            Self::UnknownPolicy(id) => write!(f, "policy `{id}` is not loaded"),
+            Self::UnknownPolicy(id) => write!(f, "policy `{id}` is not active, or is of another namespace"),
             Self::DuplicatePolicy(id) => write!(f, "policy `{id}` is named twice"),
             Self::NoPolicies => f.write_str("the list of policies is empty"),
             Self::UnknownNamespace(namespace) => {
-                write!(f, "no active policy is of namespace `{namespace}`")
+                write!(f, "namespace `{namespace}` has no active policy")
             }
             Self::NothingActive => f.write_str("no policy is active, so nothing can be decided"),
             Self::Modified(e) => write!(f, "malformed context after the policies' modifications: {e}"),

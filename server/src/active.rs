@@ -325,7 +325,11 @@ impl Active {
     pub fn note_failure(&self, failure: String) {
         let info = self.info.load_full();
         if info.failure.as_ref() != Some(&failure) {
-            tracing::error!(%failure, "policies not activated; the last good ones stay active");
+            if info.policies == 0 {
+                tracing::error!(%failure, "no policies are active");
+            } else {
+                tracing::error!(%failure, "policies not activated; the last good ones stay active");
+            }
             self.info.store(Arc::new(Info {
                 failure: Some(failure),
                 ..(*info).clone()

@@ -296,7 +296,7 @@ impl Authenticator {
             Some(keys) => keys.verify(key).await,
             None => Err(ServiceError::new(
                 Code::Unauthenticated,
-                "API keys are not accepted here",
+                "API keys are not accepted here; send a token in `Authorization: Bearer`",
             )),
         }
     }
@@ -305,7 +305,7 @@ impl Authenticator {
         let Some(tokens) = &self.tokens else {
             return Err(ServiceError::new(
                 Code::Unauthenticated,
-                "tokens are not accepted here",
+                "tokens are not accepted here; send an API key in `X-API-Key`",
             ));
         };
         tokens.verify(token).await.map_err(|error| {

@@ -12,6 +12,8 @@ pub mod table;
 mod url;
 mod value;
 
+pub(crate) use value::duration;
+
 pub use self::url::{Url, scrubbed};
 use crate::hosts;
 use crate::seal::{SealError, Sealer};

@@ -14,10 +14,10 @@ macro_rules! for_each_code {
         $consumer! {
             MalformedRequest, "malformed_request", 400, InvalidArgument, "The body or a parameter is not what the operation takes.";
             MalformedContext, "malformed_context", 400, InvalidArgument, "The context is not a JSON object that can be evaluated.";
-            UnknownPolicy, "unknown_policy", 400, InvalidArgument, "A policy that the request names is not active in its namespace.";
+            UnknownPolicy, "unknown_policy", 400, InvalidArgument, "A policy that the request names is not active, or is of another namespace.";
             DuplicatePolicy, "duplicate_policy", 400, InvalidArgument, "The list of policies names one twice.";
             NoPolicies, "no_policies", 400, InvalidArgument, "The list of policies is empty.";
-            UnknownNamespace, "unknown_namespace", 400, InvalidArgument, "No active policy is of the namespace that the request names.";
+            UnknownNamespace, "unknown_namespace", 400, InvalidArgument, "The namespace that the request names has no active policy.";
             InvalidBundle, "invalid_bundle", 400, InvalidArgument, "The bytes are not a bundle that this server can run.";
             UntrustedBundle, "untrusted_bundle", 403, PermissionDenied, "No trusted key signed the bundle.";
             Unauthenticated, "unauthenticated", 401, Unauthenticated, "No valid token or API key was given.";
@@ -208,7 +208,10 @@ impl From<crate::storage::StoreError> for ServiceError {
         use crate::storage::StoreError as E;
         match error {
             E::Missing(what) => Self::new(Code::NotFound, format!("{what} does not exist")),
-            E::Exists(what) => Self::new(Code::AlreadyExists, format!("{what} exists")),
+            E::Exists(what) => Self::new(
+                Code::AlreadyExists,
+                format!("{what} exists already; `PUT` (`UpdatePolicy` over gRPC) updates it"),
+            ),
             E::VersionMismatch { current } => {
                 Self::new(Code::VersionMismatch, format!("the current version is {current}"))
             }

@@ -168,6 +168,13 @@ impl Role {
         Self::ALL.iter().copied().find(|role| role.as_str() == text)
     }
 
+    /// What to say of a word that is no role.
+    #[must_use]
+    pub fn unknown(word: &str) -> String {
+        let known: Vec<&str> = Self::ALL.iter().map(|role| role.as_str()).collect();
+        format!("there is no role `{word}`; roles are {}", known.join(", "))
+    }
+
     /// What the role may do.
     #[must_use]
     pub fn scopes(self) -> Scopes {

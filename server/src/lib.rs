@@ -26,6 +26,7 @@ pub mod hex;
 pub mod hosts;
 pub mod http;
 pub mod identity;
+pub mod instance;
 pub mod limits;
 pub mod listen;
 pub mod manual;

@@ -30,7 +30,7 @@ const LAST_SPANS: Duration = Duration::from_secs(3);
 fn command() -> Command {
     let mut command = Command::new("policyd")
         .about(
-            "Decides over requests to language models: REST, gRPC, storage, caches, authentication, audit.",
+            "Enforces policies on LLM requests, over REST and gRPC.",
         )
         .version(env!("CARGO_PKG_VERSION"))
         .arg(
@@ -39,18 +39,18 @@ fn command() -> Command {
                 .env(CONFIG_FILE)
                 .value_name("FILE")
                 .global(true)
-                .help("TOML file of settings; default policyd.toml where it is there"),
+                .help("TOML file of settings [default: policyd.toml, if it exists]"),
         )
         .arg(
             Arg::new(DEV)
                 .long("dev")
                 .action(ArgAction::SetTrue)
                 .global(true)
-                .help("For trying out: nothing is kept, logs are for people"),
+                .help("For trying it out: nothing is stored, logs are easy to read"),
         )
         .subcommand(Command::new("run").about("Serve; the default command"))
         .subcommand(
-            Command::new("check-config").about("Say what is wrong with the settings; exit status 0 or 78"),
+            Command::new("check-config").about("Report everything that is wrong with the settings; exit status 0 or 78"),
         )
         .subcommand(
             Command::new("audit")
@@ -58,7 +58,7 @@ fn command() -> Command {
                 .subcommand_required(true)
                 .subcommand(
                     Command::new("verify").about(
-                        "Check that no record was changed, removed or moved, and that policies and bundles are as recorded",
+                        "Check that no record was changed, removed or moved, and that policies and bundles match the records",
                     ),
                 ),
         );

@@ -29,10 +29,11 @@ use crate::sync::bundle::{Follower, Location};
 use crate::telemetry::{LevelHandle, Metrics};
 use crate::tls::{self, Tls};
 use crate::turns::{Shape, Turns};
-use crate::{admin, descriptors, grpc, storage, sync};
+use crate::{admin, descriptors, grpc, instance, storage, sync};
 use anyhow::Context as _;
 use policy_primitives::prices::PriceTable;
 use policy_runtime::PublicKey;
+use std::fs::File;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -83,6 +84,8 @@ pub struct Server {
     log_task: LogTask,
     follower: Option<Follower>,
     directory: Option<PathBuf>,
+    /// Held until the server is gone.
+    _lock: Option<File>,
 }
 
 fn bind(address: SocketAddr, what: &str) -> anyhow::Result<(TcpListener, SocketAddr)> {
@@ -153,6 +156,7 @@ impl Server {
         let store = storage::open(&config.store)
             .await
             .context("the database cannot be opened")?;
+        let lock = instance::lock(&config.store.database);
         let auth = Authenticator::build(&config.auth, Arc::clone(&store))
             .await?
             .with_most_failures(config.limits.auth_failures);
@@ -241,6 +245,7 @@ impl Server {
             log_task,
             follower,
             directory,
+            _lock: lock,
         })
     }
 

@@ -127,10 +127,15 @@ impl Call<'_> {
         if self.identity.may_touch(namespace) {
             return Ok(());
         }
+        let own = self.identity.namespaces.as_deref().unwrap_or_default();
+        let may = match own {
+            [] => "it may use none".to_owned(),
+            own => format!("it may use: {}", own.join(", ")),
+        };
         Err(ServiceError::new(
             Code::Forbidden,
             format!(
-                "`{}` may not touch the namespace `{namespace}`",
+                "`{}` may not use the namespace `{namespace}`; {may}",
                 self.identity.subject
             ),
         ))
@@ -151,7 +156,7 @@ impl Call<'_> {
             (None, Some([only, again @ ..])) if again.iter().all(|name| name == only) => Ok(Some(only)),
             (None, Some([])) => Err(ServiceError::new(
                 Code::Forbidden,
-                format!("`{}` is bound to no namespace at all", self.identity.subject),
+                format!("`{}` may use no namespace at all", self.identity.subject),
             )),
             (None, Some(own)) => Err(ServiceError::new(
                 Code::Forbidden,

@@ -1,7 +1,7 @@
 //! Commands of `policyd` beside serving: tokens and keys for first steps, exports.
 
 use crate::auth;
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::decisions;
 use crate::identity::{Identity, Role};
 use crate::seal::Sealer;
@@ -12,6 +12,7 @@ use crate::tls;
 use anyhow::{Context as _, bail};
 use clap::{Arg, ArgMatches, Command};
 use secrecy::ExposeSecret as _;
+use std::io::{self, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -34,7 +35,7 @@ fn namespaces_arg() -> Arg {
         .long("namespaces")
         .value_name("NAME,…")
         .value_delimiter(',')
-        .help("Namespaces that it may touch; all when absent")
+        .help("Namespaces that it may use; all when absent")
 }
 
 /// Adds the commands.
@@ -54,19 +55,19 @@ pub fn commands(command: Command) -> Command {
                                 .long("decision")
                                 .value_name("OUTCOME")
                                 .value_parser(["allow", "deny", "warn", "modify"])
-                                .help("Only with this outcome"),
+                                .help("Only decisions with this outcome"),
                         )
                         .arg(
                             Arg::new("output")
                                 .long("output")
                                 .value_name("FILE")
-                                .help("A new file, for its owner only, instead of standard output"),
+                                .help("Write to a new file, readable by its owner only, instead of standard output"),
                         )
                         .arg(
                             Arg::new("open")
                                 .long("open")
                                 .action(clap::ArgAction::SetTrue)
-                                .help("Decrypt contexts with ENCRYPTION_KEYS; otherwise as they are stored"),
+                                .help("Decrypt contexts with ENCRYPTION_KEYS; otherwise they are written as stored"),
                         ),
                 ),
         )
@@ -77,7 +78,8 @@ pub fn commands(command: Command) -> Command {
                     Arg::new("subject")
                         .long("subject")
                         .value_name("NAME")
-                        .required(true),
+                        .required(true)
+                        .help("Who the token is for: the claim `sub`, which logs and approvals name"),
                 )
                 .arg(roles_arg())
                 .arg(namespaces_arg()),
@@ -85,19 +87,42 @@ pub fn commands(command: Command) -> Command {
         .subcommand(
             Command::new("key")
                 .about(
-                    "Make an API key in the database; use it for the first key of a server",
+                    "Make an API key in the database, such as the first key of a server",
                 )
-                .arg(Arg::new("name").long("name").value_name("NAME").required(true))
+                .arg(
+                    Arg::new("name")
+                        .long("name")
+                        .value_name("NAME")
+                        .required(true)
+                        .help("Name of the key, which logs and approvals show"),
+                )
                 .arg(roles_arg())
                 .arg(namespaces_arg())
                 .arg(
                     Arg::new("expires-in")
                         .long("expires-in")
-                        .value_name("SECONDS")
-                        .value_parser(clap::value_parser!(u64))
-                        .help("For ever when absent"),
+                        .value_name("SPAN")
+                        .value_parser(span)
+                        .help("How long the key is good, such as 12h or 90d; without a unit, seconds [default: until it is revoked]"),
                 ),
         )
+}
+
+/// A span of time.
+fn span(text: &str) -> Result<Duration, String> {
+    config::duration(text).ok_or_else(|| format!("`{text}` is not a span of time such as 12h or 90d"))
+}
+
+/// Whether the reader of standard output has gone, as `head` does.
+fn is_closed(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::BrokenPipe
+}
+
+/// Writes a line to standard output.
+fn print_line(line: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "{line}")?;
+    out.flush()
 }
 
 fn many(arguments: &ArgMatches, name: &str) -> Vec<String> {
@@ -129,11 +154,11 @@ pub async fn run(name: &str, arguments: &ArgMatches, config: Config) -> anyhow::
             let jwt = config.auth.jwt.context("tokens need JWT_SECRET")?;
             let roles = many(arguments, "roles")
                 .iter()
-                .map(|role| Role::parse(role).with_context(|| format!("there is no role `{role}`")))
+                .map(|role| Role::parse(role).with_context(|| Role::unknown(role)))
                 .collect::<anyhow::Result<Vec<_>>>()?;
             let subject = arguments.get_one::<String>("subject").map_or("", String::as_str);
             let token = auth::issue(&jwt, subject, &roles, namespaces.as_deref(), jwt.life)?;
-            println!("{}", token.expose_secret());
+            print_line(token.expose_secret()).context("cannot write the token")?;
         }
         "key" => {
             let store = storage::open(&config.store).await?;
@@ -142,15 +167,13 @@ pub async fn run(name: &str, arguments: &ArgMatches, config: Config) -> anyhow::
                 roles: many(arguments, "roles"),
                 scopes: Vec::new(),
                 namespaces,
-                life: arguments
-                    .get_one::<u64>("expires-in")
-                    .copied()
-                    .map(Duration::from_secs),
+                life: arguments.get_one::<Duration>("expires-in").copied(),
             };
             let operator = Identity::operator();
-            let (_, secret) = make_key(&*store, &operator, "command line", new, 0).await?;
-            println!("{}", secret.expose_secret());
+            let (key, secret) = make_key(&*store, &operator, "command line", new, 0).await?;
             store.close().await;
+            print_line(secret.expose_secret())
+                .with_context(|| format!("the key {} was made but cannot be written; revoke it", key.id))?;
         }
         other => bail!("there is no command `{other}`"),
     }
@@ -160,13 +183,14 @@ pub async fn run(name: &str, arguments: &ArgMatches, config: Config) -> anyhow::
 /// Adds the client command.
 fn call_command() -> Command {
     Command::new("call")
-        .about("Ask a running server over gRPC for a decision; prints the response as JSON; ends with 0 when allowed, 1 when denied, 2 when there is no decision")
+        .about("Ask a running server for a decision over gRPC and print the response as JSON; exit status 0 allowed, 1 denied, 2 no decision")
         .arg(
             Arg::new("server")
                 .long("server")
                 .env("POLICY_GRPC_SERVER")
                 .value_name("URL")
-                .default_value("http://127.0.0.1:50051"),
+                .default_value("http://127.0.0.1:50051")
+                .help("URL of the gRPC port of the server"),
         )
         .arg(
             Arg::new("context")
@@ -175,12 +199,24 @@ fn call_command() -> Command {
                 .required(true)
                 .help("The context, a file that holds it, or standard input"),
         )
-        .arg(Arg::new("namespace").long("namespace").value_name("NAME"))
+        .arg(
+            Arg::new("namespace")
+                .long("namespace")
+                .value_name("NAME")
+                .help("Namespace whose policies decide, together with those of `global`"),
+        )
         .arg(
             Arg::new("token-file")
                 .long("token-file")
                 .value_name("FILE")
-                .help("File with a token or an API key; the environment variable POLICY_TOKEN also works"),
+                .conflicts_with("api-key-file")
+                .help("File with a token or an API key [default: what the variable POLICY_TOKEN holds]"),
+        )
+        .arg(
+            Arg::new("api-key-file")
+                .long("api-key-file")
+                .value_name("FILE")
+                .help("File with an API key"),
         )
         .arg(
             Arg::new("ca")
@@ -193,14 +229,14 @@ fn call_command() -> Command {
                 .long("client-cert")
                 .value_name("FILE")
                 .requires("client-key")
-                .help("PEM certificate chain to show, where the server has a TLS_CLIENT_CA"),
+                .help("PEM certificate chain to send, if the server has a TLS_CLIENT_CA"),
         )
         .arg(
             Arg::new("client-key")
                 .long("client-key")
                 .value_name("FILE")
                 .requires("client-cert")
-                .help("PEM private key of the certificate to show"),
+                .help("PEM private key of the certificate to send"),
         )
 }
 
@@ -249,9 +285,18 @@ async fn call(arguments: &ArgMatches) -> anyhow::Result<ExitCode> {
             None => text.to_owned(),
         },
     };
-    let credential = match arguments.get_one::<String>("token-file") {
-        Some(path) => Some(std::fs::read_to_string(path).with_context(|| format!("cannot read {path}"))?),
-        None => std::env::var("POLICY_TOKEN").ok(),
+    let read = |path: &String| std::fs::read_to_string(path).with_context(|| format!("cannot read {path}"));
+    let file = |name: &str| arguments.get_one::<String>(name);
+    let (header, credential) = match (file("token-file"), file("api-key-file")) {
+        (Some(path), _) => ("authorization", Some(format!("Bearer {}", read(path)?.trim()))),
+        (None, Some(path)) => ("x-api-key", Some(read(path)?.trim().to_owned())),
+        (None, None) => {
+            let token = std::env::var("POLICY_TOKEN").ok();
+            (
+                "authorization",
+                token.map(|token| format!("Bearer {}", token.trim())),
+            )
+        }
     };
     let server = arguments.get_one::<String>("server").cloned().unwrap_or_default();
     let channel = endpoint(&server, arguments)?
@@ -266,23 +311,45 @@ async fn call(arguments: &ArgMatches) -> anyhow::Result<ExitCode> {
         ..v1::EvaluatePolicyRequest::default()
     });
     if let Some(credential) = credential {
-        let value = format!("Bearer {}", credential.trim());
         request.metadata_mut().insert(
-            "authorization",
-            value.parse().context("the token holds what no header can")?,
+            header,
+            credential
+                .parse()
+                .context("the token or API key holds characters that a header cannot")?,
         );
     }
     let response = client
         .evaluate_policy(request)
         .await
-        .map_err(|status| anyhow::anyhow!("{:?}: {}", status.code(), status.message()))?
+        .map_err(|status| refusal(&server, &status))?
         .into_inner();
-    println!("{}", String::from_utf8_lossy(&response.response_json));
+    // The decision stands, whether or not somebody reads it.
+    match print_line(&String::from_utf8_lossy(&response.response_json)) {
+        Err(error) if !is_closed(&error) => return Err(error).context("cannot write the response"),
+        _ => {}
+    }
     Ok(if response.allowed {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// Why there is no decision. `policyd` sends its own errors with details; what has none came from something else.
+fn refusal(server: &str, status: &tonic::Status) -> anyhow::Error {
+    let said = format!("{:?}: {}", status.code(), status.message());
+    let foreign = status.details().is_empty()
+        && matches!(
+            status.code(),
+            tonic::Code::Unknown
+                | tonic::Code::Internal
+                | tonic::Code::Unimplemented
+                | tonic::Code::Unavailable
+        );
+    if foreign {
+        return anyhow::anyhow!("{said}; is {server} the gRPC port of policyd (GRPC_PORT, 50051)?");
+    }
+    anyhow::anyhow!(said)
 }
 
 async fn export(arguments: &ArgMatches, config: &Config) -> anyhow::Result<ExitCode> {
@@ -308,7 +375,14 @@ async fn export(arguments: &ArgMatches, config: &Config) -> anyhow::Result<ExitC
         None
     };
     let count = match arguments.get_one::<String>("output") {
-        None => decisions::export(&*store, &filter, open, &mut std::io::stdout()).await?,
+        None => match decisions::export(&*store, &filter, open, &mut io::stdout()).await {
+            // Whoever read it has enough.
+            Err(decisions::ExportError::Output(error)) if is_closed(&error) => {
+                store.close().await;
+                return Ok(ExitCode::SUCCESS);
+            }
+            written => written?,
+        },
         Some(path) => {
             let mut file = new_file(path).with_context(|| format!("cannot make {path}"))?;
             let count = decisions::export(&*store, &filter, open, &mut file).await?;

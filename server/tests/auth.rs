@@ -170,7 +170,10 @@ async fn headers_carry_one_credential_in_one_way() {
         let (code, detail) = refusal(auth.authenticate(None, Some(header)).await);
         assert_eq!(
             (code, detail.as_str()),
-            (Code::Unauthenticated, "the API key is not valid")
+            (
+                Code::Unauthenticated,
+                "the API key is not valid: it may be mistyped, or of another server"
+            )
         );
     }
 }
@@ -185,14 +188,20 @@ async fn only_what_is_configured_is_accepted() {
     let refused = refusal(tokens.authenticate(None, Some(key)).await);
     assert_eq!(
         refused,
-        (Code::Unauthenticated, "API keys are not accepted here".to_owned())
+        (
+            Code::Unauthenticated,
+            "API keys are not accepted here; send a token in `Authorization: Bearer`".to_owned()
+        )
     );
     let keys = build(None, true, &store).await;
     assert!(keys.authenticate(None, Some(key)).await.is_ok());
     let refused = refusal(keys.authenticate(Some(&bearer), None).await);
     assert_eq!(
         refused,
-        (Code::Unauthenticated, "tokens are not accepted here".to_owned())
+        (
+            Code::Unauthenticated,
+            "tokens are not accepted here; send an API key in `X-API-Key`".to_owned()
+        )
     );
     assert!(!format!("{tokens:?}").contains(SECRET));
 }
@@ -242,7 +251,10 @@ async fn keys_are_rotated_expire_and_are_revoked() {
     assert_eq!(said(ask(&old).await), "the API key was replaced by a new one");
     assert!(ask(&new).await.is_ok());
     let stranger = generate_for(&old.id).unwrap();
-    assert_eq!(said(ask(&stranger).await), "the API key is not valid");
+    assert_eq!(
+        said(ask(&stranger).await),
+        "the API key is not valid: it may be mistyped, or of another server"
+    );
 
     let revoke = KeyChange::Revoke {
         id: old.id.clone(),
@@ -250,7 +262,10 @@ async fn keys_are_rotated_expire_and_are_revoked() {
     };
     change(&store, revoke).await;
     assert_eq!(said(ask(&new).await), "the API key was revoked");
-    assert_eq!(said(ask(&stranger).await), "the API key is not valid");
+    assert_eq!(
+        said(ask(&stranger).await),
+        "the API key is not valid: it may be mistyped, or of another server"
+    );
 
     let expired = create(&store, |key| key.expires_ms = Some(now_ms() - 1)).await;
     assert_eq!(said(ask(&expired).await), "the API key has expired");

@@ -382,8 +382,9 @@ async fn what_waits_for_approval_is_shown_approved_and_rejected() {
             && pushed.out.contains("; no version decides")
             && pushed
                 .out
-                .contains("scope policy:approve may approve it, but for those who wrote its text: ann (key ")
-            && !pushed.out.contains("you may"),
+                .contains("can be approved by anyone with policy:approve, except: ann (key ")
+            && !pushed.out.contains("you may:")
+            && pushed.out.contains("you may not: you lack policy:approve"),
         "{}",
         pushed.out
     );
@@ -636,14 +637,51 @@ async fn bundles_are_pushed_and_rolled_back() {
     shell.run(&["rollback", "--bundle", "--to", digest]).exits(0);
     // While a bundle decides, policies cannot be changed.
     let read_only = shell.run(&["push", "one.yaml"]).exits(1);
-    assert!(read_only.err.contains("read_only"), "{}", read_only.err);
+    assert!(
+        read_only.err.contains("read_only") && read_only.err.contains("policyc delete --bundle"),
+        "{}",
+        read_only.err
+    );
     shell.write("none.bundle", "text");
     shell.run(&["push", "--bundle", "none.bundle"]).exits(2);
     let mut cut = std::fs::read(shell.dir.path().join("a.bundle")).unwrap();
     cut.truncate(cut.len() / 2);
     shell.write("cut.bundle", cut);
     let refused = shell.run(&["push", "--bundle", "cut.bundle"]).exits(2);
-    assert!(refused.err.contains("invalid_bundle"), "{}", refused.err);
+    assert!(refused.err.contains("is not a usable bundle"), "{}", refused.err);
+    // The bundle ends by its digest, and then they can.
+    let end = |tag: &str| shell.run(&["delete", "--bundle", "--if-match", tag]);
+    assert_ne!(end(&other).code, 0);
+    shell.run(&["push", "one.yaml"]).exits(1);
+    end(digest).exits(0);
+    shell.run(&["push", "one.yaml"]).exits(0);
+    shell.run(&["delete", "one", "--if-match", "x"]).exits(2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bundle_that_waits_is_listed_and_says_how_it_is_approved() {
+    let server = Running::start(&[("API_KEYS_ENABLED", "true"), ("APPROVAL_REQUIRED", "true")]).await;
+    let shell = Shell::new(&server);
+    let [ann, bob] = [
+        api_key(&server, "ann", Role::Author).await,
+        api_key(&server, "bob", Role::Approver).await,
+    ];
+    let as_ann = |arguments: &[&str]| shell.run_with(arguments, &[("POLICY_API_KEY", &ann)]);
+    let as_bob = |arguments: &[&str]| shell.run_with(arguments, &[("POLICY_API_KEY", &bob)]);
+    shell.write("one.yaml", ONE);
+    shell.run(&["build", "one.yaml", "-o", "a.bundle"]).exits(0);
+    let pushed = as_ann(&["push", "--bundle", "a.bundle"]).exits(0);
+    let next = "policyc activate --bundle sha256:";
+    assert!(pushed.err.contains(next), "{}", pushed.err);
+    let history = as_ann(&["history", "--bundle", "--format", "json"])
+        .exits(0)
+        .json();
+    let digest = history[0]["digest"].as_str().unwrap();
+    let listed = as_bob(&["approvals"]).exits(0);
+    listed.says(&[digest, "ann"]);
+    as_bob(&["activate", "--bundle", digest]).exits(0);
+    let none = as_bob(&["approvals"]).exits(0);
+    assert!(none.err.contains("nothing waits"), "{}", none.err);
 }
 
 #[tokio::test(flavor = "multi_thread")]

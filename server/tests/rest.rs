@@ -1881,6 +1881,66 @@ async fn tenants(settings: &[(&str, &str)]) -> (Running, String, [String; 2]) {
     (server, admin, keys.try_into().unwrap())
 }
 
+/// What is wrong with a request is said in words of this API, not of its libraries.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_wrong_with_a_request_is_said_in_our_words() {
+    let (server, admin, [red, _]) = tenants(&[]).await;
+    let as_key = async |key: &str, send: Send| send.header("x-api-key", key).to(&server).await;
+    as_key(
+        &red,
+        send("POST", "/api/v1/policies").yaml(&policy("limits", "red", "bad", "active")),
+    )
+    .await;
+    let evaluate = |body: &str| send("POST", "/api/v1/evaluate").bytes("application/json", body);
+    for (key, request, says) in [
+        (
+            &red,
+            send("GET", "/api/v1/policies?namspace=red"),
+            "unknown parameter `namspace`; did you mean `namespace`?",
+        ),
+        (
+            &red,
+            send("GET", "/api/v1/policies?zzz=1"),
+            "unknown parameter `zzz`; parameters are ",
+        ),
+        (
+            &red,
+            send("GET", "/api/v1/policies?limit=many"),
+            "the query string is not understood: limit: invalid digit",
+        ),
+        (
+            &red,
+            evaluate("{\n  \"context\": nope}"),
+            "expected ident at line 2 column ",
+        ),
+        (&red, evaluate("{}"), "missing field `context`"),
+        (
+            &admin,
+            evaluate(r#"{"context": {}, "namespace": "hr"}"#),
+            "namespace `hr` has no active policy",
+        ),
+        (
+            &red,
+            evaluate(r#"{"context": {}, "policies": ["x"]}"#),
+            "policy `x` is not active, or is of another namespace",
+        ),
+        (
+            &red,
+            send("POST", "/api/v1/policies").yaml(&policy("limits", "red", "bad", "active")),
+            "policy `limits` of namespace `red` exists already; `PUT` (`UpdatePolicy` over gRPC) updates it",
+        ),
+        (
+            &red,
+            evaluate(r#"{"context": {}, "namespace": "blue"}"#),
+            "may not use the namespace `blue`; it may use: red",
+        ),
+    ] {
+        let answer = as_key(key, request).await.json();
+        let detail = answer["detail"].as_str().unwrap();
+        assert!(detail.contains(says), "{says}: {detail}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn ids_live_in_their_namespace() {
     let (server, admin, [red, blue]) = tenants(&[]).await;
@@ -3080,7 +3140,7 @@ fn bad_inputs() -> Vec<Bad> {
             "duplicate_policy",
         ),
         row(
-            "a namespace that no active policy is of",
+            "a namespace without an active policy",
             evaluate(r#"{"context": {}, "namespace": "nowhere"}"#),
             400,
             "unknown_namespace",
@@ -3128,13 +3188,13 @@ fn bad_inputs() -> Vec<Bad> {
             "unknown_policy",
         ),
         row(
-            "a batch in a namespace that no active policy is of",
+            "a batch in a namespace without an active policy",
             send("POST", "/api/v1/evaluate/batch").json(&json!({"contexts": [{}], "namespace": "one"})),
             400,
             "unknown_namespace",
         ),
         row(
-            "a simulation in a namespace that no active policy is of",
+            "a simulation in a namespace without an active policy",
             send("POST", "/api/v1/simulate").json(&json!({"contexts": [{}], "namespace": "one"})),
             400,
             "unknown_namespace",

@@ -7,7 +7,7 @@
 #[path = "support/process.rs"]
 mod process;
 
-use process::{Policyd, finished, until};
+use process::{Client, Policyd, command, finished, until};
 use serde_json::{Value, json};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
@@ -660,4 +660,153 @@ fn variables_of_the_earlier_implementation_are_named_once_at_the_start() {
     );
     // Nothing of their values: they may hold credentials.
     assert!(!logged.contains("jaeger.example"), "{logged}");
+}
+
+/// What a program that reads standard output and goes does not change.
+#[test]
+fn a_call_whose_reader_has_gone_ends_as_it_was_decided() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("p.yaml"), POLICY).unwrap();
+    let policyd = Policyd::start(&[("POLICIES", directory.path().to_str().unwrap())]);
+    let server = format!("http://{}", policyd.grpc);
+    for (name, code) in [("good", 0), ("bad", 1)] {
+        let context = model(name).to_string();
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = command(&[])
+            .args(["call", "--server", &server, "--context", &context])
+            .stdout(writer)
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!((output.status.code(), &*said), (Some(code), ""));
+    }
+}
+
+#[test]
+fn a_port_of_the_other_kind_is_told() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("p.yaml"), POLICY).unwrap();
+    let policyd = Policyd::start(&[("POLICIES", directory.path().to_str().unwrap())]);
+    let rest = format!("http://{}", policyd.rest);
+    let (code, _, said) = finished(
+        &[],
+        &["call", "--server", &rest, "--context", "{}"],
+        directory.path(),
+    );
+    assert_eq!(code, 2, "{said}");
+    assert!(
+        said.contains("the gRPC port of policyd (GRPC_PORT, 50051)?"),
+        "{said}"
+    );
+    let answer = Client::new(policyd.grpc).get("/api/v1/policies");
+    assert_eq!(answer.status, 400);
+    assert!(
+        answer.body.as_str().unwrap().contains("this is the gRPC port"),
+        "{}",
+        answer.body
+    );
+}
+
+#[test]
+fn a_first_start_without_good_policies_says_that_none_is_active_and_all_that_is_wrong() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("a.yaml"), [b'a', 0xff]).unwrap();
+    std::fs::write(directory.path().join("b.yaml"), b"b: \xfe").unwrap();
+    std::fs::write(directory.path().join("c.yaml"), "rules: 7").unwrap();
+    let policyd = Policyd::launch(&[("POLICIES", directory.path().to_str().unwrap())]);
+    until("it is told", || {
+        policyd.logged().contains("no policies are active")
+    });
+    let logged = policyd.logged();
+    assert!(!logged.contains("last good ones"), "{logged}");
+    for part in [
+        "a.yaml:1:2: the file is not valid UTF-8: byte 0xff at offset 1",
+        "b.yaml:1:4: the file is not valid UTF-8",
+        "c.yaml:1:",
+    ] {
+        assert!(logged.contains(part), "{part}: {logged}");
+    }
+    // Once some are, they stay.
+    for name in ["a.yaml", "b.yaml", "c.yaml"] {
+        std::fs::remove_file(directory.path().join(name)).unwrap();
+    }
+    std::fs::write(directory.path().join("p.yaml"), POLICY).unwrap();
+    until("it is ready", || policyd.client.is("ready"));
+    std::fs::write(directory.path().join("c.yaml"), [0xff]).unwrap();
+    until("it is told", || {
+        policyd.logged().contains("the last good ones stay active")
+    });
+}
+
+#[test]
+fn a_second_server_on_one_database_is_told_and_starts() {
+    let directory = tempfile::tempdir().unwrap();
+    let database = format!("sqlite:{}", directory.path().join("policyd.db").display());
+    let settings = [("DATABASE_URL", database.as_str())];
+    let words = "another policyd uses this SQLite database";
+    let first = Policyd::launch(&settings);
+    assert!(!first.logged().contains(words), "{}", first.logged());
+    let second = Policyd::launch(&settings);
+    until("it is told", || second.logged().contains(words));
+    // Ended without notice, none is left that holds the database.
+    first.kill();
+    second.kill();
+    let third = Policyd::launch(&settings);
+    assert!(!third.logged().contains(words), "{}", third.logged());
+}
+
+#[test]
+fn a_key_lives_for_a_span_and_is_used_from_a_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    std::fs::write(at.join("p.yaml"), POLICY).unwrap();
+    let database = format!("sqlite:{}", at.join("policyd.db").display());
+    let settings = [
+        ("DATABASE_URL", database.as_str()),
+        ("API_KEYS_ENABLED", "true"),
+        ("POLICIES", at.to_str().unwrap()),
+    ];
+    let key = |span: &str| {
+        finished(
+            &[("DATABASE_URL", database.as_str())],
+            &["key", "--name", "gateway", "--expires-in", span],
+            at,
+        )
+    };
+    for span in ["3600", "12h", "90d", "2w"] {
+        let (code, secret, said) = key(span);
+        assert_eq!(code, 0, "{said}");
+        std::fs::write(at.join("key"), secret).unwrap();
+    }
+    let (code, _, said) = key("soon");
+    assert_eq!(code, 2, "{said}");
+    assert!(
+        said.contains("is not a span of time such as 12h or 90d"),
+        "{said}"
+    );
+
+    let policyd = Policyd::start(&settings);
+    let server = format!("http://{}", policyd.grpc);
+    let context = model("good").to_string();
+    let call = [
+        "call",
+        "--server",
+        &server,
+        "--context",
+        &context,
+        "--api-key-file",
+        "key",
+    ];
+    let (code, _, said) = finished(&[], &call, at);
+    assert_eq!(code, 0, "{said}");
+
+    let secret = ("JWT_SECRET", "0123456789abcdef0123456789abcdef");
+    let token = ["token", "--subject", "ann", "--roles", "author"];
+    let (code, _, said) = finished(&[secret], &token, at);
+    assert_eq!(code, 1, "{said}");
+    assert!(
+        said.contains("no role `author`; roles are admin, policy.author, policy.approver"),
+        "{said}"
+    );
 }

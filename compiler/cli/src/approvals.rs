@@ -2,17 +2,17 @@
 
 use crate::args::Format;
 use crate::exit::Exit;
-use crate::remote::{self, ServerArgs};
+use crate::remote::{self, Call, Server, ServerArgs};
 use crate::{Host, list, output};
 use serde_json::Value;
 use std::io::Write as _;
 
-/// List the versions that wait for approval
+/// List the versions and bundles that wait for approval
 #[derive(Debug, clap::Args)]
 #[command(after_help = concat!(
-    "DECIDES is the version that decides now. MAY APPROVE says whether you may: nobody approves a text that they wrote. \
-     `policyc activate ID --if-match VERSION` approves a version, `policyc reject` rejects it. Bundles that wait are in \
-     `policyc history --bundle`.\n\n",
+    "DECIDES is the version that decides now. MAY APPROVE says whether you may: nobody approves a text that they wrote, nor does a key that an author made or rotated. \
+     `policyc activate ID --if-match VERSION` approves a version, `policyc reject` rejects it. Without --namespace, bundles that wait \
+     are listed too, though not with --format json; `policyc activate --bundle DIGEST` approves one.\n\n",
     crate::remote::exits!(),
     "\n\nExample:\n  policyc approvals --namespace production"
 ))]
@@ -32,10 +32,19 @@ pub(crate) fn run(args: Args, _host: Host) -> anyhow::Result<Exit> {
     let namespace = args.namespace.as_deref().map(|name| ("namespace", name));
     let query: Vec<(&str, &str)> = namespace.into_iter().chain([("approval", "waiting")]).collect();
     let items = server.list("/api/v1/policies", &query, None)?;
-    match args.format {
-        Format::Json => output::json(&items)?,
-        Format::Text if items.is_empty() => output::note("nothing waits for approval"),
-        Format::Text => {
+    if args.format == Format::Json {
+        output::json(&items)?;
+        return Ok(Exit::Ok);
+    }
+    // A bundle is of no namespace.
+    let bundles = match args.namespace {
+        Some(_) => Vec::new(),
+        None => waiting_bundles(&server)?,
+    };
+    match (items.is_empty(), bundles.is_empty()) {
+        (true, true) => output::note("nothing waits for approval"),
+        (true, false) => {}
+        (false, _) => {
             let row = |item: &Value| {
                 let waiting = item.get("approval").unwrap_or(&Value::Null);
                 let may = waiting.get("mayApprove") == Some(&Value::Bool(true));
@@ -68,7 +77,36 @@ pub(crate) fn run(args: Args, _host: Host) -> anyhow::Result<Exit> {
     if items.is_empty() {
         list::mention_empty(&server, args.namespace.as_deref())?;
     }
+    if !bundles.is_empty() {
+        if !items.is_empty() {
+            writeln!(output::stdout())?;
+        }
+        let keys = ["digest", "revision", "author", "createdAt"];
+        let rows: Vec<Vec<String>> = bundles
+            .iter()
+            .map(|bundle| keys.iter().map(|key| remote::cell(bundle, key)).collect())
+            .collect();
+        remote::table(&["BUNDLE", "REVISION", "AUTHOR", "CREATED"], &rows)?;
+        output::note(
+            "somebody other than its author approves a bundle with: policyc activate --bundle DIGEST",
+        );
+    }
     Ok(Exit::Ok)
+}
+
+/// Whether a bundle was deployed and never active.
+pub(crate) fn waits(bundle: &Value) -> bool {
+    bundle.get("active") != Some(&Value::Bool(true)) && bundle.get("activatedAt").is_none_or(Value::is_null)
+}
+
+/// Bundles that wait for approval. Callers who are limited to namespaces hear of no bundles.
+fn waiting_bundles(server: &Server) -> anyhow::Result<Vec<Value>> {
+    let path = "/api/v1/bundle/history";
+    if server.call(Call::get(&format!("{path}?limit=1")))?.status() == 403 {
+        return Ok(Vec::new());
+    }
+    let bundles = server.list(path, &[], None)?;
+    Ok(bundles.into_iter().filter(waits).collect())
 }
 
 /// The version of a policy that decides.
@@ -159,9 +197,9 @@ fn notes(item: &Value) -> Vec<String> {
         .map(remote::clean)
         .collect();
     notes.push(match authors.as_slice() {
-        [] => format!("  whoever has the scope {scope} may approve it"),
+        [] => format!("  can be approved by anyone with {scope}"),
         authors => format!(
-            "  whoever has the scope {scope} may approve it, but for those who wrote its text: {}",
+            "  can be approved by anyone with {scope}, except: {}",
             authors.join(", ")
         ),
     });
@@ -170,6 +208,11 @@ fn notes(item: &Value) -> Vec<String> {
             "  you may: policyc activate {} --namespace {} --if-match {version}",
             word(&id),
             word(&namespace)
+        ));
+    } else if waiting.get("mayApprove") == Some(&Value::Bool(false)) {
+        notes.push(format!(
+            "  you may not: you lack {scope}, or count as one of those who wrote the text, as all keys do that one of them made or \
+             rotated"
         ));
     }
     notes
@@ -200,7 +243,7 @@ mod tests {
             notes(&policy),
             [
                 "p (team): version 3 waits for approval since T; version 2 decides",
-                "  whoever has the scope policy:approve may approve it, but for those who wrote its text: ann, a\\u{1b}[31m",
+                "  can be approved by anyone with policy:approve, except: ann, a\\u{1b}[31m",
                 "  you may: policyc activate p --namespace team --if-match 3",
             ]
         );
@@ -211,6 +254,19 @@ mod tests {
             ["p (team): version 1 waits for approval; no version decides"]
         );
         assert!(notes(&json!({"id": "p", "version": 1, "activeVersion": 1})).is_empty());
+    }
+
+    #[test]
+    fn who_may_not_approve_is_told_why() {
+        let policy = json!({
+            "id": "p", "namespace": "team", "version": 1, "pendingApproval": true,
+            "approval": {"since": "T", "scope": "policy:approve", "authors": ["ann"], "mayApprove": false},
+        });
+        let told = notes(&policy).pop().unwrap();
+        assert!(
+            told.contains("you may not: you lack policy:approve, or count as one"),
+            "{told}"
+        );
     }
 
     #[test]

@@ -243,8 +243,9 @@ impl Masked {
         let paths: Vec<String> = self.paths.iter().map(|path| path.join(".")).collect();
         let rules: Vec<String> = rules.into_iter().collect();
         output::note(&format!(
-            "the lines were masked at {}; what these rules say of them is not what they said of the requests: {}",
+            "{} {} masked in the log, so these rules may decide differently than they did: {}",
             output::shown(&paths.join(", ")),
+            if paths.len() == 1 { "was" } else { "were" },
             output::shown(&rules.join(", "))
         ));
     }

@@ -17,7 +17,7 @@ use std::io::Write as _;
 /// Show the decision log of a server, newest first
 #[derive(Debug, clap::Args)]
 #[command(after_help = concat!(
-    "Needs the scope `audit:read`; who is bound to namespaces sees theirs. With --format json, one decision a line, in the form \
+    "Needs the scope `audit:read`; a caller limited to namespaces sees theirs. With --format json, one decision a line, in the form \
      that `policyc eval --contexts` and `policyc diff --contexts` read. Contexts are in it as far as the server keeps them \
      (DECISION_LOG_CONTEXT). Rules and policies are named as decisions name them: by their ids, and with what stands in front \
      where the request saw two of one id, such as `production/cost-limit`.\n\n",

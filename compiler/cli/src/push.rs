@@ -32,7 +32,7 @@ pub(crate) struct Args {
     /// Policy files or directories; `-` is standard input [default: `paths` of policyc.toml]
     #[arg(value_name = "PATH", conflicts_with = "bundle")]
     paths: Vec<PathBuf>,
-    /// A bundle, which takes the place of all stored policies
+    /// A bundle, which takes the place of all stored policies; `policyc delete --bundle` ends it
     #[arg(long, value_name = "FILE")]
     bundle: Option<PathBuf>,
     /// Replace only this version; for one policy
@@ -346,6 +346,12 @@ fn push_bundle(args: &Args, path: &Path) -> anyhow::Result<Exit> {
                     history::bundle_state(&record).to_owned(),
                 ]],
             )?;
+            if approvals::waits(&record) {
+                let digest = remote::cell(&record, "digest");
+                output::note(&format!(
+                    "the bundle waits for approval; somebody else approves it with: policyc activate --bundle {digest}"
+                ));
+            }
         }
     }
     Ok(Exit::Ok)

@@ -581,11 +581,13 @@ impl Problem {
         let advice = match (self.status, self.code.as_str()) {
             (401, _) => Some("give a token or an API key: see --token-file and --api-key-file"),
             (412, _) => Some("somebody else changed it: look at `policyc history`"),
-            (428, _) => Some("say which version you looked at: --if-match N, for a bundle --to DIGEST"),
+            (428, _) => Some(
+                "say which version you looked at: --if-match N; for a bundle --if-match DIGEST or --to DIGEST",
+            ),
             (_, "ambiguous_policy") => Some("say which one with --namespace NAME"),
-            (_, "read_only") => {
-                Some("the server takes its policies from a directory or a bundle: change those")
-            }
+            (_, "read_only") => Some(
+                "the server takes its policies from a directory or a bundle: change those; a bundle that was pushed ends with `policyc delete --bundle`",
+            ),
             _ => None,
         };
         if let Some(advice) = self.advice.as_deref().or(advice) {

@@ -100,7 +100,7 @@ fn a_namespace_without_policies_and_a_set_without_active_ones_are_refused() {
                 .run(&[*way, &["my-policy.yaml", "--namespace", namespace]].concat())
                 .exits(2);
             assert_eq!(ran.out, "", "{way:?}");
-            let said = format!("no decision: no active policy is of namespace `{namespace}`");
+            let said = format!("no decision: namespace `{namespace}` has no active policy");
             assert!(ran.err.contains(&said), "{}", ran.err);
         }
         let ran = dir.run(&[*way, &["draft.yaml"]].concat()).exits(2);
@@ -347,13 +347,13 @@ fn a_stream_understands_decisions_of_a_log() {
         .map(|line| line["decision"]["decision"].clone())
         .collect();
     assert_eq!(decided, ["deny", "allow", "deny"]);
-    let said = "the lines were masked at llm.prompt; what these rules say of them is not what they said of the requests: \
+    let said = "llm.prompt was masked in the log, so these rules may decide differently than they did: \
                 cost-limit-policy/deny-expensive-models";
     assert!(ran.err.contains(said), "{}", ran.err);
     // So is what stands for personal data in a text.
     dir.write("log.jsonl", log(&DEAR.replace("free", "[EMAIL] x")).as_bytes());
     let ran = dir.run(&arguments).exits(0);
-    assert!(ran.err.contains("masked at team.tier;"), "{}", ran.err);
+    assert!(ran.err.contains("team.tier was masked in the log"), "{}", ran.err);
     // The namespace is the one that the decision was about, and what is not there is not decided on.
     let other = log(DEAR).replace("production", "elsewhere");
     let lines = [log("null"), log("\"enc:v1:x\""), other];

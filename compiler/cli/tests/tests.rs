@@ -61,7 +61,7 @@ fn a_namespace_that_no_policy_is_of_fails_the_test() {
     let ran = dir(&TESTS.replace("namespace: production", "namespace: Production"))
         .run(&["test", "p/cost_test.yaml"])
         .exits(1);
-    let said = "no decision: no active policy is of namespace `Production`";
+    let said = "no decision: namespace `Production` has no active policy";
     assert!(ran.out.contains(said), "{}", ran.out);
 }
 

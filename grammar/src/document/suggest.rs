@@ -251,7 +251,8 @@ pub(crate) fn suggest(word: &str, words: Words, known: &[&'static str]) -> Optio
 }
 
 /// The known name that `word` most likely stands for, if any is near. Takes as long as all of `known` is.
-pub(crate) fn near<'k>(word: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
+#[must_use]
+pub fn near<'k>(word: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
     let length = word.chars().count();
     // Comparing is quadratic in the length, and a long word is no spelling mistake.
     if length > 40 {

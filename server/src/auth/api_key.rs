@@ -51,7 +51,7 @@ const SECRET_DIGITS: usize = 64;
 /// Why a key was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyError {
-    /// It is not written as a key is, there is none of its id, or its secret is wrong.
+    /// It is not written as a key is, there is none of its id, or its secret is wrong. Whoever has the right secret is told more.
     Invalid,
     /// It was rotated, and the time of its old secret is over.
     Rotated,
@@ -64,7 +64,7 @@ pub enum KeyError {
 impl fmt::Display for KeyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Invalid => "the API key is not valid",
+            Self::Invalid => "the API key is not valid: it may be mistyped, or of another server",
             Self::Rotated => "the API key was replaced by a new one",
             Self::Expired => "the API key has expired",
             Self::Revoked => "the API key was revoked",

@@ -162,35 +162,35 @@ pub const SETTINGS: &[Setting] = &[
         "ALLOWED_HOSTS",
         "",
         "NAME,…",
-        "More names, without ports, under which clients and pages may call a server without authentication; `localhost`, loopback addresses and the address of the listener need not be named.",
+        "Other host names, without ports, under which clients and web pages may call a server without authentication. `localhost`, loopback addresses and the address of the listener are always allowed.",
     ),
     of(
         NET,
         "MAX_CONNECTIONS",
         "10000",
         "NUMBER",
-        "Highest number of connections, REST and gRPC together; fewer where the process may not open files for so many. More are closed at once.",
+        "Most connections of REST and gRPC together; fewer if the process may not open enough files. Connections over the limit are closed at once.",
     ),
     of(
         NET,
         "MAX_CONNECTIONS_PER_ADDRESS",
         "0",
         "NUMBER",
-        "Of these, from one IPv4 address or one IPv6 network of 64 bits; 0 is half of them.",
+        "Most connections from one IPv4 address or one IPv6 /64 network; 0 is half of MAX_CONNECTIONS.",
     ),
     of(
         NET,
         "HEADER_TIMEOUT",
         "10s",
         "DURATION",
-        "How long the first request of a connection may take to come, TLS included, and the head of a later one from its first byte on.",
+        "How long the head of a request may take, from its first byte on; for the first request of a connection from the connect on, TLS included.",
     ),
     of(
         NET,
         "IDLE_TIMEOUT",
         "2m",
         "DURATION",
-        "How long a connection may do nothing between requests, and a stream between messages, until it is closed; and how long 32 KB of an answer may take to be taken over HTTP/2, until its stream is reset.",
+        "How long a connection may be idle between requests, and a stream between messages, before it is closed. Also how long a client may take to read 32 KB of an answer over HTTP/2 before its stream is reset.",
     ),
     of(
         NET,
@@ -211,14 +211,14 @@ pub const SETTINGS: &[Setting] = &[
         "POLICIES",
         "",
         "DIR",
-        "Directory of policies, which must be there, watched; the API cannot change them then.",
+        "Directory of policies. It must exist and is watched for changes. The API cannot change policies then.",
     ),
     of(
         POLICIES,
         "BUNDLE",
         "",
         "FILE|URL",
-        "Bundle to run, watched or polled; the API cannot change it then. User, password and the values of the query of a URL are shown nowhere.",
+        "Bundle to run. A file is watched, a URL is polled. The API cannot change policies then. User, password and query values of a URL are never shown.",
     ).contradicts(&["POLICIES"]),
     of(
         POLICIES,
@@ -232,7 +232,7 @@ pub const SETTINGS: &[Setting] = &[
         "BUNDLE_KEYS",
         "",
         "FILE,…",
-        "Public keys; with them, only bundles that one of them signed are run, and no policies from source text.",
+        "Public keys. If set, only bundles signed by one of them are active, and no policies from source text.",
     ).contradicts(&["POLICIES"]),
     of(
         POLICIES,
@@ -253,7 +253,7 @@ pub const SETTINGS: &[Setting] = &[
         "UNKNOWN_NAMESPACE",
         "error",
         "error|global",
-        "What becomes of a request that names a namespace without active policies: it is an error, or the policies of `global` decide, if there are some.",
+        "What happens to a request that names a namespace without active policies: `error` refuses it, `global` lets the policies of `global` decide, if there are any.",
     ),
     of(
         POLICIES,
@@ -267,7 +267,7 @@ pub const SETTINGS: &[Setting] = &[
         "APPROVAL_REQUIRED",
         "false",
         "BOOL",
-        "Whether a version is active only when somebody other than its author approved it.",
+        "Whether a version becomes active only after somebody other than its author approved it.",
     ).needs(&[AUTHENTICATION])
     .contradicts(&["POLICIES", "BUNDLE"]),
     of(
@@ -275,14 +275,14 @@ pub const SETTINGS: &[Setting] = &[
         "POLICY_STRICT",
         "false",
         "BOOL",
-        "Whether what the compiler warns of is an error: in policies that are written or activated, in a directory, and in a bundle that is deployed or loaded, for which the compiler warned when it was made. `--strict` for short.",
+        "Treat compiler warnings as errors: in policies that are written or activated, in a directory, and in a bundle that was built with warnings. `--strict` for short.",
     ),
     of(
         STORE,
         "DATA_DIR",
         "./data",
         "DIR",
-        "Where SQLite, the last good bundle, and decisions that wait for PostgreSQL are kept.",
+        "Directory for SQLite, the last good bundle, and decisions that wait for PostgreSQL. Each server needs its own.",
     ),
     secret(
         STORE,
@@ -295,7 +295,7 @@ pub const SETTINGS: &[Setting] = &[
         "DATABASE_HOST",
         "",
         "HOST",
-        "PostgreSQL host. Beside a DATABASE_URL, it and the other parts say what the URL leaves open; where both say something, it must be the same.",
+        "PostgreSQL host. This and the settings below fill in what DATABASE_URL does not set. If both set a value, they must agree.",
     ).contradicts(&["DATABASE_URL=sqlite"]),
     of(STORE, "DATABASE_PORT", "5432", "PORT", "PostgreSQL port.").needs(&[POSTGRES]),
     of(
@@ -325,7 +325,7 @@ pub const SETTINGS: &[Setting] = &[
         "DATABASE_SSL_ROOT_CERT",
         "",
         "FILE",
-        "PEM certificates; PostgreSQL may show one signed by them, besides by a public authority, with verify-ca and verify-full.",
+        "PEM certificates of authorities to trust for PostgreSQL, in addition to the public ones, with verify-ca and verify-full.",
     ).needs(&[POSTGRES]),
     of(
         STORE,
@@ -373,7 +373,7 @@ pub const SETTINGS: &[Setting] = &[
         "REDIS_HOST",
         "",
         "HOST",
-        "Redis host. Beside a REDIS_URL, it and the other parts say what the URL leaves open; where both say something, it must be the same.",
+        "Redis host. This and the settings below fill in what REDIS_URL does not set. If both set a value, they must agree.",
     ),
     of(CACHE, "REDIS_PORT", "6379", "PORT", "Redis port.").needs(&[REDIS]),
     secret(CACHE, "REDIS_PASSWORD", "TEXT", "Redis password.").needs(&[REDIS]),
@@ -384,7 +384,7 @@ pub const SETTINGS: &[Setting] = &[
         "REDIS_TLS_CA",
         "",
         "FILE",
-        "PEM certificates; Redis must show one signed by one of them, not by a public authority.",
+        "PEM certificates of authorities to trust for Redis, instead of the public ones.",
     ).needs(&[&["REDIS_TLS_ENABLED=on", "REDIS_URL=rediss:"]]),
     secret(
         AUTH,
@@ -439,7 +439,7 @@ pub const SETTINGS: &[Setting] = &[
         "JWT_REQUIRE_NAMESPACES",
         "false",
         "BOOL",
-        "Whether tokens without a claim `namespaces`, `namespace` or `tenant` are refused; otherwise they are for all namespaces. Who must reach all of them has an API key then.",
+        "Whether tokens without a claim `namespaces`, `namespace` or `tenant` are refused; otherwise they are for all namespaces. To use all namespaces then, use an API key.",
     ).needs(&[TOKENS]),
     of(
         AUTH,
@@ -460,7 +460,7 @@ pub const SETTINGS: &[Setting] = &[
         "AUTH_FAILURES",
         "120",
         "NUMBER",
-        "Wrong tokens and keys a minute, and at once, of one IPv4 address or one IPv6 network of 64 bits; more get 429. Credentials that were good before go on. 0 is no limit.",
+        "Most wrong tokens and keys a minute, also at once, from one IPv4 address or one IPv6 /64 network; over the limit, requests get 429. Credentials that were valid before still work. 0 is no limit.",
     ),
     of(LIMITS, "MAX_BODY", "4MB", "BYTES", "Largest body of a request."),
     of(
@@ -468,7 +468,7 @@ pub const SETTINGS: &[Setting] = &[
         "BODY_MEMORY",
         "256MB",
         "BYTES",
-        "Memory for bodies of requests of more than 64 KB, at most half of it for callers of one address; and as much again for answers of more than 64 KB until they are taken. At least MAX_BODY.",
+        "Memory for request bodies over 64 KB, at most half of it for one address; the same amount again for answers over 64 KB until the client has read them. At least MAX_BODY.",
     ),
     of(
         LIMITS,
@@ -489,7 +489,7 @@ pub const SETTINGS: &[Setting] = &[
         "REQUEST_TIMEOUT",
         "10s",
         "DURATION",
-        "Longest time of one request, and of all work for it: what is not done by then stops.",
+        "Longest time for one request and all its work. What is not finished by then stops.",
     ),
     of(
         LIMITS,
@@ -503,7 +503,7 @@ pub const SETTINGS: &[Setting] = &[
         "HEAVY_WORKERS",
         "0",
         "NUMBER",
-        "Threads for compiling and for long evaluations of one identity and its keys, or of one address without authentication; half as many again are there for others. 0 is one a processor.",
+        "Threads for compiling and for long evaluations of one caller (an identity and its keys, or an address without authentication). Half as many more are for other callers. 0 is one thread for each processor.",
     ),
     of(
         LIMITS,
@@ -517,7 +517,7 @@ pub const SETTINGS: &[Setting] = &[
         "RATE_LIMIT_BURST",
         "0",
         "NUMBER",
-        "Requests that may come at once; 0 is RATE_LIMIT.",
+        "Most requests at once (burst); 0 is RATE_LIMIT.",
     ).needs(&[RATES]),
     of(
         LIMITS,
@@ -531,7 +531,7 @@ pub const SETTINGS: &[Setting] = &[
         "RATE_LIMIT_SHARED",
         "false",
         "BOOL",
-        "Whether the servers on one Redis share the limits.",
+        "Whether all servers on one Redis share the rate limits.",
     ).needs(&[REDIS, RATES]),
     of(
         LIMITS,
@@ -566,7 +566,7 @@ pub const SETTINGS: &[Setting] = &[
         "QUOTA_SHARE",
         "10",
         "0…100",
-        "Percent of each ceiling of the compiler (texts, rules, conditions, values, patterns, placeholders of all policies that decide) that one namespace may take, but for `global`; 0 is no limit.",
+        "Most percent of each compiler limit (texts, rules, conditions, values, patterns, placeholders of all active policies) that one namespace may use; `global` has no such limit. 0 is no limit.",
     ),
     of(
         LIMITS,
@@ -608,14 +608,14 @@ pub const SETTINGS: &[Setting] = &[
         "DECISION_LOG_OVERFLOW",
         "block",
         "block|drop",
-        "When the queue, or a caller's half of it, is full: wait, or drop and count.",
+        "What happens when the queue, or a caller's half of it, is full: `block` makes requests wait, `drop` drops decisions and counts them.",
     ),
     of(
         LOG,
         "DECISION_LOG_SPOOL",
         "1GB",
         "BYTES",
-        "Decisions that may wait under DATA_DIR on disk while PostgreSQL is away; 0 is none. Given, a server without the place for it does not start.",
+        "Disk space under DATA_DIR for decisions that wait while PostgreSQL is away; 0 is none. If set, a server that cannot write there does not start.",
     ).needs(&[POSTGRES, &["DECISION_LOG~store"]]),
     of(
         LOG,
@@ -663,7 +663,7 @@ pub const SETTINGS: &[Setting] = &[
         "TRACE_SAMPLE",
         "0.1",
         "0…1",
-        "Share of traces kept, where the caller did not decide.",
+        "Share of traces kept, from 0 to 1, for requests whose caller did not decide it.",
     ).needs(&[&["TRACE_ENABLED"]]),
 ];
 

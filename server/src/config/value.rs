@@ -13,8 +13,8 @@ pub(super) fn boolean(text: &str) -> Option<bool> {
     }
 }
 
-/// A number with `ms`, `s`, `m`, `h` or `d`; without a unit, seconds.
-pub(super) fn duration(text: &str) -> Option<Duration> {
+/// A number with `ms`, `s`, `m`, `h`, `d` or `w`; without a unit, seconds.
+pub(crate) fn duration(text: &str) -> Option<Duration> {
     let at = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(at);
     let number: u64 = number.parse().ok()?;
@@ -24,6 +24,7 @@ pub(super) fn duration(text: &str) -> Option<Duration> {
         "m" => 60_000,
         "h" => 3_600_000,
         "d" => 86_400_000,
+        "w" => 604_800_000,
         _ => return None,
     };
     number.checked_mul(milliseconds).map(Duration::from_millis)

@@ -25,7 +25,7 @@ use crate::telemetry::request::refused;
 use axum::Router;
 use axum::body::Body;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Request};
+use axum::http::{HeaderMap, HeaderValue, Request, StatusCode, Version, header};
 use axum::response::Response;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
@@ -227,8 +227,29 @@ fn said(response: &Response) {
     }
 }
 
+/// Whether a request was meant for the REST port: gRPC needs HTTP/2.
+fn is_rest<B>(request: &Request<B>) -> bool {
+    let kind = request.headers().get(header::CONTENT_TYPE);
+    let is_grpc = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"));
+    request.version() < Version::HTTP_2 && !is_grpc
+}
+
+/// What a request for the REST port gets.
+fn not_rest() -> Response {
+    let mut response = Response::new(Body::from(
+        "this is the gRPC port (GRPC_PORT); the REST port is another one (PORT, 3000 by default)\n",
+    ));
+    *response.status_mut() = StatusCode::BAD_REQUEST;
+    let text = HeaderValue::from_static("text/plain; charset=utf-8");
+    response.headers_mut().insert(header::CONTENT_TYPE, text);
+    response
+}
+
 impl Served {
     async fn answer(&self, address: Address, request: Request<Arriving>) -> Response {
+        if is_rest(&request) {
+            return not_rest();
+        }
         let start = Instant::now();
         let app = &self.app;
         let id = request_id::of(request.headers());

@@ -34,7 +34,7 @@ fn tagged(digest: Option<&str>, mut response: Response) -> Response {
 
 /// What decides: with `Accept: application/octet-stream` the bytes of the deployed bundle, else what is known of it.
 ///
-/// Needs `policy:read`, and nobody who is bound to namespaces may ask. The `ETag` is the digest; with `If-None-
+/// Needs `policy:read`, and no caller limited to namespaces may ask. The `ETag` is the digest; with `If-None-
 /// Match`, the answer is 304 while nothing changed.
 #[utoipa::path(
     get, path = "/api/v1/bundle", tag = "bundles", operation_id = "getBundle",
@@ -80,7 +80,7 @@ async fn get(State(app): State<App>, caller: Caller, headers: HeaderMap) -> Answ
 
 /// Deploy a bundle.
 ///
-/// Needs `policy:write`, and nobody who is bound to namespaces may. The body is a file that `policyc build` made,
+/// Needs `policy:write`, and no caller limited to namespaces may. The body is a file that `policyc build` made,
 /// signed where `BUNDLE_KEYS` are configured. It decides at once, unless it has to be approved; then `POST
 /// /api/v1/bundle/activate` makes it decide.
 #[utoipa::path(
@@ -106,7 +106,7 @@ async fn deploy(State(app): State<App>, caller: Caller, tag: IfMatch, Body(bytes
 
 /// Go back to the stored policies.
 ///
-/// Needs `policy:write`, or `policy:approve` where approval is required; nobody who is bound to namespaces may. The
+/// Needs `policy:write`, or `policy:approve` where approval is required; no caller limited to namespaces may. The
 /// active policies of the store decide from then on.
 #[utoipa::path(
     delete, path = "/api/v1/bundle", tag = "bundles", operation_id = "removeBundle",
@@ -123,7 +123,7 @@ async fn remove(State(app): State<App>, caller: Caller, tag: IfMatch) -> Answer<
 
 /// List deployed bundles, newest first.
 ///
-/// Needs `policy:read`, and nobody who is bound to namespaces may ask.
+/// Needs `policy:read`, and no caller limited to namespaces may ask.
 #[utoipa::path(
     get, path = "/api/v1/bundle/history", tag = "bundles", operation_id = "listBundles", params(PageQuery),
     responses(
@@ -148,7 +148,7 @@ struct ActivateRequest {
 /// Activate a stored bundle.
 ///
 /// Needs `policy:write`, or `policy:approve` where approval is required, and then of somebody other than who
-/// deployed it first; nobody who is bound to namespaces may.
+/// deployed it first; no caller limited to namespaces may.
 #[utoipa::path(
     post, path = "/api/v1/bundle/activate", tag = "bundles", operation_id = "activateBundle",
     params(("If-Match" = Option<String>, Header, description = "Digest of the bundle that is to be replaced.")),
@@ -184,7 +184,7 @@ struct RollbackRequest {
 
 /// Go back to an earlier bundle.
 ///
-/// Needs `policy:write`, or `policy:approve` where approval is required; nobody who is bound to namespaces may.
+/// Needs `policy:write`, or `policy:approve` where approval is required; no caller limited to namespaces may.
 /// Without a digest, it is the bundle that was active before.
 #[utoipa::path(
     post, path = "/api/v1/bundle/rollback", tag = "bundles", operation_id = "rollbackBundle",

@@ -21,6 +21,8 @@ use axum::http::{HeaderMap, HeaderName, Method, header};
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use serde::de::DeserializeOwned;
+use serde_json::error::Category;
+use std::error::Error as _;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -171,7 +173,24 @@ impl<T: DeserializeOwned> FromRequest<App> for Json<T> {
         let Body(bytes) = Body::from_request(request, app).await?;
         serde_json::from_slice(&body::object(bytes)?)
             .map(Self)
-            .map_err(|error| Failure(ServiceError::new(Code::MalformedRequest, error.to_string())))
+            .map_err(|error| Failure(ServiceError::new(Code::MalformedRequest, not_as_expected(&error))))
+    }
+}
+
+/// What is wrong with a JSON body.
+fn not_as_expected(error: &serde_json::Error) -> String {
+    let (line, column) = (error.line(), error.column());
+    let text = error.to_string();
+    let place = format!(" at line {line} column {column}");
+    let said = text.strip_suffix(&place).unwrap_or(&text);
+    match error.classify() {
+        Category::Data => format!("line {line}, column {column} of the body: {said}"),
+        Category::Eof if line == 1 && column == 0 => {
+            "the body is empty, and a JSON object is expected".to_owned()
+        }
+        Category::Syntax | Category::Eof | Category::Io => {
+            format!("the body is not JSON: line {line}, column {column}: {said}")
+        }
     }
 }
 
@@ -238,7 +257,28 @@ impl<T: DeserializeOwned + Send> FromRequestParts<App> for Query<T> {
         axum::extract::Query::<T>::from_request_parts(parts, app)
             .await
             .map(|axum::extract::Query(value)| Self(value))
-            .map_err(|error| Failure(ServiceError::new(Code::MalformedRequest, error.body_text())))
+            .map_err(|error| {
+                let said = error
+                    .source()
+                    .map_or_else(|| error.body_text(), ToString::to_string);
+                Failure(ServiceError::new(Code::MalformedRequest, wrong_parameter(&said)))
+            })
+    }
+}
+
+/// What is wrong with a parameter, from what serde says of it.
+fn wrong_parameter(said: &str) -> String {
+    let Some((_, unknown)) = said.split_once("unknown field `") else {
+        return format!("the query string is not understood: {said}");
+    };
+    // A name may hold a backtick, ours do not.
+    let Some((name, known)) = unknown.rsplit_once("`, expected ") else {
+        return format!("unknown parameter `{}`", unknown.trim_end_matches('`'));
+    };
+    let known: Vec<&str> = known.split('`').skip(1).step_by(2).collect();
+    match policy_grammar::near(name, known.iter().copied()) {
+        Some(near) => format!("unknown parameter `{name}`; did you mean `{near}`?"),
+        None => format!("unknown parameter `{name}`; parameters are {}", known.join(", ")),
     }
 }
 

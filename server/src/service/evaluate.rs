@@ -44,7 +44,7 @@ pub struct Evaluation<'a> {
     #[serde(borrow, deserialize_with = "bytes_of_json")]
     #[schema(value_type = Object)]
     pub context: &'a [u8],
-    /// Only policies of this namespace and of `global`. One that no active policy is of is an error, unless
+    /// Only policies of this namespace and of `global`. One without an active policy is an error, unless
     /// `UNKNOWN_NAMESPACE` is `global`.
     #[serde(borrow, default)]
     pub namespace: Option<Cow<'a, str>>,

@@ -52,13 +52,7 @@ pub struct NewKey {
 fn rights(roles: &[String], scopes: &[String]) -> Result<Scopes> {
     let mut rights = Scopes::NONE;
     for role in roles {
-        let role = Role::parse(role).ok_or_else(|| {
-            let known: Vec<&str> = Role::ALL.iter().map(|r| r.as_str()).collect();
-            malformed(format!(
-                "there is no role `{role}`; roles are {}",
-                known.join(", ")
-            ))
-        })?;
+        let role = Role::parse(role).ok_or_else(|| malformed(Role::unknown(role)))?;
         rights = rights.with(role.scopes());
     }
     for scope in scopes {

@@ -579,7 +579,7 @@ impl Service {
         if state.bundle {
             return Err(ServiceError::new(
                 Code::ReadOnly,
-                "a bundle is active; `DELETE /api/v1/bundle` goes back to the stored policies",
+                "a bundle is active; end it with `DELETE /api/v1/bundle` (`policyc delete --bundle`) to change the stored policies",
             ));
         }
         let ground = self.active.ground(&state);

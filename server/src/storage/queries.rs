@@ -396,11 +396,15 @@ async fn head(connection: &mut Connection, key: &PolicyKey) -> Result<Option<Hea
 }
 
 /// Whether a policy is as the caller expects it.
-fn check(id: &str, expected: Expected, head: Option<&Head>) -> Result<()> {
+fn check(key: &PolicyKey, expected: Expected, head: Option<&Head>) -> Result<()> {
     match (expected, head) {
         (Expected::Nothing, None) | (Expected::Any, Some(_)) => Ok(()),
-        (Expected::Nothing, Some(_)) => Err(StoreError::Exists(policy_name(id))),
-        (Expected::Any | Expected::Version(_), None) => Err(StoreError::Missing(policy_name(id))),
+        (Expected::Nothing, Some(_)) => Err(StoreError::Exists(format!(
+            "{} of namespace `{}`",
+            policy_name(&key.id),
+            key.namespace
+        ))),
+        (Expected::Any | Expected::Version(_), None) => Err(StoreError::Missing(policy_name(&key.id))),
         (Expected::Version(version), Some(head)) if head.latest == version => Ok(()),
         (Expected::Version(_), Some(head)) => Err(StoreError::VersionMismatch { current: head.latest }),
     }
@@ -962,7 +966,7 @@ impl Store for Handle {
             let key = &write.key;
             let mut change = self.write().await?;
             let head = head(change.transaction.connection()?, key).await?;
-            check(&key.id, write.expected, head.as_ref())?;
+            check(key, write.expected, head.as_ref())?;
             let latest = match (&write.version, &head) {
                 (Some(version), _) => insert_version(change.transaction.connection()?, key, version).await?,
                 (None, None) => return Err(StoreError::Missing(policy_name(&key.id))),
@@ -1113,7 +1117,7 @@ impl Store for Handle {
             let mut change = self.write().await?;
             let head = head(change.transaction.connection()?, key).await?;
             check(
-                &key.id,
+                key,
                 expected.map_or(Expected::Any, Expected::Version),
                 head.as_ref(),
             )?;

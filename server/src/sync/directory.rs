@@ -5,12 +5,13 @@
 //! moment: an editor or `git checkout` writes file by file.
 
 use crate::active;
+use crate::document::{self, Sight};
 use crate::error::{Code, Problem, Result, ServiceError};
 use crate::heavy::{Stop, Work};
 use crate::state::App;
 use notify::{RecursiveMode, Watcher as _};
 use policy_compiler::{Compiler, Options};
-use policy_grammar::names;
+use policy_grammar::{Diagnostic, SourceMap, load_bytes, names};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -61,15 +62,27 @@ fn stamp(directory: &Path) -> Result<Stamp> {
     Ok(stamp)
 }
 
-/// A compiler with the files of the directory; what `before` has is not compiled again.
-fn read(directory: &Path, stamp: &Stamp, before: &Compiler) -> Result<Compiler> {
+/// A compiler with the files of the directory, and the problems of those that are not UTF-8, which are left out. What `before` has
+/// is not compiled again.
+fn read(directory: &Path, stamp: &Stamp, before: &Compiler) -> Result<(Compiler, Vec<Problem>)> {
     let mut compiler = before.clone();
     let mut names = Vec::with_capacity(stamp.len());
+    let mut problems = Vec::new();
     for path in stamp.keys() {
-        let text = std::fs::read_to_string(path).map_err(|error| io(path, &error))?;
+        let bytes = std::fs::read(path).map_err(|error| io(path, &error))?;
         let name = path.strip_prefix(directory).unwrap_or(path).display().to_string();
-        compiler.set(&name, text);
-        names.push(name);
+        match String::from_utf8(bytes) {
+            Ok(text) => {
+                compiler.set(&name, text);
+                names.push(name);
+            }
+            Err(error) => {
+                let mut map = SourceMap::new();
+                let loaded = load_bytes(&mut map, name, error.into_bytes());
+                let found: Vec<Diagnostic> = loaded.diagnostic.into_iter().collect();
+                problems.extend(document::problems(&map, &found, &Sight::whole()));
+            }
+        }
     }
     let gone: Vec<String> = before
         .sources()
@@ -80,7 +93,7 @@ fn read(directory: &Path, stamp: &Stamp, before: &Compiler) -> Result<Compiler> 
     for name in gone {
         compiler.remove(&name);
     }
-    Ok(compiler)
+    Ok((compiler, problems))
 }
 
 /// Compiles and activates what the directory holds now.
@@ -99,14 +112,23 @@ async fn load(app: &App, directory: &Path, files: &Stamp) -> Result<()> {
     let mut state = active.change().await;
     let before = Arc::clone(&state.compiler);
     let (directory, files) = (directory.to_owned(), files.clone());
-    let compiler = app
+    let (compiler, mut problems) = app
         .service
         .heavy
         .run(Work::SERVER, move |_| read(&directory, &files, &before))
         .await??;
     let strict = app.service.strict;
     let built = move |stop: &Stop| active::build_warned(compiler, strict, stop);
-    let built = app.service.heavy.run(Work::SERVER, built).await??;
+    let built = app.service.heavy.run(Work::SERVER, built).await?;
+    if !problems.is_empty() {
+        // All that is wrong is told at once. Without the files that cannot be read, the others are not activated.
+        if let Err(error) = built {
+            problems.extend(error.diagnostics);
+        }
+        let detail = "the directory holds files that are not UTF-8";
+        return Err(ServiceError::new(Code::PolicyInvalid, detail).with_diagnostics(problems));
+    }
+    let built = built?;
     active.adopt_sources(&mut state, built.compiler, built.policies, 0);
     active.note_warnings(built.warnings, built.more);
     Ok(())

@@ -282,7 +282,10 @@ async fn a_key_gives_its_identity_and_the_store_is_asked_once() {
         let refusal = refused(keys.verify(wrong.secret.expose_secret()).await);
         assert_eq!(
             refusal,
-            (Code::Unauthenticated, "the API key is not valid".to_owned())
+            (
+                Code::Unauthenticated,
+                "the API key is not valid: it may be mistyped, or of another server".to_owned()
+            )
         );
     }
     assert_eq!(shelf.asked(), 1);
@@ -299,7 +302,10 @@ async fn guessed_keys_are_remembered_too_in_bounded_memory() {
         // The same words as for a wrong secret: ids cannot be found out.
         assert_eq!(
             refusal,
-            (Code::Unauthenticated, "the API key is not valid".to_owned())
+            (
+                Code::Unauthenticated,
+                "the API key is not valid: it may be mistyped, or of another server".to_owned()
+            )
         );
     }
     assert_eq!(shelf.asked(), 1);
