@@ -85,6 +85,7 @@ struct ListQuery {
     /// Only where the newest version has this status.
     status: Option<PolicyStatus>,
     /// Only where the newest version waits for approval, or was rejected.
+    #[param(inline)]
     approval: Option<Approval>,
     /// Number of entries, 1 to 500; default 50.
     #[param(minimum = 1, maximum = 500)]
