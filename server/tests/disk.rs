@@ -524,6 +524,7 @@ fn what_is_kept_is_for_the_owner_only() {
         "policyd.db",
         "policyd.db-wal",
         "policyd.db-shm",
+        "policyd.db.lock",
         "d.jsonl",
         "export.jsonl",
     ];

@@ -78,6 +78,7 @@ fn example(operation: &str) -> Option<Value> {
         "createPolicy" | "updatePolicy" | "validatePolicy" => policy(),
         "setPolicyStatus" => json!({"status": "active"}),
         "rollbackPolicy" => json!({"version": 1}),
+        "rejectPolicy" => json!({"version": 2, "comment": "The limit is too high for the free tier"}),
         "activateBundle" | "rollbackBundle" => {
             json!({"digest": "sha256:0000000000000000000000000000000000000000000000000000000000000000"})
         }

@@ -396,8 +396,10 @@ struct RejectRequest {
     comment: String,
 }
 
-/// Reject the version of a policy that waits for approval, with a comment. It does not become active any more; whoever writes the
-/// policy submits it anew as a new version.
+/// Reject the version of a policy that waits for approval, with a comment.
+///
+/// Needs `policy:write`, and where approval is required `policy:approve` for what somebody else wrote. A rejected version never
+/// becomes active; its author submits the policy anew as a new version.
 #[utoipa::path(
     post, path = "/api/v1/policies/{id}/reject", tag = "policies", operation_id = "rejectPolicy",
     params(

@@ -100,9 +100,11 @@ pub(super) struct Policy {
     pub pending_approval: bool,
     /// What it waits for, where it does.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Waiting, required = false)]
     pub approval: Option<Waiting>,
     /// Who rejected the newest version, where somebody did: it does not become active any more.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Rejection, required = false)]
     pub rejection: Option<Rejection>,
     /// SHA-256 of the document; absent where that is not known, as for policies of a bundle.
     #[serde(skip_serializing_if = "String::is_empty")]
@@ -184,9 +186,11 @@ pub(super) struct Version {
     pub pending_approval: bool,
     /// What it waits for, where it does.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Waiting, required = false)]
     pub approval: Option<Waiting>,
     /// Who rejected it, where somebody did: it does not become active any more.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Rejection, required = false)]
     pub rejection: Option<Rejection>,
     /// SHA-256 of the document; absent where that is not known, as for policies of a bundle.
     #[serde(skip_serializing_if = "String::is_empty")]
