@@ -3,8 +3,8 @@
 //! Every transport begins a [`Request`] and runs its work inside. Log lines take ids and route from the task, not from a span:
 //! a span is made only where spans are sent, because it costs more than deciding.
 //!
-//! Who calls and what the request is about is not known at its beginning: [`is_by`] and [`is_about`] note it in the task, and
-//! [`refused`] says it where the request is refused.
+//! Who calls and what the request is about is not known at its beginning: `is_by` and `is_about` note it in the task, and
+//! `refused` says it where the request is refused.
 
 use super::REFUSALS;
 use super::traces::{SPANS, request_span};
