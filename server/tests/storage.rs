@@ -468,7 +468,10 @@ async fn namespaces_know_nothing_of_each_others_ids(bed: &Bed) {
         );
     }
     let again = write(store, &in_namespace("global", Expected::Nothing, 3, "x")).await;
-    assert_eq!(again, Err(StoreError::Exists("policy `p` of namespace `global`".into())));
+    assert_eq!(
+        again,
+        Err(StoreError::Exists("policy `p` of namespace `global`".into()))
+    );
     let second = write(store, &in_namespace("a/b", Expected::Version(1), 3, "second")).await;
     assert_eq!(second.unwrap().latest.version, 2);
     for (namespace, versions) in [("a/b", 2), ("a%2Fb", 1), ("global", 1), ("b", 0)] {
@@ -543,7 +546,10 @@ async fn writes_say_what_they_expect(bed: &Bed) {
         .await
         .unwrap();
     let again = write(store, &active("p", Expected::Nothing, 1, "x")).await;
-    assert_eq!(again, Err(StoreError::Exists("policy `p` of namespace `team`".into())));
+    assert_eq!(
+        again,
+        Err(StoreError::Exists("policy `p` of namespace `team`".into()))
+    );
     let second = write(store, &active("p", Expected::Version(1), 1, "2"))
         .await
         .unwrap();
