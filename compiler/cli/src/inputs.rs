@@ -269,6 +269,9 @@ pub(crate) fn read_sources(paths: &[PathBuf]) -> anyhow::Result<Sources> {
     }
 }
 
+/// What `kind` says of a document that can be imported.
+const DEFINITIONS: &str = "definitions";
+
 /// Adds the files that the files from this one on import, and those that these import; says how many. One that cannot be
 /// read is left out: the import of it is an error, at its place.
 pub(crate) fn follow_imports(map: &mut SourceMap, from: FileId) -> usize {
@@ -283,6 +286,12 @@ pub(crate) fn follow_imports(map: &mut SourceMap, from: FileId) -> usize {
             let fits = fs::metadata(path)
                 .is_ok_and(|file| file.is_file() && file.len() <= Limits::default().max_bytes as u64);
             if fits && let Ok(text) = fs::read_to_string(path) {
+                // A policy may name any file. Of one that defines nothing no line is shown, in whatever message.
+                let text = if text.contains(DEFINITIONS) {
+                    text
+                } else {
+                    String::new()
+                };
                 map.add(SourceFile::new(name, text));
                 added += 1;
             }

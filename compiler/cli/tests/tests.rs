@@ -477,3 +477,17 @@ fn a_policy_file_that_is_not_there_has_a_near_one() {
     let ran = dir.run(&["test", "p"]).exits(2);
     assert!(ran.err.contains("did you mean `quota.yaml`?"), "{}", ran.err);
 }
+
+/// A policy that somebody sends may import whatever lies on the machine.
+#[test]
+fn an_import_shows_no_line_of_what_defines_nothing() {
+    let dir = Dir::with(&[
+        ("p/cost.yaml", NAMED),
+        ("shared.yaml", "users:\n- token: hunter2: a\n"),
+    ]);
+    let ran = dir.run(&["check", "p"]).exits(2);
+    assert!(ran.err.contains("`shared.yaml` defines nothing"), "{}", ran.err);
+    for stream in [&ran.out, &ran.err] {
+        assert!(!stream.contains("hunter2"), "{stream}");
+    }
+}
