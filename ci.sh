@@ -129,6 +129,18 @@ if wants instructions; then
   fi
 fi
 
+# The manifests for Kubernetes: rendered, valid for each version, without known mistakes, equal to the chart. Ends with 77 where
+# no tool can be had.
+if wants k8s; then
+  status=0
+  reason=$(ci/k8s.sh 2>&1 | tee -a /dev/stderr; exit "${PIPESTATUS[0]}") || status=$?
+  if [ "$status" -eq 77 ]; then
+    skip k8s "$(tail -n 1 <<<"$reason")"
+  else
+    step k8s test "$status" -eq 0
+  fi
+fi
+
 # The fuzz targets stay compilable; running them is a matter of minutes and of nightly (conformance/fuzz/README.md).
 step fuzz-check cargo check --locked --quiet --manifest-path conformance/fuzz/Cargo.toml --target-dir target/fuzz-check
 
