@@ -515,17 +515,27 @@ fn a_bundle_is_followed_with_a_token_that_is_replaced() {
             serde_json::from_str(&text).unwrap_or_default(),
         )
     };
-    let weight = |most: u32| {
-        json!({
+    let deploy = |most: u32| {
+        let policy = json!({
             "metadata": {"id": "weight", "name": "weight"},
             "rules": [{
                 "id": "weight",
                 "condition": {"operator": "gt", "field": "metadata.weight", "value": most},
                 "action": {"decision": "deny"},
             }],
-        })
+        });
+        let mut compiler = policy_compiler::Compiler::new(policy_compiler::Options::default());
+        compiler.set("p.json", policy.to_string());
+        let request = ureq::http::Request::builder()
+            .method("PUT")
+            .uri(format!("http://{}/api/v1/bundle", central.rest))
+            .header("authorization", format!("Bearer {admin}"))
+            .header("content-type", "application/octet-stream");
+        let bytes = compiler.build().unwrap().to_bundle().unwrap();
+        let response = agent.run(request.body(bytes).unwrap()).unwrap();
+        assert_eq!(response.status().as_u16(), 200);
     };
-    assert_eq!(send("POST", "/api/v1/policies", &weight(10)).0, 201);
+    deploy(10);
     let new_key = || {
         let body = json!({"name": "edge", "roles": ["policy.viewer"]});
         let (status, key) = send("POST", "/api/v1/keys", &body);
@@ -552,7 +562,7 @@ fn a_bundle_is_followed_with_a_token_that_is_replaced() {
         204
     );
     // Servers know within five seconds that a key is revoked; the token is none of it any more.
-    assert_eq!(send("PUT", "/api/v1/policies/weight", &weight(20)).0, 200);
+    deploy(20);
     until("the change arrives", || {
         edge.client.decide(&context(11)) == "allow"
     });
