@@ -1,9 +1,10 @@
-//! `cargo xtask gen`: the pages under `docs/` that are expansions of tables in code, and the manifests under `k8s/` that are
-//! renderings of their sources.
+//! `cargo xtask gen`: the pages that are expansions of tables in code, and the manifests under `k8s/` that are renderings of
+//! their sources.
 
 use crate::k8s::render::{self, Rendered};
 use crate::pages;
 use anyhow::{Context as _, bail};
+use policy_server::config::table;
 use similar::TextDiff;
 use std::fs;
 use std::path::Path;
@@ -13,6 +14,7 @@ type Make = fn() -> anyhow::Result<String>;
 
 /// Every generated page and what makes it.
 const PAGES: &[(&str, Make)] = &[
+    (".env.example", || Ok(table::env_example())),
     ("docs/isa.md", || Ok(policy_bytecode::isa_doc::isa_markdown())),
     ("docs/errors.md", || Ok(pages::errors())),
     ("docs/context.md", || Ok(pages::context())),

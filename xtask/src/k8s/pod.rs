@@ -6,7 +6,6 @@ use policy_server::config::table::{SETTINGS, Setting};
 use policy_server::config::{Config, Raw};
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 /// Kinds that make pods.
 pub(crate) const WORKLOADS: &[&str] = &["Deployment", "StatefulSet"];
@@ -14,58 +13,18 @@ pub(crate) const WORKLOADS: &[&str] = &["Deployment", "StatefulSet"];
 /// Name of the container that runs `policyd`.
 pub(crate) const CONTAINER: &str = "policyd";
 
-// MERGE: these names come with the settings of the deployment. Once the table has them, this list goes.
-/// Settings that the table is about to have.
-const COMING: &[&str] = &[
-    "REDIS_USERNAME",
-    "JWT_SECRET_PREVIOUS",
-    "SHUTDOWN_DELAY",
-    "GRPC_MAX_CONNECTION_AGE",
-    "BUNDLE_TOKEN",
-];
-
-/// Settings that are no secrets of the table and are read from files all the same.
-const ALSO_FILES: &[&str] = &[
-    "DATABASE_USERNAME",
-    "REDIS_USERNAME",
-    "JWT_SECRET_PREVIOUS",
-    "BUNDLE_TOKEN",
-];
-
-/// What stands at the end of the name of a setting whose value is in a file.
-const FILE: &str = "_FILE";
-
 /// The setting whose value stands in the file that this variable names.
-pub(crate) fn from_file(variable: &str) -> Option<&str> {
-    let name = variable.strip_suffix(FILE)?;
-    // `PRICES_FILE` is a setting of its own.
-    if SETTINGS.iter().any(|setting| setting.name == variable) {
-        return None;
-    }
-    let secret = SETTINGS
+pub(crate) fn from_file(variable: &str) -> Option<&'static Setting> {
+    SETTINGS
         .iter()
-        .any(|setting| setting.name == name && setting.secret);
-    (secret || ALSO_FILES.contains(&name)).then_some(name)
+        .find(|setting| setting.file_name().as_deref() == Some(variable))
 }
 
 /// Whether `policyd` reads this variable.
 pub(crate) fn is_setting(variable: &str) -> bool {
     SETTINGS.iter().any(|setting| setting.name == variable)
-        || COMING.contains(&variable)
         || from_file(variable).is_some()
         || variable == policy_server::config::CONFIG_FILE
-}
-
-/// The setting with the nearest name.
-pub(crate) fn nearest(variable: &str) -> Option<&'static Setting> {
-    SETTINGS
-        .iter()
-        .max_by(|a, b| similarity(variable, a.name).total_cmp(&similarity(variable, b.name)))
-        .filter(|setting| similarity(variable, setting.name) > 0.8)
-}
-
-fn similarity(a: &str, b: &str) -> f64 {
-    f64::from(similar::TextDiff::from_chars(a, b).ratio())
 }
 
 /// An object that makes pods.
@@ -264,12 +223,17 @@ impl Environment {
 
     /// The text of a setting: secrets, which are not here, as something that is good for them.
     fn value(&self, name: &str) -> Option<String> {
+        if from_file(name).is_some() {
+            // There is no such file here: its setting is asked for as well.
+            return None;
+        }
         match self.variables.get(name) {
             Some(Some(value)) => Some(value.clone()),
             Some(None) => Some(example(name)),
             None => self
                 .variables
-                .contains_key(&format!("{name}{FILE}"))
+                .keys()
+                .any(|variable| from_file(variable).is_some_and(|setting| setting.name == name))
                 .then(|| example(name)),
         }
     }
@@ -283,20 +247,6 @@ impl Environment {
                 .map(|problem| format!("{}: {}", problem.setting, problem.message))
                 .collect()
         })
-    }
-
-    /// How long the server goes on accepting after a signal; `None` where the text is no duration.
-    pub(crate) fn shutdown_delay(&self) -> Option<Duration> {
-        let Some(delay) = self.text("SHUTDOWN_DELAY") else {
-            return Some(Duration::ZERO);
-        };
-        // Read as the duration that it is.
-        let raw = Raw::collect(
-            None,
-            |name| (name == "SHUTDOWN_GRACE").then(|| delay.to_owned()),
-            |_| None,
-        );
-        Config::parse(&raw).ok().map(|config| config.net.shutdown_grace)
     }
 }
 

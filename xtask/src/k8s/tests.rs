@@ -491,8 +491,8 @@ fn mistakes() -> Vec<Mistake> {
         ),
         mistake(
             "grace",
-            "SHUTDOWN_DELAY 10s",
-            vec![("ConfigMap", CONFIG, "/data/SHUTDOWN_DELAY", set(json!("10s")))],
+            "SHUTDOWN_DELAY 20s",
+            vec![("ConfigMap", CONFIG, "/data/SHUTDOWN_DELAY", set(json!("20s")))],
         ),
         mistake(
             "grace",
@@ -500,14 +500,24 @@ fn mistakes() -> Vec<Mistake> {
             vec![(
                 "Deployment",
                 NAME,
-                container("/lifecycle/preStop"),
-                set(json!({"exec": {"command": ["sleep", "8"]}})),
+                container("/lifecycle"),
+                set(json!({"preStop": {"exec": {"command": ["sleep", "8"]}}})),
+            )],
+        ),
+        mistake(
+            "grace",
+            "preStop 8 s + SHUTDOWN_DELAY 8s + SHUTDOWN_GRACE 20s + 5 s are 41s",
+            vec![(
+                "Deployment",
+                NAME,
+                container("/lifecycle"),
+                set(json!({"preStop": {"sleep": {"seconds": 8}}})),
             )],
         ),
         mistake(
             "grace",
             "refuses connections as soon as",
-            vec![("Deployment", NAME, container("/lifecycle"), None)],
+            vec![("ConfigMap", CONFIG, "/data/SHUTDOWN_DELAY", None)],
         ),
         mistake(
             "data-volume",

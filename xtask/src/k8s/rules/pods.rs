@@ -16,10 +16,8 @@ const DEFAULT_GRACE: u64 = 30;
 
 /// Rule `grace`.
 pub(super) fn grace(set: &Set, _: &Facts, findings: &mut Findings) {
-    for (workload, environment, config) in pod::configured(set) {
-        let Some(delay) = environment.shutdown_delay() else {
-            continue; // `setting-value` says so.
-        };
+    for (workload, _, config) in pod::configured(set) {
+        let delay = config.net.shutdown_delay;
         let hook = workload
             .policyd()
             .map_or(&Value::Null, |c| at(c, "/lifecycle/preStop"));
@@ -39,7 +37,7 @@ pub(super) fn grace(set: &Set, _: &Facts, findings: &mut Findings) {
             findings.at(
                 workload.object,
                 "refuses connections as soon as the pod is told to stop, while Services still lead there",
-                "set `lifecycle.preStop.sleep.seconds`, or SHUTDOWN_DELAY, to some seconds",
+                "set SHUTDOWN_DELAY, or `lifecycle.preStop.sleep.seconds`, to some seconds",
             );
         }
         let grace = match at(workload.pod(), "/terminationGracePeriodSeconds") {

@@ -4,17 +4,20 @@ use super::Facts;
 use crate::k8s::finding::Findings;
 use crate::k8s::objects::{Set, at, list, text};
 use crate::k8s::pod::{self, Workload};
+use policy_server::config::Raw;
 
 /// Rule `setting-name`.
 pub(super) fn name(set: &Set, _: &Facts, findings: &mut Findings) {
     for workload in Workload::all(set) {
         for name in workload.environment(set).variables.keys() {
             if !pod::is_setting(name) {
-                let near = pod::nearest(name).map(|setting| format!("did you mean {}? ", setting.name));
+                // What the server says of it when it starts, as far as it guesses what is meant.
+                let mut help = Raw::strangers(std::iter::once(name.clone()));
+                help.push("see docs/configuration.md".to_owned());
                 findings.at(
                     workload.object,
                     format!("{name} is no setting: policyd does not read it"),
-                    format!("{}see docs/configuration.md", near.unwrap_or_default()),
+                    help.join("; "),
                 );
             }
         }
@@ -34,13 +37,6 @@ pub(super) fn value(set: &Set, _: &Facts, findings: &mut Findings) {
                     "see docs/configuration.md",
                 );
             }
-        }
-        if environment.shutdown_delay().is_none() {
-            findings.at(
-                workload.object,
-                "policyd does not start: SHUTDOWN_DELAY: expected DURATION",
-                "see docs/configuration.md",
-            );
         }
     }
 }
