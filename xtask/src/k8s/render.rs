@@ -120,6 +120,7 @@ pub(crate) fn prometheus_rule() -> String {
          kind: PrometheusRule\n\
          metadata:\n  \
            name: llm-policy-engine\n  \
+           namespace: llm-devops\n  \
            labels:\n    \
              app: llm-policy-engine\n    \
              app.kubernetes.io/name: llm-policy-engine\n    \
