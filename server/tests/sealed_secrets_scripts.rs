@@ -1461,9 +1461,10 @@ fn validate_says_what_is_wrong() {
     fs::write(&jwt, extra).unwrap();
     assert!(whole("--all", 0).contains("warning: no pod reads the key `more`"));
     whole("--all --strict", 1);
-    let wide = text.replace(
+    let wide = text.replacen(
         "  namespace: llm-devops\n",
         "  namespace: llm-devops\n  annotations: {sealedsecrets.bitnami.com/cluster-wide: 'true'}\n",
+        1,
     );
     fs::write(&jwt, wide).unwrap();
     assert!(whole("--all", 1).contains("says `cluster-wide`"));

@@ -59,4 +59,4 @@ if [ ${#pods[@]} -eq 0 ]; then pods=(--pods "$(dirname -- "$folder")"); fi
 [ -z "$all" ] || files=(--all "${folder#"$PWD"/}")
 
 find_policyd 3
-exec "$policyd" check-sealed "${pods[@]}" --format "$format" ${strict:+--strict} "${files[@]}"
+exec "$policyd" check-sealed "${pods[@]}" --format "$format" ${strict:+--deny-warnings} "${files[@]}"

@@ -67,7 +67,7 @@ pub fn commands(command: Command) -> Command {
                      1 something is, 2 wrong arguments, 3 a file cannot be read.",
                 )
                 .after_help(
-                    "Example:\n  policyd check-sealed --pods k8s --strict k8s/sealed-secrets/manifests/jwt-sealedsecret.yaml",
+                    "Example:\n  policyd check-sealed --pods k8s k8s/sealed-secrets/manifests/jwt-sealedsecret.yaml",
                 )
                 .arg(
                     Arg::new("files")
@@ -92,8 +92,8 @@ pub fn commands(command: Command) -> Command {
                         .help("Manifests of the pods that read the secrets; a directory stands for its *.yaml, `-` for standard input"),
                 )
                 .arg(
-                    Arg::new("strict")
-                        .long("strict")
+                    Arg::new("deny-warnings")
+                        .long("deny-warnings")
                         .action(ArgAction::SetTrue)
                         .help("Warnings count as errors"),
                 )
@@ -280,7 +280,7 @@ fn checked(arguments: &ArgMatches) -> anyhow::Result<ExitCode> {
         }
         twice(&mut found);
     }
-    let strict = arguments.get_flag("strict");
+    let strict = arguments.get_flag("deny-warnings");
     let is_fatal = |severity: Severity| strict || severity == Severity::Error;
     let problems = found.iter().flat_map(|one| &one.problems);
     let valid = !problems.into_iter().any(|problem| is_fatal(problem.severity));
