@@ -1,6 +1,6 @@
-//! `cargo xtask gen`: the pages under `docs/` that are expansions of tables in code.
+//! `cargo xtask gen`: the pages that are expansions of tables in code.
 
-use crate::pages;
+use crate::{pages, settings};
 use anyhow::{Context as _, bail};
 use similar::TextDiff;
 use std::fs;
@@ -11,6 +11,7 @@ type Make = fn() -> anyhow::Result<String>;
 
 /// Every generated page and what makes it.
 const PAGES: &[(&str, Make)] = &[
+    (".env.example", || Ok(settings::env_example())),
     ("docs/isa.md", || Ok(policy_bytecode::isa_doc::isa_markdown())),
     ("docs/errors.md", || Ok(pages::errors())),
     ("docs/context.md", || Ok(pages::context())),

@@ -187,6 +187,16 @@ impl Server {
         self.resume();
     }
 
+    /// Makes it ask everybody but `postgres` for a password.
+    pub(crate) fn ask_for_passwords(&self) {
+        std::fs::write(
+            self.data().join("pg_hba.conf"),
+            "host all postgres 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 scram-sha-256\n",
+        )
+        .unwrap();
+        self.run("pg_ctl", &["-D", self.data().to_str().unwrap(), "reload"]);
+    }
+
     /// Its address, without a database.
     pub(crate) fn port(&self) -> u16 {
         self.port
