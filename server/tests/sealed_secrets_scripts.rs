@@ -2,7 +2,7 @@
 //! way from random bytes to the settings that a pod starts with.
 //!
 //! The scripts run in a copy of `k8s/`, with nothing on their PATH but what they say that they need. Each program there first
-//! writes down its arguments, so that a secret among them is found.
+//! writes down its arguments and its environment, so that a secret among them is found.
 
 #![allow(
     clippy::unwrap_used,
@@ -115,7 +115,7 @@ impl Tree {
         let file = self.path("bin").join(name);
         let log = self.path("argv");
         let text = format!(
-            "#!/bin/sh\nprintf '%s\\n' \"{name} $*\" >> '{}'\n{script}\n",
+            "#!/bin/sh\n{{ printf '%s\\n' \"{name} $*\"; export -p; }} >> '{}'\n{script}\n",
             log.display()
         );
         fs::write(&file, text).unwrap();
@@ -126,7 +126,7 @@ impl Tree {
         fs::remove_file(self.path("bin").join(name)).unwrap();
     }
 
-    /// The arguments of all programs that ran.
+    /// The arguments of all programs that ran, each with its environment.
     fn argv(&self) -> String {
         fs::read_to_string(self.path("argv")).unwrap_or_default()
     }
@@ -1306,7 +1306,10 @@ fn no_secret_is_an_argument_or_printed() {
         printed.push_str(&ended.stderr);
     };
     run("bash -xv ./generate-secrets.sh --environment production --previous old");
-    run("SHELLOPTS=xtrace bash ./generate-secrets.sh --environment staging --jwt-algorithm ES256");
+    run("SHELLOPTS=xtrace:allexport bash ./generate-secrets.sh --environment staging --jwt-algorithm ES256");
+    run(
+        "SHELLOPTS=allexport bash ./seal-secret.sh --template jwt --env-file .env.production --cert cert.pem",
+    );
     for (template, _) in SECRETS {
         for env in ["production", "staging"] {
             run(&format!(

@@ -4,8 +4,8 @@
 # Values of secrets are handled by builtins of bash and by pipes alone: what is an argument of a program can be read by everybody on
 # the machine. Nothing here prints a value.
 
-# As a trace would print the values, it is off even under `bash -x`.
-set +xv
+# As a trace would print the values, it is off even under `bash -x`; and no variable is exported, whatever SHELLOPTS says.
+set +axv
 set -euo pipefail
 # Files are the user's alone.
 umask 077
