@@ -258,7 +258,8 @@ say "wrote $output"
 
 if [ -n "$apply" ]; then
   if [ -z "$confirm" ]; then
-    printf 'apply %s to the cluster of %s? [y/N] ' "$output" "$(kubectl config current-context)" >&2
+    context=$(kubectl config current-context) || fail 4 "kubectl knows no cluster"
+    printf 'apply %s to the cluster of %s? [y/N] ' "$output" "$context" >&2
     IFS= read -r answer || answer=''
     case $answer in
     y | Y | yes) ;;
