@@ -195,6 +195,26 @@ impl Tree {
         }
         values
     }
+
+    /// The values of the three secrets.
+    fn all_opened(&self) -> BTreeMap<&'static str, BTreeMap<String, Vec<u8>>> {
+        let secrets = SECRETS.iter().map(|(template, secret)| {
+            let file = self.manifests().join(format!("{template}-sealedsecret.yaml"));
+            (*secret, self.opened(&file))
+        });
+        secrets.collect()
+    }
+
+    /// Runs `policyd check-config` with these variables and no other.
+    fn check_config(&self, settings: &BTreeMap<String, String>) -> Ended {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_policyd"));
+        command
+            .arg("check-config")
+            .env_clear()
+            .envs(settings)
+            .current_dir(self.path("root"));
+        finished(&mut command, "")
+    }
 }
 
 fn finished(command: &mut Command, input: &str) -> Ended {
@@ -390,13 +410,7 @@ fn a_pod_starts_with_what_was_generated_and_sealed() {
         let env = tree.env(".env.production");
 
         // What the three hold is what was generated.
-        let opened: BTreeMap<&str, BTreeMap<String, Vec<u8>>> = SECRETS
-            .iter()
-            .map(|(template, secret)| {
-                let file = tree.manifests().join(format!("{template}-sealedsecret.yaml"));
-                (*secret, tree.opened(&file))
-            })
-            .collect();
+        let opened = tree.all_opened();
         for (secret, key, name) in [
             ("llm-policy-engine-database", "username", "DATABASE_USERNAME"),
             ("llm-policy-engine-database", "password", "DATABASE_PASSWORD"),
@@ -408,23 +422,14 @@ fn a_pod_starts_with_what_was_generated_and_sealed() {
             assert_eq!(opened[secret][key], env[name].as_bytes(), "{name}");
         }
 
-        let pod = pod(&tree, &opened);
-        let check = |settings: &BTreeMap<String, String>| {
-            let mut command = Command::new(env!("CARGO_BIN_EXE_policyd"));
-            command
-                .arg("check-config")
-                .env_clear()
-                .envs(settings)
-                .current_dir(tree.path("root"));
-            finished(&mut command, "")
-        };
-        let ended = check(&pod);
+        let pod = pod(&tree, &applied(), &opened);
+        let ended = tree.check_config(&pod);
         assert_eq!((ended.code, ended.stderr.as_str()), (0, ""), "{}", ended.stdout);
         assert_eq!(ended.stdout, "the settings are fine\n");
 
         let mut wrong = pod.clone();
         wrong.insert("SHUTDOWN_GRACE".to_owned(), "banana".to_owned());
-        let ended = check(&wrong);
+        let ended = tree.check_config(&wrong);
         assert!(
             ended.code == 78 && ended.stderr.contains("SHUTDOWN_GRACE"),
             "{}",
@@ -434,7 +439,7 @@ fn a_pod_starts_with_what_was_generated_and_sealed() {
         for (name, file) in pod.iter().filter(|(name, _)| name.ends_with("_FILE")) {
             let kept = fs::read(file).unwrap();
             fs::remove_file(file).unwrap();
-            let ended = check(&pod);
+            let ended = tree.check_config(&pod);
             assert!(
                 ended.code == 78 && ended.stderr.contains(name),
                 "{name}: {}",
@@ -442,16 +447,20 @@ fn a_pod_starts_with_what_was_generated_and_sealed() {
             );
             fs::write(file, kept).unwrap();
         }
-        assert_eq!(check(&pod).code, 0);
+        assert_eq!(tree.check_config(&pod).code, 0);
     }
 }
 
 /// The variables of the Deployment's container, with the volumes of its secrets below `root`.
-fn pod(tree: &Tree, secrets: &BTreeMap<&str, BTreeMap<String, Vec<u8>>>) -> BTreeMap<String, String> {
+fn pod(
+    tree: &Tree,
+    manifests: &[(String, String)],
+    secrets: &BTreeMap<&str, BTreeMap<String, Vec<u8>>>,
+) -> BTreeMap<String, String> {
     use serde::Deserialize as _;
     let mut objects = Vec::new();
-    for (_, text) in applied() {
-        for document in serde_yaml::Deserializer::from_str(&text) {
+    for (_, text) in manifests {
+        for document in serde_yaml::Deserializer::from_str(text) {
             objects.push(Value::deserialize(document).unwrap());
         }
     }
@@ -1061,42 +1070,70 @@ fn a_public_key_is_sealed_and_the_private_one_is_not() {
             "{}",
             ended.stdout
         );
-        let deployment = fs::read_dir(tree.path("k8s"))
-            .unwrap()
-            .map(|entry| entry.unwrap().path())
-            .find(|path| {
-                path.extension().is_some() && fs::read_to_string(path).unwrap().contains("kind: Deployment")
-            })
-            .unwrap();
-        let text = fs::read_to_string(&deployment).unwrap();
-        let text = text
+        let manifests = with_public_key(algorithm);
+        let texts: Vec<&str> = manifests.iter().map(|(_, text)| text.as_str()).collect();
+        let line = "./validate-sealed-secrets.sh --strict --pods - ../manifests/jwt-sealedsecret.yaml";
+        let ended = tree.shell(line, &texts.join("\n---\n"));
+        assert_eq!(ended.code, 0, "{}{}", ended.stdout, ended.stderr);
+        // And they start with it.
+        for template in ["database", "redis"] {
+            let line =
+                format!("./seal-secret.sh --template {template} --env-file .env.staging --cert cert.pem");
+            tree.expect(&line, 0, "");
+        }
+        let pod = pod(&tree, &manifests, &tree.all_opened());
+        let ended = tree.check_config(&pod);
+        assert_eq!((ended.code, ended.stderr.as_str()), (0, ""), "{}", ended.stdout);
+    }
+}
+
+/// What `kubectl apply -f k8s/` takes, as the component `jwt-public-key` changes it.
+fn with_public_key(algorithm: &str) -> Vec<(String, String)> {
+    let mut manifests = applied();
+    for (_, text) in &mut manifests {
+        let changed = text
+            .replace("JWT_ALGORITHM: HS256", &format!("JWT_ALGORITHM: {algorithm}"))
             .replace("JWT_SECRET_FILE", "JWT_PUBLIC_KEY")
-            .replace(
-                "/etc/policyd/secrets/jwt/secret",
-                "/etc/policyd/secrets/jwt/public-key",
-            )
+            .replace("/jwt/secret", "/jwt/public-key")
             .replace("key: secret", "key: public-key")
             .replace("path: secret", "path: public-key");
-        let without: Vec<&str> = text
+        let lines = changed
             .lines()
-            .filter(|line| !line.contains("previous-secret") && !line.contains("JWT_SECRET_PREVIOUS"))
-            .collect();
-        fs::write(tree.scripts().join("rendered"), without.join("\n")).unwrap();
-        let config = tree.path("k8s");
-        let config = fs::read_dir(config)
-            .unwrap()
-            .map(|entry| entry.unwrap().path())
-            .find(|path| {
-                path.extension().is_some() && fs::read_to_string(path).unwrap().contains("kind: ConfigMap")
-            })
-            .unwrap();
-        let line = format!(
-            "cat rendered <(echo; echo ---) {} | ./validate-sealed-secrets.sh --strict --pods - ../manifests/jwt-sealedsecret.yaml",
-            config.display()
-        );
-        let ended = tree.run(&line);
-        assert_eq!(ended.code, 0, "{}{}", ended.stdout, ended.stderr);
+            .filter(|line| !line.contains("previous-secret") && !line.contains("JWT_SECRET_PREVIOUS"));
+        *text = lines.collect::<Vec<_>>().join("\n");
     }
+    manifests
+}
+
+/// That the component is what the test above takes it for.
+#[test]
+fn the_component_for_public_keys_reads_the_key_that_is_sealed() {
+    let Some(kubectl) = on_path("kubectl") else {
+        eprintln!("skipped: kubectl is not on the PATH");
+        return;
+    };
+    let tree = Tree::new();
+    let overlay = tree.path("k8s/kustomize/overlays/keys");
+    fs::create_dir(&overlay).unwrap();
+    fs::write(
+        overlay.join("kustomization.yaml"),
+        "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: [../production]\n\
+         components: [../../components/jwt-public-key]\n",
+    )
+    .unwrap();
+    let output = Command::new(kubectl)
+        .arg("kustomize")
+        .arg(&overlay)
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let rendered = String::from_utf8(output.stdout).unwrap();
+    let rendered = Pods::of(&[("rendered".to_owned(), rendered)]).unwrap();
+    assert_eq!(rendered, Pods::of(&with_public_key("RS256")).unwrap());
 }
 
 #[test]
@@ -1386,7 +1423,7 @@ fn validate_says_what_is_wrong() {
     tree.expect(
         "./validate-sealed-secrets.sh --all --pods ../manifests",
         3,
-        "there is no Deployment",
+        "there is no Deployment or StatefulSet",
     );
     tree.expect("./generate-secrets.sh", 0, "");
     let seal = |template: &str| {

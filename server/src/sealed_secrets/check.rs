@@ -175,9 +175,11 @@ impl Checked {
             ));
         }
         for scope in Scope::ALL {
-            let wider = scope
-                .annotation()
-                .is_some_and(|key| annotations.get(key).is_some_and(|on| on.as_str() != Some("false")));
+            let wider = scope.annotation().is_some_and(|key| {
+                annotations
+                    .get(key)
+                    .is_some_and(|on| on.as_str() != Some("false"))
+            });
             if wider {
                 self.error(format!(
                     "{of} says `{}`: the values may be used under other names; seal them with the scope `{}`",

@@ -1,4 +1,4 @@
-//! Which keys of which Secrets pods read: what the manifests of a Deployment say of it.
+//! Which keys of which Secrets pods read: what the manifests of a Deployment or a StatefulSet say of it.
 //!
 //! A key is read where a variable takes it (`secretKeyRef`), where a whole Secret becomes variables (`secretRef`), and where the
 //! value of a variable, or an argument, is the path of its file in a volume: `DATABASE_PASSWORD_FILE=/etc/…/password`.
@@ -158,8 +158,8 @@ impl Pods {
                     "ConfigMap" => {
                         maps.insert((namespace, name), mapping(&object, "data", "the ConfigMap's")?);
                     }
-                    "Deployment" => {
-                        workloads.push((format!("{file}: Deployment {name}"), namespace, object));
+                    "Deployment" | "StatefulSet" => {
+                        workloads.push((format!("{file}: {kind} {name}"), namespace, object));
                     }
                     _ => {}
                 }
@@ -167,7 +167,7 @@ impl Pods {
         }
         if workloads.is_empty() {
             let files: Vec<&str> = manifests.iter().map(|(file, _)| file.as_str()).collect();
-            bail!("there is no Deployment in {}", files.join(", "));
+            bail!("there is no Deployment or StatefulSet in {}", files.join(", "));
         }
         let mut pods = Self::default();
         for (what, namespace, object) in workloads {
@@ -178,7 +178,12 @@ impl Pods {
                 let spec = mapping(&object, "spec", "the manifest's")?;
                 let template = mapping(&spec, "template", "the spec's")?;
                 let pod = mapping(&template, "spec", "the template's")?;
-                pods.pod(&pod, &namespace, &maps)
+                let mut claims = Vec::new();
+                for claim in mappings(&spec, "volumeClaimTemplates", "the spec's")? {
+                    let metadata = mapping(&claim, "metadata", "the claim's")?;
+                    claims.push(named(&metadata, "name", "the metadata's")?);
+                }
+                pods.pod(&pod, claims, &namespace, &maps)
             };
             one().context(what)?;
         }
@@ -214,8 +219,16 @@ impl Pods {
         known.optional &= optional;
     }
 
-    fn pod(&mut self, pod: &Mapping, namespace: &str, maps: &Maps) -> anyhow::Result<()> {
+    /// `claims` are volumes that are no part of the pod.
+    fn pod(
+        &mut self,
+        pod: &Mapping,
+        claims: Vec<String>,
+        namespace: &str,
+        maps: &Maps,
+    ) -> anyhow::Result<()> {
         let mut volumes: BTreeMap<String, Vec<Mounted>> = BTreeMap::new();
+        volumes.extend(claims.into_iter().map(|claim| (claim, Vec::new())));
         for volume in mappings(pod, "volumes", "the pod's")? {
             let mut sources = Vec::new();
             if volume.contains_key("secret") {
@@ -458,6 +471,20 @@ mod tests {
     }
 
     #[test]
+    fn volumes_that_are_claimed_hold_no_secret() {
+        let text = deployment(
+            "env: [{name: A, value: /s/a}], volumeMounts: [{name: v, mountPath: /s}, {name: data, mountPath: /d}]",
+            VOLUME,
+        );
+        let claims = "kind: StatefulSet\nmetadata: {name: d, namespace: n}\nspec:\n  volumeClaimTemplates: [{metadata: {name: data}}]\n";
+        let text = text.replace(
+            "kind: Deployment\nmetadata: {name: d, namespace: n}\nspec:\n",
+            claims,
+        );
+        assert_eq!(read(&text).unwrap(), ["n/s a by A"]);
+    }
+
+    #[test]
     fn what_is_not_there_is_told() {
         for (manifests, why) in [
             (
@@ -480,7 +507,10 @@ mod tests {
                 deployment("", "[]").replace("name: d, namespace: n", "name: d"),
                 "names no namespace",
             ),
-            ("kind: Service".to_owned(), "there is no Deployment in m.yaml"),
+            (
+                "kind: Service".to_owned(),
+                "there is no Deployment or StatefulSet in m.yaml",
+            ),
             (String::new(), "there is no Deployment"),
             ("- a".to_owned(), "not a mapping"),
             ("a: [".to_owned(), "m.yaml"),
