@@ -164,9 +164,6 @@ fi
 for folder in k8s "$out"/*/; do
   part "xtask k8s ${folder#"$out"/}" "$xtask" k8s "$folder"
 done
-if [ -e k8s/sealed-secrets/manifests/00-namespace.yaml ]; then
-  part 'one namespace' "$xtask" k8s --equal k8s/00-namespace.yaml k8s/sealed-secrets/manifests/00-namespace.yaml
-fi
 
 # Schemas of each version that is supported. The validator only warns of kinds that it has no schema for: the ones of other
 # projects may be without, all else fails.

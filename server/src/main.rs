@@ -165,14 +165,12 @@ fn raw(matches: &ArgMatches) -> anyhow::Result<Raw> {
 
 fn main() -> ExitCode {
     let matches = command().get_matches();
-    if let Some(written) = sealed_secrets::run(&matches).or_else(|| manual::run(&matches, command())) {
-        return match written {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => {
-                eprintln!("policyd: {error:#}");
-                ExitCode::FAILURE
-            }
-        };
+    let manual = || Some(manual::run(&matches, command())?.map(|()| ExitCode::SUCCESS));
+    if let Some(ended) = sealed_secrets::run(&matches).or_else(manual) {
+        return ended.unwrap_or_else(|error| {
+            eprintln!("policyd: {error:#}");
+            ExitCode::FAILURE
+        });
     }
     let health = matches.subcommand_matches("health");
     let raw = match raw(&matches) {

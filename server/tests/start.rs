@@ -167,6 +167,7 @@ fn manual_pages_and_completions_are_of_the_whole_command_line() {
             "policyd-audit.1",
             "policyd-call.1",
             "policyd-check-config.1",
+            "policyd-check-sealed.1",
             "policyd-completions.1",
             "policyd-decisions-export.1",
             "policyd-decisions.1",

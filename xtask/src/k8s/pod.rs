@@ -240,6 +240,16 @@ impl Environment {
 
     /// The settings as `policyd` reads them, or what it says against them.
     pub(crate) fn config(&self) -> Result<Config, Vec<String>> {
+        let twice: Vec<String> = self
+            .variables
+            .keys()
+            .filter_map(|variable| Some((variable, from_file(variable)?.name)))
+            .filter(|(_, name)| self.variables.contains_key(*name))
+            .map(|(variable, name)| format!("{variable}: contradicts {name}: give one of the two"))
+            .collect();
+        if !twice.is_empty() {
+            return Err(twice);
+        }
         let raw = Raw::collect(None, |name| self.value(name), |_| None);
         Config::parse(&raw).map_err(|problems| {
             problems

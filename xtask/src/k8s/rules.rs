@@ -153,7 +153,7 @@ pub(crate) struct Facts {
     pub(crate) secrets: BTreeMap<String, Vec<String>>,
 }
 
-/// The Secrets of `policyd`, with their keys: what `k8s/sealed-secrets` makes.
+/// The Secrets of `policyd`, with their keys: what the templates in `k8s/sealed-secrets` make, which a test holds.
 pub(crate) const SECRETS: &[(&str, &[&str])] = &[
     ("llm-policy-engine-database", &["username", "password"]),
     ("llm-policy-engine-redis", &["username", "password"]),

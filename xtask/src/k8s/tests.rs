@@ -1,7 +1,7 @@
 //! Every rule finds the mistake that it is for when it is planted into the manifests, and nothing in the manifests as they are.
 
 use super::equal;
-use super::objects::Set;
+use super::objects::{Set, list, text};
 use super::rules::{self, Facts, RULES, SECRETS};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -443,6 +443,16 @@ fn mistakes() -> Vec<Mistake> {
                 ("Deployment", NAME, container("/env/5"), None),
                 ("Deployment", NAME, container("/env/4"), None),
             ],
+        ),
+        mistake(
+            "setting-value",
+            "DATABASE_USERNAME_FILE: contradicts DATABASE_USERNAME",
+            vec![(
+                "ConfigMap",
+                CONFIG,
+                "/data/DATABASE_USERNAME",
+                set(json!("policies")),
+            )],
         ),
         mistake(
             "setting-value",
@@ -938,22 +948,60 @@ fn more_connections_can_be_told_of() {
 fn the_deployment_reads_every_key_of_every_secret() {
     let shipped = shipped();
     let deployment = shipped.find("Deployment", "llm-devops", NAME).unwrap();
-    let mut read: BTreeSet<(&str, &str)> = BTreeSet::new();
-    for volume in super::objects::list(&deployment.value, "/spec/template/spec/volumes") {
-        for item in super::objects::list(volume, "/secret/items") {
+    let mut read: BTreeSet<(String, String)> = BTreeSet::new();
+    for volume in list(&deployment.value, "/spec/template/spec/volumes") {
+        for item in list(volume, "/secret/items") {
             read.insert((
-                super::objects::text(volume, "/secret/secretName"),
-                super::objects::text(item, "/key"),
+                text(volume, "/secret/secretName").to_owned(),
+                text(item, "/key").to_owned(),
             ));
         }
     }
-    let made: BTreeSet<(&str, &str)> = SECRETS
-        .iter()
-        .flat_map(|(name, keys)| keys.iter().map(move |key| (*name, *key)))
-        // Read with the component jwt-public-key, instead of the other two.
-        .filter(|(_, key)| *key != "public-key")
-        .collect();
+    let mut made = table();
+    // Read with the component jwt-public-key, instead of the other two.
+    assert!(made.remove(&("llm-policy-engine-jwt".to_owned(), "public-key".to_owned())));
     assert_eq!(read, made);
+}
+
+/// Secrets and keys of the table.
+fn table() -> BTreeSet<(String, String)> {
+    SECRETS
+        .iter()
+        .flat_map(|(name, keys)| {
+            keys.iter()
+                .map(move |key| ((*name).to_owned(), (*key).to_owned()))
+        })
+        .collect()
+}
+
+#[test]
+fn the_table_of_secrets_is_what_the_templates_make() {
+    let templates = Set::read(&[root().join("k8s/sealed-secrets/templates")]).unwrap();
+    assert_eq!(templates.problems, []);
+    let mut made = BTreeSet::new();
+    for secret in &templates.objects {
+        for key in secret.at("/stringData").as_object().unwrap().keys() {
+            assert!(
+                made.insert((secret.name().to_owned(), key.clone())),
+                "{key} twice"
+            );
+        }
+    }
+    assert_eq!(made, table());
+}
+
+#[test]
+fn sealed_secrets_and_the_rest_make_the_same_namespace() {
+    let read = |path: &str| equal::texts(&Set::read(&[root().join(path)]).unwrap(), &[]).unwrap();
+    let (sealed, rest) = (
+        read("k8s/sealed-secrets/manifests/00-namespace.yaml"),
+        read("k8s/00-namespace.yaml"),
+    );
+    assert_eq!(rest.len(), 1);
+    assert_eq!(
+        equal::differences(&sealed, &rest, ("sealed-secrets", "k8s")),
+        Vec::<String>::new()
+    );
 }
 
 #[test]
