@@ -542,12 +542,23 @@ fn secrets_are_random_and_the_users_alone() {
         ("production", "production"),
     ] {
         tree.expect(
-            &format!("./generate-secrets.sh --force --environment {given}"),
+            // Whatever files of others may be read.
+            &format!("umask 000; ./generate-secrets.sh --environment {given} --output .env.{given}.first"),
             0,
             "",
         );
-        let file = tree.scripts().join(format!(".env.{full}"));
-        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+        tree.expect(
+            &format!("umask 000; ./generate-secrets.sh --force --environment {given}"),
+            0,
+            "",
+        );
+        for file in [format!(".env.{given}.first"), format!(".env.{full}")] {
+            let mode = fs::metadata(tree.scripts().join(&file))
+                .unwrap()
+                .permissions()
+                .mode();
+            assert_eq!(mode & 0o777, 0o600, "{file}");
+        }
         let env = tree.env(&format!(".env.{full}"));
         for name in ["DATABASE_PASSWORD", "REDIS_PASSWORD", "JWT_SECRET"] {
             let value = &env[name];
@@ -807,6 +818,14 @@ fn generate_writes_nothing_where_it_must_not() {
     tree.expect("./generate-secrets.sh --output -", 4, "too few random bytes");
     tree.program("head", "exit 1");
     tree.expect("./generate-secrets.sh --output x", 4, "no random bytes");
+    // A file that appears meanwhile, in the way of whoever may write here.
+    let head = on_path("head").unwrap();
+    tree.program(
+        "head",
+        &format!("[ -e y ] || echo theirs > y\nexec '{}' \"$@\"", head.display()),
+    );
+    tree.expect("./generate-secrets.sh --output y", 3, "cannot make y");
+    assert_eq!(fs::read_to_string(tree.scripts().join("y")).unwrap(), "theirs\n");
     assert!(!tree.scripts().join("x").exists());
 }
 
@@ -831,11 +850,15 @@ fn secrets_are_not_written_where_git_would_take_them() {
     tree.expect(&format!("{line} --force"), 5, "git would take");
     tree.expect("git rm -q --cached .env.production", 0, "");
     tree.expect(&format!("{line} --force"), 0, "");
-    // A hook's environment says nothing of where the file is.
+    // A hook's environment says nothing of where the file is, not even one of a repository that ignores everything.
     let other = tempfile::tempdir().unwrap();
     let outside = other.path().join("secrets");
+    let repository = tree.path("other");
+    fs::create_dir(&repository).unwrap();
+    tree.expect("git -C ../../../other init -q", 0, "");
+    fs::write(repository.join(".git/info/exclude"), "*\n").unwrap();
     tree.expect(
-        &format!("GIT_DIR={} {line} --output secrets", other.path().display()),
+        &format!("GIT_DIR='{}/.git' {line} --output secrets", repository.display()),
         5,
         "git would take",
     );
@@ -892,6 +915,13 @@ fn values_are_sealed_as_they_are() {
         let opened = tree.opened(&tree.scripts().join("typed"));
         assert_eq!(opened["password"], value.as_bytes());
     }
+    // In base64 this is 0710, which YAML takes for a number; and these are 16 bytes, whatever the language of the user is.
+    let text = "DATABASE_USERNAME=ӽt\nDATABASE_PASSWORD=äöüßéèêë\n";
+    fs::write(tree.scripts().join("values"), text).unwrap();
+    tree.expect(&format!("LC_ALL=C.UTF-8 {seal}"), 0, "wrote");
+    let opened = tree.opened(&tree.manifests().join("database-sealedsecret.yaml"));
+    assert_eq!(opened["username"], "ӽt".as_bytes());
+    assert_eq!(opened["password"], "äöüßéèêë".as_bytes());
     assert!(!tree.scripts().join("pwned").exists());
     assert!(!tree.argv().contains("0123"), "a value was an argument");
 }
