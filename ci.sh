@@ -129,6 +129,29 @@ if wants instructions; then
   fi
 fi
 
+# The manifests for Kubernetes: rendered, valid for each version, without known mistakes, equal to the chart. Ends with 77 where
+# no tool can be had.
+if wants k8s; then
+  status=0
+  reason=$(ci/k8s.sh 2>&1 | tee -a /dev/stderr; exit "${PIPESTATUS[0]}") || status=$?
+  if [ "$status" -eq 77 ]; then
+    skip k8s "$(tail -n 1 <<<"$reason")"
+  else
+    step k8s test "$status" -eq 0
+  fi
+fi
+# Scripts and manifests of sealed secrets. Ends with 77 where the tools cannot be installed.
+if wants sealed-secrets; then
+  status=0
+  reason=$(ci/sealed-secrets.sh 2>&1 | tee -a /dev/stderr; exit "${PIPESTATUS[0]}") || status=$?
+  if [ "$status" -eq 77 ]; then
+    skip sealed-secrets "$(tail -n 1 <<<"$reason")"
+  else
+    step sealed-secrets test "$status" -eq 0
+  fi
+fi
+step snippets-sealed-secrets docs/run-snippets.sh k8s/sealed-secrets
+
 # The fuzz targets stay compilable; running them is a matter of minutes and of nightly (conformance/fuzz/README.md).
 step fuzz-check cargo check --locked --quiet --manifest-path conformance/fuzz/Cargo.toml --target-dir target/fuzz-check
 

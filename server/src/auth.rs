@@ -182,6 +182,19 @@ impl Authenticator {
         })
     }
 
+    /// Accepts tokens of the secrets of this configuration from now on, and of no others.
+    ///
+    /// # Errors
+    ///
+    /// [`AuthError::SecretTooShort`], and [`AuthError::Algorithm`] where tokens are not of secrets; what was accepted before
+    /// stays then.
+    pub fn replace_secrets(&self, jwt: &config::Jwt) -> Result<(), AuthError> {
+        match &self.tokens {
+            Some(tokens) => tokens.replace_secrets(jwt),
+            None => Err(AuthError::Algorithm("tokens are not accepted here")),
+        }
+    }
+
     /// The same, that refuses callers of an address unread once they have failed so often in a minute; 0 is no limit.
     #[must_use]
     pub fn with_most_failures(mut self, most: u32) -> Self {

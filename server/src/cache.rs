@@ -277,6 +277,18 @@ impl DecisionCache {
         }
     }
 
+    /// Goes on with a connection to Redis by these settings, once it was let in.
+    ///
+    /// # Errors
+    ///
+    /// Why it was not; the connection stays then.
+    pub async fn reconnect(&self, redis: &config::Redis) -> Result<(), Unusable> {
+        match &self.shared {
+            Some(shared) => shared.reconnect(redis).await,
+            None => Ok(()),
+        }
+    }
+
     /// Counters, for telemetry.
     #[must_use]
     pub fn stats(&self) -> CacheStats {

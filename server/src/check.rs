@@ -73,7 +73,7 @@ fn files(raw: &Raw, config: &Config) -> Vec<(&'static str, String)> {
         && let Err(error) = auth::check(jwt)
     {
         let setting = match jwt.keys {
-            JwtKeys::Secret(_) => "JWT_SECRET",
+            JwtKeys::Secret { .. } => "JWT_SECRET",
             JwtKeys::PublicKey(_) => "JWT_PUBLIC_KEY",
             JwtKeys::JwksFile(_) | JwtKeys::JwksUrl(_) => "JWT_JWKS",
         };

@@ -1,13 +1,15 @@
 //! Configuration: from defaults, a file, the environment and flags (the later wins) to one typed value.
 //!
 //! Settings stand in [`table`]. [`Raw::collect`] gathers their texts with where each came from, [`Config::parse`] checks all
-//! of them and reports every problem at once. No file that a setting names is read here; [`crate::check`] does that.
+//! of them and reports every problem at once. Of the files that settings name only those are read here that hold a value
+//! ([`files`]); [`crate::check`] reads the others.
 //!
 //! # Invariants
 //!
 //! - Secrets are [`SecretString`]s and print nowhere. A [`Url`] prints without what may be a credential.
 
 pub mod earlier;
+pub mod files;
 pub mod table;
 mod url;
 mod value;
@@ -18,14 +20,15 @@ pub use self::url::{Url, scrubbed};
 use crate::hosts;
 use crate::seal::{SealError, Sealer};
 use crate::telemetry::logs;
+use files::{FromFile, SecretFiles};
 use policy_runtime::{DefaultDecision, DeriveMode, UnknownNamespace};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
-use table::{Other, POSTGRES, SETTINGS, Setting};
+use table::{FILE_SUFFIX, Other, POSTGRES, SETTINGS, Setting, flag_of, key_of};
 
 /// The environment variable that names the file of settings.
 pub const CONFIG_FILE: &str = "CONFIG";
@@ -75,14 +78,24 @@ impl fmt::Display for Problem {
 }
 
 /// The texts of all settings that have one.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Raw {
     values: BTreeMap<&'static str, (String, Source)>,
+    /// Settings whose value stands in a file.
+    files: BTreeMap<&'static str, FromFile>,
     problems: Vec<Problem>,
 }
 
+impl fmt::Debug for Raw {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let given = self.shown().map(|(name, text, _)| (name, text));
+        f.debug_map().entries(given).finish()
+    }
+}
+
 impl Raw {
-    /// Gathers settings. `file` is name and text of the file, `env` and `flag` look up a setting by its name.
+    /// Gathers settings. `file` is name and text of the file, `env` and `flag` look up a setting by its name. Blocks for the
+    /// reading of files that hold a value.
     pub fn collect(
         file: Option<(&str, &str)>,
         env: impl Fn(&str) -> Option<String>,
@@ -108,8 +121,27 @@ impl Raw {
                     raw.values.insert(setting.name, (text, source));
                 }
             }
+            let Some(name) = setting.file_name() else {
+                continue;
+            };
+            for (path, source) in [(env(&name), Source::Environment), (flag(&name), Source::Flag)] {
+                if let Some(path) = path.filter(|path| !path.is_empty()) {
+                    raw.name_file(setting, path, source);
+                }
+            }
         }
+        raw.read_files();
         raw
+    }
+
+    /// Notes the file that holds the value of a setting.
+    fn name_file(&mut self, setting: &'static Setting, path: String, source: Source) {
+        let file = FromFile {
+            path: PathBuf::from(path),
+            source,
+            failure: None,
+        };
+        self.files.insert(setting.name, file);
     }
 
     fn read_file(&mut self, name: &str, text: &str) {
@@ -129,6 +161,21 @@ impl Raw {
             }
         };
         for (key, value) in table {
+            if let Some(setting) = SETTINGS
+                .iter()
+                .find(|s| s.file_name().is_some_and(|name| key_of(&name) == key))
+            {
+                match value {
+                    toml::Value::String(path) if path.is_empty() => {}
+                    toml::Value::String(path) => self.name_file(setting, path, source.clone()),
+                    _ => self.problems.push(Problem {
+                        setting: key,
+                        source: source.clone(),
+                        message: "expected FILE".to_owned(),
+                    }),
+                }
+                continue;
+            }
             let Some(setting) = SETTINGS.iter().find(|s| s.key() == key) else {
                 let near = nearest(&key.to_ascii_uppercase()).filter(|(distance, _)| *distance <= 3);
                 let help = near.map_or(String::new(), |(_, near)| {
@@ -165,6 +212,8 @@ impl Raw {
         self.values
             .iter()
             .filter(|(name, (text, _))| setting(name).is_some_and(|s| s.secret) && text.trim().is_empty())
+            // What is wrong with a file is said by itself.
+            .filter(|(name, _)| !self.files.contains_key(*name))
             .map(|(name, _)| self.problem(name, "is empty: give it a value, or take it away"))
     }
 
@@ -196,6 +245,7 @@ impl Raw {
                 }
             }
             self.values.remove("DATABASE_HOST");
+            self.files.remove("DATABASE_URL");
             self.values
                 .insert("DATABASE_URL", ("sqlite::memory:".to_owned(), Source::Dev));
         }
@@ -206,6 +256,7 @@ impl Raw {
 
     /// Makes a setting as if nobody had given it.
     fn unset(&mut self, setting: &Setting) {
+        self.files.remove(setting.name);
         match setting.default {
             Some(default) => drop(
                 self.values
@@ -215,12 +266,19 @@ impl Raw {
         }
     }
 
-    /// Setting, text and source of everything that is not a default, for the log; without secrets.
-    pub fn shown(&self) -> impl Iterator<Item = (&'static str, String, &Source)> {
-        self.values
+    /// Setting, text and source of everything that is not a default, for the log; without secrets. Of a value that stands in a
+    /// file, the name of the file.
+    pub fn shown(&self) -> impl Iterator<Item = (String, String, &Source)> {
+        let values = self
+            .values
             .iter()
-            .filter(|(_, (_, source))| *source != Source::Default)
-            .map(|(name, (text, source))| (*name, shown(name, text), source))
+            .filter(|(name, (_, source))| *source != Source::Default && !self.files.contains_key(*name))
+            .map(|(name, (text, source))| ((*name).to_owned(), shown(name, text), source));
+        let files = self.files.iter().map(|(name, file)| {
+            let name = format!("{name}{FILE_SUFFIX}");
+            (name, file.path.display().to_string(), &file.source)
+        });
+        values.chain(files)
     }
 
     /// Text and source of a setting that somebody gave.
@@ -294,14 +352,23 @@ impl Raw {
 
     /// A problem with a setting, under the name that its source has for it.
     pub(crate) fn problem(&self, name: &str, message: impl Into<String>) -> Problem {
-        let source = self
-            .values
-            .get(name)
-            .map_or(Source::Default, |(_, source)| source.clone());
-        let setting = match (&source, setting(name)) {
-            (Source::File(_), Some(setting)) => setting.key(),
-            (Source::Flag, Some(setting)) => format!("--{}", setting.flag()),
-            _ => name.to_owned(),
+        self.problem_at(name, self.files.get(name), message)
+    }
+
+    /// A problem with the value of a setting, or with the file that holds it.
+    fn problem_at(&self, name: &str, file: Option<&FromFile>, message: impl Into<String>) -> Problem {
+        let (name, source) = match file {
+            Some(file) => (format!("{name}{FILE_SUFFIX}"), Some(file.source.clone())),
+            None => (
+                name.to_owned(),
+                self.values.get(name).map(|(_, source)| source.clone()),
+            ),
+        };
+        let source = source.unwrap_or(Source::Default);
+        let setting = match &source {
+            Source::File(_) => key_of(&name),
+            Source::Flag => format!("--{}", flag_of(&name)),
+            Source::Default | Source::Dev | Source::Environment => name,
         };
         Problem {
             setting,
@@ -311,15 +378,36 @@ impl Raw {
     }
 }
 
-/// The setting whose name is the nearest to this one, and how many letters differ.
-fn nearest(name: &str) -> Option<(usize, &'static str)> {
-    let distance = |s: &Setting| (strsim::damerau_levenshtein(s.name, name), s.name);
-    SETTINGS.iter().map(distance).min()
+/// Every name that a setting has in the environment.
+fn names() -> impl Iterator<Item = String> {
+    SETTINGS
+        .iter()
+        .flat_map(|setting| std::iter::once(setting.name.to_owned()).chain(setting.file_name()))
+}
+
+/// The name of a setting that is the nearest to this one, and how many letters differ.
+fn nearest(name: &str) -> Option<(usize, String)> {
+    names()
+        .map(|of| (strsim::damerau_levenshtein(&of, name), of))
+        .min()
 }
 
 /// What to say of an environment variable that is no setting and looks like one.
 fn stranger(name: &str) -> Option<String> {
     let spelled = name.to_ascii_uppercase().replace('-', "_");
+    if let Some(setting) = spelled.strip_suffix(FILE_SUFFIX).and_then(setting)
+        && setting.file_name().is_none()
+    {
+        let is_path = ["FILE", "DIR"].iter().any(|what| setting.value.starts_with(what));
+        let instead = if is_path {
+            format!("{} itself names the file", setting.name)
+        } else {
+            format!("the value of {} cannot stand in a file", setting.name)
+        };
+        return Some(format!(
+            "the environment variable {name} is no setting and has no effect; {instead}"
+        ));
+    }
     let (distance, near) = nearest(&spelled)?;
     // Short names are near to each other by chance: `HOME` is no `HOST`.
     let most = match near.len() {
@@ -327,10 +415,20 @@ fn stranger(name: &str) -> Option<String> {
         8..14 => 2,
         14.. => 3,
     };
-    let is_one = name == near || CONFIG_FILE == name;
+    let is_one = name == near.as_str() || CONFIG_FILE == name;
     (distance <= most && !is_one).then(|| {
         format!("the environment variable {name} is no setting and has no effect; did you mean {near}?")
     })
+}
+
+/// The Service of Kubernetes that a variable is about, where this is one of those that containers get for each Service:
+/// `REDIS_PORT=tcp://10.0.0.1:6379`.
+fn service_link(name: &str, text: &str) -> Option<String> {
+    let service = name.strip_suffix("_PORT")?;
+    let is_link = ["tcp://", "udp://", "sctp://"]
+        .iter()
+        .any(|scheme| text.starts_with(scheme));
+    is_link.then(|| service.to_ascii_lowercase().replace('_', "-"))
 }
 
 /// The text of a setting as anybody may read it.
@@ -378,6 +476,8 @@ pub struct Config {
     pub log: DecisionLog,
     /// Logs and traces.
     pub telemetry: Telemetry,
+    /// Files that hold values, where there are some.
+    pub secret_files: Option<SecretFiles>,
     /// What is no problem and should be known all the same.
     pub notes: Vec<Problem>,
 }
@@ -405,6 +505,10 @@ pub struct Net {
     pub idle_timeout: Duration,
     /// Time for requests under way after a signal.
     pub shutdown_grace: Duration,
+    /// Time after a signal in which the server goes on as before, with readiness off.
+    pub shutdown_delay: Duration,
+    /// Age at which connections with HTTP/2 end; `None` is no limit.
+    pub connection_age: Option<Duration>,
 }
 
 /// TLS of REST and gRPC.
@@ -451,6 +555,8 @@ pub struct Policies {
     pub origin: Origin,
     /// How often a URL is asked.
     pub poll: Duration,
+    /// What the server of the URL is sent to prove who asks.
+    pub token: Option<SecretString>,
     /// Files of public keys.
     pub keys: Vec<PathBuf>,
     /// Derived fields.
@@ -603,7 +709,12 @@ pub enum Algorithm {
 #[derive(Debug)]
 pub enum JwtKeys {
     /// A shared secret.
-    Secret(SecretString),
+    Secret {
+        /// The one that tokens are made with.
+        current: SecretString,
+        /// Another one, whose tokens are accepted too.
+        previous: Option<SecretString>,
+    },
     /// A PEM file.
     PublicKey(PathBuf),
     /// A key set in a file.
@@ -781,6 +892,10 @@ impl Parser<'_> {
         self.problems.push(self.raw.problem(name, message));
     }
 
+    fn note(&mut self, name: &str, message: impl Into<String>) {
+        self.notes.push(self.raw.problem(name, message));
+    }
+
     /// Whether the URL of a server means this machine, by the name `localhost`, and its parts mean another one. That is an
     /// example or a setting for development that was left in place: the parts are meant, and it is said.
     fn is_elsewhere(&mut self, url: &str, host: &str, said: &url::Said) -> bool {
@@ -836,11 +951,17 @@ impl Parser<'_> {
             None => {
                 let secret = setting(name).is_some_and(|s| s.secret);
                 let expected = setting(name).map_or("a value", |s| s.value);
-                let found = if secret {
+                let mut found = if secret {
                     String::new()
                 } else {
                     format!(", found `{}`", shown(name, text))
                 };
+                if let Some(service) = service_link(name, text) {
+                    found.push_str(&format!(
+                        "; Kubernetes gives containers this variable where there is a Service `{service}`: say \
+                         `enableServiceLinks: false` in the pod, or give {name} a value there"
+                    ));
+                }
                 self.problem(name, format!("expected {expected}{found}"));
                 fallback
             }
@@ -857,6 +978,15 @@ impl Parser<'_> {
 
     fn duration(&mut self, name: &str) -> Duration {
         self.value(name, Duration::ZERO, value::duration)
+    }
+
+    /// An address to listen on.
+    fn address(&mut self, name: &str) -> IpAddr {
+        let local = IpAddr::from([127, 0, 0, 1]);
+        self.value(name, local, |text| match text {
+            "localhost" => Some(local),
+            text => text.parse().ok(),
+        })
     }
 
     /// A number of things of which there must be one.
@@ -911,11 +1041,31 @@ impl Config {
         }
     }
 
+    /// Where the admin listener is, whatever else is wrong with the settings.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the two settings that say it.
+    pub fn admin(raw: &Raw) -> Result<SocketAddr, Vec<Problem>> {
+        let mut parser = Parser {
+            raw,
+            problems: Vec::new(),
+            notes: Vec::new(),
+        };
+        let address = SocketAddr::new(parser.address("METRICS_HOST"), parser.number("METRICS_PORT"));
+        if parser.problems.is_empty() {
+            Ok(address)
+        } else {
+            Err(parser.problems)
+        }
+    }
+
     /// What could be understood of the settings, and every problem. With problems no server may run with it; it is there to
     /// look for more of them.
     pub(crate) fn read(raw: &Raw) -> (Self, Vec<Problem>) {
         let mut problems = raw.problems.clone();
         problems.extend(raw.empty_secrets());
+        problems.extend(raw.unread());
         let mut parser = Parser {
             raw,
             problems,
@@ -932,6 +1082,7 @@ impl Config {
             log: decision_log(p, &store),
             store,
             telemetry: telemetry(p),
+            secret_files: SecretFiles::of(raw),
             notes: std::mem::take(&mut p.notes),
         };
         p.problems.extend(raw.contradictions());
@@ -952,13 +1103,8 @@ impl Config {
 }
 
 fn net(p: &mut Parser<'_>) -> Net {
-    let address = |text: &str| match text {
-        "localhost" => Some(IpAddr::from([127, 0, 0, 1])),
-        text => text.parse().ok(),
-    };
-    let local = IpAddr::from([127, 0, 0, 1]);
-    let host = p.value("HOST", local, address);
-    let admin = p.value("METRICS_HOST", local, address);
+    let host = p.address("HOST");
+    let admin = p.address("METRICS_HOST");
     let tls = match (p.path("TLS_CERT"), p.path("TLS_KEY")) {
         (Some(cert), Some(key)) => Some(Tls {
             cert,
@@ -981,6 +1127,8 @@ fn net(p: &mut Parser<'_>) -> Net {
         header_timeout: p.pause("HEADER_TIMEOUT"),
         idle_timeout: p.pause("IDLE_TIMEOUT"),
         shutdown_grace: p.duration("SHUTDOWN_GRACE"),
+        shutdown_delay: p.duration("SHUTDOWN_DELAY"),
+        connection_age: Some(p.duration("GRPC_MAX_CONNECTION_AGE")).filter(|age| !age.is_zero()),
     };
     for name in &net.allowed_hosts {
         if !hosts::is_name(name) {
@@ -1015,10 +1163,15 @@ fn policies(p: &mut Parser<'_>) -> Policies {
         (None, Some(file)) => Origin::BundleFile(PathBuf::from(file)),
         (None, None) => Origin::Store,
     };
+    let token = p.secret("BUNDLE_TOKEN");
+    if let (Some(token), Origin::BundleUrl(url)) = (&token, &origin) {
+        bundle_token(p, token, url);
+    }
     let keys: Vec<PathBuf> = p.list("BUNDLE_KEYS").into_iter().map(PathBuf::from).collect();
     Policies {
         origin,
         poll: p.pause("BUNDLE_POLL"),
+        token,
         keys,
         derive: p.value("DERIVE", DeriveMode::Always, |text| match text {
             "always" => Some(DeriveMode::Always),
@@ -1039,6 +1192,25 @@ fn policies(p: &mut Parser<'_>) -> Policies {
         prices: p.path("PRICES_FILE"),
         approval: p.flag("APPROVAL_REQUIRED"),
         strict: p.flag("POLICY_STRICT"),
+    }
+}
+
+/// Checks that a token can be sent to the server of a bundle, and that only this server reads it.
+fn bundle_token(p: &mut Parser<'_>, token: &SecretString, url: &Url) {
+    if !token.expose_secret().bytes().all(|byte| byte.is_ascii_graphic()) {
+        p.problem("BUNDLE_TOKEN", "holds characters that a token cannot have");
+    }
+    if url.has_credentials() {
+        p.problem(
+            "BUNDLE_TOKEN",
+            "contradicts the user and password in BUNDLE: a request proves who asks in one way",
+        );
+    }
+    if !url.is_encrypted() && !url.is_local() {
+        p.problem(
+            "BUNDLE_TOKEN",
+            format!("would be sent without TLS to {url}: only https and loopback addresses get a token"),
+        );
     }
 }
 
@@ -1118,6 +1290,9 @@ fn postgres_by_url(p: &mut Parser<'_>, url: &str) -> Postgres {
     }
 }
 
+/// Redis logs nobody in by the name alone.
+const NO_PASSWORD: &str = "needs REDIS_PASSWORD: Redis logs nobody in without one";
+
 fn redis_by_parts(p: &mut Parser<'_>) -> SecretString {
     let host = p.text("REDIS_HOST").unwrap_or_default().to_owned();
     let scheme = if p.flag("REDIS_TLS_ENABLED") {
@@ -1125,9 +1300,15 @@ fn redis_by_parts(p: &mut Parser<'_>) -> SecretString {
     } else {
         "redis"
     };
+    let user = p
+        .text("REDIS_USERNAME")
+        .map_or(String::new(), value::percent_encoded);
     let password = p.text("REDIS_PASSWORD").map_or(String::new(), |password| {
-        format!(":{}@", value::percent_encoded(password))
+        format!("{user}:{}@", value::percent_encoded(password))
     });
+    if !user.is_empty() && p.raw.given("REDIS_PASSWORD").is_none() {
+        p.problem("REDIS_USERNAME", NO_PASSWORD);
+    }
     let (port, db) = (p.number::<u16>("REDIS_PORT"), p.number::<u32>("REDIS_DB"));
     SecretString::from(format!("{scheme}://{password}{host}:{port}/{db}"))
 }
@@ -1148,6 +1329,7 @@ fn redis_by_url(p: &mut Parser<'_>, url: &str) -> SecretString {
     for name in [
         "REDIS_HOST",
         "REDIS_PORT",
+        "REDIS_USERNAME",
         "REDIS_PASSWORD",
         "REDIS_DB",
         "REDIS_TLS_ENABLED",
@@ -1155,6 +1337,10 @@ fn redis_by_url(p: &mut Parser<'_>, url: &str) -> SecretString {
         if let Some(text) = p.left_open("REDIS_URL", name, &said) {
             open.insert(name, text);
         }
+    }
+    let has_password = p.raw.given("REDIS_PASSWORD").is_some() || said.contains_key("REDIS_PASSWORD");
+    if open.contains_key("REDIS_USERNAME") && !has_password {
+        p.problem("REDIS_USERNAME", NO_PASSWORD);
     }
     if open.is_empty() || p.problems.len() > before {
         return SecretString::from(url);
@@ -1199,11 +1385,22 @@ fn auth(p: &mut Parser<'_>) -> Auth {
     let jwks = p.text("JWT_JWKS").map(str::to_owned);
     let keys = match (secret, p.path("JWT_PUBLIC_KEY"), jwks) {
         (Some((length, secret)), ..) => {
+            let too_few = |length| format!("{length} bytes are too few, at least 32 are needed");
             if length < 32 {
-                p.problem(
-                    "JWT_SECRET",
-                    format!("{length} bytes are too few, at least 32 are needed"),
-                );
+                p.problem("JWT_SECRET", too_few(length));
+            }
+            let previous = p.secret("JWT_SECRET_PREVIOUS");
+            if let Some(previous) = &previous {
+                let length = previous.expose_secret().len();
+                if length < 32 {
+                    p.problem("JWT_SECRET_PREVIOUS", too_few(length));
+                }
+                if previous.expose_secret() == secret.expose_secret() {
+                    p.note(
+                        "JWT_SECRET_PREVIOUS",
+                        "is the same as JWT_SECRET, so it does nothing",
+                    );
+                }
             }
             if algorithm.is_some_and(|a| a != Algorithm::Hs256) {
                 p.problem(
@@ -1211,7 +1408,10 @@ fn auth(p: &mut Parser<'_>) -> Auth {
                     "a secret is for HS256; other algorithms need JWT_PUBLIC_KEY or JWT_JWKS",
                 );
             }
-            Some(JwtKeys::Secret(secret))
+            Some(JwtKeys::Secret {
+                current: secret,
+                previous,
+            })
         }
         (None, Some(file), _) => Some(JwtKeys::PublicKey(file)),
         (None, None, Some(text)) if text.contains("://") => p.url("JWT_JWKS").map(JwtKeys::JwksUrl),
@@ -1222,7 +1422,7 @@ fn auth(p: &mut Parser<'_>) -> Auth {
         p.problem("JWT_ALGORITHM", "a public key cannot check HS256");
     }
     let algorithm = match keys {
-        Some(JwtKeys::Secret(_)) => Some(Algorithm::Hs256),
+        Some(JwtKeys::Secret { .. }) => Some(Algorithm::Hs256),
         Some(JwtKeys::PublicKey(_)) => algorithm.or(Some(Algorithm::Rs256)),
         _ => algorithm,
     };

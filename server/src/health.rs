@@ -11,6 +11,7 @@ use std::sync::{PoisonError, RwLock};
 #[derive(Debug, Default)]
 pub struct Health {
     draining: AtomicBool,
+    stopping: AtomicBool,
     /// By name: `None` is up, else why not.
     dependencies: RwLock<BTreeMap<&'static str, Option<String>>>,
 }
@@ -53,9 +54,20 @@ impl Health {
         self.draining.store(true, Ordering::Release);
     }
 
-    /// Whether the server is about to stop.
+    /// Whether the server is about to stop. It may go on answering for a while.
     pub fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Acquire)
+    }
+
+    /// From now on the server stops: what has no end by itself is to end.
+    pub fn stop(&self) {
+        self.draining.store(true, Ordering::Release);
+        self.stopping.store(true, Ordering::Release);
+    }
+
+    /// Whether the server stops.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
     }
 
     /// Notes whether a dependency can be reached. Says whether that is news.

@@ -17,12 +17,12 @@ use crate::config;
 use crate::error::{Code, ServiceError};
 use crate::hex;
 use crate::identity::Identity;
-use crate::redis_client::{self, Unusable};
+use crate::redis_client::{Managed, Unusable};
 use crate::telemetry::Metrics;
 use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota};
 use prometheus_client::metrics::counter::Counter;
-use redis::aio::{ConnectionManager, ConnectionManagerConfig};
+use redis::aio::ConnectionManagerConfig;
 use sha2::{Digest as _, Sha256};
 use std::fmt;
 use std::num::NonZeroU32;
@@ -219,6 +219,18 @@ impl RateLimiter {
         }
     }
 
+    /// Goes on with a connection to Redis by these settings, once it was let in.
+    ///
+    /// # Errors
+    ///
+    /// Why it was not; the connection stays then.
+    pub async fn reconnect(&self, redis: &config::Redis) -> Result<(), Unusable> {
+        match &self.0.shared {
+            Some(shared) => shared.connection.replace(redis).await,
+            None => Ok(()),
+        }
+    }
+
     /// How many requests were counted in process because Redis did not answer, since the start.
     #[must_use]
     pub fn fallbacks(&self) -> u64 {
@@ -282,7 +294,7 @@ return 0
 
 /// Buckets in Redis.
 struct Shared {
-    connection: ConnectionManager,
+    connection: Managed,
     script: redis::Script,
     start: Instant,
     /// Milliseconds after `start` before which Redis is left alone.
@@ -301,15 +313,13 @@ impl fmt::Debug for Shared {
 
 impl Shared {
     fn build(redis: &config::Redis) -> Result<Self, LimitError> {
-        let client = redis_client::open(redis).map_err(LimitError::Redis)?;
         let config = ConnectionManagerConfig::new()
             .set_connection_timeout(Some(Duration::from_secs(1)))
             .set_max_delay(Duration::from_secs(1))
             .set_number_of_retries(2);
-        let connection = ConnectionManager::new_lazy_with_config(client, config)
-            .map_err(|error| LimitError::Redis(error.into()))?;
+        let connection = Managed::new(redis, config).map_err(LimitError::Redis)?;
         // Connecting takes longer than a request may wait, so it is done beside the requests.
-        let mut first = connection.clone();
+        let mut first = connection.get();
         tokio::spawn(async move {
             if let Err(error) = redis::cmd("PING").query_async::<()>(&mut first).await {
                 tracing::warn!(kind = ?error.kind(), "Redis does not answer yet; each server limits by itself");
@@ -346,7 +356,7 @@ impl Shared {
             .arg(interval)
             .arg(interval * f64::from(limit.burst.get()))
             .arg(many.get());
-        let mut connection = self.connection.clone();
+        let mut connection = self.connection.get();
         let answer = tokio::time::timeout(REDIS_TIMEOUT, call.invoke_async::<u64>(&mut connection)).await;
         let failure = match answer {
             Ok(Ok(wait)) => {

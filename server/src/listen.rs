@@ -14,6 +14,9 @@
 //! - A connection that does not ask in time is closed, whether it is silent, slow in TLS, or sends its first bytes one by one.
 //! - A connection on which nothing happens between requests or in an answer is closed; who answers pings is not asking. With
 //!   HTTP/2 an answer that is not taken ends by itself, whatever else happens on its connection ([`crate::answer`]).
+//! - Over HTTP/2 a connection that is older than [`Listener::age`] is told to go away, so that clients open another one, maybe
+//!   with another server. Requests under way end first, for as long as at a stop. With HTTP/1 it is not told: a client may
+//!   just have sent its next request, and would not know whether that counts.
 //! - After a stop nobody is accepted. Requests under way end first, for as long as the server waits.
 //!
 //! How long the body of a request may take is said in [`crate::body`], how long a request may in the fronts.
@@ -53,6 +56,9 @@ const PONG: Duration = Duration::from_secs(10);
 /// How long a connection that was idle for too long has to end by itself, once it was told.
 const LINGER: Duration = Duration::from_secs(2);
 
+/// How soon a connection that was too old before its first request is looked at again.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
 /// Pause when the system does not accept.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -79,6 +85,25 @@ pub struct Deadlines {
     pub head: Duration,
     /// From the last that happened to the next request, likewise.
     pub idle: Duration,
+}
+
+/// How old connections with HTTP/2 may become.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Age {
+    /// At this age, or a tenth more or less, they are told to go away.
+    pub most: Duration,
+    /// For so long requests under way then go on.
+    pub grace: Duration,
+}
+
+impl Age {
+    /// When a connection that begins now is too old. Not all at once, so that clients do not all come back at once.
+    fn end(&self) -> Instant {
+        let tenth = self.most / 10;
+        // Without random numbers, all live for as long.
+        let share = getrandom::u32().map_or(0.5, |random| f64::from(random) / f64::from(u32::MAX));
+        Instant::now() + self.most - tenth + (2 * tenth).mul_f64(share)
+    }
 }
 
 /// Ends listeners and their connections.
@@ -115,6 +140,8 @@ pub struct Listener {
     pub places: Shares,
     /// How long they may do nothing.
     pub deadlines: Deadlines,
+    /// How old they may become; `None` is no limit.
+    pub age: Option<Age>,
     /// Memory of their answers.
     pub answers: Answers,
     /// Counts what is refused and closed.
@@ -136,6 +163,7 @@ impl Listener {
             }),
             answers: self.answers,
             deadlines: self.deadlines,
+            age: self.age,
             metrics: self.metrics,
             stop: stop.clone(),
         });
@@ -210,6 +238,7 @@ struct Connections {
     builder: Builder<Streams>,
     answers: Answers,
     deadlines: Deadlines,
+    age: Option<Age>,
     metrics: Arc<Metrics>,
     stop: Stop,
 }
@@ -267,6 +296,10 @@ impl Connections {
                     return;
                 }
                 Some(Instant::now() + LINGER)
+            }
+            grace = watch.old(self.age) => {
+                self.metrics.connection_closed("age");
+                Some(Instant::now() + grace.max(LINGER))
             }
             () = self.stop.gently.cancelled() => None,
         };
@@ -392,6 +425,26 @@ impl Watch {
         match self.head.load(Ordering::Relaxed) {
             0 => (idle, Late::Idle),
             began => (self.at(began) + deadlines.head, Late::Head),
+        }
+    }
+
+    /// Waits until the connection is too old, and says for how long requests under way may go on. For ever where it cannot be
+    /// too old.
+    async fn old(&self, age: Option<Age>) -> Duration {
+        let Some(age) = age else {
+            return std::future::pending().await;
+        };
+        let end = age.end();
+        loop {
+            sleep_until(end).await;
+            if self.multiplexed.load(Ordering::Relaxed) {
+                return age.grace;
+            }
+            // What speaks HTTP/1, and what has not asked yet, has limits of its own.
+            if self.asked.load(Ordering::Relaxed) {
+                return std::future::pending().await;
+            }
+            sleep(LOOK_AGAIN).await;
         }
     }
 

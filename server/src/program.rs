@@ -1,11 +1,11 @@
 //! The `policyd` program: settings from the command line, the environment and a file, and one of a few commands.
 
-use crate::config::table::{SETTINGS, Setting};
+use crate::config::table::{SETTINGS, Setting, flag_of};
 use crate::config::{CONFIG_FILE, Config, Database, Raw};
 use crate::descriptors;
 use crate::server::Server;
 use crate::telemetry::{self, Metrics};
-use crate::{audit, check, manual, sealed_secrets, storage, tools};
+use crate::{audit, check, health_check, manual, sealed_secrets, storage, tools};
 use anyhow::Context as _;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use std::process::ExitCode;
@@ -58,6 +58,7 @@ fn command() -> Command {
                     ),
                 ),
         );
+    command = health_check::commands(command);
     command = manual::commands(sealed_secrets::commands(tools::commands(command)));
     let dev = command.get_arguments().find(|arg| arg.get_id() == DEV).cloned();
     let mut settings: Vec<(Option<&Setting>, Arg)> = dev.into_iter().map(|dev| (None, dev)).collect();
@@ -92,6 +93,16 @@ fn command() -> Command {
         }
         settings.push((Some(setting), arg.clone()));
         command = command.arg(arg);
+        if let Some(name) = setting.file_name() {
+            let arg = Arg::new(name.clone())
+                .long(flag_of(&name))
+                .global(true)
+                .value_name("FILE")
+                .help_heading(setting.group)
+                .help(format!("File that holds the value of {}", setting.name));
+            settings.push((Some(setting), arg.clone()));
+            command = command.arg(arg);
+        }
     }
     own_help(command, "", &settings)
 }
@@ -103,6 +114,7 @@ fn reads(command: &str, setting: Option<&Setting>) -> bool {
         "audit verify" | "decisions export" | "key" => {
             setting.is_some_and(|setting| setting.group == "Storage")
         }
+        "health" => setting.is_some_and(|setting| matches!(setting.name, "METRICS_HOST" | "METRICS_PORT")),
         "token" => setting.is_some_and(|setting| setting.name.starts_with("JWT_")),
         _ => false,
     }
@@ -151,22 +163,24 @@ fn raw(matches: &ArgMatches) -> anyhow::Result<Raw> {
 #[must_use]
 pub fn main() -> ExitCode {
     let matches = command().get_matches();
-    if let Some(written) = sealed_secrets::run(&matches).or_else(|| manual::run(&matches, command())) {
-        return match written {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => {
-                eprintln!("policyd: {error:#}");
-                ExitCode::FAILURE
-            }
-        };
+    let manual = || Some(manual::run(&matches, command())?.map(|()| ExitCode::SUCCESS));
+    if let Some(ended) = sealed_secrets::run(&matches).or_else(manual) {
+        return ended.unwrap_or_else(|error| {
+            eprintln!("policyd: {error:#}");
+            ExitCode::FAILURE
+        });
     }
+    let health = matches.subcommand_matches("health");
     let raw = match raw(&matches) {
         Ok(raw) => raw,
         Err(error) => {
             eprintln!("policyd: {error:#}");
-            return ExitCode::from(BAD_CONFIG);
+            return health.map_or(ExitCode::from(BAD_CONFIG), |_| ExitCode::FAILURE);
         }
     };
+    if let Some(arguments) = health {
+        return health_check::run(arguments, &raw);
+    }
     let serves = matches!(matches.subcommand(), None | Some(("run" | "check-config", _)));
     // The other commands need a part of the settings only, and no file of a server's.
     let checked = if serves {
@@ -240,9 +254,10 @@ async fn run(raw: &Raw, config: Config) -> anyhow::Result<ExitCode> {
     let addresses = server.addresses();
     tracing::info!(rest = %addresses.http, grpc = %addresses.grpc, admin = %addresses.admin, "listening");
     let stop = CancellationToken::new();
-    tokio::spawn(signals(stop.clone()));
+    let hurry = CancellationToken::new();
+    tokio::spawn(signals(stop.clone(), hurry.clone()));
     tokio::spawn(answer_hangups(hangups));
-    let cut = server.run(stop).await?;
+    let cut = server.run_until(stop, hurry).await?;
     let spans_sent = telemetry.shutdown(LAST_SPANS).await;
     if cut.connections == 0 && cut.decisions == 0 && spans_sent {
         return Ok(ExitCode::SUCCESS);
@@ -258,30 +273,34 @@ async fn run(raw: &Raw, config: Config) -> anyhow::Result<ExitCode> {
 async fn answer_hangups(mut hangups: Signal) {
     while hangups.recv().await.is_some() {
         tracing::info!(
-            "SIGHUP: nothing to reload; certificates, keys of tokens, policies and bundles are watched, and other settings \
-             need a restart"
+            "SIGHUP: nothing to reload; certificates, keys of tokens, files of secrets, policies and bundles are watched, and \
+             other settings need a restart"
         );
     }
 }
 
-/// Cancels at the first signal; ends the process at the second.
-async fn signals(stop: CancellationToken) {
+/// Stops the server at the first signal. Another one ends the delay before requests are drained, where that goes on, and else
+/// the process.
+async fn signals(stop: CancellationToken, hurry: CancellationToken) {
     let (Ok(mut terminate), Ok(mut interrupt)) =
         (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
     else {
         tracing::error!("signals cannot be caught; the process ends without draining");
         return;
     };
-    for attempt in 0..2 {
+    loop {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
-        if attempt == 0 {
+        if !stop.is_cancelled() {
             stop.cancel();
+        } else if !hurry.is_cancelled() {
+            hurry.cancel();
+        } else {
+            std::process::exit(1);
         }
     }
-    std::process::exit(1);
 }
 
 async fn verify(config: Config) -> anyhow::Result<ExitCode> {

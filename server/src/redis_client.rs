@@ -1,4 +1,4 @@
-//! Redis, opened in one way for the cache and for the rate limits.
+//! Redis, opened in one way for the cache and for the rate limits, and opened anew when its password changes.
 //!
 //! # Invariants
 //!
@@ -6,15 +6,23 @@
 //! - With certificates of our own nothing else is trusted. A file that holds none is refused here: the library takes it,
 //!   and then trusts nobody.
 //!
+//! - A connection is replaced once another one was let in. What is under way on the old one ends there.
+//!
 //! # Not done here
 //!
-//! Connecting. The certificates are read once; new ones need a restart.
+//! The certificates are read once; new ones need a restart.
 
 use crate::config;
 use crate::tls::{self, TlsError};
+use arc_swap::ArcSwap;
+use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::{Client, RedisError, TlsCertificates};
 use secrecy::ExposeSecret as _;
 use std::fmt;
+use std::time::Duration;
+
+/// How long a new connection may take to be let in.
+const LET_IN: Duration = Duration::from_secs(2);
 
 /// Why Redis cannot be used as it is configured.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,4 +69,54 @@ pub fn open(config: &config::Redis) -> Result<Client, Unusable> {
             Client::build_with_tls(url, trusted)?
         }
     })
+}
+
+/// A connection that is opened again when it is lost, and replaced when the settings change.
+pub struct Managed {
+    how: ConnectionManagerConfig,
+    connection: ArcSwap<ConnectionManager>,
+}
+
+impl fmt::Debug for Managed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The connection knows the password.
+        f.write_str("Managed")
+    }
+}
+
+impl Managed {
+    /// One that begins to connect with the first command. Needs a Tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`].
+    pub fn new(redis: &config::Redis, how: ConnectionManagerConfig) -> Result<Self, Unusable> {
+        let connection = open(redis)?.get_connection_manager_lazy(how.clone())?;
+        Ok(Self {
+            how,
+            connection: ArcSwap::from_pointee(connection),
+        })
+    }
+
+    /// The connection of the moment. Whoever keeps it for long misses its replacement.
+    #[must_use]
+    pub fn get(&self) -> ConnectionManager {
+        ConnectionManager::clone(&self.connection.load())
+    }
+
+    /// Replaces the connection, once one by these settings was let in.
+    ///
+    /// # Errors
+    ///
+    /// Why it was not; the connection stays then.
+    pub async fn replace(&self, redis: &config::Redis) -> Result<(), Unusable> {
+        let mut connection = open(redis)?.get_connection_manager_lazy(self.how.clone())?;
+        let answer = redis::cmd("PING");
+        match tokio::time::timeout(LET_IN, answer.query_async::<()>(&mut connection)).await {
+            Ok(answer) => answer?,
+            Err(_elapsed) => return Err(Unusable::Url("no answer in time".to_owned())),
+        }
+        self.connection.store(std::sync::Arc::new(connection));
+        Ok(())
+    }
 }

@@ -7,15 +7,18 @@
 //! # Invariants
 //!
 //! - The first key seals, all keys open: a new key goes in front, the old one stays until nothing is left of it.
+//! - Keys may be replaced while texts are sealed and opened: each text sees the keys before or those after.
 //! - Nonces are 96 random bits. One key is good for about 2^32 contexts; change it before.
 //! - What cannot be opened is an error, never the text itself.
 
+use arc_swap::ArcSwap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use ring::rand::{SecureRandom as _, SystemRandom};
 use secrecy::{ExposeSecret as _, SecretBox};
 use std::fmt;
+use std::sync::Arc;
 
 /// What sealed texts begin with.
 pub const PREFIX: &str = "enc:v1:";
@@ -52,16 +55,20 @@ impl fmt::Display for SealError {
 
 impl std::error::Error for SealError {}
 
+/// Keys with their ids.
+type Keys = Vec<(String, LessSafeKey)>;
+
 /// Seals and opens texts.
 pub struct Sealer {
     /// INVARIANT: not empty; the first seals.
-    keys: Vec<(String, LessSafeKey)>,
+    keys: ArcSwap<Keys>,
     random: SystemRandom,
 }
 
 impl fmt::Debug for Sealer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ids = self.keys.iter().map(|(id, _)| id);
+        let keys = self.keys.load();
+        let ids = keys.iter().map(|(id, _)| id);
         f.debug_list().entries(ids).finish()
     }
 }
@@ -73,7 +80,24 @@ impl Sealer {
     ///
     /// [`SealError::NoKeys`] and [`SealError::DuplicateKey`].
     pub fn new(keys: &[(String, SecretBox<[u8; 32]>)]) -> Result<Self, SealError> {
-        let mut own: Vec<(String, LessSafeKey)> = Vec::with_capacity(keys.len());
+        Ok(Self {
+            keys: ArcSwap::from_pointee(Self::usable(keys)?),
+            random: SystemRandom::new(),
+        })
+    }
+
+    /// Takes other keys, as [`Sealer::new`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Sealer::new`]; the keys stay then.
+    pub fn replace(&self, keys: &[(String, SecretBox<[u8; 32]>)]) -> Result<(), SealError> {
+        self.keys.store(Arc::new(Self::usable(keys)?));
+        Ok(())
+    }
+
+    fn usable(keys: &[(String, SecretBox<[u8; 32]>)]) -> Result<Keys, SealError> {
+        let mut own = Keys::with_capacity(keys.len());
         for (id, key) in keys {
             if own.iter().any(|(other, _)| other == id) {
                 return Err(SealError::DuplicateKey(id.clone()));
@@ -84,10 +108,7 @@ impl Sealer {
         if own.is_empty() {
             return Err(SealError::NoKeys);
         }
-        Ok(Self {
-            keys: own,
-            random: SystemRandom::new(),
-        })
+        Ok(own)
     }
 
     /// Seals a text with the first key, bound to `aad`.
@@ -96,7 +117,8 @@ impl Sealer {
     ///
     /// [`SealError::Random`] when the system gives no random bytes.
     pub fn seal(&self, plaintext: &str, aad: &str) -> Result<String, SealError> {
-        let (id, key) = self.keys.first().ok_or(SealError::NoKeys)?;
+        let keys = self.keys.load();
+        let (id, key) = keys.first().ok_or(SealError::NoKeys)?;
         let mut nonce = [0; NONCE_LEN];
         self.random.fill(&mut nonce).map_err(|_| SealError::Random)?;
         let mut bytes = Vec::with_capacity(NONCE_LEN + plaintext.len() + AES_256_GCM.tag_len());
@@ -126,8 +148,8 @@ impl Sealer {
             .strip_prefix(PREFIX)
             .and_then(|rest| rest.split_once(':'))
             .ok_or(SealError::Malformed)?;
-        let (_, key) = self
-            .keys
+        let keys = self.keys.load();
+        let (_, key) = keys
             .iter()
             .find(|(own, _)| own == id)
             .ok_or_else(|| SealError::UnknownKey(id.to_owned()))?;

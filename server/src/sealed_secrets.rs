@@ -12,7 +12,9 @@
 //! - Errors hold nothing of values or keys.
 //! - What is read of a manifest and not understood is an error: nothing is left out of what is sealed.
 
+pub mod check;
 mod commands;
+pub mod pods;
 
 pub use commands::{commands, run};
 

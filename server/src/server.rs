@@ -2,7 +2,8 @@
 //!
 //! [`Server::build`] makes every part in the order in which they need each other and binds the sockets, so that whatever
 //! can fail at the start fails there. [`Server::run`] starts the tasks and serves until it is told to stop; then it turns
-//! readiness off, stops accepting, waits for requests under way, and writes out what waits to be written.
+//! readiness off, goes on for as long as others may need to see that, stops accepting, waits for requests under way, and
+//! writes out what waits to be written.
 //!
 //! Metrics and health have a port, a thread, a runtime and files of their own: they answer however busy the others are, and
 //! however many connect there. What listeners refuse and close is said in [`crate::listen`].
@@ -20,12 +21,13 @@ use crate::heavy::Heavy;
 use crate::hosts::Hosts;
 use crate::http::routes::Routes;
 use crate::limits::RateLimiter;
-use crate::listen::{Deadlines, Listener, Stop};
+use crate::listen::{Age, Deadlines, Listener, Stop};
+use crate::rotation::Rotation;
 use crate::seal::Sealer;
 use crate::service::Service;
 use crate::shares::Shares;
 use crate::state::{App, Parts};
-use crate::sync::bundle::{Follower, Location};
+use crate::sync::bundle::{Follower, Location, Token};
 use crate::telemetry::{LevelHandle, Metrics};
 use crate::tls::{self, Tls};
 use crate::turns::{Shape, Turns};
@@ -78,9 +80,12 @@ pub struct Server {
     tls: Option<Tls>,
     addresses: Addresses,
     deadlines: Deadlines,
+    age: Option<Age>,
     admin_hosts: Option<Hosts>,
     grace: Duration,
+    delay: Duration,
     poll: Duration,
+    rotation: Option<Rotation>,
     log_task: LogTask,
     follower: Option<Follower>,
     directory: Option<PathBuf>,
@@ -153,7 +158,7 @@ impl Server {
                 .context("BUNDLE_KEYS")?,
         };
         let active = Arc::new(Active::new(settings, heavy.clone())?);
-        let store = storage::open(&config.store)
+        let (store, login) = storage::open_with_login(&config.store)
             .await
             .context("the database cannot be opened")?;
         let lock = instance::lock(&config.store.database);
@@ -173,6 +178,8 @@ impl Server {
         });
         let (log, log_task) = Log::start(&config.log, Some(Arc::clone(&store)), &metrics, seal)?;
         let cache = DecisionCache::build(&config.cache, sealer.clone())?;
+        let token = Token::default();
+        token.replace(config.policies.token.clone());
         let data_dir = &config.store.data_dir;
         let (follower, directory) = match &config.policies.origin {
             Origin::Store => (None, None),
@@ -180,9 +187,11 @@ impl Server {
             Origin::BundleFile(path) => (Some(Follower::new(Location::File(path.clone()), data_dir)?), None),
             Origin::BundleUrl(url) => {
                 let location = Location::Url(url.clone(), config.policies.poll);
-                (Some(Follower::new(location, data_dir)?), None)
+                let follower = Follower::new(location, data_dir)?.with_token(token.clone());
+                (Some(follower), None)
             }
         };
+        let rotation = config.secret_files.map(|files| Rotation { files, login, token });
         let hosts = |listens_on: SocketAddr| Hosts::of(listens_on.ip(), &config.net.allowed_hosts);
         let asks_nobody = !config.auth.required();
         let connections = places(&config.net, config.store.pool)?;
@@ -239,9 +248,15 @@ impl Server {
                 head: config.net.header_timeout,
                 idle: config.net.idle_timeout,
             },
+            age: config.net.connection_age.map(|most| Age {
+                most,
+                grace: config.net.shutdown_grace,
+            }),
             admin_hosts: (asks_nobody || admin_addr.ip().is_loopback()).then(|| hosts(admin_addr)),
             grace: config.net.shutdown_grace,
+            delay: config.net.shutdown_delay,
             poll: config.store.poll,
+            rotation,
             log_task,
             follower,
             directory,
@@ -267,6 +282,16 @@ impl Server {
     ///
     /// When a listener fails.
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<Cut> {
+        self.run_until(stop, CancellationToken::new()).await
+    }
+
+    /// As [`Server::run`]. Between `stop` and the draining it goes on as before, with readiness off, for `SHUTDOWN_DELAY` or
+    /// until `hurry` is cancelled; it cancels `hurry` itself once it drains.
+    ///
+    /// # Errors
+    ///
+    /// When a listener fails.
+    pub async fn run_until(self, stop: CancellationToken, hurry: CancellationToken) -> anyhow::Result<Cut> {
         let app = self.app;
         // Background work goes on while requests drain.
         let background = CancellationToken::new();
@@ -279,6 +304,9 @@ impl Server {
         if let Some(directory) = self.directory {
             tasks.spawn(sync::directory::run(app.clone(), directory, background.clone()));
         }
+        if let Some(rotation) = self.rotation {
+            tasks.spawn(rotation.run(app.clone(), background.clone()));
+        }
         let acceptor = self.tls.as_ref().map(Tls::acceptor);
         if let Some(tls) = self.tls {
             let ended = background.clone();
@@ -289,29 +317,40 @@ impl Server {
                 }
             });
         }
-        let listener = |socket, tls, places: &Shares| Listener {
+        let listener = |socket, tls, places: &Shares, age| Listener {
             socket,
             tls,
             places: places.clone(),
             deadlines: self.deadlines,
+            age,
             answers: app.answers.clone(),
             metrics: Arc::clone(&app.metrics),
         };
         let admin_stop = Stop::default();
         let admin = admin_thread(
-            listener(self.admin, None, &Shares::new(ADMINS, ADMINS_OF_ONE)),
+            listener(self.admin, None, &Shares::new(ADMINS, ADMINS_OF_ONE), None),
             admin::Front::new(app.clone(), self.addresses.admin, self.admin_hosts),
             admin_stop.clone(),
         )?;
 
         let stopping = Stop::default();
-        let rest = listener(self.http, acceptor.clone(), &app.connections)
+        let rest = listener(self.http, acceptor.clone(), &app.connections, self.age)
             .run(crate::http::service(app.clone()), &stopping);
-        let rpc = listener(self.grpc, acceptor, &app.connections).run(grpc::service(app.clone())?, &stopping);
+        let rpc = listener(self.grpc, acceptor, &app.connections, self.age)
+            .run(grpc::service(app.clone())?, &stopping);
         let drain = async {
             stop.cancelled().await;
-            tracing::info!("stopping: readiness is off, requests under way are finished");
             app.health.drain();
+            if !self.delay.is_zero() {
+                tracing::info!(delay = ?self.delay, "about to stop: readiness is off, requests are answered as before");
+                tokio::select! {
+                    () = tokio::time::sleep(self.delay) => {}
+                    () = hurry.cancelled() => {}
+                }
+            }
+            hurry.cancel();
+            tracing::info!("stopping: readiness is off, requests under way are finished");
+            app.health.stop();
             stopping.gently();
             tokio::time::sleep(self.grace).await;
             stopping.at_once()

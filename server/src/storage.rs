@@ -35,6 +35,7 @@ use model::{
     KeyChange, NewAudit, NewBundle, Page, PolicyFilter, PolicyKey, PolicyRecord, PolicyVersion, PolicyWrite,
     Rejection, Slice,
 };
+pub use postgres::Login;
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
@@ -307,10 +308,23 @@ pub trait Store: fmt::Debug + Send + Sync {
 /// [`StoreError::Unavailable`] when a file cannot be opened or the settings are not valid, [`StoreError::Corrupt`] when a
 /// file holds something else.
 pub async fn open(config: &StoreConfig) -> Result<Arc<dyn Store>> {
+    open_with_login(config).await.map(|(store, _)| store)
+}
+
+/// As [`open`], and with it what changes user and password of its connections, where it has any.
+///
+/// # Errors
+///
+/// As [`open`].
+pub async fn open_with_login(config: &StoreConfig) -> Result<(Arc<dyn Store>, Option<Login>)> {
     Ok(match &config.database {
-        Database::SqliteFile(path) => Arc::new(sqlite::Sqlite::open(path, config.pool).await?),
-        Database::SqliteMemory => Arc::new(sqlite::Sqlite::in_memory().await?),
-        Database::Postgres(settings) => Arc::new(postgres::Postgres::connect(settings, config.pool)?),
+        Database::SqliteFile(path) => (Arc::new(sqlite::Sqlite::open(path, config.pool).await?), None),
+        Database::SqliteMemory => (Arc::new(sqlite::Sqlite::in_memory().await?), None),
+        Database::Postgres(settings) => {
+            let store = postgres::Postgres::connect(settings, config.pool)?;
+            let login = store.login();
+            (Arc::new(store), Some(login))
+        }
     })
 }
 

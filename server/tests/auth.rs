@@ -22,7 +22,10 @@ const SECRET: &str = "a secret of the tests, with more than 32 bytes";
 fn jwt() -> config::Jwt {
     config::Jwt {
         algorithm: Some(Algorithm::Hs256),
-        keys: JwtKeys::Secret(SecretString::from(SECRET)),
+        keys: JwtKeys::Secret {
+            current: SecretString::from(SECRET),
+            previous: None,
+        },
         issuer: "issuer".to_owned(),
         audience: "audience".to_owned(),
         life: Duration::from_secs(3600),

@@ -287,6 +287,100 @@ async fn idle_connections_end_and_busy_ones_do_not() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn old_connections_with_http_2_end_and_no_request_with_them() {
+    const AGE: Duration = Duration::from_secs(1);
+    // A tenth more, and a moment.
+    const OLD: Duration = Duration::from_millis(1600);
+    let directory = policies();
+    let server = Running::start(&[
+        ("POLICIES", directory.path().to_str().unwrap()),
+        ("GRPC_MAX_CONNECTION_AGE", "1s"),
+        ("SHUTDOWN_GRACE", "5s"),
+        ("BODY_TIMEOUT", "60s"),
+    ])
+    .await;
+    let (http, grpc) = (server.addresses.http, server.addresses.grpc);
+    let kind = [("content-type", "application/grpc")];
+    // Calls follow each other: it is not that nothing happens.
+    let mut client = http2::grpc(grpc).await;
+    let calls = tokio::spawn(async move {
+        let begin = Instant::now();
+        let mut count = 0;
+        while begin.elapsed() < 3 * AGE {
+            let request = v1::EvaluatePolicyRequest {
+                input: Some(Input::ContextJson("{}".into())),
+                ..Default::default()
+            };
+            client.evaluate_policy(request).await.unwrap();
+            count += 1;
+        }
+        count
+    });
+    // HTTP/1 is not told.
+    let mut kept = socket("127.0.0.1", http).await;
+    let ask = b"GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    kept.write_all(ask).await.unwrap();
+    // A stream, and requests on both ports, that are under way when their connections are old.
+    let mut streamed = http2::grpc(grpc).await;
+    let (send, receive) = mpsc::channel(4);
+    let request = || v1::EvaluatePolicyRequest {
+        input: Some(Input::ContextJson("{}".into())),
+        ..Default::default()
+    };
+    send.send(request()).await.unwrap();
+    let answers = streamed
+        .evaluate_policy_stream(ReceiverStream::new(receive))
+        .await;
+    let mut answers = answers.unwrap().into_inner();
+    soon("an answer", answers.next()).await.unwrap().unwrap();
+    for (to, path) in [(http, "/api/v1/evaluate"), (grpc, EVALUATE)] {
+        let begin = Instant::now();
+        let mut connection = Connection::open(to).await;
+        let headers = if to == http {
+            [("content-type", "application/json")]
+        } else {
+            kind
+        };
+        let body = if to == http {
+            Bytes::from_static(BODY.as_bytes())
+        } else {
+            message()
+        };
+        let mut slow = connection.begin(to, path, &headers).await;
+        slow.send(body.slice(..1), false).await.unwrap();
+        tokio::time::sleep(OLD).await;
+        assert!(!connection.driver.is_finished());
+        slow.send(body.slice(1..), true).await.unwrap();
+        let answer = slow.answer().await.unwrap();
+        assert_eq!(answer.status(), 200);
+        rest(answer).await.unwrap();
+        let end = soon("an old connection ends", &mut connection.driver).await;
+        assert!(end.unwrap().is_ok(), "it is told to go away, and not cut off");
+        assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
+    }
+    send.send(request()).await.unwrap();
+    let answer = soon("an answer on an old connection", answers.next()).await;
+    assert!(answer.unwrap().is_ok());
+    assert!(calls.await.unwrap() > 3);
+    kept.write_all(ask).await.unwrap();
+    let mut twice = [0; 200];
+    let read = soon("an answer over HTTP/1", kept.read(&mut twice))
+        .await
+        .unwrap();
+    assert!(read > 0, "it is closed");
+    // Whatever goes on ends with the grace.
+    let end = soon("a stream on an old connection ends", async {
+        while let Some(Ok(_)) = answers.next().await {}
+    });
+    end.await;
+    let text = server.app.scrape();
+    assert!(
+        text.contains("llm_policy_connections_closed_total{reason=\"age\"}"),
+        "{text}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_head_of_a_later_request_has_its_time_too() {
     let server = Running::start(&[("HEADER_TIMEOUT", "500ms"), ("IDLE_TIMEOUT", "1h")]).await;
     let mut kept = socket("127.0.0.1", server.addresses.http).await;

@@ -653,6 +653,51 @@ fn a_stop_answers_what_is_under_way() {
     assert!(rest.is_empty());
 }
 
+/// Readiness goes first, so that load balancers see it while the server still answers.
+#[test]
+fn a_stop_with_a_delay_answers_everybody_until_it_is_over() {
+    const DELAY: Duration = Duration::from_secs(4);
+    let delay = format!("{}s", DELAY.as_secs());
+    let mut policyd = Policyd::start(&[("SHUTDOWN_DELAY", &delay), ("SHUTDOWN_GRACE", "5s")]);
+    create(&policyd.client, &policy("limit", 10, 1));
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let serves = |grpc: std::net::SocketAddr| {
+        runtime.block_on(async {
+            let endpoint = tonic::transport::Channel::from_shared(format!("http://{grpc}")).unwrap();
+            let channel = endpoint.connect().await.unwrap();
+            let mut health = tonic_health::pb::health_client::HealthClient::new(channel);
+            let request = tonic_health::pb::HealthCheckRequest::default();
+            health.check(request).await.unwrap().into_inner().status
+        })
+    };
+    let (serving, not_serving) = (1, 2);
+    assert_eq!(serves(policyd.grpc), serving);
+    let begin = Instant::now();
+    policyd.terminate();
+    until("readiness is off", || policyd.admin.get("/readyz").status == 503);
+    let ready = policyd.admin.ready();
+    assert_eq!(ready["reasons"][0], "the server is about to stop", "{ready}");
+    assert_eq!(serves(policyd.grpc), not_serving);
+    while begin.elapsed() < DELAY / 2 {
+        // A connection of its own each time.
+        let fresh = Client::new(policyd.rest);
+        assert_eq!(fresh.decide(&context(11)), "deny");
+        assert_eq!(fresh.get("/readyz").status, 503);
+    }
+    let (status, log) = policyd.ended();
+    assert_eq!(status.code(), Some(0), "{log}");
+    assert!(begin.elapsed() >= DELAY, "{:?}", begin.elapsed());
+
+    // Another signal ends the delay, and not the requests under way.
+    let mut policyd = Policyd::start(&[("SHUTDOWN_DELAY", "10m")]);
+    policyd.terminate();
+    until("readiness is off", || policyd.admin.get("/readyz").status == 503);
+    policyd.terminate();
+    let (status, log) = policyd.ended();
+    assert_eq!(status.code(), Some(0), "{log}");
+    assert!(log.contains("\"message\":\"stopping"), "{log}");
+}
+
 #[test]
 fn a_request_that_never_ends_is_cut_and_said() {
     let mut policyd = Policyd::start(&[("SHUTDOWN_GRACE", "500ms")]);

@@ -94,6 +94,11 @@ fn help_shows_what_its_command_reads() {
             &["--port"],
         ),
         (
+            &["health", "--help"],
+            &["--url", "--metrics-host", "--metrics-port"],
+            &["--port", "--data-dir"],
+        ),
+        (
             &["call", "--help"],
             &["--server", "--context"],
             &["--port", "--data-dir"],
@@ -162,9 +167,11 @@ fn manual_pages_and_completions_are_of_the_whole_command_line() {
             "policyd-audit.1",
             "policyd-call.1",
             "policyd-check-config.1",
+            "policyd-check-sealed.1",
             "policyd-completions.1",
             "policyd-decisions-export.1",
             "policyd-decisions.1",
+            "policyd-health.1",
             "policyd-key.1",
             "policyd-man.1",
             "policyd-run.1",
@@ -633,6 +640,99 @@ fn names_that_look_like_settings_are_told_and_secrets_without_value_refused() {
             "{stderr}"
         );
     }
+}
+
+#[test]
+fn health_is_what_the_server_says_of_itself() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    std::fs::write(at.join("p.yaml"), POLICY).unwrap();
+    let health = |settings: &[(&str, &str)], arguments: &[&str]| {
+        let (code, said, errors) = finished(settings, &[&["health"], arguments].concat(), at);
+        assert_eq!((said.lines().count(), &*errors), (1, ""), "{said}");
+        (code, said.trim().to_owned())
+    };
+    let policyd = Policyd::start(&[("POLICIES", at.to_str().unwrap())]);
+    let port = policyd.admin_address.port().to_string();
+    let url = format!("http://{}", policyd.admin_address);
+    assert_eq!(health(&[("METRICS_PORT", &port)], &[]), (0, "ready".to_owned()));
+    // By the settings of a container, whatever else is wrong with them.
+    let container = [
+        ("METRICS_HOST", "0.0.0.0"),
+        ("METRICS_PORT", port.as_str()),
+        ("JWT_SECRET", ""),
+    ];
+    assert_eq!(health(&container, &[]).0, 0);
+    assert_eq!(health(&[], &["--url", &url]), (0, "ready".to_owned()));
+    assert_eq!(health(&[], &["--url", &format!("{url}/readyz")]).0, 0);
+    let (code, said) = health(&[], &["--url", &format!("{url}/nothing")]);
+    assert!(code == 1 && said.contains("404"), "{said}");
+
+    // Degraded is ready.
+    std::fs::write(at.join("q.yaml"), "rules: 7").unwrap();
+    until("it is degraded", || policyd.client.is("degraded"));
+    let (code, said) = health(&[], &["--url", &url]);
+    assert!(code == 0 && said.starts_with("degraded: "), "{said}");
+    drop(policyd);
+    let (code, said) = health(&[], &["--url", &url]);
+    assert!(code == 1 && said.starts_with(&url), "{said}");
+
+    let empty = Policyd::launch(&[]);
+    let (code, said) = health(&[], &["--url", &format!("http://{}", empty.admin_address)]);
+    assert!(code == 1 && said.starts_with("unready: no polic"), "{said}");
+
+    for (settings, url, says) in [
+        (
+            &[("METRICS_PORT", "many")] as &[_],
+            None,
+            "METRICS_PORT (environment): expected PORT",
+        ),
+        (&[("METRICS_PORT", "0")], None, "only --url can say where"),
+        (&[], Some("ftp://u:pa55@host/x"), "is no URL of http or https"),
+    ] {
+        let arguments: Vec<&str> = url.into_iter().flat_map(|url| ["--url", url]).collect();
+        let (code, said) = health(settings, &arguments);
+        assert!(
+            code == 1 && said.contains(says) && !said.contains("pa55"),
+            "{said}"
+        );
+    }
+}
+
+#[test]
+fn secrets_in_files_start_a_server_and_are_told_when_they_cannot() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    let secret = "0123456789abcdef0123456789abcdef";
+    std::fs::write(at.join("secret"), format!("{secret}\n")).unwrap();
+    std::fs::write(at.join("policyd.toml"), "jwt_secret_file = \"secret\"").unwrap();
+    for (settings, arguments) in [
+        (
+            &[("JWT_SECRET_FILE", "secret"), ("HOST", "0.0.0.0")] as &[(&str, &str)],
+            &["check-config"][..],
+        ),
+        (
+            &[("HOST", "0.0.0.0")],
+            &["check-config", "--jwt-secret-file", "secret"],
+        ),
+        (&[("HOST", "0.0.0.0")], &["check-config"]),
+        (&[], &["token", "--subject", "ann"]),
+    ] {
+        let (code, said, errors) = finished(settings, arguments, at);
+        assert_eq!(code, 0, "{settings:?} {arguments:?}: {said}{errors}");
+        assert!(!said.contains(secret) && !errors.contains(secret));
+    }
+    let (code, _, said) = finished(&[("JWT_SECRET_FILE", "nowhere")], &[], at);
+    assert_eq!(code, 78, "{said}");
+    assert!(
+        said.contains("JWT_SECRET_FILE (environment): cannot read nowhere: "),
+        "{said}"
+    );
+    let path = at.join("secret");
+    let policyd = Policyd::launch(&[("JWT_SECRET_FILE", path.to_str().unwrap())]);
+    let log = policyd.logged();
+    assert!(log.contains("JWT_SECRET_FILE") && !log.contains(secret), "{log}");
+    assert_eq!(policyd.client.get("/api/v1/policies").status, 401);
 }
 
 #[test]

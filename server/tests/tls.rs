@@ -66,6 +66,7 @@ fn serve(tls: Acceptor) -> SocketAddr {
             head: Duration::from_secs(60),
             idle: Duration::from_secs(60),
         },
+        age: None,
         answers: Answers::new(1 << 20, Arc::new(Metrics::new())),
         metrics: Arc::new(Metrics::new()),
     };

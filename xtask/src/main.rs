@@ -1,9 +1,11 @@
-//! Repository chores: `cargo xtask tidy` checks what compilers do not, `cargo xtask gen` writes the generated pages.
+//! Repository chores: `cargo xtask tidy` checks what compilers do not, `cargo xtask gen` writes the generated pages and the
+//! rendered manifests, `cargo xtask k8s` checks manifests.
 //!
-//! Both read the working tree and the tables of the crates; neither needs the network. `gen --check` changes nothing and
+//! All read the working tree and the tables of the crates; none needs the network. `gen --check` changes nothing and
 //! fails when a page is not what the tables say, which is what CI runs.
 
 mod generate;
+mod k8s;
 mod pages;
 mod tidy;
 
@@ -23,12 +25,14 @@ struct Cli {
 enum Command {
     /// Check file headers, crate dependencies and forbidden words
     Tidy,
-    /// Write the generated pages under docs/
+    /// Write the generated pages under docs/, and the rendered manifests
     Gen {
         /// Change nothing; fail when a page is out of date
         #[arg(long)]
         check: bool,
     },
+    /// Check Kubernetes manifests for what validators do not see
+    K8s(k8s::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -49,5 +53,6 @@ fn run() -> anyhow::Result<()> {
     match Cli::parse().command {
         Command::Tidy => tidy::run(&root),
         Command::Gen { check } => generate::run(&root, check),
+        Command::K8s(arguments) => k8s::run(&root, &arguments),
     }
 }

@@ -147,7 +147,7 @@ impl KeySet {
     /// [`AuthError::Keys`] when a file holds no key that can be used. A URL that does not answer is logged and asked again.
     pub(super) async fn build(jwt: &config::Jwt) -> Result<Arc<Self>, AuthError> {
         let source = match &jwt.keys {
-            config::JwtKeys::Secret(_) => return Err(AuthError::Algorithm("a secret is no public key")),
+            config::JwtKeys::Secret { .. } => return Err(AuthError::Algorithm("a secret is no public key")),
             config::JwtKeys::PublicKey(path) => Source::Pem(path.clone()),
             config::JwtKeys::JwksFile(path) => Source::File(path.clone()),
             config::JwtKeys::JwksUrl(url) => Source::Url(url.clone()),
@@ -278,7 +278,7 @@ impl KeySet {
 /// [`AuthError::Keys`], as [`KeySet::build`].
 pub(super) fn check(jwt: &config::Jwt) -> Result<(), AuthError> {
     let source = match &jwt.keys {
-        config::JwtKeys::Secret(_) | config::JwtKeys::JwksUrl(_) => return Ok(()),
+        config::JwtKeys::Secret { .. } | config::JwtKeys::JwksUrl(_) => return Ok(()),
         config::JwtKeys::PublicKey(path) => Source::Pem(path.clone()),
         config::JwtKeys::JwksFile(path) => Source::File(path.clone()),
     };

@@ -15,7 +15,8 @@
 //! - A claim of the wrong type refuses the token. An unknown role or scope is passed over: it gives nothing.
 //! - No namespace claim means all namespaces, or with `JWT_REQUIRE_NAMESPACES` a refusal; an empty list means none.
 //! - A token that was found good is remembered by its hash (a signature costs more to check than a decision). It is good
-//!   again until it expires or the keys change, whichever comes first.
+//!   again until it expires, its secret is gone, or the public keys change, whichever comes first.
+//! - There may be two secrets. A token that is not signed with the one may be signed with the other.
 
 use super::api_key::id_in_subject;
 use super::jwks::KeySet;
@@ -24,6 +25,7 @@ use crate::clock;
 use crate::config;
 use crate::identity::{Identity, Owner, Proof, Role, Scope, Scopes, is_nobody};
 use crate::request_id::is_printable;
+use arc_swap::ArcSwap;
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use quick_cache::sync::Cache;
@@ -32,6 +34,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Map, Value};
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// Longest token that is looked at, in bytes.
@@ -147,10 +150,63 @@ pub(super) fn algorithm(of: config::Algorithm) -> Algorithm {
 /// Where keys are looked up.
 #[derive(Debug)]
 enum Keys {
-    /// One secret, for HS256.
-    Secret(DecodingKey),
+    /// Secrets, for HS256.
+    Secrets(Secrets),
     /// Public keys.
     Set(Arc<KeySet>),
+}
+
+/// A secret whose tokens are accepted.
+struct Secret {
+    /// No other secret of this process ever had it.
+    serial: u64,
+    text: SecretString,
+    key: DecodingKey,
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Secret")
+            .field("serial", &self.serial)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The secrets whose tokens are accepted, which may be replaced.
+#[derive(Debug)]
+struct Secrets {
+    /// INVARIANT: not empty; the first is the one that tokens are made with.
+    held: ArcSwap<Vec<Secret>>,
+    next: AtomicU64,
+}
+
+impl Secrets {
+    fn new(current: &SecretString, previous: Option<&SecretString>) -> Result<Self, AuthError> {
+        let secrets = Self {
+            held: ArcSwap::default(),
+            next: AtomicU64::new(1),
+        };
+        secrets.replace(current, previous)?;
+        Ok(secrets)
+    }
+
+    /// Accepts tokens of these secrets from now on, and of no others. Tokens of secrets that stay are still remembered.
+    fn replace(&self, current: &SecretString, previous: Option<&SecretString>) -> Result<(), AuthError> {
+        let before = self.held.load();
+        let secrets = std::iter::once(current).chain(previous).map(|text| {
+            let key = DecodingKey::from_secret(long_enough(text)?);
+            let same = before
+                .iter()
+                .find(|secret| secret.text.expose_secret() == text.expose_secret());
+            Ok(Secret {
+                serial: same.map_or_else(|| self.next.fetch_add(1, Ordering::Relaxed), |same| same.serial),
+                text: text.clone(),
+                key,
+            })
+        });
+        self.held.store(Arc::new(secrets.collect::<Result<_, _>>()?));
+        Ok(())
+    }
 }
 
 /// A token that was found good.
@@ -159,7 +215,7 @@ struct Known {
     identity: Identity,
     /// Last second at which it has not expired.
     until: u64,
-    /// Of the keys that it was checked with.
+    /// Of the public keys that it was checked with, or the serial of its secret.
     generation: u64,
 }
 
@@ -193,11 +249,11 @@ impl Tokens {
     pub(super) async fn build(jwt: &config::Jwt) -> Result<Self, AuthError> {
         provider::install()?;
         let keys = match &jwt.keys {
-            config::JwtKeys::Secret(secret) => {
+            config::JwtKeys::Secret { current, previous } => {
                 if jwt.algorithm.is_some_and(|a| a != config::Algorithm::Hs256) {
                     return Err(AuthError::Algorithm("a secret is for HS256"));
                 }
-                Keys::Secret(DecodingKey::from_secret(long_enough(secret)?))
+                Keys::Secrets(Secrets::new(current, previous.as_ref())?)
             }
             config::JwtKeys::PublicKey(_) | config::JwtKeys::JwksFile(_) | config::JwtKeys::JwksUrl(_) => {
                 if jwt.algorithm == Some(config::Algorithm::Hs256) {
@@ -208,7 +264,7 @@ impl Tokens {
         };
         Ok(Self {
             only: match keys {
-                Keys::Secret(_) => Some(Algorithm::HS256),
+                Keys::Secrets(_) => Some(Algorithm::HS256),
                 Keys::Set(_) => jwt.algorithm.map(algorithm),
             },
             keys,
@@ -220,24 +276,44 @@ impl Tokens {
         })
     }
 
+    /// Accepts tokens of these secrets from now on, and of no others.
+    ///
+    /// # Errors
+    ///
+    /// A secret that is too short, or none where there were some; what was accepted before stays then.
+    pub(super) fn replace_secrets(&self, jwt: &config::Jwt) -> Result<(), AuthError> {
+        match (&self.keys, &jwt.keys) {
+            (Keys::Secrets(secrets), config::JwtKeys::Secret { current, previous }) => {
+                secrets.replace(current, previous.as_ref())
+            }
+            _ => Err(AuthError::Algorithm("a secret does not replace public keys")),
+        }
+    }
+
+    /// Whether a token that was checked with this key, or these keys, is good as far as they go.
+    fn holds(&self, generation: u64) -> bool {
+        match &self.keys {
+            Keys::Secrets(secrets) => {
+                let held = secrets.held.load();
+                held.iter().any(|secret| secret.serial == generation)
+            }
+            Keys::Set(set) => set.generation() == generation,
+        }
+    }
+
     /// Who a token speaks for.
     pub(super) async fn verify(&self, token: &str) -> Result<Identity, TokenError> {
         if token.len() > MAX_TOKEN_BYTES {
             return Err(TokenError::TooLong);
         }
         let hash = hash(token);
-        // ORDER: before the key is looked up. When keys change in between, what is remembered is of no use, not wrong.
-        let generation = match &self.keys {
-            Keys::Secret(_) => 0,
-            Keys::Set(set) => set.generation(),
-        };
         if let Some(known) = self.known.get(&hash)
-            && known.generation == generation
+            && self.holds(known.generation)
             && now_seconds() <= known.until
         {
             return Ok(known.identity);
         }
-        let claims = self.checked(token).await?;
+        let (claims, generation) = self.checked(token).await?;
         let identity = identity(&claims, self.require_namespaces)?;
         if let Some(expires) = claims.get("exp").and_then(seconds) {
             let known = Known {
@@ -257,11 +333,19 @@ impl Tokens {
             && self
                 .known
                 .get(&hash(token))
-                .is_some_and(|known| now_seconds() <= known.until)
+                .is_some_and(|known| now_seconds() <= known.until && self.is_of_a_secret_here(&known))
     }
 
-    /// The claims of a token, once header, signature and standard claims are found to be right.
-    async fn checked(&self, token: &str) -> Result<Map<String, Value>, TokenError> {
+    /// Whether a token is of a secret that is still accepted. Public keys are looked up before anything is refused.
+    fn is_of_a_secret_here(&self, known: &Known) -> bool {
+        match &self.keys {
+            Keys::Secrets(_) => self.holds(known.generation),
+            Keys::Set(_) => true,
+        }
+    }
+
+    /// The claims of a token, once header, signature and standard claims are found to be right, and which keys say so.
+    async fn checked(&self, token: &str) -> Result<(Map<String, Value>, u64), TokenError> {
         let header = jsonwebtoken::decode_header(token)?;
         if header.crit.is_some() {
             return Err(TokenError::Critical);
@@ -270,10 +354,24 @@ impl Tokens {
             return Err(TokenError::Algorithm);
         }
         match &self.keys {
-            Keys::Secret(key) => self.claims(token, key, Algorithm::HS256),
+            Keys::Secrets(secrets) => {
+                let mut result = Err(TokenError::Signature);
+                for Secret { serial, key, .. } in secrets.held.load().iter() {
+                    result = self
+                        .claims(token, key, Algorithm::HS256)
+                        .map(|claims| (claims, *serial));
+                    if !matches!(result, Err(TokenError::Signature)) {
+                        break;
+                    }
+                }
+                result
+            }
             Keys::Set(set) => {
+                // ORDER: before the key is looked up. When keys change in between, what is remembered is of no use, not wrong.
+                let generation = set.generation();
                 let key = set.key(header.alg, header.kid.as_deref()).await?;
-                self.claims(token, &key.key, key.algorithm)
+                let claims = self.claims(token, &key.key, key.algorithm)?;
+                Ok((claims, generation))
             }
         }
     }
@@ -430,10 +528,10 @@ pub fn issue(
     life: Duration,
 ) -> Result<SecretString, AuthError> {
     provider::install()?;
-    let config::JwtKeys::Secret(secret) = &jwt.keys else {
+    let config::JwtKeys::Secret { current, .. } = &jwt.keys else {
         return Err(AuthError::Algorithm("tokens are made with a secret (HS256) only"));
     };
-    let secret = long_enough(secret)?;
+    let secret = long_enough(current)?;
     if life > jwt.life || life.is_zero() {
         return Err(AuthError::Token(TokenError::Life));
     }

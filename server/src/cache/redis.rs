@@ -10,12 +10,12 @@
 
 use crate::config;
 use crate::hex;
-use crate::redis_client::{self, Unusable};
+use crate::redis_client::{Managed, Unusable};
 use crate::seal::Sealer;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use policy_runtime::KeptDecision;
-use redis::aio::{ConnectionManager, ConnectionManagerConfig};
+use redis::aio::ConnectionManagerConfig;
 use redis::{AsyncCommands as _, RedisError, RedisResult};
 use sha2::{Digest as _, Sha256};
 use std::fmt;
@@ -97,7 +97,7 @@ struct Put {
 
 /// Decisions in one Redis.
 pub struct RedisCache {
-    connection: ConnectionManager,
+    connection: Arc<Managed>,
     ttl: Duration,
     options: RedisOptions,
     state: Arc<State>,
@@ -135,13 +135,13 @@ impl RedisCache {
             .set_connection_timeout(Some(PATIENCE))
             .set_response_timeout(Some(PATIENCE))
             .set_number_of_retries(1);
-        let connection = redis_client::open(redis)?.get_connection_manager_lazy(config)?;
+        let connection = Arc::new(Managed::new(redis, config)?);
         let state = Arc::new(State::default());
         let (puts, queue) = mpsc::channel(options.queue.max(1));
         let mut tasks = JoinSet::new();
-        tasks.spawn(watch(connection.clone(), Arc::clone(&state), options.pause));
+        tasks.spawn(watch(Arc::clone(&connection), Arc::clone(&state), options.pause));
         tasks.spawn(write(
-            connection.clone(),
+            Arc::clone(&connection),
             Arc::clone(&state),
             queue,
             ttl,
@@ -156,6 +156,15 @@ impl RedisCache {
             puts,
             _tasks: tasks,
         })
+    }
+
+    /// Goes on with a connection by these settings, once it was let in.
+    ///
+    /// # Errors
+    ///
+    /// Why it was not; the connection stays then.
+    pub async fn reconnect(&self, redis: &config::Redis) -> Result<(), Unusable> {
+        self.connection.replace(redis).await
     }
 
     /// Whether Redis answers. False from the start until it did, and after failures until it does again.
@@ -182,7 +191,7 @@ impl RedisCache {
             return None;
         }
         let name = name(key);
-        let mut connection = self.connection.clone();
+        let mut connection = self.connection.get();
         let answer: Result<RedisResult<Option<Vec<u8>>>, _> =
             tokio::time::timeout(self.options.timeout, connection.get(&name)).await;
         match answer {
@@ -247,8 +256,9 @@ fn opened(sealer: Option<&Sealer>, name: &str, value: Vec<u8>) -> Option<Vec<u8>
 }
 
 /// Asks whether Redis is there, again and again.
-async fn watch(mut connection: ConnectionManager, state: Arc<State>, pause: Duration) {
+async fn watch(connection: Arc<Managed>, state: Arc<State>, pause: Duration) {
     loop {
+        let mut connection = connection.get();
         let answer: Result<RedisResult<()>, _> = tokio::time::timeout(PATIENCE, connection.ping()).await;
         if let Ok(Ok(())) = answer {
             state.succeeded();
@@ -266,7 +276,7 @@ async fn watch(mut connection: ConnectionManager, state: Arc<State>, pause: Dura
 
 /// Writes what is in the queue, one after the other.
 async fn write(
-    mut connection: ConnectionManager,
+    connection: Arc<Managed>,
     state: Arc<State>,
     mut queue: mpsc::Receiver<Put>,
     ttl: Duration,
@@ -285,7 +295,7 @@ async fn write(
             state.drop_one();
             continue;
         };
-        let answer: RedisResult<()> = connection.pset_ex(name, value, left).await;
+        let answer: RedisResult<()> = connection.get().pset_ex(name, value, left).await;
         match answer {
             Ok(()) => state.succeeded(),
             Err(error) => state.failed(&kind(&error)),

@@ -15,6 +15,8 @@ pub struct Setting {
     pub value: &'static str,
     /// Whether the value is never shown.
     pub secret: bool,
+    /// Whether `NAME_FILE`, which names a file that holds the value, may stand in its place.
+    pub in_file: bool,
     /// Heading on the reference page.
     pub group: &'static str,
     /// What it does.
@@ -40,6 +42,18 @@ impl Setting {
         self
     }
 
+    /// Lets a file hold the value, as one does of every secret.
+    const fn or_in_file(mut self) -> Self {
+        self.in_file = true;
+        self
+    }
+
+    /// The environment variable that names a file with the value; `None` where there is no such form.
+    #[must_use]
+    pub fn file_name(&self) -> Option<String> {
+        self.in_file.then(|| format!("{}{FILE_SUFFIX}", self.name))
+    }
+
     /// Whether its value is yes or no.
     #[must_use]
     pub fn is_switch(&self) -> bool {
@@ -49,14 +63,29 @@ impl Setting {
     /// The command line flag, without dashes in front.
     #[must_use]
     pub fn flag(&self) -> String {
-        self.name.to_ascii_lowercase().replace('_', "-")
+        flag_of(self.name)
     }
 
     /// The key in the file.
     #[must_use]
     pub fn key(&self) -> String {
-        self.name.to_ascii_lowercase()
+        key_of(self.name)
     }
+}
+
+/// What the name of a setting has at its end where a file holds the value.
+pub const FILE_SUFFIX: &str = "_FILE";
+
+/// The flag that goes with the name of an environment variable, without dashes in front.
+#[must_use]
+pub fn flag_of(name: &str) -> String {
+    name.to_ascii_lowercase().replace('_', "-")
+}
+
+/// The key in the file that goes with the name of an environment variable.
+#[must_use]
+pub fn key_of(name: &str) -> String {
+    name.to_ascii_lowercase()
 }
 
 const fn of(
@@ -71,6 +100,7 @@ const fn of(
         default: if default.is_empty() { None } else { Some(default) },
         value,
         secret: false,
+        in_file: false,
         group,
         help,
         needs: &[],
@@ -84,6 +114,7 @@ const fn secret(group: &'static str, name: &'static str, value: &'static str, he
         default: None,
         value,
         secret: true,
+        in_file: true,
         group,
         help,
         needs: &[],
@@ -207,6 +238,20 @@ pub const SETTINGS: &[Setting] = &[
         "How long requests under way may take after a signal to stop.",
     ),
     of(
+        NET,
+        "SHUTDOWN_DELAY",
+        "0s",
+        "DURATION",
+        "How long the server goes on accepting and answering after a signal to stop, with readiness off, before SHUTDOWN_GRACE begins: the time that load balancers need to stop sending requests here.",
+    ),
+    of(
+        NET,
+        "GRPC_MAX_CONNECTION_AGE",
+        "0s",
+        "DURATION",
+        "Age, give or take 10 %, at which clients with HTTP/2 (gRPC and REST) are told to open another connection. Calls under way go on for SHUTDOWN_GRACE. 0s is no limit.",
+    ),
+    of(
         POLICIES,
         "POLICIES",
         "",
@@ -226,6 +271,12 @@ pub const SETTINGS: &[Setting] = &[
         "10s",
         "DURATION",
         "How often a BUNDLE at a URL is asked for.",
+    ).needs(&[&["BUNDLE=http"]]),
+    secret(
+        POLICIES,
+        "BUNDLE_TOKEN",
+        "TEXT",
+        "Token or API key that is sent as `Authorization: Bearer` to the server of a BUNDLE at a URL, and to no other. The URL must be https or on this machine, and must hold no user and password.",
     ).needs(&[&["BUNDLE=http"]]),
     of(
         POLICIES,
@@ -304,7 +355,7 @@ pub const SETTINGS: &[Setting] = &[
         "llm_policy_engine",
         "NAME",
         "PostgreSQL user.",
-    ).needs(&[POSTGRES]),
+    ).or_in_file().needs(&[POSTGRES]),
     secret(STORE, "DATABASE_PASSWORD", "TEXT", "PostgreSQL password.").needs(&[POSTGRES]),
     of(
         STORE,
@@ -376,6 +427,13 @@ pub const SETTINGS: &[Setting] = &[
         "Redis host. This and the settings below fill in what REDIS_URL does not set. If both set a value, they must agree.",
     ),
     of(CACHE, "REDIS_PORT", "6379", "PORT", "Redis port.").needs(&[REDIS]),
+    of(
+        CACHE,
+        "REDIS_USERNAME",
+        "",
+        "NAME",
+        "Redis user (ACL), with REDIS_PASSWORD; without it, the password is that of the user `default`.",
+    ).or_in_file().needs(&[REDIS]),
     secret(CACHE, "REDIS_PASSWORD", "TEXT", "Redis password.").needs(&[REDIS]),
     of(CACHE, "REDIS_DB", "0", "NUMBER", "Redis database.").needs(&[REDIS]),
     of(CACHE, "REDIS_TLS_ENABLED", "false", "BOOL", "TLS to Redis.").needs(&[REDIS]),
@@ -392,6 +450,12 @@ pub const SETTINGS: &[Setting] = &[
         "TEXT",
         "Secret of HS256 tokens, at least 32 bytes. Turns authentication on.",
     ),
+    secret(
+        AUTH,
+        "JWT_SECRET_PREVIOUS",
+        "TEXT",
+        "A second secret of HS256 tokens, at least 32 bytes: tokens of both are accepted, and none is made with this one. For changing JWT_SECRET.",
+    ).needs(&[&["JWT_SECRET"]]),
     of(
         AUTH,
         "JWT_ALGORITHM",
@@ -703,6 +767,47 @@ fn beside(setting: &Setting) -> String {
     out
 }
 
+/// What stands above the settings in `.env.example`.
+const ENV_HEADER: &str = "\
+# Settings of policyd, each with its default. Copy this file to `.env` and take the `#` away from the lines that you change.
+# policyd does not read `.env` itself. Give it the variables in one of these ways:
+#
+#   set -a; . ./.env; set +a; policyd              a shell
+#   docker run --env-file .env …                   Docker and Podman
+#   env_file: .env                                 a service in docker-compose.yml
+#
+# A value is everything behind `=`: write no quotes, blanks or characters that a shell reads ($ ` \\ \" ' & ; | < > # and
+# brackets). A secret that has such characters belongs in a file: NAME_FILE names it. Keep `.env` out of git.
+# docs/configuration.md says more about each setting; `policyd check-config` says what is wrong with them.
+";
+
+/// `.env.example`: every setting as a comment, below what it does.
+#[must_use]
+pub fn env_example() -> String {
+    let mut out =
+        String::from("# Generated by `cargo xtask gen` from server/src/config/table.rs. Do not edit.\n");
+    out.push_str(ENV_HEADER);
+    let mut group = "";
+    for setting in SETTINGS {
+        if setting.group != group {
+            group = setting.group;
+            out.push_str(&format!("\n# ---- {group} ----\n"));
+        }
+        let (help, _) = setting.help.split_once(". ").unwrap_or((setting.help, ""));
+        let default = setting.default.unwrap_or_default();
+        out.push_str(&format!(
+            "\n# {} ({})\n#{}={default}\n",
+            help.trim_end_matches('.'),
+            setting.value,
+            setting.name
+        ));
+        if let Some(name) = setting.file_name() {
+            out.push_str(&format!("#{name}=\n"));
+        }
+    }
+    out
+}
+
 /// The table of settings for `docs/configuration.md`.
 #[must_use]
 pub fn markdown() -> String {
@@ -716,15 +821,21 @@ pub fn markdown() -> String {
             ));
         }
         let default = setting.default.map_or(String::new(), |d| format!("`{d}`"));
-        let flag = if setting.secret {
-            "–".to_owned()
-        } else {
-            format!("`--{}`", setting.flag())
+        let mut names = vec![setting.name.to_owned()];
+        names.extend(setting.file_name());
+        let listed = |of: &dyn Fn(&str) -> String| {
+            let all: Vec<String> = names.iter().map(|name| format!("`{}`", of(name))).collect();
+            all.join("<br>")
+        };
+        // Everybody on a machine can read command lines.
+        let flags = match setting.file_name() {
+            Some(name) if setting.secret => format!("`--{}`", flag_of(&name)),
+            _ => listed(&|name| format!("--{}", flag_of(name))),
         };
         out.push_str(&format!(
-            "| `{}` | {flag} | `{}` | {} | {default} | {}{} |\n",
-            setting.name,
-            setting.key(),
+            "| {} | {flags} | {} | {} | {default} | {}{} |\n",
+            listed(&str::to_owned),
+            listed(&key_of),
             setting.value.replace('|', "\\|"),
             setting.help,
             beside(setting)

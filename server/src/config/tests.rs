@@ -1,8 +1,10 @@
 //! Settings from every source, and every problem with its place.
 
+use super::files::{Look, Part, SecretFiles};
 use super::table::{Other, SETTINGS, Setting};
-use super::{Config, Database, Origin, Raw};
+use super::{Config, Database, JwtKeys, Origin, Raw};
 use secrecy::ExposeSecret as _;
+use std::path::Path;
 
 fn parse(file: &str, env: &[(&str, &str)], flags: &[(&str, &str)]) -> Result<Config, Vec<String>> {
     let find = |list: &[(&str, &str)], name: &str| {
@@ -220,6 +222,462 @@ fn a_secret_without_a_value_is_a_problem_and_not_none() {
     assert_eq!(problems, ["ENCRYPTION_KEYS (environment): names no key"]);
 }
 
+/// A folder with files of secrets, replaced as a mounted Secret is: all at once, by switching a link.
+struct Mounted {
+    folder: tempfile::TempDir,
+    version: std::cell::Cell<u32>,
+}
+
+impl Mounted {
+    fn new(files: &[(&str, &[u8])]) -> Self {
+        let mounted = Self {
+            folder: tempfile::tempdir().unwrap(),
+            version: std::cell::Cell::new(0),
+        };
+        mounted.put(files);
+        mounted
+    }
+
+    /// Files that are not named are gone.
+    fn put(&self, files: &[(&str, &[u8])]) {
+        use std::os::unix::fs::symlink;
+        let at = |name: &str| self.folder.path().join(name);
+        self.version.set(self.version.get() + 1);
+        let version = format!("..{}", self.version.get());
+        std::fs::create_dir(at(&version)).unwrap();
+        for (name, bytes) in files {
+            std::fs::write(at(&version).join(name), bytes).unwrap();
+            if std::fs::symlink_metadata(at(name)).is_err() {
+                symlink(Path::new("..data").join(name), at(name)).unwrap();
+            }
+        }
+        symlink(&version, at("..new")).unwrap();
+        std::fs::rename(at("..new"), at("..data")).unwrap();
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.folder.path().join(name).to_str().unwrap().to_owned()
+    }
+}
+
+const SECRET: &str = "a secret of the tests, with more than 32 bytes";
+const OTHER: &str = "another secret of the tests, of 32 bytes and more";
+
+#[test]
+fn a_file_holds_the_value_of_every_secret_wherever_it_is_named() {
+    let mounted = Mounted::new(&[]);
+    let with_file: Vec<&Setting> = SETTINGS.iter().filter(|setting| setting.in_file).collect();
+    assert!(SETTINGS.iter().all(|setting| setting.in_file || !setting.secret));
+    for name in [
+        "DATABASE_USERNAME",
+        "REDIS_USERNAME",
+        "BUNDLE_TOKEN",
+        "ENCRYPTION_KEYS",
+    ] {
+        assert!(of_name(name).in_file, "{name}");
+    }
+    for setting in with_file {
+        let value = some_value(setting);
+        // One line feed is of the editor, all else is of the value.
+        mounted.put(&[("value", format!("{value}\n").as_bytes())]);
+        let (name, path) = (setting.file_name().unwrap(), mounted.path("value"));
+        assert_eq!(name, format!("{}_FILE", setting.name));
+        let said = |result: Result<Config, Vec<String>>| {
+            result
+                .err()
+                .unwrap_or_default()
+                .iter()
+                .map(|problem| {
+                    let (_, said) = problem.split_once("): ").unwrap();
+                    said.to_owned()
+                })
+                .collect::<Vec<_>>()
+        };
+        let by_value = said(parse("", &[(setting.name, value)], &[]));
+        let key = name.to_ascii_lowercase();
+        for by_file in [
+            parse("", &[(name.as_str(), path.as_str())], &[]),
+            parse("", &[], &[(name.as_str(), path.as_str())]),
+            parse(&format!("{key} = \"{path}\""), &[], &[]),
+        ] {
+            if let Err(problems) = &by_file {
+                let spelled = [name.clone(), key.clone(), format!("--{}", key.replace('_', "-"))];
+                let by_name =
+                    |problem: &&String| spelled.iter().any(|name| problem.starts_with(name.as_str()));
+                assert_eq!(
+                    problems.iter().filter(by_name).count(),
+                    by_value.len(),
+                    "{problems:?}"
+                );
+            }
+            assert_eq!(said(by_file), by_value, "{name}");
+        }
+    }
+    let both = "hunter2\n\n";
+    mounted.put(&[("password", both.as_bytes())]);
+    let password = mounted.path("password");
+    let env = [
+        ("DATABASE_HOST", "db"),
+        ("DATABASE_PASSWORD_FILE", password.as_str()),
+    ];
+    assert_eq!(postgres(&env).password.unwrap().expose_secret(), "hunter2\n");
+    // What turns authentication on does so from a file.
+    mounted.put(&[("secret", SECRET.as_bytes())]);
+    let secret = mounted.path("secret");
+    let env = [("HOST", "0.0.0.0"), ("JWT_SECRET_FILE", secret.as_str())];
+    assert!(parse("", &env, &[]).unwrap().auth.required());
+    let contradiction = [env[1], ("JWT_PUBLIC_KEY", "x.pem")];
+    assert_eq!(
+        parse("", &contradiction, &[]).unwrap_err(),
+        ["JWT_PUBLIC_KEY (environment): contradicts JWT_SECRET_FILE (environment)"]
+    );
+}
+
+#[test]
+fn a_file_without_a_value_is_a_problem_and_its_text_is_never_shown() {
+    let mounted = Mounted::new(&[
+        ("empty", b""),
+        ("blank", b" \n"),
+        ("latin", b"pa\xdf"),
+        ("good", SECRET.as_bytes()),
+        ("username", b"ann"),
+    ]);
+    let one = |env: &[(&str, &str)]| {
+        let problems = parse("", env, &[]).unwrap_err();
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        problems[0].clone()
+    };
+    for (file, says) in [
+        ("missing", "cannot read"),
+        ("empty", "is empty"),
+        ("blank", "is empty"),
+        ("latin", "it is not UTF-8"),
+        (".", "cannot read"),
+    ] {
+        let path = mounted.path(file);
+        for name in ["JWT_SECRET_FILE", "ENCRYPTION_KEYS_FILE"] {
+            let said = one(&[(name, &path)]);
+            assert!(said.starts_with(&format!("{name} (environment): ")), "{said}");
+            assert!(said.contains(says) && said.contains(&path), "{said}");
+        }
+        let user = [("DATABASE_HOST", "db"), ("DATABASE_USERNAME_FILE", path.as_str())];
+        let said = one(&user);
+        assert!(
+            said.starts_with("DATABASE_USERNAME_FILE") && said.contains(says),
+            "{said}"
+        );
+    }
+    let good = mounted.path("good");
+    // Both forms, in one place or in two.
+    let said = one(&[("JWT_SECRET", SECRET), ("JWT_SECRET_FILE", &good)]);
+    assert_eq!(
+        said,
+        "JWT_SECRET_FILE (environment): contradicts JWT_SECRET (environment): give one of the two"
+    );
+    let user = mounted.path("username");
+    let env = [("DATABASE_HOST", "db"), ("DATABASE_USERNAME_FILE", user.as_str())];
+    let problems = parse("database_username = \"bob\"", &env, &[]).unwrap_err();
+    assert_eq!(
+        problems,
+        [
+            "DATABASE_USERNAME_FILE (environment): contradicts database_username (policyd.toml): give one of the two"
+        ]
+    );
+    assert_eq!(postgres(&env).user.as_deref(), Some("ann"));
+    // An empty file of the second secret says that there is none; it cannot stand alone.
+    let empty = mounted.path("empty");
+    let previous = [
+        ("JWT_SECRET_FILE", good.as_str()),
+        ("JWT_SECRET_PREVIOUS_FILE", &empty),
+    ];
+    let config = parse("", &previous, &[]).unwrap();
+    assert!(
+        matches!(
+            config.auth.jwt.as_ref().unwrap().keys,
+            JwtKeys::Secret { previous: None, .. }
+        ),
+        "{config:?}"
+    );
+    // The log names files, and nothing prints what they hold.
+    let raw = Raw::collect(
+        None,
+        |name| (name == "JWT_SECRET_FILE").then(|| good.clone()),
+        |_| None,
+    );
+    let shown: Vec<_> = raw
+        .shown()
+        .map(|(name, text, source)| format!("{name} {text} {source}"))
+        .collect();
+    assert_eq!(shown, [format!("JWT_SECRET_FILE {good} environment")]);
+    let config = Config::parse(&raw).unwrap();
+    for printed in [
+        format!("{raw:?}"),
+        format!("{config:?}"),
+        format!("{:?}", config.secret_files),
+    ] {
+        assert!(!printed.contains(SECRET), "{printed}");
+    }
+    let too_short = Raw::collect(
+        None,
+        |name| (name == "JWT_SECRET_FILE").then(|| user.clone()),
+        |_| None,
+    );
+    let said = Config::parse(&too_short).unwrap_err()[0].to_string();
+    assert_eq!(
+        said,
+        "JWT_SECRET_FILE (environment): 3 bytes are too few, at least 32 are needed"
+    );
+    // Trying out needs no database, and no file of its password.
+    let file = format!(
+        "database_host = \"db\"\ndatabase_password_file = \"{}\"",
+        mounted.path("missing")
+    );
+    let mut raw = Raw::collect(Some(("policyd.toml", &file)), |_| None, |_| None);
+    assert!(Config::parse(&raw).is_err());
+    raw.try_out();
+    assert!(Config::parse(&raw).is_ok());
+    assert_eq!(
+        parse("jwt_secret_file = 7", &[], &[]).unwrap_err(),
+        ["jwt_secret_file (policyd.toml): expected FILE"]
+    );
+}
+
+fn files(env: &[(&str, &str)]) -> SecretFiles {
+    parse("", env, &[]).unwrap().secret_files.unwrap()
+}
+
+/// The configuration that a look at a part gives, and whether it is news; why there is none else.
+fn looked(files: &mut SecretFiles, part: Part) -> Option<(Result<Config, String>, bool)> {
+    match files.look(part) {
+        Look::Same => None,
+        Look::Other { candidate, news } => Some((
+            candidate.map(|candidate| candidate.config).map_err(|problems| {
+                problems
+                    .iter()
+                    .map(ToString::to_string)
+                    .collect::<Vec<_>>()
+                    .join("; ")
+            }),
+            news,
+        )),
+    }
+}
+
+#[test]
+fn every_value_that_may_stand_in_a_file_is_looked_at_again() {
+    for setting in SETTINGS {
+        let parts = Part::ALL
+            .iter()
+            .filter(|part| part.settings().contains(&setting.name));
+        assert_eq!(parts.count(), usize::from(setting.in_file), "{}", setting.name);
+    }
+}
+
+#[test]
+fn changed_files_are_taken_when_they_are_good_and_together() {
+    let mounted = Mounted::new(&[
+        ("user", b"ann"),
+        ("password", b"one"),
+        ("secret", SECRET.as_bytes()),
+    ]);
+    let paths = ["user", "password", "secret"].map(|name| mounted.path(name));
+    let env = [
+        ("DATABASE_HOST", "db"),
+        ("DATABASE_USERNAME_FILE", paths[0].as_str()),
+        ("DATABASE_PASSWORD_FILE", paths[1].as_str()),
+        ("JWT_SECRET_FILE", paths[2].as_str()),
+    ];
+    let mut files = files(&env);
+    assert_eq!(files.parts(), [Part::Tokens, Part::Database]);
+    let login = |config: &Config| match &config.store.database {
+        Database::Postgres(postgres) => (
+            postgres.user.clone().unwrap(),
+            postgres.password.as_ref().unwrap().expose_secret().to_owned(),
+        ),
+        other => panic!("{other:?}"),
+    };
+    assert!(looked(&mut files, Part::Tokens).is_none() && looked(&mut files, Part::Database).is_none());
+    // A pair, and a secret that is too short: one does not hold up the other.
+    mounted.put(&[("user", b"bob"), ("password", b"two\n"), ("secret", b"short")]);
+    let (refused, news) = looked(&mut files, Part::Tokens).unwrap();
+    assert!(refused.unwrap_err().contains("5 bytes are too few") && news);
+    // The same again is no news, and still refused.
+    assert!(matches!(looked(&mut files, Part::Tokens), Some((Err(_), false))));
+    let (config, news) = looked(&mut files, Part::Database).unwrap();
+    assert_eq!(
+        (login(&config.unwrap()), news),
+        (("bob".to_owned(), "two".to_owned()), true)
+    );
+    // Until somebody takes it, it is not in use.
+    let Look::Other {
+        candidate,
+        news: false,
+    } = files.look(Part::Database)
+    else {
+        panic!("it is the same again");
+    };
+    files.take(*candidate.unwrap());
+    assert!(looked(&mut files, Part::Database).is_none());
+    // Missing files, and then those in use again.
+    mounted.put(&[("user", b"bob"), ("secret", SECRET.as_bytes())]);
+    assert!(matches!(looked(&mut files, Part::Database), Some((Err(_), true))));
+    assert!(looked(&mut files, Part::Tokens).is_none());
+    mounted.put(&[
+        ("user", b"bob"),
+        ("password", b"two"),
+        ("secret", SECRET.as_bytes()),
+    ]);
+    assert!(looked(&mut files, Part::Database).is_none());
+    // What went and came again is news.
+    mounted.put(&[("user", b"bob"), ("secret", SECRET.as_bytes())]);
+    assert!(matches!(looked(&mut files, Part::Database), Some((Err(_), true))));
+}
+
+#[test]
+fn there_is_one_more_secret_of_tokens_or_none() {
+    let keys = |env: &[(&str, &str)]| {
+        parse("", env, &[]).map(|config| (config.auth.jwt.unwrap().keys, config.notes))
+    };
+    let secret = ("JWT_SECRET", SECRET);
+    let (JwtKeys::Secret { current, previous }, notes) =
+        keys(&[secret, ("JWT_SECRET_PREVIOUS", OTHER)]).unwrap()
+    else {
+        panic!("no secrets");
+    };
+    assert_eq!((current.expose_secret(), notes.len()), (SECRET, 0));
+    assert_eq!(previous.unwrap().expose_secret(), OTHER);
+    // One that is the same does nothing, which is said.
+    let (_, notes) = keys(&[secret, ("JWT_SECRET_PREVIOUS", SECRET)]).unwrap();
+    assert_eq!(
+        notes[0].to_string(),
+        "JWT_SECRET_PREVIOUS (environment): is the same as JWT_SECRET, so it does nothing"
+    );
+    for (env, says) in [
+        (
+            &[secret, ("JWT_SECRET_PREVIOUS", "short")] as &[_],
+            "5 bytes are too few",
+        ),
+        (&[("JWT_SECRET_PREVIOUS", OTHER)], "needs JWT_SECRET"),
+        (
+            &[("JWT_PUBLIC_KEY", "x.pem"), ("JWT_SECRET_PREVIOUS", OTHER)],
+            "needs JWT_SECRET",
+        ),
+    ] {
+        let problems = parse("", env, &[]).unwrap_err();
+        assert!(
+            problems.len() == 1
+                && problems[0].starts_with(&format!("JWT_SECRET_PREVIOUS (environment): {says}")),
+            "{problems:?}"
+        );
+    }
+}
+
+#[test]
+fn redis_users_stand_in_parts_or_in_the_url() {
+    let redis = |env: &[(&str, &str)]| {
+        parse("", env, &[]).map(|config| config.cache.redis.unwrap().url.expose_secret().to_owned())
+    };
+    let (host, user, password) = (
+        ("REDIS_HOST", "cache"),
+        ("REDIS_USERNAME", "p@licyd"),
+        ("REDIS_PASSWORD", "p@ss"),
+    );
+    assert_eq!(
+        redis(&[host, user, password]).unwrap(),
+        "redis://p%40licyd:p%40ss@cache:6379/0"
+    );
+    let url = ("REDIS_URL", "redis://p%40licyd:p%40ss@cache:6379/0");
+    assert_eq!(redis(&[url, user, password]).unwrap(), url.1);
+    assert_eq!(
+        redis(&[("REDIS_URL", "redis://cache:6379/0"), user, password]).unwrap(),
+        url.1
+    );
+    let problems = redis(&[url, ("REDIS_USERNAME", "other")]).unwrap_err();
+    assert_eq!(
+        problems,
+        ["REDIS_USERNAME (environment): is `other`, and REDIS_URL (environment) says `p@licyd`"]
+    );
+    for env in [&[host, user] as &[_], &[("REDIS_URL", "redis://cache"), user]] {
+        let problems = redis(env).unwrap_err();
+        assert_eq!(
+            problems,
+            ["REDIS_USERNAME (environment): needs REDIS_PASSWORD: Redis logs nobody in without one"]
+        );
+    }
+}
+
+#[test]
+fn a_token_for_bundles_goes_to_nobody_else() {
+    let with = |url: &str, token: &str| parse("", &[("BUNDLE", url), ("BUNDLE_TOKEN", token)], &[]);
+    for url in [
+        "https://policies.example/x",
+        "http://localhost:1/x",
+        "http://127.0.0.1/x",
+        "http://[::1]:1/x",
+    ] {
+        let token = with(url, "lpk_abc.def").unwrap().policies.token;
+        assert_eq!(token.unwrap().expose_secret(), "lpk_abc.def", "{url}");
+    }
+    for (url, token, says) in [
+        (
+            "http://policies.example/x",
+            "t",
+            "would be sent without TLS to http://policies.example/x",
+        ),
+        ("http://localhost.example/x", "t", "would be sent without TLS"),
+        (
+            "https://u:pa55@policies.example/x",
+            "t",
+            "contradicts the user and password in BUNDLE",
+        ),
+        (
+            "https://policies.example/x",
+            "a b",
+            "holds characters that a token cannot have",
+        ),
+        ("x.bundle", "t", "needs BUNDLE that begins with `http`"),
+    ] {
+        let problems = with(url, token).unwrap_err();
+        assert!(problems.len() == 1 && problems[0].contains(says), "{problems:?}");
+        assert!(!problems[0].contains("pa55"), "{problems:?}");
+    }
+}
+
+#[test]
+fn variables_that_kubernetes_sets_for_a_service_are_told() {
+    let problems = parse(
+        "",
+        &[("REDIS_HOST", "redis"), ("REDIS_PORT", "tcp://10.0.0.1:6379")],
+        &[],
+    )
+    .unwrap_err();
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    assert!(
+        problems[0].starts_with("REDIS_PORT (environment): expected PORT, found `tcp://")
+            && problems[0].contains("Service `redis`")
+            && problems[0].contains("`enableServiceLinks: false`"),
+        "{problems:?}"
+    );
+    let problems = parse("", &[("METRICS_PORT", "many")], &[]).unwrap_err();
+    assert!(!problems[0].contains("Kubernetes"), "{problems:?}");
+}
+
+#[test]
+fn the_admin_listener_is_found_whatever_else_is_wrong() {
+    let admin = |env: &[(&str, &str)]| {
+        let find = |name: &str| env.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned());
+        Config::admin(&Raw::collect(None, find, |_| None)).map(|address| address.to_string())
+    };
+    let everywhere = [
+        ("METRICS_HOST", "0.0.0.0"),
+        ("METRICS_PORT", "1"),
+        ("PORT", "many"),
+    ];
+    assert_eq!(admin(&everywhere).unwrap(), "0.0.0.0:1");
+    assert_eq!(admin(&[]).unwrap(), "127.0.0.1:9090");
+    assert_eq!(admin(&[("METRICS_PORT", "many")]).unwrap_err().len(), 1);
+}
+
 #[test]
 fn names_beside_a_setting_are_told_and_others_are_not() {
     let told = |name: &str| Raw::strangers(std::iter::once(name.to_owned()));
@@ -243,7 +701,29 @@ fn names_beside_a_setting_are_told_and_others_are_not() {
             "{warnings:?}"
         );
     }
+    for (name, says) in [
+        ("JWT_SECRT_FILE", "did you mean JWT_SECRET_FILE?"),
+        ("DATABASE_PASWORD_FILE", "did you mean DATABASE_PASSWORD_FILE?"),
+        ("TLS_KEY_FILE", "TLS_KEY itself names the file"),
+        ("POLICIES_FILE", "POLICIES itself names the file"),
+        (
+            "REDIS_HOST_FILE",
+            "the value of REDIS_HOST cannot stand in a file",
+        ),
+        ("PORT_FILE", "the value of PORT cannot stand in a file"),
+    ] {
+        let warnings = told(name);
+        assert!(warnings.len() == 1 && warnings[0].ends_with(says), "{warnings:?}");
+    }
     for name in [
+        "SSL_CERT_FILE",
+        "POSTGRES_PASSWORD_FILE",
+        "KUBECONFIG",
+        "PGPASSFILE",
+        "AWS_WEB_IDENTITY_TOKEN_FILE",
+        "COMPOSE_FILE",
+        "DATABASE_SERVICE_PORT",
+        "METRICS_SERVICE_HOST",
         "HOME",
         "PATH",
         "PWD",
@@ -281,6 +761,7 @@ fn names_beside_a_setting_are_told_and_others_are_not() {
     }
     for setting in super::SETTINGS {
         assert_eq!(told(setting.name), [""; 0]);
+        assert!(setting.file_name().is_none_or(|name| told(&name).is_empty()));
     }
     // Names of the earlier implementation come together in one line, behind what is said of others.
     for earlier in super::earlier::EARLIER {
@@ -333,6 +814,45 @@ fn limits_of_connections_and_bodies_are_numbers_that_can_be() {
             problems.len() == 1 && problems[0].starts_with(name),
             "{problems:?}"
         );
+    }
+}
+
+/// Docker, Compose and shells read a line each in their own way; what all of them take is a name, `=`, and plain characters.
+#[test]
+fn the_example_of_an_environment_holds_every_setting_and_is_read_by_everybody() {
+    let path = format!("{}/../.env.example", env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(path).unwrap();
+    assert_eq!(text, super::table::env_example(), "run `cargo xtask gen`");
+    let mut names = Vec::new();
+    let mut env: Vec<(&str, &str)> = Vec::new();
+    for line in text.lines().filter(|line| !line.is_empty()) {
+        assert!(line.starts_with('#'), "as it is, it sets nothing: {line}");
+        let Some((name, value)) = line[1..].split_once('=').filter(|_| !line.starts_with("# ")) else {
+            continue;
+        };
+        let plain = |c: char| c.is_ascii_alphanumeric() || "._-/:,".contains(c);
+        assert!(value.chars().all(plain), "{line}");
+        names.push(name);
+        if !value.is_empty() {
+            env.push((name, value));
+        }
+    }
+    let all: Vec<String> = super::names().collect();
+    assert_eq!(names, all);
+    // With every default written out, it says what it said before, but for what does nothing by itself.
+    let problems = parse("", &env, &[]).err().unwrap_or_default();
+    assert!(
+        problems.iter().all(|problem| problem.contains(": needs ")),
+        "{problems:?}"
+    );
+    let alone: Vec<_> = env
+        .iter()
+        .filter(|(name, _)| of_name(name).needs.is_empty())
+        .copied()
+        .collect();
+    assert!(alone.len() > 40 && parse("", &alone, &[]).is_ok());
+    for (name, default) in alone {
+        assert_eq!(of_name(name).default, Some(default));
     }
 }
 

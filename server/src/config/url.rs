@@ -8,6 +8,7 @@
 use http::Uri;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::IpAddr;
 
 /// A URL of http or https. It prints without what may be a credential.
 #[derive(Clone, PartialEq, Eq)]
@@ -59,6 +60,40 @@ impl Url {
         let place = place(&to)?;
         let path = to.path_and_query().map_or("/", |path| path.as_str());
         Self::parse(&format!("{}://{credentials}{at}{place}{path}", to.scheme_str()?))
+    }
+
+    /// The same with this path, where it has none.
+    #[must_use]
+    pub fn or_path(self, path: &str) -> Self {
+        let (_, behind) = self.0.split_once("://").unwrap_or(("", &self.0));
+        match behind.find(['/', '?', '#']) {
+            None => Self(format!("{}{path}", self.0)),
+            Some(at) if &behind[at..] == "/" => Self(format!("{}{path}", self.0.trim_end_matches('/'))),
+            Some(_) => self,
+        }
+    }
+
+    /// Whether it holds a user or a password.
+    #[must_use]
+    pub fn has_credentials(&self) -> bool {
+        let uri = self.0.parse::<Uri>().ok();
+        uri.is_none_or(|uri| {
+            uri.authority()
+                .is_none_or(|authority| authority.as_str().contains('@'))
+        })
+    }
+
+    /// Whether it is of this machine: `localhost` or a loopback address.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        let uri = self.0.parse::<Uri>().ok();
+        uri.as_ref().and_then(Uri::host).is_some_and(|host| {
+            let address = host
+                .trim_start_matches('[')
+                .trim_end_matches(']')
+                .parse::<IpAddr>();
+            host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
+        })
     }
 
     /// Whether it is https.
@@ -166,6 +201,7 @@ pub(super) fn redis_says(text: &str) -> Option<Said> {
     let parts = [
         ("REDIS_HOST", url.host_str().and_then(decoded)),
         ("REDIS_PORT", url.port().map(|port| port.to_string())),
+        ("REDIS_USERNAME", decoded(url.username())),
         ("REDIS_PASSWORD", url.password().and_then(decoded)),
         ("REDIS_DB", decoded(url.path().trim_start_matches('/'))),
         ("REDIS_TLS_ENABLED", Some((url.scheme() == "rediss").to_string())),
@@ -182,6 +218,7 @@ pub(super) fn redis_with(text: &str, parts: &Said) -> Option<String> {
     for (name, value) in parts {
         match *name {
             "REDIS_PORT" => url.set_port(Some(value.parse().ok()?)).ok()?,
+            "REDIS_USERNAME" => url.set_username(value).ok()?,
             "REDIS_PASSWORD" => url.set_password(Some(value)).ok()?,
             "REDIS_DB" => url.set_path(&format!("/{value}")),
             _ => return None,

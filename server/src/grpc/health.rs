@@ -82,7 +82,7 @@ impl Health for Readiness {
                     return Some((Ok(response(now)), watch));
                 }
                 // The last word was said; a watch must not keep the server from stopping.
-                if watch.app.health.is_draining() {
+                if watch.app.health.is_stopping() {
                     return None;
                 }
                 tokio::time::sleep(INTERVAL).await;

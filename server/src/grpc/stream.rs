@@ -111,7 +111,7 @@ impl Reading {
                 let error = ServiceError::new(Code::Idle, format!("nothing was asked for {idle:?}"));
                 return Some(Step::End(status::status(&error, &self.caller.request_id)));
             }
-            if self.app.health.is_draining() {
+            if self.app.health.is_stopping() {
                 let error = ServiceError::new(Code::ShuttingDown, "the server is about to stop");
                 return Some(Step::End(status::status(&error, &self.caller.request_id)));
             }

@@ -35,6 +35,29 @@ fn the_bytes_are_those_of_aes_256_gcm() {
 }
 
 #[test]
+fn keys_are_replaced_while_texts_are_sealed() {
+    let sealer = Sealer::new(&[key("old", 1)]).unwrap();
+    let before = sealer.seal("text", "a").unwrap();
+    sealer.replace(&[key("new", 2), key("old", 1)]).unwrap();
+    let after = sealer.seal("text", "a").unwrap();
+    assert!(before.starts_with("enc:v1:old:") && after.starts_with("enc:v1:new:"));
+    assert_eq!(sealer.open(&before, "a").as_deref(), Ok("text"));
+    assert_eq!(sealer.open(&after, "a").as_deref(), Ok("text"));
+    // What is no good replaces nothing.
+    assert_eq!(sealer.replace(&[]), Err(SealError::NoKeys));
+    assert_eq!(
+        sealer.replace(&[key("x", 3), key("x", 4)]),
+        Err(SealError::DuplicateKey("x".to_owned()))
+    );
+    sealer.replace(&[key("new", 2)]).unwrap();
+    assert_eq!(
+        sealer.open(&before, "a"),
+        Err(SealError::UnknownKey("old".to_owned()))
+    );
+    assert_eq!(sealer.open(&after, "a").as_deref(), Ok("text"));
+}
+
+#[test]
 fn keys_are_rotated() {
     let old = Sealer::new(&[key("old", 1)]).unwrap();
     let both = Sealer::new(&[key("new", 2), key("old", 1)]).unwrap();

@@ -11,6 +11,8 @@
 //! - Afterwards the keeper listens for the notifications that every change sends in its transaction, and listens again
 //!   after a lost connection. It has a connection of its own, so that listening takes none from the pool.
 //! - Connections that were lost are replaced by the pool; an operation waits two seconds for one.
+//! - User and password may change ([`Login`]). New ones are taken once the database lets them in and gives them the tables;
+//!   connections of the old ones finish what is under way and are replaced when they are next taken.
 //! - Writers lock the row of the state. It is the first lock that they take, so that they cannot block each other in a
 //!   circle.
 
@@ -24,8 +26,9 @@ use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions, PgSslMode};
 use sqlx::{ConnectOptions as _, Connection as _, Executor as _, Pool};
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio_util::task::AbortOnDropHandle;
 
 // Compiled once for each database: the queries are the same, the types of connections and rows are not.
@@ -71,6 +74,12 @@ const SETTINGS: &str = "SELECT set_config('statement_timeout', '60000', false), 
      set_config('synchronous_commit', CASE current_setting('synchronous_commit') WHEN 'off' THEN 'on' \
      ELSE current_setting('synchronous_commit') END, false)";
 
+/// Whether a login may do what a server does: it reads every table, and writes where each decision and each change does.
+const RIGHTS: &str = "SELECT coalesce(bool_and(has_table_privilege(name, 'SELECT')), false) \
+     AND has_table_privilege('state', 'UPDATE') AND has_table_privilege('decisions', 'INSERT') \
+     AND has_table_privilege('audit', 'INSERT') \
+     FROM unnest(ARRAY['state', 'policies', 'policy_versions', 'bundles', 'api_keys', 'decisions', 'audit']) AS name";
+
 /// How far the keeper has come.
 #[derive(Debug, Clone)]
 enum Ready {
@@ -89,7 +98,120 @@ pub struct Postgres {
     signal: Arc<Signal>,
     writes: Writes,
     ready: watch::Receiver<Ready>,
+    renewed: Arc<Renewed>,
     keeper: AbortOnDropHandle<()>,
+}
+
+/// Since when connections log in as they do now.
+#[derive(Debug)]
+struct Renewed {
+    start: Instant,
+    /// Microseconds after `start`; connections that were opened before are replaced.
+    at: AtomicU64,
+    /// Wakes the keeper, whose connection nobody takes.
+    again: Notify,
+}
+
+impl Renewed {
+    fn new() -> Self {
+        Self {
+            start: Instant::now(),
+            at: AtomicU64::new(0),
+            again: Notify::new(),
+        }
+    }
+
+    /// Whether a connection of this age is of the login of now.
+    fn is_of_now(&self, age: Duration) -> bool {
+        let opened = self.start.elapsed().saturating_sub(age);
+        opened >= Duration::from_micros(self.at.load(Ordering::Acquire))
+    }
+
+    /// Connections that were opened before this are of another login.
+    fn since(&self, moment: Instant) {
+        let at = moment.saturating_duration_since(self.start).as_micros();
+        let at = u64::try_from(at).unwrap_or(u64::MAX);
+        self.at.fetch_max(at, Ordering::AcqRel);
+        self.again.notify_one();
+    }
+}
+
+/// Changes whom connections to PostgreSQL log in as. Cheap to clone.
+#[derive(Clone)]
+pub struct Login {
+    pools: [Pool<Db>; 2],
+    ready: watch::Receiver<Ready>,
+    renewed: Arc<Renewed>,
+}
+
+impl fmt::Debug for Login {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Login")
+            .field("renewed", &self.renewed)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Login {
+    /// Has connections log in by these settings from now on, once that was tried.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`]: the database does not let them in, does not give them the tables, or cannot be asked; or
+    /// the settings name another database than the one that is open. Connections go on as before then.
+    pub async fn change(&self, settings: &config::Postgres) -> Result<()> {
+        let unavailable = |reason: &str| Err(StoreError::Unavailable(reason.to_owned()));
+        let options = options(settings)?;
+        let [pool, _] = &self.pools;
+        if place(&options) != place(&pool.connect_options()) {
+            return unavailable(
+                "only user and password can change while the server runs; the rest needs a restart",
+            );
+        }
+        let attempt = async {
+            let mut connection = sqlx::PgConnection::connect_with(&options).await?;
+            connection.execute(SETTINGS).await?;
+            // Before the tables are there, nobody can have them.
+            let is_ready = matches!(*self.ready.borrow(), Ready::Yes);
+            let rights = sqlx::query_scalar::<_, bool>(RIGHTS);
+            let has_rights = !is_ready || rights.fetch_one(&mut connection).await?;
+            connection.close().await?;
+            Ok::<bool, sqlx::Error>(has_rights)
+        };
+        match tokio::time::timeout(2 * ACQUIRE, attempt).await {
+            Ok(has_rights) => {
+                if !has_rights? {
+                    return unavailable("the login may not read and write the tables of this server");
+                }
+            }
+            Err(_elapsed) => return unavailable("no connection in time"),
+        }
+        for pool in &self.pools {
+            pool.set_connect_options(options.clone());
+        }
+        let now = Instant::now();
+        self.renewed.since(now);
+        // Who began to connect before that is of the old login, however late it is done.
+        let renewed = Arc::clone(&self.renewed);
+        tokio::spawn(async move {
+            tokio::time::sleep(2 * ACQUIRE).await;
+            renewed.since(now + ACQUIRE);
+        });
+        Ok(())
+    }
+}
+
+/// All of the options that is not user and password, as far as it can be asked for.
+fn place(options: &PgConnectOptions) -> String {
+    format!(
+        "{} {} {:?} {:?} {:?} {:?}",
+        options.get_host(),
+        options.get_port(),
+        options.get_socket(),
+        options.get_database(),
+        options.get_ssl_mode(),
+        options.get_options(),
+    )
 }
 
 impl fmt::Debug for Postgres {
@@ -101,6 +223,15 @@ impl fmt::Debug for Postgres {
 }
 
 impl Postgres {
+    /// What changes user and password of its connections.
+    pub fn login(&self) -> Login {
+        Login {
+            pools: [self.pool.clone(), self.listener.clone()],
+            ready: self.ready.clone(),
+            renewed: Arc::clone(&self.renewed),
+        }
+    }
+
     /// A handle with at most `connections` connections, and one more to listen. Returns at once, whether or not the
     /// database answers. Must be called within a tokio runtime.
     ///
@@ -109,28 +240,42 @@ impl Postgres {
     /// [`StoreError::Unavailable`] when the settings are not valid; the text does not repeat them.
     pub fn connect(settings: &config::Postgres, connections: u32) -> Result<Self> {
         let options = options(settings)?;
-        let pool = PgPoolOptions::new()
+        let renewed = Arc::new(Renewed::new());
+        let of_now = |renewed: &Arc<Renewed>| {
+            let renewed = Arc::clone(renewed);
+            PgPoolOptions::new()
+                .acquire_timeout(ACQUIRE)
+                .before_acquire(move |_, connection| {
+                    let is_of_now = renewed.is_of_now(connection.age);
+                    Box::pin(async move { Ok(is_of_now) })
+                })
+        };
+        let pool = of_now(&renewed)
             .max_connections(connections.max(1))
-            .acquire_timeout(ACQUIRE)
             .after_connect(|connection, _| {
                 Box::pin(async move { connection.execute(SETTINGS).await.map(|_| ()) })
             })
             .connect_lazy_with(options.clone());
-        let listener = PgPoolOptions::new()
+        let listener = of_now(&renewed)
             .max_connections(1)
-            .acquire_timeout(ACQUIRE)
             .idle_timeout(None)
             .max_lifetime(None)
-            .connect_lazy_with(options.clone());
+            .connect_lazy_with(options);
         let signal = Arc::new(Signal::default());
         let (sender, ready) = watch::channel(Ready::NotYet);
-        let keeper = tokio::spawn(keep(options, listener.clone(), sender, Arc::clone(&signal)));
+        let keeper = tokio::spawn(keep(
+            listener.clone(),
+            sender,
+            Arc::clone(&signal),
+            Arc::clone(&renewed),
+        ));
         Ok(Self {
             pool,
             listener,
             signal,
             writes: Writes::default(),
             ready,
+            renewed,
             keeper: AbortOnDropHandle::new(keeper),
         })
     }
@@ -228,14 +373,10 @@ fn options(settings: &config::Postgres) -> Result<PgConnectOptions> {
 }
 
 /// Prepares the tables, then listens, for as long as the handle lives.
-async fn keep(
-    options: PgConnectOptions,
-    listener: Pool<Db>,
-    ready: watch::Sender<Ready>,
-    signal: Arc<Signal>,
-) {
+async fn keep(listener: Pool<Db>, ready: watch::Sender<Ready>, signal: Arc<Signal>, renewed: Arc<Renewed>) {
     let mut wait = RETRY.0;
-    while let Err(error) = prepare(&options).await {
+    // Each attempt logs in as connections do by then.
+    while let Err(error) = prepare(&listener.connect_options()).await {
         tracing::warn!(%error, "the database is not ready, trying again");
         ready.send_replace(Ready::Failed(error));
         tokio::time::sleep(wait).await;
@@ -244,7 +385,13 @@ async fn keep(
     ready.send_replace(Ready::Yes);
     let mut wait = RETRY.0;
     loop {
-        match listen(&listener, &signal, &mut wait).await {
+        let listened = tokio::select! {
+            listened = listen(&listener, &signal, &mut wait) => listened,
+            () = renewed.again.notified() => {
+                Err(StoreError::Unavailable("the connection is of the login before".to_owned()))
+            }
+        };
+        match listened {
             Ok(never) => match never {},
             Err(error) => {
                 tracing::debug!(%error, "not listening for changes, trying again");

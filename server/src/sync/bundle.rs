@@ -1,6 +1,7 @@
 //! A bundle from a file or a URL: loaded at the start, followed, the last good one kept on disk.
 //!
-//! A URL is asked with the `ETag` of what is active; redirects to other servers are not followed. What cannot be reached, decoded, trusted or verified replaces nothing.
+//! A URL is asked with the `ETag` of what is active, and with the token of the settings; redirects to other servers are not
+//! followed, so that no other one gets it. What cannot be reached, decoded, trusted or verified replaces nothing.
 //! The last good bundle of a URL stands in `DATA_DIR`, so that a restart needs no network.
 //!
 //! Anti-rollback: a bundle that was active here and was replaced does not come back through the same URL or file, because
@@ -12,12 +13,15 @@ use crate::error::{Code, Result, ServiceError};
 use crate::fetch;
 use crate::heavy::Work;
 use crate::state::App;
+use arc_swap::ArcSwapOption;
 use policy_runtime::Policies;
+use secrecy::{ExposeSecret as _, SecretString};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio_util::sync::CancellationToken;
+use zeroize::Zeroizing;
 
 /// Bundles larger than this are not fetched.
 const MAX_BYTES: u64 = 256 << 20;
@@ -35,6 +39,17 @@ pub enum Location {
     Url(Url, Duration),
 }
 
+/// What the server of a URL is sent to prove who asks; may be replaced. Cheap to clone; clones are one.
+#[derive(Debug, Clone, Default)]
+pub struct Token(Arc<ArcSwapOption<SecretString>>);
+
+impl Token {
+    /// Sends this from now on.
+    pub fn replace(&self, token: Option<SecretString>) {
+        self.0.store(token.map(Arc::new));
+    }
+}
+
 /// What was seen last, so that it is not loaded twice.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Seen {
@@ -47,6 +62,7 @@ enum Seen {
 #[derive(Debug)]
 pub struct Follower {
     location: Location,
+    token: Token,
     kept: PathBuf,
     replaced_file: PathBuf,
     replaced: BTreeSet<String>,
@@ -82,12 +98,20 @@ impl Follower {
         };
         Ok(Self {
             location,
+            token: Token::default(),
             kept: data_dir.join("bundle-last-good"),
             replaced_file,
             replaced,
             active: None,
             seen: Seen::Nothing,
         })
+    }
+
+    /// The same, that sends this token to a URL.
+    #[must_use]
+    pub fn with_token(mut self, token: Token) -> Self {
+        self.token = token;
+        self
     }
 
     /// Looks whether there is a new bundle, and activates it. `Ok(false)` is nothing new.
@@ -115,10 +139,11 @@ impl Follower {
                     Seen::Tag(tag) => Some(tag.clone()),
                     Seen::Stamp(..) | Seen::Nothing => None,
                 };
-                let url = url.clone();
-                let fetched = tokio::task::spawn_blocking(move || download(&url, tag.as_deref()))
-                    .await
-                    .map_err(ServiceError::internal)??;
+                let (url, token) = (url.clone(), self.token.0.load_full());
+                let fetched =
+                    tokio::task::spawn_blocking(move || download(&url, tag.as_deref(), token.as_deref()))
+                        .await
+                        .map_err(ServiceError::internal)??;
                 match fetched {
                     None => {
                         // The tag is that of the active one.
@@ -258,8 +283,14 @@ fn write(path: &Path, bytes: &[u8]) -> Result<()> {
 }
 
 /// Bytes and `ETag` of what stands at a URL; `None` where it is what the caller has.
-fn download(url: &Url, tag: Option<&str>) -> Result<Option<(Vec<u8>, Option<String>)>> {
+fn download(
+    url: &Url,
+    tag: Option<&str>,
+    token: Option<&SecretString>,
+) -> Result<Option<(Vec<u8>, Option<String>)>> {
+    let token = token.map(|token| Zeroizing::new(format!("Bearer {}", token.expose_secret())));
     let mut headers = vec![("Accept", "application/octet-stream")];
+    headers.extend(token.iter().map(|token| ("Authorization", token.as_str())));
     headers.extend(tag.map(|tag| ("If-None-Match", tag)));
     let unfetched = |error: String| failed(format!("{url}: {error}"));
     let mut response = fetch::get(url, &headers, FETCH).map_err(unfetched)?;

@@ -28,7 +28,7 @@ pub(crate) fn missing(test: &str) {
 }
 
 /// Where the programs of the server are.
-fn programs() -> Option<PathBuf> {
+pub(crate) fn programs() -> Option<PathBuf> {
     if let Some(path) = std::env::var_os("TEST_POSTGRES_BIN") {
         return Some(PathBuf::from(path));
     }
@@ -185,6 +185,16 @@ impl Server {
         )
         .unwrap();
         self.resume();
+    }
+
+    /// Makes it ask everybody but `postgres` for a password.
+    pub(crate) fn ask_for_passwords(&self) {
+        std::fs::write(
+            self.data().join("pg_hba.conf"),
+            "host all postgres 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 scram-sha-256\n",
+        )
+        .unwrap();
+        self.run("pg_ctl", &["-D", self.data().to_str().unwrap(), "reload"]);
     }
 
     /// Its address, without a database.

@@ -26,10 +26,14 @@ fn config(keys: config::JwtKeys, algorithm: Option<config::Algorithm>) -> config
 }
 
 fn secret_config() -> config::Jwt {
-    config(
-        config::JwtKeys::Secret(SecretString::from(SECRET)),
-        Some(config::Algorithm::Hs256),
-    )
+    config(secrets(SECRET, None), Some(config::Algorithm::Hs256))
+}
+
+fn secrets(current: &str, previous: Option<&str>) -> config::JwtKeys {
+    config::JwtKeys::Secret {
+        current: SecretString::from(current),
+        previous: previous.map(SecretString::from),
+    }
 }
 
 fn file(content: impl AsRef<[u8]>) -> NamedTempFile {
@@ -393,7 +397,7 @@ async fn a_public_key_is_never_a_secret() {
             let keys = match &keys {
                 config::JwtKeys::PublicKey(path) => config::JwtKeys::PublicKey(path.clone()),
                 config::JwtKeys::JwksFile(path) => config::JwtKeys::JwksFile(path.clone()),
-                config::JwtKeys::Secret(_) | config::JwtKeys::JwksUrl(_) => unreachable!(),
+                config::JwtKeys::Secret { .. } | config::JwtKeys::JwksUrl(_) => unreachable!(),
             };
             let tokens = Tokens::build(&config(keys, only)).await.unwrap();
             assert!(tokens.verify(&pair.token(Some("k"), &good)).await.is_ok());
@@ -723,8 +727,58 @@ async fn a_remembered_token_dies_with_its_time_and_with_its_key() {
 }
 
 #[tokio::test]
+async fn tokens_of_two_secrets_pass_and_those_of_one_that_is_gone_do_not() {
+    const NEXT: &str = "another secret of the tests, of 32 bytes and more";
+    const THIRD: &str = "a third secret of the tests, with more than 32 bytes";
+    let jwt = |current, previous| config(secrets(current, previous), None);
+    let of = |secret: &str, who: &str| token(&header(), &claims(json!({"sub": who})), hs256(secret));
+    let (old, new, third) = (of(SECRET, "ann"), of(NEXT, "bob"), of(THIRD, "eve"));
+    let tokens = Tokens::build(&jwt(SECRET, None)).await.unwrap();
+    assert!(tokens.verify(&old).await.is_ok() && tokens.is_known(&old));
+    assert_eq!(tokens.verify(&new).await, Err(TokenError::Signature));
+
+    tokens.replace_secrets(&jwt(NEXT, Some(SECRET))).unwrap();
+    assert!(tokens.is_known(&old), "the secret is still accepted");
+    for (token, who) in [(&old, "ann"), (&new, "bob"), (&old, "ann")] {
+        assert_eq!(&*tokens.verify(token).await.unwrap().subject, who);
+    }
+    assert_eq!(tokens.verify(&third).await, Err(TokenError::Signature));
+    // What is wrong beside the signature is told of the other secret too.
+    let expired = |secret| {
+        let claims = claims(json!({"iat": now() - FAR - 60, "exp": now() - FAR}));
+        token(&header(), &claims, hs256(secret))
+    };
+    for secret in [SECRET, NEXT] {
+        assert_eq!(tokens.verify(&expired(secret)).await, Err(TokenError::Expired));
+    }
+    assert_eq!(tokens.verify(&expired(THIRD)).await, Err(TokenError::Signature));
+
+    // Remembered or not, it is refused at once.
+    tokens.replace_secrets(&jwt(NEXT, None)).unwrap();
+    assert!(!tokens.is_known(&old) && tokens.is_known(&new));
+    assert_eq!(tokens.verify(&old).await, Err(TokenError::Signature));
+    assert!(tokens.verify(&new).await.is_ok());
+
+    // What is no good replaces nothing.
+    assert_eq!(
+        tokens.replace_secrets(&jwt(THIRD, Some("short"))).unwrap_err(),
+        AuthError::SecretTooShort
+    );
+    let public = config(config::JwtKeys::PublicKey("x.pem".into()), None);
+    assert!(tokens.replace_secrets(&public).is_err());
+    assert!(tokens.verify(&new).await.is_ok());
+    assert_eq!(tokens.verify(&third).await, Err(TokenError::Signature));
+
+    // Ours are made with the first.
+    let both = jwt(NEXT, Some(SECRET));
+    let made = issue(&both, "ann", &[], None, Duration::from_secs(60)).unwrap();
+    assert!(tokens.verify(made.expose_secret()).await.is_ok());
+    assert!(Tokens::build(&jwt(SECRET, Some("short"))).await.is_err());
+}
+
+#[tokio::test]
 async fn keys_that_do_not_fit_stop_the_start() {
-    let short = config(config::JwtKeys::Secret(SecretString::from("x".repeat(31))), None);
+    let short = config(secrets(&"x".repeat(31), None), None);
     assert_eq!(
         Tokens::build(&short).await.unwrap_err(),
         AuthError::SecretTooShort
@@ -734,10 +788,7 @@ async fn keys_that_do_not_fit_stop_the_start() {
         issue(&short, "a", &[], None, hour).unwrap_err(),
         AuthError::SecretTooShort
     );
-    let other = config(
-        config::JwtKeys::Secret(SecretString::from(SECRET)),
-        Some(config::Algorithm::Rs256),
-    );
+    let other = config(secrets(SECRET, None), Some(config::Algorithm::Rs256));
     assert!(matches!(
         Tokens::build(&other).await,
         Err(AuthError::Algorithm(_))

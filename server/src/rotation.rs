@@ -1,0 +1,189 @@
+//! Secrets that change while the server runs: looks at the files that hold them, and gives new values to whoever uses them.
+//!
+//! ```text
+//! NAME_FILE ─► config::files (all files of a part, and every rule of settings) ─► tokens, PostgreSQL, Redis, sealer, bundle
+//! ```
+//!
+//! # Invariants
+//!
+//! - A value that is not good, or that a server does not let in, replaces nothing. It is tried again until it is good, or until
+//!   the file holds what is in use; the log says so once for each change of the file.
+//! - A failure of one part holds up no other. Readiness is degraded meanwhile, and says which files cannot be used.
+//!
+//! Files of certificates and public keys are watched where they are used: [`crate::tls`] and `auth`.
+
+use crate::config::Config;
+use crate::config::files::{Candidate, Look, Part, SecretFiles};
+use crate::config::{Database, Problem};
+use crate::state::App;
+use crate::storage::Login;
+use crate::sync::bundle::Token;
+use std::collections::BTreeMap;
+use std::time::Duration;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// How often files are looked at.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Longest pause between two attempts with a value that a server did not let in.
+const RETRY: Duration = Duration::from_secs(5);
+
+/// What readiness calls the files.
+const DEPENDENCY: &str = "secret files";
+
+/// Looks at files of secrets.
+#[derive(Debug)]
+pub struct Rotation {
+    /// The files.
+    pub files: SecretFiles,
+    /// Whom connections to PostgreSQL log in as, where it is used.
+    pub login: Option<Login>,
+    /// What a bundle at a URL is asked for with.
+    pub token: Token,
+}
+
+/// An attempt that failed.
+#[derive(Debug)]
+struct Failed {
+    reason: String,
+    pause: Duration,
+    next: Instant,
+}
+
+impl Rotation {
+    /// Runs until cancelled.
+    pub async fn run(mut self, app: App, stop: CancellationToken) {
+        let mut failed: BTreeMap<Part, Failed> = BTreeMap::new();
+        let mut is_noted = false;
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(LOOK) => {}
+            }
+            let mut files = self.files;
+            let looked = tokio::task::spawn_blocking(move || {
+                let found: Vec<(Part, Look)> = files
+                    .parts()
+                    .into_iter()
+                    .map(|part| (part, files.look(part)))
+                    .collect();
+                (files, found)
+            });
+            let found = match looked.await {
+                Ok((files, found)) => {
+                    self.files = files;
+                    found
+                }
+                Err(error) => {
+                    tracing::error!(%error, "files of secrets are not looked at any more");
+                    return;
+                }
+            };
+            for (part, look) in found {
+                self.attend(&app, part, look, &mut failed).await;
+            }
+            let reasons: Vec<&str> = failed.values().map(|failed| failed.reason.as_str()).collect();
+            if is_noted || !reasons.is_empty() {
+                is_noted = true;
+                let reason = (!reasons.is_empty()).then(|| reasons.join("; "));
+                app.health.note(DEPENDENCY, reason);
+            }
+        }
+    }
+
+    /// Does what a look at a part asks for.
+    async fn attend(&mut self, app: &App, part: Part, look: Look, failed: &mut BTreeMap<Part, Failed>) {
+        let (candidate, news) = match look {
+            Look::Same => {
+                failed.remove(&part);
+                return;
+            }
+            Look::Other { candidate, news } => (candidate, news),
+        };
+        let now = Instant::now();
+        if !news && failed.get(&part).is_some_and(|failed| now < failed.next) {
+            return;
+        }
+        let outcome = match candidate {
+            Ok(candidate) => self.apply(app, part, &candidate.config).await.map(|()| candidate),
+            Err(problems) => Err(told(&problems)),
+        };
+        match outcome {
+            Ok(candidate) => {
+                failed.remove(&part);
+                self.took(part, *candidate);
+            }
+            Err(reason) => {
+                // Said once for each state of the files.
+                if news {
+                    tracing::warn!(settings = %part, %reason, "new values cannot be used, the last good ones stay");
+                }
+                let pause = match failed.get(&part) {
+                    Some(failed) if !news => (failed.pause * 2).min(RETRY),
+                    Some(_) | None => LOOK,
+                };
+                failed.insert(
+                    part,
+                    Failed {
+                        reason,
+                        pause,
+                        next: Instant::now() + pause,
+                    },
+                );
+            }
+        }
+    }
+
+    fn took(&mut self, part: Part, candidate: Candidate) {
+        tracing::info!(settings = %part, "took the new values of files");
+        for note in &candidate.config.notes {
+            let name = note.setting.to_ascii_uppercase().replace('-', "_");
+            let name = name.trim_start_matches('_');
+            if part.settings().iter().any(|setting| name.starts_with(setting)) {
+                tracing::warn!(setting = note.setting, source = %note.source, "{}", note.message);
+            }
+        }
+        self.files.take(candidate);
+    }
+
+    /// Gives new values to whoever uses them.
+    async fn apply(&self, app: &App, part: Part, config: &Config) -> Result<(), String> {
+        let said = |error: &dyn std::fmt::Display| error.to_string();
+        match part {
+            Part::Tokens => match &config.auth.jwt {
+                Some(jwt) => app.auth.replace_secrets(jwt).map_err(|error| said(&error)),
+                None => Err("there is no secret of tokens".to_owned()),
+            },
+            Part::Database => match (&config.store.database, &self.login) {
+                (Database::Postgres(settings), Some(login)) => {
+                    login.change(settings).await.map_err(|error| said(&error))
+                }
+                (Database::Postgres(_) | Database::SqliteFile(_) | Database::SqliteMemory, _) => {
+                    Err("another database needs a restart".to_owned())
+                }
+            },
+            Part::Redis => match &config.cache.redis {
+                Some(redis) => {
+                    app.service.cache.reconnect(redis).await.map_err(|e| said(&e))?;
+                    app.service.limiter.reconnect(redis).await.map_err(|e| said(&e))
+                }
+                None => Err("there is no Redis any more".to_owned()),
+            },
+            Part::Encryption => match &app.sealer {
+                Some(sealer) => sealer.replace(&config.log.keys).map_err(|error| said(&error)),
+                None => Err("there is no encryption key".to_owned()),
+            },
+            Part::Bundle => {
+                self.token.replace(config.policies.token.clone());
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Problems in one line.
+fn told(problems: &[Problem]) -> String {
+    let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    texts.join("; ")
+}

@@ -1,0 +1,1032 @@
+//! Every rule finds the mistake that it is for when it is planted into the manifests, and nothing in the manifests as they are.
+
+use super::equal;
+use super::objects::{Set, list, text};
+use super::rules::{self, Facts, RULES, SECRETS};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap()
+        .to_owned()
+}
+
+fn facts() -> Facts {
+    Facts::new(super::CONNECTIONS)
+}
+
+fn shipped() -> Set {
+    Set::read(&[root().join("k8s")]).unwrap()
+}
+
+/// A change of one object: its kind, its name, where, and what stands there then; `None` takes it away.
+type Change = (&'static str, &'static str, &'static str, Option<Value>);
+
+fn set(value: Value) -> Option<Value> {
+    Some(value)
+}
+
+/// The shipped manifests with changes.
+fn planted(changes: &[Change]) -> Set {
+    let mut manifests = shipped();
+    for (kind, name, pointer, value) in changes {
+        let object = manifests
+            .objects
+            .iter_mut()
+            .find(|o| o.kind() == *kind && o.name() == *name)
+            .unwrap_or_else(|| panic!("{kind}/{name}"));
+        let (parent, key) = pointer.rsplit_once('/').unwrap();
+        let key = key.replace("~1", "/");
+        let parent = object
+            .value
+            .pointer_mut(parent)
+            .unwrap_or_else(|| panic!("{kind}/{name} has no {parent}"));
+        match (parent, value) {
+            (Value::Object(map), Some(value)) => drop(map.insert(key, value.clone())),
+            (Value::Object(map), None) => assert!(map.remove(&key).is_some(), "{pointer}"),
+            (Value::Array(items), Some(value)) if key == "-" => items.push(value.clone()),
+            (Value::Array(items), Some(value)) => items[key.parse::<usize>().unwrap()] = value.clone(),
+            (Value::Array(items), None) => drop(items.remove(key.parse::<usize>().unwrap())),
+            (other, _) => panic!("{pointer}: {other}"),
+        }
+    }
+    manifests
+}
+
+const NAME: &str = "llm-policy-engine";
+const CONFIG: &str = "llm-policy-engine-config";
+const POD: &str = "/spec/template/spec";
+const NGINX: &str = "/metadata/annotations/nginx.ingress.kubernetes.io~1";
+
+/// A mistake: the rule that it is for, its name, the changes that make it, and what the finding says.
+struct Mistake {
+    rule: &'static str,
+    changes: Vec<Change>,
+    says: &'static str,
+}
+
+fn mistake(rule: &'static str, says: &'static str, changes: Vec<Change>) -> Mistake {
+    Mistake { rule, changes, says }
+}
+
+/// One or more for each rule.
+fn mistakes() -> Vec<Mistake> {
+    let pod = |path: &str| -> &'static str { Box::leak(format!("{POD}{path}").into_boxed_str()) };
+    let container =
+        |path: &str| -> &'static str { Box::leak(format!("{POD}/containers/0{path}").into_boxed_str()) };
+    let nginx = |name: &str| -> &'static str { Box::leak(format!("{NGINX}{name}").into_boxed_str()) };
+    vec![
+        mistake(
+            "form",
+            "no rule knows this kind",
+            vec![("Service", NAME, "/kind", set(json!("CronTab")))],
+        ),
+        mistake(
+            "form",
+            "takes a kustomization for an object",
+            vec![("Service", NAME, "/kind", set(json!("Kustomization")))],
+        ),
+        mistake(
+            "form",
+            "`apiVersion: policy/v1beta1` is not read here",
+            vec![(
+                "PodDisruptionBudget",
+                NAME,
+                "/apiVersion",
+                set(json!("policy/v1beta1")),
+            )],
+        ),
+        mistake(
+            "form",
+            "is there twice",
+            vec![(
+                "Service",
+                "llm-policy-engine-headless",
+                "/metadata/name",
+                set(json!(NAME)),
+            )],
+        ),
+        mistake(
+            "name",
+            "the name `llm_policy_engine`",
+            vec![(
+                "PodDisruptionBudget",
+                NAME,
+                "/metadata/name",
+                set(json!("llm_policy_engine")),
+            )],
+        ),
+        mistake(
+            "name",
+            "the port `much-too-long-a-name`",
+            vec![(
+                "Deployment",
+                NAME,
+                container("/ports/-"),
+                set(json!({"name": "much-too-long-a-name", "containerPort": 1})),
+            )],
+        ),
+        mistake(
+            "namespace",
+            "has no namespace",
+            vec![("ConfigMap", CONFIG, "/metadata/namespace", None)],
+        ),
+        mistake(
+            "namespace",
+            "in a namespace that no file makes",
+            vec![("ConfigMap", CONFIG, "/metadata/namespace", set(json!("default")))],
+        ),
+        mistake(
+            "plain-secret",
+            "holds secrets in clear text",
+            vec![("ConfigMap", CONFIG, "/kind", set(json!("Secret")))],
+        ),
+        mistake(
+            "plain-secret",
+            "JWT_SECRET is a secret in a ConfigMap",
+            vec![(
+                "ConfigMap",
+                CONFIG,
+                "/data/JWT_SECRET",
+                set(json!("x".repeat(64))),
+            )],
+        ),
+        mistake(
+            "plain-secret",
+            "DATABASE_PASSWORD is a secret in clear text",
+            vec![(
+                "Deployment",
+                NAME,
+                container("/env/1"),
+                set(json!({"name": "DATABASE_PASSWORD", "value": "hunter2"})),
+            )],
+        ),
+        mistake(
+            "selector",
+            "matches no pod",
+            vec![("Service", NAME, "/spec/selector/app", set(json!("policy-engine")))],
+        ),
+        mistake(
+            "selector",
+            "matches no pod",
+            vec![(
+                "PodDisruptionBudget",
+                NAME,
+                "/spec/selector/matchLabels/app",
+                set(json!("x")),
+            )],
+        ),
+        mistake(
+            "selector",
+            "does not match the labels of its own pods",
+            vec![(
+                "Deployment",
+                NAME,
+                "/spec/selector/matchLabels/app",
+                set(json!("x")),
+            )],
+        ),
+        mistake(
+            "selector",
+            "counts other pods",
+            vec![(
+                "Deployment",
+                NAME,
+                pod("/topologySpreadConstraints/0/labelSelector/matchLabels/app"),
+                set(json!("x")),
+            )],
+        ),
+        mistake(
+            "port",
+            "no container has the port \"web\"",
+            vec![("Service", NAME, "/spec/ports/0/targetPort", set(json!("web")))],
+        ),
+        mistake(
+            "port",
+            "no container has the port 8080",
+            vec![("Service", NAME, "/spec/ports/0/targetPort", set(json!(8080)))],
+        ),
+        mistake(
+            "port",
+            "readinessProbe: no container has the port \"admin\"",
+            vec![(
+                "Deployment",
+                NAME,
+                container("/readinessProbe/httpGet/port"),
+                set(json!("admin")),
+            )],
+        ),
+        mistake(
+            "port",
+            "no container has the port \"web\"",
+            vec![(
+                "NetworkPolicy",
+                NAME,
+                "/spec/ingress/0/ports/0/port",
+                set(json!("web")),
+            )],
+        ),
+        mistake(
+            "port",
+            "the Service llm-policy-engine has no port \"https\"",
+            vec![(
+                "Ingress",
+                NAME,
+                "/spec/rules/0/http/paths/0/backend/service/port/name",
+                set(json!("https")),
+            )],
+        ),
+        mistake(
+            "reference",
+            "names the ConfigMap `config`",
+            vec![(
+                "Deployment",
+                NAME,
+                container("/envFrom/0/configMapRef/name"),
+                set(json!("config")),
+            )],
+        ),
+        mistake(
+            "reference",
+            "names the ServiceAccount `default`",
+            vec![(
+                "Deployment",
+                NAME,
+                pod("/serviceAccountName"),
+                set(json!("default")),
+            )],
+        ),
+        mistake(
+            "reference",
+            "names the Service `policy`",
+            vec![(
+                "Ingress",
+                NAME,
+                "/spec/rules/0/http/paths/0/backend/service/name",
+                set(json!("policy")),
+            )],
+        ),
+        mistake(
+            "reference",
+            "mounts the volume `tmp`",
+            vec![(
+                "Deployment",
+                NAME,
+                container("/volumeMounts/-"),
+                set(json!({"name": "tmp", "mountPath": "/tmp"})),
+            )],
+        ),
+        mistake(
+            "reference",
+            "the ConfigMap llm-policy-engine-config has no key `LEVEL`",
+            vec![(
+                "Deployment",
+                NAME,
+                container("/env/-"),
+                set(
+                    json!({"name": "LOG_LEVEL", "valueFrom": {"configMapKeyRef": {"name": CONFIG, "key": "LEVEL"}}}),
+                ),
+            )],
+        ),
+        mistake(
+            "secret-key",
+            "the Secret `llm-policy-engine-database` has no key `user`",
+            vec![(
+                "Deployment",
+                NAME,
+                pod("/volumes/1/secret/items/0/key"),
+                set(json!("user")),
+            )],
+        ),
+        mistake(
+            "secret-key",
+            "names the Secret `llm-policy-engine-secrets`",
+            vec![(
+                "Deployment",
+                NAME,
+                pod("/volumes/1/secret/secretName"),
+                set(json!("llm-policy-engine-secrets")),
+            )],
+        ),
+        mistake(
+            "secret-key",
+            "puts no `pass` there",
+            vec![(
+                "Deployment",
+                NAME,
+                container("/env/1/value"),
+                set(json!("/etc/policyd/secrets/database/pass")),
+            )],
+        ),
+        mistake(
+            "secret-key",
+            "where nothing is mounted",
+            vec![(
+                "Deployment",
+                NAME,
+                container("/env/1/value"),
+                set(json!("/run/secrets/password")),
+            )],
+        ),
+        mistake(
+            "secret-key",
+            "which is not in a Secret",
+            vec![(
+                "Deployment",
+                NAME,
+                container("/env/1/value"),
+                set(json!("/var/lib/policyd/password")),
+            )],
+        ),
+        mistake(
+            "secret-key",
+            "by `subPath`: a changed Secret never arrives",
+            vec![(
+                "Deployment",
+                NAME,
+                container("/volumeMounts/1/subPath"),
+                set(json!("password")),
+            )],
+        ),
+        mistake(
+            "pdb",
+            "minAvailable 3 of 3 replicas",
+            vec![("PodDisruptionBudget", NAME, "/spec/minAvailable", set(json!(3)))],
+        ),
+        mistake(
+            "pdb",
+            "no number of pods that may go",
+            vec![(
+                "PodDisruptionBudget",
+                NAME,
+                "/spec/minAvailable",
+                set(json!("90%")),
+            )],
+        ),
+        mistake(
+            "hpa-target",
+            "its target Deployment/policyd is not in these manifests",
+            vec![(
+                "HorizontalPodAutoscaler",
+                NAME,
+                "/spec/scaleTargetRef/name",
+                set(json!("policyd")),
+            )],
+        ),
+        mistake(
+            "hpa-target",
+            "minReplicas 3, maxReplicas 2",
+            vec![(
+                "HorizontalPodAutoscaler",
+                NAME,
+                "/spec/maxReplicas",
+                set(json!(2)),
+            )],
+        ),
+        mistake(
+            "replicas",
+            "`replicas: 3` beside HorizontalPodAutoscaler/llm-policy-engine",
+            vec![("Deployment", NAME, "/spec/replicas", set(json!(3)))],
+        ),
+        mistake(
+            "connections",
+            "(DATABASE_POOL 10 + 1) x (10 replicas + 1 more in a rollout) = 121 connections",
+            vec![("ConfigMap", CONFIG, "/data/DATABASE_POOL", set(json!("10")))],
+        ),
+        mistake(
+            "connections",
+            "= 147 connections",
+            vec![(
+                "HorizontalPodAutoscaler",
+                NAME,
+                "/spec/maxReplicas",
+                set(json!(20)),
+            )],
+        ),
+        mistake(
+            "setting-name",
+            "DATABASE_PASWORD_FILE is no setting",
+            vec![(
+                "Deployment",
+                NAME,
+                container("/env/1/name"),
+                set(json!("DATABASE_PASWORD_FILE")),
+            )],
+        ),
+        mistake(
+            "setting-name",
+            "CACHE_MAX_SIZE is no setting",
+            vec![("ConfigMap", CONFIG, "/data/CACHE_MAX_SIZE", set(json!("1000")))],
+        ),
+        mistake(
+            "setting-name",
+            "LOG_LEVEL_FILE is no setting",
+            vec![("ConfigMap", CONFIG, "/data/LOG_LEVEL_FILE", set(json!("/x")))],
+        ),
+        mistake(
+            "setting-value",
+            "SHUTDOWN_GRACE",
+            vec![("ConfigMap", CONFIG, "/data/SHUTDOWN_GRACE", set(json!("banana")))],
+        ),
+        mistake(
+            "setting-value",
+            "JWT_ALGORITHM",
+            vec![("ConfigMap", CONFIG, "/data/JWT_ALGORITHM", set(json!("RS256")))],
+        ),
+        mistake(
+            "setting-value",
+            "refusing to listen on 0.0.0.0 without authentication",
+            vec![
+                ("Deployment", NAME, container("/env/5"), None),
+                ("Deployment", NAME, container("/env/4"), None),
+            ],
+        ),
+        mistake(
+            "setting-value",
+            "DATABASE_USERNAME_FILE: contradicts DATABASE_USERNAME",
+            vec![(
+                "ConfigMap",
+                CONFIG,
+                "/data/DATABASE_USERNAME",
+                set(json!("policies")),
+            )],
+        ),
+        mistake(
+            "setting-value",
+            "DATABASE_POOL in the ConfigMap llm-policy-engine-config is no text",
+            vec![("ConfigMap", CONFIG, "/data/DATABASE_POOL", set(json!(6)))],
+        ),
+        mistake(
+            "setting-value",
+            "what it sets cannot be checked",
+            vec![(
+                "Deployment",
+                NAME,
+                container("/envFrom/-"),
+                set(json!({"secretRef": {"name": "llm-policy-engine-jwt"}})),
+            )],
+        ),
+        mistake(
+            "listen",
+            "METRICS_HOST is 127.0.0.1",
+            vec![("ConfigMap", CONFIG, "/data/METRICS_HOST", None)],
+        ),
+        mistake(
+            "listen",
+            "no port `http` 8080",
+            vec![("ConfigMap", CONFIG, "/data/PORT", set(json!("8080")))],
+        ),
+        mistake(
+            "grace",
+            "terminationGracePeriodSeconds is 30",
+            vec![(
+                "Deployment",
+                NAME,
+                pod("/terminationGracePeriodSeconds"),
+                set(json!(30)),
+            )],
+        ),
+        mistake(
+            "grace",
+            "terminationGracePeriodSeconds is 30",
+            vec![("Deployment", NAME, pod("/terminationGracePeriodSeconds"), None)],
+        ),
+        mistake(
+            "grace",
+            "SHUTDOWN_GRACE 60s",
+            vec![("ConfigMap", CONFIG, "/data/SHUTDOWN_GRACE", set(json!("1m")))],
+        ),
+        mistake(
+            "grace",
+            "SHUTDOWN_DELAY 20s",
+            vec![("ConfigMap", CONFIG, "/data/SHUTDOWN_DELAY", set(json!("20s")))],
+        ),
+        mistake(
+            "grace",
+            "how long preStop takes cannot be told",
+            vec![(
+                "Deployment",
+                NAME,
+                container("/lifecycle"),
+                set(json!({"preStop": {"exec": {"command": ["sleep", "8"]}}})),
+            )],
+        ),
+        mistake(
+            "grace",
+            "preStop 8 s + SHUTDOWN_DELAY 8s + SHUTDOWN_GRACE 20s + 5 s are 41s",
+            vec![(
+                "Deployment",
+                NAME,
+                container("/lifecycle"),
+                set(json!({"preStop": {"sleep": {"seconds": 8}}})),
+            )],
+        ),
+        mistake(
+            "grace",
+            "refuses connections as soon as",
+            vec![("ConfigMap", CONFIG, "/data/SHUTDOWN_DELAY", None)],
+        ),
+        mistake(
+            "data-volume",
+            "DECISION_LOG_SPOOL takes 1073741824 bytes",
+            vec![(
+                "Deployment",
+                NAME,
+                pod("/volumes/0/emptyDir/sizeLimit"),
+                set(json!("1Gi")),
+            )],
+        ),
+        mistake(
+            "data-volume",
+            "DECISION_LOG_SPOOL takes 2147483648 bytes",
+            vec![("ConfigMap", CONFIG, "/data/DECISION_LOG_SPOOL", set(json!("2GB")))],
+        ),
+        mistake(
+            "data-volume",
+            "has the size ``",
+            vec![("Deployment", NAME, pod("/volumes/0/emptyDir"), set(json!({})))],
+        ),
+        mistake(
+            "data-volume",
+            "nothing is mounted at DATA_DIR",
+            vec![("ConfigMap", CONFIG, "/data/DATA_DIR", set(json!("/data")))],
+        ),
+        mistake(
+            "data-volume",
+            "the limit of ephemeral-storage is `1Gi`",
+            vec![(
+                "Deployment",
+                NAME,
+                container("/resources/limits/ephemeral-storage"),
+                set(json!("1Gi")),
+            )],
+        ),
+        mistake(
+            "probe",
+            "livenessProbe asks /readyz",
+            vec![(
+                "Deployment",
+                NAME,
+                container("/livenessProbe/httpGet/path"),
+                set(json!("/readyz")),
+            )],
+        ),
+        mistake(
+            "probe",
+            "readinessProbe asks the port \"http\"",
+            vec![(
+                "Deployment",
+                NAME,
+                container("/readinessProbe/httpGet/port"),
+                set(json!("http")),
+            )],
+        ),
+        mistake(
+            "probe",
+            "startupProbe: there is no `httpGet`",
+            vec![("Deployment", NAME, container("/startupProbe"), None)],
+        ),
+        mistake(
+            "probe",
+            "asks by HTTPS",
+            vec![(
+                "Deployment",
+                NAME,
+                container("/livenessProbe/httpGet/scheme"),
+                set(json!("HTTPS")),
+            )],
+        ),
+        mistake(
+            "service-links",
+            "takes variables of every Service",
+            vec![("Deployment", NAME, pod("/enableServiceLinks"), None)],
+        ),
+        mistake(
+            "resources",
+            "no memory in limits",
+            vec![("Deployment", NAME, container("/resources/limits/memory"), None)],
+        ),
+        mistake(
+            "image",
+            "names no version",
+            vec![(
+                "Deployment",
+                NAME,
+                container("/image"),
+                set(json!("ghcr.io/llm-devops/policy-engine:latest")),
+            )],
+        ),
+        mistake(
+            "image",
+            "names no version",
+            vec![(
+                "Deployment",
+                NAME,
+                container("/image"),
+                set(json!("registry:5000/policy-engine")),
+            )],
+        ),
+        mistake(
+            "network-policy",
+            "no NetworkPolicy selects its pods",
+            vec![(
+                "NetworkPolicy",
+                NAME,
+                "/spec/podSelector/matchLabels/app",
+                set(json!("x")),
+            )],
+        ),
+        mistake(
+            "network-policy",
+            "says nothing about Egress",
+            vec![(
+                "NetworkPolicy",
+                NAME,
+                "/spec/policyTypes",
+                set(json!(["Ingress"])),
+            )],
+        ),
+        mistake(
+            "network-policy",
+            "lets everybody in",
+            vec![("NetworkPolicy", NAME, "/spec/ingress/1/from", set(json!([])))],
+        ),
+        mistake(
+            "network-policy",
+            "keeps it from PostgreSQL, TCP 6432",
+            vec![("ConfigMap", CONFIG, "/data/DATABASE_PORT", set(json!("6432")))],
+        ),
+        mistake(
+            "network-policy",
+            "keeps it from BUNDLE, TCP 443",
+            vec![(
+                "ConfigMap",
+                CONFIG,
+                "/data/BUNDLE",
+                set(json!("https://bundles.example.com/b")),
+            )],
+        ),
+        mistake(
+            "network-policy",
+            "keeps it from DNS, UDP 53",
+            vec![("NetworkPolicy", NAME, "/spec/egress/0", None)],
+        ),
+        mistake(
+            "ingress",
+            "rate-limit` is none that a controller is known to read",
+            vec![("Ingress", NAME, nginx("rate-limit"), set(json!("100")))],
+        ),
+        mistake(
+            "ingress",
+            "limits nobody",
+            vec![("Ingress", NAME, nginx("limit-rps"), None)],
+        ),
+        mistake(
+            "ingress",
+            "limits nobody",
+            vec![("Ingress", NAME, nginx("limit-rps"), set(json!("0")))],
+        ),
+        mistake(
+            "ingress",
+            "is no text",
+            vec![("Ingress", NAME, nginx("limit-connections"), set(json!(50)))],
+        ),
+        mistake(
+            "ingress",
+            "lets bodies of 8m through, and MAX_BODY is 4194304 bytes",
+            vec![("Ingress", NAME, nginx("proxy-body-size"), set(json!("8m")))],
+        ),
+        mistake(
+            "ingress",
+            "has no TLS",
+            vec![(
+                "Ingress",
+                NAME,
+                "/spec/tls/0/hosts/0",
+                set(json!("other.example.com")),
+            )],
+        ),
+        mistake(
+            "ingress",
+            "nothing makes the certificate `llm-policy-engine-tls`",
+            vec![(
+                "Ingress",
+                NAME,
+                "/metadata/annotations/cert-manager.io~1cluster-issuer",
+                None,
+            )],
+        ),
+        mistake(
+            "ingress",
+            "open below `/`",
+            vec![(
+                "Ingress",
+                NAME,
+                "/spec/rules/0/http/paths/0/path",
+                set(json!("/")),
+            )],
+        ),
+        mistake(
+            "ingress",
+            "no `ingressClassName`",
+            vec![("Ingress", NAME, "/spec/ingressClassName", None)],
+        ),
+        mistake(
+            "ingress",
+            "is deprecated",
+            vec![(
+                "Ingress",
+                NAME,
+                "/metadata/annotations/kubernetes.io~1ingress.class",
+                set(json!("nginx")),
+            )],
+        ),
+    ]
+}
+
+/// The restricted standard, line by line.
+fn insecurities() -> Vec<Mistake> {
+    let at = |path: &str| -> &'static str { Box::leak(format!("{POD}{path}").into_boxed_str()) };
+    let one = |path: &str, value: Option<Value>, says: &'static str| {
+        mistake("pod-security", says, vec![("Deployment", NAME, at(path), value)])
+    };
+    let own = "/containers/0/securityContext";
+    let own = |field: &str| format!("{own}{field}");
+    let both = |field: &str, value: Option<Value>, says: &'static str| one(&own(field), value, says);
+    vec![
+        one("/hostNetwork", set(json!(true)), "`hostNetwork` is on"),
+        one("/hostPID", set(json!(true)), "`hostPID` is on"),
+        one("/hostIPC", set(json!(true)), "`hostIPC` is on"),
+        one("/automountServiceAccountToken", None, "a token for the API"),
+        one(
+            "/volumes/-",
+            set(json!({"name": "host", "hostPath": {"path": "/"}})),
+            "the volume `host` is of the kind `hostPath`",
+        ),
+        one(
+            "/securityContext/sysctls",
+            set(json!([{"name": "kernel.msgmax", "value": "1"}])),
+            "sets the sysctl kernel.msgmax",
+        ),
+        one("/securityContext/runAsNonRoot", None, "may run as root"),
+        one("/securityContext/runAsUser", set(json!(0)), "runs as root"),
+        one("/securityContext/seccompProfile", None, "no seccomp profile"),
+        one(
+            "/securityContext/seccompProfile/type",
+            set(json!("Unconfined")),
+            "no seccomp profile",
+        ),
+        both("/runAsNonRoot", set(json!(false)), "may run as root"),
+        both("/runAsUser", set(json!(0)), "runs as root"),
+        both("/allowPrivilegeEscalation", None, "may gain privileges"),
+        both(
+            "/readOnlyRootFilesystem",
+            set(json!(false)),
+            "may write its root file system",
+        ),
+        both("/capabilities", None, "keeps capabilities"),
+        both(
+            "/capabilities/add",
+            set(json!(["SYS_ADMIN"])),
+            "adds the capability \"SYS_ADMIN\"",
+        ),
+        both("/privileged", set(json!(true)), "is privileged"),
+        both("/procMount", set(json!("Unmasked")), "sees more of /proc"),
+        both(
+            "/appArmorProfile",
+            set(json!({"type": "Unconfined"})),
+            "not confined by AppArmor",
+        ),
+        both("/seLinuxOptions", set(json!({"type": "spc_t"})), "SELinux labels"),
+        both(
+            "/windowsOptions",
+            set(json!({"hostProcess": true})),
+            "a process of the host",
+        ),
+        one(
+            "/containers/0/ports/0/hostPort",
+            set(json!(3000)),
+            "takes a port of the node",
+        ),
+        one(
+            "/containers/0/livenessProbe/httpGet/host",
+            set(json!("10.0.0.1")),
+            "made to ask another host",
+        ),
+        one(
+            "/initContainers",
+            set(json!([{"name": "init", "image": "busybox:1", "securityContext": {"privileged": true}}])),
+            "the container `init` is privileged",
+        ),
+        mistake(
+            "pod-security",
+            "does not enforce",
+            vec![(
+                "Namespace",
+                "llm-devops",
+                "/metadata/labels/pod-security.kubernetes.io~1enforce",
+                set(json!("baseline")),
+            )],
+        ),
+        mistake(
+            "pod-security",
+            "gives pods a token",
+            vec![("ServiceAccount", NAME, "/automountServiceAccountToken", None)],
+        ),
+    ]
+}
+
+#[test]
+fn nothing_is_found_in_what_is_shipped() {
+    let shipped = shipped();
+    let findings = rules::check(&shipped, &facts());
+    assert!(findings.is_empty(), "{}", lines(&findings));
+    let kinds: BTreeSet<&str> = shipped.objects.iter().map(|o| o.kind()).collect();
+    let every = [
+        "ConfigMap",
+        "Deployment",
+        "HorizontalPodAutoscaler",
+        "Ingress",
+        "Namespace",
+        "NetworkPolicy",
+        "PodDisruptionBudget",
+        "Service",
+        "ServiceAccount",
+    ];
+    assert_eq!(kinds, BTreeSet::from(every));
+}
+
+fn lines(findings: &[super::finding::Finding]) -> String {
+    findings.iter().map(|f| format!("{f}\n")).collect()
+}
+
+#[test]
+fn each_planted_mistake_is_found_by_its_rule() {
+    let mut tested = BTreeSet::new();
+    for mistake in mistakes().into_iter().chain(insecurities()) {
+        let findings = rules::check(&planted(&mistake.changes), &facts());
+        let found = findings
+            .iter()
+            .find(|f| f.rule == mistake.rule && f.message.contains(mistake.says));
+        let Some(found) = found else {
+            panic!(
+                "{}: `{}` is not found for {:?}, but\n{}",
+                mistake.rule,
+                mistake.says,
+                mistake.changes,
+                lines(&findings)
+            );
+        };
+        assert!(found.file.ends_with(".yaml"), "{found}");
+        assert!(!found.help.is_empty(), "{found}");
+        tested.insert(mistake.rule);
+    }
+    let every: BTreeSet<&str> = RULES.iter().map(|rule| rule.name).collect();
+    assert_eq!(tested, every);
+}
+
+#[test]
+fn files_that_are_no_manifests_are_found() {
+    for (text, says) in [
+        ("kind: A\nkind: B\n", "duplicate"),
+        ("a: [", "cannot be read"),
+        ("- 1\n", "a document is no object"),
+    ] {
+        let mut manifests = shipped();
+        manifests.add("broken.yaml", text);
+        let findings = rules::check(&manifests, &facts());
+        assert!(
+            findings
+                .iter()
+                .any(|f| f.rule == "form" && f.file == "broken.yaml" && f.message.contains(says)),
+            "{text}: {}",
+            lines(&findings)
+        );
+    }
+}
+
+#[test]
+fn the_namespace_comes_first() {
+    let mut manifests = shipped();
+    manifests.objects.rotate_left(1);
+    let findings = rules::check(&manifests, &facts());
+    assert!(
+        findings
+            .iter()
+            .any(|f| f.rule == "namespace" && f.message.contains("before")),
+        "{}",
+        lines(&findings)
+    );
+}
+
+#[test]
+fn a_secret_of_ones_own_can_be_told_of() {
+    let changes: Vec<Change> = vec![(
+        "Deployment",
+        NAME,
+        "/spec/template/spec/imagePullSecrets",
+        set(json!([{"name": "registry"}])),
+    )];
+    let mut facts = facts();
+    assert_eq!(rules::check(&planted(&changes), &facts).len(), 1);
+    facts.secret("registry", [".dockerconfigjson"].into_iter());
+    assert!(rules::check(&planted(&changes), &facts).is_empty());
+}
+
+#[test]
+fn more_connections_can_be_told_of() {
+    let changes: Vec<Change> = vec![("ConfigMap", CONFIG, "/data/DATABASE_POOL", set(json!("10")))];
+    assert!(rules::check(&planted(&changes), &Facts::new(121)).is_empty());
+    assert_eq!(rules::check(&planted(&changes), &Facts::new(120)).len(), 1);
+}
+
+/// What the Deployment mounts is all that there is to seal.
+#[test]
+fn the_deployment_reads_every_key_of_every_secret() {
+    let shipped = shipped();
+    let deployment = shipped.find("Deployment", "llm-devops", NAME).unwrap();
+    let mut read: BTreeSet<(String, String)> = BTreeSet::new();
+    for volume in list(&deployment.value, "/spec/template/spec/volumes") {
+        for item in list(volume, "/secret/items") {
+            read.insert((
+                text(volume, "/secret/secretName").to_owned(),
+                text(item, "/key").to_owned(),
+            ));
+        }
+    }
+    let mut made = table();
+    // Read with the component jwt-public-key, instead of the other two.
+    assert!(made.remove(&("llm-policy-engine-jwt".to_owned(), "public-key".to_owned())));
+    assert_eq!(read, made);
+}
+
+/// Secrets and keys of the table.
+fn table() -> BTreeSet<(String, String)> {
+    SECRETS
+        .iter()
+        .flat_map(|(name, keys)| {
+            keys.iter()
+                .map(move |key| ((*name).to_owned(), (*key).to_owned()))
+        })
+        .collect()
+}
+
+#[test]
+fn the_table_of_secrets_is_what_the_templates_make() {
+    let templates = Set::read(&[root().join("k8s/sealed-secrets/templates")]).unwrap();
+    assert_eq!(templates.problems, []);
+    let mut made = BTreeSet::new();
+    for secret in &templates.objects {
+        for key in secret.at("/stringData").as_object().unwrap().keys() {
+            assert!(
+                made.insert((secret.name().to_owned(), key.clone())),
+                "{key} twice"
+            );
+        }
+    }
+    assert_eq!(made, table());
+}
+
+#[test]
+fn sealed_secrets_and_the_rest_make_the_same_namespace() {
+    let read = |path: &str| equal::texts(&Set::read(&[root().join(path)]).unwrap(), &[]).unwrap();
+    let (sealed, rest) = (
+        read("k8s/sealed-secrets/manifests/00-namespace.yaml"),
+        read("k8s/00-namespace.yaml"),
+    );
+    assert_eq!(rest.len(), 1);
+    assert_eq!(
+        equal::differences(&sealed, &rest, ("sealed-secrets", "k8s")),
+        Vec::<String>::new()
+    );
+}
+
+#[test]
+fn equal_sets_are_equal_whatever_helm_adds() {
+    let shipped = shipped();
+    let texts = |set: &Set| equal::texts(set, &[]).unwrap();
+    let mut other = shipped.clone();
+    other.objects.reverse();
+    for object in &mut other.objects {
+        let metadata = object.value["metadata"].as_object_mut().unwrap();
+        let labels = metadata.entry("labels").or_insert_with(|| json!({}));
+        labels["helm.sh/chart"] = json!("llm-policy-engine-0.1.0");
+        labels["app.kubernetes.io/managed-by"] = json!("Helm");
+    }
+    let names = ("a", "b");
+    assert_eq!(
+        equal::differences(&texts(&shipped), &texts(&other), names),
+        Vec::<String>::new()
+    );
+    let one = other.objects.iter_mut().find(|o| o.kind() == "Service").unwrap();
+    one.value["spec"]["ports"][0]["port"] = json!(81);
+    let differences = equal::differences(&texts(&shipped), &texts(&other), names);
+    assert_eq!(differences.len(), 1);
+    assert!(differences[0].contains("+      port: 81"), "{}", differences[0]);
+    other.objects.retain(|o| o.kind() != "Ingress");
+    let differences = equal::differences(&texts(&shipped), &texts(&other), names);
+    assert_eq!(differences.len(), 3);
+}
