@@ -154,7 +154,7 @@ impl Raw {
                 None => self.problems.push(Problem {
                     setting: key,
                     source: source.clone(),
-                    message: format!("expected {}", setting.value),
+                    message: format!("expected {}", in_words(setting.value)),
                 }),
             }
         }
@@ -331,6 +331,18 @@ fn stranger(name: &str) -> Option<String> {
     (distance <= most && !is_one).then(|| {
         format!("the environment variable {name} is no setting and has no effect; did you mean {near}?")
     })
+}
+
+/// What a setting takes, where its placeholder does not say it.
+fn in_words(placeholder: &'static str) -> &'static str {
+    match placeholder {
+        "PORT" => "a port, from 0 to 65535",
+        "NUMBER" => "a whole number",
+        "BOOL" => "true or false",
+        "DURATION" => "a time such as 500ms, 30s or 5m",
+        "BYTES" => "a size such as 64KB or 1MB",
+        other => other,
+    }
 }
 
 /// The text of a setting as anybody may read it.
@@ -835,7 +847,7 @@ impl Parser<'_> {
             Some(value) => value,
             None => {
                 let secret = setting(name).is_some_and(|s| s.secret);
-                let expected = setting(name).map_or("a value", |s| s.value);
+                let expected = setting(name).map_or("a value", |s| in_words(s.value));
                 let found = if secret {
                     String::new()
                 } else {

@@ -301,6 +301,11 @@ impl Server {
         )
     }
 
+    /// Whether TLS was begun with a port that answered with something else.
+    fn speaks_plain_http(&self, error: &anyhow::Error) -> bool {
+        self.base.starts_with("https:") && error.chain().any(|e| e.to_string().contains("InvalidContentType"))
+    }
+
     fn ask(&self, call: Call<'_>, accept: &'static str) -> anyhow::Result<Answer> {
         let mut request = Request::builder()
             .method(call.method)
@@ -324,6 +329,10 @@ impl Server {
             ureq::Error::Io(error) => anyhow::Error::new(error),
             ureq::Error::Protocol(error) => anyhow::anyhow!("{error}: {REST_PORT}"),
             error => anyhow::Error::new(error),
+        });
+        let response = response.map_err(|error| match self.speaks_plain_http(&error) {
+            true => error.context("the port does not answer with TLS; does it speak plain http://?"),
+            false => error,
         });
         let (parts, mut body) = response.with_context(failed)?.into_parts();
         let body = body

@@ -74,7 +74,7 @@ fn a_stale_version_says_which_one_to_review() {
         assert!(!ran.err.contains("push again"), "{}", ran.err);
     }
     let ran = run(&dir, &url, &["push", "p.yaml", "--if-match", "3"]).exits(1);
-    let again = "look at `policyc history cost-limit-policy`, then give the newest version to --if-match";
+    let again = "look at `policyc history cost-limit-policy --namespace production`, then give the newest version to --if-match";
     assert!(ran.err.contains(again), "{}", ran.err);
 }
 
@@ -122,7 +122,7 @@ fn a_rejected_text_is_submitted_anew_with_force_only() {
     let ran = run(&dir, &url, &["push"]).exits(1);
     assert!(
         ran.err.contains(
-            "cost-limit-policy: somebody rejected this text: change it, or submit it anew with --force"
+            "cost-limit-policy (production): somebody rejected this text: change it, or submit it anew with --force"
         ),
         "{}",
         ran.err
