@@ -365,7 +365,9 @@ fn refusal(server: &str, status: &tonic::Status) -> anyhow::Error {
                 | tonic::Code::Unavailable
         );
     if foreign {
-        return anyhow::anyhow!("{said}; is {server} the gRPC port of policyd (GRPC_PORT, 50051)?");
+        return anyhow::anyhow!(
+            "{server} does not answer as the gRPC port of policyd does (GRPC_PORT, 50051 by default): {said}"
+        );
     }
     anyhow::anyhow!(said)
 }

@@ -15,7 +15,7 @@ mod tls;
 
 use policy_server::identity::{Identity, Role};
 use policy_server::service::Call;
-use policy_server::service::keys::{NewKey, make_key};
+use policy_server::service::keys::NewKey;
 use secrecy::ExposeSecret as _;
 use serde_json::Value;
 use server::Running;

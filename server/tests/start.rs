@@ -696,7 +696,7 @@ fn a_port_of_the_other_kind_is_told() {
     );
     assert_eq!(code, 2, "{said}");
     assert!(
-        said.contains("the gRPC port of policyd (GRPC_PORT, 50051)?"),
+        said.contains("does not answer as the gRPC port of policyd does (GRPC_PORT, 50051 by default)"),
         "{said}"
     );
     let answer = Client::new(policyd.grpc).get("/api/v1/policies");

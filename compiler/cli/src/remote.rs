@@ -331,7 +331,7 @@ impl Server {
             error => anyhow::Error::new(error),
         });
         let response = response.map_err(|error| match self.speaks_plain_http(&error) {
-            true => error.context("the port does not answer with TLS; does it speak plain http://?"),
+            true => error.context("the port does not speak TLS; write http:// where that is meant"),
             false => error,
         });
         let (parts, mut body) = response.with_context(failed)?.into_parts();

@@ -47,7 +47,7 @@ fn every_problem_is_reported_with_its_source() {
     let expected = [
         "prot (policyd.toml): there is no such setting; did you mean `port`?",
         "--port (command line): expected a port, from 0 to 65535, found `99999`",
-        "request_timeout (policyd.toml): expected DURATION, found `soon`",
+        "request_timeout (policyd.toml): expected a time such as 500ms, 30s or 5m, found `soon`",
         "JWT_ALGORITHM (environment): expected HS256|RS256|ES256|EdDSA, found `none`",
         "JWT_ALGORITHM (environment): needs JWT_SECRET, JWT_PUBLIC_KEY or JWT_JWKS",
         "HOST (environment): refusing to listen on 0.0.0.0 without authentication",
