@@ -25,7 +25,10 @@ pub fn explain(error: &serde_json::Error, what: &str) -> String {
             format!("{what} is empty, and a JSON object is expected")
         }
         Category::Syntax | Category::Eof | Category::Io => {
-            format!("{what} is not JSON: line {line}, column {column}: {}", syntax(said))
+            format!(
+                "{what} is not JSON: line {line}, column {column}: {}",
+                syntax(said)
+            )
         }
         // A value that was read before has no place.
         Category::Data if line == 0 => format!("{what}: {}", data(said)),
@@ -92,7 +95,9 @@ fn data(said: &str) -> String {
 fn unknown_name(unknown: &str, one: &str, several: &str) -> String {
     // A name may hold a backtick, ours do not.
     let Some((name, known)) = unknown.rsplit_once("`, expected ") else {
-        let name = unknown.split_once("`, there are no").map_or(unknown, |(name, _)| name);
+        let name = unknown
+            .split_once("`, there are no")
+            .map_or(unknown, |(name, _)| name);
         return format!("unknown {one} `{}`", name.trim_end_matches('`'));
     };
     let known: Vec<&str> = known.split('`').skip(1).step_by(2).collect();
@@ -165,41 +170,118 @@ mod tests {
     fn each_mistake_is_said_in_words_of_json() {
         for (body, says) in [
             ("", "the body is empty, and a JSON object is expected"),
-            ("{\"context\":", "line 1, column 11: the text ends where a value is expected"),
-            ("{\"context\": {", "column 13: the text ends inside an object: a `}` is missing"),
-            ("{\"policies\": [\"a\"", "column 17: the text ends inside an array: a `]` is missing"),
-            ("{\"policies\": [\"a", "column 16: the text ends inside a string: a `\"` is missing"),
-            ("{\"context\" {}}", "column 12: a `:` is expected between a key and its value"),
-            ("{\"context\": {}\n \"dryRun\": true}", "line 2, column 2: a `,` or a `}` is expected after"),
-            ("{\"policies\": [\"a\" \"b\"]}", "column 19: a `,` or a `]` is expected after"),
-            ("{\"context\": nope}", "`true`, `false` or `null` is expected; texts stand in double quotes"),
-            ("{\"context\": gpt}", "a value is expected; texts stand in double quotes"),
-            ("{context: {}}", "column 2: a key is expected here; keys stand in double quotes"),
-            ("{\"context\": {},}", "column 16: the comma before this bracket is one too many"),
-            ("{\"context\": {}} x", "column 17: there is something after the end of the JSON text"),
-            ("{\"policies\": [\"\\d\"]}", "no such escape; a backslash in a string is written `\\\\`"),
-            ("{\"policies\": [\"a\nb\"]}", "a line break or another control character in a string"),
+            (
+                "{\"context\":",
+                "line 1, column 11: the text ends where a value is expected",
+            ),
+            (
+                "{\"context\": {",
+                "column 13: the text ends inside an object: a `}` is missing",
+            ),
+            (
+                "{\"policies\": [\"a\"",
+                "column 17: the text ends inside an array: a `]` is missing",
+            ),
+            (
+                "{\"policies\": [\"a",
+                "column 16: the text ends inside a string: a `\"` is missing",
+            ),
+            (
+                "{\"context\" {}}",
+                "column 12: a `:` is expected between a key and its value",
+            ),
+            (
+                "{\"context\": {}\n \"dryRun\": true}",
+                "line 2, column 2: a `,` or a `}` is expected after",
+            ),
+            (
+                "{\"policies\": [\"a\" \"b\"]}",
+                "column 19: a `,` or a `]` is expected after",
+            ),
+            (
+                "{\"context\": nope}",
+                "`true`, `false` or `null` is expected; texts stand in double quotes",
+            ),
+            (
+                "{\"context\": gpt}",
+                "a value is expected; texts stand in double quotes",
+            ),
+            (
+                "{context: {}}",
+                "column 2: a key is expected here; keys stand in double quotes",
+            ),
+            (
+                "{\"context\": {},}",
+                "column 16: the comma before this bracket is one too many",
+            ),
+            (
+                "{\"context\": {}} x",
+                "column 17: there is something after the end of the JSON text",
+            ),
+            (
+                "{\"policies\": [\"\\d\"]}",
+                "no such escape; a backslash in a string is written `\\\\`",
+            ),
+            (
+                "{\"policies\": [\"a\nb\"]}",
+                "a line break or another control character in a string",
+            ),
             ("{\"limit\": 01}", "this is not a number of JSON"),
             ("{\"policies\": [\"\\ud800\"]}", "half of a pair of `\\u` escapes"),
-            ("{\"contxt\": {}}", "line 1, column 9 of the body: unknown member `contxt`; did you mean `context`?"),
-            ("{\"zzz\": 1}", "unknown member `zzz`; members are context, dryRun, policies, limit, status"),
+            (
+                "{\"contxt\": {}}",
+                "line 1, column 9 of the body: unknown member `contxt`; did you mean `context`?",
+            ),
+            (
+                "{\"zzz\": 1}",
+                "unknown member `zzz`; members are context, dryRun, policies, limit, status",
+            ),
             ("{}", "the member `context` is missing"),
-            ("{\"context\": {}, \"context\": {}}", "the member `context` occurs twice"),
-            ("{\"context\": {}, \"dryRun\": \"yes\"}", "found the text \"yes\", expected `true` or `false`"),
-            ("{\"context\": {}, \"dryRun\": 1}", "found the number 1, expected `true` or `false`"),
-            ("{\"context\": {}, \"policies\": \"a\"}", "found the text \"a\", expected an array"),
-            ("{\"context\": {}, \"policies\": {}}", "found an object, expected an array"),
-            ("{\"context\": {}, \"policies\": [true]}", "found true, expected a text"),
-            ("{\"context\": {}, \"limit\": -1}", "found the number -1, expected a whole number, not below 0"),
-            ("{\"context\": {}, \"limit\": 1.5}", "found the number 1.5, expected a whole number, not below 0"),
+            (
+                "{\"context\": {}, \"context\": {}}",
+                "the member `context` occurs twice",
+            ),
+            (
+                "{\"context\": {}, \"dryRun\": \"yes\"}",
+                "found the text \"yes\", expected `true` or `false`",
+            ),
+            (
+                "{\"context\": {}, \"dryRun\": 1}",
+                "found the number 1, expected `true` or `false`",
+            ),
+            (
+                "{\"context\": {}, \"policies\": \"a\"}",
+                "found the text \"a\", expected an array",
+            ),
+            (
+                "{\"context\": {}, \"policies\": {}}",
+                "found an object, expected an array",
+            ),
+            (
+                "{\"context\": {}, \"policies\": [true]}",
+                "found true, expected a text",
+            ),
+            (
+                "{\"context\": {}, \"limit\": -1}",
+                "found the number -1, expected a whole number, not below 0",
+            ),
+            (
+                "{\"context\": {}, \"limit\": 1.5}",
+                "found the number 1.5, expected a whole number, not below 0",
+            ),
             ("{\"context\": []}", "found an array, expected an object"),
-            ("{\"status\": \"activ\"}", "unknown value `activ`; did you mean `active`?"),
+            (
+                "{\"status\": \"activ\"}",
+                "unknown value `activ`; did you mean `active`?",
+            ),
         ] {
             let error = serde_json::from_str::<Body>(body).unwrap_err();
             let text = explain(&error, "the body");
             assert!(text.contains(says), "{body}\n  {text}\n  {error}");
             // None of the words of the library is left.
-            for word in ["EOF", "ident", "field", "variant", "sequence", "map", "u32", "trailing"] {
+            for word in [
+                "EOF", "ident", "field", "variant", "sequence", "map", "u32", "trailing",
+            ] {
                 assert!(!text.contains(word), "{text}");
             }
         }
@@ -209,10 +291,14 @@ mod tests {
     fn what_a_caller_wrote_is_not_taken_for_words_of_the_message() {
         let error = serde_json::from_str::<Body>("{\"dryRun\": \"a, expected b\"}").unwrap_err();
         assert!(
-            explain(&error, "the body").ends_with("found the text \"a, expected b\", expected `true` or `false`"),
+            explain(&error, "the body")
+                .ends_with("found the text \"a, expected b\", expected `true` or `false`"),
             "{error}"
         );
         let error = serde_json::from_str::<Body>("{\"a`, expected `b\": 1}").unwrap_err();
-        assert!(explain(&error, "the body").contains("unknown member `a`, expected `b`"), "{error}");
+        assert!(
+            explain(&error, "the body").contains("unknown member `a`, expected `b`"),
+            "{error}"
+        );
     }
 }

@@ -141,7 +141,10 @@ async fn who_fails_too_often_is_not_listened_to_and_others_are() {
     ])
     .await;
     let (http, grpc) = (server.addresses.http, server.addresses.grpc);
-    let (good, late) = (server.key("gateway", &["evaluator"]).await, server.key("gateway", &["evaluator"]).await);
+    let (good, late) = (
+        server.key("gateway", &["evaluator"]).await,
+        server.key("gateway", &["evaluator"]).await,
+    );
     assert_eq!(asked(http, &format!("x-api-key: {good}\r\n"), BODY).await.0, 200);
     // Nothing given is no failure: it costs nothing.
     for _ in 0..5 {

@@ -485,26 +485,45 @@ async fn a_dry_run_says_what_a_push_would_do_and_writes_nothing() {
     let dry = as_author(&["push", "--dry-run", "one.yaml", "two.yaml"]).exits(0);
     dry.says(&["one", "production", "none", "none", "would", "be", "created"])
         .says(&["two", "default", "none", "none", "would", "be", "created"]);
-    assert!(dry.err.contains("would wait for approval: one (production)\n"), "{}", dry.err);
+    assert!(
+        dry.err.contains("would wait for approval: one (production)\n"),
+        "{}",
+        dry.err
+    );
     assert!(dry.err.contains("nothing was sent (--dry-run)"), "{}", dry.err);
     let listed = as_author(&["list", "--format", "json"]).exits(0).json();
     assert_eq!(listed, serde_json::json!([]));
 
     as_author(&["push", "one.yaml"]).exits(0);
-    as_author(&["push", "--dry-run", "one.yaml"])
-        .exits(0)
-        .says(&["one", "production", "1", "none", "unchanged"]);
+    as_author(&["push", "--dry-run", "one.yaml"]).exits(0).says(&[
+        "one",
+        "production",
+        "1",
+        "none",
+        "unchanged",
+    ]);
     shell.write("one.yaml", ONE.replace("100", "200"));
-    let dry = as_author(&["push", "--dry-run", "--format", "json", "one.yaml"]).exits(0).json();
+    let dry = as_author(&["push", "--dry-run", "--format", "json", "one.yaml"])
+        .exits(0)
+        .json();
     let told = |key: &str| &dry[0][key];
     assert_eq!(
-        (told("result"), told("version"), told("activeVersion"), told("wouldWaitForApproval")),
+        (
+            told("result"),
+            told("version"),
+            told("activeVersion"),
+            told("wouldWaitForApproval")
+        ),
         (&"update".into(), &1.into(), &Value::Null, &true.into()),
         "{dry}"
     );
     // Another version than expected, a text that was rejected, one that the compiler warns of, one that it refuses.
     let stale = as_author(&["push", "--dry-run", "--if-match", "7", "one.yaml"]).exits(1);
-    assert!(stale.err.contains("one (production): the current version is 1"), "{}", stale.err);
+    assert!(
+        stale.err.contains("one (production): the current version is 1"),
+        "{}",
+        stale.err
+    );
     as_author(&["push", "--dry-run", "--if-match", "1", "one.yaml"])
         .exits(0)
         .says(&["one", "would", "be", "updated"]);
@@ -512,7 +531,11 @@ async fn a_dry_run_says_what_a_push_would_do_and_writes_nothing() {
     let reject = ["reject", "one", "--version", "1", "--comment", "no"];
     shell.run_with(&reject, &[("POLICY_API_KEY", &approver)]).exits(0);
     let rejected = as_author(&["push", "--dry-run", "one.yaml"]).exits(1);
-    assert!(rejected.err.contains("somebody rejected this text"), "{}", rejected.err);
+    assert!(
+        rejected.err.contains("somebody rejected this text"),
+        "{}",
+        rejected.err
+    );
     as_author(&["push", "--dry-run", "--force", "one.yaml"])
         .exits(0)
         .says(&["one", "would", "be", "updated"]);
@@ -534,10 +557,24 @@ async fn a_push_without_credentials_ends_with_the_first_policy() {
     let shell = Shell::new(&server);
     shell.write("one.yaml", ONE);
     shell.write("two.yaml", TWO);
-    for arguments in [&["push", "one.yaml", "two.yaml"][..], &["push", "--dry-run", "one.yaml", "two.yaml"]] {
+    for arguments in [
+        &["push", "one.yaml", "two.yaml"][..],
+        &["push", "--dry-run", "one.yaml", "two.yaml"],
+    ] {
         let refused = shell.run(arguments).exits(2);
-        assert_eq!(refused.err.matches("(unauthenticated)").count(), 1, "{}", refused.err);
-        assert!(refused.err.contains("error: one (production): give a token or an API key"), "{}", refused.err);
+        assert_eq!(
+            refused.err.matches("(unauthenticated)").count(),
+            1,
+            "{}",
+            refused.err
+        );
+        assert!(
+            refused
+                .err
+                .contains("error: one (production): give a token or an API key"),
+            "{}",
+            refused.err
+        );
     }
 }
 

@@ -330,7 +330,10 @@ async fn what_does_not_compile_together_is_not_stored() {
         .json(&json_form)
         .to(&server)
         .await;
-    assert_eq!(fine.json(), json!({"valid": true, "diagnostics": [], "approvalRequired": false}));
+    assert_eq!(
+        fine.json(),
+        json!({"valid": true, "diagnostics": [], "approvalRequired": false})
+    );
     assert_eq!(
         send("POST", "/api/v1/policies")
             .json(&json_form)
@@ -2466,7 +2469,11 @@ async fn a_policy_with_imports_is_shown_to_a_tenant_with_what_it_uses() {
         assert!(text.contains(own) && text.contains(value), "{text}");
         assert!(!text.contains("import"), "{text}");
         for foreign in ["red-r", "blue-r", "gpt-4o", "blue-model", "other"] {
-            assert_eq!(text.contains(foreign), [own, value].contains(&foreign), "{foreign}: {text}");
+            assert_eq!(
+                text.contains(foreign),
+                [own, value].contains(&foreign),
+                "{foreign}: {text}"
+            );
         }
         // It is a policy of its own: it compiles without the files of the directory.
         let alone = send("POST", "/api/v1/policies/validate")

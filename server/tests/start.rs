@@ -122,7 +122,10 @@ fn help_shows_what_its_command_reads() {
         &["token", "--subject", "a", "--port", "x"],
     ] {
         let (code, _, stderr) = finished(&[], arguments, directory.path());
-        assert!(code == 78 && stderr.contains("PORT"), "{code} {stderr}");
+        assert!(
+            code == 78 && stderr.contains("--port (command line)"),
+            "{code} {stderr}"
+        );
     }
 }
 

@@ -582,7 +582,9 @@ impl<'t, 'a> Projection<'t, 'a> {
         {
             let end = self.reader.skip(byte, at)?;
             let found = kind_of(byte);
-            return self.reader.fail(JsonErrorKind::RootNotAnObject { root, found }, end.min(at));
+            return self
+                .reader
+                .fail(JsonErrorKind::RootNotAnObject { root, found }, end.min(at));
         }
         if node.whole || node.is_leaf() {
             if node.slot.is_none() && node.is_leaf() {

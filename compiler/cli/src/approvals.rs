@@ -149,7 +149,11 @@ fn rejection(item: &Value) -> Option<&Value> {
 
 /// Shows below a table since when versions wait and for whom, and why they were rejected.
 pub(crate) fn show(items: &[Value]) -> anyhow::Result<()> {
-    let notes: Vec<Vec<String>> = items.iter().map(notes).filter(|notes| !notes.is_empty()).collect();
+    let notes: Vec<Vec<String>> = items
+        .iter()
+        .map(notes)
+        .filter(|notes| !notes.is_empty())
+        .collect();
     if notes.is_empty() {
         return Ok(());
     }

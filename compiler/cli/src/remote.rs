@@ -303,7 +303,10 @@ impl Server {
 
     /// Whether TLS was begun with a port that answered with something else.
     fn speaks_plain_http(&self, error: &anyhow::Error) -> bool {
-        self.base.starts_with("https:") && error.chain().any(|e| e.to_string().contains("InvalidContentType"))
+        self.base.starts_with("https:")
+            && error
+                .chain()
+                .any(|e| e.to_string().contains("InvalidContentType"))
     }
 
     fn ask(&self, call: Call<'_>, accept: &'static str) -> anyhow::Result<Answer> {

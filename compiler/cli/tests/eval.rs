@@ -720,9 +720,20 @@ fn a_context_that_is_not_meant_so_says_how_to_write_it() {
     assert!(said("ctx.json").contains("write `--context @ctx.json`"));
     // What looks like a known object and is none is mentioned, what a gateway adds is not.
     let odd = dir
-        .run(&["eval", "my-policy.yaml", "--context", r#"{"lllm": {}, "budgt": {}, "tenant": {}}"#])
+        .run(&[
+            "eval",
+            "my-policy.yaml",
+            "--context",
+            r#"{"lllm": {}, "budgt": {}, "tenant": {}}"#,
+        ])
         .exits(0)
         .err;
-    assert!(odd.contains("`lllm` is not a known object (did you mean `llm`?)"), "{odd}");
-    assert!(odd.contains("did you mean `budget`?") && !odd.contains("tenant"), "{odd}");
+    assert!(
+        odd.contains("`lllm` is not a known object (did you mean `llm`?)"),
+        "{odd}"
+    );
+    assert!(
+        odd.contains("did you mean `budget`?") && !odd.contains("tenant"),
+        "{odd}"
+    );
 }

@@ -771,7 +771,10 @@ impl Service {
         let source = self.heavy.run(call.work(), own).await?.ok_or_else(|| {
             ServiceError::new(
                 Code::Conflict,
-                format!("the text of policy `{}` cannot be told from that of its file now", record.latest.id),
+                format!(
+                    "the text of policy `{}` cannot be told from that of its file now",
+                    record.latest.id
+                ),
             )
         })?;
         record.latest.digest = document::digest(&source);

@@ -1,9 +1,6 @@
 //! A collector of traces: takes spans by the OTLP protocol on a loopback port, and keeps them.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a helper of tests fails as tests do"
-)]
+#![allow(clippy::unwrap_used, reason = "a helper of tests fails as tests do")]
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{

@@ -89,8 +89,16 @@ pub(super) fn run(
             }
         }
         put(&mut entry, "result", json!(result));
-        put(&mut entry, "version", now.get("version").cloned().unwrap_or_default());
-        put(&mut entry, "activeVersion", now.get("activeVersion").cloned().unwrap_or_default());
+        put(
+            &mut entry,
+            "version",
+            now.get("version").cloned().unwrap_or_default(),
+        );
+        put(
+            &mut entry,
+            "activeVersion",
+            now.get("activeVersion").cloned().unwrap_or_default(),
+        );
         report.push(entry);
         rows.push(vec![
             document.id.clone(),
