@@ -30,6 +30,8 @@ pub struct Program {
     pub templates: Vec<Vec<TemplatePart>>,
     /// Names of constants that conditions use.
     pub names: Vec<String>,
+    /// Constants inside of `any` and `all`: the nodes that lead to the comparison, one of each body, and the name.
+    pub item_names: Vec<(Vec<u32>, u32)>,
     /// Action values, children before parents.
     pub values: Vec<ValueNode>,
     /// In evaluation order.
@@ -167,6 +169,8 @@ pub struct Test {
     pub operator: Operator,
     /// The constant whose value it is compared with, as `let.limit`; index into [`Program::names`].
     pub constant: Option<u32>,
+    /// Named constants inside of its body: a part of [`Program::item_names`], from and up to.
+    pub items: (u32, u32),
     /// Place of the field.
     pub field_span: Span,
     /// Place of the value or of the other field.

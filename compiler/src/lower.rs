@@ -7,7 +7,7 @@
 use crate::hir;
 use crate::ir::{BlockId, FuncId, Function, Inst, Predicate, Program, Rule, Terminator, ValueId};
 use crate::resolve::module_fields;
-use policy_bytecode::manifest::{CondNode, Manifest, PolicyInfo, RuleInfo};
+use policy_bytecode::manifest::{CondNode, ItemConstant, Manifest, PolicyInfo, RuleInfo};
 use policy_bytecode::module::{Decision, Pattern, PatternEngine};
 use policy_grammar::SourceFile;
 
@@ -80,7 +80,7 @@ pub(crate) fn lower(program: &hir::Program, file: Option<&SourceFile>) -> Progra
             });
             out.functions.push(function);
             let (line, column) = file.map_or((1, 1), |file| file.line_column(rule.span.start));
-            let condition = cond_tree(&rule.condition, &program.names, &mut out.manifest.conditions);
+            let condition = cond_tree(&rule.condition, program, &mut out.manifest.conditions);
             out.manifest.rules.push(RuleInfo {
                 id: rule.id.clone(),
                 qualified: false,
@@ -113,19 +113,32 @@ fn condition(cond: &hir::Cond, function: &mut Function) -> ValueId {
 }
 
 /// Appends the tree of `cond`, children first, and returns the index of its root.
-fn cond_tree(cond: &hir::Cond, names: &[String], nodes: &mut Vec<CondNode>) -> u32 {
+fn cond_tree(cond: &hir::Cond, program: &hir::Program, nodes: &mut Vec<CondNode>) -> u32 {
+    let name = |name: u32| program.names.get(name as usize).cloned();
     let node = match cond {
         hir::Cond::And { operands, .. } => {
-            CondNode::And(operands.iter().map(|c| cond_tree(c, names, nodes)).collect())
+            CondNode::And(operands.iter().map(|c| cond_tree(c, program, nodes)).collect())
         }
         hir::Cond::Or { operands, .. } => {
-            CondNode::Or(operands.iter().map(|c| cond_tree(c, names, nodes)).collect())
+            CondNode::Or(operands.iter().map(|c| cond_tree(c, program, nodes)).collect())
         }
-        hir::Cond::Not { operand, .. } => CondNode::Not(cond_tree(operand, names, nodes)),
+        hir::Cond::Not { operand, .. } => CondNode::Not(cond_tree(operand, program, nodes)),
         hir::Cond::Test(test) => CondNode::Test {
             pred: test.pred,
             negated: test.negated,
-            constant: test.constant.and_then(|name| names.get(name as usize).cloned()),
+            constant: test.constant.and_then(name),
+            items: program
+                .item_names
+                .get(test.items.0 as usize..test.items.1 as usize)
+                .unwrap_or_default()
+                .iter()
+                .filter_map(|(way, index)| {
+                    Some(ItemConstant {
+                        way: way.clone(),
+                        name: name(*index)?,
+                    })
+                })
+                .collect(),
         },
     };
     nodes.push(node);

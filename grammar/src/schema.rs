@@ -184,7 +184,10 @@ fn policy_key(key: &str) -> Value {
             "Constants by name, used as `valueFrom: let.name` and `{{ let.name }}`.",
             &json!({
                 "type": "object",
-                "propertyNames": { "pattern": "^[\\p{L}\\p{Nl}_][\\p{L}\\p{N}\\p{Nl}_-]*$" },
+                // Without classes of Unicode, which validators in Python do not read: outside of ASCII everything passes here.
+                "propertyNames": {
+                    "pattern": "^[^\\u0000-@\\[-\\^`{-\\u007f][^\\u0000-,./:-@\\[-\\^`{-\\u007f]*$",
+                },
                 "examples": [{ "limit": 2.5, "premium": ["gpt-4", "o1-pro"] }],
             }),
         ),

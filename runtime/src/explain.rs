@@ -9,7 +9,7 @@ use crate::snapshot::{Policies, path_text};
 use crate::template::{CUT, text};
 use bumpalo::collections::Vec as BumpVec;
 use policy_bytecode::context::Shape;
-use policy_bytecode::manifest::CondNode;
+use policy_bytecode::manifest::{CondNode, ItemConstant};
 use policy_bytecode::module::PathSegment;
 use policy_bytecode::predicate::{PredOp, PredOperand};
 use policy_bytecode::quantifier::{ItemOperand, ItemTest, Node, Subject};
@@ -381,11 +381,20 @@ fn condition<H: Host>(
             pred,
             negated,
             constant,
+            items,
         }) => {
             let outcome = test_outcome(*pred, *negated, eval);
             let trace = ConditionTrace {
                 constant: constant.clone(),
-                ..test(policies, *pred, *negated, name(outcome), eval, room)
+                ..test(
+                    policies,
+                    *pred,
+                    *negated,
+                    name(outcome),
+                    &Names::of(items),
+                    eval,
+                    room,
+                )
             };
             return (outcome, trace);
         }
@@ -406,6 +415,30 @@ fn condition<H: Host>(
         condition: None,
     };
     (outcome, trace)
+}
+
+/// Named constants below a place of a condition: the nodes that lead to each, and its name.
+struct Names<'m>(Vec<(&'m [u32], &'m str)>);
+
+impl<'m> Names<'m> {
+    fn of(items: &'m [ItemConstant]) -> Self {
+        Self(items.iter().map(|item| (&*item.way, &*item.name)).collect())
+    }
+
+    /// Those of one node, and below it.
+    fn below(&self, node: u32) -> Self {
+        let below = self.0.iter().filter_map(|(way, name)| match way.split_first() {
+            Some((first, rest)) if *first == node => Some((rest, *name)),
+            _ => None,
+        });
+        Self(below.collect())
+    }
+
+    /// That of the comparison itself.
+    fn own(&self) -> Option<String> {
+        let own = self.0.iter().find(|(way, _)| way.is_empty());
+        own.map(|(_, name)| (*name).to_owned())
+    }
 }
 
 /// Texts longer than this are cut in traces: a prompt belongs into the request, not into its explanation.
@@ -495,6 +528,7 @@ fn test<H: Host>(
     pred: PredIdx,
     negated: bool,
     outcome: &'static str,
+    names: &Names<'_>,
     eval: &mut Evaluation<'_, H>,
     room: &mut TraceRoom,
 ) -> ConditionTrace {
@@ -519,7 +553,7 @@ fn test<H: Host>(
     let element = predicate.and_then(|p| match p.operand {
         PredOperand::Body(body) => {
             let list = eval.field(p.field);
-            deciding(policies, p.op, body, list, eval, room)
+            deciding(policies, (p.op, body), list, names, eval, room)
         }
         PredOperand::None | PredOperand::Const(_) | PredOperand::Pattern(_) | PredOperand::Field(_) => None,
     });
@@ -543,9 +577,9 @@ fn test<H: Host>(
 /// first for which it is an error.
 fn deciding<'a, H: Host>(
     policies: &Policies,
-    op: PredOp,
-    body: BodyIdx,
+    (op, body): (PredOp, BodyIdx),
     list: Value<'a>,
+    names: &Names<'_>,
     eval: &mut Evaluation<'a, H>,
     room: &mut TraceRoom,
 ) -> Option<(usize, ConditionTrace)> {
@@ -566,15 +600,15 @@ fn deciding<'a, H: Host>(
         }
     }
     let (position, item) = found?;
-    Some((position, node(policies, body, root, item, eval, room)))
+    Some((position, node(policies, (body, root), item, names, eval, room)))
 }
 
 /// A node of a body for one element. Recursion is bounded by the verifier (V27).
 fn node<'a, H: Host>(
     policies: &Policies,
-    body: BodyIdx,
-    at: u32,
+    (body, at): (BodyIdx, u32),
     item: Value<'a>,
+    names: &Names<'_>,
     eval: &mut Evaluation<'a, H>,
     room: &mut TraceRoom,
 ) -> ConditionTrace {
@@ -596,15 +630,24 @@ fn node<'a, H: Host>(
     let all = |nodes: &[u32], eval: &mut Evaluation<'a, H>, room: &mut TraceRoom| {
         nodes
             .iter()
-            .map(|n| node(policies, body, *n, item, eval, room))
+            .map(|n| node(policies, (body, *n), item, names, eval, room))
             .collect()
     };
     match module.body(body).and_then(|body| body.nodes.get(at as usize)) {
         Some(Node::And(nodes)) => branch("and", all(nodes, eval, room)),
         Some(Node::Or(nodes)) => branch("or", all(nodes, eval, room)),
         Some(Node::Not(inner)) => branch("not", all(&[*inner], eval, room)),
-        Some(Node::Pred { pred, negated }) => test(policies, *pred, *negated, outcome, eval, room),
-        Some(Node::Test(test)) => item_test(policies, test, item, outcome, eval, room),
+        Some(Node::Pred { pred, negated }) => {
+            let names = names.below(at);
+            ConditionTrace {
+                constant: names.own(),
+                ..test(policies, *pred, *negated, outcome, &names, eval, room)
+            }
+        }
+        Some(Node::Test(test)) => {
+            let names = names.below(at);
+            item_test(policies, test, item, outcome, &names, eval, room)
+        }
         None => branch("const", Vec::new()),
     }
 }
@@ -614,6 +657,7 @@ fn item_test<'a, H: Host>(
     test: &ItemTest,
     item: Value<'a>,
     outcome: &'static str,
+    names: &Names<'_>,
     eval: &mut Evaluation<'a, H>,
     room: &mut TraceRoom,
 ) -> ConditionTrace {
@@ -637,7 +681,7 @@ fn item_test<'a, H: Host>(
     };
     let below = test
         .body()
-        .and_then(|body| deciding(policies, test.op, body, found, eval, room));
+        .and_then(|body| deciding(policies, (test.op, body), found, names, eval, room));
     let (element, condition) = below.unzip();
     ConditionTrace {
         operator: operator(test.op, test.negated).to_owned(),
@@ -646,7 +690,7 @@ fn item_test<'a, H: Host>(
         actual: Some(found).filter(Value::is_present).map(|v| room.found(&v)),
         value,
         value_from,
-        constant: None,
+        constant: names.own(),
         ignore_case: test.op.unfolded().1,
         conditions: Vec::new(),
         element,

@@ -201,7 +201,7 @@ impl Raw {
                 None => self.problems.push(Problem {
                     setting: key,
                     source: source.clone(),
-                    message: format!("expected {}", setting.value),
+                    message: format!("expected {}", in_words(setting.value)),
                 }),
             }
         }
@@ -429,6 +429,18 @@ fn service_link(name: &str, text: &str) -> Option<String> {
         .iter()
         .any(|scheme| text.starts_with(scheme));
     is_link.then(|| service.to_ascii_lowercase().replace('_', "-"))
+}
+
+/// What a setting takes, where its placeholder does not say it.
+fn in_words(placeholder: &'static str) -> &'static str {
+    match placeholder {
+        "PORT" => "a port, from 0 to 65535",
+        "NUMBER" => "a whole number",
+        "BOOL" => "true or false",
+        "DURATION" => "a time such as 500ms, 30s or 5m",
+        "BYTES" => "a size such as 64KB or 1MB",
+        other => other,
+    }
 }
 
 /// The text of a setting as anybody may read it.
@@ -950,7 +962,7 @@ impl Parser<'_> {
             Some(value) => value,
             None => {
                 let secret = setting(name).is_some_and(|s| s.secret);
-                let expected = setting(name).map_or("a value", |s| s.value);
+                let expected = setting(name).map_or("a value", |s| in_words(s.value));
                 let mut found = if secret {
                     String::new()
                 } else {

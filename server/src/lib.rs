@@ -28,6 +28,7 @@ pub mod hosts;
 pub mod http;
 pub mod identity;
 pub mod instance;
+pub mod json_text;
 pub mod limits;
 pub mod listen;
 pub mod manual;

@@ -241,8 +241,26 @@ fn call_command() -> Command {
 }
 
 /// Where a server is, and what proves to either side who the other is.
+/// Why a connection was not made: the error and what it comes from, each text once.
+fn causes(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut texts: Vec<String> = Vec::new();
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let text = error.to_string();
+        // The first says only that there was one, and some repeat what the next ones say.
+        if text != "transport error" && !texts.contains(&text) {
+            texts.push(text);
+        }
+        next = error.source();
+    }
+    texts.join(": ")
+}
+
 fn endpoint(server: &str, arguments: &ArgMatches) -> anyhow::Result<Endpoint> {
     let endpoint = Endpoint::from_shared(server.to_owned()).with_context(|| format!("{server} is no URL"))?;
+    if !matches!(endpoint.uri().scheme_str(), Some("http" | "https")) {
+        bail!("{server} is not the URL of a server, such as http://localhost:50051");
+    }
     let file = |name: &str| -> anyhow::Result<Option<Vec<u8>>> {
         let path = arguments.get_one::<String>(name);
         path.map(|path| std::fs::read(path).with_context(|| format!("cannot read {path}")))
@@ -302,7 +320,7 @@ async fn call(arguments: &ArgMatches) -> anyhow::Result<ExitCode> {
     let channel = endpoint(&server, arguments)?
         .connect()
         .await
-        .with_context(|| format!("{server} cannot be reached"))?;
+        .map_err(|error| anyhow::anyhow!("{server} cannot be reached: {}", causes(&error)))?;
     let mut client = PolicyServiceClient::new(channel);
     let mut request = tonic::Request::new(v1::EvaluatePolicyRequest {
         input: Some(v1::evaluate_policy_request::Input::ContextJson(context.into())),
@@ -347,7 +365,9 @@ fn refusal(server: &str, status: &tonic::Status) -> anyhow::Error {
                 | tonic::Code::Unavailable
         );
     if foreign {
-        return anyhow::anyhow!("{said}; is {server} the gRPC port of policyd (GRPC_PORT, 50051)?");
+        return anyhow::anyhow!(
+            "{server} does not answer as the gRPC port of policyd does (GRPC_PORT, 50051 by default): {said}"
+        );
     }
     anyhow::anyhow!(said)
 }

@@ -14,10 +14,6 @@ mod server;
 
 use http2::{exchange, grpc};
 use policy_proto::v1::{self, evaluate_policy_request::Input};
-use policy_server::identity::Identity;
-use policy_server::service::Call;
-use policy_server::service::keys::NewKey;
-use secrecy::ExposeSecret as _;
 use server::Running;
 use std::net::SocketAddr;
 use tonic::metadata::{AsciiMetadataKey, AsciiMetadataValue};
@@ -78,22 +74,6 @@ fn policies() -> tempfile::TempDir {
     directory
 }
 
-async fn new_key(server: &Running) -> String {
-    let admin = Identity::anonymous();
-    let call = Call {
-        identity: &admin,
-        request_id: "test",
-        until: None,
-    };
-    let new = NewKey {
-        name: "gateway".to_owned(),
-        roles: vec!["evaluator".to_owned()],
-        ..NewKey::default()
-    };
-    let (_, secret) = server.app.service.create_key(call, new).await.unwrap();
-    secret.expose_secret().to_owned()
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn two_credentials_are_refused_however_they_are_given() {
     let directory = policies();
@@ -103,7 +83,7 @@ async fn two_credentials_are_refused_however_they_are_given() {
         ("JWT_SECRET", SECRET),
     ])
     .await;
-    let key = new_key(&server).await;
+    let key = server.key("gateway", &["evaluator"]).await;
     let bearer = format!("Bearer {key}");
     let (one, other): (Given<'_>, Given<'_>) = (
         ("x-api-key", key.as_bytes()),
@@ -161,7 +141,10 @@ async fn who_fails_too_often_is_not_listened_to_and_others_are() {
     ])
     .await;
     let (http, grpc) = (server.addresses.http, server.addresses.grpc);
-    let (good, late) = (new_key(&server).await, new_key(&server).await);
+    let (good, late) = (
+        server.key("gateway", &["evaluator"]).await,
+        server.key("gateway", &["evaluator"]).await,
+    );
     assert_eq!(asked(http, &format!("x-api-key: {good}\r\n"), BODY).await.0, 200);
     // Nothing given is no failure: it costs nothing.
     for _ in 0..5 {
@@ -321,7 +304,7 @@ async fn a_form_cannot_write() {
     let locked = Running::start(&[("API_KEYS_ENABLED", "true")]).await;
     let head = format!(
         "POST /api/v1/evaluate HTTP/1.1\r\nhost: x\r\nx-api-key: {}",
-        new_key(&locked).await
+        locked.key("gateway", &["evaluator"]).await
     );
     assert_eq!(sent(locked.addresses.http, &head, BODY).await.0, 503);
 }

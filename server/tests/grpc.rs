@@ -509,6 +509,19 @@ async fn a_context_that_is_none_is_refused() {
         let result = client.evaluate_policy(about(text)).await;
         refused(result, Code::InvalidArgument, "malformed_context");
     }
+    let status = client
+        .evaluate_policy(about(r#"{"llm": "gpt-4"}"#))
+        .await
+        .unwrap_err();
+    assert_eq!(
+        status.message(),
+        "malformed context: `llm` must be an object, found a string (byte 8)"
+    );
+    refused(
+        Err::<tonic::Response<()>, _>(status),
+        Code::InvalidArgument,
+        "malformed_context",
+    );
     let twice = client
         .evaluate_policy(about(r#"{"llm":{"maxTokens":1,"maxTokens":2}}"#))
         .await;

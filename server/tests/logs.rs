@@ -16,10 +16,7 @@ use policy_proto::v1;
 use policy_proto::v1::policy_document::Document;
 use policy_proto::v1::policy_service_client::PolicyServiceClient;
 use policy_server::config::{LogFormat, Telemetry};
-use policy_server::identity::Identity;
-use policy_server::service::keys::{NewKey, make_key};
 use policy_server::telemetry::logs;
-use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 use server::Running;
 use std::io::{self, Write};
@@ -77,16 +74,6 @@ fn lines(target: &str, fits: impl Fn(&Value) -> bool) -> Vec<Value> {
 
 fn of_request(target: &str, id: &str) -> Vec<Value> {
     lines(target, |line| line["request_id"] == id)
-}
-
-async fn key(server: &Running, name: &str, roles: &[&str]) -> String {
-    let new = NewKey {
-        name: name.to_owned(),
-        roles: roles.iter().map(|role| (*role).to_owned()).collect(),
-        ..NewKey::default()
-    };
-    let made = make_key(&*server.app.service.store, &Identity::operator(), "test", new, 0).await;
-    made.unwrap().1.expose_secret().to_owned()
 }
 
 /// What is asked, under which id of a request.
@@ -176,7 +163,7 @@ fn policy(id: &str, model: &str) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_change_is_one_line() {
     let server = start(&[("API_KEYS_ENABLED", "true")]).await;
-    let admin = key(&server, "root", &["admin"]).await;
+    let admin = server.key("root", &["admin"]).await;
     let done = async |ask: Ask<'_>, status: u16| {
         let (got, body) = ask.of(&server).await;
         assert_eq!(got, status, "{body}");
@@ -298,8 +285,8 @@ fn under<T>(id: &str, key: &str, message: T) -> tonic::Request<T> {
 async fn every_refusal_is_one_line() {
     let settings = [("API_KEYS_ENABLED", "true"), ("APPROVAL_REQUIRED", "true")];
     let server = start(&settings).await;
-    let admin = key(&server, "root", &["admin"]).await;
-    let viewer = key(&server, "eve", &["policy.viewer"]).await;
+    let admin = server.key("root", &["admin"]).await;
+    let viewer = server.key("eve", &["policy.viewer"]).await;
     let limited = start(&[("RATE_LIMIT_ROUTES", "policies=1"), ("RATE_LIMIT_BURST", "1")]).await;
     let got = async |server: &Running, ask: Ask<'_>, status: u16| {
         let (got, body) = ask.of(server).await;

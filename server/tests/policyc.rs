@@ -15,7 +15,7 @@ mod tls;
 
 use policy_server::identity::{Identity, Role};
 use policy_server::service::Call;
-use policy_server::service::keys::{NewKey, make_key};
+use policy_server::service::keys::NewKey;
 use secrecy::ExposeSecret as _;
 use serde_json::Value;
 use server::Running;
@@ -281,17 +281,6 @@ async fn policies_are_pushed_listed_activated_and_rolled_back() {
     );
 }
 
-/// A key that nobody else stands behind.
-async fn api_key(server: &Running, name: &str, role: Role) -> String {
-    let new = NewKey {
-        name: name.to_owned(),
-        roles: vec![role.as_str().to_owned()],
-        ..NewKey::default()
-    };
-    let made = make_key(&*server.app.service.store, &Identity::operator(), "test", new, 0).await;
-    made.unwrap().1.expose_secret().to_owned()
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_compiler_warns_of_is_shown_and_stops_a_strict_push() {
     let server = Running::start(&[]).await;
@@ -366,8 +355,8 @@ async fn what_waits_for_approval_is_shown_approved_and_rejected() {
     let server = Running::start(&[("API_KEYS_ENABLED", "true"), ("APPROVAL_REQUIRED", "true")]).await;
     let shell = Shell::new(&server);
     let [ann, bob] = [
-        api_key(&server, "ann", Role::Author).await,
-        api_key(&server, "bob", Role::Approver).await,
+        server.key("ann", &[Role::Author.as_str()]).await,
+        server.key("bob", &[Role::Approver.as_str()]).await,
     ];
     let as_ann = |arguments: &[&str]| shell.run_with(arguments, &[("POLICY_API_KEY", &ann)]);
     let as_bob = |arguments: &[&str]| shell.run_with(arguments, &[("POLICY_API_KEY", &bob)]);
@@ -481,6 +470,112 @@ async fn what_waits_for_approval_is_shown_approved_and_rejected() {
         .says(&["one", "4", "3", "waits"]);
     let text = as_ann(&["get", "one"]).exits(0);
     assert_eq!(text.out, ONE);
+}
+
+/// A dry run says what a push would do, and a push does it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dry_run_says_what_a_push_would_do_and_writes_nothing() {
+    let server = Running::start(&[("API_KEYS_ENABLED", "true"), ("APPROVAL_REQUIRED", "true")]).await;
+    let shell = Shell::new(&server);
+    let author = server.key("ann", &["policy.author"]).await;
+    let approver = server.key("bob", &["policy.approver"]).await;
+    let as_author = |arguments: &[&str]| shell.run_with(arguments, &[("POLICY_API_KEY", &author)]);
+    shell.write("one.yaml", ONE);
+    shell.write("two.yaml", TWO);
+    let dry = as_author(&["push", "--dry-run", "one.yaml", "two.yaml"]).exits(0);
+    dry.says(&["one", "production", "none", "none", "would", "be", "created"])
+        .says(&["two", "default", "none", "none", "would", "be", "created"]);
+    assert!(
+        dry.err.contains("would wait for approval: one (production)\n"),
+        "{}",
+        dry.err
+    );
+    assert!(dry.err.contains("nothing was sent (--dry-run)"), "{}", dry.err);
+    let listed = as_author(&["list", "--format", "json"]).exits(0).json();
+    assert_eq!(listed, serde_json::json!([]));
+
+    as_author(&["push", "one.yaml"]).exits(0);
+    as_author(&["push", "--dry-run", "one.yaml"]).exits(0).says(&[
+        "one",
+        "production",
+        "1",
+        "none",
+        "unchanged",
+    ]);
+    shell.write("one.yaml", ONE.replace("100", "200"));
+    let dry = as_author(&["push", "--dry-run", "--format", "json", "one.yaml"])
+        .exits(0)
+        .json();
+    let told = |key: &str| &dry[0][key];
+    assert_eq!(
+        (
+            told("result"),
+            told("version"),
+            told("activeVersion"),
+            told("wouldWaitForApproval")
+        ),
+        (&"update".into(), &1.into(), &Value::Null, &true.into()),
+        "{dry}"
+    );
+    // Another version than expected, a text that was rejected, one that the compiler warns of, one that it refuses.
+    let stale = as_author(&["push", "--dry-run", "--if-match", "7", "one.yaml"]).exits(1);
+    assert!(
+        stale.err.contains("one (production): the current version is 1"),
+        "{}",
+        stale.err
+    );
+    as_author(&["push", "--dry-run", "--if-match", "1", "one.yaml"])
+        .exits(0)
+        .says(&["one", "would", "be", "updated"]);
+    shell.write("one.yaml", ONE);
+    let reject = ["reject", "one", "--version", "1", "--comment", "no"];
+    shell.run_with(&reject, &[("POLICY_API_KEY", &approver)]).exits(0);
+    let rejected = as_author(&["push", "--dry-run", "one.yaml"]).exits(1);
+    assert!(
+        rejected.err.contains("somebody rejected this text"),
+        "{}",
+        rejected.err
+    );
+    as_author(&["push", "--dry-run", "--force", "one.yaml"])
+        .exits(0)
+        .says(&["one", "would", "be", "updated"]);
+    shell.write("one.yaml", ONE.replace("llm.maxTokens", "llm.maxTokns"));
+    let warned = as_author(&["push", "--dry-run", "one.yaml"]).exits(0);
+    assert!(warned.err.contains("W0002"), "{}", warned.err);
+    as_author(&["push", "--dry-run", "--strict", "one.yaml"])
+        .exits(1)
+        .says(&["one", "would", "be", "refused"]);
+    // Nothing of all this changed anything.
+    let history = as_author(&["history", "one", "--format", "json"]).exits(0).json();
+    assert_eq!(history.as_array().unwrap().len(), 1, "{history}");
+}
+
+/// Without credentials, one answer is enough: the same ones would be sent with each policy.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_push_without_credentials_ends_with_the_first_policy() {
+    let server = Running::start(&[("API_KEYS_ENABLED", "true")]).await;
+    let shell = Shell::new(&server);
+    shell.write("one.yaml", ONE);
+    shell.write("two.yaml", TWO);
+    for arguments in [
+        &["push", "one.yaml", "two.yaml"][..],
+        &["push", "--dry-run", "one.yaml", "two.yaml"],
+    ] {
+        let refused = shell.run(arguments).exits(2);
+        assert_eq!(
+            refused.err.matches("(unauthenticated)").count(),
+            1,
+            "{}",
+            refused.err
+        );
+        assert!(
+            refused
+                .err
+                .contains("error: one (production): give a token or an API key"),
+            "{}",
+            refused.err
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -663,8 +758,8 @@ async fn a_bundle_that_waits_is_listed_and_says_how_it_is_approved() {
     let server = Running::start(&[("API_KEYS_ENABLED", "true"), ("APPROVAL_REQUIRED", "true")]).await;
     let shell = Shell::new(&server);
     let [ann, bob] = [
-        api_key(&server, "ann", Role::Author).await,
-        api_key(&server, "bob", Role::Approver).await,
+        server.key("ann", &[Role::Author.as_str()]).await,
+        server.key("bob", &[Role::Approver.as_str()]).await,
     ];
     let as_ann = |arguments: &[&str]| shell.run_with(arguments, &[("POLICY_API_KEY", &ann)]);
     let as_bob = |arguments: &[&str]| shell.run_with(arguments, &[("POLICY_API_KEY", &bob)]);
@@ -872,28 +967,11 @@ async fn a_directory_of_policies_holds_their_definitions() {
     assert_eq!(decides(201), 1);
 }
 
-/// A key of a server that asks for keys, with the roles of somebody who may do everything.
-async fn admin_key(server: &Running) -> String {
-    let admin = Identity::anonymous();
-    let call = Call {
-        identity: &admin,
-        request_id: "test",
-        until: None,
-    };
-    let new = NewKey {
-        name: "admin".to_owned(),
-        roles: vec!["admin".to_owned()],
-        ..NewKey::default()
-    };
-    let (_, secret) = server.app.service.create_key(call, new).await.unwrap();
-    secret.expose_secret().to_owned()
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn keys_are_made_rotated_and_revoked_and_shown_once() {
     let server = Running::start(&[("API_KEYS_ENABLED", "true")]).await;
     let shell = Shell::new(&server);
-    let admin = admin_key(&server).await;
+    let admin = server.key("admin", &["admin"]).await;
     let as_admin = |arguments: &[&str]| shell.run_with(arguments, &[("POLICY_API_KEY", &admin)]);
     let made = as_admin(&[
         "keys",
@@ -1133,7 +1211,7 @@ async fn decisions_are_shown_filtered_and_decided_again() {
 async fn the_decision_log_is_for_who_may_audit() {
     let server = Running::start(&[("API_KEYS_ENABLED", "true")]).await;
     let shell = Shell::new(&server);
-    let admin = admin_key(&server).await;
+    let admin = server.key("admin", &["admin"]).await;
     for (role, code) in [("auditor", 0), ("evaluator", 1), ("policy.author", 1)] {
         let made = shell
             .run_with(
@@ -1237,7 +1315,7 @@ async fn files_are_compared_with_what_a_directory_or_a_team_decides() {
     // Who is bound to a namespace compares what they may read: theirs and `global`.
     let server = Running::start(&[("API_KEYS_ENABLED", "true")]).await;
     let shell = Shell::new(&server);
-    let admin = admin_key(&server).await;
+    let admin = server.key("admin", &["admin"]).await;
     let as_admin = |arguments: &[&str]| shell.run_with(arguments, &[("POLICY_API_KEY", &admin)]);
     shell.write(
         "all.yaml",

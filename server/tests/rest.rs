@@ -330,7 +330,10 @@ async fn what_does_not_compile_together_is_not_stored() {
         .json(&json_form)
         .to(&server)
         .await;
-    assert_eq!(fine.json(), json!({"valid": true, "diagnostics": []}));
+    assert_eq!(
+        fine.json(),
+        json!({"valid": true, "diagnostics": [], "approvalRequired": false})
+    );
     assert_eq!(
         send("POST", "/api/v1/policies")
             .json(&json_form)
@@ -501,20 +504,7 @@ async fn key(server: &Running, admin: &str, name: &str, body: Value) -> (String,
 }
 
 async fn first_key(server: &Running) -> String {
-    operator_key(server, "root", &["admin"]).await
-}
-
-/// Makes a key as the command line does, and returns it: one that nobody else stands behind.
-async fn operator_key(server: &Running, name: &str, roles: &[&str]) -> String {
-    use policy_server::service::keys::make_key;
-    use secrecy::ExposeSecret as _;
-    let new = NewKey {
-        name: name.to_owned(),
-        roles: roles.iter().map(|role| (*role).to_owned()).collect(),
-        ..NewKey::default()
-    };
-    let made = make_key(&*server.app.service.store, &Identity::operator(), "test", new, 0).await;
-    made.unwrap().1.expose_secret().to_owned()
+    server.key("root", &["admin"]).await
 }
 
 /// However many keys a tenant makes or takes over, they share what one caller may have; keys that operators make do not.
@@ -658,7 +648,7 @@ async fn keys_and_their_namespaces_are_bounded() {
     assert_eq!(create(tenant, rights(json!(["n1"]))).await.0, 201);
     // The command line, beside the database, is not held up.
     for _ in 0..3 {
-        operator_key(&server, "more", &["evaluator"]).await;
+        server.key("more", &["evaluator"]).await;
     }
 
     // Whoever is for more namespaces names those that the key is for.
@@ -702,8 +692,8 @@ async fn approve(server: &Running, key: &str, id: &str) -> Answer {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_number_is_a_version_of_the_policy_that_was_looked_at() {
     let server = Running::start(&[("API_KEYS_ENABLED", "true"), ("APPROVAL_REQUIRED", "true")]).await;
-    let ann = operator_key(&server, "ann", &["policy.author"]).await;
-    let bob = operator_key(&server, "bob", &["policy.approver", "policy.author"]).await;
+    let ann = server.key("ann", &["policy.author"]).await;
+    let bob = server.key("bob", &["policy.approver", "policy.author"]).await;
     let as_key = async |key: &str, send: Send| send.header("x-api-key", key).to(&server).await;
     let create =
         |namespace: &str| send("POST", "/api/v1/policies").yaml(&policy("limits", namespace, "m", "active"));
@@ -738,8 +728,8 @@ async fn a_number_is_a_version_of_the_policy_that_was_looked_at() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_approval_names_what_was_reviewed() {
     let server = Running::start(&[("API_KEYS_ENABLED", "true"), ("APPROVAL_REQUIRED", "true")]).await;
-    let ann = operator_key(&server, "ann", &["policy.author"]).await;
-    let bob = operator_key(&server, "bob", &["policy.approver", "policy.author"]).await;
+    let ann = server.key("ann", &["policy.author"]).await;
+    let bob = server.key("bob", &["policy.approver", "policy.author"]).await;
     let as_key = async |key: &str, send: Send| send.header("x-api-key", key).to(&server).await;
     let word = |answer: &Answer| match answer.status {
         200 | 204 => (answer.status, String::new()),
@@ -827,8 +817,8 @@ fn outcome(answer: &Answer) -> (u16, String) {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_waits_is_told_and_can_be_rejected() {
     let server = Running::start(&[("API_KEYS_ENABLED", "true"), ("APPROVAL_REQUIRED", "true")]).await;
-    let ann = operator_key(&server, "ann", &["policy.author"]).await;
-    let bob = operator_key(&server, "bob", &["policy.approver"]).await;
+    let ann = server.key("ann", &["policy.author"]).await;
+    let bob = server.key("bob", &["policy.approver"]).await;
     let as_key = async |key: &str, send: Send| send.header("x-api-key", key).to(&server).await;
     let text = |model: &str| policy("p", "team", model, "active");
     let list = async |key: &str, query: &str| {
@@ -903,8 +893,8 @@ async fn what_waits_is_told_and_can_be_rejected() {
             "{comment:?}"
         );
     }
-    let carol = operator_key(&server, "carol", &["policy.viewer"]).await;
-    let dave = operator_key(&server, "dave", &["policy.author"]).await;
+    let carol = server.key("carol", &["policy.viewer"]).await;
+    let dave = server.key("dave", &["policy.author"]).await;
     for (key, version) in [(&carol, 2), (&dave, 2)] {
         let wrong = as_key(key, reject(version, "no")).await;
         assert_eq!(outcome(&wrong), (403, "forbidden".to_owned()));
@@ -952,7 +942,7 @@ async fn what_waits_is_told_and_can_be_rejected() {
         .json(&json!({"status": "active"}));
     let refused = as_key(&bob, activate).await;
     assert_eq!(outcome(&refused), (409, "rejected".to_owned()));
-    let auditor = operator_key(&server, "eve", &["auditor"]).await;
+    let auditor = server.key("eve", &["auditor"]).await;
     let audit = as_key(&auditor, send("GET", "/api/v1/audit?limit=500"))
         .await
         .json();
@@ -1036,9 +1026,9 @@ async fn nobody_rejects_in_namespaces_of_others() {
 #[tokio::test(flavor = "multi_thread")]
 async fn of_an_approval_and_a_rejection_one_counts() {
     let server = Running::start(&[("API_KEYS_ENABLED", "true"), ("APPROVAL_REQUIRED", "true")]).await;
-    let ann = operator_key(&server, "ann", &["policy.author"]).await;
-    let bob = operator_key(&server, "bob", &["policy.approver"]).await;
-    let carol = operator_key(&server, "carol", &["policy.approver"]).await;
+    let ann = server.key("ann", &["policy.author"]).await;
+    let bob = server.key("bob", &["policy.approver"]).await;
+    let carol = server.key("carol", &["policy.approver"]).await;
     for n in 0..8 {
         let id = format!("p{n}");
         let made = send("POST", "/api/v1/policies")
@@ -1235,8 +1225,8 @@ fn nothing_active(answer: &Answer) {
 async fn nobody_approves_what_they_wrote() {
     let server = Running::start(&[("API_KEYS_ENABLED", "true"), ("APPROVAL_REQUIRED", "true")]).await;
     let admin = first_key(&server).await;
-    let author = operator_key(&server, "ann", &["policy.author"]).await;
-    let approver = operator_key(&server, "bob", &["policy.approver", "evaluator"]).await;
+    let author = server.key("ann", &["policy.author"]).await;
+    let approver = server.key("bob", &["policy.approver", "evaluator"]).await;
     let bob = approver.split('_').nth(1).unwrap();
     let made = send("POST", "/api/v1/policies")
         .header("x-api-key", &author)
@@ -1298,9 +1288,9 @@ async fn nobody_approves_what_they_wrote() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_text_that_comes_back_is_still_whose_it_was() {
     let server = Running::start(&[("API_KEYS_ENABLED", "true"), ("APPROVAL_REQUIRED", "true")]).await;
-    let ann = operator_key(&server, "ann", &["policy.author", "policy.approver"]).await;
-    let bob = operator_key(&server, "bob", &["policy.author"]).await;
-    let carol = operator_key(&server, "carol", &["policy.approver"]).await;
+    let ann = server.key("ann", &["policy.author", "policy.approver"]).await;
+    let bob = server.key("bob", &["policy.author"]).await;
+    let carol = server.key("carol", &["policy.approver"]).await;
     let as_key = async |key: &str, send: Send| send.header("x-api-key", key).to(&server).await;
     let set = |status: &str| send("PATCH", "/api/v1/policies/p/status").json(&json!({"status": status}));
     let text = policy("p", "team", "a", "active");
@@ -1360,7 +1350,7 @@ async fn a_text_that_comes_back_is_still_whose_it_was() {
 async fn a_key_counts_as_who_made_it() {
     let server = Running::start(&[("API_KEYS_ENABLED", "true"), ("APPROVAL_REQUIRED", "true")]).await;
     let ann = first_key(&server).await;
-    let carol = operator_key(&server, "carol", &["policy.approver"]).await;
+    let carol = server.key("carol", &["policy.approver"]).await;
     let (_, first) = key(&server, &ann, "first", json!({"roles": ["admin"]})).await;
     let (_, second) = key(&server, &first, "second", json!({"roles": ["admin"]})).await;
     let (_, beside) = key(&server, &ann, "beside", json!({"roles": ["admin"]})).await;
@@ -1383,7 +1373,7 @@ async fn a_key_counts_as_who_made_it() {
     let put = send("PUT", "/api/v1/bundle").bytes("application/octet-stream", bytes.clone());
     let digest = as_key(&first, put).await.json()["digest"].clone();
     // Deployed again by somebody else, it is still whose it was.
-    let bob = operator_key(&server, "bob", &["policy.author"]).await;
+    let bob = server.key("bob", &["policy.author"]).await;
     let put = send("PUT", "/api/v1/bundle").bytes("application/octet-stream", bytes);
     assert_eq!(as_key(&bob, put).await.status, 200);
     for action in ["activate", "rollback"] {
@@ -1407,10 +1397,10 @@ async fn a_key_counts_as_who_made_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_counts_as_who_rotated_it() {
     let server = Running::start(&[("API_KEYS_ENABLED", "true"), ("APPROVAL_REQUIRED", "true")]).await;
-    let ann = operator_key(&server, "ann", &["admin"]).await;
-    let carol = operator_key(&server, "carol", &["policy.approver"]).await;
-    let root = operator_key(&server, "root", &["admin"]).await;
-    let dave = operator_key(&server, "dave", &["policy.approver"]).await;
+    let ann = server.key("ann", &["admin"]).await;
+    let carol = server.key("carol", &["policy.approver"]).await;
+    let root = server.key("root", &["admin"]).await;
+    let dave = server.key("dave", &["policy.approver"]).await;
     let as_key = async |key: &str, send: Send| send.header("x-api-key", key).to(&server).await;
     let rotated = async |key: &str| {
         let id = key.split('_').nth(1).unwrap();
@@ -1911,9 +1901,29 @@ async fn what_is_wrong_with_a_request_is_said_in_our_words() {
         (
             &red,
             evaluate("{\n  \"context\": nope}"),
-            "expected ident at line 2 column ",
+            "the body is not JSON: line 2, column 15: `true`, `false` or `null` is expected",
         ),
-        (&red, evaluate("{}"), "missing field `context`"),
+        (&red, evaluate("{}"), "the member `context` is missing"),
+        (
+            &red,
+            evaluate(r#"{"context":"#),
+            "the body is not JSON: line 1, column 11: the text ends where a value is expected",
+        ),
+        (
+            &red,
+            send("POST", "/api/v1/evaluate/batch").bytes("application/json", r#"{"contexts": [{}"#),
+            "the body is not JSON: line 1, column 16: the text ends inside an array",
+        ),
+        (
+            &red,
+            send("POST", "/api/v1/simulate").bytes("application/json", r#"{"contxt": {}}"#),
+            "line 1, column 9 of the body: unknown member `contxt`; did you mean `context`?",
+        ),
+        (
+            &red,
+            evaluate(r#"{"context": {"llm": "gpt-4o"}}"#),
+            "`llm` must be an object, found a string",
+        ),
         (
             &admin,
             evaluate(r#"{"context": {}, "namespace": "hr"}"#),
@@ -2418,6 +2428,62 @@ async fn a_file_of_several_policies_is_shown_to_a_tenant_in_part() {
         (answer.status, answer.json()["code"].as_str()),
         (400, Some("unknown_policy"))
     );
+}
+
+/// What a policy imports stands in the text that a tenant is shown; what the file and the imported one hold for others does not.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_policy_with_imports_is_shown_to_a_tenant_with_what_it_uses() {
+    let dir = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
+    let importing = |id: &str, namespace: &str, constant: &str| {
+        format!(
+            "metadata: {{id: {id}, name: N, namespace: {namespace}}}\nimport: [shared.yaml]\nrules:\n- id: {namespace}-r\n  \
+             condition: {{operator: in, field: llm.model, valueFrom: let.{constant}}}\n  action: {{decision: deny}}\n"
+        )
+    };
+    write(
+        "shared.yaml",
+        "kind: definitions\nlet:\n  few: [gpt-4o]\n  secret: [blue-model]\n",
+    );
+    write("red.yaml", &importing("own", "red", "few"));
+    write(
+        "both.yaml",
+        &format!(
+            "{}---\n{}---\nkind: definitions\nlet: {{other: 7}}\n",
+            importing("limits", "blue", "secret"),
+            importing("limits", "red", "few")
+        ),
+    );
+    let (server, _, [red, blue]) = tenants(&[("POLICIES", dir.path().to_str().unwrap())]).await;
+    let source = async |key: &str, id: &str| {
+        let get = send("GET", format!("/api/v1/policies/{id}")).header("x-api-key", key);
+        let shown = get.to(&server).await.json();
+        shown["source"].as_str().unwrap().to_owned()
+    };
+    for (key, id, own, value) in [
+        (&red, "own", "red-r", "gpt-4o"),
+        (&red, "limits", "red-r", "gpt-4o"),
+        (&blue, "limits", "blue-r", "blue-model"),
+    ] {
+        let text = source(key, id).await;
+        assert!(text.contains(own) && text.contains(value), "{text}");
+        assert!(!text.contains("import"), "{text}");
+        for foreign in ["red-r", "blue-r", "gpt-4o", "blue-model", "other"] {
+            assert_eq!(
+                text.contains(foreign),
+                [own, value].contains(&foreign),
+                "{foreign}: {text}"
+            );
+        }
+        // It is a policy of its own: it compiles without the files of the directory.
+        let alone = send("POST", "/api/v1/policies/validate")
+            .header("x-api-key", key)
+            .yaml(&text)
+            .to(&server)
+            .await
+            .json();
+        assert_eq!(alone["valid"], true, "{alone}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

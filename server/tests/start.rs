@@ -127,7 +127,10 @@ fn help_shows_what_its_command_reads() {
         &["token", "--subject", "a", "--port", "x"],
     ] {
         let (code, _, stderr) = finished(&[], arguments, directory.path());
-        assert!(code == 78 && stderr.contains("PORT"), "{code} {stderr}");
+        assert!(
+            code == 78 && stderr.contains("--port (command line)"),
+            "{code} {stderr}"
+        );
     }
 }
 
@@ -796,7 +799,7 @@ fn a_port_of_the_other_kind_is_told() {
     );
     assert_eq!(code, 2, "{said}");
     assert!(
-        said.contains("the gRPC port of policyd (GRPC_PORT, 50051)?"),
+        said.contains("does not answer as the gRPC port of policyd does (GRPC_PORT, 50051 by default)"),
         "{said}"
     );
     let answer = Client::new(policyd.grpc).get("/api/v1/policies");

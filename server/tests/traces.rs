@@ -6,17 +6,14 @@
     reason = "a helper of tests fails as tests do"
 )]
 
+#[path = "support/collector.rs"]
+mod collector;
 #[path = "support/process.rs"]
 mod process;
 #[path = "support/server.rs"]
 mod server;
 
-use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
-    TraceService, TraceServiceServer,
-};
-use opentelemetry_proto::tonic::collector::trace::v1::{
-    ExportTraceServiceRequest, ExportTraceServiceResponse,
-};
+use collector::Collector;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use policy_proto::v1;
 use policy_proto::v1::policy_service_client::PolicyServiceClient;
@@ -25,50 +22,10 @@ use policy_server::telemetry;
 use serde_json::json;
 use server::Running;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio_stream::wrappers::TcpListenerStream;
-use tonic::{Request, Response, Status};
+use tonic::Request;
 
 const PROMPT: &str = "Zaphod-Beeblebrox-asks";
-
-/// A collector: takes spans by the OTLP protocol.
-#[derive(Clone, Default)]
-struct Collector(Arc<Mutex<Vec<ExportTraceServiceRequest>>>);
-
-#[tonic::async_trait]
-impl TraceService for Collector {
-    async fn export(
-        &self,
-        request: Request<ExportTraceServiceRequest>,
-    ) -> Result<Response<ExportTraceServiceResponse>, Status> {
-        self.0.lock().unwrap().push(request.into_inner());
-        Ok(Response::new(ExportTraceServiceResponse::default()))
-    }
-}
-
-impl Collector {
-    async fn start(&self) -> SocketAddr {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let service = TraceServiceServer::new(self.clone());
-        tokio::spawn(
-            tonic::transport::Server::builder()
-                .add_service(service)
-                .serve_with_incoming(TcpListenerStream::new(listener)),
-        );
-        address
-    }
-
-    fn spans(&self) -> Vec<Span> {
-        let requests = self.0.lock().unwrap();
-        let scopes = requests
-            .iter()
-            .flat_map(|request| &request.resource_spans)
-            .flat_map(|resource| &resource.scope_spans);
-        scopes.flat_map(|scope| scope.spans.clone()).collect()
-    }
-}
 
 fn trace_id(n: u8) -> String {
     format!("{n:032x}")

@@ -52,7 +52,12 @@ pub enum JsonErrorKind {
     /// The document is not an object.
     NotAnObject,
     /// A known object at the top of the document is something else.
-    RootNotAnObject,
+    RootNotAnObject {
+        /// Its name, such as `llm`.
+        root: &'static str,
+        /// What it is, such as `a string`.
+        found: &'static str,
+    },
     /// Nested too deeply.
     TooDeep,
     /// Larger than allowed.
@@ -72,7 +77,9 @@ impl fmt::Display for JsonErrorKind {
             Self::DuplicateKey => "the same key occurs twice in one object",
             Self::ConflictingKeys => "two spellings of one field hold different values",
             Self::NotAnObject => "the context is not a JSON object",
-            Self::RootNotAnObject => "a part of the context that is known to be an object is something else",
+            Self::RootNotAnObject { root, found } => {
+                return write!(f, "`{root}` must be an object, found {found}");
+            }
             Self::TooDeep => "the JSON document is nested too deeply",
             Self::TooLarge => "the request exceeds a size limit",
         })

@@ -3,7 +3,7 @@
 //! Field paths form a trie. Objects on a path are walked key by key; a key that leads nowhere is skipped (validated,
 //! not decoded). Strings are borrowed from the body unless they hold escapes. A key that occurs twice in an object on
 //! a path is refused: the model behind us might read the other one. So are two spellings of one key with different
-//! values, unless one of them is null, and a known object at the top ([`context::is_root`]) that is something else.
+//! values, unless one of them is null, and a known object at the top ([`context::root`]) that is something else.
 //!
 //! What lies below a known list that is no list cannot be known: its slots are [`Value::Unknown`].
 //!
@@ -49,8 +49,8 @@ struct Node {
     /// Has to be materialised as a whole: it is read itself, elements are counted from its end, or two entries share a
     /// spelling.
     whole: bool,
-    /// A known object at the top: anything else there is refused.
-    root: bool,
+    /// A known object at the top, and its name: anything else there is refused.
+    root: Option<&'static str>,
     /// A known list: below anything else there, nothing can be known.
     list: bool,
 }
@@ -146,7 +146,7 @@ impl Trie {
                     });
                     let way = field.path.get(..=depth).unwrap_or(&[]);
                     nodes.push(Node {
-                        root: context::is_root(way),
+                        root: context::root(way),
                         list: Shape::of(way) == Shape::List,
                         ..Node::default()
                     });
@@ -172,7 +172,7 @@ impl Trie {
         for index in (0..nodes.len()).rev() {
             let mut node = nodes.get_mut(index).map(std::mem::take).unwrap_or_default();
             for child in children.get(index).into_iter().flatten() {
-                let leaf = nodes.get(child.node).filter(|n| n.is_leaf() && !n.root);
+                let leaf = nodes.get(child.node).filter(|n| n.is_leaf() && n.root.is_none());
                 node.add(child, leaf.map_or(NO_SLOT, |n| n.slot.unwrap_or(PASSED_OVER)));
             }
             node.finish();
@@ -544,6 +544,16 @@ struct Projection<'t, 'a> {
     hints: &'t mut [u16],
 }
 
+/// What a value is that begins so and is neither an object nor null.
+fn kind_of(byte: u8) -> &'static str {
+    match byte {
+        b'"' => "a string",
+        b'[' => "an array",
+        b't' | b'f' => "a boolean",
+        _number => "a number",
+    }
+}
+
 impl<'t, 'a> Projection<'t, 'a> {
     fn document(&mut self) -> Result<()> {
         let (byte, at) = self.reader.token(0);
@@ -566,9 +576,15 @@ impl<'t, 'a> Projection<'t, 'a> {
             return self.reader.skip(byte, at);
         };
         // A null there is as good as nothing.
-        if node.root && byte != b'{' && byte != b'n' {
+        if let Some(root) = node.root
+            && byte != b'{'
+            && byte != b'n'
+        {
             let end = self.reader.skip(byte, at)?;
-            return self.reader.fail(JsonErrorKind::RootNotAnObject, end.min(at));
+            let found = kind_of(byte);
+            return self
+                .reader
+                .fail(JsonErrorKind::RootNotAnObject { root, found }, end.min(at));
         }
         if node.whole || node.is_leaf() {
             if node.slot.is_none() && node.is_leaf() {

@@ -489,13 +489,21 @@ fn spellings_agree_or_the_request_is_refused() {
 #[test]
 fn known_roots_are_objects_or_the_request_is_refused() {
     for root in ["llm", "user", "team", "project", "request", "metadata", "budget"] {
-        for body in ["1", "\"x\"", "[]", "[{}]", "true"] {
+        for (body, found) in [
+            ("1", "a number"),
+            ("-0.5", "a number"),
+            ("\"x\"", "a string"),
+            ("[]", "an array"),
+            ("[{}]", "an array"),
+            ("true", "a boolean"),
+        ] {
             let body = format!(r#"{{"{root}":{body}}}"#);
             for path in [root.to_owned(), format!("{root}.id"), format!("{root}.deep.er")] {
+                let refused = refused(&[&path], body.as_bytes());
+                assert_eq!(refused, JsonErrorKind::RootNotAnObject { root, found }, "{body}");
                 assert_eq!(
-                    refused(&[&path], body.as_bytes()),
-                    JsonErrorKind::RootNotAnObject,
-                    "{body}"
+                    refused.to_string(),
+                    format!("`{root}` must be an object, found {found}")
                 );
             }
             assert_eq!(one("other", &body), None);

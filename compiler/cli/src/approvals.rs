@@ -149,14 +149,27 @@ fn rejection(item: &Value) -> Option<&Value> {
 
 /// Shows below a table since when versions wait and for whom, and why they were rejected.
 pub(crate) fn show(items: &[Value]) -> anyhow::Result<()> {
-    let notes: Vec<String> = items.iter().flat_map(notes).collect();
+    let notes: Vec<Vec<String>> = items
+        .iter()
+        .map(notes)
+        .filter(|notes| !notes.is_empty())
+        .collect();
     if notes.is_empty() {
         return Ok(());
     }
     let mut out = output::stdout();
     writeln!(out)?;
-    for note in notes {
-        writeln!(out, "{note}")?;
+    let below = |notes: &[String]| notes.get(1..).unwrap_or_default().to_vec();
+    for (i, own) in notes.iter().enumerate() {
+        if let Some(first) = own.first() {
+            writeln!(out, "{first}")?;
+        }
+        // What holds for several that follow each other is said once, below the last of them.
+        if notes.get(i + 1).is_none_or(|next| below(next) != below(own)) {
+            for note in below(own) {
+                writeln!(out, "{note}")?;
+            }
+        }
     }
     out.flush()?;
     Ok(())

@@ -108,14 +108,23 @@ const NAMED: usize = 5;
 /// Why nothing could be decided on a context of the command line; it is looked at again, to say more than the engine knows.
 pub(crate) fn no_decision(context: &[u8], error: EvaluateError) -> anyhow::Error {
     let message = match &error {
-        EvaluateError::Context(error) if error.kind == JsonErrorKind::RootNotAnObject => {
-            not_an_object(context).map(|what| format!("{what} (byte {})", error.offset))
+        EvaluateError::Context(error) if matches!(error.kind, JsonErrorKind::RootNotAnObject { .. }) => {
+            Some(error.to_string())
         }
         EvaluateError::Context(error) if error.kind == JsonErrorKind::UnexpectedByte => {
             let start = context.trim_ascii_start().strip_prefix(b"{");
             let first = start.and_then(|rest| rest.trim_ascii_start().first());
             let bare = first.is_some_and(|c| c.is_ascii_alphabetic() || matches!(c, b'_' | b'\''));
-            bare.then(|| format!("{error}: JSON has names in double quotes, as in {{\"llm\": …}}"))
+            match (bare, start) {
+                (true, _) => Some(format!(
+                    "{error}: JSON has names in double quotes, as in {{\"llm\": …}}"
+                )),
+                // Nothing that begins like this is a context.
+                (false, None) => Some(format!(
+                    "{error}: a context is a JSON object such as {{\"llm\": …}}; to read it from a file, write @FILE"
+                )),
+                (false, Some(_)) => None,
+            }
         }
         _ => None,
     };
@@ -125,29 +134,21 @@ pub(crate) fn no_decision(context: &[u8], error: EvaluateError) -> anyhow::Error
     }
 }
 
-fn not_an_object(context: &[u8]) -> Option<String> {
-    let Value::Object(members) = serde_json::from_slice(context).ok()? else {
-        return None;
-    };
-    members.iter().find_map(|(key, value)| {
-        let found = match value {
-            Value::Object(_) | Value::Null => return None,
-            Value::Bool(_) => "a boolean",
-            Value::Number(_) => "a number",
-            Value::String(_) => "a string",
-            Value::Array(_) => "an array",
-        };
-        let known = ROOTS.contains(&key.as_str());
-        known.then(|| format!("`{key}` must be an object, found {found}"))
-    })
-}
-
 /// Says which names below the known parts of a context no request has, as tests warn of; policies never see them.
 pub(crate) fn mention_unknown(context: &[u8]) {
     let Ok(Value::Object(members)) = serde_json::from_slice(context) else {
         return;
     };
     let mut unknown = Vec::new();
+    for name in members.keys() {
+        // A gateway may send what it likes beside the known objects; only what looks like one of them is mentioned.
+        let known = ROOTS.iter().chain(&["budget"]).copied();
+        if !known.clone().any(|root| root == name)
+            && let Some(near) = policy_grammar::near(name, known)
+        {
+            unknown.push(format!("`{name}` is not a known object (did you mean `{near}`?)"));
+        }
+    }
     for root in ROOTS {
         if let Some(value) = members.get(root) {
             gather_unknown(value, &mut vec![Segment::Key(root.to_owned())], &mut unknown);

@@ -142,6 +142,15 @@ pub(crate) fn run(args: Args, _host: Host) -> anyhow::Result<Exit> {
             &rows,
         )?;
     }
+    if args.format == Format::Text && rows.is_empty() {
+        output::note(match args.rule.as_deref() {
+            Some(rule) if rule.contains('/') => {
+                "no decision fits; a log names a rule by its id alone, unless two policies of a namespace share it: give --rule ID \
+                 and --policy ID"
+            }
+            _ => "no decision fits",
+        });
+    }
     if more {
         output::note("there are more; see --limit");
     }

@@ -4,6 +4,8 @@
 //! changed. Each policy is then a change of its own: one that the server refuses does not undo the others, and all refusals
 //! are shown. A bundle is one change.
 
+mod dry_run;
+
 use crate::args::Format;
 use crate::exit::{Exit, Shown};
 use crate::inputs::Sources;
@@ -11,6 +13,7 @@ use crate::remote::{self, Answer, Call, Content, Problem, Reported, Server, Serv
 use crate::{Host, approvals, engine, history, inputs, output, project, render};
 use anyhow::{Context as _, bail};
 use policy_bytecode::bundle;
+use policy_grammar::ast::Status;
 use policy_grammar::codes::Code;
 use policy_grammar::{Diagnostic, FileId, Severity, SourceFile, SourceMap, Span, names};
 use serde_json::{Value, json};
@@ -23,10 +26,12 @@ use ureq::http::Method;
     "A policy that the server does not have is created, another one gets a new version, and one that has not changed is \
      left alone. A policy is identified by its namespace and id: in another namespace it is another one. Without --if-match and \
      --force, a policy is only replaced if nobody changed it since this command read it. Each policy is a change of its own; to change all or nothing, build a bundle and push that. What the server's compiler \
-     warns of is shown; with --strict it is asked before anything is sent, and a warning ends the command with 1.\n\n",
+     warns of is shown; with --strict it is asked before anything is sent, and a warning ends the command with 1.\n\n\
+     --dry-run writes nothing, needs the scope `policy:read`, and ends as the push would as far as that can be told: the server's \
+     compiler looks at each policy alone, and not together with those that decide; quotas and the right to write are not asked for.\n\n",
     crate::remote::exits!(),
     "\n\nExamples:\n  policyc push policies/ --server https://policy.example.com --token-file token\n  \
-     policyc push cost-limit.yaml --if-match 3\n  policyc push --bundle policies.bundle"
+     policyc push --dry-run policies/\n  policyc push cost-limit.yaml --if-match 3\n  policyc push --bundle policies.bundle"
 ))]
 pub(crate) struct Args {
     /// Policy files or directories; `-` is standard input [default: `paths` of policyc.toml]
@@ -44,6 +49,9 @@ pub(crate) struct Args {
     /// Send nothing when the server's compiler warns of a policy, or ours did when it made the bundle
     #[arg(long)]
     strict: bool,
+    /// Send nothing: show what would be created or replaced, what the server's compiler says, and what would wait for approval
+    #[arg(long, conflicts_with = "bundle")]
+    dry_run: bool,
     /// How to report
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
@@ -62,6 +70,8 @@ struct Document {
     text: String,
     /// `yaml` or `json`.
     format: &'static str,
+    /// Whether it is to decide, and is no draft.
+    active: bool,
     /// The file that it is in.
     file: FileId,
     /// Lines of the file before it; `None` where the text was written anew and its places are not those of the file.
@@ -90,6 +100,9 @@ pub(crate) fn run(args: Args, _host: Host) -> anyhow::Result<Exit> {
         );
     }
     let server = args.server.connect()?;
+    if args.dry_run {
+        return dry_run::run(&server, &args, &sources.map, &documents);
+    }
     if args.strict
         && let Some(exit) = warned(&server, &sources.map, &documents, args.format)?
     {
@@ -106,23 +119,13 @@ pub(crate) fn run(args: Args, _host: Host) -> anyhow::Result<Exit> {
             Pushed::Unchanged(policy) => {
                 if is_rejected(&policy) {
                     exit = exit.max(Exit::No);
-                    output::error(&format!(
-                        "{}: somebody rejected this text: change it, or submit it anew with --force",
-                        document.id
-                    ));
+                    output::error(&document.rejected());
                 }
                 ("unchanged", policy)
             }
             Pushed::Refused(mut problem) => {
                 if problem.status == 412 {
-                    let id = remote::clean(&document.id);
-                    let again = match args.if_match {
-                        Some(_) => "give the newest version to --if-match",
-                        None => "push again",
-                    };
-                    problem.advice = Some(format!(
-                        "somebody else changed it: look at `policyc history {id}`, then {again}"
-                    ));
+                    problem.advice = Some(document.changed_meanwhile(&args));
                 }
                 exit = exit.max(problem.exit());
                 show(&sources.map, document, &problem);
@@ -132,6 +135,10 @@ pub(crate) fn run(args: Args, _host: Host) -> anyhow::Result<Exit> {
                     "result": "refused",
                     "problem": problem.to_json(),
                 }));
+                if problem.status == 401 {
+                    // The others would be refused for the same reason.
+                    break;
+                }
                 continue;
             }
         };
@@ -180,6 +187,19 @@ fn reported(answer: &Value, key: &str) -> anyhow::Result<Vec<Reported>> {
     }
 }
 
+/// What the server says of a policy without storing it.
+fn validate(server: &Server, document: &Document) -> anyhow::Result<Value> {
+    server
+        .call(Call {
+            method: &Method::POST,
+            path: "/api/v1/policies/validate",
+            if_match: None,
+            body: Some(document.content()),
+        })?
+        .accepted()?
+        .json()
+}
+
 /// Asks what the server's compiler says of all policies, and shows it. How to end, where it says anything: nothing was changed.
 fn warned(
     server: &Server,
@@ -190,15 +210,7 @@ fn warned(
     let mut exit = None;
     let mut report = Vec::new();
     for document in documents {
-        let answer = server
-            .call(Call {
-                method: &Method::POST,
-                path: "/api/v1/policies/validate",
-                if_match: None,
-                body: Some(document.content()),
-            })?
-            .accepted()?;
-        let said = reported(&answer.json()?, "diagnostics")?;
+        let said = reported(&validate(server, document)?, "diagnostics")?;
         show_diagnostics(map, document, &said);
         let own = match said.iter().any(|one| one.severity != "warning") {
             _ if said.is_empty() => None,
@@ -223,6 +235,44 @@ fn warned(
 }
 
 impl Document {
+    /// How messages name it.
+    fn name(&self) -> String {
+        format!("{} ({})", remote::clean(&self.id), remote::clean(&self.namespace))
+    }
+
+    /// What is said where somebody rejected its text.
+    fn rejected(&self) -> String {
+        let name = self.name();
+        format!("{name}: somebody rejected this text: change it, or submit it anew with --force")
+    }
+
+    /// What to do where the server holds another version than expected.
+    fn changed_meanwhile(&self, args: &Args) -> String {
+        let again = match args.if_match {
+            Some(_) => "give the newest version to --if-match",
+            None => "push again",
+        };
+        format!(
+            "somebody else changed it: look at `policyc history {} --namespace {}`, then {again}",
+            remote::clean(&self.id),
+            remote::clean(&self.namespace)
+        )
+    }
+
+    /// Its path on a server.
+    fn path(&self) -> anyhow::Result<String> {
+        Ok(remote::in_namespace(
+            &remote::policy_path(&self.id, "")?,
+            Some(&self.namespace),
+        ))
+    }
+
+    /// Whether a policy of a server has this text.
+    fn is(&self, policy: &Value) -> bool {
+        let same = policy.get("source").and_then(Value::as_str) == Some(self.text.as_str());
+        same && policy.get("format").and_then(Value::as_str) == Some(self.format)
+    }
+
     /// What is sent.
     fn content(&self) -> Content<'_> {
         Content {
@@ -237,7 +287,7 @@ impl Document {
 }
 
 fn push(server: &Server, document: &Document, args: &Args) -> anyhow::Result<Pushed> {
-    let path = remote::in_namespace(&remote::policy_path(&document.id, "")?, Some(&document.namespace));
+    let path = document.path()?;
     let content = document.content();
     let create = || -> anyhow::Result<Pushed> {
         let answer = server.call(Call {
@@ -267,9 +317,7 @@ fn push(server: &Server, document: &Document, args: &Args) -> anyhow::Result<Pus
         return Ok(Pushed::Refused(current.problem()));
     }
     let policy: Value = current.json()?;
-    let same = policy.get("source").and_then(Value::as_str) == Some(document.text.as_str());
-    let same = same && policy.get("format").and_then(Value::as_str) == Some(document.format);
-    if same && !(is_rejected(&policy) && args.force) {
+    if document.is(&policy) && !(is_rejected(&policy) && args.force) {
         return Ok(Pushed::Unchanged(policy));
     }
     let tag = if args.force {
@@ -396,6 +444,7 @@ fn documents(sources: &Sources) -> anyhow::Result<Vec<Document>> {
                     id: policy.metadata.id.value.clone(),
                     text,
                     format,
+                    active: policy.status == Status::Active,
                     file,
                     lines_before: alone.then_some(0),
                 });
@@ -406,6 +455,7 @@ fn documents(sources: &Sources) -> anyhow::Result<Vec<Document>> {
                 id: policy.metadata.id.value.clone(),
                 text: policy_grammar::to_json(std::slice::from_ref(policy)),
                 format,
+                active: policy.status == Status::Active,
                 file,
                 lines_before: None,
             })),
@@ -426,6 +476,7 @@ fn documents(sources: &Sources) -> anyhow::Result<Vec<Document>> {
                             id: policy.metadata.id.value.clone(),
                             text,
                             format,
+                            active: policy.status == Status::Active,
                             file,
                             lines_before: alone.then_some(lines_before),
                         }),
@@ -494,7 +545,7 @@ fn split(text: &str, ids: &[&str]) -> Option<Vec<(u32, String)>> {
 /// Shows why a policy was refused.
 fn show(map: &SourceMap, document: &Document, problem: &Problem) {
     show_diagnostics(map, document, &problem.diagnostics);
-    output::error(&format!("{}: {}", document.id, problem.headline()));
+    output::error(&format!("{}: {}", document.name(), problem.headline()));
     problem.show_rest();
 }
 

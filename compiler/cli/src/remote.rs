@@ -322,6 +322,14 @@ impl Server {
         )
     }
 
+    /// Whether TLS was begun with a port that answered with something else.
+    fn speaks_plain_http(&self, error: &anyhow::Error) -> bool {
+        self.base.starts_with("https:")
+            && error
+                .chain()
+                .any(|e| e.to_string().contains("InvalidContentType"))
+    }
+
     fn ask(&self, call: Call<'_>, accept: &'static str) -> anyhow::Result<Answer> {
         let mut request = Request::builder()
             .method(call.method)
@@ -345,6 +353,10 @@ impl Server {
             ureq::Error::Io(error) => anyhow::Error::new(error),
             ureq::Error::Protocol(error) => anyhow::anyhow!("{error}: {REST_PORT}"),
             error => anyhow::Error::new(error),
+        });
+        let response = response.map_err(|error| match self.speaks_plain_http(&error) {
+            true => error.context("the port does not speak TLS; write http:// where that is meant"),
+            false => error,
         });
         let (parts, mut body) = response.with_context(failed)?.into_parts();
         let body = body

@@ -34,7 +34,7 @@ pub(crate) struct Args {
     #[arg(long)]
     bundle: bool,
     /// The version, or with --bundle the digest of a bundle [default: the one before the one that decides, rejected ones aside]
-    #[arg(long, value_name = "N|DIGEST")]
+    #[arg(long, value_name = "N|DIGEST", alias = "version")]
     to: Option<String>,
     /// Only if this is the newest version of the policy
     #[arg(long, value_name = "N", conflicts_with = "bundle")]

@@ -1,6 +1,10 @@
 //! What the commands that talk to a server say, against a server that answers as told. Whole servers: `server/tests/policyc.rs`.
 
-#![allow(clippy::unwrap_used, reason = "a helper of tests fails as tests do")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a helper of tests fails as tests do"
+)]
 
 mod support;
 
@@ -74,7 +78,7 @@ fn a_stale_version_says_which_one_to_review() {
         assert!(!ran.err.contains("push again"), "{}", ran.err);
     }
     let ran = run(&dir, &url, &["push", "p.yaml", "--if-match", "3"]).exits(1);
-    let again = "look at `policyc history cost-limit-policy`, then give the newest version to --if-match";
+    let again = "look at `policyc history cost-limit-policy --namespace production`, then give the newest version to --if-match";
     assert!(ran.err.contains(again), "{}", ran.err);
 }
 
@@ -122,7 +126,7 @@ fn a_rejected_text_is_submitted_anew_with_force_only() {
     let ran = run(&dir, &url, &["push"]).exits(1);
     assert!(
         ran.err.contains(
-            "cost-limit-policy: somebody rejected this text: change it, or submit it anew with --force"
+            "cost-limit-policy (production): somebody rejected this text: change it, or submit it anew with --force"
         ),
         "{}",
         ran.err
@@ -202,4 +206,82 @@ fn what_is_no_server_of_ours_is_told() {
             ran.err
         );
     }
+}
+
+#[test]
+fn an_empty_log_says_that_nothing_fits() {
+    let url = server(|_| (200, r#"{"items":[]}"#.to_owned()));
+    let dir = Dir::new();
+    let ran = run(&dir, &url, &["decisions", "--rule", "nowhere"]).exits(0);
+    assert_eq!(ran.err, "no decision fits\n");
+    // A rule is named by its id alone, most of the time.
+    let ran = run(&dir, &url, &["decisions", "--rule", "policy/rule"]).exits(0);
+    assert!(ran.err.contains("give --rule ID and --policy ID"), "{}", ran.err);
+    let json = run(&dir, &url, &["decisions", "--format", "json"]).exits(0);
+    assert_eq!((json.out.as_str(), json.err.as_str()), ("", ""));
+}
+
+/// What an earlier server does not say is unknown, and not "no".
+#[test]
+fn a_dry_run_does_not_guess_whether_a_version_waits() {
+    let url = server(|call| match call {
+        "POST /api/v1/policies/validate" => (200, r#"{"valid":true,"diagnostics":[]}"#.to_owned()),
+        _ if call.starts_with("GET ") => (404, r#"{"status":404,"code":"not_found"}"#.to_owned()),
+        other => panic!("{other} writes"),
+    });
+    let dir = Dir::with(&[("p.yaml", QUICKSTART)]);
+    let ran = run(&dir, &url, &["push", "--dry-run", "p.yaml"]).exits(0);
+    assert!(ran.out.contains("would be created"), "{}", ran.out);
+    assert!(
+        ran.err
+            .contains("this server does not say whether versions wait for approval"),
+        "{}",
+        ran.err
+    );
+    let json = run(&dir, &url, &["push", "--dry-run", "--format", "json", "p.yaml"])
+        .exits(0)
+        .json();
+    assert!(json[0]["wouldWaitForApproval"].is_null(), "{json}");
+}
+
+#[test]
+fn what_holds_for_several_that_wait_is_said_once() {
+    let waiting = |id: &str, author: &str| {
+        format!(
+            r#"{{"id":"{id}","namespace":"team","version":1,"activeVersion":null,"status":"active","pendingApproval":true,
+                "approval":{{"since":"T","scope":"policy:approve","authors":["{author}"],"mayApprove":false}}}}"#
+        )
+    };
+    let items = [waiting("a", "ann"), waiting("b", "ann"), waiting("c", "bob")].join(",");
+    let url = server(move |call| match call.contains("/policies") {
+        true => (200, format!(r#"{{"items":[{items}]}}"#)),
+        false => (403, r#"{"status":403,"code":"forbidden"}"#.to_owned()),
+    });
+    let out = run(&Dir::new(), &url, &["approvals"]).exits(0).out;
+    let below: Vec<&str> = out.lines().skip_while(|line| !line.is_empty()).skip(1).collect();
+    let starts: Vec<&str> = below.iter().filter_map(|line| line.get(..10)).collect();
+    assert_eq!(
+        starts,
+        [
+            "a (team): ",
+            "b (team): ",
+            "  can be a",
+            "  you may ",
+            "c (team): ",
+            "  can be a",
+            "  you may "
+        ],
+        "{out}"
+    );
+}
+
+#[test]
+fn a_rollback_takes_the_version_as_a_rejection_does() {
+    let url = server(|call| match call {
+        "POST /api/v1/policies/p/rollback" => {
+            (200, r#"{"id":"p","namespace":"team","version":3}"#.to_owned())
+        }
+        other => panic!("{other}"),
+    });
+    run(&Dir::new(), &url, &["rollback", "p", "--version", "1"]).exits(0);
 }

@@ -714,6 +714,26 @@ fn a_context_that_is_not_meant_so_says_how_to_write_it() {
         part.contains("no decision: `llm` must be an object, found a string (byte 7)"),
         "{part}"
     );
+    let bare = said("missing.json");
+    assert!(bare.contains("to read it from a file, write @FILE"), "{bare}");
     dir.write("ctx.json", DEAR.as_bytes());
     assert!(said("ctx.json").contains("write `--context @ctx.json`"));
+    // What looks like a known object and is none is mentioned, what a gateway adds is not.
+    let odd = dir
+        .run(&[
+            "eval",
+            "my-policy.yaml",
+            "--context",
+            r#"{"lllm": {}, "budgt": {}, "tenant": {}}"#,
+        ])
+        .exits(0)
+        .err;
+    assert!(
+        odd.contains("`lllm` is not a known object (did you mean `llm`?)"),
+        "{odd}"
+    );
+    assert!(
+        odd.contains("did you mean `budget`?") && !odd.contains("tenant"),
+        "{odd}"
+    );
 }

@@ -189,6 +189,12 @@ fn diff_compares_meaning_and_decisions() {
         .exits(2);
     let said = "line 2 of `dear.jsonl` is no context";
     assert!(refused.err.contains(said), "{}", refused.err);
+    dir.write("odd.jsonl", b"{\"llm\": \"gpt-4\"}\n");
+    let odd = dir
+        .run(&["diff", "old.yaml", "new.yaml", "--contexts", "odd.jsonl"])
+        .exits(2);
+    let said = "line 1 of `odd.jsonl` is no context: malformed context: `llm` must be an object, found a string (byte 8)";
+    assert!(odd.err.contains(said), "{}", odd.err);
     let json = dir
         .run(&[
             "diff",
@@ -394,4 +400,61 @@ fn wrong_usage_exits_with_2_and_says_so_on_stderr() {
     }
     let status = command(&["--help"]).output().unwrap().status;
     assert!(status.success());
+}
+
+/// Comparisons inside of `any` and `all` show the name of a constant as others do, each rule its own, also from a bundle.
+#[test]
+fn constants_inside_of_any_and_all_are_shown_with_their_names() {
+    let policies = r#"
+metadata: { id: lists, name: Lists }
+let: { bad: forbidden, also: forbidden, tier: free, few: [a, b] }
+rules:
+  - id: first
+    condition:
+      operator: any
+      field: llm.messages
+      condition:
+        operator: and
+        conditions:
+          - { operator: contains, field: item.content, valueFrom: let.bad }
+          - { operator: eq, field: team.tier, valueFrom: let.tier }
+    action: { decision: warn, reason: first }
+  - id: second
+    condition:
+      operator: any
+      field: llm.messages
+      condition:
+        operator: and
+        conditions:
+          - { operator: contains, field: item.content, valueFrom: let.also }
+          - { operator: eq, field: team.tier, value: free }
+    action: { decision: warn, reason: second }
+  - id: nested
+    condition:
+      operator: any
+      field: metadata.groups
+      condition:
+        operator: any
+        field: item.tags
+        condition: { operator: in, field: item, valueFrom: let.few }
+    action: { decision: warn, reason: nested }
+"#;
+    let dir = Dir::with(&[("lists.yaml", policies)]);
+    dir.run(&["build", "lists.yaml", "-o", "lists.bundle"]).exits(0);
+    let context = r#"{"llm": {"model": "gpt-4o", "messages": [{"role": "user", "content": "forbidden"}]}, "team": {"tier": "free"},
+        "metadata": {"groups": [{"tags": ["x", "b"]}]}}"#;
+    for policies in ["lists.yaml", "lists.bundle"] {
+        let shown = dir.run(&["explain", policies, "--context", context]).exits(0).out;
+        for line in [
+            "item.content contains let.bad (\"forbidden\")",
+            "team.tier eq let.tier (\"free\")",
+            "item.content contains let.also (\"forbidden\")",
+            "team.tier eq \"free\"",
+            "item in let.few ([\"a\",\"b\"])",
+        ] {
+            assert!(shown.contains(line), "{line}\n{shown}");
+        }
+        assert_eq!(shown.matches("let.bad").count(), 1, "{shown}");
+        assert_eq!(shown.matches("let.tier").count(), 1, "{shown}");
+    }
 }

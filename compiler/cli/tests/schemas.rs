@@ -247,6 +247,51 @@ fn the_schema_refuses_what_it_can_know_to_be_wrong() {
 }
 
 /// Files that the schema of prices accepts are read, and what it refuses is refused.
+/// Validators of other languages read the schema too: nothing in its patterns is known to some engines of regular expressions only.
+#[test]
+fn patterns_are_such_that_every_validator_reads_them() {
+    let schema = policyc::policy_schema();
+    fn patterns(value: &Value, found: &mut Vec<String>) {
+        match value {
+            Value::Object(members) => {
+                found.extend(members.get("pattern").and_then(Value::as_str).map(str::to_owned));
+                members.values().for_each(|value| patterns(value, found));
+            }
+            Value::Array(items) => items.iter().for_each(|value| patterns(value, found)),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        }
+    }
+    let mut found = Vec::new();
+    patterns(&schema, &mut found);
+    assert!(!found.is_empty());
+    for pattern in found {
+        assert!(!pattern.contains("\\p{"), "{pattern}");
+    }
+    let validator = validator(&schema);
+    for (name, is_name) in [
+        ("limit", true),
+        ("_a-1", true),
+        ("größe", true),
+        ("名", true),
+        ("1a", false),
+        ("-a", false),
+        ("a.b", false),
+        ("a b", false),
+        ("a[0]", false),
+        ("a}", false),
+    ] {
+        let definitions = json!({ "kind": "definitions", "let": { name: 1 } });
+        assert_eq!(validator.is_valid(&definitions), is_name, "{name}");
+        let mut map = SourceMap::new();
+        let file = map.add(SourceFile::new("a.json", definitions.to_string()));
+        assert_eq!(
+            !policy_grammar::parse_source(&map, file).has_errors(),
+            is_name,
+            "{name}"
+        );
+    }
+}
+
 #[test]
 fn the_schema_of_prices_says_what_the_reader_says() {
     let prices = validator(&policyc::prices_schema());

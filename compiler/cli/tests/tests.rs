@@ -66,6 +66,27 @@ fn a_namespace_that_no_policy_is_of_fails_the_test() {
 }
 
 #[test]
+fn a_context_with_a_text_for_an_object_says_so() {
+    let ran =
+        dir("policies: [cost.yaml]\ntests: [{name: x, context: {llm: gpt-4}, expect: {decision: deny}}]\n")
+            .run(&["test", "p/cost_test.yaml"])
+            .exits(1);
+    let said = "no decision: malformed context: `llm` must be an object, found a string";
+    assert!(ran.out.contains(said), "{}", ran.out);
+}
+
+#[test]
+fn a_directory_by_its_dot_has_no_part_in_the_names_of_files() {
+    let one = TESTS.split("  - name: dear is denied").next().unwrap();
+    let dir = dir(&one.replace("policies: [cost.yaml]", "policies: [.]"));
+    let out = dir.run(&["test", "p", "--coverage"]).exits(0).out;
+    assert!(
+        out.contains("  p/cost.yaml:9:9: cost-limit-policy/deny-expensive-models never fired"),
+        "{out}"
+    );
+}
+
+#[test]
 fn a_failing_test_shows_what_differs_and_exits_with_1() {
     let wrong = TESTS
         .replace("decision: deny\n      reason", "decision: warn\n      reason")

@@ -99,7 +99,20 @@ fn constant(
                     never_equal(field, item, test).or_else(|| not_listed(op, field, item, test))
                 })
         }
-        PredOp::Gt | PredOp::Gte | PredOp::Lt | PredOp::Lte => takes(field, test, ty),
+        PredOp::Gt | PredOp::Gte | PredOp::Lt | PredOp::Lte => {
+            let problem = takes(field, test, ty)?;
+            Some(match value {
+                Const::Str(text) if field.types == TypeSet::NUMBER && text.parse::<f64>().is_ok() => {
+                    let problem = problem.help(format!("write {text} without quotes"));
+                    match test.constant {
+                        None => problem.fix(test.operand_span, text.clone()),
+                        // What is to change stands where the constant is defined.
+                        Some(_) => problem,
+                    }
+                }
+                _ => problem,
+            })
+        }
         PredOp::StartsWith
         | PredOp::EndsWith
         | PredOp::StartsWithFold

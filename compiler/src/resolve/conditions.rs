@@ -91,6 +91,7 @@ impl Resolver<'_, '_> {
     pub(super) fn test(&mut self, test: &ast::Test, depth: usize) -> Option<Test> {
         let (op, mut negated) = predicate_of(test);
         let field = self.read_field(&test.field);
+        let mut names = Vec::new();
         let (operand, operand_span) = match &test.operand {
             Operand::Path(path) => {
                 self.takes_field(op, test.operator.value, path.span)?;
@@ -98,7 +99,8 @@ impl Resolver<'_, '_> {
             }
             Operand::Condition(body) => {
                 let element = self.field_info(field).map(|info| info.items);
-                let body = self.body(test, body, element, depth)?;
+                let (body, below) = self.body(test, body, element, depth)?;
+                names = below;
                 (PredOperand::Body(body), test.operator.span)
             }
             Operand::Value(value) => (
@@ -106,19 +108,27 @@ impl Resolver<'_, '_> {
                 value.span,
             ),
         };
-        let constant = test.constant.as_ref().map(|constant| {
-            self.program.names.push(constant.value.clone());
-            index_u32(self.program.names.len() - 1)
-        });
+        let constant = self.constant_name(test);
+        let first = index_u32(self.program.item_names.len());
+        self.program.item_names.extend(names);
+        let items = (first, index_u32(self.program.item_names.len()));
         Some(Test {
             span: test.span,
             pred: self.predicate(op, field, operand, test.span),
             negated,
             operator: test.operator.value,
             constant,
+            items,
             field_span: test.field.span,
             operand_span,
         })
+    }
+
+    /// The named constant that a comparison is made with, as an index into the names of the program.
+    pub(super) fn constant_name(&mut self, test: &ast::Test) -> Option<u32> {
+        let constant = test.constant.as_ref()?;
+        self.program.names.push(constant.value.clone());
+        Some(index_u32(self.program.names.len() - 1))
     }
 
     /// `None` after a diagnostic, where the operand cannot come from the request.

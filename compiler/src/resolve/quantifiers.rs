@@ -23,25 +23,37 @@ use policy_grammar::source::Spanned;
 struct Draft {
     nodes: Vec<Node>,
     tests: Vec<Test>,
+    names: Names,
 }
+
+/// Named constants below a place: the nodes that lead to the comparison, one of each body, and the name.
+pub(super) type Names = Vec<(Vec<u32>, u32)>;
 
 impl Draft {
     fn push(&mut self, node: Node) -> u32 {
         self.nodes.push(node);
         index_u32(self.nodes.len() - 1)
     }
+
+    /// Notes the names of a comparison that is the node `at`, and of what is below it.
+    fn note(&mut self, at: u32, names: impl IntoIterator<Item = (Vec<u32>, u32)>) {
+        for (mut way, name) in names {
+            way.insert(0, at);
+            self.names.push((way, name));
+        }
+    }
 }
 
 impl Resolver<'_, '_> {
-    /// What `quantifier` asks of each element; `element` is what the elements can be, where that is known. `None` after a
-    /// diagnostic.
+    /// What `quantifier` asks of each element, and the named constants in it; `element` is what the elements can be, where that is
+    /// known. `None` after a diagnostic.
     pub(super) fn body(
         &mut self,
         quantifier: &ast::Test,
         condition: &Condition,
         element: Option<TypeSet>,
         depth: usize,
-    ) -> Option<BodyIdx> {
+    ) -> Option<(BodyIdx, Names)> {
         let mut draft = Draft::default();
         self.node(condition, element, depth + 1, &mut draft)?;
         if !draft.nodes.iter().any(|node| matches!(node, Node::Test(_))) {
@@ -66,7 +78,7 @@ impl Resolver<'_, '_> {
                 tests: draft.tests,
             });
         }
-        Some(id)
+        Some((id, draft.names))
     }
 
     /// Appends the nodes of a condition, children first; returns the number of its root.
@@ -97,17 +109,27 @@ impl Resolver<'_, '_> {
             Condition::Test(test) => {
                 let looks = in_element(&test.field.value)
                     || matches!(&test.operand, Operand::Path(path) if in_element(&path.value));
-                let node = if looks {
-                    Node::Test(self.item_test(test, element, depth)?)
+                let (node, below) = if looks {
+                    let (item, below) = self.item_test(test, element, depth)?;
+                    (Node::Test(item), below)
                 } else {
                     let own = self.test(test, depth)?;
                     draft.tests.push(own);
-                    Node::Pred {
+                    let node = Node::Pred {
                         pred: own.pred,
                         negated: own.negated,
-                    }
+                    };
+                    let items = self
+                        .program
+                        .item_names
+                        .get(own.items.0 as usize..own.items.1 as usize);
+                    let mut below = items.unwrap_or_default().to_vec();
+                    below.extend(own.constant.map(|name| (Vec::new(), name)));
+                    (node, below)
                 };
-                Some(draft.push(node))
+                let at = draft.push(node);
+                draft.note(at, below);
+                Some(at)
             }
         }
     }
@@ -127,7 +149,14 @@ impl Resolver<'_, '_> {
         nodes.into_iter().collect()
     }
 
-    fn item_test(&mut self, test: &ast::Test, element: Option<TypeSet>, depth: usize) -> Option<ItemTest> {
+    /// A comparison that looks at the element, and the named constants of it and below it.
+    fn item_test(
+        &mut self,
+        test: &ast::Test,
+        element: Option<TypeSet>,
+        depth: usize,
+    ) -> Option<(ItemTest, Names)> {
+        let mut names = Names::new();
         let (op, mut negated) = predicate_of(test);
         let subject = match self.element_path(&test.field, element) {
             Some(path) => Subject::Item(path),
@@ -142,7 +171,9 @@ impl Resolver<'_, '_> {
                 }
             }
             Operand::Condition(body) => {
-                ItemOperand::Plain(PredOperand::Body(self.body(test, body, None, depth)?))
+                let (body, below) = self.body(test, body, None, depth)?;
+                names = below;
+                ItemOperand::Plain(PredOperand::Body(body))
             }
             Operand::Value(value) => {
                 ItemOperand::Plain(self.value(op, test.operator.value, value, &mut negated)?)
@@ -152,12 +183,14 @@ impl Resolver<'_, '_> {
             (op, &operand),
             (PredOp::Any | PredOp::All, ItemOperand::Item(_))
         ));
-        Some(ItemTest {
+        names.extend(self.constant_name(test).map(|name| (Vec::new(), name)));
+        let test = ItemTest {
             op,
             subject,
             operand,
             negated,
-        })
+        };
+        Some((test, names))
     }
 
     /// The path into the element; `None` for a path of the request.

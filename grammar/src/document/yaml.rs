@@ -305,13 +305,13 @@ fn explain(kind: &ErrorKind) -> (Option<&'static str>, Option<&'static str>) {
         ErrorKind::ExpectedFlowMappingSeparator => (
             Some("expected `,` or `}`"),
             Some(
-                "in `{…}` and `[…]`, quote text with brackets or commas: write `'list[0].id'` or `list.0.id`",
+                "a `}` may be missing above; or quote text that holds brackets, a comma or `: `, as in `\"Budget: spent\"`",
             ),
         ),
         ErrorKind::ExpectedFlowSequenceSeparator => (
             Some("expected `,` or `]`"),
             Some(
-                "in `{…}` and `[…]`, quote text with brackets or commas: write `'list[0].id'` or `list.0.id`",
+                "a `]` may be missing above; or quote text that holds brackets, a comma or `: `, as in `\"list[0].id\"`",
             ),
         ),
         ErrorKind::TabInBlockIndentation | ErrorKind::TabInIndentation | ErrorKind::TabNotAllowed => (
@@ -332,7 +332,7 @@ fn explain(kind: &ErrorKind) -> (Option<&'static str>, Option<&'static str>) {
         ),
         ErrorKind::ExpectedBlockSequenceEntry => (
             Some("expected `- ` at this indentation"),
-            Some("items of one list must be indented alike"),
+            Some("items of one list must be indented alike, and so must the keys of one item"),
         ),
         ErrorKind::UnexpectedCharacter { .. } => {
             (None, Some("quote text that starts with `@`, `` ` `` or `%`"))

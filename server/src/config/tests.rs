@@ -48,8 +48,8 @@ fn every_problem_is_reported_with_its_source() {
     .unwrap_err();
     let expected = [
         "prot (policyd.toml): there is no such setting; did you mean `port`?",
-        "--port (command line): expected PORT, found `99999`",
-        "request_timeout (policyd.toml): expected DURATION, found `soon`",
+        "--port (command line): expected a port, from 0 to 65535, found `99999`",
+        "request_timeout (policyd.toml): expected a time such as 500ms, 30s or 5m, found `soon`",
         "JWT_ALGORITHM (environment): expected HS256|RS256|ES256|EdDSA, found `none`",
         "JWT_ALGORITHM (environment): needs JWT_SECRET, JWT_PUBLIC_KEY or JWT_JWKS",
         "HOST (environment): refusing to listen on 0.0.0.0 without authentication",
@@ -1078,7 +1078,7 @@ fn a_url_and_parts_add_to_each_other_or_say_the_same() {
     assert!(!problems.concat().contains("hunter2"), "{problems:?}");
     assert_eq!(
         redis(&[("REDIS_URL", "redis://cache"), ("REDIS_DB", "x")]).unwrap_err(),
-        ["REDIS_DB (environment): expected NUMBER, found `x`"]
+        ["REDIS_DB (environment): expected a whole number, found `x`"]
     );
 }
 

@@ -7,6 +7,7 @@ use crate::body::{self, Unread};
 use crate::document::Format;
 use crate::error::{Code, Result, ServiceError};
 use crate::heavy::Stop;
+use crate::json_text::explain;
 use crate::request_id;
 use crate::service;
 use crate::service::evaluate::Question;
@@ -86,7 +87,7 @@ fn missing_context() -> ServiceError {
 /// JSON text that is one value, for the service layer.
 fn raw(json: &[u8]) -> Result<&RawValue> {
     serde_json::from_slice(json)
-        .map_err(|error| ServiceError::new(Code::MalformedContext, format!("context_json: {error}")))
+        .map_err(|error| ServiceError::new(Code::MalformedContext, explain(&error, "context_json")))
 }
 
 /// Decides about one request.

@@ -65,7 +65,11 @@ impl DecisionQuery {
                 .map(|text| {
                     text.parse::<jiff::Timestamp>()
                         .map(jiff::Timestamp::as_millisecond)
-                        .map_err(|error| malformed(format!("`{name}`: {error}")))
+                        .map_err(|_| {
+                            malformed(format!(
+                                "`{name}` is a time of RFC 3339 such as 2026-01-31T08:00:00Z, not `{text}`"
+                            ))
+                        })
                 })
                 .transpose()
         };

@@ -6,6 +6,7 @@ use super::shell::within;
 use crate::body::{self, Arriving};
 use crate::document::Format;
 use crate::error::{Code, Result, ServiceError};
+use crate::json_text::explain;
 use crate::limits::Route;
 use crate::service::evaluate::{Batch, Evaluation, Outcome, Whole, numbered};
 use crate::service::simulate::{Contexts, Draft, Simulated, Simulation};
@@ -374,7 +375,7 @@ fn read_draft(draft: &RawValue) -> Result<Draft> {
     let text = draft.get();
     if text.starts_with('"') {
         let source = serde_json::from_str(text)
-            .map_err(|error| ServiceError::new(Code::MalformedRequest, error.to_string()))?;
+            .map_err(|error| ServiceError::new(Code::MalformedRequest, explain(&error, "a draft")))?;
         return Ok(Draft {
             source,
             format: Format::Yaml,

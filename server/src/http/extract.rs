@@ -9,6 +9,7 @@ use crate::body::{self, Arriving, Read};
 use crate::document::Format;
 use crate::error::{Code, ServiceError};
 use crate::gate::Place;
+use crate::json_text;
 use crate::limits::Route;
 pub(super) use crate::service::Caller;
 use crate::shares::Address;
@@ -21,7 +22,6 @@ use axum::http::{HeaderMap, HeaderName, Method, header};
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use serde::de::DeserializeOwned;
-use serde_json::error::Category;
 use std::error::Error as _;
 use std::sync::Arc;
 use std::time::Instant;
@@ -173,24 +173,7 @@ impl<T: DeserializeOwned> FromRequest<App> for Json<T> {
         let Body(bytes) = Body::from_request(request, app).await?;
         serde_json::from_slice(&body::object(bytes)?)
             .map(Self)
-            .map_err(|error| Failure(ServiceError::new(Code::MalformedRequest, not_as_expected(&error))))
-    }
-}
-
-/// What is wrong with a JSON body.
-fn not_as_expected(error: &serde_json::Error) -> String {
-    let (line, column) = (error.line(), error.column());
-    let text = error.to_string();
-    let place = format!(" at line {line} column {column}");
-    let said = text.strip_suffix(&place).unwrap_or(&text);
-    match error.classify() {
-        Category::Data => format!("line {line}, column {column} of the body: {said}"),
-        Category::Eof if line == 1 && column == 0 => {
-            "the body is empty, and a JSON object is expected".to_owned()
-        }
-        Category::Syntax | Category::Eof | Category::Io => {
-            format!("the body is not JSON: line {line}, column {column}: {said}")
-        }
+            .map_err(|error| Failure(json_text::malformed(&error)))
     }
 }
 

@@ -429,11 +429,14 @@ async fn reject(
 
 /// What the compiler says.
 #[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 struct Validation {
     /// Whether there is no error, and no warning where warnings are errors.
     valid: bool,
     /// Errors and warnings, with line and column.
     diagnostics: Vec<Problem>,
+    /// Whether a version that is to decide waits here until somebody other than its author approves it.
+    approval_required: bool,
 }
 
 /// Check a document without storing it.
@@ -453,6 +456,10 @@ async fn validate(State(app): State<App>, caller: Caller, document: Document) ->
         .service
         .validate_policy(caller.call(), document.source, document.format)
         .await?;
-    let diagnostics = problems;
-    Ok(axum::Json(Validation { valid, diagnostics }).into_response())
+    let validation = Validation {
+        valid,
+        diagnostics: problems,
+        approval_required: app.service.approval,
+    };
+    Ok(axum::Json(validation).into_response())
 }

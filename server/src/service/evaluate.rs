@@ -12,6 +12,7 @@ use crate::decisions::{Entry, Unread};
 use crate::error::{Code, Result, ServiceError};
 use crate::heavy::Stop;
 use crate::identity::Scope;
+use crate::json_text;
 use crate::limits::Route;
 use crate::request_id;
 use crate::storage::model::DecisionRecord;
@@ -91,8 +92,7 @@ impl Ask for Whole {
     }
 
     fn ask(&self) -> Result<Evaluation<'_>> {
-        serde_json::from_slice(&self.0)
-            .map_err(|error| ServiceError::new(Code::MalformedRequest, error.to_string()))
+        serde_json::from_slice(&self.0).map_err(|error| json_text::malformed(&error))
     }
 
     fn shortcut(&self) -> Option<Evaluation<'_>> {
@@ -356,8 +356,7 @@ pub struct Batch<'a> {
 ///
 /// [`Code::MalformedRequest`] with line and column, [`Code::TooLarge`] for more than `most` contexts.
 fn parse_batch(body: &[u8], most: usize) -> Result<Batch<'_>> {
-    let batch: Batch<'_> = serde_json::from_slice(body)
-        .map_err(|error| ServiceError::new(Code::MalformedRequest, error.to_string()))?;
+    let batch: Batch<'_> = serde_json::from_slice(body).map_err(|error| json_text::malformed(&error))?;
     if batch.contexts.len() > most {
         return Err(ServiceError::new(
             Code::TooLarge,

@@ -27,7 +27,7 @@ use crate::storage::{PLACES, StoreError};
 use crate::telemetry::request::{self, About};
 use policy_bytecode::manifest::PolicyInfo;
 use policy_compiler::{Compiler, Resource};
-use policy_grammar::{SourceFile, SourceMap, parse_source};
+use policy_grammar::{SourceFile, SourceMap, parse_source, without_imports};
 use policy_runtime::Policies;
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -758,30 +758,26 @@ impl Service {
         self.alone(call, record).await
     }
 
-    /// A policy without the others that its file holds, for whoever is bound to namespaces: they may be of any.
+    /// A policy without the others that its file holds, for whoever is bound to namespaces: they may be of any. Of files that it
+    /// imports, the constants that it uses stand in its text.
     async fn alone(&self, call: Call<'_>, mut record: PolicyRecord) -> Result<PolicyRecord> {
         if call.identity.namespaces.is_none() || !matches!(self.origin, Origin::Directory(_)) {
             return Ok(record);
         }
-        let (key, is_json) = (record.latest.key(), record.latest.format == "json");
-        let text = Arc::clone(&record.latest.source);
-        let own = move |_: &_| {
-            let mut map = SourceMap::new();
-            let file = map.add(SourceFile::new(if is_json { "p.json" } else { "p.yaml" }, &*text));
-            let policies = parse_source(&map, file).policies;
-            let policy = policies.iter().find(|policy| key_of(policy) == key);
-            match (policies.len(), policy, map.file(file)) {
-                (1, Some(_), _) => Some(text.to_string()),
-                (_, Some(policy), Some(file)) => Some(only(file, policy, is_json).trim().to_owned() + "\n"),
-                (..) => None,
-            }
-        };
-        let source = self.heavy.run(call.work(), own).await?.unwrap_or_default();
-        record.latest.digest = if source.is_empty() {
-            String::new()
-        } else {
-            document::digest(&source)
-        };
+        let (key, sources) = (record.latest.key(), self.active.sources());
+        // What is loaded has its file where others have their author.
+        let name = record.latest.author.clone();
+        let own = move |_: &_| own_text(&sources.compiler.sources(), &name, &key);
+        let source = self.heavy.run(call.work(), own).await?.ok_or_else(|| {
+            ServiceError::new(
+                Code::Conflict,
+                format!(
+                    "the text of policy `{}` cannot be told from that of its file now",
+                    record.latest.id
+                ),
+            )
+        })?;
+        record.latest.digest = document::digest(&source);
         record.latest.source = source.into();
         Ok(record)
     }
@@ -1039,6 +1035,31 @@ impl Service {
             valid: false,
             problems,
         })
+    }
+}
+
+/// The text of one policy of a file: without the other documents of the file, and with the constants that it imports in its
+/// `let`. `None` where the file holds no such policy, or its imports cannot be written into it.
+fn own_text(sources: &SourceMap, name: &str, key: &PolicyKey) -> Option<String> {
+    let (id, file) = sources.iter().find(|(_, file)| file.name() == name)?;
+    let text = match parse_source(sources, id).imports.is_empty() {
+        true => file.text().to_owned(),
+        false => without_imports(sources, id)?,
+    };
+    let mut map = SourceMap::new();
+    let id = map.add(SourceFile::new(name, text.as_str()));
+    let policies = parse_source(&map, id).policies;
+    let policy = policies.iter().find(|policy| key_of(policy) == *key)?;
+    let is_json = name.ends_with(".json");
+    // Definitions are documents, too, and may be meant for others.
+    let shared = policies.len() > 1
+        || match is_json {
+            true => text.trim_start().starts_with('['),
+            false => text.contains("\n---"),
+        };
+    match shared {
+        true => Some(only(map.file(id)?, policy, is_json).trim().to_owned() + "\n"),
+        false => Some(text),
     }
 }
 

@@ -9,9 +9,12 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 use policy_server::config::{Config, Raw};
+use policy_server::identity::Identity;
 use policy_server::server::{Addresses, Cut, Server};
+use policy_server::service::keys::{NewKey, make_key};
 use policy_server::state::App;
 use policy_server::telemetry::Metrics;
+use secrecy::ExposeSecret as _;
 use std::sync::Arc;
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
@@ -66,6 +69,17 @@ impl Running {
             served,
             _data: data,
         }
+    }
+
+    /// Makes a key as the command line does, and returns it: one that nobody else stands behind.
+    pub(crate) async fn key(&self, name: &str, roles: &[&str]) -> String {
+        let new = NewKey {
+            name: name.to_owned(),
+            roles: roles.iter().map(|role| (*role).to_owned()).collect(),
+            ..NewKey::default()
+        };
+        let made = make_key(&*self.app.service.store, &Identity::operator(), "test", new, 0).await;
+        made.unwrap().1.expose_secret().to_owned()
     }
 
     /// Stops the server and says what it did not get done.

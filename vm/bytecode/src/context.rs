@@ -258,11 +258,17 @@ impl Shape {
     }
 }
 
-/// Whether `path` is a known object at the top of a request; one that is something else there makes the request
+/// The name of the known object at the top of a request that `path` is; one that is something else there makes the request
 /// malformed.
 #[must_use]
+pub fn root(path: &[PathSegment]) -> Option<&'static str> {
+    field_at(path).filter(|_| path.len() == 1).map(|field| field.path)
+}
+
+/// Whether `path` is a known object at the top of a request ([`root`]).
+#[must_use]
 pub fn is_root(path: &[PathSegment]) -> bool {
-    path.len() == 1 && field_at(path).is_some()
+    root(path).is_some()
 }
 
 /// The known field at a canonical path.

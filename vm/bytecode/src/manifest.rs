@@ -148,7 +148,19 @@ pub enum CondNode {
         negated: bool,
         /// The named constant that the field is compared with, as `let.limit`; the predicate has its value.
         constant: Option<String>,
+        /// The named constants inside of `any` and `all`.
+        items: Vec<ItemConstant>,
     },
+}
+
+/// The named constant of a comparison inside of `any` or `all`. Bodies are shared between rules, and rules may name one value
+/// in several ways, so names stand with the rule.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ItemConstant {
+    /// The nodes that lead to the comparison: one of each body, the outermost first.
+    pub way: Vec<u32>,
+    /// Its name, as `let.limit`.
+    pub name: String,
 }
 
 /// A piece of a template.

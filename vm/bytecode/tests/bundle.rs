@@ -17,8 +17,8 @@ use policy_bytecode::bundle::{
     SourceMapSection, SourcePlace, encode, key_id, sign,
 };
 use policy_bytecode::manifest::{
-    CondNode, Manifest, ModificationInfo, PolicyInfo, RuleInfo, TemplatePart, ValueNode, VerbInfo,
-    WarningInfo,
+    CondNode, ItemConstant, Manifest, ModificationInfo, PolicyInfo, RuleInfo, TemplatePart, ValueNode,
+    VerbInfo, WarningInfo,
 };
 use policy_bytecode::wire::DecodeError;
 use policy_bytecode::{ConstIdx, FieldIdx, Module, PredIdx};
@@ -87,6 +87,10 @@ fn manifest() -> Manifest {
             pred: PredIdx(0),
             negated: false,
             constant: Some("let.limit".into()),
+            items: vec![ItemConstant {
+                way: vec![2, 0],
+                name: "let.few".into(),
+            }],
         }],
         templates: vec![vec![
             TemplatePart::Text("too long for ".into()),

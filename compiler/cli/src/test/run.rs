@@ -166,7 +166,12 @@ fn policy_paths(path: &Path, map: &SourceMap, file: &TestFile) -> Result<Vec<Pat
     let mut paths = Vec::new();
     let mut problems = Vec::new();
     for Spanned { value, span } in listed {
-        let path = directory.join(value);
+        // `.` is the directory itself, and has no part in the names of its files.
+        let path: PathBuf = directory.join(value).components().collect();
+        let path = match path.as_os_str().is_empty() {
+            true => PathBuf::from("."),
+            false => path,
+        };
         if path.exists() {
             paths.push(path);
         } else {

@@ -1,21 +1,14 @@
 //! Spans at a collector that speaks OTLP, and at one that is away.
 
+#[path = "../../../tests/support/collector.rs"]
+mod collector;
+
 use super::{Traces, extract, inject, inject_metadata};
 use crate::telemetry;
 use crate::telemetry::TelemetryError;
+use collector::Collector;
 use http::HeaderMap;
-use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
-    TraceService, TraceServiceServer,
-};
-use opentelemetry_proto::tonic::collector::trace::v1::{
-    ExportTraceServiceRequest, ExportTraceServiceResponse,
-};
-use opentelemetry_proto::tonic::trace::v1::Span as Sent;
-use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-use tokio_stream::wrappers::TcpListenerStream;
-use tonic::{Request, Response, Status};
 use tracing_subscriber::layer::SubscriberExt as _;
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
@@ -26,44 +19,6 @@ fn headers(flags: &str) -> HeaderMap {
     let value = format!("00-{TRACE}-{PARENT}-{flags}");
     headers.insert("traceparent", value.parse().unwrap());
     headers
-}
-
-/// A collector: takes spans by the OTLP protocol.
-#[derive(Clone, Default)]
-struct Collector(Arc<Mutex<Vec<ExportTraceServiceRequest>>>);
-
-#[tonic::async_trait]
-impl TraceService for Collector {
-    async fn export(
-        &self,
-        request: Request<ExportTraceServiceRequest>,
-    ) -> Result<Response<ExportTraceServiceResponse>, Status> {
-        self.0.lock().unwrap().push(request.into_inner());
-        Ok(Response::new(ExportTraceServiceResponse::default()))
-    }
-}
-
-impl Collector {
-    async fn start(&self) -> SocketAddr {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let service = TraceServiceServer::new(self.clone());
-        tokio::spawn(
-            tonic::transport::Server::builder()
-                .add_service(service)
-                .serve_with_incoming(TcpListenerStream::new(listener)),
-        );
-        address
-    }
-
-    fn spans(&self) -> Vec<Sent> {
-        let requests = self.0.lock().unwrap();
-        let scopes = requests
-            .iter()
-            .flat_map(|request| &request.resource_spans)
-            .flat_map(|resource| &resource.scope_spans);
-        scopes.flat_map(|scope| scope.spans.clone()).collect()
-    }
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -104,7 +59,7 @@ async fn spans_arrive_at_a_collector_in_the_trace_of_the_caller() {
     assert_eq!(hex(&outer.parent_span_id), PARENT);
     assert_eq!(inner.parent_span_id, outer.span_id);
     assert!(outer.attributes.iter().any(|a| a.key == "request_id"));
-    let resource = collector.0.lock().unwrap()[0].resource_spans[0]
+    let resource = collector.requests()[0].resource_spans[0]
         .resource
         .clone()
         .unwrap();
