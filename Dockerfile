@@ -25,7 +25,7 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
  && ln -s policyd /programs/usr/local/bin/policyc \
  && install -D -m 0644 -t /programs/usr/lib "$(gcc -print-file-name=libgcc_s.so.1)" \
  && install -D -m 0644 -t /programs/usr/share/doc/llm-policy-engine LICENSE NOTICE \
- && install -d -m 0700 -o 65532 -g 65532 /programs/var/lib/policyd
+ && install -d /data
 
 FROM ${RUNTIME}
 ARG VERSION=0.1.0
@@ -36,6 +36,7 @@ LABEL org.opencontainers.image.title="LLM-Policy-Engine" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
 COPY --from=build /programs/ /
+COPY --from=build --chown=65532:65532 --chmod=0700 /data/ /var/lib/policyd/
 # A container is reached from outside, so the ports listen on every address of it. `policyd` refuses to start so without
 # authentication. The admin port stays on loopback until METRICS_HOST says otherwise.
 ENV HOST=0.0.0.0 \

@@ -1104,7 +1104,7 @@ impl Config {
                     name,
                     format!(
                         "refusing to listen on {} without authentication; set JWT_SECRET, JWT_PUBLIC_KEY, JWT_JWKS or \
-                         API_KEYS_ENABLED, or say --insecure-no-auth",
+                         API_KEYS_ENABLED, or INSECURE_NO_AUTH=true (--insecure-no-auth) to let everybody in",
                         addr.ip()
                     ),
                 );

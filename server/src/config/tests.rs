@@ -653,7 +653,7 @@ fn variables_that_kubernetes_sets_for_a_service_are_told() {
     .unwrap_err();
     assert_eq!(problems.len(), 1, "{problems:?}");
     assert!(
-        problems[0].starts_with("REDIS_PORT (environment): expected PORT, found `tcp://")
+        problems[0].starts_with("REDIS_PORT (environment): expected a port, from 0 to 65535, found `tcp://")
             && problems[0].contains("Service `redis`")
             && problems[0].contains("`enableServiceLinks: false`"),
         "{problems:?}"
