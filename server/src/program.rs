@@ -196,6 +196,10 @@ pub fn main() -> ExitCode {
             for problem in problems {
                 eprintln!("  {problem}");
             }
+            // A name that is misspelt may be why.
+            for warning in strangers() {
+                eprintln!("policyd: warning: {warning}");
+            }
             return ExitCode::from(BAD_CONFIG);
         }
     };
