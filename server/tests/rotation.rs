@@ -495,6 +495,59 @@ fn every_secret_is_replaced_under_load_without_a_failed_decision_or_a_lost_row()
 }
 
 #[test]
+fn a_password_that_comes_late_is_taken_and_another_database_is_not() {
+    let Some(server) = postgres::Server::start() else {
+        return postgres::missing("a_password_that_comes_late_is_taken_and_another_database_is_not");
+    };
+    server.ask_for_passwords();
+    let mut owner = Owner::of(&server.url("postgres"));
+    owner.run("CREATE ROLE app LOGIN PASSWORD 'pass-1'");
+    for name in ["policies", "others"] {
+        owner.run(&format!("CREATE DATABASE {name} OWNER app"));
+    }
+    let url = |password: &str, database: &str| {
+        format!(
+            "postgres://app:{password}@127.0.0.1:{}/{database}\n",
+            server.port()
+        )
+    };
+    let secrets = Mounted::new(&[("url", &url("pass-0", "policies"))]);
+    let policyd = Policyd::launch(&[("DATABASE_URL_FILE", &secrets.path("url"))]);
+    let reasons = || policyd.admin.ready().to_string();
+    until("the database refuses the password", || {
+        policyd.logged().contains("password authentication failed")
+    });
+    // Before the tables are made as well.
+    secrets.put(&[("url", &url("pass-1", "policies"))]);
+    until("the new password is taken", || {
+        taken(&policyd, "DATABASE_URL") == 1
+    });
+    let create = || policyd.client.json("POST", "/api/v1/policies", &policy(1)).status;
+    until("policies can be written", || create() == 201);
+
+    // The place stays, whatever the file says: policies would be of two databases.
+    secrets.put(&[("url", &url("pass-1", "others"))]);
+    until("it is told", || {
+        policyd.logged().contains("only user and password can change")
+    });
+    assert_eq!(policyd.client.get("/api/v1/policies/limit").status, 200);
+    until("readiness says it", || reasons().contains("secret files"));
+
+    // The server of a password that is changed at both ends goes on, as soon as both ends have it.
+    owner.run("ALTER ROLE app PASSWORD 'pass-2'");
+    owner.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'app'");
+    secrets.put(&[("url", &url("pass-2", "policies"))]);
+    until("the new password is taken", || {
+        taken(&policyd, "DATABASE_URL") == 2
+    });
+    until("it is ready", || policyd.admin.ready()["status"] == "ready");
+    assert_eq!(policyd.admin.ready()["dependencies"]["secret files"], "up");
+    assert_eq!(policyd.client.get("/api/v1/policies/limit").status, 200);
+    let log = policyd.logged();
+    assert!(!log.contains("pass-"), "{log}");
+}
+
+#[test]
 fn a_bundle_is_followed_with_a_token_that_is_replaced() {
     let central = Policyd::start(&[("API_KEYS_ENABLED", "true"), ("JWT_SECRET", SECRET_1)]);
     let agent: ureq::Agent = ureq::Agent::config_builder()

@@ -450,6 +450,7 @@ fn files(env: &[(&str, &str)]) -> SecretFiles {
 fn looked(files: &mut SecretFiles, part: Part) -> Option<(Result<Config, String>, bool)> {
     match files.look(part) {
         Look::Same => None,
+        Look::Unsettled => panic!("nobody writes"),
         Look::Other { candidate, news } => Some((
             candidate.map(|candidate| candidate.config).map_err(|problems| {
                 problems
