@@ -535,6 +535,52 @@ fn changed_files_are_taken_when_they_are_good_and_together() {
 }
 
 #[test]
+fn a_pair_that_is_replaced_while_it_is_read_is_never_of_two_halves() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    let mounted = Mounted::new(&[("user", b"0"), ("password", b"0")]);
+    let (user, password) = (mounted.path("user"), mounted.path("password"));
+    let mut files = files(&[
+        ("DATABASE_HOST", "db"),
+        ("DATABASE_USERNAME_FILE", &user),
+        ("DATABASE_PASSWORD_FILE", &password),
+    ]);
+    let done = AtomicBool::new(false);
+    let seen = std::thread::scope(|scope| {
+        // Ends with the scope also where the test fails.
+        let looks = scope.spawn(|| {
+            let mut seen = 0;
+            while !done.load(Ordering::SeqCst) {
+                let Look::Other { candidate, .. } = files.look(Part::Database) else {
+                    continue;
+                };
+                let candidate = candidate.unwrap();
+                let Database::Postgres(postgres) = &candidate.config.store.database else {
+                    panic!("another database");
+                };
+                let password = postgres.password.as_ref().unwrap().expose_secret();
+                assert_eq!(postgres.user.as_deref(), Some(password));
+                files.take(*candidate);
+                seen += 1;
+            }
+            seen
+        });
+        for version in 1..=300 {
+            let text = version.to_string();
+            mounted.put(&[("user", text.as_bytes()), ("password", text.as_bytes())]);
+            if looks.is_finished() {
+                break;
+            }
+            if version % 20 == 0 {
+                std::thread::sleep(std::time::Duration::from_millis(2));
+            }
+        }
+        done.store(true, Ordering::SeqCst);
+        looks.join().unwrap()
+    });
+    assert!(seen > 0);
+}
+
+#[test]
 fn there_is_one_more_secret_of_tokens_or_none() {
     let keys = |env: &[(&str, &str)]| {
         parse("", env, &[]).map(|config| (config.auth.jwt.unwrap().keys, config.notes))
