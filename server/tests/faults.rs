@@ -689,12 +689,25 @@ fn a_stop_with_a_delay_answers_everybody_until_it_is_over() {
         client.evaluate_policy_stream(asked).await.unwrap().into_inner()
     });
     assert!(runtime.block_on(answers.message()).unwrap().is_some());
+    let mut kept = TcpStream::connect(policyd.rest).unwrap();
+    let ask_again = b"GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    kept.write_all(ask_again).unwrap();
+    let mut first = [0; 12];
+    kept.read_exact(&mut first).unwrap();
     let begin = Instant::now();
     policyd.terminate();
     until("readiness is off", || policyd.admin.get("/readyz").status == 503);
     let ready = policyd.admin.ready();
     assert_eq!(ready["reasons"][0], "the server is about to stop", "{ready}");
     assert_eq!(serves(policyd.grpc), not_serving);
+    // Connections that were open before answer once more, and say that they end.
+    kept.write_all(ask_again).unwrap();
+    let mut said = String::new();
+    kept.read_to_string(&mut said).unwrap();
+    assert!(
+        said.contains("HTTP/1.1 200") && said.contains("connection: close"),
+        "{said}"
+    );
     while begin.elapsed() < DELAY / 2 {
         // A connection of its own each time.
         let fresh = Client::new(policyd.rest);

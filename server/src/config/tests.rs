@@ -705,6 +705,19 @@ fn variables_that_kubernetes_sets_for_a_service_are_told() {
             && problems[0].contains("`enableServiceLinks: false`"),
         "{problems:?}"
     );
+    // Also where nobody asked for a Redis or a database.
+    for (name, says) in [
+        ("REDIS_PORT", "needs REDIS_HOST or REDIS_URL"),
+        ("DATABASE_PORT", "needs DATABASE_HOST"),
+    ] {
+        let problems = parse("", &[(name, "tcp://10.0.0.1:1")], &[]).unwrap_err();
+        assert!(
+            problems.len() == 1
+                && problems[0].contains(says)
+                && problems[0].contains("`enableServiceLinks: false`"),
+            "{problems:?}"
+        );
+    }
     let problems = parse("", &[("METRICS_PORT", "many")], &[]).unwrap_err();
     assert!(!problems[0].contains("Kubernetes"), "{problems:?}");
 }
