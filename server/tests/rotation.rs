@@ -412,8 +412,16 @@ fn every_secret_is_replaced_under_load_without_a_failed_decision_or_a_lost_row()
     };
     until("Redis counts", counts);
     // Redis: a second password for the user, then the first is taken away, and every connection with it.
-    acl("ACL SETUSER policyd >redis-2");
+    // Mounted before Redis knows it: the old one stays until then.
     cache.put(&[("username", "policyd"), ("password", "redis-2")]);
+    until("it is told", || {
+        let log = policyd.logged();
+        log.lines()
+            .any(|line| line.contains("the last good ones stay") && line.contains("REDIS_PASSWORD"))
+    });
+    until("Redis counts", counts);
+    assert_eq!(taken(&policyd, "REDIS_PASSWORD"), 0);
+    acl("ACL SETUSER policyd >redis-2");
     until("Redis is asked with the new password", || {
         taken(&policyd, "REDIS_PASSWORD") == 1
     });

@@ -537,6 +537,23 @@ fn a_pair_that_is_replaced_while_it_is_read_is_never_of_two_halves() {
     assert!(seen > 0);
 }
 
+/// As a shell makes one for `<(command)`.
+#[test]
+fn a_pipe_is_read_once_and_not_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
+    assert!(made.success());
+    let path = pipe.to_str().unwrap().to_owned();
+    let writer = std::thread::spawn(move || std::fs::write(pipe, SECRET).unwrap());
+    let mut files = files(&[("JWT_SECRET_FILE", &path)]);
+    writer.join().unwrap();
+    let (say, said) = std::sync::mpsc::channel();
+    std::thread::spawn(move || say.send(looked(&mut files, Part::Tokens).is_none()));
+    let same = said.recv_timeout(std::time::Duration::from_secs(20));
+    assert_eq!(same, Ok(true), "nobody writes any more");
+}
+
 #[test]
 fn there_is_one_more_secret_of_tokens_or_none() {
     let keys = |env: &[(&str, &str)]| {
