@@ -757,6 +757,46 @@ fn secrets_in_files_start_a_server_and_are_told_when_they_cannot() {
     assert_eq!(policyd.client.get("/api/v1/policies").status, 401);
 }
 
+/// As the first lines of the example say it.
+#[test]
+fn a_copy_of_the_example_is_an_environment_for_a_shell() {
+    let directory = tempfile::tempdir().unwrap();
+    let example = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../.env.example")).unwrap();
+    let in_a_shell = |text: &str| {
+        std::fs::write(directory.path().join(".env"), text).unwrap();
+        let policyd = command(&[]);
+        let output = std::process::Command::new("sh")
+            .args(["-c", "set -a; . ./.env; set +a; exec \"$0\" check-config"])
+            .arg(policyd.get_program())
+            .env_clear()
+            .current_dir(directory.path())
+            .output()
+            .unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        (output.status.code().unwrap(), said)
+    };
+    assert_eq!(in_a_shell(&example), (0, String::new()));
+    // With the defaults written out, but for those that mean nothing without another setting.
+    let mut text = example.clone();
+    let mut count = 0;
+    for setting in policy_server::config::table::SETTINGS {
+        if let (Some(default), []) = (setting.default, setting.needs) {
+            let line = format!("\n#{}={default}\n", setting.name);
+            assert!(text.contains(&line), "{line}");
+            text = text.replace(&line, &line.replace('#', ""));
+            count += 1;
+        }
+    }
+    assert!(count > 40, "{count}");
+    assert_eq!(in_a_shell(&text), (0, String::new()));
+    // A value that is changed there arrives.
+    let (code, said) = in_a_shell(&example.replace("\n#SHUTDOWN_GRACE=20s\n", "\nSHUTDOWN_GRACE=banana\n"));
+    assert!(
+        code == 78 && said.contains("SHUTDOWN_GRACE (environment): expected DURATION"),
+        "{said}"
+    );
+}
+
 #[test]
 fn variables_of_the_earlier_implementation_are_named_once_at_the_start() {
     let directory = tempfile::tempdir().unwrap();
