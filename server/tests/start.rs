@@ -597,6 +597,29 @@ fn nobody_sends_the_server_on_to_another_one() {
     assert_eq!(*asked.lock().unwrap(), "", "the other server was asked");
     assert!(!keys.logged().contains("pa55w0rd") && !bundle.logged().contains("pa55w0rd"));
 
+    // Nor to give it what is for the other one.
+    let (other, asked) = web(NOT_FOUND);
+    let (port, sent) = sends_on(format!("http://127.0.0.1:{other}/elsewhere"));
+    let url = format!("http://127.0.0.1:{port}/here");
+    let bundle = Policyd::launch(&[
+        ("BUNDLE", &url),
+        ("BUNDLE_POLL", "50ms"),
+        ("BUNDLE_TOKEN", "a-token-of-the-tests"),
+    ]);
+    until("it says why", || {
+        reasons(&bundle)
+            .iter()
+            .any(|reason| reason.contains("another server and not followed"))
+    });
+    let head = sent.lock().unwrap().to_ascii_lowercase();
+    assert!(
+        head.contains("authorization: bearer a-token-of-the-tests"),
+        "{head}"
+    );
+    assert_eq!(*asked.lock().unwrap(), "", "the other server was asked");
+    assert!(!bundle.logged().contains("a-token-of-the-tests"));
+    drop(bundle);
+
     // To itself, it may.
     let (port, asked) = sends_on("/there".to_owned());
     let bundle = Policyd::launch(&[("BUNDLE", &format!("http://127.0.0.1:{port}/here"))]);
@@ -736,6 +759,46 @@ fn secrets_in_files_start_a_server_and_are_told_when_they_cannot() {
     let log = policyd.logged();
     assert!(log.contains("JWT_SECRET_FILE") && !log.contains(secret), "{log}");
     assert_eq!(policyd.client.get("/api/v1/policies").status, 401);
+}
+
+/// As the first lines of the example say it.
+#[test]
+fn a_copy_of_the_example_is_an_environment_for_a_shell() {
+    let directory = tempfile::tempdir().unwrap();
+    let example = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../.env.example")).unwrap();
+    let in_a_shell = |text: &str| {
+        std::fs::write(directory.path().join(".env"), text).unwrap();
+        let policyd = command(&[]);
+        let output = std::process::Command::new("sh")
+            .args(["-c", "set -a; . ./.env; set +a; exec \"$0\" check-config"])
+            .arg(policyd.get_program())
+            .env_clear()
+            .current_dir(directory.path())
+            .output()
+            .unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        (output.status.code().unwrap(), said)
+    };
+    assert_eq!(in_a_shell(&example), (0, String::new()));
+    // With the defaults written out, but for those that mean nothing without another setting.
+    let mut text = example.clone();
+    let mut count = 0;
+    for setting in policy_server::config::table::SETTINGS {
+        if let (Some(default), []) = (setting.default, setting.needs) {
+            let line = format!("\n#{}={default}\n", setting.name);
+            assert!(text.contains(&line), "{line}");
+            text = text.replace(&line, &line.replace('#', ""));
+            count += 1;
+        }
+    }
+    assert!(count > 40, "{count}");
+    assert_eq!(in_a_shell(&text), (0, String::new()));
+    // A value that is changed there arrives.
+    let (code, said) = in_a_shell(&example.replace("\n#SHUTDOWN_GRACE=20s\n", "\nSHUTDOWN_GRACE=banana\n"));
+    assert!(
+        code == 78 && said.contains("SHUTDOWN_GRACE (environment): expected DURATION"),
+        "{said}"
+    );
 }
 
 #[test]

@@ -9,6 +9,7 @@
 //! - The files of one [`Part`] are taken together. They are read until two readings agree, so that a mounted secret that is
 //!   replaced meanwhile gives all of the old files or all of the new ones.
 //! - No text of a file is printed.
+//! - What is no file, such as a pipe that a shell made, is read once: there may be nothing more to come, and nobody to wait for.
 //!
 //! # Not done here
 //!
@@ -68,6 +69,16 @@ fn read(setting: &Setting, path: &Path) -> Reading {
         return Ok(None);
     }
     Err(format!("{} is empty", path.display()))
+}
+
+/// Whether a file can be read again.
+fn is_lasting(path: &Path) -> bool {
+    use std::os::unix::fs::FileTypeExt as _;
+    // What is missing is missed when it is read.
+    !std::fs::metadata(path).is_ok_and(|meta| {
+        let kind = meta.file_type();
+        kind.is_fifo() || kind.is_char_device() || kind.is_socket()
+    })
 }
 
 impl Raw {
@@ -185,6 +196,8 @@ pub struct Candidate {
 pub enum Look {
     /// What is in use.
     Same,
+    /// Files that changed while they were read, each time; another look will tell.
+    Unsettled,
     /// Something else.
     Other {
         /// The new values, or everything that is wrong with them.
@@ -232,7 +245,7 @@ impl SecretFiles {
     /// Looks at the files of a part. Blocks.
     pub fn look(&mut self, part: Part) -> Look {
         let Some(texts) = self.settled(part) else {
-            return Look::Same;
+            return Look::Unsettled;
         };
         let in_use = |(name, reading): (&&'static str, &Reading)| match reading {
             Ok(text) => {
@@ -265,6 +278,9 @@ impl SecretFiles {
                 .filter(|setting| part.settings().contains(&setting.name));
             of.filter_map(|setting| {
                 let file = self.raw.files.get(setting.name)?;
+                if !is_lasting(&file.path) {
+                    return None;
+                }
                 Some((setting.name, read(setting, &file.path)))
             })
             .collect()
