@@ -659,6 +659,26 @@ fn mistakes() -> Vec<Mistake> {
         ),
         mistake(
             "network-policy",
+            "lets everybody in: {\"namespaceSelector\":{}}",
+            vec![(
+                "NetworkPolicy",
+                NAME,
+                "/spec/ingress/0/from/-",
+                set(json!({"namespaceSelector": {}})),
+            )],
+        ),
+        mistake(
+            "network-policy",
+            "lets everybody in: {\"ipBlock\"",
+            vec![(
+                "NetworkPolicy",
+                NAME,
+                "/spec/ingress/0/from/-",
+                set(json!({"ipBlock": {"cidr": "0.0.0.0/0"}})),
+            )],
+        ),
+        mistake(
+            "network-policy",
             "keeps it from PostgreSQL, TCP 6432",
             vec![("ConfigMap", CONFIG, "/data/DATABASE_PORT", set(json!("6432")))],
         ),
@@ -731,6 +751,36 @@ fn mistakes() -> Vec<Mistake> {
                 "/spec/rules/0/http/paths/0/path",
                 set(json!("/")),
             )],
+        ),
+        mistake(
+            "ingress",
+            "depends on the controller",
+            vec![(
+                "Ingress",
+                NAME,
+                "/spec/rules/0/http/paths/0/pathType",
+                set(json!("ImplementationSpecific")),
+            )],
+        ),
+        mistake(
+            "ingress",
+            "open below `/`",
+            vec![(
+                "Ingress",
+                NAME,
+                "/spec/defaultBackend",
+                set(json!({"service": {"name": NAME, "port": {"name": "http"}}})),
+            )],
+        ),
+        mistake(
+            "ingress",
+            "the type LoadBalancer opens the pods",
+            vec![("Service", NAME, "/spec/type", set(json!("LoadBalancer")))],
+        ),
+        mistake(
+            "ingress",
+            "`externalIPs` leads past the way in",
+            vec![("Service", NAME, "/spec/externalIPs", set(json!(["192.0.2.1"])))],
         ),
         mistake(
             "ingress",
@@ -1022,6 +1072,21 @@ fn mistakes_in_components_are_found() {
             "ingress",
             "is open below `/`",
             ("GRPCRoute", NAME, "/spec/rules/0/matches", None),
+        ),
+        (
+            "ingress",
+            "is open below `/`",
+            ("GRPCRoute", NAME, "/spec/rules/0/matches/0/method", None),
+        ),
+        (
+            "ingress",
+            "what a match of the type \"RegularExpression\" opens cannot be told",
+            (
+                "HTTPRoute",
+                NAME,
+                "/spec/rules/0/matches/0/path/type",
+                set(json!("RegularExpression")),
+            ),
         ),
         (
             "data-volume",
