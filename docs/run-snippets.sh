@@ -45,7 +45,8 @@ stop() {
 
 # The script with this machine's server and ports in it.
 here() {
-  local text=${1//cargo run --release -q -p policy-server -- /policyd }
+  local text=${1//cargo policyd /policyd }
+  text=${text//cargo policyc /policyc }
   text=${text//cargo run --release -q -p policyc -- /policyc }
   if [ ${#ports[@]} -eq 3 ]; then
     text=${text//:3000/:${ports[0]}}

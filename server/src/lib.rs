@@ -31,6 +31,7 @@ pub mod instance;
 pub mod limits;
 pub mod listen;
 pub mod manual;
+pub mod program;
 pub mod redis_client;
 pub mod request_id;
 pub mod rotation;

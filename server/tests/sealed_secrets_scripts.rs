@@ -11,6 +11,11 @@
     reason = "a test fails by panicking"
 )]
 
+#[path = "support/postgres.rs"]
+mod postgres;
+#[path = "support/process.rs"]
+mod process;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use policy_server::sealed_secrets::pods::Pods;
@@ -73,7 +78,11 @@ struct Tree {
 
 impl Tree {
     fn new() -> Self {
-        let directory = tempfile::tempdir().unwrap();
+        // As people name their folders.
+        let directory = tempfile::Builder::new()
+            .prefix("with a blank ")
+            .tempdir()
+            .unwrap();
         fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
         let tree = Self { directory };
         copy(&repository().join("k8s"), &tree.path("k8s"));
@@ -533,12 +542,23 @@ fn secrets_are_random_and_the_users_alone() {
         ("production", "production"),
     ] {
         tree.expect(
-            &format!("./generate-secrets.sh --force --environment {given}"),
+            // Whatever files of others may be read.
+            &format!("umask 000; ./generate-secrets.sh --environment {given} --output .env.{given}.first"),
             0,
             "",
         );
-        let file = tree.scripts().join(format!(".env.{full}"));
-        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+        tree.expect(
+            &format!("umask 000; ./generate-secrets.sh --force --environment {given}"),
+            0,
+            "",
+        );
+        for file in [format!(".env.{given}.first"), format!(".env.{full}")] {
+            let mode = fs::metadata(tree.scripts().join(&file))
+                .unwrap()
+                .permissions()
+                .mode();
+            assert_eq!(mode & 0o777, 0o600, "{file}");
+        }
         let env = tree.env(&format!(".env.{full}"));
         for name in ["DATABASE_PASSWORD", "REDIS_PASSWORD", "JWT_SECRET"] {
             let value = &env[name];
@@ -798,6 +818,14 @@ fn generate_writes_nothing_where_it_must_not() {
     tree.expect("./generate-secrets.sh --output -", 4, "too few random bytes");
     tree.program("head", "exit 1");
     tree.expect("./generate-secrets.sh --output x", 4, "no random bytes");
+    // A file that appears meanwhile, in the way of whoever may write here.
+    let head = on_path("head").unwrap();
+    tree.program(
+        "head",
+        &format!("[ -e y ] || echo theirs > y\nexec '{}' \"$@\"", head.display()),
+    );
+    tree.expect("./generate-secrets.sh --output y", 3, "cannot make y");
+    assert_eq!(fs::read_to_string(tree.scripts().join("y")).unwrap(), "theirs\n");
     assert!(!tree.scripts().join("x").exists());
 }
 
@@ -822,11 +850,15 @@ fn secrets_are_not_written_where_git_would_take_them() {
     tree.expect(&format!("{line} --force"), 5, "git would take");
     tree.expect("git rm -q --cached .env.production", 0, "");
     tree.expect(&format!("{line} --force"), 0, "");
-    // A hook's environment says nothing of where the file is.
+    // A hook's environment says nothing of where the file is, not even one of a repository that ignores everything.
     let other = tempfile::tempdir().unwrap();
     let outside = other.path().join("secrets");
+    let repository = tree.path("other");
+    fs::create_dir(&repository).unwrap();
+    tree.expect("git -C ../../../other init -q", 0, "");
+    fs::write(repository.join(".git/info/exclude"), "*\n").unwrap();
     tree.expect(
-        &format!("GIT_DIR={} {line} --output secrets", other.path().display()),
+        &format!("GIT_DIR='{}/.git' {line} --output secrets", repository.display()),
         5,
         "git would take",
     );
@@ -883,6 +915,13 @@ fn values_are_sealed_as_they_are() {
         let opened = tree.opened(&tree.scripts().join("typed"));
         assert_eq!(opened["password"], value.as_bytes());
     }
+    // In base64 this is 0710, which YAML takes for a number; and these are 16 bytes, whatever the language of the user is.
+    let text = "DATABASE_USERNAME=ӽt\nDATABASE_PASSWORD=äöüßéèêë\n";
+    fs::write(tree.scripts().join("values"), text).unwrap();
+    tree.expect(&format!("LC_ALL=C.UTF-8 {seal}"), 0, "wrote");
+    let opened = tree.opened(&tree.manifests().join("database-sealedsecret.yaml"));
+    assert_eq!(opened["username"], "ӽt".as_bytes());
+    assert_eq!(opened["password"], "äöüßéèêë".as_bytes());
     assert!(!tree.scripts().join("pwned").exists());
     assert!(!tree.argv().contains("0123"), "a value was an argument");
 }
@@ -1480,6 +1519,14 @@ fn validate_says_what_is_wrong() {
         annotated,
         format!("::error file=../manifests/jwt-sealedsecret.yaml::{message}\n")
     );
+    // At the root of the repository, as a workflow runs it, the paths are those of the repository.
+    let ended = tree.run("cd ../../.. && k8s/sealed-secrets/scripts/validate-sealed-secrets.sh --all --ci");
+    let found = "::error file=k8s/sealed-secrets/manifests/jwt-sealedsecret.yaml::no pod reads";
+    assert!(
+        ended.code == 1 && ended.stdout.contains(found),
+        "{}",
+        ended.stdout
+    );
     let both = whole("--ci --json ../manifests/jwt-sealedsecret.yaml", 1);
     assert_eq!(both, whole("--json --ci ../manifests/jwt-sealedsecret.yaml", 1));
     assert!(both.starts_with('{'));
@@ -1634,4 +1681,182 @@ fn the_controller_is_bound_to_those_who_seal_and_no_wider() {
         keys(&spec["properties"]),
         ["encryptedData", "template"].map(str::to_owned).into()
     );
+}
+
+/// The shell blocks of a section of the guide, in its order.
+fn blocks(section: &str) -> Vec<String> {
+    let guide = fs::read_to_string(repository().join("k8s/sealed-secrets/MIGRATION_GUIDE.md")).unwrap();
+    let mut found = Vec::new();
+    let (mut inside, mut block) = (false, None::<String>);
+    for line in guide.lines() {
+        if line.starts_with('#') && block.is_none() {
+            inside = line.trim_start_matches('#').trim() == section;
+        } else if line.trim() == "```sh" && inside {
+            block = Some(String::new());
+        } else if line.trim() == "```" {
+            found.extend(block.take());
+        } else if let Some(block) = &mut block {
+            // Blocks in lists are indented; the ends of here documents are not.
+            block.push_str(line.strip_prefix("   ").unwrap_or(line));
+            block.push('\n');
+        }
+    }
+    assert!(!found.is_empty(), "no block below {section}");
+    found
+}
+
+/// Every command of the guide, against a PostgreSQL and a Redis that check passwords. The cluster is played.
+#[test]
+fn the_guide_moves_secrets_and_rotates_them() {
+    const TEST: &str = "the_guide_moves_secrets_and_rotates_them";
+    let Some(server) = postgres::Server::start() else {
+        return postgres::missing(TEST);
+    };
+    server.ask_for_passwords();
+    let Some(redis) = process::Redis::start(TEST) else {
+        return;
+    };
+    let redis_port = redis.url().rsplit_once(':').unwrap().1.replace("/0", "");
+    let redis_cli = on_path("redis-cli").expect("redis-cli comes with redis-server");
+    let tree = Tree::new();
+    tree.controller(2048);
+    for name in ["sed", "grep"] {
+        tree.program(
+            name,
+            &format!("exec '{}' \"$@\"", on_path(name).unwrap().display()),
+        );
+    }
+    let psql = postgres::programs().unwrap().join("psql");
+    tree.program("psql", &format!("exec '{}' -X -q \"$@\"", psql.display()));
+    tree.program(
+        "redis-cli",
+        &format!("exec '{}' -p {redis_port} \"$@\"", redis_cli.display()),
+    );
+    let old = "an old secret of tokens, of 32 bytes & more";
+    tree.program(
+        "kubectl",
+        &format!(
+            "case \"$*\" in *--raw*) cat cert.pem ;; *jsonpath*) printf '%s' '{}' ;; esac",
+            STANDARD.encode(old)
+        ),
+    );
+    let run = |before: &str, blocks: &[String]| {
+        let line = format!(
+            "set -euo pipefail\nexport PGHOST=127.0.0.1 PGPORT={} PGUSER=postgres\n{before}\n{}",
+            server.port(),
+            blocks.concat()
+        );
+        let ended = tree.run(&line);
+        assert_eq!(ended.code, 0, "{line}\n{}{}", ended.stdout, ended.stderr);
+        ended.stdout
+    };
+    // Whether a login works.
+    let logs_in = |env: &BTreeMap<String, String>| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_policyd"));
+        command
+            .args(["audit", "verify"])
+            .env_clear()
+            .env("DATABASE_HOST", "127.0.0.1")
+            .env("DATABASE_PORT", server.port().to_string())
+            .env("DATABASE_NAME", "llm_policy_engine")
+            .env("DATABASE_SSL_MODE", "disable")
+            .env("DATABASE_USERNAME", &env["DATABASE_USERNAME"])
+            .env("DATABASE_PASSWORD", &env["DATABASE_PASSWORD"])
+            .current_dir(tree.directory.path());
+        finished(&mut command, "").code == 0
+    };
+    let pongs = |env: &BTreeMap<String, String>| {
+        let line = format!("REDISCLI_AUTH={} redis-cli PING", env["REDIS_PASSWORD"]);
+        tree.run(&line).stdout.contains("PONG")
+    };
+
+    let [value] = &blocks("Moving to sealed secrets, and changing them later")[..] else {
+        panic!("one block");
+    };
+    tree.expect("./generate-secrets.sh --environment production", 0, "");
+    let first = tree.env(".env.production");
+    assert!(!logs_in(&first));
+    run(value, &blocks("Tell the database and Redis"));
+    assert!(logs_in(&first) && pongs(&first));
+    for template in ["database", "redis", "jwt"] {
+        let line = format!("./seal-secret.sh --template {template} --env-file .env.production");
+        tree.expect(&line, 0, "");
+    }
+
+    // The database.
+    let afterwards = blocks("Afterwards");
+    run(value, &blocks("The password of the database"));
+    run(value, &afterwards);
+    let second = tree.env(".env.production");
+    assert_eq!(second["DATABASE_USERNAME"], "policyd_b");
+    assert_eq!(second["REDIS_PASSWORD"], first["REDIS_PASSWORD"]);
+    assert!(logs_in(&first) && logs_in(&second));
+    run("psql -c 'ALTER ROLE llm_policy_engine NOLOGIN' postgres", &[]);
+    assert!(!logs_in(&first) && logs_in(&second));
+
+    // Redis.
+    let [new, gone] = &blocks("The password of Redis")[..] else {
+        panic!("two blocks");
+    };
+    let own = format!("{value}\nexport REDISCLI_AUTH={}", first["REDIS_PASSWORD"]);
+    run(&own, std::slice::from_ref(new));
+    let next = tree.env(".env.production.next");
+    assert!(pongs(&first) && pongs(&next));
+    run(&own, std::slice::from_ref(gone));
+    assert!(!pongs(&first) && pongs(&next));
+    run(value, &afterwards);
+    assert_eq!(
+        tree.env(".env.production")["REDIS_PASSWORD"],
+        next["REDIS_PASSWORD"]
+    );
+
+    // Tokens.
+    let [new, gone] = &blocks("The secret of tokens")[..] else {
+        panic!("two blocks");
+    };
+    run(value, std::slice::from_ref(new));
+    let jwt = tree.manifests().join("jwt-sealedsecret.yaml");
+    let opened = tree.opened(&jwt);
+    assert_eq!(opened["previous-secret"], first["JWT_SECRET"].as_bytes());
+    assert_ne!(opened["secret"], opened["previous-secret"]);
+    run(value, std::slice::from_ref(gone));
+    assert_eq!(tree.opened(&jwt)["previous-secret"], b"");
+    assert_eq!(tree.opened(&jwt)["secret"], opened["secret"]);
+    run(value, &afterwards);
+    let last = tree.env(".env.production");
+    assert_eq!(last.len(), first.len());
+    assert!(logs_in(&last) && pongs(&last));
+    for ((_, secret), (key, name)) in SECRETS.iter().zip([
+        ("password", "DATABASE_PASSWORD"),
+        ("password", "REDIS_PASSWORD"),
+        ("secret", "JWT_SECRET"),
+    ]) {
+        assert_eq!(tree.all_opened()[secret][key], last[name].as_bytes());
+    }
+    tree.expect("./validate-sealed-secrets.sh --all --strict", 0, "");
+
+    // From a plain Secret, whose JWT secret stays valid beside the new one.
+    fs::remove_file(tree.scripts().join(".env.production")).unwrap();
+    run(value, &blocks("From a plain Secret"));
+    let moved = tree.env(".env.production");
+    assert_eq!(moved["DATABASE_USERNAME"], "policyd_a");
+    assert_eq!(tree.opened(&jwt)["previous-secret"], old.as_bytes());
+    let mode = fs::metadata(tree.scripts().join(".env.old"))
+        .unwrap()
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o600);
+
+    // Nothing of it is an argument.
+    let argv = tree.argv();
+    assert!(argv.contains("kubectl apply -f ../manifests/\n"), "{argv}");
+    assert!(argv.contains("psql -v ON_ERROR_STOP=1 postgres\n"), "{argv}");
+    let arguments = argv.lines().filter(|line| !line.starts_with("export "));
+    let arguments: String = arguments.collect::<Vec<_>>().join("\n");
+    for env in [&first, &second, &next, &last, &moved] {
+        for (name, value) in env.iter().filter(|(name, _)| !name.contains("USERNAME")) {
+            let is_secret = *name != "JWT_ALGORITHM" && !value.is_empty();
+            assert!(!is_secret || !arguments.contains(value.as_str()), "{name}");
+        }
+    }
 }

@@ -56,6 +56,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "policy-primitives",
         ],
     ),
+    ("policy-image", &["policy-server", "policyc"]),
     ("policy-conformance", &["*"]),
     ("policy-benches", &["*"]),
     ("policy-load", &["*"]),

@@ -2,6 +2,10 @@
 
 mod alloc;
 
+/// The allocator below the counter.
+type Inner = std::alloc::System;
+const INNER: Inner = std::alloc::System;
+
 fn main() -> std::process::ExitCode {
     policyc::main(alloc::allocations)
 }

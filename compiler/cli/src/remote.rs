@@ -26,6 +26,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use ureq::http::{HeaderMap, Method, Request, Uri, header};
+#[cfg(feature = "tls")]
 use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 
 /// Where a server listens when nothing else is said.
@@ -204,20 +205,16 @@ impl ServerArgs {
                 clean(&base)
             ));
         }
-        let mut tls = TlsConfig::builder();
-        if let Some(path) = &self.ca {
-            tls = tls.root_certs(RootCerts::new_with_certs(&certificates(path)?));
-        }
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
             .timeout_global(Some(TIMEOUT))
             .timeout_connect(Some(Duration::from_secs(10)))
-            .user_agent(concat!("policyc/", env!("CARGO_PKG_VERSION")))
-            .tls_config(tls.build())
-            .build();
+            .user_agent(concat!("policyc/", env!("CARGO_PKG_VERSION")));
         Ok(Server {
-            agent: config.new_agent(),
+            agent: secured(config, scheme == "https", self.ca.as_deref())?
+                .build()
+                .new_agent(),
             base,
             credentials,
         })
@@ -264,6 +261,30 @@ fn secret_file(path: &Path) -> anyhow::Result<String> {
     Ok(text)
 }
 
+/// What is being set up of an agent.
+type Setup = ureq::config::ConfigBuilder<ureq::typestate::AgentScope>;
+
+/// Says how `https` is spoken.
+#[cfg(feature = "tls")]
+fn secured(setup: Setup, _https: bool, ca: Option<&Path>) -> anyhow::Result<Setup> {
+    let mut tls = TlsConfig::builder();
+    if let Some(path) = ca {
+        tls = tls.root_certs(RootCerts::new_with_certs(&certificates(path)?));
+    }
+    Ok(setup.tls_config(tls.build()))
+}
+
+#[cfg(not(feature = "tls"))]
+fn secured(setup: Setup, https: bool, _ca: Option<&Path>) -> anyhow::Result<Setup> {
+    if https {
+        bail!(
+            "this policyc is a quick build without TLS; build one that speaks https with `cargo build --release -p policyc`"
+        );
+    }
+    Ok(setup)
+}
+
+#[cfg(feature = "tls")]
 fn certificates(path: &Path) -> anyhow::Result<Vec<ureq::tls::Certificate<'static>>> {
     let pem = output::read(path)?;
     let mut certificates = Vec::new();

@@ -1,6 +1,5 @@
 #!/usr/bin/env bash
 # Makes the secrets of a deployment. `--help` says how; ../README.md says what for.
-set +axv
 # shellcheck source-path=SCRIPTDIR source=common.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/common.sh"
 

@@ -1,6 +1,5 @@
 #!/usr/bin/env bash
 # Encrypts a secret for the controller of a cluster. `--help` says how; ../README.md says what for.
-set +axv
 # shellcheck source-path=SCRIPTDIR source=common.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/common.sh"
 

@@ -1,6 +1,5 @@
 #!/usr/bin/env bash
 # Checks sealed secrets before they go to git or to a cluster. `--help` says how; `policyd check-sealed` does it.
-set +axv
 # shellcheck source-path=SCRIPTDIR source=common.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/common.sh"
 

@@ -16,10 +16,10 @@
 //! token, which is checked here because both the upper bound (tokens ≤ bytes) and the search for the longest match
 //! rest on it. `limits.rs` holds the length of the longest token, on which the lower bound rests.
 
-use std::collections::HashMap;
 use std::error::Error;
 use std::path::Path;
 
+use rustc_hash::FxHashMap as HashMap;
 use tiktoken_rs::CoreBPE;
 
 use crate::table_format::{EMPTY, ID_BITS, NO_TOKEN, can_be_neighbours, fingerprint, hash_bytes, hash_pair};
@@ -35,7 +35,7 @@ pub(crate) fn write_tables(out: &Path, vocabulary: &CoreBPE) -> Result<(), Box<d
     if !(90_000..(1 << ID_BITS) - 1).contains(&tokens.len()) {
         return Err(format!("{} tokens, which the slot layout does not expect", tokens.len()).into());
     }
-    let mut by_bytes = HashMap::with_capacity(tokens.len());
+    let mut by_bytes = HashMap::with_capacity_and_hasher(tokens.len(), Default::default());
     for (id, token) in (0u32..).zip(&tokens) {
         by_bytes.insert(token.as_slice(), id);
     }
@@ -73,7 +73,7 @@ type Merges = (Vec<(u32, u32)>, HashMap<(u32, u32), u32>);
 /// stand side by side under the merges found so far.
 fn derive_merges(tokens: &[Vec<u8>], by_bytes: &HashMap<&[u8], u32>) -> Result<Merges, Box<dyn Error>> {
     let mut splits: Vec<(u32, u32)> = Vec::with_capacity(tokens.len());
-    let mut pairs = HashMap::with_capacity(tokens.len());
+    let mut pairs = HashMap::with_capacity_and_hasher(tokens.len(), Default::default());
     for (id, token) in (0u32..).zip(tokens) {
         let split = (1..token.len()).rev().find_map(|at| {
             let (left, right) = token.split_at(at);

@@ -28,7 +28,7 @@ pub(crate) fn missing(test: &str) {
 }
 
 /// Where the programs of the server are.
-fn programs() -> Option<PathBuf> {
+pub(crate) fn programs() -> Option<PathBuf> {
     if let Some(path) = std::env::var_os("TEST_POSTGRES_BIN") {
         return Some(PathBuf::from(path));
     }
