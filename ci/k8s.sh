@@ -226,7 +226,7 @@ PY
 if [ -x "$promtool" ] && [ -n "$valid" ]; then
   part 'promtool check rules' rules
 else
-  skip promtool "Debian's package prometheus cannot be had"
+  skip promtool "the package prometheus of Debian, or the validators, cannot be had"
 fi
 
 if [ ${#failed[@]} -gt 0 ]; then

@@ -7,14 +7,18 @@
 use super::objects::Set;
 use super::yaml;
 use anyhow::{Context as _, bail};
+use serde_json::Value;
 use std::env;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
 /// What is rendered.
 const OVERLAY: &str = "k8s/kustomize/overlays/production";
+
+/// Minor version of the first kubectl whose kustomize knows components.
+const COMPONENTS: u32 = 21;
 
 /// Which file holds which kinds.
 const FILES: &[(&str, &[&str])] = &[
@@ -65,6 +69,13 @@ pub(crate) fn render(root: &Path) -> anyhow::Result<Rendered> {
         Err(error) => return Err(error).with_context(|| format!("cannot run {}", kubectl.display())),
     };
     if !output.status.success() {
+        if let Some(minor) = minor(&kubectl)
+            && minor < COMPONENTS
+        {
+            return Ok(Rendered::Skipped(format!(
+                "kubectl 1.{minor} knows no components, 1.{COMPONENTS} does"
+            )));
+        }
         bail!(
             "kubectl kustomize {OVERLAY}: {}",
             String::from_utf8_lossy(&output.stderr)
@@ -81,6 +92,18 @@ pub(crate) fn render(root: &Path) -> anyhow::Result<Rendered> {
         }
     }
     Ok(Rendered::Files(files))
+}
+
+/// Minor version of kubectl; `None` where it does not say.
+fn minor(kubectl: &OsStr) -> Option<u32> {
+    let output = Command::new(kubectl)
+        .args(["version", "--client", "--output=json"])
+        .output()
+        .ok()?;
+    let version: Value = serde_json::from_slice(&output.stdout).ok()?;
+    // Some builds write `20+`.
+    let text = version.pointer("/clientVersion/minor")?.as_str()?;
+    text.trim_end_matches('+').parse().ok()
 }
 
 fn split(set: &Set) -> anyhow::Result<Vec<(String, Option<String>)>> {

@@ -139,7 +139,7 @@ pub(crate) const RULES: &[Rule] = &[
     },
     Rule {
         name: "ingress",
-        finds: "ways in without TLS, without a class, with annotations that no controller knows, without limits, or open below `/`",
+        finds: "ways in without TLS, without a class, without limits, with annotations that no controller knows, open below `/`, and past all of that",
         check: access::ingress,
     },
 ];

@@ -31,7 +31,10 @@ fn set(value: Value) -> Option<Value> {
 
 /// The shipped manifests with changes.
 fn planted(changes: &[Change]) -> Set {
-    let mut manifests = shipped();
+    changed(shipped(), changes)
+}
+
+fn changed(mut manifests: Set, changes: &[Change]) -> Set {
     for (kind, name, pointer, value) in changes {
         let object = manifests
             .objects
@@ -656,6 +659,26 @@ fn mistakes() -> Vec<Mistake> {
         ),
         mistake(
             "network-policy",
+            "lets everybody in: {\"namespaceSelector\":{}}",
+            vec![(
+                "NetworkPolicy",
+                NAME,
+                "/spec/ingress/0/from/-",
+                set(json!({"namespaceSelector": {}})),
+            )],
+        ),
+        mistake(
+            "network-policy",
+            "lets everybody in: {\"ipBlock\"",
+            vec![(
+                "NetworkPolicy",
+                NAME,
+                "/spec/ingress/0/from/-",
+                set(json!({"ipBlock": {"cidr": "0.0.0.0/0"}})),
+            )],
+        ),
+        mistake(
+            "network-policy",
             "keeps it from PostgreSQL, TCP 6432",
             vec![("ConfigMap", CONFIG, "/data/DATABASE_PORT", set(json!("6432")))],
         ),
@@ -728,6 +751,36 @@ fn mistakes() -> Vec<Mistake> {
                 "/spec/rules/0/http/paths/0/path",
                 set(json!("/")),
             )],
+        ),
+        mistake(
+            "ingress",
+            "depends on the controller",
+            vec![(
+                "Ingress",
+                NAME,
+                "/spec/rules/0/http/paths/0/pathType",
+                set(json!("ImplementationSpecific")),
+            )],
+        ),
+        mistake(
+            "ingress",
+            "open below `/`",
+            vec![(
+                "Ingress",
+                NAME,
+                "/spec/defaultBackend",
+                set(json!({"service": {"name": NAME, "port": {"name": "http"}}})),
+            )],
+        ),
+        mistake(
+            "ingress",
+            "the type LoadBalancer opens the pods",
+            vec![("Service", NAME, "/spec/type", set(json!("LoadBalancer")))],
+        ),
+        mistake(
+            "ingress",
+            "`externalIPs` leads past the way in",
+            vec![("Service", NAME, "/spec/externalIPs", set(json!(["192.0.2.1"])))],
         ),
         mistake(
             "ingress",
@@ -886,6 +939,188 @@ fn each_planted_mistake_is_found_by_its_rule() {
     }
     let every: BTreeSet<&str> = RULES.iter().map(|rule| rule.name).collect();
     assert_eq!(tested, every);
+}
+
+/// The shipped manifests with the Gateway API instead of the Ingress, with monitoring, and as a StatefulSet.
+fn with_components() -> Set {
+    let components = root().join("k8s/kustomize/components");
+    let stateful: &[Change] = &[
+        ("Deployment", NAME, "/spec/strategy", None),
+        ("Deployment", NAME, "/spec/template/spec/volumes/0", None),
+        (
+            "Deployment",
+            NAME,
+            "/spec/serviceName",
+            set(json!("llm-policy-engine-headless")),
+        ),
+        (
+            "Deployment",
+            NAME,
+            "/spec/volumeClaimTemplates",
+            set(
+                json!([{"metadata": {"name": "data"}, "spec": {"resources": {"requests": {"storage": "2Gi"}}}}]),
+            ),
+        ),
+        ("Deployment", NAME, "/kind", set(json!("StatefulSet"))),
+        (
+            "HorizontalPodAutoscaler",
+            NAME,
+            "/spec/scaleTargetRef/kind",
+            set(json!("StatefulSet")),
+        ),
+    ];
+    let mut manifests = planted(stateful);
+    manifests.objects.retain(|object| object.kind() != "Ingress");
+    let files = [
+        "gateway-api/gateway.yaml",
+        "prometheus-operator/pod-monitor.yaml",
+        "prometheus-operator/prometheus-rule.yaml",
+    ];
+    let more = Set::read(&files.map(|file| components.join(file))).unwrap();
+    assert_eq!(more.problems, []);
+    manifests.objects.extend(more.objects);
+    manifests
+}
+
+#[test]
+fn mistakes_in_components_are_found() {
+    let good = rules::check(&with_components(), &facts());
+    assert!(good.is_empty(), "{}", lines(&good));
+    let claim = "/spec/volumeClaimTemplates/0/spec/resources/requests/storage";
+    for (rule, says, change) in [
+        (
+            "selector",
+            "matches no pod",
+            (
+                "PodMonitor",
+                NAME,
+                "/spec/selector/matchLabels/app",
+                set(json!("x")),
+            ),
+        ),
+        (
+            "port",
+            "no container has the port \"admin\"",
+            (
+                "PodMonitor",
+                NAME,
+                "/spec/podMetricsEndpoints/0/port",
+                set(json!("admin")),
+            ),
+        ),
+        (
+            "port",
+            "the Service llm-policy-engine has no port 443",
+            (
+                "HTTPRoute",
+                NAME,
+                "/spec/rules/0/backendRefs/0/port",
+                set(json!(443)),
+            ),
+        ),
+        (
+            "reference",
+            "names the Gateway `public`",
+            ("GRPCRoute", NAME, "/spec/parentRefs/0/name", set(json!("public"))),
+        ),
+        (
+            "reference",
+            "names the Service `headless`",
+            ("StatefulSet", NAME, "/spec/serviceName", set(json!("headless"))),
+        ),
+        (
+            "ingress",
+            "the listener `https` has no TLS",
+            ("Gateway", NAME, "/spec/listeners/0/protocol", set(json!("HTTP"))),
+        ),
+        (
+            "ingress",
+            "nothing makes its certificates",
+            ("Gateway", NAME, "/metadata/annotations", None),
+        ),
+        (
+            "ingress",
+            "has no listener `https` for the names of this route",
+            (
+                "HTTPRoute",
+                NAME,
+                "/spec/hostnames/0",
+                set(json!("other.example.com")),
+            ),
+        ),
+        (
+            "ingress",
+            "has no listener `grpc` for the names of this route",
+            (
+                "GRPCRoute",
+                NAME,
+                "/spec/parentRefs/0/sectionName",
+                set(json!("grpc")),
+            ),
+        ),
+        (
+            "ingress",
+            "is open below `/`",
+            (
+                "HTTPRoute",
+                NAME,
+                "/spec/rules/0/matches/0/path/value",
+                set(json!("/")),
+            ),
+        ),
+        (
+            "ingress",
+            "is open below `/`",
+            ("GRPCRoute", NAME, "/spec/rules/0/matches", None),
+        ),
+        (
+            "ingress",
+            "is open below `/`",
+            ("GRPCRoute", NAME, "/spec/rules/0/matches/0/method", None),
+        ),
+        (
+            "ingress",
+            "what a match of the type \"RegularExpression\" opens cannot be told",
+            (
+                "HTTPRoute",
+                NAME,
+                "/spec/rules/0/matches/0/path/type",
+                set(json!("RegularExpression")),
+            ),
+        ),
+        (
+            "data-volume",
+            "the size `1Gi`, and DECISION_LOG_SPOOL takes 1073741824 bytes",
+            ("StatefulSet", NAME, claim, set(json!("1Gi"))),
+        ),
+        // No pod more in a rollout: (8 + 1) x 10 is less, (9 + 1) x 10 is more than 97.
+        (
+            "connections",
+            "(DATABASE_POOL 9 + 1) x (10 replicas + 0 more in a rollout) = 100",
+            ("ConfigMap", CONFIG, "/data/DATABASE_POOL", set(json!("9"))),
+        ),
+        (
+            "name",
+            "at most 52 characters",
+            (
+                "StatefulSet",
+                NAME,
+                "/metadata/name",
+                set(json!("a-name-that-leaves-no-room-for-the-revision-of-its-pods")),
+            ),
+        ),
+    ] {
+        let findings = rules::check(&changed(with_components(), &[change]), &facts());
+        assert!(
+            findings
+                .iter()
+                .any(|f| f.rule == rule && f.message.contains(says)),
+            "{rule}: `{says}` is not found, but\n{}",
+            lines(&findings)
+        );
+    }
+    let eight: &[Change] = &[("ConfigMap", CONFIG, "/data/DATABASE_POOL", set(json!("8")))];
+    assert_eq!(rules::check(&changed(with_components(), eight), &facts()), []);
 }
 
 #[test]

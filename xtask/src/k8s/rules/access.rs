@@ -42,6 +42,22 @@ pub(super) fn network_policy(set: &Set, _: &Facts, findings: &mut Findings) {
                     "say from where, and to which ports",
                 );
             }
+            for from in list(rule, "/from") {
+                let empty = |pointer: &str| {
+                    from.pointer(pointer)
+                        .and_then(Value::as_object)
+                        .is_some_and(serde_json::Map::is_empty)
+                };
+                let all = empty("/namespaceSelector")
+                    && (from.get("podSelector").is_none() || empty("/podSelector"));
+                if all || text(from, "/ipBlock/cidr").ends_with("/0") {
+                    findings.at(
+                        policy,
+                        format!("lets everybody in: {from}"),
+                        "name namespaces, pods or networks",
+                    );
+                }
+            }
         }
     }
     for workload in Workload::all(set) {
@@ -324,17 +340,47 @@ pub(super) fn ingress(set: &Set, _: &Facts, findings: &mut Findings) {
             }
             for path in list(rule, "/http/paths") {
                 if text(path, "/path").trim_end_matches('/').is_empty() {
+                    findings.at(ingress, OPEN, "open `/api/` and the gRPC service only");
+                }
+                if !["Prefix", "Exact"].contains(&text(path, "/pathType")) {
                     findings.at(
                         ingress,
-                        "is open below `/`: health, documentation, and what a later version serves there",
-                        "open `/api/` and the gRPC service only",
+                        format!(
+                            "what the path `{}` of the type `{}` opens depends on the controller",
+                            text(path, "/path"),
+                            text(path, "/pathType")
+                        ),
+                        "use the pathType Prefix or Exact",
                     );
                 }
+            }
+        }
+        if !ingress.at("/spec/defaultBackend").is_null() || list(&ingress.value, "/spec/rules").is_empty() {
+            findings.at(ingress, OPEN, "leave `defaultBackend` out, and write rules");
+        }
+    }
+    for service in set.of("Service") {
+        if !matches!(service.at("/spec/type").as_str(), None | Some("ClusterIP")) {
+            findings.at(
+                service,
+                format!(
+                    "the type {} opens the pods to outside of the cluster, without TLS and limits",
+                    service.text("/spec/type")
+                ),
+                "leave `type` out, and use an Ingress or the Gateway API",
+            );
+        }
+        for name in ["externalIPs", "externalName"] {
+            if !service.at(&format!("/spec/{name}")).is_null() {
+                findings.at(service, format!("`{name}` leads past the way in"), "leave it out");
             }
         }
     }
     routes(set, findings);
 }
+
+/// What is said of a way in that leads everywhere.
+const OPEN: &str = "is open below `/`: health, documentation, and what a later version serves there";
 
 fn annotations(ingress: &Object, findings: &mut Findings) {
     let all = ingress.at("/metadata/annotations").as_object();
@@ -454,15 +500,22 @@ fn routes(set: &Set, findings: &mut Findings) {
                 }
             }
             for rule in list(&route.value, "/spec/rules") {
-                let open = list(rule, "/matches").is_empty()
-                    || list(rule, "/matches").iter().any(|m| {
-                        kind == "HTTPRoute" && text(m, "/path/value").trim_end_matches('/').is_empty()
-                    });
-                if open {
+                let matches = list(rule, "/matches");
+                let everything = |m: &Value| match kind {
+                    "HTTPRoute" => text(m, "/path/value").trim_end_matches('/').is_empty(),
+                    _ => text(m, "/method/service").is_empty(),
+                };
+                if matches.is_empty() || matches.iter().any(everything) {
+                    findings.at(route, OPEN, "open `/api` and the gRPC service only");
+                }
+                let kinds = matches
+                    .iter()
+                    .filter_map(|m| m.pointer("/path/type").or_else(|| m.pointer("/method/type")));
+                for told in kinds.filter(|told| !["PathPrefix", "Exact"].iter().any(|known| told == known)) {
                     findings.at(
                         route,
-                        "is open below `/`: health, documentation, and what a later version serves there",
-                        "open `/api` and the gRPC service only",
+                        format!("what a match of the type {told} opens cannot be told"),
+                        "use the type PathPrefix or Exact",
                     );
                 }
             }
