@@ -324,7 +324,8 @@ impl Raw {
                 .iter()
                 .filter(|needed| !needed.iter().any(|other| self.is(other)))
             {
-                problems.push(self.problem(setting.name, format!("needs {}", table::any_of(needed))));
+                let hint = service_link(setting.name, text);
+                problems.push(self.problem(setting.name, format!("needs {}{hint}", table::any_of(needed))));
             }
             for other in setting.contradicts.iter().filter(|other| self.is(other)) {
                 let (name, wanted) = other
@@ -421,14 +422,20 @@ fn stranger(name: &str) -> Option<String> {
     })
 }
 
-/// The Service of Kubernetes that a variable is about, where this is one of those that containers get for each Service:
+/// What to say more of a variable that is one of those that containers of Kubernetes get for each Service:
 /// `REDIS_PORT=tcp://10.0.0.1:6379`.
-fn service_link(name: &str, text: &str) -> Option<String> {
-    let service = name.strip_suffix("_PORT")?;
+fn service_link(name: &str, text: &str) -> String {
     let is_link = ["tcp://", "udp://", "sctp://"]
         .iter()
         .any(|scheme| text.starts_with(scheme));
-    is_link.then(|| service.to_ascii_lowercase().replace('_', "-"))
+    let Some(service) = name.strip_suffix("_PORT").filter(|_| is_link) else {
+        return String::new();
+    };
+    format!(
+        "; Kubernetes gives containers this variable where there is a Service `{}`: say `enableServiceLinks: false` in the pod, \
+         or give {name} a value there",
+        service.to_ascii_lowercase().replace('_', "-")
+    )
 }
 
 /// The text of a setting as anybody may read it.
@@ -956,12 +963,7 @@ impl Parser<'_> {
                 } else {
                     format!(", found `{}`", shown(name, text))
                 };
-                if let Some(service) = service_link(name, text) {
-                    found.push_str(&format!(
-                        "; Kubernetes gives containers this variable where there is a Service `{service}`: say \
-                         `enableServiceLinks: false` in the pod, or give {name} a value there"
-                    ));
-                }
+                found.push_str(&service_link(name, text));
                 self.problem(name, format!("expected {expected}{found}"));
                 fallback
             }

@@ -17,6 +17,8 @@
 //! - Over HTTP/2 a connection that is older than [`Listener::age`] is told to go away, so that clients open another one, maybe
 //!   with another server. Requests under way end first, for as long as at a stop. With HTTP/1 it is not told: a client may
 //!   just have sent its next request, and would not know whether that counts.
+//! - Once the server is about to stop, answers over HTTP/1 say that their connection ends, so that no client sends a request
+//!   on a connection that is closed meanwhile.
 //! - After a stop nobody is accepted. Requests under way end first, for as long as the server waits.
 //!
 //! How long the body of a request may take is said in [`crate::body`], how long a request may in the fronts.
@@ -27,7 +29,7 @@ use crate::shares::{Address, Full, Shares, Taken};
 use crate::telemetry::Metrics;
 use crate::tls;
 use axum::response::Response;
-use http::{Request, Version};
+use http::{HeaderValue, Request, Version, header};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
@@ -109,12 +111,18 @@ impl Age {
 /// Ends listeners and their connections.
 #[derive(Debug, Clone, Default)]
 pub struct Stop {
+    soon: CancellationToken,
     gently: CancellationToken,
     at_once: CancellationToken,
     connections: TaskTracker,
 }
 
 impl Stop {
+    /// Goes on, and has clients with HTTP/1 leave with their next answer.
+    pub fn soon(&self) {
+        self.soon.cancel();
+    }
+
     /// Accepts nobody any more; connections end with the requests under way.
     pub fn gently(&self) {
         self.gently.cancel();
@@ -286,6 +294,7 @@ impl Connections {
             address,
             answers: self.answers.clone(),
             watch: Arc::clone(watch),
+            leaves: self.stop.soon.clone(),
         };
         let mut connection = pin!(self.builder.serve_connection(io, requests));
         let told = tokio::select! {
@@ -480,6 +489,8 @@ struct Requests<S> {
     address: IpAddr,
     answers: Answers,
     watch: Arc<Watch>,
+    /// Cancelled when the server is about to stop.
+    leaves: CancellationToken,
 }
 
 impl<S: Serve> hyper::service::Service<Request<Incoming>> for Requests<S> {
@@ -494,6 +505,7 @@ impl<S: Serve> hyper::service::Service<Request<Incoming>> for Requests<S> {
             working,
             answers: self.answers.clone(),
             address: self.address,
+            leaves: self.leaves.clone(),
         }
     }
 }
@@ -504,14 +516,19 @@ struct Answering {
     working: Working,
     answers: Answers,
     address: IpAddr,
+    leaves: CancellationToken,
 }
 
 impl Future for Answering {
     type Output = Result<http::Response<Answered>, Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let response = ready!(self.answer.as_mut().poll(context));
+        let mut response = ready!(self.answer.as_mut().poll(context));
         let watch = Arc::clone(&self.working.0);
+        if self.leaves.is_cancelled() && !watch.multiplexed.load(Ordering::Relaxed) {
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(header::CONNECTION, close);
+        }
         Poll::Ready(Ok(self.answers.give(response, Address::of(self.address), watch)))
     }
 }

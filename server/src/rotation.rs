@@ -70,7 +70,11 @@ impl Rotation {
                     .collect();
                 (files, found)
             });
-            let found = match looked.await {
+            let looked = tokio::select! {
+                () = stop.cancelled() => return,
+                looked = looked => looked,
+            };
+            let found = match looked {
                 Ok((files, found)) => {
                     self.files = files;
                     found
@@ -81,7 +85,11 @@ impl Rotation {
                 }
             };
             for (part, look) in found {
-                self.attend(&app, part, look, &mut failed).await;
+                // A server that does not answer holds up no stop.
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    () = self.attend(&app, part, look, &mut failed) => {}
+                }
             }
             let reasons: Vec<&str> = failed.values().map(|failed| failed.reason.as_str()).collect();
             if is_noted || !reasons.is_empty() {
@@ -99,6 +107,7 @@ impl Rotation {
                 failed.remove(&part);
                 return;
             }
+            Look::Unsettled => return,
             Look::Other { candidate, news } => (candidate, news),
         };
         let now = Instant::now();

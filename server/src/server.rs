@@ -341,6 +341,7 @@ impl Server {
         let drain = async {
             stop.cancelled().await;
             app.health.drain();
+            stopping.soon();
             if !self.delay.is_zero() {
                 tracing::info!(delay = ?self.delay, "about to stop: readiness is off, requests are answered as before");
                 tokio::select! {

@@ -672,18 +672,53 @@ fn a_stop_with_a_delay_answers_everybody_until_it_is_over() {
     };
     let (serving, not_serving) = (1, 2);
     assert_eq!(serves(policyd.grpc), serving);
+    // A stream that goes on.
+    let request = || policy_proto::v1::EvaluatePolicyRequest {
+        input: Some(policy_proto::v1::evaluate_policy_request::Input::ContextJson(
+            context(11).to_string().into(),
+        )),
+        ..Default::default()
+    };
+    let (ask, asked) = tokio::sync::mpsc::channel(4);
+    ask.blocking_send(request()).unwrap();
+    let mut answers = runtime.block_on(async {
+        let endpoint = tonic::transport::Channel::from_shared(format!("http://{}", policyd.grpc)).unwrap();
+        let channel = endpoint.connect().await.unwrap();
+        let mut client = policy_proto::v1::policy_service_client::PolicyServiceClient::new(channel);
+        let asked = tokio_stream::wrappers::ReceiverStream::new(asked);
+        client.evaluate_policy_stream(asked).await.unwrap().into_inner()
+    });
+    assert!(runtime.block_on(answers.message()).unwrap().is_some());
+    let mut kept = TcpStream::connect(policyd.rest).unwrap();
+    let ask_again = b"GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    kept.write_all(ask_again).unwrap();
+    let mut first = [0; 12];
+    kept.read_exact(&mut first).unwrap();
     let begin = Instant::now();
     policyd.terminate();
     until("readiness is off", || policyd.admin.get("/readyz").status == 503);
     let ready = policyd.admin.ready();
     assert_eq!(ready["reasons"][0], "the server is about to stop", "{ready}");
     assert_eq!(serves(policyd.grpc), not_serving);
+    // Connections that were open before answer once more, and say that they end.
+    kept.write_all(ask_again).unwrap();
+    let mut said = String::new();
+    kept.read_to_string(&mut said).unwrap();
+    assert!(
+        said.contains("HTTP/1.1 200") && said.contains("connection: close"),
+        "{said}"
+    );
     while begin.elapsed() < DELAY / 2 {
         // A connection of its own each time.
         let fresh = Client::new(policyd.rest);
         assert_eq!(fresh.decide(&context(11)), "deny");
         assert_eq!(fresh.get("/readyz").status, 503);
+        ask.blocking_send(request()).unwrap();
+        assert!(runtime.block_on(answers.message()).unwrap().is_some());
     }
+    let end = runtime.block_on(answers.message()).unwrap_err();
+    assert_eq!(end.metadata().get("error-code").unwrap(), "shutting_down");
+    drop((ask, answers));
     let (status, log) = policyd.ended();
     assert_eq!(status.code(), Some(0), "{log}");
     assert!(begin.elapsed() >= DELAY, "{:?}", begin.elapsed());

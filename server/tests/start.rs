@@ -594,6 +594,29 @@ fn nobody_sends_the_server_on_to_another_one() {
     assert_eq!(*asked.lock().unwrap(), "", "the other server was asked");
     assert!(!keys.logged().contains("pa55w0rd") && !bundle.logged().contains("pa55w0rd"));
 
+    // Nor to give it what is for the other one.
+    let (other, asked) = web(NOT_FOUND);
+    let (port, sent) = sends_on(format!("http://127.0.0.1:{other}/elsewhere"));
+    let url = format!("http://127.0.0.1:{port}/here");
+    let bundle = Policyd::launch(&[
+        ("BUNDLE", &url),
+        ("BUNDLE_POLL", "50ms"),
+        ("BUNDLE_TOKEN", "a-token-of-the-tests"),
+    ]);
+    until("it says why", || {
+        reasons(&bundle)
+            .iter()
+            .any(|reason| reason.contains("another server and not followed"))
+    });
+    let head = sent.lock().unwrap().to_ascii_lowercase();
+    assert!(
+        head.contains("authorization: bearer a-token-of-the-tests"),
+        "{head}"
+    );
+    assert_eq!(*asked.lock().unwrap(), "", "the other server was asked");
+    assert!(!bundle.logged().contains("a-token-of-the-tests"));
+    drop(bundle);
+
     // To itself, it may.
     let (port, asked) = sends_on("/there".to_owned());
     let bundle = Policyd::launch(&[("BUNDLE", &format!("http://127.0.0.1:{port}/here"))]);

@@ -185,6 +185,8 @@ pub struct Candidate {
 pub enum Look {
     /// What is in use.
     Same,
+    /// Files that changed while they were read, each time; another look will tell.
+    Unsettled,
     /// Something else.
     Other {
         /// The new values, or everything that is wrong with them.
@@ -232,7 +234,7 @@ impl SecretFiles {
     /// Looks at the files of a part. Blocks.
     pub fn look(&mut self, part: Part) -> Look {
         let Some(texts) = self.settled(part) else {
-            return Look::Same;
+            return Look::Unsettled;
         };
         let in_use = |(name, reading): (&&'static str, &Reading)| match reading {
             Ok(text) => {

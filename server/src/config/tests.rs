@@ -1,10 +1,13 @@
 //! Settings from every source, and every problem with its place.
 
+#[path = "../../tests/support/mounted.rs"]
+mod mounted;
+
 use super::files::{Look, Part, SecretFiles};
 use super::table::{Other, SETTINGS, Setting};
 use super::{Config, Database, JwtKeys, Origin, Raw};
+use mounted::Mounted;
 use secrecy::ExposeSecret as _;
-use std::path::Path;
 
 fn parse(file: &str, env: &[(&str, &str)], flags: &[(&str, &str)]) -> Result<Config, Vec<String>> {
     let find = |list: &[(&str, &str)], name: &str| {
@@ -222,44 +225,6 @@ fn a_secret_without_a_value_is_a_problem_and_not_none() {
     assert_eq!(problems, ["ENCRYPTION_KEYS (environment): names no key"]);
 }
 
-/// A folder with files of secrets, replaced as a mounted Secret is: all at once, by switching a link.
-struct Mounted {
-    folder: tempfile::TempDir,
-    version: std::cell::Cell<u32>,
-}
-
-impl Mounted {
-    fn new(files: &[(&str, &[u8])]) -> Self {
-        let mounted = Self {
-            folder: tempfile::tempdir().unwrap(),
-            version: std::cell::Cell::new(0),
-        };
-        mounted.put(files);
-        mounted
-    }
-
-    /// Files that are not named are gone.
-    fn put(&self, files: &[(&str, &[u8])]) {
-        use std::os::unix::fs::symlink;
-        let at = |name: &str| self.folder.path().join(name);
-        self.version.set(self.version.get() + 1);
-        let version = format!("..{}", self.version.get());
-        std::fs::create_dir(at(&version)).unwrap();
-        for (name, bytes) in files {
-            std::fs::write(at(&version).join(name), bytes).unwrap();
-            if std::fs::symlink_metadata(at(name)).is_err() {
-                symlink(Path::new("..data").join(name), at(name)).unwrap();
-            }
-        }
-        symlink(&version, at("..new")).unwrap();
-        std::fs::rename(at("..new"), at("..data")).unwrap();
-    }
-
-    fn path(&self, name: &str) -> String {
-        self.folder.path().join(name).to_str().unwrap().to_owned()
-    }
-}
-
 const SECRET: &str = "a secret of the tests, with more than 32 bytes";
 const OTHER: &str = "another secret of the tests, of 32 bytes and more";
 
@@ -279,7 +244,7 @@ fn a_file_holds_the_value_of_every_secret_wherever_it_is_named() {
     for setting in with_file {
         let value = some_value(setting);
         // One line feed is of the editor, all else is of the value.
-        mounted.put(&[("value", format!("{value}\n").as_bytes())]);
+        mounted.put(&[("value", &format!("{value}\n"))]);
         let (name, path) = (setting.file_name().unwrap(), mounted.path("value"));
         assert_eq!(name, format!("{}_FILE", setting.name));
         let said = |result: Result<Config, Vec<String>>| {
@@ -314,7 +279,7 @@ fn a_file_holds_the_value_of_every_secret_wherever_it_is_named() {
         }
     }
     let both = "hunter2\n\n";
-    mounted.put(&[("password", both.as_bytes())]);
+    mounted.put(&[("password", both)]);
     let password = mounted.path("password");
     let env = [
         ("DATABASE_HOST", "db"),
@@ -322,7 +287,7 @@ fn a_file_holds_the_value_of_every_secret_wherever_it_is_named() {
     ];
     assert_eq!(postgres(&env).password.unwrap().expose_secret(), "hunter2\n");
     // What turns authentication on does so from a file.
-    mounted.put(&[("secret", SECRET.as_bytes())]);
+    mounted.put(&[("secret", SECRET)]);
     let secret = mounted.path("secret");
     let env = [("HOST", "0.0.0.0"), ("JWT_SECRET_FILE", secret.as_str())];
     assert!(parse("", &env, &[]).unwrap().auth.required());
@@ -336,12 +301,12 @@ fn a_file_holds_the_value_of_every_secret_wherever_it_is_named() {
 #[test]
 fn a_file_without_a_value_is_a_problem_and_its_text_is_never_shown() {
     let mounted = Mounted::new(&[
-        ("empty", b""),
-        ("blank", b" \n"),
-        ("latin", b"pa\xdf"),
-        ("good", SECRET.as_bytes()),
-        ("username", b"ann"),
+        ("empty", ""),
+        ("blank", " \n"),
+        ("good", SECRET),
+        ("username", "ann"),
     ]);
+    std::fs::write(mounted.path("latin"), b"pa\xdf").unwrap();
     let one = |env: &[(&str, &str)]| {
         let problems = parse("", env, &[]).unwrap_err();
         assert_eq!(problems.len(), 1, "{problems:?}");
@@ -450,6 +415,7 @@ fn files(env: &[(&str, &str)]) -> SecretFiles {
 fn looked(files: &mut SecretFiles, part: Part) -> Option<(Result<Config, String>, bool)> {
     match files.look(part) {
         Look::Same => None,
+        Look::Unsettled => panic!("nobody writes"),
         Look::Other { candidate, news } => Some((
             candidate.map(|candidate| candidate.config).map_err(|problems| {
                 problems
@@ -475,11 +441,7 @@ fn every_value_that_may_stand_in_a_file_is_looked_at_again() {
 
 #[test]
 fn changed_files_are_taken_when_they_are_good_and_together() {
-    let mounted = Mounted::new(&[
-        ("user", b"ann"),
-        ("password", b"one"),
-        ("secret", SECRET.as_bytes()),
-    ]);
+    let mounted = Mounted::new(&[("user", "ann"), ("password", "one"), ("secret", SECRET)]);
     let paths = ["user", "password", "secret"].map(|name| mounted.path(name));
     let env = [
         ("DATABASE_HOST", "db"),
@@ -498,7 +460,7 @@ fn changed_files_are_taken_when_they_are_good_and_together() {
     };
     assert!(looked(&mut files, Part::Tokens).is_none() && looked(&mut files, Part::Database).is_none());
     // A pair, and a secret that is too short: one does not hold up the other.
-    mounted.put(&[("user", b"bob"), ("password", b"two\n"), ("secret", b"short")]);
+    mounted.put(&[("user", "bob"), ("password", "two\n"), ("secret", "short")]);
     let (refused, news) = looked(&mut files, Part::Tokens).unwrap();
     assert!(refused.unwrap_err().contains("5 bytes are too few") && news);
     // The same again is no news, and still refused.
@@ -519,18 +481,60 @@ fn changed_files_are_taken_when_they_are_good_and_together() {
     files.take(*candidate.unwrap());
     assert!(looked(&mut files, Part::Database).is_none());
     // Missing files, and then those in use again.
-    mounted.put(&[("user", b"bob"), ("secret", SECRET.as_bytes())]);
+    mounted.put(&[("user", "bob"), ("secret", SECRET)]);
     assert!(matches!(looked(&mut files, Part::Database), Some((Err(_), true))));
     assert!(looked(&mut files, Part::Tokens).is_none());
-    mounted.put(&[
-        ("user", b"bob"),
-        ("password", b"two"),
-        ("secret", SECRET.as_bytes()),
-    ]);
+    mounted.put(&[("user", "bob"), ("password", "two"), ("secret", SECRET)]);
     assert!(looked(&mut files, Part::Database).is_none());
     // What went and came again is news.
-    mounted.put(&[("user", b"bob"), ("secret", SECRET.as_bytes())]);
+    mounted.put(&[("user", "bob"), ("secret", SECRET)]);
     assert!(matches!(looked(&mut files, Part::Database), Some((Err(_), true))));
+}
+
+#[test]
+fn a_pair_that_is_replaced_while_it_is_read_is_never_of_two_halves() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    let mounted = Mounted::new(&[("user", "0"), ("password", "0")]);
+    let (user, password) = (mounted.path("user"), mounted.path("password"));
+    let mut files = files(&[
+        ("DATABASE_HOST", "db"),
+        ("DATABASE_USERNAME_FILE", &user),
+        ("DATABASE_PASSWORD_FILE", &password),
+    ]);
+    let done = AtomicBool::new(false);
+    let seen = std::thread::scope(|scope| {
+        // Ends with the scope also where the test fails.
+        let looks = scope.spawn(|| {
+            let mut seen = 0;
+            while !done.load(Ordering::SeqCst) {
+                let Look::Other { candidate, .. } = files.look(Part::Database) else {
+                    continue;
+                };
+                let candidate = candidate.unwrap();
+                let Database::Postgres(postgres) = &candidate.config.store.database else {
+                    panic!("another database");
+                };
+                let password = postgres.password.as_ref().unwrap().expose_secret();
+                assert_eq!(postgres.user.as_deref(), Some(password));
+                files.take(*candidate);
+                seen += 1;
+            }
+            seen
+        });
+        for version in 1..=300 {
+            let text = version.to_string();
+            mounted.put(&[("user", &text), ("password", &text)]);
+            if looks.is_finished() {
+                break;
+            }
+            if version % 20 == 0 {
+                std::thread::sleep(std::time::Duration::from_millis(2));
+            }
+        }
+        done.store(true, Ordering::SeqCst);
+        looks.join().unwrap()
+    });
+    assert!(seen > 0);
 }
 
 #[test]
@@ -658,6 +662,19 @@ fn variables_that_kubernetes_sets_for_a_service_are_told() {
             && problems[0].contains("`enableServiceLinks: false`"),
         "{problems:?}"
     );
+    // Also where nobody asked for a Redis or a database.
+    for (name, says) in [
+        ("REDIS_PORT", "needs REDIS_HOST or REDIS_URL"),
+        ("DATABASE_PORT", "needs DATABASE_HOST"),
+    ] {
+        let problems = parse("", &[(name, "tcp://10.0.0.1:1")], &[]).unwrap_err();
+        assert!(
+            problems.len() == 1
+                && problems[0].contains(says)
+                && problems[0].contains("`enableServiceLinks: false`"),
+            "{problems:?}"
+        );
+    }
     let problems = parse("", &[("METRICS_PORT", "many")], &[]).unwrap_err();
     assert!(!problems[0].contains("Kubernetes"), "{problems:?}");
 }

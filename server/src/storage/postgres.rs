@@ -78,7 +78,8 @@ const SETTINGS: &str = "SELECT set_config('statement_timeout', '60000', false), 
 const RIGHTS: &str = "SELECT coalesce(bool_and(has_table_privilege(name, 'SELECT')), false) \
      AND has_table_privilege('state', 'UPDATE') AND has_table_privilege('decisions', 'INSERT') \
      AND has_table_privilege('audit', 'INSERT') \
-     FROM unnest(ARRAY['state', 'policies', 'policy_versions', 'bundles', 'api_keys', 'decisions', 'audit']) AS name";
+     FROM unnest(ARRAY['state', 'policies', 'policy_versions', 'policy_rejections', 'namespace_usage', 'bundles', 'api_keys', \
+     'decisions', 'audit']) AS name";
 
 /// How far the keeper has come.
 #[derive(Debug, Clone)]

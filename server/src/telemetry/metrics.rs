@@ -84,7 +84,7 @@ macro_rules! for_each_family {
             connections_refused CONNECTIONS_REFUSED: Counters, "llm_policy_connections_refused_total", ["reason"],
                 "Connections closed at once because all of MAX_CONNECTIONS were open, or those of one address";
             connections_closed CONNECTIONS_CLOSED: Counters, "llm_policy_connections_closed_total", ["reason"],
-                "Connections closed because the head of a request did not come in time, or because they were idle, and streams reset because their answers were not taken (unread)";
+                "Connections closed because the head of a request did not come in time, or because they were idle or too old (`GRPC_MAX_CONNECTION_AGE`), and streams reset because their answers were not taken (unread)";
             shed SHED: Counters, "llm_policy_shed_total", ["reason"],
                 "Requests refused because the server was busy";
             rate_limited RATE_LIMITED: Counters, "llm_policy_rate_limited_total", ["route"],

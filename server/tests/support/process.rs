@@ -44,6 +44,9 @@ pub(crate) fn command(settings: &[(&str, &str)]) -> Command {
         ])
         .envs(settings.iter().copied())
         .stdin(Stdio::null());
+    if settings.iter().any(|(name, _)| *name == "DATABASE_URL_FILE") {
+        command.env_remove("DATABASE_URL");
+    }
     command
 }
 
