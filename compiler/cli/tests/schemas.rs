@@ -284,7 +284,11 @@ fn patterns_are_such_that_every_validator_reads_them() {
         assert_eq!(validator.is_valid(&definitions), is_name, "{name}");
         let mut map = SourceMap::new();
         let file = map.add(SourceFile::new("a.json", definitions.to_string()));
-        assert_eq!(!policy_grammar::parse_source(&map, file).has_errors(), is_name, "{name}");
+        assert_eq!(
+            !policy_grammar::parse_source(&map, file).has_errors(),
+            is_name,
+            "{name}"
+        );
     }
 }
 
