@@ -64,6 +64,7 @@ if ! podman image exists "$RUNTIME" && ! timeout 60 command podman --root "$work
     { timeout 200 env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends mmdebstrap >/dev/null 2>&1; } ||
     unavailable "neither the base image nor mmdebstrap can be had"
   # Extracted and not installed: no shell and no package manager is in it, as in the original.
+  # shellcheck disable=SC2016 # mmdebstrap expands it.
   timeout 300 mmdebstrap --quiet --variant=extract --include=base-files,netbase,tzdata,ca-certificates,libc6 \
     --customize-hook='rm -rf "$1"/usr/share/doc "$1"/usr/share/man "$1"/usr/share/locale "$1"/usr/lib/*/gconv "$1"/var/cache "$1"/var/lib/apt "$1"/var/lib/dpkg' \
     bookworm "$work/base.tar" >"$work/log" 2>&1 || unavailable "mmdebstrap made no base: $(tail -n 1 "$work/log")"
@@ -134,9 +135,9 @@ say "ok: without authentication it ends with 78 and says what to set"
 
 # wait_for SECONDS COMMAND…
 wait_for() {
-  local i seconds=$1
+  local seconds=$1
   shift
-  for i in $(seq $((seconds * 5))); do
+  for _ in $(seq $((seconds * 5))); do
     "$@" >/dev/null 2>&1 && return 0
     sleep 0.2
   done
@@ -165,6 +166,7 @@ stopped() {
 podman run -d --name alone "${secure[@]}" "${listen[@]}" -e INSECURE_NO_AUTH=true \
   -v "$root/examples/policies:/policies:ro" -v /var/lib/policyd "$image" --policies /policies >/dev/null
 wait_for 30 podman exec alone /usr/local/bin/policyd health || { podman logs alone 2>&1 | tail -n 20; fail "policyd health never said ready"; }
+# shellcheck disable=SC2016 # No variable.
 decide '' '"decision":"deny","allowed":false,"reason":"Cost exceeds free tier limit ($1.00)"' || fail "the request of the README got another answer"
 stopped alone
 say "ok: answers the request of the README, says that it is healthy, and stops with 0"
