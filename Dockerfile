@@ -17,10 +17,11 @@ COPY . .
 # Seconds since 1970 of the sources' last commit: two builds of one commit are equal then.
 ARG SOURCE_DATE_EPOCH=0
 ENV SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH} CARGO_TERM_COLOR=never
+# Relocations are packed, which saves more than a megabyte and needs glibc 2.36.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
     RUSTFLAGS="--remap-path-prefix=/src=. --remap-path-prefix=/usr/local/cargo=cargo" \
-    cargo build --locked --release -p policy-image \
+    cargo rustc --locked --release -p policy-image --bin policy-engine -- -C link-arg=-Wl,-z,pack-relative-relocs \
  && install -D -m 0755 target/release/policy-engine /programs/usr/local/bin/policyd \
  && ln -s policyd /programs/usr/local/bin/policyc \
  && install -D -m 0644 -t /programs/usr/lib "$(gcc -print-file-name=libgcc_s.so.1)" \
