@@ -34,7 +34,8 @@ if [ "$mode" = check ]; then
     [ "$here" = "$there" ] || skip "recorded with $there, this is $here; benches/callgrind.sh --record"
 fi
 
-cargo build --locked --quiet --release -p policy-benches --bin hot-path
+# With its symbols: counting begins at a function.
+CARGO_PROFILE_RELEASE_STRIP=none cargo build --locked --quiet --release -p policy-benches --bin hot-path
 program="${CARGO_TARGET_DIR:-target}/release/hot-path"
 out="${CARGO_TARGET_DIR:-target}/callgrind"
 mkdir -p "$out"

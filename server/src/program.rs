@@ -219,8 +219,7 @@ pub fn main() -> ExitCode {
             for note in &config.notes {
                 eprintln!("policyd: {note}");
             }
-            println!("the settings are fine");
-            Ok(ExitCode::SUCCESS)
+            tools::say("the settings are fine").map(|()| ExitCode::SUCCESS).map_err(Into::into)
         }
         Some(("audit", _)) => runtime.block_on(verify(config)),
         Some((name, arguments)) => runtime.block_on(tools::run(name, arguments, config)),
@@ -319,21 +318,21 @@ async fn verify(config: Config) -> anyhow::Result<ExitCode> {
     match audit::verify(&*store, PART).await? {
         Ok(report) => {
             let (seq, hash) = report.head;
-            println!("{seq} records, unbroken; head {}", crate::hex::of(&hash));
+            tools::say(&format!("{seq} records, unbroken; head {}", crate::hex::of(&hash)))?;
             for changed in &report.changed {
-                println!("{changed}");
+                tools::say(&changed.to_string())?;
             }
             if !report.changed.is_empty() {
                 return Ok(ExitCode::FAILURE);
             }
-            println!(
+            tools::say(&format!(
                 "{} versions of policies and {} bundles are as recorded",
                 report.versions, report.bundles
-            );
+            ))?;
             Ok(ExitCode::SUCCESS)
         }
         Err(broken) => {
-            println!("the audit trail is broken: {broken}");
+            tools::say(&format!("the audit trail is broken: {broken}"))?;
             Ok(ExitCode::FAILURE)
         }
     }

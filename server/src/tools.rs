@@ -118,6 +118,16 @@ fn is_closed(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::BrokenPipe
 }
 
+/// Writes a line of a report to standard output. Nobody is left to tell when its reader has gone, and the exit status says the
+/// same still.
+///
+/// # Errors
+///
+/// It cannot be written for another reason: a disk is full.
+pub fn say(line: &str) -> io::Result<()> {
+    print_line(line).or_else(|error| if is_closed(&error) { Ok(()) } else { Err(error) })
+}
+
 /// Writes a line to standard output.
 fn print_line(line: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();

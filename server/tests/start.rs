@@ -628,6 +628,28 @@ fn nobody_sends_the_server_on_to_another_one() {
 }
 
 #[test]
+fn a_report_whose_reader_has_gone_ends_as_if_it_were_read() {
+    let directory = tempfile::tempdir().unwrap();
+    for (arguments, settings) in [
+        (&["check-config"][..], &[][..]),
+        (&["audit", "verify"], &[("DATABASE_URL", "sqlite::memory:")]),
+    ] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = command(settings)
+            .args(arguments)
+            .current_dir(directory.path())
+            .stdout(writer)
+            .stderr(std::process::Stdio::piped())
+            .output()
+            .unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {stderr}");
+        assert_eq!(stderr, "", "{arguments:?}");
+    }
+}
+
+#[test]
 fn names_that_look_like_settings_are_told_and_secrets_without_value_refused() {
     let directory = tempfile::tempdir().unwrap();
     let settings = [
