@@ -624,7 +624,13 @@ fn a_bundle_is_followed_with_a_token_that_is_replaced() {
     let (first, second) = (new_key(), new_key());
     let secrets = Mounted::new(&[("token", &first.1)]);
     let url = format!("http://{}/api/v1/bundle", central.rest);
+    // A proxy is for other machines: this one would read the token.
+    let proxy = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    proxy.set_nonblocking(true).unwrap();
+    let proxied = format!("http://{}", proxy.local_addr().unwrap());
     let edge = Policyd::start(&[
+        ("HTTP_PROXY", &proxied),
+        ("ALL_PROXY", &proxied),
         ("BUNDLE", &url),
         ("BUNDLE_POLL", "50ms"),
         ("BUNDLE_TOKEN_FILE", &secrets.path("token")),
@@ -653,6 +659,7 @@ fn a_bundle_is_followed_with_a_token_that_is_replaced() {
     );
     until("it is told", || edge.client.is("degraded"));
     assert_eq!(edge.client.decide(&context(21)), "deny");
+    assert!(proxy.accept().is_err(), "the proxy was asked");
     for key in [&first.1, &second.1] {
         assert!(!edge.logged().contains(key.as_str()));
     }
