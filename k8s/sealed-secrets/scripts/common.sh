@@ -9,6 +9,7 @@
 set +axv
 set -euo pipefail
 for name in $(compgen -e); do
+  # shellcheck disable=SC2163 # the variable of this name
   case $name in *_proxy | *[!a-z_]*) ;; *) export -n "$name" ;; esac
 done
 # Files are the user's alone.

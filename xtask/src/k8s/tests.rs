@@ -483,6 +483,19 @@ fn mistakes() -> Vec<Mistake> {
             vec![("ConfigMap", CONFIG, "/data/PORT", set(json!("8080")))],
         ),
         mistake(
+            "listen",
+            "GRPC_PORT is 0",
+            vec![
+                ("ConfigMap", CONFIG, "/data/GRPC_PORT", set(json!("0"))),
+                (
+                    "Deployment",
+                    NAME,
+                    container("/ports/1/containerPort"),
+                    set(json!(0)),
+                ),
+            ],
+        ),
+        mistake(
             "grace",
             "terminationGracePeriodSeconds is 30",
             vec![(
