@@ -1409,8 +1409,13 @@ fn no_secret_is_an_argument_or_printed() {
     // Whoever exports a name that the scripts use.
     let exported = "env again=1 clear=1 content=1 encoded=1 env_values=1 found=1 line=1 made=1 pem=1 private=1 secret=1 \
          value=1 values=1 bash";
-    for (file, options) in [(".env.exported", "--previous old"), (".env.keys", "--jwt-algorithm RS256")] {
-        run(&format!("{exported} ./generate-secrets.sh {options} --output {file}"));
+    for (file, options) in [
+        (".env.exported", "--previous old"),
+        (".env.keys", "--jwt-algorithm RS256"),
+    ] {
+        run(&format!(
+            "{exported} ./generate-secrets.sh {options} --output {file}"
+        ));
         for template in ["database", "jwt"] {
             run(&format!(
                 "{exported} ./seal-secret.sh --template {template} --env-file {file} --cert cert.pem"

@@ -580,7 +580,10 @@ fn a_file_that_is_emptied_and_written_anew_is_not_taken_by_halves() {
     assert!(matches!(files.look(Part::Tokens), Look::Same));
     // What was a file and is none is missed.
     std::fs::remove_file(&secret).unwrap();
-    let made = std::process::Command::new("mkfifo").arg(&secret).status().unwrap();
+    let made = std::process::Command::new("mkfifo")
+        .arg(&secret)
+        .status()
+        .unwrap();
     assert!(made.success());
     let (refused, _) = looked(&mut files, Part::Tokens).unwrap();
     assert!(refused.unwrap_err().contains("is no file any more"));
