@@ -1205,6 +1205,44 @@ const REST_OF_BLOCK: [(&str, &str); 3] = [
     ("TRACE_ENABLED", "true"),
 ];
 
+/// The variables that `docker-compose.yml` and the image give `policyd`.
+#[test]
+fn docker_compose_starts_and_names_nothing_that_is_no_setting() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let compose = std::fs::read_to_string(root.join("docker-compose.yml")).unwrap();
+    let compose: serde_yaml::Value = serde_yaml::from_str(&compose).unwrap();
+    let given = compose["services"]["policyd"]["environment"]
+        .as_mapping()
+        .unwrap();
+    let mut env: Vec<(&str, &str)> = given
+        .iter()
+        .map(|(name, text)| (name.as_str().unwrap(), text.as_str().unwrap()))
+        .collect();
+    let dockerfile = std::fs::read_to_string(root.join("Dockerfile")).unwrap();
+    let (_, image) = dockerfile.split_once("\nENV HOST").unwrap();
+    let (image, _) = image.split_once("\nWORKDIR").unwrap();
+    let image = format!("HOST{image}").replace('\\', "");
+    env.extend(image.split_whitespace().map(|word| word.split_once('=').unwrap()));
+    for (name, _) in &env {
+        assert!(SETTINGS.iter().any(|setting| setting.name == *name), "{name}");
+    }
+    let config = parse("", &env, &[]).unwrap();
+    assert_eq!(config.net.http.to_string(), "0.0.0.0:3000");
+    assert!(matches!(config.store.database, Database::Postgres(_)));
+    assert_eq!(
+        config.cache.redis.unwrap().url.expose_secret(),
+        "redis://redis:6379/0"
+    );
+    // Docker kills what has not ended by then.
+    let grace = compose["services"]["policyd"]["stop_grace_period"]
+        .as_str()
+        .unwrap();
+    let grace = super::duration(grace).unwrap();
+    assert!(
+        grace >= config.net.shutdown_delay + config.net.shutdown_grace + std::time::Duration::from_secs(5)
+    );
+}
+
 #[test]
 fn the_block_of_the_brief_starts() {
     let block = [&BLOCK[..], &REST_OF_BLOCK[..]].concat();
