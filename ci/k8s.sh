@@ -151,6 +151,14 @@ prometheusRule: {enabled: true}
 podAnnotations: {a: b}
 podLabels: {a: b}
 image: {digest: "sha256:0000000000000000000000000000000000000000000000000000000000000000"}'
+  # Texts that are something else in YAML without quotes.
+  part 'render the chart with texts that look like others' chart chart-texts '
+config: {DATA_DIR: "/var/lib/a: b"}
+durableLog: {enabled: true, storageClassName: "1e3"}
+ingress: {host: "*.example.com", className: "on", tlsSecret: "null"}
+networkPolicy: {ingressNamespaces: ["123"], monitoringNamespace: "0x1"}
+priorityClassName: "123"
+serviceAccount: {name: "true"}'
   part 'render the chart with SQLite' chart chart-sqlite '
 secrets: {database: {enabled: false}, redis: {enabled: false}}
 config: {DATABASE_HOST: null, DATABASE_PORT: null, DATABASE_NAME: null, DATABASE_SSL_MODE: null, REDIS_HOST: null, REDIS_PORT: null,
@@ -168,6 +176,8 @@ resources: {requests: {ephemeral-storage: 64Mi}, limits: {ephemeral-storage: 256
   fi
   part 'the chart takes no value that it does not know' refused 'ingres: {enabled: false}'
   part 'the chart takes no setting that is no text' refused 'config: {DATABASE_POOL: 6}'
+  part 'the chart takes no port that nobody finds' refused 'config: {PORT: "0"}'
+  part 'the chart takes no name that no Service may have' refused 'fullnameOverride: "123"'
   part 'the chart takes no image without a version' refused 'image: {tag: latest}'
 else
   skip 'helm' "helm cannot be had"

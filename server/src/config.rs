@@ -140,6 +140,7 @@ impl Raw {
             path: PathBuf::from(path),
             source,
             failure: None,
+            lasts: true,
         };
         self.files.insert(setting.name, file);
     }

@@ -4,6 +4,7 @@
 //!
 //! - Redirects are followed to the host and port that were asked, and to no other: who answers for a URL in the settings must
 //!   not choose whom this server talks to. `http` may become `https` on the way, never the other way round.
+//! - What is on this machine is asked without a proxy: there is nobody between, and a proxy would read what is sent.
 //! - What goes wrong is told without what may be a credential.
 
 use crate::config::{Url, scrubbed};
@@ -24,7 +25,11 @@ pub(crate) fn get(url: &Url, headers: &[(&str, &str)], time: Duration) -> Result
     let until = Instant::now() + time;
     let mut next = url.clone();
     for _ in 0..=REDIRECTS {
-        let agent: ureq::Agent = ureq::Agent::config_builder()
+        let mut agent = ureq::Agent::config_builder();
+        if next.is_local() {
+            agent = agent.proxy(None);
+        }
+        let agent: ureq::Agent = agent
             .https_only(next.is_encrypted())
             .timeout_global(Some(until.saturating_duration_since(Instant::now())))
             .max_redirects(0)

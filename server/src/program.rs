@@ -23,6 +23,9 @@ const DEV: &str = "dev";
 /// Spans that wait are given this long at the end.
 const LAST_SPANS: Duration = Duration::from_secs(3);
 
+/// What reads a file beside the rest is given this long at the end. What has to be written was waited for before.
+const LAST_FILES: Duration = Duration::from_secs(1);
+
 fn command() -> Command {
     let mut command = Command::new("policyd")
         .about(
@@ -224,6 +227,8 @@ pub fn main() -> ExitCode {
         Some(("audit", _)) => runtime.block_on(verify(config)),
         Some((name, arguments)) => runtime.block_on(tools::run(name, arguments, config)),
     };
+    // A file that does not answer, as on a folder of another machine, holds up no end.
+    runtime.shutdown_timeout(LAST_FILES);
     result.unwrap_or_else(|error| {
         eprintln!("policyd: {error:#}");
         ExitCode::FAILURE

@@ -29,6 +29,9 @@ const LOOK: Duration = Duration::from_secs(1);
 /// Longest pause between two attempts with a value that a server did not let in.
 const RETRY: Duration = Duration::from_secs(5);
 
+/// How long a look may take before readiness tells of it. A folder of another machine that is away does not answer at all.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// What readiness calls the files.
 const DEPENDENCY: &str = "secret files";
 
@@ -62,7 +65,7 @@ impl Rotation {
                 () = tokio::time::sleep(LOOK) => {}
             }
             let mut files = self.files;
-            let looked = tokio::task::spawn_blocking(move || {
+            let mut looked = tokio::task::spawn_blocking(move || {
                 let found: Vec<(Part, Look)> = files
                     .parts()
                     .into_iter()
@@ -70,9 +73,15 @@ impl Rotation {
                     .collect();
                 (files, found)
             });
-            let looked = tokio::select! {
-                () = stop.cancelled() => return,
-                looked = looked => looked,
+            let looked = loop {
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    looked = &mut looked => break looked,
+                    () = tokio::time::sleep(PATIENCE) => {
+                        is_noted = true;
+                        app.health.note(DEPENDENCY, Some("reading them takes too long".to_owned()));
+                    }
+                }
             };
             let found = match looked {
                 Ok((files, found)) => {

@@ -30,6 +30,10 @@ pub enum SealError {
     NoKeys,
     /// Two keys have this id.
     DuplicateKey(String),
+    /// The key of this id has sealed until now, and is not among those that are to take over.
+    KeyInUse(String),
+    /// The key of this id is another one than before.
+    OtherKey(String),
     /// The text was sealed with a key of this id, which is not here.
     UnknownKey(String),
     /// The text is not one that this module wrote.
@@ -45,6 +49,14 @@ impl fmt::Display for SealError {
         match self {
             Self::NoKeys => f.write_str("there is no encryption key"),
             Self::DuplicateKey(id) => write!(f, "two encryption keys have the id `{id}`"),
+            Self::KeyInUse(id) => write!(
+                f,
+                "the encryption key `{id}` is in use and not among the new ones: put the new key in front and leave it behind"
+            ),
+            Self::OtherKey(id) => write!(
+                f,
+                "the encryption key `{id}` is not what it was: give the new key an id of its own"
+            ),
             Self::UnknownKey(id) => write!(f, "the encryption key `{id}` is not here"),
             Self::Malformed => f.write_str("this is no encrypted text"),
             Self::Damaged => f.write_str("the encrypted text is damaged, or belongs elsewhere"),
@@ -90,9 +102,24 @@ impl Sealer {
     ///
     /// # Errors
     ///
-    /// As [`Sealer::new`]; the keys stay then.
+    /// As [`Sealer::new`]; [`SealError::KeyInUse`] without the key that seals now, as what it sealed a moment ago could not be
+    /// opened; [`SealError::OtherKey`]. The keys stay then.
     pub fn replace(&self, keys: &[(String, SecretBox<[u8; 32]>)]) -> Result<(), SealError> {
-        self.keys.store(Arc::new(Self::usable(keys)?));
+        let new = Self::new(keys)?;
+        let (old, held) = (self.keys.load(), new.keys.load());
+        if let Some((id, _)) = old.first()
+            && !held.iter().any(|(other, _)| other == id)
+        {
+            return Err(SealError::KeyInUse(id.clone()));
+        }
+        for (id, key) in old.iter() {
+            // Keys cannot be compared; what the one sealed tells.
+            match new.open(&self.sealed(id, key, "", "")?, "") {
+                Ok(_) | Err(SealError::UnknownKey(_)) => {}
+                Err(_) => return Err(SealError::OtherKey(id.clone())),
+            }
+        }
+        self.keys.store(Arc::clone(&held));
         Ok(())
     }
 
@@ -119,6 +146,10 @@ impl Sealer {
     pub fn seal(&self, plaintext: &str, aad: &str) -> Result<String, SealError> {
         let keys = self.keys.load();
         let (id, key) = keys.first().ok_or(SealError::NoKeys)?;
+        self.sealed(id, key, plaintext, aad)
+    }
+
+    fn sealed(&self, id: &str, key: &LessSafeKey, plaintext: &str, aad: &str) -> Result<String, SealError> {
         let mut nonce = [0; NONCE_LEN];
         self.random.fill(&mut nonce).map_err(|_| SealError::Random)?;
         let mut bytes = Vec::with_capacity(NONCE_LEN + plaintext.len() + AES_256_GCM.tag_len());

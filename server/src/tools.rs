@@ -250,7 +250,6 @@ fn call_command() -> Command {
         )
 }
 
-/// Where a server is, and what proves to either side who the other is.
 /// Why a connection was not made: the error and what it comes from, each text once.
 fn causes(error: &(dyn std::error::Error + 'static)) -> String {
     let mut texts: Vec<String> = Vec::new();
@@ -266,6 +265,7 @@ fn causes(error: &(dyn std::error::Error + 'static)) -> String {
     texts.join(": ")
 }
 
+/// Where a server is, and what proves to either side who the other is.
 fn endpoint(server: &str, arguments: &ArgMatches) -> anyhow::Result<Endpoint> {
     let endpoint = Endpoint::from_shared(server.to_owned()).with_context(|| format!("{server} is no URL"))?;
     if !matches!(endpoint.uri().scheme_str(), Some("http" | "https")) {

@@ -572,6 +572,42 @@ fn a_password_that_comes_late_is_taken_and_another_database_is_not() {
     assert!(!log.contains("pass-"), "{log}");
 }
 
+/// As a folder of another machine that is away: a lease has everybody who opens the file wait for its holder, for 45 seconds.
+#[test]
+fn a_file_that_does_not_answer_is_told_and_holds_up_no_stop() {
+    const HOLD: &str = "$SIG{IO} = 'IGNORE'; open(my $file, '+<', $ARGV[0]) or die; \
+         until (fcntl($file, 1024, 1)) { select(undef, undef, undef, 0.01) } $| = 1; print 'held'; sleep 60";
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("secret");
+    std::fs::write(&path, SECRET_1).unwrap();
+    let mut policyd = Policyd::launch(&[("JWT_SECRET_FILE", path.to_str().unwrap())]);
+    until("it runs", || {
+        policyd.admin.ready()["dependencies"]["store"] == "up"
+    });
+    let mut holder = std::process::Command::new("perl")
+        .args(["-e", HOLD])
+        .arg(&path)
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .expect("perl is needed for this test");
+    let mut held = [0; 4];
+    std::io::Read::read_exact(holder.stdout.as_mut().unwrap(), &mut held).unwrap();
+    until("readiness says it", || {
+        policyd.admin.ready().to_string().contains("takes too long")
+    });
+    policyd.terminate();
+    let stopped = std::time::Instant::now();
+    let (status, log) = policyd.ended();
+    assert_eq!(status.code(), Some(0), "{log}");
+    assert!(
+        stopped.elapsed() < Duration::from_secs(15),
+        "{:?}",
+        stopped.elapsed()
+    );
+    holder.kill().unwrap();
+    holder.wait().unwrap();
+}
+
 #[test]
 fn a_bundle_is_followed_with_a_token_that_is_replaced() {
     let central = Policyd::start(&[("API_KEYS_ENABLED", "true"), ("JWT_SECRET", SECRET_1)]);
@@ -624,7 +660,13 @@ fn a_bundle_is_followed_with_a_token_that_is_replaced() {
     let (first, second) = (new_key(), new_key());
     let secrets = Mounted::new(&[("token", &first.1)]);
     let url = format!("http://{}/api/v1/bundle", central.rest);
+    // A proxy is for other machines: this one would read the token.
+    let proxy = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    proxy.set_nonblocking(true).unwrap();
+    let proxied = format!("http://{}", proxy.local_addr().unwrap());
     let edge = Policyd::start(&[
+        ("HTTP_PROXY", &proxied),
+        ("ALL_PROXY", &proxied),
         ("BUNDLE", &url),
         ("BUNDLE_POLL", "50ms"),
         ("BUNDLE_TOKEN_FILE", &secrets.path("token")),
@@ -653,6 +695,7 @@ fn a_bundle_is_followed_with_a_token_that_is_replaced() {
     );
     until("it is told", || edge.client.is("degraded"));
     assert_eq!(edge.client.decide(&context(21)), "deny");
+    assert!(proxy.accept().is_err(), "the proxy was asked");
     for key in [&first.1, &second.1] {
         assert!(!edge.logged().contains(key.as_str()));
     }

@@ -762,6 +762,16 @@ fn generate_writes_nothing_where_it_must_not() {
         3,
         "no ordinary file",
     );
+    // Names that look like flags are names; the ones that `$(…)` cuts off are none.
+    fs::create_dir(tree.scripts().join("-d")).unwrap();
+    for more in ["", " --force"] {
+        tree.expect(&format!("{line} --output -d/x{more}"), 0, "wrote");
+    }
+    tree.expect(
+        &format!("{line} --output $'.env.production\\n'"),
+        2,
+        "a control character in the value of --output",
+    );
     // A link is not written through.
     symlink(tree.scripts().join("elsewhere"), tree.scripts().join(".env.link")).unwrap();
     tree.expect(&format!("{line} --output .env.link"), 3, "exists");
@@ -1396,6 +1406,22 @@ fn no_secret_is_an_argument_or_printed() {
     run(
         "env SHELLOPTS=allexport bash ./seal-secret.sh --template jwt --env-file .env.production --cert cert.pem",
     );
+    // Whoever exports a name that the scripts use.
+    let exported = "env again=1 clear=1 content=1 encoded=1 env_values=1 found=1 line=1 made=1 pem=1 private=1 secret=1 \
+         value=1 values=1 bash";
+    for (file, options) in [
+        (".env.exported", "--previous old"),
+        (".env.keys", "--jwt-algorithm RS256"),
+    ] {
+        run(&format!(
+            "{exported} ./generate-secrets.sh {options} --output {file}"
+        ));
+        for template in ["database", "jwt"] {
+            run(&format!(
+                "{exported} ./seal-secret.sh --template {template} --env-file {file} --cert cert.pem"
+            ));
+        }
+    }
     for (template, _) in SECRETS {
         for env in ["production", "staging"] {
             run(&format!(
@@ -1407,10 +1433,17 @@ fn no_secret_is_an_argument_or_printed() {
         }
     }
     run("bash -xv ./validate-sealed-secrets.sh --all --pods ../.. || true");
+    // Whoever loses patience, or the machine.
+    tree.program("mv", "kill -TERM $PPID");
+    let sealed = "./seal-secret.sh --template jwt --env-file .env.production --cert cert.pem; exit 7";
+    assert_eq!(tree.run(sealed).code, 7);
+    let generated = "./generate-secrets.sh --output .env.stopped --force; exit 7";
+    assert_eq!(tree.run(generated).code, 7);
     let argv = tree.argv();
     assert!(argv.contains("policyd seal --cert cert.pem"), "{argv}");
     let mut secrets = vec![old.to_owned()];
-    for env in [".env.production", ".env.staging"] {
+    let files = [".env.exported", ".env.keys", ".env.production", ".env.staging"];
+    for env in files {
         for (name, value) in tree.env(env) {
             let is_secret = name.contains("PASSWORD") || name.contains("SECRET") || name.contains("PRIVATE");
             if is_secret && !value.is_empty() {
@@ -1419,7 +1452,7 @@ fn no_secret_is_an_argument_or_printed() {
             }
         }
     }
-    assert_eq!(secrets.len(), 1 + 2 * (4 + 3));
+    assert_eq!(secrets.len(), 1 + 2 * (4 + 3 + 4 + 3));
     for secret in secrets {
         assert!(!argv.contains(&secret), "an argument");
         assert!(!printed.contains(&secret), "printed");
@@ -1433,7 +1466,7 @@ fn no_secret_is_an_argument_or_printed() {
     }
     left.retain(|name| name.starts_with('.'));
     left.sort();
-    assert_eq!(left, [".env.production", ".env.staging"]);
+    assert_eq!(left, files);
 }
 
 #[test]

@@ -733,7 +733,7 @@ fn health_is_what_the_server_says_of_itself() {
         (
             &[("METRICS_PORT", "many")] as &[_],
             None,
-            "METRICS_PORT (environment): expected PORT",
+            "METRICS_PORT (environment): expected a port",
         ),
         (&[("METRICS_PORT", "0")], None, "only --url can say where"),
         (&[], Some("ftp://u:pa55@host/x"), "is no URL of http or https"),
@@ -818,7 +818,7 @@ fn a_copy_of_the_example_is_an_environment_for_a_shell() {
     // A value that is changed there arrives.
     let (code, said) = in_a_shell(&example.replace("\n#SHUTDOWN_GRACE=20s\n", "\nSHUTDOWN_GRACE=banana\n"));
     assert!(
-        code == 78 && said.contains("SHUTDOWN_GRACE (environment): expected DURATION"),
+        code == 78 && said.contains("SHUTDOWN_GRACE (environment): expected a time such as"),
         "{said}"
     );
 }

@@ -4,9 +4,14 @@
 # Values of secrets are handled by builtins of bash and by pipes alone: what is an argument of a program can be read by everybody on
 # the machine. Nothing here prints a value.
 
-# As a trace would print the values, it is off even under `bash -x`; and no variable is exported, whatever SHELLOPTS says.
+# As a trace would print the values, it is off even under `bash -x`; and no variable is exported, whatever SHELLOPTS says, and whatever
+# the caller exports: of the names in small letters, which are ours, only those of proxies (`https_proxy`) are for programs.
 set +axv
 set -euo pipefail
+for name in $(compgen -e); do
+  # shellcheck disable=SC2163 # the variable of this name
+  case $name in *_proxy | *[!a-z_]*) ;; *) export -n "$name" ;; esac
+done
 # Files are the user's alone.
 umask 077
 # Lengths are bytes.
@@ -32,9 +37,11 @@ fail() {
 
 wrong_usage() { fail 2 "$* (--help says more)"; }
 
-# value_of FLAG VALUE…: whether a flag has its value.
+# value_of FLAG VALUE…: whether a flag has its value. No name of a file has a line feed in it: `$(…)` loses those at an end, and what is
+# looked at would be another file than the one that is written.
 value_of() {
   if [ $# -lt 2 ] || [ -z "$2" ]; then wrong_usage "$1 needs a value"; fi
+  if [[ $2 =~ [[:cntrl:]] ]]; then wrong_usage "there is a control character in the value of $1"; fi
 }
 
 # split ARGUMENT…: sets `arguments`, with --flag=value as two of them.

@@ -191,7 +191,7 @@ if [ "$output" = - ]; then
 fi
 target=$output
 if [ -n "$force" ]; then
-  target=$(mktemp "$directory/.env.XXXXXX") || fail 3 "cannot write in $directory"
+  target=$(mktemp -- "$directory/.env.XXXXXX") || fail 3 "cannot write in $directory"
   trap 'rm -f -- "$target"' EXIT
 else
   # What appeared meanwhile is not written over, nor written through.

@@ -213,11 +213,13 @@ write() {
   directory=$(dirname -- "$1")
   [ -d "$directory" ] || fail 5 "there is no directory $directory"
   if [ -e "$1" ] && [ ! -f "$1" ]; then fail 5 "$1 is no ordinary file"; fi
-  temporary=$(mktemp "$directory/.sealed.XXXXXX" 2>/dev/null) || fail 5 "cannot write in $directory"
-  if ! { printf '%s\n' "$2" >"$temporary" && chmod 644 "$temporary" && mv -f -- "$temporary" "$1"; } 2>/dev/null; then
-    rm -f -- "$temporary"
+  temporary=$(mktemp -- "$directory/.sealed.XXXXXX" 2>/dev/null) || fail 5 "cannot write in $directory"
+  # shellcheck disable=SC2064 # the file of now
+  trap "rm -f -- $(printf '%q' "$temporary")" EXIT
+  if ! { printf '%s\n' "$2" >"$temporary" && chmod 644 -- "$temporary" && mv -f -- "$temporary" "$1"; } 2>/dev/null; then
     fail 5 "cannot write $1"
   fi
+  trap - EXIT
 }
 
 kept=$folder/controller-cert.pem

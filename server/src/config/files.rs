@@ -6,10 +6,12 @@
 //! # Invariants
 //!
 //! - What cannot be read, is not UTF-8 or is empty is a problem and no value; while a server runs, the last good value stays.
-//! - The files of one [`Part`] are taken together. They are read until two readings agree, so that a mounted secret that is
-//!   replaced meanwhile gives all of the old files or all of the new ones.
+//! - The files of one [`Part`] are taken together, once two looks in a row found the same in them: a mounted secret that is
+//!   replaced meanwhile gives all of the old files or all of the new ones, and a file that somebody empties and writes anew gives
+//!   neither nothing nor its first half.
 //! - No text of a file is printed.
-//! - What is no file, such as a pipe that a shell made, is read once: there may be nothing more to come, and nobody to wait for.
+//! - What was no file at the start, such as a pipe that a shell made, is read once: there may be nothing more to come, and nobody
+//!   to wait for.
 //!
 //! # Not done here
 //!
@@ -27,9 +29,6 @@ use zeroize::Zeroizing;
 /// Largest file, in bytes.
 const MAX_BYTES: u64 = 1 << 20;
 
-/// Readings of the files of a part before a look is put off to the next one.
-const READINGS: usize = 5;
-
 /// The only setting whose file may be empty, which means that there is no value.
 const MAY_BE_EMPTY: &str = "JWT_SECRET_PREVIOUS";
 
@@ -42,6 +41,8 @@ pub(super) struct FromFile {
     pub(super) source: Source,
     /// Why there is no value.
     pub(super) failure: Option<String>,
+    /// Whether it can be read again, which a pipe cannot.
+    pub(super) lasts: bool,
 }
 
 /// A text, `None` where an empty file says that there is none, or why it cannot be had.
@@ -62,6 +63,16 @@ fn read(setting: &Setting, path: &Path) -> Reading {
         return failed(&"it is not UTF-8");
     };
     let text = text.strip_suffix('\n').unwrap_or(text);
+    // What editors and shells of Windows add, and nobody sees: it would be a part of the secret.
+    for (unseen, what) in [
+        ('\r', "a carriage return"),
+        ('\u{feff}', "a byte order mark"),
+        ('\0', "a NUL"),
+    ] {
+        if text.contains(unseen) {
+            return failed(&format_args!("it holds {what}"));
+        }
+    }
     if !text.trim().is_empty() {
         return Ok(Some(Zeroizing::new(text.to_owned())));
     }
@@ -85,9 +96,11 @@ impl Raw {
     /// Reads the files that settings name in place of their values. Blocks.
     pub(super) fn read_files(&mut self) {
         for setting in SETTINGS {
-            let Some(file) = self.files.get(setting.name) else {
+            let Some(file) = self.files.get_mut(setting.name) else {
                 continue;
             };
+            file.lasts = is_lasting(&file.path);
+            let path = file.path.clone();
             let reading = if self.given(setting.name).is_some() {
                 let Problem {
                     setting: place,
@@ -96,7 +109,7 @@ impl Raw {
                 } = self.problem_at(setting.name, None, "");
                 Err(format!("contradicts {place} ({source}): give one of the two"))
             } else {
-                read(setting, &file.path)
+                read(setting, &path)
             };
             self.set_from_file(setting, reading);
         }
@@ -196,13 +209,13 @@ pub struct Candidate {
 pub enum Look {
     /// What is in use.
     Same,
-    /// Files that changed while they were read, each time; another look will tell.
+    /// Something else than the look before; another look will tell whether somebody writes.
     Unsettled,
     /// Something else.
     Other {
         /// The new values, or everything that is wrong with them.
         candidate: Result<Box<Candidate>, Vec<Problem>>,
-        /// Whether it is not what the look before found.
+        /// Whether no look said so yet.
         news: bool,
     },
 }
@@ -212,7 +225,15 @@ pub enum Look {
 pub struct SecretFiles {
     raw: Raw,
     /// What the last look found, where that is not in use.
-    seen: BTreeMap<Part, Texts>,
+    seen: BTreeMap<Part, Seen>,
+}
+
+/// What a look found.
+#[derive(Clone)]
+struct Seen {
+    texts: Texts,
+    /// Whether another look found the same.
+    is_settled: bool,
 }
 
 impl fmt::Debug for SecretFiles {
@@ -244,9 +265,7 @@ impl SecretFiles {
 
     /// Looks at the files of a part. Blocks.
     pub fn look(&mut self, part: Part) -> Look {
-        let Some(texts) = self.settled(part) else {
-            return Look::Unsettled;
-        };
+        let texts = self.texts(part);
         let in_use = |(name, reading): (&&'static str, &Reading)| match reading {
             Ok(text) => {
                 let value = self.raw.values.get(name).map(|(text, _)| text.as_str());
@@ -258,6 +277,14 @@ impl SecretFiles {
             self.seen.remove(&part);
             return Look::Same;
         }
+        let news = match self.seen.get_mut(&part) {
+            Some(seen) if seen.texts == texts => !std::mem::replace(&mut seen.is_settled, true),
+            Some(_) | None => {
+                let is_settled = false;
+                self.seen.insert(part, Seen { texts, is_settled });
+                return Look::Unsettled;
+            }
+        };
         let mut raw = self.raw.clone();
         for setting in SETTINGS {
             if let Some(reading) = texts.get(setting.name) {
@@ -265,35 +292,27 @@ impl SecretFiles {
             }
         }
         let candidate = Config::parse(&raw).map(|config| Box::new(Candidate { part, raw, config }));
-        let news = self.seen.get(&part) != Some(&texts);
-        self.seen.insert(part, texts);
         Look::Other { candidate, news }
     }
 
-    /// What the files of a part hold, once two readings agree; `None` where they go on changing.
-    fn settled(&self, part: Part) -> Option<Texts> {
-        let reading = || -> Texts {
-            let of = SETTINGS
-                .iter()
-                .filter(|setting| part.settings().contains(&setting.name));
-            of.filter_map(|setting| {
-                let file = self.raw.files.get(setting.name)?;
-                if !is_lasting(&file.path) {
-                    return None;
-                }
-                Some((setting.name, read(setting, &file.path)))
-            })
-            .collect()
-        };
-        let mut before = reading();
-        for _ in 0..READINGS {
-            let again = reading();
-            if again == before {
-                return Some(again);
+    /// What the files of a part hold.
+    fn texts(&self, part: Part) -> Texts {
+        let of = SETTINGS
+            .iter()
+            .filter(|setting| part.settings().contains(&setting.name));
+        of.filter_map(|setting| {
+            let file = self.raw.files.get(setting.name)?;
+            if !file.lasts {
+                return None;
             }
-            before = again;
-        }
-        None
+            let reading = if is_lasting(&file.path) {
+                read(setting, &file.path)
+            } else {
+                Err(format!("{} is no file any more", file.path.display()))
+            };
+            Some((setting.name, reading))
+        })
+        .collect()
     }
 
     /// From now on, these values are those in use.

@@ -307,6 +307,9 @@ fn a_file_without_a_value_is_a_problem_and_its_text_is_never_shown() {
         ("username", "ann"),
     ]);
     std::fs::write(mounted.path("latin"), b"pa\xdf").unwrap();
+    std::fs::write(mounted.path("dos"), format!("{SECRET}\r\n")).unwrap();
+    std::fs::write(mounted.path("marked"), format!("\u{feff}{SECRET}\n")).unwrap();
+    std::fs::write(mounted.path("cut"), format!("{SECRET}\0policies")).unwrap();
     let one = |env: &[(&str, &str)]| {
         let problems = parse("", env, &[]).unwrap_err();
         assert_eq!(problems.len(), 1, "{problems:?}");
@@ -318,6 +321,9 @@ fn a_file_without_a_value_is_a_problem_and_its_text_is_never_shown() {
         ("blank", "is empty"),
         ("latin", "it is not UTF-8"),
         (".", "cannot read"),
+        ("dos", "it holds a carriage return"),
+        ("marked", "it holds a byte order mark"),
+        ("cut", "it holds a NUL"),
     ] {
         let path = mounted.path(file);
         for name in ["JWT_SECRET_FILE", "ENCRYPTION_KEYS_FILE"] {
@@ -411,9 +417,14 @@ fn files(env: &[(&str, &str)]) -> SecretFiles {
     parse("", env, &[]).unwrap().secret_files.unwrap()
 }
 
-/// The configuration that a look at a part gives, and whether it is news; why there is none else.
+/// The configuration that looks at a part give, and whether it is news; why there is none else.
 fn looked(files: &mut SecretFiles, part: Part) -> Option<(Result<Config, String>, bool)> {
-    match files.look(part) {
+    let look = match files.look(part) {
+        // It was not there the look before.
+        Look::Unsettled => files.look(part),
+        look => look,
+    };
+    match look {
         Look::Same => None,
         Look::Unsettled => panic!("nobody writes"),
         Look::Other { candidate, news } => Some((
@@ -535,6 +546,47 @@ fn a_pair_that_is_replaced_while_it_is_read_is_never_of_two_halves() {
         looks.join().unwrap()
     });
     assert!(seen > 0);
+}
+
+/// As editors do, and whoever says `>`.
+#[test]
+fn a_file_that_is_emptied_and_written_anew_is_not_taken_by_halves() {
+    let mounted = Mounted::new(&[("secret", SECRET), ("previous", OTHER)]);
+    let (secret, previous) = (mounted.path("secret"), mounted.path("previous"));
+    let mut files = files(&[
+        ("JWT_SECRET_FILE", &secret),
+        ("JWT_SECRET_PREVIOUS_FILE", &previous),
+    ]);
+    // Empty is good for the one and long enough for the other, and neither is what is meant.
+    for (path, halves) in [
+        (&previous, ["", OTHER]),
+        (&secret, [&OTHER[..32], SECRET]),
+        (&secret, ["", SECRET]),
+    ] {
+        std::fs::write(path, halves[0]).unwrap();
+        assert!(matches!(files.look(Part::Tokens), Look::Unsettled), "{halves:?}");
+        std::fs::write(path, halves[1]).unwrap();
+        assert!(matches!(files.look(Part::Tokens), Look::Same), "{halves:?}");
+    }
+    // Each of them is of another moment.
+    for half in ["", &OTHER[..32], &OTHER[..33], ""] {
+        std::fs::write(&previous, half).unwrap();
+        assert!(matches!(files.look(Part::Tokens), Look::Unsettled), "{half}");
+    }
+    let Look::Other { candidate, .. } = files.look(Part::Tokens) else {
+        panic!("nobody writes any more");
+    };
+    files.take(*candidate.unwrap());
+    assert!(matches!(files.look(Part::Tokens), Look::Same));
+    // What was a file and is none is missed.
+    std::fs::remove_file(&secret).unwrap();
+    let made = std::process::Command::new("mkfifo")
+        .arg(&secret)
+        .status()
+        .unwrap();
+    assert!(made.success());
+    let (refused, _) = looked(&mut files, Part::Tokens).unwrap();
+    assert!(refused.unwrap_err().contains("is no file any more"));
 }
 
 /// As a shell makes one for `<(command)`.
@@ -1152,6 +1204,44 @@ const REST_OF_BLOCK: [(&str, &str); 3] = [
     ("METRICS_PORT", "9090"),
     ("TRACE_ENABLED", "true"),
 ];
+
+/// The variables that `docker-compose.yml` and the image give `policyd`.
+#[test]
+fn docker_compose_starts_and_names_nothing_that_is_no_setting() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let compose = std::fs::read_to_string(root.join("docker-compose.yml")).unwrap();
+    let compose: serde_yaml::Value = serde_yaml::from_str(&compose).unwrap();
+    let given = compose["services"]["policyd"]["environment"]
+        .as_mapping()
+        .unwrap();
+    let mut env: Vec<(&str, &str)> = given
+        .iter()
+        .map(|(name, text)| (name.as_str().unwrap(), text.as_str().unwrap()))
+        .collect();
+    let dockerfile = std::fs::read_to_string(root.join("Dockerfile")).unwrap();
+    let (_, image) = dockerfile.split_once("\nENV HOST").unwrap();
+    let (image, _) = image.split_once("\nWORKDIR").unwrap();
+    let image = format!("HOST{image}").replace('\\', "");
+    env.extend(image.split_whitespace().map(|word| word.split_once('=').unwrap()));
+    for (name, _) in &env {
+        assert!(SETTINGS.iter().any(|setting| setting.name == *name), "{name}");
+    }
+    let config = parse("", &env, &[]).unwrap();
+    assert_eq!(config.net.http.to_string(), "0.0.0.0:3000");
+    assert!(matches!(config.store.database, Database::Postgres(_)));
+    assert_eq!(
+        config.cache.redis.unwrap().url.expose_secret(),
+        "redis://redis:6379/0"
+    );
+    // Docker kills what has not ended by then.
+    let grace = compose["services"]["policyd"]["stop_grace_period"]
+        .as_str()
+        .unwrap();
+    let grace = super::duration(grace).unwrap();
+    assert!(
+        grace >= config.net.shutdown_delay + config.net.shutdown_grace + std::time::Duration::from_secs(5)
+    );
+}
 
 #[test]
 fn the_block_of_the_brief_starts() {

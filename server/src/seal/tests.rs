@@ -35,6 +35,32 @@ fn the_bytes_are_those_of_aes_256_gcm() {
 }
 
 #[test]
+fn a_key_in_use_is_neither_lost_nor_exchanged_by_a_replacement() {
+    let sealer = Sealer::new(&[key("two", 2), key("one", 1)]).unwrap();
+    let sealed = sealer.seal("text", "a").unwrap();
+    for (keys, refused) in [
+        (vec![key("three", 3)], SealError::KeyInUse("two".to_owned())),
+        (
+            vec![key("three", 3), key("one", 1)],
+            SealError::KeyInUse("two".to_owned()),
+        ),
+        (vec![key("two", 3)], SealError::OtherKey("two".to_owned())),
+        (
+            vec![key("two", 2), key("one", 3)],
+            SealError::OtherKey("one".to_owned()),
+        ),
+    ] {
+        assert_eq!(sealer.replace(&keys), Err(refused));
+        assert_eq!(sealer.open(&sealed, "a").as_deref(), Ok("text"));
+    }
+    // In two steps, any key may go.
+    sealer.replace(&[key("three", 3), key("two", 2)]).unwrap();
+    assert_eq!(sealer.open(&sealed, "a").as_deref(), Ok("text"));
+    sealer.replace(&[key("three", 3)]).unwrap();
+    assert!(sealer.open(&sealed, "a").is_err());
+}
+
+#[test]
 fn keys_are_replaced_while_texts_are_sealed() {
     let sealer = Sealer::new(&[key("old", 1)]).unwrap();
     let before = sealer.seal("text", "a").unwrap();

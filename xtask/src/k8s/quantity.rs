@@ -20,6 +20,21 @@ pub(crate) fn bytes(text: &str) -> Option<u64> {
     number.checked_mul(factor)
 }
 
+/// Thousandths of a processor: `250m`, `2`, `0.5`; `None` where it is none.
+pub(crate) fn millicores(text: &str) -> Option<u64> {
+    if let Some(number) = text.strip_suffix('m') {
+        return number.parse().ok();
+    }
+    let (whole, part) = text.split_once('.').unwrap_or((text, ""));
+    let whole: u64 = whole.parse().ok()?;
+    if part.len() > 3 || !part.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    whole
+        .checked_mul(1000)?
+        .checked_add(format!("{part:0<3}").parse().ok()?)
+}
+
 /// Bytes of a size as nginx writes them: `4m`, where `k`, `m` and `g` are powers of 1024.
 pub(crate) fn nginx_bytes(text: &str) -> Option<u64> {
     let at = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
@@ -37,7 +52,7 @@ pub(crate) fn nginx_bytes(text: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{bytes, nginx_bytes};
+    use super::{bytes, millicores, nginx_bytes};
 
     #[test]
     fn units_are_those_of_kubernetes_and_nginx() {
@@ -49,5 +64,11 @@ mod tests {
         }
         assert_eq!(nginx_bytes("4m"), Some(4 << 20));
         assert_eq!(nginx_bytes("4Mi"), None);
+        for (text, thousandths) in [("250m", 250), ("2", 2000), ("0.5", 500), ("1.25", 1250)] {
+            assert_eq!(millicores(text), Some(thousandths), "{text}");
+        }
+        for text in ["", "m", "-1", "1.2345", "1.x", "1 "] {
+            assert_eq!(millicores(text), None, "{text}");
+        }
     }
 }

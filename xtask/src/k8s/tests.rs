@@ -483,6 +483,19 @@ fn mistakes() -> Vec<Mistake> {
             vec![("ConfigMap", CONFIG, "/data/PORT", set(json!("8080")))],
         ),
         mistake(
+            "listen",
+            "GRPC_PORT is 0",
+            vec![
+                ("ConfigMap", CONFIG, "/data/GRPC_PORT", set(json!("0"))),
+                (
+                    "Deployment",
+                    NAME,
+                    container("/ports/1/containerPort"),
+                    set(json!(0)),
+                ),
+            ],
+        ),
+        mistake(
             "grace",
             "terminationGracePeriodSeconds is 30",
             vec![(
@@ -611,6 +624,66 @@ fn mistakes() -> Vec<Mistake> {
             "resources",
             "no memory in limits",
             vec![("Deployment", NAME, container("/resources/limits/memory"), None)],
+        ),
+        mistake(
+            "resources",
+            "asks for more memory than its limit",
+            vec![(
+                "Deployment",
+                NAME,
+                container("/resources/limits/memory"),
+                set(json!("511Mi")),
+            )],
+        ),
+        mistake(
+            "resources",
+            "asks for more cpu than its limit",
+            vec![(
+                "Deployment",
+                NAME,
+                container("/resources/limits/cpu"),
+                set(json!("0.2")),
+            )],
+        ),
+        mistake(
+            "port",
+            "its port `http` leads to \"metrics\"",
+            vec![("Service", NAME, "/spec/ports/0/targetPort", set(json!("metrics")))],
+        ),
+        mistake(
+            "secret-key",
+            "POLICIES is /policies, where nothing is mounted",
+            vec![("ConfigMap", CONFIG, "/data/POLICIES", set(json!("/policies")))],
+        ),
+        mistake(
+            "secret-key",
+            "BUNDLE_KEYS is /keys/b.pem, where nothing is mounted",
+            vec![(
+                "ConfigMap",
+                CONFIG,
+                "/data/BUNDLE_KEYS",
+                set(json!("/var/lib/policyd/a.pem, /keys/b.pem")),
+            )],
+        ),
+        mistake(
+            "secret-key",
+            "BUNDLE is /bundles/b, where nothing is mounted",
+            vec![("ConfigMap", CONFIG, "/data/BUNDLE", set(json!("/bundles/b")))],
+        ),
+        mistake(
+            "ingress",
+            "speaks HTTP to the port \"grpc\" of llm-policy-engine, which speaks GRPC",
+            vec![(
+                "Ingress",
+                "llm-policy-engine-grpc",
+                nginx("backend-protocol"),
+                None,
+            )],
+        ),
+        mistake(
+            "ingress",
+            "speaks GRPC to the port \"http\" of llm-policy-engine, which speaks HTTP",
+            vec![("Ingress", NAME, nginx("backend-protocol"), set(json!("GRPC")))],
         ),
         mistake(
             "image",

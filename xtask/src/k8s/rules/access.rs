@@ -1,7 +1,7 @@
 //! Rules about who reaches the pods, whom they reach, and by which way.
 
 use super::Facts;
-use super::references::policed;
+use super::references::{backends, policed};
 use crate::k8s::finding::Findings;
 use crate::k8s::objects::{Object, Set, at, list, text};
 use crate::k8s::pod::{self, Environment, Workload};
@@ -284,12 +284,13 @@ const BODIES: &[&str] = &[
 
 /// Rule `ingress`.
 pub(super) fn ingress(set: &Set, _: &Facts, findings: &mut Findings) {
-    let body = pod::configured(set)
-        .next()
-        .map(|(_, _, config)| config.limits.body);
+    let configured = pod::configured(set).next();
+    let body = configured.as_ref().map(|(_, _, config)| config.limits.body);
+    let tls = configured.is_some_and(|(_, _, config)| config.net.tls.is_some());
     for ingress in set.of("Ingress") {
         annotations(ingress, findings);
         limits(ingress, findings);
+        protocols(set, ingress, tls, findings);
         let annotation = |name: &str| {
             ingress
                 .at("/metadata/annotations")
@@ -432,6 +433,55 @@ fn limits(ingress: &Object, findings: &mut Findings) {
             "limits nobody: no annotation says how often one address may ask",
             "annotate it with `nginx.ingress.kubernetes.io/limit-rps`, or `nginx.org/limit-req-rate`",
         );
+    }
+}
+
+/// That the controller speaks to the pods as they do.
+fn protocols(set: &Set, ingress: &Object, tls: bool, findings: &mut Findings) {
+    let annotation = |prefix: &str, name: &str| {
+        let all = ingress.at("/metadata/annotations");
+        all.get(format!("{prefix}{name}")).and_then(Value::as_str)
+    };
+    let is_of = |prefix: &str| {
+        let all = ingress.at("/metadata/annotations").as_object();
+        all.is_some_and(|all| all.keys().any(|name| name.starts_with(prefix)))
+    };
+    for (service, port) in backends(ingress) {
+        let ports = set.find("Service", ingress.namespace(), service);
+        let is_grpc = ports.is_some_and(|service| {
+            list(&service.value, "/spec/ports")
+                .iter()
+                .filter(|p| port == at(p, "/port") || port == at(p, "/name"))
+                .any(|p| {
+                    [at(p, "/name"), at(p, "/targetPort")]
+                        .iter()
+                        .any(|p| *p == "grpc")
+                })
+        });
+        let wanted = match (is_grpc, tls) {
+            (true, false) => "GRPC",
+            (true, true) => "GRPCS",
+            (false, false) => "HTTP",
+            (false, true) => "HTTPS",
+        };
+        let said = annotation(INGRESS_NGINX, "backend-protocol").unwrap_or("HTTP");
+        if is_of(INGRESS_NGINX) && said != wanted {
+            findings.at(
+                ingress,
+                format!("speaks {said} to the port {port} of {service}, which speaks {wanted}"),
+                format!("annotate it with `{INGRESS_NGINX}backend-protocol: {wanted}`"),
+            );
+        }
+        let mut listed = annotation(F5_NGINX, "grpc-services")
+            .unwrap_or_default()
+            .split(',');
+        if is_of(F5_NGINX) && listed.any(|listed| listed.trim() == service) != is_grpc {
+            findings.at(
+                ingress,
+                format!("speaks otherwise to the port {port} of {service} than with {wanted}"),
+                format!("list what speaks gRPC, and nothing else, in `{F5_NGINX}grpc-services`"),
+            );
+        }
     }
 }
 

@@ -426,6 +426,28 @@ pub(super) fn resources(set: &Set, _: &Facts, findings: &mut Findings) {
                     }
                 }
             }
+            for of in ["cpu", "memory", "ephemeral-storage"] {
+                let [request, limit] = ["requests", "limits"].map(|part| {
+                    let value = at(container, &format!("/resources/{part}/{of}"));
+                    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                    match of {
+                        "cpu" => quantity::millicores(&text),
+                        _ => quantity::bytes(&text),
+                    }
+                });
+                if let (Some(request), Some(limit)) = (request, limit)
+                    && limit < request
+                {
+                    findings.at(
+                        workload.object,
+                        format!(
+                            "the container `{}` asks for more {of} than its limit",
+                            text(container, "/name")
+                        ),
+                        "lower the request, or raise the limit: no cluster takes it so",
+                    );
+                }
+            }
         }
     }
 }

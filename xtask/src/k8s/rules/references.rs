@@ -76,6 +76,18 @@ pub(super) fn port(set: &Set, _: &Facts, findings: &mut Findings) {
                 let target = port.get("targetPort").unwrap_or_else(|| at(port, "/port"));
                 if !workload.has_port(target) {
                     findings.at(service, no_port(target), help);
+                    continue;
+                }
+                let name = text(port, "/name");
+                let number = target
+                    .as_str()
+                    .map_or(target.as_u64(), |name| workload.port(name));
+                if workload.port(name).is_some_and(|own| Some(own) != number) {
+                    findings.at(
+                        service,
+                        format!("its port `{name}` leads to {target}, and the container has a port `{name}`"),
+                        "lead to the port of that name, or name it otherwise",
+                    );
                 }
             }
         }
@@ -156,7 +168,7 @@ pub(super) fn policed<'s>(set: &'s Set, policy: &Object) -> Vec<Workload<'s>> {
 }
 
 /// Services that an object leads to, with their ports.
-fn backends(object: &Object) -> Vec<(&str, &Value)> {
+pub(super) fn backends(object: &Object) -> Vec<(&str, &Value)> {
     match object.kind() {
         "Ingress" => {
             let paths = list(&object.value, "/spec/rules")
@@ -351,50 +363,71 @@ fn files(workload: Workload<'_>, set: &Set, facts: &Facts, findings: &mut Findin
     let environment = workload.environment(set);
     for (name, path) in &environment.variables {
         let of_secret = pod::from_file(name).is_some();
-        let of_file = SETTINGS.iter().any(|s| s.name == name && s.value == "FILE");
-        let Some(path) = path.as_deref().filter(|_| of_secret || of_file) else {
+        let value = SETTINGS.iter().find(|s| s.name == name).map_or("", |s| s.value);
+        // DATA_DIR has a rule of its own.
+        let names = of_secret || value.starts_with("FILE") || (value == "DIR" && name != "DATA_DIR");
+        let Some(paths) = path.as_deref().filter(|path| names && !path.contains("://")) else {
             continue;
         };
-        let Some(mount) = workload.mount(path) else {
+        let paths: Vec<&str> = match value {
+            "FILE,…" => paths.split(',').map(str::trim).collect(),
+            _ => vec![paths],
+        };
+        for path in paths {
+            file(workload, set, facts, name, path, value == "DIR", findings);
+        }
+    }
+}
+
+/// One file or folder that a setting names.
+fn file(
+    workload: Workload<'_>,
+    set: &Set,
+    facts: &Facts,
+    name: &str,
+    path: &str,
+    is_folder: bool,
+    findings: &mut Findings,
+) {
+    let Some(mount) = workload.mount(path) else {
+        findings.at(
+            workload.object,
+            format!("{name} is {path}, where nothing is mounted"),
+            "mount the volume that holds the file",
+        );
+        return;
+    };
+    let volume = match workload.volume(text(mount, "/name")) {
+        Some(Volume::OfPod(volume)) => volume,
+        Some(Volume::Claimed(_)) | None => &Value::Null,
+    };
+    let Some(secret) = volume.get("secret") else {
+        if pod::from_file(name).is_some() {
             findings.at(
                 workload.object,
-                format!("{name} is {path}, where nothing is mounted"),
-                "mount the volume that holds the file",
-            );
-            continue;
-        };
-        let volume = match workload.volume(text(mount, "/name")) {
-            Some(Volume::OfPod(volume)) => volume,
-            Some(Volume::Claimed(_)) | None => &Value::Null,
-        };
-        let Some(secret) = volume.get("secret") else {
-            if of_secret {
-                findings.at(
-                    workload.object,
-                    format!("{name} is {path}, which is not in a Secret"),
-                    "mount the Secret there",
-                );
-            }
-            continue;
-        };
-        let secret_name = text(secret, "/secretName");
-        let inside = path
-            .strip_prefix(text(mount, "/mountPath").trim_end_matches('/'))
-            .unwrap_or_default()
-            .trim_start_matches('/');
-        let given: Vec<&str> = match secret.get("items") {
-            Some(_) => list(secret, "/items")
-                .iter()
-                .map(|item| text(item, "/path"))
-                .collect(),
-            None => keys(set, facts, workload.object.namespace(), secret_name).unwrap_or_default(),
-        };
-        if !given.contains(&inside) {
-            findings.at(
-                workload.object,
-                format!("{name} is {path}, and the Secret `{secret_name}` puts no `{inside}` there"),
-                format!("its files there are {}", given.join(", ")),
+                format!("{name} is {path}, which is not in a Secret"),
+                "mount the Secret there",
             );
         }
+        return;
+    };
+    let secret_name = text(secret, "/secretName");
+    let inside = path
+        .strip_prefix(text(mount, "/mountPath").trim_end_matches('/'))
+        .unwrap_or_default()
+        .trim_start_matches('/');
+    let given: Vec<&str> = match secret.get("items") {
+        Some(_) => list(secret, "/items")
+            .iter()
+            .map(|item| text(item, "/path"))
+            .collect(),
+        None => keys(set, facts, workload.object.namespace(), secret_name).unwrap_or_default(),
+    };
+    if !is_folder && !given.contains(&inside) {
+        findings.at(
+            workload.object,
+            format!("{name} is {path}, and the Secret `{secret_name}` puts no `{inside}` there"),
+            format!("its files there are {}", given.join(", ")),
+        );
     }
 }

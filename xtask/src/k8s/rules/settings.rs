@@ -64,6 +64,14 @@ pub(super) fn listen(set: &Set, _: &Facts, findings: &mut Findings) {
             ("grpc", "GRPC_PORT", config.net.grpc),
             ("metrics", "METRICS_PORT", config.net.admin),
         ] {
+            if address.port() == 0 {
+                findings.at(
+                    workload.object,
+                    format!("{setting} is 0, any port: no Service and no probe finds it"),
+                    "give it a number",
+                );
+                continue;
+            }
             let port = ports.iter().find(|port| text(port, "/name") == name);
             if port.and_then(|port| at(port, "/containerPort").as_u64()) != Some(u64::from(address.port())) {
                 findings.at(
