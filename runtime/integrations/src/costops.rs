@@ -8,11 +8,12 @@
 //! A receipt says that the service answered as its contract says. Its server answers with constants (a cost of 0, for one), so that no
 //! cost of an answer is given to anybody: 0 there does not mean that something was free. There is no route for budgets.
 
-use crate::failure::Failure;
+use crate::failure::{Failure, read_json};
 use crate::settings::{Settings, SettingsError};
 use crate::transport::{Call, Repeat, Transport};
 use bytes::Bytes;
 use http::StatusCode;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 /// Records in a batch that CostOps takes at most.
@@ -325,7 +326,7 @@ impl CostOpsClient {
         })
     }
 
-    async fn ask<T: for<'de> Deserialize<'de>>(
+    async fn ask<T: DeserializeOwned>(
         &self,
         path: &str,
         body: &impl Serialize,
@@ -339,6 +340,6 @@ impl CostOpsClient {
             .expect(expect)
             .header("accept", "application/json")?;
         let answer = self.transport.call(&call).await?;
-        serde_json::from_slice(&answer.body).map_err(|error| Failure::odd_json(&error))
+        read_json(&answer.body)
     }
 }

@@ -1,6 +1,6 @@
 //! CloudEvents 1.0 in JSON, as bodies of webhooks.
 
-use crate::failure::Failure;
+use crate::failure::{Failure, read_json};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -82,7 +82,7 @@ impl CloudEvent {
     ///
     /// [`Failure::OddAnswer`] where it is no event of CloudEvents 1.0 with an object as its data.
     pub fn from_json(text: &[u8]) -> Result<Self, Failure> {
-        let event: Self = serde_json::from_slice(text).map_err(|error| Failure::odd_json(&error))?;
+        let event: Self = read_json(text)?;
         event.check().map_err(|why| Failure::OddAnswer(why.to_owned()))?;
         Ok(event)
     }

@@ -1,8 +1,10 @@
 //! Why a call has no answer that can be used.
 //!
-//! Every client gives a [`Failure`] where it has nothing to say. Texts that a server sent are not repeated in it, because they may
-//! hold what was sent to the server: prompts, personal data, credentials.
+//! Every client gives a [`Failure`] where it has nothing to say. Nothing of an answer is repeated in it, because it may
+//! hold what was sent to the server: prompts, personal data, credentials. Of a certificate that is not accepted, names are.
 
+use serde::de::DeserializeOwned;
+use serde_json::error::Category;
 use std::fmt;
 use std::time::Duration;
 
@@ -56,20 +58,26 @@ pub enum Deadline {
     Total,
 }
 
-impl Failure {
-    /// A JSON text that is not the shape of the route: says where, and repeats nothing of it.
-    pub(crate) fn odd_json(error: &serde_json::Error) -> Self {
+/// Reads JSON of a shape. What it does not name is passed over; a key that it names may stand there once.
+///
+/// # Errors
+///
+/// [`Failure::OddAnswer`], which says where, and repeats nothing of the text.
+pub(crate) fn read_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
+    // JSON is UTF-8 as a whole, also where nobody looks.
+    let text = std::str::from_utf8(bytes).map_err(|_| Failure::OddAnswer("no UTF-8".to_owned()))?;
+    serde_json::from_str(text).map_err(|error| {
         let what = match error.classify() {
-            serde_json::error::Category::Io | serde_json::error::Category::Eof => "JSON that ends too early",
-            serde_json::error::Category::Syntax => "no JSON",
-            serde_json::error::Category::Data => "JSON of another shape than this route's",
+            Category::Io | Category::Eof => "JSON that ends too early",
+            Category::Syntax => "no JSON",
+            Category::Data => "JSON of another shape than this route's",
         };
-        Self::OddAnswer(format!(
+        Failure::OddAnswer(format!(
             "{what}, at line {} column {}",
             error.line(),
             error.column()
         ))
-    }
+    })
 }
 
 impl fmt::Display for Failure {

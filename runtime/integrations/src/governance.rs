@@ -4,11 +4,12 @@
 //! `GET /api/v1/audit/logs/{id}/verify`; fixtures in `tests/fixtures/governance/`. The service keeps each entry that it is sent, also
 //! twice: `details.event_id` tells doubles apart.
 
-use crate::failure::Failure;
+use crate::failure::{Failure, read_json};
 use crate::settings::{Settings, SettingsError};
 use crate::transport::{Call, Repeat, Transport};
 use bytes::Bytes;
 use http::StatusCode;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -219,10 +220,9 @@ impl GovernanceClient {
         })
     }
 
-    async fn ask<T: for<'de> Deserialize<'de>>(&self, call: &Call) -> Result<T, Failure> {
+    async fn ask<T: DeserializeOwned>(&self, call: &Call) -> Result<T, Failure> {
         let answer = self.transport.call(call).await?;
-        let envelope: Envelope<T> =
-            serde_json::from_slice(&answer.body).map_err(|error| Failure::odd_json(&error))?;
+        let envelope: Envelope<T> = read_json(&answer.body)?;
         if !envelope.success {
             return Err(Failure::OddAnswer("it says that it did not succeed".to_owned()));
         }

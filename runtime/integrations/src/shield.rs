@@ -11,12 +11,13 @@
 //! - A batch whose answers cannot be told apart (the service leaves out items that failed) is unknown as a whole.
 //! - `sanitizedText` is not read: the service puts the name of a scanner there. Nor are the texts that scanners found.
 
-use crate::failure::Failure;
+use crate::failure::{Failure, read_json};
 use crate::settings::{Settings, SettingsError};
 use crate::sign::random_id;
 use crate::transport::{Call, Repeat, Transport};
 use crate::verdict::{Report, ScannerReport, Verdict};
 use bytes::Bytes;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 /// Characters of a text that Shield takes at most.
@@ -267,7 +268,7 @@ impl ShieldClient {
         Ok(verdicts.collect())
     }
 
-    async fn ask<T: for<'de> Deserialize<'de>>(
+    async fn ask<T: DeserializeOwned>(
         &self,
         path: &str,
         body: &impl Serialize,
@@ -289,8 +290,7 @@ impl ShieldClient {
             .header("x-execution-id", &execution)?
             .header("x-parent-span-id", &parent)?;
         let answer = self.transport.call(&call).await?;
-        let envelope: Envelope<T> =
-            serde_json::from_slice(&answer.body).map_err(|error| Failure::odd_json(&error))?;
+        let envelope: Envelope<T> = read_json(&answer.body)?;
         if envelope.execution.execution_id != execution {
             return Err(Failure::OddAnswer("it answers another request".to_owned()));
         }

@@ -1,5 +1,6 @@
 //! Signatures of callers, dates in them, and random ids.
 
+#[cfg(feature = "shield")]
 use crate::failure::Failure;
 use jiff::Timestamp;
 use ring::hmac;
@@ -22,6 +23,7 @@ pub(crate) fn caller(secret: &[u8], id: &str, issued_at: &str) -> String {
 /// # Errors
 ///
 /// [`Failure::NoRandomness`].
+#[cfg(feature = "shield")]
 pub(crate) fn random_id() -> Result<String, Failure> {
     let mut bytes = [0_u8; 16];
     getrandom::fill(&mut bytes).map_err(|_| Failure::NoRandomness)?;
@@ -51,7 +53,7 @@ fn hex(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{caller, random_id, rfc3339};
+    use super::{caller, rfc3339};
     use std::time::{Duration, SystemTime};
 
     #[test]
@@ -65,9 +67,10 @@ mod tests {
         );
     }
 
+    #[cfg(feature = "shield")]
     #[test]
     fn ids_are_random_uuids() {
-        let (first, second) = (random_id().unwrap(), random_id().unwrap());
+        let (first, second) = (super::random_id().unwrap(), super::random_id().unwrap());
         assert_ne!(first, second);
         assert_eq!(first.len(), 36);
         assert_eq!(first.as_bytes()[14], b'4');

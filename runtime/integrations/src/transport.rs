@@ -8,6 +8,7 @@
 //! - A call ends within its total time, whatever the server does, and keeps no more of a body than the allowed bytes.
 //! - A call is made again only if it says that this does no harm ([`Repeat`]), after: no connection, a connection that ended before
 //!   the head of an answer, 429, 502, 503, 504. What takes too long is not made again: a slow server gets no more work.
+//!   (Not counted: a kept connection that the server had closed before anything was sent on it; another one is taken.)
 //! - Nobody but the server of the settings is ever connected to. No proxy is taken from the environment.
 //! - Each attempt asks the circuit breaker first. Failures are: no connection, a broken one, no answer in time, 429 and 5xx.
 

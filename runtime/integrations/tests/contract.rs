@@ -1,5 +1,12 @@
 //! Each client against recorded exchanges: what it sends is what the service takes, and what the service answers is understood.
 //! Each file of `fixtures/` names the commit whose contract it records.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::let_underscore_must_use,
+    reason = "tests fail with a panic"
+)]
 
 mod common;
 

@@ -1,5 +1,12 @@
 //! Every odd answer and every fault of the network, through real sockets: nothing of it makes a verdict, a call ends in time, and
 //! what is asked again is only what may be.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::let_underscore_must_use,
+    reason = "tests fail with a panic"
+)]
 
 mod common;
 
@@ -146,6 +153,20 @@ async fn bodies_that_do_not_say_so_are_no_verdict() {
         );
         assert_eq!(asked, 1, "asking again does not help");
     }
+}
+
+#[tokio::test]
+async fn a_body_that_is_not_utf8_somewhere_is_no_verdict() {
+    let mut body = SAFE
+        .replacen(r#""isValid""#, r#""sanitizedText":"x","isValid""#, 1)
+        .into_bytes();
+    let at = body.windows(3).position(|three| three == b"\"x\"").unwrap();
+    body[at + 1] = 0x80;
+    let (verdict, _) = scan_of(Reply::json(200, "", body)).await;
+    assert!(
+        matches!(verdict, Verdict::Unknown(Failure::OddAnswer(_))),
+        "{verdict:?}"
+    );
 }
 
 #[tokio::test]
@@ -527,6 +548,20 @@ async fn a_call_that_is_given_up_does_not_block_the_circuit() {
         shield.scan(&request()).await.is_safe(),
         "the next one is the probe"
     );
+}
+
+/// Answers to one request on each connection without saying that it closes it.
+#[tokio::test]
+async fn a_kept_connection_that_the_server_closed_does_no_harm_to_a_call_that_is_made_once() {
+    let bytes = b"HTTP/1.1 200 X\r\ncontent-length: 2\r\n\r\n{}".to_vec();
+    let mock = Mock::start(move |_, _| Reply::Bytes(bytes.clone())).await;
+    let transport = Transport::new(settings(&mock)).unwrap();
+    let call = Call::post("/x", "application/json", "{}".into());
+    for n in 1..=20 {
+        let answer = transport.call(&call).await;
+        assert!(answer.is_ok(), "{answer:?}");
+        assert_eq!(mock.asked().len(), n, "once each");
+    }
 }
 
 #[tokio::test]

@@ -1,5 +1,12 @@
 //! Webhooks against signatures of another implementation, events against CloudEvents 1.0, and what presets make of decisions and
 //! usage.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::let_underscore_must_use,
+    reason = "tests fail with a panic"
+)]
 
 use policy_integrations::Failure;
 use policy_integrations::event::CloudEvent;
