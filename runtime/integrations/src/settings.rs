@@ -225,8 +225,8 @@ impl Settings {
     }
 }
 
-/// Scheme, host, port and perhaps a path in front of all paths.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Scheme, host, port and perhaps a path in front of all paths. `Debug` shows no path: some services put a secret there.
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct BaseUrl {
     pub(crate) encrypted: bool,
     /// Without the brackets of IPv6.
@@ -237,6 +237,12 @@ pub(crate) struct BaseUrl {
     /// Without a slash at its end; often empty.
     pub(crate) path: String,
     local: bool,
+}
+
+impl fmt::Debug for BaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}/…", self.scheme(), self.authority)
+    }
 }
 
 impl BaseUrl {
@@ -307,7 +313,8 @@ impl BaseUrl {
     pub(crate) fn redirected(&self, location: &str) -> Option<String> {
         let location = location.split('#').next().unwrap_or_default();
         if location.starts_with('/') && !location.starts_with("//") {
-            return Some(format!("{}://{}{location}", self.scheme(), self.authority));
+            let url = format!("{}://{}{location}", self.scheme(), self.authority);
+            return url.parse::<Uri>().is_ok().then_some(url);
         }
         let uri: Uri = location.parse().ok()?;
         let bare = format!("{}://{}", uri.scheme_str()?, uri.authority()?);
@@ -331,6 +338,7 @@ mod tests {
         );
         assert_eq!(url.join("/v1/scan"), "https://Shield.example.org/base/v1/scan");
         assert_eq!(url.join(""), "https://Shield.example.org/base");
+        assert_eq!(format!("{url:?}"), "https://Shield.example.org/…");
         let url = BaseUrl::parse("http://[::1]:8080").unwrap();
         assert_eq!((url.host.as_str(), url.port, url.local), ("::1", 8080, true));
         assert_eq!(url.join(""), "http://[::1]:8080/");
@@ -375,6 +383,7 @@ mod tests {
             "http://shield.example.org:8080@evil.example.org/v2",
             "http://a:b@shield.example.org:8080/v2",
             "javascript:alert(1)",
+            "/a b",
         ] {
             assert_eq!(to(elsewhere), None, "{elsewhere}");
         }

@@ -224,11 +224,16 @@ impl Transport {
             Repeat::Idempotent | Repeat::Key(_) => inner.settings.retry.retries,
         };
         let mut retry = 0;
+        let mut before = None;
         loop {
             let Attempt { failure, again } = match inner.attempt(call, until).await {
                 Ok(answer) => return Ok(answer),
                 Err(attempt) => attempt,
             };
+            // The circuit opened between two attempts: what the attempts met says more.
+            if let (Failure::CircuitOpen { .. }, Some(before)) = (&failure, before) {
+                return Err(before);
+            }
             if !again || retry >= retries {
                 return Err(failure);
             }
@@ -246,6 +251,7 @@ impl Transport {
                 return Err(failure);
             }
             sleep(pause).await;
+            before = Some(failure);
             retry += 1;
         }
     }
@@ -279,6 +285,11 @@ impl Inner {
 
     /// Sends, follows redirects within the server, and reads the answer.
     async fn exchange(&self, call: &Call) -> Result<Answer, Attempt> {
+        // Without a slash it would be more of the host's name.
+        if !call.path.is_empty() && !call.path.starts_with('/') {
+            let why = "the path does not begin with `/`".to_owned();
+            return Err(Attempt::last(Failure::InvalidRequest(why)));
+        }
         let mut url = self.settings.url.join(&call.path);
         for _ in 0..=REDIRECTS {
             let request = self.request(call, &url).map_err(Attempt::last)?;

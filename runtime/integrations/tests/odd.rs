@@ -511,6 +511,37 @@ async fn the_circuit_breaker_leaves_a_failing_service_alone_and_tries_it_again()
 }
 
 #[tokio::test]
+async fn a_circuit_that_opens_between_attempts_ends_the_call_with_what_they_met() {
+    let mock = Mock::start(|_, _| Reply::json(503, "", "")).await;
+    let settings = settings(&mock).breaker(BreakerSettings {
+        failures: 2,
+        ..BreakerSettings::default()
+    });
+    let expected = Failure::Status {
+        status: 503,
+        retry_after: None,
+    };
+    assert_eq!(scan(settings).await, Verdict::Unknown(expected));
+    assert_eq!(mock.asked().len(), 2);
+}
+
+#[tokio::test]
+async fn paths_do_not_become_hosts() {
+    let mock = Mock::start(|_, _| Reply::json(200, "", "{}")).await;
+    let transport = Transport::new(settings(&mock)).unwrap();
+    for path in ["x", ".example.org/x", "@example.org/x", "/a b"] {
+        let result = transport.call(&Call::get(path)).await;
+        assert!(
+            matches!(result, Err(Failure::InvalidRequest(_))),
+            "{path}: {result:?}"
+        );
+    }
+    assert!(mock.asked().is_empty());
+    assert!(transport.call(&Call::get("/x?y=z")).await.is_ok());
+    assert_eq!(mock.asked()[0].line, "GET /x?y=z HTTP/1.1");
+}
+
+#[tokio::test]
 async fn odd_answers_and_refusals_do_not_open_the_circuit() {
     for (status, body) in [(200, "{}"), (202, "{}"), (401, "{}"), (422, "{}")] {
         let mock = Mock::start(move |_, _| Reply::json(status, "", body)).await;
