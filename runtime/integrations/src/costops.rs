@@ -8,7 +8,8 @@
 //! A receipt says that the service answered as its contract says. Its server answers with constants (a cost of 0, for one), so that no
 //! cost of an answer is given to anybody: 0 there does not mean that something was free. There is no route for budgets.
 
-use crate::failure::{Failure, read_json};
+use crate::failure::Failure;
+use crate::json::{object, objects, read_json};
 use crate::settings::{Settings, SettingsError};
 use crate::transport::{Call, Repeat, Transport};
 use bytes::Bytes;
@@ -146,6 +147,7 @@ struct Tokens {
 
 #[derive(Deserialize)]
 struct UsageAnswer {
+    #[serde(deserialize_with = "object")]
     data: UsageData,
 }
 
@@ -157,20 +159,11 @@ struct UsageData {
 
 #[derive(Deserialize)]
 struct BatchAnswer {
-    status: BatchStatus,
+    status: String,
     accepted: usize,
     rejected: usize,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "objects")]
     errors: Vec<BatchError>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum BatchStatus {
-    Success,
-    Partial,
-    Failed,
-    Queued,
 }
 
 #[derive(Deserialize)]
@@ -309,10 +302,11 @@ impl CostOpsClient {
         let expect = [StatusCode::OK, StatusCode::CREATED, StatusCode::ACCEPTED];
         let answer: BatchAnswer = self.ask(&self.batch_path, &body, batch_id, &expect).await?;
         let adds_up = answer.accepted.checked_add(answer.rejected) == Some(batch.len());
-        let fits = match answer.status {
-            BatchStatus::Success | BatchStatus::Queued => answer.rejected == 0,
-            BatchStatus::Partial => answer.accepted > 0 && answer.rejected > 0,
-            BatchStatus::Failed => answer.accepted == 0,
+        let fits = match answer.status.as_str() {
+            "success" | "queued" => answer.rejected == 0,
+            "partial" => answer.accepted > 0 && answer.rejected > 0,
+            "failed" => answer.accepted == 0,
+            _ => false,
         };
         let rejected_at: Vec<usize> = answer.errors.iter().filter_map(|error| error.index).collect();
         let exist = rejected_at.iter().all(|index| *index < batch.len());

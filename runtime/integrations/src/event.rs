@@ -1,6 +1,7 @@
 //! CloudEvents 1.0 in JSON, as bodies of webhooks.
 
-use crate::failure::{Failure, read_json};
+use crate::failure::Failure;
+use crate::json::read_json;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};

@@ -3,8 +3,6 @@
 //! Every client gives a [`Failure`] where it has nothing to say. Nothing of an answer is repeated in it, because it may
 //! hold what was sent to the server: prompts, personal data, credentials. Of a certificate that is not accepted, names are.
 
-use serde::de::DeserializeOwned;
-use serde_json::error::Category;
 use std::fmt;
 use std::time::Duration;
 
@@ -56,28 +54,6 @@ pub enum Deadline {
     Attempt,
     /// That of the whole call with its retries.
     Total,
-}
-
-/// Reads JSON of a shape. What it does not name is passed over; a key that it names may stand there once.
-///
-/// # Errors
-///
-/// [`Failure::OddAnswer`], which says where, and repeats nothing of the text.
-pub(crate) fn read_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
-    // JSON is UTF-8 as a whole, also where nobody looks.
-    let text = std::str::from_utf8(bytes).map_err(|_| Failure::OddAnswer("no UTF-8".to_owned()))?;
-    serde_json::from_str(text).map_err(|error| {
-        let what = match error.classify() {
-            Category::Io | Category::Eof => "JSON that ends too early",
-            Category::Syntax => "no JSON",
-            Category::Data => "JSON of another shape than this route's",
-        };
-        Failure::OddAnswer(format!(
-            "{what}, at line {} column {}",
-            error.line(),
-            error.column()
-        ))
-    })
 }
 
 impl fmt::Display for Failure {

@@ -4,7 +4,8 @@
 //! `GET /api/v1/audit/logs/{id}/verify`; fixtures in `tests/fixtures/governance/`. The service keeps each entry that it is sent, also
 //! twice: `details.event_id` tells doubles apart.
 
-use crate::failure::{Failure, read_json};
+use crate::failure::Failure;
+use crate::json::{object, read_json};
 use crate::settings::{Settings, SettingsError};
 use crate::transport::{Call, Repeat, Transport};
 use bytes::Bytes;
@@ -74,8 +75,10 @@ struct EntryBody<'a> {
 }
 
 #[derive(Deserialize)]
+#[serde(bound(deserialize = "T: Deserialize<'de>"))]
 struct Envelope<T> {
     success: bool,
+    #[serde(deserialize_with = "object")]
     data: T,
 }
 

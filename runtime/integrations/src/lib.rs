@@ -49,6 +49,7 @@ pub mod event;
 mod failure;
 #[cfg(feature = "governance")]
 mod governance;
+mod json;
 pub mod presets;
 mod retry;
 mod settings;
@@ -56,6 +57,7 @@ mod settings;
 mod shield;
 mod sign;
 mod transport;
+#[cfg(feature = "shield")]
 mod verdict;
 pub mod webhook;
 
@@ -73,4 +75,5 @@ pub use settings::{DEFAULT_MAX_ANSWER, Settings, SettingsError};
 #[cfg(feature = "shield")]
 pub use shield::{ScanRequest, ShieldClient};
 pub use transport::{Answer, Call, Repeat, Transport};
+#[cfg(feature = "shield")]
 pub use verdict::{Entity, Report, RiskFactor, ScannerReport, Verdict};

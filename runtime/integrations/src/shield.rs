@@ -6,12 +6,14 @@
 //! # Invariants
 //!
 //! - A verdict comes of status 200 and a body in which nothing is missing: `result.isValid`, a risk between 0 and 1, at least one
-//!   scanner, each scanner that was asked for, and in `execution` the id of this very request. Repeated keys are refused.
+//!   scanner, each scanner that was asked for, and in `execution` the id of this very request. Repeated keys, and lists in place of
+//!   objects, are refused.
 //! - `isValid: true` beside a scanner that says `false` contradicts itself: unknown.
 //! - A batch whose answers cannot be told apart (the service leaves out items that failed) is unknown as a whole.
 //! - `sanitizedText` is not read: the service puts the name of a scanner there. Nor are the texts that scanners found.
 
-use crate::failure::{Failure, read_json};
+use crate::failure::Failure;
+use crate::json::{object, objects, read_json};
 use crate::settings::{Settings, SettingsError};
 use crate::sign::random_id;
 use crate::transport::{Call, Repeat, Transport};
@@ -137,8 +139,11 @@ struct BatchBody<'a> {
 }
 
 #[derive(Deserialize)]
+#[serde(bound(deserialize = "T: Deserialize<'de>"))]
 struct Envelope<T> {
+    #[serde(deserialize_with = "object")]
     result: T,
+    #[serde(deserialize_with = "object")]
     execution: Execution,
 }
 
@@ -153,12 +158,14 @@ struct Execution {
 struct Scanned {
     is_valid: bool,
     risk_score: f64,
+    #[serde(deserialize_with = "objects")]
     scanner_results: Vec<ScannerReport>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct ScannedBatch {
+    #[serde(deserialize_with = "objects")]
     results: Vec<Scanned>,
     success_count: usize,
     failure_count: usize,

@@ -1,6 +1,7 @@
 //! What a scanner says of a text: safe, unsafe, or nothing that can be used.
 
 use crate::failure::Failure;
+use crate::json::objects;
 use serde::{Deserialize, Serialize};
 
 /// What is known of a text.
@@ -53,8 +54,10 @@ pub struct ScannerReport {
     /// The risk that it sees, from 0 (none) to 1.
     pub risk_score: f64,
     /// Why.
+    #[serde(deserialize_with = "objects")]
     pub risk_factors: Vec<RiskFactor>,
     /// What it found where.
+    #[serde(deserialize_with = "objects")]
     pub entities: Vec<Entity>,
 }
 

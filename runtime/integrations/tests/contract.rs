@@ -267,6 +267,9 @@ async fn costops_batches() {
     for body in [
         r#"{"status":"success","accepted":0,"rejected":2}"#,
         r#"{"status":"success"}"#,
+        r#"{"status":{"success":null},"accepted":2,"rejected":0}"#,
+        r#"["success",2,0,[]]"#,
+        r#"{"status":"partial","accepted":1,"rejected":1,"errors":[[1]]}"#,
         r#"{"status":"fine","accepted":2,"rejected":0}"#,
         r#"{"accepted":2,"rejected":0}"#,
         r#"{"status":"partial","accepted":1,"rejected":1,"errors":[{"index":2}]}"#,
@@ -313,6 +316,15 @@ async fn governance_entries() {
     ));
 
     let mock = replay(&fixture("governance/failure")).await;
+    let failure = GovernanceClient::new(&mock.url)
+        .unwrap()
+        .record(&entry)
+        .await
+        .unwrap_err();
+    assert!(matches!(failure, Failure::OddAnswer(_)), "{failure:?}");
+
+    let list = r#"{"success":true,"data":["7b","policy.deny","policy","limit-cost","9f"]}"#;
+    let mock = Mock::start(move |_, _| Reply::json(201, "", list)).await;
     let failure = GovernanceClient::new(&mock.url)
         .unwrap()
         .record(&entry)

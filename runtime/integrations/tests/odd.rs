@@ -142,6 +142,20 @@ async fn bodies_that_do_not_say_so_are_no_verdict() {
         changed(r#""scanner":"secrets","isValid":true"#, r#""scanner":"secrets""#),
         changed("exec-1", "exec-2"),
         changed(r#","#, ""),
+        // Lists of values in place of objects.
+        changed(r#"{"executionId":"exec-1"}"#, r#"["exec-1"]"#),
+        r#"{"result":[true,0.0,[{"scanner":"secrets","isValid":true,"riskScore":0.0,"riskFactors":[],"entities":[]}]],
+            "execution":{"executionId":"exec-1"}}"#
+            .to_owned(),
+        r#"{"result":{"isValid":true,"riskScore":0.0,"scannerResults":[["secrets",true,0.0,[],[]]]},
+            "execution":{"executionId":"exec-1"}}"#
+            .to_owned(),
+        r#"[{"isValid":true,"riskScore":0.0,"scannerResults":[
+            {"scanner":"secrets","isValid":true,"riskScore":0.0,"riskFactors":[],"entities":[]}]},
+            {"executionId":"exec-1"}]"#
+            .to_owned(),
+        changed(r#""entities":[]"#, r#""entities":[["EMAIL",0,1,null]]"#),
+        changed(r#""riskFactors":[]"#, r#""riskFactors":[["x","High",0.5]]"#),
         r#"{"result":{"isValid":true,"riskScore":0.0,"scannerResults":[]},"execution":{"executionId":"exec-1"}}"#
             .to_owned(),
     ];
