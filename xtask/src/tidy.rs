@@ -24,6 +24,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ),
     ("policy-primitives", &["policy-grammar"]),
     ("policy-requests", &[]),
+    ("policy-integrations", &[]),
     (
         "policy-runtime",
         &[
