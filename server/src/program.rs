@@ -222,7 +222,9 @@ pub fn main() -> ExitCode {
             for note in &config.notes {
                 eprintln!("policyd: {note}");
             }
-            tools::say("the settings are fine").map(|()| ExitCode::SUCCESS).map_err(Into::into)
+            tools::say("the settings are fine")
+                .map(|()| ExitCode::SUCCESS)
+                .map_err(Into::into)
         }
         Some(("audit", _)) => runtime.block_on(verify(config)),
         Some((name, arguments)) => runtime.block_on(tools::run(name, arguments, config)),
@@ -323,7 +325,10 @@ async fn verify(config: Config) -> anyhow::Result<ExitCode> {
     match audit::verify(&*store, PART).await? {
         Ok(report) => {
             let (seq, hash) = report.head;
-            tools::say(&format!("{seq} records, unbroken; head {}", crate::hex::of(&hash)))?;
+            tools::say(&format!(
+                "{seq} records, unbroken; head {}",
+                crate::hex::of(&hash)
+            ))?;
             for changed in &report.changed {
                 tools::say(&changed.to_string())?;
             }

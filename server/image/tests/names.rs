@@ -1,5 +1,7 @@
 //! The program of the image is what its file is called.
 
+#![allow(clippy::unwrap_used, reason = "tests")]
+
 use std::os::unix::fs::symlink;
 use std::process::{Command, Output};
 
