@@ -121,6 +121,11 @@ mapfile -t ports < <(free_ports)
 secure=(--read-only --cap-drop ALL --security-opt no-new-privileges --network host)
 listen=(-e HOST=127.0.0.1 -e PORT="${ports[0]}" -e GRPC_PORT="${ports[1]}" -e METRICS_PORT="${ports[2]}")
 
+# 125 is podman's own failure, not the program's.
+status=0
+podman run --rm "${secure[@]}" "$image" --version >"$work/log" 2>&1 || status=$?
+[ "$status" -ne 125 ] || unavailable "podman runs no container here: $(tail -n 1 "$work/log")"
+
 # Both programs, under both names.
 for name in policyd policyc; do
   podman run --rm "${secure[@]}" --entrypoint "/usr/local/bin/$name" "$image" --version | grep -q "^$name " ||
