@@ -29,7 +29,7 @@ if ! command -v podman >/dev/null; then
   command -v apt-get >/dev/null || unavailable "no podman, and no apt to install it with"
   say "installing podman with apt"
   { timeout 120 apt-get update -qq &&
-    timeout 300 env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends podman buildah runc catatonit; } \
+    timeout 300 env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends podman buildah runc netavark catatonit; } \
     >/dev/null 2>&1 || unavailable "podman cannot be installed"
 fi
 
