@@ -291,6 +291,13 @@ async fn idle_connections_end_and_busy_ones_do_not() {
 fn was_not_taken(status: &tonic::Status) -> bool {
     let mut source = std::error::Error::source(status);
     while let Some(error) = source {
+        // It was not sent, or was told that it is not looked at.
+        if error
+            .downcast_ref::<hyper::Error>()
+            .is_some_and(hyper::Error::is_canceled)
+        {
+            return true;
+        }
         if let Some(error) = error.downcast_ref::<h2::Error>() {
             return error.is_go_away() && error.is_remote() && error.reason() == Some(h2::Reason::NO_ERROR);
         }
