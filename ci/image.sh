@@ -8,9 +8,8 @@
 # LOAD                   archives of images (`podman save`) that these are in
 # BUILD_OPTIONS          more options of `podman build`
 #
-# Needs podman 4.3 or later as root, or docker without the part of Kubernetes; both programs on this machine, built by
-# cargo, make tokens and send requests. podman is installed with apt where that is possible. Where the base image cannot be pulled,
-# one is made of the same Debian packages. The script ends with 77 where no engine can be had; the last line says why.
+# Needs podman 4.3 or later as root, which is installed with apt where that is possible; a `policyd` built by cargo makes tokens. Where
+# the base image cannot be pulled, one is made of the same Debian packages. The script ends with 77 where no engine can be had; the last line says why.
 # Containers share the network of the machine, on free ports of loopback. All images and containers are in a folder that goes at the end.
 set -euo pipefail
 cd "$(dirname "$0")/.."
