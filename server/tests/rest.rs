@@ -2454,6 +2454,15 @@ async fn a_policy_with_imports_is_shown_to_a_tenant_with_what_it_uses() {
             importing("limits", "red", "few")
         ),
     );
+    // Documents that `...` ends, without an import.
+    let plain = |namespace: &str, value: &str| {
+        format!(
+            "metadata: {{id: dots, name: N, namespace: {namespace}}}\nrules:\n- id: {namespace}-r\n  condition: {{operator: eq, \
+             field: llm.model, value: {value}}}\n  action: {{decision: deny}}\n"
+        )
+    };
+    let dots = format!("{}...\n{}", plain("red", "gpt-4o"), plain("blue", "blue-model"));
+    write("dots.yaml", &dots);
     let (server, _, [red, blue]) = tenants(&[("POLICIES", dir.path().to_str().unwrap())]).await;
     let source = async |key: &str, id: &str| {
         let get = send("GET", format!("/api/v1/policies/{id}")).header("x-api-key", key);
@@ -2464,6 +2473,8 @@ async fn a_policy_with_imports_is_shown_to_a_tenant_with_what_it_uses() {
         (&red, "own", "red-r", "gpt-4o"),
         (&red, "limits", "red-r", "gpt-4o"),
         (&blue, "limits", "blue-r", "blue-model"),
+        (&red, "dots", "red-r", "gpt-4o"),
+        (&blue, "dots", "blue-r", "blue-model"),
     ] {
         let text = source(key, id).await;
         assert!(text.contains(own) && text.contains(value), "{text}");

@@ -10,7 +10,7 @@
 //! (`Service::locate`); no answer depends on policies of namespaces that they do not see.
 
 use super::approvals::Waiting;
-use super::simulate::{key_of, only};
+use super::simulate::{end_of_document, key_of, only};
 use super::{Call, Service, Wrote};
 use crate::active::{self, Ground, State};
 use crate::clock::now_ms;
@@ -1055,7 +1055,7 @@ fn own_text(sources: &SourceMap, name: &str, key: &PolicyKey) -> Option<String> 
     let shared = policies.len() > 1
         || match is_json {
             true => text.trim_start().starts_with('['),
-            false => text.contains("\n---"),
+            false => end_of_document(&text).is_some(),
         };
     match shared {
         true => Some(only(map.file(id)?, policy, is_json).trim().to_owned() + "\n"),

@@ -400,11 +400,21 @@ pub(super) fn only(file: &SourceFile, policy: &Policy, is_json: bool) -> String 
         let mut values = serde_json::Deserializer::from_str(rest).into_iter::<&RawValue>();
         values.next().and_then(Result::ok).map_or(rest, RawValue::get)
     } else {
-        let end = rest.match_indices("\n---").map(|(at, _)| at).next();
-        rest.get(..end.unwrap_or(rest.len())).unwrap_or(rest)
+        let end = end_of_document(rest).unwrap_or(rest.len());
+        rest.get(..end).unwrap_or(rest)
     };
     let (above, before) = (line.saturating_sub(1) as usize, column.saturating_sub(1) as usize);
     format!("{}{}{text}\n", "\n".repeat(above), " ".repeat(before))
+}
+
+/// Where the first YAML document of a text ends, if a line ends it: `---`, or `...`, behind which another one may stand too.
+pub(super) fn end_of_document(text: &str) -> Option<usize> {
+    let ends = |at: &usize| {
+        let line = text.get(at + 1..).unwrap_or_default();
+        let behind = line.strip_prefix("---").or_else(|| line.strip_prefix("..."));
+        behind.is_some_and(|behind| behind.is_empty() || behind.starts_with(char::is_whitespace))
+    };
+    text.match_indices('\n').map(|(at, _)| at).find(ends)
 }
 
 #[cfg(test)]
@@ -430,7 +440,13 @@ mod tests {
         let mut compiler = Compiler::new(document::options());
         compiler.set(
             "a.yaml",
-            format!("{}---\n{}---\n# end\n{}", yaml("a"), yaml("b"), yaml("c")),
+            format!(
+                "{}---\n{}---\n# end\n{}...\n{}",
+                yaml("a"),
+                yaml("b"),
+                yaml("c"),
+                yaml("h")
+            ),
         );
         compiler.set(
             "b.json",
@@ -448,10 +464,10 @@ mod tests {
             rules
         };
         let mut all = places(&mut compiler);
-        assert_eq!(all.len(), 7);
-        let wanted = |policy: &Policy| !["b", "d", "g"].contains(&policy.metadata.id.value.as_str());
+        assert_eq!(all.len(), 8);
+        let wanted = |policy: &Policy| !["b", "d", "g", "h"].contains(&policy.metadata.id.value.as_str());
         keep(&mut compiler, wanted, || Ok(())).unwrap();
-        all.retain(|(id, _, _)| !["b", "d", "g"].contains(&id.as_str()));
+        all.retain(|(id, _, _)| !["b", "d", "g", "h"].contains(&id.as_str()));
         assert_eq!(places(&mut compiler), all);
     }
 }
