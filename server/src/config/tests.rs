@@ -665,6 +665,14 @@ fn redis_users_stand_in_parts_or_in_the_url() {
         redis(&[("REDIS_URL", "redis://cache:6379/0"), user, password]).unwrap(),
         url.1
     );
+    // What looks like an escape is none.
+    let (user, password) = (("REDIS_USERNAME", "a%41"), ("REDIS_PASSWORD", "50%25!"));
+    for place in [host, ("REDIS_URL", "redis://cache:6379/0")] {
+        assert_eq!(
+            redis(&[place, user, password]).unwrap(),
+            "redis://a%2541:50%2525%21@cache:6379/0"
+        );
+    }
     let problems = redis(&[url, ("REDIS_USERNAME", "other")]).unwrap_err();
     assert_eq!(
         problems,

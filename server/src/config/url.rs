@@ -5,6 +5,7 @@
 //! - User, password and the values of the query are shown nowhere: they are credentials as often as not.
 //! - What cannot be taken apart for certain is not shown at all.
 
+use super::value::percent_encoded;
 use http::Uri;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -218,8 +219,9 @@ pub(super) fn redis_with(text: &str, parts: &Said) -> Option<String> {
     for (name, value) in parts {
         match *name {
             "REDIS_PORT" => url.set_port(Some(value.parse().ok()?)).ok()?,
-            "REDIS_USERNAME" => url.set_username(value).ok()?,
-            "REDIS_PASSWORD" => url.set_password(Some(value)).ok()?,
+            // The library leaves `%` as it is, and whoever reads the URL would decode it.
+            "REDIS_USERNAME" => url.set_username(&percent_encoded(value)).ok()?,
+            "REDIS_PASSWORD" => url.set_password(Some(&percent_encoded(value))).ok()?,
             "REDIS_DB" => url.set_path(&format!("/{value}")),
             _ => return None,
         }
