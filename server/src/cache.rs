@@ -14,7 +14,7 @@ pub mod redis;
 
 use self::redis::{RedisCache, RedisOptions};
 use crate::config;
-use crate::redis_client::Unusable;
+use crate::redis_client::{Managed, Unusable};
 use crate::seal::Sealer;
 use crate::telemetry::request::{part, traced};
 use bytes::Bytes;
@@ -277,16 +277,10 @@ impl DecisionCache {
         }
     }
 
-    /// Goes on with a connection to Redis by these settings, once it was let in.
-    ///
-    /// # Errors
-    ///
-    /// Why it was not; the connection stays then.
-    pub async fn reconnect(&self, redis: &config::Redis) -> Result<(), Unusable> {
-        match &self.shared {
-            Some(shared) => shared.reconnect(redis).await,
-            None => Ok(()),
-        }
+    /// The connection to Redis, where decisions are shared.
+    #[must_use]
+    pub fn redis(&self) -> Option<&Managed> {
+        self.shared.as_ref().map(RedisCache::connection)
     }
 
     /// Counters, for telemetry.

@@ -77,6 +77,13 @@ impl fmt::Display for Problem {
     }
 }
 
+/// Problems in one line.
+#[must_use]
+pub fn in_one_line(problems: &[Problem]) -> String {
+    let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    texts.join("; ")
+}
+
 /// The texts of all settings that have one.
 #[derive(Clone, Default)]
 pub struct Raw {

@@ -5,7 +5,7 @@
 //! - Exit status 0 is an answer of 200 and nothing else: no answer, another status and settings that cannot be read are 1.
 //! - Redirects are not followed, and nothing of a URL is printed that may be a credential.
 
-use crate::config::{Config, Raw, Url, scrubbed};
+use crate::config::{Config, Raw, Url, in_one_line, scrubbed};
 use crate::tls;
 use clap::{Arg, ArgMatches, Command};
 use serde::Deserialize;
@@ -75,10 +75,7 @@ fn url(given: Option<&String>, raw: &Raw) -> Result<Url, String> {
     let text = match given {
         Some(given) => given.clone(),
         None => {
-            let admin = Config::admin(raw).map_err(|problems| {
-                let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
-                problems.join("; ")
-            })?;
+            let admin = Config::admin(raw).map_err(|problems| in_one_line(&problems))?;
             if admin.port() == 0 {
                 return Err("METRICS_PORT is 0, so only --url can say where the server listens".to_owned());
             }

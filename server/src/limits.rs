@@ -219,16 +219,10 @@ impl RateLimiter {
         }
     }
 
-    /// Goes on with a connection to Redis by these settings, once it was let in.
-    ///
-    /// # Errors
-    ///
-    /// Why it was not; the connection stays then.
-    pub async fn reconnect(&self, redis: &config::Redis) -> Result<(), Unusable> {
-        match &self.0.shared {
-            Some(shared) => shared.connection.replace(redis).await,
-            None => Ok(()),
-        }
+    /// The connection to Redis, where buckets are shared.
+    #[must_use]
+    pub fn redis(&self) -> Option<&Managed> {
+        self.0.shared.as_ref().map(|shared| &shared.connection)
     }
 
     /// How many requests were counted in process because Redis did not answer, since the start.

@@ -5,12 +5,11 @@
 //! - No message holds the URL: it may hold a password.
 //! - With certificates of our own nothing else is trusted. A file that holds none is refused here: the library takes it,
 //!   and then trusts nobody.
-//!
-//! - A connection is replaced once another one was let in. What is under way on the old one ends there.
+//! - Connections are replaced all or none, once another one was let in for each. What is under way on the old ones ends there.
 //!
 //! # Not done here
 //!
-//! The certificates are read once; new ones need a restart.
+//! Watching the certificates: they are read at the start and when connections are replaced.
 
 use crate::config;
 use crate::tls::{self, TlsError};
@@ -19,6 +18,7 @@ use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::{Client, RedisError, TlsCertificates};
 use secrecy::ExposeSecret as _;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How long a new connection may take to be let in.
@@ -103,20 +103,31 @@ impl Managed {
     pub fn get(&self) -> ConnectionManager {
         ConnectionManager::clone(&self.connection.load())
     }
+}
 
-    /// Replaces the connection, once one by these settings was let in.
-    ///
-    /// # Errors
-    ///
-    /// Why it was not; the connection stays then.
-    pub async fn replace(&self, redis: &config::Redis) -> Result<(), Unusable> {
-        let mut connection = open(redis)?.get_connection_manager_lazy(self.how.clone())?;
-        let answer = redis::cmd("PING");
-        match tokio::time::timeout(LET_IN, answer.query_async::<()>(&mut connection)).await {
+/// Replaces connections, once one by these settings was let in for each of them.
+///
+/// # Errors
+///
+/// Why one was not; all connections stay then.
+pub async fn replace(all: &[&Managed], settings: &config::Redis) -> Result<(), Unusable> {
+    let settings = settings.clone();
+    // The certificates may be in a folder of another machine, which may not answer.
+    let client = tokio::task::spawn_blocking(move || open(&settings))
+        .await
+        .map_err(|_| Unusable::Url("the settings could not be looked at".to_owned()))??;
+    let mut let_in = Vec::with_capacity(all.len());
+    for managed in all {
+        let mut connection = client.get_connection_manager_lazy(managed.how.clone())?;
+        let ping = redis::cmd("PING");
+        match tokio::time::timeout(LET_IN, ping.query_async::<()>(&mut connection)).await {
             Ok(answer) => answer?,
             Err(_elapsed) => return Err(Unusable::Url("no answer in time".to_owned())),
         }
-        self.connection.store(std::sync::Arc::new(connection));
-        Ok(())
+        let_in.push(Arc::new(connection));
     }
+    for (managed, connection) in all.iter().zip(let_in) {
+        managed.connection.store(connection);
+    }
+    Ok(())
 }

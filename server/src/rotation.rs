@@ -14,7 +14,7 @@
 
 use crate::config::Config;
 use crate::config::files::{Candidate, Look, Part, SecretFiles};
-use crate::config::{Database, Problem};
+use crate::config::{Database, in_one_line};
 use crate::state::App;
 use crate::storage::Login;
 use crate::sync::bundle::Token;
@@ -90,6 +90,7 @@ impl Rotation {
                 }
                 Err(error) => {
                     tracing::error!(%error, "files of secrets are not looked at any more");
+                    app.health.note(DEPENDENCY, Some("they are not looked at any more".to_owned()));
                     return;
                 }
             };
@@ -125,7 +126,7 @@ impl Rotation {
         }
         let outcome = match candidate {
             Ok(candidate) => self.apply(app, part, &candidate.config).await.map(|()| candidate),
-            Err(problems) => Err(told(&problems)),
+            Err(problems) => Err(in_one_line(&problems)),
         };
         match outcome {
             Ok(candidate) => {
@@ -183,8 +184,11 @@ impl Rotation {
             },
             Part::Redis => match &config.cache.redis {
                 Some(redis) => {
-                    app.service.cache.reconnect(redis).await.map_err(|e| said(&e))?;
-                    app.service.limiter.reconnect(redis).await.map_err(|e| said(&e))
+                    let used = [app.service.cache.redis(), app.service.limiter.redis()];
+                    let used: Vec<_> = used.into_iter().flatten().collect();
+                    crate::redis_client::replace(&used, redis)
+                        .await
+                        .map_err(|e| said(&e))
                 }
                 None => Err("there is no Redis any more".to_owned()),
             },
@@ -198,10 +202,4 @@ impl Rotation {
             }
         }
     }
-}
-
-/// Problems in one line.
-fn told(problems: &[Problem]) -> String {
-    let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
-    texts.join("; ")
 }

@@ -158,13 +158,10 @@ impl RedisCache {
         })
     }
 
-    /// Goes on with a connection by these settings, once it was let in.
-    ///
-    /// # Errors
-    ///
-    /// Why it was not; the connection stays then.
-    pub async fn reconnect(&self, redis: &config::Redis) -> Result<(), Unusable> {
-        self.connection.replace(redis).await
+    /// Its connection.
+    #[must_use]
+    pub fn connection(&self) -> &Managed {
+        &self.connection
     }
 
     /// Whether Redis answers. False from the start until it did, and after failures until it does again.
