@@ -114,13 +114,16 @@ fn kind(found: &str) -> String {
         "map" => "an object".to_owned(),
         "null" | "unit value" => "null".to_owned(),
         _ => match found.split_once(' ') {
-            Some(("integer", value)) => format!("the number {value}"),
-            Some(("floating", value)) => format!("the number {}", value.trim_start_matches("point ")),
+            Some(("integer", value)) => format!("the number {}", value.trim_matches('`')),
+            Some(("floating", value)) => {
+                let value = value.trim_start_matches("point ");
+                format!("the number {}", value.trim_matches('`'))
+            }
             Some(("boolean", value)) => value.trim_matches('`').to_owned(),
+            // As the caller wrote it.
             Some(("string", value)) => format!("the text {value}"),
-            _ => found.to_owned(),
-        }
-        .replace('`', ""),
+            _ => found.replace('`', ""),
+        },
     }
 }
 
@@ -293,6 +296,11 @@ mod tests {
         assert!(
             explain(&error, "the body")
                 .ends_with("found the text \"a, expected b\", expected `true` or `false`"),
+            "{error}"
+        );
+        let error = serde_json::from_str::<Body>("{\"dryRun\": \"a `b` c\"}").unwrap_err();
+        assert!(
+            explain(&error, "the body").ends_with("found the text \"a `b` c\", expected `true` or `false`"),
             "{error}"
         );
         let error = serde_json::from_str::<Body>("{\"a`, expected `b\": 1}").unwrap_err();

@@ -272,7 +272,11 @@ fn is_template(secret: &Mapping) -> bool {
     let Some(Value::Mapping(data)) = secret.get("stringData") else {
         return false;
     };
-    !secret.contains_key("data") && data.values().all(is_name)
+    let annotated = secret
+        .get("metadata")
+        .and_then(|metadata| metadata.get("annotations"))
+        .is_some_and(|annotations| annotations.get(LAST_APPLIED).is_some());
+    !annotated && !secret.contains_key("data") && data.values().all(is_name)
 }
 
 /// That every Secret that pods read is among those that were found: what they miss.
@@ -477,6 +481,9 @@ mod tests {
         }
         assert_eq!(check("kind: Secret\nstringData: {password: hunter2}\n").len(), 1);
         assert_eq!(check("kind: Secret\ndata: {}\n").len(), 1);
+        let applied = "kind: Secret\nmetadata: {annotations: {kubectl.kubernetes.io/last-applied-configuration: hunter2}}\n\
+                       stringData: {password: '${A}'}\n";
+        assert_eq!(check(applied).len(), 1);
         assert_eq!(
             check("kind: Secret\ndata: {a: aHVudGVyMg==}\nstringData: {password: '${A}'}\n").len(),
             1

@@ -4,6 +4,7 @@
 use super::check::{Checked, Severity, missing, twice};
 use super::pods::Pods;
 use super::{Scope, Secret, certificate, private_keys, unseal};
+use crate::tools;
 use anyhow::{Context as _, bail};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use std::collections::BTreeMap;
@@ -285,11 +286,7 @@ fn checked(arguments: &ArgMatches) -> anyhow::Result<ExitCode> {
     let problems = found.iter().flat_map(|one| &one.problems);
     let valid = !problems.into_iter().any(|problem| is_fatal(problem.severity));
     let format = arguments.get_one::<String>("format").map_or("", String::as_str);
-    match std::io::stdout().write_all(report(&found, valid, format)?.as_bytes()) {
-        // Whoever reads it has seen enough; the status is for whoever asked.
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {}
-        written => written.context("standard output cannot be written")?,
-    }
+    tools::say(report(&found, valid, format)?.trim_end()).context("standard output cannot be written")?;
     Ok(if valid {
         ExitCode::SUCCESS
     } else {
