@@ -15,7 +15,7 @@
 //! - What began before a change of state has no effect on the state after it.
 //! - The time comes from a [`Clock`] that the caller passes in.
 
-use crate::clock::Clock;
+use crate::clock::{Clock, LONGEST};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -163,7 +163,7 @@ impl Permit<'_> {
     pub fn failed(mut self) {
         self.told = true;
         let settings = self.breaker.settings;
-        let until = self.breaker.clock.now() + settings.open_for;
+        let until = self.breaker.clock.now() + settings.open_for.min(LONGEST);
         let mut inner = self.breaker.lock();
         if inner.generation != self.generation {
             return;
@@ -273,6 +273,19 @@ mod tests {
         clock.advance(Duration::from_secs(5));
         late_failure.failed();
         assert_eq!(breaker.admit().unwrap_err(), Duration::from_secs(5));
+    }
+
+    #[test]
+    fn it_may_stay_open_for_ever() {
+        let settings = BreakerSettings {
+            failures: 1,
+            open_for: Duration::MAX,
+            probes: 1,
+        };
+        let clock = Arc::new(ManualClock::new(SystemTime::UNIX_EPOCH));
+        let breaker = Breaker::new(settings, clock);
+        breaker.admit().unwrap().failed();
+        assert_eq!(breaker.state(), BreakerState::Open);
     }
 
     #[test]

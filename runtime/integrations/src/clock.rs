@@ -4,6 +4,9 @@ use std::fmt;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+/// No deadline is further away, because a time that far cannot be computed everywhere: a hundred years.
+pub(crate) const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+
 /// Where the current time comes from.
 pub trait Clock: fmt::Debug + Send + Sync {
     /// Time that only goes forward, for the circuit breaker.

@@ -12,7 +12,6 @@ use crate::failure::Failure;
 use crate::json::{object, objects, read_json};
 use crate::settings::{Settings, SettingsError};
 use crate::transport::{Call, Repeat, Transport};
-use bytes::Bytes;
 use http::StatusCode;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -87,7 +86,7 @@ pub struct BatchReceipt {
     pub accepted: usize,
     /// Records that were not; send them again after a look at `rejected_at`.
     pub rejected: usize,
-    /// Which were not, where the service says so.
+    /// Which were not, where the service says so: in order, each once.
     pub rejected_at: Vec<usize>,
 }
 
@@ -308,9 +307,12 @@ impl CostOpsClient {
             "failed" => answer.accepted == 0,
             _ => false,
         };
-        let rejected_at: Vec<usize> = answer.errors.iter().filter_map(|error| error.index).collect();
+        let mut rejected_at: Vec<usize> = answer.errors.iter().filter_map(|error| error.index).collect();
+        // Several errors may be of one record.
+        rejected_at.sort_unstable();
+        rejected_at.dedup();
         let exist = rejected_at.iter().all(|index| *index < batch.len());
-        if !adds_up || !fits || !exist {
+        if !adds_up || !fits || !exist || rejected_at.len() > answer.rejected {
             return Err(Failure::OddAnswer("its numbers do not fit the batch".to_owned()));
         }
         Ok(BatchReceipt {
@@ -327,12 +329,9 @@ impl CostOpsClient {
         key: &str,
         expect: &[StatusCode],
     ) -> Result<T, Failure> {
-        let body = serde_json::to_vec(body)
-            .map_err(|_| Failure::InvalidRequest("it cannot be written as JSON".to_owned()))?;
-        let call = Call::post(path, "application/json", Bytes::from(body))
+        let call = Call::json(path, body)?
             .repeat(Repeat::Key(key.to_owned()))
-            .expect(expect)
-            .header("accept", "application/json")?;
+            .expect(expect);
         let answer = self.transport.call(&call).await?;
         read_json(&answer.body)
     }

@@ -10,6 +10,7 @@
 //! fails.
 
 use crate::failure::Failure;
+use crate::json::write_json;
 use crate::settings::{Settings, SettingsError};
 use crate::transport::{Call, Repeat, Transport};
 use bytes::Bytes;
@@ -109,7 +110,8 @@ impl EdgeClient {
         &self.central
     }
 
-    /// The bundle that the central server decides with, unless it is the one with this tag. Needs `policy:read` there.
+    /// The bundle that is deployed on the central server and decides there, unless it is the one with this tag. Needs `policy:read`,
+    /// and no limit to namespaces.
     ///
     /// # Errors
     ///
@@ -142,8 +144,7 @@ impl EdgeClient {
     ///
     /// Why it is not known that it arrived.
     pub async fn report(&self, status: &EdgeStatus) -> Result<(), Failure> {
-        let body = serde_json::to_vec(status)
-            .map_err(|_| Failure::InvalidRequest("it cannot be written as JSON".to_owned()))?;
+        let body = write_json(status)?;
         let call = Call::post("", "application/json", Bytes::from(body))
             .repeat(Repeat::Idempotent)
             .expect(&[

@@ -1,7 +1,7 @@
 //! CloudEvents 1.0 in JSON, as bodies of webhooks.
 
 use crate::failure::Failure;
-use crate::json::read_json;
+use crate::json::{read_json, write_json};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -73,8 +73,7 @@ impl CloudEvent {
     pub fn to_json(&self) -> Result<Vec<u8>, Failure> {
         self.check()
             .map_err(|why| Failure::InvalidRequest(why.to_owned()))?;
-        serde_json::to_vec(self)
-            .map_err(|_| Failure::InvalidRequest("it cannot be written as JSON".to_owned()))
+        write_json(self)
     }
 
     /// Reads an event.
@@ -101,13 +100,20 @@ impl CloudEvent {
         if named.into_iter().flatten().any(String::is_empty) {
             return Err("an attribute of the event is empty");
         }
-        if self
-            .time
-            .as_ref()
-            .is_some_and(|time| time.parse::<Timestamp>().is_err())
-        {
+        if self.time.as_ref().is_some_and(|time| !is_rfc3339(time)) {
             return Err("the time of the event is no RFC 3339 time");
         }
         Ok(())
     }
+}
+
+/// Whether it is a time as RFC 3339 writes it. jiff reads more: blanks for `T`, commas, parts left out, names of time zones.
+fn is_rfc3339(time: &str) -> bool {
+    let bytes = time.as_bytes();
+    let head = matches!(
+        bytes,
+        [_, _, _, _, b'-', _, _, b'-', _, _, b'T' | b't', _, _, b':', _, _, b':', _, _, after, ..] if *after != b','
+    );
+    let offset = matches!(bytes, [.., b'Z' | b'z'] | [.., b'+' | b'-', _, _, b':', _, _]);
+    head && offset && time.parse::<Timestamp>().is_ok()
 }

@@ -8,7 +8,6 @@ use crate::failure::Failure;
 use crate::json::{object, read_json};
 use crate::settings::{Settings, SettingsError};
 use crate::transport::{Call, Repeat, Transport};
-use bytes::Bytes;
 use http::StatusCode;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -178,16 +177,18 @@ impl GovernanceClient {
             resource_id: &entry.resource_id,
             details: &details,
         };
-        let body = serde_json::to_vec(&body)
-            .map_err(|_| Failure::InvalidRequest("it cannot be written as JSON".to_owned()))?;
-        let call = Call::post("/api/v1/audit/logs", "application/json", Bytes::from(body))
+        let call = Call::json("/api/v1/audit/logs", &body)?
             .repeat(Repeat::Key(entry.event_id.clone()))
-            .expect(&[StatusCode::CREATED])
-            .header("accept", "application/json")?;
+            .expect(&[StatusCode::CREATED]);
         let kept: Kept = self.ask(&call).await?;
         let sent = (&entry.action, &entry.resource_type, &entry.resource_id);
-        if (&kept.action, &kept.resource_type, &kept.resource_id) != sent || kept.id.is_empty() {
+        if (&kept.action, &kept.resource_type, &kept.resource_id) != sent {
             return Err(Failure::OddAnswer("it kept something else".to_owned()));
+        }
+        if kept.id.is_empty() || kept.checksum.is_empty() {
+            return Err(Failure::OddAnswer(
+                "what it kept has no id or no checksum".to_owned(),
+            ));
         }
         Ok(AuditReceipt {
             id: kept.id,
@@ -210,6 +211,10 @@ impl GovernanceClient {
         let call =
             Call::get(&format!("/api/v1/audit/logs/{id}/verify")).header("accept", "application/json")?;
         let checked: Checked = self.ask(&call).await?;
+        // Two empty checksums are the same, and say nothing.
+        if checked.stored_checksum.is_empty() || checked.calculated_checksum.is_empty() {
+            return Err(Failure::OddAnswer("a checksum is empty".to_owned()));
+        }
         let fits = checked.stored_checksum == checked.calculated_checksum;
         if !checked.log_id.eq_ignore_ascii_case(id) || checked.is_valid != fits {
             return Err(Failure::OddAnswer(

@@ -1,4 +1,4 @@
-//! JSON of answers, read more strictly than serde reads it by itself.
+//! JSON of requests, and of answers, which is read more strictly than serde reads it by itself.
 //!
 //! # Invariants
 //!
@@ -9,10 +9,19 @@
 use crate::failure::Failure;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeOwned, MapAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::error::Category;
 use std::fmt;
 use std::marker::PhantomData;
+
+/// Writes a value.
+///
+/// # Errors
+///
+/// [`Failure::InvalidRequest`] where it has no form in JSON.
+pub(crate) fn write_json(value: &impl Serialize) -> Result<Vec<u8>, Failure> {
+    serde_json::to_vec(value).map_err(|_| Failure::InvalidRequest("it cannot be written as JSON".to_owned()))
+}
 
 /// Reads an object of a shape. Fields of it that are objects, or lists of them, are to be read with [`object`] and [`objects`].
 ///

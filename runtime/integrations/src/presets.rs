@@ -16,7 +16,8 @@ pub const DECISION: &str = "dev.llm-policy-engine.decision.v1";
 /// The type of the event of usage.
 pub const USAGE: &str = "dev.llm-policy-engine.usage.v1";
 
-/// A decision, as far as it goes out. The fields are those of a logged decision of `policyd`, without its context.
+/// A decision, as far as it goes out. The fields are those of a logged decision of `policyd`, without its context, how long it took,
+/// and whether it came from a cache.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Decision {
     /// The id of the logged decision.

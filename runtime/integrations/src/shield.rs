@@ -18,7 +18,6 @@ use crate::settings::{Settings, SettingsError};
 use crate::sign::random_id;
 use crate::transport::{Call, Repeat, Transport};
 use crate::verdict::{Report, ScannerReport, Verdict};
-use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -281,8 +280,6 @@ impl ShieldClient {
         body: &impl Serialize,
         request: &ScanRequest,
     ) -> Result<T, Failure> {
-        let body = serde_json::to_vec(body)
-            .map_err(|_| Failure::InvalidRequest("it cannot be written as JSON".to_owned()))?;
         let execution = match &request.execution_id {
             Some(id) => id.clone(),
             None => random_id()?,
@@ -291,9 +288,8 @@ impl ShieldClient {
             Some(id) => id.clone(),
             None => random_id()?,
         };
-        let call = Call::post(path, "application/json", Bytes::from(body))
+        let call = Call::json(path, body)?
             .repeat(Repeat::Idempotent)
-            .header("accept", "application/json")?
             .header("x-execution-id", &execution)?
             .header("x-parent-span-id", &parent)?;
         let answer = self.transport.call(&call).await?;

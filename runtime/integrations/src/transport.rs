@@ -13,8 +13,11 @@
 //! - Each attempt asks the circuit breaker first. Failures are: no connection, a broken one, no answer in time, 429 and 5xx.
 
 use crate::breaker::{Breaker, BreakerState};
+use crate::clock::LONGEST;
 use crate::connect::{ConnectError, Connector};
 use crate::failure::{Deadline, Failure};
+#[cfg(any(feature = "shield", feature = "costops", feature = "governance"))]
+use crate::json::write_json;
 use crate::retry::{self, retry_after};
 use crate::settings::{Credentials, DEFAULT_MAX_ANSWER, Settings, SettingsError};
 use crate::sign;
@@ -95,6 +98,13 @@ impl Call {
             repeat: Repeat::Never,
             expect: vec![StatusCode::OK],
         }
+    }
+
+    /// `POST` of a value as JSON, for an answer in JSON; otherwise as [`Call::post`].
+    #[cfg(any(feature = "shield", feature = "costops", feature = "governance"))]
+    pub(crate) fn json(path: &str, body: &impl serde::Serialize) -> Result<Self, Failure> {
+        let body = Bytes::from(write_json(body)?);
+        Self::post(path, "application/json", body).header("accept", "application/json")
     }
 
     /// Whether it may be made again.
@@ -218,7 +228,7 @@ impl Transport {
     /// Why there is no answer that the call expects.
     pub async fn call(&self, call: &Call) -> Result<Answer, Failure> {
         let inner = self.0.as_ref().ok_or(Failure::Disabled)?;
-        let until = Instant::now() + inner.settings.total;
+        let until = Instant::now() + inner.settings.total.min(LONGEST);
         let retries = match call.repeat {
             Repeat::Never => 0,
             Repeat::Idempotent | Repeat::Key(_) => inner.settings.retry.retries,

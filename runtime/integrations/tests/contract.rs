@@ -273,6 +273,8 @@ async fn costops_batches() {
         r#"{"status":"fine","accepted":2,"rejected":0}"#,
         r#"{"accepted":2,"rejected":0}"#,
         r#"{"status":"partial","accepted":1,"rejected":1,"errors":[{"index":2}]}"#,
+        r#"{"status":"partial","accepted":1,"rejected":1,"errors":[{"index":0},{"index":1}]}"#,
+        r#"{"status":"success","accepted":2,"rejected":0,"errors":[{"index":1}]}"#,
         "{}",
         "",
     ] {
@@ -368,12 +370,14 @@ async fn governance_integrity() {
             Err(Failure::InvalidRequest(_))
         ));
     }
-    let lie = format!(
-        r#"{{"success":true,"data":{{"log_id":"{id}","is_valid":true,"stored_checksum":"9f","calculated_checksum":"a0"}}}}"#
-    );
-    let mock = Mock::start(move |_, _| Reply::json(200, "", &lie)).await;
-    let result = GovernanceClient::new(&mock.url).unwrap().verify(id).await;
-    assert!(matches!(result, Err(Failure::OddAnswer(_))), "{result:?}");
+    for (stored, calculated) in [("9f", "a0"), ("", "")] {
+        let lie = format!(
+            r#"{{"success":true,"data":{{"log_id":"{id}","is_valid":true,"stored_checksum":"{stored}","calculated_checksum":"{calculated}"}}}}"#
+        );
+        let mock = Mock::start(move |_, _| Reply::json(200, "", &lie)).await;
+        let result = GovernanceClient::new(&mock.url).unwrap().verify(id).await;
+        assert!(matches!(result, Err(Failure::OddAnswer(_))), "{result:?}");
+    }
 }
 
 #[tokio::test]

@@ -267,6 +267,11 @@ fn what_is_no_event_is_not_read_or_written() {
         (r#""id":"0193a0b0""#, r#""id":"""#),
         (r#""source":"/policyd","#, ""),
         ("2025-11-30T12:00:00.123Z", "yesterday"),
+        ("2025-11-30T12:00:00.123Z", "2025-11-30 12:00:00Z"),
+        ("2025-11-30T12:00:00.123Z", "2025-11-30T12:00:00,123Z"),
+        ("2025-11-30T12:00:00.123Z", "2025-11-30T12Z"),
+        ("2025-11-30T12:00:00.123Z", "2025-11-30T12:00:00+00:00[UTC]"),
+        ("2025-11-30T12:00:00.123Z", "2025-02-30T12:00:00Z"),
         ("application/json", "text/plain"),
         (r#""subject":"limit-cost""#, r#""subject":"""#),
         (r#""id":"0193a0b0""#, r#""id":"0193a0b0","id":"other""#),
@@ -276,6 +281,8 @@ fn what_is_no_event_is_not_read_or_written() {
         let result = CloudEvent::from_json(changed.as_bytes());
         assert!(matches!(result, Err(Failure::OddAnswer(_))), "{changed}");
     }
+    let elsewhere = text.replacen("2025-11-30T12:00:00.123Z", "2025-11-30T13:00:00+01:00", 1);
+    assert!(CloudEvent::from_json(elsewhere.as_bytes()).is_ok());
     let mut event = event;
     event.time = Some("yesterday".to_owned());
     assert!(matches!(event.to_json(), Err(Failure::InvalidRequest(_))));
