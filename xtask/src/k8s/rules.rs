@@ -124,7 +124,7 @@ pub(crate) const RULES: &[Rule] = &[
     },
     Rule {
         name: "resources",
-        finds: "containers without requests and limits of processor and memory",
+        finds: "containers without requests and limits of processor and memory, with ones that cannot be read, or with requests above limits",
         check: pods::resources,
     },
     Rule {

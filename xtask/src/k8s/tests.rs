@@ -77,9 +77,10 @@ fn mistake(rule: &'static str, says: &'static str, changes: Vec<Change>) -> Mist
 
 /// One or more for each rule.
 fn mistakes() -> Vec<Mistake> {
-    let pod = |path: &str| -> &'static str { Box::leak(format!("{POD}{path}").into_boxed_str()) };
-    let container =
-        |path: &str| -> &'static str { Box::leak(format!("{POD}/containers/0{path}").into_boxed_str()) };
+    let change = |kind, name, pointer: String, value| -> Change { (kind, name, pointer.leak(), value) };
+    let of_pod = |path: &str, value| change("Deployment", NAME, format!("{POD}{path}"), value);
+    let of_policyd = |path: &str, value| of_pod(&format!("/containers/0{path}"), value);
+    let config = |key: &str, value| change("ConfigMap", CONFIG, format!("/data/{key}"), value);
     let nginx = |name: &str| -> &'static str { Box::leak(format!("{NGINX}{name}").into_boxed_str()) };
     vec![
         mistake(
@@ -125,10 +126,8 @@ fn mistakes() -> Vec<Mistake> {
         mistake(
             "name",
             "the port `much-too-long-a-name`",
-            vec![(
-                "Deployment",
-                NAME,
-                container("/ports/-"),
+            vec![of_policyd(
+                "/ports/-",
                 set(json!({"name": "much-too-long-a-name", "containerPort": 1})),
             )],
         ),
@@ -150,20 +149,13 @@ fn mistakes() -> Vec<Mistake> {
         mistake(
             "plain-secret",
             "JWT_SECRET is a secret in a ConfigMap",
-            vec![(
-                "ConfigMap",
-                CONFIG,
-                "/data/JWT_SECRET",
-                set(json!("x".repeat(64))),
-            )],
+            vec![config("JWT_SECRET", set(json!("x".repeat(64))))],
         ),
         mistake(
             "plain-secret",
             "DATABASE_PASSWORD is a secret in clear text",
-            vec![(
-                "Deployment",
-                NAME,
-                container("/env/1"),
+            vec![of_policyd(
+                "/env/1",
                 set(json!({"name": "DATABASE_PASSWORD", "value": "hunter2"})),
             )],
         ),
@@ -195,10 +187,8 @@ fn mistakes() -> Vec<Mistake> {
         mistake(
             "selector",
             "counts other pods",
-            vec![(
-                "Deployment",
-                NAME,
-                pod("/topologySpreadConstraints/0/labelSelector/matchLabels/app"),
+            vec![of_pod(
+                "/topologySpreadConstraints/0/labelSelector/matchLabels/app",
                 set(json!("x")),
             )],
         ),
@@ -215,12 +205,7 @@ fn mistakes() -> Vec<Mistake> {
         mistake(
             "port",
             "readinessProbe: no container has the port \"admin\"",
-            vec![(
-                "Deployment",
-                NAME,
-                container("/readinessProbe/httpGet/port"),
-                set(json!("admin")),
-            )],
+            vec![of_policyd("/readinessProbe/httpGet/port", set(json!("admin")))],
         ),
         mistake(
             "port",
@@ -245,22 +230,12 @@ fn mistakes() -> Vec<Mistake> {
         mistake(
             "reference",
             "names the ConfigMap `config`",
-            vec![(
-                "Deployment",
-                NAME,
-                container("/envFrom/0/configMapRef/name"),
-                set(json!("config")),
-            )],
+            vec![of_policyd("/envFrom/0/configMapRef/name", set(json!("config")))],
         ),
         mistake(
             "reference",
             "names the ServiceAccount `default`",
-            vec![(
-                "Deployment",
-                NAME,
-                pod("/serviceAccountName"),
-                set(json!("default")),
-            )],
+            vec![of_pod("/serviceAccountName", set(json!("default")))],
         ),
         mistake(
             "reference",
@@ -275,20 +250,16 @@ fn mistakes() -> Vec<Mistake> {
         mistake(
             "reference",
             "mounts the volume `tmp`",
-            vec![(
-                "Deployment",
-                NAME,
-                container("/volumeMounts/-"),
+            vec![of_policyd(
+                "/volumeMounts/-",
                 set(json!({"name": "tmp", "mountPath": "/tmp"})),
             )],
         ),
         mistake(
             "reference",
             "the ConfigMap llm-policy-engine-config has no key `LEVEL`",
-            vec![(
-                "Deployment",
-                NAME,
-                container("/env/-"),
+            vec![of_policyd(
+                "/env/-",
                 set(
                     json!({"name": "LOG_LEVEL", "valueFrom": {"configMapKeyRef": {"name": CONFIG, "key": "LEVEL"}}}),
                 ),
@@ -297,61 +268,50 @@ fn mistakes() -> Vec<Mistake> {
         mistake(
             "secret-key",
             "the Secret `llm-policy-engine-database` has no key `user`",
-            vec![(
-                "Deployment",
-                NAME,
-                pod("/volumes/1/secret/items/0/key"),
-                set(json!("user")),
-            )],
+            vec![of_pod("/volumes/1/secret/items/0/key", set(json!("user")))],
         ),
         mistake(
             "secret-key",
             "names the Secret `llm-policy-engine-secrets`",
-            vec![(
-                "Deployment",
-                NAME,
-                pod("/volumes/1/secret/secretName"),
+            vec![of_pod(
+                "/volumes/1/secret/secretName",
                 set(json!("llm-policy-engine-secrets")),
             )],
         ),
         mistake(
             "secret-key",
             "puts no `pass` there",
-            vec![(
-                "Deployment",
-                NAME,
-                container("/env/1/value"),
+            vec![of_policyd(
+                "/env/1/value",
                 set(json!("/etc/policyd/secrets/database/pass")),
             )],
         ),
         mistake(
             "secret-key",
             "where nothing is mounted",
-            vec![(
-                "Deployment",
-                NAME,
-                container("/env/1/value"),
-                set(json!("/run/secrets/password")),
-            )],
+            vec![of_policyd("/env/1/value", set(json!("/run/secrets/password")))],
         ),
         mistake(
             "secret-key",
             "which is not in a Secret",
-            vec![(
-                "Deployment",
-                NAME,
-                container("/env/1/value"),
+            vec![of_policyd(
+                "/env/1/value",
                 set(json!("/var/lib/policyd/password")),
             )],
         ),
         mistake(
             "secret-key",
             "by `subPath`: a changed Secret never arrives",
-            vec![(
-                "Deployment",
-                NAME,
-                container("/volumeMounts/1/subPath"),
-                set(json!("password")),
+            vec![of_policyd("/volumeMounts/1/subPath", set(json!("password")))],
+        ),
+        mistake(
+            "secret-key",
+            "the Secret `llm-policy-engine-jwt` has no key `none`",
+            vec![of_pod(
+                "/volumes/-",
+                set(json!({"name": "more", "projected": {"sources": [
+                    {"secret": {"name": "llm-policy-engine-jwt", "items": [{"key": "none", "path": "x"}]}},
+                ]}})),
             )],
         ),
         mistake(
@@ -397,7 +357,7 @@ fn mistakes() -> Vec<Mistake> {
         mistake(
             "connections",
             "(DATABASE_POOL 10 + 1) x (10 replicas + 1 more in a rollout) = 121 connections",
-            vec![("ConfigMap", CONFIG, "/data/DATABASE_POOL", set(json!("10")))],
+            vec![config("DATABASE_POOL", set(json!("10")))],
         ),
         mistake(
             "connections",
@@ -412,238 +372,182 @@ fn mistakes() -> Vec<Mistake> {
         mistake(
             "setting-name",
             "DATABASE_PASWORD_FILE is no setting",
-            vec![(
-                "Deployment",
-                NAME,
-                container("/env/1/name"),
-                set(json!("DATABASE_PASWORD_FILE")),
-            )],
+            vec![of_policyd("/env/1/name", set(json!("DATABASE_PASWORD_FILE")))],
         ),
         mistake(
             "setting-name",
             "CACHE_MAX_SIZE is no setting",
-            vec![("ConfigMap", CONFIG, "/data/CACHE_MAX_SIZE", set(json!("1000")))],
+            vec![config("CACHE_MAX_SIZE", set(json!("1000")))],
         ),
         mistake(
             "setting-name",
             "LOG_LEVEL_FILE is no setting",
-            vec![("ConfigMap", CONFIG, "/data/LOG_LEVEL_FILE", set(json!("/x")))],
+            vec![config("LOG_LEVEL_FILE", set(json!("/x")))],
         ),
         mistake(
             "setting-value",
             "SHUTDOWN_GRACE",
-            vec![("ConfigMap", CONFIG, "/data/SHUTDOWN_GRACE", set(json!("banana")))],
+            vec![config("SHUTDOWN_GRACE", set(json!("banana")))],
         ),
         mistake(
             "setting-value",
             "JWT_ALGORITHM",
-            vec![("ConfigMap", CONFIG, "/data/JWT_ALGORITHM", set(json!("RS256")))],
+            vec![config("JWT_ALGORITHM", set(json!("RS256")))],
         ),
         mistake(
             "setting-value",
             "refusing to listen on 0.0.0.0 without authentication",
-            vec![
-                ("Deployment", NAME, container("/env/5"), None),
-                ("Deployment", NAME, container("/env/4"), None),
-            ],
+            vec![of_policyd("/env/5", None), of_policyd("/env/4", None)],
         ),
         mistake(
             "setting-value",
             "DATABASE_USERNAME_FILE: contradicts DATABASE_USERNAME",
-            vec![(
-                "ConfigMap",
-                CONFIG,
-                "/data/DATABASE_USERNAME",
-                set(json!("policies")),
-            )],
+            vec![config("DATABASE_USERNAME", set(json!("policies")))],
         ),
         mistake(
             "setting-value",
             "DATABASE_POOL in the ConfigMap llm-policy-engine-config is no text",
-            vec![("ConfigMap", CONFIG, "/data/DATABASE_POOL", set(json!(6)))],
+            vec![config("DATABASE_POOL", set(json!(6)))],
         ),
         mistake(
             "setting-value",
             "what it sets cannot be checked",
-            vec![(
-                "Deployment",
-                NAME,
-                container("/envFrom/-"),
+            vec![of_policyd(
+                "/envFrom/-",
                 set(json!({"secretRef": {"name": "llm-policy-engine-jwt"}})),
             )],
         ),
         mistake(
             "listen",
             "METRICS_HOST is 127.0.0.1",
-            vec![("ConfigMap", CONFIG, "/data/METRICS_HOST", None)],
+            vec![config("METRICS_HOST", None)],
         ),
         mistake(
             "listen",
             "no port `http` 8080",
-            vec![("ConfigMap", CONFIG, "/data/PORT", set(json!("8080")))],
+            vec![config("PORT", set(json!("8080")))],
         ),
         mistake(
             "listen",
             "GRPC_PORT is 0",
             vec![
-                ("ConfigMap", CONFIG, "/data/GRPC_PORT", set(json!("0"))),
-                (
-                    "Deployment",
-                    NAME,
-                    container("/ports/1/containerPort"),
-                    set(json!(0)),
-                ),
+                config("GRPC_PORT", set(json!("0"))),
+                of_policyd("/ports/1/containerPort", set(json!(0))),
             ],
         ),
         mistake(
             "grace",
             "terminationGracePeriodSeconds is 30",
-            vec![(
-                "Deployment",
-                NAME,
-                pod("/terminationGracePeriodSeconds"),
-                set(json!(30)),
-            )],
+            vec![of_pod("/terminationGracePeriodSeconds", set(json!(30)))],
         ),
         mistake(
             "grace",
             "terminationGracePeriodSeconds is 30",
-            vec![("Deployment", NAME, pod("/terminationGracePeriodSeconds"), None)],
+            vec![of_pod("/terminationGracePeriodSeconds", None)],
         ),
         mistake(
             "grace",
             "SHUTDOWN_GRACE 60s",
-            vec![("ConfigMap", CONFIG, "/data/SHUTDOWN_GRACE", set(json!("1m")))],
+            vec![config("SHUTDOWN_GRACE", set(json!("1m")))],
         ),
         mistake(
             "grace",
             "SHUTDOWN_DELAY 20s",
-            vec![("ConfigMap", CONFIG, "/data/SHUTDOWN_DELAY", set(json!("20s")))],
+            vec![config("SHUTDOWN_DELAY", set(json!("20s")))],
         ),
         mistake(
             "grace",
             "how long preStop takes cannot be told",
-            vec![(
-                "Deployment",
-                NAME,
-                container("/lifecycle"),
+            vec![of_policyd(
+                "/lifecycle",
                 set(json!({"preStop": {"exec": {"command": ["sleep", "8"]}}})),
             )],
         ),
         mistake(
             "grace",
             "preStop 8 s + SHUTDOWN_DELAY 8s + SHUTDOWN_GRACE 20s + 5 s are 41s",
-            vec![(
-                "Deployment",
-                NAME,
-                container("/lifecycle"),
+            vec![of_policyd(
+                "/lifecycle",
                 set(json!({"preStop": {"sleep": {"seconds": 8}}})),
             )],
         ),
         mistake(
             "grace",
             "refuses connections as soon as",
-            vec![("ConfigMap", CONFIG, "/data/SHUTDOWN_DELAY", None)],
+            vec![config("SHUTDOWN_DELAY", None)],
         ),
         mistake(
             "data-volume",
             "DECISION_LOG_SPOOL takes 1073741824 bytes",
-            vec![(
-                "Deployment",
-                NAME,
-                pod("/volumes/0/emptyDir/sizeLimit"),
-                set(json!("1Gi")),
-            )],
+            vec![of_pod("/volumes/0/emptyDir/sizeLimit", set(json!("1Gi")))],
         ),
         mistake(
             "data-volume",
             "DECISION_LOG_SPOOL takes 2147483648 bytes",
-            vec![("ConfigMap", CONFIG, "/data/DECISION_LOG_SPOOL", set(json!("2GB")))],
+            vec![config("DECISION_LOG_SPOOL", set(json!("2GB")))],
         ),
         mistake(
             "data-volume",
             "has the size ``",
-            vec![("Deployment", NAME, pod("/volumes/0/emptyDir"), set(json!({})))],
+            vec![of_pod("/volumes/0/emptyDir", set(json!({})))],
         ),
         mistake(
             "data-volume",
             "nothing is mounted at DATA_DIR",
-            vec![("ConfigMap", CONFIG, "/data/DATA_DIR", set(json!("/data")))],
+            vec![config("DATA_DIR", set(json!("/data")))],
         ),
         mistake(
             "data-volume",
             "the limit of ephemeral-storage is `1Gi`",
-            vec![(
-                "Deployment",
-                NAME,
-                container("/resources/limits/ephemeral-storage"),
+            vec![of_policyd(
+                "/resources/limits/ephemeral-storage",
                 set(json!("1Gi")),
             )],
         ),
         mistake(
             "probe",
             "livenessProbe asks /readyz",
-            vec![(
-                "Deployment",
-                NAME,
-                container("/livenessProbe/httpGet/path"),
-                set(json!("/readyz")),
-            )],
+            vec![of_policyd("/livenessProbe/httpGet/path", set(json!("/readyz")))],
         ),
         mistake(
             "probe",
             "readinessProbe asks the port \"http\"",
-            vec![(
-                "Deployment",
-                NAME,
-                container("/readinessProbe/httpGet/port"),
-                set(json!("http")),
-            )],
+            vec![of_policyd("/readinessProbe/httpGet/port", set(json!("http")))],
         ),
         mistake(
             "probe",
             "startupProbe: there is no `httpGet`",
-            vec![("Deployment", NAME, container("/startupProbe"), None)],
+            vec![of_policyd("/startupProbe", None)],
         ),
         mistake(
             "probe",
             "asks by HTTPS",
-            vec![(
-                "Deployment",
-                NAME,
-                container("/livenessProbe/httpGet/scheme"),
-                set(json!("HTTPS")),
-            )],
+            vec![of_policyd("/livenessProbe/httpGet/scheme", set(json!("HTTPS")))],
         ),
         mistake(
             "service-links",
             "takes variables of every Service",
-            vec![("Deployment", NAME, pod("/enableServiceLinks"), None)],
+            vec![of_pod("/enableServiceLinks", None)],
         ),
         mistake(
             "resources",
             "no memory in limits",
-            vec![("Deployment", NAME, container("/resources/limits/memory"), None)],
+            vec![of_policyd("/resources/limits/memory", None)],
+        ),
+        mistake(
+            "resources",
+            "has `1,5Gi` of memory in limits, which cannot be read",
+            vec![of_policyd("/resources/limits/memory", set(json!("1,5Gi")))],
         ),
         mistake(
             "resources",
             "asks for more memory than its limit",
-            vec![(
-                "Deployment",
-                NAME,
-                container("/resources/limits/memory"),
-                set(json!("511Mi")),
-            )],
+            vec![of_policyd("/resources/limits/memory", set(json!("511Mi")))],
         ),
         mistake(
             "resources",
             "asks for more cpu than its limit",
-            vec![(
-                "Deployment",
-                NAME,
-                container("/resources/limits/cpu"),
-                set(json!("0.2")),
-            )],
+            vec![of_policyd("/resources/limits/cpu", set(json!("0.2")))],
         ),
         mistake(
             "port",
@@ -653,22 +557,20 @@ fn mistakes() -> Vec<Mistake> {
         mistake(
             "secret-key",
             "POLICIES is /policies, where nothing is mounted",
-            vec![("ConfigMap", CONFIG, "/data/POLICIES", set(json!("/policies")))],
+            vec![config("POLICIES", set(json!("/policies")))],
         ),
         mistake(
             "secret-key",
             "BUNDLE_KEYS is /keys/b.pem, where nothing is mounted",
-            vec![(
-                "ConfigMap",
-                CONFIG,
-                "/data/BUNDLE_KEYS",
+            vec![config(
+                "BUNDLE_KEYS",
                 set(json!("/var/lib/policyd/a.pem, /keys/b.pem")),
             )],
         ),
         mistake(
             "secret-key",
             "BUNDLE is /bundles/b, where nothing is mounted",
-            vec![("ConfigMap", CONFIG, "/data/BUNDLE", set(json!("/bundles/b")))],
+            vec![config("BUNDLE", set(json!("/bundles/b")))],
         ),
         mistake(
             "ingress",
@@ -688,22 +590,15 @@ fn mistakes() -> Vec<Mistake> {
         mistake(
             "image",
             "names no version",
-            vec![(
-                "Deployment",
-                NAME,
-                container("/image"),
+            vec![of_policyd(
+                "/image",
                 set(json!("ghcr.io/llm-devops/policy-engine:latest")),
             )],
         ),
         mistake(
             "image",
             "names no version",
-            vec![(
-                "Deployment",
-                NAME,
-                container("/image"),
-                set(json!("registry:5000/policy-engine")),
-            )],
+            vec![of_policyd("/image", set(json!("registry:5000/policy-engine")))],
         ),
         mistake(
             "network-policy",
@@ -723,6 +618,16 @@ fn mistakes() -> Vec<Mistake> {
                 NAME,
                 "/spec/policyTypes",
                 set(json!(["Ingress"])),
+            )],
+        ),
+        mistake(
+            "network-policy",
+            "`matchExpressions` are not read here",
+            vec![(
+                "NetworkPolicy",
+                NAME,
+                "/spec/podSelector/matchExpressions",
+                set(json!([{"key": "app", "operator": "DoesNotExist"}])),
             )],
         ),
         mistake(
@@ -753,17 +658,12 @@ fn mistakes() -> Vec<Mistake> {
         mistake(
             "network-policy",
             "keeps it from PostgreSQL, TCP 6432",
-            vec![("ConfigMap", CONFIG, "/data/DATABASE_PORT", set(json!("6432")))],
+            vec![config("DATABASE_PORT", set(json!("6432")))],
         ),
         mistake(
             "network-policy",
             "keeps it from BUNDLE, TCP 443",
-            vec![(
-                "ConfigMap",
-                CONFIG,
-                "/data/BUNDLE",
-                set(json!("https://bundles.example.com/b")),
-            )],
+            vec![config("BUNDLE", set(json!("https://bundles.example.com/b")))],
         ),
         mistake(
             "network-policy",

@@ -22,6 +22,13 @@ pub(super) fn network_policy(set: &Set, _: &Facts, findings: &mut Findings) {
                 "select by the labels of `spec.template.metadata.labels`",
             );
         }
+        if !policy.at("/spec/podSelector/matchExpressions").is_null() {
+            findings.at(
+                policy,
+                "`matchExpressions` are not read here",
+                "select by `matchLabels`",
+            );
+        }
         for direction in ["Ingress", "Egress"] {
             if !list(&policy.value, "/spec/policyTypes")
                 .iter()

@@ -430,10 +430,21 @@ pub(super) fn resources(set: &Set, _: &Facts, findings: &mut Findings) {
                 let [request, limit] = ["requests", "limits"].map(|part| {
                     let value = at(container, &format!("/resources/{part}/{of}"));
                     let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-                    match of {
+                    let read = match of {
                         "cpu" => quantity::millicores(&text),
                         _ => quantity::bytes(&text),
+                    };
+                    if read.is_none() && !value.is_null() {
+                        findings.at(
+                            workload.object,
+                            format!(
+                                "the container `{}` has `{text}` of {of} in {part}, which cannot be read",
+                                self::text(container, "/name")
+                            ),
+                            "write a quantity as 250m, 512Mi or 2Gi",
+                        );
                     }
+                    read
                 });
                 if let (Some(request), Some(limit)) = (request, limit)
                     && limit < request

@@ -294,22 +294,28 @@ fn keys<'s>(set: &'s Set, facts: &'s Facts, namespace: &str, name: &str) -> Opti
     }
 }
 
+/// The Secrets of a volume, with their names.
+fn secrets_of(volume: &Value) -> Vec<(&str, &Value)> {
+    let own = volume
+        .get("secret")
+        .map(|secret| (text(secret, "/secretName"), secret));
+    let projected = list(volume, "/projected/sources")
+        .iter()
+        .filter_map(|source| source.get("secret"))
+        .map(|secret| (text(secret, "/name"), secret));
+    own.into_iter().chain(projected).collect()
+}
+
 /// Rule `secret-key`.
 pub(super) fn secret_key(set: &Set, facts: &Facts, findings: &mut Findings) {
     for workload in Workload::all(set) {
         let object = workload.object;
         let mut named: Vec<(&str, Option<&str>)> = Vec::new();
         for volume in list(workload.pod(), "/volumes") {
-            if let Some(secret) = volume.get("secret") {
-                let name = text(secret, "/secretName");
+            for (name, secret) in secrets_of(volume) {
                 named.push((name, None));
                 for item in list(secret, "/items") {
                     named.push((name, Some(text(item, "/key"))));
-                }
-            }
-            for source in list(volume, "/projected/sources") {
-                if let Some(secret) = source.get("secret") {
-                    named.push((text(secret, "/name"), None));
                 }
             }
         }
@@ -322,7 +328,7 @@ pub(super) fn secret_key(set: &Set, facts: &Facts, findings: &mut Findings) {
             for mount in list(container, "/volumeMounts") {
                 let secret = matches!(
                     workload.volume(text(mount, "/name")),
-                    Some(Volume::OfPod(volume)) if volume.get("secret").is_some()
+                    Some(Volume::OfPod(volume)) if !secrets_of(volume).is_empty()
                 );
                 if secret && (mount.get("subPath").is_some() || mount.get("subPathExpr").is_some()) {
                     findings.at(
