@@ -44,6 +44,21 @@ value_of() {
   if [[ $2 =~ [[:cntrl:]] ]]; then wrong_usage "there is a control character in the value of $1"; fi
 }
 
+# other_argument ARGUMENT: what every script takes; all else is wrong. Each script has its own `usage`.
+other_argument() {
+  case $1 in
+  --help | -h)
+    usage
+    exit 0
+    ;;
+  --version)
+    echo "$program $version"
+    exit 0
+    ;;
+  *) wrong_usage "unknown argument $1" ;;
+  esac
+}
+
 # split ARGUMENT…: sets `arguments`, with --flag=value as two of them.
 split() {
   local argument

@@ -37,14 +37,6 @@ split "$@"
 set -- ${arguments[@]+"${arguments[@]}"}
 while [ $# -gt 0 ]; do
   case $1 in
-  --help | -h)
-    usage
-    exit 0
-    ;;
-  --version)
-    echo "$program $version"
-    exit 0
-    ;;
   --force)
     force=1
     shift
@@ -64,7 +56,7 @@ while [ $# -gt 0 ]; do
     esac
     shift 2
     ;;
-  *) wrong_usage "unknown argument $1" ;;
+  *) other_argument "$1" ;;
   esac
 done
 
@@ -90,7 +82,7 @@ if [ -z "$output" ]; then
   [ "$format" = env ] || output+=.$format
 fi
 
-need 1 head base64 tr wc
+need 1 head base64 tr
 if [ "$algorithm" != HS256 ] && [ "$type" != database ] && [ "$type" != redis ]; then need 1 openssl; fi
 
 # Before anything is made, whether it may be written.

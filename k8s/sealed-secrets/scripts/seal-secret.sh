@@ -38,14 +38,6 @@ split "$@"
 set -- ${arguments[@]+"${arguments[@]}"}
 while [ $# -gt 0 ]; do
   case $1 in
-  --help | -h)
-    usage
-    exit 0
-    ;;
-  --version)
-    echo "$program $version"
-    exit 0
-    ;;
   --interactive | --fetch-cert | --dry-run | --apply | --confirm | --verbose | --debug)
     case $1 in
     --interactive) interactive=1 ;;
@@ -70,7 +62,7 @@ while [ $# -gt 0 ]; do
     esac
     shift 2
     ;;
-  *) wrong_usage "unknown argument $1" ;;
+  *) other_argument "$1" ;;
   esac
 done
 

@@ -30,14 +30,6 @@ split "$@"
 set -- ${arguments[@]+"${arguments[@]}"}
 while [ $# -gt 0 ]; do
   case $1 in
-  --help | -h)
-    usage
-    exit 0
-    ;;
-  --version)
-    echo "$program $version"
-    exit 0
-    ;;
   --all) all=1 ;;
   --strict) strict=1 ;;
   --ci) [ "$format" = json ] || format=github ;;
@@ -47,7 +39,7 @@ while [ $# -gt 0 ]; do
     pods+=(--pods "$2")
     shift
     ;;
-  -?*) wrong_usage "unknown argument $1" ;;
+  -?*) other_argument "$1" ;;
   *) files+=("$1") ;;
   esac
   shift
