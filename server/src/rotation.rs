@@ -90,7 +90,8 @@ impl Rotation {
                 }
                 Err(error) => {
                     tracing::error!(%error, "files of secrets are not looked at any more");
-                    app.health.note(DEPENDENCY, Some("they are not looked at any more".to_owned()));
+                    app.health
+                        .note(DEPENDENCY, Some("they are not looked at any more".to_owned()));
                     return;
                 }
             };
