@@ -817,6 +817,8 @@ pub enum Sink {
     Stdout,
     /// A file, as JSON lines.
     File(PathBuf),
+    /// Parquet files.
+    Segments,
 }
 
 /// What is kept of a context.
@@ -845,6 +847,8 @@ pub struct DecisionLog {
     pub block: bool,
     /// Where decisions wait on disk for a database that is away; `None` where the store is no sink, or never away.
     pub spool: Option<Spool>,
+    /// Where segments are; `None` where they are no sink.
+    pub segments: Option<Segments>,
     /// How long decisions are kept; zero is for ever.
     pub retention: Duration,
     /// Keys of stored contexts: id and 32 bytes; the first encrypts.
@@ -860,6 +864,21 @@ pub struct Spool {
     pub bytes: u64,
     /// Whether it was asked for, and a server that cannot have it must not start.
     pub required: bool,
+}
+
+/// Segments of decisions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Segments {
+    /// The folder of the journal.
+    pub journal: PathBuf,
+    /// Bytes of it at the most.
+    pub bytes: u64,
+    /// The folder of the segments.
+    pub archive: PathBuf,
+    /// Bytes of the journal that are sealed.
+    pub seal_bytes: u64,
+    /// When fewer are.
+    pub seal_after: Duration,
 }
 
 /// How logs look.
@@ -1547,6 +1566,36 @@ fn spool(p: &mut Parser<'_>, store: &StoreConfig) -> Option<Spool> {
     }
 }
 
+/// The least that is sealed at once: smaller segments are more files than anybody wants to read.
+const LEAST_SEAL: u64 = 1 << 20;
+
+fn segments(p: &mut Parser<'_>, store: &StoreConfig) -> Option<Segments> {
+    let name = "DECISION_LOG_SEAL_BYTES";
+    let seal_bytes = p.value(name, 64 << 20, value::bytes);
+    if seal_bytes < LEAST_SEAL {
+        p.problem(name, "must be at least 1MB");
+    }
+    // The journal goes on while what is in it is sealed.
+    let bytes = p.value("DECISION_LOG_SPOOL", 0, value::bytes);
+    if p.list("DECISION_LOG").iter().any(|sink| sink == "segments") && bytes < seal_bytes.saturating_mul(2) {
+        p.problem(
+            "DECISION_LOG_SPOOL",
+            "must be at least twice DECISION_LOG_SEAL_BYTES with DECISION_LOG=segments",
+        );
+    }
+    let archive = match p.text("DECISION_LOG_SEGMENTS") {
+        Some(path) => PathBuf::from(path),
+        None => store.data_dir.join("decisions"),
+    };
+    Some(Segments {
+        journal: store.data_dir.join("decisions-journal"),
+        bytes,
+        archive,
+        seal_bytes,
+        seal_after: p.duration("DECISION_LOG_SEAL_AFTER"),
+    })
+}
+
 fn decision_log(p: &mut Parser<'_>, store: &StoreConfig) -> DecisionLog {
     let mut sinks = Vec::new();
     let named = p.list("DECISION_LOG");
@@ -1565,10 +1614,11 @@ fn decision_log(p: &mut Parser<'_>, store: &StoreConfig) -> DecisionLog {
             "off" => {}
             "store" => sinks.push(Sink::Store),
             "stdout" => sinks.push(Sink::Stdout),
+            "segments" => sinks.push(Sink::Segments),
             other => match other.strip_prefix("file:").filter(|path| !path.is_empty()) {
                 Some(path) => sinks.push(Sink::File(PathBuf::from(path))),
                 None => {
-                    let message = format!("expected off, store, stdout or file:FILE, found `{other}`");
+                    let message = format!("expected off, store, segments, stdout or file:FILE, found `{other}`");
                     p.problem("DECISION_LOG", message);
                 }
             },
@@ -1590,10 +1640,12 @@ fn decision_log(p: &mut Parser<'_>, store: &StoreConfig) -> DecisionLog {
     if let Err(error @ SealError::DuplicateKey(_)) = Sealer::new(&keys) {
         p.problem("ENCRYPTION_KEYS", error.to_string());
     }
+    let segments = segments(p, store).filter(|_| sinks.contains(&Sink::Segments));
     let spool = spool(p, store).filter(|_| sinks.contains(&Sink::Store));
     DecisionLog {
         sinks,
         spool,
+        segments,
         context: p.value("DECISION_LOG_CONTEXT", Kept::Masked, |text| match text {
             "none" => Some(Kept::None),
             "masked" => Some(Kept::Masked),

@@ -4,8 +4,9 @@
 //! evaluation ─► Log::record ─► queue ─► LogTask: batch ─► mask, seal ─► store, stdout, file
 //!                  hot path    bounded      decisions/writer.rs       │    decisions/sinks.rs
 //!                                                                     ▼
-//!                                                  spool on disk ─► replayer ─► store
-//!                                              decisions/spool.rs   decisions/replay.rs
+//!                                     │            spool on disk ─► replayer ─► store
+//!                                     │        decisions/spool.rs   decisions/replay.rs
+//!                                     └► journal on disk ─► Parquet, decisions/segments.rs
 //! ```
 //!
 //! # Invariants
@@ -27,11 +28,15 @@
 //!
 //! The audit trail of changes is part of the store: it is written in the transaction of the change.
 
+mod disk;
 mod export;
 mod halves;
 pub mod mask;
+mod migrate;
+mod reader;
 mod record;
 mod replay;
+mod segments;
 mod sinks;
 mod spool;
 mod thread;
@@ -42,6 +47,7 @@ use crate::storage::Store;
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::{Dropped, LogMetrics};
 use halves::{Halves, Own};
+use segments::Sealing;
 use sinks::Output;
 use spool::{OpenError, Spool};
 use std::collections::BTreeMap;
@@ -57,6 +63,9 @@ use writer::Pruner;
 
 pub use export::{ExportError, Open, export};
 pub use record::{Entry, Outcome, Preparer, SEALED, Seal, Unread, associated_data, push_line, push_prepared};
+pub use migrate::{MigrateError, Migrated, migrate};
+pub use reader::Reader;
+pub use segments::{OpenError as SegmentsError, Segments};
 pub use writer::LogTask;
 
 /// Bytes of contexts and answers that may wait to be written.
@@ -82,6 +91,8 @@ pub enum LogError {
     File(std::path::PathBuf, std::io::Error),
     /// The folder of the spool cannot be used, and why.
     Spool(std::path::PathBuf, String),
+    /// Segments cannot be written, and why.
+    Segments(String),
     /// The system has no thread for the writer.
     Thread(std::io::Error),
 }
@@ -99,6 +110,7 @@ impl fmt::Display for LogError {
                 "DECISION_LOG_SPOOL: cannot keep decisions in {}: {why}",
                 path.display()
             ),
+            Self::Segments(why) => write!(f, "DECISION_LOG: cannot write segments: {why}"),
             Self::Thread(error) => write!(f, "the decision log has no thread to write on: {error}"),
         }
     }
@@ -113,6 +125,7 @@ pub struct Log {
     queue: Option<mpsc::Sender<Queued>>,
     shared: Arc<Shared>,
     spool: Option<Arc<Spool>>,
+    segments: Option<Arc<Segments>>,
     finished: watch::Receiver<()>,
 }
 
@@ -237,12 +250,17 @@ impl Log {
         if seal.is_none() && !config.keys.is_empty() {
             return Err(LogError::NoSeal);
         }
+        let segments = match &config.segments {
+            Some(config) => Some(open_segments(config)?),
+            None => None,
+        };
         let mut outputs = Vec::new();
         for sink in &config.sinks {
             if let Sink::File(path) = sink {
                 sinks::check(path).map_err(|error| LogError::File(path.clone(), error))?;
             }
-            outputs.push(Output::of(sink, store.as_ref()).ok_or(LogError::NoStore)?);
+            let output = Output::of(sink, store.as_ref(), segments.as_ref());
+            outputs.push(output.ok_or(LogError::NoStore)?);
         }
         let on = !outputs.is_empty();
         let spool = match &config.spool {
@@ -252,7 +270,8 @@ impl Log {
         let shared = Arc::new(Shared {
             metrics: metrics.decision_log(
                 if on { config.queue } else { 0 },
-                spool.as_ref().map_or(0, |spool| spool.most()),
+                spool.as_ref().map_or(0, |spool| spool.most())
+                    + config.segments.as_ref().map_or(0, |segments| segments.bytes),
             ),
             pending: AtomicU64::new(0),
             bytes: Arc::new(Semaphore::new(MAX_BYTES / PIECE)),
@@ -276,6 +295,16 @@ impl Log {
             store,
             retention: config.retention,
         });
+        let retention = config.retention;
+        let sealing = segments.as_ref().zip(config.segments.as_ref());
+        let sealing = sealing.map(|(segments, config)| Sealing {
+            segments: Arc::clone(segments),
+            metrics: shared.metrics.clone(),
+            failing: Arc::clone(&shared.failing),
+            bytes: config.seal_bytes,
+            after: config.seal_after,
+            retention,
+        });
         let task = LogTask {
             queue: receiver,
             shared: Arc::clone(&shared),
@@ -285,12 +314,14 @@ impl Log {
             disk: Thread::start("decision-disk").map_err(LogError::Thread)?,
             spool: spool.clone(),
             pruner,
+            sealing,
             finished: Some(running),
         };
         let log = Self {
             queue: Some(sender).filter(|_| on),
             shared,
             spool,
+            segments,
             finished,
         };
         Ok((log, task))
@@ -382,6 +413,12 @@ impl Log {
         self.spool.as_ref().map_or(0, |spool| spool.bytes())
     }
 
+    /// Where decisions are read, where they are written to segments.
+    #[must_use]
+    pub fn segments(&self) -> Option<&Arc<Segments>> {
+        self.segments.as_ref()
+    }
+
     /// Accepts nothing more, and waits until everything queued is written, for at most `deadline`. Returns how many were
     /// not; they are counted as dropped. The writer ends.
     ///
@@ -468,6 +505,12 @@ impl Shared {
     fn dropped(&self, why: Dropped) {
         self.metrics.dropped(why).inc();
     }
+}
+
+/// Opens the journal and the archive of segments.
+fn open_segments(config: &config::Segments) -> Result<Arc<Segments>, LogError> {
+    let opened = Segments::open(config).map_err(|error| LogError::Segments(error.to_string()))?;
+    Ok(Arc::new(opened))
 }
 
 /// Opens the spool. One that was not asked for, and that a system without a disk for it has no place for, is none: better

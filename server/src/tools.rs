@@ -15,6 +15,7 @@ use secrecy::ExposeSecret as _;
 use std::io::{self, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity as Shown};
 
@@ -49,7 +50,7 @@ pub fn commands(command: Command) -> Command {
                 .subcommand_required(true)
                 .subcommand(
                     Command::new("export")
-                        .about("Write the decisions in the database to standard output as JSON lines, newest first")
+                        .about("Write the decisions in the log to standard output as JSON lines, newest first")
                         .arg(
                             Arg::new("decision")
                                 .long("decision")
@@ -68,6 +69,16 @@ pub fn commands(command: Command) -> Command {
                                 .long("open")
                                 .action(clap::ArgAction::SetTrue)
                                 .help("Decrypt contexts with ENCRYPTION_KEYS; otherwise they are written as stored"),
+                        ),
+                )
+                .subcommand(
+                    Command::new("migrate")
+                        .about("Copy the decisions in the database to segments; may be repeated, and copies none twice")
+                        .arg(
+                            Arg::new("remove")
+                                .long("remove")
+                                .action(clap::ArgAction::SetTrue)
+                                .help("Remove them from the database afterwards; stop servers that write there first"),
                         ),
                 ),
         )
@@ -383,10 +394,23 @@ fn refusal(server: &str, status: &tonic::Status) -> anyhow::Error {
 }
 
 async fn export(arguments: &ArgMatches, config: &Config) -> anyhow::Result<ExitCode> {
-    let Some(("export", arguments)) = arguments.subcommand() else {
-        bail!("say what to do with the decisions");
+    let arguments = match arguments.subcommand() {
+        Some(("export", arguments)) => arguments,
+        Some(("migrate", arguments)) => return migrate(arguments, config).await,
+        _ => bail!("say what to do with the decisions"),
     };
-    let store = storage::open(&config.store).await?;
+    let (log, store) = match &config.log.segments {
+        Some(segments) => (decisions::Reader::Segments(Arc::new(decisions::Segments::look(segments)?)), None),
+        None => {
+            let store = storage::open(&config.store).await?;
+            (decisions::Reader::Store(Arc::clone(&store)), Some(store))
+        }
+    };
+    let close = async {
+        if let Some(store) = store {
+            store.close().await;
+        }
+    };
     let filter = DecisionFilter {
         decision: arguments.get_one::<String>("decision").cloned(),
         ..DecisionFilter::default()
@@ -405,23 +429,50 @@ async fn export(arguments: &ArgMatches, config: &Config) -> anyhow::Result<ExitC
         None
     };
     let count = match arguments.get_one::<String>("output") {
-        None => match decisions::export(&*store, &filter, open, &mut io::stdout()).await {
+        None => match decisions::export(&log, &filter, open, &mut io::stdout()).await {
             // Whoever read it has enough.
             Err(decisions::ExportError::Output(error)) if is_closed(&error) => {
-                store.close().await;
+                close.await;
                 return Ok(ExitCode::SUCCESS);
             }
             written => written?,
         },
         Some(path) => {
             let mut file = new_file(path).with_context(|| format!("cannot make {path}"))?;
-            let count = decisions::export(&*store, &filter, open, &mut file).await?;
+            let count = decisions::export(&log, &filter, open, &mut file).await?;
             file.sync_all().with_context(|| format!("cannot write {path}"))?;
             count
         }
     };
-    store.close().await;
+    close.await;
     eprintln!("{count} decisions");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Copies decisions from the database to segments.
+async fn migrate(arguments: &ArgMatches, config: &Config) -> anyhow::Result<ExitCode> {
+    let Some(segments) = &config.log.segments else {
+        bail!("DECISION_LOG does not name `segments`, to which decisions would be moved");
+    };
+    let remove = arguments.get_flag("remove");
+    if remove && config.log.sinks.contains(&config::Sink::Store) {
+        bail!("DECISION_LOG names `store`: what is written there would be removed");
+    }
+    // A staging folder of its own: the journal may belong to a running server.
+    let segments = config::Segments {
+        journal: config.store.data_dir.join("decisions-migration"),
+        ..segments.clone()
+    };
+    let store = storage::open(&config.store).await?;
+    let segments = decisions::Segments::open(&segments)
+        .map_err(|error| anyhow::anyhow!("DECISION_LOG: cannot write segments: {error}"))?;
+    let done = decisions::migrate(&store, &Arc::new(segments)).await?;
+    eprintln!("{} decisions copied, {} were there", done.moved, done.there);
+    if remove {
+        let removed = done.remove(&*store).await?;
+        eprintln!("{removed} decisions removed from the database");
+    }
+    store.close().await;
     Ok(ExitCode::SUCCESS)
 }
 

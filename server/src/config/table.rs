@@ -128,6 +128,9 @@ const TOKENS: &[Other] = &["JWT_SECRET", "JWT_PUBLIC_KEY", "JWT_JWKS"];
 const AUTHENTICATION: &[Other] = &["JWT_SECRET", "JWT_PUBLIC_KEY", "JWT_JWKS", "API_KEYS_ENABLED=on"];
 /// What makes PostgreSQL the database.
 pub(super) const POSTGRES: &[Other] = &["DATABASE_HOST", "DATABASE_URL=postgres"];
+
+/// What keeps decisions on disk for a while.
+const SPOOLING: &[Other] = &["DATABASE_HOST", "DATABASE_URL=postgres", "DECISION_LOG~segments"];
 /// What makes a Redis known.
 const REDIS: &[Other] = &["REDIS_HOST", "REDIS_URL"];
 /// What limits rates.
@@ -643,8 +646,8 @@ pub const SETTINGS: &[Setting] = &[
         LOG,
         "DECISION_LOG",
         "store",
-        "off|store|stdout|file:FILE,…",
-        "Where decisions are written.",
+        "off|store|segments|stdout|file:FILE,…",
+        "Where decisions are written. `segments` are Parquet files.",
     ),
     of(
         LOG,
@@ -679,14 +682,35 @@ pub const SETTINGS: &[Setting] = &[
         "DECISION_LOG_SPOOL",
         "1GB",
         "BYTES",
-        "Disk space under DATA_DIR for decisions that wait while PostgreSQL is away; 0 is none. If set, a server that cannot write there does not start.",
-    ).needs(&[POSTGRES, &["DECISION_LOG~store"]]),
+        "Disk space under DATA_DIR for decisions that wait while PostgreSQL is away, or to be sealed; 0 is none. If set, a server that cannot write there does not start.",
+    ).needs(&[SPOOLING, &["DECISION_LOG~store", "DECISION_LOG~segments"]]),
+    of(
+        LOG,
+        "DECISION_LOG_SEGMENTS",
+        "",
+        "DIR",
+        "Folder of the Parquet files; `decisions` under DATA_DIR when empty. Servers can share one.",
+    ).needs(&[&["DECISION_LOG~segments"]]),
+    of(
+        LOG,
+        "DECISION_LOG_SEAL_BYTES",
+        "64MB",
+        "BYTES",
+        "Decisions on disk that are sealed into a Parquet file.",
+    ).needs(&[&["DECISION_LOG~segments"]]),
+    of(
+        LOG,
+        "DECISION_LOG_SEAL_AFTER",
+        "15m",
+        "DURATION",
+        "Age of a decision at which fewer are sealed.",
+    ).needs(&[&["DECISION_LOG~segments"]]),
     of(
         LOG,
         "DECISION_LOG_RETENTION",
         "30d",
         "DURATION",
-        "How long the database keeps decisions; 0s is for ever.",
+        "How long decisions are kept in the database and in segments; 0s is for ever.",
     ),
     secret(
         LOG,

@@ -1,8 +1,9 @@
-//! Decisions out of the database, as JSON lines: for archives, for other systems, and before retention takes them.
+//! Decisions out of the log, as JSON lines: for archives, for other systems, and before retention takes them.
 
+use super::Reader;
 use super::record::{SEALED, associated_data, push_line};
 use crate::storage::model::{DecisionFilter, Page};
-use crate::storage::{Store, StoreError};
+use crate::storage::StoreError;
 use std::fmt;
 use std::io::{self, Write};
 
@@ -43,7 +44,7 @@ pub type Open<'o> = &'o (dyn Fn(&str, &str) -> Result<String, String> + Sync);
 /// - [`ExportError::Store`], [`ExportError::Output`] — as they say.
 /// - [`ExportError::Open`] — `open` failed on a context.
 pub async fn export(
-    store: &dyn Store,
+    log: &Reader,
     filter: &DecisionFilter,
     open: Option<Open<'_>>,
     out: &mut (dyn Write + Send),
@@ -55,7 +56,7 @@ pub async fn export(
     let mut count = 0;
     let mut lines = String::new();
     loop {
-        let slice = store.decisions(filter, &page).await.map_err(ExportError::Store)?;
+        let slice = log.decisions(filter, &page).await.map_err(ExportError::Store)?;
         lines.clear();
         for mut record in slice.items {
             if let (Some(open), Some(context)) = (open, &record.context)

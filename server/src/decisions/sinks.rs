@@ -11,11 +11,12 @@
 //!
 //! Rotating: `logrotate` and its like move the file. Two servers do not share one file.
 
+use super::{Segments, disk};
 use super::thread::Thread;
 use crate::config::Sink;
 use crate::storage::Store;
 use crate::telemetry::metrics::sink_label;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -29,12 +30,19 @@ pub(crate) enum Output {
     Stdout,
     /// A file.
     File(PathBuf),
+    /// The journal of segments.
+    Segments(Arc<Segments>),
 }
 
 impl Output {
-    /// The sink of a setting; `None` where it needs a store and there is none.
-    pub(crate) fn of(sink: &Sink, store: Option<&Arc<dyn Store>>) -> Option<Self> {
+    /// The sink of a setting; `None` where what it needs is not there.
+    pub(crate) fn of(
+        sink: &Sink,
+        store: Option<&Arc<dyn Store>>,
+        segments: Option<&Arc<Segments>>,
+    ) -> Option<Self> {
         match sink {
+            Sink::Segments => segments.map(|segments| Self::Segments(Arc::clone(segments))),
             Sink::Store => store.map(|store| Self::Store(Arc::clone(store))),
             Sink::Stdout => Some(Self::Stdout),
             Sink::File(path) => Some(Self::File(path.clone())),
@@ -45,7 +53,7 @@ impl Output {
     pub(crate) fn store(&self) -> Option<Arc<dyn Store>> {
         match self {
             Self::Store(store) => Some(Arc::clone(store)),
-            Self::Stdout | Self::File(_) => None,
+            Self::Stdout | Self::File(_) | Self::Segments(_) => None,
         }
     }
 
@@ -55,6 +63,7 @@ impl Output {
             Self::Store(_) => sink_label(&Sink::Store),
             Self::Stdout => sink_label(&Sink::Stdout),
             Self::File(_) => "file",
+            Self::Segments(_) => sink_label(&Sink::Segments),
         }
     }
 }
@@ -77,14 +86,7 @@ pub(crate) async fn write_file(thread: &Thread, path: PathBuf, lines: Arc<str>) 
 
 /// Opens the file for appending, as only its owner may read it: decisions are nobody else's business.
 fn open(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.read(true).append(true).create(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt as _;
-        options.mode(0o600);
-    }
-    options.open(path)
+    disk::options().read(true).append(true).create(true).open(path)
 }
 
 /// Whether lines can be appended to the file; makes it where it is not there.
@@ -116,11 +118,7 @@ fn append(path: &Path, lines: &[u8]) -> io::Result<()> {
 /// Waits until the name of a new file is on disk.
 fn sync_directory(path: &Path) -> io::Result<()> {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    #[cfg(unix)]
-    File::open(parent.unwrap_or(Path::new(".")))?.sync_all()?;
-    #[cfg(not(unix))]
-    let _ = parent;
-    Ok(())
+    disk::sync_directory(parent.unwrap_or(Path::new(".")))
 }
 
 #[cfg(test)]

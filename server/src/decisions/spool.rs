@@ -22,12 +22,13 @@
 
 mod format;
 
+use super::disk;
 use crate::storage::model::DecisionRecord;
-use format::Decoded;
+pub(crate) use format::Decoded;
 use std::collections::VecDeque;
 use std::fmt;
-use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{self, Seek as _, SeekFrom, Write as _};
+use std::fs::{File, TryLockError};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -44,7 +45,7 @@ const LOCK: &str = "lock";
 
 /// Why a spool could not be opened.
 #[derive(Debug)]
-pub(crate) enum OpenError {
+pub enum OpenError {
     /// Another process has it.
     Locked,
     /// It holds a file of another version of this program.
@@ -148,34 +149,30 @@ fn foreign(name: &str) -> bool {
     })
 }
 
-/// Makes the folder, for its owner only.
-fn make(directory: &Path) -> io::Result<()> {
-    let mut builder = DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
-        builder.mode(0o700);
-        builder.create(directory)?;
-        // One that was there before may be open to others.
-        if std::fs::metadata(directory)?.permissions().mode() & 0o077 != 0 {
-            std::fs::set_permissions(directory, std::fs::Permissions::from_mode(0o700))?;
-        }
-        Ok(())
-    }
-    #[cfg(not(unix))]
-    builder.create(directory)
+/// The decisions in the first `size` bytes of a segment.
+pub(crate) fn read(directory: &Path, number: u64, size: u64) -> io::Result<Decoded> {
+    let mut bytes = Vec::new();
+    File::open(path(directory, number))?
+        .take(size)
+        .read_to_end(&mut bytes)?;
+    Ok(format::decode(number, &bytes))
 }
 
-fn options() -> OpenOptions {
-    #[allow(unused_mut, reason = "modes are a matter of Unix")]
-    let mut options = OpenOptions::new();
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt as _;
-        options.mode(0o600);
+/// Numbers and sizes of the segments in a folder that another process may have, oldest first.
+pub(crate) fn look(directory: &Path) -> io::Result<Vec<(u64, u64)>> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(directory)? {
+        let entry = entry?;
+        if let Some(number) = entry.file_name().to_str().and_then(number) {
+            found.push((number, entry.metadata()?.len()));
+        }
     }
-    options
+    found.sort_unstable();
+    Ok(found)
+}
+
+fn path(directory: &Path, number: u64) -> PathBuf {
+    directory.join(format!("{number:020}.{VERSION}"))
 }
 
 /// Whether segments stand in a folder that nobody opens.
@@ -189,8 +186,8 @@ pub(crate) fn is_left_behind(directory: &Path) -> bool {
 impl Spool {
     /// Opens the folder, which is made where it is not there. What an earlier process left in it comes out first.
     pub(crate) fn open(directory: &Path, most: u64) -> Result<Self, OpenError> {
-        make(directory)?;
-        let lock = options()
+        disk::make(directory)?;
+        let lock = disk::options()
             .write(true)
             .create(true)
             .truncate(false)
@@ -253,7 +250,7 @@ impl Spool {
     }
 
     fn path(&self, number: u64) -> PathBuf {
-        self.directory.join(format!("{number:020}.{VERSION}"))
+        path(&self.directory, number)
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -324,13 +321,13 @@ impl Spool {
         let Some((mut file, number, size)) = inner.current.take() else {
             let number = inner.next;
             let path = self.path(number);
-            let mut file = options().write(true).create_new(true).open(&path)?;
+            let mut file = disk::options().write(true).create_new(true).open(&path)?;
             // Whatever becomes of it, the number is used up.
             inner.next = number.saturating_add(1);
             let written = file
                 .write_all(frames)
                 .and_then(|()| file.sync_data())
-                .and_then(|()| self.sync_directory());
+                .and_then(|()| disk::sync_directory(&self.directory));
             if let Err(error) = written {
                 drop(file);
                 if std::fs::remove_file(&path).is_err() {
@@ -362,10 +359,17 @@ impl Spool {
         }
     }
 
-    fn sync_directory(&self) -> io::Result<()> {
-        #[cfg(unix)]
-        File::open(&self.directory)?.sync_all()?;
-        Ok(())
+    /// Number and size of all segments, oldest first, and whether nothing more is written to them.
+    pub(crate) fn segments(&self) -> Vec<(u64, u64, bool)> {
+        let inner = self.lock();
+        let ended = inner.ended.iter().map(|(number, size)| (*number, *size, true));
+        let current = inner.current.as_ref().map(|(_, number, size)| (*number, *size, false));
+        ended.chain(current).collect()
+    }
+
+    /// Nothing more is written to the segment at hand.
+    pub(crate) fn end(&self) {
+        self.lock().end();
     }
 
     /// The oldest segment that is not removed; `None` where there is none. Nothing more is written to it then.

@@ -16,6 +16,7 @@ use super::replay::{Appender, BATCH, Pause, Replayer};
 use super::sinks::{Output, write_file, write_stdout};
 use super::spool::{Pushed, Spool};
 use super::thread::Thread;
+use super::segments::{Sealing, Segments};
 use super::{Queued, SPOOL, STOP, Shared};
 use crate::config::Sink;
 use crate::storage::Store;
@@ -59,6 +60,7 @@ pub struct LogTask {
     pub(crate) disk: Thread,
     pub(crate) spool: Option<Arc<Spool>>,
     pub(crate) pruner: Option<Pruner>,
+    pub(crate) sealing: Option<Sealing>,
     /// Dropped when the task ends, which [`super::Log::flush`] waits for.
     pub(crate) finished: Option<tokio::sync::watch::Sender<()>>,
 }
@@ -82,6 +84,7 @@ impl LogTask {
             disk,
             spool,
             pruner,
+            sealing,
             finished: _,
         } = self;
         let replayer = spool.as_ref().and_then(|spool| {
@@ -100,7 +103,7 @@ impl LogTask {
         let off = sinks.is_empty();
         let in_lines = sinks.iter().any(|sink| match sink {
             Writing::Lines(_) => true,
-            Writing::Store(_) | Writing::Spooled(_) => false,
+            Writing::Store(_) | Writing::Spooled(_) | Writing::Journal(_) => false,
         });
         // One batch is prepared while the one before it is written.
         let (ready, mut written) = mpsc::channel(1);
@@ -149,7 +152,13 @@ impl LogTask {
             // container may be gone with its disk.
             last.cancel();
         };
-        let work = async { tokio::join!(write, replay) };
+        let seal = async {
+            match sealing {
+                Some(sealing) => sealing.run(&last).await,
+                None => last.cancelled().await,
+            }
+        };
+        let work = async { tokio::join!(write, replay, seal) };
         let prune = async {
             match pruner {
                 Some(pruner) => pruner.run(&shared.metrics).await,
@@ -266,6 +275,8 @@ enum Writing {
     Store(Appender),
     /// The database with a spool in front of it.
     Spooled(Spooled),
+    /// The journal of segments.
+    Journal(Journaled),
 }
 
 impl Writing {
@@ -276,11 +287,16 @@ impl Writing {
                 spool: Arc::clone(spool),
                 shared: Arc::clone(shared),
                 in_use: false,
-                stuck: false,
+                stuck: Stuck::default(),
             }),
             (Output::Store(store), None) => {
                 Self::Store(Appender::new(store, &shared.metrics, &shared.failing))
             }
+            (Output::Segments(segments), _) => Self::Journal(Journaled {
+                segments,
+                shared: Arc::clone(shared),
+                stuck: Stuck::default(),
+            }),
             (output @ (Output::Stdout | Output::File(_)), _) => Self::Lines(Lines {
                 written: shared.metrics.written(output.label()),
                 errors: shared.metrics.errors(output.label()),
@@ -300,6 +316,7 @@ impl Writing {
                 appender.append(&batch.records, &mut 0, &never).await;
             }
             Self::Spooled(spooled) => spooled.write(thread, &batch.records).await,
+            Self::Journal(journal) => journal.write(thread, &batch.records).await,
         }
     }
 }
@@ -326,7 +343,7 @@ impl Lines {
         match &self.output {
             Output::Stdout => write_stdout(thread, lines).await,
             Output::File(path) => write_file(thread, path.clone(), lines).await,
-            Output::Store(_) => Err(io::Error::other("a database takes no lines")),
+            Output::Store(_) | Output::Segments(_) => Err(io::Error::other("it takes no lines")),
         }
     }
 }
@@ -338,8 +355,7 @@ struct Spooled {
     shared: Arc<Shared>,
     /// It was said that decisions wait on disk.
     in_use: bool,
-    /// It was said that the disk takes nothing more.
-    stuck: bool,
+    stuck: Stuck,
 }
 
 impl Spooled {
@@ -356,11 +372,10 @@ impl Spooled {
             self.shared.metrics.spooled.inc_by(pushed.kept as u64);
             self.shared.metrics.spool.set(self.spool.bytes() as f64);
             let Some(rest) = records.get(done..).filter(|rest| !rest.is_empty()) else {
-                self.stuck = false;
-                self.shared.failing.note(SPOOL, None);
+                self.stuck.over(&self.shared);
                 return;
             };
-            self.say_that_it_is_stuck(pushed.failed);
+            self.stuck.say(&self.shared, &self.spool, pushed.failed);
             if self.spool.is_empty() {
                 // A broken disk, or a decision larger than the spool: as if there were no spool, for a while.
                 done += self.store_without(rest).await;
@@ -417,23 +432,67 @@ impl Spooled {
         done
     }
 
-    fn say_that_it_is_stuck(&mut self, failed: Option<io::Error>) {
-        let news = !std::mem::replace(&mut self.stuck, true);
-        let directory = self.spool.directory().display();
+}
+
+/// Whether it was said that the disk takes nothing more.
+#[derive(Debug, Default)]
+struct Stuck(bool);
+
+impl Stuck {
+    fn over(&mut self, shared: &Shared) {
+        self.0 = false;
+        shared.failing.note(SPOOL, None);
+    }
+
+    fn say(&mut self, shared: &Shared, spool: &Spool, failed: Option<io::Error>) {
+        let news = !std::mem::replace(&mut self.0, true);
+        let directory = spool.directory().display();
         match failed {
             Some(error) => {
-                self.shared.metrics.errors(SPOOL).inc();
-                self.shared.failing.note(SPOOL, Some(error.to_string()));
+                shared.metrics.errors(SPOOL).inc();
+                shared.failing.note(SPOOL, Some(error.to_string()));
                 if news {
                     tracing::error!(%error, %directory, "decisions cannot be kept on disk; they wait in the queue");
                 }
             }
             None if news => {
-                self.shared.failing.note(SPOOL, Some("it is full".to_owned()));
-                let most = self.spool.most();
+                shared.failing.note(SPOOL, Some("it is full".to_owned()));
+                let most = spool.most();
                 tracing::error!(most, %directory, "the spool of the decision log is full; decisions wait in the queue");
             }
             None => {}
+        }
+    }
+}
+
+/// The journal of segments: on disk there, a batch is written.
+struct Journaled {
+    segments: Arc<Segments>,
+    shared: Arc<Shared>,
+    stuck: Stuck,
+}
+
+impl Journaled {
+    async fn write(&mut self, thread: &Thread, records: &Arc<Vec<DecisionRecord>>) {
+        let Some(journal) = self.segments.journal() else {
+            return;
+        };
+        let mut done = 0;
+        loop {
+            let pushed = push(thread, journal, records, done).await;
+            done += pushed.kept;
+            self.shared.metrics.spool.set(journal.bytes() as f64);
+            if done >= records.len() {
+                self.stuck.over(&self.shared);
+                self.shared
+                    .metrics
+                    .written(sink_label(&Sink::Segments))
+                    .inc_by(records.len() as u64);
+                return;
+            }
+            self.stuck.say(&self.shared, journal, pushed.failed);
+            // Sealing makes room. What others remove from a full disk nobody tells, so the wait has an end.
+            drop(timeout(RETRY, journal.room.notified()).await);
         }
     }
 }

@@ -4,10 +4,11 @@
 //! the request that it is for; until it has, its turn is not given to another one, also where the caller is gone.
 
 use super::{Call, Service};
+use crate::decisions::Reader;
 use crate::error::{Result, ServiceError};
 use crate::identity::Scope;
 use crate::storage::model::{DecisionFilter, DecisionRecord, DecisionStats, Page, Slice};
-use crate::storage::{self, Store};
+use crate::storage;
 use std::future::Future;
 use std::sync::Arc;
 
@@ -24,20 +25,28 @@ impl Service {
         Ok(filter)
     }
 
+    /// Where the log is read.
+    fn log_reader(&self) -> Reader {
+        match self.log.segments() {
+            Some(segments) => Reader::Segments(Arc::clone(segments)),
+            None => Reader::Store(Arc::clone(&self.store)),
+        }
+    }
+
     /// Asks the log in the caller's turn.
     async fn ask_log<T, F>(
         &self,
         call: Call<'_>,
-        ask: impl FnOnce(Arc<dyn Store>) -> F + Send + 'static,
+        ask: impl FnOnce(Reader) -> F + Send + 'static,
     ) -> Result<T>
     where
         T: Send + 'static,
         F: Future<Output = storage::Result<T>> + Send,
     {
         let turn = self.log_reads.take(call.work().owner).await?;
-        let store = Arc::clone(&self.store);
+        let reader = self.log_reader();
         let asked = tokio::spawn(async move {
-            let answer = ask(store).await;
+            let answer = ask(reader).await;
             drop(turn);
             answer
         });
@@ -56,7 +65,7 @@ impl Service {
         page: Page,
     ) -> Result<Slice<DecisionRecord>> {
         let filter = Self::visible(call, filter)?;
-        self.ask_log(call, |store| async move { store.decisions(&filter, &page).await })
+        self.ask_log(call, |log| async move { log.decisions(&filter, &page).await })
             .await
     }
 
@@ -73,7 +82,7 @@ impl Service {
     ) -> Result<Slice<DecisionRecord>> {
         let filter = Self::visible(call, DecisionFilter::default())?;
         let (id, first) = (request_id.to_owned(), page.after.is_none());
-        let ask = |store: Arc<dyn Store>| async move { store.decision(&id, &filter, &page).await };
+        let ask = |log: Reader| async move { log.decision(&id, &filter, &page).await };
         let found = self.ask_log(call, ask).await?;
         if first && found.items.is_empty() {
             return Err(ServiceError::not_found("decision", request_id));
@@ -88,7 +97,7 @@ impl Service {
     /// As [`Service::decisions`].
     pub async fn decision_stats(&self, call: Call<'_>, filter: DecisionFilter) -> Result<DecisionStats> {
         let filter = Self::visible(call, filter)?;
-        self.ask_log(call, |store| async move { store.decision_stats(&filter).await })
+        self.ask_log(call, |log| async move { log.decision_stats(&filter).await })
             .await
     }
 }

@@ -102,7 +102,7 @@ macro_rules! for_each_family {
             log_dropped DECISION_LOG_DROPPED: Counters, "llm_policy_decision_log_dropped_total", ["reason"],
                 "Decisions that are not in the log";
             log_spool DECISION_LOG_SPOOL: Gauges, "llm_policy_decision_log_spool_bytes", [],
-                "Bytes of decisions that wait on disk for the database";
+                "Bytes of decisions that wait on disk for the database, or to be sealed";
             log_spool_capacity DECISION_LOG_SPOOL_CAPACITY: Gauges, "llm_policy_decision_log_spool_capacity_bytes", [],
                 "Bytes of decisions that may wait on disk; 0 where none may";
             log_spooled DECISION_LOG_SPOOLED: Counters, "llm_policy_decision_log_spooled_total", [],
@@ -114,7 +114,9 @@ macro_rules! for_each_family {
             log_withheld DECISION_LOG_WITHHELD: Counters, "llm_policy_decision_log_contexts_withheld_total", ["reason"],
                 "Contexts left out of the log because they could not be masked or encrypted";
             log_pruned DECISION_LOG_PRUNED: Counters, "llm_policy_decision_log_pruned_total", [],
-                "Decisions removed from the database after their retention";
+                "Decisions removed after their retention";
+            log_sealed DECISION_LOG_SEALED: Counters, "llm_policy_decision_log_sealed_total", [],
+                "Decisions moved from the journal to Parquet files";
             dependency_up DEPENDENCY_UP: Gauges, "llm_policy_dependency_up", ["dependency"],
                 "Whether a dependency answers: 1 or 0";
         }
@@ -694,6 +696,7 @@ pub(crate) struct LogMetrics {
     pub(crate) spool: Gauge<f64, AtomicU64>,
     pub(crate) spooled: Counter,
     pub(crate) replayed: Counter,
+    pub(crate) sealed: Counter,
     families: Arc<Families>,
 }
 
@@ -762,6 +765,7 @@ pub(crate) fn sink_label(sink: &Sink) -> &'static str {
         Sink::Store => "store",
         Sink::Stdout => "stdout",
         Sink::File(_) => "file",
+        Sink::Segments => "segments",
     }
 }
 
@@ -991,6 +995,7 @@ impl Metrics {
             spool: self.families.log_spool.with([]),
             spooled: self.families.log_spooled.with([]),
             replayed: self.families.log_replayed.with([]),
+            sealed: self.families.log_sealed.with([]),
             families: Arc::clone(&self.families),
         }
     }
