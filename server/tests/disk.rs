@@ -343,6 +343,133 @@ fn a_file_on_a_full_disk_loses_nothing() {
     nothing_is_lost(&acknowledged, &in_file(&file), "file");
 }
 
+/// Request ids of the decisions in segments, in the order in which they were made.
+fn in_segments(settings: &[(&str, &str)], directory: &Path) -> Vec<String> {
+    let (code, stdout, stderr) = finished(settings, &["decisions", "export"], directory);
+    assert_eq!(code, 0, "{stderr}");
+    let mut ids: Vec<String> = stdout
+        .lines()
+        .map(|line| {
+            serde_json::from_str::<Value>(line).unwrap()["requestId"]
+                .as_str()
+                .unwrap()
+                .to_owned()
+        })
+        .collect();
+    ids.reverse();
+    ids
+}
+
+#[test]
+fn segments_on_a_full_disk_lose_nothing() {
+    let Some(disk) = SmallDisk::mount(64) else {
+        return missing("segments_on_a_full_disk_lose_nothing", "nothing can be mounted");
+    };
+    let settings = [
+        ("DATA_DIR", disk.path().to_str().unwrap()),
+        ("DATABASE_URL", "sqlite::memory:"),
+        ("DECISION_LOG", "segments"),
+        ("DECISION_LOG_SEAL_AFTER", "300ms"),
+        ("DECISION_LOG_SEAL_BYTES", "1MB"),
+        ("REQUEST_TIMEOUT", "5s"),
+        SHORT_QUEUE,
+    ];
+    let policyd = Policyd::start(&settings);
+    let client = &policyd.client;
+    client
+        .json("POST", "/api/v1/policies", &policy("limit", 10, 1))
+        .expect(201);
+    let asking = Asking::start(client);
+    for _ in 0..2 {
+        disk.fill();
+        until("readiness names the disk", || {
+            policyd.admin.ready()["reasons"]
+                .to_string()
+                .contains("No space left on device")
+        });
+        disk.free();
+        until("all is well again", || client.is("ready"));
+        asking.goes_on("decisions are acknowledged again");
+    }
+    let acknowledged = asking.finish();
+    nothing_waits(&policyd);
+    assert_eq!(dropped(&policyd), 0);
+    let logged = in_segments(&settings, disk.path());
+    nothing_is_lost(&acknowledged, &logged, "segments");
+    drop(policyd);
+    assert_eq!(in_segments(&settings, disk.path()), logged, "after the end as before");
+}
+
+/// Asks for decisions until `policyd` is gone; gives the ids of those that were acknowledged, in their order.
+fn ask_until_killed(client: &Client, of: &str) -> JoinHandle<Vec<String>> {
+    let (client, of) = (client.clone(), of.to_owned());
+    std::thread::spawn(move || {
+        let mut ids = Vec::new();
+        for n in 0.. {
+            let id = format!("{of}-{n}");
+            match client.try_send("POST", "/api/v1/evaluate", "application/json", &body(&id)) {
+                Ok(answer) if answer.status == 200 => ids.push(id),
+                _ => break,
+            }
+        }
+        ids
+    })
+}
+
+/// Killed at any moment of writing, sealing and moving: what was written is there, once, and so is all that comes later.
+#[test]
+fn a_kill_under_load_loses_nothing_of_segments_that_was_written() {
+    let data = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}", data.path().join("policyd.db").display());
+    let settings = [
+        ("DATA_DIR", data.path().to_str().unwrap()),
+        ("DATABASE_URL", url.as_str()),
+        ("DECISION_LOG", "segments"),
+        ("DECISION_LOG_SEAL_AFTER", "50ms"),
+        ("DECISION_LOG_SEAL_BYTES", "1MB"),
+    ];
+    let mut all = Vec::new();
+    let mut least = 0;
+    for round in 0..6 {
+        let policyd = match round {
+            0 => Policyd::start(&settings),
+            _ => Policyd::launch(&settings),
+        };
+        if round == 0 {
+            policyd
+                .client
+                .json("POST", "/api/v1/policies", &policy("limit", 10, 1))
+                .expect(201);
+        }
+        until("the server is ready", || policyd.client.is("ready"));
+        let asking: Vec<_> = (0..2)
+            .map(|thread| ask_until_killed(&policyd.client, &format!("round-{round}-{thread}")))
+            .collect();
+        let written = || policyd.metric(r#"llm_policy_decision_log_written_total{sink="segments"}"#);
+        until("some are written", || written() > 100 + 77 * round);
+        least += written();
+        policyd.kill();
+        all.extend(asking.into_iter().map(|thread| thread.join().unwrap()));
+    }
+    let logged = in_segments(&settings, data.path());
+    println!("{} of {} decisions", logged.len(), all.iter().map(Vec::len).sum::<usize>());
+    assert!(logged.len() as u64 >= least, "{} of {least} that were written", logged.len());
+    // Of each who asked, the first ones without a gap; the last ones were in the queue. The answer to one may have been lost.
+    let mut kept = Vec::new();
+    for asked in &all {
+        let own: BTreeSet<&String> = asked.iter().collect();
+        let of_it = logged.iter().filter(|id| own.contains(id)).count();
+        kept.push(asked.iter().take(of_it).cloned().collect());
+    }
+    nothing_is_lost(&kept, &logged, "segments");
+
+    // The same after the next start, where all of it is sealed.
+    let policyd = Policyd::launch(&settings);
+    until("the server is ready", || policyd.client.is("ready"));
+    nothing_waits(&policyd);
+    assert_eq!(in_segments(&settings, data.path()), logged);
+}
+
 fn a_bad_disk_loses_nothing(test: &str, fault: Fault, named: &[&str]) {
     let Some(disk) = BadDisk::new() else {
         return missing(test, "no cc");

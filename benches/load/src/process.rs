@@ -27,6 +27,8 @@ pub(crate) enum DecisionLog {
     Store,
     /// To a file.
     File,
+    /// To Parquet segments.
+    Segments,
 }
 
 /// Builds `policyd` with optimisation, beside this program.
@@ -64,6 +66,7 @@ impl Policyd {
         let log = match log {
             DecisionLog::Off => "off".to_owned(),
             DecisionLog::Store => "store".to_owned(),
+            DecisionLog::Segments => "segments".to_owned(),
             DecisionLog::File => format!("file:{}", directory.path().join("decisions.jsonl").display()),
         };
         let mut child = Command::new(program)
