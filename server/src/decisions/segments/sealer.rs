@@ -224,7 +224,11 @@ impl Segments {
     }
 
     /// Adds decisions to the archive that are not there; says how many.
-    pub(crate) fn import(&self, mut records: Vec<DecisionRecord>) -> io::Result<u64> {
+    ///
+    /// # Errors
+    ///
+    /// Those of the disk.
+    pub fn import(&self, mut records: Vec<DecisionRecord>) -> io::Result<u64> {
         // What an earlier run has staged, first.
         self.publish()?;
         self.refresh(Duration::ZERO)?;
