@@ -44,4 +44,4 @@ else
 fi
 
 # One test after the other: each has the machine to itself, and prints times.
-REQUIRE_SERVERS=1 ci/servers.sh cargo test --locked --quiet -p policy-server --test many -- --nocapture --test-threads 1 "$@"
+REQUIRE_SERVERS=1 ci/servers.sh cargo test --locked --quiet --workspace --test many -- --nocapture --test-threads 1 "$@"
