@@ -45,3 +45,42 @@ fi
 
 # One test after the other: each has the machine to itself, and prints times.
 REQUIRE_SERVERS=1 ci/servers.sh cargo test --locked --quiet --workspace --test many -- --nocapture --test-threads 1 "$@"
+
+# Every operation of the store through PgBouncer.
+pooled() {
+  local address port work status=0
+  address=${TEST_POSTGRES_URL#*@}
+  work=$(mktemp -d)
+  chmod 711 "$work"
+  port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+  printf '"postgres" ""\n' >"$work/users"
+  cat >"$work/ini" <<INI
+[databases]
+* = host=127.0.0.1 port=$(sed 's/.*:\([0-9]*\).*/\1/' <<<"${address%%/*}")
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = $port
+unix_socket_dir =
+auth_type = trust
+auth_file = $work/users
+pool_mode = transaction
+default_pool_size = 3
+max_client_conn = 500
+INI
+  chmod 644 "$work/users" "$work/ini"
+  if [ "$(id -u)" -eq 0 ]; then
+    setpriv --reuid "$(id -u nobody)" --regid "$(id -g nobody)" --clear-groups "$PGBOUNCER" "$work/ini" >"$work/log" 2>&1 &
+  else
+    "$PGBOUNCER" "$work/ini" >"$work/log" 2>&1 &
+  fi
+  local pooler=$!
+  TEST_POOLER=127.0.0.1:$port cargo test --locked --quiet --workspace --test storage postgres || status=$?
+  kill "$pooler" && wait "$pooler" || true
+  [ "$status" -eq 0 ] || grep -v 'closing because\|login attempt\|new connection' "$work/log" | tail -n 20
+  rm -rf "$work"
+  return "$status"
+}
+if [ -n "${PGBOUNCER:-}" ] && [ $# -eq 0 ]; then
+  export -f pooled
+  REQUIRE_SERVERS=1 ci/servers.sh bash -euo pipefail -c pooled
+fi

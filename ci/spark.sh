@@ -38,8 +38,12 @@ if [ "$(cat "$folder/packages" 2>/dev/null)" != "$package" ]; then
 fi
 python=$folder/bin/python
 
-cargo build --locked --quiet --workspace --bin policyc --bin policyd
-bin=$(cd "${CARGO_TARGET_DIR:-target}/debug" && pwd)
+# POLICYC_DIR: a directory with a `policyc` and a `policyd` to use instead of building these.
+if [ -z "${POLICYC_DIR:-}" ]; then
+  cargo build --locked --quiet --workspace --bin policyc --bin policyd
+  POLICYC_DIR=${CARGO_TARGET_DIR:-target}/debug
+fi
+bin=$(cd "$POLICYC_DIR" && pwd)
 
 work=$(mktemp -d)
 server=

@@ -869,7 +869,7 @@ struct PgBouncer {
 }
 
 impl PgBouncer {
-    fn start(program: &Path, postgres: u16, connections: usize) -> Self {
+    fn start(program: &Path, postgres: u16, mode: &str, connections: usize) -> Self {
         use std::os::unix::fs::PermissionsExt as _;
         use std::os::unix::process::CommandExt as _;
         let directory = tempfile::tempdir().unwrap();
@@ -884,7 +884,7 @@ impl PgBouncer {
             format!(
                 "[databases]\n* = host=127.0.0.1 port={postgres}\n[pgbouncer]\nlisten_addr = 127.0.0.1\n\
                  listen_port = {port}\nunix_socket_dir =\nauth_type = trust\nauth_file = {}\n\
-                 pool_mode = transaction\ndefault_pool_size = {connections}\nmax_client_conn = 200\n",
+                 pool_mode = {mode}\ndefault_pool_size = {connections}\nmax_client_conn = 200\n",
                 users.display()
             ),
         )
@@ -945,7 +945,7 @@ fn three_servers_through_pgbouncer() {
         return postgres::missing(test);
     };
     // Fewer connections than the servers have together, so that they really share them.
-    let bouncer = PgBouncer::start(&pgbouncer, server.port(), 4);
+    let bouncer = PgBouncer::start(&pgbouncer, server.port(), "transaction", 4);
     let url = bouncer.url();
     let mut site = Site::start(
         &envoy,
@@ -1017,7 +1017,7 @@ fn pgbouncer_without_its_setting_is_said() {
         return postgres::missing(test);
     };
     // One connection for everybody: names of statements meet at once.
-    let bouncer = PgBouncer::start(&pgbouncer, server.port(), 1);
+    let bouncer = PgBouncer::start(&pgbouncer, server.port(), "transaction", 1);
     let url = bouncer.url();
     let policyd = Policyd::launch(&[("DATABASE_URL", &url)]);
     until("the server says what to set", || {
@@ -1042,6 +1042,34 @@ fn pgbouncer_without_its_setting_is_said() {
     let direct = server.url("postgres");
     let policyd = Policyd::start(&[("DATABASE_URL", &direct)]);
     assert_eq!(policyd.client.decide(&context(25)), "deny");
+}
+
+#[test]
+fn pgbouncer_that_gives_away_sessions_needs_no_setting() {
+    let test = "pgbouncer_that_gives_away_sessions_needs_no_setting";
+    let Some(pgbouncer) = program("PGBOUNCER", test) else {
+        return;
+    };
+    let Some(server) = postgres::Server::start() else {
+        return postgres::missing(test);
+    };
+    let bouncer = PgBouncer::start(&pgbouncer, server.port(), "session", 40);
+    let url = bouncer.url();
+    // Too seldom for anything to be found by asking.
+    let settings = [("DATABASE_URL", url.as_str()), ("POLL_INTERVAL", "1h")];
+    let (one, other) = (Policyd::start(&settings), Policyd::start(&settings));
+    one.client
+        .json("POST", "/api/v1/policies", &policy(0))
+        .expect(201);
+    let body = json!({"context": context(25)});
+    let took = until("the other server is told of the change", || {
+        other.client.json("POST", "/api/v1/evaluate", &body).status == 200
+    });
+    println!(
+        "through PgBouncer in session mode, told after {} ms",
+        took.as_millis()
+    );
+    assert_eq!(other.client.decide(&context(25)), "deny");
 }
 
 /// Request ids of the load in the decision files of all servers.

@@ -104,8 +104,22 @@ async fn file(path: &Path) -> Arc<dyn Store> {
     Arc::new(Sqlite::open(path, 4).await.unwrap())
 }
 
+/// Where the variable `TEST_POOLER` holds `host:port`, through the pooler there, which gives away connections for a transaction
+/// only (`ci/many.sh`).
 fn connect(url: &str) -> Arc<dyn Store> {
-    Arc::new(Postgres::connect(&config::Postgres::by_url(url.to_owned().into()), 8).unwrap())
+    let settings = match std::env::var("TEST_POOLER") {
+        Ok(pooler) => {
+            let (user, rest) = url.split_once('@').unwrap();
+            let (_, database) = rest.split_once('/').unwrap();
+            let url = format!("{user}@{pooler}/{database}");
+            config::Postgres {
+                pooled: true,
+                ..config::Postgres::by_url(url.into())
+            }
+        }
+        Err(_) => config::Postgres::by_url(url.to_owned().into()),
+    };
+    Arc::new(Postgres::connect(&settings, 8).unwrap())
 }
 
 /// Runs each case on each database.

@@ -387,8 +387,15 @@ mod tests {
         let logged = r#"{"id":"1","namespace":"prod","decision":"deny","context":{"llm":{}}}"#;
         assert_eq!(context(logged), (sent, Some("prod".to_owned())));
         let id = |line: &'static str| read(line.as_bytes()).unwrap().request_id;
-        assert_eq!(id(r#"{"context":{},"requestId":"a\"b"}"#).as_deref(), Some("a\"b"));
-        assert_eq!(id(r#"{"requestId":"q","llm":{},"context":{}}"#), None, "a context");
+        assert_eq!(
+            id(r#"{"context":{},"requestId":"a\"b"}"#).as_deref(),
+            Some("a\"b")
+        );
+        assert_eq!(
+            id(r#"{"requestId":"q","llm":{},"context":{}}"#),
+            None,
+            "a context"
+        );
         for (line, why) in [
             (r#"{"id":"1","decision":"deny"}"#, "no context"),
             (r#"{"id":"1","decision":"deny","context":null}"#, "no context"),

@@ -99,7 +99,11 @@ const SETTINGS: &str = settings!(of_transaction: "false");
 /// The beginning of a transaction and its settings in one message, where the connection is ours no longer than that. Whoever
 /// had it before may have left it listening, and the driver takes no notification between answers.
 const POOLED_READ: &str = concat!(begin_read!(), "; UNLISTEN *; ", settings!(of_transaction: "true"));
-const POOLED_WRITE: &str = concat!(begin_write!(), "; UNLISTEN *; ", settings!(of_transaction: "true"));
+const POOLED_WRITE: &str = concat!(
+    begin_write!(),
+    "; UNLISTEN *; ",
+    settings!(of_transaction: "true")
+);
 
 /// Held by who changes tables through a pooler.
 const MIGRATION_LOCK: i64 = 0x706f_6c69_6379_6431;
