@@ -64,7 +64,7 @@ unix_socket_dir =
 auth_type = trust
 auth_file = $work/users
 pool_mode = transaction
-default_pool_size = 3
+default_pool_size = 6
 max_client_conn = 500
 INI
   chmod 644 "$work/users" "$work/ini"

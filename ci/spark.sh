@@ -154,3 +154,6 @@ ids = {json.loads(line)["requestId"] for line in open(sys.argv[2].replace("repla
 assert {line["requestId"] for line in changed} <= ids
 print(f"equal: {replay['different']} of {replay['contexts']} decided differently; {dict(verbs)}")
 PY
+
+# What the README says, as it is pasted.
+SPARK_LOCAL_IP=127.0.0.1 PATH=$folder/bin:$PATH POLICYC_DIR=$bin docs/run-snippets.sh examples/spark/README.md

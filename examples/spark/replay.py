@@ -10,6 +10,7 @@ is decided otherwise.
 import argparse
 import json
 import shlex
+import shutil
 import subprocess
 import time
 
@@ -44,7 +45,9 @@ def main():
     arguments.add_argument("--out", help="a folder that Spark creates")
     given = arguments.parse_args()
 
-    commands = [shlex.join([given.policyc, "eval", side, "--contexts", "-", "--quiet"]) for side in (given.old, given.new)]
+    # Spark gives the program no environment, and so no PATH.
+    program = shutil.which(given.policyc) or given.policyc
+    commands = [shlex.join([program, "eval", side, "--contexts", "-", "--quiet"]) for side in (given.old, given.new)]
     for command in commands:  # Policies that cannot be used end it here, with the reason.
         subprocess.run(shlex.split(command), input=b"", check=True)
 
