@@ -155,5 +155,21 @@ assert {line["requestId"] for line in changed} <= ids
 print(f"equal: {replay['different']} of {replay['contexts']} decided differently; {dict(verbs)}")
 PY
 
+# A program that loses a line fails the replay.
+cat >"$work/loses" <<SH
+#!/bin/sh
+"$bin/policyc" "\$@" | sed '\$d'
+SH
+chmod +x "$work/loses"
+if SPARK_LOCAL_IP=127.0.0.1 SPARK_LOCAL_DIRS=$work/spark PYSPARK_PYTHON=$python "$folder/bin/spark-submit" --master 'local[2]' \
+  --conf spark.ui.enabled=false examples/spark/replay.py --policyc "$work/loses" --old "$old" --new "$new" \
+  examples/contexts/contexts.jsonl >"$work/lost" 2>"$work/spark.log"; then
+  cat "$work/lost"
+  echo "a replay that lost lines ended with 0"
+  exit 1
+fi
+grep -q 'different number of items' "$work/spark.log" || { tail -n 20 "$work/spark.log"; echo "the replay failed for another reason"; exit 1; }
+echo "a program that loses a line fails the replay"
+
 # What the README says, as it is pasted.
 SPARK_LOCAL_IP=127.0.0.1 PATH=$folder/bin:$PATH POLICYC_DIR=$bin docs/run-snippets.sh examples/spark/README.md
