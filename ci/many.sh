@@ -50,13 +50,14 @@ REQUIRE_SERVERS=1 ci/servers.sh cargo test --locked --quiet --workspace --test m
 pooled() {
   local address port work status=0
   address=${TEST_POSTGRES_URL#*@}
+  address=${address%%/*}
   work=$(mktemp -d)
   chmod 711 "$work"
   port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
   printf '"postgres" ""\n' >"$work/users"
   cat >"$work/ini" <<INI
 [databases]
-* = host=127.0.0.1 port=$(sed 's/.*:\([0-9]*\).*/\1/' <<<"${address%%/*}")
+* = host=127.0.0.1 port=${address##*:}
 [pgbouncer]
 listen_addr = 127.0.0.1
 listen_port = $port
