@@ -24,6 +24,7 @@ use process::{Client, Policyd, Redis, until};
 use serde_json::{Value, json};
 use sqlx::Connection as _;
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -46,8 +47,8 @@ fn program(name: &str, test: &str) -> Option<PathBuf> {
     let path = std::env::var_os(name).map(PathBuf::from);
     if path.is_none() {
         // Past the capture of the test harness.
-        use std::io::Write as _;
-        writeln!(std::io::stderr(), "skipped: {test} (no {name})").unwrap();
+        let mut stderr = std::io::stderr();
+        writeln!(stderr, "skipped: {test} (no {name})").unwrap();
     }
     path
 }
