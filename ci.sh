@@ -161,6 +161,12 @@ may_skip image image_step
 may_skip sealed-secrets ci/sealed-secrets.sh
 step snippets-sealed-secrets docs/run-snippets.sh k8s/sealed-secrets
 
+# Three servers behind Envoy, restarted, killed and with frozen databases, and through PgBouncer. Ends with 77 where Envoy
+# cannot be had.
+may_skip many ci/many.sh
+# A replay of 20,000 decisions on Spark, against `policyc diff`. Ends with 77 without Java or PySpark, of 500 MB.
+may_skip spark ci/spark.sh
+
 # The fuzz targets stay compilable; running them is a matter of minutes and of nightly (conformance/fuzz/README.md).
 step fuzz-check cargo check --locked --quiet --manifest-path conformance/fuzz/Cargo.toml --target-dir target/fuzz-check
 

@@ -644,6 +644,8 @@ pub struct Postgres {
     pub ssl_mode: Option<String>,
     /// Certificates that are trusted besides the public ones.
     pub ssl_root_cert: Option<PathBuf>,
+    /// A pooler between gives away connections for a transaction only.
+    pub pooled: bool,
 }
 
 impl Postgres {
@@ -1292,8 +1294,18 @@ fn postgres_parts(p: &mut Parser<'_>) -> (u16, String) {
     (port, ssl_mode)
 }
 
+/// Whether a pooler gives away connections for a transaction only.
+fn pooled(p: &mut Parser<'_>) -> bool {
+    p.value("DATABASE_POOL_MODE", false, |text| match text {
+        "session" => Some(false),
+        "transaction" => Some(true),
+        _ => None,
+    })
+}
+
 fn postgres_by_parts(p: &mut Parser<'_>) -> Postgres {
     let (port, ssl_mode) = postgres_parts(p);
+    let pooled = pooled(p);
     let text = |name: &str| p.text(name).map(str::to_owned);
     Postgres {
         url: None,
@@ -1304,6 +1316,7 @@ fn postgres_by_parts(p: &mut Parser<'_>) -> Postgres {
         database: text("DATABASE_NAME"),
         ssl_mode: Some(ssl_mode),
         ssl_root_cert: p.path("DATABASE_SSL_ROOT_CERT"),
+        pooled,
     }
 }
 
@@ -1318,6 +1331,7 @@ fn postgres_by_url(p: &mut Parser<'_>, url: &str) -> Postgres {
     {
         return postgres_by_parts(p);
     }
+    let pooled = pooled(p);
     let mut open = |name| p.left_open("DATABASE_URL", name, &said);
     Postgres {
         url: Some(SecretString::from(url)),
@@ -1328,6 +1342,7 @@ fn postgres_by_url(p: &mut Parser<'_>, url: &str) -> Postgres {
         database: open("DATABASE_NAME"),
         ssl_mode: open("DATABASE_SSL_MODE"),
         ssl_root_cert: open("DATABASE_SSL_ROOT_CERT").map(PathBuf::from),
+        pooled,
     }
 }
 

@@ -36,6 +36,17 @@ pub(crate) struct Line<'l> {
     pub(crate) context: &'l [u8],
     /// The namespace that the line names.
     pub(crate) namespace: Option<Cow<'l, str>>,
+    /// The id of the request, where the line is one or a decision on one.
+    pub(crate) request_id: Option<Cow<'l, str>>,
+}
+
+/// A line that cannot be decided.
+#[derive(Debug)]
+pub(crate) struct Undecided<'l> {
+    /// Why.
+    pub(crate) message: &'static str,
+    /// The id of the request.
+    pub(crate) request_id: Option<Cow<'l, str>>,
 }
 
 /// The members of a line that say what kind it is.
@@ -47,6 +58,8 @@ struct Members<'l> {
     namespace: Option<Cow<'l, str>>,
     #[serde(borrow)]
     decision: Option<&'l RawValue>,
+    #[serde(borrow, rename = "requestId")]
+    request_id: Option<Cow<'l, str>>,
     llm: Option<serde::de::IgnoredAny>,
     user: Option<serde::de::IgnoredAny>,
     team: Option<serde::de::IgnoredAny>,
@@ -71,10 +84,11 @@ impl Members<'_> {
 /// # Errors
 ///
 /// Why nothing can be decided on it: a decision whose context was not kept, or is encrypted.
-pub(crate) fn read(line: &[u8]) -> Result<Line<'_>, String> {
+pub(crate) fn read(line: &[u8]) -> Result<Line<'_>, Undecided<'_>> {
     let plain = Line {
         context: line,
         namespace: None,
+        request_id: None,
     };
     // Most lines are contexts, and are read once.
     if !line.windows(9).any(|at| at == b"\"context\"") && !line.windows(10).any(|at| at == b"\"decision\"") {
@@ -89,13 +103,16 @@ pub(crate) fn read(line: &[u8]) -> Result<Line<'_>, String> {
         Some(context) if context.starts_with('{') => Ok(Line {
             context: context.as_bytes(),
             namespace: members.namespace.filter(|namespace| !namespace.is_empty()),
+            request_id: members.request_id,
         }),
-        Some(context) if is_logged && context.starts_with('"') => Err(
-            "the context of this decision is encrypted; export it with the key (ENCRYPTION_KEYS)".to_owned(),
-        ),
-        Some(_) | None if is_logged => {
-            Err("this decision has no context (DECISION_LOG_CONTEXT was `none`)".to_owned())
-        }
+        Some(context) if is_logged && context.starts_with('"') => Err(Undecided {
+            message: "the context of this decision is encrypted; export it with the key (ENCRYPTION_KEYS)",
+            request_id: members.request_id,
+        }),
+        Some(_) | None if is_logged => Err(Undecided {
+            message: "this decision has no context (DECISION_LOG_CONTEXT was `none`)",
+            request_id: members.request_id,
+        }),
         Some(_) | None => Ok(plain),
     }
 }
@@ -369,6 +386,16 @@ mod tests {
         assert_eq!(context(r#"{"context":{"llm":{}},"trace":true}"#), (sent, None));
         let logged = r#"{"id":"1","namespace":"prod","decision":"deny","context":{"llm":{}}}"#;
         assert_eq!(context(logged), (sent, Some("prod".to_owned())));
+        let id = |line: &'static str| read(line.as_bytes()).unwrap().request_id;
+        assert_eq!(
+            id(r#"{"context":{},"requestId":"a\"b"}"#).as_deref(),
+            Some("a\"b")
+        );
+        assert_eq!(
+            id(r#"{"requestId":"q","llm":{},"context":{}}"#),
+            None,
+            "a context"
+        );
         for (line, why) in [
             (r#"{"id":"1","decision":"deny"}"#, "no context"),
             (r#"{"id":"1","decision":"deny","context":null}"#, "no context"),
@@ -377,7 +404,7 @@ mod tests {
                 "encrypted",
             ),
         ] {
-            let error = read(line.as_bytes()).unwrap_err();
+            let error = read(line.as_bytes()).unwrap_err().message;
             assert!(error.contains(why), "{error}");
         }
     }

@@ -120,7 +120,7 @@ pub(crate) fn run(args: Args, _host: Host) -> anyhow::Result<Exit> {
             total += 1;
             let read = match contexts::read(line) {
                 Ok(read) => read,
-                Err(message) => bail!("line {} of `{}`: {message}", i + 1, path.display()),
+                Err(error) => bail!("line {} of `{}`: {}", i + 1, path.display(), error.message),
             };
             masked.add(read.context);
             let options = EvaluateOptions {

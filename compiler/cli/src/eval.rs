@@ -20,8 +20,10 @@ use std::path::PathBuf;
 #[command(
     after_help = "Ends with 0 when the request is allowed and with 1 when it is denied. With --contexts, each line \
 of the file is a context, a request of the REST API or a decision of `policyc decisions` or `policyd decisions export`, and one \
-JSON response is written per line, in order. A line that cannot be decided gives an object with `error` and `line` in its place, and the exit \
-code is 2; else it is 0 whatever the responses say.\n\nWith --server, the policies of that \
+JSON response is written per line, in order; with the `requestId` of the line, where that is a request or a decision that has one. A \
+line that cannot be decided gives an object with `error` and `line` in its place, and the exit \
+code is 2; else it is 0 whatever the responses say. Where the policies cannot be used, the exit code is 2 as well, and nothing is \
+written.\n\nWith --server, the policies of that \
 server decide.\n\nExamples:\n  \
 policyc eval my-policy.yaml --context '{\"llm\": {\"model\": \"gpt-4o\"}}'\n  \
 policyc eval policies.bundle --public-key team.pub.pem --context @request.json --format json\n  \

@@ -347,6 +347,14 @@ fn a_stream_understands_decisions_of_a_log() {
         .map(|line| line["decision"]["decision"].clone())
         .collect();
     assert_eq!(decided, ["deny", "allow", "deny"]);
+    let answers = ran.json_lines();
+    // What has no id is given one.
+    assert_eq!([&answers[0]["requestId"], &answers[2]["requestId"]], ["r", "r"]);
+    assert!(
+        answers[1]["requestId"].as_str().is_some_and(|id| id.len() > 1),
+        "{}",
+        answers[1]
+    );
     let said = "llm.prompt was masked in the log, so these rules may decide differently than they did: \
                 cost-limit-policy/deny-expensive-models";
     assert!(ran.err.contains(said), "{}", ran.err);
@@ -365,6 +373,11 @@ fn a_stream_understands_decisions_of_a_log() {
         .map(|line| line["error"]["code"].clone())
         .collect();
     assert_eq!(codes, ["no_context", "no_context", "unknown_namespace"]);
+    assert!(
+        ran.json_lines().iter().all(|line| line["requestId"] == "r"),
+        "{}",
+        ran.out
+    );
     assert!(ran.err.contains("3 lines could not be decided"), "{}", ran.err);
     let diff = [
         "diff",

@@ -390,6 +390,13 @@ pub const SETTINGS: &[Setting] = &[
     ),
     of(
         STORE,
+        "DATABASE_POOL_MODE",
+        "session",
+        "session|transaction",
+        "How long a pooler between `policyd` and PostgreSQL, such as PgBouncer, gives away a connection. With `transaction`, changes of other servers are found by asking every POLL_INTERVAL, and not by listening.",
+    ).needs(&[POSTGRES]),
+    of(
+        STORE,
         "POLL_INTERVAL",
         "250ms",
         "DURATION",

@@ -1061,6 +1061,22 @@ fn postgres(env: &[(&str, &str)]) -> super::Postgres {
 }
 
 #[test]
+fn a_pooler_gives_connections_away_as_it_is_told() {
+    let of = |mode| postgres(&[("DATABASE_URL", "postgres://db/x"), ("DATABASE_POOL_MODE", mode)]).pooled;
+    assert!(of("transaction") && !of("session"));
+    assert!(postgres(&[("DATABASE_HOST", "db"), ("DATABASE_POOL_MODE", "transaction")]).pooled);
+    assert!(!postgres(&[("DATABASE_HOST", "db")]).pooled);
+    let wrong = |mode, url| {
+        let env = [("DATABASE_URL", url), ("DATABASE_POOL_MODE", mode)];
+        parse("", &env, &[]).unwrap_err().join("\n")
+    };
+    let said = wrong("statement", "postgres://db/x");
+    assert!(said.contains("expected session|transaction"), "{said}");
+    let said = wrong("transaction", "sqlite::memory:");
+    assert!(said.contains("DATABASE_POOL_MODE"), "{said}");
+}
+
+#[test]
 fn namespaces_of_tokens_are_asked_for_where_there_are_tokens() {
     let require = ("JWT_REQUIRE_NAMESPACES", "true");
     let secret = ("JWT_SECRET", "a secret of the tests, with more than 32 bytes");

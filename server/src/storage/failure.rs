@@ -60,6 +60,10 @@ fn of_postgres(code: &str, text: String) -> StoreError {
         "40001" | "40P01" | "23505" => StoreError::Conflict,
         // A standby after a fail-over, a lock that does not come free, a query that was cancelled by a time-out.
         "25006" | "55P03" | "57014" => StoreError::Unavailable(text),
+        // A statement that another client of the pooler made, or one of ours that it has.
+        "42P05" | "26000" => StoreError::Unavailable(format!(
+            "{text}; where a pooler gives away connections for a transaction only, set DATABASE_POOL_MODE=transaction"
+        )),
         // No such database, no right to its tables: the server is there but not for us.
         "3D000" | "42501" => StoreError::Unavailable(text),
         _ => match code.get(..2) {
@@ -108,6 +112,12 @@ mod tests {
         }
         for code in ["22021", "23503", "54000", "P0001"] {
             assert_eq!(postgres(code), StoreError::Refused(String::new()), "{code}");
+        }
+        for code in ["42P05", "26000"] {
+            assert!(
+                matches!(postgres(code), StoreError::Unavailable(text) if text.contains("DATABASE_POOL_MODE")),
+                "{code}"
+            );
         }
         let sqlite = |code| of_sqlite(code, String::new());
         for code in [5, 261, 10, 522, 13, 14, 8] {

@@ -13,6 +13,9 @@
 //! - Connections that were lost are replaced by the pool; an operation waits two seconds for one.
 //! - User and password may change ([`Login`]). New ones are taken once the database lets them in and gives them the tables;
 //!   connections of the old ones finish what is under way and are replaced when they are next taken.
+//! - Behind a pooler that gives away connections for a transaction only (`DATABASE_POOL_MODE=transaction`), every statement
+//!   is part of a transaction, has no name, and leaves nothing behind in the session: settings and locks are those of the
+//!   transaction. Nobody listens there; the revision is asked for every `POLL_INTERVAL` as everywhere.
 //! - Writers lock the row of the state. It is the first lock that they take, so that they cannot block each other in a
 //!   circle.
 
@@ -21,12 +24,13 @@ use super::writes::Writes;
 use super::{Result, StoreError};
 use crate::config;
 use secrecy::ExposeSecret as _;
-use sqlx::migrate::Migrator;
+use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions, PgSslMode};
-use sqlx::{ConnectOptions as _, Connection as _, Executor as _, Pool};
+use sqlx::{ConnectOptions as _, Connection as _, Executor as _, Pool, raw_sql};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::{Notify, watch};
 use tokio_util::task::AbortOnDropHandle;
@@ -49,9 +53,17 @@ type Handle = Postgres;
 
 const NAME: &str = "postgres";
 /// Several queries see one moment.
-const BEGIN_READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+macro_rules! begin_read {
+    () => {
+        "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+    };
+}
 /// After the lock on the state was waited for, queries see what the writer before committed.
-const BEGIN_WRITE: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
+macro_rules! begin_write {
+    () => {
+        "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
+    };
+}
 const LOCK_STATE: &str =
     "SELECT revision, audit_seq, audit_hash, bundle, changed_ms FROM state WHERE id = 1 FOR UPDATE";
 /// Opens the condition that a rule, bound next, is among those that fired. As the index is declared.
@@ -67,12 +79,47 @@ const BYTES: &str = "COLLATE \"C\"";
 /// Where changes are announced. Channels belong to one database.
 const CHANNEL: &str = "policyd_changed";
 
-/// Settings of every connection of the pool. A query that nobody waits for any more ends, a transaction of a server that
-/// hangs gives up its lock, and a commit is on disk even where the database would rather be fast.
-const SETTINGS: &str = "SELECT set_config('statement_timeout', '60000', false), \
-     set_config('idle_in_transaction_session_timeout', '30000', false), \
-     set_config('synchronous_commit', CASE current_setting('synchronous_commit') WHEN 'off' THEN 'on' \
-     ELSE current_setting('synchronous_commit') END, false)";
+/// Settings of every connection of the pool, or of every transaction. A query that nobody waits for any more ends, a
+/// transaction of a server that hangs gives up its lock, and a commit is on disk even where the database would rather be fast.
+macro_rules! settings {
+    (of_transaction: $local:literal) => {
+        concat!(
+            "SELECT set_config('statement_timeout', '60000', ",
+            $local,
+            "), set_config('idle_in_transaction_session_timeout', '30000', ",
+            $local,
+            "), set_config('synchronous_commit', CASE current_setting('synchronous_commit') WHEN 'off' THEN 'on' \
+             ELSE current_setting('synchronous_commit') END, ",
+            $local,
+            ")"
+        )
+    };
+}
+const SETTINGS: &str = settings!(of_transaction: "false");
+/// The beginning of a transaction and its settings in one message, where the connection is ours no longer than that. Whoever
+/// had it before may have left it listening, and the driver takes no notification between answers.
+const POOLED_READ: &str = concat!(begin_read!(), "; UNLISTEN *; ", settings!(of_transaction: "true"));
+const POOLED_WRITE: &str = concat!(
+    begin_write!(),
+    "; UNLISTEN *; ",
+    settings!(of_transaction: "true")
+);
+
+/// Held by who changes tables through a pooler.
+const MIGRATION_LOCK: i64 = 0x706f_6c69_6379_6431;
+/// Where sqlx notes which migrations were made; as it declares it.
+const MIGRATION_TABLE: &str = "CREATE TABLE IF NOT EXISTS _sqlx_migrations (\
+     version BIGINT PRIMARY KEY, description TEXT NOT NULL, installed_on TIMESTAMPTZ NOT NULL DEFAULT now(), \
+     success BOOLEAN NOT NULL, checksum BYTEA NOT NULL, execution_time BIGINT NOT NULL)";
+
+/// Whether statements go without names: set for good by the first store of this process that is reached through a pooler,
+/// which gives one name of ours to two connections. A store beside it only prepares more often than it had to.
+static UNNAMED: AtomicBool = AtomicBool::new(false);
+
+/// Whether connections keep the statements that they have prepared.
+fn is_kept() -> bool {
+    !UNNAMED.load(Ordering::Relaxed)
+}
 
 /// Whether a login may do what a server does: it reads every table, and writes where each decision and each change does.
 const RIGHTS: &str = "SELECT coalesce(bool_and(has_table_privilege(name, 'SELECT')), false) \
@@ -100,6 +147,7 @@ pub struct Postgres {
     writes: Writes,
     ready: watch::Receiver<Ready>,
     renewed: Arc<Renewed>,
+    pooled: bool,
     keeper: AbortOnDropHandle<()>,
 }
 
@@ -171,11 +219,13 @@ impl Login {
         }
         let attempt = async {
             let mut connection = sqlx::PgConnection::connect_with(&options).await?;
-            connection.execute(SETTINGS).await?;
+            let mut transaction = connection.begin().await?;
+            transaction.execute(SETTINGS).await?;
             // Before the tables are there, nobody can have them.
             let is_ready = matches!(*self.ready.borrow(), Ready::Yes);
-            let rights = sqlx::query_scalar::<_, bool>(RIGHTS);
-            let has_rights = !is_ready || rights.fetch_one(&mut connection).await?;
+            let rights = sqlx::query_scalar::<_, bool>(RIGHTS).persistent(false);
+            let has_rights = !is_ready || rights.fetch_one(&mut *transaction).await?;
+            transaction.rollback().await?;
             connection.close().await?;
             Ok::<bool, sqlx::Error>(has_rights)
         };
@@ -241,6 +291,10 @@ impl Postgres {
     /// [`StoreError::Unavailable`] when the settings are not valid; the text does not repeat them.
     pub fn connect(settings: &config::Postgres, connections: u32) -> Result<Self> {
         let options = options(settings)?;
+        let pooled = settings.pooled;
+        if pooled {
+            UNNAMED.store(true, Ordering::Relaxed);
+        }
         let renewed = Arc::new(Renewed::new());
         let of_now = |renewed: &Arc<Renewed>| {
             let renewed = Arc::clone(renewed);
@@ -253,8 +307,14 @@ impl Postgres {
         };
         let pool = of_now(&renewed)
             .max_connections(connections.max(1))
-            .after_connect(|connection, _| {
-                Box::pin(async move { connection.execute(SETTINGS).await.map(|_| ()) })
+            .after_connect(move |connection, _| {
+                Box::pin(async move {
+                    // Through a pooler they are those of each transaction.
+                    if !pooled {
+                        connection.execute(SETTINGS).await?;
+                    }
+                    Ok(())
+                })
             })
             .connect_lazy_with(options.clone());
         let listener = of_now(&renewed)
@@ -266,6 +326,7 @@ impl Postgres {
         let (sender, ready) = watch::channel(Ready::NotYet);
         let keeper = tokio::spawn(keep(
             listener.clone(),
+            pooled,
             sender,
             Arc::clone(&signal),
             Arc::clone(&renewed),
@@ -277,6 +338,7 @@ impl Postgres {
             writes: Writes::default(),
             ready,
             renewed,
+            pooled,
             keeper: AbortOnDropHandle::new(keeper),
         })
     }
@@ -307,9 +369,23 @@ impl Postgres {
         true
     }
 
+    /// Whether every statement has to be part of a transaction.
+    fn only_transactions(&self) -> bool {
+        self.pooled
+    }
+
+    fn begins_read(&self) -> &'static str {
+        if self.pooled { POOLED_READ } else { begin_read!() }
+    }
+
+    fn begins_write(&self) -> &'static str {
+        if self.pooled { POOLED_WRITE } else { begin_write!() }
+    }
+
     /// Tells every server that listens, when the transaction commits.
     async fn announce(&self, connection: &mut sqlx::PgConnection, revision: u64) -> Result<()> {
         sqlx::query("SELECT pg_notify($1, $2)")
+            .persistent(is_kept())
             .bind(CHANNEL)
             .bind(revision.to_string())
             .execute(connection)
@@ -331,6 +407,7 @@ pub(super) struct Bound;
 async fn bound(connection: &mut sqlx::PgConnection, until: Instant) -> Result<Bound> {
     let left = until.saturating_duration_since(Instant::now()).as_millis().max(1);
     sqlx::query("SELECT set_config('statement_timeout', $1, true)")
+        .persistent(is_kept())
         .bind(left.to_string())
         .execute(connection)
         .await?;
@@ -370,20 +447,37 @@ fn options(settings: &config::Postgres) -> Result<PgConnectOptions> {
     if let Some(path) = &settings.ssl_root_cert {
         options = options.ssl_root_cert(path);
     }
+    // Poolers refuse the parameter, and only floating-point numbers in texts need it, of which there are none.
+    options = options.extra_float_digits(None);
+    if settings.pooled {
+        options = options.statement_cache_capacity(0);
+    }
     Ok(options.application_name("policyd").disable_statement_logging())
 }
 
 /// Prepares the tables, then listens, for as long as the handle lives.
-async fn keep(listener: Pool<Db>, ready: watch::Sender<Ready>, signal: Arc<Signal>, renewed: Arc<Renewed>) {
+async fn keep(
+    listener: Pool<Db>,
+    pooled: bool,
+    ready: watch::Sender<Ready>,
+    signal: Arc<Signal>,
+    renewed: Arc<Renewed>,
+) {
     let mut wait = RETRY.0;
     // Each attempt logs in as connections do by then.
-    while let Err(error) = prepare(&listener.connect_options()).await {
+    while let Err(error) = prepare(&listener.connect_options(), pooled).await {
         tracing::warn!(%error, "the database is not ready, trying again");
         ready.send_replace(Ready::Failed(error));
         tokio::time::sleep(wait).await;
         wait = (wait * 2).min(RETRY.1);
     }
     ready.send_replace(Ready::Yes);
+    if pooled {
+        tracing::info!(
+            "DATABASE_POOL_MODE is transaction: changes of other servers are found by asking every POLL_INTERVAL"
+        );
+        return;
+    }
     let mut wait = RETRY.0;
     loop {
         let listened = tokio::select! {
@@ -405,12 +499,65 @@ async fn keep(listener: Pool<Db>, ready: watch::Sender<Ready>, signal: Arc<Signa
 
 /// Brings the tables up to date, on a connection of its own: a failure in the middle would leave the advisory lock with a
 /// connection of the pool. There is no limit on the time once connected, as a change of large tables takes long.
-async fn prepare(options: &PgConnectOptions) -> Result<()> {
+async fn prepare(options: &PgConnectOptions, pooled: bool) -> Result<()> {
     let mut connection = tokio::time::timeout(ACQUIRE, sqlx::PgConnection::connect_with(options))
         .await
         .map_err(|_| StoreError::Unavailable("no connection in time".to_owned()))??;
-    MIGRATIONS.run_direct(None, &mut connection, false).await?;
+    if pooled {
+        migrate_in_a_transaction(&mut connection).await?;
+    } else {
+        MIGRATIONS.run_direct(None, &mut connection, false).await?;
+    }
     connection.close().await?;
+    Ok(())
+}
+
+/// What [`Migrator::run_direct`] does, in one transaction and with its lock: a lock of the session would stay with a
+/// connection that the pooler gives to somebody else, and named statements too.
+async fn migrate_in_a_transaction(connection: &mut sqlx::PgConnection) -> Result<()> {
+    let mut transaction = connection.begin().await?;
+    sqlx::query("SELECT pg_advisory_xact_lock($1)")
+        .bind(MIGRATION_LOCK)
+        .persistent(false)
+        .execute(&mut *transaction)
+        .await?;
+    raw_sql(MIGRATION_TABLE).execute(&mut *transaction).await?;
+    let made = sqlx::query_as::<_, (i64, Vec<u8>, bool)>(
+        "SELECT version, checksum, success FROM _sqlx_migrations ORDER BY version",
+    )
+    .persistent(false)
+    .fetch_all(&mut *transaction)
+    .await?;
+    let mut checksums = BTreeMap::new();
+    for (version, checksum, success) in made {
+        if !success {
+            return Err(MigrateError::Dirty(version).into());
+        }
+        if !MIGRATIONS.version_exists(version) {
+            return Err(MigrateError::VersionMissing(version).into());
+        }
+        checksums.insert(version, checksum);
+    }
+    for migration in MIGRATIONS.iter() {
+        match checksums.get(&migration.version) {
+            Some(checksum) if *checksum == *migration.checksum => {}
+            Some(_) => return Err(MigrateError::VersionMismatch(migration.version).into()),
+            None => {
+                raw_sql(migration.sql.clone()).execute(&mut *transaction).await?;
+                sqlx::query(
+                    "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
+                     VALUES ($1, $2, TRUE, $3, -1)",
+                )
+                .bind(migration.version)
+                .bind(&*migration.description)
+                .bind(&*migration.checksum)
+                .persistent(false)
+                .execute(&mut *transaction)
+                .await?;
+            }
+        }
+    }
+    transaction.commit().await?;
     Ok(())
 }
 

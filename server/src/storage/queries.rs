@@ -29,15 +29,16 @@ use super::super::rows::{
 };
 use super::super::{Base, PAGE_BYTES, PLACES, Result, Store, StoreError, within};
 use super::{
-    BEGIN_READ, BEGIN_WRITE, BYTES, Bound, Db, Handle, LOCK_STATE, MATCHED, NAME, POLICY_FIRED, RULE_FIRED,
-    RULES, bound,
+    BYTES, Bound, Db, Handle, LOCK_STATE, MATCHED, NAME, POLICY_FIRED, RULE_FIRED, RULES, bound, is_kept,
 };
 use crate::audit;
 use crate::config::Quota;
 use crate::document;
 use async_trait::async_trait;
+use sqlx::database::HasStatementCache;
 use sqlx::pool::PoolConnection;
-use sqlx::{Database, QueryBuilder, query, query_as, query_scalar, raw_sql};
+use sqlx::query::{Query, QueryAs, QueryScalar};
+use sqlx::{Database, FromRow, QueryBuilder, SqlSafeStr, raw_sql};
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
@@ -145,8 +146,30 @@ const AUTHORS: &str = "WITH RECURSIVE found (author) AS (\
      AND v.author = f.author ORDER BY v.version LIMIT 1) AS version FROM found f WHERE f.author IS NOT NULL";
 
 type Connection = <Db as Database>::Connection;
+type Row = <Db as Database>::Row;
 
-/// A transaction, rolled back when it is dropped.
+/// As sqlx has it, but for statements that connections do not keep.
+fn query<'q, D: Database + HasStatementCache>(sql: impl SqlSafeStr) -> Query<'q, D, D::Arguments> {
+    sqlx::query::<D>(sql).persistent(is_kept())
+}
+
+fn query_as<'q, D, T>(sql: impl SqlSafeStr) -> QueryAs<'q, D, T, D::Arguments>
+where
+    D: Database<Row = Row> + HasStatementCache,
+    T: for<'r> FromRow<'r, Row>,
+{
+    sqlx::query_as::<D, T>(sql).persistent(is_kept())
+}
+
+fn query_scalar<'q, D, T>(sql: impl SqlSafeStr) -> QueryScalar<'q, D, T, D::Arguments>
+where
+    D: Database<Row = Row> + HasStatementCache,
+    (T,): for<'r> FromRow<'r, Row>,
+{
+    sqlx::query_scalar::<D, T>(sql).persistent(is_kept())
+}
+
+/// A transaction, rolled back when it is dropped; or a connection for one statement, which needs none.
 ///
 /// # Invariants
 ///
@@ -162,6 +185,8 @@ pub(super) struct Transaction {
     doubtful: bool,
     /// The data live elsewhere than in the connection.
     replaceable: bool,
+    /// It was begun.
+    begun: bool,
 }
 
 impl Transaction {
@@ -170,6 +195,7 @@ impl Transaction {
             connection: Some(connection),
             doubtful: true,
             replaceable,
+            begun: true,
         };
         raw_sql(sql).execute(transaction.connection()?).await?;
         transaction.doubtful = false;
@@ -197,6 +223,9 @@ impl Drop for Transaction {
         let Some(mut connection) = self.connection.take() else {
             return;
         };
+        if !self.begun {
+            return;
+        }
         let replaceable = self.replaceable;
         if self.doubtful && replaceable {
             return connection.close_on_drop();
@@ -293,7 +322,20 @@ impl Handle {
     /// Begins a transaction of reads, which see one moment.
     async fn begin_read(&self) -> Result<Transaction> {
         let connection = self.readers().await?.acquire().await?;
-        Transaction::begin(connection, BEGIN_READ, self.replaceable()).await
+        Transaction::begin(connection, self.begins_read(), self.replaceable()).await
+    }
+
+    /// A connection for one statement that reads.
+    async fn reader(&self) -> Result<Transaction> {
+        if self.only_transactions() {
+            return self.begin_read().await;
+        }
+        Ok(Transaction {
+            connection: Some(self.readers().await?.acquire().await?),
+            doubtful: false,
+            replaceable: self.replaceable(),
+            begun: false,
+        })
     }
 
     /// Begins a transaction that reads the decision log, and ends at `until`, as long as the second part of the answer lives.
@@ -319,6 +361,7 @@ impl Handle {
         matching(&mut sql, limit(page));
         let sizes = sql
             .build_query_as::<SizeRow>()
+            .persistent(is_kept())
             .fetch_all(read.connection()?)
             .await?;
         let mut items = Vec::new();
@@ -328,6 +371,7 @@ impl Handle {
             matching(&mut sql, i64::try_from(fits).unwrap_or(i64::MAX));
             items = sql
                 .build_query_as::<DecisionRow>()
+                .persistent(is_kept())
                 .fetch_all(read.connection()?)
                 .await?;
         }
@@ -338,7 +382,7 @@ impl Handle {
     /// Begins a transaction of writes.
     async fn begin_write(&self) -> Result<Transaction> {
         let connection = self.writers().await?.acquire().await?;
-        Transaction::begin(connection, BEGIN_WRITE, self.replaceable()).await
+        Transaction::begin(connection, self.begins_write(), self.replaceable()).await
     }
 
     pub(super) async fn write(&self) -> Result<Write> {
@@ -735,8 +779,8 @@ impl Store for Handle {
 
     async fn revision(&self) -> Result<u64> {
         within(SHORT, async {
-            let mut connection = self.readers().await?.acquire().await?;
-            Ok(state(READ_STATE, &mut connection).await?.revision)
+            let mut read = self.reader().await?;
+            Ok(state(READ_STATE, read.connection()?).await?.revision)
         })
         .await
     }
@@ -807,7 +851,7 @@ impl Store for Handle {
             query_as::<Db, PolicyRow>(POLICY)
                 .bind(clean(&key.namespace))
                 .bind(clean(&key.id))
-                .fetch_optional(self.readers().await?)
+                .fetch_optional(self.reader().await?.connection()?)
                 .await?
                 .map(intact)
                 .transpose()
@@ -820,7 +864,7 @@ impl Store for Handle {
             query_as::<Db, PolicyRow>(POLICY_WITHOUT_TEXT)
                 .bind(clean(&key.namespace))
                 .bind(clean(&key.id))
-                .fetch_optional(self.readers().await?)
+                .fetch_optional(self.reader().await?.connection()?)
                 .await?
                 .map(PolicyRecord::try_from)
                 .transpose()
@@ -842,7 +886,8 @@ impl Store for Handle {
                 .push_bind(i64::try_from(PLACES).unwrap_or(i64::MAX));
             let rows = sql
                 .build_query_as::<PlaceRow>()
-                .fetch_all(self.readers().await?)
+                .persistent(is_kept())
+                .fetch_all(self.reader().await?.connection()?)
                 .await?;
             Ok(rows.into_iter().map(IdPlace::from).collect())
         })
@@ -885,7 +930,8 @@ impl Store for Handle {
                 .push_bind(limit(page));
             let rows = sql
                 .build_query_as::<PolicyRow>()
-                .fetch_all(self.readers().await?)
+                .persistent(is_kept())
+                .fetch_all(self.reader().await?.connection()?)
                 .await?;
             slice(rows, page, PolicyRow::cursor, PolicyRecord::try_from)
         })
@@ -902,7 +948,7 @@ impl Store for Handle {
             .bind(clean(&key.id))
             .bind(below(page)?)
             .bind(limit(page))
-            .fetch_all(self.readers().await?)
+            .fetch_all(self.reader().await?.connection()?)
             .await?;
             slice(rows, page, |row| row.version.to_string(), PolicyVersion::try_from)
         })
@@ -918,7 +964,7 @@ impl Store for Handle {
             .bind(clean(&key.namespace))
             .bind(clean(&key.id))
             .bind(signed(version))
-            .fetch_optional(self.readers().await?)
+            .fetch_optional(self.reader().await?.connection()?)
             .await?
             .map(|row| unchanged(row.try_into()?))
             .transpose()
@@ -932,7 +978,7 @@ impl Store for Handle {
                 .bind(clean(&key.namespace))
                 .bind(clean(&key.id))
                 .bind(clean(digest))
-                .fetch_all(self.readers().await?)
+                .fetch_all(self.reader().await?.connection()?)
                 .await?;
             Ok(rows.into_iter().map(|row| (row.author, row.version)).collect())
         })
@@ -952,7 +998,7 @@ impl Store for Handle {
             .bind(clean(&key.id))
             .bind(signed(version))
             .bind(i64::from(limit))
-            .fetch_all(self.readers().await?)
+            .fetch_all(self.reader().await?.connection()?)
             .await?
             .into_iter()
             .map(PolicyVersion::try_from)
@@ -1228,7 +1274,7 @@ impl Store for Handle {
             ))
             .bind(below(page)?)
             .bind(limit(page))
-            .fetch_all(self.readers().await?)
+            .fetch_all(self.reader().await?.connection()?)
             .await?;
             slice(rows, page, |row| row.deployed.to_string(), |row| Ok(row.into()))
         })
@@ -1239,7 +1285,7 @@ impl Store for Handle {
         within(SHORT, async {
             let row = query_as::<Db, BundleRow>(BUNDLE)
                 .bind(clean(digest))
-                .fetch_optional(self.readers().await?)
+                .fetch_optional(self.reader().await?.connection()?)
                 .await?;
             Ok(row.map(BundleRecord::from))
         })
@@ -1249,7 +1295,7 @@ impl Store for Handle {
     async fn active_bundle(&self) -> Result<Option<BundleRecord>> {
         within(SHORT, async {
             let row = query_as::<Db, BundleRow>(ACTIVE_BUNDLE)
-                .fetch_optional(self.readers().await?)
+                .fetch_optional(self.reader().await?.connection()?)
                 .await?;
             Ok(row.map(BundleRecord::from))
         })
@@ -1261,7 +1307,7 @@ impl Store for Handle {
             Ok(
                 query_scalar::<Db, Vec<u8>>("SELECT bytes FROM bundles WHERE digest = $1")
                     .bind(clean(digest))
-                    .fetch_optional(self.readers().await?)
+                    .fetch_optional(self.reader().await?.connection()?)
                     .await?,
             )
         })
@@ -1272,7 +1318,7 @@ impl Store for Handle {
         within(SHORT, async {
             query_as::<Db, KeyRow>(KEY)
                 .bind(clean(id))
-                .fetch_optional(self.readers().await?)
+                .fetch_optional(self.reader().await?.connection()?)
                 .await?
                 .map(ApiKey::try_from)
                 .transpose()
@@ -1286,7 +1332,7 @@ impl Store for Handle {
             let rows = query_as::<Db, KeyRow>(concat!(select_keys!(), " WHERE id > $1 ORDER BY id LIMIT $2"))
                 .bind(clean(page.after.as_deref().unwrap_or_default()))
                 .bind(limit(page))
-                .fetch_all(self.readers().await?)
+                .fetch_all(self.reader().await?.connection()?)
                 .await?;
             slice(rows, page, |row| row.id.clone(), ApiKey::try_from)
         })
@@ -1404,7 +1450,7 @@ impl Store for Handle {
                 sql.push(" ON CONFLICT (request_id, id) DO NOTHING");
                 // Only a full chunk comes again often enough to keep its statement.
                 sql.build()
-                    .persistent(rows.len() == ROWS)
+                    .persistent(is_kept() && rows.len() == ROWS)
                     .execute(transaction.connection()?)
                     .await?;
             }
@@ -1483,6 +1529,7 @@ impl Store for Handle {
             sql.push(" GROUP BY d.decision");
             let outcomes = sql
                 .build_query_as::<OutcomeRow>()
+                .persistent(is_kept())
                 .fetch_all(read.connection()?)
                 .await?;
             let mut sql = QueryBuilder::<Db>::new("SELECT r.value AS rule, COUNT(*) AS count");
@@ -1495,6 +1542,7 @@ impl Store for Handle {
                 .push_bind(TOP_RULES);
             let rules = sql
                 .build_query_as::<RuleRow>()
+                .persistent(is_kept())
                 .fetch_all(read.connection()?)
                 .await?;
             read.commit().await?;
@@ -1532,7 +1580,7 @@ impl Store for Handle {
             )
             .bind(signed(after))
             .bind(i64::from(limit))
-            .fetch_all(self.readers().await?)
+            .fetch_all(self.reader().await?.connection()?)
             .await?
             .into_iter()
             .map(AuditRecord::try_from)
@@ -1543,8 +1591,8 @@ impl Store for Handle {
 
     async fn audit_head(&self) -> Result<(u64, [u8; 32])> {
         within(SHORT, async {
-            let mut connection = self.readers().await?.acquire().await?;
-            let state = state(READ_STATE, &mut connection).await?;
+            let mut read = self.reader().await?;
+            let state = state(READ_STATE, read.connection()?).await?;
             Ok((state.audit_seq, hash32(&state.audit_hash)?))
         })
         .await

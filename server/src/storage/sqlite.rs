@@ -94,7 +94,28 @@ impl fmt::Debug for Sqlite {
     }
 }
 
+/// Connections keep the statements that they have prepared.
+const fn is_kept() -> bool {
+    true
+}
+
 impl Sqlite {
+    /// Whether every statement has to be part of a transaction.
+    #[expect(clippy::unused_self, reason = "one of the differences between the databases")]
+    fn only_transactions(&self) -> bool {
+        false
+    }
+
+    #[expect(clippy::unused_self, reason = "one of the differences between the databases")]
+    fn begins_read(&self) -> &'static str {
+        BEGIN_READ
+    }
+
+    #[expect(clippy::unused_self, reason = "one of the differences between the databases")]
+    fn begins_write(&self) -> &'static str {
+        BEGIN_WRITE
+    }
+
     /// Opens a file with at most `readers` connections besides the one that writes; creates it, and the directories above
     /// it, where they are missing. Directories that it creates are for the owner only.
     ///

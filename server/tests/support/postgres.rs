@@ -165,6 +165,33 @@ impl Server {
         );
     }
 
+    /// Stops all of its processes where they stand, as on a machine that hangs, until what it gives back is dropped:
+    /// connections stay open, and nobody answers.
+    pub(crate) fn freeze(&self) -> Frozen {
+        let lock = std::fs::read_to_string(self.data().join("postmaster.pid")).unwrap();
+        let first: u32 = lock.lines().next().unwrap().parse().unwrap();
+        let mut frozen = Frozen {
+            processes: Vec::new(),
+        };
+        // The first one begins the others: once it stands, there are no new ones.
+        frozen.stop(first);
+        for entry in std::fs::read_dir("/proc").unwrap() {
+            let name = entry.unwrap().file_name();
+            let Some(process) = name.to_str().and_then(|name| name.parse::<u32>().ok()) else {
+                continue;
+            };
+            // A process may end before it is looked at.
+            let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+            let parent = stat
+                .rsplit_once(')')
+                .and_then(|(_, rest)| rest.split_whitespace().nth(1)?.parse::<u32>().ok());
+            if parent == Some(first) {
+                frozen.stop(process);
+            }
+        }
+        frozen
+    }
+
     /// Makes it speak TLS, and take no connection over TCP without.
     pub(crate) fn secure(&self, cert_pem: &str, key_pem: &str) {
         use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
@@ -233,6 +260,42 @@ impl Drop for Server {
         drop(self.watcher.stdin.take());
         self.watcher.wait().unwrap();
     }
+}
+
+/// Processes that stand still; they go on when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Frozen {
+    processes: Vec<u32>,
+}
+
+impl Frozen {
+    /// Stops a process too.
+    pub(crate) fn stop(&mut self, process: u32) {
+        signal("STOP", process);
+        self.processes.push(process);
+    }
+
+    /// Nothing yet.
+    pub(crate) fn nothing() -> Self {
+        Self {
+            processes: Vec::new(),
+        }
+    }
+}
+
+impl Drop for Frozen {
+    fn drop(&mut self) {
+        for process in &self.processes {
+            signal("CONT", *process);
+        }
+    }
+}
+
+fn signal(name: &str, process: u32) {
+    Command::new("kill")
+        .args([&format!("-{name}"), &process.to_string()])
+        .status()
+        .unwrap();
 }
 
 /// PostgreSQL refuses to run as root.

@@ -544,6 +544,11 @@ impl Redis {
         true
     }
 
+    /// Its process, while it runs.
+    pub(crate) fn id(&self) -> Option<u32> {
+        self.child.as_ref().map(Child::id)
+    }
+
     /// Ends it at once.
     pub(crate) fn stop(&mut self) {
         if let Some(mut child) = self.child.take() {

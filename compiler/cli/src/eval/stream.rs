@@ -1,5 +1,8 @@
 //! `policyc eval --contexts`: one context a line in, one response a line out, in order, in the memory of one line.
 //!
+//! A line that names a request id (a request of the REST API, a decision of a log) gets a response of the same id, so that whoever
+//! feeds several of these programs can put together what belongs together.
+//!
 //! Lines are read into one buffer, evaluated with one worker and written through one buffer. Output is flushed whenever
 //! the next line has yet to arrive, so that a program at the other end of two pipes can converse line by line.
 
@@ -87,26 +90,29 @@ fn lines<R: Read>(
         }
         // Files that were put together may have a mark in the middle.
         let line = output::unmarked(&line).trim_ascii_end();
-        let answer = contexts::read(line)
-            .map_err(|message| ("no_context", message))
-            .and_then(|line| {
+        let (answer, id) = match contexts::read(line) {
+            Err(undecided) => (
+                Err(("no_context", undecided.message.to_owned())),
+                undecided.request_id,
+            ),
+            Ok(line) => {
                 masked.add(line.context);
                 let named = options
                     .namespace
                     .or(line.namespace.as_deref())
                     .or(project::namespace());
-                let options = match named == options.namespace {
-                    true => options.clone(),
-                    false => EvaluateOptions {
-                        namespace: named,
-                        chosen: None,
-                        ..options.clone()
-                    },
+                let options = EvaluateOptions {
+                    request_id: line.request_id.as_deref(),
+                    namespace: named,
+                    chosen: options.chosen.filter(|_| named == options.namespace),
+                    ..options.clone()
                 };
-                engine
+                let answer = engine
                     .evaluate_into(&mut worker, line.context, &options)
-                    .map_err(|error| (error.code(), error.to_string()))
-            });
+                    .map_err(|error| (error.code(), error.to_string()));
+                (answer, line.request_id)
+            }
+        };
         match (answer, format) {
             (Ok(evaluated), Format::Json) => {
                 out.write_all(evaluated.json.as_bytes())?;
@@ -116,7 +122,7 @@ fn lines<R: Read>(
             (Err((code, message)), format) => {
                 refused += 1;
                 match format {
-                    Format::Json => malformed(&mut out, code, &message, number)?,
+                    Format::Json => malformed(&mut out, code, &message, number, id.as_deref())?,
                     Format::Text => writeln!(out, "{number}: error: {}", output::shown(&message))?,
                 }
             }
@@ -136,11 +142,20 @@ fn lines<R: Read>(
     Ok(Exit::Ok)
 }
 
-fn malformed(out: &mut impl Write, code: &str, message: &str, line: u64) -> io::Result<()> {
-    let object = serde_json::json!({
+fn malformed(
+    out: &mut impl Write,
+    code: &str,
+    message: &str,
+    line: u64,
+    request_id: Option<&str>,
+) -> io::Result<()> {
+    let mut object = serde_json::json!({
         "error": { "code": code, "message": message },
         "line": line,
     });
+    if let Some(id) = request_id {
+        object["requestId"] = id.into();
+    }
     writeln!(out, "{object}")
 }
 
