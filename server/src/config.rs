@@ -10,13 +10,18 @@
 
 pub mod earlier;
 pub mod files;
+mod status;
 pub mod table;
 mod url;
 mod value;
+mod webhook;
 
 pub(crate) use value::duration;
 
+pub use self::status::Status;
 pub use self::url::{Url, scrubbed};
+pub(crate) use self::webhook::SPOOL as WEBHOOK_SPOOL;
+pub use self::webhook::{Webhook, WebhookFormat};
 use crate::hosts;
 use crate::seal::{SealError, Sealer};
 use crate::telemetry::logs;
@@ -306,7 +311,10 @@ impl Raw {
             };
         }
         match other.split_once('~') {
-            Some((name, wanted)) => text(name).split(',').any(|item| item.trim() == wanted),
+            Some((name, wanted)) => text(name).split(',').any(|item| {
+                let item = item.trim();
+                item == wanted || wanted.ends_with(':') && item.starts_with(wanted)
+            }),
             None => self.given(other).is_some(),
         }
     }
@@ -501,6 +509,8 @@ pub struct Config {
     pub limits: Limits,
     /// Decision log.
     pub log: DecisionLog,
+    /// Where this server reports what it runs.
+    pub status: Option<Status>,
     /// Logs and traces.
     pub telemetry: Telemetry,
     /// Files that hold values, where there are some.
@@ -817,6 +827,8 @@ pub enum Sink {
     Stdout,
     /// A file, as JSON lines.
     File(PathBuf),
+    /// The receiver of [`DecisionLog::webhook`].
+    Webhook,
 }
 
 /// What is kept of a context.
@@ -845,6 +857,8 @@ pub struct DecisionLog {
     pub block: bool,
     /// Where decisions wait on disk for a database that is away; `None` where the store is no sink, or never away.
     pub spool: Option<Spool>,
+    /// The receiver of webhooks, where that is a sink.
+    pub webhook: Option<Webhook>,
     /// How long decisions are kept; zero is for ever.
     pub retention: Duration,
     /// Keys of stored contexts: id and 32 bytes; the first encrypts.
@@ -1102,6 +1116,7 @@ impl Config {
             auth: auth(p),
             limits: limits(p),
             log: decision_log(p, &store),
+            status: status::read(p),
             store,
             telemetry: telemetry(p),
             secret_files: SecretFiles::of(raw),
@@ -1549,6 +1564,7 @@ fn spool(p: &mut Parser<'_>, store: &StoreConfig) -> Option<Spool> {
 
 fn decision_log(p: &mut Parser<'_>, store: &StoreConfig) -> DecisionLog {
     let mut sinks = Vec::new();
+    let mut webhook = None;
     let named = p.list("DECISION_LOG");
     if named.is_empty() {
         p.problem("DECISION_LOG", "names nothing; `off` writes no decisions");
@@ -1565,10 +1581,21 @@ fn decision_log(p: &mut Parser<'_>, store: &StoreConfig) -> DecisionLog {
             "off" => {}
             "store" => sinks.push(Sink::Store),
             "stdout" => sinks.push(Sink::Stdout),
+            other if other.starts_with("webhook:") && webhook.is_some() => {
+                p.problem(
+                    "DECISION_LOG",
+                    "names two receivers of webhooks; there can be one",
+                );
+            }
+            other if other.starts_with("webhook:") => {
+                webhook = webhook::read(p, store, other);
+                sinks.extend(webhook.as_ref().map(|_| Sink::Webhook));
+            }
             other => match other.strip_prefix("file:").filter(|path| !path.is_empty()) {
                 Some(path) => sinks.push(Sink::File(PathBuf::from(path))),
                 None => {
-                    let message = format!("expected off, store, stdout or file:FILE, found `{other}`");
+                    let message =
+                        format!("expected off, store, stdout, file:FILE or webhook:URL, found `{other}`");
                     p.problem("DECISION_LOG", message);
                 }
             },
@@ -1594,6 +1621,7 @@ fn decision_log(p: &mut Parser<'_>, store: &StoreConfig) -> DecisionLog {
     DecisionLog {
         sinks,
         spool,
+        webhook,
         context: p.value("DECISION_LOG_CONTEXT", Kept::Masked, |text| match text {
             "none" => Some(Kept::None),
             "masked" => Some(Kept::Masked),

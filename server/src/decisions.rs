@@ -8,6 +8,8 @@
 //!                                              decisions/spool.rs   decisions/replay.rs
 //! ```
 //!
+//! Webhooks have a spool and a sender of their own: `decisions/webhook.rs`.
+//!
 //! # Invariants
 //!
 //! - With `DECISION_LOG_OVERFLOW=block`, every decision that [`Log::record`] returned from is written, or counted by
@@ -35,6 +37,7 @@ mod replay;
 mod sinks;
 mod spool;
 mod thread;
+mod webhook;
 mod writer;
 
 use crate::config::{self, Kept, Sink};
@@ -53,10 +56,13 @@ use thread::Thread;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
+use webhook::Webhook;
 use writer::Pruner;
 
 pub use export::{ExportError, Open, export};
 pub use record::{Entry, Outcome, Preparer, SEALED, Seal, Unread, associated_data, push_line, push_prepared};
+pub use webhook::Secrets as WebhookSecrets;
+pub(crate) use webhook::look_for_left_behind;
 pub use writer::LogTask;
 
 /// Bytes of contexts and answers that may wait to be written.
@@ -82,6 +88,8 @@ pub enum LogError {
     File(std::path::PathBuf, std::io::Error),
     /// The folder of the spool cannot be used, and why.
     Spool(std::path::PathBuf, String),
+    /// The receiver of webhooks cannot be one, or its spool cannot be used, and why.
+    Webhook(String),
     /// The system has no thread for the writer.
     Thread(std::io::Error),
 }
@@ -99,6 +107,7 @@ impl fmt::Display for LogError {
                 "DECISION_LOG_SPOOL: cannot keep decisions in {}: {why}",
                 path.display()
             ),
+            Self::Webhook(why) => write!(f, "DECISION_LOG: webhook: {why}"),
             Self::Thread(error) => write!(f, "the decision log has no thread to write on: {error}"),
         }
     }
@@ -113,6 +122,7 @@ pub struct Log {
     queue: Option<mpsc::Sender<Queued>>,
     shared: Arc<Shared>,
     spool: Option<Arc<Spool>>,
+    webhook: Option<Arc<Webhook>>,
     finished: watch::Receiver<()>,
 }
 
@@ -227,6 +237,7 @@ impl Log {
     /// - [`LogError::NoStore`], [`LogError::NoSeal`] — what the configuration asks for was not passed.
     /// - [`LogError::File`] — a file cannot be opened for appending.
     /// - [`LogError::Spool`] — another process has the folder of the spool, or it was asked for and cannot be used.
+    /// - [`LogError::Webhook`] — the receiver of webhooks cannot be one, or its spool cannot be used.
     /// - [`LogError::Thread`] — there is no thread left.
     pub fn start(
         config: &config::DecisionLog,
@@ -237,12 +248,16 @@ impl Log {
         if seal.is_none() && !config.keys.is_empty() {
             return Err(LogError::NoSeal);
         }
+        let webhook = match &config.webhook {
+            Some(webhook) => Some(Arc::new(Webhook::open(webhook, metrics)?)),
+            None => None,
+        };
         let mut outputs = Vec::new();
         for sink in &config.sinks {
             if let Sink::File(path) = sink {
                 sinks::check(path).map_err(|error| LogError::File(path.clone(), error))?;
             }
-            outputs.push(Output::of(sink, store.as_ref()).ok_or(LogError::NoStore)?);
+            outputs.push(Output::of(sink, store.as_ref(), webhook.as_ref()).ok_or(LogError::NoStore)?);
         }
         let on = !outputs.is_empty();
         let spool = match &config.spool {
@@ -284,6 +299,7 @@ impl Log {
             thread: Thread::start("decision-log").map_err(LogError::Thread)?,
             disk: Thread::start("decision-disk").map_err(LogError::Thread)?,
             spool: spool.clone(),
+            webhook: webhook.clone(),
             pruner,
             finished: Some(running),
         };
@@ -291,6 +307,7 @@ impl Log {
             queue: Some(sender).filter(|_| on),
             shared,
             spool,
+            webhook,
             finished,
         };
         Ok((log, task))
@@ -380,6 +397,12 @@ impl Log {
     #[must_use]
     pub fn on_disk(&self) -> u64 {
         self.spool.as_ref().map_or(0, |spool| spool.bytes())
+    }
+
+    /// What webhooks are signed with, where there are any.
+    #[must_use]
+    pub fn webhook(&self) -> Option<&WebhookSecrets> {
+        self.webhook.as_deref().map(Webhook::secrets)
     }
 
     /// Accepts nothing more, and waits until everything queued is written, for at most `deadline`. Returns how many were

@@ -27,7 +27,7 @@ fn roles_arg() -> Arg {
         .value_name("ROLE,…")
         .value_delimiter(',')
         .default_value("evaluator")
-        .help("admin, policy.author, policy.approver, policy.viewer, auditor, evaluator")
+        .help("admin, policy.author, policy.approver, policy.viewer, auditor, evaluator, edge")
 }
 
 fn namespaces_arg() -> Arg {

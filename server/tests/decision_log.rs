@@ -35,6 +35,7 @@ fn settings(sinks: Vec<Sink>, queue: usize, block: bool) -> config::DecisionLog 
         queue,
         block,
         spool: None,
+        webhook: None,
         retention: Duration::ZERO,
         keys: Vec::new(),
     }

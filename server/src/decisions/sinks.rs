@@ -12,6 +12,7 @@
 //! Rotating: `logrotate` and its like move the file. Two servers do not share one file.
 
 use super::thread::Thread;
+use super::webhook::Webhook;
 use crate::config::Sink;
 use crate::storage::Store;
 use crate::telemetry::metrics::sink_label;
@@ -29,15 +30,22 @@ pub(crate) enum Output {
     Stdout,
     /// A file.
     File(PathBuf),
+    /// The receiver of webhooks.
+    Webhook(Arc<Webhook>),
 }
 
 impl Output {
-    /// The sink of a setting; `None` where it needs a store and there is none.
-    pub(crate) fn of(sink: &Sink, store: Option<&Arc<dyn Store>>) -> Option<Self> {
+    /// The sink of a setting; `None` where it needs a store, or a receiver, and there is none.
+    pub(crate) fn of(
+        sink: &Sink,
+        store: Option<&Arc<dyn Store>>,
+        webhook: Option<&Arc<Webhook>>,
+    ) -> Option<Self> {
         match sink {
             Sink::Store => store.map(|store| Self::Store(Arc::clone(store))),
             Sink::Stdout => Some(Self::Stdout),
             Sink::File(path) => Some(Self::File(path.clone())),
+            Sink::Webhook => webhook.map(|webhook| Self::Webhook(Arc::clone(webhook))),
         }
     }
 
@@ -45,7 +53,7 @@ impl Output {
     pub(crate) fn store(&self) -> Option<Arc<dyn Store>> {
         match self {
             Self::Store(store) => Some(Arc::clone(store)),
-            Self::Stdout | Self::File(_) => None,
+            Self::Stdout | Self::File(_) | Self::Webhook(_) => None,
         }
     }
 
@@ -55,6 +63,7 @@ impl Output {
             Self::Store(_) => sink_label(&Sink::Store),
             Self::Stdout => sink_label(&Sink::Stdout),
             Self::File(_) => "file",
+            Self::Webhook(_) => sink_label(&Sink::Webhook),
         }
     }
 }

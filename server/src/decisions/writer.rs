@@ -16,6 +16,7 @@ use super::replay::{Appender, BATCH, Pause, Replayer};
 use super::sinks::{Output, write_file, write_stdout};
 use super::spool::{Pushed, Spool};
 use super::thread::Thread;
+use super::webhook::{self, Webhook};
 use super::{Queued, SPOOL, STOP, Shared};
 use crate::config::Sink;
 use crate::storage::Store;
@@ -58,6 +59,7 @@ pub struct LogTask {
     /// Waits for disks.
     pub(crate) disk: Thread,
     pub(crate) spool: Option<Arc<Spool>>,
+    pub(crate) webhook: Option<Arc<Webhook>>,
     pub(crate) pruner: Option<Pruner>,
     /// Dropped when the task ends, which [`super::Log::flush`] waits for.
     pub(crate) finished: Option<tokio::sync::watch::Sender<()>>,
@@ -81,6 +83,7 @@ impl LogTask {
             thread,
             disk,
             spool,
+            webhook,
             pruner,
             finished: _,
         } = self;
@@ -93,6 +96,9 @@ impl LogTask {
                 &shared.failing,
             ))
         });
+        let sender = webhook
+            .as_ref()
+            .map(|webhook| webhook::Sender::new(Arc::clone(webhook), &shared));
         let mut sinks: Vec<Writing> = outputs
             .into_iter()
             .map(|output| Writing::new(output, spool.as_ref(), &shared))
@@ -100,7 +106,7 @@ impl LogTask {
         let off = sinks.is_empty();
         let in_lines = sinks.iter().any(|sink| match sink {
             Writing::Lines(_) => true,
-            Writing::Store(_) | Writing::Spooled(_) => false,
+            Writing::Store(_) | Writing::Spooled(_) | Writing::Webhook(_) => false,
         });
         // One batch is prepared while the one before it is written.
         let (ready, mut written) = mpsc::channel(1);
@@ -143,13 +149,19 @@ impl LogTask {
                 None => last.cancelled().await,
             }
         };
+        let send = async {
+            match sender {
+                Some(sender) => sender.run(&last).await,
+                None => last.cancelled().await,
+            }
+        };
         let write = async {
             tokio::join!(make, write);
             // What waits in the spool is safe there. While the database takes it, it is given it all the same: a
             // container may be gone with its disk.
             last.cancel();
         };
-        let work = async { tokio::join!(write, replay) };
+        let work = async { tokio::join!(write, replay, send) };
         let prune = async {
             match pruner {
                 Some(pruner) => pruner.run(&shared.metrics).await,
@@ -158,7 +170,7 @@ impl LogTask {
         };
         let over = async {
             shared.abandon.cancelled().await;
-            if spool.is_some() {
+            if spool.is_some() || webhook.is_some() {
                 // From then on the writer asks no database: what is queued is on disk in no time.
                 sleep(STOP / 2).await;
             }
@@ -174,6 +186,9 @@ impl LogTask {
                 directory = %spool.directory().display(),
                 "decisions are kept on disk, and are written to the database after the next start"
             );
+        }
+        if let Some(webhook) = webhook {
+            webhook.say_what_is_left();
         }
     }
 }
@@ -266,6 +281,8 @@ enum Writing {
     Store(Appender),
     /// The database with a spool in front of it.
     Spooled(Spooled),
+    /// The spool of the receiver of webhooks.
+    Webhook(webhook::Writer),
 }
 
 impl Writing {
@@ -281,6 +298,7 @@ impl Writing {
             (Output::Store(store), None) => {
                 Self::Store(Appender::new(store, &shared.metrics, &shared.failing))
             }
+            (Output::Webhook(webhook), _) => Self::Webhook(webhook::Writer::new(webhook, shared)),
             (output @ (Output::Stdout | Output::File(_)), _) => Self::Lines(Lines {
                 written: shared.metrics.written(output.label()),
                 errors: shared.metrics.errors(output.label()),
@@ -300,6 +318,7 @@ impl Writing {
                 appender.append(&batch.records, &mut 0, &never).await;
             }
             Self::Spooled(spooled) => spooled.write(thread, &batch.records).await,
+            Self::Webhook(webhook) => webhook.write(thread, &batch.records).await,
         }
     }
 }
@@ -326,7 +345,7 @@ impl Lines {
         match &self.output {
             Output::Stdout => write_stdout(thread, lines).await,
             Output::File(path) => write_file(thread, path.clone(), lines).await,
-            Output::Store(_) => Err(io::Error::other("a database takes no lines")),
+            Output::Store(_) | Output::Webhook(_) => Err(io::Error::other("it takes no lines")),
         }
     }
 }
@@ -439,7 +458,7 @@ impl Spooled {
 }
 
 /// Puts decisions into the spool, from the one with this number on.
-async fn push(
+pub(super) async fn push(
     thread: &Thread,
     spool: &Arc<Spool>,
     records: &Arc<Vec<DecisionRecord>>,
