@@ -86,7 +86,6 @@ fn example(operation: &str) -> Option<Value> {
         "createKey" => json!({"name": "gateway", "roles": ["evaluator"], "expiresIn": 31_536_000}),
         "rotateKey" => json!({"overlap": 3600}),
         "reportEdge" => json!({
-            "edgeId": "edge-1",
             "revision": "7",
             "digest": "sha256:0000000000000000000000000000000000000000000000000000000000000000",
             "since": "2025-11-30T12:00:00Z",
