@@ -160,6 +160,17 @@ async fn an_edge_follows_reports_and_survives_without_the_central_server() {
     .await
     .unwrap();
     let (edge, start, digest) = edge;
+    // Most of the time it is told that it has the bundle.
+    let scrape = central.app.scrape();
+    let count = |status: &str| {
+        let series = format!(
+            "llm_policy_requests_total{{transport=\"rest\",route=\"/api/v1/bundle\",status=\"{status}\"}} "
+        );
+        scrape
+            .lines()
+            .find_map(|line| line.strip_prefix(&series)?.parse::<f64>().ok())
+    };
+    assert!(count("304") > Some(0.0), "{scrape}");
     central.stopped().await;
 
     // The central server is away: the edge decides as before, also after a restart.

@@ -9,10 +9,12 @@
 mod mounted;
 #[path = "support/process.rs"]
 mod process;
+#[path = "support/tls.rs"]
+mod tls;
 
 use mounted::Mounted;
 use policy_integrations::webhook::{Key, Signed, TOLERANCE, verify};
-use process::{Policyd, until};
+use process::{Policyd, finished, until};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -22,6 +24,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 use tempfile::TempDir;
+use tls::{Authority, Files};
 
 const SECRET: &str = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
 const OTHER: &str = "whsec_ZmVkY2JhOTg3NjU0MzIxMGZlZGNiYTk4NzY1NDMyMTA=";
@@ -256,11 +259,12 @@ impl Place {
             ("DATA_DIR", data.as_str()),
             ("POLICIES", policies.as_str()),
             ("DECISION_LOG", log),
-            ("WEBHOOK_BACKOFF", "50ms"),
-            ("WEBHOOK_TIMEOUT", "300ms"),
         ];
-        if !settings.iter().any(|(name, _)| *name == "WEBHOOK_SECRET_FILE") {
-            all.push(("WEBHOOK_SECRET", SECRET));
+        if log.contains("webhook:") {
+            all.extend([("WEBHOOK_BACKOFF", "50ms"), ("WEBHOOK_TIMEOUT", "300ms")]);
+            if !settings.iter().any(|(name, _)| *name == "WEBHOOK_SECRET_FILE") {
+                all.push(("WEBHOOK_SECRET", SECRET));
+            }
         }
         all.extend(settings);
         let policyd = Policyd::start(&all);
@@ -384,13 +388,48 @@ fn a_receiver_that_was_away_gets_every_event_in_order() {
         .collect();
     assert_eq!(sent, logged);
 
-    // A stop sends what waits.
+    // A stop sends what waits, and what the receiver does not take stays where it is, and is said where nobody sends it.
     decide(&policyd, &mut ids, 30);
     policyd.terminate();
-    let (status, _) = policyd.ended();
-    assert!(status.success());
+    assert!(policyd.ended().0.success());
     assert_eq!(receiver.ids(), ids);
     assert_eq!(place.waiting(), 0);
+    receiver.set(Mode::status(503, ""));
+    let mut policyd = place.start(&log, &settings);
+    decide(&policyd, &mut ids, 30);
+    policyd.terminate();
+    let (status, logged) = policyd.ended();
+    assert!(
+        status.success() && logged.contains("events are kept on disk"),
+        "{logged}"
+    );
+    assert!(place.waiting() > 0);
+    receiver.take();
+    let other = place.start("off", &[]);
+    assert!(
+        other
+            .logged()
+            .contains("events wait on disk for a receiver of webhooks")
+    );
+    drop(other);
+    let policyd = place.start(&log, &settings);
+    until("all arrive", || receiver.ids().len() == ids.len());
+    assert_eq!(receiver.ids(), ids);
+
+    // Each server needs its own place.
+    let (data, policies) = (place.path("data"), place.path("policies"));
+    let second = [
+        ("DATA_DIR", data.as_str()),
+        ("POLICIES", policies.as_str()),
+        ("DECISION_LOG", log.as_str()),
+        ("WEBHOOK_SECRET", SECRET),
+    ];
+    let (code, _, logged) = finished(&second, &[], place.0.path());
+    assert!(
+        code != 0 && logged.contains("another policyd uses it"),
+        "{logged}"
+    );
+    drop(policyd);
 }
 
 #[test]
@@ -682,4 +721,60 @@ fn presets_send_what_their_services_take() {
         2,
         "two say nothing of tokens"
     );
+}
+
+/// Answers every request 204 over TLS, and counts those that it understood.
+fn encrypted(files: &Files) -> (u16, Arc<Mutex<usize>>) {
+    let config = policy_server::tls::server_config(&files.config(false)).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (port, taken) = (listener.local_addr().unwrap().port(), Arc::new(Mutex::new(0)));
+    let count = Arc::clone(&taken);
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let connection = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
+            let mut reader = BufReader::new(rustls::StreamOwned::new(connection, stream.unwrap()));
+            let (mut line, mut length) = (String::new(), 0);
+            loop {
+                line.clear();
+                match reader.read_line(&mut line) {
+                    Ok(0) | Err(_) => break,
+                    Ok(_) if line.trim().is_empty() => break,
+                    Ok(_) => {}
+                }
+                if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+                    length = value.trim().parse().unwrap();
+                }
+            }
+            let mut body = vec![0; length];
+            if length > 0 && reader.read_exact(&mut body).is_ok() {
+                *count.lock().unwrap() += 1;
+                drop(reader.get_mut().write_all(&answer(204, "")));
+                drop(reader.get_mut().flush());
+            }
+        }
+    });
+    (port, taken)
+}
+
+#[test]
+fn a_receiver_behind_tls_is_one_of_the_given_authority() {
+    let authority = Authority::new("ours");
+    let files = Files::new(&authority.leaf("localhost"));
+    files.put("ca.pem", &authority.0.pem());
+    files.put("other.pem", &Authority::new("another").0.pem());
+    let (port, taken) = encrypted(&files);
+    let log = format!("webhook:https://localhost:{port}/in");
+    let mut ids = Vec::new();
+
+    let place = Place::new("too heavy");
+    let policyd = place.start(&log, &[("WEBHOOK_TLS_CA", &files.text("other.pem"))]);
+    decide(&policyd, &mut ids, 1);
+    until("it is not trusted", || {
+        reasons(&policyd).contains("webhook takes no decisions: TLS handshake failed")
+    });
+    drop(policyd);
+    assert_eq!(*taken.lock().unwrap(), 0, "it is not sent anything");
+    let policyd = place.start(&log, &[("WEBHOOK_TLS_CA", &files.text("ca.pem"))]);
+    until("it arrives", || policyd.metric(WRITTEN) == 1);
+    assert_eq!(*taken.lock().unwrap(), 1);
 }
