@@ -127,6 +127,8 @@ def start():
     base, admin = f"http://127.0.0.1:{http_port}", f"http://127.0.0.1:{admin_port}"
 
     def ready():
+        if process.poll() is not None:
+            sys.exit(f"policyd ended with {process.returncode}")
         try:
             return json.load(urllib.request.urlopen(f"{admin}/readyz"))["status"] != "unready"
         except (urllib.error.URLError, ConnectionError):
