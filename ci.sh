@@ -121,6 +121,8 @@ step generated xtask gen --check
 may_skip schemathesis ci/schemathesis.sh
 # Segments of the decision log, read by DuckDB.
 may_skip parquet ci/parquet.sh
+# Webhooks against the implementation of the Standard Webhooks project. Ends with 77 where it cannot be installed.
+may_skip webhooks ci/webhooks.sh
 # Licences and sources of dependencies; advisories where the database can be fetched.
 if cargo deny --version >/dev/null 2>&1; then
   step licences cargo deny --locked --offline check licenses bans sources

@@ -7,7 +7,12 @@
 //! Writes so many decisions, a thousand a second, into segments of 150,000 in a temporary folder, and asks for some of them: the first time with
 //! nothing in memory but the pages of the system, then again. Needs about 100 bytes of disk a decision.
 
-#![allow(clippy::print_stdout, clippy::unwrap_used, clippy::cast_precision_loss, reason = "a program for people")]
+#![allow(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    clippy::cast_precision_loss,
+    reason = "a program for people"
+)]
 
 use policy_server::config;
 use policy_server::decisions::{Reader, Segments};
@@ -41,7 +46,11 @@ fn record(number: u64) -> DecisionRecord {
         subject: format!("gateway-{}", hash % 8),
         decision: if fired { "deny" } else { "allow" }.to_owned(),
         reason: fired.then(|| "the request costs more than the team may spend".to_owned()),
-        matched_policies: if fired { vec!["costs".to_owned()] } else { Vec::new() },
+        matched_policies: if fired {
+            vec!["costs".to_owned()]
+        } else {
+            Vec::new()
+        },
         matched_rules: if fired { vec![rule] } else { Vec::new() },
         errors: 0,
         revision: "sha256:43fbc17a8859".to_owned(),
@@ -106,14 +115,21 @@ async fn main() {
         ("the newest 50", None, all.clone()),
         ("one request id", Some(known.as_str()), all.clone()),
         ("a request id that is not there", Some("nobody"), all.clone()),
-        ("50 of a rule that fires once in 100,000", None, rule("costs/rare")),
+        (
+            "50 of a rule that fires once in 100,000",
+            None,
+            rule("costs/rare"),
+        ),
         ("50 of a rule that never fired", None, rule("costs/never")),
         ("50 of a policy, in an hour, of a team", None, policy),
         ("the newest 50 of an hour", None, hour.clone()),
     ];
     for (name, id, filter) in queries {
         let reader = Reader::Segments(Arc::new(Segments::look(&place).unwrap()));
-        let page = Page { limit: 50, after: None };
+        let page = Page {
+            limit: 50,
+            after: None,
+        };
         let ask = async || {
             let begin = Instant::now();
             let found = match id {
@@ -130,7 +146,10 @@ async fn main() {
         let reader = Reader::Segments(Arc::new(Segments::look(&place).unwrap()));
         let ask = async || {
             let begin = Instant::now();
-            (reader.decision_stats(&filter).await.unwrap().total, begin.elapsed())
+            (
+                reader.decision_stats(&filter).await.unwrap().total,
+                begin.elapsed(),
+            )
         };
         let (found, first) = ask().await;
         let (_, again) = ask().await;

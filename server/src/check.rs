@@ -86,6 +86,14 @@ fn files(raw: &Raw, config: &Config) -> Vec<(&'static str, String)> {
             found.push(("DECISION_LOG", reason));
         }
     }
+    if let Some(webhook) = &config.log.webhook {
+        if let Err(reason) = directory(&webhook.spool.directory) {
+            found.push(("WEBHOOK_SPOOL", reason));
+        }
+        if let Some(Err(error)) = webhook.ca.as_deref().map(tls::authorities) {
+            found.push(("WEBHOOK_TLS_CA", error.to_string()));
+        }
+    }
     found
 }
 

@@ -10,13 +10,18 @@
 
 pub mod earlier;
 pub mod files;
+mod status;
 pub mod table;
 mod url;
 mod value;
+mod webhook;
 
 pub(crate) use value::duration;
 
+pub use self::status::Status;
 pub use self::url::{Url, scrubbed};
+pub(crate) use self::webhook::SPOOL as WEBHOOK_SPOOL;
+pub use self::webhook::{Webhook, WebhookFormat};
 use crate::hosts;
 use crate::seal::{SealError, Sealer};
 use crate::telemetry::logs;
@@ -306,7 +311,10 @@ impl Raw {
             };
         }
         match other.split_once('~') {
-            Some((name, wanted)) => text(name).split(',').any(|item| item.trim() == wanted),
+            Some((name, wanted)) => text(name).split(',').any(|item| {
+                let item = item.trim();
+                item == wanted || wanted.ends_with(':') && item.starts_with(wanted)
+            }),
             None => self.given(other).is_some(),
         }
     }
@@ -501,6 +509,8 @@ pub struct Config {
     pub limits: Limits,
     /// Decision log.
     pub log: DecisionLog,
+    /// Where this server reports what it runs.
+    pub status: Option<Status>,
     /// Logs and traces.
     pub telemetry: Telemetry,
     /// Files that hold values, where there are some.
@@ -821,6 +831,8 @@ pub enum Sink {
     File(PathBuf),
     /// Parquet files.
     Segments,
+    /// The receiver of [`DecisionLog::webhook`].
+    Webhook,
 }
 
 /// What is kept of a context.
@@ -851,6 +863,8 @@ pub struct DecisionLog {
     pub spool: Option<Spool>,
     /// Where segments are; `None` where they are no sink.
     pub segments: Option<Segments>,
+    /// The receiver of webhooks, where that is a sink.
+    pub webhook: Option<Webhook>,
     /// How long decisions are kept; zero is for ever.
     pub retention: Duration,
     /// Keys of stored contexts: id and 32 bytes; the first encrypts.
@@ -1123,6 +1137,7 @@ impl Config {
             auth: auth(p),
             limits: limits(p),
             log: decision_log(p, &store),
+            status: status::read(p),
             store,
             telemetry: telemetry(p),
             secret_files: SecretFiles::of(raw),
@@ -1613,6 +1628,7 @@ fn segments(p: &mut Parser<'_>, store: &StoreConfig) -> Option<Segments> {
 
 fn decision_log(p: &mut Parser<'_>, store: &StoreConfig) -> DecisionLog {
     let mut sinks = Vec::new();
+    let mut webhook = None;
     let named = p.list("DECISION_LOG");
     if named.is_empty() {
         p.problem("DECISION_LOG", "names nothing; `off` writes no decisions");
@@ -1630,10 +1646,22 @@ fn decision_log(p: &mut Parser<'_>, store: &StoreConfig) -> DecisionLog {
             "store" => sinks.push(Sink::Store),
             "stdout" => sinks.push(Sink::Stdout),
             "segments" => sinks.push(Sink::Segments),
+            other if other.starts_with("webhook:") && webhook.is_some() => {
+                p.problem(
+                    "DECISION_LOG",
+                    "names two receivers of webhooks; there can be one",
+                );
+            }
+            other if other.starts_with("webhook:") => {
+                webhook = webhook::read(p, store, other);
+                sinks.extend(webhook.as_ref().map(|_| Sink::Webhook));
+            }
             other => match other.strip_prefix("file:").filter(|path| !path.is_empty()) {
                 Some(path) => sinks.push(Sink::File(PathBuf::from(path))),
                 None => {
-                    let message = format!("expected off, store, segments, stdout or file:FILE, found `{other}`");
+                    let message = format!(
+                        "expected off, store, segments, stdout, file:FILE or webhook:URL, found `{other}`"
+                    );
                     p.problem("DECISION_LOG", message);
                 }
             },
@@ -1661,6 +1689,7 @@ fn decision_log(p: &mut Parser<'_>, store: &StoreConfig) -> DecisionLog {
         sinks,
         spool,
         segments,
+        webhook,
         context: p.value("DECISION_LOG_CONTEXT", Kept::Masked, |text| match text {
             "none" => Some(Kept::None),
             "masked" => Some(Kept::Masked),

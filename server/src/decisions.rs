@@ -9,6 +9,8 @@
 //!                                     └► journal on disk ─► Parquet, decisions/segments.rs
 //! ```
 //!
+//! Webhooks have a spool and a sender of their own: `decisions/webhook.rs`.
+//!
 //! # Invariants
 //!
 //! - With `DECISION_LOG_OVERFLOW=block`, every decision that [`Log::record`] returned from is written, or counted by
@@ -40,6 +42,7 @@ mod segments;
 mod sinks;
 mod spool;
 mod thread;
+mod webhook;
 mod writer;
 
 use crate::config::{self, Kept, Sink};
@@ -59,13 +62,16 @@ use thread::Thread;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
+use webhook::Webhook;
 use writer::Pruner;
 
 pub use export::{ExportError, Open, export};
-pub use record::{Entry, Outcome, Preparer, SEALED, Seal, Unread, associated_data, push_line, push_prepared};
 pub use migrate::{MigrateError, Migrated, migrate};
 pub use reader::Reader;
+pub use record::{Entry, Outcome, Preparer, SEALED, Seal, Unread, associated_data, push_line, push_prepared};
 pub use segments::{OpenError as SegmentsError, Segments};
+pub use webhook::Secrets as WebhookSecrets;
+pub(crate) use webhook::look_for_left_behind;
 pub use writer::LogTask;
 
 /// Bytes of contexts and answers that may wait to be written.
@@ -93,6 +99,8 @@ pub enum LogError {
     Spool(std::path::PathBuf, String),
     /// Segments cannot be written, and why.
     Segments(String),
+    /// The receiver of webhooks cannot be one, or its spool cannot be used, and why.
+    Webhook(String),
     /// The system has no thread for the writer.
     Thread(std::io::Error),
 }
@@ -111,6 +119,7 @@ impl fmt::Display for LogError {
                 path.display()
             ),
             Self::Segments(why) => write!(f, "DECISION_LOG: cannot write segments: {why}"),
+            Self::Webhook(why) => write!(f, "DECISION_LOG: webhook: {why}"),
             Self::Thread(error) => write!(f, "the decision log has no thread to write on: {error}"),
         }
     }
@@ -126,6 +135,7 @@ pub struct Log {
     shared: Arc<Shared>,
     spool: Option<Arc<Spool>>,
     segments: Option<Arc<Segments>>,
+    webhook: Option<Arc<Webhook>>,
     finished: watch::Receiver<()>,
 }
 
@@ -240,6 +250,7 @@ impl Log {
     /// - [`LogError::NoStore`], [`LogError::NoSeal`] — what the configuration asks for was not passed.
     /// - [`LogError::File`] — a file cannot be opened for appending.
     /// - [`LogError::Spool`] — another process has the folder of the spool, or it was asked for and cannot be used.
+    /// - [`LogError::Webhook`] — the receiver of webhooks cannot be one, or its spool cannot be used.
     /// - [`LogError::Thread`] — there is no thread left.
     pub fn start(
         config: &config::DecisionLog,
@@ -254,12 +265,16 @@ impl Log {
             Some(config) => Some(open_segments(config)?),
             None => None,
         };
+        let webhook = match &config.webhook {
+            Some(webhook) => Some(Arc::new(Webhook::open(webhook, metrics)?)),
+            None => None,
+        };
         let mut outputs = Vec::new();
         for sink in &config.sinks {
             if let Sink::File(path) = sink {
                 sinks::check(path).map_err(|error| LogError::File(path.clone(), error))?;
             }
-            let output = Output::of(sink, store.as_ref(), segments.as_ref());
+            let output = Output::of(sink, store.as_ref(), segments.as_ref(), webhook.as_ref());
             outputs.push(output.ok_or(LogError::NoStore)?);
         }
         let on = !outputs.is_empty();
@@ -313,6 +328,7 @@ impl Log {
             thread: Thread::start("decision-log").map_err(LogError::Thread)?,
             disk: Thread::start("decision-disk").map_err(LogError::Thread)?,
             spool: spool.clone(),
+            webhook: webhook.clone(),
             pruner,
             sealing,
             finished: Some(running),
@@ -322,6 +338,7 @@ impl Log {
             shared,
             spool,
             segments,
+            webhook,
             finished,
         };
         Ok((log, task))
@@ -417,6 +434,12 @@ impl Log {
     #[must_use]
     pub fn segments(&self) -> Option<&Arc<Segments>> {
         self.segments.as_ref()
+    }
+
+    /// What webhooks are signed with, where there are any.
+    #[must_use]
+    pub fn webhook(&self) -> Option<&WebhookSecrets> {
+        self.webhook.as_deref().map(Webhook::secrets)
     }
 
     /// Accepts nothing more, and waits until everything queued is written, for at most `deadline`. Returns how many were

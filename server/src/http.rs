@@ -7,6 +7,7 @@ mod audit;
 mod bundle;
 mod decisions;
 pub mod docs;
+mod edges;
 mod evaluate;
 mod extract;
 mod keys;
@@ -48,6 +49,7 @@ fn api() -> OpenApiRouter<App> {
         .merge(decisions::router())
         .merge(audit::router())
         .merge(keys::router())
+        .merge(edges::router())
 }
 
 /// The OpenAPI document, as `/openapi.json` serves it.

@@ -25,6 +25,8 @@ macro_rules! for_each_scope {
             Audit = 4, "audit:read";
             /// Manage API keys.
             Keys = 5, "keys:manage";
+            /// Report what an edge server runs.
+            Status = 6, "status:write";
         }
     };
 }
@@ -136,6 +138,8 @@ pub enum Role {
     Auditor,
     /// Asks for decisions: what a gateway is given.
     Evaluator,
+    /// Follows a central server: reads its bundle, and reports what it runs.
+    Edge,
 }
 
 impl Role {
@@ -147,6 +151,7 @@ impl Role {
         Self::Viewer,
         Self::Auditor,
         Self::Evaluator,
+        Self::Edge,
     ];
 
     /// The role as tokens and keys spell it.
@@ -159,6 +164,7 @@ impl Role {
             Self::Viewer => "policy.viewer",
             Self::Auditor => "auditor",
             Self::Evaluator => "evaluator",
+            Self::Edge => "edge",
         }
     }
 
@@ -185,6 +191,7 @@ impl Role {
             Self::Viewer => [Scope::Read].into_iter().collect(),
             Self::Auditor => [Scope::Read, Scope::Audit].into_iter().collect(),
             Self::Evaluator => [Scope::Evaluate].into_iter().collect(),
+            Self::Edge => [Scope::Read, Scope::Status].into_iter().collect(),
         }
     }
 }

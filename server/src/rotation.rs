@@ -44,6 +44,8 @@ pub struct Rotation {
     pub login: Option<Login>,
     /// What a bundle at a URL is asked for with.
     pub token: Token,
+    /// What reports are sent with.
+    pub status: Token,
 }
 
 /// An attempt that failed.
@@ -201,6 +203,15 @@ impl Rotation {
                 self.token.replace(config.policies.token.clone());
                 Ok(())
             }
+            Part::Status => {
+                let token = config.status.as_ref().and_then(|status| status.token.clone());
+                self.status.replace(token);
+                Ok(())
+            }
+            Part::Webhook => match (&config.log.webhook, app.service.log.webhook()) {
+                (Some(webhook), Some(secrets)) => secrets.replace(webhook).map_err(|error| said(&error)),
+                (None, _) | (_, None) => Err("there is no webhook".to_owned()),
+            },
         }
     }
 }

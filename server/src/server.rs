@@ -15,6 +15,7 @@ use crate::body::Bodies;
 use crate::cache::DecisionCache;
 use crate::config::{Config, Origin};
 use crate::decisions::{Log, LogTask, Seal};
+use crate::edges::Edges;
 use crate::gate::Gate;
 use crate::health::Health;
 use crate::heavy::Heavy;
@@ -28,10 +29,11 @@ use crate::service::Service;
 use crate::shares::Shares;
 use crate::state::{App, Parts};
 use crate::sync::bundle::{Follower, Location, Token};
+use crate::sync::status::Reporter;
 use crate::telemetry::{LevelHandle, Metrics};
 use crate::tls::{self, Tls};
 use crate::turns::{Shape, Turns};
-use crate::{admin, descriptors, grpc, instance, storage, sync};
+use crate::{admin, decisions, descriptors, grpc, instance, storage, sync};
 use anyhow::Context as _;
 use policy_primitives::prices::PriceTable;
 use policy_runtime::PublicKey;
@@ -88,6 +90,7 @@ pub struct Server {
     rotation: Option<Rotation>,
     log_task: LogTask,
     follower: Option<Follower>,
+    reporter: Option<Reporter>,
     directory: Option<PathBuf>,
     /// Held until the server is gone.
     _lock: Option<File>,
@@ -176,10 +179,15 @@ impl Server {
                 sealer.seal(text, bound).map_err(|error| error.to_string())
             })
         });
+        if config.log.webhook.is_none() {
+            decisions::look_for_left_behind(&config.store.data_dir);
+        }
         let (log, log_task) = Log::start(&config.log, Some(Arc::clone(&store)), &metrics, seal)?;
         let cache = DecisionCache::build(&config.cache, sealer.clone())?;
         let token = Token::default();
         token.replace(config.policies.token.clone());
+        let status_token = Token::default();
+        status_token.replace(config.status.as_ref().and_then(|status| status.token.clone()));
         let data_dir = &config.store.data_dir;
         let (follower, directory) = match &config.policies.origin {
             Origin::Store => (None, None),
@@ -191,7 +199,16 @@ impl Server {
                 (Some(follower), None)
             }
         };
-        let rotation = config.secret_files.map(|files| Rotation { files, login, token });
+        let rotation = config.secret_files.map(|files| Rotation {
+            files,
+            login,
+            token,
+            status: status_token.clone(),
+        });
+        let reporter = config
+            .status
+            .as_ref()
+            .map(|status| Reporter::new(status, status_token));
         let hosts = |listens_on: SocketAddr| Hosts::of(listens_on.ip(), &config.net.allowed_hosts);
         let asks_nobody = !config.auth.required();
         let connections = places(&config.net, config.store.pool)?;
@@ -223,6 +240,7 @@ impl Server {
                     metrics.refused(),
                 ),
                 limiter,
+                edges: Edges::default(),
                 metrics: Arc::clone(&metrics),
             }),
             auth,
@@ -259,6 +277,7 @@ impl Server {
             rotation,
             log_task,
             follower,
+            reporter,
             directory,
             _lock: lock,
         })
@@ -300,6 +319,9 @@ impl Server {
         tasks.spawn(sync::store::run(app.clone(), self.poll, background.clone()));
         if let Some(follower) = self.follower {
             tasks.spawn(follower.run(app.clone(), background.clone()));
+        }
+        if let Some(reporter) = self.reporter {
+            tasks.spawn(reporter.run(app.clone(), background.clone()));
         }
         if let Some(directory) = self.directory {
             tasks.spawn(sync::directory::run(app.clone(), directory, background.clone()));

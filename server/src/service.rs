@@ -7,6 +7,7 @@ pub mod approvals;
 pub mod audit;
 pub mod bundles;
 pub mod decisions;
+mod edges;
 pub mod evaluate;
 pub mod keys;
 mod persons;
@@ -19,6 +20,7 @@ use crate::clock::now_ms;
 use crate::config::Origin;
 use crate::decisions::Log;
 use crate::document::MAX_TEXT;
+use crate::edges::Edges;
 use crate::error::{Code, Result, ServiceError};
 use crate::heavy::{Heavy, Work};
 use crate::identity::{Identity, Scope};
@@ -57,6 +59,8 @@ pub struct Service {
     pub log_reads: Turns,
     /// How often callers may ask.
     pub limiter: RateLimiter,
+    /// What edge servers reported.
+    pub edges: Edges,
     /// Counters.
     pub metrics: Arc<Metrics>,
 }

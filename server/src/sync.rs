@@ -4,4 +4,5 @@
 
 pub mod bundle;
 pub mod directory;
+pub mod status;
 pub mod store;

@@ -28,7 +28,7 @@ fn roles_arg() -> Arg {
         .value_name("ROLE,…")
         .value_delimiter(',')
         .default_value("evaluator")
-        .help("admin, policy.author, policy.approver, policy.viewer, auditor, evaluator")
+        .help("admin, policy.author, policy.approver, policy.viewer, auditor, evaluator, edge")
 }
 
 fn namespaces_arg() -> Arg {
@@ -400,7 +400,10 @@ async fn export(arguments: &ArgMatches, config: &Config) -> anyhow::Result<ExitC
         _ => bail!("say what to do with the decisions"),
     };
     let (log, store) = match &config.log.segments {
-        Some(segments) => (decisions::Reader::Segments(Arc::new(decisions::Segments::look(segments)?)), None),
+        Some(segments) => (
+            decisions::Reader::Segments(Arc::new(decisions::Segments::look(segments)?)),
+            None,
+        ),
         None => {
             let store = storage::open(&config.store).await?;
             (decisions::Reader::Store(Arc::clone(&store)), Some(store))

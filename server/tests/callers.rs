@@ -281,6 +281,7 @@ async fn a_form_cannot_write() {
         ("PUT", "/api/v1/bundle"),
         ("POST", "/api/v1/bundle/rollback"),
         ("POST", "/api/v1/keys"),
+        ("POST", "/api/v1/edges/e/status"),
         ("POST", "/api/v1/evaluate"),
         ("POST", "/api/v1/evaluate/batch"),
         ("POST", "/api/v1/simulate"),

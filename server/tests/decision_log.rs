@@ -36,6 +36,7 @@ fn settings(sinks: Vec<Sink>, queue: usize, block: bool) -> config::DecisionLog 
         block,
         spool: None,
         segments: None,
+        webhook: None,
         retention: Duration::ZERO,
         keys: Vec::new(),
     }
@@ -1198,7 +1199,9 @@ async fn contexts_are_sealed_in_every_sink_and_opened_by_an_export() {
     };
     let mut out = Vec::new();
     let filter = DecisionFilter::default();
-    let count = export(&Reader::Store(Arc::clone(&store)), &filter, Some(&open), &mut out).await.unwrap();
+    let count = export(&Reader::Store(Arc::clone(&store)), &filter, Some(&open), &mut out)
+        .await
+        .unwrap();
     let exported: Vec<Value> = String::from_utf8(out)
         .unwrap()
         .lines()
@@ -1214,17 +1217,32 @@ async fn contexts_are_sealed_in_every_sink_and_opened_by_an_export() {
         to_ms: Some(0),
         ..filter.clone()
     };
-    assert_eq!(export(&Reader::Store(Arc::clone(&store)), &one, None, &mut closed).await.unwrap(), 0);
-    assert_eq!(export(&Reader::Store(Arc::clone(&store)), &filter, None, &mut closed).await.unwrap(), 1234);
+    assert_eq!(
+        export(&Reader::Store(Arc::clone(&store)), &one, None, &mut closed)
+            .await
+            .unwrap(),
+        0
+    );
+    assert_eq!(
+        export(&Reader::Store(Arc::clone(&store)), &filter, None, &mut closed)
+            .await
+            .unwrap(),
+        1234
+    );
     assert!(
         !String::from_utf8(closed).unwrap().contains("[masked]\","),
         "still sealed"
     );
     let wrong = |_: &str, _: &str| Err("no such key".to_owned());
     assert!(
-        export(&Reader::Store(Arc::clone(&store)), &filter, Some(&wrong), &mut Vec::new())
-            .await
-            .is_err()
+        export(
+            &Reader::Store(Arc::clone(&store)),
+            &filter,
+            Some(&wrong),
+            &mut Vec::new()
+        )
+        .await
+        .is_err()
     );
 }
 
@@ -1252,9 +1270,14 @@ async fn ids_of_any_kind_are_stored_and_stay_bound_to_their_contexts() {
         false => Err(format!("{data} is not what it was sealed with")),
     };
     let filter = DecisionFilter::default();
-    let count = export(&Reader::Store(Arc::clone(&store)), &filter, Some(&open), &mut Vec::new())
-        .await
-        .unwrap();
+    let count = export(
+        &Reader::Store(Arc::clone(&store)),
+        &filter,
+        Some(&open),
+        &mut Vec::new(),
+    )
+    .await
+    .unwrap();
     assert_eq!(count, 4);
 }
 

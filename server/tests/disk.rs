@@ -397,7 +397,11 @@ fn segments_on_a_full_disk_lose_nothing() {
     let logged = in_segments(&settings, disk.path());
     nothing_is_lost(&acknowledged, &logged, "segments");
     drop(policyd);
-    assert_eq!(in_segments(&settings, disk.path()), logged, "after the end as before");
+    assert_eq!(
+        in_segments(&settings, disk.path()),
+        logged,
+        "after the end as before"
+    );
 }
 
 /// Asks for decisions until `policyd` is gone; gives the ids of those that were acknowledged, in their order.
@@ -452,8 +456,16 @@ fn a_kill_under_load_loses_nothing_of_segments_that_was_written() {
         all.extend(asking.into_iter().map(|thread| thread.join().unwrap()));
     }
     let logged = in_segments(&settings, data.path());
-    println!("{} of {} decisions", logged.len(), all.iter().map(Vec::len).sum::<usize>());
-    assert!(logged.len() as u64 >= least, "{} of {least} that were written", logged.len());
+    println!(
+        "{} of {} decisions",
+        logged.len(),
+        all.iter().map(Vec::len).sum::<usize>()
+    );
+    assert!(
+        logged.len() as u64 >= least,
+        "{} of {least} that were written",
+        logged.len()
+    );
     // Of each who asked, the first ones without a gap; the last ones were in the queue. The answer to one may have been lost.
     let mut kept = Vec::new();
     for asked in &all {

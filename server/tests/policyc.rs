@@ -13,6 +13,7 @@ mod server;
 #[path = "support/tls.rs"]
 mod tls;
 
+use policy_server::edges::Report;
 use policy_server::identity::{Identity, Role};
 use policy_server::service::Call;
 use policy_server::service::keys::NewKey;
@@ -1392,4 +1393,56 @@ async fn a_bundle_carries_the_warnings_of_its_policies() {
     shell
         .run(&["push", "--strict", "--bundle", "odd.bundle"])
         .exits(0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn edge_servers_are_listed_with_what_they_run() {
+    let server = Running::start(&[("API_KEYS_ENABLED", "true")]).await;
+    let shell = Shell::new(&server);
+    let key = |role: &'static str| {
+        let server = &server;
+        async move { server.key(role, &[role]).await }
+    };
+    let (viewer, evaluator) = (key("policy.viewer").await, key("evaluator").await);
+    let edges = |key: &str, more: &[&str]| {
+        shell.run_with(&[&["edges"][..], more].concat(), &[("POLICY_API_KEY", key)])
+    };
+    let none = edges(&viewer, &[]).exits(0);
+    assert!(none.err.contains("no edge server has reported"), "{}", none.err);
+    for (id, errors) in [
+        ("edge-1", Vec::new()),
+        ("edge-2", vec!["store: is full\u{1b}[1m".to_owned()]),
+    ] {
+        let report = Report {
+            revision: Some("7".to_owned()),
+            digest: None,
+            since: Some("2025-11-30T12:00:00Z".to_owned()),
+            errors,
+            version: Some("0.1.0".to_owned()),
+        };
+        let identity = Identity::operator();
+        let call = Call {
+            identity: &identity,
+            request_id: "test",
+            until: None,
+        };
+        server.app.service.report_edge(call, id, report).unwrap();
+    }
+    let table = edges(&viewer, &[]).exits(0);
+    table
+        .says(&[
+            "EDGE", "REVISION", "CURRENT", "SINCE", "SEEN", "VERSION", "ERRORS",
+        ])
+        .says(&["edge-1", "7", "2025-11-30T12:00:00Z", "0.1.0", "0"])
+        .says(&["edge-2", "1"]);
+    assert!(table.out.contains("edge-2: store: is full"), "{}", table.out);
+    assert!(!table.out.contains('\u{1b}'), "nothing that a terminal obeys");
+    let list = edges(&viewer, &["--format", "json", "--limit", "1"])
+        .exits(0)
+        .json();
+    assert_eq!(
+        (list[0]["id"].as_str(), list.as_array().map(Vec::len)),
+        (Some("edge-1"), Some(1))
+    );
+    edges(&evaluator, &[]).exits(1);
 }

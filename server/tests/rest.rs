@@ -2923,12 +2923,13 @@ fn every_operation_and_field_is_described() {
 /// The calls of the page are understood, and need the scope that they say.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_calls_of_the_page_are_understood() {
-    const SCOPES: [&str; 5] = [
+    const SCOPES: [&str; 6] = [
         "policy:read",
         "policy:write",
         "policy:evaluate",
         "audit:read",
         "keys:manage",
+        "status:write",
     ];
     let server = Running::start(&[("API_KEYS_ENABLED", "true")]).await;
     let key = async |scopes: &[&str]| {

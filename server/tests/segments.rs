@@ -39,6 +39,7 @@ fn settings(sinks: Vec<Sink>, segments: config::Segments) -> config::DecisionLog
         block: true,
         spool: None,
         segments: Some(segments),
+        webhook: None,
         retention: Duration::ZERO,
         keys: Vec::new(),
     }
@@ -58,7 +59,9 @@ fn record(number: u64) -> DecisionRecord {
         matched_rules: (0..number % 3)
             .map(|at| format!("policy/rule-{}", (number + at) % 4))
             .collect(),
-        matched_policies: (0..number % 3).map(|_| format!("policy-{}", number % 2)).collect(),
+        matched_policies: (0..number % 3)
+            .map(|_| format!("policy-{}", number % 2))
+            .collect(),
         errors: 0,
         revision: "sha256:aa".to_owned(),
         duration_ns: 1_000 * (number + 1),
@@ -102,7 +105,12 @@ async fn all(log: &Reader, filter: &DecisionFilter, limit: u32) -> Vec<DecisionR
     loop {
         let slice = log.decisions(filter, &page).await.unwrap();
         assert!(slice.items.len() <= limit as usize);
-        items.extend(slice.items.into_iter().map(|record| DecisionRecord { seq: 0, ..record }));
+        items.extend(
+            slice
+                .items
+                .into_iter()
+                .map(|record| DecisionRecord { seq: 0, ..record }),
+        );
         match slice.next {
             Some(next) => page.after = Some(next),
             None => return items,
@@ -180,11 +188,18 @@ async fn queries_give_what_the_database_gives() {
                 assert_eq!(found, expected, "{filter:?}");
             }
             let counted = ours.decision_stats(&filter).await.unwrap();
-            assert_eq!(counted, database.decision_stats(&filter).await.unwrap(), "{filter:?}");
+            assert_eq!(
+                counted,
+                database.decision_stats(&filter).await.unwrap(),
+                "{filter:?}"
+            );
         }
         for id in ["request-3", "request-399", "no such request"] {
             let filter = DecisionFilter::default();
-            let page = Page { limit: 3, after: None };
+            let page = Page {
+                limit: 3,
+                after: None,
+            };
             let expected = database.decision(id, &filter, &page).await.unwrap();
             let found = ours.decision(id, &filter, &page).await.unwrap();
             let strip = |items: Vec<DecisionRecord>| -> Vec<DecisionRecord> {
@@ -255,7 +270,10 @@ async fn queries_see_each_decision_once_while_it_moves() {
                 let listed = all(&reader, &filter, 400).await.len() as u64;
                 assert!(counted >= before, "{counted} of {before} counted");
                 assert!(listed >= before, "{listed} of {before} listed");
-                assert!(listed <= 3000 && counted <= 3000, "{listed}, {counted}: some twice");
+                assert!(
+                    listed <= 3000 && counted <= 3000,
+                    "{listed}, {counted}: some twice"
+                );
                 looks += 1;
             }
             looks
@@ -377,12 +395,20 @@ async fn a_stop_while_decisions_are_sealed_loses_none_and_doubles_none() {
         }
         let look = Reader::Segments(Arc::new(Segments::look(&place).unwrap()));
         let filter = DecisionFilter::default();
-        assert_eq!(all(&look, &filter, 100).await.len(), 300, "{moment}, as it lies there");
+        assert_eq!(
+            all(&look, &filter, 100).await.len(),
+            300,
+            "{moment}, as it lies there"
+        );
 
         let metrics = Metrics::new();
         let (log, task) = Log::start(&config, None, &metrics, None).unwrap();
         let ours = Reader::Segments(Arc::clone(log.segments().unwrap()));
-        assert_eq!(all(&ours, &filter, 100).await.len(), 300, "{moment}, after the start");
+        assert_eq!(
+            all(&ours, &filter, 100).await.len(),
+            300,
+            "{moment}, after the start"
+        );
         tokio::spawn(task.run());
         // Whose numbers may be those of files that were handed over.
         for number in 300..400 {
@@ -429,7 +455,10 @@ async fn old_segments_are_removed_and_new_ones_stay() {
     assert_eq!(left.len(), 100);
     assert!(left.iter().all(|record| record.at_ms == now));
     let archive = directory.path().join("archive");
-    assert!(!archive.join("day=2026-01-01").exists(), "the folder of that day too");
+    assert!(
+        !archive.join("day=2026-01-01").exists(),
+        "the folder of that day too"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -464,7 +493,9 @@ async fn decisions_move_from_the_database_once() {
     let mut found = all(&ours, &filter, 500).await;
     for records in [&mut expected, &mut found] {
         records.sort_by(|a, b| (a.id(), &a.request_id).cmp(&(b.id(), &b.request_id)));
-        records.iter_mut().for_each(|record| record.id = Some(record.id()));
+        records
+            .iter_mut()
+            .for_each(|record| record.id = Some(record.id()));
     }
     assert_eq!(found, expected);
     assert_eq!(again.remove(&*store).await.unwrap(), 1210);
@@ -480,10 +511,7 @@ async fn a_journal_has_one_owner() {
     let metrics = Metrics::new();
     let (_log, _task) = Log::start(&config, None, &metrics, None).unwrap();
     let other = Log::start(&config, None, &Metrics::new(), None).unwrap_err();
-    assert!(
-        other.to_string().contains("another policyd uses it"),
-        "{other}"
-    );
+    assert!(other.to_string().contains("another policyd uses it"), "{other}");
 }
 
 /// What is no segment is neither read nor passed over: the query fails and says which file it was.
@@ -507,7 +535,10 @@ async fn a_damaged_segment_is_an_error_that_names_it() {
     let bytes = std::fs::read(&file).unwrap();
     std::fs::write(&file, &bytes[..bytes.len() / 2]).unwrap();
     let look = Reader::Segments(Arc::new(Segments::look(&place).unwrap()));
-    let page = Page { limit: 5, after: None };
+    let page = Page {
+        limit: 5,
+        after: None,
+    };
     let error = look
         .decisions(&DecisionFilter::default(), &page)
         .await

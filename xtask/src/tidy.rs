@@ -49,6 +49,7 @@ const EDGES: &[(&str, &[&str])] = &[
     (
         "policy-server",
         &[
+            "policy-integrations",
             "policy-proto",
             "policy-runtime",
             "policy-compiler",

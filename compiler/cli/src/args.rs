@@ -2,8 +2,9 @@
 
 use crate::exit::Exit;
 use crate::{
-    Host, activate, approvals, bench, build, check, completions, decisions, delete, diff, eval, explain, fmt,
-    get, history, inspect, keygen, keys, list, man, push, reject, rollback, schema, sign, test, verify,
+    Host, activate, approvals, bench, build, check, completions, decisions, delete, diff, edges, eval,
+    explain, fmt, get, history, inspect, keygen, keys, list, man, push, reject, rollback, schema, sign, test,
+    verify,
 };
 use clap::{Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -109,6 +110,7 @@ commands! {
     Delete => delete;
     Decisions => decisions;
     Keys => keys;
+    Edges => edges;
     Schema => schema;
     Completions => completions;
     Man => man;

@@ -62,7 +62,7 @@ struct Create {
     /// What people call it
     #[arg(long, value_name = "TEXT")]
     name: String,
-    /// Roles: admin, policy.author, policy.approver, policy.viewer, auditor, evaluator
+    /// Roles: admin, policy.author, policy.approver, policy.viewer, auditor, evaluator, edge
     #[arg(
         long,
         value_name = "ROLE,…",

@@ -23,6 +23,7 @@ mod contexts;
 mod decisions;
 mod delete;
 mod diff;
+mod edges;
 mod engine;
 mod eval;
 mod exit;

@@ -1,8 +1,8 @@
 //! A server's REST interface, as the commands that talk to one need it: where it is, who is asking, one call, and how an
 //! answer that is a refusal is shown.
 //!
-//! Used by `push`, `list`, `get`, `history`, `approvals`, `activate`, `reject`, `rollback`, `delete`, `keys`, `decisions`,
-//! `eval --server` and `diff --server`.
+//! Used by `push`, `list`, `get`, `history`, `approvals`, `activate`, `reject`, `rollback`, `delete`, `keys`, `edges`,
+//! `decisions`, `eval --server` and `diff --server`.
 //!
 //! **Invariants.** Secrets come from files or the environment, never from the command line, and are in no message.
 //! Redirects are not followed, so that secrets go to the named server only. What a server says is shown without control

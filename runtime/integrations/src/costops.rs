@@ -9,7 +9,7 @@
 //! cost of an answer is given to anybody: 0 there does not mean that something was free. There is no route for budgets.
 
 use crate::failure::Failure;
-use crate::json::{object, objects, read_json};
+use crate::json::{object, objects, read_json, write_json};
 use crate::settings::{Settings, SettingsError};
 use crate::transport::{Call, Repeat, Transport};
 use http::StatusCode;
@@ -17,7 +17,10 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 /// Records in a batch that CostOps takes at most.
-const MAX_BATCH: usize = 1000;
+pub const MAX_BATCH: usize = 1000;
+
+/// What batches say they are from.
+const SOURCE: &str = "policy-engine";
 
 /// A client of LLM CostOps. Cheap to clone.
 ///
@@ -204,6 +207,52 @@ impl Usage {
     }
 }
 
+impl Usage {
+    /// The usage as a record of a batch, for [`batch_json`].
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::InvalidRequest`] where CostOps takes no such usage.
+    pub fn to_record_json(&self) -> Result<Vec<u8>, Failure> {
+        write_json(&self.record()?)
+    }
+}
+
+/// The body of a batch with these records, which [`Usage::to_record_json`] made; `batch_id` is a UUID.
+///
+/// # Errors
+///
+/// [`Failure::InvalidRequest`] for a batch without an id, or of no or too many records.
+pub fn batch_json<R: AsRef<[u8]>>(batch_id: &str, records: &[R]) -> Result<Vec<u8>, Failure> {
+    check_batch(batch_id, records.len())?;
+    let head = write_json(&BatchBody {
+        batch_id,
+        source: SOURCE,
+        records: Vec::new(),
+    })?;
+    let Some(head) = head.strip_suffix(b"]}") else {
+        return Err(Failure::InvalidRequest("a batch has no end".to_owned()));
+    };
+    let mut body = head.to_vec();
+    for (at, record) in records.iter().enumerate() {
+        if at > 0 {
+            body.push(b',');
+        }
+        body.extend_from_slice(record.as_ref());
+    }
+    body.extend_from_slice(b"]}");
+    Ok(body)
+}
+
+fn check_batch(batch_id: &str, records: usize) -> Result<(), Failure> {
+    if records == 0 || records > MAX_BATCH || batch_id.is_empty() {
+        return Err(Failure::InvalidRequest(format!(
+            "a batch has an id and 1 to {MAX_BATCH} records"
+        )));
+    }
+    Ok(())
+}
+
 impl CostOpsClient {
     /// A client with the usual settings.
     ///
@@ -288,14 +337,10 @@ impl CostOpsClient {
     ///
     /// Why it is not known what became of them.
     pub async fn send_batch(&self, batch_id: &str, batch: &[Usage]) -> Result<BatchReceipt, Failure> {
-        if batch.is_empty() || batch.len() > MAX_BATCH || batch_id.is_empty() {
-            return Err(Failure::InvalidRequest(format!(
-                "a batch has an id and 1 to {MAX_BATCH} records"
-            )));
-        }
+        check_batch(batch_id, batch.len())?;
         let body = BatchBody {
             batch_id,
-            source: "policy-engine",
+            source: SOURCE,
             records: batch.iter().map(Usage::record).collect::<Result<_, _>>()?,
         };
         let expect = [StatusCode::OK, StatusCode::CREATED, StatusCode::ACCEPTED];
@@ -334,5 +379,44 @@ impl CostOpsClient {
             .expect(expect);
         let answer = self.transport.call(&call).await?;
         read_json(&answer.body)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{BatchBody, SOURCE, Usage, batch_json};
+    use crate::json::write_json;
+
+    #[test]
+    fn a_batch_of_records_is_the_batch_of_the_client() {
+        let usage = |id: &str| Usage {
+            id: id.to_owned(),
+            timestamp: "2025-11-30T12:00:00Z".to_owned(),
+            organization: "example".to_owned(),
+            provider: "openai".to_owned(),
+            model: "gpt-4o".to_owned(),
+            input_tokens: 1200,
+            output_tokens: 300,
+            project: Some("p".to_owned()),
+            user: None,
+        };
+        let usages = [usage("a"), usage("b")];
+        let records: Vec<Vec<u8>> = usages
+            .iter()
+            .map(|usage| usage.to_record_json().unwrap())
+            .collect();
+        let body = BatchBody {
+            batch_id: "id",
+            source: SOURCE,
+            records: usages.iter().map(|usage| usage.record().unwrap()).collect(),
+        };
+        assert_eq!(batch_json("id", &records).unwrap(), write_json(&body).unwrap());
+        assert!(batch_json::<Vec<u8>>("id", &[]).is_err());
+        assert!(batch_json("", &records).is_err());
+        let nobody = Usage {
+            organization: String::new(),
+            ..usage("c")
+        };
+        assert!(nobody.to_record_json().is_err());
     }
 }

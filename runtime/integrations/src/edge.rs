@@ -1,8 +1,8 @@
 //! Edge servers: they pull what a central `policyd` decides with, and report what they run.
 //!
 //! Pulling is `GET /api/v1/bundle` of `policyd`, by this repository's own OpenAPI document. The edge agent of `LLM-Dev-Ops`
-//! (commit c50c47e) has no route to deploy to, so that nothing is pushed. Reports go to a URL that the operator names; no program of this
-//! repository receives them.
+//! (commit c50c47e) has no route to deploy to, so that nothing is pushed. Reports go to a URL that the operator names; `policyd` takes them
+//! at `POST /api/v1/edges/{id}/status`.
 //!
 //! # Not done here
 //!
@@ -70,6 +70,8 @@ pub struct EdgeStatus {
     pub since: Option<String>,
     /// What goes wrong at the moment.
     pub errors: Vec<String>,
+    /// The version of the program.
+    pub version: String,
 }
 
 impl EdgeClient {

@@ -9,6 +9,9 @@ use serde_json::{Map, Value};
 /// The `Content-Type` of an event.
 pub const CONTENT_TYPE: &str = "application/cloudevents+json; charset=utf-8";
 
+/// The `Content-Type` of a list of events.
+pub const BATCH_CONTENT_TYPE: &str = "application/cloudevents-batch+json; charset=utf-8";
+
 /// An event of CloudEvents 1.0 with an object as its data.
 ///
 /// ```

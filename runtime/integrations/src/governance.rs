@@ -5,9 +5,10 @@
 //! twice: `details.event_id` tells doubles apart.
 
 use crate::failure::Failure;
-use crate::json::{object, read_json};
+use crate::json::{object, read_json, write_json};
 use crate::settings::{Settings, SettingsError};
 use crate::transport::{Call, Repeat, Transport};
+use bytes::Bytes;
 use http::StatusCode;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -115,6 +116,33 @@ impl AuditEntry {
             details: Map::new(),
         }
     }
+
+    /// The entry as the service takes it.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::InvalidRequest`] where id, action or resource are empty.
+    pub fn to_json(&self) -> Result<Vec<u8>, Failure> {
+        let named = [
+            &self.event_id,
+            &self.action,
+            &self.resource_type,
+            &self.resource_id,
+        ];
+        if named.iter().any(|text| text.is_empty()) {
+            return Err(Failure::InvalidRequest(
+                "an entry has an id, an action, and a resource with a type and an id".to_owned(),
+            ));
+        }
+        let mut details = self.details.clone();
+        details.insert("event_id".to_owned(), Value::String(self.event_id.clone()));
+        write_json(&EntryBody {
+            action: &self.action,
+            resource_type: &self.resource_type,
+            resource_id: &self.resource_id,
+            details: &details,
+        })
+    }
 }
 
 impl GovernanceClient {
@@ -158,28 +186,14 @@ impl GovernanceClient {
     ///
     /// Why it is not known that it was kept.
     pub async fn record(&self, entry: &AuditEntry) -> Result<AuditReceipt, Failure> {
-        let named = [
-            &entry.event_id,
-            &entry.action,
-            &entry.resource_type,
-            &entry.resource_id,
-        ];
-        if named.iter().any(|text| text.is_empty()) {
-            return Err(Failure::InvalidRequest(
-                "an entry has an id, an action, and a resource with a type and an id".to_owned(),
-            ));
-        }
-        let mut details = entry.details.clone();
-        details.insert("event_id".to_owned(), Value::String(entry.event_id.clone()));
-        let body = EntryBody {
-            action: &entry.action,
-            resource_type: &entry.resource_type,
-            resource_id: &entry.resource_id,
-            details: &details,
-        };
-        let call = Call::json("/api/v1/audit/logs", &body)?
-            .repeat(Repeat::Key(entry.event_id.clone()))
-            .expect(&[StatusCode::CREATED]);
+        let call = Call::post(
+            "/api/v1/audit/logs",
+            "application/json",
+            Bytes::from(entry.to_json()?),
+        )
+        .header("accept", "application/json")?
+        .repeat(Repeat::Key(entry.event_id.clone()))
+        .expect(&[StatusCode::CREATED]);
         let kept: Kept = self.ask(&call).await?;
         let sent = (&entry.action, &entry.resource_type, &entry.resource_id);
         if (&kept.action, &kept.resource_type, &kept.resource_id) != sent {

@@ -16,7 +16,7 @@ use crate::breaker::{Breaker, BreakerState};
 use crate::clock::LONGEST;
 use crate::connect::{ConnectError, Connector};
 use crate::failure::{Deadline, Failure};
-#[cfg(any(feature = "shield", feature = "costops", feature = "governance"))]
+#[cfg(any(feature = "shield", feature = "costops"))]
 use crate::json::write_json;
 use crate::retry::{self, retry_after};
 use crate::settings::{Credentials, DEFAULT_MAX_ANSWER, Settings, SettingsError};
@@ -69,6 +69,7 @@ pub struct Call {
     body: Bytes,
     repeat: Repeat,
     expect: Vec<StatusCode>,
+    status_only: bool,
 }
 
 impl Call {
@@ -82,6 +83,7 @@ impl Call {
             body: Bytes::new(),
             repeat: Repeat::Idempotent,
             expect: vec![StatusCode::OK],
+            status_only: false,
         }
     }
 
@@ -97,11 +99,12 @@ impl Call {
             body,
             repeat: Repeat::Never,
             expect: vec![StatusCode::OK],
+            status_only: false,
         }
     }
 
     /// `POST` of a value as JSON, for an answer in JSON; otherwise as [`Call::post`].
-    #[cfg(any(feature = "shield", feature = "costops", feature = "governance"))]
+    #[cfg(any(feature = "shield", feature = "costops"))]
     pub(crate) fn json(path: &str, body: &impl serde::Serialize) -> Result<Self, Failure> {
         let body = Bytes::from(write_json(body)?);
         Self::post(path, "application/json", body).header("accept", "application/json")
@@ -118,6 +121,17 @@ impl Call {
     #[must_use]
     pub fn expect(mut self, statuses: &[StatusCode]) -> Self {
         self.expect = statuses.to_vec();
+        self
+    }
+
+    /// Any 2xx is an answer, and only the status is one: of the body nothing is kept, whatever its length and coding. What ends
+    /// before its end is still a failure.
+    #[must_use]
+    pub fn status_only(mut self) -> Self {
+        self.expect = (200..300)
+            .filter_map(|status| StatusCode::from_u16(status).ok())
+            .collect();
+        self.status_only = true;
         self
     }
 
@@ -310,7 +324,7 @@ impl Inner {
                 .map_err(|error| unanswered(&error))?;
             let status = response.status();
             if call.expect.contains(&status) {
-                return self.read(response).await.map_err(Attempt::last);
+                return self.read(call, response).await.map_err(Attempt::last);
             }
             let keeps_method = matches!(status.as_u16(), 307 | 308);
             let redirects = keeps_method || matches!(status.as_u16(), 301..=303);
@@ -375,13 +389,13 @@ impl Inner {
         Ok(request)
     }
 
-    async fn read(&self, response: Response<Incoming>) -> Result<Answer, Failure> {
+    async fn read(&self, call: &Call, response: Response<Incoming>) -> Result<Answer, Failure> {
         let (head, mut body) = response.into_parts();
-        if head
+        let encoded = head
             .headers
             .get(CONTENT_ENCODING)
-            .is_some_and(|coding| coding != "identity")
-        {
+            .is_some_and(|coding| coding != "identity");
+        if encoded && !call.status_only {
             return Err(Failure::OddAnswer(
                 "it is encoded, which was not asked for".to_owned(),
             ));
@@ -389,12 +403,20 @@ impl Inner {
         let too_large = Failure::TooLarge {
             limit: self.max_answer,
         };
-        let mut bytes = BytesMut::new();
+        let (mut bytes, mut passed) = (BytesMut::new(), 0_usize);
         while let Some(frame) = body.frame().await {
             let frame = frame.map_err(|error| Failure::Broken(error.to_string()))?;
             let Ok(data) = frame.into_data() else {
                 continue;
             };
+            if call.status_only {
+                // To its end, so that the connection can be used again; but not for ever.
+                passed = passed.saturating_add(data.len());
+                if passed > self.max_answer {
+                    break;
+                }
+                continue;
+            }
             if data.len() > self.max_answer - bytes.len() {
                 return Err(too_large);
             }

@@ -444,6 +444,7 @@ async fn edge_reports() {
         digest: Some("abc".to_owned()),
         since: Some("2025-11-30T12:00:00Z".to_owned()),
         errors: Vec::new(),
+        version: "0.1.0".to_owned(),
     };
     assert_eq!(edge.report(&report).await, Ok(()));
     asked_as_recorded(&mock, &recorded);

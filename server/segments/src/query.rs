@@ -67,7 +67,12 @@ pub struct Found {
 
 impl Found {
     fn push(&mut self, key: Key, place: Place) {
-        if self.is_full() && self.keys.first_key_value().is_some_and(|(oldest, _)| *oldest > key) {
+        if self.is_full()
+            && self
+                .keys
+                .first_key_value()
+                .is_some_and(|(oldest, _)| *oldest > key)
+        {
             return;
         }
         self.keys.insert(key, place);
@@ -99,7 +104,11 @@ impl Found {
     /// Whether a source whose newest decision has this id may hold something newer than what was found.
     #[must_use]
     pub fn needs(&self, newest: DecisionId) -> bool {
-        !self.is_full() || self.keys.first_key_value().is_none_or(|(oldest, _)| newest >= oldest.id)
+        !self.is_full()
+            || self
+                .keys
+                .first_key_value()
+                .is_none_or(|(oldest, _)| newest >= oldest.id)
     }
 
     /// Looks into a source, which has this number among all. A decision that is in several of them is found once.
@@ -139,7 +148,9 @@ impl Found {
                 continue;
             };
             // The newest ones are at the end.
-            let newest = rows.get(rows.len().saturating_sub(self.most)..).unwrap_or_default();
+            let newest = rows
+                .get(rows.len().saturating_sub(self.most)..)
+                .unwrap_or_default();
             let runs = runs(newest);
             let ids = group.texts(Column::Id, &runs)?;
             let requests = group.texts(Column::RequestId, &runs)?;
@@ -294,7 +305,10 @@ fn keep<T>(rows: &mut Vec<usize>, values: impl IntoIterator<Item = T>, test: imp
 pub fn fetch(sources: &[Source], places: &[Place]) -> Result<Vec<DecisionRecord>> {
     let mut by_group: BTreeMap<(usize, usize), Vec<usize>> = BTreeMap::new();
     for place in places {
-        by_group.entry((place.source, place.group)).or_default().push(place.row);
+        by_group
+            .entry((place.source, place.group))
+            .or_default()
+            .push(place.row);
     }
     let lost = || Error::Format("a decision is not where it was".to_owned());
     let mut read: HashMap<Place, DecisionRecord> = HashMap::new();
@@ -400,7 +414,10 @@ impl Tally {
                 }
             }
         }
-        group.durations(&runs)?.into_iter().for_each(|ns| self.duration(ns));
+        group
+            .durations(&runs)?
+            .into_iter()
+            .for_each(|ns| self.duration(ns));
         let cached = group.cached(&runs)?;
         self.cached += cached.into_iter().filter(|cached| *cached).count() as u64;
         Ok(())

@@ -85,7 +85,9 @@ impl Read for Ahead {
     fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
         if self.read.is_empty() {
             let left = self.input.len().saturating_sub(self.at);
-            let length = usize::try_from(left).unwrap_or(usize::MAX).min(AHEAD.max(to.len()));
+            let length = usize::try_from(left)
+                .unwrap_or(usize::MAX)
+                .min(AHEAD.max(to.len()));
             self.read = self.input.0.read_at(self.at, length)?;
             self.at += length as u64;
         }
@@ -107,8 +109,7 @@ pub struct Segment {
 
 /// Work of the reader of Parquet, which trusts its files more than we do.
 fn guarded<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
-    catch_unwind(AssertUnwindSafe(work))
-        .unwrap_or_else(|_| Err(Error::Format("it is damaged".to_owned())))
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(Error::Format("it is damaged".to_owned())))
 }
 
 impl Segment {
@@ -135,7 +136,8 @@ impl Segment {
                 std::str::from_utf8(bytes?).ok()?.parse().ok()
             };
             let ids = id(groups.first(), false).zip(id(groups.last(), true));
-            let ids = ids.ok_or_else(|| Error::Format("it does not say which decisions it holds".to_owned()))?;
+            let ids =
+                ids.ok_or_else(|| Error::Format("it does not say which decisions it holds".to_owned()))?;
             Ok(Self {
                 input: Arc::new(input),
                 metadata: Arc::new(metadata),
@@ -204,7 +206,10 @@ impl Group<'_> {
     /// The greatest id in it.
     pub(crate) fn last_id(&self) -> Option<DecisionId> {
         let statistics = self.metadata().column(Column::Id as usize).statistics()?;
-        std::str::from_utf8(statistics.max_bytes_opt()?).ok()?.parse().ok()
+        std::str::from_utf8(statistics.max_bytes_opt()?)
+            .ok()?
+            .parse()
+            .ok()
     }
 
     /// Whether a column may hold one of these values. Where there is no filter, it may.
@@ -334,7 +339,9 @@ impl Group<'_> {
         let mut contexts = self.optional(Column::Context, runs)?.into_iter();
         let short = || Error::Format("its columns differ in length".to_owned());
         let id = |text: ByteArray| -> Result<DecisionId> {
-            let id = std::str::from_utf8(text.data()).ok().and_then(|text| text.parse().ok());
+            let id = std::str::from_utf8(text.data())
+                .ok()
+                .and_then(|text| text.parse().ok());
             id.ok_or_else(|| Error::Format("it holds a decision without an id".to_owned()))
         };
         let list = |list: Vec<ByteArray>| -> Result<Vec<String>> {

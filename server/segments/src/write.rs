@@ -97,7 +97,10 @@ fn write_group<W: Write + Send>(
     Ok(())
 }
 
-#[expect(clippy::cast_precision_loss, reason = "exact for evaluations of less than ten days")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "exact for evaluations of less than ten days"
+)]
 fn milliseconds(ns: u64) -> f64 {
     ns as f64 / 1e6
 }
@@ -109,7 +112,9 @@ fn column<T: DataType, W: Write + Send>(
     repeated: Option<&[i16]>,
 ) -> Result<()> {
     let Some(mut column) = group.next_column()? else {
-        return Err(Error::Format("the file has fewer columns than a decision".to_owned()));
+        return Err(Error::Format(
+            "the file has fewer columns than a decision".to_owned(),
+        ));
     };
     column.typed::<T>().write_batch(values, defined, repeated)?;
     Ok(column.close()?)

@@ -23,8 +23,12 @@ fn record(number: u64) -> DecisionRecord {
         subject: format!("user-{}", number % 13),
         decision: ["allow", "deny", "warn", "modify"][usize::try_from(number % 4).unwrap()].to_owned(),
         reason: (number % 4 == 1).then(|| format!("because of {number}")),
-        matched_rules: (0..number % 3).map(|at| format!("rule-{}", (number + at) % 11)).collect(),
-        matched_policies: (0..number % 2).map(|_| format!("policy-{}", number % 5)).collect(),
+        matched_rules: (0..number % 3)
+            .map(|at| format!("rule-{}", (number + at) % 11))
+            .collect(),
+        matched_policies: (0..number % 2)
+            .map(|_| format!("policy-{}", number % 5))
+            .collect(),
         errors: u32::try_from(number % 2).unwrap(),
         revision: format!("{:x}", number / 100_000),
         duration_ns: 1_000 + number % 50_000,
@@ -79,7 +83,11 @@ fn texts() -> impl Strategy<Value = String> {
 fn records() -> impl Strategy<Value = Vec<DecisionRecord>> {
     let one = (
         (any::<[u8; 2]>(), texts(), any::<i64>(), texts(), texts()),
-        (texts(), prop::option::of(texts()), prop::collection::vec(texts(), 0..4)),
+        (
+            texts(),
+            prop::option::of(texts()),
+            prop::collection::vec(texts(), 0..4),
+        ),
         (prop::collection::vec(texts(), 0..3), any::<u32>(), texts()),
         (0..1_u64 << 49, any::<bool>(), prop::option::of(texts())),
     );
@@ -298,7 +306,13 @@ fn what_is_not_in_order_is_not_written() {
 
 #[test]
 fn other_files_are_refused() {
-    for bytes in [&b""[..], b"PAR1", b"PAR1PAR1", b"{\"decision\":\"allow\"}\n", &[0; 4096]] {
+    for bytes in [
+        &b""[..],
+        b"PAR1",
+        b"PAR1PAR1",
+        b"{\"decision\":\"allow\"}\n",
+        &[0; 4096],
+    ] {
         let opened = Segment::open(Arc::new(Bytes::copy_from_slice(bytes)));
         assert!(opened.is_err(), "{bytes:?}");
     }

@@ -161,16 +161,22 @@ pub enum Part {
     Encryption,
     /// The token for a bundle at a URL.
     Bundle,
+    /// What webhooks are signed with, and the token for their receiver.
+    Webhook,
+    /// The token for reports of an edge server.
+    Status,
 }
 
 impl Part {
     /// Every part.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 7] = [
         Self::Tokens,
         Self::Database,
         Self::Redis,
         Self::Encryption,
         Self::Bundle,
+        Self::Webhook,
+        Self::Status,
     ];
 
     /// Its settings.
@@ -182,6 +188,8 @@ impl Part {
             Self::Redis => &["REDIS_URL", "REDIS_USERNAME", "REDIS_PASSWORD"],
             Self::Encryption => &["ENCRYPTION_KEYS"],
             Self::Bundle => &["BUNDLE_TOKEN"],
+            Self::Status => &["STATUS_TOKEN"],
+            Self::Webhook => &["WEBHOOK_SECRET", "WEBHOOK_TOKEN"],
         }
     }
 }

@@ -28,7 +28,7 @@ pub struct Setting {
 }
 
 /// Another setting, as `NAME` where it is given at all, `NAME=TEXT` where its value begins with this text (`on` is any way to
-/// say yes), or `NAME~TEXT` where its list holds this.
+/// say yes), or `NAME~TEXT` where its list holds this (with `:` at its end, something that begins with it).
 pub type Other = &'static str;
 
 impl Setting {
@@ -133,6 +133,8 @@ pub(super) const POSTGRES: &[Other] = &["DATABASE_HOST", "DATABASE_URL=postgres"
 const SPOOLING: &[Other] = &["DATABASE_HOST", "DATABASE_URL=postgres", "DECISION_LOG~segments"];
 /// What makes a Redis known.
 const REDIS: &[Other] = &["REDIS_HOST", "REDIS_URL"];
+/// What sends webhooks.
+const WEBHOOK: &[Other] = &["DECISION_LOG~webhook:"];
 /// What limits rates.
 const RATES: &[Other] = &["RATE_LIMIT", "RATE_LIMIT_ROUTES"];
 
@@ -281,6 +283,33 @@ pub const SETTINGS: &[Setting] = &[
         "TEXT",
         "Token or API key that is sent as `Authorization: Bearer` to the server of a BUNDLE at a URL, and to no other. The URL must be https or on this machine, and must hold no user and password.",
     ).needs(&[&["BUNDLE=http"]]),
+    of(
+        POLICIES,
+        "STATUS_URL",
+        "",
+        "URL",
+        "Central policyd that this server, an edge, reports to what it runs, as EDGE_ID.",
+    ).needs(&[&["EDGE_ID"]]),
+    secret(
+        POLICIES,
+        "STATUS_TOKEN",
+        "TEXT",
+        "Token or API key that is sent as `Authorization: Bearer` with reports; it needs `status:write`. The URL must be https or on this machine.",
+    ).needs(&[&["STATUS_URL"]]),
+    of(
+        POLICIES,
+        "STATUS_INTERVAL",
+        "30s",
+        "DURATION",
+        "How often is reported; also at once when other policies decide.",
+    ).needs(&[&["STATUS_URL"]]),
+    of(
+        POLICIES,
+        "EDGE_ID",
+        "",
+        "NAME",
+        "What this server calls itself in reports: letters, digits, `.`, `_` and `-`. Each edge needs its own.",
+    ).needs(&[&["STATUS_URL"]]),
     of(
         POLICIES,
         "BUNDLE_KEYS",
@@ -653,7 +682,7 @@ pub const SETTINGS: &[Setting] = &[
         LOG,
         "DECISION_LOG",
         "store",
-        "off|store|segments|stdout|file:FILE,…",
+        "off|store|segments|stdout|file:FILE|webhook:URL,…",
         "Where decisions are written. `segments` are Parquet files.",
     ),
     of(
@@ -719,6 +748,74 @@ pub const SETTINGS: &[Setting] = &[
         "DURATION",
         "How long decisions are kept in the database and in segments; 0s is for ever.",
     ),
+    secret(
+        LOG,
+        "WEBHOOK_SECRET",
+        "whsec_BASE64,…",
+        "Secrets that webhooks are signed with (Standard Webhooks): `whsec_` and the base64 of 24 to 64 bytes. Each signs, so that receivers can change theirs.",
+    ).needs(&[WEBHOOK]),
+    secret(
+        LOG,
+        "WEBHOOK_TOKEN",
+        "TEXT",
+        "Token that is sent as `Authorization: Bearer` to the receiver of webhooks. The URL must be https or on this machine.",
+    ).needs(&[WEBHOOK]),
+    of(
+        LOG,
+        "WEBHOOK_FORMAT",
+        "cloudevents",
+        "cloudevents|governance|costops",
+        "What webhooks hold: CloudEvents of decisions, entries for LLM Governance (one a request), or usage for LLM CostOps.",
+    ).needs(&[WEBHOOK]),
+    of(
+        LOG,
+        "WEBHOOK_SOURCE",
+        "/policyd",
+        "URI",
+        "`source` of events: which server they are of.",
+    ).needs(&[WEBHOOK]),
+    of(
+        LOG,
+        "WEBHOOK_BATCH",
+        "100",
+        "NUMBER",
+        "Most events in a request; with 1, a request holds an event and no list.",
+    ).needs(&[WEBHOOK]),
+    of(
+        LOG,
+        "WEBHOOK_BATCH_BYTES",
+        "256KB",
+        "BYTES",
+        "Largest body of a request with more than one event.",
+    ).needs(&[WEBHOOK]),
+    of(
+        LOG,
+        "WEBHOOK_TIMEOUT",
+        "10s",
+        "DURATION",
+        "How long the receiver may take for a request.",
+    ).needs(&[WEBHOOK]),
+    of(
+        LOG,
+        "WEBHOOK_BACKOFF",
+        "1m",
+        "DURATION",
+        "Longest pause between attempts, which begin with half a second. `Retry-After` of the receiver may ask for more, up to an hour.",
+    ).needs(&[WEBHOOK]),
+    of(
+        LOG,
+        "WEBHOOK_SPOOL",
+        "1GB",
+        "BYTES",
+        "Disk space under DATA_DIR for events that wait for the receiver. When it is full, the queue fills: see DECISION_LOG_OVERFLOW.",
+    ).needs(&[WEBHOOK]),
+    of(
+        LOG,
+        "WEBHOOK_TLS_CA",
+        "",
+        "FILE",
+        "PEM certificates of authorities to trust for the receiver, instead of the public ones.",
+    ).needs(&[WEBHOOK]),
     secret(
         LOG,
         "ENCRYPTION_KEYS",

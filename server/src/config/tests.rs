@@ -1334,3 +1334,110 @@ fn a_share_is_percent() {
         assert!(said.contains("expected 0…100"), "{text}: {said}");
     }
 }
+
+#[test]
+fn webhooks_need_a_receiver_and_a_secret() {
+    const SECRET: (&str, &str) = (
+        "WEBHOOK_SECRET",
+        "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=",
+    );
+    let log = (
+        "DECISION_LOG",
+        "store, webhook:https://siem.example.org/in?tenant=a",
+    );
+    let config = parse("", &[log, SECRET], &[]).unwrap().log;
+    assert_eq!(config.sinks, [super::Sink::Store, super::Sink::Webhook]);
+    let webhook = config.webhook.unwrap();
+    assert_eq!(webhook.url.expose(), "https://siem.example.org/in?tenant=a");
+    assert_eq!((webhook.secrets.len(), webhook.batch), (1, 100));
+    assert!(webhook.spool.directory.ends_with("webhook-spool") && webhook.spool.required);
+    let both = format!("{0}, {0}", SECRET.1);
+    let config = parse("", &[log, ("WEBHOOK_SECRET", &both)], &[]).unwrap().log;
+    assert_eq!(config.webhook.unwrap().secrets.len(), 2);
+
+    for (env, problem) in [
+        (
+            &[log] as &[_],
+            "DECISION_LOG (environment): `webhook:` needs a WEBHOOK_SECRET to sign with",
+        ),
+        (
+            &[log, ("WEBHOOK_SECRET", "whsec_MDEy")],
+            "WEBHOOK_SECRET (environment): entry 1: the secret is not `whsec_` and the base64 of 24 to 64 bytes",
+        ),
+        (
+            &[("DECISION_LOG", "webhook:ftp://secret"), SECRET],
+            "DECISION_LOG (environment): `webhook:` is followed by http://… or https://…, with `%2C` for a comma",
+        ),
+        (
+            &[("DECISION_LOG", "webhook:https://a:secret@h/"), SECRET],
+            "DECISION_LOG (environment): the URL of the webhook holds a user or a password; give the receiver WEBHOOK_TOKEN",
+        ),
+        (
+            &[("DECISION_LOG", "webhook:http://a,webhook:http://b"), SECRET],
+            "DECISION_LOG (environment): names two receivers of webhooks; there can be one",
+        ),
+        (
+            &[
+                ("DECISION_LOG", "webhook:http://h"),
+                SECRET,
+                ("WEBHOOK_TOKEN", "t"),
+            ],
+            "WEBHOOK_TOKEN (environment): would be sent without TLS: only https and loopback addresses get a token",
+        ),
+        (
+            &[log, SECRET, ("WEBHOOK_BATCH", "1001")],
+            "WEBHOOK_BATCH (environment): must be at most 1000",
+        ),
+        (
+            &[log, SECRET, ("WEBHOOK_SPOOL", "0")],
+            "WEBHOOK_SPOOL (environment): must be at least 1MB: events wait nowhere else",
+        ),
+        (
+            &[
+                log,
+                SECRET,
+                ("WEBHOOK_FORMAT", "costops"),
+                ("DECISION_LOG_CONTEXT", "none"),
+            ],
+            "WEBHOOK_FORMAT (environment): `costops` reads usage from contexts, which DECISION_LOG_CONTEXT keeps from it",
+        ),
+        (
+            &[SECRET],
+            "WEBHOOK_SECRET (environment): needs `webhook:` in DECISION_LOG",
+        ),
+    ] {
+        assert_eq!(parse("", env, &[]).unwrap_err(), [problem], "{env:?}");
+    }
+}
+
+#[test]
+fn reports_of_an_edge_need_a_name_and_a_server() {
+    let (url, id) = (
+        ("STATUS_URL", "https://central.example.org"),
+        ("EDGE_ID", "edge-1"),
+    );
+    let status = parse("", &[url, id, ("STATUS_TOKEN", "t")], &[])
+        .unwrap()
+        .status
+        .unwrap();
+    assert_eq!((status.edge.as_str(), status.interval.as_secs()), ("edge-1", 30));
+    assert!(parse("", &[], &[]).unwrap().status.is_none());
+    for (env, problem) in [
+        (&[url] as &[_], "STATUS_URL (environment): needs EDGE_ID"),
+        (&[id], "EDGE_ID (environment): needs STATUS_URL"),
+        (
+            &[url, ("EDGE_ID", "a/b")],
+            "EDGE_ID (environment): an id of an edge is 1 to 128 letters, digits, `.`, `_` and `-`",
+        ),
+        (
+            &[("STATUS_URL", "https://h/?key=secret"), id],
+            "STATUS_URL (environment): is the URL of a server, without user, password, query and fragment; STATUS_TOKEN proves who reports",
+        ),
+        (
+            &[("STATUS_URL", "http://h"), id, ("STATUS_TOKEN", "t")],
+            "STATUS_TOKEN (environment): would be sent without TLS to http://h/: only https and loopback addresses get a token",
+        ),
+    ] {
+        assert_eq!(parse("", env, &[]).unwrap_err(), [problem], "{env:?}");
+    }
+}

@@ -2,8 +2,8 @@
 
 use super::Reader;
 use super::record::{SEALED, associated_data, push_line};
-use crate::storage::model::{DecisionFilter, Page};
 use crate::storage::StoreError;
+use crate::storage::model::{DecisionFilter, Page};
 use std::fmt;
 use std::io::{self, Write};
 

@@ -55,7 +55,10 @@ impl Reader {
             Self::Store(store) => store.decision(request_id, filter, page).await,
             Self::Segments(segments) => {
                 let (id, filter, page) = (request_id.to_owned(), filter.clone(), page.clone());
-                blocking(segments, move |segments| segments.decisions(&filter, Some(&id), &page)).await
+                blocking(segments, move |segments| {
+                    segments.decisions(&filter, Some(&id), &page)
+                })
+                .await
             }
         }
     }

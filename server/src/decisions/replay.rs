@@ -36,7 +36,7 @@ const REFUSALS: u32 = 6;
 /// How long the database is waited for, where nothing is lost if it does not answer before the end.
 const LAST: Duration = Duration::from_secs(2);
 
-async fn no_answer(last: &CancellationToken) {
+pub(super) async fn no_answer(last: &CancellationToken) {
     last.cancelled().await;
     sleep(LAST).await;
 }

@@ -111,8 +111,16 @@ impl Summary {
         requests.sort_unstable();
         Self {
             last: records.iter().map(DecisionRecord::id).max(),
-            first_ms: records.iter().map(|record| record.at_ms).min().unwrap_or(i64::MAX),
-            last_ms: records.iter().map(|record| record.at_ms).max().unwrap_or(i64::MIN),
+            first_ms: records
+                .iter()
+                .map(|record| record.at_ms)
+                .min()
+                .unwrap_or(i64::MAX),
+            last_ms: records
+                .iter()
+                .map(|record| record.at_ms)
+                .max()
+                .unwrap_or(i64::MIN),
             requests,
         }
     }
@@ -159,7 +167,12 @@ impl Segments {
             index.staged.extend(staged.files);
         }
         let archive = Box::new(Folder::open(&config.archive)?);
-        Ok(Self::new(Journal::Own(Arc::new(spool)), directory, archive, index))
+        Ok(Self::new(
+            Journal::Own(Arc::new(spool)),
+            directory,
+            archive,
+            index,
+        ))
     }
 
     /// As [`Segments::open`], to read only, also while another process writes.
@@ -169,7 +182,12 @@ impl Segments {
     /// A folder cannot be read.
     pub fn look(config: &config::Segments) -> io::Result<Self> {
         let archive = Box::new(Folder::open(&config.archive)?);
-        Ok(Self::new(Journal::Others, &config.journal, archive, Index::default()))
+        Ok(Self::new(
+            Journal::Others,
+            &config.journal,
+            archive,
+            Index::default(),
+        ))
     }
 
     fn new(journal: Journal, directory: &Path, archive: Box<dyn Archive>, index: Index) -> Self {
@@ -233,7 +251,10 @@ impl Segments {
                 let index = self.index();
                 let staged = index.staged.iter();
                 let staged = staged.map(|(name, path)| (name.clone(), Some(path.clone())));
-                let archived = index.archived.iter().filter(|name| !index.staged.contains_key(name));
+                let archived = index
+                    .archived
+                    .iter()
+                    .filter(|name| !index.staged.contains_key(name));
                 let archived = archived.map(|name| (name.clone(), None));
                 Ok(Snapshot {
                     journal: spool.segments(),
@@ -330,7 +351,9 @@ impl Segments {
                     )));
                 }
                 Err(Error::Format(why)) => {
-                    return Err(StoreError::Corrupt(format!("a segment of the decision log: {why}")));
+                    return Err(StoreError::Corrupt(format!(
+                        "a segment of the decision log: {why}"
+                    )));
                 }
                 Err(Error::Stopped) => {
                     return Err(StoreError::Unavailable(
@@ -358,15 +381,16 @@ impl Segments {
         let most = usize::try_from(page.limit).unwrap_or(usize::MAX);
         self.with_snapshot(|snapshot| {
             let (sources, found) = self.find(snapshot, &asked, most.saturating_add(1))?;
-            let mut newest: Vec<(DecisionKey, Place)> = found
-                .newest()
-                .map(|(key, place)| (key.clone(), place))
-                .collect();
+            let mut newest: Vec<(DecisionKey, Place)> =
+                found.newest().map(|(key, place)| (key.clone(), place)).collect();
             let mut more = newest.len() > most;
             newest.truncate(most);
             let items = fetch(&sources, &newest)?;
             more |= items.len() < newest.len();
-            let next = items.last().filter(|_| more).map(|record| DecisionKey::of(record).to_string());
+            let next = items
+                .last()
+                .filter(|_| more)
+                .map(|record| DecisionKey::of(record).to_string());
             Ok(Slice { items, next })
         })
     }
@@ -455,7 +479,11 @@ fn fetch(sources: &[Source], newest: &[(DecisionKey, Place)]) -> Result<Vec<Deci
         let before = bytes;
         for record in policy_segments::fetch(sources, &places)? {
             let texts = [&record.context, &record.reason];
-            bytes += texts.into_iter().flatten().map(|text| text.len() as u64).sum::<u64>();
+            bytes += texts
+                .into_iter()
+                .flatten()
+                .map(|text| text.len() as u64)
+                .sum::<u64>();
             if bytes > PAGE_BYTES && !items.is_empty() {
                 return Ok(items);
             }

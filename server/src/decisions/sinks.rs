@@ -11,8 +11,9 @@
 //!
 //! Rotating: `logrotate` and its like move the file. Two servers do not share one file.
 
-use super::{Segments, disk};
 use super::thread::Thread;
+use super::webhook::Webhook;
+use super::{Segments, disk};
 use crate::config::Sink;
 use crate::storage::Store;
 use crate::telemetry::metrics::sink_label;
@@ -32,6 +33,8 @@ pub(crate) enum Output {
     File(PathBuf),
     /// The journal of segments.
     Segments(Arc<Segments>),
+    /// The receiver of webhooks.
+    Webhook(Arc<Webhook>),
 }
 
 impl Output {
@@ -40,12 +43,14 @@ impl Output {
         sink: &Sink,
         store: Option<&Arc<dyn Store>>,
         segments: Option<&Arc<Segments>>,
+        webhook: Option<&Arc<Webhook>>,
     ) -> Option<Self> {
         match sink {
             Sink::Segments => segments.map(|segments| Self::Segments(Arc::clone(segments))),
             Sink::Store => store.map(|store| Self::Store(Arc::clone(store))),
             Sink::Stdout => Some(Self::Stdout),
             Sink::File(path) => Some(Self::File(path.clone())),
+            Sink::Webhook => webhook.map(|webhook| Self::Webhook(Arc::clone(webhook))),
         }
     }
 
@@ -53,7 +58,7 @@ impl Output {
     pub(crate) fn store(&self) -> Option<Arc<dyn Store>> {
         match self {
             Self::Store(store) => Some(Arc::clone(store)),
-            Self::Stdout | Self::File(_) | Self::Segments(_) => None,
+            Self::Stdout | Self::File(_) | Self::Segments(_) | Self::Webhook(_) => None,
         }
     }
 
@@ -64,6 +69,7 @@ impl Output {
             Self::Stdout => sink_label(&Sink::Stdout),
             Self::File(_) => "file",
             Self::Segments(_) => sink_label(&Sink::Segments),
+            Self::Webhook(_) => sink_label(&Sink::Webhook),
         }
     }
 }

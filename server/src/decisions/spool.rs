@@ -363,7 +363,10 @@ impl Spool {
     pub(crate) fn segments(&self) -> Vec<(u64, u64, bool)> {
         let inner = self.lock();
         let ended = inner.ended.iter().map(|(number, size)| (*number, *size, true));
-        let current = inner.current.as_ref().map(|(_, number, size)| (*number, *size, false));
+        let current = inner
+            .current
+            .as_ref()
+            .map(|(_, number, size)| (*number, *size, false));
         ended.chain(current).collect()
     }
 

@@ -13,10 +13,11 @@
 
 use super::record::{Entry, Outcome, Preparer, push_prepared, stripped};
 use super::replay::{Appender, BATCH, Pause, Replayer};
+use super::segments::{Sealing, Segments};
 use super::sinks::{Output, write_file, write_stdout};
 use super::spool::{Pushed, Spool};
 use super::thread::Thread;
-use super::segments::{Sealing, Segments};
+use super::webhook::{self, Webhook};
 use super::{Queued, SPOOL, STOP, Shared};
 use crate::config::Sink;
 use crate::storage::Store;
@@ -59,6 +60,7 @@ pub struct LogTask {
     /// Waits for disks.
     pub(crate) disk: Thread,
     pub(crate) spool: Option<Arc<Spool>>,
+    pub(crate) webhook: Option<Arc<Webhook>>,
     pub(crate) pruner: Option<Pruner>,
     pub(crate) sealing: Option<Sealing>,
     /// Dropped when the task ends, which [`super::Log::flush`] waits for.
@@ -83,6 +85,7 @@ impl LogTask {
             thread,
             disk,
             spool,
+            webhook,
             pruner,
             sealing,
             finished: _,
@@ -96,6 +99,9 @@ impl LogTask {
                 &shared.failing,
             ))
         });
+        let sender = webhook
+            .as_ref()
+            .map(|webhook| webhook::Sender::new(Arc::clone(webhook), &shared));
         let mut sinks: Vec<Writing> = outputs
             .into_iter()
             .map(|output| Writing::new(output, spool.as_ref(), &shared))
@@ -103,7 +109,7 @@ impl LogTask {
         let off = sinks.is_empty();
         let in_lines = sinks.iter().any(|sink| match sink {
             Writing::Lines(_) => true,
-            Writing::Store(_) | Writing::Spooled(_) | Writing::Journal(_) => false,
+            Writing::Store(_) | Writing::Spooled(_) | Writing::Journal(_) | Writing::Webhook(_) => false,
         });
         // One batch is prepared while the one before it is written.
         let (ready, mut written) = mpsc::channel(1);
@@ -146,6 +152,12 @@ impl LogTask {
                 None => last.cancelled().await,
             }
         };
+        let send = async {
+            match sender {
+                Some(sender) => sender.run(&last).await,
+                None => last.cancelled().await,
+            }
+        };
         let write = async {
             tokio::join!(make, write);
             // What waits in the spool is safe there. While the database takes it, it is given it all the same: a
@@ -158,7 +170,7 @@ impl LogTask {
                 None => last.cancelled().await,
             }
         };
-        let work = async { tokio::join!(write, replay, seal) };
+        let work = async { tokio::join!(write, replay, seal, send) };
         let prune = async {
             match pruner {
                 Some(pruner) => pruner.run(&shared.metrics).await,
@@ -167,7 +179,7 @@ impl LogTask {
         };
         let over = async {
             shared.abandon.cancelled().await;
-            if spool.is_some() {
+            if spool.is_some() || webhook.is_some() {
                 // From then on the writer asks no database: what is queued is on disk in no time.
                 sleep(STOP / 2).await;
             }
@@ -183,6 +195,9 @@ impl LogTask {
                 directory = %spool.directory().display(),
                 "decisions are kept on disk, and are written to the database after the next start"
             );
+        }
+        if let Some(webhook) = webhook {
+            webhook.say_what_is_left();
         }
     }
 }
@@ -277,6 +292,8 @@ enum Writing {
     Spooled(Spooled),
     /// The journal of segments.
     Journal(Journaled),
+    /// The spool of the receiver of webhooks.
+    Webhook(webhook::Writer),
 }
 
 impl Writing {
@@ -297,6 +314,7 @@ impl Writing {
                 shared: Arc::clone(shared),
                 stuck: Stuck::default(),
             }),
+            (Output::Webhook(webhook), _) => Self::Webhook(webhook::Writer::new(webhook, shared)),
             (output @ (Output::Stdout | Output::File(_)), _) => Self::Lines(Lines {
                 written: shared.metrics.written(output.label()),
                 errors: shared.metrics.errors(output.label()),
@@ -317,6 +335,7 @@ impl Writing {
             }
             Self::Spooled(spooled) => spooled.write(thread, &batch.records).await,
             Self::Journal(journal) => journal.write(thread, &batch.records).await,
+            Self::Webhook(webhook) => webhook.write(thread, &batch.records).await,
         }
     }
 }
@@ -343,7 +362,9 @@ impl Lines {
         match &self.output {
             Output::Stdout => write_stdout(thread, lines).await,
             Output::File(path) => write_file(thread, path.clone(), lines).await,
-            Output::Store(_) | Output::Segments(_) => Err(io::Error::other("it takes no lines")),
+            Output::Store(_) | Output::Segments(_) | Output::Webhook(_) => {
+                Err(io::Error::other("it takes no lines"))
+            }
         }
     }
 }
@@ -431,7 +452,6 @@ impl Spooled {
         }
         done
     }
-
 }
 
 /// Whether it was said that the disk takes nothing more.
@@ -498,7 +518,7 @@ impl Journaled {
 }
 
 /// Puts decisions into the spool, from the one with this number on.
-async fn push(
+pub(super) async fn push(
     thread: &Thread,
     spool: &Arc<Spool>,
     records: &Arc<Vec<DecisionRecord>>,

@@ -46,7 +46,7 @@ async fn list(State(app): State<App>, caller: Caller, Query(query): Query<PageQu
 struct CreateKey {
     /// What people call it.
     name: String,
-    /// Roles: `admin`, `policy.author`, `policy.approver`, `policy.viewer`, `auditor`, `evaluator`.
+    /// Roles: `admin`, `policy.author`, `policy.approver`, `policy.viewer`, `auditor`, `evaluator`, `edge`.
     #[serde(default)]
     roles: Vec<String>,
     /// Scopes beside those of the roles.

@@ -25,7 +25,8 @@ use utoipa::openapi::{OpenApi as Document, RefOr};
         (name = "bundles", description = "Deploy what `policyc build` made."),
         (name = "decision log", description = "What was decided."),
         (name = "audit", description = "What was changed, hash-chained."),
-        (name = "keys", description = "API keys.")
+        (name = "keys", description = "API keys."),
+        (name = "edges", description = "Edge servers, and what they run.")
     )
 )]
 pub(super) struct Head;
@@ -84,6 +85,13 @@ fn example(operation: &str) -> Option<Value> {
         }
         "createKey" => json!({"name": "gateway", "roles": ["evaluator"], "expiresIn": 31_536_000}),
         "rotateKey" => json!({"overlap": 3600}),
+        "reportEdge" => json!({
+            "revision": "7",
+            "digest": "sha256:0000000000000000000000000000000000000000000000000000000000000000",
+            "since": "2025-11-30T12:00:00Z",
+            "errors": [],
+            "version": "0.1.0",
+        }),
         _ => return None,
     })
 }

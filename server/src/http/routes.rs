@@ -30,6 +30,8 @@ pub(super) const PATTERNS: &[&str] = &[
     "/api/v1/keys",
     "/api/v1/keys/{id}/rotate",
     "/api/v1/keys/{id}",
+    "/api/v1/edges",
+    "/api/v1/edges/{id}/status",
     "/openapi.json",
     "/docs",
     "/",

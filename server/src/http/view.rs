@@ -1,6 +1,7 @@
 //! How policies, bundles and the rest look in REST: names of the contract, times in RFC 3339.
 
 use crate::active::Info;
+use crate::edges;
 use crate::error::Problem;
 use crate::service::approvals;
 use crate::service::policies::{Seen, SeenVersion, Written};
@@ -468,6 +469,57 @@ impl Key {
             revoked_at: key.revoked_ms.map(time),
             previous_until: key.previous.map(|(_, until)| time(until)),
             key: secret,
+        }
+    }
+}
+
+/// An edge server.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Edge {
+    /// What it calls itself.
+    pub id: String,
+    /// The revision that decides there; null where none does.
+    pub revision: Option<String>,
+    /// The digest of the bundle that decides there; null where none does.
+    pub digest: Option<String>,
+    /// Since when it decides there.
+    pub since: Option<String>,
+    /// What goes wrong there.
+    pub errors: Vec<String>,
+    /// The version of its program.
+    pub version: Option<String>,
+    /// Whether it runs the bundle that decides here; null where no bundle decides here.
+    pub current: Option<bool>,
+    /// Who reported it.
+    pub reported_by: String,
+    /// When this server first heard of it.
+    pub first_seen: String,
+    /// When this server last heard of it.
+    pub last_seen: String,
+}
+
+impl Edge {
+    /// `digest` is that of the bundle that decides here.
+    pub(super) fn of(edge: edges::Edge, digest: Option<&str>) -> Self {
+        let edges::Edge {
+            id,
+            report,
+            reporter,
+            first_ms,
+            last_ms,
+        } = edge;
+        Self {
+            id,
+            current: digest.map(|digest| report.digest.as_deref() == Some(digest)),
+            revision: report.revision,
+            digest: report.digest,
+            since: report.since,
+            errors: report.errors,
+            version: report.version,
+            reported_by: reporter,
+            first_seen: time(first_ms),
+            last_seen: time(last_ms),
         }
     }
 }

@@ -31,7 +31,7 @@ enum To<'d> {
 
 impl Service {
     /// A bundle holds policies of any namespace: who is bound to some may neither read nor write one, nor see when it came.
-    fn spans_namespaces(call: Call<'_>) -> Result<()> {
+    pub(super) fn spans_namespaces(call: Call<'_>) -> Result<()> {
         if call.identity.namespaces.is_none() {
             return Ok(());
         }

@@ -7,8 +7,8 @@ use super::{Call, Service};
 use crate::decisions::Reader;
 use crate::error::{Result, ServiceError};
 use crate::identity::Scope;
-use crate::storage::model::{DecisionFilter, DecisionRecord, DecisionStats, Page, Slice};
 use crate::storage;
+use crate::storage::model::{DecisionFilter, DecisionRecord, DecisionStats, Page, Slice};
 use std::future::Future;
 use std::sync::Arc;
 
@@ -34,11 +34,7 @@ impl Service {
     }
 
     /// Asks the log in the caller's turn.
-    async fn ask_log<T, F>(
-        &self,
-        call: Call<'_>,
-        ask: impl FnOnce(Reader) -> F + Send + 'static,
-    ) -> Result<T>
+    async fn ask_log<T, F>(&self, call: Call<'_>, ask: impl FnOnce(Reader) -> F + Send + 'static) -> Result<T>
     where
         T: Send + 'static,
         F: Future<Output = storage::Result<T>> + Send,

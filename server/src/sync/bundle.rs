@@ -48,6 +48,11 @@ impl Token {
     pub fn replace(&self, token: Option<SecretString>) {
         self.0.store(token.map(Arc::new));
     }
+
+    /// What is sent now.
+    pub(super) fn current(&self) -> Option<Arc<SecretString>> {
+        self.0.load_full()
+    }
 }
 
 /// What was seen last, so that it is not loaded twice.

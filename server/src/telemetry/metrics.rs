@@ -117,6 +117,17 @@ macro_rules! for_each_family {
                 "Decisions removed after their retention";
             log_sealed DECISION_LOG_SEALED: Counters, "llm_policy_decision_log_sealed_total", [],
                 "Decisions moved from the journal to Parquet files";
+                "Decisions removed from the database after their retention";
+            webhook_spool WEBHOOK_SPOOL: Gauges, "llm_policy_webhook_spool_bytes", [],
+                "Bytes of events that wait on disk for the receiver of webhooks";
+            webhook_spool_capacity WEBHOOK_SPOOL_CAPACITY: Gauges, "llm_policy_webhook_spool_capacity_bytes", [],
+                "Bytes of events that may wait on disk for the receiver of webhooks; 0 where there is none";
+            webhook_lag WEBHOOK_LAG: Gauges, "llm_policy_webhook_lag_seconds", [],
+                "How old the oldest event was that waited, at the last attempt to send it";
+            webhook_answers WEBHOOK_ANSWERS: Counters, "llm_policy_webhook_answers_total", ["status"],
+                "Webhooks sent, by the answer: `2xx`, `3xx`, `4xx`, `5xx`, or `none`";
+            webhook_skipped WEBHOOK_SKIPPED: Counters, "llm_policy_webhook_skipped_total", [],
+                "Decisions without usage in their context, which `WEBHOOK_FORMAT=costops` does not send";
             dependency_up DEPENDENCY_UP: Gauges, "llm_policy_dependency_up", ["dependency"],
                 "Whether a dependency answers: 1 or 0";
         }
@@ -766,6 +777,31 @@ pub(crate) fn sink_label(sink: &Sink) -> &'static str {
         Sink::Stdout => "stdout",
         Sink::File(_) => "file",
         Sink::Segments => "segments",
+        Sink::Webhook => "webhook",
+    }
+}
+
+/// What webhooks are counted with.
+#[derive(Debug, Clone)]
+pub(crate) struct WebhookMetrics {
+    /// Bytes on disk.
+    pub(crate) spool: Gauge<f64, AtomicU64>,
+    pub(crate) lag: Gauge<f64, AtomicU64>,
+    pub(crate) skipped: Counter,
+    families: Arc<Families>,
+}
+
+impl WebhookMetrics {
+    /// A request was answered with this status, or not at all.
+    pub(crate) fn answered(&self, status: Option<u16>) {
+        let label = match status.map(|status| status / 100) {
+            Some(2) => "2xx",
+            Some(3) => "3xx",
+            Some(4) => "4xx",
+            Some(5) => "5xx",
+            Some(_) | None => "none",
+        };
+        self.families.webhook_answers.with([label]).inc();
     }
 }
 
@@ -996,6 +1032,17 @@ impl Metrics {
             spooled: self.families.log_spooled.with([]),
             replayed: self.families.log_replayed.with([]),
             sealed: self.families.log_sealed.with([]),
+            families: Arc::clone(&self.families),
+        }
+    }
+
+    /// What webhooks are counted with; `spool` is how many bytes may wait on disk.
+    pub(crate) fn webhook(&self, spool: u64) -> WebhookMetrics {
+        self.families.webhook_spool_capacity.with([]).set(spool as f64);
+        WebhookMetrics {
+            spool: self.families.webhook_spool.with([]),
+            lag: self.families.webhook_lag.with([]),
+            skipped: self.families.webhook_skipped.with([]),
             families: Arc::clone(&self.families),
         }
     }

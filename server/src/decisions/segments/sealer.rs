@@ -13,8 +13,8 @@ use crate::decisions::replay::Pause;
 use crate::decisions::spool::{self, Spool};
 use crate::decisions::thread::Thread;
 use crate::decisions::{Failing, disk};
-use crate::telemetry::metrics::{Dropped, LogMetrics, sink_label};
 use crate::storage::model::{DecisionKey, DecisionRecord};
+use crate::telemetry::metrics::{Dropped, LogMetrics, sink_label};
 use std::collections::HashSet;
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
@@ -69,7 +69,9 @@ impl Sealing {
         drop(thread.run(|| rustix::process::nice(NICE)).await);
         let mut pause = Pause::new(sink_label(&Sink::Segments), &self.failing);
         // What is left of an earlier run is sealed at once.
-        let mut filled = (!journal.is_empty()).then(|| Instant::now().checked_sub(self.after)).flatten();
+        let mut filled = (!journal.is_empty())
+            .then(|| Instant::now().checked_sub(self.after))
+            .flatten();
         let mut published = false;
         let mut pruned: Option<Instant> = None;
         loop {
@@ -83,8 +85,8 @@ impl Sealing {
             } else if filled.is_none() {
                 filled = Some(Instant::now());
             }
-            let due = journal.bytes() >= self.bytes
-                || filled.is_some_and(|since| since.elapsed() >= self.after);
+            let due =
+                journal.bytes() >= self.bytes || filled.is_some_and(|since| since.elapsed() >= self.after);
             if due || !published {
                 match self.seal(&thread, &journal, due).await {
                     Ok(()) => {
@@ -128,11 +130,16 @@ impl Sealing {
         self.metrics.sealed.inc_by(sealed.decisions);
         if sealed.damaged > 0 {
             let stretches = sealed.damaged;
-            tracing::error!(stretches, "decisions in the journal were damaged on disk; they are lost");
+            tracing::error!(
+                stretches,
+                "decisions in the journal were damaged on disk; they are lost"
+            );
             self.metrics.dropped(Dropped::Damaged).inc_by(stretches);
         }
         if sealed.torn > 0 {
-            tracing::warn!("the last decision that was written to the journal before a stop is not whole; it is lost");
+            tracing::warn!(
+                "the last decision that was written to the journal before a stop is not whole; it is lost"
+            );
             self.metrics.dropped(Dropped::Torn).inc_by(sealed.torn);
         }
         Ok(())
@@ -142,7 +149,11 @@ impl Sealing {
         let kept = i64::try_from(self.retention.as_millis()).unwrap_or(i64::MAX);
         let before = now_ms().saturating_sub(kept);
         let segments = Arc::clone(&self.segments);
-        match thread.run(move || segments.prune(before)).await.and_then(|pruned| pruned) {
+        match thread
+            .run(move || segments.prune(before))
+            .await
+            .and_then(|pruned| pruned)
+        {
             Ok(pruned) => drop(self.metrics.pruned.inc_by(pruned)),
             Err(error) => tracing::warn!(%error, "old decisions could not be removed; tried again later"),
         }
@@ -166,7 +177,10 @@ impl Segments {
                     records.extend(found.records);
                 }
                 Err(error) if error.kind() == ErrorKind::NotFound => {
-                    tracing::error!(number, "a file of the journal of decisions was removed by somebody else");
+                    tracing::error!(
+                        number,
+                        "a file of the journal of decisions was removed by somebody else"
+                    );
                     sealed.damaged += 1;
                 }
                 Err(error) => return Err(error),

@@ -34,11 +34,7 @@ pub(super) struct Staged {
 }
 
 /// Writes decisions as segments, one a day; they were in these files of the journal.
-pub(super) fn stage(
-    journal: &Path,
-    numbers: &[u64],
-    mut records: Vec<DecisionRecord>,
-) -> io::Result<Staged> {
+pub(super) fn stage(journal: &Path, numbers: &[u64], mut records: Vec<DecisionRecord>) -> io::Result<Staged> {
     records.sort_by_cached_key(DecisionKey::of);
     records.dedup_by(|a, b| DecisionKey::of(a) == DecisionKey::of(b));
     let mut days: Vec<(String, Vec<DecisionRecord>)> = Vec::new();
@@ -64,7 +60,10 @@ pub(super) fn stage(
             policy_segments::Error::Io(error) => error,
             other => io::Error::other(other.to_string()),
         })?;
-        buffer.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
+        buffer
+            .into_inner()
+            .map_err(io::IntoInnerError::into_error)?
+            .sync_all()?;
         disk::sync_directory(&day)?;
         names.push(name);
     }

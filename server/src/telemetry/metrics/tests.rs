@@ -57,6 +57,11 @@ fn everything() -> Metrics {
     log.written("store").inc();
     log.errors("file").inc();
     log.withheld(Withheld::Mask).inc();
+    let webhook = metrics.webhook(1 << 20);
+    webhook.spool.set(300.0);
+    webhook.lag.set(1.5);
+    webhook.answered(Some(422));
+    webhook.skipped.inc();
     metrics
 }
 
@@ -92,6 +97,7 @@ fn every_family_of_the_table_is_in_the_exposition_and_nothing_else() {
 fn what_is_counted_is_shown() {
     let text = everything().encode();
     for (series, expected) in [
+        (r#"llm_policy_webhook_answers_total{status="4xx"}"#, 1.0),
         (
             r#"llm_policy_evaluations_total{decision="deny",transport="grpc"}"#,
             1.0,
