@@ -15,6 +15,7 @@ pub mod config;
 pub mod decisions;
 pub mod descriptors;
 pub mod document;
+pub mod enrich;
 pub mod error;
 mod fetch;
 pub mod file_stamp;

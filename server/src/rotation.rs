@@ -1,7 +1,7 @@
 //! Secrets that change while the server runs: looks at the files that hold them, and gives new values to whoever uses them.
 //!
 //! ```text
-//! NAME_FILE ─► config::files (all files of a part, and every rule of settings) ─► tokens, PostgreSQL, Redis, sealer, bundle
+//! NAME_FILE ─► config::files (all files of a part, and every rule of settings) ─► tokens, PostgreSQL, Redis, sealer, bundle, scanner
 //! ```
 //!
 //! # Invariants
@@ -201,6 +201,10 @@ impl Rotation {
                 self.token.replace(config.policies.token.clone());
                 Ok(())
             }
+            Part::Shield => match (&config.shield, &app.service.enricher) {
+                (Some(shield), Some(enricher)) => enricher.replace(shield),
+                (Some(_) | None, _) => Err("there is no SHIELD_URL".to_owned()),
+            },
         }
     }
 }

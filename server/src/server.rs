@@ -15,6 +15,7 @@ use crate::body::Bodies;
 use crate::cache::DecisionCache;
 use crate::config::{Config, Origin};
 use crate::decisions::{Log, LogTask, Seal};
+use crate::enrich::Enricher;
 use crate::gate::Gate;
 use crate::health::Health;
 use crate::heavy::Heavy;
@@ -180,6 +181,11 @@ impl Server {
         let cache = DecisionCache::build(&config.cache, sealer.clone())?;
         let token = Token::default();
         token.replace(config.policies.token.clone());
+        let enricher = config
+            .shield
+            .as_ref()
+            .map(|shield| Enricher::build(shield, &metrics))
+            .transpose()?;
         let data_dir = &config.store.data_dir;
         let (follower, directory) = match &config.policies.origin {
             Origin::Store => (None, None),
@@ -216,6 +222,7 @@ impl Server {
                 heavy,
                 limits: config.limits,
                 cache,
+                enricher,
                 log,
                 log_reads: Turns::new(
                     "queries of the decision log",

@@ -161,16 +161,19 @@ pub enum Part {
     Encryption,
     /// The token for a bundle at a URL.
     Bundle,
+    /// The token for a scanner.
+    Shield,
 }
 
 impl Part {
     /// Every part.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Tokens,
         Self::Database,
         Self::Redis,
         Self::Encryption,
         Self::Bundle,
+        Self::Shield,
     ];
 
     /// Its settings.
@@ -182,6 +185,7 @@ impl Part {
             Self::Redis => &["REDIS_URL", "REDIS_USERNAME", "REDIS_PASSWORD"],
             Self::Encryption => &["ENCRYPTION_KEYS"],
             Self::Bundle => &["BUNDLE_TOKEN"],
+            Self::Shield => &["SHIELD_TOKEN"],
         }
     }
 }
