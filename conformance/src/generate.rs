@@ -272,6 +272,13 @@ const FIELDS: &[(&str, Option<&str>, Kind)] = &[
     ("custom.deep.er.path", None, Kind::Any),
     ("数据[\"k e y\"]", None, Kind::Any),
     ("metadata", None, Kind::Object),
+    ("shield.safe", None, Kind::Bool),
+    ("shield.riskScore", Some("shield.risk_score"), Kind::Number),
+    ("shield.threats", None, Kind::List),
+    ("shield.threats[0].type", None, Kind::Any),
+    ("shield.threats[-1].type", None, Kind::Any),
+    ("shield.verdict", None, Kind::Text),
+    ("shield.reason", None, Kind::Text),
 ];
 
 const DERIVED: &[(&str, Option<&str>, Kind)] = &[

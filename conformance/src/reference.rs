@@ -597,10 +597,13 @@ pub const ALIASES: &[(&str, &str, &[&str])] = &[
     ("llm", "injectionScore", &["injection_score"]),
     ("request", "ipAddress", &["ip_address"]),
     ("request", "userAgent", &["user_agent"]),
+    ("shield", "riskScore", &["risk_score"]),
 ];
 
 /// 1.2: the known roots, which are objects.
-const ROOTS: &[&str] = &["llm", "user", "team", "project", "request", "metadata", "budget"];
+const ROOTS: &[&str] = &[
+    "llm", "user", "team", "project", "request", "metadata", "budget", "shield",
+];
 
 /// 1.2: known fields that are lists.
 pub const LISTS: &[(&str, &str)] = &[
@@ -609,6 +612,16 @@ pub const LISTS: &[(&str, &str)] = &[
     ("llm", "tools"),
     ("user", "roles"),
     ("user", "permissions"),
+    ("shield", "threats"),
+];
+
+/// Known fields that a service answers. Ruling: where a request does not hold one, or null, nobody knows it, and "a deny rule that
+/// cannot be evaluated must not turn into an allow".
+pub const ANSWERED: &[(&str, &str)] = &[
+    ("shield", "safe"),
+    ("shield", "riskScore"),
+    ("shield", "threats"),
+    ("shield", "verdict"),
 ];
 
 /// 1.2: known fields that are single values.
@@ -637,6 +650,10 @@ pub const SCALARS: &[(&str, &str)] = &[
     ("request", "id"),
     ("request", "ipAddress"),
     ("request", "userAgent"),
+    ("shield", "safe"),
+    ("shield", "riskScore"),
+    ("shield", "verdict"),
+    ("shield", "reason"),
 ];
 
 /// Every path that active policies read or change, canonical, with those that derived fields are computed from.
@@ -793,6 +810,15 @@ fn look_up(path: &FieldPath, request: &Request<'_>) -> Found {
             Found::Missing => Found::Missing,
             Found::Unknown => Found::Unknown,
         };
+    }
+    if let [Segment::Key(object), Segment::Key(name), ..] = path.segments.as_slice()
+        && ANSWERED.contains(&(object, name))
+    {
+        let own = path.segments.get(..2).unwrap_or_default();
+        match sent(own, request.context) {
+            Found::Missing | Found::Unknown | Found::Present(Value::Null) => return Found::Unknown,
+            Found::Present(_) => {}
+        }
     }
     // Ruling: below a known list that is no list, nothing can be known.
     if let [object, name, _, ..] = path.segments.as_slice() {

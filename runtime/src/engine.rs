@@ -131,6 +131,14 @@ enum Choice {
 }
 
 impl Chosen {
+    /// Whether one of these policies reads what a scanner says of a request, `shield` or anything in it.
+    #[must_use]
+    pub fn reads_shield(&self) -> bool {
+        let scope = self.scope();
+        let mut asking = self.policies.asking.iter().enumerate();
+        asking.any(|(policy, asks)| *asks && scope.holds(policy))
+    }
+
     pub(crate) fn scope(&self) -> Scope<'_> {
         match &self.choice {
             Choice::All => Scope::All,

@@ -298,13 +298,19 @@ pub(crate) fn unknown<'a>(field: &'a str, blame: Blame<'a>, bump: &'a policy_vm:
         found: "unknown",
         expected: if field.starts_with("llm.estimated") || field.starts_with("llm.maxCost") {
             "a model with a known price, numbers as limits, and content that can be counted"
+        } else if field.starts_with("shield.") {
+            "the answer of a scanner"
         } else {
             "a value that can be read"
         },
-        message: text(
-            bump,
-            format_args!("`{field}` cannot be computed for this request"),
-        ),
+        message: if field.starts_with("shield.") {
+            text(bump, format_args!("`{field}` is not known: no scanner says it"))
+        } else {
+            text(
+                bump,
+                format_args!("`{field}` cannot be computed for this request"),
+            )
+        },
     }
 }
 

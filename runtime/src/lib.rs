@@ -35,6 +35,7 @@
 #[doc = include_str!("../../docs/library.md")]
 mod library {}
 
+mod asking;
 #[cfg(feature = "cache")]
 mod cache;
 mod cost;
@@ -52,6 +53,7 @@ mod snapshot;
 #[cfg(feature = "compile")]
 mod sources;
 mod template;
+mod text;
 mod worker;
 
 #[cfg(feature = "cache")]
@@ -69,4 +71,5 @@ pub use policy_primitives as primitives;
 pub use policy_vm::{JsonError, JsonErrorKind, Mode};
 pub use response::{BundleRef, Decision, ErrorEntry, Match, Parts, Response};
 pub use snapshot::Policies;
+pub use text::{Said, TextReader};
 pub use worker::{Answer, DefaultDecision, Evaluated, Origin, Verdict, Worker};

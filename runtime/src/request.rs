@@ -198,6 +198,20 @@ impl<'a> Read<'a> {
         join(self.texts().map(|text| said(text.text, bump)), out);
     }
 
+    /// As [`Read::join`], as long as that has no more bytes than this; says whether it is so.
+    pub(crate) fn join_up_to(self, bump: &'a Bump, most: usize, out: &mut String) -> bool {
+        out.clear();
+        for (number, text) in self.texts().map(|text| said(text.text, bump)).enumerate() {
+            let break_before = usize::from(number > 0);
+            if out.len() + break_before + text.len() > most {
+                return false;
+            }
+            out.push_str(if break_before > 0 { "\n" } else { "" });
+            out.push_str(text);
+        }
+        true
+    }
+
     /// The last text of the user, of each place where there can be one, in `out`. Says whether there is any.
     pub(crate) fn join_last_user(self, bump: &'a Bump, out: &mut String) -> bool {
         let places = [

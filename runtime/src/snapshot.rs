@@ -1,5 +1,6 @@
 //! A loaded policy set: verified code, manifest, and what is looked up per request, immutable.
 
+use crate::asking;
 use crate::error::LoadError;
 use crate::modify::{self, Target};
 use crate::names::{AllNames, View};
@@ -37,6 +38,8 @@ pub struct Policies {
     pub(crate) field_names: Vec<String>,
     /// What rules modify, by field.
     pub(crate) targets: Vec<Option<Target>>,
+    /// The policies that read what a service answers; empty where none does.
+    pub(crate) asking: Vec<bool>,
 }
 
 impl Policies {
@@ -154,6 +157,7 @@ impl Policies {
         let namespace_of = namespace_of.collect();
         let field_names = module.fields.iter().map(|f| path_text(&f.path)).collect();
         let targets = modify::targets(module, &manifest);
+        let asking = asking::policies(module, &manifest);
         Ok(Self {
             module: loaded,
             certificate,
@@ -169,6 +173,7 @@ impl Policies {
             namespace_of,
             field_names,
             targets,
+            asking,
             manifest,
         })
     }

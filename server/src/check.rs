@@ -13,6 +13,7 @@
 //! A bundle may come after the server, so its file need not be there yet. Ports may be taken when it comes to it.
 
 use crate::config::{Config, Database, JwtKeys, Origin, Postgres, Problem, Raw, Sink};
+use crate::enrich;
 use crate::redis_client::{self, Unusable};
 use crate::tls;
 use crate::{auth, server};
@@ -78,6 +79,9 @@ fn files(raw: &Raw, config: &Config) -> Vec<(&'static str, String)> {
             JwtKeys::JwksFile(_) | JwtKeys::JwksUrl(_) => "JWT_JWKS",
         };
         found.push((setting, error.to_string()));
+    }
+    if let Some(Err(problem)) = config.shield.as_ref().map(enrich::client) {
+        found.push(problem);
     }
     for sink in &config.log.sinks {
         if let Sink::File(path) = sink

@@ -513,6 +513,8 @@ pub struct Config {
     pub status: Option<Status>,
     /// Logs and traces.
     pub telemetry: Telemetry,
+    /// The scanner that is asked, where one is.
+    pub shield: Option<Shield>,
     /// Files that hold values, where there are some.
     pub secret_files: Option<SecretFiles>,
     /// What is no problem and should be known all the same.
@@ -919,6 +921,19 @@ pub struct Telemetry {
     pub sample: f64,
 }
 
+/// The scanner that is asked about the texts of a request.
+#[derive(Debug, Clone)]
+pub struct Shield {
+    /// Its address.
+    pub url: String,
+    /// How long one request waits for it.
+    pub timeout: Duration,
+    /// What it is sent to prove who asks.
+    pub token: Option<SecretString>,
+    /// Certificates that are trusted instead of the public ones.
+    pub ca: Option<PathBuf>,
+}
+
 /// Reads settings and gathers problems.
 struct Parser<'r> {
     raw: &'r Raw,
@@ -1140,6 +1155,7 @@ impl Config {
             status: status::read(p),
             store,
             telemetry: telemetry(p),
+            shield: shield(p),
             secret_files: SecretFiles::of(raw),
             notes: std::mem::take(&mut p.notes),
         };
@@ -1270,6 +1286,21 @@ fn bundle_token(p: &mut Parser<'_>, token: &SecretString, url: &Url) {
             format!("would be sent without TLS to {url}: only https and loopback addresses get a token"),
         );
     }
+}
+
+/// The scanner; what is wrong with its address is found where its client is made ([`crate::check`]).
+fn shield(p: &mut Parser<'_>) -> Option<Shield> {
+    let () = p.value("SHIELD_ON_FAILURE", (), |text| (text == "unknown").then_some(()));
+    let timeout = p.pause("SHIELD_TIMEOUT");
+    let (token, ca) = (p.secret("SHIELD_TOKEN"), p.path("SHIELD_CA_FILE"));
+    p.text("SHIELD_URL")?;
+    let url = p.url("SHIELD_URL")?;
+    Some(Shield {
+        url: url.expose().to_owned(),
+        timeout,
+        token,
+        ca,
+    })
 }
 
 const SSL_MODES: [&str; 5] = ["disable", "prefer", "require", "verify-ca", "verify-full"];

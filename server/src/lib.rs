@@ -16,6 +16,7 @@ pub mod decisions;
 pub mod descriptors;
 pub mod document;
 pub mod edges;
+pub mod enrich;
 pub mod error;
 mod fetch;
 pub mod file_stamp;

@@ -1,7 +1,7 @@
 //! Secrets that change while the server runs: looks at the files that hold them, and gives new values to whoever uses them.
 //!
 //! ```text
-//! NAME_FILE ─► config::files (all files of a part, and every rule of settings) ─► tokens, PostgreSQL, Redis, sealer, bundle
+//! NAME_FILE ─► config::files (all files of a part, and every rule of settings) ─► tokens, PostgreSQL, Redis, sealer, bundle, scanner
 //! ```
 //!
 //! # Invariants
@@ -211,6 +211,9 @@ impl Rotation {
             Part::Webhook => match (&config.log.webhook, app.service.log.webhook()) {
                 (Some(webhook), Some(secrets)) => secrets.replace(webhook).map_err(|error| said(&error)),
                 (None, _) | (_, None) => Err("there is no webhook".to_owned()),
+            Part::Shield => match (&config.shield, &app.service.enricher) {
+                (Some(shield), Some(enricher)) => enricher.replace(shield),
+                (Some(_) | None, _) => Err("there is no SHIELD_URL".to_owned()),
             },
         }
     }

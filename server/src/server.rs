@@ -16,6 +16,7 @@ use crate::cache::DecisionCache;
 use crate::config::{Config, Origin};
 use crate::decisions::{Log, LogTask, Seal};
 use crate::edges::Edges;
+use crate::enrich::Enricher;
 use crate::gate::Gate;
 use crate::health::Health;
 use crate::heavy::Heavy;
@@ -188,6 +189,11 @@ impl Server {
         token.replace(config.policies.token.clone());
         let status_token = Token::default();
         status_token.replace(config.status.as_ref().and_then(|status| status.token.clone()));
+        let enricher = config
+            .shield
+            .as_ref()
+            .map(|shield| Enricher::build(shield, &metrics))
+            .transpose()?;
         let data_dir = &config.store.data_dir;
         let (follower, directory) = match &config.policies.origin {
             Origin::Store => (None, None),
@@ -233,6 +239,7 @@ impl Server {
                 heavy,
                 limits: config.limits,
                 cache,
+                enricher,
                 log,
                 log_reads: Turns::new(
                     "queries of the decision log",

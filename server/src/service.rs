@@ -21,6 +21,7 @@ use crate::config::Origin;
 use crate::decisions::Log;
 use crate::document::MAX_TEXT;
 use crate::edges::Edges;
+use crate::enrich::Enricher;
 use crate::error::{Code, Result, ServiceError};
 use crate::heavy::{Heavy, Work};
 use crate::identity::{Identity, Scope};
@@ -53,6 +54,8 @@ pub struct Service {
     pub limits: crate::config::Limits,
     /// Decisions that were made before.
     pub cache: DecisionCache,
+    /// Who is asked about requests before they are decided, where somebody is.
+    pub enricher: Option<Enricher>,
     /// Where decisions are written.
     pub log: Log,
     /// Turns at reading them.

@@ -134,6 +134,19 @@ async fn the_parts_of_a_decision_are_spans_of_the_trace_of_its_caller() {
         );
         server.stopped().await;
     }
+    // Nobody is there to be asked, which is a part of the request all the same.
+    let server = Running::start(&[("SHIELD_URL", "http://127.0.0.1:1")]).await;
+    let http = server.addresses.http;
+    let scanned = policy.replace(
+        "eq, field: llm.model, value: a",
+        "eq, field: shield.safe, value: false",
+    );
+    let made = post(http, "/api/v1/policies", 8, "application/yaml", scanned).await;
+    assert_eq!(made.0, 201, "{}", made.1);
+    let body = json!({ "context": context }).to_string();
+    let decided = post(http, "/api/v1/evaluate", 9, "application/json", body).await;
+    assert!(decided.1.contains("\"deny\""), "{}", decided.1);
+    server.stopped().await;
     assert!(running.shutdown(Duration::from_secs(5)).await);
 
     let spans = collector.spans();
@@ -167,6 +180,17 @@ async fn the_parts_of_a_decision_are_spans_of_the_trace_of_its_caller() {
         assert_eq!(names, ["authenticate", "cache", "store", "/api/v1/evaluate"]);
         assert!(attribute(of(&spans, 7)[1], "decision").contains("deny"));
     }
+    let asked = of(&spans, 9);
+    let names: Vec<&str> = asked.iter().map(|span| span.name.as_str()).collect();
+    assert_eq!(
+        names,
+        ["authenticate", "enrich", "evaluate", "store", "/api/v1/evaluate"]
+    );
+    assert!(
+        attribute(asked[1], "outcome").contains("connect"),
+        "{:?}",
+        asked[1]
+    );
     // Nothing is decided, so nothing is stored.
     let broken: Vec<&str> = of(&spans, 5).iter().map(|span| span.name.as_str()).collect();
     assert_eq!(broken, ["authenticate", "/api/v1/evaluate"]);

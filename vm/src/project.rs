@@ -5,7 +5,8 @@
 //! a path is refused: the model behind us might read the other one. So are two spellings of one key with different
 //! values, unless one of them is null, and a known object at the top ([`context::root`]) that is something else.
 //!
-//! What lies below a known list that is no list cannot be known: its slots are [`Value::Unknown`].
+//! What lies below a known list that is no list cannot be known: its slots are [`Value::Unknown`]. Nor can what a service would
+//! have answered, where the request does not hold it ([`context::ANSWERED`]).
 //!
 //! Clients write their keys in the same order every time. So each worker remembers which key came after which, and looks
 //! whether it stands there again before it looks for the key's end and then for the key ([`Hints`]). That is a guess about
@@ -30,6 +31,8 @@ pub(crate) struct Trie {
     nodes: Vec<Node>,
     /// Places that [`Hints`] need.
     hints: usize,
+    /// Slots that are unknown until the request says what stands there ([`context::ANSWERED`]).
+    answered: Vec<u32>,
 }
 
 #[derive(Debug, Default)]
@@ -53,6 +56,8 @@ struct Node {
     root: Option<&'static str>,
     /// A known list: below anything else there, nothing can be known.
     list: bool,
+    /// What a service answers: where nothing stands, nothing is known.
+    answer: bool,
 }
 
 #[derive(Debug)]
@@ -124,6 +129,7 @@ impl Trie {
         let mut children: Vec<Vec<Child<'_>>> = vec![Vec::new()];
         // Where each step from a node leads: its place among the node's children.
         let mut known: HashMap<(usize, Step<'_>), usize> = HashMap::new();
+        let mut answered = Vec::new();
         for (index, field) in fields.iter().enumerate() {
             let wanted = wanted(index);
             // Keys that are known and passed over cost less than others, and mean the same whatever is computed.
@@ -148,6 +154,7 @@ impl Trie {
                     nodes.push(Node {
                         root: context::root(way),
                         list: Shape::of(way) == Shape::List,
+                        answer: context::is_answer(way),
                         ..Node::default()
                     });
                     own.len() - 1
@@ -165,6 +172,7 @@ impl Trie {
                 let sent = derived.iter().position(|(_, f)| f.index() == index);
                 let slot = sent.map_or(index, |position| fields.len() + position);
                 node.slot = u32::try_from(slot).ok();
+                answered.extend(node.slot.filter(|_| context::is_answered(&field.path)));
             }
         }
         let mut hints = 0;
@@ -172,7 +180,9 @@ impl Trie {
         for index in (0..nodes.len()).rev() {
             let mut node = nodes.get_mut(index).map(std::mem::take).unwrap_or_default();
             for child in children.get(index).into_iter().flatten() {
-                let leaf = nodes.get(child.node).filter(|n| n.is_leaf() && n.root.is_none());
+                let leaf = nodes
+                    .get(child.node)
+                    .filter(|n| n.is_leaf() && n.root.is_none() && !n.answer);
                 node.add(child, leaf.map_or(NO_SLOT, |n| n.slot.unwrap_or(PASSED_OVER)));
             }
             node.finish();
@@ -182,7 +192,11 @@ impl Trie {
                 *place = node;
             }
         }
-        Self { nodes, hints }
+        Self {
+            nodes,
+            hints,
+            answered,
+        }
     }
 
     fn node(&self, index: u32) -> Option<&Node> {
@@ -504,7 +518,7 @@ impl<'a> Seen<'a> {
 }
 
 /// Reads `body` into one slot per field of the module, and behind those one per derived field for what was sent in its
-/// place. Missing fields stay [`Value::Undefined`].
+/// place. Missing fields stay [`Value::Undefined`], or [`Value::Unknown`] where a service answers them.
 pub(crate) fn project<'a>(
     module: &LoadedModule,
     body: &'a [u8],
@@ -525,8 +539,14 @@ pub(crate) fn project<'a>(
     })?;
     let slots = bump.alloc_slice_fill_copy(module.field_count + module.derived.len(), Value::Undefined);
     let arena = usize::try_from(module.limits.arena_bytes).unwrap_or(usize::MAX);
+    let trie = module.trie(computes);
+    for slot in &trie.answered {
+        if let Some(slot) = slots.get_mut(*slot as usize) {
+            *slot = Value::Unknown;
+        }
+    }
     let mut projection = Projection {
-        trie: module.trie(computes),
+        trie,
         reader: Reader::new(text, bump, module.limits.depth, arena),
         slots: &mut *slots,
         hints: &mut hints.next,
@@ -595,11 +615,14 @@ impl<'t, 'a> Projection<'t, 'a> {
             self.assign(index, value, at)?;
             return Ok(end);
         }
+        if node.answer && byte != b'n' {
+            self.fill_below(node, Value::Undefined);
+        }
         match byte {
             b'[' if !node.elements.is_empty() => self.array(node, at),
             b'n' | b'[' => self.reader.skip(byte, at),
             _no_list if node.list => {
-                self.unknown_below(node);
+                self.fill_below(node, Value::Unknown);
                 self.reader.skip(byte, at)
             }
             b'{' => self.object(node, at),
@@ -748,8 +771,8 @@ impl<'t, 'a> Projection<'t, 'a> {
         }
     }
 
-    /// Marks everything below a node as what cannot be known.
-    fn unknown_below(&mut self, node: &'t Node) {
+    /// Puts the same into all slots below a node: that it cannot be known, or that nothing stands there.
+    fn fill_below(&mut self, node: &'t Node, value: Value<'a>) {
         let below = node.keys.iter().map(|entry| entry.node);
         let below = below.chain(
             node.elements
@@ -762,9 +785,9 @@ impl<'t, 'a> Projection<'t, 'a> {
                 continue;
             };
             if let Some(slot) = child.slot.and_then(|s| self.slots.get_mut(s as usize)) {
-                *slot = Value::Unknown;
+                *slot = value;
             }
-            self.unknown_below(child);
+            self.fill_below(child, value);
         }
     }
 
@@ -804,11 +827,16 @@ impl<'t, 'a> Projection<'t, 'a> {
         let Some(node) = trie.node(index) else {
             return Ok(());
         };
+        let missing = node.answer && matches!(value, Value::Undefined | Value::Null);
         if let Some(slot) = node.slot.and_then(|s| self.slots.get_mut(s as usize)) {
-            *slot = value;
+            *slot = if missing { Value::Unknown } else { value };
+        }
+        if missing {
+            self.fill_below(node, Value::Unknown);
+            return Ok(());
         }
         if node.list && !matches!(value, Value::Array(_) | Value::Null | Value::Undefined) {
-            self.unknown_below(node);
+            self.fill_below(node, Value::Unknown);
             return Ok(());
         }
         for (position, entry) in node.keys.iter().enumerate() {

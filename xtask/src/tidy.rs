@@ -55,6 +55,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "policy-compiler",
             "policy-grammar",
             "policy-bytecode",
+            "policy-integrations",
             "policy-primitives",
         ],
     ),

@@ -11,7 +11,7 @@
 //! requests of decisions and usage. All clients share one [`Transport`]: deadlines, retries, a circuit breaker, TLS.
 //!
 //! The API is asynchronous, because gateways on tokio call it while they hold requests. It is not part of evaluation, which stays
-//! pure: ask first, put what was answered into the context, then evaluate.
+//! pure: ask first, put what was answered into the context, then evaluate. `policyd` does so with [`ShieldClient`].
 //!
 //! # Nothing is fine by accident
 //!

@@ -21,9 +21,6 @@ use crate::verdict::{Report, ScannerReport, Verdict};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-/// Characters of a text that Shield takes at most.
-const MAX_TEXT: usize = 100_000;
-
 /// Texts in a batch that Shield takes at most.
 const MAX_BATCH: usize = 100;
 
@@ -110,9 +107,10 @@ impl ScanRequest {
     fn check(&self) -> Result<(), Failure> {
         for text in [Some(&self.prompt), self.output.as_ref()].into_iter().flatten() {
             let length = text.chars().count();
-            if length == 0 || length > MAX_TEXT {
+            if length == 0 || length > ShieldClient::MAX_TEXT {
                 return Err(Failure::InvalidRequest(format!(
-                    "Shield takes texts of 1 to {MAX_TEXT} characters, this one has {length}"
+                    "Shield takes texts of 1 to {} characters, this one has {length}",
+                    ShieldClient::MAX_TEXT
                 )));
             }
         }
@@ -171,6 +169,9 @@ struct ScannedBatch {
 }
 
 impl ShieldClient {
+    /// Characters of a text that Shield takes at most.
+    pub const MAX_TEXT: usize = 100_000;
+
     /// A client with the usual settings.
     ///
     /// # Errors

@@ -16,7 +16,7 @@ const fn of(name: &'static str, instead: &'static str) -> Earlier {
 }
 
 /// What an integration has for an address: nothing is called.
-const NO_CLIENT: &str = "nothing: no other service is asked for a decision";
+const NO_CLIENT: &str = "nothing: no such service is asked for a decision";
 /// Who signs tokens.
 const TOKENS: &str = "`JWT_JWKS` or `JWT_PUBLIC_KEY`, with `JWT_ISSUER` and `JWT_AUDIENCE`";
 
@@ -60,7 +60,10 @@ pub const EARLIER: &[Earlier] = &[
         "`REQUEST_TIMEOUT`; the work of a decision is bounded when policies are compiled",
     ),
     of("ENABLE_PARALLEL_EVALUATION", "nothing"),
-    of("LLM_SHIELD_URL", NO_CLIENT),
+    of(
+        "LLM_SHIELD_URL",
+        "`SHIELD_URL`, which is asked where a rule reads `shield`",
+    ),
     of("LLM_COSTOPS_URL", NO_CLIENT),
     of("LLM_GOVERNANCE_URL", NO_CLIENT),
     of("LLM_EDGE_AGENT_URL", NO_CLIENT),

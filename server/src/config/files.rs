@@ -165,11 +165,13 @@ pub enum Part {
     Webhook,
     /// The token for reports of an edge server.
     Status,
+    /// The token for a scanner.
+    Shield,
 }
 
 impl Part {
     /// Every part.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Tokens,
         Self::Database,
         Self::Redis,
@@ -177,6 +179,7 @@ impl Part {
         Self::Bundle,
         Self::Webhook,
         Self::Status,
+        Self::Shield,
     ];
 
     /// Its settings.
@@ -190,6 +193,7 @@ impl Part {
             Self::Bundle => &["BUNDLE_TOKEN"],
             Self::Status => &["STATUS_TOKEN"],
             Self::Webhook => &["WEBHOOK_SECRET", "WEBHOOK_TOKEN"],
+            Self::Shield => &["SHIELD_TOKEN"],
         }
     }
 }

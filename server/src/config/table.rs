@@ -146,6 +146,7 @@ const AUTH: &str = "Authentication";
 const LIMITS: &str = "Limits";
 const LOG: &str = "Decision log and audit";
 const TELEMETRY: &str = "Telemetry";
+const SERVICES: &str = "Other services";
 
 /// Every setting, in the order of the reference page.
 pub const SETTINGS: &[Setting] = &[
@@ -857,6 +858,40 @@ pub const SETTINGS: &[Setting] = &[
         "0…1",
         "Share of traces kept, from 0 to 1, for requests whose caller did not decide it.",
     ).needs(&[&["TRACE_ENABLED"]]),
+    of(
+        SERVICES,
+        "SHIELD_URL",
+        "",
+        "URL",
+        "LLM Shield, which is asked about the texts of a request before it is decided, where a rule reads `shield`. It must hold no user, password or query. Without it nobody is asked.",
+    ),
+    of(
+        SERVICES,
+        "SHIELD_TIMEOUT",
+        "150ms",
+        "DURATION",
+        "Longest time that one request waits for Shield, all attempts together. What is not known then stays unknown.",
+    ).needs(&[&["SHIELD_URL"]]),
+    of(
+        SERVICES,
+        "SHIELD_ON_FAILURE",
+        "unknown",
+        "unknown",
+        "What rules see where Shield gives no answer: `unknown`, on which rules that deny fire. There is no other way.",
+    ).needs(&[&["SHIELD_URL"]]),
+    secret(
+        SERVICES,
+        "SHIELD_TOKEN",
+        "TEXT",
+        "Token that is sent as `Authorization: Bearer` to SHIELD_URL, which must be https or on this machine.",
+    ).needs(&[&["SHIELD_URL"]]),
+    of(
+        SERVICES,
+        "SHIELD_CA_FILE",
+        "",
+        "FILE",
+        "PEM certificates of authorities to trust for SHIELD_URL, instead of the public ones.",
+    ).needs(&[&["SHIELD_URL=https"]]),
 ];
 
 /// One of several, for people.

@@ -2,6 +2,9 @@
 //!
 //! The context of a request is passed on as the bytes that came in, and read once, by the evaluation. Short ones are decided
 //! where they arrive, which takes microseconds; long ones go to the bounded pool, so that no async thread is held up.
+//!
+//! Where a scanner is configured and a policy reads what it says, it is asked first ([`crate::enrich`]): the policies that a request
+//! sees are chosen, what is known of it is put into its context, and these very policies decide on that.
 
 mod envelope;
 
@@ -9,6 +12,7 @@ use super::{Call, Caller, Service};
 use crate::active::Active;
 pub use crate::cache::Outcome;
 use crate::decisions::{Entry, Unread};
+use crate::enrich::{AT_ONCE, Answer, Enricher, Inquiry};
 use crate::error::{Code, Result, ServiceError};
 use crate::heavy::Stop;
 use crate::identity::Scope;
@@ -19,14 +23,15 @@ use crate::storage::model::DecisionRecord;
 use crate::telemetry;
 use crate::telemetry::request::{part, traced};
 use bytes::Bytes;
-use policy_runtime::{EvaluateOptions, PolicyEngine};
+use futures_util::StreamExt as _;
+use policy_runtime::{Chosen, EvaluateOptions, PolicyEngine};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::num::NonZeroU32;
 use std::result::Result as StdResult;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use utoipa::ToSchema;
 
 /// Bodies from this size on are decided in the pool: tokens and patterns take up to 30 ns a byte, so this is a millisecond.
@@ -130,6 +135,37 @@ struct Decided {
     entry: Option<Entry>,
 }
 
+/// The policies that a request sees, and what a scanner says of it, where one of them reads that.
+struct Known {
+    chosen: Chosen,
+    answer: Option<Answer>,
+}
+
+/// As [`Known`], with what a scanner is to be asked.
+struct Unasked {
+    chosen: Chosen,
+    inquiry: Option<Inquiry>,
+}
+
+impl Unasked {
+    async fn ask(self, enricher: &Enricher, until: Option<Instant>) -> Known {
+        let answer = match self.inquiry {
+            Some(inquiry) => Some(enricher.ask(inquiry, until).await),
+            None => None,
+        };
+        Known {
+            chosen: self.chosen,
+            answer,
+        }
+    }
+}
+
+/// As [`Known`], of every context of a batch; without answers where no policy reads them.
+struct KnownOfBatch {
+    chosen: Chosen,
+    answers: Option<Vec<Result<Answer>>>,
+}
+
 /// An answer that the log has not read yet.
 struct Answered {
     outcome: Outcome,
@@ -179,12 +215,14 @@ impl Service {
     /// [`Code::ModificationRefused`], and those of [`Heavy::run`](crate::heavy::Heavy::run).
     pub async fn evaluate(self: &Arc<Self>, caller: &Caller, asked: impl Ask) -> Result<Outcome> {
         let decided = if asked.text().len() < LONG {
-            self.decide_on(caller, &asked, None).await?
+            self.decide_on(caller, &asked, None, None).await?
+        } else if let Some(enricher) = &self.enricher {
+            Box::pin(self.evaluate_long(caller, asked, enricher)).await?
         } else {
             let (service, asker) = (Arc::clone(self), caller.clone());
             let runtime = tokio::runtime::Handle::current();
             let deciding = self.heavy.run(caller.call().work(), move |stop| {
-                runtime.block_on(service.decide_on(&asker, &asked, Some(stop)))
+                runtime.block_on(service.decide_on(&asker, &asked, Some(stop), None))
             });
             // In memory of its own, so that short ones are not as large.
             Box::pin(deciding).await??
@@ -193,13 +231,64 @@ impl Service {
         Ok(decided.outcome)
     }
 
-    async fn decide_on(&self, caller: &Caller, asked: &impl Ask, stop: Option<&Stop>) -> Result<Decided> {
-        let checked = |request: &Evaluation<'_>| {
-            request_id::given(request.request_id.as_deref().unwrap_or_default()).map(drop)
+    /// Decides on a long context: reads it in the pool, asks outside of it, and decides in the pool.
+    async fn evaluate_long(
+        self: &Arc<Self>,
+        caller: &Caller,
+        asked: impl Ask,
+        enricher: &Enricher,
+    ) -> Result<Decided> {
+        let asked = Arc::new(asked);
+        let unasked = {
+            let (service, asker, asked) = (Arc::clone(self), caller.clone(), Arc::clone(&asked));
+            let reading = self
+                .heavy
+                .run(caller.call().work(), move |_| service.read_on(&asker, &*asked));
+            reading.await??
+        };
+        let known = match unasked {
+            Some(unasked) => Some(unasked.ask(enricher, caller.until).await),
+            None => None,
+        };
+        let (service, asker) = (Arc::clone(self), caller.clone());
+        let runtime = tokio::runtime::Handle::current();
+        let deciding = self.heavy.run(caller.call().work(), move |stop| {
+            runtime.block_on(service.decide_on(&asker, &*asked, Some(stop), known.as_ref()))
+        });
+        deciding.await?
+    }
+
+    /// What a scanner is to be asked about a request; as [`Service::decide_on`] reads it.
+    fn read_on(&self, caller: &Caller, asked: &impl Ask) -> Result<Option<Unasked>> {
+        let Some(enricher) = &self.enricher else {
+            return Ok(None);
+        };
+        let read = |request: &Evaluation<'_>| {
+            checked(request)?;
+            let call = caller.call();
+            call.require(Scope::Evaluate)?;
+            let options = options(&call, request, None)?;
+            unasked(enricher, Active::engine(&self.active)?, &options, request.context)
         };
         if let Some(request) = asked.shortcut() {
+            match read(&request) {
+                Err(error) if error.code == Code::MalformedContext => {}
+                unasked => return unasked.map(Some),
+            }
+        }
+        read(&asked.ask()?).map(Some)
+    }
+
+    async fn decide_on(
+        &self,
+        caller: &Caller,
+        asked: &impl Ask,
+        stop: Option<&Stop>,
+        known: Option<&Known>,
+    ) -> Result<Decided> {
+        if let Some(request) = asked.shortcut() {
             checked(&request)?;
-            match self.decide(caller, asked.text(), request, stop).await {
+            match self.decide(caller, asked.text(), request, stop, known).await {
                 // Whoever reads all of it knows better what is wrong.
                 Err(error) if error.code == Code::MalformedContext => {}
                 decided => return decided,
@@ -207,7 +296,7 @@ impl Service {
         }
         let request = asked.ask()?;
         checked(&request)?;
-        self.decide(caller, asked.text(), request, stop).await
+        self.decide(caller, asked.text(), request, stop, known).await
     }
 
     async fn decide(
@@ -216,23 +305,58 @@ impl Service {
         body: &Bytes,
         request: Evaluation<'_>,
         stop: Option<&Stop>,
+        known: Option<&Known>,
     ) -> Result<Decided> {
         let call = caller.call();
         call.require(Scope::Evaluate)?;
-        let namespace = call.namespace(request.namespace.as_deref())?;
+        let options = options(&call, &request, stop)?;
         let engine = Active::engine(&self.active)?;
-        // Under an empty id, the decision could not be found in the log.
-        let given = request.request_id.as_deref().filter(|id| !id.is_empty());
-        let options = EvaluateOptions {
-            request_id: Some(given.unwrap_or(call.request_id)),
-            namespace,
-            policies: request.policies.as_deref(),
-            trace: request.trace,
-            stop: stop.map(Stop::handle),
-            ..EvaluateOptions::default()
-        };
-        self.decide_with(caller, engine, body, request.context, &options, request.dry_run)
+        let (context, dry_run) = (request.context, request.dry_run);
+        if let Some(known) = known {
+            return self
+                .decide_knowing(caller, engine, (body, context), &options, dry_run, known)
+                .await;
+        }
+        if let Some(enricher) = &self.enricher {
+            let asking = async {
+                let unasked = unasked(enricher, engine, &options, context)?;
+                let known = unasked.ask(enricher, caller.until).await;
+                self.decide_knowing(caller, engine, (body, context), &options, dry_run, &known)
+                    .await
+            };
+            // In memory of its own, so that requests without it are not as large.
+            return Box::pin(asking).await;
+        }
+        self.decide_with(caller, engine, body, context, &options, dry_run)
             .await
+    }
+
+    /// Decides on a context that stands in a body, with what is known of it.
+    async fn decide_knowing(
+        &self,
+        caller: &Caller,
+        engine: &PolicyEngine,
+        (body, context): (&Bytes, &[u8]),
+        options: &EvaluateOptions<'_>,
+        dry_run: bool,
+        known: &Known,
+    ) -> Result<Decided> {
+        // The policies that were looked at decide, whatever became active meanwhile: others might read what nobody was asked.
+        let options = EvaluateOptions {
+            chosen: Some(&known.chosen),
+            ..options.clone()
+        };
+        match &known.answer {
+            Some(answer) => {
+                let body = answer.put_into(context)?;
+                self.decide_with(caller, engine, &body, &body, &options, dry_run)
+                    .await
+            }
+            None => {
+                self.decide_with(caller, engine, body, context, &options, dry_run)
+                    .await
+            }
+        }
     }
 
     /// Decides on a context that stands in `body`.
@@ -307,6 +431,43 @@ impl Service {
             traced(part!("store"), self.log.record(entry)).await;
         }
     }
+}
+
+/// Checks what a caller chose for an id.
+fn checked(request: &Evaluation<'_>) -> Result<()> {
+    request_id::given(request.request_id.as_deref().unwrap_or_default()).map(drop)
+}
+
+fn options<'o>(
+    call: &'o Call<'_>,
+    request: &'o Evaluation<'_>,
+    stop: Option<&'o Stop>,
+) -> Result<EvaluateOptions<'o>> {
+    // Under an empty id, the decision could not be found in the log.
+    let given = request.request_id.as_deref().filter(|id| !id.is_empty());
+    Ok(EvaluateOptions {
+        request_id: Some(given.unwrap_or(call.request_id)),
+        namespace: call.namespace(request.namespace.as_deref())?,
+        policies: request.policies.as_deref(),
+        trace: request.trace,
+        stop: stop.map(Stop::handle),
+        ..EvaluateOptions::default()
+    })
+}
+
+/// The policies that a request sees, and what a scanner is to be asked for them.
+fn unasked(
+    enricher: &Enricher,
+    engine: &PolicyEngine,
+    options: &EvaluateOptions<'_>,
+    context: &[u8],
+) -> Result<Unasked> {
+    let chosen = engine.choose(options)?;
+    let inquiry = chosen.reads_shield().then(|| enricher.inquiry(context));
+    Ok(Unasked {
+        chosen,
+        inquiry: inquiry.transpose()?,
+    })
 }
 
 /// A question that is not one JSON text.
@@ -441,24 +602,30 @@ impl Service {
         caller: &Caller,
         body: Bytes,
     ) -> Result<Vec<Result<Outcome>>> {
+        let known = match &self.enricher {
+            Some(enricher) => Some(Box::pin(self.learn_of_batch(caller, &body, enricher)).await?),
+            None => None,
+        };
         let (service, asker) = (Arc::clone(self), caller.clone());
         let runtime = tokio::runtime::Handle::current();
         let job = move |stop: &Stop| {
             let batch = parse_batch(&body, service.limits.batch)?;
             let call = asker.call();
             call.require(Scope::Evaluate)?;
-            let counted = count_contexts(&service, call, Route::Evaluate, batch.contexts.len());
-            runtime.block_on(counted)?;
+            if known.is_none() {
+                let counted = count_contexts(&service, call, Route::Evaluate, batch.contexts.len());
+                runtime.block_on(counted)?;
+            }
             let engine = Active::engine(&service.active)?;
-            let options = EvaluateOptions {
-                namespace: call.namespace(batch.namespace.as_deref())?,
-                policies: batch.policies.as_deref(),
-                trace: batch.trace,
-                stop: Some(stop.handle()),
-                ..EvaluateOptions::default()
+            let options = batch_options(&call, &batch, stop)?;
+            let (chosen, answers) = match known {
+                Some(known) => (known.chosen, known.answers),
+                None => {
+                    // What is wrong with the list is wrong with the whole request.
+                    (engine.choose(&options)?, None)
+                }
             };
-            // What is wrong with the list is wrong with the whole request.
-            let chosen = engine.choose(&options)?;
+            let mut answers = answers.map(Vec::into_iter);
             let mut results = Results::new(service.limits.results);
             let mut decided = Vec::with_capacity(batch.contexts.len());
             for (i, context) in batch.contexts.iter().enumerate() {
@@ -470,8 +637,19 @@ impl Service {
                     ..options.clone()
                 };
                 let context = context.get().as_bytes();
-                let one = service.decide_with(&asker, engine, &body, context, &options, batch.dry_run);
-                let one = runtime.block_on(one);
+                // There is an answer for each context.
+                let one = match answers.as_mut().and_then(Iterator::next) {
+                    Some(Ok(answer)) => answer.put_into(context).and_then(|body| {
+                        let one = service.decide_with(&asker, engine, &body, &body, &options, batch.dry_run);
+                        runtime.block_on(one)
+                    }),
+                    Some(Err(error)) => Err(error),
+                    None => {
+                        let one =
+                            service.decide_with(&asker, engine, &body, context, &options, batch.dry_run);
+                        runtime.block_on(one)
+                    }
+                };
                 if let Ok(one) = &one {
                     results.add(one.outcome.json.len())?;
                 }
@@ -492,4 +670,62 @@ impl Service {
         }
         Ok(outcomes)
     }
+    /// Asks about every context of a batch, where a policy reads the answers: some at once, in memory that is bounded by the batch.
+    async fn learn_of_batch(
+        self: &Arc<Self>,
+        caller: &Caller,
+        body: &Bytes,
+        enricher: &Enricher,
+    ) -> Result<KnownOfBatch> {
+        let (service, asker, body) = (Arc::clone(self), caller.clone(), body.clone());
+        let runtime = tokio::runtime::Handle::current();
+        let job = move |stop: &Stop| {
+            let batch = parse_batch(&body, service.limits.batch)?;
+            let call = asker.call();
+            call.require(Scope::Evaluate)?;
+            let counted = count_contexts(&service, call, Route::Evaluate, batch.contexts.len());
+            runtime.block_on(counted)?;
+            let engine = Active::engine(&service.active)?;
+            let chosen = engine.choose(&batch_options(&call, &batch, stop)?)?;
+            let Some(enricher) = service.enricher.as_ref().filter(|_| chosen.reads_shield()) else {
+                return Ok((chosen, None));
+            };
+            let mut inquiries = Vec::with_capacity(batch.contexts.len());
+            for context in &batch.contexts {
+                stop.check()?;
+                let inquiry = enricher.inquiry(context.get().as_bytes());
+                inquiries.push(inquiry.map_err(ServiceError::from));
+            }
+            Ok::<_, ServiceError>((chosen, Some(inquiries)))
+        };
+        let (chosen, inquiries) = self.heavy.run(caller.call().work(), job).await??;
+        let answers = match inquiries {
+            None => None,
+            Some(inquiries) => {
+                let asking = inquiries.into_iter().map(|inquiry| async move {
+                    match inquiry {
+                        Ok(inquiry) => Ok(enricher.ask(inquiry, caller.until).await),
+                        Err(error) => Err(error),
+                    }
+                });
+                let answers = futures_util::stream::iter(asking).buffered(AT_ONCE);
+                Some(answers.collect().await)
+            }
+        };
+        Ok(KnownOfBatch { chosen, answers })
+    }
+}
+
+fn batch_options<'o>(
+    call: &'o Call<'_>,
+    batch: &'o Batch<'_>,
+    stop: &'o Stop,
+) -> Result<EvaluateOptions<'o>> {
+    Ok(EvaluateOptions {
+        namespace: call.namespace(batch.namespace.as_deref())?,
+        policies: batch.policies.as_deref(),
+        trace: batch.trace,
+        stop: Some(stop.handle()),
+        ..EvaluateOptions::default()
+    })
 }

@@ -117,7 +117,6 @@ macro_rules! for_each_family {
                 "Decisions removed after their retention";
             log_sealed DECISION_LOG_SEALED: Counters, "llm_policy_decision_log_sealed_total", [],
                 "Decisions moved from the journal to Parquet files";
-                "Decisions removed from the database after their retention";
             webhook_spool WEBHOOK_SPOOL: Gauges, "llm_policy_webhook_spool_bytes", [],
                 "Bytes of events that wait on disk for the receiver of webhooks";
             webhook_spool_capacity WEBHOOK_SPOOL_CAPACITY: Gauges, "llm_policy_webhook_spool_capacity_bytes", [],
@@ -128,6 +127,10 @@ macro_rules! for_each_family {
                 "Webhooks sent, by the answer: `2xx`, `3xx`, `4xx`, `5xx`, or `none`";
             webhook_skipped WEBHOOK_SKIPPED: Counters, "llm_policy_webhook_skipped_total", [],
                 "Decisions without usage in their context, which `WEBHOOK_FORMAT=costops` does not send";
+            enrichments ENRICHMENTS: Counters, "llm_policy_enrich_requests_total", ["service", "outcome"],
+                "Contexts that a service was to be asked about, by what is known then: safe, unsafe, or why nothing is";
+            enrich_duration ENRICH_DURATION: Requests, "llm_policy_enrich_duration_seconds", ["service"],
+                "Time that a service was waited for before a decision";
             dependency_up DEPENDENCY_UP: Gauges, "llm_policy_dependency_up", ["dependency"],
                 "Whether a dependency answers: 1 or 0";
         }
@@ -823,6 +826,38 @@ impl LogMetrics {
     }
 }
 
+/// What asking a scanner is counted with.
+#[derive(Debug)]
+pub struct EnrichMetrics {
+    outcomes: Vec<(&'static str, Counter)>,
+    duration: Latency,
+    families: Arc<Families>,
+}
+
+/// Label of the scanner.
+const SHIELD: &str = "shield";
+
+impl EnrichMetrics {
+    /// A context that nobody was asked about.
+    pub(crate) fn unasked(&self, outcome: &'static str) {
+        if let Some((_, counter)) = self.outcomes.iter().find(|(own, _)| *own == outcome) {
+            counter.inc();
+        }
+    }
+
+    /// A context that the scanner was asked about, for so long.
+    pub(crate) fn asked(&self, outcome: &'static str, waited: Duration) {
+        self.unasked(outcome);
+        self.duration.observe(waited);
+    }
+
+    /// Whether the scanner answers.
+    pub(crate) fn is_up(&self, up: bool) {
+        let gauge = self.families.dependency_up.with([SHIELD]);
+        gauge.set(if up { 1.0 } else { 0.0 });
+    }
+}
+
 /// All metrics of a server. Shared as `Arc<Metrics>`.
 #[derive(Debug)]
 pub struct Metrics {
@@ -1019,6 +1054,19 @@ impl Metrics {
             .dependency_up
             .with([dependency])
             .set(if up { 1.0 } else { 0.0 });
+    }
+
+    /// What asking a scanner is counted with; there from now on, by every outcome.
+    pub(crate) fn enrich<const N: usize>(&self, reasons: [&'static str; N]) -> EnrichMetrics {
+        let outcomes = ["safe", "unsafe"].into_iter().chain(reasons);
+        let counter = |outcome| (outcome, self.families.enrichments.with([SHIELD, outcome]));
+        let metrics = EnrichMetrics {
+            outcomes: outcomes.map(counter).collect(),
+            duration: self.families.enrich_duration.0.with([SHIELD]),
+            families: Arc::clone(&self.families),
+        };
+        metrics.is_up(true);
+        metrics
     }
 
     /// What the decision log counts with; `capacity` is how many decisions may wait, `spool` how many bytes on disk.

@@ -217,6 +217,38 @@ fields! {
     "request.userAgent", ["user_agent"], String, "User agent of the client.";
     "metadata", [], Object, "Anything else that the gateway knows; any keys.";
     "budget", [], Object, "What is left to spend, where the gateway knows it; any keys.";
+    "shield", [], Object, "What a scanner says of the texts of the request; see docs/integrations.md.";
+    "shield.safe", [], Bool, "Whether scanners looked and found nothing; unknown where nobody says.";
+    "shield.riskScore", ["risk_score"], Number,
+        "The highest risk that a scanner sees, from 0 (none) to 1; unknown where nobody says.";
+    "shield.threats", [], Array,
+        "What was found: objects with `type` and `scanner`; empty where scanners found nothing, unknown where nobody says.";
+    "shield.verdict", [], String, "`safe`, `unsafe` or `unknown`; unknown where nobody says even that.";
+    "shield.reason", [], String, "Why the verdict is `unknown`; missing where it is not.";
+}
+
+/// The object at the top of a request that holds what a service answers.
+pub const SERVICE: &str = "shield";
+
+/// Known fields that a service answers. Where a request does not hold one, or holds null, it is unknown and not missing: every
+/// operator but `exists` is an error there, so that no answer is never taken for one that is fine.
+pub const ANSWERED: &[&str] = &[
+    "shield.safe",
+    "shield.riskScore",
+    "shield.threats",
+    "shield.verdict",
+];
+
+/// Whether `path` is a field that a service answers ([`ANSWERED`]).
+#[must_use]
+pub fn is_answer(path: &[PathSegment]) -> bool {
+    field_at(path).is_some_and(|field| ANSWERED.contains(&field.path))
+}
+
+/// Whether `path` is a field that a service answers, or leads into one.
+#[must_use]
+pub fn is_answered(path: &[PathSegment]) -> bool {
+    path.get(..2).is_some_and(is_answer)
 }
 
 /// The known field of a canonical dotted path.
@@ -289,7 +321,7 @@ fn field_at(path: &[PathSegment]) -> Option<&'static ContextField> {
 }
 
 /// Top-level objects whose keys are all known: a path below one of them that is not in the table is suspicious.
-pub const CLOSED_OBJECTS: &[&str] = &["llm", "user", "team", "project", "request"];
+pub const CLOSED_OBJECTS: &[&str] = &["llm", "user", "team", "project", "request", "shield"];
 
 /// Types of personal data, as `llm.piiTypes` and `$redact` spell them, in the order of the detectors' table.
 pub const PII_TYPES: &[&str] = &[

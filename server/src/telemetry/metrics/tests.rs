@@ -48,6 +48,9 @@ fn everything() -> Metrics {
     metrics.connections(3);
     metrics.connection_refused(Full::Address);
     metrics.connection_closed("idle");
+    metrics
+        .enrich(["deadline"])
+        .asked("deadline", Duration::from_millis(150));
     let log = metrics.decision_log(10, 1 << 20);
     log.queue.inc();
     log.spool.set(300.0);
