@@ -56,7 +56,10 @@ use tokio_util::sync::CancellationToken;
 use writer::Pruner;
 
 pub use export::{ExportError, Open, export};
-pub use record::{Entry, Outcome, Preparer, SEALED, Seal, Unread, associated_data, push_line, push_prepared};
+pub use record::{
+    BinaryError, Entry, Outcome, Preparer, SEALED, Seal, Unread, associated_data, push_binary, push_line,
+    push_prepared, read_binary,
+};
 pub use writer::LogTask;
 
 /// Bytes of contexts and answers that may wait to be written.

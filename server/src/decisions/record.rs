@@ -9,6 +9,8 @@
 //!   one that is used twice, or a million times, neither hides a decision nor moves its time.
 //! - A line is one JSON object and holds no line break.
 
+mod binary;
+
 use super::mask::{self, Masked, Masker, push_string};
 use crate::config::Kept;
 use crate::storage::model::{DecisionId, DecisionRecord};
@@ -18,6 +20,8 @@ use bytes::Bytes;
 use serde::de::IgnoredAny;
 use std::fmt;
 use std::sync::Arc;
+
+pub use binary::{BinaryError, push_binary, read_binary};
 
 /// What sealed contexts begin with.
 pub const SEALED: &str = "enc:v1:";
