@@ -33,7 +33,7 @@ mod paths;
 mod redact;
 
 use json::Raw;
-use keys::{Key, Keys, Label};
+use keys::{Facts, Key, Keys, Label};
 use paths::{Paths, State};
 use redact::Finder;
 use std::borrow::Cow;
@@ -101,11 +101,9 @@ pub struct Masker {
 #[derive(Debug)]
 struct Open {
     object: bool,
-    /// Whether nothing of it was read.
-    fresh: bool,
     state: State,
     /// The key of the value.
-    key: Option<Key>,
+    key: Key,
     /// Number of the next element of an array.
     index: usize,
     /// Where [`Keys`] were before it.
@@ -141,155 +139,121 @@ impl Masker {
     }
 
     fn walk<'c>(&mut self, text: &'c str) -> Result<Masked<'c>, MaskError> {
-        self.keys.begin();
-        self.open.clear();
+        let Self {
+            paths,
+            finder,
+            keys,
+            unlabelled,
+            open,
+        } = self;
+        keys.begin();
+        open.clear();
         let mut out = Copied {
             text,
             at: 0,
             out: String::with_capacity(text.len()),
             hidden: Vec::new(),
         };
-        let at = out.token(0);
-        let mut at = self.value(at, self.paths.root(), None, 0, &mut out)?;
-        // Every turn reads one key with its value, one element, or one closing bracket.
-        while let Some(top) = self.open.last_mut() {
-            at = out.token(at);
-            let close = if top.object { b'}' } else { b']' };
-            if json::byte(text, at) == close {
-                at += 1;
-                self.keys.close(top.mark);
-                self.open.pop();
-                continue;
+        let mut at = out.token(0);
+        let (mut state, mut key, mut mark) = (paths.root(), Key::None, 0);
+        // Every turn reads one value, of an object or an array only the beginning.
+        loop {
+            let facts = keys.facts(key);
+            let mut fresh = false;
+            if facts.is_some_and(|facts| facts.secret) || paths.end(&state) {
+                at = out.mask(at)?;
+                keys.close(mark);
+            } else {
+                let label = facts.map_or(&*unlabelled, |facts| &facts.label);
+                match json::byte(text, at) {
+                    b'"' => {
+                        at = out.string(at, finder, label)?;
+                        keys.close(mark);
+                    }
+                    bracket @ (b'{' | b'[') => {
+                        if open.len() == MAX_DEPTH {
+                            return Err(MaskError::TooDeep);
+                        }
+                        open.push(Open {
+                            object: bracket == b'{',
+                            state,
+                            key,
+                            index: 0,
+                            mark,
+                        });
+                        fresh = true;
+                        at += 1;
+                    }
+                    _ => {
+                        at = out.scalar(at, finder, label)?;
+                        keys.close(mark);
+                    }
+                }
             }
-            if !top.fresh {
-                if json::byte(text, at) != b',' {
+            // Closing brackets, and the key of the next value.
+            loop {
+                at = out.token(at);
+                let Some(top) = open.last_mut() else {
+                    return match at == text.len() {
+                        true => Ok(out.done()),
+                        false => Err(MaskError::NotJson),
+                    };
+                };
+                let close = if top.object { b'}' } else { b']' };
+                let byte = json::byte(text, at);
+                if byte == b',' && !fresh {
+                    at = out.token(at + 1);
+                } else if byte == close {
+                    at += 1;
+                    keys.close(top.mark);
+                    open.pop();
+                    fresh = false;
+                    continue;
+                } else if !fresh {
                     return Err(MaskError::NotJson);
                 }
-                at = out.token(at + 1);
-            }
-            top.fresh = false;
-            let mark = self.keys.mark();
-            let (key, state) = if top.object {
-                match Self::key(
-                    &mut self.keys,
-                    &self.paths,
-                    &mut self.finder,
-                    &top.state,
-                    &mut at,
-                    &mut out,
-                )? {
-                    Some((key, state)) => (Some(key), state),
+                fresh = false;
+                mark = keys.mark();
+                if !top.object {
+                    state = paths.element(&top.state, top.index);
+                    key = top.key;
+                    top.index += 1;
+                    break;
+                }
+                if let Some((known, facts, end)) = keys.expected(top.key, text.as_bytes(), at) {
+                    key = known;
+                    state = paths.member(&top.state, &facts.matches);
+                    at = out.token(end);
+                    break;
+                }
+                let (raw, end) = Raw::read(text, at)?;
+                let colon = |out: &mut Copied<'_>| {
+                    let colon = out.token(end);
+                    if json::byte(text, colon) != b':' {
+                        return Err(MaskError::NotJson);
+                    }
+                    Ok(out.token(colon + 1))
+                };
+                let Some(name) = raw.text() else {
                     // A key that is no text cannot be looked at, so neither it nor its value is shown.
-                    None => {
-                        at = out.mask(at)?;
-                        continue;
-                    }
+                    out.replace(at, end, MASKED);
+                    at = colon(&mut out)?;
+                    at = out.mask(at)?;
+                    continue;
+                };
+                key = keys.key(&name, top.key, paths, finder);
+                let facts = keys.facts(key);
+                match facts.and_then(|facts| facts.shown.as_deref()) {
+                    Some(shown) => out.replace(at, end, shown),
+                    None if raw.escaped => out.replace(at, end, &name),
+                    None => {}
                 }
-            } else {
-                let state = self.paths.element(&top.state, top.index);
-                top.index += 1;
-                (top.key, state)
-            };
-            at = self.value(at, state, key, mark, &mut out)?;
-        }
-        if out.token(at) != text.len() {
-            return Err(MaskError::NotJson);
-        }
-        Ok(out.done())
-    }
-
-    /// Reads a key and its colon. Returns the key and the state of its value; `None` where it is no text.
-    #[inline]
-    fn key(
-        keys: &mut Keys,
-        paths: &Paths,
-        finder: &mut Finder,
-        object: &State,
-        at: &mut usize,
-        out: &mut Copied<'_>,
-    ) -> Result<Option<(Key, State)>, MaskError> {
-        let (raw, end) = Raw::read(out.text, *at)?;
-        let read = raw.text().map(|name| {
-            let key = keys.key(&name, paths, finder);
-            let facts = keys.facts(key);
-            match facts.and_then(|facts| facts.shown.as_deref()) {
-                Some(shown) => out.replace(*at, end, shown),
-                None if raw.escaped => out.replace(*at, end, &name),
-                None => {}
+                let matches = facts.map_or(&[][..], |facts: &Facts| &facts.matches);
+                state = paths.member(&top.state, matches);
+                at = colon(&mut out)?;
+                break;
             }
-            let matches = facts.map_or(&[][..], |facts| &facts.matches);
-            (key, paths.member(object, matches))
-        });
-        if read.is_none() {
-            out.replace(*at, end, MASKED);
         }
-        let colon = out.token(end);
-        if json::byte(out.text, colon) != b':' {
-            return Err(MaskError::NotJson);
-        }
-        *at = out.token(colon + 1);
-        Ok(read)
-    }
-
-    /// Reads a value; of an object or an array only the beginning. Returns where to go on.
-    #[inline]
-    fn value(
-        &mut self,
-        at: usize,
-        state: State,
-        key: Option<Key>,
-        mark: usize,
-        out: &mut Copied<'_>,
-    ) -> Result<usize, MaskError> {
-        let facts = key.and_then(|key| self.keys.facts(key));
-        let secret = facts.is_some_and(|facts| facts.secret);
-        let label = facts.map_or(&self.unlabelled, |facts| &facts.label);
-        let end = if secret || self.paths.end(&state) {
-            out.mask(at)?
-        } else {
-            match json::byte(out.text, at) {
-                bracket @ (b'{' | b'[') => {
-                    if self.open.len() == MAX_DEPTH {
-                        return Err(MaskError::TooDeep);
-                    }
-                    self.open.push(Open {
-                        object: bracket == b'{',
-                        fresh: true,
-                        state,
-                        key,
-                        index: 0,
-                        mark,
-                    });
-                    return Ok(at + 1);
-                }
-                b'"' => {
-                    let (raw, end) = Raw::read(out.text, at)?;
-                    match raw.text() {
-                        Some(text) => match self.finder.redact(&text, label) {
-                            Some(shown) => out.replace(at, end, &shown),
-                            None if raw.escaped => out.replace(at, end, &text),
-                            None => {}
-                        },
-                        None => out.replace(at, end, MASKED),
-                    }
-                    end
-                }
-                _ => {
-                    let end = json::scalar_end(out.text, at)?;
-                    let token = out.text.get(at..end).unwrap_or("");
-                    if token.len() >= LONG_NUMBER
-                        && token.bytes().filter(u8::is_ascii_digit).count() >= LONG_NUMBER
-                        && let Some(shown) = self.finder.redact(token, label)
-                        && shown != token
-                    {
-                        out.replace(at, end, &shown);
-                    }
-                    end
-                }
-            }
-        };
-        self.keys.close(mark);
-        Ok(end)
     }
 
     /// Masks a reason that was rendered from a context.
@@ -344,6 +308,51 @@ impl<'c> Copied<'c> {
     fn leave_out(&mut self, start: usize, end: usize) {
         self.out.push_str(self.text.get(self.at..start).unwrap_or(""));
         self.at = end;
+    }
+
+    /// Reads the string at `at`. Returns where it ends.
+    #[inline]
+    fn string(&mut self, at: usize, finder: &mut Finder, label: &Label) -> Result<usize, MaskError> {
+        let bytes = self.text.as_bytes();
+        let close = json::plain_end(bytes, at + 1);
+        if json::byte(self.text, close) == b'"' {
+            let inside = bytes.get(at + 1..close).unwrap_or(&[]);
+            if redact::is_harmless(inside, label) {
+                return Ok(close + 1);
+            }
+        }
+        self.suspicious(at, finder, label)
+    }
+
+    /// As [`Copied::string`].
+    #[inline(never)]
+    fn suspicious(&mut self, at: usize, finder: &mut Finder, label: &Label) -> Result<usize, MaskError> {
+        let (raw, end) = Raw::read(self.text, at)?;
+        match raw.text() {
+            Some(text) => match finder.redact(&text, label) {
+                Some(shown) => self.replace(at, end, &shown),
+                None if raw.escaped => self.replace(at, end, &text),
+                None => {}
+            },
+            None => self.replace(at, end, MASKED),
+        }
+        Ok(end)
+    }
+
+    /// Reads the number, `true`, `false` or `null` at `at`. Returns where it ends.
+    #[inline]
+    fn scalar(&mut self, at: usize, finder: &mut Finder, label: &Label) -> Result<usize, MaskError> {
+        let end = json::scalar_end(self.text, at)?;
+        if end - at >= LONG_NUMBER {
+            let token = self.text.get(at..end).unwrap_or("");
+            if token.bytes().filter(u8::is_ascii_digit).count() >= LONG_NUMBER
+                && let Some(shown) = finder.redact(token, label)
+                && shown != token
+            {
+                self.replace(at, end, &shown);
+            }
+        }
+        Ok(end)
     }
 
     /// Puts a text in the place of a token.

@@ -100,7 +100,7 @@ fn escaped_end(text: &str, open: usize, mut at: usize) -> Result<usize, MaskErro
 
 /// The first quote, backslash or control character from `at` on, else the end.
 #[inline]
-fn plain_end(bytes: &[u8], mut at: usize) -> usize {
+pub(super) fn plain_end(bytes: &[u8], mut at: usize) -> usize {
     // Most strings end in the first words.
     for _ in 0..4 {
         let Some(word) = bytes.get(at..).and_then(<[u8]>::first_chunk) else {
@@ -125,6 +125,13 @@ fn plain_long(bytes: &[u8], mut at: usize) -> usize {
             break;
         }
         at += 64;
+    }
+    while let Some(word) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
+        let found = stops(u64::from_le_bytes(*word));
+        if found != 0 {
+            return at + found.trailing_zeros() as usize / 8;
+        }
+        at += 8;
     }
     plain_tail(bytes, at)
 }

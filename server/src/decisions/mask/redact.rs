@@ -16,11 +16,12 @@ pub(super) struct Finder {
 
 impl Finder {
     /// The text without personal data and secrets, where it has any.
+    #[inline(never)]
     pub(super) fn redact(&mut self, text: &str, label: &Label) -> Option<String> {
         // Most texts hold nothing, and looking does not copy.
         let any = |text: &str, min| pii::contains_any(text, PiiTypeSet::ALL, min);
         let alone = any(text, Confidence::Low);
-        if !alone && label.silent || is_short_word(text) {
+        if !alone && label.silent || is_short_word(text.as_bytes()) {
             return None;
         }
         self.labelled.clear();
@@ -59,7 +60,37 @@ impl Finder {
     }
 }
 
+/// Whether [`Finder::redact`] finds nothing, told by a short look. `false` is no answer.
+#[inline]
+pub(super) fn is_harmless(text: &[u8], label: &Label) -> bool {
+    is_short_word(text) || label.silent && pii::is_bare(text)
+}
+
 /// Names of models, teams and the like: nothing personal and no secret is that short and has no digit.
-fn is_short_word(text: &str) -> bool {
-    text.len() <= SHORT_WORD && text.bytes().all(|b| b.is_ascii_lowercase() || b == b'-')
+#[inline]
+fn is_short_word(text: &[u8]) -> bool {
+    // Two words that meet or overlap hold all bytes.
+    if let (Some(first), Some(last)) = (text.first_chunk(), text.last_chunk()) {
+        return text.len() <= SHORT_WORD
+            && are_lower(u64::from_le_bytes(*first))
+            && are_lower(u64::from_le_bytes(*last));
+    }
+    if let (Some(first), Some(last)) = (text.first_chunk(), text.last_chunk()) {
+        let (first, last) = (u32::from_le_bytes(*first), u32::from_le_bytes(*last));
+        return are_lower(u64::from(first) << 32 | u64::from(last));
+    }
+    text.iter().all(|b| b.is_ascii_lowercase() || *b == b'-')
+}
+
+/// Whether each of eight bytes is a lower-case letter or a dash.
+#[inline]
+fn are_lower(word: u64) -> bool {
+    const ONES: u64 = u64::MAX / 0xFF;
+    const HIGH: u64 = ONES << 7;
+    // No sum of two bytes below 0x80 reaches the next one.
+    let low = word & !HIGH;
+    let from = |least: u8| low + ONES * u64::from(0x80 - least);
+    let letters = from(b'a') & !from(b'z' + 1);
+    let dashes = !((low ^ (ONES * u64::from(b'-'))) + ONES * 0x7F);
+    (letters | dashes) & !word & HIGH == HIGH
 }
