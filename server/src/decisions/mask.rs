@@ -33,7 +33,7 @@ mod paths;
 mod redact;
 
 use json::Raw;
-use keys::{Facts, Key, Keys, Label};
+use keys::{Key, Keys, Label};
 use paths::{Paths, State};
 use redact::Finder;
 use std::borrow::Cow;
@@ -104,6 +104,8 @@ struct Open {
     state: State,
     /// The key of the value.
     key: Key,
+    /// Whether its [`Label`] is.
+    silent: bool,
     /// Number of the next element of an array.
     index: usize,
     /// Where [`Keys`] were before it.
@@ -130,15 +132,24 @@ impl Masker {
     /// - [`MaskError::NotJson`] — nothing of it may be written then.
     /// - [`MaskError::TooDeep`] — likewise.
     pub fn mask<'c>(&mut self, context: &'c [u8]) -> Result<Masked<'c>, MaskError> {
+        self.mask_into(context, String::new())
+    }
+
+    /// As [`Masker::mask`], in the memory of a text that is not needed any more.
+    ///
+    /// # Errors
+    ///
+    /// As [`Masker::mask`].
+    pub fn mask_into<'c>(&mut self, context: &'c [u8], memory: String) -> Result<Masked<'c>, MaskError> {
         let text = std::str::from_utf8(context).map_err(|_| MaskError::NotJson)?;
-        match self.walk(text) {
+        match self.walk(text, memory) {
             // The rest was not looked at.
             Err(MaskError::TooDeep) => json::validated(context).and(Err(MaskError::TooDeep)),
             done => done,
         }
     }
 
-    fn walk<'c>(&mut self, text: &'c str) -> Result<Masked<'c>, MaskError> {
+    fn walk<'c>(&mut self, text: &'c str, mut memory: String) -> Result<Masked<'c>, MaskError> {
         let Self {
             paths,
             finder,
@@ -148,62 +159,64 @@ impl Masker {
         } = self;
         keys.begin();
         open.clear();
+        memory.clear();
+        memory.reserve(text.len());
         let mut out = Copied {
             text,
             at: 0,
-            out: String::with_capacity(text.len()),
+            out: memory,
             hidden: Vec::new(),
         };
-        let mut at = out.token(0);
+        let bytes = text.as_bytes();
+        let mut at = out.token(bytes, 0);
         let (mut state, mut key, mut mark) = (paths.root(), Key::None, 0);
+        let (mut secret, mut silent) = (false, true);
         // Every turn reads one value, of an object or an array only the beginning.
         loop {
-            let facts = keys.facts(key);
             let mut fresh = false;
-            if facts.is_some_and(|facts| facts.secret) || paths.end(&state) {
+            if secret || paths.end(&state) {
                 at = out.mask(at)?;
                 keys.close(mark);
             } else {
-                let label = facts.map_or(&*unlabelled, |facts| &facts.label);
-                match json::byte(text, at) {
-                    b'"' => {
-                        at = out.string(at, finder, label)?;
-                        keys.close(mark);
+                let first = json::byte_at(bytes, at);
+                if first == b'"' {
+                    at = match redact::short_word_end(bytes, at + 1) {
+                        Some(close) => close + 1,
+                        None => out.string(at, silent, key, keys, finder, unlabelled)?,
+                    };
+                    keys.close(mark);
+                } else if matches!(first, b'{' | b'[') {
+                    if open.len() == MAX_DEPTH {
+                        return Err(MaskError::TooDeep);
                     }
-                    bracket @ (b'{' | b'[') => {
-                        if open.len() == MAX_DEPTH {
-                            return Err(MaskError::TooDeep);
-                        }
-                        open.push(Open {
-                            object: bracket == b'{',
-                            state,
-                            key,
-                            index: 0,
-                            mark,
-                        });
-                        fresh = true;
-                        at += 1;
-                    }
-                    _ => {
-                        at = out.scalar(at, finder, label)?;
-                        keys.close(mark);
-                    }
+                    open.push(Open {
+                        object: first == b'{',
+                        state,
+                        key,
+                        silent,
+                        index: 0,
+                        mark,
+                    });
+                    fresh = true;
+                    at += 1;
+                } else {
+                    at = out.scalar(at, key, keys, finder, unlabelled)?;
+                    keys.close(mark);
                 }
             }
             // Closing brackets, and the key of the next value.
             loop {
-                at = out.token(at);
+                at = out.token(bytes, at);
                 let Some(top) = open.last_mut() else {
                     return match at == text.len() {
                         true => Ok(out.done()),
                         false => Err(MaskError::NotJson),
                     };
                 };
-                let close = if top.object { b'}' } else { b']' };
-                let byte = json::byte(text, at);
+                let byte = json::byte_at(bytes, at);
                 if byte == b',' && !fresh {
-                    at = out.token(at + 1);
-                } else if byte == close {
+                    at = out.token(bytes, at + 1);
+                } else if byte == if top.object { b'}' } else { b']' } {
                     at += 1;
                     keys.close(top.mark);
                     open.pop();
@@ -216,23 +229,23 @@ impl Masker {
                 mark = keys.mark();
                 if !top.object {
                     state = paths.element(&top.state, top.index);
-                    key = top.key;
+                    (key, secret, silent) = (top.key, false, top.silent);
                     top.index += 1;
                     break;
                 }
-                if let Some((known, facts, end)) = keys.expected(top.key, text.as_bytes(), at) {
-                    key = known;
-                    state = paths.member(&top.state, &facts.matches);
-                    at = out.token(end);
+                if let Some((known, facts, end)) = keys.expected(top.key, bytes, at) {
+                    state = Paths::member(&top.state, &facts.matches);
+                    (key, secret, silent) = (known, facts.secret, facts.label.silent);
+                    at = out.token(bytes, end);
                     break;
                 }
                 let (raw, end) = Raw::read(text, at)?;
                 let colon = |out: &mut Copied<'_>| {
-                    let colon = out.token(end);
+                    let colon = out.token(bytes, end);
                     if json::byte(text, colon) != b':' {
                         return Err(MaskError::NotJson);
                     }
-                    Ok(out.token(colon + 1))
+                    Ok(out.token(bytes, colon + 1))
                 };
                 let Some(name) = raw.text() else {
                     // A key that is no text cannot be looked at, so neither it nor its value is shown.
@@ -242,14 +255,20 @@ impl Masker {
                     continue;
                 };
                 key = keys.key(&name, top.key, paths, finder);
-                let facts = keys.facts(key);
-                match facts.and_then(|facts| facts.shown.as_deref()) {
-                    Some(shown) => out.replace(at, end, shown),
-                    None if raw.escaped => out.replace(at, end, &name),
-                    None => {}
+                if let Some(facts) = keys.facts(key) {
+                    match facts.shown.as_deref() {
+                        Some(shown) => out.replace(at, end, shown),
+                        None if raw.escaped => out.replace(at, end, &name),
+                        None => {}
+                    }
+                    state = Paths::member(&top.state, &facts.matches);
+                    (secret, silent) = (facts.secret, facts.label.silent);
+                } else {
+                    // Nothing is known of it: it is not shown.
+                    debug_assert!(false, "a key that was just read is not known");
+                    state = top.state.clone();
+                    secret = true;
                 }
-                let matches = facts.map_or(&[][..], |facts: &Facts| &facts.matches);
-                state = paths.member(&top.state, matches);
                 at = colon(&mut out)?;
                 break;
             }
@@ -259,8 +278,18 @@ impl Masker {
     /// Masks a reason that was rendered from a context.
     #[must_use]
     pub fn reason(&mut self, reason: &str, masked: Option<&Masked<'_>>) -> String {
+        let shown = self.changed_reason(reason, masked);
+        shown.unwrap_or_else(|| reason.to_owned())
+    }
+
+    /// As [`Masker::reason`]; `None` where it stays as it is.
+    pub(super) fn changed_reason(&mut self, reason: &str, masked: Option<&Masked<'_>>) -> Option<String> {
         let mut texts: Vec<Cow<'_, str>> = Vec::new();
         for value in masked.iter().flat_map(|masked| &masked.hidden) {
+            // No escape is longer than six times its text, so this one is longer than the reason.
+            if value.starts_with('"') && (value.len() - 1) / 6 > reason.len() {
+                continue;
+            }
             json::texts(value, |text| {
                 if text.len() >= SHORTEST_HIDDEN && text.len() <= reason.len() {
                     texts.push(text);
@@ -279,7 +308,10 @@ impl Masker {
         }
         self.finder
             .redact(&text, &self.unlabelled)
-            .unwrap_or_else(|| text.into_owned())
+            .or_else(|| match text {
+                Cow::Borrowed(_) => None,
+                Cow::Owned(text) => Some(text),
+            })
     }
 }
 
@@ -295,10 +327,16 @@ struct Copied<'c> {
 impl<'c> Copied<'c> {
     /// Where the next token starts. Whitespace before it is left out.
     #[inline]
-    fn token(&mut self, at: usize) -> usize {
-        if json::byte(self.text, at) > b' ' {
+    fn token(&mut self, bytes: &[u8], at: usize) -> usize {
+        if json::byte_at(bytes, at) > b' ' {
             return at;
         }
+        self.blank(at)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn blank(&mut self, at: usize) -> usize {
         let next = json::token(self.text, at);
         self.leave_out(at, next);
         next
@@ -310,43 +348,64 @@ impl<'c> Copied<'c> {
         self.at = end;
     }
 
-    /// Reads the string at `at`. Returns where it ends.
-    #[inline]
-    fn string(&mut self, at: usize, finder: &mut Finder, label: &Label) -> Result<usize, MaskError> {
+    /// Reads the string at `at`, the value of a key. Returns where it ends.
+    fn string(
+        &mut self,
+        at: usize,
+        silent: bool,
+        key: Key,
+        keys: &mut Keys,
+        finder: &mut Finder,
+        unlabelled: &Label,
+    ) -> Result<usize, MaskError> {
         let bytes = self.text.as_bytes();
         let close = json::plain_end(bytes, at + 1);
-        if json::byte(self.text, close) == b'"' {
-            let inside = bytes.get(at + 1..close).unwrap_or(&[]);
-            if redact::is_harmless(inside, label) {
-                return Ok(close + 1);
-            }
+        if json::byte_at(bytes, close) != b'"' {
+            return self.escaped(at, keys.label(key).unwrap_or(unlabelled), finder);
         }
-        self.suspicious(at, finder, label)
+        let inside = bytes.get(at + 1..close).unwrap_or(&[]);
+        if silent && redact::is_harmless(inside) || keys.is_clean(key, inside) {
+            return Ok(close + 1);
+        }
+        let label = keys.label(key).unwrap_or(unlabelled);
+        let text = self.text.get(at + 1..close).unwrap_or("");
+        match finder.redact(text, label) {
+            Some(shown) => self.replace(at, close + 1, &shown),
+            None => keys.found_clean(key, inside),
+        }
+        Ok(close + 1)
     }
 
-    /// As [`Copied::string`].
+    /// As [`Copied::string`], where it has escapes, or is none.
+    #[cold]
     #[inline(never)]
-    fn suspicious(&mut self, at: usize, finder: &mut Finder, label: &Label) -> Result<usize, MaskError> {
+    fn escaped(&mut self, at: usize, label: &Label, finder: &mut Finder) -> Result<usize, MaskError> {
         let (raw, end) = Raw::read(self.text, at)?;
         match raw.text() {
             Some(text) => match finder.redact(&text, label) {
                 Some(shown) => self.replace(at, end, &shown),
-                None if raw.escaped => self.replace(at, end, &text),
-                None => {}
+                None => self.replace(at, end, &text),
             },
             None => self.replace(at, end, MASKED),
         }
         Ok(end)
     }
 
-    /// Reads the number, `true`, `false` or `null` at `at`. Returns where it ends.
+    /// Reads the number, `true`, `false` or `null` at `at`, the value of a key. Returns where it ends.
     #[inline]
-    fn scalar(&mut self, at: usize, finder: &mut Finder, label: &Label) -> Result<usize, MaskError> {
+    fn scalar(
+        &mut self,
+        at: usize,
+        key: Key,
+        keys: &Keys,
+        finder: &mut Finder,
+        unlabelled: &Label,
+    ) -> Result<usize, MaskError> {
         let end = json::scalar_end(self.text, at)?;
         if end - at >= LONG_NUMBER {
             let token = self.text.get(at..end).unwrap_or("");
             if token.bytes().filter(u8::is_ascii_digit).count() >= LONG_NUMBER
-                && let Some(shown) = finder.redact(token, label)
+                && let Some(shown) = finder.redact(token, keys.label(key).unwrap_or(unlabelled))
                 && shown != token
             {
                 self.replace(at, end, &shown);

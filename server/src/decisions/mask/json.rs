@@ -28,7 +28,13 @@ fn valid(text: &str) -> Result<(), MaskError> {
 /// The byte at `at`; NUL, which is no JSON outside strings, at the end.
 #[inline]
 pub(super) fn byte(text: &str, at: usize) -> u8 {
-    text.as_bytes().get(at).copied().unwrap_or(0)
+    byte_at(text.as_bytes(), at)
+}
+
+/// The same of bytes.
+#[inline(always)]
+pub(super) fn byte_at(bytes: &[u8], at: usize) -> u8 {
+    bytes.get(at).copied().unwrap_or(0)
 }
 
 /// Where the next token starts: `at`, or behind the whitespace there.

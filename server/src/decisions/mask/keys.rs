@@ -7,7 +7,7 @@
 //! - While a context is read nothing known is forgotten: what is open points here.
 
 use super::json;
-use super::paths::{Paths, State, plain};
+use super::paths::{Matches, Paths, plain};
 use super::redact::Finder;
 use policy_primitives::pii;
 use std::collections::HashMap;
@@ -22,6 +22,10 @@ const FRONT: usize = size_of::<u128>();
 /// Places for what comes next. A key that finds its place taken is looked up by its name, and takes it.
 const PLACES: usize = 1024;
 
+/// Bytes of a value that is remembered, and how many others in a row end that.
+const LONGEST_CLEAN: usize = 128;
+const MISSES: u8 = 16;
+
 /// What is known of a key.
 #[derive(Debug)]
 pub(super) struct Facts {
@@ -33,10 +37,13 @@ pub(super) struct Facts {
     /// Without personal data, where it has some.
     pub(super) shown: Option<Box<str>>,
     /// What paths compare with.
-    pub(super) matches: Vec<State>,
+    pub(super) matches: Matches,
     pub(super) label: Label,
     /// Whether it names a secret.
     pub(super) secret: bool,
+    /// A value in which nothing was found, and how many others came since.
+    clean: Box<[u8]>,
+    missed: u8,
 }
 
 impl Facts {
@@ -62,11 +69,13 @@ impl Facts {
             matches: paths.matches(name),
             label: Label::of(name),
             secret: names_a_secret(name),
+            clean: Box::default(),
+            missed: 0,
         }
     }
 
     /// Where the key ends that stands at `at`, if it is this one.
-    #[inline]
+    #[inline(always)]
     fn end(&self, bytes: &[u8], at: usize) -> Option<usize> {
         let length = self.quoted.len();
         let rest = bytes.get(at..)?;
@@ -108,6 +117,20 @@ impl Label {
     }
 }
 
+impl Facts {
+    /// Whether a value is the one in which nothing was found before. User agents and the names of versions are the same again
+    /// and again; ids are not, and after some of them nobody asks any more.
+    #[inline]
+    fn is_clean(&mut self, value: &[u8]) -> bool {
+        if self.missed == MISSES {
+            return false;
+        }
+        let same = !self.clean.is_empty() && *self.clean == *value;
+        self.missed = if same { 0 } else { self.missed + 1 };
+        same
+    }
+}
+
 /// A key of the context that is being read.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Key {
@@ -117,6 +140,16 @@ pub(super) enum Key {
     Loose(u32),
 }
 
+/// What came next, by [`Keys::place`].
+#[derive(Debug)]
+struct Places(Box<[u16; PLACES]>);
+
+impl Default for Places {
+    fn default() -> Self {
+        Self(Box::new([0; PLACES]))
+    }
+}
+
 /// The keys that were seen.
 #[derive(Debug, Default)]
 pub(super) struct Keys {
@@ -124,8 +157,8 @@ pub(super) struct Keys {
     by_name: HashMap<Box<str>, u16>,
     /// The known key that came last.
     last: u16,
-    /// What came next, by the key before it and that of the object; [`PLACES`] of them.
-    next: Vec<u16>,
+    /// What came next, by the key before it and that of the object.
+    next: Places,
     /// Keys that are not remembered, from the outermost that is open on.
     loose: Vec<Facts>,
 }
@@ -139,9 +172,6 @@ impl Keys {
             // Those that come again are soon back.
             self.known.clear();
             self.by_name.clear();
-        }
-        if self.next.is_empty() {
-            self.next = vec![0; PLACES];
         }
     }
 
@@ -169,8 +199,35 @@ impl Keys {
         }
     }
 
-    /// The place of what comes next in an object with this key.
+    /// What a key says of its value.
+    pub(super) fn label(&self, key: Key) -> Option<&Label> {
+        self.facts(key).map(|facts| &facts.label)
+    }
+
+    /// Whether nothing is in a value of this key, because nothing was in the same before.
     #[inline]
+    pub(super) fn is_clean(&mut self, key: Key, value: &[u8]) -> bool {
+        match key {
+            Key::Known(at) => {
+                (self.known.get_mut(usize::from(at))).is_some_and(|facts| facts.is_clean(value))
+            }
+            Key::None | Key::Loose(_) => false,
+        }
+    }
+
+    /// Nothing was found in a value of this key.
+    pub(super) fn found_clean(&mut self, key: Key, value: &[u8]) {
+        if let Key::Known(at) = key
+            && let Some(facts) = self.known.get_mut(usize::from(at))
+            && facts.missed < MISSES
+            && value.len() <= LONGEST_CLEAN
+        {
+            facts.clean = value.into();
+        }
+    }
+
+    /// The place of what comes next in an object with this key.
+    #[inline(always)]
     fn place(&self, object: Key) -> usize {
         let object = match object {
             Key::Known(at) => usize::from(at) + 1,
@@ -181,9 +238,9 @@ impl Keys {
 
     /// The key at `at` and its colon, and where they end, if it is the one that came next the last time, and is shown as it
     /// stands.
-    #[inline]
+    #[inline(always)]
     pub(super) fn expected(&mut self, object: Key, bytes: &[u8], at: usize) -> Option<(Key, &Facts, usize)> {
-        let next = *self.next.get(self.place(object))?;
+        let next = *self.next.0.get(self.place(object))?;
         let facts = self.known.get(usize::from(next))?;
         let end = facts.end(bytes, at)?;
         self.last = next;
@@ -208,7 +265,7 @@ impl Keys {
             }
         };
         let place = self.place(object);
-        if let Some(next) = self.next.get_mut(place) {
+        if let Some(next) = self.next.0.get_mut(place) {
             *next = at;
         }
         self.last = at;

@@ -72,6 +72,14 @@ impl State {
     }
 }
 
+/// The keys of paths that a key is, for each of its parts.
+#[derive(Debug, Default)]
+pub(super) struct Matches {
+    parts: Vec<State>,
+    /// That of the only part, where it fits there.
+    one: Option<u64>,
+}
+
 /// The paths, one after another.
 #[derive(Debug)]
 pub(super) struct Paths {
@@ -128,8 +136,8 @@ impl Paths {
     }
 
     /// The keys of paths that `key` is, for each of its parts: a key with a dot in it reads like two.
-    pub(super) fn matches(&self, key: &str) -> Vec<State> {
-        let matches = key.split('.').map(|part| {
+    pub(super) fn matches(&self, key: &str) -> Matches {
+        let parts = key.split('.').map(|part| {
             let part = plain(part);
             let mut keys = self.any.clone();
             for (bit, key) in self.keys.iter().enumerate() {
@@ -139,16 +147,30 @@ impl Paths {
             }
             keys
         });
-        matches.collect()
+        let parts: Vec<State> = parts.collect();
+        let one = match parts.as_slice() {
+            [State { first, rest: None }] => Some(*first),
+            _ => None,
+        };
+        Matches { one, parts }
     }
 
     /// The state of a member of an object, whose key has these [`Paths::matches`].
-    #[inline]
-    pub(super) fn member(&self, object: &State, matches: &[State]) -> State {
-        match matches {
-            [one] => object.step(one),
-            many => many.iter().fold(object.clone(), |state, part| state.step(part)),
+    #[inline(always)]
+    pub(super) fn member(object: &State, matches: &Matches) -> State {
+        match (matches.one, &object.rest) {
+            (Some(keys), None) => State {
+                first: (object.first & keys) << 1,
+                rest: None,
+            },
+            _ => Self::any_member(object, matches),
         }
+    }
+
+    #[cold]
+    fn any_member(object: &State, matches: &Matches) -> State {
+        let parts = matches.parts.iter();
+        parts.fold(object.clone(), |state, part| state.step(part))
     }
 
     /// The state of an element of an array, which also stands at the path of the array.

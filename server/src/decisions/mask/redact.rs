@@ -60,31 +60,37 @@ impl Finder {
     }
 }
 
-/// Whether [`Finder::redact`] finds nothing, told by a short look. `false` is no answer.
+/// Whether [`Finder::redact`] finds nothing behind a silent label, told by a short look. `false` is no answer.
 #[inline]
-pub(super) fn is_harmless(text: &[u8], label: &Label) -> bool {
-    is_short_word(text) || label.silent && pii::is_bare(text)
+pub(super) fn is_harmless(text: &[u8]) -> bool {
+    pii::is_bare(text)
 }
 
 /// Names of models, teams and the like: nothing personal and no secret is that short and has no digit.
-#[inline]
 fn is_short_word(text: &[u8]) -> bool {
-    // Two words that meet or overlap hold all bytes.
-    if let (Some(first), Some(last)) = (text.first_chunk(), text.last_chunk()) {
-        return text.len() <= SHORT_WORD
-            && are_lower(u64::from_le_bytes(*first))
-            && are_lower(u64::from_le_bytes(*last));
-    }
-    if let (Some(first), Some(last)) = (text.first_chunk(), text.last_chunk()) {
-        let (first, last) = (u32::from_le_bytes(*first), u32::from_le_bytes(*last));
-        return are_lower(u64::from(first) << 32 | u64::from(last));
-    }
-    text.iter().all(|b| b.is_ascii_lowercase() || *b == b'-')
+    text.len() <= SHORT_WORD && text.iter().all(|b| b.is_ascii_lowercase() || *b == b'-')
 }
 
-/// Whether each of eight bytes is a lower-case letter or a dash.
-#[inline]
-fn are_lower(word: u64) -> bool {
+/// The closing quote of the string that begins behind `start`, if it is [such a word](is_short_word). `None` is no answer.
+#[inline(always)]
+pub(super) fn short_word_end(bytes: &[u8], start: usize) -> Option<usize> {
+    const _: () = assert!(SHORT_WORD == 2 * size_of::<u64>(), "two words are looked at");
+    let mut at = start;
+    for _ in 0..2 {
+        let word = u64::from_le_bytes(*bytes.get(at..)?.first_chunk()?);
+        let others = others(word);
+        if others != 0 {
+            at += others.trailing_zeros() as usize / 8;
+            break;
+        }
+        at += 8;
+    }
+    (bytes.get(at) == Some(&b'"')).then_some(at)
+}
+
+/// The highest bit of each of eight bytes that is neither a lower-case letter nor a dash.
+#[inline(always)]
+fn others(word: u64) -> u64 {
     const ONES: u64 = u64::MAX / 0xFF;
     const HIGH: u64 = ONES << 7;
     // No sum of two bytes below 0x80 reaches the next one.
@@ -92,5 +98,5 @@ fn are_lower(word: u64) -> bool {
     let from = |least: u8| low + ONES * u64::from(0x80 - least);
     let letters = from(b'a') & !from(b'z' + 1);
     let dashes = !((low ^ (ONES * u64::from(b'-'))) + ONES * 0x7F);
-    (letters | dashes) & !word & HIGH == HIGH
+    !((letters | dashes) & !word) & HIGH
 }
