@@ -1,4 +1,5 @@
-//! What the decision log needs for one decision before it is written: masking its context, all of preparing it, its line.
+//! What the decision log needs for one decision before it is written: masking its context, all of preparing it, its line; and
+//! preparing it in memory that is used again, for a frame.
 //!
 //! `cargo run --release -p policy-server --example log_cost` prints nanoseconds a decision for the contexts of `gateway-20`,
 //! which the load generator sends as well: the fastest round and the median, allocator and masks as in `policyd`.
@@ -6,7 +7,7 @@
 
 use policy_server::config::Kept;
 use policy_server::decisions::mask::Masker;
-use policy_server::decisions::{Entry, Preparer, push_prepared};
+use policy_server::decisions::{Entry, Preparer, push_binary, push_prepared};
 use policy_server::storage::model::DecisionRecord;
 use std::hint::black_box;
 use std::path::Path;
@@ -35,7 +36,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let masks: Vec<String> = MASKS.iter().map(|&path| path.to_owned()).collect();
     let mut masker = Masker::new(&masks);
     let mut preparer = Preparer::new(Kept::Masked, &masks, None);
-    let mut times: [Vec<Duration>; 3] = Default::default();
+    let mut times: [Vec<Duration>; 4] = Default::default();
+    let mut record = DecisionRecord::default();
     for round in 0..rounds {
         let entries: Vec<Entry> = contexts
             .lines()
@@ -43,7 +45,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             .map(|(n, context)| entry(round * 1000 + n, context))
             .collect();
         let count = u32::try_from(entries.len())?;
-        let [mask, prepare, line] = &mut times;
+        let [mask, prepare, line, frame] = &mut times;
 
         let start = Instant::now();
         for entry in &entries {
@@ -62,8 +64,17 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
         line.push(start.elapsed() / count);
         black_box(lines);
+
+        let mut frames = Vec::new();
+        let start = Instant::now();
+        for entry in &entries {
+            preparer.prepare_into(entry, &mut record);
+            push_binary(&record, &mut frames);
+        }
+        frame.push(start.elapsed() / count);
+        black_box(frames);
     }
-    for (name, mut times) in ["mask", "prepare", "line"].into_iter().zip(times) {
+    for (name, mut times) in ["mask", "prepare", "line", "frame"].into_iter().zip(times) {
         times.sort_unstable();
         let (fastest, median) = (times.first(), times.get(times.len() / 2));
         println!(

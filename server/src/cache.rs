@@ -126,16 +126,32 @@ impl<'a> Told<'a> {
         self.parts.reason(self.text).map(string)
     }
 
+    /// The request id, the reason, rules and policies that fired, and the revision, in the memory of others.
+    pub fn read_into(
+        self,
+        (request_id, reason, revision): (&mut String, &mut Option<String>, &mut String),
+        (rules, policies): (&mut Vec<String>, &mut Vec<String>),
+    ) {
+        string_into(self.parts.request_id(self.text), request_id);
+        string_into(self.parts.revision(self.text), revision);
+        match self.parts.reason(self.text) {
+            Some(part) => string_into(part, reason.get_or_insert_default()),
+            None => *reason = None,
+        }
+        strings_into(self.parts.matched_rules(self.text), rules);
+        strings_into(self.parts.matched_policies(self.text), policies);
+    }
+
     /// Rules that fired, in order.
     #[must_use]
     pub fn matched_rules(self) -> Vec<String> {
-        read(self.parts.matched_rules(self.text))
+        strings(self.parts.matched_rules(self.text))
     }
 
     /// Policies with fired rules, in order.
     #[must_use]
     pub fn matched_policies(self) -> Vec<String> {
-        read(self.parts.matched_policies(self.text))
+        strings(self.parts.matched_policies(self.text))
     }
 
     /// The fired rules, each with its policy, what it decides and why: a list in JSON.
@@ -165,11 +181,62 @@ impl<'a> Told<'a> {
 
 /// A part of a response that is a text.
 fn string(part: &str) -> String {
+    let mut text = String::new();
+    string_into(part, &mut text);
+    text
+}
+
+fn string_into(part: &str, text: &mut String) {
     let between = part.strip_prefix('"').and_then(|part| part.strip_suffix('"'));
     match between {
-        Some(plain) if !plain.contains('\\') => plain.to_owned(),
-        _ => read(part),
+        Some(plain) if !plain.contains('\\') => {
+            text.clear();
+            text.push_str(plain);
+        }
+        _ => *text = read(part),
     }
+}
+
+/// A part of a response that is a list of texts.
+fn strings(part: &str) -> Vec<String> {
+    let mut list = Vec::new();
+    strings_into(part, &mut list);
+    list
+}
+
+fn strings_into(part: &str, list: &mut Vec<String>) {
+    if plain_strings(part, list).is_none() {
+        *list = read(part);
+    }
+}
+
+/// Reads a list that has no escapes and no blanks between its texts; `None` where it has, or is none.
+fn plain_strings(part: &str, list: &mut Vec<String>) -> Option<()> {
+    let inside = part.strip_prefix('[')?.strip_suffix(']')?;
+    if inside.is_empty() {
+        list.clear();
+        return Some(());
+    }
+    if inside.contains('\\') {
+        return None;
+    }
+    let mut count = 0;
+    // Without escapes every quotation mark begins or ends a text.
+    for text in inside.strip_prefix('"')?.strip_suffix('"')?.split("\",\"") {
+        if text.contains('"') {
+            return None;
+        }
+        match list.get_mut(count) {
+            Some(old) => {
+                old.clear();
+                old.push_str(text);
+            }
+            None => list.push(text.to_owned()),
+        }
+        count += 1;
+    }
+    list.truncate(count);
+    Some(())
 }
 
 /// A part of a response that the runtime wrote as JSON of this type.
@@ -453,4 +520,32 @@ fn decided(answer: &Answer<'_>) -> Outcome {
         Origin::Cached => Layer::Local,
     };
     Outcome::of(answer, layer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{read, string, string_into, strings, strings_into};
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_list_is_what_serde_json_reads(list in prop::collection::vec("[a-z/\\[\\], ä]{0,8}|\\PC{0,8}|[\\x00-\\x7f]{0,4}", 0..4)) {
+            let part = serde_json::to_string(&list).unwrap();
+            prop_assert_eq!(&strings(&part), &list);
+            let mut other = vec!["before".to_owned(), String::new()];
+            strings_into(&part, &mut other);
+            prop_assert_eq!(other, list);
+            let spaced = part.replace(',', " , ");
+            prop_assert_eq!(strings(&spaced), read::<Vec<String>>(&spaced));
+        }
+
+        #[test]
+        fn a_text_is_what_serde_json_reads(text in "\\PC{0,8}|[\\x00-\\x7f]{0,4}") {
+            let part = serde_json::to_string(&text).unwrap();
+            prop_assert_eq!(&string(&part), &text);
+            let mut other = "before".to_owned();
+            string_into(&part, &mut other);
+            prop_assert_eq!(other, text);
+        }
+    }
 }

@@ -68,7 +68,10 @@ use writer::Pruner;
 pub use export::{ExportError, Open, export};
 pub use migrate::{MigrateError, Migrated, migrate};
 pub use reader::Reader;
-pub use record::{Entry, Outcome, Preparer, SEALED, Seal, Unread, associated_data, push_line, push_prepared};
+pub use record::{
+    BinaryError, Entry, Outcome, Preparer, SEALED, Seal, Unread, associated_data, push_binary, push_line,
+    push_prepared, read_binary,
+};
 pub use segments::{OpenError as SegmentsError, Segments};
 pub use webhook::Secrets as WebhookSecrets;
 pub(crate) use webhook::look_for_left_behind;
@@ -211,26 +214,54 @@ pub(crate) struct Queued {
     entry: Entry,
     memory: Memory,
     /// Of its caller, until it leaves the queue.
-    _place: OwnedSemaphorePermit,
+    place: OwnedSemaphorePermit,
 }
 
 /// The memory that a decision takes until it is written, of its caller's and of all.
 #[derive(Debug)]
-pub(crate) struct Memory {
-    _own: Option<OwnedSemaphorePermit>,
-    _all: Option<OwnedSemaphorePermit>,
+struct Memory {
+    own: Option<OwnedSemaphorePermit>,
+    all: Option<OwnedSemaphorePermit>,
+}
+
+/// What the decisions of a batch take, each kind in one piece as far as it may be: given back at once, that is one look at
+/// those who wait, and not one for each decision.
+#[derive(Debug, Default)]
+pub(crate) struct Taken(Vec<OwnedSemaphorePermit>);
+
+impl Taken {
+    fn add(&mut self, more: Option<OwnedSemaphorePermit>) {
+        /// Callers of a batch whose permits are looked for, from the last one on.
+        const NEAR: usize = 4;
+        let Some(more) = more else { return };
+        let mut near = self.0.iter_mut().rev().take(NEAR);
+        match near.find(|taken| Arc::ptr_eq(taken.semaphore(), more.semaphore())) {
+            Some(taken) => taken.merge(more),
+            None => self.0.push(more),
+        }
+    }
+
+    /// Takes a batch out of the queue: its decisions, and the memory that they take until they are written. Their places are
+    /// free from then on.
+    pub(crate) fn out_of_the_queue(batch: Vec<Queued>) -> (Vec<Entry>, Self) {
+        let (mut places, mut memory) = (Self::default(), Self::default());
+        let entries = batch.into_iter().map(|queued| {
+            places.add(Some(queued.place));
+            memory.add(queued.memory.own);
+            memory.add(queued.memory.all);
+            queued.entry
+        });
+        (entries.collect(), memory)
+    }
 }
 
 impl Queued {
     fn new(entry: Entry, own: Own, all: Option<OwnedSemaphorePermit>) -> Self {
-        let memory = Memory {
-            _own: own.pieces,
-            _all: all,
-        };
+        let memory = Memory { own: own.pieces, all };
         Self {
             entry,
             memory,
-            _place: own.place,
+            place: own.place,
         }
     }
 }

@@ -211,6 +211,7 @@ impl Rotation {
             Part::Webhook => match (&config.log.webhook, app.service.log.webhook()) {
                 (Some(webhook), Some(secrets)) => secrets.replace(webhook).map_err(|error| said(&error)),
                 (None, _) | (_, None) => Err("there is no webhook".to_owned()),
+            },
             Part::Shield => match (&config.shield, &app.service.enricher) {
                 (Some(shield), Some(enricher)) => enricher.replace(shield),
                 (Some(_) | None, _) => Err("there is no SHIELD_URL".to_owned()),

@@ -68,5 +68,5 @@ mod tests;
 
 pub use context::is_silent;
 pub use redact::{Redactor, redact};
-pub use scan::{Findings, contains, contains_any, scan, types_in, visit};
+pub use scan::{Findings, contains, contains_any, is_bare, scan, types_in, visit};
 pub use types::{Confidence, Match, PiiType, PiiTypeSet, PiiTypes, UnknownPiiType};

@@ -39,8 +39,14 @@ impl DecisionId {
 
     /// Its bytes.
     #[must_use]
-    pub fn as_bytes(&self) -> &[u8] {
+    pub fn as_bytes(&self) -> &[u8; 16] {
         &self.0
+    }
+}
+
+impl From<[u8; 16]> for DecisionId {
+    fn from(bytes: [u8; 16]) -> Self {
+        Self(bytes)
     }
 }
 
@@ -99,7 +105,7 @@ impl From<DecisionId> for String {
 
 /// One decision in the log. Its serialisation is what the spool of the decision log holds: a change of it is a version of
 /// that, unless what was written before is still read, and means the same.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct DecisionRecord {
     /// Order in the log, given by the store; 0 before it is stored.
     pub seq: u64,

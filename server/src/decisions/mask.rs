@@ -101,11 +101,11 @@ pub struct Masker {
 #[derive(Debug)]
 struct Open {
     object: bool,
-    /// Whether nothing of it was read.
-    fresh: bool,
     state: State,
     /// The key of the value.
-    key: Option<Key>,
+    key: Key,
+    /// Whether its [`Label`] is.
+    silent: bool,
     /// Number of the next element of an array.
     index: usize,
     /// Where [`Keys`] were before it.
@@ -132,171 +132,164 @@ impl Masker {
     /// - [`MaskError::NotJson`] — nothing of it may be written then.
     /// - [`MaskError::TooDeep`] — likewise.
     pub fn mask<'c>(&mut self, context: &'c [u8]) -> Result<Masked<'c>, MaskError> {
+        self.mask_into(context, String::new())
+    }
+
+    /// As [`Masker::mask`], in the memory of a text that is not needed any more.
+    ///
+    /// # Errors
+    ///
+    /// As [`Masker::mask`].
+    pub fn mask_into<'c>(&mut self, context: &'c [u8], memory: String) -> Result<Masked<'c>, MaskError> {
         let text = std::str::from_utf8(context).map_err(|_| MaskError::NotJson)?;
-        match self.walk(text) {
+        match self.walk(text, memory) {
             // The rest was not looked at.
             Err(MaskError::TooDeep) => json::validated(context).and(Err(MaskError::TooDeep)),
             done => done,
         }
     }
 
-    fn walk<'c>(&mut self, text: &'c str) -> Result<Masked<'c>, MaskError> {
-        self.keys.begin();
-        self.open.clear();
+    fn walk<'c>(&mut self, text: &'c str, mut memory: String) -> Result<Masked<'c>, MaskError> {
+        let Self {
+            paths,
+            finder,
+            keys,
+            unlabelled,
+            open,
+        } = self;
+        keys.begin();
+        open.clear();
+        memory.clear();
+        memory.reserve(text.len());
         let mut out = Copied {
             text,
             at: 0,
-            out: String::with_capacity(text.len()),
+            out: memory,
             hidden: Vec::new(),
         };
-        let at = out.token(0);
-        let mut at = self.value(at, self.paths.root(), None, 0, &mut out)?;
-        // Every turn reads one key with its value, one element, or one closing bracket.
-        while let Some(top) = self.open.last_mut() {
-            at = out.token(at);
-            let close = if top.object { b'}' } else { b']' };
-            if json::byte(text, at) == close {
-                at += 1;
-                self.keys.close(top.mark);
-                self.open.pop();
-                continue;
-            }
-            if !top.fresh {
-                if json::byte(text, at) != b',' {
-                    return Err(MaskError::NotJson);
-                }
-                at = out.token(at + 1);
-            }
-            top.fresh = false;
-            let mark = self.keys.mark();
-            let (key, state) = if top.object {
-                match Self::key(
-                    &mut self.keys,
-                    &self.paths,
-                    &mut self.finder,
-                    &top.state,
-                    &mut at,
-                    &mut out,
-                )? {
-                    Some((key, state)) => (Some(key), state),
-                    // A key that is no text cannot be looked at, so neither it nor its value is shown.
-                    None => {
-                        at = out.mask(at)?;
-                        continue;
-                    }
-                }
+        let bytes = text.as_bytes();
+        let mut at = out.token(bytes, 0);
+        let (mut state, mut key, mut mark) = (paths.root(), Key::None, 0);
+        let (mut secret, mut silent) = (false, true);
+        // Every turn reads one value, of an object or an array only the beginning.
+        loop {
+            let mut fresh = false;
+            if secret || paths.end(&state) {
+                at = out.mask(at)?;
+                keys.close(mark);
             } else {
-                let state = self.paths.element(&top.state, top.index);
-                top.index += 1;
-                (top.key, state)
-            };
-            at = self.value(at, state, key, mark, &mut out)?;
-        }
-        if out.token(at) != text.len() {
-            return Err(MaskError::NotJson);
-        }
-        Ok(out.done())
-    }
-
-    /// Reads a key and its colon. Returns the key and the state of its value; `None` where it is no text.
-    #[inline]
-    fn key(
-        keys: &mut Keys,
-        paths: &Paths,
-        finder: &mut Finder,
-        object: &State,
-        at: &mut usize,
-        out: &mut Copied<'_>,
-    ) -> Result<Option<(Key, State)>, MaskError> {
-        let (raw, end) = Raw::read(out.text, *at)?;
-        let read = raw.text().map(|name| {
-            let key = keys.key(&name, paths, finder);
-            let facts = keys.facts(key);
-            match facts.and_then(|facts| facts.shown.as_deref()) {
-                Some(shown) => out.replace(*at, end, shown),
-                None if raw.escaped => out.replace(*at, end, &name),
-                None => {}
-            }
-            let matches = facts.map_or(&[][..], |facts| &facts.matches);
-            (key, paths.member(object, matches))
-        });
-        if read.is_none() {
-            out.replace(*at, end, MASKED);
-        }
-        let colon = out.token(end);
-        if json::byte(out.text, colon) != b':' {
-            return Err(MaskError::NotJson);
-        }
-        *at = out.token(colon + 1);
-        Ok(read)
-    }
-
-    /// Reads a value; of an object or an array only the beginning. Returns where to go on.
-    #[inline]
-    fn value(
-        &mut self,
-        at: usize,
-        state: State,
-        key: Option<Key>,
-        mark: usize,
-        out: &mut Copied<'_>,
-    ) -> Result<usize, MaskError> {
-        let facts = key.and_then(|key| self.keys.facts(key));
-        let secret = facts.is_some_and(|facts| facts.secret);
-        let label = facts.map_or(&self.unlabelled, |facts| &facts.label);
-        let end = if secret || self.paths.end(&state) {
-            out.mask(at)?
-        } else {
-            match json::byte(out.text, at) {
-                bracket @ (b'{' | b'[') => {
-                    if self.open.len() == MAX_DEPTH {
+                let first = json::byte_at(bytes, at);
+                if first == b'"' {
+                    at = match redact::short_word_end(bytes, at + 1) {
+                        Some(close) => close + 1,
+                        None => out.string(at, silent, key, keys, finder, unlabelled)?,
+                    };
+                    keys.close(mark);
+                } else if matches!(first, b'{' | b'[') {
+                    if open.len() == MAX_DEPTH {
                         return Err(MaskError::TooDeep);
                     }
-                    self.open.push(Open {
-                        object: bracket == b'{',
-                        fresh: true,
+                    open.push(Open {
+                        object: first == b'{',
                         state,
                         key,
+                        silent,
                         index: 0,
                         mark,
                     });
-                    return Ok(at + 1);
-                }
-                b'"' => {
-                    let (raw, end) = Raw::read(out.text, at)?;
-                    match raw.text() {
-                        Some(text) => match self.finder.redact(&text, label) {
-                            Some(shown) => out.replace(at, end, &shown),
-                            None if raw.escaped => out.replace(at, end, &text),
-                            None => {}
-                        },
-                        None => out.replace(at, end, MASKED),
-                    }
-                    end
-                }
-                _ => {
-                    let end = json::scalar_end(out.text, at)?;
-                    let token = out.text.get(at..end).unwrap_or("");
-                    if token.len() >= LONG_NUMBER
-                        && token.bytes().filter(u8::is_ascii_digit).count() >= LONG_NUMBER
-                        && let Some(shown) = self.finder.redact(token, label)
-                        && shown != token
-                    {
-                        out.replace(at, end, &shown);
-                    }
-                    end
+                    fresh = true;
+                    at += 1;
+                } else {
+                    at = out.scalar(at, key, keys, finder, unlabelled)?;
+                    keys.close(mark);
                 }
             }
-        };
-        self.keys.close(mark);
-        Ok(end)
+            // Closing brackets, and the key of the next value.
+            loop {
+                at = out.token(bytes, at);
+                let Some(top) = open.last_mut() else {
+                    return match at == text.len() {
+                        true => Ok(out.done()),
+                        false => Err(MaskError::NotJson),
+                    };
+                };
+                let byte = json::byte_at(bytes, at);
+                if byte == b',' && !fresh {
+                    at = out.token(bytes, at + 1);
+                } else if byte == if top.object { b'}' } else { b']' } {
+                    at += 1;
+                    keys.close(top.mark);
+                    open.pop();
+                    fresh = false;
+                    continue;
+                } else if !fresh {
+                    return Err(MaskError::NotJson);
+                }
+                fresh = false;
+                mark = keys.mark();
+                if !top.object {
+                    state = paths.element(&top.state, top.index);
+                    (key, secret, silent) = (top.key, false, top.silent);
+                    top.index += 1;
+                    break;
+                }
+                if let Some((known, facts, end)) = keys.expected(top.key, bytes, at) {
+                    state = Paths::member(&top.state, &facts.matches);
+                    (key, secret, silent) = (known, facts.secret, facts.label.silent);
+                    at = out.token(bytes, end);
+                    break;
+                }
+                let (raw, end) = Raw::read(text, at)?;
+                let colon = |out: &mut Copied<'_>| {
+                    let colon = out.token(bytes, end);
+                    if json::byte(text, colon) != b':' {
+                        return Err(MaskError::NotJson);
+                    }
+                    Ok(out.token(bytes, colon + 1))
+                };
+                let Some(name) = raw.text() else {
+                    // A key that is no text cannot be looked at, so neither it nor its value is shown.
+                    out.replace(at, end, MASKED);
+                    at = colon(&mut out)?;
+                    at = out.mask(at)?;
+                    continue;
+                };
+                key = keys.key(&name, top.key, paths, finder);
+                if let Some(facts) = keys.facts(key) {
+                    match facts.shown.as_deref() {
+                        Some(shown) => out.replace(at, end, shown),
+                        None if raw.escaped => out.replace(at, end, &name),
+                        None => {}
+                    }
+                    state = Paths::member(&top.state, &facts.matches);
+                    (secret, silent) = (facts.secret, facts.label.silent);
+                } else {
+                    // Nothing is known of it: it is not shown.
+                    debug_assert!(false, "a key that was just read is not known");
+                    state = top.state.clone();
+                    secret = true;
+                }
+                at = colon(&mut out)?;
+                break;
+            }
+        }
     }
 
     /// Masks a reason that was rendered from a context.
     #[must_use]
     pub fn reason(&mut self, reason: &str, masked: Option<&Masked<'_>>) -> String {
+        let shown = self.changed_reason(reason, masked);
+        shown.unwrap_or_else(|| reason.to_owned())
+    }
+
+    /// As [`Masker::reason`]; `None` where it stays as it is.
+    pub(super) fn changed_reason(&mut self, reason: &str, masked: Option<&Masked<'_>>) -> Option<String> {
         let mut texts: Vec<Cow<'_, str>> = Vec::new();
         for value in masked.iter().flat_map(|masked| &masked.hidden) {
+            // No escape is longer than six times its text, so this one is longer than the reason.
+            if value.starts_with('"') && (value.len() - 1) / 6 > reason.len() {
+                continue;
+            }
             json::texts(value, |text| {
                 if text.len() >= SHORTEST_HIDDEN && text.len() <= reason.len() {
                     texts.push(text);
@@ -315,7 +308,10 @@ impl Masker {
         }
         self.finder
             .redact(&text, &self.unlabelled)
-            .unwrap_or_else(|| text.into_owned())
+            .or_else(|| match text {
+                Cow::Borrowed(_) => None,
+                Cow::Owned(text) => Some(text),
+            })
     }
 }
 
@@ -331,10 +327,16 @@ struct Copied<'c> {
 impl<'c> Copied<'c> {
     /// Where the next token starts. Whitespace before it is left out.
     #[inline]
-    fn token(&mut self, at: usize) -> usize {
-        if json::byte(self.text, at) > b' ' {
+    fn token(&mut self, bytes: &[u8], at: usize) -> usize {
+        if json::byte_at(bytes, at) > b' ' {
             return at;
         }
+        self.blank(at)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn blank(&mut self, at: usize) -> usize {
         let next = json::token(self.text, at);
         self.leave_out(at, next);
         next
@@ -344,6 +346,72 @@ impl<'c> Copied<'c> {
     fn leave_out(&mut self, start: usize, end: usize) {
         self.out.push_str(self.text.get(self.at..start).unwrap_or(""));
         self.at = end;
+    }
+
+    /// Reads the string at `at`, the value of a key. Returns where it ends.
+    fn string(
+        &mut self,
+        at: usize,
+        silent: bool,
+        key: Key,
+        keys: &mut Keys,
+        finder: &mut Finder,
+        unlabelled: &Label,
+    ) -> Result<usize, MaskError> {
+        let bytes = self.text.as_bytes();
+        let close = json::plain_end(bytes, at + 1);
+        if json::byte_at(bytes, close) != b'"' {
+            return self.escaped(at, keys.label(key).unwrap_or(unlabelled), finder);
+        }
+        let inside = bytes.get(at + 1..close).unwrap_or(&[]);
+        if silent && redact::is_harmless(inside) || keys.is_clean(key, inside) {
+            return Ok(close + 1);
+        }
+        let label = keys.label(key).unwrap_or(unlabelled);
+        let text = self.text.get(at + 1..close).unwrap_or("");
+        match finder.redact(text, label) {
+            Some(shown) => self.replace(at, close + 1, &shown),
+            None => keys.found_clean(key, inside),
+        }
+        Ok(close + 1)
+    }
+
+    /// As [`Copied::string`], where it has escapes, or is none.
+    #[cold]
+    #[inline(never)]
+    fn escaped(&mut self, at: usize, label: &Label, finder: &mut Finder) -> Result<usize, MaskError> {
+        let (raw, end) = Raw::read(self.text, at)?;
+        match raw.text() {
+            Some(text) => match finder.redact(&text, label) {
+                Some(shown) => self.replace(at, end, &shown),
+                None => self.replace(at, end, &text),
+            },
+            None => self.replace(at, end, MASKED),
+        }
+        Ok(end)
+    }
+
+    /// Reads the number, `true`, `false` or `null` at `at`, the value of a key. Returns where it ends.
+    #[inline]
+    fn scalar(
+        &mut self,
+        at: usize,
+        key: Key,
+        keys: &Keys,
+        finder: &mut Finder,
+        unlabelled: &Label,
+    ) -> Result<usize, MaskError> {
+        let end = json::scalar_end(self.text, at)?;
+        if end - at >= LONG_NUMBER {
+            let token = self.text.get(at..end).unwrap_or("");
+            if token.bytes().filter(u8::is_ascii_digit).count() >= LONG_NUMBER
+                && let Some(shown) = finder.redact(token, keys.label(key).unwrap_or(unlabelled))
+                && shown != token
+            {
+                self.replace(at, end, &shown);
+            }
+        }
+        Ok(end)
     }
 
     /// Puts a text in the place of a token.

@@ -9,15 +9,23 @@
 //!   one that is used twice, or a million times, neither hides a decision nor moves its time.
 //! - A line is one JSON object and holds no line break.
 
+mod binary;
+mod ids;
+mod text;
+
 use super::mask::{self, Masked, Masker, push_string};
 use crate::config::Kept;
-use crate::storage::model::{DecisionId, DecisionRecord};
+use crate::storage::model::DecisionRecord;
 use crate::telemetry::metrics::Withheld;
 use crate::telemetry::request::of_callers;
 use bytes::Bytes;
+use ids::Ids;
 use serde::de::IgnoredAny;
 use std::fmt;
 use std::sync::Arc;
+use text::{push_hex, push_milliseconds, push_number, push_time};
+
+pub use binary::{BinaryError, push_binary, read_binary};
 
 /// What sealed contexts begin with.
 pub const SEALED: &str = "enc:v1:";
@@ -35,6 +43,15 @@ pub type Seal = Arc<dyn Fn(&str, &str) -> Result<String, String> + Send + Sync>;
 pub trait Unread: Send + Sync {
     /// What was decided; its `context`, `seq` and `id` are not looked at.
     fn read(&self) -> DecisionRecord;
+
+    /// The same, in the memory of a record that is not needed any more; its `context` stays.
+    fn read_into(&self, record: &mut DecisionRecord) {
+        let context = record.context.take();
+        *record = DecisionRecord {
+            context,
+            ..self.read()
+        };
+    }
 
     /// Bytes that it takes while it waits.
     fn bytes(&self) -> usize;
@@ -93,6 +110,7 @@ pub struct Preparer {
     kept: Kept,
     masker: Masker,
     seal: Option<Seal>,
+    ids: Ids,
 }
 
 /// What became of the context of a decision.
@@ -112,55 +130,70 @@ impl Preparer {
             kept,
             masker: Masker::new(masks),
             seal,
+            ids: Ids::default(),
         }
     }
 
     /// The record to store, and whether its context is in it as it should be.
     pub fn prepare(&mut self, entry: &Entry) -> (DecisionRecord, Outcome) {
-        let mut record = bare(entry);
+        let mut record = DecisionRecord::default();
+        let outcome = self.prepare_into(entry, &mut record);
+        (record, outcome)
+    }
+
+    /// As [`Preparer::prepare`], in the memory of a record that is not needed any more: for who keeps no records and writes
+    /// each where it goes.
+    pub fn prepare_into(&mut self, entry: &Entry, record: &mut DecisionRecord) -> Outcome {
+        bare(entry, &mut self.ids, record);
+        let memory = record.context.take().unwrap_or_default();
         let context = entry.context.as_deref();
         let (kept, outcome) = match self.kept {
             Kept::Full => match context.map(mask::compact).transpose() {
                 Ok(context) => (context, Outcome::Done),
-                Err(error) => withheld(&record, &error),
+                Err(error) => withheld(record, &error),
             },
-            Kept::Masked | Kept::None => match context.map(|text| self.masker.mask(text)).transpose() {
+            Kept::Masked | Kept::None => match context
+                .map(|text| self.masker.mask_into(text, memory))
+                .transpose()
+            {
                 Ok(masked) => {
-                    self.mask_reason(&mut record, masked.as_ref());
+                    self.mask_reason(record, masked.as_ref());
                     let kept = masked.filter(|_| self.kept == Kept::Masked);
                     (kept.map(|masked| masked.json), Outcome::Done)
                 }
                 Err(error) => {
-                    self.mask_reason(&mut record, None);
+                    self.mask_reason(record, None);
                     match self.kept {
                         // Nothing was to be kept, so nothing is missing.
                         Kept::None => (None, Outcome::Done),
-                        Kept::Masked | Kept::Full => withheld(&record, &error),
+                        Kept::Masked | Kept::Full => withheld(record, &error),
                     }
                 }
             },
         };
         let (Some(text), Some(seal)) = (&kept, &self.seal) else {
             record.context = kept;
-            return (record, outcome);
+            return outcome;
         };
-        match seal(text, &associated_data(&record)) {
+        match seal(text, &associated_data(record)) {
             Ok(sealed) => {
                 record.context = Some(sealed);
-                (record, outcome)
+                outcome
             }
             Err(error) => {
                 of_callers(|| {
                     tracing::error!(request_id = record.request_id, %error, "a context could not be encrypted and is left out");
                 });
-                (record, Outcome::Withheld(Withheld::Seal))
+                Outcome::Withheld(Withheld::Seal)
             }
         }
     }
 
     fn mask_reason(&mut self, record: &mut DecisionRecord, masked: Option<&Masked<'_>>) {
-        if let Some(reason) = &mut record.reason {
-            *reason = self.masker.reason(reason, masked);
+        if let Some(reason) = &mut record.reason
+            && let Some(shown) = self.masker.changed_reason(reason, masked)
+        {
+            *reason = shown;
         }
     }
 }
@@ -172,12 +205,11 @@ fn withheld(record: &DecisionRecord, error: &mask::MaskError) -> (Option<String>
     (None, Outcome::Withheld(Withheld::Mask))
 }
 
-/// The record without its context, in texts that every database takes.
-fn bare(entry: &Entry) -> DecisionRecord {
-    let mut record = entry.record.read();
+/// The record, in texts that every database takes; its context is not touched.
+fn bare(entry: &Entry, ids: &mut Ids, record: &mut DecisionRecord) {
+    entry.record.read_into(record);
     record.seq = 0;
-    record.id = Some(DecisionId::fresh());
-    record.context = None;
+    record.id = Some(ids.next());
     let texts = [
         &mut record.request_id,
         &mut record.namespace,
@@ -203,12 +235,12 @@ fn bare(entry: &Entry) -> DecisionRecord {
     ] {
         key.truncate(key.floor_char_boundary(LONGEST_KEY));
     }
-    record
 }
 
 /// The record with nothing that came from the context: what is written where preparing it broke.
 pub(crate) fn stripped(entry: &Entry) -> DecisionRecord {
-    let mut record = bare(entry);
+    let mut record = DecisionRecord::default();
+    bare(entry, &mut Ids::default(), &mut record);
     record.reason = None;
     record
 }
@@ -230,9 +262,9 @@ fn push(record: &DecisionRecord, is_json: impl Fn(&str) -> bool, out: &mut Strin
     let context = record.context.as_deref();
     out.reserve(context.map_or(0, str::len) + LINE);
     out.push('{');
-    out.push_str("\"id\":");
-    push_string(&record.id().to_string(), out);
-    out.push_str(",\"timestamp\":\"");
+    out.push_str("\"id\":\"");
+    push_hex(record.id().as_bytes(), out);
+    out.push_str("\",\"timestamp\":\"");
     push_time(record.at_ms, out);
     out.push('"');
     for (name, text) in [
@@ -260,10 +292,13 @@ fn push(record: &DecisionRecord, is_json: impl Fn(&str) -> bool, out: &mut Strin
         }
         out.push(']');
     }
-    push_number(",\"errors\":", u64::from(record.errors), out);
+    out.push_str(",\"errors\":");
+    push_number(u64::from(record.errors), out);
     out.push_str(",\"revision\":");
     push_string(&record.revision, out);
-    push_time_taken(record.duration_ns, out);
+    // As answers and `GET /api/v1/decisions` say it.
+    out.push_str(",\"evaluationTimeMs\":");
+    push_milliseconds(record.duration_ns, out);
     out.push_str(if record.cached {
         ",\"cached\":true"
     } else {
@@ -278,37 +313,6 @@ fn push(record: &DecisionRecord, is_json: impl Fn(&str) -> bool, out: &mut Strin
         }
     }
     out.push_str("}\n");
-}
-
-fn push_number(name: &str, number: u64, out: &mut String) {
-    use std::fmt::Write as _;
-    out.push_str(name);
-    // Writing to a `String` cannot fail.
-    if write!(out, "{number}").is_err() {
-        out.push('0');
-    }
-}
-
-/// Appends how long a decision took, in milliseconds, as answers and `GET /api/v1/decisions` say it.
-fn push_time_taken(ns: u64, out: &mut String) {
-    use std::fmt::Write as _;
-    out.push_str(",\"evaluationTimeMs\":");
-    // With a fraction at least, as `serde_json` writes a double.
-    if write!(out, "{:?}", ns as f64 / 1e6).is_err() {
-        out.push('0');
-    }
-}
-
-/// Appends a time in RFC 3339 with milliseconds; where the calendar ends, the number.
-fn push_time(at_ms: i64, out: &mut String) {
-    use std::fmt::Write as _;
-    let written = match jiff::Timestamp::from_millisecond(at_ms) {
-        Ok(at) => write!(out, "{at:.3}"),
-        Err(_) => write!(out, "{at_ms}"),
-    };
-    if written.is_err() {
-        out.push('0');
-    }
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use super::sinks::{Output, write_file, write_stdout};
 use super::spool::{Pushed, Spool};
 use super::thread::Thread;
 use super::webhook::{self, Webhook};
-use super::{Queued, SPOOL, STOP, Shared};
+use super::{Queued, SPOOL, STOP, Shared, Taken};
 use crate::config::Sink;
 use crate::storage::Store;
 use crate::storage::model::DecisionRecord;
@@ -127,10 +127,7 @@ impl LogTask {
                     break;
                 }
                 // Out of the queue, they take memory and no place.
-                let (batch, memory): (Vec<Entry>, Vec<_>) = batch
-                    .into_iter()
-                    .map(|queued| (queued.entry, queued.memory))
-                    .unzip();
+                let (batch, memory) = Taken::out_of_the_queue(batch);
                 let prepared = prepare(&thread, &preparer, Arc::new(batch), &shared.metrics, in_lines).await;
                 slot.send((prepared, memory));
             }

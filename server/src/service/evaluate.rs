@@ -175,25 +175,45 @@ struct Answered {
 
 impl Unread for Answered {
     fn read(&self) -> DecisionRecord {
+        let mut record = DecisionRecord::default();
+        self.read_into(&mut record);
+        record
+    }
+
+    fn read_into(&self, record: &mut DecisionRecord) {
         let outcome = &self.outcome;
-        let told = outcome.told();
-        DecisionRecord {
-            seq: 0,
-            id: None,
-            request_id: told.request_id(),
-            at_ms: outcome.at_ms,
-            namespace: self.namespace.as_deref().unwrap_or_default().to_owned(),
-            subject: self.subject.to_string(),
-            decision: outcome.decision.as_str().to_owned(),
-            reason: told.reason(),
-            matched_rules: told.matched_rules(),
-            matched_policies: told.matched_policies(),
-            errors: outcome.errors,
-            revision: told.revision(),
-            duration_ns: outcome.duration_ns,
-            cached: outcome.cached(),
-            context: None,
+        let DecisionRecord {
+            seq: _,
+            id: _,
+            request_id,
+            at_ms,
+            namespace,
+            subject,
+            decision,
+            reason,
+            matched_rules,
+            matched_policies,
+            errors,
+            revision,
+            duration_ns,
+            cached,
+            context: _,
+        } = record;
+        outcome
+            .told()
+            .read_into((request_id, reason, revision), (matched_rules, matched_policies));
+        for (text, read) in [
+            (namespace, self.namespace.as_deref().unwrap_or_default()),
+            (subject, &*self.subject),
+            (decision, outcome.decision.as_str()),
+        ] {
+            text.clear();
+            text.push_str(read);
         }
+        *at_ms = outcome.at_ms;
+        *errors = outcome.errors;
+        *duration_ns = outcome.duration_ns;
+        *cached = outcome.cached();
     }
 
     fn bytes(&self) -> usize {

@@ -122,6 +122,14 @@ pub fn contains_any(text: &str, types: PiiTypeSet, min: Confidence) -> bool {
     any
 }
 
+/// Whether `text` is so short and holds so few digits and signs that nothing can be found in it, at any confidence. `false`
+/// is no answer.
+#[must_use]
+#[inline]
+pub fn is_bare(text: &[u8]) -> bool {
+    short::holds_nothing(text)
+}
+
 /// The types in `text` with confidence medium or high: what `piiTypes` answers. Does not allocate.
 #[must_use]
 pub fn types_in(text: &str) -> PiiTypeSet {

@@ -30,6 +30,7 @@ use self::values::{
 };
 use super::bytes::{ALPHA, CLASS, DIGIT, VALUE, WORD, at, class_at, is_solid, is_word, run_end, slice};
 use super::scan::Scanner;
+use super::table::is_in_first_line;
 use super::types::{Confidence, PiiType};
 
 /// Fewest bytes without a space that a secret has which nothing before it names.
@@ -150,7 +151,8 @@ fn in_column(scanner: &mut Scanner<'_, '_>, start: usize) -> Option<usize> {
     if matches!(
         at(text, start.wrapping_sub(1)),
         b'(' | b'.' | b'[' | b'{' | b'<' | b':' | b'=' | b'/' | b'&'
-    ) {
+    ) || is_in_first_line(text, start)
+    {
         return None;
     }
     let floor = scanner.barrier.end.max(start.saturating_sub(LONGEST_LEAD));

@@ -52,6 +52,9 @@ impl Table {
     /// decrease.
     pub(super) fn header_of<'t>(&mut self, text: &'t [u8], position: usize) -> (Option<&'t [u8]>, usize) {
         let mut read = 0;
+        if is_in_first_line(text, position) {
+            return (None, read);
+        }
         if self.next <= position && self.next < text.len() {
             read = self.go_to(text, position.min(text.len() - 1));
         }
@@ -121,6 +124,16 @@ impl Table {
         self.next = end + 1;
         (self.seen, self.column, self.quoted) = (start, 0, false);
     }
+}
+
+/// Whether no line ends before `position`, so that there is no header above it. `false` is no answer.
+pub(super) fn is_in_first_line(text: &[u8], position: usize) -> bool {
+    /// Further on, looking each time would add up.
+    const NEAR: usize = 128;
+    position <= NEAR
+        && text
+            .get(..position)
+            .is_some_and(|before| memchr::memchr(b'\n', before).is_none())
 }
 
 /// Whether a cell may be the name of a column. Lines of programs and of JSON have as many commas each as rows of a table have,

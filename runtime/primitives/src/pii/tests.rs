@@ -411,6 +411,15 @@ fn piece() -> impl Strategy<Value = String> {
         "4111111111111111",
         "415-555-2671",
         "jane@example.com",
+        "%40",
+        "&#64;",
+        "\\u0040",
+        "b.de",
+        "-may-",
+        "dob",
+        "geb",
+        "90256",
+        "2041",
         "943 476 5919",
         "221B Baker Street",
         "5 main street",
@@ -487,6 +496,26 @@ fn label() -> impl Strategy<Value = String> {
     ]);
     let word = prop_oneof![4 => word.prop_map(str::to_owned), 1 => "[a-z]{0,9}"];
     prop::collection::vec(word, 1..5).prop_map(|words| words.join(" "))
+}
+
+/// What is short and looks like an id is none where it is an address in disguise, or says when somebody was born.
+#[test]
+fn short_texts_with_few_digits_are_found_all_the_same() {
+    for text in [
+        "joe%40acme.com",
+        "a%4012.com",
+        "j&#64;acme.com",
+        "j\\u0040ac.com",
+        "dob-may-1980",
+    ] {
+        assert!(text.len() <= 14 && super::contains(text), "{text}");
+    }
+    for text in ["user-90256", "team-5693", "CC-1042", "proj-405", "eu-west-1"] {
+        assert!(
+            short::holds_nothing(text.as_bytes()) && !finds_anything(text),
+            "{text}"
+        );
+    }
 }
 
 /// `PROPTEST_CASES` where it asks for more.

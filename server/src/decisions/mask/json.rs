@@ -28,7 +28,13 @@ fn valid(text: &str) -> Result<(), MaskError> {
 /// The byte at `at`; NUL, which is no JSON outside strings, at the end.
 #[inline]
 pub(super) fn byte(text: &str, at: usize) -> u8 {
-    text.as_bytes().get(at).copied().unwrap_or(0)
+    byte_at(text.as_bytes(), at)
+}
+
+/// The same of bytes.
+#[inline(always)]
+pub(super) fn byte_at(bytes: &[u8], at: usize) -> u8 {
+    bytes.get(at).copied().unwrap_or(0)
 }
 
 /// Where the next token starts: `at`, or behind the whitespace there.
@@ -100,7 +106,7 @@ fn escaped_end(text: &str, open: usize, mut at: usize) -> Result<usize, MaskErro
 
 /// The first quote, backslash or control character from `at` on, else the end.
 #[inline]
-fn plain_end(bytes: &[u8], mut at: usize) -> usize {
+pub(super) fn plain_end(bytes: &[u8], mut at: usize) -> usize {
     // Most strings end in the first words.
     for _ in 0..4 {
         let Some(word) = bytes.get(at..).and_then(<[u8]>::first_chunk) else {
@@ -125,6 +131,13 @@ fn plain_long(bytes: &[u8], mut at: usize) -> usize {
             break;
         }
         at += 64;
+    }
+    while let Some(word) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
+        let found = stops(u64::from_le_bytes(*word));
+        if found != 0 {
+            return at + found.trailing_zeros() as usize / 8;
+        }
+        at += 8;
     }
     plain_tail(bytes, at)
 }

@@ -7,15 +7,15 @@
 #[derive(Debug, Clone)]
 pub(super) struct State {
     first: u64,
-    /// What does not fit there; all sets of some paths have the same length.
-    rest: Vec<u64>,
+    /// What does not fit there; all sets of some paths have the same length. Most paths fit.
+    rest: Option<Box<[u64]>>,
 }
 
 impl State {
     fn set(&mut self, bit: usize) {
         let word = match bit.checked_sub(64) {
             None => Some(&mut self.first),
-            Some(bit) => self.rest.get_mut(bit / 64),
+            Some(bit) => self.rest.as_deref_mut().and_then(|rest| rest.get_mut(bit / 64)),
         };
         if let Some(word) = word {
             *word |= 1 << (bit % 64);
@@ -24,32 +24,60 @@ impl State {
 
     #[inline]
     fn is_empty(&self) -> bool {
-        self.first == 0 && self.rest.iter().all(|word| *word == 0)
+        self.first == 0 && self.rest.iter().all(|rest| rest.iter().all(|word| *word == 0))
     }
 
     /// The bits that both have, moved on by one.
     #[inline]
     fn step(&self, keys: &Self) -> Self {
         let kept = self.first & keys.first;
-        let mut carry = kept >> 63;
-        let rest = self.rest.iter().zip(&keys.rest).map(|(word, keys)| {
+        let rest = match (&self.rest, &keys.rest) {
+            (Some(rest), Some(keys)) => Some(Self::step_on(kept >> 63, rest, keys)),
+            _ => None,
+        };
+        Self {
+            first: kept << 1,
+            rest,
+        }
+    }
+
+    #[cold]
+    fn step_on(mut carry: u64, rest: &[u64], keys: &[u64]) -> Box<[u64]> {
+        let words = rest.iter().zip(keys).map(|(word, keys)| {
             let kept = word & keys;
             let moved = kept << 1 | carry;
             carry = kept >> 63;
             moved
         });
-        Self {
-            rest: rest.collect(),
-            first: kept << 1,
-        }
+        words.collect()
     }
 
     fn add(&mut self, other: &Self) {
         self.first |= other.first;
-        for (word, other) in self.rest.iter_mut().zip(&other.rest) {
-            *word |= other;
+        if let (Some(rest), Some(other)) = (&mut self.rest, &other.rest) {
+            for (word, other) in rest.iter_mut().zip(other) {
+                *word |= other;
+            }
         }
     }
+
+    /// Whether they have a bit in common.
+    #[inline]
+    fn meets(&self, other: &Self) -> bool {
+        let rest = self.rest.iter().zip(&other.rest);
+        self.first & other.first != 0
+            || rest
+                .into_iter()
+                .any(|(rest, other)| rest.iter().zip(other).any(|(word, other)| word & other != 0))
+    }
+}
+
+/// The keys of paths that a key is, for each of its parts.
+#[derive(Debug, Default)]
+pub(super) struct Matches {
+    parts: Vec<State>,
+    /// That of the only part, where it fits there.
+    one: Option<u64>,
 }
 
 /// The paths, one after another.
@@ -78,7 +106,7 @@ impl Paths {
         }
         let none = State {
             first: 0,
-            rest: vec![0; keys.len().saturating_sub(64).div_ceil(64)],
+            rest: (keys.len() > 64).then(|| vec![0; (keys.len() - 64).div_ceil(64)].into()),
         };
         let (mut root, mut ends, mut any) = (none.clone(), none.clone(), none);
         first.into_iter().for_each(|bit| root.set(bit));
@@ -108,8 +136,8 @@ impl Paths {
     }
 
     /// The keys of paths that `key` is, for each of its parts: a key with a dot in it reads like two.
-    pub(super) fn matches(&self, key: &str) -> Vec<State> {
-        let matches = key.split('.').map(|part| {
+    pub(super) fn matches(&self, key: &str) -> Matches {
+        let parts = key.split('.').map(|part| {
             let part = plain(part);
             let mut keys = self.any.clone();
             for (bit, key) in self.keys.iter().enumerate() {
@@ -119,16 +147,30 @@ impl Paths {
             }
             keys
         });
-        matches.collect()
+        let parts: Vec<State> = parts.collect();
+        let one = match parts.as_slice() {
+            [State { first, rest: None }] => Some(*first),
+            _ => None,
+        };
+        Matches { one, parts }
     }
 
     /// The state of a member of an object, whose key has these [`Paths::matches`].
-    #[inline]
-    pub(super) fn member(&self, object: &State, matches: &[State]) -> State {
-        match matches {
-            [one] => object.step(one),
-            many => many.iter().fold(object.clone(), |state, part| state.step(part)),
+    #[inline(always)]
+    pub(super) fn member(object: &State, matches: &Matches) -> State {
+        match (matches.one, &object.rest) {
+            (Some(keys), None) => State {
+                first: (object.first & keys) << 1,
+                rest: None,
+            },
+            _ => Self::any_member(object, matches),
         }
+    }
+
+    #[cold]
+    fn any_member(object: &State, matches: &Matches) -> State {
+        let parts = matches.parts.iter();
+        parts.fold(object.clone(), |state, part| state.step(part))
     }
 
     /// The state of an element of an array, which also stands at the path of the array.
@@ -152,8 +194,7 @@ impl Paths {
     /// Whether a path ends here.
     #[inline]
     pub(super) fn end(&self, state: &State) -> bool {
-        let rest = state.rest.iter().zip(&self.ends.rest);
-        state.first & self.ends.first != 0 || rest.into_iter().any(|(word, ends)| word & ends != 0)
+        state.meets(&self.ends)
     }
 }
 

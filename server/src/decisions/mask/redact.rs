@@ -16,11 +16,12 @@ pub(super) struct Finder {
 
 impl Finder {
     /// The text without personal data and secrets, where it has any.
+    #[inline(never)]
     pub(super) fn redact(&mut self, text: &str, label: &Label) -> Option<String> {
         // Most texts hold nothing, and looking does not copy.
         let any = |text: &str, min| pii::contains_any(text, PiiTypeSet::ALL, min);
         let alone = any(text, Confidence::Low);
-        if !alone && label.silent || is_short_word(text) {
+        if !alone && label.silent || is_short_word(text.as_bytes()) {
             return None;
         }
         self.labelled.clear();
@@ -59,7 +60,43 @@ impl Finder {
     }
 }
 
+/// Whether [`Finder::redact`] finds nothing behind a silent label, told by a short look. `false` is no answer.
+#[inline]
+pub(super) fn is_harmless(text: &[u8]) -> bool {
+    pii::is_bare(text)
+}
+
 /// Names of models, teams and the like: nothing personal and no secret is that short and has no digit.
-fn is_short_word(text: &str) -> bool {
-    text.len() <= SHORT_WORD && text.bytes().all(|b| b.is_ascii_lowercase() || b == b'-')
+fn is_short_word(text: &[u8]) -> bool {
+    text.len() <= SHORT_WORD && text.iter().all(|b| b.is_ascii_lowercase() || *b == b'-')
+}
+
+/// The closing quote of the string that begins behind `start`, if it is [such a word](is_short_word). `None` is no answer.
+#[inline(always)]
+pub(super) fn short_word_end(bytes: &[u8], start: usize) -> Option<usize> {
+    const _: () = assert!(SHORT_WORD == 2 * size_of::<u64>(), "two words are looked at");
+    let mut at = start;
+    for _ in 0..2 {
+        let word = u64::from_le_bytes(*bytes.get(at..)?.first_chunk()?);
+        let others = others(word);
+        if others != 0 {
+            at += others.trailing_zeros() as usize / 8;
+            break;
+        }
+        at += 8;
+    }
+    (bytes.get(at) == Some(&b'"')).then_some(at)
+}
+
+/// The highest bit of each of eight bytes that is neither a lower-case letter nor a dash.
+#[inline(always)]
+fn others(word: u64) -> u64 {
+    const ONES: u64 = u64::MAX / 0xFF;
+    const HIGH: u64 = ONES << 7;
+    // No sum of two bytes below 0x80 reaches the next one.
+    let low = word & !HIGH;
+    let from = |least: u8| low + ONES * u64::from(0x80 - least);
+    let letters = from(b'a') & !from(b'z' + 1);
+    let dashes = !((low ^ (ONES * u64::from(b'-'))) + ONES * 0x7F);
+    !((letters | dashes) & !word) & HIGH
 }

@@ -232,7 +232,7 @@ fn an_id_is_read_as_it_is_written() {
     for id in [DecisionId::fresh(), DecisionId::of_time(1_767_225_600_123)] {
         let text = id.to_string();
         assert_eq!((text.len(), text.parse()), (32, Ok(id)));
-        assert_eq!(DecisionId::try_from(id.as_bytes()), Ok(id));
+        assert_eq!(DecisionId::try_from(&id.as_bytes()[..]), Ok(id));
         let json = serde_json::to_string(&id).unwrap();
         assert_eq!(serde_json::from_str::<DecisionId>(&json).unwrap(), id);
     }

@@ -1,15 +1,15 @@
 //! What a segment of the spool looks like: frames, one behind the other, one for each decision.
 //!
 //! ```text
-//! frame:  mark (4) │ length of the record (4, little endian) │ sum (8) │ record as JSON
+//! frame:  mark (4) │ length of the record (4, little endian) │ sum (8) │ record, see record/binary.rs; JSON before that
 //! ```
 //!
 //! # Invariants
 //!
 //! - A frame with the right sum is given back as it was written; what has another sum is never given back. The sum covers
 //!   the number of the segment and the place in it, so no frame passes for one of another place.
-//! - The mark holds bytes that are in no UTF-8 text, so that no record holds one. After damage, reading goes on at the next
-//!   frame: one flipped bit costs one decision.
+//! - After damage, reading goes on at the next mark with a right sum behind it: one flipped bit costs one decision. Bytes of a
+//!   record that look like a mark have another sum.
 //! - [`decode`] takes any bytes, never panics, and needs no more memory than the records that it gives back.
 //!
 //! # Not done here
@@ -17,8 +17,10 @@
 //! Protection against those who may write to the folder: the sum finds accidents, and needs no key. Versions: the name of
 //! the file has it.
 
+use crate::decisions::record::{push_binary, read_binary};
 use crate::storage::model::DecisionRecord;
 use sha2::{Digest as _, Sha256};
+use std::io;
 
 /// Where a frame begins.
 const MARK: [u8; 4] = [0xff, b'd', b'l', 0xfe];
@@ -58,16 +60,29 @@ pub(crate) fn push(
     segment: u64,
     at: u64,
     out: &mut Vec<u8>,
-) -> serde_json::Result<()> {
-    let json = serde_json::to_vec(record)?;
-    let length = u32::try_from(json.len())
-        .map_err(|_| serde::ser::Error::custom("a decision of more than 4 GB is not kept"))?;
-    out.reserve(HEAD + json.len());
-    out.extend(MARK);
-    out.extend(length.to_le_bytes());
-    out.extend(sum(segment, at, &json));
-    out.extend(json);
+) -> io::Result<()> {
+    let before = out.len();
+    out.extend([0; HEAD]);
+    push_binary(record, out);
+    let body = before + HEAD;
+    let bytes = out.get(body..).unwrap_or_default();
+    let Ok(length) = u32::try_from(bytes.len()) else {
+        out.truncate(before);
+        return Err(io::Error::other("a decision of more than 4 GB is not kept"));
+    };
+    let sum = sum(segment, at, bytes);
+    let head = MARK.into_iter().chain(length.to_le_bytes()).chain(sum);
+    let place = out.get_mut(before..body).unwrap_or_default();
+    place.iter_mut().zip(head).for_each(|(to, from)| *to = from);
     Ok(())
+}
+
+/// A record, in the form of today or in that of the first version.
+fn record(bytes: &[u8]) -> Option<DecisionRecord> {
+    match bytes.first() {
+        Some(b'{') => serde_json::from_slice(bytes).ok(),
+        _ => read_binary(bytes).ok(),
+    }
 }
 
 /// The record in the frame at the front of `bytes`, and the length of the frame; `None` where there is no whole one.
@@ -98,10 +113,10 @@ pub(crate) fn decode(segment: u64, bytes: &[u8]) -> Decoded {
     let mut at = 0;
     while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
         match frame(segment, at, rest) {
-            Some((json, length)) => {
-                match serde_json::from_slice(json) {
-                    Ok(record) => found.records.push(record),
-                    Err(_) => found.damaged += 1,
+            Some((bytes, length)) => {
+                match record(bytes) {
+                    Some(record) => found.records.push(record),
+                    None => found.damaged += 1,
                 }
                 at += length;
             }

@@ -36,8 +36,15 @@ pub(super) enum Body {
 }
 
 impl Body {
+    const ALL: [Body; 9] = [Digit, Hex, Upper, Lower, Alnum, Url, Base64, Wide, Tilde];
+
     /// Whether `byte` is one of them.
+    #[inline(always)]
     pub(super) fn has(self, byte: u8) -> bool {
+        BODIES[usize::from(byte)] >> self as u32 & 1 != 0
+    }
+
+    const fn holds(self, byte: u8) -> bool {
         let alnum = byte.is_ascii_alphanumeric();
         match self {
             Body::Digit => byte.is_ascii_digit(),
@@ -51,6 +58,26 @@ impl Body {
             Body::Tilde => alnum || matches!(byte, b'_' | b'-' | b'.' | b'~'),
         }
     }
+}
+
+/// By byte, a bit for each [`Body`] that has it.
+static BODIES: [u16; 256] = bodies();
+
+const fn bodies() -> [u16; 256] {
+    let mut bodies = [0; 256];
+    let mut value = 0;
+    while value < bodies.len() {
+        let mut index = 0;
+        while index < Body::ALL.len() {
+            let body = Body::ALL[index];
+            if body.holds(value as u8) {
+                bodies[value] |= 1 << body as u32;
+            }
+            index += 1;
+        }
+        value += 1;
+    }
+    bodies
 }
 
 /// A piece of a key.
