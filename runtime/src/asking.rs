@@ -105,7 +105,8 @@ fn functions(module: &Module, asked: impl Fn(FieldIdx) -> bool) -> Vec<bool> {
     functions
 }
 
-#[cfg(all(test, feature = "compile"))]
+#[cfg(test)]
+#[cfg(feature = "compile")]
 mod tests {
     use crate::{EvaluateOptions, PolicyEngine};
 

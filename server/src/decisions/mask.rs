@@ -306,12 +306,10 @@ impl Masker {
                 text = Cow::Owned(text.replace(hidden, MASKED));
             }
         }
-        self.finder
-            .redact(&text, &self.unlabelled)
-            .or_else(|| match text {
-                Cow::Borrowed(_) => None,
-                Cow::Owned(text) => Some(text),
-            })
+        self.finder.redact(&text, &self.unlabelled).or(match text {
+            Cow::Borrowed(_) => None,
+            Cow::Owned(text) => Some(text),
+        })
     }
 }
 
