@@ -55,6 +55,15 @@ may_skip() {
   fi
 }
 
+# takes_long NAME COMMAND…: as `may_skip`, but only where it is asked for: by name, or with LONG=1.
+takes_long() {
+  if [ -n "${LONG:-}" ] || [ ${#wanted[@]} -gt 0 ]; then
+    may_skip "$@"
+  else
+    skip "$1" "takes minutes: ./ci.sh $1"
+  fi
+}
+
 # A Rust component that may be missing: installed where rustup can download it.
 component() {
   cargo "$1" --version >/dev/null 2>&1 && return 0
@@ -165,9 +174,9 @@ step snippets-sealed-secrets docs/run-snippets.sh k8s/sealed-secrets
 
 # Three servers behind Envoy, restarted, killed and with frozen databases, and through PgBouncer. Ends with 77 where Envoy
 # cannot be had.
-may_skip many ci/many.sh
+takes_long many ci/many.sh
 # A replay of 20,000 decisions on Spark, against `policyc diff`. Ends with 77 without Java or PySpark, of 500 MB.
-may_skip spark ci/spark.sh
+takes_long spark ci/spark.sh
 
 # The fuzz targets stay compilable; running them is a matter of minutes and of nightly (conformance/fuzz/README.md).
 step fuzz-check cargo check --locked --quiet --manifest-path conformance/fuzz/Cargo.toml --target-dir target/fuzz-check

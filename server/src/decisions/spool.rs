@@ -38,7 +38,10 @@ use tokio::sync::Notify;
 const SEGMENT: u64 = 4 << 20;
 
 /// Ending of the names of segments, which is the version of their format.
-const VERSION: &str = "v1";
+const VERSION: &str = "v2";
+
+/// That of segments of earlier versions, which are read as well.
+const EARLIER: &str = "v1";
 
 /// The file that is locked.
 const LOCK: &str = "lock";
@@ -133,7 +136,7 @@ impl Inner {
 /// Number of a segment, by the name of its file.
 fn number(name: &str) -> Option<u64> {
     let (number, version) = name.split_once('.')?;
-    (version == VERSION && number.len() == 20)
+    ([VERSION, EARLIER].contains(&version) && number.len() == 20)
         .then(|| number.parse().ok())
         .flatten()
 }
@@ -145,7 +148,7 @@ fn foreign(name: &str) -> bool {
             && [number, version]
                 .iter()
                 .all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()))
-            && format!("v{version}") != VERSION
+            && ![VERSION, EARLIER].contains(&format!("v{version}").as_str())
     })
 }
 
@@ -171,8 +174,14 @@ pub(crate) fn look(directory: &Path) -> io::Result<Vec<(u64, u64)>> {
     Ok(found)
 }
 
+/// Where a segment is, or will be.
 fn path(directory: &Path, number: u64) -> PathBuf {
-    directory.join(format!("{number:020}.{VERSION}"))
+    let of = |version| directory.join(format!("{number:020}.{version}"));
+    let (path, earlier) = (of(VERSION), of(EARLIER));
+    match !path.exists() && earlier.exists() {
+        true => earlier,
+        false => path,
+    }
 }
 
 /// Whether segments stand in a folder that nobody opens.

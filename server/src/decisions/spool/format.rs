@@ -55,12 +55,7 @@ fn sum(segment: u64, at: u64, record: &[u8]) -> [u8; SUM] {
 }
 
 /// Appends the frame of a record that will begin at byte `at` of a segment. On an error `out` is as it was.
-pub(crate) fn push(
-    record: &DecisionRecord,
-    segment: u64,
-    at: u64,
-    out: &mut Vec<u8>,
-) -> io::Result<()> {
+pub(crate) fn push(record: &DecisionRecord, segment: u64, at: u64, out: &mut Vec<u8>) -> io::Result<()> {
     let before = out.len();
     out.extend([0; HEAD]);
     push_binary(record, out);
@@ -77,7 +72,7 @@ pub(crate) fn push(
     Ok(())
 }
 
-/// A record, in the form of today or in that of the first version.
+/// A record, in the form of version 2, or in that of version 1, which is JSON.
 fn record(bytes: &[u8]) -> Option<DecisionRecord> {
     match bytes.first() {
         Some(b'{') => serde_json::from_slice(bytes).ok(),

@@ -129,7 +129,7 @@ fn a_torn_end_costs_the_torn_decision_and_nothing_else() {
 #[test]
 fn files_that_hold_nothing_are_no_decisions() {
     let folder = tempfile::tempdir().unwrap();
-    let name = |n: u64| folder.path().join(format!("{n:020}.v1"));
+    let name = |n: u64| folder.path().join(format!("{n:020}.v2"));
     fs::write(name(3), "").unwrap();
     fs::write(folder.path().join("notes.txt"), "not ours").unwrap();
     assert!(!is_left_behind(folder.path()));

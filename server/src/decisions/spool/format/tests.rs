@@ -3,7 +3,7 @@
 //! The decoder has properties here and no target among those of `conformance/fuzz`: these see the language and the engine, and
 //! a server with its databases and transports would be built for one function that takes bytes.
 
-use super::{Decoded, HEAD, decode, push};
+use super::{Decoded, HEAD, MARK, decode, push};
 use crate::storage::model::DecisionRecord;
 use proptest::prelude::*;
 
@@ -54,14 +54,27 @@ fn what_was_written_comes_back() {
     assert_eq!(decode(SEGMENT, &[]), Decoded::default());
 }
 
+/// A frame as version 1 wrote it.
+const VERSION_1: (u128, &str) = (
+    0xff64_6cfe_4b01_0000_d9dd_4f2d_3d42_3fd7,
+    r#"{"seq":0,"request_id":"request-1","at_ms":1700000000001,"namespace":"global","subject":"gateway \u0001� é","decision":"deny","reason":null,"matched_rules":["p/r"],"matched_policies":["p"],"errors":4294967295,"revision":"sha256:aa","duration_ns":18446744073709551614,"cached":true,"context":"{\"llm\":{\"prompt\":\"[masked]\"}}"}"#,
+);
+
 #[test]
-fn version_1_stays_as_it_is() {
-    // What a server wrote before an update is read by the one after it. A change here is another `VERSION`.
+fn version_1_is_read_and_version_2_stays_as_it_is() {
+    // What a server wrote before an update is read by the one after it.
+    let mut bytes = VERSION_1.0.to_be_bytes().to_vec();
+    bytes.extend(VERSION_1.1.as_bytes());
+    assert_eq!(decode(SEGMENT, &bytes), whole(&[record(1)]));
+    // A change here is another `VERSION`.
     let (bytes, _) = segment(&[record(1)]);
-    let (head, json) = bytes.split_at(HEAD);
-    let expected = r#"{"seq":0,"request_id":"request-1","at_ms":1700000000001,"namespace":"global","subject":"gateway \u0001� é","decision":"deny","reason":null,"matched_rules":["p/r"],"matched_policies":["p"],"errors":4294967295,"revision":"sha256:aa","duration_ns":18446744073709551614,"cached":true,"context":"{\"llm\":{\"prompt\":\"[masked]\"}}"}"#;
-    assert_eq!(std::str::from_utf8(json).unwrap(), expected);
-    assert_eq!(crate::hex::of(head), "ff646cfe4b010000d9dd4f2d3d423fd7");
+    let (head, body) = bytes.split_at(HEAD);
+    let mut expected = Vec::new();
+    crate::decisions::push_binary(&record(1), &mut expected);
+    assert_eq!(body, expected);
+    assert_eq!(head[..4], MARK);
+    assert_eq!(head[4..8], u32::try_from(body.len()).unwrap().to_le_bytes());
+    assert_eq!(head[8..], super::sum(SEGMENT, 0, body));
 }
 
 #[test]
