@@ -68,7 +68,7 @@ for s in held:
     print(s.getsockname()[1])
 PY
 )
-settings=(DATA_DIR="$work/data" DECISION_LOG_CONTEXT=full LOG_LEVEL=warn)
+settings=(DATA_DIR="$work/data" DECISION_LOG=segments DECISION_LOG_SEAL_AFTER=500ms DECISION_LOG_CONTEXT=full LOG_LEVEL=warn)
 mkdir "$work/data"
 env "${settings[@]}" PORT="${ports[0]}" GRPC_PORT="${ports[1]}" METRICS_PORT="${ports[2]}" "$bin/policyd" >"$work/server" 2>&1 &
 server=$!
@@ -109,7 +109,11 @@ for start in range(0, count, 500):
         decided[decision] = decided.get(decision, 0) + 1
 print("decided by policyd:", json.dumps(decided, sort_keys=True))
 PY
-# SIGTERM writes out the log.
+# Until all of it is sealed. SIGTERM writes out what there may be still.
+for _ in {1..100}; do
+  sleep 0.2
+  [ "$(ls "$work/data/decisions-journal")" = lock ] && break
+done
 kill "$server"
 wait "$server" || { cat "$work/server"; exit 1; }
 server=
@@ -154,6 +158,27 @@ ids = {json.loads(line)["requestId"] for line in open(sys.argv[2].replace("repla
 assert {line["requestId"] for line in changed} <= ids
 print(f"equal: {replay['different']} of {replay['contexts']} decided differently; {dict(verbs)}")
 PY
+
+# The segments themselves, as Spark reads them.
+cat >"$work/read.py" <<'PY'
+import collections, json, sys
+from pyspark.sql import SparkSession
+from pyspark.sql.functions import explode
+spark = SparkSession.builder.getOrCreate()
+log = spark.read.parquet(sys.argv[1])
+read = {row["decision"]: row["count"] for row in log.groupBy("decision").count().collect()}
+rules = {row["col"]: row["count"] for row in log.select(explode("matchedRules")).groupBy("col").count().collect()}
+days = {str(row["day"]) for row in log.select("day").distinct().collect()}
+spark.stop()
+lines = [json.loads(line) for line in open(sys.argv[2])]
+assert read == dict(collections.Counter(line["decision"] for line in lines)), read
+assert rules == dict(collections.Counter(rule for line in lines for rule in line["matchedRules"])), rules
+assert days == {line["timestamp"][:10] for line in lines}, days
+print(f"Spark reads the segments as they are: {read}, {len(rules)} rules")
+PY
+SPARK_LOCAL_IP=127.0.0.1 SPARK_LOCAL_DIRS=$work/spark PYSPARK_PYTHON=$python "$folder/bin/spark-submit" --master 'local[2]' \
+  --conf spark.ui.enabled=false "$work/read.py" "$work/data/decisions" "$work/export.jsonl" 2>"$work/spark.log" ||
+  { tail -n 40 "$work/spark.log"; exit 1; }
 
 # A program that loses a line fails the replay.
 cat >"$work/loses" <<SH

@@ -1644,10 +1644,15 @@ fn segments(p: &mut Parser<'_>, store: &StoreConfig) -> Option<Segments> {
             "must be at least twice DECISION_LOG_SEAL_BYTES with DECISION_LOG=segments",
         );
     }
-    let archive = match p.text("DECISION_LOG_SEGMENTS") {
-        Some(path) => PathBuf::from(path),
-        None => store.data_dir.join("decisions"),
-    };
+    let name = "DECISION_LOG_SEGMENTS";
+    let archive = p.path(name);
+    if archive
+        .as_ref()
+        .is_some_and(|path| path.to_string_lossy().contains("://"))
+    {
+        p.problem(name, "is a folder; buckets are not supported");
+    }
+    let archive = archive.unwrap_or_else(|| store.data_dir.join("decisions"));
     Some(Segments {
         journal: store.data_dir.join("decisions-journal"),
         bytes,

@@ -29,6 +29,8 @@ use crate::seal::Sealer;
 use crate::service::Service;
 use crate::shares::Shares;
 use crate::state::{App, Parts};
+use crate::storage::Store;
+use crate::storage::model::{DecisionFilter, Page};
 use crate::sync::bundle::{Follower, Location, Token};
 use crate::sync::status::Reporter;
 use crate::telemetry::{LevelHandle, Metrics};
@@ -103,6 +105,21 @@ fn bind(address: SocketAddr, what: &str) -> anyhow::Result<(TcpListener, SocketA
     listener.set_nonblocking(true)?;
     let bound = listener.local_addr()?;
     Ok((listener, bound))
+}
+
+/// Says that the database has decisions, where they are read in segments.
+async fn look_for_decisions_in(store: &dyn Store) {
+    let page = Page {
+        limit: 1,
+        after: None,
+    };
+    // Where the database is away, others say so.
+    let found = store.decisions(&DecisionFilter::default(), &page).await;
+    if found.is_ok_and(|found| !found.items.is_empty()) {
+        tracing::warn!(
+            "the database has decisions, and queries read those in segments; `policyd decisions migrate` copies them there"
+        );
+    }
 }
 
 /// Places for connections of REST and gRPC: as many as are wanted and can be.
@@ -184,6 +201,9 @@ impl Server {
             decisions::look_for_left_behind(&config.store.data_dir);
         }
         let (log, log_task) = Log::start(&config.log, Some(Arc::clone(&store)), &metrics, seal)?;
+        if log.segments().is_some() {
+            look_for_decisions_in(&*store).await;
+        }
         let cache = DecisionCache::build(&config.cache, sealer.clone())?;
         let token = Token::default();
         token.replace(config.policies.token.clone());

@@ -740,7 +740,7 @@ async fn what_is_on_disk_outlives_the_process_and_damage_is_counted() {
         .collect();
     segments.sort();
     let mut bytes = std::fs::read(&segments[0]).unwrap();
-    let needle = b"\"request_id\":\"7\"";
+    let needle = b"\"n\":\"7\"";
     let at = bytes
         .windows(needle.len())
         .position(|window| window == needle)

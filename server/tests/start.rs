@@ -89,6 +89,11 @@ fn help_shows_what_its_command_reads() {
             &["--port", "--jwt-issuer"],
         ),
         (
+            &["decisions", "migrate", "--help"],
+            &["--remove", "--data-dir", "--decision-log-segments"],
+            &["--port", "--jwt-issuer"],
+        ),
+        (
             &["audit", "verify", "--help"],
             &["--data-dir", "--database-host"],
             &["--port"],
@@ -173,6 +178,7 @@ fn manual_pages_and_completions_are_of_the_whole_command_line() {
             "policyd-check-sealed.1",
             "policyd-completions.1",
             "policyd-decisions-export.1",
+            "policyd-decisions-migrate.1",
             "policyd-decisions.1",
             "policyd-health.1",
             "policyd-key.1",
@@ -925,6 +931,76 @@ fn a_first_start_without_good_policies_says_that_none_is_active_and_all_that_is_
     until("it is told", || {
         policyd.logged().contains("the last good ones stay active")
     });
+}
+
+#[test]
+fn decisions_in_the_database_are_told_and_moved_to_segments() {
+    let data = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}", data.path().join("policyd.db").display());
+    let settings = |log: &'static str| {
+        [
+            ("DATABASE_URL", url.as_str()),
+            ("DATA_DIR", data.path().to_str().unwrap()),
+            ("DECISION_LOG", log),
+        ]
+    };
+    let moved = |settings: &[(&str, &str)], more: &[&str]| {
+        let (code, stdout, stderr) =
+            finished(settings, &[&["decisions", "migrate"], more].concat(), data.path());
+        (code, stdout + &stderr)
+    };
+    let policyd = Policyd::start(&settings("store"));
+    policyd
+        .client
+        .try_send("POST", "/api/v1/policies", "application/yaml", POLICY)
+        .unwrap()
+        .expect(201);
+    for n in 0..7 {
+        let body = json!({"requestId": format!("early-{n}"), "context": model("bad"), "namespace": "team"});
+        policyd.client.json("POST", "/api/v1/evaluate", &body).expect(200);
+    }
+    until("they are stored", || {
+        policyd.metric("llm_policy_decision_log_queue") == 0
+    });
+    drop(policyd);
+    let (code, said) = moved(&settings("store"), &[]);
+    assert!(
+        code != 0 && said.contains("DECISION_LOG does not name `segments`"),
+        "{said}"
+    );
+    let (code, said) = moved(&settings("segments,store"), &["--remove"]);
+    assert!(code != 0 && said.contains("would be removed"), "{said}");
+
+    let policyd = Policyd::launch(&settings("segments"));
+    until("the log says that there are some", || {
+        policyd.logged().contains("policyd decisions migrate")
+    });
+    until("the server is ready", || policyd.client.is("ready"));
+    let body = json!({"requestId": "late", "context": model("bad"), "namespace": "team"});
+    policyd.client.json("POST", "/api/v1/evaluate", &body).expect(200);
+    let listed = || {
+        let found = policyd.client.get("/api/v1/decisions").expect(200);
+        found["items"].as_array().unwrap().len()
+    };
+    until("the new one is there", || listed() == 1);
+    // While the server runs, and again.
+    for counts in [
+        "7 decisions copied, 0 were there",
+        "0 decisions copied, 7 were there",
+    ] {
+        let (code, said) = moved(&settings("segments"), &[]);
+        assert!(code == 0 && said.contains(counts), "{said}");
+    }
+    let (code, said) = moved(&settings("segments"), &["--remove"]);
+    assert!(code == 0 && said.contains("7 decisions removed"), "{said}");
+    drop(policyd);
+    let policyd = Policyd::launch(&settings("segments"));
+    until("the server is ready", || policyd.client.is("ready"));
+    let found = policyd.client.get("/api/v1/decisions?decision=deny").expect(200);
+    assert_eq!(found["items"].as_array().unwrap().len(), 8, "{found}");
+    let one = policyd.client.get("/api/v1/decisions/early-3").expect(200);
+    assert_eq!(one["items"][0]["namespace"], "team", "{one}");
+    assert!(!policyd.logged().contains("policyd decisions migrate"));
 }
 
 #[test]

@@ -1003,7 +1003,7 @@ fn no_setting_is_silently_without_effect() {
             rules += 1;
             let missing = format!("needs {}", super::table::any_of(needed));
             // `store` is among the places where decisions are written unless somebody says otherwise.
-            if *needed == ["DECISION_LOG~store"] {
+            if needed.contains(&"DECISION_LOG~store") {
                 assert!(says(&[own, ("DECISION_LOG", "stdout")], &missing));
             } else {
                 assert!(says(&[own], &missing), "{} alone", setting.name);
@@ -1058,6 +1058,32 @@ fn postgres(env: &[(&str, &str)]) -> super::Postgres {
         Database::Postgres(postgres) => postgres,
         other => panic!("{other:?}"),
     }
+}
+
+#[test]
+fn segments_have_a_folder_and_a_journal_that_holds_two_of_them() {
+    let of = |env: &[(&str, &str)]| {
+        let all = [env, &[("DECISION_LOG", "segments"), ("DATA_DIR", "/data")]].concat();
+        parse("", &all, &[]).map(|config| config.log.segments.unwrap())
+    };
+    let default = of(&[]).unwrap();
+    assert_eq!(default.archive, Path::new("/data/decisions"));
+    assert_eq!(default.journal, Path::new("/data/decisions-journal"));
+    let other = of(&[("DECISION_LOG_SEGMENTS", "/mnt/log")]).unwrap();
+    assert_eq!(other.archive, Path::new("/mnt/log"));
+    for (name, value, problem) in [
+        ("DECISION_LOG_SPOOL", "100MB", "must be at least twice"),
+        ("DECISION_LOG_SPOOL", "0", "must be at least twice"),
+        ("DECISION_LOG_SEAL_BYTES", "64", "must be at least 1MB"),
+        ("DECISION_LOG_SEGMENTS", "s3://bucket/log", "a folder"),
+    ] {
+        let problems = of(&[(name, value)]).unwrap_err().join("\n");
+        assert!(
+            problems.contains(name) && problems.contains(problem),
+            "{problems}"
+        );
+    }
+    assert!(parse("", &[], &[]).unwrap().log.segments.is_none());
 }
 
 #[test]
