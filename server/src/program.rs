@@ -114,9 +114,10 @@ fn command() -> Command {
 fn reads(command: &str, setting: Option<&Setting>) -> bool {
     match command {
         "run" | "check-config" => true,
-        "audit verify" | "decisions export" | "key" => {
-            setting.is_some_and(|setting| setting.group == "Storage")
-        }
+        "audit verify" | "key" => setting.is_some_and(|setting| setting.group == "Storage"),
+        "decisions export" | "decisions migrate" => setting.is_some_and(|setting| {
+            setting.group == "Storage" || matches!(setting.name, "DECISION_LOG" | "DECISION_LOG_SEGMENTS")
+        }),
         "health" => setting.is_some_and(|setting| matches!(setting.name, "METRICS_HOST" | "METRICS_PORT")),
         "token" => setting.is_some_and(|setting| setting.name.starts_with("JWT_")),
         _ => false,

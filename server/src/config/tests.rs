@@ -8,6 +8,7 @@ use super::table::{Other, SETTINGS, Setting};
 use super::{Config, Database, JwtKeys, Origin, Raw};
 use mounted::Mounted;
 use secrecy::ExposeSecret as _;
+use std::path::Path;
 
 fn parse(file: &str, env: &[(&str, &str)], flags: &[(&str, &str)]) -> Result<Config, Vec<String>> {
     let find = |list: &[(&str, &str)], name: &str| {
