@@ -90,6 +90,18 @@ fn files(raw: &Raw, config: &Config) -> Vec<(&'static str, String)> {
             found.push(("DECISION_LOG", reason));
         }
     }
+    if let Some(segments) = &config.log.segments {
+        let places = [
+            ("DATA_DIR", &segments.journal),
+            ("DECISION_LOG_SEGMENTS", &segments.archive),
+        ];
+        for (setting, place) in places {
+            if let Err(reason) = directory(place) {
+                let place = place.display();
+                found.push((setting, format!("cannot keep decisions in {place}: {reason}")));
+            }
+        }
+    }
     if let Some(webhook) = &config.log.webhook {
         if let Err(reason) = directory(&webhook.spool.directory) {
             found.push(("WEBHOOK_SPOOL", reason));

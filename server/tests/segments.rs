@@ -503,6 +503,38 @@ async fn decisions_move_from_the_database_once() {
     assert_eq!(all(&ours, &filter, 500).await.len(), 1210);
 }
 
+/// Only its owner reads a folder that is made here; one that others may read is for them to read.
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_may_read_the_folder_may_read_the_segments() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    for (made, folder, file) in [(None, 0o700, 0o600), (Some(0o750), 0o750, 0o640)] {
+        let directory = tempfile::tempdir().unwrap();
+        let place = segments(directory.path());
+        if let Some(made) = made {
+            std::fs::create_dir(&place.archive).unwrap();
+            std::fs::set_permissions(&place.archive, std::fs::Permissions::from_mode(made)).unwrap();
+        }
+        let metrics = Metrics::new();
+        let config = settings(vec![Sink::Segments], place.clone());
+        let (log, task) = Log::start(&config, None, &metrics, None).unwrap();
+        tokio::spawn(task.run());
+        log.record(entry(1)).await;
+        until("it is in the archive", || {
+            files(&place.archive)
+                .iter()
+                .any(|path| path.to_string_lossy().ends_with(".parquet"))
+        })
+        .await;
+        let segment = files(&place.archive).pop().unwrap();
+        assert_eq!(mode(&place.archive), folder);
+        assert_eq!(mode(segment.parent().unwrap()), folder);
+        assert_eq!(mode(&segment), file);
+        assert_eq!(mode(&place.journal), 0o700, "the journal is nobody else's");
+    }
+}
+
 /// A folder that two processes write to would be two journals in one.
 #[tokio::test]
 async fn a_journal_has_one_owner() {

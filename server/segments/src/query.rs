@@ -187,9 +187,10 @@ impl Segment {
         let mut keys = Vec::new();
         for at in 0..self.groups() {
             let group = self.group(at);
-            let all = [0..group.rows()?];
-            let ids = group.texts(Column::Id, &all)?;
-            let requests = group.texts(Column::RequestId, &all)?;
+            let all = 0..group.rows()?;
+            let all = std::slice::from_ref(&all);
+            let ids = group.texts(Column::Id, all)?;
+            let requests = group.texts(Column::RequestId, all)?;
             for (id, request) in ids.iter().zip(&requests) {
                 keys.push(key(id, request)?);
             }
@@ -393,7 +394,7 @@ impl Tally {
         let runs = runs(&rows);
         let not_utf8 = |_| Error::Format("it holds texts that are not UTF-8".to_owned());
         // Few different ones: each is looked at once.
-        let mut outcomes: HashMap<Vec<u8>, u64> = HashMap::new();
+        let mut outcomes: BTreeMap<Vec<u8>, u64> = BTreeMap::new();
         for text in group.texts(Column::Decision, &runs)? {
             match outcomes.get_mut(text.data()) {
                 Some(count) => *count += 1,

@@ -3,7 +3,8 @@
 //! # Invariants
 //!
 //! - A segment has its name once it is whole and on disk. To publish one again changes nothing.
-//! - Only its owner can read a folder that is made here, and what is in it.
+//! - Only its owner can read a folder that is made here, and what is in it. Who may read one that was there may read the
+//!   segments in it: others are to read them in place.
 
 use super::name::{ENDING, Name};
 use crate::decisions::disk;
@@ -37,8 +38,40 @@ pub(super) struct Folder(PathBuf);
 impl Folder {
     /// Makes it where it is not there.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
-        disk::make(path)?;
+        if !path.is_dir() {
+            disk::make(path)?;
+        }
         Ok(Self(path.to_owned()))
+    }
+
+    /// The folder of a day, which may be read by whoever may read all of them.
+    fn day(&self, name: &Name) -> io::Result<PathBuf> {
+        let day = self.0.join(name.day());
+        if !day.is_dir() {
+            disk::make(&day)?;
+            self.show(&day)?;
+        }
+        Ok(day)
+    }
+
+    /// Lets those read a file or a folder who may read this folder.
+    fn show(&self, path: &Path) -> io::Result<()> {
+        #[cfg(unix)]
+        {
+            use std::fs::Permissions;
+            use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
+            let (ours, of) = (std::fs::metadata(&self.0)?, std::fs::metadata(path)?);
+            if ours.gid() != of.gid() && chown(path, None, Some(ours.gid())).is_err() {
+                // A group that we are not of. Nobody reads more than before.
+                return Ok(());
+            }
+            let seen = if of.is_dir() { 0o055 } else { 0o044 };
+            let mode = of.permissions().mode() & 0o700 | ours.permissions().mode() & seen;
+            std::fs::set_permissions(path, Permissions::from_mode(mode))?;
+        }
+        #[cfg(not(unix))]
+        let _ = path;
+        Ok(())
     }
 }
 
@@ -70,15 +103,15 @@ impl Archive for Folder {
     }
 
     fn publish(&self, file: &Path, name: &Name) -> io::Result<()> {
-        let day = self.0.join(name.day());
-        disk::make(&day)?;
+        let day = self.day(name)?;
         let to = self.0.join(name.to_string());
-        match std::fs::rename(file, &to) {
+        match self.show(file).and_then(|()| std::fs::rename(file, &to)) {
             Ok(()) => {}
             // Moved before an earlier stop.
             Err(error) if error.kind() == ErrorKind::NotFound && to.exists() => {}
             Err(error) if error.kind() == ErrorKind::CrossesDevices => {
                 let part = to.with_extension("part");
+                // With its permissions.
                 std::fs::copy(file, &part)?;
                 File::open(&part)?.sync_all()?;
                 std::fs::rename(&part, &to)?;

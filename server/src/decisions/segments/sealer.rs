@@ -116,7 +116,7 @@ impl Sealing {
     /// Moves what is staged to the archive, and then seals what is in the journal.
     async fn seal(&self, thread: &Thread, journal: &Arc<Spool>, due: bool) -> io::Result<()> {
         let (segments, spool) = (Arc::clone(&self.segments), Arc::clone(journal));
-        let most = self.bytes.saturating_mul(2);
+        let most = self.bytes;
         let job = move || {
             segments.publish()?;
             if !due {
