@@ -421,7 +421,7 @@ impl Segments {
             sources.push(source);
         }
         let mut segments = snapshot.segments;
-        segments.sort_unstable_by(|(a, _), (b, _)| b.last.cmp(&a.last));
+        segments.sort_unstable_by_key(|(name, _)| std::cmp::Reverse(name.last));
         for (name, staged) in segments {
             let filter = asked.filter;
             let apart = filter.from_ms.is_some_and(|from| name.last_ms < from)
