@@ -36,7 +36,7 @@ fn record(number: u64) -> DecisionRecord {
         77_777 => "costs/rare".to_owned(),
         _ => format!("costs/rule-{}", hash % 40),
     };
-    let fired = hash % 10 == 0 || number % 100_000 == 77_777;
+    let fired = hash.is_multiple_of(10) || number % 100_000 == 77_777;
     DecisionRecord {
         seq: 0,
         id: Some(DecisionId::try_from(id.as_slice()).unwrap()),
