@@ -1,5 +1,7 @@
 //! What is written is read back, whatever it is; a search finds what looking at every decision finds.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
 use bytes::Bytes;
 use policy_segments::{
     Asked, DecisionFilter, DecisionId, DecisionRecord, Error, Found, Key, Place, ReadAt, Result, Segment,
@@ -33,7 +35,7 @@ fn record(number: u64) -> DecisionRecord {
         revision: format!("{:x}", number / 100_000),
         duration_ns: 1_000 + number % 50_000,
         cached: number.is_multiple_of(5),
-        context: (number % 6 != 0).then(|| format!("{{\"llm\":{{\"model\":\"m-{number}\"}}}}")),
+        context: (!number.is_multiple_of(6)).then(|| format!("{{\"llm\":{{\"model\":\"m-{number}\"}}}}")),
     }
 }
 
