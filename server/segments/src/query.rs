@@ -366,7 +366,7 @@ impl Tally {
     ///
     /// # Errors
     ///
-    /// As [`find`].
+    /// As [`Found::search`].
     pub fn count(&mut self, source: &Source, asked: &Asked<'_>) -> Result<()> {
         asked.go_on()?;
         match source {
