@@ -25,6 +25,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("policy-primitives", &["policy-grammar"]),
     ("policy-requests", &[]),
     ("policy-integrations", &[]),
+    ("policy-segments", &[]),
     (
         "policy-runtime",
         &[
@@ -51,11 +52,11 @@ const EDGES: &[(&str, &[&str])] = &[
         &[
             "policy-integrations",
             "policy-proto",
+            "policy-segments",
             "policy-runtime",
             "policy-compiler",
             "policy-grammar",
             "policy-bytecode",
-            "policy-integrations",
             "policy-primitives",
         ],
     ),
