@@ -281,6 +281,7 @@ impl Log {
     /// - [`LogError::NoStore`], [`LogError::NoSeal`] — what the configuration asks for was not passed.
     /// - [`LogError::File`] — a file cannot be opened for appending.
     /// - [`LogError::Spool`] — another process has the folder of the spool, or it was asked for and cannot be used.
+    /// - [`LogError::Segments`] — another process has their journal, or a folder of theirs cannot be used.
     /// - [`LogError::Webhook`] — the receiver of webhooks cannot be one, or its spool cannot be used.
     /// - [`LogError::Thread`] — there is no thread left.
     pub fn start(

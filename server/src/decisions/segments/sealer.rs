@@ -69,9 +69,8 @@ impl Sealing {
         drop(thread.run(|| rustix::process::nice(NICE)).await);
         let mut pause = Pause::new(sink_label(&Sink::Segments), &self.failing);
         // What is left of an earlier run is sealed at once.
-        let mut filled = (!journal.is_empty())
-            .then(|| Instant::now().checked_sub(self.after))
-            .flatten();
+        let mut left_over = !journal.is_empty();
+        let mut filled: Option<Instant> = None;
         let mut published = false;
         let mut pruned: Option<Instant> = None;
         loop {
@@ -85,13 +84,15 @@ impl Sealing {
             } else if filled.is_none() {
                 filled = Some(Instant::now());
             }
-            let due =
-                journal.bytes() >= self.bytes || filled.is_some_and(|since| since.elapsed() >= self.after);
+            let due = left_over
+                || journal.bytes() >= self.bytes
+                || filled.is_some_and(|since| since.elapsed() >= self.after);
             if due || !published {
                 match self.seal(&thread, &journal, due).await {
                     Ok(()) => {
                         pause.over();
                         published = true;
+                        left_over = false;
                         filled = None;
                     }
                     Err(error) => {
