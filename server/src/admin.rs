@@ -20,6 +20,7 @@ use axum::http::{HeaderValue, Request, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{MethodRouter, get, put};
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
 use tower::Service as _;
@@ -48,8 +49,8 @@ impl Front {
 }
 
 impl Serve for Front {
-    fn serve(&self, _: IpAddr, request: Request<Arriving>) -> Answer {
-        let Self { mut router, hosts } = self.clone();
+    fn serve(self: Arc<Self>, _: IpAddr, request: Request<Arriving>) -> Answer {
+        let Self { mut router, hosts } = Self::clone(&self);
         Box::pin(async move {
             if let Some(hosts) = hosts
                 && let Err(foreign) = hosts.check(request.uri(), request.headers())

@@ -389,6 +389,18 @@ impl DecisionCache {
         }
     }
 
+    /// Both caches, where Redis answers.
+    fn both(&self) -> Option<(&LocalCache, &RedisCache)> {
+        let shared = self.shared.as_ref().filter(|shared| shared.is_up());
+        self.local.as_ref().zip(shared)
+    }
+
+    /// Whether [`DecisionCache::evaluate`] may wait. Where not, it is [`DecisionCache::evaluate_now`].
+    #[must_use]
+    pub fn waits(&self) -> bool {
+        self.both().is_some()
+    }
+
     /// Evaluates, through both caches where that is worth it. Waits for nothing but Redis, and for that not long.
     ///
     /// # Errors
@@ -400,7 +412,7 @@ impl DecisionCache {
         context: &[u8],
         options: &EvaluateOptions<'_>,
     ) -> Result<Outcome, EvaluateError> {
-        let (Some(local), Some(shared)) = (&self.local, self.shared.as_ref().filter(|s| s.is_up())) else {
+        let Some((local, shared)) = self.both() else {
             return self.evaluate_now(engine, context, options);
         };
         let span = part!("cache", decision, cache);

@@ -4,22 +4,21 @@
 //! reading.
 
 use crate::error::{Code, Result, ServiceError};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-/// The gate. Cheap to clone.
-#[derive(Debug, Clone)]
+/// The gate.
+#[derive(Debug)]
 pub struct Gate {
-    inside: Arc<AtomicUsize>,
+    inside: AtomicUsize,
     most: usize,
 }
 
 /// A place inside, given back when dropped.
 #[derive(Debug)]
-pub struct Place(Arc<AtomicUsize>);
+pub struct Place<'g>(&'g AtomicUsize);
 
-impl Drop for Place {
+impl Drop for Place<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::AcqRel);
     }
@@ -30,7 +29,7 @@ impl Gate {
     #[must_use]
     pub fn new(most: usize) -> Self {
         Self {
-            inside: Arc::new(AtomicUsize::new(0)),
+            inside: AtomicUsize::new(0),
             most,
         }
     }
@@ -46,8 +45,8 @@ impl Gate {
     /// # Errors
     ///
     /// [`Code::Overloaded`].
-    pub fn enter(&self) -> Result<Place> {
-        let place = Place(Arc::clone(&self.inside));
+    pub fn enter(&self) -> Result<Place<'_>> {
+        let place = Place(&self.inside);
         if self.inside.fetch_add(1, Ordering::AcqRel) >= self.most {
             return Err(self.full());
         }

@@ -72,8 +72,9 @@ const AN_ANSWER: usize = 1 << 10;
 
 /// What a listener serves.
 pub trait Serve: Clone + Send + Sync + 'static {
-    /// Answers a request of a caller at this address.
-    fn serve(&self, address: IpAddr, request: Request<Arriving>) -> Answer;
+    /// Answers a request of a caller at this address. Each connection has a reference of its own, so that counting who holds it
+    /// moves nothing between processors.
+    fn serve(self: Arc<Self>, address: IpAddr, request: Request<Arriving>) -> Answer;
 }
 
 /// An answer that is being made.
@@ -111,7 +112,7 @@ impl Age {
 /// Ends listeners and their connections.
 #[derive(Debug, Clone, Default)]
 pub struct Stop {
-    soon: CancellationToken,
+    soon: Arc<AtomicBool>,
     gently: CancellationToken,
     at_once: CancellationToken,
     connections: TaskTracker,
@@ -120,7 +121,7 @@ pub struct Stop {
 impl Stop {
     /// Goes on, and has clients with HTTP/1 leave with their next answer.
     pub fn soon(&self) {
-        self.soon.cancel();
+        self.soon.store(true, Ordering::Release);
     }
 
     /// Accepts nobody any more; connections end with the requests under way.
@@ -289,13 +290,13 @@ impl Connections {
             stream,
             watch: Arc::clone(watch),
         });
-        let requests = Requests {
-            front,
+        let requests = Requests(Arc::new(Own {
+            front: Arc::new(front),
             address,
             answers: self.answers.clone(),
             watch: Arc::clone(watch),
-            leaves: self.stop.soon.clone(),
-        };
+            leaves: Arc::clone(&self.stop.soon),
+        }));
         let mut connection = pin!(self.builder.serve_connection(io, requests));
         let told = tokio::select! {
             ended = connection.as_mut() => return debug(ended),
@@ -484,52 +485,58 @@ impl Drop for Working {
 }
 
 /// The requests of one connection.
-struct Requests<S> {
-    front: S,
+struct Requests<S>(Arc<Own<S>>);
+
+/// What they have in common, and no other connection has: what all share is not counted for each request.
+struct Own<S> {
+    front: Arc<S>,
     address: IpAddr,
     answers: Answers,
     watch: Arc<Watch>,
-    /// Cancelled when the server is about to stop.
-    leaves: CancellationToken,
+    /// Set when the server is about to stop.
+    leaves: Arc<AtomicBool>,
 }
 
 impl<S: Serve> hyper::service::Service<Request<Incoming>> for Requests<S> {
     type Response = http::Response<Answered>;
     type Error = Infallible;
-    type Future = Answering;
+    type Future = Answering<S>;
 
-    fn call(&self, request: Request<Incoming>) -> Answering {
-        let working = self.watch.begin(request.version());
+    fn call(&self, request: Request<Incoming>) -> Answering<S> {
+        let Self(own) = self;
+        let working = own.watch.begin(request.version());
         Answering {
-            answer: self.front.serve(self.address, Arriving::of(request)),
+            answer: Arc::clone(&own.front).serve(own.address, Arriving::of(request)),
             working,
-            answers: self.answers.clone(),
-            address: self.address,
-            leaves: self.leaves.clone(),
+            own: Arc::clone(own),
         }
     }
 }
 
 /// An answer that is being made, on its connection.
-struct Answering {
+struct Answering<S> {
     answer: Answer,
     working: Working,
-    answers: Answers,
-    address: IpAddr,
-    leaves: CancellationToken,
+    own: Arc<Own<S>>,
 }
 
-impl Future for Answering {
+impl<S> Future for Answering<S> {
     type Output = Result<http::Response<Answered>, Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let mut response = ready!(self.answer.as_mut().poll(context));
+        let Own {
+            address,
+            answers,
+            leaves,
+            ..
+        } = &*self.own;
         let watch = Arc::clone(&self.working.0);
-        if self.leaves.is_cancelled() && !watch.multiplexed.load(Ordering::Relaxed) {
+        if leaves.load(Ordering::Acquire) && !watch.multiplexed.load(Ordering::Relaxed) {
             let close = HeaderValue::from_static("close");
             response.headers_mut().insert(header::CONNECTION, close);
         }
-        Poll::Ready(Ok(self.answers.give(response, Address::of(self.address), watch)))
+        Poll::Ready(Ok(answers.give(response, Address::of(*address), watch)))
     }
 }
 

@@ -111,7 +111,10 @@ impl App {
                 }
             })?;
         let identity = match identity.proof {
-            Proof::None(_) => Identity::anonymous_at(Some(address)),
+            Proof::None(_) => Identity {
+                proof: Proof::None(Some(address)),
+                ..identity
+            },
             Proof::Token | Proof::Key => identity,
         };
         request::is_by(&identity.subject);

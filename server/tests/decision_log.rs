@@ -736,7 +736,7 @@ async fn what_is_on_disk_outlives_the_process_and_damage_is_counted() {
     let mut segments: Vec<_> = std::fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|ending| ending == "v2"))
+        .filter(|path| path.extension().is_some_and(|ending| ending == "v3"))
         .collect();
     segments.sort();
     let mut bytes = std::fs::read(&segments[0]).unwrap();
@@ -948,7 +948,7 @@ async fn what_cannot_be_read_for_now_is_stored_later_and_holds_up_nothing() {
     let segment = std::fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path())
-        .find(|path| path.extension().is_some_and(|ending| ending == "v2"))
+        .find(|path| path.extension().is_some_and(|ending| ending == "v3"))
         .unwrap();
     let aside = directory.path().join("aside");
     std::fs::rename(&segment, &aside).unwrap();

@@ -340,7 +340,7 @@ async fn a_stop_while_decisions_are_sealed_loses_none_and_doubles_none() {
         .iter()
         .filter_map(|path| {
             let name = path.file_name().unwrap().to_str().unwrap();
-            name.strip_suffix(".v2")
+            name.strip_suffix(".v3")
                 .map(|number| number.trim_start_matches('0').to_owned())
         })
         .map(|number| if number.is_empty() { "0".to_owned() } else { number })

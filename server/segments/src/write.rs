@@ -3,9 +3,10 @@
 use crate::record::{DecisionRecord, Key};
 use crate::schema::{self, Column};
 use crate::{Error, Result};
-use bytes::Bytes;
+use bytes::BytesMut;
 use parquet::data_type::{BoolType, ByteArray, ByteArrayType, DataType, DoubleType, Int64Type};
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
+use std::fmt::Write as _;
 use std::io::Write;
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use std::sync::Arc;
 const ROWS: usize = 32 << 10;
 
 /// Bytes of contexts and reasons of a group, about, before they are compressed.
-const BYTES: usize = 32 << 20;
+const BYTES: usize = 16 << 20;
 
 /// Writes decisions, in the order of their keys, each key once; gives `out` back.
 ///
@@ -29,11 +30,12 @@ pub fn write<W: Write + Send>(records: &[DecisionRecord], out: W) -> Result<W> {
     }
     let properties = Arc::new(schema::properties()?);
     let mut file = SerializedFileWriter::new(out, schema::schema()?, properties)?;
+    let mut texts = Texts::default();
     let mut rest = records;
     while !rest.is_empty() {
         let (group, after) = rest.split_at(group(rest));
         let mut writer = file.next_row_group()?;
-        write_group(&mut writer, group)?;
+        write_group(&mut writer, group, &mut texts)?;
         writer.close()?;
         rest = after;
     }
@@ -58,6 +60,7 @@ fn text(text: Option<&String>) -> usize {
 fn write_group<W: Write + Send>(
     group: &mut SerializedRowGroupWriter<'_, W>,
     records: &[DecisionRecord],
+    texts: &mut Texts,
 ) -> Result<()> {
     use Column as C;
     let columns = [
@@ -78,20 +81,20 @@ fn write_group<W: Write + Send>(
     ];
     for column in columns {
         match column {
-            C::Id => each::<ByteArrayType, W>(group, records, |r| r.id().to_string().into_bytes().into())?,
+            C::Id => ids(group, records, texts)?,
             C::Timestamp => each::<Int64Type, W>(group, records, |r| r.at_ms)?,
-            C::RequestId => strings(group, records, |r| &r.request_id)?,
-            C::Namespace => strings(group, records, |r| &r.namespace)?,
-            C::Subject => strings(group, records, |r| &r.subject)?,
-            C::Decision => strings(group, records, |r| &r.decision)?,
-            C::Reason => optional(group, records, |r| r.reason.as_ref())?,
-            C::MatchedRules => lists(group, records, |r| &r.matched_rules)?,
-            C::MatchedPolicies => lists(group, records, |r| &r.matched_policies)?,
+            C::RequestId => strings(group, records, texts, |r| &r.request_id)?,
+            C::Namespace => strings(group, records, texts, |r| &r.namespace)?,
+            C::Subject => strings(group, records, texts, |r| &r.subject)?,
+            C::Decision => strings(group, records, texts, |r| &r.decision)?,
+            C::Reason => optional(group, records, texts, |r| r.reason.as_ref())?,
+            C::MatchedRules => lists(group, records, texts, |r| &r.matched_rules)?,
+            C::MatchedPolicies => lists(group, records, texts, |r| &r.matched_policies)?,
             C::Errors => each::<Int64Type, W>(group, records, |r| i64::from(r.errors))?,
-            C::Revision => strings(group, records, |r| &r.revision)?,
+            C::Revision => strings(group, records, texts, |r| &r.revision)?,
             C::EvaluationTime => each::<DoubleType, W>(group, records, |r| milliseconds(r.duration_ns))?,
             C::Cached => each::<BoolType, W>(group, records, |r| r.cached)?,
-            C::Context => optional(group, records, |r| r.context.as_ref())?,
+            C::Context => optional(group, records, texts, |r| r.context.as_ref())?,
         }
     }
     Ok(())
@@ -129,58 +132,76 @@ fn each<T: DataType, W: Write + Send>(
     column::<T, W>(group, &values, None, None)
 }
 
-/// Texts of a column, in one piece of memory.
+/// Texts of a column, in one piece of memory, which the next column gets once they are written.
 #[derive(Default)]
 struct Texts {
-    bytes: Vec<u8>,
+    bytes: BytesMut,
     ends: Vec<usize>,
 }
 
 impl Texts {
     fn push(&mut self, text: &str) {
-        self.bytes.extend(text.as_bytes());
+        self.bytes.extend_from_slice(text.as_bytes());
+        self.end();
+    }
+
+    /// Ends a text whose bytes are there.
+    fn end(&mut self) {
         self.ends.push(self.bytes.len());
     }
 
-    fn values(self) -> Vec<ByteArray> {
-        let bytes = Bytes::from(self.bytes);
+    fn take(&mut self) -> Vec<ByteArray> {
+        let bytes = self.bytes.split().freeze();
         let mut from = 0;
         let slice = |end: usize| ByteArray::from(bytes.slice(std::mem::replace(&mut from, end)..end));
-        self.ends.into_iter().map(slice).collect()
+        self.ends.drain(..).map(slice).collect()
     }
+}
+
+fn ids<W: Write + Send>(
+    group: &mut SerializedRowGroupWriter<'_, W>,
+    records: &[DecisionRecord],
+    texts: &mut Texts,
+) -> Result<()> {
+    for record in records {
+        // Writing to memory does not fail.
+        write!(texts.bytes, "{}", record.id()).map_err(|error| Error::Format(error.to_string()))?;
+        texts.end();
+    }
+    column::<ByteArrayType, W>(group, &texts.take(), None, None)
 }
 
 fn strings<W: Write + Send>(
     group: &mut SerializedRowGroupWriter<'_, W>,
     records: &[DecisionRecord],
+    texts: &mut Texts,
     value: impl Fn(&DecisionRecord) -> &String,
 ) -> Result<()> {
-    let mut texts = Texts::default();
     records.iter().for_each(|record| texts.push(value(record)));
-    column::<ByteArrayType, W>(group, &texts.values(), None, None)
+    column::<ByteArrayType, W>(group, &texts.take(), None, None)
 }
 
 fn optional<W: Write + Send>(
     group: &mut SerializedRowGroupWriter<'_, W>,
     records: &[DecisionRecord],
+    texts: &mut Texts,
     value: impl Fn(&DecisionRecord) -> Option<&String>,
 ) -> Result<()> {
-    let mut texts = Texts::default();
     let mut defined = Vec::with_capacity(records.len());
     for record in records {
         let text = value(record);
         defined.push(i16::from(text.is_some()));
         text.into_iter().for_each(|text| texts.push(text));
     }
-    column::<ByteArrayType, W>(group, &texts.values(), Some(&defined), None)
+    column::<ByteArrayType, W>(group, &texts.take(), Some(&defined), None)
 }
 
 fn lists<W: Write + Send>(
     group: &mut SerializedRowGroupWriter<'_, W>,
     records: &[DecisionRecord],
+    texts: &mut Texts,
     value: impl Fn(&DecisionRecord) -> &Vec<String>,
 ) -> Result<()> {
-    let mut texts = Texts::default();
     let (mut defined, mut repeated) = (Vec::new(), Vec::new());
     for record in records {
         let list = value(record);
@@ -194,5 +215,5 @@ fn lists<W: Write + Send>(
             texts.push(text);
         }
     }
-    column::<ByteArrayType, W>(group, &texts.values(), Some(&defined), Some(&repeated))
+    column::<ByteArrayType, W>(group, &texts.take(), Some(&defined), Some(&repeated))
 }

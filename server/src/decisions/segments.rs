@@ -321,7 +321,7 @@ impl Segments {
 
     /// The decisions in a file of the journal.
     fn read_journal(&self, (number, size, ended): (u64, u64, bool)) -> io::Result<Vec<DecisionRecord>> {
-        let records = spool::read(&self.directory, number, size)?.records;
+        let records = spool::read(&self.directory, number, size, &mut Vec::new())?.records;
         if ended {
             let summary = Arc::new(Summary::of(&records));
             self.index().ended.insert(number, summary);

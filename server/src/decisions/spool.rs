@@ -25,6 +25,7 @@ mod format;
 use super::disk;
 use crate::storage::model::DecisionRecord;
 pub(crate) use format::Decoded;
+use format::Sums;
 use std::collections::VecDeque;
 use std::fmt;
 use std::fs::{File, TryLockError};
@@ -38,10 +39,13 @@ use tokio::sync::Notify;
 const SEGMENT: u64 = 4 << 20;
 
 /// Ending of the names of segments, which is the version of their format.
-const VERSION: &str = "v2";
+const VERSION: &str = "v3";
 
-/// That of segments of earlier versions, which are read as well.
-const EARLIER: &str = "v1";
+/// Those of segments of earlier versions, which are read as well.
+const EARLIER: [&str; 2] = ["v2", "v1"];
+
+/// Bytes of memory for frames that are kept from one push to the next.
+const FRAMES: usize = 8 << 20;
 
 /// The file that is locked.
 const LOCK: &str = "lock";
@@ -117,6 +121,8 @@ struct Inner {
     /// The one that is written to, with its number and size.
     current: Option<(File, u64, u64)>,
     next: u64,
+    /// Memory for frames: most pushes are as large as the one before.
+    frames: Vec<u8>,
 }
 
 impl Inner {
@@ -136,9 +142,14 @@ impl Inner {
 /// Number of a segment, by the name of its file.
 fn number(name: &str) -> Option<u64> {
     let (number, version) = name.split_once('.')?;
-    ([VERSION, EARLIER].contains(&version) && number.len() == 20)
+    (is_ours(version) && number.len() == 20)
         .then(|| number.parse().ok())
         .flatten()
+}
+
+/// Whether segments of a version can be read.
+fn is_ours(version: &str) -> bool {
+    version == VERSION || EARLIER.contains(&version)
 }
 
 /// Whether a name is that of a segment of another version.
@@ -148,17 +159,24 @@ fn foreign(name: &str) -> bool {
             && [number, version]
                 .iter()
                 .all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()))
-            && ![VERSION, EARLIER].contains(&format!("v{version}").as_str())
+            && !is_ours(&format!("v{version}"))
     })
 }
 
-/// The decisions in the first `size` bytes of a segment.
-pub(crate) fn read(directory: &Path, number: u64, size: u64) -> io::Result<Decoded> {
-    let mut bytes = Vec::new();
-    File::open(path(directory, number))?
-        .take(size)
-        .read_to_end(&mut bytes)?;
-    Ok(format::decode(number, &bytes))
+/// The decisions in the first `size` bytes of a segment. `memory` holds its bytes meanwhile.
+pub(crate) fn read(directory: &Path, number: u64, size: u64, memory: &mut Vec<u8>) -> io::Result<Decoded> {
+    let path = path(directory, number);
+    memory.clear();
+    File::open(&path)?.take(size).read_to_end(memory)?;
+    Ok(format::decode(sums(&path), number, memory))
+}
+
+/// What the sums in a segment are made with.
+fn sums(path: &Path) -> Sums {
+    match path.extension().is_some_and(|version| version == VERSION) {
+        true => Sums::Xxh3,
+        false => Sums::Sha256,
+    }
 }
 
 /// Numbers and sizes of the segments in a folder that another process may have, oldest first.
@@ -177,11 +195,12 @@ pub(crate) fn look(directory: &Path) -> io::Result<Vec<(u64, u64)>> {
 /// Where a segment is, or will be.
 fn path(directory: &Path, number: u64) -> PathBuf {
     let of = |version| directory.join(format!("{number:020}.{version}"));
-    let (path, earlier) = (of(VERSION), of(EARLIER));
-    match !path.exists() && earlier.exists() {
-        true => earlier,
-        false => path,
+    let path = of(VERSION);
+    if path.exists() {
+        return path;
     }
+    let earlier = EARLIER.into_iter().map(of).find(|path| path.exists());
+    earlier.unwrap_or(path)
 }
 
 /// Whether segments stand in a folder that nobody opens.
@@ -226,6 +245,7 @@ impl Spool {
             next: ended.last().map_or(0, |(number, _)| number.saturating_add(1)),
             ended: ended.into(),
             current: None,
+            frames: Vec::new(),
         };
         Ok(Self {
             directory: directory.to_owned(),
@@ -305,7 +325,8 @@ impl Spool {
             None => (inner.next, 0),
         };
         let room = self.most.saturating_sub(inner.bytes());
-        let mut frames = Vec::new();
+        let mut frames = std::mem::take(&mut inner.frames);
+        frames.clear();
         let mut kept = 0;
         for record in records {
             let before = frames.len();
@@ -321,6 +342,9 @@ impl Spool {
         }
         if kept > 0 {
             self.write(inner, &frames)?;
+        }
+        if frames.capacity() <= FRAMES {
+            inner.frames = frames;
         }
         Ok(kept)
     }
@@ -393,7 +417,7 @@ impl Spool {
         let number = inner.ended.front().map(|(number, _)| *number)?;
         drop(inner);
         let path = self.path(number);
-        let found = std::fs::read(&path).map(|bytes| format::decode(number, &bytes));
+        let found = std::fs::read(&path).map(|bytes| format::decode(sums(&path), number, &bytes));
         Some(Segment { number, path, found })
     }
 

@@ -175,9 +175,8 @@ pub(super) fn around(policies: PolicyServiceServer<Policies>, routes: Router, ap
 }
 
 impl Serve for Front {
-    fn serve(&self, address: IpAddr, request: Request<Arriving>) -> Answer {
-        let Self(served) = self.clone();
-        Box::pin(async move { served.answer(Address::of(address), request).await })
+    fn serve(self: Arc<Self>, address: IpAddr, request: Request<Arriving>) -> Answer {
+        Box::pin(async move { self.0.answer(Address::of(address), request).await })
     }
 }
 

@@ -31,7 +31,7 @@ fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
 }
 
 /// A place among the requests that are worked on.
-pub(super) fn enter(app: &App) -> Result<Place, Failure> {
+pub(super) fn enter(app: &App) -> Result<Place<'_>, Failure> {
     Ok(app
         .gate
         .enter()

@@ -44,9 +44,8 @@ pub(super) fn around(routes: Router<App>, app: App) -> Front {
 }
 
 impl Serve for Front {
-    fn serve(&self, address: IpAddr, request: Request<Arriving>) -> Answer {
-        let front = self.clone();
-        Box::pin(async move { front.answer(Address::of(address), request).await })
+    fn serve(self: Arc<Self>, address: IpAddr, request: Request<Arriving>) -> Answer {
+        Box::pin(async move { self.answer(Address::of(address), request).await })
     }
 }
 

@@ -234,21 +234,46 @@ impl Service {
     /// [`Code::UnknownPolicy`], [`Code::DuplicatePolicy`], [`Code::NoPolicies`], [`Code::UnknownNamespace`],
     /// [`Code::ModificationRefused`], and those of [`Heavy::run`](crate::heavy::Heavy::run).
     pub async fn evaluate(self: &Arc<Self>, caller: &Caller, asked: impl Ask) -> Result<Outcome> {
-        let decided = if asked.text().len() < LONG {
-            self.decide_on(caller, &asked, None, None).await?
-        } else if let Some(enricher) = &self.enricher {
-            Box::pin(self.evaluate_long(caller, asked, enricher)).await?
+        let decided = if asked.text().len() < LONG && self.enricher.is_none() && !self.cache.waits() {
+            self.decide_at_once(caller, &asked)?
         } else {
-            let (service, asker) = (Arc::clone(self), caller.clone());
-            let runtime = tokio::runtime::Handle::current();
-            let deciding = self.heavy.run(caller.call().work(), move |stop| {
-                runtime.block_on(service.decide_on(&asker, &asked, Some(stop), None))
-            });
-            // In memory of its own, so that short ones are not as large.
-            Box::pin(deciding).await??
+            // In memory of its own: a future is copied whole when its request begins, and most requests wait for nothing.
+            Box::pin(self.decide_in_time(caller, asked)).await?
         };
         self.keep(caller, &decided.outcome, decided.entry).await;
         Ok(decided.outcome)
+    }
+
+    /// Decides on a short context where nobody else is asked.
+    fn decide_at_once(&self, caller: &Caller, asked: &impl Ask) -> Result<Decided> {
+        read(asked, |request| {
+            let call = caller.call();
+            call.require(Scope::Evaluate)?;
+            let options = options(&call, &request, None)?;
+            let engine = Active::engine(&self.active)?;
+            let (context, dry_run) = (request.context, request.dry_run);
+            let outcome = match dry_run {
+                true => self.cache.evaluate_uncached(engine, context, &options)?,
+                false => self.cache.evaluate_now(engine, context, &options)?,
+            };
+            Ok(self.decided(caller, asked.text(), context, &options, outcome, dry_run))
+        })
+    }
+
+    /// Decides on a long context, or where a scanner or another cache is asked.
+    async fn decide_in_time(self: &Arc<Self>, caller: &Caller, asked: impl Ask) -> Result<Decided> {
+        if asked.text().len() < LONG {
+            return self.decide_on(caller, &asked, None, None).await;
+        }
+        if let Some(enricher) = &self.enricher {
+            return self.evaluate_long(caller, asked, enricher).await;
+        }
+        let (service, asker) = (Arc::clone(self), caller.clone());
+        let runtime = tokio::runtime::Handle::current();
+        let deciding = self.heavy.run(caller.call().work(), move |stop| {
+            runtime.block_on(service.decide_on(&asker, &asked, Some(stop), None))
+        });
+        deciding.await?
     }
 
     /// Decides on a long context: reads it in the pool, asks outside of it, and decides in the pool.
@@ -283,20 +308,13 @@ impl Service {
         let Some(enricher) = &self.enricher else {
             return Ok(None);
         };
-        let read = |request: &Evaluation<'_>| {
-            checked(request)?;
+        let unasked = read(asked, |request| {
             let call = caller.call();
             call.require(Scope::Evaluate)?;
-            let options = options(&call, request, None)?;
+            let options = options(&call, &request, None)?;
             unasked(enricher, Active::engine(&self.active)?, &options, request.context)
-        };
-        if let Some(request) = asked.shortcut() {
-            match read(&request) {
-                Err(error) if error.code == Code::MalformedContext => {}
-                unasked => return unasked.map(Some),
-            }
-        }
-        read(&asked.ask()?).map(Some)
+        });
+        unasked.map(Some)
     }
 
     async fn decide_on(
@@ -394,6 +412,19 @@ impl Service {
         } else {
             self.cache.evaluate(engine, context, options).await?
         };
+        Ok(self.decided(caller, body, context, options, outcome, dry_run))
+    }
+
+    /// A decision, with what the log keeps of it.
+    fn decided(
+        &self,
+        caller: &Caller,
+        body: &Bytes,
+        context: &[u8],
+        options: &EvaluateOptions<'_>,
+        outcome: Outcome,
+        dry_run: bool,
+    ) -> Decided {
         // Nothing of this is looked at unless somebody asks for such lines.
         tracing::debug!(
             target: telemetry::EVALUATIONS,
@@ -415,10 +446,10 @@ impl Service {
             false => body.slice_ref(context),
         };
         let entry = (!dry_run).then(|| self.entry(caller, options, &outcome, kept));
-        Ok(Decided {
+        Decided {
             outcome,
             entry: entry.flatten(),
-        })
+        }
     }
 
     /// What the log keeps; nothing where it is off.
@@ -447,10 +478,32 @@ impl Service {
             Duration::from_nanos(outcome.duration_ns),
             outcome.errors as usize,
         );
-        if let Some(entry) = entry {
-            traced(part!("store"), self.log.record(entry)).await;
+        let Some(entry) = entry else { return };
+        let span = part!("store");
+        let waits = match span.is_disabled() {
+            true => self.log.try_record(entry).err(),
+            false => Some(entry),
+        };
+        if let Some(entry) = waits {
+            // In memory of its own, as all that waits.
+            Box::pin(traced(span, self.log.record(entry))).await;
         }
     }
+}
+
+/// Does something with a request, read the short way where that can be told.
+fn read<'a, T>(asked: &'a impl Ask, work: impl Fn(Evaluation<'a>) -> Result<T>) -> Result<T> {
+    if let Some(request) = asked.shortcut() {
+        checked(&request)?;
+        match work(request) {
+            // Whoever reads all of it knows better what is wrong.
+            Err(error) if error.code == Code::MalformedContext => {}
+            done => return done,
+        }
+    }
+    let request = asked.ask()?;
+    checked(&request)?;
+    work(request)
 }
 
 /// Checks what a caller chose for an id.

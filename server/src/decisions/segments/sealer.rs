@@ -167,11 +167,12 @@ impl Segments {
         journal.end();
         let (mut numbers, mut bytes) = (Vec::new(), 0);
         let (mut records, mut sealed) = (Vec::new(), Sealed::default());
+        let mut memory = Vec::new();
         for (number, size, ended) in journal.segments() {
             if !ended || bytes >= most {
                 break;
             }
-            match spool::read(&self.directory, number, size) {
+            match spool::read(&self.directory, number, size, &mut memory) {
                 Ok(found) => {
                     sealed.damaged += found.damaged;
                     sealed.torn += u64::from(found.torn > 0);
@@ -189,6 +190,7 @@ impl Segments {
             numbers.push(number);
             bytes += size;
         }
+        drop(memory);
         if numbers.is_empty() {
             return Ok(sealed);
         }

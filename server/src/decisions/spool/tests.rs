@@ -186,7 +186,7 @@ fn two_do_not_share_a_folder_and_no_version_touches_another() {
     assert!(matches!(second, Err(OpenError::Locked)), "{second:?}");
     drop(spool);
     drop(Spool::open(folder.path(), MOST).unwrap());
-    let other = folder.path().join(format!("{:020}.v3", 0));
+    let other = folder.path().join(format!("{:020}.v4", 0));
     fs::write(&other, "of the future").unwrap();
     match Spool::open(folder.path(), MOST) {
         Err(OpenError::Foreign(path)) => assert_eq!(path, other),

@@ -3,7 +3,7 @@
 //! The decoder has properties here and no target among those of `conformance/fuzz`: these see the language and the engine, and
 //! a server with its databases and transports would be built for one function that takes bytes.
 
-use super::{Decoded, HEAD, MARK, decode, push};
+use super::{Decoded, HEAD, MARK, Sums, decode, push};
 use crate::storage::model::DecisionRecord;
 use proptest::prelude::*;
 
@@ -50,8 +50,8 @@ fn whole(records: &[DecisionRecord]) -> Decoded {
 #[test]
 fn what_was_written_comes_back() {
     let records: Vec<_> = (0..20).map(record).collect();
-    assert_eq!(decode(SEGMENT, &segment(&records).0), whole(&records));
-    assert_eq!(decode(SEGMENT, &[]), Decoded::default());
+    assert_eq!(decode(Sums::Xxh3, SEGMENT, &segment(&records).0), whole(&records));
+    assert_eq!(decode(Sums::Xxh3, SEGMENT, &[]), Decoded::default());
 }
 
 /// A frame as version 1 wrote it.
@@ -60,12 +60,18 @@ const VERSION_1: (u128, &str) = (
     r#"{"seq":0,"request_id":"request-1","at_ms":1700000000001,"namespace":"global","subject":"gateway \u0001� é","decision":"deny","reason":null,"matched_rules":["p/r"],"matched_policies":["p"],"errors":4294967295,"revision":"sha256:aa","duration_ns":18446744073709551614,"cached":true,"context":"{\"llm\":{\"prompt\":\"[masked]\"}}"}"#,
 );
 
+/// The head of a frame of version 2 with the record of version 3.
+const VERSION_2: u128 = 0xff64_6cfe_6e00_0000_5d1a_0cc3_f241_cb2a;
+
+/// The sum of a frame as version 3 writes it.
+const VERSION_3: u64 = 0xdece_4e8e_7343_2fda;
+
 #[test]
-fn version_1_is_read_and_version_2_stays_as_it_is() {
+fn earlier_versions_are_read_and_version_3_stays_as_it_is() {
     // What a server wrote before an update is read by the one after it.
     let mut bytes = VERSION_1.0.to_be_bytes().to_vec();
     bytes.extend(VERSION_1.1.as_bytes());
-    assert_eq!(decode(SEGMENT, &bytes), whole(&[record(1)]));
+    assert_eq!(decode(Sums::Sha256, SEGMENT, &bytes), whole(&[record(1)]));
     // A change here is another `VERSION`.
     let (bytes, _) = segment(&[record(1)]);
     let (head, body) = bytes.split_at(HEAD);
@@ -74,7 +80,18 @@ fn version_1_is_read_and_version_2_stays_as_it_is() {
     assert_eq!(body, expected);
     assert_eq!(head[..4], MARK);
     assert_eq!(head[4..8], u32::try_from(body.len()).unwrap().to_le_bytes());
-    assert_eq!(head[8..], super::sum(SEGMENT, 0, body));
+    assert_eq!(
+        head[8..],
+        VERSION_3.to_be_bytes(),
+        "{:#x}",
+        u64::from_be_bytes(head[8..].try_into().unwrap())
+    );
+    let mut earlier = VERSION_2.to_be_bytes().to_vec();
+    earlier.extend(body);
+    assert_eq!(decode(Sums::Sha256, SEGMENT, &earlier), whole(&[record(1)]));
+    // The sums of one version are not those of another.
+    assert_eq!(decode(Sums::Xxh3, SEGMENT, &earlier).records, []);
+    assert_eq!(decode(Sums::Sha256, SEGMENT, &bytes).records, []);
 }
 
 #[test]
@@ -88,11 +105,15 @@ fn torn_at_any_byte_the_whole_records_before_are_there() {
             torn: cut - begin,
             ..whole(&records[..there])
         };
-        assert_eq!(decode(SEGMENT, &bytes[..cut]), expected, "cut at {cut}");
+        assert_eq!(
+            decode(Sums::Xxh3, SEGMENT, &bytes[..cut]),
+            expected,
+            "cut at {cut}"
+        );
         // As a file looks whose length reached the disk before its bytes.
         let mut zeros = bytes.clone();
         zeros[cut..].fill(0);
-        let found = decode(SEGMENT, &zeros);
+        let found = decode(Sums::Xxh3, SEGMENT, &zeros);
         assert_eq!(found.records, records[..there], "zeros from {cut}");
         assert_eq!((found.damaged, found.torn), (0, bytes.len() - begin));
     }
@@ -107,7 +128,7 @@ fn a_flipped_bit_costs_one_decision_and_is_told() {
             let mut flipped = bytes.clone();
             flipped[at] ^= 1 << bit;
             let hit = ends.iter().filter(|end| **end <= at).count();
-            let found = decode(SEGMENT, &flipped);
+            let found = decode(Sums::Xxh3, SEGMENT, &flipped);
             let mut left = records.clone();
             left.remove(hit);
             assert_eq!(found.records, left, "bit {bit} of byte {at}");
@@ -125,24 +146,24 @@ fn a_flipped_bit_costs_one_decision_and_is_told() {
 fn a_frame_counts_only_where_it_was_written() {
     let records: Vec<_> = (0..3).map(record).collect();
     let (bytes, ends) = segment(&records);
-    assert_eq!(decode(SEGMENT + 1, &bytes).records, []);
+    assert_eq!(decode(Sums::Xxh3, SEGMENT + 1, &bytes).records, []);
     // The second frame over the first: as long as that, and not of that place.
     let mut moved = bytes.clone();
     moved.drain(..ends[0]);
-    assert_eq!(decode(SEGMENT, &moved).records, []);
+    assert_eq!(decode(Sums::Xxh3, SEGMENT, &moved).records, []);
     // A frame that holds no record of this version, though its sum is right.
     let mut other = Vec::new();
     push(&records[0], SEGMENT, 0, &mut other).unwrap();
     let json = b"{\"requestId\":7}";
     other.extend(super::MARK);
     other.extend((json.len() as u32).to_le_bytes());
-    other.extend(super::sum(SEGMENT, ends[0] as u64, json));
+    other.extend(Sums::Xxh3.of(SEGMENT, ends[0] as u64, json));
     other.extend(json);
     let expected = Decoded {
         damaged: 1,
         ..whole(&records[..1])
     };
-    assert_eq!(decode(SEGMENT, &other), expected);
+    assert_eq!(decode(Sums::Xxh3, SEGMENT, &other), expected);
 }
 
 #[test]
@@ -151,7 +172,7 @@ fn a_length_beyond_the_end_is_no_reason_to_take_memory() {
     bytes.extend(u32::MAX.to_le_bytes());
     bytes.extend([0; 8]);
     assert_eq!(bytes.len(), HEAD);
-    assert_eq!(decode(SEGMENT, &bytes).torn, HEAD);
+    assert_eq!(decode(Sums::Xxh3, SEGMENT, &bytes).torn, HEAD);
 }
 
 /// What may happen to a file.
@@ -210,7 +231,7 @@ proptest! {
         ),
     ) {
         let bytes = parts.concat();
-        let found = decode(SEGMENT, &bytes);
+        let found = decode(Sums::Xxh3, SEGMENT, &bytes);
         prop_assert!(found.torn <= bytes.len());
         prop_assert_eq!(found.records, []);
     }
@@ -227,7 +248,7 @@ proptest! {
         for harm in harms {
             suffer(&mut bytes, harm);
         }
-        let found = decode(SEGMENT, &bytes);
+        let found = decode(Sums::Xxh3, SEGMENT, &bytes);
         let mut rest = records.iter();
         for record in &found.records {
             prop_assert!(rest.any(|written| written == record), "{:?} is not of this place", record.request_id);
@@ -255,6 +276,6 @@ proptest! {
                 ..record(n >> 1)
             })
             .collect();
-        prop_assert_eq!(decode(SEGMENT, &segment(&records).0), whole(&records));
+        prop_assert_eq!(decode(Sums::Xxh3, SEGMENT, &segment(&records).0), whole(&records));
     }
 }
