@@ -343,7 +343,7 @@ impl Log {
         let audit = config.webhook.as_ref().and_then(|webhook| webhook.audit.as_ref());
         let trail = match (&webhook, &store, audit) {
             (Some(webhook), Some(store), Some(audit)) => {
-                let opened = Follower::open(webhook, Arc::clone(store), &shared.failing, audit);
+                let opened = Follower::open(webhook, Arc::clone(store), &shared, audit);
                 let unusable = |error| {
                     let file = audit.cursor.display();
                     LogError::Webhook(format!("how far the audit trail was sent, {file}: {error}"))

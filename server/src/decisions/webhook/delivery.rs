@@ -37,8 +37,8 @@ pub(super) struct Of {
     pub(super) sent: Counter,
     /// What can be no event.
     pub(super) refused: Counter,
-    /// Attempts that failed, where these are counted apart from others.
-    pub(super) errors: Option<Counter>,
+    /// Attempts that failed.
+    pub(super) errors: Counter,
     /// Age of the first event of the last attempt.
     pub(super) lag: Gauge<f64, AtomicU64>,
 }
@@ -134,9 +134,7 @@ impl Delivery {
                 }
                 Err(failure) => failure,
             };
-            if let Some(errors) = &self.of.errors {
-                errors.inc();
-            }
+            self.of.errors.inc();
             webhook.metrics.answered(status(&failure));
             if matches!(status(&failure), Some(400 | 413 | 422))
                 && let (before, behind @ [_, ..]) = part.split_at(part.len() / 2)

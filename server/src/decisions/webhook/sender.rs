@@ -29,7 +29,7 @@ impl Sender {
             one: "decision",
             sent: shared.metrics.written(label),
             refused: shared.metrics.dropped(Dropped::Refused),
-            errors: Some(shared.metrics.errors(label)),
+            errors: shared.metrics.errors(label),
             lag: webhook.metrics.lag.clone(),
         };
         Self {

@@ -21,11 +21,12 @@ use super::cursor::{Cursor, Found, Place};
 use super::delivery::{Delivery, Of};
 use super::{AUDIT, Webhook, events};
 use crate::config;
-use crate::decisions::Failing;
+use crate::decisions::Shared;
 use crate::decisions::replay::{Pause, no_answer};
 use crate::decisions::thread::Thread;
 use crate::storage::Store;
 use crate::storage::model::AuditRecord;
+use crate::telemetry::metrics::sink_label;
 use prometheus_client::metrics::counter::Counter;
 use std::{fmt, io};
 use std::sync::Arc;
@@ -75,16 +76,17 @@ impl Follower {
     pub(crate) fn open(
         webhook: &Arc<Webhook>,
         store: Arc<dyn Store>,
-        failing: &Arc<Failing>,
+        shared: &Shared,
         config: &config::WebhookAudit,
     ) -> io::Result<Self> {
+        let failing = &shared.failing;
         let metrics = &webhook.metrics;
         let of = Of {
             label: AUDIT,
             one: "audit record",
             sent: metrics.audit_sent.clone(),
             refused: metrics.audit_missing.clone(),
-            errors: None,
+            errors: shared.metrics.errors(sink_label(&config::Sink::Webhook)),
             lag: metrics.audit_lag.clone(),
         };
         let lines = [
