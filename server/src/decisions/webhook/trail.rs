@@ -31,7 +31,7 @@ use prometheus_client::metrics::counter::Counter;
 use std::{fmt, io};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 /// Records read at once.
@@ -39,6 +39,9 @@ const PAGE: u32 = 100;
 
 /// How often is looked for new records.
 const POLL: Duration = Duration::from_secs(1);
+
+/// How long a start waits for the place to begin at.
+const FIRST: Duration = Duration::from_secs(2);
 
 /// Follows the audit trail of a store.
 pub(crate) struct Follower {
@@ -113,9 +116,12 @@ impl Follower {
 
     /// Finds the place to begin at, before anything is changed through this server. Where that fails, [`Follower::run`] does it.
     pub(crate) async fn begin(&mut self) {
-        if let Err(error) = self.place().await {
-            tracing::warn!(%error, "it cannot be noted yet from where on the audit trail is sent");
-        }
+        let error = match timeout(FIRST, self.place()).await {
+            Ok(Ok(_)) => return,
+            Ok(Err(error)) => error,
+            Err(_) => format!("no answer within {FIRST:?}"),
+        };
+        tracing::warn!(%error, "it cannot be noted yet from where on the audit trail is sent");
     }
 
     /// Runs until `last` is cancelled, and from then on until all records are sent, or something fails.
