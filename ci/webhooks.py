@@ -162,7 +162,6 @@ class Policyd:
         if self.process.poll() is not None:
             sys.exit(f"policyd ended with {self.process.returncode}")
         try:
-            urllib.request.urlopen(f"{self.admin}/healthz").read()
             urllib.request.urlopen(f"{self.admin}/readyz").read()
         except urllib.error.HTTPError as error:
             # Without a policy it is not ready, and takes one.
