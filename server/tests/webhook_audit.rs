@@ -424,6 +424,30 @@ fn a_record_that_is_refused_holds_up_no_decisions() {
     until("all arrive", || seqs(&receiver) == [1, 2, 3]);
 }
 
+#[test]
+fn the_next_record_waits_until_the_place_is_on_disk() {
+    let (place, receiver) = (Place::new(), Receiver::start());
+    let policyd = place.start(Some(&receiver), &place.sqlite(), &[]);
+    create(&policyd.client, "a");
+    until("it arrives, and that is noted", || {
+        std::fs::read_to_string(place.cursor()).unwrap().contains("\"seq\":1,")
+    });
+    // Nothing can be written where the new place is written first.
+    let part = place.path("data/webhook-audit.part");
+    std::fs::create_dir(&part).unwrap();
+    create(&policyd.client, "b");
+    until("readiness says so", || {
+        reasons(&policyd).contains("webhook-audit.json cannot be written")
+    });
+    create(&policyd.client, "c");
+    std::thread::sleep(Duration::from_millis(1500));
+    let sent: Vec<usize> = receiver.requests().iter().map(|request| request.events().len()).collect();
+    assert_eq!((seqs(&receiver), sent), (vec![1, 2], vec![1, 1]), "and what was sent is not sent again");
+    std::fs::remove_dir(&part).unwrap();
+    until("it goes on", || seqs(&receiver) == [1, 2, 3]);
+    until("readiness is good again", || !reasons(&policyd).contains("webhook"));
+}
+
 /// Two servers change one database at the same time, and each sends all that both did: a follower that asked between two commits would
 /// miss one that came later with a lower number.
 #[test]
