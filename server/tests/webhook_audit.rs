@@ -44,6 +44,12 @@ impl Place {
         self.path("data/webhook-audit.json")
     }
 
+    /// Whether this is the last record that the receiver is known to have.
+    fn noted(&self, seq: u64) -> bool {
+        let text = std::fs::read_to_string(self.cursor()).unwrap();
+        text.contains(&format!("\"seq\":{seq},"))
+    }
+
     fn sqlite(&self) -> String {
         format!("sqlite:{}", self.path("policies.db"))
     }
@@ -66,7 +72,11 @@ impl Place {
     ) -> Vec<(String, String)> {
         let data = self.path("data");
         let log = receiver.map_or("off".to_owned(), |receiver| format!("webhook:{}", receiver.url()));
-        let mut all = vec![("DATA_DIR", data.as_str()), ("DATABASE_URL", url), ("DECISION_LOG", &log)];
+        let mut all = vec![
+            ("DATA_DIR", data.as_str()),
+            ("DATABASE_URL", url),
+            ("DECISION_LOG", &log),
+        ];
         if receiver.is_some() {
             all.extend([
                 ("WEBHOOK_SECRET", SECRET),
@@ -93,7 +103,9 @@ fn policy(id: &str, most: u64) -> Value {
 }
 
 fn create(client: &Client, id: &str) {
-    client.json("POST", "/api/v1/policies", &policy(id, 10)).expect(201);
+    client
+        .json("POST", "/api/v1/policies", &policy(id, 10))
+        .expect(201);
 }
 
 fn update(client: &Client, id: &str, most: u64) {
@@ -194,12 +206,16 @@ fn every_change_arrives_in_order_over_kills_and_an_absence() {
 
     // The first start with a receiver begins at the end, and says so.
     let policyd = place.start(Some(&receiver), &url, &[]);
-    assert!(policyd.logged().contains("is sent by webhook from after this record on"));
+    assert!(
+        policyd
+            .logged()
+            .contains("is sent by webhook from after this record on")
+    );
     let client = &policyd.client;
     create(client, "p");
     update(client, "p", 20);
-    let rejected = json!({"name": "ci", "roles": ["evaluator"]});
-    let made = client.json("POST", "/api/v1/keys", &rejected).expect(201);
+    let new = json!({"name": "ci", "roles": ["evaluator"]});
+    let made = client.json("POST", "/api/v1/keys", &new).expect(201);
     let key = made["id"].as_str().unwrap().to_owned();
     client
         .json("POST", &format!("/api/v1/keys/{key}/rotate"), &json!({}))
@@ -219,7 +235,10 @@ fn every_change_arrives_in_order_over_kills_and_an_absence() {
     // The fields are those of the API, and nothing of them is a secret or a text of a policy.
     let event = &audit(&receiver)[0];
     assert_eq!(event["data"], trail(client)[1]);
-    assert_eq!((&event["subject"], &event["source"]), (&json!("p"), &json!("/policyd")));
+    assert_eq!(
+        (&event["subject"], &event["source"]),
+        (&json!("p"), &json!("/policyd"))
+    );
     assert_eq!(event["time"], event["data"]["at"]);
     let id = event["id"].as_str().unwrap();
     assert!(id.starts_with("2-") && event["data"]["hash"].as_str().unwrap().starts_with(&id[2..]));
@@ -246,12 +265,16 @@ fn every_change_arrives_in_order_over_kills_and_an_absence() {
         update(&policyd.client, "p", most);
     }
     // An answer that came too late: the receiver has what is sent again.
-    until("attempts fail", || policyd.metric("llm_policy_webhook_answers_total{status=\"none\"}") >= 3);
+    until("attempts fail", || {
+        policyd.metric("llm_policy_webhook_answers_total{status=\"none\"}") >= 3
+    });
     assert_eq!(policyd.metric(SENT), 0);
     receiver.take();
     until("all arrive", || audit(&receiver).len() == 24);
     assert_eq!(seqs(&receiver), (2..=25).collect::<Vec<_>>());
-    until("readiness is good again", || !reasons(&policyd).contains("webhook"));
+    until("readiness is good again", || {
+        !reasons(&policyd).contains("webhook")
+    });
     holds(&receiver);
 
     // A stop sends what is left, and the next start sends nothing twice.
@@ -289,11 +312,17 @@ fn what_is_not_known_to_have_been_sent_is_sent() {
         let again = receiver.requests().split_off(before);
         again.iter().map(|request| request.events().len()).sum::<usize>() == 3
     });
-    assert!(policyd.logged().contains("it is not known up to where the audit trail was sent"));
+    assert!(
+        policyd
+            .logged()
+            .contains("it is not known up to where the audit trail was sent")
+    );
     assert_eq!(seqs(&receiver), [1, 2, 3]);
     create(&policyd.client, "d");
     create(&policyd.client, "e");
-    until("it goes on", || seqs(&receiver) == [1, 2, 3, 4, 5]);
+    until("it goes on", || {
+        seqs(&receiver) == [1, 2, 3, 4, 5] && place.noted(5)
+    });
     drop(policyd);
 
     // A database restored from a backup: what is written from then on has numbers that were there before, and ids that were not.
@@ -305,7 +334,11 @@ fn what_is_not_known_to_have_been_sent_is_sent() {
         create(&policyd.client, id);
     }
     until("all arrive", || audit(&receiver).len() == 8);
-    assert!(policyd.logged().contains("has not the record up to which it was sent"));
+    assert!(
+        policyd
+            .logged()
+            .contains("has not the record up to which it was sent")
+    );
     assert_eq!(seqs(&receiver), [1, 2, 3, 4, 5, 4, 5, 6]);
     drop(policyd);
 
@@ -325,7 +358,10 @@ fn what_is_not_known_to_have_been_sent_is_sent() {
         .map(|(name, value)| (name.as_str(), value.as_str()))
         .collect();
     let (code, _, said) = finished(&settings, &[], Path::new(&place.path("")));
-    assert!(code != 0 && said.contains("how far the audit trail was sent"), "{said}");
+    assert!(
+        code != 0 && said.contains("how far the audit trail was sent"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -360,7 +396,14 @@ fn each_format_has_its_entries_and_can_do_without() {
     let receiver = Receiver::start();
     let policyd = place.start(Some(&receiver), &url, &[("WEBHOOK_FORMAT", "governance")]);
     create(&policyd.client, "p");
-    policyd.client.json("POST", "/api/v1/keys", &json!({"name": "ci", "roles": ["evaluator"]})).expect(201);
+    policyd
+        .client
+        .json(
+            "POST",
+            "/api/v1/keys",
+            &json!({"name": "ci", "roles": ["evaluator"]}),
+        )
+        .expect(201);
     until("both arrive", || receiver.requests().len() == 2);
     for (request, (action, kind, record)) in receiver.requests().iter().zip([
         ("policy.create", "policy", &trail(&policyd.client)[0]),
@@ -368,14 +411,28 @@ fn each_format_has_its_entries_and_can_do_without() {
     ]) {
         assert!(request.is_signed_with(SECRET));
         let entry = &request.events()[0];
-        assert_eq!((&entry["action"], &entry["resource_type"]), (&json!(action), &json!(kind)));
+        assert_eq!(
+            (&entry["action"], &entry["resource_type"]),
+            (&json!(action), &json!(kind))
+        );
         assert_eq!(entry["resource_id"], record["target"]);
-        for name in ["seq", "actor", "detail", "requestId", "revision", "hash", "previous"] {
+        for name in [
+            "seq",
+            "actor",
+            "detail",
+            "requestId",
+            "revision",
+            "hash",
+            "previous",
+        ] {
             assert_eq!(entry["details"][name], record[name], "{name}");
         }
         assert_eq!(entry["details"]["timestamp"], record["at"]);
         assert_eq!(request.header("idempotency-key"), entry["details"]["event_id"]);
-        assert_eq!(request.header("webhook-id"), entry["details"]["event_id"].as_str().unwrap());
+        assert_eq!(
+            request.header("webhook-id"),
+            entry["details"]["event_id"].as_str().unwrap()
+        );
     }
     drop(policyd);
 
@@ -406,7 +463,10 @@ fn a_record_that_is_refused_holds_up_no_decisions() {
     let (place, receiver) = (Place::new(), Receiver::start());
     let policyd = place.start(Some(&receiver), &place.sqlite(), &[]);
     receiver.set(Mode::Ask(Arc::new(|request| {
-        let refused = request.events().iter().any(|event| event["data"]["target"] == "bad");
+        let refused = request
+            .events()
+            .iter()
+            .any(|event| event["data"]["target"] == "bad");
         if refused { 422 } else { 204 }
     })));
     for id in ["good", "bad", "later"] {
@@ -429,9 +489,7 @@ fn the_next_record_waits_until_the_place_is_on_disk() {
     let (place, receiver) = (Place::new(), Receiver::start());
     let policyd = place.start(Some(&receiver), &place.sqlite(), &[]);
     create(&policyd.client, "a");
-    until("it arrives, and that is noted", || {
-        std::fs::read_to_string(place.cursor()).unwrap().contains("\"seq\":1,")
-    });
+    until("it arrives, and that is noted", || place.noted(1));
     // Nothing can be written where the new place is written first.
     let part = place.path("data/webhook-audit.part");
     std::fs::create_dir(&part).unwrap();
@@ -441,11 +499,21 @@ fn the_next_record_waits_until_the_place_is_on_disk() {
     });
     create(&policyd.client, "c");
     std::thread::sleep(Duration::from_millis(1500));
-    let sent: Vec<usize> = receiver.requests().iter().map(|request| request.events().len()).collect();
-    assert_eq!((seqs(&receiver), sent), (vec![1, 2], vec![1, 1]), "and what was sent is not sent again");
+    let sent: Vec<usize> = receiver
+        .requests()
+        .iter()
+        .map(|request| request.events().len())
+        .collect();
+    assert_eq!(
+        (seqs(&receiver), sent),
+        (vec![1, 2], vec![1, 1]),
+        "and what was sent is not sent again"
+    );
     std::fs::remove_dir(&part).unwrap();
     until("it goes on", || seqs(&receiver) == [1, 2, 3]);
-    until("readiness is good again", || !reasons(&policyd).contains("webhook"));
+    until("readiness is good again", || {
+        !reasons(&policyd).contains("webhook")
+    });
 }
 
 /// Two servers change one database at the same time, and each sends all that both did: a follower that asked between two commits would
@@ -487,9 +555,16 @@ fn two_writers_on_one_postgresql() {
         holds(receiver);
     }
     let ids = |receiver: &Receiver| -> Vec<String> {
-        audit(receiver).iter().map(|event| event["id"].to_string()).collect()
+        audit(receiver)
+            .iter()
+            .map(|event| event["id"].to_string())
+            .collect()
     };
-    assert_eq!(ids(&receivers[0]), ids(&receivers[1]), "so that one receiver drops the second");
+    assert_eq!(
+        ids(&receivers[0]),
+        ids(&receivers[1]),
+        "so that one receiver drops the second"
+    );
     drop(servers);
     runtime.block_on(database.remove());
 }
@@ -554,7 +629,9 @@ fn records_wait_for_a_database_that_is_away() {
     receiver.set(Mode::status(503, ""));
     create(&policyd.client, "b");
     server.crash();
-    until("readiness says that the store is away", || policyd.client.is("degraded"));
+    until("readiness says that the store is away", || {
+        policyd.client.is("degraded")
+    });
     receiver.take();
     // What was read before goes; what cannot be read is not taken for nothing.
     until("readiness says it of the trail", || {
@@ -563,7 +640,9 @@ fn records_wait_for_a_database_that_is_away() {
     server.resume();
     create_again(&policyd.client, "c");
     until("all arrive", || seqs(&receiver) == [1, 2, 3]);
-    until("readiness is good again", || !reasons(&policyd).contains("webhook"));
+    until("readiness is good again", || {
+        !reasons(&policyd).contains("webhook")
+    });
     holds(&receiver);
 }
 

@@ -253,7 +253,12 @@ fn events_of_audit_records_leave_nothing_out() {
     );
     let entry = audit_entry(&audit, "/policyd/eu").unwrap();
     assert_eq!(
-        [&entry.event_id, &entry.action, &entry.resource_type, &entry.resource_id],
+        [
+            &entry.event_id,
+            &entry.action,
+            &entry.resource_type,
+            &entry.resource_id
+        ],
         ["1-00ff", "key.create", "key", "k1"]
     );
     assert_eq!(entry.details.get("detail"), data.get("detail"));

@@ -1390,7 +1390,11 @@ fn webhooks_need_a_receiver_and_a_secret() {
         let mut settings = vec![log, SECRET, ("WEBHOOK_FORMAT", format)];
         settings.extend(audit.map(|audit| ("WEBHOOK_AUDIT", audit)));
         let webhook = parse("", &settings, &[]).unwrap().log.webhook.unwrap();
-        assert_eq!(webhook.audit.map(|audit| audit.all), expected, "{format} {audit:?}");
+        assert_eq!(
+            webhook.audit.map(|audit| audit.all),
+            expected,
+            "{format} {audit:?}"
+        );
     }
     let both = format!("{0}, {0}", SECRET.1);
     let config = parse("", &[log, ("WEBHOOK_SECRET", &both)], &[]).unwrap().log;

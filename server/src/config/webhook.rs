@@ -149,7 +149,7 @@ fn audit(p: &mut Parser<'_>, store: &StoreConfig, format: WebhookFormat) -> Opti
         _ => None,
     });
     if format == WebhookFormat::CostOps {
-        if all.is_some() && p.raw.has("WEBHOOK_AUDIT") {
+        if all.is_some() && p.raw.given("WEBHOOK_AUDIT").is_some() {
             p.problem("WEBHOOK_AUDIT", "`costops` sends usage, and no audit records");
         }
         return None;

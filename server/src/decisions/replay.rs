@@ -159,11 +159,7 @@ impl Pause {
         Self::with_lines(sink, lines, failing)
     }
 
-    pub(crate) fn with_lines(
-        sink: &'static str,
-        lines: [&'static str; 2],
-        failing: &Arc<Failing>,
-    ) -> Self {
+    pub(crate) fn with_lines(sink: &'static str, lines: [&'static str; 2], failing: &Arc<Failing>) -> Self {
         Self {
             sink,
             lines,

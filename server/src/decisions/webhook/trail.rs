@@ -28,9 +28,9 @@ use crate::storage::Store;
 use crate::storage::model::AuditRecord;
 use crate::telemetry::metrics::sink_label;
 use prometheus_client::metrics::counter::Counter;
-use std::{fmt, io};
 use std::sync::Arc;
 use std::time::Duration;
+use std::{fmt, io};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -199,7 +199,10 @@ impl Follower {
         };
         if self.found == Found::Nothing {
             let after = place.seq;
-            tracing::info!(after, "the audit trail is sent by webhook from after this record on");
+            tracing::info!(
+                after,
+                "the audit trail is sent by webhook from after this record on"
+            );
         }
         if self.found != Found::Place(place) {
             self.moved_to(place);
@@ -240,7 +243,12 @@ impl Follower {
             let missing = record.seq.saturating_sub(before).saturating_sub(1);
             if missing > 0 {
                 let (after, seq) = (before, record.seq);
-                tracing::error!(after, seq, missing, "audit records between these two are missing in the database");
+                tracing::error!(
+                    after,
+                    seq,
+                    missing,
+                    "audit records between these two are missing in the database"
+                );
                 self.missing.inc_by(missing);
             }
             before = record.seq;

@@ -1,8 +1,8 @@
 //! What receivers get of records.
 
 use super::{Events, MASKED};
-use crate::config::WebhookFormat;
 use crate::audit;
+use crate::config::WebhookFormat;
 use crate::storage::model::{AuditRecord, DecisionId, DecisionRecord, NewAudit};
 use policy_integrations::event::CloudEvent;
 use serde_json::{Value, json};
@@ -275,12 +275,24 @@ fn audit_records_go_out_with_all_that_they_are_hashed_from() {
 
 #[test]
 fn odd_audit_records_hold_nothing_up() {
-    for (action, target, detail) in [("", "", ""), ("odd", "", "{"), (".", "t", "[1]"), ("a.b", "", "\u{0}")] {
+    for (action, target, detail) in [
+        ("", "", ""),
+        ("odd", "", "{"),
+        (".", "t", "[1]"),
+        ("a.b", "", "\u{0}"),
+    ] {
         let mut record = audit_record(1, action, target, detail);
         record.entry.at_ms = i64::MAX;
         let event = audit_body(WebhookFormat::CloudEvents, &record);
         let found = event["data"]["detail"].clone();
-        assert_eq!(found, if detail == "[1]" { json!([1]) } else { json!(detail) });
+        assert_eq!(
+            found,
+            if detail == "[1]" {
+                json!([1])
+            } else {
+                json!(detail)
+            }
+        );
         assert_eq!(event.get("time"), None);
         if !action.is_empty() {
             let entry = audit_body(WebhookFormat::Governance, &record);
