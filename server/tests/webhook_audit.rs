@@ -404,7 +404,9 @@ fn each_format_has_its_entries_and_can_do_without() {
             &json!({"name": "ci", "roles": ["evaluator"]}),
         )
         .expect(201);
-    until("both arrive", || receiver.requests().len() == 2);
+    until("both arrive, and that is noted", || {
+        receiver.requests().len() == 2 && place.noted(2)
+    });
     for (request, (action, kind, record)) in receiver.requests().iter().zip([
         ("policy.create", "policy", &trail(&policyd.client)[0]),
         ("key.create", "key", &trail(&policyd.client)[1]),
