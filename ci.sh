@@ -175,6 +175,8 @@ step snippets-sealed-secrets docs/run-snippets.sh k8s/sealed-secrets
 # Three servers behind Envoy, restarted, killed and with frozen databases, and through PgBouncer. Ends with 77 where Envoy
 # cannot be had.
 takes_long many ci/many.sh
+# A receiver of webhooks that is away for ten minutes, in time. Ends with 77 where `standardwebhooks` cannot be installed.
+takes_long webhooks-away ci/webhooks.sh "${WEBHOOKS_AWAY:-600}"
 # A replay of 20,000 decisions on Spark, against `policyc diff`. Ends with 77 without Java or PySpark, of 500 MB.
 takes_long spark ci/spark.sh
 

@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
 # Webhooks of policyd, verified by the implementation that the Standard Webhooks project publishes: `ci/webhooks.sh`.
 #
-# A receiver with PyPI `standardwebhooks` is away at first, and policyd is killed and started again meanwhile. Every decision must
-# arrive, in order, under one id each, with signatures of both secrets. Needs Python with venv and PyPI, and ends with 77 where they
-# are not there. POLICYD names a program that is built already.
+# A receiver with PyPI `standardwebhooks` is away at first, and policyd is killed and started again meanwhile. Every decision and every
+# audit record must arrive, in order, under one id each, with signatures of both secrets. `ci/webhooks.sh SECONDS` is away for so
+# long, with the default settings of policyd, while four keys decide and a policy changes, and says how it went.
+#
+# Needs Python with venv and PyPI, and ends with 77 where they are not there. POLICYD names a program that is built already.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -21,6 +23,6 @@ if [ -z "$program" ]; then
   program=${CARGO_TARGET_DIR:-target}/debug/policyd
 fi
 
-"$dir/venv/bin/python" ci/webhooks.py "$program" "$dir" &
+"$dir/venv/bin/python" ci/webhooks.py "$program" "$dir" "$@" &
 pids+=($!)
 wait "${pids[0]}"

@@ -21,7 +21,7 @@ pub(crate) use value::duration;
 pub use self::status::Status;
 pub use self::url::{Url, scrubbed};
 pub(crate) use self::webhook::SPOOL as WEBHOOK_SPOOL;
-pub use self::webhook::{Webhook, WebhookFormat};
+pub use self::webhook::{Webhook, WebhookAudit, WebhookFormat};
 use crate::hosts;
 use crate::seal::{SealError, Sealer};
 use crate::telemetry::logs;

@@ -31,6 +31,7 @@
 //! The audit trail of changes is part of the store: it is written in the transaction of the change.
 
 mod disk;
+mod drain;
 mod export;
 mod halves;
 pub mod mask;
@@ -62,7 +63,7 @@ use thread::Thread;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
-use webhook::Webhook;
+use webhook::{Follower, Webhook};
 use writer::Pruner;
 
 pub use export::{ExportError, Open, export};
@@ -177,7 +178,10 @@ impl Failing {
         let failing = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         failing
             .iter()
-            .map(|(sink, why)| format!("{sink} takes no decisions: {why}"))
+            .map(|(sink, why)| match *sink {
+                webhook::AUDIT => format!("the webhook takes no audit records: {why}"),
+                sink => format!("{sink} takes no decisions: {why}"),
+            })
             .collect()
     }
 }
@@ -336,6 +340,18 @@ impl Log {
                 "decisions of an earlier run wait on disk for the database"
             );
         }
+        let audit = config.webhook.as_ref().and_then(|webhook| webhook.audit.as_ref());
+        let trail = match (&webhook, &store, audit) {
+            (Some(webhook), Some(store), Some(audit)) => {
+                let opened = Follower::open(webhook, Arc::clone(store), &shared, audit);
+                let unusable = |error| {
+                    let file = audit.cursor.display();
+                    LogError::Webhook(format!("how far the audit trail was sent, {file}: {error}"))
+                };
+                Some(opened.map_err(unusable)?)
+            }
+            _ => None,
+        };
         let (sender, receiver) = mpsc::channel(config.queue.max(1));
         let (running, finished) = watch::channel(());
         let pruner = store.filter(|_| !config.retention.is_zero()).map(|store| Pruner {
@@ -361,6 +377,7 @@ impl Log {
             disk: Thread::start("decision-disk").map_err(LogError::Thread)?,
             spool: spool.clone(),
             webhook: webhook.clone(),
+            trail,
             pruner,
             sealing,
             finished: Some(running),

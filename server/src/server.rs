@@ -200,7 +200,8 @@ impl Server {
         if config.log.webhook.is_none() {
             decisions::look_for_left_behind(&config.store.data_dir);
         }
-        let (log, log_task) = Log::start(&config.log, Some(Arc::clone(&store)), &metrics, seal)?;
+        let (log, mut log_task) = Log::start(&config.log, Some(Arc::clone(&store)), &metrics, seal)?;
+        log_task.begin().await;
         if log.segments().is_some() {
             look_for_decisions_in(&*store).await;
         }

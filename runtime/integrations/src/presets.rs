@@ -13,6 +13,9 @@ use serde_json::{Map, Value};
 /// The type of the event of a decision.
 pub const DECISION: &str = "dev.llm-policy-engine.decision.v1";
 
+/// The type of the event of a record of the audit trail.
+pub const AUDIT: &str = "dev.llm-policy-engine.audit.v1";
+
 /// The type of the event of usage.
 pub const USAGE: &str = "dev.llm-policy-engine.usage.v1";
 
@@ -42,6 +45,35 @@ pub struct Decision {
     pub revision: Option<String>,
     /// Conditions that could not be evaluated.
     pub errors: u64,
+}
+
+/// A record of the audit trail. The fields are those of `GET /api/v1/audit` of `policyd`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Audit {
+    /// Tells this record from all others, also of another trail.
+    pub id: String,
+    /// Its number in the trail.
+    pub seq: u64,
+    /// When, as RFC 3339 writes it.
+    pub at: String,
+    /// Who.
+    pub actor: String,
+    /// What was done, such as `policy.update`.
+    pub action: String,
+    /// To what.
+    pub target: String,
+    /// Namespace of the target.
+    pub namespace: String,
+    /// The id of the request.
+    pub request_id: String,
+    /// Revision of the store after it.
+    pub revision: u64,
+    /// More.
+    pub detail: Value,
+    /// Hash of the record before, in hexadecimal digits.
+    pub previous: String,
+    /// Hash of this record.
+    pub hash: String,
 }
 
 /// Usage and its cost, as far as they go out.
@@ -107,6 +139,35 @@ pub fn decision_event(decision: &Decision, source: &str) -> Result<CloudEvent, F
     Ok(event)
 }
 
+/// The event of a record of the audit trail. No field is left out, so that who has all of them can check the chain.
+///
+/// # Errors
+///
+/// [`Failure::InvalidRequest`] where the record has no id, or the source is empty.
+pub fn audit_event(audit: &Audit, source: &str) -> Result<CloudEvent, Failure> {
+    let mut event = CloudEvent::new(&audit.id, source, AUDIT)?;
+    event.time = Some(audit.at.clone());
+    event.subject = Some(audit.target.clone()).filter(|target| !target.is_empty());
+    event.data = known(&[
+        ("at", Some(&audit.at)),
+        ("actor", Some(&audit.actor)),
+        ("action", Some(&audit.action)),
+        ("target", Some(&audit.target)),
+        ("namespace", Some(&audit.namespace)),
+        ("requestId", Some(&audit.request_id)),
+        ("previous", Some(&audit.previous)),
+        ("hash", Some(&audit.hash)),
+    ]);
+    for (name, value) in [
+        ("seq", audit.seq.into()),
+        ("revision", audit.revision.into()),
+        ("detail", audit.detail.clone()),
+    ] {
+        event.data.insert(name.to_owned(), value);
+    }
+    Ok(event)
+}
+
 /// The event of usage and its cost.
 ///
 /// # Errors
@@ -157,6 +218,30 @@ pub fn decision_entry(decision: &Decision, source: &str) -> Result<crate::AuditE
     entry
         .details
         .insert("timestamp".to_owned(), Value::String(decision.timestamp.clone()));
+    entry
+        .details
+        .insert("source".to_owned(), Value::String(event.source));
+    Ok(entry)
+}
+
+/// The entry of a record of the audit trail for [`GovernanceClient`](crate::GovernanceClient). The resource is of the kind that the action
+/// names: a policy, a bundle, a key.
+///
+/// # Errors
+///
+/// As [`audit_event`].
+#[cfg(feature = "governance")]
+pub fn audit_entry(audit: &Audit, source: &str) -> Result<crate::AuditEntry, Failure> {
+    let event = audit_event(audit, source)?;
+    let (kind, about) = match audit.action.split_once('.') {
+        Some((kind, _)) if !kind.is_empty() && !audit.target.is_empty() => (kind, &audit.target),
+        Some(_) | None => ("audit", &audit.id),
+    };
+    let mut entry = crate::AuditEntry::new(&audit.id, &audit.action, kind, about);
+    entry.details = event.data;
+    entry
+        .details
+        .insert("timestamp".to_owned(), Value::String(audit.at.clone()));
     entry
         .details
         .insert("source".to_owned(), Value::String(event.source));

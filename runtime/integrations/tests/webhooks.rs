@@ -11,7 +11,8 @@
 use policy_integrations::Failure;
 use policy_integrations::event::CloudEvent;
 use policy_integrations::presets::{
-    Cost, DECISION, Decision, USAGE, cost_event, decision_entry, decision_event,
+    AUDIT, Audit, Cost, DECISION, Decision, USAGE, audit_entry, audit_event, cost_event, decision_entry,
+    decision_event,
 };
 use policy_integrations::webhook::{Key, Signed, TOLERANCE, WebhookError, sign, verify};
 use proptest::prelude::*;
@@ -221,6 +222,48 @@ fn events_of_decisions() {
         "no id"
     );
     assert!(decision_event(&decision(), "").is_err(), "no source");
+}
+
+#[test]
+fn events_of_audit_records_leave_nothing_out() {
+    let audit = Audit {
+        id: "1-00ff".to_owned(),
+        seq: 1,
+        at: "2025-11-30T12:00:00.123Z".to_owned(),
+        actor: "ann".to_owned(),
+        action: "key.create".to_owned(),
+        target: "k1".to_owned(),
+        detail: json!({"name": "ci"}),
+        previous: "00".to_owned(),
+        hash: "00ff".to_owned(),
+        ..Audit::default()
+    };
+    let event = audit_event(&audit, "/policyd/eu").unwrap();
+    let value: serde_json::Value = serde_json::from_slice(&event.to_json().unwrap()).unwrap();
+    let data = json!({
+        "seq": 1, "at": "2025-11-30T12:00:00.123Z", "actor": "ann", "action": "key.create", "target": "k1", "namespace": "",
+        "requestId": "", "revision": 0, "detail": {"name": "ci"}, "previous": "00", "hash": "00ff",
+    });
+    assert_eq!(
+        value,
+        json!({
+            "specversion": "1.0", "id": "1-00ff", "source": "/policyd/eu", "type": AUDIT, "subject": "k1",
+            "time": "2025-11-30T12:00:00.123Z", "datacontenttype": "application/json", "data": data,
+        })
+    );
+    let entry = audit_entry(&audit, "/policyd/eu").unwrap();
+    assert_eq!(
+        [
+            &entry.event_id,
+            &entry.action,
+            &entry.resource_type,
+            &entry.resource_id
+        ],
+        ["1-00ff", "key.create", "key", "k1"]
+    );
+    assert_eq!(entry.details.get("detail"), data.get("detail"));
+    assert_eq!(entry.details.get("source"), Some(&json!("/policyd/eu")));
+    assert!(audit_event(&Audit::default(), "/policyd").is_err(), "no id");
 }
 
 #[test]

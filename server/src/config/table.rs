@@ -766,7 +766,14 @@ pub const SETTINGS: &[Setting] = &[
         "WEBHOOK_FORMAT",
         "cloudevents",
         "cloudevents|governance|costops",
-        "What webhooks hold: CloudEvents of decisions, entries for LLM Governance (one a request), or usage for LLM CostOps.",
+        "What webhooks hold: CloudEvents, entries for LLM Governance (one a request), or usage for LLM CostOps.",
+    ).needs(&[WEBHOOK]),
+    of(
+        LOG,
+        "WEBHOOK_AUDIT",
+        "new",
+        "new|all|off",
+        "Whether the audit trail is sent as well. The first time it is sent from its end on, or with `all` from its first record on. `costops` sends none.",
     ).needs(&[WEBHOOK]),
     of(
         LOG,

@@ -1378,6 +1378,24 @@ fn webhooks_need_a_receiver_and_a_secret() {
     assert_eq!(webhook.url.expose(), "https://siem.example.org/in?tenant=a");
     assert_eq!((webhook.secrets.len(), webhook.batch), (1, 100));
     assert!(webhook.spool.directory.ends_with("webhook-spool") && webhook.spool.required);
+    let audit = webhook.audit.unwrap();
+    assert!(!audit.all && audit.cursor.ends_with("webhook-audit.json"));
+    for (format, audit, expected) in [
+        ("governance", None, Some(false)),
+        ("cloudevents", Some("all"), Some(true)),
+        ("cloudevents", Some("off"), None),
+        ("costops", None, None),
+        ("costops", Some("off"), None),
+    ] {
+        let mut settings = vec![log, SECRET, ("WEBHOOK_FORMAT", format)];
+        settings.extend(audit.map(|audit| ("WEBHOOK_AUDIT", audit)));
+        let webhook = parse("", &settings, &[]).unwrap().log.webhook.unwrap();
+        assert_eq!(
+            webhook.audit.map(|audit| audit.all),
+            expected,
+            "{format} {audit:?}"
+        );
+    }
     let both = format!("{0}, {0}", SECRET.1);
     let config = parse("", &[log, ("WEBHOOK_SECRET", &both)], &[]).unwrap().log;
     assert_eq!(config.webhook.unwrap().secrets.len(), 2);
@@ -1414,6 +1432,15 @@ fn webhooks_need_a_receiver_and_a_secret() {
         (
             &[log, SECRET, ("WEBHOOK_BATCH", "1001")],
             "WEBHOOK_BATCH (environment): must be at most 1000",
+        ),
+        (
+            &[
+                log,
+                SECRET,
+                ("WEBHOOK_FORMAT", "costops"),
+                ("WEBHOOK_AUDIT", "all"),
+            ],
+            "WEBHOOK_AUDIT (environment): `costops` sends usage, and no audit records",
         ),
         (
             &[log, SECRET, ("WEBHOOK_SPOOL", "0")],

@@ -10,6 +10,9 @@ use std::time::Duration;
 /// The folder of what waits for the receiver, in `DATA_DIR`.
 pub(crate) const SPOOL: &str = "webhook-spool";
 
+/// The file in `DATA_DIR` that says how far the audit trail was sent.
+const CURSOR: &str = "webhook-audit.json";
+
 /// Events in a request at the most, whatever the settings say.
 const MOST: usize = costops::MAX_BATCH;
 
@@ -49,6 +52,17 @@ pub struct Webhook {
     pub ca: Option<PathBuf>,
     /// Where events wait.
     pub spool: Spool,
+    /// How the audit trail is sent, where it is.
+    pub audit: Option<WebhookAudit>,
+}
+
+/// How the audit trail is sent.
+#[derive(Debug, Clone)]
+pub struct WebhookAudit {
+    /// The first time from its first record on, and not from its end.
+    pub all: bool,
+    /// The file that says how far it was sent.
+    pub cursor: PathBuf,
 }
 
 /// The receiver that an item of `DECISION_LOG` names. No message repeats the URL: its path may be a secret.
@@ -92,6 +106,7 @@ pub(super) fn read(p: &mut Parser<'_>, store: &StoreConfig, item: &str) -> Optio
             }
         }
     }
+    let audit = audit(p, store, format);
     let source = p.text("WEBHOOK_SOURCE").unwrap_or_default().to_owned();
     if source.is_empty() || !source.bytes().all(|byte| byte.is_ascii_graphic()) {
         p.problem("WEBHOOK_SOURCE", "expected a URI, such as /policyd/eu-1");
@@ -122,6 +137,26 @@ pub(super) fn read(p: &mut Parser<'_>, store: &StoreConfig, item: &str) -> Optio
             bytes,
             required: true,
         },
+        audit,
+    })
+}
+
+fn audit(p: &mut Parser<'_>, store: &StoreConfig, format: WebhookFormat) -> Option<WebhookAudit> {
+    let all = p.value("WEBHOOK_AUDIT", None, |text| match text {
+        "new" => Some(Some(false)),
+        "all" => Some(Some(true)),
+        "off" => Some(None),
+        _ => None,
+    });
+    if format == WebhookFormat::CostOps {
+        if all.is_some() && p.raw.given("WEBHOOK_AUDIT").is_some() {
+            p.problem("WEBHOOK_AUDIT", "`costops` sends usage, and no audit records");
+        }
+        return None;
+    }
+    Some(WebhookAudit {
+        all: all?,
+        cursor: store.data_dir.join(CURSOR),
     })
 }
 

@@ -6,18 +6,15 @@
 //!   few times, counted and written to the server's own log instead. Whatever else fails is tried again for as long as it takes.
 //! - A segment is removed when every decision in it that can be read is stored or counted. Stopped before, all of them come
 //!   again: the store tells them apart by their ids, so each is there once.
-//! - What is damaged is counted and said. A segment that cannot be read is tried again, behind the others.
 
+use super::drain::Drain;
 use super::record::push_prepared;
-use super::spool::{Segment, Spool};
-use super::thread::Thread;
+use super::spool::Spool;
 use super::{Failing, SPOOL};
 use crate::storage::model::DecisionRecord;
 use crate::storage::{Store, StoreError};
 use crate::telemetry::metrics::{Dropped, LogMetrics, sink_label};
 use prometheus_client::metrics::counter::Counter;
-use std::io;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::sleep;
@@ -29,8 +26,7 @@ pub(crate) const BATCH: usize = 500;
 /// First and longest pause between attempts.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
 
-/// How often a record that the database refuses, or a segment that cannot be read before the others, is tried again. About 3
-/// seconds.
+/// How often a record that the database refuses is tried again. About 3 seconds.
 const REFUSALS: u32 = 6;
 
 /// How long the database is waited for, where nothing is lost if it does not answer before the end.
@@ -148,14 +144,25 @@ impl Appender {
 /// The time between attempts, which grows, the two lines about it in the server's own log, and what readiness says.
 pub(crate) struct Pause {
     sink: &'static str,
+    /// The two lines.
+    lines: [&'static str; 2],
     next: Duration,
     failing: Arc<Failing>,
 }
 
 impl Pause {
     pub(crate) fn new(sink: &'static str, failing: &Arc<Failing>) -> Self {
+        let lines = [
+            "decisions cannot be written; they wait",
+            "decisions are written again",
+        ];
+        Self::with_lines(sink, lines, failing)
+    }
+
+    pub(crate) fn with_lines(sink: &'static str, lines: [&'static str; 2], failing: &Arc<Failing>) -> Self {
         Self {
             sink,
+            lines,
             next: BACKOFF.0,
             failing: Arc::clone(failing),
         }
@@ -163,7 +170,7 @@ impl Pause {
 
     pub(crate) async fn after(&mut self, error: &impl std::fmt::Display) {
         if !self.is_failing() {
-            tracing::warn!(sink = self.sink, %error, "decisions cannot be written; they wait");
+            tracing::warn!(sink = self.sink, %error, "{}", self.lines[0]);
         }
         self.failing.note(self.sink, Some(error.to_string()));
         let now = self.next;
@@ -178,7 +185,7 @@ impl Pause {
 
     pub(crate) fn over(&mut self) {
         if self.is_failing() {
-            tracing::info!(sink = self.sink, "decisions are written again");
+            tracing::info!(sink = self.sink, "{}", self.lines[1]);
             self.failing.note(self.sink, None);
             self.next = BACKOFF.0;
         }
@@ -190,10 +197,7 @@ pub(crate) struct Replayer {
     spool: Arc<Spool>,
     appender: Appender,
     metrics: LogMetrics,
-    /// Between attempts to read.
-    reading: Pause,
-    /// How often the segment at hand could not be read.
-    unread: u32,
+    failing: Arc<Failing>,
 }
 
 impl Replayer {
@@ -207,112 +211,37 @@ impl Replayer {
             spool,
             appender: Appender::new(store, metrics, failing),
             metrics: metrics.clone(),
-            reading: Pause::new(SPOOL, failing),
-            unread: 0,
+            failing: Arc::clone(failing),
         }
     }
 
     /// Runs until `last` is cancelled, and from then on for as long as there is something and the database takes it.
     pub(crate) async fn run(mut self, last: &CancellationToken) {
-        // Not the thread of the writer: reading must not hold up what has to be masked and kept.
-        let thread = match Thread::start("decision-spool") {
-            Ok(thread) => thread,
+        let names = (SPOOL, "decisions");
+        let mut drain = match Drain::start(&self.spool, names, &self.metrics, &self.failing) {
+            Ok(drain) => drain,
             Err(error) => {
                 tracing::error!(%error, "the spool has no thread; what is in it waits for the next start");
                 return last.cancelled().await;
             }
         };
-        loop {
-            while self.spool.is_empty() {
-                if last.is_cancelled() {
+        while let Some(segment) = drain.next(last).await {
+            for part in segment.records().chunks(BATCH) {
+                let mut done = 0;
+                let all = tokio::select! {
+                    all = self.appender.append(part, &mut done, last) => all,
+                    () = no_answer(last) => false,
+                };
+                if !all {
                     return;
                 }
-                tokio::select! {
-                    () = self.spool.filled.notified() => {}
-                    () = last.cancelled() => {}
-                }
+                self.metrics.replayed.inc_by(part.len() as u64);
             }
-            if !self.replay(&thread, last).await {
-                return;
-            }
+            drain.done(segment).await;
             self.metrics.spool.set(self.spool.bytes() as f64);
             if self.spool.is_empty() {
                 tracing::info!("no decisions wait on disk any more");
             }
-        }
-    }
-
-    /// Gives the database the oldest segment, and removes it. Says whether to go on.
-    async fn replay(&mut self, thread: &Thread, last: &CancellationToken) -> bool {
-        let spool = Arc::clone(&self.spool);
-        let segment = match thread.run(move || spool.oldest()).await {
-            Ok(Some(segment)) => segment,
-            Ok(None) => return true,
-            Err(error) => return self.wait(&error, last).await,
-        };
-        let Segment { number, path, found } = segment;
-        let found = match found {
-            Ok(found) => found,
-            Err(error) => return self.unreadable(number, &path, &error, last).await,
-        };
-        self.unread = 0;
-        self.reading.over();
-        for part in found.records.chunks(BATCH) {
-            let mut done = 0;
-            let all = tokio::select! {
-                all = self.appender.append(part, &mut done, last) => all,
-                () = no_answer(last) => false,
-            };
-            if !all {
-                return false;
-            }
-            self.metrics.replayed.inc_by(part.len() as u64);
-        }
-        if found.damaged > 0 {
-            let stretches = found.damaged;
-            tracing::error!(file = %path.display(), stretches, "decisions that waited on disk were damaged there; they are lost");
-            self.metrics.dropped(Dropped::Damaged).inc_by(stretches);
-        }
-        if found.torn > 0 {
-            let bytes = found.torn;
-            tracing::warn!(file = %path.display(), bytes, "the last decision that was written to disk before a stop is not whole; it is lost");
-            self.metrics.dropped(Dropped::Torn).inc();
-        }
-        let spool = Arc::clone(&self.spool);
-        let removed = thread.run(move || spool.remove(number)).await;
-        if let Err(error) = removed.and_then(|removed| removed) {
-            tracing::warn!(file = %path.display(), %error, "a file of decisions that are stored cannot be removed");
-        }
-        true
-    }
-
-    /// What cannot be read is tried again, and after a few times it lets the others pass first. What is not there any more
-    /// is counted. Says whether to go on.
-    async fn unreadable(
-        &mut self,
-        number: u64,
-        path: &Path,
-        error: &io::Error,
-        last: &CancellationToken,
-    ) -> bool {
-        if error.kind() == io::ErrorKind::NotFound {
-            tracing::error!(file = %path.display(), "decisions that waited on disk were removed by somebody else");
-            self.metrics.dropped(Dropped::Damaged).inc();
-            self.spool.forget(number);
-            return true;
-        }
-        self.unread += 1;
-        if self.unread.is_multiple_of(REFUSALS) {
-            tracing::error!(file = %path.display(), %error, "decisions that wait on disk cannot be read; tried again later");
-            self.spool.put_behind(number);
-        }
-        self.wait(error, last).await
-    }
-
-    async fn wait(&mut self, error: &io::Error, last: &CancellationToken) -> bool {
-        tokio::select! {
-            () = self.reading.after(error) => true,
-            () = last.cancelled() => false,
         }
     }
 }

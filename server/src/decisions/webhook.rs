@@ -1,8 +1,11 @@
-//! Webhooks: decisions go to a receiver over HTTP, signed as Standard Webhooks say, at least once and in their order.
+//! Webhooks: decisions and the audit trail go to a receiver over HTTP, signed as Standard Webhooks say, at least once and each
+//! of the two in its order.
 //!
 //! ```text
-//! writer ─► Writer: what may go out ─► spool on disk ─► Sender: one request at a time ─► receiver
-//!                 events.rs            webhook-spool        sender.rs
+//! writer ─► Writer: what may go out ─► spool on disk ─► Sender ──┐
+//!                 events.rs            webhook-spool    sender.rs├─► Delivery: one request at a time ─► receiver
+//! audit trail in the database ─────────────────────► Follower ───┘      each; delivery.rs
+//!                 behind a place on disk (cursor.rs)    trail.rs
 //! ```
 //!
 //! # Invariants
@@ -13,15 +16,16 @@
 //! - Nothing is passed over but what no receiver could ever get (an event that cannot be written, or is larger than the spool),
 //!   which is counted as `refused` and stands in the server's own log. What the receiver refuses waits, with all behind it.
 //! - No context leaves: events have no field for one, and the spool holds none. Of usage, its numbers and names do.
-//!
-//! # Not done here
-//!
-//! Changes of policies: the audit trail is one for all servers on a database, and each of them would send it.
+//! - Decisions do not wait for the audit trail, nor it for them: an event that the receiver refuses holds up its own kind.
 
+mod cursor;
+mod delivery;
 mod events;
 mod sender;
+mod trail;
 
 pub(crate) use sender::Sender;
+pub(crate) use trail::Follower;
 
 use super::spool::Spool;
 use super::thread::Thread;
@@ -44,6 +48,9 @@ use zeroize::Zeroizing;
 
 /// The spool as readiness calls it.
 const SPOOL: &str = "webhook spool";
+
+/// The audit trail as readiness is told of it.
+pub(super) const AUDIT: &str = "webhook, audit trail";
 
 /// How long is waited where the spool takes nothing; then that is tried again.
 const RETRY: Duration = Duration::from_secs(5);

@@ -64,6 +64,7 @@ pub struct LogTask {
     pub(crate) disk: Thread,
     pub(crate) spool: Option<Arc<Spool>>,
     pub(crate) webhook: Option<Arc<Webhook>>,
+    pub(crate) trail: Option<webhook::Follower>,
     pub(crate) pruner: Option<Pruner>,
     pub(crate) sealing: Option<Sealing>,
     /// Dropped when the task ends, which [`super::Log::flush`] waits for.
@@ -71,6 +72,14 @@ pub struct LogTask {
 }
 
 impl LogTask {
+    /// To be called before anything is changed through this server: the audit trail is sent by webhook from here on, where it never was
+    /// before. Asks the database once.
+    pub async fn begin(&mut self) {
+        if let Some(trail) = &mut self.trail {
+            trail.begin().await;
+        }
+    }
+
     /// Runs until [`super::Log::flush`] is called and what was queued is written, or the time for that is over.
     pub async fn run(mut self) {
         // Dropped last: whoever waits for it finds the folder of the spool free.
@@ -89,6 +98,7 @@ impl LogTask {
             disk,
             spool,
             webhook,
+            trail,
             pruner,
             sealing,
             finished: _,
@@ -158,6 +168,12 @@ impl LogTask {
                 None => last.cancelled().await,
             }
         };
+        let send_trail = async {
+            match trail {
+                Some(trail) => trail.run(&last).await,
+                None => last.cancelled().await,
+            }
+        };
         let write = async {
             tokio::join!(make, write);
             // What waits in the spool is safe there. While the database takes it, it is given it all the same: a
@@ -170,7 +186,7 @@ impl LogTask {
                 None => last.cancelled().await,
             }
         };
-        let work = async { tokio::join!(write, replay, seal, send) };
+        let work = async { tokio::join!(write, replay, seal, send, send_trail) };
         let prune = async {
             match pruner {
                 Some(pruner) => pruner.run(&shared.metrics).await,

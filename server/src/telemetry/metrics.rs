@@ -127,6 +127,12 @@ macro_rules! for_each_family {
                 "Webhooks sent, by the answer: `2xx`, `3xx`, `4xx`, `5xx`, or `none`";
             webhook_skipped WEBHOOK_SKIPPED: Counters, "llm_policy_webhook_skipped_total", [],
                 "Decisions without usage in their context, which `WEBHOOK_FORMAT=costops` does not send";
+            webhook_audit_sent WEBHOOK_AUDIT_SENT: Counters, "llm_policy_webhook_audit_sent_total", [],
+                "Audit records that the receiver of webhooks has";
+            webhook_audit_lag WEBHOOK_AUDIT_LAG: Gauges, "llm_policy_webhook_audit_lag_seconds", [],
+                "How old the oldest audit record was that waited for the receiver of webhooks, at the last attempt to send it";
+            webhook_audit_missing WEBHOOK_AUDIT_MISSING: Counters, "llm_policy_webhook_audit_missing_total", [],
+                "Audit records that were missing in the trail when they were to be sent, or can be no event";
             enrichments ENRICHMENTS: Counters, "llm_policy_enrich_requests_total", ["service", "outcome"],
                 "Contexts that a service was to be asked about, by what is known then: safe, unsafe, or why nothing is";
             enrich_duration ENRICH_DURATION: Requests, "llm_policy_enrich_duration_seconds", ["service"],
@@ -831,6 +837,9 @@ pub(crate) struct WebhookMetrics {
     pub(crate) spool: Gauge<f64, AtomicU64>,
     pub(crate) lag: Gauge<f64, AtomicU64>,
     pub(crate) skipped: Counter,
+    pub(crate) audit_sent: Counter,
+    pub(crate) audit_lag: Gauge<f64, AtomicU64>,
+    pub(crate) audit_missing: Counter,
     families: Arc<Families>,
 }
 
@@ -1131,6 +1140,9 @@ impl Metrics {
             spool: self.families.webhook_spool.with([]),
             lag: self.families.webhook_lag.with([]),
             skipped: self.families.webhook_skipped.with([]),
+            audit_sent: self.families.webhook_audit_sent.with([]),
+            audit_lag: self.families.webhook_audit_lag.with([]),
+            audit_missing: self.families.webhook_audit_missing.with([]),
             families: Arc::clone(&self.families),
         }
     }

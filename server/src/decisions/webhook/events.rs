@@ -1,4 +1,4 @@
-//! From records to events, and from events to the bodies of requests.
+//! From records of decisions and of the audit trail to events, and from events to the bodies of requests.
 //!
 //! # Invariants
 //!
@@ -7,9 +7,12 @@
 //! - What is not known is left out. A decision whose context does not say which tokens were used is no usage.
 
 use crate::config::{self, WebhookFormat};
-use crate::storage::model::DecisionRecord;
+use crate::hex;
+use crate::storage::model::{AuditRecord, DecisionRecord};
 use bytes::Bytes;
-use policy_integrations::presets::{self, Cost, Decision, decision_entry, decision_event};
+use policy_integrations::presets::{
+    self, Audit, Cost, Decision, audit_entry, audit_event, decision_entry, decision_event,
+};
 use policy_integrations::{Failure, Usage, costops, event};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -33,9 +36,9 @@ pub(super) struct Events {
 /// An event as it stands in a body.
 #[derive(Debug)]
 pub(super) struct Event {
-    /// The id of the decision.
+    /// The id of the decision, or of the audit record.
     pub(super) id: String,
-    /// When it was decided.
+    /// When that was.
     pub(super) at_ms: i64,
     json: Vec<u8>,
 }
@@ -126,6 +129,32 @@ fn decision(record: &DecisionRecord) -> Decision {
     }
 }
 
+/// What tells an audit record from all others: its number, and the front half of its hash, which covers all that is before it. So
+/// the records of two trails have different ids where the trails differ, and the same where one is a copy.
+pub(super) fn audit_id(record: &AuditRecord) -> String {
+    let (half, _) = record.hash.split_at(16);
+    format!("{}-{}", record.seq, hex::of(half))
+}
+
+fn audit(record: &AuditRecord) -> Audit {
+    let entry = &record.entry;
+    Audit {
+        id: audit_id(record),
+        seq: record.seq,
+        at: time(entry.at_ms).unwrap_or_else(|| entry.at_ms.to_string()),
+        actor: entry.actor.clone(),
+        action: entry.action.clone(),
+        target: entry.target.clone(),
+        namespace: entry.namespace.clone(),
+        request_id: entry.request_id.clone(),
+        revision: record.revision,
+        // What is no JSON goes out as the text that it is.
+        detail: serde_json::from_str(&entry.detail).unwrap_or_else(|_| entry.detail.clone().into()),
+        previous: hex::of(&record.previous),
+        hash: hex::of(&record.hash),
+    }
+}
+
 impl Events {
     pub(super) fn of(config: &config::Webhook) -> Self {
         Self {
@@ -179,6 +208,26 @@ impl Events {
         Ok(Event {
             id: record.id().to_string(),
             at_ms: record.at_ms,
+            json,
+        })
+    }
+
+    /// The event of an audit record.
+    pub(super) fn audit(&self, record: &AuditRecord) -> Result<Event, Failure> {
+        let json = match self.format {
+            WebhookFormat::CloudEvents => {
+                let mut event = audit_event(&audit(record), &self.source)?;
+                event.time = time(record.entry.at_ms);
+                event.to_json()?
+            }
+            WebhookFormat::Governance => audit_entry(&audit(record), &self.source)?.to_json()?,
+            WebhookFormat::CostOps => {
+                return Err(Failure::InvalidRequest("an audit record is no usage".to_owned()));
+            }
+        };
+        Ok(Event {
+            id: audit_id(record),
+            at_ms: record.entry.at_ms,
             json,
         })
     }

@@ -1,8 +1,9 @@
 //! What receivers get of records.
 
 use super::{Events, MASKED};
+use crate::audit;
 use crate::config::WebhookFormat;
-use crate::storage::model::{DecisionId, DecisionRecord};
+use crate::storage::model::{AuditRecord, DecisionId, DecisionRecord, NewAudit};
 use policy_integrations::event::CloudEvent;
 use serde_json::{Value, json};
 
@@ -210,4 +211,95 @@ fn usage_goes_out_only_where_all_of_it_is_known() {
             })
             .is_none()
     );
+}
+
+fn audit_record(seq: u64, action: &str, target: &str, detail: &str) -> AuditRecord {
+    let entry = NewAudit {
+        at_ms: 1_764_460_800_000,
+        actor: "ann".to_owned(),
+        action: action.to_owned(),
+        target: target.to_owned(),
+        namespace: "default".to_owned(),
+        request_id: "r1".to_owned(),
+        detail: detail.to_owned(),
+    };
+    AuditRecord {
+        seq,
+        revision: 3,
+        previous: audit::GENESIS,
+        hash: audit::hash(&audit::GENESIS, seq, 3, &entry),
+        entry,
+    }
+}
+
+fn audit_body(format: WebhookFormat, record: &AuditRecord) -> Value {
+    let events = events(format, 1, 1 << 20);
+    let request = events.request(&[events.audit(record).unwrap()]).unwrap();
+    assert_eq!(request.id, super::audit_id(record));
+    serde_json::from_slice(&request.body).unwrap()
+}
+
+#[test]
+fn audit_records_go_out_with_all_that_they_are_hashed_from() {
+    let detail = r#"{"active":2,"digest":"sha256:00","latest":2}"#;
+    let record = audit_record(7, "policy.update", "limit", detail);
+    let text = audit_body(WebhookFormat::CloudEvents, &record).to_string();
+    let event = CloudEvent::from_json(text.as_bytes()).unwrap();
+    assert_eq!(event.kind, "dev.llm-policy-engine.audit.v1");
+    assert_eq!(event.id, format!("7-{}", &crate::hex::of(&record.hash)[..32]));
+    assert_eq!(event.time.as_deref(), Some("2025-11-30T00:00:00.000Z"));
+    assert_eq!(event.subject.as_deref(), Some("limit"));
+    assert_eq!(event.data["detail"].to_string(), detail, "as it was hashed");
+    assert_eq!(
+        Value::Object(event.data),
+        json!({
+            "seq": 7, "at": "2025-11-30T00:00:00.000Z", "actor": "ann", "action": "policy.update", "target": "limit",
+            "namespace": "default", "requestId": "r1", "revision": 3,
+            "detail": {"active": 2, "digest": "sha256:00", "latest": 2},
+            "previous": "0".repeat(64), "hash": crate::hex::of(&record.hash),
+        })
+    );
+    // The same number in a trail that differs is another event.
+    let other = audit_record(7, "policy.update", "other", detail);
+    assert_ne!(super::audit_id(&record), super::audit_id(&other));
+
+    let entry = audit_body(WebhookFormat::Governance, &record);
+    assert_eq!(
+        (&entry["action"], &entry["resource_type"], &entry["resource_id"]),
+        (&json!("policy.update"), &json!("policy"), &json!("limit"))
+    );
+    assert_eq!(entry["details"]["event_id"], super::audit_id(&record));
+    assert_eq!(entry["details"]["detail"]["latest"], 2);
+    assert_eq!(entry["details"]["source"], "/policyd");
+}
+
+#[test]
+fn odd_audit_records_hold_nothing_up() {
+    for (action, target, detail) in [
+        ("", "", ""),
+        ("odd", "", "{"),
+        (".", "t", "[1]"),
+        ("a.b", "", "\u{0}"),
+    ] {
+        let mut record = audit_record(1, action, target, detail);
+        record.entry.at_ms = i64::MAX;
+        let event = audit_body(WebhookFormat::CloudEvents, &record);
+        let found = event["data"]["detail"].clone();
+        assert_eq!(
+            found,
+            if detail == "[1]" {
+                json!([1])
+            } else {
+                json!(detail)
+            }
+        );
+        assert_eq!(event.get("time"), None);
+        if !action.is_empty() {
+            let entry = audit_body(WebhookFormat::Governance, &record);
+            assert_eq!(entry["resource_type"], "audit", "{entry}");
+            assert_eq!(entry["resource_id"], super::audit_id(&record));
+        }
+    }
+    let record = audit_record(1, "policy.create", "p", "{}");
+    assert!(events(WebhookFormat::CostOps, 1, 1 << 20).audit(&record).is_err());
 }
