@@ -49,7 +49,7 @@ static TLS13: &[&rustls::SupportedProtocolVersion] = &[&rustls::version::TLS13];
 struct Hello;
 
 impl Serve for Hello {
-    fn serve(&self, _: IpAddr, _: http::Request<Arriving>) -> Answer {
+    fn serve(self: Arc<Self>, _: IpAddr, _: http::Request<Arriving>) -> Answer {
         Box::pin(async { axum::response::Response::new("hello".into()) })
     }
 }

@@ -188,8 +188,8 @@ pub(super) async fn within<T>(app: &App, work: Pin<&mut impl Future<Output = T>>
 
 #[cfg(test)]
 mod tests {
-    use super::unalias;
-    use axum::http::Uri;
+    use super::{Address, Arriving, Front, unalias};
+    use axum::http::{Request, Uri};
 
     #[test]
     fn api_is_api_v1() {
@@ -207,5 +207,19 @@ mod tests {
             unalias(&mut uri);
             assert_eq!(uri.to_string(), expected, "{given}");
         }
+    }
+
+    #[test]
+    fn a_request_that_waits_for_nothing_is_small() {
+        fn size<A, F: Future>(_: impl FnOnce(A) -> F) -> usize {
+            size_of::<F>()
+        }
+        // It is copied whole where it begins.
+        let size = size(
+            |(front, address, request): (&'static Front, Address, Request<Arriving>)| {
+                front.answer(address, request)
+            },
+        );
+        assert!(size <= 2048, "{size} bytes");
     }
 }
