@@ -1068,19 +1068,31 @@ fn segments_have_a_folder_and_a_journal_that_holds_two_of_them() {
         parse("", &all, &[]).map(|config| config.log.segments.unwrap())
     };
     let default = of(&[]).unwrap();
-    assert_eq!(default.archive, Path::new("/data/decisions"));
+    let folder = |path: &str| super::Archive::Folder(path.into());
+    assert_eq!(default.archive, folder("/data/decisions"));
     assert_eq!(default.journal, Path::new("/data/decisions-journal"));
     let other = of(&[("DECISION_LOG_SEGMENTS", "/mnt/log")]).unwrap();
-    assert_eq!(other.archive, Path::new("/mnt/log"));
+    assert_eq!(other.archive, folder("/mnt/log"));
+    let bucket = of(&[
+        ("DECISION_LOG_SEGMENTS", "s3://bucket/log"),
+        ("DECISION_LOG_SEGMENTS_TLS_CA", "/etc/ca.pem"),
+    ])
+    .unwrap();
+    assert_eq!(bucket.archive.to_string(), "s3://bucket/log");
     for (name, value, problem) in [
         ("DECISION_LOG_SPOOL", "100MB", "must be at least twice"),
         ("DECISION_LOG_SPOOL", "0", "must be at least twice"),
         ("DECISION_LOG_SEAL_BYTES", "64", "must be at least 1MB"),
-        ("DECISION_LOG_SEGMENTS", "s3://bucket/log", "a folder"),
+        ("DECISION_LOG_SEGMENTS", "ftp://bucket/log", "a folder"),
+        (
+            "DECISION_LOG_SEGMENTS",
+            "s3://key:S3CRET@bucket/log",
+            "a password",
+        ),
     ] {
         let problems = of(&[(name, value)]).unwrap_err().join("\n");
         assert!(
-            problems.contains(name) && problems.contains(problem),
+            problems.contains(name) && problems.contains(problem) && !problems.contains("S3CRET"),
             "{problems}"
         );
     }

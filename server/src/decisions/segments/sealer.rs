@@ -76,7 +76,13 @@ impl Sealing {
         loop {
             tokio::select! {
                 () = tokio::time::sleep(TICK) => {}
-                () = last.cancelled() => return,
+                () = last.cancelled() => {
+                    // One that failed a moment ago is not waited for.
+                    if self.segments.archive.is_remote() && !pause.is_failing() {
+                        self.seal_all(&thread, &journal).await;
+                    }
+                    return;
+                }
             }
             self.metrics.spool.set(journal.bytes() as f64);
             if journal.is_empty() {
@@ -114,11 +120,30 @@ impl Sealing {
         }
     }
 
+    /// Seals what there is at a stop, for as long as somebody waits for it: this machine may be gone with its disk.
+    async fn seal_all(&self, thread: &Thread, journal: &Arc<Spool>) {
+        let mut left = u64::MAX;
+        // Nothing is written to it any more.
+        while !journal.is_empty() && journal.bytes() < left {
+            left = journal.bytes();
+            if let Err(error) = self.seal(thread, journal, true).await {
+                self.metrics.errors(sink_label(&Sink::Segments)).inc();
+                tracing::warn!(
+                    %error,
+                    bytes = journal.bytes(),
+                    "decisions could not be moved to the archive; they are kept on disk until the next start"
+                );
+                return;
+            }
+        }
+    }
+
     /// Moves what is staged to the archive, and then seals what is in the journal.
     async fn seal(&self, thread: &Thread, journal: &Arc<Spool>, due: bool) -> io::Result<()> {
         let (segments, spool) = (Arc::clone(&self.segments), Arc::clone(journal));
         let most = self.bytes;
         let job = move || {
+            segments.reach()?;
             segments.publish()?;
             if !due {
                 return Ok(Sealed::default());
@@ -162,6 +187,15 @@ impl Sealing {
 }
 
 impl Segments {
+    /// Finds out whether the archive can be used at all, once: a bucket that refuses is to be known before there is anything for it.
+    fn reach(&self) -> io::Result<()> {
+        let never = self.index().listed.is_none();
+        match never && self.archive.is_remote() {
+            true => self.refresh(Duration::ZERO),
+            false => Ok(()),
+        }
+    }
+
     /// Makes segments of the oldest decisions in the journal, about so many bytes of them.
     fn seal(&self, journal: &Spool, most: u64) -> io::Result<Sealed> {
         journal.end();
