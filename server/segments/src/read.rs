@@ -105,6 +105,8 @@ pub struct Segment {
     input: Arc<Input>,
     metadata: Arc<ParquetMetaData>,
     ids: (DecisionId, DecisionId),
+    /// What errors call it.
+    name: Option<Arc<str>>,
 }
 
 /// Work of the reader of Parquet, which trusts its files more than we do.
@@ -142,8 +144,26 @@ impl Segment {
                 input: Arc::new(input),
                 metadata: Arc::new(metadata),
                 ids,
+                name: None,
             })
         })
+    }
+
+    /// The same, with a name that [`Error::Format`] of reading it begins with.
+    #[must_use]
+    pub fn named(self, name: &str) -> Self {
+        Self {
+            name: Some(name.into()),
+            ..self
+        }
+    }
+
+    /// An error, with the name.
+    pub(crate) fn of_this(&self, error: Error) -> Error {
+        match (&self.name, error) {
+            (Some(name), Error::Format(why)) => Error::Format(format!("{name}: {why}")),
+            (_, other) => other,
+        }
     }
 
     /// The first and the last id in it.

@@ -773,6 +773,26 @@ fn the_admin_listener_is_found_whatever_else_is_wrong() {
     assert_eq!(admin(&[("METRICS_PORT", "many")]).unwrap_err().len(), 1);
 }
 
+/// The variables of clouds say who may use a bucket.
+#[test]
+fn variables_of_clouds_are_beside_no_setting() {
+    let page = include_str!("../../../docs/segments.md");
+    let letters = |c: char| !(c.is_ascii_uppercase() || c == '_');
+    let named: std::collections::BTreeSet<&str> = page
+        .split(letters)
+        .filter(|word| {
+            ["AWS_", "GOOGLE_", "AZURE_"]
+                .iter()
+                .any(|cloud| word.starts_with(cloud))
+        })
+        .collect();
+    assert!(named.len() > 20, "{named:?}");
+    for name in named {
+        let told = Raw::strangers(std::iter::once(name.to_owned()));
+        assert!(told.is_empty(), "{told:?}");
+    }
+}
+
 #[test]
 fn names_beside_a_setting_are_told_and_others_are_not() {
     let told = |name: &str| Raw::strangers(std::iter::once(name.to_owned()));

@@ -327,7 +327,11 @@ impl Segments {
             })?,
             None => self.archive.open(name)?,
         };
-        let segment = Segment::open(input).map_err(|error| named(name, error))?;
+        let segment = Segment::open(input).map_err(|error| match error {
+            Error::Format(why) => Error::Format(format!("{name}: {why}")),
+            other @ (Error::Io(_) | Error::Stopped) => other,
+        })?;
+        let segment = segment.named(&name.to_string());
         if staged.is_none() {
             self.opened.insert(name.clone(), segment.clone());
         }
@@ -446,8 +450,7 @@ impl Segments {
                 continue;
             }
             let source = Source::File(self.segment(&name, staged.as_deref())?);
-            let searched = found.search(sources.len(), &source, asked);
-            searched.map_err(|error| named(&name, error))?;
+            found.search(sources.len(), &source, asked)?;
             sources.push(source);
         }
         Ok((sources, found))
@@ -475,8 +478,7 @@ impl Segments {
                     || filter.to_ms.is_some_and(|to| name.first_ms >= to);
                 if !apart {
                     let segment = self.segment(&name, staged.as_deref())?;
-                    let counted = tally.count(&Source::File(segment), &asked);
-                    counted.map_err(|error| named(&name, error))?;
+                    tally.count(&Source::File(segment), &asked)?;
                 }
             }
             Ok(tally)
@@ -491,14 +493,6 @@ fn archive(config: &config::Archive) -> io::Result<Box<dyn Archive>> {
         config::Archive::Folder(path) => Box::new(Folder::open(path)?),
         config::Archive::Bucket(config) => Box::new(Bucket::open(config)?),
     })
-}
-
-/// An error of reading, with the segment that it was.
-fn named(name: &Name, error: Error) -> Error {
-    match error {
-        Error::Format(why) => Error::Format(format!("{name}: {why}")),
-        other @ (Error::Io(_) | Error::Stopped) => other,
-    }
 }
 
 /// As many of the decisions as make a page, from the first on.

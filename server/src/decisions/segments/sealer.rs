@@ -27,6 +27,9 @@ const TICK: Duration = Duration::from_millis(250);
 /// How often the archive is looked through for old segments.
 const PRUNE: Duration = Duration::from_secs(600);
 
+/// How long segments are removed before something else has its turn: each takes a question to a bucket.
+const PRUNING: Duration = Duration::from_secs(5);
+
 /// How much the thread that seals lets others pass: a quarter of a processor that they want too.
 const NICE: i32 = 5;
 
@@ -114,8 +117,8 @@ impl Sealing {
             // Short retentions are looked after as often as they deserve.
             let every = (self.retention / 10).clamp(Duration::from_millis(100), PRUNE);
             if !self.retention.is_zero() && pruned.is_none_or(|at| at.elapsed() >= every) {
-                self.prune(&thread).await;
-                pruned = Some(Instant::now());
+                let all = self.prune(&thread).await;
+                pruned = all.then(Instant::now);
             }
         }
     }
@@ -171,7 +174,8 @@ impl Sealing {
         Ok(())
     }
 
-    async fn prune(&self, thread: &Thread) {
+    /// Removes what is too old; says whether that was all, or is to be tried again later.
+    async fn prune(&self, thread: &Thread) -> bool {
         let kept = i64::try_from(self.retention.as_millis()).unwrap_or(i64::MAX);
         let before = now_ms().saturating_sub(kept);
         let segments = Arc::clone(&self.segments);
@@ -180,8 +184,14 @@ impl Sealing {
             .await
             .and_then(|pruned| pruned)
         {
-            Ok(pruned) => drop(self.metrics.pruned.inc_by(pruned)),
-            Err(error) => tracing::warn!(%error, "old decisions could not be removed; tried again later"),
+            Ok((pruned, all)) => {
+                self.metrics.pruned.inc_by(pruned);
+                all
+            }
+            Err(error) => {
+                tracing::warn!(%error, "old decisions could not be removed; tried again later");
+                true
+            }
         }
     }
 }
@@ -306,8 +316,9 @@ impl Segments {
         Ok(staged.files.iter().map(|(name, _)| name.rows).sum())
     }
 
-    /// Removes segments all of whose decisions are older; says how many decisions.
-    fn prune(&self, before_ms: i64) -> io::Result<u64> {
+    /// Removes segments all of whose decisions are older, for a while; says how many decisions, and whether that was all.
+    fn prune(&self, before_ms: i64) -> io::Result<(u64, bool)> {
+        let begin = Instant::now();
         self.refresh(Duration::ZERO)?;
         let index = self.index();
         let old = index.archived.iter().filter(|name| name.last_ms < before_ms);
@@ -315,10 +326,13 @@ impl Segments {
         drop(index);
         let mut pruned = 0;
         for name in old {
+            if begin.elapsed() > PRUNING {
+                return Ok((pruned, false));
+            }
             self.archive.remove(&name)?;
             self.index().archived.remove(&name);
             pruned += name.rows;
         }
-        Ok(pruned)
+        Ok((pruned, true))
     }
 }
