@@ -114,7 +114,7 @@ fn store(config: &config::Bucket) -> Result<Arc<dyn ObjectStore>, String> {
     };
     let plain = |endpoint: Option<String>, allowed: Option<String>| {
         let plain = endpoint.is_some_and(|endpoint| endpoint.to_ascii_lowercase().starts_with("http://"));
-        match plain && allowed.as_deref() != Some("true") {
+        match plain && !transport::is_on(allowed.as_deref()) {
             true => Err(format!("the endpoint: {}", transport::PLAIN)),
             false => Ok(()),
         }
@@ -310,11 +310,7 @@ impl Archive for Bucket {
         let keys = self.remote.wait(LISTED, async move {
             let top = store.list_with_delimiter(Some(&prefix)).await?;
             let days = top.common_prefixes.into_iter();
-            let days = days.filter(|day| {
-                day.parts()
-                    .next_back()
-                    .is_some_and(|day| day.as_ref().starts_with("day="))
-            });
+            let days = days.filter(|day| day.filename().is_some_and(|day| day.starts_with("day=")));
             let mut keys: Vec<String> = Vec::new();
             let mut lists = futures_util::stream::iter(days)
                 .map(|day| {
@@ -393,3 +389,6 @@ impl Archive for Bucket {
         true
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -92,6 +92,12 @@ const ALL: [(&str, ClientConfigKey); 19] = [
     ("USER_AGENT", ClientConfigKey::UserAgent),
 ];
 
+/// Whether an option is on, as `object_store` reads it.
+pub(super) fn is_on(option: Option<&str>) -> bool {
+    let text = option.unwrap_or_default().to_ascii_lowercase();
+    ["1", "true", "on", "yes", "y"].contains(&text.as_str())
+}
+
 fn unsupported(why: String) -> object_store::Error {
     object_store::Error::NotSupported { source: why.into() }
 }
@@ -134,7 +140,7 @@ impl HttpConnector for Connect {
         let http = options.get_config_value(&ClientConfigKey::AllowHttp);
         Ok(HttpClient::new(Transport {
             client,
-            http: http.as_deref() == Some("true"),
+            http: is_on(http.as_deref()),
             time: time(options, "TIMEOUT", ClientConfigKey::Timeout)?.unwrap_or(TIME),
             headers: options.get_default_headers().cloned().unwrap_or_default(),
         }))
