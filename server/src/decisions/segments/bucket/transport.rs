@@ -188,7 +188,7 @@ fn chain(error: &dyn StdError) -> String {
 }
 
 /// Whether a connection ended: asking again takes another one.
-fn is_interrupted(error: &dyn StdError) -> bool {
+fn is_interrupted(error: &(dyn StdError + 'static)) -> bool {
     let mut source = Some(error);
     while let Some(cause) = source {
         if let Some(error) = cause.downcast_ref::<hyper::Error>()
