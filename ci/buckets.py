@@ -185,14 +185,15 @@ class Policyd:
         numbers = list(numbers)
         chance = random.Random(numbers[0])
         before = self.metric("written_total", '{sink="segments"}')
-        for at in range(0, len(numbers), 50):
+        batch = 20 if padding else 50
+        for at in range(0, len(numbers), batch):
             contexts = [
                 {
                     "metadata": {"weight": n % 13, "n": n, "noise": chance.randbytes(padding).hex()},
                     "user": {"id": f"user-{n % 7}"},
                     "llm": {"model": "m", "prompt": "né"},
                 }
-                for n in numbers[at : at + 50]
+                for n in numbers[at : at + batch]
             ]
             status, said = self.ask("/api/v1/evaluate/batch", {"contexts": contexts})
             if status != 200:
@@ -486,7 +487,7 @@ def refused():
         (keys_of(port, DECISION_LOG_SEGMENTS=f"s3://k:{SECRET}@strict/log"), "DECISION_LOG_SEGMENTS"),
     ]:
         environment = server.environment | settings
-        for flag in ([], ["--check-config"]):
+        for flag in ([], ["check-config"]):
             run = subprocess.run([program, *flag], env=environment, capture_output=True, text=True, timeout=60)
             said = run.stdout + run.stderr
             if run.returncode == 0 or expected not in said or SECRET in said:
@@ -516,7 +517,7 @@ def google():
     client.create_bucket(Bucket="google")
     environment = {
         "GOOGLE_BASE_URL": f"http://127.0.0.1:{port}",
-        "GOOGLE_SKIP_SIGNATURE": "true",
+        "GOOGLE_BEARER_TOKEN": SECRET,
         "GOOGLE_ALLOW_HTTP": "true",
     }
     other_cloud("google", "gs://google/log", environment)
