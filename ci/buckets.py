@@ -373,9 +373,9 @@ def damaged(bucket):
 def killed_while_it_uploads():
     client.create_bucket(Bucket="killed")
     done = 0
-    server = Policyd("killed", "s3://killed", DECISION_LOG_SEAL_BYTES="40MB", **keys_of(proxy.port))
+    server = Policyd("killed", "s3://killed", DECISION_LOG_SEAL_BYTES="40MB", DECISION_LOG_SEAL_AFTER="3s", **keys_of(proxy.port))
     # A small object, which is put at once; one in parts, stopped in the first part and later; one of which the answer is lost.
-    for count, padding, limit in [(50, 0, 3000), (100, 90_000, 1_000_000), (100, 90_000, 9_500_000)]:
+    for count, padding, limit in [(50, 0, 3000), (100, 90_000, 1_000_000), (150, 90_000, 9_500_000)]:
         until("all is sealed", server.is_sealed)
         # Small requests of lists pass below the limit.
         proxy.set("stall", limit)
