@@ -130,6 +130,8 @@ step generated xtask gen --check
 may_skip schemathesis ci/schemathesis.sh
 # Segments of the decision log, read by DuckDB.
 may_skip parquet ci/parquet.sh
+# Segments in buckets: S3 (moto) and Azure (azurite), killed, frozen, damaged.
+may_skip buckets ci/buckets.sh
 # Webhooks against the implementation of the Standard Webhooks project. Ends with 77 where it cannot be installed.
 may_skip webhooks ci/webhooks.sh
 # Licences and sources of dependencies; advisories where the database can be fetched.

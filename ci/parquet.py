@@ -106,7 +106,8 @@ page = pathlib.Path("docs/segments.md").read_text()
 queries = re.findall(r"```sql\n(.*?)```", page, re.S)
 if len(queries) < 3:
     fail("docs/segments.md has no queries")
-# The page names the default folder.
+# The page names the default folder, and a bucket that is nobody's.
+queries = [query for query in queries if "s3://" not in query]
 queries = [query.replace("data/decisions/", f"{data}/decisions/") for query in queries]
 for query in queries:
     database.sql(query).fetchall()

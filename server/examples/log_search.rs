@@ -74,7 +74,7 @@ async fn main() {
     let place = config::Segments {
         journal: directory.path().join("journal"),
         bytes: 1 << 30,
-        archive: directory.path().join("archive"),
+        archive: config::Archive::Folder(directory.path().join("archive")),
         seal_bytes: 64 << 20,
         seal_after: Duration::from_secs(900),
     };
@@ -87,7 +87,7 @@ async fn main() {
         from = to;
     }
     drop(writer);
-    let bytes: u64 = walk(&place.archive);
+    let bytes: u64 = walk(&directory.path().join("archive"));
     println!(
         "{count} decisions, {:.1} bytes each, written in {:.1} s",
         bytes as f64 / count as f64,

@@ -12,7 +12,8 @@
 //!
 //! A bundle may come after the server, so its file need not be there yet. Ports may be taken when it comes to it.
 
-use crate::config::{Config, Database, JwtKeys, Origin, Postgres, Problem, Raw, Sink};
+use crate::config::{Archive, Config, Database, JwtKeys, Origin, Postgres, Problem, Raw, Sink};
+use crate::decisions;
 use crate::enrich;
 use crate::redis_client::{self, Unusable};
 use crate::tls;
@@ -91,10 +92,15 @@ fn files(raw: &Raw, config: &Config) -> Vec<(&'static str, String)> {
         }
     }
     if let Some(segments) = &config.log.segments {
-        let places = [
-            ("DATA_DIR", &segments.journal),
-            ("DECISION_LOG_SEGMENTS", &segments.archive),
-        ];
+        let mut places = vec![("DATA_DIR", &segments.journal)];
+        match &segments.archive {
+            Archive::Folder(path) => places.push(("DECISION_LOG_SEGMENTS", path)),
+            Archive::Bucket(bucket) => {
+                if let Err(reason) = decisions::check_bucket(bucket) {
+                    found.push(("DECISION_LOG_SEGMENTS", format!("{bucket}: {reason}")));
+                }
+            }
+        }
         for (setting, place) in places {
             if let Err(reason) = directory(place) {
                 let place = place.display();

@@ -8,6 +8,7 @@
 //!
 //! - Secrets are [`SecretString`]s and print nowhere. A [`Url`] prints without what may be a credential.
 
+mod bucket;
 pub mod earlier;
 pub mod files;
 mod status;
@@ -18,6 +19,7 @@ mod webhook;
 
 pub(crate) use value::duration;
 
+pub use self::bucket::{Archive, Bucket, Cloud};
 pub use self::status::Status;
 pub use self::url::{Url, scrubbed};
 pub(crate) use self::webhook::SPOOL as WEBHOOK_SPOOL;
@@ -891,8 +893,8 @@ pub struct Segments {
     pub journal: PathBuf,
     /// Bytes of it at the most.
     pub bytes: u64,
-    /// The folder of the segments.
-    pub archive: PathBuf,
+    /// Where segments are kept.
+    pub archive: Archive,
     /// Bytes of the journal that are sealed.
     pub seal_bytes: u64,
     /// When fewer are.
@@ -1645,14 +1647,24 @@ fn segments(p: &mut Parser<'_>, store: &StoreConfig) -> Option<Segments> {
         );
     }
     let name = "DECISION_LOG_SEGMENTS";
+    let ca = p.path("DECISION_LOG_SEGMENTS_TLS_CA");
     let archive = p.path(name);
-    if archive
-        .as_ref()
-        .is_some_and(|path| path.to_string_lossy().contains("://"))
-    {
-        p.problem(name, "is a folder; buckets are not supported");
-    }
-    let archive = archive.unwrap_or_else(|| store.data_dir.join("decisions"));
+    let archive = match archive.as_ref().and_then(|path| path.to_str()) {
+        Some(url) if url.contains("://") => match Bucket::parse(url) {
+            Ok(bucket) => Archive::Bucket(Bucket { ca, ..bucket }),
+            Err(problem) => {
+                p.problem(name, problem);
+                return None;
+            }
+        },
+        _ => {
+            if ca.is_some() {
+                let problem = "is for a bucket, and DECISION_LOG_SEGMENTS names a folder";
+                p.problem("DECISION_LOG_SEGMENTS_TLS_CA", problem);
+            }
+            Archive::Folder(archive.unwrap_or_else(|| store.data_dir.join("decisions")))
+        }
+    };
     Some(Segments {
         journal: store.data_dir.join("decisions-journal"),
         bytes,

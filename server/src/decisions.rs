@@ -73,6 +73,7 @@ pub use record::{
     BinaryError, Entry, Outcome, Preparer, SEALED, Seal, Unread, associated_data, push_binary, push_line,
     push_prepared, read_binary,
 };
+pub(crate) use segments::check_bucket;
 pub use segments::{OpenError as SegmentsError, Segments};
 pub use webhook::Secrets as WebhookSecrets;
 pub(crate) use webhook::look_for_left_behind;

@@ -290,15 +290,16 @@ pub fn numbered_page(limit: Option<u32>, cursor: Option<String>) -> Result<Page>
 ///
 /// [`Code::MalformedRequest`] for a cursor that no page gave.
 pub fn number(cursor: Option<&str>) -> Result<Option<u64>> {
-    let parsed = |cursor: &str| {
-        cursor.parse().map_err(|_| {
-            ServiceError::new(
-                Code::MalformedRequest,
-                format!("`cursor` is the `next` of the page before, not `{cursor}`"),
-            )
-        })
-    };
+    let parsed = |cursor: &str| cursor.parse().map_err(|_| no_cursor(cursor));
     cursor.map(parsed).transpose()
+}
+
+/// What is said of a cursor that no page gave.
+fn no_cursor(cursor: &str) -> ServiceError {
+    ServiceError::new(
+        Code::MalformedRequest,
+        format!("`cursor` is the `next` of the page before, not `{cursor}`"),
+    )
 }
 
 #[cfg(test)]

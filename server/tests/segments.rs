@@ -24,9 +24,16 @@ fn segments(directory: &Path) -> config::Segments {
     config::Segments {
         journal: directory.join("journal"),
         bytes: 64 << 20,
-        archive: directory.join("archive"),
+        archive: config::Archive::Folder(directory.join("archive")),
         seal_bytes: 32 << 10,
         seal_after: Duration::from_millis(300),
+    }
+}
+
+fn folder(place: &config::Segments) -> &Path {
+    match &place.archive {
+        config::Archive::Folder(path) => path,
+        config::Archive::Bucket(bucket) => panic!("{bucket} is no folder"),
     }
 }
 
@@ -298,7 +305,7 @@ async fn queries_see_each_decision_once_while_it_moves() {
     let found = all(&ours, &filter, 500).await;
     let numbers: BTreeSet<i64> = found.iter().map(|record| record.at_ms).collect();
     assert_eq!((found.len(), numbers.len()), (3000, 3000));
-    assert!(files(&place.archive).len() > 3, "sealed in several parts");
+    assert!(files(folder(&place)).len() > 3, "sealed in several parts");
 }
 
 /// Copies a folder as it is.
@@ -363,12 +370,12 @@ async fn a_stop_while_decisions_are_sealed_loses_none_and_doubles_none() {
     assert_eq!(log.flush(LONG).await, 0);
     drop(log);
     let sealed = directory.path().join("sealed");
-    copy(&place.archive, &sealed);
+    copy(folder(&place), &sealed);
 
     let moments = ["writing", "handed over", "journal removed", "half moved", "moved"];
     for moment in moments {
         drop(std::fs::remove_dir_all(&journal));
-        drop(std::fs::remove_dir_all(&place.archive));
+        drop(std::fs::remove_dir_all(folder(&place)));
         match moment {
             "writing" => {
                 copy(&before, &journal);
@@ -384,14 +391,14 @@ async fn a_stop_while_decisions_are_sealed_loses_none_and_doubles_none() {
                 std::fs::write(journal.join("sealed-1/journal"), numbers.join("\n")).unwrap();
             }
             "half moved" => {
-                copy(&sealed, &place.archive);
-                let day = files(&place.archive).pop().unwrap();
-                let name = day.strip_prefix(&place.archive).unwrap();
+                copy(&sealed, folder(&place));
+                let day = files(folder(&place)).pop().unwrap();
+                let name = day.strip_prefix(folder(&place)).unwrap();
                 let staged = journal.join("sealed-1").join(name);
                 std::fs::create_dir_all(staged.parent().unwrap()).unwrap();
                 std::fs::rename(&day, staged).unwrap();
             }
-            _ => copy(&sealed, &place.archive),
+            _ => copy(&sealed, folder(&place)),
         }
         let look = Reader::Segments(Arc::new(Segments::look(&place).unwrap()));
         let filter = DecisionFilter::default();
@@ -513,8 +520,8 @@ async fn who_may_read_the_folder_may_read_the_segments() {
         let directory = tempfile::tempdir().unwrap();
         let place = segments(directory.path());
         if let Some(made) = made {
-            std::fs::create_dir(&place.archive).unwrap();
-            std::fs::set_permissions(&place.archive, std::fs::Permissions::from_mode(made)).unwrap();
+            std::fs::create_dir(folder(&place)).unwrap();
+            std::fs::set_permissions(folder(&place), std::fs::Permissions::from_mode(made)).unwrap();
         }
         let metrics = Metrics::new();
         let config = settings(vec![Sink::Segments], place.clone());
@@ -522,13 +529,13 @@ async fn who_may_read_the_folder_may_read_the_segments() {
         tokio::spawn(task.run());
         log.record(entry(1)).await;
         until("it is in the archive", || {
-            files(&place.archive)
+            files(folder(&place))
                 .iter()
                 .any(|path| path.to_string_lossy().ends_with(".parquet"))
         })
         .await;
-        let segment = files(&place.archive).pop().unwrap();
-        assert_eq!(mode(&place.archive), folder);
+        let segment = files(folder(&place)).pop().unwrap();
+        assert_eq!(mode(folder(&place)), folder);
         assert_eq!(mode(segment.parent().unwrap()), folder);
         assert_eq!(mode(&segment), file);
         assert_eq!(mode(&place.journal), 0o700, "the journal is nobody else's");
@@ -562,8 +569,8 @@ async fn a_damaged_segment_is_an_error_that_names_it() {
         metric(&metrics, "llm_policy_decision_log_sealed_total") == 10
     })
     .await;
-    until("they are in the archive", || !files(&place.archive).is_empty()).await;
-    let file = files(&place.archive).pop().unwrap();
+    until("they are in the archive", || !files(folder(&place)).is_empty()).await;
+    let file = files(folder(&place)).pop().unwrap();
     let bytes = std::fs::read(&file).unwrap();
     std::fs::write(&file, &bytes[..bytes.len() / 2]).unwrap();
     let look = Reader::Segments(Arc::new(Segments::look(&place).unwrap()));

@@ -63,6 +63,7 @@ pub mod webhook;
 
 pub use breaker::{Breaker, BreakerSettings, BreakerState, Permit};
 pub use clock::{Clock, ManualClock, SystemClock};
+pub use connect::{Anywhere, ConnectError, Stream};
 #[cfg(feature = "costops")]
 pub use costops::{BatchReceipt, CostOpsClient, Usage, UsageReceipt};
 #[cfg(feature = "edge")]

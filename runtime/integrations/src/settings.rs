@@ -8,11 +8,11 @@
 
 use crate::breaker::BreakerSettings;
 use crate::clock::{Clock, SystemClock};
+use crate::connect::certificates;
 use crate::retry::RetrySettings;
 use http::Uri;
 use http::uri::Scheme;
 use rustls_pki_types::CertificateDer;
-use rustls_pki_types::pem::PemObject as _;
 use secrecy::{ExposeSecret as _, SecretString};
 use std::fmt;
 use std::sync::Arc;
@@ -151,14 +151,7 @@ impl Settings {
     ///
     /// [`SettingsError::Certificate`] where it holds no certificate, or one that cannot be read.
     pub fn ca_pem(mut self, pem: &[u8]) -> Result<Self, SettingsError> {
-        let mut certificates = Vec::new();
-        for certificate in CertificateDer::pem_slice_iter(pem) {
-            certificates.push(certificate.map_err(|error| SettingsError::Certificate(error.to_string()))?);
-        }
-        if certificates.is_empty() {
-            return Err(SettingsError::Certificate("no certificate in it".to_owned()));
-        }
-        self.ca = Some(certificates);
+        self.ca = Some(certificates(pem)?);
         Ok(self)
     }
 

@@ -67,10 +67,7 @@ impl From<std::io::Error> for Error {
 impl From<parquet::errors::ParquetError> for Error {
     fn from(error: parquet::errors::ParquetError) -> Self {
         match error {
-            parquet::errors::ParquetError::External(inner) => match inner.downcast::<std::io::Error>() {
-                Ok(error) => Self::Io(*error),
-                Err(other) => Self::Format(other.to_string()),
-            },
+            parquet::errors::ParquetError::External(inner) => read::Unread::find(inner),
             other => Self::Format(other.to_string()),
         }
     }

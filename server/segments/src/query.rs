@@ -132,7 +132,9 @@ impl Found {
                 }
                 Ok(())
             }
-            Source::File(segment) => self.search_file(number, segment, asked),
+            Source::File(segment) => self
+                .search_file(number, segment, asked)
+                .map_err(|error| segment.of_this(error)),
         }
     }
 
@@ -321,7 +323,10 @@ pub fn fetch(sources: &[Source], places: &[Place]) -> Result<Vec<DecisionRecord>
                 .iter()
                 .map(|row| records.get(*row).cloned().ok_or_else(lost))
                 .collect::<Result<Vec<_>>>()?,
-            Source::File(segment) => segment.group(group).records(&runs(&rows))?,
+            Source::File(segment) => segment
+                .group(group)
+                .records(&runs(&rows))
+                .map_err(|error| segment.of_this(error))?,
         };
         for (row, record) in rows.into_iter().zip(records) {
             let place = Place { source, group, row };
@@ -380,7 +385,8 @@ impl Tally {
             Source::File(segment) => {
                 for at in 0..segment.groups() {
                     asked.go_on()?;
-                    self.count_group(&segment.group(at), asked)?;
+                    self.count_group(&segment.group(at), asked)
+                        .map_err(|error| segment.of_this(error))?;
                 }
                 Ok(())
             }

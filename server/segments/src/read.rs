@@ -49,6 +49,38 @@ impl ReadAt for Bytes {
 #[derive(Debug, Clone)]
 struct Input(Arc<dyn ReadAt>);
 
+/// An error of the input. Those that decoders make of what they read are errors of I/O as well, and mean that it is damaged.
+#[derive(Debug)]
+pub(crate) struct Unread(io::Error);
+
+impl fmt::Display for Unread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for Unread {}
+
+impl Unread {
+    /// What an error is that came through the reader of Parquet.
+    pub(crate) fn find(error: Box<dyn std::error::Error + Send + Sync>) -> Error {
+        let error = match error.downcast::<io::Error>() {
+            Ok(error) if error.get_ref().is_some_and(|inner| inner.is::<Self>()) => {
+                match error.into_inner() {
+                    Some(inner) => inner,
+                    None => return Error::Format("it is damaged".to_owned()),
+                }
+            }
+            Ok(error) => error,
+            Err(other) => other,
+        };
+        match error.downcast::<Self>() {
+            Ok(unread) => Error::Io(unread.0),
+            Err(other) => Error::Format(other.to_string()),
+        }
+    }
+}
+
 /// Read ahead by those who do not say how much they need.
 const AHEAD: usize = 64 << 10;
 
@@ -70,7 +102,8 @@ impl ChunkReader for Input {
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> parquet::errors::Result<Bytes> {
-        Ok(self.0.read_at(start, length)?)
+        let read = self.0.read_at(start, length);
+        read.map_err(|error| parquet::errors::ParquetError::External(Box::new(Unread(error))))
     }
 }
 
@@ -88,7 +121,8 @@ impl Read for Ahead {
             let length = usize::try_from(left)
                 .unwrap_or(usize::MAX)
                 .min(AHEAD.max(to.len()));
-            self.read = self.input.0.read_at(self.at, length)?;
+            let read = self.input.0.read_at(self.at, length);
+            self.read = read.map_err(|error| io::Error::new(error.kind(), Unread(error)))?;
             self.at += length as u64;
         }
         let length = to.len().min(self.read.len());
@@ -105,6 +139,8 @@ pub struct Segment {
     input: Arc<Input>,
     metadata: Arc<ParquetMetaData>,
     ids: (DecisionId, DecisionId),
+    /// What errors call it.
+    name: Option<Arc<str>>,
 }
 
 /// Work of the reader of Parquet, which trusts its files more than we do.
@@ -142,8 +178,26 @@ impl Segment {
                 input: Arc::new(input),
                 metadata: Arc::new(metadata),
                 ids,
+                name: None,
             })
         })
+    }
+
+    /// The same, with a name that [`Error::Format`] of reading it begins with.
+    #[must_use]
+    pub fn named(self, name: &str) -> Self {
+        Self {
+            name: Some(name.into()),
+            ..self
+        }
+    }
+
+    /// An error, with the name.
+    pub(crate) fn of_this(&self, error: Error) -> Error {
+        match (&self.name, error) {
+            (Some(name), Error::Format(why)) => Error::Format(format!("{name}: {why}")),
+            (_, other) => other,
+        }
     }
 
     /// The first and the last id in it.

@@ -725,9 +725,16 @@ pub const SETTINGS: &[Setting] = &[
         LOG,
         "DECISION_LOG_SEGMENTS",
         "",
-        "DIR",
-        "Folder of the Parquet files; `decisions` under DATA_DIR when empty. Servers can share one.",
+        "DIR|URL",
+        "Folder of the Parquet files, or a bucket: `s3://BUCKET/PREFIX`, `gs://…`, `az://…`, `abfss://…`; `decisions` under DATA_DIR when empty. Servers can share one. The credentials of buckets come from the variables of their clouds (docs/segments.md).",
     ).needs(&[&["DECISION_LOG~segments"]]),
+    of(
+        LOG,
+        "DECISION_LOG_SEGMENTS_TLS_CA",
+        "",
+        "FILE",
+        "PEM certificates of authorities to trust for the bucket, instead of the public ones.",
+    ).needs(&[&["DECISION_LOG_SEGMENTS"]]),
     of(
         LOG,
         "DECISION_LOG_SEAL_BYTES",

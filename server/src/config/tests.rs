@@ -773,6 +773,26 @@ fn the_admin_listener_is_found_whatever_else_is_wrong() {
     assert_eq!(admin(&[("METRICS_PORT", "many")]).unwrap_err().len(), 1);
 }
 
+/// The variables of clouds say who may use a bucket.
+#[test]
+fn variables_of_clouds_are_beside_no_setting() {
+    let page = include_str!("../../../docs/segments.md");
+    let letters = |c: char| !(c.is_ascii_uppercase() || c == '_');
+    let named: std::collections::BTreeSet<&str> = page
+        .split(letters)
+        .filter(|word| {
+            ["AWS_", "GOOGLE_", "AZURE_"]
+                .iter()
+                .any(|cloud| word.starts_with(cloud))
+        })
+        .collect();
+    assert!(named.len() > 20, "{named:?}");
+    for name in named {
+        let told = Raw::strangers(std::iter::once(name.to_owned()));
+        assert!(told.is_empty(), "{told:?}");
+    }
+}
+
 #[test]
 fn names_beside_a_setting_are_told_and_others_are_not() {
     let told = |name: &str| Raw::strangers(std::iter::once(name.to_owned()));
@@ -1068,19 +1088,31 @@ fn segments_have_a_folder_and_a_journal_that_holds_two_of_them() {
         parse("", &all, &[]).map(|config| config.log.segments.unwrap())
     };
     let default = of(&[]).unwrap();
-    assert_eq!(default.archive, Path::new("/data/decisions"));
+    let folder = |path: &str| super::Archive::Folder(path.into());
+    assert_eq!(default.archive, folder("/data/decisions"));
     assert_eq!(default.journal, Path::new("/data/decisions-journal"));
     let other = of(&[("DECISION_LOG_SEGMENTS", "/mnt/log")]).unwrap();
-    assert_eq!(other.archive, Path::new("/mnt/log"));
+    assert_eq!(other.archive, folder("/mnt/log"));
+    let bucket = of(&[
+        ("DECISION_LOG_SEGMENTS", "s3://bucket/log"),
+        ("DECISION_LOG_SEGMENTS_TLS_CA", "/etc/ca.pem"),
+    ])
+    .unwrap();
+    assert_eq!(bucket.archive.to_string(), "s3://bucket/log");
     for (name, value, problem) in [
         ("DECISION_LOG_SPOOL", "100MB", "must be at least twice"),
         ("DECISION_LOG_SPOOL", "0", "must be at least twice"),
         ("DECISION_LOG_SEAL_BYTES", "64", "must be at least 1MB"),
-        ("DECISION_LOG_SEGMENTS", "s3://bucket/log", "a folder"),
+        ("DECISION_LOG_SEGMENTS", "ftp://bucket/log", "a folder"),
+        (
+            "DECISION_LOG_SEGMENTS",
+            "s3://key:S3CRET@bucket/log",
+            "a password",
+        ),
     ] {
         let problems = of(&[(name, value)]).unwrap_err().join("\n");
         assert!(
-            problems.contains(name) && problems.contains(problem),
+            problems.contains(name) && problems.contains(problem) && !problems.contains("S3CRET"),
             "{problems}"
         );
     }

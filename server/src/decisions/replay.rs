@@ -179,7 +179,7 @@ impl Pause {
     }
 
     /// Whether the last attempt failed.
-    fn is_failing(&self) -> bool {
+    pub(crate) fn is_failing(&self) -> bool {
         self.next != BACKOFF.0
     }
 

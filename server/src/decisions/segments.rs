@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! writer ─► journal ─► seal ─► staged ─► publish ─► archive ─► prune
-//!           spool.rs   sealer.rs, staged.rs         archive.rs
+//!           spool.rs   sealer.rs, staged.rs         archive.rs, bucket.rs
 //!              └────────────┴───── queries ────────────┘  policy_segments
 //! ```
 //!
@@ -19,6 +19,7 @@
 //! Merging small segments into larger ones. Masking and encryption: what gets here is masked and sealed already.
 
 mod archive;
+mod bucket;
 mod name;
 mod sealer;
 mod staged;
@@ -31,6 +32,8 @@ use crate::storage::model::{
 };
 use crate::storage::{PAGE_BYTES, StoreError};
 use archive::{Archive, Folder, LocalFile};
+use bucket::Bucket;
+pub(crate) use bucket::check as check_bucket;
 use name::Name;
 use policy_segments::{Asked, Error, Found, Place, Segment, Source, Tally};
 use quick_cache::sync::Cache;
@@ -45,6 +48,10 @@ pub(crate) use sealer::Sealing;
 
 /// How old the list of the archive's segments may be.
 const REFRESH: Duration = Duration::from_secs(10);
+
+/// How long the answer of an archive that could not be listed stands for all who ask: who waits for one that does not answer holds
+/// a thread.
+const AWAY: Duration = Duration::from_secs(5);
 
 /// Segments whose metadata stay in memory, some 20 KB each.
 const OPENED: usize = 512;
@@ -86,6 +93,8 @@ struct Index {
     /// Moved to the archive since listing it began.
     moved: Vec<Name>,
     listed: Option<Instant>,
+    /// The last list could not be had.
+    failed: Option<(Instant, ErrorKind, String)>,
     /// What is in ended files of the journal.
     ended: HashMap<u64, Arc<Summary>>,
 }
@@ -166,7 +175,7 @@ impl Segments {
             staged.journal_is_gone()?;
             index.staged.extend(staged.files);
         }
-        let archive = Box::new(Folder::open(&config.archive)?);
+        let archive = archive(&config.archive)?;
         Ok(Self::new(
             Journal::Own(Arc::new(spool)),
             directory,
@@ -181,7 +190,7 @@ impl Segments {
     ///
     /// A folder cannot be read.
     pub fn look(config: &config::Segments) -> io::Result<Self> {
-        let archive = Box::new(Folder::open(&config.archive)?);
+        let archive = archive(&config.archive)?;
         Ok(Self::new(
             Journal::Others,
             &config.journal,
@@ -222,10 +231,19 @@ impl Segments {
         if index.listed.is_some_and(|at| at.elapsed() < fresh) {
             return Ok(());
         }
+        if let Some((at, kind, why)) = &index.failed
+            && !fresh.is_zero()
+            && at.elapsed() < AWAY
+        {
+            return Err(io::Error::new(*kind, why.clone()));
+        }
         index.moved.clear();
         drop(index);
         let now = Instant::now();
-        let (names, others) = self.archive.list()?;
+        let list = self.archive.list();
+        let failed = list.as_ref().err();
+        self.index().failed = failed.map(|error| (Instant::now(), error.kind(), error.to_string()));
+        let (names, others) = list?;
         if let Some(other) = others.first()
             && !self.others_said.swap(true, std::sync::atomic::Ordering::Relaxed)
         {
@@ -311,8 +329,9 @@ impl Segments {
         };
         let segment = Segment::open(input).map_err(|error| match error {
             Error::Format(why) => Error::Format(format!("{name}: {why}")),
-            other => other,
+            other @ (Error::Io(_) | Error::Stopped) => other,
         })?;
+        let segment = segment.named(&name.to_string());
         if staged.is_none() {
             self.opened.insert(name.clone(), segment.clone());
         }
@@ -466,6 +485,14 @@ impl Segments {
         })?;
         Ok(stats(tally))
     }
+}
+
+/// Opens the archive of the settings.
+fn archive(config: &config::Archive) -> io::Result<Box<dyn Archive>> {
+    Ok(match config {
+        config::Archive::Folder(path) => Box::new(Folder::open(path)?),
+        config::Archive::Bucket(config) => Box::new(Bucket::open(config)?),
+    })
 }
 
 /// As many of the decisions as make a page, from the first on.

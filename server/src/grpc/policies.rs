@@ -229,7 +229,7 @@ async fn decisions(
 ) -> Result<v1::ListDecisionsResponse> {
     let limit = (request.page_size != 0).then_some(request.page_size);
     let token = (!request.page_token.is_empty()).then_some(request.page_token);
-    let page = service::numbered_page(limit, token)?;
+    let page = app.service.log_page(limit, token)?;
     let filter = DecisionFilter {
         namespaces: request.namespace.map(|namespace| vec![namespace]),
         decision: convert::decision_filter(request.decision)?.map(str::to_owned),

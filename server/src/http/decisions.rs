@@ -5,9 +5,8 @@ use super::policies::PageQuery;
 use super::problem::{Answer, Failure, ProblemDocument};
 use super::view::{List, LoggedDecision};
 use crate::error::{Code, ServiceError};
-use crate::service;
 use crate::state::App;
-use crate::storage::model::{DecisionFilter, DecisionId, DecisionRecord, DecisionStats};
+use crate::storage::model::{DecisionFilter, DecisionRecord, DecisionStats};
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
@@ -108,7 +107,7 @@ async fn list(
     Query(query): Query<DecisionQuery>,
 ) -> Answer<Response> {
     let filter = query.filter()?;
-    let page = service::numbered_page(query.limit, query.cursor)?;
+    let page = app.service.log_page(query.limit, query.cursor)?;
     let slice = app.service.decisions(caller.call(), filter, page).await?;
     Ok(axum::Json(List::of(slice, |record| view(&app, record))).into_response())
 }
@@ -129,7 +128,7 @@ async fn stats(
     Query(query): Query<DecisionQuery>,
 ) -> Answer<Response> {
     let filter = query.filter()?;
-    service::numbered_page(query.limit, query.cursor)?;
+    app.service.log_page(query.limit, query.cursor)?;
     let stats = app.service.decision_stats(caller.call(), filter).await?;
     Ok(axum::Json(stats).into_response())
 }
@@ -151,16 +150,7 @@ async fn get(
     Path(id): Path<String>,
     Query(query): Query<PageQuery>,
 ) -> Answer<Response> {
-    let page = service::page(query.limit, query.cursor)?;
-    if let Some(cursor) = page
-        .after
-        .as_deref()
-        .filter(|cursor| cursor.parse::<DecisionId>().is_err())
-    {
-        return Err(malformed(format!(
-            "`cursor` is the `next` of the page before, not `{cursor}`"
-        )));
-    }
+    let page = app.service.request_page(query.limit, query.cursor)?;
     let slice = app.service.decision(caller.call(), &id, page).await?;
     Ok(axum::Json(List::of(slice, |record| view(&app, record))).into_response())
 }

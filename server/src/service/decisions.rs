@@ -8,7 +8,9 @@ use crate::decisions::Reader;
 use crate::error::{Result, ServiceError};
 use crate::identity::Scope;
 use crate::storage;
-use crate::storage::model::{DecisionFilter, DecisionRecord, DecisionStats, Page, Slice};
+use crate::storage::model::{
+    DecisionFilter, DecisionId, DecisionKey, DecisionRecord, DecisionStats, Page, Slice,
+};
 use std::future::Future;
 use std::sync::Arc;
 
@@ -30,6 +32,41 @@ impl Service {
         match self.log.segments() {
             Some(segments) => Reader::Segments(Arc::clone(segments)),
             None => Reader::Store(Arc::clone(&self.store)),
+        }
+    }
+
+    /// A page of the log. Its cursors are those of where it is read: numbers of the database, keys in segments.
+    ///
+    /// # Errors
+    ///
+    /// As [`super::page`], and for a cursor that no page gave.
+    pub fn log_page(&self, limit: Option<u32>, cursor: Option<String>) -> Result<Page> {
+        self.page_with(limit, cursor, |cursor| cursor.parse::<u64>().is_ok())
+    }
+
+    /// A page of the decisions on a request, as [`Service::log_page`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn request_page(&self, limit: Option<u32>, cursor: Option<String>) -> Result<Page> {
+        self.page_with(limit, cursor, |cursor| cursor.parse::<DecisionId>().is_ok())
+    }
+
+    fn page_with(
+        &self,
+        limit: Option<u32>,
+        cursor: Option<String>,
+        of_store: impl Fn(&str) -> bool,
+    ) -> Result<Page> {
+        let page = super::page(limit, cursor)?;
+        let is_one = |cursor: &str| match self.log.segments() {
+            Some(_) => cursor.parse::<DecisionKey>().is_ok(),
+            None => of_store(cursor),
+        };
+        match page.after.as_deref().filter(|cursor| !is_one(cursor)) {
+            Some(cursor) => Err(super::no_cursor(cursor)),
+            None => Ok(page),
         }
     }
 

@@ -1,4 +1,4 @@
-//! Where sealed segments lie: a folder, which may be one of a network.
+//! Where sealed segments lie: a folder, which may be one of a network. A bucket is another place for them (`bucket.rs`).
 //!
 //! # Invariants
 //!
@@ -29,6 +29,11 @@ pub(super) trait Archive: fmt::Debug + Send + Sync {
 
     /// The bytes of a segment.
     fn open(&self, name: &Name) -> io::Result<Arc<dyn ReadAt>>;
+
+    /// Whether it outlives this machine: what is here is to get there before a stop.
+    fn is_remote(&self) -> bool {
+        false
+    }
 }
 
 /// A folder with a folder for each day.

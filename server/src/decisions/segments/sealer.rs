@@ -27,6 +27,9 @@ const TICK: Duration = Duration::from_millis(250);
 /// How often the archive is looked through for old segments.
 const PRUNE: Duration = Duration::from_secs(600);
 
+/// How long segments are removed before something else has its turn: each takes a question to a bucket.
+const PRUNING: Duration = Duration::from_secs(5);
+
 /// How much the thread that seals lets others pass: a quarter of a processor that they want too.
 const NICE: i32 = 5;
 
@@ -76,7 +79,13 @@ impl Sealing {
         loop {
             tokio::select! {
                 () = tokio::time::sleep(TICK) => {}
-                () = last.cancelled() => return,
+                () = last.cancelled() => {
+                    // One that failed a moment ago is not waited for.
+                    if self.segments.archive.is_remote() && !pause.is_failing() {
+                        self.seal_all(&thread, &journal).await;
+                    }
+                    return;
+                }
             }
             self.metrics.spool.set(journal.bytes() as f64);
             if journal.is_empty() {
@@ -108,8 +117,26 @@ impl Sealing {
             // Short retentions are looked after as often as they deserve.
             let every = (self.retention / 10).clamp(Duration::from_millis(100), PRUNE);
             if !self.retention.is_zero() && pruned.is_none_or(|at| at.elapsed() >= every) {
-                self.prune(&thread).await;
-                pruned = Some(Instant::now());
+                let all = self.prune(&thread).await;
+                pruned = all.then(Instant::now);
+            }
+        }
+    }
+
+    /// Seals what there is at a stop, for as long as somebody waits for it: this machine may be gone with its disk.
+    async fn seal_all(&self, thread: &Thread, journal: &Arc<Spool>) {
+        let mut left = u64::MAX;
+        // Nothing is written to it any more.
+        while !journal.is_empty() && journal.bytes() < left {
+            left = journal.bytes();
+            if let Err(error) = self.seal(thread, journal, true).await {
+                self.metrics.errors(sink_label(&Sink::Segments)).inc();
+                tracing::warn!(
+                    %error,
+                    bytes = journal.bytes(),
+                    "decisions could not be moved to the archive; they are kept on disk until the next start"
+                );
+                return;
             }
         }
     }
@@ -119,6 +146,7 @@ impl Sealing {
         let (segments, spool) = (Arc::clone(&self.segments), Arc::clone(journal));
         let most = self.bytes;
         let job = move || {
+            segments.reach()?;
             segments.publish()?;
             if !due {
                 return Ok(Sealed::default());
@@ -146,7 +174,8 @@ impl Sealing {
         Ok(())
     }
 
-    async fn prune(&self, thread: &Thread) {
+    /// Removes what is too old; says whether that was all, or is to be tried again later.
+    async fn prune(&self, thread: &Thread) -> bool {
         let kept = i64::try_from(self.retention.as_millis()).unwrap_or(i64::MAX);
         let before = now_ms().saturating_sub(kept);
         let segments = Arc::clone(&self.segments);
@@ -155,13 +184,28 @@ impl Sealing {
             .await
             .and_then(|pruned| pruned)
         {
-            Ok(pruned) => drop(self.metrics.pruned.inc_by(pruned)),
-            Err(error) => tracing::warn!(%error, "old decisions could not be removed; tried again later"),
+            Ok((pruned, all)) => {
+                self.metrics.pruned.inc_by(pruned);
+                all
+            }
+            Err(error) => {
+                tracing::warn!(%error, "old decisions could not be removed; tried again later");
+                true
+            }
         }
     }
 }
 
 impl Segments {
+    /// Finds out whether the archive can be used at all, once: a bucket that refuses is to be known before there is anything for it.
+    fn reach(&self) -> io::Result<()> {
+        let never = self.index().listed.is_none();
+        match never && self.archive.is_remote() {
+            true => self.refresh(Duration::ZERO),
+            false => Ok(()),
+        }
+    }
+
     /// Makes segments of the oldest decisions in the journal, about so many bytes of them.
     fn seal(&self, journal: &Spool, most: u64) -> io::Result<Sealed> {
         journal.end();
@@ -274,8 +318,9 @@ impl Segments {
         Ok(staged.files.iter().map(|(name, _)| name.rows).sum())
     }
 
-    /// Removes segments all of whose decisions are older; says how many decisions.
-    fn prune(&self, before_ms: i64) -> io::Result<u64> {
+    /// Removes segments all of whose decisions are older, for a while; says how many decisions, and whether that was all.
+    fn prune(&self, before_ms: i64) -> io::Result<(u64, bool)> {
+        let begin = Instant::now();
         self.refresh(Duration::ZERO)?;
         let index = self.index();
         let old = index.archived.iter().filter(|name| name.last_ms < before_ms);
@@ -283,10 +328,13 @@ impl Segments {
         drop(index);
         let mut pruned = 0;
         for name in old {
+            if begin.elapsed() > PRUNING {
+                return Ok((pruned, false));
+            }
             self.archive.remove(&name)?;
             self.index().archived.remove(&name);
             pruned += name.rows;
         }
-        Ok(pruned)
+        Ok((pruned, true))
     }
 }
