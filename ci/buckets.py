@@ -78,7 +78,7 @@ class Proxy:
     """Stands between policyd and a bucket: lets everything pass, nothing, or stops once so many bytes went up."""
 
     def __init__(self, target):
-        self.target, self.mode, self.limit = target, "pass", 0
+        self.target, self.mode, self.limit, self.sent = target, "pass", 0, 0
         self.stalled = threading.Event()
         self.open = set()
         self.listener = socket.create_server(("127.0.0.1", 0))
@@ -97,11 +97,12 @@ class Proxy:
                 threading.Thread(target=self.pump, args=(source, sink, up), daemon=True).start()
 
     def pump(self, source, sink, up):
-        sent = 0
         try:
             while data := source.recv(65536):
-                sent += len(data)
-                while up and self.mode == "stall" and sent > self.limit:
+                # Parts may go over connections of their own. Questions for a list are short, and are no upload.
+                if up and len(data) > 1500:
+                    self.sent += len(data)
+                while up and self.mode == "stall" and self.sent > self.limit:
                     self.stalled.set()
                     time.sleep(0.05)
                 sink.sendall(data)
@@ -111,7 +112,7 @@ class Proxy:
             end.close()
 
     def set(self, mode, limit=0):
-        self.mode, self.limit = mode, limit
+        self.mode, self.limit, self.sent = mode, limit, 0
         self.stalled.clear()
         if mode != "pass":
             for end in list(self.open):
@@ -373,11 +374,10 @@ def damaged(bucket):
 def killed_while_it_uploads():
     client.create_bucket(Bucket="killed")
     done = 0
-    server = Policyd("killed", "s3://killed", DECISION_LOG_SEAL_BYTES="40MB", DECISION_LOG_SEAL_AFTER="3s", **keys_of(proxy.port))
-    # A small object, which is put at once; one in parts, stopped in the first part and later; one of which the answer is lost.
+    server = Policyd("killed", "s3://killed", DECISION_LOG_SEAL_BYTES="40MB", DECISION_LOG_SEAL_AFTER="10s", **keys_of(proxy.port))
+    # A small object, which is put at once; ones in parts, stopped in the first part and in the second.
     for count, padding, limit in [(50, 0, 3000), (100, 90_000, 1_000_000), (150, 90_000, 9_500_000)]:
         until("all is sealed", server.is_sealed)
-        # Small requests of lists pass below the limit.
         proxy.set("stall", limit)
         server.decide(range(done, done + count), padding)
         done += count
@@ -547,6 +547,8 @@ def azure_blobs():
 steps = [same_as_a_folder, killed_while_it_uploads, away, refused, google, azure_blobs]
 wanted = os.environ.get("BUCKETS_STEPS", "").split()
 done = [step.__name__ for step in steps if not wanted or step.__name__ in wanted]
+if unknown := set(wanted) - set(done):
+    fail(f"there are no steps {unknown}")
 for step in steps:
     if step.__name__ in done:
         step()

@@ -516,7 +516,7 @@ async fn decisions_move_from_the_database_once() {
 async fn who_may_read_the_folder_may_read_the_segments() {
     use std::os::unix::fs::PermissionsExt as _;
     let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
-    for (made, folder, file) in [(None, 0o700, 0o600), (Some(0o750), 0o750, 0o640)] {
+    for (made, expected, file) in [(None, 0o700, 0o600), (Some(0o750), 0o750, 0o640)] {
         let directory = tempfile::tempdir().unwrap();
         let place = segments(directory.path());
         if let Some(made) = made {
@@ -535,8 +535,8 @@ async fn who_may_read_the_folder_may_read_the_segments() {
         })
         .await;
         let segment = files(folder(&place)).pop().unwrap();
-        assert_eq!(mode(folder(&place)), folder);
-        assert_eq!(mode(segment.parent().unwrap()), folder);
+        assert_eq!(mode(folder(&place)), expected);
+        assert_eq!(mode(segment.parent().unwrap()), expected);
         assert_eq!(mode(&segment), file);
         assert_eq!(mode(&place.journal), 0o700, "the journal is nobody else's");
     }

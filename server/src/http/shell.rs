@@ -214,12 +214,12 @@ mod tests {
         fn size<A, F: Future>(_: impl FnOnce(A) -> F) -> usize {
             size_of::<F>()
         }
-        // It is copied whole where it begins.
+        // It is copied whole where it begins. Without optimisation it is half as large again.
         let size = size(
             |(front, address, request): (&'static Front, Address, Request<Arriving>)| {
                 front.answer(address, request)
             },
         );
-        assert!(size <= 2048, "{size} bytes");
+        assert!(size <= 6 << 10, "{size} bytes");
     }
 }

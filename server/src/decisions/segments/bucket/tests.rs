@@ -23,7 +23,7 @@ fn bucket(prefix: &str) -> (Bucket, Arc<InMemory>) {
 }
 
 fn name(at_ms: i64) -> Name {
-    let id = "019b76da-a800-7000-8000-000000000001".parse().unwrap();
+    let id = "019b76daa80070008000000000000001".parse().unwrap();
     Name {
         first_ms: at_ms,
         last_ms: at_ms,
