@@ -120,21 +120,6 @@ class Proxy:
         self.open.clear()
 
 
-(directory / "policies").mkdir()
-(directory / "policies" / "limits.yaml").write_text(
-    """
-metadata: {id: limits, name: Limits}
-rules:
-  - id: heavy
-    condition: {operator: gt, field: metadata.weight, value: 10}
-    action: {decision: deny, reason: "it is too heavy"}
-  - id: noted
-    condition: {operator: gt, field: metadata.weight, value: 5}
-    action: {decision: warn, reason: "it is heavy"}
-"""
-)
-
-
 class Policyd:
     """A policyd with a DATA_DIR, and what it said."""
 
@@ -151,7 +136,7 @@ class Policyd:
             "PORT": "0",
             "GRPC_PORT": "0",
             "METRICS_PORT": "0",
-            "POLICIES": str(directory / "policies"),
+            "POLICIES": str(pathlib.Path(__file__).parent / "policies"),
             "LOG_FORMAT": "json",
         } | settings
         self.start()

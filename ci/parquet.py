@@ -24,23 +24,9 @@ environment = {
     "PORT": "0",
     "GRPC_PORT": "0",
     "METRICS_PORT": "0",
-    "POLICIES": str(directory / "policies"),
+    "POLICIES": str(pathlib.Path(__file__).parent / "policies"),
     "LOG_FORMAT": "json",
 }
-policies = directory / "policies"
-policies.mkdir()
-(policies / "limits.yaml").write_text(
-    """
-metadata: {id: limits, name: Limits}
-rules:
-  - id: heavy
-    condition: {operator: gt, field: metadata.weight, value: 10}
-    action: {decision: deny, reason: "it is too heavy"}
-  - id: noted
-    condition: {operator: gt, field: metadata.weight, value: 5}
-    action: {decision: warn, reason: "it is heavy"}
-"""
-)
 
 
 def fail(message):

@@ -46,9 +46,9 @@ pub(crate) struct Decoded {
 /// What the sums of a segment are made with. It goes by the version of the segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sums {
-    /// XXH3: a hundred nanoseconds a decision.
+    /// XXH3, seeded with the place.
     Xxh3,
-    /// The first bytes of SHA-256, which took microseconds: versions 1 and 2.
+    /// The first bytes of SHA-256: versions 1 and 2.
     Sha256,
 }
 
