@@ -311,7 +311,7 @@ b0:
 b1(v2, v3):
   iter_next it0, b2, b3
 b2(v4, v5):
-  v6 = call fn0(v2, v4)
+  v6 = call fn0, v2, v4
   build_push b0, v5
   jump b1(v3, v6)
 b3:

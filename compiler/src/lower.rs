@@ -5,7 +5,7 @@
 //! files, which rule ids collide) is left to `link`.
 
 use crate::hir;
-use crate::ir::{BlockId, FuncId, Function, Inst, Predicate, Program, Rule, Terminator, ValueId};
+use crate::ir::{BlockId, FuncId, Function, Inst, Negated, Predicate, Program, Rule, Terminator, ValueId};
 use crate::resolve::module_fields;
 use policy_bytecode::manifest::{CondNode, ItemConstant, Manifest, PolicyInfo, RuleInfo};
 use policy_bytecode::module::{Decision, Pattern, PatternEngine};
@@ -99,14 +99,18 @@ pub(crate) fn lower(program: &hir::Program, file: Option<&SourceFile>) -> Progra
 
 fn condition(cond: &hir::Cond, function: &mut Function) -> ValueId {
     let inst = match cond {
-        hir::Cond::And { operands, .. } => {
-            Inst::And(operands.iter().map(|c| condition(c, function)).collect())
-        }
-        hir::Cond::Or { operands, .. } => Inst::Or(operands.iter().map(|c| condition(c, function)).collect()),
-        hir::Cond::Not { operand, .. } => Inst::Not(condition(operand, function)),
+        hir::Cond::And { operands, .. } => Inst::And {
+            operands: operands.iter().map(|c| condition(c, function)).collect(),
+        },
+        hir::Cond::Or { operands, .. } => Inst::Or {
+            operands: operands.iter().map(|c| condition(c, function)).collect(),
+        },
+        hir::Cond::Not { operand, .. } => Inst::Not {
+            operand: condition(operand, function),
+        },
         hir::Cond::Test(test) => Inst::Test {
             pred: test.pred,
-            negated: test.negated,
+            negated: Negated(test.negated),
         },
     };
     function.push(BlockId(0), inst)

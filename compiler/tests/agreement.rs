@@ -9,7 +9,7 @@
 
 use policy_bytecode::module::{Module, PathSegment};
 use policy_bytecode::{FieldIdx, Instr, Outcome, PredIdx};
-use policy_compiler::ir::{self, Inst, Terminator, ValueId};
+use policy_compiler::ir::{self, Inst, Negated, Terminator, ValueId};
 use policy_compiler::{Compiled, DumpPoint, OptLevel, Options, compile_policies};
 use policy_grammar::ast::*;
 use policy_grammar::source::Spanned;
@@ -207,20 +207,23 @@ fn run(module: &Module, rule: usize, outcomes: &[Outcome]) -> Outcome {
 fn eval_ir(program: &ir::Program, rule: usize, outcomes: &[Outcome]) -> Outcome {
     fn value(program: &ir::Program, function: &ir::Function, v: ValueId, outcomes: &[Outcome]) -> Outcome {
         match function.value(v).unwrap() {
-            Inst::Test { pred, negated } => {
+            Inst::Test {
+                pred,
+                negated: Negated(negated),
+            } => {
                 let p = &program.predicates[pred.index()];
                 let field = field_number(&program.fields[p.field.index()].path);
                 let own = outcome(p.op, field, outcomes);
                 if *negated { own.negate() } else { own }
             }
-            Inst::Const(value) => Outcome::from(*value),
-            Inst::And(vs) => vs.iter().fold(Outcome::True, |acc, v| {
+            Inst::Const { value } => Outcome::from(*value),
+            Inst::And { operands: vs } => vs.iter().fold(Outcome::True, |acc, v| {
                 acc.and(value(program, function, *v, outcomes))
             }),
-            Inst::Or(vs) => vs.iter().fold(Outcome::False, |acc, v| {
+            Inst::Or { operands: vs } => vs.iter().fold(Outcome::False, |acc, v| {
                 acc.or(value(program, function, *v, outcomes))
             }),
-            Inst::Not(v) => value(program, function, *v, outcomes).negate(),
+            Inst::Not { operand: v } => value(program, function, *v, outcomes).negate(),
             other => panic!("unexpected instruction {other:?}"),
         }
     }

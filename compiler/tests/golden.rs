@@ -110,7 +110,7 @@ b1(v3):
 b2(v4, v5):
   v6 = get v5, v4
   v7 = len v6
-  v8 = call fn0(v6, v7)
+  v8 = call fn0, v6, v7
   v9 = eq v8, v1
   v10 = lt v6, v7
   v11 = lte v6, v7

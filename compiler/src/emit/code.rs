@@ -22,9 +22,8 @@
 //! Every value has a register of its own. Reusing registers is not worth its complexity for frames of this size.
 
 use super::CodeError;
-use crate::ir::{BlockId, Collection, Function, Inst, Kind, Program, Terminator, ValueId};
+use crate::ir::{BlockId, Function, Inst, Kind, Negated, Program, Ref, Terminator, ValueId};
 use policy_bytecode::instr::{Dst, Flag01, Src, SrcRange};
-use policy_bytecode::number::Arith;
 use policy_bytecode::{FlagIdx, FuncIdx, Instr, Label, PredIdx, Reg, module};
 
 /// Flags of a frame.
@@ -80,11 +79,11 @@ fn guards(function: &Function) -> Vec<Vec<PredIdx>> {
 fn frame_counts(function: &Function) -> (u8, u8) {
     let (mut iterators, mut builders) = (0, 0);
     for inst in &function.values {
-        match inst {
-            Inst::IterBegin { iter, .. } => iterators = iterators.max(iter.0.saturating_add(1)),
-            Inst::BuildBegin { builder, .. } => builders = builders.max(builder.0.saturating_add(1)),
-            _other => {}
-        }
+        inst.refs(|named| match named {
+            Ref::Iter(iter) => iterators = iterators.max(iter.0.saturating_add(1)),
+            Ref::Builder(builder) => builders = builders.max(builder.0.saturating_add(1)),
+            Ref::Value(_) | Ref::Pred(_) | Ref::Field(_) | Ref::Const(_) | Ref::Func(_) => {}
+        });
     }
     (iterators, builders)
 }
@@ -95,10 +94,10 @@ fn fallible(program: &Program, function: &Function) -> Vec<bool> {
     function.each_inst(|id, inst| {
         let own = match inst {
             Inst::Test { pred, .. } => program.fallible(*pred),
-            Inst::And(operands) | Inst::Or(operands) => operands
+            Inst::And { operands } | Inst::Or { operands } => operands
                 .iter()
                 .any(|v| out.get(v.index()).copied().unwrap_or(true)),
-            Inst::Not(v) => out.get(v.index()).copied().unwrap_or(true),
+            Inst::Not { operand: v } => out.get(v.index()).copied().unwrap_or(true),
             _other => false,
         };
         if let Some(place) = out.get_mut(id.index()) {
@@ -342,11 +341,11 @@ impl Code<'_> {
     /// Goes to one of three places by the outcome `id`, negated when `negate`. Never falls through.
     fn split(&mut self, id: ValueId, negate: bool, depth: usize, to: Targets) -> Result<(), CodeError> {
         match self.outcome(id)? {
-            Inst::Const(value) => {
+            Inst::Const { value } => {
                 self.jump(if *value != negate { to.on_true } else { to.on_false });
             }
-            Inst::Not(inner) => return self.split(*inner, !negate, depth, to),
-            Inst::Truth(value) => {
+            Inst::Not { operand: inner } => return self.split(*inner, !negate, depth, to),
+            Inst::Truth { value } => {
                 let cond = self.read(*value)?;
                 let (yes, no) = if negate {
                     (to.on_false, to.on_true)
@@ -356,7 +355,10 @@ impl Code<'_> {
                 self.push(Instr::BrIf { cond, target: yes });
                 self.jump(no);
             }
-            Inst::Test { pred, negated } => {
+            Inst::Test {
+                pred,
+                negated: Negated(negated),
+            } => {
                 let (pred, sense) = (*pred, *negated == negate);
                 let flag = self.flag(depth)?;
                 self.test(pred, sense, flag, to.on_true);
@@ -368,8 +370,8 @@ impl Code<'_> {
                 }
                 self.jump(to.on_false);
             }
-            inst @ (Inst::And(operands) | Inst::Or(operands)) => {
-                let conjunction = matches!(inst, Inst::And(_)) != negate;
+            inst @ (Inst::And { operands } | Inst::Or { operands }) => {
+                let conjunction = matches!(inst, Inst::And { .. }) != negate;
                 let operands = operands.clone();
                 let flag = self.flag(depth)?;
                 let (exit, end) = if conjunction {
@@ -405,17 +407,22 @@ impl Code<'_> {
         depth: usize,
     ) -> Result<(), CodeError> {
         match self.outcome(id)? {
-            Inst::Test { pred, negated } => {
+            Inst::Test {
+                pred,
+                negated: Negated(negated),
+            } => {
                 let (pred, sense) = (*pred, deciding != (*negated != negate));
                 self.test(pred, sense, flag, exit);
             }
-            Inst::Not(inner) => return self.operand(*inner, !negate, deciding, exit, flag, depth),
-            Inst::Const(value) => {
+            Inst::Not { operand: inner } => {
+                return self.operand(*inner, !negate, deciding, exit, flag, depth);
+            }
+            Inst::Const { value } => {
                 if (*value != negate) == deciding {
                     self.jump(exit);
                 }
             }
-            Inst::Truth(value) => {
+            Inst::Truth { value } => {
                 let cond = self.read(*value)?;
                 self.push(if deciding != negate {
                     Instr::BrIf { cond, target: exit }
@@ -446,12 +453,15 @@ impl Code<'_> {
     /// Returns the outcome `id`, negated when `negate`.
     fn return_outcome(&mut self, id: ValueId, negate: bool) -> Result<(), CodeError> {
         match self.outcome(id)? {
-            Inst::Const(value) => {
+            Inst::Const { value } => {
                 let value = *value != negate;
                 self.ret_bool(value);
             }
-            Inst::Not(inner) => return self.return_outcome(*inner, !negate),
-            Inst::Test { pred, negated } => {
+            Inst::Not { operand: inner } => return self.return_outcome(*inner, !negate),
+            Inst::Test {
+                pred,
+                negated: Negated(negated),
+            } => {
                 let (pred, sense) = (*pred, Flag01(*negated == negate));
                 self.push(if self.is_shared(pred) {
                     Instr::RetTestMemo { pred, sense }
@@ -459,8 +469,8 @@ impl Code<'_> {
                     Instr::RetTest { pred, sense }
                 });
             }
-            inst @ (Inst::And(operands) | Inst::Or(operands)) => {
-                let conjunction = matches!(inst, Inst::And(_)) != negate;
+            inst @ (Inst::And { operands } | Inst::Or { operands }) => {
+                let conjunction = matches!(inst, Inst::And { .. }) != negate;
                 let operands = operands.clone();
                 let Some((last, first)) = operands.split_last() else {
                     return Err(CodeError::Malformed("an operator without operands"));
@@ -486,7 +496,7 @@ impl Code<'_> {
                 }
                 return self.return_outcome(*last, negate);
             }
-            Inst::Truth(value) => {
+            Inst::Truth { value } => {
                 let cond = self.read(*value)?;
                 let target = self.ret_label(RetKind::True);
                 self.push(if negate {
@@ -531,6 +541,17 @@ impl Code<'_> {
             .ok_or(CodeError::Malformed("data are read before they are made"))
     }
 
+    fn binary(
+        &mut self,
+        id: ValueId,
+        lhs: ValueId,
+        rhs: ValueId,
+        make: fn(Dst, Src, Src) -> Instr,
+    ) -> Result<Instr, CodeError> {
+        let (lhs, rhs) = (self.read(lhs)?, self.read(rhs)?);
+        Ok(make(Dst(self.register(id)?), lhs, rhs))
+    }
+
     fn inst(&mut self, id: ValueId) -> Result<(), CodeError> {
         let function = self.function;
         let inst = function
@@ -539,23 +560,23 @@ impl Code<'_> {
         let instr = match inst {
             // Outcomes are code only where they are asked for.
             Inst::Test { .. }
-            | Inst::Const(_)
-            | Inst::And(_)
-            | Inst::Or(_)
-            | Inst::Not(_)
-            | Inst::Truth(_) => {
+            | Inst::Const { .. }
+            | Inst::And { .. }
+            | Inst::Or { .. }
+            | Inst::Not { .. }
+            | Inst::Truth { .. } => {
                 return Ok(());
             }
-            Inst::Param => return Err(CodeError::Malformed("a parameter among instructions")),
-            Inst::LoadField(field) => Instr::LoadField {
+            Inst::Param {} => return Err(CodeError::Malformed("a parameter among instructions")),
+            Inst::LoadField { field } => Instr::LoadField {
                 dst: Dst(self.register(id)?),
                 field: *field,
             },
-            Inst::LoadConst(k) => Instr::LoadConst {
+            Inst::LoadConst { k } => Instr::LoadConst {
                 dst: Dst(self.register(id)?),
                 k: *k,
             },
-            Inst::Undefined => Instr::LoadUndefined {
+            Inst::Undefined {} => Instr::LoadUndefined {
                 dst: Dst(self.register(id)?),
             },
             Inst::Get { object, key } => {
@@ -566,26 +587,36 @@ impl Code<'_> {
                     key,
                 }
             }
-            Inst::Len(src) => {
+            Inst::Len { src } => {
                 let src = self.read(*src)?;
                 Instr::Len {
                     dst: Dst(self.register(id)?),
                     src,
                 }
             }
-            Inst::Eq(a, b) | Inst::Lt(a, b) | Inst::Lte(a, b) | Inst::Arith(_, a, b) => {
-                let (lhs, rhs) = (self.read(*a)?, self.read(*b)?);
-                let dst = Dst(self.register(id)?);
-                match inst {
-                    Inst::Eq(..) => Instr::Eq { dst, lhs, rhs },
-                    Inst::Lt(..) => Instr::Lt { dst, lhs, rhs },
-                    Inst::Lte(..) => Instr::Lte { dst, lhs, rhs },
-                    Inst::Arith(Arith::Add, ..) => Instr::Add { dst, lhs, rhs },
-                    Inst::Arith(Arith::Sub, ..) => Instr::Sub { dst, lhs, rhs },
-                    Inst::Arith(Arith::Mul, ..) => Instr::Mul { dst, lhs, rhs },
-                    Inst::Arith(Arith::Div, ..) => Instr::Div { dst, lhs, rhs },
-                    _rem => Instr::Rem { dst, lhs, rhs },
-                }
+            Inst::Eq { lhs, rhs } => {
+                self.binary(id, *lhs, *rhs, |dst, lhs, rhs| Instr::Eq { dst, lhs, rhs })?
+            }
+            Inst::Lt { lhs, rhs } => {
+                self.binary(id, *lhs, *rhs, |dst, lhs, rhs| Instr::Lt { dst, lhs, rhs })?
+            }
+            Inst::Lte { lhs, rhs } => {
+                self.binary(id, *lhs, *rhs, |dst, lhs, rhs| Instr::Lte { dst, lhs, rhs })?
+            }
+            Inst::Add { lhs, rhs } => {
+                self.binary(id, *lhs, *rhs, |dst, lhs, rhs| Instr::Add { dst, lhs, rhs })?
+            }
+            Inst::Sub { lhs, rhs } => {
+                self.binary(id, *lhs, *rhs, |dst, lhs, rhs| Instr::Sub { dst, lhs, rhs })?
+            }
+            Inst::Mul { lhs, rhs } => {
+                self.binary(id, *lhs, *rhs, |dst, lhs, rhs| Instr::Mul { dst, lhs, rhs })?
+            }
+            Inst::Div { lhs, rhs } => {
+                self.binary(id, *lhs, *rhs, |dst, lhs, rhs| Instr::Div { dst, lhs, rhs })?
+            }
+            Inst::Rem { lhs, rhs } => {
+                self.binary(id, *lhs, *rhs, |dst, lhs, rhs| Instr::Rem { dst, lhs, rhs })?
             }
             Inst::Call { function, args } => {
                 let values = args
@@ -609,11 +640,9 @@ impl Code<'_> {
                 iter: *iter,
                 src: self.read(*src)?,
             },
-            Inst::BuildBegin { builder, kind } => match kind {
-                Collection::Array => Instr::BuildArray { builder: *builder },
-                Collection::Object => Instr::BuildObject { builder: *builder },
-                Collection::Set => Instr::BuildSet { builder: *builder },
-            },
+            Inst::BuildArray { builder } => Instr::BuildArray { builder: *builder },
+            Inst::BuildObject { builder } => Instr::BuildObject { builder: *builder },
+            Inst::BuildSet { builder } => Instr::BuildSet { builder: *builder },
             Inst::BuildPush { builder, value } => Instr::BuildPush {
                 builder: *builder,
                 value: self.read(*value)?,
@@ -623,7 +652,7 @@ impl Code<'_> {
                 key: self.read(*key)?,
                 value: self.read(*value)?,
             },
-            Inst::BuildEnd(builder) => Instr::BuildEnd {
+            Inst::BuildEnd { builder } => Instr::BuildEnd {
                 dst: Dst(self.register(id)?),
                 builder: *builder,
             },

@@ -3,7 +3,7 @@
 //! Shared by `link`, which appends the tables of many programs to one, and `dce`, which drops entries. Both say how the
 //! numbers of each table change; here is the one list of the places that hold them.
 
-use crate::ir::{FuncId, Function, Inst, Predicate, Rule};
+use crate::ir::{FuncId, Function, Predicate, RefMut, Rule};
 use policy_bytecode::manifest::{CondNode, RuleInfo, TemplatePart, ValueNode, VerbInfo};
 use policy_bytecode::predicate::PredOperand;
 use policy_bytecode::quantifier::{Body, ItemOperand, Node, Subject};
@@ -133,13 +133,14 @@ impl Numbers {
     /// The code of a function.
     pub(crate) fn function(&self, function: &mut Function) {
         for inst in &mut function.values {
-            match inst {
-                Inst::Test { pred, .. } => self.pred(pred),
-                Inst::LoadField(f) => self.field(f),
-                Inst::LoadConst(k) => self.constant(k),
-                Inst::Call { function, .. } => self.func(function),
-                _other => {}
-            }
+            inst.refs_mut(|named| match named {
+                RefMut::Pred(pred) => self.pred(pred),
+                RefMut::Field(field) => self.field(field),
+                RefMut::Const(k) => self.constant(k),
+                RefMut::Func(function) => self.func(function),
+                // Numbers of the function itself.
+                RefMut::Value(_) | RefMut::Iter(_) | RefMut::Builder(_) => {}
+            });
         }
     }
 

@@ -33,28 +33,27 @@
 pub(crate) mod comments;
 mod parse;
 mod print;
+mod reading;
 
 pub use parse::{TextError, parse};
 pub use print::print;
 
 use crate::ir::{Block, FuncId, Inst, Program, Terminator, ValueId};
-use policy_bytecode::number::Arith;
+use policy_bytecode::{BuilderIdx, ConstIdx, FieldIdx, IterIdx, PredIdx};
 
-/// Makes an instruction of two data operands.
-type Binary = fn(ValueId, ValueId) -> Inst;
+pub(super) use parse::Res;
+pub(super) use reading::Reading;
 
-/// Spelling of the instructions of two data operands.
-const BINARY: &[(&str, Binary)] = &[
-    ("eq", Inst::Eq),
-    ("lt", Inst::Lt),
-    ("lte", Inst::Lte),
-    ("add", |a, b| Inst::Arith(Arith::Add, a, b)),
-    ("sub", |a, b| Inst::Arith(Arith::Sub, a, b)),
-    ("mul", |a, b| Inst::Arith(Arith::Mul, a, b)),
-    ("div", |a, b| Inst::Arith(Arith::Div, a, b)),
-    ("rem", |a, b| Inst::Arith(Arith::Rem, a, b)),
-    ("get", |object, key| Inst::Get { object, key }),
-];
+/// How the printer writes what instructions name.
+pub(super) trait Names {
+    fn value(&self, id: ValueId) -> String;
+    fn pred(&self, pred: PredIdx) -> String;
+    fn field(&self, field: FieldIdx) -> String;
+    fn constant(&self, k: ConstIdx) -> String;
+    fn function(&self, f: FuncId) -> String;
+    fn iterator(&self, iter: IterIdx) -> String;
+    fn builder(&self, builder: BuilderIdx) -> String;
+}
 
 /// Whether a function is written in the rule that uses it: only one rule does, and no code calls it.
 fn inline_functions(program: &Program) -> Vec<bool> {

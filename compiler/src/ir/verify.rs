@@ -4,7 +4,7 @@
 //! every path, operands are of the kind that their instruction takes, jumps hand over what blocks ask for, and rules
 //! have conditions without parameters that return outcomes.
 
-use crate::ir::{Block, BlockId, Function, Inst, Kind, Program, Terminator, ValueId};
+use crate::ir::{Block, BlockId, Function, Inst, Kind, Negated, Program, Ref, Terminator, ValueId};
 use policy_bytecode::predicate::PredOperand;
 use policy_bytecode::quantifier::{ItemOperand, Subject};
 use std::fmt;
@@ -142,7 +142,7 @@ fn check_function(program: &Program, function: &Function) -> Result<(), &'static
                 if std::mem::replace(seen, true) {
                     return Err("a value is defined twice");
                 }
-                if matches!(function.value(*id), Some(Inst::Param)) != is_param {
+                if matches!(function.value(*id), Some(Inst::Param {})) != is_param {
                     return Err("a parameter stands among instructions, or the other way round");
                 }
             }
@@ -157,7 +157,13 @@ fn check_function(program: &Program, function: &Function) -> Result<(), &'static
         }
     }
     for test in function.guards.iter().flatten() {
-        if !matches!(function.value(*test), Some(Inst::Test { negated: false, .. })) {
+        if !matches!(
+            function.value(*test),
+            Some(Inst::Test {
+                negated: Negated(false),
+                ..
+            })
+        ) {
             return Err("a guard names something else than a plain test");
         }
     }
@@ -169,31 +175,29 @@ fn kind(function: &Function, id: ValueId) -> Option<Kind> {
 }
 
 fn check_inst(program: &Program, function: &Function, inst: &Inst) -> Result<(), &'static str> {
-    let wanted = match inst {
-        Inst::And(operands) | Inst::Or(operands) if operands.is_empty() => {
-            return Err("an operator without operands");
-        }
-        Inst::And(_) | Inst::Or(_) | Inst::Not(_) => Kind::Outcome,
-        _other => Kind::Data,
-    };
-    let mut ok = true;
-    inst.operands(|v| ok &= kind(function, v) == Some(wanted));
-    if !ok {
+    if let Inst::And { operands } | Inst::Or { operands } = inst
+        && operands.is_empty()
+    {
+        return Err("an operator without operands");
+    }
+    let (mut kinds, mut exists) = (true, true);
+    inst.refs(|named| match named {
+        Ref::Value(v) => kinds &= kind(function, v) == Some(inst.takes()),
+        Ref::Pred(pred) => exists &= pred.index() < program.predicates.len(),
+        Ref::Field(field) => exists &= field.index() < program.fields.len(),
+        Ref::Const(k) => exists &= k.index() < program.consts.len(),
+        Ref::Func(callee) => exists &= callee.index() < program.functions.len(),
+        // A frame has as many as its code names.
+        Ref::Iter(_) | Ref::Builder(_) => {}
+    });
+    if !kinds {
         return Err("an operand is not of the kind that its instruction takes");
     }
-    let exists = match inst {
-        Inst::Test { pred, .. } => pred.index() < program.predicates.len(),
-        Inst::LoadField(f) => f.index() < program.fields.len(),
-        Inst::LoadConst(k) => k.index() < program.consts.len(),
-        Inst::Call { function, args } => match program.functions.get(function.index()) {
-            Some(callee) => callee
-                .blocks
-                .first()
-                .is_some_and(|b| b.params.len() == args.len()),
-            None => false,
-        },
-        _other => true,
-    };
+    if let Inst::Call { function, args } = inst {
+        let callee = program.functions.get(function.index());
+        let params = callee.and_then(|f| f.blocks.first()).map(|b| b.params.len());
+        exists &= params == Some(args.len());
+    }
     if exists {
         Ok(())
     } else {

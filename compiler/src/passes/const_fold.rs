@@ -16,7 +16,7 @@
 
 use super::rewrite::{Rebuild, Rewrite, rebuild_all};
 use super::{OptLevel, Options, Pass, Program};
-use crate::ir::{Function, Inst, Terminator, ValueId};
+use crate::ir::{Function, Inst, Negated, Terminator, ValueId};
 use policy_bytecode::predicate::{PredOp, PredOperand};
 use policy_bytecode::{Const, ConstIdx, PredIdx};
 use std::cmp::Ordering;
@@ -73,28 +73,33 @@ struct Truths {
 impl Rewrite for Truths {
     fn outcome(&self, cx: &mut Rebuild<'_>, id: ValueId, _negate: bool) -> ValueId {
         match cx.old(id).clone() {
-            Inst::Test { pred, negated } => match self.known.get(pred.index()).copied().flatten() {
-                Some(value) => cx.make(Inst::Const(value != negated)),
+            Inst::Test {
+                pred,
+                negated: Negated(negated),
+            } => match self.known.get(pred.index()).copied().flatten() {
+                Some(value) => cx.make(Inst::Const {
+                    value: value != negated,
+                }),
                 None => cx.copy(id),
             },
-            Inst::And(operands) => fold(cx, &operands, false),
-            Inst::Or(operands) => fold(cx, &operands, true),
-            Inst::Not(inner) => {
+            Inst::And { operands } => fold(cx, &operands, false),
+            Inst::Or { operands } => fold(cx, &operands, true),
+            Inst::Not { operand: inner } => {
                 let inner = cx.outcome(inner, false);
                 match cx.new_inst(inner) {
-                    Inst::Const(value) => {
+                    Inst::Const { value } => {
                         let value = !value;
-                        cx.make(Inst::Const(value))
+                        cx.make(Inst::Const { value })
                     }
-                    _other => cx.make(Inst::Not(inner)),
+                    _other => cx.make(Inst::Not { operand: inner }),
                 }
             }
-            Inst::Truth(value) => match cx.old(value) {
-                Inst::LoadConst(k) => {
+            Inst::Truth { value } => match cx.old(value) {
+                Inst::LoadConst { k } => {
                     let value = matches!(self.consts.get(k.index()), Some(Const::Bool(true)));
-                    cx.make(Inst::Const(value))
+                    cx.make(Inst::Const { value })
                 }
-                Inst::Undefined => cx.make(Inst::Const(false)),
+                Inst::Undefined {} => cx.make(Inst::Const { value: false }),
                 _other => cx.copy(id),
             },
             _other => cx.copy(id),
@@ -108,15 +113,19 @@ fn fold(cx: &mut Rebuild<'_>, operands: &[ValueId], deciding: bool) -> ValueId {
     for operand in operands {
         let new = cx.outcome(*operand, false);
         match cx.new_inst(new) {
-            Inst::Const(value) if *value == deciding => return new,
-            Inst::Const(_) => {}
+            Inst::Const { value } if *value == deciding => return new,
+            Inst::Const { .. } => {}
             _other => rest.push(new),
         }
     }
     if rest.is_empty() {
-        return cx.make(Inst::Const(!deciding));
+        return cx.make(Inst::Const { value: !deciding });
     }
-    cx.make(if deciding { Inst::Or(rest) } else { Inst::And(rest) })
+    cx.make(if deciding {
+        Inst::Or { operands: rest }
+    } else {
+        Inst::And { operands: rest }
+    })
 }
 
 /// A split on a constant becomes a jump.
@@ -132,7 +141,7 @@ fn fold_splits(function: &mut Function) -> usize {
         else {
             continue;
         };
-        if let Some(Inst::Const(value)) = function.values.get(cond.index()) {
+        if let Some(Inst::Const { value }) = function.values.get(cond.index()) {
             block.end = Terminator::Jump {
                 target: if *value { on_true } else { on_false },
                 args: Vec::new(),
@@ -149,29 +158,32 @@ fn fold_data(function: &mut Function, consts: &mut Vec<Const>) -> usize {
     let order: Vec<ValueId> = function.blocks.iter().flat_map(|b| &b.insts).copied().collect();
     for id in order {
         let scalar = |v: ValueId| match function.value(v) {
-            Some(Inst::LoadConst(k)) => consts.get(k.index()).cloned(),
+            Some(Inst::LoadConst { k }) => consts.get(k.index()).cloned(),
             _other => None,
         };
+        let both = |lhs: &ValueId, rhs: &ValueId| scalar(*lhs).zip(scalar(*rhs));
         let folded: Option<Option<Const>> = match function.value(id) {
-            Some(Inst::Eq(a, b)) => scalar(*a)
-                .zip(scalar(*b))
-                .and_then(|(a, b)| equal(&a, &b).map(bool_const)),
-            Some(Inst::Lt(a, b)) => scalar(*a)
-                .zip(scalar(*b))
-                .map(|(a, b)| compare(&a, &b).and_then(|o| bool_const(o == Ordering::Less))),
-            Some(Inst::Lte(a, b)) => scalar(*a)
-                .zip(scalar(*b))
-                .map(|(a, b)| compare(&a, &b).and_then(|o| bool_const(o != Ordering::Greater))),
-            Some(Inst::Arith(op, a, b)) => scalar(*a).zip(scalar(*b)).map(|(a, b)| match (a, b) {
-                (Const::Number(a), Const::Number(b)) => a.arith(*op, b).map(Const::Number),
-                _other => None,
+            Some(Inst::Eq { lhs, rhs }) => both(lhs, rhs).and_then(|(a, b)| equal(&a, &b).map(bool_const)),
+            Some(Inst::Lt { lhs, rhs }) => {
+                both(lhs, rhs).map(|(a, b)| compare(&a, &b).and_then(|o| bool_const(o == Ordering::Less)))
+            }
+            Some(Inst::Lte { lhs, rhs }) => {
+                both(lhs, rhs).map(|(a, b)| compare(&a, &b).and_then(|o| bool_const(o != Ordering::Greater)))
+            }
+            Some(other) => other.arith().and_then(|(op, lhs, rhs)| {
+                both(&lhs, &rhs).map(|(a, b)| match (a, b) {
+                    (Const::Number(a), Const::Number(b)) => a.arith(op, b).map(Const::Number),
+                    _other => None,
+                })
             }),
-            _other => None,
+            None => None,
         };
         let inst = match folded {
             None => continue,
-            Some(None) => Inst::Undefined,
-            Some(Some(value)) => Inst::LoadConst(intern(consts, value)),
+            Some(None) => Inst::Undefined {},
+            Some(Some(value)) => Inst::LoadConst {
+                k: intern(consts, value),
+            },
         };
         if let Some(place) = function.values.get_mut(id.index()) {
             *place = inst;

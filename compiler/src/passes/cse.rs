@@ -20,7 +20,7 @@
 
 use super::rewrite::copy_all;
 use super::{OptLevel, Options, Pass, Program};
-use crate::ir::{FuncId, Function, Inst, ValueId};
+use crate::ir::{FuncId, Function, Inst, Negated, ValueId};
 use policy_bytecode::Stop;
 use std::collections::HashMap;
 
@@ -107,21 +107,24 @@ fn tree(function: &Function, id: ValueId) -> Option<Vec<u32>> {
     const OR: u32 = 4;
     const NOT: u32 = 5;
     Some(match function.value(id)? {
-        Inst::Test { pred, negated } => vec![if *negated { TEST_NOT } else { TEST }, pred.0],
-        Inst::Const(value) => vec![CONST, u32::from(*value)],
-        inst @ (Inst::And(operands) | Inst::Or(operands)) => {
+        Inst::Test {
+            pred,
+            negated: Negated(negated),
+        } => vec![if *negated { TEST_NOT } else { TEST }, pred.0],
+        Inst::Const { value } => vec![CONST, u32::from(*value)],
+        inst @ (Inst::And { operands } | Inst::Or { operands }) => {
             let mut parts = operands
                 .iter()
                 .map(|v| tree(function, *v))
                 .collect::<Option<Vec<_>>>()?;
             parts.sort_unstable();
             let count = u32::try_from(parts.len()).ok()?;
-            let kind = if matches!(inst, Inst::And(_)) { AND } else { OR };
+            let kind = if matches!(inst, Inst::And { .. }) { AND } else { OR };
             let mut out = vec![kind, count];
             out.extend(parts.into_iter().flatten());
             out
         }
-        Inst::Not(inner) => {
+        Inst::Not { operand: inner } => {
             let mut out = vec![NOT];
             out.extend(tree(function, *inner)?);
             out

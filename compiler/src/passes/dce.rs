@@ -18,7 +18,7 @@ mod tables;
 
 use super::rewrite::{Copy, is_copy, rebuild};
 use super::{OptLevel, Options, Pass, Program};
-use crate::ir::{Block, BlockId, Function, Inst, Kind, Terminator, ValueId};
+use crate::ir::{Block, BlockId, Function, Inst, Terminator, ValueId};
 
 /// See the module documentation.
 #[derive(Debug)]
@@ -111,9 +111,7 @@ fn drop_data(function: &mut Function) -> bool {
         block.end.operands(|v| work.push(v));
         work.extend(block.insts.iter().copied().filter(|id| {
             // The end of a collection is an effect too: it frees the builder.
-            function
-                .value(*id)
-                .is_some_and(|i| i.kind() == Kind::Effect || matches!(i, Inst::BuildEnd(_)))
+            function.value(*id).is_some_and(Inst::is_kept)
         }));
     }
     while let Some(id) = work.pop() {

@@ -25,7 +25,7 @@
 
 use super::{OptLevel, Options, Pass, Program, patterns};
 use crate::fields::dotted;
-use crate::ir::{Function, Inst, Rule, ValueId};
+use crate::ir::{Function, Inst, Negated, Rule, ValueId};
 use policy_bytecode::context;
 use policy_bytecode::guard::{MAX_GUARD, MAX_GUARDS, indexable, plain_fields, searchable_fields};
 use policy_bytecode::module::Field;
@@ -333,12 +333,15 @@ impl Searches {
     /// Tests of which one is asked whenever the outcome `id` is, and that are all false when none of them is found.
     fn guard(&self, function: &Function, id: ValueId) -> Option<(FieldIdx, Vec<ValueId>)> {
         match function.value(id)? {
-            Inst::Test { pred, negated: false } => {
+            Inst::Test {
+                pred,
+                negated: Negated(false),
+            } => {
                 let field = self.0.get(pred.index()).copied().flatten()?;
                 Some((field, vec![id]))
             }
-            Inst::And(operands) => self.guard(function, *operands.first()?),
-            Inst::Or(operands) => {
+            Inst::And { operands } => self.guard(function, *operands.first()?),
+            Inst::Or { operands } => {
                 let own = operands.iter().map(|v| self.guard(function, *v));
                 let own = own.collect::<Option<Vec<_>>>()?;
                 let field = own.first()?.0;
@@ -361,7 +364,10 @@ impl Finder<'_> {
     /// Ways to guard the outcome `id`, best first.
     fn guards(&self, id: ValueId) -> Vec<Guard> {
         let mut guards = match self.function.value(id) {
-            Some(Inst::Test { pred, negated: false }) => {
+            Some(Inst::Test {
+                pred,
+                negated: Negated(false),
+            }) => {
                 let share = self.shares.get(pred.index()).copied().flatten();
                 let field = self.program.predicates.get(pred.index()).map(|p| p.field);
                 share
@@ -374,8 +380,8 @@ impl Finder<'_> {
                     .into_iter()
                     .collect()
             }
-            Some(Inst::And(operands)) => operands.iter().flat_map(|v| self.guards(*v)).collect(),
-            Some(Inst::Or(operands)) => self.united(operands).into_iter().collect(),
+            Some(Inst::And { operands }) => operands.iter().flat_map(|v| self.guards(*v)).collect(),
+            Some(Inst::Or { operands }) => self.united(operands).into_iter().collect(),
             _other => Vec::new(),
         };
         guards.sort_by(|a, b| {

@@ -15,7 +15,7 @@
 
 use super::rewrite::{Rebuild, Rewrite, rebuild_all};
 use super::{OptLevel, Options, Pass, Program};
-use crate::ir::{Inst, ValueId};
+use crate::ir::{Inst, Negated, ValueId};
 
 /// See the module documentation.
 #[derive(Debug)]
@@ -38,31 +38,40 @@ impl Pass for Normalise {
 impl Rewrite for Normalise {
     fn outcome(&self, cx: &mut Rebuild<'_>, id: ValueId, negate: bool) -> ValueId {
         match cx.old(id).clone() {
-            Inst::Not(inner) => cx.outcome(inner, !negate),
-            Inst::Test { pred, negated } => cx.make(Inst::Test {
+            Inst::Not { operand: inner } => cx.outcome(inner, !negate),
+            Inst::Test {
                 pred,
-                negated: negated != negate,
+                negated: Negated(negated),
+            } => cx.make(Inst::Test {
+                pred,
+                negated: Negated(negated != negate),
             }),
-            Inst::Const(value) => cx.make(Inst::Const(value != negate)),
-            Inst::And(operands) => {
+            Inst::Const { value } => cx.make(Inst::Const {
+                value: value != negate,
+            }),
+            Inst::And { operands } => {
                 let operands = operands.into_iter().map(|v| cx.outcome(v, negate)).collect();
                 cx.make(if negate {
-                    Inst::Or(operands)
+                    Inst::Or { operands }
                 } else {
-                    Inst::And(operands)
+                    Inst::And { operands }
                 })
             }
-            Inst::Or(operands) => {
+            Inst::Or { operands } => {
                 let operands = operands.into_iter().map(|v| cx.outcome(v, negate)).collect();
                 cx.make(if negate {
-                    Inst::And(operands)
+                    Inst::And { operands }
                 } else {
-                    Inst::Or(operands)
+                    Inst::Or { operands }
                 })
             }
             _truth => {
                 let plain = cx.copy(id);
-                if negate { cx.make(Inst::Not(plain)) } else { plain }
+                if negate {
+                    cx.make(Inst::Not { operand: plain })
+                } else {
+                    plain
+                }
             }
         }
     }

@@ -15,7 +15,7 @@
 use super::rewrite::{Rebuild, Rewrite, rebuild_all};
 use super::{OptLevel, Options, Pass, Program};
 use crate::cost;
-use crate::ir::{Inst, Predicate, ValueId};
+use crate::ir::{Inst, Negated, Predicate, ValueId};
 use policy_bytecode::Const;
 use policy_bytecode::predicate::{PredOp, PredOperand};
 
@@ -86,7 +86,10 @@ impl Estimates {
     /// Of a value that is already rebuilt, its operands in their final order.
     fn of(&self, cx: &Rebuild<'_>, id: ValueId) -> Estimate {
         match cx.new_inst(id) {
-            Inst::Test { pred, negated } => {
+            Inst::Test {
+                pred,
+                negated: Negated(negated),
+            } => {
                 let own = self.predicates.get(pred.index()).copied().unwrap_or(Estimate {
                     cost: 1.0,
                     chance: 0.5,
@@ -96,19 +99,19 @@ impl Estimates {
                     chance: if *negated { 1.0 - own.chance } else { own.chance },
                 }
             }
-            Inst::Const(value) => Estimate {
+            Inst::Const { value } => Estimate {
                 cost: 0.0,
                 chance: if *value { 1.0 } else { 0.0 },
             },
-            Inst::Not(inner) => {
+            Inst::Not { operand: inner } => {
                 let own = self.of(cx, *inner);
                 Estimate {
                     cost: own.cost,
                     chance: 1.0 - own.chance,
                 }
             }
-            inst @ (Inst::And(operands) | Inst::Or(operands)) => {
-                let and = matches!(inst, Inst::And(_));
+            inst @ (Inst::And { operands } | Inst::Or { operands }) => {
+                let and = matches!(inst, Inst::And { .. });
                 // Chance that the evaluation gets as far as the next operand.
                 let mut reached = 1.0;
                 let mut cost = 0.0;
@@ -147,13 +150,13 @@ impl Estimates {
 impl Rewrite for Estimates {
     fn outcome(&self, cx: &mut Rebuild<'_>, id: ValueId, _negate: bool) -> ValueId {
         match cx.old(id).clone() {
-            Inst::And(operands) => {
+            Inst::And { operands } => {
                 let operands = self.sorted(cx, &operands, true);
-                cx.make(Inst::And(operands))
+                cx.make(Inst::And { operands })
             }
-            Inst::Or(operands) => {
+            Inst::Or { operands } => {
                 let operands = self.sorted(cx, &operands, false);
-                cx.make(Inst::Or(operands))
+                cx.make(Inst::Or { operands })
             }
             _other => cx.copy(id),
         }

@@ -100,12 +100,12 @@ impl Rebuild<'_> {
     /// The instruction of an old value.
     pub(super) fn old(&self, id: ValueId) -> &Inst {
         // INVARIANT: ids come from the old function itself; the constant is never seen.
-        self.old.value(id).unwrap_or(&Inst::Const(false))
+        self.old.value(id).unwrap_or(&Inst::Const { value: false })
     }
 
     /// The instruction of a new value.
     pub(super) fn new_inst(&self, id: ValueId) -> &Inst {
-        self.new.value(id).unwrap_or(&Inst::Const(false))
+        self.new.value(id).unwrap_or(&Inst::Const { value: false })
     }
 
     /// The new value of the old outcome `id`, negated when `negate`.
@@ -145,10 +145,16 @@ impl Rebuild<'_> {
     /// The outcome `id` of the old function with each operand rewritten, and nothing else changed.
     pub(super) fn copy(&mut self, id: ValueId) -> ValueId {
         let inst = match self.old(id).clone() {
-            Inst::And(vs) => Inst::And(vs.into_iter().map(|v| self.outcome(v, false)).collect()),
-            Inst::Or(vs) => Inst::Or(vs.into_iter().map(|v| self.outcome(v, false)).collect()),
-            Inst::Not(v) => Inst::Not(self.outcome(v, false)),
-            Inst::Truth(v) => Inst::Truth(self.data(v)),
+            Inst::And { operands: vs } => Inst::And {
+                operands: vs.into_iter().map(|v| self.outcome(v, false)).collect(),
+            },
+            Inst::Or { operands: vs } => Inst::Or {
+                operands: vs.into_iter().map(|v| self.outcome(v, false)).collect(),
+            },
+            Inst::Not { operand: v } => Inst::Not {
+                operand: self.outcome(v, false),
+            },
+            Inst::Truth { value: v } => Inst::Truth { value: self.data(v) },
             other => other,
         };
         self.make(inst)
@@ -204,7 +210,7 @@ pub(super) fn is_copy(function: &Function) -> bool {
         && listed.into_iter().all(|(i, id)| id.index() == i)
         && values
             .iter()
-            .all(|inst| inst.kind() == Kind::Outcome && !matches!(inst, Inst::Truth(_)))
+            .all(|inst| inst.kind() == Kind::Outcome && !matches!(inst, Inst::Truth { .. }))
         && asked_in_order(values, root, &mut 0)
         && root.index() + 1 == values.len()
         && values
@@ -244,7 +250,7 @@ impl Rewrite for Copy {
 #[cfg(test)]
 mod tests {
     use super::{Copy, Function, Inst, ValueId, is_copy, rebuild};
-    use crate::ir::{BlockId, Terminator};
+    use crate::ir::{BlockId, Negated, Terminator};
     use policy_bytecode::PredIdx;
     use proptest::prelude::*;
 
@@ -266,13 +272,13 @@ mod tests {
                 function.push(
                     BlockId(0),
                     match (kind, operands.first()) {
-                        (0, Some(_)) => Inst::And(operands),
-                        (1, Some(_)) => Inst::Or(operands),
-                        (2, Some(first)) => Inst::Not(*first),
-                        (3, _) => Inst::Const(pred % 2 == 0),
+                        (0, Some(_)) => Inst::And { operands },
+                        (1, Some(_)) => Inst::Or { operands },
+                        (2, Some(first)) => Inst::Not { operand: *first },
+                        (3, _) => Inst::Const { value: pred % 2 == 0 },
                         _test => Inst::Test {
                             pred: PredIdx(pred),
-                            negated: false,
+                            negated: Negated(false),
                         },
                     },
                 );

@@ -40,13 +40,13 @@ impl Pass for Simplify {
 impl Rewrite for Simplify {
     fn outcome(&self, cx: &mut Rebuild<'_>, id: ValueId, _negate: bool) -> ValueId {
         match cx.old(id).clone() {
-            Inst::And(operands) => list(cx, &operands, true),
-            Inst::Or(operands) => list(cx, &operands, false),
-            Inst::Not(inner) => {
+            Inst::And { operands } => list(cx, &operands, true),
+            Inst::Or { operands } => list(cx, &operands, false),
+            Inst::Not { operand: inner } => {
                 let inner = cx.outcome(inner, false);
                 match cx.new_inst(inner) {
-                    Inst::Not(twice) => *twice,
-                    _other => cx.make(Inst::Not(inner)),
+                    Inst::Not { operand: twice } => *twice,
+                    _other => cx.make(Inst::Not { operand: inner }),
                 }
             }
             _other => cx.copy(id),
@@ -57,8 +57,8 @@ impl Rewrite for Simplify {
 /// Operands of `inst` when it is an operator of this kind.
 fn operands_of(inst: &Inst, and: bool) -> Option<&[ValueId]> {
     match inst {
-        Inst::And(operands) if and => Some(operands),
-        Inst::Or(operands) if !and => Some(operands),
+        Inst::And { operands } if and => Some(operands),
+        Inst::Or { operands } if !and => Some(operands),
         _other => None,
     }
 }
@@ -80,6 +80,10 @@ fn list(cx: &mut Rebuild<'_>, operands: &[ValueId], and: bool) -> ValueId {
     });
     match flat.as_slice() {
         [only] => *only,
-        _several => cx.make(if and { Inst::And(flat) } else { Inst::Or(flat) }),
+        _several => cx.make(if and {
+            Inst::And { operands: flat }
+        } else {
+            Inst::Or { operands: flat }
+        }),
     }
 }

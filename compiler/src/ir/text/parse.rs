@@ -1,15 +1,13 @@
 //! Text → IR. See [`super`] for the form. Line by line, because the form is.
 
-use super::BINARY;
+use super::reading::Reading;
 use crate::fields::{derived_above, describe};
-use crate::ir::{
-    Block, BlockId, Collection, FuncId, Function, Inst, Predicate, Program, Rule, Terminator, ValueId,
-};
+use crate::ir::{Block, BlockId, FuncId, Function, Inst, Predicate, Program, Rule, Terminator, ValueId};
 use crate::lower::NOT_PRECOMPILED;
 use policy_bytecode::module::{Decision, Field, Pattern, PatternEngine};
 use policy_bytecode::predicate::{PredOp, PredOperand};
 use policy_bytecode::quantifier::{Body, ItemOperand, ItemTest, Node, Subject};
-use policy_bytecode::{BodyIdx, Const, ConstPool, Exact, FieldIdx, PatternIdx, PredIdx};
+use policy_bytecode::{BodyIdx, Const, ConstIdx, ConstPool, Exact, FieldIdx, IterIdx, PatternIdx, PredIdx};
 use policy_grammar::ast::{FieldPath, ITEM, Segment};
 use std::collections::HashMap;
 use std::fmt;
@@ -59,15 +57,15 @@ pub fn parse(text: &str) -> Result<Program, TextError> {
     }
 }
 
-type Res<T> = Result<T, String>;
+pub(in crate::ir) type Res<T> = Result<T, String>;
 
-struct Parser<'a> {
+pub(super) struct Parser<'a> {
     lines: Lines<'a>,
     line: usize,
     program: Program,
     consts: ConstPool,
-    shared: HashMap<String, PredIdx>,
-    functions: HashMap<String, FuncId>,
+    pub(super) shared: HashMap<String, PredIdx>,
+    pub(super) functions: HashMap<String, FuncId>,
 }
 
 impl<'a> Parser<'a> {
@@ -190,7 +188,7 @@ impl<'a> Parser<'a> {
                 }
                 let mut ids = Vec::new();
                 for param in params.split(',').map(str::trim).filter(|p| !p.is_empty()) {
-                    ids.push(define(&mut function, &mut names, param, Inst::Param)?);
+                    ids.push(define(&mut function, &mut names, param, Inst::Param {})?);
                 }
                 open = Some(Block {
                     params: ids,
@@ -232,100 +230,31 @@ impl<'a> Parser<'a> {
 
     fn inst(&mut self, text: &str, names: &HashMap<String, ValueId>) -> Res<Inst> {
         let (word, rest) = split_word(text);
-        let one = || value(rest, names);
-        let many = |text: &str| {
-            text.split(',')
-                .map(str::trim)
-                .filter(|t| !t.is_empty())
-                .map(|t| value(t, names))
-                .collect::<Res<Vec<_>>>()
+        let mut reading = Reading {
+            parser: self,
+            names,
+            rest,
+            negated: false,
         };
-        if let Some((_, make)) = BINARY.iter().find(|(name, _)| *name == word) {
-            return match many(rest)?.as_slice() {
-                [a, b] => Ok(make(*a, *b)),
-                _other => Err(format!("`{word}` takes two values")),
-            };
-        }
-        let builder = |text: &str| -> Res<policy_bytecode::BuilderIdx> {
-            text.strip_prefix(policy_bytecode::BuilderIdx::PREFIX)
-                .and_then(|n| n.parse().ok())
-                .map(policy_bytecode::BuilderIdx)
-                .ok_or_else(|| format!("`{text}` is not a builder"))
+        let inst = match Inst::parse(word, &mut reading)? {
+            Some(inst) => Some(inst),
+            None => match word.strip_suffix(Reading::NOT) {
+                Some(plain) => {
+                    reading.negated = true;
+                    Inst::parse(plain, &mut reading)?
+                }
+                None => None,
+            },
         };
-        Ok(match word {
-            "test" | "test_not" => Inst::Test {
-                pred: match self.shared.get(rest) {
-                    Some(pred) => *pred,
-                    None => self.comparison(rest, false)?,
-                },
-                negated: word == "test_not",
-            },
-            "const" => Inst::Const(match rest {
-                "true" => true,
-                "false" => false,
-                other => return Err(format!("`{other}` is not an outcome")),
-            }),
-            "and" => Inst::And(many(rest)?),
-            "or" => Inst::Or(many(rest)?),
-            "not" => Inst::Not(one()?),
-            "truth" => Inst::Truth(one()?),
-            "load_field" => Inst::LoadField(self.field(rest)?),
-            "load_const" => {
-                let (k, rest) = self.constant(rest)?;
-                expect_end(rest)?;
-                Inst::LoadConst(k)
-            }
-            "undefined" => Inst::Undefined,
-            "len" => Inst::Len(one()?),
-            "call" => {
-                let (name, args) = rest
-                    .strip_suffix(')')
-                    .and_then(|r| r.split_once('('))
-                    .ok_or("expected `call fn0(…)`")?;
-                Inst::Call {
-                    function: *self
-                        .functions
-                        .get(name)
-                        .ok_or_else(|| format!("`{name}` is not a function above"))?,
-                    args: many(args)?,
-                }
-            }
-            "iter_begin" => {
-                let (iter, src) = rest.split_once(',').ok_or("expected an iterator and a value")?;
-                Inst::IterBegin {
-                    iter: iterator(iter)?,
-                    src: value(src.trim(), names)?,
-                }
-            }
-            "build_array" | "build_object" | "build_set" => Inst::BuildBegin {
-                builder: builder(rest)?,
-                kind: match word {
-                    "build_array" => Collection::Array,
-                    "build_object" => Collection::Object,
-                    _set => Collection::Set,
-                },
-            },
-            "build_push" | "build_insert" => {
-                let (b, values) = rest.split_once(',').ok_or("expected a builder and values")?;
-                match many(values)?.as_slice() {
-                    [v] if word == "build_push" => Inst::BuildPush {
-                        builder: builder(b)?,
-                        value: *v,
-                    },
-                    [k, v] if word == "build_insert" => Inst::BuildInsert {
-                        builder: builder(b)?,
-                        key: *k,
-                        value: *v,
-                    },
-                    _other => return Err(format!("wrong number of values for `{word}`")),
-                }
-            }
-            "build_end" => Inst::BuildEnd(builder(rest)?),
-            other => return Err(format!("`{other}` is not an instruction")),
-        })
+        let (rest, negated) = (reading.rest, reading.negated);
+        let inst = inst
+            .filter(|_| !negated)
+            .ok_or_else(|| format!("`{word}` is not an instruction"))?;
+        expect_end(rest)?;
+        Ok(inst)
     }
 
-    fn comparison(&mut self, text: &str, shared: bool) -> Res<PredIdx> {
+    pub(super) fn comparison(&mut self, text: &str, shared: bool) -> Res<PredIdx> {
         let end = path_end(text);
         let (path, rest) = (
             text.get(..end).unwrap_or(""),
@@ -476,7 +405,7 @@ impl<'a> Parser<'a> {
         Ok((test, rest))
     }
 
-    fn field(&mut self, text: &str) -> Res<FieldIdx> {
+    pub(super) fn field(&mut self, text: &str) -> Res<FieldIdx> {
         let path = FieldPath::parse(text).map_err(|e| e.message)?;
         let info = describe(&path, None);
         let above = derived_above(&info.path);
@@ -517,7 +446,7 @@ impl<'a> Parser<'a> {
     }
 
     /// A constant at the start of `text`, and what follows it.
-    fn constant<'t>(&mut self, text: &'t str) -> Res<(policy_bytecode::ConstIdx, &'t str)> {
+    pub(super) fn constant<'t>(&mut self, text: &'t str) -> Res<(ConstIdx, &'t str)> {
         let text = text.trim_start();
         let (value, rest) = if text.starts_with('"') {
             let (s, rest) = string(text)?;
@@ -654,7 +583,7 @@ fn define(
     Ok(id)
 }
 
-fn value(name: &str, names: &HashMap<String, ValueId>) -> Res<ValueId> {
+pub(super) fn value(name: &str, names: &HashMap<String, ValueId>) -> Res<ValueId> {
     names
         .get(name)
         .copied()
@@ -668,10 +597,10 @@ fn block_id(name: &str) -> Res<BlockId> {
         .ok_or_else(|| format!("`{name}` is not a block"))
 }
 
-fn iterator(name: &str) -> Res<policy_bytecode::IterIdx> {
-    name.strip_prefix(policy_bytecode::IterIdx::PREFIX)
+pub(super) fn iterator(name: &str) -> Res<IterIdx> {
+    name.strip_prefix(IterIdx::PREFIX)
         .and_then(|n| n.parse().ok())
-        .map(policy_bytecode::IterIdx)
+        .map(IterIdx)
         .ok_or_else(|| format!("`{name}` is not an iterator"))
 }
 

@@ -1,12 +1,11 @@
 //! IR → text. See [`super`] for the form.
 
-use super::{inline_functions, terminator_name};
-use crate::ir::{Collection, FuncId, Function, Inst, Kind, Predicate, Program, Terminator, ValueId};
+use super::{Names, inline_functions, terminator_name};
+use crate::ir::{FuncId, Function, Kind, Predicate, Program, Terminator, ValueId};
 use policy_bytecode::module::{Field, PathSegment};
-use policy_bytecode::number::Arith;
 use policy_bytecode::predicate::PredOperand;
 use policy_bytecode::quantifier::{ItemOperand, Node, Subject};
-use policy_bytecode::{BodyIdx, Const, ConstIdx, PredIdx};
+use policy_bytecode::{BodyIdx, BuilderIdx, Const, ConstIdx, FieldIdx, IterIdx, PredIdx};
 use policy_grammar::ast::{FieldPath, ITEM, Segment};
 use std::fmt::Write as _;
 
@@ -115,6 +114,16 @@ impl Printer<'_> {
     }
 
     fn function(&mut self, function: &Function) {
+        let text = self.function_text(function);
+        self.out.push_str(&text);
+    }
+
+    fn function_text(&self, function: &Function) -> String {
+        let mut out = String::new();
+        let mut line = |text: String| {
+            out.push_str(&text);
+            out.push('\n');
+        };
         let mut names = vec![None; function.values.len()];
         let mut next = 0u32;
         let defined = function
@@ -130,24 +139,25 @@ impl Printer<'_> {
                 next += 1;
             }
         }
-        let v = |id: ValueId| match names.get(id.index()).copied().flatten() {
-            Some(n) => format!("v{n}"),
-            None => "?".to_owned(),
+        let named = Named {
+            printer: self,
+            values: &names,
         };
+        let v = |id: ValueId| named.value(id);
         let list = |ids: &[ValueId]| ids.iter().map(|id| v(*id)).collect::<Vec<_>>().join(", ");
         for (i, block) in function.blocks.iter().enumerate() {
             if block.params.is_empty() {
-                self.line(&format!("b{i}:"));
+                line(format!("b{i}:"));
             } else {
-                self.line(&format!("b{i}({}):", list(&block.params)));
+                line(format!("b{i}({}):", list(&block.params)));
             }
             for id in &block.insts {
                 let Some(inst) = function.value(*id) else { continue };
-                let text = self.inst(inst, &v, &list);
+                let text = inst.print(&named);
                 match inst.kind() {
-                    Kind::Effect => self.line(&format!("  {text}")),
+                    Kind::Effect => line(format!("  {text}")),
                     Kind::Outcome | Kind::Data => {
-                        self.line(&format!("  {} = {text}", v(*id)));
+                        line(format!("  {} = {text}", v(*id)));
                     }
                 }
             }
@@ -169,62 +179,12 @@ impl Printer<'_> {
                 } => format!("{}, {defined}, {undefined}", v(*src)),
                 Terminator::IterNext { iter, body, done } => format!("{iter}, {body}, {done}"),
             };
-            self.line(&format!("  {name} {operands}"));
+            line(format!("  {name} {operands}"));
         }
         for guard in &function.guards {
-            let line = format!("guard {}", list(guard));
-            self.line(&line);
+            line(format!("guard {}", list(guard)));
         }
-    }
-
-    fn inst(
-        &self,
-        inst: &Inst,
-        v: &impl Fn(ValueId) -> String,
-        list: &impl Fn(&[ValueId]) -> String,
-    ) -> String {
-        match inst {
-            Inst::Param => "param".to_owned(),
-            Inst::Test { pred, negated: false } => format!("test {}", self.pred(*pred)),
-            Inst::Test { pred, negated: true } => format!("test_not {}", self.pred(*pred)),
-            Inst::Const(value) => format!("const {value}"),
-            Inst::And(vs) => format!("and {}", list(vs)),
-            Inst::Or(vs) => format!("or {}", list(vs)),
-            Inst::Not(x) => format!("not {}", v(*x)),
-            Inst::Truth(x) => format!("truth {}", v(*x)),
-            Inst::LoadField(f) => format!("load_field {}", field(self.program.fields.get(f.index()))),
-            Inst::LoadConst(k) => format!("load_const {}", self.constant(*k)),
-            Inst::Undefined => "undefined".to_owned(),
-            Inst::Get { object, key } => format!("get {}, {}", v(*object), v(*key)),
-            Inst::Len(x) => format!("len {}", v(*x)),
-            Inst::Eq(a, b) => format!("eq {}, {}", v(*a), v(*b)),
-            Inst::Lt(a, b) => format!("lt {}, {}", v(*a), v(*b)),
-            Inst::Lte(a, b) => format!("lte {}, {}", v(*a), v(*b)),
-            Inst::Arith(op, a, b) => {
-                let name = match op {
-                    Arith::Add => "add",
-                    Arith::Sub => "sub",
-                    Arith::Mul => "mul",
-                    Arith::Div => "div",
-                    Arith::Rem => "rem",
-                };
-                format!("{name} {}, {}", v(*a), v(*b))
-            }
-            Inst::Call { function, args } => {
-                format!("call {}({})", self.function_name(*function), list(args))
-            }
-            Inst::IterBegin { iter, src } => format!("iter_begin {iter}, {}", v(*src)),
-            Inst::BuildBegin { builder, kind } => match kind {
-                Collection::Array => format!("build_array {builder}"),
-                Collection::Object => format!("build_object {builder}"),
-                Collection::Set => format!("build_set {builder}"),
-            },
-            Inst::BuildPush { builder, value } => format!("build_push {builder}, {}", v(*value)),
-            Inst::BuildInsert { builder, key, value } => {
-                format!("build_insert {builder}, {}, {}", v(*key), v(*value))
-            }
-            Inst::BuildEnd(builder) => format!("build_end {builder}"),
-        }
+        out
     }
 
     fn pred(&self, pred: PredIdx) -> String {
@@ -305,6 +265,46 @@ impl Printer<'_> {
         let mut out = String::new();
         constant(&mut out, &self.program.consts, k);
         out
+    }
+}
+
+/// What the instructions of one function name, with the numbers that its values have in the text.
+struct Named<'a> {
+    printer: &'a Printer<'a>,
+    /// By value; effects have none.
+    values: &'a [Option<u32>],
+}
+
+impl Names for Named<'_> {
+    fn value(&self, id: ValueId) -> String {
+        match self.values.get(id.index()).copied().flatten() {
+            Some(n) => format!("v{n}"),
+            None => "?".to_owned(),
+        }
+    }
+
+    fn pred(&self, pred: PredIdx) -> String {
+        self.printer.pred(pred)
+    }
+
+    fn field(&self, f: FieldIdx) -> String {
+        field(self.printer.program.fields.get(f.index()))
+    }
+
+    fn constant(&self, k: ConstIdx) -> String {
+        self.printer.constant(k)
+    }
+
+    fn function(&self, f: FuncId) -> String {
+        self.printer.function_name(f)
+    }
+
+    fn iterator(&self, iter: IterIdx) -> String {
+        iter.to_string()
+    }
+
+    fn builder(&self, builder: BuilderIdx) -> String {
+        builder.to_string()
     }
 }
 

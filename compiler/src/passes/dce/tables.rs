@@ -2,7 +2,7 @@
 
 use crate::fields::dotted;
 use crate::ir::renumber::{Numbers, Table};
-use crate::ir::{FuncId, Inst, Program};
+use crate::ir::{FuncId, Program, Ref};
 use policy_bytecode::manifest::{CondNode, TemplatePart, ValueNode, VerbInfo};
 use policy_bytecode::module::{Field, is_at_or_below};
 use policy_bytecode::predicate::PredOperand;
@@ -66,16 +66,18 @@ fn marks(program: &Program) -> Marks {
         let Some(function) = program.functions.get(f.index()) else {
             continue;
         };
-        function.each_inst(|_, inst| match inst {
-            Inst::Test { pred, .. } => {
-                mark(&mut marks.predicates, pred.index());
-            }
-            Inst::LoadField(field) => {
-                mark(&mut marks.fields, field.index());
-            }
-            Inst::LoadConst(k) => consts.push(*k),
-            Inst::Call { function, .. } => work.push(*function),
-            _other => {}
+        function.each_inst(|_, inst| {
+            inst.refs(|named| match named {
+                Ref::Pred(pred) => {
+                    mark(&mut marks.predicates, pred.index());
+                }
+                Ref::Field(field) => {
+                    mark(&mut marks.fields, field.index());
+                }
+                Ref::Const(k) => consts.push(k),
+                Ref::Func(function) => work.push(function),
+                Ref::Value(_) | Ref::Iter(_) | Ref::Builder(_) => {}
+            });
         });
     }
     let manifest = &program.manifest;
