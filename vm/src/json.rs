@@ -9,90 +9,18 @@
 //! registers; a position in the reader would be written to memory and read back for every token. For the same reason
 //! results carry no error: what failed, and where, is noted in the reader. And texts are scanned by the word.
 
+mod error;
+mod number;
+
+pub use error::{JsonError, JsonErrorKind};
+
+use crate::plain::plain_end;
 use crate::value::Value;
 use bumpalo::Bump;
 use bumpalo::collections::Vec as BumpVec;
-use policy_bytecode::{Exact, Number};
-use std::fmt;
 
 /// Deepest nesting that any module may allow; the verifier's host limit.
 pub(crate) const MAX_DEPTH: u32 = 1024;
-
-/// Why a request body is refused, and where.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct JsonError {
-    /// What is wrong.
-    pub kind: JsonErrorKind,
-    /// Byte offset in the body.
-    pub offset: usize,
-}
-
-/// What is wrong with a request body.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum JsonErrorKind {
-    /// Not UTF-8.
-    NotUtf8,
-    /// The body ends too early.
-    UnexpectedEnd,
-    /// Not JSON.
-    UnexpectedByte,
-    /// A control character inside a string.
-    ControlCharacter,
-    /// An escape that does not exist, or half of a surrogate pair.
-    BadEscape,
-    /// A malformed number, or an exponent beyond 64 bits.
-    BadNumber,
-    /// Something after the document.
-    TrailingBytes,
-    /// The same key twice in one object that is read.
-    DuplicateKey,
-    /// Two spellings of one key with different values in one object that is read.
-    ConflictingKeys,
-    /// The document is not an object.
-    NotAnObject,
-    /// A known object at the top of the document is something else.
-    RootNotAnObject {
-        /// Its name, such as `llm`.
-        root: &'static str,
-        /// What it is, such as `a string`.
-        found: &'static str,
-    },
-    /// Nested too deeply.
-    TooDeep,
-    /// Larger than allowed.
-    TooLarge,
-}
-
-impl fmt::Display for JsonErrorKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::NotUtf8 => "the body is not valid UTF-8",
-            Self::UnexpectedEnd => "the JSON document ends too early",
-            Self::UnexpectedByte => "unexpected character in the JSON document",
-            Self::ControlCharacter => "control character inside a JSON string",
-            Self::BadEscape => "invalid escape in a JSON string",
-            Self::BadNumber => "invalid JSON number",
-            Self::TrailingBytes => "unexpected characters after the JSON document",
-            Self::DuplicateKey => "the same key occurs twice in one object",
-            Self::ConflictingKeys => "two spellings of one field hold different values",
-            Self::NotAnObject => "the context is not a JSON object",
-            Self::RootNotAnObject { root, found } => {
-                return write!(f, "`{root}` must be an object, found {found}");
-            }
-            Self::TooDeep => "the JSON document is nested too deeply",
-            Self::TooLarge => "the request exceeds a size limit",
-        })
-    }
-}
-
-impl fmt::Display for JsonError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} (byte {})", self.kind, self.offset)
-    }
-}
-
-impl std::error::Error for JsonError {}
 
 /// What was read, or that the reader noted why it could not be. Small, so that it is returned in registers.
 pub(crate) type Result<T> = std::result::Result<T, Failed>;
@@ -326,117 +254,6 @@ impl<'a> Reader<'a> {
             return Ok(end);
         }
         self.unexpected(at)
-    }
-
-    /// End of the number that starts at `at`.
-    #[inline(always)]
-    fn number_end(&mut self, at: usize) -> Result<usize> {
-        let whole = at + usize::from(self.byte(at) == b'-');
-        let mut end = self.digits_end(whole);
-        let leading_zero = self.byte(whole) == b'0' && end > whole + 1;
-        if end == whole || leading_zero {
-            return self.fail(JsonErrorKind::BadNumber, whole);
-        }
-        if self.byte(end) == b'.' {
-            let point = end;
-            end = self.digits_end(point + 1);
-            if end == point + 1 {
-                return self.fail(JsonErrorKind::BadNumber, point);
-            }
-        }
-        if matches!(self.byte(end), b'e' | b'E') {
-            let exponent = end + 1;
-            let digits = exponent + usize::from(matches!(self.byte(exponent), b'+' | b'-'));
-            end = self.digits_end(digits);
-            let beyond = end - digits > SHORT_DIGITS && self.text(exponent, end).parse::<i64>().is_err();
-            if end == digits || beyond {
-                return self.fail(JsonErrorKind::BadNumber, digits);
-            }
-        }
-        Ok(end)
-    }
-
-    #[inline]
-    fn digits_end(&self, mut at: usize) -> usize {
-        while self.byte(at).is_ascii_digit() {
-            at += 1;
-        }
-        at
-    }
-
-    /// The number that starts at `at`, where it is a short one.
-    #[inline]
-    fn short_number(&self, at: usize) -> Option<(Number, usize)> {
-        let negative = self.byte(at) == b'-';
-        let whole = at + usize::from(negative);
-        let (digits, mut end) = self.digits(whole, 0);
-        let mut count = end - whole;
-        if count == 0 || (count > 1 && self.byte(whole) == b'0') {
-            return None;
-        }
-        let next = self.byte(end);
-        let fraction = next == b'.';
-        let mut mantissa = digits;
-        if fraction {
-            let point = end;
-            (mantissa, end) = self.digits(point + 1, digits);
-            count += end - point - 1;
-            if end == point + 1 {
-                return None;
-            }
-            let next = self.byte(end);
-            let scale = POWERS_OF_TEN.get(end - point - 1)?;
-            // Both are exact as doubles, so that one division rounds once: this is the nearest double.
-            if count > EXACT_DIGITS || matches!(next, b'e' | b'E') {
-                return None;
-            }
-            #[expect(clippy::cast_precision_loss, reason = "fifteen digits are exact")]
-            let value = mantissa as f64 / scale;
-            return Some((Number::Float(if negative { -value } else { value }), end));
-        }
-        if count > SHORT_DIGITS || matches!(next, b'e' | b'E') {
-            return None;
-        }
-        let number = match (negative, mantissa) {
-            // `-0` is a double in JSON implementations; keep its sign.
-            (true, 0) => Number::Float(-0.0),
-            (true, n) => Number::Int(-n),
-            (false, n) => Number::Int(n),
-        };
-        Some((number, end))
-    }
-
-    /// `value` with the decimal digits from `at` on appended, and where they end. Wraps.
-    #[inline]
-    fn digits(&self, mut at: usize, mut value: i64) -> (i64, usize) {
-        loop {
-            let digit = self.byte(at).wrapping_sub(b'0');
-            if digit > 9 {
-                return (value, at);
-            }
-            value = value.wrapping_mul(10).wrapping_add(i64::from(digit));
-            at += 1;
-        }
-    }
-
-    #[inline]
-    fn number(&mut self, at: usize, out: &mut Value<'a>) -> Result<usize> {
-        if let Some((number, end)) = self.short_number(at) {
-            *out = Value::Number(number);
-            return Ok(end);
-        }
-        self.any_number(at, out)
-    }
-
-    #[inline(never)]
-    fn any_number(&mut self, at: usize, out: &mut Value<'a>) -> Result<usize> {
-        let end = self.number_end(at)?;
-        *out = match Exact::read(self.text(at, end)) {
-            Some(Exact::Number(n)) => Value::Number(n),
-            Some(Exact::Decimal(text)) => Value::Decimal(text),
-            None => return self.fail(JsonErrorKind::BadNumber, at),
-        };
-        Ok(end)
     }
 
     #[inline(always)]
@@ -721,110 +538,8 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Digits that an integer of 64 bits holds in any case.
-const SHORT_DIGITS: usize = 18;
-/// Digits that a double holds in any case.
-const EXACT_DIGITS: usize = 15;
-/// Exact as doubles.
-const POWERS_OF_TEN: [f64; EXACT_DIGITS + 1] = [
-    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
-];
-
 fn closing(object: bool) -> u8 {
     if object { b'}' } else { b']' }
-}
-
-/// Bytes before the first quote, backslash or control character.
-#[inline]
-pub(crate) fn plain_prefix(bytes: &[u8]) -> usize {
-    plain_end(bytes, 0)
-}
-
-/// Position of the first quote, backslash or control character from `at` on, else the end.
-#[inline(always)]
-fn plain_end(bytes: &[u8], at: usize) -> usize {
-    let Some(first) = word(bytes, at) else {
-        return plain_tail(bytes, at);
-    };
-    let found = stops(first);
-    if found != 0 {
-        return at + found.trailing_zeros() as usize / 8;
-    }
-    plain_long(bytes, at + 8)
-}
-
-#[inline]
-pub(crate) fn word(bytes: &[u8], at: usize) -> Option<u64> {
-    let chunk = bytes.get(at..)?.first_chunk::<8>()?;
-    Some(u64::from_le_bytes(*chunk))
-}
-
-/// Bytes that are searched at once in long texts; a multiple of the blocks' size.
-const WINDOW: usize = 512;
-
-/// As [`plain_end`], by the word at first, then in blocks of a size that compilers turn into vector instructions.
-#[inline(never)]
-fn plain_long(bytes: &[u8], mut at: usize) -> usize {
-    for _word in 0..3 {
-        let Some(word) = word(bytes, at) else {
-            return plain_tail(bytes, at);
-        };
-        let found = stops(word);
-        if found != 0 {
-            return at + found.trailing_zeros() as usize / 8;
-        }
-        at += 8;
-    }
-    // By windows, so that texts with many control characters are not searched to their end for each of them.
-    'windows: for window in bytes.get(at..).unwrap_or(&[]).chunks(WINDOW) {
-        let plain = memchr::memchr2(b'"', b'\\', window).unwrap_or(window.len());
-        for block in window.get(..plain).unwrap_or(&[]).as_chunks::<64>().0 {
-            if block.iter().fold(u8::MAX, |least, byte| least.min(*byte)) < 0x20 {
-                break 'windows;
-            }
-            at += 64;
-        }
-        if plain < window.len() {
-            break;
-        }
-    }
-    while let Some(word) = word(bytes, at) {
-        let found = stops(word);
-        if found != 0 {
-            return at + found.trailing_zeros() as usize / 8;
-        }
-        at += 8;
-    }
-    plain_tail(bytes, at)
-}
-
-/// As [`plain_end`], where less than a word is left.
-#[inline(never)]
-fn plain_tail(bytes: &[u8], at: usize) -> usize {
-    let Some(last) = bytes.last_chunk::<8>() else {
-        let rest = bytes.get(at..).unwrap_or(&[]);
-        return at + rest.iter().position(|b| is_stop(*b)).unwrap_or(rest.len());
-    };
-    // The last word without what lies before `at`: the zeros that move in are stops, just behind the end.
-    let before = u32::try_from(8 * (at + 8 - bytes.len())).unwrap_or(u32::MAX);
-    let rest = u64::from_le_bytes(*last).checked_shr(before).unwrap_or(0);
-    at + stops(rest).trailing_zeros() as usize / 8
-}
-
-#[inline]
-fn is_stop(byte: u8) -> bool {
-    (byte == b'"') | (byte == b'\\') | (byte < 0x20)
-}
-
-/// The high bit of each byte that is a stop; exact for the lowest, which is all that is used.
-#[inline]
-fn stops(word: u64) -> u64 {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGH: u64 = 0x8080_8080_8080_8080;
-    // With its second bit flipped, a quote follows directly on the control characters, and a space no longer does.
-    let low = (word ^ (ONES * 0x02)).wrapping_sub(ONES * 0x21);
-    let backslash = word ^ (ONES * b'\\' as u64);
-    (low & !word | backslash.wrapping_sub(ONES) & !backslash) & HIGH
 }
 
 /// The character of the escape that `bytes` start with, and its length in bytes.

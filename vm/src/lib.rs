@@ -12,26 +12,34 @@
 
 #![forbid(unsafe_code)]
 
+mod arena;
+mod body;
+mod constant;
+mod host;
 mod index;
-mod interp;
 mod json;
 mod lazy;
 mod literals;
-mod load;
+mod memo;
+mod module;
 mod pattern;
 pub mod place;
+mod plain;
 mod predicate;
 mod project;
-mod quantifier;
+mod query;
+mod run;
 mod scan;
 mod scratch;
 mod value;
 
-pub use interp::{Evaluation, Hit, Host, Inputs, Mode, Scope, Tally, Trap};
+pub use body::in_element;
+pub use host::{Host, Inputs};
 pub use json::{JsonError, JsonErrorKind};
-pub use load::{LoadError, LoadedModule};
+pub use module::{LoadError, LoadedModule};
 pub use predicate::{Comparison, is_readable};
-pub use quantifier::in_element;
+pub use query::{Hit, Mode, Scope, Tally, Trap};
+pub use run::Evaluation;
 pub use scratch::Scratch;
 pub use value::{Value, mismatches, write_json_str};
 

@@ -2,7 +2,6 @@
 //! is loaded, with caches per worker.
 
 use crate::lazy::{self, Lazy};
-use crate::load::LoadedModule;
 use policy_bytecode::module::{Pattern, PatternEngine};
 use regex_automata::dfa::{Automaton as _, dense};
 use regex_automata::{Anchored, Input, meta};
@@ -37,9 +36,9 @@ pub(crate) struct PatternCaches {
 }
 
 impl PatternCaches {
-    /// None yet, for the patterns of `module`.
-    pub(crate) fn of(module: &LoadedModule) -> Self {
-        let caches = std::iter::repeat_with(|| None).take(module.pattern_count());
+    /// None yet, for so many patterns.
+    pub(crate) fn of(patterns: usize) -> Self {
+        let caches = std::iter::repeat_with(|| None).take(patterns);
         Self {
             caches: caches.collect(),
         }

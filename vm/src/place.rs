@@ -9,7 +9,7 @@
 //! everything else stays letter for letter.
 
 use crate::json::{Failed, JsonError, JsonErrorKind, Reader, Result};
-use crate::load::LoadedModule;
+use crate::module::LoadedModule;
 use crate::value::{Value, write_json_str};
 use bumpalo::Bump;
 use bumpalo::collections::Vec as BumpVec;

@@ -6,9 +6,7 @@
 //! derived value fails everything but `exists`, and a known field that holds what does not belong there ([`Shape`]) fails
 //! everything; the interpreter looks at both first.
 
-use crate::load::LoadedConst;
-use crate::quantifier::body_of;
-use crate::scan::ScanPlace;
+use crate::constant::LoadedConst;
 use crate::value::{Kinds, Value};
 use foldhash::fast::FixedState;
 use memchr::memmem::Finder;
@@ -22,6 +20,13 @@ use policy_bytecode::{
 use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+
+/// Where a predicate's answer stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ScanPlace {
+    pub(crate) scan: u32,
+    pub(crate) answer: u32,
+}
 
 /// An ordering comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -617,5 +622,17 @@ pub(crate) fn equals_const(value: &Value<'_>, constant: &LoadedConst) -> bool {
                     .all(|((k, x), (l, y))| **k == **l && equals_const(x, y))
         }
         _different => false,
+    }
+}
+
+/// Whether an operand needs a body.
+fn body_of(op: PredOp, operand: PredOperand) -> Option<Test> {
+    match (op, operand) {
+        (PredOp::Any, PredOperand::Body(body)) => Some(Test::Quantified { all: false, body }),
+        (PredOp::All, PredOperand::Body(body)) => Some(Test::Quantified { all: true, body }),
+        (_, PredOperand::Body(_))
+        | (_, PredOperand::None | PredOperand::Const(_) | PredOperand::Pattern(_) | PredOperand::Field(_)) => {
+            None
+        }
     }
 }

@@ -7,10 +7,10 @@
 //! Tries are few for each predicate: after that it is left to be evaluated on its own, so that a text made of hits costs
 //! no more than a few passes.
 
+use crate::arena::arena_used;
 use crate::literals::{Literals, PADDING};
-use crate::load::LoadedModule;
-use crate::pattern::PatternCaches;
-use crate::scratch::arena_used;
+use crate::pattern::{LoadedPattern, PatternCaches};
+use crate::predicate::ScanPlace;
 use bumpalo::Bump;
 use bumpalo::collections::Vec as BumpVec;
 use policy_bytecode::fold::{fold, fold_ascii, has_special};
@@ -19,11 +19,13 @@ use policy_bytecode::quantifier::{Body, ItemOperand};
 use policy_bytecode::scan::{OnHit, Scan, TRIES};
 use policy_bytecode::{Outcome, PatternIdx, PredIdx, VerifiedModule};
 
-/// Where a predicate's answer stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct ScanPlace {
-    pub(crate) scan: u32,
-    pub(crate) answer: u32,
+/// What a scan reads of its module.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Searched<'m> {
+    pub(crate) scans: &'m [LoadedScan],
+    pub(crate) patterns: &'m [LoadedPattern],
+    /// Most bytes of the arena.
+    pub(crate) arena_bytes: u64,
 }
 
 /// A scan in the form that runs.
@@ -64,9 +66,9 @@ struct Answers {
 }
 
 impl ScanAnswers {
-    /// None yet, for the scans of `module`.
-    pub(crate) fn of(module: &LoadedModule) -> Self {
-        let answers = module.scans.iter().map(|scan| Answers {
+    /// None yet, for these scans.
+    pub(crate) fn of(scans: &[LoadedScan]) -> Self {
+        let answers = scans.iter().map(|scan| Answers {
             ran: false,
             answers: vec![0; scan.predicates.len()],
             touched: Vec::with_capacity(scan.predicates.len()),
@@ -95,17 +97,17 @@ impl ScanAnswers {
         &mut self,
         place: ScanPlace,
         text: &str,
-        module: &LoadedModule,
+        searched: &Searched<'_>,
         bump: &Bump,
         caches: &mut PatternCaches,
     ) -> Option<Outcome> {
         let answers = self.scans.get_mut(place.scan as usize)?;
         if !answers.ran {
             answers.ran = true;
-            module
+            searched
                 .scans
                 .get(place.scan as usize)?
-                .run(text, answers, module, bump, caches);
+                .run(text, answers, searched, bump, caches);
         }
         match *answers.answers.get(place.answer as usize)? {
             TRUE => Some(Outcome::True),
@@ -119,12 +121,12 @@ impl ScanAnswers {
         &mut self,
         scan: u32,
         text: &str,
-        module: &LoadedModule,
+        searched: &Searched<'_>,
         bump: &Bump,
         caches: &mut PatternCaches,
     ) -> impl Iterator<Item = u32> {
         // Any of its answers makes it run.
-        self.answer(ScanPlace { scan, answer: 0 }, text, module, bump, caches);
+        self.answer(ScanPlace { scan, answer: 0 }, text, searched, bump, caches);
         let answers = self.scans.get(scan as usize);
         answers.into_iter().flat_map(|answers| {
             let possible = |answer: &u32| answers.answers.get(*answer as usize).is_some_and(|a| *a >= OPEN);
@@ -206,11 +208,11 @@ impl LoadedScan {
         &self,
         text: &str,
         answers: &mut Answers,
-        module: &LoadedModule,
+        searched: &Searched<'_>,
         bump: &Bump,
         caches: &mut PatternCaches,
     ) {
-        let room = module.limits.arena_bytes.saturating_sub(arena_used(bump) as u64);
+        let room = searched.arena_bytes.saturating_sub(arena_used(bump) as u64);
         if (text.len() + PADDING) as u64 > room {
             for answer in (0..).take(self.predicates.len()) {
                 answers.set(answer, OPEN);
@@ -240,7 +242,7 @@ impl LoadedScan {
             }
             let mut more = false;
             for user in self.users_of(literal) {
-                more |= user.hit(text, at, answers, module, caches);
+                more |= user.hit(text, at, answers, searched, caches);
             }
             more
         });
@@ -265,7 +267,7 @@ impl User {
         text: &str,
         at: usize,
         answers: &mut Answers,
-        module: &LoadedModule,
+        searched: &Searched<'_>,
         caches: &mut PatternCaches,
     ) -> bool {
         let mut tries = answers.get(self.answer);
@@ -280,7 +282,7 @@ impl User {
                     let Some(start) = at.checked_sub(before as usize) else {
                         break;
                     };
-                    let pattern = module.patterns.get(self.pattern.index());
+                    let pattern = searched.patterns.get(self.pattern.index());
                     let found = pattern.and_then(|p| p.starts_at(text, start, self.pattern.index(), caches));
                     tries = match found {
                         Some(true) => TRUE,

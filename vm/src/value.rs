@@ -1,6 +1,6 @@
 //! Values at run time: small, `Copy`, borrowed from the request body or from the evaluation arena.
 
-use crate::json::plain_prefix;
+use crate::plain::plain_prefix;
 use policy_bytecode::context::Shape;
 use policy_bytecode::{Exact, Number, casefold};
 use std::cmp::Ordering;

@@ -1,6 +1,7 @@
 //! The JSON reader against `serde_json`, on texts and on mutations of them.
 
-use super::{Reader, plain_prefix};
+use super::Reader;
+use crate::plain::plain_prefix;
 use crate::value::Value;
 use bumpalo::Bump;
 use proptest::prelude::*;

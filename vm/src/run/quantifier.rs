@@ -1,145 +1,18 @@
-//! `any` and `all`: what a body asks of each element of a list, in the form that the interpreter reads, and how it is
-//! asked.
+//! `any` and `all`: what a body asks of each element of a list, and how it is asked.
 //!
 //! The body is walked for one element after another until one decides. Everything is paid for: a unit for each node, and
 //! for each comparison what it reads of the request, because a list may be as long as the request allows and both sides
 //! of a comparison may come from it. What does not look at the element is a predicate with a memo cell, so it costs
 //! nothing but its first time.
 
-use crate::interp::{Evaluation, Host, Trap};
-use crate::predicate::{PredicateLoader, Test};
+use super::Evaluation;
+use crate::body::{LoadedBody, LoadedItemTest, LoadedNode, LoadedSubject, Right};
+use crate::host::Host;
+use crate::predicate::Test;
+use crate::query::Trap;
 use crate::value::{Value, mismatches};
-use policy_bytecode::module::PathSegment;
-use policy_bytecode::predicate::{PredOp, PredOperand};
-use policy_bytecode::quantifier::{Body, ItemOperand, ItemTest, Node, Subject};
-use policy_bytecode::{BodyIdx, FieldIdx, Outcome, PredIdx};
-
-/// A body.
-#[derive(Debug)]
-pub(crate) struct LoadedBody {
-    /// Children before parents; the last is the root.
-    nodes: Box<[LoadedNode]>,
-}
-
-#[derive(Debug)]
-enum LoadedNode {
-    And(Box<[u32]>),
-    Or(Box<[u32]>),
-    Not(u32),
-    Pred { pred: PredIdx, negated: bool },
-    Test(Box<LoadedItemTest>),
-}
-
-#[derive(Debug)]
-struct LoadedItemTest {
-    subject: LoadedSubject,
-    right: Right,
-    negated: bool,
-}
-
-#[derive(Debug)]
-enum LoadedSubject {
-    Item(Path),
-    Field(FieldIdx),
-}
-
-#[derive(Debug)]
-enum Right {
-    /// As in a predicate.
-    Plain(Test),
-    /// What lies in the element.
-    Item(PredOp, Path),
-}
-
-/// Steps into an element.
-#[derive(Debug)]
-struct Path(Box<[Step]>);
-
-#[derive(Debug)]
-enum Step {
-    Key(Box<str>),
-    /// An element of an array, or the key of that spelling.
-    Index(u32, Box<str>),
-    /// An element of an array, counted from its end.
-    FromEnd(u32),
-}
-
-impl Path {
-    fn new(segments: &[PathSegment]) -> Self {
-        let step = |segment: &PathSegment| match segment {
-            PathSegment::Key { name, .. } => Step::Key(name.as_str().into()),
-            PathSegment::Index(n) => Step::Index(*n, n.to_string().into()),
-            PathSegment::FromEnd(n) => Step::FromEnd(*n),
-        };
-        Self(segments.iter().map(step).collect())
-    }
-
-    /// What lies there.
-    #[inline]
-    fn of<'a>(&self, item: Value<'a>) -> Value<'a> {
-        self.0.iter().fold(item, |value, step| match (value, step) {
-            (Value::Array(items), Step::Index(n, _)) => {
-                items.get(*n as usize).copied().unwrap_or(Value::Undefined)
-            }
-            (Value::Array(items), Step::FromEnd(n)) => {
-                let found = items.len().checked_sub(*n as usize).and_then(|at| items.get(at));
-                found.copied().unwrap_or(Value::Undefined)
-            }
-            (_, Step::FromEnd(_)) => Value::Undefined,
-            (value, Step::Key(key) | Step::Index(_, key)) => value.get(key),
-        })
-    }
-}
-
-impl LoadedBody {
-    pub(crate) fn load(body: &Body, loader: &mut PredicateLoader<'_>) -> Self {
-        let node = |node: &Node| match node {
-            Node::And(nodes) => LoadedNode::And(nodes.as_slice().into()),
-            Node::Or(nodes) => LoadedNode::Or(nodes.as_slice().into()),
-            Node::Not(n) => LoadedNode::Not(*n),
-            Node::Pred { pred, negated } => LoadedNode::Pred {
-                pred: *pred,
-                negated: *negated,
-            },
-            Node::Test(test) => LoadedNode::Test(Box::new(LoadedItemTest::load(test, loader))),
-        };
-        Self {
-            nodes: body.nodes.iter().map(node).collect(),
-        }
-    }
-
-    fn root(&self) -> u32 {
-        // Verified: a body has nodes (V25).
-        u32::try_from(self.nodes.len().saturating_sub(1)).unwrap_or(0)
-    }
-}
-
-impl LoadedItemTest {
-    fn load(test: &ItemTest, loader: &mut PredicateLoader<'_>) -> Self {
-        Self {
-            subject: match &test.subject {
-                Subject::Item(path) => LoadedSubject::Item(Path::new(path)),
-                Subject::Field(field) => LoadedSubject::Field(*field),
-            },
-            right: match &test.operand {
-                ItemOperand::Item(path) => Right::Item(test.op, Path::new(path)),
-                ItemOperand::Plain(operand) => Right::Plain(loader.test(test.op, *operand, FieldIdx(0))),
-            },
-            negated: test.negated,
-        }
-    }
-
-    fn is_exists(&self) -> bool {
-        matches!(self.right, Right::Plain(Test::Exists))
-    }
-
-    fn of_missing(&self) -> Outcome {
-        match &self.right {
-            Right::Plain(test) => test.of_missing(),
-            Right::Item(op, _) => op.of_missing().into(),
-        }
-    }
-}
+use policy_bytecode::predicate::PredOp;
+use policy_bytecode::{BodyIdx, Outcome};
 
 /// Comparisons of two lists that cost less than a sorted copy.
 const FEW: usize = 1024;
@@ -171,7 +44,7 @@ impl<'a, H: Host> Evaluation<'a, H> {
     }
 
     /// Outcome of a node for an element. Recursion is bounded by the verifier (V27).
-    fn node(&mut self, body: &'a LoadedBody, at: u32, item: Value<'a>) -> Result<Outcome, Trap> {
+    pub(super) fn node(&mut self, body: &'a LoadedBody, at: u32, item: Value<'a>) -> Result<Outcome, Trap> {
         self.burn(1)?;
         self.count_node();
         match body.nodes.get(at as usize) {
@@ -190,7 +63,7 @@ impl<'a, H: Host> Evaluation<'a, H> {
         }
     }
 
-    fn junction(
+    pub(super) fn junction(
         &mut self,
         body: &'a LoadedBody,
         nodes: &'a [u32],
@@ -208,7 +81,7 @@ impl<'a, H: Host> Evaluation<'a, H> {
         Ok(result)
     }
 
-    fn item_test(&mut self, test: &'a LoadedItemTest, item: Value<'a>) -> Result<Outcome, Trap> {
+    pub(super) fn item_test(&mut self, test: &'a LoadedItemTest, item: Value<'a>) -> Result<Outcome, Trap> {
         let (left, of_item) = match &test.subject {
             LoadedSubject::Item(path) => (path.of(item), true),
             LoadedSubject::Field(field) => {
@@ -257,7 +130,7 @@ impl<'a, H: Host> Evaluation<'a, H> {
 
     /// Pays for comparing two values that both come from the request. `of_item`: the left one lies in the element, else
     /// the right one does. What stops at the first difference costs no more than the one in the element is long.
-    fn weigh_pair(
+    pub(super) fn weigh_pair(
         &mut self,
         op: PredOp,
         left: &Value<'a>,
@@ -301,24 +174,6 @@ impl<'a, H: Host> Evaluation<'a, H> {
         match self.module().body_at(body) {
             Some(body) => self.node(body, node, item).unwrap_or(Outcome::Error),
             None => Outcome::Error,
-        }
-    }
-}
-
-/// What lies at a path in an element. For explanations.
-#[must_use]
-pub fn in_element<'a>(item: Value<'a>, path: &[PathSegment]) -> Value<'a> {
-    Path::new(path).of(item)
-}
-
-/// Whether an operand needs a body.
-pub(crate) fn body_of(op: PredOp, operand: PredOperand) -> Option<Test> {
-    match (op, operand) {
-        (PredOp::Any, PredOperand::Body(body)) => Some(Test::Quantified { all: false, body }),
-        (PredOp::All, PredOperand::Body(body)) => Some(Test::Quantified { all: true, body }),
-        (_, PredOperand::Body(_))
-        | (_, PredOperand::None | PredOperand::Const(_) | PredOperand::Pattern(_) | PredOperand::Field(_)) => {
-            None
         }
     }
 }

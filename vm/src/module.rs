@@ -1,0 +1,237 @@
+//! The loaded form of a module: what the interpreter reads, built once from a verified module.
+//!
+//! Constants become comparable values, `in` lists become sets, patterns become automata, field paths become a trie for
+//! projection. The bundle's own tables are not kept.
+
+mod load;
+
+pub use load::LoadError;
+
+use crate::body::LoadedBody;
+use crate::constant::LoadedConst;
+use crate::index::RuleIndex;
+use crate::pattern::LoadedPattern;
+use crate::predicate::LoadedPredicate;
+use crate::project::{Projected, Trie};
+use crate::scan::{LoadedScan, Searched};
+use crate::value::Value;
+use bumpalo::Bump;
+use policy_bytecode::context::{Derived, Shape};
+use policy_bytecode::module::{Limits, PathSegment, PolicyRange, Rule};
+use policy_bytecode::predicate::Predicate;
+use policy_bytecode::quantifier::Body;
+use policy_bytecode::{BodyIdx, ConstIdx, FieldIdx, Instr, PatternIdx, PredIdx};
+
+/// A module ready to run. Immutable; shared by all workers.
+#[derive(Debug)]
+pub struct LoadedModule {
+    identity: u64,
+    pub(crate) limits: Limits,
+    trie: Trie,
+    /// Without what derived fields alone are computed from.
+    as_sent: Option<Trie>,
+    pub(crate) field_count: usize,
+    pub(crate) fields: Vec<Vec<PathSegment>>,
+    /// What each field may hold.
+    shapes: Vec<Shape>,
+    /// Derived fields that the module reads, and the slot of each.
+    pub(crate) derived: Vec<(Derived, FieldIdx)>,
+    /// Fields inside the value of a derived field, and the derived field of each: they are what was computed, not what
+    /// was sent.
+    pub(crate) inside_derived: Vec<(FieldIdx, FieldIdx)>,
+    /// Slots of what derived fields are computed from.
+    pub(crate) inputs: InputSlots,
+    pub(crate) consts: Vec<LoadedConst>,
+    pub(crate) patterns: Vec<LoadedPattern>,
+    pub(crate) predicates: Vec<LoadedPredicate>,
+    bodies: Vec<LoadedBody>,
+    pub(crate) scans: Vec<LoadedScan>,
+    /// As stored, for explanations.
+    raw_predicates: Vec<Predicate>,
+    raw_bodies: Vec<Body>,
+    pattern_sources: Vec<String>,
+    memo_cells: u32,
+    /// Memo cells below this one belong to predicates.
+    pub(crate) first_function_cell: u32,
+    /// What the frames of the widest chain of calls take.
+    pub(crate) stack: FrameSize,
+    /// Collection constants that code loads, ascending, and how many values each has when written out.
+    pub(crate) collections: Vec<(ConstIdx, u64)>,
+    pub(crate) functions: Vec<FunctionShape>,
+    pub(crate) code: Vec<Instr>,
+    pub(crate) rules: Vec<Rule>,
+    pub(crate) policies: Vec<PolicyRange>,
+    /// Which rules may be anything but false; `None` to run them all.
+    pub(crate) index: Option<RuleIndex>,
+}
+
+/// A function's frame and where its code lies.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FunctionShape {
+    pub(crate) start: u32,
+    pub(crate) len: u32,
+    pub(crate) registers: u16,
+    pub(crate) iterators: u8,
+    pub(crate) builders: u8,
+    /// It has a jump back.
+    pub(crate) loops: bool,
+    /// It needs no frame: tests, flags, jumps ahead and outcomes are all there is.
+    pub(crate) bare: bool,
+    /// Memo cell of a memoised function, after those of the predicates.
+    pub(crate) memo: Option<u32>,
+}
+
+/// What frames are made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct FrameSize {
+    pub(crate) registers: usize,
+    pub(crate) iterators: usize,
+    pub(crate) builders: usize,
+}
+
+/// Slots of the fields that derived fields are computed from.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct InputSlots {
+    pub(crate) llm: Option<FieldIdx>,
+    pub(crate) model: Option<FieldIdx>,
+    pub(crate) provider: Option<FieldIdx>,
+    pub(crate) max_tokens: Option<FieldIdx>,
+    pub(crate) service_tier: Option<FieldIdx>,
+}
+
+impl LoadedModule {
+    /// What to read of requests, for a host that computes derived fields or not.
+    pub(crate) fn projected(&self, computes: bool) -> Projected<'_> {
+        Projected {
+            trie: match &self.as_sent {
+                Some(as_sent) if !computes => as_sent,
+                Some(_) | None => &self.trie,
+            },
+            identity: (self.identity, computes),
+            slots: self.field_count + self.derived.len(),
+            limits: &self.limits,
+        }
+    }
+
+    /// What scans read.
+    pub(crate) fn searched(&self) -> Searched<'_> {
+        Searched {
+            scans: &self.scans,
+            patterns: &self.patterns,
+            arena_bytes: self.limits.arena_bytes,
+        }
+    }
+
+    /// Distinguishes loaded modules, so that worker memory notices a change.
+    pub(crate) fn identity(&self) -> u64 {
+        self.identity
+    }
+
+    /// Position of a collection constant in the list of those that code loads, and its size written out.
+    pub(crate) fn collection(&self, k: ConstIdx) -> Option<(usize, u64)> {
+        let position = self.collections.binary_search_by_key(&k, |(k, _)| *k).ok()?;
+        self.collections.get(position).map(|(_, size)| (position, *size))
+    }
+
+    pub(crate) fn memo_cells(&self) -> usize {
+        self.memo_cells as usize
+    }
+
+    /// Derived fields that the module reads.
+    pub fn derived_fields(&self) -> impl Iterator<Item = Derived> {
+        self.derived.iter().map(|(derived, _)| *derived)
+    }
+
+    /// Number of rules.
+    #[must_use]
+    pub fn rule_count(&self) -> usize {
+        self.rules.len()
+    }
+
+    /// Number of policies.
+    #[must_use]
+    pub fn policy_count(&self) -> usize {
+        self.policies.len()
+    }
+
+    /// Path of a field.
+    #[must_use]
+    pub fn field_path(&self, field: FieldIdx) -> Option<&[PathSegment]> {
+        self.fields.get(field.index()).map(Vec::as_slice)
+    }
+
+    /// What a field of the request may hold.
+    #[must_use]
+    pub fn shape(&self, field: FieldIdx) -> Shape {
+        self.shapes.get(field.index()).copied().unwrap_or(Shape::Any)
+    }
+
+    /// A predicate as stored.
+    #[must_use]
+    pub fn predicate(&self, pred: PredIdx) -> Option<&Predicate> {
+        self.raw_predicates.get(pred.index())
+    }
+
+    /// A body as stored.
+    #[must_use]
+    pub fn body(&self, body: BodyIdx) -> Option<&Body> {
+        self.raw_bodies.get(body.index())
+    }
+
+    pub(crate) fn body_at(&self, body: BodyIdx) -> Option<&LoadedBody> {
+        self.bodies.get(body.index())
+    }
+
+    /// The text of a pattern.
+    #[must_use]
+    pub fn pattern_source(&self, pattern: PatternIdx) -> Option<&str> {
+        self.pattern_sources.get(pattern.index()).map(String::as_str)
+    }
+
+    /// The rule at `index`.
+    #[must_use]
+    pub fn rule(&self, index: usize) -> Option<&Rule> {
+        self.rules.get(index)
+    }
+}
+
+impl LoadedModule {
+    /// The constant at `index` as a value, unless it is larger than `left`, which becomes less by its size: one for each
+    /// value in it, and the bytes of its texts and keys.
+    #[must_use]
+    pub fn constant_within<'a>(
+        &'a self,
+        index: ConstIdx,
+        bump: &'a Bump,
+        left: &mut usize,
+    ) -> Option<Value<'a>> {
+        match self.consts.get(index.index()) {
+            Some(constant) => constant.to_value_within(bump, left),
+            None => Some(Value::Undefined),
+        }
+    }
+
+    /// Bounds of an evaluation.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// The constant at `index` as a value; collections are built in `bump`.
+    #[must_use]
+    pub fn constant<'a>(&'a self, index: ConstIdx, bump: &'a Bump) -> Value<'a> {
+        self.consts
+            .get(index.index())
+            .map_or(Value::Undefined, |c| c.to_value(bump))
+    }
+}
+
+impl FrameSize {
+    fn max(self, other: Self) -> Self {
+        Self {
+            registers: self.registers.max(other.registers),
+            iterators: self.iterators.max(other.iterators),
+            builders: self.builders.max(other.builders),
+        }
+    }
+}
