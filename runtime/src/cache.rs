@@ -5,7 +5,7 @@
 //! that shares decisions with others, [`PolicyEngine::look_up`] and [`PolicyEngine::decide_absent`] are the two halves
 //! of the same, with a time to ask elsewhere between them.
 //!
-//! Whether to look at all follows from what the decision is expected to cost ([`Timings`]): at first the compiler's bound
+//! Whether to look at all follows from what the decision is expected to cost ([`Timings`](crate::timings::Timings)): at first the compiler's bound
 //! for texts of that length, then the mean of what requests of that size took, never more than the bound. Cheaper
 //! requests pass by.
 //!
@@ -20,12 +20,12 @@ mod kept;
 mod key;
 
 use crate::derive::DeriveHost;
-use crate::engine::{EvaluateOptions, PolicyEngine, Settings};
+use crate::engine::PolicyEngine;
 use crate::error::EvaluateError;
+use crate::options::{EvaluateOptions, Settings};
 use crate::snapshot::Policies;
 use crate::worker::{self, Answer, Origin, Request, Worker, nanoseconds};
 pub use kept::KeptDecision;
-use policy_bytecode::bundle::CostCertificate;
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 use std::fmt;
@@ -287,44 +287,6 @@ impl LocalCache {
         let text = text as u64;
         let cost = local_ns.saturating_add(local_ns_per_kb.saturating_mul(text) / 1024);
         expected >= cost && text < self.largest && !self.options.ttl.is_zero()
-    }
-}
-
-/// What requests of each size have taken to decide, in nanoseconds. Belongs to one set of policies.
-///
-/// Sizes are powers of two of the bytes of text. A place is 0 until the first request of its size; then it is a mean in
-/// which the last eight or so count. Threads that write at the same time lose a sample, which a mean can bear.
-#[derive(Debug, Default)]
-pub(crate) struct Timings {
-    means: [AtomicU64; 32],
-}
-
-impl Timings {
-    /// Share of a new sample, as a power of two.
-    const SHARE: u32 = 3;
-
-    fn place(&self, text: usize) -> Option<&AtomicU64> {
-        let size = (text | 1).ilog2() as usize;
-        self.means.get(size.min(self.means.len() - 1))
-    }
-
-    /// What deciding should take, by the bound that the compiler stated and by what was measured.
-    fn expected(&self, bound: &CostCertificate, text: usize) -> u64 {
-        let texts = bound.cost_per_text_kb.saturating_mul(text as u64) / 1024;
-        let bound = bound.fixed_cost.saturating_add(texts);
-        match self.place(text).map_or(0, |mean| mean.load(Ordering::Relaxed)) {
-            0 => bound,
-            mean => mean.min(bound),
-        }
-    }
-
-    fn add(&self, text: usize, nanoseconds: u64) {
-        let Some(place) = self.place(text) else { return };
-        let mean = match place.load(Ordering::Relaxed) {
-            0 => nanoseconds,
-            mean => mean - (mean >> Self::SHARE) + (nanoseconds >> Self::SHARE),
-        };
-        place.store(mean.max(1), Ordering::Relaxed);
     }
 }
 

@@ -3,7 +3,7 @@
 //! Unknown is a state, never 0: a model without a price, tools that the provider runs, a limit that is no number of tokens, a
 //! number of completions that is none, or a completion without a limit give no cost, and comparisons with it are errors.
 
-use crate::request::Json;
+use crate::json::Json;
 use policy_bytecode::Number;
 use policy_primitives::prices::{
     CostInput, DEFAULT_COMPLETION_TOKENS, Entry, NanoDollars, Price, PriceTable, Resolution, ServiceTier,

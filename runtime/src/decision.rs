@@ -6,9 +6,9 @@ use crate::explain::{self, Blame};
 use crate::modify::{self, Composed};
 use crate::names::View;
 use crate::response::{DecisionView, ErrorView, MatchView};
-use crate::second::Denial;
 use crate::snapshot::Policies;
 use crate::template::{self, CUT, MAX_METADATA, MAX_REASONS, Room};
+use crate::trace::RuleTrace;
 use bumpalo::collections::Vec as BumpVec;
 use policy_bytecode::RuleIdx;
 use policy_bytecode::manifest::Manifest;
@@ -194,6 +194,23 @@ pub(crate) fn hit_errors<'a>(
     {
         explain::errors(policies, info.condition, blame, eval, errors);
     }
+}
+
+/// What the second look denies a request with, in the arena of the first.
+#[derive(Debug)]
+pub(crate) struct Denial<'a> {
+    /// The first rule that denies; `None` where the default does.
+    pub(crate) rule: Option<RuleIdx>,
+    /// Whether the condition of a rule that denies could not be evaluated.
+    pub(crate) failed: bool,
+    /// How responses name the rules that deny.
+    pub(crate) labels: &'a [&'a str],
+    /// The rules that deny.
+    pub(crate) matched: &'a [MatchView<'a>],
+    pub(crate) metadata: &'a [(&'a str, Value<'a>)],
+    pub(crate) errors: &'a [ErrorView<'a>],
+    /// Every rule, where a trace is asked for.
+    pub(crate) trace: Option<Vec<RuleTrace>>,
 }
 
 impl<'a> DecisionView<'a> {

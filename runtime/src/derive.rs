@@ -7,7 +7,8 @@
 //! stops early where they do not.
 
 use crate::cost::{self, Asked};
-use crate::request::{Json, Read};
+use crate::json::Json;
+use crate::request::Read;
 use bumpalo::collections::Vec as BumpVec;
 use policy_bytecode::context::Derived;
 use policy_bytecode::{Number, Outcome};

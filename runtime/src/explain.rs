@@ -4,9 +4,10 @@
 //! slots that the evaluation still holds. The trees are the conditions as written, whatever the optimiser made of them.
 
 use crate::names::View;
-use crate::response::ErrorView;
+use crate::response::{ErrorView, to_json};
 use crate::snapshot::{Policies, path_text};
 use crate::template::{CUT, text};
+use crate::trace::{ConditionTrace, RuleTrace};
 use bumpalo::collections::Vec as BumpVec;
 use policy_bytecode::context::Shape;
 use policy_bytecode::manifest::{CondNode, ItemConstant};
@@ -15,76 +16,6 @@ use policy_bytecode::predicate::{PredOp, PredOperand};
 use policy_bytecode::quantifier::{ItemOperand, ItemTest, Node, Subject};
 use policy_bytecode::{BodyIdx, ConstIdx, Outcome, PredIdx, RuleIdx};
 use policy_vm::{Bump, Evaluation, Host, LoadedModule, Trap, Value, in_element, is_readable};
-use serde::Serialize;
-
-/// Every rule in scope, with the outcome of each of its conditions.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Trace {
-    /// In evaluation order.
-    pub rules: Vec<RuleTrace>,
-    /// The same rules for the request as it was modified, where that is denied: then they decided.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub second_look: Option<Vec<RuleTrace>>,
-}
-
-/// One rule of a [`Trace`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct RuleTrace {
-    /// Which rule of the manifest it is. Not part of responses.
-    #[serde(skip)]
-    pub index: usize,
-    /// Its policy, named as in `matchedPolicies`.
-    pub policy: String,
-    /// Its id.
-    pub rule: String,
-    /// What it decides when it fires.
-    pub decision: &'static str,
-    /// `true`, `false` or `error`.
-    pub outcome: &'static str,
-    /// Whether it fired.
-    pub fired: bool,
-    /// Its condition.
-    pub condition: ConditionTrace,
-}
-
-/// One node of a condition.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ConditionTrace {
-    /// `and`, `or`, `not`, `const`, or the comparison's operator.
-    pub operator: String,
-    /// `true`, `false` or `error`.
-    pub outcome: &'static str,
-    /// The field that was looked at.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub field: Option<String>,
-    /// What stood there; absent when it is missing.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub actual: Option<serde_json::Value>,
-    /// What it was compared with.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub value: Option<serde_json::Value>,
-    /// The field that it was compared with.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub value_from: Option<String>,
-    /// The named constant whose value it was compared with, as `let.limit`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub constant: Option<String>,
-    /// Texts were compared by simple case folding.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub ignore_case: bool,
-    /// Operands.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub conditions: Vec<ConditionTrace>,
-    /// Of `any` and `all`: the first element that decided, or was an error where none did, from 0.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub element: Option<usize>,
-    /// Of `any` and `all`: their condition for that element.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub condition: Option<Box<ConditionTrace>>,
-}
 
 fn name(outcome: Outcome) -> &'static str {
     match outcome {
@@ -500,7 +431,7 @@ impl TraceRoom {
                 }
                 Json::Object(shown)
             }
-            scalar => crate::response::to_json(scalar),
+            scalar => to_json(scalar),
         }
     }
 

@@ -44,24 +44,31 @@ mod derive;
 mod engine;
 mod error;
 mod explain;
+mod json;
 mod modify;
 mod names;
+mod options;
+mod redact;
 mod request;
 mod response;
 mod second;
 mod snapshot;
 #[cfg(feature = "compile")]
 mod sources;
+mod target;
 mod template;
 mod text;
+#[cfg(feature = "cache")]
+mod timings;
+mod trace;
 mod worker;
 
 #[cfg(feature = "cache")]
 pub use cache::{CacheOptions, Fresh, KeptDecision, LocalCache, LocalStats, LookUp, Worth};
 pub use derive::DeriveMode;
-pub use engine::{Chosen, EngineBuilder, EvaluateOptions, PolicyEngine, UnknownNamespace};
+pub use engine::{EngineBuilder, PolicyEngine};
 pub use error::{BuildError, EvaluateError, LoadError};
-pub use explain::{ConditionTrace, RuleTrace, Trace};
+pub use options::{Chosen, DefaultDecision, EvaluateOptions, UnknownNamespace};
 pub use policy_bytecode::bundle::{PrivateKey, PublicKey};
 pub use policy_bytecode::module::Decision as Verb;
 pub use policy_bytecode::{Stop, Stopped};
@@ -72,4 +79,5 @@ pub use policy_vm::{JsonError, JsonErrorKind, Mode};
 pub use response::{BundleRef, Decision, ErrorEntry, Match, Parts, Response};
 pub use snapshot::Policies;
 pub use text::{Said, TextReader};
-pub use worker::{Answer, DefaultDecision, Evaluated, Origin, Verdict, Worker};
+pub use trace::{ConditionTrace, RuleTrace, Trace};
+pub use worker::{Answer, Evaluated, Origin, Verdict, Worker};

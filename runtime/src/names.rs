@@ -8,11 +8,13 @@
 //! Made once for a set. A namespace keeps only the names that differ from those that `global` has by itself, so that many
 //! namespaces take no more room than their rules.
 
-use crate::snapshot::GLOBAL;
 use policy_bytecode::manifest::Manifest;
 use policy_bytecode::module::PolicyRange;
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
+
+/// Policies of this namespace apply to every request.
+pub(crate) const GLOBAL: &str = "global";
 
 /// Names that are not the ids, in the order of the indexes.
 #[derive(Debug, Default)]

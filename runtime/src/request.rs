@@ -1,81 +1,15 @@
 //! The request as the reader of requests sees it: values of the VM in, pieces in the arena out.
 //!
 //! [`Read::new`] reads the `llm` object once for the derived field that needs it and notes what a model would read;
-//! texts stay where they are. [`redact`] gives a value back in its own shape without personal data.
+//! texts stay where they are.
 
-use crate::derive::DeriveHost;
+use crate::json::Json;
 use bumpalo::collections::{String as BumpString, Vec as BumpVec};
-use policy_bytecode::Number;
-use policy_bytecode::module::PathSegment;
 use policy_primitives::escapes;
-use policy_primitives::pii::PiiTypeSet;
-use policy_requests::{
-    Editor, Field, Image, JsonEditor, Node, Number as Count, Piece, Place, Role, Step, UnreadKind, View,
-};
+use policy_requests::{Field, Image, Number as Count, Piece, Place, Role, UnreadKind};
 use policy_vm::{Bump, Value};
-use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 use std::ops::ControlFlow;
-
-/// A value of the VM as the reader walks it.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Json<'a>(pub(crate) Value<'a>);
-
-/// Elements of a value.
-#[derive(Debug, Clone)]
-pub(crate) struct Items<'a>(std::slice::Iter<'a, Value<'a>>);
-
-/// Members of a value.
-#[derive(Debug, Clone)]
-pub(crate) struct Members<'a>(std::slice::Iter<'a, (&'a str, Value<'a>)>);
-
-impl<'a> Iterator for Items<'a> {
-    type Item = Json<'a>;
-
-    #[inline]
-    fn next(&mut self) -> Option<Json<'a>> {
-        self.0.next().map(|value| Json(*value))
-    }
-}
-
-impl<'a> Iterator for Members<'a> {
-    type Item = (&'a str, Json<'a>);
-
-    #[inline]
-    fn next(&mut self) -> Option<(&'a str, Json<'a>)> {
-        self.0.next().map(|(key, value)| (*key, Json(*value)))
-    }
-}
-
-impl<'a> Node<'a> for Json<'a> {
-    type Items = Items<'a>;
-    type Members = Members<'a>;
-
-    #[inline]
-    fn view(self) -> View<'a, Self> {
-        match self.0 {
-            Value::Undefined | Value::Unknown | Value::Pending | Value::Null => View::Null,
-            Value::Bool(b) => View::Bool(b),
-            Value::Number(n) => View::Number(match n {
-                Number::Int(n) => Count::Int(n),
-                Number::UInt(n) => Count::UInt(n),
-                Number::Float(x) => Count::Float(x),
-            }),
-            Value::Decimal(text) => View::Number(Count::Text(text)),
-            Value::Str(text) => View::Str(text),
-            Value::Array(items) | Value::Set(items) => View::Array(Items(items.iter())),
-            Value::Object(members) => View::Object(Members(members.iter())),
-        }
-    }
-
-    #[inline]
-    fn get(self, name: &str) -> Option<Self> {
-        match self.0.get(name) {
-            Value::Undefined => None,
-            value => Some(Json(value)),
-        }
-    }
-}
 
 /// A text that a model reads.
 #[derive(Debug, Clone, Copy)]
@@ -250,7 +184,7 @@ fn join<'t>(parts: impl Iterator<Item = &'t str>, out: &mut String) -> bool {
 }
 
 /// The text with its escapes undone; `None` where it has none.
-fn undone<'a>(text: &str, bump: &'a Bump) -> Option<&'a str> {
+pub(crate) fn undone<'a>(text: &str, bump: &'a Bump) -> Option<&'a str> {
     if !text.contains('\\') {
         return None;
     }
@@ -266,7 +200,7 @@ fn said<'a>(text: &'a str, bump: &'a Bump) -> &'a str {
 }
 
 /// Whether a text is JSON, other than a number or a word.
-fn is_json(text: &str) -> bool {
+pub(crate) fn is_json(text: &str) -> bool {
     let begins = text.trim_start().starts_with(['{', '[', '"']);
     begins && serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()
 }
@@ -283,7 +217,7 @@ fn bit(kind: UnreadKind) -> u8 {
 }
 
 /// A number as it was written, or in the spelling that means the same.
-fn spell<'a>(number: Count<'a>, bump: &'a Bump) -> &'a str {
+pub(crate) fn spell<'a>(number: Count<'a>, bump: &'a Bump) -> &'a str {
     let mut out = BumpString::new_in(bump);
     // Writing to text never fails.
     let _infallible = match number {
@@ -293,148 +227,4 @@ fn spell<'a>(number: Count<'a>, bump: &'a Bump) -> &'a str {
         Count::Text(text) => return text,
     };
     out.into_bump_str()
-}
-
-/// The value at `path` of the context without personal data of `types`, in its own shape.
-pub(crate) fn redact<'a>(
-    value: Value<'a>,
-    path: &[PathSegment],
-    types: PiiTypeSet,
-    host: &mut DeriveHost<'_>,
-    bump: &'a Bump,
-) -> Value<'a> {
-    let steps = path.iter().map(|segment| match segment {
-        PathSegment::Key { name, .. } => Step::Key(name),
-        PathSegment::Index(n) => Step::Index(i64::from(*n)),
-        PathSegment::FromEnd(n) => Step::Index(-i64::from(*n)),
-    });
-    let steps = BumpVec::from_iter_in(steps, bump);
-    let mut editor = Redaction { types, host, bump };
-    policy_requests::rewrite(Json(value), &steps, &mut editor).unwrap_or(value)
-}
-
-/// How often JSON in a string in JSON is looked into.
-const JSON_IN_JSON: u32 = 4;
-
-struct Redaction<'a, 'h, 'w> {
-    types: PiiTypeSet,
-    host: &'h mut DeriveHost<'w>,
-    bump: &'a Bump,
-}
-
-impl<'a> Redaction<'a, '_, '_> {
-    /// The text without personal data; `None` where it has none. JSON stays JSON, and what only shows once escapes are
-    /// undone goes as well.
-    fn redacted(&mut self, text: &'a str) -> Option<&'a str> {
-        self.redacted_to(text, JSON_IN_JSON)
-    }
-
-    fn redacted_to(&mut self, text: &'a str, levels: u32) -> Option<&'a str> {
-        let mut current = text;
-        if levels > 0
-            && is_json(text)
-            && let Ok(value) = serde_json::from_str::<serde_json::Value>(text)
-        {
-            let bump = self.bump;
-            let mut inside = JsonEditor(|text: &str, _: Place| {
-                let redacted = self.redacted_to(bump.alloc_str(text), levels - 1);
-                redacted.map(str::to_owned)
-            });
-            if let Some(changed) = policy_requests::rewrite(&value, &[], &mut inside) {
-                current = bump.alloc_str(&changed.to_string());
-            }
-        }
-        current = self.host.redact(current, self.types, self.bump);
-        if let Some(undone) = undone(current, self.bump) {
-            let plain = self.host.redact(undone, self.types, self.bump);
-            if !std::ptr::eq(plain, undone) {
-                current = plain;
-            }
-        }
-        (!std::ptr::eq(current, text)).then_some(current)
-    }
-}
-
-impl<'a> Editor<'a, Json<'a>> for Redaction<'a, '_, '_> {
-    type Out = Value<'a>;
-    type Name = &'a str;
-    type List = BumpVec<'a, Value<'a>>;
-    type Map = BumpVec<'a, (&'a str, Value<'a>)>;
-
-    fn text(&mut self, text: &'a str, _: Place) -> Option<Value<'a>> {
-        self.redacted(text).map(Value::Str)
-    }
-
-    fn number(&mut self, number: Count<'a>, _: Place) -> Option<Value<'a>> {
-        self.redacted(spell(number, self.bump)).map(Value::Str)
-    }
-
-    fn name(&mut self, name: &'a str, _: Place) -> Option<&'a str> {
-        self.redacted(name)
-    }
-
-    fn list(&mut self, original: Json<'a>) -> Self::List {
-        let mut list = BumpVec::new_in(self.bump);
-        if let Value::Array(items) | Value::Set(items) = original.0 {
-            list.extend_from_slice(items);
-        }
-        list
-    }
-
-    fn put(&mut self, list: &mut Self::List, index: usize, value: Value<'a>) {
-        if let Some(place) = list.get_mut(index) {
-            *place = value;
-        }
-    }
-
-    fn close_list(&mut self, list: Self::List) -> Value<'a> {
-        Value::Array(list.into_bump_slice())
-    }
-
-    fn map(&mut self, original: Json<'a>) -> Self::Map {
-        let mut map = BumpVec::new_in(self.bump);
-        if let Value::Object(members) = original.0 {
-            map.extend_from_slice(members);
-        }
-        map
-    }
-
-    fn put_member(&mut self, map: &mut Self::Map, index: usize, value: Value<'a>) {
-        if let Some((_, place)) = map.get_mut(index) {
-            *place = value;
-        }
-    }
-
-    fn rename(&mut self, map: &mut Self::Map, index: usize, name: &'a str) {
-        if let Some((place, _)) = map.get_mut(index) {
-            *place = name;
-        }
-    }
-
-    /// Keys of an object are in order and distinct; names that became the same are told apart by a number.
-    fn close_map(&mut self, mut map: Self::Map) -> Value<'a> {
-        let by_name = |(a, _): &(&str, Value<'_>), (b, _): &(&str, Value<'_>)| a.as_bytes().cmp(b.as_bytes());
-        let mut in_order = map.clone();
-        in_order.sort_unstable_by(by_name);
-        if in_order
-            .iter()
-            .zip(in_order.iter().skip(1))
-            .all(|((a, _), (b, _))| a != b)
-        {
-            return Value::Object(in_order.into_bump_slice());
-        }
-        // Rare, so off the arena. The number to go on with for each name makes many equal ones cost no more than others.
-        let mut taken = HashSet::new();
-        let mut numbers = HashMap::new();
-        for (name, _) in &mut map {
-            let own = *name;
-            while !taken.insert(*name) {
-                let number = numbers.entry(own).or_insert(2_usize);
-                *name = bumpalo::format!(in self.bump, "{}_{}", own, number).into_bump_str();
-                *number += 1;
-            }
-        }
-        map.sort_unstable_by(by_name);
-        Value::Object(map.into_bump_slice())
-    }
 }

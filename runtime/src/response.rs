@@ -2,7 +2,7 @@
 //!
 //! Both are made from one view in the evaluation arena, so they cannot differ.
 
-use crate::explain::Trace;
+use crate::trace::Trace;
 use policy_bytecode::module::Decision as Verb;
 use policy_vm::{Value, write_json_str};
 use serde::Serialize;
@@ -492,7 +492,7 @@ pub(crate) fn to_json(value: &Value<'_>) -> serde_json::Value {
 #[cfg(test)]
 mod tests {
     use super::{DecisionView, Envelope, ErrorView, MatchView, Verb, push_digits, push_milliseconds};
-    use crate::explain::Trace;
+    use crate::trace::Trace;
     use policy_bytecode::Number;
     use policy_vm::Value;
 

@@ -7,18 +7,18 @@
 //!
 //! Memory for it belongs to the worker: nothing is allocated once it has grown to the size of the traffic.
 
-use crate::decision::{self, Metadata, Strongest};
+use crate::decision::{self, Denial, Metadata, Strongest};
 use crate::derive::DeriveHost;
 use crate::error::EvaluateError;
-use crate::explain::{self, RuleTrace};
+use crate::explain;
 use crate::modify::Composed;
 use crate::names::View;
 use crate::response::{ErrorView, MatchView};
 use crate::snapshot::Policies;
 use crate::template::{self, MAX_REASONS, Room};
 use bumpalo::collections::Vec as BumpVec;
+use policy_bytecode::Stop;
 use policy_bytecode::module::Decision as Verb;
-use policy_bytecode::{RuleIdx, Stop};
 use policy_vm::{Bump, Evaluation, Hit, Mode, Scope, Scratch, Value};
 
 /// Memory of one worker for second looks. Empty until the first.
@@ -45,23 +45,6 @@ pub(crate) struct Look<'a> {
     pub(crate) default: Verb,
     pub(crate) trace: bool,
     pub(crate) stop: Option<&'a Stop>,
-}
-
-/// What the second look denies a request with, in the arena of the first.
-#[derive(Debug)]
-pub(crate) struct Denial<'a> {
-    /// The first rule that denies; `None` where the default does.
-    pub(crate) rule: Option<RuleIdx>,
-    /// Whether the condition of a rule that denies could not be evaluated.
-    pub(crate) failed: bool,
-    /// How responses name the rules that deny.
-    pub(crate) labels: &'a [&'a str],
-    /// The rules that deny.
-    pub(crate) matched: &'a [MatchView<'a>],
-    pub(crate) metadata: &'a [(&'a str, Value<'a>)],
-    pub(crate) errors: &'a [ErrorView<'a>],
-    /// Every rule, where a trace is asked for.
-    pub(crate) trace: Option<Vec<RuleTrace>>,
 }
 
 /// Evaluates the request as `composed` makes it. `None` unless it is denied.

@@ -2,8 +2,8 @@
 
 use crate::asking;
 use crate::error::LoadError;
-use crate::modify::{self, Target};
-use crate::names::{AllNames, View};
+use crate::names::{AllNames, GLOBAL, View};
+use crate::target::{Target, targets};
 use policy_bytecode::Stop;
 use policy_bytecode::bundle::{Bundle, BundleDigest, CostCertificate, PublicKey};
 use policy_bytecode::manifest::Manifest;
@@ -23,7 +23,7 @@ pub struct Policies {
     pub(crate) identity: [u8; 32],
     /// What decisions have taken.
     #[cfg(feature = "cache")]
-    pub(crate) timings: crate::cache::Timings,
+    pub(crate) timings: crate::timings::Timings,
     /// How responses name policies and rules.
     pub(crate) names: AllNames,
     /// The policies of each id: one in a namespace at the most.
@@ -156,7 +156,7 @@ impl Policies {
             });
         let namespace_of = namespace_of.collect();
         let field_names = module.fields.iter().map(|f| path_text(&f.path)).collect();
-        let targets = modify::targets(module, &manifest);
+        let targets = targets(module, &manifest);
         let asking = asking::policies(module, &manifest);
         Ok(Self {
             module: loaded,
@@ -165,7 +165,7 @@ impl Policies {
             #[cfg(feature = "cache")]
             identity: identity.0,
             #[cfg(feature = "cache")]
-            timings: crate::cache::Timings::default(),
+            timings: crate::timings::Timings::default(),
             names,
             policy_index,
             rule_counts,
@@ -240,9 +240,6 @@ impl Policies {
         self.digest
     }
 }
-
-/// Policies of this namespace apply to every request.
-pub(crate) const GLOBAL: &str = "global";
 
 /// Canonical spelling of a path: dots, `[n]`, and `["…"]` where a key needs quotes.
 pub(crate) fn path_text(path: &[policy_bytecode::module::PathSegment]) -> String {

@@ -3,38 +3,21 @@
 //! An evaluation has two steps: the request is projected, and what was projected is decided. A cache of decisions
 //! (feature `cache`) looks for the answer between them.
 
-use crate::decision;
-use crate::derive::{DeriveHost, DeriveMode, DeriveScratch};
-use crate::engine::{EvaluateOptions, Settings, UnknownNamespace};
+use crate::decision::{self, Denial};
+use crate::derive::{DeriveHost, DeriveScratch};
 use crate::error::EvaluateError;
-use crate::explain::{self, Trace};
+use crate::explain;
 use crate::modify;
+use crate::names::GLOBAL;
+use crate::options::{EvaluateOptions, Settings, UnknownNamespace};
 use crate::response::{Envelope, Parts, Response};
-use crate::second::{self, Denial, Look, Second};
-use crate::snapshot::{GLOBAL, Policies};
+use crate::second::{self, Look, Second};
+use crate::snapshot::Policies;
+use crate::trace::Trace;
 use bumpalo::collections::Vec as BumpVec;
 use policy_bytecode::module::Decision as Verb;
 use policy_vm::{Evaluation, Mode, Scope, Scratch};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-
-/// Decision where no rule fires.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum DefaultDecision {
-    /// Let it pass.
-    #[default]
-    Allow,
-    /// Refuse it.
-    Deny,
-}
-
-impl DefaultDecision {
-    fn verb(self) -> Verb {
-        match self {
-            Self::Allow => Verb::Allow,
-            Self::Deny => Verb::Deny,
-        }
-    }
-}
 
 /// Reusable memory of one thread that evaluates requests.
 ///
@@ -472,6 +455,3 @@ fn only<'s>(
     }
     Ok(Scope::Only(mask))
 }
-
-/// How derived fields are filled, for [`Settings`].
-pub(crate) const DEFAULT_DERIVE: DeriveMode = DeriveMode::Always;

@@ -4,7 +4,10 @@
 //! - every library forbids unsafe code;
 //! - crates depend on each other only as the architecture says, and the runtime without its `compile` feature links no
 //!   front end;
+//! - files of the machine and of the runtime do not import each other in a circle;
 //! - no unfinished code, no paths of somebody's machine.
+
+mod imports;
 
 use anyhow::{Context as _, bail};
 use serde_json::Value;
@@ -102,6 +105,7 @@ pub(crate) fn run(root: &Path) -> anyhow::Result<()> {
         }
         words(&name, &text, &mut problems);
     }
+    imports::check(root, &mut problems)?;
     edges(root, &mut problems)?;
     lean_runtime(root, &mut problems)?;
     if problems.is_empty() {

@@ -9,7 +9,7 @@
 //! unharmed and for the same key.
 
 use super::key::FORMAT;
-use crate::engine::EvaluateOptions;
+use crate::options::EvaluateOptions;
 use crate::response::{Part, Parts, push_digits, push_milliseconds, push_request_id};
 use crate::worker::{Answer, Now, Origin, Worker};
 use policy_bytecode::module::Decision as Verb;

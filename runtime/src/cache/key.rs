@@ -15,8 +15,8 @@
 //! not from a clock, a counter or another request. [`pure`] has to be asked about every field that the engine computes.
 
 use crate::derive::DeriveMode;
-use crate::engine::{Settings, UnknownNamespace};
-use crate::worker::{DefaultDecision, Request};
+use crate::options::{DefaultDecision, Settings, UnknownNamespace};
+use crate::worker::Request;
 use policy_bytecode::Number;
 use policy_bytecode::context::Derived;
 use policy_vm::{Mode, Value};

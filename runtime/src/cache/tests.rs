@@ -1,6 +1,6 @@
 //! The parts of the cache that its callers do not see.
 
-use super::Timings;
+use crate::timings::Timings;
 use policy_bytecode::bundle::CostCertificate;
 
 #[test]

@@ -1,0 +1,265 @@
+//! Files of one crate that import each other in a circle: then none of them can be read, tested or moved without the others.
+//!
+//! What counts is a path that begins with `crate::` or `super::` and names a module that has a file of its own. `mod` lines do not
+//! count, nor do comments and tests: a module may hold what its submodules are parts of, but what it says itself may not need what
+//! they import.
+
+use anyhow::Context as _;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+
+/// Crates whose files must not.
+const CRATES: &[&str] = &["vm/src", "runtime/src"];
+
+/// A module's path in its crate; empty for the crate itself.
+type Module = Vec<String>;
+
+type Imports = BTreeMap<Module, BTreeSet<Module>>;
+
+pub(super) fn check(root: &Path, problems: &mut Vec<String>) -> anyhow::Result<()> {
+    for name in CRATES {
+        let mut texts = BTreeMap::new();
+        collect(&root.join(name), &mut Vec::new(), &mut texts)?;
+        let imports = imports(&texts);
+        if let Some(circle) = circle(&imports) {
+            let files: Vec<String> = circle.iter().map(|module| module.join("/")).collect();
+            problems.push(format!(
+                "{name}: files import each other in a circle: {}",
+                files.join(" → ")
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// The texts of the modules in a folder, without files of tests.
+fn collect(folder: &Path, above: &mut Module, texts: &mut BTreeMap<Module, String>) -> anyhow::Result<()> {
+    for entry in fs::read_dir(folder).with_context(|| format!("cannot list {}", folder.display()))? {
+        let entry = entry?;
+        let (path, name) = (entry.path(), entry.file_name().to_string_lossy().into_owned());
+        if entry.file_type()?.is_dir() {
+            above.push(name);
+            collect(&path, above, texts)?;
+            above.pop();
+        } else if let Some(stem) = name.strip_suffix(".rs").filter(|stem| *stem != "tests") {
+            let mut module = above.clone();
+            if stem != "lib" || !above.is_empty() {
+                module.push(stem.to_owned());
+            }
+            let text =
+                fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+            texts.insert(module, text);
+        }
+    }
+    Ok(())
+}
+
+/// Which modules each module names.
+fn imports(texts: &BTreeMap<Module, String>) -> Imports {
+    let mut out = Imports::new();
+    for (module, text) in texts {
+        let mut named = BTreeSet::new();
+        for path in paths(&code(text)) {
+            let mut at = match path.first().map(String::as_str) {
+                Some("crate") => Module::new(),
+                _super => module
+                    .iter()
+                    .take(module.len().saturating_sub(1))
+                    .cloned()
+                    .collect(),
+            };
+            for step in path.iter().skip(1) {
+                match step.as_str() {
+                    "super" => drop(at.pop()),
+                    step => at.push(step.to_owned()),
+                }
+            }
+            // The longest part that is a file; what follows are its items.
+            while !at.is_empty() && !texts.contains_key(&at) {
+                at.pop();
+            }
+            if !at.is_empty() && at != *module {
+                named.insert(at);
+            }
+        }
+        out.insert(module.clone(), named);
+    }
+    out
+}
+
+/// A text without comments and without the tests at its end.
+fn code(text: &str) -> String {
+    let mut out = String::new();
+    let mut lines = text.lines().peekable();
+    while let Some(line) = lines.next() {
+        let tests = lines
+            .peek()
+            .is_some_and(|next| next.starts_with("mod ") && next.ends_with('{'));
+        if line.trim() == "#[cfg(test)]" && tests {
+            break;
+        }
+        out.push_str(line.split("//").next().unwrap_or_default());
+        out.push('\n');
+    }
+    out
+}
+
+/// The paths in a text that begin with `crate` or `super`, those in braces written out to their first step.
+fn paths(code: &str) -> Vec<Vec<String>> {
+    let mut out = Vec::new();
+    for start in ["crate::", "super::"] {
+        for (at, _) in code.match_indices(start) {
+            let before = code.get(..at).unwrap_or_default();
+            let inside = before.ends_with(|c: char| c == ':' || c == '_' || c.is_alphanumeric());
+            if !inside {
+                expand(code.get(at..).unwrap_or_default(), &[], &mut out);
+            }
+        }
+    }
+    out
+}
+
+/// The path that `code` begins with, below `above`.
+fn expand(code: &str, above: &[String], out: &mut Vec<Vec<String>>) {
+    let mut path = above.to_vec();
+    let mut rest = code.trim_start();
+    loop {
+        let end = rest
+            .find(|c: char| c != '_' && !c.is_alphanumeric())
+            .unwrap_or(rest.len());
+        let (step, after) = rest.split_at(end);
+        if !step.is_empty() {
+            path.push(step.to_owned());
+        }
+        let Some(after) = after.strip_prefix("::").filter(|_| !step.is_empty()) else {
+            break;
+        };
+        rest = after.trim_start();
+        if let Some(group) = rest.strip_prefix('{') {
+            let mut depth = 0_usize;
+            let mut from = 0;
+            for (at, c) in group.char_indices() {
+                match c {
+                    '{' => depth += 1,
+                    ',' | '}' if depth == 0 => {
+                        expand(group.get(from..at).unwrap_or_default(), &path, out);
+                        from = at + 1;
+                        if c == '}' {
+                            break;
+                        }
+                    }
+                    '}' => depth -= 1,
+                    _other => {}
+                }
+            }
+            return;
+        }
+    }
+    out.push(path);
+}
+
+/// Modules of which each names the next, and the last the first; the first one is repeated.
+fn circle(imports: &Imports) -> Option<Vec<Module>> {
+    let mut done = BTreeSet::new();
+    for start in imports.keys() {
+        let mut way = Vec::new();
+        if let Some(found) = walk(start, imports, &mut way, &mut done) {
+            return Some(found);
+        }
+    }
+    None
+}
+
+fn walk(
+    at: &Module,
+    imports: &Imports,
+    way: &mut Vec<Module>,
+    done: &mut BTreeSet<Module>,
+) -> Option<Vec<Module>> {
+    if let Some(first) = way.iter().position(|module| module == at) {
+        let mut found = way.split_off(first);
+        found.push(at.clone());
+        return Some(found);
+    }
+    if done.contains(at) {
+        return None;
+    }
+    way.push(at.clone());
+    for next in imports.get(at).into_iter().flatten() {
+        if let Some(found) = walk(next, imports, way, done) {
+            return Some(found);
+        }
+    }
+    way.pop();
+    done.insert(at.clone());
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Module, circle, imports};
+    use std::collections::BTreeMap;
+
+    fn found(files: &[(&str, &str)]) -> Option<String> {
+        let module = |name: &str| -> Module {
+            name.split('/')
+                .filter(|s| !s.is_empty())
+                .map(str::to_owned)
+                .collect()
+        };
+        let texts: BTreeMap<Module, String> = files
+            .iter()
+            .map(|(name, text)| (module(name), (*text).to_owned()))
+            .collect();
+        let circle = circle(&imports(&texts))?;
+        Some(circle.iter().map(|m| m.join("/")).collect::<Vec<_>>().join(" "))
+    }
+
+    #[test]
+    fn circles_are_found_however_a_path_is_written() {
+        let circle = Some("a b a".to_owned());
+        assert_eq!(
+            found(&[("a", "use crate::b::B;\n"), ("b", "use super::a::A;\n")]),
+            circle
+        );
+        assert_eq!(
+            found(&[
+                ("a", "fn f() { crate::b::g() }\n"),
+                ("b", "use crate::{c::C, a};\n"),
+                ("c", "")
+            ]),
+            circle
+        );
+        assert_eq!(
+            found(&[
+                ("a", "use crate::x::Y;\n"),
+                ("x", "use crate::{y::{Z, W}, a::{self, A}};\n"),
+                ("y", "")
+            ]),
+            Some("a x a".to_owned())
+        );
+        assert_eq!(
+            found(&[
+                ("a", "use crate::b::c::C;\n"),
+                ("b", ""),
+                ("b/c", "use super::super::a::A;\n")
+            ]),
+            Some("a b/c a".to_owned())
+        );
+    }
+
+    #[test]
+    fn parts_may_import_their_whole_and_comments_and_tests_do_not_count() {
+        assert_eq!(found(&[("a", "mod b;\n"), ("a/b", "use super::A;\n")]), None);
+        assert_eq!(
+            found(&[
+                ("a", "// crate::b\nuse mycrate::b;\n"),
+                ("b", "use crate::a::A;\n")
+            ]),
+            None
+        );
+        let tests = "#[cfg(test)]\nmod tests {\n    use crate::b::B;\n}\n";
+        assert_eq!(found(&[("a", tests), ("b", "use crate::a::A;\n")]), None);
+    }
+}
