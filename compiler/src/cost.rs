@@ -252,7 +252,26 @@ pub fn searched_alone(program: &Program, predicate: &Predicate) -> u64 {
     let own = match predicate.op {
         PredOp::Contains => CONTAINS,
         PredOp::ContainsFold => CONTAINS_FOLD,
-        _pattern => MATCHES_DFA,
+        PredOp::Eq
+        | PredOp::Gt
+        | PredOp::Gte
+        | PredOp::Lt
+        | PredOp::Lte
+        | PredOp::In
+        | PredOp::StartsWith
+        | PredOp::EndsWith
+        | PredOp::Matches
+        | PredOp::Exists
+        | PredOp::Any
+        | PredOp::All
+        | PredOp::EqFold
+        | PredOp::InFold
+        | PredOp::StartsWithFold
+        | PredOp::EndsWithFold
+        | PredOp::InCidr
+        | PredOp::Before
+        | PredOp::After
+        | PredOp::TimeBetween => MATCHES_DFA,
     };
     own.fixed + own.per_text_kb * text_bytes(program, predicate.field) / 1024
 }

@@ -7,7 +7,7 @@
 mod certificate;
 mod code;
 
-use crate::ir::{Function, Inst, Program};
+use crate::ir::{Function, Inst, Program, no_outcome};
 use crate::limits::stopped;
 use crate::options::{BuildStats, Options, PatternReport};
 use crate::pipeline::internal;
@@ -158,7 +158,12 @@ fn first_span(program: &Program, function: &Function) -> Span {
         .iter()
         .find_map(|inst| match inst {
             Inst::Test { pred, .. } => program.predicates.get(pred.index()).and_then(|p| p.span),
-            _other => None,
+            Inst::Const { .. }
+            | Inst::And { .. }
+            | Inst::Or { .. }
+            | Inst::Not { .. }
+            | Inst::Truth { .. }
+            | no_outcome!() => None,
         })
         .unwrap_or_else(start)
 }
@@ -214,7 +219,11 @@ pub(crate) fn pattern_reports(module: &Module) -> Vec<PatternReport> {
         .zip(0..)
         .filter_map(|(predicate, index)| match predicate.operand {
             PredOperand::Pattern(x) if !answered.contains(&PredIdx(index)) => Some(x),
-            _other => None,
+            PredOperand::Pattern(_)
+            | PredOperand::None
+            | PredOperand::Const(_)
+            | PredOperand::Field(_)
+            | PredOperand::Body(_) => None,
         })
         .chain(in_elements(&module.bodies))
         .collect();

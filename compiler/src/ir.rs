@@ -27,6 +27,7 @@ pub mod text;
 pub mod verify;
 
 pub use function::{Block, Function, Terminator};
+pub(crate) use inst::no_outcome;
 pub use inst::{Inst, Kind, Negated, Operands, Ref, RefMut};
 
 use crate::fields::is_computed;

@@ -43,6 +43,8 @@
 //! ```
 
 #![forbid(unsafe_code)]
+// A new instruction, comparison or constant must be looked at wherever one is told from another.
+#![warn(clippy::wildcard_enum_match_arm)]
 
 mod check;
 mod compiler;

@@ -424,7 +424,12 @@ impl Meter<'_, '_> {
                 )
                 .help("use `contains` for words, and several rules for what has nothing in common"),
             )),
-            _other => Ok(()),
+            Literal::Null
+            | Literal::Bool(_)
+            | Literal::Number(_)
+            | Literal::String(_)
+            | Literal::Array(_)
+            | Literal::Object(_) => Ok(()),
         }
     }
 

@@ -96,9 +96,10 @@ pub fn check(sources: &SourceMap, options: &Options) -> Vec<Diagnostic> {
 /// Why a compilation that ended before its second half failed: what was said so far, and what ended it. Of one that was
 /// stopped nothing is said: what was found is not all there is.
 pub(crate) fn ended<U: Borrow<Unit>>(units: &[(FileId, U)], why: Diagnostic, options: &Options) -> Failed {
-    let mut diagnostics = match why.code {
-        Code::Stopped => Vec::new(),
-        _limit => said(units),
+    let mut diagnostics = if why.code == Code::Stopped {
+        Vec::new()
+    } else {
+        said(units)
     };
     diagnostics.push(why);
     sort(&mut diagnostics);

@@ -3,6 +3,7 @@
 use crate::value::Value;
 use bumpalo::Bump;
 use bumpalo::collections::Vec as BumpVec;
+use policy_bytecode::instr::Role;
 use policy_bytecode::{Const, ConstIdx, Instr, Number};
 use std::sync::Arc;
 
@@ -90,16 +91,23 @@ impl LoadedConst {
                 }
                 Value::Object(out.into_bump_slice())
             }
-            scalar => scalar.to_value(bump),
+            Self::Null | Self::Bool(_) | Self::Number(_) | Self::Str(_) | Self::Decimal(_) => {
+                self.to_value(bump)
+            }
         })
     }
 }
 
 /// Collection constants that code loads, and how many values each has when written out.
 pub(crate) fn collections(consts: &[Const], code: &[Instr]) -> Vec<(ConstIdx, u64)> {
-    let loaded = |instr: &Instr| match instr {
-        Instr::LoadConst { k, .. } | Instr::GetConst { k, .. } => Some(*k),
-        _other => None,
+    let loaded = |instr: &Instr| {
+        let mut loaded = None;
+        instr.roles(|role| {
+            if let Role::Const(k) = role {
+                loaded = Some(k);
+            }
+        });
+        loaded
     };
     let is_collection =
         |k: &ConstIdx| matches!(consts.get(k.index()), Some(Const::Array(_) | Const::Object(_)));

@@ -173,7 +173,10 @@ impl FoldedSet {
             match item {
                 LoadedConst::Str(s) => strings.push(casefold::fold_text(s).into()),
                 LoadedConst::Array(_) | LoadedConst::Object(_) => collections.push(item.clone()),
-                scalar => scalars.push(scalar.clone()),
+                scalar @ (LoadedConst::Null
+                | LoadedConst::Bool(_)
+                | LoadedConst::Number(_)
+                | LoadedConst::Decimal(_)) => scalars.push(scalar.clone()),
             }
         }
         strings.sort_unstable_by(|a, b| casefold::cmp(a, b));
@@ -194,7 +197,14 @@ impl FoldedSet {
                 .collections
                 .iter()
                 .any(|item| equals_const_folded(value, item)),
-            scalar => self.scalars.holds(scalar),
+            scalar @ (Value::Undefined
+            | Value::Unknown
+            | Value::Pending
+            | Value::Null
+            | Value::Bool(_)
+            | Value::Number(_)
+            | Value::Decimal(_)
+            | Value::Set(_)) => self.scalars.holds(scalar),
         }
     }
 }
@@ -238,7 +248,15 @@ impl InSet {
         match value {
             Value::Str(s) => self.strings.contains(*s),
             Value::Number(n) => self.numbers.binary_search_by(|item| item.compare(*n)).is_ok(),
-            other => self.others.iter().any(|item| equals_const(other, item)),
+            other @ (Value::Undefined
+            | Value::Unknown
+            | Value::Pending
+            | Value::Null
+            | Value::Bool(_)
+            | Value::Decimal(_)
+            | Value::Array(_)
+            | Value::Object(_)
+            | Value::Set(_)) => self.others.iter().any(|item| equals_const(other, item)),
         }
     }
 }
@@ -502,7 +520,16 @@ fn in_cidr(address: &Value<'_>, networks: &Value<'_>) -> Outcome {
     let one = std::slice::from_ref(networks);
     let list = match networks {
         Value::Array(items) => items,
-        _single => one,
+        Value::Undefined
+        | Value::Unknown
+        | Value::Pending
+        | Value::Null
+        | Value::Bool(_)
+        | Value::Number(_)
+        | Value::Decimal(_)
+        | Value::Str(_)
+        | Value::Object(_)
+        | Value::Set(_) => one,
     };
     let mut found = false;
     for item in list {
@@ -530,7 +557,16 @@ pub(crate) fn is_in<'a>(
     const FEW: usize = 1024;
     let elements = match value {
         Value::Array(items) => *items,
-        _scalar => &[],
+        Value::Undefined
+        | Value::Unknown
+        | Value::Pending
+        | Value::Null
+        | Value::Bool(_)
+        | Value::Number(_)
+        | Value::Decimal(_)
+        | Value::Str(_)
+        | Value::Object(_)
+        | Value::Set(_) => &[],
     };
     if list.iter().any(|item| equals(item, value)) {
         return true;

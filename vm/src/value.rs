@@ -126,7 +126,15 @@ impl<'a> Value<'a> {
         match self {
             Self::Number(n) => Some(Exact::Number(*n)),
             Self::Decimal(text) => Some(Exact::Decimal(text)),
-            _other => None,
+            Self::Undefined
+            | Self::Unknown
+            | Self::Pending
+            | Self::Null
+            | Self::Bool(_)
+            | Self::Str(_)
+            | Self::Array(_)
+            | Self::Object(_)
+            | Self::Set(_) => None,
         }
     }
 
@@ -135,7 +143,16 @@ impl<'a> Value<'a> {
     pub fn as_str(&self) -> Option<&'a str> {
         match self {
             Self::Str(s) => Some(s),
-            _other => None,
+            Self::Undefined
+            | Self::Unknown
+            | Self::Pending
+            | Self::Null
+            | Self::Bool(_)
+            | Self::Number(_)
+            | Self::Decimal(_)
+            | Self::Array(_)
+            | Self::Object(_)
+            | Self::Set(_) => None,
         }
     }
 
@@ -148,7 +165,16 @@ impl<'a> Value<'a> {
                 .ok()
                 .and_then(|i| members.get(i))
                 .map_or(Self::Undefined, |(_, v)| *v),
-            _other => Self::Undefined,
+            Self::Undefined
+            | Self::Unknown
+            | Self::Pending
+            | Self::Null
+            | Self::Bool(_)
+            | Self::Number(_)
+            | Self::Decimal(_)
+            | Self::Str(_)
+            | Self::Array(_)
+            | Self::Set(_) => Self::Undefined,
         }
     }
 
@@ -267,7 +293,14 @@ impl<'a> Value<'a> {
                     .iter()
                     .try_for_each(|(_, value)| value.weigh(levels, left))
             }
-            _text => Some(()),
+            Self::Undefined
+            | Self::Unknown
+            | Self::Pending
+            | Self::Null
+            | Self::Bool(_)
+            | Self::Number(_)
+            | Self::Decimal(_)
+            | Self::Str(_) => Some(()),
         }
     }
 

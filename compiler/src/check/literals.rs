@@ -327,38 +327,91 @@ impl View<'_> {
                     PredOp::Gt => found == Ordering::Greater,
                     PredOp::Gte => found != Ordering::Less,
                     PredOp::Lt => found == Ordering::Less,
-                    _lte => found != Ordering::Greater,
+                    PredOp::Eq
+                    | PredOp::Lte
+                    | PredOp::In
+                    | PredOp::Contains
+                    | PredOp::StartsWith
+                    | PredOp::EndsWith
+                    | PredOp::Matches
+                    | PredOp::Exists
+                    | PredOp::Any
+                    | PredOp::All
+                    | PredOp::EqFold
+                    | PredOp::InFold
+                    | PredOp::ContainsFold
+                    | PredOp::StartsWithFold
+                    | PredOp::EndsWithFold
+                    | PredOp::InCidr
+                    | PredOp::Before
+                    | PredOp::After
+                    | PredOp::TimeBetween => found != Ordering::Greater,
                 })
             }
             (PredOp::StartsWith, Some(Const::Str(affix))) => match value {
                 Const::Str(text) => Some(text.starts_with(affix.as_str())),
-                _other => return Some(false),
+                Const::Null
+                | Const::Bool(_)
+                | Const::Number(_)
+                | Const::Array(_)
+                | Const::Object(_)
+                | Const::Decimal(_) => return Some(false),
             },
             (PredOp::EndsWith, Some(Const::Str(affix))) => match value {
                 Const::Str(text) => Some(text.ends_with(affix.as_str())),
-                _other => return Some(false),
+                Const::Null
+                | Const::Bool(_)
+                | Const::Number(_)
+                | Const::Array(_)
+                | Const::Object(_)
+                | Const::Decimal(_) => return Some(false),
             },
             (PredOp::Contains, Some(Const::Str(part))) => match value {
                 Const::Str(text) => Some(text.contains(part.as_str())),
-                _other => None,
+                Const::Null
+                | Const::Bool(_)
+                | Const::Number(_)
+                | Const::Array(_)
+                | Const::Object(_)
+                | Const::Decimal(_) => None,
             },
             (PredOp::Matches, _) if !matches!(value, Const::Str(_)) => return Some(false),
             (PredOp::EqFold, Some(Const::Str(wanted))) => match value {
                 Const::Str(text) => Some(casefold::eq(text, wanted)),
-                _other => Some(false),
+                Const::Null
+                | Const::Bool(_)
+                | Const::Number(_)
+                | Const::Array(_)
+                | Const::Object(_)
+                | Const::Decimal(_) => Some(false),
             },
             (PredOp::StartsWithFold, Some(Const::Str(affix))) => match value {
                 Const::Str(text) => Some(casefold::starts_with(text, affix)),
-                _other => return Some(false),
+                Const::Null
+                | Const::Bool(_)
+                | Const::Number(_)
+                | Const::Array(_)
+                | Const::Object(_)
+                | Const::Decimal(_) => return Some(false),
             },
             (PredOp::EndsWithFold, Some(Const::Str(affix))) => match value {
                 Const::Str(text) => Some(casefold::ends_with(text, affix)),
-                _other => return Some(false),
+                Const::Null
+                | Const::Bool(_)
+                | Const::Number(_)
+                | Const::Array(_)
+                | Const::Object(_)
+                | Const::Decimal(_) => return Some(false),
             },
             (PredOp::InCidr, Some(_)) => {
                 let address = match value {
                     Const::Str(text) => Address::parse(text),
-                    _other => None,
+                    Const::Null
+                    | Const::Bool(_)
+                    | Const::Number(_)
+                    | Const::Array(_)
+                    | Const::Object(_)
+                    | Const::Decimal(_) => None,
                 };
                 match (address, self.predicate.operand) {
                     (Some(address), PredOperand::Const(k)) => {

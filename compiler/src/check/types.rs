@@ -110,7 +110,13 @@ fn constant(
                         Some(_) => problem,
                     }
                 }
-                _ => problem,
+                Const::Null
+                | Const::Bool(_)
+                | Const::Number(_)
+                | Const::Str(_)
+                | Const::Array(_)
+                | Const::Object(_)
+                | Const::Decimal(_) => problem,
             })
         }
         PredOp::StartsWith

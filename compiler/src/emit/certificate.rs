@@ -148,13 +148,13 @@ fn add(total: &mut Cost, more: Cost) {
 
 /// The comparison that an instruction evaluates.
 fn asks(instr: &Instr) -> Option<PredIdx> {
-    match instr {
-        Instr::Test { pred, .. }
-        | Instr::TestMemo { pred, .. }
-        | Instr::RetTest { pred, .. }
-        | Instr::RetTestMemo { pred, .. } => Some(*pred),
-        _other => None,
-    }
+    let mut asked = None;
+    instr.roles(|role| {
+        if let Role::Pred(pred) = role {
+            asked = Some(pred);
+        }
+    });
+    asked
 }
 
 /// Instructions of the longest path, `None` when the code loops or calls (a callee's own path is not known here).

@@ -22,7 +22,7 @@
 //! Every value has a register of its own. Reusing registers is not worth its complexity for frames of this size.
 
 use super::CodeError;
-use crate::ir::{BlockId, Function, Inst, Kind, Negated, Program, Ref, Terminator, ValueId};
+use crate::ir::{BlockId, Function, Inst, Kind, Negated, Program, Ref, Terminator, ValueId, no_outcome};
 use policy_bytecode::instr::{Dst, Flag01, Src, SrcRange};
 use policy_bytecode::{FlagIdx, FuncIdx, Instr, Label, PredIdx, Reg, module};
 
@@ -98,7 +98,7 @@ fn fallible(program: &Program, function: &Function) -> Vec<bool> {
                 .iter()
                 .any(|v| out.get(v.index()).copied().unwrap_or(true)),
             Inst::Not { operand: v } => out.get(v.index()).copied().unwrap_or(true),
-            _other => false,
+            Inst::Const { .. } | Inst::Truth { .. } | no_outcome!() => false,
         };
         if let Some(place) = out.get_mut(id.index()) {
             *place = own;
@@ -226,21 +226,13 @@ impl Code<'_> {
         let labels = &self.labels;
         let mut unbound = false;
         for instr in &mut self.code {
-            match instr {
-                Instr::Jump { target }
-                | Instr::BrIf { target, .. }
-                | Instr::BrUnless { target, .. }
-                | Instr::BrUndefined { target, .. }
-                | Instr::Test { target, .. }
-                | Instr::TestMemo { target, .. }
-                | Instr::BrFlag { target, .. }
-                | Instr::IterNext { done: target, .. } => match labels.get(target.index()).copied().flatten()
-                {
-                    Some(at) => *target = Label(at),
-                    None => unbound = true,
-                },
-                _other => {}
-            }
+            *instr = instr.map_labels(|label| match labels.get(label.index()).copied().flatten() {
+                Some(at) => Label(at),
+                None => {
+                    unbound = true;
+                    label
+                }
+            });
         }
         if unbound {
             return Err(CodeError::Malformed("a label is never bound"));
@@ -390,7 +382,7 @@ impl Code<'_> {
                 }
                 self.jump(end);
             }
-            _data => return Err(CodeError::Malformed("an outcome is expected")),
+            no_outcome!() => return Err(CodeError::Malformed("an outcome is expected")),
         }
         Ok(())
     }
@@ -430,7 +422,7 @@ impl Code<'_> {
                     Instr::BrUnless { cond, target: exit }
                 });
             }
-            _nested => {
+            Inst::And { .. } | Inst::Or { .. } | no_outcome!() => {
                 let next = self.label();
                 let error = self.label();
                 let to = Targets {
@@ -506,7 +498,7 @@ impl Code<'_> {
                 });
                 self.ret(RetKind::False);
             }
-            _data => return Err(CodeError::Malformed("an outcome is expected")),
+            no_outcome!() => return Err(CodeError::Malformed("an outcome is expected")),
         }
         Ok(())
     }

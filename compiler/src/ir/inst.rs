@@ -74,6 +74,35 @@ macro_rules! for_each_inst {
     };
 }
 
+/// The pattern of every instruction that makes no outcome. Passes over outcomes treat these alike: they copy them.
+macro_rules! no_outcome {
+    () => {
+        $crate::ir::Inst::Param { .. }
+            | $crate::ir::Inst::LoadField { .. }
+            | $crate::ir::Inst::LoadConst { .. }
+            | $crate::ir::Inst::Undefined { .. }
+            | $crate::ir::Inst::Get { .. }
+            | $crate::ir::Inst::Len { .. }
+            | $crate::ir::Inst::Eq { .. }
+            | $crate::ir::Inst::Lt { .. }
+            | $crate::ir::Inst::Lte { .. }
+            | $crate::ir::Inst::Add { .. }
+            | $crate::ir::Inst::Sub { .. }
+            | $crate::ir::Inst::Mul { .. }
+            | $crate::ir::Inst::Div { .. }
+            | $crate::ir::Inst::Rem { .. }
+            | $crate::ir::Inst::Call { .. }
+            | $crate::ir::Inst::IterBegin { .. }
+            | $crate::ir::Inst::BuildArray { .. }
+            | $crate::ir::Inst::BuildObject { .. }
+            | $crate::ir::Inst::BuildSet { .. }
+            | $crate::ir::Inst::BuildPush { .. }
+            | $crate::ir::Inst::BuildInsert { .. }
+            | $crate::ir::Inst::BuildEnd { .. }
+    };
+}
+pub(crate) use no_outcome;
+
 /// Operands of an operator or a call.
 pub type Operands = Vec<ValueId>;
 

@@ -16,7 +16,7 @@
 
 use super::rewrite::{Rebuild, Rewrite, rebuild_all};
 use super::{OptLevel, Options, Pass, Program};
-use crate::ir::{Function, Inst, Negated, Terminator, ValueId};
+use crate::ir::{Function, Inst, Negated, Terminator, ValueId, no_outcome};
 use policy_bytecode::predicate::{PredOp, PredOperand};
 use policy_bytecode::{Const, ConstIdx, PredIdx};
 use std::cmp::Ordering;
@@ -86,23 +86,24 @@ impl Rewrite for Truths {
             Inst::Or { operands } => fold(cx, &operands, true),
             Inst::Not { operand: inner } => {
                 let inner = cx.outcome(inner, false);
-                match cx.new_inst(inner) {
-                    Inst::Const { value } => {
-                        let value = !value;
-                        cx.make(Inst::Const { value })
-                    }
-                    _other => cx.make(Inst::Not { operand: inner }),
+                if let Inst::Const { value } = cx.new_inst(inner) {
+                    let value = !value;
+                    cx.make(Inst::Const { value })
+                } else {
+                    cx.make(Inst::Not { operand: inner })
                 }
             }
-            Inst::Truth { value } => match cx.old(value) {
-                Inst::LoadConst { k } => {
+            Inst::Truth { value } => {
+                if let Inst::LoadConst { k } = cx.old(value) {
                     let value = matches!(self.consts.get(k.index()), Some(Const::Bool(true)));
                     cx.make(Inst::Const { value })
+                } else if let Inst::Undefined {} = cx.old(value) {
+                    cx.make(Inst::Const { value: false })
+                } else {
+                    cx.copy(id)
                 }
-                Inst::Undefined {} => cx.make(Inst::Const { value: false }),
-                _other => cx.copy(id),
-            },
-            _other => cx.copy(id),
+            }
+            Inst::Const { .. } | no_outcome!() => cx.copy(id),
         }
     }
 }
@@ -112,10 +113,12 @@ fn fold(cx: &mut Rebuild<'_>, operands: &[ValueId], deciding: bool) -> ValueId {
     let mut rest = Vec::with_capacity(operands.len());
     for operand in operands {
         let new = cx.outcome(*operand, false);
-        match cx.new_inst(new) {
-            Inst::Const { value } if *value == deciding => return new,
-            Inst::Const { .. } => {}
-            _other => rest.push(new),
+        if let Inst::Const { value } = cx.new_inst(new) {
+            if *value == deciding {
+                return new;
+            }
+        } else {
+            rest.push(new);
         }
     }
     if rest.is_empty() {

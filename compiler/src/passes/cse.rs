@@ -20,7 +20,7 @@
 
 use super::rewrite::copy_all;
 use super::{OptLevel, Options, Pass, Program};
-use crate::ir::{FuncId, Function, Inst, Negated, ValueId};
+use crate::ir::{FuncId, Function, Inst, Negated, ValueId, no_outcome};
 use policy_bytecode::Stop;
 use std::collections::HashMap;
 
@@ -129,7 +129,7 @@ fn tree(function: &Function, id: ValueId) -> Option<Vec<u32>> {
             out.extend(tree(function, *inner)?);
             out
         }
-        _data => return None,
+        Inst::Truth { .. } | no_outcome!() => return None,
     })
 }
 

@@ -25,7 +25,7 @@
 
 use super::{OptLevel, Options, Pass, Program, patterns};
 use crate::fields::dotted;
-use crate::ir::{Function, Inst, Negated, Rule, ValueId};
+use crate::ir::{Function, Inst, Negated, Rule, ValueId, no_outcome};
 use policy_bytecode::context;
 use policy_bytecode::guard::{MAX_GUARD, MAX_GUARDS, indexable, plain_fields, searchable_fields};
 use policy_bytecode::module::Field;
@@ -349,7 +349,11 @@ impl Searches {
                 let tests: Vec<ValueId> = own.into_iter().flat_map(|(_, tests)| tests).collect();
                 (same && tests.len() <= MAX_GUARD).then_some((field, tests))
             }
-            _other => None,
+            Inst::Test { .. }
+            | Inst::Const { .. }
+            | Inst::Not { .. }
+            | Inst::Truth { .. }
+            | no_outcome!() => None,
         }
     }
 }

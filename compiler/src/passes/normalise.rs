@@ -15,7 +15,7 @@
 
 use super::rewrite::{Rebuild, Rewrite, rebuild_all};
 use super::{OptLevel, Options, Pass, Program};
-use crate::ir::{Inst, Negated, ValueId};
+use crate::ir::{Inst, Negated, ValueId, no_outcome};
 
 /// See the module documentation.
 #[derive(Debug)]
@@ -65,7 +65,7 @@ impl Rewrite for Normalise {
                     Inst::Or { operands }
                 })
             }
-            _truth => {
+            Inst::Truth { .. } | no_outcome!() => {
                 let plain = cx.copy(id);
                 if negate {
                     cx.make(Inst::Not { operand: plain })

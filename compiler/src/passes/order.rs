@@ -15,7 +15,7 @@
 use super::rewrite::{Rebuild, Rewrite, rebuild_all};
 use super::{OptLevel, Options, Pass, Program};
 use crate::cost;
-use crate::ir::{Inst, Negated, Predicate, ValueId};
+use crate::ir::{Inst, Negated, Predicate, ValueId, no_outcome};
 use policy_bytecode::Const;
 use policy_bytecode::predicate::{PredOp, PredOperand};
 
@@ -125,7 +125,7 @@ impl Estimates {
                     chance: if and { reached } else { 1.0 - reached },
                 }
             }
-            _data => Estimate {
+            Inst::Truth { .. } | no_outcome!() => Estimate {
                 cost: 1.0,
                 chance: 0.5,
             },
@@ -158,7 +158,11 @@ impl Rewrite for Estimates {
                 let operands = self.sorted(cx, &operands, false);
                 cx.make(Inst::Or { operands })
             }
-            _other => cx.copy(id),
+            Inst::Test { .. }
+            | Inst::Const { .. }
+            | Inst::Not { .. }
+            | Inst::Truth { .. }
+            | no_outcome!() => cx.copy(id),
         }
     }
 }

@@ -144,19 +144,12 @@ impl Rebuild<'_> {
 
     /// The outcome `id` of the old function with each operand rewritten, and nothing else changed.
     pub(super) fn copy(&mut self, id: ValueId) -> ValueId {
-        let inst = match self.old(id).clone() {
-            Inst::And { operands: vs } => Inst::And {
-                operands: vs.into_iter().map(|v| self.outcome(v, false)).collect(),
-            },
-            Inst::Or { operands: vs } => Inst::Or {
-                operands: vs.into_iter().map(|v| self.outcome(v, false)).collect(),
-            },
-            Inst::Not { operand: v } => Inst::Not {
-                operand: self.outcome(v, false),
-            },
-            Inst::Truth { value: v } => Inst::Truth { value: self.data(v) },
-            other => other,
-        };
+        let mut inst = self.old(id).clone();
+        let takes = inst.takes();
+        inst.map_operands(|v| match takes {
+            Kind::Outcome => self.outcome(v, false),
+            Kind::Data | Kind::Effect => self.data(v),
+        });
         self.make(inst)
     }
 

@@ -16,7 +16,7 @@
 
 use super::rewrite::{Rebuild, Rewrite, rebuild_all};
 use super::{OptLevel, Options, Pass, Program};
-use crate::ir::{Inst, ValueId};
+use crate::ir::{Inst, ValueId, no_outcome};
 use std::collections::HashSet;
 
 /// See the module documentation.
@@ -44,22 +44,23 @@ impl Rewrite for Simplify {
             Inst::Or { operands } => list(cx, &operands, false),
             Inst::Not { operand: inner } => {
                 let inner = cx.outcome(inner, false);
-                match cx.new_inst(inner) {
-                    Inst::Not { operand: twice } => *twice,
-                    _other => cx.make(Inst::Not { operand: inner }),
+                if let Inst::Not { operand: twice } = cx.new_inst(inner) {
+                    *twice
+                } else {
+                    cx.make(Inst::Not { operand: inner })
                 }
             }
-            _other => cx.copy(id),
+            Inst::Test { .. } | Inst::Const { .. } | Inst::Truth { .. } | no_outcome!() => cx.copy(id),
         }
     }
 }
 
 /// Operands of `inst` when it is an operator of this kind.
 fn operands_of(inst: &Inst, and: bool) -> Option<&[ValueId]> {
-    match inst {
-        Inst::And { operands } if and => Some(operands),
-        Inst::Or { operands } if !and => Some(operands),
-        _other => None,
+    if let (Inst::And { operands }, true) | (Inst::Or { operands }, false) = (inst, and) {
+        Some(operands)
+    } else {
+        None
     }
 }
 

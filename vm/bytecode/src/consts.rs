@@ -101,7 +101,13 @@ pub fn networks(consts: &[Const], k: ConstIdx) -> Option<Networks> {
             .iter()
             .map(|item| consts.get(item.index()).and_then(text))
             .collect::<Option<_>>()?,
-        one => vec![text(one)?],
+        one @ (Const::Null
+        | Const::Bool(_)
+        | Const::Number(_)
+        | Const::Str(_)
+        | Const::Array(_)
+        | Const::Object(_)
+        | Const::Decimal(_)) => vec![text(one)?],
     };
     Some(Networks::new(list))
 }

@@ -297,7 +297,7 @@ fn compare_digits(a: impl Iterator<Item = u8>, b: impl Iterator<Item = u8>) -> O
             (None, None) => return Ordering::Equal,
             (x, y) => match x.unwrap_or(b'0').cmp(&y.unwrap_or(b'0')) {
                 Ordering::Equal => {}
-                order => return order,
+                order @ (Ordering::Less | Ordering::Greater) => return order,
             },
         }
     }

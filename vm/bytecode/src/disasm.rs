@@ -348,39 +348,31 @@ impl Listing<'_> {
     /// What the operands of an instruction stand for; empty when its text says everything.
     fn explain(&self, instr: Instr) -> String {
         let mut out = Comment::new(self.module);
-        match instr {
-            Instr::Test { pred, sense, .. } | Instr::TestMemo { pred, sense, .. } => {
-                out.push(if sense.0 { "if " } else { "unless " });
-                out.pred(pred);
-            }
-            Instr::RetTest { pred, sense } | Instr::RetTestMemo { pred, sense } => {
-                out.push(if sense.0 { "" } else { "not " });
-                out.pred(pred);
-            }
-            Instr::LoadConst { k, .. } | Instr::GetConst { k, .. } => out.constant(k, 0),
-            Instr::LoadField { field, .. } => out.field(field),
-            Instr::Call { f, .. } => {
-                let callee = self.module.functions.get(f.index());
-                if callee.is_none() {
-                    out.push("?");
-                } else if callee.is_some_and(|g| g.memoised) {
-                    out.push("memoised");
-                }
-            }
-            other => other.roles(|role| match role {
-                // An instruction that this match does not know by name still gets its table operands explained.
+        if let Instr::Test { pred, sense, .. } | Instr::TestMemo { pred, sense, .. } = instr {
+            out.push(if sense.0 { "if " } else { "unless " });
+            out.pred(pred);
+        } else if let Instr::RetTest { pred, sense } | Instr::RetTestMemo { pred, sense } = instr {
+            out.push(if sense.0 { "" } else { "not " });
+            out.pred(pred);
+        } else {
+            // Whatever an instruction is, its table operands get explained.
+            instr.roles(|role| match role {
                 Role::Pred(p) => out.pred(p),
                 Role::Const(k) => out.constant(k, 0),
                 Role::Field(f) => out.field(f),
+                Role::Func(f) => match self.module.functions.get(f.index()) {
+                    None => out.push("?"),
+                    Some(callee) if callee.memoised => out.push("memoised"),
+                    Some(_) => {}
+                },
                 Role::Def(_)
                 | Role::Use(_)
                 | Role::Jump(_)
-                | Role::Func(_)
                 | Role::Flag(_)
                 | Role::Iter(_)
                 | Role::Builder(_)
                 | Role::Immediate => {}
-            }),
+            });
         }
         out.text
     }

@@ -168,6 +168,11 @@ pub trait Operand: Copy + fmt::Debug {
     fn text(self) -> String;
     /// Reads the text form.
     fn parse(text: &str) -> Option<Self>;
+    /// The operand, with the label that it is replaced by what `map` says.
+    #[must_use]
+    fn map_label(self, _map: &mut impl FnMut(Label) -> Label) -> Self {
+        self
+    }
 }
 
 fn narrow<T: TryFrom<u32>>(reader: &mut Reader<'_>, what: &'static str) -> Result<T, DecodeError> {
@@ -198,7 +203,30 @@ index_operands! {
     FlagIdx, "flag", Flag;
     IterIdx, "iterator", Iter;
     BuilderIdx, "builder", Builder;
-    Label, "label", Jump;
+}
+
+impl Operand for Label {
+    const KIND: &'static str = "label";
+    fn encode(self, out: &mut Writer) {
+        out.varint(self.0);
+    }
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        narrow(reader, Self::KIND).map(Self)
+    }
+    fn role(self) -> Role {
+        Role::Jump(self)
+    }
+    fn text(self) -> String {
+        self.to_string()
+    }
+    fn parse(text: &str) -> Option<Self> {
+        text.strip_prefix(Self::PREFIX)
+            .and_then(|n| n.parse().ok())
+            .map(Self)
+    }
+    fn map_label(self, map: &mut impl FnMut(Self) -> Self) -> Self {
+        map(self)
+    }
 }
 
 macro_rules! register_operands {
@@ -358,6 +386,15 @@ macro_rules! expand_instructions {
                         #[allow(unreachable_code, unused_must_use, reason = "instructions without operands visit nothing")]
                         { let _unused = &mut visit; }
                     } )*
+                }
+            }
+
+            /// The instruction, with each label that it names replaced by what `map` says.
+            #[must_use]
+            pub fn map_labels(self, mut map: impl FnMut(Label) -> Label) -> Self {
+                let _unused = &mut map;
+                match self {
+                    $( Self::$name { $( $operand, )* } => Self::$name { $( $operand: Operand::map_label($operand, &mut map), )* }, )*
                 }
             }
 

@@ -9,6 +9,7 @@ use crate::module::{ISA_VERSION, Limits};
 use crate::predicate::PredOp;
 use crate::scan::TRIES;
 use crate::verify::{HostLimits, RULES};
+use crate::wire::numbers::TABLES;
 use std::fmt::Write as _;
 
 /// The manual as Markdown.
@@ -24,6 +25,7 @@ pub fn isa_markdown() -> String {
     bodies(&mut out);
     scans(&mut out);
     verification(&mut out);
+    numbers(&mut out);
     versioning(&mut out);
     out
 }
@@ -43,7 +45,8 @@ What a bundle holds, what its instructions do, and what is proved about it befor
 5. [Bodies](#bodies)
 6. [Scans](#scans)
 7. [Verification](#verification)
-8. [Versioning](#versioning)
+8. [Numbers](#numbers)
+9. [Versioning](#versioning)
 
 ";
 
@@ -316,10 +319,12 @@ fn predicates(out: &mut String) {
     );
     for op in PredOp::ALL {
         let (operand, notes) = semantics(*op);
-        let wrong = match op {
-            PredOp::Exists => "–",
-            fallible if fallible.fallible() => "**error**",
-            _infallible => "false",
+        let wrong = if *op == PredOp::Exists {
+            "–"
+        } else if op.fallible() {
+            "**error**"
+        } else {
+            "false"
         };
         let missing = if op.of_missing() { "**true**" } else { "false" };
         let doc = op.doc().trim_end_matches('.').to_lowercase();
@@ -422,6 +427,26 @@ written out.
     );
 }
 
+fn numbers(out: &mut String) {
+    out.push_str(
+        "\
+## Numbers
+
+The first byte of what has several forms says which one it is. A number is never used twice.
+
+",
+    );
+    table_head(out, &["what", "numbers"]);
+    for (name, numbers) in TABLES {
+        let numbers: Vec<String> = numbers
+            .iter()
+            .map(|(number, variant)| format!("{number} `{variant}`"))
+            .collect();
+        row(out, &[&format!("`{name}`"), numbers.join(", ").as_str()]);
+    }
+    out.push('\n');
+}
+
 fn versioning(out: &mut String) {
     let _infallible = write!(
         out,
@@ -440,8 +465,8 @@ There are two numbers: the format version of the container ({FORMAT_VERSION}) an
   that uses the addition is refused by an older reader as an unknown opcode or a table that does not decode, never run
   in part.
 - Numbers are never used twice. A retired number stays reserved.
-- The order of predicates, decisions, derived fields and other variants in the tables is their encoding: additions stand
-  at the end.
+- Predicates, decisions, derived fields and other variants have the numbers that stand under [Numbers](#numbers).
+- A bundle of each format version is kept with the sources, and decodes for as long as its version is read.
 "
     );
 }

@@ -3,6 +3,8 @@
 //! Integers in code are LEB128, so that small operands take one byte. Everything that reads returns an error with the
 //! byte offset at which it gave up; nothing here panics.
 
+pub mod numbers;
+
 use std::fmt;
 
 /// Why bytes are not a module or a bundle. Offsets are bytes from the start of what was decoded: of the bundle for its

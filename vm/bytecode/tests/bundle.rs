@@ -16,10 +16,12 @@ use policy_bytecode::bundle::{
     Bundle, BundleError, Contents, CostCertificate, FORMAT_VERSION, MAGIC, PrivateKey, PublicKey,
     SourceMapSection, SourcePlace, encode, key_id, sign,
 };
+use policy_bytecode::disasm::{DisasmOptions, disassemble};
 use policy_bytecode::manifest::{
     CondNode, ItemConstant, Manifest, ModificationInfo, PolicyInfo, RuleInfo, TemplatePart, ValueNode,
     VerbInfo, WarningInfo,
 };
+use policy_bytecode::verify::{HostLimits, verify};
 use policy_bytecode::wire::DecodeError;
 use policy_bytecode::{ConstIdx, FieldIdx, Module, PredIdx};
 use proptest::collection::vec;
@@ -567,4 +569,30 @@ fn source_maps_are_parallel_to_the_predicates_or_stripped() {
         with(vec![SourcePlace { file: 1, ..place }]),
         Err(BundleError::Manifest(_))
     ));
+}
+
+/// Bundles outlive binaries: bytes that were once written stay readable as long as their format version is read, and mean what they meant.
+#[test]
+fn a_bundle_that_was_once_written_decodes() {
+    let path = format!(
+        "{}/tests/formats/{FORMAT_VERSION}.bundle",
+        env!("CARGO_MANIFEST_DIR")
+    );
+    let bytes = std::fs::read(&path).expect("a new format version comes with a bundle of it");
+    let bundle = Bundle::decode(&bytes).unwrap();
+    assert_eq!(
+        bundle.digest.to_string(),
+        "sha256:508849a58cafbd0f4705a9d2eb1f5d0adc245b132015c176d73233f07e3e64d8",
+        "a file here is never written again"
+    );
+    let again = encode(Contents {
+        module: &bundle.module,
+        manifest: &bundle.manifest,
+        source_map: &bundle.source_map,
+        certificate: &bundle.certificate,
+    });
+    assert!(again.unwrap() == bytes);
+    let listing = disassemble(&bundle.module, &DisasmOptions { full: false });
+    insta::assert_snapshot!(format!("format_{FORMAT_VERSION}"), listing);
+    verify(bundle.module, &HostLimits::default()).unwrap();
 }

@@ -268,11 +268,15 @@ fn jumps_back(code: &[Instr]) -> bool {
 /// What the widest chain of calls takes. Verified: calls do not go in circles (V14).
 fn widest_stack(functions: &[Function]) -> FrameSize {
     let callees = |function: &Function| {
-        let calls = function.code.iter().filter_map(|instr| match instr {
-            Instr::Call { f, .. } => Some(f.index()),
-            _other => None,
-        });
-        calls.collect::<Vec<_>>()
+        let mut calls = Vec::new();
+        for instr in &function.code {
+            instr.roles(|role| {
+                if let Role::Func(f) = role {
+                    calls.push(f.index());
+                }
+            });
+        }
+        calls
     };
     let callees: Vec<Vec<usize>> = functions.iter().map(callees).collect();
     let mut known: Vec<Option<FrameSize>> = vec![None; functions.len()];

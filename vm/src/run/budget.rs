@@ -57,7 +57,31 @@ impl<'a, H: Host> Evaluation<'a, H> {
     pub(super) fn weigh_predicate(&mut self, predicate: &LoadedPredicate) -> Result<(), Trap> {
         let right = match &predicate.test {
             Test::Dynamic(_, right) => Some(*right),
-            _constant => None,
+            Test::EqStr(_)
+            | Test::EqBool(_)
+            | Test::EqNumber(_)
+            | Test::EqConst(_)
+            | Test::CompareNumber(..)
+            | Test::CompareDecimal(..)
+            | Test::CompareStr(..)
+            | Test::In(_)
+            | Test::ContainsStr(_)
+            | Test::ContainsConst(_)
+            | Test::StartsWith(_)
+            | Test::EndsWith(_)
+            | Test::Matches(_)
+            | Test::Exists
+            | Test::EqFold(_)
+            | Test::InFold(_)
+            | Test::ContainsStrFold(_)
+            | Test::ContainsConstFold(_)
+            | Test::StartsWithFold(_)
+            | Test::EndsWithFold(_)
+            | Test::InCidr(_)
+            | Test::Before(_)
+            | Test::After(_)
+            | Test::TimeBetween(_)
+            | Test::Quantified { .. } => None,
         };
         for field in [Some(predicate.field), right].into_iter().flatten() {
             if let Some(&value) = self.slots.get(field.index()) {

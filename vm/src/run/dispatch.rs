@@ -173,7 +173,36 @@ impl<'a, H: Host> Evaluation<'a, H> {
                 Instr::RetTrue {} => return Outcome::True,
                 Instr::RetFalse {} => return Outcome::False,
                 // `module::load::is_bare` lets nothing else through.
-                _error => return Outcome::Error,
+                Instr::LoadConst { .. }
+                | Instr::LoadField { .. }
+                | Instr::Mov { .. }
+                | Instr::LoadUndefined { .. }
+                | Instr::LoadBool { .. }
+                | Instr::Get { .. }
+                | Instr::GetConst { .. }
+                | Instr::Len { .. }
+                | Instr::Eq { .. }
+                | Instr::Lt { .. }
+                | Instr::Lte { .. }
+                | Instr::Add { .. }
+                | Instr::Sub { .. }
+                | Instr::Mul { .. }
+                | Instr::Div { .. }
+                | Instr::Rem { .. }
+                | Instr::BrIf { .. }
+                | Instr::BrUnless { .. }
+                | Instr::BrUndefined { .. }
+                | Instr::Ret { .. }
+                | Instr::RetError { .. }
+                | Instr::IterBegin { .. }
+                | Instr::IterNext { .. }
+                | Instr::BuildArray { .. }
+                | Instr::BuildObject { .. }
+                | Instr::BuildSet { .. }
+                | Instr::BuildPush { .. }
+                | Instr::BuildInsert { .. }
+                | Instr::BuildEnd { .. }
+                | Instr::Call { .. } => return Outcome::Error,
             }
         }
         Outcome::Error

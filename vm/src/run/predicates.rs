@@ -104,7 +104,15 @@ impl<'a, H: Host> Evaluation<'a, H> {
             Value::Undefined | Value::Pending => Err(predicate.test.of_missing()),
             Value::Unknown if matches!(predicate.test, Test::Exists) => Err(Outcome::False),
             value if predicate.plain.holds(&value) => Ok(value),
-            _unknown_or_mismatch => Err(Outcome::Error),
+            Value::Unknown
+            | Value::Null
+            | Value::Bool(_)
+            | Value::Number(_)
+            | Value::Decimal(_)
+            | Value::Str(_)
+            | Value::Array(_)
+            | Value::Object(_)
+            | Value::Set(_) => Err(Outcome::Error),
         }
     }
 
@@ -133,7 +141,16 @@ impl<'a, H: Host> Evaluation<'a, H> {
                     self.trap = Some(trap);
                     Outcome::Error
                 }),
-                _no_list => Outcome::Error,
+                Value::Undefined
+                | Value::Unknown
+                | Value::Pending
+                | Value::Null
+                | Value::Bool(_)
+                | Value::Number(_)
+                | Value::Decimal(_)
+                | Value::Str(_)
+                | Value::Object(_)
+                | Value::Set(_) => Outcome::Error,
             },
             Test::ContainsStrFold(needle) if matches!(value, Value::Str(_)) => {
                 match value.as_str().and_then(|text| self.folded(text)) {
@@ -141,7 +158,29 @@ impl<'a, H: Host> Evaluation<'a, H> {
                     None => Outcome::Error,
                 }
             }
-            test => test.apply(&value),
+            test @ (Test::EqStr(_)
+            | Test::EqBool(_)
+            | Test::EqNumber(_)
+            | Test::EqConst(_)
+            | Test::CompareNumber(..)
+            | Test::CompareDecimal(..)
+            | Test::CompareStr(..)
+            | Test::In(_)
+            | Test::ContainsStr(_)
+            | Test::ContainsConst(_)
+            | Test::StartsWith(_)
+            | Test::EndsWith(_)
+            | Test::Exists
+            | Test::EqFold(_)
+            | Test::InFold(_)
+            | Test::ContainsStrFold(_)
+            | Test::ContainsConstFold(_)
+            | Test::StartsWithFold(_)
+            | Test::EndsWithFold(_)
+            | Test::InCidr(_)
+            | Test::Before(_)
+            | Test::After(_)
+            | Test::TimeBetween(_)) => test.apply(&value),
         }
     }
 
@@ -153,20 +192,22 @@ impl<'a, H: Host> Evaluation<'a, H> {
         right: Value<'a>,
         field: Option<FieldIdx>,
     ) -> Outcome {
-        match right {
-            Value::Undefined | Value::Pending => Outcome::False,
-            Value::Unknown => Outcome::Error,
-            right if field.is_some_and(|f| mismatches(self.module.shape(f), &right)) => Outcome::Error,
-            Value::Array(list) if matches!(op, PredOp::In | PredOp::InFold) => {
-                let folded = op == PredOp::InFold;
-                let sorted = || self.sorted(list, folded);
-                predicate::is_in(&value, list, folded, sorted).into()
-            }
-            Value::Str(needle) if op == PredOp::ContainsFold && matches!(value, Value::Str(_)) => {
-                self.contains_folded(&value, needle)
-            }
-            right => predicate::apply_dynamic(op, &value, &right),
+        if matches!(right, Value::Undefined | Value::Pending) {
+            return Outcome::False;
         }
+        if matches!(right, Value::Unknown) || field.is_some_and(|f| mismatches(self.module.shape(f), &right))
+        {
+            return Outcome::Error;
+        }
+        if let (Value::Array(list), PredOp::In | PredOp::InFold) = (right, op) {
+            let folded = op == PredOp::InFold;
+            let sorted = || self.sorted(list, folded);
+            return predicate::is_in(&value, list, folded, sorted).into();
+        }
+        if let (Value::Str(needle), Value::Str(_), PredOp::ContainsFold) = (right, value, op) {
+            return self.contains_folded(&value, needle);
+        }
+        predicate::apply_dynamic(op, &value, &right)
     }
 
     /// A list in the total order of values, or of values with folded texts; sorted once for each field.

@@ -37,7 +37,7 @@ impl<'a, H: Host> Evaluation<'a, H> {
             match self.node(body, body.root(), *item)? {
                 Outcome::Error => result = Outcome::Error,
                 decides if decides != Outcome::from(all) => return Ok(decides),
-                _goes_on => {}
+                Outcome::False | Outcome::True => {}
             }
         }
         Ok(result)
@@ -75,7 +75,7 @@ impl<'a, H: Host> Evaluation<'a, H> {
             match self.node(body, *n, item)? {
                 Outcome::Error => result = Outcome::Error,
                 outcome if outcome == deciding => return Ok(deciding),
-                _goes_on => {}
+                Outcome::False | Outcome::True => {}
             }
         }
         Ok(result)
@@ -108,7 +108,16 @@ impl<'a, H: Host> Evaluation<'a, H> {
         match &test.right {
             Right::Plain(Test::Quantified { all, body }) => match left {
                 Value::Array(items) => self.quantify(*all, *body, items),
-                _no_list => Ok(Outcome::Error),
+                Value::Undefined
+                | Value::Unknown
+                | Value::Pending
+                | Value::Null
+                | Value::Bool(_)
+                | Value::Number(_)
+                | Value::Decimal(_)
+                | Value::Str(_)
+                | Value::Object(_)
+                | Value::Set(_) => Ok(Outcome::Error),
             },
             Right::Plain(Test::Exists) => Ok(Outcome::from(!matches!(left, Value::Null))),
             Right::Plain(Test::Dynamic(op, field)) => {
@@ -145,7 +154,21 @@ impl<'a, H: Host> Evaluation<'a, H> {
             | PredOp::Lte
             | PredOp::StartsWith
             | PredOp::EndsWith => self.weigh(if of_item { left } else { right }),
-            _grows_with_both => {
+            PredOp::In
+            | PredOp::Contains
+            | PredOp::Matches
+            | PredOp::Exists
+            | PredOp::Any
+            | PredOp::All
+            | PredOp::EqFold
+            | PredOp::InFold
+            | PredOp::ContainsFold
+            | PredOp::StartsWithFold
+            | PredOp::EndsWithFold
+            | PredOp::InCidr
+            | PredOp::Before
+            | PredOp::After
+            | PredOp::TimeBetween => {
                 let before = self.fuel_left();
                 self.weigh(left)?;
                 let own = before - self.fuel_left();
@@ -154,7 +177,16 @@ impl<'a, H: Host> Evaluation<'a, H> {
                     Value::Array(list) if matches!(op, PredOp::In | PredOp::InFold) => {
                         let elements = match left {
                             Value::Array(elements) => elements.len(),
-                            _scalar => 0,
+                            Value::Undefined
+                            | Value::Unknown
+                            | Value::Pending
+                            | Value::Null
+                            | Value::Bool(_)
+                            | Value::Number(_)
+                            | Value::Decimal(_)
+                            | Value::Str(_)
+                            | Value::Object(_)
+                            | Value::Set(_) => 0,
                         };
                         self.burn((list.len() as u64).saturating_mul(1 + own.min(1 << 20)))?;
                         if elements.saturating_mul(list.len()) > FEW {
@@ -163,7 +195,17 @@ impl<'a, H: Host> Evaluation<'a, H> {
                         }
                         Ok(())
                     }
-                    right => self.weigh(right),
+                    right @ (Value::Undefined
+                    | Value::Unknown
+                    | Value::Pending
+                    | Value::Null
+                    | Value::Bool(_)
+                    | Value::Number(_)
+                    | Value::Decimal(_)
+                    | Value::Str(_)
+                    | Value::Array(_)
+                    | Value::Object(_)
+                    | Value::Set(_)) => self.weigh(right),
                 }
             }
         }

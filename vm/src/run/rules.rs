@@ -80,7 +80,15 @@ impl<'a, H: Host> Evaluation<'a, H> {
             Value::Str(text) => text,
             Value::Undefined => return,
             // A computed text that is none, or cannot be computed.
-            _other => {
+            Value::Unknown
+            | Value::Pending
+            | Value::Null
+            | Value::Bool(_)
+            | Value::Number(_)
+            | Value::Decimal(_)
+            | Value::Array(_)
+            | Value::Object(_)
+            | Value::Set(_) => {
                 index.take_all(search, self.candidates);
                 self.candidates.refill(cursor, reached);
                 return;

@@ -20,7 +20,7 @@
 
 use super::VerifyError;
 use crate::ids::{BuilderIdx, IterIdx};
-use crate::instr::{Instr, Role};
+use crate::instr::{Instr, Opcode, Role};
 use crate::module::{Function, Module};
 use crate::stop::Stop;
 use std::collections::BTreeSet;
@@ -89,6 +89,61 @@ enum Kind {
     Started = 0,
     List = 1,
     Object = 2,
+}
+
+/// What an instruction does with its builder.
+enum Building {
+    Starts(Kind),
+    Adds(Kind),
+    Ends,
+    /// It has none.
+    Nothing,
+}
+
+impl Opcode {
+    fn building(self) -> Building {
+        match self {
+            Self::BuildArray | Self::BuildSet => Building::Starts(Kind::List),
+            Self::BuildObject => Building::Starts(Kind::Object),
+            Self::BuildPush => Building::Adds(Kind::List),
+            Self::BuildInsert => Building::Adds(Kind::Object),
+            Self::BuildEnd => Building::Ends,
+            Self::LoadConst
+            | Self::LoadField
+            | Self::Mov
+            | Self::LoadUndefined
+            | Self::LoadBool
+            | Self::Get
+            | Self::GetConst
+            | Self::Len
+            | Self::Eq
+            | Self::Lt
+            | Self::Lte
+            | Self::Add
+            | Self::Sub
+            | Self::Mul
+            | Self::Div
+            | Self::Rem
+            | Self::Jump
+            | Self::BrIf
+            | Self::BrUnless
+            | Self::BrUndefined
+            | Self::Test
+            | Self::TestMemo
+            | Self::BrFlag
+            | Self::RaiseFlag
+            | Self::ClearFlag
+            | Self::Ret
+            | Self::RetTrue
+            | Self::RetFalse
+            | Self::RetError
+            | Self::RetTest
+            | Self::RetTestMemo
+            | Self::IterBegin
+            | Self::IterNext
+            | Self::Call => Building::Nothing,
+        }
+    }
 }
 
 impl Layout {
@@ -222,21 +277,14 @@ fn check_reads(instr: Instr, layout: &Layout, state: &Places) -> Result<(), (u8,
             need(starts || state.contains(layout.iterator(iter)), 12, UNWRITTEN);
         }
         Role::Builder(b) => {
-            let starts = matches!(
-                instr,
-                Instr::BuildArray { .. } | Instr::BuildObject { .. } | Instr::BuildSet { .. }
-            );
             let has = |kind| state.contains(layout.builder(b, kind));
-            need(
-                starts || has(Kind::Started),
-                12,
-                "a builder is used that is not started on every path",
-            );
-            let fits = match instr {
-                Instr::BuildPush { .. } => has(Kind::List),
-                Instr::BuildInsert { .. } => has(Kind::Object),
-                _other => true,
+            let (started, fits) = match instr.opcode().building() {
+                Building::Starts(_) => (true, true),
+                Building::Adds(kind) => (has(Kind::Started), has(kind)),
+                Building::Ends => (has(Kind::Started), true),
+                Building::Nothing => (false, false),
             };
+            need(started, 12, "a builder is used that is not started on every path");
             need(fits, 19, "a builder is used as what it was not started as");
         }
         Role::Def(_)
@@ -257,11 +305,10 @@ fn write(instr: Instr, layout: &Layout, state: &mut Places) {
         Role::Def(r) => state.insert(r.index()),
         Role::Iter(iter) => state.insert(layout.iterator(iter)),
         Role::Builder(b) => {
-            let kind = match instr {
-                Instr::BuildArray { .. } | Instr::BuildSet { .. } => Some(Kind::List),
-                Instr::BuildObject { .. } => Some(Kind::Object),
-                Instr::BuildEnd { .. } => None,
-                _other => return,
+            let kind = match instr.opcode().building() {
+                Building::Starts(kind) => Some(kind),
+                Building::Ends => None,
+                Building::Adds(_) | Building::Nothing => return,
             };
             for place in [Kind::Started, Kind::List, Kind::Object] {
                 state.remove(layout.builder(b, place));
