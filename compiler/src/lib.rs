@@ -43,6 +43,7 @@
 //! ```
 
 #![forbid(unsafe_code)]
+#![warn(missing_docs)]
 // A new instruction, comparison or constant must be looked at wherever one is told from another.
 #![warn(clippy::wildcard_enum_match_arm)]
 

@@ -368,7 +368,7 @@ impl PolicyEngine {
     ) -> Result<Answer<'w>, EvaluateError> {
         match self.step(worker, cache, context, options, Step::Whole)? {
             Reached::Answer(answer, _) => Ok(answer),
-            Reached::Absent(_) => Err(EvaluateError::Serialize("no response was made".to_owned())),
+            Reached::Absent(_) => Err(EvaluateError::Internal("no response was made")),
         }
     }
 
@@ -405,7 +405,7 @@ impl PolicyEngine {
     ) -> Result<(Answer<'w>, Option<Fresh<'w>>), EvaluateError> {
         match self.step(worker, cache, context, options, Step::AfterShared)? {
             Reached::Answer(answer, fresh) => Ok((answer, fresh)),
-            Reached::Absent(_) => Err(EvaluateError::Serialize("no response was made".to_owned())),
+            Reached::Absent(_) => Err(EvaluateError::Internal("no response was made")),
         }
     }
 

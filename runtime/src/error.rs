@@ -4,53 +4,28 @@ use policy_bytecode::Stopped;
 use policy_bytecode::bundle::BundleError;
 use policy_bytecode::verify::VerifyError;
 use policy_vm::JsonError;
-use std::fmt;
 
 /// Why policies cannot be loaded from a bundle.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LoadError {
     /// The bytes are not a usable bundle, or no trusted key signed it.
-    Bundle(BundleError),
+    #[error("invalid bundle: {0}")]
+    Bundle(#[from] BundleError),
     /// The module breaks a verification rule.
-    Verify(VerifyError),
+    #[error("the bundle's module is refused: {0}")]
+    Verify(#[source] VerifyError),
     /// The module cannot be prepared for running.
-    Vm(policy_vm::LoadError),
+    #[error("the bundle's module cannot be loaded: {0}")]
+    Vm(#[source] policy_vm::LoadError),
     /// Loading was [stopped](policy_bytecode::Stop) before it was done.
+    #[error("{Stopped}")]
     Stopped,
-}
-
-impl fmt::Display for LoadError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Bundle(e) => write!(f, "invalid bundle: {e}"),
-            Self::Verify(e) => write!(f, "the bundle's module is refused: {e}"),
-            Self::Vm(e) => write!(f, "the bundle's module cannot be loaded: {e}"),
-            Self::Stopped => Stopped.fmt(f),
-        }
-    }
-}
-
-impl std::error::Error for LoadError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Bundle(e) => Some(e),
-            Self::Verify(e) => Some(e),
-            Self::Vm(e) => Some(e),
-            Self::Stopped => None,
-        }
-    }
 }
 
 impl From<Stopped> for LoadError {
     fn from(_: Stopped) -> Self {
         Self::Stopped
-    }
-}
-
-impl From<BundleError> for LoadError {
-    fn from(error: BundleError) -> Self {
-        Self::Bundle(error)
     }
 }
 
@@ -73,37 +48,21 @@ impl From<policy_vm::LoadError> for LoadError {
 }
 
 /// Why an engine cannot be built.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {
     /// The policies do not compile; one line per problem, `file:line:column: severity[code]: message`.
+    #[error("{}", .0.join("\n"))]
     Policies(Vec<String>),
     /// A bundle cannot be loaded.
-    Load(LoadError),
+    #[error("{0}")]
+    Load(#[source] LoadError),
     /// Neither policies nor a bundle were given, or both.
+    #[error("{0}")]
     Source(&'static str),
     /// Compiling or loading was [stopped](policy_bytecode::Stop) before it was done.
+    #[error("{Stopped}")]
     Stopped,
-}
-
-impl fmt::Display for BuildError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Policies(lines) => f.write_str(&lines.join("\n")),
-            Self::Load(e) => fmt::Display::fmt(e, f),
-            Self::Source(text) => f.write_str(text),
-            Self::Stopped => Stopped.fmt(f),
-        }
-    }
-}
-
-impl std::error::Error for BuildError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Load(e) => Some(e),
-            Self::Policies(_) | Self::Source(_) | Self::Stopped => None,
-        }
-    }
 }
 
 impl From<LoadError> for BuildError {
@@ -116,66 +75,42 @@ impl From<LoadError> for BuildError {
 }
 
 /// Why a request gets no decision. Nothing was decided, and nothing may pass.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EvaluateError {
     /// The context is malformed.
-    Context(JsonError),
+    #[error("malformed context: {0}")]
+    Context(#[source] JsonError),
     /// A requested policy is not loaded (or not in the requested namespace).
+    #[error("policy `{0}` is not active, or is of another namespace")]
     UnknownPolicy(String),
     /// A requested policy is named twice.
+    #[error("policy `{0}` is named twice")]
     DuplicatePolicy(String),
     /// The list of requested policies is empty.
+    #[error("the list of policies is empty")]
     NoPolicies,
     /// No loaded policy is of the requested namespace.
+    #[error("namespace `{0}` has no active policy")]
     UnknownNamespace(String),
     /// There are no policies to ask: nobody has said what may pass.
+    #[error("no policy is active, so nothing can be decided")]
     NothingActive,
     /// The context as the policies modify it can no longer be evaluated.
-    Modified(JsonError),
+    #[error("malformed context after the policies' modifications: {0}")]
+    Modified(#[source] JsonError),
     /// The policies' modifications are larger than a request may be, so they cannot be applied as they are meant.
+    #[error("the policies' modifications of this context are larger than a context may be")]
     ModificationsTooLarge,
     /// A context given as a Rust value does not serialise.
+    #[error("the context does not serialise: {0}")]
     Serialize(String),
     /// It was told to stop ([`crate::EvaluateOptions::stop`]).
+    #[error("{Stopped}")]
     Stopped,
-}
-
-impl fmt::Display for EvaluateError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Context(e) => write!(f, "malformed context: {e}"),
-            Self::UnknownPolicy(id) => write!(f, "policy `{id}` is not active, or is of another namespace"),
-            Self::DuplicatePolicy(id) => write!(f, "policy `{id}` is named twice"),
-            Self::NoPolicies => f.write_str("the list of policies is empty"),
-            Self::UnknownNamespace(namespace) => {
-                write!(f, "namespace `{namespace}` has no active policy")
-            }
-            Self::NothingActive => f.write_str("no policy is active, so nothing can be decided"),
-            Self::Modified(e) => write!(f, "malformed context after the policies' modifications: {e}"),
-            Self::ModificationsTooLarge => {
-                f.write_str("the policies' modifications of this context are larger than a context may be")
-            }
-            Self::Serialize(detail) => write!(f, "the context does not serialise: {detail}"),
-            Self::Stopped => policy_bytecode::Stopped.fmt(f),
-        }
-    }
-}
-
-impl std::error::Error for EvaluateError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Context(e) | Self::Modified(e) => Some(e),
-            Self::UnknownPolicy(_)
-            | Self::DuplicatePolicy(_)
-            | Self::NoPolicies
-            | Self::UnknownNamespace(_)
-            | Self::NothingActive
-            | Self::Stopped
-            | Self::ModificationsTooLarge
-            | Self::Serialize(_) => None,
-        }
-    }
+    /// A defect of the engine.
+    #[error("the engine has a defect: {0}")]
+    Internal(&'static str),
 }
 
 impl EvaluateError {
@@ -192,6 +127,7 @@ impl EvaluateError {
             Self::Modified(_) | Self::ModificationsTooLarge => "modification_refused",
             Self::Serialize(_) => "unserialisable_context",
             Self::Stopped => "stopped",
+            Self::Internal(_) => "internal",
         }
     }
 }

@@ -95,7 +95,14 @@ fn comparison_error<'a, H: Host>(
 ) -> ErrorView<'a> {
     let module = eval.module();
     let Some(predicate) = module.predicate(pred) else {
-        return trap_error(Trap::OutOfFuel, blame);
+        return ErrorView {
+            policy: blame.policy,
+            rule: blame.rule,
+            field: "",
+            found: "a comparison that the module does not have",
+            expected: "a comparison of the module",
+            message: "the engine has a defect: the explanation does not fit the module",
+        };
     };
     let field_name =
         |f: policy_bytecode::FieldIdx| policies.field_names.get(f.index()).map_or("", String::as_str);

@@ -29,6 +29,7 @@
 //! nothing is decided. A request that modifications made is itself evaluated before it may pass.
 
 #![forbid(unsafe_code)]
+#![warn(missing_docs)]
 
 /// The page on embedding, whose blocks are tests.
 #[cfg(all(doctest, feature = "compile"))]

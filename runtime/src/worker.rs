@@ -250,7 +250,7 @@ impl Worker {
         let mut response = None;
         finish(request, &mut eval, &mut self.second, Output::Owned(&mut response))?;
         // `finish` fills it on every successful path.
-        response.ok_or_else(|| EvaluateError::Serialize("no response was made".to_owned()))
+        response.ok_or_else(|| EvaluateError::Internal("no response was made"))
     }
 }
 
@@ -343,9 +343,10 @@ fn finish<'a>(
     match output {
         Output::Json(out, parts) => {
             let trace = match trace {
-                Some(trace) => {
-                    Some(serde_json::to_string(&trace).map_err(|e| EvaluateError::Serialize(e.to_string()))?)
-                }
+                Some(trace) => Some(
+                    serde_json::to_string(&trace)
+                        .map_err(|_| EvaluateError::Internal("the trace does not serialise"))?,
+                ),
                 None => None,
             };
             *parts = view.write_json(envelope, trace.as_deref(), out);

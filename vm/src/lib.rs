@@ -11,6 +11,7 @@
 //! request does not hold (tokens, cost, PII) come from a [`Host`], lazily and at most once.
 
 #![forbid(unsafe_code)]
+#![warn(missing_docs)]
 // A new instruction, comparison or constant must be looked at wherever one is told from another.
 #![warn(clippy::wildcard_enum_match_arm)]
 

@@ -48,20 +48,16 @@ mod cursor;
 mod entries;
 
 use crate::disasm::is_bare_key;
-use crate::ids::{
-    ConstIdx, FieldIdx, FuncIdx, Label, PatternIdx, PolicyIdx, RuleIdx,
-};
+use crate::ids::{ConstIdx, FieldIdx, FuncIdx, Label, PatternIdx, PolicyIdx, RuleIdx};
 use crate::instr::Operand;
-use crate::module::{
-    Function, Limits, Module, PolicyRange,
-};
+use crate::module::{Function, Limits, Module, PolicyRange};
 use std::collections::HashMap;
-use std::fmt;
 
 use cursor::Cursor;
 
 /// Why a text is not a module.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{line}:{column}: {message}")]
 pub struct AsmError {
     /// 1-based.
     pub line: usize,
@@ -70,14 +66,6 @@ pub struct AsmError {
     /// What was expected or found.
     pub message: String,
 }
-
-impl fmt::Display for AsmError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}: {}", self.line, self.column, self.message)
-    }
-}
-
-impl std::error::Error for AsmError {}
 
 /// Reads a module from text; see the module documentation for the grammar.
 ///

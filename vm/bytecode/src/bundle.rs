@@ -181,57 +181,37 @@ pub struct Bundle {
 }
 
 /// Why bytes are not a usable bundle.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BundleError {
     /// The bytes do not decode.
-    Decode(DecodeError),
+    #[error("{0}")]
+    Decode(#[from] DecodeError),
     /// The manifest does not fit the module.
-    Manifest(ManifestError),
+    #[error("{0}")]
+    Manifest(#[from] ManifestError),
     /// No signature by a trusted key, but keys were given.
+    #[error("{}", untrusted(signed_by))]
     Untrusted {
         /// Ids of the keys that did sign.
         signed_by: Vec<String>,
     },
     /// A key file does not hold an Ed25519 key.
+    #[error("not an Ed25519 key: {detail}")]
     BadKey {
         /// What the reader said.
         detail: String,
     },
 }
 
-impl fmt::Display for BundleError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Decode(e) => write!(f, "{e}"),
-            Self::Manifest(e) => write!(f, "{e}"),
-            Self::Untrusted { signed_by } if signed_by.is_empty() => f.write_str("the bundle is not signed"),
-            Self::Untrusted { signed_by } => {
-                write!(
-                    f,
-                    "the bundle is signed by {}, none of which is a trusted key",
-                    signed_by.join(", ")
-                )
-            }
-            Self::BadKey { detail } => write!(f, "not an Ed25519 key: {detail}"),
-        }
+fn untrusted(signed_by: &[String]) -> String {
+    if signed_by.is_empty() {
+        return "the bundle is not signed".to_owned();
     }
-}
-
-impl std::error::Error for BundleError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Decode(e) => Some(e),
-            Self::Manifest(e) => Some(e),
-            Self::Untrusted { .. } | Self::BadKey { .. } => None,
-        }
-    }
-}
-
-impl From<DecodeError> for BundleError {
-    fn from(error: DecodeError) -> Self {
-        Self::Decode(error)
-    }
+    format!(
+        "the bundle is signed by {}, none of which is a trusted key",
+        signed_by.join(", ")
+    )
 }
 
 /// What a compiler hands over to be packed.

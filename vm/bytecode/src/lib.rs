@@ -14,6 +14,7 @@
 //! resolved pointers and no caches; the VM's loaded form is a type of its own. Nothing here knows a policy language.
 
 #![forbid(unsafe_code)]
+#![warn(missing_docs)]
 // A new instruction, comparison or constant must be looked at wherever one is told from another.
 #![warn(clippy::wildcard_enum_match_arm)]
 

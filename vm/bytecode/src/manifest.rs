@@ -186,7 +186,8 @@ pub enum ValueNode {
 }
 
 /// What is wrong with a manifest.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("manifest entry {index} of `{table}`: {detail}")]
 pub struct ManifestError {
     /// Which table.
     pub table: &'static str,
@@ -195,18 +196,6 @@ pub struct ManifestError {
     /// What is wrong with it.
     pub detail: &'static str,
 }
-
-impl std::fmt::Display for ManifestError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "manifest entry {} of `{}`: {}",
-            self.index, self.table, self.detail
-        )
-    }
-}
-
-impl std::error::Error for ManifestError {}
 
 impl Manifest {
     /// Nesting depth that condition trees and values may have.

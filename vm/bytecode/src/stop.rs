@@ -7,7 +7,6 @@
 //!
 //! A handle that never stops anything, which is the default, costs one comparison for each look.
 
-use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
@@ -44,16 +43,9 @@ enum Until {
 }
 
 /// The work was stopped, so there is no result.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the work was stopped before it was done: its time is over, or nobody waits for it")]
 pub struct Stopped;
-
-impl fmt::Display for Stopped {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the work was stopped before it was done: its time is over, or nobody waits for it")
-    }
-}
-
-impl std::error::Error for Stopped {}
 
 impl Stop {
     /// Never stops anything; the default.

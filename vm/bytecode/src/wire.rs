@@ -5,21 +5,23 @@
 
 pub mod numbers;
 
-use std::fmt;
 
 /// Why bytes are not a module or a bundle. Offsets are bytes from the start of what was decoded: of the bundle for its
 /// container, of the module section for its tables, of a function's code for its instructions.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DecodeError {
     /// The bytes end in the middle of something.
+    #[error("truncated at byte {offset}")]
     Truncated {
         /// Where.
         offset: usize,
     },
     /// The bytes do not start like a bundle.
+    #[error("not a policy bundle (wrong magic number)")]
     BadMagic,
     /// Made by an incompatible version.
+    #[error("{what} version {found} is not supported; this build reads version {supported}")]
     UnsupportedVersion {
         /// Version of what.
         what: &'static str,
@@ -29,6 +31,7 @@ pub enum DecodeError {
         supported: u16,
     },
     /// A number with no meaning in its place, such as an unknown opcode.
+    #[error("invalid {what} at byte {offset}")]
     BadValue {
         /// Where.
         offset: usize,
@@ -36,30 +39,37 @@ pub enum DecodeError {
         what: &'static str,
     },
     /// A section is absent.
+    #[error("section `{section}` is missing")]
     MissingSection {
         /// Its name.
         section: &'static str,
     },
     /// A section that this build does not know and that must not be skipped, or one that occurs twice.
+    #[error("section {id} is unknown or occurs twice")]
     BadSection {
         /// Its number.
         id: u16,
     },
     /// A section's contents do not decode.
+    #[error("section `{section}` does not decode")]
     BadTable {
         /// Its name.
         section: &'static str,
     },
     /// Bytes follow where none should.
+    #[error("unexpected bytes from {offset}")]
     TrailingBytes {
         /// Where they start.
         offset: usize,
     },
     /// The digest does not match the contents: the bytes were changed after they were made.
+    #[error("digest does not match the contents: the bundle was changed")]
     DigestMismatch,
     /// A signature does not verify against its own public key.
+    #[error("a signature does not verify")]
     BadSignature,
     /// Larger than allowed.
+    #[error("{what}: {actual} exceeds the limit of {limit}")]
     LimitExceeded {
         /// What is too large.
         what: &'static str,
@@ -69,37 +79,6 @@ pub enum DecodeError {
         actual: usize,
     },
 }
-
-impl fmt::Display for DecodeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Truncated { offset } => write!(f, "truncated at byte {offset}"),
-            Self::BadMagic => f.write_str("not a policy bundle (wrong magic number)"),
-            Self::UnsupportedVersion {
-                what,
-                found,
-                supported,
-            } => {
-                write!(
-                    f,
-                    "{what} version {found} is not supported; this build reads version {supported}"
-                )
-            }
-            Self::BadValue { offset, what } => write!(f, "invalid {what} at byte {offset}"),
-            Self::MissingSection { section } => write!(f, "section `{section}` is missing"),
-            Self::BadSection { id } => write!(f, "section {id} is unknown or occurs twice"),
-            Self::BadTable { section } => write!(f, "section `{section}` does not decode"),
-            Self::TrailingBytes { offset } => write!(f, "unexpected bytes from {offset}"),
-            Self::DigestMismatch => f.write_str("digest does not match the contents: the bundle was changed"),
-            Self::BadSignature => f.write_str("a signature does not verify"),
-            Self::LimitExceeded { what, limit, actual } => {
-                write!(f, "{what}: {actual} exceeds the limit of {limit}")
-            }
-        }
-    }
-}
-
-impl std::error::Error for DecodeError {}
 
 /// Appends LEB128 integers to a buffer.
 #[derive(Debug, Default)]

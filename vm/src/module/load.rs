@@ -13,23 +13,25 @@ use policy_bytecode::instr::Role;
 use policy_bytecode::module::{Function, PathSegment, is_at_or_below};
 use policy_bytecode::{FieldIdx, Instr, Stop, Stopped, VerifiedModule};
 use std::collections::HashSet;
-use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Why a verified module cannot be loaded.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LoadError {
     /// A stored automaton or a pattern's source is not usable by this build.
+    #[error("pattern {index} (`{pattern}`) cannot be loaded")]
     Pattern {
         /// Index in the pattern table.
         index: usize,
         /// The pattern.
-        source: String,
+        pattern: String,
     },
     /// The module is too large for this machine's index range.
+    #[error("the module is too large")]
     TooLarge,
     /// Whoever asked for it does not want it any more.
+    #[error("{Stopped}")]
     Stopped,
 }
 
@@ -38,18 +40,6 @@ impl From<Stopped> for LoadError {
         Self::Stopped
     }
 }
-
-impl fmt::Display for LoadError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Pattern { index, source } => write!(f, "pattern {index} (`{source}`) cannot be loaded"),
-            Self::TooLarge => f.write_str("the module is too large"),
-            Self::Stopped => Stopped.fmt(f),
-        }
-    }
-}
-
-impl std::error::Error for LoadError {}
 
 static NEXT_IDENTITY: AtomicU64 = AtomicU64::new(1);
 
@@ -98,7 +88,7 @@ impl LoadedModule {
                 stop.check()?;
                 LoadedPattern::load(p, scanned).ok_or_else(|| LoadError::Pattern {
                     index,
-                    source: p.source.clone(),
+                    pattern: p.source.clone(),
                 })
             })
             .collect::<Result<Vec<_>, _>>()?;

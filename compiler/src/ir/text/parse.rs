@@ -10,25 +10,17 @@ use policy_bytecode::quantifier::{Body, ItemOperand, ItemTest, Node, Subject};
 use policy_bytecode::{BodyIdx, Const, ConstIdx, ConstPool, Exact, FieldIdx, IterIdx, PatternIdx, PredIdx};
 use policy_grammar::ast::{FieldPath, ITEM, Segment};
 use std::collections::HashMap;
-use std::fmt;
 use std::str::Lines;
 
 /// Why a text is not IR.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}: {message}")]
 pub struct TextError {
     /// 1-based.
     pub line: usize,
     /// One sentence.
     pub message: String,
 }
-
-impl fmt::Display for TextError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "line {}: {}", self.line, self.message)
-    }
-}
-
-impl std::error::Error for TextError {}
 
 /// Reads the text form. Lines that start with `#` are comments.
 ///

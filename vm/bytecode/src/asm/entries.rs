@@ -5,13 +5,9 @@ use super::cursor::Cursor;
 use crate::consts::Const;
 use crate::context::Derived;
 use crate::disasm::is_bare_key;
-use crate::ids::{
-    BodyIdx, ConstIdx, FieldIdx, FuncIdx, Label, MemoIdx, PatternIdx, PolicyIdx, PredIdx,
-};
+use crate::ids::{BodyIdx, ConstIdx, FieldIdx, FuncIdx, Label, MemoIdx, PatternIdx, PolicyIdx, PredIdx};
 use crate::instr::{Instr, Opcode, Operand};
-use crate::module::{
-    Decision, Field, Function, Limits, PathSegment, Pattern, PatternEngine, Rule,
-};
+use crate::module::{Decision, Field, Function, Limits, PathSegment, Pattern, PatternEngine, Rule};
 use crate::number::Number;
 use crate::predicate::{PredOp, PredOperand, Predicate};
 use crate::quantifier::{Body as ItemBody, ItemOperand, ItemTest, Node, Subject};
