@@ -64,7 +64,7 @@ pub(crate) fn check(
     go_on()?;
     effects::check(&resolved.live, &work, &options.stop, diagnostics);
     go_on()?;
-    patterns::check(&resolved.live, &options.stop, diagnostics);
+    patterns::check(&resolved.live, options, diagnostics);
     go_on()
 }
 

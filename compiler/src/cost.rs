@@ -4,10 +4,11 @@
 //! into the bundle adds it up, together with what responses cost. A computed field costs most by far on its first use; it is charged to every comparison
 //! that may be the first.
 
+use crate::ir::{Engine, Pattern};
 use crate::ir::{Predicate, Program};
 use policy_bytecode::context::Derived;
 use policy_bytecode::manifest::VerbInfo;
-use policy_bytecode::module::{PathSegment, Pattern, PatternEngine};
+use policy_bytecode::module::PathSegment;
 use policy_bytecode::predicate::{PredOp, PredOperand};
 use policy_bytecode::quantifier::{ItemOperand, ItemTest, Node};
 use policy_bytecode::{BodyIdx, Const, FieldIdx};
@@ -130,11 +131,11 @@ fn compare(
         PredOp::Contains => CONTAINS,
         PredOp::Matches => match pattern {
             Some(Pattern {
-                engine: PatternEngine::Dfa { .. },
+                engine: Engine::Dfa { .. },
                 ..
             }) => MATCHES_DFA,
             Some(Pattern {
-                engine: PatternEngine::Source { .. },
+                engine: Engine::Source(_),
                 ..
             })
             | None => cost(60, 1_500, 1),

@@ -7,8 +7,9 @@
 mod certificate;
 mod code;
 
-use crate::ir::{Function, Inst, Program, no_outcome};
+use crate::ir::{Function, Inst, Pattern, Program, no_outcome};
 use crate::limits::stopped;
+use crate::lower;
 use crate::options::{BuildStats, Options, PatternReport};
 use crate::pipeline::internal;
 use policy_bytecode::bundle::{self, CostCertificate, SourceMapSection, SourcePlace};
@@ -83,7 +84,7 @@ pub(crate) fn emit(
         limits: options.limits,
         fields: program.fields,
         consts: program.consts,
-        patterns: program.patterns,
+        patterns: program.patterns.iter().map(Pattern::to_module).collect(),
         predicates,
         bodies: program.bodies,
         scans: program.scans,
@@ -146,7 +147,7 @@ fn source_map(program: &Program, sources: &SourceMap) -> SourceMapSection {
         predicates: program
             .predicates
             .iter()
-            .map(|p| p.span.map(place).unwrap_or_default())
+            .map(|p| p.loc.map(lower::span).map(place).unwrap_or_default())
             .collect(),
     }
 }
@@ -157,7 +158,7 @@ fn first_span(program: &Program, function: &Function) -> Span {
         .values
         .iter()
         .find_map(|inst| match inst {
-            Inst::Test { pred, .. } => program.predicates.get(pred.index()).and_then(|p| p.span),
+            Inst::Test { pred, .. } => program.predicates.get(pred.index()).and_then(|p| p.loc),
             Inst::Const { .. }
             | Inst::And { .. }
             | Inst::Or { .. }
@@ -165,7 +166,7 @@ fn first_span(program: &Program, function: &Function) -> Span {
             | Inst::Truth { .. }
             | no_outcome!() => None,
         })
-        .unwrap_or_else(start)
+        .map_or_else(start, lower::span)
 }
 
 /// Derived from the contents, so that equal policies have equal revisions on every machine.

@@ -22,6 +22,8 @@
 
 mod function;
 mod inst;
+mod loc;
+mod pattern;
 pub(crate) mod renumber;
 pub mod text;
 pub mod verify;
@@ -29,16 +31,17 @@ pub mod verify;
 pub use function::{Block, Function, Terminator};
 pub(crate) use inst::no_outcome;
 pub use inst::{Inst, Kind, Negated, Operands, Ref, RefMut};
+pub use loc::Loc;
+pub use pattern::{Engine, Pattern, Reason};
 
 use crate::fields::is_computed;
 use policy_bytecode::context::Shape;
 use policy_bytecode::manifest::Manifest;
-use policy_bytecode::module::{Decision, Field, Pattern};
+use policy_bytecode::module::{Decision, Field};
 use policy_bytecode::predicate::{PredOp, PredOperand};
 use policy_bytecode::quantifier::Body;
 use policy_bytecode::scan::Scan;
 use policy_bytecode::{Const, FieldIdx, PredIdx};
-use policy_grammar::Span;
 use std::fmt;
 
 macro_rules! ids {
@@ -118,7 +121,7 @@ pub struct Predicate {
     /// Its outcome is kept, because several places ask.
     pub shared: bool,
     /// The first place that asks; `None` in programs read from text.
-    pub span: Option<Span>,
+    pub loc: Option<Loc>,
 }
 
 /// One rule.
@@ -135,7 +138,7 @@ pub struct Rule {
     /// Whether it fires when its condition is an error.
     pub fires_on_error: bool,
     /// Where its id stands; `None` in programs read from text.
-    pub span: Option<Span>,
+    pub loc: Option<Loc>,
 }
 
 impl Program {

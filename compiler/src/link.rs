@@ -5,9 +5,8 @@
 //! which units were made just now. The work is linear in the size of the set and does nothing but copy and renumber.
 
 use crate::ir::renumber::{Numbers, Table};
-use crate::ir::{Predicate, Program};
+use crate::ir::{Loc, Predicate, Program};
 use crate::options::Options;
-use crate::set::in_file;
 use crate::unit::PolicyUnit;
 use policy_bytecode::manifest::{Manifest, TemplatePart, ValueNode};
 use policy_bytecode::module::Field;
@@ -161,7 +160,7 @@ impl<'a> Linker<'a> {
             let mut rule = rule.clone();
             new.rule(&mut rule);
             rule.policy += policy;
-            rule.span = rule.span.map(|span| in_file(span, file));
+            rule.loc = rule.loc.map(|loc| Loc { file: file.0, ..loc });
             rule
         }));
         let manifest = &mut out.manifest;
@@ -225,7 +224,7 @@ impl<'a> Linker<'a> {
                 new.bodies.push(id);
             }
             let mut own = Predicate {
-                span: p.span.map(|span| in_file(span, file)),
+                loc: p.loc.map(|loc| Loc { file: file.0, ..loc }),
                 ..*p
             };
             new.predicate(&mut own);

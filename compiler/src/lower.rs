@@ -5,14 +5,28 @@
 //! files, which rule ids collide) is left to `link`.
 
 use crate::hir;
-use crate::ir::{BlockId, FuncId, Function, Inst, Negated, Predicate, Program, Rule, Terminator, ValueId};
+use crate::ir::{
+    BlockId, Engine, FuncId, Function, Inst, Loc, Negated, Pattern, Predicate, Program, Reason, Rule,
+    Terminator, ValueId,
+};
 use crate::resolve::module_fields;
 use policy_bytecode::manifest::{CondNode, ItemConstant, Manifest, PolicyInfo, RuleInfo};
-use policy_bytecode::module::{Decision, Pattern, PatternEngine};
-use policy_grammar::SourceFile;
+use policy_bytecode::module::Decision;
+use policy_grammar::{FileId, SourceFile, Span};
 
-/// Reason that stands in the module for patterns that the `regex_dfa` pass has not seen.
-pub(crate) const NOT_PRECOMPILED: &str = "not precompiled at this optimisation level";
+/// A place of the front end in the IR, where files keep their numbers.
+pub(crate) fn loc(span: Span) -> Loc {
+    Loc {
+        file: span.file.0,
+        start: span.start,
+        end: span.end,
+    }
+}
+
+/// The place of the front end that [`loc`] was given.
+pub(crate) fn span(loc: Loc) -> Span {
+    Span::new(FileId(loc.file), loc.start, loc.end)
+}
 
 /// Lowers the program of one policy, which stands in `file`.
 pub(crate) fn lower(program: &hir::Program, file: Option<&SourceFile>) -> Program {
@@ -25,9 +39,7 @@ pub(crate) fn lower(program: &hir::Program, file: Option<&SourceFile>) -> Progra
             .map(|pattern| Pattern {
                 source: pattern.source.clone(),
                 translated: pattern.translated.clone(),
-                engine: PatternEngine::Source {
-                    reason: NOT_PRECOMPILED.to_owned(),
-                },
+                engine: Engine::Source(Reason::Untried),
             })
             .collect(),
         bodies: program.bodies.iter().map(|body| body.body.clone()).collect(),
@@ -40,7 +52,7 @@ pub(crate) fn lower(program: &hir::Program, file: Option<&SourceFile>) -> Progra
                 field: p.field,
                 operand: p.operand,
                 shared: false,
-                span: Some(p.span),
+                loc: Some(loc(p.span)),
             })
             .collect(),
         functions: Vec::new(),
@@ -76,7 +88,7 @@ pub(crate) fn lower(program: &hir::Program, file: Option<&SourceFile>) -> Progra
                 condition: FuncId::from_index(out.functions.len()),
                 decision: rule.decision,
                 fires_on_error: !policy.skip_errors && rule.decision != Decision::Allow,
-                span: Some(rule.span),
+                loc: Some(loc(rule.span)),
             });
             out.functions.push(function);
             let (line, column) = file.map_or((1, 1), |file| file.line_column(rule.span.start));

@@ -157,7 +157,7 @@ pub(crate) fn unindexed(program: &Program) -> Vec<Diagnostic> {
         .map(|rule| {
             Diagnostic::new(
                 Code::UnindexedRule,
-                rule.span.unwrap_or(Span::new(FileId(0), 0, 0)),
+                rule.loc.map_or(Span::new(FileId(0), 0, 0), crate::lower::span),
                 format!("`{}` has to be looked at for every request", rule.name),
             )
             .help(

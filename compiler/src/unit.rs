@@ -10,6 +10,7 @@
 //! small tables of its own, which `link` puts together. Patterns are the exception: their automata are the dearest
 //! thing that a compilation makes, so all units of a compiler share them through [`Automata`].
 
+use crate::ir::{Engine, Pattern};
 use crate::ir::{Program, text};
 use crate::limits::{Ended, Room, Usage, stopped};
 use crate::options::{BuildReport, DumpPoint, IrDump, OptLevel, Options};
@@ -17,7 +18,6 @@ use crate::resolve::Resolved;
 use crate::set::in_file;
 use crate::{check, lower, passes, resolve};
 use policy_bytecode::Stopped;
-use policy_bytecode::module::{Pattern, PatternEngine};
 use policy_grammar::ast::{Condition, FieldPath, Operand, Policy, Segment};
 use policy_grammar::source::Spanned;
 use policy_grammar::{Diagnostic, FileId, Limits, ParseOutput, SourceFile, SourceMap, Span};
@@ -66,7 +66,7 @@ pub(crate) struct Head {
 
 /// What the patterns of a compiler were compiled to.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Automata(HashMap<String, PatternEngine>);
+pub(crate) struct Automata(HashMap<String, Engine>);
 
 impl Automata {
     fn fill(&self, patterns: &mut [Pattern]) {

@@ -9,14 +9,14 @@ use crate::hir::Program;
 use crate::options::Options;
 use crate::passes::patterns::{Search, search};
 use crate::passes::regex_dfa;
+use policy_bytecode::PatternIdx;
 use policy_bytecode::predicate::PredOperand;
-use policy_bytecode::{PatternIdx, Stop};
 use policy_grammar::Diagnostic;
 use policy_grammar::codes::Code;
 use std::collections::HashMap;
 
-pub(super) fn check(program: &Program, stop: &Stop, diagnostics: &mut Vec<Diagnostic>) {
-    let limit = Options::default().dfa_limit_bytes;
+pub(super) fn check(program: &Program, options: &Options, diagnostics: &mut Vec<Diagnostic>) {
+    let (limit, stop) = (options.dfa_limit_bytes, &options.stop);
     // Whether a pattern is slow, which takes as long to find out as making its automaton.
     let mut known: HashMap<PatternIdx, bool> = HashMap::new();
     for predicate in &program.predicates {

@@ -10,13 +10,10 @@
 //! The IR text has no place for automata; dumps show them as comments, the build report and `inspect` in full.
 
 use super::{OptLevel, Options, Pass, Program};
+use crate::ir::{Engine, Reason};
 use policy_bytecode::PredIdx;
-use policy_bytecode::module::PatternEngine;
 use policy_bytecode::predicate::PredOperand;
 use std::collections::HashSet;
-
-/// Why a pattern that a scan looks for has no automaton.
-const SCANNED: &str = "a scan of the text looks for its literals first";
 
 /// See the module documentation.
 #[derive(Debug)]
@@ -37,14 +34,12 @@ impl Pass for DfaLimit {
         let scanned = scanned(program);
         for (pattern, scanned) in program.patterns.iter_mut().zip(scanned) {
             if scanned {
-                let known = matches!(&pattern.engine, PatternEngine::Source { reason } if reason == SCANNED);
-                changes += usize::from(!known);
-                pattern.engine = PatternEngine::Source {
-                    reason: SCANNED.to_owned(),
-                };
+                let scanned = Engine::Source(Reason::Scanned);
+                changes += usize::from(pattern.engine != scanned);
+                pattern.engine = scanned;
                 continue;
             }
-            let PatternEngine::Dfa { bytes, .. } = &pattern.engine else {
+            let Engine::Dfa { bytes, .. } = &pattern.engine else {
                 continue;
             };
             let size = bytes.len();
@@ -52,12 +47,10 @@ impl Pass for DfaLimit {
                 left = rest;
                 continue;
             }
-            pattern.engine = PatternEngine::Source {
-                reason: format!(
-                    "its automaton of {size} bytes does not fit the {} bytes for all automata",
-                    options.dfa_total_limit_bytes
-                ),
-            };
+            pattern.engine = Engine::Source(Reason::Refused(format!(
+                "its automaton of {size} bytes does not fit the {} bytes for all automata",
+                options.dfa_total_limit_bytes
+            )));
             changes += 1;
         }
         changes

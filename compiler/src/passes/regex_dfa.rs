@@ -15,8 +15,7 @@
 //! The IR text has no place for automata; dumps show them as comments from this pass on, the build report and `inspect` in full.
 
 use super::{OptLevel, Options, Pass, Program};
-use crate::lower::NOT_PRECOMPILED;
-use policy_bytecode::module::PatternEngine;
+use crate::ir::{Engine, Reason};
 use regex_automata::dfa::{Automaton as _, StartKind, dense};
 use regex_automata::nfa::thompson;
 use regex_automata::util::start;
@@ -48,8 +47,8 @@ impl Pass for RegexDfa {
         let untried = program.patterns.iter_mut().filter(|p| untried(&p.engine));
         for pattern in untried.take_while(|_| !options.stop.is_asked()) {
             pattern.engine = match precompile(&pattern.translated, options.dfa_limit_bytes) {
-                Ok((bytes, ascii_only)) => PatternEngine::Dfa { bytes, ascii_only },
-                Err(reason) => PatternEngine::Source { reason },
+                Ok((bytes, ascii_only)) => Engine::Dfa { bytes, ascii_only },
+                Err(why) => Engine::Source(Reason::Refused(why)),
             };
             changes += 1;
         }
@@ -58,8 +57,8 @@ impl Pass for RegexDfa {
 }
 
 /// Whether nobody has tried to make an automaton yet.
-pub(crate) fn untried(engine: &PatternEngine) -> bool {
-    matches!(engine, PatternEngine::Source { reason } if reason == NOT_PRECOMPILED)
+pub(crate) fn untried(engine: &Engine) -> bool {
+    *engine == Engine::Source(Reason::Untried)
 }
 
 /// Whether an automaton of the pattern, given in the engine's syntax, fits into `limit` bytes.

@@ -13,9 +13,9 @@
 
 use super::print::{field, quote};
 use crate::ir::Program;
+use crate::ir::{Engine, Pattern};
 use crate::passes::patterns::{Search, search};
 use crate::passes::regex_dfa::states;
-use policy_bytecode::module::{Pattern, PatternEngine};
 use policy_bytecode::scan::{Literal, Scan};
 
 /// Literals that one line names.
@@ -36,7 +36,7 @@ pub(crate) fn automata(program: &Program) -> String {
 fn pattern(pattern: &Pattern) -> String {
     let mut line = format!("pattern {}: ", quote(&pattern.source));
     match &pattern.engine {
-        PatternEngine::Dfa { bytes, ascii_only } => {
+        Engine::Dfa { bytes, ascii_only } => {
             let states = states(bytes).map_or_else(|| "?".to_owned(), |n| n.to_string());
             let only = if *ascii_only { ", for text in ASCII" } else { "" };
             line.push_str(&format!(
@@ -44,7 +44,7 @@ fn pattern(pattern: &Pattern) -> String {
                 bytes.len()
             ));
         }
-        PatternEngine::Source { reason } => line.push_str(&format!("lazy automaton ({reason})")),
+        Engine::Source(reason) => line.push_str(&format!("lazy automaton ({reason})")),
     }
     line.push_str("; ");
     match search(&pattern.translated) {

@@ -2,9 +2,11 @@
 
 use super::reading::Reading;
 use crate::fields::{derived_above, describe};
-use crate::ir::{Block, BlockId, FuncId, Function, Inst, Predicate, Program, Rule, Terminator, ValueId};
-use crate::lower::NOT_PRECOMPILED;
-use policy_bytecode::module::{Decision, Field, Pattern, PatternEngine};
+use crate::ir::{
+    Block, BlockId, Engine, FuncId, Function, Inst, Pattern, Predicate, Program, Reason, Rule, Terminator,
+    ValueId,
+};
+use policy_bytecode::module::{Decision, Field};
 use policy_bytecode::predicate::{PredOp, PredOperand};
 use policy_bytecode::quantifier::{Body, ItemOperand, ItemTest, Node, Subject};
 use policy_bytecode::{BodyIdx, Const, ConstIdx, ConstPool, Exact, FieldIdx, IterIdx, PatternIdx, PredIdx};
@@ -150,7 +152,7 @@ impl<'a> Parser<'a> {
             condition,
             decision,
             fires_on_error,
-            span: None,
+            loc: None,
         });
         Ok(())
     }
@@ -281,7 +283,7 @@ impl<'a> Parser<'a> {
             field,
             operand,
             shared,
-            span: None,
+            loc: None,
         };
         let known = self.program.predicates.iter().position(|p| *p == predicate);
         let index = known.unwrap_or_else(|| {
@@ -428,9 +430,7 @@ impl<'a> Parser<'a> {
             self.program.patterns.push(Pattern {
                 source,
                 translated,
-                engine: PatternEngine::Source {
-                    reason: NOT_PRECOMPILED.to_owned(),
-                },
+                engine: Engine::Source(Reason::Untried),
             });
             self.program.patterns.len() - 1
         });
