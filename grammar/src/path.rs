@@ -15,13 +15,13 @@
 //! A bare step that is a decimal number without leading zero is an index, except in first place; `007` is a key.
 
 use crate::ast::{FieldPath, Segment};
-use std::fmt;
 
 /// The most steps a path may have: far above any real document, low enough for recursive consumers.
 pub const MAX_SEGMENTS: usize = 64;
 
 /// Why a text is not a field path.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
 pub struct PathError {
     /// Byte offset into the text at which the problem begins.
     pub offset: usize,
@@ -37,14 +37,6 @@ impl PathError {
         }
     }
 }
-
-impl fmt::Display for PathError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-impl std::error::Error for PathError {}
 
 impl FieldPath {
     /// Parses a field path.

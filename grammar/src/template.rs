@@ -8,7 +8,8 @@ use crate::ast::{FieldPath, Template, TemplatePart};
 use std::fmt;
 
 /// Why a text is not a template.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
 pub struct TemplateError {
     /// Byte offset into the text at which the problem begins.
     pub offset: usize,
@@ -17,14 +18,6 @@ pub struct TemplateError {
     /// One sentence in the style of diagnostics.
     pub message: String,
 }
-
-impl fmt::Display for TemplateError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-impl std::error::Error for TemplateError {}
 
 impl Template {
     /// Parses a template. A text without `{{` is one text part; the empty text has no parts.

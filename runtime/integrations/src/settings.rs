@@ -57,36 +57,25 @@ pub(crate) enum Credentials {
 }
 
 /// Why settings are refused. Repeats neither URLs nor secrets.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SettingsError {
     /// The URL is not `http://` or `https://` with a host.
+    #[error("the URL is not usable: {0}")]
     Url(&'static str),
     /// The PEM text holds no certificate, or one that cannot be read.
+    #[error("the CA certificates are not usable: {0}")]
     Certificate(String),
     /// A token or id that cannot stand in a header.
+    #[error("the credentials are not usable: {0}")]
     Credentials(&'static str),
     /// Credentials would go over plain HTTP to another machine.
+    #[error("credentials are not sent over plain HTTP to another machine; use https")]
     PlainCredentials,
     /// A deadline of zero.
+    #[error("the deadlines are not usable: {0}")]
     Deadlines(&'static str),
 }
-
-impl fmt::Display for SettingsError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Url(why) => write!(f, "the URL is not usable: {why}"),
-            Self::Certificate(why) => write!(f, "the CA certificates are not usable: {why}"),
-            Self::Credentials(why) => write!(f, "the credentials are not usable: {why}"),
-            Self::PlainCredentials => {
-                f.write_str("credentials are not sent over plain HTTP to another machine; use https")
-            }
-            Self::Deadlines(why) => write!(f, "the deadlines are not usable: {why}"),
-        }
-    }
-}
-
-impl std::error::Error for SettingsError {}
 
 impl Settings {
     /// Settings for the service at a URL: two seconds for an attempt, five for a call, two retries, 1 MiB of answer, the usual roots

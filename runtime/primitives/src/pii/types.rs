@@ -129,16 +129,9 @@ impl fmt::Display for PiiType {
 }
 
 /// A name that is not in the table of types.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("unknown type of personal data")]
 pub struct UnknownPiiType;
-
-impl fmt::Display for UnknownPiiType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("unknown type of personal data")
-    }
-}
-
-impl std::error::Error for UnknownPiiType {}
 
 impl FromStr for PiiType {
     type Err = UnknownPiiType;
