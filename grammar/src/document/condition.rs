@@ -10,9 +10,9 @@ mod test;
 
 use super::dialect;
 use super::scalar::Scalar;
-use super::suggest::{self, Words, suggest};
 use super::tree::{Kind, NodeId};
 use super::walk::{Entry, Walk, list, requote, shorten};
+use super::words::{self, Words, suggest};
 use crate::ast::{Condition, Operator};
 use crate::codes::Code;
 use crate::diagnostic::Diagnostic;
@@ -208,7 +208,7 @@ impl Walk<'_, '_> {
                 AnyOperator::parse(near)
             }
             None => {
-                let diagnostic = match suggest::negates(&text.value, &names) {
+                let diagnostic = match words::negates(&text.value, &names) {
                     Some("exists") => diagnostic.help("write `operator: exists` with `value: false`"),
                     Some(operator) => diagnostic.help(format!(
                         "to negate it, put a condition with `{operator}` under `operator: not`"

@@ -4,11 +4,11 @@ use super::takes::Takes;
 use crate::ast::{FieldPath, Literal, Operand, Operator, Template, TemplatePart};
 use crate::codes::Code;
 use crate::diagnostic::Diagnostic;
+use crate::document::print::plain_text;
 use crate::document::tree::NodeId;
 use crate::document::walk::{Walk, shorten};
-use crate::print::plain_text;
-use crate::regex;
 use crate::source::Spanned;
+use crate::text::pattern;
 
 impl Walk<'_, '_> {
     /// The value of a named constant, which is held to what one that is written there would be.
@@ -111,7 +111,7 @@ impl Walk<'_, '_> {
             return None;
         }
         if let (Takes::Pattern, Literal::String(text)) = (takes, &literal.value)
-            && let Err(error) = regex::translate(text)
+            && let Err(error) = pattern::translate(text)
         {
             let span = if named {
                 literal.span

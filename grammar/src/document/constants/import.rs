@@ -9,13 +9,13 @@
 use super::{Constant, Files, Known, Origin};
 use crate::codes::Code;
 use crate::diagnostic::Diagnostic;
+use crate::document::print::json_text;
 use crate::document::problems::Problems;
 use crate::document::tree::{Kind, NodeId, Tree};
 use crate::document::walk::{Entry, Walk, shorten};
 use crate::document::{Definitions, Format, json, yaml};
 use crate::limits::Limits;
 use crate::names::ENDINGS;
-use crate::print::json_text;
 use crate::source::{FileId, SourceFile, SourceMap, Span, Spanned, beside};
 use std::collections::HashSet;
 use std::sync::Arc;

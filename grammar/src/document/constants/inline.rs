@@ -2,9 +2,9 @@
 
 use super::{Known, Origin};
 use crate::ast::LET;
+use crate::document::print::json_text;
 use crate::document::tree::{Children, Kind, NodeId, Style};
 use crate::document::walk::{Entry, Walk};
-use crate::print::json_text;
 use crate::source::Span;
 
 impl Walk<'_, '_> {

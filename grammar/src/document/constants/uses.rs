@@ -9,12 +9,12 @@
 use crate::ast::{FieldPath, LET, Literal, Segment, Template, TemplatePart};
 use crate::codes::Code;
 use crate::diagnostic::Diagnostic;
-use crate::document::suggest::near;
+use crate::document::print::plain_text;
 use crate::document::tree::{Kind, NodeId};
 use crate::document::walk::{Walk, shorten};
 use crate::limits::Limits;
-use crate::print::plain_text;
 use crate::source::{Span, Spanned};
+use crate::suggest::near;
 use std::sync::Arc;
 
 /// Unknown names of one file for which a near one is looked for: looking takes as long as there are constants.

@@ -9,9 +9,10 @@ use crate::diagnostic::Diagnostic;
 use crate::document::constants::DEFINITIONS;
 use crate::document::dialect;
 use crate::document::scalar::Scalar;
-use crate::document::suggest::{Words, near};
 use crate::document::tree::{Children, Kind, NodeId};
+use crate::document::words::Words;
 use crate::source::Spanned;
+use crate::suggest::near;
 
 /// Keys of a policy document.
 pub(crate) const POLICY_KEYS: [&str; 6] = ["metadata", "import", "let", "rules", "status", "onError"];

@@ -8,8 +8,8 @@ use crate::ast::{FieldPath, Literal, Template};
 use crate::codes::Code;
 use crate::diagnostic::Diagnostic;
 use crate::document::scalar::Scalar;
-use crate::document::suggest::{Words, suggest};
 use crate::document::tree::{Children, Kind, NodeId, Style};
+use crate::document::words::{Words, suggest};
 use crate::source::Spanned;
 
 impl<'a, 's> Walk<'a, 's> {

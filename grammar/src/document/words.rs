@@ -1,8 +1,10 @@
-//! "Did you mean": the known word that an unknown one most likely stands for.
+//! Words of other policy languages and the habits of other tools for the words of documents.
 //!
-//! First a table of words from other policy languages and the habits of other tools, then spelling distance. A word that
-//! negates a known one never stands for it: `not_exists` is no misspelt `exists`. Pure functions over strings; the walk
-//! turns the answer into a diagnostic.
+//! [`suggest`] looks into these tables first and then at the spelling, as [`near`](crate::near) does. A word that negates a
+//! known one never stands for it: `not_exists` is no misspelt `exists`. Pure functions over strings; the walk turns the
+//! answer into a diagnostic.
+
+use crate::suggest::{LONGEST, is_near};
 
 /// Words of other policy languages for our operators.
 const OPERATORS: &[(&str, &str)] = &[
@@ -234,38 +236,18 @@ pub(crate) fn suggest(word: &str, words: Words, known: &[&'static str]) -> Optio
         return None;
     }
     // Comparing is quadratic in the length, and a long word is no spelling mistake.
-    if plain.chars().count() > 40 {
+    if plain.chars().count() > LONGEST {
         return None;
     }
     known
         .iter()
         .map(|k| (strsim::damerau_levenshtein(&plain, &normalise(k)), *k))
         .filter(|(distance, k)| {
-            let length = plain.chars().count().max(k.chars().count());
-            *distance <= (length / 3).clamp(1, 3)
-                && *distance < plain.chars().count()
+            is_near(*distance, plain.chars().count(), k.chars().count())
                 && !opposite(&plain, &normalise(k), *distance)
         })
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, k)| k)
-}
-
-/// The known name that `word` most likely stands for, if any is near. Takes as long as all of `known` is.
-#[must_use]
-pub fn near<'k>(word: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
-    let length = word.chars().count();
-    // Comparing is quadratic in the length, and a long word is no spelling mistake.
-    if length > 40 {
-        return None;
-    }
-    known
-        .filter(|name| name.len() <= 160)
-        .map(|name| (strsim::damerau_levenshtein(word, name), name))
-        .filter(|(distance, name)| {
-            *distance <= (length.max(name.chars().count()) / 3).clamp(1, 3) && *distance < length
-        })
-        .min()
-        .map(|(_, name)| name)
 }
 
 /// What words that negate begin with.

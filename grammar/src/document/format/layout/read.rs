@@ -2,7 +2,7 @@
 
 use super::comments::attach;
 use super::{Child, Document, Kind, Node};
-use crate::format::{Event, ScalarStyle, StructureStyle, events};
+use crate::document::format::{Event, ScalarStyle, StructureStyle, events};
 
 struct Open {
     map: bool,

@@ -184,7 +184,7 @@ fn is_spoken_of(child: &Child) -> bool {
         .comment
         .iter()
         .chain(lead)
-        .any(|comment| crate::suppress::is_instruction(comment))
+        .any(|comment| crate::document::suppress::is_instruction(comment))
 }
 
 /// Whether a node in flow style ends before the margin.

@@ -7,7 +7,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use policy_grammar::codes::Code;
-use policy_grammar::regex::translate;
+use policy_grammar::text::pattern::translate;
 use regex::Regex;
 
 /// What we take and RE2 does not: more names of classes, and counts that RE2 limits to 1,000 and we by size.
