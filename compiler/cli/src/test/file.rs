@@ -11,7 +11,7 @@ pub(super) use context::{body, exact};
 use policy_grammar::ast::Literal;
 use policy_grammar::codes::Code;
 use policy_grammar::source::Spanned;
-use policy_grammar::{Diagnostic, FileId, SourceMap, Span};
+use policy_grammar::{Diagnostic, FileId, SourceMap, Span, near};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -275,7 +275,7 @@ impl Reader {
                     value.span,
                     format!("there is no decision `{text}`"),
                 );
-                let diagnostic = match near(text, DECISIONS) {
+                let diagnostic = match near(text, DECISIONS.iter().copied()) {
                     Some(near) => diagnostic
                         .help(format!("did you mean `{near}`?"))
                         .fix(value.span, near),
@@ -341,7 +341,7 @@ impl Reader {
                 key.span,
                 format!("{what} has no key `{}`", key.value),
             );
-            self.report(match near(&key.value, keys) {
+            self.report(match near(&key.value, keys.iter().copied()) {
                 Some(near) => diagnostic
                     .help(format!("did you mean `{near}`?"))
                     .fix(key.span, near),
@@ -396,19 +396,4 @@ fn article(type_name: &str) -> String {
     } else {
         format!("{article} {type_name}")
     }
-}
-
-/// The known word that an unknown one most likely stands for.
-pub(super) fn near<'w>(word: &str, known: &[&'w str]) -> Option<&'w str> {
-    known
-        .iter()
-        .map(|k| {
-            (
-                strsim::damerau_levenshtein(&word.to_lowercase(), &k.to_lowercase()),
-                *k,
-            )
-        })
-        .min()
-        .filter(|(distance, k)| *distance <= (k.chars().count() / 3).max(1))
-        .map(|(_, k)| k)
 }

@@ -1,11 +1,11 @@
 //! Contexts of tests: bases by name, `set` and `unset`, and numbers that `serde_json` cannot hold.
 
-use super::{Contexts, Entries, Reader, near, parse};
+use super::{Contexts, Entries, Reader};
 use policy_compiler::unknown_field;
-use policy_grammar::Diagnostic;
 use policy_grammar::ast::{FieldPath, Literal, Number, Segment};
 use policy_grammar::codes::Code;
 use policy_grammar::source::Spanned;
+use policy_grammar::{Diagnostic, near};
 use serde_json::Value;
 
 /// Highest index that `set` may write to in an array.
@@ -57,7 +57,7 @@ impl Reader {
                 value.span,
                 format!("there is no context `{name}`"),
             );
-            let near = near(name, &names);
+            let near = near(name, names.iter().copied());
             self.report(match near {
                 Some(near) => diagnostic
                     .help(format!("did you mean `{near}`?"))
