@@ -2,7 +2,8 @@
 
 use super::comments::attach;
 use super::{Child, Document, Kind, Node};
-use crate::document::format::{Event, ScalarStyle, StructureStyle, events};
+use crate::document::format::events;
+use granit_parser::{Event, ScalarStyle, StructureStyle};
 
 struct Open {
     map: bool,
