@@ -1,6 +1,10 @@
 //! Tests of `schema`.
 
+use super::action::{action_key, verb_operand};
+use super::condition::condition_key;
 use super::*;
+use crate::ast::Verb;
+use crate::document::schema_tables::{ACTION_KEYS, CONDITION_KEYS};
 
 #[test]
 fn every_key_and_verb_is_described() {
