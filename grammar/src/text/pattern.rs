@@ -23,7 +23,12 @@
 //! a digit, and repetitions of `(?i)`; more, names of classes that RE2 does not know (`\p{Alphabetic}`, `\p{greek}`).
 //! Tests hold this to RE2's own answers.
 //!
+//! This file reads the pattern as a whole; `class` reads classes in brackets, `escape` what a backslash begins.
+//!
 //! With `(?i)`, classes take in what folds alike, as in RE2: `(?i)\w` and `(?i)[a-z]` hold U+017F and U+212A.
+
+mod class;
+mod escape;
 
 use crate::codes::Code;
 
@@ -80,26 +85,6 @@ struct Translator<'p> {
     pieces: Vec<Piece>,
     /// No `:]` stands anywhere behind here.
     no_posix: bool,
-}
-
-const DIGIT: &str = "0-9";
-const WORD: &str = "0-9A-Za-z_";
-const SPACE: &str = r"\t\n\x0C\r ";
-
-/// Classes of `[:name:]`.
-const POSIX: [&str; 14] = [
-    "alnum", "alpha", "ascii", "blank", "cntrl", "digit", "graph", "lower", "print", "punct", "space",
-    "upper", "word", "xdigit",
-];
-
-/// What an escape stands for.
-enum Escape {
-    /// One character.
-    Char(char),
-    /// Members of a class, and whether it is all else that is meant.
-    Class(&'static str, bool),
-    /// `\p…`, in the engine's spelling.
-    Property(String),
 }
 
 impl Translator<'_> {
@@ -198,139 +183,6 @@ impl Translator<'_> {
         Ok(())
     }
 
-    /// An escape outside classes.
-    fn escaped(&mut self) -> Result<(), PatternError> {
-        let start = self.at;
-        for (escape, meaning) in [
-            (r"\b", r"(?-u:\b)"),
-            (r"\B", r"(?-u:\B)"),
-            (r"\A", r"\A"),
-            (r"\z", r"\z"),
-        ] {
-            if self.eat(escape) {
-                self.emit(start, meaning);
-                return Ok(());
-            }
-        }
-        if self.eat(r"\Q") {
-            while !self.rest().is_empty() && !self.eat(r"\E") {
-                let start = self.at;
-                if let Some(c) = self.next() {
-                    self.emit(start, &literal(c));
-                }
-            }
-            return Ok(());
-        }
-        let text = match self.escape()? {
-            Escape::Char(c) => literal(c),
-            Escape::Class(members, false) => format!("[{members}]"),
-            Escape::Class(members, true) => format!("[^{members}]"),
-            Escape::Property(text) => text,
-        };
-        self.emit(start, &text);
-        Ok(())
-    }
-
-    /// An escape that can stand in a class as well.
-    fn escape(&mut self) -> Result<Escape, PatternError> {
-        let start = self.at;
-        self.at += 1;
-        let Some(c) = self.next() else {
-            return Err(self.error(start, "a backslash at the end"));
-        };
-        Ok(match c {
-            'd' => Escape::Class(DIGIT, false),
-            'D' => Escape::Class(DIGIT, true),
-            'w' => Escape::Class(WORD, false),
-            'W' => Escape::Class(WORD, true),
-            's' => Escape::Class(SPACE, false),
-            'S' => Escape::Class(SPACE, true),
-            'p' | 'P' => self.property(c == 'P')?,
-            'a' => Escape::Char('\x07'),
-            'f' => Escape::Char('\x0C'),
-            't' => Escape::Char('\t'),
-            'n' => Escape::Char('\n'),
-            'r' => Escape::Char('\r'),
-            'v' => Escape::Char('\x0B'),
-            'x' => Escape::Char(self.hexadecimal(start)?),
-            '0'..='7' if c == '0' || self.peek().is_some_and(|next| next.is_digit(8)) => {
-                let mut number = c.to_digit(8).unwrap_or(0);
-                for _ in 0..2 {
-                    let Some(digit) = self.peek().and_then(|c| c.to_digit(8)) else {
-                        break;
-                    };
-                    self.at += 1;
-                    number = number * 8 + digit;
-                }
-                // At most 0o777.
-                Escape::Char(char::from_u32(number).unwrap_or('\0'))
-            }
-            '1'..='9' | 'k' | 'g' => {
-                return Err(PatternError {
-                    code: Code::UnsupportedRegex,
-                    message: UNSUPPORTED.replace("{}", "back-references"),
-                    help: Some(
-                        "write the alternatives out, or compare two fields with `valueFrom`".to_owned(),
-                    ),
-                    start,
-                    end: self.at,
-                });
-            }
-            c if c.is_ascii() && !c.is_ascii_alphanumeric() => Escape::Char(c),
-            _ => return Err(self.error(start, "unrecognized escape sequence")),
-        })
-    }
-
-    /// The digits behind `\x`.
-    fn hexadecimal(&mut self, start: usize) -> Result<char, PatternError> {
-        let braces = self.eat("{");
-        let most = if braces { usize::MAX } else { 2 };
-        let rest = self.rest();
-        let digits: usize = rest.bytes().take_while(u8::is_ascii_hexdigit).count().min(most);
-        // Longer ones are zeros in front, or too large.
-        let value = rest.get(..digits).unwrap_or("").trim_start_matches('0');
-        let value = match value {
-            "" => Some(0),
-            value => u32::from_str_radix(value, 16).ok(),
-        };
-        self.at += digits;
-        let complete = if braces {
-            digits > 0 && self.eat("}")
-        } else {
-            digits == 2
-        };
-        if !complete {
-            return Err(self.error(start, "`\\x` takes two hexadecimal digits, or some in braces"));
-        }
-        value
-            .and_then(char::from_u32)
-            .ok_or_else(|| self.error(start, "there is no such character"))
-    }
-
-    /// What stands behind `\p` or `\P`.
-    fn property(&mut self, negated: bool) -> Result<Escape, PatternError> {
-        let start = self.at - 2;
-        let Some(c) = self.next() else {
-            return Err(self.error(start, "`\\p` lacks the name of a class"));
-        };
-        if c != '{' {
-            let letter = if negated { 'P' } else { 'p' };
-            return Ok(Escape::Property(format!("\\{letter}{c}")));
-        }
-        let Some(length) = self.rest().find('}') else {
-            self.at = self.text.len();
-            return Err(self.error(start, "`\\p{` has no closing brace"));
-        };
-        let name = self.rest().get(..length).unwrap_or("").to_owned();
-        self.at += length + 1;
-        let (name, caret) = match name.strip_prefix('^') {
-            Some(name) => (name.to_owned(), true),
-            None => (name, false),
-        };
-        let letter = if negated == caret { 'p' } else { 'P' };
-        Ok(Escape::Property(format!("\\{letter}{{{name}}}")))
-    }
-
     /// `(?…`: flags, a group without a number, a named one, or what the engine refuses.
     fn group(&mut self) -> Result<(), PatternError> {
         let start = self.at;
@@ -397,98 +249,6 @@ impl Translator<'_> {
                 None => return Err(self.error(start, "unclosed group")),
             }
         }
-    }
-
-    fn class(&mut self) -> Result<(), PatternError> {
-        let start = self.at;
-        self.at += 1;
-        let open = if self.eat("^") { "[^" } else { "[" };
-        self.emit(start, open);
-        let mut first = true;
-        loop {
-            let from = self.at;
-            match self.peek() {
-                None => {
-                    self.at = start + 1;
-                    return Err(self.error(start, "unclosed character class"));
-                }
-                Some(']') if !first => {
-                    self.at += 1;
-                    self.copy(from);
-                    return Ok(());
-                }
-                Some('[') if self.posix()? => {}
-                Some(_) => self.class_item()?,
-            }
-            first = false;
-        }
-    }
-
-    /// `[:alpha:]`; whether there was one.
-    fn posix(&mut self) -> Result<bool, PatternError> {
-        let start = self.at;
-        if self.no_posix {
-            return Ok(false);
-        }
-        let Some(rest) = self.rest().strip_prefix("[:") else {
-            return Ok(false);
-        };
-        let Some(length) = rest.find(":]") else {
-            self.no_posix = true;
-            return Ok(false);
-        };
-        let name = rest.get(..length).unwrap_or("");
-        let known = POSIX.contains(&name.strip_prefix('^').unwrap_or(name));
-        self.at += length + 4;
-        if !known {
-            return Err(self.error(start, "there is no class of this name"));
-        }
-        self.copy(start);
-        Ok(true)
-    }
-
-    /// A character, a range, or an escape that stands for several characters.
-    fn class_item(&mut self) -> Result<(), PatternError> {
-        let start = self.at;
-        let low = match self.class_char()? {
-            Escape::Char(c) => c,
-            Escape::Class(members, false) => {
-                self.emit(start, members);
-                return Ok(());
-            }
-            Escape::Class(members, true) => {
-                self.emit(start, &format!("[^{members}]"));
-                return Ok(());
-            }
-            Escape::Property(text) => {
-                self.emit(start, &text);
-                return Ok(());
-            }
-        };
-        let mut after = self.rest().chars();
-        if (after.next(), after.next().is_some_and(|c| c != ']')) != (Some('-'), true) {
-            self.emit(start, &member(low));
-            return Ok(());
-        }
-        self.at += 1;
-        let Escape::Char(high) = self.class_char()? else {
-            return Err(self.error(start, "a range ends with one character"));
-        };
-        if low > high {
-            return Err(self.error(start, "the range ends before it starts"));
-        }
-        self.emit(start, &format!("{}-{}", member(low), member(high)));
-        Ok(())
-    }
-
-    fn class_char(&mut self) -> Result<Escape, PatternError> {
-        if self.peek() == Some('\\') {
-            return self.escape();
-        }
-        let start = self.at;
-        let c = self.next();
-        c.map(Escape::Char)
-            .ok_or_else(|| self.error(start, "unclosed character class"))
     }
 
     /// An error of the engine, at its place in the pattern as written.
@@ -585,14 +345,6 @@ fn literal(c: char) -> String {
         '\\' | '.' | '+' | '*' | '?' | '(' | ')' | '|' | '[' | ']' | '{' | '}' | '^' | '$' => {
             format!("\\{c}")
         }
-        c => c.to_string(),
-    }
-}
-
-/// A character of a class.
-fn member(c: char) -> String {
-    match c {
-        '\\' | '[' | ']' | '^' | '-' | '&' | '~' => format!("\\{c}"),
         c => c.to_string(),
     }
 }
