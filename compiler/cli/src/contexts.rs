@@ -43,7 +43,7 @@ pub(crate) struct Line<'l> {
 /// A line that cannot be decided.
 #[derive(Debug)]
 pub(crate) struct Undecided<'l> {
-    /// Why.
+    /// Why it cannot be decided.
     pub(crate) message: &'static str,
     /// The id of the request.
     pub(crate) request_id: Option<Cow<'l, str>>,

@@ -69,7 +69,7 @@ struct Credentials {
 pub(crate) struct Content<'a> {
     /// Its content type.
     pub(crate) kind: &'static str,
-    /// The bytes.
+    /// The whole body.
     pub(crate) bytes: &'a [u8],
 }
 

@@ -27,15 +27,15 @@ pub struct Policy {
 pub struct Metadata {
     /// Unique in a bundle.
     pub id: Spanned<String>,
-    /// Display name.
+    /// Display name, not empty.
     pub name: Spanned<String>,
-    /// Default `1.0.0`.
+    /// Semantic version of the policy's text; `1.0.0` where the document says none.
     pub version: Spanned<String>,
-    /// Default `default`.
+    /// Whose policy it is; `default` where the document says none.
     pub namespace: Spanned<String>,
-    /// Free text.
+    /// Text for people; no meaning.
     pub description: Option<Spanned<String>>,
-    /// Free labels.
+    /// Labels of the author's own, in document order; no meaning.
     pub tags: Vec<Spanned<String>>,
     /// Higher is evaluated earlier; default 0.
     pub priority: Spanned<i64>,
@@ -99,7 +99,7 @@ pub struct Rule {
     pub id: Spanned<String>,
     /// Display name; the id when absent.
     pub name: Option<Spanned<String>>,
-    /// Free text.
+    /// Text for people; no meaning.
     pub description: Option<Spanned<String>>,
     /// A disabled rule never fires.
     pub enabled: bool,
@@ -155,9 +155,9 @@ pub struct Test {
     pub span: Span,
     /// What is looked at.
     pub field: Spanned<FieldPath>,
-    /// How.
+    /// How the field is compared with the operand.
     pub operator: Spanned<Operator>,
-    /// With what.
+    /// What the field is compared with.
     pub operand: Operand,
     /// The named constant that the operand is the value of, as `let.limit`: `valueFrom` named it.
     pub constant: Option<Spanned<String>>,
@@ -170,7 +170,7 @@ pub struct Test {
 pub enum Operand {
     /// `value:`; for `exists` without a value, `true`.
     Value(Spanned<Literal>),
-    /// `valueFrom:`.
+    /// `valueFrom:`, a field of the request.
     Path(Spanned<FieldPath>),
     /// `condition:` of `any` and `all`. In it, paths whose first step is the key [`ITEM`] are of the element at hand.
     Condition(Box<Condition>),
@@ -418,7 +418,7 @@ impl Decision {
 pub struct Modification {
     /// What is changed.
     pub path: Spanned<FieldPath>,
-    /// How.
+    /// What is done to the value at `path`, with its operand.
     pub verb: Verb,
     /// Place of the verb and its operand.
     pub span: Span,

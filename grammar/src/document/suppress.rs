@@ -25,7 +25,7 @@ pub(crate) fn is_instruction(comment: &str) -> bool {
 /// A warning that is allowed where it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Suppressed {
-    /// The warning.
+    /// The warning, as it would have been reported.
     pub diagnostic: Diagnostic,
     /// Why it is allowed.
     pub reason: String,

@@ -59,11 +59,11 @@ pub struct Usage {
     pub id: String,
     /// When, as RFC 3339 writes it.
     pub timestamp: String,
-    /// Whose.
+    /// The organization that used it.
     pub organization: String,
-    /// Whose model.
+    /// The provider of the model, such as `openai`.
     pub provider: String,
-    /// Which model.
+    /// The model, by the provider's name.
     pub model: String,
     /// Tokens of the request.
     pub input_tokens: u64,

@@ -11,16 +11,16 @@ use std::collections::BTreeMap;
 /// Diagnostics after comments in the files and the project file had their say.
 #[derive(Debug, Default)]
 pub(crate) struct Review {
-    /// What is left.
+    /// What is reported.
     pub(crate) diagnostics: Vec<Diagnostic>,
-    /// Warnings that are not.
+    /// Warnings that are not reported, and why.
     pub(crate) silenced: Vec<Silenced>,
 }
 
 /// A warning that is not reported as one.
 #[derive(Debug)]
 pub(crate) struct Silenced {
-    /// It.
+    /// The warning, as it would have been reported.
     pub(crate) diagnostic: Diagnostic,
     /// What silences it.
     pub(crate) by: By,

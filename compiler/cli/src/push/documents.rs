@@ -13,9 +13,9 @@ use serde_json::Value;
 /// One policy to send.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Document {
-    /// Its namespace.
+    /// Namespace of the policy.
     pub(super) namespace: String,
-    /// Its id.
+    /// Id of the policy, unique in its namespace.
     pub(super) id: String,
     /// Its text alone.
     pub(super) text: String,

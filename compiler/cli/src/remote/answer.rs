@@ -23,12 +23,12 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// HTTP status.
+    /// The HTTP status of the answer.
     pub(crate) fn status(&self) -> u16 {
         self.status
     }
 
-    /// The bytes.
+    /// The whole body.
     pub(crate) fn body(&self) -> &[u8] {
         &self.body
     }
@@ -105,11 +105,11 @@ impl Answer {
 pub(crate) struct Problem {
     /// HTTP status.
     pub(crate) status: u16,
-    /// Stable word.
+    /// Stable word for the kind of problem, such as `policy_invalid`.
     pub(crate) code: String,
     /// What the word means.
     pub(crate) title: String,
-    /// This case.
+    /// What is wrong in this case, one sentence.
     pub(crate) detail: String,
     /// To look for in the server's log.
     pub(crate) request_id: String,
@@ -204,17 +204,17 @@ impl Problem {
 pub(crate) struct Reported {
     /// `error`, `warning`, `note`.
     pub(crate) severity: String,
-    /// Stable code.
+    /// Stable code of the diagnostic, such as `E0105`.
     pub(crate) code: String,
     /// What is wrong.
     pub(crate) message: String,
     /// `policy.yaml` or `policy.json` for the document that was sent, else that of another policy.
     pub(crate) file: String,
-    /// From 1.
+    /// Line in the file, from 1.
     pub(crate) line: u32,
     /// In characters, from 1.
     pub(crate) column: u32,
-    /// Advice.
+    /// Advice, one sentence each.
     pub(crate) help: Vec<String>,
 }
 

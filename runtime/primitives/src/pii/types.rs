@@ -34,7 +34,7 @@ impl Confidence {
 pub struct Match {
     /// What it is.
     pub kind: PiiType,
-    /// First byte.
+    /// Offset of its first byte in the text.
     pub start: usize,
     /// One past the last byte.
     pub end: usize,
@@ -150,7 +150,7 @@ impl FromStr for PiiType {
 pub struct PiiTypeSet(u32);
 
 impl PiiTypeSet {
-    /// No type.
+    /// The set without any type.
     pub const EMPTY: PiiTypeSet = PiiTypeSet(0);
     /// Every type: what `$redact: all` means.
     pub const ALL: PiiTypeSet = PiiTypeSet((1 << PiiType::ALL.len()) - 1);
@@ -161,7 +161,7 @@ impl PiiTypeSet {
         PiiTypeSet(self.0 | 1 << kind as u32)
     }
 
-    /// Adds `kind`.
+    /// Adds `kind`; no change where the set has it.
     pub fn insert(&mut self, kind: PiiType) {
         *self = self.with(kind);
     }
