@@ -36,7 +36,7 @@ impl HandWritten {
                 // What they mean in policies, in this engine's syntax.
                 let translated: Result<Vec<String>, _> = patterns
                     .iter()
-                    .map(|p| policy_grammar::regex::translate(p))
+                    .map(|p| policy_grammar::text::pattern::translate(p))
                     .collect();
                 Policy::PromptScan(RegexSet::new(translated.ok()?).ok()?, rules)
             }

@@ -89,6 +89,6 @@ impl Scanner {
 fn texts(policy: &str) -> Vec<String> {
     hand_written::patterns(policy)
         .into_iter()
-        .map(|(_, pattern)| policy_grammar::regex::translate(&pattern).unwrap_or(pattern))
+        .map(|(_, pattern)| policy_grammar::text::pattern::translate(&pattern).unwrap_or(pattern))
         .collect()
 }

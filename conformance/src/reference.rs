@@ -1180,7 +1180,8 @@ fn compare(operator: Operator, f: &Value, v: &Value, written: &Operand) -> Outco
         Operator::Matches => match (f, v, written) {
             (Value::String(f), Value::String(pattern), Operand::Value(_)) => {
                 // The dialect is written down in one place; a table of RE2's answers holds that place to it.
-                let pattern = policy_grammar::regex::translate(pattern).expect("the compiler refuses others");
+                let pattern =
+                    policy_grammar::text::pattern::translate(pattern).expect("the compiler refuses others");
                 let regex = regex::Regex::new(&pattern).expect("the compiler refuses other patterns");
                 Outcome::from(regex.is_match(f))
             }

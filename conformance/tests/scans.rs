@@ -9,7 +9,8 @@
 use policy_compiler::{OptLevel, Options, compile};
 use policy_conformance::data;
 use policy_conformance::rng::Rng;
-use policy_grammar::{SourceFile, SourceMap, regex as dialect};
+use policy_grammar::text::pattern as dialect;
+use policy_grammar::{SourceFile, SourceMap};
 use policy_runtime::{DeriveMode, EvaluateOptions, Mode, Policies, PolicyEngine};
 use regex::Regex;
 use serde_json::json;

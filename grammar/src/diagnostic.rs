@@ -45,7 +45,7 @@ impl Severity {
 /// A place with a note about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Label {
-    /// The place.
+    /// Bytes in the file that the note is about.
     pub span: Span,
     /// What is to be seen there; may be empty.
     pub message: String,
@@ -56,22 +56,22 @@ pub struct Label {
 pub struct Fix {
     /// What to replace.
     pub span: Span,
-    /// By what.
+    /// The text that replaces it; empty removes it.
     pub replacement: String,
 }
 
-/// One problem.
+/// One problem of a file, with its place and advice.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostic {
     /// Stable code, never reused.
     pub code: Code,
     /// Usually the code's own severity.
     pub severity: Severity,
-    /// One sentence.
+    /// One sentence that starts in lower case and has no full stop.
     pub message: String,
     /// The place to underline.
     pub primary: Label,
-    /// Further places.
+    /// Further places that belong to the problem, in any file.
     pub secondary: Vec<Label>,
     /// Advice, one sentence each.
     pub help: Vec<String>,

@@ -1,23 +1,30 @@
 //! The document parser: text to policies, with every problem found on the way.
 //!
 //! First step of the compile-time journey. `yaml` and `json` build a generic node tree (`tree`), `walk` with
-//! `condition` and `action` turns it into the AST, `dialect` recognises policies written for other engines, `suggest`
-//! finds near words. Parsing never fails as a whole: [`parse_source`] returns the policies that have no error, and
+//! `condition` and `action` turns it into the AST (`ast`), `dialect` recognises policies written for other engines, `words`
+//! knows their words for ours. `format` lays files out, `print` writes policies, `schema` makes the JSON Schema. Parsing never fails as a whole: [`parse_source`] returns the policies that have no error, and
 //! the diagnostics of all of them. Meaning (fields, types, duplicate ids between files) is checked later.
 
 mod action;
+pub mod ast;
 mod condition;
 mod constants;
 mod data;
 mod dialect;
 mod doubts;
+mod format;
 mod json;
 mod kinds;
+mod number;
+mod print;
 mod problems;
 mod scalar;
-mod suggest;
+mod schema;
+mod spans;
+mod suppress;
 mod tree;
 mod walk;
+mod words;
 mod yaml;
 
 /// The tables that the JSON Schema is made of.
@@ -29,8 +36,11 @@ pub(crate) mod schema_tables {
 }
 
 pub use data::{parse_data, parse_data_with_constants};
+pub use format::format_source;
 pub use kinds::{Holds, holds};
-pub use suggest::near;
+pub use print::{to_json, to_yaml};
+pub use schema::{PATH_PATTERN, SCHEMA_KEY, Vocabulary, json_schema};
+pub use suppress::{Reviewed, Suppressed, review};
 
 use crate::ast::Policy;
 use crate::codes::Code;

@@ -8,34 +8,27 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
-pub mod ast;
 pub mod codes;
 pub mod diagnostic;
+pub mod names;
 pub mod source;
+pub mod text;
 
 mod document;
-mod format;
 mod limits;
 mod load;
-pub mod names;
-mod number;
-pub mod path;
-mod print;
-pub mod regex;
-mod schema;
-mod spans;
-mod suppress;
-pub mod template;
+mod span;
+mod suggest;
 
 pub use diagnostic::{Diagnostic, Label, Severity};
+pub use document::ast;
 pub use document::{
-    Format, Holds, ParseOutput, duplicate_policy_ids, holds, imports, near, parse_data,
-    parse_data_with_constants, parse_source, parse_source_until, parse_source_with, without_imports,
+    Format, Holds, PATH_PATTERN, ParseOutput, Reviewed, SCHEMA_KEY, Suppressed, Vocabulary,
+    duplicate_policy_ids, format_source, holds, imports, json_schema, parse_data, parse_data_with_constants,
+    parse_source, parse_source_until, parse_source_with, review, to_json, to_yaml, without_imports,
 };
-pub use format::format_source;
 pub use limits::Limits;
 pub use load::{Loaded, load_bytes, parse_bytes};
-pub use print::{to_json, to_yaml};
-pub use schema::{PATH_PATTERN, SCHEMA_KEY, Vocabulary, json_schema};
-pub use source::{FileId, SourceFile, SourceMap, Span};
-pub use suppress::{Reviewed, Suppressed, review};
+pub use source::{SourceFile, SourceMap};
+pub use span::{FileId, Span};
+pub use suggest::near;

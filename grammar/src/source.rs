@@ -1,70 +1,12 @@
-//! Source files and spans: where every diagnostic, AST node and bundle source-map entry points.
+//! Source files: what every [`Span`] points into.
 //!
 //! Offsets are bytes into the file as it was read; lines and columns are computed at the edge, when something is
 //! shown. Lines and columns are 1-based, columns count characters.
 
 use crate::document::Definitions;
+pub use crate::span::{FileId, Span, Spanned};
 use std::collections::HashMap;
-use std::fmt;
 use std::sync::{Arc, OnceLock};
-
-/// Index of a file in a [`SourceMap`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
-pub struct FileId(pub u32);
-
-/// A half-open range of bytes in one file.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
-pub struct Span {
-    /// The file.
-    pub file: FileId,
-    /// First byte.
-    pub start: u32,
-    /// One past the last byte.
-    pub end: u32,
-}
-
-impl Span {
-    /// A span of `start..end` in `file`.
-    #[must_use]
-    pub fn new(file: FileId, start: u32, end: u32) -> Self {
-        Self { file, start, end }
-    }
-
-    /// The smallest span that holds both; `self` when they lie in different files.
-    #[must_use]
-    pub fn to(self, other: Self) -> Self {
-        if self.file != other.file {
-            return self;
-        }
-        Self {
-            file: self.file,
-            start: self.start.min(other.start),
-            end: self.end.max(other.end),
-        }
-    }
-}
-
-impl fmt::Debug for Span {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}..{}", self.file.0, self.start, self.end)
-    }
-}
-
-/// A value together with where it was written.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Spanned<T> {
-    /// The value.
-    pub value: T,
-    /// Where it was written.
-    pub span: Span,
-}
-
-impl<T> Spanned<T> {
-    /// `value`, written at `span`.
-    pub fn new(value: T, span: Span) -> Self {
-        Self { value, span }
-    }
-}
 
 /// One source file: its display name and its text.
 #[derive(Debug, Clone)]

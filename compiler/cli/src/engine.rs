@@ -322,9 +322,9 @@ pub(crate) struct RuleEntry<'p> {
     pub(crate) namespace: &'p str,
     /// Id of its policy.
     pub(crate) policy: &'p str,
-    /// Its id.
+    /// Id of the rule, unique in its policy.
     pub(crate) rule: &'p str,
-    /// Its display name.
+    /// Display name of the rule.
     pub(crate) name: &'p str,
     /// Its source file.
     pub(crate) file: &'p str,

@@ -1,7 +1,5 @@
 //! The one table of exit codes, and the two errors that carry one.
 
-use std::fmt;
-
 macro_rules! exits {
     ($( $variant:ident = $code:literal, $meaning:literal; )*) => {
         /// How a command ends.
@@ -31,25 +29,11 @@ exits! {
 }
 
 /// The reason was already shown; only the exit code is left to say.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("see above")]
 pub(crate) struct Shown(pub(crate) Exit);
 
-impl fmt::Display for Shown {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("see above")
-    }
-}
-
-impl std::error::Error for Shown {}
-
 /// A mistake of ours that was noticed before it did harm.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
 pub(crate) struct Bug(pub(crate) String);
-
-impl fmt::Display for Bug {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Bug {}

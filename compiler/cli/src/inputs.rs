@@ -10,19 +10,23 @@
 //! holds something else; what looks like policies but for its name is named on stderr; a policy that `.gitignore` lists is
 //! a warning. A path of which nothing is left is an error. A file that is named on the command line is always used.
 
-use crate::exit::{Exit, Shown};
-use crate::project::{self, Level};
+mod found;
+mod review;
+
+use crate::exit::Shown;
 use crate::walk::{Found, walk};
-use crate::{fix, output, render};
+use crate::{output, render};
 use anyhow::{Context as _, bail};
+pub(crate) use found::mention;
+use found::{nothing, unused_policies};
 use policy_bytecode::bundle;
 use policy_compiler::{Compiled, Options};
 use policy_grammar::codes::Code;
-use policy_grammar::names::{ENDINGS, is_hidden, is_policy_file, is_test_file, looks_like_policy};
-use policy_grammar::{Diagnostic, FileId, Holds, Limits, Severity, SourceFile, SourceMap, Span, holds};
+use policy_grammar::names::{ENDINGS, is_policy_file, is_test_file};
+use policy_grammar::{Diagnostic, FileId, Holds, Limits, SourceFile, SourceMap, Span, holds};
+pub(crate) use review::{By, Review, refusal};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::Read as _;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -106,28 +110,6 @@ pub(crate) fn read_found(files: Vec<PathBuf>) -> anyhow::Result<Input> {
         from: 0,
     };
     load(files.into_iter().map(item).collect(), &[], &[])
-}
-
-/// Why nothing of a path can be used.
-fn nothing(path: &Path, found: &Found) -> String {
-    let path = path.display();
-    let count = |n: usize, why: &str| (n > 0).then(|| format!("{} {why}", output::count(n, "file", "files")));
-    let left: Vec<String> = [
-        count(found.ignored.len(), "in .gitignore"),
-        count(
-            found.excluded.len(),
-            "in .policycignore or `exclude` of the project file",
-        ),
-    ]
-    .into_iter()
-    .flatten()
-    .collect();
-    let but = if left.is_empty() {
-        String::new()
-    } else {
-        format!(", but for {}", left.join(" and "))
-    };
-    format!("`{path}` holds no policy files (*.yaml, *.yml, *.json){but}")
 }
 
 fn load(items: Vec<Item>, ignored: &[PathBuf], paths: &[PathBuf]) -> anyhow::Result<Input> {
@@ -216,45 +198,6 @@ fn load(items: Vec<Item>, ignored: &[PathBuf], paths: &[PathBuf]) -> anyhow::Res
     }
     sources.passed = unused_policies(ignored, &mut sources.map);
     Ok(Input::Sources(sources))
-}
-
-/// Warnings of policies that are not read because a `.gitignore` lists them. The file is checked out or made all the same,
-/// and a server that reads the directory uses it.
-fn unused_policies(ignored: &[PathBuf], map: &mut SourceMap) -> Vec<Diagnostic> {
-    let mut warnings = Vec::new();
-    for path in ignored.iter().take(MAX_OPENED) {
-        let name = display(path);
-        // Data that nobody keeps in git may be large; of that only the beginning is looked at.
-        let large = fs::metadata(path).is_ok_and(|m| !m.is_file() || m.len() > MAX_UNUSED_BYTES);
-        let file = if large {
-            match beginning(path) {
-                Some(start) if looks_like_policy(&name, &start) => {
-                    SourceFile::new(name, String::from_utf8_lossy(&start))
-                }
-                Some(_) | None => continue,
-            }
-        } else {
-            // What cannot be read cannot be told to be anything else.
-            let bytes = open(path, false).unwrap_or_default();
-            let file = SourceFile::new(name, String::from_utf8_lossy(&bytes));
-            if holds(&file) != Holds::Policies {
-                continue;
-            }
-            file
-        };
-        let span = Span::new(map.add(file), 0, 0);
-        warnings.push(
-            Diagnostic::new(
-                Code::IgnoredPolicy,
-                span,
-                "this file looks like a policy and is not read, because a .gitignore lists it",
-            )
-            .help(
-                "name the file to use it, or list it in .policycignore to leave it out without this warning",
-            ),
-        );
-    }
-    warnings
 }
 
 /// As [`read`], for commands that take no bundles.
@@ -389,109 +332,6 @@ impl Sources {
     }
 }
 
-/// Diagnostics after comments in the files and the project file had their say.
-#[derive(Debug, Default)]
-pub(crate) struct Review {
-    /// What is left.
-    pub(crate) diagnostics: Vec<Diagnostic>,
-    /// Warnings that are not.
-    pub(crate) silenced: Vec<Silenced>,
-}
-
-/// A warning that is not reported as one.
-#[derive(Debug)]
-pub(crate) struct Silenced {
-    /// It.
-    pub(crate) diagnostic: Diagnostic,
-    /// What silences it.
-    pub(crate) by: By,
-}
-
-/// What silences a warning.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum By {
-    /// A comment, with this reason.
-    Comment(String),
-    /// The project file.
-    Project,
-}
-
-impl Review {
-    fn of(map: &SourceMap, diagnostics: Vec<Diagnostic>, options: &Options) -> Self {
-        let looked_for = |code| match code {
-            Code::UnindexedRule => options.warn_unindexed,
-            Code::UnusedContext => false,
-            // With the schema that is missing here, they may be there.
-            Code::UnknownField | Code::UnknownTemplateField | Code::TypeMismatch | Code::UnknownWord => {
-                options.schema.is_some()
-            }
-            // Depends on the other files, which need not be here.
-            Code::MixedNamespaces => false,
-            _ => true,
-        };
-        let diagnostics = diagnostics.into_iter().map(|d| fix::in_style(map, d)).collect();
-        let reviewed = policy_grammar::review(map, diagnostics, looked_for);
-        let comment = |s: policy_grammar::Suppressed| Silenced {
-            diagnostic: s.diagnostic,
-            by: By::Comment(s.reason),
-        };
-        let mut review = Self {
-            diagnostics: Vec::new(),
-            silenced: reviewed.suppressed.into_iter().map(comment).collect(),
-        };
-        for mut diagnostic in reviewed.diagnostics {
-            match project::level(diagnostic.code) {
-                Some(Level::Allow) if diagnostic.severity == Severity::Warning => {
-                    let by = By::Project;
-                    review.silenced.push(Silenced { diagnostic, by });
-                    continue;
-                }
-                Some(Level::Error) => diagnostic.severity = diagnostic.severity.max(Severity::Error),
-                Some(Level::Warn | Level::Allow) | None => {}
-            }
-            review.diagnostics.push(diagnostic);
-        }
-        review
-    }
-
-    /// How many warnings comments allow.
-    pub(crate) fn suppressed(&self) -> usize {
-        let comment = |s: &&Silenced| matches!(s.by, By::Comment(_));
-        self.silenced.iter().filter(comment).count()
-    }
-
-    /// Says what the project file allows, whatever else is said: it must not make a check pass in silence.
-    pub(crate) fn mention_allowed(&self) {
-        let Some(project) = project::get() else { return };
-        let mut codes: BTreeMap<Code, usize> = BTreeMap::new();
-        for silenced in self.silenced.iter().filter(|s| s.by == By::Project) {
-            *codes.entry(silenced.diagnostic.code).or_default() += 1;
-        }
-        if codes.is_empty() {
-            return;
-        }
-        let each: Vec<String> = codes
-            .iter()
-            .map(|(code, n)| format!("{} {n}", code.as_str()))
-            .collect();
-        output::note(&format!(
-            "{} allowed by `{}`: {}",
-            output::count(codes.values().sum(), "warning is", "warnings are"),
-            output::shown(&project.file.display().to_string()),
-            each.join(", ")
-        ));
-    }
-}
-
-/// The exit of a command whose policies do not compile.
-pub(crate) fn refusal(diagnostics: &[Diagnostic]) -> Exit {
-    if diagnostics.iter().any(|d| d.code == Code::Internal) {
-        Exit::Internal
-    } else {
-        Exit::Usage
-    }
-}
-
 /// What stands at a path. A pipe or a device may be named, as shells do for `<(…)`, but nobody means to read one that
 /// just lies in a directory, and it may have no end.
 pub(crate) fn open(path: &Path, named: bool) -> anyhow::Result<Vec<u8>> {
@@ -515,107 +355,6 @@ pub(crate) fn expand(path: &Path) -> anyhow::Result<Found> {
         return Ok(single());
     }
     walk(path, &is_policy_file)
-}
-
-/// Of a whole repository not every file is opened that is not used.
-const MAX_OPENED: usize = 10_000;
-/// Larger files that are not used are not read whole.
-const MAX_UNUSED_BYTES: u64 = 256 << 10;
-/// Paths that are listed at the most.
-const MAX_NAMED: usize = 10;
-
-/// Names what was passed over although it looks like policies, which is an allow where a policy is missing; and says what
-/// was not searched.
-pub(crate) fn mention(found: &Found) {
-    let mut more = 0;
-    let mut named = 0;
-    for path in found.passed.iter().take(MAX_OPENED) {
-        let Some(why) = missed(path) else { continue };
-        if named < MAX_NAMED {
-            named += 1;
-            let path = display(path);
-            output::note(&format!("`{}` is passed over: {why}", output::shown(&path)));
-        } else {
-            more += 1;
-        }
-    }
-    if more > 0 {
-        let files = output::count(more, "more file that looks", "more files that look");
-        output::note(&format!("{files} like policies passed over"));
-    }
-    if output::volume() == output::Volume::Verbose {
-        listed("not entered, because it is hidden", &found.hidden);
-    }
-    listed("not entered, because a tool made it", &found.closed);
-    listed("left out by .policycignore or the project file", &found.excluded);
-    if found.cut || found.ignored.len() > MAX_OPENED {
-        output::note(
-            "directories that .gitignore lists hold too many files to look for policies in them; list them in .policycignore too",
-        );
-    }
-    for path in &found.ignored {
-        output::detail(&format!("`{}` is in a .gitignore", output::shown(&display(path))));
-    }
-}
-
-/// One line about some paths.
-fn listed(what: &str, paths: &[PathBuf]) {
-    if paths.is_empty() {
-        return;
-    }
-    let most = if output::volume() == output::Volume::Verbose {
-        usize::MAX
-    } else {
-        MAX_NAMED
-    };
-    let names: Vec<String> = paths
-        .iter()
-        .take(most)
-        .map(|path| format!("`{}`", display(path)))
-        .collect();
-    let more = match paths.len().saturating_sub(most) {
-        0 => String::new(),
-        n => format!(" and {n} more"),
-    };
-    output::summary(&format!("{what}: {}{more}", output::shown(&names.join(", "))));
-}
-
-/// The first bytes of a file, which say what it holds.
-fn beginning(path: &Path) -> Option<Vec<u8>> {
-    const START: u64 = 16 << 10;
-    if !fs::metadata(path).ok()?.is_file() {
-        return None;
-    }
-    let mut start = Vec::new();
-    let file = fs::File::open(path).ok()?;
-    file.take(START).read_to_end(&mut start).ok()?;
-    Some(start)
-}
-
-/// Why something that looks like policies is not among them.
-fn missed(path: &Path) -> Option<&'static str> {
-    let name = path.file_name()?.to_string_lossy();
-    let metadata = fs::metadata(path).ok()?;
-    if metadata.is_dir() {
-        let policies = fs::read_dir(path).ok()?.any(|entry| {
-            entry.is_ok_and(|e| is_policy_file(&e.file_name().to_string_lossy()) && e.path().is_file())
-        });
-        return policies.then_some("links to directories are not followed");
-    }
-    if !metadata.is_file() {
-        return None;
-    }
-    let start = beginning(path)?;
-    if !looks_like_policy(&name, &start) {
-        return None;
-    }
-    Some(if is_hidden(&name) {
-        "its name starts with a dot"
-    } else if is_test_file(&name) {
-        "its name says that it holds tests (see `policyc test`), but it looks like a policy"
-    } else {
-        "its name does not end in .yaml, .yml or .json"
-    })
 }
 
 /// The file beside `path` with this name and an ending of policy files, as they are written or in capitals.

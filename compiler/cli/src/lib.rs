@@ -10,6 +10,7 @@
 //! not at all. Nothing is started before it is needed: evaluating one rule takes a few milliseconds.
 
 #![forbid(unsafe_code)]
+#![warn(missing_docs)]
 
 mod activate;
 mod approvals;

@@ -328,18 +328,8 @@ impl Reader<'_> {
             return;
         }
         let names = Key::ALL.iter().map(|(_, name, ..)| *name);
-        let near = names
-            .clone()
-            .map(|known| {
-                (
-                    strsim::damerau_levenshtein(&name.to_lowercase().replace('_', "-"), known),
-                    known,
-                )
-            })
-            .min()
-            .filter(|(distance, _)| *distance <= 2);
-        let help = match near {
-            Some((_, known)) => format!("did you mean `{known}`?"),
+        let help = match policy_grammar::near(&name.replace('_', "-"), names.clone()) {
+            Some(known) => format!("did you mean `{known}`?"),
             None => format!("the keys are {}", names.collect::<Vec<_>>().join(", ")),
         };
         self.report(Code::UnknownKey, at, format!("unknown key `{name}`"), &help);

@@ -127,7 +127,7 @@ pub(crate) struct TestReport {
 
 /// One expectation that was not met.
 pub(crate) struct Failure {
-    /// Which.
+    /// The key of `expect` that was not met.
     pub(crate) what: &'static str,
     /// As in the test file.
     pub(crate) expected: serde_json::Value,

@@ -12,7 +12,7 @@ use policy_bytecode::predicate::{PredOp, PredOperand};
 use policy_grammar::ast::{self, Condition, Literal, Operand, Operator};
 use policy_grammar::codes::Code;
 use policy_grammar::source::Spanned;
-use policy_grammar::{Diagnostic, Span, regex};
+use policy_grammar::{Diagnostic, Span};
 use regex_automata::meta;
 
 /// Reckoned size beyond which a pattern is compiled to see whether the engine takes it. Reckoning is not exact; the engine
@@ -223,7 +223,7 @@ impl Resolver<'_, '_> {
         if let Some(&known) = self.pattern_index.get(source) {
             return Some(known);
         }
-        let translated = match regex::translate(source) {
+        let translated = match policy_grammar::text::pattern::translate(source) {
             Ok(translated) => translated,
             // The parser has said so already, at its place in the pattern.
             Err(error) => {

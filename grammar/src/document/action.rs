@@ -3,9 +3,9 @@
 //! Which fields may be modified and which type names `$redact` knows is the business of the compiler.
 
 use super::scalar::Scalar;
-use super::suggest::{Words, suggest};
 use super::tree::{Kind, NodeId};
 use super::walk::{Entry, Walk, list, requote, shorten};
+use super::words::{Words, suggest};
 use crate::ast::{Action, Decision, FieldPath, Literal, Modification, Number, Verb};
 use crate::codes::Code;
 use crate::diagnostic::Diagnostic;

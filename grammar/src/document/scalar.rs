@@ -4,9 +4,9 @@
 //! so are digits with a leading zero (`007`) or underscores (`1_000`), which other readers turn into numbers
 //! that nobody wrote. Dates are strings.
 
+use super::number;
 use super::tree::Style;
 use crate::ast::Number;
-use crate::number;
 use std::borrow::Cow;
 
 /// What a scalar stands for.

@@ -35,23 +35,15 @@ impl fmt::Debug for Connector {
 }
 
 /// Why there is no connection.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     /// Nobody could be reached.
+    #[error("{0}")]
     Tcp(io::Error),
     /// The server is not who it should be, or speaks no TLS.
+    #[error("{0}")]
     Tls(io::Error),
 }
-
-impl fmt::Display for ConnectError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Tcp(error) | Self::Tls(error) => error.fmt(f),
-        }
-    }
-}
-
-impl std::error::Error for ConnectError {}
 
 impl Connector {
     pub(crate) fn new(settings: &Settings) -> Result<Self, SettingsError> {

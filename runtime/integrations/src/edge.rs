@@ -47,7 +47,7 @@ pub struct EdgeClient {
 pub enum Fetched {
     /// What the caller has already.
     Unchanged,
-    /// Something else.
+    /// A bundle that the caller does not have.
     New {
         /// The bundle, not verified.
         bytes: Bytes,

@@ -41,7 +41,7 @@ pub struct CloudEvent {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time: Option<String>,
     datacontenttype: String,
-    /// What happened.
+    /// What happened; the members depend on the type of the event.
     pub data: Map<String, Value>,
 }
 

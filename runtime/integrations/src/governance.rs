@@ -39,9 +39,9 @@ pub struct AuditEntry {
     pub event_id: String,
     /// What was done.
     pub action: String,
-    /// To what kind of thing.
+    /// The kind of thing that it was done to.
     pub resource_type: String,
-    /// To which.
+    /// The id of the thing, unique in its kind.
     pub resource_id: String,
     /// All else. `event_id` in it is replaced.
     pub details: Map<String, Value>,

@@ -39,7 +39,7 @@ pub struct Decision {
     pub matched_rules: Vec<String>,
     /// The namespace of the request.
     pub namespace: Option<String>,
-    /// Who asked.
+    /// Who sent the request, where that is known.
     pub subject: Option<String>,
     /// Which policies decided.
     pub revision: Option<String>,
@@ -56,11 +56,11 @@ pub struct Audit {
     pub seq: u64,
     /// When, as RFC 3339 writes it.
     pub at: String,
-    /// Who.
+    /// Who did it.
     pub actor: String,
     /// What was done, such as `policy.update`.
     pub action: String,
-    /// To what.
+    /// What it was done to.
     pub target: String,
     /// Namespace of the target.
     pub namespace: String,
@@ -68,7 +68,7 @@ pub struct Audit {
     pub request_id: String,
     /// Revision of the store after it.
     pub revision: u64,
-    /// More.
+    /// What else is recorded of it.
     pub detail: Value,
     /// Hash of the record before, in hexadecimal digits.
     pub previous: String,
@@ -83,11 +83,11 @@ pub struct Cost {
     pub id: String,
     /// When, as RFC 3339 writes it.
     pub timestamp: String,
-    /// Whose.
+    /// The organization that used it.
     pub organization: String,
-    /// Whose model.
+    /// The provider of the model, such as `openai`.
     pub provider: String,
-    /// Which model.
+    /// The model, by the provider's name.
     pub model: String,
     /// Tokens of the request.
     pub input_tokens: u64,

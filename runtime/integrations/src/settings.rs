@@ -57,36 +57,25 @@ pub(crate) enum Credentials {
 }
 
 /// Why settings are refused. Repeats neither URLs nor secrets.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SettingsError {
     /// The URL is not `http://` or `https://` with a host.
+    #[error("the URL is not usable: {0}")]
     Url(&'static str),
     /// The PEM text holds no certificate, or one that cannot be read.
+    #[error("the CA certificates are not usable: {0}")]
     Certificate(String),
     /// A token or id that cannot stand in a header.
+    #[error("the credentials are not usable: {0}")]
     Credentials(&'static str),
     /// Credentials would go over plain HTTP to another machine.
+    #[error("credentials are not sent over plain HTTP to another machine; use https")]
     PlainCredentials,
     /// A deadline of zero.
+    #[error("the deadlines are not usable: {0}")]
     Deadlines(&'static str),
 }
-
-impl fmt::Display for SettingsError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Url(why) => write!(f, "the URL is not usable: {why}"),
-            Self::Certificate(why) => write!(f, "the CA certificates are not usable: {why}"),
-            Self::Credentials(why) => write!(f, "the credentials are not usable: {why}"),
-            Self::PlainCredentials => {
-                f.write_str("credentials are not sent over plain HTTP to another machine; use https")
-            }
-            Self::Deadlines(why) => write!(f, "the deadlines are not usable: {why}"),
-        }
-    }
-}
-
-impl std::error::Error for SettingsError {}
 
 impl Settings {
     /// Settings for the service at a URL: two seconds for an attempt, five for a call, two retries, 1 MiB of answer, the usual roots
@@ -318,111 +307,4 @@ impl BaseUrl {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{BaseUrl, Settings, SettingsError};
-    use std::time::Duration;
-
-    #[test]
-    fn urls() {
-        let url = BaseUrl::parse("https://Shield.example.org/base/").unwrap();
-        assert_eq!(
-            (url.host.as_str(), url.port, url.encrypted),
-            ("shield.example.org", 443, true)
-        );
-        assert_eq!(url.join("/v1/scan"), "https://Shield.example.org/base/v1/scan");
-        assert_eq!(url.join(""), "https://Shield.example.org/base");
-        assert_eq!(format!("{url:?}"), "https://Shield.example.org/…");
-        let url = BaseUrl::parse("http://[::1]:8080").unwrap();
-        assert_eq!((url.host.as_str(), url.port, url.local), ("::1", 8080, true));
-        assert_eq!(url.join(""), "http://[::1]:8080/");
-        assert!(BaseUrl::parse("http://127.8.9.10").unwrap().local);
-        assert!(!BaseUrl::parse("http://localhost.example.org").unwrap().local);
-        for bad in [
-            "",
-            "shield",
-            "shield:8080",
-            "ftp://shield",
-            "//shield",
-            "http://",
-            "http://user:secret@shield",
-            "http://shield?x=1",
-            "http://shield/#x",
-            "http://shield:0",
-            "http://shield:99999",
-            "http://shield:",
-            "http://sh ield",
-        ] {
-            let error = BaseUrl::parse(bad).unwrap_err();
-            assert!(!error.to_string().contains("secret"), "{bad}");
-        }
-    }
-
-    #[test]
-    fn redirects_stay_on_the_server() {
-        let url = BaseUrl::parse("http://shield.example.org:8080/base").unwrap();
-        let to = |location: &str| url.redirected(location);
-        assert_eq!(to("/v2").as_deref(), Some("http://shield.example.org:8080/v2"));
-        assert_eq!(
-            to("http://SHIELD.example.org:8080/v2").as_deref(),
-            Some("http://SHIELD.example.org:8080/v2")
-        );
-        for elsewhere in [
-            "",
-            "v2",
-            "//evil.example.org/v2",
-            "http://evil.example.org:8080/v2",
-            "http://shield.example.org/v2",
-            "https://shield.example.org:8080/v2",
-            "http://shield.example.org:8080@evil.example.org/v2",
-            "http://a:b@shield.example.org:8080/v2",
-            "javascript:alert(1)",
-            "/a b",
-        ] {
-            assert_eq!(to(elsewhere), None, "{elsewhere}");
-        }
-    }
-
-    #[test]
-    fn credentials_need_tls_or_this_machine() {
-        let with = |url: &str| Settings::new(url).unwrap().bearer("token".to_owned().into());
-        assert_eq!(
-            with("http://shield").check(),
-            Err(SettingsError::PlainCredentials)
-        );
-        assert_eq!(with("http://shield").plain_http_credentials(true).check(), Ok(()));
-        assert_eq!(with("https://shield").check(), Ok(()));
-        assert_eq!(with("http://127.0.0.1:1").check(), Ok(()));
-        for token in ["", "two words", "line\nbreak", "ü"] {
-            let settings = Settings::new("https://shield")
-                .unwrap()
-                .bearer(token.to_owned().into());
-            assert!(
-                matches!(settings.check(), Err(SettingsError::Credentials(_))),
-                "{token}"
-            );
-        }
-        for (id, secret) in [("", "s"), ("a|b", "s"), ("a", "")] {
-            let settings = Settings::new("https://shield").unwrap();
-            let settings = settings.caller(id.to_owned(), secret.to_owned().into());
-            assert!(
-                matches!(settings.check(), Err(SettingsError::Credentials(_))),
-                "{id} {secret}"
-            );
-        }
-    }
-
-    #[test]
-    fn certificates_are_read_or_refused_and_deadlines_are_not_zero() {
-        let settings = Settings::new("https://shield").unwrap();
-        for pem in [
-            "",
-            "no PEM",
-            "-----BEGIN CERTIFICATE-----\n!!\n-----END CERTIFICATE-----\n",
-        ] {
-            let result = settings.clone().ca_pem(pem.as_bytes());
-            assert!(matches!(result, Err(SettingsError::Certificate(_))), "{pem}");
-        }
-        let zero = settings.attempt_timeout(Duration::ZERO);
-        assert!(matches!(zero.check(), Err(SettingsError::Deadlines(_))));
-    }
-}
+mod tests;

@@ -152,9 +152,9 @@ impl Call {
 /// What a server answered: one of the statuses that the call expects.
 #[derive(Clone, Debug)]
 pub struct Answer {
-    /// The status.
+    /// The status, one that the call expects.
     pub status: StatusCode,
-    /// The headers.
+    /// The headers of the answer.
     pub headers: HeaderMap,
     /// The whole body.
     pub body: Bytes,

@@ -47,13 +47,13 @@ pub struct Report {
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ScannerReport {
-    /// Its name.
+    /// The name of the scanner.
     pub scanner: String,
     /// Whether it finds the text valid.
     pub is_valid: bool,
     /// The risk that it sees, from 0 (none) to 1.
     pub risk_score: f64,
-    /// Why.
+    /// What the risk is put together from.
     #[serde(deserialize_with = "objects")]
     pub risk_factors: Vec<RiskFactor>,
     /// What it found where.

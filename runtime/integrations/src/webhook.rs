@@ -56,40 +56,31 @@ pub struct Signed {
 }
 
 /// Why a webhook is not signed, or not accepted.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum WebhookError {
     /// The secret is not `whsec_` and the base64 of 24 to 64 bytes.
+    #[error("the secret is not `whsec_` and the base64 of 24 to 64 bytes")]
     Secret,
     /// There is no secret at all.
+    #[error("there is no secret")]
     NoKey,
     /// The id is empty, has a `.` in it, or is no visible ASCII.
+    #[error("the id is empty, has a `.` in it, or is no visible ASCII")]
     Id,
     /// The timestamp is no number of seconds since 1970.
+    #[error("the timestamp is no number of seconds since 1970")]
     Timestamp,
     /// Older than tolerated.
+    #[error("the webhook is too old")]
     TooOld,
     /// Further in the future than tolerated.
+    #[error("the webhook is from the future")]
     TooNew,
     /// No signature is one of these secrets'.
+    #[error("no signature fits")]
     Signature,
 }
-
-impl fmt::Display for WebhookError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Secret => "the secret is not `whsec_` and the base64 of 24 to 64 bytes",
-            Self::NoKey => "there is no secret",
-            Self::Id => "the id is empty, has a `.` in it, or is no visible ASCII",
-            Self::Timestamp => "the timestamp is no number of seconds since 1970",
-            Self::TooOld => "the webhook is too old",
-            Self::TooNew => "the webhook is from the future",
-            Self::Signature => "no signature fits",
-        })
-    }
-}
-
-impl std::error::Error for WebhookError {}
 
 impl Key {
     /// Reads a secret: `whsec_` and base64. The prefix may be missing.

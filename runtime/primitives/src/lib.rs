@@ -4,6 +4,7 @@
 //! lazily, when a rule that can fire reads a derived field.
 
 #![forbid(unsafe_code)]
+#![warn(missing_docs)]
 
 pub mod escapes;
 pub mod injection;

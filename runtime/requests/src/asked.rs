@@ -244,9 +244,9 @@ pub fn extra<'a, N: Node<'a>>(llm: N) -> Count {
 /// What an answer may hold beside text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Media {
-    /// Sound.
+    /// It may hold sound.
     pub audio: bool,
-    /// Images.
+    /// It may hold images.
     pub image: bool,
 }
 

@@ -36,6 +36,7 @@
 //! Not done here: decoding base64, fetching URLs, parsing JSON inside strings, counting.
 
 #![forbid(unsafe_code)]
+#![warn(missing_docs)]
 
 mod asked;
 #[cfg(feature = "serde_json")]

@@ -37,7 +37,7 @@ pub trait Node<'a>: Copy {
     /// Members of an object, always in the same order.
     type Members: Iterator<Item = (&'a str, Self)> + Clone;
 
-    /// The value.
+    /// The value, one level of it.
     fn view(self) -> View<'a, Self>;
 
     /// The member of an object; `None` where there is none, or no object.

@@ -99,13 +99,13 @@ impl UnreadKind {
 pub enum ImageSource<'a> {
     /// In the request, as base64, without a `data:` head.
     Base64(&'a str),
-    /// Somewhere else.
+    /// A URL from which the provider fetches it.
     Url(&'a str),
     /// With the provider, or nobody knows where.
     Stored,
 }
 
-/// An image.
+/// An image, as far as the request describes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Image<'a> {
     /// Where its bytes are.

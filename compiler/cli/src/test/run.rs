@@ -1,7 +1,7 @@
 //! Running test files: compile their policies, evaluate each test, compare.
 
 use super::coverage::Coverage;
-use super::file::{Expect, Test, TestFile, body, exact, near, parse};
+use super::file::{Expect, Test, TestFile, body, exact, parse};
 use super::{Failure, FileReport, Said, TestReport};
 use crate::engine::Derive;
 use crate::inputs::{self, Input, Sources};
@@ -215,8 +215,7 @@ fn near_file(missing: &Path) -> Option<String> {
         .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
         .filter(|name| names::is_policy_file(name) && !names::is_test_file(name))
         .collect();
-    let known: Vec<&str> = names.iter().map(String::as_str).collect();
-    near(&name, &known).map(str::to_owned)
+    policy_grammar::near(&name, names.iter().map(String::as_str)).map(str::to_owned)
 }
 
 /// The policy file that a test file is named after.

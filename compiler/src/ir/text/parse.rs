@@ -425,7 +425,7 @@ impl<'a> Parser<'a> {
 
     fn pattern(&mut self, source: String) -> Res<PatternIdx> {
         let known = self.program.patterns.iter().position(|p| p.source == source);
-        let translated = policy_grammar::regex::translate(&source).map_err(|e| e.message)?;
+        let translated = policy_grammar::text::pattern::translate(&source).map_err(|e| e.message)?;
         let index = known.unwrap_or_else(|| {
             self.program.patterns.push(Pattern {
                 source,

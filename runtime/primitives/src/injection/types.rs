@@ -63,7 +63,7 @@ impl fmt::Display for InjectionSignal {
 pub struct SignalSet(u8);
 
 impl SignalSet {
-    /// No category.
+    /// The set without any category.
     pub const EMPTY: SignalSet = SignalSet(0);
 
     /// Adds a category.

@@ -34,7 +34,7 @@ impl Confidence {
 pub struct Match {
     /// What it is.
     pub kind: PiiType,
-    /// First byte.
+    /// Offset of its first byte in the text.
     pub start: usize,
     /// One past the last byte.
     pub end: usize,
@@ -129,16 +129,9 @@ impl fmt::Display for PiiType {
 }
 
 /// A name that is not in the table of types.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("unknown type of personal data")]
 pub struct UnknownPiiType;
-
-impl fmt::Display for UnknownPiiType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("unknown type of personal data")
-    }
-}
-
-impl std::error::Error for UnknownPiiType {}
 
 impl FromStr for PiiType {
     type Err = UnknownPiiType;
@@ -157,7 +150,7 @@ impl FromStr for PiiType {
 pub struct PiiTypeSet(u32);
 
 impl PiiTypeSet {
-    /// No type.
+    /// The set without any type.
     pub const EMPTY: PiiTypeSet = PiiTypeSet(0);
     /// Every type: what `$redact: all` means.
     pub const ALL: PiiTypeSet = PiiTypeSet((1 << PiiType::ALL.len()) - 1);
@@ -168,7 +161,7 @@ impl PiiTypeSet {
         PiiTypeSet(self.0 | 1 << kind as u32)
     }
 
-    /// Adds `kind`.
+    /// Adds `kind`; no change where the set has it.
     pub fn insert(&mut self, kind: PiiType) {
         *self = self.with(kind);
     }

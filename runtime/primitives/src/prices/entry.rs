@@ -215,7 +215,7 @@ impl Mode {
 /// A calendar day, ordered by time. Prints as `2026-11-23`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Date {
-    /// Four digits.
+    /// Year of the common era, 0 to 9999.
     pub year: u16,
     /// 1 to 12.
     pub month: u8,

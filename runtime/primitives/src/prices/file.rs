@@ -404,13 +404,8 @@ fn is_above_one(written: &str) -> bool {
 
 fn unknown(key: &Spanned<String>, what: &str, words: &str, keys: &[&str]) -> Misplaced {
     let word = &key.value;
-    let near = keys
-        .iter()
-        .map(|own| (strsim::damerau_levenshtein(word, own), own))
-        .min()
-        .filter(|(distance, own)| *distance <= (own.len() / 3).max(1));
-    let advice = match near {
-        Some((_, near)) => format!("did you mean `{near}`?"),
+    let advice = match policy_grammar::near(word, keys.iter().copied()) {
+        Some(near) => format!("did you mean `{near}`?"),
         None => format!("the {words} are {}", keys.join(", ")),
     };
     let message = format!("{what} `{word}`; {advice}");

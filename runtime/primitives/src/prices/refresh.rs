@@ -26,7 +26,6 @@
 //! well: that is a gap in the map.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
 use serde_json::value::RawValue;
 
@@ -41,14 +40,17 @@ use super::tiers::{Known, Place, complete};
 const SCALE: i32 = 15;
 
 /// Why no table came of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RefreshError {
     /// Not a JSON object of objects, in the JSON reader's words.
+    #[error("{0}")]
     Json(Box<str>),
     /// The day is not written `YYYY-MM-DD`, or is not after the one of the table.
+    #[error("the day must be written `YYYY-MM-DD` and be after the one of the table")]
     Day,
     /// A field of a model that cannot be taken over.
+    #[error("`{field}` of `{model}`: {kind}")]
     Field {
         /// The model.
         model: Box<str>,
@@ -58,23 +60,9 @@ pub enum RefreshError {
         kind: PriceErrorKind,
     },
     /// Two names that differ in case only, with different prices.
+    #[error("the model `{0}` is there twice")]
     Duplicate(Box<str>),
 }
-
-impl fmt::Display for RefreshError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Json(message) => f.write_str(message),
-            Self::Day => {
-                f.write_str("the day must be written `YYYY-MM-DD` and be after the one of the table")
-            }
-            Self::Field { model, field, kind } => write!(f, "`{field}` of `{model}`: {kind}"),
-            Self::Duplicate(name) => write!(f, "the model `{name}` is there twice"),
-        }
-    }
-}
-
-impl std::error::Error for RefreshError {}
 
 /// The table for LiteLLM's price map `json` as it was published on `day`, with the rows of `before` that it retired.
 ///
