@@ -8,7 +8,7 @@ use policy_runtime::{
 };
 use policy_server::cache::redis::{RedisCache, RedisOptions};
 use policy_server::cache::{DecisionCache, Layer, Outcome};
-use policy_server::config;
+use policy_server::{cache, redis_client};
 use redis::AsyncCommands as _;
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -28,7 +28,7 @@ rules:
     action: { decision: warn, reason: 'found {{ llm.piiTypes }}', metadata: { model: '{{ llm.model }}' } }
 "#;
 
-fn at(url: &str) -> config::Redis {
+fn at(url: &str) -> redis_client::Config {
     SecretString::from(url).into()
 }
 
@@ -207,7 +207,7 @@ async fn without_redis_the_cache_in_process_answers() {
 
 #[tokio::test]
 async fn off_means_that_nothing_is_kept() {
-    let config = config::Cache {
+    let config = cache::config::Config {
         enabled: false,
         ttl: Duration::from_secs(300),
         bytes: 1 << 20,
@@ -419,7 +419,7 @@ async fn a_redis_that_does_not_answer_is_left_alone_soon() {
             held.push(socket);
         }
     });
-    let config = config::Cache {
+    let config = cache::config::Config {
         enabled: true,
         ttl: Duration::from_secs(300),
         bytes: 1 << 20,

@@ -14,7 +14,7 @@ mod ids;
 mod text;
 
 use super::mask::{self, Masked, Masker, push_string};
-use crate::config::Kept;
+use crate::decisions::config::Kept;
 use crate::storage::model::DecisionRecord;
 use crate::telemetry::metrics::Withheld;
 use crate::telemetry::request::of_callers;

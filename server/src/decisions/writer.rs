@@ -19,10 +19,10 @@ use super::spool::{Pushed, Spool};
 use super::thread::Thread;
 use super::webhook::{self, Webhook};
 use super::{Queued, SPOOL, STOP, Shared, Taken};
-use crate::config::Sink;
+use crate::decisions::config::Sink;
 use crate::storage::Store;
 use crate::storage::model::DecisionRecord;
-use crate::telemetry::metrics::{LogMetrics, Withheld, sink_label};
+use crate::telemetry::metrics::{LogMetrics, Withheld};
 use prometheus_client::metrics::counter::Counter;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -438,7 +438,7 @@ impl Spooled {
             // No time for answers; what was stored all the same is not stored twice.
             () = self.shared.abandon.cancelled() => return false,
         };
-        let label = sink_label(&Sink::Store);
+        let label = Sink::Store.label();
         let error = match attempt {
             Ok(Ok(())) => {
                 self.shared.metrics.written(label).inc_by(records.len() as u64);
@@ -471,7 +471,7 @@ impl Spooled {
                 }
             };
             if all {
-                shared.failing.note(sink_label(&Sink::Store), None);
+                shared.failing.note(Sink::Store.label(), None);
             }
         }
         done
@@ -530,7 +530,7 @@ impl Journaled {
                 self.stuck.over(&self.shared);
                 self.shared
                     .metrics
-                    .written(sink_label(&Sink::Segments))
+                    .written(Sink::Segments.label())
                     .inc_by(records.len() as u64);
                 return;
             }

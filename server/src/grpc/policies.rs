@@ -166,7 +166,8 @@ async fn with_document(
     match view {
         v1::PolicyView::Unspecified | v1::PolicyView::Source => policy.source = version.source.to_string(),
         v1::PolicyView::Definition => {
-            let make = move |_: &Stop| convert::definition(&version.source, &version.format);
+            let format = Format::of_version(&version)?;
+            let make = move |_: &Stop| convert::definition(&version.source, format.as_str());
             policy.definition = Some(app.service.heavy.run(caller.call().work(), make).await??);
         }
     }

@@ -1,7 +1,7 @@
 //! What is kept of a decision under each setting, and its line of JSON.
 
 use super::{Entry, Outcome, Preparer, Seal, associated_data, push_line, push_prepared};
-use crate::config::Kept;
+use crate::decisions::config::Kept;
 use crate::storage::model::{DecisionId, DecisionRecord};
 use crate::telemetry::metrics::Withheld;
 use bytes::Bytes;

@@ -1,6 +1,7 @@
 //! Conversions keep meaning, in both directions, and refuse what they cannot keep.
 
-use super::{FromJson, definition, definition_json, outcome, response, timestamp, write_context};
+use super::json::FromJson;
+use super::{definition, definition_json, outcome, response, timestamp, write_context};
 use crate::cache::DecisionCache;
 use crate::error::Code;
 use policy_proto::v1;
