@@ -11,12 +11,12 @@
 //! Not done here: dry runs and simulations, which must leave no trace and call [`DecisionCache::evaluate_uncached`].
 
 pub mod config;
-mod outcome;
 pub mod redis;
+mod response;
 mod stats;
 
 use self::redis::{RedisCache, RedisOptions};
-pub use outcome::{Layer, Outcome, Told};
+pub use response::{Layer, Response, ResponseParts};
 
 use crate::redis_client::{Managed, Unusable};
 use crate::seal::Sealer;
@@ -161,15 +161,15 @@ impl DecisionCache {
         engine: &PolicyEngine,
         context: &[u8],
         options: &EvaluateOptions<'_>,
-    ) -> Result<Outcome, EvaluateError> {
+    ) -> Result<Response, EvaluateError> {
         let Some((local, shared)) = self.both() else {
             return self.evaluate_now(engine, context, options);
         };
         let span = part!("cache", decision, cache);
         let found = traced(span.clone(), self.ask(engine, (local, shared), context, options)).await?;
-        if let Some(outcome) = found {
-            note(&span, &outcome);
-            return Ok(outcome);
+        if let Some(response) = found {
+            note(&span, &response);
+            return Ok(response);
         }
         drop(span);
         self.evaluate_now(engine, context, options)
@@ -182,7 +182,7 @@ impl DecisionCache {
         (local, shared): (&LocalCache, &RedisCache),
         context: &[u8],
         options: &EvaluateOptions<'_>,
-    ) -> Result<Option<Outcome>, EvaluateError> {
+    ) -> Result<Option<Response>, EvaluateError> {
         let start = Instant::now();
         let key = self.with_worker(|worker| match engine.look_up(worker, local, context, options)? {
             LookUp::Answered(answer) => Ok(Err(decided(&answer))),
@@ -190,7 +190,7 @@ impl DecisionCache {
         })?;
         let key = match key {
             Ok(key) => key,
-            Err(outcome) => return Ok(Some(outcome)),
+            Err(response) => return Ok(Some(response)),
         };
         // In memory of its own, so that requests without it are not as large.
         let Some(found) = Box::pin(shared.get(&key)).await else {
@@ -198,14 +198,14 @@ impl DecisionCache {
         };
         let found = Arc::new(found);
         local.adopt(&key, Arc::clone(&found));
-        let outcome = self.with_worker(|worker| {
+        let response = self.with_worker(|worker| {
             let answer = found.answer(worker, options, start);
-            Outcome::of(&answer, Layer::Shared)
+            Response::of(&answer, Layer::Shared)
         });
         self.l2_hits.fetch_add(1, Ordering::Relaxed);
-        let saved = found.cost_ns().saturating_sub(outcome.duration_ns);
+        let saved = found.cost_ns().saturating_sub(response.duration_ns);
         self.l2_saved_ns.fetch_add(saved, Ordering::Relaxed);
-        Ok(Some(outcome))
+        Ok(Some(response))
     }
 
     /// Evaluates without waiting: asks the cache in process only. For batches, and where there is no Redis. Allocates
@@ -219,7 +219,7 @@ impl DecisionCache {
         engine: &PolicyEngine,
         context: &[u8],
         options: &EvaluateOptions<'_>,
-    ) -> Result<Outcome, EvaluateError> {
+    ) -> Result<Response, EvaluateError> {
         let Some(local) = &self.local else {
             return self.evaluate_uncached(engine, context, options);
         };
@@ -230,11 +230,11 @@ impl DecisionCache {
                     return Ok(decided(&answer));
                 };
                 let (answer, fresh) = engine.decide_absent(worker, local, context, options)?;
-                let outcome = decided(&answer);
+                let response = decided(&answer);
                 if let Some(fresh) = fresh {
                     shared.put(fresh.key, fresh.decision);
                 }
-                Ok(outcome)
+                Ok(response)
             })
         })
     }
@@ -249,37 +249,37 @@ impl DecisionCache {
         engine: &PolicyEngine,
         context: &[u8],
         options: &EvaluateOptions<'_>,
-    ) -> Result<Outcome, EvaluateError> {
+    ) -> Result<Response, EvaluateError> {
         evaluating(|| self.with_worker(|worker| Ok(decided(&engine.answer(worker, context, options)?))))
     }
 }
 
 /// Decides in a span of the request's trace. Where no spans are sent, that is nothing but the work.
-fn evaluating(work: impl FnOnce() -> Result<Outcome, EvaluateError>) -> Result<Outcome, EvaluateError> {
+fn evaluating(work: impl FnOnce() -> Result<Response, EvaluateError>) -> Result<Response, EvaluateError> {
     let span = part!("evaluate", decision, cache, errors);
     if span.is_disabled() {
         return work();
     }
-    let outcome = span.in_scope(work);
-    if let Ok(outcome) = &outcome {
-        note(&span, outcome);
+    let response = span.in_scope(work);
+    if let Ok(response) = &response {
+        note(&span, response);
     }
-    outcome
+    response
 }
 
 /// Notes in a span what was decided, and by which cache.
-fn note(span: &Span, outcome: &Outcome) {
-    span.record("decision", outcome.decision.as_str());
-    span.record("cache", outcome.layer.as_str());
-    span.record("errors", outcome.errors);
+fn note(span: &Span, response: &Response) {
+    span.record("decision", response.verb.as_str());
+    span.record("cache", response.layer.as_str());
+    span.record("errors", response.errors);
 }
 
-/// The outcome of an answer that did not come from Redis.
-fn decided(answer: &Answer<'_>) -> Outcome {
+/// The response of an answer that did not come from Redis.
+fn decided(answer: &Answer<'_>) -> Response {
     let layer = match answer.origin {
         Origin::Decided => Layer::Decided,
         Origin::Missed => Layer::Missed,
         Origin::Cached => Layer::Local,
     };
-    Outcome::of(answer, layer)
+    Response::of(answer, layer)
 }

@@ -71,7 +71,7 @@ pub use export::{ExportError, Open, export};
 pub use migrate::{MigrateError, Migrated, migrate};
 pub use reader::Reader;
 pub use record::{
-    BinaryError, Entry, Outcome, Preparer, SEALED, Seal, Unread, associated_data, push_binary, push_line,
+    BinaryError, ContextFate, Entry, Preparer, SEALED, Seal, Unread, associated_data, push_binary, push_line,
     push_prepared, read_binary,
 };
 pub(crate) use segments::check_bucket;

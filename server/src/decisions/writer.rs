@@ -11,7 +11,7 @@
 //! - Masking and disks have a thread of their own each; the task itself never blocks, and needs no thread that may be
 //!   waiting for it.
 
-use super::record::{Entry, Outcome, Preparer, push_prepared, stripped};
+use super::record::{ContextFate, Entry, Preparer, push_prepared, stripped};
 use super::replay::{Appender, BATCH, Pause, Replayer};
 use super::segments::{Sealing, Segments};
 use super::sinks::{Output, write_file, write_stdout};
@@ -284,7 +284,7 @@ async fn prepare(
         Ok(done) => done,
         Err(error) => {
             tracing::error!(%error, "contexts could not be masked and are left out");
-            let withheld = |entry| (stripped(entry), Outcome::Withheld(Withheld::Mask));
+            let withheld = |entry| (stripped(entry), ContextFate::Withheld(Withheld::Mask));
             batch.iter().map(withheld).collect()
         }
     };
@@ -292,8 +292,8 @@ async fn prepare(
     let mut records = Vec::with_capacity(done.len());
     for (record, outcome) in done {
         match outcome {
-            Outcome::Done => {}
-            Outcome::Withheld(why) => drop(metrics.withheld(why).inc()),
+            ContextFate::Done => {}
+            ContextFate::Withheld(why) => drop(metrics.withheld(why).inc()),
         }
         if in_lines {
             push_prepared(&record, &mut lines);

@@ -19,7 +19,7 @@ mod response;
 
 pub use definition::{definition, definition_json};
 pub use json::write_context;
-pub use response::{outcome, response};
+pub use response::{response, response_of_text};
 
 use crate::document::Format;
 use crate::error::{Code, Problem, Result, ServiceError};

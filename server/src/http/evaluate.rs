@@ -4,11 +4,12 @@ use super::extract::{Body, Caller, Json, admit, begin, enter, read, require_json
 use super::problem::{Answer, Failure, ProblemDocument};
 use super::shell::within;
 use crate::body::{self, Arriving};
+use crate::cache;
 use crate::document::Format;
 use crate::error::{Code, Result, ServiceError};
 use crate::json_text::explain;
 use crate::limits::Route;
-use crate::service::evaluate::{Batch, Evaluation, Outcome, Whole, numbered};
+use crate::service::evaluate::{Batch, Evaluation, Whole, numbered};
 use crate::service::simulate::{Contexts, Draft, Simulated, Simulation};
 use crate::shares::Address;
 use crate::state::App;
@@ -216,17 +217,17 @@ async fn batch(
     )))
 }
 
-/// An outcome as results show it.
+/// A response as results show it.
 struct Shown {
     verb: Verb,
     json: String,
 }
 
-impl From<Outcome> for Shown {
-    fn from(outcome: Outcome) -> Self {
+impl From<cache::Response> for Shown {
+    fn from(response: cache::Response) -> Self {
         Self {
-            verb: outcome.decision,
-            json: String::from_utf8_lossy(&outcome.json).into_owned(),
+            verb: response.verb,
+            json: String::from_utf8_lossy(&response.json).into_owned(),
         }
     }
 }

@@ -14,7 +14,7 @@ mod kept;
 pub use self::asked::{Ask, Evaluation, Question, Whole};
 pub use self::batch::{Batch, numbered};
 pub(super) use self::batch::{Results, count_contexts};
-pub use crate::cache::Outcome;
+pub use crate::cache::Response;
 
 use self::asked::{Readings, read};
 use super::{Call, Caller, Service};
@@ -35,11 +35,8 @@ use std::time::Instant;
 /// Bodies from this size on are decided in the pool: tokens and patterns take up to 30 ns a byte, so this is a millisecond.
 pub const LONG: usize = 32 << 10;
 
-/// A decision, and what the log keeps of it.
-struct Decided {
-    outcome: Outcome,
-    entry: Option<Entry>,
-}
+/// A response, and what the log keeps of its decision.
+type Decided = (Response, Option<Entry>);
 
 /// The policies that a request sees, and what a scanner says of it, where one of them reads that.
 struct Known {
@@ -74,15 +71,16 @@ impl Service {
     /// [`Code::MalformedRequest`], [`Code::Forbidden`], [`Code::NotReady`], [`Code::MalformedContext`],
     /// [`Code::UnknownPolicy`], [`Code::DuplicatePolicy`], [`Code::NoPolicies`], [`Code::UnknownNamespace`],
     /// [`Code::ModificationRefused`], and those of [`Heavy::run`](crate::heavy::Heavy::run).
-    pub async fn evaluate(self: &Arc<Self>, caller: &Caller, asked: impl Ask) -> Result<Outcome> {
-        let decided = if asked.text().len() < LONG && self.enricher.is_none() && !self.cache.waits() {
+    pub async fn evaluate(self: &Arc<Self>, caller: &Caller, asked: impl Ask) -> Result<Response> {
+        let (response, entry) = if asked.text().len() < LONG && self.enricher.is_none() && !self.cache.waits()
+        {
             self.decide_at_once(caller, &asked)?
         } else {
             // In memory of its own: a future is copied whole when its request begins, and most requests wait for nothing.
             Box::pin(self.decide_in_time(caller, asked)).await?
         };
-        self.keep(caller, &decided.outcome, decided.entry).await;
-        Ok(decided.outcome)
+        self.keep(caller, &response, entry).await;
+        Ok(response)
     }
 
     /// Decides on a short context where nobody else is asked.
@@ -93,11 +91,11 @@ impl Service {
             let options = options(&call, &request, None)?;
             let engine = Active::engine(&self.active)?;
             let (context, dry_run) = (request.context, request.dry_run);
-            let outcome = match dry_run {
+            let response = match dry_run {
                 true => self.cache.evaluate_uncached(engine, context, &options)?,
                 false => self.cache.evaluate_now(engine, context, &options)?,
             };
-            Ok(self.decided(caller, asked.text(), context, &options, outcome, dry_run))
+            Ok(self.decided(caller, asked.text(), context, &options, response, dry_run))
         })
     }
 
@@ -245,12 +243,12 @@ impl Service {
         options: &EvaluateOptions<'_>,
         dry_run: bool,
     ) -> Result<Decided> {
-        let outcome = if dry_run {
+        let response = if dry_run {
             self.cache.evaluate_uncached(engine, context, options)?
         } else {
             self.cache.evaluate(engine, context, options).await?
         };
-        Ok(self.decided(caller, body, context, options, outcome, dry_run))
+        Ok(self.decided(caller, body, context, options, response, dry_run))
     }
 
     /// A decision, with what the log keeps of it.
@@ -260,21 +258,21 @@ impl Service {
         body: &Bytes,
         context: &[u8],
         options: &EvaluateOptions<'_>,
-        outcome: Outcome,
+        response: Response,
         dry_run: bool,
     ) -> Decided {
         // Nothing of this is looked at unless somebody asks for such lines.
         tracing::debug!(
             target: telemetry::EVALUATIONS,
-            evaluation_id = outcome.told().request_id(),
+            evaluation_id = response.told().request_id(),
             subject = &*caller.identity.subject,
             namespace = options.namespace,
-            decision = outcome.decision.as_str(),
-            matched_rules = outcome.told().matched_rules().join(", "),
-            cache = outcome.layer.as_str(),
-            duration_ns = outcome.duration_ns,
-            errors = outcome.errors,
-            revision = outcome.told().revision(),
+            decision = response.verb.as_str(),
+            matched_rules = response.told().matched_rules().join(", "),
+            cache = response.layer.as_str(),
+            duration_ns = response.duration_ns,
+            errors = response.errors,
+            revision = response.told().revision(),
             dry_run,
             "decided"
         );
@@ -283,11 +281,8 @@ impl Service {
             true => Bytes::copy_from_slice(context),
             false => body.slice_ref(context),
         };
-        let entry = (!dry_run).then(|| self.entry(caller, options, &outcome, kept));
-        Decided {
-            outcome,
-            entry: entry.flatten(),
-        }
+        let entry = (!dry_run).then(|| self.entry(caller, options, &response, kept));
+        (response, entry.flatten())
     }
 }
 

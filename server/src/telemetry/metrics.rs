@@ -22,7 +22,7 @@ mod latency;
 mod requests;
 mod series;
 
-pub use cache::{CacheMetrics, Layer, LayerMetrics};
+pub use cache::{CacheMetrics, LayerMetrics};
 pub use decision_log::Withheld;
 pub(crate) use decision_log::{Dropped, LogMetrics, WebhookMetrics};
 pub use enrich::EnrichMetrics;

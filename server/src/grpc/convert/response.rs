@@ -2,7 +2,7 @@
 
 use super::json::{FromJson, in_doubles};
 use super::{timestamp, verb};
-use crate::cache::Outcome;
+use crate::cache::Response;
 use crate::error::{Result, ServiceError};
 use policy_proto::v1;
 use policy_runtime::Verb;
@@ -126,7 +126,7 @@ struct DecisionOutline {
 /// # Errors
 ///
 /// `internal` when the text is not that of a response.
-pub fn response(text: bytes::Bytes, as_json: bool) -> Result<v1::EvaluatePolicyResponse> {
+pub fn response_of_text(text: bytes::Bytes, as_json: bool) -> Result<v1::EvaluatePolicyResponse> {
     let broken = |e: serde_json::Error| ServiceError::internal(format!("response of the engine: {e}"));
     if as_json {
         let read: OutlineText = serde_json::from_slice(&text).map_err(broken)?;
@@ -166,30 +166,30 @@ pub fn response(text: bytes::Bytes, as_json: bool) -> Result<v1::EvaluatePolicyR
     Ok(response)
 }
 
-/// An outcome as a message; as [`response`] of its text, which is read only where it has to be.
+/// A response as a message; as [`response_of_text`] of its text, which is read only where it has to be.
 ///
 /// # Errors
 ///
 /// `internal` when the text is not that of a response.
-pub fn outcome(outcome: Outcome, as_json: bool) -> Result<v1::EvaluatePolicyResponse> {
+pub fn response(from: Response, as_json: bool) -> Result<v1::EvaluatePolicyResponse> {
     let broken = |e: serde_json::Error| ServiceError::internal(format!("response of the engine: {e}"));
-    let told = outcome.told();
+    let told = from.told();
     let mut response = v1::EvaluatePolicyResponse {
         request_id: told.request_id(),
-        decision: decided(outcome.decision).into(),
-        allowed: outcome.decision != Verb::Deny,
+        decision: decided(from.verb).into(),
+        allowed: from.verb != Verb::Deny,
         reason: told.reason(),
         matched_policies: told.matched_policies(),
         matched_rules: told.matched_rules(),
         matched: matched(serde_json::from_str(told.matched()).map_err(broken)?)?,
-        evaluation_time_ns: i64::try_from(outcome.duration_ns).unwrap_or(i64::MAX),
-        timestamp: Some(timestamp(outcome.at_ms)),
-        cached: outcome.cached(),
+        evaluation_time_ns: i64::try_from(from.duration_ns).unwrap_or(i64::MAX),
+        timestamp: Some(timestamp(from.at_ms)),
+        cached: from.cached(),
         bundle_revision: told.revision(),
         ..Default::default()
     };
     if as_json {
-        response.response_json = outcome.json;
+        response.response_json = from.json;
     } else if let Some(more) = told.more().strip_prefix(',') {
         let more: MoreText = in_doubles(format!("{{{more}}}").as_bytes()).map_err(broken)?;
         more.put(&mut response);

@@ -1,8 +1,7 @@
 //! Several decisions of one request: all with the same policies, and with answers of bounded length.
 
-use super::Decided;
 use crate::active::Active;
-use crate::cache::Outcome;
+use crate::cache::Response;
 use crate::enrich::{AT_ONCE, Answer, Enricher};
 use crate::error::{Code, Result, ServiceError};
 use crate::heavy::Stop;
@@ -154,7 +153,7 @@ impl Service {
         self: &Arc<Self>,
         caller: &Caller,
         body: Bytes,
-    ) -> Result<Vec<Result<Outcome>>> {
+    ) -> Result<Vec<Result<Response>>> {
         let known = match &self.enricher {
             Some(enricher) => Some(Box::pin(self.learn_of_batch(caller, &body, enricher)).await?),
             None => None,
@@ -204,24 +203,24 @@ impl Service {
                     }
                 };
                 if let Ok(one) = &one {
-                    results.add(one.outcome.json.len())?;
+                    results.add(one.0.json.len())?;
                 }
                 decided.push(one);
             }
             Ok::<_, ServiceError>(decided)
         };
         let decided = self.heavy.run(caller.call().work(), job).await??;
-        let mut outcomes = Vec::with_capacity(decided.len());
+        let mut responses = Vec::with_capacity(decided.len());
         for result in decided {
-            outcomes.push(match result {
-                Ok(Decided { outcome, entry }) => {
-                    self.keep(caller, &outcome, entry).await;
-                    Ok(outcome)
+            responses.push(match result {
+                Ok((response, entry)) => {
+                    self.keep(caller, &response, entry).await;
+                    Ok(response)
                 }
                 Err(error) => Err(error),
             });
         }
-        Ok(outcomes)
+        Ok(responses)
     }
 
     /// Asks about every context of a batch, where a policy reads the answers: some at once, in memory that is bounded by the batch.

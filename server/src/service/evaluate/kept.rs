@@ -1,6 +1,6 @@
 //! What is kept of a decision: counters, and what the log reads of its answer later.
 
-use crate::cache::Outcome;
+use crate::cache::Response;
 use crate::decisions::{Entry, Unread};
 use crate::service::{Caller, Service};
 use crate::storage::model::DecisionRecord;
@@ -11,13 +11,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// An answer that the log has not read yet.
-struct Answered {
-    outcome: Outcome,
+struct UnreadResponse {
+    response: Response,
     namespace: Option<Box<str>>,
     subject: Arc<str>,
 }
 
-impl Unread for Answered {
+impl Unread for UnreadResponse {
     fn read(&self) -> DecisionRecord {
         let mut record = DecisionRecord::default();
         self.read_into(&mut record);
@@ -25,7 +25,7 @@ impl Unread for Answered {
     }
 
     fn read_into(&self, record: &mut DecisionRecord) {
-        let outcome = &self.outcome;
+        let response = &self.response;
         let DecisionRecord {
             seq: _,
             id: _,
@@ -43,29 +43,29 @@ impl Unread for Answered {
             cached,
             context: _,
         } = record;
-        outcome
+        response
             .told()
             .read_into((request_id, reason, revision), (matched_rules, matched_policies));
         for (text, read) in [
             (namespace, self.namespace.as_deref().unwrap_or_default()),
             (subject, &*self.subject),
-            (decision, outcome.decision.as_str()),
+            (decision, response.verb.as_str()),
         ] {
             text.clear();
             text.push_str(read);
         }
-        *at_ms = outcome.at_ms;
-        *errors = outcome.errors;
-        *duration_ns = outcome.duration_ns;
-        *cached = outcome.cached();
+        *at_ms = response.at_ms;
+        *errors = response.errors;
+        *duration_ns = response.duration_ns;
+        *cached = response.cached();
     }
 
     fn bytes(&self) -> usize {
-        self.outcome.json.len()
+        self.response.json.len()
     }
 
     fn has_reason(&self) -> bool {
-        self.outcome.has_reason()
+        self.response.has_reason()
     }
 }
 
@@ -75,26 +75,26 @@ impl Service {
         &self,
         caller: &Caller,
         options: &EvaluateOptions<'_>,
-        outcome: &Outcome,
+        response: &Response,
         context: impl FnOnce() -> Bytes,
     ) -> Option<Entry> {
         self.log.is_on().then(|| Entry {
-            record: Box::new(Answered {
-                outcome: outcome.clone(),
+            record: Box::new(UnreadResponse {
+                response: response.clone(),
                 namespace: options.namespace.map(Box::from),
                 subject: Arc::clone(&caller.identity.subject),
             }),
-            context: self.log.wants_context(outcome.has_reason()).then(context),
+            context: self.log.wants_context(response.has_reason()).then(context),
             owner: caller.identity.fingerprint(),
         })
     }
 
     /// Counts and logs a decision, before it is answered: what the log cannot take yet is not answered yet.
-    pub(super) async fn keep(&self, caller: &Caller, outcome: &Outcome, entry: Option<Entry>) {
+    pub(super) async fn keep(&self, caller: &Caller, response: &Response, entry: Option<Entry>) {
         self.metrics.evaluations(caller.transport).record(
-            outcome.decision,
-            Duration::from_nanos(outcome.duration_ns),
-            outcome.errors as usize,
+            response.verb,
+            Duration::from_nanos(response.duration_ns),
+            response.errors as usize,
         );
         let Some(entry) = entry else { return };
         let span = part!("store");

@@ -4,26 +4,6 @@ use super::families::Families;
 use prometheus_client::metrics::counter::Counter;
 use std::sync::atomic::AtomicU64;
 
-/// A level of the cache.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Layer {
-    /// Memory of this process.
-    Process,
-    /// Redis.
-    Redis,
-}
-
-impl Layer {
-    /// As labels spell it.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Process => "process",
-            Self::Redis => "redis",
-        }
-    }
-}
-
 /// What one level of the cache is counted with.
 #[derive(Debug)]
 pub struct LayerMetrics {
@@ -48,13 +28,13 @@ pub struct CacheMetrics {
 
 impl CacheMetrics {
     pub(super) fn of(families: &Families) -> Self {
-        let layer = |layer: Layer| LayerMetrics {
-            hits: families.cache_hits.with([layer.as_str()]),
-            misses: families.cache_misses.with([layer.as_str()]),
+        let layer = |layer| LayerMetrics {
+            hits: families.cache_hits.with([layer]),
+            misses: families.cache_misses.with([layer]),
         };
         Self {
-            process: layer(Layer::Process),
-            redis: layer(Layer::Redis),
+            process: layer("process"),
+            redis: layer("redis"),
             bypassed: families.cache_bypassed.with([]),
             saved: families.cache_saved.with([]),
         }

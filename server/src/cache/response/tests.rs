@@ -1,4 +1,4 @@
-//! What the caches tell of an outcome.
+//! The parts of a response, read as serde_json reads them.
 
 use super::{read, string, string_into, strings, strings_into};
 use proptest::prelude::*;

@@ -31,11 +31,11 @@ impl Layer {
 
 /// An answer, and what the decision log wants to know about it.
 #[derive(Debug, Clone)]
-pub struct Outcome {
+pub struct Response {
     /// The response as JSON.
     pub json: Bytes,
     /// `allow`, `deny`, `warn` or `modify`.
-    pub decision: Verb,
+    pub verb: Verb,
     /// Where it comes from.
     pub layer: Layer,
     /// Entries of the decision's `errors`.
@@ -47,11 +47,11 @@ pub struct Outcome {
     pub(super) parts: Parts,
 }
 
-impl Outcome {
+impl Response {
     pub(super) fn of(answer: &Answer<'_>, layer: Layer) -> Self {
         Self {
             json: Bytes::copy_from_slice(answer.json.as_bytes()),
-            decision: answer.decision,
+            verb: answer.decision,
             layer,
             errors: u32::try_from(answer.errors).unwrap_or(u32::MAX),
             at_ms: i64::try_from(answer.timestamp_ms).unwrap_or(i64::MAX),
@@ -77,8 +77,8 @@ impl Outcome {
 
     /// What it says.
     #[must_use]
-    pub fn told(&self) -> Told<'_> {
-        Told {
+    pub fn told(&self) -> ResponseParts<'_> {
+        ResponseParts {
             // Copied from a text.
             text: std::str::from_utf8(&self.json).unwrap_or_default(),
             parts: &self.parts,
@@ -88,12 +88,12 @@ impl Outcome {
 
 /// The parts of an answer, each read when it is asked for.
 #[derive(Debug, Clone, Copy)]
-pub struct Told<'a> {
+pub struct ResponseParts<'a> {
     text: &'a str,
     parts: &'a Parts,
 }
 
-impl<'a> Told<'a> {
+impl<'a> ResponseParts<'a> {
     /// Why it was decided so.
     #[must_use]
     pub fn reason(self) -> Option<String> {
