@@ -5,7 +5,7 @@
 //! which the load generator sends as well: the fastest round and the median, allocator and masks as in `policyd`.
 //! `log_cost 5` makes five rounds only, for a tool that counts instructions.
 
-use policy_server::config::Kept;
+use policy_server::decisions::config::Kept;
 use policy_server::decisions::mask::Masker;
 use policy_server::decisions::{Entry, Preparer, push_binary, push_prepared};
 use policy_server::storage::model::DecisionRecord;

@@ -14,7 +14,7 @@
     reason = "a program for people"
 )]
 
-use policy_server::config;
+use policy_server::decisions::config;
 use policy_server::decisions::{Reader, Segments};
 use policy_server::storage::model::{DecisionFilter, DecisionId, DecisionRecord, Page};
 use std::sync::Arc;

@@ -19,6 +19,7 @@
 //! - Refusals tell the honest what is wrong (expired, other issuer) and say nothing of keys, secrets or records.
 
 pub mod api_key;
+pub mod config;
 mod failures;
 #[cfg(test)]
 mod fixtures;
@@ -26,7 +27,6 @@ mod jwks;
 mod jwt;
 mod provider;
 
-use crate::config;
 use crate::error::{Code, ServiceError};
 use crate::identity::Identity;
 use crate::shares::Address;
@@ -93,49 +93,31 @@ impl Credentials {
 }
 
 /// Why authentication could not be set up, or a token or key not be made.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AuthError {
     /// Another cryptography for tokens is installed in this process.
+    #[error("another cryptography for tokens is installed in this process")]
     Provider,
     /// The algorithm does not go with the keys.
+    #[error("{0}")]
     Algorithm(&'static str),
     /// The secret of HS256 has fewer than 32 bytes.
+    #[error("the secret of tokens needs at least 32 bytes")]
     SecretTooShort,
     /// The public keys cannot be read or used.
+    #[error("cannot use the keys of tokens in {place}: {reason}")]
     Keys {
         /// File or URL.
-        source: String,
+        place: String,
         /// What is wrong with it.
         reason: String,
     },
     /// The system gives no random bytes.
+    #[error("the system gives no random bytes")]
     Random,
     /// The token to make would be refused.
-    Token(TokenError),
-}
-
-impl fmt::Display for AuthError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Provider => f.write_str("another cryptography for tokens is installed in this process"),
-            Self::Algorithm(what) => f.write_str(what),
-            Self::SecretTooShort => f.write_str("the secret of tokens needs at least 32 bytes"),
-            Self::Keys { source, reason } => write!(f, "cannot use the keys of tokens in {source}: {reason}"),
-            Self::Random => f.write_str("the system gives no random bytes"),
-            Self::Token(error) => write!(f, "this server would refuse the token: {error}"),
-        }
-    }
-}
-
-impl std::error::Error for AuthError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Token(error) => Some(error),
-            Self::Provider | Self::Algorithm(_) | Self::SecretTooShort | Self::Keys { .. } | Self::Random => {
-                None
-            }
-        }
-    }
+    #[error("this server would refuse the token: {0}")]
+    Token(#[source] TokenError),
 }
 
 impl From<AuthError> for ServiceError {
@@ -170,7 +152,7 @@ impl Authenticator {
     ///
     /// Keys of tokens that cannot be used; see [`AuthError`]. A key set at a URL that does not answer is no error: tokens
     /// are refused until it does.
-    pub async fn build(config: &config::Auth, store: Arc<dyn Store>) -> Result<Self, AuthError> {
+    pub async fn build(config: &config::Config, store: Arc<dyn Store>) -> Result<Self, AuthError> {
         Ok(Self {
             required: config.required(),
             tokens: match &config.jwt {

@@ -12,10 +12,16 @@
 //!
 //! A bundle may come after the server, so its file need not be there yet. Ports may be taken when it comes to it.
 
-use crate::config::{Archive, Config, Database, JwtKeys, Origin, Postgres, Problem, Raw, Sink};
+use crate::active::Origin;
+use crate::auth::config::JwtKeys;
+use crate::config::Config;
 use crate::decisions;
+use crate::decisions::config::{Archive, Sink};
 use crate::enrich;
 use crate::redis_client::{self, Unusable};
+use crate::settings::{Problem, Raw};
+use crate::storage::Database;
+use crate::storage::config::Postgres;
 use crate::tls;
 use crate::{auth, server};
 use secrecy::ExposeSecret as _;

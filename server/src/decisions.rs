@@ -30,6 +30,7 @@
 //!
 //! The audit trail of changes is part of the store: it is written in the transaction of the change.
 
+pub mod config;
 mod disk;
 mod drain;
 mod export;
@@ -46,10 +47,10 @@ mod thread;
 mod webhook;
 mod writer;
 
-use crate::config::{self, Kept, Sink};
 use crate::storage::Store;
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::{Dropped, LogMetrics};
+use config::{Kept, Sink};
 use halves::{Halves, Own};
 use segments::Sealing;
 use sinks::Output;
@@ -70,7 +71,7 @@ pub use export::{ExportError, Open, export};
 pub use migrate::{MigrateError, Migrated, migrate};
 pub use reader::Reader;
 pub use record::{
-    BinaryError, Entry, Outcome, Preparer, SEALED, Seal, Unread, associated_data, push_binary, push_line,
+    BinaryError, ContextFate, Entry, Preparer, SEALED, Seal, Unread, associated_data, push_binary, push_line,
     push_prepared, read_binary,
 };
 pub(crate) use segments::check_bucket;
@@ -92,45 +93,30 @@ const STOP: Duration = Duration::from_secs(1);
 const SPOOL: &str = "spool";
 
 /// Why the decision log could not be started.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum LogError {
     /// It is to be written to the store, and there is none.
+    #[error("DECISION_LOG names the store, and there is none")]
     NoStore,
     /// Keys are configured and nothing to encrypt with was given.
+    #[error("ENCRYPTION_KEYS are given, and contexts would be stored in clear text")]
     NoSeal,
     /// The file cannot be written.
+    #[error("DECISION_LOG: cannot write {path}: {1}", path = .0.display())]
     File(std::path::PathBuf, std::io::Error),
     /// The folder of the spool cannot be used, and why.
+    #[error("DECISION_LOG_SPOOL: cannot keep decisions in {path}: {1}", path = .0.display())]
     Spool(std::path::PathBuf, String),
     /// Segments cannot be written, and why.
+    #[error("DECISION_LOG: cannot write segments: {0}")]
     Segments(String),
     /// The receiver of webhooks cannot be one, or its spool cannot be used, and why.
+    #[error("DECISION_LOG: webhook: {0}")]
     Webhook(String),
     /// The system has no thread for the writer.
+    #[error("the decision log has no thread to write on: {0}")]
     Thread(std::io::Error),
 }
-
-impl fmt::Display for LogError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NoStore => f.write_str("DECISION_LOG names the store, and there is none"),
-            Self::NoSeal => {
-                f.write_str("ENCRYPTION_KEYS are given, and contexts would be stored in clear text")
-            }
-            Self::File(path, error) => write!(f, "DECISION_LOG: cannot write {}: {error}", path.display()),
-            Self::Spool(path, why) => write!(
-                f,
-                "DECISION_LOG_SPOOL: cannot keep decisions in {}: {why}",
-                path.display()
-            ),
-            Self::Segments(why) => write!(f, "DECISION_LOG: cannot write segments: {why}"),
-            Self::Webhook(why) => write!(f, "DECISION_LOG: webhook: {why}"),
-            Self::Thread(error) => write!(f, "the decision log has no thread to write on: {error}"),
-        }
-    }
-}
-
-impl std::error::Error for LogError {}
 
 /// Where evaluations leave their decisions. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -290,7 +276,7 @@ impl Log {
     /// - [`LogError::Webhook`] — the receiver of webhooks cannot be one, or its spool cannot be used.
     /// - [`LogError::Thread`] — there is no thread left.
     pub fn start(
-        config: &config::DecisionLog,
+        config: &config::Config,
         store: Option<Arc<dyn Store>>,
         metrics: &Metrics,
         seal: Option<Seal>,

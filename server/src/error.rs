@@ -122,7 +122,8 @@ pub struct Problem {
 }
 
 /// Why an operation was not done. Nothing was changed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}: {}", .code.as_str(), .detail)]
 pub struct ServiceError {
     /// Stable code.
     pub code: Code,
@@ -176,14 +177,6 @@ impl ServiceError {
         self
     }
 }
-
-impl fmt::Display for ServiceError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.code.as_str(), self.detail)
-    }
-}
-
-impl std::error::Error for ServiceError {}
 
 impl From<policy_runtime::EvaluateError> for ServiceError {
     fn from(error: policy_runtime::EvaluateError) -> Self {

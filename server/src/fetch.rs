@@ -7,7 +7,7 @@
 //! - What is on this machine is asked without a proxy: there is nobody between, and a proxy would read what is sent.
 //! - What goes wrong is told without what may be a credential.
 
-use crate::config::{Url, scrubbed};
+use crate::settings::{Url, scrubbed};
 use std::time::{Duration, Instant};
 use ureq::Body;
 use ureq::http::Response;

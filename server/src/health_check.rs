@@ -5,7 +5,8 @@
 //! - Exit status 0 is an answer of 200 and nothing else: no answer, another status and settings that cannot be read are 1.
 //! - Redirects are not followed, and nothing of a URL is printed that may be a credential.
 
-use crate::config::{Config, Raw, Url, in_one_line, scrubbed};
+use crate::config::Config;
+use crate::settings::{Raw, Url, in_one_line, scrubbed};
 use crate::tls;
 use clap::{Arg, ArgMatches, Command};
 use serde::Deserialize;

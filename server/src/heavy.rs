@@ -12,7 +12,7 @@
 use crate::error::{Code, Result, ServiceError};
 use crate::telemetry::Metrics;
 use crate::telemetry::request::carry;
-use crate::turns::{Owner, Shape, Turn, Turns};
+use crate::turns::{Owner, Refused, Shape, Turn, Turns};
 use std::time::Instant;
 
 /// Jobs of one owner that may wait, for each worker.
@@ -111,8 +111,8 @@ impl Heavy {
             own_waiting: OWN_CHANGES,
         };
         Self {
-            workers: Turns::new("pieces of long work", pool, metrics.refused()),
-            changes: Turns::new("changes of policies", changes, metrics.refused()),
+            workers: Turns::new("pieces of long work", pool, Refused::of(metrics)),
+            changes: Turns::new("changes of policies", changes, Refused::of(metrics)),
         }
     }
 

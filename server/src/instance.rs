@@ -3,7 +3,7 @@
 //! Two servers on one SQLite file do not see each other's changes at once, and share nothing else. That is told, not refused: a
 //! restart may begin before the old process has ended, and some file systems know no locks.
 
-use crate::config::Database;
+use crate::storage::Database;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 

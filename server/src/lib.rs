@@ -1,6 +1,7 @@
 //! `policyd`: policy decisions for LLM traffic over REST and gRPC.
 
 #![forbid(unsafe_code)]
+#![warn(missing_docs)]
 
 pub mod active;
 pub mod admin;
@@ -42,6 +43,7 @@ pub mod seal;
 pub mod sealed_secrets;
 pub mod server;
 pub mod service;
+pub mod settings;
 pub mod shares;
 pub mod state;
 pub mod storage;

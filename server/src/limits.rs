@@ -13,11 +13,12 @@
 //!
 //! Without authentication, each address has a bucket of its own. Concurrency and bodies are limited elsewhere.
 
-use crate::config;
+pub mod config;
+
 use crate::error::{Code, ServiceError};
 use crate::hex;
 use crate::identity::Identity;
-use crate::redis_client::{Managed, Unusable};
+use crate::redis_client::{self, Managed, Unusable};
 use crate::telemetry::Metrics;
 use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota};
@@ -82,27 +83,18 @@ macro_rules! declare_routes {
 for_each_route!(declare_routes);
 
 /// Why limits could not be set up.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LimitError {
     /// There is no class of routes of this name.
+    #[error("there is no class of routes `{0}`")]
     UnknownRoute(String),
     /// Limits are to be shared, and there is no Redis.
+    #[error("shared rate limits need Redis")]
     NoRedis,
     /// Redis cannot be used as it is configured.
+    #[error("{0}")]
     Redis(Unusable),
 }
-
-impl fmt::Display for LimitError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::UnknownRoute(name) => write!(f, "there is no class of routes `{name}`"),
-            Self::NoRedis => f.write_str("shared rate limits need Redis"),
-            Self::Redis(reason) => reason.fmt(f),
-        }
-    }
-}
-
-impl std::error::Error for LimitError {}
 
 /// [`Identity::fingerprint`].
 type Bucket = [u8; 32];
@@ -136,7 +128,7 @@ impl RateLimiter {
     /// See [`LimitError`].
     pub fn build(
         rate: &config::Rate,
-        redis: Option<&config::Redis>,
+        redis: Option<&redis_client::Config>,
         metrics: &Metrics,
     ) -> Result<Self, LimitError> {
         for (name, _) in &rate.routes {
@@ -306,7 +298,7 @@ impl fmt::Debug for Shared {
 }
 
 impl Shared {
-    fn build(redis: &config::Redis) -> Result<Self, LimitError> {
+    fn build(redis: &redis_client::Config) -> Result<Self, LimitError> {
         let config = ConnectionManagerConfig::new()
             .set_connection_timeout(Some(Duration::from_secs(1)))
             .set_max_delay(Duration::from_secs(1))

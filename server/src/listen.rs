@@ -23,26 +23,29 @@
 //!
 //! How long the body of a request may take is said in [`crate::body`], how long a request may in the fronts.
 
-use crate::answer::{self, Answers, Streams, Watching};
+pub mod config;
+mod requests;
+mod watch;
+
+use self::requests::{Own, Requests};
+use self::watch::{Late, Watch, Watched};
+use crate::answer::{Answers, Streams};
 use crate::body::Arriving;
 use crate::shares::{Address, Full, Shares, Taken};
 use crate::telemetry::Metrics;
 use crate::tls;
 use axum::response::Response;
-use http::{HeaderValue, Request, Version, header};
-use hyper::body::Incoming;
+use http::Request;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::task::{Context, Poll, ready};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -58,17 +61,11 @@ const PONG: Duration = Duration::from_secs(10);
 /// How long a connection that was idle for too long has to end by itself, once it was told.
 const LINGER: Duration = Duration::from_secs(2);
 
-/// How soon a connection that was too old before its first request is looked at again.
-const LOOK_AGAIN: Duration = Duration::from_millis(100);
-
 /// Pause when the system does not accept.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// How often the log says that connections are refused.
 const COMPLAIN: Duration = Duration::from_secs(10);
-
-/// With HTTP/2, smaller writes say nothing of an answer: pings are answered with 17 bytes.
-const AN_ANSWER: usize = 1 << 10;
 
 /// What a listener serves.
 pub trait Serve: Clone + Send + Sync + 'static {
@@ -333,281 +330,5 @@ impl Connections {
 fn debug(ended: Result<(), Box<dyn std::error::Error + Send + Sync>>) {
     if let Err(error) = ended {
         tracing::debug!(%error, "a connection ended");
-    }
-}
-
-/// Why a connection is closed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Late {
-    /// A request did not come, or not to the end of its head.
-    Head,
-    /// Nothing happened.
-    Idle,
-}
-
-impl Late {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Head => "head",
-            Self::Idle => "idle",
-        }
-    }
-}
-
-/// What happens on a connection.
-#[derive(Debug)]
-struct Watch {
-    start: Instant,
-    /// Whether there was a request.
-    asked: AtomicBool,
-    /// Whether requests share the connection: then bytes need not be those of a head.
-    multiplexed: AtomicBool,
-    /// Requests without an answer yet.
-    working: AtomicUsize,
-    /// When anything last happened, in milliseconds after `start`.
-    last: AtomicU64,
-    /// When the head of the next request began to arrive, likewise; 0 while none does.
-    head: AtomicU64,
-}
-
-impl Watch {
-    fn new() -> Self {
-        Self {
-            start: Instant::now(),
-            asked: AtomicBool::new(false),
-            multiplexed: AtomicBool::new(false),
-            working: AtomicUsize::new(0),
-            last: AtomicU64::new(0),
-            head: AtomicU64::new(0),
-        }
-    }
-
-    fn now(&self) -> u64 {
-        u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
-    }
-
-    fn at(&self, milliseconds: u64) -> Instant {
-        self.start + Duration::from_millis(milliseconds)
-    }
-
-    /// Something happened.
-    fn touch(&self) {
-        self.last.store(self.now(), Ordering::Relaxed);
-    }
-
-    /// A request has come.
-    fn begin(self: &Arc<Self>, version: Version) -> Working {
-        self.multiplexed
-            .store(version >= Version::HTTP_2, Ordering::Relaxed);
-        self.asked.store(true, Ordering::Relaxed);
-        self.head.store(0, Ordering::Relaxed);
-        self.working.fetch_add(1, Ordering::AcqRel);
-        Working(Arc::clone(self))
-    }
-
-    /// Bytes have come.
-    fn read(&self) {
-        let is_head = self.asked.load(Ordering::Relaxed)
-            && !self.multiplexed.load(Ordering::Relaxed)
-            && self.working.load(Ordering::Acquire) == 0
-            && self.head.load(Ordering::Relaxed) == 0;
-        if is_head {
-            self.head.store(self.now().max(1), Ordering::Relaxed);
-        }
-    }
-
-    /// So many bytes were sent.
-    fn written(&self, bytes: usize) {
-        if bytes >= AN_ANSWER || !self.multiplexed.load(Ordering::Relaxed) {
-            self.touch();
-        }
-    }
-
-    /// When the connection is to be closed, and why, if nothing happens until then.
-    fn due(&self, deadlines: &Deadlines) -> (Instant, Late) {
-        if !self.asked.load(Ordering::Relaxed) {
-            return (self.start + deadlines.head, Late::Head);
-        }
-        if self.working.load(Ordering::Acquire) > 0 {
-            return (Instant::now() + deadlines.idle, Late::Idle);
-        }
-        let idle = self.at(self.last.load(Ordering::Relaxed)) + deadlines.idle;
-        match self.head.load(Ordering::Relaxed) {
-            0 => (idle, Late::Idle),
-            began => (self.at(began) + deadlines.head, Late::Head),
-        }
-    }
-
-    /// Waits until the connection is too old, and says for how long requests under way may go on. For ever where it cannot be
-    /// too old.
-    async fn old(&self, age: Option<Age>) -> Duration {
-        let Some(age) = age else {
-            return std::future::pending().await;
-        };
-        let end = age.end();
-        loop {
-            sleep_until(end).await;
-            if self.multiplexed.load(Ordering::Relaxed) {
-                return age.grace;
-            }
-            // What speaks HTTP/1, and what has not asked yet, has limits of its own.
-            if self.asked.load(Ordering::Relaxed) {
-                return std::future::pending().await;
-            }
-            sleep(LOOK_AGAIN).await;
-        }
-    }
-
-    /// Waits until the connection is to be closed.
-    async fn overdue(&self, deadlines: &Deadlines) -> Late {
-        // A request may come and go and the next head begin while we sleep.
-        let look = deadlines.head.min(deadlines.idle) / 2;
-        loop {
-            let now = Instant::now();
-            let (due, late) = self.due(deadlines);
-            if due <= now {
-                return late;
-            }
-            sleep_until(due.min(now + look)).await;
-        }
-    }
-}
-
-/// A request without an answer yet.
-#[derive(Debug)]
-struct Working(Arc<Watch>);
-
-impl Drop for Working {
-    fn drop(&mut self) {
-        self.0.touch();
-        self.0.working.fetch_sub(1, Ordering::AcqRel);
-    }
-}
-
-/// The requests of one connection.
-struct Requests<S>(Arc<Own<S>>);
-
-/// What they have in common, and no other connection has: what all share is not counted for each request.
-struct Own<S> {
-    front: Arc<S>,
-    address: IpAddr,
-    answers: Answers,
-    watch: Arc<Watch>,
-    /// Set when the server is about to stop.
-    leaves: Arc<AtomicBool>,
-}
-
-impl<S: Serve> hyper::service::Service<Request<Incoming>> for Requests<S> {
-    type Response = http::Response<Answered>;
-    type Error = Infallible;
-    type Future = Answering<S>;
-
-    fn call(&self, request: Request<Incoming>) -> Answering<S> {
-        let Self(own) = self;
-        let working = own.watch.begin(request.version());
-        Answering {
-            answer: Arc::clone(&own.front).serve(own.address, Arriving::of(request)),
-            working,
-            own: Arc::clone(own),
-        }
-    }
-}
-
-/// An answer that is being made, on its connection.
-struct Answering<S> {
-    answer: Answer,
-    working: Working,
-    own: Arc<Own<S>>,
-}
-
-impl<S> Future for Answering<S> {
-    type Output = Result<http::Response<Answered>, Infallible>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut response = ready!(self.answer.as_mut().poll(context));
-        let Own {
-            address,
-            answers,
-            leaves,
-            ..
-        } = &*self.own;
-        let watch = Arc::clone(&self.working.0);
-        if leaves.load(Ordering::Acquire) && !watch.multiplexed.load(Ordering::Relaxed) {
-            let close = HeaderValue::from_static("close");
-            response.headers_mut().insert(header::CONNECTION, close);
-        }
-        Poll::Ready(Ok(answers.give(response, Address::of(*address), watch)))
-    }
-}
-
-/// The body of an answer on its connection.
-type Answered = answer::Answer<Arc<Watch>>;
-
-impl Watching for Arc<Watch> {
-    fn moves(&self) {
-        self.touch();
-    }
-}
-
-/// The bytes of a connection.
-struct Watched<I> {
-    stream: I,
-    watch: Arc<Watch>,
-}
-
-impl<I: AsyncRead + Unpin> AsyncRead for Watched<I> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let read = ready!(Pin::new(&mut self.stream).poll_read(context, buffer));
-        if buffer.filled().len() > before {
-            self.watch.read();
-        }
-        Poll::Ready(read)
-    }
-}
-
-impl<I: AsyncWrite + Unpin> Watched<I> {
-    fn wrote(&self, written: &io::Result<usize>) {
-        if let Ok(bytes) = written {
-            self.watch.written(*bytes);
-        }
-    }
-}
-
-impl<I: AsyncWrite + Unpin> AsyncWrite for Watched<I> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let written = ready!(Pin::new(&mut self.stream).poll_write(context, bytes));
-        self.wrote(&written);
-        Poll::Ready(written)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        parts: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let written = ready!(Pin::new(&mut self.stream).poll_write_vectored(context, parts));
-        self.wrote(&written);
-        Poll::Ready(written)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
     }
 }

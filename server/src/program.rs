@@ -1,9 +1,11 @@
 //! The `policyd` program: settings from the command line, the environment and a file, and one of a few commands.
 
-use crate::config::table::{SETTINGS, Setting, flag_of};
-use crate::config::{CONFIG_FILE, Config, Database, Raw};
+use crate::config::Config;
 use crate::descriptors;
 use crate::server::Server;
+use crate::settings::table::{SETTINGS, Setting, flag_of};
+use crate::settings::{CONFIG_FILE, Raw};
+use crate::storage::Database;
 use crate::telemetry::{self, Metrics};
 use crate::{audit, check, health_check, manual, sealed_secrets, storage, tools};
 use anyhow::Context as _;

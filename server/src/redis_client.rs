@@ -11,9 +11,11 @@
 //!
 //! Watching the certificates: they are read at the start and when connections are replaced.
 
-use crate::config;
+pub mod config;
+
 use crate::tls::{self, TlsError};
 use arc_swap::ArcSwap;
+pub use config::Config;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::{Client, RedisError, TlsCertificates};
 use secrecy::ExposeSecret as _;
@@ -25,24 +27,15 @@ use std::time::Duration;
 const LET_IN: Duration = Duration::from_secs(2);
 
 /// Why Redis cannot be used as it is configured.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unusable {
     /// What the library says about the URL, without it.
+    #[error("REDIS_URL: cannot use Redis: {0}")]
     Url(String),
     /// The certificates to trust.
+    #[error("REDIS_TLS_CA: {0}")]
     Ca(TlsError),
 }
-
-impl fmt::Display for Unusable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Url(reason) => write!(f, "REDIS_URL: cannot use Redis: {reason}"),
-            Self::Ca(error) => write!(f, "REDIS_TLS_CA: {error}"),
-        }
-    }
-}
-
-impl std::error::Error for Unusable {}
 
 impl From<RedisError> for Unusable {
     /// Errors of the library may quote the URL, so only their kind is told.
@@ -56,7 +49,7 @@ impl From<RedisError> for Unusable {
 /// # Errors
 ///
 /// See [`Unusable`].
-pub fn open(config: &config::Redis) -> Result<Client, Unusable> {
+pub fn open(config: &Config) -> Result<Client, Unusable> {
     tls::install_provider();
     let url = config.url.expose_secret();
     Ok(match &config.ca {
@@ -90,7 +83,7 @@ impl Managed {
     /// # Errors
     ///
     /// As [`open`].
-    pub fn new(redis: &config::Redis, how: ConnectionManagerConfig) -> Result<Self, Unusable> {
+    pub fn new(redis: &Config, how: ConnectionManagerConfig) -> Result<Self, Unusable> {
         let connection = open(redis)?.get_connection_manager_lazy(how.clone())?;
         Ok(Self {
             how,
@@ -110,7 +103,7 @@ impl Managed {
 /// # Errors
 ///
 /// Why one was not; all connections stay then.
-pub async fn replace(all: &[&Managed], settings: &config::Redis) -> Result<(), Unusable> {
+pub async fn replace(all: &[&Managed], settings: &Config) -> Result<(), Unusable> {
     let settings = settings.clone();
     // The certificates may be in a folder of another machine, which may not answer.
     let client = tokio::task::spawn_blocking(move || open(&settings))

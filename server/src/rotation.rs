@@ -1,7 +1,7 @@
 //! Secrets that change while the server runs: looks at the files that hold them, and gives new values to whoever uses them.
 //!
 //! ```text
-//! NAME_FILE ─► config::files (all files of a part, and every rule of settings) ─► tokens, PostgreSQL, Redis, sealer, bundle, scanner
+//! NAME_FILE ─► config::secret_files (all files of a part, and every rule of settings) ─► tokens, PostgreSQL, Redis, sealer, bundle, scanner
 //! ```
 //!
 //! # Invariants
@@ -13,9 +13,10 @@
 //! Files of certificates and public keys are watched where they are used: [`crate::tls`] and `auth`.
 
 use crate::config::Config;
-use crate::config::files::{Candidate, Look, Part, SecretFiles};
-use crate::config::{Database, in_one_line};
+use crate::config::secret_files::{Candidate, Look, Part, SecretFiles};
+use crate::settings::in_one_line;
 use crate::state::App;
+use crate::storage::Database;
 use crate::storage::Login;
 use crate::sync::bundle::Token;
 use std::collections::BTreeMap;

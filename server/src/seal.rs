@@ -24,48 +24,35 @@ use std::sync::Arc;
 pub const PREFIX: &str = "enc:v1:";
 
 /// Why something could not be sealed or opened. Holds nothing of keys or texts.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SealError {
     /// There is no key.
+    #[error("there is no encryption key")]
     NoKeys,
     /// Two keys have this id.
+    #[error("two encryption keys have the id `{0}`")]
     DuplicateKey(String),
     /// The key of this id has sealed until now, and is not among those that are to take over.
+    #[error(
+        "the encryption key `{0}` is in use and not among the new ones: put the new key in front and leave it behind"
+    )]
     KeyInUse(String),
     /// The key of this id is another one than before.
+    #[error("the encryption key `{0}` is not what it was: give the new key an id of its own")]
     OtherKey(String),
     /// The text was sealed with a key of this id, which is not here.
+    #[error("the encryption key `{0}` is not here")]
     UnknownKey(String),
     /// The text is not one that this module wrote.
+    #[error("this is no encrypted text")]
     Malformed,
     /// The text, its key or its associated data is not what it was.
+    #[error("the encrypted text is damaged, or belongs elsewhere")]
     Damaged,
     /// The system gives no random bytes.
+    #[error("the system gives no random bytes")]
     Random,
 }
-
-impl fmt::Display for SealError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NoKeys => f.write_str("there is no encryption key"),
-            Self::DuplicateKey(id) => write!(f, "two encryption keys have the id `{id}`"),
-            Self::KeyInUse(id) => write!(
-                f,
-                "the encryption key `{id}` is in use and not among the new ones: put the new key in front and leave it behind"
-            ),
-            Self::OtherKey(id) => write!(
-                f,
-                "the encryption key `{id}` is not what it was: give the new key an id of its own"
-            ),
-            Self::UnknownKey(id) => write!(f, "the encryption key `{id}` is not here"),
-            Self::Malformed => f.write_str("this is no encrypted text"),
-            Self::Damaged => f.write_str("the encrypted text is damaged, or belongs elsewhere"),
-            Self::Random => f.write_str("the system gives no random bytes"),
-        }
-    }
-}
-
-impl std::error::Error for SealError {}
 
 /// Keys with their ids.
 type Keys = Vec<(String, LessSafeKey)>;

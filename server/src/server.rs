@@ -8,12 +8,13 @@
 //! Metrics and health have a port, a thread, a runtime and files of their own: they answer however busy the others are, and
 //! however many connect there. What listeners refuse and close is said in [`crate::listen`].
 
+use crate::active::Origin;
 use crate::active::{Active, Settings};
 use crate::answer::Answers;
 use crate::auth::Authenticator;
 use crate::body::Bodies;
 use crate::cache::DecisionCache;
-use crate::config::{Config, Origin};
+use crate::config::Config;
 use crate::decisions::{Log, LogTask, Seal};
 use crate::edges::Edges;
 use crate::enrich::Enricher;
@@ -35,7 +36,7 @@ use crate::sync::bundle::{Follower, Location, Token};
 use crate::sync::status::Reporter;
 use crate::telemetry::{LevelHandle, Metrics};
 use crate::tls::{self, Tls};
-use crate::turns::{Shape, Turns};
+use crate::turns::{Refused, Shape, Turns};
 use crate::{admin, decisions, descriptors, grpc, instance, storage, sync};
 use anyhow::Context as _;
 use policy_primitives::prices::PriceTable;
@@ -123,7 +124,7 @@ async fn look_for_decisions_in(store: &dyn Store) {
 }
 
 /// Places for connections of REST and gRPC: as many as are wanted and can be.
-fn places(net: &crate::config::Net, pool: u32) -> anyhow::Result<Shares> {
+fn places(net: &crate::listen::config::Config, pool: u32) -> anyhow::Result<Shares> {
     let wanted = net.connections;
     let possible = descriptors::for_connections(pool, ADMINS).unwrap_or(usize::MAX);
     if possible < LEAST {
@@ -265,7 +266,7 @@ impl Server {
                 log_reads: Turns::new(
                     "queries of the decision log",
                     Shape::of_queries(config.store.pool),
-                    metrics.refused(),
+                    Refused::of(&metrics),
                 ),
                 limiter,
                 edges: Edges::default(),

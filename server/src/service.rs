@@ -15,9 +15,9 @@ pub mod policies;
 pub mod simulate;
 
 use crate::active::Active;
+use crate::active::Origin;
 use crate::cache::DecisionCache;
 use crate::clock::now_ms;
-use crate::config::Origin;
 use crate::decisions::Log;
 use crate::document::MAX_TEXT;
 use crate::edges::Edges;
@@ -51,7 +51,7 @@ pub struct Service {
     /// For what takes long.
     pub heavy: Heavy,
     /// Limits of requests.
-    pub limits: crate::config::Limits,
+    pub limits: crate::limits::config::Config,
     /// Decisions that were made before.
     pub cache: DecisionCache,
     /// Who is asked about requests before they are decided, where somebody is.

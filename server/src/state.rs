@@ -152,7 +152,7 @@ impl App {
         }
         let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
         let now = self.service.cache.stats();
-        self.metrics.cache_counted(&counted, &now);
+        now.count_since(&counted, self.metrics.cache());
         *counted = now;
         drop(counted);
         for (name, up) in self.health.dependencies() {

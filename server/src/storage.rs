@@ -20,6 +20,7 @@
 //! What comes from requests (decisions, audit entries) may hold U+0000, which PostgreSQL cannot store: it becomes U+FFFD.
 //! Request ids and namespaces of decisions are cut at 512 bytes.
 
+pub mod config;
 mod failure;
 pub mod model;
 pub mod postgres;
@@ -28,8 +29,8 @@ mod signal;
 pub mod sqlite;
 mod writes;
 
-use crate::config::{Database, StoreConfig};
 use async_trait::async_trait;
+pub use config::{Config, Database};
 use model::{
     ActiveSet, ApiKey, AuditRecord, BundleRecord, DecisionFilter, DecisionRecord, DecisionStats, IdPlace,
     KeyChange, NewAudit, NewBundle, Page, PolicyFilter, PolicyKey, PolicyRecord, PolicyVersion, PolicyWrite,
@@ -42,58 +43,46 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Why a storage operation failed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
     /// What was to be changed is not there.
+    #[error("{0} does not exist")]
     Missing(String),
     /// What was to be created is there.
+    #[error("{0} exists already")]
     Exists(String),
     /// The version that the caller expected is not the current one.
+    #[error("the current version is {current}")]
     VersionMismatch {
         /// The current version.
         current: u64,
     },
     /// Another write came first; read again and retry.
+    #[error("another write came first")]
     Conflict,
     /// This version of a policy does not wait for approval.
+    #[error("{0} does not wait for approval")]
     NotWaiting(String),
     /// This version of a policy was rejected, and does not become active any more.
+    #[error("{0} was rejected")]
     Rejected(String),
     /// The namespace would hold more than it may.
+    #[error("{0}")]
     Quota(String),
     /// The database cannot be reached, did not answer in time, or can write nothing now: its disk is full, read-only or
     /// fails, another program has it locked. It may do so later.
+    #[error("the database cannot be used now: {0}")]
     Unavailable(String),
     /// The database will never take this value: its form, its size, what it contradicts.
+    #[error("the database refuses a value: {0}")]
     Refused(String),
     /// A text or a bundle in the database is not the one that was stored: its digest is another.
+    #[error("{0} was changed in the database: its digest is not that of what was stored")]
     Changed(String),
     /// The database holds what this program did not write.
+    #[error("the database holds something unexpected: {0}")]
     Corrupt(String),
 }
-
-impl fmt::Display for StoreError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Missing(what) => write!(f, "{what} does not exist"),
-            Self::Exists(what) => write!(f, "{what} exists already"),
-            Self::VersionMismatch { current } => write!(f, "the current version is {current}"),
-            Self::Conflict => f.write_str("another write came first"),
-            Self::NotWaiting(what) => write!(f, "{what} does not wait for approval"),
-            Self::Rejected(what) => write!(f, "{what} was rejected"),
-            Self::Quota(detail) => f.write_str(detail),
-            Self::Unavailable(detail) => write!(f, "the database cannot be used now: {detail}"),
-            Self::Refused(detail) => write!(f, "the database refuses a value: {detail}"),
-            Self::Changed(what) => write!(
-                f,
-                "{what} was changed in the database: its digest is not that of what was stored"
-            ),
-            Self::Corrupt(detail) => write!(f, "the database holds something unexpected: {detail}"),
-        }
-    }
-}
-
-impl std::error::Error for StoreError {}
 
 /// Result of a storage operation.
 pub type Result<T> = std::result::Result<T, StoreError>;
@@ -307,7 +296,7 @@ pub trait Store: fmt::Debug + Send + Sync {
 ///
 /// [`StoreError::Unavailable`] when a file cannot be opened or the settings are not valid, [`StoreError::Corrupt`] when a
 /// file holds something else.
-pub async fn open(config: &StoreConfig) -> Result<Arc<dyn Store>> {
+pub async fn open(config: &Config) -> Result<Arc<dyn Store>> {
     open_with_login(config).await.map(|(store, _)| store)
 }
 
@@ -316,7 +305,7 @@ pub async fn open(config: &StoreConfig) -> Result<Arc<dyn Store>> {
 /// # Errors
 ///
 /// As [`open`].
-pub async fn open_with_login(config: &StoreConfig) -> Result<(Arc<dyn Store>, Option<Login>)> {
+pub async fn open_with_login(config: &Config) -> Result<(Arc<dyn Store>, Option<Login>)> {
     Ok(match &config.database {
         Database::SqliteFile(path) => (Arc::new(sqlite::Sqlite::open(path, config.pool).await?), None),
         Database::SqliteMemory => (Arc::new(sqlite::Sqlite::in_memory().await?), None),

@@ -13,14 +13,13 @@
 //!
 //! The decision log is no telemetry: nothing of it may be lost. It lives in [`crate::decisions`].
 
+pub mod config;
 pub mod logs;
 pub mod metrics;
 pub mod request;
 mod sparing;
 pub mod traces;
 
-use crate::config;
-use std::fmt;
 use std::time::Duration;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -40,27 +39,18 @@ pub const REFUSALS: &str = "policy_server::refusals";
 pub const EVALUATIONS: &str = "policy_server::evaluations";
 
 /// Why telemetry could not be started.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TelemetryError {
     /// `LOG_LEVEL` is not a filter.
+    #[error("LOG_LEVEL is not a filter: {0}")]
     Level(String),
     /// `OTLP_ENDPOINT` is not an address that spans can be sent to.
+    #[error("OTLP_ENDPOINT cannot be used: {0}")]
     Exporter(String),
     /// A subscriber is set already.
+    #[error("logging is started already")]
     AlreadyStarted,
 }
-
-impl fmt::Display for TelemetryError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Level(detail) => write!(f, "LOG_LEVEL is not a filter: {detail}"),
-            Self::Exporter(detail) => write!(f, "OTLP_ENDPOINT cannot be used: {detail}"),
-            Self::AlreadyStarted => f.write_str("logging is started already"),
-        }
-    }
-}
-
-impl std::error::Error for TelemetryError {}
 
 /// Running logs and traces.
 #[derive(Debug)]
@@ -78,7 +68,7 @@ pub struct Telemetry {
 /// - [`TelemetryError::Level`] — the level is not a filter.
 /// - [`TelemetryError::Exporter`] — the endpoint is no address. A collector that is down is no error.
 /// - [`TelemetryError::AlreadyStarted`] — it was called before.
-pub fn start(config: &config::Telemetry) -> Result<Telemetry, TelemetryError> {
+pub fn start(config: &config::Config) -> Result<Telemetry, TelemetryError> {
     let (log_layer, level) = logs::layer(config, std::io::stderr)?;
     let traces = config
         .otlp

@@ -10,9 +10,11 @@
 //! - New files replace the old ones together, once all of them are good; until then the old ones stay and the log says why.
 //!   Connections that are open stay with what they began with.
 
-use crate::config;
+pub mod config;
+
 use crate::file_stamp::FileStamp;
 use arc_swap::ArcSwap;
+pub use config::Config;
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 use rustls_pki_types::pem::PemObject as _;
@@ -30,9 +32,10 @@ use zeroize::Zeroizing;
 pub const POLL: Duration = Duration::from_secs(3);
 
 /// Why TLS could not be set up.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TlsError {
     /// A file cannot be read, or does not hold what it should.
+    #[error("cannot use {file}: {reason}", file = .path.display())]
     File {
         /// The file.
         path: PathBuf,
@@ -40,19 +43,9 @@ pub enum TlsError {
         reason: String,
     },
     /// The files do not go together.
+    #[error("cannot use the TLS files: {0}")]
     Config(String),
 }
-
-impl fmt::Display for TlsError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::File { path, reason } => write!(f, "cannot use {}: {reason}", path.display()),
-            Self::Config(reason) => write!(f, "cannot use the TLS files: {reason}"),
-        }
-    }
-}
-
-impl std::error::Error for TlsError {}
 
 /// Makes `ring` the cryptography of every TLS connection of the process. May be called often; what was installed before
 /// stays.
@@ -69,7 +62,7 @@ pub fn install_provider() {
 ///
 /// - [`TlsError::File`]: a file cannot be read or does not hold what it should.
 /// - [`TlsError::Config`]: key and certificate do not go together.
-pub fn server_config(tls: &config::Tls) -> Result<Arc<ServerConfig>, TlsError> {
+pub fn server_config(tls: &Config) -> Result<Arc<ServerConfig>, TlsError> {
     install_provider();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = |error: rustls::Error| TlsError::Config(error.to_string());
@@ -96,7 +89,7 @@ pub fn server_config(tls: &config::Tls) -> Result<Arc<ServerConfig>, TlsError> {
 /// Everything that is wrong with the files, under their settings: with each by itself and, where nothing is, with all of
 /// them together. Blocks for the reading.
 #[must_use]
-pub fn problems(tls: &config::Tls) -> Vec<(&'static str, TlsError)> {
+pub fn problems(tls: &Config) -> Vec<(&'static str, TlsError)> {
     let mut found = Vec::new();
     let mut note = |setting, error: Option<TlsError>| found.extend(error.map(|error| (setting, error)));
     note("TLS_CERT", certificates(&tls.cert).err());
@@ -160,7 +153,7 @@ fn parsed(path: &Path, bytes: &[u8]) -> Result<Vec<CertificateDer<'static>>, Tls
 /// Stamps of all files; `None` for one that cannot be looked at.
 type Stamps = [Option<FileStamp>; 3];
 
-fn stamps(tls: &config::Tls) -> Stamps {
+fn stamps(tls: &Config) -> Stamps {
     let of = |path: &Path| FileStamp::of(path).ok();
     [of(&tls.cert), of(&tls.key), tls.client_ca.as_deref().and_then(of)]
 }
@@ -182,7 +175,7 @@ impl Acceptor {
 
 /// TLS of listeners, kept up to date.
 pub struct Tls {
-    files: config::Tls,
+    files: Config,
     acceptor: Acceptor,
     /// Of the files in use.
     used: Stamps,
@@ -204,7 +197,7 @@ impl Tls {
     /// # Errors
     ///
     /// As [`server_config`].
-    pub fn build(tls: &config::Tls) -> Result<Self, TlsError> {
+    pub fn build(tls: &Config) -> Result<Self, TlsError> {
         // ORDER: stamps first. A file that changes while it is read is then read once more.
         let used = stamps(tls);
         Ok(Self {

@@ -1,7 +1,7 @@
 //! Commands of `policyd` beside serving: tokens and keys for first steps, exports.
 
 use crate::auth;
-use crate::config::{self, Config};
+use crate::config::Config;
 use crate::decisions;
 use crate::identity::{Identity, Role};
 use crate::seal::Sealer;
@@ -121,7 +121,8 @@ pub fn commands(command: Command) -> Command {
 
 /// A span of time.
 fn span(text: &str) -> Result<Duration, String> {
-    config::duration(text).ok_or_else(|| format!("`{text}` is not a span of time such as 12h or 90d"))
+    crate::settings::duration(text)
+        .ok_or_else(|| format!("`{text}` is not a span of time such as 12h or 90d"))
 }
 
 /// Whether the reader of standard output has gone, as `head` does.
@@ -458,11 +459,11 @@ async fn migrate(arguments: &ArgMatches, config: &Config) -> anyhow::Result<Exit
         bail!("DECISION_LOG does not name `segments`, to which decisions would be moved");
     };
     let remove = arguments.get_flag("remove");
-    if remove && config.log.sinks.contains(&config::Sink::Store) {
+    if remove && config.log.sinks.contains(&decisions::config::Sink::Store) {
         bail!("DECISION_LOG names `store`: what is written there would be removed");
     }
     // A staging folder of its own: the journal may belong to a running server.
-    let segments = config::Segments {
+    let segments = decisions::config::Segments {
         journal: config.store.data_dir.join("decisions-migration"),
         ..segments.clone()
     };

@@ -6,8 +6,8 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic like the tests")]
 
 use policy_server::auth::api_key::{Generated, generate, generate_for};
+use policy_server::auth::config::{self, Algorithm, JwtKeys};
 use policy_server::auth::{Authenticator, issue};
-use policy_server::config::{self, Algorithm, JwtKeys};
 use policy_server::error::{Code, ServiceError};
 use policy_server::identity::{Identity, Proof, Role, Scope};
 use policy_server::storage::Store;
@@ -38,7 +38,7 @@ async fn store() -> Arc<dyn Store> {
 }
 
 async fn build(jwt: Option<config::Jwt>, api_keys: bool, store: &Arc<dyn Store>) -> Authenticator {
-    let config = config::Auth { jwt, api_keys };
+    let config = config::Config { jwt, api_keys };
     Authenticator::build(&config, Arc::clone(store)).await.unwrap()
 }
 
@@ -315,7 +315,9 @@ async fn an_issuer_that_never_answered_is_a_fault_of_the_server_not_of_the_calle
         .unwrap();
     let config = config::Jwt {
         algorithm: None,
-        keys: JwtKeys::JwksUrl(config::Url::parse(&format!("http://{closed}/jwks.json")).unwrap()),
+        keys: JwtKeys::JwksUrl(
+            policy_server::settings::Url::parse(&format!("http://{closed}/jwks.json")).unwrap(),
+        ),
         ..jwt()
     };
     let auth = build(Some(config), false, &store().await).await;

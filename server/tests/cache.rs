@@ -7,8 +7,8 @@ use policy_runtime::{
     CacheOptions, EvaluateOptions, KeptDecision, LocalCache, PolicyEngine, Verb, Worker, Worth,
 };
 use policy_server::cache::redis::{RedisCache, RedisOptions};
-use policy_server::cache::{DecisionCache, Layer, Outcome};
-use policy_server::config;
+use policy_server::cache::{DecisionCache, Layer, Response};
+use policy_server::{cache, redis_client};
 use redis::AsyncCommands as _;
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -28,7 +28,7 @@ rules:
     action: { decision: warn, reason: 'found {{ llm.piiTypes }}', metadata: { model: '{{ llm.model }}' } }
 "#;
 
-fn at(url: &str) -> config::Redis {
+fn at(url: &str) -> redis_client::Config {
     SecretString::from(url).into()
 }
 
@@ -152,7 +152,7 @@ fn lasting(json: &[u8]) -> Value {
     response
 }
 
-async fn ask(cache: &DecisionCache, engine: &PolicyEngine, body: &str) -> Outcome {
+async fn ask(cache: &DecisionCache, engine: &PolicyEngine, body: &str) -> Response {
     let options = EvaluateOptions {
         request_id: Some("r-1"),
         ..EvaluateOptions::default()
@@ -168,7 +168,7 @@ async fn ask(cache: &DecisionCache, engine: &PolicyEngine, body: &str) -> Outcom
     assert_eq!(response["cached"], outcome.cached());
     assert_eq!(response["timestamp"], outcome.at_ms);
     assert_eq!(response["bundle"]["revision"], outcome.told().revision());
-    assert_eq!(decision["decision"], outcome.decision.as_str());
+    assert_eq!(decision["decision"], outcome.verb.as_str());
     assert_eq!(decision["matchedRules"], json!(outcome.told().matched_rules()));
     assert_eq!(
         decision["matchedPolicies"],
@@ -189,7 +189,7 @@ async fn without_redis_the_cache_in_process_answers() {
     let body = context("mail jo@example.org");
     let first = ask(&cache, &engine, &body).await;
     assert_eq!(
-        (first.layer, first.decision, first.errors),
+        (first.layer, first.verb, first.errors),
         (Layer::Missed, Verb::Warn, 0)
     );
     assert_eq!(ask(&cache, &engine, &body).await.layer, Layer::Local);
@@ -207,7 +207,7 @@ async fn without_redis_the_cache_in_process_answers() {
 
 #[tokio::test]
 async fn off_means_that_nothing_is_kept() {
-    let config = config::Cache {
+    let config = cache::config::Config {
         enabled: false,
         ttl: Duration::from_secs(300),
         bytes: 1 << 20,
@@ -242,7 +242,7 @@ async fn two_servers_share_what_one_of_them_decided() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     let outcome = ask(&two, &engine_two, &body).await;
-    assert_eq!((outcome.layer, outcome.decision), (Layer::Shared, Verb::Deny));
+    assert_eq!((outcome.layer, outcome.verb), (Layer::Shared, Verb::Deny));
     assert!(outcome.told().reason().unwrap().ends_with(" \"tokens\""));
     assert_eq!(
         ask(&two, &engine_two, &body).await.layer,
@@ -419,7 +419,7 @@ async fn a_redis_that_does_not_answer_is_left_alone_soon() {
             held.push(socket);
         }
     });
-    let config = config::Cache {
+    let config = cache::config::Config {
         enabled: true,
         ttl: Duration::from_secs(300),
         bytes: 1 << 20,

@@ -430,6 +430,40 @@ fn a_changed_bundle_never_decides(url: &str) {
     assert_eq!(second.client.get("/readyz").status, 503);
 }
 
+/// A version in a language that this server does not know, as a later one may store it, is read as no other language.
+fn an_unknown_language_is_refused(url: &str) {
+    let settings = [("DATABASE_URL", url)];
+    let said = "version 1 of policy `p` is stored as `rego`, which this server does not read";
+    let policyd = Policyd::start(&settings);
+    let client = &policyd.client;
+    client
+        .json("POST", "/api/v1/policies", &policy("p", "bad"))
+        .expect(201);
+    client
+        .json("PUT", "/api/v1/policies/p", &policy("p", "worse"))
+        .expect(200);
+    run(
+        url,
+        "UPDATE policy_versions SET format = 'rego' WHERE id = 'p' AND version = 1",
+    );
+    let refused = client.json("POST", "/api/v1/policies/p/rollback", &json!({"version": 1}));
+    let refused = refused.expect(422);
+    assert_eq!(refused["code"], "policy_invalid");
+    assert!(refused["detail"].as_str().unwrap().starts_with(said), "{refused}");
+    // What decides goes on deciding, and a start refuses to decide with it.
+    run(
+        url,
+        "UPDATE policy_versions SET format = 'rego' WHERE id = 'p' AND version = 2",
+    );
+    assert_eq!(decides(client, "worse"), "deny");
+    let second = Policyd::launch(&settings);
+    until("a start says that the language is not known", || {
+        reasons(&second)
+            .contains("version 2 of policy `p` is stored as `rego`, which this server does not read")
+    });
+    assert_eq!(second.client.get("/readyz").status, 503);
+}
+
 /// Runs a check on a database of its own.
 fn on_sqlite(check: fn(&str)) {
     let directory = tempfile::tempdir().unwrap();
@@ -497,5 +531,18 @@ fn a_changed_bundle_never_decides_on_postgresql() {
     on_postgres(
         "a_changed_bundle_never_decides_on_postgresql",
         a_changed_bundle_never_decides,
+    );
+}
+
+#[test]
+fn an_unknown_language_is_refused_on_sqlite() {
+    on_sqlite(an_unknown_language_is_refused);
+}
+
+#[test]
+fn an_unknown_language_is_refused_on_postgresql() {
+    on_postgres(
+        "an_unknown_language_is_refused_on_postgresql",
+        an_unknown_language_is_refused,
     );
 }

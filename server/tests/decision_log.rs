@@ -7,7 +7,7 @@
 mod postgres;
 
 use bytes::Bytes;
-use policy_server::config::{self, Kept, Sink};
+use policy_server::decisions::config::{self, Kept, Sink};
 use policy_server::decisions::{Entry, Log, LogError, LogTask, MAX_BYTES, Reader, Seal, export};
 use policy_server::storage::Store;
 use policy_server::storage::model::{DecisionFilter, DecisionRecord, Page};
@@ -27,8 +27,8 @@ use tokio::time::timeout;
 const LONG: Duration = Duration::from_secs(30);
 const SHORT: Duration = Duration::from_millis(200);
 
-fn settings(sinks: Vec<Sink>, queue: usize, block: bool) -> config::DecisionLog {
-    config::DecisionLog {
+fn settings(sinks: Vec<Sink>, queue: usize, block: bool) -> config::Config {
+    config::Config {
         sinks,
         context: Kept::Masked,
         masks: vec!["llm.prompt".to_owned()],
@@ -541,7 +541,7 @@ async fn postgres_may_crash_while_decisions_are_made() {
     else {
         return postgres::missing("postgres_may_crash_while_decisions_are_made");
     };
-    let settings_of = config::Postgres::by_url(server.url("postgres").into());
+    let settings_of = policy_server::storage::config::Postgres::by_url(server.url("postgres").into());
     let store: Arc<dyn Store> = Arc::new(Postgres::connect(&settings_of, 4).unwrap());
     let metrics = Arc::new(Metrics::new());
     let config = settings(vec![Sink::Store], 50, true);
@@ -598,7 +598,7 @@ async fn own_postgres(test: &str) -> Option<(Arc<postgres::Server>, Arc<dyn Stor
         postgres::missing(test);
         return None;
     };
-    let url = config::Postgres::by_url(server.url("postgres").into());
+    let url = policy_server::storage::config::Postgres::by_url(server.url("postgres").into());
     let store: Arc<dyn Store> = Arc::new(Postgres::connect(&url, 4).unwrap());
     // Up to date before anything happens to it.
     while store.ping().await.is_err() {
@@ -619,8 +619,8 @@ async fn resume(server: &Arc<postgres::Server>) {
         .unwrap();
 }
 
-fn spooled_settings(directory: &Path, queue: usize, block: bool, bytes: u64) -> config::DecisionLog {
-    config::DecisionLog {
+fn spooled_settings(directory: &Path, queue: usize, block: bool, bytes: u64) -> config::Config {
+    config::Config {
         spool: Some(config::Spool {
             directory: directory.join("decisions-spool"),
             bytes,
@@ -1044,7 +1044,7 @@ async fn a_folder_that_cannot_be_had_is_an_error_where_it_was_asked_for() {
     let directory = tempfile::tempdir().unwrap();
     let store: Arc<dyn Store> = Arc::new(Sqlite::in_memory().await.unwrap());
     let metrics = Metrics::new();
-    let start = |config: &config::DecisionLog| Log::start(config, Some(Arc::clone(&store)), &metrics, None);
+    let start = |config: &config::Config| Log::start(config, Some(Arc::clone(&store)), &metrics, None);
     let with = |directory: &Path, required, bytes| {
         let mut config = spooled_settings(directory, 10, true, bytes);
         config.spool.as_mut().unwrap().required = required;
@@ -1315,7 +1315,7 @@ async fn old_decisions_are_removed_even_where_the_log_is_off() {
 #[tokio::test]
 async fn what_cannot_work_is_refused_at_the_start() {
     let metrics = Metrics::new();
-    let start = |config: &config::DecisionLog| Log::start(config, None, &metrics, None).map(drop);
+    let start = |config: &config::Config| Log::start(config, None, &metrics, None).map(drop);
     assert!(matches!(
         start(&settings(vec![Sink::Store], 1, true)),
         Err(LogError::NoStore)

@@ -15,7 +15,7 @@ mod server;
 use policy_proto::v1;
 use policy_proto::v1::policy_document::Document;
 use policy_proto::v1::policy_service_client::PolicyServiceClient;
-use policy_server::config::{LogFormat, Telemetry};
+use policy_server::telemetry::config::{Config, LogFormat};
 use policy_server::telemetry::logs;
 use serde_json::{Value, json};
 use server::Running;
@@ -45,7 +45,7 @@ impl Write for Log {
 async fn start(settings: &[(&str, &str)]) -> Running {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        let config = Telemetry {
+        let config = Config {
             level: "debug".to_owned(),
             format: LogFormat::Json,
             otlp: None,

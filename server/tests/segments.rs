@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 use bytes::Bytes;
-use policy_server::config::{self, Kept, Sink};
+use policy_server::decisions::config::{self, Kept, Sink};
 use policy_server::decisions::{Entry, Log, Reader, Segments, export, migrate};
 use policy_server::storage::Store;
 use policy_server::storage::model::{DecisionFilter, DecisionRecord, Page};
@@ -37,8 +37,8 @@ fn folder(place: &config::Segments) -> &Path {
     }
 }
 
-fn settings(sinks: Vec<Sink>, segments: config::Segments) -> config::DecisionLog {
-    config::DecisionLog {
+fn settings(sinks: Vec<Sink>, segments: config::Segments) -> config::Config {
+    config::Config {
         sinks,
         context: Kept::Masked,
         masks: vec!["llm.prompt".to_owned()],
@@ -321,7 +321,7 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-async fn write(config: &config::DecisionLog, numbers: std::ops::Range<u64>) {
+async fn write(config: &config::Config, numbers: std::ops::Range<u64>) {
     let metrics = Metrics::new();
     let (log, task) = Log::start(config, None, &metrics, None).unwrap();
     tokio::spawn(task.run());

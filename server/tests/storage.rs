@@ -7,12 +7,12 @@
 mod postgres;
 
 use policy_server::audit::{self, Broken};
-use policy_server::config::{self, Quota};
 use policy_server::identity::{Scope, Scopes};
+use policy_server::storage::config;
 use policy_server::storage::model::{
     Activate, ApiKey, Approval, DecisionFilter, DecisionId, DecisionRecord, Deployment, Expected, IdPlace,
     KeyChange, NewAudit, NewBundle, Page, PolicyFilter, PolicyKey, PolicyRecord, PolicyStatus, PolicyVersion,
-    PolicyWrite, Rejection,
+    PolicyWrite, Quota, Rejection,
 };
 use policy_server::storage::postgres::Postgres;
 use policy_server::storage::sqlite::Sqlite;
@@ -2683,7 +2683,7 @@ async fn the_configuration_names_the_store() {
             "postgres",
         ),
     ] {
-        let config = config::StoreConfig {
+        let config = config::Config {
             database,
             data_dir: directory.path().to_owned(),
             pool: 2,

@@ -1,11 +1,11 @@
 //! Starting and stopping telemetry as `main` does: the one subscriber of the process, its level, its exporter.
 
-use policy_server::config::{LogFormat, Telemetry};
+use policy_server::telemetry::config::{Config, LogFormat};
 use policy_server::telemetry::{self, TelemetryError};
 use std::time::{Duration, Instant};
 
-fn config(level: &str, otlp: Option<&str>) -> Telemetry {
-    Telemetry {
+fn config(level: &str, otlp: Option<&str>) -> Config {
+    Config {
         level: level.to_owned(),
         format: LogFormat::Json,
         otlp: otlp.map(str::to_owned),

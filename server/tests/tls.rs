@@ -20,7 +20,7 @@ use policy_proto::v1::policy_service_client::PolicyServiceClient;
 use policy_proto::v1::{self, evaluate_policy_request::Input};
 use policy_server::answer::Answers;
 use policy_server::body::Arriving;
-use policy_server::config::{self, Config, Raw};
+use policy_server::config::{Config, Raw};
 use policy_server::identity::Identity;
 use policy_server::limits::Route;
 use policy_server::listen::{Answer, Deadlines, Listener, Serve, Stop};
@@ -326,7 +326,7 @@ fn files_that_cannot_be_used_are_named() {
         server_config(&mixed.config(false)),
         Err(TlsError::Config(_))
     ));
-    let none = config::Tls {
+    let none = policy_server::tls::Config {
         cert: "nowhere.pem".into(),
         ..mixed.config(false)
     };
@@ -516,7 +516,7 @@ async fn redis_is_used_where_the_named_authority_vouches_for_it() {
 
     // The refusal, and that it is what keeps servers from using it.
     let connect = async |url: String, ca: Option<&str>| {
-        let config = config::Redis {
+        let config = policy_server::redis_client::Config {
             url: SecretString::from(url),
             ca: ca.map(|name| files.path(name)),
         };
@@ -552,7 +552,7 @@ async fn redis_is_used_where_the_named_authority_vouches_for_it() {
     assert_eq!(shown(&bad), Some(3));
     assert_eq!(shown(&good), Some(good.app.service.limiter.fallbacks()));
     // What nothing can be trusted by is said before anything is served.
-    let unusable = config::Redis {
+    let unusable = policy_server::redis_client::Config {
         url: SecretString::from("rediss://:hunter2@127.0.0.1/0"),
         ca: Some(files.path("key.pem")),
     };

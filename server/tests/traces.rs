@@ -17,8 +17,8 @@ use collector::Collector;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use policy_proto::v1;
 use policy_proto::v1::policy_service_client::PolicyServiceClient;
-use policy_server::config::{LogFormat, Telemetry};
 use policy_server::telemetry;
+use policy_server::telemetry::config::{Config, LogFormat};
 use serde_json::json;
 use server::Running;
 use std::net::SocketAddr;
@@ -74,7 +74,7 @@ async fn post(to: SocketAddr, path: &str, n: u8, kind: &'static str, body: Strin
 async fn the_parts_of_a_decision_are_spans_of_the_trace_of_its_caller() {
     let collector = Collector::default();
     let address = collector.start().await;
-    let running = telemetry::start(&Telemetry {
+    let running = telemetry::start(&Config {
         level: "error".to_owned(),
         format: LogFormat::Json,
         otlp: Some(format!("http://{address}")),

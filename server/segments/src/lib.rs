@@ -33,30 +33,21 @@ pub use record::{DecisionFilter, DecisionId, DecisionRecord, Key, NoDecisionId};
 pub use write::write;
 
 /// Why a segment could not be written or read.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The disk or the network failed.
+    #[error("{0}")]
     Io(std::io::Error),
     /// It is no file of decisions, or is damaged.
+    #[error("{0}")]
     Format(String),
     /// Nobody waits for the answer any more.
+    #[error("there was no time to read all of it")]
     Stopped,
 }
 
 /// Result of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
-
-impl std::fmt::Display for Error {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Io(error) => error.fmt(f),
-            Self::Format(why) => f.write_str(why),
-            Self::Stopped => f.write_str("there was no time to read all of it"),
-        }
-    }
-}
-
-impl std::error::Error for Error {}
 
 impl From<std::io::Error> for Error {
     fn from(error: std::io::Error) -> Self {

@@ -50,16 +50,9 @@ impl ReadAt for Bytes {
 struct Input(Arc<dyn ReadAt>);
 
 /// An error of the input. Those that decoders make of what they read are errors of I/O as well, and mean that it is damaged.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
 pub(crate) struct Unread(io::Error);
-
-impl fmt::Display for Unread {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl std::error::Error for Unread {}
 
 impl Unread {
     /// What an error is that came through the reader of Parquet.

@@ -57,16 +57,9 @@ impl fmt::Display for DecisionId {
 }
 
 /// What is no id of a decision.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("an id of a decision has 32 hexadecimal digits")]
 pub struct NoDecisionId;
-
-impl fmt::Display for NoDecisionId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an id of a decision has 32 hexadecimal digits")
-    }
-}
-
-impl std::error::Error for NoDecisionId {}
 
 impl FromStr for DecisionId {
     type Err = NoDecisionId;

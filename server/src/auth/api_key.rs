@@ -49,30 +49,21 @@ const ID_DIGITS: usize = 16;
 const SECRET_DIGITS: usize = 64;
 
 /// Why a key was refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
     /// It is not written as a key is, there is none of its id, or its secret is wrong. Whoever has the right secret is told more.
+    #[error("the API key is not valid: it may be mistyped, or of another server")]
     Invalid,
     /// It was rotated, and the time of its old secret is over.
+    #[error("the API key was replaced by a new one")]
     Rotated,
     /// It has expired.
+    #[error("the API key has expired")]
     Expired,
     /// It was revoked.
+    #[error("the API key was revoked")]
     Revoked,
 }
-
-impl fmt::Display for KeyError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Invalid => "the API key is not valid: it may be mistyped, or of another server",
-            Self::Rotated => "the API key was replaced by a new one",
-            Self::Expired => "the API key has expired",
-            Self::Revoked => "the API key was revoked",
-        })
-    }
-}
-
-impl std::error::Error for KeyError {}
 
 /// A key that was just made.
 #[derive(Debug)]

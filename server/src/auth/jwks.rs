@@ -14,11 +14,11 @@
 //!
 //! Connections to a URL trust the web's certificate authorities only.
 
-use super::AuthError;
 use super::jwt::{TokenError, algorithm};
-use crate::config;
+use super::{AuthError, config};
 use crate::fetch;
 use crate::file_stamp::FileStamp;
+use crate::settings::{Url, scrubbed};
 use arc_swap::ArcSwapOption;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -72,7 +72,7 @@ enum Source {
     /// A key set.
     File(PathBuf),
     /// A key set.
-    Url(config::Url),
+    Url(Url),
 }
 
 impl Source {
@@ -182,7 +182,7 @@ impl KeySet {
 
     fn failure(&self, reason: String) -> AuthError {
         AuthError::Keys {
-            source: self.source.to_string(),
+            place: self.source.to_string(),
             reason,
         }
     }
@@ -288,7 +288,7 @@ pub(super) fn check(jwt: &config::Jwt) -> Result<(), AuthError> {
         Err(reason) => reason,
     };
     Err(AuthError::Keys {
-        source: source.to_string(),
+        place: source.to_string(),
         reason,
     })
 }
@@ -344,11 +344,10 @@ fn load(source: &Source, only: Option<Algorithm>, known: Option<FileStamp>) -> R
     Ok(Loaded::Keys(keys, stamp))
 }
 
-fn download(url: &config::Url) -> Result<Vec<u8>, String> {
+fn download(url: &Url) -> Result<Vec<u8>, String> {
     let mut response = fetch::get(url, &[], FETCH_TIMEOUT)?;
     let body = response.body_mut().with_config().limit(MAX_BYTES);
-    body.read_to_vec()
-        .map_err(|error| config::scrubbed(&error.to_string()))
+    body.read_to_vec().map_err(|error| scrubbed(&error.to_string()))
 }
 
 /// A key set as RFC 7517 writes it; what it has more is ignored.

@@ -20,9 +20,8 @@
 
 use super::api_key::id_in_subject;
 use super::jwks::KeySet;
-use super::{AuthError, provider};
+use super::{AuthError, config, provider};
 use crate::clock;
-use crate::config;
 use crate::identity::{Identity, Owner, Proof, Role, Scope, Scopes, is_nobody};
 use crate::request_id::is_printable;
 use arc_swap::ArcSwap;
@@ -53,65 +52,54 @@ const REMEMBERED: usize = 4096;
 const MAX_SUBJECT_BYTES: usize = 256;
 
 /// Why a token was refused. Says nothing that the caller did not send, and nothing of keys.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
     /// It has more than [`MAX_TOKEN_BYTES`].
+    #[error("the token is longer than {most} bytes", most = MAX_TOKEN_BYTES)]
     TooLong,
     /// It is not three parts of base64url with JSON in them.
+    #[error("the token cannot be read, or names an algorithm that is never accepted")]
     Malformed,
     /// Its algorithm is not the one of the key.
+    #[error("the token is signed with an algorithm that is not accepted")]
     Algorithm,
     /// Its header has `crit`, and this server knows no extension.
+    #[error("the token needs an extension (`crit`) that is not known")]
     Critical,
     /// Its header has no `kid`, and there are several keys.
+    #[error("the token does not name its key (`kid`)")]
     NoKeyId,
     /// No key has its `kid`.
+    #[error("the token names a key (`kid`) that is not known")]
     UnknownKey,
     /// No key was ever loaded, so nothing can be said about the token.
+    #[error("the keys of tokens cannot be read at the moment")]
     KeysUnavailable,
     /// Its signature is wrong.
+    #[error("the signature of the token is wrong")]
     Signature,
     /// `exp` has passed.
+    #[error("the token has expired")]
     Expired,
     /// `nbf` or `iat` lies ahead.
+    #[error("the token is not valid yet")]
     NotYetValid,
     /// `iss` is another.
+    #[error("the token is of another issuer (`iss`)")]
     Issuer,
     /// `aud` does not hold this server.
+    #[error("the token is for another audience (`aud`)")]
     Audience,
     /// It lives longer than this server accepts.
+    #[error("the token lives longer than is accepted")]
     Life,
     /// A claim is not there.
+    #[error("the token has no `{0}`")]
     Missing(String),
     /// A claim is not what it should be.
+    #[error("`{0}` of the token is not what it should be")]
     Claim(String),
 }
-
-impl fmt::Display for TokenError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::TooLong => write!(f, "the token is longer than {MAX_TOKEN_BYTES} bytes"),
-            Self::Malformed => {
-                f.write_str("the token cannot be read, or names an algorithm that is never accepted")
-            }
-            Self::Algorithm => f.write_str("the token is signed with an algorithm that is not accepted"),
-            Self::Critical => f.write_str("the token needs an extension (`crit`) that is not known"),
-            Self::NoKeyId => f.write_str("the token does not name its key (`kid`)"),
-            Self::UnknownKey => f.write_str("the token names a key (`kid`) that is not known"),
-            Self::KeysUnavailable => f.write_str("the keys of tokens cannot be read at the moment"),
-            Self::Signature => f.write_str("the signature of the token is wrong"),
-            Self::Expired => f.write_str("the token has expired"),
-            Self::NotYetValid => f.write_str("the token is not valid yet"),
-            Self::Issuer => f.write_str("the token is of another issuer (`iss`)"),
-            Self::Audience => f.write_str("the token is for another audience (`aud`)"),
-            Self::Life => f.write_str("the token lives longer than is accepted"),
-            Self::Missing(claim) => write!(f, "the token has no `{claim}`"),
-            Self::Claim(claim) => write!(f, "`{claim}` of the token is not what it should be"),
-        }
-    }
-}
-
-impl std::error::Error for TokenError {}
 
 impl From<jsonwebtoken::errors::Error> for TokenError {
     fn from(error: jsonwebtoken::errors::Error) -> Self {

@@ -8,8 +8,8 @@
 //! from a bounded queue; what does not fit is dropped and counted. After [`FAILURES`] failures in a row Redis is left
 //! alone for [`RedisOptions::pause`], then a task asks whether it is back; until then nobody waits for it.
 
-use crate::config;
 use crate::hex;
+use crate::redis_client;
 use crate::redis_client::{Managed, Unusable};
 use crate::seal::Sealer;
 use base64::Engine as _;
@@ -126,7 +126,7 @@ impl RedisCache {
     ///
     /// When it cannot be used as it is configured. One that does not answer is no error.
     pub fn connect(
-        redis: &config::Redis,
+        redis: &redis_client::Config,
         ttl: Duration,
         options: RedisOptions,
         sealer: Option<Arc<Sealer>>,

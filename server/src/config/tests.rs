@@ -3,9 +3,14 @@
 #[path = "../../tests/support/mounted.rs"]
 mod mounted;
 
-use super::files::{Look, Part, SecretFiles};
-use super::table::{Other, SETTINGS, Setting};
-use super::{Config, Database, JwtKeys, Origin, Raw};
+use super::secret_files::{Look, Part, SecretFiles};
+use super::{Config, Database, Raw};
+use crate::active::Origin;
+use crate::auth::config::JwtKeys;
+use crate::decisions::config::{Archive, Sink};
+use crate::settings::table::{Other, SETTINGS, Setting};
+use crate::settings::{duration, names, table};
+use crate::storage::config::Postgres;
 use mounted::Mounted;
 use secrecy::ExposeSecret as _;
 use std::path::Path;
@@ -196,7 +201,7 @@ fn decisions_wait_on_disk_for_postgresql_and_for_nothing_else() {
 
 #[test]
 fn a_secret_without_a_value_is_a_problem_and_not_none() {
-    for setting in super::SETTINGS.iter().filter(|s| s.secret) {
+    for setting in SETTINGS.iter().filter(|s| s.secret) {
         for text in ["", "  "] {
             let file = format!("{} = \"{text}\"", setting.key());
             let said = |problems: Vec<String>, from: &str| {
@@ -874,7 +879,7 @@ fn names_beside_a_setting_are_told_and_others_are_not() {
     ] {
         assert_eq!(told(name), [""; 0], "{name}");
     }
-    for setting in super::SETTINGS {
+    for setting in SETTINGS {
         assert_eq!(told(setting.name), [""; 0]);
         assert!(setting.file_name().is_none_or(|name| told(&name).is_empty()));
     }
@@ -937,7 +942,7 @@ fn limits_of_connections_and_bodies_are_numbers_that_can_be() {
 fn the_example_of_an_environment_holds_every_setting_and_is_read_by_everybody() {
     let path = format!("{}/../.env.example", env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(path).unwrap();
-    assert_eq!(text, super::table::env_example(), "run `cargo xtask gen`");
+    assert_eq!(text, table::env_example(), "run `cargo xtask gen`");
     let mut names = Vec::new();
     let mut env: Vec<(&str, &str)> = Vec::new();
     for line in text.lines().filter(|line| !line.is_empty()) {
@@ -952,7 +957,7 @@ fn the_example_of_an_environment_holds_every_setting_and_is_read_by_everybody() 
             env.push((name, value));
         }
     }
-    let all: Vec<String> = super::names().collect();
+    let all: Vec<String> = names::names().collect();
     assert_eq!(names, all);
     // With every default written out, it says what it said before, but for what does nothing by itself.
     let problems = parse("", &env, &[]).err().unwrap_or_default();
@@ -1022,7 +1027,7 @@ fn no_setting_is_silently_without_effect() {
         };
         for needed in setting.needs {
             rules += 1;
-            let missing = format!("needs {}", super::table::any_of(needed));
+            let missing = format!("needs {}", table::any_of(needed));
             // `store` is among the places where decisions are written unless somebody says otherwise.
             if needed.contains(&"DECISION_LOG~store") {
                 assert!(says(&[own, ("DECISION_LOG", "stdout")], &missing));
@@ -1074,7 +1079,7 @@ fn no_setting_is_silently_without_effect() {
     );
 }
 
-fn postgres(env: &[(&str, &str)]) -> super::Postgres {
+fn postgres(env: &[(&str, &str)]) -> Postgres {
     match parse("", env, &[]).unwrap().store.database {
         Database::Postgres(postgres) => postgres,
         other => panic!("{other:?}"),
@@ -1088,7 +1093,7 @@ fn segments_have_a_folder_and_a_journal_that_holds_two_of_them() {
         parse("", &all, &[]).map(|config| config.log.segments.unwrap())
     };
     let default = of(&[]).unwrap();
-    let folder = |path: &str| super::Archive::Folder(path.into());
+    let folder = |path: &str| Archive::Folder(path.into());
     assert_eq!(default.archive, folder("/data/decisions"));
     assert_eq!(default.journal, Path::new("/data/decisions-journal"));
     let other = of(&[("DECISION_LOG_SEGMENTS", "/mnt/log")]).unwrap();
@@ -1320,7 +1325,7 @@ fn docker_compose_starts_and_names_nothing_that_is_no_setting() {
     let grace = compose["services"]["policyd"]["stop_grace_period"]
         .as_str()
         .unwrap();
-    let grace = super::duration(grace).unwrap();
+    let grace = duration(grace).unwrap();
     assert!(
         grace >= config.net.shutdown_delay + config.net.shutdown_grace + std::time::Duration::from_secs(5)
     );
@@ -1405,7 +1410,7 @@ fn webhooks_need_a_receiver_and_a_secret() {
         "store, webhook:https://siem.example.org/in?tenant=a",
     );
     let config = parse("", &[log, SECRET], &[]).unwrap().log;
-    assert_eq!(config.sinks, [super::Sink::Store, super::Sink::Webhook]);
+    assert_eq!(config.sinks, [Sink::Store, Sink::Webhook]);
     let webhook = config.webhook.unwrap();
     assert_eq!(webhook.url.expose(), "https://siem.example.org/in?tenant=a");
     assert_eq!((webhook.secrets.len(), webhook.batch), (1, 100));

@@ -4,34 +4,24 @@ use super::Reader;
 use super::record::{SEALED, associated_data, push_line};
 use crate::storage::StoreError;
 use crate::storage::model::{DecisionFilter, Page};
-use std::fmt;
 use std::io::{self, Write};
 
 /// Decisions read at once.
 const PAGE: u32 = 500;
 
 /// Why an export stopped. What was written before is whole lines.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum ExportError {
     /// The database failed.
+    #[error("{0}")]
     Store(StoreError),
     /// The output failed.
+    #[error("cannot write: {0}")]
     Output(io::Error),
     /// A context could not be opened: request id, and why.
+    #[error("the context of {0} cannot be decrypted: {1}")]
     Open(String, String),
 }
-
-impl fmt::Display for ExportError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Store(error) => error.fmt(f),
-            Self::Output(error) => write!(f, "cannot write: {error}"),
-            Self::Open(id, error) => write!(f, "the context of {id} cannot be decrypted: {error}"),
-        }
-    }
-}
-
-impl std::error::Error for ExportError {}
 
 /// Opens what [`super::Seal`] sealed: stored text and associated data to plaintext.
 pub type Open<'o> = &'o (dyn Fn(&str, &str) -> Result<String, String> + Sync);

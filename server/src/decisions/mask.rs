@@ -37,7 +37,6 @@ use keys::{Key, Keys, Label};
 use paths::{Paths, State};
 use redact::Finder;
 use std::borrow::Cow;
-use std::fmt;
 
 pub use json::compact;
 pub(super) use json::push_string;
@@ -58,24 +57,15 @@ const LONG_NUMBER: usize = 9;
 const SHORTEST_HIDDEN: usize = 3;
 
 /// Why a context could not be masked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum MaskError {
     /// It is not JSON in UTF-8.
+    #[error("the context is not JSON")]
     NotJson,
     /// It nests deeper than any request may.
+    #[error("the context nests too deeply")]
     TooDeep,
 }
-
-impl fmt::Display for MaskError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::NotJson => "the context is not JSON",
-            Self::TooDeep => "the context nests too deeply",
-        })
-    }
-}
-
-impl std::error::Error for MaskError {}
 
 /// A masked context.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,7 +3,6 @@
 use super::{Reader, Segments};
 use crate::storage::model::{DecisionFilter, DecisionRecord, Page};
 use crate::storage::{Store, StoreError};
-use std::fmt;
 use std::io;
 use std::sync::Arc;
 
@@ -29,24 +28,15 @@ pub struct Migrated {
 }
 
 /// Why it stopped. What was moved before stays; the next run goes on.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum MigrateError {
     /// The database failed.
+    #[error("{0}")]
     Store(StoreError),
     /// The segments failed.
+    #[error("segments cannot be written: {0}")]
     Segments(io::Error),
 }
-
-impl fmt::Display for MigrateError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Store(error) => error.fmt(f),
-            Self::Segments(error) => write!(f, "segments cannot be written: {error}"),
-        }
-    }
-}
-
-impl std::error::Error for MigrateError {}
 
 /// Copies the decisions in the database that are not in segments yet.
 ///

@@ -14,7 +14,7 @@ mod ids;
 mod text;
 
 use super::mask::{self, Masked, Masker, push_string};
-use crate::config::Kept;
+use crate::decisions::config::Kept;
 use crate::storage::model::DecisionRecord;
 use crate::telemetry::metrics::Withheld;
 use crate::telemetry::request::of_callers;
@@ -115,7 +115,7 @@ pub struct Preparer {
 
 /// What became of the context of a decision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
+pub enum ContextFate {
     /// It is as it should be.
     Done,
     /// It was left out.
@@ -135,7 +135,7 @@ impl Preparer {
     }
 
     /// The record to store, and whether its context is in it as it should be.
-    pub fn prepare(&mut self, entry: &Entry) -> (DecisionRecord, Outcome) {
+    pub fn prepare(&mut self, entry: &Entry) -> (DecisionRecord, ContextFate) {
         let mut record = DecisionRecord::default();
         let outcome = self.prepare_into(entry, &mut record);
         (record, outcome)
@@ -143,13 +143,13 @@ impl Preparer {
 
     /// As [`Preparer::prepare`], in the memory of a record that is not needed any more: for who keeps no records and writes
     /// each where it goes.
-    pub fn prepare_into(&mut self, entry: &Entry, record: &mut DecisionRecord) -> Outcome {
+    pub fn prepare_into(&mut self, entry: &Entry, record: &mut DecisionRecord) -> ContextFate {
         bare(entry, &mut self.ids, record);
         let memory = record.context.take().unwrap_or_default();
         let context = entry.context.as_deref();
         let (kept, outcome) = match self.kept {
             Kept::Full => match context.map(mask::compact).transpose() {
-                Ok(context) => (context, Outcome::Done),
+                Ok(context) => (context, ContextFate::Done),
                 Err(error) => withheld(record, &error),
             },
             Kept::Masked | Kept::None => match context
@@ -159,13 +159,13 @@ impl Preparer {
                 Ok(masked) => {
                     self.mask_reason(record, masked.as_ref());
                     let kept = masked.filter(|_| self.kept == Kept::Masked);
-                    (kept.map(|masked| masked.json), Outcome::Done)
+                    (kept.map(|masked| masked.json), ContextFate::Done)
                 }
                 Err(error) => {
                     self.mask_reason(record, None);
                     match self.kept {
                         // Nothing was to be kept, so nothing is missing.
-                        Kept::None => (None, Outcome::Done),
+                        Kept::None => (None, ContextFate::Done),
                         Kept::Masked | Kept::Full => withheld(record, &error),
                     }
                 }
@@ -184,7 +184,7 @@ impl Preparer {
                 of_callers(|| {
                     tracing::error!(request_id = record.request_id, %error, "a context could not be encrypted and is left out");
                 });
-                Outcome::Withheld(Withheld::Seal)
+                ContextFate::Withheld(Withheld::Seal)
             }
         }
     }
@@ -198,11 +198,11 @@ impl Preparer {
     }
 }
 
-fn withheld(record: &DecisionRecord, error: &mask::MaskError) -> (Option<String>, Outcome) {
+fn withheld(record: &DecisionRecord, error: &mask::MaskError) -> (Option<String>, ContextFate) {
     of_callers(|| {
         tracing::warn!(request_id = record.request_id, %error, "a context could not be masked and is left out");
     });
-    (None, Outcome::Withheld(Withheld::Mask))
+    (None, ContextFate::Withheld(Withheld::Mask))
 }
 
 /// The record, in texts that every database takes; its context is not touched.

@@ -13,7 +13,7 @@ use super::spool::Spool;
 use super::{Failing, SPOOL};
 use crate::storage::model::DecisionRecord;
 use crate::storage::{Store, StoreError};
-use crate::telemetry::metrics::{Dropped, LogMetrics, sink_label};
+use crate::telemetry::metrics::{Dropped, LogMetrics};
 use prometheus_client::metrics::counter::Counter;
 use std::sync::Arc;
 use std::time::Duration;
@@ -48,7 +48,7 @@ pub(crate) struct Appender {
 
 impl Appender {
     pub(crate) fn new(store: Arc<dyn Store>, metrics: &LogMetrics, failing: &Arc<Failing>) -> Self {
-        let label = sink_label(&crate::config::Sink::Store);
+        let label = crate::decisions::config::Sink::Store.label();
         Self {
             store,
             written: metrics.written(label),

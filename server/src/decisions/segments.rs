@@ -24,9 +24,9 @@ mod name;
 mod sealer;
 mod staged;
 
+use super::config;
 pub use super::spool::OpenError;
 use super::spool::{self, Spool};
-use crate::config;
 use crate::storage::model::{
     DecisionFilter, DecisionId, DecisionKey, DecisionRecord, DecisionStats, Page, RuleCount, Slice,
 };

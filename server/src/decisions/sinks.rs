@@ -14,9 +14,8 @@
 use super::thread::Thread;
 use super::webhook::Webhook;
 use super::{Segments, disk};
-use crate::config::Sink;
+use crate::decisions::config::Sink;
 use crate::storage::Store;
-use crate::telemetry::metrics::sink_label;
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
@@ -65,11 +64,11 @@ impl Output {
     /// As labels spell it.
     pub(crate) fn label(&self) -> &'static str {
         match self {
-            Self::Store(_) => sink_label(&Sink::Store),
-            Self::Stdout => sink_label(&Sink::Stdout),
+            Self::Store(_) => Sink::Store.label(),
+            Self::Stdout => Sink::Stdout.label(),
             Self::File(_) => "file",
-            Self::Segments(_) => sink_label(&Sink::Segments),
-            Self::Webhook(_) => sink_label(&Sink::Webhook),
+            Self::Segments(_) => Sink::Segments.label(),
+            Self::Webhook(_) => Sink::Webhook.label(),
         }
     }
 }

@@ -27,11 +27,11 @@ mod trail;
 pub(crate) use sender::Sender;
 pub(crate) use trail::Follower;
 
+use super::config;
 use super::spool::Spool;
 use super::thread::Thread;
 use super::writer::push;
 use super::{LogError, Shared};
-use crate::config;
 use crate::storage::model::DecisionRecord;
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::{Dropped, WebhookMetrics};

@@ -11,7 +11,7 @@
 //! - Masking and disks have a thread of their own each; the task itself never blocks, and needs no thread that may be
 //!   waiting for it.
 
-use super::record::{Entry, Outcome, Preparer, push_prepared, stripped};
+use super::record::{ContextFate, Entry, Preparer, push_prepared, stripped};
 use super::replay::{Appender, BATCH, Pause, Replayer};
 use super::segments::{Sealing, Segments};
 use super::sinks::{Output, write_file, write_stdout};
@@ -19,10 +19,10 @@ use super::spool::{Pushed, Spool};
 use super::thread::Thread;
 use super::webhook::{self, Webhook};
 use super::{Queued, SPOOL, STOP, Shared, Taken};
-use crate::config::Sink;
+use crate::decisions::config::Sink;
 use crate::storage::Store;
 use crate::storage::model::DecisionRecord;
-use crate::telemetry::metrics::{LogMetrics, Withheld, sink_label};
+use crate::telemetry::metrics::{LogMetrics, Withheld};
 use prometheus_client::metrics::counter::Counter;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -284,7 +284,7 @@ async fn prepare(
         Ok(done) => done,
         Err(error) => {
             tracing::error!(%error, "contexts could not be masked and are left out");
-            let withheld = |entry| (stripped(entry), Outcome::Withheld(Withheld::Mask));
+            let withheld = |entry| (stripped(entry), ContextFate::Withheld(Withheld::Mask));
             batch.iter().map(withheld).collect()
         }
     };
@@ -292,8 +292,8 @@ async fn prepare(
     let mut records = Vec::with_capacity(done.len());
     for (record, outcome) in done {
         match outcome {
-            Outcome::Done => {}
-            Outcome::Withheld(why) => drop(metrics.withheld(why).inc()),
+            ContextFate::Done => {}
+            ContextFate::Withheld(why) => drop(metrics.withheld(why).inc()),
         }
         if in_lines {
             push_prepared(&record, &mut lines);
@@ -438,7 +438,7 @@ impl Spooled {
             // No time for answers; what was stored all the same is not stored twice.
             () = self.shared.abandon.cancelled() => return false,
         };
-        let label = sink_label(&Sink::Store);
+        let label = Sink::Store.label();
         let error = match attempt {
             Ok(Ok(())) => {
                 self.shared.metrics.written(label).inc_by(records.len() as u64);
@@ -471,7 +471,7 @@ impl Spooled {
                 }
             };
             if all {
-                shared.failing.note(sink_label(&Sink::Store), None);
+                shared.failing.note(Sink::Store.label(), None);
             }
         }
         done
@@ -530,7 +530,7 @@ impl Journaled {
                 self.stuck.over(&self.shared);
                 self.shared
                     .metrics
-                    .written(sink_label(&Sink::Segments))
+                    .written(Sink::Segments.label())
                     .inc_by(records.len() as u64);
                 return;
             }

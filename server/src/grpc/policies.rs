@@ -110,8 +110,8 @@ pub(super) async fn evaluate(
         trace: request.trace,
         dry_run: request.dry_run,
     };
-    let outcome = app.service.evaluate(&caller.asker(), question).await?;
-    convert::outcome(outcome, request.json_response)
+    let response = app.service.evaluate(&caller.asker(), question).await?;
+    convert::response(response, request.json_response)
 }
 
 async fn simulate(app: &App, caller: Caller, request: v1::SimulateRequest) -> Result<v1::SimulateResponse> {
@@ -141,7 +141,10 @@ async fn simulate(app: &App, caller: Caller, request: v1::SimulateRequest) -> Re
         .pop()
         .ok_or_else(|| ServiceError::internal("a simulation gave no decision"))??;
     Ok(v1::SimulateResponse {
-        result: Some(convert::response(outcome.json.into(), request.json_response)?),
+        result: Some(convert::response_of_text(
+            outcome.json.into(),
+            request.json_response,
+        )?),
     })
 }
 
@@ -166,7 +169,8 @@ async fn with_document(
     match view {
         v1::PolicyView::Unspecified | v1::PolicyView::Source => policy.source = version.source.to_string(),
         v1::PolicyView::Definition => {
-            let make = move |_: &Stop| convert::definition(&version.source, &version.format);
+            let format = Format::of_version(&version)?;
+            let make = move |_: &Stop| convert::definition(&version.source, format.as_str());
             policy.definition = Some(app.service.heavy.run(caller.call().work(), make).await??);
         }
     }

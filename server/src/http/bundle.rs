@@ -4,7 +4,7 @@ use super::extract::{Body, Caller, IfMatch, Json, Query};
 use super::policies::PageQuery;
 use super::problem::{Answer, ProblemDocument};
 use super::view::{Bundle, List};
-use crate::config::Origin;
+use crate::active::Origin;
 use crate::service;
 use crate::state::App;
 use axum::extract::State;

@@ -4,11 +4,12 @@ use super::extract::{Body, Caller, Json, admit, begin, enter, read, require_json
 use super::problem::{Answer, Failure, ProblemDocument};
 use super::shell::within;
 use crate::body::{self, Arriving};
+use crate::cache;
 use crate::document::Format;
 use crate::error::{Code, Result, ServiceError};
 use crate::json_text::explain;
 use crate::limits::Route;
-use crate::service::evaluate::{Batch, Evaluation, Outcome, Whole, numbered};
+use crate::service::evaluate::{Batch, Evaluation, Whole, numbered};
 use crate::service::simulate::{Contexts, Draft, Simulated, Simulation};
 use crate::shares::Address;
 use crate::state::App;
@@ -216,17 +217,17 @@ async fn batch(
     )))
 }
 
-/// An outcome as results show it.
+/// A response as results show it.
 struct Shown {
     verb: Verb,
     json: String,
 }
 
-impl From<Outcome> for Shown {
-    fn from(outcome: Outcome) -> Self {
+impl From<cache::Response> for Shown {
+    fn from(response: cache::Response) -> Self {
         Self {
-            verb: outcome.decision,
-            json: String::from_utf8_lossy(&outcome.json).into_owned(),
+            verb: response.verb,
+            json: String::from_utf8_lossy(&response.json).into_owned(),
         }
     }
 }
@@ -388,38 +389,4 @@ fn read_draft(draft: &RawValue) -> Result<Draft> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{Shown, results};
-    use crate::error::{Code, ServiceError};
-    use policy_runtime::Verb;
-
-    #[test]
-    fn a_batch_keeps_order_and_counts_everything() {
-        let ok = |verb, json: &str| {
-            Ok(Shown {
-                verb,
-                json: json.to_owned(),
-            })
-        };
-        let text = results(
-            "x",
-            vec![
-                ok(Verb::Deny, "{\"n\":1}"),
-                Err(ServiceError::new(Code::MalformedContext, "a \"quote\"")),
-                ok(Verb::Allow, "{\"n\":3}"),
-            ],
-        );
-        let value: serde_json::Value = serde_json::from_str(&text).unwrap();
-        assert_eq!(value["results"][0]["n"], 1);
-        assert_eq!(value["results"][1]["error"]["detail"], "a \"quote\"");
-        assert_eq!(value["results"][1]["requestId"], "x-1");
-        assert_eq!(value["results"][2]["n"], 3);
-        assert_eq!(
-            value["summary"],
-            serde_json::json!({"allow": 1, "deny": 1, "warn": 0, "modify": 0, "errors": 1})
-        );
-        assert_eq!(value["count"], 3);
-        let empty: serde_json::Value = serde_json::from_str(&results("x", Vec::new())).unwrap();
-        assert_eq!(empty["count"], 0);
-    }
-}
+mod tests;

@@ -37,7 +37,7 @@ fn rate(per_second: u32, burst: u32, shared: bool) -> config::Rate {
     }
 }
 
-fn build(rate: &config::Rate, redis: Option<&config::Redis>) -> Result<RateLimiter, LimitError> {
+fn build(rate: &config::Rate, redis: Option<&redis_client::Config>) -> Result<RateLimiter, LimitError> {
     RateLimiter::build(rate, redis, &Metrics::new())
 }
 
@@ -150,12 +150,12 @@ async fn routes_have_limits_of_their_own_or_none() {
 async fn routes_are_those_of_the_configuration() {
     for route in Route::ALL {
         let text = format!("{}=5", route.as_str());
-        let raw = config::Raw::collect(
+        let raw = crate::config::Raw::collect(
             None,
             |_| None,
             |name| (name == "RATE_LIMIT_ROUTES").then(|| text.clone()),
         );
-        let config = config::Config::parse(&raw).unwrap();
+        let config = crate::config::Config::parse(&raw).unwrap();
         assert!(build(&config.limits.rate, None).is_ok());
     }
 }
@@ -230,7 +230,7 @@ impl Redis {
         }
     }
 
-    fn url(&self) -> config::Redis {
+    fn url(&self) -> redis_client::Config {
         SecretString::from(format!("redis://127.0.0.1:{}/0", self.port)).into()
     }
 
@@ -249,7 +249,7 @@ impl Drop for Redis {
 }
 
 /// URL of a Redis: the one of `TEST_REDIS_URL`, or one that is started.
-fn redis_url() -> Option<(config::Redis, Option<Redis>)> {
+fn redis_url() -> Option<(redis_client::Config, Option<Redis>)> {
     if let Ok(url) = std::env::var("TEST_REDIS_URL") {
         return Some((SecretString::from(url).into(), None));
     }
@@ -258,7 +258,7 @@ fn redis_url() -> Option<(config::Redis, Option<Redis>)> {
 }
 
 /// A limiter whose Redis answers.
-async fn connected(config: &config::Rate, url: &config::Redis) -> RateLimiter {
+async fn connected(config: &config::Rate, url: &redis_client::Config) -> RateLimiter {
     let limiter = build(config, Some(url)).unwrap();
     let probe = identity(
         &format!("probe {}", uuid::Uuid::now_v7()),

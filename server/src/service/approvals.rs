@@ -85,6 +85,43 @@ fn checked(comment: &str) -> Result<&str> {
 }
 
 impl Service {
+    /// # Errors
+    ///
+    /// [`Code::SelfApproval`] where the caller wrote any version with this text: writing it down again, as a rollback does,
+    /// does not make it somebody else's.
+    pub(super) async fn not_own_text(&self, call: Call<'_>, text: &PolicyVersion) -> Result<()> {
+        let approver = self.person(&call.identity.subject).await?;
+        for (author, number) in self.store.authors(&text.key(), &text.digest).await? {
+            if self.person(&author).await?.is(&approver) {
+                let detail = format!(
+                    "`{author}` wrote version {number} of `{}`, which has this text",
+                    text.id
+                );
+                return Err(Self::self_approval(call, &author, detail));
+            }
+        }
+        Ok(())
+    }
+
+    /// The error of somebody who approves without saying what.
+    pub(super) fn unnamed(detail: &str) -> ServiceError {
+        ServiceError::new(Code::PreconditionRequired, detail)
+    }
+
+    /// The error of somebody who approves what is their own, with what makes it so.
+    pub(super) fn self_approval(call: Call<'_>, author: &str, detail: String) -> ServiceError {
+        let subject = &call.identity.subject;
+        let detail = if author == &**subject {
+            detail
+        } else {
+            format!(
+                "{detail}; `{subject}` counts as the same person, because a key counts as who made it and as who \
+                 rotated it"
+            )
+        };
+        ServiceError::new(Code::SelfApproval, detail)
+    }
+
     /// The scope of those who may activate a policy.
     pub(super) fn activating_scope(&self) -> Scope {
         if self.approval {

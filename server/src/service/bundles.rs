@@ -2,8 +2,8 @@
 
 use super::{Call, Service, Wrote};
 use crate::active::Info;
+use crate::active::Origin;
 use crate::clock::now_ms;
-use crate::config::Origin;
 use crate::document;
 use crate::error::{Code, Problem, Result, ServiceError};
 use crate::identity::Scope;

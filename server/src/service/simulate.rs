@@ -4,22 +4,23 @@
 //!
 //! - Drafts are tried on top of everything that decides. Where that cannot be compiled, there is an error and no decision.
 
+mod documents;
+
+use self::documents::with_extra;
+pub(super) use self::documents::{end_of_document, key_of, only};
 use super::evaluate::{Results, count_contexts, numbered};
 use super::{Call, Service};
 use crate::active;
-use crate::config::Origin;
-use crate::document::{self, Format, Sight, file_name};
+use crate::active::Origin;
+use crate::document::{self, Format, Sight};
 use crate::error::{Code, Result, ServiceError};
-use crate::heavy::Stop;
 use crate::identity::{GLOBAL, Scope};
 use crate::limits::Route;
 use crate::storage::PLACES;
 use crate::storage::model::{IdPlace, PolicyKey, PolicyVersion};
 use policy_compiler::Compiler;
-use policy_grammar::ast::{Policy, Status};
-use policy_grammar::{SourceFile, parse_source};
+use policy_grammar::parse_source;
 use policy_runtime::{EvaluateOptions, Mode, Verb};
-use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashSet};
 
@@ -320,154 +321,5 @@ impl Service {
             Origin::BundleFile(_) | Origin::BundleUrl(_) => return Err(unknown(first, "in the bundle")),
         }
         Ok(())
-    }
-}
-
-/// Which policy a document is.
-pub(super) fn key_of(policy: &Policy) -> PolicyKey {
-    PolicyKey::new(&policy.metadata.namespace.value, &policy.metadata.id.value)
-}
-
-/// The policies that decide, with others in their place or beside them, and the names of the others.
-fn with_extra(
-    mut compiler: Compiler,
-    origin: &Origin,
-    extra: Extra,
-    stop: &Stop,
-) -> Result<(Compiler, Vec<String>)> {
-    if let Origin::Directory(_) = origin {
-        // Drafts are tried whatever their status is, so the deciding policies are chosen here and not by the compiler.
-        let replaced: HashSet<PolicyKey> = extra.documents.iter().map(PolicyVersion::key).collect();
-        let wanted = |policy: &Policy| {
-            let key = key_of(policy);
-            !replaced.contains(&key) && (policy.status == Status::Active || extra.inactive.contains(&key))
-        };
-        keep(&mut compiler, wanted, || stop.check())?;
-        compiler.set_options(document::options());
-    } else {
-        for document in &extra.documents {
-            for format in [Format::Yaml, Format::Json] {
-                compiler.remove(&file_name(&document.key(), format.as_str()));
-            }
-        }
-    }
-    let mut drafts = Vec::with_capacity(extra.documents.len());
-    for document in extra.documents {
-        let mut name = file_name(&document.key(), &document.format);
-        // Two drafts of one id are both kept: the compiler says what is wrong with that.
-        while compiler.file(&name).is_some() {
-            name = format!("{name}.{}", document.format);
-        }
-        compiler.set(name.clone(), &*document.source);
-        drafts.push(name);
-    }
-    Ok((compiler, drafts))
-}
-
-/// Removes the policies that are not wanted; the places of the others in their files stay as they are.
-fn keep(
-    compiler: &mut Compiler,
-    wanted: impl Fn(&Policy) -> bool,
-    go_on: impl Fn() -> Result<()>,
-) -> Result<()> {
-    let sources = compiler.sources();
-    for (id, file) in sources.iter() {
-        go_on()?;
-        let policies = parse_source(&sources, id).policies;
-        if policies.iter().all(&wanted) {
-            continue;
-        }
-        compiler.remove(file.name());
-        let is_json = file.name().ends_with(".json");
-        for (i, policy) in policies.iter().enumerate().filter(|(_, policy)| wanted(policy)) {
-            let text = match policies.len() {
-                1 => file.text().to_owned(),
-                _ => only(file, policy, is_json),
-            };
-            let format = if is_json { Format::Json } else { Format::Yaml };
-            compiler.set(format!("{}/{i}.{}", file.name(), format.as_str()), text);
-        }
-    }
-    Ok(())
-}
-
-/// One policy of a file that holds several, at the line and column where it stands there.
-pub(super) fn only(file: &SourceFile, policy: &Policy, is_json: bool) -> String {
-    let start = policy.span.start;
-    let (line, column) = file.line_column(start);
-    let rest = file.text().get(start as usize..).unwrap_or_default();
-    let text = if is_json {
-        let mut values = serde_json::Deserializer::from_str(rest).into_iter::<&RawValue>();
-        values.next().and_then(Result::ok).map_or(rest, RawValue::get)
-    } else {
-        let end = end_of_document(rest).unwrap_or(rest.len());
-        rest.get(..end).unwrap_or(rest)
-    };
-    let (above, before) = (line.saturating_sub(1) as usize, column.saturating_sub(1) as usize);
-    format!("{}{}{text}\n", "\n".repeat(above), " ".repeat(before))
-}
-
-/// Where the first YAML document of a text ends, if a line ends it: `---`, or `...`, behind which another one may stand too.
-pub(super) fn end_of_document(text: &str) -> Option<usize> {
-    let ends = |at: &usize| {
-        let line = text.get(at + 1..).unwrap_or_default();
-        let behind = line.strip_prefix("---").or_else(|| line.strip_prefix("..."));
-        behind.is_some_and(|behind| behind.is_empty() || behind.starts_with(char::is_whitespace))
-    };
-    text.match_indices('\n').map(|(at, _)| at).find(ends)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::keep;
-    use crate::document;
-    use policy_compiler::Compiler;
-    use policy_grammar::ast::Policy;
-
-    #[test]
-    fn what_is_kept_of_a_file_stays_where_it_was() {
-        let yaml = |id: &str| {
-            format!(
-                "metadata: {{id: {id}, name: N}}\nrules:\n- id: {id}\n  condition: {{operator: eq, field: llm.model, value: \
-                 '{id}'}}\n  action: {{decision: deny}}\n"
-            )
-        };
-        let json = |id: &str| {
-            format!(
-                r#"{{"metadata": {{"id": "{id}", "name": "N"}}, "rules": [{{"id": "{id}", "condition": {{"operator": "eq", "field": "llm.model", "value": "{id}"}}, "action": {{"decision": "deny"}}}}]}}"#
-            )
-        };
-        let mut compiler = Compiler::new(document::options());
-        compiler.set(
-            "a.yaml",
-            format!(
-                "{}---\n{}---\n# end\n{}...\n{}",
-                yaml("a"),
-                yaml("b"),
-                yaml("c"),
-                yaml("h")
-            ),
-        );
-        compiler.set(
-            "b.json",
-            format!("[{},\n {}, {}]", json("d"), json("e"), json("f")),
-        );
-        compiler.set("sub/c.yaml", yaml("g"));
-        let places = |compiler: &mut Compiler| {
-            let manifest = compiler.build().unwrap().manifest;
-            let mut rules: Vec<(String, u32, u32)> = manifest
-                .rules
-                .iter()
-                .map(|rule| (rule.id.clone(), rule.line, rule.column))
-                .collect();
-            rules.sort();
-            rules
-        };
-        let mut all = places(&mut compiler);
-        assert_eq!(all.len(), 8);
-        let wanted = |policy: &Policy| !["b", "d", "g", "h"].contains(&policy.metadata.id.value.as_str());
-        keep(&mut compiler, wanted, || Ok(())).unwrap();
-        all.retain(|(id, _, _)| !["b", "d", "g", "h"].contains(&id.as_str()));
-        assert_eq!(places(&mut compiler), all);
     }
 }

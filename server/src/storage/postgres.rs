@@ -19,10 +19,10 @@
 //! - Writers lock the row of the state. It is the first lock that they take, so that they cannot block each other in a
 //!   circle.
 
+use super::config;
 use super::signal::Signal;
 use super::writes::Writes;
 use super::{Result, StoreError};
-use crate::config;
 use secrecy::ExposeSecret as _;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions, PgSslMode};

@@ -8,10 +8,10 @@
 //! who can replay an old signed bundle could bring back an old hole. Digests of replaced bundles are kept in `DATA_DIR`;
 //! removing `bundle-replaced.json` there allows going back on purpose.
 
-use crate::config::{Url, scrubbed};
 use crate::error::{Code, Result, ServiceError};
 use crate::fetch;
 use crate::heavy::Work;
+use crate::settings::{Url, scrubbed};
 use crate::state::App;
 use arc_swap::ArcSwapOption;
 use policy_runtime::Policies;
@@ -231,7 +231,7 @@ impl Follower {
                     app.health.note("bundle", None);
                 }
                 Err(error) => {
-                    app.metrics.reload_failed(&app.service.origin);
+                    app.metrics.reload_failed(app.service.origin.label());
                     // Its place could be reached; that is what the dependency stands for.
                     let refused = is_refusal(&error);
                     app.health

@@ -177,7 +177,7 @@ pub async fn run(app: App, directory: PathBuf, stop: CancellationToken) {
                 Err(error) => Err(error.clone()),
             };
             if let Err(error) = &result {
-                app.metrics.reload_failed(&app.service.origin);
+                app.metrics.reload_failed(app.service.origin.label());
                 app.service.active.note_failure(reasons(error));
             }
             // What failed is tried again when it changed, or could not even be looked at.

@@ -3,9 +3,10 @@
 //! A report goes out every `STATUS_INTERVAL`, and at once when something else decides. One that does not arrive is not kept:
 //! the next one says what is so then. Readiness is degraded meanwhile, and decisions are made as ever.
 
+pub mod config;
+
 use super::bundle::Token;
 use crate::active::Info;
-use crate::config;
 use crate::edges::{LONGEST_TEXT, MOST_ERRORS};
 use crate::state::App;
 use policy_integrations::{EdgeClient, EdgeStatus, Settings, SettingsError};
@@ -33,7 +34,7 @@ pub struct Reporter {
 impl Reporter {
     /// One that has not reported yet, and sends this token.
     #[must_use]
-    pub fn new(config: &config::Status, token: Token) -> Self {
+    pub fn new(config: &config::Config, token: Token) -> Self {
         let base = config.url.expose().trim_end_matches('/');
         Self {
             url: format!("{base}/api/v1/edges/{}/status", config.edge),

@@ -3,7 +3,7 @@
 //! Reading does not say that writing works: on a full disk, and on a standby, the one goes on without the other. So a write
 //! that changes nothing is made where no other was made lately, and each time where the last one failed.
 
-use crate::config::Origin;
+use crate::active::Origin;
 use crate::error::Code;
 use crate::state::App;
 use crate::storage::StoreError;
@@ -83,7 +83,7 @@ async fn follow(app: &App, poll: Duration, stop: &CancellationToken, writes: &Wr
         app.health.note("decision log", behind(app));
         let info = app.service.active.info();
         if failed != info.failure && info.failure.is_some() {
-            app.metrics.reload_failed(&app.service.origin);
+            app.metrics.reload_failed(app.service.origin.label());
         }
         failed.clone_from(&info.failure);
         tokio::select! {

@@ -16,10 +16,10 @@
 //! Masking: no code may log a secret or a context in the first place.
 
 use super::TelemetryError;
+use super::config::{self, LogFormat};
 use super::request;
 use super::sparing::Sparing;
 use super::traces::SPANS;
-use crate::config::{self, LogFormat};
 use serde_json::{Map, Value};
 use std::fmt;
 use std::io::IsTerminal as _;
@@ -98,10 +98,7 @@ pub type LogLayer<S> = Box<dyn Layer<S> + Send + Sync>;
 /// # Errors
 ///
 /// [`TelemetryError::Level`] when the level is not a filter.
-pub fn layer<S, W>(
-    config: &config::Telemetry,
-    writer: W,
-) -> Result<(LogLayer<S>, LevelHandle), TelemetryError>
+pub fn layer<S, W>(config: &config::Config, writer: W) -> Result<(LogLayer<S>, LevelHandle), TelemetryError>
 where
     S: Subscriber + for<'a> LookupSpan<'a> + Send + Sync,
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,

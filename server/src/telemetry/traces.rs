@@ -15,7 +15,7 @@
 //! Contexts, prompts and reasons are not attributes: traces leave the house.
 
 use super::{TelemetryError, request};
-use crate::config::scrubbed;
+use crate::settings::scrubbed;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator as _};
 use opentelemetry::trace::{TraceContextExt as _, TracerProvider as _};

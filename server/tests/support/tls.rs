@@ -7,7 +7,7 @@
 )]
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
-use policy_server::config;
+use policy_server::tls;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use std::path::PathBuf;
@@ -77,8 +77,8 @@ impl Files {
         std::fs::rename(new, self.path(name)).unwrap();
     }
 
-    pub(crate) fn config(&self, client_ca: bool) -> config::Tls {
-        config::Tls {
+    pub(crate) fn config(&self, client_ca: bool) -> tls::Config {
+        tls::Config {
             cert: self.path("cert.pem"),
             key: self.path("key.pem"),
             client_ca: client_ca.then(|| self.path("ca.pem")),

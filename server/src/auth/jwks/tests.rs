@@ -234,7 +234,7 @@ impl Issuer {
             .route("/jwks.json", get(answer))
             .with_state(self.clone());
         tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-        Source::Url(config::Url::parse(&url).unwrap())
+        Source::Url(Url::parse(&url).unwrap())
     }
 }
 
@@ -328,11 +328,11 @@ async fn an_issuer_that_is_down_at_the_start_is_asked_again() {
 #[test]
 fn a_set_at_https_is_not_fetched_over_anything_else() {
     // Nothing listens on the port: the error must be of the connection, not a success over plain HTTP.
-    assert!(download(&config::Url::parse("https://127.0.0.1:1/jwks.json").unwrap()).is_err());
+    assert!(download(&Url::parse("https://127.0.0.1:1/jwks.json").unwrap()).is_err());
 }
 
 #[test]
 fn keys_are_read_as_often_as_the_documentation_says() {
-    let url = Pace::of(&Source::Url(config::Url::parse("https://issuer").unwrap()));
+    let url = Pace::of(&Source::Url(Url::parse("https://issuer").unwrap()));
     assert_eq!((url.poll.as_secs(), url.demand.as_secs()), (300, 10));
 }

@@ -21,7 +21,6 @@
 //! Where a record begins and ends, and whether its bytes are those that were written: that is for the frame around it.
 
 use crate::storage::model::{DecisionId, DecisionRecord};
-use std::fmt;
 
 /// The form that is written.
 const VERSION: u8 = 1;
@@ -41,27 +40,18 @@ const ID_BYTES: usize = 16;
 const HEAD: usize = 64;
 
 /// Why bytes are no record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BinaryError {
     /// They end too early.
+    #[error("the bytes of a decision end too early")]
     Short,
     /// A later version may know how to read them.
+    #[error("decisions of version {0} are not known here")]
     Version(u8),
     /// They say what no version writes: flags, numbers or texts that cannot be, or more bytes than a record has.
+    #[error("the bytes are not those of a decision")]
     Malformed,
 }
-
-impl fmt::Display for BinaryError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Short => f.write_str("the bytes of a decision end too early"),
-            Self::Version(version) => write!(f, "decisions of version {version} are not known here"),
-            Self::Malformed => f.write_str("the bytes are not those of a decision"),
-        }
-    }
-}
-
-impl std::error::Error for BinaryError {}
 
 /// Appends a record.
 pub fn push_binary(record: &DecisionRecord, out: &mut Vec<u8>) {

@@ -1,7 +1,7 @@
 //! What is kept of a decision under each setting, and its line of JSON.
 
-use super::{Entry, Outcome, Preparer, Seal, associated_data, push_line, push_prepared};
-use crate::config::Kept;
+use super::{ContextFate, Entry, Preparer, Seal, associated_data, push_line, push_prepared};
+use crate::decisions::config::Kept;
 use crate::storage::model::{DecisionId, DecisionRecord};
 use crate::telemetry::metrics::Withheld;
 use bytes::Bytes;
@@ -42,7 +42,7 @@ fn entry(context: &'static str) -> Entry {
 
 const CONTEXT: &str = r#"{ "llm": {"prompt": "tell me"}, "user": {"id": "u1"} }"#;
 
-fn prepare(kept: Kept, seal: Option<Seal>, context: &'static str) -> (DecisionRecord, Outcome) {
+fn prepare(kept: Kept, seal: Option<Seal>, context: &'static str) -> (DecisionRecord, ContextFate) {
     Preparer::new(kept, &["llm.prompt".to_owned()], seal).prepare(&entry(context))
 }
 
@@ -69,7 +69,7 @@ fn a_context_that_cannot_be_masked_is_left_out() {
     for context in ["{\"llm\": {\"prompt\": \"secret\"", "", "secret"] {
         let (record, outcome) = prepare(Kept::Masked, None, context);
         assert_eq!(record.context, None);
-        assert_eq!(outcome, Outcome::Withheld(Withheld::Mask));
+        assert_eq!(outcome, ContextFate::Withheld(Withheld::Mask));
         assert_eq!(record.reason.as_deref(), Some("no `tell me` from [EMAIL]"));
     }
 }
@@ -83,12 +83,12 @@ fn contexts_are_sealed_after_masking_and_left_out_when_that_fails() {
         record.context,
         Some(format!("enc:v1:decision:r1:1767225600123:{id}:48"))
     );
-    assert_eq!(outcome, Outcome::Done);
+    assert_eq!(outcome, ContextFate::Done);
 
     let broken: Seal = Arc::new(|_, _| Err("no entropy".to_owned()));
     let (record, outcome) = prepare(Kept::Full, Some(broken), CONTEXT);
     assert_eq!(record.context, None);
-    assert_eq!(outcome, Outcome::Withheld(Withheld::Seal));
+    assert_eq!(outcome, ContextFate::Withheld(Withheld::Seal));
 }
 
 #[test]

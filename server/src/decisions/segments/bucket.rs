@@ -16,7 +16,8 @@ mod transport;
 
 use super::archive::Archive;
 use super::name::{ENDING, Name};
-use crate::config::{self, Cloud, scrubbed};
+use crate::decisions::config::{self, Cloud};
+use crate::settings::scrubbed;
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use object::{Blocks, Object, blocks};

@@ -8,13 +8,13 @@
 
 use super::{Segments, Staged, staged};
 use crate::clock::now_ms;
-use crate::config::Sink;
+use crate::decisions::config::Sink;
 use crate::decisions::replay::Pause;
 use crate::decisions::spool::{self, Spool};
 use crate::decisions::thread::Thread;
 use crate::decisions::{Failing, disk};
 use crate::storage::model::{DecisionKey, DecisionRecord};
-use crate::telemetry::metrics::{Dropped, LogMetrics, sink_label};
+use crate::telemetry::metrics::{Dropped, LogMetrics};
 use std::collections::HashSet;
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
@@ -70,7 +70,7 @@ impl Sealing {
         };
         #[cfg(target_os = "linux")]
         drop(thread.run(|| rustix::process::nice(NICE)).await);
-        let mut pause = Pause::new(sink_label(&Sink::Segments), &self.failing);
+        let mut pause = Pause::new(Sink::Segments.label(), &self.failing);
         // What is left of an earlier run is sealed at once.
         let mut left_over = !journal.is_empty();
         let mut filled: Option<Instant> = None;
@@ -106,7 +106,7 @@ impl Sealing {
                     }
                     Err(error) => {
                         published = false;
-                        self.metrics.errors(sink_label(&Sink::Segments)).inc();
+                        self.metrics.errors(Sink::Segments.label()).inc();
                         tokio::select! {
                             () = pause.after(&error) => {}
                             () = last.cancelled() => return,
@@ -130,7 +130,7 @@ impl Sealing {
         while !journal.is_empty() && journal.bytes() < left {
             left = journal.bytes();
             if let Err(error) = self.seal(thread, journal, true).await {
-                self.metrics.errors(sink_label(&Sink::Segments)).inc();
+                self.metrics.errors(Sink::Segments.label()).inc();
                 tracing::warn!(
                     %error,
                     bytes = journal.bytes(),

@@ -6,7 +6,7 @@
 //! - A body holds no more events and bytes than the settings say, but always one event.
 //! - What is not known is left out. A decision whose context does not say which tokens were used is no usage.
 
-use crate::config::{self, WebhookFormat};
+use crate::decisions::config::{self, WebhookFormat};
 use crate::hex;
 use crate::storage::model::{AuditRecord, DecisionRecord};
 use bytes::Bytes;

@@ -7,10 +7,10 @@
 
 use super::Webhook;
 use super::delivery::{Delivery, Of};
-use crate::config::Sink;
 use crate::decisions::Shared;
+use crate::decisions::config::Sink;
 use crate::decisions::drain::Drain;
-use crate::telemetry::metrics::{Dropped, sink_label};
+use crate::telemetry::metrics::Dropped;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
@@ -23,7 +23,7 @@ pub(crate) struct Sender {
 
 impl Sender {
     pub(crate) fn new(webhook: Arc<Webhook>, shared: &Arc<Shared>) -> Self {
-        let label = sink_label(&Sink::Webhook);
+        let label = Sink::Webhook.label();
         let of = Of {
             label,
             one: "decision",

@@ -20,13 +20,12 @@
 use super::cursor::{Cursor, Found, Place};
 use super::delivery::{Delivery, Of};
 use super::{AUDIT, Webhook, events};
-use crate::config;
 use crate::decisions::Shared;
+use crate::decisions::config;
 use crate::decisions::replay::{Pause, no_answer};
 use crate::decisions::thread::Thread;
 use crate::storage::Store;
 use crate::storage::model::AuditRecord;
-use crate::telemetry::metrics::sink_label;
 use prometheus_client::metrics::counter::Counter;
 use std::sync::Arc;
 use std::time::Duration;
@@ -89,7 +88,7 @@ impl Follower {
             one: "audit record",
             sent: metrics.audit_sent.clone(),
             refused: metrics.audit_missing.clone(),
-            errors: shared.metrics.errors(sink_label(&config::Sink::Webhook)),
+            errors: shared.metrics.errors(config::Sink::Webhook.label()),
             lag: metrics.audit_lag.clone(),
         };
         let lines = [

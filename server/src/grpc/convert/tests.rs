@@ -1,6 +1,7 @@
 //! Conversions keep meaning, in both directions, and refuse what they cannot keep.
 
-use super::{FromJson, definition, definition_json, outcome, response, timestamp, write_context};
+use super::json::FromJson;
+use super::{definition, definition_json, response, response_of_text, timestamp, write_context};
 use crate::cache::DecisionCache;
 use crate::error::Code;
 use policy_proto::v1;
@@ -350,7 +351,7 @@ fn a_response_becomes_the_same_message() {
         "timestamp": 1_760_000_000_123_u64, "cached": true, "bundle": { "revision": "7" },
     })
     .to_string();
-    let got = response(bytes::Bytes::from(text.clone()), false).unwrap();
+    let got = response_of_text(bytes::Bytes::from(text.clone()), false).unwrap();
     assert_eq!(got.decision(), v1::Decision::Modify);
     assert!(got.allowed && got.cached);
     assert_eq!(got.reason.as_deref(), Some("why"));
@@ -387,7 +388,7 @@ fn a_response_becomes_the_same_message() {
     assert_eq!(got.bundle_revision, "7");
     assert!(got.response_json.is_empty());
 
-    let lean = response(bytes::Bytes::from(text.clone()), true).unwrap();
+    let lean = response_of_text(bytes::Bytes::from(text.clone()), true).unwrap();
     assert_eq!(lean.response_json, text);
     assert_eq!((lean.decision(), lean.allowed), (v1::Decision::Modify, true));
     assert_eq!(
@@ -417,7 +418,7 @@ fn what_the_engine_writes_is_read_whole() {
             ..Default::default()
         };
         let owned = engine.evaluate_json_with(context.as_bytes(), &options).unwrap();
-        let got = response(serde_json::to_vec(&owned).unwrap().into(), false).unwrap();
+        let got = response_of_text(serde_json::to_vec(&owned).unwrap().into(), false).unwrap();
         assert_eq!(
             got.decision().as_str_name(),
             format!("DECISION_{}", owned.decision.decision.as_str().to_uppercase())
@@ -432,8 +433,8 @@ fn what_the_engine_writes_is_read_whole() {
         for _ in 0..2 {
             let decided = cache.evaluate_now(&engine, context.as_bytes(), &options).unwrap();
             for as_json in [false, true] {
-                let long = response(decided.json.clone(), as_json).unwrap();
-                let short = outcome(decided.clone(), as_json).unwrap();
+                let long = response_of_text(decided.json.clone(), as_json).unwrap();
+                let short = response(decided.clone(), as_json).unwrap();
                 assert_eq!(short, long, "{context}");
             }
         }
@@ -448,7 +449,8 @@ fn a_response_that_is_none_is_a_fault_and_not_a_decision() {
         r#"{"requestId":"r","decision":{"decision":"maybe","allowed":true,"matchedPolicies":[],"matchedRules":[],"matched":[],"evaluationTimeMs":0},"timestamp":0,"cached":false,"bundle":{"revision":""}}"#,
     ] {
         for as_json in [false, true] {
-            let error = response(bytes::Bytes::copy_from_slice(text.as_bytes()), as_json).unwrap_err();
+            let error =
+                response_of_text(bytes::Bytes::copy_from_slice(text.as_bytes()), as_json).unwrap_err();
             assert_eq!(error.code, Code::Internal);
         }
     }
@@ -457,7 +459,7 @@ fn a_response_that_is_none_is_a_fault_and_not_a_decision() {
 #[test]
 fn numbers_beyond_all_doubles_are_texts() {
     let text = r#"{"requestId":"1e999","decision":{"decision":"modify","allowed":true,"matchedPolicies":[],"matchedRules":[],"matched":[],"evaluationTimeMs":0,"modifications":{"a\"1e400":[1e400,-1E+400,1e-400,5],"b":"\\"}},"timestamp":0,"cached":false,"bundle":{"revision":""}}"#;
-    let read = response(bytes::Bytes::from_static(text.as_bytes()), false).unwrap();
+    let read = response_of_text(bytes::Bytes::from_static(text.as_bytes()), false).unwrap();
     assert_eq!(read.request_id, "1e999");
     let expected = json!({"a\"1e400": ["1e400", "-1E+400", 0.0, 5.0], "b": "\\"});
     assert_eq!(read.modifications.unwrap(), message(&expected));

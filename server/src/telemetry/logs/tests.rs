@@ -1,9 +1,9 @@
 //! The lines of the log, and its level.
 
 use super::layer;
-use crate::config::{LogFormat, Telemetry};
 use crate::heavy::{Heavy, Work};
 use crate::telemetry::Request;
+use crate::telemetry::config::{Config, LogFormat};
 use http::HeaderMap;
 use serde_json::Value;
 use std::io::{self, Write};
@@ -37,8 +37,8 @@ impl Lines {
     }
 }
 
-fn config(level: &str, format: LogFormat) -> Telemetry {
-    Telemetry {
+fn config(level: &str, format: LogFormat) -> Config {
+    Config {
         level: level.to_owned(),
         format,
         otlp: None,

@@ -1,8 +1,8 @@
 //! The exposition, the table of families, and what counting costs.
 
 use super::{FAMILIES, Metrics, Status, Transport, Withheld, markdown, names};
+use crate::active::Origin;
 use crate::cache::CacheStats;
-use crate::config::Origin;
 use crate::shares::Full;
 use policy_runtime::Verb;
 use std::collections::BTreeSet;
@@ -23,7 +23,7 @@ fn everything() -> Metrics {
         .record(Verb::Deny, Duration::from_micros(3), 2);
     metrics.activated(3, 20, "r1", "sha256:aa", 1_700_000_000_123);
     metrics.store_revision(7);
-    metrics.reload_failed(&Origin::Store);
+    metrics.reload_failed(Origin::Store.label());
     let route = metrics.route(Transport::Rest, "/api/v1/evaluate");
     let _guard = route.start();
     route.record(Status::Http(200), Duration::from_millis(3));
@@ -43,7 +43,7 @@ fn everything() -> Metrics {
         saved_ns: 250_000_000,
         ..CacheStats::default()
     };
-    metrics.cache_counted(&CacheStats::default(), &counted);
+    counted.count_since(&CacheStats::default(), metrics.cache());
     metrics.dependency("postgres", false);
     metrics.connections(3);
     metrics.connection_refused(Full::Address);
@@ -200,7 +200,7 @@ fn unknown_statuses_make_no_series_of_their_own() {
         .count();
     assert_eq!(
         series,
-        super::HTTP_STATUSES.len() + super::GRPC_STATUSES.len() + 1
+        super::requests::HTTP_STATUSES.len() + super::requests::GRPC_STATUSES.len() + 1
     );
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Events, MASKED};
 use crate::audit;
-use crate::config::WebhookFormat;
+use crate::decisions::config::WebhookFormat;
 use crate::storage::model::{AuditRecord, DecisionId, DecisionRecord, NewAudit};
 use policy_integrations::event::CloudEvent;
 use serde_json::{Value, json};

@@ -132,7 +132,7 @@ fn place(uri: &Uri) -> Option<String> {
 }
 
 /// A URL without what may be a credential.
-pub(super) fn redacted(url: &str) -> String {
+pub(crate) fn redacted(url: &str) -> String {
     let scheme = url.split_once("://").map_or("", |(scheme, _)| scheme);
     let parts = url.parse::<Uri>().ok().and_then(|uri| Some((place(&uri)?, uri)));
     let Some((place, uri)) = parts else {
@@ -156,7 +156,7 @@ pub(super) fn redacted(url: &str) -> String {
 }
 
 /// What the URL of a server says, by the settings that say the same in parts. What it leaves open is not there.
-pub(super) type Said = BTreeMap<&'static str, String>;
+pub(crate) type Said = BTreeMap<&'static str, String>;
 
 /// A part of a URL, decoded.
 fn decoded(text: &str) -> Option<String> {
@@ -167,7 +167,7 @@ fn decoded(text: &str) -> Option<String> {
 }
 
 /// What a URL of PostgreSQL says. `None` where it cannot be taken apart.
-pub(super) fn postgres_says(text: &str) -> Option<Said> {
+pub(crate) fn postgres_says(text: &str) -> Option<Said> {
     let url = ::url::Url::parse(text).ok()?;
     let mut said = Said::new();
     let mut say = |name, value: Option<String>| {
@@ -197,7 +197,7 @@ pub(super) fn postgres_says(text: &str) -> Option<Said> {
 }
 
 /// What a URL of Redis says. `None` where it cannot be taken apart.
-pub(super) fn redis_says(text: &str) -> Option<Said> {
+pub(crate) fn redis_says(text: &str) -> Option<Said> {
     let url = ::url::Url::parse(text).ok()?;
     let parts = [
         ("REDIS_HOST", url.host_str().and_then(decoded)),
@@ -214,7 +214,7 @@ pub(super) fn redis_says(text: &str) -> Option<Said> {
 }
 
 /// A URL of Redis with what it left open. `None` where it cannot be taken apart.
-pub(super) fn redis_with(text: &str, parts: &Said) -> Option<String> {
+pub(crate) fn redis_with(text: &str, parts: &Said) -> Option<String> {
     let mut url = ::url::Url::parse(text).ok()?;
     for (name, value) in parts {
         match *name {

@@ -1,6 +1,8 @@
 //! Settings of the receiver of webhooks: `DECISION_LOG=webhook:URL`, and `WEBHOOK_…`.
 
-use super::{LEAST_SPOOL, Parser, Spool, StoreConfig, Url, value};
+use super::{LEAST_SPOOL, Spool};
+use crate::settings::{Parser, Url, value};
+use crate::storage;
 use policy_integrations::costops;
 use policy_integrations::webhook::Key;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -66,7 +68,7 @@ pub struct WebhookAudit {
 }
 
 /// The receiver that an item of `DECISION_LOG` names. No message repeats the URL: its path may be a secret.
-pub(super) fn read(p: &mut Parser<'_>, store: &StoreConfig, item: &str) -> Option<Webhook> {
+pub(super) fn read(p: &mut Parser<'_>, store: &storage::Config, item: &str) -> Option<Webhook> {
     let url = item.strip_prefix("webhook:").and_then(Url::parse);
     match &url {
         None => p.problem(
@@ -141,7 +143,7 @@ pub(super) fn read(p: &mut Parser<'_>, store: &StoreConfig, item: &str) -> Optio
     })
 }
 
-fn audit(p: &mut Parser<'_>, store: &StoreConfig, format: WebhookFormat) -> Option<WebhookAudit> {
+fn audit(p: &mut Parser<'_>, store: &storage::Config, format: WebhookFormat) -> Option<WebhookAudit> {
     let all = p.value("WEBHOOK_AUDIT", None, |text| match text {
         "new" => Some(Some(false)),
         "all" => Some(Some(true)),

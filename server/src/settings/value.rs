@@ -5,7 +5,7 @@ use secrecy::SecretBox;
 use std::time::Duration;
 
 /// `true`, `false`, `1`, `0`, `yes`, `no`, `on`, `off`.
-pub(super) fn boolean(text: &str) -> Option<bool> {
+pub(crate) fn boolean(text: &str) -> Option<bool> {
     match text.to_ascii_lowercase().as_str() {
         "true" | "1" | "yes" | "on" => Some(true),
         "false" | "0" | "no" | "off" => Some(false),
@@ -31,7 +31,7 @@ pub(crate) fn duration(text: &str) -> Option<Duration> {
 }
 
 /// A number with `KB`, `MB`, `GB` (or `KiB` …, which mean the same here: powers of 1024); without a unit, bytes.
-pub(super) fn bytes(text: &str) -> Option<u64> {
+pub(crate) fn bytes(text: &str) -> Option<u64> {
     let at = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(at);
     let number: u64 = number.parse().ok()?;
@@ -46,7 +46,7 @@ pub(super) fn bytes(text: &str) -> Option<u64> {
 }
 
 /// A password as it may stand in a URL.
-pub(super) fn percent_encoded(text: &str) -> String {
+pub(crate) fn percent_encoded(text: &str) -> String {
     let mut out = String::new();
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
@@ -59,7 +59,7 @@ pub(super) fn percent_encoded(text: &str) -> String {
 }
 
 /// `ID:BASE64` of 32 bytes.
-pub(super) fn encryption_key(text: &str) -> Option<(String, SecretBox<[u8; 32]>)> {
+pub(crate) fn encryption_key(text: &str) -> Option<(String, SecretBox<[u8; 32]>)> {
     let (id, key) = text.split_once(':')?;
     let plain = id
         .chars()

@@ -1,13 +1,13 @@
 //! Settings of the reports of an edge server: `STATUS_URL`, `STATUS_TOKEN`, `STATUS_INTERVAL`, `EDGE_ID`.
 
-use super::{Parser, Url};
 use crate::edges;
+use crate::settings::{Parser, Url};
 use secrecy::{ExposeSecret as _, SecretString};
 use std::time::Duration;
 
 /// Where and how this server reports what it runs.
 #[derive(Debug, Clone)]
-pub struct Status {
+pub struct Config {
     /// The central server.
     pub url: Url,
     /// What this server calls itself.
@@ -18,7 +18,7 @@ pub struct Status {
     pub interval: Duration,
 }
 
-pub(super) fn read(p: &mut Parser<'_>) -> Option<Status> {
+pub(crate) fn read(p: &mut Parser<'_>) -> Option<Config> {
     p.text("STATUS_URL")?;
     let url = p.url("STATUS_URL");
     if let Some(url) = &url
@@ -46,7 +46,7 @@ pub(super) fn read(p: &mut Parser<'_>) -> Option<Status> {
             );
         }
     }
-    Some(Status {
+    Some(Config {
         url: url?,
         edge,
         token,

@@ -1,4 +1,4 @@
-//! `DECISION_LOG_SEGMENTS`: a folder, or a bucket by its URL.
+//! A bucket of `DECISION_LOG_SEGMENTS`, by its URL.
 //!
 //! Who may use the bucket is not said here: each cloud has environment variables for that, which are read where it is opened.
 
@@ -6,24 +6,6 @@ use object_store::path::Path as Prefix;
 use std::fmt;
 use std::path::PathBuf;
 use url::Url;
-
-/// Where segments are kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Archive {
-    /// A folder.
-    Folder(PathBuf),
-    /// A bucket, or a part of one.
-    Bucket(Bucket),
-}
-
-impl fmt::Display for Archive {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Folder(path) => path.display().fmt(f),
-            Self::Bucket(bucket) => bucket.fmt(f),
-        }
-    }
-}
 
 /// Whose bucket it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
