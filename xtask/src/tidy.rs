@@ -5,9 +5,11 @@
 //! - crates depend on each other only as the architecture says, and the runtime without its `compile` feature links no
 //!   front end;
 //! - files of the machine and of the runtime do not import each other in a circle;
+//! - no file of product code is longer than somebody reads;
 //! - no unfinished code, no paths of somebody's machine.
 
 mod imports;
+mod lengths;
 
 use anyhow::{Context as _, bail};
 use serde_json::Value;
@@ -95,6 +97,7 @@ const TEXT: &[&str] = &["rs", "toml", "md", "yaml", "yml", "json", "sh"];
 pub(crate) fn run(root: &Path) -> anyhow::Result<()> {
     let mut problems = Vec::new();
     let mut files = Vec::new();
+    let mut lengths: Vec<(String, usize)> = Vec::new();
     collect(root, &mut files)?;
     files.sort();
     for path in &files {
@@ -104,7 +107,12 @@ pub(crate) fn run(root: &Path) -> anyhow::Result<()> {
             headers(&name, &text, &mut problems);
         }
         words(&name, &text, &mut problems);
+        lengths.push((name, text.lines().count()));
     }
+    lengths::check(
+        lengths.iter().map(|(name, lines)| (name.as_str(), *lines)),
+        &mut problems,
+    );
     imports::check(root, &mut problems)?;
     edges(root, &mut problems)?;
     lean_runtime(root, &mut problems)?;
