@@ -188,9 +188,10 @@ impl From<policy_runtime::EvaluateError> for ServiceError {
             E::NoPolicies => Code::NoPolicies,
             E::UnknownNamespace(_) => Code::UnknownNamespace,
             E::NothingActive => Code::NotReady,
-            E::Modified(_) => Code::ModificationRefused,
+            E::Modified(_) | E::ModificationsTooLarge => Code::ModificationRefused,
             E::Stopped => Code::DeadlineExceeded,
-            _ => Code::MalformedRequest,
+            // `Internal`, and what a later version of the engine may say: nothing of the caller.
+            _ => Code::Internal,
         };
         Self::new(code, error.to_string())
     }
@@ -244,4 +245,32 @@ pub fn markdown() -> String {
         ));
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ServiceError;
+    use policy_runtime::{EvaluateError as E, JsonError, JsonErrorKind};
+
+    #[test]
+    fn errors_of_the_engine_have_its_codes() {
+        let json = JsonError {
+            kind: JsonErrorKind::TooDeep,
+            offset: 0,
+        };
+        for error in [
+            E::Context(json),
+            E::UnknownPolicy("p".to_owned()),
+            E::DuplicatePolicy("p".to_owned()),
+            E::NoPolicies,
+            E::UnknownNamespace("n".to_owned()),
+            E::NothingActive,
+            E::Modified(json),
+            E::ModificationsTooLarge,
+            E::Internal("why"),
+        ] {
+            let code = error.code();
+            assert_eq!(ServiceError::from(error).code.as_str(), code);
+        }
+    }
 }
