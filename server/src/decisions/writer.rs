@@ -28,7 +28,7 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 /// Put on disk at once, at the most: to wait for the disk takes as long for many as for few.
@@ -36,9 +36,6 @@ const SPOOL_BATCH: usize = 4000;
 
 /// How long a decision waits for others to be written with.
 const GATHER: Duration = Duration::from_millis(50);
-
-/// How often the queue is looked at meanwhile.
-const LOOK: Duration = Duration::from_millis(5);
 
 /// How long the database may take for a batch before the spool gets it. Longer than any batch takes that goes well; and
 /// half of the queue, as it is by default, holds the 5,000 decisions that come meanwhile on a busy machine, all from one caller.
@@ -233,22 +230,14 @@ async fn gather(queue: &mut mpsc::Receiver<Queued>, shared: &Shared, most: usize
         }
         return batch;
     }
-    // A queue that is looked at wakes this task for each decision; a small one must not be full meanwhile.
-    let capacity = u64::try_from(queue.max_capacity()).unwrap_or(u64::MAX);
-    let look = LOOK.min(Duration::from_micros(capacity));
     let until = Instant::now() + GATHER;
-    loop {
-        while batch.len() < most
-            && let Ok(queued) = queue.try_recv()
-        {
-            batch.push(queued);
-        }
-        let now = Instant::now();
-        if batch.len() >= most || now >= until {
-            break;
-        }
+    while batch.len() < most {
+        let room = most - batch.len();
         tokio::select! {
-            () = sleep_until(until.min(now + look)) => {}
+            more = timeout_at(until, queue.recv_many(&mut batch, room)) => match more {
+                Ok(0) | Err(_) => break,
+                Ok(_) => {}
+            },
             () = shared.closing.cancelled() => {
                 queue.close();
                 break;
