@@ -5,7 +5,6 @@
 
 pub mod numbers;
 
-
 /// Why bytes are not a module or a bundle. Offsets are bytes from the start of what was decoded: of the bundle for its
 /// container, of the module section for its tables, of a function's code for its instructions.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -68,6 +68,7 @@ pub(super) enum Spelling {
 }
 
 impl Spelling {
+    #[inline]
     pub(super) fn all(self) -> std::ops::Range<usize> {
         match self {
             Self::Only => 0..0,
@@ -75,6 +76,7 @@ impl Spelling {
         }
     }
 
+    #[inline]
     pub(super) fn mask(self) -> u64 {
         let all = self.all();
         match all.len() {
@@ -181,6 +183,7 @@ impl Trie {
         }
     }
 
+    #[inline]
     pub(super) fn node(&self, index: u32) -> Option<&Node> {
         self.nodes.get(index as usize)
     }
@@ -237,6 +240,7 @@ impl Node {
         self.index = Index::new(&self.keys);
     }
 
+    #[inline]
     pub(super) fn is_leaf(&self) -> bool {
         self.keys.is_empty() && self.elements.is_empty() && self.from_end.is_empty()
     }
@@ -376,10 +380,12 @@ pub(crate) struct Hints {
 pub(super) const NO_HINT: u16 = u16::MAX;
 
 impl Hints {
+    #[inline]
     pub(super) fn places(keys: usize) -> usize {
         2 * (keys + 1)
     }
 
+    #[inline]
     pub(super) fn reset(&mut self, of: (u64, bool), trie: &Trie) {
         if self.of != of {
             self.of = of;
