@@ -250,7 +250,7 @@ impl Worker {
         let mut response = None;
         finish(request, &mut eval, &mut self.second, Output::Owned(&mut response))?;
         // `finish` fills it on every successful path.
-        response.ok_or_else(|| EvaluateError::Internal("no response was made"))
+        response.ok_or(EvaluateError::Internal("no response was made"))
     }
 }
 
