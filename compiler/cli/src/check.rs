@@ -78,7 +78,6 @@ pub(crate) fn run(args: Args, _host: Host) -> anyhow::Result<Exit> {
     // and what it costs at the most is what the optimiser makes of it, as in the bundle that `policyc build` makes.
     if args.max_cost.is_none() && !args.require_indexed {
         options.opt_level = OptLevel::O0;
-        options.dfa_limit_bytes = 0;
     }
     if args.fix || args.diff {
         return mend(&args, sources, &options);
