@@ -66,7 +66,7 @@ impl Settings {
 /// What becomes of a request that names a namespace without active policies. Names are compared letter for letter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum UnknownNamespace {
-    /// It gets [`EvaluateError::UnknownNamespace`]: a mistyped name must not mean that nothing is checked.
+    /// It gets [`EvaluateError::UnknownNamespace`](crate::EvaluateError::UnknownNamespace): a mistyped name must not mean that nothing is checked.
     #[default]
     Error,
     /// The policies of `global` decide; an error as well where there are none.
@@ -79,12 +79,12 @@ pub struct EvaluateOptions<'o> {
     /// Echoed in the response; generated when absent.
     pub request_id: Option<&'o str>,
     /// Only policies of this namespace and of `global`; one without an active policy is an error, unless the engine
-    /// was told otherwise ([`EngineBuilder::unknown_namespace`]).
+    /// was told otherwise ([`EngineBuilder::unknown_namespace`](crate::EngineBuilder::unknown_namespace)).
     pub namespace: Option<&'o str>,
     /// Only these policies: of each id every one that the request sees. An id that it does not see or that is named twice is
     /// an error, and so is an empty list.
     pub policies: Option<&'o [Cow<'o, str>]>,
-    /// What [`PolicyEngine::choose`] made of `namespace` and `policies`, for whoever asks several times: these are not looked
+    /// What [`PolicyEngine::choose`](crate::PolicyEngine::choose) made of `namespace` and `policies`, for whoever asks several times: these are not looked
     /// for again, and the set that they were found in decides, also where another one is active by now.
     pub chosen: Option<&'o Chosen>,
     /// Whether to stop at the first deny.

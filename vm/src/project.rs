@@ -15,70 +15,18 @@
 //! A node whose value is itself read, or whose keys are ambiguous, is materialised as a whole and its children are
 //! looked up in the value.
 
+mod key;
+mod seen;
 mod trie;
 
-use trie::{Entry, Fingerprint, NO_HINT, Node, PASSED_OVER};
-pub(crate) use trie::{Hints, Trie};
+use key::Fingerprint;
+use seen::Seen;
+use trie::{Entry, NO_HINT, Node, PASSED_OVER};
+pub(crate) use trie::{Hints, Projected, Trie};
 
 use crate::json::{Failed, JsonError, JsonErrorKind, Key, Reader, Result};
 use crate::value::Value;
 use bumpalo::Bump;
-use policy_bytecode::module::Limits;
-
-/// Which entries of one object were seen. Objects with more than 64 entries keep the rest in the arena.
-struct Seen<'a> {
-    first: u64,
-    rest: &'a mut [u64],
-}
-
-impl<'a> Seen<'a> {
-    #[inline]
-    fn new(entries: usize, bump: &'a Bump) -> Self {
-        let rest: &mut [u64] = if entries > 64 {
-            bump.alloc_slice_fill_copy((entries - 64).div_ceil(64), 0)
-        } else {
-            &mut []
-        };
-        Self { first: 0, rest }
-    }
-
-    #[inline]
-    fn get(&self, entry: usize) -> bool {
-        if entry < 64 {
-            return self.first >> entry & 1 == 1;
-        }
-        self.rest
-            .get((entry - 64) / 64)
-            .is_some_and(|w| w >> (entry % 64) & 1 == 1)
-    }
-
-    /// Adds an entry; whether it was there.
-    #[inline]
-    fn put(&mut self, entry: usize) -> bool {
-        let word = match entry.checked_sub(64) {
-            None => &mut self.first,
-            Some(entry) => match self.rest.get_mut(entry / 64) {
-                Some(word) => word,
-                None => return false,
-            },
-        };
-        let bit = 1 << (entry % 64);
-        let was = *word & bit != 0;
-        *word |= bit;
-        was
-    }
-}
-
-/// What projection reads of a module.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Projected<'m> {
-    pub(crate) trie: &'m Trie,
-    /// Distinguishes tries, so that what was learned of one is not said of another.
-    pub(crate) identity: (u64, bool),
-    /// One for each field of the module, and one for each derived field.
-    pub(crate) slots: usize,
-    pub(crate) limits: &'m Limits,
-}
 
 /// Reads `body` into one slot per field of the module, and behind those one per derived field for what was sent in its
 /// place. Missing fields stay [`Value::Undefined`], or [`Value::Unknown`] where a service answers them.

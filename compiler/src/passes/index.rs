@@ -23,14 +23,17 @@
 //!
 //! Guards are facts about the code, proved again by the verifier (V21), and change no decision.
 
-use super::{OptLevel, Options, Pass, Program, patterns};
+mod searches;
+
+use super::{OptLevel, Options, Pass, Program};
 use crate::fields::dotted;
-use crate::ir::{Function, Inst, Negated, Rule, ValueId, no_outcome};
+use crate::ir::{Function, Inst, Negated, Rule, ValueId};
 use policy_bytecode::context;
-use policy_bytecode::guard::{MAX_GUARD, MAX_GUARDS, indexable, plain_fields, searchable_fields};
+use policy_bytecode::guard::{MAX_GUARD, MAX_GUARDS, indexable, plain_fields};
 use policy_bytecode::module::Field;
 use policy_bytecode::predicate::{PredOp, PredOperand};
 use policy_bytecode::{Const, FieldIdx, PredIdx, Stop};
+use searches::Searches;
 use std::collections::{HashMap, HashSet};
 
 /// Cost of looking one field up, in the units of [`crate::cost`].
@@ -300,62 +303,6 @@ fn shares(program: &Program) -> Vec<Option<f64>> {
 fn is_text(field: Option<&Field>) -> bool {
     let known = field.and_then(dotted).and_then(|path| context::known(&path));
     known.is_some_and(|f| f.ty == context::FieldType::String)
-}
-
-/// Which text each comparison searches, for those that scans answer.
-struct Searches(Vec<Option<FieldIdx>>);
-
-impl Searches {
-    /// Those that the program's scans answer.
-    fn new(program: &Program) -> Self {
-        let mut fields = vec![None; program.predicates.len()];
-        for scan in &program.scans {
-            for scanned in &scan.predicates {
-                if let Some(place) = fields.get_mut(scanned.predicate.index()) {
-                    *place = Some(scan.field);
-                }
-            }
-        }
-        Self(fields)
-    }
-
-    /// Those that a scan could answer if there were enough of them.
-    fn possible(program: &Program) -> Self {
-        let searchable = searchable_fields(&program.fields);
-        let mut known = patterns::Searches::default();
-        let field = |p: &crate::ir::Predicate| {
-            let searchable = searchable.get(p.field.index()).copied().unwrap_or(false);
-            (searchable && patterns::can_be_scanned(program, p, &mut known)).then_some(p.field)
-        };
-        Self(program.predicates.iter().map(field).collect())
-    }
-
-    /// Tests of which one is asked whenever the outcome `id` is, and that are all false when none of them is found.
-    fn guard(&self, function: &Function, id: ValueId) -> Option<(FieldIdx, Vec<ValueId>)> {
-        match function.value(id)? {
-            Inst::Test {
-                pred,
-                negated: Negated(false),
-            } => {
-                let field = self.0.get(pred.index()).copied().flatten()?;
-                Some((field, vec![id]))
-            }
-            Inst::And { operands } => self.guard(function, *operands.first()?),
-            Inst::Or { operands } => {
-                let own = operands.iter().map(|v| self.guard(function, *v));
-                let own = own.collect::<Option<Vec<_>>>()?;
-                let field = own.first()?.0;
-                let same = own.iter().all(|(other, _)| *other == field);
-                let tests: Vec<ValueId> = own.into_iter().flat_map(|(_, tests)| tests).collect();
-                (same && tests.len() <= MAX_GUARD).then_some((field, tests))
-            }
-            Inst::Test { .. }
-            | Inst::Const { .. }
-            | Inst::Not { .. }
-            | Inst::Truth { .. }
-            | no_outcome!() => None,
-        }
-    }
 }
 
 struct Finder<'a> {

@@ -44,6 +44,7 @@
 //!   policy0: rule0+1                        ; first rule and number of rules
 //! ```
 
+mod bodies;
 mod cursor;
 mod entries;
 

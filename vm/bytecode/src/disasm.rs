@@ -16,13 +16,12 @@ pub(crate) use text::{is_bare_key, quote};
 use crate::consts::Const;
 use crate::ids::BodyIdx;
 use crate::instr::{Instr, Role};
-use crate::module::{Field, Function, ISA_VERSION, Module, PathSegment, PatternEngine, Rule};
+use crate::module::{Field, Function, ISA_VERSION, Module, PathSegment, PatternEngine};
 use crate::predicate::{PredOperand, Predicate};
-use crate::quantifier::{ItemOperand, Node, Subject};
 use crate::scan::OnHit;
 use comment::Comment;
 use std::collections::BTreeSet;
-use text::{Aliases, number, path, regex, separate, steps};
+use text::{Aliases, node_line, number, path, regex, rule_line, separate, steps};
 
 /// Column at which comments of instructions start.
 const COMMENT_COLUMN: usize = 36;
@@ -395,63 +394,4 @@ impl Listing<'_> {
             ));
         }
     }
-}
-
-/// A node as the assembler reads it.
-fn node_line(node: &Node) -> String {
-    let list = |word: &str, nodes: &[u32]| {
-        let mut line = word.to_owned();
-        for n in nodes {
-            line.push_str(&format!(" n{n}"));
-        }
-        line
-    };
-    let not = |negated: bool| if negated { "not " } else { "" };
-    match node {
-        Node::And(nodes) => list("and", nodes),
-        Node::Or(nodes) => list("or", nodes),
-        Node::Not(n) => format!("not n{n}"),
-        Node::Pred { pred, negated } => format!("pred {}{pred}", not(*negated)),
-        Node::Test(test) => {
-            let mut line = format!("test {}", not(test.negated));
-            match &test.subject {
-                Subject::Item(steps) => item_path(&mut line, steps, Aliases::Written),
-                Subject::Field(f) => line.push_str(&f.to_string()),
-            }
-            line.push(' ');
-            line.push_str(test.op.as_str());
-            match &test.operand {
-                ItemOperand::Item(steps) => {
-                    line.push(' ');
-                    item_path(&mut line, steps, Aliases::Written);
-                }
-                ItemOperand::Plain(PredOperand::None) => {}
-                ItemOperand::Plain(PredOperand::Const(k)) => line.push_str(&format!(" {k}")),
-                ItemOperand::Plain(PredOperand::Pattern(x)) => line.push_str(&format!(" {x}")),
-                ItemOperand::Plain(PredOperand::Field(f)) => line.push_str(&format!(" {f}")),
-                ItemOperand::Plain(PredOperand::Body(q)) => line.push_str(&format!(" {q}")),
-            }
-            line
-        }
-    }
-}
-
-/// The path of what lies in an element.
-fn item_path(out: &mut String, segments: &[PathSegment], aliases: Aliases) {
-    out.push_str("item");
-    steps(out, segments, aliases, 1);
-}
-
-fn rule_line(index: usize, rule: &Rule) -> String {
-    let tail = if rule.fires_on_error {
-        " fires_on_error"
-    } else {
-        ""
-    };
-    format!(
-        "  rule{index}: {} {} {}{tail}",
-        rule.policy,
-        rule.decision.as_str(),
-        rule.condition
-    )
 }

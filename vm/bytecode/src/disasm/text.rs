@@ -1,7 +1,9 @@
 //! Spellings of paths, numbers, texts and patterns, as the assembler reads them.
 
-use crate::module::{Field, PathSegment};
+use crate::module::{Field, PathSegment, Rule};
 use crate::number::Number;
+use crate::predicate::PredOperand;
+use crate::quantifier::{ItemOperand, Node, Subject};
 use std::fmt::Write as _;
 
 /// The first `chars` characters of a text.
@@ -109,4 +111,63 @@ pub(super) fn regex(out: &mut String, source: &str) {
     } else {
         quote(out, source);
     }
+}
+
+/// A node as the assembler reads it.
+pub(super) fn node_line(node: &Node) -> String {
+    let list = |word: &str, nodes: &[u32]| {
+        let mut line = word.to_owned();
+        for n in nodes {
+            line.push_str(&format!(" n{n}"));
+        }
+        line
+    };
+    let not = |negated: bool| if negated { "not " } else { "" };
+    match node {
+        Node::And(nodes) => list("and", nodes),
+        Node::Or(nodes) => list("or", nodes),
+        Node::Not(n) => format!("not n{n}"),
+        Node::Pred { pred, negated } => format!("pred {}{pred}", not(*negated)),
+        Node::Test(test) => {
+            let mut line = format!("test {}", not(test.negated));
+            match &test.subject {
+                Subject::Item(steps) => item_path(&mut line, steps, Aliases::Written),
+                Subject::Field(f) => line.push_str(&f.to_string()),
+            }
+            line.push(' ');
+            line.push_str(test.op.as_str());
+            match &test.operand {
+                ItemOperand::Item(steps) => {
+                    line.push(' ');
+                    item_path(&mut line, steps, Aliases::Written);
+                }
+                ItemOperand::Plain(PredOperand::None) => {}
+                ItemOperand::Plain(PredOperand::Const(k)) => line.push_str(&format!(" {k}")),
+                ItemOperand::Plain(PredOperand::Pattern(x)) => line.push_str(&format!(" {x}")),
+                ItemOperand::Plain(PredOperand::Field(f)) => line.push_str(&format!(" {f}")),
+                ItemOperand::Plain(PredOperand::Body(q)) => line.push_str(&format!(" {q}")),
+            }
+            line
+        }
+    }
+}
+
+/// The path of what lies in an element.
+pub(super) fn item_path(out: &mut String, segments: &[PathSegment], aliases: Aliases) {
+    out.push_str("item");
+    steps(out, segments, aliases, 1);
+}
+
+pub(super) fn rule_line(index: usize, rule: &Rule) -> String {
+    let tail = if rule.fires_on_error {
+        " fires_on_error"
+    } else {
+        ""
+    };
+    format!(
+        "  rule{index}: {} {} {}{tail}",
+        rule.policy,
+        rule.decision.as_str(),
+        rule.condition
+    )
 }
