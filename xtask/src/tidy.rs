@@ -97,7 +97,7 @@ const TEXT: &[&str] = &["rs", "toml", "md", "yaml", "yml", "json", "sh"];
 pub(crate) fn run(root: &Path) -> anyhow::Result<()> {
     let mut problems = Vec::new();
     let mut files = Vec::new();
-    let mut lengths: Vec<(String, usize)> = Vec::new();
+    let mut texts: Vec<(String, String)> = Vec::new();
     collect(root, &mut files)?;
     files.sort();
     for path in &files {
@@ -107,13 +107,10 @@ pub(crate) fn run(root: &Path) -> anyhow::Result<()> {
             headers(&name, &text, &mut problems);
         }
         words(&name, &text, &mut problems);
-        lengths.push((name, text.lines().count()));
+        texts.push((name, text));
     }
-    lengths::check(
-        lengths.iter().map(|(name, lines)| (name.as_str(), *lines)),
-        &mut problems,
-    );
-    imports::check(root, &mut problems)?;
+    lengths::check(&texts, &mut problems);
+    imports::check(&texts, &mut problems);
     edges(root, &mut problems)?;
     lean_runtime(root, &mut problems)?;
     if problems.is_empty() {
