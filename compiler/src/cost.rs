@@ -250,29 +250,12 @@ pub fn scan(program: &Program, field: FieldIdx) -> u64 {
 /// What a comparison that a scan could answer is expected to cost without it, with an automaton for its pattern.
 #[must_use]
 pub fn searched_alone(program: &Program, predicate: &Predicate) -> u64 {
-    let own = match predicate.op {
-        PredOp::Contains => CONTAINS,
-        PredOp::ContainsFold => CONTAINS_FOLD,
-        PredOp::Eq
-        | PredOp::Gt
-        | PredOp::Gte
-        | PredOp::Lt
-        | PredOp::Lte
-        | PredOp::In
-        | PredOp::StartsWith
-        | PredOp::EndsWith
-        | PredOp::Matches
-        | PredOp::Exists
-        | PredOp::Any
-        | PredOp::All
-        | PredOp::EqFold
-        | PredOp::InFold
-        | PredOp::StartsWithFold
-        | PredOp::EndsWithFold
-        | PredOp::InCidr
-        | PredOp::Before
-        | PredOp::After
-        | PredOp::TimeBetween => MATCHES_DFA,
+    let own = if predicate.op == PredOp::Contains {
+        CONTAINS
+    } else if predicate.op == PredOp::ContainsFold {
+        CONTAINS_FOLD
+    } else {
+        MATCHES_DFA
     };
     own.fixed + own.per_text_kb * text_bytes(program, predicate.field) / 1024
 }

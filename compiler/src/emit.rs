@@ -219,12 +219,8 @@ pub(crate) fn pattern_reports(module: &Module) -> Vec<PatternReport> {
         .iter()
         .zip(0..)
         .filter_map(|(predicate, index)| match predicate.operand {
-            PredOperand::Pattern(x) if !answered.contains(&PredIdx(index)) => Some(x),
-            PredOperand::Pattern(_)
-            | PredOperand::None
-            | PredOperand::Const(_)
-            | PredOperand::Field(_)
-            | PredOperand::Body(_) => None,
+            PredOperand::Pattern(x) => (!answered.contains(&PredIdx(index))).then_some(x),
+            PredOperand::None | PredOperand::Const(_) | PredOperand::Field(_) | PredOperand::Body(_) => None,
         })
         .chain(in_elements(&module.bodies))
         .collect();

@@ -412,8 +412,10 @@ impl Meter<'_, '_> {
 
     fn matched(&mut self, value: &Spanned<Literal>) -> Result<(), Ended> {
         let limit = self.room.limits().pattern_bytes;
-        match &value.value {
-            Literal::String(source) if source.len() > limit => Err(Box::new(
+        if let Literal::String(source) = &value.value
+            && source.len() > limit
+        {
+            return Err(Box::new(
                 Diagnostic::new(
                     Code::LongPattern,
                     value.span,
@@ -423,14 +425,9 @@ impl Meter<'_, '_> {
                     ),
                 )
                 .help("use `contains` for words, and several rules for what has nothing in common"),
-            )),
-            Literal::Null
-            | Literal::Bool(_)
-            | Literal::Number(_)
-            | Literal::String(_)
-            | Literal::Array(_)
-            | Literal::Object(_) => Ok(()),
+            ));
         }
+        Ok(())
     }
 
     /// `templates`: strings may hold placeholders.

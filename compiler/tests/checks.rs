@@ -252,6 +252,21 @@ fn patterns_that_need_a_slow_pass_of_their_own() {
 }
 
 #[test]
+fn a_pattern_is_slow_by_the_limit_that_is_set() {
+    let small = policy(&[&test("matches", "llm.prompt", "'[a-z][0-9]'")]);
+    let warned = |dfa_limit_bytes| {
+        let options = Options {
+            dfa_limit_bytes,
+            ..Options::default()
+        };
+        let found = diagnostics_of(&small, &options);
+        found.iter().any(|(text, _)| text.starts_with("W0110"))
+    };
+    assert!(warned(100));
+    assert!(!warned(Options::default().dfa_limit_bytes));
+}
+
+#[test]
 fn types_of_known_fields() {
     one(&[test("eq", "llm.maxTokens", "'5'")], "W0109", "never equals");
     one(&[test("gt", "llm.model", "5")], "W0109", "`gt` needs a number");

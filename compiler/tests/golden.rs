@@ -175,3 +175,23 @@ fn ir_text_errors_name_the_line() {
         "not a comparison above"
     );
 }
+
+#[test]
+fn what_is_no_instruction_is_refused_with_its_line() {
+    for (line, said) in [
+        ("v0 = and_not v1", "`v1` is not a value above"),
+        ("v0 = const_not true", "`const_not` is not an instruction"),
+        ("v0 = nothing v1", "`nothing` is not an instruction"),
+        ("v0 = const maybe", "`maybe` is not an outcome"),
+        ("v0 = const", "an operand is missing"),
+        ("v0 = const true, false", "unexpected `false`"),
+        ("v0 = call fn7", "`fn7` is not a function above"),
+        ("build_end x0", "`x0` is not a builder"),
+    ] {
+        let text =
+            format!("policy \"p\"\nrule \"p/r\" deny on_error=match {{\nb0:\n  {line}\n  ret v0\n}}\n");
+        let error = ir::text::parse(&text).unwrap_err();
+        assert_eq!((error.line, error.message.as_str()), (4, said));
+        assert_eq!(error.to_string(), format!("line 4: {said}"));
+    }
+}

@@ -1,4 +1,4 @@
-//! Memo cells.
+//! Memo cells: what an evaluation keeps of predicates and functions that several places ask.
 
 use policy_bytecode::Outcome;
 

@@ -518,19 +518,7 @@ fn in_cidr(address: &Value<'_>, networks: &Value<'_>) -> Outcome {
         return Outcome::Error;
     };
     let one = std::slice::from_ref(networks);
-    let list = match networks {
-        Value::Array(items) => items,
-        Value::Undefined
-        | Value::Unknown
-        | Value::Pending
-        | Value::Null
-        | Value::Bool(_)
-        | Value::Number(_)
-        | Value::Decimal(_)
-        | Value::Str(_)
-        | Value::Object(_)
-        | Value::Set(_) => one,
-    };
+    let list = networks.as_array().unwrap_or(one);
     let mut found = false;
     for item in list {
         match item.as_str().map(Network::parse) {
@@ -555,19 +543,7 @@ pub(crate) fn is_in<'a>(
     };
     /// Comparisons that cost less than a sorted copy.
     const FEW: usize = 1024;
-    let elements = match value {
-        Value::Array(items) => *items,
-        Value::Undefined
-        | Value::Unknown
-        | Value::Pending
-        | Value::Null
-        | Value::Bool(_)
-        | Value::Number(_)
-        | Value::Decimal(_)
-        | Value::Str(_)
-        | Value::Object(_)
-        | Value::Set(_) => &[],
-    };
+    let elements = value.as_array().unwrap_or_default();
     if list.iter().any(|item| equals(item, value)) {
         return true;
     }

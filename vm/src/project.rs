@@ -367,19 +367,9 @@ impl<'t, 'a> Projection<'t, 'a> {
             }
             self.assign(entry.node, child, at)?;
         }
-        let items = match value {
-            Value::Array(items) => items,
-            // Only objects have members by the spelling of an index; see above.
-            Value::Undefined
-            | Value::Unknown
-            | Value::Pending
-            | Value::Null
-            | Value::Bool(_)
-            | Value::Number(_)
-            | Value::Decimal(_)
-            | Value::Str(_)
-            | Value::Object(_)
-            | Value::Set(_) => return Ok(()),
+        // Only objects have members by the spelling of an index; see above.
+        let Some(items) = value.as_array() else {
+            return Ok(());
         };
         for (n, child) in &node.elements {
             let item = items.get(*n as usize).copied().unwrap_or(Value::Undefined);

@@ -138,6 +138,25 @@ impl<'a> Value<'a> {
         }
     }
 
+    /// The items of an array.
+    #[must_use]
+    #[inline]
+    pub fn as_array(&self) -> Option<&'a [Value<'a>]> {
+        match self {
+            Self::Array(items) => Some(items),
+            Self::Undefined
+            | Self::Unknown
+            | Self::Pending
+            | Self::Null
+            | Self::Bool(_)
+            | Self::Number(_)
+            | Self::Decimal(_)
+            | Self::Str(_)
+            | Self::Object(_)
+            | Self::Set(_) => None,
+        }
+    }
+
     /// The text of a string.
     #[must_use]
     pub fn as_str(&self) -> Option<&'a str> {

@@ -323,96 +323,39 @@ impl View<'_> {
                 let Some(found) = order(value, limit) else {
                     return Some(false);
                 };
-                Some(match op {
-                    PredOp::Gt => found == Ordering::Greater,
-                    PredOp::Gte => found != Ordering::Less,
-                    PredOp::Lt => found == Ordering::Less,
-                    PredOp::Eq
-                    | PredOp::Lte
-                    | PredOp::In
-                    | PredOp::Contains
-                    | PredOp::StartsWith
-                    | PredOp::EndsWith
-                    | PredOp::Matches
-                    | PredOp::Exists
-                    | PredOp::Any
-                    | PredOp::All
-                    | PredOp::EqFold
-                    | PredOp::InFold
-                    | PredOp::ContainsFold
-                    | PredOp::StartsWithFold
-                    | PredOp::EndsWithFold
-                    | PredOp::InCidr
-                    | PredOp::Before
-                    | PredOp::After
-                    | PredOp::TimeBetween => found != Ordering::Greater,
+                Some(match found {
+                    Ordering::Less => matches!(op, PredOp::Lt | PredOp::Lte),
+                    Ordering::Equal => matches!(op, PredOp::Gte | PredOp::Lte),
+                    Ordering::Greater => matches!(op, PredOp::Gt | PredOp::Gte),
                 })
             }
-            (PredOp::StartsWith, Some(Const::Str(affix))) => match value {
-                Const::Str(text) => Some(text.starts_with(affix.as_str())),
-                Const::Null
-                | Const::Bool(_)
-                | Const::Number(_)
-                | Const::Array(_)
-                | Const::Object(_)
-                | Const::Decimal(_) => return Some(false),
+            (PredOp::StartsWith, Some(Const::Str(affix))) => match value.as_str() {
+                Some(text) => Some(text.starts_with(affix.as_str())),
+                None => return Some(false),
             },
-            (PredOp::EndsWith, Some(Const::Str(affix))) => match value {
-                Const::Str(text) => Some(text.ends_with(affix.as_str())),
-                Const::Null
-                | Const::Bool(_)
-                | Const::Number(_)
-                | Const::Array(_)
-                | Const::Object(_)
-                | Const::Decimal(_) => return Some(false),
+            (PredOp::EndsWith, Some(Const::Str(affix))) => match value.as_str() {
+                Some(text) => Some(text.ends_with(affix.as_str())),
+                None => return Some(false),
             },
-            (PredOp::Contains, Some(Const::Str(part))) => match value {
-                Const::Str(text) => Some(text.contains(part.as_str())),
-                Const::Null
-                | Const::Bool(_)
-                | Const::Number(_)
-                | Const::Array(_)
-                | Const::Object(_)
-                | Const::Decimal(_) => None,
+            (PredOp::Contains, Some(Const::Str(part))) => match value.as_str() {
+                Some(text) => Some(text.contains(part.as_str())),
+                None => None,
             },
-            (PredOp::Matches, _) if !matches!(value, Const::Str(_)) => return Some(false),
-            (PredOp::EqFold, Some(Const::Str(wanted))) => match value {
-                Const::Str(text) => Some(casefold::eq(text, wanted)),
-                Const::Null
-                | Const::Bool(_)
-                | Const::Number(_)
-                | Const::Array(_)
-                | Const::Object(_)
-                | Const::Decimal(_) => Some(false),
+            (PredOp::Matches, _) if value.as_str().is_none() => return Some(false),
+            (PredOp::EqFold, Some(Const::Str(wanted))) => match value.as_str() {
+                Some(text) => Some(casefold::eq(text, wanted)),
+                None => Some(false),
             },
-            (PredOp::StartsWithFold, Some(Const::Str(affix))) => match value {
-                Const::Str(text) => Some(casefold::starts_with(text, affix)),
-                Const::Null
-                | Const::Bool(_)
-                | Const::Number(_)
-                | Const::Array(_)
-                | Const::Object(_)
-                | Const::Decimal(_) => return Some(false),
+            (PredOp::StartsWithFold, Some(Const::Str(affix))) => match value.as_str() {
+                Some(text) => Some(casefold::starts_with(text, affix)),
+                None => return Some(false),
             },
-            (PredOp::EndsWithFold, Some(Const::Str(affix))) => match value {
-                Const::Str(text) => Some(casefold::ends_with(text, affix)),
-                Const::Null
-                | Const::Bool(_)
-                | Const::Number(_)
-                | Const::Array(_)
-                | Const::Object(_)
-                | Const::Decimal(_) => return Some(false),
+            (PredOp::EndsWithFold, Some(Const::Str(affix))) => match value.as_str() {
+                Some(text) => Some(casefold::ends_with(text, affix)),
+                None => return Some(false),
             },
             (PredOp::InCidr, Some(_)) => {
-                let address = match value {
-                    Const::Str(text) => Address::parse(text),
-                    Const::Null
-                    | Const::Bool(_)
-                    | Const::Number(_)
-                    | Const::Array(_)
-                    | Const::Object(_)
-                    | Const::Decimal(_) => None,
-                };
+                let address = value.as_str().and_then(Address::parse);
                 match (address, self.predicate.operand) {
                     (Some(address), PredOperand::Const(k)) => {
                         consts::networks(program.consts.entries(), k).map(|networks| networks.hold(address))

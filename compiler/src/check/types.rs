@@ -101,22 +101,17 @@ fn constant(
         }
         PredOp::Gt | PredOp::Gte | PredOp::Lt | PredOp::Lte => {
             let problem = takes(field, test, ty)?;
-            Some(match value {
-                Const::Str(text) if field.types == TypeSet::NUMBER && text.parse::<f64>().is_ok() => {
-                    let problem = problem.help(format!("write {text} without quotes"));
-                    match test.constant {
-                        None => problem.fix(test.operand_span, text.clone()),
-                        // What is to change stands where the constant is defined.
-                        Some(_) => problem,
-                    }
-                }
-                Const::Null
-                | Const::Bool(_)
-                | Const::Number(_)
-                | Const::Str(_)
-                | Const::Array(_)
-                | Const::Object(_)
-                | Const::Decimal(_) => problem,
+            let Some(text) = value
+                .as_str()
+                .filter(|text| field.types == TypeSet::NUMBER && text.parse::<f64>().is_ok())
+            else {
+                return Some(problem);
+            };
+            let problem = problem.help(format!("write {text} without quotes"));
+            Some(match test.constant {
+                None => problem.fix(test.operand_span, text),
+                // What is to change stands where the constant is defined.
+                Some(_) => problem,
             })
         }
         PredOp::StartsWith

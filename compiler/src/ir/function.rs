@@ -20,7 +20,7 @@ pub struct Function {
 /// One basic block.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Block {
-    /// Values that whoever jumps here hands over; all are [`Inst::Param {}`].
+    /// Values that whoever jumps here hands over; all are [`Inst::Param`].
     pub params: Vec<ValueId>,
     /// Instructions, in order; values are defined before they are used.
     pub insts: Vec<ValueId>,

@@ -44,6 +44,20 @@ impl Const {
         }
     }
 
+    /// The text of a string.
+    #[must_use]
+    pub fn as_str(&self) -> Option<&str> {
+        match self {
+            Self::Str(text) => Some(text),
+            Self::Null
+            | Self::Bool(_)
+            | Self::Number(_)
+            | Self::Decimal(_)
+            | Self::Array(_)
+            | Self::Object(_) => None,
+        }
+    }
+
     /// The number that it is.
     #[must_use]
     pub fn exact(&self) -> Option<Exact<'_>> {
@@ -87,27 +101,17 @@ pub(crate) fn written_sizes(consts: &[Const]) -> Vec<u64> {
 /// The networks that a constant of `in_cidr` names: one text, or a list of at least one.
 #[must_use]
 pub fn networks(consts: &[Const], k: ConstIdx) -> Option<Networks> {
-    let text = |value: &Const| match value {
-        Const::Str(text) => Network::parse(text).ok(),
-        Const::Null
-        | Const::Bool(_)
-        | Const::Number(_)
-        | Const::Decimal(_)
-        | Const::Array(_)
-        | Const::Object(_) => None,
-    };
-    let list: Vec<Network> = match consts.get(k.index())? {
-        Const::Array(items) if !items.is_empty() => items
+    let network = |value: &Const| value.as_str().and_then(|text| Network::parse(text).ok());
+    let value = consts.get(k.index())?;
+    let list: Vec<Network> = if let Const::Array(items) = value
+        && !items.is_empty()
+    {
+        items
             .iter()
-            .map(|item| consts.get(item.index()).and_then(text))
-            .collect::<Option<_>>()?,
-        one @ (Const::Null
-        | Const::Bool(_)
-        | Const::Number(_)
-        | Const::Str(_)
-        | Const::Array(_)
-        | Const::Object(_)
-        | Const::Decimal(_)) => vec![text(one)?],
+            .map(|item| consts.get(item.index()).and_then(network))
+            .collect::<Option<_>>()?
+    } else {
+        vec![network(value)?]
     };
     Some(Networks::new(list))
 }

@@ -466,7 +466,7 @@ There are two numbers: the format version of the container ({FORMAT_VERSION}) an
   in part.
 - Numbers are never used twice. A retired number stays reserved.
 - Predicates, decisions, derived fields and other variants have the numbers that stand under [Numbers](#numbers).
-- A bundle of each format version is kept with the sources, and decodes for as long as its version is read.
+- A bundle of this format version is kept with the sources, and decodes for as long as the version is read.
 "
     );
 }

@@ -172,6 +172,7 @@ impl<'a, H: Host> Evaluation<'a, H> {
                 Instr::Jump { target } => pc = target.index(),
                 Instr::RetTrue {} => return Outcome::True,
                 Instr::RetFalse {} => return Outcome::False,
+                Instr::RetError {} => return Outcome::Error,
                 // `module::load::is_bare` lets nothing else through.
                 Instr::LoadConst { .. }
                 | Instr::LoadField { .. }
@@ -193,7 +194,6 @@ impl<'a, H: Host> Evaluation<'a, H> {
                 | Instr::BrUnless { .. }
                 | Instr::BrUndefined { .. }
                 | Instr::Ret { .. }
-                | Instr::RetError { .. }
                 | Instr::IterBegin { .. }
                 | Instr::IterNext { .. }
                 | Instr::BuildArray { .. }

@@ -29,19 +29,12 @@ impl<'a, H: Host> Evaluation<'a, H> {
             return value;
         };
         let inputs = self.inputs();
-        let value = match self.host.derive(what, sent, &inputs, self.bump) {
-            // A host has no business with this state; taken over, it would be computed again and again.
-            Value::Pending => Value::Undefined,
-            value @ (Value::Undefined
-            | Value::Unknown
-            | Value::Null
-            | Value::Bool(_)
-            | Value::Number(_)
-            | Value::Decimal(_)
-            | Value::Str(_)
-            | Value::Array(_)
-            | Value::Object(_)
-            | Value::Set(_)) => value,
+        let value = self.host.derive(what, sent, &inputs, self.bump);
+        // A host has no business with this state; taken over, it would be computed again and again.
+        let value = if matches!(value, Value::Pending) {
+            Value::Undefined
+        } else {
+            value
         };
         if let Some(slot) = self.slots.get_mut(field.index()) {
             *slot = value;

@@ -136,21 +136,12 @@ impl<'a, H: Host> Evaluation<'a, H> {
                 let other = self.field(*right);
                 self.dynamic(*op, value, other, Some(*right))
             }
-            Test::Quantified { all, body } => match value {
-                Value::Array(items) => self.quantify(*all, *body, items).unwrap_or_else(|trap| {
+            Test::Quantified { all, body } => match value.as_array() {
+                Some(items) => self.quantify(*all, *body, items).unwrap_or_else(|trap| {
                     self.trap = Some(trap);
                     Outcome::Error
                 }),
-                Value::Undefined
-                | Value::Unknown
-                | Value::Pending
-                | Value::Null
-                | Value::Bool(_)
-                | Value::Number(_)
-                | Value::Decimal(_)
-                | Value::Str(_)
-                | Value::Object(_)
-                | Value::Set(_) => Outcome::Error,
+                None => Outcome::Error,
             },
             Test::ContainsStrFold(needle) if matches!(value, Value::Str(_)) => {
                 match value.as_str().and_then(|text| self.folded(text)) {

@@ -106,18 +106,9 @@ impl<'a, H: Host> Evaluation<'a, H> {
             | Value::Set(_) => {}
         }
         match &test.right {
-            Right::Plain(Test::Quantified { all, body }) => match left {
-                Value::Array(items) => self.quantify(*all, *body, items),
-                Value::Undefined
-                | Value::Unknown
-                | Value::Pending
-                | Value::Null
-                | Value::Bool(_)
-                | Value::Number(_)
-                | Value::Decimal(_)
-                | Value::Str(_)
-                | Value::Object(_)
-                | Value::Set(_) => Ok(Outcome::Error),
+            Right::Plain(Test::Quantified { all, body }) => match left.as_array() {
+                Some(items) => self.quantify(*all, *body, items),
+                None => Ok(Outcome::Error),
             },
             Right::Plain(Test::Exists) => Ok(Outcome::from(!matches!(left, Value::Null))),
             Right::Plain(Test::Dynamic(op, field)) => {
@@ -172,41 +163,17 @@ impl<'a, H: Host> Evaluation<'a, H> {
                 let before = self.fuel_left();
                 self.weigh(left)?;
                 let own = before - self.fuel_left();
-                match right {
-                    // Each item with the whole of the left side at worst, where the lists are not sorted.
-                    Value::Array(list) if matches!(op, PredOp::In | PredOp::InFold) => {
-                        let elements = match left {
-                            Value::Array(elements) => elements.len(),
-                            Value::Undefined
-                            | Value::Unknown
-                            | Value::Pending
-                            | Value::Null
-                            | Value::Bool(_)
-                            | Value::Number(_)
-                            | Value::Decimal(_)
-                            | Value::Str(_)
-                            | Value::Object(_)
-                            | Value::Set(_) => 0,
-                        };
-                        self.burn((list.len() as u64).saturating_mul(1 + own.min(1 << 20)))?;
-                        if elements.saturating_mul(list.len()) > FEW {
-                            // Sorting and looking up: some steps for each.
-                            self.burn(16 * (elements as u64 + list.len() as u64))?;
-                        }
-                        Ok(())
-                    }
-                    right @ (Value::Undefined
-                    | Value::Unknown
-                    | Value::Pending
-                    | Value::Null
-                    | Value::Bool(_)
-                    | Value::Number(_)
-                    | Value::Decimal(_)
-                    | Value::Str(_)
-                    | Value::Array(_)
-                    | Value::Object(_)
-                    | Value::Set(_)) => self.weigh(right),
+                let (Value::Array(list), PredOp::In | PredOp::InFold) = (right, op) else {
+                    return self.weigh(right);
+                };
+                // Each item with the whole of the left side at worst, where the lists are not sorted.
+                let elements = left.as_array().map_or(0, <[_]>::len);
+                self.burn((list.len() as u64).saturating_mul(1 + own.min(1 << 20)))?;
+                if elements.saturating_mul(list.len()) > FEW {
+                    // Sorting and looking up: some steps for each.
+                    self.burn(16 * (elements as u64 + list.len() as u64))?;
                 }
+                Ok(())
             }
         }
     }

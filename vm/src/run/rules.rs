@@ -76,23 +76,14 @@ impl<'a, H: Host> Evaluation<'a, H> {
     /// Runs the scan that rules hang on, because the first of them is reached, and adds those that it does not show to
     /// be false.
     pub(super) fn search(&mut self, index: &RuleIndex, search: &Search, cursor: &mut Cursor, reached: u32) {
-        let text = match self.field(search.field()) {
-            Value::Str(text) => text,
-            Value::Undefined => return,
-            // A computed text that is none, or cannot be computed.
-            Value::Unknown
-            | Value::Pending
-            | Value::Null
-            | Value::Bool(_)
-            | Value::Number(_)
-            | Value::Decimal(_)
-            | Value::Array(_)
-            | Value::Object(_)
-            | Value::Set(_) => {
+        let value = self.field(search.field());
+        let Some(text) = value.as_str() else {
+            if !matches!(value, Value::Undefined) {
+                // A computed text that is none, or cannot be computed.
                 index.take_all(search, self.candidates);
                 self.candidates.refill(cursor, reached);
-                return;
             }
+            return;
         };
         let searched = self.module.searched();
         let found = self
