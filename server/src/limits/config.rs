@@ -4,7 +4,7 @@ use crate::settings::{Parser, value};
 use crate::storage::model::Quota;
 use std::time::Duration;
 
-/// Config.
+/// Limits.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// Bytes of a body.
@@ -40,7 +40,7 @@ pub struct Rate {
     pub per_second: u32,
     /// At once; 0 is `per_second`.
     pub burst: u32,
-    /// Config of routes that differ.
+    /// Limits of routes that differ.
     pub routes: Vec<(String, u32)>,
     /// Whether servers on one Redis share them.
     pub shared: bool,

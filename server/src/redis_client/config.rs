@@ -4,7 +4,7 @@ use crate::settings::{Parser, url, value};
 use secrecy::SecretString;
 use std::path::PathBuf;
 
-/// How to reach Config.
+/// How to reach Redis.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// `redis://` or `rediss://` URL.

@@ -1,8 +1,9 @@
 //! The exposition, the table of families, and what counting costs.
 
-use super::{FAMILIES, Metrics, Status, Transport, Withheld, markdown, names};
+use super::{FAMILIES, Metrics, ORIGINS, Status, Transport, Withheld, markdown, names};
 use crate::active::Origin;
 use crate::cache::CacheStats;
+use crate::settings::Url;
 use crate::shares::Full;
 use policy_runtime::Verb;
 use std::collections::BTreeSet;
@@ -262,4 +263,15 @@ fn the_page_shows_the_table() {
     } else {
         assert_eq!(&page[start..stop], markdown());
     }
+}
+
+#[test]
+fn every_origin_of_policies_has_its_series_from_the_start() {
+    let origins = [
+        Origin::Store,
+        Origin::Directory("policies".into()),
+        Origin::BundleFile("a.bundle".into()),
+        Origin::BundleUrl(Url::parse("https://bundles.example/a.bundle").unwrap()),
+    ];
+    assert_eq!(origins.each_ref().map(Origin::label), ORIGINS);
 }
