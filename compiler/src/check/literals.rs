@@ -337,15 +337,13 @@ impl View<'_> {
                 Some(text) => Some(text.ends_with(affix.as_str())),
                 None => return Some(false),
             },
-            (PredOp::Contains, Some(Const::Str(part))) => match value.as_str() {
-                Some(text) => Some(text.contains(part.as_str())),
-                None => None,
-            },
+            (PredOp::Contains, Some(Const::Str(part))) => {
+                value.as_str().map(|text| text.contains(part.as_str()))
+            }
             (PredOp::Matches, _) if value.as_str().is_none() => return Some(false),
-            (PredOp::EqFold, Some(Const::Str(wanted))) => match value.as_str() {
-                Some(text) => Some(casefold::eq(text, wanted)),
-                None => Some(false),
-            },
+            (PredOp::EqFold, Some(Const::Str(wanted))) => {
+                Some(value.as_str().is_some_and(|text| casefold::eq(text, wanted)))
+            }
             (PredOp::StartsWithFold, Some(Const::Str(affix))) => match value.as_str() {
                 Some(text) => Some(casefold::starts_with(text, affix)),
                 None => return Some(false),
