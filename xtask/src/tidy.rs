@@ -4,7 +4,7 @@
 //! - every library forbids unsafe code;
 //! - crates depend on each other only as the architecture says, and the runtime without its `compile` feature links no
 //!   front end;
-//! - files of the machine and of the runtime do not import each other in a circle;
+//! - files of the machine and of the runtime do not import each other in a circle, the IR knows no front end, and settings no subsystem;
 //! - no file of product code is longer than somebody reads;
 //! - no unfinished code, no paths of somebody's machine.
 

@@ -1,4 +1,5 @@
-//! Files of one crate that import each other in a circle: then none of them can be read, tested or moved without the others.
+//! Files of one crate that import each other in a circle: then none of them can be read, tested or moved without the others. And
+//! folders that know nothing of what is around them.
 //!
 //! What counts is a path that begins with `crate::` or `super::` and names a module that has a file of its own. `mod` lines do not
 //! count, nor do comments and tests: a module may hold what its submodules are parts of, but what it says itself may not need what
@@ -8,6 +9,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Crates whose files must not.
 const CRATES: &[&str] = &["vm/src", "runtime/src"];
+
+/// Folders whose files name none of these, and what else begins so.
+const STRANGERS: &[(&str, &[&str], &str)] = &[
+    // The text form spells paths and patterns as policies do.
+    ("compiler/src/ir", &["compiler/src/ir/text/"], "policy_grammar"),
+];
+
+/// Folders, each a module of its crate, whose files name no other module of it.
+const ALONE: &[&str] = &["server/src/settings"];
 
 /// A module's path in its crate; empty for the crate itself.
 type Module = Vec<String>;
@@ -27,6 +37,28 @@ pub(super) fn check(files: &[(String, String)], problems: &mut Vec<String>) {
                 "{name}: files import each other in a circle: {}",
                 files.join(" → ")
             ));
+        }
+    }
+    for (file, text) in files.iter().filter(|(file, _)| file.ends_with(".rs")) {
+        let code = code(text);
+        for (folder, except, stranger) in STRANGERS {
+            let holds = file.starts_with(folder) && !except.iter().any(|except| file.starts_with(except));
+            if holds && code.contains(stranger) {
+                problems.push(format!(
+                    "{file}: names `{stranger}`, which nothing in {folder} may know"
+                ));
+            }
+        }
+        for folder in ALONE.iter().filter(|folder| file.starts_with(**folder)) {
+            let own = folder.rsplit('/').next();
+            let others = paths(&code)
+                .into_iter()
+                .filter(|path| path.first().is_some_and(|first| first == "crate"))
+                .filter_map(|path| path.into_iter().nth(1))
+                .filter(|step| own != Some(step));
+            for other in others {
+                problems.push(format!("{file}: names `{other}`, and {folder} stands alone"));
+            }
         }
     }
 }
@@ -251,5 +283,29 @@ mod tests {
         );
         let tests = "#[cfg(test)]\nmod tests {\n    use crate::b::B;\n}\n";
         assert_eq!(found(&[("a", tests), ("b", "use crate::a::A;\n")]), None);
+    }
+
+    #[test]
+    fn folders_that_stand_alone_name_nothing_else() {
+        let problems = |name: &str, text: &str| {
+            let mut problems = Vec::new();
+            check(&[(name.to_owned(), text.to_owned())], &mut problems);
+            problems.len()
+        };
+        let grammar = "use policy_grammar::Span;\n";
+        assert_eq!(problems("compiler/src/ir/loc.rs", grammar), 1);
+        assert_eq!(problems("compiler/src/ir/text/parse.rs", grammar), 0);
+        assert_eq!(problems("compiler/src/lower.rs", grammar), 0);
+        let own = "use crate::settings::{Parser, table};\n// crate::cache\n";
+        assert_eq!(problems("server/src/settings/files.rs", own), 0);
+        assert_eq!(
+            problems("server/src/settings/files.rs", "use crate::{settings, cache};\n"),
+            1
+        );
+        assert_eq!(
+            problems("server/src/settings.rs", "fn f() { crate::cache::of() }\n"),
+            1
+        );
+        assert_eq!(problems("server/src/cache.rs", "use crate::listen::Place;\n"), 0);
     }
 }
