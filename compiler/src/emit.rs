@@ -354,4 +354,46 @@ b7:
         assert!(moves >= 5, "{code:#?}");
         assert_eq!(emitted.certificate.instructions, Options::default().limits.fuel);
     }
+
+    /// Calls without loops: what is called is counted at each place that calls it.
+    #[test]
+    fn calls_are_part_of_the_certificate() {
+        let text = r#"
+function fn0 {
+b0(v0, v1):
+  v2 = add v0, v1
+  v3 = test team.tier exists
+  split v3, b1, b1, b1
+b1:
+  ret v2
+}
+function fn1 {
+b0(v0):
+  v1 = call fn0, v0, v0
+  v2 = call fn0, v1, v1
+  ret v2
+}
+policy "p"
+rule "p/r" deny on_error=match {
+b0:
+  v0 = load_const 1
+  v1 = call fn1, v0
+  v2 = load_const 4
+  v3 = eq v1, v2
+  v4 = truth v3
+  ret v4
+}
+"#;
+        let program = text::parse(text).unwrap();
+        verify::verify(&program).unwrap();
+        let options = Options::default();
+        let emitted = emit(program, &SourceMap::new(), &options).unwrap();
+        let module = verify_module(emitted.module, &HostLimits::default()).unwrap();
+        let longest = module.functions.iter().map(|f| f.code.len() as u64);
+        let [callee, caller, rule] = <[u64; 3]>::try_from(longest.collect::<Vec<_>>()).unwrap();
+        let bound = emitted.certificate.instructions;
+        let all = rule + caller + 2 * callee;
+        assert!(bound <= all && bound + 8 > all, "{bound} of {all}");
+        assert_eq!(emitted.certificate.predicates, 2);
+    }
 }

@@ -1,14 +1,14 @@
 //! The cost certificate: an upper bound of what one evaluation can cost, whatever the request.
 //!
-//! Instructions: the longest path of each rule's condition, functions that keep their result counted once. Code with
-//! loops has no such path and is charged the module's fuel. Comparisons: every place of the code that asks for one, those
+//! Instructions: the longest path of each rule's condition and of what it calls, conditions that keep their result counted
+//! once. Code with loops has no such path and is charged the module's fuel. Comparisons: every place of the code that asks for one, those
 //! with a memo cell once, and so for what the bodies of `any` and `all` ask. What these ask of elements grows with the
 //! request and is part of the cost of its text, where it is not bounded by the fuel alone. Responses: every placeholder of
 //! every rule repeats at most the whole request, and every modification copies what it changes. Weights come from
 //! [`crate::cost`].
 
 use crate::cost::{self, Cost};
-use crate::ir::Program;
+use crate::ir::{Predicate, Program};
 use crate::options::Options;
 use policy_bytecode::bundle::CostCertificate;
 use policy_bytecode::context::Derived;
@@ -18,16 +18,18 @@ use policy_bytecode::module::Function;
 use policy_bytecode::predicate::PredOperand;
 use policy_bytecode::quantifier::ItemTest;
 use policy_bytecode::scan::{OnHit, TRIES};
-use policy_bytecode::{BodyIdx, PredIdx};
+use policy_bytecode::{BodyIdx, FuncIdx, PredIdx};
 
 pub(super) fn certificate(program: &Program, functions: &[Function], options: &Options) -> CostCertificate {
     // Iterations of a loop follow the size of a value of the request: no bound but the fuel.
     let fuel = options.limits.fuel;
-    let paths: Vec<Option<u64>> = functions.iter().map(longest_path).collect();
+    let order = callees_first(functions);
+    let paths = longest_paths(functions, &order);
+    let asked = Asked::by_function(program, functions, &order, fuel);
     let mut seen = vec![false; functions.len()];
     let mut out = CostCertificate::default();
     let mut total = Cost::default();
-    let mut shared_seen = vec![false; program.predicates.len()];
+    let mut reached = vec![false; functions.len()];
     for rule in &program.rules {
         let f = rule.condition.index();
         let shared = program.functions.get(f).is_some_and(|f| f.shared);
@@ -36,31 +38,31 @@ pub(super) fn certificate(program: &Program, functions: &[Function], options: &O
         }
         let path = paths.get(f).copied().flatten();
         out.instructions = out.instructions.saturating_add(path.unwrap_or(fuel));
-        if path.is_none() {
-            out.predicates = out.predicates.saturating_add(fuel);
-        }
-        let mut asked: Vec<PredIdx> = functions
-            .get(f)
-            .into_iter()
-            .flat_map(|f| &f.code)
-            .filter_map(asks)
-            .collect();
-        while let Some(pred) = asked.pop() {
-            let Some(predicate) = program.predicates.get(pred.index()) else {
-                continue;
-            };
-            let counted = shared_seen.get_mut(pred.index());
-            if predicate.shared && std::mem::replace(counted.unwrap_or(&mut false), true) {
+        let own = asked.get(f).copied().unwrap_or_default();
+        out.predicates = out.predicates.saturating_add(own.predicates);
+        add(&mut total, own.cost);
+        reach(functions, f, &mut reached);
+    }
+    // What keeps its outcome is asked once, by whichever rule comes first.
+    let reached = functions
+        .iter()
+        .zip(reached)
+        .filter_map(|(f, reached)| reached.then_some(f));
+    let mut work: Vec<PredIdx> = reached.flat_map(|f| &f.code).filter_map(asks).collect();
+    let mut kept = vec![false; program.predicates.len()];
+    while let Some(pred) = work.pop() {
+        let Some(predicate) = program.predicates.get(pred.index()) else {
+            continue;
+        };
+        if predicate.shared {
+            if std::mem::replace(kept.get_mut(pred.index()).unwrap_or(&mut false), true) {
                 continue;
             }
             out.predicates = out.predicates.saturating_add(1);
-            add(&mut total, cost::predicate(program, predicate));
-            if let PredOperand::Body(q) = predicate.operand {
-                below(program, q, &mut asked);
-                if cost::crosses(program, q) {
-                    total.fixed = total.fixed.saturating_add(fuel);
-                }
-            }
+            add(&mut total, asking(program, predicate, fuel));
+        }
+        if let PredOperand::Body(q) = predicate.operand {
+            below(program, q, &mut work);
         }
     }
     for scan in &program.scans {
@@ -157,29 +159,145 @@ fn asks(instr: &Instr) -> Option<PredIdx> {
     asked
 }
 
-/// Instructions of the longest path, `None` when the code loops or calls (a callee's own path is not known here).
-fn longest_path(function: &Function) -> Option<u64> {
+/// What a comparison costs, with what a body that crosses lists may cost.
+fn asking(program: &Program, predicate: &Predicate, fuel: u64) -> Cost {
+    let mut cost = cost::predicate(program, predicate);
+    if let PredOperand::Body(q) = predicate.operand
+        && cost::crosses(program, q)
+    {
+        cost.fixed = cost.fixed.saturating_add(fuel);
+    }
+    cost
+}
+
+/// Comparisons that running a function asks for, but for those that keep their outcome.
+#[derive(Clone, Copy, Default)]
+struct Asked {
+    predicates: u64,
+    cost: Cost,
+}
+
+impl Asked {
+    /// With those of what each function calls, at every place of its code that calls. Code with loops asks as often as the
+    /// fuel allows.
+    fn by_function(program: &Program, functions: &[Function], order: &[FuncIdx], fuel: u64) -> Vec<Self> {
+        let mut all = vec![Self::default(); functions.len()];
+        for f in order {
+            let mut own = Self::default();
+            for instr in functions.get(f.index()).into_iter().flat_map(|f| &f.code) {
+                let asked = asks(instr).and_then(|pred| program.predicates.get(pred.index()));
+                if let Some(predicate) = asked.filter(|predicate| !predicate.shared) {
+                    own.predicates = own.predicates.saturating_add(1);
+                    add(&mut own.cost, asking(program, predicate, fuel));
+                }
+                let callee = calls(instr).and_then(|callee| all.get(callee.index()));
+                if let Some(callee) = callee.copied() {
+                    own.predicates = own.predicates.saturating_add(callee.predicates);
+                    add(&mut own.cost, callee.cost);
+                }
+            }
+            if functions.get(f.index()).is_none_or(loops) {
+                own.predicates = own.predicates.saturating_add(fuel);
+            }
+            if let Some(place) = all.get_mut(f.index()) {
+                *place = own;
+            }
+        }
+        all
+    }
+}
+
+/// The function that an instruction calls.
+fn calls(instr: &Instr) -> Option<FuncIdx> {
+    let mut called = None;
+    instr.roles(|role| {
+        if let Role::Func(f) = role {
+            called = Some(f);
+        }
+    });
+    called
+}
+
+/// Marks a function and all that it may call.
+fn reach(functions: &[Function], root: usize, reached: &mut [bool]) {
+    let mut work = vec![root];
+    while let Some(f) = work.pop() {
+        let Some(mark) = reached.get_mut(f).filter(|mark| !**mark) else {
+            continue;
+        };
+        *mark = true;
+        let code = functions.get(f).into_iter().flat_map(|f| &f.code);
+        work.extend(code.filter_map(calls).map(FuncIdx::index));
+    }
+}
+
+/// Every function after those that it calls. What calls itself, which the verifier refuses (V14), stands somewhere.
+fn callees_first(functions: &[Function]) -> Vec<FuncIdx> {
+    let mut order = Vec::with_capacity(functions.len());
+    let mut opened = vec![false; functions.len()];
+    for root in (0..functions.len()).filter_map(FuncIdx::from_index) {
+        // A function is closed when it is met again, all that it calls having been opened above it.
+        let mut work = vec![(root, false)];
+        while let Some((f, closes)) = work.pop() {
+            if closes {
+                order.push(f);
+                continue;
+            }
+            let Some(mark) = opened.get_mut(f.index()).filter(|mark| !**mark) else {
+                continue;
+            };
+            *mark = true;
+            work.push((f, true));
+            let code = functions.get(f.index()).into_iter().flat_map(|f| &f.code);
+            work.extend(code.filter_map(calls).map(|callee| (callee, false)));
+        }
+    }
+    order
+}
+
+/// Instructions of the longest path of each function and of what it calls there; `None` where one of them loops.
+fn longest_paths(functions: &[Function], order: &[FuncIdx]) -> Vec<Option<u64>> {
+    let mut paths = vec![None; functions.len()];
+    for f in order {
+        let path = functions.get(f.index()).and_then(|f| longest_path(f, &paths));
+        if let Some(place) = paths.get_mut(f.index()) {
+            *place = path;
+        }
+    }
+    paths
+}
+
+/// Whether code jumps back.
+fn loops(function: &Function) -> bool {
+    function.code.iter().enumerate().any(|(at, instr)| {
+        let mut back = false;
+        instr.roles(|role| back |= matches!(role, Role::Jump(target) if target.index() <= at));
+        back
+    })
+}
+
+/// Instructions of the longest path through a function whose callees have these; `None` when the code loops.
+fn longest_path(function: &Function, callees: &[Option<u64>]) -> Option<u64> {
+    if loops(function) {
+        return None;
+    }
     let mut longest = vec![0u64; function.code.len()];
     for (i, instr) in function.code.iter().enumerate().rev() {
-        if matches!(instr, Instr::Call { .. }) {
-            return None;
-        }
         let mut best = 0;
-        let mut backward = false;
         instr.roles(|role| {
             if let Role::Jump(target) = role {
-                backward |= target.index() <= i;
                 best = best.max(longest.get(target.index()).copied().unwrap_or(0));
             }
         });
-        if backward {
-            return None;
-        }
         if !instr.opcode().is_terminator() {
             best = best.max(longest.get(i + 1).copied().unwrap_or(0));
         }
+        let own = match calls(instr) {
+            Some(callee) => callees.get(callee.index()).copied().flatten()?.saturating_add(1),
+            None => 1,
+        };
         if let Some(place) = longest.get_mut(i) {
-            *place = best + 1;
+            *place = own.saturating_add(best);
         }
     }
     longest.first().copied()
