@@ -4,7 +4,7 @@
 
 use crate::fields::is_computed;
 use crate::hir::{Cond, Program, Rule};
-use policy_bytecode::predicate::{PredOp, PredOperand};
+use policy_bytecode::predicate::{PredOperand, Takes};
 use policy_bytecode::{Const, PredIdx};
 use policy_grammar::codes::Code;
 use policy_grammar::{Diagnostic, Span};
@@ -63,8 +63,7 @@ fn leaf(program: &Program, pred: PredIdx) -> Option<bool> {
         return None;
     };
     let empty = matches!(program.consts.get(k), Some(Const::Array(items)) if items.is_empty());
-    (matches!(predicate.op, PredOp::In | PredOp::InFold) && empty && !fallible(program, pred))
-        .then_some(false)
+    (predicate.op.takes() == Takes::List && empty && !fallible(program, pred)).then_some(false)
 }
 
 /// Whether a comparison can be an error on a request that holds what belongs there; see [`crate::ir::Program::fallible`].

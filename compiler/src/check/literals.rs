@@ -9,7 +9,7 @@ use crate::fields::FieldInfo;
 use crate::hir::{Cond, Predicate, Program};
 use crate::types::TypeSet;
 use policy_bytecode::cidr::Address;
-use policy_bytecode::predicate::{PredOp, PredOperand};
+use policy_bytecode::predicate::{PredOp, PredOperand, Reads, Takes};
 use policy_bytecode::{Const, ConstIdx, FieldIdx, PredIdx, casefold, consts};
 use policy_grammar::Span;
 use std::cmp::Ordering;
@@ -241,22 +241,10 @@ impl View<'_> {
         if self.negated {
             return TypeSet::ANY;
         }
-        match self.predicate.op {
-            PredOp::Gt | PredOp::Gte | PredOp::Lt | PredOp::Lte => match self.constant {
-                Some(value) => TypeSet::of_const(value),
-                None => TypeSet::NUMBER.union(TypeSet::STRING),
-            },
-            PredOp::StartsWith
-            | PredOp::EndsWith
-            | PredOp::Matches
-            | PredOp::StartsWithFold
-            | PredOp::EndsWithFold
-            | PredOp::InCidr => TypeSet::STRING,
-            PredOp::Contains | PredOp::ContainsFold => TypeSet::STRING.union(TypeSet::ARRAY),
-            PredOp::Before | PredOp::After | PredOp::TimeBetween => TypeSet::STRING.union(TypeSet::NUMBER),
-            PredOp::Eq | PredOp::In | PredOp::Exists | PredOp::EqFold | PredOp::InFold => TypeSet::ANY,
+        match (self.predicate.op.reads(), self.constant) {
+            (Reads::Ordered, Some(value)) => TypeSet::of_const(value),
             // `all` is true for a missing field too, where no other plain literal is.
-            PredOp::Any | PredOp::All => TypeSet::ARRAY,
+            (reads, _) => super::types::types(reads),
         }
     }
 
@@ -265,32 +253,17 @@ impl View<'_> {
         if self.predicate.op != PredOp::Exists || !self.negated || other.negated {
             return false;
         }
-        match other.predicate.op {
-            PredOp::Gt
-            | PredOp::Gte
-            | PredOp::Lt
-            | PredOp::Lte
-            | PredOp::Contains
-            | PredOp::StartsWith
-            | PredOp::EndsWith
-            | PredOp::Matches
-            | PredOp::Exists
-            | PredOp::ContainsFold
-            | PredOp::StartsWithFold
-            | PredOp::EndsWithFold
-            | PredOp::InCidr
-            | PredOp::Before
-            | PredOp::After
-            | PredOp::TimeBetween
-            | PredOp::Any => true,
-            PredOp::All => false,
-            PredOp::Eq | PredOp::EqFold => other.constant.is_some_and(|c| !matches!(c, Const::Null)),
-            PredOp::In | PredOp::InFold => match other.constant {
+        let op = other.predicate.op;
+        match (op.takes(), op.reads()) {
+            _missing_too if op.of_missing() => false,
+            (Takes::Json, Reads::Anything) => other.constant.is_some_and(|c| !matches!(c, Const::Null)),
+            (Takes::List, _) => match other.constant {
                 Some(Const::Array(items)) => !items
                     .iter()
                     .any(|k| matches!(program.consts.get(*k), Some(Const::Null))),
                 _other => false,
             },
+            _of_what_is_there => true,
         }
     }
 

@@ -7,7 +7,7 @@ use crate::fields::{FieldInfo, dotted, nearest};
 use crate::hir::{Cond, Program, Test};
 use crate::types::TypeSet;
 use policy_bytecode::casefold;
-use policy_bytecode::predicate::{PredOp, PredOperand};
+use policy_bytecode::predicate::{PredOp, PredOperand, Reads, Takes};
 use policy_bytecode::{Const, ConstIdx, FieldIdx};
 use policy_grammar::Diagnostic;
 use policy_grammar::codes::Code;
@@ -36,9 +36,8 @@ fn test_types(program: &Program, test: &Test) -> Option<Diagnostic> {
     let field = program.fields.get(predicate.field)?;
     match predicate.operand {
         PredOperand::None => None,
-        PredOperand::Pattern(_) => takes(field, test, TypeSet::STRING),
         PredOperand::Const(k) => constant(program, predicate.op, field, k, test),
-        PredOperand::Body(_) => takes(field, test, TypeSet::ARRAY),
+        PredOperand::Pattern(_) | PredOperand::Body(_) => takes(field, test, types(predicate.op.reads())),
         PredOperand::Field(other) => other_field(program, predicate.op, field, other, test),
     }
 }
@@ -81,11 +80,11 @@ fn constant(
 ) -> Option<Diagnostic> {
     let value = program.consts.get(k)?;
     let ty = TypeSet::of_const(value);
-    match op {
-        PredOp::Eq | PredOp::EqFold => {
+    match (op.takes(), op.reads()) {
+        (Takes::Json, Reads::Anything) => {
             never_equal(field, value, test).or_else(|| not_listed(op, field, value, test))
         }
-        PredOp::In | PredOp::InFold => {
+        (Takes::List, _) => {
             let Const::Array(items) = value else { return None };
             items
                 .iter()
@@ -99,7 +98,7 @@ fn constant(
                     never_equal(field, item, test).or_else(|| not_listed(op, field, item, test))
                 })
         }
-        PredOp::Gt | PredOp::Gte | PredOp::Lt | PredOp::Lte => {
+        (Takes::Ordered, _) => {
             let problem = takes(field, test, ty)?;
             let Some(text) = value
                 .as_str()
@@ -114,16 +113,8 @@ fn constant(
                 Some(_) => problem,
             })
         }
-        PredOp::StartsWith
-        | PredOp::EndsWith
-        | PredOp::StartsWithFold
-        | PredOp::EndsWithFold
-        | PredOp::InCidr => takes(field, test, TypeSet::STRING),
-        PredOp::Before | PredOp::After | PredOp::TimeBetween => {
-            takes(field, test, TypeSet::STRING.union(TypeSet::NUMBER))
-        }
-        PredOp::Contains | PredOp::ContainsFold => {
-            let problem = takes(field, test, TypeSet::STRING.union(TypeSet::ARRAY));
+        (Takes::Json, Reads::TextOrList) => {
+            let problem = takes(field, test, types(Reads::TextOrList));
             if problem.is_some() {
                 return problem;
             }
@@ -145,7 +136,18 @@ fn constant(
                 d
             })
         }
-        PredOp::Matches | PredOp::Exists | PredOp::Any | PredOp::All => None,
+        (_, reads) => takes(field, test, types(reads)),
+    }
+}
+
+/// What an operator can be asked of.
+pub(super) fn types(reads: Reads) -> TypeSet {
+    match reads {
+        Reads::Anything => TypeSet::ANY,
+        Reads::Ordered | Reads::Instant => TypeSet::STRING.union(TypeSet::NUMBER),
+        Reads::TextOrList => TypeSet::STRING.union(TypeSet::ARRAY),
+        Reads::Text | Reads::Address => TypeSet::STRING,
+        Reads::List => TypeSet::ARRAY,
     }
 }
 
@@ -229,20 +231,15 @@ fn other_field(
     let other = program.fields.get(other)?;
     let (a, b) = (field.types, other.types);
     let both = |ty: TypeSet| a.meets(ty) && b.meets(ty);
-    let fits = match op {
-        PredOp::Eq | PredOp::EqFold => a.meets(b),
-        PredOp::In | PredOp::InFold => b.meets(TypeSet::ARRAY),
-        PredOp::Gt | PredOp::Gte | PredOp::Lt | PredOp::Lte => both(TypeSet::NUMBER) || both(TypeSet::STRING),
-        PredOp::Contains | PredOp::ContainsFold => a.meets(TypeSet::ARRAY) || both(TypeSet::STRING),
-        PredOp::StartsWith | PredOp::EndsWith | PredOp::StartsWithFold | PredOp::EndsWithFold => {
-            both(TypeSet::STRING)
-        }
-        PredOp::InCidr => a.meets(TypeSet::STRING) && b.meets(TypeSet::STRING.union(TypeSet::ARRAY)),
-        PredOp::Before | PredOp::After => {
-            let instant = TypeSet::STRING.union(TypeSet::NUMBER);
-            a.meets(instant) && b.meets(instant)
-        }
-        PredOp::Matches | PredOp::Exists | PredOp::TimeBetween | PredOp::Any | PredOp::All => true,
+    let fits = match (op.takes(), op.reads()) {
+        (Takes::Json, Reads::TextOrList) => a.meets(TypeSet::ARRAY) || both(TypeSet::STRING),
+        (Takes::Json, _) => a.meets(b),
+        (Takes::List, _) => b.meets(TypeSet::ARRAY),
+        (Takes::Ordered, _) => both(TypeSet::NUMBER) || both(TypeSet::STRING),
+        (Takes::Text, _) => both(TypeSet::STRING),
+        (Takes::Networks, reads) => a.meets(types(reads)) && b.meets(types(Reads::TextOrList)),
+        (Takes::Instant, reads) => both(types(reads)),
+        (Takes::Nothing | Takes::Window | Takes::Pattern | Takes::Body, _) => true,
     };
     if fits {
         return None;

@@ -17,7 +17,7 @@
 use super::rewrite::{Rebuild, Rewrite, rebuild_all};
 use super::{OptLevel, Options, Pass, Program};
 use crate::ir::{Function, Inst, Negated, Terminator, ValueId, no_outcome};
-use policy_bytecode::predicate::{PredOp, PredOperand};
+use policy_bytecode::predicate::{PredOperand, Takes};
 use policy_bytecode::{Const, ConstIdx, PredIdx};
 use std::cmp::Ordering;
 
@@ -61,7 +61,7 @@ fn known_outcome(program: &Program, pred: PredIdx) -> Option<bool> {
         return None;
     };
     let empty = matches!(program.consts.get(k.index()), Some(Const::Array(items)) if items.is_empty());
-    (matches!(predicate.op, PredOp::In | PredOp::InFold) && empty && !program.fallible(pred)).then_some(false)
+    (predicate.op.takes() == Takes::List && empty && !program.fallible(pred)).then_some(false)
 }
 
 struct Truths {

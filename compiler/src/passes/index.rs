@@ -31,7 +31,7 @@ use crate::ir::{Function, Inst, Negated, Rule, ValueId};
 use policy_bytecode::context;
 use policy_bytecode::guard::{MAX_GUARD, MAX_GUARDS, indexable, plain_fields};
 use policy_bytecode::module::Field;
-use policy_bytecode::predicate::{PredOp, PredOperand};
+use policy_bytecode::predicate::{Lookup, PredOp, PredOperand};
 use policy_bytecode::{Const, FieldIdx, PredIdx, Stop};
 use searches::Searches;
 use std::collections::{HashMap, HashSet};
@@ -270,30 +270,14 @@ fn shares(program: &Program) -> Vec<Option<f64>> {
                 | PredOperand::Body(_) => None,
             };
             let others = keys.get(&predicate.field).map_or(1.0, |own| count(own.len())) + 1.0;
-            Some(match (predicate.op, constant) {
-                (PredOp::Eq, Some(Const::Bool(_))) => 0.5,
-                (PredOp::Eq, _) => 1.0 / others,
-                (PredOp::In, Some(Const::Array(items))) => (count(items.len()) / others).min(1.0),
-                (PredOp::Contains, _) => (2.0 / others).min(0.6),
-                (PredOp::StartsWith | PredOp::EndsWith, _) => (2.0 / others).min(0.5),
-                (PredOp::Gt | PredOp::Gte | PredOp::Lt | PredOp::Lte, _) => 0.5,
-                (
-                    PredOp::In
-                    | PredOp::Matches
-                    | PredOp::Exists
-                    | PredOp::EqFold
-                    | PredOp::InFold
-                    | PredOp::ContainsFold
-                    | PredOp::StartsWithFold
-                    | PredOp::EndsWithFold
-                    | PredOp::InCidr
-                    | PredOp::Before
-                    | PredOp::After
-                    | PredOp::TimeBetween
-                    | PredOp::Any
-                    | PredOp::All,
-                    _,
-                ) => 0.8,
+            Some(match (predicate.op.lookup(), constant) {
+                (Lookup::Key, Some(Const::Bool(_))) => 0.5,
+                (Lookup::Key, _) => 1.0 / others,
+                (Lookup::Keys, Some(Const::Array(items))) => (count(items.len()) / others).min(1.0),
+                (Lookup::Element, _) => (2.0 / others).min(0.6),
+                (Lookup::Affix, _) => (2.0 / others).min(0.5),
+                (Lookup::Threshold, _) => 0.5,
+                (Lookup::Keys | Lookup::Presence | Lookup::No, _) => 0.8,
             })
         })
         .collect()

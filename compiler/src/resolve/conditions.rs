@@ -8,7 +8,7 @@ use super::{MAX_DEPTH, Resolver, index_u32, operands};
 use crate::hir::{Cond, Pattern, Test};
 use crate::limits::pattern_size;
 use policy_bytecode::PatternIdx;
-use policy_bytecode::predicate::{PredOp, PredOperand};
+use policy_bytecode::predicate::{PredOp, PredOperand, Takes};
 use policy_grammar::ast::{self, Condition, Literal, Operand, Operator};
 use policy_grammar::codes::Code;
 use policy_grammar::source::Spanned;
@@ -133,10 +133,7 @@ impl Resolver<'_, '_> {
 
     /// `None` after a diagnostic, where the operand cannot come from the request.
     pub(super) fn takes_field(&mut self, op: PredOp, operator: Operator, span: Span) -> Option<()> {
-        if !matches!(
-            op,
-            PredOp::Matches | PredOp::Exists | PredOp::TimeBetween | PredOp::Any | PredOp::All
-        ) {
+        if op.takes().field() {
             return Some(());
         }
         let diagnostic = Diagnostic::new(
@@ -156,27 +153,20 @@ impl Resolver<'_, '_> {
         value: &Spanned<Literal>,
         negated: &mut bool,
     ) -> Option<PredOperand> {
-        let expected = match (op, &value.value) {
-            (PredOp::Exists, Literal::Bool(wanted)) => {
+        match (op.takes(), &value.value) {
+            (Takes::Nothing, Literal::Bool(wanted)) => {
                 *negated ^= !wanted;
                 return Some(PredOperand::None);
             }
-            (PredOp::Matches, Literal::String(source)) => {
+            (Takes::Pattern, Literal::String(source)) => {
                 return self.pattern(source, value.span).map(PredOperand::Pattern);
             }
-            (PredOp::In | PredOp::InFold, Literal::Array(_))
-            | (
-                PredOp::StartsWith | PredOp::EndsWith | PredOp::StartsWithFold | PredOp::EndsWithFold,
-                Literal::String(_),
-            )
-            | (
-                PredOp::Gt | PredOp::Gte | PredOp::Lt | PredOp::Lte,
-                Literal::Number(_) | Literal::String(_),
-            )
-            | (PredOp::InCidr, Literal::String(_) | Literal::Array(_))
-            | (PredOp::Before | PredOp::After, Literal::Number(_) | Literal::String(_))
-            | (PredOp::TimeBetween, Literal::Object(_))
-            | (PredOp::Eq | PredOp::Contains | PredOp::EqFold | PredOp::ContainsFold, _) => {
+            (Takes::List, Literal::Array(_))
+            | (Takes::Text, Literal::String(_))
+            | (Takes::Ordered | Takes::Instant, Literal::Number(_) | Literal::String(_))
+            | (Takes::Networks, Literal::String(_) | Literal::Array(_))
+            | (Takes::Window, Literal::Object(_))
+            | (Takes::Json, _) => {
                 if depth(&value.value) > MAX_DEPTH {
                     self.too_deep(value.span, "the value");
                     return None;
@@ -188,22 +178,20 @@ impl Resolver<'_, '_> {
                 }
                 return Some(PredOperand::Const(self.constant(&value.value)));
             }
-            (PredOp::Exists, _) => "a boolean",
             (
-                PredOp::Matches
-                | PredOp::StartsWith
-                | PredOp::EndsWith
-                | PredOp::StartsWithFold
-                | PredOp::EndsWithFold,
+                Takes::Nothing
+                | Takes::Pattern
+                | Takes::List
+                | Takes::Text
+                | Takes::Ordered
+                | Takes::Instant
+                | Takes::Networks
+                | Takes::Window
+                | Takes::Body,
                 _,
-            ) => "a string",
-            (PredOp::In | PredOp::InFold, _) => "a list",
-            (PredOp::Gt | PredOp::Gte | PredOp::Lt | PredOp::Lte, _)
-            | (PredOp::Before | PredOp::After, _) => "a number or a string",
-            (PredOp::InCidr, _) => "a network or a list of networks",
-            (PredOp::TimeBetween, _) => "an object",
-            (PredOp::Any | PredOp::All, _) => "a condition",
-        };
+            ) => {}
+        }
+        let expected = op.takes().expected();
         self.diagnostics.push(
             Diagnostic::new(
                 Code::OperandType,

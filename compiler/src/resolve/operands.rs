@@ -5,7 +5,7 @@
 
 use crate::fields::nearest;
 use policy_bytecode::cidr::{Network, NetworkProblem};
-use policy_bytecode::predicate::PredOp;
+use policy_bytecode::predicate::{PredOp, Takes};
 use policy_bytecode::time::{DAYS, Instant, WINDOW_KEYS, Window, WindowProblem, zone_names};
 use policy_grammar::ast::Literal;
 use policy_grammar::codes::Code;
@@ -19,28 +19,17 @@ pub(super) fn problems(
     value: &Spanned<Literal>,
     suggests: &mut dyn FnMut() -> bool,
 ) -> Vec<Diagnostic> {
-    match op {
-        PredOp::InCidr => networks(value),
-        PredOp::Before | PredOp::After => instant(op, value).into_iter().collect(),
-        PredOp::TimeBetween => window(value, suggests),
-        PredOp::Eq
-        | PredOp::Gt
-        | PredOp::Gte
-        | PredOp::Lt
-        | PredOp::Lte
-        | PredOp::In
-        | PredOp::Contains
-        | PredOp::StartsWith
-        | PredOp::EndsWith
-        | PredOp::Matches
-        | PredOp::Exists
-        | PredOp::EqFold
-        | PredOp::InFold
-        | PredOp::ContainsFold
-        | PredOp::StartsWithFold
-        | PredOp::EndsWithFold
-        | PredOp::Any
-        | PredOp::All => Vec::new(),
+    match op.takes() {
+        Takes::Networks => networks(value),
+        Takes::Instant => instant(op, value).into_iter().collect(),
+        Takes::Window => window(value, suggests),
+        Takes::Nothing
+        | Takes::Json
+        | Takes::List
+        | Takes::Text
+        | Takes::Ordered
+        | Takes::Pattern
+        | Takes::Body => Vec::new(),
     }
 }
 

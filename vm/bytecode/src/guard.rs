@@ -21,7 +21,7 @@ use crate::context::{Derived, Shape};
 use crate::ids::{FlagIdx, PredIdx};
 use crate::instr::Instr;
 use crate::module::{Field, Function, Module, PathSegment, is_at_or_below};
-use crate::predicate::{PredOp, PredOperand, Predicate};
+use crate::predicate::{Lookup, PredOp, PredOperand, Predicate};
 
 /// Predicates of one guard, at the most.
 pub const MAX_GUARD: usize = 1024;
@@ -41,38 +41,17 @@ pub fn indexable(op: PredOp, operand: PredOperand, consts: &[Const]) -> bool {
         PredOperand::None | PredOperand::Pattern(_) | PredOperand::Field(_) | PredOperand::Body(_) => None,
     };
     let scalar = |c: &Const| matches!(c, Const::Null | Const::Bool(_) | Const::Number(_) | Const::Str(_));
-    match (op, constant) {
-        (PredOp::Exists, _) => operand == PredOperand::None,
-        (PredOp::Eq | PredOp::Contains, Some(c)) => scalar(c),
-        (PredOp::In, Some(Const::Array(items))) => {
+    match (op.lookup(), constant) {
+        (Lookup::Presence, _) => operand == PredOperand::None,
+        (Lookup::Key | Lookup::Element, Some(c)) => scalar(c),
+        (Lookup::Keys, Some(Const::Array(items))) => {
             items.iter().all(|k| consts.get(k.index()).is_some_and(scalar))
         }
-        (PredOp::Gt | PredOp::Gte | PredOp::Lt | PredOp::Lte, Some(c)) => matches!(c, Const::Number(_)),
-        (PredOp::StartsWith | PredOp::EndsWith, Some(c)) => matches!(c, Const::Str(s) if !s.is_empty()),
-        (
-            PredOp::Eq
-            | PredOp::Contains
-            | PredOp::In
-            | PredOp::Gt
-            | PredOp::Gte
-            | PredOp::Lt
-            | PredOp::Lte
-            | PredOp::StartsWith
-            | PredOp::EndsWith
-            | PredOp::Matches
-            | PredOp::EqFold
-            | PredOp::InFold
-            | PredOp::ContainsFold
-            | PredOp::StartsWithFold
-            | PredOp::EndsWithFold
-            | PredOp::InCidr
-            | PredOp::Before
-            | PredOp::After
-            | PredOp::TimeBetween
-            | PredOp::Any
-            | PredOp::All,
-            _,
-        ) => false,
+        (Lookup::Threshold, Some(c)) => matches!(c, Const::Number(_)),
+        (Lookup::Affix, Some(c)) => c.as_str().is_some_and(|text| !text.is_empty()),
+        (Lookup::Key | Lookup::Element | Lookup::Keys | Lookup::Threshold | Lookup::Affix, None)
+        | (Lookup::Keys, Some(_))
+        | (Lookup::No, _) => false,
     }
 }
 

@@ -6,7 +6,7 @@
 use crate::bundle::{FORMAT_VERSION, MAGIC, MAX_BYTES};
 use crate::instr::Opcode;
 use crate::module::{ISA_VERSION, Limits};
-use crate::predicate::PredOp;
+use crate::predicate::{PredOp, Takes};
 use crate::scan::TRIES;
 use crate::verify::{HostLimits, RULES};
 use crate::wire::numbers::TABLES;
@@ -252,50 +252,19 @@ fn instructions(out: &mut String) {
     out.push('\n');
 }
 
-/// What a predicate takes, and what it says of values that it does not take. Exhaustive: a new operator has to be
-/// described here.
-fn semantics(op: PredOp) -> (&'static str, &'static str) {
-    match op {
-        PredOp::Eq => ("constant, field", "numbers by value, arrays and objects deeply"),
-        PredOp::Gt | PredOp::Gte | PredOp::Lt | PredOp::Lte => (
-            "number or string constant, field",
-            "numbers exactly, strings by code point; two kinds do not compare",
-        ),
-        PredOp::In => (
-            "array constant, field",
-            "a field operand that is no list is an error",
-        ),
-        PredOp::Contains => ("constant, field", "a string holds strings, an array anything"),
-        PredOp::StartsWith | PredOp::EndsWith => ("string constant, field", "by bytes of the text"),
-        PredOp::Matches => ("pattern", "unanchored"),
-        PredOp::Exists => ("nothing", "null does not exist"),
-        PredOp::Any => (
-            "body",
-            "a disjunction over the elements of a list: false when it is empty",
-        ),
-        PredOp::All => (
-            "body",
-            "a conjunction over the elements of a list: true when it is empty",
-        ),
-        PredOp::EqFold => (
-            "constant, field",
-            "as `eq`, strings at any depth folded, keys not",
-        ),
-        PredOp::InFold => ("array constant, field", "as `in`, likewise"),
-        PredOp::ContainsFold => ("constant, field", "as `contains`, likewise"),
-        PredOp::StartsWithFold | PredOp::EndsWithFold => ("string constant, field", "by folded characters"),
-        PredOp::InCidr => (
-            "network or array of networks, constant or field",
-            "text that is no address, and what is no network, are errors; a mapped IPv6 address is an IPv4 address",
-        ),
-        PredOp::Before | PredOp::After => (
-            "instant, constant or field",
-            "RFC 3339 text with an offset, or epoch milliseconds; all else is an error; strictly",
-        ),
-        PredOp::TimeBetween => (
-            "object constant: `start`, `end`, `days`, `timezone`",
-            "on the clock of the time zone; start included, end not; over midnight it belongs to the day of its start",
-        ),
+/// What a predicate compares its field with.
+fn operand(op: PredOp) -> &'static str {
+    match op.takes() {
+        Takes::Nothing => "nothing",
+        Takes::Json => "constant, field",
+        Takes::List => "array constant, field",
+        Takes::Text => "string constant, field",
+        Takes::Ordered => "number or string constant, field",
+        Takes::Networks => "network or array of networks, constant or field",
+        Takes::Instant => "instant, constant or field",
+        Takes::Window => "object constant: `start`, `end`, `days`, `timezone`",
+        Takes::Pattern => "pattern",
+        Takes::Body => "body",
     }
 }
 
@@ -318,7 +287,7 @@ fn predicates(out: &mut String) {
         ],
     );
     for op in PredOp::ALL {
-        let (operand, notes) = semantics(*op);
+        let (operand, notes) = (operand(*op), op.note());
         let wrong = if *op == PredOp::Exists {
             "–"
         } else if op.fallible() {

@@ -34,6 +34,7 @@ pub mod isa_doc;
 pub mod manifest;
 pub mod module;
 pub mod number;
+mod operators;
 pub mod ops;
 pub mod predicate;
 pub mod quantifier;

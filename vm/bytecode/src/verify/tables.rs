@@ -7,7 +7,7 @@ use crate::consts::{Const, instant, networks, window, written_sizes};
 use crate::decimal::is_decimal;
 use crate::ids::{ConstIdx, MemoIdx};
 use crate::module::{Module, PathSegment};
-use crate::predicate::{PredOp, PredOperand};
+use crate::predicate::{PredOp, PredOperand, Takes};
 use std::collections::{HashMap, HashSet};
 
 const MAX_PATH: usize = 64;
@@ -209,35 +209,29 @@ impl<'m> Operands<'m> {
     /// Whether an operator takes an operand; `constant` is the one that it names.
     pub(super) fn fit(&mut self, op: PredOp, operand: PredOperand, constant: Option<&Const>) -> bool {
         let consts = self.consts;
-        match (op, operand) {
-            (PredOp::Exists, PredOperand::None)
-            | (PredOp::Matches, PredOperand::Pattern(_))
-            | (PredOp::Any | PredOp::All, PredOperand::Body(_)) => true,
-            (PredOp::Exists | PredOp::Matches | PredOp::Any | PredOp::All, _)
-            | (_, PredOperand::None | PredOperand::Pattern(_) | PredOperand::Body(_))
-            | (PredOp::TimeBetween, PredOperand::Field(_)) => false,
-            (_, PredOperand::Field(_))
-            | (
-                PredOp::Eq | PredOp::Contains | PredOp::EqFold | PredOp::ContainsFold,
-                PredOperand::Const(_),
-            ) => true,
-            (PredOp::In | PredOp::InFold, PredOperand::Const(_)) => matches!(constant, Some(Const::Array(_))),
-            (
-                PredOp::StartsWith | PredOp::EndsWith | PredOp::StartsWithFold | PredOp::EndsWithFold,
-                PredOperand::Const(_),
-            ) => matches!(constant, Some(Const::Str(_))),
-            (PredOp::Gt | PredOp::Gte | PredOp::Lt | PredOp::Lte, PredOperand::Const(_)) => {
-                matches!(
-                    constant,
-                    Some(Const::Number(_) | Const::Decimal(_) | Const::Str(_))
-                )
-            }
-            (PredOp::InCidr, PredOperand::Const(k)) => *self
+        let k = match (op.takes(), operand) {
+            (Takes::Nothing, PredOperand::None)
+            | (Takes::Pattern, PredOperand::Pattern(_))
+            | (Takes::Body, PredOperand::Body(_)) => return true,
+            (takes, PredOperand::Field(_)) => return takes.field(),
+            (_, PredOperand::Const(k)) => k,
+            (_, PredOperand::None | PredOperand::Pattern(_) | PredOperand::Body(_)) => return false,
+        };
+        match op.takes() {
+            Takes::Nothing | Takes::Pattern | Takes::Body => false,
+            Takes::Json => true,
+            Takes::List => matches!(constant, Some(Const::Array(_))),
+            Takes::Text => matches!(constant, Some(Const::Str(_))),
+            Takes::Ordered => matches!(
+                constant,
+                Some(Const::Number(_) | Const::Decimal(_) | Const::Str(_))
+            ),
+            Takes::Instant => constant.and_then(instant).is_some(),
+            Takes::Networks => *self
                 .read
                 .entry((op, k))
                 .or_insert_with(|| networks(consts, k).is_some()),
-            (PredOp::Before | PredOp::After, PredOperand::Const(_)) => constant.and_then(instant).is_some(),
-            (PredOp::TimeBetween, PredOperand::Const(k)) => *self
+            Takes::Window => *self
                 .read
                 .entry((op, k))
                 .or_insert_with(|| window(consts, k).is_some()),
