@@ -18,7 +18,7 @@ use policy_primitives::pii::{self, Confidence, PiiTypeSet, Redactor};
 use policy_primitives::prices::{PriceTable, canonical_name, family_name};
 use policy_primitives::tokens::{self, ChatOverhead, Family, TokenBounds, TokenScratch};
 use policy_requests::{Field, Role, UnreadKind, tools};
-use policy_vm::{Bump, Comparison, Host, Inputs, Value};
+use policy_vm::{Array, Bump, Comparison, Host, Inputs, Value};
 use std::cmp::Ordering;
 use std::sync::Arc;
 
@@ -339,7 +339,7 @@ impl Host for DeriveHost<'_> {
                         .unread()
                         .map(|kind: UnreadKind| Value::Str(kind.name())),
                 );
-                Value::Array(kinds.into_bump_slice())
+                Value::Array(Array::new_in(kinds.into_bump_slice(), bump))
             }
             Derived::CanonicalModel => self.model_name(false, inputs, bump),
             Derived::ModelFamily => self.model_name(true, inputs, bump),
@@ -375,7 +375,7 @@ impl Host for DeriveHost<'_> {
                 let types = self.pii_types(inputs, bump);
                 let mut names = BumpVec::with_capacity_in(types.len(), bump);
                 names.extend(types.iter().map(|kind| Value::Str(kind.name())));
-                Value::Array(names.into_bump_slice())
+                Value::Array(Array::new_in(names.into_bump_slice(), bump))
             }
             Derived::InjectionSignals => {
                 let Some(found) = self.injection(inputs, bump) else {
@@ -383,7 +383,7 @@ impl Host for DeriveHost<'_> {
                 };
                 let mut names = BumpVec::with_capacity_in(found.signals.len(), bump);
                 names.extend(found.signals.iter().map(|signal| Value::Str(signal.name())));
-                Value::Array(names.into_bump_slice())
+                Value::Array(Array::new_in(names.into_bump_slice(), bump))
             }
             Derived::InjectionScore => self
                 .injection(inputs, bump)

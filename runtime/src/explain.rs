@@ -12,10 +12,10 @@ use bumpalo::collections::Vec as BumpVec;
 use policy_bytecode::context::Shape;
 use policy_bytecode::manifest::{CondNode, ItemConstant};
 use policy_bytecode::module::PathSegment;
-use policy_bytecode::predicate::{PredOp, PredOperand};
+use policy_bytecode::predicate::{PredOp, PredOperand, Reads, Takes};
 use policy_bytecode::quantifier::{ItemOperand, ItemTest, Node, Subject};
 use policy_bytecode::{BodyIdx, ConstIdx, Outcome, PredIdx, RuleIdx};
-use policy_vm::{Bump, Evaluation, Host, LoadedModule, Trap, Value, in_element, is_readable};
+use policy_vm::{Evaluation, Host, Iter, LoadedModule, Trap, Value, in_element, is_readable};
 
 fn name(outcome: Outcome) -> &'static str {
     match outcome {
@@ -133,23 +133,21 @@ fn comparison_error<'a, H: Host>(
         right.and_then(|(name, value)| mismatch(name, f, value))
     });
     let op = predicate.op;
-    let (field, found, expected) = match (op, right) {
+    let (field, found, expected) = match (op.takes(), op.reads(), right) {
         _known_field if mismatched.is_some() => mismatched.unwrap_or_default(),
-        (PredOp::In | PredOp::InFold, Some((name, right))) => (name, right.type_name(), "array"),
-        (PredOp::Gt | PredOp::Gte | PredOp::Lt | PredOp::Lte, Some((name, right))) => {
-            match (&value, &right) {
-                (Value::Number(_) | Value::Decimal(_) | Value::Str(_), right) => {
-                    (name, right.type_name(), value.type_name())
-                }
-                (left, Value::Number(_) | Value::Decimal(_) | Value::Str(_)) => {
-                    (field, left.type_name(), right.type_name())
-                }
-                (left, _) => (field, left.type_name(), "number or string"),
+        (Takes::List, _, Some((name, right))) => (name, right.type_name(), "array"),
+        (Takes::Ordered, _, Some((name, right))) => match (&value, &right) {
+            (Value::Number(_) | Value::Decimal(_) | Value::Str(_), right) => {
+                (name, right.type_name(), value.type_name())
             }
-        }
-        (PredOp::Gt | PredOp::Gte | PredOp::Lt | PredOp::Lte, None) => {
+            (left, Value::Number(_) | Value::Decimal(_) | Value::Str(_)) => {
+                (field, left.type_name(), right.type_name())
+            }
+            (left, _) => (field, left.type_name(), "number or string"),
+        },
+        (Takes::Ordered, _, None) => {
             let constant = match predicate.operand {
-                PredOperand::Const(k) => module.constant(k, bump).type_name(),
+                PredOperand::Const(k) => module.constant(k).type_name(),
                 PredOperand::None
                 | PredOperand::Pattern(_)
                 | PredOperand::Field(_)
@@ -157,27 +155,21 @@ fn comparison_error<'a, H: Host>(
             };
             (field, value.type_name(), constant)
         }
-        (PredOp::InCidr, Some((name, right))) if is_readable(op, &value) => {
+        (Takes::Networks, _, Some((name, right))) if is_readable(op, &value) => {
             (name, right.type_name(), "a network or a list of networks")
         }
-        (PredOp::InCidr, _) => (field, value.type_name(), "an IP address"),
-        (PredOp::Before | PredOp::After, Some((name, right))) if is_readable(op, &value) => {
+        (Takes::Instant, _, Some((name, right))) if is_readable(op, &value) => {
             (name, right.type_name(), INSTANT)
         }
-        (PredOp::Before | PredOp::After | PredOp::TimeBetween, _) => (field, value.type_name(), INSTANT),
-        (
-            PredOp::Contains
-            | PredOp::StartsWith
-            | PredOp::EndsWith
-            | PredOp::ContainsFold
-            | PredOp::StartsWithFold
-            | PredOp::EndsWithFold,
-            Some((name, right)),
-        ) if matches!(value, Value::Str(_)) => (name, right.type_name(), "string"),
-        (PredOp::Contains | PredOp::ContainsFold, right) => {
+        (_, Reads::Address, _) => (field, value.type_name(), "an IP address"),
+        (_, Reads::Instant, _) => (field, value.type_name(), INSTANT),
+        (_, Reads::Text | Reads::TextOrList, Some((name, right))) if matches!(value, Value::Str(_)) => {
+            (name, right.type_name(), "string")
+        }
+        (_, Reads::TextOrList, right) => {
             let text = match (right, predicate.operand) {
                 (Some((_, Value::Str(_))), _) => true,
-                (None, PredOperand::Const(k)) => matches!(module.constant(k, bump), Value::Str(_)),
+                (None, PredOperand::Const(k)) => matches!(module.constant(k), Value::Str(_)),
                 (Some(_), _)
                 | (
                     None,
@@ -193,22 +185,13 @@ fn comparison_error<'a, H: Host>(
                 if text { "string or array" } else { "array" },
             )
         }
-        (
-            PredOp::StartsWith
-            | PredOp::EndsWith
-            | PredOp::Matches
-            | PredOp::StartsWithFold
-            | PredOp::EndsWithFold,
-            _,
-        ) => (field, value.type_name(), "string"),
-        (PredOp::Eq | PredOp::In | PredOp::Exists | PredOp::EqFold | PredOp::InFold, _) => {
-            (field, value.type_name(), "a value that can be told")
-        }
+        (_, Reads::Text, _) => (field, value.type_name(), "string"),
+        (_, Reads::Anything | Reads::Ordered, _) => (field, value.type_name(), "a value that can be told"),
         // A list is at fault for what is in it.
-        (PredOp::Any | PredOp::All, _) if matches!(value, Value::Array(_)) => {
+        (_, Reads::List, _) if matches!(value, Value::Array(_)) => {
             (field, "array", "elements that its condition takes")
         }
-        (PredOp::Any | PredOp::All, _) => (field, value.type_name(), "array"),
+        (_, Reads::List, _) => (field, value.type_name(), "array"),
     };
     let message = text(
         bump,
@@ -415,31 +398,34 @@ impl TraceRoom {
         *nodes -= 1;
         match value {
             Value::Str(text) => Json::String(self.text(text, longest)),
-            Value::Array(items) | Value::Set(items) => {
-                let mut shown = Vec::new();
-                for item in *items {
-                    let whole = self.left > 0 && *nodes > 0;
-                    shown.push(self.show_some(item, longest, nodes));
-                    if !whole {
-                        break;
-                    }
-                }
-                Json::Array(shown)
-            }
+            Value::Array(items) => self.show_items(items.iter(), longest, nodes),
+            Value::Set(items) => self.show_items(items.iter(), longest, nodes),
             Value::Object(members) => {
                 let mut shown = serde_json::Map::new();
-                for (key, value) in *members {
+                for (key, value) in members.iter() {
                     if self.left == 0 || *nodes == 0 {
                         shown.insert(CUT.to_owned(), Json::from(CUT));
                         break;
                     }
                     let key = self.text(key, longest);
-                    shown.insert(key, self.show_some(value, longest, nodes));
+                    shown.insert(key, self.show_some(&value, longest, nodes));
                 }
                 Json::Object(shown)
             }
             scalar => to_json(scalar),
         }
+    }
+
+    fn show_items(&mut self, items: Iter<'_>, longest: usize, nodes: &mut usize) -> serde_json::Value {
+        let mut shown = Vec::new();
+        for item in items {
+            let whole = self.left > 0 && *nodes > 0;
+            shown.push(self.show_some(&item, longest, nodes));
+            if !whole {
+                break;
+            }
+        }
+        serde_json::Value::Array(shown)
     }
 
     fn text(&mut self, text: &str, longest: usize) -> String {
@@ -451,8 +437,8 @@ impl TraceRoom {
         format!("{}{CUT} ({} bytes)", text.get(..end).unwrap_or(""), text.len())
     }
 
-    fn constant(&mut self, module: &LoadedModule, k: ConstIdx, bump: &Bump) -> serde_json::Value {
-        match module.constant_within(k, bump, &mut self.built) {
+    fn constant(&mut self, module: &LoadedModule, k: ConstIdx) -> serde_json::Value {
+        match module.constant_within(k, &mut self.built) {
             Some(value) => self.show(&value, usize::MAX),
             None => serde_json::Value::from(CUT),
         }
@@ -485,7 +471,7 @@ fn test<H: Host>(
         .filter(Value::is_present)
         .map(|v| room.found(&v));
     let value = predicate.and_then(|p| match p.operand {
-        PredOperand::Const(k) => Some(room.constant(module, k, eval.bump())),
+        PredOperand::Const(k) => Some(room.constant(module, k)),
         PredOperand::Pattern(x) => module.pattern_source(x).map(|source| room.pattern(source)),
         PredOperand::None => negated.then_some(serde_json::Value::Bool(false)),
         PredOperand::Field(_) | PredOperand::Body(_) => None,
@@ -534,13 +520,13 @@ fn deciding<'a, H: Host>(
     let decides = Outcome::from(op == PredOp::Any);
     let mut found = None;
     for (position, item) in items.iter().enumerate() {
-        let outcome = eval.body_outcome(body, root, *item);
+        let outcome = eval.body_outcome(body, root, item);
         if outcome == decides {
-            found = Some((position, *item));
+            found = Some((position, item));
             break;
         }
         if outcome == Outcome::Error && found.is_none() {
-            found = Some((position, *item));
+            found = Some((position, item));
         }
     }
     let (position, item) = found?;
@@ -616,7 +602,7 @@ fn item_test<'a, H: Host>(
         ItemOperand::Plain(PredOperand::None) => {
             (test.negated.then_some(serde_json::Value::Bool(false)), None)
         }
-        ItemOperand::Plain(PredOperand::Const(k)) => (Some(room.constant(module, *k, eval.bump())), None),
+        ItemOperand::Plain(PredOperand::Const(k)) => (Some(room.constant(module, *k)), None),
         ItemOperand::Plain(PredOperand::Pattern(x)) => {
             (module.pattern_source(*x).map(|source| room.pattern(source)), None)
         }

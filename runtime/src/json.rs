@@ -10,18 +10,18 @@ pub(crate) struct Json<'a>(pub(crate) Value<'a>);
 
 /// Elements of a value.
 #[derive(Debug, Clone)]
-pub(crate) struct Items<'a>(std::slice::Iter<'a, Value<'a>>);
+pub(crate) struct Items<'a>(policy_vm::Iter<'a>);
 
 /// Members of a value.
 #[derive(Debug, Clone)]
-pub(crate) struct Members<'a>(std::slice::Iter<'a, (&'a str, Value<'a>)>);
+pub(crate) struct Members<'a>(policy_vm::Members<'a>);
 
 impl<'a> Iterator for Items<'a> {
     type Item = Json<'a>;
 
     #[inline]
     fn next(&mut self) -> Option<Json<'a>> {
-        self.0.next().map(|value| Json(*value))
+        self.0.next().map(Json)
     }
 }
 
@@ -30,7 +30,7 @@ impl<'a> Iterator for Members<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<(&'a str, Json<'a>)> {
-        self.0.next().map(|(key, value)| (*key, Json(*value)))
+        self.0.next().map(|(key, value)| (key, Json(value)))
     }
 }
 
@@ -50,7 +50,8 @@ impl<'a> Node<'a> for Json<'a> {
             }),
             Value::Decimal(text) => View::Number(Count::Text(text)),
             Value::Str(text) => View::Str(text),
-            Value::Array(items) | Value::Set(items) => View::Array(Items(items.iter())),
+            Value::Array(items) => View::Array(Items(items.iter())),
+            Value::Set(items) => View::Array(Items(items.iter())),
             Value::Object(members) => View::Object(Members(members.iter())),
         }
     }

@@ -27,7 +27,7 @@ use policy_bytecode::ConstIdx;
 use policy_bytecode::manifest::{Manifest, ModificationInfo, ValueNode, VerbInfo};
 use policy_primitives::pii::{PiiType, PiiTypeSet};
 use policy_vm::place::{self, Change, Step};
-use policy_vm::{Bump, Evaluation, Hit, Value};
+use policy_vm::{Array, Bump, Evaluation, Hit, Value};
 use std::cmp::Ordering;
 
 /// A modification of a fired rule.
@@ -335,14 +335,17 @@ impl<'a> Tree<'a> {
         }
         let mut items = BumpVec::new_in(self.bump);
         match self.current(spot) {
-            Value::Array(list) => items.extend_from_slice(list),
+            Value::Array(list) => items.extend(list),
             Value::Null | Value::Undefined | Value::Unknown => {}
             other => items.push(other),
         }
         for v in more {
             items.push(template::build(manifest, *v, eval, room)?);
         }
-        self.write(spot, Value::Array(items.into_bump_slice()));
+        self.write(
+            spot,
+            Value::Array(Array::new_in(items.into_bump_slice(), self.bump)),
+        );
         Some(())
     }
 
@@ -375,7 +378,7 @@ impl<'a> Tree<'a> {
     fn bound(&mut self, spot: usize, eval: &mut Evaluation<'a, DeriveHost<'_>>) {
         let constants = |verb: fn(&VerbInfo) -> Option<ConstIdx>, beyond: Ordering| {
             let constants = self.wanted(spot, verb).iter();
-            let values = constants.map(|k| eval.module().constant(*k, self.bump));
+            let values = constants.map(|k| eval.module().constant(*k));
             values.reduce(|best, value| {
                 if compare(&value, &best) == Some(beyond) {
                     value
@@ -439,11 +442,11 @@ fn same(a: &Value<'_>, b: &Value<'_>) -> bool {
             std::mem::discriminant(x) == std::mem::discriminant(y) && a.equals(b)
         }
         (Value::Array(a), Value::Array(b)) => {
-            std::ptr::eq(*a, *b) || a.len() == b.len() && a.iter().zip(*b).all(|(a, b)| same(a, b))
+            a.is(b) || a.len() == b.len() && a.iter().zip(b.iter()).all(|(a, b)| same(&a, &b))
         }
         (Value::Object(a), Value::Object(b)) => {
-            std::ptr::eq(*a, *b)
-                || a.len() == b.len() && a.iter().zip(*b).all(|((k, a), (l, b))| k == l && same(a, b))
+            let equal = |((k, a), (l, b)): ((&str, Value<'_>), (&str, Value<'_>))| k == l && same(&a, &b);
+            a.is(b) || a.len() == b.len() && a.iter().zip(b.iter()).all(equal)
         }
         (a, b) => a.equals(b),
     }

@@ -7,7 +7,7 @@ use bumpalo::collections::Vec as BumpVec;
 use policy_bytecode::module::PathSegment;
 use policy_primitives::pii::PiiTypeSet;
 use policy_requests::{Editor, JsonEditor, Number as Count, Place, Step};
-use policy_vm::{Bump, Value};
+use policy_vm::{Array, Bump, Object, Value};
 use std::collections::{HashMap, HashSet};
 
 /// The value at `path` of the context without personal data of `types`, in its own shape.
@@ -90,8 +90,10 @@ impl<'a> Editor<'a, Json<'a>> for Redaction<'a, '_, '_> {
 
     fn list(&mut self, original: Json<'a>) -> Self::List {
         let mut list = BumpVec::new_in(self.bump);
-        if let Value::Array(items) | Value::Set(items) = original.0 {
-            list.extend_from_slice(items);
+        match original.0 {
+            Value::Array(items) => list.extend(items),
+            Value::Set(items) => list.extend(items),
+            _no_list => {}
         }
         list
     }
@@ -103,13 +105,13 @@ impl<'a> Editor<'a, Json<'a>> for Redaction<'a, '_, '_> {
     }
 
     fn close_list(&mut self, list: Self::List) -> Value<'a> {
-        Value::Array(list.into_bump_slice())
+        Value::Array(Array::new_in(list.into_bump_slice(), self.bump))
     }
 
     fn map(&mut self, original: Json<'a>) -> Self::Map {
         let mut map = BumpVec::new_in(self.bump);
         if let Value::Object(members) = original.0 {
-            map.extend_from_slice(members);
+            map.extend(members);
         }
         map
     }
@@ -136,7 +138,7 @@ impl<'a> Editor<'a, Json<'a>> for Redaction<'a, '_, '_> {
             .zip(in_order.iter().skip(1))
             .all(|((a, _), (b, _))| a != b)
         {
-            return Value::Object(in_order.into_bump_slice());
+            return Value::Object(Object::new_in(in_order.into_bump_slice(), self.bump));
         }
         // Rare, so off the arena. The number to go on with for each name makes many equal ones cost no more than others.
         let mut taken = HashSet::new();
@@ -150,6 +152,6 @@ impl<'a> Editor<'a, Json<'a>> for Redaction<'a, '_, '_> {
             }
         }
         map.sort_unstable_by(by_name);
-        Value::Object(map.into_bump_slice())
+        Value::Object(Object::new_in(map.into_bump_slice(), self.bump))
     }
 }

@@ -475,13 +475,11 @@ pub(crate) fn to_json(value: &Value<'_>) -> serde_json::Value {
             .filter(|x| x.is_finite())
             .map_or_else(|| Json::String((*text).to_owned()), Json::from),
         Value::Str(s) => Json::String((*s).to_owned()),
-        Value::Array(items) | Value::Set(items) => Json::Array(items.iter().map(to_json).collect()),
-        Value::Object(members) => Json::Object(
-            members
-                .iter()
-                .map(|(k, v)| ((*k).to_owned(), to_json(v)))
-                .collect(),
-        ),
+        Value::Array(items) => Json::Array(items.iter().map(|item| to_json(&item)).collect()),
+        Value::Set(items) => Json::Array(items.iter().map(|item| to_json(&item)).collect()),
+        Value::Object(members) => {
+            Json::Object(members.iter().map(|(k, v)| (k.to_owned(), to_json(&v))).collect())
+        }
         other => {
             debug_assert!(!other.is_present() || matches!(other, Value::Null));
             Json::Null
@@ -494,7 +492,7 @@ mod tests {
     use super::{DecisionView, Envelope, ErrorView, MatchView, Verb, push_digits, push_milliseconds};
     use crate::trace::Trace;
     use policy_bytecode::Number;
-    use policy_vm::Value;
+    use policy_vm::{Array, Object, Value};
 
     fn written<R>(write: impl FnOnce(&mut String) -> R) -> String {
         let mut out = String::new();
@@ -538,6 +536,7 @@ mod tests {
             expected: strange,
             message: "m",
         };
+        let list: &[Value<'_>] = &[Value::Null, Value::Bool(true)];
         let full = DecisionView {
             verb: Verb::Modify,
             reason: Some(strange),
@@ -562,8 +561,8 @@ mod tests {
                 (strange, Value::Str(strange)),
             ],
             metadata: &[
-                ("list", Value::Array(&[Value::Null, Value::Bool(true)])),
-                ("o", Value::Object(&[])),
+                ("list", Value::Array(Array::of(&list))),
+                ("o", Value::Object(Object::EMPTY)),
             ],
             errors: &[
                 error,

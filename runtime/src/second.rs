@@ -19,7 +19,7 @@ use crate::template::{self, MAX_REASONS, Room};
 use bumpalo::collections::Vec as BumpVec;
 use policy_bytecode::Stop;
 use policy_bytecode::module::Decision as Verb;
-use policy_vm::{Bump, Evaluation, Hit, Mode, Scope, Scratch, Value};
+use policy_vm::{Array, Bump, Evaluation, Hit, Iter, Mode, Object, Scope, Scratch, Set, Value};
 
 /// Memory of one worker for second looks. Empty until the first.
 #[derive(Debug, Default)]
@@ -153,22 +153,22 @@ fn kept<'a>(value: &Value<'_>, bump: &'a Bump) -> Value<'a> {
         Value::Number(n) => Value::Number(*n),
         Value::Str(text) => Value::Str(bump.alloc_str(text)),
         Value::Decimal(text) => Value::Decimal(bump.alloc_str(text)),
-        Value::Array(items) => Value::Array(kept_items(items, bump)),
-        Value::Set(items) => Value::Set(kept_items(items, bump)),
+        Value::Array(items) => Value::Array(Array::new_in(kept_items(items.iter(), bump), bump)),
+        Value::Set(items) => Value::Set(Set::new_in(kept_items(items.iter(), bump), bump)),
         Value::Object(members) => {
             let mut out: BumpVec<'a, (&'a str, Value<'a>)> = BumpVec::with_capacity_in(members.len(), bump);
             out.extend(
                 members
                     .iter()
-                    .map(|(key, value)| (&*bump.alloc_str(key), kept(value, bump))),
+                    .map(|(key, value)| (&*bump.alloc_str(key), kept(&value, bump))),
             );
-            Value::Object(out.into_bump_slice())
+            Value::Object(Object::new_in(out.into_bump_slice(), bump))
         }
     }
 }
 
-fn kept_items<'a>(items: &[Value<'_>], bump: &'a Bump) -> &'a [Value<'a>] {
+fn kept_items<'a>(items: Iter<'_>, bump: &'a Bump) -> &'a [Value<'a>] {
     let mut out = BumpVec::with_capacity_in(items.len(), bump);
-    out.extend(items.iter().map(|item| kept(item, bump)));
+    out.extend(items.map(|item| kept(&item, bump)));
     out.into_bump_slice()
 }

@@ -8,7 +8,7 @@
 
 use bumpalo::collections::{String as BumpString, Vec as BumpVec};
 use policy_bytecode::manifest::{Manifest, TemplatePart, ValueNode};
-use policy_vm::{Bump, Evaluation, Host, Value};
+use policy_vm::{Array, Bump, Evaluation, Host, Object, Value};
 use std::fmt::{self, Write as _};
 
 /// Bytes of all reasons that one look at a request gives.
@@ -81,7 +81,7 @@ fn write<'a, H: Host>(
                 Value::Array(items) => {
                     for (i, item) in items.iter().enumerate() {
                         out.write_str(if i > 0 { ", " } else { "" })?;
-                        one(item, out)?;
+                        one(&item, out)?;
                     }
                 }
                 value => one(&value, out)?,
@@ -150,7 +150,7 @@ fn build_within<'a, H: Host>(
 ) -> Option<Value<'a>> {
     let node = manifest.values.get(index as usize);
     if let Some(ValueNode::Const(k)) = node {
-        return eval.module().constant_within(*k, eval.bump(), left);
+        return eval.module().constant_within(*k, left);
     }
     *left = left.checked_sub(1)?;
     match node {
@@ -171,7 +171,7 @@ fn build_within<'a, H: Host>(
             for item in items {
                 out.push(build_within(manifest, *item, eval, left)?);
             }
-            Some(Value::Array(out.into_bump_slice()))
+            Some(Value::Array(Array::new_in(out.into_bump_slice(), eval.bump())))
         }
         Some(ValueNode::Object(members)) => {
             let mut out: BumpVec<'a, (&'a str, Value<'a>)> =
@@ -181,7 +181,7 @@ fn build_within<'a, H: Host>(
                 out.push((key, build_within(manifest, *value, eval, left)?));
             }
             out.sort_unstable_by(|a, b| a.0.as_bytes().cmp(b.0.as_bytes()));
-            Some(Value::Object(out.into_bump_slice()))
+            Some(Value::Object(Object::new_in(out.into_bump_slice(), eval.bump())))
         }
         // Constants are above; nothing else is missing (Manifest::check).
         Some(ValueNode::Const(_)) | None => Some(Value::Null),

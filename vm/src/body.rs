@@ -71,12 +71,9 @@ impl Path {
     #[inline]
     pub(crate) fn of<'a>(&self, item: Value<'a>) -> Value<'a> {
         self.0.iter().fold(item, |value, step| match (value, step) {
-            (Value::Array(items), Step::Index(n, _)) => {
-                items.get(*n as usize).copied().unwrap_or(Value::Undefined)
-            }
+            (Value::Array(items), Step::Index(n, _)) => items.get(*n as usize).unwrap_or(Value::Undefined),
             (Value::Array(items), Step::FromEnd(n)) => {
-                let found = items.len().checked_sub(*n as usize).and_then(|at| items.get(at));
-                found.copied().unwrap_or(Value::Undefined)
+                items.from_end(*n as usize).unwrap_or(Value::Undefined)
             }
             (_, Step::FromEnd(_)) => Value::Undefined,
             (value, Step::Key(key) | Step::Index(_, key)) => value.get(key),

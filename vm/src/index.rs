@@ -289,7 +289,7 @@ impl RuleIndex {
             }
             Value::Array(items) => {
                 for item in items {
-                    take(switch.elements.get(item));
+                    take(switch.elements.get(&item));
                 }
                 take(switch.ordered);
                 take(switch.affixed);

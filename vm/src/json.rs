@@ -15,7 +15,7 @@ mod number;
 pub use error::{JsonError, JsonErrorKind};
 
 use crate::plain::plain_end;
-use crate::value::Value;
+use crate::value::{Array, Object, Value};
 use bumpalo::Bump;
 use bumpalo::collections::Vec as BumpVec;
 
@@ -441,7 +441,7 @@ impl<'a> Reader<'a> {
         let (mut byte, mut at) = self.token(at + 1);
         if byte == b']' {
             self.leave();
-            *out = Value::Array(&[]);
+            *out = Value::Array(Array::EMPTY);
             return Ok(at + 1);
         }
         let first = self.elements.len();
@@ -464,11 +464,11 @@ impl<'a> Reader<'a> {
         }
         self.leave();
         let items = self.elements.get(first..).unwrap_or(&[]);
-        let bytes = size_of_val(items);
+        let bytes = size_of_val(items) + size_of::<&[Value<'_>]>();
         let items: &[Value<'a>] = self.bump.alloc_slice_copy(items);
         self.elements.truncate(first);
         self.charge(bytes, at + 1)?;
-        *out = Value::Array(items);
+        *out = Value::Array(Array::new_in(items, self.bump));
         Ok(at + 1)
     }
 
@@ -503,7 +503,7 @@ impl<'a> Reader<'a> {
         }
         self.leave();
         let members = self.members.get(first..).unwrap_or(&[]);
-        let bytes = size_of_val(members);
+        let bytes = size_of_val(members) + size_of::<&[Member<'_>]>();
         let members: &mut [Member<'a>] = self.bump.alloc_slice_copy(members);
         self.members.truncate(first);
         self.charge(bytes, at + 1)?;
@@ -515,7 +515,7 @@ impl<'a> Reader<'a> {
         {
             return self.fail(JsonErrorKind::DuplicateKey, start);
         }
-        *out = Value::Object(members);
+        *out = Value::Object(Object::new_in(members, self.bump));
         Ok(at + 1)
     }
 

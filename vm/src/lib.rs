@@ -15,9 +15,8 @@
 // A new instruction, comparison or constant must be looked at wherever one is told from another.
 #![warn(clippy::wildcard_enum_match_arm)]
 
-mod arena;
 mod body;
-mod constant;
+mod heap;
 mod host;
 mod index;
 mod json;
@@ -44,7 +43,7 @@ pub use predicate::{Comparison, is_readable};
 pub use query::{Hit, Mode, Scope, Tally, Trap};
 pub use run::Evaluation;
 pub use scratch::Scratch;
-pub use value::{Value, mismatches, write_json_str};
+pub use value::{Array, Iter, Member, Members, Object, Set, Value, mismatches, write_json_str};
 
 /// The arena that values of one evaluation live in.
 pub use bumpalo::Bump;

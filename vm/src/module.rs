@@ -8,19 +8,19 @@ mod load;
 pub use load::LoadError;
 
 use crate::body::LoadedBody;
-use crate::constant::LoadedConst;
+use crate::heap::Frozen;
 use crate::index::RuleIndex;
 use crate::pattern::LoadedPattern;
 use crate::predicate::LoadedPredicate;
 use crate::project::{Projected, Trie};
 use crate::scan::{LoadedScan, Searched};
 use crate::value::Value;
-use bumpalo::Bump;
 use policy_bytecode::context::{Derived, Shape};
 use policy_bytecode::module::{Limits, PathSegment, PolicyRange, Rule};
 use policy_bytecode::predicate::Predicate;
 use policy_bytecode::quantifier::Body;
 use policy_bytecode::{BodyIdx, ConstIdx, FieldIdx, Instr, PatternIdx, PredIdx};
+use std::sync::Arc;
 
 /// A module ready to run. Immutable; shared by all workers.
 #[derive(Debug)]
@@ -41,7 +41,7 @@ pub struct LoadedModule {
     pub(crate) inside_derived: Vec<(FieldIdx, FieldIdx)>,
     /// Slots of what derived fields are computed from.
     pub(crate) inputs: InputSlots,
-    pub(crate) consts: Vec<LoadedConst>,
+    pub(crate) consts: Arc<Frozen>,
     pub(crate) patterns: Vec<LoadedPattern>,
     pub(crate) predicates: Vec<LoadedPredicate>,
     bodies: Vec<LoadedBody>,
@@ -55,8 +55,6 @@ pub struct LoadedModule {
     pub(crate) first_function_cell: u32,
     /// What the frames of the widest chain of calls take.
     pub(crate) stack: FrameSize,
-    /// Collection constants that code loads, ascending, and how many values each has when written out.
-    pub(crate) collections: Vec<(ConstIdx, u64)>,
     pub(crate) functions: Vec<FunctionShape>,
     pub(crate) code: Vec<Instr>,
     pub(crate) rules: Vec<Rule>,
@@ -127,12 +125,6 @@ impl LoadedModule {
         self.identity
     }
 
-    /// Position of a collection constant in the list of those that code loads, and its size written out.
-    pub(crate) fn collection(&self, k: ConstIdx) -> Option<(usize, u64)> {
-        let position = self.collections.binary_search_by_key(&k, |(k, _)| *k).ok()?;
-        self.collections.get(position).map(|(_, size)| (position, *size))
-    }
-
     pub(crate) fn memo_cells(&self) -> usize {
         self.memo_cells as usize
     }
@@ -196,19 +188,15 @@ impl LoadedModule {
 }
 
 impl LoadedModule {
-    /// The constant at `index` as a value, unless it is larger than `left`, which becomes less by its size: one for each
-    /// value in it, and the bytes of its texts and keys.
+    /// The constant at `index`, unless it is larger than `left`, which becomes less by its size: one for each value in it,
+    /// and the bytes of its texts and keys.
     #[must_use]
-    pub fn constant_within<'a>(
-        &'a self,
-        index: ConstIdx,
-        bump: &'a Bump,
-        left: &mut usize,
-    ) -> Option<Value<'a>> {
-        match self.consts.get(index.index()) {
-            Some(constant) => constant.to_value_within(bump, left),
-            None => Some(Value::Undefined),
+    pub fn constant_within(&self, index: ConstIdx, left: &mut usize) -> Option<Value<'_>> {
+        let value = self.constant(index);
+        if value.is_present() {
+            value.measure(left)?;
         }
+        Some(value)
     }
 
     /// Bounds of an evaluation.
@@ -217,12 +205,11 @@ impl LoadedModule {
         &self.limits
     }
 
-    /// The constant at `index` as a value; collections are built in `bump`.
+    /// The constant at `index`, in place. O(1).
     #[must_use]
-    pub fn constant<'a>(&'a self, index: ConstIdx, bump: &'a Bump) -> Value<'a> {
-        self.consts
-            .get(index.index())
-            .map_or(Value::Undefined, |c| c.to_value(bump))
+    #[inline]
+    pub fn constant(&self, index: ConstIdx) -> Value<'_> {
+        self.consts.value(index)
     }
 }
 

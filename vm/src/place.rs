@@ -10,7 +10,7 @@
 
 use crate::json::{Failed, JsonError, JsonErrorKind, Reader, Result};
 use crate::module::LoadedModule;
-use crate::value::{Value, write_json_str};
+use crate::value::{Array, Object, Value, write_json_str};
 use bumpalo::Bump;
 use bumpalo::collections::Vec as BumpVec;
 use policy_bytecode::module::PathSegment;
@@ -128,7 +128,7 @@ fn child<'a>(value: Value<'a>, step: &Step) -> Value<'a> {
     match (value, step.from_end) {
         (Value::Array(items), _) if step.is_index() => {
             let found = step.position(items.len()).and_then(|n| items.get(n));
-            found.copied().unwrap_or(Value::Undefined)
+            found.unwrap_or(Value::Undefined)
         }
         (_, Some(_)) => Value::Undefined,
         // Spellings agree, or all but one are null.
@@ -159,8 +159,8 @@ pub fn put<'a>(value: Value<'a>, steps: &'a [Step], new: Value<'a>, bump: &'a Bu
     match (value, step.index) {
         (Value::Object(members), _) => Some(with_member(members, step, Some(new), bump)),
         (Value::Array(items), Some(n)) => (n <= items.len()).then(|| with_element(items, n, new, bump)),
-        (_, Some(n)) => (n == 0).then(|| with_element(&[], n, new, bump)),
-        (_, None) => Some(with_member(&[], step, Some(new), bump)),
+        (_, Some(n)) => (n == 0).then(|| with_element(Array::EMPTY, n, new, bump)),
+        (_, None) => Some(with_member(Object::EMPTY, step, Some(new), bump)),
     }
 }
 
@@ -188,31 +188,26 @@ pub fn take<'a>(value: Value<'a>, steps: &'a [Step], bump: &'a Bump) -> Value<'a
     }
 }
 
-fn with_member<'a>(
-    members: &'a [(&'a str, Value<'a>)],
-    step: &'a Step,
-    new: Option<Value<'a>>,
-    bump: &'a Bump,
-) -> Value<'a> {
+fn with_member<'a>(members: Object<'a>, step: &'a Step, new: Option<Value<'a>>, bump: &'a Bump) -> Value<'a> {
     let mut out = BumpVec::with_capacity_in(members.len() + 1, bump);
-    out.extend(members.iter().filter(|(key, _)| !step.is_spelled(key)).copied());
+    out.extend(members.iter().filter(|(key, _)| !step.is_spelled(key)));
     if let Some(new) = new {
         let key: &'a str = &step.key;
         let place = out.partition_point(|(k, _): &(&str, Value<'_>)| k.as_bytes() < key.as_bytes());
         out.insert(place, (key, new));
     }
-    Value::Object(out.into_bump_slice())
+    Value::Object(Object::new_in(out.into_bump_slice(), bump))
 }
 
 /// The list with another element, or with one more.
-fn with_element<'a>(items: &'a [Value<'a>], n: usize, new: Value<'a>, bump: &'a Bump) -> Value<'a> {
+fn with_element<'a>(items: Array<'a>, n: usize, new: Value<'a>, bump: &'a Bump) -> Value<'a> {
     let mut out = BumpVec::with_capacity_in(items.len() + 1, bump);
-    out.extend_from_slice(items);
+    out.extend(items);
     match out.get_mut(n) {
         Some(place) => *place = new,
         None => out.push(new),
     }
-    Value::Array(out.into_bump_slice())
+    Value::Array(Array::new_in(out.into_bump_slice(), bump))
 }
 
 /// A value that is to stand elsewhere in a request than it did.

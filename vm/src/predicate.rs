@@ -6,9 +6,8 @@
 //! derived value fails everything but `exists`, and a known field that holds what does not belong there ([`Shape`]) fails
 //! everything; the interpreter looks at both first.
 
-use crate::constant::LoadedConst;
-use crate::value::{Kinds, Value};
-use foldhash::fast::FixedState;
+use crate::heap::{Frozen, FrozenConst, Texts};
+use crate::value::{Array, Kinds, Value};
 use memchr::memmem::Finder;
 use policy_bytecode::cidr::{Address, Network, Networks};
 use policy_bytecode::context::{Derived, Shape};
@@ -18,7 +17,7 @@ use policy_bytecode::{
     BodyIdx, Const, ConstIdx, Exact, FieldIdx, Number, Outcome, PatternIdx, casefold, consts,
 };
 use std::cmp::Ordering;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Where a predicate's answer stands.
@@ -102,21 +101,21 @@ pub(crate) enum Test {
     EqStr(Arc<str>),
     EqBool(bool),
     EqNumber(Number),
-    EqConst(LoadedConst),
+    EqConst(FrozenConst),
     CompareNumber(Comparison, Number),
     CompareDecimal(Comparison, Arc<str>),
     CompareStr(Comparison, Arc<str>),
     In(Arc<InSet>),
     ContainsStr(Box<ContainsStr>),
-    ContainsConst(LoadedConst),
+    ContainsConst(FrozenConst),
     StartsWith(Arc<str>),
     EndsWith(Arc<str>),
     Matches(PatternIdx),
     Exists,
-    EqFold(LoadedConst),
+    EqFold(FrozenConst),
     InFold(Arc<FoldedSet>),
     ContainsStrFold(Box<ContainsStr>),
-    ContainsConstFold(LoadedConst),
+    ContainsConstFold(FrozenConst),
     StartsWithFold(Arc<str>),
     EndsWithFold(Arc<str>),
     InCidr(Arc<Networks>),
@@ -158,31 +157,36 @@ impl ContainsStr {
 #[derive(Debug)]
 pub(crate) struct FoldedSet {
     /// Folded, in order.
-    strings: Box<[Arc<str>]>,
+    strings: Box<[Box<str>]>,
     /// Without texts in them.
     scalars: InSet,
-    collections: Box<[LoadedConst]>,
+    collections: Box<[FrozenConst]>,
 }
 
 impl FoldedSet {
-    fn new(items: &[LoadedConst]) -> Self {
-        let mut strings: Vec<Arc<str>> = Vec::new();
+    fn new(heap: &Arc<Frozen>, list: ConstIdx) -> Self {
+        let mut strings: Vec<Box<str>> = Vec::new();
         let mut scalars = Vec::new();
         let mut collections = Vec::new();
-        for item in items {
-            match item {
-                LoadedConst::Str(s) => strings.push(casefold::fold_text(s).into()),
-                LoadedConst::Array(_) | LoadedConst::Object(_) => collections.push(item.clone()),
-                scalar @ (LoadedConst::Null
-                | LoadedConst::Bool(_)
-                | LoadedConst::Number(_)
-                | LoadedConst::Decimal(_)) => scalars.push(scalar.clone()),
+        for item in heap.items(list) {
+            match heap.value(*item) {
+                Value::Str(s) => strings.push(casefold::fold_text(s).into()),
+                Value::Array(_) | Value::Object(_) | Value::Set(_) => {
+                    collections.push(FrozenConst::new(heap, *item));
+                }
+                Value::Undefined
+                | Value::Unknown
+                | Value::Pending
+                | Value::Null
+                | Value::Bool(_)
+                | Value::Number(_)
+                | Value::Decimal(_) => scalars.push(*item),
             }
         }
         strings.sort_unstable_by(|a, b| casefold::cmp(a, b));
         Self {
             strings: strings.into(),
-            scalars: InSet::new(&scalars),
+            scalars: InSet::new(Texts::none(heap), heap, &scalars),
             collections: collections.into(),
         }
     }
@@ -196,7 +200,7 @@ impl FoldedSet {
             Value::Array(_) | Value::Object(_) => self
                 .collections
                 .iter()
-                .any(|item| equals_const_folded(value, item)),
+                .any(|item| value.equals_folded(&item.value())),
             scalar @ (Value::Undefined
             | Value::Unknown
             | Value::Pending
@@ -212,27 +216,33 @@ impl FoldedSet {
 /// A constant list: strings hashed, numbers in order.
 #[derive(Debug)]
 pub(crate) struct InSet {
-    strings: HashSet<Arc<str>, FixedState>,
+    strings: Texts,
     numbers: Box<[Number]>,
-    others: Box<[LoadedConst]>,
+    others: Box<[FrozenConst]>,
 }
 
 impl InSet {
-    fn new(items: &[LoadedConst]) -> Self {
-        let mut strings = HashSet::with_hasher(FixedState::with_seed(0x51_7c_c1_b7));
+    fn of(heap: &Arc<Frozen>, list: ConstIdx) -> Self {
+        Self::new(Texts::of(heap, list), heap, heap.items(list))
+    }
+
+    /// `items` without their strings, which `strings` finds.
+    fn new(strings: Texts, heap: &Arc<Frozen>, items: &[ConstIdx]) -> Self {
         let mut numbers = Vec::new();
         let mut others = Vec::new();
         for item in items {
-            match item {
-                LoadedConst::Str(s) => {
-                    strings.insert(s.clone());
-                }
-                LoadedConst::Number(n) => numbers.push(*n),
-                LoadedConst::Null
-                | LoadedConst::Bool(_)
-                | LoadedConst::Array(_)
-                | LoadedConst::Object(_)
-                | LoadedConst::Decimal(_) => others.push(item.clone()),
+            match heap.value(*item) {
+                Value::Str(_) => {}
+                Value::Number(n) => numbers.push(n),
+                Value::Undefined
+                | Value::Unknown
+                | Value::Pending
+                | Value::Null
+                | Value::Bool(_)
+                | Value::Decimal(_)
+                | Value::Array(_)
+                | Value::Object(_)
+                | Value::Set(_) => others.push(FrozenConst::new(heap, *item)),
             }
         }
         numbers.sort_unstable_by(|a, b| a.compare(*b));
@@ -246,7 +256,7 @@ impl InSet {
     #[inline(always)]
     fn holds(&self, value: &Value<'_>) -> bool {
         match value {
-            Value::Str(s) => self.strings.contains(*s),
+            Value::Str(s) => self.strings.contains(s),
             Value::Number(n) => self.numbers.binary_search_by(|item| item.compare(*n)).is_ok(),
             other @ (Value::Undefined
             | Value::Unknown
@@ -256,7 +266,7 @@ impl InSet {
             | Value::Decimal(_)
             | Value::Array(_)
             | Value::Object(_)
-            | Value::Set(_)) => self.others.iter().any(|item| equals_const(other, item)),
+            | Value::Set(_)) => self.others.iter().any(|item| other.equals(&item.value())),
         }
     }
 }
@@ -265,7 +275,8 @@ impl InSet {
 /// many predicates name it.
 #[derive(Debug)]
 pub(crate) struct PredicateLoader<'c> {
-    consts: &'c [LoadedConst],
+    consts: &'c Arc<Frozen>,
+    texts: HashMap<ConstIdx, Arc<str>>,
     sets: HashMap<ConstIdx, Arc<InSet>>,
     folded_sets: HashMap<ConstIdx, Arc<FoldedSet>>,
     networks: HashMap<ConstIdx, Arc<Networks>>,
@@ -275,9 +286,10 @@ pub(crate) struct PredicateLoader<'c> {
 }
 
 impl<'c> PredicateLoader<'c> {
-    pub(crate) fn new(consts: &'c [LoadedConst], raw: &'c [Const]) -> Self {
+    pub(crate) fn new(consts: &'c Arc<Frozen>, raw: &'c [Const]) -> Self {
         Self {
             consts,
+            texts: HashMap::new(),
             sets: HashMap::new(),
             folded_sets: HashMap::new(),
             networks: HashMap::new(),
@@ -353,52 +365,67 @@ impl<'c> PredicateLoader<'c> {
             PredOperand::Pattern(x) => Test::Matches(x),
             PredOperand::Field(f) => Test::Dynamic(op, f),
             PredOperand::Body(_) => body_of(op, operand).unwrap_or(Test::Dynamic(op, field)),
-            PredOperand::Const(k) => match (op, self.consts.get(k.index())) {
-                (PredOp::InFold, Some(LoadedConst::Array(items))) => {
+            PredOperand::Const(k) => match (op, self.consts.value(k)) {
+                (PredOp::InFold, Value::Array(_)) => {
                     let set = self.folded_sets.entry(k);
-                    Test::InFold(Arc::clone(set.or_insert_with(|| Arc::new(FoldedSet::new(items)))))
+                    let set = set.or_insert_with(|| Arc::new(FoldedSet::new(self.consts, k)));
+                    Test::InFold(Arc::clone(set))
                 }
                 (PredOp::InCidr | PredOp::Before | PredOp::After | PredOp::TimeBetween, _) => self
                     .read(op, k)
                     // Verified: V5.
                     .unwrap_or(Test::Dynamic(op, field)),
-                (PredOp::In, Some(LoadedConst::Array(items))) => {
-                    let set = self.sets.entry(k).or_insert_with(|| Arc::new(InSet::new(items)));
-                    Test::In(Arc::clone(set))
+                (PredOp::In, Value::Array(_)) => {
+                    let set = self.sets.entry(k);
+                    Test::In(Arc::clone(
+                        set.or_insert_with(|| Arc::new(InSet::of(self.consts, k))),
+                    ))
                 }
-                (op, Some(constant)) => load_const(op, constant),
-                (op, None) => Test::Dynamic(op, field),
+                (op, Value::Undefined) => Test::Dynamic(op, field),
+                (op, constant) => self.with_const(op, k, constant),
             },
         }
     }
-}
 
-fn load_const(op: PredOp, constant: &LoadedConst) -> Test {
-    if let Some(comparison) = Comparison::of(op) {
-        match constant {
-            LoadedConst::Number(n) => return Test::CompareNumber(comparison, *n),
-            LoadedConst::Decimal(text) => return Test::CompareDecimal(comparison, text.clone()),
-            LoadedConst::Str(s) => return Test::CompareStr(comparison, s.clone()),
-            // Verified: V5.
-            LoadedConst::Null | LoadedConst::Bool(_) | LoadedConst::Array(_) | LoadedConst::Object(_) => {}
-        }
+    fn text(&mut self, k: ConstIdx, text: &str) -> Arc<str> {
+        Arc::clone(self.texts.entry(k).or_insert_with(|| text.into()))
     }
-    match (op, constant) {
-        (PredOp::Eq, LoadedConst::Str(s)) => Test::EqStr(s.clone()),
-        (PredOp::Eq, LoadedConst::Bool(b)) => Test::EqBool(*b),
-        (PredOp::Eq, LoadedConst::Number(n)) => Test::EqNumber(*n),
-        (PredOp::Contains, LoadedConst::Str(s)) => Test::ContainsStr(Box::new(ContainsStr::new(s))),
-        (PredOp::Contains, other) => Test::ContainsConst(other.clone()),
-        (PredOp::StartsWith, LoadedConst::Str(s)) => Test::StartsWith(s.clone()),
-        (PredOp::EndsWith, LoadedConst::Str(s)) => Test::EndsWith(s.clone()),
-        (PredOp::EqFold, other) => Test::EqFold(other.clone()),
-        (PredOp::ContainsFold, LoadedConst::Str(s)) => {
-            Test::ContainsStrFold(Box::new(ContainsStr::new(&casefold::fold_text(s))))
+
+    fn with_const(&mut self, op: PredOp, k: ConstIdx, constant: Value<'_>) -> Test {
+        if let Some(comparison) = Comparison::of(op) {
+            match constant {
+                Value::Number(n) => return Test::CompareNumber(comparison, n),
+                Value::Decimal(text) => return Test::CompareDecimal(comparison, text.into()),
+                Value::Str(s) => return Test::CompareStr(comparison, self.text(k, s)),
+                // Verified: V5.
+                Value::Undefined
+                | Value::Unknown
+                | Value::Pending
+                | Value::Null
+                | Value::Bool(_)
+                | Value::Array(_)
+                | Value::Object(_)
+                | Value::Set(_) => {}
+            }
         }
-        (PredOp::ContainsFold, other) => Test::ContainsConstFold(other.clone()),
-        (PredOp::StartsWithFold, LoadedConst::Str(s)) => Test::StartsWithFold(s.clone()),
-        (PredOp::EndsWithFold, LoadedConst::Str(s)) => Test::EndsWithFold(s.clone()),
-        (_, other) => Test::EqConst(other.clone()),
+        let whole = FrozenConst::new(self.consts, k);
+        match (op, constant) {
+            (PredOp::Eq, Value::Str(s)) => Test::EqStr(self.text(k, s)),
+            (PredOp::Eq, Value::Bool(b)) => Test::EqBool(b),
+            (PredOp::Eq, Value::Number(n)) => Test::EqNumber(n),
+            (PredOp::Contains, Value::Str(s)) => Test::ContainsStr(Box::new(ContainsStr::new(s))),
+            (PredOp::Contains, _) => Test::ContainsConst(whole),
+            (PredOp::StartsWith, Value::Str(s)) => Test::StartsWith(self.text(k, s)),
+            (PredOp::EndsWith, Value::Str(s)) => Test::EndsWith(self.text(k, s)),
+            (PredOp::EqFold, _) => Test::EqFold(whole),
+            (PredOp::ContainsFold, Value::Str(s)) => {
+                Test::ContainsStrFold(Box::new(ContainsStr::new(&casefold::fold_text(s))))
+            }
+            (PredOp::ContainsFold, _) => Test::ContainsConstFold(whole),
+            (PredOp::StartsWithFold, Value::Str(s)) => Test::StartsWithFold(self.text(k, s)),
+            (PredOp::EndsWithFold, Value::Str(s)) => Test::EndsWithFold(self.text(k, s)),
+            _other => Test::EqConst(whole),
+        }
     }
 }
 
@@ -418,7 +445,7 @@ impl Test {
             (Self::EqBool(c), Value::Bool(b)) => (c == b).into(),
             (Self::EqNumber(c), Value::Number(n)) => (c == n).into(),
             (Self::EqStr(_) | Self::EqBool(_) | Self::EqNumber(_), _) => Outcome::False,
-            (Self::EqConst(c), v) => equals_const(v, c).into(),
+            (Self::EqConst(c), v) => v.equals(&c.value()).into(),
             (Self::CompareNumber(op, c), Value::Number(n)) => op.accepts(n.compare(*c)).into(),
             (Self::CompareNumber(op, c), Value::Decimal(text)) => {
                 op.accepts(Exact::Decimal(text).compare(Exact::Number(*c))).into()
@@ -430,21 +457,24 @@ impl Test {
             }
             (Self::CompareStr(op, c), Value::Str(s)) => op.accepts(s.as_bytes().cmp(c.as_bytes())).into(),
             (Self::In(set), v) => {
-                let element = matches!(v, Value::Array(items) if items.iter().any(|i| set.holds(i)));
+                let element = matches!(v, Value::Array(items) if items.iter().any(|i| set.holds(&i)));
                 (element || set.holds(v)).into()
             }
             (Self::ContainsStr(c), Value::Str(s)) => c.finder.find(s.as_bytes()).is_some().into(),
             (Self::ContainsStr(c), Value::Array(items)) => items
                 .iter()
-                .any(|i| matches!(i, Value::Str(s) if **s == *c.needle))
+                .any(|i| matches!(i, Value::Str(s) if *s == *c.needle))
                 .into(),
-            (Self::ContainsConst(c), Value::Array(items)) => items.iter().any(|i| equals_const(i, c)).into(),
+            (Self::ContainsConst(c), Value::Array(items)) => {
+                let constant = c.value();
+                items.iter().any(|i| i.equals(&constant)).into()
+            }
             (Self::StartsWith(c), Value::Str(s)) => s.as_bytes().starts_with(c.as_bytes()).into(),
             (Self::EndsWith(c), Value::Str(s)) => s.as_bytes().ends_with(c.as_bytes()).into(),
             (Self::Exists, v) => (!matches!(v, Value::Null)).into(),
-            (Self::EqFold(c), v) => equals_const_folded(v, c).into(),
+            (Self::EqFold(c), v) => v.equals_folded(&c.value()).into(),
             (Self::InFold(set), v) => {
-                let element = matches!(v, Value::Array(items) if items.iter().any(|i| set.holds(i)));
+                let element = matches!(v, Value::Array(items) if items.iter().any(|i| set.holds(&i)));
                 (element || set.holds(v)).into()
             }
             (Self::ContainsStrFold(c), Value::Array(items)) => items
@@ -452,7 +482,8 @@ impl Test {
                 .any(|i| matches!(i, Value::Str(s) if casefold::eq(s, &c.needle)))
                 .into(),
             (Self::ContainsConstFold(c), Value::Array(items)) => {
-                items.iter().any(|i| equals_const_folded(i, c)).into()
+                let constant = c.value();
+                items.iter().any(|i| i.equals_folded(&constant)).into()
             }
             (Self::StartsWithFold(c), Value::Str(s)) => casefold::starts_with(s, c).into(),
             (Self::EndsWithFold(c), Value::Str(s)) => casefold::ends_with(s, c).into(),
@@ -518,7 +549,7 @@ fn in_cidr(address: &Value<'_>, networks: &Value<'_>) -> Outcome {
         return Outcome::Error;
     };
     let one = std::slice::from_ref(networks);
-    let list = networks.as_array().unwrap_or(one);
+    let list = networks.as_array().unwrap_or(Array::of(&one));
     let mut found = false;
     for item in list {
         match item.as_str().map(Network::parse) {
@@ -534,7 +565,7 @@ fn in_cidr(address: &Value<'_>, networks: &Value<'_>) -> Outcome {
 /// asked for where n × m is much.
 pub(crate) fn is_in<'a>(
     value: &Value<'a>,
-    list: &[Value<'a>],
+    list: Array<'a>,
     folded: bool,
     sorted: impl FnOnce() -> &'a [Value<'a>],
 ) -> bool {
@@ -543,17 +574,17 @@ pub(crate) fn is_in<'a>(
     };
     /// Comparisons that cost less than a sorted copy.
     const FEW: usize = 1024;
-    let elements = value.as_array().unwrap_or_default();
-    if list.iter().any(|item| equals(item, value)) {
+    let elements = value.as_array().unwrap_or(Array::EMPTY);
+    if list.iter().any(|item| equals(&item, value)) {
         return true;
     }
     if elements.len().saturating_mul(list.len()) <= FEW {
-        return elements.iter().any(|e| list.iter().any(|item| equals(item, e)));
+        return elements.iter().any(|e| list.iter().any(|item| equals(&item, &e)));
     }
     let sorted = sorted();
     elements
         .iter()
-        .any(|e| sorted.binary_search_by(|item| order(folded, item, e)).is_ok())
+        .any(|e| sorted.binary_search_by(|item| order(folded, item, &e)).is_ok())
 }
 
 /// The order in which lists are sorted for [`is_in`].
@@ -596,44 +627,6 @@ pub(crate) fn apply_dynamic(op: PredOp, left: &Value<'_>, right: &Value<'_>) -> 
             _no_instants => Outcome::Error,
         },
         _wrong_types => Outcome::Error,
-    }
-}
-
-/// As [`equals_const`], with strings at any depth compared by simple case folding, keys as they are.
-fn equals_const_folded(value: &Value<'_>, constant: &LoadedConst) -> bool {
-    match (value, constant) {
-        (Value::Str(a), LoadedConst::Str(b)) => casefold::eq(a, b),
-        (Value::Array(a), LoadedConst::Array(b)) => {
-            a.len() == b.len() && a.iter().zip(b.iter()).all(|(x, y)| equals_const_folded(x, y))
-        }
-        (Value::Object(a), LoadedConst::Object(b)) => {
-            a.len() == b.len()
-                && a.iter()
-                    .zip(b.iter())
-                    .all(|((k, x), (l, y))| **k == **l && equals_const_folded(x, y))
-        }
-        _without_text => equals_const(value, constant),
-    }
-}
-
-/// Deep equality of a value and a constant.
-pub(crate) fn equals_const(value: &Value<'_>, constant: &LoadedConst) -> bool {
-    match (value, constant) {
-        (Value::Null, LoadedConst::Null) => true,
-        (Value::Bool(a), LoadedConst::Bool(b)) => a == b,
-        (Value::Number(a), LoadedConst::Number(b)) => a == b,
-        (Value::Decimal(a), LoadedConst::Decimal(b)) => Exact::Decimal(a).compare(Exact::Decimal(b)).is_eq(),
-        (Value::Str(a), LoadedConst::Str(b)) => **a == **b,
-        (Value::Array(a), LoadedConst::Array(b)) => {
-            a.len() == b.len() && a.iter().zip(b.iter()).all(|(x, y)| equals_const(x, y))
-        }
-        (Value::Object(a), LoadedConst::Object(b)) => {
-            a.len() == b.len()
-                && a.iter()
-                    .zip(b.iter())
-                    .all(|((k, x), (l, y))| **k == **l && equals_const(x, y))
-        }
-        _different => false,
     }
 }
 

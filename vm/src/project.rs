@@ -372,12 +372,12 @@ impl<'t, 'a> Projection<'t, 'a> {
             return Ok(());
         };
         for (n, child) in &node.elements {
-            let item = items.get(*n as usize).copied().unwrap_or(Value::Undefined);
+            let item = items.get(*n as usize).unwrap_or(Value::Undefined);
             self.assign(*child, item, at)?;
         }
         for (n, child) in &node.from_end {
-            let item = items.len().checked_sub(*n as usize).and_then(|at| items.get(at));
-            self.assign(*child, item.copied().unwrap_or(Value::Undefined), at)?;
+            let item = items.from_end(*n as usize).unwrap_or(Value::Undefined);
+            self.assign(*child, item, at)?;
         }
         Ok(())
     }

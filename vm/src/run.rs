@@ -12,7 +12,7 @@ mod predicates;
 mod quantifier;
 mod rules;
 
-use crate::arena::arena_used;
+use crate::heap::arena_used;
 use crate::host::Host;
 use crate::index::Candidates;
 use crate::json::JsonError;
@@ -23,7 +23,7 @@ use crate::project::project;
 use crate::query::{Hit, Tally, Trap};
 use crate::scan::ScanAnswers;
 use crate::scratch::Scratch;
-use crate::value::Value;
+use crate::value::{Array, Value};
 use bumpalo::Bump;
 use bumpalo::collections::Vec as BumpVec;
 use frame::Stack;
@@ -46,11 +46,9 @@ pub struct Evaluation<'a, H> {
     stack: Stack<'a, 'a>,
     /// Results of memoised functions that returned values, from the first memo cell of a function on.
     results: &'a mut [Value<'a>],
-    /// Collection constants that code has loaded, parallel to the module's list of them; `Pending` until then.
-    built: &'a mut [Value<'a>],
     /// Long lists of the request that `in` compared other lists with, and the same in order; whether in that of folded
     /// texts.
-    sorted: BumpVec<'a, (&'a [Value<'a>], bool, &'a [Value<'a>])>,
+    sorted: BumpVec<'a, (Array<'a>, bool, &'a [Value<'a>])>,
     /// Texts that were searched for folded texts, and the same folded.
     folded: BumpVec<'a, (&'a str, &'a [u8])>,
     fuel: u64,
@@ -130,7 +128,6 @@ impl LoadedModule {
             scans,
             stack: Stack::new(self.stack, bump),
             results: &mut [],
-            built: &mut [],
             sorted: BumpVec::new_in(bump),
             folded: BumpVec::new_in(bump),
             fuel: self.limits.fuel,

@@ -7,7 +7,7 @@
 //! Tries are few for each predicate: after that it is left to be evaluated on its own, so that a text made of hits costs
 //! no more than a few passes.
 
-use crate::arena::arena_used;
+use crate::heap::arena_used;
 use crate::literals::{Literals, PADDING};
 use crate::pattern::{LoadedPattern, PatternCaches};
 use crate::predicate::ScanPlace;

@@ -1,4 +1,12 @@
-//! Values at run time: small, `Copy`, borrowed from the request body or from the evaluation arena.
+//! Values at run time: small, `Copy`, borrowed from the request body, from the evaluation arena, or from the loaded module.
+
+mod array;
+mod items;
+mod object;
+
+pub use array::{Array, Set};
+pub use items::Iter;
+pub use object::{Member, Members, Object};
 
 use crate::plain::plain_prefix;
 use policy_bytecode::context::Shape;
@@ -31,9 +39,9 @@ impl Kinds {
             Value::Number(Number::Int(0)),
             Value::Decimal(""),
             Value::Str(""),
-            Value::Array(&[]),
-            Value::Object(&[]),
-            Value::Set(&[]),
+            Value::Array(Array::EMPTY),
+            Value::Object(Object::EMPTY),
+            Value::Set(Set::EMPTY),
         ];
         let may_be = |value: &&Value<'_>| !mismatches(shape, value);
         Self(
@@ -89,12 +97,15 @@ pub enum Value<'a> {
     /// A string.
     Str(&'a str),
     /// An array.
-    Array(&'a [Value<'a>]),
-    /// An object; keys strictly ascending by bytes.
-    Object(&'a [(&'a str, Value<'a>)]),
-    /// A set; elements strictly ascending in the total order of values.
-    Set(&'a [Value<'a>]),
+    Array(Array<'a>),
+    /// An object.
+    Object(Object<'a>),
+    /// A set.
+    Set(Set<'a>),
 }
+
+// Registers, slots and elements are values.
+const _: () = assert!(size_of::<Value<'_>>() == 24);
 
 impl<'a> Value<'a> {
     /// Name of the type, as used in messages.
@@ -138,12 +149,12 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// The items of an array.
+    /// The array that it is.
     #[must_use]
     #[inline]
-    pub fn as_array(&self) -> Option<&'a [Value<'a>]> {
+    pub fn as_array(&self) -> Option<Array<'a>> {
         match self {
-            Self::Array(items) => Some(items),
+            Self::Array(items) => Some(*items),
             Self::Undefined
             | Self::Unknown
             | Self::Pending
@@ -175,15 +186,11 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// The member of an object, or `Undefined`. O(log members).
+    /// The member of an object, or `Undefined`; see [`Object::get`] for the cost.
     #[must_use]
     pub fn get(&self, key: &str) -> Self {
         match self {
-            Self::Object(members) => members
-                .binary_search_by(|(k, _)| k.as_bytes().cmp(key.as_bytes()))
-                .ok()
-                .and_then(|i| members.get(i))
-                .map_or(Self::Undefined, |(_, v)| *v),
+            Self::Object(members) => members.get(key).unwrap_or(Self::Undefined),
             Self::Undefined
             | Self::Unknown
             | Self::Pending
@@ -206,11 +213,10 @@ impl<'a> Value<'a> {
             (Self::Number(a), Value::Number(b)) => a == b,
             (Self::Decimal(a), Value::Decimal(b)) => Exact::Decimal(a).compare(Exact::Decimal(b)).is_eq(),
             (Self::Str(a), Value::Str(b)) => a == b,
-            (Self::Array(a), Value::Array(b)) | (Self::Set(a), Value::Set(b)) => {
-                a.len() == b.len() && a.iter().zip(*b).all(|(x, y)| x.equals(y))
-            }
+            (Self::Array(a), Value::Array(b)) => all_equal(a.iter(), b.iter(), |x, y| x.equals(y)),
+            (Self::Set(a), Value::Set(b)) => all_equal(a.iter(), b.iter(), |x, y| x.equals(y)),
             (Self::Object(a), Value::Object(b)) => {
-                a.len() == b.len() && a.iter().zip(*b).all(|((k, x), (l, y))| k == l && x.equals(y))
+                all_equal(a.iter(), b.iter(), |(k, x), (l, y)| k == l && x.equals(y))
             }
             _different => false,
         }
@@ -223,18 +229,11 @@ impl<'a> Value<'a> {
             (Self::Bool(a), Value::Bool(b)) => a.cmp(b),
             (Self::Number(a), Value::Number(b)) => a.compare(*b),
             (Self::Str(a), Value::Str(b)) => a.as_bytes().cmp(b.as_bytes()),
-            (Self::Array(a), Value::Array(b)) | (Self::Set(a), Value::Set(b)) => a
-                .iter()
-                .zip(*b)
-                .map(|(x, y)| x.total_cmp(y))
-                .find(|o| o.is_ne())
-                .unwrap_or_else(|| a.len().cmp(&b.len())),
-            (Self::Object(a), Value::Object(b)) => a
-                .iter()
-                .zip(*b)
-                .map(|((k, x), (l, y))| k.as_bytes().cmp(l.as_bytes()).then_with(|| x.total_cmp(y)))
-                .find(|o| o.is_ne())
-                .unwrap_or_else(|| a.len().cmp(&b.len())),
+            (Self::Array(a), Value::Array(b)) => in_order(a.iter(), b.iter(), |x, y| x.total_cmp(y)),
+            (Self::Set(a), Value::Set(b)) => in_order(a.iter(), b.iter(), |x, y| x.total_cmp(y)),
+            (Self::Object(a), Value::Object(b)) => in_order(a.iter(), b.iter(), |(k, x), (l, y)| {
+                k.as_bytes().cmp(l.as_bytes()).then_with(|| x.total_cmp(y))
+            }),
             (Self::Number(_) | Self::Decimal(_), Value::Number(_) | Value::Decimal(_)) => {
                 match (self.exact(), other.exact()) {
                     (Some(a), Some(b)) => a.compare(b),
@@ -250,14 +249,10 @@ impl<'a> Value<'a> {
     pub fn equals_folded(&self, other: &Value<'_>) -> bool {
         match (self, other) {
             (Self::Str(a), Value::Str(b)) => casefold::eq(a, b),
-            (Self::Array(a), Value::Array(b)) | (Self::Set(a), Value::Set(b)) => {
-                a.len() == b.len() && a.iter().zip(*b).all(|(x, y)| x.equals_folded(y))
-            }
+            (Self::Array(a), Value::Array(b)) => all_equal(a.iter(), b.iter(), |x, y| x.equals_folded(y)),
+            (Self::Set(a), Value::Set(b)) => all_equal(a.iter(), b.iter(), |x, y| x.equals_folded(y)),
             (Self::Object(a), Value::Object(b)) => {
-                a.len() == b.len()
-                    && a.iter()
-                        .zip(*b)
-                        .all(|((k, x), (l, y))| k == l && x.equals_folded(y))
+                all_equal(a.iter(), b.iter(), |(k, x), (l, y)| k == l && x.equals_folded(y))
             }
             _without_text => self.equals(other),
         }
@@ -268,19 +263,44 @@ impl<'a> Value<'a> {
     pub fn total_cmp_folded(&self, other: &Value<'_>) -> Ordering {
         match (self, other) {
             (Self::Str(a), Value::Str(b)) => casefold::cmp(a, b),
-            (Self::Array(a), Value::Array(b)) | (Self::Set(a), Value::Set(b)) => a
-                .iter()
-                .zip(*b)
-                .map(|(x, y)| x.total_cmp_folded(y))
-                .find(|o| o.is_ne())
-                .unwrap_or_else(|| a.len().cmp(&b.len())),
-            (Self::Object(a), Value::Object(b)) => a
-                .iter()
-                .zip(*b)
-                .map(|((k, x), (l, y))| k.as_bytes().cmp(l.as_bytes()).then_with(|| x.total_cmp_folded(y)))
-                .find(|o| o.is_ne())
-                .unwrap_or_else(|| a.len().cmp(&b.len())),
+            (Self::Array(a), Value::Array(b)) => in_order(a.iter(), b.iter(), |x, y| x.total_cmp_folded(y)),
+            (Self::Set(a), Value::Set(b)) => in_order(a.iter(), b.iter(), |x, y| x.total_cmp_folded(y)),
+            (Self::Object(a), Value::Object(b)) => in_order(a.iter(), b.iter(), |(k, x), (l, y)| {
+                k.as_bytes().cmp(l.as_bytes()).then_with(|| x.total_cmp_folded(y))
+            }),
             _without_text => self.total_cmp(other),
+        }
+    }
+
+    /// Takes from `left` what it is when written out: one for each value, and the bytes of its texts and keys. `None` when
+    /// that is not enough. Recursion is as deep as the value.
+    pub(crate) fn measure(&self, left: &mut usize) -> Option<()> {
+        let own = match self {
+            Self::Str(text) => text.len(),
+            Self::Object(members) => members.iter().map(|(key, _)| key.len()).sum(),
+            Self::Undefined
+            | Self::Unknown
+            | Self::Pending
+            | Self::Null
+            | Self::Bool(_)
+            | Self::Number(_)
+            | Self::Decimal(_)
+            | Self::Array(_)
+            | Self::Set(_) => 0,
+        };
+        *left = left.checked_sub(own.saturating_add(1))?;
+        match self {
+            Self::Array(items) => items.iter().try_for_each(|item| item.measure(left)),
+            Self::Set(items) => items.iter().try_for_each(|item| item.measure(left)),
+            Self::Object(members) => members.iter().try_for_each(|(_, value)| value.measure(left)),
+            Self::Undefined
+            | Self::Unknown
+            | Self::Pending
+            | Self::Null
+            | Self::Bool(_)
+            | Self::Number(_)
+            | Self::Decimal(_)
+            | Self::Str(_) => Some(()),
         }
     }
 
@@ -289,7 +309,8 @@ impl<'a> Value<'a> {
     pub(crate) fn weigh(&self, levels: u32, left: &mut u64) -> Option<()> {
         let weight = match self {
             Self::Str(text) | Self::Decimal(text) => text.len() as u64 / 64,
-            Self::Array(items) | Self::Set(items) => items.len() as u64,
+            Self::Array(items) => items.len() as u64,
+            Self::Set(items) => items.len() as u64,
             Self::Object(members) => members.len() as u64,
             Self::Undefined
             | Self::Unknown
@@ -302,7 +323,11 @@ impl<'a> Value<'a> {
         *left = enough.unwrap_or(0);
         enough?;
         match self {
-            Self::Array(items) | Self::Set(items) => {
+            Self::Array(items) => {
+                let levels = levels.checked_sub(1)?;
+                items.iter().try_for_each(|item| item.weigh(levels, left))
+            }
+            Self::Set(items) => {
                 let levels = levels.checked_sub(1)?;
                 items.iter().try_for_each(|item| item.weigh(levels, left))
             }
@@ -351,16 +376,8 @@ impl<'a> Value<'a> {
             Self::Number(n) => write!(out, "{n}"),
             Self::Decimal(text) => out.write_str(text),
             Self::Str(s) => write_json_str(s, out),
-            Self::Array(items) | Self::Set(items) => {
-                out.write_char('[')?;
-                for (i, item) in items.iter().enumerate() {
-                    if i > 0 {
-                        out.write_char(',')?;
-                    }
-                    item.write_json(out)?;
-                }
-                out.write_char(']')
-            }
+            Self::Array(items) => write_items(items.iter(), out),
+            Self::Set(items) => write_items(items.iter(), out),
             Self::Object(members) => {
                 out.write_char('{')?;
                 for (i, (key, value)) in members.iter().enumerate() {
@@ -375,6 +392,37 @@ impl<'a> Value<'a> {
             }
         }
     }
+}
+
+/// Whether two rows are as long as each other and equal one by one.
+fn all_equal<A, B>(
+    a: impl ExactSizeIterator<Item = A>,
+    b: impl ExactSizeIterator<Item = B>,
+    equal: impl Fn(&A, &B) -> bool,
+) -> bool {
+    a.len() == b.len() && a.zip(b).all(|(x, y)| equal(&x, &y))
+}
+
+/// The order of two rows: of the first pair that differs, else the shorter first.
+fn in_order<A, B>(
+    a: impl ExactSizeIterator<Item = A>,
+    b: impl ExactSizeIterator<Item = B>,
+    order: impl Fn(&A, &B) -> Ordering,
+) -> Ordering {
+    let lengths = a.len().cmp(&b.len());
+    let different = a.zip(b).map(|(x, y)| order(&x, &y)).find(|o| o.is_ne());
+    different.unwrap_or(lengths)
+}
+
+fn write_items(items: Iter<'_>, out: &mut impl fmt::Write) -> fmt::Result {
+    out.write_char('[')?;
+    for (i, item) in items.enumerate() {
+        if i > 0 {
+            out.write_char(',')?;
+        }
+        item.write_json(out)?;
+    }
+    out.write_char(']')
 }
 
 /// Writes a JSON string with its quotes.

@@ -7,7 +7,7 @@ mod common;
 use common::{decide, load, outcome_of};
 use policy_bytecode::Outcome;
 use policy_bytecode::decimal::is_decimal;
-use policy_vm::{LoadedModule, Mode, Value};
+use policy_vm::{Array, LoadedModule, Mode, Value};
 use std::cmp::Ordering;
 
 /// In ascending order; those of one line are equal.
@@ -121,6 +121,7 @@ fn numbers_have_one_order_and_are_no_texts() {
     assert_eq!(value("-1e400").total_cmp(&Value::Bool(true)), Ordering::Greater);
     assert_eq!(value("1e400").type_name(), "number");
     let mut out = String::new();
-    Value::Array(&[value("1E+400")]).write_json(&mut out).unwrap();
+    let items: &[Value<'_>] = &[value("1E+400")];
+    Value::Array(Array::of(&items)).write_json(&mut out).unwrap();
     assert_eq!(out, "[1E+400]");
 }

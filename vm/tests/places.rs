@@ -6,7 +6,7 @@ use policy_bytecode::module::{Decision, Field, Function, Module, PathSegment, Po
 use policy_bytecode::verify::{HostLimits, verify};
 use policy_bytecode::{FuncIdx, Instr, PolicyIdx};
 use policy_vm::place::{Change, Step, get, put, take};
-use policy_vm::{Bump, LoadedModule, Value};
+use policy_vm::{Array, Bump, LoadedModule, Object, Value};
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
@@ -57,7 +57,7 @@ fn value<'a>(json: &Json, bump: &'a Bump) -> Value<'a> {
         Json::String(s) => Value::Str(bump.alloc_str(s)),
         Json::Array(items) => {
             let items: Vec<Value<'a>> = items.iter().map(|item| value(item, bump)).collect();
-            Value::Array(bump.alloc_slice_copy(&items))
+            Value::Array(Array::new_in(bump.alloc_slice_copy(&items), bump))
         }
         Json::Object(members) => {
             let mut out: Vec<(&'a str, Value<'a>)> = members
@@ -65,7 +65,7 @@ fn value<'a>(json: &Json, bump: &'a Bump) -> Value<'a> {
                 .map(|(k, v)| (&*bump.alloc_str(k), value(v, bump)))
                 .collect();
             out.sort_by(|a, b| a.0.cmp(b.0));
-            Value::Object(bump.alloc_slice_copy(&out))
+            Value::Object(Object::new_in(bump.alloc_slice_copy(&out), bump))
         }
     }
 }

@@ -177,20 +177,20 @@ fn write_value(value: &Value<'_>, out: &mut Vec<u8>) {
         Value::Array(items) => {
             out.push(10);
             length(items.len(), out);
-            items.iter().for_each(|item| write_value(item, out));
+            items.iter().for_each(|item| write_value(&item, out));
         }
         Value::Object(members) => {
             out.push(11);
             length(members.len(), out);
-            for (key, value) in *members {
+            for (key, value) in members.iter() {
                 text(key, out);
-                write_value(value, out);
+                write_value(&value, out);
             }
         }
         Value::Set(items) => {
             out.push(12);
             length(items.len(), out);
-            items.iter().for_each(|item| write_value(item, out));
+            items.iter().for_each(|item| write_value(&item, out));
         }
     }
 }
@@ -199,10 +199,11 @@ fn write_value(value: &Value<'_>, out: &mut Vec<u8>) {
 pub(super) fn text_bytes(value: &Value<'_>) -> usize {
     match value {
         Value::Str(text) => text.len(),
-        Value::Array(items) | Value::Set(items) => items.iter().map(text_bytes).sum(),
+        Value::Array(items) => items.iter().map(|item| text_bytes(&item)).sum(),
+        Value::Set(items) => items.iter().map(|item| text_bytes(&item)).sum(),
         Value::Object(members) => members
             .iter()
-            .map(|(key, value)| key.len() + text_bytes(value))
+            .map(|(key, value)| key.len() + text_bytes(&value))
             .sum(),
         Value::Undefined
         | Value::Unknown
@@ -218,11 +219,14 @@ pub(super) fn text_bytes(value: &Value<'_>) -> usize {
 mod tests {
     use super::write_value;
     use policy_bytecode::Number;
-    use policy_vm::Value;
+    use policy_vm::{Array, Bump, Member, Object, Set, Value};
     use std::collections::HashMap;
 
     #[test]
     fn values_that_can_be_told_apart_have_different_keys() {
+        let bump = Bump::new();
+        let array = |items: &'static [Value<'static>]| Value::Array(Array::new_in(items, &bump));
+        let object = |members: &'static [Member<'static>]| Value::Object(Object::new_in(members, &bump));
         let values = [
             Value::Undefined,
             Value::Unknown,
@@ -243,16 +247,16 @@ mod tests {
             Value::Decimal("10e399"),
             Value::Str("1e400"),
             Value::Str("1"),
-            Value::Array(&[]),
-            Value::Array(&[Value::Null]),
-            Value::Array(&[Value::Array(&[])]),
-            Value::Array(&[Value::Str("a"), Value::Str("b")]),
-            Value::Array(&[Value::Str("ab")]),
-            Value::Object(&[]),
-            Value::Object(&[("", Value::Null)]),
-            Value::Object(&[("a", Value::Str("b"))]),
-            Value::Object(&[("ab", Value::Str(""))]),
-            Value::Set(&[]),
+            Value::Array(Array::EMPTY),
+            array(&[Value::Null]),
+            array(&[Value::Array(Array::EMPTY)]),
+            array(&[Value::Str("a"), Value::Str("b")]),
+            array(&[Value::Str("ab")]),
+            Value::Object(Object::EMPTY),
+            object(&[("", Value::Null)]),
+            object(&[("a", Value::Str("b"))]),
+            object(&[("ab", Value::Str(""))]),
+            Value::Set(Set::EMPTY),
         ];
         // Pairs too: what one value leaves off must not be read as part of the next.
         let mut seen: HashMap<Vec<u8>, (usize, usize)> = HashMap::new();

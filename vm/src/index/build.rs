@@ -1,12 +1,13 @@
 //! From the guards of a module to its index.
 
 use super::{Affixes, Keys, Mask, Node, RuleIndex, Search, Switch, Target, Thresholds};
-use crate::constant::LoadedConst;
+use crate::heap::Frozen;
 use crate::predicate::LoadedPredicate;
+use crate::value::Value;
 use foldhash::fast::FixedState;
 use policy_bytecode::context::Shape;
 use policy_bytecode::guard::MAX_GUARDS;
-use policy_bytecode::predicate::{PredOp, PredOperand, Predicate};
+use policy_bytecode::predicate::{Lookup, PredOp, PredOperand, Predicate};
 use policy_bytecode::{FieldIdx, Number, PredIdx, VerifiedModule};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -16,12 +17,15 @@ const SPLIT: usize = 16;
 /// Entries that all nodes may have together, for each predicate named by a guard: rules that hang on many keys and have
 /// several guards would otherwise be listed many times.
 const ENTRIES_PER_GUARD: usize = 8;
+/// Items of an `in` list that become keys. A rule of a longer list runs wherever its field is there: its list is hashed
+/// already, and keys would be a second copy of it.
+const LISTED: usize = 4096;
 
 impl RuleIndex {
     /// `None` when no rule has a guard. O(guards).
     pub(crate) fn new(
         module: &VerifiedModule,
-        consts: &[LoadedConst],
+        consts: &Frozen,
         loaded: &[LoadedPredicate],
         shapes: &[Shape],
     ) -> Option<Self> {
@@ -72,7 +76,7 @@ struct Builder<'m> {
     /// By rule.
     guards: Vec<&'m [Vec<PredIdx>]>,
     predicates: &'m [Predicate],
-    consts: &'m [LoadedConst],
+    consts: &'m Frozen,
     loaded: &'m [LoadedPredicate],
     shapes: &'m [Shape],
     entries_left: usize,
@@ -106,15 +110,24 @@ struct DraftKeys {
 }
 
 impl DraftKeys {
-    fn add(&mut self, key: &LoadedConst, target: Target) {
+    fn add(&mut self, key: Value<'_>, target: Target) {
         match key {
-            LoadedConst::Str(s) => self.strings.entry(Arc::clone(s)).or_default().push(target),
-            LoadedConst::Number(n) => self.numbers.push((*n, target)),
-            LoadedConst::Bool(true) => self.truth.push(target),
-            LoadedConst::Bool(false) => self.falsehood.push(target),
-            LoadedConst::Null => self.null.push(target),
+            Value::Str(s) => match self.strings.get_mut(s) {
+                Some(targets) => targets.push(target),
+                None => drop(self.strings.insert(s.into(), vec![target])),
+            },
+            Value::Number(n) => self.numbers.push((n, target)),
+            Value::Bool(true) => self.truth.push(target),
+            Value::Bool(false) => self.falsehood.push(target),
+            Value::Null => self.null.push(target),
             // Verified: V22.
-            LoadedConst::Array(_) | LoadedConst::Object(_) | LoadedConst::Decimal(_) => {}
+            Value::Undefined
+            | Value::Unknown
+            | Value::Pending
+            | Value::Decimal(_)
+            | Value::Array(_)
+            | Value::Object(_)
+            | Value::Set(_) => {}
         }
     }
 }
@@ -258,17 +271,17 @@ impl Builder<'_> {
     /// Where a predicate may be anything but false. The table of operators in `predicate.rs`, read backwards.
     fn add(&self, draft: &mut Draft, predicate: &Predicate, target: Target) {
         let constant = match predicate.operand {
-            PredOperand::Const(k) => self.consts.get(k.index()),
+            PredOperand::Const(k) => Some(self.consts.value(k)),
             PredOperand::None | PredOperand::Pattern(_) | PredOperand::Field(_) | PredOperand::Body(_) => {
                 None
             }
         };
         let bound = match constant {
-            Some(LoadedConst::Number(n)) => Some((*n, target)),
+            Some(Value::Number(n)) => Some((n, target)),
             _other => None,
         };
         let text = match constant {
-            Some(LoadedConst::Str(s)) => Some(Arc::clone(s)),
+            Some(Value::Str(s)) => Some(Arc::from(s)),
             _other => None,
         };
         match predicate.op {
@@ -279,8 +292,13 @@ impl Builder<'_> {
                 }
             }
             PredOp::In => {
-                if let Some(LoadedConst::Array(items)) = constant {
-                    for item in items.iter() {
+                if let Some(Value::Array(items)) = constant {
+                    if items.len() > LISTED {
+                        draft.present.push(target);
+                        draft.scalars.null.push(target);
+                        return;
+                    }
+                    for item in items {
                         draft.scalars.add(item, target);
                         draft.elements.add(item, target);
                     }
@@ -320,25 +338,10 @@ impl Builder<'_> {
             | PredOp::Any
             | PredOp::All => {}
         }
-        match predicate.op {
-            PredOp::Gt | PredOp::Gte | PredOp::Lt | PredOp::Lte => draft.ordered.push(target),
-            PredOp::StartsWith | PredOp::EndsWith => draft.affixed.push(target),
-            PredOp::Eq
-            | PredOp::In
-            | PredOp::Contains
-            | PredOp::Matches
-            | PredOp::Exists
-            | PredOp::EqFold
-            | PredOp::InFold
-            | PredOp::ContainsFold
-            | PredOp::StartsWithFold
-            | PredOp::EndsWithFold
-            | PredOp::InCidr
-            | PredOp::Before
-            | PredOp::After
-            | PredOp::TimeBetween
-            | PredOp::Any
-            | PredOp::All => {}
+        match predicate.op.lookup() {
+            Lookup::Threshold => draft.ordered.push(target),
+            Lookup::Affix => draft.affixed.push(target),
+            Lookup::Key | Lookup::Keys | Lookup::Element | Lookup::Presence | Lookup::No => {}
         }
     }
 

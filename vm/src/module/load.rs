@@ -2,7 +2,7 @@
 
 use super::{FrameSize, FunctionShape, InputSlots, LoadedModule};
 use crate::body::LoadedBody;
-use crate::constant::{collections, load_consts};
+use crate::heap::Frozen;
 use crate::index::RuleIndex;
 use crate::pattern::LoadedPattern;
 use crate::predicate::{LoadedPredicate, PredicateLoader, ScanPlace};
@@ -13,6 +13,7 @@ use policy_bytecode::instr::Role;
 use policy_bytecode::module::{Function, PathSegment, is_at_or_below};
 use policy_bytecode::{FieldIdx, Instr, Stop, Stopped, VerifiedModule};
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Why a verified module cannot be loaded.
@@ -77,7 +78,7 @@ impl LoadedModule {
     }
 
     fn load(module: &VerifiedModule, shown: Option<&[FieldIdx]>, stop: &Stop) -> Result<Self, LoadError> {
-        let consts = load_consts(&module.consts);
+        let consts = Arc::new(Frozen::new(&module.consts)?);
         let scanned = scan::only_scanned(module);
         let patterns = module
             .patterns
@@ -145,7 +146,6 @@ impl LoadedModule {
         let index = RuleIndex::new(module, &consts, &predicates, &shapes);
         stop.check()?;
         let stack = widest_stack(&module.functions);
-        let collections = collections(&module.consts, &code);
         Ok(Self {
             identity: NEXT_IDENTITY.fetch_add(1, Ordering::Relaxed),
             limits: module.limits,
@@ -182,7 +182,6 @@ impl LoadedModule {
             memo_cells,
             first_function_cell: module.memo_cells,
             stack,
-            collections,
             functions,
             code,
             rules: module.rules.clone(),

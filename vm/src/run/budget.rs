@@ -1,7 +1,7 @@
 //! What an evaluation may take: instructions, memory, nesting. What exceeds it is a [`Trap`].
 
 use super::Evaluation;
-use crate::arena::arena_used;
+use crate::heap::arena_used;
 use crate::host::Host;
 use crate::json::MAX_DEPTH;
 use crate::predicate::{LoadedPredicate, Test};

@@ -8,11 +8,11 @@ use super::frame::{Builder, Frame, Iterator, Return, Stack, advance, set_iterato
 use crate::host::Host;
 use crate::predicate::Comparison;
 use crate::query::Trap;
-use crate::value::Value;
+use crate::value::{Array, Object, Set, Value};
 use bumpalo::collections::Vec as BumpVec;
 use policy_bytecode::instr::{Dst, Src};
 use policy_bytecode::number::Arith;
-use policy_bytecode::{BuilderIdx, ConstIdx, FuncIdx, Instr, Label, Number, Outcome};
+use policy_bytecode::{BuilderIdx, FuncIdx, Instr, Label, Number, Outcome};
 
 /// State of a memo cell whose function returned a value.
 const KEPT_VALUE: u8 = 4;
@@ -77,31 +77,6 @@ impl<'a, H: Host> Evaluation<'a, H> {
         if let Some(slot) = position.and_then(|at| self.results.get_mut(at as usize)) {
             *slot = value;
         }
-    }
-
-    /// The constant as a value. Collections are built in the arena once, however often code loads them.
-    pub(super) fn constant(&mut self, k: ConstIdx) -> Result<Value<'a>, Trap> {
-        let Some(constant) = self.module.consts.get(k.index()) else {
-            return Ok(Value::Undefined);
-        };
-        let Some((position, values)) = self.module.collection(k) else {
-            return Ok(constant.to_value(self.bump));
-        };
-        if self.built.is_empty() {
-            let count = self.module.collections.len();
-            self.built = self.bump.alloc_slice_fill_copy(count, Value::Pending);
-        }
-        match self.built.get(position) {
-            Some(Value::Pending) | None => {}
-            Some(known) => return Ok(*known),
-        }
-        self.burn(values)?;
-        self.check_arena(values.saturating_mul(size_of::<(&str, Value<'_>)>() as u64))?;
-        let value = constant.to_value(self.bump);
-        if let Some(slot) = self.built.get_mut(position) {
-            *slot = value;
-        }
-        Ok(value)
     }
 
     /// Runs code that needs no frame: most conditions are nothing else. Ends, because it only jumps ahead.
@@ -305,8 +280,7 @@ impl<'a, H: Host> Evaluation<'a, H> {
                     }
                 }
                 Instr::LoadConst { dst, k } => {
-                    let value = self.constant(k)?;
-                    frame.write(dst, value);
+                    frame.write(dst, module.constant(k));
                 }
                 Instr::LoadField { dst, field } => {
                     let value = self.field(field);
@@ -321,8 +295,7 @@ impl<'a, H: Host> Evaluation<'a, H> {
                     frame.write(dst, element(&object, &key));
                 }
                 Instr::GetConst { dst, object, k } => {
-                    let key = self.constant(k)?;
-                    frame.write(dst, element(&frame.read(object), &key));
+                    frame.write(dst, element(&frame.read(object), &module.constant(k)));
                 }
                 Instr::Len { dst, src } => {
                     let value = frame.read(src);
@@ -456,7 +429,7 @@ impl<'a, H: Host> Evaluation<'a, H> {
             return Ok(Value::Undefined);
         };
         let value = match std::mem::replace(slot, Builder::Array(BumpVec::new_in(self.bump))) {
-            Builder::Array(items) => Value::Array(items.into_bump_slice()),
+            Builder::Array(items) => Value::Array(Array::new_in(items.into_bump_slice(), self.bump)),
             Builder::Set(mut items) => {
                 // Before sorting compares them.
                 for item in &items {
@@ -464,7 +437,7 @@ impl<'a, H: Host> Evaluation<'a, H> {
                 }
                 items.sort_unstable_by(Value::total_cmp);
                 items.dedup_by(|a, b| a.equals(b));
-                Value::Set(items.into_bump_slice())
+                Value::Set(Set::new_in(items.into_bump_slice(), self.bump))
             }
             Builder::Object(members) => {
                 // Two copies below; a stable sort would not need them, but takes memory from the heap.
@@ -475,7 +448,7 @@ impl<'a, H: Host> Evaluation<'a, H> {
                 ordered.sort_unstable_by(|(i, a), (j, b)| a.0.as_bytes().cmp(b.0.as_bytes()).then(j.cmp(i)));
                 ordered.dedup_by(|a, b| a.1.0 == b.1.0);
                 let members = BumpVec::from_iter_in(ordered.into_iter().map(|(_, m)| m), self.bump);
-                Value::Object(members.into_bump_slice())
+                Value::Object(Object::new_in(members.into_bump_slice(), self.bump))
             }
         };
         self.weigh(&value)?;
@@ -517,7 +490,8 @@ fn ordered<'a>(comparison: Comparison, a: &Value<'a>, b: &Value<'a>) -> Value<'a
 fn length<'a>(value: &Value<'a>) -> Value<'a> {
     let count = match value {
         Value::Str(s) => s.chars().count(),
-        Value::Array(items) | Value::Set(items) => items.len(),
+        Value::Array(items) => items.len(),
+        Value::Set(items) => items.len(),
         Value::Object(members) => members.len(),
         Value::Undefined
         | Value::Unknown
@@ -538,11 +512,8 @@ fn element<'a>(object: &Value<'a>, key: &Value<'a>) -> Value<'a> {
         (Value::Array(items), Value::Number(Number::Int(n))) => usize::try_from(*n)
             .ok()
             .and_then(|n| items.get(n))
-            .copied()
             .unwrap_or(Value::Undefined),
-        (Value::Set(items), key) => items
-            .binary_search_by(|item| item.total_cmp(key))
-            .map_or(Value::Undefined, |_| *key),
+        (Value::Set(items), key) if items.contains(key) => *key,
         _other => Value::Undefined,
     }
 }

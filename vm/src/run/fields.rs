@@ -57,11 +57,10 @@ impl<'a, H: Host> Evaluation<'a, H> {
             // What cannot be known holds nothing that can.
             (Value::Unknown, _) => Value::Unknown,
             (Value::Array(items), PathSegment::Index(n)) => {
-                items.get(*n as usize).copied().unwrap_or(Value::Undefined)
+                items.get(*n as usize).unwrap_or(Value::Undefined)
             }
             (Value::Array(items), PathSegment::FromEnd(n)) => {
-                let found = items.len().checked_sub(*n as usize).and_then(|at| items.get(at));
-                found.copied().unwrap_or(Value::Undefined)
+                items.from_end(*n as usize).unwrap_or(Value::Undefined)
             }
             (_, PathSegment::FromEnd(_)) => Value::Undefined,
             (value, PathSegment::Key { name, .. }) => value.get(name),

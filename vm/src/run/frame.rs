@@ -1,7 +1,7 @@
 //! Frames: the registers, iterators and builders of calls, cut from one stack.
 
 use crate::module::{FrameSize, FunctionShape};
-use crate::value::Value;
+use crate::value::{Array, Object, Set, Value};
 use bumpalo::Bump;
 use bumpalo::collections::Vec as BumpVec;
 use policy_bytecode::instr::{Dst, Src};
@@ -28,9 +28,9 @@ impl Return<'_> {
 #[derive(Clone, Copy)]
 pub(super) enum Iterator<'a> {
     Done,
-    Array(&'a [Value<'a>], usize),
-    Object(&'a [(&'a str, Value<'a>)], usize),
-    Set(&'a [Value<'a>], usize),
+    Array(Array<'a>, usize),
+    Object(Object<'a>, usize),
+    Set(Set<'a>, usize),
 }
 
 /// A collection under construction.
@@ -134,18 +134,18 @@ pub(super) fn advance<'a>(frame: &mut Frame<'_, 'a>, iter: IterIdx) -> Option<(V
     match slot {
         Iterator::Done => None,
         Iterator::Array(items, at) => {
-            let value = *items.get(*at)?;
+            let value = items.get(*at)?;
             let key = Value::Number(Number::from_u64(*at as u64));
             *at += 1;
             Some((key, value))
         }
         Iterator::Object(members, at) => {
-            let (key, value) = *members.get(*at)?;
+            let (key, value) = members.member(*at)?;
             *at += 1;
             Some((Value::Str(key), value))
         }
         Iterator::Set(items, at) => {
-            let value = *items.get(*at)?;
+            let value = items.get(*at)?;
             *at += 1;
             Some((value, value))
         }

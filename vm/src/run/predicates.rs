@@ -4,8 +4,8 @@ use super::Evaluation;
 use crate::host::Host;
 use crate::predicate::{self, LoadedPredicate, Test};
 use crate::query::Trap;
-use crate::value::{Value, mismatches};
-use policy_bytecode::predicate::PredOp;
+use crate::value::{Array, Value, mismatches};
+use policy_bytecode::predicate::{PredOp, Takes};
 use policy_bytecode::{FieldIdx, Outcome, PredIdx, casefold};
 
 /// Of the lists that were sorted, and of the texts that were folded, so many of the latest are looked for when another
@@ -190,7 +190,7 @@ impl<'a, H: Host> Evaluation<'a, H> {
         {
             return Outcome::Error;
         }
-        if let (Value::Array(list), PredOp::In | PredOp::InFold) = (right, op) {
+        if let (Value::Array(list), Takes::List) = (right, op.takes()) {
             let folded = op == PredOp::InFold;
             let sorted = || self.sorted(list, folded);
             return predicate::is_in(&value, list, folded, sorted).into();
@@ -202,13 +202,13 @@ impl<'a, H: Host> Evaluation<'a, H> {
     }
 
     /// A list in the total order of values, or of values with folded texts; sorted once for each field.
-    pub(super) fn sorted(&mut self, list: &'a [Value<'a>], folded: bool) -> &'a [Value<'a>] {
+    pub(super) fn sorted(&mut self, list: Array<'a>, folded: bool) -> &'a [Value<'a>] {
         let known = self.sorted.iter().rev().take(REMEMBERED);
-        let mut known = known.filter(|(of, how, _)| std::ptr::eq(*of, list) && *how == folded);
+        let mut known = known.filter(|(of, how, _)| of.is(&list) && *how == folded);
         if let Some((_, _, known)) = known.next() {
             return known;
         }
-        let sorted = self.bump.alloc_slice_copy(list);
+        let sorted = self.bump.alloc_slice_fill_iter(list);
         sorted.sort_unstable_by(|a, b| predicate::order(folded, a, b));
         self.sorted.push((list, folded, sorted));
         sorted

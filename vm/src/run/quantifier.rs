@@ -10,8 +10,8 @@ use crate::body::{LoadedBody, LoadedItemTest, LoadedNode, LoadedSubject, Right};
 use crate::host::Host;
 use crate::predicate::Test;
 use crate::query::Trap;
-use crate::value::{Value, mismatches};
-use policy_bytecode::predicate::PredOp;
+use crate::value::{Array, Value, mismatches};
+use policy_bytecode::predicate::{PredOp, Takes};
 use policy_bytecode::{BodyIdx, Outcome};
 
 /// Comparisons of two lists that cost less than a sorted copy.
@@ -23,18 +23,13 @@ impl<'a, H: Host> Evaluation<'a, H> {
     /// # Errors
     ///
     /// The trap that ended the walk.
-    pub(crate) fn quantify(
-        &mut self,
-        all: bool,
-        body: BodyIdx,
-        items: &'a [Value<'a>],
-    ) -> Result<Outcome, Trap> {
+    pub(crate) fn quantify(&mut self, all: bool, body: BodyIdx, items: Array<'a>) -> Result<Outcome, Trap> {
         let Some(body) = self.module().body_at(body) else {
             return Ok(Outcome::Error);
         };
         let mut result = Outcome::from(all);
         for item in items {
-            match self.node(body, body.root(), *item)? {
+            match self.node(body, body.root(), item)? {
                 Outcome::Error => result = Outcome::Error,
                 decides if decides != Outcome::from(all) => return Ok(decides),
                 Outcome::False | Outcome::True => {}
@@ -163,11 +158,11 @@ impl<'a, H: Host> Evaluation<'a, H> {
                 let before = self.fuel_left();
                 self.weigh(left)?;
                 let own = before - self.fuel_left();
-                let (Value::Array(list), PredOp::In | PredOp::InFold) = (right, op) else {
+                let (Value::Array(list), Takes::List) = (right, op.takes()) else {
                     return self.weigh(right);
                 };
                 // Each item with the whole of the left side at worst, where the lists are not sorted.
-                let elements = left.as_array().map_or(0, <[_]>::len);
+                let elements = left.as_array().map_or(0, |elements| elements.len());
                 self.burn((list.len() as u64).saturating_mul(1 + own.min(1 << 20)))?;
                 if elements.saturating_mul(list.len()) > FEW {
                     // Sorting and looking up: some steps for each.

@@ -6,7 +6,7 @@ use policy_bytecode::context::Derived;
 use policy_bytecode::module::Module;
 use policy_bytecode::verify::{HostLimits, verify};
 use policy_bytecode::{Number, Outcome};
-use policy_vm::{Bump, Comparison, Hit, Host, Inputs, LoadedModule, Mode, Scope, Scratch, Value};
+use policy_vm::{Array, Bump, Comparison, Hit, Host, Inputs, LoadedModule, Mode, Scope, Scratch, Value};
 
 /// Assembles, verifies and loads a module.
 pub(crate) fn load(text: &str) -> LoadedModule {
@@ -52,9 +52,10 @@ impl Host for TestHost {
             Answer::Sent => sent,
             Answer::Unknown => Value::Unknown,
             Answer::Number(x) => Value::Number(Number::from_f64(x).unwrap()),
-            Answer::Texts(texts) => {
-                Value::Array(bump.alloc_slice_fill_iter(texts.iter().map(|text| Value::Str(text))))
-            }
+            Answer::Texts(texts) => Value::Array(Array::new_in(
+                bump.alloc_slice_fill_iter(texts.iter().map(|text| Value::Str(text))),
+                bump,
+            )),
             Answer::Pending => Value::Pending,
         }
     }
