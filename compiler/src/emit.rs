@@ -14,7 +14,7 @@ use crate::options::{BuildStats, Options, PatternReport};
 use crate::pipeline::internal;
 use policy_bytecode::bundle::{self, CostCertificate, SourceMapSection, SourcePlace};
 use policy_bytecode::manifest::Manifest;
-use policy_bytecode::module::{Module, PatternEngine, PolicyRange, Rule};
+use policy_bytecode::module::{DecisionRule, Module, PatternEngine, PolicyRange};
 use policy_bytecode::predicate::{PredOperand, Predicate};
 use policy_bytecode::quantifier::{Body, ItemOperand};
 use policy_bytecode::{FuncIdx, MemoIdx, PatternIdx, PolicyIdx, PredIdx};
@@ -66,10 +66,10 @@ pub(crate) fn emit(
             }),
         })
         .collect();
-    let rules: Vec<Rule> = program
+    let rules: Vec<DecisionRule> = program
         .rules
         .iter()
-        .map(|rule| Rule {
+        .map(|rule| DecisionRule {
             condition: FuncIdx(rule.condition.0),
             policy: PolicyIdx(rule.policy),
             decision: rule.decision,

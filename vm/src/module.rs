@@ -16,7 +16,7 @@ use crate::project::{Projected, Trie};
 use crate::scan::{LoadedScan, Searched};
 use crate::value::Value;
 use policy_bytecode::context::{Derived, Shape};
-use policy_bytecode::module::{Limits, PathSegment, PolicyRange, Rule};
+use policy_bytecode::module::{DecisionRule, Limits, PathSegment, PolicyRange};
 use policy_bytecode::predicate::Predicate;
 use policy_bytecode::quantifier::Body;
 use policy_bytecode::{BodyIdx, ConstIdx, FieldIdx, Instr, PatternIdx, PredIdx};
@@ -57,7 +57,7 @@ pub struct LoadedModule {
     pub(crate) stack: FrameSize,
     pub(crate) functions: Vec<FunctionShape>,
     pub(crate) code: Vec<Instr>,
-    pub(crate) rules: Vec<Rule>,
+    pub(crate) rules: Vec<DecisionRule>,
     pub(crate) policies: Vec<PolicyRange>,
     /// Which rules may be anything but false; `None` to run them all.
     pub(crate) index: Option<RuleIndex>,
@@ -182,7 +182,7 @@ impl LoadedModule {
 
     /// The rule at `index`.
     #[must_use]
-    pub fn rule(&self, index: usize) -> Option<&Rule> {
+    pub fn rule(&self, index: usize) -> Option<&DecisionRule> {
         self.rules.get(index)
     }
 }

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
-use policy_bytecode::module::{Decision, Field, Function, Module, PathSegment, PolicyRange, Rule};
+use policy_bytecode::module::{Decision, DecisionRule, Field, Function, Module, PathSegment, PolicyRange};
 use policy_bytecode::verify::{HostLimits, verify};
 use policy_bytecode::{FuncIdx, Instr, PolicyIdx};
 use policy_vm::place::{Change, Step, get, put, take};
@@ -20,7 +20,7 @@ fn module() -> LoadedModule {
             code: vec![Instr::RetTrue {}],
             ..Function::default()
         }],
-        rules: vec![Rule {
+        rules: vec![DecisionRule {
             condition: FuncIdx(0),
             policy: PolicyIdx(0),
             decision: Decision::Deny,

@@ -5,7 +5,9 @@
 mod common;
 
 use common::TestHost;
-use policy_bytecode::module::{Decision, Field, Function, Limits, Module, PathSegment, PolicyRange, Rule};
+use policy_bytecode::module::{
+    Decision, DecisionRule, Field, Function, Limits, Module, PathSegment, PolicyRange,
+};
 use policy_bytecode::verify::{HostLimits, verify};
 use policy_bytecode::{FieldIdx, FuncIdx, Instr, PolicyIdx};
 use policy_vm::{JsonError, JsonErrorKind, LoadedModule, Scratch, Value};
@@ -49,7 +51,7 @@ fn loaded(paths: &[Vec<PathSegment>], limits: Limits) -> LoadedModule {
             code: vec![Instr::RetTrue {}],
             ..Function::default()
         }],
-        rules: vec![Rule {
+        rules: vec![DecisionRule {
             condition: FuncIdx(0),
             policy: PolicyIdx(0),
             decision: Decision::Deny,

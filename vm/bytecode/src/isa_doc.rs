@@ -1,6 +1,6 @@
 //! The manual of the format: `docs/isa.md`, generated from the tables of this crate so that it cannot drift.
 //!
-//! Instructions come from [`Opcode::ALL`], predicates from [`PredOp::ALL`], rules from [`RULES`]; the prose around them
+//! Instructions come from [`Opcode::ALL`], predicates from [`PredOp::ALL`], rules from [`REQUIREMENTS`]; the prose around them
 //! stands here. Where it states a number, the number is the constant that the code uses.
 
 use crate::bundle::{FORMAT_VERSION, MAGIC, MAX_BYTES};
@@ -8,7 +8,7 @@ use crate::instr::Opcode;
 use crate::module::{ISA_VERSION, Limits};
 use crate::predicate::{PredOp, Takes};
 use crate::scan::TRIES;
-use crate::verify::{HostLimits, RULES};
+use crate::verify::{HostLimits, REQUIREMENTS};
 use crate::wire::numbers::TABLES;
 use std::fmt::Write as _;
 
@@ -374,7 +374,7 @@ fn verification(out: &mut String) {
          `vm/bytecode/tests/verify/V<n>_*.asm`.\n\n",
     );
     table_head(out, &["rule", "sentence", "checker"]);
-    for rule in RULES {
+    for rule in REQUIREMENTS {
         row(
             out,
             &[
@@ -445,7 +445,7 @@ mod tests {
     use super::isa_markdown;
     use crate::instr::Opcode;
     use crate::predicate::PredOp;
-    use crate::verify::RULES;
+    use crate::verify::REQUIREMENTS;
 
     #[test]
     fn everything_has_its_row() {
@@ -457,7 +457,7 @@ mod tests {
         for op in PredOp::ALL {
             assert!(text.contains(&format!("| `{}` |", op.as_str())));
         }
-        for rule in RULES {
+        for rule in REQUIREMENTS {
             assert!(text.contains(&format!("| V{} | {} |", rule.number, rule.sentence)));
         }
     }

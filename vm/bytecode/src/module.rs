@@ -37,7 +37,7 @@ pub struct Module {
     /// Code.
     pub functions: Vec<Function>,
     /// Rules in evaluation order.
-    pub rules: Vec<Rule>,
+    pub rules: Vec<DecisionRule>,
     /// Policies in evaluation order; their rules are consecutive.
     pub policies: Vec<PolicyRange>,
 }
@@ -184,7 +184,7 @@ pub struct Function {
 
 /// One rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Rule {
+pub struct DecisionRule {
     /// Its condition: a function without parameters that returns an outcome.
     pub condition: FuncIdx,
     /// Its policy.
@@ -283,7 +283,7 @@ struct WireModule<'a> {
     memo_cells: u32,
     #[serde(borrow)]
     functions: Vec<WireFunction<'a>>,
-    rules: Cow<'a, [Rule]>,
+    rules: Cow<'a, [DecisionRule]>,
     policies: Cow<'a, [PolicyRange]>,
 }
 

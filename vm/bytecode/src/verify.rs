@@ -1,7 +1,7 @@
 //! Verification: proves everything that the VM relies on, once, when a module is loaded.
 //!
 //! [`verify`] is the only constructor of [`VerifiedModule`], and the VM takes nothing else. The checkers run in the
-//! order of the calls in it, and each assumes the ones above it. Errors name the rule; [`RULES`] lists the rules.
+//! order of the calls in it, and each assumes the ones above it. Errors name the rule; [`REQUIREMENTS`] lists the rules.
 
 mod bodies;
 mod calls;
@@ -37,9 +37,9 @@ impl Deref for VerifiedModule {
     }
 }
 
-/// One rule of verification.
+/// One thing that holds for every verified module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rule {
+pub struct Requirement {
     /// `V1`….
     pub number: u8,
     /// What holds for every verified module.
@@ -51,7 +51,7 @@ pub struct Rule {
 macro_rules! rules {
     ($( $number:literal $checker:literal $sentence:literal; )*) => {
         /// Every rule, by number. The accepted and rejected modules of rule *n* are `tests/verify/V<n>_*.asm`.
-        pub const RULES: &[Rule] = &[ $( Rule { number: $number, sentence: $sentence, checker: $checker }, )* ];
+        pub const REQUIREMENTS: &[Requirement] = &[ $( Requirement { number: $number, sentence: $sentence, checker: $checker }, )* ];
     };
 }
 

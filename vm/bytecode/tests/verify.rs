@@ -12,7 +12,7 @@
 use policy_bytecode::asm::assemble;
 use policy_bytecode::disasm::{DisasmOptions, disassemble};
 use policy_bytecode::module::{Function, Module};
-use policy_bytecode::verify::{HostLimits, RULES, verify};
+use policy_bytecode::verify::{HostLimits, REQUIREMENTS, verify};
 use policy_bytecode::{Instr, Label, Reg};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -56,7 +56,8 @@ fn cases() -> Vec<Case> {
 
 #[test]
 fn every_rule_accepts_and_rejects() {
-    let mut seen: BTreeMap<u8, (usize, usize)> = RULES.iter().map(|rule| (rule.number, (0, 0))).collect();
+    let mut seen: BTreeMap<u8, (usize, usize)> =
+        REQUIREMENTS.iter().map(|rule| (rule.number, (0, 0))).collect();
     for case in cases() {
         let counts = seen
             .get_mut(&case.rule)
@@ -82,9 +83,13 @@ fn every_rule_accepts_and_rejects() {
 
 #[test]
 fn rules_are_numbered_from_one_in_order() {
-    assert_eq!(RULES.first().map(|rule| rule.number), Some(1));
-    assert!(RULES.windows(2).all(|pair| pair[0].number < pair[1].number));
-    for rule in RULES {
+    assert_eq!(REQUIREMENTS.first().map(|rule| rule.number), Some(1));
+    assert!(
+        REQUIREMENTS
+            .windows(2)
+            .all(|pair| pair[0].number < pair[1].number)
+    );
+    for rule in REQUIREMENTS {
         let file = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("src/verify")
             .join(rule.checker)

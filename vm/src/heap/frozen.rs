@@ -191,6 +191,26 @@ impl Frozen {
             .unwrap_or_default()
     }
 
+    /// The text of a string.
+    #[inline]
+    fn string(&self, at: ConstIdx) -> Option<&str> {
+        match self.nodes.get(at.index()) {
+            Some(Node::Str(span)) => Some(self.text(*span)),
+            Some(
+                Node::Null
+                | Node::Bool(_)
+                | Node::Int(_)
+                | Node::UInt(_)
+                | Node::Float(_)
+                | Node::Decimal(_)
+                | Node::Array(_)
+                | Node::Object(_)
+                | Node::Table(..),
+            )
+            | None => None,
+        }
+    }
+
     /// Elements of an array.
     #[inline]
     pub(crate) fn items(&self, at: ConstIdx) -> &[ConstIdx] {
@@ -279,7 +299,7 @@ impl FrozenConst {
 #[derive(Debug)]
 pub(crate) struct Texts {
     heap: Arc<Frozen>,
-    table: HashTable<Span>,
+    table: HashTable<ConstIdx>,
 }
 
 impl Texts {
@@ -288,27 +308,12 @@ impl Texts {
         let strings = heap
             .items(list)
             .iter()
-            .filter_map(|item| match heap.nodes.get(item.index()) {
-                Some(Node::Str(span)) => Some(*span),
-                Some(
-                    Node::Null
-                    | Node::Bool(_)
-                    | Node::Int(_)
-                    | Node::UInt(_)
-                    | Node::Float(_)
-                    | Node::Decimal(_)
-                    | Node::Array(_)
-                    | Node::Object(_)
-                    | Node::Table(..),
-                )
-                | None => None,
-            });
+            .filter_map(|item| Some((*item, heap.string(*item)?)));
         let mut table = HashTable::with_capacity(strings.clone().count());
-        for span in strings {
-            let text = heap.text(span);
-            let is_it = |known: &Span| heap.text(*known) == text;
+        for (item, text) in strings {
+            let is_it = |known: &ConstIdx| heap.string(*known) == Some(text);
             if table.find(hash(text), is_it).is_none() {
-                table.insert_unique(hash(text), span, |span| hash(heap.text(*span)));
+                table.insert_unique(hash(text), item, |item| heap.string(*item).map_or(0, hash));
             }
         }
         Self {
@@ -327,7 +332,7 @@ impl Texts {
 
     #[inline(always)]
     pub(crate) fn contains(&self, text: &str) -> bool {
-        let is_it = |span: &Span| self.heap.text(*span) == text;
+        let is_it = |item: &ConstIdx| self.heap.string(*item) == Some(text);
         self.table.find(hash(text), is_it).is_some()
     }
 }

@@ -6,7 +6,7 @@ use crate::host::Host;
 use crate::index::{Cursor, RuleIndex, Search};
 use crate::query::{Hit, Mode, Scope, Tally, Trap};
 use crate::value::Value;
-use policy_bytecode::module::{Decision, Rule};
+use policy_bytecode::module::{Decision, DecisionRule};
 use policy_bytecode::{FuncIdx, Outcome, RuleIdx};
 
 impl<'a, H: Host> Evaluation<'a, H> {
@@ -97,7 +97,12 @@ impl<'a, H: Host> Evaluation<'a, H> {
 
     /// Runs one rule and lists it unless its condition is false. Says whether it is a deny that fired.
     #[inline]
-    pub(super) fn run_rule(&mut self, index: RuleIdx, rule: &Rule, stack: &mut Stack<'_, 'a>) -> bool {
+    pub(super) fn run_rule(
+        &mut self,
+        index: RuleIdx,
+        rule: &DecisionRule,
+        stack: &mut Stack<'_, 'a>,
+    ) -> bool {
         self.trap = None;
         let (fired, error, trap) = match self.condition(rule.condition, stack) {
             Ok(Outcome::False) => return false,

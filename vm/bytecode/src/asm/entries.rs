@@ -7,7 +7,7 @@ use crate::context::Derived;
 use crate::disasm::is_bare_key;
 use crate::ids::{BodyIdx, ConstIdx, FieldIdx, FuncIdx, Label, MemoIdx, PatternIdx, PolicyIdx, PredIdx};
 use crate::instr::{Instr, Opcode, Operand};
-use crate::module::{Decision, Field, Function, Limits, PathSegment, Pattern, PatternEngine, Rule};
+use crate::module::{Decision, DecisionRule, Field, Function, Limits, PathSegment, Pattern, PatternEngine};
 use crate::number::Number;
 use crate::predicate::{PredOp, PredOperand, Predicate};
 use std::collections::HashMap;
@@ -272,7 +272,7 @@ impl Cursor<'_> {
         })
     }
 
-    pub(super) fn rule(&mut self) -> Result<Rule, AsmError> {
+    pub(super) fn rule(&mut self) -> Result<DecisionRule, AsmError> {
         const DECISIONS: [Decision; 4] = [Decision::Allow, Decision::Warn, Decision::Modify, Decision::Deny];
         let policy = PolicyIdx(self.index(PolicyIdx::PREFIX)?);
         self.skip_space();
@@ -284,7 +284,7 @@ impl Cursor<'_> {
             .ok_or_else(|| self.error_at(start, "unknown decision"))?;
         let condition = FuncIdx(self.index(FuncIdx::PREFIX)?);
         let fires_on_error = self.eat("fires_on_error");
-        Ok(Rule {
+        Ok(DecisionRule {
             condition,
             policy,
             decision,

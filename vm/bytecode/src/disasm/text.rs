@@ -1,6 +1,6 @@
 //! Spellings of paths, numbers, texts and patterns, as the assembler reads them.
 
-use crate::module::{Field, PathSegment, Rule};
+use crate::module::{DecisionRule, Field, PathSegment};
 use crate::number::Number;
 use crate::predicate::PredOperand;
 use crate::quantifier::{ItemOperand, Node, Subject};
@@ -158,7 +158,7 @@ pub(super) fn item_path(out: &mut String, segments: &[PathSegment], aliases: Ali
     steps(out, segments, aliases, 1);
 }
 
-pub(super) fn rule_line(index: usize, rule: &Rule) -> String {
+pub(super) fn rule_line(index: usize, rule: &DecisionRule) -> String {
     let tail = if rule.fires_on_error {
         " fires_on_error"
     } else {

@@ -2,7 +2,7 @@
 
 use policy_bytecode::context::Derived;
 use policy_bytecode::module::{
-    Decision, Field, Function, Limits, Module, PathSegment, Pattern, PatternEngine, PolicyRange, Rule,
+    Decision, DecisionRule, Field, Function, Limits, Module, PathSegment, Pattern, PatternEngine, PolicyRange,
 };
 use policy_bytecode::predicate::{PredOp, PredOperand, Predicate};
 use policy_bytecode::quantifier::{Body, ItemOperand, ItemTest, Node, Subject};
@@ -205,7 +205,7 @@ fn function() -> impl Strategy<Value = Function> {
         )
 }
 
-fn rule() -> impl Strategy<Value = Rule> {
+fn rule() -> impl Strategy<Value = DecisionRule> {
     let decision = select(vec![
         Decision::Allow,
         Decision::Warn,
@@ -213,7 +213,7 @@ fn rule() -> impl Strategy<Value = Rule> {
         Decision::Deny,
     ]);
     (index(), index(), decision, any::<bool>()).prop_map(|(condition, policy, decision, fires_on_error)| {
-        Rule {
+        DecisionRule {
             condition: FuncIdx(condition),
             policy: PolicyIdx(policy),
             decision,
