@@ -222,8 +222,9 @@ impl RuleIndex {
             }
             // Nodes nest no deeper than a function has guards.
             Target::Node(node) => {
-                if let Some(node) = self.nodes.get(node as usize) {
-                    self.visit(node, slots, found);
+                match self.nodes.get(node as usize) {
+                    Some(node) => self.visit(node, slots, found),
+                    None => found.add_all(self.rules),
                 }
             }
             Target::Group(group) => {
@@ -238,7 +239,8 @@ impl RuleIndex {
         let value = slots
             .get(switch.field.index())
             .copied()
-            .unwrap_or(Value::Undefined);
+            // Which rules may fire cannot be told then.
+            .unwrap_or(Value::Unknown);
         let mut take = |target: Target| self.take(target, slots, found);
         match value {
             // Every operator is false of what is missing.

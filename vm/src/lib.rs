@@ -34,6 +34,7 @@ mod run;
 mod scan;
 mod scratch;
 mod value;
+mod verified;
 
 pub use body::in_element;
 pub use host::{Host, Inputs};

@@ -381,7 +381,7 @@ impl<'c> PredicateLoader<'c> {
                         set.or_insert_with(|| Arc::new(InSet::of(self.consts, k))),
                     ))
                 }
-                (op, Value::Undefined) => Test::Dynamic(op, field),
+                (op, Value::Unknown) => Test::Dynamic(op, field),
                 (op, constant) => self.with_const(op, k, constant),
             },
         }

@@ -1003,7 +1003,7 @@ fn pending_is_not_observable() {
     }
     assert!(matches!(
         eval.field(policy_bytecode::FieldIdx(99)),
-        Value::Undefined
+        Value::Unknown
     ));
     let inputs = eval.inputs();
     for value in [

@@ -5,6 +5,7 @@
 
 use crate::module::LoadError;
 use crate::value::{Array, Object, Value};
+use crate::verified::broken;
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 use policy_bytecode::{Const, ConstIdx, Number};
@@ -166,11 +167,14 @@ impl Frozen {
         })
     }
 
-    /// The constant at `at`; undefined where there is none, which no verified module names.
+    /// The constant at `at`; unknown where there is none, which no verified module names (V4, V5, V8).
     #[inline]
     pub(crate) fn value(&self, at: ConstIdx) -> Value<'_> {
         match self.nodes.get(at.index()) {
-            None => Value::Undefined,
+            None => {
+                broken(8);
+                Value::Unknown
+            }
             Some(Node::Null) => Value::Null,
             Some(Node::Bool(b)) => Value::Bool(*b),
             Some(Node::Int(n)) => Value::Number(Number::Int(*n)),

@@ -9,6 +9,7 @@ use crate::host::Host;
 use crate::predicate::Comparison;
 use crate::query::Trap;
 use crate::value::{Array, Object, Set, Value};
+use crate::verified::broken;
 use bumpalo::collections::Vec as BumpVec;
 use policy_bytecode::instr::{Dst, Src};
 use policy_bytecode::number::Arith;
@@ -28,6 +29,7 @@ impl<'a, H: Host> Evaluation<'a, H> {
     ) -> Result<Return<'a>, Trap> {
         let module = self.module;
         let Some(shape) = module.functions.get(function.index()) else {
+            broken(8);
             return Ok(Return::Outcome(Outcome::Error));
         };
         if let Some(cell) = shape.memo {
@@ -62,7 +64,7 @@ impl<'a, H: Host> Evaluation<'a, H> {
         position
             .and_then(|at| self.results.get(at as usize))
             .copied()
-            .unwrap_or(Value::Undefined)
+            .unwrap_or(Value::Unknown)
     }
 
     pub(super) fn keep_result(&mut self, cell: u32, value: Value<'a>) {
@@ -189,6 +191,7 @@ impl<'a, H: Host> Evaluation<'a, H> {
         loop {
             // Verified: no path runs past the end (V11).
             let Some(instr) = code.get(pc) else {
+                broken(11);
                 return Ok(Return::Outcome(Outcome::Error));
             };
             pc += 1;

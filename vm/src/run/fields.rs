@@ -9,13 +9,13 @@ use policy_bytecode::module::PathSegment;
 use policy_bytecode::{FieldIdx, Outcome};
 
 impl<'a, H: Host> Evaluation<'a, H> {
-    /// Value of a field; computes it when it is derived and was not needed so far.
+    /// Value of a field; computes it when it is derived and was not needed so far. Unknown for one that the module does not have.
     #[inline]
     pub fn field(&mut self, field: FieldIdx) -> Value<'a> {
         match self.slots.get(field.index()) {
             Some(Value::Pending) => self.derive(field),
             Some(value) => *value,
-            None => Value::Undefined,
+            None => Value::Unknown,
         }
     }
 

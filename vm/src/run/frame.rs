@@ -2,6 +2,7 @@
 
 use crate::module::{FrameSize, FunctionShape};
 use crate::value::{Array, Object, Set, Value};
+use crate::verified::broken;
 use bumpalo::Bump;
 use bumpalo::collections::Vec as BumpVec;
 use policy_bytecode::instr::{Dst, Src};
@@ -76,7 +77,11 @@ impl<'s, 'a> Stack<'s, 'a> {
     /// Cuts a frame off. The stack is as large as the widest chain of calls, so the parts are there.
     pub(super) fn frame(self, shape: &FunctionShape, in_loop: bool) -> Frame<'s, 'a> {
         fn cut<T>(memory: &mut [T], at: usize) -> (&mut [T], &mut [T]) {
-            memory.split_at_mut_checked(at).unwrap_or_default()
+            memory.split_at_mut_checked(at).unwrap_or_else(|| {
+                // The frames of a chain of calls are as large as the widest chain.
+                broken(20);
+                Default::default()
+            })
         }
         let (registers, more_registers) = cut(self.registers, usize::from(shape.registers));
         let (iterators, more_iterators) = cut(self.iterators, usize::from(shape.iterators));
@@ -111,13 +116,20 @@ pub(super) struct Frame<'f, 'a> {
 impl<'a> Frame<'_, 'a> {
     #[inline]
     pub(super) fn read(&self, Src(r): Src) -> Value<'a> {
-        self.registers.get(r.index()).copied().unwrap_or(Value::Undefined)
+        match self.registers.get(r.index()) {
+            Some(value) => *value,
+            None => {
+                broken(8);
+                Value::Unknown
+            }
+        }
     }
 
     #[inline]
     pub(super) fn write(&mut self, Dst(r): Dst, value: Value<'a>) {
-        if let Some(register) = self.registers.get_mut(r.index()) {
-            *register = value;
+        match self.registers.get_mut(r.index()) {
+            Some(register) => *register = value,
+            None => broken(8),
         }
     }
 }

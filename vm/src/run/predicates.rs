@@ -5,6 +5,7 @@ use crate::host::Host;
 use crate::predicate::{self, LoadedPredicate, Test};
 use crate::query::Trap;
 use crate::value::{Array, Value, mismatches};
+use crate::verified::broken;
 use policy_bytecode::predicate::{PredOp, Takes};
 use policy_bytecode::{FieldIdx, Outcome, PredIdx, casefold};
 
@@ -65,7 +66,10 @@ impl<'a, H: Host> Evaluation<'a, H> {
         }
         let mut value = match self.slots.get(predicate.field.index()) {
             Some(value) => *value,
-            None => Value::Undefined,
+            None => {
+                broken(5);
+                Value::Unknown
+            }
         };
         if !predicate.plain.holds(&value) {
             value = match self.present(predicate, value) {

@@ -6,6 +6,7 @@ use crate::host::Host;
 use crate::index::{Cursor, RuleIndex, Search};
 use crate::query::{Hit, Mode, Scope, Tally, Trap};
 use crate::value::Value;
+use crate::verified::broken;
 use policy_bytecode::module::{Decision, DecisionRule};
 use policy_bytecode::{FuncIdx, Outcome, RuleIdx};
 
@@ -38,7 +39,11 @@ impl<'a, H: Host> Evaluation<'a, H> {
                 let rules = module
                     .rules
                     .get(first as usize..(first + range.rule_count) as usize);
-                for (rule, number) in rules.unwrap_or(&[]).iter().zip(first..) {
+                let rules = rules.unwrap_or_else(|| {
+                    broken(6);
+                    &[]
+                });
+                for (rule, number) in rules.iter().zip(first..) {
                     if self.is_stopped() {
                         return;
                     }
