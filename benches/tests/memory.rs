@@ -13,7 +13,7 @@ fn a_loaded_rule_of_tenants_10k_takes_less_than_two_kilobytes() {
     assert_eq!(rules, 10_000);
     let (kept, peak) = (counted.bytes_current, counted.bytes_max);
     println!(
-        "{kept} bytes stay, {peak} at the most while loading: {} a rule",
+        "{kept} bytes stay, {peak} at most while loading: {} a rule",
         kept / 10_000
     );
     assert!(kept > 0 && kept < 2048 * 10_000, "{kept} bytes for 10,000 rules");
@@ -31,7 +31,7 @@ fn a_kept_policy_of_one_rule_takes_less_than_nine_kilobytes() {
     });
     let (kept, peak) = (counted.bytes_current, counted.bytes_max);
     println!(
-        "{kept} bytes stay, {peak} at the most while building: {} a policy",
+        "{kept} bytes stay, {peak} at most while building: {} a policy",
         kept / 10_000
     );
     assert!(

@@ -394,7 +394,7 @@ fn near_root(path: &FieldPath) -> Option<Suspicion> {
     })
 }
 
-/// Edits between a word and the one that it is taken for, at the most.
+/// Edits between a word and the one that it is taken for, at most.
 const FARTHEST: usize = 3;
 /// Bytes beyond which a word is taken for no spelling mistake: nobody has names as long, and distances take time.
 const LONGEST_WORD: usize = 128;

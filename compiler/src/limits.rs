@@ -520,7 +520,7 @@ fn length(path: &FieldPath) -> usize {
     steps.sum()
 }
 
-/// Bytes that trying an automaton for a pattern takes at the least, whatever the pattern.
+/// Bytes that trying an automaton for a pattern takes at least, whatever the pattern.
 const PATTERN: usize = 8 << 10;
 
 /// About how many bytes a pattern takes once it is compiled, given in the engine's syntax; never much less than it does.

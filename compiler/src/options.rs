@@ -126,7 +126,7 @@ pub struct Compiled {
     pub manifest: Manifest,
     /// Source places.
     pub source_map: SourceMapSection,
-    /// What one evaluation can cost at the most.
+    /// What one evaluation can cost at most.
     pub certificate: CostCertificate,
     /// Warnings.
     pub diagnostics: Vec<Diagnostic>,

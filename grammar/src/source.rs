@@ -21,7 +21,7 @@ pub struct SourceFile {
     pub(crate) definitions: OnceLock<Arc<Definitions>>,
 }
 
-/// Bytes of a text between two places whose characters are counted beforehand: what a column costs at the most.
+/// Bytes of a text between two places whose characters are counted beforehand: what a column costs at most.
 const STRIDE: usize = 256;
 
 impl SourceFile {

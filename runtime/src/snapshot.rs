@@ -26,7 +26,7 @@ pub struct Policies {
     pub(crate) timings: crate::timings::Timings,
     /// How responses name policies and rules.
     pub(crate) names: AllNames,
-    /// The policies of each id: one in a namespace at the most.
+    /// The policies of each id: one in a namespace at most.
     pub(crate) policy_index: HashMap<String, Vec<usize>>,
     /// Rules of each policy.
     rule_counts: Vec<usize>,

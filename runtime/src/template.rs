@@ -163,7 +163,7 @@ fn build_within<'a, H: Host>(
             *left = out.left;
             Some(Value::Str(out.text.into_bump_str()))
         }
-        // Each is one at the least: told before room is made for them.
+        // Each is one at least: told before room is made for them.
         Some(ValueNode::Array(items)) if items.len() > *left => None,
         Some(ValueNode::Object(members)) if members.len() > *left => None,
         Some(ValueNode::Array(items)) => {

@@ -25,7 +25,7 @@ fn request(prompt: &str) -> String {
     json!({ "llm": { "model": "m", "prompt": prompt } }).to_string()
 }
 
-/// The response, and the bytes that were in use for it at the most.
+/// The response, and the bytes that were in use for it at most.
 fn answer(engine: &PolicyEngine, body: &str, trace: bool) -> (Result<String, EvaluateError>, u64) {
     let options = EvaluateOptions {
         trace,

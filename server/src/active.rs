@@ -100,7 +100,7 @@ pub struct Info {
     pub warnings: Vec<Problem>,
 }
 
-/// Warnings that are shown and logged at the most, each time that a directory is loaded.
+/// Warnings that are shown and logged at most, each time that a directory is loaded.
 pub const SHOWN: usize = 100;
 
 /// What the active policies are compiled from, for those who only read.

@@ -6,7 +6,7 @@
 //!
 //! # Invariants
 //!
-//! - Memory of answers that are not taken yet is bounded, and callers of one address have a share of it at the most. [`SMALL`]
+//! - Memory of answers that are not taken yet is bounded, and callers of one address have a share of it at most. [`SMALL`]
 //!   bytes of each do not count: connections and their streams are bounded, and so are they. Who has no room left gets an error
 //!   instead of an answer.
 //! - With HTTP/2, the stream of an answer of which [`PART`] bytes are not taken within a time is reset, and all others go on

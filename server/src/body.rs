@@ -4,7 +4,7 @@
 //! # Invariants
 //!
 //! - Who sends slowly holds a connection and what was sent so far, and nothing else.
-//! - Memory of bodies that are being read is bounded, and callers of one address have a share of it at the most. So is that of
+//! - Memory of bodies that are being read is bounded, and callers of one address have a share of it at most. So is that of
 //!   messages of streams. [`SMALL`] bytes of each do not count: connections are bounded, and so are they.
 //! - A body that nobody wants any more is not cut off: [`Arriving`] is read on when it is dropped, within limits. Many clients
 //!   send all of a body before they look for the answer, and some take the end of a stream for a failure: with HTTP/2 it would

@@ -597,7 +597,7 @@ fn open(config: &config::Spool) -> Result<Option<Spool>, LogError> {
     }
 }
 
-/// Pieces of memory that a decision takes; at the most all there are, so that every decision fits at last. A short answer
+/// Pieces of memory that a decision takes; at most all there are, so that every decision fits at last. A short answer
 /// takes none: there are never more than the queue has places.
 fn pieces(entry: &Entry) -> u32 {
     let context = entry.context.as_ref().map_or(0, bytes::Bytes::len);

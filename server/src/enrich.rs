@@ -46,13 +46,13 @@ use std::time::Instant;
 /// The key of the answer in a context.
 const KEY: &str = policy_bytecode::context::SERVICE;
 
-/// Bytes that a text of [`ShieldClient::MAX_TEXT`] characters has at the most.
+/// Bytes that a text of [`ShieldClient::MAX_TEXT`] characters has at most.
 const MAX_BYTES: usize = 4 * ShieldClient::MAX_TEXT;
 
-/// Threats that are told at the most; of more, nothing is.
+/// Threats that are told at most; of more, nothing is.
 const MAX_THREATS: usize = 64;
 
-/// Characters of the name of a scanner, or of a type of threat, at the most.
+/// Characters of the name of a scanner, or of a type of threat, at most.
 const LONGEST_WORD: usize = 64;
 
 /// Contexts of a batch that are asked about at once.

@@ -1,6 +1,6 @@
 //! A bounded pool for what may take long: compiling, loading, evaluations of long texts.
 //!
-//! The async threads never run such work themselves. An identity has all workers at the most, and half as many again are
+//! The async threads never run such work themselves. An identity has all workers at most, and half as many again are
 //! there for others alone; who waits for one takes turns ([`crate::turns`]).
 //!
 //! # Invariants

@@ -51,7 +51,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// Bytes of heads of a request that are held at the most, over HTTP/1. Longer ones are refused with 431.
+/// Bytes of heads of a request that are held at most, over HTTP/1. Longer ones are refused with 431.
 const HEADS: usize = 64 << 10;
 
 /// How often a client with HTTP/2 is asked whether it is still there, and how long it may take to say so.
@@ -81,7 +81,7 @@ pub type Answer = Pin<Box<dyn Future<Output = Response> + Send>>;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Deadlines {
     /// From accepting to the first request, TLS included; and for the head of each request from its first byte on, half as
-    /// much again at the most.
+    /// much again at most.
     pub head: Duration,
     /// From the last that happened to the next request, likewise.
     pub idle: Duration,

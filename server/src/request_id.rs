@@ -12,7 +12,7 @@ pub const NAME: &str = "x-request-id";
 /// The same, for REST.
 pub const HEADER: HeaderName = HeaderName::from_static(NAME);
 
-/// Bytes of an id at the most.
+/// Bytes of an id at most.
 const LONGEST: usize = 128;
 
 /// Whether everybody sees all of a text: no control characters, no marks that change or hide what stands beside them.

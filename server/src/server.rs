@@ -49,7 +49,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-/// Connections of the admin port at the most, and those of one address.
+/// Connections of the admin port at most, and those of one address.
 const ADMINS: usize = 64;
 const ADMINS_OF_ONE: usize = ADMINS / 2;
 

@@ -254,7 +254,7 @@ impl<'w> Wrote<'w> {
 
 /// Entries of a list when the caller does not say.
 const PAGE: u32 = 50;
-/// Entries of a list at the most.
+/// Entries of a list at most.
 const LARGEST_PAGE: u32 = 500;
 
 /// A page as callers ask for it.

@@ -90,10 +90,10 @@ pub type Result<T> = std::result::Result<T, StoreError>;
 /// The revision that a write was checked against.
 pub type Base = u64;
 
-/// Namespaces of one id that are told at the most.
+/// Namespaces of one id that are told at most.
 pub const PLACES: usize = 16;
 
-/// Bytes of contexts and reasons in one page of decisions at the most, but for one that is larger by itself.
+/// Bytes of contexts and reasons in one page of decisions at most, but for one that is larger by itself.
 pub const PAGE_BYTES: u64 = 16 << 20;
 
 /// Storage of a server.

@@ -3953,7 +3953,7 @@ async fn work_ends_with_the_time_of_its_request() {
         transport: Transport::Rest,
         until,
     };
-    // In the time that it takes to read so many, one of them is decided at the most.
+    // In the time that it takes to read so many, one of them is decided at most.
     let soon = caller(Some(Instant::now() + Duration::from_millis(5)));
     let late = service.evaluate_batch(&soon, body.into()).await;
     assert_eq!(late.map(|_| ()).unwrap_err().code, Code::DeadlineExceeded);

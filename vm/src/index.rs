@@ -221,12 +221,10 @@ impl RuleIndex {
                 }
             }
             // Nodes nest no deeper than a function has guards.
-            Target::Node(node) => {
-                match self.nodes.get(node as usize) {
-                    Some(node) => self.visit(node, slots, found),
-                    None => found.add_all(self.rules),
-                }
-            }
+            Target::Node(node) => match self.nodes.get(node as usize) {
+                Some(node) => self.visit(node, slots, found),
+                None => found.add_all(self.rules),
+            },
             Target::Group(group) => {
                 for target in self.groups.get(group as usize).into_iter().flatten() {
                     self.take(*target, slots, found);

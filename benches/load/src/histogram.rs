@@ -6,7 +6,7 @@
 const STEPS: usize = 64;
 /// Bits of a bucket within its doubling.
 const STEP_BITS: u32 = STEPS.trailing_zeros();
-/// 64 doublings at the most.
+/// 64 doublings at most.
 const BUCKETS: usize = STEPS * 64;
 
 /// Counts of times.

@@ -75,7 +75,7 @@ pub(crate) fn run(args: Args, _host: Host) -> anyhow::Result<Exit> {
         ..Options::default()
     };
     // The last stages have problems of their own to report, which take no optimisation to find. How a rule is reached
-    // and what it costs at the most is what the optimiser makes of it, as in the bundle that `policyc build` makes.
+    // and what it costs at most is what the optimiser makes of it, as in the bundle that `policyc build` makes.
     if args.max_cost.is_none() && !args.require_indexed {
         options.opt_level = OptLevel::O0;
     }

@@ -212,7 +212,7 @@ impl Server {
         })
     }
 
-    /// The entries of a list, page by page, `limit` of them at the most.
+    /// The entries of a list, page by page, `limit` of them at most.
     pub(crate) fn list(
         &self,
         path: &str,
@@ -227,7 +227,7 @@ impl Server {
         Ok(items)
     }
 
-    /// The entries of a list, each page as it comes, `limit` entries at the most. Returns whether there are more.
+    /// The entries of a list, each page as it comes, `limit` entries at most. Returns whether there are more.
     pub(crate) fn pages<T: DeserializeOwned>(
         &self,
         path: &str,

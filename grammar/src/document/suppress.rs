@@ -14,7 +14,7 @@ use granit_parser::{Event, Parser};
 /// What a comment for us begins with.
 const MARK: &str = "policyc:";
 
-/// Diagnostics about comments of all files together at the most.
+/// Diagnostics about comments of all files together at most.
 const MOST: usize = 200;
 
 /// Whether a comment is for us.

@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 use std::io::Write;
 use std::sync::Arc;
 
-/// Rows of a group at the most: what is looked through when statistics and filters rule it in.
+/// Rows of a group at most: what is looked through when statistics and filters rule it in.
 const ROWS: usize = 32 << 10;
 
 /// Bytes of contexts and reasons of a group, about, before they are compressed.

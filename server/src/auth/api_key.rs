@@ -39,7 +39,7 @@ const TTL: Duration = Duration::from_secs(4);
 /// Longest wait for the store.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Records in memory at the most, and ids that are known to be nobody's.
+/// Records in memory at most, and ids that are known to be nobody's.
 const CACHED: usize = 10_000;
 
 /// Locks that keep requests with one key from asking the store at the same time.

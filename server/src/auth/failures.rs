@@ -14,7 +14,7 @@ use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// Counts at the most.
+/// Counts at most.
 const SLOTS: usize = 16 << 10;
 
 /// Over which failures are counted.

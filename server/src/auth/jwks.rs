@@ -98,7 +98,7 @@ impl fmt::Display for Source {
 struct Pace {
     /// By the clock.
     poll: Duration,
-    /// At the most, when a token names a key that is not known.
+    /// At most, when a token names a key that is not known.
     demand: Duration,
 }
 

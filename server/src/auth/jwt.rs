@@ -45,7 +45,7 @@ pub const LEEWAY_SECONDS: u64 = 30;
 /// Shortest secret of HS256, in bytes: as long as the hash.
 const MIN_SECRET_BYTES: usize = 32;
 
-/// Good tokens that are remembered at the most.
+/// Good tokens that are remembered at most.
 const REMEMBERED: usize = 4096;
 
 /// Longest subject, in bytes. Subjects stand in every decision and audit record.

@@ -4,7 +4,7 @@
 //! value holds the full key again and a checksum ([`KeptDecision::encode`]): what is damaged, of another format or of
 //! another key is a miss. So prompts are in Redis for that long; it has to be trusted like the database.
 //!
-//! Reading waits for [`RedisOptions::timeout`] at the most. Writing is done by a task of its own, which takes decisions
+//! Reading waits for [`RedisOptions::timeout`] at most. Writing is done by a task of its own, which takes decisions
 //! from a bounded queue; what does not fit is dropped and counted. After [`FAILURES`] failures in a row Redis is left
 //! alone for [`RedisOptions::pause`], then a task asks whether it is back; until then nobody waits for it.
 

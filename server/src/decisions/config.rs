@@ -84,7 +84,7 @@ pub struct Config {
 pub struct Spool {
     /// The folder.
     pub directory: PathBuf,
-    /// Bytes at the most; 0 is off.
+    /// Bytes at most; 0 is off.
     pub bytes: u64,
     /// Whether it was asked for, and a server that cannot have it must not start.
     pub required: bool,

@@ -1,4 +1,4 @@
-//! What one caller has of the queue: half of its places, and half of its bytes, at the most. So there is room for others,
+//! What one caller has of the queue: half of its places, and half of its bytes, at most. So there is room for others,
 //! whatever one caller asks for while the sinks are slow.
 //!
 //! # Invariants

@@ -47,7 +47,7 @@ pub const MASKED: &str = "[masked]";
 /// [`MASKED`] as JSON.
 const MASKED_JSON: &str = "\"[masked]\"";
 
-/// Objects and arrays in each other, at the most. More than any request that is evaluated may have.
+/// Objects and arrays in each other, at most. More than any request that is evaluated may have.
 const MAX_DEPTH: usize = 1024;
 
 /// Numbers with this many digits may be cards, accounts, or numbers of people.

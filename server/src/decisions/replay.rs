@@ -20,7 +20,7 @@ use std::time::Duration;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-/// Decisions given to the database at once, at the most.
+/// Decisions given to the database at once, at most.
 pub(crate) const BATCH: usize = 500;
 
 /// First and longest pause between attempts.

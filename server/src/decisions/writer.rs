@@ -6,7 +6,7 @@
 //!   `DECISION_LOG_OVERFLOW` says begins. So nothing is lost, and every sink has the same decisions in the same order.
 //! - With a spool, the store has a batch when the database took it or when it is on disk in the spool. The database is
 //!   asked at all only while the spool is empty: what comes later never overtakes what waits.
-//! - A database that refuses, hangs or is away holds the task up for [`PATIENCE`] at the most, and not at all once
+//! - A database that refuses, hangs or is away holds the task up for [`PATIENCE`] at most, and not at all once
 //!   something waits in the spool.
 //! - Masking and disks have a thread of their own each; the task itself never blocks, and needs no thread that may be
 //!   waiting for it.
@@ -31,7 +31,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-/// Put on disk at once, at the most: to wait for the disk takes as long for many as for few.
+/// Put on disk at once, at most: to wait for the disk takes as long for many as for few.
 const SPOOL_BATCH: usize = 4000;
 
 /// How long a decision waits for others to be written with.

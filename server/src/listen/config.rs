@@ -19,7 +19,7 @@ pub struct Config {
     pub tls: Option<tls::Config>,
     /// More names that it is asked under.
     pub allowed_hosts: Vec<String>,
-    /// Connections of REST and gRPC at the most.
+    /// Connections of REST and gRPC at most.
     pub connections: usize,
     /// From one address; `None` is half of them.
     pub connections_per_address: Option<usize>,

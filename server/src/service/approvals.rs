@@ -19,7 +19,7 @@ use crate::storage::model::{PolicyRecord, PolicyVersion, Rejection};
 use serde_json::json;
 use std::collections::HashMap;
 
-/// Bytes of the comment of a rejection at the most.
+/// Bytes of the comment of a rejection at most.
 pub const MAX_COMMENT: usize = 2000;
 
 /// What a version waits for.

@@ -25,13 +25,13 @@ use std::time::Duration;
 /// How long the old secret stays good after a rotation, when the caller does not say.
 const OVERLAP: Duration = Duration::from_secs(24 * 3600);
 
-/// How long anything may be good at the most: what lies further away is a mistake, and soon not a time any more.
+/// How long anything may be good at most: what lies further away is a mistake, and soon not a time any more.
 const LONGEST: Duration = Duration::from_secs(100 * 366 * 24 * 3600);
 
-/// Namespaces of one key at the most.
+/// Namespaces of one key at most.
 pub const MOST_NAMESPACES: usize = 64;
 
-/// Bytes of a name at the most, be it that of a key or of a namespace.
+/// Bytes of a name at most, be it that of a key or of a namespace.
 const LONGEST_NAME: usize = document::MAX_TEXT;
 
 /// A key to make.

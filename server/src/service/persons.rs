@@ -11,7 +11,7 @@ use crate::auth::api_key;
 use crate::error::{Code, Result, ServiceError};
 use crate::identity;
 
-/// Who may stand behind a subject at the most. Nobody needs more, and each may be a question to the store.
+/// Who may stand behind a subject at most. Nobody needs more, and each may be a question to the store.
 const MOST: usize = 64;
 
 /// A subject, and the ones that stand behind it: who made or rotated its key, who made or rotated theirs, and so on.

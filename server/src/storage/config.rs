@@ -12,7 +12,7 @@ pub struct Config {
     pub database: Database,
     /// Where files are kept.
     pub data_dir: PathBuf,
-    /// Connections at the most.
+    /// Connections at most.
     pub pool: u32,
     /// How often the revision is asked for.
     pub poll: Duration,

@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 /// Part of a long list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page {
-    /// Entries at the most.
+    /// Entries at most.
     pub limit: u32,
     /// Cursor of the last entry seen, as the list defines it.
     pub after: Option<String>,

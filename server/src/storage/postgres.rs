@@ -45,7 +45,7 @@ static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
 /// How long an operation waits for a connection.
 const ACQUIRE: Duration = Duration::from_secs(2);
 
-/// How long the keeper waits between two attempts: at first, and at the most.
+/// How long the keeper waits between two attempts: at first, and at most.
 const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 
 type Db = sqlx::Postgres;

@@ -49,7 +49,7 @@ const AGAIN: Duration = Duration::from_millis(10);
 /// Bytes in a page: decisions are 1 to 2 KB, and pages of 4 would leave a quarter of the file empty. Only new files get it.
 const PAGE: u32 = 16 << 10;
 
-/// Memory for pages of the connection that writes, at the most: the ends of all indexes of the decision log.
+/// Memory for pages of the connection that writes, at most: the ends of all indexes of the decision log.
 const WRITER_CACHE: &str = "-32000";
 
 /// Pages in the log from which on it is written back: 64 MB, so that a page that changes often is written back once.

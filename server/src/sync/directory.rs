@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 const LOOK: Duration = Duration::from_secs(2);
 /// How long it has to stand still.
 const STILL: Duration = Duration::from_millis(100);
-/// Directories below each other at the most; a link that leads back ends there.
+/// Directories below each other at most; a link that leads back ends there.
 const DEPTH: usize = 16;
 
 /// Names, sizes and times of the policy files.

@@ -24,7 +24,7 @@ use std::fmt;
 pub const MAGIC: &[u8; 8] = b"LLMPOLB\0";
 /// Version of the container. A reader refuses any other.
 pub const FORMAT_VERSION: u16 = 3;
-/// Bytes that a bundle may have at the most. Decoded tables take up to about 32 times their stored size, so a host that
+/// Bytes that a bundle may have at most. Decoded tables take up to about 32 times their stored size, so a host that
 /// takes bundles from others should set a lower one: [`Bundle::decode_limited`].
 pub const MAX_BYTES: usize = 256 << 20;
 
@@ -146,7 +146,7 @@ pub struct SourcePlace {
     pub column: u32,
 }
 
-/// What one evaluation can cost at the most, stated by the compiler.
+/// What one evaluation can cost at most, stated by the compiler.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct CostCertificate {
     /// Instructions, whatever the request.

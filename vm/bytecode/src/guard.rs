@@ -23,9 +23,9 @@ use crate::instr::Instr;
 use crate::module::{Field, Function, Module, PathSegment, is_at_or_below};
 use crate::predicate::{Lookup, PredOp, PredOperand, Predicate};
 
-/// Predicates of one guard, at the most.
+/// Predicates of one guard, at most.
 pub const MAX_GUARD: usize = 1024;
-/// Guards of one function, at the most.
+/// Guards of one function, at most.
 pub const MAX_GUARDS: usize = 4;
 
 /// Whether an index can tell, from the value of the field alone and without running the predicate, where a comparison

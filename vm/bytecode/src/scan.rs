@@ -98,9 +98,9 @@ pub enum OnHit {
     Search,
     /// A match starts so many bytes before the literal, or there is none that holds it.
     Near {
-        /// At the least.
+        /// Fewest bytes.
         min: u32,
-        /// At the most.
+        /// Most bytes.
         max: u32,
     },
 }

@@ -75,7 +75,7 @@ pub(super) fn unused_policies(ignored: &[PathBuf], map: &mut SourceMap) -> Vec<D
 const MAX_OPENED: usize = 10_000;
 /// Larger files that are not used are not read whole.
 const MAX_UNUSED_BYTES: u64 = 256 << 10;
-/// Paths that are listed at the most.
+/// Paths that are listed at most.
 const MAX_NAMED: usize = 10;
 
 /// Names what was passed over although it looks like policies, which is an allow where a policy is missing; and says what

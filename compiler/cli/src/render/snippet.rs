@@ -8,9 +8,9 @@ use policy_grammar::{Diagnostic, Severity, SourceFile, SourceMap, Span};
 use std::borrow::Cow;
 use std::ops::Range;
 
-/// Lines shown before and after a span at the most; what lies further away is not handed to the renderer.
+/// Lines shown before and after a span at most; what lies further away is not handed to the renderer.
 const MARGIN: u32 = 3;
-/// Bytes of source that are handed to the renderer at the most: a line may be as long as a file. In longer ones only what
+/// Bytes of source that are handed to the renderer at most: a line may be as long as a file. In longer ones only what
 /// stands around a span is shown.
 const WINDOW: usize = 4096;
 /// Bytes shown before and behind a span in a long line.

@@ -37,7 +37,7 @@ const MAX_BYTES: usize = 32;
 pub(crate) struct Required {
     /// Which; not empty, and none of them is.
     pub(crate) literals: Vec<Literal>,
-    /// Bytes of a match before them, at the least and at the most; `None` when there is no bound.
+    /// Bytes of a match before them, at least and at most; `None` when there is no bound.
     pub(crate) before: (u32, Option<u32>),
 }
 

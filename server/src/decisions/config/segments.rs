@@ -12,7 +12,7 @@ use std::time::Duration;
 pub struct Segments {
     /// The folder of the journal.
     pub journal: PathBuf,
-    /// Bytes of it at the most.
+    /// Bytes of it at most.
     pub bytes: u64,
     /// Where segments are kept.
     pub archive: Archive,

@@ -15,7 +15,7 @@ pub(crate) const SPOOL: &str = "webhook-spool";
 /// The file in `DATA_DIR` that says how far the audit trail was sent.
 const CURSOR: &str = "webhook-audit.json";
 
-/// Events in a request at the most, whatever the settings say.
+/// Events in a request at most, whatever the settings say.
 const MOST: usize = costops::MAX_BATCH;
 
 /// What webhooks hold.
@@ -42,7 +42,7 @@ pub struct Webhook {
     pub format: WebhookFormat,
     /// `source` of events.
     pub source: String,
-    /// Events in a request at the most.
+    /// Events in a request at most.
     pub batch: usize,
     /// Bytes of a body with more than one.
     pub batch_bytes: usize,

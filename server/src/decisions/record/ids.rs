@@ -11,7 +11,7 @@
 use crate::clock::now_ms;
 use crate::storage::model::DecisionId;
 
-/// Bits of the number, and of how much it grows at the most.
+/// Bits of the number, and of how much it grows at most.
 const NUMBER: u32 = 74;
 const STEP: u32 = 32;
 /// Bits behind the variant.

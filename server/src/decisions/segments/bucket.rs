@@ -200,7 +200,7 @@ fn no_bucket(error: io::Error) -> io::Error {
 }
 
 impl Remote {
-    /// Waits for an answer, so long at the most. Also on a thread of a runtime.
+    /// Waits for an answer, so long at most. Also on a thread of a runtime.
     fn wait<T: Send + 'static>(
         &self,
         longest: Duration,

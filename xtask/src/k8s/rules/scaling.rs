@@ -49,7 +49,7 @@ pub(super) fn pdb(set: &Set, _: &Facts, findings: &mut Findings) {
                 None => findings.at(
                     budget,
                     format!(
-                        "how many replicas {} has at the least is not said",
+                        "the fewest replicas that {} has are not said",
                         workload.object.label()
                     ),
                     "give its autoscaler `minReplicas`",
@@ -132,7 +132,7 @@ pub(super) fn connections(set: &Set, facts: &Facts, findings: &mut Findings) {
         let (Some(most), Some(surge)) = (most, surge(workload.object, most.unwrap_or(0))) else {
             findings.at(
                 workload.object,
-                "how many pods there are at the most cannot be told",
+                "how many pods there are at most cannot be told",
                 "write maxReplicas and maxSurge as numbers",
             );
             continue;

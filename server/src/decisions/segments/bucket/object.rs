@@ -22,7 +22,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// Bytes of a block.
 const BLOCK: u64 = 256 << 10;
 
-/// Blocks that are fetched at once, at the most.
+/// Blocks that are fetched at once, at most.
 const MOST: u64 = 16;
 
 /// Bytes of blocks that stay in memory.

@@ -38,7 +38,7 @@ const BYTES_A_SECOND: usize = 128 << 10;
 /// Time for a whole body, as a multiple of that of a head.
 const BODY: u32 = 4;
 
-/// Bytes of an answer at the most: ranges and lists are shorter.
+/// Bytes of an answer at most: ranges and lists are shorter.
 const ANSWER: usize = 64 << 20;
 
 /// How long a connection that nobody uses is kept.
