@@ -449,6 +449,7 @@ impl Worker {
             mask,
             out,
             key,
+            keyed,
             second,
             ..
         } = self;
@@ -467,9 +468,19 @@ impl Worker {
             start,
         };
         let stats = &cache.stats;
-        let text = eval.projected().map(key::text_bytes).sum();
+        if key.capacity() > KEPT_KEY {
+            *key = Vec::new();
+        }
+        // Where the last request was worth a key, this one should be: one walk over the values writes it and counts them.
+        let text = if *keyed {
+            key::write(&request, eval.projected(), key)
+        } else {
+            eval.projected().map(key::text_bytes).sum()
+        };
         let expected = policies.timings.expected(&policies.certificate, text);
-        if !cache.is_worth(expected, text) {
+        let worth = cache.is_worth(expected, text);
+        let written = std::mem::replace(keyed, worth);
+        if !worth {
             LocalStats::add(&stats.bypassed, 1);
             let projected = nanoseconds(start.elapsed());
             let answer = worker::write(request, &mut eval, second, out)?;
@@ -478,10 +489,9 @@ impl Worker {
             return Ok(Reached::Answer(answer, None));
         }
 
-        if key.capacity() > KEPT_KEY {
-            *key = Vec::new();
+        if !written {
+            key::write(&request, eval.projected(), key);
         }
-        key::write(&request, eval.projected(), key);
         if let Some(decision) = cache.get(key, start) {
             let answer = decision.write(options.request_id, start, out);
             LocalStats::add(&stats.hits, 1);

@@ -33,6 +33,9 @@ pub struct Worker {
     /// Key of the request in the cache.
     #[cfg(feature = "cache")]
     pub(crate) key: Vec<u8>,
+    /// Whether the last request was worth asking the cache.
+    #[cfg(feature = "cache")]
+    pub(crate) keyed: bool,
 }
 
 /// What [`crate::PolicyEngine::evaluate_into`] decided. The response is JSON in the worker's buffer.

@@ -12,6 +12,7 @@
 mod error;
 mod number;
 
+pub(crate) use error::utf8;
 pub use error::{JsonError, JsonErrorKind};
 
 use crate::plain::plain_end;

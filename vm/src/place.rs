@@ -8,7 +8,7 @@
 //! [`LoadedModule::rewrite`] copies the text of a request and looks only at objects and lists on the way to a change;
 //! everything else stays letter for letter.
 
-use crate::json::{Failed, JsonError, JsonErrorKind, Reader, Result};
+use crate::json::{Failed, JsonError, Reader, Result, utf8};
 use crate::module::LoadedModule;
 use crate::value::{Array, Object, Value, write_json_str};
 use bumpalo::Bump;
@@ -243,10 +243,7 @@ impl LoadedModule {
         bump: &'a Bump,
         out: &mut String,
     ) -> std::result::Result<(), JsonError> {
-        let text = std::str::from_utf8(body).map_err(|e| JsonError {
-            kind: JsonErrorKind::NotUtf8,
-            offset: e.valid_up_to(),
-        })?;
+        let text = utf8(body)?;
         // An element may be counted from both ends: such changes are made one after the other.
         let several = changes.len() > 1;
         if several

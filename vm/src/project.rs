@@ -24,7 +24,7 @@ use seen::Seen;
 use trie::{Entry, NO_HINT, Node, PASSED_OVER};
 pub(crate) use trie::{Hints, Projected, Trie};
 
-use crate::json::{Failed, JsonError, JsonErrorKind, Key, Reader, Result};
+use crate::json::{Failed, JsonError, JsonErrorKind, Key, Reader, Result, utf8};
 use crate::value::Value;
 use bumpalo::Bump;
 
@@ -43,10 +43,7 @@ pub(crate) fn project<'a>(
             offset: 0,
         });
     }
-    let text = std::str::from_utf8(body).map_err(|e| JsonError {
-        kind: JsonErrorKind::NotUtf8,
-        offset: e.valid_up_to(),
-    })?;
+    let text = utf8(body)?;
     let slots = bump.alloc_slice_fill_copy(fields.slots, Value::Undefined);
     let arena = usize::try_from(fields.limits.arena_bytes).unwrap_or(usize::MAX);
     let trie = fields.trie;

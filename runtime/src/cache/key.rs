@@ -64,12 +64,13 @@ fn priced(field: Derived) -> bool {
     }
 }
 
-/// Writes the key of a request over `out`. `fields` are its projected fields.
+/// Writes the key of a request over `out`. `fields` are its projected fields; says how many bytes of text they have, as
+/// [`text_bytes`] counts them.
 pub(super) fn write<'v, 'a: 'v>(
     request: &Request<'_>,
     fields: impl Iterator<Item = &'v Value<'a>>,
     out: &mut Vec<u8>,
-) {
+) -> usize {
     let Request {
         policies,
         settings,
@@ -120,7 +121,7 @@ pub(super) fn write<'v, 'a: 'v>(
         }
         (Some(_), policy_vm::Scope::All | policy_vm::Scope::Group { .. }) | (None, _) => out.push(0),
     }
-    fields.for_each(|value| write_value(value, out));
+    fields.map(|value| write_value(value, out)).sum()
 }
 
 /// Digest of the price table. Made once for an engine, when a key first needs it.
@@ -143,8 +144,9 @@ fn text(text: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(text.as_bytes());
 }
 
-/// Recursion is bounded by the depth limit of the request.
-fn write_value(value: &Value<'_>, out: &mut Vec<u8>) {
+/// Writes a value; says how many bytes of text it has, as [`text_bytes`] counts them. Recursion is bounded by the depth limit
+/// of the request.
+fn write_value(value: &Value<'_>, out: &mut Vec<u8>) -> usize {
     match value {
         Value::Undefined => out.push(0),
         Value::Unknown => out.push(1),
@@ -168,6 +170,7 @@ fn write_value(value: &Value<'_>, out: &mut Vec<u8>) {
         Value::Str(s) => {
             out.push(9);
             text(s, out);
+            return s.len();
         }
         // By text: two spellings of one number are written differently.
         Value::Decimal(number) => {
@@ -177,22 +180,24 @@ fn write_value(value: &Value<'_>, out: &mut Vec<u8>) {
         Value::Array(items) => {
             out.push(10);
             length(items.len(), out);
-            items.iter().for_each(|item| write_value(&item, out));
+            return items.iter().map(|item| write_value(&item, out)).sum();
         }
         Value::Object(members) => {
             out.push(11);
             length(members.len(), out);
-            for (key, value) in members.iter() {
+            let member = |(key, value): (&str, Value<'_>)| {
                 text(key, out);
-                write_value(&value, out);
-            }
+                key.len() + write_value(&value, out)
+            };
+            return members.iter().map(member).sum();
         }
         Value::Set(items) => {
             out.push(12);
             length(items.len(), out);
-            items.iter().for_each(|item| write_value(&item, out));
+            return items.iter().map(|item| write_value(&item, out)).sum();
         }
     }
+    0
 }
 
 /// Bytes of all texts in a value: what token counts and searches grow with. Recursion as in [`write_value`].
@@ -217,7 +222,7 @@ pub(super) fn text_bytes(value: &Value<'_>) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::write_value;
+    use super::{text_bytes, write_value};
     use policy_bytecode::Number;
     use policy_vm::{Array, Bump, Member, Object, Set, Value};
     use std::collections::HashMap;
@@ -263,7 +268,7 @@ mod tests {
         for (i, a) in values.iter().enumerate() {
             for (j, b) in values.iter().enumerate() {
                 let mut key = Vec::new();
-                write_value(a, &mut key);
+                assert_eq!(write_value(a, &mut key), text_bytes(a), "{a:?}");
                 write_value(b, &mut key);
                 assert_eq!(seen.insert(key, (i, j)), None, "{a:?} and {b:?}");
             }

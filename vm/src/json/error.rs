@@ -59,3 +59,19 @@ pub enum JsonErrorKind {
     #[error("the request exceeds a size limit")]
     TooLarge,
 }
+
+/// The text of a request body.
+///
+/// # Errors
+///
+/// [`JsonErrorKind::NotUtf8`], at the first byte that is none.
+pub(crate) fn utf8(body: &[u8]) -> Result<&str, JsonError> {
+    if let Ok(text) = simdutf8::basic::from_utf8(body) {
+        return Ok(text);
+    }
+    // Says where.
+    std::str::from_utf8(body).map_err(|error| JsonError {
+        kind: JsonErrorKind::NotUtf8,
+        offset: error.valid_up_to(),
+    })
+}
