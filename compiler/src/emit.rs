@@ -1,18 +1,20 @@
-//! Emit: IR → module, manifest, source map and cost certificate.
+//! Emit: IR → module, manifest, source map, debug section and cost certificate.
 //!
-//! Sixth stage. Code generation is in `emit/code.rs`, the certificate in `emit/certificate.rs`; here the tables are
-//! laid out. Shared predicates get memo cells, in table order. Nothing is reordered or dropped: what the passes left is
+//! Sixth stage. Code generation is in `emit/code.rs`, the certificate in `emit/certificate.rs`, places in `emit/debug.rs`; here
+//! the tables are laid out. Shared predicates get memo cells, in table order. Nothing is reordered or dropped: what the passes left is
 //! what the module holds.
 
 mod certificate;
 mod code;
+mod debug;
 
-use crate::ir::{Function, Inst, Pattern, Program, no_outcome};
+use crate::ir::{Function, Pattern, Program};
 use crate::limits::stopped;
 use crate::lower;
 use crate::options::{BuildStats, Options, PatternReport};
 use crate::pipeline::internal;
-use policy_bytecode::bundle::{self, CostCertificate, SourceMapSection, SourcePlace};
+use policy_bytecode::bundle::{self, CostCertificate};
+use policy_bytecode::debug::{DebugSection, SourceMapSection};
 use policy_bytecode::manifest::Manifest;
 use policy_bytecode::module::{DecisionRule, Module, PatternEngine, PolicyRange};
 use policy_bytecode::predicate::{PredOperand, Predicate};
@@ -30,6 +32,7 @@ pub(crate) struct Emitted {
     pub(crate) manifest: Manifest,
     pub(crate) source_map: SourceMapSection,
     pub(crate) certificate: CostCertificate,
+    pub(crate) debug: DebugSection,
 }
 
 /// Lays out the module.
@@ -43,15 +46,15 @@ pub(crate) fn emit(
     sources: &SourceMap,
     options: &Options,
 ) -> Result<Emitted, Box<Diagnostic>> {
-    let functions = program
-        .functions
-        .iter()
-        .map(|function| {
-            options.stop.check().map_err(stopped)?;
-            code::function(&program, function)
-                .map_err(|e| Box::new(e.diagnostic(first_span(&program, function))))
-        })
-        .collect::<Result<Vec<_>, _>>()?;
+    let mut functions = Vec::with_capacity(program.functions.len());
+    let mut locs = Vec::with_capacity(program.functions.len());
+    for function in &program.functions {
+        options.stop.check().map_err(stopped)?;
+        let coded =
+            code::function(&program, function).map_err(|e| Box::new(e.diagnostic(first_span(function))))?;
+        functions.push(coded.function);
+        locs.push(coded.locs);
+    }
     let mut memo_cells = 0;
     let predicates = program
         .predicates
@@ -78,7 +81,8 @@ pub(crate) fn emit(
         .collect();
     options.stop.check().map_err(stopped)?;
     let certificate = certificate::certificate(&program, &functions, options);
-    let source_map = source_map(&program, sources);
+    let source_map = debug::source_map(&program, sources);
+    let debug = debug::section(&program, &locs, sources);
     let policies = ranges(&program);
     let module = Module {
         limits: options.limits,
@@ -104,6 +108,7 @@ pub(crate) fn emit(
         manifest,
         source_map,
         certificate,
+        debug,
     })
 }
 
@@ -132,44 +137,13 @@ fn ranges(program: &Program) -> Vec<PolicyRange> {
     ranges
 }
 
-fn source_map(program: &Program, sources: &SourceMap) -> SourceMapSection {
-    let place = |span: Span| {
-        let (line, column) = sources
-            .file(span.file)
-            .map_or((0, 0), |file| file.line_column(span.start));
-        SourcePlace {
-            file: span.file.0,
-            line,
-            column,
-        }
-    };
-    SourceMapSection {
-        predicates: program
-            .predicates
-            .iter()
-            .map(|p| p.loc.map(lower::span).map(place).unwrap_or_default())
-            .collect(),
-    }
+/// Where to point for a function: the first of its places.
+fn first_span(function: &Function) -> Span {
+    function.locs.known().next().map_or_else(start, lower::span)
 }
 
-/// Where to point for a function: its first comparison.
-fn first_span(program: &Program, function: &Function) -> Span {
-    function
-        .values
-        .iter()
-        .find_map(|inst| match inst {
-            Inst::Test { pred, .. } => program.predicates.get(pred.index()).and_then(|p| p.loc),
-            Inst::Const { .. }
-            | Inst::And { .. }
-            | Inst::Or { .. }
-            | Inst::Not { .. }
-            | Inst::Truth { .. }
-            | no_outcome!() => None,
-        })
-        .map_or_else(start, lower::span)
-}
-
-/// Derived from the contents, so that equal policies have equal revisions on every machine.
+/// Derived from the contents, so that equal policies have equal revisions on every machine. Says what is decided and shown,
+/// which the debug section has no part in.
 fn revision(
     module: &Module,
     manifest: &Manifest,
@@ -181,6 +155,7 @@ fn revision(
         manifest,
         source_map,
         certificate,
+        debug: None,
     })?;
     let digest = Sha256::digest(&bytes);
     let hex: String = digest.iter().take(6).map(|b| format!("{b:02x}")).collect();
@@ -296,8 +271,9 @@ mod tests {
     use super::emit;
     use crate::ir::{text, verify};
     use crate::options::Options;
+    use policy_bytecode::FuncIdx;
     use policy_bytecode::verify::{HostLimits, verify as verify_module};
-    use policy_grammar::SourceMap;
+    use policy_grammar::{SourceFile, SourceMap};
 
     /// Data, calls, loops and collections, as a front end with variables lowers to them.
     const PROGRAM: &str = r#"
@@ -395,5 +371,59 @@ b0:
         let all = rule + caller + 2 * callee;
         assert!(bound <= all && bound + 8 > all, "{bound} of {all}");
         assert_eq!(emitted.certificate.predicates, 2);
+    }
+
+    #[test]
+    fn what_ends_a_block_has_the_place_of_what_it_reads_or_of_what_stands_before() {
+        let program = r#"
+policy "p"
+rule "p/r" deny on_error=match {
+b0:
+  @0:1..2 v0 = load_field user.roles
+  @0:3..4 iter_begin it0, v0
+  jump b3
+b1(v1, v2):
+  @0:5..6 v3 = truth v2
+  @0:7..8 v4 = test team.tier contains "free"
+  @0:9..9 v5 = or v3, v4
+  split v5, b4, b3, b2
+b2:
+  @0:10..11 v6 = const false
+  ret v6
+b3:
+  iter_next it0, b1, b2
+b4:
+  v7 = const true
+  ret v7
+}
+"#;
+        let mut sources = SourceMap::new();
+        sources.add(SourceFile::new("a.yaml", "0123456789ab"));
+        let program = text::parse(program).unwrap();
+        verify::verify(&program).unwrap();
+        let emitted = emit(program, &sources, &Options::default()).unwrap();
+        let code = emitted.module.functions[0].code.iter().enumerate();
+        let columns: Vec<String> = code
+            .map(|(i, instr)| {
+                let place = emitted.debug.instruction(FuncIdx(0), i);
+                let column = place.map_or_else(|| "-".to_owned(), |place| (place.column - 1).to_string());
+                format!("{column} {}", instr.opcode().mnemonic())
+            })
+            .collect();
+        let expected = [
+            "1 load_field",
+            "3 iter_begin",
+            "3 jump",
+            "9 clear_flag",
+            "5 br_if",
+            "7 test",
+            "9 br_flag",
+            "9 jump",
+            "10 ret_false",
+            "- iter_next",
+            "- jump",
+            "- ret_true",
+        ];
+        assert_eq!(columns, expected);
     }
 }

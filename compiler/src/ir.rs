@@ -19,6 +19,9 @@
 //!
 //! Values are in static single assignment form: a value is defined once, before its uses, in a block that dominates
 //! them; blocks take parameters where paths meet. [`text`] prints and parses this form, [`verify`] checks it.
+//!
+//! Every value that lowering makes knows the place that it was written at ([`Function::loc`]). What a pass makes has the place
+//! of what it is made for, and of two equal values that become one the first stays.
 
 mod function;
 mod inst;
@@ -31,7 +34,7 @@ pub mod verify;
 pub use function::{Block, Function, Terminator};
 pub(crate) use inst::no_outcome;
 pub use inst::{Inst, Kind, Negated, Operands, Ref, RefMut};
-pub use loc::Loc;
+pub use loc::{Loc, Locs};
 pub use pattern::{Engine, Pattern, Reason};
 
 use crate::fields::is_computed;
@@ -107,6 +110,9 @@ pub struct Program {
     pub policies: Vec<String>,
     /// Reasons, metadata, modifications, condition trees.
     pub manifest: Manifest,
+    /// Where each node of the condition trees was written, parallel to [`Manifest::conditions`]; empty in programs read from
+    /// text.
+    pub condition_locs: Vec<Loc>,
 }
 
 /// One comparison.

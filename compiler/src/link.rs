@@ -140,9 +140,9 @@ impl<'a> Linker<'a> {
         let manifest = &mut linker.out.manifest;
         manifest.policies.reserve_exact(programs.len());
         manifest.rules.reserve_exact(rules);
-        manifest
-            .conditions
-            .reserve_exact(total(|p| p.manifest.conditions.len()));
+        let conditions = total(|p| p.manifest.conditions.len());
+        manifest.conditions.reserve_exact(conditions);
+        linker.out.condition_locs.reserve_exact(conditions);
         linker
     }
 
@@ -154,6 +154,7 @@ impl<'a> Linker<'a> {
         out.functions.extend(unit.functions.iter().map(|function| {
             let mut function = function.clone();
             new.function(&mut function);
+            function.locs.move_to(file.0);
             function
         }));
         out.rules.extend(unit.rules.iter().map(|rule| {
@@ -163,6 +164,8 @@ impl<'a> Linker<'a> {
             rule.loc = rule.loc.map(|loc| Loc { file: file.0, ..loc });
             rule
         }));
+        let moved = |loc: &Loc| Loc { file: file.0, ..*loc };
+        out.condition_locs.extend(unit.condition_locs.iter().map(moved));
         let manifest = &mut out.manifest;
         manifest
             .policies

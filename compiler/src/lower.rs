@@ -1,4 +1,5 @@
-//! Lower: HIR → IR. One function per rule, plus the manifest, whose condition trees keep the source shape.
+//! Lower: HIR → IR. One function per rule, plus the manifest, whose condition trees keep the source shape. Instructions and
+//! nodes of these trees get the places that they were written at.
 //!
 //! Fourth stage, one policy at a time; cannot fail. Conditions become one block of outcome instructions in source
 //! order. Nothing is improved here: that is what the passes are for. What the manifest says of the whole set (revision,
@@ -63,6 +64,7 @@ pub(crate) fn lower(program: &hir::Program, file: Option<&SourceFile>) -> Progra
             values: program.values.clone(),
             ..Manifest::default()
         },
+        condition_locs: Vec::new(),
     };
     out.keep_what_bodies_share();
     for (policy, index) in program.policies.iter().zip(0u32..) {
@@ -92,7 +94,7 @@ pub(crate) fn lower(program: &hir::Program, file: Option<&SourceFile>) -> Progra
             });
             out.functions.push(function);
             let (line, column) = file.map_or((1, 1), |file| file.line_column(rule.span.start));
-            let condition = cond_tree(&rule.condition, program, &mut out.manifest.conditions);
+            let condition = cond_tree(&rule.condition, program, &mut out);
             out.manifest.rules.push(RuleInfo {
                 id: rule.id.clone(),
                 qualified: false,
@@ -125,20 +127,20 @@ fn condition(cond: &hir::Cond, function: &mut Function) -> ValueId {
             negated: Negated(test.negated),
         },
     };
-    function.push(BlockId(0), inst)
+    function.push(BlockId(0), inst, Some(loc(cond.span())))
 }
 
-/// Appends the tree of `cond`, children first, and returns the index of its root.
-fn cond_tree(cond: &hir::Cond, program: &hir::Program, nodes: &mut Vec<CondNode>) -> u32 {
+/// Appends the tree of `cond` and its places, children first, and returns the index of its root.
+fn cond_tree(cond: &hir::Cond, program: &hir::Program, out: &mut Program) -> u32 {
     let name = |name: u32| program.names.get(name as usize).cloned();
     let node = match cond {
         hir::Cond::And { operands, .. } => {
-            CondNode::And(operands.iter().map(|c| cond_tree(c, program, nodes)).collect())
+            CondNode::And(operands.iter().map(|c| cond_tree(c, program, out)).collect())
         }
         hir::Cond::Or { operands, .. } => {
-            CondNode::Or(operands.iter().map(|c| cond_tree(c, program, nodes)).collect())
+            CondNode::Or(operands.iter().map(|c| cond_tree(c, program, out)).collect())
         }
-        hir::Cond::Not { operand, .. } => CondNode::Not(cond_tree(operand, program, nodes)),
+        hir::Cond::Not { operand, .. } => CondNode::Not(cond_tree(operand, program, out)),
         hir::Cond::Test(test) => CondNode::Test {
             pred: test.pred,
             negated: test.negated,
@@ -157,6 +159,9 @@ fn cond_tree(cond: &hir::Cond, program: &hir::Program, nodes: &mut Vec<CondNode>
                 .collect(),
         },
     };
+    let nodes = &mut out.manifest.conditions;
     nodes.push(node);
-    u32::try_from(nodes.len() - 1).unwrap_or(u32::MAX)
+    let root = u32::try_from(nodes.len() - 1).unwrap_or(u32::MAX);
+    out.condition_locs.push(loc(cond.span()));
+    root
 }

@@ -5,7 +5,8 @@
 use crate::limits::{CompileLimits, Usage};
 use crate::schema::ContextSchema;
 use policy_bytecode::Stop;
-use policy_bytecode::bundle::{self, CostCertificate, SourceMapSection};
+use policy_bytecode::bundle::{self, CostCertificate};
+use policy_bytecode::debug::{DebugSection, SourceMapSection};
 use policy_bytecode::manifest::Manifest;
 use policy_bytecode::module::Limits;
 use policy_bytecode::verify::VerifiedModule;
@@ -83,6 +84,8 @@ pub struct Options {
     pub max_cost: Option<u64>,
     /// When to print the IR into the report.
     pub dump_ir: Vec<DumpPoint>,
+    /// Print the place of each instruction before it.
+    pub dump_places: bool,
     /// Measure each pass. Off, the report holds no times and is reproducible.
     pub time_passes: bool,
     /// Name of the last pass to run.
@@ -108,6 +111,7 @@ impl Default for Options {
             dfa_total_limit_bytes: 4 << 20,
             max_cost: None,
             dump_ir: Vec::new(),
+            dump_places: false,
             time_passes: false,
             stop_after: None,
             include_inactive: false,
@@ -128,6 +132,8 @@ pub struct Compiled {
     pub source_map: SourceMapSection,
     /// What one evaluation can cost at most.
     pub certificate: CostCertificate,
+    /// Places of instructions and conditions.
+    pub debug: DebugSection,
     /// Warnings.
     pub diagnostics: Vec<Diagnostic>,
     /// What the policies of each namespace take of [`CompileLimits`], those that take no part in decisions included. The text
@@ -149,6 +155,7 @@ impl Compiled {
             manifest: &self.manifest,
             source_map: &self.source_map,
             certificate: &self.certificate,
+            debug: Some(&self.debug),
         })
     }
 }

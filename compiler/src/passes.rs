@@ -127,7 +127,7 @@ pub(crate) fn run(
             } else {
                 String::new()
             };
-            text.push_str(&text::print(program));
+            text.push_str(&text::dump(program, options.dump_places));
             report.dumps.push(IrDump {
                 after: pass.name(),
                 text,

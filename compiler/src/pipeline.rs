@@ -177,6 +177,10 @@ fn make(
         .manifest
         .check(&module)
         .map_err(|e| internal(format!("the manifest is wrong: {e}")))?;
+    emitted
+        .debug
+        .check(&module, &emitted.manifest)
+        .map_err(|e| internal(format!("the debug section is wrong: {e}")))?;
 
     report.stats = emit::stats(&module);
     report.patterns = emit::pattern_reports(&module);
@@ -185,6 +189,7 @@ fn make(
         manifest: emitted.manifest,
         source_map: emitted.source_map,
         certificate: emitted.certificate,
+        debug: emitted.debug,
         diagnostics: unindexed,
         usage: BTreeMap::new(),
         report,

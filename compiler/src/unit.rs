@@ -193,7 +193,7 @@ fn of_policy(
     {
         unit.report.dumps.push(IrDump {
             after: "lowered",
-            text: text::print(&program),
+            text: text::dump(&program, options.dump_places),
         });
     }
     passes::run(passes::LOCAL, &mut program, options, &mut unit.report)?;

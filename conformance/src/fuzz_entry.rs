@@ -505,10 +505,7 @@ pub fn evaluation(bytes: &[u8]) {
         ..Dials::default()
     };
     let pair = pair(&mut Rng::from_bytes(bytes), &dials);
-    for engine in [
-        Product::at(policy_compiler::OptLevel::O0),
-        Product::without_automata(),
-    ] {
+    for engine in [Product::at(policy_compiler::OptLevel::O0), Product::bare()] {
         if let Verdict::Disagree(_) = judge(&engine, &pair, &pair.body()) {
             finding(&engine, &pair);
         }

@@ -2,6 +2,7 @@
 
 use crate::engine::{Engine, LoadFailure, Loaded, Refusal, RequestOptions, Settings};
 use crate::reference::{Derive, Mode, RefMatch, RefResponse, RefRuleError, numbers};
+use policy_bytecode::bundle;
 use policy_compiler::{Compiled, OptLevel, Options};
 use policy_grammar::ast::Decision;
 use policy_grammar::{SourceFile, SourceMap};
@@ -20,6 +21,8 @@ pub struct Product {
     bundled: bool,
     dfa_limit_bytes: Option<usize>,
     index_always: bool,
+    /// Whether the bundle says where its instructions were written.
+    places: bool,
 }
 
 impl Product {
@@ -32,6 +35,7 @@ impl Product {
             bundled: false,
             dfa_limit_bytes: None,
             index_always: false,
+            places: true,
         }
     }
 
@@ -44,18 +48,21 @@ impl Product {
             bundled: true,
             dfa_limit_bytes: None,
             index_always: false,
+            places: true,
         }
     }
 
-    /// Like [`Product::bundle`], with no automaton stored: patterns run from their sources.
+    /// Like [`Product::bundle`], without what a bundle may lack: automata, so that patterns run from their sources, and the places
+    /// of instructions.
     #[must_use]
-    pub fn without_automata() -> Self {
+    pub fn bare() -> Self {
         Self {
-            name: "no automata".to_owned(),
+            name: "bare bundle".to_owned(),
             level: OptLevel::O2,
             bundled: true,
             dfa_limit_bytes: Some(0),
             index_always: false,
+            places: false,
         }
     }
 
@@ -68,6 +75,7 @@ impl Product {
             bundled: true,
             dfa_limit_bytes: None,
             index_always: true,
+            places: true,
         }
     }
 
@@ -76,7 +84,7 @@ impl Product {
     pub fn all() -> Vec<Self> {
         let mut all: Vec<Self> = OptLevel::ALL.iter().map(|level| Self::at(*level)).collect();
         all.push(Self::bundle());
-        all.push(Self::without_automata());
+        all.push(Self::bare());
         all.push(Self::indexed());
         all
     }
@@ -112,7 +120,14 @@ impl Engine for Product {
         let other = |error: &dyn std::fmt::Display| LoadFailure::Other(error.to_string());
         let compiled = self.compile(policies)?;
         let loaded = if self.bundled {
-            let bytes = compiled.to_bundle().map_err(|e| other(&e))?;
+            let bytes = bundle::encode(bundle::Contents {
+                module: &compiled.module,
+                manifest: &compiled.manifest,
+                source_map: &compiled.source_map,
+                certificate: &compiled.certificate,
+                debug: Some(&compiled.debug).filter(|_| self.places),
+            })
+            .map_err(|e| other(&e))?;
             Policies::from_bundle(&bytes, &[]).map_err(|e| other(&e))?
         } else {
             Policies::from_compiled(compiled).map_err(|e| other(&e))?

@@ -102,6 +102,7 @@ impl Policies {
             manifest: &compiled.manifest,
             source_map: &compiled.source_map,
             certificate: &compiled.certificate,
+            debug: Some(&compiled.debug),
         })
         .map_err(policy_bytecode::bundle::BundleError::from)?;
         // Nothing asks for it.

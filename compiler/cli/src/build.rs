@@ -42,6 +42,9 @@ pub(crate) struct Args {
     /// `patterns`, which comparisons are answered by one pass over a text
     #[arg(long, value_name = "POINT", num_args = 0..=1, require_equals = true, default_missing_value = "all")]
     dump_ir: Vec<String>,
+    /// With --dump-ir: the place of each instruction before it, as `@FILE:FIRST..END` (number of the file, bytes)
+    #[arg(long, requires = "dump_ir")]
+    places: bool,
     /// Print how long each pass took
     #[arg(long)]
     time_passes: bool,
@@ -67,6 +70,7 @@ pub(crate) fn run(args: Args, _host: Host) -> anyhow::Result<Exit> {
             .iter()
             .map(|text| dump_point(text))
             .collect::<Result<_, _>>()?,
+        dump_places: args.places,
         time_passes: args.time_passes,
         stop_after: args.stop_after.clone(),
         ..Options::default()

@@ -5,10 +5,10 @@ mod index;
 use crate::exit::Exit;
 use crate::output::shown;
 use crate::{Host, engine, output};
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use owo_colors::OwoColorize as _;
 use policy_bytecode::bundle::{self, Bundle, SectionSize, key_id};
-use policy_bytecode::disasm::{self, DisasmOptions};
+use policy_bytecode::disasm::{self, DisasmOptions, Places};
 use policy_bytecode::manifest::Manifest;
 use policy_bytecode::module::{Module, PatternEngine};
 use policy_bytecode::predicate::{PredOp, Predicate};
@@ -37,6 +37,9 @@ pub(crate) struct Args {
     /// With --disasm: everything that the assembler needs, automata included
     #[arg(long, requires = "disasm")]
     full: bool,
+    /// With --disasm: where each instruction was written, as `at FILE:LINE:COLUMN` at the end of its comment
+    #[arg(long, requires = "disasm")]
+    places: bool,
     /// Show how each rule is reached, and why a rule is looked at for every request
     #[arg(long, conflicts_with = "disasm")]
     index: bool,
@@ -52,7 +55,17 @@ pub(crate) fn run(args: Args, _host: Host) -> anyhow::Result<Exit> {
     let bundle = Bundle::decode(&bytes).map_err(|error| engine::refused(&name, error))?;
     verify(bundle.module.clone(), &HostLimits::default()).with_context(refused)?;
     if args.disasm {
-        let listing = disasm::disassemble(&bundle.module, &DisasmOptions { full: args.full });
+        let options = DisasmOptions { full: args.full };
+        let listing = match &bundle.debug {
+            Some(debug) if args.places => {
+                let files = &bundle.manifest.files;
+                disasm::disassemble_with_places(&bundle.module, &options, Places { debug, files })
+            }
+            None if args.places => {
+                bail!("`{name}` does not say where its instructions were written: it has no section `debug`")
+            }
+            Some(_) | None => disasm::disassemble(&bundle.module, &options),
+        };
         let mut out = output::machine();
         out.write_all(listing.as_bytes())?;
         out.flush()?;

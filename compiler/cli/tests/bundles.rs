@@ -2,7 +2,7 @@
 
 mod support;
 
-use support::{Dir, QUICKSTART};
+use support::{Dir, QUICKSTART, repository};
 
 const DEAR: &str =
     r#"{"llm": {"model": "gpt-4", "prompt": "hi", "maxTokens": 200000}, "team": {"tier": "free"}}"#;
@@ -161,6 +161,43 @@ fn inspect_tells_what_is_inside() {
         "{listing}"
     );
     dir.run(&["inspect", "p.yaml"]).exits(2);
+}
+
+#[test]
+fn listings_say_where_instructions_were_written() {
+    let dir = dir();
+    let listing = dir.run(&["inspect", "p.bundle", "--disasm"]).exits(0).out;
+    let placed = dir
+        .run(&["inspect", "p.bundle", "--disasm", "--places"])
+        .exits(0)
+        .out;
+    let (test, rest) = placed
+        .lines()
+        .filter_map(|line| line.split_once("at p.yaml:"))
+        .find(|(comment, _)| comment.contains("team.tier eq"))
+        .unwrap_or_else(|| panic!("{placed}"));
+    assert!(test.contains("test p") && rest == "17:11", "{test}{rest}");
+    assert!(!listing.contains("p.yaml"), "{listing}");
+    assert_eq!(listing.lines().count(), placed.lines().count());
+    dir.run(&["inspect", "p.bundle", "--places"]).exits(2);
+    // Bundles of earlier compilers do not say so.
+    let earlier = repository("vm/bytecode/tests/formats/3.bundle");
+    let earlier = earlier.to_str().unwrap();
+    dir.run(&["inspect", earlier, "--disasm"]).exits(0);
+    let refused = dir.run(&["inspect", earlier, "--disasm", "--places"]).exits(2);
+    assert!(
+        refused.err.contains("it has no section `debug`"),
+        "{}",
+        refused.err
+    );
+
+    let dump = &["build", "p.yaml", "-o", "x.bundle", "--dump-ir=lowered"];
+    assert!(!dir.run(dump).exits(0).out.contains(" @0:"));
+    let dump = dir.run(&[&dump[..], &["--places"]].concat()).exits(0).out;
+    let line = dump.lines().find(|line| line.contains("team.tier eq")).unwrap();
+    assert!(line.trim().starts_with("@0:"), "{dump}");
+    dir.run(&["build", "p.yaml", "-o", "x.bundle", "--places"])
+        .exits(2);
 }
 
 #[test]

@@ -155,6 +155,41 @@ fn coverage_names_what_was_not_reached() {
     assert_eq!(json["coverage"]["covered"], 2);
 }
 
+/// Rules of equal conditions share their code, and equal comparisons are one; each place is covered by itself all the same.
+#[test]
+fn coverage_knows_each_place_of_a_comparison() {
+    let policy = "\
+metadata: { id: twice, name: Twice }
+rules:
+  - id: first
+    condition: { operator: eq, field: team.tier, value: free }
+    action: { decision: warn }
+  - id: second
+    condition:
+      operator: not
+      conditions:
+        - operator: or
+          conditions:
+            - { operator: ne, field: team.tier, value: free }
+            - { operator: in, field: team.id, value: [] }
+    action: { decision: warn }
+";
+    let tests = "\
+policies: [twice.yaml]
+tests:
+  - { name: free, context: { team: { tier: free } }, expect: { decision: warn } }
+";
+    let dir = Dir::with(&[("p/twice.yaml", policy), ("p/twice_test.yaml", tests)]);
+    let out = dir.run(&["test", "p", "--coverage=condition"]).exits(0).out;
+    for gap in [
+        "p/twice.yaml:4:16: twice/first: `team.tier eq \"free\"` was never false",
+        "p/twice.yaml:12:15: twice/second: `team.tier ne \"free\"` was never true",
+        "p/twice.yaml:13:15: twice/second: `team.id in []` was never true",
+    ] {
+        assert!(out.contains(gap), "{gap}\n{out}");
+    }
+}
+
 #[test]
 fn policies_without_a_test_file_are_not_covered() {
     let other = QUICKSTART

@@ -20,23 +20,37 @@
 //! # Data
 //!
 //! Every value has a register of its own. Reusing registers is not worth its complexity for frames of this size.
+//!
+//! # Places
+//!
+//! An instruction has the place of the value that it belongs to: a test that of its comparison, what joins operands that of
+//! the operator. A terminator has that of the value that it reads, otherwise that of the instruction before it in its block.
 
 mod data;
 mod outcome;
 
 use super::CodeError;
-use crate::ir::{BlockId, Function, Inst, Program, Ref, ValueId, no_outcome};
+use crate::ir::{BlockId, Function, Inst, Loc, Program, Ref, ValueId, no_outcome};
 use policy_bytecode::{Instr, Label, PredIdx, Reg, module};
 
 /// Flags of a frame.
 pub(super) const MAX_FLAGS: usize = 64;
 
-pub(super) fn function(program: &Program, function: &Function) -> Result<module::Function, CodeError> {
+/// The code of a function.
+pub(super) struct Coded {
+    pub(super) function: module::Function,
+    /// Where each instruction was written.
+    pub(super) locs: Vec<Option<Loc>>,
+}
+
+pub(super) fn function(program: &Program, function: &Function) -> Result<Coded, CodeError> {
     let mut cx = Code {
         program,
         function,
         fallible: fallible(program, function),
         code: Vec::new(),
+        locs: Vec::new(),
+        at: None,
         labels: Vec::new(),
         bound_here: Vec::new(),
         // A block may be entered again, so nothing is known about flags in functions of several.
@@ -49,15 +63,18 @@ pub(super) fn function(program: &Program, function: &Function) -> Result<module:
     };
     cx.generate()?;
     let (iterators, builders) = frame_counts(function);
-    Ok(module::Function {
-        params: narrow(function.blocks.first().map_or(0, |b| b.params.len()))?,
-        registers: cx.next_register,
-        flags: u8::try_from(cx.flags).map_err(|_| CodeError::TooManyFlags)?,
-        iterators,
-        builders,
-        memoised: function.shared,
-        guards: guards(function),
-        code: cx.code,
+    Ok(Coded {
+        function: module::Function {
+            params: narrow(function.blocks.first().map_or(0, |b| b.params.len()))?,
+            registers: cx.next_register,
+            flags: u8::try_from(cx.flags).map_err(|_| CodeError::TooManyFlags)?,
+            iterators,
+            builders,
+            memoised: function.shared,
+            guards: guards(function),
+            code: cx.code,
+        },
+        locs: cx.locs,
     })
 }
 
@@ -131,6 +148,10 @@ struct Code<'a> {
     fallible: Vec<bool>,
     /// Jump targets are numbers of `labels` until the end.
     code: Vec<Instr>,
+    /// Parallel to `code`: where each instruction was written.
+    locs: Vec<Option<Loc>>,
+    /// Where what is being generated was written.
+    at: Option<Loc>,
     /// Instruction of each label, once bound.
     labels: Vec<Option<u32>>,
     /// Labels bound to the next instruction.
@@ -157,11 +178,13 @@ impl Code<'_> {
         }
         for (i, block) in function.blocks.iter().enumerate() {
             self.bind(self.block(BlockId::from_index(i))?);
+            self.at = None;
             for id in &block.insts {
                 self.inst(*id)?;
             }
             self.terminator(&block.end)?;
         }
+        self.at = function.single_outcome().and_then(|root| function.loc(root));
         for kind in [RetKind::True, RetKind::False, RetKind::Error] {
             if let Some(label) = self.rets.get(kind as usize).copied().flatten() {
                 self.bind(label);
@@ -200,6 +223,7 @@ impl Code<'_> {
     fn bind(&mut self, label: Label) {
         if matches!(self.code.last(), Some(Instr::Jump { target }) if *target == label) {
             self.code.pop();
+            self.locs.pop();
             let here = self.here();
             for bound in std::mem::take(&mut self.bound_here) {
                 self.set(bound, here);
@@ -245,6 +269,16 @@ impl Code<'_> {
     fn push(&mut self, instr: Instr) {
         self.bound_here.clear();
         self.code.push(instr);
+        self.locs.push(self.at);
+    }
+
+    /// Generates what belongs to a value at its place.
+    fn at<T>(&mut self, id: ValueId, generate: impl FnOnce(&mut Self) -> T) -> T {
+        let around = self.at;
+        self.at = self.function.loc(id).or(around);
+        let done = generate(self);
+        self.at = around;
+        done
     }
 
     /// Goes to `label`; directly returns where that is all the label does.

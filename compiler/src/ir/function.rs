@@ -1,6 +1,6 @@
 //! Functions of basic blocks, how blocks end, and the walks over both.
 
-use super::{BlockId, Inst, Kind, ValueId};
+use super::{BlockId, Inst, Kind, Loc, Locs, ValueId};
 use policy_bytecode::IterIdx;
 
 /// One function. Block 0 is the entry; its parameters are the function's.
@@ -8,6 +8,8 @@ use policy_bytecode::IterIdx;
 pub struct Function {
     /// What the values are, by [`ValueId`]. A value that no block lists is dead.
     pub values: Vec<Inst>,
+    /// Where they were written. No part of what makes two functions equal.
+    pub locs: Locs,
     /// Code.
     pub blocks: Vec<Block>,
     /// Its result is kept within one evaluation, because several places ask.
@@ -125,6 +127,7 @@ impl Function {
     pub fn new() -> Self {
         Self {
             values: Vec::new(),
+            locs: Locs::default(),
             blocks: vec![Block {
                 params: Vec::new(),
                 insts: Vec::new(),
@@ -141,10 +144,23 @@ impl Function {
         self.values.get(id.index())
     }
 
-    /// Appends an instruction to a block and returns its value.
-    pub fn push(&mut self, block: BlockId, inst: Inst) -> ValueId {
+    /// Where a value was written; `None` where that is not known.
+    #[must_use]
+    pub fn loc(&self, id: ValueId) -> Option<Loc> {
+        self.locs.get(id)
+    }
+
+    /// Makes a value that no block lists yet, written at `loc`.
+    pub fn add(&mut self, inst: Inst, loc: Option<Loc>) -> ValueId {
         let id = ValueId::from_index(self.values.len());
         self.values.push(inst);
+        self.locs.set(id, loc);
+        id
+    }
+
+    /// Appends an instruction, written at `loc`, to a block and returns its value.
+    pub fn push(&mut self, block: BlockId, inst: Inst, loc: Option<Loc>) -> ValueId {
+        let id = self.add(inst, loc);
         if let Some(block) = self.blocks.get_mut(block.index()) {
             block.insts.push(id);
         }

@@ -24,7 +24,10 @@
 //! another field as operand is `field team.limit`, what `any` and `all` ask of each element a tree in parentheses:
 //! `llm.messages any (and (test item.role eq "user") (pred p0))`. A condition that only one rule uses stands in its rule.
 //! Values, functions and shared comparisons are numbered in order of appearance. Not part of the text: the manifest,
-//! spans, automata, and table entries that no code uses.
+//! automata, and table entries that no code uses.
+//!
+//! An instruction may stand behind its place, `@0:12..34 v0 = test p0`: the number of the file, the first byte and the one past
+//! the last. [`print`] leaves places out, [`print_with_places`] writes them.
 //!
 //! Lines that begin with `#` are comments. Dumps say in such lines what became of the patterns (`comments.rs`).
 //!
@@ -36,7 +39,8 @@ mod print;
 mod reading;
 
 pub use parse::{TextError, parse};
-pub use print::print;
+pub(crate) use print::dump;
+pub use print::{print, print_with_places};
 
 use crate::ir::{Block, FuncId, Inst, Program, Terminator, ValueId};
 use policy_bytecode::{BuilderIdx, ConstIdx, FieldIdx, IterIdx, PredIdx};

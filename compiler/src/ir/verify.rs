@@ -76,6 +76,10 @@ pub fn verify(program: &Program) -> Result<(), IrError> {
             detail,
         })?;
     }
+    if !program.condition_locs.is_empty() && program.condition_locs.len() != program.manifest.conditions.len()
+    {
+        return fail("there are not as many places as nodes of conditions");
+    }
     let mut policy = 0;
     for rule in &program.rules {
         let Some(function) = program.functions.get(rule.condition.index()) else {
@@ -131,6 +135,12 @@ fn check_function(program: &Program, function: &Function) -> Result<(), &'static
     let params = function.blocks.first().map_or(0, |b| b.params.len());
     if function.shared && params > 0 {
         return Err("a function with parameters keeps its result");
+    }
+    if function.locs.len() > function.values.len() {
+        return Err("a place of a value that does not exist");
+    }
+    if function.locs.known().any(|loc| loc.start > loc.end) {
+        return Err("a place that ends before it starts");
     }
     let mut defined = vec![false; function.values.len()];
     for block in &function.blocks {

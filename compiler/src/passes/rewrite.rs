@@ -1,9 +1,10 @@
 //! Rebuilding a function with other outcomes: the part that all passes over conditions share.
 //!
 //! Data, effects and control flow are copied. Outcomes are made anew, from the terminators that ask for them down to
-//! the comparisons, as the pass says; equal outcomes of a block become one value. What nobody asks for disappears.
+//! the comparisons, as the pass says; equal outcomes of a block become one value. What nobody asks for disappears. An outcome
+//! has the place of the one that it is made for, so that no pass has to think of places.
 
-use crate::ir::{Block, BlockId, Function, Inst, Kind, Terminator, ValueId};
+use crate::ir::{Block, BlockId, Function, Inst, Kind, Loc, Locs, Terminator, ValueId};
 use policy_bytecode::Stop;
 use std::collections::HashMap;
 
@@ -25,6 +26,8 @@ pub(super) struct Rebuild<'a> {
     done: HashMap<(ValueId, bool), ValueId>,
     /// Outcomes of the current block.
     made: HashMap<Inst, ValueId>,
+    /// Where the outcome that is being made anew was written.
+    at: Option<Loc>,
     pass: &'a dyn Rewrite,
 }
 
@@ -34,6 +37,7 @@ pub(super) fn rebuild(old: &Function, pass: &dyn Rewrite) -> Function {
         old,
         new: Function {
             values: Vec::with_capacity(old.values.len()),
+            locs: Locs::default(),
             blocks: Vec::with_capacity(old.blocks.len()),
             shared: old.shared,
             guards: Vec::new(),
@@ -42,6 +46,7 @@ pub(super) fn rebuild(old: &Function, pass: &dyn Rewrite) -> Function {
         data: vec![None; old.values.len()],
         done: HashMap::new(),
         made: HashMap::new(),
+        at: None,
         pass,
     };
     // Data first, so that blocks may use what later blocks in the list define.
@@ -50,7 +55,7 @@ pub(super) fn rebuild(old: &Function, pass: &dyn Rewrite) -> Function {
             if let Some(inst) = old.value(*id)
                 && inst.kind() != Kind::Outcome
             {
-                let new = cx.add_value(inst.clone());
+                let new = cx.new.add(inst.clone(), old.loc(*id));
                 if let Some(place) = cx.data.get_mut(id.index()) {
                     *place = Some(new);
                 }
@@ -114,7 +119,9 @@ impl Rebuild<'_> {
             return *known;
         }
         let pass = self.pass;
+        let around = std::mem::replace(&mut self.at, self.old.loc(id));
         let new = pass.outcome(self, id, negate);
+        self.at = around;
         self.done.insert((id, negate), new);
         new
     }
@@ -131,12 +138,13 @@ impl Rebuild<'_> {
         }
     }
 
-    /// An outcome of the new function; an equal one of the same block is used again.
+    /// An outcome of the new function, at the place of the old one that it is made for; an equal one of the same block is used
+    /// again, at the place where it was asked for first.
     pub(super) fn make(&mut self, inst: Inst) -> ValueId {
         if let Some(known) = self.made.get(&inst) {
             return *known;
         }
-        let id = self.add_value(inst.clone());
+        let id = self.new.add(inst.clone(), self.at);
         self.block.insts.push(id);
         self.made.insert(inst, id);
         id
@@ -151,11 +159,6 @@ impl Rebuild<'_> {
             Kind::Data | Kind::Effect => self.data(v),
         });
         self.make(inst)
-    }
-
-    fn add_value(&mut self, inst: Inst) -> ValueId {
-        self.new.values.push(inst);
-        ValueId::from_index(self.new.values.len() - 1)
     }
 }
 
@@ -274,6 +277,7 @@ mod tests {
                             negated: Negated(false),
                         },
                     },
+                    None,
                 );
             }
             let root = if function.values.len().is_multiple_of(3) {

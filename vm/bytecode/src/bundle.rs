@@ -1,5 +1,5 @@
-//! The bundle: one file with the module, the manifest, the source map and the cost certificate, a digest over them, and
-//! signatures over the digest.
+//! The bundle: one file with the module, the manifest, the source map, the cost certificate and the debug section, a digest
+//! over them, and signatures over the digest.
 //!
 //! ```text
 //! magic (8) · format version (u16) · section count (u16) · digest (32)
@@ -11,7 +11,11 @@
 //! All integers are little-endian. The digest is SHA-256 over everything before the signatures except itself, so equal
 //! inputs give equal bytes and any flipped byte is found: in the contents by the digest, in the signatures by checking
 //! each against its own key. Whether a key is trusted is the caller's question: [`Bundle::signed_by`].
+//!
+//! The debug section may be missing, and readers that do not know it skip it: it came after version 3 of the container,
+//! and changes nothing that the other sections say.
 
+use crate::debug::{DebugSection, SourceMapSection};
 use crate::manifest::{Manifest, ManifestError};
 use crate::module::Module;
 use crate::wire::{DecodeError, Reader};
@@ -32,16 +36,19 @@ const HEADER: usize = 8 + 2 + 2;
 const DIGEST: usize = 32;
 const MAX_SECTIONS: usize = 64;
 const MAX_SIGNATURES: usize = 16;
+/// Flag of a section that readers who do not know it pass over.
+const MAY_BE_SKIPPED: u16 = 1;
 const SIGNATURE_CONTEXT: &[u8] = b"llm-policy-engine bundle signature v1\0";
 
 macro_rules! sections {
-    ($( $variant:ident = $id:literal, $name:literal, $holds:literal; )*) => {
+    ($( $variant:ident = $id:literal, $flags:expr, $name:literal, $holds:literal; )*) => {
         /// Sections of a bundle.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         #[repr(u16)]
         enum Section { $( $variant = $id, )* }
         impl Section {
             const ALL: &'static [Self] = &[ $( Self::$variant, )* ];
+            fn flags(self) -> u16 { match self { $( Self::$variant => $flags, )* } }
             fn name(self) -> &'static str { match self { $( Self::$variant => $name, )* } }
             fn holds(self) -> &'static str { match self { $( Self::$variant => $holds, )* } }
         }
@@ -49,10 +56,11 @@ macro_rules! sections {
 }
 
 sections! {
-    Module = 1, "module", "code and tables";
-    Manifest = 2, "manifest", "reasons, metadata, modifications, condition trees";
-    SourceMap = 3, "source map", "the place in the policies of each predicate";
-    Certificate = 4, "cost certificate", "the most that one evaluation can cost";
+    Module = 1, 0, "module", "code and tables";
+    Manifest = 2, 0, "manifest", "reasons, metadata, modifications, condition trees";
+    SourceMap = 3, 0, "source map", "the place in the policies of each predicate";
+    Certificate = 4, 0, "cost certificate", "the most that one evaluation can cost";
+    Debug = 5, MAY_BE_SKIPPED, "debug", "the place in the policies of each instruction and of each condition; may be missing";
 }
 
 /// Number, name and contents of every section, for the manual.
@@ -102,50 +110,6 @@ pub fn key_id(public_key: &[u8; 32]) -> String {
         .collect()
 }
 
-/// From instructions to source places, for messages and listings.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct SourceMapSection {
-    /// Parallel to [`Module::predicates`], or empty when stripped: file, line and column of the first place that asks.
-    pub predicates: Vec<SourcePlace>,
-}
-
-impl SourceMapSection {
-    fn check(&self, module: &Module, manifest: &Manifest) -> Result<(), ManifestError> {
-        let fail = |index, detail| {
-            Err(ManifestError {
-                table: "source map",
-                index,
-                detail,
-            })
-        };
-        if !self.predicates.is_empty() && self.predicates.len() != module.predicates.len() {
-            return fail(
-                self.predicates.len(),
-                "there are not as many entries as predicates",
-            );
-        }
-        match self
-            .predicates
-            .iter()
-            .position(|place| place.file as usize >= manifest.files.len())
-        {
-            Some(index) => fail(index, "it names a file that does not exist"),
-            None => Ok(()),
-        }
-    }
-}
-
-/// A place in a source file, 1-based.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct SourcePlace {
-    /// Index into [`Manifest::files`].
-    pub file: u32,
-    /// Line.
-    pub line: u32,
-    /// Column in characters.
-    pub column: u32,
-}
-
 /// What one evaluation can cost at most, stated by the compiler.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct CostCertificate {
@@ -174,6 +138,8 @@ pub struct Bundle {
     pub source_map: SourceMapSection,
     /// Cost bound.
     pub certificate: CostCertificate,
+    /// Places of instructions and conditions; `None` in a bundle without the section.
+    pub debug: Option<DebugSection>,
     /// Over the contents.
     pub digest: BundleDigest,
     /// Each verified against its own key.
@@ -225,6 +191,8 @@ pub struct Contents<'a> {
     pub source_map: &'a SourceMapSection,
     /// Cost bound.
     pub certificate: &'a CostCertificate,
+    /// Places of instructions and conditions; `None` leaves the section out.
+    pub debug: Option<&'a DebugSection>,
 }
 
 /// Packs contents into an unsigned bundle. Equal contents give equal bytes.
@@ -238,7 +206,7 @@ pub fn encode(contents: Contents<'_>) -> Result<Vec<u8>, DecodeError> {
             section: section.name(),
         })
     };
-    let sections = [
+    let mut sections = vec![
         (Section::Module, contents.module.encode()?),
         (
             Section::Manifest,
@@ -253,6 +221,9 @@ pub fn encode(contents: Contents<'_>) -> Result<Vec<u8>, DecodeError> {
             table(Section::Certificate, postcard::to_stdvec(contents.certificate))?,
         ),
     ];
+    if let Some(debug) = contents.debug {
+        sections.push((Section::Debug, table(Section::Debug, postcard::to_stdvec(debug))?));
+    }
     let mut out = Vec::new();
     out.extend_from_slice(MAGIC);
     out.extend_from_slice(&FORMAT_VERSION.to_le_bytes());
@@ -265,7 +236,7 @@ pub fn encode(contents: Contents<'_>) -> Result<Vec<u8>, DecodeError> {
             actual: bytes.len(),
         })?;
         out.extend_from_slice(&(*section as u16).to_le_bytes());
-        out.extend_from_slice(&0u16.to_le_bytes());
+        out.extend_from_slice(&section.flags().to_le_bytes());
         out.extend_from_slice(&length.to_le_bytes());
     }
     for (_, bytes) in &sections {
@@ -416,19 +387,21 @@ impl Bundle {
     pub fn decode_limited(bytes: &[u8], max_bytes: usize) -> Result<Self, BundleError> {
         let layout = layout(bytes, max_bytes)?;
         for (id, flags, _) in &layout.sections {
-            if !Section::ALL.iter().any(|s| *s as u16 == *id) && flags & 1 == 0 {
+            if !Section::ALL.iter().any(|s| *s as u16 == *id) && flags & MAY_BE_SKIPPED == 0 {
                 return Err(DecodeError::BadSection { id: *id }.into());
             }
         }
-        let section = |wanted: Section| {
+        let find = |wanted: Section| {
             layout
                 .sections
                 .iter()
                 .find(|(id, ..)| *id == wanted as u16)
                 .map(|(_, _, bytes)| *bytes)
-                .ok_or(DecodeError::MissingSection {
-                    section: wanted.name(),
-                })
+        };
+        let section = |wanted: Section| {
+            find(wanted).ok_or(DecodeError::MissingSection {
+                section: wanted.name(),
+            })
         };
         let module = Module::decode(section(Section::Module)?)?;
         let manifest: Manifest = table(section(Section::Manifest)?, Section::Manifest)?;
@@ -437,9 +410,19 @@ impl Bundle {
         source_map
             .check(&module, &manifest)
             .map_err(BundleError::Manifest)?;
+        let certificate = table(section(Section::Certificate)?, Section::Certificate)?;
+        let debug = match find(Section::Debug) {
+            Some(bytes) => {
+                let debug: DebugSection = table(bytes, Section::Debug)?;
+                debug.check(&module, &manifest).map_err(BundleError::Manifest)?;
+                Some(debug)
+            }
+            None => None,
+        };
         Ok(Self {
             source_map,
-            certificate: table(section(Section::Certificate)?, Section::Certificate)?,
+            certificate,
+            debug,
             module,
             manifest,
             digest: layout.digest,

@@ -14,7 +14,8 @@ mod text;
 pub(crate) use text::{is_bare_key, quote};
 
 use crate::consts::Const;
-use crate::ids::BodyIdx;
+use crate::debug::DebugSection;
+use crate::ids::{BodyIdx, FuncIdx};
 use crate::instr::{Instr, Role};
 use crate::module::{Field, Function, ISA_VERSION, Module, PathSegment, PatternEngine};
 use crate::predicate::{PredOperand, Predicate};
@@ -35,12 +36,32 @@ pub struct DisasmOptions {
     pub full: bool,
 }
 
+/// Where the instructions of a module were written.
+#[derive(Debug, Clone, Copy)]
+pub struct Places<'a> {
+    /// By instruction.
+    pub debug: &'a DebugSection,
+    /// Names of the files, see [`Manifest::files`](crate::manifest::Manifest::files).
+    pub files: &'a [String],
+}
+
 /// Writes a module as text. Takes time linear in the size of the module.
 #[must_use]
 pub fn disassemble(module: &Module, options: &DisasmOptions) -> String {
+    listing(module, *options, None)
+}
+
+/// As [`disassemble`], with the place of each instruction at the end of its comment: `at policies/a.yaml:6:9`.
+#[must_use]
+pub fn disassemble_with_places(module: &Module, options: &DisasmOptions, places: Places<'_>) -> String {
+    listing(module, *options, Some(places))
+}
+
+fn listing(module: &Module, options: DisasmOptions, places: Option<Places<'_>>) -> String {
     let mut out = Listing {
         module,
         full: options.full,
+        places,
         text: String::new(),
     };
     out.header();
@@ -83,6 +104,7 @@ pub fn predicate_text(module: &Module, predicate: &Predicate) -> String {
 struct Listing<'m> {
     module: &'m Module,
     full: bool,
+    places: Option<Places<'m>>,
     text: String,
 }
 
@@ -320,11 +342,11 @@ impl Listing<'_> {
             }
             self.text.push('\n');
             self.commented(line, &comment);
-            self.code(function);
+            self.code(FuncIdx::from_index(i), function);
         }
     }
 
-    fn code(&mut self, function: &Function) {
+    fn code(&mut self, id: Option<FuncIdx>, function: &Function) {
         let mut targets = BTreeSet::new();
         for instr in &function.code {
             instr.roles(|role| {
@@ -337,12 +359,24 @@ impl Listing<'_> {
             if targets.contains(&i) {
                 self.line(&format!(" L{i}:"));
             }
-            let comment = self.explain(*instr);
+            let mut comment = self.explain(*instr);
+            if let Some(place) = id.and_then(|id| self.place(id, i)) {
+                comment.push_str(if comment.is_empty() { "at " } else { "  at " });
+                comment.push_str(&place);
+            }
             self.commented(format!("    {instr}"), &comment);
         }
         if targets.contains(&function.code.len()) {
             self.line(&format!(" L{}:", function.code.len()));
         }
+    }
+
+    /// Where an instruction was written, on one line whatever the file is called.
+    fn place(&self, function: FuncIdx, index: usize) -> Option<String> {
+        let places = self.places?;
+        let place = places.debug.instruction(function, index)?;
+        let file = places.files.get(place.file as usize).map_or("?", String::as_str);
+        Some(format!("{}:{}:{}", file.escape_debug(), place.line, place.column))
     }
 
     /// What the operands of an instruction stand for; empty when its text says everything.

@@ -202,6 +202,10 @@ signatures       96 each: public key (32) · Ed25519 signature (64) over the dig
     let _infallible = write!(
         out,
         "
+The section `debug` is for people: what a bundle decides and explains does not depend on it. It lists, for each function, runs of
+instructions that were written at one place (the index of the first, then the place: file, line and column, or none), and
+a place for each node of the condition trees. A file is its index in the manifest. The section may be missing.
+
 Sections are in [postcard](https://postcard.jamesmunns.com/wire-format) encoding: integers are LEB128 (zigzag where they
 are signed), a sequence is its length and its elements, a variant is its number and its fields. A reader takes no bundle
 of more than {} MiB.

@@ -24,6 +24,7 @@ pub mod casefold;
 pub mod cidr;
 pub mod consts;
 pub mod context;
+pub mod debug;
 pub mod decimal;
 pub mod disasm;
 pub mod fold;

@@ -13,10 +13,11 @@ mod damage;
 use damage::{apply, damage};
 use policy_bytecode::asm::assemble;
 use policy_bytecode::bundle::{
-    Bundle, BundleError, Contents, CostCertificate, FORMAT_VERSION, MAGIC, PrivateKey, PublicKey,
-    SourceMapSection, SourcePlace, encode, key_id, sign,
+    Bundle, BundleError, Contents, CostCertificate, FORMAT_VERSION, MAGIC, PrivateKey, PublicKey, encode,
+    key_id, sign,
 };
-use policy_bytecode::disasm::{DisasmOptions, disassemble};
+use policy_bytecode::debug::{CodeRun, DebugSection, SourceMapSection, SourcePlace};
+use policy_bytecode::disasm::{DisasmOptions, Places, disassemble, disassemble_with_places};
 use policy_bytecode::manifest::{
     CondNode, ItemConstant, Manifest, ModificationInfo, PolicyInfo, RuleInfo, TemplatePart, ValueNode,
     VerbInfo, WarningInfo,
@@ -129,14 +130,35 @@ fn certificate() -> CostCertificate {
     }
 }
 
-fn bundle_of(module: &Module, manifest: &Manifest, source_map: &SourceMapSection) -> Vec<u8> {
+fn debug() -> DebugSection {
+    let place = source_map().predicates[0];
+    DebugSection {
+        code: vec![vec![CodeRun {
+            first: 0,
+            place: Some(place),
+        }]],
+        conditions: vec![place],
+    }
+}
+
+fn packed(
+    module: &Module,
+    manifest: &Manifest,
+    source_map: &SourceMapSection,
+    debug: Option<&DebugSection>,
+) -> Vec<u8> {
     encode(Contents {
         module,
         manifest,
         source_map,
         certificate: &certificate(),
+        debug,
     })
     .unwrap()
+}
+
+fn bundle_of(module: &Module, manifest: &Manifest, source_map: &SourceMapSection) -> Vec<u8> {
+    packed(module, manifest, source_map, Some(&debug()))
 }
 
 fn bundle() -> Vec<u8> {
@@ -158,11 +180,15 @@ fn seal(bytes: &mut [u8]) {
 
 /// Adds a section behind the others.
 fn with_section(id: u16, flags: u16, contents: &[u8]) -> Vec<u8> {
-    let bundle = bundle();
+    with_section_of(&bundle(), 5, id, flags, contents)
+}
+
+/// Adds a section behind the `count` sections of a bundle.
+fn with_section_of(bundle: &[u8], count: u8, id: u16, flags: u16, contents: &[u8]) -> Vec<u8> {
     let table = HEADER + DIGEST;
-    let sections_at = table + 4 * 8;
+    let sections_at = table + usize::from(count) * 8;
     let mut bytes = bundle[..sections_at].to_vec();
-    bytes[10] = 5;
+    bytes[10] = count + 1;
     bytes.extend(id.to_le_bytes());
     bytes.extend(flags.to_le_bytes());
     bytes.extend((contents.len() as u32).to_le_bytes());
@@ -187,6 +213,7 @@ fn what_is_packed_comes_out() {
     assert_eq!(decoded.manifest, manifest());
     assert_eq!(decoded.source_map, source_map());
     assert_eq!(decoded.certificate, certificate());
+    assert_eq!(decoded.debug, Some(debug()));
     assert!(decoded.signatures.is_empty());
     assert!(decoded.digest.to_string().starts_with("sha256:"));
 }
@@ -372,8 +399,8 @@ fn unknown_sections_are_skipped_only_where_they_say_so() {
     );
     // Sections ascend, so that none can stand twice.
     assert_eq!(
-        decode_error(&with_section(4, 1, b"")),
-        DecodeError::BadSection { id: 4 }
+        decode_error(&with_section(5, 1, b"")),
+        DecodeError::BadSection { id: 5 }
     );
 }
 
@@ -423,7 +450,7 @@ fn hostile_lengths_take_no_memory() {
 fn manifest_error(change: impl FnOnce(&mut Manifest)) -> String {
     let mut manifest = manifest();
     change(&mut manifest);
-    match Bundle::decode(&bundle_of(&module(), &manifest, &source_map())) {
+    match Bundle::decode(&packed(&module(), &manifest, &source_map(), None)) {
         Err(BundleError::Manifest(error)) => error.to_string(),
         other => panic!("{other:?}"),
     }
@@ -571,18 +598,22 @@ fn source_maps_are_parallel_to_the_predicates_or_stripped() {
     ));
 }
 
-/// Bundles outlive binaries: bytes that were once written stay readable as long as their format version is read, and mean what they meant.
-#[test]
-fn a_bundle_that_was_once_written_decodes() {
-    let path = format!(
-        "{}/tests/formats/{FORMAT_VERSION}.bundle",
-        env!("CARGO_MANIFEST_DIR")
-    );
-    let bytes = std::fs::read(&path).expect("a new format version comes with a bundle of it");
+proptest! {
+    #[test]
+    fn any_bytes_as_a_debug_section_never_panic(contents in vec(any::<u8>(), 0..64)) {
+        let bytes = packed(&module(), &manifest(), &source_map(), None);
+        let _outcome = Bundle::decode(&with_section_of(&bytes, 4, 5, 1, &contents)).is_ok();
+    }
+}
+
+/// A bundle that was once written: it decodes, and packing it again gives its bytes.
+fn once_written(name: &str, digest: &str) -> Bundle {
+    let path = format!("{}/tests/formats/{name}.bundle", env!("CARGO_MANIFEST_DIR"));
+    let bytes = std::fs::read(&path).expect("a new format version comes with bundles of it");
     let bundle = Bundle::decode(&bytes).unwrap();
     assert_eq!(
         bundle.digest.to_string(),
-        "sha256:508849a58cafbd0f4705a9d2eb1f5d0adc245b132015c176d73233f07e3e64d8",
+        digest,
         "a file here is never written again"
     );
     let again = encode(Contents {
@@ -590,9 +621,40 @@ fn a_bundle_that_was_once_written_decodes() {
         manifest: &bundle.manifest,
         source_map: &bundle.source_map,
         certificate: &bundle.certificate,
+        debug: bundle.debug.as_ref(),
     });
     assert!(again.unwrap() == bytes);
+    verify(bundle.module.clone(), &HostLimits::default()).unwrap();
+    bundle
+}
+
+/// Bundles outlive binaries: bytes that were once written stay readable as long as their format version is read, and mean what they meant.
+#[test]
+fn a_bundle_that_was_once_written_decodes() {
+    let bundle = once_written(
+        &FORMAT_VERSION.to_string(),
+        "sha256:508849a58cafbd0f4705a9d2eb1f5d0adc245b132015c176d73233f07e3e64d8",
+    );
+    // Version 3 had no debug section at first.
+    assert_eq!(bundle.debug, None);
     let listing = disassemble(&bundle.module, &DisasmOptions { full: false });
     insta::assert_snapshot!(format!("format_{FORMAT_VERSION}"), listing);
-    verify(bundle.module, &HostLimits::default()).unwrap();
+}
+
+#[test]
+fn a_bundle_with_places_that_was_once_written_decodes() {
+    let bundle = once_written(
+        &format!("{FORMAT_VERSION}.debug"),
+        "sha256:2ca3223be2eb5272e1c38d6b5984ec02a180c315c05a78b8c3f5fee20b458ec9",
+    );
+    let places = Places {
+        debug: bundle.debug.as_ref().unwrap(),
+        files: &bundle.manifest.files,
+    };
+    let mut listing = disassemble_with_places(&bundle.module, &DisasmOptions { full: false }, places);
+    let nodes = bundle.manifest.conditions.iter().zip(&places.debug.conditions);
+    for (node, place) in nodes {
+        listing.push_str(&format!("{place:?} {node:?}\n"));
+    }
+    insta::assert_snapshot!(format!("format_{FORMAT_VERSION}_debug"), listing);
 }

@@ -1,15 +1,13 @@
 //! Coverage: which rules the tests made fire, and which comparisons they saw come out both ways.
 //!
 //! Counted over all test files of a run, and over the policies that lie in its directories and in no test; a policy that several of them load is one policy. Comparisons are told apart
-//! by their position in the rule's condition, which traces list in document order.
+//! by their position in the rule's condition, which traces list in document order; where they stand says the debug section.
 
 use super::Of;
 use policy_bytecode::disasm;
-use policy_bytecode::manifest::{CondNode, Manifest};
+use policy_bytecode::manifest::{CondNode, RuleInfo};
 use policy_bytecode::predicate::PredOp;
 use policy_compiler::Compiled;
-use policy_grammar::ast::Condition;
-use policy_grammar::{SourceMap, parse_source};
 use policy_runtime::{ConditionTrace, Trace};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -58,8 +56,7 @@ pub(super) struct Gap<'c> {
 
 impl Coverage {
     /// Adds the policies of one test file and what its tests reached of them.
-    pub(super) fn add(&mut self, compiled: &Compiled, sources: &SourceMap, traces: &[Trace]) {
-        let places = leaf_places(sources);
+    pub(super) fn add(&mut self, compiled: &Compiled, traces: &[Trace]) {
         let manifest = &compiled.manifest;
         let mut keys: Vec<Option<Key>> = Vec::new();
         for (info, rule) in manifest.rules.iter().zip(&compiled.module.rules) {
@@ -75,25 +72,9 @@ impl Coverage {
             let key: Key = (file, policy.namespace.clone(), policy.id.clone(), info.id.clone());
             keys.push(Some(key.clone()));
             let entry = self.rules.entry(key).or_insert_with(|| {
-                let mut texts = Vec::new();
-                leaf_texts(manifest, compiled, info.condition, &mut texts);
-                let known = places.get(&(policy.namespace.clone(), policy.id.clone(), info.id.clone()));
-                let known = known.filter(|known| known.len() == texts.len());
-                let leaves = texts.into_iter().enumerate().map(|(i, text)| {
-                    let (line, column) = known
-                        .and_then(|known| known.get(i).copied())
-                        .unwrap_or((info.line, info.column));
-                    LeafCoverage {
-                        text,
-                        line,
-                        column,
-                        ..LeafCoverage::default()
-                    }
-                });
-                RuleCoverage {
-                    leaves: leaves.collect(),
-                    ..RuleCoverage::default()
-                }
+                let mut covered = RuleCoverage::default();
+                leaves(compiled, info, info.condition, &mut covered.leaves);
+                covered
             });
             entry.line = info.line;
             entry.column = info.column;
@@ -203,20 +184,27 @@ fn outcomes(node: &ConditionTrace, visit: &mut impl FnMut(&str)) {
     }
 }
 
-/// Texts of the comparisons of a condition, in document order. The manifest bounds how deep this goes.
-fn leaf_texts(manifest: &Manifest, compiled: &Compiled, node: u32, texts: &mut Vec<String>) {
-    match manifest.conditions.get(node as usize) {
+/// The comparisons of a condition of a rule, in document order. The manifest bounds how deep this goes.
+fn leaves(compiled: &Compiled, rule: &RuleInfo, node: u32, found: &mut Vec<LeafCoverage>) {
+    match compiled.manifest.conditions.get(node as usize) {
         Some(CondNode::And(children) | CondNode::Or(children)) => {
             for child in children {
-                leaf_texts(manifest, compiled, *child, texts);
+                leaves(compiled, rule, *child, found);
             }
         }
-        Some(CondNode::Not(child)) => leaf_texts(manifest, compiled, *child, texts),
+        Some(CondNode::Not(child)) => leaves(compiled, rule, *child, found),
         Some(CondNode::Test { pred, negated, .. }) => {
             let predicate = compiled.module.predicates.get(pred.index());
-            texts.push(predicate.map_or_else(String::new, |p| {
-                spelled(p.op, *negated, &disasm::predicate_text(&compiled.module, p))
-            }));
+            let place = compiled.debug.condition(node);
+            let (line, column) = place.map_or((rule.line, rule.column), |place| (place.line, place.column));
+            found.push(LeafCoverage {
+                text: predicate.map_or_else(String::new, |p| {
+                    spelled(p.op, *negated, &disasm::predicate_text(&compiled.module, p))
+                }),
+                line,
+                column,
+                ..LeafCoverage::default()
+            });
         }
         Some(CondNode::Const(_)) | None => {}
     }
@@ -244,35 +232,4 @@ fn spelled(op: PredOp, negated: bool, text: &str) -> String {
         _without_negation => return format!("not {text}"),
     };
     text.replacen(&format!(" {} ", plain.as_str()), &format!(" {negation} "), 1)
-}
-
-/// Line and column of each comparison of each rule, by namespace, policy and rule.
-type Places = BTreeMap<(String, String, String), Vec<(u32, u32)>>;
-
-fn leaf_places(sources: &SourceMap) -> Places {
-    let mut places = BTreeMap::new();
-    for (id, file) in sources.iter() {
-        for policy in parse_source(sources, id).policies {
-            for rule in &policy.rules {
-                let mut list = Vec::new();
-                spans(&rule.condition, &mut |start| list.push(file.line_column(start)));
-                let metadata = &policy.metadata;
-                let (namespace, id) = (metadata.namespace.value.clone(), metadata.id.value.clone());
-                places.insert((namespace, id, rule.id.value.clone()), list);
-            }
-        }
-    }
-    places
-}
-
-fn spans(condition: &Condition, visit: &mut impl FnMut(u32)) {
-    match condition {
-        Condition::And { operands, .. } | Condition::Or { operands, .. } => {
-            for operand in operands {
-                spans(operand, visit);
-            }
-        }
-        Condition::Not { operand, .. } => spans(operand, visit),
-        Condition::Test(test) => visit(test.span.start),
-    }
 }

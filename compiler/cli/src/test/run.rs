@@ -81,7 +81,7 @@ pub(super) fn file(
         tests.push(one(test, engine, &map, coverage.is_some().then_some(&mut seen)));
     }
     if let Some(coverage) = coverage {
-        coverage.add(&compiled, &sources.map, &seen);
+        coverage.add(&compiled, &seen);
         coverage.loaded.extend(canonical(&sources));
     }
     let warnings = (!file.warnings.is_empty()).then_some(Said {
@@ -125,7 +125,7 @@ pub(super) fn untested(
     };
     match sources.compile(&settings.options) {
         Ok(compiled) => {
-            coverage.add(&compiled, &sources.map, &[]);
+            coverage.add(&compiled, &[]);
             coverage.loaded.extend(canonical(&sources));
             // Definitions alone decide nothing.
             let decides = |id| !policy_grammar::parse_source(&sources.map, id).policies.is_empty();

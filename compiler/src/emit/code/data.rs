@@ -51,6 +51,7 @@ impl Code<'_> {
         let inst = function
             .value(id)
             .ok_or(CodeError::Malformed("a value does not exist"))?;
+        self.at = function.loc(id);
         let instr = match inst {
             // Outcomes are code only where they are asked for.
             Inst::Test { .. }
@@ -156,6 +157,13 @@ impl Code<'_> {
     }
 
     pub(super) fn terminator(&mut self, end: &Terminator) -> Result<(), CodeError> {
+        let read = match end {
+            Terminator::Ret(v) | Terminator::Split { cond: v, .. } | Terminator::Defined { src: v, .. } => {
+                Some(*v)
+            }
+            Terminator::Jump { .. } | Terminator::IterNext { .. } => None,
+        };
+        self.at = read.and_then(|v| self.function.loc(v)).or(self.at);
         match end {
             Terminator::Ret(v) => match self.function.value(*v).map(Inst::kind) {
                 Some(Kind::Outcome) => self.return_outcome(*v, false)?,

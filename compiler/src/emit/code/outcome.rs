@@ -76,6 +76,10 @@ impl Code<'_> {
         depth: usize,
         to: Targets,
     ) -> Result<(), CodeError> {
+        self.at(id, |code| code.split_here(id, negate, depth, to))
+    }
+
+    fn split_here(&mut self, id: ValueId, negate: bool, depth: usize, to: Targets) -> Result<(), CodeError> {
         match self.outcome(id)? {
             Inst::Const { value } => {
                 self.jump(if *value != negate { to.on_true } else { to.on_false });
@@ -142,6 +146,20 @@ impl Code<'_> {
         flag: FlagIdx,
         depth: usize,
     ) -> Result<(), CodeError> {
+        self.at(id, |code| {
+            code.operand_here(id, negate, deciding, exit, flag, depth)
+        })
+    }
+
+    fn operand_here(
+        &mut self,
+        id: ValueId,
+        negate: bool,
+        deciding: bool,
+        exit: Label,
+        flag: FlagIdx,
+        depth: usize,
+    ) -> Result<(), CodeError> {
         match self.outcome(id)? {
             Inst::Test {
                 pred,
@@ -188,6 +206,10 @@ impl Code<'_> {
 
     /// Returns the outcome `id`, negated when `negate`.
     pub(super) fn return_outcome(&mut self, id: ValueId, negate: bool) -> Result<(), CodeError> {
+        self.at(id, |code| code.return_here(id, negate))
+    }
+
+    fn return_here(&mut self, id: ValueId, negate: bool) -> Result<(), CodeError> {
         match self.outcome(id)? {
             Inst::Const { value } => {
                 let value = *value != negate;

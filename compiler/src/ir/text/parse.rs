@@ -3,8 +3,8 @@
 use super::reading::Reading;
 use crate::fields::{derived_above, describe};
 use crate::ir::{
-    Block, BlockId, Engine, FuncId, Function, Inst, Pattern, Predicate, Program, Reason, Rule, Terminator,
-    ValueId,
+    Block, BlockId, Engine, FuncId, Function, Inst, Loc, Pattern, Predicate, Program, Reason, Rule,
+    Terminator, ValueId,
 };
 use policy_bytecode::module::{Decision, Field};
 use policy_bytecode::predicate::{PredOp, PredOperand};
@@ -182,7 +182,7 @@ impl<'a> Parser<'a> {
                 }
                 let mut ids = Vec::new();
                 for param in params.split(',').map(str::trim).filter(|p| !p.is_empty()) {
-                    ids.push(define(&mut function, &mut names, param, Inst::Param {})?);
+                    ids.push(define(&mut function, &mut names, param, Inst::Param {}, None)?);
                 }
                 open = Some(Block {
                     params: ids,
@@ -199,7 +199,11 @@ impl<'a> Parser<'a> {
                 continue;
             }
             let mut block = open.take().ok_or("expected a block such as `b0:`")?;
+            let (loc, line) = place(line)?;
             if let Some(end) = terminator(line, &names)? {
+                if loc.is_some() {
+                    return Err("what ends a block has no place of its own".to_owned());
+                }
                 block.end = end;
                 function.blocks.push(block);
                 continue;
@@ -210,11 +214,8 @@ impl<'a> Parser<'a> {
             };
             let inst = self.inst(text, &names)?;
             let id = match name {
-                Some(name) => define(&mut function, &mut names, name, inst)?,
-                None => {
-                    function.values.push(inst);
-                    ValueId::from_index(function.values.len() - 1)
-                }
+                Some(name) => define(&mut function, &mut names, name, inst, loc)?,
+                None => function.add(inst, loc),
             };
             block.insts.push(id);
             open = Some(block);
@@ -561,14 +562,26 @@ fn path_end(text: &str) -> usize {
     i.min(text.len())
 }
 
+/// The place before an instruction, where there is one, and the rest of the line.
+fn place(line: &str) -> Res<(Option<Loc>, &str)> {
+    if !line.starts_with(Loc::MARK) {
+        return Ok((None, line));
+    }
+    let (text, rest) = split_word(line);
+    match Loc::parse(text) {
+        Some(loc) => Ok((Some(loc), rest)),
+        None => Err(format!("`{text}` is not a place such as `@0:12..34`")),
+    }
+}
+
 fn define(
     function: &mut Function,
     names: &mut HashMap<String, ValueId>,
     name: &str,
     inst: Inst,
+    loc: Option<Loc>,
 ) -> Res<ValueId> {
-    let id = ValueId::from_index(function.values.len());
-    function.values.push(inst);
+    let id = function.add(inst, loc);
     if names.insert(name.to_owned(), id).is_some() {
         return Err(format!("`{name}` is defined twice"));
     }

@@ -12,6 +12,17 @@ use std::fmt::Write as _;
 /// The text form of a program.
 #[must_use]
 pub fn print(program: &Program) -> String {
+    dump(program, false)
+}
+
+/// As [`print`], with the place of each instruction before it.
+#[must_use]
+pub fn print_with_places(program: &Program) -> String {
+    dump(program, true)
+}
+
+/// The text form, with places or without.
+pub(crate) fn dump(program: &Program, places: bool) -> String {
     let inline = inline_functions(program);
     let mut numbers = vec![None; program.functions.len()];
     let mut next = 0u32;
@@ -31,6 +42,7 @@ pub fn print(program: &Program) -> String {
     }
     let mut cx = Printer {
         program,
+        places,
         functions: numbers,
         shared,
         out: String::new(),
@@ -41,6 +53,8 @@ pub fn print(program: &Program) -> String {
 
 struct Printer<'a> {
     program: &'a Program,
+    /// Whether places are written.
+    places: bool,
     /// Number of each function that is written on its own.
     functions: Vec<Option<u32>>,
     /// Number of each shared comparison.
@@ -154,10 +168,12 @@ impl Printer<'_> {
             for id in &block.insts {
                 let Some(inst) = function.value(*id) else { continue };
                 let text = inst.print(&named);
+                let place = function.loc(*id).filter(|_| self.places);
+                let place = place.map_or_else(String::new, |loc| format!("{loc} "));
                 match inst.kind() {
-                    Kind::Effect => line(format!("  {text}")),
+                    Kind::Effect => line(format!("  {place}{text}")),
                     Kind::Outcome | Kind::Data => {
-                        line(format!("  {} = {text}", v(*id)));
+                        line(format!("  {place}{} = {text}", v(*id)));
                     }
                 }
             }
