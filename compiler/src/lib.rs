@@ -66,7 +66,7 @@ mod set;
 mod types;
 mod unit;
 
-pub use compiler::Compiler;
+pub use compiler::{Compiler, Work};
 pub use fields::unknown_field;
 pub use limits::{CompileLimits, Resource, Usage};
 pub use options::{

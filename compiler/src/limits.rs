@@ -74,6 +74,39 @@ impl Default for CompileLimits {
     }
 }
 
+impl CompileLimits {
+    /// Whether a file that holds no error within these limits is compiled to the same within `others`: no ceiling is higher
+    /// here, and what files and lists of problems are cut off at is the same.
+    pub(crate) fn are_within(&self, others: &Self) -> bool {
+        let Self {
+            file,
+            source_bytes,
+            rules,
+            conditions,
+            depth,
+            constants,
+            constant_bytes,
+            pattern_bytes,
+            automata_bytes,
+            placeholders,
+            name_bytes,
+            diagnostics,
+        } = self;
+        *file == others.file
+            && *diagnostics == others.diagnostics
+            && *source_bytes <= others.source_bytes
+            && *rules <= others.rules
+            && *conditions <= others.conditions
+            && *depth <= others.depth
+            && *constants <= others.constants
+            && *constant_bytes <= others.constant_bytes
+            && *pattern_bytes <= others.pattern_bytes
+            && *automata_bytes <= others.automata_bytes
+            && *placeholders <= others.placeholders
+            && *name_bytes <= others.name_bytes
+    }
+}
+
 /// Calls `$consumer!` once with everything of which a set has a ceiling: the field in [`Usage`] and in [`CompileLimits`], its
 /// name for people, the code of what exceeds it, and what helps.
 macro_rules! for_each_resource {

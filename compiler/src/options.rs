@@ -121,6 +121,44 @@ impl Default for Options {
     }
 }
 
+impl Options {
+    /// Whether what is made of a file with these options, and holds no error, is what `others` make of it as well.
+    pub(crate) fn make_what_those_do(&self, others: &Self) -> bool {
+        let Self {
+            opt_level,
+            revision,
+            schema,
+            limits,
+            compile_limits,
+            // Ends the work and changes nothing of it.
+            stop: _,
+            dfa_limit_bytes,
+            dfa_total_limit_bytes,
+            max_cost,
+            dump_ir,
+            time_passes,
+            stop_after,
+            include_inactive,
+            index_always,
+            warn_unindexed,
+        } = self;
+        *opt_level == others.opt_level
+            && *revision == others.revision
+            && *schema == others.schema
+            && *limits == others.limits
+            && compile_limits.are_within(&others.compile_limits)
+            && *dfa_limit_bytes == others.dfa_limit_bytes
+            && *dfa_total_limit_bytes == others.dfa_total_limit_bytes
+            && *max_cost == others.max_cost
+            && *dump_ir == others.dump_ir
+            && *time_passes == others.time_passes
+            && *stop_after == others.stop_after
+            && *include_inactive == others.include_inactive
+            && *index_always == others.index_always
+            && *warn_unindexed == others.warn_unindexed
+    }
+}
+
 /// A compiled policy set.
 #[derive(Debug, Clone)]
 pub struct Compiled {

@@ -18,6 +18,7 @@ use policy_grammar::codes::Code;
 use policy_grammar::{Diagnostic, FileId, SourceMap, Span};
 use std::borrow::Borrow;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Compiles every file of `sources`.
 ///
@@ -29,7 +30,7 @@ pub fn compile(sources: &SourceMap, options: &Options) -> Result<Compiled, Faile
     let mut room = Room::new(options);
     let mut units: Vec<(FileId, Unit)> = Vec::new();
     for (file, _) in sources.iter() {
-        match unit::of_file(sources, file, options, &mut automata, &mut room) {
+        match unit::of_file(sources, file, None, options, &mut automata, &mut room) {
             Ok(unit) => units.push((file, unit)),
             Err(why) => return Err(ended(&units, *why, options)),
         }
@@ -74,7 +75,7 @@ pub fn check(sources: &SourceMap, options: &Options) -> Vec<Diagnostic> {
     let mut all = || -> Result<(), Ended> {
         for (file, source) in sources.iter() {
             room.source(file, source)?;
-            let parsed = unit::parse(sources, file, options)?;
+            let parsed = Arc::unwrap_or_clone(unit::parse(sources, file, options)?.output);
             diagnostics.extend(parsed.diagnostics);
             for policy in &parsed.policies {
                 let (head, _) = unit::examine(policy, options, &mut room, &mut diagnostics)?;

@@ -24,11 +24,23 @@ use policy_grammar::{Diagnostic, FileId, Limits, ParseOutput, SourceFile, Source
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+/// Normalised names of the files that a file imports, and what stood there.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Imports(Vec<(String, Option<Arc<SourceFile>>)>);
+
+/// What the parser made of one file.
+#[derive(Debug, Clone)]
+pub(crate) struct Parsed {
+    /// The number that the file had.
+    file: FileId,
+    imports: Imports,
+    pub(crate) output: Arc<ParseOutput>,
+}
+
 /// What one file contributes. All spans point into that file, under the number that it had when the unit was made.
 #[derive(Debug)]
 pub(crate) struct Unit {
-    /// Normalised names of the files that its own imports, and what stood there.
-    pub(crate) imports: Vec<(String, Option<Arc<SourceFile>>)>,
+    pub(crate) imports: Imports,
     /// What parser, resolver and checks said.
     pub(crate) diagnostics: Vec<Diagnostic>,
     /// In file order.
@@ -77,6 +89,13 @@ impl Automata {
         }
     }
 
+    /// Keeps what the patterns of a unit were compiled to elsewhere.
+    pub(crate) fn keep_those_of(&mut self, unit: &Unit) {
+        for program in unit.policies.iter().filter_map(|policy| policy.program.as_ref()) {
+            self.keep(&program.patterns);
+        }
+    }
+
     fn keep(&mut self, patterns: &[Pattern]) {
         for pattern in patterns.iter().filter(|p| !passes::untried(&p.engine)) {
             if !self.0.contains_key(&pattern.source) {
@@ -94,7 +113,7 @@ impl Automata {
     }
 }
 
-/// Compiles one file.
+/// Compiles one file. `known` is what it was parsed to already.
 ///
 /// # Errors
 ///
@@ -103,6 +122,7 @@ impl Automata {
 pub(crate) fn of_file(
     sources: &SourceMap,
     file: FileId,
+    known: Option<Parsed>,
     options: &Options,
     automata: &mut Automata,
     room: &mut Room<'_>,
@@ -111,17 +131,13 @@ pub(crate) fn of_file(
     if let Some(source) = sources.file(file) {
         room.source(file, source)?;
     }
-    let parsed = parse(sources, file, options)?;
-    let mut unit = of_policies(sources.file(file), &parsed.policies, options, automata, room)?;
-    unit.diagnostics.splice(..0, parsed.diagnostics);
-    unit.imports = parsed
-        .imports
-        .into_iter()
-        .map(|name| {
-            let there = imported(sources, &name).cloned();
-            (name, there)
-        })
-        .collect();
+    let Parsed { imports, output, .. } = match known {
+        Some(parsed) => parsed,
+        None => parse(sources, file, options)?,
+    };
+    let mut unit = of_policies(sources.file(file), &output.policies, options, automata, room)?;
+    unit.diagnostics.splice(..0, output.diagnostics.iter().cloned());
+    unit.imports = imports;
     Ok(unit)
 }
 
@@ -131,7 +147,7 @@ fn imported<'s>(sources: &'s SourceMap, name: &str) -> Option<&'s Arc<SourceFile
 }
 
 /// Parses one file.
-pub(crate) fn parse(sources: &SourceMap, file: FileId, options: &Options) -> Result<ParseOutput, Ended> {
+pub(crate) fn parse(sources: &SourceMap, file: FileId, options: &Options) -> Result<Parsed, Ended> {
     let stop = options.stop.clone();
     let limits = &options.compile_limits;
     let limits = Limits {
@@ -139,8 +155,14 @@ pub(crate) fn parse(sources: &SourceMap, file: FileId, options: &Options) -> Res
         max_pattern_bytes: limits.pattern_bytes.min(limits.file.max_pattern_bytes),
         ..limits.file.clone()
     };
-    policy_grammar::parse_source_until(sources, file, &limits, move || stop.is_asked())
-        .ok_or_else(|| stopped(Stopped))
+    let output = policy_grammar::parse_source_until(sources, file, &limits, move || stop.is_asked())
+        .ok_or_else(|| stopped(Stopped))?;
+    let with_file = |name: &String| (name.clone(), imported(sources, name).cloned());
+    Ok(Parsed {
+        file,
+        imports: Imports(output.imports.iter().map(with_file).collect()),
+        output: Arc::new(output),
+    })
 }
 
 /// Compiles policies that are parsed already; all of them stand in `source`.
@@ -157,7 +179,7 @@ pub(crate) fn of_policies(
         .map(|policy| of_policy(source, policy, options, automata, room, &mut diagnostics))
         .collect::<Result<_, _>>()?;
     Ok(Unit {
-        imports: Vec::new(),
+        imports: Imports::default(),
         diagnostics,
         policies,
     })
@@ -270,10 +292,14 @@ fn keep_names(policy: &Policy, diagnostics: &mut [Diagnostic]) {
     }
 }
 
-impl Unit {
-    /// Whether everything that its file imports is still what it was.
-    pub(crate) fn imports_stand(&self, sources: &SourceMap) -> bool {
-        self.imports
+impl Imports {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether everything that is imported is still what it was.
+    pub(crate) fn stand(&self, sources: &SourceMap) -> bool {
+        self.0
             .iter()
             .all(|(name, known)| match (known, imported(sources, name)) {
                 (Some(known), Some(now)) => Arc::ptr_eq(known, now) || known.text() == now.text(),
@@ -281,7 +307,16 @@ impl Unit {
                 (Some(_), None) | (None, Some(_)) => false,
             })
     }
+}
 
+impl Parsed {
+    /// Whether parsing the file again, under this number, would give the same.
+    pub(crate) fn stands(&self, sources: &SourceMap, file: FileId) -> bool {
+        self.file == file && self.imports.stand(sources)
+    }
+}
+
+impl Unit {
     /// Counts a unit of an earlier compilation, whose file has this number now.
     pub(crate) fn again(&self, file: FileId, room: &mut Room<'_>) -> Result<(), Ended> {
         for head in self.policies.iter().map(|policy| &policy.head) {

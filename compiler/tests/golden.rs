@@ -1,9 +1,9 @@
 //! Golden tests: passes as IR text before and after, emission as policies and their listings.
 //!
-//! - `tests/passes/<pass>/<rewrite>.ir`: IR, a line `=>`, the IR after that pass alone.
-//! - `tests/emit/<name>.yaml` with `<name>.O0.txt` and `<name>.O2.txt` beside it: the disassemblies.
+//! - `tests/passes/<pass>/<rewrite>.ir` with `<rewrite>.snap` beside it: IR, and the IR after that pass alone.
+//! - `tests/emit/<name>.yaml` with `<name>.O0.snap` and `<name>.O2.snap` beside it: the disassemblies.
 //!
-//! `UPDATE_GOLDEN=1` writes what is found; look at the difference before committing it.
+//! A new input needs no code: accept its snapshot.
 
 #![allow(
     clippy::unwrap_used,
@@ -27,12 +27,20 @@ fn files(dir: &Path, extension: &str) -> Vec<PathBuf> {
     found
 }
 
-fn update() -> bool {
-    std::env::var_os("UPDATE_GOLDEN").is_some()
+/// Compares with the snapshot of this name beside an input.
+fn check(input: &Path, name: &str, found: &str) {
+    insta::with_settings!({
+        prepend_module_to_snapshot => false,
+        snapshot_path => input.parent().unwrap(),
+        input_file => input,
+        omit_expression => true,
+    }, {
+        insta::assert_snapshot!(name, found);
+    });
 }
 
-fn check(path: &Path, expected: &str, actual: &str) {
-    assert_eq!(expected.trim_end(), actual.trim_end(), "{}", path.display());
+fn stem(path: &Path) -> &str {
+    path.file_stem().unwrap().to_str().unwrap()
 }
 
 #[test]
@@ -47,17 +55,11 @@ fn every_pass_rewrites_what_its_goldens_say() {
         }
         for path in files(&dir, "ir") {
             let text = std::fs::read_to_string(&path).unwrap();
-            let (before, after) = text.split_once("\n=>\n").unwrap_or((text.trim_end(), ""));
-            let mut program = ir::text::parse(before).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+            let mut program = ir::text::parse(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
             ir::verify::verify(&program).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
             pass.run(&mut program, &Options::default());
             ir::verify::verify(&program).unwrap_or_else(|e| panic!("{} after: {e}", path.display()));
-            let found = ir::text::print(&program);
-            if update() {
-                std::fs::write(&path, format!("{}\n=>\n{found}", before.trim_end())).unwrap();
-            } else {
-                check(&path, after, &found);
-            }
+            check(&path, stem(&path), &ir::text::print(&program));
         }
     }
 }
@@ -68,19 +70,14 @@ fn emitted_code_is_what_the_listings_say() {
         let mut sources = SourceMap::new();
         let name = path.file_name().unwrap().to_str().unwrap();
         sources.add(SourceFile::new(name, std::fs::read_to_string(&path).unwrap()));
-        for (opt_level, extension) in [(OptLevel::O0, "O0.txt"), (OptLevel::O2, "O2.txt")] {
+        for (opt_level, level) in [(OptLevel::O0, "O0"), (OptLevel::O2, "O2")] {
             let options = Options {
                 opt_level,
                 ..Options::default()
             };
             let compiled = compile(&sources, &options).unwrap_or_else(|e| panic!("{name}: {e}"));
             let found = disassemble(&compiled.module, &DisasmOptions::default());
-            let listing = path.with_extension(extension);
-            if update() {
-                std::fs::write(&listing, &found).unwrap();
-            } else {
-                check(&listing, &std::fs::read_to_string(&listing).unwrap(), &found);
-            }
+            check(&path, &format!("{}.{level}", stem(&path)), &found);
         }
     }
 }

@@ -1,5 +1,5 @@
 //! A set that is edited and built again gives what compiling the same files from nothing gives: the same bytes, the
-//! same diagnostics, the same report.
+//! same diagnostics, the same report. So does one that takes over what was made of its files elsewhere.
 
 #![allow(
     clippy::unwrap_used,
@@ -7,7 +7,9 @@
     reason = "a test that cannot go on has failed"
 )]
 
-use policy_compiler::{Compiler, DumpPoint, OptLevel, Options, compile};
+use policy_compiler::{
+    CompileLimits, Compiler, ContextSchema, DumpPoint, OptLevel, Options, Stop, Work, compile,
+};
 use policy_grammar::{SourceFile, SourceMap};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -117,6 +119,14 @@ fn options() -> Vec<Options> {
     ]
 }
 
+/// A compiler that was asked to compile one file.
+fn alone(name: &str, text: &str, options: &Options) -> Compiler {
+    let mut compiler = Compiler::new(options.clone());
+    compiler.set(name, text);
+    drop(compiler.build());
+    compiler
+}
+
 /// Compares a build with a compilation of the same files from nothing.
 fn same(
     compiler: &mut Compiler,
@@ -155,18 +165,27 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn edits_give_what_a_clean_build_gives(edits in prop::collection::vec((edit(), any::<bool>()), 1..14)) {
+    fn edits_give_what_a_clean_build_gives(edits in prop::collection::vec((edit(), any::<[bool; 3]>()), 1..14)) {
         for options in options() {
             let mut compiler = Compiler::new(options.clone());
             let mut files = BTreeMap::new();
-            for (edit, build) in &edits {
+            for (edit, [adopt, parse, build]) in &edits {
                 match edit.clone() {
                     Edit::Set { name: i, text } => {
                         compiler.set(name(i), text.clone());
+                        if *adopt {
+                            let alone = alone(&name(i), &text, &options);
+                            compiler.adopt(&alone, &name(i), &name(i));
+                        }
                         files.insert(name(i), text);
                     }
                     Edit::Remove { name: i } => {
                         prop_assert_eq!(compiler.remove(&name(i)), files.remove(&name(i)).is_some());
+                    }
+                }
+                if *parse {
+                    for name in files.keys() {
+                        prop_assert!(compiler.parse(name).is_some());
                     }
                 }
                 if *build {
@@ -291,4 +310,206 @@ fn imported_constants_are_followed() {
 
 fn rule_alone(id: &str) -> String {
     format!("metadata: {{id: {id}, name: {id}}}\nrules:\n{}", rule(0, 0))
+}
+
+#[test]
+fn a_text_is_parsed_and_compiled_once() {
+    let mut alone = Compiler::new(Options::default());
+    alone.set("policy.yaml", rule_alone("p"));
+    assert_eq!(alone.work(), Work::default());
+    let parsed = alone.parse("policy.yaml").unwrap();
+    assert_eq!(parsed.policies[0].metadata.id.value, "p");
+    let read = Work {
+        parsed: 1,
+        compiled: 0,
+    };
+    assert_eq!(alone.work(), read);
+    alone.parse("policy.yaml").unwrap();
+    assert_eq!(alone.work(), read);
+    alone.build().unwrap();
+    let made = Work {
+        parsed: 1,
+        compiled: 1,
+    };
+    assert_eq!(alone.work(), made);
+
+    let mut set = Compiler::new(Options::default());
+    set.set("a.yaml", rule_alone("a"));
+    set.build().unwrap();
+    assert_eq!(set.work(), made);
+    let mut without = set.clone();
+    set.set("team/p.yaml", rule_alone("p"));
+    assert!(set.adopt(&alone, "policy.yaml", "team/p.yaml"));
+    assert!(
+        !set.adopt(&alone, "policy.yaml", "team/p.yaml"),
+        "it was taken already"
+    );
+    let taken = set.build().unwrap();
+    assert_eq!(set.work(), made);
+    assert_eq!(set.problems("team/p.yaml"), Some(Vec::new()));
+    set.build().unwrap();
+    assert_eq!(set.work(), made);
+
+    without.set("team/p.yaml", rule_alone("p"));
+    let own = without.build().unwrap();
+    assert_eq!(taken.to_bundle().unwrap(), own.to_bundle().unwrap());
+    assert_eq!(taken.usage, own.usage);
+    assert_eq!(set.usage(), without.usage());
+    let twice = Work {
+        parsed: 2,
+        compiled: 2,
+    };
+    assert_eq!(without.work(), twice);
+
+    let stop = Stop::when_asked();
+    stop.ask();
+    alone.set("policy.yaml", rule_alone("q"));
+    alone.set_stop(stop);
+    assert!(alone.parse("policy.yaml").is_none());
+    assert!(alone.parse("other.yaml").is_none());
+}
+
+#[test]
+fn nothing_is_adopted_of_another_text_or_with_other_options() {
+    let options = Options::default;
+    let limits = |limits: fn(&mut CompileLimits)| {
+        let mut options = options();
+        limits(&mut options.compile_limits);
+        options
+    };
+    let text = rule_alone("p");
+    let adopts = |alone: &Compiler, theirs: &str, name: &str, text: &str, options: Options| {
+        let mut set = Compiler::new(options.clone());
+        set.set(name, text);
+        let taken = set.adopt(alone, theirs, name);
+        drop(set.build());
+        assert_eq!(set.work().compiled, usize::from(!taken));
+        taken
+    };
+    let made = alone("p.yaml", &text, &options());
+    assert!(adopts(&made, "p.yaml", "t/p.yml", &text, options()));
+    assert!(
+        !adopts(&made, "q.yaml", "p.yaml", &text, options()),
+        "no such file"
+    );
+    assert!(!adopts(&made, "p.yaml", "p.yaml", &rule_alone("q"), options()));
+    assert!(!adopts(&made, "p.yaml", "p.yaml", &format!("{text} "), options()));
+    assert!(!adopts(&made, "p.yaml", "p.json", &text, options()));
+
+    // Not what is only parsed, and not what was set anew.
+    let mut changed = made.clone();
+    changed.set("p.yaml", rule_alone("q"));
+    changed.set("p.yaml", text.clone());
+    changed.parse("p.yaml").unwrap();
+    assert!(!adopts(&changed, "p.yaml", "p.yaml", &text, options()));
+
+    let schema = ContextSchema::parse("{}").unwrap();
+    let others = [
+        Options {
+            opt_level: OptLevel::O1,
+            ..options()
+        },
+        Options {
+            schema: Some(schema),
+            ..options()
+        },
+        Options {
+            dfa_limit_bytes: 1000,
+            ..options()
+        },
+        Options {
+            include_inactive: true,
+            ..options()
+        },
+        Options {
+            index_always: true,
+            ..options()
+        },
+        Options {
+            dump_ir: vec![DumpPoint::All],
+            ..options()
+        },
+        Options {
+            stop_after: Some("simplify".to_owned()),
+            ..options()
+        },
+        limits(|l| l.file.max_diagnostics -= 1),
+        limits(|l| l.diagnostics -= 1),
+        limits(|l| l.name_bytes -= 1),
+        limits(|l| l.pattern_bytes -= 1),
+        limits(|l| l.placeholders -= 1),
+        limits(|l| l.rules -= 1),
+    ];
+    for other in others {
+        assert!(
+            !adopts(&made, "p.yaml", "p.yaml", &text, other.clone()),
+            "{other:?}"
+        );
+    }
+    // What keeps within less keeps within more.
+    let strict = limits(|l| (l.name_bytes, l.pattern_bytes, l.placeholders) = (255, 4 << 10, 20_000));
+    assert!(adopts(
+        &alone("p.yaml", &text, &strict),
+        "p.yaml",
+        "p.yaml",
+        &text,
+        options()
+    ));
+
+    // What imports means something else beside other files, and what is wrong may be right there.
+    let imports = format!("import: [c.yaml]\n{text}");
+    let mut with_imports = Compiler::new(options());
+    with_imports.set("c.yaml", "kind: definitions\nlet: {x: 1}\n");
+    with_imports.set("p.yaml", imports.as_str());
+    with_imports.build().unwrap();
+    assert!(!adopts(&with_imports, "p.yaml", "p.yaml", &imports, options()));
+    let broken = format!("metadata: {{id: p, name: P}}\nrules:\n{}", rule(0, 39));
+    assert!(!adopts(
+        &alone("p.yaml", &broken, &options()),
+        "p.yaml",
+        "p.yaml",
+        &broken,
+        options()
+    ));
+}
+
+/// A limit of the set is exceeded at the place where a text does it, whoever compiled the text.
+#[test]
+fn what_was_adopted_keeps_within_the_limits_of_the_set() {
+    let three = |id: &str| {
+        let rule = |n: u32| {
+            format!(
+                "- id: r{n}\n  condition: {{operator: exists, field: a, value: true}}\n  action: {{decision: warn}}\n"
+            )
+        };
+        format!(
+            "metadata: {{id: {id}, name: P}}\nrules:\n{}{}{}",
+            rule(0),
+            rule(1),
+            rule(2)
+        )
+    };
+    let options = |rules| Options {
+        compile_limits: CompileLimits {
+            rules,
+            ..CompileLimits::default()
+        },
+        ..Options::default()
+    };
+    let alone = alone("p.yaml", &three("b"), &options(3));
+    let build = |adopt: bool| {
+        let mut set = Compiler::new(options(5));
+        set.set("a.yaml", three("a"));
+        set.build().unwrap();
+        set.set("b.yaml", three("b"));
+        if adopt {
+            assert!(set.adopt(&alone, "p.yaml", "b.yaml"));
+        }
+        let failed = set.build().unwrap_err();
+        let sources = set.sources();
+        let at = failed.diagnostics[0].primary.span;
+        assert_eq!(sources.file(at.file).unwrap().line_column(at.start), (9, 7));
+        failed
+    };
+    assert_eq!(build(true), build(false));
 }

@@ -6,9 +6,9 @@ use crate::error::{Code, Problem, Result, ServiceError};
 use crate::heavy::Stop;
 use crate::hex;
 use crate::storage::model::{PolicyKey, PolicyStatus, PolicyVersion};
-use policy_compiler::{CompileLimits, Compiled, Compiler, Options};
+use policy_compiler::{CompileLimits, Compiled, Compiler, Options, Work};
 use policy_grammar::ast::Status;
-use policy_grammar::{SourceFile, SourceMap, names, parse_source_until};
+use policy_grammar::names;
 pub use problems::{Sight, Warning, invalid, problems, warned, warnings_in, warnings_of, warnings_of_bundle};
 use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
@@ -104,24 +104,52 @@ pub fn file_name(key: &PolicyKey, format: &str) -> String {
     names::stored(&key.namespace, &key.id, format)
 }
 
+/// A document that was read and compiled alone.
+#[derive(Debug, Clone)]
+pub struct Checked {
+    /// What can be stored.
+    pub version: PolicyVersion,
+    /// What the compiler warns of.
+    pub warnings: Vec<Problem>,
+    /// What it was compiled with.
+    pub alone: Alone,
+}
+
+/// The compiler of one document. Sets that the document becomes part of take what it made ([`Alone::give`]), so that it is not
+/// made again.
+#[derive(Debug, Clone)]
+pub struct Alone {
+    compiler: Compiler,
+    name: String,
+}
+
+impl Alone {
+    /// Gives what was made of the document to a set whose file `name` has the same text.
+    pub fn give(&self, set: &mut Compiler, name: &str) -> bool {
+        set.adopt(&self.compiler, &self.name, name)
+    }
+
+    /// What was done for it.
+    #[must_use]
+    pub fn work(&self) -> Work {
+        self.compiler.work()
+    }
+}
+
 /// Reads a document and compiles it alone.
 ///
 /// # Errors
 ///
 /// [`Code::PolicyInvalid`] with every problem, and where there is not exactly one policy; [`Code::DeadlineExceeded`] when told
 /// to stop.
-pub fn check(source: &str, format: Format, stop: &Stop) -> Result<(PolicyVersion, Vec<Problem>)> {
+pub fn check(source: &str, format: Format, stop: &Stop) -> Result<Checked> {
     let name = format!("policy.{}", format.as_str());
-    let file = SourceFile::new(&name, source);
-    let mut map = SourceMap::new();
-    let id = map.add(file);
-    let options = sent();
-    let limits = options.compile_limits.file.clone();
-    let handle = stop.handle().clone();
-    let parsed =
-        parse_source_until(&map, id, &limits, move || handle.is_asked()).ok_or_else(Stop::stopped)?;
+    let mut compiler = Compiler::new(sent());
+    compiler.set_stop(stop.handle().clone());
+    compiler.set(&name, source);
+    let parsed = compiler.parse(&name).ok_or_else(Stop::stopped)?;
     if parsed.has_errors() {
-        return Err(invalid(&map, &parsed.diagnostics, &Sight::whole()));
+        return Err(invalid(&compiler.sources(), &parsed.diagnostics, &Sight::whole()));
     }
     let [policy] = parsed.policies.as_slice() else {
         let found = parsed.policies.len();
@@ -143,8 +171,6 @@ pub fn check(source: &str, format: Format, stop: &Stop) -> Result<(PolicyVersion
             ));
         }
     }
-    let mut compiler = Compiler::new(options);
-    compiler.set(&name, source);
     let compiled = compile(&mut compiler, &Sight::whole(), stop)?;
     let warnings = problems(&compiler.sources(), &compiled.diagnostics, &Sight::whole());
     let version = PolicyVersion {
@@ -165,7 +191,11 @@ pub fn check(source: &str, format: Format, stop: &Stop) -> Result<(PolicyVersion
         created_ms: 0,
         rejection: None,
     };
-    Ok((version, warnings))
+    Ok(Checked {
+        version,
+        warnings,
+        alone: Alone { compiler, name },
+    })
 }
 
 /// Compiles a set, unless told to stop. Its problems are told as far as somebody sees them.

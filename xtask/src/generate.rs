@@ -9,31 +9,37 @@ use similar::TextDiff;
 use std::fs;
 use std::path::Path;
 
-/// Makes the text of a page.
-type Make = fn() -> anyhow::Result<String>;
+/// Makes the text of a page of the repository at a path.
+type Make = fn(&Path) -> anyhow::Result<String>;
 
 /// Every generated page and what makes it.
 const PAGES: &[(&str, Make)] = &[
-    (".env.example", || Ok(table::env_example())),
-    ("docs/isa.md", || Ok(policy_bytecode::isa_doc::isa_markdown())),
-    ("docs/errors.md", || Ok(pages::errors())),
-    ("docs/context.md", || Ok(pages::context())),
-    ("docs/cli.md", || Ok(policyc::reference())),
-    ("docs/policy.schema.json", || {
+    (".env.example", |_| Ok(table::env_example())),
+    ("docs/isa.md", |_| Ok(policy_bytecode::isa_doc::isa_markdown())),
+    ("docs/errors.md", |_| Ok(pages::errors())),
+    ("docs/context.md", |_| Ok(pages::context())),
+    ("docs/cli.md", |_| Ok(policyc::reference())),
+    ("docs/policy.schema.json", |_| {
         pages::json(&policyc::policy_schema())
     }),
-    ("docs/policy-test.schema.json", || {
+    ("docs/policy-test.schema.json", |_| {
         pages::json(&policyc::test_schema())
     }),
-    ("docs/prices.schema.json", || {
+    ("docs/prices.schema.json", |_| {
         pages::json(&policyc::prices_schema())
+    }),
+    (pages::CONFIGURATION, pages::configuration),
+    (pages::OBSERVABILITY, pages::observability),
+    (pages::API_ERRORS, pages::api_errors),
+    ("docs/openapi.json", |_| {
+        Ok(policy_server::http::document().to_pretty_json()?)
     }),
     // Before what is rendered from it.
     (
         "k8s/kustomize/components/prometheus-operator/prometheus-rule.yaml",
-        || Ok(render::prometheus_rule()),
+        |_| Ok(render::prometheus_rule()),
     ),
-    ("k8s/helm/llm-policy-engine/files/alerts.yaml", || {
+    ("k8s/helm/llm-policy-engine/files/alerts.yaml", |_| {
         Ok(render::chart_alerts())
     }),
 ];
@@ -44,7 +50,7 @@ const SHOWN: usize = 40;
 pub(crate) fn run(root: &Path, check: bool) -> anyhow::Result<()> {
     let mut stale = Vec::new();
     for (name, make) in PAGES {
-        let text = make().with_context(|| format!("cannot make {name}"))?;
+        let text = make(root).with_context(|| format!("cannot make {name}"))?;
         page(root, name, Some(text), check, &mut stale)?;
     }
     match render::render(root)? {

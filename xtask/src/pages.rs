@@ -1,7 +1,10 @@
 //! The generated pages that belong to no crate of their own.
 
+use anyhow::Context as _;
 use policy_bytecode::context::{FIELDS, INJECTION_SIGNALS, PII_TYPES};
 use policy_grammar::codes::Code;
+use std::fs;
+use std::path::Path;
 
 /// `docs/errors.md`: the table of diagnostic codes.
 pub(crate) fn errors() -> String {
@@ -85,6 +88,59 @@ fn spellings(aliases: &[&str]) -> String {
     quoted.join(", ")
 }
 
+pub(crate) const CONFIGURATION: &str = "docs/configuration.md";
+
+/// [`CONFIGURATION`]: the page with the table of settings in its place.
+pub(crate) fn configuration(root: &Path) -> anyhow::Result<String> {
+    let page = read(root, CONFIGURATION)?;
+    with_part(&page, "settings", &policy_server::config::table::markdown())
+}
+
+pub(crate) const OBSERVABILITY: &str = "docs/observability.md";
+
+/// [`OBSERVABILITY`]: the page with the table of metrics in its place.
+pub(crate) fn observability(root: &Path) -> anyhow::Result<String> {
+    let page = read(root, OBSERVABILITY)?;
+    with_part(&page, "metrics", &policy_server::telemetry::metrics::markdown())
+}
+
+pub(crate) const API_ERRORS: &str = "docs/api-errors.md";
+
+/// What a running server answers to bad inputs, which a test of `policy-server` asks it.
+const BAD_INPUTS: &str = "server/tests/snapshots/rest__bad_inputs.snap";
+
+/// [`API_ERRORS`]: the page with the table of codes and that of [`BAD_INPUTS`] in their places.
+pub(crate) fn api_errors(root: &Path) -> anyhow::Result<String> {
+    let page = read(root, API_ERRORS)?;
+    let page = with_part(&page, "codes", &policy_server::error::markdown())?;
+    with_part(&page, "bad inputs", snapshot(&read(root, BAD_INPUTS)?)?)
+}
+
+fn read(root: &Path, name: &str) -> anyhow::Result<String> {
+    fs::read_to_string(root.join(name)).with_context(|| format!("cannot read {name}"))
+}
+
+/// A page with another text between `<!-- part -->` and `<!-- /part -->`.
+fn with_part(page: &str, part: &str, text: &str) -> anyhow::Result<String> {
+    let (begin, end) = (format!("<!-- {part} -->\n"), format!("<!-- /{part} -->"));
+    let (before, rest) = page
+        .split_once(&begin)
+        .with_context(|| format!("it has no `{}`", begin.trim()))?;
+    let (_, behind) = rest
+        .split_once(&end)
+        .with_context(|| format!("it has no `{end}`"))?;
+    Ok(format!("{before}{begin}{}\n{end}{behind}", text.trim_end()))
+}
+
+/// What a snapshot holds below its head.
+fn snapshot(text: &str) -> anyhow::Result<&str> {
+    let (_, contents) = text
+        .strip_prefix("---\n")
+        .and_then(|rest| rest.split_once("\n---\n"))
+        .context("a snapshot begins with a head between two `---`")?;
+    Ok(contents)
+}
+
 /// A JSON Schema as it is published.
 pub(crate) fn json(schema: &serde_json::Value) -> anyhow::Result<String> {
     Ok(serde_json::to_string_pretty(schema)?)
@@ -92,4 +148,29 @@ pub(crate) fn json(schema: &serde_json::Value) -> anyhow::Result<String> {
 
 fn cell(text: &str) -> String {
     text.replace('|', "\\|").replace('\n', " ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{snapshot, with_part};
+
+    #[test]
+    fn a_part_of_a_page_is_replaced_and_the_rest_stays() {
+        let page = "# P\n\n<!-- a -->\nold\n<!-- /a -->\n\n<!-- b -->\nb\n<!-- /b -->\n";
+        assert_eq!(
+            with_part(page, "a", "one\ntwo\n\n").unwrap(),
+            page.replace("old", "one\ntwo")
+        );
+        assert_eq!(with_part(page, "b", "b").unwrap(), page);
+        for page in ["", "<!-- a -->\n", "<!-- /a -->"] {
+            with_part(page, "a", "x").unwrap_err();
+        }
+    }
+
+    #[test]
+    fn the_head_of_a_snapshot_is_left_out() {
+        let found = snapshot("---\nsource: tests/rest.rs\nexpression: table\n---\n| a |\n---\n");
+        assert_eq!(found.unwrap(), "| a |\n---\n");
+        snapshot("| a |\n").unwrap_err();
+    }
 }

@@ -12,11 +12,11 @@ use super::approvals::Waiting;
 use super::{Call, Service, Wrote};
 use crate::active::Origin;
 use crate::clock::now_ms;
-use crate::document::{self, Format};
+use crate::document::{self, Checked, Format};
 use crate::error::{Code, Problem, Result, ServiceError};
 use crate::identity::Scope;
 use crate::storage::StoreError;
-use crate::storage::model::{Activate, Expected, PolicyKey, PolicyRecord, PolicyStatus, PolicyVersion};
+use crate::storage::model::{Activate, Expected, PolicyKey, PolicyRecord, PolicyStatus};
 use crate::telemetry::request::{self, About};
 use change::{Change, TRIES};
 use serde_json::json;
@@ -71,10 +71,9 @@ impl Service {
             ..About::default()
         });
         self.may_write(call)?;
-        let (version, warnings) = self.check(call, source, format).await?;
-        let put = self.put(call, version, &warnings, Expected::Nothing, "policy.create");
-        let policy = put.await?;
-        Ok(Written { policy, warnings })
+        let checked = self.check(call, source, format).await?;
+        let put = self.put(call, checked, Expected::Nothing, "policy.create");
+        put.await
     }
 
     /// Stores a new version of a policy, whose namespace is that of the document.
@@ -92,7 +91,8 @@ impl Service {
     ) -> Result<Written> {
         call.is_about("policy.update", (name.id, name.namespace), expected);
         self.may_write(call)?;
-        let (version, warnings) = self.check(call, source, format).await?;
+        let checked = self.check(call, source, format).await?;
+        let version = &checked.version;
         if version.id != name.id {
             return Err(ServiceError::new(
                 Code::MalformedRequest,
@@ -111,9 +111,8 @@ impl Service {
         call.require_namespace(&version.namespace)?;
         self.stored(&version.key()).await?;
         let expected = expected.map_or(Expected::Any, Expected::Version);
-        let put = self.put(call, version, &warnings, expected, "policy.update");
-        let policy = put.await?;
-        Ok(Written { policy, warnings })
+        let put = self.put(call, checked, expected, "policy.update");
+        put.await
     }
 
     /// Makes an older version the newest one.
@@ -140,12 +139,11 @@ impl Service {
             .await?
             .ok_or_else(|| ServiceError::not_found("version", &format!("{}/{to}", key.id)))?;
         let format = Format::of_version(&old)?;
-        let (mut version, warnings) = self.check(call, old.source, format).await?;
-        version.status = old.status;
+        let mut checked = self.check(call, old.source, format).await?;
+        checked.version.status = old.status;
         let expected = expected.map_or(Expected::Any, Expected::Version);
-        let put = self.put(call, version, &warnings, expected, "policy.rollback");
-        let policy = put.await?;
-        Ok(Written { policy, warnings })
+        let put = self.put(call, checked, expected, "policy.rollback");
+        put.await
     }
 
     /// Reads and compiles one document, in the pool: how long that takes is the caller's choice, and it must not be at the
@@ -155,7 +153,7 @@ impl Service {
         call: Call<'_>,
         source: impl AsRef<str> + Send + 'static,
         format: Format,
-    ) -> Result<(PolicyVersion, Vec<Problem>)> {
+    ) -> Result<Checked> {
         self.heavy
             .run(call.work(), move |stop| {
                 document::check(source.as_ref(), format, stop)
@@ -166,11 +164,15 @@ impl Service {
     async fn put(
         &self,
         call: Call<'_>,
-        mut version: PolicyVersion,
-        warnings: &[Problem],
+        checked: Checked,
         expected: Expected,
         action: &'static str,
-    ) -> Result<Seen> {
+    ) -> Result<Written> {
+        let Checked {
+            mut version,
+            warnings,
+            alone,
+        } = checked;
         let key = version.key();
         let meant = match expected {
             Expected::Version(number) => Some(number),
@@ -178,7 +180,7 @@ impl Service {
         };
         call.is_about(action, (&key.id, Some(&key.namespace)), meant);
         call.require_namespace(&key.namespace)?;
-        self.within_warnings(warnings)?;
+        self.within_warnings(&warnings)?;
         version.author = call.identity.subject.to_string();
         version.created_ms = now_ms();
         let activate = match (version.status, self.approval) {
@@ -202,6 +204,7 @@ impl Service {
                 key: &key,
                 expected,
                 version: Some(version),
+                alone: Some(alone),
                 activate,
                 approved_by: None,
                 action,
@@ -209,7 +212,7 @@ impl Service {
             },
         );
         let record = record.await?;
-        let warned = document::warnings_of(&key, warnings);
+        let warned = document::warnings_of(&key, &warnings);
         warned.iter().for_each(document::Warning::log);
         // What was read before the write: now that it is done, nothing may fail.
         let waiting = record.pending_approval.then(|| Waiting {
@@ -218,7 +221,10 @@ impl Service {
             authors: authors.into_iter().collect(),
             may_approve: false,
         });
-        Ok(Seen { record, waiting })
+        Ok(Written {
+            policy: Seen { record, waiting },
+            warnings,
+        })
     }
 
     /// # Errors
@@ -251,7 +257,7 @@ impl Service {
         let audit = call.audit("policy.delete", &key.id, &key.namespace, &json!({}));
         for _ in 0..TRIES {
             let (mut state, ground) = self.changeable(call, &key).await?;
-            let compiled = self.compile_with(call, &ground, &key, None).await?;
+            let compiled = self.compile_with(call, &ground, &key, None, None).await?;
             match self
                 .store
                 .delete_policy(&key, expected, ground.revision, &audit)
@@ -310,7 +316,7 @@ impl Service {
     pub async fn validate_policy(&self, call: Call<'_>, source: String, format: Format) -> Result<Validated> {
         call.require(Scope::Read)?;
         let problems = match self.check(call, source, format).await {
-            Ok((_, warnings)) => {
+            Ok(Checked { warnings, .. }) => {
                 return Ok(Validated {
                     valid: self.within_warnings(&warnings).is_ok(),
                     problems: warnings,

@@ -12,7 +12,7 @@ use super::evaluate::{Results, count_contexts, numbered};
 use super::{Call, Service};
 use crate::active;
 use crate::active::Origin;
-use crate::document::{self, Format, Sight};
+use crate::document::{self, Alone, Checked, Format, Sight};
 use crate::error::{Code, Result, ServiceError};
 use crate::identity::{GLOBAL, Scope};
 use crate::limits::Route;
@@ -78,8 +78,8 @@ pub struct Simulation {
 /// What is put on top of the policies that decide.
 #[derive(Debug, Default)]
 struct Extra {
-    /// Documents, each of one policy.
-    documents: Vec<PolicyVersion>,
+    /// Documents, each of one policy, and what those of the request were compiled with alone.
+    documents: Vec<(PolicyVersion, Option<Alone>)>,
     /// Inactive policies of the directory.
     inactive: HashSet<PolicyKey>,
 }
@@ -101,7 +101,7 @@ impl Extra {
 
     fn holds(&self, id: &str, seen: Seen<'_>) -> bool {
         let mut documents = self.documents.iter();
-        documents.any(|document| document.id == id && seen.holds(&document.namespace))
+        documents.any(|(document, _)| document.id == id && seen.holds(&document.namespace))
             || self
                 .inactive
                 .iter()
@@ -140,9 +140,9 @@ impl Service {
             .collect();
         let mut extra = Extra::default();
         for draft in std::mem::take(&mut simulation.drafts) {
-            let (version, _) = self.check(call, draft.source, draft.format).await?;
+            let Checked { version, alone, .. } = self.check(call, draft.source, draft.format).await?;
             call.require_namespace(&version.namespace)?;
-            extra.documents.push(version);
+            extra.documents.push((version, Some(alone)));
         }
         let wanted = simulation.policies.iter().flatten().map(String::as_str);
         let inactive: BTreeSet<&str> = wanted
@@ -287,7 +287,7 @@ impl Service {
                         let key = PolicyKey::new(&place.namespace, id);
                         extra
                             .documents
-                            .extend(self.store.policy(&key).await?.map(|record| record.latest));
+                            .extend(self.store.policy(&key).await?.map(|record| (record.latest, None)));
                     }
                     if extra.documents.len() == before {
                         return Err(unknown(id, "stored"));

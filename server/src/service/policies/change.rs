@@ -3,7 +3,7 @@
 //! not compile together, whatever several servers do at once.
 
 use crate::active::{self, Ground, State};
-use crate::document::{Format, Sight, file_name};
+use crate::document::{Alone, Format, Sight, file_name};
 use crate::error::{Code, Result, ServiceError};
 use crate::heavy::Stop;
 use crate::identity::GLOBAL;
@@ -22,6 +22,8 @@ pub(super) struct Change<'w> {
     pub(super) key: &'w PolicyKey,
     pub(super) expected: Expected,
     pub(super) version: Option<PolicyVersion>,
+    /// What the text that becomes active was compiled with alone, where it was.
+    pub(super) alone: Option<Alone>,
     pub(super) activate: Activate,
     pub(super) approved_by: Option<String>,
     pub(super) action: &'w str,
@@ -62,7 +64,7 @@ fn within_share(namespace: &str, percent: u8, before: &Compiler, after: &Compile
 
 impl Service {
     pub(super) async fn write(&self, call: Call<'_>, change: Change<'_>) -> Result<PolicyRecord> {
-        let key = change.key;
+        let (key, alone) = (change.key, change.alone);
         let audit = call.audit(change.action, &key.id, &key.namespace, &change.detail);
         let mut write = PolicyWrite {
             key: key.clone(),
@@ -77,13 +79,14 @@ impl Service {
             let (mut state, ground) = self.changeable(call, key).await?;
             let compiled = match write.activate {
                 Activate::Unchanged => None,
-                Activate::None => self.compile_with(call, &ground, key, None).await?,
+                Activate::None => self.compile_with(call, &ground, key, None, None).await?,
                 Activate::Latest => {
                     let latest = match &write.version {
                         Some(version) => version.clone(),
                         None => self.latest(key).await?,
                     };
-                    self.compile_with(call, &ground, key, Some(&latest)).await?
+                    self.compile_with(call, &ground, key, Some(&latest), alone.as_ref())
+                        .await?
                 }
             };
             if let Some((_, policies)) = &compiled {
@@ -172,7 +175,8 @@ impl Service {
         Ok((state, ground))
     }
 
-    /// The active set with another version of one policy, or without it; `None` when that changes nothing.
+    /// The active set with another version of one policy, or without it; `None` when that changes nothing. Where the version was
+    /// compiled alone, the set takes what was made of it.
     ///
     /// # Errors
     ///
@@ -183,6 +187,7 @@ impl Service {
         ground: &Ground,
         key: &PolicyKey,
         version: Option<&PolicyVersion>,
+        alone: Option<&Alone>,
     ) -> Result<Option<(Compiler, Policies)>> {
         let mut compiler = Compiler::clone(&ground.compiler);
         let keep = version.map(|version| file_name(key, &version.format));
@@ -198,7 +203,10 @@ impl Service {
             changed |= compiler
                 .file(&name)
                 .is_none_or(|file| file.text() != &*version.source);
-            compiler.set(name, &*version.source);
+            compiler.set(&name, &*version.source);
+            if let Some(alone) = alone {
+                alone.give(&mut compiler, &name);
+            }
         }
         if !changed {
             return Ok(None);

@@ -56,10 +56,12 @@ impl Service {
             }
             self.not_own_text(call, latest).await?;
         }
+        let mut alone = None;
         if status == PolicyStatus::Active && self.strict {
             let format = Format::of_version(latest)?;
-            let (_, warnings) = self.check(call, Arc::clone(&latest.source), format).await?;
-            self.within_warnings(&warnings)?;
+            let checked = self.check(call, Arc::clone(&latest.source), format).await?;
+            self.within_warnings(&checked.warnings)?;
+            alone = Some(checked.alone);
         }
         // Whoever wrote the text stays its author; who changed the status stands in the audit trail.
         let version = (latest.status != status).then(|| PolicyVersion {
@@ -74,6 +76,7 @@ impl Service {
             key: &key,
             expected,
             version,
+            alone,
             activate: if status == PolicyStatus::Active {
                 Activate::Latest
             } else {

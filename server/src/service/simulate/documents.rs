@@ -5,7 +5,7 @@ use crate::active::Origin;
 use crate::document::{self, Format, file_name};
 use crate::error::Result;
 use crate::heavy::Stop;
-use crate::storage::model::{PolicyKey, PolicyVersion};
+use crate::storage::model::PolicyKey;
 use policy_compiler::Compiler;
 use policy_grammar::ast::{Policy, Status};
 use policy_grammar::{SourceFile, parse_source};
@@ -26,7 +26,11 @@ pub(super) fn with_extra(
 ) -> Result<(Compiler, Vec<String>)> {
     if let Origin::Directory(_) = origin {
         // Drafts are tried whatever their status is, so the deciding policies are chosen here and not by the compiler.
-        let replaced: HashSet<PolicyKey> = extra.documents.iter().map(PolicyVersion::key).collect();
+        let replaced: HashSet<PolicyKey> = extra
+            .documents
+            .iter()
+            .map(|(document, _)| document.key())
+            .collect();
         let wanted = |policy: &Policy| {
             let key = key_of(policy);
             !replaced.contains(&key) && (policy.status == Status::Active || extra.inactive.contains(&key))
@@ -34,20 +38,23 @@ pub(super) fn with_extra(
         keep(&mut compiler, wanted, || stop.check())?;
         compiler.set_options(document::options());
     } else {
-        for document in &extra.documents {
+        for (document, _) in &extra.documents {
             for format in [Format::Yaml, Format::Json] {
                 compiler.remove(&file_name(&document.key(), format.as_str()));
             }
         }
     }
     let mut drafts = Vec::with_capacity(extra.documents.len());
-    for document in extra.documents {
+    for (document, alone) in extra.documents {
         let mut name = file_name(&document.key(), &document.format);
         // Two drafts of one id are both kept: the compiler says what is wrong with that.
         while compiler.file(&name).is_some() {
             name = format!("{name}.{}", document.format);
         }
-        compiler.set(name.clone(), &*document.source);
+        compiler.set(&name, &*document.source);
+        if let Some(alone) = alone {
+            alone.give(&mut compiler, &name);
+        }
         drafts.push(name);
     }
     Ok((compiler, drafts))

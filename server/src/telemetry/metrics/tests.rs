@@ -1,13 +1,12 @@
 //! The exposition, the table of families, and what counting costs.
 
-use super::{FAMILIES, Metrics, ORIGINS, Status, Transport, Withheld, markdown, names};
+use super::{FAMILIES, Metrics, ORIGINS, Status, Transport, Withheld, names};
 use crate::active::Origin;
 use crate::cache::CacheStats;
 use crate::settings::Url;
 use crate::shares::Full;
 use policy_runtime::Verb;
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// Value of a series, by the text before its value.
@@ -247,22 +246,6 @@ fn counting_an_evaluation_is_cheap() {
     println!("one evaluation is counted in {best:?}");
     let budget = if cfg!(debug_assertions) { 600 } else { 200 };
     assert!(best < Duration::from_nanos(budget), "{best:?}");
-}
-
-/// `UPDATE_DOCS=1 cargo test -p policy-server --lib` writes the table.
-#[test]
-fn the_page_shows_the_table() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/observability.md");
-    let page = std::fs::read_to_string(&path).unwrap();
-    let (begin, end) = ("<!-- metrics: begin -->\n", "<!-- metrics: end -->\n");
-    let start = page.find(begin).unwrap() + begin.len();
-    let stop = page.find(end).unwrap();
-    if std::env::var_os("UPDATE_DOCS").is_some() {
-        let page = format!("{}{}{}", &page[..start], markdown(), &page[stop..]);
-        std::fs::write(&path, page).unwrap();
-    } else {
-        assert_eq!(&page[start..stop], markdown());
-    }
 }
 
 #[test]
