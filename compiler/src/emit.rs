@@ -7,6 +7,7 @@
 mod certificate;
 mod code;
 
+use crate::context::known_places;
 use crate::ir::{Function, Inst, Pattern, Program, no_outcome};
 use crate::limits::stopped;
 use crate::lower;
@@ -82,6 +83,7 @@ pub(crate) fn emit(
     let policies = ranges(&program);
     let module = Module {
         limits: options.limits,
+        known: known_places(&program.fields),
         fields: program.fields,
         consts: program.consts,
         patterns: program.patterns.iter().map(Pattern::to_module).collect(),

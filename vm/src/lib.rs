@@ -37,7 +37,7 @@ mod scratch;
 mod value;
 
 pub use body::in_element;
-pub use host::{Host, Inputs};
+pub use host::{AsSent, Host, Sent};
 pub use json::{JsonError, JsonErrorKind};
 pub use module::{LoadError, LoadedModule};
 pub use predicate::{Comparison, is_readable};

