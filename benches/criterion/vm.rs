@@ -7,35 +7,12 @@
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use policy_bytecode::asm::assemble;
-use policy_bytecode::context::Derived;
 use policy_bytecode::verify::{HostLimits, verify};
-use policy_bytecode::{Number, Outcome};
-use policy_vm::{Bump, Comparison, Host, Inputs, LoadedModule, Mode, Scope, Scratch, Value};
+use policy_vm::{AsSent, LoadedModule, Mode, Scope, Scratch};
 use std::fmt::Write as _;
 use std::hint::black_box;
 
 const RULES: usize = 1000;
-
-/// The modules below read no computed field.
-struct Nothing;
-
-impl Host for Nothing {
-    fn derive<'a>(&mut self, _: Derived, sent: Value<'a>, _: &Inputs<'a>, _: &'a Bump) -> Value<'a> {
-        sent
-    }
-
-    fn compare<'a>(
-        &mut self,
-        _: Derived,
-        _: Comparison,
-        _: Number,
-        _: Value<'a>,
-        _: &Inputs<'a>,
-        _: &'a Bump,
-    ) -> Option<Outcome> {
-        None
-    }
-}
 
 /// Rules that ask `predicate` of their own constant; `#` stands for the number of the rule.
 fn module(constant: &str, predicate: &str) -> LoadedModule {
@@ -71,7 +48,7 @@ fn vm(criterion: &mut Criterion) {
         ("starts_with", "\"group-#\"", "f0 starts_with"),
     ] {
         let module = module(constant, predicate);
-        let (mut scratch, mut host) = (Scratch::new(), Nothing);
+        let (mut scratch, mut host) = (Scratch::new(), AsSent);
         let mut evaluation = module.begin(&mut scratch, &mut host, body).unwrap();
         assert!(evaluation.decide(Scope::All, Mode::All).is_empty());
         group.bench_function(name, |bencher| {

@@ -2,13 +2,11 @@
 
 use crate::workloads::{Expected, Workload};
 use policy_bytecode::bundle::Bundle;
-use policy_bytecode::context::Derived;
 use policy_bytecode::verify::{HostLimits, verify};
-use policy_bytecode::{Number, Outcome};
 use policy_compiler::{Compiled, OptLevel, Options};
 use policy_grammar::{SourceFile, SourceMap};
 use policy_runtime::{DeriveMode, EvaluateOptions, PolicyEngine, Worker};
-use policy_vm::{Bump, Comparison, Host, Inputs, LoadedModule, Scratch, Value};
+use policy_vm::{AsSent, LoadedModule, Scratch};
 use std::borrow::Cow;
 
 /// Compiles the policy of a workload; the text of its errors where it does not compile.
@@ -146,32 +144,6 @@ impl Projection {
 
     /// Reads the fields of one request; whether it could be read.
     pub fn run(&mut self, body: &[u8]) -> bool {
-        self.module.begin(&mut self.scratch, &mut Sent, body).is_ok()
-    }
-}
-
-/// Takes derived fields as they were sent.
-#[derive(Debug)]
-struct Sent;
-
-impl Host for Sent {
-    fn derive<'a>(&mut self, _: Derived, sent: Value<'a>, _: &Inputs<'a>, _: &'a Bump) -> Value<'a> {
-        sent
-    }
-
-    fn compare<'a>(
-        &mut self,
-        _: Derived,
-        _: Comparison,
-        _: Number,
-        _: Value<'a>,
-        _: &Inputs<'a>,
-        _: &'a Bump,
-    ) -> Option<Outcome> {
-        None
-    }
-
-    fn computes(&self) -> bool {
-        false
+        self.module.begin(&mut self.scratch, &mut AsSent, body).is_ok()
     }
 }

@@ -6,7 +6,7 @@
 
 use crate::ir::{Engine, Pattern};
 use crate::ir::{Predicate, Program};
-use policy_bytecode::context::Derived;
+use policy_bytecode::intrinsics::IntrinsicId;
 use policy_bytecode::manifest::VerbInfo;
 use policy_bytecode::module::PathSegment;
 use policy_bytecode::predicate::{PredOp, PredOperand};
@@ -44,20 +44,12 @@ const fn cost(fixed: u64, per_text_kb: u64, scans: u64) -> Cost {
     }
 }
 
-/// What computing a field costs.
+/// What calling an intrinsic costs.
 #[must_use]
-pub fn derived(field: Derived) -> Cost {
-    match field {
-        Derived::Text => cost(200, 300, 1),
-        Derived::NormalizedText => cost(300, 15_000, 1),
-        Derived::LastUserText | Derived::UnreadContent => cost(200, 100, 1),
-        Derived::CanonicalModel | Derived::ModelFamily => cost(1_500, 0, 0),
-        Derived::EstimatedTokens => cost(200, 20_000, 1),
-        Derived::EstimatedCost | Derived::MaxCost => cost(400, 20_000, 1),
-        Derived::ContainsPii | Derived::PiiTypes => cost(300, 5_000, 1),
-        // Those of the normalised text, and a pass over it.
-        Derived::InjectionSignals | Derived::InjectionScore => cost(1_000, 25_000, 2),
-    }
+pub fn intrinsic(id: IntrinsicId) -> Cost {
+    id.row().map_or_else(Cost::default, |row| {
+        cost(row.cost.fixed, row.cost.per_text_kb, row.cost.scans)
+    })
 }
 
 /// What rendering so many placeholders costs: each may stand for the whole request.
@@ -272,8 +264,8 @@ fn field(program: &Program, field: FieldIdx) -> u64 {
     let computed = program
         .fields
         .get(field.index())
-        .and_then(|f| f.derived)
-        .map(derived)
+        .and_then(|f| f.derived.as_ref())
+        .map(|derived| intrinsic(derived.intrinsic))
         .unwrap_or_default();
     computed.fixed + computed.per_text_kb * PROMPT_BYTES / 1024
 }

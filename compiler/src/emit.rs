@@ -8,6 +8,7 @@ mod certificate;
 mod code;
 mod debug;
 
+use crate::context::known_places;
 use crate::ir::{Function, Pattern, Program};
 use crate::limits::stopped;
 use crate::lower;
@@ -86,6 +87,7 @@ pub(crate) fn emit(
     let policies = ranges(&program);
     let module = Module {
         limits: options.limits,
+        known: known_places(&program.fields),
         fields: program.fields,
         consts: program.consts,
         patterns: program.patterns.iter().map(Pattern::to_module).collect(),

@@ -2,13 +2,13 @@
 //!
 //! Part of `resolve`. A path is matched key by key against the known context fields, so that `llm.max_tokens` and
 //! `llm.maxTokens` become one field that accepts both spellings in requests; what lies outside the known context keeps
-//! its own spelling. Fields that a derived field is computed from enter the table with it (rule V3 of the bytecode).
+//! its own spelling. Fields that a derived field is computed from enter the table with it, and it names them (rule V3 of the bytecode).
 
+use crate::context::{self, Computed, ContextField, FieldType};
 use crate::schema::{ContextSchema, Lookup};
 use crate::types::TypeSet;
 use policy_bytecode::FieldIdx;
-use policy_bytecode::context::{self, ContextField, FieldType};
-use policy_bytecode::module::{Field, PathSegment};
+use policy_bytecode::module::{Derived, Field, PathSegment};
 use policy_grammar::Diagnostic;
 use policy_grammar::ast::{FieldPath, Segment};
 use policy_grammar::codes::Code;
@@ -18,8 +18,10 @@ use std::collections::HashMap;
 /// A field with what is known about it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FieldInfo {
-    /// As it goes into the module.
+    /// As it goes into the module. What is computed has its arguments once it stands in a [`FieldTable`].
     pub field: Field,
+    /// What computes it, when it is computed.
+    pub computed: Option<Computed>,
     /// Canonical spelling.
     pub path: FieldPath,
     /// What it can hold, missing aside.
@@ -169,15 +171,21 @@ impl FieldTable {
             None => {
                 let id = FieldIdx(u32::try_from(self.entries.len()).unwrap_or(u32::MAX));
                 self.by_canonical.insert(info.path.clone(), id);
-                let derived = info.field.derived;
+                let computed = info.computed;
                 let above = derived_above(&info.path);
                 self.entries.push(info);
                 if let Some(above) = above {
                     self.intern(&above, schema);
                 }
-                for input in derived.map_or(&[][..], |d| d.inputs()) {
-                    let segments = input.split('.').map(|key| Segment::Key(key.to_owned())).collect();
-                    self.intern(&FieldPath { segments }, schema);
+                let args = computed.map_or(&[][..], |computed| computed.args);
+                let intern = |arg: &&str| {
+                    let segments = arg.split('.').map(|key| Segment::Key(key.to_owned())).collect();
+                    self.intern(&FieldPath { segments }, schema)
+                };
+                let args = args.iter().map(intern).collect();
+                let own = self.entries.get_mut(id.index());
+                if let Some(derived) = own.and_then(|info| info.field.derived.as_mut()) {
+                    derived.args = args;
                 }
                 id
             }
@@ -287,11 +295,16 @@ pub(crate) fn describe(path: &FieldPath, schema: Option<&ContextSchema>) -> Fiel
     }
     let canonical = FieldPath { segments: canonical };
     let exact = if inside { at } else { None };
+    let computed = exact.and_then(|f| f.derived);
     let mut info = FieldInfo {
         field: Field {
             path: segments,
-            derived: exact.and_then(|f| f.derived),
+            derived: computed.map(|computed| Derived {
+                intrinsic: computed.intrinsic.id(),
+                args: Vec::new(),
+            }),
         },
+        computed,
         types: exact.map_or(TypeSet::ANY, |f| TypeSet::of_field(f.ty)),
         items: match exact.map(|f| f.ty) {
             Some(FieldType::StringArray) => TypeSet::STRING,

@@ -37,8 +37,8 @@ pub use inst::{Inst, Kind, Negated, Operands, Ref, RefMut};
 pub use loc::{Loc, Locs};
 pub use pattern::{Engine, Pattern, Reason};
 
+use crate::context::can_mismatch;
 use crate::fields::is_computed;
-use policy_bytecode::context::Shape;
 use policy_bytecode::manifest::Manifest;
 use policy_bytecode::module::{Decision, Field};
 use policy_bytecode::predicate::{PredOp, PredOperand};
@@ -189,6 +189,6 @@ impl Program {
             || self
                 .fields
                 .get(predicate.field.index())
-                .is_none_or(|f| is_computed(&f.path) || Shape::can_mismatch(&f.path))
+                .is_none_or(|f| is_computed(&f.path) || can_mismatch(&f.path))
     }
 }

@@ -49,6 +49,7 @@
 
 mod check;
 mod compiler;
+pub mod context;
 pub mod cost;
 mod emit;
 mod fields;

@@ -9,7 +9,7 @@ use crate::ir::{Loc, Predicate, Program};
 use crate::options::Options;
 use crate::unit::PolicyUnit;
 use policy_bytecode::manifest::{Manifest, TemplatePart, ValueNode};
-use policy_bytecode::module::Field;
+use policy_bytecode::module::PathSegment;
 use policy_bytecode::predicate::{PredOp, PredOperand};
 use policy_bytecode::quantifier::Body;
 use policy_bytecode::{Const, ConstIdx, FieldIdx, Number};
@@ -101,7 +101,8 @@ enum Piece<'a> {
 #[derive(Default)]
 struct Linker<'a> {
     out: Program,
-    fields: Index<&'a Field>,
+    /// By path: what else a field is follows from that.
+    fields: Index<&'a [PathSegment]>,
     consts: Index<ConstKey<'a>>,
     patterns: Index<&'a str>,
     predicates: Index<(PredOp, FieldIdx, PredOperand)>,
@@ -196,8 +197,12 @@ impl<'a> Linker<'a> {
             ..Numbers::default()
         };
         let fields = unit.fields.iter();
-        let fields = fields.map(|f| intern(&mut self.fields, &mut self.out.fields, f, || f.clone()));
+        let before = self.out.fields.len();
+        let fields = fields.map(|f| intern(&mut self.fields, &mut self.out.fields, &f.path, || f.clone()));
         new.fields = Table::To(fields.collect());
+        // An argument may stand behind the field that is computed from it.
+        let added = self.out.fields.iter_mut().skip(before);
+        added.for_each(|field| new.derived(field));
         new.consts = Table::To(Vec::with_capacity(unit.consts.len()));
         for value in &unit.consts {
             let id = self.constant(value, &new);

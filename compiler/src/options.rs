@@ -136,6 +136,7 @@ impl Options {
             dfa_total_limit_bytes,
             max_cost,
             dump_ir,
+            dump_places,
             time_passes,
             stop_after,
             include_inactive,
@@ -151,6 +152,7 @@ impl Options {
             && *dfa_total_limit_bytes == others.dfa_total_limit_bytes
             && *max_cost == others.max_cost
             && *dump_ir == others.dump_ir
+            && *dump_places == others.dump_places
             && *time_passes == others.time_passes
             && *stop_after == others.stop_after
             && *include_inactive == others.include_inactive

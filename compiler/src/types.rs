@@ -1,7 +1,7 @@
 //! Sets of JSON types, as far as they are known when compiled. Used by the schema and by the type checks.
 
+use crate::context::FieldType;
 use policy_bytecode::Const;
-use policy_bytecode::context::FieldType;
 use std::fmt;
 
 /// A set of JSON types.

@@ -16,16 +16,15 @@ use crate::generate::{Dials, Pair, pair};
 use crate::product::Product;
 use crate::reference::{Derive, Mode, numbers};
 use crate::rng::Rng;
+use policy_bytecode::FieldIdx;
 use policy_bytecode::bundle;
-use policy_bytecode::context::Derived;
 use policy_bytecode::module::{Field, Module, PathSegment};
 use policy_bytecode::verify::{HostLimits, verify};
-use policy_bytecode::{FieldIdx, Number, Outcome};
 use policy_compiler::Options;
 use policy_grammar::ast::Policy;
 use policy_grammar::{SourceFile, SourceMap, parse_source};
 use policy_runtime::{EvaluateOptions, Policies, PolicyEngine};
-use policy_vm::{Bump, Comparison, Host, Inputs, LoadedModule, Scratch};
+use policy_vm::{AsSent, LoadedModule, Scratch};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use std::cell::RefCell;
@@ -359,7 +358,7 @@ pub fn projection(bytes: &[u8]) {
     let bodies = bodies.split(|byte| *byte == u8::MAX);
     for body in bodies.flat_map(|body| [body, body]) {
         let parsed = read(body);
-        let mut host = NoHost;
+        let mut host = AsSent;
         let mut read = match (module.begin(&mut scratch, &mut host, body), &parsed) {
             (Ok(read), _) => read,
             (Err(_), Err(_)) => continue,
@@ -393,33 +392,6 @@ pub fn projection(bytes: &[u8]) {
                 "{path:?} of {context}"
             );
         }
-    }
-}
-
-/// Nothing is derived.
-struct NoHost;
-
-impl Host for NoHost {
-    fn derive<'a>(
-        &mut self,
-        _: Derived,
-        sent: policy_vm::Value<'a>,
-        _: &Inputs<'a>,
-        _: &'a Bump,
-    ) -> policy_vm::Value<'a> {
-        sent
-    }
-
-    fn compare<'a>(
-        &mut self,
-        _: Derived,
-        _: Comparison,
-        _: Number,
-        _: policy_vm::Value<'a>,
-        _: &Inputs<'a>,
-        _: &'a Bump,
-    ) -> Option<Outcome> {
-        None
     }
 }
 

@@ -3,35 +3,12 @@
 //! Generated policies at every level, decided for generated contexts with every rule run. `DIFF_CASES` and `DIFF_SEED`
 //! as in the differential tests. Work is counted in builds with debug assertions only.
 
-use policy_bytecode::context::Derived;
-use policy_bytecode::{Number, Outcome};
 use policy_compiler::{OptLevel, Options, compile};
 use policy_conformance::generate::{Dials, contexts};
 use policy_conformance::reference::numbers;
 use policy_conformance::rng::Rng;
 use policy_grammar::{SourceFile, SourceMap};
-use policy_vm::{Bump, Comparison, Host, Inputs, LoadedModule, Mode, Scope, Scratch, Tally, Value};
-
-/// Takes derived fields as they were sent.
-struct Sent;
-
-impl Host for Sent {
-    fn derive<'a>(&mut self, _: Derived, sent: Value<'a>, _: &Inputs<'a>, _: &'a Bump) -> Value<'a> {
-        sent
-    }
-
-    fn compare<'a>(
-        &mut self,
-        _: Derived,
-        _: Comparison,
-        _: Number,
-        _: Value<'a>,
-        _: &Inputs<'a>,
-        _: &'a Bump,
-    ) -> Option<Outcome> {
-        None
-    }
-}
+use policy_vm::{AsSent, LoadedModule, Mode, Scope, Scratch, Tally};
 
 fn variable(name: &str) -> Option<u64> {
     std::env::var(name).ok().and_then(|text| text.parse().ok())
@@ -63,7 +40,7 @@ fn no_evaluation_does_more_than_its_certificate_says() {
             let bound = &compiled.certificate;
             let mut scratch = Scratch::new();
             for context in &contexts {
-                let mut host = Sent;
+                let mut host = AsSent;
                 let body = numbers::write(context);
                 let Ok(mut evaluation) = module.begin(&mut scratch, &mut host, body.as_bytes()) else {
                     continue;

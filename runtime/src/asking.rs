@@ -1,9 +1,8 @@
-//! Which policies read what a service answers about a request ([`context::SERVICE`]), so that nobody is asked for nothing.
+//! Which policies read what a service answers about a request ([`SERVICE`]), so that nobody is asked for nothing.
 //!
 //! A policy counts where one of its rules reads that object or anything in it, in its condition, reason, metadata or modifications.
 //! Where it cannot be told which policies do, all of them count.
 
-use policy_bytecode::context;
 use policy_bytecode::instr::Role;
 use policy_bytecode::manifest::{Manifest, TemplatePart};
 use policy_bytecode::module::PathSegment;
@@ -12,12 +11,15 @@ use policy_bytecode::quantifier::{Body, ItemTest};
 use policy_bytecode::{FieldIdx, Module};
 use std::collections::HashSet;
 
+/// The object at the top of a request that holds what a service answers about it.
+pub const SERVICE: &str = "shield";
+
 /// By policy; empty where none does. O(fields) then, else O(size of the module).
 pub(crate) fn policies(module: &Module, manifest: &Manifest) -> Vec<bool> {
     let is_asked: Vec<bool> = module
         .fields
         .iter()
-        .map(|field| matches!(field.path.first(), Some(PathSegment::Key { name, .. }) if name == context::SERVICE))
+        .map(|field| matches!(field.path.first(), Some(PathSegment::Key { name, .. }) if name == SERVICE))
         .collect();
     if !is_asked.contains(&true) {
         return Vec::new();

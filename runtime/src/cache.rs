@@ -419,7 +419,7 @@ impl PolicyEngine {
     ) -> Result<Reached<'w>, EvaluateError> {
         let settings = &self.shared.settings;
         self.shared.with_policies(options, |policies| {
-            if options.trace || !policies.module.derived_fields().all(key::pure) {
+            if options.trace || !policies.module.host_intrinsics().all(key::pure) {
                 LocalStats::add(&cache.stats.bypassed, 1);
                 let answer = worker.evaluate_json(policies, settings, context, options)?;
                 return Ok(Reached::Answer(answer, None));

@@ -3,6 +3,7 @@
 //! Unknown is a state, never 0: a model without a price, tools that the provider runs, a limit that is no number of tokens, a
 //! number of completions that is none, or a completion without a limit give no cost, and comparisons with it are errors.
 
+use crate::inputs::Inputs;
 use crate::json::Json;
 use policy_bytecode::Number;
 use policy_primitives::prices::{
@@ -10,7 +11,7 @@ use policy_primitives::prices::{
 };
 use policy_primitives::tokens::{self, TokenBounds};
 use policy_requests::{Count, Image, ImageSource, Media};
-use policy_vm::{Inputs, Value};
+use policy_vm::Value;
 
 /// What a request asks a model for, as far as it has a price.
 #[derive(Debug)]

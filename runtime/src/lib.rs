@@ -45,6 +45,7 @@ mod derive;
 mod engine;
 mod error;
 mod explain;
+mod inputs;
 mod json;
 mod modify;
 mod names;
@@ -64,6 +65,7 @@ mod timings;
 mod trace;
 mod worker;
 
+pub use asking::SERVICE;
 #[cfg(feature = "cache")]
 pub use cache::{CacheOptions, Fresh, KeptDecision, LocalCache, LocalStats, LookUp, Worth};
 pub use derive::DeriveMode;

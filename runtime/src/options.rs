@@ -4,7 +4,7 @@ use crate::derive::DeriveMode;
 use crate::snapshot::Policies;
 use policy_bytecode::Stop;
 use policy_bytecode::bundle::PublicKey;
-use policy_bytecode::context::Derived;
+use policy_bytecode::intrinsics::{IntrinsicId, Llm};
 use policy_bytecode::module::Decision as Verb;
 use policy_primitives::prices::PriceTable;
 use policy_vm::{Mode, Scope};
@@ -50,16 +50,29 @@ pub(crate) struct Settings {
 impl Settings {
     /// Reads what the first decision under these policies would have to wait for.
     pub(crate) fn prepare(&self, policies: &Policies) {
-        let of_prices = |field| {
-            matches!(
-                field,
-                Derived::CanonicalModel | Derived::ModelFamily | Derived::EstimatedCost | Derived::MaxCost
-            )
-        };
-        let asks = self.derive != DeriveMode::Never && policies.module.derived_fields().any(of_prices);
+        let asks = self.derive != DeriveMode::Never && policies.module.host_intrinsics().any(asks_prices);
         if asks && self.prices.is_none() {
             PriceTable::builtin();
         }
+    }
+}
+
+/// Whether an intrinsic asks the price table.
+pub(crate) fn asks_prices(id: IntrinsicId) -> bool {
+    match Llm::of(id) {
+        Some(Llm::EstimatedCost | Llm::MaxCost | Llm::CanonicalModel | Llm::ModelFamily) => true,
+        Some(
+            Llm::Text
+            | Llm::NormalizedText
+            | Llm::LastUserText
+            | Llm::UnreadContent
+            | Llm::EstimatedTokens
+            | Llm::ContainsPii
+            | Llm::PiiTypes
+            | Llm::InjectionSignals
+            | Llm::InjectionScore,
+        )
+        | None => false,
     }
 }
 

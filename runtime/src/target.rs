@@ -25,12 +25,11 @@ impl Target {
 /// The targets of a set's modifications, by field.
 pub(crate) fn targets(module: &Module, manifest: &Manifest) -> Vec<Option<Target>> {
     let path = |field: FieldIdx| module.fields.get(field.index()).map(|f| Step::path(&f.path));
-    let read: Vec<Vec<Step>> = module.fields_read().filter_map(path).collect();
-    let derived = module.fields.iter().any(|field| field.derived.is_some());
-    let mut exact: BTreeSet<Vec<&str>> = read.iter().map(|steps| keys(steps)).collect();
-    if derived {
-        exact.insert(vec!["llm"]);
-    }
+    // A condition that reads a derived field looks at what that is computed from.
+    let derived = module.fields.iter().filter_map(|field| field.derived.as_ref());
+    let args = derived.flat_map(|derived| derived.args.iter().copied());
+    let read: Vec<Vec<Step>> = module.fields_read().chain(args).filter_map(path).collect();
+    let exact: BTreeSet<Vec<&str>> = read.iter().map(|steps| keys(steps)).collect();
     let mut above: BTreeSet<Vec<&str>> = BTreeSet::new();
     // Where a condition looks into a list: a key written there takes the place of the list.
     let mut lists: BTreeSet<Vec<&str>> = BTreeSet::new();

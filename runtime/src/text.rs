@@ -7,6 +7,7 @@ use crate::derive::{DeriveHost, DeriveMode, DeriveScratch};
 use crate::error::{EvaluateError, LoadError};
 use crate::request::Read;
 use policy_bytecode::FieldIdx;
+use policy_bytecode::context::{Holds, Known};
 use policy_bytecode::module::{Field, Limits, Module, PathSegment};
 use policy_bytecode::verify::{HostLimits, verify};
 use policy_vm::{LoadedModule, Scratch, Value};
@@ -43,6 +44,11 @@ impl TextReader {
             fields: vec![Field {
                 path: vec![llm],
                 derived: None,
+            }],
+            known: vec![Known {
+                path: vec!["llm".to_owned()],
+                holds: Holds::Object,
+                answered: false,
             }],
             consts: Vec::new(),
             patterns: Vec::new(),

@@ -13,7 +13,7 @@
 //!   done where no scanner is configured.
 //! - What a caller wrote at `shield` itself never passes for the answer: it is taken out.
 //! - Only an answer in the shape of the contract is one. Everything else is `verdict: unknown` with a reason, and leaves the other
-//!   fields out, which makes them unknown to rules ([`policy_bytecode::context::ANSWERED`]): a deny that looks at them denies.
+//!   fields out, which makes them unknown to rules ([`policy_bytecode::context::Known::answered`]): a deny that looks at them denies.
 //! - The answer holds words and numbers of the scanner, and no text of the request: what is no plain word is left out, and what
 //!   was left out is unknown.
 //! - Asking ends within `SHIELD_TIMEOUT` and the time of the request, whatever the scanner does. Whether it answers has no part in
@@ -44,7 +44,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 /// The key of the answer in a context.
-const KEY: &str = policy_bytecode::context::SERVICE;
+const KEY: &str = policy_runtime::SERVICE;
 
 /// Bytes that a text of [`ShieldClient::MAX_TEXT`] characters has at most.
 const MAX_BYTES: usize = 4 * ShieldClient::MAX_TEXT;

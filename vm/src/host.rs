@@ -1,51 +1,61 @@
-//! What the machine asks of its host: the values that a request does not hold.
+//! What the machine asks of its host: the values of intrinsics that the machine does not compute itself.
 
 use crate::predicate::Comparison;
 use crate::value::Value;
 use bumpalo::Bump;
-use policy_bytecode::context::Derived;
+use policy_bytecode::intrinsics::IntrinsicId;
 use policy_bytecode::{Number, Outcome};
 
-/// Computes derived fields. Called at most once per field and evaluation, and only when a rule that runs needs it.
+/// Computes host intrinsics. A derived field is computed at most once in an evaluation, and only when a rule that runs needs it.
 pub trait Host {
-    /// The value of `what`. `sent` is what the request holds at that path; `bump` is where new text and lists go.
-    /// [`Value::Unknown`] when it cannot be computed.
-    fn derive<'a>(
-        &mut self,
-        what: Derived,
-        sent: Value<'a>,
-        inputs: &Inputs<'a>,
-        bump: &'a Bump,
-    ) -> Value<'a>;
+    /// The value of an intrinsic for these arguments, as many as its signature has (V3). [`Value::Undefined`] where there is none,
+    /// [`Value::Unknown`] where nobody can tell.
+    ///
+    /// * `id` — an intrinsic of the host that this build knows.
+    /// * `bump` — where new text and lists go.
+    fn call<'a>(&mut self, id: IntrinsicId, args: &[Value<'a>], bump: &'a Bump) -> Value<'a>;
 
-    /// Answers `what <comparison> constant` without computing `what`, where bounds decide it. `None` to compute.
-    fn compare<'a>(
+    /// Answers `id(args) <comparison> constant` without the value, where bounds of it decide: the answer is that of the value. `None`
+    /// to compute it, which is what a host does that has no bounds.
+    fn call_bounded<'a>(
         &mut self,
-        what: Derived,
-        comparison: Comparison,
-        constant: Number,
-        sent: Value<'a>,
-        inputs: &Inputs<'a>,
-        bump: &'a Bump,
-    ) -> Option<Outcome>;
+        _id: IntrinsicId,
+        _args: &[Value<'a>],
+        _comparison: Comparison,
+        _constant: Number,
+        _bump: &'a Bump,
+    ) -> Option<Outcome> {
+        None
+    }
 
-    /// Whether it computes anything. Where it does not, what the request holds is the value, and is not asked for.
-    fn computes(&self) -> bool {
-        true
+    /// What becomes of what a request holds in place of derived fields.
+    fn sent(&self) -> Sent {
+        Sent::Ignored
     }
 }
 
-/// What derived fields are computed from, as the request holds it.
-#[derive(Debug, Clone, Copy)]
-pub struct Inputs<'a> {
-    /// `llm`, whole.
-    pub llm: Value<'a>,
-    /// `llm.model`.
-    pub model: Value<'a>,
-    /// `llm.provider`.
-    pub provider: Value<'a>,
-    /// `llm.maxTokens`.
-    pub max_tokens: Value<'a>,
-    /// `llm.serviceTier`.
-    pub service_tier: Value<'a>,
+/// What becomes of what a request holds in place of derived fields.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Sent {
+    /// Derived fields are computed, whatever the request holds there.
+    #[default]
+    Ignored,
+    /// It is the value where it is there; else the field is computed.
+    Preferred,
+    /// It is the value; nothing is computed.
+    Alone,
+}
+
+/// A host without intrinsics: what a request holds in place of derived fields is their value.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct AsSent;
+
+impl Host for AsSent {
+    fn call<'a>(&mut self, _id: IntrinsicId, _args: &[Value<'a>], _bump: &'a Bump) -> Value<'a> {
+        Value::Unknown
+    }
+
+    fn sent(&self) -> Sent {
+        Sent::Alone
+    }
 }

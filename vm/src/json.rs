@@ -87,7 +87,7 @@ impl<'a> Reader<'a> {
 
     /// Why something was [`Failed`].
     pub(crate) fn error(&self) -> JsonError {
-        self.error
+        self.error.clone()
     }
 
     #[cold]

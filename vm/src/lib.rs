@@ -37,14 +37,14 @@ mod value;
 mod verified;
 
 pub use body::in_element;
-pub use host::{Host, Inputs};
+pub use host::{AsSent, Host, Sent};
 pub use json::{JsonError, JsonErrorKind};
 pub use module::{LoadError, LoadedModule};
 pub use predicate::{Comparison, is_readable};
 pub use query::{Hit, Mode, Scope, Tally, Trap};
 pub use run::Evaluation;
 pub use scratch::Scratch;
-pub use value::{Array, Iter, Member, Members, Object, Set, Value, mismatches, write_json_str};
+pub use value::{Array, Iter, Member, Members, Object, Place, Set, Value, mismatches, write_json_str};
 
 /// The arena that values of one evaluation live in.
 pub use bumpalo::Bump;

@@ -15,7 +15,8 @@ use crate::predicate::LoadedPredicate;
 use crate::project::{Projected, Trie};
 use crate::scan::{LoadedScan, Searched};
 use crate::value::Value;
-use policy_bytecode::context::{Derived, Shape};
+use policy_bytecode::context::Shape;
+use policy_bytecode::intrinsics::IntrinsicId;
 use policy_bytecode::module::{DecisionRule, Limits, PathSegment, PolicyRange};
 use policy_bytecode::predicate::Predicate;
 use policy_bytecode::quantifier::Body;
@@ -34,13 +35,11 @@ pub struct LoadedModule {
     pub(crate) fields: Vec<Vec<PathSegment>>,
     /// What each field may hold.
     shapes: Vec<Shape>,
-    /// Derived fields that the module reads, and the slot of each.
-    pub(crate) derived: Vec<(Derived, FieldIdx)>,
+    /// Derived fields that the module reads.
+    pub(crate) derived: Vec<LoadedDerived>,
     /// Fields inside the value of a derived field, and the derived field of each: they are what was computed, not what
     /// was sent.
     pub(crate) inside_derived: Vec<(FieldIdx, FieldIdx)>,
-    /// Slots of what derived fields are computed from.
-    pub(crate) inputs: InputSlots,
     pub(crate) consts: Arc<Frozen>,
     pub(crate) patterns: Vec<LoadedPattern>,
     pub(crate) predicates: Vec<LoadedPredicate>,
@@ -87,14 +86,14 @@ pub(crate) struct FrameSize {
     pub(crate) builders: usize,
 }
 
-/// Slots of the fields that derived fields are computed from.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct InputSlots {
-    pub(crate) llm: Option<FieldIdx>,
-    pub(crate) model: Option<FieldIdx>,
-    pub(crate) provider: Option<FieldIdx>,
-    pub(crate) max_tokens: Option<FieldIdx>,
-    pub(crate) service_tier: Option<FieldIdx>,
+/// A derived field, and what computes it.
+#[derive(Debug)]
+pub(crate) struct LoadedDerived {
+    pub(crate) field: FieldIdx,
+    pub(crate) intrinsic: IntrinsicId,
+    /// Fields whose values are its arguments: at most [`MAX_ARITY`](policy_bytecode::intrinsics::MAX_ARITY), and none of them
+    /// computed (V3).
+    pub(crate) args: Box<[FieldIdx]>,
 }
 
 impl LoadedModule {
@@ -129,9 +128,9 @@ impl LoadedModule {
         self.memo_cells as usize
     }
 
-    /// Derived fields that the module reads.
-    pub fn derived_fields(&self) -> impl Iterator<Item = Derived> {
-        self.derived.iter().map(|(derived, _)| *derived)
+    /// Intrinsics of the host that compute fields of the module.
+    pub fn host_intrinsics(&self) -> impl Iterator<Item = IntrinsicId> {
+        self.derived.iter().map(|derived| derived.intrinsic)
     }
 
     /// Number of rules.

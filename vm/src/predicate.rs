@@ -10,7 +10,7 @@ use crate::heap::{Frozen, FrozenConst, Texts};
 use crate::value::{Array, Kinds, Value};
 use memchr::memmem::Finder;
 use policy_bytecode::cidr::{Address, Network, Networks};
-use policy_bytecode::context::{Derived, Shape};
+use policy_bytecode::context::Shape;
 use policy_bytecode::predicate::{PredOp, PredOperand, Predicate};
 use policy_bytecode::time::{Instant, Window};
 use policy_bytecode::{
@@ -87,7 +87,7 @@ pub(crate) struct LoadedPredicate {
     pub(crate) field: FieldIdx,
     pub(crate) memo: Option<u32>,
     /// Set when the field is computed by the host: then a comparison may be answered without computing it.
-    pub(crate) derived: Option<Derived>,
+    pub(crate) derived: bool,
     /// What is there and may be: the operator is asked. On what may not be there every operator is an error.
     pub(crate) plain: Kinds,
     pub(crate) test: Test,
@@ -341,12 +341,7 @@ impl<'c> PredicateLoader<'c> {
         }
     }
 
-    pub(crate) fn load(
-        &mut self,
-        predicate: &Predicate,
-        derived: Option<Derived>,
-        shape: Shape,
-    ) -> LoadedPredicate {
+    pub(crate) fn load(&mut self, predicate: &Predicate, derived: bool, shape: Shape) -> LoadedPredicate {
         let test = self.test(predicate.op, predicate.operand, predicate.field);
         LoadedPredicate {
             field: predicate.field,

@@ -3,10 +3,10 @@
 //! Field paths form a trie. Objects on a path are walked key by key; a key that leads nowhere is skipped (validated,
 //! not decoded). Strings are borrowed from the body unless they hold escapes. A key that occurs twice in an object on
 //! a path is refused: the model behind us might read the other one. So are two spellings of one key with different
-//! values, unless one of them is null, and a known object at the top ([`context::root`]) that is something else.
+//! values, unless one of them is null, and a place that is known to hold an object ([`Holds::Object`]) and holds something else.
 //!
 //! What lies below a known list that is no list cannot be known: its slots are [`Value::Unknown`]. Nor can what a service would
-//! have answered, where the request does not hold it ([`context::ANSWERED`]).
+//! have answered, where the request does not hold it ([`Known::answered`]).
 //!
 //! Clients write their keys in the same order every time. So each worker remembers which key came after which, and looks
 //! whether it stands there again before it looks for the key's end and then for the key ([`Hints`]). That is a guess about
@@ -103,12 +103,12 @@ impl<'t, 'a> Projection<'t, 'a> {
             return self.reader.skip(byte, at);
         };
         // A null there is as good as nothing.
-        if let Some(root) = node.root
+        if let Some(root) = &node.root
             && byte != b'{'
             && byte != b'n'
         {
             let end = self.reader.skip(byte, at)?;
-            let found = kind_of(byte);
+            let (root, found) = (root.clone(), kind_of(byte));
             return self
                 .reader
                 .fail(JsonErrorKind::RootNotAnObject { root, found }, end.min(at));

@@ -13,7 +13,7 @@ mod quantifier;
 mod rules;
 
 use crate::heap::arena_used;
-use crate::host::Host;
+use crate::host::{Host, Sent};
 use crate::index::Candidates;
 use crate::json::JsonError;
 use crate::memo::Memo;
@@ -98,20 +98,23 @@ impl LoadedModule {
             ..
         } = scratch;
         let bump: &'a Bump = bump;
-        let computes = host.computes();
-        let slots = project(&self.projected(computes), body, bump, hints)?;
+        let kept = host.sent();
+        let slots = project(&self.projected(kept != Sent::Alone), body, bump, hints)?;
         let (slots, sent) = slots.split_at_mut_checked(self.field_count).unwrap_or_default();
-        if computes {
-            let fields = self.derived.iter().map(|(_, field)| field);
-            for field in fields.chain(self.inside_derived.iter().map(|(field, _)| field)) {
+        for (derived, sent) in self.derived.iter().zip(&*sent) {
+            let is_value = match kept {
+                Sent::Ignored => false,
+                Sent::Preferred => sent.is_present(),
+                Sent::Alone => true,
+            };
+            if let Some(slot) = slots.get_mut(derived.field.index()) {
+                *slot = if is_value { *sent } else { Value::Pending };
+            }
+        }
+        if kept != Sent::Alone {
+            for (field, _) in &self.inside_derived {
                 if let Some(slot) = slots.get_mut(field.index()) {
                     *slot = Value::Pending;
-                }
-            }
-        } else {
-            for ((_, field), sent) in self.derived.iter().zip(&*sent) {
-                if let Some(slot) = slots.get_mut(field.index()) {
-                    *slot = *sent;
                 }
             }
         }

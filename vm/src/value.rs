@@ -5,7 +5,7 @@ mod items;
 mod object;
 
 pub use array::{Array, Set};
-pub use items::Iter;
+pub use items::{Iter, Place};
 pub use object::{Member, Members, Object};
 
 use crate::plain::plain_prefix;

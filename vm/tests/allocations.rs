@@ -16,7 +16,7 @@ use regex_automata::dfa::{StartKind, dense};
 const EVERYTHING: &str = r#"
 .memo_cells 4
 .fields
-  f0: llm.estimatedCost|estimated_cost derived llm.estimatedCost
+  f0: llm.estimatedCost|estimated_cost = llm.estimated_cost(f6, f3, f4, f5, f2)
   f1: llm.n
   f2: llm.serviceTier
   f3: llm.model

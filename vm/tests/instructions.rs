@@ -17,7 +17,7 @@ const TABLES: &str = r#"
   f0: a
   f1: b
   f2: c.d
-  f3: llm.estimatedCost|estimated_cost derived llm.estimatedCost
+  f3: llm.estimatedCost|estimated_cost = llm.estimated_cost(f4, f6, f7, f8, f9)
   f4: llm
   f5: llm.n
   f6: llm.model
@@ -847,7 +847,7 @@ fn deciding_again_has_the_full_budget() {
 const DERIVED: &str = "
 .memo_cells 1
 .fields
-  f0: llm.estimatedCost|estimated_cost derived llm.estimatedCost
+  f0: llm.estimatedCost|estimated_cost = llm.estimated_cost(f1, f3, f4, f5, f6)
   f1: llm
   f2: llm.n
   f3: llm.model
@@ -895,13 +895,26 @@ fn derived_fields_are_computed_at_most_once_and_only_on_need() {
     };
     use Outcome::{Error, False, True};
     let sent = r#"{"llm":{"estimated_cost":2}}"#;
-    let mut host = TestHost::default();
-    assert_eq!(outcomes(&mut host, sent), [True, True, True, False, True]);
+    let two = || TestHost {
+        answer: Answer::Number(2.0),
+        ..TestHost::default()
+    };
+    let mut host = two();
+    assert_eq!(outcomes(&mut host, "{}"), [True, True, True, False, True]);
     assert_eq!(
         (host.derived, host.compared),
         (1, 1),
         "computed by the first comparison"
     );
+    host = TestHost::default();
+    assert_eq!(outcomes(&mut host, sent), [True, True, True, False, True]);
+    assert_eq!(
+        (host.derived, host.compared),
+        (0, 0),
+        "what was sent is the value"
+    );
+    assert_eq!(outcomes(&mut host, "{}"), [False, True, False, False, False]);
+    assert_eq!((host.derived, host.compared), (1, 1), "nothing was sent");
     host = TestHost {
         answer: Answer::Number(7.0),
         ..TestHost::default()
@@ -923,7 +936,7 @@ fn derived_fields_are_computed_at_most_once_and_only_on_need() {
     assert_eq!((host.derived, host.compared), (1, 2));
     // Nothing that no rule asks for is computed.
     let mut scratch = Scratch::new();
-    host = TestHost::default();
+    host = two();
     let mut eval = module.begin(&mut scratch, &mut host, sent.as_bytes()).unwrap();
     eval.decide(Scope::Only(&[false]), Mode::All);
     assert_eq!(eval.host().derived, 0);
@@ -939,7 +952,7 @@ fn elements_of_derived_fields_are_derived() {
         r#"
 .fields
   f0: llm.piiTypes[0]
-  f1: llm.piiTypes|pii_types derived llm.piiTypes
+  f1: llm.piiTypes|pii_types = llm.pii_types(f2)
   f2: llm
   f3: llm.messages
   f4: llm.piiTypes[1]
@@ -975,7 +988,7 @@ fn elements_of_derived_fields_are_derived() {
             Mode::All,
             &mut host,
         );
-        assert_eq!(host.derived, 1);
+        assert_eq!(host.derived, usize::from(!matches!(answer, Answer::Sent)));
         [0, 1, 2].map(|rule| outcome_of(&hits, rule))
     };
     use Outcome::{Error, False, True};
@@ -995,7 +1008,7 @@ fn pending_is_not_observable() {
     };
     let mut scratch = Scratch::new();
     let mut eval = module.begin(&mut scratch, &mut host, b"{}").unwrap();
-    for field in 0..6 {
+    for field in 0..7 {
         assert!(matches!(
             eval.field(policy_bytecode::FieldIdx(field)),
             Value::Undefined
@@ -1005,16 +1018,6 @@ fn pending_is_not_observable() {
         eval.field(policy_bytecode::FieldIdx(99)),
         Value::Unknown
     ));
-    let inputs = eval.inputs();
-    for value in [
-        inputs.llm,
-        inputs.model,
-        inputs.provider,
-        inputs.max_tokens,
-        inputs.service_tier,
-    ] {
-        assert!(matches!(value, Value::Undefined));
-    }
     eval.decide(Scope::All, Mode::All);
     assert_eq!(eval.host().derived, 1);
 }

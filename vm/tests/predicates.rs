@@ -365,7 +365,7 @@ fn constants_that_share_items_stay_small() {
 
 const UNKNOWN: &str = "
 .fields
-  f0: llm.estimatedCost derived llm.estimatedCost
+  f0: llm.estimatedCost = llm.estimated_cost(f1, f3, f4, f5, f6)
   f1: llm
   f2: llm.n
   f3: llm.model

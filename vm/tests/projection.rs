@@ -5,6 +5,7 @@
 mod common;
 
 use common::TestHost;
+use policy_bytecode::context::{Holds, Known};
 use policy_bytecode::module::{
     Decision, DecisionRule, Field, Function, Limits, Module, PathSegment, PolicyRange,
 };
@@ -37,6 +38,21 @@ fn path(text: &str) -> Vec<PathSegment> {
     text.split('.').map(segment).collect()
 }
 
+/// What is known of the requests of these tests.
+fn known() -> Vec<Known> {
+    let place = |path: &str, holds| Known {
+        path: path.split('.').map(str::to_owned).collect(),
+        holds,
+        answered: false,
+    };
+    let roots = ["llm", "user", "team", "project", "request", "metadata", "budget"];
+    let roots = roots.into_iter().map(|root| place(root, Holds::Object));
+    let lists = ["user.roles", "llm.messages"]
+        .into_iter()
+        .map(|list| place(list, Holds::List));
+    roots.chain(lists).collect()
+}
+
 fn loaded(paths: &[Vec<PathSegment>], limits: Limits) -> LoadedModule {
     let module = Module {
         limits,
@@ -47,6 +63,7 @@ fn loaded(paths: &[Vec<PathSegment>], limits: Limits) -> LoadedModule {
                 derived: None,
             })
             .collect(),
+        known: known(),
         functions: vec![Function {
             code: vec![Instr::RetTrue {}],
             ..Function::default()
@@ -502,7 +519,14 @@ fn known_roots_are_objects_or_the_request_is_refused() {
             let body = format!(r#"{{"{root}":{body}}}"#);
             for path in [root.to_owned(), format!("{root}.id"), format!("{root}.deep.er")] {
                 let refused = refused(&[&path], body.as_bytes());
-                assert_eq!(refused, JsonErrorKind::RootNotAnObject { root, found }, "{body}");
+                assert_eq!(
+                    refused,
+                    JsonErrorKind::RootNotAnObject {
+                        root: root.into(),
+                        found
+                    },
+                    "{body}"
+                );
                 assert_eq!(
                     refused.to_string(),
                     format!("`{root}` must be an object, found {found}")

@@ -272,15 +272,10 @@ impl Masked {
         let Some(field) = parts.module.fields.get(field.index()) else {
             return false;
         };
-        let inputs = field.derived.map_or(&[][..], |derived| derived.inputs());
-        self.paths.iter().any(|path| {
-            reads(field, path)
-                || inputs.iter().any(|input| {
-                    let input: Vec<&str> = input.split('.').collect();
-                    let both = input.len().min(path.len());
-                    input.iter().zip(path).take(both).all(|(a, b)| same(a, b))
-                })
-        })
+        let args = field.derived.iter().flat_map(|derived| &derived.args);
+        let args = args.filter_map(|arg| parts.module.fields.get(arg.index()));
+        let mut read = std::iter::once(field).chain(args);
+        read.any(|field| self.paths.iter().any(|path| reads(field, path)))
     }
 }
 

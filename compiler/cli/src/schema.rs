@@ -6,8 +6,10 @@ mod tests;
 use crate::exit::Exit;
 use crate::{Host, output};
 use clap::ValueEnum;
-use policy_bytecode::context::{FIELDS, INJECTION_SIGNALS, PII_TYPES};
+use policy_compiler::context::FIELDS;
 use policy_grammar::Vocabulary;
+use policy_runtime::primitives::injection::InjectionSignal;
+use policy_runtime::primitives::pii::PiiType;
 use serde_json::Value;
 
 /// Print the JSON Schema of policies, test files or price files
@@ -46,8 +48,8 @@ pub(crate) fn run(args: Args, _host: Host) -> anyhow::Result<Exit> {
 pub fn policy_schema() -> Value {
     policy_grammar::json_schema(&Vocabulary {
         fields: &fields(),
-        pii_types: PII_TYPES,
-        injection_signals: INJECTION_SIGNALS,
+        pii_types: PiiType::NAMES,
+        injection_signals: InjectionSignal::NAMES,
     })
 }
 

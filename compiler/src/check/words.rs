@@ -5,22 +5,23 @@
 use super::each_test;
 use crate::fields::{dotted, nearest};
 use crate::hir::{Program, Test};
-use policy_bytecode::context::{INJECTION_SIGNALS, PII_TYPES};
 use policy_bytecode::predicate::{PredOp, PredOperand};
 use policy_bytecode::quantifier::{ItemOperand, Subject};
 use policy_bytecode::{Const, ConstIdx};
 use policy_grammar::Diagnostic;
 use policy_grammar::codes::Code;
+use policy_primitives::injection::InjectionSignal;
+use policy_primitives::pii::PiiType;
 
 /// What `llm.unreadContent` can hold.
 const UNREAD_KINDS: &[&str] = &["image", "audio", "file", "video", "encrypted", "unknown"];
 
 /// Lists whose elements are all known, and what an element is.
 const LISTS: &[(&str, &[&str], &str)] = &[
-    ("llm.piiTypes", PII_TYPES, "type of personal data"),
+    ("llm.piiTypes", PiiType::NAMES, "type of personal data"),
     (
         "llm.injectionSignals",
-        INJECTION_SIGNALS,
+        InjectionSignal::NAMES,
         "category of prompt injection",
     ),
     ("llm.unreadContent", UNREAD_KINDS, "kind of unread content"),

@@ -8,10 +8,10 @@
 //! [`crate::cost`].
 
 use crate::cost::{self, Cost};
+use crate::fields::dotted;
 use crate::ir::{Predicate, Program};
 use crate::options::Options;
 use policy_bytecode::bundle::CostCertificate;
-use policy_bytecode::context::Derived;
 use policy_bytecode::instr::{Instr, Role};
 use policy_bytecode::manifest::{TemplatePart, ValueNode, VerbInfo};
 use policy_bytecode::module::Function;
@@ -76,11 +76,15 @@ pub(super) fn certificate(program: &Program, functions: &[Function], options: &O
             .saturating_add(u64::from(TRIES).saturating_mul(tried.count() as u64));
     }
     // Each field is computed at most once. Templates may ask for fields that no condition reads.
-    let mut derived: Vec<Derived> = program.fields.iter().filter_map(|f| f.derived).collect();
-    derived.sort();
-    for field in derived {
-        out.derived.push(field.path().to_owned());
-        add(&mut total, cost::derived(field));
+    let derived = program
+        .fields
+        .iter()
+        .filter_map(|f| Some((f.derived.as_ref()?.intrinsic, f)));
+    let mut derived: Vec<_> = derived.collect();
+    derived.sort_by_key(|(intrinsic, _)| *intrinsic);
+    for (intrinsic, field) in derived {
+        out.derived.extend(dotted(field));
+        add(&mut total, cost::intrinsic(intrinsic));
     }
     for action in responses(program) {
         add(&mut total, action);

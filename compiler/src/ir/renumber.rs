@@ -5,6 +5,7 @@
 
 use crate::ir::{FuncId, Function, Predicate, RefMut, Rule};
 use policy_bytecode::manifest::{CondNode, RuleInfo, TemplatePart, ValueNode, VerbInfo};
+use policy_bytecode::module::Field;
 use policy_bytecode::predicate::PredOperand;
 use policy_bytecode::quantifier::{Body, ItemOperand, Node, Subject};
 use policy_bytecode::scan::Scan;
@@ -58,6 +59,12 @@ pub(crate) struct Numbers {
 impl Numbers {
     pub(crate) fn field(&self, field: &mut FieldIdx) {
         field.0 = self.fields.get(field.0);
+    }
+
+    /// What computes a field.
+    pub(crate) fn derived(&self, field: &mut Field) {
+        let args = field.derived.iter_mut().flat_map(|derived| &mut derived.args);
+        args.for_each(|arg| self.field(arg));
     }
 
     pub(crate) fn constant(&self, constant: &mut ConstIdx) {

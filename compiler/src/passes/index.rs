@@ -26,9 +26,9 @@
 mod searches;
 
 use super::{OptLevel, Options, Pass, Program};
+use crate::context;
 use crate::fields::dotted;
 use crate::ir::{Function, Inst, Negated, Rule, ValueId};
-use policy_bytecode::context;
 use policy_bytecode::guard::{MAX_GUARD, MAX_GUARDS, indexable, plain_fields};
 use policy_bytecode::module::Field;
 use policy_bytecode::predicate::{Lookup, PredOp, PredOperand};

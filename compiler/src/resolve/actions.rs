@@ -2,8 +2,8 @@
 
 use super::conditions::depth;
 use super::{MAX_DEPTH, Resolver, index_u32, is_const, number};
+use crate::context;
 use crate::fields::{Suspicion, describe};
-use policy_bytecode::context;
 use policy_bytecode::disasm::path_text;
 use policy_bytecode::manifest::{ModificationInfo, TemplatePart, ValueNode, VerbInfo};
 use policy_bytecode::module::PathSegment;
@@ -12,6 +12,7 @@ use policy_grammar::ast::{self, Action, Literal, Modification, Template, Verb};
 use policy_grammar::codes::Code;
 use policy_grammar::source::Spanned;
 use policy_grammar::{Diagnostic, Span};
+use policy_primitives::pii::PiiType;
 
 /// A resolved action, without its decision.
 #[derive(Debug, Default)]
@@ -165,20 +166,17 @@ impl Resolver<'_, '_> {
     fn modification(&mut self, modification: &Modification) -> Option<ModificationInfo> {
         let path = &modification.path;
         let info = describe(&path.value, self.schema);
-        if let Some(derived) = info.field.derived {
+        if let Some(computed) = info.computed {
             self.diagnostics.push(
                 Diagnostic::new(
                     Code::ReadOnlyField,
                     path.span,
-                    format!(
-                        "`{}` is computed by the engine and cannot be changed",
-                        derived.path()
-                    ),
+                    format!("`{}` is computed by the engine and cannot be changed", info.path),
                 )
                 .help(format!(
                     "change what it is computed from: {}",
-                    derived
-                        .inputs()
+                    computed
+                        .args
                         .iter()
                         .map(|i| format!("`{i}`"))
                         .collect::<Vec<_>>()
@@ -239,7 +237,7 @@ impl Resolver<'_, '_> {
     fn redact(&mut self, types: &[Spanned<String>]) -> Option<Vec<String>> {
         let mut ok = true;
         for ty in types {
-            if context::PII_TYPES.contains(&ty.value.as_str()) {
+            if PiiType::NAMES.contains(&ty.value.as_str()) {
                 continue;
             }
             ok = false;
@@ -248,9 +246,9 @@ impl Resolver<'_, '_> {
                 ty.span,
                 format!("`{}` is not a type of personal data", ty.value),
             );
-            d = match crate::fields::nearest(&ty.value, context::PII_TYPES.iter().copied()) {
+            d = match crate::fields::nearest(&ty.value, PiiType::NAMES.iter().copied()) {
                 Some(near) => d.help(format!("did you mean `{near}`?")).fix(ty.span, near),
-                None => d.help(format!("the types are {}", context::PII_TYPES.join(", "))),
+                None => d.help(format!("the types are {}", PiiType::NAMES.join(", "))),
             };
             self.diagnostics.push(d);
         }

@@ -15,10 +15,10 @@
 //! not from a clock, a counter or another request. [`pure`] has to be asked about every field that the engine computes.
 
 use crate::derive::DeriveMode;
-use crate::options::{DefaultDecision, Settings, UnknownNamespace};
+use crate::options::{DefaultDecision, Settings, UnknownNamespace, asks_prices};
 use crate::worker::Request;
 use policy_bytecode::Number;
-use policy_bytecode::context::Derived;
+use policy_bytecode::intrinsics::IntrinsicId;
 use policy_vm::{Mode, Value};
 use sha2::{Digest as _, Sha256};
 
@@ -28,40 +28,10 @@ pub(super) const FORMAT: u8 = 2;
 /// Keys of other versions of this crate never match: it may count, find or render otherwise.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// Whether a computed field follows from the request and the price table alone. One that asks a clock or a counter does
-/// not, and decisions on it must not be kept.
-pub(super) fn pure(field: Derived) -> bool {
-    match field {
-        Derived::Text
-        | Derived::NormalizedText
-        | Derived::LastUserText
-        | Derived::UnreadContent
-        | Derived::CanonicalModel
-        | Derived::ModelFamily
-        | Derived::EstimatedTokens
-        | Derived::EstimatedCost
-        | Derived::MaxCost
-        | Derived::ContainsPii
-        | Derived::PiiTypes
-        | Derived::InjectionSignals
-        | Derived::InjectionScore => true,
-    }
-}
-
-/// Whether a computed field asks the price table.
-fn priced(field: Derived) -> bool {
-    match field {
-        Derived::EstimatedCost | Derived::MaxCost | Derived::CanonicalModel | Derived::ModelFamily => true,
-        Derived::Text
-        | Derived::NormalizedText
-        | Derived::LastUserText
-        | Derived::UnreadContent
-        | Derived::EstimatedTokens
-        | Derived::ContainsPii
-        | Derived::PiiTypes
-        | Derived::InjectionSignals
-        | Derived::InjectionScore => false,
-    }
+/// Whether what an intrinsic computes follows from the request and the price table alone. Decisions on one that asks a clock or a
+/// counter must not be kept.
+pub(super) fn pure(id: IntrinsicId) -> bool {
+    id.row().is_some_and(|row| row.flags.pure)
 }
 
 /// Writes the key of a request over `out`. `fields` are its projected fields; says how many bytes of text they have, as
@@ -95,7 +65,7 @@ pub(super) fn write<'v, 'a: 'v>(
         UnknownNamespace::Error => 0,
         UnknownNamespace::Global => 1,
     });
-    if policies.module.derived_fields().any(priced) {
+    if policies.module.host_intrinsics().any(asks_prices) {
         out.push(1);
         out.extend_from_slice(prices(settings));
     } else {

@@ -15,7 +15,9 @@
 //! .fields
 //!   f0: llm.maxTokens|max_tokens            ; a second spelling after `|`
 //!   f1: metadata."a key"[0]                 ; an index; a key that is no plain word; `()` is the empty path
-//!   f2: llm.piiTypes derived llm.piiTypes
+//!   f2: a.number = llm.max_cost(f0, f1, f1, f1, f1)   ; computed by an intrinsic, from other fields; `#7(…)` by number
+//! .known
+//!   metadata: object                      ; any, scalar, list or object; `answered` where a service says what stands there
 //! .constants
 //!   k0: 4096                                ; null true false 1 1.5 -inf "text\n" [k0, k1] {"key": k0}
 //!   k1: decimal "1e400"                     ; a number that is neither an integer of 64 bits nor a double
@@ -47,6 +49,7 @@
 mod bodies;
 mod cursor;
 mod entries;
+mod fields;
 
 use crate::disasm::is_bare_key;
 use crate::ids::{ConstIdx, FieldIdx, FuncIdx, Label, PatternIdx, PolicyIdx, RuleIdx};
@@ -100,6 +103,7 @@ pub fn assemble(text: &str) -> Result<Module, AsmError> {
 enum Section {
     None,
     Fields,
+    Known,
     Constants,
     Patterns,
     Predicates,
@@ -136,6 +140,11 @@ impl<'a> Assembler<'a> {
                 cursor.entry(FieldIdx::PREFIX, self.module.fields.len())?;
                 let field = cursor.field()?;
                 self.module.fields.push(field);
+                cursor.end()
+            }
+            Section::Known => {
+                let known = cursor.known()?;
+                self.module.known.push(known);
                 cursor.end()
             }
             Section::Constants => {
@@ -190,6 +199,7 @@ impl<'a> Assembler<'a> {
                 Section::None
             }
             "fields" => Section::Fields,
+            "known" => Section::Known,
             "constants" => Section::Constants,
             "patterns" => Section::Patterns,
             "predicates" => Section::Predicates,

@@ -27,7 +27,7 @@ use std::fmt;
 /// First bytes of every bundle.
 pub const MAGIC: &[u8; 8] = b"LLMPOLB\0";
 /// Version of the container. A reader refuses any other.
-pub const FORMAT_VERSION: u16 = 3;
+pub const FORMAT_VERSION: u16 = 4;
 /// Bytes that a bundle may have at most. Decoded tables take up to about 32 times their stored size, so a host that
 /// takes bundles from others should set a lower one: [`Bundle::decode_limited`].
 pub const MAX_BYTES: usize = 256 << 20;

@@ -9,6 +9,7 @@
 //! a fixed number of characters, so that constants that share items (or name each other in a circle) cannot blow up.
 
 mod comment;
+mod fields;
 mod text;
 
 pub(crate) use text::{is_bare_key, quote};
@@ -66,6 +67,7 @@ fn listing(module: &Module, options: DisasmOptions, places: Option<Places<'_>>) 
     };
     out.header();
     out.fields();
+    out.known();
     out.consts();
     out.patterns();
     out.predicates();
@@ -143,19 +145,6 @@ impl Listing<'_> {
         );
         self.line(&line);
         self.line(&format!(".memo_cells {}", self.module.memo_cells));
-    }
-
-    fn fields(&mut self) {
-        self.section(".fields", self.module.fields.len());
-        for (i, field) in self.module.fields.iter().enumerate() {
-            let mut line = format!("  f{i}: ");
-            path(&mut line, field, Aliases::Written);
-            if let Some(derived) = field.derived {
-                line.push_str(" derived ");
-                line.push_str(derived.path());
-            }
-            self.line(&line);
-        }
     }
 
     fn consts(&mut self) {

@@ -17,10 +17,11 @@
 //! runs when the first rule that hangs on it is reached, and so it is the only guard of its function.
 
 use crate::consts::Const;
-use crate::context::{Derived, Shape};
+use crate::context::Knowledge;
 use crate::ids::{FlagIdx, PredIdx};
 use crate::instr::Instr;
-use crate::module::{Field, Function, Module, PathSegment, is_at_or_below};
+use crate::intrinsics::Type;
+use crate::module::{Derived, Field, Function, Module, PathSegment, is_at_or_below};
 use crate::predicate::{Lookup, PredOp, PredOperand, Predicate};
 
 /// Predicates of one guard, at most.
@@ -76,8 +77,14 @@ pub fn searchable_fields(fields: &[Field]) -> Vec<bool> {
     fields
         .iter()
         .zip(plain)
-        .map(|(field, plain)| plain || field.derived.is_some_and(Derived::is_text))
+        .map(|(field, plain)| plain || field.derived.as_ref().is_some_and(is_text))
         .collect()
+}
+
+/// Whether what is computed is a text, where it can be.
+fn is_text(derived: &Derived) -> bool {
+    let row = derived.intrinsic.row();
+    row.is_some_and(|row| row.signature.result == Type::Text)
 }
 
 /// Checks the guards of functions, one after the other.
@@ -86,7 +93,7 @@ pub struct Prover<'m> {
     predicates: &'m [Predicate],
     consts: &'m [Const],
     plain: Vec<bool>,
-    /// Fields that every operator can be an error on ([`Shape`]).
+    /// Fields that every operator can be an error on ([`Knowledge::can_mismatch`]).
     mismatched: Vec<bool>,
     /// For each predicate, the scan that answers it.
     scans: Vec<Option<u32>>,
@@ -109,6 +116,7 @@ impl<'m> Prover<'m> {
                 }
             }
         }
+        let known = Knowledge::new(&module.known);
         Self {
             scans,
             predicates: &module.predicates,
@@ -117,7 +125,7 @@ impl<'m> Prover<'m> {
             mismatched: module
                 .fields
                 .iter()
-                .map(|f| Shape::can_mismatch(&f.path))
+                .map(|f| known.can_mismatch(&f.path))
                 .collect(),
             named: vec![0; module.predicates.len()],
             guard: 0,

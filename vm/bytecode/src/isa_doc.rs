@@ -1,10 +1,11 @@
 //! The manual of the format: `docs/isa.md`, generated from the tables of this crate so that it cannot drift.
 //!
-//! Instructions come from [`Opcode::ALL`], predicates from [`PredOp::ALL`], rules from [`REQUIREMENTS`]; the prose around them
+//! Instructions come from [`Opcode::ALL`], predicates from [`PredOp::ALL`], intrinsics from [`all`], rules from [`REQUIREMENTS`]; the prose around them
 //! stands here. Where it states a number, the number is the constant that the code uses.
 
 use crate::bundle::{FORMAT_VERSION, MAGIC, MAX_BYTES};
 use crate::instr::Opcode;
+use crate::intrinsics::{Flags, all};
 use crate::module::{ISA_VERSION, Limits};
 use crate::predicate::{PredOp, Takes};
 use crate::scan::TRIES;
@@ -24,6 +25,7 @@ pub fn isa_markdown() -> String {
     predicates(&mut out);
     bodies(&mut out);
     scans(&mut out);
+    intrinsics(&mut out);
     verification(&mut out);
     numbers(&mut out);
     versioning(&mut out);
@@ -44,9 +46,10 @@ What a bundle holds, what its instructions do, and what is proved about it befor
 4. [Predicates](#predicates)
 5. [Bodies](#bodies)
 6. [Scans](#scans)
-7. [Verification](#verification)
-8. [Numbers](#numbers)
-9. [Versioning](#versioning)
+7. [Intrinsics](#intrinsics)
+8. [Verification](#verification)
+9. [Numbers](#numbers)
+10. [Versioning](#versioning)
 
 ";
 
@@ -57,7 +60,8 @@ A module is a set of tables. Code names their entries by index; nothing is named
 
 | table | text | holds |
 |---|---|---|
-| fields | `f0` | paths in the request; the value of each stands in the slot of the same index |
+| fields | `f0` | paths in the request; the value of each stands in the slot of the same index; or what computes it |
+| known | | what every request holds at places that are known, whatever fields are read |
 | constants | `k0` | null, booleans, numbers, strings; arrays and objects of earlier constants |
 | patterns | `x0` | regular expressions, with an automaton where one fits |
 | predicates | `p0` | comparisons of a field with a constant, a pattern or another field, or of its elements with a body |
@@ -68,7 +72,8 @@ A module is a set of tables. Code names their entries by index; nothing is named
 | policies | `policy0` | consecutive rules |
 
 **Evaluation.** One pass over the request fills the slots. Then the conditions of the rules run in order; each ends with
-an outcome. A derived field is computed when it is first read.
+an outcome. A derived field is computed when it is first read: an [intrinsic](#intrinsics) of the host is applied to other fields,
+which the module names.
 
 **Frames.** Every call has a frame of its own and sees nothing of its caller's but the arguments.
 
@@ -370,10 +375,49 @@ text has a character other than NUL, the text of the field has that very charact
     );
 }
 
+fn intrinsics(out: &mut String) {
+    out.push_str(
+        "\
+## Intrinsics
+
+An intrinsic is a function that is not made of instructions. Those of the host are computed by whoever embeds the machine. A value that
+nobody can tell is unknown; only those that are *fallible* have one. What is *pure* follows from the arguments and from what the host was
+set up with. The cost, in units of roughly a nanosecond, is what certificates count.
+
+",
+    );
+    table_head(out, &["number", "intrinsic", "flags", "cost", "since", "value"]);
+    for intrinsic in all() {
+        let Flags { pure, fallible, host } = intrinsic.flags;
+        let flags = [(pure, "pure"), (fallible, "fallible"), (host, "host")];
+        let flags: Vec<&str> = flags
+            .iter()
+            .filter(|(set, _)| *set)
+            .map(|(_, flag)| *flag)
+            .collect();
+        let cost = match intrinsic.cost.per_text_kb {
+            0 => intrinsic.cost.fixed.to_string(),
+            per_text_kb => format!("{} + {per_text_kb} a kilobyte of text", intrinsic.cost.fixed),
+        };
+        row(
+            out,
+            &[
+                intrinsic.id.0.to_string(),
+                format!("`{}{}`", intrinsic.name, intrinsic.signature),
+                flags.join(", "),
+                cost,
+                intrinsic.since.to_string(),
+                intrinsic.doc.to_owned(),
+            ],
+        );
+    }
+    out.push('\n');
+}
+
 fn verification(out: &mut String) {
     out.push_str(
         "## Verification\n\nA module is verified when it is loaded, and the VM takes only verified modules. Every sentence \
-         below holds for each of them; an error names the rule. Checkers run in the order limits, tables, bodies, scans, operands, flow, \
+         below holds for each of them; an error names the rule. Checkers run in the order limits, tables, known, bodies, scans, operands, flow, \
          frames, calls, and each assumes what the earlier ones proved. Modules that a rule accepts and rejects stand in \
          `vm/bytecode/tests/verify/V<n>_*.asm`.\n\n",
     );
@@ -438,7 +482,7 @@ There are two numbers: the format version of the container ({FORMAT_VERSION}) an
   that uses the addition is refused by an older reader as an unknown opcode or a table that does not decode, never run
   in part.
 - Numbers are never used twice. A retired number stays reserved.
-- Predicates, decisions, derived fields and other variants have the numbers that stand under [Numbers](#numbers).
+- Predicates, decisions and other variants have the numbers that stand under [Numbers](#numbers).
 - A bundle of this format version is kept with the sources, and decodes for as long as the version is read.
 "
     );
@@ -448,6 +492,7 @@ There are two numbers: the format version of the container ({FORMAT_VERSION}) an
 mod tests {
     use super::isa_markdown;
     use crate::instr::Opcode;
+    use crate::intrinsics::all;
     use crate::predicate::PredOp;
     use crate::verify::REQUIREMENTS;
 
@@ -460,6 +505,10 @@ mod tests {
         }
         for op in PredOp::ALL {
             assert!(text.contains(&format!("| `{}` |", op.as_str())));
+        }
+        for intrinsic in all() {
+            let row = format!("| {} | `{}(", intrinsic.id.0, intrinsic.name);
+            assert_eq!(text.matches(&row).count(), 1, "{row}");
         }
         for rule in REQUIREMENTS {
             assert!(text.contains(&format!("| V{} | {} |", rule.number, rule.sentence)));

@@ -31,6 +31,7 @@ pub mod fold;
 pub mod guard;
 pub mod ids;
 pub mod instr;
+pub mod intrinsics;
 pub mod isa_doc;
 pub mod manifest;
 pub mod module;

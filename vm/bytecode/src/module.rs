@@ -1,7 +1,11 @@
 //! The module: only what is on disk, as typed tables. No resolved pointers, no caches.
 
+mod field;
+
+pub use field::{Derived, Field, PathSegment, is_at_or_below};
+
 use crate::consts::Const;
-use crate::context::Derived;
+use crate::context::Known;
 use crate::ids::{FieldIdx, FuncIdx, PolicyIdx, PredIdx};
 use crate::instr::{Instr, Role};
 use crate::predicate::Predicate;
@@ -13,7 +17,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 /// Version of the instruction set. Additions keep it; a changed or retired instruction raises it.
-pub const ISA_VERSION: u16 = 3;
+pub const ISA_VERSION: u16 = 4;
 
 /// A compiled policy set: tables and code.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -22,6 +26,8 @@ pub struct Module {
     pub limits: Limits,
     /// Request fields that the module reads; their values land in the slots of the same index.
     pub fields: Vec<Field>,
+    /// What is known of every request, whatever fields are read.
+    pub known: Vec<Known>,
     /// Constants.
     pub consts: Vec<Const>,
     /// Regular expressions.
@@ -91,43 +97,6 @@ impl Default for Limits {
             call_depth: 64,
         }
     }
-}
-
-/// One request field.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Field {
-    /// Where it stands in the request; never empty, the first step is a key.
-    pub path: Vec<PathSegment>,
-    /// Computed by the host, when it is.
-    pub derived: Option<Derived>,
-}
-
-/// One step of a field's path.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum PathSegment {
-    /// A key of an object, and other spellings of it. A request that holds two of them with different values is refused.
-    Key {
-        /// Canonical spelling.
-        name: String,
-        /// Accepted other spellings.
-        aliases: Vec<String>,
-    },
-    /// An element of an array, or the object key of that decimal spelling.
-    Index(u32),
-    /// An element of an array, counted from its end: 1 is the last one.
-    FromEnd(u32),
-}
-
-/// Whether `path` is `above` or leads further from there, whatever other spellings the keys have.
-#[must_use]
-pub fn is_at_or_below(path: &[PathSegment], above: &[PathSegment]) -> bool {
-    let same = |steps: (&PathSegment, &PathSegment)| match steps {
-        (PathSegment::Key { name: a, .. }, PathSegment::Key { name: b, .. }) => a == b,
-        (PathSegment::Index(a), PathSegment::Index(b))
-        | (PathSegment::FromEnd(a), PathSegment::FromEnd(b)) => a == b,
-        (PathSegment::Key { .. } | PathSegment::Index(_) | PathSegment::FromEnd(_), _) => false,
-    };
-    path.len() >= above.len() && path.iter().zip(above).all(same)
 }
 
 /// One regular expression.
@@ -275,6 +244,7 @@ struct WireModule<'a> {
     isa_version: u16,
     limits: Limits,
     fields: Cow<'a, [Field]>,
+    known: Cow<'a, [Known]>,
     consts: Cow<'a, [Const]>,
     patterns: Cow<'a, [Pattern]>,
     predicates: Cow<'a, [Predicate]>,
@@ -326,6 +296,7 @@ impl Module {
             isa_version: ISA_VERSION,
             limits: self.limits,
             fields: (&self.fields).into(),
+            known: (&self.known).into(),
             consts: (&self.consts).into(),
             patterns: (&self.patterns).into(),
             predicates: (&self.predicates).into(),
@@ -385,6 +356,7 @@ impl Module {
         Ok(Self {
             limits: wire.limits,
             fields: wire.fields.into_owned(),
+            known: wire.known.into_owned(),
             consts: wire.consts.into_owned(),
             patterns: wire.patterns.into_owned(),
             predicates: wire.predicates.into_owned(),

@@ -8,6 +8,7 @@ mod calls;
 mod flow;
 mod frames;
 mod guards;
+mod known;
 mod limits;
 mod operands;
 mod scans;
@@ -37,6 +38,9 @@ impl Deref for VerifiedModule {
     }
 }
 
+/// Steps of a path, at most.
+const MAX_PATH: usize = 64;
+
 /// One thing that holds for every verified module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Requirement {
@@ -57,8 +61,8 @@ macro_rules! rules {
 
 rules! {
     1 "limits" "the module's limits are positive and within what the host allows, and no table is longer than the host allows";
-    2 "tables" "every field has a path of 1 to 64 steps that starts with a key, no two fields have the same path, and a derived field has its own canonical path";
-    3 "tables" "the fields that a derived field is computed from are in the field table";
+    2 "tables" "every field has a path of 1 to 64 steps that starts with a key, and no two fields have the same path";
+    3 "tables" "at most 64 fields are derived, and none lies in another; a derived field names a host intrinsic and, for each of its parameters, a field of the table that is neither derived nor in one that is";
     4 "tables" "array and object constants name earlier constants only, nest at most 128 deep, and object keys ascend strictly";
     5 "tables" "every predicate names entries of its tables, its operand is of the kind that its operator takes, and its memo cell exists";
     6 "tables" "the rules of the policies are consecutive, in order, and cover the rule table exactly";
@@ -85,6 +89,7 @@ rules! {
     30 "scans" "every scan is of a field of the request or of a computed text, and no two are of the same";
     31 "scans" "literals of a scan have 1 to 255 bytes and are folded, and what they ask of the text itself folds to them";
     32 "scans" "every predicate of a scan is on its field, in no other scan, and names at least one literal; it is `matches`, with at most 16 starts of a match to a hit, or `contains` with a string constant that folds to its one literal, and is true on a hit only where the literal is that very string";
+    33 "known" "what is known of requests stands at paths of 1 to 64 keys, once for each path";
 }
 
 /// Ceilings chosen by the host.
@@ -211,6 +216,7 @@ pub fn verify(module: Module, host: &HostLimits) -> Result<VerifiedModule, Verif
 pub fn verify_until(module: Module, host: &HostLimits, stop: &Stop) -> Result<VerifiedModule, VerifyError> {
     limits::check(&module, host)?;
     tables::check(&module, host)?;
+    known::check(&module)?;
     stop.check()?;
     bodies::check(&module)?;
     scans::check(&module)?;

@@ -633,9 +633,9 @@ fn once_written(name: &str, digest: &str) -> Bundle {
 fn a_bundle_that_was_once_written_decodes() {
     let bundle = once_written(
         &FORMAT_VERSION.to_string(),
-        "sha256:508849a58cafbd0f4705a9d2eb1f5d0adc245b132015c176d73233f07e3e64d8",
+        "sha256:6651b0d0e7034d3eb8c93fb44b1a9c1983080176a53ffa1331efa8f36a17c7b2",
     );
-    // Version 3 had no debug section at first.
+    // Version 4 had no debug section at first.
     assert_eq!(bundle.debug, None);
     let listing = disassemble(&bundle.module, &DisasmOptions { full: false });
     insta::assert_snapshot!(format!("format_{FORMAT_VERSION}"), listing);
@@ -645,7 +645,7 @@ fn a_bundle_that_was_once_written_decodes() {
 fn a_bundle_with_places_that_was_once_written_decodes() {
     let bundle = once_written(
         &format!("{FORMAT_VERSION}.debug"),
-        "sha256:2ca3223be2eb5272e1c38d6b5984ec02a180c315c05a78b8c3f5fee20b458ec9",
+        "sha256:e8a4e7f7dd2cb63b7e0ef615f2c7db39ad2c76f5c693d06be1a9eb1f264a5767",
     );
     let places = Places {
         debug: bundle.debug.as_ref().unwrap(),

@@ -49,7 +49,7 @@ proptest! {
     #[test]
     fn any_lines_in_any_section_are_assembled_or_refused(lines in vec((
         prop_oneof![
-            Just(".fields\nf0:"), Just(".constants\nk0:"), Just(".patterns\nx0:"), Just(".predicates\np0:"), Just(".scans\ns0: f0\n"), Just(".scans\n"),
+            Just(".fields\nf0:"), Just(".fields\nf0: a = "), Just(".known\n"), Just(".constants\nk0:"), Just(".patterns\nx0:"), Just(".predicates\np0:"), Just(".scans\ns0: f0\n"), Just(".scans\n"),
             Just(".function fn0"), Just(".rules\nrule0:"), Just(".policies\npolicy0:"), Just(".limits"),
             Just(".function fn0 flags=1\n test p0,"), Just("x:"),
         ],
@@ -79,6 +79,10 @@ const SAMPLE: &str = r#"
   f1: llm.maxTokens|max_tokens
   f2: user.roles
   f3: metadata."a key"[2]
+  f4: metadata.cost = llm.canonical_model(f0, f3)
+.known
+  metadata: object
+  metadata."a key": list answered
 .constants
   k0: 4096
   k1: "admin"
@@ -143,7 +147,22 @@ fn errors_say_where_and_what() {
         (".nothing", "1:2: unknown directive"),
         (".fields\n  f1: a", "2:3: f0 is expected"),
         (".fields\n  f0: a..b", "2:9: a key is expected"),
-        (".fields\n  f0: a b", "2:9: `derived` is expected"),
+        (".fields\n  f0: a b", "2:9: the end of the line is expected"),
+        (
+            ".fields\n  f0: a = llm.nothing(f0)",
+            "2:11: no intrinsic has this name",
+        ),
+        (
+            ".fields\n  f0: a = #65536()",
+            "2:12: a number in range is expected",
+        ),
+        (".fields\n  f0: a = llm.text(f0", "2:22: `,` is expected"),
+        (".known\n  a", "2:4: `:` is expected"),
+        (
+            ".known\n  a: text",
+            "2:6: any, scalar, list or object is expected",
+        ),
+        (".known\n  a: list twice", "2:11: `answered` is expected"),
         (".constants\n  k0: 1.5.5", "2:7: a constant is expected"),
         (
             ".constants\n  k0: 99999999999999999999999",

@@ -1,7 +1,9 @@
 //! Why a text is not taken as JSON, and where.
 
+use std::sync::Arc;
+
 /// Why a request body is refused, and where.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{kind} (byte {offset})")]
 pub struct JsonError {
     /// What is wrong.
@@ -11,7 +13,7 @@ pub struct JsonError {
 }
 
 /// What is wrong with a request body.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum JsonErrorKind {
     /// Not UTF-8.
@@ -44,11 +46,11 @@ pub enum JsonErrorKind {
     /// The document is not an object.
     #[error("the context is not a JSON object")]
     NotAnObject,
-    /// A known object at the top of the document is something else.
+    /// A place of the document that is known to hold an object holds something else.
     #[error("`{root}` must be an object, found {found}")]
     RootNotAnObject {
-        /// Its name, such as `llm`.
-        root: &'static str,
+        /// Its keys, with dots between them, such as `llm`.
+        root: Arc<str>,
         /// What it is, such as `a string`.
         found: &'static str,
     },

@@ -1,6 +1,6 @@
 //! From a verified module to its loaded form.
 
-use super::{FrameSize, FunctionShape, InputSlots, LoadedModule};
+use super::{FrameSize, FunctionShape, LoadedDerived, LoadedModule};
 use crate::body::LoadedBody;
 use crate::heap::Frozen;
 use crate::index::RuleIndex;
@@ -8,7 +8,7 @@ use crate::pattern::LoadedPattern;
 use crate::predicate::{LoadedPredicate, PredicateLoader, ScanPlace};
 use crate::project::Trie;
 use crate::scan::{self, LoadedScan};
-use policy_bytecode::context::Shape;
+use policy_bytecode::context::{Knowledge, Shape};
 use policy_bytecode::instr::Role;
 use policy_bytecode::module::{Function, PathSegment, is_at_or_below};
 use policy_bytecode::{FieldIdx, Instr, Stop, Stopped, VerifiedModule};
@@ -55,7 +55,7 @@ impl LoadedModule {
     }
 
     /// As [`LoadedModule::new`], for a host that reads the fields `shown` besides those that the module itself reads:
-    /// where it [computes](crate::Host::computes) nothing, the inputs of derived fields are not read from requests.
+    /// where it computes [nothing](crate::Sent::Alone), the inputs of derived fields are not read from requests.
     ///
     /// # Errors
     ///
@@ -100,37 +100,39 @@ impl LoadedModule {
             functions.push(shape(function, code.len(), &mut memo_cells)?);
             code.extend_from_slice(&function.code);
         }
-        let slot = |dotted: &str| {
-            let found = module
-                .fields
-                .iter()
-                .position(|f| f.derived.is_none() && is_path(&f.path, dotted));
-            found.and_then(FieldIdx::from_index)
-        };
-        let derived: Vec<_> = module
+        let derived: Vec<LoadedDerived> = module
             .fields
             .iter()
             .enumerate()
-            .filter_map(|(i, f)| f.derived.zip(FieldIdx::from_index(i)))
+            .filter_map(|(i, f)| {
+                let derived = f.derived.as_ref()?;
+                Some(LoadedDerived {
+                    field: FieldIdx::from_index(i)?,
+                    intrinsic: derived.intrinsic,
+                    args: derived.args.as_slice().into(),
+                })
+            })
             .collect();
+        let computed: Vec<FieldIdx> = derived.iter().map(|derived| derived.field).collect();
         let parent = |path: &[PathSegment]| {
             let above = |field: &FieldIdx| {
                 let own = module.fields.get(field.index()).map(|f| f.path.as_slice());
                 own.is_some_and(|own| path.len() > own.len() && is_at_or_below(path, own))
             };
-            derived.iter().map(|(_, field)| *field).find(above)
+            computed.iter().copied().find(above)
         };
         let inside_derived = module.fields.iter().enumerate();
         let inside_derived = inside_derived
             .filter_map(|(i, field)| FieldIdx::from_index(i).zip(parent(&field.path)))
             .collect();
-        let shapes: Vec<Shape> = module.fields.iter().map(|f| Shape::of(&f.path)).collect();
+        let knowledge = Knowledge::new(&module.known);
+        let shapes: Vec<Shape> = module.fields.iter().map(|f| knowledge.shape(&f.path)).collect();
         let mut predicate_loader = PredicateLoader::new(&consts, &module.consts);
         let mut predicates: Vec<LoadedPredicate> = module
             .predicates
             .iter()
             .map(|p| {
-                let derived = derived.iter().find(|(_, f)| *f == p.field).map(|(d, _)| *d);
+                let derived = computed.contains(&p.field);
                 let shape = shapes.get(p.field.index()).copied().unwrap_or(Shape::Any);
                 predicate_loader.load(p, derived, shape)
             })
@@ -149,26 +151,21 @@ impl LoadedModule {
         Ok(Self {
             identity: NEXT_IDENTITY.fetch_add(1, Ordering::Relaxed),
             limits: module.limits,
-            trie: Trie::build(&module.fields, &derived, |_| true),
+            trie: Trie::build(&module.fields, &computed, &knowledge, |_| true),
             as_sent: shown.filter(|_| !derived.is_empty()).map(|shown| {
                 let read: HashSet<usize> = module
                     .fields_read()
                     .chain(shown.iter().copied())
-                    .chain(derived.iter().map(|(_, field)| *field))
+                    .chain(computed.iter().copied())
                     .map(FieldIdx::index)
                     .collect();
-                Trie::build(&module.fields, &derived, |index| read.contains(&index))
+                Trie::build(&module.fields, &computed, &knowledge, |index| {
+                    read.contains(&index)
+                })
             }),
             field_count: module.fields.len(),
             fields: module.fields.iter().map(|f| f.path.clone()).collect(),
             shapes,
-            inputs: InputSlots {
-                llm: slot("llm"),
-                model: slot("llm.model"),
-                provider: slot("llm.provider"),
-                max_tokens: slot("llm.maxTokens"),
-                service_tier: slot("llm.serviceTier"),
-            },
             derived,
             inside_derived,
             consts,
@@ -298,12 +295,4 @@ fn widest_stack(functions: &[Function]) -> FrameSize {
         }
     }
     widest
-}
-
-/// Whether `path` is the canonical dotted spelling `dotted`.
-fn is_path(path: &[PathSegment], dotted: &str) -> bool {
-    let mut keys = dotted.split('.');
-    path.iter()
-        .all(|s| matches!(s, PathSegment::Key { name, .. } if keys.next() == Some(name.as_str())))
-        && keys.next().is_none()
 }

@@ -3,9 +3,10 @@
 use super::key::{Fingerprint, Quoted};
 use foldhash::fast::FixedState;
 use policy_bytecode::FieldIdx;
-use policy_bytecode::context::{self, Derived, Shape};
+use policy_bytecode::context::{Holds, Knowledge, Known};
 use policy_bytecode::module::{Field, Limits, PathSegment};
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// The paths of a module's fields.
 #[derive(Debug)]
@@ -13,7 +14,7 @@ pub(crate) struct Trie {
     pub(super) nodes: Vec<Node>,
     /// Places that [`Hints`] need.
     pub(super) hints: usize,
-    /// Slots that are unknown until the request says what stands there ([`context::ANSWERED`]).
+    /// Slots that are unknown until the request says what stands there ([`Known::answered`]).
     pub(super) answered: Vec<u32>,
 }
 
@@ -45,8 +46,8 @@ pub(super) struct Node {
     /// Has to be materialised as a whole: it is read itself, elements are counted from its end, or two entries share a
     /// spelling.
     pub(super) whole: bool,
-    /// A known object at the top, and its name: anything else there is refused.
-    pub(super) root: Option<&'static str>,
+    /// An object stands here: its keys with dots between them. Anything else is refused.
+    pub(super) root: Option<Arc<str>>,
     /// A known list: below anything else there, nothing can be known.
     pub(super) list: bool,
     /// What a service answers: where nothing stands, nothing is known.
@@ -117,7 +118,8 @@ impl Trie {
     /// Fields that are not `wanted` stay missing.
     pub(crate) fn build(
         fields: &[Field],
-        derived: &[(Derived, FieldIdx)],
+        derived: &[FieldIdx],
+        knowledge: &Knowledge<'_>,
         wanted: impl Fn(usize) -> bool,
     ) -> Self {
         let mut nodes = vec![Node::default()];
@@ -145,13 +147,8 @@ impl Trie {
                         aliases: &[],
                         node: nodes.len(),
                     });
-                    let way = field.path.get(..=depth).unwrap_or(&[]);
-                    nodes.push(Node {
-                        root: context::root(way),
-                        list: Shape::of(way) == Shape::List,
-                        answer: context::is_answer(way),
-                        ..Node::default()
-                    });
+                    let known = field.path.get(..=depth).and_then(|way| knowledge.at(way));
+                    nodes.push(known.map(Node::of).unwrap_or_default());
                     own.len() - 1
                 });
                 let Some(child) = own.get_mut(place) else { break };
@@ -164,10 +161,10 @@ impl Trie {
                 }
             }
             if let Some(node) = nodes.get_mut(at).filter(|_| wanted) {
-                let sent = derived.iter().position(|(_, f)| f.index() == index);
+                let sent = derived.iter().position(|field| field.index() == index);
                 let slot = sent.map_or(index, |position| fields.len() + position);
                 node.slot = u32::try_from(slot).ok();
-                answered.extend(node.slot.filter(|_| context::is_answered(&field.path)));
+                answered.extend(node.slot.filter(|_| knowledge.is_answered(&field.path)));
             }
         }
         let mut hints = 0;
@@ -201,6 +198,16 @@ impl Trie {
 }
 
 impl Node {
+    /// A node of which only this is known.
+    fn of(known: &Known) -> Self {
+        Self {
+            root: (known.holds == Holds::Object).then(|| known.path.join(".").into()),
+            list: known.holds == Holds::List,
+            answer: known.answered,
+            ..Self::default()
+        }
+    }
+
     fn add(&mut self, child: &Child<'_>, slot: u32) {
         let node = u32::try_from(child.node).unwrap_or(u32::MAX);
         let first = u32::try_from(self.keys.len()).unwrap_or(u32::MAX);

@@ -1,10 +1,11 @@
 //! Values of fields: as the request holds them, or computed on first use.
 
 use super::Evaluation;
-use crate::host::{Host, Inputs};
+use crate::host::Host;
+use crate::module::LoadedDerived;
 use crate::predicate::{LoadedPredicate, Test};
 use crate::value::Value;
-use policy_bytecode::context::Derived;
+use policy_bytecode::intrinsics::MAX_ARITY;
 use policy_bytecode::module::PathSegment;
 use policy_bytecode::{FieldIdx, Outcome};
 
@@ -21,15 +22,14 @@ impl<'a, H: Host> Evaluation<'a, H> {
 
     #[cold]
     pub(super) fn derive(&mut self, field: FieldIdx) -> Value<'a> {
-        let Some((what, sent)) = self.pending(field) else {
-            let value = self.inside_derived(field);
-            if let Some(slot) = self.slots.get_mut(field.index()) {
-                *slot = value;
+        let value = match self.derived(field) {
+            Some(derived) => {
+                let (args, count) = self.args(derived);
+                let args = args.get(..count).unwrap_or(&args);
+                self.host.call(derived.intrinsic, args, self.bump)
             }
-            return value;
+            None => self.inside_derived(field),
         };
-        let inputs = self.inputs();
-        let value = self.host.derive(what, sent, &inputs, self.bump);
         // A host has no business with this state; taken over, it would be computed again and again.
         let value = if matches!(value, Value::Pending) {
             Value::Undefined
@@ -43,7 +43,7 @@ impl<'a, H: Host> Evaluation<'a, H> {
     }
 
     /// Value of a field inside a derived one.
-    pub(super) fn inside_derived(&mut self, field: FieldIdx) -> Value<'a> {
+    fn inside_derived(&mut self, field: FieldIdx) -> Value<'a> {
         let module = self.module;
         let found = module.inside_derived.iter().find(|(f, _)| *f == field);
         let Some((_, parent)) = found else {
@@ -68,43 +68,32 @@ impl<'a, H: Host> Evaluation<'a, H> {
         })
     }
 
-    pub(super) fn pending(&self, field: FieldIdx) -> Option<(Derived, Value<'a>)> {
-        let found = self
-            .module
-            .derived
-            .iter()
-            .zip(self.sent)
-            .find(|((_, f), _)| *f == field);
-        found.map(|((what, _), sent)| (*what, *sent))
+    /// What computes a field, where it is derived.
+    fn derived(&self, field: FieldIdx) -> Option<&'a LoadedDerived> {
+        self.module.derived.iter().find(|derived| derived.field == field)
     }
 
-    /// What derived fields are computed from.
-    pub fn inputs(&self) -> Inputs<'a> {
-        let input = |slot: Option<FieldIdx>| {
-            slot.and_then(|f| self.slots.get(f.index()))
-                .copied()
-                .unwrap_or(Value::Undefined)
-        };
-        let slots = &self.module.inputs;
-        Inputs {
-            llm: input(slots.llm),
-            model: input(slots.model),
-            provider: input(slots.provider),
-            max_tokens: input(slots.max_tokens),
-            service_tier: input(slots.service_tier),
+    /// The arguments of what computes a field, and how many there are. They are fields of the request, which are never computed (V3).
+    fn args(&self, derived: &LoadedDerived) -> ([Value<'a>; MAX_ARITY], usize) {
+        let mut args = [Value::Undefined; MAX_ARITY];
+        for (place, field) in args.iter_mut().zip(&derived.args) {
+            if let Some(value) = self.slots.get(field.index()) {
+                *place = *value;
+            }
         }
+        (args, derived.args.len())
     }
 
     /// Answers a comparison of a derived field with a number from bounds, where they decide it.
     #[cold]
     pub(super) fn compare_early(&mut self, predicate: &LoadedPredicate) -> Option<Outcome> {
-        let (Some(_), Test::CompareNumber(comparison, constant)) = (predicate.derived, &predicate.test)
-        else {
+        let (true, Test::CompareNumber(comparison, constant)) = (predicate.derived, &predicate.test) else {
             return None;
         };
-        let (what, sent) = self.pending(predicate.field)?;
-        let inputs = self.inputs();
+        let derived = self.derived(predicate.field)?;
+        let (args, count) = self.args(derived);
+        let args = args.get(..count).unwrap_or(&args);
         self.host
-            .compare(what, *comparison, *constant, sent, &inputs, self.bump)
+            .call_bounded(derived.intrinsic, args, *comparison, *constant, self.bump)
     }
 }

@@ -1,7 +1,7 @@
 //! Arrays and sets.
 
 use super::Value;
-use super::items::{Items, Iter};
+use super::items::{Items, Iter, Place};
 use crate::heap::Frozen;
 use bumpalo::Bump;
 use policy_bytecode::ConstIdx;
@@ -70,10 +70,16 @@ impl<'a> Array<'a> {
         self.0.iter()
     }
 
+    /// Where it stands. O(1).
+    #[must_use]
+    pub fn place(&self) -> Place {
+        self.0.place()
+    }
+
     /// Whether both are the same piece of memory, and so equal. O(1).
     #[must_use]
     pub fn is(&self, other: &Self) -> bool {
-        self.0.is(other.0)
+        self.place() == other.place()
     }
 }
 
@@ -104,6 +110,12 @@ impl<'a> Set<'a> {
     #[must_use]
     pub fn get(&self, index: usize) -> Option<Value<'a>> {
         self.0.get(index)
+    }
+
+    /// Where it stands. O(1).
+    #[must_use]
+    pub fn place(&self) -> Place {
+        self.0.place()
     }
 
     /// Whether `value` is an element. O(log elements) comparisons.

@@ -49,12 +49,33 @@ impl<'a> Items<'a> {
         })
     }
 
-    /// Whether both are the same piece of memory.
-    pub(super) fn is(self, other: Self) -> bool {
-        match (self, other) {
-            (Self::Built(a), Self::Built(b)) => std::ptr::eq(*a, *b),
-            (Self::Frozen(heap, a), Self::Frozen(other, b)) => std::ptr::eq(heap, other) && a == b,
-            (Self::Built(_), Self::Frozen(..)) | (Self::Frozen(..), Self::Built(_)) => false,
+    pub(super) fn place(self) -> Place {
+        match self {
+            Self::Built(items) => Place::of_row(items),
+            Self::Frozen(heap, at) => Place::in_heap(heap, at),
+        }
+    }
+}
+
+/// Where a collection stands in memory. Two of one kind that stand at one place at one time are the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    address: usize,
+    within: usize,
+}
+
+impl Place {
+    pub(super) fn of_row<T>(row: &[T]) -> Self {
+        Self {
+            address: row.as_ptr().addr(),
+            within: row.len(),
+        }
+    }
+
+    pub(super) fn in_heap(heap: &Frozen, at: ConstIdx) -> Self {
+        Self {
+            address: std::ptr::from_ref(heap).addr(),
+            within: at.index(),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Objects.
 
 use super::Value;
+use super::items::Place;
 use crate::heap::{Frozen, Member as FrozenMember};
 use bumpalo::Bump;
 use policy_bytecode::ConstIdx;
@@ -90,14 +91,19 @@ impl<'a> Object<'a> {
         })
     }
 
+    /// Where it stands. O(1).
+    #[must_use]
+    pub fn place(&self) -> Place {
+        match self.0 {
+            Inner::Built(members) => Place::of_row(members),
+            Inner::Frozen(heap, at) => Place::in_heap(heap, at),
+        }
+    }
+
     /// Whether both are the same piece of memory, and so equal. O(1).
     #[must_use]
     pub fn is(&self, other: &Self) -> bool {
-        match (self.0, other.0) {
-            (Inner::Built(a), Inner::Built(b)) => std::ptr::eq(*a, *b),
-            (Inner::Frozen(heap, a), Inner::Frozen(other, b)) => std::ptr::eq(heap, other) && a == b,
-            (Inner::Built(_), Inner::Frozen(..)) | (Inner::Frozen(..), Inner::Built(_)) => false,
-        }
+        self.place() == other.place()
     }
 }
 

@@ -2,11 +2,11 @@
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
 use policy_bytecode::asm::assemble;
-use policy_bytecode::context::Derived;
+use policy_bytecode::intrinsics::IntrinsicId;
 use policy_bytecode::module::Module;
 use policy_bytecode::verify::{HostLimits, verify};
 use policy_bytecode::{Number, Outcome};
-use policy_vm::{Array, Bump, Comparison, Hit, Host, Inputs, LoadedModule, Mode, Scope, Scratch, Value};
+use policy_vm::{Array, Bump, Comparison, Hit, Host, LoadedModule, Mode, Scope, Scratch, Sent, Value};
 
 /// Assembles, verifies and loads a module.
 pub(crate) fn load(text: &str) -> LoadedModule {
@@ -22,10 +22,10 @@ pub(crate) fn load_module(module: Module) -> LoadedModule {
     LoadedModule::new(&verified).unwrap()
 }
 
-/// What the host says about every derived field.
+/// What the host says about every intrinsic.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) enum Answer {
-    /// What the caller sent.
+    /// What the caller sent, and nothing where that is not there.
     #[default]
     Sent,
     Unknown,
@@ -46,10 +46,12 @@ pub(crate) struct TestHost {
 }
 
 impl Host for TestHost {
-    fn derive<'a>(&mut self, _: Derived, sent: Value<'a>, _: &Inputs<'a>, bump: &'a Bump) -> Value<'a> {
+    fn call<'a>(&mut self, id: IntrinsicId, args: &[Value<'a>], bump: &'a Bump) -> Value<'a> {
+        let row = id.row().unwrap();
+        assert_eq!(args.len(), row.signature.params.len(), "{}", row.name);
         self.derived += 1;
         match self.answer {
-            Answer::Sent => sent,
+            Answer::Sent => Value::Undefined,
             Answer::Unknown => Value::Unknown,
             Answer::Number(x) => Value::Number(Number::from_f64(x).unwrap()),
             Answer::Texts(texts) => Value::Array(Array::new_in(
@@ -60,17 +62,23 @@ impl Host for TestHost {
         }
     }
 
-    fn compare<'a>(
+    fn call_bounded<'a>(
         &mut self,
-        _: Derived,
+        _: IntrinsicId,
+        _: &[Value<'a>],
         _: Comparison,
         _: Number,
-        _: Value<'a>,
-        _: &Inputs<'a>,
         _: &'a Bump,
     ) -> Option<Outcome> {
         self.compared += 1;
         self.early
+    }
+
+    fn sent(&self) -> Sent {
+        match self.answer {
+            Answer::Sent => Sent::Preferred,
+            Answer::Unknown | Answer::Number(_) | Answer::Texts(_) | Answer::Pending => Sent::Ignored,
+        }
     }
 }
 

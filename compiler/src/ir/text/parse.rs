@@ -404,24 +404,32 @@ impl<'a> Parser<'a> {
         let path = FieldPath::parse(text).map_err(|e| e.message)?;
         let info = describe(&path, None);
         let above = derived_above(&info.path);
-        let inputs = info.field.derived.map_or(&[][..], |d| d.inputs());
-        let index = self.intern_field(info.field);
+        let computed = info.computed;
+        let index = self.intern_field(info.field)?;
         if let Some(above) = above {
             self.field(&above.to_string())?;
         }
-        for input in inputs {
-            let path = FieldPath::parse(input).map_err(|e| e.message)?;
-            self.intern_field(describe(&path, None).field);
+        if let Some(computed) = computed {
+            let mut args = Vec::new();
+            for arg in computed.args {
+                let path = FieldPath::parse(arg).map_err(|e| e.message)?;
+                args.push(self.intern_field(describe(&path, None).field)?);
+            }
+            let derived = self.program.fields.get_mut(index.index());
+            if let Some(derived) = derived.and_then(|field| field.derived.as_mut()) {
+                derived.args = args;
+            }
         }
-        FieldIdx::from_index(index).ok_or_else(|| "too many fields".to_owned())
+        Ok(index)
     }
 
-    fn intern_field(&mut self, field: Field) -> usize {
-        if let Some(known) = self.program.fields.iter().position(|f| *f == field) {
-            return known;
-        }
-        self.program.fields.push(field);
-        self.program.fields.len() - 1
+    fn intern_field(&mut self, field: Field) -> Res<FieldIdx> {
+        let known = self.program.fields.iter().position(|f| f.path == field.path);
+        let index = known.unwrap_or_else(|| {
+            self.program.fields.push(field);
+            self.program.fields.len() - 1
+        });
+        FieldIdx::from_index(index).ok_or_else(|| "too many fields".to_owned())
     }
 
     fn pattern(&mut self, source: String) -> Res<PatternIdx> {

@@ -1,6 +1,5 @@
 //! Compacts the tables of a program: marks what is used, drops the rest, renumbers every reference.
 
-use crate::fields::dotted;
 use crate::ir::renumber::{Numbers, Table};
 use crate::ir::{FuncId, Program, Ref};
 use policy_bytecode::manifest::{CondNode, TemplatePart, ValueNode, VerbInfo};
@@ -9,7 +8,6 @@ use policy_bytecode::predicate::PredOperand;
 use policy_bytecode::quantifier::{ItemOperand, Subject};
 use policy_bytecode::scan::Scanned;
 use policy_bytecode::{Const, ConstIdx};
-use std::collections::HashMap;
 
 /// Which entries of each table are used.
 struct Marks {
@@ -180,25 +178,12 @@ fn mark_inputs(program: &Program, fields: &mut [bool]) {
             mark(fields, i);
         }
     }
-    let derived: Vec<_> = program
-        .fields
-        .iter()
-        .zip(fields.iter())
-        .filter(|(_, used)| **used)
-        .filter_map(|(field, _)| field.derived)
-        .collect();
-    if derived.is_empty() {
-        return;
-    }
-    let by_path: HashMap<String, usize> = program
-        .fields
-        .iter()
-        .enumerate()
-        .filter_map(|(i, field)| dotted(field).map(|path| (path, i)))
-        .collect();
-    for input in derived.into_iter().flat_map(|d| d.inputs()) {
-        if let Some(i) = by_path.get(*input) {
-            mark(fields, *i);
+    for (i, field) in program.fields.iter().enumerate() {
+        if fields.get(i).copied().unwrap_or(false) {
+            let args = field.derived.iter().flat_map(|derived| &derived.args);
+            args.for_each(|arg| {
+                mark(fields, arg.index());
+            });
         }
     }
 }
@@ -239,6 +224,7 @@ fn renumber(program: &mut Program, marks: &Marks) {
     keep(&mut program.consts, &marks.consts);
     keep(&mut program.fields, &marks.fields);
 
+    program.fields.iter_mut().for_each(|f| new.derived(f));
     program.functions.iter_mut().for_each(|f| new.function(f));
     program.rules.iter_mut().for_each(|r| new.rule(r));
     program.predicates.iter_mut().for_each(|p| new.predicate(p));

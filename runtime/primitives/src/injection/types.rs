@@ -21,6 +21,9 @@ macro_rules! signals {
             /// Every category, in table order.
             pub const ALL: &'static [InjectionSignal] = &[ $( InjectionSignal::$variant, )* ];
 
+            /// The names of all categories, in table order.
+            pub const NAMES: &'static [&'static str] = &[ $( $name, )* ];
+
             /// The name as policies spell it.
             #[must_use]
             pub const fn name(self) -> &'static str {

@@ -55,6 +55,9 @@ macro_rules! pii_types {
             /// Every type, in table order.
             pub const ALL: &'static [PiiType] = &[ $( PiiType::$variant, )* ];
 
+            /// The names of all types, in table order.
+            pub const NAMES: &'static [&'static str] = &[ $( $name, )* ];
+
             /// The name as policies spell it.
             #[must_use]
             pub const fn name(self) -> &'static str {

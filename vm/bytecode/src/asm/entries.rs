@@ -3,11 +3,10 @@
 use super::AsmError;
 use super::cursor::Cursor;
 use crate::consts::Const;
-use crate::context::Derived;
 use crate::disasm::is_bare_key;
 use crate::ids::{BodyIdx, ConstIdx, FieldIdx, FuncIdx, Label, MemoIdx, PatternIdx, PolicyIdx, PredIdx};
 use crate::instr::{Instr, Opcode, Operand};
-use crate::module::{Decision, DecisionRule, Field, Function, Limits, PathSegment, Pattern, PatternEngine};
+use crate::module::{Decision, DecisionRule, Function, Limits, PathSegment, Pattern, PatternEngine};
 use crate::number::Number;
 use crate::predicate::{PredOp, PredOperand, Predicate};
 use std::collections::HashMap;
@@ -69,60 +68,6 @@ impl Cursor<'_> {
             Ok(name.to_owned())
         } else {
             Err(self.error_at(start, "a key is expected"))
-        }
-    }
-
-    pub(super) fn field(&mut self) -> Result<Field, AsmError> {
-        let mut path = Vec::new();
-        if !self.eat("()") {
-            self.skip_space();
-            self.steps(&mut path)?;
-        }
-        let mut derived = None;
-        if !self.at_end() {
-            let start = self.at;
-            self.expect("derived")?;
-            self.skip_space();
-            let name = self.while_matching(|c| !c.is_whitespace() && c != ';');
-            derived = Derived::ALL.iter().copied().find(|d| d.path() == name);
-            if derived.is_none() {
-                return Err(self.error_at(start, "no derived field has this path"));
-            }
-        }
-        Ok(Field { path, derived })
-    }
-
-    /// The steps of a path, at least one.
-    pub(super) fn steps(&mut self, path: &mut Vec<PathSegment>) -> Result<(), AsmError> {
-        loop {
-            if self.rest().starts_with('[') {
-                self.at += 1;
-                path.push(if self.rest().starts_with('-') {
-                    self.at += 1;
-                    PathSegment::FromEnd(self.integer()?)
-                } else {
-                    PathSegment::Index(self.integer()?)
-                });
-                self.expect("]")?;
-            } else {
-                let dot = self.rest().starts_with('.');
-                if dot {
-                    self.at += 1;
-                }
-                if dot == path.is_empty() {
-                    return Err(self.error("a key or an index is expected"));
-                }
-                let name = self.key()?;
-                let mut aliases = Vec::new();
-                while self.rest().starts_with('|') {
-                    self.at += 1;
-                    aliases.push(self.key()?);
-                }
-                path.push(PathSegment::Key { name, aliases });
-            }
-            if !self.rest().starts_with(['.', '[']) {
-                return Ok(());
-            }
         }
     }
 

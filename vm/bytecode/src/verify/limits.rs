@@ -26,6 +26,7 @@ pub(super) fn check(module: &Module, host: &HostLimits) -> Result<(), VerifyErro
     }
     let tables = [
         module.fields.len(),
+        module.known.len(),
         module.consts.len(),
         module.patterns.len(),
         module.predicates.len(),

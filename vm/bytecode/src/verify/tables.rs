@@ -2,30 +2,24 @@
 //!
 //! Second of the checkers; assumes V1.
 
-use super::{HostLimits, VerifyError};
+use super::{HostLimits, MAX_PATH, VerifyError};
 use crate::consts::{Const, instant, networks, window, written_sizes};
 use crate::decimal::is_decimal;
-use crate::ids::{ConstIdx, MemoIdx};
-use crate::module::{Module, PathSegment};
+use crate::guard::plain_fields;
+use crate::ids::{ConstIdx, FieldIdx, MemoIdx};
+use crate::module::{Field, Module, PathSegment, is_at_or_below};
 use crate::predicate::{PredOp, PredOperand, Takes};
 use std::collections::{HashMap, HashSet};
 
-const MAX_PATH: usize = 64;
 const MAX_CONST_DEPTH: usize = 128;
+/// Derived fields. Whoever tells them from others goes over all of them for each field.
+const MAX_DERIVED: usize = 64;
 
 pub(super) fn check(module: &Module, host: &HostLimits) -> Result<(), VerifyError> {
     fields(module)?;
     consts(module, host)?;
     predicates(module)?;
     rules(module)
-}
-
-/// Whether `path` is the canonical dotted spelling `dotted`.
-fn is_path(path: &[PathSegment], dotted: &str) -> bool {
-    let mut keys = dotted.split('.');
-    path.iter()
-        .all(|s| matches!(s, PathSegment::Key { name, .. } if keys.next() == Some(name.as_str())))
-        && keys.next().is_none()
 }
 
 fn fields(module: &Module) -> Result<(), VerifyError> {
@@ -45,26 +39,41 @@ fn fields(module: &Module) -> Result<(), VerifyError> {
         if !seen.insert(spelling.collect()) {
             return Err(VerifyError::table(2, i, "two fields have the same path"));
         }
-        let Some(derived) = field.derived else { continue };
-        if !is_path(&field.path, derived.path()) {
-            return Err(VerifyError::table(
-                2,
-                i,
-                "a derived field has another path than its own",
-            ));
+    }
+    derived(module)
+}
+
+fn derived(module: &Module) -> Result<(), VerifyError> {
+    let fields = &module.fields;
+    let computed = || {
+        fields
+            .iter()
+            .enumerate()
+            .filter_map(|(i, field)| Some((i, field, field.derived.as_ref()?)))
+    };
+    if computed().next().is_none() {
+        return Ok(());
+    }
+    if let Some((i, ..)) = computed().nth(MAX_DERIVED) {
+        return Err(VerifyError::table(3, i, "more than 64 fields are derived"));
+    }
+    let plain = plain_fields(fields);
+    for (i, field, derived) in computed() {
+        let refuse = |detail| Err(VerifyError::table(3, i, detail));
+        let Some(row) = derived.intrinsic.row().filter(|row| row.flags.host) else {
+            return refuse("a derived field names an intrinsic that the host does not have");
+        };
+        if derived.args.len() != row.signature.params.len() {
+            return refuse("a derived field has more or fewer arguments than its intrinsic takes");
         }
-        for input in derived.inputs() {
-            if !module
-                .fields
-                .iter()
-                .any(|f| f.derived.is_none() && is_path(&f.path, input))
-            {
-                return Err(VerifyError::table(
-                    3,
-                    i,
-                    "an input of a derived field is not in the field table",
-                ));
-            }
+        let is_plain = |arg: &FieldIdx| plain.get(arg.index()).copied().unwrap_or(false);
+        if !derived.args.iter().all(is_plain) {
+            return refuse("an argument of a derived field does not exist, or is computed itself");
+        }
+        let above =
+            |other: &Field| field.path.len() > other.path.len() && is_at_or_below(&field.path, &other.path);
+        if computed().any(|(_, other, _)| above(other)) {
+            return refuse("a derived field lies in another one");
         }
     }
     Ok(())

@@ -2,10 +2,10 @@
 //! which variants happen to be declared: a test compares every one with what encoding writes.
 //!
 //! A new variant gets the next number at the end of its enumeration; a number is never used twice. Opcodes have numbers of their own in
-//! [`crate::for_each_instr!`], and sections in [`crate::bundle`].
+//! [`crate::for_each_instr!`], intrinsics in [`crate::intrinsics`], and sections in [`crate::bundle`].
 
 use crate::consts::Const;
-use crate::context::Derived;
+use crate::context::Holds;
 use crate::manifest::{CondNode, TemplatePart, ValueNode, VerbInfo};
 use crate::module::{Decision, PathSegment, PatternEngine};
 use crate::number::Number;
@@ -43,10 +43,7 @@ numbered! {
     PathSegment { 0 Key, 1 Index, 2 FromEnd, }
     PatternEngine { 0 Dfa, 1 Source, }
     Decision { 0 Allow, 1 Warn, 2 Modify, 3 Deny, }
-    Derived {
-        0 Text, 1 NormalizedText, 2 LastUserText, 3 UnreadContent, 4 CanonicalModel, 5 ModelFamily, 6 EstimatedTokens,
-        7 EstimatedCost, 8 MaxCost, 9 ContainsPii, 10 PiiTypes, 11 InjectionSignals, 12 InjectionScore,
-    }
+    Holds { 0 Any, 1 Scalar, 2 List, 3 Object, }
     PredOp {
         0 Eq, 1 Gt, 2 Gte, 3 Lt, 4 Lte, 5 In, 6 Contains, 7 StartsWith, 8 EndsWith, 9 Matches, 10 Exists, 11 Any, 12 All, 13 EqFold,
         14 InFold, 15 ContainsFold, 16 StartsWithFold, 17 EndsWithFold, 18 InCidr, 19 Before, 20 After, 21 TimeBetween,
@@ -110,7 +107,7 @@ mod tests {
         };
         check(&[dfa, source]);
         check(&[Decision::Allow, Decision::Warn, Decision::Modify, Decision::Deny]);
-        check(Derived::ALL);
+        check(Holds::ALL);
         check(PredOp::ALL);
         let operands = [
             PredOperand::None,

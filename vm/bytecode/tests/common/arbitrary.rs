@@ -1,8 +1,10 @@
 //! Generators of modules: any module that the types can hold, most of it small numbers so that tables are hit.
 
-use policy_bytecode::context::Derived;
+use policy_bytecode::context::{Holds, Known};
+use policy_bytecode::intrinsics::{IntrinsicId, all};
 use policy_bytecode::module::{
-    Decision, DecisionRule, Field, Function, Limits, Module, PathSegment, Pattern, PatternEngine, PolicyRange,
+    Decision, DecisionRule, Derived, Field, Function, Limits, Module, PathSegment, Pattern, PatternEngine,
+    PolicyRange,
 };
 use policy_bytecode::predicate::{PredOp, PredOperand, Predicate};
 use policy_bytecode::quantifier::{Body, ItemOperand, ItemTest, Node, Subject};
@@ -72,8 +74,20 @@ fn segment() -> impl Strategy<Value = PathSegment> {
 }
 
 fn field() -> impl Strategy<Value = Field> {
-    (vec(segment(), 0..4), option::weighted(0.2, select(Derived::ALL)))
-        .prop_map(|(path, derived)| Field { path, derived })
+    let ids: Vec<IntrinsicId> = all().map(|row| row.id).collect();
+    let intrinsic = prop_oneof![4 => select(ids), 1 => any::<u16>().prop_map(IntrinsicId)];
+    let args = vec(index().prop_map(FieldIdx), 0..6);
+    let derived = (intrinsic, args).prop_map(|(intrinsic, args)| Derived { intrinsic, args });
+    (vec(segment(), 0..4), option::weighted(0.2, derived)).prop_map(|(path, derived)| Field { path, derived })
+}
+
+fn known() -> impl Strategy<Value = Known> {
+    let place = (vec(text(), 0..3), select(Holds::ALL), any::<bool>());
+    place.prop_map(|(path, holds, answered)| Known {
+        path,
+        holds,
+        answered,
+    })
 }
 
 fn pattern() -> impl Strategy<Value = Pattern> {
@@ -246,7 +260,7 @@ fn limits() -> impl Strategy<Value = Limits> {
 pub(crate) fn module() -> impl Strategy<Value = Module> {
     (
         (limits(), index()),
-        vec(field(), 0..6),
+        (vec(field(), 0..6), vec(known(), 0..4)),
         vec(constant(), 0..6),
         vec(pattern(), 0..4),
         (vec(predicate(), 0..6), vec(body(), 0..3), vec(scan(), 0..3)),
@@ -257,7 +271,7 @@ pub(crate) fn module() -> impl Strategy<Value = Module> {
         .prop_map(
             |(
                 (limits, memo_cells),
-                fields,
+                (fields, known),
                 consts,
                 patterns,
                 (predicates, bodies, scans),
@@ -268,6 +282,7 @@ pub(crate) fn module() -> impl Strategy<Value = Module> {
                 Module {
                     limits,
                     fields,
+                    known,
                     consts,
                     patterns,
                     predicates,

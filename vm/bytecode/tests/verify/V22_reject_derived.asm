@@ -2,7 +2,7 @@
 .fields
   f0: llm
   f1: llm.messages
-  f2: llm.containsPII derived llm.containsPII
+  f2: llm.containsPII = llm.contains_pii(f0)
 .constants
   k0: true
 .predicates

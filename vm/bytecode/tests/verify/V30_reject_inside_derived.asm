@@ -4,7 +4,7 @@
   f1: b
   f2: llm
   f3: llm.messages
-  f4: llm.piiTypes derived llm.piiTypes
+  f4: llm.piiTypes = llm.pii_types(f2)
   f5: llm.piiTypes[0]
 .constants
   k0: "Key"

@@ -4,7 +4,7 @@
   f1: b
   f2: llm
   f3: llm.messages
-  f4: llm.containsPII derived llm.containsPII
+  f4: llm.containsPII = llm.contains_pii(f2)
 .constants
   k0: "Key"
   k1: "###"

@@ -1,0 +1,3 @@
+; the whole request is an object in any case
+.known
+  (): object

@@ -1,0 +1,5 @@
+; both cannot be so
+.known
+  a: list
+  b: list
+  a: scalar

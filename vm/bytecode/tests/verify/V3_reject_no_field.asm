@@ -1,0 +1,4 @@
+; one past the end of the table
+.fields
+  f0: a
+  f1: b = llm.text(f2)
