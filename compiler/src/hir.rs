@@ -5,6 +5,8 @@
 //! predicate with [`Test::negated`].
 
 pub use crate::fields::{FieldInfo, FieldTable, Suspicion};
+use crate::passes::patterns::Search;
+use crate::passes::regex_dfa::{Automaton, precompile};
 use policy_bytecode::manifest::{ModificationInfo, TemplatePart, ValueNode};
 use policy_bytecode::module::Decision;
 use policy_bytecode::predicate::{PredOp, PredOperand};
@@ -12,6 +14,8 @@ use policy_bytecode::quantifier;
 use policy_bytecode::{ConstPool, FieldIdx, PredIdx};
 use policy_grammar::Span;
 use policy_grammar::ast::Operator;
+use regex_syntax::hir::Hir;
+use std::sync::{Arc, OnceLock};
 
 /// Policies with their tables.
 #[derive(Debug, Clone, Default)]
@@ -45,8 +49,23 @@ pub struct Pattern {
     pub source: String,
     /// In the engine's syntax.
     pub translated: String,
+    /// The syntax tree of that.
+    pub tree: Hir,
+    /// How it can be searched for.
+    pub(crate) search: Arc<Search>,
     /// Bytes that it takes once compiled, as [`crate::limits::pattern_size`] reckons.
     pub size: usize,
+    /// What came of making an automaton of it, where a check had to know.
+    pub(crate) automaton: OnceLock<Automaton>,
+}
+
+impl Pattern {
+    /// Whether an automaton of at most `limit` bytes can be made of it, where all who ask have the same limit.
+    pub(crate) fn has_automaton(&self, limit: usize) -> bool {
+        self.automaton
+            .get_or_init(|| precompile(&self.tree, limit))
+            .is_ok()
+    }
 }
 
 /// One comparison.

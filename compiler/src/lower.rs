@@ -14,6 +14,7 @@ use crate::resolve::module_fields;
 use policy_bytecode::manifest::{CondNode, ItemConstant, Manifest, PolicyInfo, RuleInfo};
 use policy_bytecode::module::Decision;
 use policy_grammar::{FileId, SourceFile, Span};
+use std::sync::Arc;
 
 /// A place of the front end in the IR, where files keep their numbers.
 pub(crate) fn loc(span: Span) -> Loc {
@@ -40,6 +41,8 @@ pub(crate) fn lower(program: &hir::Program, file: Option<&SourceFile>) -> Progra
             .map(|pattern| Pattern {
                 source: pattern.source.clone(),
                 translated: pattern.translated.clone(),
+                search: Arc::clone(&pattern.search),
+                made: pattern.automaton.get().cloned(),
                 engine: Engine::Source(Reason::Untried),
             })
             .collect(),

@@ -9,7 +9,7 @@
 
 use policy_bytecode::disasm::{DisasmOptions, disassemble};
 use policy_bytecode::module::{Pattern, PatternEngine};
-use policy_compiler::{OptLevel, Options, compile};
+use policy_compiler::{OptLevel, Options, PassReport, compile};
 use policy_grammar::{SourceFile, SourceMap};
 use proptest::prelude::*;
 use regex_automata::Input;
@@ -75,6 +75,31 @@ proptest! {
                 }
             }
         }
+    }
+}
+
+/// Whether a pattern is slow on long texts is found out by making its automaton, which is not made again.
+#[test]
+fn a_pattern_that_was_checked_is_run_as_one_that_was_not() {
+    for pattern in ["[a-z]{20,}", r"[\pL.-]{5,20}@[\pL.-]{5,20}", "(a|b)*c"] {
+        let of = |field: &str| {
+            let mut sources = SourceMap::new();
+            sources.add(SourceFile::new(
+                "p.yaml",
+                format!(
+                    "metadata: {{id: p, name: p}}\nrules:\n  - id: r\n    condition: {{operator: matches, field: {field}, \
+                     value: '{pattern}'}}\n    action: {{decision: deny}}\n"
+                ),
+            ));
+            let compiled = compile(&sources, &Options::default()).unwrap();
+            (compiled.module.patterns.clone(), compiled.report.passes)
+        };
+        let (checked, of_checked) = of("llm.prompt");
+        let (other, of_other) = of("metadata.text");
+        assert_eq!(checked, other, "{pattern}");
+        let changes =
+            |passes: &[PassReport]| passes.iter().find(|p| p.name == "regex_dfa").map(|p| p.changes);
+        assert_eq!(changes(&of_checked), changes(&of_other));
     }
 }
 

@@ -7,7 +7,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use policy_grammar::codes::Code;
-use policy_grammar::text::pattern::translate;
+use policy_grammar::text::pattern::{read, translate};
 use regex::Regex;
 
 /// What we take and RE2 does not: more names of classes, and counts that RE2 limits to 1,000 and we by size.
@@ -40,6 +40,8 @@ fn the_dialect_is_that_of_re2() {
             }
             (Ok(_), None) | (Err(_), Some(_)) => {}
             (Ok(translated), Some(expected)) => {
+                let tree = read(&pattern).unwrap().tree;
+                assert_eq!(tree, regex_syntax::parse(translated).unwrap(), "{pattern:?}");
                 let regex = Regex::new(translated).unwrap();
                 let bits: String = texts
                     .iter()

@@ -7,18 +7,13 @@
 use crate::cost::holds_long_text;
 use crate::hir::Program;
 use crate::options::Options;
-use crate::passes::patterns::{Search, search};
-use crate::passes::regex_dfa;
-use policy_bytecode::PatternIdx;
+use crate::passes::patterns::Search;
 use policy_bytecode::predicate::PredOperand;
 use policy_grammar::Diagnostic;
 use policy_grammar::codes::Code;
-use std::collections::HashMap;
 
 pub(super) fn check(program: &Program, options: &Options, diagnostics: &mut Vec<Diagnostic>) {
     let (limit, stop) = (options.dfa_limit_bytes, &options.stop);
-    // Whether a pattern is slow, which takes as long to find out as making its automaton.
-    let mut known: HashMap<PatternIdx, bool> = HashMap::new();
     for predicate in &program.predicates {
         let PredOperand::Pattern(x) = predicate.operand else {
             continue;
@@ -35,11 +30,7 @@ pub(super) fn check(program: &Program, options: &Options, diagnostics: &mut Vec<
         if stop.is_asked() {
             return;
         }
-        let slow = *known.entry(x).or_insert_with(|| {
-            matches!(search(&pattern.translated), Search::Whole)
-                && !regex_dfa::fits(&pattern.translated, limit)
-        });
-        if slow {
+        if *pattern.search == Search::Whole && !pattern.has_automaton(limit) {
             diagnostics.push(
                 Diagnostic::new(
                     Code::SlowPattern,

@@ -108,8 +108,7 @@ fn spelling(program: &Program, test: &Test, diagnostics: &mut Vec<Diagnostic>) {
         }
         PredOperand::Pattern(x) if spelt == Spelt::Text => {
             let pattern = program.patterns.get(x.index());
-            let hir = pattern.and_then(|p| regex_syntax::parse(&p.translated).ok());
-            if let Some(literal) = hir.and_then(|hir| unfolded(&hir)) {
+            if let Some(literal) = pattern.and_then(|pattern| unfolded(&pattern.tree)) {
                 diagnostics.push(
                     never(test, &literal, &path, spelt)
                         .help("write the pattern in lower case, or begin it with `(?i)`"),

@@ -1,5 +1,7 @@
 //! Regular expressions, and what became of them.
 
+use crate::passes::patterns::Search;
+use crate::passes::regex_dfa::Automaton;
 use policy_bytecode::module;
 use std::fmt;
 use std::sync::Arc;
@@ -11,6 +13,10 @@ pub struct Pattern {
     pub source: String,
     /// The same in the engine's syntax.
     pub translated: String,
+    /// How it can be searched for; shared, so that a table is cheap to copy.
+    pub(crate) search: Arc<Search>,
+    /// The automaton that was made before a pass asks for it.
+    pub(crate) made: Option<Automaton>,
     /// How it will be run.
     pub engine: Engine,
 }

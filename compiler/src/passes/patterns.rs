@@ -25,9 +25,9 @@ use literals::Required;
 use policy_bytecode::guard::searchable_fields;
 use policy_bytecode::predicate::{PredOp, PredOperand};
 use policy_bytecode::scan::{Literal, OnHit, Scan, Scanned};
-use policy_bytecode::{Const, FieldIdx, PatternIdx, PredIdx};
-use regex_syntax::hir::Look;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use policy_bytecode::{Const, FieldIdx, PredIdx};
+use regex_syntax::hir::{Hir, Look};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// See the module documentation.
 #[derive(Debug)]
@@ -54,7 +54,6 @@ impl Pass for Patterns {
     fn run(&self, program: &mut Program, options: &Options) -> usize {
         let searchable = searchable_fields(&program.fields);
         let mut fields: BTreeMap<FieldIdx, Vec<Candidate>> = BTreeMap::new();
-        let mut searches = Searches::default();
         for pred in asked(program)
             .into_iter()
             .take_while(|_| !options.stop.is_asked())
@@ -65,7 +64,7 @@ impl Pass for Patterns {
             if !searchable.get(predicate.field.index()).copied().unwrap_or(false) {
                 continue;
             }
-            if let Some(candidate) = candidate(program, pred, predicate, &mut searches) {
+            if let Some(candidate) = candidate(program, pred, predicate) {
                 fields.entry(predicate.field).or_default().push(candidate);
             }
         }
@@ -90,7 +89,7 @@ impl Pass for Patterns {
 }
 
 /// How a pattern can be searched for.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Search {
     /// Every match holds one of these.
     Literals(Required),
@@ -100,34 +99,12 @@ pub(crate) enum Search {
     Whole,
 }
 
-/// How a pattern can be searched for, given in the engine's syntax.
-pub(crate) fn search(translated: &str) -> Search {
-    let Ok(hir) = regex_syntax::parse(translated) else {
-        return Search::Whole;
-    };
+/// How a pattern can be searched for, given its syntax tree.
+pub(crate) fn search(hir: &Hir) -> Search {
     if hir.properties().look_set_prefix().contains(Look::Start) {
         return Search::AtStart;
     }
-    literals::required(&hir).map_or(Search::Whole, Search::Literals)
-}
-
-/// How the patterns of a program can be searched for: each is looked at once, however many comparisons name it.
-#[derive(Debug, Default)]
-pub(crate) struct Searches(HashMap<PatternIdx, Option<Required>>);
-
-impl Searches {
-    /// The literals that a pattern is found by.
-    fn literals(&mut self, program: &Program, x: PatternIdx) -> Option<&Required> {
-        let pattern = program.patterns.get(x.index())?;
-        let known = self
-            .0
-            .entry(x)
-            .or_insert_with(|| match search(&pattern.translated) {
-                Search::Literals(required) => Some(required),
-                Search::AtStart | Search::Whole => None,
-            });
-        known.as_ref()
-    }
+    literals::required(hir).map_or(Search::Whole, Search::Literals)
 }
 
 /// A predicate that a scan can answer.
@@ -151,16 +128,11 @@ fn asked(program: &Program) -> BTreeSet<PredIdx> {
 }
 
 /// Whether a scan could answer a comparison with a field that can be searched, if it were not the only one on its field.
-pub(crate) fn can_be_scanned(program: &Program, predicate: &Predicate, searches: &mut Searches) -> bool {
-    candidate(program, PredIdx(0), predicate, searches).is_some()
+pub(crate) fn can_be_scanned(program: &Program, predicate: &Predicate) -> bool {
+    candidate(program, PredIdx(0), predicate).is_some()
 }
 
-fn candidate(
-    program: &Program,
-    pred: PredIdx,
-    predicate: &Predicate,
-    searches: &mut Searches,
-) -> Option<Candidate> {
+fn candidate(program: &Program, pred: PredIdx, predicate: &Predicate) -> Option<Candidate> {
     match (predicate.op, predicate.operand) {
         (PredOp::Contains, PredOperand::Const(k)) => {
             let Some(Const::Str(text)) = program.consts.get(k.index()) else {
@@ -190,7 +162,9 @@ fn candidate(
             })
         }
         (PredOp::Matches, PredOperand::Pattern(x)) => {
-            let required = searches.literals(program, x)?;
+            let Search::Literals(required) = &*program.patterns.get(x.index())?.search else {
+                return None;
+            };
             let on_hit = match required.before {
                 (min, Some(max)) if max - min < STARTS && max <= REACH => OnHit::Near { min, max },
                 _far => OnHit::Search,

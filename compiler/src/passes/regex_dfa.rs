@@ -20,7 +20,7 @@ use regex_automata::dfa::{Automaton as _, StartKind, dense};
 use regex_automata::nfa::thompson;
 use regex_automata::util::start;
 use regex_automata::{Anchored, MatchKind};
-use regex_syntax::hir::Look;
+use regex_syntax::hir::{Hir, Look};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -44,9 +44,12 @@ impl Pass for RegexDfa {
 
     fn run(&self, program: &mut Program, options: &Options) -> usize {
         let mut changes = 0;
-        let untried = program.patterns.iter_mut().filter(|p| untried(&p.engine));
-        for pattern in untried.take_while(|_| !options.stop.is_asked()) {
-            pattern.engine = match precompile(&pattern.translated, options.dfa_limit_bytes) {
+        // Nobody asks for it behind this pass.
+        let made = program.patterns.iter_mut().map(|p| (p.made.take(), p));
+        let untried = made.filter(|(_, p)| untried(&p.engine));
+        for (made, pattern) in untried.take_while(|_| !options.stop.is_asked()) {
+            let limit = options.dfa_limit_bytes;
+            pattern.engine = match made.unwrap_or_else(|| parse_and_precompile(&pattern.translated, limit)) {
                 Ok((bytes, ascii_only)) => Engine::Dfa { bytes, ascii_only },
                 Err(why) => Engine::Source(Reason::Refused(why)),
             };
@@ -59,11 +62,6 @@ impl Pass for RegexDfa {
 /// Whether nobody has tried to make an automaton yet.
 pub(crate) fn untried(engine: &Engine) -> bool {
     *engine == Engine::Source(Reason::Untried)
-}
-
-/// Whether an automaton of the pattern, given in the engine's syntax, fits into `limit` bytes.
-pub(crate) fn fits(translated: &str, limit: usize) -> bool {
-    precompile(translated, limit).is_ok()
 }
 
 /// States in which the stored automaton can be, the dead one aside; `None` for what is no automaton.
@@ -92,9 +90,16 @@ pub(crate) fn states(bytes: &[u8]) -> Option<usize> {
     Some(seen.len())
 }
 
-/// The automaton, and whether it gives up on text that is not ASCII.
-fn precompile(translated: &str, limit: usize) -> Result<(Arc<[u8]>, bool), String> {
+/// An automaton, and whether it gives up on text that is not ASCII; or why there is none.
+pub(crate) type Automaton = Result<(Arc<[u8]>, bool), String>;
+
+fn parse_and_precompile(translated: &str, limit: usize) -> Automaton {
     let hir = regex_syntax::parse(translated).map_err(|e| format!("the pattern does not parse: {e}"))?;
+    precompile(&hir, limit)
+}
+
+/// The automaton of a pattern, given its syntax tree.
+pub(crate) fn precompile(hir: &Hir, limit: usize) -> Automaton {
     let looks = hir.properties().look_set();
     let ascii_only = [
         Look::WordUnicode,
@@ -112,7 +117,7 @@ fn precompile(translated: &str, limit: usize) -> Result<(Arc<[u8]>, bool), Strin
                 .which_captures(thompson::WhichCaptures::None)
                 .nfa_size_limit(Some(NFA_LIMIT_BYTES)),
         )
-        .build_from_hir(&hir)
+        .build_from_hir(hir)
         .map_err(|_| {
             format!(
                 "the pattern is larger than {} KiB before determinising",

@@ -7,13 +7,16 @@
 use super::{MAX_DEPTH, Resolver, index_u32, operands};
 use crate::hir::{Cond, Pattern, Test};
 use crate::limits::pattern_size;
+use crate::passes::patterns::search;
 use policy_bytecode::PatternIdx;
 use policy_bytecode::predicate::{PredOp, PredOperand, Takes};
 use policy_grammar::ast::{self, Condition, Literal, Operand, Operator};
 use policy_grammar::codes::Code;
 use policy_grammar::source::Spanned;
+use policy_grammar::text::pattern::{self, Translated};
 use policy_grammar::{Diagnostic, Span};
 use regex_automata::meta;
+use std::sync::{Arc, OnceLock};
 
 /// Reckoned size beyond which a pattern is compiled to see whether the engine takes it. Reckoning is not exact; the engine
 /// takes ten times as much.
@@ -211,7 +214,7 @@ impl Resolver<'_, '_> {
         if let Some(&known) = self.pattern_index.get(source) {
             return Some(known);
         }
-        let translated = match policy_grammar::text::pattern::translate(source) {
+        let Translated { text, tree } = match pattern::read(source) {
             Ok(translated) => translated,
             // The parser has said so already, at its place in the pattern.
             Err(error) => {
@@ -221,14 +224,14 @@ impl Resolver<'_, '_> {
                 return None;
             }
         };
-        let size = pattern_size(&translated);
+        let size = pattern_size(&tree);
         if let Err(why) = self.room.pattern(source, size, span) {
             self.ended = Some(why);
             return None;
         }
         // The sum of sizes is bounded, so no set of patterns makes this dear.
         if size > LARGE_PATTERN
-            && let Err(error) = meta::Regex::new(&translated)
+            && let Err(error) = meta::Regex::new(&text)
         {
             self.diagnostics.push(match error.size_limit() {
                 Some(limit) => Diagnostic::new(
@@ -248,8 +251,11 @@ impl Resolver<'_, '_> {
         let id = PatternIdx(index_u32(self.program.patterns.len()));
         self.program.patterns.push(Pattern {
             source: source.to_owned(),
-            translated,
+            translated: text,
+            search: Arc::new(search(&tree)),
+            tree,
             size,
+            automaton: OnceLock::new(),
         });
         self.pattern_index.insert(source.to_owned(), id);
         Some(id)

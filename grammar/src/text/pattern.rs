@@ -31,6 +31,7 @@ mod class;
 mod escape;
 
 use crate::codes::Code;
+use regex_syntax::hir::Hir;
 
 /// What is wrong with a pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,12 +48,30 @@ pub struct PatternError {
     pub end: usize,
 }
 
+/// A pattern that was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Translated {
+    /// It in the engine's syntax.
+    pub text: String,
+    /// The syntax tree of that.
+    pub tree: Hir,
+}
+
 /// The pattern in the engine's syntax.
 ///
 /// # Errors
 ///
 /// [`PatternError`] for what is no pattern of the dialect. What passes here fails in the engine at most for its size.
 pub fn translate(pattern: &str) -> Result<String, PatternError> {
+    read(pattern).map(|translated| translated.text)
+}
+
+/// As [`translate`], with the syntax tree, for whoever analyses the pattern.
+///
+/// # Errors
+///
+/// As [`translate`].
+pub fn read(pattern: &str) -> Result<Translated, PatternError> {
     let mut translator = Translator {
         text: pattern,
         at: 0,
@@ -62,7 +81,10 @@ pub fn translate(pattern: &str) -> Result<String, PatternError> {
     };
     translator.pattern()?;
     match regex_syntax::ParserBuilder::new().build().parse(&translator.out) {
-        Ok(_) => Ok(translator.out),
+        Ok(tree) => Ok(Translated {
+            text: translator.out,
+            tree,
+        }),
         Err(error) => Err(translator.engine_error(&error)),
     }
 }

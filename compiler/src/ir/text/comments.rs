@@ -14,7 +14,7 @@
 use super::print::{field, quote};
 use crate::ir::Program;
 use crate::ir::{Engine, Pattern};
-use crate::passes::patterns::{Search, search};
+use crate::passes::patterns::Search;
 use crate::passes::regex_dfa::states;
 use policy_bytecode::scan::{Literal, Scan};
 
@@ -47,7 +47,7 @@ fn pattern(pattern: &Pattern) -> String {
         Engine::Source(reason) => line.push_str(&format!("lazy automaton ({reason})")),
     }
     line.push_str("; ");
-    match search(&pattern.translated) {
+    match &*pattern.search {
         Search::Literals(required) => {
             line.push_str("prefilter ");
             line.push_str(&listed(&required.literals));

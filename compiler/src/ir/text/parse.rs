@@ -6,13 +6,16 @@ use crate::ir::{
     Block, BlockId, Engine, FuncId, Function, Inst, Loc, Pattern, Predicate, Program, Reason, Rule,
     Terminator, ValueId,
 };
+use crate::passes::patterns::search;
 use policy_bytecode::module::{Decision, Field};
 use policy_bytecode::predicate::{PredOp, PredOperand};
 use policy_bytecode::quantifier::{Body, ItemOperand, ItemTest, Node, Subject};
 use policy_bytecode::{BodyIdx, Const, ConstIdx, ConstPool, Exact, FieldIdx, IterIdx, PatternIdx, PredIdx};
 use policy_grammar::ast::{FieldPath, ITEM, Segment};
+use policy_grammar::text::pattern::{self, Translated};
 use std::collections::HashMap;
 use std::str::Lines;
+use std::sync::Arc;
 
 /// Why a text is not IR.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -434,11 +437,13 @@ impl<'a> Parser<'a> {
 
     fn pattern(&mut self, source: String) -> Res<PatternIdx> {
         let known = self.program.patterns.iter().position(|p| p.source == source);
-        let translated = policy_grammar::text::pattern::translate(&source).map_err(|e| e.message)?;
+        let Translated { text, tree } = pattern::read(&source).map_err(|e| e.message)?;
         let index = known.unwrap_or_else(|| {
             self.program.patterns.push(Pattern {
                 source,
-                translated,
+                translated: text,
+                search: Arc::new(search(&tree)),
+                made: None,
                 engine: Engine::Source(Reason::Untried),
             });
             self.program.patterns.len() - 1

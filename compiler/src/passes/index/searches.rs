@@ -25,10 +25,9 @@ impl Searches {
     /// Those that a scan could answer if there were enough of them.
     pub(super) fn possible(program: &Program) -> Self {
         let searchable = searchable_fields(&program.fields);
-        let mut known = patterns::Searches::default();
         let field = |p: &crate::ir::Predicate| {
             let searchable = searchable.get(p.field.index()).copied().unwrap_or(false);
-            (searchable && patterns::can_be_scanned(program, p, &mut known)).then_some(p.field)
+            (searchable && patterns::can_be_scanned(program, p)).then_some(p.field)
         };
         Self(program.predicates.iter().map(field).collect())
     }
