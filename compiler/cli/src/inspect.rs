@@ -1,14 +1,15 @@
 //! `policyc inspect`: what a bundle holds, without running it.
 
 mod index;
+mod listing;
 
 use crate::exit::Exit;
 use crate::output::shown;
 use crate::{Host, engine, output};
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use owo_colors::OwoColorize as _;
 use policy_bytecode::bundle::{self, Bundle, SectionSize, key_id};
-use policy_bytecode::disasm::{self, DisasmOptions, Places};
+use policy_bytecode::disasm;
 use policy_bytecode::manifest::Manifest;
 use policy_bytecode::module::{Module, PatternEngine};
 use policy_bytecode::predicate::{PredOp, Predicate};
@@ -55,20 +56,7 @@ pub(crate) fn run(args: Args, _host: Host) -> anyhow::Result<Exit> {
     let bundle = Bundle::decode(&bytes).map_err(|error| engine::refused(&name, error))?;
     verify(bundle.module.clone(), &HostLimits::default()).with_context(refused)?;
     if args.disasm {
-        let options = DisasmOptions { full: args.full };
-        let listing = match &bundle.debug {
-            Some(debug) if args.places => {
-                let files = &bundle.manifest.files;
-                disasm::disassemble_with_places(&bundle.module, &options, Places { debug, files })
-            }
-            None if args.places => {
-                bail!("`{name}` does not say where its instructions were written: it has no section `debug`")
-            }
-            Some(_) | None => disasm::disassemble(&bundle.module, &options),
-        };
-        let mut out = output::machine();
-        out.write_all(listing.as_bytes())?;
-        out.flush()?;
+        listing::show(&bundle, &name, args.full, args.places)?;
         return Ok(Exit::Ok);
     }
     if args.index {

@@ -10,14 +10,15 @@
 
 mod comment;
 mod fields;
+mod places;
 mod text;
 
+pub use places::Places;
 pub(crate) use text::{is_bare_key, quote};
 
 use crate::consts::Const;
-use crate::debug::DebugSection;
 use crate::ids::{BodyIdx, FuncIdx};
-use crate::instr::{Instr, Role};
+use crate::instr::Role;
 use crate::module::{Field, Function, ISA_VERSION, Module, PathSegment, PatternEngine};
 use crate::predicate::{PredOperand, Predicate};
 use crate::scan::OnHit;
@@ -35,15 +36,6 @@ const RULES_NAMED: usize = 4;
 pub struct DisasmOptions {
     /// Lossless: everything that the assembler needs, automata as hexadecimal digits. Otherwise the reading form.
     pub full: bool,
-}
-
-/// Where the instructions of a module were written.
-#[derive(Debug, Clone, Copy)]
-pub struct Places<'a> {
-    /// By instruction.
-    pub debug: &'a DebugSection,
-    /// Names of the files, see [`Manifest::files`](crate::manifest::Manifest::files).
-    pub files: &'a [String],
 }
 
 /// Writes a module as text. Takes time linear in the size of the module.
@@ -348,8 +340,9 @@ impl Listing<'_> {
             if targets.contains(&i) {
                 self.line(&format!(" L{i}:"));
             }
-            let mut comment = self.explain(*instr);
-            if let Some(place) = id.and_then(|id| self.place(id, i)) {
+            let mut comment = Comment::of(self.module, *instr);
+            let place = self.places.zip(id).and_then(|(places, id)| places.text(id, i));
+            if let Some(place) = place {
                 comment.push_str(if comment.is_empty() { "at " } else { "  at " });
                 comment.push_str(&place);
             }
@@ -358,46 +351,6 @@ impl Listing<'_> {
         if targets.contains(&function.code.len()) {
             self.line(&format!(" L{}:", function.code.len()));
         }
-    }
-
-    /// Where an instruction was written, on one line whatever the file is called.
-    fn place(&self, function: FuncIdx, index: usize) -> Option<String> {
-        let places = self.places?;
-        let place = places.debug.instruction(function, index)?;
-        let file = places.files.get(place.file as usize).map_or("?", String::as_str);
-        Some(format!("{}:{}:{}", file.escape_debug(), place.line, place.column))
-    }
-
-    /// What the operands of an instruction stand for; empty when its text says everything.
-    fn explain(&self, instr: Instr) -> String {
-        let mut out = Comment::new(self.module);
-        if let Instr::Test { pred, sense, .. } | Instr::TestMemo { pred, sense, .. } = instr {
-            out.push(if sense.0 { "if " } else { "unless " });
-            out.pred(pred);
-        } else if let Instr::RetTest { pred, sense } | Instr::RetTestMemo { pred, sense } = instr {
-            out.push(if sense.0 { "" } else { "not " });
-            out.pred(pred);
-        } else {
-            // Whatever an instruction is, its table operands get explained.
-            instr.roles(|role| match role {
-                Role::Pred(p) => out.pred(p),
-                Role::Const(k) => out.constant(k, 0),
-                Role::Field(f) => out.field(f),
-                Role::Func(f) => match self.module.functions.get(f.index()) {
-                    None => out.push("?"),
-                    Some(callee) if callee.memoised => out.push("memoised"),
-                    Some(_) => {}
-                },
-                Role::Def(_)
-                | Role::Use(_)
-                | Role::Jump(_)
-                | Role::Flag(_)
-                | Role::Iter(_)
-                | Role::Builder(_)
-                | Role::Immediate => {}
-            });
-        }
-        out.text
     }
 
     fn rules(&mut self) {

@@ -3,6 +3,7 @@
 use super::text::{head, number, quote, regex, step};
 use crate::consts::Const;
 use crate::ids::{BodyIdx, ConstIdx, FieldIdx, PatternIdx, PredIdx};
+use crate::instr::{Instr, Role};
 use crate::module::{Module, PathSegment};
 use crate::predicate::{PredOperand, Predicate};
 use crate::quantifier::{ItemOperand, Node, Subject};
@@ -26,6 +27,38 @@ impl<'m> Comment<'m> {
             text: String::new(),
             left: COMMENT_CHARS,
         }
+    }
+
+    /// What the operands of an instruction stand for; empty when its text says everything.
+    pub(super) fn of(module: &'m Module, instr: Instr) -> String {
+        let mut out = Self::new(module);
+        if let Instr::Test { pred, sense, .. } | Instr::TestMemo { pred, sense, .. } = instr {
+            out.push(if sense.0 { "if " } else { "unless " });
+            out.pred(pred);
+        } else if let Instr::RetTest { pred, sense } | Instr::RetTestMemo { pred, sense } = instr {
+            out.push(if sense.0 { "" } else { "not " });
+            out.pred(pred);
+        } else {
+            // Whatever an instruction is, its table operands get explained.
+            instr.roles(|role| match role {
+                Role::Pred(p) => out.pred(p),
+                Role::Const(k) => out.constant(k, 0),
+                Role::Field(f) => out.field(f),
+                Role::Func(f) => match module.functions.get(f.index()) {
+                    None => out.push("?"),
+                    Some(callee) if callee.memoised => out.push("memoised"),
+                    Some(_) => {}
+                },
+                Role::Def(_)
+                | Role::Use(_)
+                | Role::Jump(_)
+                | Role::Flag(_)
+                | Role::Iter(_)
+                | Role::Builder(_)
+                | Role::Immediate => {}
+            });
+        }
+        out.text
     }
 
     /// Appends what fits; the first piece that does not is cut and marked.
