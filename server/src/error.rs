@@ -259,7 +259,7 @@ mod tests {
             offset: 0,
         };
         for error in [
-            E::Context(json),
+            E::Context(json.clone()),
             E::UnknownPolicy("p".to_owned()),
             E::DuplicatePolicy("p".to_owned()),
             E::NoPolicies,

@@ -7,11 +7,9 @@
 use allocation_counter::measure as count;
 use policy_benches::measure::median;
 use policy_bytecode::asm;
-use policy_bytecode::context::Derived;
 use policy_bytecode::module::Module;
 use policy_bytecode::verify::{HostLimits, verify};
-use policy_bytecode::{Number, Outcome};
-use policy_vm::{Bump, Comparison, Host, Inputs, LoadedModule, Mode, Scope, Scratch, Value};
+use policy_vm::{AsSent, LoadedModule, Mode, Scope, Scratch};
 use std::fmt::Write as _;
 use std::hint::black_box;
 use std::process::ExitCode;
@@ -157,7 +155,7 @@ fn evaluate(module: &LoadedModule, bodies: &[String]) -> Result<(f64, u64, usize
     let mut bodies = bodies.iter().cycle();
     let mut once = |arena: &mut usize| -> Result<f64, String> {
         let body = bodies.next().ok_or("no request")?;
-        let mut host = Nothing;
+        let mut host = AsSent;
         let mut eval = module
             .begin(&mut scratch, &mut host, body.as_bytes())
             .map_err(|e| e.to_string())?;
@@ -176,25 +174,4 @@ fn evaluate(module: &LoadedModule, bodies: &[String]) -> Result<(f64, u64, usize
     let counted = count(|| last = once(&mut arena));
     last?;
     Ok((median(&times), counted.count_total, arena))
-}
-
-/// The modules above read no computed field.
-struct Nothing;
-
-impl Host for Nothing {
-    fn derive<'a>(&mut self, _: Derived, sent: Value<'a>, _: &Inputs<'a>, _: &'a Bump) -> Value<'a> {
-        sent
-    }
-
-    fn compare<'a>(
-        &mut self,
-        _: Derived,
-        _: Comparison,
-        _: Number,
-        _: Value<'a>,
-        _: &Inputs<'a>,
-        _: &'a Bump,
-    ) -> Option<Outcome> {
-        None
-    }
 }
