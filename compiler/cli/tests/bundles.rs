@@ -181,7 +181,7 @@ fn listings_say_where_instructions_were_written() {
     assert_eq!(listing.lines().count(), placed.lines().count());
     dir.run(&["inspect", "p.bundle", "--places"]).exits(2);
     // Bundles of earlier compilers do not say so.
-    let earlier = repository("vm/bytecode/tests/formats/3.bundle");
+    let earlier = repository("vm/bytecode/tests/formats/4.bundle");
     let earlier = earlier.to_str().unwrap();
     dir.run(&["inspect", earlier, "--disasm"]).exits(0);
     let refused = dir.run(&["inspect", earlier, "--disasm", "--places"]).exits(2);
