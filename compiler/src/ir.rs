@@ -148,6 +148,39 @@ pub struct Rule {
 }
 
 impl Program {
+    /// Gives back memory that its tables do not use: programs of units are kept for as long as their policies stay.
+    pub(crate) fn shrink(&mut self) {
+        let Self {
+            fields,
+            consts,
+            patterns,
+            predicates,
+            bodies,
+            scans,
+            functions,
+            rules,
+            policies,
+            manifest,
+            condition_locs,
+        } = self;
+        fields.shrink_to_fit();
+        consts.shrink_to_fit();
+        patterns.shrink_to_fit();
+        predicates.shrink_to_fit();
+        bodies.shrink_to_fit();
+        scans.shrink_to_fit();
+        functions.shrink_to_fit();
+        functions.iter_mut().for_each(Function::shrink);
+        rules.shrink_to_fit();
+        policies.shrink_to_fit();
+        condition_locs.shrink_to_fit();
+        manifest.policies.shrink_to_fit();
+        manifest.rules.shrink_to_fit();
+        manifest.conditions.shrink_to_fit();
+        manifest.templates.shrink_to_fit();
+        manifest.values.shrink_to_fit();
+    }
+
     /// For each comparison, whether its outcome has to be kept: it asks a body, which is dear, or is asked by one, for
     /// every element anew.
     #[must_use]

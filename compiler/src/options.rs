@@ -23,7 +23,7 @@ pub enum OptLevel {
     O0,
     /// Folding, simplification and removal of what nobody uses.
     O1,
-    /// Everything.
+    /// All passes.
     #[default]
     O2,
 }

@@ -220,6 +220,7 @@ fn of_policy(
     }
     passes::run(passes::LOCAL, &mut program, options, &mut unit.report)?;
     automata.keep(&program.patterns);
+    program.shrink();
     unit.program = Some(program);
     Ok(unit)
 }

@@ -128,9 +128,9 @@ pub struct State {
 /// The active policies of a store, but for some whose texts were changed there and are known nowhere else.
 #[derive(Debug)]
 struct Torn {
-    /// The others.
+    /// Those whose texts are known.
     versions: Vec<PolicyVersion>,
-    /// Those.
+    /// Those whose texts are not.
     lost: BTreeSet<PolicyKey>,
     /// Revision of the store.
     revision: u64,

@@ -71,7 +71,7 @@ pub struct Service {
 /// Who calls, in which request, through which interface. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Caller {
-    /// Who.
+    /// Who calls.
     pub identity: Identity,
     /// In which request.
     pub request_id: Arc<str>,
@@ -96,7 +96,7 @@ impl Caller {
 /// Who calls, in which request, and until when.
 #[derive(Debug, Clone, Copy)]
 pub struct Call<'c> {
-    /// Who.
+    /// Who calls.
     pub identity: &'c Identity,
     /// In which request.
     pub request_id: &'c str,

@@ -245,7 +245,7 @@ pub(crate) async fn deploy(address: SocketAddr, traffic: &Traffic) -> anyhow::Re
 }
 
 impl Swapper {
-    /// Starts.
+    /// Starts a task that deploys the next bundle again and again.
     pub(crate) fn start(address: SocketAddr, traffic: Arc<Traffic>, every: Duration) -> Self {
         let (stop, done) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let (stopped, count) = (Arc::clone(&stop), Arc::clone(&done));

@@ -37,7 +37,7 @@ pub enum Terminator {
     Ret(ValueId),
     /// Goes on at a block.
     Jump {
-        /// Where.
+        /// The block that follows.
         target: BlockId,
         /// As many as it has parameters.
         args: Vec<ValueId>,
@@ -64,7 +64,7 @@ pub enum Terminator {
     },
     /// Takes the next key and value of an iterator.
     IterNext {
-        /// Which.
+        /// The iterator that is advanced.
         iter: IterIdx,
         /// Where with them: a block of two parameters.
         body: BlockId,
@@ -142,6 +142,17 @@ impl Function {
     #[must_use]
     pub fn value(&self, id: ValueId) -> Option<&Inst> {
         self.values.get(id.index())
+    }
+
+    /// Gives back memory that its tables do not use.
+    pub(super) fn shrink(&mut self) {
+        self.values.shrink_to_fit();
+        self.locs.shrink();
+        self.blocks.shrink_to_fit();
+        for block in &mut self.blocks {
+            block.params.shrink_to_fit();
+            block.insts.shrink_to_fit();
+        }
     }
 
     /// Where a value was written; `None` where that is not known.

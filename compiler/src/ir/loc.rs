@@ -78,6 +78,10 @@ impl Locs {
         self.0.is_empty()
     }
 
+    pub(super) fn shrink(&mut self) {
+        self.0.shrink_to_fit();
+    }
+
     /// Gives the file another number.
     pub(crate) fn move_to(&mut self, file: u32) {
         self.0.iter_mut().flatten().for_each(|loc| loc.file = file);

@@ -116,7 +116,7 @@ pub struct DecisionRecord {
     pub subject: String,
     /// `allow`, `deny`, `warn` or `modify`.
     pub decision: String,
-    /// Why.
+    /// The reason that the caller was told.
     pub reason: Option<String>,
     /// Rules that fired.
     pub matched_rules: Vec<String>,

@@ -61,11 +61,11 @@ impl From<approvals::Waiting> for Waiting {
 /// Who rejected a version, and why.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Rejection {
-    /// Who.
+    /// The name of the key or token that rejected it.
     pub by: String,
-    /// When.
+    /// When it was rejected, in RFC 3339.
     pub at: String,
-    /// Why.
+    /// The reason that was given.
     pub comment: String,
 }
 
@@ -199,7 +199,7 @@ pub(super) struct Version {
     pub digest: String,
     /// Who wrote it.
     pub author: String,
-    /// When.
+    /// When it was written, in RFC 3339.
     pub created_at: String,
     /// `yaml` or `json`.
     pub format: String,
@@ -332,7 +332,7 @@ pub(super) struct LoggedDecision {
     pub subject: String,
     /// `allow`, `deny`, `warn` or `modify`.
     pub decision: String,
-    /// Why.
+    /// The reason that the caller was told.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// Policies that fired.
@@ -381,13 +381,13 @@ impl LoggedDecision {
 pub(super) struct Audit {
     /// From 1, without gaps.
     pub seq: u64,
-    /// When.
+    /// When it happened, in RFC 3339.
     pub at: String,
-    /// Who.
+    /// Who did it.
     pub actor: String,
-    /// What was done.
+    /// What was done, such as `policy.update`.
     pub action: String,
-    /// To what.
+    /// What it was done to, such as the id of a policy.
     pub target: String,
     /// Namespace of the target.
     pub namespace: String,
@@ -395,7 +395,7 @@ pub(super) struct Audit {
     pub request_id: String,
     /// Revision of the store after it.
     pub revision: u64,
-    /// More.
+    /// What else is known of it, by action.
     #[schema(value_type = Object)]
     pub detail: Option<Box<serde_json::value::RawValue>>,
     /// Hash of the record before.
@@ -440,7 +440,7 @@ pub(super) struct Key {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     pub rotated_by: Vec<String>,
-    /// When.
+    /// When it was made, in RFC 3339.
     pub created_at: String,
     /// Until when it is good; null is for ever.
     pub expires_at: Option<String>,

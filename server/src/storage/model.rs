@@ -43,7 +43,7 @@ pub struct NewBundle {
     pub rules: u32,
     /// Who deployed it.
     pub author: String,
-    /// When.
+    /// When it was deployed, in milliseconds since the epoch.
     pub created_ms: i64,
     /// Whether it becomes active at once.
     pub activate: bool,
@@ -97,7 +97,7 @@ pub struct ApiKey {
     pub rotated_by: Vec<String>,
     /// Whom limits and shares count it as, by [`Owner::name`](crate::identity::Owner::name); `None` is itself.
     pub owner: Option<String>,
-    /// When.
+    /// When it was made, in milliseconds since the epoch.
     pub created_ms: i64,
     /// Until when it is good; `None` is for ever.
     pub expires_ms: Option<i64>,
@@ -171,9 +171,9 @@ pub struct RuleCount {
 /// A change to record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewAudit {
-    /// When.
+    /// When it happened, in milliseconds since the epoch.
     pub at_ms: i64,
-    /// Who.
+    /// Who did it.
     pub actor: String,
     /// What was done, such as `policy.update`.
     pub action: String,

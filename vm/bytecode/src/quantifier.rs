@@ -40,7 +40,7 @@ pub enum Node {
     Not(u32),
     /// A predicate that does not look at the element.
     Pred {
-        /// Which.
+        /// The predicate that is asked.
         pred: PredIdx,
         /// Whether its outcome is negated.
         negated: bool,

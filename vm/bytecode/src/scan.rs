@@ -81,7 +81,7 @@ pub const TRIES: u8 = 16;
 /// One predicate of a scan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Scanned {
-    /// Which.
+    /// The predicate that the scan answers.
     pub predicate: PredIdx,
     /// It is false of a text that holds none of these: indexes of the scan's literals.
     pub literals: Vec<u32>,

@@ -35,7 +35,7 @@ struct Shared {
 /// What stops work of itself.
 #[derive(Debug)]
 enum Until {
-    /// Nothing.
+    /// Nothing: somebody has to ask.
     Asked,
     Deadline(Instant),
     /// The number of looks that are left.

@@ -13,7 +13,7 @@ pub enum DecodeError {
     /// The bytes end in the middle of something.
     #[error("truncated at byte {offset}")]
     Truncated {
-        /// Where.
+        /// Byte at which reading gave up.
         offset: usize,
     },
     /// The bytes do not start like a bundle.
@@ -32,7 +32,7 @@ pub enum DecodeError {
     /// A number with no meaning in its place, such as an unknown opcode.
     #[error("invalid {what} at byte {offset}")]
     BadValue {
-        /// Where.
+        /// Byte at which the number stands.
         offset: usize,
         /// What was being read.
         what: &'static str,

@@ -81,10 +81,12 @@ struct Layout<'c> {
 
 fn span(start: usize, end: usize) -> Result<Span, LoadError> {
     // The end fits, so that positions of elements do.
-    u32::try_from(end).map_err(|_| LoadError::TooLarge)?;
+    let end = u32::try_from(end).map_err(|_| LoadError::TooLarge)?;
     let start = u32::try_from(start).map_err(|_| LoadError::TooLarge)?;
-    let len = u32::try_from(end).map_err(|_| LoadError::TooLarge)? - start;
-    Ok(Span { start, len })
+    Ok(Span {
+        start,
+        len: end - start,
+    })
 }
 
 fn cut<T>(row: &[T], span: Span) -> &[T] {
@@ -198,60 +200,28 @@ impl Frozen {
     /// The text of a string.
     #[inline]
     fn string(&self, at: ConstIdx) -> Option<&str> {
-        match self.nodes.get(at.index()) {
-            Some(Node::Str(span)) => Some(self.text(*span)),
-            Some(
-                Node::Null
-                | Node::Bool(_)
-                | Node::Int(_)
-                | Node::UInt(_)
-                | Node::Float(_)
-                | Node::Decimal(_)
-                | Node::Array(_)
-                | Node::Object(_)
-                | Node::Table(..),
-            )
-            | None => None,
-        }
+        let Some(Node::Str(span)) = self.nodes.get(at.index()) else {
+            return None;
+        };
+        Some(self.text(*span))
     }
 
     /// Elements of an array.
     #[inline]
     pub(crate) fn items(&self, at: ConstIdx) -> &[ConstIdx] {
-        match self.nodes.get(at.index()) {
-            Some(Node::Array(span)) => cut(&self.items, *span),
-            Some(
-                Node::Null
-                | Node::Bool(_)
-                | Node::Int(_)
-                | Node::UInt(_)
-                | Node::Float(_)
-                | Node::Decimal(_)
-                | Node::Str(_)
-                | Node::Object(_)
-                | Node::Table(..),
-            )
-            | None => &[],
-        }
+        let Some(Node::Array(span)) = self.nodes.get(at.index()) else {
+            return &[];
+        };
+        cut(&self.items, *span)
     }
 
     /// Members of an object, in the order of their keys.
     #[inline]
     pub(crate) fn members(&self, at: ConstIdx) -> &[Member] {
-        match self.nodes.get(at.index()) {
-            Some(Node::Object(span) | Node::Table(span, _)) => cut(&self.members, *span),
-            Some(
-                Node::Null
-                | Node::Bool(_)
-                | Node::Int(_)
-                | Node::UInt(_)
-                | Node::Float(_)
-                | Node::Decimal(_)
-                | Node::Str(_)
-                | Node::Array(_),
-            )
-            | None => &[],
-        }
+        let Some(Node::Object(span) | Node::Table(span, _)) = self.nodes.get(at.index()) else {
+            return &[];
+        };
+        cut(&self.members, *span)
     }
 
     /// Key and value of a member.

@@ -18,9 +18,9 @@ use crate::storage::model::{DecisionId, DecisionKey, DecisionRecord};
 use std::io::{self, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
-/// Being written.
+/// Name of a segment that is being written.
 const SEALING: &str = "sealing";
-/// Whole.
+/// What the names of segments that are whole start with.
 const SEALED: &str = "sealed-";
 /// The numbers of the journal's files.
 const NUMBERS: &str = "journal";

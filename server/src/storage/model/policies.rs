@@ -93,9 +93,9 @@ pub struct IdPlace {
 pub struct Rejection {
     /// Who rejected it.
     pub by: String,
-    /// Why.
+    /// The reason that was given.
     pub comment: String,
-    /// When.
+    /// When it was rejected, in milliseconds since the epoch.
     pub at_ms: i64,
 }
 
@@ -132,7 +132,7 @@ pub struct PolicyVersion {
     pub digest: String,
     /// Who wrote it.
     pub author: String,
-    /// When.
+    /// When it was written, in milliseconds since the epoch.
     pub created_ms: i64,
     /// Who rejected it, where somebody did. Given by [`Store::reject_policy`](crate::storage::Store::reject_policy) only.
     pub rejection: Option<Rejection>,
