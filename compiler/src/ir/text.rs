@@ -27,7 +27,7 @@
 //! automata, and table entries that no code uses.
 //!
 //! An instruction may stand behind its place, `@0:12..34 v0 = test p0`: the number of the file, the first byte and the one past
-//! the last. [`print`] leaves places out, [`print_with_places`] writes them.
+//! the last. [`print()`] leaves places out, [`print_with_places`] writes them.
 //!
 //! Lines that begin with `#` are comments. Dumps say in such lines what became of the patterns (`comments.rs`).
 //!

@@ -2,7 +2,7 @@
 //!
 //! A row says what everybody has to know of an intrinsic without running it. The compiler chooses intrinsics by it, the verifier
 //! checks what modules name, the certificate adds up costs, the disassembler spells names. What an intrinsic does stands where it
-//! is called: a [host](Flags::host) intrinsic in whoever embeds the machine.
+//! is called: a host intrinsic ([`Flags`]) in whoever embeds the machine.
 //!
 //! Rows stand in families, a file each below `intrinsics/`. A family is an enumeration as well, so that whoever calls its
 //! intrinsics is told by the compiler of a new one.

@@ -15,7 +15,7 @@ pub fn print(program: &Program) -> String {
     dump(program, false)
 }
 
-/// As [`print`], with the place of each instruction before it.
+/// As [`print()`], with the place of each instruction before it.
 #[must_use]
 pub fn print_with_places(program: &Program) -> String {
     dump(program, true)
