@@ -68,10 +68,14 @@ pub enum JsonErrorKind {
 ///
 /// [`JsonErrorKind::NotUtf8`], at the first byte that is none.
 pub(crate) fn utf8(body: &[u8]) -> Result<&str, JsonError> {
-    if let Ok(text) = simdutf8::basic::from_utf8(body) {
+    /// Bytes from which on vectors are worth choosing the instructions for.
+    const LONG: usize = 512;
+    if body.len() >= LONG
+        && let Ok(text) = simdutf8::basic::from_utf8(body)
+    {
         return Ok(text);
     }
-    // Says where.
+    // Says where it is none.
     std::str::from_utf8(body).map_err(|error| JsonError {
         kind: JsonErrorKind::NotUtf8,
         offset: error.valid_up_to(),

@@ -1,6 +1,6 @@
 //! The JSON reader against `serde_json`, on texts and on mutations of them.
 
-use super::Reader;
+use super::{JsonErrorKind, Reader, utf8};
 use crate::plain::plain_prefix;
 use crate::value::Value;
 use bumpalo::Bump;
@@ -239,4 +239,25 @@ proptest! {
         let expected = bytes.iter().position(|b| matches!(b, b'"' | b'\\' | 0..0x20)).unwrap_or(bytes.len());
         prop_assert_eq!(plain_prefix(&bytes), expected);
     }
+}
+
+/// Long bodies are looked at with other instructions than short ones.
+#[test]
+fn what_is_no_text_is_found_in_short_and_in_long_bodies() {
+    for length in [1, 511, 512, 513, 5000] {
+        for at in [0, length / 2, length - 1] {
+            let mut body = vec![b'a'; length];
+            assert!(utf8(&body).is_ok());
+            if let Some(byte) = body.get_mut(at) {
+                *byte = 0xff;
+            }
+            let found = utf8(&body).unwrap_err();
+            assert_eq!(
+                (found.kind, found.offset),
+                (JsonErrorKind::NotUtf8, at),
+                "{length}"
+            );
+        }
+    }
+    assert_eq!(utf8("é".repeat(400).as_bytes()).map(str::len), Ok(800));
 }
