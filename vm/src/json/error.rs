@@ -67,15 +67,17 @@ pub enum JsonErrorKind {
 /// # Errors
 ///
 /// [`JsonErrorKind::NotUtf8`], at the first byte that is none.
+#[inline(always)]
 pub(crate) fn utf8(body: &[u8]) -> Result<&str, JsonError> {
-    /// Bytes from which on vectors are worth choosing the instructions for.
-    const LONG: usize = 512;
-    if body.len() >= LONG
-        && let Ok(text) = simdutf8::basic::from_utf8(body)
-    {
-        return Ok(text);
+    match simdutf8::basic::from_utf8(body) {
+        Ok(text) => Ok(text),
+        Err(_) => where_it_is_none(body),
     }
-    // Says where it is none.
+}
+
+#[cold]
+#[inline(never)]
+fn where_it_is_none(body: &[u8]) -> Result<&str, JsonError> {
     std::str::from_utf8(body).map_err(|error| JsonError {
         kind: JsonErrorKind::NotUtf8,
         offset: error.valid_up_to(),
