@@ -435,6 +435,19 @@ async fn nobody_inside(server: &Running) {
     soon("all places are given back", left).await;
 }
 
+/// Waits until so many requests have begun and are not answered, and then for as long as looking at the gate takes: who comes while
+/// the only place is taken is refused.
+async fn under_way(server: &Running, count: usize) {
+    let line = format!("llm_policy_requests_in_flight {count}.0");
+    let begun = async {
+        while !server.app.metrics.encode().lines().any(|found| found == line) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    soon("the requests have begun", begun).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn slow_bodies_hold_no_place() {
     let directory = policies();
@@ -453,6 +466,7 @@ async fn slow_bodies_hold_no_place() {
     let mut begin = message();
     let end = begin.split_off(10);
     call.send(begin, false).await.unwrap();
+    under_way(&server, slow.len() + 1).await;
     for _ in 0..3 {
         let answer = decided(http).await;
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
