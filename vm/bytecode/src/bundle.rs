@@ -12,8 +12,7 @@
 //! inputs give equal bytes and any flipped byte is found: in the contents by the digest, in the signatures by checking
 //! each against its own key. Whether a key is trusted is the caller's question: [`Bundle::signed_by`].
 //!
-//! The debug section may be missing, and readers that do not know it skip it: it came after version 3 of the container,
-//! and changes nothing that the other sections say.
+//! The debug section may be missing, and readers that do not know it skip it: it changes nothing that the other sections say.
 
 use crate::debug::{DebugSection, SourceMapSection};
 use crate::manifest::{Manifest, ManifestError};

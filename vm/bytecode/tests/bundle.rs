@@ -635,7 +635,7 @@ fn a_bundle_that_was_once_written_decodes() {
         &FORMAT_VERSION.to_string(),
         "sha256:6651b0d0e7034d3eb8c93fb44b1a9c1983080176a53ffa1331efa8f36a17c7b2",
     );
-    // Version 4 had no debug section at first.
+    // It was written without that section.
     assert_eq!(bundle.debug, None);
     let listing = disassemble(&bundle.module, &DisasmOptions { full: false });
     insta::assert_snapshot!(format!("format_{FORMAT_VERSION}"), listing);
