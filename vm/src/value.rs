@@ -289,10 +289,15 @@ impl<'a> Value<'a> {
             | Self::Set(_) => 0,
         };
         *left = left.checked_sub(own.saturating_add(1))?;
+        self.try_inside(|value| value.measure(left))
+    }
+
+    /// Asks `visit` of each value that lies directly in this one, until one of them says `None`.
+    fn try_inside(&self, mut visit: impl FnMut(Value<'a>) -> Option<()>) -> Option<()> {
         match self {
-            Self::Array(items) => items.iter().try_for_each(|item| item.measure(left)),
-            Self::Set(items) => items.iter().try_for_each(|item| item.measure(left)),
-            Self::Object(members) => members.iter().try_for_each(|(_, value)| value.measure(left)),
+            Self::Array(items) => items.iter().try_for_each(visit),
+            Self::Set(items) => items.iter().try_for_each(visit),
+            Self::Object(members) => members.iter().try_for_each(|(_, value)| visit(value)),
             Self::Undefined
             | Self::Unknown
             | Self::Pending
@@ -323,19 +328,9 @@ impl<'a> Value<'a> {
         *left = enough.unwrap_or(0);
         enough?;
         match self {
-            Self::Array(items) => {
+            Self::Array(_) | Self::Set(_) | Self::Object(_) => {
                 let levels = levels.checked_sub(1)?;
-                items.iter().try_for_each(|item| item.weigh(levels, left))
-            }
-            Self::Set(items) => {
-                let levels = levels.checked_sub(1)?;
-                items.iter().try_for_each(|item| item.weigh(levels, left))
-            }
-            Self::Object(members) => {
-                let levels = levels.checked_sub(1)?;
-                members
-                    .iter()
-                    .try_for_each(|(_, value)| value.weigh(levels, left))
+                self.try_inside(|value| value.weigh(levels, left))
             }
             Self::Undefined
             | Self::Unknown

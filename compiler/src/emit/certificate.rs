@@ -48,7 +48,10 @@ pub(super) fn certificate(program: &Program, functions: &[Function], options: &O
         .iter()
         .zip(reached)
         .filter_map(|(f, reached)| reached.then_some(f));
-    let mut work: Vec<PredIdx> = reached.flat_map(|f| &f.code).filter_map(asks).collect();
+    let mut work: Vec<PredIdx> = reached
+        .flat_map(|f| &f.code)
+        .filter_map(Instr::predicate)
+        .collect();
     let mut kept = vec![false; program.predicates.len()];
     while let Some(pred) = work.pop() {
         let Some(predicate) = program.predicates.get(pred.index()) else {
@@ -152,17 +155,6 @@ fn add(total: &mut Cost, more: Cost) {
     total.scans = total.scans.saturating_add(more.scans);
 }
 
-/// The comparison that an instruction evaluates.
-fn asks(instr: &Instr) -> Option<PredIdx> {
-    let mut asked = None;
-    instr.roles(|role| {
-        if let Role::Pred(pred) = role {
-            asked = Some(pred);
-        }
-    });
-    asked
-}
-
 /// What a comparison costs, with what a body that crosses lists may cost.
 fn asking(program: &Program, predicate: &Predicate, fuel: u64) -> Cost {
     let mut cost = cost::predicate(program, predicate);
@@ -189,18 +181,20 @@ impl Asked {
         for f in order {
             let mut own = Self::default();
             for instr in functions.get(f.index()).into_iter().flat_map(|f| &f.code) {
-                let asked = asks(instr).and_then(|pred| program.predicates.get(pred.index()));
+                let asked = instr
+                    .predicate()
+                    .and_then(|pred| program.predicates.get(pred.index()));
                 if let Some(predicate) = asked.filter(|predicate| !predicate.shared) {
                     own.predicates = own.predicates.saturating_add(1);
                     add(&mut own.cost, asking(program, predicate, fuel));
                 }
-                let callee = calls(instr).and_then(|callee| all.get(callee.index()));
+                let callee = instr.callee().and_then(|callee| all.get(callee.index()));
                 if let Some(callee) = callee.copied() {
                     own.predicates = own.predicates.saturating_add(callee.predicates);
                     add(&mut own.cost, callee.cost);
                 }
             }
-            if functions.get(f.index()).is_none_or(loops) {
+            if functions.get(f.index()).is_none_or(Function::loops) {
                 own.predicates = own.predicates.saturating_add(fuel);
             }
             if let Some(place) = all.get_mut(f.index()) {
@@ -211,17 +205,6 @@ impl Asked {
     }
 }
 
-/// The function that an instruction calls.
-fn calls(instr: &Instr) -> Option<FuncIdx> {
-    let mut called = None;
-    instr.roles(|role| {
-        if let Role::Func(f) = role {
-            called = Some(f);
-        }
-    });
-    called
-}
-
 /// Marks a function and all that it may call.
 fn reach(functions: &[Function], root: usize, reached: &mut [bool]) {
     let mut work = vec![root];
@@ -230,8 +213,8 @@ fn reach(functions: &[Function], root: usize, reached: &mut [bool]) {
             continue;
         };
         *mark = true;
-        let code = functions.get(f).into_iter().flat_map(|f| &f.code);
-        work.extend(code.filter_map(calls).map(FuncIdx::index));
+        let callees = functions.get(f).into_iter().flat_map(Function::callees);
+        work.extend(callees.map(FuncIdx::index));
     }
 }
 
@@ -252,8 +235,8 @@ fn callees_first(functions: &[Function]) -> Vec<FuncIdx> {
             };
             *mark = true;
             work.push((f, true));
-            let code = functions.get(f.index()).into_iter().flat_map(|f| &f.code);
-            work.extend(code.filter_map(calls).map(|callee| (callee, false)));
+            let callees = functions.get(f.index()).into_iter().flat_map(Function::callees);
+            work.extend(callees.map(|callee| (callee, false)));
         }
     }
     order
@@ -271,18 +254,9 @@ fn longest_paths(functions: &[Function], order: &[FuncIdx]) -> Vec<Option<u64>> 
     paths
 }
 
-/// Whether code jumps back.
-fn loops(function: &Function) -> bool {
-    function.code.iter().enumerate().any(|(at, instr)| {
-        let mut back = false;
-        instr.roles(|role| back |= matches!(role, Role::Jump(target) if target.index() <= at));
-        back
-    })
-}
-
 /// Instructions of the longest path through a function whose callees have these; `None` when the code loops.
 fn longest_path(function: &Function, callees: &[Option<u64>]) -> Option<u64> {
-    if loops(function) {
+    if function.loops() {
         return None;
     }
     let mut longest = vec![0u64; function.code.len()];
@@ -296,7 +270,7 @@ fn longest_path(function: &Function, callees: &[Option<u64>]) -> Option<u64> {
         if !instr.opcode().is_terminator() {
             best = best.max(longest.get(i + 1).copied().unwrap_or(0));
         }
-        let own = match calls(instr) {
+        let own = match instr.callee() {
             Some(callee) => callees.get(callee.index()).copied().flatten()?.saturating_add(1),
             None => 1,
         };

@@ -425,6 +425,32 @@ macro_rules! expand_instructions {
 
 for_each_instr!(expand_instructions);
 
+impl Instr {
+    /// The function that it calls.
+    #[must_use]
+    pub fn callee(&self) -> Option<FuncIdx> {
+        let mut callee = None;
+        self.roles(|role| {
+            if let Role::Func(f) = role {
+                callee = Some(f);
+            }
+        });
+        callee
+    }
+
+    /// The predicate that it evaluates.
+    #[must_use]
+    pub fn predicate(&self) -> Option<PredIdx> {
+        let mut predicate = None;
+        self.roles(|role| {
+            if let Role::Pred(pred) = role {
+                predicate = Some(pred);
+            }
+        });
+        predicate
+    }
+}
+
 impl fmt::Display for Instr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text())

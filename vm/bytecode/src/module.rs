@@ -151,6 +151,23 @@ pub struct Function {
     pub code: Vec<Instr>,
 }
 
+impl Function {
+    /// Whether some of its code may run again: it jumps back.
+    #[must_use]
+    pub fn loops(&self) -> bool {
+        self.code.iter().enumerate().any(|(at, instr)| {
+            let mut back = false;
+            instr.roles(|role| back |= matches!(role, Role::Jump(target) if target.index() <= at));
+            back
+        })
+    }
+
+    /// What it calls, at every place that does.
+    pub fn callees(&self) -> impl Iterator<Item = FuncIdx> {
+        self.code.iter().filter_map(Instr::callee)
+    }
+}
+
 /// One rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DecisionRule {

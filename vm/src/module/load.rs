@@ -9,9 +9,8 @@ use crate::predicate::{LoadedPredicate, PredicateLoader, ScanPlace};
 use crate::project::Trie;
 use crate::scan::{self, LoadedScan};
 use policy_bytecode::context::{Knowledge, Shape};
-use policy_bytecode::instr::Role;
 use policy_bytecode::module::{Function, PathSegment, is_at_or_below};
-use policy_bytecode::{FieldIdx, Instr, Stop, Stopped, VerifiedModule};
+use policy_bytecode::{FieldIdx, FuncIdx, Instr, Stop, Stopped, VerifiedModule};
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -213,7 +212,7 @@ fn shape(function: &Function, start: usize, memo_cells: &mut u32) -> Result<Func
     } else {
         None
     };
-    let loops = jumps_back(&function.code);
+    let loops = function.loops();
     Ok(FunctionShape {
         start: u32::try_from(start).map_err(|_| LoadError::TooLarge)?,
         len: u32::try_from(function.code.len()).map_err(|_| LoadError::TooLarge)?,
@@ -243,27 +242,9 @@ fn is_bare(instr: &Instr) -> bool {
     )
 }
 
-fn jumps_back(code: &[Instr]) -> bool {
-    code.iter().enumerate().any(|(at, instr)| {
-        let mut back = false;
-        instr.roles(|role| back |= matches!(role, Role::Jump(target) if target.index() <= at));
-        back
-    })
-}
-
 /// What the widest chain of calls takes. Verified: calls do not go in circles (V14).
 fn widest_stack(functions: &[Function]) -> FrameSize {
-    let callees = |function: &Function| {
-        let mut calls = Vec::new();
-        for instr in &function.code {
-            instr.roles(|role| {
-                if let Role::Func(f) = role {
-                    calls.push(f.index());
-                }
-            });
-        }
-        calls
-    };
+    let callees = |function: &Function| function.callees().map(FuncIdx::index).collect();
     let callees: Vec<Vec<usize>> = functions.iter().map(callees).collect();
     let mut known: Vec<Option<FrameSize>> = vec![None; functions.len()];
     let mut widest = FrameSize::default();

@@ -6,7 +6,7 @@ use policy_bytecode::PredIdx;
 use policy_bytecode::bundle::Bundle;
 use policy_bytecode::disasm;
 use policy_bytecode::guard::Prover;
-use policy_bytecode::instr::Role;
+use policy_bytecode::instr::Instr;
 use policy_bytecode::module::Function;
 use serde_json::{Value, json};
 use std::io::Write as _;
@@ -91,15 +91,8 @@ fn reach(bundle: &Bundle, function: &Function, prover: &mut Prover<'_>) -> Reach
     if bundle.manifest.opt_level < 2 {
         return Reach::Always("the bundle was built without the index (-O2)");
     }
-    let mut asked = Vec::new();
-    for instr in &function.code {
-        instr.roles(|role| {
-            if let Role::Pred(pred) = role {
-                asked.push(pred);
-            }
-        });
-    }
-    asked.retain(|pred| prover.indexable(*pred));
+    let asked = function.code.iter().filter_map(Instr::predicate);
+    let asked: Vec<PredIdx> = asked.filter(|pred| prover.indexable(*pred)).collect();
     if !asked.is_empty() && prover.proves(function, &asked) {
         Reach::Always("running it costs less than looking it up")
     } else {
